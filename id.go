@@ -1,0 +1,147 @@
+package tenure
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"strings"
+	"time"
+)
+
+// An ID names one thing of one kind: a prefix, "_" and a UUID version 7
+// (RFC 9562 §5.7) in its canonical lower-case form. The kinds are types of
+// their own, so that one can't be taken for another at compile time, and
+// parsing the wrong prefix is an Invalid error at run time.
+type (
+	TenantID       string // ten_…
+	OperationID    string // op_…
+	ResourceID     string // res_…
+	HoldID         string // hld_…
+	FindingID      string // fnd_…
+	WaiverID       string // wvr_…
+	InstallationID string // ins_…
+	CertificateID  string // crt_…
+)
+
+// kind couples an id type with its prefix and the word that errors use.
+type kind struct{ prefix, word string }
+
+var kinds = []kind{
+	{"ten", "tenant"}, {"op", "operation"}, {"res", "resource"}, {"hld", "hold"},
+	{"fnd", "finding"}, {"wvr", "waiver"}, {"ins", "installation"}, {"crt", "certificate"},
+}
+
+type anyID interface {
+	TenantID | OperationID | ResourceID | HoldID | FindingID | WaiverID | InstallationID | CertificateID
+}
+
+func kindOf[T anyID]() kind {
+	var zero T
+	switch any(zero).(type) {
+	case TenantID:
+		return kinds[0]
+	case OperationID:
+		return kinds[1]
+	case ResourceID:
+		return kinds[2]
+	case HoldID:
+		return kinds[3]
+	case FindingID:
+		return kinds[4]
+	case WaiverID:
+		return kinds[5]
+	case InstallationID:
+		return kinds[6]
+	default:
+		return kinds[7]
+	}
+}
+
+// NewID makes an id of kind T for the moment at, with random low bits.
+func NewID[T anyID](at time.Time) T {
+	var b [16]byte
+	_, _ = rand.Read(b[6:])
+	return format[T](at, b)
+}
+
+// DeriveID makes the id that the parts name at the moment at: the same input
+// gives the same id, so a plan that is compiled twice has the same bytes.
+func DeriveID[T anyID](at time.Time, parts ...string) T {
+	h := sha256.New()
+	for _, p := range parts {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(p)))
+		h.Write(n[:])
+		h.Write([]byte(p))
+	}
+	var b [16]byte
+	copy(b[6:], h.Sum(nil))
+	return format[T](at, b)
+}
+
+func format[T anyID](at time.Time, b [16]byte) T {
+	ms := uint64(at.UnixMilli())
+	b[0], b[1], b[2], b[3], b[4], b[5] = byte(ms>>40), byte(ms>>32), byte(ms>>24), byte(ms>>16), byte(ms>>8), byte(ms)
+	b[6] = b[6]&0x0f | 0x70
+	b[8] = b[8]&0x3f | 0x80
+	var buf [36]byte
+	hex.Encode(buf[0:8], b[0:4])
+	buf[8] = '-'
+	hex.Encode(buf[9:13], b[4:6])
+	buf[13] = '-'
+	hex.Encode(buf[14:18], b[6:8])
+	buf[18] = '-'
+	hex.Encode(buf[19:23], b[8:10])
+	buf[23] = '-'
+	hex.Encode(buf[24:36], b[10:16])
+	return T(kindOf[T]().prefix + "_" + string(buf[:]))
+}
+
+// ParseID reads an id of kind T. An id of another kind, or a text that is no
+// id, is Invalid and says which kind was meant.
+func ParseID[T anyID](s string) (T, error) {
+	k := kindOf[T]()
+	prefix, rest, ok := strings.Cut(s, "_")
+	if !ok {
+		return "", Errorf(Invalid, "%q is not a %s id", clip(s), k.word).WithHint("a %s id looks like %s_01890a5d-ac96-774b-bcce-b302099a8057", k.word, k.prefix)
+	}
+	if prefix != k.prefix {
+		for _, other := range kinds {
+			if other.prefix == prefix {
+				return "", Errorf(Invalid, "%q is the id of a %s, not of a %s", clip(s), other.word, k.word)
+			}
+		}
+		return "", Errorf(Invalid, "%q is not a %s id", clip(s), k.word)
+	}
+	if !isUUIDv7(rest) {
+		return "", Errorf(Invalid, "%q is not a %s id: after %q a version 7 UUID is expected", clip(s), k.word, k.prefix+"_")
+	}
+	return T(s), nil
+}
+
+func isUUIDv7(s string) bool {
+	if len(s) != 36 || s[14] != '7' || !strings.ContainsRune("89ab", rune(s[19])) {
+		return false
+	}
+	for i := range len(s) {
+		switch {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			if s[i] != '-' {
+				return false
+			}
+		case s[i] < '0' || s[i] > 'f' || s[i] > '9' && s[i] < 'a':
+			return false
+		}
+	}
+	return true
+}
+
+// clip shortens what a user gave for an error message.
+func clip(s string) string {
+	r := []rune(s)
+	if len(r) > 80 {
+		return string(r[:80]) + "…"
+	}
+	return s
+}
