@@ -1,0 +1,52 @@
+package tenure
+
+import "time"
+
+// FindingKind says what was found to be not as it should be.
+type FindingKind string
+
+const (
+	FindingDrift     FindingKind = "drift"            // live differs from desired
+	FindingResidue   FindingKind = "residue"          // left of a tenant that has gone
+	FindingOrphan    FindingKind = "orphan"           // bears our mark, and no inventory knows it
+	FindingExposure  FindingKind = "exposure"         // reachable by who should not
+	FindingGhost     FindingKind = "ghost_user"       // alive after its tenant left
+	FindingUncovered FindingKind = "uncovered_data"   // reachable from the tenant, in no data class
+	FindingForeign   FindingKind = "foreign"          // in our place, under somebody else's mark or none
+	FindingUnproven  FindingKind = "unproven_absence" // gone, it seems, but not proven
+)
+
+// Severity ranks a finding; Critical means that it can leak across tenants.
+type Severity string
+
+const (
+	Critical Severity = "critical"
+	High     Severity = "high"
+	Medium   Severity = "medium"
+	Low      Severity = "low"
+)
+
+// Finding is one thing that isn't as it should be.
+type Finding struct {
+	ID          FindingID   `json:"id"`
+	Kind        FindingKind `json:"kind"`
+	Severity    Severity    `json:"severity"`
+	Tenant      TenantID    `json:"tenant,omitempty"`
+	Resource    ResourceID  `json:"resource,omitempty"`
+	System      string      `json:"system,omitempty"`
+	Type        string      `json:"type,omitempty"`
+	Name        string      `json:"name,omitempty"`
+	Field       string      `json:"field,omitempty"` // the attribute that drifted
+	Want        string      `json:"want,omitempty"`
+	Got         string      `json:"got,omitempty"`
+	Detail      string      `json:"detail"`
+	SeenAt      time.Time   `json:"seenAt"`
+	ResolvedAt  time.Time   `json:"resolvedAt,omitzero"`
+	WaivedUntil time.Time   `json:"waivedUntil,omitzero"`
+	WaivedBy    string      `json:"waivedBy,omitempty"`
+}
+
+// Open says whether the finding wants attention at now.
+func (f Finding) Open(now time.Time) bool {
+	return f.ResolvedAt.IsZero() && !now.Before(f.WaivedUntil)
+}

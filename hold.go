@@ -1,0 +1,81 @@
+package tenure
+
+import (
+	"slices"
+	"time"
+)
+
+// Hold is a legal hold: while it is active nothing in its scope is destroyed.
+// It has no expiry. One legal officer places it and it binds at once; releasing
+// or narrowing it needs two other persons' word in total (four eyes).
+type Hold struct {
+	ID          HoldID
+	Matter      string // the case it serves
+	Scope       HoldScope
+	Reason      string
+	PlacedBy    string
+	PlacedAt    time.Time
+	EffectiveAt time.Time // batches in flight have drained; zero until then
+	AlreadyGone string    // what had been destroyed before it bound
+	ReleaseBy   []string  // who has asked for the release, in order
+	ReleasedAt  time.Time
+}
+
+// HoldScope says what a hold covers. A blank field covers everything.
+type HoldScope struct {
+	Tenant   TenantID
+	Class    string
+	System   string
+	Resource ResourceID
+}
+
+// Active says whether the hold binds.
+func (h Hold) Active() bool { return h.ReleasedAt.IsZero() }
+
+// A HoldSubject is what somebody is about to destroy.
+type HoldSubject struct {
+	Tenant   TenantID
+	Classes  []string
+	System   string
+	Resource ResourceID
+}
+
+// Covers says whether the hold stands against the destruction of the subject.
+// A subject without classes is covered by every class: what it holds isn't known.
+func (h Hold) Covers(s HoldSubject) bool {
+	return h.Active() &&
+		(h.Scope.Tenant == "" || h.Scope.Tenant == s.Tenant) &&
+		(h.Scope.System == "" || h.Scope.System == s.System) &&
+		(h.Scope.Resource == "" || s.Resource == "" || h.Scope.Resource == s.Resource) &&
+		(h.Scope.Class == "" || len(s.Classes) == 0 || slices.Contains(s.Classes, h.Scope.Class))
+}
+
+// Covering returns the active holds that cover the subject.
+func Covering(holds []Hold, s HoldSubject) []Hold {
+	var out []Hold
+	for _, h := range holds {
+		if h.Covers(s) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// Release records one person's word that the hold may go. The second, by
+// another person than the first, releases it. The one who placed it may be one
+// of the two. Asking twice is Conflict.
+func (h Hold) Release(by string, at time.Time) (Hold, error) {
+	switch {
+	case !h.Active():
+		return h, Errorf(Conflict, "hold %s was released at %s", h.ID, h.ReleasedAt.Format(time.RFC3339))
+	case by == "":
+		return h, Errorf(Unauthorized, "a release needs a name")
+	case slices.Contains(h.ReleaseBy, by):
+		return h, Errorf(Forbidden, "%s has asked for this release already; a second person must", by)
+	}
+	h.ReleaseBy = append(slices.Clone(h.ReleaseBy), by)
+	if len(h.ReleaseBy) >= 2 {
+		h.ReleasedAt = at
+	}
+	return h, nil
+}

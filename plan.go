@@ -1,0 +1,201 @@
+package tenure
+
+import "time"
+
+// OperationKind is what an operation is for.
+type OperationKind string
+
+const (
+	Onboard   OperationKind = "onboard"
+	Change    OperationKind = "change"    // other parameters, same revision
+	Upgrade   OperationKind = "upgrade"   // another revision
+	Repair    OperationKind = "repair"    // bring drift back to desired
+	Suspend   OperationKind = "suspend"   // access off, everything kept
+	Resume    OperationKind = "resume"    // access on again
+	Offboard  OperationKind = "offboard"  // to the certificate
+	Reinstate OperationKind = "reinstate" // back, before the point of no return
+)
+
+// OperationKinds lists them with the tenant states that each may start from.
+var OperationKinds = map[OperationKind][]TenantState{
+	Onboard:   {TenantRequested},
+	Change:    {TenantActive},
+	Upgrade:   {TenantActive},
+	Repair:    {TenantActive, TenantSuspended, TenantTransition},
+	Suspend:   {TenantActive},
+	Resume:    {TenantSuspended},
+	Offboard:  {TenantActive, TenantSuspended},
+	Reinstate: {TenantTransition, TenantTerminating, TenantRetained},
+}
+
+// Stage groups the steps of a plan for people; it says nothing of their order.
+type Stage string
+
+const (
+	StageIntake    Stage = "intake"
+	StageApproval  Stage = "approval"
+	StageKeys      Stage = "keys"
+	StageProvision Stage = "provision"
+	StageVerify    Stage = "verify"
+	StageHandover  Stage = "hand-over"
+	StageGrace     Stage = "grace"
+	StageCut       Stage = "cut"
+	StageReconcile Stage = "reconcile"
+	StageRetention Stage = "retention"
+	StageQuaran    Stage = "quarantine"
+	StageErasure   Stage = "erasure"
+	StageReclaim   Stage = "reclaim"
+	StageExpiry    Stage = "expiry"
+	StageCertify   Stage = "certify"
+	StageRestore   Stage = "restore"
+	StageChange    Stage = "change"
+)
+
+// Action is what a step does. The engine has one function for each.
+type Action string
+
+const (
+	// Gates: steps that wait.
+	ActApproval  Action = "gate.approval"  // distinct persons, none the requester, sign the plan's digest
+	ActDate      Action = "gate.date"      // a period after another step ended
+	ActRetention Action = "gate.retention" // a data class's clock says erase
+	ActNoReturn  Action = "gate.noreturn"  // fresh counts, confirmed by two persons, good for 72 hours
+	ActTask      Action = "gate.task"      // a person does something and says so
+	// On resources.
+	ActEnsure       Action = "ensure"       // bring to desired, read back
+	ActObserve      Action = "observe"      // read back only
+	ActSuspend      Action = "suspend"      // access off, can be resumed
+	ActResume       Action = "resume"       // access on
+	ActRevoke       Action = "revoke"       // access off for good
+	ActExport       Action = "export"       // to the hand-over folder
+	ActQuarantine   Action = "quarantine"   // set aside
+	ActUnquarantine Action = "unquarantine" // bring back
+	ActErase        Action = "erase"        // the rows of a data class, in batches
+	ActDelete       Action = "delete"       // the thing itself; absence is read back
+	ActExpire       Action = "expire"       // copies that are due, and see that none is left
+	ActProbe        Action = "probe"        // try what must or must not work
+	// On Tenure's own things.
+	ActMove       Action = "move"        // the tenant's state
+	ActBind       Action = "bind"        // the tenant's blueprint revision and parameters
+	ActKeyCreate  Action = "key.create"  //
+	ActKeyDestroy Action = "key.destroy" // cryptographic erase
+	ActSweep      Action = "sweep"       // what bears the tenant's mark anywhere
+	ActReclaim    Action = "reclaim"     // what cost stopped
+	ActCertify    Action = "certify"     //
+	ActNotify     Action = "notify"      // a notice into the outbox
+	ActOutputs    Action = "outputs"     // URLs, names and one-time secrets for the requester
+	ActForget     Action = "forget"      // Tenure's own rows about the tenant
+)
+
+// IsGate says whether the action waits rather than does.
+func (a Action) IsGate() bool {
+	switch a {
+	case ActApproval, ActDate, ActRetention, ActNoReturn, ActTask:
+		return true
+	}
+	return false
+}
+
+// Step is one node of a plan.
+type Step struct {
+	Key         string     `json:"key"` // unique in the plan, such as "prod/db/ensure"
+	Stage       Stage      `json:"stage"`
+	Action      Action     `json:"action"`
+	Summary     string     `json:"summary"`
+	Resource    ResourceID `json:"resource,omitempty"`
+	System      string     `json:"system,omitempty"`
+	Environment string     `json:"environment,omitempty"`
+	Needs       []string   `json:"needs,omitempty"` // keys of steps that must have ended well
+	Destructive bool       `json:"destructive,omitempty"`
+	Optional    bool       `json:"optional,omitempty"` // its failure is recorded and blocks nothing
+	Class       string     `json:"class,omitempty"`    // the data class, of erase and gate.retention
+	Gate        *Gate      `json:"gate,omitempty"`
+	Probe       *Probe     `json:"probe,omitempty"`
+	To          string     `json:"to,omitempty"`      // move: the state; certify: interim or closing; key.*: the purpose
+	Note        string     `json:"note,omitempty"`    // notify: the notice's text
+	Reissue     bool       `json:"reissue,omitempty"` // ensure: with a new credential
+}
+
+// Gate says what a waiting step waits for.
+type Gate struct {
+	Approvals int    `json:"approvals,omitempty"` // how many persons
+	After     string `json:"after,omitempty"`     // key of the step that a date counts from; "" is the operation's start
+	Period    Period `json:"period,omitzero"`     // how long after it; or how long a confirmation is good for
+}
+
+// Probe is one check of what must work or must be refused.
+type Probe struct {
+	Name   string            `json:"name"`
+	Kind   string            `json:"kind"`             // as the connector names it: reachable, isolation, environment, entitlement, exposure, sql, http, encryption
+	Target ResourceID        `json:"target,omitempty"` // the second resource, of environment
+	Params map[string]string `json:"params,omitempty"`
+}
+
+// PlannedResource is what a plan puts into the inventory, or changes there.
+type PlannedResource struct {
+	ID          ResourceID     `json:"id"`
+	Key         string         `json:"key"`
+	Environment string         `json:"environment,omitempty"`
+	System      string         `json:"system"`
+	Type        string         `json:"type"`
+	Name        string         `json:"name"`
+	Layer       Layer          `json:"layer"`
+	Desired     map[string]any `json:"desired,omitempty"`
+	Classes     []string       `json:"classes,omitempty"`
+	Needs       []ResourceID   `json:"needs,omitempty"`
+	New         bool           `json:"new,omitempty"`
+	Retire      bool           `json:"retire,omitempty"` // leaves with this plan
+}
+
+// Projection is a date that a plan shows; predicates decide, not it.
+type Projection struct {
+	What string    `json:"what"`
+	Step string    `json:"step,omitempty"`
+	At   time.Time `json:"at,omitzero"`
+	Undo time.Time `json:"undo,omitzero"` // until when it can be undone: the point of no return
+	Why  string    `json:"why,omitempty"`
+}
+
+// Difference is one line of a plan's diff.
+type Difference struct {
+	Resource string `json:"resource"` // environment/key
+	Field    string `json:"field"`
+	From     string `json:"from"`
+	To       string `json:"to"`
+}
+
+// FailurePolicy says what a permanent failure does.
+type FailurePolicy string
+
+const (
+	Compensate FailurePolicy = "compensate" // take back what this operation made, in reverse
+	Park       FailurePolicy = "park"       // blocked, for a person
+)
+
+// Plan is an operation as data: compiled once, never changed, named by the
+// SHA-256 of its canonical JSON. Approvals sign that digest.
+type Plan struct {
+	Format      int                  `json:"format"`
+	Kind        OperationKind        `json:"kind"`
+	Tenant      TenantID             `json:"tenant"`
+	Name        string               `json:"name"`
+	Reason      string               `json:"reason,omitempty"`
+	At          time.Time            `json:"at"`
+	Blueprint   BlueprintRef         `json:"blueprint"`
+	From        *BlueprintRef        `json:"from,omitempty"`
+	Parameters  map[string]any       `json:"parameters,omitempty"`
+	Features    map[string]bool      `json:"features,omitempty"`
+	Connectors  map[string]string    `json:"connectors,omitempty"` // version of each connector
+	Systems     map[string]string    `json:"systems,omitempty"`    // fingerprint of each system
+	Anchors     map[Anchor]time.Time `json:"anchors,omitempty"`    // dates given with the request
+	Classes     []DataClass          `json:"classes,omitempty"`
+	Resources   []PlannedResource    `json:"resources,omitempty"`
+	Steps       []Step               `json:"steps"`
+	Diff        []Difference         `json:"diff,omitempty"`
+	Dates       []Projection         `json:"dates,omitempty"`
+	OnFailure   FailurePolicy        `json:"onFailure"`
+	Destructive int                  `json:"destructive"` // how many steps destroy
+}
+
+// PlanFormat is the format that this build writes; it reads all before it.
+const PlanFormat = 1
