@@ -1,0 +1,261 @@
+// Package connector says what a connector is: the code for one kind of outside
+// system. Implementers write a Driver and an Info; callers use the concrete
+// System, which adds identity, limits and verdicts.
+//
+// Every Driver method is idempotent for a given resource and safe to repeat
+// after a crash at any point; a cancelled context stops it between two calls;
+// its errors are *tenure.Error with a code and whether a retry helps; no secret
+// appears in an error, a receipt or an observation.
+package connector
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+// Info describes a kind of system.
+type Info struct {
+	Name    string // as a blueprint and the systems file write it
+	Version string // changes when a plan made with the older one may mean something else
+	Summary string
+	Options []Option
+	Types   []tenure.ResourceType
+	Probes  []ProbeKind
+
+	// Open connects. It doesn't change the system.
+	Open func(ctx context.Context, c Config) (Driver, error)
+
+	// Review says what in a resource's attributes is exposed or unscoped (open
+	// to the public, to every tenant, or with more rights than a tenant needs).
+	// Attributes may still hold ${…} texts. No reasons means that it is fine.
+	Review func(typ string, attributes map[string]any) []string
+}
+
+// Type returns the named resource type.
+func (i Info) Type(name string) (tenure.ResourceType, bool) {
+	for _, t := range i.Types {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return tenure.ResourceType{}, false
+}
+
+// Option is one setting of a system.
+type Option struct {
+	Name     string
+	Help     string
+	Default  string
+	Required bool
+	Secret   bool // given as env:NAME or file:PATH in the systems file, never in clear
+}
+
+// ProbeKind is a check that a connector offers.
+type ProbeKind struct {
+	Name string // reachable, isolation, environment, entitlement, exposure, encryption, sql, …
+	Help string
+	// Types that it runs on by itself during onboarding; empty: only where a
+	// blueprint asks for it.
+	Types []string
+}
+
+// Config is what a driver is opened with.
+type Config struct {
+	System  string // the system's name
+	Options map[string]string
+	Secrets map[string]tenure.Secret
+	Marker  Marker
+	Now     func() time.Time
+}
+
+// Option returns an option's value; a secret option's in clear.
+func (c Config) Option(name string) string {
+	if s, ok := c.Secrets[name]; ok {
+		return s.Reveal()
+	}
+	return c.Options[name]
+}
+
+// Ref names one resource in one system, with the attributes that it should have.
+type Ref struct {
+	Resource    tenure.ResourceID
+	Tenant      tenure.TenantID
+	Environment string
+	Type        string
+	Name        string
+	Attributes  map[string]any // desired; a driver may need them to find the thing
+	Classes     []string
+}
+
+// Desired is what Ensure brings about.
+type Desired struct {
+	Ref
+	Credential tenure.Secret // for types that declare one; the same at every repetition
+	Encryption tenure.Encryption
+}
+
+// Observed is one resource as it is.
+type Observed struct {
+	Resource   tenure.ResourceID // from the owner mark; "" if it bears none of ours
+	Type       string
+	Name       string               // the name that it has now, in its original form if quarantined
+	Found      bool                 // false only in an answer to Observe
+	State      tenure.ResourceState // present, suspended, revoked, quarantined
+	Owner      Ownership
+	Attributes json.RawMessage // normalised: equals Normalise(desired) when nothing has drifted
+	Metrics    map[string]int64
+	Copies     []Copy            // copies that expire later
+	Encryption tenure.Encryption // what the system shows; blank where it can't say
+	Detail     string
+}
+
+// Copy is a copy of a resource, such as a backup, that is there until it expires.
+type Copy struct {
+	Where   string    `json:"where"`
+	Expires time.Time `json:"expires,omitzero"`
+	Bytes   int64     `json:"bytes,omitempty"`
+}
+
+// Sighting says how far an observation can be trusted. Absence is verified only
+// by a pass whose sighting has the fingerprint that was recorded for the system,
+// saw the sentinel, and was complete.
+type Sighting struct {
+	Fingerprint string // who the system is: an identifier that a copy or another endpoint doesn't have
+	Sentinel    bool   // the sentinel that Tenure keeps there was seen, with the same credential, in the same pass
+	Complete    bool   // nothing was hidden by missing rights or cut off
+	Lag         time.Duration
+}
+
+// Receipt is what a call did, for the record: small, without secrets.
+type Receipt struct {
+	Changed bool              `json:"changed"`
+	Facts   map[string]string `json:"facts,omitempty"`
+	Counts  map[string]int64  `json:"counts,omitempty"` // rows, objects, bytes
+}
+
+// Scope narrows a discovery. Blank fields take everything.
+type Scope struct {
+	Tenant tenure.TenantID
+	Types  []string
+}
+
+// Driver is one opened system.
+type Driver interface {
+	// Plant sets up what Tenure keeps in the system (the sentinel, the sentinel
+	// neighbour, its own schema or folder) and returns the fingerprint. It is
+	// called when a person adds the system, and may be repeated.
+	Plant(ctx context.Context) (fingerprint string, err error)
+
+	// Normalise gives the attributes that Observe will report once desired is in
+	// place, as canonical JSON. It is pure; what can't be observed is left out.
+	// Attributes that can't be right are Invalid.
+	Normalise(d Desired) (json.RawMessage, error)
+
+	// Ensure creates the resource or brings it to desired, marks it as ours and
+	// reads it back. A thing of that name that bears another owner's mark, or
+	// none, is Conflict and isn't touched.
+	Ensure(ctx context.Context, d Desired) (Observed, Receipt, error)
+
+	// Observe yields one Observed for each ref, in any order, reading in bulk.
+	// It changes nothing.
+	Observe(ctx context.Context, refs []Ref, yield func(Observed) error) (Sighting, error)
+
+	// Delete removes the resource, in quarantine or not. Absent is success; a
+	// thing that isn't ours is Conflict; neighbours stay as they are.
+	Delete(ctx context.Context, r Ref) (Receipt, error)
+
+	// Discover yields everything that bears an owner mark, or stands where only
+	// ours should, ordered by (type, name) in byte order, in one streamed pass.
+	Discover(ctx context.Context, s Scope, yield func(Observed) error) (Sighting, error)
+
+	// Close lets go of the system.
+	Close() error
+}
+
+// Suspender takes access off and puts it on again; data stays.
+type Suspender interface {
+	Suspend(ctx context.Context, r Ref) (Receipt, error)
+	Resume(ctx context.Context, r Ref) (Receipt, error)
+}
+
+// Revoker cuts access for good: credentials end, sessions end.
+type Revoker interface {
+	Revoke(ctx context.Context, r Ref) (Receipt, error)
+}
+
+// Quarantiner sets a resource aside (renamed, access revoked, detached) so that
+// its deletion can still be undone, and brings it back.
+type Quarantiner interface {
+	Quarantine(ctx context.Context, r Ref) (Receipt, error)
+	Unquarantine(ctx context.Context, r Ref) (Receipt, error)
+}
+
+// Exporter writes all of a resource's data to w in a documented, portable form.
+type Exporter interface {
+	Export(ctx context.Context, r Ref, w io.Writer) (Receipt, error)
+}
+
+// Batch asks for one bounded piece of an erasure.
+type Batch struct {
+	Class  string // the data class; "" takes every one
+	Limit  int    // rows or objects at the most
+	Cursor string // where the last batch ended, "" at first
+}
+
+// Erased is one batch's result.
+type Erased struct {
+	Counts map[string]int64 // by table or kind
+	Cursor string
+	Done   bool
+}
+
+// Eraser erases a resource's data by class, in bounded batches, resumable.
+type Eraser interface {
+	Erase(ctx context.Context, r Ref, b Batch) (Erased, error)
+}
+
+// Mapper says which of the places that a tenant's data can reach belong to
+// which data class. What no class covers blocks an offboarding.
+type Mapper interface {
+	DataMap(ctx context.Context, r Ref) ([]Place, error)
+}
+
+// Place is one place of data, such as a table.
+type Place struct {
+	Name  string `json:"name"`
+	Class string `json:"class,omitempty"` // "" is uncovered
+	Via   string `json:"via,omitempty"`   // how it is reached from the tenant
+	Rows  int64  `json:"rows"`
+}
+
+// Expirer removes the copies that are due at now and says which remain.
+type Expirer interface {
+	Expire(ctx context.Context, r Ref, now time.Time) (remaining []Copy, err error)
+}
+
+// Check is one probe to run.
+type Check struct {
+	Kind       string
+	Ref        Ref
+	Credential tenure.Secret // the resource's own, for probes that act as the tenant
+	Other      *Ref          // the second resource, of environment
+	Params     map[string]string
+	Encryption tenure.Encryption // the profile, of encryption
+}
+
+// Outcome is a probe's result. Passed means that what must work worked and what
+// must be refused was refused; Detail says what was seen.
+type Outcome struct {
+	Passed bool
+	Detail string
+}
+
+// Prober tries what must work or must be refused. An error means that the probe
+// couldn't be carried out, which is not a pass.
+type Prober interface {
+	Probe(ctx context.Context, c Check) (Outcome, error)
+}

@@ -1,0 +1,357 @@
+package connector
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+// System is one opened system as its callers see it. It lets at most Limit
+// calls run at once, refuses to change a system that isn't the one that was
+// recorded, and turns observations into verdicts.
+type System struct {
+	Name        string
+	Info        Info
+	Fingerprint string           // recorded when the system was added
+	Prices      map[string]int64 // minor units a month, by price key
+	Currency    string           // ISO 4217
+
+	driver Driver
+	slots  chan struct{}
+
+	mu         sync.Mutex
+	identified bool
+}
+
+// NewSystem wraps an opened driver. A limit below 1 counts as 8.
+func NewSystem(name string, info Info, d Driver, fingerprint string, limit int) *System {
+	if limit < 1 {
+		limit = 8
+	}
+	return &System{Name: name, Info: info, Fingerprint: fingerprint, driver: d, slots: make(chan struct{}, limit)}
+}
+
+// Limit is how many calls may run at once.
+func (s *System) Limit() int { return cap(s.slots) }
+
+// Driver gives the conformance suite the bare driver.
+func (s *System) Driver() Driver { return s.driver }
+
+// Close lets go of the system.
+func (s *System) Close() error { return s.driver.Close() }
+
+func (s *System) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case s.slots <- struct{}{}:
+		return func() { <-s.slots }, nil
+	case <-ctx.Done():
+		return nil, tenure.Errorf(tenure.Unavailable, "system %s: %w", s.Name, context.Cause(ctx)).Retryable()
+	}
+}
+
+// identify makes sure, once for each connection that held, that the system is
+// the recorded one. After an Unavailable error it is asked again.
+func (s *System) identify(ctx context.Context) error {
+	s.mu.Lock()
+	known := s.identified
+	s.mu.Unlock()
+	if known {
+		return nil
+	}
+	sight, err := s.driver.Observe(ctx, nil, func(Observed) error { return nil })
+	if err != nil {
+		return s.wrap("identify", err)
+	}
+	if err := s.trust(sight); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.identified = true
+	s.mu.Unlock()
+	return nil
+}
+
+// trust checks a sighting against the record.
+func (s *System) trust(g Sighting) error {
+	switch {
+	case s.Fingerprint == "":
+		return tenure.Errorf(tenure.Blocked, "system %s has no recorded fingerprint", s.Name).WithHint("add it first: tenure system add %s", s.Name)
+	case g.Fingerprint != s.Fingerprint:
+		return tenure.Errorf(tenure.Blocked, "system %s is not the one that was recorded: fingerprint %q, recorded %q", s.Name, g.Fingerprint, s.Fingerprint).
+			WithHint("check the endpoint; nothing was changed there")
+	case !g.Sentinel:
+		return tenure.Errorf(tenure.Blocked, "system %s doesn't show the sentinel that is kept there", s.Name).
+			WithHint("it may be an empty replica, or the credential lost rights; nothing was changed there")
+	}
+	return nil
+}
+
+func (s *System) wrap(call string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if tenure.CodeOf(err) == tenure.Unavailable {
+		s.mu.Lock()
+		s.identified = false
+		s.mu.Unlock()
+	}
+	return tenure.Errorf(tenure.CodeOf(err), "system %s, %s: %w", s.Name, call, err)
+}
+
+// call runs f within the limit, on an identified system.
+func (s *System) call(ctx context.Context, name string, f func() error) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err := s.identify(ctx); err != nil {
+		return err
+	}
+	return s.wrap(name, f())
+}
+
+// Plant sets up what Tenure keeps in the system and returns the fingerprint.
+func (s *System) Plant(ctx context.Context) (string, error) {
+	fp, err := s.driver.Plant(ctx)
+	return fp, s.wrap("plant", err)
+}
+
+// Normalise is the driver's.
+func (s *System) Normalise(d Desired) (json.RawMessage, error) {
+	raw, err := s.driver.Normalise(d)
+	return raw, s.wrap("normalise "+d.Type+" "+d.Name, err)
+}
+
+// Ensure brings a resource to desired and says how sure that is: verified if
+// what was read back equals the normalised desire, failed if it differs.
+func (s *System) Ensure(ctx context.Context, d Desired) (o Observed, r Receipt, v tenure.Verdict, err error) {
+	err = s.call(ctx, "ensure "+d.Type+" "+d.Name, func() (err error) {
+		want, err := s.driver.Normalise(d)
+		if err != nil {
+			return err
+		}
+		if o, r, err = s.driver.Ensure(ctx, d); err != nil {
+			return err
+		}
+		v = tenure.Verified
+		if !o.Found || o.Owner != Ours || !bytes.Equal(o.Attributes, want) {
+			v = tenure.Failed
+		}
+		return nil
+	})
+	return o, r, v, err
+}
+
+// Observe reads the refs in one pass and gives them in the order of the refs,
+// with a verdict on absence: Verified only if the sighting can be trusted.
+func (s *System) Observe(ctx context.Context, refs []Ref) (seen []Observed, absent tenure.Verdict, err error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, tenure.Unknown, err
+	}
+	defer leave()
+	seen = make([]Observed, len(refs))
+	index := make(map[[2]string]int, len(refs))
+	for i, r := range refs {
+		index[[2]string{r.Type, r.Name}] = i
+		seen[i] = Observed{Type: r.Type, Name: r.Name}
+	}
+	sight, err := s.driver.Observe(ctx, refs, func(o Observed) error {
+		if i, ok := index[[2]string{o.Type, o.Name}]; ok {
+			seen[i] = o
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, tenure.Unknown, s.wrap("observe", err)
+	}
+	absent = tenure.Verified
+	if s.trust(sight) != nil || !sight.Complete {
+		absent = tenure.Unknown
+	}
+	return seen, absent, nil
+}
+
+// Discover streams what bears a mark, and says whether the pass can be trusted.
+func (s *System) Discover(ctx context.Context, sc Scope, yield func(Observed) error) (trusted error, err error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	sight, err := s.driver.Discover(ctx, sc, yield)
+	if err != nil {
+		return nil, s.wrap("discover", err)
+	}
+	if trusted = s.trust(sight); trusted == nil && !sight.Complete {
+		trusted = tenure.Errorf(tenure.Blocked, "system %s hid some of it: the credential lacks rights", s.Name)
+	}
+	return trusted, nil
+}
+
+// Delete removes a resource and reads its absence back. Verified needs a
+// sighting that can be trusted; a thing that is still there is Failed.
+func (s *System) Delete(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
+	err = s.call(ctx, "delete "+r.Type+" "+r.Name, func() (err error) {
+		rec, err = s.driver.Delete(ctx, r)
+		return err
+	})
+	if err != nil {
+		return rec, tenure.Unknown, err
+	}
+	seen, absent, err := s.Observe(ctx, []Ref{r})
+	if err != nil {
+		return rec, tenure.Unknown, err
+	}
+	if seen[0].Found {
+		return rec, tenure.Failed, nil
+	}
+	return rec, absent, nil
+}
+
+// Can says whether the system offers an optional capability: suspend, revoke,
+// quarantine, export, erase, map, expire, probe.
+func (s *System) Can(capability string) bool {
+	switch capability {
+	case "suspend":
+		return is[Suspender](s)
+	case "revoke":
+		return is[Revoker](s)
+	case "quarantine":
+		return is[Quarantiner](s)
+	case "export":
+		return is[Exporter](s)
+	case "erase":
+		return is[Eraser](s)
+	case "map":
+		return is[Mapper](s)
+	case "expire":
+		return is[Expirer](s)
+	case "probe":
+		return is[Prober](s)
+	}
+	return false
+}
+
+func is[T any](s *System) bool { _, ok := s.driver.(T); return ok }
+
+// capable runs f with the driver as T, or says that the system can't.
+func capable[T any](ctx context.Context, s *System, call string, f func(T) error) error {
+	d, ok := s.driver.(T)
+	if !ok {
+		return tenure.Errorf(tenure.Invalid, "system %s (%s) can't %s", s.Name, s.Info.Name, call)
+	}
+	return s.call(ctx, call, func() error { return f(d) })
+}
+
+// state reads one resource back and is Verified if it is in one of the states.
+func (s *System) state(ctx context.Context, r Ref, want ...tenure.ResourceState) (tenure.Verdict, error) {
+	seen, absent, err := s.Observe(ctx, []Ref{r})
+	if err != nil {
+		return tenure.Unknown, err
+	}
+	switch {
+	case !seen[0].Found:
+		// Access to what isn't there is off, if that can be trusted.
+		if slices.Contains(want, tenure.ResourceGone) {
+			return absent, nil
+		}
+		return tenure.Failed, nil
+	case slices.Contains(want, seen[0].State):
+		return tenure.Verified, nil
+	}
+	return tenure.Failed, nil
+}
+
+// Suspend takes access off and reads it back.
+func (s *System) Suspend(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
+	err = capable(ctx, s, "suspend", func(d Suspender) (err error) { rec, err = d.Suspend(ctx, r); return err })
+	if err != nil {
+		return rec, tenure.Unknown, err
+	}
+	v, err = s.state(ctx, r, tenure.ResourceSuspended, tenure.ResourceRevoked, tenure.ResourceQuarantined)
+	return rec, v, err
+}
+
+// Resume puts access on again and reads it back.
+func (s *System) Resume(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
+	err = capable(ctx, s, "resume", func(d Suspender) (err error) { rec, err = d.Resume(ctx, r); return err })
+	if err != nil {
+		return rec, tenure.Unknown, err
+	}
+	v, err = s.state(ctx, r, tenure.ResourcePresent)
+	return rec, v, err
+}
+
+// Revoke cuts access for good and reads it back.
+func (s *System) Revoke(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
+	err = capable(ctx, s, "revoke", func(d Revoker) (err error) { rec, err = d.Revoke(ctx, r); return err })
+	if err != nil {
+		return rec, tenure.Unknown, err
+	}
+	v, err = s.state(ctx, r, tenure.ResourceRevoked, tenure.ResourceQuarantined, tenure.ResourceGone)
+	return rec, v, err
+}
+
+// Quarantine sets the resource aside and reads it back.
+func (s *System) Quarantine(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
+	err = capable(ctx, s, "quarantine", func(d Quarantiner) (err error) { rec, err = d.Quarantine(ctx, r); return err })
+	if err != nil {
+		return rec, tenure.Unknown, err
+	}
+	v, err = s.state(ctx, r, tenure.ResourceQuarantined, tenure.ResourceGone)
+	return rec, v, err
+}
+
+// Unquarantine brings the resource back and reads it back. Access stays off.
+func (s *System) Unquarantine(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
+	err = capable(ctx, s, "unquarantine", func(d Quarantiner) (err error) { rec, err = d.Unquarantine(ctx, r); return err })
+	if err != nil {
+		return rec, tenure.Unknown, err
+	}
+	v, err = s.state(ctx, r, tenure.ResourcePresent, tenure.ResourceSuspended, tenure.ResourceRevoked)
+	return rec, v, err
+}
+
+// Export writes all of the resource's data to w.
+func (s *System) Export(ctx context.Context, r Ref, w io.Writer) (rec Receipt, err error) {
+	err = capable(ctx, s, "export", func(d Exporter) (err error) { rec, err = d.Export(ctx, r, w); return err })
+	return rec, err
+}
+
+// Erase erases one batch.
+func (s *System) Erase(ctx context.Context, r Ref, b Batch) (e Erased, err error) {
+	err = capable(ctx, s, "erase", func(d Eraser) (err error) { e, err = d.Erase(ctx, r, b); return err })
+	return e, err
+}
+
+// DataMap says what places the tenant's data can reach.
+func (s *System) DataMap(ctx context.Context, r Ref) (places []Place, err error) {
+	err = capable(ctx, s, "map", func(d Mapper) (err error) { places, err = d.DataMap(ctx, r); return err })
+	return places, err
+}
+
+// Expire removes the copies that are due and says which remain.
+func (s *System) Expire(ctx context.Context, r Ref, now time.Time) (left []Copy, err error) {
+	err = capable(ctx, s, "expire", func(d Expirer) (err error) { left, err = d.Expire(ctx, r, now); return err })
+	return left, err
+}
+
+// Probe runs one probe.
+func (s *System) Probe(ctx context.Context, c Check) (o Outcome, err error) {
+	err = capable(ctx, s, "probe", func(d Prober) (err error) { o, err = d.Probe(ctx, c); return err })
+	return o, err
+}
+
+// MonthlyCost is what an observed resource costs a month, in minor units.
+func (s *System) MonthlyCost(o Observed) int64 {
+	t, _ := s.Info.Type(o.Type)
+	return tenure.MonthlyCost(t.Cost, s.Prices, o.Metrics)
+}
