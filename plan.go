@@ -125,10 +125,11 @@ type Gate struct {
 
 // Probe is one check of what must work or must be refused.
 type Probe struct {
-	Name   string            `json:"name"`
-	Kind   string            `json:"kind"`             // as the connector names it: reachable, isolation, environment, entitlement, exposure, sql, http, encryption
-	Target ResourceID        `json:"target,omitempty"` // the second resource, of environment
-	Params map[string]string `json:"params,omitempty"`
+	Name       string            `json:"name"`
+	Kind       string            `json:"kind"`                 // as the connector names it: reachable, isolation, environment, entitlement, exposure, sql, http, encryption
+	Target     ResourceID        `json:"target,omitempty"`     // the second resource, of environment
+	Credential ResourceID        `json:"credential,omitempty"` // whose credential it shows, if not the resource's own
+	Params     map[string]string `json:"params,omitempty"`
 }
 
 // PlannedResource is what a plan puts into the inventory, or changes there.
@@ -188,6 +189,7 @@ type Plan struct {
 	Connectors  map[string]string    `json:"connectors,omitempty"` // version of each connector
 	Systems     map[string]string    `json:"systems,omitempty"`    // fingerprint of each system
 	Anchors     map[Anchor]time.Time `json:"anchors,omitempty"`    // dates given with the request
+	Encryption  Encryption           `json:"encryption,omitzero"`
 	Classes     []DataClass          `json:"classes,omitempty"`
 	Resources   []PlannedResource    `json:"resources,omitempty"`
 	Steps       []Step               `json:"steps"`

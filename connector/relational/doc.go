@@ -1,0 +1,87 @@
+// Package relational holds what connectors to SQL databases share: names and
+// quoting, the note that a resource bears, the foreign-key graph with what a
+// tenant's rows can reach and in which order they go, erasure in bounded
+// batches, and resources that are one row in a platform's table.
+package relational
+
+import "context"
+
+// Rows is a result that is read row by row.
+type Rows interface {
+	Next() bool
+	Scan(dest ...any) error
+	Err() error
+	Close()
+}
+
+// Querier runs SQL on one connection or in one transaction.
+type Querier interface {
+	Query(ctx context.Context, sql string, args ...any) (Rows, error)
+	Exec(ctx context.Context, sql string, args ...any) (affected int64, err error)
+}
+
+// Dialect is what differs between databases. Every identifier that it is given
+// is raw and leaves it quoted.
+type Dialect interface {
+	// Name quotes a table's name.
+	Name(t TableName) string
+	// Literal quotes a text so that it takes the type of what it is compared with.
+	Literal(s string) string
+	// DeleteSome deletes at most limit rows of t for which where holds; inner is
+	// the alias under which where may name the row, "" for none.
+	DeleteSome(t Table, alias, where string, limit int) string
+	// NullSome sets columns to null in at most limit rows for which where holds.
+	NullSome(t Table, columns []string, where string, limit int) string
+	// Graph reads the tables and foreign keys.
+	Graph(ctx context.Context, q Querier) (*Graph, error)
+	// Defer makes the transaction check deferrable constraints at its end.
+	Defer(ctx context.Context, q Querier) error
+	// View says what the querier can see of a table; alias names it in View.JSON.
+	View(ctx context.Context, q Querier, t TableName, alias string) (View, error)
+	// Argument is a JSON value as a parameter for a column of any type.
+	Argument(v any) any
+	// Stored is a JSON value as a column gives it back.
+	Stored(v any) any
+	// ForUpdate ends a select that locks what it reads.
+	ForUpdate() string
+	// Rest is an expression: the text of column after its first line, in an
+	// order of bytes.
+	Rest(column string) string
+}
+
+// View is what can be seen of a table.
+type View struct {
+	Exists  bool
+	Whole   bool // no row is hidden by missing rights or row security
+	Columns []string
+	JSON    string // an expression that gives a row as a JSON object text
+}
+
+// texts reads a result of one text column.
+func texts(ctx context.Context, q Querier, sql string, args ...any) ([]string, error) {
+	rows, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
+}
+
+// exists says whether a query has a row.
+func exists(ctx context.Context, q Querier, sql string) (bool, error) {
+	rows, err := q.Query(ctx, sql)
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	found := rows.Next()
+	return found, rows.Err()
+}

@@ -1,0 +1,71 @@
+package relational
+
+import (
+	"context"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+)
+
+// Marks is Tenure's own table in a database: the notes of what can't bear one
+// itself. It has the columns type, name and note; (type, name) is its key.
+type Marks struct{ Table string } // quoted
+
+// RegistryType is the type under which the marks table lists the platform's
+// tables that hold marked rows.
+const RegistryType = "table"
+
+// Put writes a note.
+func (m Marks) Put(ctx context.Context, q Querier, n Note) error {
+	_, err := q.Exec(ctx, "insert into "+m.Table+" (type, name, note) values ($1, $2, $3) on conflict (type, name) do update set note = excluded.note",
+		n.Type, n.Name, n.String())
+	return err
+}
+
+// Get reads a note.
+func (m Marks) Get(ctx context.Context, q Querier, typ, name string) (Note, bool, error) {
+	found, err := texts(ctx, q, "select note from "+m.Table+" where type = $1 and name = $2", typ, name)
+	if err != nil || len(found) == 0 {
+		return Note{}, false, err
+	}
+	return ParseNote(found[0]), true, nil
+}
+
+// Delete takes a note away.
+func (m Marks) Delete(ctx context.Context, q Querier, typ, name string) error {
+	_, err := q.Exec(ctx, "delete from "+m.Table+" where type = $1 and name = $2", typ, name)
+	return err
+}
+
+// All reads the notes of a type, ordered by name in bytes.
+func (m Marks) All(ctx context.Context, q Querier, d Dialect, typ string) ([]Note, error) {
+	found, err := texts(ctx, q, "select note from "+m.Table+" where type = $1 order by "+d.Rest("note"), typ)
+	if err != nil {
+		return nil, err
+	}
+	notes := make([]Note, len(found))
+	for i, s := range found {
+		notes[i] = ParseNote(s)
+	}
+	return notes, nil
+}
+
+// Free says whether r may be made or touched: no note stands under its name, or
+// its own does.
+func (m Marks) Free(ctx context.Context, q Querier, marker connector.Marker, r connector.Ref) (n Note, found bool, err error) {
+	n, found, err = m.Get(ctx, q, r.Type, r.Name)
+	if err != nil || !found {
+		return n, found, err
+	}
+	return n, true, Claim(marker, n, r)
+}
+
+// Placed is an Observed that a note speaks for.
+func Placed(m connector.Marker, n Note, typ, name string) connector.Observed {
+	o := connector.Observed{Type: typ, Name: name, Found: true, State: tenure.ResourcePresent}
+	o.Resource, o.Owner = n.Read(m, typ)
+	if s := tenure.ResourceState(n.Get("state")); s != "" {
+		o.State = s
+	}
+	return o
+}

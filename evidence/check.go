@@ -1,0 +1,160 @@
+package evidence
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+)
+
+// Open names what isn't verified, as exceptions must name it: "resource:<id>",
+// "class:<name>", "key:<id>", and "backup:<where>" for each backup that is
+// still to expire.
+func (d *Departure) Open() []string {
+	var open []string
+	for _, r := range d.Resources {
+		if !r.Verdict.Settled() {
+			open = append(open, "resource:"+string(r.ID))
+		}
+	}
+	for _, c := range d.Classes {
+		if !c.Verdict.Settled() {
+			open = append(open, "class:"+c.Class)
+		}
+	}
+	for _, k := range d.Keys {
+		if !k.Verdict.Settled() || len(k.Copies) > 0 {
+			open = append(open, "key:"+k.ID)
+		}
+	}
+	for _, b := range d.Backups {
+		open = append(open, "backup:"+b.Where)
+	}
+	return open
+}
+
+// Check says whether the departure may be certified. Missing or wrong fields
+// are Invalid. A closing certificate is Blocked by whatever isn't verified and
+// not covered by an exception of two different persons, and by a hold that
+// isn't released, for which there is no exception.
+func (d *Departure) Check() error {
+	for _, check := range []func() error{d.checkHeader, d.checkMethods, d.checkExceptions} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	if d.Kind == Interim {
+		return nil
+	}
+	covered := make(map[string]bool, len(d.Exceptions))
+	for _, e := range d.Exceptions {
+		covered[e.What] = true
+	}
+	for _, item := range d.Open() {
+		if !covered[item] {
+			return tenure.Errorf(tenure.Blocked, "no closing certificate: %s isn't verified and no exception covers it", item).
+				WithHint("verify it, or have a second person attest an exception")
+		}
+	}
+	for _, h := range d.Holds {
+		if h.Released.IsZero() {
+			return tenure.Errorf(tenure.Blocked, "no closing certificate: hold %s stands", h.ID)
+		}
+	}
+	return nil
+}
+
+func (d *Departure) checkHeader() error {
+	_, tenantErr := tenure.ParseID[tenure.TenantID](string(d.Tenant.ID))
+	_, installErr := tenure.ParseID[tenure.InstallationID](string(d.Installation))
+	_, operationErr := tenure.ParseID[tenure.OperationID](string(d.Operation))
+	digests := append([]string{d.Plan, d.Blueprint.Revision, d.Tenant.Name}, d.Entries...)
+	switch {
+	case d.Kind != Interim && d.Kind != Closing:
+		return tenure.Errorf(tenure.Invalid, "%q is no kind of certificate", d.Kind)
+	case tenantErr != nil:
+		return tenantErr
+	case installErr != nil:
+		return installErr
+	case operationErr != nil:
+		return operationErr
+	case d.Issued.IsZero():
+		return tenure.Errorf(tenure.Invalid, "a certificate needs the time of its issue")
+	case d.Blueprint.Name == "":
+		return tenure.Errorf(tenure.Invalid, "a certificate needs the blueprint's name")
+	case (d.Kind == Closing) != (d.Interim != ""):
+		return tenure.Errorf(tenure.Invalid, "a closing certificate names the interim one, and an interim one names none")
+	}
+	if d.Interim != "" {
+		digests = append(digests, d.Interim)
+	}
+	for _, s := range digests {
+		if !isDigest(s) {
+			return tenure.Errorf(tenure.Invalid, "%q is no digest of a certificate's", s).WithHint("it looks like sha256: and 64 hexadecimal digits")
+		}
+	}
+	return nil
+}
+
+func isDigest(s string) bool {
+	digits, ok := strings.CutPrefix(s, "sha256:")
+	return ok && len(digits) == 64 && strings.Trim(digits, "0123456789abcdef") == ""
+}
+
+var (
+	methodsOfThings = []Method{LogicallyDeleted, Validated}
+	methodsOfData   = []Method{LogicallyDeleted, Validated, Pseudonymised, Anonymised, Archived, Aggregated, Kept}
+	methodsOfKeys   = []Method{CryptographicErase, Clear, Purge, Destroy}
+)
+
+func (d *Departure) checkMethods() error {
+	for _, r := range d.Resources {
+		if err := checkItem("resource:"+string(r.ID), r.Method, r.Verdict, methodsOfThings); err != nil {
+			return err
+		}
+	}
+	keys := make(map[string]bool, len(d.Keys))
+	for _, k := range d.Keys {
+		if err := checkItem("key:"+k.ID, k.Method, k.Verdict, methodsOfKeys); err != nil {
+			return err
+		}
+		keys[k.ID] = true
+	}
+	for _, c := range d.Classes {
+		methods := methodsOfData
+		if keys[c.Key] {
+			methods = []Method{CryptographicErase}
+		}
+		if err := checkItem("class:"+c.Class, c.Method, c.Verdict, methods); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkItem(item string, m Method, v tenure.Verdict, methods []Method) error {
+	if !slices.Contains(methods, m) {
+		return tenure.Errorf(tenure.Invalid, "%s: %q is not said of it", item, m).
+			WithHint("it may be %s", fmt.Sprint(methods))
+	}
+	if !slices.Contains([]tenure.Verdict{tenure.Verified, tenure.Claimed, tenure.Unknown, tenure.Failed}, v) {
+		return tenure.Errorf(tenure.Invalid, "%s: %q is no verdict", item, v)
+	}
+	return nil
+}
+
+func (d *Departure) checkExceptions() error {
+	open := d.Open()
+	for _, e := range d.Exceptions {
+		switch {
+		case e.Reason == "" || e.By == "" || e.Attested == "":
+			return tenure.Errorf(tenure.Invalid, "the exception for %s needs a reason and two persons", e.What)
+		case e.By == e.Attested:
+			return tenure.Errorf(tenure.Blocked, "the exception for %s is attested by who asked for it", e.What)
+		case !slices.Contains(open, e.What):
+			return tenure.Errorf(tenure.Invalid, "the exception for %s covers nothing that is open", e.What)
+		}
+	}
+	return nil
+}

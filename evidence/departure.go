@@ -1,0 +1,175 @@
+// Package evidence makes and checks certificates: signed statements of what
+// became of a tenant, with proofs that the audit log holds them. Checking one
+// takes the file and a public key, nothing else.
+//
+// A certificate is an in-toto Statement v1 whose predicate is a Departure, in a
+// DSSE envelope under the installation's Ed25519 key. A bundle adds to it the
+// log entries that it rests on with their C2SP tlog-proofs.
+package evidence
+
+import (
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+// Kind says which of a departure's two certificates it is.
+type Kind string
+
+const (
+	Interim Kind = "interim" // after erasure; backups and key copies are still to expire
+	Closing Kind = "closing" // nothing of the tenant is left
+)
+
+// Method is the word for what was done. Erasing words of NIST SP 800-88r2 are
+// said of keys and media alone; rows and things in systems are logically deleted.
+type Method string
+
+const (
+	LogicallyDeleted Method = "logically deleted"
+	Validated        Method = "validated" // seen to be absent, without an action of ours
+	Pseudonymised    Method = "pseudonymised"
+	Anonymised       Method = "anonymised"
+	Archived         Method = "archived"
+	Aggregated       Method = "aggregated"
+	Kept             Method = "kept"
+
+	CryptographicErase Method = "cryptographic erase"
+	Clear              Method = "clear"
+	Purge              Method = "purge"
+	Destroy            Method = "destroy"
+)
+
+// Departure is the predicate of a certificate (predicate type PredicateType).
+// It names no person in the clear: By and Attested are pseudonymous references
+// that the installation can resolve while its evidence key lives. Times are UTC.
+type Departure struct {
+	Kind         Kind                  `json:"kind"`
+	Issued       time.Time             `json:"issued"`
+	Installation tenure.InstallationID `json:"installation"`
+	Tenant       Tenant                `json:"tenant"`
+	Operation    tenure.OperationID    `json:"operation"`
+	Plan         string                `json:"plan"` // digest of the plan that was run
+	Blueprint    Blueprint             `json:"blueprint"`
+	Interim      string                `json:"interim,omitempty"` // a closing certificate names the digest of the interim one's payload
+
+	Approvals  []Approval  `json:"approvals,omitempty"`
+	Timeline   []Moment    `json:"timeline,omitempty"`
+	Resources  []Resource  `json:"resources,omitempty"`
+	Classes    []DataClass `json:"dataClasses,omitempty"`
+	Keys       []Key       `json:"keys,omitempty"`
+	Exceptions []Exception `json:"exceptions,omitempty"`
+	Backups    []Backup    `json:"backups,omitempty"` // still to expire
+	Tokens     []Token     `json:"tokens,omitempty"`  // that outlive the cut-off
+	Costs      []Cost      `json:"costs,omitempty"`   // that stopped
+	Holds      []Hold      `json:"holds,omitempty"`
+	Entries    []string    `json:"entries,omitempty"` // digests of the log entries that a bundle must prove
+}
+
+// Tenant is who left. Names appear as NameDigest makes them.
+type Tenant struct {
+	ID           tenure.TenantID `json:"id"`
+	Name         string          `json:"name"`
+	Organization string          `json:"organization,omitempty"`
+}
+
+// NameDigest is a name that only those who know it can recognise: the SHA-256
+// of the tenant's id, a line feed and the name. A name that can be guessed can
+// be found by guessing.
+func NameDigest(id tenure.TenantID, name string) string {
+	return tenure.Digest([]byte(string(id) + "\n" + name))
+}
+
+// Blueprint is what the tenant was made from.
+type Blueprint struct {
+	Name     string `json:"name"`
+	Revision string `json:"revision"` // digest
+}
+
+// Approval is a person's consent to the plan or to a gate in it.
+type Approval struct {
+	Gate string    `json:"gate"`
+	By   string    `json:"by"`
+	At   time.Time `json:"at"`
+}
+
+// Moment is when the tenant came into a state.
+type Moment struct {
+	State tenure.TenantState `json:"state"`
+	At    time.Time          `json:"at"`
+}
+
+// Resource is one thing of the tenant's in one system.
+type Resource struct {
+	ID          tenure.ResourceID `json:"id"`
+	System      string            `json:"system"`
+	Type        string            `json:"type"`
+	Environment string            `json:"environment,omitempty"`
+	Name        string            `json:"name,omitempty"` // a digest where the name is the tenant's choice
+	Method      Method            `json:"method"`
+	Verdict     tenure.Verdict    `json:"verdict"`
+	Count       int64             `json:"count,omitempty"` // of what was in it: rows, objects, messages
+	At          time.Time         `json:"at"`
+	Detail      string            `json:"detail,omitempty"` // how the verdict was reached
+}
+
+// DataClass is what became of one kind of data, over all systems.
+type DataClass struct {
+	Class       string             `json:"class"`
+	Disposition tenure.Disposition `json:"disposition"`
+	Method      Method             `json:"method"`
+	Key         string             `json:"key,omitempty"` // whose destruction was the cryptographic erase
+	Verdict     tenure.Verdict     `json:"verdict"`
+	Rows        int64              `json:"rows,omitempty"`
+	Objects     int64              `json:"objects,omitempty"`
+	Bytes       int64              `json:"bytes,omitempty"`
+	KeptUntil   time.Time          `json:"keptUntil,omitzero"`
+	At          time.Time          `json:"at"`
+	Because     string             `json:"because,omitempty"` // which rule won, and over what
+}
+
+// Key is a destroyed key.
+type Key struct {
+	ID      string         `json:"id"`
+	Purpose string         `json:"purpose"`
+	Class   string         `json:"class"`
+	Method  Method         `json:"method"`
+	Verdict tenure.Verdict `json:"verdict"`
+	At      time.Time      `json:"at"`
+	Copies  []Backup       `json:"copies,omitempty"` // still to expire
+}
+
+// Exception lets a certificate stand though something isn't verified. It takes
+// two persons.
+type Exception struct {
+	What     string `json:"what"` // the item: see Departure.Open
+	Reason   string `json:"reason"`
+	By       string `json:"by"`
+	Attested string `json:"attestedBy"`
+}
+
+// Backup is a copy that goes by itself.
+type Backup struct {
+	Where   string    `json:"where"`
+	Expires time.Time `json:"expires,omitzero"` // zero: nobody knows
+}
+
+// Token is a credential that can't be recalled.
+type Token struct {
+	What  string    `json:"what"`
+	Until time.Time `json:"until"`
+}
+
+// Cost is what a system no longer costs.
+type Cost struct {
+	System   string `json:"system"`
+	Minor    int64  `json:"minorPerMonth"` // in the currency's smallest unit
+	Currency string `json:"currency"`      // ISO 4217
+}
+
+// Hold is a legal hold that covered the tenant.
+type Hold struct {
+	ID       tenure.HoldID `json:"id"`
+	Since    time.Time     `json:"since"`
+	Released time.Time     `json:"released,omitzero"`
+}

@@ -1,0 +1,104 @@
+package blueprint
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+)
+
+// Diff says what differs between two revisions, one line for each place, in a
+// fixed order. Resource is the part of the blueprint, such as resources/db or
+// dataClasses/orders; Field is the place in it; what isn't there is "".
+func Diff(a, b *tenure.Blueprint) []tenure.Difference {
+	from, to := flatten(a), flatten(b)
+	all := map[[2]string]bool{}
+	for k := range from {
+		all[k] = true
+	}
+	for k := range to {
+		all[k] = true
+	}
+	var out []tenure.Difference
+	for _, k := range sortedPairs(all) {
+		if from[k] != to[k] {
+			out = append(out, tenure.Difference{Resource: k[0], Field: k[1], From: brief(from[k]), To: brief(to[k])})
+		}
+	}
+	return out
+}
+
+// named are the lists whose entries go by a name.
+var named = map[string]string{"resources": "key", "environments": "name", "probes": "name", "dataClasses": "name", "retention": "name", "notices": "on"}
+
+func flatten(bp *tenure.Blueprint) map[[2]string]string {
+	out := map[[2]string]string{}
+	if bp == nil {
+		return out
+	}
+	raw, err := json.Marshal(bp)
+	if err != nil {
+		return out
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		return out
+	}
+	for section, v := range doc {
+		switch v := v.(type) {
+		case map[string]any:
+			for name, e := range v {
+				flattenInto(out, section+"/"+name, "", e)
+			}
+		case []any:
+			for i, e := range v {
+				flattenInto(out, section+"/"+entryName(section, e, i), "", e)
+			}
+		default:
+			flattenInto(out, section, "", v)
+		}
+	}
+	return out
+}
+
+// entryName is how an entry of a list is called: by its name, or by its place.
+func entryName(list string, e any, i int) string {
+	if m, ok := e.(map[string]any); ok {
+		if s, ok := m[named[list]].(string); ok {
+			return s
+		}
+	}
+	if s, ok := e.(string); ok {
+		return s
+	}
+	return fmt.Sprint(i + 1)
+}
+
+func flattenInto(out map[[2]string]string, resource, field string, v any) {
+	join := func(step string) string { return strings.TrimPrefix(field+"."+step, ".") }
+	switch v := v.(type) {
+	case map[string]any:
+		for name, e := range v {
+			flattenInto(out, resource, join(name), e)
+		}
+	case []any:
+		last := field[strings.LastIndexByte(field, '.')+1:]
+		for i, e := range v {
+			flattenInto(out, resource, join(entryName(last, e, i)), e)
+		}
+	case string:
+		out[[2]string{resource, field}] = v
+	default:
+		out[[2]string{resource, field}] = fmt.Sprint(v)
+	}
+}
+
+// brief shortens a long value and says how it can still be told apart.
+func brief(s string) string {
+	s = strings.ReplaceAll(strings.TrimSpace(s), "\n", "⏎")
+	if r := []rune(s); len(r) > 120 {
+		return fmt.Sprintf("%s… (%d characters, %s)", string(r[:80]), len(r), tenure.Digest([]byte(s))[:19])
+	}
+	return s
+}

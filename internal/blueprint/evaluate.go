@@ -1,0 +1,346 @@
+package blueprint
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/tenurehq/tenure"
+)
+
+// Input is one tenant, as expressions see it.
+type Input struct {
+	Tenant       tenure.TenantID
+	Name         string
+	Tier         string
+	Organization string
+	Installation tenure.InstallationID
+	Params       map[string]any  // as given; defaults are applied
+	Features     map[string]bool // as requested
+	// ResourceID gives the id of a resource; the same arguments give the same.
+	ResourceID func(environment, key string) tenure.ResourceID
+}
+
+// Desired is what one tenant shall have.
+type Desired struct {
+	Environments []Environment       `json:"environments"`
+	Params       map[string]any      `json:"params"`   // with defaults
+	Features     map[string]bool     `json:"features"` // every declared one
+	Notices      []tenure.NoticeSpec `json:"notices,omitempty"`
+}
+
+// Environment is one environment of a tenant. Its resources stand in the order
+// in which they can be made.
+type Environment struct {
+	Name      string     `json:"name"`
+	Kind      string     `json:"kind"`
+	Resources []Resource `json:"resources"`
+	Probes    []Probe    `json:"probes,omitempty"`
+	// Outputs holds values as JSON has them; a one-time secret is
+	// {"$credential": key}, see CredentialOf.
+	Outputs map[string]any `json:"outputs,omitempty"`
+}
+
+// Resource is one thing that the tenant shall have in an environment.
+type Resource struct {
+	ID         tenure.ResourceID `json:"id"`
+	Key        string            `json:"key"`
+	System     string            `json:"system"`
+	Type       string            `json:"type"`
+	Name       string            `json:"name"`
+	Layer      tenure.Layer      `json:"layer"`
+	Attributes map[string]any    `json:"attributes,omitempty"`
+	Needs      []string          `json:"needs,omitempty"` // keys in this environment
+	Data       []string          `json:"data,omitempty"`
+	Handover   bool              `json:"handover,omitempty"`
+	Credential bool              `json:"credential,omitempty"` // its type makes one
+}
+
+// Probe is one check of the blueprint's own.
+type Probe struct {
+	Name     string            `json:"name"`
+	System   string            `json:"system"`
+	Kind     string            `json:"kind"`
+	Resource string            `json:"resource,omitempty"` // key in this environment
+	Params   map[string]string `json:"params,omitempty"`
+}
+
+// CredentialOf says which resource's credential an output's value stands for.
+func CredentialOf(output any) (key string, ok bool) {
+	m, _ := output.(map[string]any)
+	key, ok = m[credentialMark].(string)
+	return key, ok && len(m) == 1
+}
+
+// Evaluate works out what a tenant shall have. It is pure: the same input gives
+// the same Desired, byte for byte in JSON. A resource whose condition is false
+// is left out, with the probes that are about it and the outputs that read it.
+// Parameters, names and attributes that can't be right are Invalid.
+func (c *Compiled) Evaluate(in Input) (*Desired, error) {
+	switch {
+	case in.Tenant == "" || in.ResourceID == nil:
+		return nil, tenure.Errorf(tenure.Internal, "an evaluation needs the tenant's id and those of its resources")
+	default:
+		if err := tenure.CheckTenantName(in.Name); err != nil {
+			return nil, err
+		}
+	}
+	params, err := c.Parameters(in.Params)
+	if err != nil {
+		return nil, err
+	}
+	features, err := c.Features(in.Tier, in.Features)
+	if err != nil {
+		return nil, err
+	}
+	e := &evaluation{Compiled: c, in: in, taken: map[[3]string]string{}}
+	out := &Desired{Params: params, Features: features}
+	shared := map[string]any{
+		"tenant":       map[string]any{"id": string(in.Tenant), "name": in.Name, "tier": in.Tier, "organization": in.Organization},
+		"installation": map[string]any{"id": string(in.Installation)},
+		"params":       params,
+		"features":     anyMap(features),
+	}
+	for _, env := range c.Blueprint.Environments {
+		out.Environments = append(out.Environments, e.environment(env, shared))
+	}
+	out.Notices = e.notices(shared)
+	if err := e.found.err(); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func anyMap[V any](m map[string]V) map[string]any {
+	out := make(map[string]any, len(m))
+	for k, v := range m {
+		out[k] = v
+	}
+	return out
+}
+
+// evaluation gathers what is wrong over all environments.
+type evaluation struct {
+	*Compiled
+	in    Input
+	found Problems
+	taken map[[3]string]string // system, type and name: who has it
+}
+
+func (e *evaluation) refuse(p path, format string, args ...any) {
+	e.found = append(e.found, Problem{Path: p.String(), Message: fmt.Sprintf(format, args...)})
+}
+
+func (e *evaluation) environment(env tenure.Environment, shared map[string]any) Environment {
+	out := Environment{Name: env.Name, Kind: env.Kind, Resources: []Resource{}}
+	made := map[string]any{}
+	vars := maps.Clone(shared)
+	vars["env"] = map[string]any{"name": env.Name, "kind": env.Kind}
+	vars["resources"] = made
+	for _, i := range e.order {
+		spec := e.Blueprint.Resources[i]
+		p := path{"resources"}.index(i)
+		if !e.applies(env, spec.Environments) || !e.holds(p.with("when"), env, spec.When, vars) {
+			continue
+		}
+		r, ok := e.resource(p, env, spec, vars)
+		made[spec.Key] = map[string]any{"id": string(r.ID), "name": r.Name, "type": r.Type, "attributes": r.Attributes, "$key": r.Key}
+		if !ok {
+			continue
+		}
+		r.Needs = slices.DeleteFunc(slices.Clone(spec.Needs), func(n string) bool { return made[n] == nil })
+		out.Resources = append(out.Resources, r)
+	}
+	out.Probes = e.probes(env, vars, made)
+	out.Outputs = e.outputs(env, vars, made)
+	return out
+}
+
+func (e *evaluation) applies(env tenure.Environment, names []string) bool {
+	return len(names) == 0 || slices.Contains(names, env.Name)
+}
+
+// holds works a condition out.
+func (e *evaluation) holds(p path, env tenure.Environment, when string, vars map[string]any) bool {
+	if when == "" {
+		return true
+	}
+	v, err := e.whens[when].run(vars)
+	if err != nil {
+		e.refuse(p, "in %s: %s", env.Name, cause(err))
+		return false
+	}
+	yes, ok := v.(bool)
+	if !ok {
+		e.refuse(p, "in %s: the condition gives %s, not true or false", env.Name, quote(v))
+	}
+	return yes
+}
+
+// cause drops CEL's wrapping around the use of something that isn't set.
+func cause(err error) string {
+	var unset *unsetError
+	if errors.As(err, &unset) {
+		return unset.Error()
+	}
+	return err.Error()
+}
+
+func (e *evaluation) resource(p path, env tenure.Environment, spec tenure.ResourceSpec, vars map[string]any) (Resource, bool) {
+	t := e.Type(spec)
+	r := Resource{
+		ID: e.in.ResourceID(env.Name, spec.Key), Key: spec.Key, System: spec.System, Type: spec.Type, Layer: t.Layer,
+		Data: spec.Data, Handover: spec.Handover, Credential: t.Credential,
+	}
+	before := len(e.found)
+	name, err := e.texts[inEnvironment][spec.Name].run(vars)
+	if err != nil {
+		e.refuse(p.with("name"), "in %s: %s", env.Name, cause(err))
+	} else {
+		r.Name = e.name(p.with("name"), env, spec, name)
+	}
+	if spec.Attributes != nil {
+		r.Attributes, _ = e.value(p.with("attributes"), env, spec.Attributes, vars).(map[string]any)
+	}
+	if len(e.found) == before {
+		e.checkAttributes(p.with("attributes"), env, spec, r.Attributes)
+	}
+	return r, len(e.found) == before
+}
+
+// name refuses names that no system should be asked for.
+func (e *evaluation) name(p path, env tenure.Environment, spec tenure.ResourceSpec, v any) string {
+	name, err := inText(v)
+	who := env.Name + "/" + spec.Key
+	switch {
+	case err != nil:
+		e.refuse(p, "in %s: the name %v", env.Name, err)
+	case strings.TrimSpace(name) == "":
+		e.refuse(p, "in %s: the name is blank", env.Name)
+	case name != strings.TrimSpace(name):
+		e.refuse(p, "in %s: the name %s begins or ends with a space", env.Name, quote(name))
+	case strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) }):
+		e.refuse(p, "in %s: the name %s holds a control character", env.Name, quote(name))
+	case len(name) > 255:
+		e.refuse(p, "in %s: the name is %d bytes long, at most 255 are allowed", env.Name, len(name))
+	default:
+		id := [3]string{spec.System, spec.Type, name}
+		if first, twice := e.taken[id]; twice {
+			e.refuse(p, "%s and %s would have the same name %s in %s", first, who, quote(name), spec.System)
+		}
+		e.taken[id] = who
+	}
+	return name
+}
+
+// value works out the texts in a value.
+func (e *evaluation) value(p path, env tenure.Environment, v any, vars map[string]any) any {
+	switch v := v.(type) {
+	case string:
+		out, err := e.texts[inEnvironment][v].run(vars)
+		if err != nil {
+			e.refuse(p, "in %s: %s", env.Name, cause(err))
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = e.value(p.index(i), env, item, vars)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for _, key := range keysOf(v) {
+			out[key] = e.value(p.with(key), env, v[key], vars)
+		}
+		return out
+	}
+	return v
+}
+
+// checkAttributes holds what the expressions gave against the type's schema
+// and against what is exposed or unscoped.
+func (e *evaluation) checkAttributes(p path, env tenure.Environment, spec tenure.ResourceSpec, attributes map[string]any) {
+	info := e.infos[spec.System]
+	if attributes == nil {
+		attributes = map[string]any{}
+	}
+	if s := e.shapes[[2]string{info.Name, spec.Type}]; s != nil {
+		for _, m := range s.check(attributes, nil) {
+			e.refuse(append(p.with(), m.at...), "in %s: %s", env.Name, m.message)
+		}
+	}
+	if info.Review != nil {
+		for _, reason := range info.Review(spec.Type, attributes) {
+			e.refuse(p, "in %s: %s", env.Name, reason)
+		}
+	}
+}
+
+func (e *evaluation) probes(env tenure.Environment, vars, made map[string]any) []Probe {
+	var out []Probe
+	for i, spec := range e.Blueprint.Probes {
+		p := path{"probes"}.index(i)
+		if !e.applies(env, spec.Environments) || spec.Resource != "" && made[spec.Resource] == nil || !e.holds(p.with("when"), env, spec.When, vars) {
+			continue
+		}
+		probe := Probe{Name: spec.Name, System: spec.System, Kind: spec.Kind, Resource: spec.Resource}
+		if len(spec.Params) > 0 {
+			probe.Params = map[string]string{}
+		}
+		for _, name := range keysOf(spec.Params) {
+			v, err := e.texts[inEnvironment][spec.Params[name]].run(vars)
+			if err == nil {
+				probe.Params[name], err = inText(v)
+			}
+			if err != nil {
+				e.refuse(p.with("params", name), "in %s: %s", env.Name, cause(err))
+			}
+		}
+		out = append(out, probe)
+	}
+	return out
+}
+
+func (e *evaluation) outputs(env tenure.Environment, vars, made map[string]any) map[string]any {
+	out := map[string]any{}
+	for _, name := range keysOf(e.Blueprint.Outputs) {
+		t := e.texts[inOutput][e.Blueprint.Outputs[name]]
+		if slices.ContainsFunc(t.resources(), func(key string) bool { return made[key] == nil && !t.refs.guarded["resources."+key] }) {
+			continue
+		}
+		v, err := t.run(vars)
+		if err != nil {
+			e.refuse(path{"outputs", name}, "in %s: %s", env.Name, cause(err))
+		}
+		out[name] = v
+	}
+	return out
+}
+
+func (e *evaluation) notices(vars map[string]any) []tenure.NoticeSpec {
+	var out []tenure.NoticeSpec
+	for i, spec := range e.Blueprint.Notices {
+		p := path{"notices"}.index(i)
+		n := tenure.NoticeSpec{On: spec.On}
+		for _, f := range []struct {
+			name, source string
+			to           *string
+		}{{"to", spec.To, &n.To}, {"text", spec.Text, &n.Text}} {
+			v, err := e.texts[inTenant][f.source].run(vars)
+			if err == nil {
+				*f.to, err = inText(v)
+			}
+			if err != nil {
+				e.refuse(p.with(f.name), "%s", cause(err))
+			} else if strings.TrimSpace(*f.to) == "" {
+				e.refuse(p.with(f.name), "it is blank")
+			}
+		}
+		out = append(out, n)
+	}
+	return out
+}

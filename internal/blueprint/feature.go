@@ -1,0 +1,34 @@
+package blueprint
+
+import (
+	"slices"
+
+	"github.com/tenurehq/tenure"
+)
+
+// Features decides what a tenant of a tier is entitled to: what is asked for,
+// and what is on by default where the tier has it. The answer names every
+// declared feature. Asking for one that isn't declared is Invalid, for one
+// that the tier doesn't have Blocked.
+func (c *Compiled) Features(tier string, requested map[string]bool) (map[string]bool, error) {
+	declared := c.Blueprint.Features
+	for _, name := range keysOf(requested) {
+		f, ok := declared[name]
+		switch {
+		case !ok:
+			return nil, invalid("unknown feature "+quote(name), didYouMean(name, keysOf(declared)))
+		case requested[name] && !inTier(f, tier):
+			return nil, tenure.Errorf(tenure.Blocked, "feature %s isn't part of tier %q", name, clip(tier)).WithHint("tiers that have it: %s", listed(f.Tiers))
+		}
+	}
+	out := make(map[string]bool, len(declared))
+	for name, f := range declared {
+		on, asked := requested[name]
+		out[name] = inTier(f, tier) && (on || !asked && f.Default)
+	}
+	return out, nil
+}
+
+func inTier(f tenure.Feature, tier string) bool {
+	return len(f.Tiers) == 0 || slices.Contains(f.Tiers, tier)
+}

@@ -1,0 +1,249 @@
+package blueprint
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// checkParameters compiles the parameters' schema and refuses what JSON Schema
+// would let pass in silence: keywords that don't exist, required names that
+// nobody declared, defaults that don't fit, and credentials.
+func (k *checker) checkParameters() {
+	p := path{"parameters"}
+	schema := k.Blueprint.Parameters
+	properties, _ := schema["properties"].(map[string]any)
+	s, err := compileShape(copyJSON(schema))
+	if err != nil {
+		k.refuseSchema(p, err)
+	} else {
+		k.params = s
+	}
+	k.checkKeywords(p, schema)
+	required, _ := schema["required"].([]any)
+	for i, name := range required {
+		if _, ok := properties[fmt.Sprint(name)]; !ok {
+			k.refuse(p.with("required").index(i), didYouMean(fmt.Sprint(name), keysOf(properties)), "unknown parameter %q", name)
+		}
+	}
+	for _, name := range keysOf(properties) {
+		property, _ := properties[name].(map[string]any)
+		k.checkDefault(p.with("properties", name, "default"), name, property)
+	}
+}
+
+func (k *checker) refuseSchema(p path, err error) {
+	var bad *jsonschema.SchemaValidationError
+	var why *jsonschema.ValidationError
+	if errors.As(err, &bad) && errors.As(bad.Err, &why) {
+		for _, m := range (&shape{}).collect(why, nil) {
+			at := append(p.with(), m.at...)
+			k.found = append(k.found, k.src.problem(k.src.locate(at, m.key), at, m.message, m.hint))
+		}
+		return
+	}
+	k.refuse(p, "", "this isn't a JSON Schema: %s", strings.ReplaceAll(err.Error(), shapeURL, ""))
+}
+
+// keywords are those of JSON Schema 2020-12 that a parameter may use.
+var keywords = strings.Fields(`$ref $defs $comment type enum const title description default examples deprecated
+	multipleOf maximum exclusiveMaximum minimum exclusiveMinimum maxLength minLength pattern format
+	items prefixItems maxItems minItems uniqueItems contains minContains maxContains
+	properties patternProperties additionalProperties propertyNames required dependentRequired maxProperties minProperties
+	allOf anyOf oneOf not if then else`)
+
+// checkKeywords refuses keywords that JSON Schema would ignore.
+func (k *checker) checkKeywords(p path, schema map[string]any) {
+	for _, key := range keysOf(schema) {
+		at := p.with(key)
+		if !slices.Contains(keywords, key) {
+			k.found = append(k.found, k.src.problem(k.src.locate(at, true), at, fmt.Sprintf("unknown keyword %q", clip(key)), didYouMean(key, keywords)))
+			continue
+		}
+		switch v := schema[key].(type) {
+		case map[string]any:
+			switch key {
+			case "properties", "patternProperties", "$defs":
+				for _, name := range keysOf(v) {
+					if sub, ok := v[name].(map[string]any); ok {
+						k.checkKeywords(at.with(name), sub)
+					}
+				}
+			case "items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else":
+				k.checkKeywords(at, v)
+			}
+		case []any:
+			if key == "allOf" || key == "anyOf" || key == "oneOf" || key == "prefixItems" {
+				for i, e := range v {
+					if sub, ok := e.(map[string]any); ok {
+						k.checkKeywords(at.index(i), sub)
+					}
+				}
+			}
+		}
+	}
+}
+
+func (k *checker) checkDefault(p path, name string, property map[string]any) {
+	value, ok := property["default"]
+	if !ok {
+		return
+	}
+	if looksSecret(name, value) {
+		problem := k.src.problem(k.src.locate(p, false), p, fmt.Sprintf("the default of %s looks like a credential; parameters are stored and shown in clear", name), "let Tenure make the credential, or name where it is kept")
+		problem.Excerpt = "" // it would show what must not be shown
+		k.found = append(k.found, problem)
+		return
+	}
+	if k.params == nil {
+		return
+	}
+	for _, m := range k.params.check(map[string]any{name: copyJSON(value)}, nil) {
+		if len(m.at) > 0 && m.at[0] == name {
+			k.refuse(p, m.hint, "the default doesn't fit: %s", m.message)
+		}
+	}
+}
+
+var (
+	secretName  = regexp.MustCompile(`(?i)(passw(or)?d|passphrase|secret|token|api_?key|private_?key|access_?key|credential)`)
+	secretValue = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY|^(sk|rk|pk)_(live|test)_|^gh[pousr]_|^github_pat_|^xox[abprs]-|^AKIA[0-9A-Z]{12}|^eyJ[A-Za-z0-9_-]{10,}\.|^AGE-SECRET-KEY-|://[^/@\s:]+:[^/@\s]+@`)
+)
+
+// looksSecret says whether a default is likely to be a credential.
+func looksSecret(name string, value any) bool {
+	s, ok := value.(string)
+	return ok && s != "" && (secretName.MatchString(name) || secretValue.MatchString(s))
+}
+
+// Parameters holds what a request gives against the schema and applies the
+// defaults. What is missing, blank though required, of the wrong type or not
+// declared is Invalid, and each is named.
+func (c *Compiled) Parameters(given map[string]any) (map[string]any, error) {
+	schema := c.Blueprint.Parameters
+	properties, _ := schema["properties"].(map[string]any)
+	required, _ := schema["required"].([]any)
+	values, _ := copyJSON(given).(map[string]any)
+	if values == nil {
+		values = map[string]any{}
+	}
+	applyDefaults(schema, values)
+	var found Problems
+	for _, name := range keysOf(values) {
+		if _, ok := properties[name]; !ok {
+			found = append(found, Problem{Message: fmt.Sprintf("unknown parameter %q", clip(name)), Hint: didYouMean(name, keysOf(properties))})
+			delete(values, name)
+		} else if s, ok := values[name].(string); ok && strings.TrimSpace(s) == "" && slices.Contains(required, any(name)) {
+			found = append(found, Problem{Message: fmt.Sprintf("parameter %s is blank", name)})
+			delete(values, name)
+		}
+	}
+	for _, m := range c.params.check(values, nil) {
+		name := "parameter " + strings.TrimPrefix(strings.TrimPrefix(m.at.String(), "$"), ".")
+		if strings.HasSuffix(m.message, " is missing") {
+			if len(m.at) == 1 && given != nil && isBlank(given[m.at[0]]) {
+				continue // told as blank
+			}
+			found = append(found, Problem{Message: name + " is missing"})
+			continue
+		}
+		found = append(found, Problem{Message: name + ": " + m.message, Hint: m.hint})
+	}
+	if err := found.err(); err != nil {
+		return nil, err
+	}
+	out, _ := conform(schema, values).(map[string]any)
+	return out, nil
+}
+
+func isBlank(v any) bool {
+	s, ok := v.(string)
+	return ok && strings.TrimSpace(s) == ""
+}
+
+// applyDefaults fills in what isn't given, in the objects that are.
+func applyDefaults(schema, values map[string]any) {
+	properties, _ := schema["properties"].(map[string]any)
+	for name, p := range properties {
+		property, _ := p.(map[string]any)
+		v, given := values[name]
+		if d, ok := property["default"]; ok && !given {
+			values[name] = copyJSON(d)
+		}
+		if sub, ok := v.(map[string]any); ok {
+			applyDefaults(property, sub)
+		}
+	}
+}
+
+// copyJSON is a deep copy of a JSON value with plain numbers; structs and typed
+// maps become what they are in JSON.
+func copyJSON(v any) any {
+	switch v := v.(type) {
+	case nil, string, bool, int64:
+		return v
+	case float64:
+		return wholeOr(v)
+	case int:
+		return int64(v)
+	case json.Number:
+		return plainNumbers(v)
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = copyJSON(e)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = copyJSON(e)
+		}
+		return out
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	var out any
+	_ = json.Unmarshal(raw, &out)
+	return copyJSON(out)
+}
+
+// conform gives numbers the type that their schema says: what is declared as a
+// number is a float64 even where it is whole.
+func conform(schema map[string]any, v any) any {
+	switch v := v.(type) {
+	case int64:
+		if schema["type"] == "number" {
+			return float64(v)
+		}
+	case float64:
+		if schema["type"] == "integer" && v == math.Trunc(v) {
+			return int64(v)
+		}
+	case map[string]any:
+		properties, _ := schema["properties"].(map[string]any)
+		out := maps.Clone(v)
+		for name, e := range v {
+			property, _ := properties[name].(map[string]any)
+			out[name] = conform(property, e)
+		}
+		return out
+	case []any:
+		items, _ := schema["items"].(map[string]any)
+		out := slices.Clone(v)
+		for i, e := range v {
+			out[i] = conform(items, e)
+		}
+		return out
+	}
+	return v
+}

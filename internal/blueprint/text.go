@@ -1,0 +1,112 @@
+package blueprint
+
+import (
+	"fmt"
+	"strings"
+)
+
+// piece is a stretch of a text: literal, or the expression in one ${…}.
+type piece struct {
+	literal string
+	expr    string
+	isExpr  bool
+	offset  int // of the expression in the text, in bytes
+}
+
+// textError is what is wrong with a text's form, and where.
+type textError struct {
+	offset  int
+	message string
+}
+
+func (e *textError) Error() string { return e.message }
+
+// split takes a text apart. ${ begins an expression that ends at the } that
+// closes it, texts and braces within it counted; $${ is a literal ${.
+func split(text string) ([]piece, error) {
+	var out []piece
+	var lit strings.Builder
+	for i := 0; i < len(text); {
+		rest := text[i:]
+		switch {
+		case strings.HasPrefix(rest, "$${"):
+			lit.WriteString("${")
+			i += 3
+		case strings.HasPrefix(rest, "${"):
+			end, err := closing(text, i+2)
+			if err != nil {
+				return nil, err
+			}
+			if lit.Len() > 0 {
+				out = append(out, piece{literal: lit.String()})
+				lit.Reset()
+			}
+			expr := text[i+2 : end]
+			if strings.TrimSpace(expr) == "" {
+				return nil, &textError{i, "${} holds no expression"}
+			}
+			out = append(out, piece{expr: expr, isExpr: true, offset: i + 2})
+			i = end + 1
+		default:
+			lit.WriteByte(text[i])
+			i++
+		}
+	}
+	if lit.Len() > 0 || len(out) == 0 {
+		out = append(out, piece{literal: lit.String()})
+	}
+	return out, nil
+}
+
+// closing is where the } stands that ends the expression which begins at from.
+func closing(text string, from int) (int, error) {
+	depth := 0
+	for i := from; i < len(text); i++ {
+		switch c := text[i]; c {
+		case '{':
+			depth++
+		case '}':
+			if depth == 0 {
+				return i, nil
+			}
+			depth--
+		case '"', '\'':
+			end := stringEnd(text, i, from)
+			if end < 0 {
+				return 0, &textError{i, fmt.Sprintf("the text that begins with %c isn't closed", c)}
+			}
+			i = end
+		}
+	}
+	return 0, &textError{from - 2, "${ isn't closed by }"}
+}
+
+// stringEnd is the last byte of the CEL string literal that begins at i, or -1.
+// A literal with the prefix r knows no escapes.
+func stringEnd(text string, i, from int) int {
+	quote := text[i : i+1]
+	if strings.HasPrefix(text[i:], strings.Repeat(quote, 3)) {
+		quote = strings.Repeat(quote, 3)
+	}
+	raw := false
+	for j := i - 1; j >= from && j >= i-2; j-- {
+		raw = raw || text[j] == 'r' || text[j] == 'R'
+		if !strings.ContainsRune("rRbB", rune(text[j])) {
+			break
+		}
+	}
+	for j := i + len(quote); j < len(text); j++ {
+		switch {
+		case text[j] == '\\' && !raw:
+			j++
+		case strings.HasPrefix(text[j:], quote):
+			return j + len(quote) - 1
+		}
+	}
+	return -1
+}
+
+// hasExpression says whether a text holds ${…}, or tries to.
+func hasExpression(text string) bool {
+	return strings.Contains(strings.ReplaceAll(text, "$${", ""), "${")
+}

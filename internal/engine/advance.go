@@ -1,0 +1,269 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// outcome is a task's result on its way to the commit.
+type outcome struct {
+	index  int
+	token  int64
+	result Result
+}
+
+// lease is a running task as the renewal sees it.
+type lease struct {
+	seq    int
+	token  int64
+	cancel context.CancelFunc
+}
+
+// advance is one call of Advance.
+type advance struct {
+	e        *Engine
+	ctx      context.Context // ends: claim nothing more
+	work     context.Context // of commits and of tasks under way; not cancelled with ctx
+	id       tenure.OperationID
+	s        *snapshot
+	done     chan outcome
+	pending  []outcome // results that aren't committed yet
+	steps    int
+	excluded string // the operation that keeps this one from its resources
+
+	mu      sync.Mutex
+	running map[int]lease
+}
+
+// budget is how many steps one Advance runs before it lets others have a turn.
+const budget = 4096
+
+// Advance carries an operation on until it has ended, is blocked, waits, or its
+// budget runs out. Anyone may call it at any time, several at once; within one
+// process a second caller is told to wait for the event that the first one makes.
+// When ctx ends it claims nothing more, waits for the steps under way, and
+// commits their results.
+func (e *Engine) Advance(ctx context.Context, id tenure.OperationID) (Answer, error) {
+	if _, taken := e.active.LoadOrStore(id, true); taken {
+		return Answer{Kind: Event}, nil
+	}
+	defer e.active.Delete(id)
+	a := &advance{
+		e: e, ctx: ctx, work: context.WithoutCancel(ctx), id: id,
+		done: make(chan outcome, maxParallel), running: make(map[int]lease),
+	}
+	defer a.abandon()
+	defer a.renewals()()
+	return a.loop()
+}
+
+// abandon stops the tasks that an error left behind; their leases lapse.
+func (a *advance) abandon() {
+	a.mu.Lock()
+	n := len(a.running)
+	for _, l := range a.running {
+		l.cancel()
+	}
+	a.mu.Unlock()
+	for range n {
+		<-a.done
+	}
+}
+
+func (a *advance) loop() (Answer, error) {
+	for conflicts := 0; ; {
+		if a.s == nil {
+			s, err := a.e.load(a.work, a.id)
+			if err != nil {
+				return Answer{}, err
+			}
+			a.s = s
+			a.keepOwn()
+		}
+		now := a.e.Now()
+		c := a.compose(now)
+		if c.empty() {
+			if len(a.running) == 0 {
+				return a.answer(c.d), nil
+			}
+			a.collect()
+			continue
+		}
+		err := a.e.DB.CommitSteps(a.work, &c.StepCommit)
+		var out excludedError
+		switch {
+		case errors.As(err, &out):
+			a.s, a.excluded = nil, out.by
+			continue
+		case isStale(err):
+			if conflicts++; conflicts > 10_000 {
+				return Answer{}, err
+			}
+			a.s, a.excluded = nil, ""
+			continue
+		case err != nil:
+			return Answer{}, err
+		}
+		conflicts = 0
+		a.committed(c, now)
+		if len(a.running) > 0 {
+			a.collect()
+		}
+	}
+}
+
+// keepOwn marks, after a reload, what this Advance runs, and drops the results
+// whose lease was lost meanwhile.
+func (a *advance) keepOwn() {
+	for i := range a.running {
+		a.s.nodes[i].mine = true
+	}
+	kept := a.pending[:0]
+	for _, o := range a.pending {
+		if row := a.s.nodes[o.index].row; row.State == tenure.StepRunning && row.Token == o.token {
+			kept = append(kept, o)
+		}
+	}
+	a.pending = kept
+}
+
+// stopping says that nothing more may be claimed in this call.
+func (a *advance) stopping() bool { return a.ctx.Err() != nil || a.steps >= budget }
+
+// decide asks the pure function, and takes back what this call may not do.
+func (a *advance) decide(now time.Time) decision {
+	d := decide(a.s, now)
+	switch {
+	case d.ended:
+	case a.stopping() && len(d.claims)+len(d.opened)+len(d.reopen) > 0:
+		d.claims, d.opened, d.reopen, d.due = nil, nil, nil, now
+	case a.excluded != "" && len(d.claims) > 0 && !a.s.op.Locked:
+		d.claims = nil
+		if len(a.running) == 0 {
+			d.state, d.reason, d.due = tenure.OperationWaiting, "operation "+a.excluded+" is at work on the same resources", time.Time{}
+		}
+	}
+	return d
+}
+
+// answer says who calls next, once nothing runs and nothing waits for a commit.
+func (a *advance) answer(d decision) Answer {
+	switch {
+	case d.ended:
+		return Answer{Kind: Done}
+	case a.stopping():
+		return Answer{Kind: Again}
+	case !d.due.IsZero():
+		return Answer{Kind: At, At: d.due}
+	}
+	return Answer{Kind: Event}
+}
+
+// collect waits for one result and takes what else is there.
+func (a *advance) collect() {
+	a.take(<-a.done)
+	for {
+		select {
+		case o := <-a.done:
+			a.take(o)
+		default:
+			return
+		}
+	}
+}
+
+func (a *advance) take(o outcome) {
+	a.mu.Lock()
+	a.running[o.index].cancel()
+	delete(a.running, o.index)
+	a.mu.Unlock()
+	if a.s != nil {
+		a.s.nodes[o.index].mine = false
+	}
+	a.pending = append(a.pending, o)
+}
+
+// start runs a claimed step.
+func (a *advance) start(i int, now time.Time) {
+	n := &a.s.nodes[i]
+	n.mine = true
+	t := &Task{Operation: a.s.op.Operation, Plan: a.s.plan, Step: n.step, Row: n.row, Tenant: a.s.tenant, Now: now, engine: a.e}
+	ctx, cancel := context.WithTimeout(a.work, a.e.timeout())
+	a.mu.Lock()
+	a.running[i] = lease{seq: n.row.Seq, token: n.row.Token, cancel: cancel}
+	a.mu.Unlock()
+	a.steps++
+	go func() { a.done <- outcome{i, t.Row.Token, a.e.run(ctx, t)} }()
+}
+
+// renewals prolongs the leases of the tasks under way, three times a lease. A
+// task whose lease was lost is cut off.
+func (a *advance) renewals() (stop func()) {
+	end := make(chan struct{})
+	tick := time.NewTicker(a.e.lease() / 3)
+	go func() {
+		defer tick.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-tick.C:
+				a.renew()
+			}
+		}
+	}()
+	return func() { close(end) }
+}
+
+func (a *advance) renew() {
+	a.mu.Lock()
+	held := make([]lease, 0, len(a.running))
+	for _, l := range a.running {
+		held = append(held, l)
+	}
+	a.mu.Unlock()
+	for _, l := range held {
+		err := a.e.DB.Renew(a.work, a.id, l.seq, l.token, a.e.lease())
+		if tenure.CodeOf(err) == tenure.Conflict {
+			l.cancel()
+		}
+	}
+}
+
+// excludedError says which operation holds what this one touches.
+type excludedError struct{ by string }
+
+func (e excludedError) Error() string { return "excluded by " + e.by }
+
+// committed brings the snapshot up to what was written, and starts the claims.
+func (a *advance) committed(c *composed, now time.Time) {
+	s := a.s
+	a.pending = a.pending[:0]
+	s.op.Version++
+	s.op.State, s.op.Reason, s.op.DueAt = c.State, c.Reason, c.DueAt
+	s.op.Locked = c.locked
+	for _, i := range c.d.claims {
+		row := &s.nodes[i].row
+		row.State, row.Owner, row.StartedAt, row.Lapsed = tenure.StepRunning, a.e.Owner, now, false
+		row.Token++
+		row.Attempt++
+		a.start(i, now)
+	}
+	if c.d.undo || len(c.d.reopen) > 0 || c.stale {
+		a.s = nil
+	}
+}
+
+// apply brings a node's row up to a result.
+func (n *node) apply(r store.StepResult, now time.Time) {
+	n.row.State, n.row.Verdict, n.row.DueAt, n.row.Receipt, n.row.Progress = r.State, r.Verdict, r.DueAt, r.Receipt, r.Progress
+	n.row.ErrorCode, n.row.Error, n.row.Lapsed = r.ErrorCode, r.Error, false
+	if r.State != tenure.StepPending {
+		n.row.EndedAt = now
+	}
+}

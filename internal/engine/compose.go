@@ -1,0 +1,252 @@
+package engine
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// composed is one commit in the making: the results at hand, and the decision on
+// the snapshot as it will be with them.
+type composed struct {
+	store.StepCommit
+	d      decision
+	extras []func(*store.Tx) error
+	stale  bool // the snapshot must be read again after this commit
+	locked bool // the operation holds its resources after this commit
+	same   bool // nothing but the operation's row, and that is as it should be
+}
+
+func (c *composed) empty() bool {
+	return len(c.Results)+len(c.Claims)+len(c.extras) == 0 && c.same
+}
+
+// compose applies the pending results to the snapshot, decides, and writes down
+// all that follows as one commit. A commit that is refused drops the snapshot,
+// so applying them twice can't happen.
+func (a *advance) compose(now time.Time) *composed {
+	s := a.s
+	c := &composed{StepCommit: store.StepCommit{Operation: a.id, Version: s.op.Version, Now: now}}
+	destroyed := false
+	for _, o := range a.pending {
+		n := &s.nodes[o.index]
+		a.result(c, n, a.settle(n, o.result, now), o.result)
+		destroyed = destroyed || n.step.Destructive
+	}
+	// What an open gate lets through starts with the same commit.
+	for c.d = a.decide(now); len(c.d.opened) > 0; c.d = a.decide(now) {
+		for _, i := range c.d.opened {
+			n := &s.nodes[i]
+			a.result(c, n, store.StepResult{Seq: n.row.Seq, Token: n.row.Token, From: n.row.State, State: tenure.StepDone, Verdict: tenure.Verified}, Result{})
+		}
+	}
+	for _, i := range c.d.reopen {
+		a.reopen(c, i)
+	}
+	c.State, c.Reason, c.DueAt, c.Ended = c.d.state, c.d.reason, c.d.due, c.d.ended
+	c.same = s.op.State == c.State && s.op.Reason == c.Reason && s.op.DueAt.Equal(c.DueAt) && !c.d.undo
+	a.claims(c)
+	a.lock(c)
+	if destroyed {
+		c.extras = append(c.extras, func(tx *store.Tx) error { return tx.SettleHolds(s.plan.Tenant, now) })
+	}
+	if c.State != s.op.State {
+		a.moved(c)
+	}
+	if c.d.undo {
+		rows := make([]store.StepRow, len(s.nodes))
+		for i := range s.nodes {
+			rows[i] = s.nodes[i].row
+		}
+		c.extras = append(c.extras, func(tx *store.Tx) error {
+			return tx.InsertSteps(undoSteps(s.plan, rows), func(int) bool { return true })
+		})
+	}
+	if len(c.extras) > 0 {
+		c.Extra = func(tx *store.Tx) error {
+			for _, f := range c.extras {
+				if err := f(tx); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	return c
+}
+
+// result adds a step's result with its inventory change and its audit entry.
+func (a *advance) result(c *composed, n *node, r store.StepResult, res Result) {
+	if r.State != tenure.StepPending {
+		c.Resources = append(c.Resources, res.Resources...)
+		if res.Extra != nil && r.State == tenure.StepDone {
+			c.extras = append(c.extras, res.Extra)
+			c.stale = true
+		}
+		leaf, err := a.entry(n, r, res, c.Now)
+		if err != nil { // a fact that can't be written down: the step has failed
+			r.State, r.Verdict, r.ErrorCode, r.Error = tenure.StepFailed, tenure.Unknown, tenure.CodeOf(err), clip(err.Error())
+			leaf, _ = a.entry(n, r, Result{}, c.Now)
+		}
+		c.Leaves = append(c.Leaves, leaf)
+	}
+	c.Results = append(c.Results, r)
+	n.apply(r, c.Now)
+}
+
+// reopen takes back a confirmation that has lapsed, with the counts under it.
+func (a *advance) reopen(c *composed, i int) {
+	for _, j := range []int{i, a.s.byKey[a.s.nodes[i].step.Gate.After]} {
+		n := &a.s.nodes[j]
+		if n.row.State == tenure.StepDone {
+			c.Results = append(c.Results, store.StepResult{Seq: n.row.Seq, Token: n.row.Token, From: tenure.StepDone, State: tenure.StepPending})
+			n.row.State = tenure.StepPending
+		}
+	}
+}
+
+// claims adds the claims; destructive ones depend on there being no hold.
+func (a *advance) claims(c *composed) {
+	var destructive []*tenure.Step
+	for _, i := range c.d.claims {
+		n := &a.s.nodes[i]
+		c.Claims = append(c.Claims, store.StepClaim{Seq: n.row.Seq, Token: n.row.Token, From: n.row.State, Owner: a.e.Owner, Lease: a.e.lease()})
+		if n.step.Destructive {
+			destructive = append(destructive, n.step)
+		}
+	}
+	if len(destructive) == 0 {
+		return
+	}
+	c.extras = append(c.extras, func(tx *store.Tx) error {
+		holds, err := tx.ActiveHolds(a.s.plan.Tenant)
+		if err != nil {
+			return err
+		}
+		for _, step := range destructive {
+			if len(tenure.Covering(holds, holdSubject(a.s.plan, step))) > 0 {
+				return tenure.Errorf(tenure.Conflict, "a hold was placed on %s", step.Key).Retryable()
+			}
+		}
+		return nil
+	})
+}
+
+// lock makes the first claim depend on holding what the operation touches, and
+// lets go of it when the operation only waits.
+func (a *advance) lock(c *composed) {
+	idle := c.d.ended || c.State == tenure.OperationWaiting || c.State == tenure.OperationPaused
+	c.locked = a.s.op.Locked
+	switch {
+	case len(c.Claims) > 0 && !a.s.op.Locked:
+		c.locked = true
+		c.extras = append(c.extras, func(tx *store.Tx) error {
+			by, err := tx.TakeLock(a.id, a.s.op.Kind)
+			if err == nil && by != "" {
+				err = excludedError{by}
+			}
+			return err
+		})
+	case idle && a.s.op.Locked && len(a.running) == 0:
+		c.locked = false
+		c.extras = append(c.extras, func(tx *store.Tx) error { return tx.FreeLock(a.id, c.Now) })
+	}
+}
+
+// moved writes down that the operation's state changes, and shows on the tenant
+// that it is blocked, or isn't any more.
+func (a *advance) moved(c *composed) {
+	op := a.s.op
+	leaf, err := encode(audit.Entry{
+		Kind: "operation.state", Subject: string(a.id), At: c.Now, Tenant: op.Tenant, Operation: a.id,
+		Data: audit.Facts(map[string]string{"from": string(op.State), "to": string(c.State), "kind": string(op.Kind)}),
+	})
+	if err == nil {
+		c.Leaves = append(c.Leaves, leaf)
+	}
+	switch tenure.OperationBlocked {
+	case c.State:
+		c.extras = append(c.extras, func(tx *store.Tx) error {
+			return tx.SetBlocked(op.Tenant, "operation "+string(a.id)+" is blocked: "+c.Reason, c.Now)
+		})
+	case op.State:
+		c.extras = append(c.extras, func(tx *store.Tx) error { return tx.SetBlocked(op.Tenant, "", c.Now) })
+	}
+}
+
+// settle turns a task's result into the step's: done, another attempt, or failed.
+func (a *advance) settle(n *node, r Result, now time.Time) store.StepResult {
+	out := store.StepResult{Seq: n.row.Seq, Token: n.row.Token, State: tenure.StepDone, Verdict: r.Verdict, Progress: r.Progress}
+	if r.Receipt != nil {
+		if b, err := tenure.Canonical(r.Receipt); err == nil && string(b) != "null" {
+			out.Receipt = string(b)
+		}
+	}
+	if r.yield {
+		out.State, out.Verdict = tenure.StepPending, ""
+		return out
+	}
+	if !r.again.IsZero() {
+		out.State, out.Verdict, out.DueAt, out.Error = tenure.StepPending, "", r.again, r.note
+		return out
+	}
+	err := r.Err
+	switch {
+	case err != nil:
+	case r.Verdict == tenure.Verified, r.Verdict == tenure.Claimed:
+		return out
+	case r.Verdict == tenure.Failed:
+		err = tenure.Errorf(tenure.Blocked, "it was read back, and isn't so")
+	default:
+		err = tenure.Errorf(tenure.Blocked, "it couldn't be read back with certainty").Retryable()
+	}
+	out.ErrorCode, out.Error = tenure.CodeOf(err), clip(err.Error())
+	if tenure.CanRetry(err) && n.row.Attempt < a.e.attempts() {
+		out.State, out.Verdict, out.DueAt = tenure.StepPending, "", now.Add(backoff(n.row.Attempt))
+		return out
+	}
+	out.State = tenure.StepFailed
+	if r.Err != nil || out.Verdict == "" {
+		out.Verdict = tenure.Unknown
+	}
+	return out
+}
+
+func clip(s string) string {
+	if len(s) > 2000 {
+		return s[:2000] + "…"
+	}
+	return s
+}
+
+// entry is the audit entry of a step that has ended.
+func (a *advance) entry(n *node, r store.StepResult, res Result, now time.Time) ([]byte, error) {
+	facts := make(map[string]string, 8+len(res.Facts))
+	for k, v := range res.Facts {
+		facts[k] = v
+	}
+	facts["step"], facts["action"], facts["state"] = n.step.Key, string(n.step.Action), string(r.State)
+	facts["seq"] = strconv.Itoa(r.Seq)
+	if r.Verdict != "" {
+		facts["verdict"] = string(r.Verdict)
+	}
+	if r.ErrorCode != "" {
+		facts["error"] = string(r.ErrorCode)
+	}
+	subject := string(n.step.Resource)
+	if len(res.Resources) == 1 {
+		subject, facts["resource"] = string(res.Resources[0].ID), string(res.Resources[0].State)
+	}
+	if subject == "" {
+		subject = string(a.id)
+	}
+	return encode(audit.Entry{Kind: "step.result", Subject: subject, At: now, Tenant: a.s.op.Tenant, Operation: a.id, Data: audit.Facts(facts)})
+}
+
+func encode(e audit.Entry) ([]byte, error) {
+	e.Format, e.At = audit.Format, e.At.UTC().Truncate(time.Microsecond)
+	return e.Encode()
+}

@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+// Run is the embedded driver: until ctx ends it calls Advance for what is due,
+// at most workers operations at once, and waits for the steps under way before
+// it returns. It keeps nothing: what it forgets, Due finds again.
+func (e *Engine) Run(ctx context.Context, workers int, log *slog.Logger) error {
+	if workers < 1 {
+		workers = 64
+	}
+	woken := make(chan tenure.OperationID, 4096)
+	defer e.DB.OnWake(func(id tenure.OperationID) {
+		select {
+		case woken <- id:
+		default: // the poll finds it
+		}
+	})()
+	var running sync.WaitGroup
+	defer running.Wait()
+	slots := make(chan struct{}, workers)
+	freed := make(chan struct{}, 1)
+	launch := func(id tenure.OperationID) {
+		slots <- struct{}{}
+		running.Add(1)
+		go func() {
+			defer running.Done()
+			answer, err := e.Advance(ctx, id)
+			<-slots
+			if err != nil && ctx.Err() == nil {
+				log.Error("advance", "operation", id, "code", tenure.CodeOf(err), "error", err)
+			}
+			if answer.Kind == Again || len(slots) < cap(slots)/2 {
+				select {
+				case freed <- struct{}{}:
+				default:
+				}
+			}
+		}()
+	}
+	poll := time.NewTicker(time.Second)
+	defer poll.Stop()
+	look := true
+	for {
+		if look {
+			ids, err := e.DB.Due(ctx, e.Now(), cap(slots), e.lease())
+			if err != nil && ctx.Err() == nil {
+				log.Error("due", "error", err)
+			}
+			for _, id := range ids {
+				launch(id)
+			}
+			look = len(ids) == cap(slots)
+			if look {
+				continue
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case id := <-woken:
+			launch(id)
+		case <-freed:
+			look = true
+		case <-poll.C:
+			look = true
+		}
+	}
+}
+
+// Settle calls Advance for everything that is due at the engine's time, in
+// parallel, until nothing is, and says when the next thing will be; zero if only
+// events are awaited. With a clock that the caller sets, it carries an operation
+// through years in moments.
+func (e *Engine) Settle(ctx context.Context) (next time.Time, err error) {
+	for ctx.Err() == nil {
+		ids, err := e.DB.Due(ctx, e.Now(), 256, e.lease())
+		if err != nil {
+			return time.Time{}, err
+		}
+		if len(ids) == 0 {
+			return e.DB.NextDue(ctx)
+		}
+		var wg sync.WaitGroup
+		errs := make(chan error, len(ids))
+		for _, id := range ids {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				if _, err := e.Advance(ctx, id); err != nil {
+					errs <- err
+				}
+			}()
+		}
+		wg.Wait()
+		select {
+		case err := <-errs:
+			return time.Time{}, err
+		default:
+		}
+	}
+	return time.Time{}, ctx.Err()
+}

@@ -1,0 +1,205 @@
+// Package engine runs plans durably. Advance is all of it: it reads an
+// operation's rows, lets a pure function say which steps may run now, runs them
+// through their connectors in parallel, and commits each result with its
+// inventory change, audit entry and next wake-up. The truth is in the rows
+// alone, so a driver that forgets everything loses nothing.
+package engine
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// Engine holds what Advance needs. Its fields are set before the first call and
+// don't change after.
+type Engine struct {
+	DB     *store.DB
+	Owner  string // names this process in leases
+	Now    func() time.Time
+	System func(name string) (*connector.System, error)
+
+	// Credential gives the credential of a resource, making and keeping one first
+	// if there is none. Fresh demands one that was made for this operation: a
+	// repetition gives the same.
+	Credential func(ctx context.Context, t *Task, resource tenure.ResourceID, fresh bool) (tenure.Secret, error)
+
+	// Own runs the actions on Tenure's own things.
+	Own map[tenure.Action]Runner
+
+	// ExportTo opens where a resource's export goes, and gives its place.
+	ExportTo func(ctx context.Context, t *Task) (Sink, error)
+
+	Lease       time.Duration // of a running step; 0 is 30 s
+	StepTimeout time.Duration // cuts a hung step; 0 is 5 min
+	Attempts    int           // before a retryable failure is final; 0 is 12
+	BatchRows   int           // rows of one erasure batch; 0 is 10,000
+
+	plans  planCache
+	active sync.Map // operation ids: one Advance an operation in this process
+}
+
+// Sink takes an export: its bytes, and where they stay.
+type Sink interface {
+	Write(p []byte) (int, error)
+	Close() (facts map[string]string, err error)
+	Abort()
+}
+
+// Task is one claimed step as its runner sees it.
+type Task struct {
+	Operation tenure.Operation
+	Plan      *tenure.Plan
+	Step      *tenure.Step
+	Row       store.StepRow // as claimed: its token is the fence
+	Tenant    store.TenantRow
+	Now       time.Time // business time at the claim
+	engine    *Engine
+}
+
+// Result is how a task ended. Err with Retry means another attempt later.
+type Result struct {
+	Verdict   tenure.Verdict
+	Receipt   any // becomes canonical JSON; no secrets
+	Facts     map[string]string
+	Resources []store.ResourceWrite
+	Extra     func(*store.Tx) error // in the result's transaction
+	Progress  string
+	Err       error
+	yield     bool      // stopped between batches; not a failure
+	again     time.Time // look again then; not a failure
+	note      string    // why it waits
+}
+
+// Runner does one action.
+type Runner func(ctx context.Context, t *Task) Result
+
+// AnswerKind says who must call Advance again, and when.
+type AnswerKind string
+
+const (
+	Done  AnswerKind = "done"  // it has ended
+	Again AnswerKind = "again" // at once: its budget ran out
+	At    AnswerKind = "at"    // at a time
+	Event AnswerKind = "event" // when an event makes it due
+)
+
+// Answer is Advance's.
+type Answer struct {
+	Kind AnswerKind
+	At   time.Time
+}
+
+func (e *Engine) lease() time.Duration {
+	if e.Lease > 0 {
+		return e.Lease
+	}
+	return 30 * time.Second
+}
+
+func (e *Engine) timeout() time.Duration {
+	if e.StepTimeout > 0 {
+		return e.StepTimeout
+	}
+	return 5 * time.Minute
+}
+
+func (e *Engine) attempts() int {
+	if e.Attempts > 0 {
+		return e.Attempts
+	}
+	return 12
+}
+
+// backoff is how long to wait before another attempt: a second doubled for each
+// attempt up to ten minutes, with jitter down to half of it.
+func backoff(attempt int) time.Duration {
+	d := time.Second << min(attempt-1, 10)
+	d = min(d, 10*time.Minute)
+	return d/2 + time.Duration(rand.Int64N(int64(d/2)+1))
+}
+
+// planCache keeps the plans of operations under way: a plan never changes.
+type planCache struct {
+	mu sync.Mutex
+	by map[string]*tenure.Plan
+}
+
+func (c *planCache) get(ctx context.Context, db *store.DB, digest string) (*tenure.Plan, error) {
+	c.mu.Lock()
+	p := c.by[digest]
+	c.mu.Unlock()
+	if p != nil {
+		return p, nil
+	}
+	p, err := db.Plan(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by == nil || len(c.by) >= 256 {
+		c.by = make(map[string]*tenure.Plan)
+	}
+	c.by[digest] = p
+	return p, nil
+}
+
+// load reads an operation's snapshot.
+func (e *Engine) load(ctx context.Context, id tenure.OperationID) (*snapshot, error) {
+	s := &snapshot{}
+	var err error
+	// The operation first: its version is what the commit checks, so whatever
+	// changes after this read makes the commit fail rather than go unseen.
+	if s.op, err = e.DB.Operation(ctx, id); err != nil {
+		return nil, err
+	}
+	if s.plan, err = e.plans.get(ctx, e.DB, s.op.Plan); err != nil {
+		return nil, err
+	}
+	rows, err := e.DB.Steps(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) < len(s.plan.Steps) {
+		return nil, tenure.Errorf(tenure.Internal, "operation %s has %d step rows for %d steps", id, len(rows), len(s.plan.Steps))
+	}
+	s.link(rows)
+	if s.approvals, err = e.DB.Approvals(ctx, id); err != nil {
+		return nil, err
+	}
+	if s.tenant, err = e.DB.Tenant(ctx, string(s.op.Tenant)); err != nil {
+		return nil, err
+	}
+	if s.plan.Destructive > 0 || len(rows) > len(s.plan.Steps) {
+		s.holds, err = e.DB.Holds(ctx, s.op.Tenant, false)
+	}
+	return s, err
+}
+
+func (s *snapshot) link(rows []store.StepRow) {
+	s.nodes = make([]node, len(rows))
+	s.byKey = make(map[string]int, len(rows))
+	before := ""
+	for i, row := range rows {
+		step := (*tenure.Step)(nil)
+		if i < len(s.plan.Steps) {
+			step = &s.plan.Steps[i]
+		} else {
+			step = undoStep(s.plan, row, before)
+			before = row.Key
+		}
+		s.nodes[i] = node{step: step, row: row}
+		s.byKey[step.Key] = i
+	}
+}
+
+// isStale says that a commit was refused since the rows have moved on.
+func isStale(err error) bool {
+	return tenure.CodeOf(err) == tenure.Conflict && tenure.CanRetry(err)
+}

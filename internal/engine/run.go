@@ -1,0 +1,363 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// run does one claimed step. A panic in a runner or a driver is that step's
+// failure, not the process's.
+func (e *Engine) run(ctx context.Context, t *Task) (r Result) {
+	defer func() {
+		if p := recover(); p != nil {
+			r = Result{Verdict: tenure.Unknown, Err: tenure.Errorf(tenure.Internal, "step %s: panic: %v", t.Step.Key, p)}
+		}
+		if r.Err != nil && ctx.Err() != nil && !r.yield {
+			r.Err = tenure.Errorf(tenure.Unavailable, "step %s was cut off after %s: %w", t.Step.Key, e.timeout(), r.Err).Retryable()
+		}
+	}()
+	if own, ok := e.Own[t.Step.Action]; ok {
+		return own(ctx, t)
+	}
+	f, ok := resourceActions[t.Step.Action]
+	if !ok {
+		return Result{Verdict: tenure.Failed, Err: tenure.Errorf(tenure.Internal, "this build has no action %q", t.Step.Action)}
+	}
+	sys, err := e.system(t)
+	if err != nil {
+		return Result{Err: err}
+	}
+	pr := t.Planned(t.Step.Resource)
+	if pr == nil && t.Step.Action != tenure.ActProbe {
+		return Result{Verdict: tenure.Failed, Err: tenure.Errorf(tenure.Internal, "resource %s isn't in the plan", t.Step.Resource)}
+	}
+	return f(ctx, e, t, sys, pr)
+}
+
+// resourceActions are the actions on resources.
+var resourceActions = map[tenure.Action]func(context.Context, *Engine, *Task, *connector.System, *tenure.PlannedResource) Result{
+	tenure.ActEnsure: ensure,
+	tenure.ActObserve: func(ctx context.Context, _ *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
+		return observe(ctx, t, sys, pr)
+	},
+	tenure.ActSuspend:      transit((*connector.System).Suspend, tenure.ResourceSuspended),
+	tenure.ActResume:       transit((*connector.System).Resume, tenure.ResourcePresent),
+	tenure.ActRevoke:       transit((*connector.System).Revoke, tenure.ResourceRevoked),
+	tenure.ActQuarantine:   transit((*connector.System).Quarantine, tenure.ResourceQuarantined),
+	tenure.ActUnquarantine: transit((*connector.System).Unquarantine, tenure.ResourceRevoked),
+	tenure.ActDelete:       remove,
+	tenure.ActErase:        erase,
+	tenure.ActExport:       export,
+	tenure.ActExpire:       expire,
+	tenure.ActProbe:        probe,
+}
+
+// system opens the step's system and refuses one that isn't the one that the
+// plan was made with.
+func (e *Engine) system(t *Task) (*connector.System, error) {
+	sys, err := e.System(t.Step.System)
+	if err != nil {
+		return nil, err
+	}
+	if want := t.Plan.Systems[t.Step.System]; want != "" && want != sys.Fingerprint {
+		return nil, tenure.Errorf(tenure.Blocked, "system %s isn't the one that the plan was made with (%s, now %s)", sys.Name, want, sys.Fingerprint).
+			WithHint("restore the settings, or plan again")
+	}
+	return sys, nil
+}
+
+// Planned returns the plan's record of a resource; nil if it has none.
+func (t *Task) Planned(id tenure.ResourceID) *tenure.PlannedResource {
+	for i := range t.Plan.Resources {
+		if t.Plan.Resources[i].ID == id {
+			return &t.Plan.Resources[i]
+		}
+	}
+	return nil
+}
+
+// Ref is a planned resource as its connector knows it.
+func Ref(tenant tenure.TenantID, pr *tenure.PlannedResource) connector.Ref {
+	return connector.Ref{Resource: pr.ID, Tenant: tenant, Environment: pr.Environment, Type: pr.Type, Name: pr.Name, Attributes: pr.Desired, Classes: pr.Classes}
+}
+
+func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
+	d := connector.Desired{Ref: Ref(t.Plan.Tenant, pr), Encryption: t.Plan.Encryption}
+	if typ, _ := sys.Info.Type(pr.Type); typ.Credential {
+		secret, err := e.Credential(ctx, t, pr.ID, t.Step.Reissue)
+		if err != nil {
+			return Result{Err: err}
+		}
+		d.Credential = secret
+	}
+	seen, rec, v, err := sys.Ensure(ctx, d)
+	if err != nil {
+		return Result{Err: err}
+	}
+	w := store.ResourceWrite{ID: pr.ID, State: tenure.ResourcePresent, Verdict: v, Observed: seen.Attributes}
+	if v == tenure.Verified {
+		w.Normal = seen.Attributes
+	} else {
+		w.State = tenure.ResourceUnknown
+		return Result{Verdict: v, Receipt: rec, Resources: []store.ResourceWrite{w},
+			Err: tenure.Errorf(tenure.Blocked, "%s %s was made, and reads back otherwise: %s", pr.Type, pr.Name, clip(string(seen.Attributes)))}
+	}
+	return Result{Verdict: v, Receipt: rec, Resources: []store.ResourceWrite{w}}
+}
+
+// observe reads the resource: present is verified. Its metrics are the receipt,
+// which is what a point of no return shows as fresh counts.
+func observe(ctx context.Context, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
+	seen, absent, err := sys.Observe(ctx, []connector.Ref{Ref(t.Plan.Tenant, pr)})
+	if err != nil {
+		return Result{Err: err}
+	}
+	if t.Step.To == "absent" {
+		if seen[0].Found {
+			return Result{Verdict: tenure.Failed, Err: tenure.Errorf(tenure.Blocked, "%s %s is there again", pr.Type, pr.Name)}
+		}
+		return Result{Verdict: absent}
+	}
+	rec := map[string]any{"found": seen[0].Found, "state": seen[0].State, "metrics": seen[0].Metrics}
+	if !seen[0].Found {
+		return Result{Verdict: absent, Receipt: rec}
+	}
+	if seen[0].Owner != connector.Ours {
+		return Result{Verdict: tenure.Failed, Receipt: rec, Err: tenure.Errorf(tenure.Conflict, "%s %s bears another mark (%s)", pr.Type, pr.Name, seen[0].Owner)}
+	}
+	return Result{Verdict: tenure.Verified, Receipt: rec}
+}
+
+// transit makes the runner of a state change that the connector carries out.
+func transit(f func(*connector.System, context.Context, connector.Ref) (connector.Receipt, tenure.Verdict, error), to tenure.ResourceState) func(context.Context, *Engine, *Task, *connector.System, *tenure.PlannedResource) Result {
+	return func(ctx context.Context, _ *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
+		rec, v, err := f(sys, ctx, Ref(t.Plan.Tenant, pr))
+		if err != nil {
+			return Result{Err: err}
+		}
+		w := store.ResourceWrite{ID: pr.ID, State: to, Verdict: v}
+		if v != tenure.Verified {
+			w.State = tenure.ResourceUnknown
+		}
+		return Result{Verdict: v, Receipt: rec, Resources: []store.ResourceWrite{w}}
+	}
+}
+
+// remove deletes the resource and reads its absence back.
+func remove(ctx context.Context, _ *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
+	ref := Ref(t.Plan.Tenant, pr)
+	var cost int64
+	if seen, _, err := sys.Observe(ctx, []connector.Ref{ref}); err == nil && seen[0].Found {
+		cost = sys.MonthlyCost(seen[0])
+	}
+	rec, v, err := sys.Delete(ctx, ref)
+	if err != nil {
+		return Result{Err: err}
+	}
+	w := store.ResourceWrite{ID: pr.ID, State: tenure.ResourceGone, Verdict: v}
+	if v != tenure.Verified {
+		w.State = tenure.ResourceUnknown
+	}
+	return Result{
+		Verdict: v, Resources: []store.ResourceWrite{w}, Facts: countFacts(rec.Counts),
+		Receipt: removal{Receipt: rec, MonthlyCost: cost, Currency: sys.Currency},
+		Extra:   func(tx *store.Tx) error { return tx.DropSecret(pr.ID) },
+	}
+}
+
+// removal is the receipt of a deletion, with the cost that it stopped.
+type removal struct {
+	connector.Receipt
+	MonthlyCost int64  `json:"monthlyCost,omitempty"`
+	Currency    string `json:"currency,omitempty"`
+}
+
+func countFacts(counts map[string]int64) map[string]string {
+	if len(counts) == 0 {
+		return nil
+	}
+	var sum int64
+	for _, n := range counts {
+		sum += n
+	}
+	return map[string]string{"count": strconv.FormatInt(sum, 10)}
+}
+
+// eraseProgress is where a batched erasure stands.
+type eraseProgress struct {
+	Cursor string           `json:"cursor"`
+	Counts map[string]int64 `json:"counts"`
+}
+
+// erase takes a data class out of a resource, batch by batch. Between batches it
+// renews its lease and looks for holds and for a person's word, in one
+// transaction with its progress; if one stands, the step yields and goes on from
+// there when it may.
+func erase(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
+	p := eraseProgress{Counts: make(map[string]int64)}
+	if t.Row.Progress != "" {
+		if err := json.Unmarshal([]byte(t.Row.Progress), &p); err != nil {
+			return Result{Err: tenure.Errorf(tenure.Internal, "progress of %s: %w", t.Step.Key, err)}
+		}
+		if p.Counts == nil {
+			p.Counts = make(map[string]int64)
+		}
+	}
+	rows := e.BatchRows
+	if rows <= 0 {
+		rows = 10_000
+	}
+	for {
+		batch, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.timeout())
+		b, err := sys.Erase(batch, Ref(t.Plan.Tenant, pr), connector.Batch{Class: t.Step.Class, Limit: rows, Cursor: p.Cursor})
+		cancel()
+		if err != nil {
+			text, _ := json.Marshal(p)
+			return Result{Err: err, Progress: string(text)}
+		}
+		for k, n := range b.Counts {
+			p.Counts[k] += n
+		}
+		p.Cursor = b.Cursor
+		if b.Done {
+			return Result{
+				Verdict: tenure.Verified, Receipt: connector.Receipt{Changed: true, Counts: p.Counts}, Facts: countFacts(p.Counts),
+				Resources: []store.ResourceWrite{{ID: pr.ID, State: tenure.ResourceErasing, Verdict: tenure.Verified}},
+			}
+		}
+		text, _ := json.Marshal(p)
+		err = t.between(ctx, string(text))
+		if errors.Is(err, errYield) || ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
+			return Result{yield: true, Progress: string(text)}
+		}
+		if err != nil {
+			return Result{Err: err, Progress: string(text)}
+		}
+	}
+}
+
+// errYield says that a batched step must stop: a hold, or a person's word.
+var errYield = errors.New("stop between batches")
+
+// between is what a batched step does after each batch.
+func (t *Task) between(ctx context.Context, progress string) error {
+	stop := false
+	err := t.engine.DB.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+		stop = false
+		holds, err := tx.ActiveHolds(t.Plan.Tenant)
+		if err != nil {
+			return err
+		}
+		op, err := tx.Operation(t.Operation.ID)
+		if err != nil {
+			return err
+		}
+		stop = op.Wanted != "" || len(tenure.Covering(holds, holdSubject(t.Plan, t.Step))) > 0
+		if err := tx.Renew(t.Operation.ID, t.Row.Seq, t.Row.Token, t.engine.lease()); err != nil {
+			return err
+		}
+		return tx.Progress(t.Operation.ID, t.Row.Seq, t.Row.Token, progress)
+	})
+	if err == nil && stop {
+		err = errYield
+	}
+	return err
+}
+
+// export writes the resource's data to the hand-over folder.
+func export(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
+	if e.ExportTo == nil {
+		return Result{Verdict: tenure.Failed, Err: tenure.Errorf(tenure.Internal, "no place for exports is set")}
+	}
+	sink, err := e.ExportTo(ctx, t)
+	if err != nil {
+		return Result{Err: err}
+	}
+	rec, err := sys.Export(ctx, Ref(t.Plan.Tenant, pr), sink)
+	if err != nil {
+		sink.Abort()
+		return Result{Err: err}
+	}
+	facts, err := sink.Close()
+	if err != nil {
+		return Result{Err: tenure.Errorf(tenure.Unavailable, "export of %s: %w", pr.Name, err).Retryable()}
+	}
+	if rec.Facts == nil {
+		rec.Facts = make(map[string]string)
+	}
+	maps.Copy(rec.Facts, facts)
+	return Result{Verdict: tenure.Verified, Receipt: rec, Facts: map[string]string{"sha256": facts["sha256"]}}
+}
+
+// expire removes the copies that are due. While some remain the step waits for
+// the next one's date.
+func expire(ctx context.Context, _ *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
+	left, err := sys.Expire(ctx, Ref(t.Plan.Tenant, pr), t.Now)
+	if err != nil {
+		return Result{Err: err}
+	}
+	if len(left) == 0 {
+		return Result{Verdict: tenure.Verified, Receipt: map[string]any{"remaining": 0}}
+	}
+	slices.SortFunc(left, func(a, b connector.Copy) int { return a.Expires.Compare(b.Expires) })
+	next, last := left[0].Expires, left[len(left)-1].Expires
+	return Result{again: next, Receipt: map[string]any{"remaining": len(left), "next": next, "last": last},
+		note: fmt.Sprintf("%d copies of %s remain, the last until %s", len(left), pr.Name, last.Format("2006-01-02 15:04 MST"))}
+}
+
+// probe tries what must work or must be refused.
+func probe(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
+	c := connector.Check{Kind: t.Step.Probe.Kind, Params: t.Step.Probe.Params, Encryption: t.Plan.Encryption}
+	var err error
+	if pr != nil {
+		c.Ref = Ref(t.Plan.Tenant, pr)
+		if c.Credential, err = e.held(ctx, t, pr.ID); err != nil {
+			return Result{Err: err}
+		}
+	}
+	if id := t.Step.Probe.Credential; id != "" {
+		if c.Credential, err = e.held(ctx, t, id); err != nil {
+			return Result{Err: err}
+		}
+	}
+	if t.Step.Probe.Target != "" {
+		if other := t.Planned(t.Step.Probe.Target); other != nil {
+			ref := Ref(t.Plan.Tenant, other)
+			c.Other = &ref
+		}
+	}
+	out, err := sys.Probe(ctx, c)
+	if err != nil {
+		return Result{Err: err}
+	}
+	rec := map[string]any{"probe": t.Step.Probe.Name, "passed": out.Passed, "detail": out.Detail}
+	if !out.Passed {
+		return Result{Verdict: tenure.Failed, Receipt: rec, Err: tenure.Errorf(tenure.Blocked, "probe %s failed: %s", t.Step.Probe.Name, out.Detail)}
+	}
+	return Result{Verdict: tenure.Verified, Receipt: rec}
+}
+
+// held is a resource's credential if it has one.
+func (e *Engine) held(ctx context.Context, t *Task, id tenure.ResourceID) (tenure.Secret, error) {
+	other := t.Planned(id)
+	if other == nil {
+		return tenure.Secret{}, nil
+	}
+	sys, err := e.System(other.System)
+	if err != nil {
+		return tenure.Secret{}, err
+	}
+	if typ, _ := sys.Info.Type(other.Type); !typ.Credential {
+		return tenure.Secret{}, nil
+	}
+	return e.Credential(ctx, t, id, false)
+}

@@ -1,0 +1,142 @@
+package keystore
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"sync/atomic"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/tink"
+)
+
+// handle is a key in use. Destroying the key empties it, so a caller that
+// still holds one can't seal or open with it any more.
+type handle struct {
+	store *Store
+	id    KeyID
+	live  atomic.Pointer[tink.AEAD]
+}
+
+// AEAD returns the key's authenticated encryption, AES-256-GCM by tink, good
+// for 2³² messages. It is safe for concurrent use and may be kept: it stops
+// working when the key is destroyed. The first use of a key unwraps it (some
+// microseconds locally, a call with a KMS); after that sealing costs a third of
+// a microsecond. An unknown key is NotFound, a destroyed one Blocked.
+func (s *Store) AEAD(ctx context.Context, id KeyID) (tink.AEAD, error) {
+	h, err := s.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// load returns the cached handle with a live key in it.
+func (s *Store) load(ctx context.Context, id KeyID) (*handle, error) {
+	s.mu.Lock()
+	h := s.cache[id]
+	s.mu.Unlock()
+	if h != nil && h.live.Load() != nil {
+		return h, nil
+	}
+	defer s.lock(id)()
+	primitive, err := s.unwrap(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h = s.cache[id]; h == nil {
+		s.evict()
+		h = &handle{store: s, id: id}
+		s.cache[id] = h
+	}
+	h.live.Store(&primitive)
+	return h, nil
+}
+
+// evict makes room in the cache. An evicted handle that is still in use goes
+// through the cache again.
+func (s *Store) evict() {
+	for id, h := range s.cache {
+		if len(s.cache) < s.cached {
+			return
+		}
+		h.live.Store(nil)
+		delete(s.cache, id)
+	}
+}
+
+func (s *Store) unwrap(ctx context.Context, id KeyID) (tink.AEAD, error) {
+	r, err := s.readRecord(id)
+	if err != nil {
+		return nil, err
+	}
+	if !r.Destroyed.IsZero() {
+		return nil, destroyedError(id)
+	}
+	group, err := id.parse()
+	if err != nil {
+		return nil, err
+	}
+	path := s.path(group, id, ".key")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fileError("read", path, err)
+	}
+	k, err := keyset.ReadWithContext(ctx, keyset.NewBinaryReader(bytes.NewReader(b)), s.wrapper, wrapContext(string(id)))
+	if err != nil {
+		return nil, tenure.Errorf(tenure.Unavailable, "unwrap key %s: %w", id, err)
+	}
+	primitive, err := aead.New(k)
+	if err != nil {
+		return nil, tenure.Errorf(tenure.Internal, "use key %s: %w", id, err)
+	}
+	return primitive, nil
+}
+
+// drop forgets the unwrapped key. Callers hold the key's lock.
+func (s *Store) drop(id KeyID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h := s.cache[id]; h != nil {
+		h.live.Store(nil)
+		delete(s.cache, id)
+	}
+}
+
+func (h *handle) primitive() (tink.AEAD, error) {
+	if p := h.live.Load(); p != nil {
+		return *p, nil
+	}
+	again, err := h.store.load(context.Background(), h.id)
+	if err != nil {
+		return nil, err
+	}
+	if p := again.live.Load(); p != nil {
+		return *p, nil
+	}
+	return nil, tenure.Errorf(tenure.Unavailable, "key %s was evicted while it was loaded", h.id).Retryable()
+}
+
+// Encrypt seals plaintext; associatedData is authenticated and not kept.
+func (h *handle) Encrypt(plaintext, associatedData []byte) ([]byte, error) {
+	p, err := h.primitive()
+	if err != nil {
+		return nil, err
+	}
+	return p.Encrypt(plaintext, associatedData)
+}
+
+// Decrypt opens what Encrypt sealed with the same associatedData.
+func (h *handle) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
+	p, err := h.primitive()
+	if err != nil {
+		return nil, err
+	}
+	return p.Decrypt(ciphertext, associatedData)
+}
+
+var _ tink.AEAD = (*handle)(nil)

@@ -1,0 +1,67 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+const findingColumns = `id, kind, severity, tenant, resource, system, type, name, field, want, got, detail, seen_at, resolved_at, waived_until, waived_by`
+
+func fingerprint(f tenure.Finding) string {
+	return tenure.Digest([]byte(strings.Join([]string{string(f.Kind), string(f.Tenant), string(f.Resource), f.System, f.Type, f.Name, f.Field}, "\x00")))
+}
+
+// SaveFinding stores a finding. One that is open already is brought up to date
+// and keeps its id and its waiver.
+func (tx *Tx) SaveFinding(f tenure.Finding) error {
+	fp := fingerprint(f)
+	n, err := tx.Exec(`update finding set severity = $1, want = $2, got = $3, detail = $4, seen_at = $5 where fingerprint = $6 and resolved_at = 0`,
+		string(f.Severity), f.Want, f.Got, f.Detail, micros(f.SeenAt), fp)
+	if err != nil || n > 0 {
+		return err
+	}
+	_, err = tx.Exec(`insert into finding (id, fingerprint, kind, severity, tenant, resource, system, type, name, field, want, got, detail, seen_at, resolved_at, waived_until, waived_by)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, 0, '')`,
+		string(f.ID), fp, string(f.Kind), string(f.Severity), string(f.Tenant), string(f.Resource), f.System, f.Type, f.Name, f.Field, f.Want, f.Got, f.Detail, micros(f.SeenAt))
+	return err
+}
+
+// ResolveUnseen closes the findings of some kinds in a system that weren't seen
+// again in a pass that began at since; a tenant narrows it.
+func (tx *Tx) ResolveUnseen(kinds []tenure.FindingKind, system string, tenant tenure.TenantID, since, at time.Time) error {
+	for _, k := range kinds {
+		_, err := tx.Exec(`update finding set resolved_at = $1 where kind = $2 and system = $3 and ($4 = '' or tenant = $4) and resolved_at = 0 and seen_at < $5`,
+			micros(at), string(k), system, string(tenant), micros(since))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Findings lists the findings that aren't resolved; a tenant narrows it.
+func (db *DB) Findings(ctx context.Context, tenant tenure.TenantID) ([]tenure.Finding, error) {
+	var out []tenure.Finding
+	err := db.reader(ctx).Rows(`select `+findingColumns+` from finding where resolved_at = 0 and ($1 = '' or tenant = $1)
+		order by case severity when 'critical' then 0 when 'high' then 1 when 'medium' then 2 else 3 end, seen_at, id limit 10000`, []any{string(tenant)}, func(r scanner) error {
+		var f tenure.Finding
+		var seen, resolved, waived int64
+		err := r.Scan(&f.ID, &f.Kind, &f.Severity, &f.Tenant, &f.Resource, &f.System, &f.Type, &f.Name, &f.Field, &f.Want, &f.Got, &f.Detail, &seen, &resolved, &waived, &f.WaivedBy)
+		f.SeenAt, f.ResolvedAt, f.WaivedUntil = fromMicros(seen), fromMicros(resolved), fromMicros(waived)
+		out = append(out, f)
+		return err
+	})
+	return out, err
+}
+
+// Waive lets a finding be until a moment.
+func (tx *Tx) Waive(id tenure.FindingID, by string, until time.Time) error {
+	n, err := tx.Exec(`update finding set waived_until = $1, waived_by = $2 where id = $3 and resolved_at = 0`, micros(until), by, string(id))
+	if err == nil && n != 1 {
+		return tenure.Errorf(tenure.NotFound, "there is no open finding %s", id)
+	}
+	return err
+}

@@ -1,0 +1,83 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+const holdColumns = `id, matter, tenant, class, system, resource, reason, placed_by, placed_at, effective_at, already_gone, release_by, released_at`
+
+func holds(q querier, where string, args ...any) (out []tenure.Hold, err error) {
+	err = q.Rows(`select `+holdColumns+` from hold where `+where+` order by placed_at, id`, args, func(r scanner) error {
+		var h tenure.Hold
+		var placed, effective, released int64
+		var by string
+		err := r.Scan(&h.ID, &h.Matter, &h.Scope.Tenant, &h.Scope.Class, &h.Scope.System, &h.Scope.Resource, &h.Reason, &h.PlacedBy, &placed, &effective, &h.AlreadyGone, &by, &released)
+		h.PlacedAt, h.EffectiveAt, h.ReleasedAt = fromMicros(placed), fromMicros(effective), fromMicros(released)
+		if by != "" {
+			h.ReleaseBy = strings.Split(by, "\n")
+		}
+		out = append(out, h)
+		return err
+	})
+	return out, err
+}
+
+// Holds lists the holds that can cover a tenant (a blank one: all); the released
+// ones too if asked for.
+func (db *DB) Holds(ctx context.Context, tenant tenure.TenantID, released bool) ([]tenure.Hold, error) {
+	return holds(db.reader(ctx), `($1 = '' or tenant = $1 or tenant = '') and ($2 = 1 or released_at = 0)`, string(tenant), flag(released))
+}
+
+// LockHolds serialises those who place holds with those who start to destroy:
+// after it, the transaction sees every hold that was placed before.
+func (tx *Tx) LockHolds() error {
+	_, err := tx.Exec(`update meta set value = value where key = 'hold_epoch'`)
+	return err
+}
+
+// ActiveHolds returns the active holds that can cover a tenant, under LockHolds.
+func (tx *Tx) ActiveHolds(tenant tenure.TenantID) ([]tenure.Hold, error) {
+	if err := tx.LockHolds(); err != nil {
+		return nil, err
+	}
+	return holds(tx, `(tenant = $1 or tenant = '') and released_at = 0`, string(tenant))
+}
+
+// Hold returns one hold as the transaction sees it.
+func (tx *Tx) Hold(id tenure.HoldID) (tenure.Hold, error) {
+	hs, err := holds(tx, `id = $1`, string(id))
+	if err == nil && len(hs) == 0 {
+		err = tenure.Errorf(tenure.NotFound, "there is no hold %s", id)
+	}
+	if err != nil {
+		return tenure.Hold{}, err
+	}
+	return hs[0], nil
+}
+
+// SaveHold stores a hold, new or changed.
+func (tx *Tx) SaveHold(h tenure.Hold) error {
+	if err := tx.LockHolds(); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`insert into hold (`+holdColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+		on conflict (id) do update set effective_at = excluded.effective_at, already_gone = excluded.already_gone, release_by = excluded.release_by, released_at = excluded.released_at`,
+		string(h.ID), h.Matter, string(h.Scope.Tenant), h.Scope.Class, h.Scope.System, string(h.Scope.Resource), h.Reason, h.PlacedBy,
+		micros(h.PlacedAt), micros(h.EffectiveAt), h.AlreadyGone, strings.Join(h.ReleaseBy, "\n"), micros(h.ReleasedAt))
+	return err
+}
+
+// SettleHolds marks as effective the holds on a tenant for which no destructive
+// step is under way any more.
+func (tx *Tx) SettleHolds(tenant tenure.TenantID, at time.Time) error {
+	n, err := tx.DestructiveRunning(tenant)
+	if err != nil || n > 0 {
+		return err
+	}
+	_, err = tx.Exec(`update hold set effective_at = $1 where effective_at = 0 and released_at = 0 and tenant = $2`, micros(at), string(tenant))
+	return err
+}

@@ -1,0 +1,123 @@
+package store
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+)
+
+// LogSize is the number of entries that the head says the log has.
+func (db *DB) LogSize(ctx context.Context) (size int64, err error) {
+	return size, db.reader(ctx).Row(`select size from audit_head where id = 1`, nil, &size)
+}
+
+// HashReader reads the stored hashes of the log's tree.
+func (db *DB) HashReader(ctx context.Context) tlog.HashReader {
+	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		q := db.reader(ctx)
+		return readHashes(indexes, func(i int64) (first int64, data []byte, err error) {
+			err = q.Row(`select first, data from audit_node where first <= $1 order by first desc limit 1`, []any{i}, &first, &data)
+			return first, data, err
+		})
+	})
+}
+
+// Root is the log's size and root.
+func (db *DB) Root(ctx context.Context) (size int64, root tlog.Hash, err error) {
+	if size, err = db.LogSize(ctx); err != nil {
+		return 0, root, err
+	}
+	tree, err := audit.NewTree(size, db.HashReader(ctx))
+	if err != nil {
+		return 0, root, err
+	}
+	return size, tree.Root(), nil
+}
+
+// Entries streams the stored entries from an index on.
+func (db *DB) Entries(ctx context.Context, from int64) iter.Seq2[audit.Record, error] {
+	return func(yield func(audit.Record, error) bool) {
+		const q = `select idx, body from audit_entry where idx >= $1 order by idx`
+		rows, err := db.read.QueryContext(ctx, q, from)
+		if err != nil {
+			yield(audit.Record{}, storeError(q, err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var r audit.Record
+			err := rows.Scan(&r.Index, &r.Entry)
+			if !yield(r, storeError(q, err)) || err != nil {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(audit.Record{}, storeError(q, err))
+		}
+	}
+}
+
+// Nodes streams the rows of stored hashes.
+func (db *DB) Nodes(ctx context.Context) iter.Seq2[audit.NodeRow, error] {
+	return func(yield func(audit.NodeRow, error) bool) {
+		const q = `select first, data from audit_node order by first`
+		rows, err := db.read.QueryContext(ctx, q)
+		if err != nil {
+			yield(audit.NodeRow{}, storeError(q, err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var r audit.NodeRow
+			err := rows.Scan(&r.First, &r.Hashes)
+			if !yield(r, storeError(q, err)) || err != nil {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(audit.NodeRow{}, storeError(q, err))
+		}
+	}
+}
+
+// SaveCheckpoint keeps a signed checkpoint.
+func (db *DB) SaveCheckpoint(ctx context.Context, size int64, note []byte, at time.Time) error {
+	return db.Write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(`insert into checkpoint (size, note, at) values ($1, $2, $3) on conflict (size) do nothing`, size, string(note), micros(at))
+		return err
+	})
+}
+
+// LastCheckpoint is the latest signed checkpoint; nil if there is none.
+func (db *DB) LastCheckpoint(ctx context.Context) ([]byte, error) {
+	var note string
+	err := db.reader(ctx).Row(`select note from checkpoint order by size desc limit 1`, nil, &note)
+	if tenure.CodeOf(err) == tenure.NotFound {
+		return nil, nil
+	}
+	return []byte(note), err
+}
+
+// Meta returns a fact about the installation; blank if it isn't set.
+func (db *DB) Meta(ctx context.Context, key string) (string, error) {
+	var v string
+	err := db.reader(ctx).Row(`select value from meta where key = $1`, []any{key}, &v)
+	if tenure.CodeOf(err) == tenure.NotFound {
+		return "", nil
+	}
+	return v, err
+}
+
+// SetMeta records a fact about the installation once; a later value is refused
+// by keeping the first.
+func (db *DB) SetMeta(ctx context.Context, key, value string) error {
+	return db.Write(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(`insert into meta (key, value) values ($1, $2) on conflict (key) do nothing`, key, value)
+		return err
+	})
+}

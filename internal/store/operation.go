@@ -1,0 +1,419 @@
+package store
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+func placeholder(n int) string { return "$" + strconv.Itoa(n) }
+
+const operationColumns = `id, kind, tenant, plan, state, reason, requested_by, trigger_key, created_at, updated_at, due_at, version, locked, wanted`
+
+// OperationRow is an operation's row with what the engine alone needs of it.
+type OperationRow struct {
+	tenure.Operation
+	Locked bool   // it holds the resources that it touches
+	Wanted string // "pause", "cancel": what a person asked for and it hasn't done yet
+}
+
+func scanOperation(r scanner, o *OperationRow) error {
+	var created, updated, due, locked int64
+	err := r.Scan(&o.ID, &o.Kind, &o.Tenant, &o.Plan, &o.State, &o.Reason, &o.RequestedBy, &o.Trigger, &created, &updated, &due, &o.Version, &locked, &o.Wanted)
+	o.CreatedAt, o.UpdatedAt, o.DueAt = fromMicros(created), fromMicros(updated), fromMicros(due)
+	o.Locked = locked == 1
+	return err
+}
+
+func operation(q querier, id tenure.OperationID) (o OperationRow, err error) {
+	found := false
+	err = q.Rows(`select `+operationColumns+` from operation where id = $1`, []any{string(id)}, func(r scanner) error {
+		found = true
+		return scanOperation(r, &o)
+	})
+	if err == nil && !found {
+		err = tenure.Errorf(tenure.NotFound, "there is no operation %s", id)
+	}
+	return o, err
+}
+
+// Operation returns one operation.
+func (db *DB) Operation(ctx context.Context, id tenure.OperationID) (OperationRow, error) {
+	return operation(db.reader(ctx), id)
+}
+
+// Operation returns one operation as the transaction sees it.
+func (tx *Tx) Operation(id tenure.OperationID) (OperationRow, error) { return operation(tx, id) }
+
+// OperationFilter narrows a listing; blank fields take everything.
+type OperationFilter struct {
+	Tenant tenure.TenantID
+	Open   bool // only those that haven't ended
+	Limit  int  // 0 is 100
+}
+
+// Operations lists operations, the latest first.
+func (db *DB) Operations(ctx context.Context, f OperationFilter) ([]OperationRow, error) {
+	limit := f.Limit
+	if limit <= 0 {
+		limit = 100
+	}
+	var out []OperationRow
+	err := db.reader(ctx).Rows(`select `+operationColumns+` from operation where ($1 = '' or tenant = $1) and ($2 = 0 or state not in ('succeeded', 'failed', 'cancelled'))
+		order by created_at desc, id desc limit $3`, []any{string(f.Tenant), flag(f.Open), limit}, func(r scanner) error {
+		var o OperationRow
+		err := scanOperation(r, &o)
+		out = append(out, o)
+		return err
+	})
+	return out, err
+}
+
+// NewOperation is what CreateOperation needs beside the operation itself.
+type NewOperation struct {
+	tenure.Operation
+	Blueprint   string
+	Destructive bool
+	Steps       []tenure.StepStatus
+	Touches     []tenure.ResourceID
+	IsDestroyer func(seq int) bool
+}
+
+// CreateOperation stores an operation and its steps. A trigger that has started
+// one already gives that one back, and created is false.
+func (tx *Tx) CreateOperation(o NewOperation) (id tenure.OperationID, created bool, err error) {
+	if o.Trigger != "" {
+		var have string
+		err := tx.Row(`select id from operation where trigger_key = $1`, []any{o.Trigger}, &have)
+		if err == nil {
+			return tenure.OperationID(have), false, nil
+		}
+		if tenure.CodeOf(err) != tenure.NotFound {
+			return "", false, err
+		}
+	}
+	_, err = tx.Exec(`insert into operation (id, kind, tenant, plan, state, reason, requested_by, trigger_key, blueprint, destructive, driver, locked, wanted, created_at, updated_at, due_at, reserved_until, version)
+		values ($1, $2, $3, $4, $5, '', $6, $7, $8, $9, 'embedded', 0, '', $10, $10, $10, 0, 1)`,
+		string(o.ID), string(o.Kind), string(o.Tenant), o.Plan, string(o.State), o.RequestedBy, o.Trigger, o.Blueprint, flag(o.Destructive), micros(o.CreatedAt))
+	if err != nil {
+		return "", false, err
+	}
+	if err := tx.InsertSteps(o.Steps, o.IsDestroyer); err != nil {
+		return "", false, err
+	}
+	for _, r := range o.Touches {
+		if _, err := tx.Exec(`insert into touch (resource, operation, held) values ($1, $2, 0) on conflict do nothing`, string(r), string(o.ID)); err != nil {
+			return "", false, err
+		}
+	}
+	tx.Wake(o.ID)
+	return o.ID, true, nil
+}
+
+// DestructiveSince counts the destructive operations that a person started since
+// a moment, over all blueprints or one.
+func (tx *Tx) DestructiveSince(by, blueprint string, since time.Time) (n int, err error) {
+	err = tx.Row(`select count(*) from operation where destructive = 1 and created_at >= $1 and ($2 = '' or requested_by = $2) and ($3 = '' or blueprint = $3)`,
+		[]any{micros(since), by, blueprint}, &n)
+	return n, err
+}
+
+// Poke makes an operation due now, in the transaction of the event that it may
+// have waited for.
+func (tx *Tx) Poke(id tenure.OperationID, now time.Time) error {
+	_, err := tx.Exec(`update operation set due_at = $1, version = version + 1 where id = $2 and state not in ('succeeded', 'failed', 'cancelled')`, micros(now), string(id))
+	tx.Wake(id)
+	return err
+}
+
+// PokeTenant makes every open operation of a tenant due now; a blank tenant, all.
+func (tx *Tx) PokeTenant(tenant tenure.TenantID, now time.Time) error {
+	var ids []tenure.OperationID
+	err := tx.Rows(`select id from operation where ($1 = '' or tenant = $1) and state not in ('succeeded', 'failed', 'cancelled')`, []any{string(tenant)}, func(r scanner) error {
+		var id tenure.OperationID
+		err := r.Scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	for _, id := range ids {
+		if err == nil {
+			err = tx.Poke(id, now)
+		}
+	}
+	return err
+}
+
+// Want records what a person asked of an operation and makes it due.
+func (tx *Tx) Want(id tenure.OperationID, what string, now time.Time) error {
+	n, err := tx.Exec(`update operation set wanted = $1, due_at = $2, version = version + 1 where id = $3 and state not in ('succeeded', 'failed', 'cancelled')`, what, micros(now), string(id))
+	if err == nil && n == 0 {
+		o, err := tx.Operation(id)
+		if err != nil {
+			return err
+		}
+		return tenure.Errorf(tenure.Conflict, "operation %s has ended as %s", id, o.State)
+	}
+	tx.Wake(id)
+	return err
+}
+
+// Due reserves operations that somebody must call Advance for, until the
+// reservation lapses: those whose time has come, and those with a running step
+// whose lease has run out.
+func (db *DB) Due(ctx context.Context, now time.Time, limit int, reserve time.Duration) (ids []tenure.OperationID, err error) {
+	find := func(q querier, lock string) ([]tenure.OperationID, error) {
+		var found []tenure.OperationID
+		take := func(r scanner) error {
+			var id tenure.OperationID
+			err := r.Scan(&id)
+			found = append(found, id)
+			return err
+		}
+		err := q.Rows(`select id from operation where due_at > 0 and due_at <= $1 and reserved_until < `+db.storeNow()+` order by due_at limit $2`+lock, []any{micros(now), limit}, take)
+		if err == nil && len(found) < limit {
+			err = q.Rows(`select distinct operation from step where state = 'running' and lease_until < `+db.storeNow()+` limit $1`, []any{limit - len(found)}, take)
+		}
+		return found, err
+	}
+	// A look without the writer first: an idle server writes nothing.
+	if found, err := find(db.reader(ctx), ""); err != nil || len(found) == 0 {
+		return nil, err
+	}
+	lock := ""
+	if db.Dialect == Postgres {
+		lock = " for update skip locked"
+	}
+	err = db.Write(ctx, func(tx *Tx) error {
+		if ids, err = find(tx, lock); err != nil {
+			return err
+		}
+		seen := make(map[tenure.OperationID]bool, len(ids))
+		kept := ids[:0]
+		for _, id := range ids {
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+			kept = append(kept, id)
+			if _, err := tx.Exec(`update operation set reserved_until = `+db.storeNow()+` + $1 where id = $2`, reserve.Microseconds(), string(id)); err != nil {
+				return err
+			}
+		}
+		ids = kept
+		return nil
+	})
+	return ids, err
+}
+
+// NextDue is the earliest moment at which an operation becomes due; zero if
+// every open one awaits an event.
+func (db *DB) NextDue(ctx context.Context) (time.Time, error) {
+	var at int64
+	err := db.reader(ctx).Row(`select coalesce(min(due_at), 0) from operation where due_at > 0`, nil, &at)
+	return fromMicros(at), err
+}
+
+// TakeLock makes an operation hold what it touches, unless another operation that
+// excludes it does: then it is named. One epoch row serialises the takers.
+func (tx *Tx) TakeLock(id tenure.OperationID, kind tenure.OperationKind) (by string, err error) {
+	if _, err := tx.Exec(`update meta set value = value where key = 'hold_epoch'`); err != nil {
+		return "", err
+	}
+	err = tx.Rows(`select distinct o.id, o.kind from touch mine join touch theirs on theirs.resource = mine.resource and theirs.operation <> mine.operation and theirs.held = 1
+		join operation o on o.id = theirs.operation where mine.operation = $1 order by o.id`, []any{string(id)}, func(r scanner) error {
+		var other string
+		var k tenure.OperationKind
+		if err := r.Scan(&other, &k); err != nil {
+			return err
+		}
+		if by == "" && tenure.Exclude(kind, k) {
+			by = other
+		}
+		return nil
+	})
+	if err != nil || by != "" {
+		return by, err
+	}
+	if _, err := tx.Exec(`update touch set held = 1 where operation = $1`, string(id)); err != nil {
+		return "", err
+	}
+	_, err = tx.Exec(`update operation set locked = 1 where id = $1`, string(id))
+	return "", err
+}
+
+// FreeLock lets go of what an operation touches and wakes those that it kept out.
+func (tx *Tx) FreeLock(id tenure.OperationID, now time.Time) error {
+	n, err := tx.Exec(`update operation set locked = 0 where id = $1 and locked = 1`, string(id))
+	if err != nil || n == 0 {
+		return err
+	}
+	return tx.release(id, now)
+}
+
+func (tx *Tx) release(id tenure.OperationID, now time.Time) error {
+	if _, err := tx.Exec(`update touch set held = 0 where operation = $1 and held = 1`, string(id)); err != nil {
+		return err
+	}
+	var waiting []tenure.OperationID
+	err := tx.Rows(`select distinct o.id from touch mine join touch theirs on theirs.resource = mine.resource and theirs.operation <> mine.operation
+		join operation o on o.id = theirs.operation where mine.operation = $1 and o.state not in ('succeeded', 'failed', 'cancelled')`, []any{string(id)}, func(r scanner) error {
+		var other tenure.OperationID
+		err := r.Scan(&other)
+		waiting = append(waiting, other)
+		return err
+	})
+	for _, other := range waiting {
+		if err == nil {
+			err = tx.Poke(other, now)
+		}
+	}
+	return err
+}
+
+// ActiveExcluding names an open operation that holds a resource of the list and
+// excludes the kind; blank if none does.
+func (tx *Tx) ActiveExcluding(kind tenure.OperationKind, resources []tenure.ResourceID) (by tenure.OperationID, err error) {
+	for _, r := range resources {
+		err := tx.Rows(`select o.id, o.kind from touch t join operation o on o.id = t.operation where t.resource = $1 and t.held = 1`, []any{string(r)}, func(s scanner) error {
+			var id tenure.OperationID
+			var k tenure.OperationKind
+			if err := s.Scan(&id, &k); err != nil {
+				return err
+			}
+			if by == "" && tenure.Exclude(kind, k) {
+				by = id
+			}
+			return nil
+		})
+		if err != nil || by != "" {
+			return by, err
+		}
+	}
+	return "", nil
+}
+
+// Approve stores one signature. The same person at the same gate is Conflict.
+func (tx *Tx) Approve(a tenure.Approval) error {
+	_, err := tx.Exec(`insert into approval (operation, step, digest, approver, at, note) values ($1, $2, $3, $4, $5, $6)`,
+		string(a.Operation), a.Step, a.Digest, a.By, micros(a.At), a.Note)
+	return err
+}
+
+func approvals(q querier, op tenure.OperationID) (out []tenure.Approval, err error) {
+	err = q.Rows(`select operation, step, digest, approver, at, note from approval where operation = $1 order by at, approver`, []any{string(op)}, func(r scanner) error {
+		var a tenure.Approval
+		var at int64
+		err := r.Scan(&a.Operation, &a.Step, &a.Digest, &a.By, &at, &a.Note)
+		a.At = fromMicros(at)
+		out = append(out, a)
+		return err
+	})
+	return out, err
+}
+
+// Approvals returns an operation's signatures in order.
+func (db *DB) Approvals(ctx context.Context, op tenure.OperationID) ([]tenure.Approval, error) {
+	return approvals(db.reader(ctx), op)
+}
+
+// Approvals returns an operation's signatures as the transaction sees them.
+func (tx *Tx) Approvals(op tenure.OperationID) ([]tenure.Approval, error) { return approvals(tx, op) }
+
+// Exception is a step that was left out, or whose verdict was accepted, by one
+// person and attested by another.
+type Exception struct {
+	Operation  tenure.OperationID `json:"operation"`
+	Step       string             `json:"step"`
+	Reason     string             `json:"reason"`
+	AskedBy    string             `json:"askedBy"`
+	AskedAt    time.Time          `json:"askedAt"`
+	AttestedBy string             `json:"attestedBy,omitempty"`
+	AttestedAt time.Time          `json:"attestedAt,omitzero"`
+}
+
+// AskException stores a request; an earlier one for the step is Conflict.
+func (tx *Tx) AskException(e Exception) error {
+	_, err := tx.Exec(`insert into exception (operation, step, reason, asked_by, asked_at, attested_by, attested_at) values ($1, $2, $3, $4, $5, '', 0)`,
+		string(e.Operation), e.Step, e.Reason, e.AskedBy, micros(e.AskedAt))
+	return err
+}
+
+// AttestException records the second person's word.
+func (tx *Tx) AttestException(op tenure.OperationID, step, by string, at time.Time) error {
+	n, err := tx.Exec(`update exception set attested_by = $1, attested_at = $2 where operation = $3 and step = $4 and attested_by = '' and asked_by <> $1`, by, micros(at), string(op), step)
+	if err == nil && n != 1 {
+		return tenure.Errorf(tenure.Conflict, "no exception for step %q of %s waits for %s's word", step, op, by)
+	}
+	return err
+}
+
+func exceptions(q querier, where string, args ...any) (out []Exception, err error) {
+	err = q.Rows(`select e.operation, e.step, e.reason, e.asked_by, e.asked_at, e.attested_by, e.attested_at from exception e join operation o on o.id = e.operation where `+where+` order by e.asked_at, e.step`, args, func(r scanner) error {
+		var e Exception
+		var asked, attested int64
+		err := r.Scan(&e.Operation, &e.Step, &e.Reason, &e.AskedBy, &asked, &e.AttestedBy, &attested)
+		e.AskedAt, e.AttestedAt = fromMicros(asked), fromMicros(attested)
+		out = append(out, e)
+		return err
+	})
+	return out, err
+}
+
+// Exceptions returns an operation's exceptions.
+func (db *DB) Exceptions(ctx context.Context, op tenure.OperationID) ([]Exception, error) {
+	return exceptions(db.reader(ctx), `e.operation = $1`, string(op))
+}
+
+// Exceptions returns an operation's exceptions as the transaction sees them.
+func (tx *Tx) Exceptions(op tenure.OperationID) ([]Exception, error) {
+	return exceptions(tx, `e.operation = $1`, string(op))
+}
+
+// SavePlan stores a plan under its digest; the same plan twice is one row.
+func (tx *Tx) SavePlan(digest string, body []byte, p *tenure.Plan, by string) error {
+	_, err := tx.Exec(`insert into plan (digest, tenant, kind, body, made_by, created_at) values ($1, $2, $3, $4, $5, $6) on conflict do nothing`,
+		digest, string(p.Tenant), string(p.Kind), string(body), by, micros(p.At))
+	return err
+}
+
+// Plan returns a plan, checked against its digest. A prefix of at least 8 digits
+// of the digest is enough where it is the only one.
+func (db *DB) Plan(ctx context.Context, digest string) (*tenure.Plan, error) {
+	return plan(db.reader(ctx), digest)
+}
+
+// Plan returns a plan as the transaction sees it.
+func (tx *Tx) Plan(digest string) (*tenure.Plan, error) { return plan(tx, digest) }
+
+func plan(q querier, digest string) (*tenure.Plan, error) {
+	if !strings.HasPrefix(digest, "sha256:") {
+		digest = "sha256:" + digest
+	}
+	if len(digest) < len("sha256:")+8 || strings.Trim(digest[7:], "0123456789abcdef") != "" {
+		return nil, tenure.Errorf(tenure.Invalid, "%q is not a plan's digest", digest).WithHint("give sha256: and at least 8 hexadecimal digits")
+	}
+	var full, body string
+	n := 0
+	where, arg := `digest = $1`, digest
+	if len(digest) < len("sha256:")+64 {
+		where, arg = `digest like $1`, digest+"%"
+	}
+	err := q.Rows(`select digest, body from plan where `+where+` limit 2`, []any{arg}, func(r scanner) error {
+		n++
+		return r.Scan(&full, &body)
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case n == 0:
+		return nil, tenure.Errorf(tenure.NotFound, "there is no plan %s", digest)
+	case n > 1:
+		return nil, tenure.Errorf(tenure.Conflict, "more than one plan begins with %s", digest)
+	case body == "":
+		return nil, tenure.Errorf(tenure.NotFound, "plan %s was forgotten with its tenant", full)
+	}
+	return tenure.DecodePlan([]byte(body), full)
+}

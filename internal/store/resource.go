@@ -1,0 +1,244 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+const resourceColumns = `id, tenant, environment, key, system, type, name, layer, state, verdict, desired, normal, observed, classes, needs, operation, created_at, updated_at, expires_at, version`
+
+// ResourceRow is a resource's row; Normal is its desired state as the connector
+// normalises it, which an observation equals when nothing has drifted.
+type ResourceRow struct {
+	tenure.Resource
+	Normal []byte
+}
+
+func scanResource(r scanner, o *ResourceRow) error {
+	var created, updated, expires int64
+	var desired, normal, observed, classes, needs string
+	err := r.Scan(&o.ID, &o.Tenant, &o.Environment, &o.Key, &o.System, &o.Type, &o.Name, &o.Layer, &o.State, &o.Verdict,
+		&desired, &normal, &observed, &classes, &needs, &o.Operation, &created, &updated, &expires, &o.Version)
+	if err != nil {
+		return err
+	}
+	o.Desired, o.Normal, o.Observed = []byte(desired), []byte(normal), []byte(observed)
+	o.CreatedAt, o.UpdatedAt, o.ExpiresAt = fromMicros(created), fromMicros(updated), fromMicros(expires)
+	if classes != "" {
+		o.Classes = strings.Split(classes, ",")
+	}
+	for _, id := range strings.FieldsFunc(needs, func(r rune) bool { return r == ',' }) {
+		o.Needs = append(o.Needs, tenure.ResourceID(id))
+	}
+	return nil
+}
+
+func resources(q querier, where string, args ...any) (out []ResourceRow, err error) {
+	err = q.Rows(`select `+resourceColumns+` from resource where `+where, args, func(r scanner) error {
+		var o ResourceRow
+		err := scanResource(r, &o)
+		out = append(out, o)
+		return err
+	})
+	return out, err
+}
+
+// Resources returns a tenant's inventory in the order of its making. Those that
+// are gone are left out unless asked for.
+func (db *DB) Resources(ctx context.Context, tenant tenure.TenantID, gone bool) ([]ResourceRow, error) {
+	return resources(db.reader(ctx), `tenant = $1 and ($2 = 1 or state <> 'gone') order by created_at, id`, string(tenant), flag(gone))
+}
+
+// Resources returns a tenant's inventory as the transaction sees it.
+func (tx *Tx) Resources(tenant tenure.TenantID, gone bool) ([]ResourceRow, error) {
+	return resources(tx, `tenant = $1 and ($2 = 1 or state <> 'gone') order by created_at, id`, string(tenant), flag(gone))
+}
+
+// Resource returns one resource.
+func (db *DB) Resource(ctx context.Context, id tenure.ResourceID) (ResourceRow, error) {
+	rows, err := resources(db.reader(ctx), `id = $1`, string(id))
+	if err == nil && len(rows) == 0 {
+		err = tenure.Errorf(tenure.NotFound, "there is no resource %s", id)
+	}
+	if err != nil {
+		return ResourceRow{}, err
+	}
+	return rows[0], nil
+}
+
+// InventoryRow is what drift and sweeps compare, for a whole system.
+type InventoryRow struct {
+	ID     tenure.ResourceID
+	Tenant tenure.TenantID
+	Type   string
+	Name   string
+	State  tenure.ResourceState
+	Normal []byte
+}
+
+// Inventory streams the living resources of a system in the byte order of type
+// and name; a tenant narrows it.
+func (db *DB) Inventory(ctx context.Context, system string, tenant tenure.TenantID, yield func(InventoryRow) error) error {
+	collate := ""
+	if db.Dialect == Postgres {
+		collate = ` collate "C"`
+	}
+	q := `select id, tenant, type, name, state, normal from resource where system = $1 and ($2 = '' or tenant = $2) and state <> 'gone' order by type` + collate + `, name` + collate
+	rows, err := db.read.QueryContext(ctx, q, system, string(tenant))
+	if err != nil {
+		return storeError(q, err)
+	}
+	var raw []byte
+	return eachRow(q, rows, func(r scanner) error {
+		var o InventoryRow
+		raw = raw[:0]
+		if err := r.Scan(&o.ID, &o.Tenant, &o.Type, &o.Name, &o.State, &raw); err != nil {
+			return err
+		}
+		o.Normal = raw
+		return yield(o)
+	})
+}
+
+// SaveResource puts a resource into the inventory, or brings its desired state
+// up to date; its state and verdict stay unless it is new.
+func (tx *Tx) SaveResource(o tenure.Resource) error {
+	needs := make([]string, len(o.Needs))
+	for i, id := range o.Needs {
+		needs[i] = string(id)
+	}
+	_, err := tx.Exec(`insert into resource (id, tenant, environment, key, system, type, name, layer, state, verdict, desired, normal, observed, classes, needs, operation, created_at, updated_at, expires_at, version)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, '', '', $11, $12, $13, $14, $14, 0, 1)
+		on conflict (id) do update set name = excluded.name, desired = excluded.desired, classes = excluded.classes, needs = excluded.needs, operation = excluded.operation, updated_at = excluded.updated_at, version = resource.version + 1`,
+		string(o.ID), string(o.Tenant), o.Environment, o.Key, o.System, o.Type, o.Name, int(o.Layer), string(tenure.ResourcePlanned),
+		string(o.Desired), strings.Join(o.Classes, ","), strings.Join(needs, ","), string(o.Operation), micros(o.UpdatedAt))
+	if tenure.CodeOf(err) == tenure.Conflict {
+		return tenure.Errorf(tenure.Conflict, "%s %q in system %s stands in the inventory for somebody else", o.Type, o.Name, o.System)
+	}
+	return err
+}
+
+// Secret is a credential that Tenure made, sealed under a key of the tenant's.
+type Secret struct {
+	Key string
+	Box []byte
+}
+
+// SaveSecret stores a sealed credential; replace says whether an earlier one goes.
+func (tx *Tx) SaveSecret(id tenure.ResourceID, s Secret, at time.Time, replace bool) error {
+	q := `insert into secret (resource, key, box, created_at, claimed_at) values ($1, $2, $3, $4, 0) on conflict (resource) do nothing`
+	if replace {
+		q = `insert into secret (resource, key, box, created_at, claimed_at) values ($1, $2, $3, $4, 0)
+			on conflict (resource) do update set key = excluded.key, box = excluded.box, created_at = excluded.created_at, claimed_at = 0`
+	}
+	_, err := tx.Exec(q, string(id), s.Key, s.Box, micros(at))
+	return err
+}
+
+// Secret returns a sealed credential; NotFound if there is none.
+func (db *DB) Secret(ctx context.Context, id tenure.ResourceID) (s Secret, claimed time.Time, err error) {
+	var at int64
+	err = db.reader(ctx).Row(`select key, box, claimed_at from secret where resource = $1`, []any{string(id)}, &s.Key, &s.Box, &at)
+	return s, fromMicros(at), err
+}
+
+// ClaimSecret marks a credential as handed over; a second claim is Conflict.
+func (tx *Tx) ClaimSecret(id tenure.ResourceID, at time.Time) error {
+	n, err := tx.Exec(`update secret set claimed_at = $1 where resource = $2 and claimed_at = 0`, micros(at), string(id))
+	if err == nil && n != 1 {
+		return tenure.Errorf(tenure.Conflict, "the credential of %s was handed over already", id).WithHint("issue a new one by a repair with --reissue")
+	}
+	return err
+}
+
+// DropSecrets forgets the credentials of a tenant's resources.
+func (tx *Tx) DropSecret(id tenure.ResourceID) error {
+	_, err := tx.Exec(`delete from secret where resource = $1`, string(id))
+	return err
+}
+
+// Counts is how many tenants stand in each state.
+func (db *DB) Counts(ctx context.Context) (map[tenure.TenantState]int64, error) {
+	out := make(map[tenure.TenantState]int64)
+	err := db.reader(ctx).Rows(`select state, count(*) from tenant group by state`, nil, func(r scanner) error {
+		var s tenure.TenantState
+		var n int64
+		err := r.Scan(&s, &n)
+		out[s] = n
+		return err
+	})
+	return out, err
+}
+
+// Certificate is an issued certificate's row.
+type Certificate struct {
+	ID       tenure.CertificateID `json:"id"`
+	Tenant   tenure.TenantID      `json:"tenant"`
+	Kind     string               `json:"kind"`
+	Digest   string               `json:"digest"` // of the statement
+	Body     json.RawMessage      `json:"-"`
+	IssuedAt time.Time            `json:"issuedAt"`
+}
+
+// SaveCertificate stores a certificate; the same id again keeps the first.
+func (tx *Tx) SaveCertificate(c Certificate) error {
+	_, err := tx.Exec(`insert into certificate (id, tenant, kind, digest, body, issued_at) values ($1, $2, $3, $4, $5, $6) on conflict (id) do nothing`,
+		string(c.ID), string(c.Tenant), c.Kind, c.Digest, string(c.Body), micros(c.IssuedAt))
+	return err
+}
+
+// SetCertificateBody completes a certificate with its proofs.
+func (tx *Tx) SetCertificateBody(id tenure.CertificateID, body []byte) error {
+	_, err := tx.Exec(`update certificate set body = $1 where id = $2`, string(body), string(id))
+	return err
+}
+
+// Certificates lists a tenant's certificates in the order of their issue.
+func (db *DB) Certificates(ctx context.Context, tenant tenure.TenantID) ([]Certificate, error) {
+	var out []Certificate
+	err := db.reader(ctx).Rows(`select id, tenant, kind, digest, body, issued_at from certificate where tenant = $1 order by issued_at, id`, []any{string(tenant)}, func(r scanner) error {
+		var c Certificate
+		var at int64
+		var body string
+		err := r.Scan(&c.ID, &c.Tenant, &c.Kind, &c.Digest, &body, &at)
+		c.Body, c.IssuedAt = json.RawMessage(body), fromMicros(at)
+		out = append(out, c)
+		return err
+	})
+	return out, err
+}
+
+// Notice is one line of the outbox.
+type Notice struct {
+	ID        string             `json:"id"`
+	Tenant    tenure.TenantID    `json:"tenant"`
+	Operation tenure.OperationID `json:"operation"`
+	Recipient string             `json:"recipient"`
+	Body      string             `json:"body"`
+	CreatedAt time.Time          `json:"createdAt"`
+}
+
+// AddNotice puts a notice into the outbox; the same id again is the same notice.
+func (tx *Tx) AddNotice(n Notice) error {
+	_, err := tx.Exec(`insert into notice (id, tenant, operation, recipient, body, created_at, sent_at) values ($1, $2, $3, $4, $5, $6, 0) on conflict (id) do nothing`,
+		n.ID, string(n.Tenant), string(n.Operation), n.Recipient, n.Body, micros(n.CreatedAt))
+	return err
+}
+
+// Notices lists a tenant's notices.
+func (db *DB) Notices(ctx context.Context, tenant tenure.TenantID) ([]Notice, error) {
+	var out []Notice
+	err := db.reader(ctx).Rows(`select id, tenant, operation, recipient, body, created_at from notice where tenant = $1 order by created_at, id`, []any{string(tenant)}, func(r scanner) error {
+		var n Notice
+		var at int64
+		err := r.Scan(&n.ID, &n.Tenant, &n.Operation, &n.Recipient, &n.Body, &at)
+		n.CreatedAt = fromMicros(at)
+		out = append(out, n)
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,186 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+const tenantColumns = `t.id, t.name, t.organization, t.contact, t.tier, t.state, t.previous, t.blocked, t.blueprint, t.parameters, t.features, t.anchors, t.created_at, t.updated_at, t.version`
+
+// TenantRow is a tenant's row with what was asked for and what it counts from.
+type TenantRow struct {
+	tenure.Tenant
+	Features map[string]bool
+	Anchors  map[tenure.Anchor]time.Time
+}
+
+func scanTenant(r scanner, t *TenantRow) error {
+	var created, updated int64
+	var bp, params, features, anchors string
+	err := r.Scan(&t.ID, &t.Name, &t.Organization, &t.Contact, &t.Tier, &t.State, &t.Previous, &t.Blocked, &bp, &params, &features, &anchors, &created, &updated, &t.Version)
+	if err != nil {
+		return err
+	}
+	t.Parameters, t.CreatedAt, t.UpdatedAt = []byte(params), fromMicros(created), fromMicros(updated)
+	for text, into := range map[string]any{bp: &t.Blueprint, features: &t.Features, anchors: &t.Anchors} {
+		if text == "" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(text), into); err != nil {
+			return tenure.Errorf(tenure.Internal, "tenant %s: %w", t.ID, err)
+		}
+	}
+	return nil
+}
+
+func tenant(q querier, where string, arg string) (t TenantRow, err error) {
+	found := false
+	err = q.Rows(`select `+tenantColumns+` from tenant t where `+where, []any{arg}, func(r scanner) error {
+		found = true
+		return scanTenant(r, &t)
+	})
+	if err == nil && !found {
+		err = tenure.Errorf(tenure.NotFound, "there is no tenant %q", arg).WithHint("list them: tenure tenant list")
+	}
+	return t, err
+}
+
+// Tenant returns a tenant by id, or by the name of one that isn't closed.
+func (db *DB) Tenant(ctx context.Context, idOrName string) (TenantRow, error) {
+	return findTenant(db.reader(ctx), idOrName)
+}
+
+// Tenant returns a tenant as the transaction sees it.
+func (tx *Tx) Tenant(idOrName string) (TenantRow, error) { return findTenant(tx, idOrName) }
+
+func findTenant(q querier, idOrName string) (TenantRow, error) {
+	if strings.Contains(idOrName, "_") {
+		id, err := tenure.ParseID[tenure.TenantID](idOrName)
+		if err != nil {
+			return TenantRow{}, err
+		}
+		return tenant(q, `t.id = $1`, string(id))
+	}
+	return tenant(q, `t.name = $1 and t.state <> 'closed'`, idOrName)
+}
+
+// TenantFilter narrows a listing; blank fields take everything.
+type TenantFilter struct {
+	State  tenure.TenantState
+	After  tenure.TenantID // the last one of the page before
+	Limit  int             // 0 is 100
+	Closed bool            // closed ones too
+}
+
+// Tenants lists tenants in the order of their ids, which is that of their making.
+func (db *DB) Tenants(ctx context.Context, f TenantFilter) ([]TenantRow, error) {
+	limit := f.Limit
+	if limit <= 0 {
+		limit = 100
+	}
+	var out []TenantRow
+	err := db.reader(ctx).Rows(`select `+tenantColumns+` from tenant t where t.id > $1 and ($2 = '' or t.state = $2) and ($3 = 1 or t.state <> 'closed') order by t.id limit $4`,
+		[]any{string(f.After), string(f.State), flag(f.Closed || f.State == tenure.TenantClosed), limit}, func(r scanner) error {
+			var t TenantRow
+			err := scanTenant(r, &t)
+			out = append(out, t)
+			return err
+		})
+	return out, err
+}
+
+func text(v any) string {
+	b, err := tenure.Canonical(v)
+	if err != nil || string(b) == "null" {
+		return ""
+	}
+	return string(b)
+}
+
+// CreateTenant stores a new tenant in the state requested. A name that a living
+// tenant has is Conflict.
+func (tx *Tx) CreateTenant(t TenantRow) error {
+	_, err := tx.Exec(`insert into tenant (id, name, organization, contact, tier, state, previous, blocked, blueprint, parameters, features, anchors, created_at, updated_at, version)
+		values ($1, $2, $3, $4, $5, 'requested', '', '', $6, $7, $8, $9, $10, $10, 1)`,
+		string(t.ID), t.Name, t.Organization, t.Contact, t.Tier, text(t.Blueprint), string(t.Parameters), text(t.Features), text(t.Anchors), micros(t.CreatedAt))
+	if tenure.CodeOf(err) == tenure.Conflict {
+		return tenure.Errorf(tenure.Conflict, "there is a tenant named %q already", t.Name)
+	}
+	return err
+}
+
+// MoveTenant changes a tenant's state. A move outside the table, or from a state
+// that it isn't in, is Conflict; the database refuses the former too.
+func (tx *Tx) MoveTenant(id tenure.TenantID, from, to tenure.TenantState, at time.Time) error {
+	if !tenure.CanMove(from, to) {
+		return tenure.Errorf(tenure.Conflict, "a tenant can't go from %s to %s", from, to)
+	}
+	n, err := tx.Exec(`update tenant set previous = $1, state = $2, updated_at = $3, version = version + 1 where id = $4 and state = $1`, string(from), string(to), micros(at), string(id))
+	if err == nil && n != 1 {
+		return tenure.Errorf(tenure.Conflict, "tenant %s isn't %s any more", id, from)
+	}
+	return err
+}
+
+// SetBlocked records why a tenant can't go on; blank that it can.
+func (tx *Tx) SetBlocked(id tenure.TenantID, why string, at time.Time) error {
+	_, err := tx.Exec(`update tenant set blocked = $1, updated_at = $2, version = version + 1 where id = $3`, why, micros(at), string(id))
+	return err
+}
+
+// Bind records the revision, parameters and features that a tenant now has.
+func (tx *Tx) Bind(id tenure.TenantID, bp tenure.BlueprintRef, params []byte, features map[string]bool, at time.Time) error {
+	_, err := tx.Exec(`update tenant set blueprint = $1, parameters = $2, features = $3, updated_at = $4, version = version + 1 where id = $5`,
+		text(bp), string(params), text(features), micros(at), string(id))
+	return err
+}
+
+// SetAnchor records when an event that retention counts from happened. The first
+// word counts; a later one for the same anchor changes nothing unless again says so.
+func (tx *Tx) SetAnchor(id tenure.TenantID, a tenure.Anchor, when time.Time, again bool) error {
+	t, err := tx.Tenant(string(id))
+	if err != nil {
+		return err
+	}
+	if t.Anchors == nil {
+		t.Anchors = make(map[tenure.Anchor]time.Time)
+	}
+	if _, ok := t.Anchors[a]; ok && !again {
+		return nil
+	}
+	t.Anchors[a] = when
+	_, err = tx.Exec(`update tenant set anchors = $1 where id = $2`, text(t.Anchors), string(id))
+	return err
+}
+
+// ClearAnchors forgets the anchors, when a tenant is reinstated.
+func (tx *Tx) ClearAnchors(id tenure.TenantID) error {
+	_, err := tx.Exec(`update tenant set anchors = '' where id = $1`, string(id))
+	return err
+}
+
+// Forget blanks what Tenure's own rows say of a tenant beyond ids, states, dates
+// and digests, and says how many rows it blanked or removed.
+func (tx *Tx) Forget(id tenure.TenantID) (int64, error) {
+	var sum int64
+	for _, q := range []string{
+		`update tenant set name = '', organization = '', contact = '', parameters = '', features = '', blocked = '' where id = $1`,
+		`update plan set body = '' where tenant = $1`,
+		`update resource set name = '', desired = '', normal = '', observed = '' where tenant = $1`,
+		`delete from secret where resource in (select id from resource where tenant = $1)`,
+		`delete from notice where tenant = $1 and sent_at > 0`,
+		`update finding set name = '', want = '', got = '', detail = '' where tenant = $1`,
+		`update step set receipt = '', error = '', progress = '' where operation in (select id from operation where tenant = $1 and state in ('succeeded', 'failed', 'cancelled'))`,
+	} {
+		n, err := tx.Exec(q, string(id))
+		if err != nil {
+			return sum, err
+		}
+		sum += n
+	}
+	return sum, nil
+}

@@ -1,0 +1,210 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	sqlite "modernc.org/sqlite"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+)
+
+// Tx is a transaction under way in the committer. It is only good inside the
+// function that it was given to.
+type Tx struct {
+	w      *writer
+	ctx    context.Context
+	leaves [][]byte
+	wake   []tenure.OperationID
+}
+
+func (tx *Tx) stmt(query string) (*sql.Stmt, error) {
+	if s, ok := tx.w.stmts[query]; ok {
+		return s, nil
+	}
+	s, err := tx.w.conn.PrepareContext(tx.ctx, query)
+	if err != nil {
+		return nil, storeError(query, err)
+	}
+	tx.w.stmts[query] = s
+	return s, nil
+}
+
+// Exec runs a statement, prepared once, and says how many rows it changed.
+func (tx *Tx) Exec(query string, args ...any) (int64, error) {
+	s, err := tx.stmt(query)
+	if err != nil {
+		return 0, err
+	}
+	res, err := s.ExecContext(tx.ctx, args...)
+	if err != nil {
+		return 0, storeError(query, err)
+	}
+	n, err := res.RowsAffected()
+	return n, storeError(query, err)
+}
+
+// Row reads one row. No row is NotFound.
+func (tx *Tx) Row(query string, args []any, into ...any) error {
+	s, err := tx.stmt(query)
+	if err != nil {
+		return err
+	}
+	return storeError(query, s.QueryRowContext(tx.ctx, args...).Scan(into...))
+}
+
+// Rows reads many rows, calling scan for each.
+func (tx *Tx) Rows(query string, args []any, scan func(scanner) error) error {
+	s, err := tx.stmt(query)
+	if err != nil {
+		return err
+	}
+	rows, err := s.QueryContext(tx.ctx, args...)
+	if err != nil {
+		return storeError(query, err)
+	}
+	return eachRow(query, rows, scan)
+}
+
+// Log appends an entry to the audit log with this transaction.
+func (tx *Tx) Log(e audit.Entry) error {
+	leaf, err := e.Encode()
+	if err != nil {
+		return err
+	}
+	tx.leaves = append(tx.leaves, leaf)
+	return nil
+}
+
+// Wake tells the driver, after the commit, that the operation is due.
+func (tx *Tx) Wake(op tenure.OperationID) { tx.wake = append(tx.wake, op) }
+
+type scanner interface{ Scan(...any) error }
+
+func eachRow(query string, rows *sql.Rows, scan func(scanner) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return storeError(query, err)
+		}
+	}
+	return storeError(query, rows.Err())
+}
+
+// querier is what reads need: the readers' pool, or a transaction.
+type querier interface {
+	Row(query string, args []any, into ...any) error
+	Rows(query string, args []any, scan func(scanner) error) error
+}
+
+// reader makes the readers' pool a querier.
+type reader struct {
+	ctx context.Context
+	db  *sql.DB
+}
+
+func (r reader) Row(query string, args []any, into ...any) error {
+	return storeError(query, r.db.QueryRowContext(r.ctx, query, args...).Scan(into...))
+}
+
+func (r reader) Rows(query string, args []any, scan func(scanner) error) error {
+	rows, err := r.db.QueryContext(r.ctx, query, args...)
+	if err != nil {
+		return storeError(query, err)
+	}
+	return eachRow(query, rows, scan)
+}
+
+func (db *DB) reader(ctx context.Context) reader { return reader{ctx, db.read} }
+
+// storeError gives a database's error a code. Coded errors pass.
+func storeError(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var coded *tenure.Error
+	if errors.As(err, &coded) || errors.Is(err, errTwice) {
+		return err
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return tenure.Errorf(tenure.NotFound, "not in the store")
+	}
+	what, _, _ = strings.Cut(strings.TrimSpace(what), "\n")
+	if len(what) > 60 {
+		what = what[:60] + "…"
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch {
+		case pg.Code == "23505":
+			return tenure.Errorf(tenure.Conflict, "it is there already (%s)", pg.ConstraintName)
+		case pg.Code == "23503" && pg.ConstraintName == "tenant_legal_move":
+			return illegalMove(err)
+		case strings.HasPrefix(pg.Code, "40"), strings.HasPrefix(pg.Code, "53"), strings.HasPrefix(pg.Code, "57"), strings.HasPrefix(pg.Code, "08"):
+			return tenure.Errorf(tenure.Unavailable, "store, %s: %w", what, err).Retryable()
+		}
+		return tenure.Errorf(tenure.Internal, "store, %s: %w", what, err)
+	}
+	var lite *sqlite.Error
+	if errors.As(err, &lite) {
+		switch code := lite.Code(); {
+		case code == 2067 || code == 1555: // SQLITE_CONSTRAINT_UNIQUE, _PRIMARYKEY
+			return tenure.Errorf(tenure.Conflict, "it is there already: %w", err)
+		case code == 787: // SQLITE_CONSTRAINT_FOREIGNKEY
+			return illegalMove(err)
+		case code&0xff == 5 || code&0xff == 6 || code&0xff == 10 || code&0xff == 13: // BUSY, LOCKED, IOERR, FULL
+			return tenure.Errorf(tenure.Unavailable, "store, %s: %w", what, err).Retryable()
+		}
+		return tenure.Errorf(tenure.Internal, "store, %s: %w", what, err)
+	}
+	return tenure.Errorf(tenure.Unavailable, "store, %s: %w", what, err).Retryable()
+}
+
+func illegalMove(err error) error {
+	return tenure.Errorf(tenure.Conflict, "the store refuses a reference that isn't legal, such as a state change outside the table: %w", err)
+}
+
+// wakes hands out which operations have become due to whoever listens in this
+// process.
+type wakes struct {
+	mu        sync.Mutex
+	listeners map[int]func(tenure.OperationID)
+	next      int
+}
+
+// OnWake calls f after each commit that woke an operation, from the committer's
+// goroutine: f must return at once. The answer ends it.
+func (db *DB) OnWake(f func(tenure.OperationID)) (stop func()) {
+	w := &db.wakes
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.listeners == nil {
+		w.listeners = make(map[int]func(tenure.OperationID))
+	}
+	n := w.next
+	w.next++
+	w.listeners[n] = f
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.listeners, n)
+	}
+}
+
+func (w *wakes) send(ops []tenure.OperationID) {
+	if len(ops) == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range w.listeners {
+		for _, op := range ops {
+			f(op)
+		}
+	}
+}

@@ -1,0 +1,330 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"runtime"
+	"sync"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+)
+
+// request is one write that waits for the committer: either a function over the
+// transaction, or a step commit, which the committer can join with others.
+type request struct {
+	ctx  context.Context
+	f    func(*Tx) error
+	step *StepCommit
+	done chan error
+}
+
+// writer is the process's one committer. It owns one connection, the statements
+// prepared on it and the tree's right edge.
+type writer struct {
+	db    *DB
+	sql   *sql.DB
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
+	tree  *audit.Tree
+	max   int
+	in    chan *request
+	once  sync.Once
+	ended chan struct{}
+	shut  chan struct{}
+}
+
+func newWriter(ctx context.Context, db *DB, pool *sql.DB, maxBatch int) (*writer, error) {
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return nil, tenure.Errorf(tenure.Unavailable, "store: %w", redactDSN(err)).Retryable()
+	}
+	if maxBatch <= 0 {
+		maxBatch = 512
+	}
+	w := &writer{
+		db: db, sql: pool, conn: conn, stmts: make(map[string]*sql.Stmt), max: maxBatch,
+		in: make(chan *request, maxBatch), ended: make(chan struct{}), shut: make(chan struct{}),
+	}
+	go w.loop()
+	return w, nil
+}
+
+// Write runs f in a transaction that it may share with other writes, and returns
+// after the commit. f may run more than once and must not keep what it read from
+// an earlier run; an error from it undoes only its own changes.
+func (db *DB) Write(ctx context.Context, f func(*Tx) error) error {
+	return db.submit(&request{ctx: ctx, f: f})
+}
+
+// CommitSteps commits what an operation's steps did. See StepCommit.
+func (db *DB) CommitSteps(ctx context.Context, c *StepCommit) error {
+	return db.submit(&request{ctx: ctx, step: c})
+}
+
+func (db *DB) submit(r *request) error {
+	if db.write == nil {
+		return tenure.Errorf(tenure.Conflict, "the store is open for reading only").WithHint("writes go through the running server's socket")
+	}
+	r.done = make(chan error, 1)
+	select {
+	case <-db.write.shut:
+		return tenure.Errorf(tenure.Unavailable, "the store is closed")
+	case <-r.ctx.Done():
+		return tenure.Errorf(tenure.Unavailable, "store: %w", r.ctx.Err()).Retryable()
+	case db.write.in <- r:
+	}
+	select {
+	case err := <-r.done:
+		return err
+	case <-db.write.ended:
+		select {
+		case err := <-r.done:
+			return err
+		default:
+			return tenure.Errorf(tenure.Unavailable, "the store is closed")
+		}
+	}
+}
+
+func (w *writer) close() error {
+	w.once.Do(func() { close(w.shut) })
+	<-w.ended
+	for _, s := range w.stmts {
+		_ = s.Close()
+	}
+	_ = w.conn.Close()
+	return w.sql.Close()
+}
+
+// loop takes what waits, yields once so that others can join, and commits.
+func (w *writer) loop() {
+	defer close(w.ended)
+	batch := make([]*request, 0, w.max)
+	for {
+		batch = batch[:0]
+		select {
+		case r := <-w.in:
+			batch = append(batch, r)
+		case <-w.shut:
+			select {
+			case r := <-w.in:
+				batch = append(batch, r)
+			default:
+				return
+			}
+		}
+		runtime.Gosched()
+	drain:
+		for len(batch) < w.max {
+			select {
+			case r := <-w.in:
+				batch = append(batch, r)
+			default:
+				break drain
+			}
+		}
+		w.run(batch)
+	}
+}
+
+// run commits a batch as one transaction. If any part of it fails, the batch is
+// undone and each request gets a transaction of its own, so that one's error
+// isn't another's.
+func (w *writer) run(batch []*request) {
+	if len(batch) == 1 {
+		batch[0].done <- w.attempt(batch)
+		return
+	}
+	err := w.attempt(batch)
+	if err == nil {
+		for _, r := range batch {
+			r.done <- nil
+		}
+		return
+	}
+	for _, r := range batch {
+		r.done <- w.attempt([]*request{r})
+	}
+}
+
+// attempt is one transaction: steps joined, then functions, then the tree's head
+// last.
+func (w *writer) attempt(batch []*request) (err error) {
+	// A write under way isn't cut off by its caller's context: the answer to
+	// "was it committed" would be lost.
+	ctx := context.Background()
+	if len(batch) == 1 && batch[0].ctx.Err() != nil {
+		return tenure.Errorf(tenure.Unavailable, "store: %w", batch[0].ctx.Err()).Retryable()
+	}
+	begin := "begin immediate"
+	if w.db.Dialect == Postgres {
+		begin = "begin"
+	}
+	if _, err := w.conn.ExecContext(ctx, begin); err != nil {
+		w.reconnect(ctx)
+		if _, err = w.conn.ExecContext(ctx, begin); err != nil {
+			return storeError("begin", err)
+		}
+	}
+	tx := &Tx{w: w, ctx: ctx}
+	defer func() {
+		if err != nil {
+			if _, e := w.conn.ExecContext(ctx, "rollback"); e != nil {
+				w.reconnect(ctx)
+			}
+			w.tree = nil // rebuilt from the store: a failed commit may have happened
+		}
+	}()
+	steps := make([]*StepCommit, 0, len(batch))
+	seen := make(map[tenure.OperationID]bool, len(batch))
+	for _, r := range batch {
+		if r.step == nil {
+			continue
+		}
+		if seen[r.step.Operation] {
+			return errTwice
+		}
+		seen[r.step.Operation] = true
+		steps = append(steps, r.step)
+	}
+	if len(steps) > 0 {
+		if err := tx.commitSteps(steps); err != nil {
+			return err
+		}
+	}
+	for _, r := range batch {
+		if r.f != nil {
+			if err := r.f(tx); err != nil {
+				return err
+			}
+		}
+	}
+	next, err := tx.appendLog()
+	if err != nil {
+		return err
+	}
+	if _, err := w.conn.ExecContext(ctx, "commit"); err != nil {
+		return storeError("commit", err)
+	}
+	if next != nil {
+		w.tree = next
+	}
+	w.db.wakes.send(tx.wake)
+	return nil
+}
+
+// errTwice sends a batch that holds one operation twice to single transactions.
+var errTwice = errors.New("an operation stands in the batch twice")
+
+// reconnect replaces a broken connection.
+func (w *writer) reconnect(ctx context.Context) {
+	if w.db.Dialect == SQLite {
+		_, _ = w.conn.ExecContext(ctx, "rollback")
+		return
+	}
+	for _, s := range w.stmts {
+		_ = s.Close()
+	}
+	clear(w.stmts)
+	_ = w.conn.Close()
+	if conn, err := w.sql.Conn(ctx); err == nil {
+		w.conn = conn
+	}
+}
+
+// appendLog takes the tree's head, which every process takes last, and writes
+// the entries and the nodes that they complete.
+func (tx *Tx) appendLog() (*audit.Tree, error) {
+	if len(tx.leaves) == 0 {
+		return nil, nil
+	}
+	w := tx.w
+	if w.tree == nil {
+		size, err := tx.headSize()
+		if err != nil {
+			return nil, err
+		}
+		if w.tree, err = audit.NewTree(size, tx); err != nil {
+			return nil, err
+		}
+	}
+	batch, next := w.tree.Prepare(tx.leaves)
+	n, err := tx.Exec(`update audit_head set size = $1 where id = 1 and size = $2`, batch.NewSize, batch.OldSize)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 { // another process has appended since
+		size, err := tx.headSize()
+		if err != nil {
+			return nil, err
+		}
+		if w.tree, err = audit.NewTree(size, tx); err != nil {
+			return nil, err
+		}
+		batch, next = w.tree.Prepare(tx.leaves)
+		if n, err = tx.Exec(`update audit_head set size = $1 where id = 1 and size = $2`, batch.NewSize, batch.OldSize); err != nil || n != 1 {
+			return nil, storeError("take the log's head", err)
+		}
+	}
+	if err := tx.insertEntries(batch.OldSize); err != nil {
+		return nil, err
+	}
+	if _, err := tx.Exec(`insert into audit_node (first, data) values ($1, $2)`, batch.First, batch.Hashes); err != nil {
+		return nil, err
+	}
+	return next, nil
+}
+
+// headSize locks the head and reads it.
+func (tx *Tx) headSize() (size int64, err error) {
+	q := `select size from audit_head where id = 1`
+	if tx.w.db.Dialect == Postgres {
+		q += ` for update`
+	}
+	return size, tx.Row(q, nil, &size)
+}
+
+func (tx *Tx) insertEntries(first int64) error {
+	if tx.w.db.Dialect == Postgres && len(tx.leaves) > 1 {
+		idx := make([]int64, len(tx.leaves))
+		for i := range idx {
+			idx[i] = first + int64(i)
+		}
+		_, err := tx.Exec(`insert into audit_entry (idx, body) select * from unnest($1::bigint[], $2::bytea[])`, idx, tx.leaves)
+		return err
+	}
+	for i, leaf := range tx.leaves {
+		if _, err := tx.Exec(`insert into audit_entry (idx, body) values ($1, $2)`, first+int64(i), leaf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReadHashes makes the transaction a tlog.HashReader.
+func (tx *Tx) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	return readHashes(indexes, func(i int64) (first int64, data []byte, err error) {
+		err = tx.Row(`select first, data from audit_node where first <= $1 order by first desc limit 1`, []any{i}, &first, &data)
+		return first, data, err
+	})
+}
+
+func readHashes(indexes []int64, row func(int64) (int64, []byte, error)) ([]tlog.Hash, error) {
+	out := make([]tlog.Hash, len(indexes))
+	for n, i := range indexes {
+		first, data, err := row(i)
+		if err != nil {
+			return nil, tenure.Errorf(tenure.Internal, "stored hash %d: %w", i, err)
+		}
+		at := (i - first) * tlog.HashSize
+		if at < 0 || at+tlog.HashSize > int64(len(data)) {
+			return nil, tenure.Errorf(tenure.Internal, "stored hash %d is missing", i)
+		}
+		copy(out[n][:], data[at:])
+	}
+	return out, nil
+}
