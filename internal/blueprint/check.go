@@ -11,14 +11,18 @@ import (
 	"github.com/tenurehq/tenure/connector"
 )
 
+// maxExpressions bounds how many different expressions one blueprint has.
+const maxExpressions = 2000
+
 // checker gathers what is wrong and compiles what is right.
 type checker struct {
 	*Compiled
-	src     *Source
-	catalog map[string]connector.Info
-	dialect *dialect
-	found   Problems
-	index   map[string]int // of a resource, by key
+	src         *Source
+	catalog     map[string]connector.Info
+	dialect     *dialect
+	found       Problems
+	index       map[string]int // of a resource, by key
+	expressions int
 }
 
 func check(bp tenure.Blueprint, src *Source, catalog []connector.Info) (*Compiled, error) {
@@ -62,12 +66,22 @@ func check(bp tenure.Blueprint, src *Source, catalog []connector.Info) (*Compile
 
 // refuse notes a problem at a value.
 func (k *checker) refuse(p path, hint, format string, args ...any) {
-	k.found = append(k.found, k.src.problem(k.src.locate(p, false), p, fmt.Sprintf(format, args...), hint))
+	k.misfit(p, misfit{message: fmt.Sprintf(format, args...), hint: hint})
+}
+
+// misfit notes that something under p doesn't fit a schema. Beyond what a
+// report shows nothing is worked out any more.
+func (k *checker) misfit(p path, m misfit) {
+	if p = p.with(m.at...); len(k.found) <= 2*maxProblems {
+		k.found = append(k.found, k.src.problem(k.src.locate(p, m.key), p, m.message, m.hint))
+	}
 }
 
 // fault notes a problem within a text.
 func (k *checker) fault(p path, source string, f fault) {
-	k.found = append(k.found, k.src.problem(k.src.within(p, source, f.offset), p, f.message, f.hint))
+	if len(k.found) <= 2*maxProblems {
+		k.found = append(k.found, k.src.problem(k.src.within(p, source, f.offset), p, f.message, f.hint))
+	}
 }
 
 // within is the place of a byte of the text that stands at p. It looks for the
@@ -97,6 +111,9 @@ func (k *checker) text(s scope, p path, source string) *text {
 	if t, ok := k.texts[s][source]; ok {
 		return t
 	}
+	if k.expressions > maxExpressions {
+		return nil
+	}
 	t, faults := k.dialect.compileText(s, source)
 	for _, f := range faults {
 		k.fault(p, source, f)
@@ -105,6 +122,14 @@ func (k *checker) text(s scope, p path, source string) *text {
 		return nil
 	}
 	k.texts[s][source] = t
+	for _, part := range t.parts {
+		if part.program != nil {
+			k.expressions++
+		}
+	}
+	if k.expressions > maxExpressions {
+		k.refuse(p, "", "the blueprint has more than %d different expressions", maxExpressions)
+	}
 	return t
 }
 

@@ -11,9 +11,10 @@ import (
 
 // What one file may be; everything beyond is refused before it is read further.
 const (
-	maxBytes = 512 << 10
+	maxBytes = 256 << 10
+	maxLines = 10_000 // the parser's time grows with the square of a mapping's length
 	maxDepth = 32
-	maxNodes = 50_000 // after aliases are followed, so that they can't multiply
+	maxNodes = 20_000 // after aliases are followed, so that they can't multiply
 )
 
 // node is one YAML value with its place.

@@ -44,8 +44,7 @@ func (k *checker) refuseSchema(p path, err error) {
 	var why *jsonschema.ValidationError
 	if errors.As(err, &bad) && errors.As(bad.Err, &why) {
 		for _, m := range (&shape{}).collect(why, nil) {
-			at := append(p.with(), m.at...)
-			k.found = append(k.found, k.src.problem(k.src.locate(at, m.key), at, m.message, m.hint))
+			k.misfit(p, m)
 		}
 		return
 	}
@@ -64,7 +63,7 @@ func (k *checker) checkKeywords(p path, schema map[string]any) {
 	for _, key := range keysOf(schema) {
 		at := p.with(key)
 		if !slices.Contains(keywords, key) {
-			k.found = append(k.found, k.src.problem(k.src.locate(at, true), at, fmt.Sprintf("unknown keyword %q", clip(key)), didYouMean(key, keywords)))
+			k.misfit(at, misfit{key: true, message: fmt.Sprintf("unknown keyword %q", clip(key)), hint: didYouMean(key, keywords)})
 			continue
 		}
 		switch v := schema[key].(type) {

@@ -71,8 +71,7 @@ func (k *checker) checkShapeOf(p path, info connector.Info, t tenure.ResourceTyp
 		attributes = map[string]any{}
 	}
 	for _, m := range s.check(attributes, func(at path) bool { return isOpen(attributes, at) }) {
-		at := append(p.with("attributes"), m.at...)
-		k.found = append(k.found, k.src.problem(k.src.locate(at, m.key), at, m.message, m.hint))
+		k.misfit(p.with("attributes"), m)
 	}
 }
 

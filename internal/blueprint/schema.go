@@ -148,7 +148,7 @@ func (s *shape) leaf(e *jsonschema.ValidationError) []misfit {
 		known, _ := schema["properties"].(map[string]any)
 		var out []misfit
 		slices.Sort(k.Properties)
-		for _, name := range k.Properties {
+		for _, name := range k.Properties[:min(len(k.Properties), 2*maxProblems)] {
 			out = append(out, misfit{at.with(name), true, fmt.Sprintf("unknown key %q", clip(name)), didYouMean(name, keysOf(known))})
 		}
 		return out

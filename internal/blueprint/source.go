@@ -27,8 +27,8 @@ type Source struct {
 // Parse reads a blueprint from YAML 1.2. Keys that are unknown or given twice,
 // values of the wrong type, blank names, periods that aren't ISO 8601 and
 // everything else that the file's schema refuses are Invalid; the error wraps
-// Problems. A file may have at most 512 KiB and 50,000 values, counting what
-// aliases repeat, and be nested 32 deep.
+// Problems. A file may have at most 256 KiB, 10,000 lines and 20,000 values,
+// counting what aliases repeat, and be nested 32 deep.
 func Parse(src []byte, file string) (*Source, error) {
 	s := &Source{File: file}
 	var found Problems
@@ -43,6 +43,9 @@ func Parse(src []byte, file string) (*Source, error) {
 	}
 	src = bytes.ReplaceAll(src, []byte("\r\n"), []byte("\n"))
 	s.lines = strings.Split(string(src), "\n")
+	if len(s.lines) > maxLines {
+		return nil, tenure.Errorf(tenure.Invalid, "%s has %d lines, at most %d are allowed", file, len(s.lines), maxLines)
+	}
 	body, err := s.syntax(src)
 	if err != nil {
 		return nil, err
@@ -109,7 +112,7 @@ func tooDeep(lines []string) (position, bool) {
 				depth++
 			case c == ']' || c == '}':
 				depth = max(depth-1, 0)
-			case (c == '-' || c == '?' || c == ':') && (j+1 == len(line) || line[j+1] == ' '):
+			case (c == '-' || c == '?') && (j+1 == len(line) || line[j+1] == ' '):
 				dashes++
 			}
 			if depth > 4*maxDepth || dashes > 16*maxDepth {

@@ -189,8 +189,8 @@ func (a *advance) settle(n *node, r Result, now time.Time) store.StepResult {
 		out.State, out.Verdict = tenure.StepPending, ""
 		return out
 	}
-	if !r.again.IsZero() {
-		out.State, out.Verdict, out.DueAt, out.Error = tenure.StepPending, "", r.again, r.note
+	if !r.Again.IsZero() {
+		out.State, out.Verdict, out.DueAt, out.Error = tenure.StepPending, "", r.Again, r.Note
 		return out
 	}
 	err := r.Err

@@ -72,8 +72,8 @@ type Result struct {
 	Progress  string
 	Err       error
 	yield     bool      // stopped between batches; not a failure
-	again     time.Time // look again then; not a failure
-	note      string    // why it waits
+	Again     time.Time // look again then; not a failure
+	Note      string    // why it waits
 }
 
 // Runner does one action.

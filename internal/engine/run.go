@@ -310,8 +310,8 @@ func expire(ctx context.Context, _ *Engine, t *Task, sys *connector.System, pr *
 	}
 	slices.SortFunc(left, func(a, b connector.Copy) int { return a.Expires.Compare(b.Expires) })
 	next, last := left[0].Expires, left[len(left)-1].Expires
-	return Result{again: next, Receipt: map[string]any{"remaining": len(left), "next": next, "last": last},
-		note: fmt.Sprintf("%d copies of %s remain, the last until %s", len(left), pr.Name, last.Format("2006-01-02 15:04 MST"))}
+	return Result{Again: next, Receipt: map[string]any{"remaining": len(left), "next": next, "last": last},
+		Note: fmt.Sprintf("%d copies of %s remain, the last until %s", len(left), pr.Name, last.Format("2006-01-02 15:04 MST"))}
 }
 
 // probe tries what must work or must be refused.
@@ -339,11 +339,32 @@ func probe(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 	if err != nil {
 		return Result{Err: err}
 	}
+	if t.Step.Probe.Refused {
+		return refused(ctx, t, sys, pr, out)
+	}
 	rec := map[string]any{"probe": t.Step.Probe.Name, "passed": out.Passed, "detail": out.Detail}
 	if !out.Passed {
 		return Result{Verdict: tenure.Failed, Receipt: rec, Err: tenure.Errorf(tenure.Blocked, "probe %s failed: %s", t.Step.Probe.Name, out.Detail)}
 	}
 	return Result{Verdict: tenure.Verified, Receipt: rec}
+}
+
+// refused is the verdict on a probe that must not pass any more. That it didn't
+// counts only if the system itself is well: a dead one refuses everybody.
+func refused(ctx context.Context, t *Task, sys *connector.System, pr *tenure.PlannedResource, out connector.Outcome) Result {
+	rec := map[string]any{"probe": t.Step.Probe.Name, "refused": !out.Passed, "detail": out.Detail}
+	if out.Passed {
+		return Result{Verdict: tenure.Failed, Receipt: rec, Err: tenure.Errorf(tenure.Blocked, "access still works after the cut: %s", out.Detail)}
+	}
+	var refs []connector.Ref
+	if pr != nil && pr.System == sys.Name {
+		refs = []connector.Ref{Ref(t.Plan.Tenant, pr)}
+	}
+	_, sure, err := sys.Observe(ctx, refs)
+	if err != nil {
+		return Result{Err: err}
+	}
+	return Result{Verdict: sure, Receipt: rec}
 }
 
 // held is a resource's credential if it has one.

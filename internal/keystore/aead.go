@@ -26,25 +26,27 @@ type handle struct {
 // microseconds locally, a call with a KMS); after that sealing costs a third of
 // a microsecond. An unknown key is NotFound, a destroyed one Blocked.
 func (s *Store) AEAD(ctx context.Context, id KeyID) (tink.AEAD, error) {
-	h, err := s.load(ctx, id)
+	h, _, err := s.load(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	return h, nil
 }
 
-// load returns the cached handle with a live key in it.
-func (s *Store) load(ctx context.Context, id KeyID) (*handle, error) {
+// load returns the cached handle and the live key in it.
+func (s *Store) load(ctx context.Context, id KeyID) (*handle, tink.AEAD, error) {
 	s.mu.Lock()
 	h := s.cache[id]
 	s.mu.Unlock()
-	if h != nil && h.live.Load() != nil {
-		return h, nil
+	if h != nil {
+		if p := h.live.Load(); p != nil {
+			return h, *p, nil
+		}
 	}
 	defer s.lock(id)()
 	primitive, err := s.unwrap(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,7 +56,7 @@ func (s *Store) load(ctx context.Context, id KeyID) (*handle, error) {
 		s.cache[id] = h
 	}
 	h.live.Store(&primitive)
-	return h, nil
+	return h, primitive, nil
 }
 
 // evict makes room in the cache. An evicted handle that is still in use goes
@@ -111,14 +113,8 @@ func (h *handle) primitive() (tink.AEAD, error) {
 	if p := h.live.Load(); p != nil {
 		return *p, nil
 	}
-	again, err := h.store.load(context.Background(), h.id)
-	if err != nil {
-		return nil, err
-	}
-	if p := again.live.Load(); p != nil {
-		return *p, nil
-	}
-	return nil, tenure.Errorf(tenure.Unavailable, "key %s was evicted while it was loaded", h.id).Retryable()
+	_, p, err := h.store.load(context.Background(), h.id)
+	return p, err
 }
 
 // Encrypt seals plaintext; associatedData is authenticated and not kept.

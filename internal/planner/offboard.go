@@ -1,0 +1,384 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+// confirmation is how many persons confirm a point of no return, and for how
+// long their word is good (DESIGN: fresh counts, two persons, 72 hours).
+const confirmations = 2
+
+var confirmedFor = mustPeriod("PT72H")
+
+func mustPeriod(s string) tenure.Period {
+	p, err := tenure.ParsePeriod(s)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// offboard: approval, grace, access cut in layers and proven cut, first
+// reconciliation, hand-over, retention clocks, quarantine, points of no return,
+// erasure in the reverse order of the needs, reclaim, second reconciliation,
+// interim certificate, expiry of backups and keys, last reconciliation, closing
+// certificate.
+func (c *compiler) offboard() error {
+	all, err := c.planned()
+	if err != nil {
+		return err
+	}
+	c.plan.Classes = c.in.Blueprint.DataClasses
+	c.plan.Parameters = object(c.in.Tenant.Parameters)
+	c.plan.Destructive = 1 // an offboarding is always approved
+	gate := c.approve()
+	c.plan.Destructive = 0
+	cutAt, leaving := c.grace(gate)
+	cut := c.proven(c.cut(tenure.ActRevoke, "revoke", leaving), leaving)
+	sweep := c.add(tenure.Step{Key: "reconcile/first", Stage: tenure.StageReconcile, Action: tenure.ActSweep, Needs: cut, Optional: true, Summary: "first reconciliation: ghosts and residue show now"})
+	handed := c.handover(cut, sweep)
+	retained := c.move("retained", tenure.StageRetention, tenure.TenantRetained, append(slices.Clone(cut), sweep)...)
+	c.notices("terminating", tenure.StageCut, leaving)
+	groups := c.groups(all, cutAt)
+	erased := c.erasure(all, groups, append(slices.Clone(handed), retained), cutAt)
+	return c.depart(all, erased, retained)
+}
+
+// grace adds the notice and the time of full service, and returns the projected
+// moment of the cut and the step after which access goes.
+func (c *compiler) grace(gate string) (time.Time, string) {
+	grace := c.in.Blueprint.Offboarding.Grace
+	if c.in.AtOnce || grace.String() == "PT0S" {
+		c.date("access is cut", "terminating", c.plan.At, time.Time{}, "at once")
+		return c.plan.At, c.move("terminating", tenure.StageCut, tenure.TenantTerminating, gate)
+	}
+	notice := c.move("transition", tenure.StageGrace, tenure.TenantTransition, gate)
+	wait := c.add(tenure.Step{Key: "grace", Stage: tenure.StageGrace, Action: tenure.ActDate, Needs: []string{notice}, Gate: &tenure.Gate{After: notice, Period: grace}, Summary: "full service and export at will for " + grace.String()})
+	at := grace.After(c.plan.At)
+	c.date("access is cut", "terminating", at, at, "after a grace of "+grace.String())
+	return at, c.move("terminating", tenure.StageCut, tenure.TenantTerminating, wait)
+}
+
+func (c *compiler) date(what, step string, at, undo time.Time, why string) {
+	c.plan.Dates = append(c.plan.Dates, tenure.Projection{What: what, Step: step, At: at, Undo: undo, Why: why})
+}
+
+// proven adds the probes that access is off: what worked before must be refused.
+func (c *compiler) proven(cut []string, leaving string) []string {
+	needs := cut
+	if len(needs) == 0 {
+		needs = []string{leaving}
+	}
+	out := slices.Clone(needs)
+	for i := range c.plan.Resources {
+		r := &c.plan.Resources[i]
+		sys := c.in.Systems[r.System]
+		if !r.Layer.IsAccess() || sys == nil || !sys.Can("probe") {
+			continue
+		}
+		t, _ := sys.Info.Type(r.Type)
+		for _, k := range sys.Info.Probes {
+			if k.Name == "reachable" && t.Credential && slices.Contains(k.Types, r.Type) {
+				out = append(out, c.refused(pathOf(r), r.System, r, tenure.Probe{Name: "the credential of " + pathOf(r) + " is refused", Kind: k.Name}, needs))
+			}
+		}
+	}
+	return append(out, c.refusedOwn(needs)...)
+}
+
+func (c *compiler) refused(key, system string, r *tenure.PlannedResource, p tenure.Probe, needs []string) string {
+	p.Refused = true
+	return c.add(tenure.Step{Key: "cut/" + key, Stage: tenure.StageCut, Action: tenure.ActProbe, System: system, Resource: r.ID, Environment: r.Environment, Needs: needs, Probe: &p, Summary: "probe: " + p.Name})
+}
+
+// refusedOwn repeats the blueprint's own reachable probes that show a credential.
+func (c *compiler) refusedOwn(needs []string) []string {
+	if c.in.Desired == nil {
+		return nil
+	}
+	var out []string
+	for _, e := range c.in.Desired.Environments {
+		for _, p := range e.Probes {
+			for i := range c.plan.Resources {
+				r := &c.plan.Resources[i]
+				if p.Kind == "reachable" && p.Resource != "" && r.Layer.IsAccess() && r.Environment == e.Name && r.Key == p.Resource && p.System != r.System {
+					out = append(out, c.refused(path(e.Name, "blueprint/"+p.Name), p.System, r, tenure.Probe{Name: p.Name + " is refused", Kind: p.Kind, Params: p.Params}, needs))
+				}
+			}
+		}
+	}
+	return out
+}
+
+// handover exports what the blueprint hands over, lets persons do their tasks,
+// keeps the export for the customer, and drops it after.
+func (c *compiler) handover(cut []string, sweep string) []string {
+	var exports []string
+	handed := make(map[string]bool)
+	for _, s := range c.in.Blueprint.Resources {
+		handed[s.Key] = s.Handover
+	}
+	for i := range c.plan.Resources {
+		r := &c.plan.Resources[i]
+		if sys := c.in.Systems[r.System]; c.in.EraseOnly || !handed[r.Key] || sys == nil || !sys.Can("export") {
+			continue
+		}
+		exports = append(exports, c.add(tenure.Step{Key: pathOf(r) + "/export", Stage: tenure.StageHandover, Action: tenure.ActExport, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: cut, Summary: fmt.Sprintf("export %s %s", r.Type, r.Name)}))
+	}
+	var out []string
+	for i, task := range c.in.Blueprint.Offboarding.Tasks {
+		out = append(out, c.add(tenure.Step{Key: fmt.Sprintf("task/%d", i+1), Stage: tenure.StageHandover, Action: tenure.ActTask, Needs: some([]string{sweep}), Gate: &tenure.Gate{Approvals: 1}, Summary: task}))
+	}
+	if len(exports) == 0 {
+		return out
+	}
+	ready := c.add(tenure.Step{Key: "handover", Stage: tenure.StageHandover, Action: tenure.ActOutputs, Needs: exports, Summary: "the export is ready for the customer"})
+	period := c.in.Blueprint.Offboarding.Retrieval
+	wait := c.add(tenure.Step{Key: "retrieval", Stage: tenure.StageHandover, Action: tenure.ActDate, Needs: []string{ready}, Gate: &tenure.Gate{After: ready, Period: period}, Summary: "the export stays for the customer for " + period.String()})
+	return append(out, c.add(tenure.Step{Key: "handover/drop", Stage: tenure.StageHandover, Action: tenure.ActDropExport, Destructive: true, Needs: []string{wait}, Summary: "drop the hand-over's files"}))
+}
+
+// group is the data classes' erasure in the order of their clocks: the stores
+// whose last class it is are dropped with it.
+type group struct {
+	class string
+	at    time.Time // projected end of the retention
+	why   string
+}
+
+// groups orders the classes by the projected end of their retention; what holds
+// no class leaves with the last.
+func (c *compiler) groups(all map[tenure.ResourceID]*tenure.PlannedResource, cutAt time.Time) []group {
+	used := make(map[string]bool)
+	for _, r := range all {
+		for _, class := range r.Classes {
+			used[class] = true
+		}
+	}
+	anchors := map[tenure.Anchor]time.Time{tenure.FromNotice: c.plan.At, tenure.FromTermination: cutAt}
+	for k, v := range c.in.Anchors {
+		anchors[k] = v
+	}
+	var out []group
+	for _, d := range c.in.Blueprint.DataClasses {
+		if !used[d.Name] {
+			continue
+		}
+		clock := tenure.SolveRetention(d, anchors, nil, tenure.HoldSubject{Tenant: c.in.Tenant.ID}, c.plan.At)
+		g := group{class: d.Name, at: clock.KeepUntil, why: clock.Because}
+		if g.at.Before(cutAt) {
+			g.at = cutAt
+		}
+		if clock.State == tenure.ClockConflict {
+			c.plan.Dates = append(c.plan.Dates, tenure.Projection{What: "conflict in the retention of " + d.Name, Why: clock.Because})
+		}
+		out = append(out, g)
+	}
+	slices.SortStableFunc(out, func(a, b group) int {
+		if n := a.at.Compare(b.at); n != 0 {
+			return n
+		}
+		return strings.Compare(a.class, b.class)
+	})
+	return out
+}
+
+// place is the number of the group that a resource is deleted in.
+func place(r *tenure.PlannedResource, groups []group, all map[tenure.ResourceID]*tenure.PlannedResource, seen map[tenure.ResourceID]int) int {
+	if n, ok := seen[r.ID]; ok {
+		return n
+	}
+	last := max(0, len(groups)-1)
+	seen[r.ID] = last // a cycle can't be: the blueprint names them
+	n := last
+	if len(r.Classes) > 0 {
+		n = 0
+		for i, g := range groups {
+			if slices.Contains(r.Classes, g.class) {
+				n = i
+			}
+		}
+	} else {
+		for _, id := range r.Needs {
+			if need := all[id]; need != nil {
+				n = min(n, place(need, groups, all, seen))
+			}
+		}
+	}
+	seen[r.ID] = n
+	return n
+}
+
+// erasure adds, for each group, the clock, the quarantine, the fresh counts, the
+// point of no return and the deletions, and returns the last steps.
+func (c *compiler) erasure(all map[tenure.ResourceID]*tenure.PlannedResource, groups []group, needs []string, cutAt time.Time) []string {
+	if len(groups) == 0 {
+		groups = []group{{at: cutAt, why: "it holds no data class"}}
+	}
+	seen := make(map[tenure.ResourceID]int)
+	where := make(map[int][]*tenure.PlannedResource)
+	for i := range c.plan.Resources {
+		r := &c.plan.Resources[i]
+		n := place(r, groups, all, seen)
+		where[n] = append(where[n], r)
+	}
+	var done []string
+	erasing, quarantine := "", c.in.Blueprint.Offboarding.Quarantine
+	for n, g := range groups {
+		open := slices.Clone(needs)
+		label := g.class
+		if label == "" {
+			label = "all"
+		}
+		if g.class != "" {
+			open = []string{c.add(tenure.Step{Key: "clock/" + label, Stage: tenure.StageRetention, Action: tenure.ActRetention, Class: g.class, Needs: open, Summary: "retention of " + g.class})}
+		}
+		noReturn := g.at
+		var aside []string
+		for _, r := range where[n] {
+			if c.canQuarantine(r) {
+				aside = append(aside, c.add(tenure.Step{Key: pathOf(r) + "/quarantine", Stage: tenure.StageQuaran, Action: tenure.ActQuarantine, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: open, Summary: fmt.Sprintf("set %s %s aside", r.Type, r.Name)}))
+			}
+		}
+		if len(aside) > 0 {
+			open = append(open, aside...)
+			open = append(open, c.add(tenure.Step{Key: "quarantine/" + label, Stage: tenure.StageQuaran, Action: tenure.ActDate, Needs: slices.Clone(open), Gate: &tenure.Gate{After: aside[len(aside)-1], Period: quarantine}, Summary: "quarantine for " + quarantine.String()}))
+			noReturn = quarantine.After(g.at)
+		}
+		gate := c.pointOfNoReturn(label, where[n], all, g, open)
+		c.date("point of no return: "+label, gate, noReturn, noReturn, g.why)
+		if erasing == "" {
+			erasing = c.move("erasing", tenure.StageErasure, tenure.TenantErasing, gate)
+			c.notices("erasing", tenure.StageErasure, erasing)
+		}
+		for i := range c.plan.Resources { // the class's rows in stores that stay for another
+			r := &c.plan.Resources[i]
+			if g.class != "" && slices.Contains(r.Classes, g.class) && seen[r.ID] > n && c.in.Systems[r.System] != nil && c.in.Systems[r.System].Can("erase") {
+				done = append(done, c.add(tenure.Step{Key: pathOf(r) + "/erase/" + g.class, Stage: tenure.StageErasure, Action: tenure.ActErase, Class: g.class, Destructive: true, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: []string{gate, erasing}, Summary: fmt.Sprintf("erase %s from %s %s", g.class, r.Type, r.Name)}))
+			}
+		}
+		for _, r := range where[n] {
+			if r.Layer != tenure.LayerBackup {
+				c.date("gone: "+pathOf(r), pathOf(r)+"/delete", noReturn, noReturn, g.why)
+				done = append(done, c.remove(r, all, gate, erasing))
+			}
+		}
+		if d := classOf(c.in.Blueprint, g.class); d != nil && d.Disposition == tenure.CryptoErase {
+			done = append(done, c.add(tenure.Step{Key: "key/class-" + g.class + "/destroy", Stage: tenure.StageErasure, Action: tenure.ActKeyDestroy, To: "class-" + g.class, Class: g.class, Destructive: true, Needs: []string{gate, erasing}, Summary: "destroy the key of " + g.class}))
+		}
+	}
+	return append(done, erasing)
+}
+
+func classOf(b *tenure.Blueprint, name string) *tenure.DataClass {
+	for i := range b.DataClasses {
+		if b.DataClasses[i].Name == name {
+			return &b.DataClasses[i]
+		}
+	}
+	return nil
+}
+
+func (c *compiler) canQuarantine(r *tenure.PlannedResource) bool {
+	sys := c.in.Systems[r.System]
+	if sys == nil || !sys.Can("quarantine") || len(r.Classes) == 0 {
+		return false
+	}
+	t, _ := sys.Info.Type(r.Type)
+	return t.Recovery.Quarantine && r.Layer != tenure.LayerBackup
+}
+
+// pointOfNoReturn adds the fresh counts of what is about to go, and the gate.
+func (c *compiler) pointOfNoReturn(label string, rs []*tenure.PlannedResource, all map[tenure.ResourceID]*tenure.PlannedResource, g group, needs []string) string {
+	var counts []string
+	for i := range c.plan.Resources {
+		r := &c.plan.Resources[i]
+		if len(r.Classes) == 0 || r.Layer == tenure.LayerBackup || !slices.Contains(rs, all[r.ID]) && !slices.Contains(r.Classes, g.class) {
+			continue
+		}
+		counts = append(counts, c.add(tenure.Step{Key: pathOf(r) + "/count/" + label, Stage: tenure.StageErasure, Action: tenure.ActObserve, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: needs, Summary: fmt.Sprintf("count what %s %s holds", r.Type, r.Name)}))
+	}
+	after := needs
+	gate := &tenure.Gate{Approvals: confirmations, Period: confirmedFor}
+	if len(counts) > 0 {
+		after, gate.After = counts, counts[len(counts)-1]
+	} else if len(needs) > 0 {
+		gate.After = needs[len(needs)-1]
+	}
+	return c.add(tenure.Step{Key: "noreturn/" + label, Stage: tenure.StageErasure, Action: tenure.ActNoReturn, Needs: after, Gate: gate, Summary: fmt.Sprintf("point of no return for %s: %d persons confirm the counts", label, confirmations)})
+}
+
+// remove adds the deletion of a resource, after everything that stands on it.
+func (c *compiler) remove(r *tenure.PlannedResource, all map[tenure.ResourceID]*tenure.PlannedResource, needs ...string) string {
+	for i := range c.plan.Resources {
+		other := &c.plan.Resources[i]
+		if slices.Contains(other.Needs, r.ID) && other.Layer != tenure.LayerBackup {
+			needs = append(needs, pathOf(other)+"/delete")
+		}
+	}
+	return c.add(tenure.Step{
+		Key: pathOf(r) + "/delete", Stage: tenure.StageErasure, Action: tenure.ActDelete, Destructive: true, Resource: r.ID, System: r.System,
+		Environment: r.Environment, Needs: some(needs), Summary: fmt.Sprintf("delete %s %s from %s", r.Type, r.Name, r.System),
+	})
+}
+
+// depart adds what follows the erasure of the stores, to the closed tenant.
+func (c *compiler) depart(all map[tenure.ResourceID]*tenure.PlannedResource, erased []string, retained string) error {
+	reclaim := c.add(tenure.Step{Key: "reclaim", Stage: tenure.StageReclaim, Action: tenure.ActReclaim, Needs: erased, Summary: "say what cost has stopped"})
+	sweep := c.add(tenure.Step{Key: "reconcile/second", Stage: tenure.StageReconcile, Action: tenure.ActSweep, To: "stores", Needs: append(slices.Clone(erased), retained), Summary: "second reconciliation: no residue in any system"})
+	interim := c.add(tenure.Step{Key: "certificate/interim", Stage: tenure.StageCertify, Action: tenure.ActCertify, To: "interim", Needs: []string{reclaim, sweep}, Summary: "interim certificate"})
+	waiting := c.move("awaiting", tenure.StageExpiry, tenure.TenantAwaitingExpiry, interim)
+	expired := []string{waiting}
+	for i := range c.plan.Resources {
+		r := &c.plan.Resources[i]
+		if r.Layer != tenure.LayerBackup {
+			continue
+		}
+		if sys := c.in.Systems[r.System]; sys == nil || !sys.Can("expire") {
+			return tenure.Errorf(tenure.Blocked, "nobody can see when the backups in %s expire", pathOf(r))
+		}
+		seen := c.add(tenure.Step{Key: pathOf(r) + "/expire", Stage: tenure.StageExpiry, Action: tenure.ActExpire, Destructive: true, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: []string{waiting}, Summary: "backups in " + r.Name + " expire, and are seen to be gone"})
+		expired = append(expired, c.remove(r, all, seen))
+	}
+	for _, purpose := range tenantKeys {
+		expired = append(expired, c.add(tenure.Step{Key: "key/" + purpose + "/destroy", Stage: tenure.StageExpiry, Action: tenure.ActKeyDestroy, To: purpose, Destructive: true, Needs: slices.Clone(expired), Summary: "destroy the tenant's key for " + purpose}))
+	}
+	last := c.add(tenure.Step{Key: "reconcile/last", Stage: tenure.StageReconcile, Action: tenure.ActSweep, To: "all", Needs: expired, Summary: "last reconciliation: nothing in any system bears the tenant's mark"})
+	closing := c.add(tenure.Step{Key: "certificate/closing", Stage: tenure.StageCertify, Action: tenure.ActCertify, To: "closing", Needs: []string{last}, Summary: "closing certificate"})
+	closed := c.move("closed", tenure.StageCertify, tenure.TenantClosed, closing)
+	c.notices("closed", tenure.StageCertify, closed)
+	c.add(tenure.Step{Key: "forget", Stage: tenure.StageCertify, Action: tenure.ActForget, Needs: []string{closed}, Summary: "forget what Tenure's own rows say of the tenant"})
+	return nil
+}
+
+// leave is the teardown of what an upgrade drops: access first, then a point of
+// no return, quarantine and deletion, while the tenant goes on.
+func (c *compiler) leave(ids []tenure.ResourceID, needs ...string) {
+	all := byID(c.plan.Resources)
+	var rs []*tenure.PlannedResource
+	for _, id := range ids {
+		rs = append(rs, all[id])
+	}
+	open := some(needs)
+	for _, r := range rs {
+		sys := c.in.Systems[r.System]
+		switch {
+		case r.Layer.IsAccess() && sys != nil && sys.Can("revoke"):
+			open = append(open, c.add(tenure.Step{Key: pathOf(r) + "/revoke", Stage: tenure.StageCut, Action: tenure.ActRevoke, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: some(needs), Summary: "revoke " + r.Type + " " + r.Name}))
+		case c.canQuarantine(r):
+			key := c.add(tenure.Step{Key: pathOf(r) + "/quarantine", Stage: tenure.StageQuaran, Action: tenure.ActQuarantine, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: some(needs), Summary: "set " + r.Type + " " + r.Name + " aside"})
+			period := c.in.Blueprint.Offboarding.Quarantine
+			open = append(open, c.add(tenure.Step{Key: pathOf(r) + "/quarantined", Stage: tenure.StageQuaran, Action: tenure.ActDate, Gate: &tenure.Gate{After: key, Period: period}, Needs: []string{key}, Summary: "quarantine for " + period.String()}))
+			c.date("point of no return: "+pathOf(r), pathOf(r)+"/quarantined", period.After(c.plan.At), period.After(c.plan.At), "the new revision doesn't have it")
+		}
+	}
+	gate := c.pointOfNoReturn("retired", rs, all, group{}, open)
+	for _, r := range rs {
+		c.remove(r, all, gate)
+	}
+}
