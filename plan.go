@@ -85,6 +85,8 @@ const (
 	ActNotify     Action = "notify"      // a notice into the outbox
 	ActOutputs    Action = "outputs"     // URLs, names and one-time secrets for the requester
 	ActForget     Action = "forget"      // Tenure's own rows about the tenant
+	ActTeardown   Action = "teardown"    // see that an offboarding would find everything
+	ActDropExport Action = "export.drop" // the hand-over's files
 )
 
 // IsGate says whether the action waits rather than does.
@@ -130,6 +132,7 @@ type Probe struct {
 	Target     ResourceID        `json:"target,omitempty"`     // the second resource, of environment
 	Credential ResourceID        `json:"credential,omitempty"` // whose credential it shows, if not the resource's own
 	Params     map[string]string `json:"params,omitempty"`
+	Refused    bool              `json:"refused,omitempty"` // after the cut: what worked must be refused now
 }
 
 // PlannedResource is what a plan puts into the inventory, or changes there.
@@ -176,27 +179,29 @@ const (
 // Plan is an operation as data: compiled once, never changed, named by the
 // SHA-256 of its canonical JSON. Approvals sign that digest.
 type Plan struct {
-	Format      int                  `json:"format"`
-	Kind        OperationKind        `json:"kind"`
-	Tenant      TenantID             `json:"tenant"`
-	Name        string               `json:"name"`
-	Reason      string               `json:"reason,omitempty"`
-	At          time.Time            `json:"at"`
-	Blueprint   BlueprintRef         `json:"blueprint"`
-	From        *BlueprintRef        `json:"from,omitempty"`
-	Parameters  map[string]any       `json:"parameters,omitempty"`
-	Features    map[string]bool      `json:"features,omitempty"`
-	Connectors  map[string]string    `json:"connectors,omitempty"` // version of each connector
-	Systems     map[string]string    `json:"systems,omitempty"`    // fingerprint of each system
-	Anchors     map[Anchor]time.Time `json:"anchors,omitempty"`    // dates given with the request
-	Encryption  Encryption           `json:"encryption,omitzero"`
-	Classes     []DataClass          `json:"classes,omitempty"`
-	Resources   []PlannedResource    `json:"resources,omitempty"`
-	Steps       []Step               `json:"steps"`
-	Diff        []Difference         `json:"diff,omitempty"`
-	Dates       []Projection         `json:"dates,omitempty"`
-	OnFailure   FailurePolicy        `json:"onFailure"`
-	Destructive int                  `json:"destructive"` // how many steps destroy
+	Format      int                       `json:"format"`
+	Kind        OperationKind             `json:"kind"`
+	Tenant      TenantID                  `json:"tenant"`
+	Name        string                    `json:"name"`
+	Reason      string                    `json:"reason,omitempty"`
+	At          time.Time                 `json:"at"`
+	Blueprint   BlueprintRef              `json:"blueprint"`
+	From        *BlueprintRef             `json:"from,omitempty"`
+	Parameters  map[string]any            `json:"parameters,omitempty"`
+	Features    map[string]bool           `json:"features,omitempty"`
+	Connectors  map[string]string         `json:"connectors,omitempty"` // version of each connector
+	Systems     map[string]string         `json:"systems,omitempty"`    // fingerprint of each system
+	Anchors     map[Anchor]time.Time      `json:"anchors,omitempty"`    // dates given with the request
+	Encryption  Encryption                `json:"encryption,omitzero"`
+	Classes     []DataClass               `json:"classes,omitempty"`
+	Resources   []PlannedResource         `json:"resources,omitempty"`
+	Steps       []Step                    `json:"steps"`
+	Outputs     map[string]map[string]any `json:"outputs,omitempty"`   // by environment; {"$credential": key} is a one-time secret
+	Recipient   string                    `json:"recipient,omitempty"` // age recipient of the exports
+	Diff        []Difference              `json:"diff,omitempty"`
+	Dates       []Projection              `json:"dates,omitempty"`
+	OnFailure   FailurePolicy             `json:"onFailure"`
+	Destructive int                       `json:"destructive"` // how many steps destroy
 }
 
 // PlanFormat is the format that this build writes; it reads all before it.

@@ -187,7 +187,7 @@ func (s *scanner) escape() bool {
 	digits := string(s.b[s.i : s.i+4])
 	s.i += 4
 	n, err := strconv.ParseUint(digits, 16, 16)
-	return err == nil && n < ' ' && shortEscape(byte(n)) == 0 &&
+	return err == nil && n < ' ' &&
 		string(appendString(nil, string(rune(n)))) == `"\u`+digits+`"`
 }
 

@@ -112,6 +112,10 @@ func TestVerifyNames(t *testing.T) {
 		{"renumbered", func(l *memLog, _ *audit.Log) {
 			l.records[22].Index = 40
 		}, []string{"entry 22 is numbered 40"}},
+		{"dropped, and a later one renumbered", func(l *memLog, _ *audit.Log) {
+			l.records[22].Index = 40
+			l.records = slices.Delete(l.records, 4, 5)
+		}, []string{"entry 4 is missing (dropped)", "entry 22 is numbered 40"}},
 		{"slipped in", func(l *memLog, _ *audit.Log) {
 			l.records = slices.Insert(l.records, 9, audit.Record{Index: 9, Entry: []byte("forged")})
 			for i := range l.records {
@@ -147,6 +151,9 @@ func TestVerifyNames(t *testing.T) {
 		{"node row twice", func(l *memLog, log *audit.Log) {
 			log.Nodes = all(slices.Insert(slices.Clone(l.rows), 1, l.rows[0]))
 		}, []string{"the node row for 0 repeats hashes of an earlier row"}},
+		{"node row of no place", func(l *memLog, log *audit.Log) {
+			log.Nodes = all(slices.Insert(slices.Clone(l.rows), 1, audit.NodeRow{First: -1, Hashes: make([]byte, 32)}))
+		}, []string{"the node row for -1 repeats hashes of an earlier row"}},
 		{"node row cut", func(l *memLog, _ *audit.Log) {
 			l.rows[3].Hashes = l.rows[3].Hashes[:len(l.rows[3].Hashes)-1]
 		}, []string{
@@ -330,3 +337,28 @@ func tamper(t *rapid.T, l *memLog, log *audit.Log) {
 }
 
 var _ note.Verifier = (*audit.Verifier)(nil)
+
+// BenchmarkVerify has hashing the same entries as its baseline.
+func BenchmarkVerify(b *testing.B) {
+	l := &memLog{}
+	for range 20 {
+		l.grow(b, 500)
+	}
+	b.Run("10,000 entries", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if r, err := audit.Verify(context.Background(), l.log()); err != nil || !r.OK() {
+				b.Fatal(r, err)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1e4, "ns/entry")
+	})
+	b.Run("baseline hashing", func(b *testing.B) {
+		for b.Loop() {
+			for _, r := range l.records {
+				_ = tlog.RecordHash(r.Entry)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1e4, "ns/entry")
+	})
+}

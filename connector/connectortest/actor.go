@@ -35,7 +35,7 @@ type actor struct {
 
 func newActor(t *testing.T, w *World, c Case, mode string, m connector.Marker) *actor {
 	t.Helper()
-	a := &actor{t: t, w: w, c: c, marker: m, tenant: tenure.NewID[tenure.TenantID](time.Now())}
+	a := &actor{t: t, w: w, c: c, marker: m, tenant: tenure.NewID[tenure.TenantID](time.Now()), secrets: []string{string(m.Key)}}
 	a.typ, _ = w.Info.Type(c.Type)
 	for _, s := range w.Secrets {
 		a.secrets = append(a.secrets, s.Reveal())

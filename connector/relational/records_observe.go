@@ -57,20 +57,20 @@ func (s Records) Observe(ctx context.Context, q Querier, refs []connector.Ref, y
 // rows reads the rows of some records of one table, by their keys.
 func (s Records) rows(ctx context.Context, q Querier, v View, recs []record, part []int) (map[string]live, error) {
 	columns := slices.Sorted(maps.Keys(recs[part[0]].key))
-	list := make([]string, len(part))
-	asked := make(map[string]bool, len(part))
-	for n, i := range part {
-		values := make([]string, len(columns))
-		for j, c := range columns {
-			values[j] = s.Dialect.Literal(text(recs[i].key[c]))
-		}
-		list[n] = "(" + strings.Join(values, ", ") + ")"
-		asked[encode(recs[i].key)] = true
-	}
 	first := recs[part[0]]
-	in := tuple(columns) + " in (" + strings.Join(list, ", ") + ")"
-	if len(columns) > 1 {
-		in = tuple(columns) + " in (values " + strings.Join(list, ", ") + ")"
+	asked := make(map[string]bool, len(part))
+	var list []string
+	for _, i := range part {
+		asked[encode(recs[i].key)] = true
+		if len(columns) == 1 {
+			list = append(list, s.Dialect.Literal(text(recs[i].key[columns[0]])))
+		} else {
+			list = append(list, "("+s.condition(recs[i])+")")
+		}
+	}
+	in := strings.Join(list, " or ")
+	if len(columns) == 1 {
+		in = Quote(columns[0]) + " in (" + strings.Join(list, ", ") + ")"
 	}
 	rows, err := s.read(ctx, q, v, first.table, first.mark, in)
 	if err != nil {

@@ -3,6 +3,7 @@ package blueprint
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -29,7 +30,7 @@ func Diff(a, b *tenure.Blueprint) []tenure.Difference {
 	return out
 }
 
-// named are the lists whose entries go by a name.
+// named are the lists whose entries go by a name, with the key that holds it.
 var named = map[string]string{"resources": "key", "environments": "name", "probes": "name", "dataClasses": "name", "retention": "name", "notices": "on"}
 
 func flatten(bp *tenure.Blueprint) map[[2]string]string {
@@ -52,8 +53,9 @@ func flatten(bp *tenure.Blueprint) map[[2]string]string {
 				flattenInto(out, section+"/"+name, "", e)
 			}
 		case []any:
+			names := entryNames(section, v)
 			for i, e := range v {
-				flattenInto(out, section+"/"+entryName(section, e, i), "", e)
+				flattenInto(out, section+"/"+names[i], "", e)
 			}
 		default:
 			flattenInto(out, section, "", v)
@@ -62,17 +64,27 @@ func flatten(bp *tenure.Blueprint) map[[2]string]string {
 	return out
 }
 
-// entryName is how an entry of a list is called: by its name, or by its place.
-func entryName(list string, e any, i int) string {
-	if m, ok := e.(map[string]any); ok {
-		if s, ok := m[named[list]].(string); ok {
-			return s
+// entryNames are how the entries of a list are called: by their name, or by
+// their place; a number tells those of one name apart.
+func entryNames(list string, entries []any) []string {
+	out := make([]string, len(entries))
+	seen := map[string]int{}
+	for i, e := range entries {
+		name := strconv.Itoa(i + 1)
+		switch e := e.(type) {
+		case map[string]any:
+			if s, ok := e[named[list]].(string); ok {
+				name = s
+			}
+		case string:
+			name = e
 		}
+		if seen[name]++; seen[name] > 1 {
+			name += " " + strconv.Itoa(seen[name])
+		}
+		out[i] = name
 	}
-	if s, ok := e.(string); ok {
-		return s
-	}
-	return fmt.Sprint(i + 1)
+	return out
 }
 
 func flattenInto(out map[[2]string]string, resource, field string, v any) {
@@ -84,8 +96,9 @@ func flattenInto(out map[[2]string]string, resource, field string, v any) {
 		}
 	case []any:
 		last := field[strings.LastIndexByte(field, '.')+1:]
+		names := entryNames(last, v)
 		for i, e := range v {
-			flattenInto(out, resource, join(entryName(last, e, i)), e)
+			flattenInto(out, resource, join(names[i]), e)
 		}
 	case string:
 		out[[2]string{resource, field}] = v

@@ -283,6 +283,9 @@ var refusals = []struct {
 	{"not YAML", "features:\n", "features: [\n", []string{
 		"24:1: this isn't YAML: ',' or ']' must be specified",
 	}},
+	{"colon in an expression", "name: ${tenant.name}-${env.name}-hook", "name: ${env.name == 'prod' ? 'p' : 't'}", []string{
+		"67:11: this isn't YAML: mapping value is not allowed in this context; put a text that holds a colon and a space in quotes",
+	}},
 	{"two documents", "apiVersion: tenure.dev/v1", "---\na: 1\n---\napiVersion: tenure.dev/v1", []string{
 		"4:11: the file holds more than one document; write one blueprint to a file",
 	}},

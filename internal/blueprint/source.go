@@ -79,7 +79,11 @@ func (s *Source) syntax(src []byte) (ast.Node, error) {
 	if err != nil {
 		var syntax *yaml.SyntaxError
 		if errors.As(err, &syntax) {
-			return nil, Problems{s.problem(at(syntax.Token), nil, "this isn't YAML: "+syntax.Message, "")}.err()
+			hint := ""
+			if strings.HasPrefix(syntax.Message, "mapping value is not allowed") {
+				hint = "put a text that holds a colon and a space in quotes"
+			}
+			return nil, Problems{s.problem(at(syntax.Token), nil, "this isn't YAML: "+syntax.Message, hint)}.err()
 		}
 		return nil, tenure.Errorf(tenure.Invalid, "%s isn't YAML: %w", s.File, err)
 	}

@@ -18,23 +18,23 @@ import (
 
 // Input is all that a plan is made of.
 type Input struct {
-	Kind       tenure.OperationKind
-	At         time.Time
-	Reason     string
-	Tenant     tenure.Tenant
-	Blueprint  *tenure.Blueprint
-	Ref        tenure.BlueprintRef
-	From       *tenure.BlueprintRef // upgrade: the revision that the tenant leaves
-	Desired    *blueprint.Desired   // of Blueprint; not needed to suspend
-	Inventory  []tenure.Resource    // what isn't gone
-	Normal     map[tenure.ResourceID]json.RawMessage
-	Systems    map[string]*connector.System // asked what they are and can, never called
-	Drifted    map[tenure.ResourceID]bool   // repair: what to bring back
-	Anchors    map[tenure.Anchor]time.Time
-	Recipient  string // age recipient of the exports
-	AtOnce     bool   // offboard: no grace
-	EraseOnly  bool   // offboard: the customer chose erasure, so no export
-	Reissue    bool   // repair: with new credentials
+	Kind      tenure.OperationKind
+	At        time.Time
+	Reason    string
+	Tenant    tenure.Tenant
+	Blueprint *tenure.Blueprint
+	Ref       tenure.BlueprintRef
+	From      *tenure.BlueprintRef // upgrade: the revision that the tenant leaves
+	Desired   *blueprint.Desired   // of Blueprint; not needed to suspend
+	Inventory []tenure.Resource    // what isn't gone
+	Normal    map[tenure.ResourceID]json.RawMessage
+	Systems   map[string]*connector.System // asked what they are and can, never called
+	Drifted   map[tenure.ResourceID]bool   // repair: what to bring back
+	Anchors   map[tenure.Anchor]time.Time
+	Recipient string // age recipient of the exports
+	AtOnce    bool   // offboard: no grace
+	EraseOnly bool   // offboard: the customer chose erasure, so no export
+	Reissue   bool   // repair: with new credentials
 }
 
 // Make compiles the plan. An intent that the tenant's state doesn't allow is

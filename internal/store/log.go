@@ -121,3 +121,52 @@ func (db *DB) SetMeta(ctx context.Context, key, value string) error {
 		return err
 	})
 }
+
+// Checkpoints streams the kept checkpoints by ascending size.
+func (db *DB) Checkpoints(ctx context.Context) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		var notes []string
+		err := db.reader(ctx).Rows(`select note from checkpoint order by size`, nil, func(r scanner) error {
+			var n string
+			err := r.Scan(&n)
+			notes = append(notes, n)
+			return err
+		})
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, n := range notes {
+			if !yield([]byte(n), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Standing streams where everything stands that the log tells of: tenants,
+// operations, steps ("operation/seq", "state verdict") and resources.
+func (db *DB) Standing(ctx context.Context, yield func(kind, id, state string) error) error {
+	for _, q := range []string{
+		`select 'tenant', id, state from tenant order by id`,
+		`select 'operation', id, state from operation order by id`,
+		`select 'step', operation || '/' || cast(seq as text), state || ' ' || verdict from step order by operation, seq`,
+		`select 'resource', id, state from resource order by id`,
+	} {
+		rows, err := db.read.QueryContext(ctx, q)
+		if err != nil {
+			return storeError(q, err)
+		}
+		err = eachRow(q, rows, func(r scanner) error {
+			var kind, id, state string
+			if err := r.Scan(&kind, &id, &state); err != nil {
+				return err
+			}
+			return yield(kind, id, state)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

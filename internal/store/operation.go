@@ -417,3 +417,29 @@ func plan(q querier, digest string) (*tenure.Plan, error) {
 	}
 	return tenure.DecodePlan([]byte(body), full)
 }
+
+// OperationByTrigger finds the operation that a trigger started.
+func (db *DB) OperationByTrigger(ctx context.Context, key string) (out []OperationRow, err error) {
+	err = db.reader(ctx).Rows(`select `+operationColumns+` from operation where trigger_key = $1`, []any{key}, func(r scanner) error {
+		var o OperationRow
+		err := scanOperation(r, &o)
+		out = append(out, o)
+		return err
+	})
+	return out, err
+}
+
+// OpenOperation names a tenant's open operation of a kind; blank if it has none.
+func (tx *Tx) OpenOperation(tenant tenure.TenantID, kind tenure.OperationKind) (id tenure.OperationID, err error) {
+	err = tx.Rows(`select id from operation where tenant = $1 and kind = $2 and state not in ('succeeded', 'failed', 'cancelled') limit 1`, []any{string(tenant), string(kind)}, func(r scanner) error {
+		return r.Scan(&id)
+	})
+	return id, err
+}
+
+// DropApprovals removes the signatures at a gate from before a moment: a person
+// whose word has lapsed may give it again.
+func (tx *Tx) DropApprovals(op tenure.OperationID, step string, before time.Time) error {
+	_, err := tx.Exec(`delete from approval where operation = $1 and step = $2 and at < $3`, string(op), step, micros(before))
+	return err
+}

@@ -140,10 +140,10 @@ func (tx *Tx) SaveSecret(id tenure.ResourceID, s Secret, at time.Time, replace b
 }
 
 // Secret returns a sealed credential; NotFound if there is none.
-func (db *DB) Secret(ctx context.Context, id tenure.ResourceID) (s Secret, claimed time.Time, err error) {
-	var at int64
-	err = db.reader(ctx).Row(`select key, box, claimed_at from secret where resource = $1`, []any{string(id)}, &s.Key, &s.Box, &at)
-	return s, fromMicros(at), err
+func (db *DB) Secret(ctx context.Context, id tenure.ResourceID) (s Secret, made, claimed time.Time, err error) {
+	var created, at int64
+	err = db.reader(ctx).Row(`select key, box, created_at, claimed_at from secret where resource = $1`, []any{string(id)}, &s.Key, &s.Box, &created, &at)
+	return s, fromMicros(created), fromMicros(at), err
 }
 
 // ClaimSecret marks a credential as handed over; a second claim is Conflict.
@@ -155,7 +155,7 @@ func (tx *Tx) ClaimSecret(id tenure.ResourceID, at time.Time) error {
 	return err
 }
 
-// DropSecrets forgets the credentials of a tenant's resources.
+// DropSecret forgets a resource's credential.
 func (tx *Tx) DropSecret(id tenure.ResourceID) error {
 	_, err := tx.Exec(`delete from secret where resource = $1`, string(id))
 	return err

@@ -400,3 +400,8 @@ func (tx *Tx) DestructiveRunning(tenant tenure.TenantID) (n int, err error) {
 	err = tx.Row(`select count(*) from step s join operation o on o.id = s.operation where s.state = 'running' and s.destructive = 1 and ($1 = '' or o.tenant = $1)`, []any{string(tenant)}, &n)
 	return n, err
 }
+
+// Steps returns an operation's steps as the transaction sees them.
+func (tx *Tx) Steps(op tenure.OperationID) ([]StepRow, error) {
+	return steps(tx, tx.w.db.storeNow(), op)
+}

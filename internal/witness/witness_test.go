@@ -222,6 +222,16 @@ func TestFileCrash(t *testing.T) {
 			t.Fatalf("cut at %d of %d: the file is %q, %v", n, len(whole), again, err)
 		}
 	}
+	torn := string(whole[:firstEnd]) + "9999\n" + strings.Repeat("x", 999)
+	if err := os.WriteFile(path, []byte(torn), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Publish(ctx, first, second, proof); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := os.ReadFile(path); err != nil || string(again) != string(whole) {
+		t.Fatalf("after a long torn write the file is %q, %v", again, err)
+	}
 	if err := os.WriteFile(path, []byte("x\n"+string(whole)), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,166 @@
+package filesystem
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"net/url"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+)
+
+// classesOf is the class mapping that counts for a ref: the one that it names,
+// or the one that is recorded.
+func classesOf(ref connector.Ref, p place) attributes {
+	if a, err := parse(ref); err == nil && ref.Attributes != nil {
+		return a
+	}
+	return p.rec.Attributes
+}
+
+// Erase unlinks files of a class in the order of their paths, and directories
+// that this empties. The cursor is the last path; behind the last file another
+// pass begins, and an erasure is done after a whole pass.
+func (d *Driver) Erase(ctx context.Context, ref connector.Ref, b connector.Batch) (e connector.Erased, err error) {
+	if b.Limit < 1 {
+		return e, tenure.Errorf(tenure.Invalid, "a batch needs a limit of at least 1")
+	}
+	after, err := url.PathUnescape(b.Cursor)
+	if err != nil {
+		return e, tenure.Errorf(tenure.Invalid, "the cursor %q isn't one of ours", b.Cursor)
+	}
+	e.Done = true
+	err = d.onBucket(ctx, "erase", ref, nil, func(r *os.Root, p place) error {
+		a := classesOf(ref, p)
+		takes := func(name string) bool {
+			class, _ := a.classOf(name, ref.Classes)
+			return b.Class == "" || class == b.Class
+		}
+		var gone census
+		err := inTree(r, p, func(tree *os.Root) (err error) {
+			gone, err = eraseFiles(ctx, tree, after, b.Limit, takes, &e.Cursor)
+			return err
+		})
+		if gone.Objects > 0 && p.quarantined && p.rec.Quarantine != nil {
+			p.rec.Quarantine.Objects -= gone.Objects
+			p.rec.Quarantine.Bytes -= gone.Bytes
+			err = errors.Join(err, p.rec.write(r))
+		}
+		e.Counts = map[string]int64{"objects": gone.Objects}
+		e.Done = e.Cursor == "" && after == ""
+		return err
+	})
+	if err != nil {
+		return connector.Erased{}, err
+	}
+	return e, nil
+}
+
+// eraseFiles removes up to limit files behind a path. cursor is where it
+// stopped, "" if it came to the end.
+func eraseFiles(ctx context.Context, tree *os.Root, after string, limit int, takes func(string) bool, cursor *string) (gone census, err error) {
+	last := ""
+	dirs := map[string]bool{}
+	err = walk(ctx, tree, after, func(name string, info fs.FileInfo) error {
+		if !takes(name) {
+			return nil
+		}
+		if gone.Objects == int64(limit) {
+			*cursor = url.PathEscape(last)
+			return errEnough
+		}
+		if err := removeIfThere(tree, name); err != nil {
+			return err
+		}
+		gone.Objects++
+		gone.Bytes += info.Size()
+		last, dirs[path.Dir(name)] = name, true
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return gone, errors.Join(err, prune(tree, dirs))
+}
+
+// prune removes the directories that are empty now, and those above them.
+func prune(tree *os.Root, dirs map[string]bool) error {
+	for dir := range dirs {
+		emptied := dir
+		for ; emptied != "." && tree.Remove(emptied) == nil; emptied = path.Dir(emptied) {
+		}
+		if err := syncDir(tree, emptied); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// DataMap counts the files under each prefix of a class. Files under none are
+// gathered by their first path element and are uncovered.
+func (d *Driver) DataMap(ctx context.Context, ref connector.Ref) (places []connector.Place, err error) {
+	err = d.onBucket(ctx, "map", ref, nil, func(r *os.Root, p place) error {
+		a := classesOf(ref, p)
+		byName := map[string]*connector.Place{}
+		err := inTree(r, p, func(tree *os.Root) error {
+			return walk(ctx, tree, "", func(name string, _ fs.FileInfo) error {
+				class, prefix := a.classOf(name, ref.Classes)
+				if class == "" {
+					prefix, _, _ = strings.Cut(name, "/")
+				}
+				if byName[prefix] == nil {
+					byName[prefix] = &connector.Place{Name: prefix, Class: class, Via: "path in the bucket"}
+				}
+				byName[prefix].Rows++
+				return nil
+			})
+		})
+		for _, p := range byName {
+			places = append(places, *p)
+		}
+		slices.SortFunc(places, func(a, b connector.Place) int { return cmp.Compare(a.Name, b.Name) })
+		return err
+	})
+	return places, err
+}
+
+// Expire removes the copies that are due, if rotation is Tenure's, and lists
+// those that are still there, due or not.
+func (d *Driver) Expire(ctx context.Context, ref connector.Ref, now time.Time) (left []connector.Copy, err error) {
+	if ref.Type != backups {
+		return nil, tenure.Errorf(tenure.Invalid, "a %s can't be used with expire", ref.Type)
+	}
+	defer d.lock(ref.Type, ref.Name)()
+	err = d.with(ctx, "expire "+ref.Type, func(r *os.Root) error {
+		p, err := d.owned(r, ref)
+		if err != nil || !p.found() {
+			return err
+		}
+		return inTree(r, p, func(tree *os.Root) error {
+			left, err = expireCopies(ctx, tree, p.rec.Attributes, now)
+			return err
+		})
+	})
+	return left, err
+}
+
+func expireCopies(ctx context.Context, tree *os.Root, a attributes, now time.Time) (left []connector.Copy, err error) {
+	dirs := map[string]bool{}
+	err = walk(ctx, tree, "", func(name string, info fs.FileInfo) error {
+		due := expiry(a, info.ModTime())
+		if a.Rotate != "tenure" || due.After(now) {
+			left = append(left, connector.Copy{Where: name, Expires: due, Bytes: info.Size()})
+			return nil
+		}
+		dirs[path.Dir(name)] = true
+		return removeIfThere(tree, name)
+	})
+	return left, errors.Join(err, prune(tree, dirs))
+}

@@ -1,0 +1,34 @@
+package filesystem
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// identity names the file that stands under name in an open directory: its
+// inode and, where the file system knows it, its time of birth (statx(2)). It
+// stays through renames, changes and restarts; a copy has another. It needs no
+// right on the file itself.
+func identity(dir *os.File, name string) (string, error) {
+	var st unix.Statx_t
+	err := unix.Statx(int(dir.Fd()), name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_INO|unix.STATX_BTIME, &st)
+	if err != nil {
+		return "", &os.PathError{Op: "statx", Path: name, Err: err}
+	}
+	id := fmt.Sprintf("%x", st.Ino)
+	if st.Mask&unix.STATX_BTIME != 0 {
+		id += fmt.Sprintf("-%x.%x", st.Btime.Sec, st.Btime.Nsec)
+	}
+	return id, nil
+}
+
+// links is how many names a file has, and the device that it is on.
+func links(info os.FileInfo) (names, device uint64) {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(st.Nlink), uint64(st.Dev)
+	}
+	return 1, 0
+}

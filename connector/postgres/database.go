@@ -1,0 +1,481 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// databases are a tenant's own databases. One can't be made in a transaction,
+// so it is made under a reserved name that its resource decides, and renamed
+// when it is whole: a crash leaves nothing under the tenant's name, and the
+// next call takes up the rest.
+type databases struct{ *Driver }
+
+type databaseAttributes struct {
+	Owner           string            `json:"owner"`
+	Template        string            `json:"template"`
+	ConnectionLimit *int              `json:"connectionLimit"`
+	DDL             string            `json:"ddl"`
+	Seed            string            `json:"seed"`
+	Tables          map[string]string `json:"tables"`
+}
+
+func (k databases) parse(r connector.Ref) (a databaseAttributes, err error) {
+	if err := checkName(r); err != nil {
+		return a, err
+	}
+	if err := relational.Decode(r, &a); err != nil {
+		return a, err
+	}
+	if a.Owner != "" {
+		if err := checkRole(r, a.Owner); err != nil {
+			return a, err
+		}
+	}
+	if a.Template != "" {
+		if err := checkNames("the template of a database", a.Template); err != nil {
+			return a, err
+		}
+	}
+	if a.ConnectionLimit != nil && (*a.ConnectionLimit < 0 || *a.ConnectionLimit > 1_000_000) {
+		return a, tenure.Errorf(tenure.Invalid, "database %q: the connection limit must be from 0 to 1000000", r.Name)
+	}
+	if strings.ContainsRune(a.DDL+a.Seed, 0) {
+		return a, tenure.Errorf(tenure.Invalid, "database %q: the ddl or seed holds a NUL byte", r.Name)
+	}
+	for t, class := range a.Tables {
+		if t == "" || class == "" {
+			return a, tenure.Errorf(tenure.Invalid, "database %q: table %q needs a name and a data class", r.Name, t)
+		}
+	}
+	return a, nil
+}
+
+func (a databaseAttributes) limit() int {
+	if a.ConnectionLimit == nil {
+		return -1
+	}
+	return *a.ConnectionLimit
+}
+
+func (a databaseAttributes) digest() string {
+	if strings.TrimSpace(a.DDL) == "" {
+		return ""
+	}
+	return tenure.Digest([]byte(a.DDL))
+}
+
+func (k databases) shaped(owner string, limit int, public bool) json.RawMessage {
+	var o object
+	if limit >= 0 {
+		o.raw("connectionLimit", strconv.Itoa(limit))
+	}
+	if owner != k.user {
+		o.text("owner", owner)
+	}
+	if public {
+		o.flag("public", true)
+	}
+	return o.done()
+}
+
+func (k databases) normalise(d connector.Desired) (json.RawMessage, error) {
+	a, err := k.parse(d.Ref)
+	if err != nil {
+		return nil, err
+	}
+	return k.shaped(a.Owner, a.limit(), false), nil
+}
+
+const databasesSQL = `select b.datname as ` + seen + `, coalesce(d.description, ''), pg_get_userbyid(b.datdba), b.datconnlimit::text,
+ exists (select 1 from aclexplode(coalesce(b.datacl, acldefault('d', b.datdba))) x where x.grantee = 0)::text
+ from pg_database b `
+
+const databaseNotes = `join pg_shdescription d on d.objoid = b.oid and d.classoid = 'pg_database'::regclass `
+
+type database struct {
+	name   string
+	note   relational.Note
+	owner  string
+	limit  int
+	public bool
+}
+
+func readDatabase(v [][]byte) database {
+	b := database{name: string(v[0]), note: relational.ParseNote(string(v[1])), owner: string(v[2]), public: string(v[4]) == "true"}
+	b.limit, _ = strconv.Atoi(string(v[3]))
+	return b
+}
+
+func (b database) aside() bool      { return strings.HasPrefix(b.name, quarantinePrefix) }
+func (b database) unfinished() bool { return strings.HasPrefix(b.name, unfinishedPrefix) }
+
+// closed says that a quarantine of it has begun at least.
+func (b database) closed() bool {
+	return b.aside() || b.note.Get("state") == string(tenure.ResourceQuarantined)
+}
+
+func (k databases) observed(b database) connector.Observed {
+	o := connector.Observed{Type: "database", Name: b.name, Found: true, State: tenure.ResourcePresent}
+	o.Resource, o.Owner = b.note.Read(k.marker, "database")
+	switch s := tenure.ResourceState(b.note.Get("state")); {
+	case b.aside():
+		o.State = tenure.ResourceQuarantined
+	case s != "":
+		o.State = s
+	}
+	owner, limit := b.owner, b.limit
+	if o.State != tenure.ResourcePresent {
+		owner = b.note.Get("owner")
+	}
+	if b.aside() && b.note.Name != "" {
+		o.Name = b.note.Name
+	}
+	if b.unfinished() {
+		o.Detail = "it is being made, or its making was cut off"
+	}
+	o.Attributes = k.shaped(owner, limit, b.public)
+	return o
+}
+
+// find reads the databases that may be r's: under its name, aside, unfinished.
+func (k databases) find(ctx context.Context, s *session, r connector.Ref) (named, aside, begun *database, err error) {
+	err = s.simple(ctx, databasesSQL+"left "+databaseNotes+"where b.datname = "+anyOf([]string{r.Name, quarantined(r.Resource), unfinished(r.Resource)}), func(_ int, v [][]byte) error {
+		b := readDatabase(v)
+		switch {
+		case b.aside():
+			aside = &b
+		case b.unfinished():
+			begun = &b
+		default:
+			named = &b
+		}
+		return nil
+	})
+	return named, aside, begun, err
+}
+
+// own is the database of r, aside or under its name.
+func (k databases) own(ctx context.Context, s *session, r connector.Ref) (have, begun *database, err error) {
+	if err := checkName(r); err != nil {
+		return nil, nil, err
+	}
+	named, aside, begun, err := k.find(ctx, s, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	if have = named; aside != nil {
+		have = aside
+	}
+	if have != nil {
+		err = relational.Claim(k.marker, have.note, r)
+	}
+	return have, begun, err
+}
+
+func (k databases) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+	a, err := k.parse(d.Ref)
+	if err != nil {
+		return o, rec, err
+	}
+	err = k.with(ctx, func(s *session) error {
+		have, begun, err := k.own(ctx, s, d.Ref)
+		if err != nil {
+			return err
+		}
+		switch {
+		case have != nil && have.closed():
+			return tenure.Errorf(tenure.Conflict, "database %q is quarantined; bring it back first", d.Name)
+		case have != nil:
+			rec.Changed, err = k.repair(ctx, s, d, a, *have)
+		default:
+			rec.Changed, err = true, k.create(ctx, s, d, a, begun)
+		}
+		if err != nil {
+			return err
+		}
+		return s.simple(ctx, databasesSQL+"left "+databaseNotes+"where b.datname = "+literal(d.Name), func(_ int, v [][]byte) error {
+			o = k.observed(readDatabase(v))
+			return nil
+		})
+	})
+	return o, rec, err
+}
+
+func (k databases) noteFor(d connector.Desired, a databaseAttributes) relational.Note {
+	return relational.NewNote(k.marker, d.Ref).With("ddl", a.digest())
+}
+
+// create makes the database under its reserved name, fills it and renames it.
+// What an earlier try left is dropped first: nobody but Tenure was let in.
+func (k databases) create(ctx context.Context, s *session, d connector.Desired, a databaseAttributes, begun *database) error {
+	name := unfinished(d.Resource)
+	if begun != nil {
+		if err := s.simple(ctx, "drop database "+quote(name)+" with (force)", nil); err != nil {
+			return err
+		}
+	}
+	create := "create database " + quote(name)
+	if a.Template != "" {
+		create += " template " + quote(a.Template)
+	}
+	if err := s.simple(ctx, create, nil); err != nil {
+		return err
+	}
+	err := s.run(ctx, []string{
+		"revoke all on database " + quote(name) + " from public",
+		"comment on database " + quote(name) + " is " + literal(k.noteFor(d, a).String()),
+	}, "", nil)
+	if err != nil {
+		return err
+	}
+	if err := k.apply(ctx, name, a.DDL, a.Seed); err != nil {
+		return err
+	}
+	last := []string{"alter database " + quote(name) + " rename to " + quote(d.Name)}
+	if a.limit() >= 0 {
+		last = append(last, "alter database "+quote(d.Name)+" connection limit "+strconv.Itoa(a.limit()))
+	}
+	if a.Owner != "" && a.Owner != k.user {
+		last = append(last, "alter database "+quote(d.Name)+" owner to "+quote(a.Owner))
+	}
+	return s.run(ctx, last, "", nil)
+}
+
+// apply runs a blueprint's statements inside a database, in one transaction.
+func (k databases) apply(ctx context.Context, name string, texts ...string) error {
+	var body []string
+	for _, t := range texts {
+		if strings.TrimSpace(t) != "" {
+			body = append(body, t+"\n")
+		}
+	}
+	if body == nil {
+		return nil
+	}
+	return k.inside(ctx, name, func(s *session) error {
+		return s.run(ctx, append([]string{"set local search_path to public"}, body...), "", nil)
+	})
+}
+
+// inside runs f on a connection of its own to another database of the server.
+func (d *Driver) inside(ctx context.Context, name string, f func(s *session) error) error {
+	conf := d.config.Copy()
+	conf.Database = name
+	conn, err := pgx.ConnectConfig(ctx, conf)
+	if err != nil {
+		return coded(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	return coded(f(&session{conn}))
+}
+
+func (k databases) repair(ctx context.Context, s *session, d connector.Desired, a databaseAttributes, have database) (bool, error) {
+	name := quote(d.Name)
+	var statements []string
+	if have.public {
+		statements = append(statements, "revoke all on database "+name+" from public")
+	}
+	owner := a.Owner
+	if owner == "" {
+		owner = k.user
+	}
+	if owner != have.owner {
+		statements = append(statements, "alter database "+name+" owner to "+quote(owner))
+	}
+	if a.limit() != have.limit {
+		statements = append(statements, "alter database "+name+" connection limit "+strconv.Itoa(a.limit()))
+	}
+	if have.note.Get("ddl") != a.digest() {
+		if err := k.apply(ctx, d.Name, a.DDL); err != nil {
+			return false, tenure.Errorf(tenure.CodeOf(err), "database %q: its ddl can't be run again: %w", d.Name, err).
+				WithHint("write it so that it can: create table if not exists …, alter table … add column if not exists …")
+		}
+	}
+	if note := k.noteFor(d, a); note.String() != have.note.String() {
+		statements = append(statements, "comment on database "+name+" is "+literal(note.String()))
+	}
+	if len(statements) == 0 {
+		return false, nil
+	}
+	return true, s.run(ctx, statements, "", nil)
+}
+
+func (k databases) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+	err := byName(refs, func(part []connector.Ref, names []string) error {
+		byID := map[string]string{}
+		for i, r := range part {
+			if names[i] != "" {
+				byID[quarantined(r.Resource)], byID[unfinished(r.Resource)] = r.Name, r.Name
+				names = append(names, quarantined(r.Resource), unfinished(r.Resource))
+			}
+		}
+		found := map[string]connector.Observed{}
+		var sizes []string
+		err := s.simple(ctx, databasesSQL+"left "+databaseNotes+"where b.datname = "+anyOf(names)+" order by b.datname like 'tenure\\_%'", func(_ int, v [][]byte) error {
+			b := readDatabase(v)
+			o := k.observed(b)
+			if name, ok := byID[b.name]; ok {
+				o.Name = name
+			}
+			if _, there := found[o.Name]; there && b.unfinished() {
+				return nil
+			}
+			found[o.Name] = o
+			sizes = append(sizes, b.name)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := k.sizes(ctx, s, sizes, byID, found); err != nil {
+			return err
+		}
+		return answer(part, found, yield)
+	})
+	return true, err
+}
+
+// sizes adds the bytes that each database takes.
+func (k databases) sizes(ctx context.Context, s *session, names []string, byID map[string]string, found map[string]connector.Observed) error {
+	if len(names) == 0 {
+		return nil
+	}
+	return s.simple(ctx, "select datname, pg_database_size(oid)::text from pg_database where datname = "+anyOf(names)+
+		" and (has_database_privilege(oid, 'connect') or pg_has_role('pg_read_all_stats', 'usage'))", func(_ int, v [][]byte) error {
+		name := string(v[0])
+		if original, ok := byID[name]; ok {
+			name = original
+		}
+		n, err := strconv.ParseInt(string(v[1]), 10, 64)
+		if o, ok := found[name]; ok {
+			o.Metrics = map[string]int64{"bytes": n}
+			found[name] = o
+		}
+		return err
+	})
+}
+
+func (k databases) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+	err := s.simple(ctx, databasesSQL+"left "+databaseNotes+`where d.description like 'tenure:1:%' or b.datname like 'tenure\_new\_%' or b.datname like 'tenure\_quarantine\_%'
+ order by case when b.datname like 'tenure\_quarantine\_%' then coalesce(nullif(substr(split_part(d.description, E'\n', 2), 10), ''), b.datname) else b.datname end collate "C"`,
+		func(_ int, v [][]byte) error {
+			b := readDatabase(v)
+			if k.elsewhere(b.note, sc) {
+				return nil
+			}
+			return stop(yield(k.observed(b)))
+		})
+	return true, err
+}
+
+func (k databases) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+	err = k.with(ctx, func(s *session) error {
+		have, begun, err := k.own(ctx, s, r)
+		if err != nil {
+			return err
+		}
+		for _, b := range []*database{have, begun} {
+			if b == nil {
+				continue
+			}
+			if err := s.simple(ctx, "drop database if exists "+quote(b.name)+" with (force)", nil); err != nil {
+				return err
+			}
+			rec.Changed = true
+		}
+		return nil
+	})
+	return rec, err
+}
+
+// quarantine closes the database to everybody, ends its sessions and renames it.
+func (k databases) quarantine(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+	err = k.with(ctx, func(s *session) error {
+		have, _, err := k.own(ctx, s, r)
+		if err != nil || have == nil || have.aside() {
+			return err
+		}
+		note := have.note.With("state", string(tenure.ResourceQuarantined))
+		if have.note.Get("state") == "" {
+			note = note.With("owner", have.owner)
+		}
+		name, aside := quote(r.Name), quote(quarantined(r.Resource))
+		statements := []string{"alter database " + name + " owner to current_user"}
+		err = s.simple(ctx, `select distinct case when x.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(x.grantee)) end
+ from pg_database b, aclexplode(b.datacl) x where x.grantee <> (select oid from pg_roles where rolname = current_user) and b.datname = `+literal(r.Name), func(_ int, v [][]byte) error {
+			statements = append(statements, "revoke all on database "+name+" from "+string(v[0]))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		rec.Changed = true
+		// The note goes first, so that a call that is cut off here can be taken up.
+		statements = append(statements, "alter database "+name+" with allow_connections false", "comment on database "+name+" is "+literal(note.String()))
+		if err := s.run(ctx, statements, "", nil); err != nil {
+			return err
+		}
+		err = s.simple(ctx, "select pg_terminate_backend(pid, 5000)::text from pg_stat_activity where datname = "+literal(r.Name), nil)
+		if err != nil {
+			return err
+		}
+		return s.run(ctx, []string{"alter database " + name + " rename to " + aside}, "", nil)
+	})
+	return rec, err
+}
+
+func (k databases) unquarantine(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+	err = k.with(ctx, func(s *session) error {
+		have, _, err := k.own(ctx, s, r)
+		switch {
+		case err != nil:
+			return err
+		case have == nil:
+			return tenure.Errorf(tenure.NotFound, "database %q isn't there", r.Name)
+		case !have.closed():
+			return nil
+		}
+		rec.Changed = true
+		name := quote(r.Name)
+		var statements []string
+		if have.aside() {
+			statements = append(statements, "alter database "+quote(have.name)+" rename to "+name)
+		}
+		return s.run(ctx, append(statements,
+			"alter database "+name+" with allow_connections true",
+			"comment on database "+name+" is "+literal(have.note.With("state", string(tenure.ResourceSuspended)).String()),
+		), "", nil)
+	})
+	return rec, err
+}
+
+// opened runs f inside the database of r. One in quarantine takes connections
+// while f runs; only Tenure's role may use them.
+func (k databases) opened(ctx context.Context, r connector.Ref, f func(s *session) error) (there bool, err error) {
+	err = k.with(ctx, func(s *session) error {
+		have, _, err := k.own(ctx, s, r)
+		if err != nil || have == nil {
+			return err
+		}
+		there = true
+		if have.closed() {
+			if err := s.simple(ctx, "alter database "+quote(have.name)+" with allow_connections true", nil); err != nil {
+				return err
+			}
+			defer func() {
+				_ = s.simple(context.WithoutCancel(ctx), "alter database "+quote(have.name)+" with allow_connections false", nil)
+			}()
+		}
+		return k.inside(ctx, have.name, f)
+	})
+	return there, err
+}

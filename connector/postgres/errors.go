@@ -1,0 +1,93 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/tenurehq/tenure"
+)
+
+// coded gives an error its code by its SQLSTATE (PostgreSQL, appendix A). The
+// server's detail and context are left out: they may quote a tenant's data.
+// A caller's own error passes as it is.
+func coded(err error) error {
+	if err == nil {
+		return nil
+	}
+	var own *tenure.Error
+	var stop *stopped
+	var pg *pgconn.PgError
+	var connect *pgconn.ConnectError
+	var network net.Error
+	switch {
+	case errors.As(err, &stop):
+		return stop.err
+	case errors.As(err, &own):
+		return err
+	case errors.As(err, &pg):
+		return bySQLState(pg)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return tenure.Errorf(tenure.Unavailable, "the call was cut off: %w", contextCause(err)).Retryable()
+	case errors.As(err, &connect), errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, net.ErrClosed), pgconn.SafeToRetry(err), strings.Contains(err.Error(), "conn closed"):
+		return tenure.Errorf(tenure.Unavailable, "the server doesn't answer").Retryable()
+	case errors.Is(err, pgx.ErrNoRows):
+		return tenure.Errorf(tenure.Internal, "a query that always has a row had none")
+	}
+	return tenure.Errorf(tenure.Internal, "postgres: %w", err)
+}
+
+func contextCause(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return context.Canceled
+	}
+	return context.DeadlineExceeded
+}
+
+// stopped carries an error of the caller's through a pass.
+type stopped struct{ err error }
+
+func (s *stopped) Error() string { return s.err.Error() }
+
+func bySQLState(pg *pgconn.PgError) error {
+	e := tenure.Errorf(tenure.Internal, "the server says: %s (SQLSTATE %s)", pg.Message, pg.Code)
+	set := func(code tenure.Code) *tenure.Error { e.Code = code; return e }
+	switch pg.Code {
+	case "42501":
+		return set(tenure.Forbidden).WithHint("grant the role of the option dsn what this needs")
+	case "42P04", "42P06", "42710", "42P07", "23505": // duplicate database, schema, object, table; unique violation
+		return set(tenure.Conflict).Retryable()
+	case "2BP01", "23503": // dependent objects; foreign key violation
+		return set(tenure.Blocked)
+	case "40001", "40P01", "55P03", "55006", "57014": // serialization, deadlock, lock, in use, statement timeout
+		return set(tenure.Unavailable).Retryable()
+	case "25006": // a standby
+		return set(tenure.Blocked).WithHint("the endpoint is a read-only standby; use the primary's")
+	case "28P01", "28000":
+		return set(tenure.Unauthorized).WithHint("check the password of the option dsn")
+	case "3D000":
+		return set(tenure.NotFound)
+	}
+	switch pg.Code[:min(2, len(pg.Code))] {
+	case "08", "53", "57", "58": // connection, resources, intervention, input/output
+		return set(tenure.Unavailable).Retryable()
+	case "22", "23", "3F", "42", "0A", "25", "2F", "44", "P0": // what was asked for can't be done
+		return set(tenure.Invalid)
+	}
+	return e
+}
+
+// state is an error's SQLSTATE, "" if it has none.
+func state(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code
+	}
+	return ""
+}

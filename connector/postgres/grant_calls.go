@@ -1,0 +1,248 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// standing is what there is of a grant, before something is done to it.
+type standing struct {
+	note   *relational.Note
+	spec   grantSpec // as it is to be
+	was    grantSpec // as the note has it
+	held   map[right]bool
+	before map[right]bool // what the role has on what the note names
+	others map[right]bool
+}
+
+func (k grants) stands(ctx context.Context, s *session, r connector.Ref) (st standing, err error) {
+	if st.spec, err = k.parse(r); err != nil {
+		return st, err
+	}
+	if st.note, err = k.noteOf(ctx, s, r); err != nil {
+		return st, err
+	}
+	st.was = st.spec
+	if st.note != nil {
+		if json.Unmarshal([]byte(st.note.Get("spec")), &st.was) != nil {
+			st.was = st.spec
+		}
+	}
+	same, err := k.notes(ctx, s, []grantSpec{st.spec})
+	if err != nil {
+		return st, err
+	}
+	st.others = others(same, r.Name)
+	held, err := k.held(ctx, s, []grantSpec{st.spec, st.was})
+	if err != nil {
+		return st, err
+	}
+	st.held, st.before = held[0], held[1]
+	if st.note == nil && k.shown(r.Name, nil, st.spec, st.held, st.others).Found {
+		return st, relational.Claim(k.marker, relational.Note{}, r)
+	}
+	return st, nil
+}
+
+func minus(a map[right]bool, bs ...map[right]bool) map[right]bool {
+	out := map[right]bool{}
+	for r := range a {
+		in := false
+		for _, b := range bs {
+			in = in || b[r]
+		}
+		if !in {
+			out[r] = true
+		}
+	}
+	return out
+}
+
+// extra are the rights too many on what the grant names.
+func (st standing) extra() map[right]bool {
+	out := minus(st.held, st.spec.rights(), st.others)
+	for r := range out {
+		if r.table == "" && st.spec.on() == "table" {
+			delete(out, r) // another grant's matter
+		}
+	}
+	return out
+}
+
+// old are the rights that the note's grant gave and that nothing wants now.
+func (st standing) old(keep map[right]bool) map[right]bool {
+	was := st.was.rights()
+	return minus(st.before, minus(st.before, was), keep, st.others)
+}
+
+func (k grants) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+	err = k.with(ctx, func(s *session) error {
+		st, err := k.stands(ctx, s, d.Ref)
+		if err != nil {
+			return err
+		}
+		spec, err := tenure.Canonical(st.spec)
+		if err != nil {
+			return err
+		}
+		keep := map[right]bool{}
+		if st.was.object() == st.spec.object() {
+			keep = st.spec.rights()
+		}
+		statements := st.was.statements(false, st.old(keep))
+		statements = append(statements, st.spec.statements(false, st.extra())...)
+		statements = append(statements, st.spec.statements(true, minus(st.spec.rights(), st.held))...)
+		note := k.note(d.Ref, spec, st.spec.object())
+		if st.note == nil || st.note.String() != note.String() {
+			statements = append(statements, putNote(note))
+		}
+		if len(statements) > 0 {
+			rec.Changed = true
+			if err := s.run(ctx, statements, "", nil); err != nil {
+				return err
+			}
+		}
+		held, err := k.held(ctx, s, []grantSpec{st.spec})
+		if err != nil {
+			return err
+		}
+		o = k.shown(d.Name, &noted{note: note, spec: st.spec}, st.spec, held[0], st.others)
+		return nil
+	})
+	return o, rec, err
+}
+
+// observe goes by the refs' attributes where they are given, and by the notes.
+func (k grants) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+	specs := make([]grantSpec, len(refs))
+	for i, r := range refs {
+		var err error
+		if specs[i], err = k.parse(r); err != nil {
+			return false, err
+		}
+	}
+	byRef := map[string]noted{}
+	names := make([]string, len(refs))
+	for i, r := range refs {
+		names[i] = r.Name
+	}
+	err := s.simple(ctx, "select note from tenure.mark where type = 'grant' and name in ("+literals(append(names, ""))+")", func(_ int, v [][]byte) error {
+		n := noted{note: relational.ParseNote(string(v[0]))}
+		_ = json.Unmarshal([]byte(n.note.Get("spec")), &n.spec)
+		byRef[n.note.Name] = n
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	for i, r := range refs {
+		if n, ok := byRef[r.Name]; ok && n.spec.Role != "" {
+			specs[i] = n.spec
+		}
+	}
+	all, err := k.notes(ctx, s, specs)
+	if err != nil {
+		return false, err
+	}
+	held, err := k.held(ctx, s, specs)
+	if err != nil {
+		return false, err
+	}
+	same := index(all)
+	for i, r := range refs {
+		var n *noted
+		if one, ok := byRef[r.Name]; ok {
+			n = &one
+		}
+		if err := yield(k.shown(r.Name, n, specs[i], held[i], others(same[specs[i].object()], r.Name))); err != nil {
+			return false, &stopped{err}
+		}
+	}
+	return true, nil
+}
+
+func (k grants) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+	all, err := k.notes(ctx, s, nil)
+	if err != nil {
+		return false, err
+	}
+	specs := make([]grantSpec, len(all))
+	for i, n := range all {
+		specs[i] = n.spec
+	}
+	held, err := k.held(ctx, s, specs)
+	if err != nil {
+		return false, err
+	}
+	same := index(all)
+	for i, n := range all {
+		if k.elsewhere(n.note, sc) {
+			continue
+		}
+		if err := yield(k.shown(n.note.Name, &n, n.spec, held[i], others(same[n.spec.object()], n.note.Name))); err != nil {
+			return false, &stopped{err}
+		}
+	}
+	return true, nil
+}
+
+// take revokes what the grant gave, save what others give too.
+func (k grants) take(ctx context.Context, s *session, st standing, last string) error {
+	return s.run(ctx, append(st.was.statements(false, st.old(nil)), last), "", nil)
+}
+
+func (k grants) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+	err = k.with(ctx, func(s *session) error {
+		st, err := k.stands(ctx, s, r)
+		if err != nil || st.note == nil {
+			return err
+		}
+		rec.Changed = true
+		return k.take(ctx, s, st, dropNote(r))
+	})
+	return rec, err
+}
+
+func (k grants) disable(ctx context.Context, r connector.Ref, to tenure.ResourceState) (rec connector.Receipt, err error) {
+	err = k.with(ctx, func(s *session) error {
+		st, err := k.stands(ctx, s, r)
+		switch {
+		case err != nil:
+			return err
+		case st.note == nil && to == tenure.ResourceRevoked:
+			return nil
+		case st.note == nil:
+			return tenure.Errorf(tenure.NotFound, "grant %q isn't there", r.Name)
+		}
+		now := tenure.ResourceState(st.note.Get("state"))
+		if (now == to || now == tenure.ResourceRevoked) && len(st.old(nil)) == 0 {
+			return nil
+		}
+		rec.Changed = true
+		return k.take(ctx, s, st, putNote(st.note.With("state", string(to))))
+	})
+	return rec, err
+}
+
+func (k grants) resume(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+	err = k.with(ctx, func(s *session) error {
+		st, err := k.stands(ctx, s, r)
+		switch {
+		case err != nil:
+			return err
+		case st.note == nil:
+			return tenure.Errorf(tenure.NotFound, "grant %q isn't there", r.Name)
+		case st.note.Get("state") == string(tenure.ResourceRevoked):
+			return tenure.Errorf(tenure.Conflict, "grant %q is revoked; it is ensured again", r.Name)
+		case st.note.Get("state") == "":
+			return nil
+		}
+		rec.Changed = true
+		return s.run(ctx, append(st.was.statements(true, minus(st.was.rights(), st.before)), putNote(st.note.With("state", ""))), "", nil)
+	})
+	return rec, err
+}

@@ -1,0 +1,58 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/tenurehq/tenure"
+)
+
+// plantSQL sets up what Tenure keeps in a database: the schema tenure with the
+// sentinel and the notes, closed to everybody else, and the schema
+// tenure_sentinel, the neighbour that isolation probes try to read.
+const plantSQL = `
+select pg_advisory_xact_lock(8386104310);
+create schema if not exists tenure;
+revoke all on schema tenure from public;
+create table if not exists tenure.sentinel (id int primary key, token text not null);
+create table if not exists tenure.mark (
+	type text collate "C" not null, name text collate "C" not null, note text not null,
+	constraint mark_pk primary key (type, name));
+create index if not exists mark_on on tenure.mark (type, ` + placeSQL + `);
+revoke all on all tables in schema tenure from public;
+comment on schema tenure is 'kept by Tenure: its sentinel, and owner marks of what can bear no comment';
+insert into tenure.sentinel (id, token) values (1, md5(random()::text || clock_timestamp()::text)) on conflict do nothing;
+create schema if not exists tenure_sentinel;
+revoke all on schema tenure_sentinel from public;
+create table if not exists tenure_sentinel.canary (id int primary key);
+revoke all on table tenure_sentinel.canary from public;
+insert into tenure_sentinel.canary (id) values (1) on conflict do nothing;
+comment on schema tenure_sentinel is 'kept by Tenure: a neighbour that no tenant may read'`
+
+// Plant is described at connector.Driver.
+func (d *Driver) Plant(ctx context.Context) (string, error) {
+	var fingerprint string
+	err := d.with(ctx, func(s *session) error {
+		g, err := s.sight(ctx, false)
+		if err != nil {
+			return err
+		}
+		if err := s.simple(ctx, "commit", nil); err != nil {
+			return err
+		}
+		if !g.Complete && standby(ctx, s) {
+			return tenure.Errorf(tenure.Blocked, "the endpoint is a read-only standby").WithHint("use the primary's")
+		}
+		fingerprint = g.Fingerprint
+		return s.run(ctx, []string{plantSQL}, "", nil)
+	})
+	return fingerprint, coded(err)
+}
+
+func standby(ctx context.Context, s *session) bool {
+	is := false
+	_ = s.simple(ctx, "select pg_is_in_recovery()::text", func(_ int, v [][]byte) error {
+		is = string(v[0]) == "true"
+		return nil
+	})
+	return is
+}

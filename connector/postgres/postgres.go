@@ -1,0 +1,230 @@
+// Package postgres connects Tenure to PostgreSQL 14 and newer: databases,
+// schemas, roles, grants, row security policies, and tenants' rows in shared
+// tables. What it makes bears its owner mark in a comment; what can't bear one
+// stands in the table tenure.mark.
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// Info describes the connector.
+func Info() connector.Info {
+	return connector.Info{
+		Name:    "postgres",
+		Version: "1",
+		Summary: "PostgreSQL: databases, schemas, roles, grants, row security and rows in shared tables",
+		Options: []connector.Option{
+			{Name: "dsn", Help: "URL of the database, postgres://…, with a role that may create what blueprints ask for", Required: true, Secret: true},
+			{Name: "connections", Help: "how many connections are kept at the most", Default: "8"},
+			{Name: "timeout", Help: "how long one statement may run; 0 sets no limit", Default: "5m"},
+		},
+		Types:  types(),
+		Probes: probes(),
+		Open:   open,
+		Review: review,
+	}
+}
+
+// Driver is one opened database.
+type Driver struct {
+	pool   *pgxpool.Pool
+	config *pgx.ConnConfig
+	system string
+	marker connector.Marker
+	user   string
+
+	records relational.Records
+
+	mu    sync.Mutex
+	plans map[planKey]plan
+}
+
+var (
+	_ connector.Driver      = (*Driver)(nil)
+	_ connector.Suspender   = (*Driver)(nil)
+	_ connector.Revoker     = (*Driver)(nil)
+	_ connector.Quarantiner = (*Driver)(nil)
+	_ connector.Exporter    = (*Driver)(nil)
+	_ connector.Eraser      = (*Driver)(nil)
+	_ connector.Mapper      = (*Driver)(nil)
+	_ connector.Prober      = (*Driver)(nil)
+)
+
+var marks = relational.Marks{Table: "tenure.mark"}
+
+func open(ctx context.Context, c connector.Config) (connector.Driver, error) {
+	conf, err := pgxpool.ParseConfig(c.Option("dsn"))
+	if err != nil {
+		return nil, tenure.Errorf(tenure.Invalid, "the option dsn can't be read").WithHint("write it like postgres://user:password@host:5432/database")
+	}
+	conns, err := strconv.Atoi(orDefault(c.Option("connections"), "8"))
+	if err != nil || conns < 1 || conns > 1000 {
+		return nil, tenure.Errorf(tenure.Invalid, "the option connections must be a number from 1 to 1000")
+	}
+	timeout, err := time.ParseDuration(orDefault(c.Option("timeout"), "5m"))
+	if err != nil || timeout < 0 {
+		return nil, tenure.Errorf(tenure.Invalid, "the option timeout must be a duration such as 5m")
+	}
+	conf.MaxConns = int32(conns)
+	conf.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
+	params := conf.ConnConfig.RuntimeParams
+	params["application_name"] = "tenure"
+	params["client_encoding"] = "UTF8"
+	params["standard_conforming_strings"] = "on"
+	params["search_path"] = "pg_catalog"
+	params["TimeZone"] = "UTC"
+	params["statement_timeout"] = strconv.FormatInt(timeout.Milliseconds(), 10)
+	if conf.ConnConfig.ConnectTimeout == 0 {
+		conf.ConnConfig.ConnectTimeout = 15 * time.Second
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, conf)
+	if err != nil {
+		return nil, coded(err)
+	}
+	d := &Driver{
+		pool: pool, config: conf.ConnConfig.Copy(), system: c.System, marker: c.Marker, user: conf.ConnConfig.User,
+		plans: map[planKey]plan{},
+	}
+	d.records = relational.Records{Dialect: dialect{}, Marks: marks, Marker: c.Marker, Schema: "public"}
+	return d, nil
+}
+
+func orDefault(s, def string) string {
+	if s == "" {
+		return def
+	}
+	return s
+}
+
+// Close closes the connections.
+func (d *Driver) Close() error {
+	d.pool.Close()
+	return nil
+}
+
+// A kind is the code for one resource type.
+type kind interface {
+	normalise(d connector.Desired) (json.RawMessage, error)
+	ensure(ctx context.Context, d connector.Desired) (connector.Observed, connector.Receipt, error)
+	observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (whole bool, err error)
+	remove(ctx context.Context, r connector.Ref) (connector.Receipt, error)
+	discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (whole bool, err error)
+}
+
+func (d *Driver) kind(typ string) (kind, error) {
+	switch typ {
+	case "database":
+		return databases{d}, nil
+	case "grant":
+		return grants{d}, nil
+	case "policy":
+		return policies{d}, nil
+	case "role":
+		return roles{d}, nil
+	case "rows":
+		return pools{d}, nil
+	case "schema":
+		return schemas{d}, nil
+	}
+	if relational.IsRecord(typ) {
+		return rowRecords{d, typ}, nil
+	}
+	return nil, tenure.Errorf(tenure.Invalid, "postgres has no resource type %q", typ)
+}
+
+// Normalise is described at connector.Driver.
+func (d *Driver) Normalise(want connector.Desired) (json.RawMessage, error) {
+	k, err := d.kind(want.Type)
+	if err != nil {
+		return nil, err
+	}
+	return k.normalise(want)
+}
+
+// Ensure is described at connector.Driver. What it makes is committed at once
+// with its owner mark, save a database, which is made under a reserved name.
+func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (connector.Observed, connector.Receipt, error) {
+	k, err := d.kind(want.Type)
+	if err != nil {
+		return connector.Observed{}, connector.Receipt{}, err
+	}
+	if _, err := k.normalise(want); err != nil {
+		return connector.Observed{}, connector.Receipt{}, err
+	}
+	o, rec, err := k.ensure(ctx, want)
+	return o, rec, coded(err)
+}
+
+// Observe is described at connector.Driver: one snapshot for all the refs.
+func (d *Driver) Observe(ctx context.Context, refs []connector.Ref, yield func(connector.Observed) error) (connector.Sighting, error) {
+	byType := map[string][]connector.Ref{}
+	var order []string
+	for _, r := range refs {
+		if byType[r.Type] == nil {
+			order = append(order, r.Type)
+		}
+		byType[r.Type] = append(byType[r.Type], r)
+	}
+	slices.Sort(order)
+	return d.look(ctx, func(s *session) (bool, error) {
+		all := true
+		for _, typ := range order {
+			k, err := d.kind(typ)
+			if err != nil {
+				return false, err
+			}
+			whole, err := k.observe(ctx, s, byType[typ], yield)
+			if err != nil {
+				return false, err
+			}
+			all = all && whole
+		}
+		return all, nil
+	})
+}
+
+// Discover is described at connector.Driver: one snapshot, one ordered query for
+// each resource type.
+func (d *Driver) Discover(ctx context.Context, sc connector.Scope, yield func(connector.Observed) error) (connector.Sighting, error) {
+	return d.look(ctx, func(s *session) (bool, error) {
+		all := true
+		for _, t := range types() { // ordered by name
+			if len(sc.Types) > 0 && !slices.Contains(sc.Types, t.Name) {
+				continue
+			}
+			k, err := d.kind(t.Name)
+			if err != nil {
+				return false, err
+			}
+			whole, err := k.discover(ctx, s, sc, yield)
+			if err != nil {
+				return false, err
+			}
+			all = all && whole
+		}
+		return all, nil
+	})
+}
+
+// Delete is described at connector.Driver.
+func (d *Driver) Delete(ctx context.Context, r connector.Ref) (connector.Receipt, error) {
+	k, err := d.kind(r.Type)
+	if err != nil {
+		return connector.Receipt{}, err
+	}
+	rec, err := k.remove(ctx, r)
+	return rec, coded(err)
+}

@@ -1,0 +1,69 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+)
+
+// rowRecords are resources that are one row in a platform's table.
+type rowRecords struct {
+	*Driver
+	typ string
+}
+
+func (k rowRecords) normalise(d connector.Desired) (json.RawMessage, error) {
+	return k.records.Normalise(d)
+}
+
+func (k rowRecords) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+	err = k.with(ctx, func(s *session) error {
+		err := s.atomic(ctx, func(s *session) (err error) {
+			rec, err = k.records.Ensure(ctx, s, d)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		_, err = k.records.Observe(ctx, s, []connector.Ref{d.Ref}, func(seen connector.Observed) error {
+			o = seen
+			return nil
+		})
+		return err
+	})
+	return o, rec, err
+}
+
+func (k rowRecords) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+	return k.records.Observe(ctx, s, refs, func(o connector.Observed) error { return stop(yield(o)) })
+}
+
+func (k rowRecords) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+	err = k.atomic(ctx, func(s *session) (err error) {
+		rec, err = k.records.Delete(ctx, s, r)
+		return err
+	})
+	return rec, err
+}
+
+func (k rowRecords) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+	return k.records.Discover(ctx, s, k.typ, sc.Tenant, func(o connector.Observed) error { return stop(yield(o)) })
+}
+
+func (k rowRecords) disable(ctx context.Context, r connector.Ref, to tenure.ResourceState) (rec connector.Receipt, err error) {
+	err = k.atomic(ctx, func(s *session) (err error) {
+		rec, err = k.records.Disable(ctx, s, r, to)
+		return err
+	})
+	return rec, err
+}
+
+func (k rowRecords) resume(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+	err = k.atomic(ctx, func(s *session) (err error) {
+		rec, err = k.records.Resume(ctx, s, r)
+		return err
+	})
+	return rec, err
+}

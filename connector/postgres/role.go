@@ -1,0 +1,471 @@
+package postgres
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// roles are login roles and groups. A role is the whole server's, so its note
+// names the system, and Discover passes over those of other systems.
+type roles struct{ *Driver }
+
+type roleAttributes struct {
+	Login           bool     `json:"login"`
+	ConnectionLimit *int     `json:"connectionLimit"`
+	MemberOf        []string `json:"memberOf"`
+}
+
+func (k roles) parse(r connector.Ref) (a roleAttributes, err error) {
+	if err := checkName(r); err != nil {
+		return a, err
+	}
+	if err := relational.Decode(r, &a); err != nil {
+		return a, err
+	}
+	if a.ConnectionLimit != nil && (*a.ConnectionLimit < -1 || *a.ConnectionLimit > 1_000_000) {
+		return a, tenure.Errorf(tenure.Invalid, "role %q: the connection limit must be from 0 to 1000000", r.Name)
+	}
+	for _, m := range a.MemberOf {
+		if err := checkRole(r, m); err != nil {
+			return a, err
+		}
+		if m == r.Name {
+			return a, tenure.Errorf(tenure.Invalid, "role %q can't be a member of itself", r.Name)
+		}
+	}
+	a.MemberOf = sorted(a.MemberOf)
+	return a, nil
+}
+
+func (a roleAttributes) limit() int {
+	if a.ConnectionLimit == nil {
+		return -1
+	}
+	return *a.ConnectionLimit
+}
+
+// roleShape gives the canonical attributes; flags are rights that no tenant's
+// role should have.
+func roleShape(login bool, limit int, members []string, flags string) json.RawMessage {
+	var o object
+	set := func(name string, letter byte) {
+		if strings.IndexByte(flags, letter) >= 0 {
+			o.flag(name, true)
+		}
+	}
+	set("bypassrls", 'B')
+	if limit >= 0 {
+		o.raw("connectionLimit", strconv.Itoa(limit))
+	}
+	set("createdb", 'D')
+	set("createrole", 'C')
+	o.flag("login", login)
+	o.list("memberOf", members)
+	set("replication", 'R')
+	set("superuser", 'S')
+	return o.done()
+}
+
+func (k roles) normalise(d connector.Desired) (json.RawMessage, error) {
+	a, err := k.parse(d.Ref)
+	if err != nil {
+		return nil, err
+	}
+	if !d.Credential.IsZero() {
+		if _, err := verifierWith(d.Credential, nil, 1); err != nil {
+			return nil, err
+		}
+	}
+	return roleShape(a.Login, a.limit(), a.MemberOf, ""), nil
+}
+
+const rolesSQL = `select r.rolname as ` + seen + `, coalesce(d.description, ''), r.rolconnlimit::text,
+ concat(case when r.rolcanlogin then 'L' end, case when r.rolsuper then 'S' end, case when r.rolcreatedb then 'D' end,
+  case when r.rolcreaterole then 'C' end, case when r.rolbypassrls then 'B' end, case when r.rolreplication then 'R' end),
+ coalesce((select json_agg(g.rolname)::text from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = r.oid), ''),
+ case when r.rolcanlogin then '0' else (select count(*)::text from pg_stat_activity a where a.usesysid = r.oid) end
+ from pg_roles r `
+
+const roleNotes = `join pg_shdescription d on d.objoid = r.oid and d.classoid = 'pg_authid'::regclass `
+
+// role is one row of rolesSQL.
+type role struct {
+	name     string
+	note     relational.Note
+	limit    int
+	flags    string
+	members  []string
+	sessions int
+}
+
+func readRole(v [][]byte) role {
+	r := role{name: string(v[0]), note: relational.ParseNote(string(v[1])), flags: string(v[3])}
+	r.limit, _ = strconv.Atoi(string(v[2]))
+	if len(v[4]) > 0 {
+		_ = json.Unmarshal(v[4], &r.members)
+		slices.Sort(r.members)
+	}
+	r.sessions, _ = strconv.Atoi(string(v[5]))
+	return r
+}
+
+func (r role) login() bool { return strings.HasPrefix(r.flags, "L") }
+
+// off says whether the role is suspended or revoked: its note says so, it can't
+// log in, and no session of its is left.
+func (r role) off() tenure.ResourceState {
+	if s := tenure.ResourceState(r.note.Get("state")); s != "" && !r.login() && r.sessions == 0 {
+		return s
+	}
+	return tenure.ResourcePresent
+}
+
+func (k roles) observed(r role) connector.Observed {
+	o := connector.Observed{Type: "role", Name: r.name, Found: true, State: r.off()}
+	o.Resource, o.Owner = r.note.Read(k.marker, "role")
+	login := r.login()
+	if r.note.Get("state") != "" && !login {
+		login = r.note.Get("login") == "true"
+	}
+	if r.sessions > 0 {
+		o.Detail = strconv.Itoa(r.sessions) + " sessions are left although it can't log in"
+	}
+	o.Attributes = roleShape(login, r.limit, r.members, r.flags)
+	return o
+}
+
+func (k roles) get(ctx context.Context, s *session, name string) (found *role, err error) {
+	err = s.simple(ctx, rolesSQL+"left "+roleNotes+"where r.rolname = "+literal(name), func(_ int, v [][]byte) error {
+		r := readRole(v)
+		found = &r
+		return nil
+	})
+	return found, err
+}
+
+// own reads the role of r: nil if there is none, Conflict if it isn't ours.
+func (k roles) own(ctx context.Context, s *session, r connector.Ref) (*role, error) {
+	if err := checkName(r); err != nil {
+		return nil, err
+	}
+	have, err := k.get(ctx, s, r.Name)
+	if err != nil || have == nil {
+		return nil, err
+	}
+	return have, relational.Claim(k.marker, have.note, r)
+}
+
+// seal lets a later call tell whether the credential is still the same, without
+// a way from the note to the credential.
+func (k roles) seal(d connector.Desired) string {
+	h := hmac.New(sha256.New, k.marker.Key)
+	h.Write([]byte("role credential\x00" + string(d.Resource) + "\x00" + d.Credential.Reveal()))
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:12])
+}
+
+func (k roles) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+	a, err := k.parse(d.Ref)
+	if err != nil {
+		return o, rec, err
+	}
+	err = k.with(ctx, func(s *session) error {
+		have, err := k.own(ctx, s, d.Ref)
+		if err != nil {
+			return err
+		}
+		statements, err := k.changes(ctx, s, d, a, have)
+		if err != nil {
+			return err
+		}
+		if len(statements) == 0 {
+			o = k.observed(*have)
+			return nil
+		}
+		rec.Changed = true
+		return s.run(ctx, statements, rolesSQL+"left "+roleNotes+"where r.rolname = "+literal(d.Name), func(v [][]byte) error {
+			o = k.observed(readRole(v))
+			return nil
+		})
+	})
+	return o, rec, err
+}
+
+// changes are the statements that bring the role to desired.
+func (k roles) changes(ctx context.Context, s *session, d connector.Desired, a roleAttributes, have *role) ([]string, error) {
+	name := quote(d.Name)
+	note := relational.NewNote(k.marker, d.Ref)
+	if !d.Credential.IsZero() {
+		note = note.With("cred", k.seal(d))
+	}
+	var statements, with []string
+	if have == nil {
+		have = &role{limit: -1}
+		statements = append(statements, "create role "+name)
+	}
+	if a.Login != have.login() {
+		with = append(with, map[bool]string{true: "login", false: "nologin"}[a.Login])
+	}
+	for _, f := range []struct{ letter, off string }{{"S", "nosuperuser"}, {"D", "nocreatedb"}, {"C", "nocreaterole"}, {"B", "nobypassrls"}, {"R", "noreplication"}} {
+		if strings.Contains(have.flags, f.letter) {
+			with = append(with, f.off)
+		}
+	}
+	if a.limit() != have.limit {
+		with = append(with, "connection limit "+strconv.Itoa(a.limit()))
+	}
+	if set, err := k.password(ctx, s, d, *have); err != nil {
+		return nil, err
+	} else if set != "" {
+		with = append(with, "password "+literal(set))
+	}
+	switch {
+	case have.name == "" && len(with) > 0:
+		statements[0] += " " + strings.Join(with, " ")
+	case len(with) > 0:
+		statements = append(statements, "alter role "+name+" "+strings.Join(with, " "))
+	}
+	for _, m := range a.MemberOf {
+		if !slices.Contains(have.members, m) {
+			statements = append(statements, "grant "+quote(m)+" to "+name)
+		}
+	}
+	for _, m := range have.members {
+		if !slices.Contains(a.MemberOf, m) {
+			statements = append(statements, "revoke "+quote(m)+" from "+name)
+		}
+	}
+	if have.note.String() != note.String() {
+		statements = append(statements, "comment on role "+name+" is "+literal(note.String()))
+	}
+	return statements, nil
+}
+
+// password is the verifier to set, "" if the role has the credential already.
+// Where the server shows verifiers, that is seen; else the note's word counts.
+func (k roles) password(ctx context.Context, s *session, d connector.Desired, have role) (string, error) {
+	if d.Credential.IsZero() {
+		return "", nil
+	}
+	if have.name != "" && have.note.Get("cred") == k.seal(d) {
+		stored, readable, err := storedVerifier(ctx, s, d.Name)
+		if err != nil {
+			return "", err
+		}
+		if !readable || matches(stored, d.Credential) {
+			return "", nil
+		}
+	}
+	return verifier(d.Credential)
+}
+
+func storedVerifier(ctx context.Context, s *session, name string) (stored string, readable bool, err error) {
+	err = s.simple(ctx, "select has_table_privilege('pg_catalog.pg_authid', 'select')::text", func(_ int, v [][]byte) error {
+		readable = string(v[0]) == "true"
+		return nil
+	})
+	if err != nil || !readable {
+		return "", false, err
+	}
+	err = s.simple(ctx, "select coalesce(rolpassword, '') from pg_catalog.pg_authid where rolname = "+literal(name), func(_ int, v [][]byte) error {
+		stored = string(v[0])
+		return nil
+	})
+	return stored, true, err
+}
+
+func (k roles) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+	err := byName(refs, func(part []connector.Ref, names []string) error {
+		found := make(map[string]connector.Observed, len(part))
+		err := s.simple(ctx, rolesSQL+"left "+roleNotes+"where r.rolname = "+anyOf(names), func(_ int, v [][]byte) error {
+			r := readRole(v)
+			found[r.name] = k.observed(r)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return answer(part, found, yield)
+	})
+	return true, err
+}
+
+// byName cuts refs into parts that one query can name.
+func byName(refs []connector.Ref, f func(part []connector.Ref, names []string) error) error {
+	for part := range slices.Chunk(refs, 5000) {
+		names := make([]string, len(part))
+		for i, r := range part {
+			names[i] = strings.ToValidUTF8(strings.ReplaceAll(r.Name, "\x00", ""), "")
+			if len(names[i]) > maxName || names[i] != r.Name {
+				names[i] = "" // no such name can be there
+			}
+		}
+		if err := f(part, names); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answer yields one observation for each ref.
+func answer(part []connector.Ref, found map[string]connector.Observed, yield func(connector.Observed) error) error {
+	for _, r := range part {
+		o, ok := found[r.Name]
+		if !ok {
+			o = connector.Observed{Type: r.Type, Name: r.Name}
+		}
+		if err := yield(o); err != nil {
+			return &stopped{err}
+		}
+	}
+	return nil
+}
+
+func (k roles) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+	err := s.simple(ctx, rolesSQL+roleNotes+`where d.description like 'tenure:1:%' order by r.rolname collate "C"`, func(_ int, v [][]byte) error {
+		r := readRole(v)
+		if k.elsewhere(r.note, sc) {
+			return nil
+		}
+		return stop(yield(k.observed(r)))
+	})
+	return true, err
+}
+
+// elsewhere says that a note is for another system or outside the scope.
+func (d *Driver) elsewhere(n relational.Note, sc connector.Scope) bool {
+	if s := n.Get("system"); s != "" && s != d.system {
+		return true
+	}
+	t := n.Get("tenant")
+	return sc.Tenant != "" && t != "" && t != string(sc.Tenant)
+}
+
+func stop(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &stopped{err}
+}
+
+// remove drops the role. One that owns something isn't dropped: Blocked.
+func (k roles) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+	err = k.with(ctx, func(s *session) error {
+		have, err := k.own(ctx, s, r)
+		if err != nil || have == nil {
+			return err
+		}
+		owned, granted := 0, 0
+		err = s.simple(ctx, `select count(*) filter (where deptype = 'o')::text, count(*) filter (where deptype <> 'o')::text from pg_shdepend
+ where refclassid = 'pg_authid'::regclass and refobjid = (select oid from pg_roles where rolname = `+literal(r.Name)+`)`, func(_ int, v [][]byte) error {
+			owned, _ = strconv.Atoi(string(v[0]))
+			granted, _ = strconv.Atoi(string(v[1]))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if owned > 0 {
+			return tenure.Errorf(tenure.Blocked, "role %q still owns %d objects", r.Name, owned).WithHint("delete or reassign what it owns first")
+		}
+		if err := k.cut(ctx, s, r.Name, have, ""); err != nil {
+			return err
+		}
+		var statements []string
+		if granted > 0 {
+			statements = append(statements, "drop owned by "+quote(r.Name)) // it owns nothing: this takes back grants alone
+		}
+		rec.Changed = true
+		return s.run(ctx, append(statements, "drop role "+quote(r.Name)), "", nil)
+	})
+	return rec, err
+}
+
+// cut takes the login away and ends the sessions. A note is set along with it.
+func (k roles) cut(ctx context.Context, s *session, name string, have *role, also string) error {
+	var statements []string
+	if have.login() {
+		statements = append(statements, "alter role "+quote(name)+" nologin")
+	}
+	if also != "" {
+		statements = append(statements, also)
+	}
+	if len(statements) > 0 {
+		if err := s.run(ctx, statements, "", nil); err != nil {
+			return err
+		}
+	}
+	for range 3 {
+		left := 0
+		err := s.simple(ctx, "select pg_terminate_backend(pid, 5000)::text from pg_stat_activity where usename = "+literal(name), func(int, [][]byte) error {
+			left++
+			return nil
+		})
+		if err != nil || left == 0 {
+			return err
+		}
+	}
+	return tenure.Errorf(tenure.Unavailable, "sessions of role %q are still there", name).Retryable()
+}
+
+func (k roles) disable(ctx context.Context, r connector.Ref, to tenure.ResourceState) (rec connector.Receipt, err error) {
+	err = k.with(ctx, func(s *session) error {
+		have, err := k.own(ctx, s, r)
+		switch {
+		case err != nil:
+			return err
+		case have == nil && to == tenure.ResourceRevoked:
+			return nil
+		case have == nil:
+			return tenure.Errorf(tenure.NotFound, "role %q isn't there", r.Name)
+		case have.off() == to || have.off() == tenure.ResourceRevoked:
+			return nil
+		}
+		note := have.note.With("state", string(to))
+		if have.note.Get("state") == "" {
+			note = note.With("login", strconv.FormatBool(have.login()))
+		}
+		if to == tenure.ResourceRevoked {
+			note = note.With("cred", "")
+		}
+		also := "comment on role " + quote(r.Name) + " is " + literal(note.String())
+		if to == tenure.ResourceRevoked {
+			also += "; alter role " + quote(r.Name) + " password null"
+		}
+		rec.Changed = true
+		return k.cut(ctx, s, r.Name, have, also)
+	})
+	return rec, err
+}
+
+func (k roles) resume(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+	err = k.with(ctx, func(s *session) error {
+		have, err := k.own(ctx, s, r)
+		switch {
+		case err != nil:
+			return err
+		case have == nil:
+			return tenure.Errorf(tenure.NotFound, "role %q isn't there", r.Name)
+		case have.note.Get("state") == string(tenure.ResourceRevoked):
+			return tenure.Errorf(tenure.Conflict, "role %q is revoked; it is ensured again with a new credential", r.Name)
+		case have.note.Get("state") == "":
+			return nil
+		}
+		statements := []string{"comment on role " + quote(r.Name) + " is " + literal(have.note.With("state", "").With("login", "").String())}
+		if have.note.Get("login") == "true" {
+			statements = append(statements, "alter role "+quote(r.Name)+" login")
+		}
+		rec.Changed = true
+		return s.run(ctx, statements, "", nil)
+	})
+	return rec, err
+}

@@ -1,0 +1,305 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// pools are one tenant's rows in shared tables: those whose tenant column has
+// its key, and all that refer to them by foreign keys.
+type pools struct{ *Driver }
+
+type poolAttributes struct {
+	Schema string            `json:"schema"`
+	Column string            `json:"column"`
+	Key    string            `json:"key"`
+	Tables map[string]string `json:"tables"`
+	Seed   string            `json:"seed"`
+}
+
+// poolSpec is what of it can be observed.
+type poolSpec struct {
+	Column string `json:"column"`
+	Key    string `json:"key"`
+	Schema string `json:"schema"`
+}
+
+func (k pools) parse(r connector.Ref) (a poolAttributes, err error) {
+	if err := relational.CheckName("rows", r.Name, 200); err != nil {
+		return a, err
+	}
+	if err := relational.Decode(r, &a); err != nil {
+		return a, err
+	}
+	if err := checkNames("what rows names", a.Schema, a.Column); err != nil {
+		return a, err
+	}
+	for t, class := range a.Tables {
+		if err := checkNames("the table of rows", t); err != nil {
+			return a, err
+		}
+		if class == "" {
+			return a, tenure.Errorf(tenure.Invalid, "rows %q: table %q needs a data class", r.Name, t)
+		}
+	}
+	if strings.ContainsRune(a.Seed, 0) {
+		return a, tenure.Errorf(tenure.Invalid, "rows %q: the seed holds a NUL byte", r.Name)
+	}
+	return a, checkKey(r, a.Key)
+}
+
+func (a poolAttributes) spec() poolSpec { return poolSpec{a.Column, a.Key, a.Schema} }
+
+func (p poolSpec) object() string { return p.Schema + "\x00" + p.Column + "\x00" + p.Key }
+
+func (k pools) normalise(d connector.Desired) (json.RawMessage, error) {
+	a, err := k.parse(d.Ref)
+	if err != nil {
+		return nil, err
+	}
+	return tenure.Canonical(a.spec())
+}
+
+// bearers are the tables of a schema that have the tenant column, and whether
+// every row of them can be seen.
+func bearers(ctx context.Context, s *session, schema, column string) (tables []string, whole bool, err error) {
+	whole = true
+	err = s.simple(ctx, `select c.relname, (has_table_privilege(c.oid, 'select') and not row_security_active(c.oid))::text
+ from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+ where n.nspname = `+literal(schema)+` and a.attname = `+literal(column)+` and c.relkind in ('r', 'p')
+ and not exists (select 1 from pg_inherits h where h.inhrelid = c.oid) order by c.relname collate "C"`, func(_ int, v [][]byte) error {
+		tables = append(tables, string(v[0]))
+		whole = whole && string(v[1]) == "true"
+		return nil
+	})
+	return tables, whole, err
+}
+
+// counts are the rows of the keys in the tables that bear the tenant column.
+func counts(ctx context.Context, s *session, schema, column string, tables, keys []string) (map[string]int64, error) {
+	out := map[string]int64{}
+	for _, t := range tables {
+		err := s.simple(ctx, "select "+quote(column)+"::text, count(*)::text from "+quote(schema, t)+" where "+quote(column)+" in ("+literals(keys)+") group by 1",
+			func(_ int, v [][]byte) error {
+				if !slices.Contains(keys, string(v[0])) {
+					return tenure.Errorf(tenure.Invalid, "a key of %s.%s reads back as %q, which isn't how it was written", schema, t, v[0]).
+						WithHint("write the key in the form that the database shows")
+				}
+				n, err := strconv.ParseInt(string(v[1]), 10, 64)
+				out[string(v[0])] += n
+				return err
+			})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (k pools) has(ctx context.Context, s *session, p poolSpec) (int64, error) {
+	tables, whole, err := bearers(ctx, s, p.Schema, p.Column)
+	if err != nil {
+		return 0, err
+	}
+	if !whole {
+		return 0, tenure.Errorf(tenure.Forbidden, "the rows of schema %q can't all be seen", p.Schema).
+			WithHint("grant select on its tables to the role of the option dsn, with bypassrls where row security is on")
+	}
+	n, err := counts(ctx, s, p.Schema, p.Column, tables, []string{p.Key})
+	var sum int64
+	for _, c := range n {
+		sum += c
+	}
+	return sum, err
+}
+
+func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+	a, err := k.parse(d.Ref)
+	if err != nil {
+		return o, rec, err
+	}
+	err = k.with(ctx, func(s *session) error {
+		have, err := k.noteOf(ctx, s, d.Ref)
+		if err != nil {
+			return err
+		}
+		n, err := k.has(ctx, s, a.spec())
+		if err != nil {
+			return err
+		}
+		spec, err := tenure.Canonical(a.spec())
+		if err != nil {
+			return err
+		}
+		note := k.note(d.Ref, spec, a.spec().object())
+		switch {
+		case have != nil && have.Get("on") != note.Get("on"):
+			return tenure.Errorf(tenure.Conflict, "rows %q are of another schema, column or key: %s", d.Name, have.Get("spec"))
+		case have != nil && have.String() == note.String():
+			o = k.shown(d.Name, have, a.spec(), n)
+			return nil
+		case have == nil && n > 0:
+			return tenure.Errorf(tenure.Conflict, "%d rows with %s = %q are there already and no owner mark names them", n, a.Column, a.Key)
+		}
+		statements := []string{putNote(note)}
+		if have == nil && strings.TrimSpace(a.Seed) != "" {
+			statements = append(statements, "set local search_path to "+quote(a.Schema), a.Seed+"\n", "set local search_path to pg_catalog")
+		}
+		if err := k.free(ctx, s, d, note); err != nil {
+			return err
+		}
+		rec.Changed = true
+		if err := s.run(ctx, statements, "", nil); err != nil {
+			return err
+		}
+		if n, err = k.has(ctx, s, a.spec()); err != nil {
+			return err
+		}
+		o = k.shown(d.Name, &note, a.spec(), n)
+		return nil
+	})
+	return o, rec, err
+}
+
+// free is Conflict if another resource names the same rows.
+func (k pools) free(ctx context.Context, s *session, d connector.Desired, note relational.Note) error {
+	taken := ""
+	err := s.simple(ctx, "select name from tenure.mark where type = 'rows' and "+placeSQL+" = "+literal(note.Get("on"))+" and name <> "+literal(d.Name), func(_ int, v [][]byte) error {
+		taken = string(v[0])
+		return nil
+	})
+	if err == nil && taken != "" {
+		return tenure.Errorf(tenure.Conflict, "rows %q: %q names the same rows", d.Name, taken)
+	}
+	return err
+}
+
+func (k pools) shown(name string, note *relational.Note, p poolSpec, n int64) connector.Observed {
+	if note == nil && n == 0 {
+		return connector.Observed{Type: "rows", Name: name}
+	}
+	o := connector.Observed{Type: "rows", Name: name, Found: true, State: tenure.ResourcePresent, Owner: connector.Unmarked, Metrics: map[string]int64{"rows": n}}
+	if note != nil {
+		o.Resource, o.Owner = note.Read(k.marker, "rows")
+	}
+	o.Attributes, _ = tenure.Canonical(p)
+	return o
+}
+
+// observe counts the rows of many keys with one query for each table.
+func (k pools) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+	type place struct{ schema, column string }
+	specs, names, notes := make([]poolSpec, len(refs)), make([]string, len(refs)), map[string]relational.Note{}
+	for i, r := range refs {
+		a, err := k.parse(r)
+		if err != nil {
+			return false, err
+		}
+		specs[i], names[i] = a.spec(), r.Name
+	}
+	err := s.simple(ctx, "select note from tenure.mark where type = 'rows' and name in ("+literals(append(slices.Clone(names), ""))+")", func(_ int, v [][]byte) error {
+		n := relational.ParseNote(string(v[0]))
+		notes[n.Name] = n
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	keys := map[place][]string{}
+	for i := range refs {
+		if n, ok := notes[names[i]]; ok {
+			_ = json.Unmarshal([]byte(n.Get("spec")), &specs[i])
+		}
+		p := place{specs[i].Schema, specs[i].Column}
+		keys[p] = append(keys[p], specs[i].Key)
+	}
+	whole, found := true, map[place]map[string]int64{}
+	for p, list := range keys {
+		tables, all, err := bearers(ctx, s, p.schema, p.column)
+		if err != nil {
+			return false, err
+		}
+		if whole = whole && all; !all {
+			continue
+		}
+		if found[p], err = counts(ctx, s, p.schema, p.column, tables, sorted(list)); err != nil {
+			return false, err
+		}
+	}
+	for i := range refs {
+		var note *relational.Note
+		if n, ok := notes[names[i]]; ok {
+			note = &n
+		}
+		if err := yield(k.shown(names[i], note, specs[i], found[place{specs[i].Schema, specs[i].Column}][specs[i].Key])); err != nil {
+			return false, &stopped{err}
+		}
+	}
+	return whole, nil
+}
+
+// discover yields what notes name and, where tables that a note names hold rows
+// of a key that none names, those too: as Unmarked, under "schema.column=key".
+func (k pools) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+	all, err := marks.All(ctx, s, dialect{}, "rows")
+	if err != nil {
+		return false, err
+	}
+	var out []connector.Observed
+	known := map[poolSpec]bool{}
+	places := map[poolSpec]bool{}
+	for _, n := range all {
+		var p poolSpec
+		_ = json.Unmarshal([]byte(n.Get("spec")), &p)
+		known[p] = true
+		places[poolSpec{Schema: p.Schema, Column: p.Column}] = true
+		if k.elsewhere(n, sc) {
+			continue
+		}
+		o := k.shown(n.Name, &n, p, 0)
+		o.Metrics = nil
+		out = append(out, o)
+	}
+	whole := true
+	for p := range places {
+		tables, seen, err := bearers(ctx, s, p.Schema, p.Column)
+		if err != nil {
+			return false, err
+		}
+		if whole = whole && seen; !seen {
+			continue
+		}
+		var parts []string
+		for _, t := range tables {
+			parts = append(parts, "select "+quote(p.Column)+"::text as key from "+quote(p.Schema, t)+" where "+quote(p.Column)+" is not null")
+		}
+		if len(parts) == 0 {
+			continue
+		}
+		err = s.simple(ctx, "select distinct key from ("+strings.Join(parts, " union all ")+") u", func(_ int, v [][]byte) error {
+			if one := (poolSpec{p.Column, string(v[0]), p.Schema}); !known[one] {
+				o := k.shown(p.Schema+"."+p.Column+"="+one.Key, nil, one, 1)
+				o.Metrics = nil
+				out = append(out, o)
+			}
+			return nil
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	slices.SortFunc(out, func(a, b connector.Observed) int { return strings.Compare(a.Name, b.Name) })
+	for _, o := range out {
+		if err := yield(o); err != nil {
+			return false, &stopped{err}
+		}
+	}
+	return whole, nil
+}

@@ -1,0 +1,98 @@
+package postgres
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// types declares the resource types, ordered by name.
+func types() []tenure.ResourceType {
+	const read = "the catalog is read in the same snapshot as the sentinel"
+	own := []tenure.ResourceType{
+		{
+			Name: "database", Summary: "A database of the tenant's own", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
+			Deletion:     "the database is dropped; the file system may hold its bytes until they are written over",
+			Verification: read,
+			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it is renamed, closed to connections and can be brought back; dropped, it comes back from a backup alone"},
+			Attributes: schemaOf(nil, `"owner":{"type":"string","minLength":1,"description":"role that owns it; Tenure's own where it isn't given"},
+"template":{"type":"string","minLength":1,"description":"database to copy when it is made"},
+"connectionLimit":{"type":"integer","minimum":0},`+ddlSchema("run in it, in one transaction, on the search path public")+`,
+"tables":`+tablesSchema("table, or schema.table")),
+			Cost: []tenure.CostTerm{{Metric: "one", Per: 1, Price: "database"}, {Metric: "bytes", Per: 1 << 30, Price: "gibibyte"}},
+		},
+		{
+			Name: "grant", Summary: "Privileges of a role on a schema, on named tables or on a database", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing,
+			Deletion:     "the privileges are revoked, save those that another grant gives too",
+			Verification: "the access control lists are read in the same snapshot as the sentinel; its owner mark stands in the table tenure.mark",
+			Recovery:     tenure.Recovery{Declared: true, Says: "it is granted again"},
+			Attributes: schemaOf([]string{"role", "privileges"}, `"role":{"type":"string","minLength":1},
+"schema":{"type":"string","minLength":1},"database":{"type":"string","minLength":1},
+"tables":{"type":"array","items":{"type":"string","minLength":1},"description":"tables of the schema, by name; the use of the schema is granted with them"},
+"privileges":{"type":"array","minItems":1,"items":{"type":"string","minLength":1}}`),
+		},
+		{
+			Name: "policy", Summary: "Row level security that lets one role see one tenant's rows of shared tables", Layer: tenure.LayerConfiguration, Holds: tenure.HoldsNothing,
+			Deletion:     "the policies are dropped; row security stays on, so that nobody sees more than before",
+			Verification: "the tables' row security and the policies' expressions are read in the same snapshot as the sentinel",
+			Recovery:     tenure.Recovery{Declared: true, Says: "it is made again"},
+			Attributes: schemaOf([]string{"schema", "tables", "column", "key", "role"}, `"schema":{"type":"string","minLength":1},
+"tables":{"type":"array","minItems":1,"items":{"type":"string","minLength":1}},
+"column":{"type":"string","minLength":1,"description":"the tenant column"},"key":{"type":"string","minLength":1,"description":"the tenant's value in it"},
+"role":{"type":"string","minLength":1}`),
+		},
+		{
+			Name: "role", Summary: "A role, with a password or as a group", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing, Credential: true,
+			Deletion:     "the role is dropped; one that still owns something isn't",
+			Verification: read,
+			Recovery:     tenure.Recovery{Declared: true, Says: "it is made again, with a new password"},
+			Attributes: schemaOf([]string{"login"}, `"login":{"type":"boolean"},"connectionLimit":{"type":"integer","minimum":-1},
+"memberOf":{"type":"array","items":{"type":"string","minLength":1}}`),
+		},
+		{
+			Name: "rows", Summary: "The tenant's rows in shared tables, and all rows that refer to them", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
+			Deletion:     "the rows are logically deleted in bounded batches, children before parents; vacuum makes their space free",
+			Verification: "the rows with the tenant's key are counted in the same snapshot as the sentinel; its owner mark stands in the table tenure.mark",
+			Recovery:     tenure.Recovery{Declared: true, Says: "rows in shared tables can't be set aside, so there is no quarantine; an export taken before is all that can bring them back"},
+			Attributes: schemaOf([]string{"schema", "column", "key", "tables"}, `"schema":{"type":"string","minLength":1},
+"column":{"type":"string","minLength":1,"description":"the tenant column; every table of the schema that has it is taken to hold the tenant's rows"},
+"key":{"type":"string","minLength":1,"description":"the tenant's value in it"},
+"seed":{"type":"string","description":"SQL that is run once, when it is made"},"tables":`+tablesSchema("table")),
+			Cost: []tenure.CostTerm{{Metric: "rows", Per: 1_000_000, Price: "million_rows"}},
+		},
+		{
+			Name: "schema", Summary: "A schema of the tenant's own", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
+			Deletion:     "the schema is dropped with all in it; the file system may hold its bytes until they are written over",
+			Verification: read + "; its tables are compared with those that its ddl gives",
+			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it is renamed, closed to everybody and can be brought back; dropped, it comes back from a backup alone"},
+			Attributes: schemaOf(nil, `"owner":{"type":"string","minLength":1,"description":"role that owns it and its tables; Tenure's own where it isn't given"},`+
+				ddlSchema("run with the schema alone on the search path, as the owner, in one transaction with its making")+`,"tables":`+tablesSchema("table")),
+			Cost: []tenure.CostTerm{{Metric: "one", Per: 1, Price: "schema"}, {Metric: "bytes", Per: 1 << 30, Price: "gibibyte"}},
+		},
+	}
+	all := append(own, relational.RecordTypes(true)...)
+	slices.SortFunc(all, func(a, b tenure.ResourceType) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+func schemaOf(required []string, properties string) string {
+	list := ""
+	for i, r := range required {
+		if i > 0 {
+			list += ","
+		}
+		list += `"` + r + `"`
+	}
+	return `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","additionalProperties":false,"required":[` + list + `],"properties":{` + properties + `}}`
+}
+
+func ddlSchema(how string) string {
+	return `"ddl":{"type":"string","description":"SQL, ` + how + `. It runs again when it changes or its tables were altered, so write it so that it can"},
+"seed":{"type":"string","description":"SQL that is run once, when it is made"}`
+}
+
+func tablesSchema(key string) string {
+	return `{"type":"object","additionalProperties":{"type":"string","minLength":1},"description":"data class of each table, by ` + key + `; a table that isn't named is in none"}`
+}

@@ -1,0 +1,227 @@
+// Package installation is a folder on a machine that Tenure runs in: its
+// settings, its systems file, its store, its keystore and its socket, opened
+// together.
+//
+//	tenure.yaml    settings; may be absent
+//	systems.yaml   the systems and how to reach them
+//	tenure.db      the store, unless the settings name a PostgreSQL one
+//	keys/          the keystore; keep it out of the store's backups
+//	handover/      exports that wait for customers
+//	tenure.sock    while a server runs
+package installation
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector/all"
+	"github.com/tenurehq/tenure/internal/keystore"
+	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/witness"
+)
+
+// Settings are tenure.yaml. Every field may be left out.
+type Settings struct {
+	Store   string `yaml:"store"`   // path in the folder, env:NAME or file:PATH of a postgres:// address
+	Keys    string `yaml:"keys"`    // folder of the keystore
+	Witness string `yaml:"witness"` // file path or http(s) address that keeps checkpoints elsewhere
+	Budget  struct {
+		Person    int `yaml:"person"`    // destructive operations an hour by one person
+		Blueprint int `yaml:"blueprint"` // and under one blueprint
+	} `yaml:"budget"`
+}
+
+// Systems is systems.yaml.
+type Systems struct {
+	Systems map[string]System `yaml:"systems"`
+}
+
+// System is one system's entry in systems.yaml. A value that begins with env: or
+// file: is read from there; secret options are given in no other way.
+type System struct {
+	Connector string            `yaml:"connector"`
+	Options   map[string]string `yaml:"options"`
+	Limit     int               `yaml:"limit"`
+	Prices    map[string]int64  `yaml:"prices"` // minor units a month
+	Currency  string            `yaml:"currency"`
+}
+
+// Options say how to open an installation.
+type Options struct {
+	Dir      string
+	ReadOnly bool
+	Now      func() time.Time // nil: time.Now
+	Catalog  []Connector      // nil: every connector that there is
+}
+
+// Open opens the installation in a folder. One that isn't there is NotFound.
+func Open(ctx context.Context, o Options) (*Installation, error) {
+	set, err := readSettings(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, o, set)
+}
+
+// Installation is an opened folder.
+type Installation struct {
+	*lifecycle.Service
+	DB   *store.DB
+	Keys *keystore.Store
+	Dir  string
+}
+
+// Close closes what Open opened.
+func (i *Installation) Close() error {
+	i.Service.Close()
+	return i.DB.Close()
+}
+
+// Socket is where a server of this installation listens.
+func Socket(dir string) string { return filepath.Join(dir, "tenure.sock") }
+
+// Init makes an installation in a folder: its id, its keystore with the signing
+// key, its store, and examples of the two settings files. One that is there
+// already is Conflict.
+func Init(ctx context.Context, o Options, settings Settings) (*Installation, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, tenure.Errorf(tenure.Unavailable, "installation folder: %w", err)
+	}
+	set := settings.withDefaults(o.Dir)
+	if _, err := os.Stat(set.Keys); err == nil {
+		return nil, tenure.Errorf(tenure.Conflict, "there is an installation in %s already", o.Dir)
+	}
+	now := clock(o.Now)
+	id := tenure.NewID[tenure.InstallationID](now())
+	origin := "tenure-" + strings.TrimPrefix(string(id), "ins_")
+	if _, err := keystore.Init(ctx, set.Keys, keystore.Options{Origin: origin, Now: now}); err != nil {
+		return nil, err
+	}
+	if err := writeFiles(o.Dir, settings); err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, store.Options{DSN: set.Store})
+	if err != nil {
+		return nil, err
+	}
+	err = db.SetMeta(ctx, "installation", string(id))
+	if cerr := db.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, o, settings)
+}
+
+func (s Settings) withDefaults(dir string) Settings {
+	in := func(path, other string) string {
+		if path == "" {
+			path = other
+		}
+		if filepath.IsAbs(path) || strings.Contains(path, "://") {
+			return path
+		}
+		return filepath.Join(dir, path)
+	}
+	store := s.Store
+	if v, ok, err := indirect(store); ok && err == nil {
+		store = v
+	}
+	s.Store, s.Keys = in(store, "tenure.db"), in(s.Keys, "keys")
+	return s
+}
+
+func clock(now func() time.Time) func() time.Time {
+	if now == nil {
+		return time.Now
+	}
+	return now
+}
+
+func open(ctx context.Context, o Options, settings Settings) (*Installation, error) {
+	set := settings.withDefaults(o.Dir)
+	now := clock(o.Now)
+	keys, err := keystore.Open(set.Keys, keystore.Options{Now: now})
+	if err != nil {
+		if tenure.CodeOf(err) == tenure.NotFound {
+			return nil, tenure.Errorf(tenure.NotFound, "there is no installation in %s", o.Dir).WithHint("make one: tenure init --dir %s", o.Dir)
+		}
+		return nil, err
+	}
+	systems, err := readSystems(o.Dir, o.Catalog)
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, store.Options{DSN: set.Store, ReadOnly: o.ReadOnly})
+	if err != nil {
+		return nil, err
+	}
+	fail := func(err error) (*Installation, error) { _ = db.Close(); return nil, err }
+	id, err := db.Meta(ctx, "installation")
+	if err != nil {
+		return fail(err)
+	}
+	if id == "" {
+		return fail(tenure.Errorf(tenure.Conflict, "the store in %s belongs to no installation", o.Dir))
+	}
+	var w witness.Witness
+	if set.Witness != "" {
+		if w, err = witness.Open(set.Witness); err != nil {
+			return fail(err)
+		}
+	}
+	host, _ := os.Hostname()
+	svc, err := lifecycle.New(ctx, lifecycle.Options{
+		DB: db, Keys: keys, Catalog: catalog(o.Catalog), Installation: tenure.InstallationID(id), Settings: systems,
+		Folder: filepath.Join(o.Dir, "handover"), Now: now, Witness: w,
+		Budget: lifecycle.Budget{Person: set.Budget.Person, Blueprint: set.Budget.Blueprint},
+		Owner:  fmt.Sprintf("%s/%d/%d", host, os.Getpid(), time.Now().UnixNano()),
+	})
+	if err != nil {
+		return fail(err)
+	}
+	return &Installation{Service: svc, DB: db, Keys: keys, Dir: o.Dir}, nil
+}
+
+func catalog(given []Connector) []Connector {
+	if given == nil {
+		return all.Catalog()
+	}
+	return given
+}
+
+func readSettings(dir string) (Settings, error) {
+	var s Settings
+	err := readYAML(filepath.Join(dir, "tenure.yaml"), &s)
+	if tenure.CodeOf(err) == tenure.NotFound {
+		err = nil
+	}
+	return s, err
+}
+
+// readYAML reads a file strictly; errors show the line.
+func readYAML(path string, into any) error {
+	b, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		return tenure.Errorf(tenure.NotFound, "there is no %s", path)
+	}
+	if err != nil {
+		return tenure.Errorf(tenure.Unavailable, "read %s: %w", path, err)
+	}
+	if len(strings.TrimSpace(string(b))) == 0 {
+		return nil
+	}
+	if err := yaml.UnmarshalWithOptions(b, into, yaml.DisallowUnknownField()); err != nil {
+		return tenure.Errorf(tenure.Invalid, "%s: %s", filepath.Base(path), yaml.FormatError(err, false, true))
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package installation
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/lifecycle"
+)
+
+// Connector is an entry of the catalog.
+type Connector = connector.Info
+
+// readSystems resolves systems.yaml: paths are relative to the installation, and
+// what stands elsewhere is read from there. An absent file has no systems.
+func readSystems(dir string, given []Connector) (map[string]lifecycle.SystemSettings, error) {
+	var file Systems
+	if err := readYAML(filepath.Join(dir, "systems.yaml"), &file); err != nil && tenure.CodeOf(err) != tenure.NotFound {
+		return nil, err
+	}
+	out := make(map[string]lifecycle.SystemSettings, len(file.Systems))
+	infos := make(map[string]Connector)
+	for _, i := range catalog(given) {
+		infos[i.Name] = i
+	}
+	for _, name := range slices.Sorted(maps.Keys(file.Systems)) {
+		sys := file.Systems[name]
+		if sys.Limit < 0 || strings.TrimSpace(sys.Connector) == "" {
+			return nil, tenure.Errorf(tenure.Invalid, "systems.yaml: system %q needs a connector and a limit that isn't negative", name)
+		}
+		set := lifecycle.SystemSettings{
+			Connector: sys.Connector, Limit: sys.Limit, Prices: sys.Prices, Currency: sys.Currency,
+			Options: make(map[string]string), Secrets: make(map[string]tenure.Secret),
+		}
+		for key, p := range sys.Prices {
+			if p < 0 {
+				return nil, tenure.Errorf(tenure.Invalid, "systems.yaml: the price %s of system %q is negative", key, name)
+			}
+		}
+		for _, key := range slices.Sorted(maps.Keys(sys.Options)) {
+			if err := resolve(dir, name, key, sys.Options[key], infos[sys.Connector], &set); err != nil {
+				return nil, err
+			}
+		}
+		out[name] = set
+	}
+	return out, nil
+}
+
+func resolve(dir, system, key, value string, info Connector, set *lifecycle.SystemSettings) error {
+	i := slices.IndexFunc(info.Options, func(o connector.Option) bool { return o.Name == key })
+	secret := i >= 0 && info.Options[i].Secret
+	read, indirectly, err := indirect(value)
+	if err != nil {
+		return tenure.Errorf(tenure.Invalid, "systems.yaml: option %s of system %q: %w", key, system, err)
+	}
+	switch {
+	case indirectly && secret:
+		set.Secrets[key] = tenure.NewSecret(read)
+	case indirectly:
+		set.Options[key] = read
+	case strings.HasPrefix(value, "./"):
+		set.Options[key] = filepath.Join(dir, value)
+	default:
+		set.Options[key] = value
+	}
+	return nil
+}
+
+// indirect reads a value from an environment variable or a file, if it says so.
+func indirect(value string) (read string, ok bool, err error) {
+	if name, found := strings.CutPrefix(value, "env:"); found {
+		v, set := os.LookupEnv(name)
+		if !set || strings.TrimSpace(v) == "" {
+			return "", true, tenure.Errorf(tenure.Invalid, "the environment variable %s is not set", name)
+		}
+		return v, true, nil
+	}
+	if path, found := strings.CutPrefix(value, "file:"); found {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return "", true, tenure.Errorf(tenure.Invalid, "the file %s can't be read", path)
+		}
+		return strings.TrimSpace(string(b)), true, nil
+	}
+	return value, false, nil
+}
+
+const systemsExample = `# The systems that tenants live in. Add each with: tenure system add NAME
+# Secrets are written env:NAME or file:PATH; paths that begin with ./ are in this folder.
+systems: {}
+`
+
+const settingsExample = `# store: env:TENURE_STORE        # a postgres:// address; the default is tenure.db in this folder
+# keys: /secure/place            # keep the keystore out of the store's backups
+# witness: /mnt/elsewhere/log    # or https://…: keeps checkpoints where this machine can't rewrite them
+# budget: {person: 10, blueprint: 50}   # destructive operations an hour
+`
+
+// writeFiles puts the two settings files into a new installation, and leaves what
+// is there.
+func writeFiles(dir string, s Settings) error {
+	text := settingsExample
+	for _, kv := range [][2]string{{"store", s.Store}, {"keys", s.Keys}, {"witness", s.Witness}} {
+		if kv[1] != "" {
+			text += kv[0] + ": " + kv[1] + "\n"
+		}
+	}
+	for name, content := range map[string]string{"tenure.yaml": text, "systems.yaml": systemsExample} {
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			return tenure.Errorf(tenure.Unavailable, "write %s: %w", name, err)
+		}
+	}
+	return nil
+}

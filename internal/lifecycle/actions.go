@@ -1,0 +1,257 @@
+package lifecycle
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+	"github.com/tenurehq/tenure/internal/engine"
+	"github.com/tenurehq/tenure/internal/keystore"
+	"github.com/tenurehq/tenure/internal/planner"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// runMove changes the tenant's state. One that is there already is done: the
+// step may be repeated.
+func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
+	to := tenure.TenantState(t.Step.To)
+	facts := map[string]string{"to": string(to)}
+	return engine.Result{Verdict: tenure.Verified, Facts: facts, Extra: func(tx *store.Tx) error {
+		row, err := tx.Tenant(string(t.Plan.Tenant))
+		if err != nil || row.State == to {
+			return err
+		}
+		if err := s.anchor(tx, t, to); err != nil {
+			return err
+		}
+		if err := tx.MoveTenant(row.ID, row.State, to, t.Now); err != nil {
+			return err
+		}
+		return tx.Log(audit.Entry{
+			Format: audit.Format, At: t.Now.UTC().Truncate(time.Microsecond), Kind: "tenant.move", Tenant: row.ID, Operation: t.Operation.ID, Subject: string(row.ID),
+			Data: audit.Facts(map[string]string{"from": string(row.State), "to": string(to)}),
+		})
+	}}
+}
+
+// anchor records the moments that retention counts from.
+func (s *Service) anchor(tx *store.Tx, t *engine.Task, to tenure.TenantState) error {
+	switch to {
+	case tenure.TenantTransition:
+		return tx.SetAnchor(t.Plan.Tenant, tenure.FromNotice, t.Now, true)
+	case tenure.TenantTerminating:
+		if err := tx.SetAnchor(t.Plan.Tenant, tenure.FromNotice, t.Now, false); err != nil {
+			return err
+		}
+		return tx.SetAnchor(t.Plan.Tenant, tenure.FromTermination, t.Now, true)
+	case tenure.TenantActive:
+		return tx.ClearAnchors(t.Plan.Tenant)
+	}
+	return nil
+}
+
+func (s *Service) runBind(_ context.Context, t *engine.Task) engine.Result {
+	return engine.Result{Verdict: tenure.Verified, Facts: map[string]string{"revision": t.Plan.Blueprint.Digest}, Extra: func(tx *store.Tx) error {
+		params, err := tenure.Canonical(t.Plan.Parameters)
+		if err != nil {
+			return err
+		}
+		return tx.Bind(t.Plan.Tenant, t.Plan.Blueprint, params, t.Plan.Features, t.Now)
+	}}
+}
+
+// keySpec is the key of a tenant for a purpose as plans name it.
+func keySpec(tenant tenure.TenantID, purpose string) keystore.KeySpec {
+	if class, ok := strings.CutPrefix(purpose, "class-"); ok {
+		return keystore.KeySpec{Tenant: tenant, Purpose: keystore.Personal, Class: class, Name: "class"}
+	}
+	return keystore.KeySpec{Tenant: tenant, Purpose: keystore.Purpose(purpose), Class: "tenant"}
+}
+
+func (s *Service) runKeyCreate(ctx context.Context, t *engine.Task) engine.Result {
+	id, err := s.o.Keys.Create(ctx, keySpec(t.Plan.Tenant, t.Step.To))
+	if err != nil {
+		return engine.Result{Err: err}
+	}
+	if _, err := s.o.Keys.AEAD(ctx, id); err != nil { // seen, not said
+		return engine.Result{Err: err}
+	}
+	return engine.Result{Verdict: tenure.Verified, Facts: map[string]string{"key": string(id)}, Receipt: map[string]string{"key": string(id)}}
+}
+
+// runKeyDestroy destroys a key, and waits until its last copy is seen to be gone.
+func (s *Service) runKeyDestroy(ctx context.Context, t *engine.Task) engine.Result {
+	id := keySpec(t.Plan.Tenant, t.Step.To).ID()
+	if _, err := s.o.Keys.Status(ctx, id); tenure.CodeOf(err) == tenure.NotFound {
+		return engine.Result{Verdict: tenure.Verified, Receipt: map[string]string{"key": string(id), "state": "never made"}}
+	}
+	d, err := s.o.Keys.Destroy(ctx, id)
+	if err != nil {
+		return engine.Result{Err: err}
+	}
+	if left := d.Status.Copies; len(left) > 0 {
+		at := d.Status.Until
+		if at.IsZero() || !at.After(t.Now) {
+			at = t.Now.Add(24 * time.Hour)
+		}
+		return engine.Result{Again: at, Note: fmt.Sprintf("key %s is destroyed here; %d copies elsewhere remain, to be seen gone: tenure key forget-copy", id, len(left))}
+	}
+	return engine.Result{Verdict: d.Status.Verdict(), Facts: map[string]string{"key": string(id), "key_state": string(d.Status.State)}, Receipt: map[string]string{"key": string(id), "state": string(d.Status.State)}}
+}
+
+// runSweep reconciles every system for the tenant. The first look only reports;
+// later ones let nothing pass that is left.
+func (s *Service) runSweep(ctx context.Context, t *engine.Task) engine.Result {
+	found, sums, err := s.sweep(ctx, t.Plan.Tenant)
+	if err != nil {
+		return engine.Result{Err: err}
+	}
+	rec := map[string]any{"findings": len(found), "systems": sums}
+	facts := map[string]string{"findings": strconv.Itoa(len(found))}
+	var untrusted []string
+	for _, sum := range sums {
+		if !sum.Trusted {
+			untrusted = append(untrusted, sum.System+" ("+sum.Why+")")
+		}
+	}
+	switch {
+	case t.Step.To != "" && len(found) > 0:
+		names := make([]string, len(found))
+		for i, f := range found {
+			names[i] = f.Detail
+		}
+		return engine.Result{Verdict: tenure.Failed, Receipt: rec, Facts: facts, Err: tenure.Errorf(tenure.Blocked, "%s left: %s", plural(len(found), "thing is", "things are"), strings.Join(names, "; "))}
+	case len(untrusted) > 0:
+		return engine.Result{Verdict: tenure.Unknown, Receipt: rec, Facts: facts, Err: tenure.Errorf(tenure.Unavailable, "not to be told in %s", strings.Join(untrusted, ", ")).Retryable()}
+	}
+	return engine.Result{Verdict: tenure.Verified, Receipt: rec, Facts: facts}
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
+// runReclaim adds up what the deletions of this operation have stopped costing.
+func (s *Service) runReclaim(ctx context.Context, t *engine.Task) engine.Result {
+	costs, err := s.costs(ctx, t)
+	if err != nil {
+		return engine.Result{Err: err}
+	}
+	sums := make(map[string]int64)
+	for _, c := range costs {
+		sums[c.Currency] += c.Minor
+	}
+	facts := make(map[string]string)
+	for _, cur := range slices.Sorted(maps.Keys(sums)) {
+		facts["stopped_"+strings.ToLower(cur)] = strconv.FormatInt(sums[cur], 10)
+	}
+	return engine.Result{Verdict: tenure.Verified, Receipt: map[string]any{"stopped": costs}, Facts: facts}
+}
+
+func (s *Service) runNotify(_ context.Context, t *engine.Task) engine.Result {
+	n := store.Notice{
+		ID: string(t.Operation.ID) + "/" + t.Step.Key, Tenant: t.Plan.Tenant, Operation: t.Operation.ID,
+		Recipient: t.Step.To, Body: t.Step.Note, CreatedAt: t.Now,
+	}
+	return engine.Result{Verdict: tenure.Verified, Extra: func(tx *store.Tx) error { return tx.AddNotice(n) }}
+}
+
+// runOutputs keeps the outputs at hand: the plan holds them, and secrets are
+// claimed once by the requester.
+func (s *Service) runOutputs(_ context.Context, t *engine.Task) engine.Result {
+	n := 0
+	for _, env := range t.Plan.Outputs {
+		n += len(env)
+	}
+	return engine.Result{Verdict: tenure.Verified, Receipt: map[string]int{"outputs": n}}
+}
+
+// runForget blanks what Tenure's own rows say of a tenant that has closed.
+func (s *Service) runForget(_ context.Context, t *engine.Task) engine.Result {
+	return engine.Result{Verdict: tenure.Verified, Extra: func(tx *store.Tx) error {
+		_, err := tx.Forget(t.Plan.Tenant)
+		return err
+	}}
+}
+
+// runTeardown compiles the offboarding of what was made, and sees that it would
+// delete, and read back, every single resource.
+func (s *Service) runTeardown(ctx context.Context, t *engine.Task) engine.Result {
+	in, err := s.input(ctx, Intent{Kind: tenure.Offboard, Tenant: string(t.Plan.Tenant)})
+	if err != nil {
+		return engine.Result{Err: err}
+	}
+	in.Tenant.State = tenure.TenantActive
+	p, err := planner.Make(*in)
+	if err != nil {
+		return engine.Result{Err: err}
+	}
+	removed := make(map[tenure.ResourceID]bool)
+	for i := range p.Steps {
+		if p.Steps[i].Action == tenure.ActDelete {
+			removed[p.Steps[i].Resource] = true
+		}
+	}
+	var missing []string
+	for _, r := range in.Inventory {
+		if !removed[r.ID] {
+			missing = append(missing, r.Environment+"/"+r.Key)
+		}
+	}
+	if len(missing) > 0 {
+		return engine.Result{Verdict: tenure.Failed, Err: tenure.Errorf(tenure.Blocked, "the teardown plan leaves out %s", strings.Join(missing, ", "))}
+	}
+	if err := s.covered(ctx, in); err != nil {
+		return engine.Result{Verdict: tenure.Failed, Err: err}
+	}
+	return engine.Result{Verdict: tenure.Verified, Receipt: map[string]int{"resources": len(removed), "steps": len(p.Steps)}}
+}
+
+// costs reads what each deletion of an operation has stopped.
+func (s *Service) costs(ctx context.Context, t *engine.Task) ([]costLine, error) {
+	rows, err := s.o.DB.Steps(ctx, t.Operation.ID)
+	if err != nil {
+		return nil, err
+	}
+	sums := make(map[[2]string]int64)
+	for i, st := range t.Plan.Steps {
+		if st.Action != tenure.ActDelete || rows[i].Receipt == "" {
+			continue
+		}
+		var r struct {
+			MonthlyCost int64
+			Currency    string
+		}
+		if err := json.Unmarshal([]byte(rows[i].Receipt), &r); err != nil {
+			return nil, tenure.Errorf(tenure.Internal, "receipt of %s: %w", st.Key, err)
+		}
+		if r.MonthlyCost > 0 && r.Currency != "" {
+			sums[[2]string{st.System, r.Currency}] += r.MonthlyCost
+		}
+	}
+	out := make([]costLine, 0, len(sums))
+	for k, n := range sums {
+		out = append(out, costLine{System: k[0], Currency: k[1], Minor: n})
+	}
+	slices.SortFunc(out, func(a, b costLine) int {
+		return strings.Compare(a.System+"\x00"+a.Currency, b.System+"\x00"+b.Currency)
+	})
+	return out, nil
+}
+
+// costLine is what one system no longer costs a month.
+type costLine struct {
+	System   string `json:"system"`
+	Currency string `json:"currency"`
+	Minor    int64  `json:"minorPerMonth"`
+}

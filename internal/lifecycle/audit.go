@@ -1,0 +1,276 @@
+package lifecycle
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+	"github.com/tenurehq/tenure/internal/keystore"
+)
+
+// origin names this installation's log: it is the name of its signing key.
+func (s *Service) origin() string { return s.signer.Name() }
+
+// Checkpoint signs the log's head and keeps it, and hands it to the witness with
+// the proof that it continues what the witness has.
+func (s *Service) Checkpoint(ctx context.Context) (note []byte, size int64, err error) {
+	size, root, err := s.o.DB.Root(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	note, err = audit.SignCheckpoint(audit.Checkpoint{Origin: s.origin(), Size: size, Root: root}, s.signer)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := s.o.DB.SaveCheckpoint(ctx, size, note, s.Now()); err != nil {
+		return nil, 0, err
+	}
+	return note, size, s.publish(ctx, note, size)
+}
+
+func (s *Service) publish(ctx context.Context, note []byte, size int64) error {
+	if s.o.Witness == nil || size == 0 {
+		return nil
+	}
+	latest, err := s.o.Witness.Latest(ctx)
+	switch {
+	case tenure.CodeOf(err) == tenure.NotFound:
+		return s.o.Witness.Publish(ctx, nil, note, nil)
+	case err != nil:
+		return tenure.Errorf(tenure.CodeOf(err), "witness: %w", err)
+	}
+	old, err := audit.ParseCheckpoint(latest)
+	if err != nil {
+		return tenure.Errorf(tenure.Blocked, "witness: its checkpoint can't be read: %w", err)
+	}
+	if old.Size > size {
+		return tenure.Errorf(tenure.Blocked, "the witness has seen %d entries, and the log has %d: entries were dropped", old.Size, size)
+	}
+	proof, err := audit.ProveConsistency(old.Size, size, s.o.DB.HashReader(ctx))
+	if err != nil {
+		return err
+	}
+	return s.o.Witness.Publish(ctx, latest, note, proof)
+}
+
+// AuditReport is what the check of the log and of the store against it found.
+type AuditReport struct {
+	Entries     int64    `json:"entries"`
+	Root        string   `json:"root"`
+	Checkpoints int      `json:"checkpoints"`
+	Witness     string   `json:"witness"` // "consistent", "none configured", …
+	Problems    []string `json:"problems,omitempty"`
+}
+
+// OK says that nothing is wrong.
+func (r *AuditReport) OK() bool { return len(r.Problems) == 0 }
+
+// VerifyAudit checks the whole log, that it continues the witness's checkpoint,
+// that the store's rows are what the log says they are, and the keystore. It
+// changes nothing.
+func (s *Service) VerifyAudit(ctx context.Context) (*AuditReport, error) {
+	vs, err := s.verifiers()
+	if err != nil {
+		return nil, err
+	}
+	size, root, err := s.o.DB.Root(ctx)
+	out := &AuditReport{Witness: "none configured"}
+	if err != nil { // a broken edge is a finding, not the end of the check
+		out.Problems = append(out.Problems, "the log's head: "+err.Error())
+		if size, err = s.o.DB.LogSize(ctx); err != nil {
+			return nil, err
+		}
+	}
+	log := audit.Log{
+		Size: size, Root: root, Records: s.o.DB.Entries(ctx, 0), Nodes: s.o.DB.Nodes(ctx),
+		Origin: s.origin(), Verifiers: vs, Checkpoints: s.o.DB.Checkpoints(ctx),
+	}
+	if s.o.Witness != nil {
+		latest, err := s.o.Witness.Latest(ctx)
+		switch {
+		case tenure.CodeOf(err) == tenure.NotFound:
+			out.Witness = "has no checkpoint yet"
+		case err != nil:
+			out.Witness = "can't be asked"
+			out.Problems = append(out.Problems, "witness: "+err.Error())
+		default:
+			out.Witness, log.Witnessed = "consistent", latest
+		}
+	}
+	rep, err := audit.Verify(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	out.Entries, out.Root, out.Checkpoints = rep.Entries, rep.Root.String(), rep.Checkpoints
+	for _, p := range rep.Problems {
+		out.Problems = append(out.Problems, p.Text)
+	}
+	if rep.More > 0 {
+		out.Problems = append(out.Problems, fmt.Sprintf("and %d more", rep.More))
+	}
+	if log.Witnessed != nil && !rep.OK() {
+		out.Witness = "see the problems"
+	}
+	destroyed, rows, err := s.fsck(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out.Problems = append(out.Problems, rows...)
+	keys, err := s.o.Keys.Fsck(ctx, destroyed...)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range keys {
+		out.Problems = append(out.Problems, "keystore: "+p.Text)
+	}
+	return out, nil
+}
+
+// fsck replays the log and compares where it says that things stand with the
+// store's rows.
+func (s *Service) fsck(ctx context.Context) (destroyed []keystore.KeyID, problems []string, err error) {
+	tenants := make(map[string]string)
+	ops := make(map[string]string)
+	steps := make(map[string]string)
+	resources := make(map[string]string)
+	for r, err := range s.o.DB.Entries(ctx, 0) {
+		if err != nil {
+			return nil, nil, err
+		}
+		e, err := audit.Decode(r.Entry)
+		if err != nil {
+			continue // the log's own check names it
+		}
+		var f map[string]any
+		_ = json.Unmarshal(e.Data, &f)
+		str := func(k string) string { v, _ := f[k].(string); return v }
+		switch e.Kind {
+		case "tenant.move":
+			from, to := str("from"), str("to")
+			have := tenants[e.Subject]
+			if have == "" {
+				have = string(tenure.TenantRequested)
+			}
+			if have != from {
+				problems = append(problems, fmt.Sprintf("entry %d: tenant %s leaves %s, and the log has it in %s", r.Index, e.Subject, from, have))
+			}
+			if !tenure.CanMove(tenure.TenantState(from), tenure.TenantState(to)) {
+				problems = append(problems, fmt.Sprintf("entry %d: tenant %s goes from %s to %s, which is outside the table", r.Index, e.Subject, from, to))
+			}
+			tenants[e.Subject] = to
+		case "operation.start":
+			ops[e.Subject] = str("to")
+			if str("kind") == string(tenure.Onboard) {
+				tenants[string(e.Tenant)] = string(tenure.TenantRequested)
+			}
+		case "operation.state":
+			ops[e.Subject] = str("to")
+		case "step.result":
+			steps[string(e.Operation)+"/"+str("seq")] = str("state") + " " + str("verdict")
+			if state := str("resource"); state != "" {
+				resources[e.Subject] = state
+			}
+			if key := str("key"); key != "" && str("action") == string(tenure.ActKeyDestroy) {
+				destroyed = append(destroyed, keystore.KeyID(key))
+			}
+		case "exception.attest":
+			steps[string(e.Operation)+"/"+str("seq")] = "skipped"
+		case "step.retry":
+			clearFailed(steps, string(e.Operation))
+		}
+	}
+	err = s.o.DB.Standing(ctx, func(kind, id, state string) error {
+		want, known := map[string]map[string]string{"tenant": tenants, "operation": ops, "step": steps, "resource": resources}[kind][id]
+		switch {
+		case kind == "resource" && !known && state == string(tenure.ResourcePlanned):
+		case kind == "step" && !known && (state == "pending " || state == "running "):
+		case kind == "step" && known && (state == "pending " || state == "running "):
+			// a gate that was opened again, or a step that is tried again
+		case kind == "step" && want == "skipped" && len(state) >= 7 && state[:7] == "skipped":
+		case !known:
+			problems = append(problems, fmt.Sprintf("%s %s is %q in the store, and the log doesn't know it", kind, id, state))
+		case want != state:
+			problems = append(problems, fmt.Sprintf("%s %s is %q in the store, and the log says %q", kind, id, state, want))
+		}
+		return nil
+	})
+	return destroyed, problems, err
+}
+
+func clearFailed(steps map[string]string, op string) {
+	for k, v := range steps {
+		if len(k) > len(op) && k[:len(op)] == op && len(v) >= 6 && v[:6] == "failed" {
+			delete(steps, k)
+		}
+	}
+}
+
+// LogEntry is one entry as a person reads it: who did it is opened while the
+// evidence key lives.
+type LogEntry struct {
+	Index     int64           `json:"index"`
+	At        string          `json:"at"`
+	Kind      string          `json:"kind"`
+	Tenant    string          `json:"tenant,omitempty"`
+	Operation string          `json:"operation,omitempty"`
+	Subject   string          `json:"subject,omitempty"`
+	By        string          `json:"by,omitempty"`
+	Data      json.RawMessage `json:"data,omitempty"`
+}
+
+// Log lists entries from an index on, at most limit; a tenant narrows it.
+func (s *Service) Log(ctx context.Context, from int64, limit int, tenant string) ([]LogEntry, error) {
+	if tenant != "" {
+		t, err := s.o.DB.Tenant(ctx, tenant)
+		if err != nil {
+			return nil, err
+		}
+		tenant = string(t.ID)
+	}
+	var out []LogEntry
+	for r, err := range s.o.DB.Entries(ctx, from) {
+		if err != nil {
+			return nil, err
+		}
+		e, err := audit.Decode(r.Entry)
+		if err != nil {
+			return nil, tenure.Errorf(tenure.Internal, "entry %d: %w", r.Index, err)
+		}
+		if tenant != "" && string(e.Tenant) != tenant {
+			continue
+		}
+		line := LogEntry{Index: r.Index, At: e.At.Format("2006-01-02T15:04:05.000Z"), Kind: e.Kind, Tenant: string(e.Tenant), Operation: string(e.Operation), Subject: e.Subject, Data: e.Data}
+		if sealed, ok := e.Sealed["by"]; ok {
+			line.By = "[key destroyed]"
+			if aead, err := s.o.Keys.AEAD(ctx, keystore.KeyID(sealed.Key)); err == nil {
+				if name, err := e.Open(aead, "by"); err == nil {
+					line.By = string(name)
+				}
+			}
+		}
+		if out = append(out, line); len(out) >= limit {
+			break
+		}
+	}
+	return out, nil
+}
+
+// ExportLog writes the log as C2SP tlog-tiles into a folder, which anyone can
+// check with audit verify --tiles.
+func (s *Service) ExportLog(ctx context.Context, dir string) (int64, error) {
+	check, size, err := s.Checkpoint(ctx)
+	if err != nil {
+		return 0, err
+	}
+	entries := iter.Seq2[[]byte, error](func(yield func([]byte, error) bool) {
+		for r, err := range s.o.DB.Entries(ctx, 0) {
+			if r.Index >= size || !yield(r.Entry, err) {
+				return
+			}
+		}
+	})
+	return size, audit.WriteTiles(ctx, entries, check, dir)
+}

@@ -1,0 +1,130 @@
+package lifecycle
+
+import (
+	"context"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/blueprint"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// SubmitBlueprint checks a blueprint's source and stores its revision as a draft.
+// The same content twice is the same revision.
+func (s *Service) SubmitBlueprint(ctx context.Context, src []byte, file, by string) (store.Blueprint, error) {
+	if err := person(by); err != nil {
+		return store.Blueprint{}, err
+	}
+	c, err := s.CheckBlueprint(src, file)
+	if err != nil {
+		return store.Blueprint{}, err
+	}
+	b := store.Blueprint{BlueprintRef: c.Ref(), Body: c.Encode(), Author: by, CreatedAt: s.Now()}
+	e, err := s.entry(ctx, "blueprint.submit", by, "", "", b.Digest, map[string]string{"name": b.Name, "version": b.Version})
+	if err != nil {
+		return b, err
+	}
+	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if have, err := tx.Blueprint("", "", b.Digest); err == nil {
+			b = have
+			return nil
+		}
+		if err := tx.SaveBlueprint(b); err != nil {
+			return err
+		}
+		return tx.Log(e)
+	})
+	return b, err
+}
+
+// CheckBlueprint says what is wrong with a blueprint, and stores nothing.
+func (s *Service) CheckBlueprint(src []byte, file string) (*blueprint.Compiled, error) {
+	parsed, err := blueprint.Parse(src, file)
+	if err != nil {
+		return nil, err
+	}
+	return blueprint.Check(parsed, s.o.Catalog)
+}
+
+// PublishBlueprint makes a draft available. It takes another person than the
+// author.
+func (s *Service) PublishBlueprint(ctx context.Context, ref, by string) (store.Blueprint, error) {
+	var b store.Blueprint
+	if err := person(by); err != nil {
+		return b, err
+	}
+	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		name, version, digest := splitRef(ref)
+		if version == "" && digest == "" {
+			return tenure.Errorf(tenure.Invalid, "%q names no revision", ref).WithHint("write name@version or its digest")
+		}
+		var err error
+		if b, err = tx.Blueprint(name, version, digest); err != nil {
+			return err
+		}
+		switch {
+		case b.Published():
+			return nil
+		case b.Author == by:
+			return tenure.Errorf(tenure.Forbidden, "%s wrote %s %s and can't publish it alone", by, b.Name, b.Version).WithHint("another person reviews and publishes it: --as NAME")
+		}
+		// A draft of the same number that was published meanwhile bars this one.
+		if err := tx.SaveBlueprint(b); err != nil {
+			return err
+		}
+		b.PublishedBy, b.PublishedAt = by, s.Now()
+		if err := tx.PublishBlueprint(b.Digest, by, b.PublishedAt); err != nil {
+			return err
+		}
+		e, err := s.entry(ctx, "blueprint.publish", by, "", "", b.Digest, map[string]string{"name": b.Name, "version": b.Version})
+		if err != nil {
+			return err
+		}
+		return tx.Log(e)
+	})
+	return b, err
+}
+
+func splitRef(ref string) (name, version, digest string) {
+	if strings.HasPrefix(ref, "sha256:") {
+		return "", "", ref
+	}
+	name, version, _ = strings.Cut(ref, "@")
+	return name, version, ""
+}
+
+// Blueprint finds a published revision by digest, name@version, or name alone.
+func (s *Service) Blueprint(ctx context.Context, ref string) (store.Blueprint, error) {
+	name, version, digest := splitRef(ref)
+	return s.o.DB.Blueprint(ctx, name, version, digest)
+}
+
+// DiffBlueprints says in what two revisions differ.
+func (s *Service) DiffBlueprints(ctx context.Context, a, b string) ([]tenure.Difference, error) {
+	x, err := s.compiled(ctx, a, false)
+	if err != nil {
+		return nil, err
+	}
+	y, err := s.compiled(ctx, b, false)
+	if err != nil {
+		return nil, err
+	}
+	return blueprint.Diff(&x.Blueprint, &y.Blueprint), nil
+}
+
+// Blueprints lists every revision.
+func (s *Service) Blueprints(ctx context.Context) ([]store.Blueprint, error) {
+	return s.o.DB.Blueprints(ctx)
+}
+
+// compiled loads a revision, ready to be evaluated.
+func (s *Service) compiled(ctx context.Context, ref string, published bool) (*blueprint.Compiled, error) {
+	b, err := s.Blueprint(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if published && !b.Published() {
+		return nil, tenure.Errorf(tenure.Blocked, "blueprint %s %s is a draft", b.Name, b.Version).WithHint("another person publishes it: tenure blueprint publish %s@%s", b.Name, b.Version)
+	}
+	return blueprint.Decode(b.Body, b.Digest, s.o.Catalog)
+}

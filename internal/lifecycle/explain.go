@@ -1,0 +1,179 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// TenantView is a tenant with all that stands around it.
+type TenantView struct {
+	store.TenantRow
+	Resources  []store.ResourceRow  `json:"resources"`
+	Operations []store.OperationRow `json:"operations"`
+	Holds      []tenure.Hold        `json:"holds,omitempty"`
+	Clocks     []tenure.Clock       `json:"clocks,omitempty"`
+	Findings   []tenure.Finding     `json:"findings,omitempty"`
+}
+
+// Tenants lists tenants.
+func (s *Service) Tenants(ctx context.Context, f store.TenantFilter) ([]store.TenantRow, error) {
+	return s.o.DB.Tenants(ctx, f)
+}
+
+// Tenant shows one tenant whole.
+func (s *Service) Tenant(ctx context.Context, idOrName string) (*TenantView, error) {
+	t, err := s.o.DB.Tenant(ctx, idOrName)
+	if err != nil {
+		return nil, err
+	}
+	v := &TenantView{TenantRow: t}
+	if v.Resources, err = s.o.DB.Resources(ctx, t.ID, true); err != nil {
+		return nil, err
+	}
+	if v.Operations, err = s.o.DB.Operations(ctx, store.OperationFilter{Tenant: t.ID}); err != nil {
+		return nil, err
+	}
+	if v.Holds, err = s.o.DB.Holds(ctx, t.ID, false); err != nil {
+		return nil, err
+	}
+	v.Held = len(v.Holds) > 0
+	if v.Findings, err = s.Findings(ctx, string(t.ID), false); err != nil {
+		return nil, err
+	}
+	if c, err := s.compiled(ctx, t.Blueprint.Digest, false); err == nil && len(t.Anchors) > 0 {
+		for _, class := range c.Blueprint.DataClasses {
+			v.Clocks = append(v.Clocks, tenure.SolveRetention(class, t.Anchors, v.Holds, tenure.HoldSubject{Tenant: t.ID}, s.Now()))
+		}
+	}
+	return v, nil
+}
+
+// OperationView is an operation with its plan, steps and signatures.
+type OperationView struct {
+	store.OperationRow
+	Body       *tenure.Plan      `json:"body,omitempty"` // nil once it is forgotten
+	Steps      []store.StepRow   `json:"steps"`
+	Approvals  []tenure.Approval `json:"approvals,omitempty"`
+	Exceptions []store.Exception `json:"exceptions,omitempty"`
+}
+
+// Operation shows one operation whole.
+func (s *Service) Operation(ctx context.Context, id tenure.OperationID) (*OperationView, error) {
+	op, err := s.o.DB.Operation(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	v := &OperationView{OperationRow: op}
+	if v.Body, err = s.o.DB.Plan(ctx, op.Plan); err != nil && tenure.CodeOf(err) != tenure.NotFound {
+		return nil, err
+	}
+	if v.Steps, err = s.o.DB.Steps(ctx, id); err != nil {
+		return nil, err
+	}
+	if v.Approvals, err = s.o.DB.Approvals(ctx, id); err != nil {
+		return nil, err
+	}
+	v.Exceptions, err = s.o.DB.Exceptions(ctx, id)
+	return v, err
+}
+
+// Operations lists operations.
+func (s *Service) Operations(ctx context.Context, tenant string, open bool, limit int) ([]store.OperationRow, error) {
+	f := store.OperationFilter{Open: open, Limit: limit}
+	if tenant != "" {
+		t, err := s.o.DB.Tenant(ctx, tenant)
+		if err != nil {
+			return nil, err
+		}
+		f.Tenant = t.ID
+	}
+	return s.o.DB.Operations(ctx, f)
+}
+
+// Reason is one answer to "why does this still exist, and when will it be gone?".
+type Reason struct {
+	Environment string               `json:"environment,omitempty"`
+	Resource    string               `json:"resource"`
+	System      string               `json:"system"`
+	State       tenure.ResourceState `json:"state"`
+	Why         string               `json:"why"`
+	GoneBy      time.Time            `json:"goneBy,omitzero"` // projected; zero: nobody knows
+	UndoUntil   time.Time            `json:"undoUntil,omitzero"`
+}
+
+// Explain says for each thing of a tenant why it is still there, and when it will
+// be gone.
+func (s *Service) Explain(ctx context.Context, idOrName string) ([]Reason, error) {
+	v, err := s.Tenant(ctx, idOrName)
+	if err != nil {
+		return nil, err
+	}
+	var leaving *tenure.Plan
+	var waits string
+	for _, op := range v.Operations {
+		if op.Kind == tenure.Offboard && !op.State.Ended() {
+			if leaving, err = s.o.DB.Plan(ctx, op.Plan); err != nil {
+				return nil, err
+			}
+			waits = fmt.Sprintf("operation %s is %s", op.ID, op.State)
+			if op.Reason != "" {
+				waits += ": " + op.Reason
+			}
+		}
+	}
+	var out []Reason
+	for _, r := range v.Resources {
+		if r.State == tenure.ResourceGone {
+			continue
+		}
+		a := Reason{Environment: r.Environment, Resource: r.Key, System: r.System, State: r.State}
+		s.reason(&a, v, r, leaving, waits)
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+func (s *Service) reason(a *Reason, v *TenantView, r store.ResourceRow, leaving *tenure.Plan, waits string) {
+	for _, h := range v.Holds {
+		if h.Covers(tenure.HoldSubject{Tenant: v.ID, Classes: r.Classes, System: r.System, Resource: r.ID}) {
+			a.Why = fmt.Sprintf("hold %s (%s) stands; a hold has no expiry", h.ID, h.Matter)
+			return
+		}
+	}
+	if leaving == nil {
+		switch v.State {
+		case tenure.TenantClosed:
+			a.Why = "its tenant is closed, and it isn't gone: look at the operation that closed it"
+		default:
+			a.Why = fmt.Sprintf("its tenant is %s; no offboarding is under way", v.State)
+		}
+		return
+	}
+	for _, d := range leaving.Dates {
+		if d.Step == path(r.Environment, r.Key)+"/delete" {
+			a.GoneBy, a.UndoUntil = d.At, d.Undo
+		}
+	}
+	a.Why = waits
+	for _, c := range v.Clocks {
+		for _, class := range r.Classes {
+			if c.Class == class && c.State == tenure.ClockKeep {
+				a.Why = "retention of " + class + ": " + c.Because
+				if c.KeepUntil.After(a.GoneBy) {
+					a.GoneBy = c.KeepUntil
+				}
+			}
+		}
+	}
+}
+
+func path(env, key string) string {
+	if env == "" {
+		return key
+	}
+	return env + "/" + key
+}

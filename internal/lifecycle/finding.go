@@ -1,0 +1,224 @@
+package lifecycle
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/hygiene"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// Look is the outcome of a drift check or a sweep.
+type Look struct {
+	Systems  []hygiene.Summary `json:"systems"`
+	Findings []tenure.Finding  `json:"findings"`
+	Dead     map[string]string `json:"dead,omitempty"` // systems that couldn't be asked, and why
+}
+
+var (
+	driftKinds = []tenure.FindingKind{tenure.FindingDrift, tenure.FindingExposure, tenure.FindingForeign, tenure.FindingUnproven}
+	sweepKinds = []tenure.FindingKind{tenure.FindingOrphan, tenure.FindingResidue, tenure.FindingGhost}
+)
+
+// maxFindings bounds what one look stores and returns for each system.
+const maxFindings = 10_000
+
+// Drift compares live with desired, in bulk, over every system; a tenant narrows
+// it. Findings are stored; those that weren't seen again are resolved.
+func (s *Service) Drift(ctx context.Context, tenant string) (*Look, error) {
+	return s.lookAll(ctx, tenant, driftKinds, s.look.Drift)
+}
+
+// Sweep looks for what bears an owner mark and isn't in the inventory, and for
+// what closed tenants left.
+func (s *Service) Sweep(ctx context.Context, tenant string) (*Look, error) {
+	return s.lookAll(ctx, tenant, sweepKinds, s.look.Sweep)
+}
+
+type lookFunc = func(context.Context, *connector.System, tenure.TenantID, func(tenure.Finding) error) (hygiene.Summary, error)
+
+func (s *Service) lookAll(ctx context.Context, tenant string, kinds []tenure.FindingKind, look lookFunc) (*Look, error) {
+	var id tenure.TenantID
+	if tenant != "" {
+		t, err := s.o.DB.Tenant(ctx, tenant)
+		if err != nil {
+			return nil, err
+		}
+		id = t.ID
+	}
+	systems, dead, err := s.allSystems(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &Look{Dead: make(map[string]string)}
+	for name, err := range dead {
+		out.Dead[name] = err.Error()
+	}
+	names := make([]string, 0, len(systems))
+	for name := range systems {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		began := s.Now()
+		var found []tenure.Finding
+		sum, err := look(ctx, systems[name], id, func(f tenure.Finding) error {
+			if len(found) < maxFindings {
+				found = append(found, f)
+			}
+			return nil
+		})
+		if err != nil {
+			out.Dead[name] = err.Error()
+			continue
+		}
+		out.Systems = append(out.Systems, sum)
+		err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
+			for _, f := range found {
+				if err := tx.SaveFinding(f); err != nil {
+					return err
+				}
+			}
+			if !sum.Trusted {
+				return nil
+			}
+			return tx.ResolveUnseen(kinds, name, id, began, s.Now())
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	all, err := s.o.DB.Findings(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range all {
+		if slices.Contains(kinds, f.Kind) {
+			out.Findings = append(out.Findings, f)
+		}
+	}
+	return out, nil
+}
+
+// Findings lists what is open, the worst first; waived ones only if asked for.
+func (s *Service) Findings(ctx context.Context, tenant string, waived bool) ([]tenure.Finding, error) {
+	var id tenure.TenantID
+	if tenant != "" {
+		t, err := s.o.DB.Tenant(ctx, tenant)
+		if err != nil {
+			return nil, err
+		}
+		id = t.ID
+	}
+	all, err := s.o.DB.Findings(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	now := s.Now()
+	return slices.DeleteFunc(all, func(f tenure.Finding) bool { return !waived && !f.Open(now) }), nil
+}
+
+// drifted says which of a tenant's resources to repair: those with an open drift
+// finding that isn't waived, after a fresh look; with reissue also every one that
+// has a credential.
+func (s *Service) drifted(ctx context.Context, tenant tenure.TenantID, reissue bool) (map[tenure.ResourceID]bool, error) {
+	look, err := s.Drift(ctx, string(tenant))
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[tenure.ResourceID]bool)
+	now := s.Now()
+	for _, f := range look.Findings {
+		if f.Open(now) && f.Kind != tenure.FindingUnproven && f.Kind != tenure.FindingForeign {
+			out[f.Resource] = true
+		}
+	}
+	if !reissue {
+		return out, nil
+	}
+	rows, err := s.o.DB.Resources(ctx, tenant, false)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		if sys, err := s.system(ctx, r.System); err == nil {
+			if t, _ := sys.Info.Type(r.Type); t.Credential {
+				out[r.ID] = true
+			}
+		}
+	}
+	return out, nil
+}
+
+// maxWaiver bounds how long a finding may be let be.
+const maxWaiver = 366 * 24 * time.Hour
+
+// Waive lets a finding be until a moment, at most a year away, with a reason.
+func (s *Service) Waive(ctx context.Context, id tenure.FindingID, until time.Time, reason, by string) error {
+	if err := person(by); err != nil {
+		return err
+	}
+	now := s.Now()
+	switch {
+	case strings.TrimSpace(reason) == "":
+		return tenure.Errorf(tenure.Invalid, "a waiver needs a reason")
+	case !until.After(now) || until.Sub(now) > maxWaiver:
+		return tenure.Errorf(tenure.Invalid, "a waiver expires between now and a year from now")
+	}
+	e, err := s.entry(ctx, "finding.waive", by, "", "", string(id), map[string]string{"until": until.UTC().Format(time.RFC3339)})
+	if err != nil {
+		return err
+	}
+	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.Waive(id, by, until); err != nil {
+			return err
+		}
+		return tx.Log(e)
+	})
+}
+
+// sweep is the reconciliation of an offboarding: every system, for one tenant.
+// A system that can't be asked makes it fail: absence there isn't known.
+func (s *Service) sweep(ctx context.Context, tenant tenure.TenantID) ([]tenure.Finding, []hygiene.Summary, error) {
+	systems, dead, err := s.allSystems(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for name, err := range dead {
+		return nil, nil, tenure.Errorf(tenure.CodeOf(err), "system %s: %w", name, err)
+	}
+	names := make([]string, 0, len(systems))
+	for name := range systems {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var all []tenure.Finding
+	var sums []hygiene.Summary
+	for _, name := range names {
+		var found []tenure.Finding
+		sum, err := s.look.Sweep(ctx, systems[name], tenant, func(f tenure.Finding) error {
+			found = append(found, f)
+			return nil
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
+			for _, f := range found {
+				if err := tx.SaveFinding(f); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		all, sums = append(all, found...), append(sums, sum)
+	}
+	return all, sums, nil
+}

@@ -1,0 +1,127 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// PlaceHold places a legal hold. It binds with this call's commit: a destructive
+// step that hasn't started won't, one that runs stops before its next batch. It
+// is effective when batches in flight have drained, and says what was gone.
+func (s *Service) PlaceHold(ctx context.Context, h tenure.Hold, by string) (tenure.Hold, error) {
+	if err := person(by); err != nil {
+		return h, err
+	}
+	if strings.TrimSpace(h.Matter) == "" {
+		return h, tenure.Errorf(tenure.Invalid, "a hold needs the matter that it serves").WithHint("name the case: --matter")
+	}
+	if h.Scope == (tenure.HoldScope{}) {
+		return h, tenure.Errorf(tenure.Invalid, "a hold needs a scope").WithHint("name a tenant, a data class, a system or a resource; --all-tenants holds everything of a class or system")
+	}
+	now := s.Now()
+	h.ID, h.PlacedBy, h.PlacedAt = tenure.NewID[tenure.HoldID](now), by, now
+	if t := h.Scope.Tenant; t != "" {
+		row, err := s.o.DB.Tenant(ctx, string(t))
+		if err != nil {
+			return h, err
+		}
+		h.Scope.Tenant = row.ID
+		gone, err := s.goneBefore(ctx, row.ID, h.Scope)
+		if err != nil {
+			return h, err
+		}
+		h.AlreadyGone = gone
+	}
+	e, err := s.entry(ctx, "hold.place", by, h.Scope.Tenant, "", string(h.ID), map[string]string{"class": h.Scope.Class, "system": h.Scope.System, "resource": string(h.Scope.Resource)})
+	if err != nil {
+		return h, err
+	}
+	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		n, err := tx.DestructiveRunning(h.Scope.Tenant)
+		if err != nil {
+			return err
+		}
+		if h.EffectiveAt = now; n > 0 {
+			h.EffectiveAt = h.ReleasedAt // zero: when they have drained
+		}
+		if err := tx.SaveHold(h); err != nil {
+			return err
+		}
+		if err := tx.Log(e); err != nil {
+			return err
+		}
+		return tx.PokeTenant(h.Scope.Tenant, now)
+	})
+	return h, err
+}
+
+// goneBefore says what in a scope had been destroyed before the hold.
+func (s *Service) goneBefore(ctx context.Context, tenant tenure.TenantID, scope tenure.HoldScope) (string, error) {
+	rows, err := s.o.DB.Resources(ctx, tenant, true)
+	if err != nil {
+		return "", err
+	}
+	var gone []string
+	for _, r := range rows {
+		in := (scope.System == "" || scope.System == r.System) && (scope.Resource == "" || scope.Resource == r.ID) && (scope.Class == "" || slices.Contains(r.Classes, scope.Class))
+		if in && r.State == tenure.ResourceGone {
+			gone = append(gone, r.Environment+"/"+r.Key+" since "+r.UpdatedAt.Format("2006-01-02"))
+		}
+		if in && r.State == tenure.ResourceErasing {
+			gone = append(gone, r.Environment+"/"+r.Key+" in part")
+		}
+	}
+	return strings.Join(gone, "; "), nil
+}
+
+// ReleaseHold records one person's word for a release; the second person's, who
+// must be another, releases it.
+func (s *Service) ReleaseHold(ctx context.Context, id tenure.HoldID, by string) (tenure.Hold, error) {
+	var h tenure.Hold
+	if err := person(by); err != nil {
+		return h, err
+	}
+	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		var err error
+		if h, err = tx.Hold(id); err != nil {
+			return err
+		}
+		now := s.Now()
+		if h, err = h.Release(by, now); err != nil {
+			return err
+		}
+		if err := tx.SaveHold(h); err != nil {
+			return err
+		}
+		e, err := s.entry(ctx, "hold.release", by, h.Scope.Tenant, "", string(h.ID), map[string]string{"words": fmt.Sprint(len(h.ReleaseBy)), "released": fmt.Sprint(!h.Active())})
+		if err != nil {
+			return err
+		}
+		if err := tx.Log(e); err != nil {
+			return err
+		}
+		if h.Active() {
+			return nil
+		}
+		return tx.PokeTenant(h.Scope.Tenant, now)
+	})
+	return h, err
+}
+
+// Holds lists the holds that can cover a tenant; a blank one lists all.
+func (s *Service) Holds(ctx context.Context, tenant string, released bool) ([]tenure.Hold, error) {
+	id := tenure.TenantID("")
+	if tenant != "" {
+		t, err := s.o.DB.Tenant(ctx, tenant)
+		if err != nil {
+			return nil, err
+		}
+		id = t.ID
+	}
+	return s.o.DB.Holds(ctx, id, released)
+}

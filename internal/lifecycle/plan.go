@@ -1,0 +1,283 @@
+package lifecycle
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/blueprint"
+	"github.com/tenurehq/tenure/internal/planner"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// Intent is what somebody asks for.
+type Intent struct {
+	Kind         tenure.OperationKind `json:"kind"`
+	Tenant       string               `json:"tenant"`              // id or name; the new name for onboard
+	Blueprint    string               `json:"blueprint,omitempty"` // name, name@version or digest; onboard and upgrade
+	Parameters   map[string]any       `json:"parameters,omitempty"`
+	Features     map[string]bool      `json:"features,omitempty"`
+	Tier         string               `json:"tier,omitempty"`
+	Organization string               `json:"organization,omitempty"`
+	Contact      string               `json:"contact,omitempty"`
+	Reason       string               `json:"reason,omitempty"`
+	ContractEnd  time.Time            `json:"contractEnd,omitzero"`
+	Recipient    string               `json:"recipient,omitempty"` // age1…, of the exports
+	AtOnce       bool                 `json:"atOnce,omitempty"`    // offboard without grace
+	EraseOnly    bool                 `json:"eraseOnly,omitempty"` // offboard without export
+	Reissue      bool                 `json:"reissue,omitempty"`   // repair with new credentials
+	Trigger      string               `json:"trigger,omitempty"`   // idempotency key
+}
+
+// Planned is a plan with its name.
+type Planned struct {
+	Plan   *tenure.Plan `json:"plan"`
+	Digest string       `json:"digest"`
+	Body   []byte       `json:"-"` // the canonical bytes that the digest is of
+}
+
+// Plan compiles an intent and stores the plan. Nothing runs yet. For onboard it
+// reserves nothing either: the tenant comes to be when the plan is started.
+func (s *Service) Plan(ctx context.Context, in Intent, by string) (*Planned, error) {
+	if err := person(by); err != nil {
+		return nil, err
+	}
+	input, err := s.input(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	if in.Kind == tenure.Offboard {
+		if err := s.covered(ctx, input); err != nil {
+			return nil, err
+		}
+	}
+	return s.makePlan(ctx, input, by)
+}
+
+func (s *Service) makePlan(ctx context.Context, input *planner.Input, by string) (*Planned, error) {
+	p, err := planner.Make(*input)
+	if err != nil {
+		return nil, err
+	}
+	body, digest, err := p.Encode()
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.entry(ctx, "plan.made", by, p.Tenant, "", digest, map[string]string{"kind": string(p.Kind), "steps": fmt.Sprint(len(p.Steps)), "destructive": fmt.Sprint(p.Destructive)})
+	if err != nil {
+		return nil, err
+	}
+	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.SavePlan(digest, body, p, by); err != nil {
+			return err
+		}
+		return tx.Log(e)
+	})
+	return &Planned{p, digest, body}, err
+}
+
+// input gathers what the planner needs: it reads, and calls systems only to see
+// what they are.
+func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) {
+	now := s.Now()
+	if in.Kind == tenure.Onboard {
+		return s.onboardInput(ctx, in, now)
+	}
+	t, err := s.o.DB.Tenant(ctx, in.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	out := &planner.Input{Kind: in.Kind, At: now, Reason: in.Reason, Tenant: t.Tenant, Ref: t.Blueprint, Anchors: t.Anchors, Recipient: in.Recipient, AtOnce: in.AtOnce, EraseOnly: in.EraseOnly, Reissue: in.Reissue}
+	c, err := s.compiled(ctx, t.Blueprint.Digest, true)
+	if err != nil {
+		return nil, err
+	}
+	params, features := map[string]any{}, t.Features
+	if err := json.Unmarshal(t.Parameters, &params); err != nil {
+		return nil, tenure.Errorf(tenure.Internal, "parameters of %s: %w", t.Name, err)
+	}
+	switch in.Kind {
+	case tenure.Upgrade:
+		from := t.Blueprint
+		out.From = &from
+		if in.Blueprint == "" {
+			in.Blueprint = t.Blueprint.Name
+		}
+		if c, err = s.compiled(ctx, in.Blueprint, true); err != nil {
+			return nil, err
+		}
+		if c.Ref().Name != from.Name {
+			return nil, tenure.Errorf(tenure.Invalid, "%s is bound to blueprint %s and can't be upgraded to %s", t.Name, from.Name, c.Ref().Name)
+		}
+		out.Ref = c.Ref()
+		fallthrough
+	case tenure.Change:
+		for k, v := range in.Parameters {
+			params[k] = v
+		}
+		for k, v := range in.Features {
+			if features == nil {
+				features = map[string]bool{}
+			}
+			features[k] = v
+		}
+		if in.Tier != "" {
+			out.Tenant.Tier = in.Tier
+		}
+	case tenure.Offboard:
+		if out.Anchors == nil {
+			out.Anchors = map[tenure.Anchor]time.Time{}
+		}
+		if !in.ContractEnd.IsZero() {
+			out.Anchors[tenure.FromContractEnd] = in.ContractEnd.UTC()
+		}
+	case tenure.Repair:
+		if out.Drifted, err = s.drifted(ctx, t.ID, in.Reissue); err != nil {
+			return nil, err
+		}
+	}
+	out.Blueprint = &c.Blueprint
+	rows, err := s.o.DB.Resources(ctx, t.ID, false)
+	if err != nil {
+		return nil, err
+	}
+	ids := make(map[string]tenure.ResourceID, len(rows))
+	for _, r := range rows {
+		out.Inventory = append(out.Inventory, r.Resource)
+		ids[r.Environment+"\x00"+r.Key] = r.ID
+	}
+	out.Desired, err = s.evaluate(c, out.Tenant, params, features, func(env, key string) tenure.ResourceID {
+		if id := ids[env+"\x00"+key]; id != "" {
+			return id
+		}
+		return tenure.DeriveID[tenure.ResourceID](now, string(t.ID), env, key)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, s.openSystems(ctx, out)
+}
+
+func (s *Service) evaluate(c *blueprint.Compiled, t tenure.Tenant, params map[string]any, features map[string]bool, id func(env, key string) tenure.ResourceID) (*blueprint.Desired, error) {
+	return c.Evaluate(blueprint.Input{
+		Tenant: t.ID, Name: t.Name, Tier: t.Tier, Organization: t.Organization, Installation: s.o.Installation,
+		Params: params, Features: features, ResourceID: id,
+	})
+}
+
+func (s *Service) onboardInput(ctx context.Context, in Intent, now time.Time) (*planner.Input, error) {
+	if err := tenure.CheckTenantName(in.Tenant); err != nil {
+		return nil, err
+	}
+	if have, err := s.o.DB.Tenant(ctx, in.Tenant); err == nil {
+		return nil, tenure.Errorf(tenure.Conflict, "there is a tenant named %q already (%s, %s)", in.Tenant, have.ID, have.State).WithHint("choose another name, or offboard that one first")
+	}
+	if strings.TrimSpace(in.Blueprint) == "" {
+		return nil, tenure.Errorf(tenure.Invalid, "an onboarding needs a blueprint").WithHint("list them: tenure blueprint list")
+	}
+	c, err := s.compiled(ctx, in.Blueprint, true)
+	if err != nil {
+		return nil, err
+	}
+	t := tenure.Tenant{
+		ID: tenure.NewID[tenure.TenantID](now), Name: in.Tenant, Organization: in.Organization, Contact: in.Contact, Tier: in.Tier,
+		State: tenure.TenantRequested, Blueprint: c.Ref(), CreatedAt: now,
+	}
+	d, err := s.evaluate(c, t, in.Parameters, in.Features, func(env, key string) tenure.ResourceID {
+		return tenure.DeriveID[tenure.ResourceID](now, string(t.ID), env, key)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &planner.Input{Kind: tenure.Onboard, At: now, Reason: in.Reason, Tenant: t, Blueprint: &c.Blueprint, Ref: c.Ref(), Desired: d}
+	return out, s.openSystems(ctx, out)
+}
+
+// openSystems gives the planner the systems that the plan may touch.
+func (s *Service) openSystems(ctx context.Context, in *planner.Input) error {
+	need := make(map[string]bool)
+	for name := range in.Blueprint.Systems {
+		need[name] = true
+	}
+	for _, r := range in.Inventory {
+		need[r.System] = true
+	}
+	in.Systems = make(map[string]*connector.System, len(need))
+	for name := range need {
+		sys, err := s.system(ctx, name)
+		if err != nil {
+			return err
+		}
+		if want := in.Blueprint.Systems[name].Connector; want != "" && want != sys.Info.Name {
+			return tenure.Errorf(tenure.Invalid, "the blueprint wants system %s to be %s, and it is %s", name, want, sys.Info.Name)
+		}
+		in.Systems[name] = sys
+	}
+	return nil
+}
+
+// covered asks the systems what the tenant's data can reach. What no data class
+// covers is a finding, and blocks the offboarding until it is covered.
+func (s *Service) covered(ctx context.Context, in *planner.Input) error {
+	var open []string
+	var findings []tenure.Finding
+	now := s.Now()
+	for _, r := range in.Inventory {
+		sys := in.Systems[r.System]
+		typ, _ := sys.Info.Type(r.Type)
+		if typ.Holds != tenure.HoldsData || !sys.Can("map") || r.State != tenure.ResourcePresent && r.State != tenure.ResourceSuspended {
+			continue
+		}
+		places, err := sys.DataMap(ctx, refOf(r))
+		if err != nil {
+			return err
+		}
+		for _, p := range places {
+			if p.Class != "" {
+				continue
+			}
+			open = append(open, fmt.Sprintf("%s in %s/%s", p.Name, r.Environment, r.Key))
+			findings = append(findings, tenure.Finding{
+				ID: tenure.NewID[tenure.FindingID](now), Kind: tenure.FindingUncovered, Severity: tenure.High, Tenant: r.Tenant, Resource: r.ID,
+				System: r.System, Type: r.Type, Name: r.Name, Field: p.Name, Got: fmt.Sprint(p.Rows), SeenAt: now,
+				Detail: fmt.Sprintf("%s can be reached from the tenant (%s) and no data class covers it", p.Name, orElse(p.Via, "it stands in the tenant's store")),
+			})
+		}
+	}
+	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		for _, f := range findings {
+			if err := tx.SaveFinding(f); err != nil {
+				return err
+			}
+		}
+		for system := range in.Systems {
+			if err := tx.ResolveUnseen([]tenure.FindingKind{tenure.FindingUncovered}, system, in.Tenant.ID, now, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil && len(open) > 0 {
+		err = tenure.Errorf(tenure.Blocked, "no data class covers %s: its rows would be erased under no rule, or left behind", strings.Join(open, ", ")).
+			WithHint("publish a revision whose data classes cover it, upgrade the tenant, and plan again")
+	}
+	return err
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// refOf is an inventory row as its connector knows it.
+func refOf(r tenure.Resource) connector.Ref {
+	ref := connector.Ref{Resource: r.ID, Tenant: r.Tenant, Environment: r.Environment, Type: r.Type, Name: r.Name, Classes: r.Classes}
+	_ = json.Unmarshal(r.Desired, &ref.Attributes)
+	return ref
+}

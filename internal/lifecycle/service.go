@@ -1,0 +1,157 @@
+// Package lifecycle is the one door: whatever a person, a call or a trigger asks
+// of a tenant goes through here. It asks whether that may be, makes the plan,
+// sets the gates and starts the operation; the engine does the rest.
+package lifecycle
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/engine"
+	"github.com/tenurehq/tenure/internal/hygiene"
+	"github.com/tenurehq/tenure/internal/keystore"
+	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/witness"
+)
+
+// Options are what a Service is made of. All but Witness are needed.
+type Options struct {
+	DB           *store.DB
+	Keys         *keystore.Store
+	Catalog      []connector.Info
+	Installation tenure.InstallationID
+	Settings     map[string]SystemSettings // by system
+	Folder       string                    // of hand-overs
+	Now          func() time.Time
+	Witness      witness.Witness // nil: checkpoints stay here, and the past can be rewritten by who holds store and key
+	Budget       Budget
+	Owner        string // names this process in leases
+}
+
+// Budget bounds how much may be destroyed in an hour: destructive operations by
+// one person, and under one blueprint. Zero fields are 10 and 50.
+type Budget struct {
+	Person    int
+	Blueprint int
+}
+
+// SystemSettings are one system's entry in the systems file, resolved.
+type SystemSettings struct {
+	Connector string
+	Options   map[string]string
+	Secrets   map[string]tenure.Secret
+	Limit     int
+	Prices    map[string]int64
+	Currency  string
+}
+
+// Service is the one door. Its methods may be called from any goroutine.
+type Service struct {
+	o      Options
+	Engine *engine.Engine
+	look   *hygiene.Looker
+	signer *audit.Signer
+
+	mu      sync.Mutex
+	systems map[string]*connector.System
+	staff   keystore.KeyID
+}
+
+// New puts a service together. It opens no system yet: each is opened when it is
+// first needed.
+func New(ctx context.Context, o Options) (*Service, error) {
+	s := &Service{o: o, systems: make(map[string]*connector.System), look: &hygiene.Looker{DB: o.DB, Now: o.Now}}
+	if o.Budget.Person <= 0 {
+		s.o.Budget.Person = 10
+	}
+	if o.Budget.Blueprint <= 0 {
+		s.o.Budget.Blueprint = 50
+	}
+	var err error
+	if s.signer, err = o.Keys.Signer(ctx); err != nil {
+		return nil, err
+	}
+	s.staff = keystore.KeySpec{Purpose: keystore.Evidence, Class: "evidence"}.ID()
+	s.Engine = &engine.Engine{
+		DB: o.DB, Owner: o.Owner, Now: o.Now,
+		System:     func(name string) (*connector.System, error) { return s.system(context.WithoutCancel(ctx), name) },
+		Credential: s.credential,
+		ExportTo:   s.exportTo,
+	}
+	s.Engine.Own = map[tenure.Action]engine.Runner{
+		tenure.ActMove: s.runMove, tenure.ActBind: s.runBind, tenure.ActKeyCreate: s.runKeyCreate, tenure.ActKeyDestroy: s.runKeyDestroy,
+		tenure.ActSweep: s.runSweep, tenure.ActReclaim: s.runReclaim, tenure.ActCertify: s.runCertify, tenure.ActNotify: s.runNotify,
+		tenure.ActOutputs: s.runOutputs, tenure.ActForget: s.runForget, tenure.ActTeardown: s.runTeardown, tenure.ActDropExport: s.runDropExport,
+	}
+	return s, nil
+}
+
+// Close lets go of the systems.
+func (s *Service) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, sys := range s.systems {
+		_ = sys.Close()
+		delete(s.systems, name)
+	}
+}
+
+// Now is the service's time, in whole microseconds UTC.
+func (s *Service) Now() time.Time { return s.o.Now().UTC().Truncate(time.Microsecond) }
+
+// Installation is the installation's id.
+func (s *Service) Installation() tenure.InstallationID { return s.o.Installation }
+
+// verifiers are the keys that checkpoints of this log are signed with.
+func (s *Service) verifiers() ([]note.Verifier, error) {
+	v, err := s.o.Keys.Verifier()
+	if err != nil {
+		return nil, err
+	}
+	return []note.Verifier{v}, nil
+}
+
+// VerifierKey is the public key that certificates and checkpoints are verified
+// with, as text.
+func (s *Service) VerifierKey() (string, error) {
+	v, err := s.o.Keys.Verifier()
+	if err != nil {
+		return "", err
+	}
+	return v.String(), nil
+}
+
+// entry makes an audit entry about what a person did; the person's name is sealed
+// under the evidence key, which outlives the tenant.
+func (s *Service) entry(ctx context.Context, kind, by string, tenant tenure.TenantID, op tenure.OperationID, subject string, facts map[string]string) (audit.Entry, error) {
+	e := audit.Entry{Format: audit.Format, At: s.Now(), Kind: kind, Tenant: tenant, Operation: op, Subject: subject, Data: audit.Facts(facts)}
+	if by == "" {
+		return e, nil
+	}
+	key, err := s.o.Keys.Create(ctx, keystore.KeySpec{Purpose: keystore.Evidence, Class: "evidence"})
+	if err != nil {
+		return e, err
+	}
+	aead, err := s.o.Keys.AEAD(ctx, key)
+	if err != nil {
+		return e, err
+	}
+	return e, e.Seal(aead, string(key), "by", []byte(by))
+}
+
+// person refuses an action without a name.
+func person(by string) error {
+	if by == "" {
+		return tenure.Errorf(tenure.Unauthorized, "nobody is named as the one who asks").WithHint("say who you are: --as NAME")
+	}
+	if len(by) > 200 {
+		return tenure.Errorf(tenure.Invalid, "a person's name has at most 200 bytes")
+	}
+	return nil
+}
