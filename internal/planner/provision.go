@@ -161,7 +161,9 @@ func (c *compiler) probes(needs []string) []string {
 			continue
 		}
 		for _, k := range sys.Info.Probes {
-			if !slices.Contains(k.Types, r.Type) {
+			t, _ := sys.Info.Type(r.Type)
+			crossing := k.Name == "environment" && len(k.Types) == 0 && t.Credential
+			if !slices.Contains(k.Types, r.Type) && !crossing {
 				continue
 			}
 			switch k.Name {
