@@ -1,4 +1,4 @@
-// Package examples_test holds the examples against the real connectors.
+// Package examples_test holds the examples against the connectors.
 package examples_test
 
 import (
@@ -8,43 +8,70 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/filesystem"
+	"github.com/tenurehq/tenure/connector/postgres"
 	"github.com/tenurehq/tenure/connector/relational"
 	"github.com/tenurehq/tenure/internal/blueprint"
 )
 
-func cat() []connector.Info {
-	ty := func(n string, cred bool) tenure.ResourceType {
-		return tenure.ResourceType{Name: n, Deletion: "x", Verification: "x", Recovery: tenure.Recovery{Declared: true}, Holds: tenure.HoldsNothing, Credential: cred}
+// catalog is what the examples need. The sqlite and http connectors are stood
+// in for by what their types and probes are called.
+func catalog() []connector.Info {
+	holds := func(name string) tenure.ResourceType {
+		return tenure.ResourceType{Name: name, Deletion: "gone", Verification: "read back", Recovery: tenure.Recovery{Declared: true}, Holds: tenure.HoldsData}
 	}
-	d := func(n string) tenure.ResourceType { t := ty(n, false); t.Holds = tenure.HoldsData; return t }
-	return []connector.Info{filesystem.Info(), {Name: "http", Probes: []connector.ProbeKind{{Name: "http"}}},
-		{Name: "sqlite", Types: append(relational.RecordTypes(false), d("database"), d("rows"))},
-		{Name: "postgres", Types: append(relational.RecordTypes(true), d("database"), d("schema"), ty("role", true), ty("grant", false), ty("policy", false), d("rows")), Probes: []connector.ProbeKind{{Name: "sql"}}},
+	return []connector.Info{
+		filesystem.Info(), postgres.Info(),
+		{Name: "sqlite", Types: append(relational.RecordTypes(false), holds("database"), holds("rows"))},
+		{Name: "http", Probes: []connector.ProbeKind{{Name: "http"}}},
 	}
 }
 
+// A newcomer who publishes an example isn't refused, and a tenant of each tier
+// gets what its tier has.
 func TestExamples(t *testing.T) {
-	for _, name := range []string{"lowcode", "postgres-saas"} {
-		raw, err := os.ReadFile(name + "/blueprint.yaml")
-		if err != nil {
-			t.Fatal(err)
-		}
-		src, err := blueprint.Parse(raw, name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := blueprint.Check(src, cat())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, tier := range []string{"", "enterprise"} {
-			d, err := c.Evaluate(blueprint.Input{Tenant: "ten_1", Name: "acme", Tier: tier, Params: map[string]any{"adminLogin": "admin@acme.example"}, ResourceID: func(e, k string) tenure.ResourceID { return tenure.ResourceID(e + k) }})
+	t.Parallel()
+	tests := []struct {
+		name, tier       string
+		prod, test       int // resources
+		prodCheck, tests int // probes
+	}{
+		{"lowcode", "team", 14, 14, 7, 8},
+		{"lowcode", "enterprise", 14, 14, 6, 7},
+		{"postgres-saas", "team", 12, 11, 4, 5},
+		{"postgres-saas", "enterprise", 14, 13, 4, 5},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name+" "+tt.tier, func(t *testing.T) {
+			t.Parallel()
+			raw, err := os.ReadFile(tt.name + "/blueprint.yaml")
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, e := range d.Environments {
-				t.Log(name, e.Name, len(e.Resources), len(e.Probes), e.Outputs)
+			src, err := blueprint.Parse(raw, tt.name+"/blueprint.yaml")
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
+			c, err := blueprint.Check(src, catalog())
+			if err != nil {
+				t.Fatal(err)
+			}
+			in := blueprint.Input{
+				Tenant: "ten_01890a5d-ac96-774b-bcce-b302099a8057", Name: "acme", Tier: tt.tier, Organization: "Acme Ltd",
+				Params:     map[string]any{"adminLogin": "admin@acme.example"},
+				Features:   map[string]bool{},
+				ResourceID: func(env, key string) tenure.ResourceID { return tenure.ResourceID("res_" + env + key) },
+			}
+			if tt.name == "lowcode" && tt.tier == "enterprise" {
+				in.Features["sso"] = true
+			}
+			d, err := c.Evaluate(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			prod, test := d.Environments[0], d.Environments[1]
+			if got := [4]int{len(prod.Resources), len(test.Resources), len(prod.Probes), len(test.Probes)}; got != [4]int{tt.prod, tt.test, tt.prodCheck, tt.tests} {
+				t.Errorf("resources and probes of prod and test: %v", got)
+			}
+		})
 	}
 }

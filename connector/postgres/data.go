@@ -97,13 +97,11 @@ func (k pools) reach(ctx context.Context, r connector.Ref, f func(*session, hold
 		if err != nil {
 			return err
 		}
-		n, err := k.has(ctx, s, a.spec())
-		switch {
-		case err != nil:
-			return err
-		case note == nil && n == 0:
-			return nil
-		case note == nil:
+		if note == nil {
+			n, err := k.has(ctx, s, a.spec())
+			if err != nil || n == 0 {
+				return err
+			}
 			return relational.Claim(k.marker, relational.Note{}, r)
 		}
 		there = true

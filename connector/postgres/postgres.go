@@ -45,6 +45,7 @@ type Driver struct {
 	system string
 	marker connector.Marker
 	user   string
+	clock  func() time.Time
 
 	records relational.Records
 
@@ -95,7 +96,7 @@ func open(ctx context.Context, c connector.Config) (connector.Driver, error) {
 		return nil, coded(err)
 	}
 	d := &Driver{
-		pool: pool, config: conf.ConnConfig.Copy(), system: c.System, marker: c.Marker, user: conf.ConnConfig.User,
+		pool: pool, config: conf.ConnConfig.Copy(), system: c.System, marker: c.Marker, user: conf.ConnConfig.User, clock: c.Now,
 		plans: map[planKey]plan{},
 	}
 	d.records = relational.Records{Dialect: dialect{}, Marks: marks, Marker: c.Marker, Schema: "public"}

@@ -321,6 +321,3 @@ func (p part) run(vars map[string]any) (any, error) {
 	}
 	return native(v)
 }
-
-// dependsOn says whether a text reads a name, such as env.
-func (t *text) dependsOn(name string) bool { return t.refs.names[name] }

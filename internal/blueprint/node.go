@@ -57,7 +57,7 @@ func (r *reader) read(n ast.Node, p path) *node {
 	switch {
 	case r.full:
 		return &node{}
-	case r.nodes < 0:
+	case r.nodes > maxNodes:
 		r.full = true
 		r.report(at(n.GetToken()), p, fmt.Sprintf("the file has more than %d values, counting those that aliases repeat", maxNodes), "")
 		return &node{}

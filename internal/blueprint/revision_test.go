@@ -74,7 +74,7 @@ func TestDecodeRefuses(t *testing.T) {
 	t.Parallel()
 	c := compiled(t, shop(t))
 	changed := []byte(strings.Replace(string(c.Encode()), `"offboard":2`, `"offboard":1`, 1))
-	if _, err := Decode(changed, c.Digest, catalog()); tenure.CodeOf(err) != tenure.Conflict {
+	if _, err := Decode(changed, c.Digest, catalog()); tenure.CodeOf(err) != tenure.Conflict || !strings.Contains(err.Error(), "it was changed") {
 		t.Errorf("a changed body: %v", err)
 	}
 	loose := []byte(" " + string(c.Encode()))

@@ -1,0 +1,6 @@
+package main
+
+// benches are measured in this order.
+var benches = []bench{
+	{"engine", engineBench},
+}

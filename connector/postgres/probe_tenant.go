@@ -1,0 +1,324 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+)
+
+// probeIsolation acts as the role. Of what isn't the tenant's only names of
+// things and numbers of rows are read, never a row.
+func (d *Driver) probeIsolation(ctx context.Context, c connector.Check) (o connector.Outcome, err error) {
+	s, err := d.tenant(ctx, c)
+	if err != nil {
+		return o, err
+	}
+	defer s.close(ctx)
+	if _, err := s.Exec(ctx, "select id from tenure_sentinel.canary"); err == nil {
+		return failed("role " + c.Ref.Name + " can read the sentinel neighbour")
+	} else if state(err) != "42501" {
+		return o, err
+	}
+	reach, err := d.beyond(ctx, s, c.Ref.Name)
+	if err != nil {
+		return o, err
+	}
+	if len(reach) > 0 {
+		return failed("role " + c.Ref.Name + " reaches beyond its tenant: " + strings.Join(reach, ", "))
+	}
+	places, err := d.shared(ctx, c.Ref.Name)
+	if err != nil {
+		return o, err
+	}
+	for _, p := range places {
+		if what, err := p.leak(ctx, s); err != nil {
+			return o, err
+		} else if what != "" {
+			return failed("role " + c.Ref.Name + ": " + what)
+		}
+	}
+	return passed("role " + c.Ref.Name + " is refused on the sentinel neighbour and reaches nothing of another tenant")
+}
+
+// beyond lists what the role may use and should not: what Tenure marked as a
+// tenant's and neither belongs to the role nor was granted to it by Tenure.
+func (d *Driver) beyond(ctx context.Context, s *session, role string) ([]string, error) {
+	var schemas, databases []string
+	err := d.with(ctx, func(p *session) error {
+		all, err := grants{d}.notes(ctx, p, nil)
+		for _, n := range all {
+			if n.spec.Role == role && n.spec.Schema != "" {
+				schemas = append(schemas, n.spec.Schema)
+			}
+			if n.spec.Role == role && n.spec.Database != "" {
+				databases = append(databases, n.spec.Database)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return textsOf(ctx, s, `select 'superuser' from pg_roles where rolname = current_user and rolsuper
+union all select 'bypassrls' from pg_roles where rolname = current_user and rolbypassrls
+union all (select 'schema ' || n.nspname from pg_namespace n join pg_description d on d.objoid = n.oid and d.classoid = 'pg_namespace'::regclass and d.objsubid = 0
+ where d.description like 'tenure:1:%' and n.nspowner <> (select oid from pg_roles where rolname = current_user)
+ and (has_schema_privilege(n.oid, 'usage') or has_schema_privilege(n.oid, 'create')) and not n.nspname = `+anyOf(schemas)+` limit 5)
+union all (select 'database ' || b.datname from pg_database b join pg_shdescription d on d.objoid = b.oid and d.classoid = 'pg_database'::regclass
+ where d.description like 'tenure:1:%' and b.datdba <> (select oid from pg_roles where rolname = current_user)
+ and has_database_privilege(b.oid, 'connect') and not b.datname = `+anyOf(databases)+` limit 5)`)
+}
+
+// sharedTable is a table that holds rows of several tenants.
+type sharedTable struct {
+	schema, table, column string
+	key                   string // the role's own; "" if no policy of Tenure's gives it one
+}
+
+// shared lists the shared tables that notes name, with the role's own key.
+func (d *Driver) shared(ctx context.Context, role string) (out []sharedTable, err error) {
+	err = d.with(ctx, func(s *session) error {
+		keys, places := map[sharedTable]string{}, map[[2]string]bool{}
+		note := func(typ string, each func(spec string)) error {
+			all, err := marks.All(ctx, s, dialect{}, typ)
+			for _, n := range all {
+				each(n.Get("spec"))
+			}
+			return err
+		}
+		err := note("policy", func(spec string) {
+			var p policySpec
+			_ = json.Unmarshal([]byte(spec), &p)
+			places[[2]string{p.Schema, p.Column}] = true
+			for _, t := range p.Tables {
+				if p.Role == role {
+					keys[sharedTable{schema: p.Schema, table: t, column: p.Column}] = p.Key
+				}
+			}
+		})
+		if err != nil {
+			return err
+		}
+		err = note("rows", func(spec string) {
+			var p poolSpec
+			_ = json.Unmarshal([]byte(spec), &p)
+			places[[2]string{p.Schema, p.Column}] = true
+		})
+		if err != nil {
+			return err
+		}
+		for p := range places {
+			tables, _, err := bearers(ctx, s, p[0], p[1])
+			if err != nil {
+				return err
+			}
+			for _, t := range tables {
+				one := sharedTable{schema: p[0], table: t, column: p[1]}
+				one.key = keys[one]
+				out = append(out, one)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// leak says what the role can do with other tenants' rows of the table, as the
+// role itself sees it; "" is nothing. It counts and reads nothing out.
+func (t sharedTable) leak(ctx context.Context, s *session) (string, error) {
+	name := quote(t.schema, t.table)
+	has, err := textsOf(ctx, s, `select (c.relrowsecurity and row_security_active(c.oid))::text
+ from pg_class c join pg_namespace n on n.oid = c.relnamespace
+ where n.nspname = `+literal(t.schema)+` and c.relname = `+literal(t.table)+` and has_schema_privilege(n.oid, 'usage')
+ and (has_table_privilege(c.oid, 'select, insert, update, delete') or has_any_column_privilege(c.oid, 'select, insert, update'))`)
+	if err != nil || len(has) == 0 {
+		return "", err // no rights on it at all
+	}
+	if has[0] != "true" {
+		return "row security doesn't bind it on " + name, nil
+	}
+	test := quote(t.column) + " is distinct from " + literal(t.key)
+	if t.key == "" {
+		test = "true"
+	}
+	rows, err := textsOf(ctx, s, "select count(*)::text from "+name+" where "+test)
+	if state(err) == "42501" {
+		return "", nil // it may write there, which the policy checks, and read nothing
+	}
+	if err != nil {
+		return "", err
+	}
+	if rows[0] != "0" {
+		return "it sees " + rows[0] + " rows of " + name + " that aren't its tenant's", nil
+	}
+	open, err := textsOf(ctx, s, `select p.polname || ' ' || coalesce(pg_get_expr(p.polqual, p.polrelid), 'true') from pg_policy p where p.polrelid = `+literal(name)+`::regclass and p.polpermissive
+ and exists (select 1 from unnest(p.polroles) x where x = 0 or pg_has_role(x, 'usage'))
+ and (p.polqual is null or pg_get_expr(p.polqual, p.polrelid) = 'true')`)
+	if err != nil || len(open) == 0 {
+		return "", err
+	}
+	return "a policy of " + name + " lets every row through: " + open[0], nil
+}
+
+// probeEnvironment tries the role's credential on the other resource.
+func (d *Driver) probeEnvironment(ctx context.Context, c connector.Check) (o connector.Outcome, err error) {
+	if c.Other == nil {
+		return o, tenure.Errorf(tenure.Invalid, "probe environment needs a second resource")
+	}
+	other := *c.Other
+	switch other.Type {
+	case "database":
+		return d.refusedOn(ctx, c, other.Name, c.Ref.Name)
+	case "role":
+		if o, err := d.refusedOn(ctx, c, "", other.Name); err != nil || !o.Passed {
+			return o, err
+		}
+	}
+	s, err := d.tenant(ctx, c)
+	if err != nil {
+		return o, err
+	}
+	defer s.close(ctx)
+	var sql string
+	switch other.Type {
+	case "schema":
+		sql = "select 'may use schema ' || n.nspname from pg_namespace n where n.nspname = " + literal(other.Name) +
+			" and (has_schema_privilege(n.oid, 'usage') or has_schema_privilege(n.oid, 'create'))"
+	case "role":
+		sql = "select 'may act as role ' || r.rolname from pg_roles r where r.rolname = " + literal(other.Name) + " and pg_has_role(r.oid, 'member')"
+	case "rows", "policy":
+		return d.noRows(ctx, s, c, other)
+	default:
+		return o, tenure.Errorf(tenure.Invalid, "probe environment can't try a %s", other.Type)
+	}
+	can, err := textsOf(ctx, s, sql)
+	if err != nil {
+		return o, err
+	}
+	if len(can) > 0 {
+		return failed("role " + c.Ref.Name + " " + can[0])
+	}
+	return passed("role " + c.Ref.Name + " is refused on " + other.Type + " " + other.Name)
+}
+
+// refusedOn passes if the credential can't log in to a database as a role.
+func (d *Driver) refusedOn(ctx context.Context, c connector.Check, db, role string) (o connector.Outcome, err error) {
+	if c.Credential.IsZero() {
+		return o, tenure.Errorf(tenure.Invalid, "probe environment of %q needs its credential", c.Ref.Name)
+	}
+	s, err := d.as(ctx, role, c.Credential, db)
+	if err == nil {
+		s.close(ctx)
+		return failed("the credential of " + c.Ref.Name + " is taken on " + c.Other.Type + " " + c.Other.Name)
+	}
+	if !refusal(err) {
+		return o, err
+	}
+	return passed("the credential of " + c.Ref.Name + " is refused on " + c.Other.Type + " " + c.Other.Name)
+}
+
+// noRows counts, as the role, the rows of the other's key.
+func (d *Driver) noRows(ctx context.Context, s *session, c connector.Check, other connector.Ref) (o connector.Outcome, err error) {
+	text := func(k string) string { v, _ := other.Attributes[k].(string); return v }
+	schema, column, key := text("schema"), text("column"), text("key")
+	var tables []string
+	err = d.with(ctx, func(p *session) (err error) {
+		tables, _, err = bearers(ctx, p, schema, column)
+		return err
+	})
+	if err != nil {
+		return o, err
+	}
+	for _, t := range tables {
+		n, err := textsOf(ctx, s, "select count(*)::text from "+quote(schema, t)+" where "+quote(column)+" = "+literal(key))
+		if state(err) == "42501" {
+			continue
+		}
+		if err != nil {
+			return o, err
+		}
+		if n[0] != "0" {
+			return failed("role " + c.Ref.Name + " sees " + n[0] + " rows of " + other.Name + " in " + t)
+		}
+		bound, err := textsOf(ctx, s, "select row_security_active("+literal(quote(schema, t))+"::regclass)::text")
+		if err != nil {
+			return o, err
+		}
+		if bound[0] != "true" {
+			return failed("row security doesn't bind role " + c.Ref.Name + " on " + t)
+		}
+	}
+	return passed("role " + c.Ref.Name + " sees no row of " + other.Name)
+}
+
+// probeSQL runs a blueprint's query in a transaction that can't write.
+func (d *Driver) probeSQL(ctx context.Context, c connector.Check) (o connector.Outcome, err error) {
+	query, expect := c.Params["query"], c.Params["expect"]
+	if strings.TrimSpace(query) == "" {
+		return o, tenure.Errorf(tenure.Invalid, "probe sql needs the parameter query")
+	}
+	var rows int
+	var first string
+	try := func(s *session) error {
+		if err := s.simple(ctx, "begin read only", nil); err != nil {
+			return err
+		}
+		return s.simple(ctx, query, func(_ int, v [][]byte) error {
+			if rows == 0 && len(v) > 0 {
+				first = string(v[0])
+			}
+			rows++
+			return nil
+		})
+	}
+	switch c.Params["as"] {
+	case "tenant":
+		s, login := d.tenant(ctx, c)
+		if login != nil {
+			err = login
+			break
+		}
+		defer s.close(ctx)
+		err = try(s)
+	case "platform", "":
+		err = d.with(ctx, func(s *session) error {
+			defer closeNow(s.conn)
+			return try(s)
+		})
+	default:
+		return o, tenure.Errorf(tenure.Invalid, "probe sql: parameter as is %q, not tenant or platform", c.Params["as"])
+	}
+	return judge(expect, c.Params["value"], rows, first, err)
+}
+
+// judge compares an answer with what was expected of it.
+func judge(expect, value string, rows int, first string, err error) (connector.Outcome, error) {
+	refused := refusal(err) || tenure.CodeOf(err) == tenure.Forbidden || tenure.CodeOf(err) == tenure.Unauthorized
+	if err != nil && !refused {
+		return connector.Outcome{}, err
+	}
+	switch expect {
+	case "refused":
+		if refused {
+			return passed("the query is refused")
+		}
+		return failed("the query isn't refused")
+	case "rows", "no-rows", "value":
+	default:
+		return connector.Outcome{}, tenure.Errorf(tenure.Invalid, "probe sql: parameter expect is %q, not rows, no-rows, refused or value", expect)
+	}
+	switch {
+	case refused:
+		return failed("the query is refused")
+	case expect == "rows" && rows == 0:
+		return failed("the query gives no row")
+	case expect == "no-rows" && rows > 0:
+		return failed("the query gives rows")
+	case expect == "value" && (rows != 1 || first != value):
+		return failed("the query doesn't give the value that is expected")
+	}
+	return passed("the query answers as expected")
+}
