@@ -31,6 +31,9 @@ func runTrust(t *testing.T, open Harness) {
 	t.Run("before plant", func(t *testing.T) {
 		t.Parallel()
 		w := open(t)
+		if len(w.Cases) == 0 {
+			t.Skip("nothing is planted in a system without resource types")
+		}
 		a := &actor{t: t, w: w, c: firstCase(w), marker: newMarker(w)}
 		a.untouched("open and observe", func() {
 			a.open()

@@ -2,6 +2,7 @@ package filesystem_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -177,18 +178,18 @@ func TestCrashedCreation(t *testing.T) {
 	before := look(t, f.root)
 	d := f.make("bucket", "b", nil)
 	// As if the process had died between the record and the last rename.
-	staged := filepath.Join(f.root, ".tenure/new/left")
+	staged := filepath.Join(f.root, ".tenure/new", fmt.Sprintf("%x", sha256.Sum256([]byte("ins_1/bucket/b")))[:32])
+	must(t, os.WriteFile(f.root+"/bucket/b/file", nil, 0o600))
 	must(t, os.Rename(filepath.Join(f.root, "bucket/b"), staged))
 	if f.observe(d.Ref).Found {
 		t.Error("a thing that isn't under its name is observed")
 	}
 	_, rec, err := f.d.Ensure(t.Context(), d)
-	if err != nil || !rec.Changed || !f.is("bucket/b") {
+	if err != nil || !rec.Changed || !f.is("bucket/b") || f.is("bucket/b/file") {
 		t.Errorf("the repetition: changed=%t, error %v", rec.Changed, err)
 	}
 	_, err = f.d.Delete(t.Context(), d.Ref)
 	must(t, err)
-	must(t, os.Remove(staged))
 	if diff := cmp.Diff(before, look(t, f.root)); diff != "" {
 		t.Errorf("left over:\n%s", diff)
 	}
@@ -225,7 +226,7 @@ func TestEraseTakesLateFiles(t *testing.T) {
 	eraser := f.d.(connector.Eraser)
 	e, err := eraser.Erase(t.Context(), d.Ref, connector.Batch{Class: "orders", Limit: 1})
 	must(t, err)
-	f.write("bucket/b/orders/a%20late")
+	f.write("bucket/b/orders/a%zz late", "bucket/b/orders/a2 late")
 	total := e.Counts["objects"]
 	for rounds := 0; !e.Done; rounds++ {
 		e, err = eraser.Erase(t.Context(), d.Ref, connector.Batch{Class: "orders", Limit: 1, Cursor: e.Cursor})
@@ -235,12 +236,12 @@ func TestEraseTakesLateFiles(t *testing.T) {
 		}
 	}
 	var left []string
-	for _, p := range []string{"orders/a%20late", "orders/b", "orders/c", "orders/d", "orders/keep/1", "ordersheet", "a"} {
+	for _, p := range []string{"orders/a%zz late", "orders/a2 late", "orders/b", "orders/c", "orders/d", "orders/keep/1", "ordersheet", "a"} {
 		if f.is("bucket/b/" + p) {
 			left = append(left, p)
 		}
 	}
-	if diff := cmp.Diff([]string{"orders/keep/1", "ordersheet", "a"}, left); diff != "" || total != 4 {
+	if diff := cmp.Diff([]string{"orders/keep/1", "ordersheet", "a"}, left); diff != "" || total != 5 {
 		t.Errorf("%d erased; left over (-want +got):\n%s", total, diff)
 	}
 }
@@ -261,6 +262,11 @@ func TestDataMap(t *testing.T) {
 	want := []connector.Place{{Name: ".", Class: "files", Via: via, Rows: 2}}
 	if diff := cmp.Diff(want, places("one", nil, "files")); diff != "" {
 		t.Error(diff)
+	}
+	whole := connector.Place{Name: "new/c", Class: "files", Via: via, Rows: 1}
+	got := places("many", map[string]any{"classes": map[string]any{"new/c": "files"}}, "orders", "files")
+	if !slices.Contains(got, whole) {
+		t.Errorf("a prefix that is a whole path: %+v", got)
 	}
 	want = []connector.Place{{Name: "new", Via: via, Rows: 2}, {Name: "orders", Via: via, Rows: 1}, {Name: "orders/2026", Class: "orders", Via: via, Rows: 1}}
 	if diff := cmp.Diff(want, places("many", map[string]any{"classes": map[string]any{"orders/2026": "orders"}}, "orders", "files")); diff != "" {
@@ -318,8 +324,8 @@ func TestUnquarantineIntoTakenName(t *testing.T) {
 	must(t, os.Remove(f.root+"/bucket/b"))
 	_, err = q.Unquarantine(t.Context(), d.Ref)
 	must(t, err)
-	if !f.is("bucket/b/file") {
-		t.Error("the data isn't back")
+	if info, err := os.Stat(f.root + "/bucket/b"); err != nil || info.Mode().Perm() != 0o700 || !f.is("bucket/b/file") {
+		t.Errorf("it isn't back whole: %v, error %v", info, err)
 	}
 }
 

@@ -67,6 +67,10 @@ func bySQLState(pg *pgconn.PgError) error {
 		return set(tenure.Blocked)
 	case "40001", "40P01", "55P03", "55006", "57014": // serialization, deadlock, lock, in use, statement timeout
 		return set(tenure.Unavailable).Retryable()
+	case "XX000": // grants on one table that meet have no SQLSTATE of their own
+		if strings.HasPrefix(pg.Message, "tuple concurrently ") {
+			return set(tenure.Unavailable).Retryable()
+		}
 	case "25006": // a standby
 		return set(tenure.Blocked).WithHint("the endpoint is a read-only standby; use the primary's")
 	case "28P01", "28000":

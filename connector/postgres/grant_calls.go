@@ -28,8 +28,9 @@ func (k grants) stands(ctx context.Context, s *session, r connector.Ref) (st sta
 	}
 	st.was = st.spec
 	if st.note != nil {
-		if json.Unmarshal([]byte(st.note.Get("spec")), &st.was) != nil {
-			st.was = st.spec
+		var was grantSpec
+		if json.Unmarshal([]byte(st.note.Get("spec")), &was) == nil {
+			st.was = was
 		}
 	}
 	same, err := k.notes(ctx, s, []grantSpec{st.spec})

@@ -174,8 +174,11 @@ func (k policies) stands(ctx context.Context, s *session, r connector.Ref) (note
 		return note, p, was, nil, nil, err
 	}
 	was = p
-	if note != nil && json.Unmarshal([]byte(note.Get("spec")), &was) != nil {
-		was = p
+	if note != nil {
+		var old policySpec
+		if json.Unmarshal([]byte(note.Get("spec")), &old) == nil {
+			was = old
+		}
 	}
 	both, err := k.secured(ctx, s, []string{r.Name, r.Name}, []policySpec{p, was})
 	if err != nil {
@@ -287,7 +290,10 @@ func (k policies) observe(ctx context.Context, s *session, refs []connector.Ref,
 	}
 	for i, r := range refs {
 		if n, ok := notes[r.Name]; ok {
-			_ = json.Unmarshal([]byte(n.Get("spec")), &specs[i])
+			var p policySpec
+			if json.Unmarshal([]byte(n.Get("spec")), &p) == nil {
+				specs[i] = p
+			}
 		}
 	}
 	return true, k.yield(ctx, s, names, specs, notes, yield)

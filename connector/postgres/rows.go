@@ -215,7 +215,10 @@ func (k pools) observe(ctx context.Context, s *session, refs []connector.Ref, yi
 	keys := map[place][]string{}
 	for i := range refs {
 		if n, ok := notes[names[i]]; ok {
-			_ = json.Unmarshal([]byte(n.Get("spec")), &specs[i])
+			var p poolSpec
+			if json.Unmarshal([]byte(n.Get("spec")), &p) == nil {
+				specs[i] = p
+			}
 		}
 		p := place{specs[i].Schema, specs[i].Column}
 		keys[p] = append(keys[p], specs[i].Key)

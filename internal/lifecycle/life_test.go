@@ -108,7 +108,7 @@ func newLife(t *testing.T) *life {
 	})
 	l.must(err)
 	t.Cleanup(l.Close)
-	_, err = l.AddSystem(ctx, "main", false, "olga")
+	_, err = l.AddSystem(ctx, "main", false, "operator")
 	l.must(err)
 	l.publish("1.0")
 	return l
@@ -124,9 +124,9 @@ func (l *life) must(err error) {
 func (l *life) publish(version string) {
 	l.t.Helper()
 	ctx := context.Background()
-	_, err := l.SubmitBlueprint(ctx, fmt.Appendf(nil, blueprintText, version), "small.yaml", "ben")
+	_, err := l.SubmitBlueprint(ctx, fmt.Appendf(nil, blueprintText, version), "small.yaml", "author")
 	l.must(err)
-	_, err = l.PublishBlueprint(ctx, "small@"+version, "rita")
+	_, err = l.PublishBlueprint(ctx, "small@"+version, "reviewer")
 	l.must(err)
 }
 
@@ -200,8 +200,8 @@ func (l *life) show(op tenure.OperationID) string {
 
 func (l *life) onboard(name string) tenure.OperationID {
 	l.t.Helper()
-	op := l.request(lifecycle.Intent{Kind: tenure.Onboard, Tenant: name, Blueprint: "small", Tier: "team", Parameters: map[string]any{"login": "a@b.example"}}, "olga")
-	l.approve(op, "rita")
+	op := l.request(lifecycle.Intent{Kind: tenure.Onboard, Tenant: name, Blueprint: "small", Tier: "team", Parameters: map[string]any{"login": "a@b.example"}}, "operator")
+	l.approve(op, "reviewer")
 	if got := l.state(name); got != tenure.TenantActive {
 		l.t.Fatalf("%s is %s\n%s", name, got, l.show(op))
 	}
@@ -240,8 +240,8 @@ func TestAWholeLife(t *testing.T) {
 	for _, env := range []string{"prod", "test"} {
 		l.fill("acme-"+env, 40, 25)
 	}
-	op := l.request(lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", Reason: "contract lapsed"}, "olga")
-	l.approve(op, "rita")
+	op := l.request(lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", Reason: "contract lapsed"}, "operator")
+	l.approve(op, "reviewer")
 	if got := l.state("acme"); got != tenure.TenantTransition {
 		t.Fatalf("in the grace the tenant is %s\n%s", got, l.show(op))
 	}
@@ -250,7 +250,7 @@ func TestAWholeLife(t *testing.T) {
 		t.Fatalf("after the cut the tenant is %s\n%s", got, l.show(op))
 	}
 	l.pass(35 * 24 * time.Hour)
-	l.approve(op, "rita", "lena")
+	l.approve(op, "reviewer", "counsel")
 	if got := l.state("acme"); got != tenure.TenantErasing {
 		t.Fatalf("past the point of no return the tenant is %s\n%s", got, l.show(op))
 	}
@@ -261,7 +261,7 @@ func TestAWholeLife(t *testing.T) {
 		t.Errorf("%d invoices are there while their retention runs, want 25", n)
 	}
 	l.pass(400 * 24 * time.Hour)
-	l.approve(op, "rita", "lena")
+	l.approve(op, "reviewer", "counsel")
 	l.pass(time.Hour)
 	v, err := l.Operation(ctx, op)
 	l.must(err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/blueprint"
 )
 
 // confirmation is how many persons confirm a point of no return, and for how
@@ -96,7 +97,8 @@ func (c *compiler) refused(key, system string, r *tenure.PlannedResource, p tenu
 	return c.add(tenure.Step{Key: "cut/" + key, Stage: tenure.StageCut, Action: tenure.ActProbe, System: system, Resource: r.ID, Environment: r.Environment, Needs: needs, Probe: &p, Summary: "probe: " + p.Name})
 }
 
-// refusedOwn repeats the blueprint's own reachable probes that show a credential.
+// refusedOwn repeats the blueprint's own probes that show a credential and want to
+// be let in: now they must be turned away.
 func (c *compiler) refusedOwn(needs []string) []string {
 	if c.in.Desired == nil {
 		return nil
@@ -106,13 +108,21 @@ func (c *compiler) refusedOwn(needs []string) []string {
 		for _, p := range e.Probes {
 			for i := range c.plan.Resources {
 				r := &c.plan.Resources[i]
-				if p.Kind == "reachable" && p.Resource != "" && r.Layer.IsAccess() && r.Environment == e.Name && r.Key == p.Resource && p.System != r.System {
+				if letsIn(p) && r.Layer.IsAccess() && r.Environment == e.Name && r.Key == p.Resource && p.System != r.System {
 					out = append(out, c.refused(path(e.Name, "blueprint/"+p.Name), p.System, r, tenure.Probe{Name: p.Name + " is refused", Kind: p.Kind, Params: p.Params}, needs))
 				}
 			}
 		}
 	}
 	return out
+}
+
+// letsIn says whether a probe shows a resource's credential and wants success.
+func letsIn(p blueprint.Probe) bool {
+	if p.Resource == "" {
+		return false
+	}
+	return p.Kind == "reachable" || p.Params["auth"] == "credential" && strings.HasPrefix(p.Params["expectStatus"], "2")
 }
 
 // handover exports what the blueprint hands over, lets persons do their tasks,

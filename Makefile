@@ -1,0 +1,41 @@
+# The commands that people and .ci/run use. `make test` and `make bench` need
+# PostgreSQL and a C compiler; scripts/prepare installs what is missing where it
+# may, and scripts/with-postgres starts a server that goes when the command ends.
+
+GO          ?= go
+STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 10s
+
+# The race detector makes test binaries large and slow to link: two at a time.
+# Child processes of tests would each sleep a second at their end without GORACE.
+export GORACE = atexit_sleep_ms=0
+
+.PHONY: help build test lint bench docs fuzz
+
+help: ## list these commands
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+build: ## bin/tenure, as it is released
+	$(GO) build -trimpath -ldflags='-s -w' -o bin/tenure ./cmd/tenure
+
+test: ## every test, with the race detector, on SQLite and on a throw-away PostgreSQL
+	@scripts/prepare cc postgresql
+	scripts/with-postgres $(GO) test -race -p 2 -timeout 15m ./...
+
+lint: ## gofmt, go vet, staticcheck, tidy modules, and the rules of internal/policy
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "lint: run gofmt -w on these files" >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+	$(GO) test ./internal/policy ./docs
+
+bench: ## the promises on speed and size, each beside its baseline
+	@scripts/prepare postgresql
+	scripts/with-postgres $(GO) run ./bench
+
+docs: ## write anew what is derived from code: pages, diagrams, golden files
+	scripts/derive
+
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	scripts/fuzz $(FUZZTIME)

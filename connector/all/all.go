@@ -1,0 +1,20 @@
+// Package all names every connector of this build.
+package all
+
+import (
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/filesystem"
+	"github.com/tenurehq/tenure/connector/http"
+	"github.com/tenurehq/tenure/connector/memory"
+	"github.com/tenurehq/tenure/connector/postgres"
+)
+
+// Catalog lists the connectors by name. The slice is the caller's.
+func Catalog() []connector.Info {
+	return []connector.Info{
+		filesystem.Info(),
+		http.Info(),
+		memory.Info(),
+		postgres.Info(),
+	}
+}

@@ -1,0 +1,125 @@
+package all_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/all"
+	"github.com/tenurehq/tenure/connector/connectortest"
+)
+
+var update = flag.Bool("update", false, "write docs/connectors anew")
+
+// A blueprint can use only what says how it is deleted, verified and undone.
+func TestDeclarations(t *testing.T) {
+	t.Parallel()
+	for _, info := range all.Catalog() {
+		t.Run(info.Name, func(t *testing.T) {
+			t.Parallel()
+			connectortest.Declarations(t, info)
+		})
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for _, info := range all.Catalog() {
+		names = append(names, info.Name)
+	}
+	if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
+		t.Errorf("the catalog isn't ordered by name, or names one twice: %v", names)
+	}
+	// Each connector's folder is in the catalog.
+	entries, err := os.ReadDir("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		sources, _ := filepath.Glob(filepath.Join("..", e.Name(), "*.go"))
+		if !e.IsDir() || len(sources) == 0 || slices.Contains([]string{"all", "connectortest", "relational"}, e.Name()) {
+			continue
+		}
+		if !slices.Contains(names, e.Name()) {
+			t.Errorf("connector/%s isn't in the catalog", e.Name())
+		}
+	}
+}
+
+// The pages that a reader finds must be those of this code. -update writes them.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join("..", "..", "docs", "connectors")
+	want := map[string][]byte{"README.md": all.Index(all.Catalog())}
+	for _, info := range all.Catalog() {
+		page, err := all.Page(info)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[info.Name+".md"] = page
+	}
+	if *update {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for name, page := range want {
+			if err := os.WriteFile(filepath.Join(dir, name), page, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, page := range want {
+		got, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Error(err)
+		} else if diff := cmp.Diff(string(got), string(page)); diff != "" {
+			t.Errorf("docs/connectors/%s isn't the code's: run go test ./connector/all -update (-committed +generated):\n%s", name, diff)
+		}
+	}
+	committed, err := filepath.Glob(filepath.Join(dir, "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range committed {
+		if want[filepath.Base(path)] == nil {
+			t.Errorf("docs/connectors/%s is the page of no connector", filepath.Base(path))
+		}
+	}
+}
+
+// A page must show what decides whether a type is used.
+func TestPageShowsAll(t *testing.T) {
+	t.Parallel()
+	page, err := all.Page(connector.Info{
+		Name: "sample", Version: "3", Summary: "A sample.",
+		Options: []connector.Option{{Name: "dsn", Help: "Where | it is.", Required: true, Secret: true}},
+		Types: []tenure.ResourceType{{
+			Name: "thing", Layer: tenure.LayerBackup, Deletion: "it is shredded", Verification: "it is weighed", Holds: tenure.HoldsData, Credential: true, Copies: true,
+			Recovery: tenure.Recovery{Declared: true, Quarantine: true, Says: "it is glued"},
+			Cost:     []tenure.CostTerm{{Metric: "one", Per: 1, Price: "thing"}, {Metric: "bytes", Per: 1024, Price: "kibibyte"}},
+			Attributes: `{"type":"object","properties":{"b":{"type":"array","items":{"type":"string"}},"a":{"enum":["x","y"],"default":"x"},
+				"c":{"type":"object","additionalProperties":{"type":"integer"}}},"required":["b"]}`,
+		}},
+		Probes: []connector.ProbeKind{{Name: "alive", Help: "It breathes.", Types: []string{"thing"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| `dsn` | required, secret: `env:NAME` or `file:PATH` |  | Where \\| it is. |", "**layer**: backup", "it is shredded", "it is weighed", "**quarantine**: yes", "it is glued",
+		"data of data classes", "**credential**", "**copies**", "price `thing` for each, and price `kibibyte` for every 1024 of `bytes`",
+		"| `a` | `x` or `y` |  | `\"x\"` |  |\n| `b` | list of string | required |", "| `c` | object of integer |", "| `alive` | It breathes. | `thing` |",
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page lacks %q:\n%s", want, page)
+		}
+	}
+}
