@@ -210,10 +210,10 @@ func (s *System) Delete(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 	if err != nil {
 		return rec, tenure.Unknown, err
 	}
-	if seen[0].Found {
+	if seen[0].Found && (seen[0].Owner == Ours || seen[0].Owner == "") {
 		return rec, tenure.Failed, nil
 	}
-	return rec, absent, nil
+	return rec, absent, nil // a stranger's thing in its place is not ours to delete
 }
 
 // Can says whether the system offers an optional capability: suspend, revoke,

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -22,7 +21,6 @@ type Driver struct {
 	base        *url.URL
 	fingerprint *url.URL
 	client      *http.Client
-	now         func() time.Time
 }
 
 var (

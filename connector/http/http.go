@@ -48,7 +48,7 @@ func open(_ context.Context, c connector.Config) (connector.Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{base: base, now: c.Now}
+	d := &Driver{base: base}
 	fingerprint := c.Option("fingerprintPath")
 	if fingerprint == "" {
 		fingerprint = wellKnown

@@ -42,7 +42,7 @@ func info(world func(connector.Config) (*World, error)) connector.Info {
 		Probes: []connector.ProbeKind{
 			{Name: "reachable", Help: "The credential opens its tenant's environment; a thing without one is there and in service.", Types: []string{"api_key", "account", "store"}},
 			{Name: "isolation", Help: "The credential is refused at the sentinel neighbour.", Types: []string{"api_key", "account"}},
-			{Name: "environment", Help: "The credential is refused at the environment of the second resource."},
+			{Name: "environment", Help: "The credential is refused at the environment of the second resource.", Types: []string{"api_key", "account"}},
 			{Name: "entitlement", Help: "The credential is refused a feature that the tenant isn't entitled to. Params: feature."},
 			{Name: "exposure", Help: "A caller without a credential is refused.", Types: []string{"store"}},
 		},

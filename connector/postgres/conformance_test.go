@@ -58,7 +58,8 @@ func newWorld(t *testing.T) *connectortest.World {
 }
 
 func openWorld(t *testing.T) *world {
-	w := &world{dsn: postgrestest.Database(t), token: "t" + postgrestest.Token() + "_"}
+	dsn := postgrestest.With(t, postgrestest.Database(t), func(u *url.URL) { u.RawQuery = "sslmode=prefer" })
+	w := &world{dsn: dsn, token: "t" + postgrestest.Token() + "_"}
 	w.platform = w.token + "platform"
 	postgrestest.Exec(t, w.dsn, "create role "+quote(w.platform)+" superuser login password 'platform-secret-text'; create role "+quote(w.token+"owner")+"; create schema app;"+`
 create schema pool; create table pool.notes (id int generated always as identity primary key, tenant text);
@@ -71,7 +72,6 @@ alter table shared.orders enable row level security; alter table shared.orders f
 	}
 	w.proxy = postgrestest.NewProxy(t, postgrestest.With(t, w.dsn, func(u *url.URL) {
 		u.User = url.UserPassword(w.platform, "platform-secret-text")
-		u.RawQuery = "sslmode=prefer"
 	}))
 	t.Cleanup(func() { w.clean(t) })
 	return w

@@ -15,9 +15,9 @@ func probes() []connector.ProbeKind {
 	return []connector.ProbeKind{
 		{Name: "reachable", Help: "a login with the role's own credential works, and select 1 answers", Types: []string{"role"}},
 		{Name: "isolation", Help: "as the role: the sentinel neighbour is refused, no other tenant's schema or database may be used, and of shared tables no row of another key is seen", Types: []string{"role"}},
-		{Name: "environment", Help: "the role's credential is refused on the second resource, of another environment"},
+		{Name: "environment", Help: "the role's credential is refused on the second resource, of another environment", Types: []string{"role"}},
 		{Name: "exposure", Help: "nothing of it is granted to PUBLIC, and a fresh role can't use it", Types: []string{"database", "schema"}},
-		{Name: "encryption", Help: "where the profile requires encryption in transit: this connection has it, and one without it is refused"},
+		{Name: "encryption", Help: "where the profile requires encryption in transit: this connection has it, and one without it is refused", Types: []string{"role"}},
 		{Name: "sql", Help: "params query, as (tenant or platform), expect (rows, no-rows, refused or value) and value: a query that must answer so; it runs read-only"},
 	}
 }

@@ -148,8 +148,9 @@ func (w *world) hostSSL(t testing.TB, required bool) {
 	body := "declare o oid; begin o := lo_from_bytea(0, convert_to(" + literal(conf) + ", 'UTF8')); perform lo_export(o, current_setting('hba_file')); perform lo_unlink(o); end"
 	postgrestest.Exec(t, admin, "do "+literal(body))
 	postgrestest.Exec(t, admin, "select pg_reload_conf()")
+	plain := postgrestest.With(t, w.dsn, func(u *url.URL) { u.RawQuery = "sslmode=disable" })
 	wait(t, func() bool {
-		c, err := pgx.Connect(context.Background(), w.dsn)
+		c, err := pgx.Connect(context.Background(), plain)
 		if err == nil {
 			_ = c.Close(context.Background())
 		}

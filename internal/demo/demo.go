@@ -336,6 +336,9 @@ func (s *story) people(ctx context.Context, v *lifecycle.OperationView) (acted b
 			}
 			word := "approve the plan's digest"
 			if st.Action == tenure.ActNoReturn {
+				if err := s.p.backup(ctx, s.now()); err != nil { // last night's, which will outlive the store
+					return acted, err
+				}
 				word = "confirm the fresh counts at the point of no return"
 			}
 			s.note("%s  %s %s (%s)", s.day(), strings.Join(names, " and "), word, st.Key)

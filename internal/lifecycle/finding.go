@@ -64,7 +64,6 @@ func (s *Service) lookAll(ctx context.Context, tenant string, kinds []tenure.Fin
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		began := s.Now()
 		var found []tenure.Finding
 		sum, err := look(ctx, systems[name], id, func(f tenure.Finding) error {
 			if len(found) < maxFindings {
@@ -86,7 +85,7 @@ func (s *Service) lookAll(ctx context.Context, tenant string, kinds []tenure.Fin
 			if !sum.Trusted {
 				return nil
 			}
-			return tx.ResolveUnseen(kinds, name, id, began, s.Now())
+			return tx.ResolveUnseen(kinds, name, id, found, s.Now())
 		})
 		if err != nil {
 			return nil, err

@@ -229,7 +229,7 @@ func (s *Service) covered(ctx context.Context, in *planner.Input) error {
 	for _, r := range in.Inventory {
 		sys := in.Systems[r.System]
 		typ, _ := sys.Info.Type(r.Type)
-		if typ.Holds != tenure.HoldsData || !sys.Can("map") || r.State != tenure.ResourcePresent && r.State != tenure.ResourceSuspended {
+		if typ.Holds != tenure.HoldsData || typ.Layer == tenure.LayerBackup || !sys.Can("map") || r.State != tenure.ResourcePresent && r.State != tenure.ResourceSuspended {
 			continue
 		}
 		places, err := sys.DataMap(ctx, refOf(r))
@@ -255,7 +255,7 @@ func (s *Service) covered(ctx context.Context, in *planner.Input) error {
 			}
 		}
 		for system := range in.Systems {
-			if err := tx.ResolveUnseen([]tenure.FindingKind{tenure.FindingUncovered}, system, in.Tenant.ID, now, now); err != nil {
+			if err := tx.ResolveUnseen([]tenure.FindingKind{tenure.FindingUncovered}, system, in.Tenant.ID, findings, now); err != nil {
 				return err
 			}
 		}

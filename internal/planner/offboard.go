@@ -268,7 +268,7 @@ func (c *compiler) erasure(all map[tenure.ResourceID]*tenure.PlannedResource, gr
 		}
 		for i := range c.plan.Resources { // the class's rows in stores that stay for another
 			r := &c.plan.Resources[i]
-			if g.class != "" && slices.Contains(r.Classes, g.class) && seen[r.ID] > n && c.in.Systems[r.System] != nil && c.in.Systems[r.System].Can("erase") {
+			if g.class != "" && r.Layer != tenure.LayerBackup && slices.Contains(r.Classes, g.class) && seen[r.ID] > n && c.in.Systems[r.System] != nil && c.in.Systems[r.System].Can("erase") {
 				done = append(done, c.add(tenure.Step{Key: pathOf(r) + "/erase/" + g.class, Stage: tenure.StageErasure, Action: tenure.ActErase, Class: g.class, Destructive: true, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: []string{gate, erasing}, Summary: fmt.Sprintf("erase %s from %s %s", g.class, r.Type, r.Name)}))
 			}
 		}

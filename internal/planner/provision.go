@@ -161,9 +161,7 @@ func (c *compiler) probes(needs []string) []string {
 			continue
 		}
 		for _, k := range sys.Info.Probes {
-			t, _ := sys.Info.Type(r.Type)
-			crossing := k.Name == "environment" && len(k.Types) == 0 && t.Credential
-			if !slices.Contains(k.Types, r.Type) && !crossing {
+			if !slices.Contains(k.Types, r.Type) {
 				continue
 			}
 			switch k.Name {
@@ -175,10 +173,8 @@ func (c *compiler) probes(needs []string) []string {
 				if kinds[r.Environment] != "test" {
 					continue
 				}
-				for _, e := range c.in.Blueprint.Environments {
-					if other := all[path(e.Name, r.Key)]; e.Kind == "production" && other != nil {
-						add(pathOf(r)+"/environment/"+e.Name, r.System, r, tenure.Probe{Name: fmt.Sprintf("the %s credential of %s is refused in %s", r.Environment, r.Key, e.Name), Kind: k.Name, Target: other.ID})
-					}
+				for _, other := range c.across(r, kinds) {
+					add(pathOf(r)+"/environment/"+pathOf(other), r.System, r, tenure.Probe{Name: fmt.Sprintf("the credential of %s is refused at %s", pathOf(r), pathOf(other)), Kind: k.Name, Target: other.ID})
 				}
 				continue
 			}
@@ -192,6 +188,19 @@ func (c *compiler) probes(needs []string) []string {
 		}
 	}
 	return keys
+}
+
+// across lists what of production a test environment's credential must not open:
+// its counterpart, and everything in the same system that holds data.
+func (c *compiler) across(r *tenure.PlannedResource, kinds map[string]string) []*tenure.PlannedResource {
+	var out []*tenure.PlannedResource
+	for i := range c.plan.Resources {
+		o := &c.plan.Resources[i]
+		if !o.Retire && o.System == r.System && kinds[o.Environment] == "production" && (o.Key == r.Key || len(o.Classes) > 0 && o.Layer != tenure.LayerBackup) {
+			out = append(out, o)
+		}
+	}
+	return out
 }
 
 // change: other parameters or another revision. What is new is made, what differs

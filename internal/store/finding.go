@@ -29,13 +29,31 @@ func (tx *Tx) SaveFinding(f tenure.Finding) error {
 	return err
 }
 
-// ResolveUnseen closes the findings of some kinds in a system that weren't seen
-// again in a pass that began at since; a tenant narrows it.
-func (tx *Tx) ResolveUnseen(kinds []tenure.FindingKind, system string, tenant tenure.TenantID, since, at time.Time) error {
+// ResolveUnseen closes the open findings of some kinds in a system that aren't
+// among those seen in a pass over it; a tenant narrows it.
+func (tx *Tx) ResolveUnseen(kinds []tenure.FindingKind, system string, tenant tenure.TenantID, seen []tenure.Finding, at time.Time) error {
+	keep := make(map[string]bool, len(seen))
+	for _, f := range seen {
+		keep[fingerprint(f)] = true
+	}
+	var gone []string
 	for _, k := range kinds {
-		_, err := tx.Exec(`update finding set resolved_at = $1 where kind = $2 and system = $3 and ($4 = '' or tenant = $4) and resolved_at = 0 and seen_at < $5`,
-			micros(at), string(k), system, string(tenant), micros(since))
+		err := tx.Rows(`select id, fingerprint from finding where kind = $1 and system = $2 and ($3 = '' or tenant = $3) and resolved_at = 0`, []any{string(k), system, string(tenant)}, func(r scanner) error {
+			var id, fp string
+			if err := r.Scan(&id, &fp); err != nil {
+				return err
+			}
+			if !keep[fp] {
+				gone = append(gone, id)
+			}
+			return nil
+		})
 		if err != nil {
+			return err
+		}
+	}
+	for _, id := range gone {
+		if _, err := tx.Exec(`update finding set resolved_at = $1 where id = $2`, micros(at), id); err != nil {
 			return err
 		}
 	}

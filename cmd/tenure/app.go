@@ -1,0 +1,147 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/server"
+)
+
+// app is what every command shares: where it reads and writes, and the flags
+// that stand before any command.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	env      func(string) string
+	now      func() time.Time
+
+	dir     string
+	as      string
+	output  string
+	noColor bool
+	ran     bool // the command's own code was reached
+}
+
+// root is the tree of commands.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tenure",
+		Short: "Move tenants in, keep their boundaries, and move them out with proof",
+		Long: "Tenure is the control plane for a tenant's whole life on a SaaS platform. Every operation is a plan that people\n" +
+			"read before it runs; nothing of a tenant exists unless the inventory knows it, and nothing of it remains once\n" +
+			"the certificate says it left.",
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		PersistentPreRunE: a.prepare,
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	f := root.PersistentFlags()
+	f.StringVar(&a.dir, "dir", "", "the installation's folder (default $TENURE_DIR or ./tenure-data)")
+	f.StringVar(&a.as, "as", "", "who is asking; recorded as asserted (default the system's user)")
+	f.StringVar(&a.output, "output", "human", "how to print: human, or json for exactly one JSON document")
+	f.BoolVar(&a.noColor, "no-color", false, "print without colour, as $NO_COLOR asks for too")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"human", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.MarkPersistentFlagDirname("dir")
+	group(root,
+		a.initCommand(), a.serveCommand(), a.system(), a.connector(), a.blueprint(), a.plan(), a.tenant(), a.operation(),
+		a.hold(), a.drift(), a.sweep(), a.finding(), a.audit(), a.certificate(), a.explain(), a.version(),
+	)
+	return root
+}
+
+// prepare fills in the defaults of the flags that every command has.
+func (a *app) prepare(cmd *cobra.Command, _ []string) error {
+	a.ran = true
+	if a.output != "human" && a.output != "json" {
+		given := a.output
+		a.output = "human"
+		return tenure.Errorf(tenure.Invalid, "there is no output %q", given).WithHint("--output human or --output json")
+	}
+	if a.dir == "" {
+		a.dir = a.env("TENURE_DIR")
+	}
+	if a.dir == "" {
+		a.dir = "tenure-data"
+	}
+	dir, err := filepath.Abs(a.dir)
+	if err != nil {
+		return tenure.Errorf(tenure.Invalid, "the folder %q: %w", a.dir, err)
+	}
+	a.dir = dir
+	if cmd.Flags().Changed("as") {
+		if strings.TrimSpace(a.as) == "" {
+			return tenure.Errorf(tenure.Unauthorized, "--as is blank").WithHint("say who you are: --as NAME")
+		}
+		return nil
+	}
+	if u, err := user.Current(); err == nil {
+		a.as = u.Username
+	}
+	return nil
+}
+
+// group puts commands under a parent that does nothing by itself.
+func group(parent *cobra.Command, children ...*cobra.Command) *cobra.Command {
+	parent.AddCommand(children...)
+	parent.Args = cobra.ArbitraryArgs
+	parent.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		err := tenure.Errorf(tenure.Invalid, "%s has no command %q", cmd.CommandPath(), args[0])
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			return err.WithHint("did you mean %s?", strings.Join(near, " or "))
+		}
+		return err.WithHint("list its commands: %s --help", cmd.CommandPath())
+	}
+	return parent
+}
+
+// command makes one that runs f.
+func command(use, short, long string, args cobra.PositionalArgs, f func(cmd *cobra.Command, args []string) error) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Long: long, Args: args, RunE: f, DisableFlagsInUseLine: true}
+}
+
+// fail prints an error and gives its exit code; nil is 0. What cobra refuses
+// before a command runs is a mistake in the call.
+func (a *app) fail(err error) int {
+	if err == nil {
+		return 0
+	}
+	var coded *tenure.Error
+	if !errors.As(err, &coded) {
+		code := tenure.Internal
+		if !a.ran || strings.HasPrefix(err.Error(), "required flag") || strings.HasPrefix(err.Error(), "if any flags") {
+			code = tenure.Invalid
+		}
+		err = tenure.Errorf(code, "%w", err)
+	}
+	p := server.ProblemOf(err)
+	if a.output == "json" {
+		_ = writeJSON(a.err, p)
+		return p.Code.ExitCode()
+	}
+	fmt.Fprintln(a.err, "error: "+clean(p.Message))
+	for _, h := range p.Hints {
+		fmt.Fprintln(a.err, "hint: "+clean(h))
+	}
+	return p.Code.ExitCode()
+}
+
+// isTerminal says whether a stream is one.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

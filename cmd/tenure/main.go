@@ -1,0 +1,28 @@
+// Tenure is the control plane for a tenant's whole life on SaaS platforms: it
+// moves a tenant in, keeps its boundaries as they should be, and moves it out so
+// that nothing of it remains, with proof.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, now: time.Now}
+	os.Exit(a.run(os.Args[1:]))
+}
+
+// run carries one command out and gives the exit code. An interrupt ends the
+// command's context; a second one ends the process.
+func (a *app) run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	root := a.root()
+	root.SetArgs(args)
+	return a.fail(root.ExecuteContext(ctx))
+}

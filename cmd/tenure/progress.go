@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/server"
+)
+
+// bar shows on a terminal how far an operation is and what it waits for; where
+// there is no terminal it shows nothing.
+type bar struct {
+	container *mpb.Progress
+	one       *mpb.Bar
+
+	mu   sync.Mutex
+	says string
+}
+
+func (a *app) bar(id tenure.OperationID) *bar {
+	b := &bar{says: "starting"}
+	if id == "" || a.output == "json" || !isTerminal(a.err) {
+		return b
+	}
+	b.container = mpb.New(mpb.WithOutput(a.err), mpb.WithWidth(32), mpb.WithAutoRefresh())
+	b.one = b.container.AddBar(0,
+		mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.CountersNoUnit("%d of %d steps ")),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return b.says
+		})),
+	)
+	return b
+}
+
+func (b *bar) show(op server.Operation) {
+	if b.one == nil {
+		return
+	}
+	b.mu.Lock()
+	b.says = string(op.State)
+	if op.Reason != "" {
+		b.says += ": " + clip(clean(op.Reason), 60)
+	}
+	b.mu.Unlock()
+	b.one.SetTotal(int64(op.Steps)+1, false) // never complete by itself
+	b.one.SetCurrent(int64(op.Done))
+}
+
+func (b *bar) stop() {
+	if b.one == nil {
+		return
+	}
+	b.one.Abort(true)
+	b.container.Wait()
+}
+
+// progress shows an operation that something else in this process carries on,
+// until the returned function is called.
+func (a *app) progress(ctx context.Context, s *session, id tenure.OperationID) (stop func()) {
+	b := a.bar(id)
+	if b.one == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		tick := time.NewTicker(glance)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if op, err := server.FollowOperation.Call(ctx, s, server.IDParams{ID: string(id)}); err == nil {
+					b.show(op)
+				}
+			}
+		}
+	})
+	return func() { cancel(); looking.Wait(); b.stop() }
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/installation"
+	"github.com/tenurehq/tenure/internal/server"
+)
+
+// session is where a command's calls go: to the server that runs on the folder,
+// or to the folder itself.
+type session struct {
+	server.Caller
+	app   *app
+	local *installation.Installation // nil over a socket
+	close func()
+}
+
+// reading opens the store for reading, which is possible beside a server.
+func (a *app) reading(ctx context.Context) (*session, error) {
+	return a.open(ctx, true)
+}
+
+// writing finds the running server, or opens the folder when there is none.
+func (a *app) writing(ctx context.Context) (*session, error) {
+	c, err := server.Dial(ctx, installation.Socket(a.dir), a.as)
+	switch {
+	case err == nil:
+		return &session{Caller: c, app: a, close: c.Close}, nil
+	case tenure.CodeOf(err) == tenure.NotFound, tenure.CodeOf(err) == tenure.Invalid: // nobody, or nobody can be there
+		return a.open(ctx, false)
+	}
+	return nil, err
+}
+
+func (a *app) open(ctx context.Context, readOnly bool) (*session, error) {
+	inst, err := installation.Open(ctx, installation.Options{Dir: a.dir, ReadOnly: readOnly, Now: a.now})
+	if err != nil {
+		return nil, err
+	}
+	return &session{Caller: server.Local{Service: inst.Service, By: a.as}, app: a, local: inst, close: func() { _ = inst.Close() }}, nil
+}
+
+// ask makes one call. After a write on the folder itself it also runs what is
+// due, since no server does.
+func ask[P, R any](ctx context.Context, a *app, m server.Method[P, R], p P) (R, error) {
+	open := a.reading
+	if m.Write {
+		open = a.writing
+	}
+	s, err := open(ctx)
+	if err != nil {
+		var none R
+		return none, err
+	}
+	defer s.close()
+	out, err := m.Call(ctx, s, p)
+	if err == nil && m.Write {
+		err = s.carryOn(ctx, "")
+	}
+	return out, err
+}
+
+// patience bounds how long a command stays with an operation that a server runs.
+const patience = 10 * time.Second
+
+// carryOn stays with an operation until it rests: it has ended, it waits, or it
+// backs off. On the folder itself it runs everything that is due.
+func (s *session) carryOn(ctx context.Context, op tenure.OperationID) error {
+	if s.local == nil {
+		if op == "" {
+			return nil
+		}
+		short, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		_, err := s.follow(short, op, s.rests)
+		if short.Err() != nil && ctx.Err() == nil {
+			return nil // the server goes on with it
+		}
+		return err
+	}
+	show := s.app.progress(ctx, s, op)
+	defer show()
+	_, err := s.local.Engine.Settle(ctx)
+	return err
+}
+
+// rests says whether an operation needs something other than time for its steps.
+func (s *session) rests(op server.Operation) bool {
+	switch op.State {
+	case tenure.OperationRunning, tenure.OperationCompensating:
+		return op.Running == 0 && op.DueAt.After(s.app.now())
+	}
+	return true
+}
+
+// glance is how often a command that follows an operation looks at it.
+const glance = 100 * time.Millisecond
+
+// follow looks at an operation again and again until done says so.
+func (s *session) follow(ctx context.Context, id tenure.OperationID, done func(server.Operation) bool) (server.Operation, error) {
+	bar := s.app.bar(id)
+	defer bar.stop()
+	tick := time.NewTicker(glance)
+	defer tick.Stop()
+	for {
+		op, err := server.FollowOperation.Call(ctx, s, server.IDParams{ID: string(id)})
+		if err != nil {
+			return op, err
+		}
+		if bar.show(op); done(op) {
+			return op, nil
+		}
+		select {
+		case <-ctx.Done():
+			return op, tenure.Errorf(tenure.Unavailable, "stopped following operation %s, which is %s", id, op.State).Retryable()
+		case <-tick.C:
+		}
+	}
+}
+
+// drive runs what comes due until stop is called, where no server does.
+func (s *session) drive(ctx context.Context) (stop func()) {
+	if s.local == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	done.Go(func() { _ = s.local.Engine.Run(ctx, 0, slog.New(slog.NewTextHandler(io.Discard, nil))) })
+	return func() { cancel(); done.Wait() }
+}

@@ -1,0 +1,115 @@
+package policy
+
+// Packages are named by their path in the module, the root as "."; "a/*" means
+// each package right below a, unless a longer row names it.
+
+// floors stand one on the other, the ground first. An import goes down; one that
+// stays on its floor needs a row in sideways.
+var floors = []floor{
+	{"ground", []string{".", "audit", "examples", "examples/*"}},
+	{"parts", []string{"connector", "connector/*", "evidence", "internal/blueprint", "internal/keystore", "internal/postgrestest", "internal/store", "internal/witness"}},
+	{"work", []string{"internal/engine", "internal/hygiene", "internal/planner"}},
+	{"door", []string{"internal/lifecycle"}},
+	{"ways in", []string{"internal/installation", "internal/server"}},
+	{"top", []string{"bench", "cmd/*", "docs", "examples/*/*", "internal/demo", "internal/policy"}},
+}
+
+type floor struct {
+	name     string
+	packages []string
+}
+
+// sideways are the imports within a floor, and those of test files that go up.
+var sideways = []edge{
+	{from: "audit", to: ".", why: "an entry names tenants and operations by the root's typed ids"},
+	{from: "connector/relational", to: "connector", why: "it is what SQL drivers share of their contract"},
+	{from: "connector/connectortest", to: "connector", why: "it judges drivers by their contract"},
+	{from: "connector/*", to: "connector", why: "a driver implements the contract"},
+	{from: "connector/*", to: "connector/relational", why: "SQL drivers share graph, order and batches; who may is in sights"},
+	{from: "connector/*", to: "connector/connectortest", tests: true, why: "every driver passes the suite"},
+	{from: "connector/*", to: "internal/postgrestest", tests: true, why: "a real server, isolated for each test"},
+	{from: "connector/all", to: "connector/*", why: "it is the one list of connectors"},
+	{from: "cmd/*", to: "internal/demo", why: "a command runs it"},
+	{from: "examples", to: ".", tests: true, why: "what an example says is compared with the domain's words"},
+	{from: "examples", to: "connector", tests: true, why: "an example's blueprint is checked against what connectors declare"},
+	{from: "examples", to: "connector/*", tests: true, why: "as above"},
+	{from: "examples", to: "internal/blueprint", tests: true, why: "an example that is refused is none"},
+	{from: "examples/*", to: "internal/blueprint", tests: true, why: "an example that is refused is none"},
+	{from: "internal/blueprint", to: "connector", why: "a blueprint is checked against what connectors declare"},
+}
+
+// edge allows an import; with tests, in test files alone.
+type edge struct {
+	from, to string
+	tests    bool
+	why      string
+}
+
+// sights narrow what the code of a package sees of this module, and of modules
+// where these are given. Test files keep to the floors.
+var sights = []sight{
+	{who: ".", sees: nil, modules: []string{}, why: "the domain is pure: it stands on the standard library alone"},
+	{who: "audit", sees: []string{"."}, modules: []string{"golang.org/x/mod"}, why: "a verifier with almost no dependencies can be read whole by who must trust it"},
+	{who: "evidence", sees: []string{".", "audit"}, modules: []string{"github.com/secure-systems-lab/go-securesystemslib"}, why: "a certificate is verified without server and store"},
+	{who: "connector", sees: []string{"."}, modules: []string{}, why: "the contract drags nothing into a connector"},
+	{who: "connector/relational", sees: []string{".", "connector"}, modules: []string{}, why: "it speaks through the driver that its user opened"},
+	{who: "connector/connectortest", sees: []string{".", "connector"}, why: "the suite knows no driver"},
+	{who: "connector/postgres", sees: []string{".", "connector", "connector/relational"}, why: "a connector sees neither the store, nor the engine, nor another connector"},
+	{who: "connector/sqlite", sees: []string{".", "connector", "connector/relational"}, why: "as postgres"},
+	{who: "connector/all", sees: []string{".", "connector", "connector/*"}, why: "a list, its pages and nothing else"},
+	{who: "connector/*", sees: []string{".", "connector"}, why: "a connector sees neither the store, nor the engine, nor another connector; relational is for SQL"},
+	{who: "internal/planner", sees: []string{".", "connector", "internal/blueprint"}, modules: []string{}, why: "planning is pure: same input, same bytes"},
+	{who: "internal/witness", sees: []string{".", "audit"}, why: "it sees checkpoints, never the store that it watches"},
+	{who: "internal/keystore", sees: []string{".", "audit"}, why: "keys live apart from the store"},
+	{who: "examples", sees: nil, modules: []string{}, why: "it embeds files"},
+	{who: "examples/*", sees: nil, why: "an example platform knows nothing of Tenure"},
+}
+
+type sight struct {
+	who     string
+	sees    []string
+	modules []string // nil: as the modules table says; empty: none
+	why     string
+}
+
+// modules says where each third-party module may be used. Those in tests may be
+// used in test files besides.
+var modules = []module{
+	{"cel.dev/cel-go", []string{"internal/blueprint"}, nil, "expressions are a blueprint's; what they give is plain data"},
+	{"charm.land/lipgloss/v2", []string{"cmd/*"}, nil, "looks are the command line's"},
+	{"filippo.io/age", []string{"internal/lifecycle"}, []string{"*"}, "exports are encrypted as they are handed over"},
+	{"github.com/goccy/go-yaml", []string{"cmd/*", "internal/blueprint", "internal/installation"}, []string{"*"}, "blueprints, settings and parameter files are YAML"},
+	{"github.com/google/go-cmp", []string{"connector/connectortest"}, []string{"*"}, "it compares in tests"},
+	{"github.com/jackc/pgx/v5", []string{"bench", "cmd/*", "connector/postgres", "internal/demo", "internal/postgrestest", "internal/store"}, []string{"*"}, "PostgreSQL is spoken by the store, by its connector, and by who looks from outside"},
+	{"github.com/pressly/goose/v3", []string{"internal/store"}, nil, "migrations are the store's"},
+	{"github.com/rogpeppe/go-internal", nil, []string{"cmd/*"}, "testscript tells the commands' stories"},
+	{"github.com/santhosh-tekuri/jsonschema/v6", []string{"internal/blueprint", "connector/connectortest"}, []string{"*"}, "parameters and attributes have schemas"},
+	{"github.com/secure-systems-lab/go-securesystemslib", []string{"evidence"}, nil, "DSSE is the certificate's envelope"},
+	{"github.com/spf13/cobra", []string{"cmd/*"}, nil, "commands are the command line's"},
+	{"github.com/tink-crypto/tink-go/v2", []string{"internal/keystore"}, []string{"audit"}, "one package touches key material"},
+	{"github.com/vbauerster/mpb/v8", []string{"cmd/*"}, nil, "progress is the command line's"},
+	{"go.uber.org/goleak", nil, []string{"*"}, "tests see that nothing is left running"},
+	{"golang.org/x/mod", []string{"audit", "internal/lifecycle", "internal/store", "internal/witness"}, []string{"*"}, "the tree and its notes (sumdb/tlog, sumdb/note)"},
+	{"golang.org/x/sys", []string{"connector/filesystem"}, nil, "a file system's identity is asked of the kernel"},
+	{"golang.org/x/term", []string{"cmd/*"}, nil, "is it a terminal?"},
+	{"modernc.org/sqlite", []string{"connector/sqlite", "examples/*", "internal/demo", "internal/store"}, []string{"*"}, "SQLite is spoken by the store, by its connector, and by who looks from outside"},
+	{"pgregory.net/rapid", nil, []string{"*"}, "property tests"},
+}
+
+type module struct {
+	path  string
+	by    []string
+	tests []string
+	why   string
+}
+
+// standard narrows some packages of the standard library to who may use them.
+var standard = []module{
+	{"database/sql", []string{"bench", "cmd/*", "connector/sqlite", "examples/*", "internal/demo", "internal/store"}, []string{"*"}, "SQL is written where a database is somebody's job"},
+	{"net/http", []string{"cmd/*", "connector/http", "examples/*", "internal/demo", "internal/server", "internal/witness"}, []string{"*"}, "the network is reached from few places"},
+	{"os/exec", []string{}, []string{"*"}, "Tenure runs no other program"},
+	{"testing", []string{"connector/connectortest", "internal/postgrestest"}, []string{"*"}, "only test support links the test framework"},
+	{"unsafe", []string{}, nil, "nothing here needs it"},
+	{"math/rand", []string{}, nil, "ids and secrets come from crypto/rand, jitter from math/rand/v2"},
+	{"log", []string{}, nil, "logs are structured and redacted: log/slog"},
+}
