@@ -64,7 +64,7 @@ type StepStatus struct {
 	EndedAt    time.Time   `json:"endedAt,omitzero"`
 	ErrorCode  Code        `json:"errorCode,omitempty"`
 	Error      string      `json:"error,omitempty"`
-	Receipt    string      `json:"receipt,omitempty"`  // canonical JSON of what was done, without secrets
+	Receipt    string      `json:"receipt,omitempty"`  // JSON of what was done, without secrets
 	Progress   string      `json:"progress,omitempty"` // where a batched step can go on
 }
 

@@ -179,29 +179,32 @@ const (
 // Plan is an operation as data: compiled once, never changed, named by the
 // SHA-256 of its canonical JSON. Approvals sign that digest.
 type Plan struct {
-	Format      int                       `json:"format"`
-	Kind        OperationKind             `json:"kind"`
-	Tenant      TenantID                  `json:"tenant"`
-	Name        string                    `json:"name"`
-	Reason      string                    `json:"reason,omitempty"`
-	At          time.Time                 `json:"at"`
-	Blueprint   BlueprintRef              `json:"blueprint"`
-	From        *BlueprintRef             `json:"from,omitempty"`
-	Parameters  map[string]any            `json:"parameters,omitempty"`
-	Features    map[string]bool           `json:"features,omitempty"`
-	Connectors  map[string]string         `json:"connectors,omitempty"` // version of each connector
-	Systems     map[string]string         `json:"systems,omitempty"`    // fingerprint of each system
-	Anchors     map[Anchor]time.Time      `json:"anchors,omitempty"`    // dates given with the request
-	Encryption  Encryption                `json:"encryption,omitzero"`
-	Classes     []DataClass               `json:"classes,omitempty"`
-	Resources   []PlannedResource         `json:"resources,omitempty"`
-	Steps       []Step                    `json:"steps"`
-	Outputs     map[string]map[string]any `json:"outputs,omitempty"`   // by environment; {"$credential": key} is a one-time secret
-	Recipient   string                    `json:"recipient,omitempty"` // age recipient of the exports
-	Diff        []Difference              `json:"diff,omitempty"`
-	Dates       []Projection              `json:"dates,omitempty"`
-	OnFailure   FailurePolicy             `json:"onFailure"`
-	Destructive int                       `json:"destructive"` // how many steps destroy
+	Format       int                       `json:"format"`
+	Kind         OperationKind             `json:"kind"`
+	Tenant       TenantID                  `json:"tenant"`
+	Name         string                    `json:"name"`
+	Tier         string                    `json:"tier,omitempty"`
+	Organization string                    `json:"organization,omitempty"` // onboard: the customer's legal entity
+	Contact      string                    `json:"contact,omitempty"`      // onboard: who asked on the customer's side
+	Reason       string                    `json:"reason,omitempty"`
+	At           time.Time                 `json:"at"`
+	Blueprint    BlueprintRef              `json:"blueprint"`
+	From         *BlueprintRef             `json:"from,omitempty"`
+	Parameters   map[string]any            `json:"parameters,omitempty"`
+	Features     map[string]bool           `json:"features,omitempty"`
+	Connectors   map[string]string         `json:"connectors,omitempty"` // version of each connector
+	Systems      map[string]string         `json:"systems,omitempty"`    // fingerprint of each system
+	Anchors      map[Anchor]time.Time      `json:"anchors,omitempty"`    // dates given with the request
+	Encryption   Encryption                `json:"encryption,omitzero"`
+	Classes      []DataClass               `json:"classes,omitempty"`
+	Resources    []PlannedResource         `json:"resources,omitempty"`
+	Steps        []Step                    `json:"steps"`
+	Outputs      map[string]map[string]any `json:"outputs,omitempty"`   // by environment; {"$credential": key} is a one-time secret
+	Recipient    string                    `json:"recipient,omitempty"` // age recipient of the exports
+	Diff         []Difference              `json:"diff,omitempty"`
+	Dates        []Projection              `json:"dates,omitempty"`
+	OnFailure    FailurePolicy             `json:"onFailure"`
+	Destructive  int                       `json:"destructive"` // how many steps destroy
 }
 
 // PlanFormat is the format that this build writes; it reads all before it.

@@ -244,7 +244,9 @@ func (e excludedError) Error() string { return "excluded by " + e.by }
 func (a *advance) committed(c *composed, now time.Time) {
 	s := a.s
 	a.pending = a.pending[:0]
-	s.op.Version++
+	if !c.Kept {
+		s.op.Version++
+	}
 	s.op.State, s.op.Reason, s.op.DueAt = c.State, c.Reason, c.DueAt
 	s.op.Locked = c.locked
 	for _, i := range c.d.claims {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -48,6 +49,7 @@ func (a *advance) compose(now time.Time) *composed {
 	}
 	c.State, c.Reason, c.DueAt, c.Ended = c.d.state, c.d.reason, c.d.due, c.d.ended
 	c.same = s.op.State == c.State && s.op.Reason == c.Reason && s.op.DueAt.Equal(c.DueAt) && !c.d.undo
+	c.Same = c.same
 	a.claims(c)
 	a.lock(c)
 	if destroyed {
@@ -181,7 +183,7 @@ func (a *advance) moved(c *composed) {
 func (a *advance) settle(n *node, r Result, now time.Time) store.StepResult {
 	out := store.StepResult{Seq: n.row.Seq, Token: n.row.Token, State: tenure.StepDone, Verdict: r.Verdict, Progress: r.Progress}
 	if r.Receipt != nil {
-		if b, err := tenure.Canonical(r.Receipt); err == nil && string(b) != "null" {
+		if b, err := json.Marshal(r.Receipt); err == nil && string(b) != "null" {
 			out.Receipt = string(b)
 		}
 	}

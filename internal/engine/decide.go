@@ -15,6 +15,7 @@ type snapshot struct {
 	op         store.OperationRow
 	plan       *tenure.Plan
 	nodes      []node // the plan's steps, then compensations
+	begin      int    // every node before it has ended well
 	byKey      map[string]int
 	approvals  []tenure.Approval
 	exceptions []store.Exception
@@ -24,9 +25,10 @@ type snapshot struct {
 
 // node is a step with its row.
 type node struct {
-	step *tenure.Step
-	row  store.StepRow
-	mine bool // a task of this very Advance runs it
+	step  *tenure.Step
+	row   store.StepRow
+	needs []int // indexes of what the step needs; -1 for one that isn't there
+	mine  bool  // a task of this very Advance runs it
 }
 
 // decision is what may happen now.
@@ -56,7 +58,10 @@ func decide(s *snapshot, now time.Time) decision {
 	running, backoff, open := 0, 0, 0
 	var failed, waits []string
 	var last tenure.Verdict
-	for i := range s.nodes {
+	for s.begin < len(s.nodes) && s.nodes[s.begin].ended() {
+		s.begin++
+	}
+	for i := s.begin; i < len(s.nodes); i++ {
 		n := &s.nodes[i]
 		undo := i >= len(s.plan.Steps)
 		switch n.row.State {
@@ -179,21 +184,19 @@ func unique(in []string) []string {
 	return out
 }
 
+// ended says whether a step is over for good, well or by an exception.
+func (n *node) ended() bool {
+	return n.row.State == tenure.StepDone || n.row.State == tenure.StepSkipped
+}
+
 // ready says whether all that the step needs has ended well enough.
 func (s *snapshot) ready(n *node) bool {
-	for _, key := range n.step.Needs {
-		i, ok := s.byKey[key]
-		if !ok {
+	for _, i := range n.needs {
+		if i < 0 {
 			return false
 		}
 		need := &s.nodes[i]
-		switch need.row.State {
-		case tenure.StepDone, tenure.StepSkipped:
-		case tenure.StepFailed:
-			if !need.step.Optional {
-				return false
-			}
-		default:
+		if !need.ended() && !(need.row.State == tenure.StepFailed && need.step.Optional) {
 			return false
 		}
 	}
@@ -311,6 +314,12 @@ func (s *snapshot) retention(n *node, now time.Time) wait {
 		switch c.State {
 		case tenure.ClockErase:
 			return wait{open: true}
+		case tenure.ClockConflict:
+			// Two persons may decide that the longer rule wins.
+			if s.signatures(n.step.Key, time.Time{}, true) >= 2 {
+				return wait{open: !now.Before(c.KeepUntil), why: fmt.Sprintf("retention of %s, as two persons decided: %s", c.Class, c.Because), at: c.KeepUntil}
+			}
+			return wait{why: fmt.Sprintf("conflict in the retention of %s, for two persons to decide at %s: %s", c.Class, n.step.Key, c.Because)}
 		case tenure.ClockKeep:
 			return wait{why: fmt.Sprintf("retention of %s: %s", c.Class, c.Because), at: c.KeepUntil}
 		default:
@@ -341,7 +350,8 @@ func (s *snapshot) lapsed(step *tenure.Step, now time.Time) int {
 func undoSteps(p *tenure.Plan, rows []store.StepRow) []tenure.StepStatus {
 	var out []tenure.StepStatus
 	for i := len(p.Steps) - 1; i >= 0; i-- {
-		if rows[i].Attempt > 0 && undoAction(p.Steps[i].Action) != "" {
+		a := p.Steps[i].Action
+		if undoAction(a) != "" && (rows[i].Attempt > 0 || a == tenure.ActKeyCreate) {
 			out = append(out, tenure.StepStatus{Operation: rows[i].Operation, Seq: undoSeq(p, i), Key: "undo/" + p.Steps[i].Key})
 		}
 	}

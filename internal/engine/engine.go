@@ -65,7 +65,7 @@ type Task struct {
 // Result is how a task ended. Err with Retry means another attempt later.
 type Result struct {
 	Verdict   tenure.Verdict
-	Receipt   any // becomes canonical JSON; no secrets
+	Receipt   any // becomes JSON; no secrets
 	Facts     map[string]string
 	Resources []store.ResourceWrite
 	Extra     func(*store.Tx) error // in the result's transaction
@@ -196,6 +196,16 @@ func (s *snapshot) link(rows []store.StepRow) {
 		}
 		s.nodes[i] = node{step: step, row: row}
 		s.byKey[step.Key] = i
+	}
+	for i := range s.nodes {
+		n := &s.nodes[i]
+		for _, key := range n.step.Needs {
+			j, ok := s.byKey[key]
+			if !ok {
+				j = -1
+			}
+			n.needs = append(n.needs, j)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -72,7 +73,17 @@ func (e *Engine) system(t *Task) (*connector.System, error) {
 		return nil, tenure.Errorf(tenure.Blocked, "system %s isn't the one that the plan was made with (%s, now %s)", sys.Name, want, sys.Fingerprint).
 			WithHint("restore the settings, or plan again")
 	}
+	if was, is := major(t.Plan.Connectors[sys.Info.Name]), major(sys.Info.Version); was != "" && was != is {
+		return nil, tenure.Errorf(tenure.Blocked, "the plan was made with connector %s %s, and this is %s", sys.Info.Name, t.Plan.Connectors[sys.Info.Name], sys.Info.Version).
+			WithHint("cancel the operation and plan again")
+	}
 	return sys, nil
+}
+
+// major is the first number of a version: what another one means may differ.
+func major(version string) string {
+	m, _, _ := strings.Cut(version, ".")
+	return m
 }
 
 // Planned returns the plan's record of a resource; nil if it has none.
@@ -104,6 +115,9 @@ func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 		return Result{Err: err}
 	}
 	w := store.ResourceWrite{ID: pr.ID, State: tenure.ResourcePresent, Verdict: v, Observed: seen.Attributes}
+	if seen.State != "" { // what is suspended stays so through a repair
+		w.State = seen.State
+	}
 	if v == tenure.Verified {
 		w.Normal = seen.Attributes
 	} else {

@@ -63,7 +63,7 @@ func (s *Service) runBind(_ context.Context, t *engine.Task) engine.Result {
 		if err != nil {
 			return err
 		}
-		return tx.Bind(t.Plan.Tenant, t.Plan.Blueprint, params, t.Plan.Features, t.Now)
+		return tx.Bind(t.Plan.Tenant, t.Plan.Blueprint, t.Plan.Tier, params, t.Plan.Features, t.Now)
 	}}
 }
 

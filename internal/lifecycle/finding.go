@@ -75,6 +75,15 @@ func (s *Service) lookAll(ctx context.Context, tenant string, kinds []tenure.Fin
 			out.Dead[name] = err.Error()
 			continue
 		}
+		if slices.Contains(kinds, tenure.FindingExposure) {
+			more, err := s.unencrypted(ctx, systems[name])
+			if err != nil {
+				out.Dead[name] = err.Error()
+				continue
+			}
+			found = append(found, more...)
+			sum.Findings += len(more)
+		}
 		out.Systems = append(out.Systems, sum)
 		err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
 			for _, f := range found {
@@ -98,6 +107,46 @@ func (s *Service) lookAll(ctx context.Context, tenant string, kinds []tenure.Fin
 	for _, f := range all {
 		if slices.Contains(kinds, f.Kind) {
 			out.Findings = append(out.Findings, f)
+		}
+	}
+	return out, nil
+}
+
+// unencrypted asks a system, where it can say, whether it still keeps the
+// encryption profiles of the published blueprints that use it.
+func (s *Service) unencrypted(ctx context.Context, sys *connector.System) ([]tenure.Finding, error) {
+	if !sys.Can("probe") || !slices.ContainsFunc(sys.Info.Probes, func(p connector.ProbeKind) bool { return p.Name == "encryption" }) {
+		return nil, nil
+	}
+	rows, err := s.o.DB.Blueprints(ctx)
+	if err != nil {
+		return nil, err
+	}
+	asked := make(map[tenure.Encryption]bool)
+	var out []tenure.Finding
+	for _, b := range rows {
+		if !b.Published() {
+			continue
+		}
+		c, err := s.compiled(ctx, b.Digest, true)
+		if err != nil {
+			return nil, err
+		}
+		profile := c.Blueprint.Encryption
+		if _, uses := c.Blueprint.Systems[sys.Name]; !uses || profile == (tenure.Encryption{}) || asked[profile] {
+			continue
+		}
+		asked[profile] = true
+		o, err := sys.Probe(ctx, connector.Check{Kind: "encryption", Encryption: profile})
+		if err != nil {
+			return nil, err
+		}
+		if !o.Passed {
+			now := s.Now()
+			out = append(out, tenure.Finding{
+				ID: tenure.NewID[tenure.FindingID](now), Kind: tenure.FindingExposure, Severity: tenure.Critical, System: sys.Name, Field: "encryption",
+				Want: b.Name + " " + b.Version, Got: o.Detail, Detail: "the encryption profile of " + b.Name + " isn't kept: " + o.Detail, SeenAt: now,
+			})
 		}
 	}
 	return out, nil

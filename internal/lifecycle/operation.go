@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+	"github.com/tenurehq/tenure/internal/keystore"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -59,9 +61,22 @@ func (s *Service) Start(ctx context.Context, digest string, in Intent, by string
 	if err != nil {
 		return op, err
 	}
+	requested, err := s.requested(ctx, p, id)
+	if err != nil {
+		return op, err
+	}
 	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
-		if err := s.admit(tx, p, in, by, now); err != nil {
+		if have, err := tx.TriggeredOperation(trigger); err != nil || have != "" {
+			id = have
 			return err
+		}
+		if err := s.admit(tx, p, by, now); err != nil {
+			return err
+		}
+		for _, r := range requested {
+			if err := tx.Log(r); err != nil {
+				return err
+			}
 		}
 		n := store.NewOperation{
 			Operation: tenure.Operation{ID: id, Kind: p.Kind, Tenant: p.Tenant, Plan: digest, State: tenure.OperationRunning, RequestedBy: by, Trigger: trigger, CreatedAt: now},
@@ -92,11 +107,41 @@ func (s *Service) Start(ctx context.Context, digest string, in Intent, by string
 	return s.o.DB.Operation(ctx, id)
 }
 
+// requested makes the entry of a new tenant's request. Who the customer is, and
+// who asked, is sealed under the tenant's own key: when that is destroyed the
+// entry still verifies and tells nobody.
+func (s *Service) requested(ctx context.Context, p *tenure.Plan, op tenure.OperationID) ([]audit.Entry, error) {
+	if p.Kind != tenure.Onboard {
+		return nil, nil
+	}
+	e, err := s.entry(ctx, "tenant.request", "", p.Tenant, op, string(p.Tenant), map[string]string{"revision": p.Blueprint.Digest})
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.o.Keys.Create(ctx, keySpec(p.Tenant, string(keystore.Personal)))
+	if err != nil {
+		return nil, err
+	}
+	aead, err := s.o.Keys.AEAD(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range [][2]string{{"name", p.Name}, {"organization", p.Organization}, {"contact", p.Contact}} {
+		if f[1] == "" {
+			continue
+		}
+		if err := e.Seal(aead, string(key), f[0], []byte(f[1])); err != nil {
+			return nil, err
+		}
+	}
+	return []audit.Entry{e}, nil
+}
+
 // admit is the gate at the door: is the ground as the plan saw it, does nothing
 // exclude it, and is there budget left?
-func (s *Service) admit(tx *store.Tx, p *tenure.Plan, in Intent, by string, now time.Time) error {
+func (s *Service) admit(tx *store.Tx, p *tenure.Plan, by string, now time.Time) error {
 	if p.Kind == tenure.Onboard {
-		return s.admitTenant(tx, p, in, now)
+		return s.admitTenant(tx, p, now)
 	}
 	t, err := tx.Tenant(string(p.Tenant))
 	if err != nil {
@@ -140,13 +185,11 @@ func (s *Service) admit(tx *store.Tx, p *tenure.Plan, in Intent, by string, now 
 		return err
 	}
 	if p.Kind == tenure.Offboard {
-		at := now
 		if end, ok := p.Anchors[tenure.FromContractEnd]; ok {
 			if err := tx.SetAnchor(p.Tenant, tenure.FromContractEnd, end, true); err != nil {
 				return err
 			}
 		}
-		_ = at
 	}
 	if p.Destructive == 0 {
 		return nil
@@ -170,7 +213,7 @@ func (s *Service) admit(tx *store.Tx, p *tenure.Plan, in Intent, by string, now 
 }
 
 // admitTenant makes the tenant that an onboarding is for.
-func (s *Service) admitTenant(tx *store.Tx, p *tenure.Plan, in Intent, now time.Time) error {
+func (s *Service) admitTenant(tx *store.Tx, p *tenure.Plan, now time.Time) error {
 	if _, err := tx.Tenant(string(p.Tenant)); err == nil {
 		return nil // the plan was started before; its trigger finds the operation
 	}
@@ -187,7 +230,7 @@ func (s *Service) admitTenant(tx *store.Tx, p *tenure.Plan, in Intent, now time.
 	}
 	return tx.CreateTenant(store.TenantRow{
 		Tenant: tenure.Tenant{
-			ID: p.Tenant, Name: p.Name, Organization: in.Organization, Contact: in.Contact, Tier: in.Tier,
+			ID: p.Tenant, Name: p.Name, Organization: p.Organization, Contact: p.Contact, Tier: p.Tier,
 			Blueprint: p.Blueprint, Parameters: params, CreatedAt: now,
 		},
 		Features: p.Features,
@@ -244,11 +287,18 @@ func (s *Service) Approve(ctx context.Context, id tenure.OperationID, gate, dige
 		if !strings.HasPrefix(op.Plan, orPrefix(digest)) || len(digest) < 8 {
 			return tenure.Errorf(tenure.Conflict, "the approval is for plan %s, the operation runs %s", digest, op.Plan).WithHint("read the plan again: tenure operation show %s", op.ID)
 		}
-		step, i, err := waitingGate(p, rows, gate, tenure.ActApproval, tenure.ActNoReturn)
+		actions := []tenure.Action{tenure.ActApproval, tenure.ActNoReturn}
+		if gate != "" { // a conflict between retention rules is decided by name alone
+			actions = append(actions, tenure.ActRetention)
+		}
+		step, i, err := waitingGate(p, rows, gate, actions...)
 		if err != nil {
 			return err
 		}
 		gateKey = step.Key
+		if err := s.conflicting(tx, op, p, step, now); err != nil {
+			return err
+		}
 		earlier, err := tx.Approvals(id)
 		if err != nil {
 			return err
@@ -307,6 +357,26 @@ func (s *Service) Approve(ctx context.Context, id tenure.OperationID, gate, dige
 		}
 	}
 	return gateKey, err
+}
+
+// conflicting refuses to sign a retention gate whose rules don't conflict: there
+// is nothing for a person to decide.
+func (s *Service) conflicting(tx *store.Tx, op store.OperationRow, p *tenure.Plan, step *tenure.Step, now time.Time) error {
+	if step.Action != tenure.ActRetention {
+		return nil
+	}
+	t, err := tx.Tenant(string(op.Tenant))
+	if err != nil {
+		return err
+	}
+	for _, class := range p.Classes {
+		if class.Name == step.Class {
+			if c := tenure.SolveRetention(class, t.Anchors, nil, tenure.HoldSubject{Tenant: t.ID}, now); c.State != tenure.ClockConflict {
+				return tenure.Errorf(tenure.Conflict, "the retention of %s holds no conflict to decide: %s", class.Name, c.Because)
+			}
+		}
+	}
+	return nil
 }
 
 var errRecount = tenure.Errorf(tenure.Conflict, "the counts are too old")

@@ -45,7 +45,10 @@ func (c *compiler) offboard() error {
 	handed := c.handover(cut, sweep)
 	retained := c.move("retained", tenure.StageRetention, tenure.TenantRetained, append(slices.Clone(cut), sweep)...)
 	c.notices("terminating", tenure.StageCut, leaving)
-	groups := c.groups(all, cutAt)
+	groups, err := c.groups(all, cutAt)
+	if err != nil {
+		return err
+	}
 	erased := c.erasure(all, groups, append(slices.Clone(handed), retained), cutAt)
 	return c.depart(all, erased, retained)
 }
@@ -163,7 +166,7 @@ type group struct {
 
 // groups orders the classes by the projected end of their retention; what holds
 // no class leaves with the last.
-func (c *compiler) groups(all map[tenure.ResourceID]*tenure.PlannedResource, cutAt time.Time) []group {
+func (c *compiler) groups(all map[tenure.ResourceID]*tenure.PlannedResource, cutAt time.Time) ([]group, error) {
 	used := make(map[string]bool)
 	for _, r := range all {
 		for _, class := range r.Classes {
@@ -184,6 +187,9 @@ func (c *compiler) groups(all map[tenure.ResourceID]*tenure.PlannedResource, cut
 		if g.at.Before(cutAt) {
 			g.at = cutAt
 		}
+		if clock.State == tenure.ClockPending {
+			return nil, tenure.Errorf(tenure.Invalid, "data class %s can't be planned: %s", d.Name, clock.Because).WithHint("give the date: --contract-end")
+		}
 		if clock.State == tenure.ClockConflict {
 			c.plan.Dates = append(c.plan.Dates, tenure.Projection{What: "conflict in the retention of " + d.Name, Why: clock.Because})
 		}
@@ -195,7 +201,7 @@ func (c *compiler) groups(all map[tenure.ResourceID]*tenure.PlannedResource, cut
 		}
 		return strings.Compare(a.class, b.class)
 	})
-	return out
+	return out, nil
 }
 
 // place is the number of the group that a resource is deleted in.

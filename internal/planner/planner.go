@@ -50,7 +50,7 @@ func Make(in Input) (*tenure.Plan, error) {
 	}
 	c := &compiler{in: in, plan: &tenure.Plan{
 		Format: tenure.PlanFormat, Kind: in.Kind, Tenant: in.Tenant.ID, Name: in.Tenant.Name, Reason: in.Reason,
-		At: in.At.UTC().Truncate(time.Microsecond), Blueprint: in.Ref, From: in.From, OnFailure: tenure.Park,
+		Tier: in.Tenant.Tier, At: in.At.UTC().Truncate(time.Microsecond), Blueprint: in.Ref, From: in.From, OnFailure: tenure.Park,
 		Connectors: map[string]string{}, Systems: map[string]string{}, Anchors: in.Anchors, Recipient: in.Recipient,
 		Encryption: in.Blueprint.Encryption,
 	}}

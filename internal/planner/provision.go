@@ -17,6 +17,7 @@ var tenantKeys = []string{"personal", "credential"}
 // hand-over. The tenant isn't active until every probe has passed.
 func (c *compiler) onboard() error {
 	c.plan.OnFailure = c.in.Blueprint.Failure
+	c.plan.Organization, c.plan.Contact = c.in.Tenant.Organization, c.in.Tenant.Contact
 	if err := c.desire(nil); err != nil {
 		return err
 	}

@@ -429,6 +429,12 @@ func (db *DB) OperationByTrigger(ctx context.Context, key string) (out []Operati
 	return out, err
 }
 
+// TriggeredOperation names the operation that a trigger started; blank if none.
+func (tx *Tx) TriggeredOperation(key string) (id tenure.OperationID, err error) {
+	err = tx.Rows(`select id from operation where trigger_key = $1`, []any{key}, func(r scanner) error { return r.Scan(&id) })
+	return id, err
+}
+
 // OpenOperation names a tenant's open operation of a kind; blank if it has none.
 func (tx *Tx) OpenOperation(tenant tenure.TenantID, kind tenure.OperationKind) (id tenure.OperationID, err error) {
 	err = tx.Rows(`select id from operation where tenant = $1 and kind = $2 and state not in ('succeeded', 'failed', 'cancelled') limit 1`, []any{string(tenant), string(kind)}, func(r scanner) error {

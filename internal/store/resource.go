@@ -87,7 +87,7 @@ func (db *DB) Inventory(ctx context.Context, system string, tenant tenure.Tenant
 	if db.Dialect == Postgres {
 		collate = ` collate "C"`
 	}
-	q := `select id, tenant, type, name, state, normal from resource where system = $1 and ($2 = '' or tenant = $2) and state <> 'gone' order by type` + collate + `, name` + collate
+	q := `select id, tenant, type, name, state, normal from resource where system = $1 and live = 1 and ($2 = '' or tenant = $2) order by type` + collate + `, name` + collate
 	rows, err := db.read.QueryContext(ctx, q, system, string(tenant))
 	if err != nil {
 		return storeError(q, err)
@@ -111,8 +111,8 @@ func (tx *Tx) SaveResource(o tenure.Resource) error {
 	for i, id := range o.Needs {
 		needs[i] = string(id)
 	}
-	_, err := tx.Exec(`insert into resource (id, tenant, environment, key, system, type, name, layer, state, verdict, desired, normal, observed, classes, needs, operation, created_at, updated_at, expires_at, version)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, '', '', $11, $12, $13, $14, $14, 0, 1)
+	_, err := tx.Exec(`insert into resource (id, tenant, environment, key, system, type, name, layer, state, live, verdict, desired, normal, observed, classes, needs, operation, created_at, updated_at, expires_at, version)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, '', $10, '', '', $11, $12, $13, $14, $14, 0, 1)
 		on conflict (id) do update set name = excluded.name, desired = excluded.desired, classes = excluded.classes, needs = excluded.needs, operation = excluded.operation, updated_at = excluded.updated_at, version = resource.version + 1`,
 		string(o.ID), string(o.Tenant), o.Environment, o.Key, o.System, o.Type, o.Name, int(o.Layer), string(tenure.ResourcePlanned),
 		string(o.Desired), strings.Join(o.Classes, ","), strings.Join(needs, ","), string(o.Operation), micros(o.UpdatedAt))

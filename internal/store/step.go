@@ -24,6 +24,11 @@ type StepCommit struct {
 	Leaves    [][]byte // encoded audit entries
 	// Extra writes what is rarer, in the same transaction, after all else.
 	Extra func(*Tx) error
+	// Same says that State, Reason and DueAt are as they were read. On SQLite, where
+	// no other process decides, the row's version is then only checked.
+	Same bool
+	// Kept is set by the commit: the operation's version is what it was.
+	Kept bool
 	// Ended tells that the operation is over, so that those it kept out are woken.
 	Ended bool
 }
@@ -108,13 +113,8 @@ const (
 // stepRows writes row by row, which is fastest on SQLite.
 func (tx *Tx) stepRows(commits []*StepCommit) error {
 	for _, c := range commits {
-		n, err := tx.Exec(`update operation set state = $1, reason = $2, due_at = $3, updated_at = $4, reserved_until = 0, version = version + 1 where id = $5 and version = $6`,
-			string(c.State), c.Reason, micros(c.DueAt), micros(c.Now), string(c.Operation), c.Version)
-		if err != nil {
+		if err := tx.operationRow(c); err != nil {
 			return err
-		}
-		if n != 1 {
-			return lost(c.Operation, movedOn)
 		}
 		for i := range c.Results {
 			r := &c.Results[i]
@@ -149,6 +149,25 @@ func (tx *Tx) stepRows(commits []*StepCommit) error {
 	return nil
 }
 
+// operationRow brings the operation's row up to a commit, if its version is as it
+// was read.
+func (tx *Tx) operationRow(c *StepCommit) error {
+	if c.Kept = c.Same && !c.Ended; c.Kept {
+		var one int
+		err := tx.Row(`select 1 from operation where id = $1 and version = $2`, []any{string(c.Operation), c.Version}, &one)
+		if tenure.CodeOf(err) == tenure.NotFound {
+			return lost(c.Operation, movedOn)
+		}
+		return err
+	}
+	n, err := tx.Exec(`update operation set state = $1, reason = $2, due_at = $3, updated_at = $4, reserved_until = 0, version = version + 1 where id = $5 and version = $6`,
+		string(c.State), c.Reason, micros(c.DueAt), micros(c.Now), string(c.Operation), c.Version)
+	if err == nil && n != 1 {
+		return lost(c.Operation, movedOn)
+	}
+	return err
+}
+
 func (r *StepResult) from() tenure.StepState {
 	if r.From == "" {
 		return tenure.StepRunning
@@ -171,6 +190,15 @@ func (tx *Tx) WriteResource(op tenure.OperationID, r *ResourceWrite, now time.Ti
 	if err == nil && n != 1 {
 		return tenure.Errorf(tenure.Internal, "resource %s is not in the inventory", r.ID)
 	}
+	if err == nil && r.State == tenure.ResourceGone {
+		err = tx.bury(r.ID)
+	}
+	return err
+}
+
+// bury frees the name of a resource that is gone.
+func (tx *Tx) bury(id tenure.ResourceID) error {
+	_, err := tx.Exec(`update resource set live = 0 where id = $1`, string(id))
 	return err
 }
 
@@ -263,11 +291,17 @@ func (tx *Tx) stepArrays(commits []*StepCommit) error {
 	if err != nil {
 		return err
 	}
-	return check(len(inv.id), "a resource of it is not in the inventory", `update resource r set state = u.state, verdict = u.verdict, normal = coalesce(u.normal, r.normal),
+	err = check(len(inv.id), "a resource of it is not in the inventory", `update resource r set state = u.state, verdict = u.verdict, normal = coalesce(u.normal, r.normal),
 		observed = coalesce(u.observed, r.observed), expires_at = u.expires, operation = u.op, updated_at = u.at, version = r.version + 1
 		from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[])
 			as u (id, state, verdict, normal, observed, expires, op, at)
 		where r.id = u.id`, inv.id, inv.state, inv.verdict, inv.normal, inv.observed, inv.expires, inv.op, inv.at)
+	for i := range inv.id {
+		if err == nil && inv.state[i] == string(tenure.ResourceGone) {
+			err = tx.bury(tenure.ResourceID(inv.id[i]))
+		}
+	}
+	return err
 }
 
 func textPtr(b []byte) *string {
@@ -276,6 +310,16 @@ func textPtr(b []byte) *string {
 	}
 	s := string(b)
 	return &s
+}
+
+// RetryWaits makes the steps of a tenant that wait for a date of their own look
+// again now.
+func (tx *Tx) RetryWaits(tenant tenure.TenantID, now time.Time) error {
+	_, err := tx.Exec(`update step set due_at = 0 where state = 'pending' and due_at > 0 and error_code = '' and operation in (select id from operation where tenant = $1)`, string(tenant))
+	if err != nil {
+		return err
+	}
+	return tx.PokeTenant(tenant, now)
 }
 
 // Renew prolongs the lease on a running step. Conflict means that it was lost.

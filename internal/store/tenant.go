@@ -132,10 +132,10 @@ func (tx *Tx) SetBlocked(id tenure.TenantID, why string, at time.Time) error {
 	return err
 }
 
-// Bind records the revision, parameters and features that a tenant now has.
-func (tx *Tx) Bind(id tenure.TenantID, bp tenure.BlueprintRef, params []byte, features map[string]bool, at time.Time) error {
-	_, err := tx.Exec(`update tenant set blueprint = $1, parameters = $2, features = $3, updated_at = $4, version = version + 1 where id = $5`,
-		text(bp), string(params), text(features), micros(at), string(id))
+// Bind records the revision, tier, parameters and features that a tenant now has.
+func (tx *Tx) Bind(id tenure.TenantID, bp tenure.BlueprintRef, tier string, params []byte, features map[string]bool, at time.Time) error {
+	_, err := tx.Exec(`update tenant set blueprint = $1, tier = $2, parameters = $3, features = $4, updated_at = $5, version = version + 1 where id = $6`,
+		text(bp), tier, string(params), text(features), micros(at), string(id))
 	return err
 }
 
@@ -172,7 +172,7 @@ func (tx *Tx) Forget(id tenure.TenantID) (int64, error) {
 		`update plan set body = '' where tenant = $1`,
 		`update resource set name = '', desired = '', normal = '', observed = '' where tenant = $1`,
 		`delete from secret where resource in (select id from resource where tenant = $1)`,
-		`delete from notice where tenant = $1 and sent_at > 0`,
+		`delete from notice where tenant = $1`,
 		`update finding set name = '', want = '', got = '', detail = '' where tenant = $1`,
 		`update step set receipt = '', error = '', progress = '' where operation in (select id from operation where tenant = $1 and state in ('succeeded', 'failed', 'cancelled'))`,
 	} {
@@ -182,5 +182,6 @@ func (tx *Tx) Forget(id tenure.TenantID) (int64, error) {
 		}
 		sum += n
 	}
+	tx.emptyLog = true
 	return sum, nil
 }

@@ -21,6 +21,8 @@ type Tx struct {
 	ctx    context.Context
 	leaves [][]byte
 	wake   []tenure.OperationID
+
+	emptyLog bool // after the commit, nothing of what was overwritten may stay in the write-ahead log
 }
 
 func (tx *Tx) stmt(query string) (*sql.Stmt, error) {

@@ -100,7 +100,7 @@ func (w *writer) close() error {
 	return w.sql.Close()
 }
 
-// loop takes what waits, yields once so that others can join, and commits.
+// loop takes what waits, lets others join, and commits.
 func (w *writer) loop() {
 	defer close(w.ended)
 	batch := make([]*request, 0, w.max)
@@ -117,6 +117,16 @@ func (w *writer) loop() {
 				return
 			}
 		}
+		batch = w.gather(batch)
+		w.run(batch)
+	}
+}
+
+// gather lets others join the batch: it yields for as long as that brings more.
+// No timer is involved, so a lone write is committed at once.
+func (w *writer) gather(batch []*request) []*request {
+	for before := 0; len(batch) > before && len(batch) < w.max; {
+		before = len(batch)
 		runtime.Gosched()
 	drain:
 		for len(batch) < w.max {
@@ -127,8 +137,8 @@ func (w *writer) loop() {
 				break drain
 			}
 		}
-		w.run(batch)
 	}
+	return batch
 }
 
 // run commits a batch as one transaction. If any part of it fails, the batch is
@@ -212,6 +222,10 @@ func (w *writer) attempt(batch []*request) (err error) {
 	}
 	if next != nil {
 		w.tree = next
+	}
+	if tx.emptyLog && w.db.Dialect == SQLite {
+		// A reader can make it wait; the next checkpoint then does it.
+		_, _ = w.conn.ExecContext(ctx, "pragma wal_checkpoint(truncate)")
 	}
 	w.db.wakes.send(tx.wake)
 	return nil
@@ -297,12 +311,33 @@ func (tx *Tx) insertEntries(first int64) error {
 		_, err := tx.Exec(`insert into audit_entry (idx, body) select * from unnest($1::bigint[], $2::bytea[])`, idx, tx.leaves)
 		return err
 	}
-	for i, leaf := range tx.leaves {
-		if _, err := tx.Exec(`insert into audit_entry (idx, body) values ($1, $2)`, first+int64(i), leaf); err != nil {
-			return err
+	rest := tx.leaves
+	for _, n := range [...]int{32, 8, 1} {
+		for ; len(rest) >= n; rest, first = rest[n:], first+int64(n) {
+			args := make([]any, 0, 2*n)
+			for i, leaf := range rest[:n] {
+				args = append(args, first+int64(i), leaf)
+			}
+			if _, err := tx.Exec(insertEntry[n], args...); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// insertEntry holds the statements that insert so many entries at once.
+var insertEntry = map[int]string{1: insertRows(1), 8: insertRows(8), 32: insertRows(32)}
+
+func insertRows(n int) string {
+	q := "insert into audit_entry (idx, body) values "
+	for i := range n {
+		if i > 0 {
+			q += ", "
+		}
+		q += "(" + placeholder(2*i+1) + ", " + placeholder(2*i+2) + ")"
+	}
+	return q
 }
 
 // ReadHashes makes the transaction a tlog.HashReader.

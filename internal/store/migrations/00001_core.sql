@@ -149,7 +149,8 @@ create table exception (
   constraint exception_pk primary key (operation, step)
 );
 
--- resource: the inventory. name, desired and observed are sensitive and are blanked when the tenant is forgotten.
+-- resource: the inventory. live is 0 once the resource is gone: an index over the state would be written at every
+-- change of it. name, desired and observed are sensitive and are blanked when the tenant is forgotten.
 create table resource (
   id          text     not null,
   tenant      text     not null,
@@ -160,6 +161,7 @@ create table resource (
   name        text     not null,
   layer       smallint not null,
   state       text     not null,
+  live        smallint not null,
   verdict     text     not null,
   desired     text     not null,
   normal      text     not null,
@@ -174,7 +176,7 @@ create table resource (
   constraint resource_pk primary key (id)
 );
 create index resource_tenant on resource (tenant, system);
-create unique index resource_name on resource (system, type, name) where state <> 'gone';
+create unique index resource_name on resource (system, type, name) where live = 1;
 
 -- touch: which resources an operation touches, and whether it holds them now (public).
 create table touch (
