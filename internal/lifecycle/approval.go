@@ -1,0 +1,228 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// Approve signs an operation's plan at a gate; a blank gate is the one that waits.
+// At a point of no return whose counts are too old it takes fresh ones instead,
+// and says so.
+func (s *Service) Approve(ctx context.Context, id tenure.OperationID, gate, digest, by, note string) (gateKey string, err error) {
+	if err := person(by); err != nil {
+		return "", err
+	}
+	now := s.Now()
+	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		op, p, rows, err := s.operation(tx, id)
+		if err != nil {
+			return err
+		}
+		if digest == "" {
+			return tenure.Errorf(tenure.Invalid, "an approval signs a plan's digest, and none was given").WithHint("read it and sign it: tenure operation show %s", id)
+		}
+		if !strings.HasPrefix(op.Plan, orPrefix(digest)) || len(digest) < 8 {
+			return tenure.Errorf(tenure.Conflict, "the approval is for plan %s, the operation runs %s", digest, op.Plan).WithHint("read the plan again: tenure operation show %s", op.ID)
+		}
+		actions := []tenure.Action{tenure.ActApproval, tenure.ActNoReturn}
+		if gate != "" { // a conflict between retention rules is decided by name alone
+			actions = append(actions, tenure.ActRetention)
+		}
+		step, i, err := waitingGate(p, rows, gate, actions...)
+		if err != nil {
+			return err
+		}
+		gateKey = step.Key
+		if err := s.conflicting(tx, op, p, step, now); err != nil {
+			return err
+		}
+		earlier, err := tx.Approvals(id)
+		if err != nil {
+			return err
+		}
+		a := tenure.Approval{Operation: id, Step: step.Key, Digest: op.Plan, By: by, At: now, Note: note}
+		if step.Action == tenure.ActNoReturn {
+			stale, err := s.recount(tx, op, p, rows, step, now)
+			if err != nil || stale {
+				if err == nil {
+					return errRecount
+				}
+				return err
+			}
+			since := rows[stepIndex(p, step.Gate.After)].EndedAt
+			earlier = slices.DeleteFunc(earlier, func(e tenure.Approval) bool { return e.At.Before(since) })
+			if err := tx.DropApprovals(id, step.Key, since); err != nil {
+				return err
+			}
+		}
+		if err := tenure.CheckApproval(op.Operation, earlier, a); err != nil {
+			return err
+		}
+		if err := tx.Approve(a); err != nil {
+			return err
+		}
+		e, err := s.entry(ctx, "approval", by, op.Tenant, id, string(id), map[string]string{"gate": step.Key, "plan": op.Plan, "seq": fmt.Sprint(i)})
+		if err != nil {
+			return err
+		}
+		if err := tx.Log(e); err != nil {
+			return err
+		}
+		return tx.Poke(id, now)
+	})
+	if err == errRecount {
+		err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
+			op, p, rows, err := s.operation(tx, id)
+			if err != nil {
+				return err
+			}
+			for i := range p.Steps {
+				if p.Steps[i].Key == gateKey {
+					for _, need := range p.Steps[i].Needs {
+						if j := stepIndex(p, need); p.Steps[j].Action == tenure.ActObserve && rows[j].State == tenure.StepDone {
+							if err := tx.SetStep(id, j, tenure.StepDone, tenure.StepPending, now); err != nil {
+								return err
+							}
+						}
+					}
+				}
+			}
+			return tx.Poke(op.ID, now)
+		})
+		if err == nil {
+			err = tenure.Errorf(tenure.Conflict, "the counts were older than 72 hours and are being taken again").WithHint("look at them and confirm again: tenure operation show %s", id)
+		}
+	}
+	return gateKey, err
+}
+
+// conflicting refuses to sign a retention gate whose rules don't conflict: there
+// is nothing for a person to decide.
+func (s *Service) conflicting(tx *store.Tx, op store.OperationRow, p *tenure.Plan, step *tenure.Step, now time.Time) error {
+	if step.Action != tenure.ActRetention {
+		return nil
+	}
+	t, err := tx.Tenant(string(op.Tenant))
+	if err != nil {
+		return err
+	}
+	for _, class := range p.Classes {
+		if class.Name == step.Class {
+			if c := tenure.SolveRetention(class, t.Anchors, nil, tenure.HoldSubject{Tenant: t.ID}, now); c.State != tenure.ClockConflict {
+				return tenure.Errorf(tenure.Conflict, "the retention of %s holds no conflict to decide: %s", class.Name, c.Because)
+			}
+		}
+	}
+	return nil
+}
+
+var errRecount = tenure.Errorf(tenure.Conflict, "the counts are too old")
+
+// recount says whether the counts under a point of no return are too old.
+func (s *Service) recount(_ *store.Tx, _ store.OperationRow, p *tenure.Plan, rows []store.StepRow, gate *tenure.Step, now time.Time) (bool, error) {
+	i := stepIndex(p, gate.Gate.After)
+	if i < 0 || rows[i].State != tenure.StepDone && rows[i].State != tenure.StepSkipped {
+		return false, tenure.Errorf(tenure.Conflict, "the counts aren't there yet").WithHint("wait until %s has ended", gate.Gate.After)
+	}
+	return now.After(gate.Gate.Period.After(rows[i].EndedAt)), nil
+}
+
+func orPrefix(digest string) string {
+	if strings.HasPrefix(digest, "sha256:") {
+		return digest
+	}
+	return "sha256:" + digest
+}
+
+func stepIndex(p *tenure.Plan, key string) int {
+	return slices.IndexFunc(p.Steps, func(s tenure.Step) bool { return s.Key == key })
+}
+
+// operation loads an operation with its plan and steps.
+func (s *Service) operation(tx *store.Tx, id tenure.OperationID) (store.OperationRow, *tenure.Plan, []store.StepRow, error) {
+	op, err := tx.Operation(id)
+	if err != nil {
+		return op, nil, nil, err
+	}
+	p, err := tx.Plan(op.Plan)
+	if err != nil {
+		return op, nil, nil, err
+	}
+	rows, err := tx.Steps(id)
+	return op, p, rows, err
+}
+
+// waitingGate finds the gate that is meant: by its key, or the one that waits.
+func waitingGate(p *tenure.Plan, rows []store.StepRow, key string, actions ...tenure.Action) (*tenure.Step, int, error) {
+	done := make(map[string]bool)
+	for i := range p.Steps {
+		done[p.Steps[i].Key] = rows[i].State == tenure.StepDone || rows[i].State == tenure.StepSkipped || rows[i].State == tenure.StepFailed && p.Steps[i].Optional
+	}
+	var found []int
+	for i := range p.Steps {
+		st := &p.Steps[i]
+		if !slices.Contains(actions, st.Action) || key != "" && st.Key != key {
+			continue
+		}
+		if key != "" && done[st.Key] {
+			return nil, 0, tenure.Errorf(tenure.Conflict, "gate %q is open already; its approvals are used", key)
+		}
+		ready := rows[i].State == tenure.StepPending && !slices.ContainsFunc(st.Needs, func(n string) bool { return !done[n] })
+		if ready {
+			found = append(found, i)
+		} else if key != "" {
+			return nil, 0, tenure.Errorf(tenure.Conflict, "gate %q isn't reached yet", key)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return &p.Steps[found[0]], found[0], nil
+	case len(found) == 0 && key != "":
+		return nil, 0, tenure.Errorf(tenure.NotFound, "the plan has no such gate %q", key)
+	case len(found) == 0:
+		return nil, 0, tenure.Errorf(tenure.Conflict, "nothing waits for that now")
+	}
+	keys := make([]string, len(found))
+	for i, n := range found {
+		keys[i] = p.Steps[n].Key
+	}
+	return nil, 0, tenure.Errorf(tenure.Invalid, "more than one gate waits").WithHint("name one with --gate: %s", strings.Join(keys, ", "))
+}
+
+// FinishTask says that a person has done a task that an operation waits for.
+func (s *Service) FinishTask(ctx context.Context, id tenure.OperationID, gate, by, note string) (string, error) {
+	if err := person(by); err != nil {
+		return "", err
+	}
+	key := ""
+	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		op, p, rows, err := s.operation(tx, id)
+		if err != nil {
+			return err
+		}
+		step, _, err := waitingGate(p, rows, gate, tenure.ActTask)
+		if err != nil {
+			return err
+		}
+		key = step.Key
+		now := s.Now()
+		if err := tx.Approve(tenure.Approval{Operation: id, Step: key, Digest: op.Plan, By: by, At: now, Note: note}); err != nil {
+			return err
+		}
+		e, err := s.entry(ctx, "task.done", by, op.Tenant, id, string(id), map[string]string{"gate": key})
+		if err != nil {
+			return err
+		}
+		if err := tx.Log(e); err != nil {
+			return err
+		}
+		return tx.Poke(id, now)
+	})
+	return key, err
+}

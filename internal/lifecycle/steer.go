@@ -1,0 +1,144 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// Steer asks an operation to pause, to go on, or to be cancelled. A cancelled
+// onboarding takes back what it made; a cancelled offboarding leaves things as
+// they are, and may be followed by a reinstatement before its point of no return.
+func (s *Service) Steer(ctx context.Context, id tenure.OperationID, what, by string) error {
+	if err := person(by); err != nil {
+		return err
+	}
+	wanted := map[string]string{"pause": "pause", "continue": "", "cancel": "cancel"}
+	w, ok := wanted[what]
+	if !ok {
+		return tenure.Errorf(tenure.Invalid, "an operation can't be asked to %q", what)
+	}
+	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		op, p, rows, err := s.operation(tx, id)
+		if err != nil {
+			return err
+		}
+		if what == "cancel" && p.Kind == tenure.Offboard {
+			for i := range p.Steps {
+				if p.Steps[i].Destructive && p.Steps[i].Action != tenure.ActDropExport && rows[i].Attempt > 0 {
+					return tenure.Errorf(tenure.Blocked, "operation %s is past its point of no return (%s)", id, p.Steps[i].Key).WithHint("pause it, or place a hold on what is left: tenure hold place")
+				}
+			}
+		}
+		e, err := s.entry(ctx, "operation."+what, by, op.Tenant, id, string(id), nil)
+		if err != nil {
+			return err
+		}
+		if err := tx.Want(id, w, s.Now()); err != nil {
+			return err
+		}
+		return tx.Log(e)
+	})
+}
+
+// Retry lets a failed step have its attempts again.
+func (s *Service) Retry(ctx context.Context, id tenure.OperationID, step, by string) (int, error) {
+	if err := person(by); err != nil {
+		return 0, err
+	}
+	n := 0
+	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		n = 0
+		op, err := tx.Operation(id)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Steps(id)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			if r.State == tenure.StepFailed && (step == "" || r.Key == step) {
+				if err := tx.SetStep(id, r.Seq, tenure.StepFailed, tenure.StepPending, s.Now()); err != nil {
+					return err
+				}
+				n++
+			}
+		}
+		if n == 0 {
+			return tenure.Errorf(tenure.Conflict, "operation %s has no failed step %s", id, step)
+		}
+		e, err := s.entry(ctx, "step.retry", by, op.Tenant, id, string(id), map[string]string{"step": orElse(step, "all failed")})
+		if err != nil {
+			return err
+		}
+		if err := tx.Log(e); err != nil {
+			return err
+		}
+		return tx.Poke(id, s.Now())
+	})
+	return n, err
+}
+
+// Skip leaves a failed step out, or accepts that it can't be verified. It takes a
+// reason and two persons: the first call asks, the second, by another person,
+// attests. The certificate lists it.
+func (s *Service) Skip(ctx context.Context, id tenure.OperationID, step, reason, by string) (attested bool, err error) {
+	if err := person(by); err != nil {
+		return false, err
+	}
+	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		op, p, rows, err := s.operation(tx, id)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(rows, func(r store.StepRow) bool { return r.Key == step })
+		if i < 0 {
+			return tenure.Errorf(tenure.NotFound, "operation %s has no step %q", id, step)
+		}
+		if rows[i].State != tenure.StepFailed {
+			return tenure.Errorf(tenure.Conflict, "step %q is %s; only a failed step can be skipped", step, rows[i].State)
+		}
+		if i < len(p.Steps) && p.Steps[i].Action.IsGate() {
+			return tenure.Errorf(tenure.Forbidden, "a gate can't be skipped")
+		}
+		have, err := tx.Exceptions(id)
+		if err != nil {
+			return err
+		}
+		now := s.Now()
+		j := slices.IndexFunc(have, func(e store.Exception) bool { return e.Step == step })
+		kind := "exception.attest"
+		switch {
+		case j < 0:
+			if strings.TrimSpace(reason) == "" {
+				return tenure.Errorf(tenure.Invalid, "skipping a step needs a reason")
+			}
+			kind = "exception.ask"
+			err = tx.AskException(store.Exception{Operation: id, Step: step, Reason: reason, AskedBy: by, AskedAt: now})
+		case have[j].AskedBy == by:
+			return tenure.Errorf(tenure.Forbidden, "%s asked for this exception; a second person must attest it", by)
+		default:
+			attested = true
+			if err = tx.AttestException(id, step, by, now); err == nil {
+				err = tx.SetStep(id, rows[i].Seq, tenure.StepFailed, tenure.StepSkipped, now)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		e, err := s.entry(ctx, kind, by, op.Tenant, id, string(id), map[string]string{"step": step, "seq": fmt.Sprint(rows[i].Seq), "state": string(tenure.StepSkipped)})
+		if err != nil {
+			return err
+		}
+		if err := tx.Log(e); err != nil {
+			return err
+		}
+		return tx.Poke(id, now)
+	})
+	return attested, err
+}
