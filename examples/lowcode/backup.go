@@ -6,19 +6,22 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
-// Backup is the platform's nightly job: it copies every workspace's database
+// Backup is the platform's nightly job: it copies every tenant's database
 // into its backups folder, where there is one, as of the given day, which is
 // also the file's time. A second backup on a day replaces the first. It returns
 // the files that it wrote.
 func (p *Platform) Backup(ctx context.Context, day time.Time) (files []string, err error) {
-	all, err := p.workspaces(ctx)
+	databases, err := filepath.Glob(filepath.Join(p.Tenants, "*.db"))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("look for databases: %w", err)
 	}
-	for _, w := range all {
+	for _, database := range databases {
+		name := strings.TrimSuffix(filepath.Base(database), ".db")
+		w := workspace{name: name, database: name}
 		folder := p.backupFolder(w)
 		if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
 			continue

@@ -107,21 +107,3 @@ type workspace struct {
 func (p *Platform) tenantDB(w workspace, mode string) (*sql.DB, error) {
 	return open(filepath.Join(p.Tenants, w.database+".db"), mode)
 }
-
-// workspaces lists them all.
-func (p *Platform) workspaces(ctx context.Context) ([]workspace, error) {
-	rows, err := p.db.QueryContext(ctx, "select workspace, tenant, environment, database, bucket from workspaces order by workspace")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []workspace
-	for rows.Next() {
-		var w workspace
-		if err := rows.Scan(&w.name, &w.tenant, &w.environment, &w.database, &w.bucket); err != nil {
-			return nil, err
-		}
-		out = append(out, w)
-	}
-	return out, rows.Err()
-}

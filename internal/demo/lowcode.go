@@ -2,7 +2,9 @@ package demo
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"os"
@@ -92,7 +94,7 @@ func (l *lowcodePlatform) meddle(ctx context.Context, tenant string) (string, er
 
 // look lists a tenant's files and rows with their sizes, by its own SQL and its
 // own walk.
-func (l *lowcodePlatform) look(ctx context.Context, tenant string) ([]string, error) {
+func (l *lowcodePlatform) look(ctx context.Context, tenant string, everything bool) ([]string, error) {
 	var out []string
 	err := filepath.WalkDir(l.dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -102,11 +104,17 @@ func (l *lowcodePlatform) look(ctx context.Context, tenant string) ([]string, er
 			return err
 		}
 		rel, _ := filepath.Rel(l.dir, path)
-		if d.IsDir() || !strings.Contains(rel, tenant+"-") || strings.HasSuffix(rel, "-wal") || strings.HasSuffix(rel, "-shm") || strings.Contains(rel, "backups") {
+		if d.IsDir() || !strings.Contains(rel, tenant+"-") || strings.HasSuffix(rel, "-wal") || strings.HasSuffix(rel, "-shm") || strings.Contains(rel, "backups") && !everything {
 			return nil
 		}
-		out = append(out, "file "+filepath.Base(rel))
-		return nil
+		if !strings.HasSuffix(rel, ".db") {
+			sum, err := digest(path)
+			out = append(out, "file "+rel+" "+sum)
+			return err
+		}
+		tables, err := contents(ctx, path)
+		out = append(append(out, "file "+rel), tables...)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -147,6 +155,40 @@ func (l *lowcodePlatform) rows(ctx context.Context, tenant string) ([]string, er
 		if n > 0 {
 			out = append(out, fmt.Sprintf("%d rows in %s", n, table))
 		}
+	}
+	return out, nil
+}
+
+// digest is a short SHA-256 of a file.
+func digest(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:6]), err
+}
+
+// contents lists the tables of a tenant's database with a digest of all rows.
+func contents(ctx context.Context, path string) ([]string, error) {
+	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro&_pragma=busy_timeout(5000)")
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	tables, err := texts(ctx, db, `select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' order by name`)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, table := range tables {
+		columns, err := texts(ctx, db, `select 'quote("' || name || '")' from pragma_table_info($1)`, table)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := texts(ctx, db, fmt.Sprintf(`select %s from "%s" order by rowid`, strings.Join(columns, " || ',' || "), table))
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256([]byte(strings.Join(rows, "\n")))
+		out = append(out, fmt.Sprintf("%d rows in %s of %s, %s", len(rows), table, filepath.Base(path), hex.EncodeToString(sum[:6])))
 	}
 	return out, nil
 }

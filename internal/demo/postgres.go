@@ -126,7 +126,7 @@ func (p *postgresPlatform) backup(ctx context.Context, day time.Time) error {
 			if err := p.conn.QueryRow(ctx, `select to_regnamespace($1) is not null`, fmt.Sprintf("t_%s_%s_data", t, env)).Scan(&there); err != nil {
 				return err
 			}
-			dir := filepath.Join(p.files, fmt.Sprintf("%s-%s-backups", t, env))
+			dir := filepath.Join(p.files, "backups", fmt.Sprintf("%s-%s-backups", t, env))
 			if _, err := os.Stat(dir); err != nil || !there {
 				continue
 			}
@@ -149,7 +149,7 @@ func (p *postgresPlatform) meddle(ctx context.Context, tenant string) (string, e
 
 // look lists a tenant's roles, databases, schemas with their row counts, rows in
 // shared tables and files, by its own look at the catalog.
-func (p *postgresPlatform) look(ctx context.Context, tenant string) ([]string, error) {
+func (p *postgresPlatform) look(ctx context.Context, tenant string, everything bool) ([]string, error) {
 	var out []string
 	take := func(format, query string, args ...any) error {
 		rows, err := p.conn.Query(ctx, query, args...)
@@ -179,8 +179,8 @@ func (p *postgresPlatform) look(ctx context.Context, tenant string) ([]string, e
 		return nil, err
 	}
 	err := filepath.WalkDir(p.files, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && strings.Contains(d.Name(), tenant+"-") {
-			out = append(out, "folder "+d.Name())
+		if err == nil && strings.Contains(path, tenant+"-") && (everything || !strings.Contains(path, "backups")) {
+			out = append(out, "file "+d.Name())
 		}
 		return err
 	})
@@ -206,7 +206,7 @@ func (p *postgresPlatform) rows(ctx context.Context, tenant string, take func(st
 		if t.Schema == "platform" || t.Schema == "metering" {
 			where = "row_to_json(x)::text like '%\"" + tenant + "-%'"
 		}
-		err := take("%s", fmt.Sprintf(`select count(*) || ' rows in %s.%s' from %s x where %s having count(*) > 0`, t.Schema, t.Name, name, where))
+		err := take("%s", fmt.Sprintf(`select count(*) || ' rows in %s.%s, ' || left(md5(string_agg(x::text, ',' order by x::text)), 12) from %s x where %s having count(*) > 0`, t.Schema, t.Name, name, where))
 		if err != nil {
 			return err
 		}

@@ -103,6 +103,10 @@ func decide(s *snapshot, now time.Time) decision {
 			continue
 		}
 		if n.step.Destructive {
+			if s.destroying(n.step.Resource, d.claims) {
+				running++ // it follows when that has ended
+				continue
+			}
 			if h := s.holding(n.step); h != "" {
 				waits = append(waits, fmt.Sprintf("hold %s stands against %s", h, n.step.Key))
 				continue
@@ -205,6 +209,25 @@ func (s *snapshot) ready(n *node) bool {
 
 // undoable says whether the operation may be taken back: only one that creates.
 func (s *snapshot) undoable() bool { return s.plan.Kind == tenure.Onboard }
+
+// destroying says whether a destructive step on the same resource is under way or
+// claimed: two erasures in one store would meet at its foreign keys.
+func (s *snapshot) destroying(id tenure.ResourceID, claims []int) bool {
+	if id == "" {
+		return false
+	}
+	for _, i := range claims {
+		if n := &s.nodes[i]; n.step.Destructive && n.step.Resource == id {
+			return true
+		}
+	}
+	for i := s.begin; i < len(s.nodes); i++ {
+		if n := &s.nodes[i]; n.step.Destructive && n.step.Resource == id && n.row.State == tenure.StepRunning && (n.mine || !n.row.Lapsed) {
+			return true
+		}
+	}
+	return false
+}
 
 // holding names an active hold that covers what a destructive step would destroy.
 func (s *snapshot) holding(step *tenure.Step) tenure.HoldID {
