@@ -6,25 +6,9 @@ import (
 	"testing"
 
 	"github.com/tenurehq/tenure"
-	"github.com/tenurehq/tenure/connector"
-	"github.com/tenurehq/tenure/connector/filesystem"
-	"github.com/tenurehq/tenure/connector/postgres"
-	"github.com/tenurehq/tenure/connector/relational"
+	"github.com/tenurehq/tenure/connector/all"
 	"github.com/tenurehq/tenure/internal/blueprint"
 )
-
-// catalog is what the examples need. The sqlite and http connectors are stood
-// in for by what their types and probes are called.
-func catalog() []connector.Info {
-	holds := func(name string) tenure.ResourceType {
-		return tenure.ResourceType{Name: name, Deletion: "gone", Verification: "read back", Recovery: tenure.Recovery{Declared: true}, Holds: tenure.HoldsData}
-	}
-	return []connector.Info{
-		filesystem.Info(), postgres.Info(),
-		{Name: "sqlite", Types: append(relational.RecordTypes(false), holds("database"), holds("rows"))},
-		{Name: "http", Probes: []connector.ProbeKind{{Name: "http"}}},
-	}
-}
 
 // A newcomer who publishes an example isn't refused, and a tenant of each tier
 // gets what its tier has.
@@ -51,7 +35,7 @@ func TestExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, err := blueprint.Check(src, catalog())
+			c, err := blueprint.Check(src, all.Catalog())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -47,6 +48,9 @@ func (a *app) root() *cobra.Command {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return tenure.Errorf(tenure.Invalid, "%s", err).WithHint("list its flags: %s --help", cmd.CommandPath())
+	})
 	f := root.PersistentFlags()
 	f.StringVar(&a.dir, "dir", "", "the installation's folder (default $TENURE_DIR or ./tenure-data)")
 	f.StringVar(&a.as, "as", "", "who is asking; recorded as asserted (default the system's user)")
@@ -56,7 +60,7 @@ func (a *app) root() *cobra.Command {
 	_ = root.MarkPersistentFlagDirname("dir")
 	group(root,
 		a.initCommand(), a.serveCommand(), a.system(), a.connector(), a.blueprint(), a.plan(), a.tenant(), a.operation(),
-		a.hold(), a.drift(), a.sweep(), a.finding(), a.audit(), a.certificate(), a.explain(), a.version(),
+		a.hold(), a.drift(), a.sweep(), a.finding(), a.audit(), a.certificate(), a.key(), a.explain(), a.demo(), a.version(),
 	)
 	return root
 }
@@ -96,6 +100,7 @@ func (a *app) prepare(cmd *cobra.Command, _ []string) error {
 func group(parent *cobra.Command, children ...*cobra.Command) *cobra.Command {
 	parent.AddCommand(children...)
 	parent.Args = cobra.ArbitraryArgs
+	parent.SuggestionsMinimumDistance = 2
 	parent.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return cmd.Help()
@@ -111,7 +116,13 @@ func group(parent *cobra.Command, children ...*cobra.Command) *cobra.Command {
 
 // command makes one that runs f.
 func command(use, short, long string, args cobra.PositionalArgs, f func(cmd *cobra.Command, args []string) error) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Long: long, Args: args, RunE: f, DisableFlagsInUseLine: true}
+	count := func(cmd *cobra.Command, given []string) error {
+		if err := args(cmd, given); err != nil {
+			return tenure.Errorf(tenure.Invalid, "%s takes other arguments than the %d given", cmd.CommandPath(), len(given)).WithHint("%s", cmd.UseLine())
+		}
+		return nil
+	}
+	return &cobra.Command{Use: use, Short: short, Long: long, Args: count, RunE: f, DisableFlagsInUseLine: true}
 }
 
 // fail prints an error and gives its exit code; nil is 0. What cobra refuses
@@ -123,7 +134,10 @@ func (a *app) fail(err error) int {
 	var coded *tenure.Error
 	if !errors.As(err, &coded) {
 		code := tenure.Internal
-		if !a.ran || strings.HasPrefix(err.Error(), "required flag") || strings.HasPrefix(err.Error(), "if any flags") {
+		switch {
+		case errors.Is(err, context.Canceled):
+			code, err = tenure.Unavailable, errors.New("interrupted; what was begun goes on with the next command, or with tenure serve")
+		case !a.ran:
 			code = tenure.Invalid
 		}
 		err = tenure.Errorf(code, "%w", err)
@@ -144,4 +158,13 @@ func (a *app) fail(err error) int {
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// orClosed adds to an error about a tenant's name that closed ones have none.
+func orClosed(err error, name string) error {
+	var e *tenure.Error
+	if !errors.As(err, &e) || e.Code != tenure.NotFound || strings.Contains(name, "_") {
+		return err
+	}
+	return e.WithHint("a closed tenant is named by its id: tenure tenant list --closed")
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"filippo.io/age"
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
@@ -79,6 +80,11 @@ func (f *intentFlags) intent(ctx context.Context, a *app, s *session, tenant str
 	if f.contractEnd != "" {
 		if in.ContractEnd, err = parseDate(f.contractEnd); err != nil {
 			return in, err
+		}
+	}
+	if in.Recipient != "" {
+		if _, err := age.ParseX25519Recipient(in.Recipient); err != nil {
+			return in, tenure.Errorf(tenure.Invalid, "%q is no age recipient", clip(in.Recipient, 80)).WithHint("the customer makes a key with age-keygen and sends the line that begins with age1")
 		}
 	}
 	if in.Features, err = parseFeatures(f.features); err != nil {

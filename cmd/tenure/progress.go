@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -12,19 +14,26 @@ import (
 	"github.com/tenurehq/tenure/internal/server"
 )
 
-// bar shows on a terminal how far an operation is and what it waits for; where
-// there is no terminal it shows nothing.
+// bar shows how far an operation is and what it waits for: as a bar on a
+// terminal, as lines elsewhere if it is to tell, and else not at all.
 type bar struct {
 	container *mpb.Progress
 	one       *mpb.Bar
+	lines     io.Writer
 
 	mu   sync.Mutex
 	says string
 }
 
-func (a *app) bar(id tenure.OperationID) *bar {
-	b := &bar{says: "starting"}
-	if id == "" || a.output == "json" || !isTerminal(a.err) {
+func (a *app) bar(id tenure.OperationID, tells bool) *bar {
+	b := &bar{}
+	switch {
+	case id == "" || a.output == "json":
+		return b
+	case !isTerminal(a.err):
+		if tells {
+			b.lines = a.err
+		}
 		return b
 	}
 	b.container = mpb.New(mpb.WithOutput(a.err), mpb.WithWidth(32), mpb.WithAutoRefresh())
@@ -41,14 +50,21 @@ func (a *app) bar(id tenure.OperationID) *bar {
 }
 
 func (b *bar) show(op server.Operation) {
+	says := string(op.State)
+	if op.Reason != "" {
+		says += ": " + clean(op.Reason)
+	}
+	if b.lines != nil {
+		if says = fmt.Sprintf("%d of %d steps, %s", op.Done, op.Steps, says); says != b.says {
+			b.says = says
+			fmt.Fprintln(b.lines, says)
+		}
+	}
 	if b.one == nil {
 		return
 	}
 	b.mu.Lock()
-	b.says = string(op.State)
-	if op.Reason != "" {
-		b.says += ": " + clip(clean(op.Reason), 60)
-	}
+	b.says = clip(says, 80)
 	b.mu.Unlock()
 	b.one.SetTotal(int64(op.Steps)+1, false) // never complete by itself
 	b.one.SetCurrent(int64(op.Done))
@@ -65,7 +81,7 @@ func (b *bar) stop() {
 // progress shows an operation that something else in this process carries on,
 // until the returned function is called.
 func (a *app) progress(ctx context.Context, s *session, id tenure.OperationID) (stop func()) {
-	b := a.bar(id)
+	b := a.bar(id, false)
 	if b.one == nil {
 		return func() {}
 	}

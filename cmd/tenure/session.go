@@ -18,6 +18,7 @@ type session struct {
 	server.Caller
 	app   *app
 	local *installation.Installation // nil over a socket
+	tells bool                       // prints how an operation goes where no terminal shows it
 	close func()
 }
 
@@ -90,13 +91,14 @@ func (s *session) carryOn(ctx context.Context, op tenure.OperationID) error {
 	return err
 }
 
-// rests says whether an operation needs something other than time for its steps.
+// rests says whether an operation needs something other than a moment for its
+// steps: it has ended, or nothing of it runs and nothing is due.
 func (s *session) rests(op server.Operation) bool {
-	switch op.State {
-	case tenure.OperationRunning, tenure.OperationCompensating:
-		return op.Running == 0 && op.DueAt.After(s.app.now())
-	}
-	return true
+	return op.State.Ended() || op.Running == 0 && (op.DueAt.After(s.app.now()) || op.DueAt.IsZero() && !atWork(op))
+}
+
+func atWork(op server.Operation) bool {
+	return op.State == tenure.OperationRunning || op.State == tenure.OperationCompensating
 }
 
 // glance is how often a command that follows an operation looks at it.
@@ -104,7 +106,7 @@ const glance = 100 * time.Millisecond
 
 // follow looks at an operation again and again until done says so.
 func (s *session) follow(ctx context.Context, id tenure.OperationID, done func(server.Operation) bool) (server.Operation, error) {
-	bar := s.app.bar(id)
+	bar := s.app.bar(id, s.tells)
 	defer bar.stop()
 	tick := time.NewTicker(glance)
 	defer tick.Stop()

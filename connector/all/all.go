@@ -7,6 +7,7 @@ import (
 	"github.com/tenurehq/tenure/connector/http"
 	"github.com/tenurehq/tenure/connector/memory"
 	"github.com/tenurehq/tenure/connector/postgres"
+	"github.com/tenurehq/tenure/connector/sqlite"
 )
 
 // Catalog lists the connectors by name. The slice is the caller's.
@@ -16,5 +17,6 @@ func Catalog() []connector.Info {
 		http.Info(),
 		memory.Info(),
 		postgres.Info(),
+		sqlite.Info(),
 	}
 }

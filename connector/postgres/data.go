@@ -30,8 +30,8 @@ type holder interface {
 	reach(ctx context.Context, r connector.Ref, f func(s *session, h holdingOf) error) (there bool, err error)
 }
 
-// holdingOf makes a holding from a database's graph.
-type holdingOf func(g *relational.Graph) (*relational.Holding, error)
+// holdingOf reads from the catalog what is held.
+type holdingOf func(ctx context.Context, s *session) (*relational.Holding, error)
 
 func (k schemas) reach(ctx context.Context, r connector.Ref, f func(*session, holdingOf) error) (there bool, err error) {
 	a, err := k.parse(r)
@@ -44,7 +44,11 @@ func (k schemas) reach(ctx context.Context, r connector.Ref, f func(*session, ho
 			return err
 		}
 		there = true
-		return f(s, func(g *relational.Graph) (*relational.Holding, error) {
+		return f(s, func(ctx context.Context, s *session) (*relational.Holding, error) {
+			g, err := graphOf(ctx, s, have.name)
+			if err != nil {
+				return nil, err
+			}
 			classes := map[relational.TableName]string{}
 			for t, class := range a.Tables {
 				classes[relational.TableName{Schema: have.name, Name: t}] = class
@@ -73,7 +77,11 @@ func (k databases) reach(ctx context.Context, r connector.Ref, f func(*session, 
 		return false, err
 	}
 	return k.opened(ctx, r, func(s *session) error {
-		return f(s, func(g *relational.Graph) (*relational.Holding, error) {
+		return f(s, func(ctx context.Context, s *session) (*relational.Holding, error) {
+			g, err := dialect{}.Graph(ctx, s)
+			if err != nil {
+				return nil, err
+			}
 			classes := map[relational.TableName]string{}
 			for t, class := range a.Tables {
 				n := relational.TableName{Schema: "public", Name: t}
@@ -105,7 +113,13 @@ func (k pools) reach(ctx context.Context, r connector.Ref, f func(*session, hold
 			return relational.Claim(k.marker, relational.Note{}, r)
 		}
 		there = true
-		return f(s, func(g *relational.Graph) (*relational.Holding, error) { return k.holding(r, a, g) })
+		return f(s, func(ctx context.Context, s *session) (*relational.Holding, error) {
+			g, err := graphOf(ctx, s, a.Schema)
+			if err != nil {
+				return nil, err
+			}
+			return k.holding(r, a, g)
+		})
 	})
 	return there, err
 }
@@ -155,11 +169,7 @@ func (d *Driver) DataMap(ctx context.Context, r connector.Ref) ([]connector.Plac
 	}
 	var places []connector.Place
 	_, err = h.reach(ctx, r, func(s *session, of holdingOf) error {
-		g, err := dialect{}.Graph(ctx, s)
-		if err != nil {
-			return err
-		}
-		held, err := of(g)
+		held, err := of(ctx, s)
 		if err != nil {
 			return err
 		}
@@ -228,11 +238,7 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 }
 
 func fresh(ctx context.Context, s *session, of holdingOf, class string) (p plan, err error) {
-	g, err := dialect{}.Graph(ctx, s)
-	if err != nil {
-		return p, err
-	}
-	if p.holding, err = of(g); err != nil {
+	if p.holding, err = of(ctx, s); err != nil {
 		return p, err
 	}
 	p.steps, err = p.holding.Plan(class)

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -121,6 +122,29 @@ const keysSQL = `select k.conname, n.nspname, c.relname, pn.nspname, pc.relname,
 
 // Graph reads every table of the database, save the catalog's and Tenure's own.
 func (dialect) Graph(ctx context.Context, q relational.Querier) (*relational.Graph, error) {
+	return graph(ctx, q, tablesSQL, keysSQL)
+}
+
+// ownSQL is the tables of a schema and those that refer to them, however far. It
+// goes by pg_depend, whose index leads from a thing to what depends on it: what
+// one tenant costs mustn't grow with the number of its neighbours.
+const ownSQL = `with recursive own (oid) as (
+ select c.oid from pg_depend p join pg_class c on c.oid = p.objid and c.relkind in ('r', 'p')
+  where p.classid = 'pg_class'::regclass and p.refclassid = 'pg_namespace'::regclass and p.refobjid = (select oid from pg_namespace where nspname = %s)
+ union
+ select k.conrelid from own o join pg_depend p on p.refclassid = 'pg_class'::regclass and p.refobjid = o.oid and p.classid = 'pg_constraint'::regclass
+  join pg_constraint k on k.oid = p.objid and k.contype = 'f' and k.confrelid = o.oid)
+`
+
+// graphOf reads the tables of a schema, those that refer to them, and the
+// foreign keys between all of these.
+func graphOf(ctx context.Context, q relational.Querier, schema string) (*relational.Graph, error) {
+	own := fmt.Sprintf(ownSQL, literal(schema))
+	const among = " = any (array(select oid from own))"
+	return graph(ctx, q, own+tablesSQL+" and c.oid"+among, own+keysSQL+" and k.conrelid"+among+" and k.confrelid"+among)
+}
+
+func graph(ctx context.Context, q relational.Querier, tablesSQL, keysSQL string) (*relational.Graph, error) {
 	var tables []relational.Table
 	err := each(ctx, q, tablesSQL, 5, func(v []string) {
 		t := relational.Table{TableName: relational.TableName{Schema: v[0], Name: v[1]}, Parts: v[2] == "true"}

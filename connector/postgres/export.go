@@ -23,11 +23,7 @@ func (d *Driver) Export(ctx context.Context, r connector.Ref, w io.Writer) (rec 
 		if err := s.simple(ctx, "begin isolation level repeatable read read only", nil); err != nil {
 			return err
 		}
-		g, err := dialect{}.Graph(ctx, s)
-		if err != nil {
-			return err
-		}
-		held, err := of(g)
+		held, err := of(ctx, s)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -113,20 +114,35 @@ func (g grantSpec) object() string { return g.Database + "\x00" + g.Schema + "\x
 // held reads what each grant's role has on what the grant names, in one query.
 func (k grants) held(ctx context.Context, s *session, specs []grantSpec) ([]map[right]bool, error) {
 	out := make([]map[right]bool, len(specs))
+	for i := range out {
+		out[i] = map[right]bool{}
+	}
+	if len(specs) == 0 {
+		return out, nil
+	}
+	return out, s.simple(ctx, heldSQL(specs), func(_ int, v [][]byte) error { return readHeld(out, v) })
+}
+
+func readHeld(out []map[right]bool, v [][]byte) error {
+	i, err := strconv.Atoi(string(v[0]))
+	if err == nil {
+		out[i][right{string(v[1]), string(v[2])}] = true
+	}
+	return err
+}
+
+// heldSQL gives, for each spec by its number, the objects and privileges.
+func heldSQL(specs []grantSpec) string {
 	values := make([]string, len(specs))
 	for i, g := range specs {
-		out[i] = map[right]bool{}
 		tables := "'{}'"
 		if len(g.Tables) > 0 {
 			tables = "array[" + literals(g.Tables) + "]"
 		}
 		values[i] = fmt.Sprintf("(%d, %s, %s, %s, %s::name[])", i, literal(g.Role), literal(g.Schema), literal(g.Database), tables)
 	}
-	if len(specs) == 0 {
-		return out, nil
-	}
-	sql := `with g (i, role, schema, db, tables) as materialized (values ` + strings.Join(values, ", ") + `)
-select g.i::text, '', lower(x.privilege_type) from g join pg_roles r on r.rolname = g.role::name
+	return `with g (i, role, schema, db, tables) as materialized (values ` + strings.Join(values, ", ") + `)
+select g.i::text as ` + seen + `, '', lower(x.privilege_type) from g join pg_roles r on r.rolname = g.role::name
  join pg_namespace n on n.nspname = g.schema::name, aclexplode(n.nspacl) x where x.grantee = r.oid
 union all
 select g.i::text, '', lower(x.privilege_type) from g join pg_roles r on r.rolname = g.role::name
@@ -135,15 +151,6 @@ union all
 select g.i::text, c.relname, lower(x.privilege_type) from g join pg_roles r on r.rolname = g.role::name
  join pg_namespace n on n.nspname = g.schema::name join pg_class c on c.relnamespace = n.oid and c.relname = any (g.tables),
  aclexplode(c.relacl) x where x.grantee = r.oid`
-	err := s.simple(ctx, sql, func(_ int, v [][]byte) error {
-		var i int
-		_, err := fmt.Sscan(string(v[0]), &i)
-		if err == nil {
-			out[i][right{string(v[1]), string(v[2])}] = true
-		}
-		return err
-	})
-	return out, err
 }
 
 // noted is a grant as its note has it.
@@ -154,7 +161,21 @@ type noted struct {
 
 // notes reads the notes of grants on the same objects as the specs; of all
 // grants if there are none.
-func (k grants) notes(ctx context.Context, s *session, specs []grantSpec) ([]noted, error) {
+func (k grants) notes(ctx context.Context, s *session, specs []grantSpec) (out []noted, err error) {
+	err = s.simple(ctx, notesSQL(specs), func(_ int, v [][]byte) error {
+		out = append(out, readNoted(v))
+		return nil
+	})
+	return out, err
+}
+
+func readNoted(v [][]byte) noted {
+	n := noted{note: relational.ParseNote(string(v[0]))}
+	_ = json.Unmarshal([]byte(n.note.Get("spec")), &n.spec)
+	return n
+}
+
+func notesSQL(specs []grantSpec) string {
 	sql := "select note from tenure.mark where type = 'grant'"
 	if specs != nil {
 		var on []string
@@ -163,14 +184,7 @@ func (k grants) notes(ctx context.Context, s *session, specs []grantSpec) ([]not
 		}
 		sql += " and " + placeSQL + " in (" + literals(append(sorted(on), "")) + ")"
 	}
-	var out []noted
-	err := s.simple(ctx, sql+" order by "+dialect{}.Rest("note"), func(_ int, v [][]byte) error {
-		n := noted{note: relational.ParseNote(string(v[0]))}
-		_ = json.Unmarshal([]byte(n.note.Get("spec")), &n.spec)
-		out = append(out, n)
-		return nil
-	})
-	return out, err
+	return sql + " order by " + dialect{}.Rest("note")
 }
 
 // index groups grants by what they are on.

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"reflect"
+	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -23,26 +25,38 @@ func (k grants) stands(ctx context.Context, s *session, r connector.Ref) (st sta
 	if st.spec, err = k.parse(r); err != nil {
 		return st, err
 	}
-	if st.note, err = k.noteOf(ctx, s, r); err != nil {
+	var same []noted
+	held := []map[right]bool{{}}
+	sql := strings.Join([]string{"select note from tenure.mark where type = 'grant' and name = " + literal(r.Name), notesSQL([]grantSpec{st.spec}), heldSQL([]grantSpec{st.spec})}, ";\n")
+	err = s.simple(ctx, sql, func(n int, v [][]byte) error {
+		switch n {
+		case 0:
+			note := relational.ParseNote(string(v[0]))
+			st.note = &note
+		case 1:
+			same = append(same, readNoted(v))
+		default:
+			return readHeld(held, v)
+		}
+		return nil
+	})
+	if err != nil {
 		return st, err
 	}
-	st.was = st.spec
+	st.others, st.held, st.was, st.before = others(same, r.Name), held[0], st.spec, held[0]
 	if st.note != nil {
-		var was grantSpec
-		if json.Unmarshal([]byte(st.note.Get("spec")), &was) == nil {
-			st.was = was
+		if err := relational.Claim(k.marker, *st.note, r); err != nil {
+			return st, err
+		}
+		was := grantSpec{}
+		if json.Unmarshal([]byte(st.note.Get("spec")), &was) == nil && !reflect.DeepEqual(was, st.spec) {
+			before, err := k.held(ctx, s, []grantSpec{was})
+			if err != nil {
+				return st, err
+			}
+			st.was, st.before = was, before[0]
 		}
 	}
-	same, err := k.notes(ctx, s, []grantSpec{st.spec})
-	if err != nil {
-		return st, err
-	}
-	st.others = others(same, r.Name)
-	held, err := k.held(ctx, s, []grantSpec{st.spec, st.was})
-	if err != nil {
-		return st, err
-	}
-	st.held, st.before = held[0], held[1]
 	if st.note == nil && k.shown(r.Name, nil, st.spec, st.held, st.others).Found {
 		return st, relational.Claim(k.marker, relational.Note{}, r)
 	}
@@ -101,15 +115,13 @@ func (k grants) ensure(ctx context.Context, d connector.Desired) (o connector.Ob
 		if st.note == nil || st.note.String() != note.String() {
 			statements = append(statements, putNote(note))
 		}
+		held := []map[right]bool{st.held}
 		if len(statements) > 0 {
-			rec.Changed = true
-			if err := s.run(ctx, statements, "", nil); err != nil {
+			rec.Changed, held[0] = true, map[right]bool{}
+			err := s.run(ctx, st.spec.alone(statements), heldSQL([]grantSpec{st.spec}), func(v [][]byte) error { return readHeld(held, v) })
+			if err != nil {
 				return err
 			}
-		}
-		held, err := k.held(ctx, s, []grantSpec{st.spec})
-		if err != nil {
-			return err
 		}
 		o = k.shown(d.Name, &noted{note: note, spec: st.spec}, st.spec, held[0], st.others)
 		return nil
@@ -191,9 +203,15 @@ func (k grants) discover(ctx context.Context, s *session, sc connector.Scope, yi
 	return true, nil
 }
 
+// alone keeps grants on one schema or database from meeting: PostgreSQL gives
+// those that change one object's rights at once an error, not a queue.
+func (g grantSpec) alone(statements []string) []string {
+	return append([]string{"select pg_advisory_xact_lock(83861043, hashtext(" + literal(g.Schema+"/"+g.Database) + "))"}, statements...)
+}
+
 // take revokes what the grant gave, save what others give too.
 func (k grants) take(ctx context.Context, s *session, st standing, last string) error {
-	return s.run(ctx, append(st.was.statements(false, st.old(nil)), last), "", nil)
+	return s.run(ctx, st.was.alone(append(st.was.statements(false, st.old(nil)), last)), "", nil)
 }
 
 func (k grants) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
@@ -243,7 +261,7 @@ func (k grants) resume(ctx context.Context, r connector.Ref) (rec connector.Rece
 			return nil
 		}
 		rec.Changed = true
-		return s.run(ctx, append(st.was.statements(true, minus(st.was.rights(), st.before)), putNote(st.note.With("state", ""))), "", nil)
+		return s.run(ctx, st.was.alone(append(st.was.statements(true, minus(st.was.rights(), st.before)), putNote(st.note.With("state", "")))), "", nil)
 	})
 	return rec, err
 }

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -16,37 +15,66 @@ type dialect struct{}
 
 var _ relational.Dialect = dialect{}
 
-var quote = relational.Quote
+func quote(name string) string { return relational.Quote(name) }
 
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
+// own says whether a table is Tenure's or SQLite's own.
+const ownSQL = `(t.name like 'sqlite\_%' escape '\' or t.name in ('tenure_mark', 'tenure_sentinel'))`
+
 func (dialect) Name(t relational.TableName) string { return quote(t.Name) }
-func (dialect) Literal(s string) string            { return literal(s) }
-func (dialect) ForUpdate() string                  { return "" }
+
+// Literal compares byte by byte, also with a column that folds case: two
+// tenants' keys may differ in case alone.
+func (dialect) Literal(s string) string { return literal(s) + " collate binary" }
+
+func (dialect) ForUpdate() string { return "" }
+
 func (dialect) Rest(column string) string {
 	return "substr(" + column + ", instr(" + column + ", char(10)) + 1) collate binary"
 }
 
-// address is how a row is named: by its rowid, under a name that no column has
-// taken, or by the primary key where there is none.
-func address(t relational.Table) string {
-	if t.RowID {
-		for _, name := range []string{"rowid", "oid", "_rowid_"} {
-			if !slices.ContainsFunc(t.Columns, func(c string) bool { return strings.EqualFold(c, name) }) {
-				return name
-			}
+// address are the columns that name a row within one statement: the rowid under
+// a name that no column takes, or the primary key. Blank: there is none.
+func address(t relational.Table) []string {
+	if !t.RowID {
+		return t.Key
+	}
+	for _, name := range []string{"rowid", "_rowid_", "oid"} {
+		taken := false
+		for _, c := range t.Columns {
+			taken = taken || strings.EqualFold(c, name)
+		}
+		if !taken {
+			return []string{name}
 		}
 	}
-	return relational.QuoteList(t.Key)
+	return t.Key
 }
 
 func some(t relational.Table, alias, where string, limit int) string {
-	from := quote(t.Name)
-	if alias != "" {
-		from += " as " + quote(alias)
+	list := address(t)
+	if len(list) == 0 {
+		return where // rows that can't be told apart go at once
 	}
-	a := address(t)
-	return "(" + a + ") in (select " + a + " from " + from + " where " + where + " limit " + strconv.Itoa(limit) + ")"
+	from, prefix := quote(t.Name), ""
+	if alias != "" {
+		from += " " + quote(alias)
+		prefix = quote(alias) + "."
+	}
+	outer, inner := make([]string, len(list)), make([]string, len(list))
+	for i, c := range list {
+		if t.RowID && !t.Has(c) {
+			outer[i], inner[i] = c, prefix+c // a quoted rowid would be a column
+		} else {
+			outer[i], inner[i] = quote(c), prefix+quote(c)
+		}
+	}
+	left := strings.Join(outer, ", ")
+	if len(list) > 1 {
+		left = "(" + left + ")"
+	}
+	return left + " in (select " + strings.Join(inner, ", ") + " from " + from + " where " + where + " limit " + strconv.Itoa(limit) + ")"
 }
 
 func (dialect) DeleteSome(t relational.Table, alias, where string, limit int) string {
@@ -62,19 +90,14 @@ func (dialect) NullSome(t relational.Table, columns []string, where string, limi
 }
 
 func (dialect) Defer(ctx context.Context, q relational.Querier) error {
-	_, err := q.Exec(ctx, "pragma defer_foreign_keys = on")
+	_, err := q.Exec(ctx, "pragma defer_foreign_keys = 1")
 	return err
 }
 
-// Argument gives a value as SQLite stores it.
+// Argument gives a number as a number, true and false as 1 and 0, and lists and
+// objects as JSON text.
 func (dialect) Argument(v any) any {
 	switch v := v.(type) {
-	case json.Number:
-		if n, err := v.Int64(); err == nil {
-			return n
-		}
-		f, _ := v.Float64()
-		return f
 	case nil, string:
 		return v
 	case bool:
@@ -82,26 +105,37 @@ func (dialect) Argument(v any) any {
 			return int64(1)
 		}
 		return int64(0)
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n
+		}
+		if f, err := v.Float64(); err == nil {
+			return f
+		}
+		return string(v)
+	case int, int64, float64:
+		return v
 	}
 	raw, _ := tenure.Canonical(v)
 	return string(raw)
 }
 
-// Stored knows no truth values and no documents: they are numbers and texts.
 func (d dialect) Stored(v any) any {
 	switch v := v.(type) {
 	case bool:
-		return json.Number(map[bool]string{true: "1", false: "0"}[v])
+		return d.Argument(v)
 	case []any, map[string]any:
 		return d.Argument(v)
 	}
 	return v
 }
 
-// View is described at relational.Dialect; every row of a file can be seen.
+// View is described at relational.Dialect. A row's JSON gives a blob as an
+// object with its hexadecimal digits under "hex".
 func (dialect) View(ctx context.Context, q relational.Querier, t relational.TableName, alias string) (relational.View, error) {
 	v := relational.View{Whole: true}
-	r, err := q.Query(ctx, "select name from pragma_table_info($1)", t.Name)
+	r, err := q.Query(ctx, `select x.name from pragma_table_list t, pragma_table_xinfo(t.name) x
+ where t.schema = 'main' and t.type in ('table', 'virtual') and t.name = $1 and x.hidden <> 1 and not `+ownSQL+` order by x.cid`, t.Name)
 	if err != nil {
 		return v, err
 	}
@@ -114,103 +148,70 @@ func (dialect) View(ctx context.Context, q relational.Querier, t relational.Tabl
 		}
 		v.Exists = true
 		v.Columns = append(v.Columns, column)
-		c := quote(alias, column)
 		name, _ := tenure.Canonical(column)
-		parts = append(parts, literal(string(name)+":")+" || json_quote(case typeof("+c+") when 'blob' then hex("+c+") else "+c+" end)")
+		c := quote(alias) + "." + quote(column)
+		parts = append(parts, literal(string(name)+":")+" || case typeof("+c+") when 'blob' then json_object('hex', hex("+c+")) else json_quote("+c+") end")
 	}
 	v.JSON = "'{' || " + strings.Join(parts, " || ',' || ") + " || '}'"
 	return v, r.Err()
 }
 
-// Graph reads every table, save SQLite's and Tenure's own.
+// Graph reads every table, save SQLite's and Tenure's own and those behind
+// virtual tables.
 func (dialect) Graph(ctx context.Context, q relational.Querier) (*relational.Graph, error) {
-	tables := map[string]relational.Table{}
-	notNull := map[[2]string]bool{}
-	err := each(ctx, q, `select l.name, l.wr, c.name, c.pk, c."notnull" from pragma_table_list l join pragma_table_xinfo(l.name) c
- where l.schema = 'main' and l.type = 'table' and l.name not like 'sqlite\_%' escape '\' and l.name not like 'tenure\_%' escape '\' order by l.name, c.pk, c.cid`, 5, func(v []string) {
-		t := tables[v[0]]
-		t.TableName, t.RowID = relational.TableName{Name: v[0]}, v[1] == "0"
-		t.Columns = append(t.Columns, v[2])
-		if v[3] != "0" {
-			t.Key = append(t.Key, v[2])
-		}
-		notNull[[2]string{v[0], v[2]}] = v[4] == "1"
-		tables[v[0]] = t
-	})
+	tables, err := readTables(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	keys := map[string]*relational.ForeignKey{}
-	err = each(ctx, q, `select l.name, f.id, f."table", f."from", coalesce(f."to", ''), f.on_delete from pragma_table_list l join pragma_foreign_key_list(l.name) f
- where l.schema = 'main' and l.type = 'table' order by l.name, f.id, f.seq`, 6, func(v []string) {
-		id := v[0] + "\x00" + v[1]
-		k := keys[id]
-		if k == nil {
-			// Every constraint can be deferred: pragma defer_foreign_keys.
-			k = &relational.ForeignKey{Name: v[1], Child: relational.TableName{Name: v[0]}, Parent: relational.TableName{Name: named(tables, v[2])}, Deferrable: true}
-			keys[id] = k
-		}
-		switch v[5] {
-		case "CASCADE":
-			k.OnDelete = relational.Cascade
-		case "SET NULL", "SET DEFAULT":
-			k.OnDelete = relational.SetNull
-		}
-		k.Columns = append(k.Columns, v[3])
-		k.Nullable = k.Nullable || !notNull[[2]string{v[0], v[3]}]
-		if v[4] != "" {
-			k.Parents = append(k.Parents, v[4])
-		}
-	})
+	keys, err := readKeys(ctx, q, tables)
 	if err != nil {
 		return nil, err
 	}
-	return graph(tables, keys), nil
+	list := make([]relational.Table, len(tables))
+	for i, t := range tables {
+		list[i] = t.Table
+	}
+	return relational.NewGraph(list, keys), nil
 }
 
-// named finds a table by the name that a reference gives, whose case may differ.
-func named(tables map[string]relational.Table, name string) string {
-	for t := range tables {
-		if strings.EqualFold(t, name) {
-			return t
-		}
-	}
-	return name
+type table struct {
+	relational.Table
+	required []string // columns that can't be null
 }
 
-func graph(tables map[string]relational.Table, keys map[string]*relational.ForeignKey) *relational.Graph {
-	var ts []relational.Table
-	for _, t := range tables {
-		ts = append(ts, t)
-	}
-	var ks []relational.ForeignKey
-	for _, k := range keys {
-		if len(k.Parents) == 0 { // the parent's primary key
-			k.Parents = tables[k.Parent.Name].Key
-		}
-		if _, ok := tables[k.Parent.Name]; ok && len(k.Parents) == len(k.Columns) {
-			ks = append(ks, *k)
-		}
-	}
-	return relational.NewGraph(ts, ks)
-}
-
-// each reads a result of n columns as texts.
-func each(ctx context.Context, q relational.Querier, text string, n int, row func(v []string)) error {
-	r, err := q.Query(ctx, text)
+func readTables(ctx context.Context, q relational.Querier) ([]table, error) {
+	r, err := q.Query(ctx, `select t.name, t.wr, x.name, x.pk, x."notnull" from pragma_table_list t, pragma_table_xinfo(t.name) x
+ where t.schema = 'main' and t.type in ('table', 'virtual') and x.hidden <> 1 and not `+ownSQL+` order by t.name, x.cid`)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer r.Close()
-	v, dest := make([]string, n), make([]any, n)
-	for i := range v {
-		dest[i] = &v[i]
-	}
+	var out []table
+	keys := map[string]map[int]string{}
 	for r.Next() {
-		if err := r.Scan(dest...); err != nil {
-			return err
+		var name, column string
+		var without, notNull bool
+		var pk int
+		if err := r.Scan(&name, &without, &column, &pk, &notNull); err != nil {
+			return nil, err
 		}
-		row(v)
+		if len(out) == 0 || out[len(out)-1].Name != name {
+			out = append(out, table{Table: relational.Table{TableName: relational.TableName{Name: name}, RowID: !without}})
+			keys[name] = map[int]string{}
+		}
+		t := &out[len(out)-1]
+		t.Columns = append(t.Columns, column)
+		if pk > 0 {
+			keys[name][pk] = column
+		}
+		if notNull || pk > 0 && without {
+			t.required = append(t.required, column)
+		}
 	}
-	return r.Err()
+	for i := range out {
+		for n := 1; n <= len(keys[out[i].Name]); n++ {
+			out[i].Key = append(out[i].Key, keys[out[i].Name][n])
+		}
+	}
+	return out, r.Err()
 }

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"syscall"
 
-	driver "modernc.org/sqlite"
+	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tenurehq/tenure"
@@ -25,47 +25,84 @@ func stop(err error) error {
 }
 
 // coded gives an error its code, by SQLite's result code (sqlite.org/rescode)
-// or by that of the file system. A caller's own error passes as it is.
+// or the system's error number. A caller's own error passes as it is.
 func coded(err error) error {
-	var own *tenure.Error
-	var caller *stopped
-	var lite *driver.Error
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.As(err, &caller):
-		return caller.err
+	}
+	var own *tenure.Error
+	var stop *stopped
+	var lite *sqlite.Error
+	switch {
+	case errors.As(err, &stop):
+		return stop.err
 	case errors.As(err, &own):
-		return err
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return tenure.Errorf(tenure.Unavailable, "the call was cut off: %w", err).Retryable()
+		return own
+	case errors.Is(err, context.Canceled):
+		return tenure.Errorf(tenure.Unavailable, "the call was cut off: %w", context.Canceled).Retryable()
+	case errors.Is(err, context.DeadlineExceeded):
+		return tenure.Errorf(tenure.Unavailable, "the call was cut off: %w", context.DeadlineExceeded).Retryable()
 	case errors.As(err, &lite):
 		return byResult(lite)
-	case errors.Is(err, fs.ErrPermission):
-		return tenure.Errorf(tenure.Forbidden, "the file system refuses it").WithHint("check who owns the folder and its files")
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EIO), errors.Is(err, syscall.ENODEV), errors.Is(err, syscall.EMFILE):
-		return tenure.Errorf(tenure.Unavailable, "the file system: %w", err).Retryable()
-	case errors.Is(err, fs.ErrNotExist):
-		return tenure.Errorf(tenure.Unavailable, "the folder or file isn't there").Retryable()
 	}
-	return tenure.Errorf(tenure.Internal, "sqlite: %w", err)
+	return byNumber(err)
 }
 
-func byResult(e *driver.Error) error {
-	code := func(c tenure.Code) *tenure.Error { return tenure.Errorf(c, "sqlite: %w", e) }
-	switch e.Code() {
-	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
-		return code(tenure.Conflict)
+// result is an error's primary result code, 0 if it has none.
+func result(err error) int {
+	var lite *sqlite.Error
+	if errors.As(err, &lite) {
+		return lite.Code() & 0xff
+	}
+	return 0
+}
+
+func byResult(lite *sqlite.Error) error {
+	e := tenure.Errorf(tenure.Internal, "sqlite says: %w", lite)
+	set := func(code tenure.Code) *tenure.Error { e.Code = code; return e }
+	switch lite.Code() {
 	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
-		return code(tenure.Blocked)
+		return set(tenure.Blocked)
+	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID:
+		return set(tenure.Conflict)
 	}
-	switch e.Code() & 0xff {
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_NOMEM:
-		return code(tenure.Unavailable).Retryable()
-	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH:
-		return code(tenure.Forbidden)
-	case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG:
-		return code(tenure.Invalid)
+	switch lite.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_SCHEMA:
+		return set(tenure.Unavailable).Retryable().WithHint("another process holds the database; a longer option timeout waits for it")
+	case sqlite3.SQLITE_FULL:
+		return set(tenure.Unavailable).Retryable().WithHint("make room on the disk, or raise the quota")
+	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_CANTOPEN:
+		return set(tenure.Unavailable).Retryable()
+	case sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY:
+		return set(tenure.Forbidden).WithHint("the process that runs Tenure needs to own the files and their folder")
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return set(tenure.Blocked).WithHint("the file is no sound SQLite database; restore it, or take it away by hand")
+	case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISUSE:
+		return set(tenure.Invalid)
 	}
-	return code(tenure.Internal)
+	return e
+}
+
+func byNumber(err error) error {
+	is := func(numbers ...syscall.Errno) bool {
+		for _, n := range numbers {
+			if errors.Is(err, n) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case is(syscall.ENOSPC, syscall.EDQUOT):
+		return tenure.Errorf(tenure.Unavailable, "%w", err).Retryable().WithHint("make room on the disk, or raise the quota")
+	case errors.Is(err, fs.ErrPermission), is(syscall.EROFS):
+		return tenure.Errorf(tenure.Forbidden, "%w", err).WithHint("the process that runs Tenure needs to own the files and their folder")
+	case is(syscall.ENAMETOOLONG):
+		return tenure.Errorf(tenure.Invalid, "%w", err)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrExist),
+		is(syscall.ENOTDIR, syscall.EIO, syscall.ESTALE, syscall.ETIMEDOUT, syscall.EMFILE, syscall.ENFILE, syscall.EBUSY, syscall.ENODEV, syscall.ENXIO):
+		// It was there, or wasn't, a moment ago: somebody else is at work.
+		return tenure.Errorf(tenure.Unavailable, "%w", err).Retryable()
+	}
+	return tenure.Errorf(tenure.Internal, "sqlite: %w", err)
 }

@@ -1,22 +1,19 @@
-// Package sqlite connects Tenure to SQLite: a database file for each tenant and
-// environment in one folder, and tenants' rows in a platform's shared database.
+// Package sqlite connects Tenure to a platform that keeps SQLite databases: a
+// folder with one database file for each tenant and environment, and, where
+// there is one, a database file that all tenants share.
 //
-// The folder holds NAME.db for each database, .tenure with what Tenure keeps
-// there, and .quarantine with what is set aside. Names are escaped as in URLs
-// where a file name can't hold them.
+// What Tenure keeps for itself is in DIR/.tenure and in the tables tenure_mark
+// and tenure_sentinel. A tenant's file is DIR/NAME.db and bears its owner mark
+// in a table tenure_mark of its own. No symbolic link is ever followed.
 package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+	"sync"
 	"time"
-
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -28,35 +25,31 @@ func Info() connector.Info {
 	return connector.Info{
 		Name:    "sqlite",
 		Version: "1",
-		Summary: "SQLite: a database file for each tenant, and rows in a shared database",
+		Summary: "SQLite: a database file for each tenant and environment, and rows in a file that tenants share",
 		Options: []connector.Option{
-			{Name: "dir", Help: "folder with one database file for each tenant and environment; nothing else belongs there", Required: true},
-			{Name: "shared", Help: "the platform's shared database file, for rows and records; outside of dir"},
+			{Name: "dir", Help: "folder with the tenants' database files; adding the system creates it if its parent is there", Required: true},
+			{Name: "shared", Help: "the platform's database file, which all tenants share; without it there are no rows, accounts, keys and settings"},
+			{Name: "timeout", Help: "how long a locked database is waited for", Default: "5s"},
 		},
-		Types: types(),
-		Probes: []connector.ProbeKind{
-			{Name: "reachable", Help: "the database file opens and its integrity check is clean", Types: []string{"database"}},
-			{Name: "isolation", Help: "the file is a file of its own, not a link to another, and no other tenant's file says that it is this tenant's", Types: []string{"database"}},
-			{Name: "exposure", Help: "neither the folder nor the file can be read by the group or by others", Types: []string{"database"}},
-			{Name: "encryption", Help: "SQLite has no connection to encrypt, and can't say whether its disk is"},
-			{Name: "sql", Help: "params query, expect (rows, no-rows or value) and value: a query that must answer so; it runs read-only"},
-		},
+		Types:  types(),
+		Probes: probes(),
 		Open:   open,
 		Review: review,
 	}
 }
 
-// Driver is one opened folder, with or without a shared database.
+// Driver is one folder and one shared file.
 type Driver struct {
-	dir    string
-	path   string // of the shared database, "" for none
-	shared *sql.DB
-	reader *sql.DB
-	marker connector.Marker
-	system string
-	clock  func() time.Time
-
+	dir     string // absolute
+	shared  string // absolute; "" for none
+	timeout time.Duration
+	marker  connector.Marker
+	now     func() time.Time
 	records relational.Records
+	locks   [64]sync.Mutex // by name, against two calls on one file
+
+	mu     sync.Mutex
+	shapes map[string]shape // by ddl
 }
 
 var (
@@ -70,169 +63,141 @@ var (
 	_ connector.Prober      = (*Driver)(nil)
 )
 
-var marks = relational.Marks{Table: "tenure_mark"}
-
 func open(_ context.Context, c connector.Config) (connector.Driver, error) {
-	d := &Driver{marker: c.Marker, system: c.System, clock: c.Now}
-	if d.clock == nil {
-		d.clock = time.Now
+	d := &Driver{marker: c.Marker, now: c.Now, timeout: 5 * time.Second, shapes: map[string]shape{}}
+	if d.now == nil {
+		d.now = time.Now
 	}
-	var err error
-	if d.dir, err = absolute("dir", c.Option("dir")); err != nil {
-		return nil, err
+	if c.Option("dir") == "" {
+		return nil, tenure.Errorf(tenure.Invalid, "a sqlite system needs the option dir")
 	}
-	if c.Option("shared") == "" {
-		return d, nil
+	for option, into := range map[string]*string{"dir": &d.dir, "shared": &d.shared} {
+		text := c.Option(option)
+		if text == "" {
+			continue
+		}
+		abs, err := filepath.Abs(text)
+		if err != nil || relational.CheckName("the option "+option, text, 4096) != nil {
+			return nil, tenure.Errorf(tenure.Invalid, "the option %s can't be used as a path", option)
+		}
+		*into = abs
 	}
-	if d.path, err = absolute("shared", c.Option("shared")); err != nil {
-		return nil, err
+	if d.shared != "" && filepath.Dir(d.shared) == d.dir {
+		return nil, tenure.Errorf(tenure.Invalid, "the option shared names a file in the folder of the tenants' files").WithHint("keep it outside")
 	}
-	if rel, err := filepath.Rel(d.dir, d.path); err == nil && !strings.HasPrefix(rel, "..") {
-		return nil, tenure.Errorf(tenure.Invalid, "the shared database must lie outside of the folder dir")
-	}
-	if d.shared, err = handle(d.path, "rw"); err != nil {
-		return nil, err
-	}
-	if d.reader, err = handle(d.path, "ro"); err != nil {
-		return nil, err
+	if text := c.Option("timeout"); text != "" {
+		var err error
+		if d.timeout, err = time.ParseDuration(text); err != nil || d.timeout < 0 || d.timeout > time.Hour {
+			return nil, tenure.Errorf(tenure.Invalid, "the option timeout must be a duration such as 5s, up to 1h")
+		}
 	}
 	d.records = relational.Records{Dialect: dialect{}, Marks: marks, Marker: c.Marker}
 	return d, nil
 }
 
-func absolute(option, path string) (string, error) {
-	if strings.TrimSpace(path) == "" {
-		return "", tenure.Errorf(tenure.Invalid, "the option %s is missing", option)
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return "", tenure.Errorf(tenure.Invalid, "the option %s: %w", option, err)
-	}
-	return abs, nil
-}
+// Close has nothing to let go of: each call opens its file anew, so one that
+// was replaced or mounted again is seen as it is.
+func (d *Driver) Close() error { return nil }
 
-// Close closes the shared database.
-func (d *Driver) Close() error {
-	for _, db := range []*sql.DB{d.shared, d.reader} {
-		if db != nil {
-			if err := db.Close(); err != nil {
-				return coded(err)
-			}
-		}
-	}
-	return nil
-}
-
-// kind is the code for one resource type.
+// A kind is the code for one resource type.
 type kind interface {
 	normalise(d connector.Desired) (json.RawMessage, error)
-	ensure(ctx context.Context, d connector.Desired) (connector.Receipt, error)
-	observe(ctx context.Context, refs []connector.Ref, yield func(connector.Observed) error) (whole bool, err error)
+	ensure(ctx context.Context, d connector.Desired) (connector.Observed, connector.Receipt, error)
+	// observe and discover are given the session on the shared file that holds
+	// the pass's snapshot; nil if there is no such file.
+	observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (whole bool, err error)
+	discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (whole bool, err error)
 	remove(ctx context.Context, r connector.Ref) (connector.Receipt, error)
-	discover(ctx context.Context, typ string, tenant tenure.TenantID, yield func(connector.Observed) error) (whole bool, err error)
 }
 
 func (d *Driver) kind(typ string) (kind, error) {
 	switch {
 	case typ == "database":
 		return databases{d}, nil
-	case typ == "rows" && d.shared != nil:
+	case typ != "rows" && !relational.IsRecord(typ):
+		return nil, tenure.Errorf(tenure.Invalid, "sqlite has no resource type %q", typ)
+	case d.shared == "":
+		return nil, tenure.Errorf(tenure.Invalid, "a %s stands in the platform's database, and the option shared doesn't name one", typ)
+	case typ == "rows":
 		return pools{d}, nil
-	case relational.IsRecord(typ) && d.shared != nil:
-		return rowRecords{d}, nil
-	case typ == "rows" || relational.IsRecord(typ):
-		return nil, tenure.Errorf(tenure.Invalid, "a %s needs the option shared", typ)
 	}
-	return nil, tenure.Errorf(tenure.Invalid, "sqlite has no resource type %q", typ)
+	return rowRecords{d, typ}, nil
 }
 
-// Normalise is described at connector.Driver.
+// Normalise is described at connector.Driver. A database's schema is what its
+// ddl gives when it is run in an empty database.
 func (d *Driver) Normalise(want connector.Desired) (json.RawMessage, error) {
 	k, err := d.kind(want.Type)
 	if err != nil {
 		return nil, err
 	}
-	return k.normalise(want)
+	raw, err := k.normalise(want)
+	return raw, coded(err)
 }
 
-// Ensure is described at connector.Driver. A database file is made under
-// another name and linked to its own when it is whole.
-func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+// Ensure is described at connector.Driver. A file is made under another name,
+// with its mark in it, and gets its own name when it is whole.
+func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (connector.Observed, connector.Receipt, error) {
 	k, err := d.kind(want.Type)
 	if err != nil {
-		return o, rec, err
+		return connector.Observed{}, connector.Receipt{}, err
 	}
 	if _, err := k.normalise(want); err != nil {
-		return o, rec, err
+		return connector.Observed{}, connector.Receipt{}, coded(err)
 	}
-	if err := alive(ctx); err != nil {
-		return o, rec, err
-	}
-	if rec, err = k.ensure(ctx, want); err != nil {
-		return o, rec, coded(err)
-	}
-	_, err = k.observe(ctx, []connector.Ref{want.Ref}, func(seen connector.Observed) error {
-		o = seen
-		return nil
-	})
+	o, rec, err := k.ensure(ctx, want)
 	return o, rec, coded(err)
 }
 
-func alive(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return coded(err)
-	}
-	return nil
-}
-
-// Observe is described at connector.Driver. The sentinels are read first.
+// Observe is described at connector.Driver: one snapshot of the shared file for
+// all that is in it; tenants' files are read one by one.
 func (d *Driver) Observe(ctx context.Context, refs []connector.Ref, yield func(connector.Observed) error) (connector.Sighting, error) {
-	g, err := d.sight(ctx)
-	if err != nil {
-		return g, err
-	}
 	byType := map[string][]connector.Ref{}
+	var order []string
 	for _, r := range refs {
+		if byType[r.Type] == nil {
+			order = append(order, r.Type)
+		}
 		byType[r.Type] = append(byType[r.Type], r)
 	}
-	for _, t := range types() {
-		if len(byType[t.Name]) == 0 {
-			continue
+	slices.Sort(order)
+	return d.look(ctx, func(s *session) (bool, error) {
+		all := true
+		for _, typ := range order {
+			k, err := d.kind(typ)
+			if err != nil {
+				return false, err
+			}
+			whole, err := k.observe(ctx, s, byType[typ], func(o connector.Observed) error { return stop(yield(o)) })
+			if err != nil {
+				return false, err
+			}
+			all = all && whole
 		}
-		k, err := d.kind(t.Name)
-		if err != nil {
-			return g, err
-		}
-		whole, err := k.observe(ctx, byType[t.Name], func(o connector.Observed) error { return stop(yield(o)) })
-		if err != nil {
-			return g, coded(err)
-		}
-		g.Complete = g.Complete && whole
-	}
-	return g, nil
+		return all, nil
+	})
 }
 
 // Discover is described at connector.Driver.
 func (d *Driver) Discover(ctx context.Context, sc connector.Scope, yield func(connector.Observed) error) (connector.Sighting, error) {
-	g, err := d.sight(ctx)
-	if err != nil {
-		return g, err
-	}
-	for _, t := range types() {
-		if len(sc.Types) > 0 && !slices.Contains(sc.Types, t.Name) || t.Name != "database" && !d.planted(ctx) {
-			continue
+	return d.look(ctx, func(s *session) (bool, error) {
+		all := true
+		for _, t := range types() { // ordered by name
+			if s == nil && t.Name != "database" || len(sc.Types) > 0 && !slices.Contains(sc.Types, t.Name) {
+				continue
+			}
+			k, err := d.kind(t.Name)
+			if err != nil {
+				return false, err
+			}
+			whole, err := k.discover(ctx, s, sc, func(o connector.Observed) error { return stop(yield(o)) })
+			if err != nil {
+				return false, err
+			}
+			all = all && whole
 		}
-		k, err := d.kind(t.Name)
-		if err != nil {
-			return g, err
-		}
-		whole, err := k.discover(ctx, t.Name, sc.Tenant, func(o connector.Observed) error { return stop(yield(o)) })
-		if err != nil {
-			return g, coded(err)
-		}
-		g.Complete = g.Complete && whole
-	}
-	return g, nil
+		return all, nil
+	})
 }
 
 // Delete is described at connector.Driver.
@@ -241,21 +206,6 @@ func (d *Driver) Delete(ctx context.Context, r connector.Ref) (connector.Receipt
 	if err != nil {
 		return connector.Receipt{}, err
 	}
-	if err := alive(ctx); err != nil {
-		return connector.Receipt{}, err
-	}
 	rec, err := k.remove(ctx, r)
 	return rec, coded(err)
-}
-
-// planted says whether the shared database is there with Tenure's tables in it.
-func (d *Driver) planted(ctx context.Context) bool {
-	if d.shared == nil {
-		return false
-	}
-	if _, err := os.Stat(d.path); err != nil {
-		return false
-	}
-	found, err := textsOf(ctx, d.reader, "select name from sqlite_schema where type = 'table' and name = 'tenure_mark'")
-	return err == nil && len(found) == 1
 }

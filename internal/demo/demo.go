@@ -196,7 +196,7 @@ func (s *story) moveIn(ctx context.Context) error {
 				return s.check(false, "the requester can't approve (got %v)", err)
 			}
 		}
-		if _, err := s.drive(ctx, op.ID, s.now()); err != nil {
+		if _, err := s.drive(ctx, op.ID, s.now().Add(time.Hour)); err != nil {
 			return err
 		}
 		v, err := s.inst.Tenant(ctx, t)
@@ -263,7 +263,7 @@ func (s *story) drift(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.drive(ctx, op.ID, s.now()); err != nil {
+	if _, err := s.drive(ctx, op.ID, s.now().Add(time.Hour)); err != nil {
 		return err
 	}
 	if look, err = s.inst.Drift(ctx, ""); err != nil {

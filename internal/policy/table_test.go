@@ -11,7 +11,7 @@ var floors = []floor{
 	{"work", []string{"internal/engine", "internal/hygiene", "internal/planner"}},
 	{"door", []string{"internal/lifecycle"}},
 	{"ways in", []string{"internal/installation", "internal/server"}},
-	{"top", []string{"bench", "cmd/*", "docs", "examples/*/*", "internal/demo", "internal/policy"}},
+	{"top", []string{"bench", "cmd/*", "docs", "examples/*/*", "internal/crash", "internal/demo", "internal/policy"}},
 }
 
 type floor struct {
@@ -77,10 +77,10 @@ type sight struct {
 var modules = []module{
 	{"cel.dev/cel-go", []string{"internal/blueprint"}, nil, "expressions are a blueprint's; what they give is plain data"},
 	{"charm.land/lipgloss/v2", []string{"cmd/*"}, nil, "looks are the command line's"},
-	{"filippo.io/age", []string{"internal/lifecycle"}, []string{"*"}, "exports are encrypted as they are handed over"},
+	{"filippo.io/age", []string{"cmd/*", "internal/lifecycle"}, []string{"*"}, "exports are encrypted as they are handed over; a recipient is checked where it is typed"},
 	{"github.com/goccy/go-yaml", []string{"cmd/*", "internal/blueprint", "internal/installation"}, []string{"*"}, "blueprints, settings and parameter files are YAML"},
 	{"github.com/google/go-cmp", []string{"connector/connectortest"}, []string{"*"}, "it compares in tests"},
-	{"github.com/jackc/pgx/v5", []string{"bench", "cmd/*", "connector/postgres", "internal/demo", "internal/postgrestest", "internal/store"}, []string{"*"}, "PostgreSQL is spoken by the store, by its connector, and by who looks from outside"},
+	{"github.com/jackc/pgx/v5", []string{"bench", "connector/postgres", "internal/demo", "internal/postgrestest", "internal/store"}, []string{"*"}, "PostgreSQL is spoken by the store, by its connector, and by who looks from outside"},
 	{"github.com/pressly/goose/v3", []string{"internal/store"}, nil, "migrations are the store's"},
 	{"github.com/rogpeppe/go-internal", nil, []string{"cmd/*"}, "testscript tells the commands' stories"},
 	{"github.com/santhosh-tekuri/jsonschema/v6", []string{"internal/blueprint", "connector/connectortest"}, []string{"*"}, "parameters and attributes have schemas"},
@@ -88,11 +88,11 @@ var modules = []module{
 	{"github.com/spf13/cobra", []string{"cmd/*"}, nil, "commands are the command line's"},
 	{"github.com/tink-crypto/tink-go/v2", []string{"internal/keystore"}, []string{"audit"}, "one package touches key material"},
 	{"github.com/vbauerster/mpb/v8", []string{"cmd/*"}, nil, "progress is the command line's"},
-	{"go.uber.org/goleak", nil, []string{"*"}, "tests see that nothing is left running"},
 	{"golang.org/x/mod", []string{"audit", "internal/lifecycle", "internal/store", "internal/witness"}, []string{"*"}, "the tree and its notes (sumdb/tlog, sumdb/note)"},
-	{"golang.org/x/sys", []string{"connector/filesystem"}, nil, "a file system's identity is asked of the kernel"},
+	{"golang.org/x/sync", []string{"bench", "cmd/*"}, []string{"*"}, "a server's parts end together"},
+	{"golang.org/x/sys", []string{"connector/filesystem", "connector/sqlite"}, nil, "a file system's identity is asked of the kernel"},
 	{"golang.org/x/term", []string{"cmd/*"}, nil, "is it a terminal?"},
-	{"modernc.org/sqlite", []string{"connector/sqlite", "examples/*", "internal/demo", "internal/store"}, []string{"*"}, "SQLite is spoken by the store, by its connector, and by who looks from outside"},
+	{"modernc.org/sqlite", []string{"connector/sqlite", "examples/*", "internal/store"}, []string{"*"}, "SQLite is spoken by the store, by its connector, and by who looks from outside"},
 	{"pgregory.net/rapid", nil, []string{"*"}, "property tests"},
 }
 
@@ -105,8 +105,8 @@ type module struct {
 
 // standard narrows some packages of the standard library to who may use them.
 var standard = []module{
-	{"database/sql", []string{"bench", "cmd/*", "connector/sqlite", "examples/*", "internal/demo", "internal/store"}, []string{"*"}, "SQL is written where a database is somebody's job"},
-	{"net/http", []string{"cmd/*", "connector/http", "examples/*", "internal/demo", "internal/server", "internal/witness"}, []string{"*"}, "the network is reached from few places"},
+	{"database/sql", []string{"bench", "connector/sqlite", "examples/*", "internal/demo", "internal/store"}, []string{"*"}, "SQL is written where a database is somebody's job"},
+	{"net/http", []string{"connector/http", "examples/*", "internal/server", "internal/witness"}, []string{"*"}, "the network is reached from few places"},
 	{"os/exec", []string{}, []string{"*"}, "Tenure runs no other program"},
 	{"testing", []string{"connector/connectortest", "internal/postgrestest"}, []string{"*"}, "only test support links the test framework"},
 	{"unsafe", []string{}, nil, "nothing here needs it"},

@@ -102,6 +102,7 @@ func endpoints() []endpoint {
 		Drift, Sweep, ListFindings, WaiveFinding,
 		VerifyAudit, ReadLog, MakeCheckpoint, ExportLog,
 		ListCertificates, FetchCertificate, VerifierKey,
+		ListKeys, AddKeyCopy, DropKeyCopy,
 	}
 }
 

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/server"
+)
+
+func (a *app) audit() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "audit",
+		Short: "Verify, read and export the audit log",
+	}, a.auditVerify(), a.auditLog(), a.auditCheckpoint(), a.auditExport())
+}
+
+func (a *app) auditVerify() *cobra.Command {
+	var tiles, key string
+	cmd := command("verify", "Check the whole log, the store against it, and the witness",
+		"With --tiles it checks an exported log instead, by the verifier key alone: no installation is needed.",
+		cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+			if tiles != "" || key != "" {
+				return a.verifyTiles(cmd.Context(), tiles, key)
+			}
+			rep, err := ask(cmd.Context(), a, server.VerifyAudit, server.None{})
+			if err != nil {
+				return err
+			}
+			if err := a.show(rep, func(o *page) { printAudit(o, rep) }); err != nil || rep.OK() {
+				return err
+			}
+			return tenure.Errorf(tenure.Blocked, "the audit log has %d problems, the first: %s", len(rep.Problems), rep.Problems[0])
+		})
+	cmd.Flags().StringVar(&tiles, "tiles", "", "folder of an exported log")
+	cmd.Flags().StringVar(&key, "key", "", "verifier key, or a file that holds it; with --tiles")
+	return cmd
+}
+
+func printAudit(o *page, rep *lifecycle.AuditReport) {
+	o.fields("entries", fmt.Sprint(rep.Entries), "root", rep.Root, "checkpoints", fmt.Sprint(rep.Checkpoints), "witness", rep.Witness)
+	for _, p := range rep.Problems {
+		o.loud("problem: %s", p)
+	}
+	if rep.OK() {
+		o.line("The log is whole, and the store agrees with it.")
+	}
+}
+
+// checkedTiles is what the check of an exported log says.
+type checkedTiles struct {
+	OK     bool   `json:"ok"`
+	Origin string `json:"origin"`
+	Size   int64  `json:"size"`
+	Root   string `json:"root"`
+}
+
+func (a *app) verifyTiles(ctx context.Context, dir, key string) error {
+	if dir == "" || key == "" {
+		return tenure.Errorf(tenure.Invalid, "an exported log is checked with its folder and a key").WithHint("audit verify --tiles FOLDER --key FILE")
+	}
+	text, err := readKey(key)
+	if err != nil {
+		return err
+	}
+	v, err := audit.ParseVerifier(text)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return tenure.Errorf(tenure.NotFound, "there is no folder %s", dir)
+	}
+	c, err := audit.VerifyTiles(ctx, os.DirFS(dir), v.Name(), v)
+	if err != nil {
+		return err
+	}
+	out := checkedTiles{true, c.Origin, c.Size, c.Root.String()}
+	return a.show(out, func(o *page) {
+		o.fields("log", out.Origin, "entries", fmt.Sprint(out.Size), "root", out.Root)
+		o.line("The exported log is whole.")
+	})
+}
+
+// readKey takes a verifier key as its text, or as the name of a file that holds it.
+func readKey(given string) (string, error) {
+	info, err := os.Stat(given)
+	if err != nil || info.IsDir() {
+		return given, nil
+	}
+	if info.Size() > 4096 {
+		return "", tenure.Errorf(tenure.Invalid, "%s is too long for a verifier key", given)
+	}
+	b, err := os.ReadFile(given)
+	if err != nil {
+		return "", tenure.Errorf(tenure.Invalid, "read %s: %w", given, err)
+	}
+	return string(b), nil
+}
+
+func (a *app) auditLog() *cobra.Command {
+	var p server.LogParams
+	cmd := command("log", "List entries of the log", "Who did it is shown while the evidence key lives.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+		list, err := ask(cmd.Context(), a, server.ReadLog, p)
+		if err != nil {
+			return err
+		}
+		return a.show(list, func(o *page) {
+			if len(list) == 0 {
+				o.line("There are no such entries.")
+				return
+			}
+			rows := make([][]string, len(list))
+			for i, e := range list {
+				rows[i] = []string{fmt.Sprint(e.Index), e.At, e.Kind, e.By, e.Subject, string(e.Data)}
+			}
+			o.table([]string{"entry", "at", "kind", "by", "subject", "facts"}, rows)
+		})
+	})
+	cmd.Flags().StringVar(&p.Tenant, "tenant", "", "only those of this tenant")
+	cmd.Flags().Int64Var(&p.From, "from", 0, "begin with this entry")
+	cmd.Flags().IntVar(&p.Limit, "limit", 100, "at most this many, up to 10000")
+	return cmd
+}
+
+func (a *app) auditCheckpoint() *cobra.Command {
+	return command("checkpoint", "Sign the log's head and hand it to the witness", "Prints the checkpoint, a signed note (C2SP tlog-checkpoint).", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+		c, err := ask(cmd.Context(), a, server.MakeCheckpoint, server.None{})
+		if err != nil {
+			return err
+		}
+		return a.show(c, func(o *page) { o.print(c.Note) })
+	})
+}
+
+func (a *app) auditExport() *cobra.Command {
+	return command("export FOLDER", "Write the log as tiles that anyone can check", "The form is that of C2SP tlog-tiles. Exporting into the same folder again adds what is new.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+		dir, err := filepath.Abs(args[0])
+		if err != nil {
+			return tenure.Errorf(tenure.Invalid, "the folder %q: %w", args[0], err)
+		}
+		out, err := ask(cmd.Context(), a, server.ExportLog, server.FolderParams{Dir: dir})
+		if err != nil {
+			return err
+		}
+		return a.show(out, func(o *page) {
+			o.line("%d entries are in %s.", out.Entries, out.Dir)
+			o.next("tenure certificate key > key.pub", "tenure audit verify --tiles "+args[0]+" --key key.pub")
+		})
+	})
+}

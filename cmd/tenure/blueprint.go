@@ -1,0 +1,171 @@
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector/all"
+	"github.com/tenurehq/tenure/internal/blueprint"
+	"github.com/tenurehq/tenure/internal/server"
+)
+
+func (a *app) blueprint() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "blueprint",
+		Short: "Check, submit, review and publish blueprints",
+		Long:  "A blueprint says what a tenant consists of. A revision is immutable; one person submits it, another publishes it.",
+	}, a.blueprintCheck(), a.blueprintSubmit(), a.blueprintPublish(), a.blueprintList(), a.blueprintShow(), a.blueprintDiff(), a.blueprintSchema())
+}
+
+func (a *app) blueprintCheck() *cobra.Command {
+	return command("check FILE", "Say what is wrong with a blueprint", "Needs no installation. - is the standard input.", cobra.ExactArgs(1), func(_ *cobra.Command, args []string) error {
+		b, err := a.readFile(args[0])
+		if err != nil {
+			return err
+		}
+		src, err := blueprint.Parse(b, filepath.Base(args[0]))
+		if err != nil {
+			return err
+		}
+		c, err := blueprint.Check(src, all.Catalog())
+		if err != nil {
+			return err
+		}
+		ref := c.Ref()
+		return a.show(ref, func(o *page) {
+			o.line("%s %s is fine.", ref.Name, ref.Version)
+			o.fields("digest", ref.Digest)
+		})
+	})
+}
+
+func (a *app) blueprintSubmit() *cobra.Command {
+	return command("submit FILE", "Store a revision as a draft", "The same content twice is the same revision. - is the standard input.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+		src, err := a.readFile(args[0])
+		if err != nil {
+			return err
+		}
+		b, err := ask(cmd.Context(), a, server.SubmitBlueprint, server.SourceParams{File: filepath.Base(args[0]), Source: string(src)})
+		if err != nil {
+			return err
+		}
+		return a.show(b, func(o *page) {
+			printBlueprint(o, b)
+			if !b.Published() {
+				o.next("another person reviews and publishes it: tenure blueprint publish " + b.Name + "@" + b.Version + " --as SOMEBODY-ELSE")
+			}
+		})
+	})
+}
+
+func (a *app) blueprintPublish() *cobra.Command {
+	return command("publish NAME@VERSION", "Publish a draft that another person wrote", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+		b, err := ask(cmd.Context(), a, server.PublishBlueprint, server.RefParams{Ref: args[0]})
+		if err != nil {
+			return err
+		}
+		return a.show(b, func(o *page) { printBlueprint(o, b) })
+	})
+}
+
+func printBlueprint(o *page, b server.Blueprint) {
+	published := "no, a draft"
+	if b.Published() {
+		published = o.when(b.PublishedAt) + " by " + b.PublishedBy
+	}
+	o.fields("blueprint", b.Name+"@"+b.Version, "digest", b.Digest, "author", b.Author+", "+o.when(b.CreatedAt), "published", published)
+}
+
+func (a *app) blueprintList() *cobra.Command {
+	return command("list", "List every revision", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+		list, err := ask(cmd.Context(), a, server.ListBlueprints, server.None{})
+		if err != nil {
+			return err
+		}
+		return a.show(list, func(o *page) {
+			if len(list) == 0 {
+				o.line("There is no blueprint yet. Submit one: tenure blueprint submit FILE")
+				return
+			}
+			rows := make([][]string, len(list))
+			for i, b := range list {
+				state := "draft"
+				if b.Published() {
+					state = "published"
+				}
+				rows[i] = []string{b.Name + "@" + b.Version, state, b.Author, b.PublishedBy, o.when(b.CreatedAt), b.Digest}
+			}
+			o.table([]string{"blueprint", "state", "author", "published by", "submitted", "digest"}, rows)
+		})
+	})
+}
+
+func (a *app) blueprintShow() *cobra.Command {
+	return command("show BLUEPRINT", "Show a revision", "The revision is a digest, name@version, or a name for the latest published one.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+		b, err := ask(cmd.Context(), a, server.ShowBlueprint, server.RefParams{Ref: args[0]})
+		if err != nil {
+			return err
+		}
+		return a.show(b, func(o *page) {
+			printBlueprint(o, b)
+			printBlueprintBody(o, b.Body)
+		})
+	})
+}
+
+func printBlueprintBody(o *page, raw []byte) {
+	var body tenure.Blueprint
+	if json.Unmarshal(raw, &body) != nil {
+		return
+	}
+	o.fields("title", body.Title, "grace", body.Offboarding.Grace.String(), "retrieval", body.Offboarding.Retrieval.String(), "quarantine", body.Offboarding.Quarantine.String())
+	o.title("Resources")
+	rows := make([][]string, len(body.Resources))
+	for i, r := range body.Resources {
+		rows[i] = []string{r.Key, r.System, r.Type, r.Name, list(r.Data, 5), list(r.Needs, 5)}
+	}
+	o.table([]string{"key", "system", "type", "name", "data", "needs"}, rows)
+	if len(body.DataClasses) == 0 {
+		return
+	}
+	o.title("Data classes")
+	rows = nil
+	for _, c := range body.DataClasses {
+		for _, r := range c.Retention {
+			rows = append(rows, []string{c.Name, string(c.Disposition), string(r.Kind), r.Period.String() + " from " + string(r.From), r.Source})
+		}
+	}
+	o.table([]string{"class", "disposition", "rule", "period", "source"}, rows)
+}
+
+func (a *app) blueprintDiff() *cobra.Command {
+	return command("diff FROM TO", "Say in what two revisions differ", "", cobra.ExactArgs(2), func(cmd *cobra.Command, args []string) error {
+		diff, err := ask(cmd.Context(), a, server.DiffBlueprints, server.PairParams{From: args[0], To: args[1]})
+		if err != nil {
+			return err
+		}
+		return a.show(diff, func(o *page) {
+			if len(diff) == 0 {
+				o.line("They don't differ.")
+				return
+			}
+			rows := make([][]string, len(diff))
+			for i, d := range diff {
+				rows[i] = []string{d.Resource, d.Field, d.From, d.To}
+			}
+			o.table([]string{"where", "field", "from", "to"}, rows)
+		})
+	})
+}
+
+func (a *app) blueprintSchema() *cobra.Command {
+	return command("schema", "Print the JSON Schema of a blueprint file, for editors", "", cobra.NoArgs, func(*cobra.Command, []string) error {
+		if _, err := a.out.Write(blueprint.Schema()); err != nil {
+			return tenure.Errorf(tenure.Unavailable, "print: %w", err)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/evidence"
+	"github.com/tenurehq/tenure/internal/server"
+)
+
+func (a *app) certificate() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "certificate",
+		Short: "Fetch and verify certificates",
+		Long:  "A certificate says what became of each thing of a tenant's, signed, with proofs that the audit log holds it.",
+	}, a.certificateList(), a.certificateShow(), a.certificateVerify(), a.certificateKey())
+}
+
+func (a *app) certificateList() *cobra.Command {
+	return command("list TENANT", "List a tenant's certificates", "A closed tenant is named by its id.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+		list, err := ask(cmd.Context(), a, server.ListCertificates, server.NameParams{Tenant: args[0]})
+		if err != nil {
+			return orClosed(err, args[0])
+		}
+		return a.show(list, func(o *page) {
+			if len(list) == 0 {
+				o.line("No certificate was issued yet. See how far it is: tenure explain %s", args[0])
+				return
+			}
+			rows := make([][]string, len(list))
+			for i, c := range list {
+				rows[i] = []string{c.Kind, o.when(c.IssuedAt), string(c.ID), c.Digest}
+			}
+			o.table([]string{"kind", "issued", "id", "digest"}, rows)
+		})
+	})
+}
+
+func (a *app) certificateShow() *cobra.Command {
+	var p server.CertificateParams
+	var out string
+	cmd := command("show TENANT", "Show a certificate, or write its file",
+		"With --output json, or --out, it is the certificate's file, byte for byte. A closed tenant is named by its id.",
+		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+			if p.Kind != "" && p.Kind != string(evidence.Interim) && p.Kind != string(evidence.Closing) {
+				return tenure.Errorf(tenure.Invalid, "there is no %q certificate", p.Kind).WithHint("--kind interim or --kind closing")
+			}
+			p.Tenant = args[0]
+			f, err := ask(cmd.Context(), a, server.FetchCertificate, p)
+			if err != nil {
+				return orClosed(err, args[0])
+			}
+			if out != "" {
+				if err := writeFile(out, f.Content); err != nil {
+					return err
+				}
+			} else if a.output == "json" {
+				if _, err := a.out.Write(f.Content); err != nil {
+					return tenure.Errorf(tenure.Unavailable, "print: %w", err)
+				}
+				return nil
+			}
+			key, err := ask(cmd.Context(), a, server.VerifierKey, server.None{})
+			if err != nil {
+				return err
+			}
+			rep, err := evidence.Verify(f.Content, key.Key)
+			if err != nil {
+				return err
+			}
+			return a.show(rep, func(o *page) {
+				printDeparture(o, rep)
+				if out != "" {
+					o.line("\nwritten to %s", out)
+				}
+			})
+		})
+	cmd.Flags().StringVar(&p.Kind, "kind", "", "interim or closing (default the latest)")
+	cmd.Flags().StringVar(&out, "out", "", "write the file here")
+	return cmd
+}
+
+// writeFile puts a file in place in one step.
+func writeFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".tenure-*")
+	if err != nil {
+		return tenure.Errorf(tenure.Unavailable, "write %s: %w", path, err)
+	}
+	_, err = f.Write(content)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return tenure.Errorf(tenure.Unavailable, "write %s: %w", path, err)
+	}
+	return nil
+}
+
+func (a *app) certificateVerify() *cobra.Command {
+	var key string
+	cmd := command("verify FILE --key KEY", "Verify a certificate's file, offline",
+		"Needs the file and the verifier key: no server, no store, no installation. Any changed byte makes it fail.",
+		cobra.ExactArgs(1), func(_ *cobra.Command, args []string) error {
+			if key == "" {
+				return tenure.Errorf(tenure.Invalid, "a certificate is verified with a key").WithHint("give the installation's verifier key: --key FILE, or its text; who issued it prints it with: tenure certificate key")
+			}
+			text, err := readKey(key)
+			if err != nil {
+				return err
+			}
+			file, err := a.readCertificate(args[0])
+			if err != nil {
+				return err
+			}
+			rep, bad := evidence.Verify(file, text)
+			err = a.show(rep, func(o *page) {
+				for _, c := range rep.Checks {
+					if c.OK {
+						o.line("ok      %s: %s", c.Name, c.Detail)
+					} else {
+						o.loud("FAILED  %s: %s", c.Name, c.Detail)
+					}
+				}
+				if bad == nil {
+					o.print("\n")
+					printDeparture(o, rep)
+				}
+			})
+			if bad != nil {
+				return bad
+			}
+			return err
+		})
+	cmd.Flags().StringVar(&key, "key", "", "the verifier key, or a file that holds it")
+	return cmd
+}
+
+// maxCertificate bounds a certificate's file, which grows with the entries that
+// it proves.
+const maxCertificate = 256 << 20
+
+func (a *app) readCertificate(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case os.IsNotExist(err):
+		return nil, tenure.Errorf(tenure.NotFound, "there is no file %s", path)
+	case err != nil:
+		return nil, tenure.Errorf(tenure.Invalid, "read %s: %w", path, err)
+	case info.Size() > maxCertificate:
+		return nil, tenure.Errorf(tenure.Invalid, "%s is too long for a certificate", path)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, tenure.Errorf(tenure.Invalid, "read %s: %w", path, err)
+	}
+	return b, nil
+}
+
+func printDeparture(o *page, rep *evidence.Report) {
+	d := rep.Departure
+	o.fields("certificate", string(d.Kind), "tenant", string(d.Tenant.ID), "issued", o.when(d.Issued), "installation", string(d.Installation),
+		"operation", string(d.Operation), "plan", d.Plan, "digest", rep.Digest, "interim", d.Interim)
+	o.title("Resources")
+	rows := make([][]string, len(d.Resources))
+	for i, r := range d.Resources {
+		rows[i] = []string{r.Environment, r.System, r.Type, string(r.Method), string(r.Verdict), fmt.Sprint(r.Count), o.when(r.At), string(r.ID)}
+	}
+	o.table([]string{"environment", "system", "type", "method", "verdict", "count", "when", "id"}, rows)
+	if len(d.Classes) > 0 {
+		o.title("Data classes")
+		rows = nil
+		for _, c := range d.Classes {
+			rows = append(rows, []string{c.Class, string(c.Method), string(c.Verdict), fmt.Sprint(c.Rows), o.when(c.KeptUntil), c.Because})
+		}
+		o.table([]string{"class", "method", "verdict", "rows", "kept until", "because"}, rows)
+	}
+	for _, b := range d.Backups {
+		o.line("still to expire: %s at %s", b.Where, o.when(b.Expires))
+	}
+	for _, e := range d.Exceptions {
+		o.loud("exception: %s: %s (asked by %s, attested by %s)", e.What, e.Reason, e.By, e.Attested)
+	}
+}
+
+func (a *app) certificateKey() *cobra.Command {
+	return command("key", "Print the verifier key", "The public key that certificates and checkpoints of this installation are verified with.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+		k, err := ask(cmd.Context(), a, server.VerifierKey, server.None{})
+		if err != nil {
+			return err
+		}
+		return a.show(k, func(o *page) { o.line("%s", k.Key) })
+	})
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/all"
+)
+
+// connectorView is what a connector declares, as it is shown.
+type connectorView struct {
+	Name    string                `json:"name"`
+	Version string                `json:"version"`
+	Summary string                `json:"summary"`
+	Options []connector.Option    `json:"options,omitempty"`
+	Types   []tenure.ResourceType `json:"types,omitempty"`
+	Probes  []connector.ProbeKind `json:"probes,omitempty"`
+}
+
+func (a *app) connector() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "connector",
+		Short: "See what kinds of systems there are, and what each declares",
+	}, a.connectorList(), a.connectorShow())
+}
+
+func (a *app) connectorList() *cobra.Command {
+	return command("list", "List the connectors", "", cobra.NoArgs, func(*cobra.Command, []string) error {
+		var list []connectorView
+		for _, c := range all.Catalog() {
+			list = append(list, connectorView{Name: c.Name, Version: c.Version, Summary: c.Summary})
+		}
+		return a.show(list, func(o *page) {
+			rows := make([][]string, len(list))
+			for i, c := range list {
+				rows[i] = []string{c.Name, c.Version, c.Summary}
+			}
+			o.table([]string{"connector", "version", "what it is"}, rows)
+		})
+	})
+}
+
+func (a *app) connectorShow() *cobra.Command {
+	return command("show CONNECTOR", "Show a connector's options, types and probes", "", cobra.ExactArgs(1), func(_ *cobra.Command, args []string) error {
+		catalog := all.Catalog()
+		i := slices.IndexFunc(catalog, func(c connector.Info) bool { return c.Name == args[0] })
+		if i < 0 {
+			return tenure.Errorf(tenure.NotFound, "there is no connector %q", args[0]).WithHint("list them: tenure connector list")
+		}
+		c := catalog[i]
+		return a.show(connectorView{c.Name, c.Version, c.Summary, c.Options, c.Types, c.Probes}, func(o *page) { printConnector(o, c) })
+	})
+}
+
+func printConnector(o *page, c connector.Info) {
+	o.fields("connector", c.Name, "version", c.Version, "what it is", c.Summary)
+	if len(c.Options) > 0 {
+		o.title("Options")
+		var rows [][]string
+		for _, opt := range c.Options {
+			var marks []string
+			if opt.Required {
+				marks = append(marks, "required")
+			}
+			if opt.Secret {
+				marks = append(marks, "secret: env:NAME or file:PATH")
+			}
+			rows = append(rows, []string{opt.Name, opt.Default, strings.Join(marks, ", "), opt.Help})
+		}
+		o.table([]string{"option", "default", "", "what it is"}, rows)
+	}
+	for _, t := range c.Types {
+		o.title("%s: %s", t.Name, t.Summary)
+		quarantine := "no"
+		if t.Recovery.Quarantine {
+			quarantine = "yes"
+		}
+		credential := ""
+		if t.Credential {
+			credential = "made by Tenure and handed over"
+		}
+		o.fields("layer", t.Layer.String(), "deletion", t.Deletion, "verification", t.Verification, "recovery", t.Recovery.Says,
+			"quarantine", quarantine, "holds", string(t.Holds), "credential", credential)
+	}
+	if len(c.Probes) > 0 {
+		o.title("Probes")
+		var rows [][]string
+		for _, p := range c.Probes {
+			rows = append(rows, []string{p.Name, strings.Join(p.Types, ", "), p.Help})
+		}
+		o.table([]string{"probe", "by itself on", "what it tries"}, rows)
+	}
+}

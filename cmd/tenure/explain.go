@@ -1,0 +1,31 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/tenurehq/tenure/internal/server"
+)
+
+func (a *app) explain() *cobra.Command {
+	return command("explain TENANT", "Say why a tenant's things still exist, and when they will be gone", "Dates are projections: holds and retention decide. A closed tenant is named by its id.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+		list, err := ask(cmd.Context(), a, server.ExplainTenant, server.NameParams{Tenant: args[0]})
+		if err != nil {
+			return orClosed(err, args[0])
+		}
+		return a.show(list, func(o *page) {
+			if len(list) == 0 {
+				o.line("Nothing of it is left.")
+				return
+			}
+			rows := make([][]string, len(list))
+			for i, r := range list {
+				what := r.Resource
+				if r.Environment != "" {
+					what = r.Environment + "/" + what
+				}
+				rows[i] = []string{what, r.System, string(r.State), r.Why, o.when(r.GoneBy), o.when(r.UndoUntil)}
+			}
+			o.table([]string{"what", "where", "state", "why", "gone when", "can be undone until"}, rows)
+		})
+	})
+}

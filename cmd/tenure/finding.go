@@ -1,0 +1,156 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/server"
+)
+
+func (a *app) drift() *cobra.Command {
+	return a.look("drift", "Compare live with desired, in every system", server.Drift, "Nothing has drifted.")
+}
+
+func (a *app) sweep() *cobra.Command {
+	return a.look("sweep", "Look for what no inventory knows, and for what closed tenants left", server.Sweep, "Nothing is there that the inventory doesn't know.")
+}
+
+func (a *app) look(use, what string, m server.Method[server.NameParams, *lifecycle.Look], fine string) *cobra.Command {
+	var tenant string
+	var fail bool
+	cmd := command(use, what, "A system that couldn't be looked at makes the command end with exit code 8.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+		look, err := ask(cmd.Context(), a, m, server.NameParams{Tenant: tenant})
+		if err != nil {
+			return err
+		}
+		if err := a.show(look, func(o *page) { printLook(o, look, fine) }); err != nil {
+			return err
+		}
+		return verdictOf(look, fail, a.now())
+	})
+	cmd.Flags().StringVar(&tenant, "tenant", "", "only this tenant")
+	cmd.Flags().BoolVar(&fail, "fail", false, "end with exit code 7 if a finding is critical or high, and isn't waived")
+	return cmd
+}
+
+// verdictOf is the error of a look that saw too little, or of one that must fail.
+func verdictOf(look *lifecycle.Look, fail bool, now time.Time) error {
+	if len(look.Dead) > 0 {
+		return tenure.Errorf(tenure.Unavailable, "these systems couldn't be looked at: %s", strings.Join(slices.Sorted(maps.Keys(look.Dead)), ", ")).WithHint("see why: tenure system list")
+	}
+	bad := 0
+	for _, f := range look.Findings {
+		if f.Open(now) && (f.Severity == tenure.Critical || f.Severity == tenure.High) {
+			bad++
+		}
+	}
+	if !fail || bad == 0 {
+		return nil
+	}
+	return tenure.Errorf(tenure.Blocked, "%d findings are critical or high", bad).WithHint("bring a tenant back to desired: tenure tenant repair TENANT")
+}
+
+func printLook(o *page, look *lifecycle.Look, fine string) {
+	rows := make([][]string, 0, len(look.Systems)+len(look.Dead))
+	for _, s := range look.Systems {
+		trust := "proven"
+		if !s.Trusted {
+			trust = "not proven: " + s.Why
+		}
+		rows = append(rows, []string{s.System, fmt.Sprint(s.Checked), fmt.Sprint(s.Findings), trust})
+	}
+	for _, name := range slices.Sorted(maps.Keys(look.Dead)) {
+		rows = append(rows, []string{name, "0", "0", "not looked at: " + look.Dead[name]})
+	}
+	if len(rows) == 0 {
+		o.line("No system was added yet: tenure system add NAME")
+		return
+	}
+	o.table([]string{"system", "checked", "findings", "absence"}, rows)
+	o.print("\n")
+	switch {
+	case len(look.Findings) > 0:
+		printFindings(o, look.Findings)
+	case len(look.Dead) == 0:
+		o.line("%s", fine)
+	}
+}
+
+func printFindings(o *page, list []tenure.Finding) {
+	rows := make([][]string, len(list))
+	for i, f := range list {
+		what := f.Detail
+		if f.Field != "" {
+			what = fmt.Sprintf("%s (%s: want %s, got %s)", what, f.Field, clip(f.Want, 60), clip(f.Got, 60))
+		}
+		rows[i] = []string{string(f.Severity), string(f.Kind), f.System, strings.TrimSpace(f.Type + " " + f.Name), what, o.when(f.SeenAt), o.when(f.WaivedUntil), string(f.ID)}
+	}
+	o.table([]string{"severity", "kind", "system", "what", "detail", "seen", "waived until", "id"}, rows)
+}
+
+func (a *app) finding() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "finding",
+		Short: "List findings, and let some be for a while",
+	}, a.findingList(), a.findingWaive())
+}
+
+func (a *app) findingList() *cobra.Command {
+	var f server.FindingFilter
+	cmd := command("list", "List what is open, the worst first", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+		list, err := ask(cmd.Context(), a, server.ListFindings, f)
+		if err != nil {
+			return err
+		}
+		return a.show(list, func(o *page) {
+			if len(list) == 0 {
+				o.line("No finding is open. Look again: tenure drift, tenure sweep")
+				return
+			}
+			printFindings(o, list)
+		})
+	})
+	cmd.Flags().StringVar(&f.Tenant, "tenant", "", "only those of this tenant")
+	cmd.Flags().BoolVar(&f.Waived, "waived", false, "waived ones too")
+	return cmd
+}
+
+func (a *app) findingWaive() *cobra.Command {
+	var until, reason string
+	cmd := command("waive FINDING --until DATE --reason REASON", "Let a finding be until a date", "The date is at most a year away; a period such as P30D counts from now.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+		at, err := a.parseUntil(until)
+		if err != nil {
+			return err
+		}
+		p := server.WaiveParams{ID: args[0], Until: at, Reason: reason}
+		if _, err := ask(cmd.Context(), a, server.WaiveFinding, p); err != nil {
+			return err
+		}
+		return a.show(p, func(o *page) { o.line("%s is waived until %s.", p.ID, o.when(p.Until)) })
+	})
+	cmd.Flags().StringVar(&until, "until", "", "a date, or a period from now such as P30D")
+	cmd.Flags().StringVar(&reason, "reason", "", "why it may be")
+	return cmd
+}
+
+// parseUntil reads a date, or a period from now.
+func (a *app) parseUntil(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, tenure.Errorf(tenure.Invalid, "a waiver needs an end").WithHint("say until when: --until 2027-01-31 or --until P30D")
+	}
+	if strings.HasPrefix(s, "P") {
+		p, err := tenure.ParsePeriod(s)
+		if err != nil {
+			return time.Time{}, err
+		}
+		return p.After(a.now()), nil
+	}
+	return parseDate(s)
+}

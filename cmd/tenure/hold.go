@@ -1,0 +1,102 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenurehq/tenure/internal/server"
+)
+
+func (a *app) hold() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "hold",
+		Short: "Place, release and list legal holds",
+		Long:  "A hold binds at once and has no expiry: while it stands nothing in its scope is destroyed. Releasing it needs two persons.",
+	}, a.holdPlace(), a.holdRelease(), a.holdList())
+}
+
+func (a *app) holdPlace() *cobra.Command {
+	var p server.HoldParams
+	cmd := command("place --matter MATTER", "Place a legal hold", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+		h, err := ask(cmd.Context(), a, server.PlaceHold, p)
+		if err != nil {
+			return err
+		}
+		return a.show(h, func(o *page) { printHold(o, h) })
+	})
+	f := cmd.Flags()
+	f.StringVar(&p.Matter, "matter", "", "the case that it serves")
+	f.StringVar(&p.Reason, "reason", "", "why")
+	f.StringVar(&p.Scope.Tenant, "tenant", "", "what it covers: one tenant")
+	f.StringVar(&p.Scope.Class, "class", "", "what it covers: one data class")
+	f.StringVar(&p.Scope.System, "system", "", "what it covers: one system")
+	f.StringVar(&p.Scope.Resource, "resource", "", "what it covers: one resource, by its id")
+	f.BoolVar(&p.AllTenants, "all-tenants", false, "the class or system of every tenant")
+	return cmd
+}
+
+func (a *app) holdRelease() *cobra.Command {
+	return command("release HOLD", "Ask for a hold's release; the second person's word releases it", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+		h, err := ask(cmd.Context(), a, server.ReleaseHold, server.IDParams{ID: args[0]})
+		if err != nil {
+			return err
+		}
+		return a.show(h, func(o *page) {
+			printHold(o, h)
+			if h.ReleasedAt.IsZero() {
+				o.next("a second person: tenure hold release " + string(h.ID) + " --as SOMEBODY-ELSE")
+			}
+		})
+	})
+}
+
+func (a *app) holdList() *cobra.Command {
+	var f server.HoldFilter
+	cmd := command("list", "List holds", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+		list, err := ask(cmd.Context(), a, server.ListHolds, f)
+		if err != nil {
+			return err
+		}
+		return a.show(list, func(o *page) {
+			if len(list) == 0 {
+				o.line("No hold stands.")
+				return
+			}
+			printHolds(o, list)
+		})
+	})
+	cmd.Flags().StringVar(&f.Tenant, "tenant", "", "only those that can cover this tenant")
+	cmd.Flags().BoolVar(&f.Released, "released", false, "released ones too")
+	return cmd
+}
+
+func printHold(o *page, h server.Hold) {
+	effective := o.when(h.EffectiveAt)
+	if h.EffectiveAt.IsZero() {
+		effective = "when the batches in flight have drained"
+	}
+	o.fields("hold", string(h.ID), "matter", h.Matter, "covers", scopeWords(h.Scope), "reason", h.Reason, "placed", o.when(h.PlacedAt)+" by "+h.PlacedBy,
+		"effective", effective, "gone before", h.AlreadyGone, "release asked by", strings.Join(h.ReleaseBy, ", "), "released", o.when(h.ReleasedAt))
+}
+
+func printHolds(o *page, list []server.Hold) {
+	rows := make([][]string, len(list))
+	for i, h := range list {
+		rows[i] = []string{string(h.ID), h.Matter, scopeWords(h.Scope), h.PlacedBy, o.when(h.PlacedAt), strings.Join(h.ReleaseBy, ", "), o.when(h.ReleasedAt)}
+	}
+	o.table([]string{"id", "matter", "covers", "placed by", "placed", "release asked by", "released"}, rows)
+}
+
+func scopeWords(s server.HoldScope) string {
+	words := []string{"every tenant"}
+	if s.Tenant != "" {
+		words[0] = s.Tenant
+	}
+	for _, kv := range [][2]string{{"class", s.Class}, {"system", s.System}, {"resource", s.Resource}} {
+		if kv[1] != "" {
+			words = append(words, kv[0]+" "+kv[1])
+		}
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"net/url"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/installation"
+)
+
+// madeInstallation is what init says that it made.
+type madeInstallation struct {
+	Installation tenure.InstallationID `json:"installation"`
+	Dir          string                `json:"dir"`
+	Key          string                `json:"key"` // verifier key
+	Files        []string              `json:"files"`
+}
+
+func (a *app) initCommand() *cobra.Command {
+	var set installation.Settings
+	cmd := command("init", "Make an installation in a folder",
+		"Makes the folder with its store, its keystore with the signing key, and examples of the two settings files. Keep the\nkeystore out of the store's backups.",
+		cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+			if u, err := url.Parse(set.Store); err == nil && u.User != nil {
+				if _, secret := u.User.Password(); secret {
+					return tenure.Errorf(tenure.Invalid, "the store's address holds a password, and tenure.yaml would keep it in clear").
+						WithHint("put the address into an environment variable or a file: --store env:NAME or --store file:PATH")
+				}
+			}
+			inst, err := installation.Init(cmd.Context(), installation.Options{Dir: a.dir, Now: a.now}, set)
+			if err != nil {
+				return err
+			}
+			defer inst.Close()
+			key, err := inst.VerifierKey()
+			if err != nil {
+				return err
+			}
+			made := madeInstallation{inst.Installation(), a.dir, key, []string{"tenure.yaml", "systems.yaml", "keys"}}
+			if set.Store == "" {
+				made.Files = append(made.Files, "tenure.db")
+			}
+			return a.show(made, func(o *page) { printMade(o, made) })
+		})
+	cmd.Flags().StringVar(&set.Store, "store", "", "the store: a path, a postgres:// address without a password, env:NAME or file:PATH (default tenure.db in the folder)")
+	cmd.Flags().StringVar(&set.Witness, "witness", "", "where checkpoints of the log are kept, out of this machine's reach: a file's path or an http(s) address")
+	return cmd
+}
+
+func printMade(o *page, made madeInstallation) {
+	o.fields("installation", string(made.Installation), "folder", made.Dir, "verifier key", made.Key)
+	for _, f := range made.Files {
+		o.line("made %s", filepath.Join(made.Dir, f))
+	}
+	o.next(
+		"write the systems into "+filepath.Join(made.Dir, "systems.yaml")+", then: tenure system add NAME",
+		"tenure blueprint submit FILE",
+		"tenure serve",
+	)
+}

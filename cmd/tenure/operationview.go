@@ -1,0 +1,127 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/server"
+)
+
+func printOperations(o *page, list []server.Operation) {
+	rows := make([][]string, len(list))
+	for i, op := range list {
+		rows[i] = []string{string(op.ID), string(op.Kind), string(op.State), fmt.Sprintf("%d of %d", op.Done, op.Steps), op.RequestedBy, o.when(op.CreatedAt), o.when(op.DueAt), op.Reason}
+	}
+	o.table([]string{"id", "kind", "state", "steps", "by", "since", "due", "because"}, rows)
+}
+
+// printOperation shows where an operation stands and what can be done about it;
+// whole lists every step, else those that failed.
+func printOperation(o *page, v server.OperationDetail, whole bool) {
+	name := string(v.Tenant)
+	if v.Body != nil {
+		name = v.Body.Name + " (" + name + ")"
+	}
+	wanted := v.Wanted
+	if v.State.Ended() {
+		wanted = ""
+	}
+	o.fields(
+		"operation", string(v.ID),
+		"kind", string(v.Kind),
+		"tenant", name,
+		"state", string(v.State),
+		"because", v.Reason,
+		"asked to", wanted,
+		"steps", fmt.Sprintf("%d of %d ended", v.Done, v.Steps),
+		"due", o.when(v.DueAt),
+		"plan", v.Plan,
+		"by", v.RequestedBy+", "+o.when(v.CreatedAt),
+	)
+	printSteps(o, v.Rows, whole)
+	if len(v.Approvals) > 0 && whole {
+		o.title("Signed by")
+		for _, ap := range v.Approvals {
+			o.line("%s  %s  %s  %s", ap.Step, ap.By, o.when(ap.At), ap.Note)
+		}
+	}
+	for _, e := range v.Exceptions {
+		if e.AttestedBy == "" {
+			o.line("exception for %s asked by %s (%s); a second person attests it", e.Step, e.AskedBy, e.Reason)
+		} else if whole {
+			o.line("exception for %s asked by %s (%s), attested by %s", e.Step, e.AskedBy, e.Reason, e.AttestedBy)
+		}
+	}
+	o.next(nextSteps(v)...)
+}
+
+func printSteps(o *page, steps []tenure.StepStatus, whole bool) {
+	var rows [][]string
+	for _, st := range steps {
+		if whole || st.State == tenure.StepFailed {
+			rows = append(rows, []string{string(st.State), string(st.Verdict), st.Key, o.when(st.EndedAt), st.Error})
+		}
+	}
+	if len(rows) == 0 {
+		return
+	}
+	title := "Steps"
+	if !whole {
+		title = "Failed"
+	}
+	o.title("%s", title)
+	o.table([]string{"state", "verdict", "step", "ended", "because"}, rows)
+}
+
+// nextSteps are the commands that an operation waits for.
+func nextSteps(v server.OperationDetail) []string {
+	id := string(v.ID)
+	switch v.State {
+	case tenure.OperationPaused:
+		return []string{"tenure operation continue " + id}
+	case tenure.OperationBlocked:
+		return []string{"tenure operation retry " + id}
+	case tenure.OperationSucceeded:
+		if v.Body != nil && len(v.Body.Outputs) > 0 {
+			return []string{"tenure tenant outputs " + id + " --claim --as " + v.RequestedBy}
+		}
+	}
+	if v.State.Ended() || v.Body == nil || len(v.Rows) < len(v.Body.Steps) {
+		return nil
+	}
+	var out []string
+	for _, i := range waitingGates(v) {
+		st := &v.Body.Steps[i]
+		switch st.Action {
+		case tenure.ActApproval, tenure.ActNoReturn:
+			out = append(out, "tenure operation approve "+id+" --gate "+st.Key+" --digest "+v.Plan+" --as SOMEBODY-ELSE")
+		case tenure.ActRetention:
+			if strings.Contains(v.Reason, "two persons to decide at "+st.Key+":") {
+				out = append(out, "two persons, that the longer rule wins: tenure operation approve "+id+" --gate "+st.Key+" --digest "+v.Plan+" --as SOMEBODY-ELSE")
+			}
+		case tenure.ActTask:
+			out = append(out, "tenure operation done "+id+" --gate "+st.Key)
+		}
+	}
+	return out
+}
+
+// waitingGates are the indexes of the gates that could open now.
+func waitingGates(v server.OperationDetail) []int {
+	ended := make(map[string]bool)
+	for i := range v.Body.Steps {
+		state := v.Rows[i].State
+		ended[v.Body.Steps[i].Key] = state == tenure.StepDone || state == tenure.StepSkipped || state == tenure.StepFailed && v.Body.Steps[i].Optional
+	}
+	var out []int
+	for i := range v.Body.Steps {
+		st := &v.Body.Steps[i]
+		waits := st.Action.IsGate() && v.Rows[i].State == tenure.StepPending
+		if waits && !slices.ContainsFunc(st.Needs, func(n string) bool { return !ended[n] }) {
+			out = append(out, i)
+		}
+	}
+	return out
+}

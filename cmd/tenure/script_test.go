@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/installation"
+	"github.com/tenurehq/tenure/internal/server"
+)
+
+// TestScripts runs the stories in testdata/script: what a person types and sees.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("TENURE_TEST_CLOCK", filepath.Join(e.WorkDir, "clock"))
+			e.Setenv("NO_COLOR", "1")
+			e.Setenv("GORACE", "atexit_sleep_ms=0")
+			if err := os.WriteFile(filepath.Join(e.WorkDir, "clock"), []byte("2026-03-02T09:00:00Z"), 0o600); err != nil {
+				return err
+			}
+			return os.CopyFS(e.WorkDir, os.DirFS("testdata/platform"))
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"platform": setUpPlatform,
+			"onboard":  onboard,
+			"exits":    exits,
+			"json":     readJSON,
+			"eq":       equal,
+			"term":     terminate,
+			"clock":    moveClock,
+			"await":    awaitServer,
+			"digest":   digestOf,
+			"flip":     flipByte,
+			"sql":      changeStore,
+		},
+	})
+}
+
+// setUpPlatform makes an installation with both systems and a published blueprint.
+func setUpPlatform(ts *testscript.TestScript, _ bool, _ []string) {
+	run := func(args ...string) { ts.Check(ts.Exec("tenure", args...)) }
+	run("init")
+	copyTo(ts, "systems.yaml", "tenure-data/systems.yaml")
+	run("system", "add", "main", "--as", "olga")
+	run("system", "add", "files", "--as", "olga")
+	run("blueprint", "submit", "small.yaml", "--as", "ben")
+	run("blueprint", "publish", "small@1.0", "--as", "rita")
+}
+
+func copyTo(ts *testscript.TestScript, from, to string) {
+	ts.Check(os.WriteFile(ts.MkAbs(to), []byte(ts.ReadFile(from)), 0o600))
+}
+
+// onboard NAME: brings a tenant to active, and sets $OP and $DIGEST.
+func onboard(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(ts.Exec("tenure", "tenant", "onboard", args[0], "--blueprint", "small", "--param", "login=a@b.example", "--as", "olga", "--output", "json"))
+	readJSON(ts, false, []string{"OP", "id"})
+	readJSON(ts, false, []string{"DIGEST", "plan"})
+	ts.Check(ts.Exec("tenure", "operation", "approve", ts.Getenv("OP"), "--digest", ts.Getenv("DIGEST"), "--as", "rita", "--output", "json"))
+	readJSON(ts, false, []string{"STATE", "state"})
+	if s := ts.Getenv("STATE"); s != "succeeded" {
+		ts.Fatalf("the onboarding of %s is %s", args[0], s)
+	}
+	readJSON(ts, false, []string{"TENANT", "tenant"})
+}
+
+// exits CODE PROGRAM [ARG...]: the program ends with that exit code.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// json NAME PATH: sets a variable from the last standard output, which must be
+// exactly one JSON document; with "stderr" before them, from the standard error.
+// A path is keys and indexes with dots between.
+func readJSON(ts *testscript.TestScript, _ bool, args []string) {
+	stream := "stdout"
+	if len(args) == 3 {
+		stream, args = args[0], args[1:]
+	}
+	dec := json.NewDecoder(strings.NewReader(ts.ReadFile(stream)))
+	dec.UseNumber()
+	var v any
+	ts.Check(dec.Decode(&v))
+	if _, err := dec.Token(); err != io.EOF {
+		ts.Fatalf("more than one JSON document on %s", stream)
+	}
+	for _, key := range strings.Split(args[1], ".") {
+		switch x := v.(type) {
+		case map[string]any:
+			v = x[key]
+		case []any:
+			i, err := strconv.Atoi(key)
+			ts.Check(err)
+			if i >= len(x) {
+				ts.Fatalf("%s: only %d elements", args[1], len(x))
+			}
+			v = x[i]
+		}
+	}
+	if v == nil {
+		ts.Fatalf("there is nothing at %s", args[1])
+	}
+	if s, ok := v.(string); ok {
+		ts.Setenv(args[0], s)
+		return
+	}
+	b, err := json.Marshal(v)
+	ts.Check(err)
+	ts.Setenv(args[0], string(b))
+}
+
+// eq A B: the two are the same text.
+func equal(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 || (args[0] == args[1]) == neg {
+		ts.Fatalf("%q", args)
+	}
+}
+
+// term: sends SIGTERM to the program in the background.
+func terminate(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Check(ts.BackgroundCmds()[0].Process.Signal(syscall.SIGTERM))
+}
+
+// clock PERIOD: moves the installation's clock on.
+func moveClock(ts *testscript.TestScript, _ bool, args []string) {
+	p, err := tenure.ParsePeriod(args[0])
+	ts.Check(err)
+	path := ts.Getenv("TENURE_TEST_CLOCK")
+	ts.Check(os.WriteFile(path+".new", []byte(p.After(readClock(path)).Format(time.RFC3339)), 0o600))
+	ts.Check(os.Rename(path+".new", path))
+}
+
+// await DIR: waits until the server of the folder answers; with ! until none does.
+func awaitServer(ts *testscript.TestScript, neg bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		c, err := server.Dial(ctx, installation.Socket(ts.MkAbs(args[0])), "")
+		if err == nil {
+			c.Close()
+		}
+		if (err == nil) != neg {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			ts.Fatalf("waited for the server: %v", err)
+		case <-tick.C:
+		}
+	}
+}
+
+// digest FILE NAME: sets a variable to "sha256:…" of a file without its last line feed.
+func digestOf(ts *testscript.TestScript, _ bool, args []string) {
+	sum := sha256.Sum256(bytes.TrimSuffix([]byte(ts.ReadFile(args[0])), []byte("\n")))
+	ts.Setenv(args[1], "sha256:"+hex.EncodeToString(sum[:]))
+}
+
+// flip FILE OFFSET: changes one bit of one byte.
+func flipByte(ts *testscript.TestScript, _ bool, args []string) {
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	b := []byte(ts.ReadFile(args[0]))
+	b[at] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
+}
+
+// sql FILE STATEMENT: changes a store behind Tenure's back; it must change a row.
+func changeStore(ts *testscript.TestScript, _ bool, args []string) {
+	db, err := sql.Open("sqlite", "file:"+ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	r, err := db.Exec(args[1])
+	ts.Check(err)
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		ts.Fatalf("changed %d rows: %v", n, err)
+	}
+}

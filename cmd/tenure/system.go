@@ -1,0 +1,57 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/tenurehq/tenure/internal/server"
+)
+
+func (a *app) system() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "system",
+		Short: "Add the systems that tenants live in, and look at them",
+		Long:  "A system is described in systems.yaml and then added, which plants Tenure's sentinel there and records who it is.",
+	}, a.systemAdd(), a.systemList())
+}
+
+func (a *app) systemAdd() *cobra.Command {
+	var p server.AddSystemParams
+	cmd := command("add SYSTEM", "Add a system of systems.yaml",
+		"Adding it again changes nothing. One that is now another system than the recorded one is refused, unless --replace\nsays that this is meant.",
+		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+			p.Name = args[0]
+			sys, err := ask(cmd.Context(), a, server.AddSystem, p)
+			if err != nil {
+				return err
+			}
+			return a.show(sys, func(o *page) {
+				o.fields("system", sys.Name, "connector", sys.Connector+" "+sys.Version, "fingerprint", sys.Fingerprint, "added", o.when(sys.AddedAt)+" by "+sys.AddedBy)
+			})
+		})
+	cmd.Flags().BoolVar(&p.Replace, "replace", false, "the system was replaced, and a person means it")
+	return cmd
+}
+
+func (a *app) systemList() *cobra.Command {
+	return command("list", "List the added systems, with a look at each", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+		list, err := ask(cmd.Context(), a, server.ListSystems, server.None{})
+		if err != nil {
+			return err
+		}
+		return a.show(list, func(o *page) {
+			if len(list) == 0 {
+				o.line("No system was added yet. Describe it in systems.yaml, then: tenure system add NAME")
+				return
+			}
+			rows := make([][]string, len(list))
+			for i, s := range list {
+				state := "well"
+				if !s.Well {
+					state = "not well: " + s.Why
+				}
+				rows[i] = []string{s.Name, s.Connector, state, s.Fingerprint, o.when(s.AddedAt), s.AddedBy}
+			}
+			o.table([]string{"system", "connector", "state", "fingerprint", "added", "by"}, rows)
+		})
+	})
+}

@@ -1,0 +1,265 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// suffix ends the files' names; sidecars are what SQLite puts beside a file.
+const suffix = ".db"
+
+var sidecars = [...]string{"-wal", "-shm", "-journal"}
+
+// maxName keeps a name with its suffix and a sidecar's within 255 bytes.
+const maxName = 200
+
+// checkName accepts a name that can be a file's on every system.
+func checkName(name string) error {
+	if err := relational.CheckName("database", name, maxName); err != nil {
+		return err
+	}
+	if strings.ContainsAny(name, `/\`) || name[0] == '.' || name[0] == '-' {
+		return tenure.Errorf(tenure.Invalid, "database %q can't be a file's name: no slash, and no dot or hyphen at its beginning", name)
+	}
+	return nil
+}
+
+// file is what stands where a database's file should.
+type file struct {
+	name  string
+	path  string
+	aside bool // in quarantine
+	mode  fs.FileMode
+	size  int64
+	note  *relational.Note // nil: it bears none
+	odd   string           // why it is no database of ours, in words
+}
+
+// aside is where a database is while it is quarantined.
+func (d *Driver) aside(name string) string { return d.at(filepath.Join(quarantineDir, name+suffix)) }
+
+// read looks at one path; nil if nothing is there. A symbolic link isn't
+// followed, nor is a file opened that has one beside it.
+func (d *Driver) read(ctx context.Context, name, path string, aside bool) (*file, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	info, err := os.Lstat(path)
+	f := &file{name: name, path: path, aside: aside}
+	for _, s := range sidecars {
+		side, err := os.Lstat(path + s)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		case info == nil:
+			f.odd = "a journal without its database"
+		case !side.Mode().IsRegular():
+			f.odd = "its " + s[1:] + " is no regular file"
+		}
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && f.odd == "":
+		return nil, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return f, nil
+	case err != nil:
+		return nil, err
+	case info.Mode()&fs.ModeSymlink != 0:
+		f.odd = "a symbolic link"
+	case !info.Mode().IsRegular():
+		f.odd = "no regular file"
+	}
+	f.mode, f.size = info.Mode().Perm(), info.Size()
+	if f.odd != "" {
+		return f, nil
+	}
+	return f, d.readNote(ctx, f)
+}
+
+// readNote reads the owner mark that the file bears.
+func (d *Driver) readNote(ctx context.Context, f *file) error {
+	err := d.on(ctx, f.path, reading, func(s *session) error {
+		has, err := s.value(ctx, "select name from sqlite_schema where type = 'table' and name = 'tenure_mark'")
+		if err != nil || has == "" {
+			return err
+		}
+		text, err := s.value(ctx, "select note from tenure_mark where type = 'database' limit 1")
+		if err == nil && text != "" {
+			n := relational.ParseNote(text)
+			f.note = &n
+		}
+		return err
+	})
+	switch result(err) {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR:
+		f.odd = "no sound SQLite database"
+		return nil
+	case sqlite3.SQLITE_CANTOPEN:
+		// Only here, where SQLite holds nothing: closing a file gives up the
+		// locks that the whole process has on it (fcntl(2)).
+		file, denied := os.Open(f.path)
+		if denied != nil {
+			return denied
+		}
+		return errors.Join(err, file.Close())
+	}
+	return err
+}
+
+// find looks at the two places of a database. Where both are taken it is the one
+// that bears the resource's mark, else the one under its own name.
+func (d *Driver) find(ctx context.Context, name string, id tenure.ResourceID) (*file, error) {
+	live, err := d.read(ctx, name, d.at(name+suffix), false)
+	if err != nil {
+		return nil, err
+	}
+	aside, err := d.read(ctx, name, d.aside(name), true)
+	if err != nil || aside == nil || aside.odd == "a journal without its database" && live != nil {
+		return live, err
+	}
+	if live != nil && (d.owner(aside) != id || d.owner(live) == id) {
+		return live, nil
+	}
+	return aside, nil
+}
+
+// owner is the resource that a mark of ours names.
+func (d *Driver) owner(f *file) tenure.ResourceID {
+	if f == nil || f.note == nil {
+		return ""
+	}
+	id, _ := f.note.Read(d.marker, "database")
+	return id
+}
+
+// owned finds r's file: nil if there is none, Conflict if it isn't r's own.
+func (d *Driver) owned(ctx context.Context, r connector.Ref) (*file, error) {
+	f, err := d.find(ctx, r.Name, r.Resource)
+	if err != nil || f == nil {
+		return nil, err
+	}
+	return f, d.claim(f, r)
+}
+
+func (d *Driver) claim(f *file, r connector.Ref) error {
+	if f.note == nil {
+		if f.odd != "" {
+			return tenure.Errorf(tenure.Conflict, "database %q: what is there is %s", r.Name, f.odd).WithHint("take it away by hand, or choose another name; nothing was changed")
+		}
+		return relational.Claim(d.marker, relational.Note{}, r)
+	}
+	return relational.Claim(d.marker, *f.note, r)
+}
+
+// lock keeps other calls on the same name out until unlock.
+func (d *Driver) lock(name string) (unlock func()) {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name))
+	m := &d.locks[h.Sum32()%uint32(len(d.locks))]
+	m.Lock()
+	return m.Unlock
+}
+
+// move gives a file another name so that it lasts and nothing is replaced. A
+// crash between its two steps leaves both names, and the next call goes on.
+func move(from, to string) error {
+	if err := os.Link(from, to); errors.Is(err, fs.ErrExist) {
+		a, errA := os.Lstat(from)
+		b, errB := os.Lstat(to)
+		if err := errors.Join(errA, errB); err != nil {
+			return err
+		}
+		if !os.SameFile(a, b) {
+			return tenure.Errorf(tenure.Conflict, "%q is taken by another file", strings.TrimSuffix(filepath.Base(to), suffix))
+		}
+	} else if err != nil {
+		return err
+	}
+	return errors.Join(syncDir(filepath.Dir(to)), os.Remove(from), syncDir(filepath.Dir(from)))
+}
+
+// exclusively runs f while no other process has the file open: its write-ahead
+// log is folded in and switched off, which SQLite does only then, and the file
+// is locked. A file too broken to be locked is left to f.
+func (d *Driver) exclusively(ctx context.Context, f *file, do func() error) error {
+	if f.aside {
+		if err := os.Chmod(f.path, 0o600); err != nil {
+			return err
+		}
+	}
+	done := false
+	err := d.on(ctx, f.path, writing, func(s *session) error {
+		mode, err := s.value(ctx, "pragma journal_mode = delete")
+		if err == nil && mode != "delete" {
+			err = tenure.Errorf(tenure.Unavailable, "database %q is open elsewhere", f.name).Retryable()
+		}
+		if err != nil {
+			return err
+		}
+		return s.within(ctx, "begin exclusive", "rollback", func() error { done = true; return do() })
+	})
+	switch r := result(err); {
+	case !done && (r == sqlite3.SQLITE_CORRUPT || r == sqlite3.SQLITE_NOTADB):
+		return do()
+	case r == sqlite3.SQLITE_BUSY || r == sqlite3.SQLITE_LOCKED:
+		return tenure.Errorf(tenure.Unavailable, "database %q is open elsewhere: %w", f.name, err).Retryable().WithHint("let the platform close its connections to it")
+	}
+	return err
+}
+
+// unlink removes a file with all that SQLite keeps beside it.
+func unlink(path string) error {
+	for _, p := range []string{path + sidecars[2], path + sidecars[0], path + sidecars[1], path} {
+		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// begun lists the files that were begun for a resource and never got a name.
+func (d *Driver) begun(id tenure.ResourceID) ([]string, error) {
+	entries, err := os.ReadDir(d.at(newDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var out []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), string(id)+".") {
+			out = append(out, d.at(filepath.Join(newDir, e.Name())))
+		}
+	}
+	return out, err
+}
+
+// dropBegun removes them.
+func (d *Driver) dropBegun(id tenure.ResourceID) (bool, error) {
+	files, err := d.begun(id)
+	for _, f := range files {
+		err = errors.Join(err, os.Remove(f))
+	}
+	return len(files) > 0, err
+}
+
+// isSidecar says whether a name in a folder belongs to one of the others.
+func isSidecar(name string, all []string) bool {
+	for _, s := range sidecars {
+		if main, ok := strings.CutSuffix(name, s); ok && strings.HasSuffix(main, suffix) && slices.Contains(all, main) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,152 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/url"
+	"strconv"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// session is one connection to one file.
+type session struct{ conn *sql.Conn }
+
+type rows struct{ *sql.Rows }
+
+// Close is described at relational.Rows.
+func (r rows) Close() { _ = r.Rows.Close() }
+
+// Query is described at relational.Querier.
+func (s *session) Query(ctx context.Context, query string, args ...any) (relational.Rows, error) {
+	r, err := s.conn.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return rows{r}, nil
+}
+
+// Exec is described at relational.Querier. Without parameters the text may hold
+// several statements.
+func (s *session) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	r, err := s.conn.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// run is Exec for a text that may be empty, of which the driver has no count.
+func (s *session) run(ctx context.Context, query string) error {
+	_, err := s.conn.ExecContext(ctx, query)
+	return err
+}
+
+// each reads a result row by row into dest.
+func (s *session) each(ctx context.Context, query string, row func() error, dest ...any) error {
+	r, err := s.Query(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for r.Next() {
+		if err := r.Scan(dest...); err != nil {
+			return err
+		}
+		if err := row(); err != nil {
+			return err
+		}
+	}
+	return r.Err()
+}
+
+// value reads one text; "" if there is no row.
+func (s *session) value(ctx context.Context, query string) (out string, err error) {
+	var v string
+	err = s.each(ctx, query, func() error { out = v; return nil }, &v)
+	return out, err
+}
+
+// atomic runs f in a transaction that holds the write lock from its beginning.
+func (s *session) atomic(ctx context.Context, f func() error) error {
+	return s.within(ctx, "begin immediate", "commit", f)
+}
+
+// snapshot runs f on one state of the file.
+func (s *session) snapshot(ctx context.Context, f func() error) error {
+	return s.within(ctx, "begin", "rollback", f)
+}
+
+func (s *session) within(ctx context.Context, begin, end string, f func() error) error {
+	if err := s.run(ctx, begin); err != nil {
+		return err
+	}
+	err := f()
+	if err == nil {
+		if err = s.run(ctx, end); err == nil {
+			return nil
+		}
+	}
+	// A transaction that SQLite has ended by itself can't be rolled back again.
+	_ = s.run(context.WithoutCancel(ctx), "rollback")
+	return err
+}
+
+// how a file is opened.
+type how string
+
+const (
+	reading how = "&_query_only=1"
+	writing how = ""
+)
+
+// on opens a file that is there, runs f and closes it. It is opened for writing
+// even to be read, since a file with a write-ahead log can't be read otherwise.
+func (d *Driver) on(ctx context.Context, file string, h how, f func(s *session) error) error {
+	return d.connect(ctx, "file:"+(&url.URL{Path: file}).EscapedPath()+"?mode=rw&_foreign_keys=1&_synchronous=full&_pragma=secure_delete(1)", h, f)
+}
+
+// memory runs f on an empty database in memory.
+func (d *Driver) memory(ctx context.Context, f func(s *session) error) error {
+	return d.connect(ctx, "file::memory:?_foreign_keys=1", writing, f)
+}
+
+func (d *Driver) connect(ctx context.Context, dsn string, h how, f func(s *session) error) (err error) {
+	dsn += "&_defensive=1&_dqs=0&_error_rc=1&_pragma=trusted_schema(0)&_busy_timeout=" + strconv.FormatInt(d.timeout.Milliseconds(), 10) + string(h)
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	// No statement may reach another file: attach, detach and vacuum are refused.
+	if _, err := sqlite.Limit(conn, sqlite3.SQLITE_LIMIT_ATTACHED, 0); err != nil {
+		return err
+	}
+	return f(&session{conn})
+}
+
+// firstOf is the first column of the row that r stands at, as text.
+func firstOf(r relational.Rows) (string, error) {
+	columns, err := r.(rows).Columns()
+	if err != nil {
+		return "", err
+	}
+	values, into := make([]sql.RawBytes, len(columns)), make([]any, len(columns))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	err = r.Scan(into...)
+	if err != nil || len(values) == 0 {
+		return "", err
+	}
+	return string(values[0]), nil
+}

@@ -1,0 +1,60 @@
+package sqlite
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// types declares the resource types, ordered by name.
+func types() []tenure.ResourceType {
+	const tables = `{"type":"object","additionalProperties":{"type":"string","minLength":1},"description":"data class of each table; a table that isn't named is in none"}`
+	own := []tenure.ResourceType{
+		{
+			Name: "database", Summary: "A database file of the tenant's own", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
+			Deletion:     "the file, its journals and what was begun under other names are unlinked once no other process has it open; rows that were erased before are logically deleted and their space in the file is written over with zeros, the blocks on the medium aren't",
+			Verification: "the file is read in the pass that sees the sentinel: its owner mark, its schema as compared with what its ddl gives, its permissions",
+			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it stands in Tenure's own folder, read-only, and can be brought back; deleted, it comes back from a backup alone"},
+			Attributes: schemaOf(`"ddl"`, `"ddl":{"type":"string","description":"SQL, run in one transaction with its making. It runs again when it changes or the schema was altered, so write it so that it can"},
+"seed":{"type":"string","description":"SQL that is run once, when it is made"},"tables":`+tables),
+			Cost:      []tenure.CostTerm{{Metric: "one", Per: 1, Price: "database"}, {Metric: "bytes", Per: 1_000_000_000, Price: "gigabyte"}},
+			Isolation: []string{"mode"},
+		},
+		{
+			Name: "rows", Summary: "The tenant's rows in the platform's database, and all rows that refer to them", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
+			Deletion:     "the rows are logically deleted in bounded batches, children before parents, and their space in the file is written over with zeros",
+			Verification: "the rows with the tenant's key are counted in the same snapshot as the sentinel; its owner mark stands in the table tenure_mark",
+			Recovery:     tenure.Recovery{Declared: true, Says: "rows in shared tables can't be set aside, so there is no quarantine; an export taken before is all that can bring them back"},
+			Attributes: schemaOf(`"column","key","tables"`, `"column":{"type":"string","minLength":1,"description":"the tenant column; every table that has it is taken to hold the tenant's rows"},
+"key":{"type":"string","minLength":1,"description":"the tenant's value in it"},"tables":`+tables),
+			Cost: []tenure.CostTerm{{Metric: "rows", Per: 1_000_000, Price: "million_rows"}},
+		},
+	}
+	all := append(own, relational.RecordTypes(false)...)
+	slices.SortFunc(all, func(a, b tenure.ResourceType) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+func schemaOf(required, properties string) string {
+	return `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","additionalProperties":false,"required":[` + required + `],"properties":{` + properties + `}}`
+}
+
+// review is described at connector.Info.
+func review(typ string, attributes map[string]any) []string {
+	var reasons []string
+	for _, name := range []string{"ddl", "seed"} {
+		text, _ := attributes[name].(string)
+		for word := range strings.FieldsSeq(strings.ToLower(text)) {
+			if word = strings.Trim(word, ";("); word == "attach" || word == "detach" || word == "vacuum" {
+				reasons = append(reasons, fmt.Sprintf("%s holds %s, which reaches beyond the tenant's file", name, word))
+			}
+		}
+	}
+	if key, _ := attributes["key"].(string); typ == "rows" && (key == "*" || key == "%") {
+		reasons = append(reasons, fmt.Sprintf("key %q doesn't name one tenant", key))
+	}
+	return reasons
+}
