@@ -44,6 +44,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"platform": setUpPlatform,
 			"onboard":  onboard,
+			"lowcode":  startLowcode,
+			"call":     callPlatform,
 			"exits":    exits,
 			"json":     readJSON,
 			"eq":       equal,

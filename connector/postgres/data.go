@@ -223,11 +223,13 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 		if err != nil {
 			return connector.Erased{}, err
 		}
-		more, err := again.holding.Remains(ctx, s, b.Class)
-		if err != nil {
-			return connector.Erased{}, err
+		if !again.holding.Same(p.holding) {
+			more, err := again.holding.Remains(ctx, s, b.Class)
+			if err != nil {
+				return connector.Erased{}, err
+			}
+			e.Done, p = !more, again
 		}
-		e.Done, p = !more, again
 	}
 	if e.Done {
 		d.forget(key)

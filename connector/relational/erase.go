@@ -66,6 +66,14 @@ func (h *Holding) of(class string) []Reached {
 	return out
 }
 
+// Same says whether another look at the catalog found the same tables, reached
+// and covered in the same way.
+func (h *Holding) Same(o *Holding) bool {
+	return maps.Equal(h.Classes, o.Classes) && slices.EqualFunc(h.Tables, o.Tables, func(a, b Reached) bool {
+		return a.Table.TableName == b.Table.TableName && a.Where == b.Where
+	})
+}
+
 // Plan is the order in which a class's rows go.
 func (h *Holding) Plan(class string) ([]EraseStep, error) { return h.Graph.Order(h.of(class)) }
 

@@ -190,7 +190,7 @@ func batch(ctx context.Context, s *session, of holdingOf, b connector.Batch) (e 
 		if err != nil || !e.Done {
 			return err
 		}
-		return forget(ctx, s, h, b.Class)
+		return forget(ctx, s)
 	})
 	if err != nil {
 		return connector.Erased{}, err
@@ -201,21 +201,14 @@ func batch(ctx context.Context, s *session, of holdingOf, b connector.Batch) (e 
 	return e, nil
 }
 
-// forget drops the samples of a class's rows that analyze has kept
-// (sqlite.org/fileformat2, sqlite_stat4).
-func forget(ctx context.Context, s *session, h *relational.Holding, class string) error {
+// forget drops the samples of rows that analyze has kept (sqlite.org/fileformat2,
+// sqlite_stat4). The next analyze takes others.
+func forget(ctx context.Context, s *session) error {
 	kept, err := s.value(ctx, "select name from sqlite_schema where name = 'sqlite_stat4'")
 	if err != nil || kept == "" {
 		return err
 	}
-	for t, c := range h.Classes {
-		if class == "" || c == class {
-			if err := s.run(ctx, "delete from sqlite_stat4 where tbl = "+literal(t.Name)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return s.run(ctx, "delete from sqlite_stat4")
 }
 
 // deleteBatch is how many rows one transaction of a delete takes.

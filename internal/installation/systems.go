@@ -42,8 +42,8 @@ func readSystems(dir string, given []Connector) (map[string]lifecycle.SystemSett
 			}
 		}
 		for _, key := range slices.Sorted(maps.Keys(sys.Options)) {
-			if err := resolve(dir, name, key, sys.Options[key], infos[sys.Connector], &set); err != nil {
-				return nil, err
+			if err := resolve(dir, name, key, sys.Options[key], infos[sys.Connector], &set); err != nil && set.Err == nil {
+				set.Err = err
 			}
 		}
 		out[name] = set

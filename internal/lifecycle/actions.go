@@ -101,7 +101,7 @@ func (s *Service) runKeyDestroy(ctx context.Context, t *engine.Task) engine.Resu
 		if at.IsZero() || !at.After(t.Now) {
 			at = t.Now.Add(24 * time.Hour)
 		}
-		return engine.Result{Again: at, Note: fmt.Sprintf("key %s is destroyed here; %d copies elsewhere remain, to be seen gone: tenure key forget-copy", id, len(left))}
+		return engine.Result{Again: at, Note: fmt.Sprintf("key %s is destroyed here; %d copies elsewhere remain, to be seen gone: tenure key gone", id, len(left))}
 	}
 	return engine.Result{Verdict: d.Status.Verdict(), Facts: map[string]string{"key": string(id), "key_state": string(d.Status.State)}, Receipt: map[string]string{"key": string(id), "state": string(d.Status.State)}}
 }

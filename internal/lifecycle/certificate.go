@@ -2,6 +2,9 @@ package lifecycle
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -61,10 +64,12 @@ type certificateRow struct {
 	Entries  []string          `json:"entries"`
 }
 
-// pseudonym stands for a person in a certificate: the installation can resolve it
-// for as long as it has the log and the evidence key.
+// pseudonym stands for a person in a certificate: an HMAC under the installation's
+// own key, so that nobody else can confirm a guess at the name.
 func (s *Service) pseudonym(by string) string {
-	return "person:" + tenure.Digest([]byte(string(s.o.Installation) + "\n" + by))[7:23]
+	h := hmac.New(sha256.New, s.mac)
+	h.Write([]byte("person in a certificate\x00" + by))
+	return "person:" + hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // departure gathers what a certificate says.

@@ -49,6 +49,7 @@ type SystemSettings struct {
 	Limit     int
 	Prices    map[string]int64
 	Currency  string
+	Err       error // why the entry can't be used; it hides no other system
 }
 
 // Service is the one door. Its methods may be called from any goroutine.
@@ -57,6 +58,7 @@ type Service struct {
 	Engine *engine.Engine
 	look   *hygiene.Looker
 	signer *audit.Signer
+	mac    []byte // of owner marks and pseudonyms
 
 	mu      sync.Mutex
 	systems map[string]*connector.System
@@ -77,6 +79,11 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if s.signer, err = o.Keys.Signer(ctx); err != nil {
 		return nil, err
 	}
+	mac, err := o.Keys.MACKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.mac = []byte(mac.Reveal())
 	s.staff = keystore.KeySpec{Purpose: keystore.Evidence, Class: "evidence"}.ID()
 	s.Engine = &engine.Engine{
 		DB: o.DB, Owner: o.Owner, Now: o.Now,

@@ -31,15 +31,14 @@ func (s *Service) open(ctx context.Context, name, fingerprint string) (*connecto
 	if !ok {
 		return nil, tenure.Errorf(tenure.NotFound, "system %q isn't in the systems file", name).WithHint("systems there: %s", strings.Join(slices.Sorted(maps.Keys(s.o.Settings)), ", "))
 	}
+	if set.Err != nil {
+		return nil, set.Err
+	}
 	info, err := s.info(set.Connector)
 	if err != nil {
 		return nil, err
 	}
 	if err := checkOptions(name, info, set); err != nil {
-		return nil, err
-	}
-	mac, err := s.o.Keys.MACKey(ctx)
-	if err != nil {
 		return nil, err
 	}
 	options := maps.Clone(set.Options)
@@ -53,7 +52,7 @@ func (s *Service) open(ctx context.Context, name, fingerprint string) (*connecto
 	}
 	d, err := info.Open(ctx, connector.Config{
 		System: name, Options: options, Secrets: set.Secrets, Now: s.o.Now,
-		Marker: connector.Marker{Installation: s.o.Installation, System: name, Key: []byte(mac.Reveal())},
+		Marker: connector.Marker{Installation: s.o.Installation, System: name, Key: s.mac},
 	})
 	if err != nil {
 		return nil, tenure.Errorf(tenure.CodeOf(err), "open system %s: %w", name, err)

@@ -59,8 +59,12 @@ func Serve(ctx context.Context, s *lifecycle.Service, socket string, log *slog.L
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
 	defer cancel()
-	if err := srv.Shutdown(drain); err != nil {
+	err = srv.Shutdown(drain)
+	if err != nil {
 		_ = srv.Close()
+	}
+	<-ended // the listener has closed, and with it the socket has gone
+	if err != nil {
 		return tenure.Errorf(tenure.Unavailable, "calls were still under way %s after the server was told to stop", drainLimit)
 	}
 	return nil

@@ -418,9 +418,13 @@ func plan(q querier, digest string) (*tenure.Plan, error) {
 	return tenure.DecodePlan([]byte(body), full)
 }
 
+// forgottenTrigger is what is kept of a trigger's key when its tenant is forgotten:
+// enough to know it again, and not what it said.
+func forgottenTrigger(key string) string { return "forgotten:" + tenure.Digest([]byte(key)) }
+
 // OperationByTrigger finds the operation that a trigger started.
 func (db *DB) OperationByTrigger(ctx context.Context, key string) (out []OperationRow, err error) {
-	err = db.reader(ctx).Rows(`select `+operationColumns+` from operation where trigger_key = $1`, []any{key}, func(r scanner) error {
+	err = db.reader(ctx).Rows(`select `+operationColumns+` from operation where trigger_key in ($1, $2)`, []any{key, forgottenTrigger(key)}, func(r scanner) error {
 		var o OperationRow
 		err := scanOperation(r, &o)
 		out = append(out, o)
@@ -431,7 +435,7 @@ func (db *DB) OperationByTrigger(ctx context.Context, key string) (out []Operati
 
 // TriggeredOperation names the operation that a trigger started; blank if none.
 func (tx *Tx) TriggeredOperation(key string) (id tenure.OperationID, err error) {
-	err = tx.Rows(`select id from operation where trigger_key = $1`, []any{key}, func(r scanner) error { return r.Scan(&id) })
+	err = tx.Rows(`select id from operation where trigger_key in ($1, $2)`, []any{key, forgottenTrigger(key)}, func(r scanner) error { return r.Scan(&id) })
 	return id, err
 }
 

@@ -173,6 +173,7 @@ func (tx *Tx) Forget(id tenure.TenantID) (int64, error) {
 		`update resource set name = '', desired = '', normal = '', observed = '' where tenant = $1`,
 		`delete from secret where resource in (select id from resource where tenant = $1)`,
 		`delete from notice where tenant = $1`,
+		`update approval set note = '' where operation in (select id from operation where tenant = $1)`,
 		`update finding set name = '', want = '', got = '', detail = '' where tenant = $1`,
 		`update step set receipt = '', error = '', progress = '' where operation in (select id from operation where tenant = $1 and state in ('succeeded', 'failed', 'cancelled'))`,
 	} {
@@ -182,6 +183,25 @@ func (tx *Tx) Forget(id tenure.TenantID) (int64, error) {
 		}
 		sum += n
 	}
+	if err := tx.forgetTriggers(id); err != nil {
+		return sum, err
+	}
 	tx.emptyLog = true
 	return sum, nil
+}
+
+func (tx *Tx) forgetTriggers(id tenure.TenantID) error {
+	keys := make(map[string]string)
+	err := tx.Rows(`select id, trigger_key from operation where tenant = $1 and trigger_key <> ''`, []any{string(id)}, func(r scanner) error {
+		var op, key string
+		err := r.Scan(&op, &key)
+		keys[op] = key
+		return err
+	})
+	for op, key := range keys {
+		if err == nil && !strings.HasPrefix(key, "forgotten:") {
+			_, err = tx.Exec(`update operation set trigger_key = $1 where id = $2`, forgottenTrigger(key), op)
+		}
+	}
+	return err
 }
