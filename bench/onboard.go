@@ -53,7 +53,7 @@ func onboardBench(ctx context.Context, e *env) ([]line, error) {
 	for run := range runs {
 		for i := range ways {
 			n := (i + run) % len(ways)
-			if os.Getenv("DBG1") != "" && n == 2 || n == 2 && run > 0 && run < runs-1 {
+			if n == 2 && run > 0 && run < runs-1 {
 				continue // twice is enough for the record
 			}
 			d, err := onboardOnce(ctx, e, fmt.Sprintf("b%d%d", run, n), ways[n])
@@ -63,7 +63,6 @@ func onboardBench(ctx context.Context, e *env) ([]line, error) {
 			took[n] = append(took[n], d)
 		}
 	}
-	took[2] = append(took[2], 1)
 	bare, ours, probed := median(took[0]), median(took[1]), median(took[2])
 	ratio := ours.Seconds() / bare.Seconds()
 	fmt.Printf("onboarding %d tenants, %d in parallel: bare %s, tenure %s; with every probe of the connector %s (%.2fx)\n",
@@ -82,13 +81,10 @@ func onboardOnce(ctx context.Context, e *env, prefix string, way func(context.Co
 	if err := admin(ctx, e.pg, "checkpoint"); err != nil {
 		return 0, err
 	}
-	c0, p0 := cpu(), pgCPU(ctx, e.pg)
 	took, err := way(ctx, dsn, prefix)
 	if err != nil {
 		return 0, err
 	}
-	time.Sleep(100*time.Millisecond)
-	fmt.Println("DBG", prefix, "wall", round(took), "own cpu", round(cpu()-c0), "pg cpu", round(pgCPU(ctx, e.pg)-p0))
 	for what, sql := range map[string]string{
 		"tables with the role's rights": `select count(*)::int / 12 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 			where c.relkind = 'r' and has_table_privilege(replace(n.nspname, '_data', '')::name, c.oid, 'insert') and starts_with(n.nspname, $1)`,
@@ -98,9 +94,6 @@ func onboardOnce(ctx context.Context, e *env, prefix string, way func(context.Co
 		if n, err := count(ctx, dsn, sql, "t_"+prefix); err != nil || n != onboarded {
 			return 0, fmt.Errorf("%d tenants have %s, not %d: %w", n, what, onboarded, err)
 		}
-	}
-	if os.Getenv("KEEP") != "" && prefix == "b01" {
-		return took, nil
 	}
 	if err := admin(ctx, e.pg, "drop database bench_onboard with (force)"); err != nil {
 		return 0, err
@@ -124,7 +117,6 @@ func tenureOnboarding(ctx context.Context, e *env, dsn, prefix string, info conn
 	if err != nil {
 		return 0, err
 	}
-	defer debugSteps(ctx, inst, prefix)
 	return timed(func() error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(parallel)
@@ -136,15 +128,11 @@ func tenureOnboarding(ctx context.Context, e *env, dsn, prefix string, info conn
 }
 
 func onboardTenant(ctx context.Context, inst *installation.Installation, name string) error {
-	dbgBegan := time.Now()
 	_, op, err := inst.Request(ctx, lifecycle.Intent{Kind: tenure.Onboard, Tenant: name, Blueprint: "bench"}, "operator")
 	if err != nil {
 		return err
 	}
-	dbgReq.Add(int64(time.Since(dbgBegan)))
-	dbgBegan = time.Now()
 	a, err := inst.Engine.Advance(ctx, op.ID)
-	dbgAdv.Add(int64(time.Since(dbgBegan)))
 	if err != nil {
 		return err
 	}

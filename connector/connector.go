@@ -108,8 +108,7 @@ type Observed struct {
 	Owner      Ownership
 	Attributes json.RawMessage // normalised: equals Normalise(desired) when nothing has drifted
 	Metrics    map[string]int64
-	Copies     []Copy            // copies that expire later
-	Encryption tenure.Encryption // what the system shows; blank where it can't say
+	Copies     []Copy // copies that expire later
 	Detail     string
 }
 
@@ -127,7 +126,6 @@ type Sighting struct {
 	Fingerprint string // who the system is: an identifier that a copy or another endpoint doesn't have
 	Sentinel    bool   // the sentinel that Tenure keeps there was seen, with the same credential, in the same pass
 	Complete    bool   // nothing was hidden by missing rights or cut off
-	Lag         time.Duration
 }
 
 // Receipt is what a call did, for the record: small, without secrets.

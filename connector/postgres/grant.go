@@ -123,6 +123,22 @@ func (k grants) held(ctx context.Context, s *session, specs []grantSpec) ([]map[
 	return out, s.simple(ctx, heldSQL(specs), func(_ int, v [][]byte) error { return readHeld(out, v) })
 }
 
+// one is held for one grant, by a statement that the server keeps planned.
+func (k grants) one(ctx context.Context, s *session, g grantSpec) (map[right]bool, error) {
+	out := []map[right]bool{{}}
+	read := func(v [][]byte) error { return readHeld(out, v) }
+	role := quote(g.Role)
+	if g.Database != "" {
+		return out[0], s.prepared(ctx, `select '0', '', lower(x.privilege_type) from pg_database d, aclexplode(d.datacl) x
+ where d.datname = $1 and x.grantee = to_regrole($2)`, read, g.Database, role)
+	}
+	return out[0], s.prepared(ctx, `select '0', '', lower(x.privilege_type) from pg_namespace n, aclexplode(n.nspacl) x
+ where n.nspname = $1 and x.grantee = to_regrole($2)
+union all
+select '0', c.relname::text, lower(x.privilege_type) from pg_class c, aclexplode(c.relacl) x
+ where c.relnamespace = to_regnamespace($3) and c.relname = any ($4) and x.grantee = to_regrole($2)`, read, g.Schema, role, quote(g.Schema), append([]string{}, g.Tables...))
+}
+
 func readHeld(out []map[right]bool, v [][]byte) error {
 	i, err := strconv.Atoi(string(v[0]))
 	if err == nil {
@@ -131,26 +147,30 @@ func readHeld(out []map[right]bool, v [][]byte) error {
 	return err
 }
 
-// heldSQL gives, for each spec by its number, the objects and privileges.
+// heldSQL gives, for each spec by its number, the objects and privileges. It
+// asks for no more kinds of object than the specs name.
 func heldSQL(specs []grantSpec) string {
 	values := make([]string, len(specs))
+	var database, schema, table bool
 	for i, g := range specs {
 		tables := "'{}'"
 		if len(g.Tables) > 0 {
 			tables = "array[" + literals(g.Tables) + "]"
 		}
-		values[i] = fmt.Sprintf("(%d, %s, %s, %s, %s::name[])", i, literal(g.Role), literal(g.Schema), literal(g.Database), tables)
+		database, schema, table = database || g.Database != "", schema || g.Schema != "", table || len(g.Tables) > 0
+		values[i] = fmt.Sprintf("(%d, to_regrole(%s)::oid, to_regnamespace(%s)::oid, %s::name, %s::name[])",
+			i, literal(quote(g.Role)), literal(quote(g.Schema)), literal(g.Database), tables)
 	}
-	return `with g (i, role, schema, db, tables) as materialized (values ` + strings.Join(values, ", ") + `)
-select g.i::text as ` + seen + `, '', lower(x.privilege_type) from g join pg_roles r on r.rolname = g.role::name
- join pg_namespace n on n.nspname = g.schema::name, aclexplode(n.nspacl) x where x.grantee = r.oid
-union all
-select g.i::text, '', lower(x.privilege_type) from g join pg_roles r on r.rolname = g.role::name
- join pg_database d on d.datname = g.db::name, aclexplode(d.datacl) x where x.grantee = r.oid
-union all
-select g.i::text, c.relname, lower(x.privilege_type) from g join pg_roles r on r.rolname = g.role::name
- join pg_namespace n on n.nspname = g.schema::name join pg_class c on c.relnamespace = n.oid and c.relname = any (g.tables),
- aclexplode(c.relacl) x where x.grantee = r.oid`
+	var parts []string
+	add := func(wanted bool, object, from, acl string) {
+		if wanted {
+			parts = append(parts, "select g.i::text as "+seen+", "+object+", lower(x.privilege_type) from g join "+from+", aclexplode("+acl+") x where x.grantee = g.role")
+		}
+	}
+	add(schema || !database, "''", "pg_namespace n on n.oid = g.ns", "n.nspacl")
+	add(database, "''", "pg_database d on d.datname = g.db", "d.datacl")
+	add(table, "c.relname::text", "pg_class c on c.relnamespace = g.ns and c.relname = any (g.tables)", "c.relacl")
+	return "with g (i, role, ns, db, tables) as materialized (values " + strings.Join(values, ", ") + ")\n" + strings.Join(parts, "\nunion all\n")
 }
 
 // noted is a grant as its note has it.

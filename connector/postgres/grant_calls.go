@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
-	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -26,21 +25,21 @@ func (k grants) stands(ctx context.Context, s *session, r connector.Ref) (st sta
 		return st, err
 	}
 	var same []noted
-	held := []map[right]bool{{}}
-	sql := strings.Join([]string{"select note from tenure.mark where type = 'grant' and name = " + literal(r.Name), notesSQL([]grantSpec{st.spec}), heldSQL([]grantSpec{st.spec})}, ";\n")
-	err = s.simple(ctx, sql, func(n int, v [][]byte) error {
-		switch n {
-		case 0:
-			note := relational.ParseNote(string(v[0]))
-			st.note = &note
-		case 1:
-			same = append(same, readNoted(v))
-		default:
-			return readHeld(held, v)
+	held := make([]map[right]bool, 1)
+	err = s.prepared(ctx, "select note from tenure.mark where type = 'grant' and (name = $1 or "+placeSQL+" = $2) order by name", func(v [][]byte) error {
+		n := readNoted(v)
+		if n.note.Name == r.Name {
+			st.note = &n.note
+		}
+		if n.note.Get("on") == place(st.spec.object()) {
+			same = append(same, n)
 		}
 		return nil
-	})
+	}, r.Name, place(st.spec.object()))
 	if err != nil {
+		return st, err
+	}
+	if held[0], err = k.one(ctx, s, st.spec); err != nil {
 		return st, err
 	}
 	st.others, st.held, st.was, st.before = others(same, r.Name), held[0], st.spec, held[0]
@@ -115,15 +114,17 @@ func (k grants) ensure(ctx context.Context, d connector.Desired) (o connector.Ob
 		if st.note == nil || st.note.String() != note.String() {
 			statements = append(statements, putNote(note))
 		}
-		held := []map[right]bool{st.held}
+		held := st.held
 		if len(statements) > 0 {
-			rec.Changed, held[0] = true, map[right]bool{}
-			err := s.run(ctx, st.spec.alone(statements), heldSQL([]grantSpec{st.spec}), func(v [][]byte) error { return readHeld(held, v) })
-			if err != nil {
+			rec.Changed = true
+			if err := s.run(ctx, st.spec.alone(statements), "", nil); err != nil {
+				return err
+			}
+			if held, err = k.one(ctx, s, st.spec); err != nil {
 				return err
 			}
 		}
-		o = k.shown(d.Name, &noted{note: note, spec: st.spec}, st.spec, held[0], st.others)
+		o = k.shown(d.Name, &noted{note: note, spec: st.spec}, st.spec, held, st.others)
 		return nil
 	})
 	return o, rec, err

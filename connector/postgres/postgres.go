@@ -87,6 +87,7 @@ func open(ctx context.Context, c connector.Config) (connector.Driver, error) {
 	params["standard_conforming_strings"] = "on"
 	params["search_path"] = "pg_catalog"
 	params["TimeZone"] = "UTC"
+	params["jit"] = "off" // reading the catalog takes less than compiling the query
 	params["statement_timeout"] = strconv.FormatInt(timeout.Milliseconds(), 10)
 	if conf.ConnConfig.ConnectTimeout == 0 {
 		conf.ConnConfig.ConnectTimeout = 15 * time.Second

@@ -93,7 +93,7 @@ const rolesSQL = `select r.rolname as ` + seen + `, coalesce(d.description, ''),
  concat(case when r.rolcanlogin then 'L' end, case when r.rolsuper then 'S' end, case when r.rolcreatedb then 'D' end,
   case when r.rolcreaterole then 'C' end, case when r.rolbypassrls then 'B' end, case when r.rolreplication then 'R' end),
  coalesce((select json_agg(g.rolname)::text from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = r.oid), ''),
- case when r.rolcanlogin then '0' else (select count(*)::text from pg_stat_activity a where a.usesysid = r.oid) end
+ case when r.rolcanlogin then '0' else (select count(*)::text from pg_stat_get_activity(null) a where a.usesysid = r.oid) end
  from pg_roles r `
 
 const roleNotes = `join pg_shdescription d on d.objoid = r.oid and d.classoid = 'pg_authid'::regclass `
@@ -145,11 +145,11 @@ func (k roles) observed(r role) connector.Observed {
 }
 
 func (k roles) get(ctx context.Context, s *session, name string) (found *role, err error) {
-	err = s.simple(ctx, rolesSQL+"left "+roleNotes+"where r.rolname = "+literal(name), func(_ int, v [][]byte) error {
+	err = s.prepared(ctx, rolesSQL+"left "+roleNotes+"where r.rolname = $1", func(v [][]byte) error {
 		r := readRole(v)
 		found = &r
 		return nil
-	})
+	}, name)
 	return found, err
 }
 
@@ -192,10 +192,13 @@ func (k roles) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 			return nil
 		}
 		rec.Changed = true
-		return s.run(ctx, statements, rolesSQL+"left "+roleNotes+"where r.rolname = "+literal(d.Name), func(v [][]byte) error {
-			o = k.observed(readRole(v))
-			return nil
-		})
+		if err := s.run(ctx, statements, "", nil); err != nil {
+			return err
+		}
+		if have, err = k.get(ctx, s, d.Name); have != nil {
+			o = k.observed(*have)
+		}
+		return err
 	})
 	return o, rec, err
 }

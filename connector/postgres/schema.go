@@ -160,12 +160,12 @@ func (k schemas) observed(s schema) connector.Observed {
 // get reads the schema of r, aside or under its name; a thing of ours in
 // quarantine is preferred.
 func (k schemas) get(ctx context.Context, s *session, r connector.Ref) (found *schema, err error) {
-	err = s.simple(ctx, schemasSQL+"left "+schemaNotes+"where n.nspname = "+anyOf([]string{r.Name, quarantined(r.Resource)}), func(_ int, v [][]byte) error {
+	err = s.prepared(ctx, schemasSQL+"left "+schemaNotes+"where n.nspname = any (array[$1, $2]::name[])", func(v [][]byte) error {
 		if one := readSchema(v); found == nil || one.aside() {
 			found = &one
 		}
 		return nil
-	})
+	}, r.Name, quarantined(r.Resource))
 	return found, err
 }
 
@@ -202,13 +202,16 @@ func (k schemas) ensure(ctx context.Context, d connector.Desired) (o connector.O
 			return nil
 		}
 		rec.Changed = true
-		err = s.run(ctx, statements, schemasSQL+"left "+schemaNotes+"where n.nspname = "+literal(d.Name), func(v [][]byte) error {
-			o = k.observed(readSchema(v))
-			return nil
-		})
+		err = s.run(ctx, statements, "", nil)
 		if have != nil && state(err) == "42P07" {
 			return tenure.Errorf(tenure.Invalid, "schema %q: its ddl can't be run again: %w", d.Name, coded(err)).
 				WithHint("write it so that it can: create table if not exists …, alter table … add column if not exists …")
+		}
+		if err != nil {
+			return err
+		}
+		if have, err = k.get(ctx, s, d.Ref); have != nil {
+			o = k.observed(*have)
 		}
 		return err
 	})

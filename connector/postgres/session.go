@@ -68,6 +68,24 @@ func (s *session) each(ctx context.Context, sql string, row func(result int, r *
 	return errors.Join(stop, m.Close())
 }
 
+// prepared runs one statement that the server keeps planned for the connection,
+// for what is read at every call: planning a look at the catalog takes longer
+// than the look. Rows are texts, as with simple.
+func (s *session) prepared(ctx context.Context, sql string, row func(values [][]byte) error, args ...any) error {
+	how := []any{pgx.QueryExecModeCacheStatement, pgx.QueryResultFormats{pgx.TextFormatCode}}
+	rows, err := s.conn.Query(ctx, sql, append(how, args...)...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.RawValues()); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // closeNow drops a connection without asking the server.
 func closeNow(c *pgx.Conn) {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -16,13 +16,17 @@ type holder interface {
 	kind
 	// reach runs f on a session that can see the rows of r, with what they are
 	// made from. It isn't run if r is absent; Conflict if r isn't ours.
-	reach(ctx context.Context, r connector.Ref, h how, f func(s *session, of holdingOf) error) (there bool, err error)
+	reach(ctx context.Context, r connector.Ref, h how, f reacher) (there bool, err error)
 }
+
+// reacher is given a session and how to work out the resource's tables; of a
+// tenant's own file also the file.
+type reacher func(s *session, of holdingOf, own *file) error
 
 // holdingOf makes a holding from a database's graph.
 type holdingOf func(g *relational.Graph) (*relational.Holding, error)
 
-func (k databases) reach(ctx context.Context, r connector.Ref, h how, f func(*session, holdingOf) error) (there bool, err error) {
+func (k databases) reach(ctx context.Context, r connector.Ref, h how, f reacher) (there bool, err error) {
 	a, err := k.parse(r)
 	if err != nil {
 		return false, err
@@ -49,7 +53,7 @@ func (k databases) reach(ctx context.Context, r connector.Ref, h how, f func(*se
 				roots = append(roots, relational.Root{Table: t.TableName, Where: "true", Via: "its own"})
 			}
 			return relational.NewHolding(dialect{}, g, roots, classesOf(g, a.Tables)), nil
-		})
+		}, at)
 	})
 }
 
@@ -69,7 +73,7 @@ func classesOf(g *relational.Graph, given map[string]string) map[relational.Tabl
 	return classes
 }
 
-func (k pools) reach(ctx context.Context, r connector.Ref, h how, f func(*session, holdingOf) error) (there bool, err error) {
+func (k pools) reach(ctx context.Context, r connector.Ref, h how, f reacher) (there bool, err error) {
 	a, err := k.parse(r)
 	if err != nil {
 		return false, err
@@ -87,7 +91,7 @@ func (k pools) reach(ctx context.Context, r connector.Ref, h how, f func(*sessio
 			return relational.Claim(k.marker, relational.Note{}, r)
 		}
 		there = true
-		return f(s, func(g *relational.Graph) (*relational.Holding, error) { return k.holding(r, a, g) })
+		return f(s, func(g *relational.Graph) (*relational.Holding, error) { return k.holding(r, a, g) }, nil)
 	})
 	return there, err
 }
@@ -138,7 +142,7 @@ func (d *Driver) DataMap(ctx context.Context, r connector.Ref) (places []connect
 	if err != nil {
 		return nil, err
 	}
-	_, err = k.reach(ctx, r, reading, func(s *session, of holdingOf) error {
+	_, err = k.reach(ctx, r, reading, func(s *session, of holdingOf, _ *file) error {
 		return s.snapshot(ctx, func() error {
 			h, err := held(ctx, s, of)
 			if err != nil {
@@ -155,15 +159,17 @@ func (d *Driver) DataMap(ctx context.Context, r connector.Ref) (places []connect
 // before parents. Rows of another class that refer to those of this one are
 // Blocked, also where the database would delete them by itself. When a class is
 // erased its traces in the write-ahead log and in the planner's statistics go
-// too, unless a reader holds the log; then the next batch or checkpoint does it.
+// too, and a tenant's own file is built anew, unless somebody has it in use.
 func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) (e connector.Erased, err error) {
 	k, err := d.holder(r, "erased")
 	if err != nil {
 		return e, err
 	}
-	there, err := k.reach(ctx, r, writing, func(s *session, of holdingOf) (err error) {
-		e, err = batch(ctx, s, of, b)
-		return err
+	there, err := k.reach(ctx, r, writing, func(s *session, of holdingOf, own *file) (err error) {
+		if e, err = batch(ctx, s, of, b); err != nil || !e.Done || own == nil || len(e.Counts) == 0 && b.Cursor == "" {
+			return err
+		}
+		return rebuild(ctx, s, own)
 	})
 	if err == nil && !there {
 		e.Done = true
@@ -201,6 +207,24 @@ func batch(ctx context.Context, s *session, of holdingOf, b connector.Batch) (e 
 	return e, nil
 }
 
+// rebuildLimit is the size up to which a file is built anew after an erasure.
+const rebuildLimit = 256 << 20
+
+// rebuild writes a tenant's file anew, so that nothing of what was erased stays
+// between the rows of its pages, which secure_delete leaves alone. A file that
+// is too large, or in use, keeps that until it is deleted.
+func rebuild(ctx context.Context, s *session, f *file) error {
+	if f.size > rebuildLimit {
+		return nil
+	}
+	if err := s.attachable(1); err != nil {
+		return err
+	}
+	_ = s.run(ctx, "vacuum")
+	_ = s.run(ctx, "pragma wal_checkpoint(truncate)")
+	return s.attachable(0)
+}
+
 // forget drops the samples of rows that analyze has kept (sqlite.org/fileformat2,
 // sqlite_stat4). The next analyze takes others.
 func forget(ctx context.Context, s *session) error {
@@ -218,7 +242,7 @@ const deleteBatch = 5000
 // Rows that no data class covers are Blocked.
 func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	rec.Counts = map[string]int64{}
-	there, err := k.reach(ctx, r, writing, func(s *session, of holdingOf) error {
+	there, err := k.reach(ctx, r, writing, func(s *session, of holdingOf, _ *file) error {
 		b := connector.Batch{Limit: deleteBatch}
 		for done := false; !done; {
 			if err := context.Cause(ctx); err != nil {
@@ -272,7 +296,7 @@ func (d *Driver) Export(ctx context.Context, r connector.Ref, w io.Writer) (rec 
 	if err != nil {
 		return rec, err
 	}
-	there, err := k.reach(ctx, r, reading, func(s *session, of holdingOf) error {
+	there, err := k.reach(ctx, r, reading, func(s *session, of holdingOf, _ *file) error {
 		return s.snapshot(ctx, func() error {
 			h, err := held(ctx, s, of)
 			if err != nil {

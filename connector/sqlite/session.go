@@ -127,11 +127,18 @@ func (d *Driver) connect(ctx context.Context, dsn string, h how, f func(s *sessi
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	// No statement may reach another file: attach, detach and vacuum are refused.
-	if _, err := sqlite.Limit(conn, sqlite3.SQLITE_LIMIT_ATTACHED, 0); err != nil {
+	// No statement may reach another file: attach and vacuum are refused.
+	s := &session{conn}
+	if err := s.attachable(0); err != nil {
 		return err
 	}
-	return f(&session{conn})
+	return f(s)
+}
+
+// attachable sets how many other files the connection may have open.
+func (s *session) attachable(n int) error {
+	_, err := sqlite.Limit(s.conn, sqlite3.SQLITE_LIMIT_ATTACHED, n)
+	return err
 }
 
 // firstOf is the first column of the row that r stands at, as text.

@@ -2,17 +2,18 @@ package crash
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/engine"
 	"github.com/tenurehq/tenure/internal/installation"
+	"github.com/tenurehq/tenure/internal/store"
 )
 
 // childVariable makes the test binary a server of the installation in the folder
@@ -33,11 +34,18 @@ func TestMain(m *testing.M) {
 // lease is short, so that what a killed process had claimed is soon free again.
 const lease = time.Second
 
+// patience is when a process that doesn't come to its end says what keeps it.
+const patience = 15 * time.Second
+
 // serve runs the engine until nothing is open. It writes a byte to its output for
 // each move of a tenant that it begins, by which the parent tells the time.
 func serve(dir string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	ctx, stop := context.WithTimeout(context.Background(), patience)
 	defer stop()
+	go func() { // the parent is gone, so nobody waits for this
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(1)
+	}()
 	in, err := installation.Open(ctx, installation.Options{Dir: dir})
 	if err != nil {
 		return err
@@ -50,6 +58,7 @@ func serve(dir string) error {
 		return move(ctx, t)
 	}
 	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	done := make(chan error, 1)
 	go func() {
 		defer cancel()
@@ -71,8 +80,21 @@ func untilNoneIsOpen(ctx context.Context, in *installation.Installation) error {
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return stuck(in, open[0])
 		case <-look.C:
 		}
 	}
+}
+
+// stuck says where an operation stands that hasn't ended.
+func stuck(in *installation.Installation, op store.OperationRow) error {
+	v, err := in.Operation(context.Background(), op.ID)
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("not ended after %s: operation %s is %s (%s), due %s, locked %t, version %d", patience, op.ID, v.State, v.Reason, v.DueAt, v.Locked, v.Version)
+	for _, s := range v.Steps {
+		text += fmt.Sprintf("\n  %3d %-8s %-9s %-32s attempt %d due %s %s", s.Seq, s.State, s.Verdict, s.Key, s.Attempt, s.DueAt, s.Error)
+	}
+	return errors.New(text)
 }

@@ -171,6 +171,8 @@ func killedAfter(t *testing.T, dir string, moves int, moment time.Duration) bool
 	cmd.Env = append(os.Environ(), childVariable+"="+dir, "GORACE=atexit_sleep_ms=0")
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
+	_, err := cmd.StdinPipe() // closes when this process ends
+	must(t, err)
 	out, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())
@@ -235,6 +237,10 @@ func check(t *testing.T, dir, root string, n int) {
 	rep, err := in.VerifyAudit(ctx)
 	must(t, err)
 	for _, p := range rep.Problems {
+		if strings.HasPrefix(p, "keystore: .new-") {
+			t.Log(p) // the write of a key that was cut off, and was done again elsewhere
+			continue
+		}
 		t.Errorf("audit: %s", p)
 	}
 }

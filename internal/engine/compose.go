@@ -154,7 +154,9 @@ func (a *advance) lock(c *composed) {
 		})
 	case idle && a.s.op.Locked && len(a.running) == 0:
 		c.locked = false
-		c.extras = append(c.extras, func(tx *store.Tx) error { return tx.FreeLock(a.id, c.Now) })
+		if !c.d.ended { // the end of an operation lets go by itself
+			c.extras = append(c.extras, func(tx *store.Tx) error { return tx.FreeLock(a.id, c.Now) })
+		}
 	}
 }
 

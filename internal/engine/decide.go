@@ -54,7 +54,8 @@ func decide(s *snapshot, now time.Time) decision {
 		d.state, d.ended = s.op.State, true
 		return d
 	}
-	compensating := s.op.State == tenure.OperationCompensating
+	// A compensation that is blocked stays one: it isn't begun anew.
+	compensating := s.op.State == tenure.OperationCompensating || len(s.nodes) > len(s.plan.Steps)
 	running, backoff, open := 0, 0, 0
 	var failed, waits []string
 	var last tenure.Verdict
@@ -162,6 +163,9 @@ func decide(s *snapshot, now time.Time) decision {
 		d.state, d.reason = tenure.OperationBlocked, fmt.Sprintf("failed (%s) at %s", last, strings.Join(failed, ", "))
 	default:
 		d.state, d.reason = tenure.OperationWaiting, strings.Join(unique(waits), "; ")
+	}
+	if d.undo || len(d.reopen) > 0 {
+		d.due = now // no step runs in between whose lease would bring somebody back
 	}
 	if d.ended {
 		d.due = time.Time{}

@@ -37,7 +37,7 @@ type Engine struct {
 
 	Lease       time.Duration // of a running step; 0 is 30 s
 	StepTimeout time.Duration // cuts a hung step; 0 is 5 min
-	Attempts    int           // before a retryable failure is final; 0 is 12
+	Attempts    int           // before a retryable failure is final; 0 is 24: over an hour
 	BatchRows   int           // rows of one erasure batch; 0 is 10,000
 
 	plans  planCache
@@ -113,7 +113,7 @@ func (e *Engine) attempts() int {
 	if e.Attempts > 0 {
 		return e.Attempts
 	}
-	return 12
+	return 24
 }
 
 // backoff is how long to wait before another attempt: a second doubled for each

@@ -170,7 +170,10 @@ func transit(f func(*connector.System, context.Context, connector.Ref) (connecto
 func remove(ctx context.Context, _ *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
 	ref := Ref(t.Plan.Tenant, pr)
 	var cost int64
-	if seen, _, err := sys.Observe(ctx, []connector.Ref{ref}); err == nil && seen[0].Found {
+	if seen, absent, err := sys.Observe(ctx, []connector.Ref{ref}); err == nil && seen[0].Found {
+		if t.Row.Seq >= len(t.Plan.Steps) && neverOurs(seen[0], pr.ID) {
+			return Result{Verdict: absent, Receipt: connector.Receipt{}, Resources: []store.ResourceWrite{{ID: pr.ID, State: tenure.ResourceGone, Verdict: absent}}}
+		}
 		cost = sys.MonthlyCost(seen[0])
 	}
 	rec, v, err := sys.Delete(ctx, ref)
@@ -186,6 +189,12 @@ func remove(ctx context.Context, _ *Engine, t *Task, sys *connector.System, pr *
 		Receipt: removal{Receipt: rec, MonthlyCost: cost, Currency: sys.Currency},
 		Extra:   func(tx *store.Tx) error { return tx.DropSecret(pr.ID) },
 	}
+}
+
+// neverOurs says that what stands under a name is another's, so that taking back
+// finds nothing of ours there.
+func neverOurs(o connector.Observed, id tenure.ResourceID) bool {
+	return o.Owner == connector.Unmarked || o.Owner == connector.Others || o.Owner == connector.Ours && o.Resource != id
 }
 
 // removal is the receipt of a deletion, with the cost that it stopped.

@@ -337,9 +337,24 @@ func (c *compiler) remove(r *tenure.PlannedResource, all map[tenure.ResourceID]*
 			needs = append(needs, pathOf(other)+"/delete")
 		}
 	}
-	return c.add(tenure.Step{
+	key := c.add(tenure.Step{
 		Key: pathOf(r) + "/delete", Stage: tenure.StageErasure, Action: tenure.ActDelete, Destructive: true, Resource: r.ID, System: r.System,
 		Environment: r.Environment, Needs: some(needs), Summary: fmt.Sprintf("delete %s %s from %s", r.Type, r.Name, r.System),
+	})
+	return c.lagging(r, key)
+}
+
+// lagging adds a second reading after the lag that a type declares: a system that
+// answers late may still show what is gone, or hide what is there.
+func (c *compiler) lagging(r *tenure.PlannedResource, deleted string) string {
+	t, _ := c.in.Systems[r.System].Info.Type(r.Type)
+	if t.Lag.IsZero() || t.Lag.String() == "PT0S" {
+		return deleted
+	}
+	wait := c.add(tenure.Step{Key: pathOf(r) + "/lag", Stage: tenure.StageErasure, Action: tenure.ActDate, Needs: []string{deleted}, Gate: &tenure.Gate{After: deleted, Period: t.Lag}, Summary: r.System + " may answer late"})
+	return c.add(tenure.Step{
+		Key: pathOf(r) + "/absent", Stage: tenure.StageErasure, Action: tenure.ActObserve, To: "absent", Resource: r.ID, System: r.System,
+		Environment: r.Environment, Needs: []string{wait}, Summary: fmt.Sprintf("see again that %s %s is gone", r.Type, r.Name),
 	})
 }
 

@@ -22,6 +22,8 @@ type Proxy struct {
 	fault fault
 	watch []byte
 	fired chan struct{}
+	spied []byte
+	spies bool
 }
 
 type fault int
@@ -75,6 +77,18 @@ func (p *Proxy) Down() {
 	}
 }
 
+// Spy keeps all that clients send from now on; what it returns reads it.
+func (p *Proxy) Spy() func() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spies = true
+	return func() string {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return string(p.spied)
+	}
+}
+
 // Heal passes everything on again.
 func (p *Proxy) Heal() { p.arm(none, "") }
 
@@ -89,6 +103,9 @@ func (p *Proxy) arm(f fault, text string) <-chan struct{} {
 func (p *Proxy) hit(b []byte) fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.spies {
+		p.spied = append(p.spied, b...)
+	}
 	if p.fault == none || p.fault == down || !bytes.Contains(b, p.watch) {
 		return none
 	}

@@ -359,11 +359,22 @@ func TestReadsDontWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = reader.Close() })
-	s, err := lifecycle.New(ctx, lifecycle.Options{DB: reader, Keys: keys, Catalog: []connector.Info{memory.Info()}, Installation: tenure.NewID[tenure.InstallationID](time.Now()), Now: time.Now, Owner: "test"})
-	if err != nil {
+	world := memory.InfoOf(memory.NewWorld("main"))
+	service := func(db *store.DB) *lifecycle.Service {
+		s, err := lifecycle.New(ctx, lifecycle.Options{
+			DB: db, Keys: keys, Catalog: []connector.Info{world}, Installation: "ins_01890a5d-ac96-774b-bcce-b302099a8057",
+			Settings: map[string]lifecycle.SystemSettings{"main": {Connector: "memory"}}, Now: time.Now, Owner: "test",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		return s
+	}
+	if _, err := server.AddSystem.Call(ctx, server.Local{Service: service(writer), By: "a"}, server.AddSystemParams{Name: "main"}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Close)
+	s := service(reader)
 	h := server.Handler(s, quiet())
 	for _, m := range server.Methods() {
 		if m.Write {

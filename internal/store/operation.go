@@ -105,7 +105,7 @@ func (tx *Tx) CreateOperation(o NewOperation) (id tenure.OperationID, created bo
 		return "", false, err
 	}
 	for _, r := range o.Touches {
-		if _, err := tx.Exec(`insert into touch (resource, operation, held) values ($1, $2, 0) on conflict do nothing`, string(r), string(o.ID)); err != nil {
+		if _, err := tx.Exec(`insert into touch (resource, operation) values ($1, $2) on conflict do nothing`, string(r), string(o.ID)); err != nil {
 			return "", false, err
 		}
 	}
@@ -174,7 +174,8 @@ func (db *DB) Due(ctx context.Context, now time.Time, limit int, reserve time.Du
 		}
 		err := q.Rows(`select id from operation where due_at > 0 and due_at <= $1 and reserved_until < `+db.storeNow()+` order by due_at limit $2`+lock, []any{micros(now), limit}, take)
 		if err == nil && len(found) < limit {
-			err = q.Rows(`select distinct operation from step where state = 'running' and lease_until < `+db.storeNow()+` limit $1`, []any{limit - len(found)}, take)
+			err = q.Rows(`select o.id from operation o where o.state in ('running', 'compensating') and exists
+				(select 1 from step s where s.operation = o.id and s.state = 'running' and s.lease_until < `+db.storeNow()+`) limit $1`, []any{limit - len(found)}, take)
 		}
 		return found, err
 	}
@@ -222,8 +223,8 @@ func (tx *Tx) TakeLock(id tenure.OperationID, kind tenure.OperationKind) (by str
 	if _, err := tx.Exec(`update meta set value = value where key = 'hold_epoch'`); err != nil {
 		return "", err
 	}
-	err = tx.Rows(`select distinct o.id, o.kind from touch mine join touch theirs on theirs.resource = mine.resource and theirs.operation <> mine.operation and theirs.held = 1
-		join operation o on o.id = theirs.operation where mine.operation = $1 order by o.id`, []any{string(id)}, func(r scanner) error {
+	err = tx.Rows(`select distinct o.id, o.kind from touch mine join touch theirs on theirs.resource = mine.resource and theirs.operation <> mine.operation
+		join operation o on o.id = theirs.operation and o.locked = 1 where mine.operation = $1 order by o.id`, []any{string(id)}, func(r scanner) error {
 		var other string
 		var k tenure.OperationKind
 		if err := r.Scan(&other, &k); err != nil {
@@ -236,9 +237,6 @@ func (tx *Tx) TakeLock(id tenure.OperationID, kind tenure.OperationKind) (by str
 	})
 	if err != nil || by != "" {
 		return by, err
-	}
-	if _, err := tx.Exec(`update touch set held = 1 where operation = $1`, string(id)); err != nil {
-		return "", err
 	}
 	_, err = tx.Exec(`update operation set locked = 1 where id = $1`, string(id))
 	return "", err
@@ -254,7 +252,7 @@ func (tx *Tx) FreeLock(id tenure.OperationID, now time.Time) error {
 }
 
 func (tx *Tx) release(id tenure.OperationID, now time.Time) error {
-	if _, err := tx.Exec(`update touch set held = 0 where operation = $1 and held = 1`, string(id)); err != nil {
+	if _, err := tx.Exec(`update operation set locked = 0 where id = $1 and locked = 1`, string(id)); err != nil {
 		return err
 	}
 	var waiting []tenure.OperationID
@@ -277,7 +275,7 @@ func (tx *Tx) release(id tenure.OperationID, now time.Time) error {
 // excludes the kind; blank if none does.
 func (tx *Tx) ActiveExcluding(kind tenure.OperationKind, resources []tenure.ResourceID) (by tenure.OperationID, err error) {
 	for _, r := range resources {
-		err := tx.Rows(`select o.id, o.kind from touch t join operation o on o.id = t.operation where t.resource = $1 and t.held = 1`, []any{string(r)}, func(s scanner) error {
+		err := tx.Rows(`select o.id, o.kind from touch t join operation o on o.id = t.operation where t.resource = $1 and o.locked = 1`, []any{string(r)}, func(s scanner) error {
 			var id tenure.OperationID
 			var k tenure.OperationKind
 			if err := s.Scan(&id, &k); err != nil {

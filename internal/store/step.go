@@ -110,49 +110,13 @@ const (
 	notFree   = "a step was claimed by somebody else"
 )
 
-// stepRows writes row by row, which is fastest on SQLite.
-func (tx *Tx) stepRows(commits []*StepCommit) error {
-	for _, c := range commits {
-		if err := tx.operationRow(c); err != nil {
-			return err
-		}
-		for i := range c.Results {
-			r := &c.Results[i]
-			n, err := tx.Exec(`update step set state = $1, verdict = $2, due_at = $3, ended_at = $4, error_code = $5, error = $6, receipt = $7, progress = $8, lease_until = 0
-				where operation = $9 and seq = $10 and token = $11 and state = $12`,
-				string(r.State), string(r.Verdict), micros(r.DueAt), micros(r.ended(c.Now)), string(r.ErrorCode), r.Error, r.Receipt, r.Progress,
-				string(c.Operation), r.Seq, r.Token, string(r.from()))
-			if err != nil {
-				return err
-			}
-			if n != 1 {
-				return lost(c.Operation, lostLease)
-			}
-		}
-		for _, l := range c.Claims {
-			n, err := tx.Exec(`update step set state = 'running', owner = $1, token = token + 1, attempt = attempt + 1, started_at = $2, lease_until = `+tx.w.db.storeNow()+` + $3
-				where operation = $4 and seq = $5 and token = $6 and state = $7`,
-				l.Owner, micros(c.Now), l.Lease.Microseconds(), string(c.Operation), l.Seq, l.Token, string(l.From))
-			if err != nil {
-				return err
-			}
-			if n != 1 {
-				return lost(c.Operation, notFree)
-			}
-		}
-		for i := range c.Resources {
-			if err := tx.WriteResource(c.Operation, &c.Resources[i], c.Now); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // operationRow brings the operation's row up to a commit, if its version is as it
 // was read.
 func (tx *Tx) operationRow(c *StepCommit) error {
 	if c.Kept = c.Same && !c.Ended; c.Kept {
+		if len(c.Results) > 0 {
+			return nil // their own rows are only changed under this version
+		}
 		var one int
 		err := tx.Row(`select 1 from operation where id = $1 and version = $2`, []any{string(c.Operation), c.Version}, &one)
 		if tenure.CodeOf(err) == tenure.NotFound {
@@ -182,31 +146,10 @@ func (r *StepResult) ended(now time.Time) time.Time {
 	return now
 }
 
-// WriteResource changes a resource's row on behalf of an operation.
-func (tx *Tx) WriteResource(op tenure.OperationID, r *ResourceWrite, now time.Time) error {
-	n, err := tx.Exec(`update resource set state = $1, verdict = $2, normal = coalesce($3, normal), observed = coalesce($4, observed),
-		expires_at = $5, operation = $6, updated_at = $7, version = version + 1 where id = $8`,
-		string(r.State), string(r.Verdict), nullText(r.Normal), nullText(r.Observed), micros(r.ExpiresAt), string(op), micros(now), string(r.ID))
-	if err == nil && n != 1 {
-		return tenure.Errorf(tenure.Internal, "resource %s is not in the inventory", r.ID)
-	}
-	if err == nil && r.State == tenure.ResourceGone {
-		err = tx.bury(r.ID)
-	}
-	return err
-}
-
 // bury frees the name of a resource that is gone.
 func (tx *Tx) bury(id tenure.ResourceID) error {
 	_, err := tx.Exec(`update resource set live = 0 where id = $1`, string(id))
 	return err
-}
-
-func nullText(b []byte) any {
-	if b == nil {
-		return nil
-	}
-	return string(b)
 }
 
 // stepArrays writes each kind of row of all commits with one statement, since on

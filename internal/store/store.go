@@ -174,7 +174,7 @@ func (db *DB) migrate(ctx context.Context, w *sql.DB, d database.Dialect) error 
 	if err != nil {
 		return tenure.Errorf(tenure.Internal, "migrations: %w", err)
 	}
-	p, err := goose.NewProvider("", w, sub, goose.WithStore(store), goose.WithVerbose(false))
+	p, err := goose.NewProvider("", w, dialectText{sub, db.Dialect}, goose.WithStore(store), goose.WithVerbose(false))
 	if err != nil {
 		return tenure.Errorf(tenure.Internal, "migrations: %w", err)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"runtime"
 	"sync"
@@ -29,6 +30,7 @@ type writer struct {
 	sql   *sql.DB
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
+	hot   map[string]driver.StmtExecContext // see rows
 	tree  *audit.Tree
 	max   int
 	in    chan *request
@@ -46,7 +48,7 @@ func newWriter(ctx context.Context, db *DB, pool *sql.DB, maxBatch int) (*writer
 		maxBatch = 512
 	}
 	w := &writer{
-		db: db, sql: pool, conn: conn, stmts: make(map[string]*sql.Stmt), max: maxBatch,
+		db: db, sql: pool, conn: conn, stmts: make(map[string]*sql.Stmt), hot: make(map[string]driver.StmtExecContext), max: maxBatch,
 		in: make(chan *request, maxBatch), ended: make(chan struct{}), shut: make(chan struct{}),
 	}
 	go w.loop()
@@ -96,6 +98,12 @@ func (w *writer) close() error {
 	for _, s := range w.stmts {
 		_ = s.Close()
 	}
+	_ = w.conn.Raw(func(any) error {
+		for _, s := range w.hot {
+			_ = s.(driver.Stmt).Close()
+		}
+		return nil
+	})
 	_ = w.conn.Close()
 	return w.sql.Close()
 }

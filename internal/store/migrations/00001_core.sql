@@ -98,12 +98,14 @@ create table operation (
   version        bigint   not null,
   constraint operation_pk primary key (id),
   constraint operation_plan_fk foreign key (plan) references plan (digest)
-);
+) /*postgres: with (fillfactor = 50) */;
 create unique index operation_trigger on operation (trigger_key) where trigger_key <> '';
 create index operation_due on operation (due_at) where due_at > 0;
 create index operation_tenant on operation (tenant, created_at);
+create index operation_active on operation (id) where state in ('running', 'compensating');
 
--- step: one row a step of an operation (public; error and receipt are redacted by their makers).
+-- step: one row a step of an operation (public; error and receipt are redacted by their makers). No index but the
+-- key: a claim and a result change a row in place. Lapsed leases are found through operation_active.
 create table step (
   operation   text     not null,
   seq         bigint   not null,
@@ -123,8 +125,7 @@ create table step (
   receipt     text     not null,
   progress    text     not null,
   constraint step_pk primary key (operation, seq)
-);
-create index step_running on step (lease_until) where state = 'running';
+) /*postgres: with (fillfactor = 50) */;
 
 -- approval: signatures under plans at gates (approver is sensitive).
 create table approval (
@@ -174,17 +175,16 @@ create table resource (
   expires_at  bigint   not null,
   version     bigint   not null,
   constraint resource_pk primary key (id)
-);
+) /*postgres: with (fillfactor = 50) */;
 create index resource_tenant on resource (tenant, system);
 create unique index resource_name on resource (system, type, name) where live = 1;
 
--- touch: which resources an operation touches, and whether it holds them now (public).
+-- touch: which resources an operation touches (public); it holds them while it is locked.
 create table touch (
   resource  text     not null,
   operation text     not null,
-  held      smallint not null,
   constraint touch_pk primary key (resource, operation)
-);
+) /*sqlite: without rowid */;
 create index touch_operation on touch (operation);
 
 -- secret: credentials that Tenure made, sealed under the tenant's key (secret).
