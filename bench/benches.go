@@ -4,4 +4,7 @@ package main
 var benches = []bench{
 	{"engine", engineBench},
 	{"onboard", onboardBench},
+	{"erase", eraseBench},
+	{"drift", driftBench},
+	{"size", sizeBench},
 }

@@ -36,7 +36,7 @@ func (a *app) auditVerify() *cobra.Command {
 			if err := a.show(rep, func(o *page) { printAudit(o, rep) }); err != nil || rep.OK() {
 				return err
 			}
-			return tenure.Errorf(tenure.Blocked, "the audit log has %d problems, the first: %s", len(rep.Problems), rep.Problems[0])
+			return tenure.Errorf(tenure.Blocked, "the audit finds %d wrong, the first: %s", len(rep.Problems), rep.Problems[0])
 		})
 	cmd.Flags().StringVar(&tiles, "tiles", "", "folder of an exported log")
 	cmd.Flags().StringVar(&key, "key", "", "verifier key, or a file that holds it; with --tiles")

@@ -21,8 +21,9 @@ type bar struct {
 	one       *mpb.Bar
 	lines     io.Writer
 
-	mu   sync.Mutex
-	says string
+	mu    sync.Mutex
+	steps string
+	says  string
 }
 
 func (a *app) bar(id tenure.OperationID, tells bool) *bar {
@@ -39,14 +40,18 @@ func (a *app) bar(id tenure.OperationID, tells bool) *bar {
 	b.container = mpb.New(mpb.WithOutput(a.err), mpb.WithWidth(32), mpb.WithAutoRefresh())
 	b.one = b.container.AddBar(0,
 		mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.CountersNoUnit("%d of %d steps ")),
-		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			return b.says
-		})),
+		mpb.PrependDecorators(b.text(&b.steps)),
+		mpb.AppendDecorators(b.text(&b.says)),
 	)
 	return b
+}
+
+func (b *bar) text(of *string) decor.Decorator {
+	return decor.Any(func(decor.Statistics) string {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return *of
+	})
 }
 
 func (b *bar) show(op server.Operation) {
@@ -64,7 +69,7 @@ func (b *bar) show(op server.Operation) {
 		return
 	}
 	b.mu.Lock()
-	b.says = clip(says, 80)
+	b.steps, b.says = fmt.Sprintf("%d of %d steps ", op.Done, op.Steps), clip(says, 80)
 	b.mu.Unlock()
 	b.one.SetTotal(int64(op.Steps)+1, false) // never complete by itself
 	b.one.SetCurrent(int64(op.Done))

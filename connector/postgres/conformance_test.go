@@ -37,7 +37,7 @@ type world struct {
 	token    string // begins the names of what is the whole server's
 	platform string // the role that the driver logs in as
 	proxy    *postgrestest.Proxy
-	serverly atomic.Bool // roles or databases with odd names are tried
+	roles, databases atomic.Bool // ones with odd names are tried
 }
 
 func newWorld(t *testing.T) *connectortest.World {
@@ -121,11 +121,13 @@ func (w *world) look(t testing.TB) string {
 		t.Fatal(err)
 	}
 	defer conn.Close(ctx)
-	mine := "($1 <> '' and $1 = split_part(x, '_', 1) || '_')"
-	if w.serverly.Load() {
-		mine = "(" + mine + ` or not (x ~ '^t[0-9a-f]{12}_' or x like 'test\_%' or x like 'tenure%' or x like 'pg\_%'))`
+	on := func(column string, odd bool) string {
+		mine := "($1 <> '' and $1 = split_part(x, '_', 1) || '_')"
+		if odd {
+			mine = "(" + mine + ` or not (x ~ '^t[0-9a-f]{12}_' or x like 'test\_%' or x like 'tenure%' or x like 'pg\_%'))`
+		}
+		return strings.ReplaceAll(mine, "x", column)
 	}
-	on := func(column string) string { return strings.ReplaceAll(mine, "x", column) }
 	var out []string
 	for _, q := range []struct {
 		sql  string
@@ -134,8 +136,8 @@ func (w *world) look(t testing.TB) string {
 		{sql: "select concat_ws(' ', 'schema', nspname, nspowner::regrole, nspacl, obj_description(oid, 'pg_namespace')) from pg_namespace where nspname not like 'pg_temp%' and nspname not like 'pg_toast_temp%'"},
 		{sql: "select concat_ws(' ', 'relation', relnamespace::regnamespace, relname, relkind, relowner::regrole, relacl, relrowsecurity, relforcerowsecurity, relnatts) from pg_class where relnamespace >= 16384 and relkind <> 't' and relname not like 'pg_toast%'"},
 		{sql: "select concat_ws(' ', 'policy', polrelid::regclass, polname, polroles, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) from pg_policy"},
-		{"select concat_ws(' ', 'role', a.rolname, rolsuper, rolcanlogin, rolcreatedb, rolconnlimit, rolpassword, shobj_description(oid, 'pg_authid'), (select array_agg(roleid::regrole) from pg_auth_members where member = a.oid)) from pg_authid a where " + on("a.rolname"), []any{w.token}},
-		{"select concat_ws(' ', 'database', b.datname, datdba::regrole, datacl, datallowconn, datconnlimit, shobj_description(oid, 'pg_database')) from pg_database b where " + on("b.datname") +
+		{"select concat_ws(' ', 'role', a.rolname, rolsuper, rolcanlogin, rolcreatedb, rolconnlimit, rolpassword, shobj_description(oid, 'pg_authid'), (select array_agg(roleid::regrole) from pg_auth_members where member = a.oid)) from pg_authid a where " + on("a.rolname", w.roles.Load()), []any{w.token}},
+		{"select concat_ws(' ', 'database', b.datname, datdba::regrole, datacl, datallowconn, datconnlimit, shobj_description(oid, 'pg_database')) from pg_database b where " + on("b.datname", w.databases.Load()) +
 			" or shobj_description(oid, 'pg_database') like '%' || $1 || '%'", []any{w.token}},
 	} {
 		out = append(out, strs(t, conn, q.sql, q.args...)...)
@@ -257,7 +259,7 @@ func (w *world) databaseCase() connectortest.Case {
 	return connectortest.Case{
 		Type: "database",
 		New: func(t testing.TB, n int) connector.Desired {
-			w.serverly.Store(true)
+			w.databases.Store(true)
 			return connector.Desired{Ref: connector.Ref{Name: fmt.Sprintf("%sdb%d", w.token, n), Classes: []string{"billing", "crm"},
 				Attributes: map[string]any{"ddl": twoTables, "tables": map[string]any{"orders": "billing", "public.notes": "crm"}}}}
 		},
@@ -297,7 +299,7 @@ func (w *world) roleCase() connectortest.Case {
 	return connectortest.Case{
 		Type: "role",
 		New: func(t testing.TB, n int) connector.Desired {
-			w.serverly.Store(true)
+			w.roles.Store(true)
 			return connector.Desired{Ref: connector.Ref{Name: fmt.Sprintf("%sr%d", w.token, n), Attributes: map[string]any{"login": true}}}
 		},
 		Changed: func(d connector.Desired) connector.Desired { return with(d, "connectionLimit", 5) },

@@ -100,7 +100,7 @@ func (k databases) ensure(ctx context.Context, d connector.Desired) (o connector
 	if err != nil {
 		return o, rec, err
 	}
-	o, err = k.look1(ctx, d.Ref, true)
+	o, err = k.look1(ctx, d.Ref)
 	return o, rec, err
 }
 
@@ -179,17 +179,17 @@ func (k databases) repair(ctx context.Context, f *file, a databaseAttributes) (c
 }
 
 // look1 observes one database. A file that may not be read is an error.
-func (k databases) look1(ctx context.Context, r connector.Ref, counted bool) (connector.Observed, error) {
-	f, err := k.find(ctx, r.Name, r.Resource)
+func (k databases) look1(ctx context.Context, r connector.Ref) (connector.Observed, error) {
+	f, err := k.find(ctx, r.Name, r.Resource, andRows)
 	if err != nil || f == nil {
 		return connector.Observed{Type: "database", Name: r.Name}, err
 	}
-	return k.shown(ctx, f, counted)
+	return k.shown(f)
 }
 
-// shown is a file as an observation; counted adds its rows.
-func (k databases) shown(ctx context.Context, f *file, counted bool) (o connector.Observed, err error) {
-	o = connector.Observed{Type: "database", Name: f.name, Found: true, State: tenure.ResourcePresent, Owner: connector.Unmarked, Detail: f.odd, Attributes: json.RawMessage("{}")}
+// shown is a file that was read to its schema as an observation.
+func (k databases) shown(f *file) (o connector.Observed, err error) {
+	o = connector.Observed{Type: "database", Name: f.name, Found: true, State: tenure.ResourcePresent, Owner: connector.Unmarked, Detail: f.odd, Attributes: json.RawMessage("{}"), Metrics: f.metrics}
 	if f.aside {
 		o.State = tenure.ResourceQuarantined
 	}
@@ -204,25 +204,13 @@ func (k databases) shown(ctx context.Context, f *file, counted bool) (o connecto
 	if f.aside && mode == asideMode {
 		mode = fileMode // as it will be when it is brought back
 	}
-	err = k.on(ctx, f.path, reading, func(s *session) error {
-		return s.snapshot(ctx, func() error {
-			sh, err := shapeOf(ctx, s)
-			if err != nil {
-				return err
-			}
-			if o.Attributes, err = specOf(sh, mode); err != nil || !counted {
-				return err
-			}
-			o.Metrics, err = measure(ctx, s, f, sh)
-			return err
-		})
-	})
+	o.Attributes, err = specOf(f.shape, mode)
 	return o, err
 }
 
-func measure(ctx context.Context, s *session, f *file, sh shape) (map[string]int64, error) {
+func measure(ctx context.Context, s *session, f *file) (map[string]int64, error) {
 	m := map[string]int64{"bytes": f.size, "rows": 0}
-	for _, t := range sh.tables {
+	for _, t := range f.shape.tables {
 		var n int64
 		if err := s.each(ctx, "select count(*) from "+quote(t), func() error { m["rows"] += n; return nil }, &n); err != nil {
 			return nil, err
@@ -240,7 +228,7 @@ func (k databases) observe(ctx context.Context, _ *session, refs []connector.Ref
 		o := connector.Observed{Type: "database", Name: r.Name}
 		if checkName(r.Name) == nil {
 			var err error
-			o, err = k.look1(ctx, r, true)
+			o, err = k.look1(ctx, r)
 			if errors.Is(err, fs.ErrPermission) {
 				whole, o, err = false, connector.Observed{Type: "database", Name: r.Name, Detail: "it may not be read"}, nil
 			}

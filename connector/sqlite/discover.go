@@ -28,7 +28,7 @@ func (k databases) discover(ctx context.Context, _ *session, sc connector.Scope,
 	}
 	whole := true
 	for _, at := range stands {
-		f, err := k.read(ctx, at.name, at.path, at.aside)
+		f, err := k.read(ctx, at.name, at.path, at.aside, andSchema)
 		if errors.Is(err, fs.ErrPermission) {
 			whole = false
 			continue
@@ -39,7 +39,7 @@ func (k databases) discover(ctx context.Context, _ *session, sc connector.Scope,
 		if f == nil || sc.Tenant != "" && f.note != nil && f.note.Get("tenant") != string(sc.Tenant) {
 			continue
 		}
-		o, err := k.shown(ctx, f, false)
+		o, err := k.shown(f)
 		if err != nil {
 			return false, err
 		}

@@ -45,14 +45,26 @@ type file struct {
 	size  int64
 	note  *relational.Note // nil: it bears none
 	odd   string           // why it is no database of ours, in words
+
+	shape   shape // where the depth asks for it, and it bears a note
+	metrics map[string]int64
 }
+
+// depth is how much of a file is read.
+type depth int
+
+const (
+	justMark  depth = iota
+	andSchema       // and its shape
+	andRows         // and how many rows it holds
+)
 
 // aside is where a database is while it is quarantined.
 func (d *Driver) aside(name string) string { return d.at(filepath.Join(quarantineDir, name+suffix)) }
 
 // read looks at one path; nil if nothing is there. A symbolic link isn't
 // followed, nor is a file opened that has one beside it.
-func (d *Driver) read(ctx context.Context, name, path string, aside bool) (*file, error) {
+func (d *Driver) read(ctx context.Context, name, path string, aside bool, to depth) (*file, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
@@ -86,26 +98,35 @@ func (d *Driver) read(ctx context.Context, name, path string, aside bool) (*file
 	if f.odd != "" {
 		return f, nil
 	}
-	return f, d.readNote(ctx, f)
+	return f, d.readInside(ctx, f, to)
 }
 
-// readNote reads the owner mark that the file bears.
-func (d *Driver) readNote(ctx context.Context, f *file) error {
+// readInside reads the owner mark that the file bears, and what to asks for.
+func (d *Driver) readInside(ctx context.Context, f *file, to depth) error {
 	err := d.on(ctx, f.path, reading, func(s *session) error {
-		has, err := s.value(ctx, "select name from sqlite_schema where type = 'table' and name = 'tenure_mark'")
-		if err != nil || has == "" {
-			return err
-		}
-		text, err := s.value(ctx, "select note from tenure_mark where type = 'database' limit 1")
-		if err == nil && text != "" {
+		return s.snapshot(ctx, func() error {
+			has, err := s.value(ctx, "select name from sqlite_schema where type = 'table' and name = 'tenure_mark'")
+			if err != nil || has == "" {
+				return err
+			}
+			text, err := s.value(ctx, "select note from tenure_mark where type = 'database' limit 1")
+			if err != nil || text == "" {
+				return err
+			}
 			n := relational.ParseNote(text)
 			f.note = &n
-		}
-		return err
+			if to >= andSchema {
+				f.shape, err = shapeOf(ctx, s)
+			}
+			if err == nil && to >= andRows {
+				f.metrics, err = measure(ctx, s, f)
+			}
+			return err
+		})
 	})
 	switch result(err) {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR:
-		f.odd = "no sound SQLite database"
+		f.note, f.odd = nil, "no sound SQLite database"
 		return nil
 	case sqlite3.SQLITE_CANTOPEN:
 		// Only here, where SQLite holds nothing: closing a file gives up the
@@ -121,12 +142,15 @@ func (d *Driver) readNote(ctx context.Context, f *file) error {
 
 // find looks at the two places of a database. Where both are taken it is the one
 // that bears the resource's mark, else the one under its own name.
-func (d *Driver) find(ctx context.Context, name string, id tenure.ResourceID) (*file, error) {
-	live, err := d.read(ctx, name, d.at(name+suffix), false)
+func (d *Driver) find(ctx context.Context, name string, id tenure.ResourceID, to depth) (*file, error) {
+	if err := d.mounted(); err != nil {
+		return nil, err
+	}
+	live, err := d.read(ctx, name, d.at(name+suffix), false, to)
 	if err != nil {
 		return nil, err
 	}
-	aside, err := d.read(ctx, name, d.aside(name), true)
+	aside, err := d.read(ctx, name, d.aside(name), true, to)
 	if err != nil || aside == nil || aside.odd == "a journal without its database" && live != nil {
 		return live, err
 	}
@@ -134,6 +158,15 @@ func (d *Driver) find(ctx context.Context, name string, id tenure.ResourceID) (*
 		return live, nil
 	}
 	return aside, nil
+}
+
+// mounted is Unavailable while the folder is away: what isn't found in it then
+// may well be there.
+func (d *Driver) mounted() error {
+	if _, err := os.Stat(d.at(ownDir)); errors.Is(err, fs.ErrNotExist) {
+		return tenure.Errorf(tenure.Unavailable, "the folder of the tenants' files isn't there, or was never added").Retryable().WithHint("mount it, or correct the option dir")
+	}
+	return nil
 }
 
 // owner is the resource that a mark of ours names.
@@ -147,7 +180,7 @@ func (d *Driver) owner(f *file) tenure.ResourceID {
 
 // owned finds r's file: nil if there is none, Conflict if it isn't r's own.
 func (d *Driver) owned(ctx context.Context, r connector.Ref) (*file, error) {
-	f, err := d.find(ctx, r.Name, r.Resource)
+	f, err := d.find(ctx, r.Name, r.Resource, justMark)
 	if err != nil || f == nil {
 		return nil, err
 	}

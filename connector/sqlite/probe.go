@@ -66,7 +66,7 @@ func (d *Driver) probed(ctx context.Context, c connector.Check, try func(context
 	if err := checkName(c.Ref.Name); err != nil {
 		return connector.Outcome{}, err
 	}
-	f, err := d.find(ctx, c.Ref.Name, c.Ref.Resource)
+	f, err := d.find(ctx, c.Ref.Name, c.Ref.Resource, justMark)
 	switch {
 	case err != nil:
 		return connector.Outcome{}, err

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 const lease = time.Second
 
 // patience is when a process that doesn't come to its end says what keeps it.
-const patience = 15 * time.Second
+const patience = 120 * time.Second
 
 // serve runs the engine until nothing is open. It writes a byte to its output for
 // each move of a tenant that it begins, by which the parent tells the time.

@@ -213,7 +213,7 @@ func (a *advance) settle(n *node, r Result, now time.Time) store.StepResult {
 		return out
 	}
 	out.State = tenure.StepFailed
-	if r.Err != nil || out.Verdict == "" {
+	if out.Verdict != tenure.Failed { // seen not to be so stays that; all else isn't known
 		out.Verdict = tenure.Unknown
 	}
 	return out

@@ -27,7 +27,7 @@ func (s *Service) Approve(ctx context.Context, id tenure.OperationID, gate, dige
 		if digest == "" {
 			return tenure.Errorf(tenure.Invalid, "an approval signs a plan's digest, and none was given").WithHint("read it and sign it: tenure operation show %s", id)
 		}
-		if !strings.HasPrefix(op.Plan, orPrefix(digest)) || len(digest) < 8 {
+		if !strings.HasPrefix(op.Plan, orPrefix(digest)) || len(strings.TrimPrefix(digest, "sha256:")) < 8 {
 			return tenure.Errorf(tenure.Conflict, "the approval is for plan %s, the operation runs %s", digest, op.Plan).WithHint("read the plan again: tenure operation show %s", op.ID)
 		}
 		actions := []tenure.Action{tenure.ActApproval, tenure.ActNoReturn}

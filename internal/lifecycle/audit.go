@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/audit"
@@ -179,7 +180,9 @@ func (s *Service) fsck(ctx context.Context) (destroyed []keystore.KeyID, problem
 		case "exception.attest":
 			steps[string(e.Operation)+"/"+str("seq")] = "skipped"
 		case "step.retry":
-			clearFailed(steps, string(e.Operation))
+			for seq := range strings.SplitSeq(str("seqs"), ",") {
+				delete(steps, string(e.Operation)+"/"+seq)
+			}
 		}
 	}
 	err = s.o.DB.Standing(ctx, func(kind, id, state string) error {
@@ -198,14 +201,6 @@ func (s *Service) fsck(ctx context.Context) (destroyed []keystore.KeyID, problem
 		return nil
 	})
 	return destroyed, problems, err
-}
-
-func clearFailed(steps map[string]string, op string) {
-	for k, v := range steps {
-		if len(k) > len(op) && k[:len(op)] == op && len(v) >= 6 && v[:6] == "failed" {
-			delete(steps, k)
-		}
-	}
 }
 
 // LogEntry is one entry as a person reads it: who did it is opened while the

@@ -29,8 +29,8 @@ approvals: {onboard: 1, offboard: 1}
 offboarding: {grace: PT0S, retrieval: P30D, quarantine: P7D}
 `
 
-// A system that is gone for an hour costs its own operations an hour, and the
-// others nothing.
+// A system that is gone for an hour costs its own operations an hour or so, and
+// the others nothing.
 func TestSystemDownForAnHour(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
@@ -39,39 +39,28 @@ func TestSystemDownForAnHour(t *testing.T) {
 	down := s.begin("late", "side")
 	s.onboard("prompt") // on main alone, while side is down
 	s.wantState(down, tenure.OperationRunning)
-	s.pass(20 * time.Minute)
-	v := s.view(down)
-	if v.State.Ended() || v.State == tenure.OperationBlocked {
-		t.Fatalf("after 20 minutes of outage the operation is %s\n%s", v.State, s.show(down))
-	}
-	named := false
-	for _, st := range v.Steps {
-		named = named || strings.Contains(st.Error, "system side")
-	}
-	if !named {
+	s.pass(time.Hour)
+	s.wantState(down, tenure.OperationRunning)
+	if !strings.Contains(s.show(down), "system side") {
 		t.Errorf("no step names the system that doesn't answer\n%s", s.show(down))
 	}
 	s.onboard("prompt-two")
-	s.pass(40 * time.Minute)
 	s.side.Down(false)
-	s.pass(time.Hour)
+	s.pass(20 * time.Minute)
 	s.wantState(down, tenure.OperationSucceeded)
-	if got := s.state("late"); got != tenure.TenantActive {
-		t.Errorf("after the outage the tenant is %s", got)
-	}
 	s.audited()
 }
 
 // An outage that outlasts every attempt blocks with the system's name, keeps
 // nobody else, and a person's retry finishes it.
-func TestSystemDownForGoodBlocksWithItsName(t *testing.T) {
+func TestSystemDownForADayBlocksWithItsName(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
 	ctx := context.Background()
 	s.publishText(sideText)
 	s.side.Down(true)
 	op := s.begin("late", "side")
-	s.pass(2 * day)
+	s.pass(day)
 	v := s.view(op)
 	if v.State != tenure.OperationBlocked || !strings.Contains(v.Reason, "prod/hook/ensure") {
 		t.Fatalf("the operation is %s: %q\n%s", v.State, v.Reason, s.show(op))

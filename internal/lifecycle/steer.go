@@ -53,6 +53,7 @@ func (s *Service) Retry(ctx context.Context, id tenure.OperationID, step, by str
 	n := 0
 	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		n = 0
+		var seqs []string
 		op, err := tx.Operation(id)
 		if err != nil {
 			return err
@@ -67,12 +68,13 @@ func (s *Service) Retry(ctx context.Context, id tenure.OperationID, step, by str
 					return err
 				}
 				n++
+				seqs = append(seqs, fmt.Sprint(r.Seq))
 			}
 		}
 		if n == 0 {
 			return tenure.Errorf(tenure.Conflict, "operation %s has no failed step %s", id, step)
 		}
-		e, err := s.entry(ctx, "step.retry", by, op.Tenant, id, string(id), map[string]string{"step": orElse(step, "all failed")})
+		e, err := s.entry(ctx, "step.retry", by, op.Tenant, id, string(id), map[string]string{"step": orElse(step, "all failed"), "seqs": strings.Join(seqs, ",")})
 		if err != nil {
 			return err
 		}

@@ -382,8 +382,8 @@ func (c *compiler) depart(all map[tenure.ResourceID]*tenure.PlannedResource, era
 	last := c.add(tenure.Step{Key: "reconcile/last", Stage: tenure.StageReconcile, Action: tenure.ActSweep, To: "all", Needs: expired, Summary: "last reconciliation: nothing in any system bears the tenant's mark"})
 	closing := c.add(tenure.Step{Key: "certificate/closing", Stage: tenure.StageCertify, Action: tenure.ActCertify, To: "closing", Needs: []string{last}, Summary: "closing certificate"})
 	closed := c.move("closed", tenure.StageCertify, tenure.TenantClosed, closing)
-	c.notices("closed", tenure.StageCertify, closed)
-	c.add(tenure.Step{Key: "forget", Stage: tenure.StageCertify, Action: tenure.ActForget, Needs: []string{closed}, Summary: "forget what Tenure's own rows say of the tenant"})
+	told := append(c.notices("closed", tenure.StageCertify, closed), closed) // a notice names the tenant: none may come after it is forgotten
+	c.add(tenure.Step{Key: "forget", Stage: tenure.StageCertify, Action: tenure.ActForget, Needs: told, Summary: "forget what Tenure's own rows say of the tenant"})
 	return nil
 }
 

@@ -208,13 +208,15 @@ func byID(rs []tenure.PlannedResource) map[tenure.ResourceID]*tenure.PlannedReso
 	return out
 }
 
-// notices adds the notices that the blueprint wants on an event.
-func (c *compiler) notices(on string, stage tenure.Stage, needs ...string) {
+// notices adds the notices that the blueprint wants on an event, and gives their
+// keys.
+func (c *compiler) notices(on string, stage tenure.Stage, needs ...string) (keys []string) {
 	for i, n := range c.noticeSpecs() {
 		if n.On == on {
-			c.add(tenure.Step{Key: fmt.Sprintf("notify/%s/%d", on, i+1), Stage: stage, Action: tenure.ActNotify, To: n.To, Note: n.Text, Optional: true, Needs: some(needs), Summary: "notice to " + n.To})
+			keys = append(keys, c.add(tenure.Step{Key: fmt.Sprintf("notify/%s/%d", on, i+1), Stage: stage, Action: tenure.ActNotify, To: n.To, Note: n.Text, Optional: true, Needs: some(needs), Summary: "notice to " + n.To}))
 		}
 	}
+	return keys
 }
 
 func (c *compiler) noticeSpecs() []tenure.NoticeSpec {

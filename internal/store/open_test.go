@@ -17,18 +17,22 @@ import (
 // which opens the store that it names and says what came of it.
 const childDSN = "TENURE_STORE_TEST_CHILD"
 
-func child(dsn string) int {
+// TestChild is that second process; by itself it does nothing.
+func TestChild(t *testing.T) {
+	dsn := os.Getenv(childDSN)
+	if dsn == "" {
+		return
+	}
 	db, err := store.Open(context.Background(), store.Options{DSN: dsn})
 	if err == nil {
 		_ = db.Close()
 	}
 	fmt.Printf("%s|%v|%s\n", tenure.CodeOf(err), err, strings.Join(tenure.HintsOf(err), "; "))
-	return 0
 }
 
 func second(t *testing.T, dsn string) string {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
 	cmd.Env = append(os.Environ(), childDSN+"="+dsn, "GORACE=atexit_sleep_ms=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -41,7 +45,7 @@ func second(t *testing.T, dsn string) string {
 // committer: the second must be told to go, and by whom.
 func TestSecondProcess(t *testing.T) {
 	t.Parallel()
-	f := open(t, filepath.Join(t.TempDir(), "tenure.db"))
+	f := openStore(t, filepath.Join(t.TempDir(), "tenure.db"))
 	got := second(t, f.dsn)
 	for _, want := range []string{"conflict|", "open in another process", fmt.Sprintf("pid %d", os.Getpid()), "socket"} {
 		if !strings.Contains(got, want) {
@@ -111,7 +115,7 @@ func TestReopen(t *testing.T) {
 		f.write(func(tx *store.Tx) error { return tx.Log(entry("test.one", "a")) })
 		f.must(f.Close())
 		refused(t, f.Write(t.Context(), func(*store.Tx) error { return nil }), tenure.Unavailable, "closed")
-		again := open(t, f.dsn)
+		again := openStore(t, f.dsn)
 		if got, err := again.Tenant(t.Context(), string(ten.ID)); err != nil || got.State != tenure.TenantRequested {
 			t.Errorf("after a restart: %v, %v", got.State, err)
 		}

@@ -86,20 +86,19 @@ type NewOperation struct {
 // one already gives that one back, and created is false.
 func (tx *Tx) CreateOperation(o NewOperation) (id tenure.OperationID, created bool, err error) {
 	if o.Trigger != "" {
-		var have string
-		err := tx.Row(`select id from operation where trigger_key = $1`, []any{o.Trigger}, &have)
-		if err == nil {
-			return tenure.OperationID(have), false, nil
-		}
-		if tenure.CodeOf(err) != tenure.NotFound {
-			return "", false, err
+		if id, err = tx.TriggeredOperation(o.Trigger); err != nil || id != "" {
+			return id, false, err
 		}
 	}
-	_, err = tx.Exec(`insert into operation (id, kind, tenant, plan, state, reason, requested_by, trigger_key, blueprint, destructive, driver, locked, wanted, created_at, updated_at, due_at, reserved_until, version)
-		values ($1, $2, $3, $4, $5, '', $6, $7, $8, $9, 'embedded', 0, '', $10, $10, $10, 0, 1)`,
+	n, err := tx.Exec(`insert into operation (id, kind, tenant, plan, state, reason, requested_by, trigger_key, blueprint, destructive, driver, locked, wanted, created_at, updated_at, due_at, reserved_until, version)
+		values ($1, $2, $3, $4, $5, '', $6, $7, $8, $9, 'embedded', 0, '', $10, $10, $10, 0, 1) on conflict (trigger_key) where trigger_key <> '' do nothing`,
 		string(o.ID), string(o.Kind), string(o.Tenant), o.Plan, string(o.State), o.RequestedBy, o.Trigger, o.Blueprint, flag(o.Destructive), micros(o.CreatedAt))
 	if err != nil {
 		return "", false, err
+	}
+	if n == 0 { // another process has committed it since
+		id, err = tx.TriggeredOperation(o.Trigger)
+		return id, false, err
 	}
 	if err := tx.InsertSteps(o.Steps, o.IsDestroyer); err != nil {
 		return "", false, err

@@ -229,7 +229,7 @@ func TestLocks(t *testing.T) {
 }
 
 // The same repair twice is free by the table of conflicts.
-func TestLocksOfRepairs(t *testing.T) {
+func TestLockOfRepairs(t *testing.T) {
 	onBoth(t, func(t *testing.T, f *fixture) {
 		ten, thing := f.tenant("acme"), newID[tenure.ResourceID]()
 		for range 2 {

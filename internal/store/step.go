@@ -331,7 +331,7 @@ type StepRow struct {
 	Lapsed bool // running, and its lease has run out by the store's clock
 }
 
-const stepColumns = `operation, seq, key, state, verdict, attempt, owner, token, lease_until, due_at, started_at, ended_at, error_code, error, receipt, progress`
+const stepColumns = `seq, key, state, verdict, attempt, owner, token, lease_until, due_at, started_at, ended_at, error_code, error, receipt, progress`
 
 // Steps returns an operation's steps in the order of the plan.
 func (db *DB) Steps(ctx context.Context, op tenure.OperationID) ([]StepRow, error) {
@@ -339,13 +339,12 @@ func (db *DB) Steps(ctx context.Context, op tenure.OperationID) ([]StepRow, erro
 }
 
 func steps(q querier, now string, op tenure.OperationID) ([]StepRow, error) {
-	var out []StepRow
+	out := make([]StepRow, 0, 16)
 	err := q.Rows(`select `+stepColumns+`, case when state = 'running' and lease_until < `+now+` then 1 else 0 end from step where operation = $1 order by seq`, []any{string(op)}, func(r scanner) error {
 		var s StepRow
 		var lease, due, started, ended, lapsed int64
-		var id string
-		err := r.Scan(&id, &s.Seq, &s.Key, &s.State, &s.Verdict, &s.Attempt, &s.Owner, &s.Token, &lease, &due, &started, &ended, &s.ErrorCode, &s.Error, &s.Receipt, &s.Progress, &lapsed)
-		s.Operation = tenure.OperationID(id)
+		err := r.Scan(&s.Seq, &s.Key, &s.State, &s.Verdict, &s.Attempt, &s.Owner, &s.Token, &lease, &due, &started, &ended, &s.ErrorCode, &s.Error, &s.Receipt, &s.Progress, &lapsed)
+		s.Operation = op
 		s.LeaseUntil, s.DueAt, s.StartedAt, s.EndedAt = fromMicros(lease), fromMicros(due), fromMicros(started), fromMicros(ended)
 		s.Lapsed = lapsed == 1
 		out = append(out, s)

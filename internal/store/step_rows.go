@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"database/sql/driver"
 	"time"
 
@@ -18,6 +19,7 @@ const (
 		where operation = $4 and seq = $5 and token = $6 and state = $7`
 	resourceRow = `update resource set state = $1, verdict = $2, normal = coalesce($3, normal), observed = coalesce($4, observed),
 		expires_at = $5, operation = $6, updated_at = $7, version = version + 1 where id = $8`
+	presentRow = `update resource set state = 'present', verdict = 'verified', normal = $1, observed = $1, expires_at = 0, operation = $2, updated_at = $3, version = version + 1 where id = $4`
 )
 
 // rows runs statements on the driver's own connection. It is only good inside
@@ -26,7 +28,6 @@ type rows struct {
 	w    *writer
 	conn driver.ConnPrepareContext
 	tx   *Tx
-	args []driver.NamedValue
 }
 
 // withRows gives f the connection of a transaction under way.
@@ -36,7 +37,7 @@ func (tx *Tx) withRows(f func(*rows) error) error {
 		if !ok {
 			return tenure.Errorf(tenure.Internal, "store: the driver prepares no statements")
 		}
-		return f(&rows{w: tx.w, conn: conn, tx: tx, args: make([]driver.NamedValue, 0, 16)})
+		return f(&rows{w: tx.w, conn: conn, tx: tx})
 	})
 }
 
@@ -54,11 +55,12 @@ func (r *rows) exec(query string, args ...driver.Value) (int64, error) {
 		}
 		r.w.hot[query] = s
 	}
-	r.args = r.args[:0]
+	named := r.w.args[:0]
 	for i, v := range args {
-		r.args = append(r.args, driver.NamedValue{Ordinal: i + 1, Value: v})
+		named = append(named, driver.NamedValue{Ordinal: i + 1, Value: v})
 	}
-	res, err := s.ExecContext(r.tx.ctx, r.args)
+	r.w.args = named
+	res, err := s.ExecContext(r.tx.ctx, named)
 	if err != nil {
 		return 0, storeError(query, err)
 	}
@@ -140,12 +142,22 @@ func (r *rows) result(c *StepCommit, s *StepResult, version int64) (err error) {
 }
 
 // resource changes a resource's row on behalf of an operation.
-func (r *rows) resource(c *StepCommit, v *ResourceWrite) error {
-	n, err := r.exec(resourceRow, string(v.State), string(v.Verdict), textOrNull(v.Normal), textOrNull(v.Observed), micros(v.ExpiresAt), string(c.Operation), micros(c.Now), string(v.ID))
+func (r *rows) resource(c *StepCommit, v *ResourceWrite) (err error) {
+	var n int64
+	if v.plain() {
+		n, err = r.exec(presentRow, string(v.Normal), string(c.Operation), micros(c.Now), string(v.ID))
+	} else {
+		n, err = r.exec(resourceRow, string(v.State), string(v.Verdict), textOrNull(v.Normal), textOrNull(v.Observed), micros(v.ExpiresAt), string(c.Operation), micros(c.Now), string(v.ID))
+	}
 	if err == nil && n != 1 {
 		return tenure.Errorf(tenure.Internal, "resource %s is not in the inventory", v.ID)
 	}
 	return err
+}
+
+// plain says that a resource is there as it should be.
+func (v *ResourceWrite) plain() bool {
+	return v.State == tenure.ResourcePresent && v.Verdict == tenure.Verified && v.ExpiresAt.IsZero() && v.Normal != nil && bytes.Equal(v.Normal, v.Observed)
 }
 
 func textOrNull(b []byte) driver.Value {

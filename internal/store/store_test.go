@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,13 +18,6 @@ import (
 // start is the business time at which every test begins.
 var start = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 
-func TestMain(m *testing.M) {
-	if dsn := os.Getenv(childDSN); dsn != "" {
-		os.Exit(child(dsn))
-	}
-	os.Exit(m.Run())
-}
-
 // fixture is one store of a test's own.
 type fixture struct {
 	*store.DB
@@ -39,15 +31,15 @@ func onBoth(t *testing.T, test func(*testing.T, *fixture)) {
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		test(t, open(t, filepath.Join(t.TempDir(), "tenure.db")))
+		test(t, openStore(t, filepath.Join(t.TempDir(), "tenure.db")))
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		test(t, open(t, postgrestest.Database(t)))
+		test(t, openStore(t, postgrestest.Database(t)))
 	})
 }
 
-func open(t *testing.T, dsn string) *fixture {
+func openStore(t *testing.T, dsn string) *fixture {
 	t.Helper()
 	db, err := store.Open(t.Context(), store.Options{DSN: dsn})
 	if err != nil {
@@ -129,7 +121,7 @@ func request(tenant tenure.TenantID, kind tenure.OperationKind, steps int, touch
 
 // create stores an operation with a plan of its own.
 func create(tx *store.Tx, op store.NewOperation) (tenure.OperationID, bool, error) {
-	plan := &tenure.Plan{Format: tenure.PlanFormat, Kind: op.Kind, Tenant: op.Tenant, At: start}
+	plan := &tenure.Plan{Format: tenure.PlanFormat, Kind: op.Kind, Tenant: op.Tenant, At: start, Reason: string(op.ID)}
 	body, digest, err := plan.Encode()
 	if err != nil {
 		return "", false, err
@@ -193,5 +185,5 @@ func (f *fixture) other() *store.DB {
 	if f.Dialect == store.SQLite {
 		return f.DB
 	}
-	return open(f.t, f.dsn).DB
+	return openStore(f.t, f.dsn).DB
 }

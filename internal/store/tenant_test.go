@@ -61,7 +61,9 @@ func TestIllegalMove(t *testing.T) {
 func TestStaleMove(t *testing.T) {
 	onBoth(t, func(t *testing.T, f *fixture) {
 		ten := f.tenant("acme")
-		move := func(tx *store.Tx) error { return tx.MoveTenant(ten.ID, tenure.TenantRequested, tenure.TenantValidating, start) }
+		move := func(tx *store.Tx) error {
+			return tx.MoveTenant(ten.ID, tenure.TenantRequested, tenure.TenantValidating, start)
+		}
 		f.write(move)
 		refused(t, f.Write(t.Context(), move), tenure.Conflict, "any more")
 		got, err := f.Tenant(t.Context(), "acme")
@@ -80,7 +82,9 @@ func TestTenantName(t *testing.T) {
 		again := store.TenantRow{Tenant: tenure.Tenant{ID: newID[tenure.TenantID](), Name: "acme", CreatedAt: start}}
 		create := func(tx *store.Tx) error { return tx.CreateTenant(again) }
 		refused(t, f.Write(ctx, create), tenure.Conflict, "acme", "already")
-		f.write(func(tx *store.Tx) error { return tx.MoveTenant(first.ID, tenure.TenantRequested, tenure.TenantClosed, start) })
+		f.write(func(tx *store.Tx) error {
+			return tx.MoveTenant(first.ID, tenure.TenantRequested, tenure.TenantClosed, start)
+		})
 		f.write(create)
 		got, err := f.Tenant(ctx, "acme")
 		f.must(err)
@@ -140,7 +144,9 @@ func TestTenantPages(t *testing.T) {
 			want[f.tenant(string(rune('a'+i))).ID] = true
 		}
 		closed := f.tenant("closed")
-		f.write(func(tx *store.Tx) error { return tx.MoveTenant(closed.ID, tenure.TenantRequested, tenure.TenantClosed, start) })
+		f.write(func(tx *store.Tx) error {
+			return tx.MoveTenant(closed.ID, tenure.TenantRequested, tenure.TenantClosed, start)
+		})
 		filter := store.TenantFilter{Limit: 3}
 		for {
 			page, err := f.Tenants(ctx, filter)

@@ -31,6 +31,7 @@ type writer struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 	hot   map[string]driver.StmtExecContext // see rows
+	args  []driver.NamedValue               // of the statement under way, used again
 	tree  *audit.Tree
 	max   int
 	in    chan *request
@@ -319,19 +320,25 @@ func (tx *Tx) insertEntries(first int64) error {
 		_, err := tx.Exec(`insert into audit_entry (idx, body) select * from unnest($1::bigint[], $2::bytea[])`, idx, tx.leaves)
 		return err
 	}
-	rest := tx.leaves
-	for _, n := range [...]int{32, 8, 1} {
-		for ; len(rest) >= n; rest, first = rest[n:], first+int64(n) {
-			args := make([]any, 0, 2*n)
-			for i, leaf := range rest[:n] {
-				args = append(args, first+int64(i), leaf)
-			}
-			if _, err := tx.Exec(insertEntry[n], args...); err != nil {
-				return err
+	if tx.w.db.Dialect == Postgres {
+		_, err := tx.Exec(insertEntry[1], first, tx.leaves[0])
+		return err
+	}
+	return tx.withRows(func(r *rows) error {
+		rest := tx.leaves
+		for _, n := range [...]int{32, 8, 1} {
+			for ; len(rest) >= n; rest, first = rest[n:], first+int64(n) {
+				args := make([]driver.Value, 0, 2*n)
+				for i, leaf := range rest[:n] {
+					args = append(args, first+int64(i), leaf)
+				}
+				if _, err := r.exec(insertEntry[n], args...); err != nil {
+					return err
+				}
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // insertEntry holds the statements that insert so many entries at once.

@@ -1,0 +1,99 @@
+package lifecycle_test
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/evidence"
+	"github.com/tenurehq/tenure/internal/lifecycle"
+)
+
+// files reads every file of the site: the store with its log, and the keystore.
+func (s *site) files() map[string][]byte {
+	s.t.Helper()
+	out := make(map[string][]byte)
+	s.must(filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		out[d.Name()] = b
+		return err
+	}))
+	if len(out["tenure.db"]) == 0 {
+		s.t.Fatalf("there is no store to look into: %d files", len(out))
+	}
+	return out
+}
+
+// After a tenant is closed and forgotten nothing in the files of this
+// installation says who it was, and log and certificate still verify.
+func TestForgottenTenantLeavesNoTextInTheFiles(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	ctx := context.Background()
+	s.publishText(strings.NewReplacer("name: small", "name: parting", `"%s"`, `"1.0"`, "notices:\n", `notices:
+  - {on: closed, to: platform, text: "${tenant.name} of ${tenant.organization} is closed"}
+  - {on: terminating, to: platform, text: "${tenant.name} is terminating"}
+`).Replace(blueprintText))
+	marks := []string{"zzmarktenant", "Zzmark Organisation", "zzmark.contact", "zzmark-login", "zzmark reason", "zzmark row", "zzmark note", "zzmark-trigger"}
+	op := s.request(lifecycle.Intent{
+		Kind: tenure.Onboard, Tenant: marks[0], Organization: marks[1], Contact: marks[2] + "@customer.example", Blueprint: "parting", Tier: "team",
+		Parameters: map[string]any{"login": marks[3]}, Trigger: marks[7],
+	}, "operator")
+	s.approve(op, "reviewer")
+	s.wantState(op, tenure.OperationSucceeded)
+	for _, class := range []string{"orders", "invoices"} {
+		s.world.Fill("store", marks[0]+"-prod", class, marks[5])
+	}
+	leaving := s.request(lifecycle.Intent{Kind: tenure.Offboard, Tenant: marks[0], AtOnce: true, Reason: marks[4]}, "operator")
+	_, err := s.Approve(ctx, leaving, "", s.view(leaving).Plan, "reviewer", marks[6])
+	s.must(err)
+	s.settle()
+	before := bytes.Join(values(s.files()), nil)
+	for _, m := range []string{marks[0], marks[1], marks[3], marks[4], marks[6]} {
+		if !bytes.Contains(before, []byte(m)) {
+			t.Errorf("%q isn't in the files of a living tenant: this test would prove nothing", m)
+		}
+	}
+	for range 4 {
+		s.pass(200 * day)
+		s.finish(leaving)
+	}
+	s.wantState(leaving, tenure.OperationSucceeded)
+	id := string(s.view(leaving).Tenant)
+	file, err := s.Certificate(ctx, id, "closing")
+	s.must(err)
+	key, err := s.VerifierKey()
+	s.must(err)
+	if _, err := evidence.Verify(file, key); err != nil {
+		t.Error(err)
+	}
+	for _, m := range marks {
+		if bytes.Contains(file, []byte(m)) {
+			t.Errorf("the certificate says %q", m)
+		}
+	}
+	s.audited()
+	s.must(s.db.Close())
+	for name, body := range s.files() {
+		for _, m := range marks {
+			if i := bytes.Index(body, []byte(m)); i >= 0 {
+				t.Errorf("%s still says %q: …%q…", name, m, body[max(0, i-120):min(len(body), i+60)])
+			}
+		}
+	}
+}
+
+func values(m map[string][]byte) (out [][]byte) {
+	for _, v := range m {
+		out = append(out, v)
+	}
+	return out
+}
