@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -122,7 +123,8 @@ func keepTenants(ctx context.Context, dir string, n int) error {
 func serveOnce(ctx context.Context, bin, dir string, rest time.Duration) (ready time.Duration, resident int64, err error) {
 	cmd := exec.CommandContext(ctx, bin, "serve", "--dir", dir)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.Stderr = os.Stderr
+	var log bytes.Buffer
+	cmd.Stderr = &log
 	says, err := cmd.StdoutPipe()
 	if err != nil {
 		return 0, 0, err
@@ -134,7 +136,7 @@ func serveOnce(ctx context.Context, bin, dir string, rest time.Duration) (ready 
 	defer func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		if werr := cmd.Wait(); err == nil && werr != nil {
-			err = fmt.Errorf("tenure serve: %w", werr)
+			err = fmt.Errorf("tenure serve: %w: %s", werr, log.String())
 		}
 	}()
 	text, err := bufio.NewReader(says).ReadString('\n')

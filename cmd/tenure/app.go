@@ -135,7 +135,7 @@ func (a *app) fail(err error) int {
 	if !errors.As(err, &coded) {
 		code := tenure.Internal
 		switch {
-		case errors.Is(err, context.Canceled):
+		case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 			code, err = tenure.Unavailable, errors.New("interrupted; what was begun goes on with the next command, or with tenure serve")
 		case !a.ran:
 			code = tenure.Invalid

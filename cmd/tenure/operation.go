@@ -210,7 +210,7 @@ func (a *app) operationWatch() *cobra.Command {
 	return command("watch OPERATION", "Follow an operation until it ends or waits",
 		"Where no server runs, the command itself carries the operation on.",
 		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-			return a.follow(cmd.Context(), args[0], func(op server.Operation, rests bool) bool {
+			return a.follow(cmd.Context(), args[0], 0, func(op server.Operation, rests bool) bool {
 				return rests && !atWork(op)
 			})
 		})
@@ -221,13 +221,7 @@ func (a *app) operationWait() *cobra.Command {
 	cmd := command("wait OPERATION", "Wait until an operation has ended or is blocked",
 		"Where no server runs, the command itself carries the operation on. Exit code 8 when --timeout has passed.",
 		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			if limit > 0 {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, limit)
-				defer cancel()
-			}
-			return a.follow(ctx, args[0], func(op server.Operation, rests bool) bool {
+			return a.follow(cmd.Context(), args[0], limit, func(op server.Operation, rests bool) bool {
 				return op.State.Ended() || rests && op.State == tenure.OperationBlocked
 			})
 		})
@@ -235,8 +229,9 @@ func (a *app) operationWait() *cobra.Command {
 	return cmd
 }
 
-// follow follows an operation until done says so, driving it where no server does.
-func (a *app) follow(ctx context.Context, text string, done func(op server.Operation, rests bool) bool) error {
+// follow follows an operation until done says so or, with a limit, for that long;
+// it drives it where no server does.
+func (a *app) follow(ctx context.Context, text string, limit time.Duration, done func(op server.Operation, rests bool) bool) error {
 	id, err := tenure.ParseID[tenure.OperationID](text)
 	if err != nil {
 		return err
@@ -248,7 +243,12 @@ func (a *app) follow(ctx context.Context, text string, done func(op server.Opera
 	defer s.close()
 	s.tells = true
 	stop := s.drive(ctx)
-	_, err = s.follow(ctx, id, func(op server.Operation) bool { return done(op, s.rests(op)) })
+	within, cancel := ctx, func() {}
+	if limit > 0 {
+		within, cancel = context.WithTimeout(ctx, limit)
+	}
+	_, err = s.follow(within, id, func(op server.Operation) bool { return done(op, s.rests(op)) })
+	cancel()
 	stop()
 	if err != nil {
 		return err

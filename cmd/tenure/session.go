@@ -68,7 +68,7 @@ func ask[P, R any](ctx context.Context, a *app, m server.Method[P, R], p P) (R, 
 }
 
 // patience bounds how long a command stays with an operation that a server runs.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // carryOn stays with an operation until it rests: it has ended, it waits, or it
 // backs off. On the folder itself it runs everything that is due.
@@ -110,9 +110,15 @@ func (s *session) follow(ctx context.Context, id tenure.OperationID, done func(s
 	defer bar.stop()
 	tick := time.NewTicker(glance)
 	defer tick.Stop()
+	stopped := func() error {
+		return tenure.Errorf(tenure.Unavailable, "stopped following operation %s, which goes its way", id).Retryable().WithHint("see how far it is: tenure operation show %s", id)
+	}
 	for {
 		op, err := server.FollowOperation.Call(ctx, s, server.IDParams{ID: string(id)})
-		if err != nil {
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return op, stopped()
+		case err != nil:
 			return op, err
 		}
 		if bar.show(op); done(op) {
@@ -120,7 +126,7 @@ func (s *session) follow(ctx context.Context, id tenure.OperationID, done func(s
 		}
 		select {
 		case <-ctx.Done():
-			return op, tenure.Errorf(tenure.Unavailable, "stopped following operation %s, which is %s", id, op.State).Retryable()
+			return op, stopped()
 		case <-tick.C:
 		}
 	}

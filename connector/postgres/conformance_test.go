@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -33,10 +34,12 @@ func TestConformance(t *testing.T) {
 
 // world is a database of its own, with hands on it that are a superuser's.
 type world struct {
-	dsn      string // a superuser's
-	token    string // begins the names of what is the whole server's
-	platform string // the role that the driver logs in as
-	proxy    *postgrestest.Proxy
+	dsn              string // a superuser's
+	token            string // begins the names of what is the whole server's
+	platform         string // the role that the driver logs in as
+	proxy            *postgrestest.Proxy
+	mu               sync.Mutex
+	conn             *pgx.Conn
 	roles, databases atomic.Bool // ones with odd names are tried
 }
 
@@ -79,6 +82,7 @@ alter table shared.orders enable row level security; alter table shared.orders f
 
 // clean drops what the test left in the whole server.
 func (w *world) clean(t *testing.T) {
+	defer w.hand(t, func(c *pgx.Conn) error { return c.Close(context.Background()) })
 	conn := connect(t, w.dsn)
 	for _, db := range strs(t, conn, "select datname from pg_database where datname like $1 or shobj_description(oid, 'pg_database') like $2", w.token+"%", "%"+w.token+"%") {
 		postgrestest.Exec(t, w.dsn, "drop database "+quote(db)+" with (force)")
@@ -113,14 +117,17 @@ func strs(t testing.TB, conn *pgx.Conn, sql string, args ...any) []string {
 
 // look writes down the database's catalog and rows, and the server's roles and
 // databases that are this world's.
-func (w *world) look(t testing.TB) string {
+func (w *world) look(t testing.TB) (text string) {
 	t.Helper()
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, w.dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
+	w.hand(t, func(c *pgx.Conn) error {
+		text = w.seen(t, c)
+		return nil
+	})
+	return text
+}
+
+func (w *world) seen(t testing.TB, conn *pgx.Conn) string {
+	t.Helper()
 	on := func(column string, odd bool) string {
 		mine := "($1 <> '' and $1 = split_part(x, '_', 1) || '_')"
 		if odd {
@@ -155,12 +162,46 @@ func (w *world) look(t testing.TB) string {
 // stage are the roles that samples stand on; setting them up is no change.
 var stage = regexp.MustCompile(`^role t[0-9a-f]{12}_[gp]\d+ f f f -1$`)
 
-func (w *world) exec(t testing.TB, sql string, args ...any) {
-	postgrestest.Exec(t, w.dsn, fmt.Sprintf(sql, args...))
+// hand runs f on the superuser's one connection.
+func (w *world) hand(t testing.TB, f func(c *pgx.Conn) error) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.conn == nil || w.conn.IsClosed() {
+		c, err := pgx.Connect(context.Background(), w.dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.conn = c
+	}
+	if err := f(w.conn); err != nil {
+		t.Fatal(err)
+	}
 }
 
-func (w *world) is(t testing.TB, sql string, args ...any) bool {
-	return postgrestest.Value[bool](t, w.dsn, fmt.Sprintf("select exists (%s)", fmt.Sprintf(sql, args...)))
+func (w *world) exec(t testing.TB, sql string, args ...any) {
+	t.Helper()
+	if len(args) > 0 {
+		sql = fmt.Sprintf(sql, args...)
+	}
+	w.hand(t, func(c *pgx.Conn) error {
+		_, err := c.PgConn().Exec(context.Background(), sql).ReadAll()
+		return err
+	})
+}
+
+func (w *world) is(t testing.TB, sql string, args ...any) (is bool) {
+	t.Helper()
+	w.hand(t, func(c *pgx.Conn) error {
+		return c.QueryRow(context.Background(), "select exists ("+fmt.Sprintf(sql, args...)+")").Scan(&is)
+	})
+	return is
+}
+
+func (w *world) number(t testing.TB, sql string) (n int) {
+	t.Helper()
+	w.hand(t, func(c *pgx.Conn) error { return c.QueryRow(context.Background(), sql).Scan(&n) })
+	return n
 }
 
 func (w *world) remark(table, column, where string) func(testing.TB, connector.Ref, string) {
@@ -220,7 +261,7 @@ func (w *world) schemaCase() connectortest.Case {
 			w.exec(t, "create table if not exists %s (v text); insert into %s (v) select 'x' from generate_series(1, %d)", table, table, n)
 		},
 		Count: func(t testing.TB, r connector.Ref, class string) int {
-			return postgrestest.Value[int](t, w.dsn, "select count(*) from "+home(t, r)+"."+classOf[class])
+			return w.number(t, "select count(*) from "+home(t, r)+"."+classOf[class])
 		},
 		Exported: exported,
 	}
@@ -350,8 +391,11 @@ func (w *world) grantCase() connectortest.Case {
 			return w.is(t, "select where has_table_privilege(%s, %s, 'select')", literal(text(r, "role")), literal(quote(text(r, "schema"), "a")))
 		},
 		Works: func(t testing.TB, d connector.Desired) bool {
-			c := connect(t, w.dsn)
-			_, err := c.Exec(context.Background(), fmt.Sprintf("set role %s; select from %s", quote(text(d.Ref, "role")), quote(text(d.Ref, "schema"), "a")))
+			var err error
+			w.hand(t, func(c *pgx.Conn) error {
+				_, err = c.Exec(context.Background(), fmt.Sprintf("set local role %s; select from %s", quote(text(d.Ref, "role")), quote(text(d.Ref, "schema"), "a")))
+				return nil
+			})
 			return err == nil
 		},
 	}
@@ -401,7 +445,7 @@ func (w *world) rowsCase() connectortest.Case {
 			w.exec(t, "create table if not exists %s (tenant text); insert into %[1]s (tenant) select %s from generate_series(1, %d)", table, literal(text(r, "key")), n)
 		},
 		Count: func(t testing.TB, r connector.Ref, class string) int {
-			return postgrestest.Value[int](t, w.dsn, "select count(*) from "+quote(text(r, "schema"), classOf[class])+" where tenant = "+literal(text(r, "key")))
+			return w.number(t, "select count(*) from "+quote(text(r, "schema"), classOf[class])+" where tenant = "+literal(text(r, "key")))
 		},
 		Exported: exported,
 	}

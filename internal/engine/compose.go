@@ -30,7 +30,7 @@ func (c *composed) empty() bool {
 // so applying them twice can't happen.
 func (a *advance) compose(now time.Time) *composed {
 	s := a.s
-	c := &composed{StepCommit: store.StepCommit{Operation: a.id, Version: s.op.Version, Now: now}}
+	c := &composed{StepCommit: store.StepCommit{Operation: a.id, Version: s.op.Version, Now: now, By: a.e.Owner}}
 	destroyed := false
 	for _, o := range a.pending {
 		n := &s.nodes[o.index]

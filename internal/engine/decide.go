@@ -75,8 +75,8 @@ func decide(s *snapshot, now time.Time) decision {
 			}
 			continue
 		}
-		if compensating && !undo && n.row.State != tenure.StepRunning {
-			continue // what hasn't begun won't
+		if compensating && !undo && (n.row.State != tenure.StepRunning || n.row.Lapsed && !n.mine) {
+			continue // what hasn't begun won't; what a dead process ran is taken back, not run again
 		}
 		open++
 		switch {
@@ -136,6 +136,8 @@ func decide(s *snapshot, now time.Time) decision {
 			}
 		case !busy && backoff == 0 && len(failed) > 0:
 			d.state, d.reason = tenure.OperationBlocked, "taking back failed at "+strings.Join(failed, ", ")
+		case !busy && backoff == 0:
+			d.reason = strings.Join(unique(waits), "; ") // a hold stands against taking it back
 		}
 	case open == 0:
 		d.state, d.ended = tenure.OperationSucceeded, true

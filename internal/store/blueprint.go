@@ -43,17 +43,29 @@ func (tx *Tx) SaveBlueprint(b Blueprint) error {
 		return err
 	}
 	if len(same) > 0 {
-		return tenure.Errorf(tenure.Conflict, "blueprint %s %s is published with another content (%s); revisions are immutable", b.Name, b.Version, same[0].Digest).
-			WithHint("give the changed blueprint a new version")
+		return publishedAlready(same[0])
 	}
 	_, err = tx.Exec(`insert into blueprint (digest, name, version, body, author, created_at, published_by, published_at) values ($1, $2, $3, $4, $5, $6, '', 0) on conflict do nothing`,
 		b.Digest, b.Name, b.Version, string(b.Body), b.Author, micros(b.CreatedAt))
 	return err
 }
 
-// PublishBlueprint makes a draft available. The author can't do it alone.
+func publishedAlready(b Blueprint) error {
+	return tenure.Errorf(tenure.Conflict, "blueprint %s %s is published with another content (%s); revisions are immutable", b.Name, b.Version, b.Digest).
+		WithHint("give the changed blueprint a new version")
+}
+
+// PublishBlueprint makes a draft available. The author can't do it alone. Beside
+// another content that is published under its version it is Conflict.
 func (tx *Tx) PublishBlueprint(digest, by string, at time.Time) error {
-	_, err := tx.Exec(`update blueprint set published_by = $1, published_at = $2 where digest = $3 and published_at = 0`, by, micros(at), digest)
+	same, err := blueprints(tx, `digest <> $1 and published_at > 0 and exists (select 1 from blueprint b where b.digest = $1 and b.name = blueprint.name and b.version = blueprint.version)`, digest)
+	if err != nil {
+		return err
+	}
+	if len(same) > 0 {
+		return publishedAlready(same[0])
+	}
+	_, err = tx.Exec(`update blueprint set published_by = $1, published_at = $2 where digest = $3 and published_at = 0`, by, micros(at), digest)
 	return err
 }
 

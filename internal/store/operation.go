@@ -173,7 +173,7 @@ func (db *DB) Due(ctx context.Context, now time.Time, limit int, reserve time.Du
 		}
 		err := q.Rows(`select id from operation where due_at > 0 and due_at <= $1 and reserved_until < `+db.storeNow()+` order by due_at limit $2`+lock, []any{micros(now), limit}, take)
 		if err == nil && len(found) < limit {
-			err = q.Rows(`select o.id from operation o where o.state in ('running', 'compensating') and exists
+			err = q.Rows(`select o.id from operation o where o.state in ('running', 'compensating') and o.reserved_until < `+db.storeNow()+` and exists
 				(select 1 from step s where s.operation = o.id and s.state = 'running' and s.lease_until < `+db.storeNow()+`) limit $1`, []any{limit - len(found)}, take)
 		}
 		return found, err

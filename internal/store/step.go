@@ -25,8 +25,10 @@ type StepCommit struct {
 	// Extra writes what is rarer, in the same transaction, after all else.
 	Extra func(*Tx) error
 	// Same says that State, Reason and DueAt are as they were read. On SQLite, where
-	// no other process decides, the row's version is then only checked.
+	// no other process decides, the row's version is then only checked, if the
+	// commit before was By the same engine: what another has read must go stale.
 	Same bool
+	By   string
 	// Kept is set by the commit: the operation's version is what it was.
 	Kept bool
 	// Ended tells that the operation is over, so that those it kept out are woken.
@@ -113,7 +115,7 @@ const (
 // operationRow brings the operation's row up to a commit, if its version is as it
 // was read.
 func (tx *Tx) operationRow(c *StepCommit) error {
-	if c.Kept = c.Same && !c.Ended; c.Kept {
+	if c.Kept = c.Same && !c.Ended && c.By != "" && tx.w.last[c.Operation] == c.By; c.Kept {
 		if len(c.Results) > 0 {
 			return nil // their own rows are only changed under this version
 		}
@@ -128,6 +130,9 @@ func (tx *Tx) operationRow(c *StepCommit) error {
 		string(c.State), c.Reason, micros(c.DueAt), micros(c.Now), string(c.Operation), c.Version)
 	if err == nil && n != 1 {
 		return lost(c.Operation, movedOn)
+	}
+	if tx.w.last[c.Operation] = c.By; c.Ended {
+		delete(tx.w.last, c.Operation)
 	}
 	return err
 }
@@ -201,44 +206,32 @@ func (tx *Tx) stepArrays(commits []*StepCommit) error {
 			inv.expires, inv.at = append(inv.expires, micros(r.ExpiresAt)), append(inv.at, micros(c.Now))
 		}
 	}
-	check := func(want int, why, query string, args ...any) error {
-		if want == 0 {
-			return nil
+	var p pipeline
+	add := func(want int, why, query string, args ...any) {
+		if want > 0 {
+			p = append(p, counted{query, args, want, func() error { return lost(commits[0].Operation, why) }})
 		}
-		n, err := tx.Exec(query, args...)
-		if err == nil && int(n) != want {
-			return lost(commits[0].Operation, why)
-		}
-		return err
 	}
-	err := check(len(ops.id), movedOn, `update operation o set state = u.state, reason = u.reason, due_at = u.due, updated_at = u.at, reserved_until = 0, version = o.version + 1
+	add(len(ops.id), movedOn, `update operation o set state = u.state, reason = u.reason, due_at = u.due, updated_at = u.at, reserved_until = 0, version = o.version + 1
 		from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[]) as u (id, state, reason, due, at, version)
 		where o.id = u.id and o.version = u.version`, ops.id, ops.state, ops.reason, ops.due, ops.at, ops.version)
-	if err != nil {
-		return err
-	}
-	err = check(len(res.op), lostLease, `update step s set state = u.state, verdict = u.verdict, due_at = u.due, ended_at = u.ended, error_code = u.code, error = u.msg,
+	add(len(res.op), lostLease, `update step s set state = u.state, verdict = u.verdict, due_at = u.due, ended_at = u.ended, error_code = u.code, error = u.msg,
 		receipt = u.receipt, progress = u.progress, lease_until = 0
 		from unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
 			as u (op, seq, token, state, verdict, due, ended, code, msg, receipt, progress, prior)
 		where s.operation = u.op and s.seq = u.seq and s.token = u.token and s.state = u.prior`,
 		res.op, res.seq, res.token, res.state, res.verdict, res.due, res.ended, res.code, res.msg, res.receipt, res.progress, res.from)
-	if err != nil {
-		return err
-	}
-	err = check(len(claim.op), notFree, `update step s set state = 'running', owner = u.owner, token = s.token + 1, attempt = s.attempt + 1, started_at = u.now,
+	add(len(claim.op), notFree, `update step s set state = 'running', owner = u.owner, token = s.token + 1, attempt = s.attempt + 1, started_at = u.now,
 		lease_until = `+tx.w.db.storeNow()+` + u.lease
 		from unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[]) as u (op, seq, token, prior, owner, lease, now)
 		where s.operation = u.op and s.seq = u.seq and s.token = u.token and s.state = u.prior`,
 		claim.op, claim.seq, claim.token, claim.from, claim.owner, claim.lease, claim.now)
-	if err != nil {
-		return err
-	}
-	err = check(len(inv.id), "a resource of it is not in the inventory", `update resource r set state = u.state, verdict = u.verdict, normal = coalesce(u.normal, r.normal),
+	add(len(inv.id), "a resource of it is not in the inventory", `update resource r set state = u.state, verdict = u.verdict, normal = coalesce(u.normal, r.normal),
 		observed = coalesce(u.observed, r.observed), expires_at = u.expires, operation = u.op, updated_at = u.at, version = r.version + 1
 		from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[])
 			as u (id, state, verdict, normal, observed, expires, op, at)
 		where r.id = u.id`, inv.id, inv.state, inv.verdict, inv.normal, inv.observed, inv.expires, inv.op, inv.at)
+	err := tx.send(p)
 	for i := range inv.id {
 		if err == nil && inv.state[i] == string(tenure.ResourceGone) {
 			err = tx.bury(tenure.ResourceID(inv.id[i]))

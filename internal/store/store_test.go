@@ -149,7 +149,7 @@ func (f *fixture) operation(op store.NewOperation) store.NewOperation {
 func (f *fixture) resource(tenant tenure.TenantID, typ, name string) tenure.Resource {
 	f.t.Helper()
 	r := tenure.Resource{
-		ID: newID[tenure.ResourceID](), Tenant: tenant, Environment: "prod", Key: name, System: "main", Type: typ, Name: name,
+		ID: newID[tenure.ResourceID](), Tenant: tenant, Environment: "prod", Key: "thing", System: "main", Type: typ, Name: name,
 		Layer: tenure.LayerTransactional, Desired: []byte(`{}`), UpdatedAt: start,
 	}
 	f.write(func(tx *store.Tx) error { return tx.SaveResource(r) })

@@ -33,6 +33,7 @@ type writer struct {
 	hot   map[string]driver.StmtExecContext // see rows
 	args  []driver.NamedValue               // of the statement under way, used again
 	tree  *audit.Tree
+	last  map[tenure.OperationID]string // on SQLite: which engine committed an operation's steps last
 	max   int
 	in    chan *request
 	once  sync.Once
@@ -49,7 +50,7 @@ func newWriter(ctx context.Context, db *DB, pool *sql.DB, maxBatch int) (*writer
 		maxBatch = 512
 	}
 	w := &writer{
-		db: db, sql: pool, conn: conn, stmts: make(map[string]*sql.Stmt), hot: make(map[string]driver.StmtExecContext), max: maxBatch,
+		db: db, sql: pool, conn: conn, stmts: make(map[string]*sql.Stmt), hot: make(map[string]driver.StmtExecContext), last: make(map[tenure.OperationID]string), max: maxBatch,
 		in: make(chan *request, maxBatch), ended: make(chan struct{}), shut: make(chan struct{}),
 	}
 	go w.loop()
@@ -196,6 +197,7 @@ func (w *writer) attempt(batch []*request) (err error) {
 				w.reconnect(ctx)
 			}
 			w.tree = nil // rebuilt from the store: a failed commit may have happened
+			clear(w.last)
 		}
 	}()
 	steps := make([]*StepCommit, 0, len(batch))
@@ -293,6 +295,9 @@ func (tx *Tx) appendLog() (*audit.Tree, error) {
 			return nil, storeError("take the log's head", err)
 		}
 	}
+	if w.db.Dialect == Postgres {
+		return next, tx.sendEntries(&batch)
+	}
 	if err := tx.insertEntries(batch.OldSize); err != nil {
 		return nil, err
 	}
@@ -311,19 +316,20 @@ func (tx *Tx) headSize() (size int64, err error) {
 	return size, tx.Row(q, nil, &size)
 }
 
+// sendEntries writes the entries and the nodes to PostgreSQL.
+func (tx *Tx) sendEntries(b *audit.Batch) error {
+	idx := make([]int64, len(tx.leaves))
+	for i := range idx {
+		idx[i] = b.OldSize + int64(i)
+	}
+	not := func() error { return tenure.Errorf(tenure.Internal, "store: the log took another number of rows") }
+	return tx.send(pipeline{
+		{`insert into audit_entry (idx, body) select * from unnest($1::bigint[], $2::bytea[])`, []any{idx, tx.leaves}, len(idx), not},
+		{`insert into audit_node (first, data) values ($1, $2)`, []any{b.First, b.Hashes}, 1, not},
+	})
+}
+
 func (tx *Tx) insertEntries(first int64) error {
-	if tx.w.db.Dialect == Postgres && len(tx.leaves) > 1 {
-		idx := make([]int64, len(tx.leaves))
-		for i := range idx {
-			idx[i] = first + int64(i)
-		}
-		_, err := tx.Exec(`insert into audit_entry (idx, body) select * from unnest($1::bigint[], $2::bytea[])`, idx, tx.leaves)
-		return err
-	}
-	if tx.w.db.Dialect == Postgres {
-		_, err := tx.Exec(insertEntry[1], first, tx.leaves[0])
-		return err
-	}
 	return tx.withRows(func(r *rows) error {
 		rest := tx.leaves
 		for _, n := range [...]int{32, 8, 1} {
