@@ -109,7 +109,7 @@ func ParseID[T anyID](s string) (T, error) {
 	if prefix != k.prefix {
 		for _, other := range kinds {
 			if other.prefix == prefix {
-				return "", Errorf(Invalid, "%q is the id of a %s, not of a %s", clip(s), other.word, k.word)
+				return "", Errorf(Invalid, "%q is the id of %s, not of %s", clip(s), article(other.word), article(k.word))
 			}
 		}
 		return "", Errorf(Invalid, "%q is not a %s id", clip(s), k.word)
@@ -118,6 +118,13 @@ func ParseID[T anyID](s string) (T, error) {
 		return "", Errorf(Invalid, "%q is not a %s id: after %q a version 7 UUID is expected", clip(s), k.word, k.prefix+"_")
 	}
 	return T(s), nil
+}
+
+func article(word string) string {
+	if strings.ContainsRune("aeiou", rune(word[0])) {
+		return "an " + word
+	}
+	return "a " + word
 }
 
 func isUUIDv7(s string) bool {

@@ -29,30 +29,42 @@ func NewHolding(d Dialect, g *Graph, roots []Root, classes map[TableName]string)
 // Places lists the tables with their rows, covered or not.
 func (h *Holding) Places(ctx context.Context, q Querier) ([]connector.Place, error) {
 	out := make([]connector.Place, 0, len(h.Tables))
-	for _, t := range h.Tables {
-		n, err := h.count(ctx, q, t)
+	for part := range slices.Chunk(h.Tables, countedAtOnce) {
+		n, err := h.counts(ctx, q, part)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, connector.Place{Name: t.Table.String(), Class: h.Classes[t.Table.TableName], Via: t.Via, Rows: n})
+		for i, t := range part {
+			out = append(out, connector.Place{Name: t.Table.String(), Class: h.Classes[t.Table.TableName], Via: t.Via, Rows: n[i]})
+		}
 	}
 	return out, nil
 }
 
-func (h *Holding) count(ctx context.Context, q Querier, t Reached) (int64, error) {
-	rows, err := q.Query(ctx, "select count(*) from "+h.Dialect.Name(t.Table.TableName)+" where "+t.Where)
+// countedAtOnce is how many tables one query counts; SQLite takes 500 at the most.
+const countedAtOnce = 200
+
+// counts are the rows of each table, in one query.
+func (h *Holding) counts(ctx context.Context, q Querier, tables []Reached) ([]int64, error) {
+	selects := make([]string, len(tables))
+	for i, t := range tables {
+		selects[i] = "select " + strconv.Itoa(i) + ", count(*) from " + h.Dialect.Name(t.Table.TableName) + " where " + t.Where
+	}
+	rows, err := q.Query(ctx, strings.Join(selects, " union all "))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer rows.Close()
-	var n int64
-	if rows.Next() {
-		err = rows.Scan(&n)
+	out := make([]int64, len(tables))
+	for rows.Next() {
+		var i int
+		var n int64
+		if err := rows.Scan(&i, &n); err != nil {
+			return nil, err
+		}
+		out[i] = n
 	}
-	if err == nil {
-		err = rows.Err()
-	}
-	return n, err
+	return out, rows.Err()
 }
 
 // of are the tables of a class; "" takes every covered one.

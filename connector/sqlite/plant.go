@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -162,13 +163,13 @@ func (d *Driver) onShared(ctx context.Context, h how, f func(s *session) error) 
 	return d.on(ctx, d.shared, h, f)
 }
 
-// planted says whether the system's sentinel is in the shared file.
+// planted says whether the system's sentinel is in the shared file. The table is
+// made in one transaction with the one for the marks.
 func planted(ctx context.Context, s *session, id string) (bool, error) {
-	tables, err := s.value(ctx, "select count(*) from sqlite_schema where type = 'table' and name in ('tenure_mark', 'tenure_sentinel')")
-	if err != nil || tables != "2" {
-		return false, err
-	}
 	found, err := s.value(ctx, "select id from tenure_sentinel where id = "+literal(id))
+	if err != nil && strings.Contains(err.Error(), "no such table") {
+		return false, nil
+	}
 	return found != "", err
 }
 

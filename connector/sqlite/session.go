@@ -101,18 +101,18 @@ type how string
 
 const (
 	reading how = "&_query_only=1"
-	writing how = ""
+	writing how = "&_foreign_keys=1&_synchronous=full&_pragma=secure_delete(1)"
 )
 
 // on opens a file that is there, runs f and closes it. It is opened for writing
 // even to be read, since a file with a write-ahead log can't be read otherwise.
 func (d *Driver) on(ctx context.Context, file string, h how, f func(s *session) error) error {
-	return d.connect(ctx, "file:"+(&url.URL{Path: file}).EscapedPath()+"?mode=rw&_foreign_keys=1&_synchronous=full&_pragma=secure_delete(1)", h, f)
+	return d.connect(ctx, "file:"+(&url.URL{Path: file}).EscapedPath()+"?mode=rw", h, f)
 }
 
 // memory runs f on an empty database in memory.
 func (d *Driver) memory(ctx context.Context, f func(s *session) error) error {
-	return d.connect(ctx, "file::memory:?_foreign_keys=1", writing, f)
+	return d.connect(ctx, "file::memory:?mode=memory", writing, f)
 }
 
 func (d *Driver) connect(ctx context.Context, dsn string, h how, f func(s *session) error) (err error) {

@@ -370,7 +370,7 @@ func (s *Service) Certificate(ctx context.Context, tenant, kind string) ([]byte,
 		list = slices.DeleteFunc(list, func(c store.Certificate) bool { return c.Kind != kind })
 	}
 	if len(list) == 0 {
-		return nil, tenure.Errorf(tenure.NotFound, "%s has no %s certificate yet", tenant, kind).WithHint("see how far it is: tenure explain %s", tenant)
+		return nil, tenure.Errorf(tenure.NotFound, "%s has no %scertificate yet", tenant, strings.TrimPrefix(kind+" ", " ")).WithHint("see how far it is: tenure explain %s", tenant)
 	}
 	c := list[len(list)-1]
 	var row certificateRow

@@ -20,7 +20,7 @@ func TestRetentionConflictIsDecidedByTwo(t *testing.T) {
 	ctx := context.Background()
 	s.publishText(strings.NewReplacer("name: small", "name: torn", `"%s"`, `"1.0"`,
 		"{name: accounting, kind: keep_until, period: P1Y, from: termination}",
-		"{name: accounting, kind: keep_until, period: P1Y, from: termination}\n      - {name: contract, kind: gone_by, period: P60D, from: termination}").Replace(blueprintText))
+		"{name: accounting, kind: keep_until, period: P1Y, from: termination}\n      - {name: contract, kind: gone_by, period: P60D, from: notice}").Replace(blueprintText))
 	op := s.request(lifecycle.Intent{Kind: tenure.Onboard, Tenant: "acme", Blueprint: "torn", Tier: "team", Parameters: map[string]any{"login": "a"}}, "operator")
 	s.approve(op, "reviewer")
 	s.fill("acme-prod", 2, 9)
@@ -83,13 +83,13 @@ func TestBackupsAndKeyCopiesKeepTheTenantOpen(t *testing.T) {
 	if len(keys) == 0 {
 		t.Fatal("the tenant has no keys")
 	}
+	last := s.Now().Add(500 * day)
+	s.world.AddCopy("backup", "acme-prod-backup", connector.Copy{Where: "vault/1", Expires: last})
 	s.must(s.RegisterKeyCopy(ctx, keys[0].Key, "tape 12", time.Time{}, "operator"))
 	leaving := s.request(lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", AtOnce: true, Reason: "r"}, "operator")
 	s.approve(leaving, "reviewer")
 	s.pass(360 * day)
 	s.finish(leaving)
-	last := s.Now().Add(60 * day)
-	s.world.AddCopy("backup", "acme-prod-backup", connector.Copy{Where: "vault/1", Expires: last})
 	s.pass(20 * day)
 	s.finish(leaving)
 	s.pass(4 * day)
@@ -108,7 +108,7 @@ func TestBackupsAndKeyCopiesKeepTheTenantOpen(t *testing.T) {
 	}
 	_, err = s.Certificate(ctx, id, "closing")
 	wantCode(t, err, tenure.NotFound)
-	s.pass(90 * day)
+	s.pass(120 * day)
 	if _, there := s.world.Get("backup", "acme-prod-backup"); there {
 		t.Errorf("the backup is there after its last copy expired\n%s", s.show(leaving))
 	}

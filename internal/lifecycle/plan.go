@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"filippo.io/age"
+
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/blueprint"
@@ -129,6 +131,11 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 			out.Tenant.Tier = in.Tier
 		}
 	case tenure.Offboard:
+		if in.Recipient != "" {
+			if _, err := age.ParseX25519Recipient(in.Recipient); err != nil {
+				return nil, tenure.Errorf(tenure.Invalid, "the recipient %q of the export isn't an age recipient", in.Recipient).WithHint("it begins with age1; the customer makes it with: age-keygen")
+			}
+		}
 		if out.Anchors == nil {
 			out.Anchors = map[tenure.Anchor]time.Time{}
 		}

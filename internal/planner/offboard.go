@@ -281,7 +281,7 @@ func (c *compiler) erasure(all map[tenure.ResourceID]*tenure.PlannedResource, gr
 		for _, r := range where[n] {
 			if r.Layer != tenure.LayerBackup {
 				c.date("gone: "+pathOf(r), pathOf(r)+"/delete", noReturn, noReturn, g.why)
-				done = append(done, c.remove(r, all, gate, erasing))
+				done = append(done, c.remove(r, all, append(c.clocks(r), gate, erasing)...))
 			}
 		}
 		if d := classOf(c.in.Blueprint, g.class); d != nil && d.Disposition == tenure.CryptoErase {
@@ -289,6 +289,18 @@ func (c *compiler) erasure(all map[tenure.ResourceID]*tenure.PlannedResource, gr
 		}
 	}
 	return append(done, erasing)
+}
+
+// clocks are the gates of every class that a resource holds: the last one by its
+// projected date may open before another that a conflict or a later date delays.
+func (c *compiler) clocks(r *tenure.PlannedResource) []string {
+	var out []string
+	for _, class := range r.Classes {
+		if key := "clock/" + class; c.keys[key] {
+			out = append(out, key)
+		}
+	}
+	return out
 }
 
 func classOf(b *tenure.Blueprint, name string) *tenure.DataClass {

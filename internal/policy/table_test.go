@@ -34,6 +34,7 @@ var sideways = []edge{
 	{from: "examples", to: "connector/*", tests: true, why: "an example's blueprint is checked against what connectors declare"},
 	{from: "examples", to: "internal/blueprint", tests: true, why: "an example that is refused is none"},
 	{from: "examples/*", to: "internal/blueprint", tests: true, why: "an example that is refused is none"},
+	{from: "internal/store", to: "internal/postgrestest", tests: true, why: "the same tests run on both databases"},
 	{from: "internal/blueprint", to: "connector", why: "a blueprint is checked against what connectors declare"},
 }
 
@@ -106,7 +107,7 @@ type module struct {
 var standard = []module{
 	{"database/sql", []string{"bench", "connector/sqlite", "examples/*", "internal/demo", "internal/store"}, []string{"*"}, "SQL is written where a database is somebody's job"},
 	{"net/http", []string{"connector/http", "examples/*", "internal/server", "internal/witness"}, []string{"*"}, "the network is reached from few places"},
-	{"os/exec", []string{}, []string{"*"}, "Tenure runs no other program"},
+	{"os/exec", []string{"bench"}, []string{"*"}, "Tenure runs no other program; the benchmark builds and measures it from outside"},
 	{"testing", []string{"connector/connectortest", "internal/postgrestest"}, []string{"*"}, "only test support links the test framework"},
 	{"unsafe", []string{}, nil, "nothing here needs it"},
 	{"math/rand", []string{}, nil, "ids and secrets come from crypto/rand, jitter from math/rand/v2"},

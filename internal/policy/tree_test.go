@@ -84,6 +84,7 @@ var clocks = map[string]string{
 	"internal/demo":         "wiring: it hands down a fast clock",
 	"internal/installation": "wiring: the clock is handed down from here",
 	"internal/keystore":     "the default of its option",
+	"internal/store":        "leases go by the store's clock, which for SQLite is this machine's",
 }
 
 // bad package names say nothing that a user of the product would say.
