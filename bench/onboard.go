@@ -49,42 +49,44 @@ func onboardBench(ctx context.Context, e *env) ([]line, error) {
 			return tenureOnboarding(ctx, e, dsn, prefix, postgres.Info())
 		},
 	}
-	took := make([][]time.Duration, len(ways))
+	took, used := make([][]time.Duration, len(ways)), make([][]time.Duration, len(ways))
 	for run := range runs {
 		for i := range ways {
 			n := (i + run) % len(ways)
 			if n == 2 && run > 0 && run < runs-1 {
 				continue // twice is enough for the record
 			}
-			d, err := onboardOnce(ctx, e, fmt.Sprintf("b%d%d", run, n), ways[n])
+			d, processor, err := onboardOnce(ctx, e, fmt.Sprintf("b%d%d", run, n), ways[n])
 			if err != nil {
 				return nil, err
 			}
-			took[n] = append(took[n], d)
+			took[n], used[n] = append(took[n], d), append(used[n], processor)
 		}
 	}
 	bare, ours, probed := median(took[0]), median(took[1]), median(took[2])
 	ratio := ours.Seconds() / bare.Seconds()
 	fmt.Printf("onboarding %d tenants, %d in parallel: bare %s, tenure %s; with every probe of the connector %s (%.2fx)\n",
 		onboarded, parallel, round(bare), round(ours), round(probed), probed.Seconds()/bare.Seconds())
+	fmt.Printf("  processor time, program and server: bare %s, tenure %s, with every probe %s\n", round(median(used[0])), round(median(used[1])), round(median(used[2])))
 	return []line{{"onboard", round(ours), round(bare), times(ratio), "<=1.25x", ratio <= 1.25}}, nil
 }
 
 func round(d time.Duration) string { return d.Round(time.Millisecond).String() }
 
 // onboardOnce is one run on a fresh database, judged by what the catalog shows.
-func onboardOnce(ctx context.Context, e *env, prefix string, way func(context.Context, string, string) (time.Duration, error)) (time.Duration, error) {
+func onboardOnce(ctx context.Context, e *env, prefix string, way func(context.Context, string, string) (time.Duration, error)) (took, used time.Duration, err error) {
 	dsn, err := freshDatabase(ctx, e.pg, "bench_onboard")
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if err := admin(ctx, e.pg, "checkpoint"); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	took, err := way(ctx, dsn, prefix)
-	if err != nil {
-		return 0, err
+	own, server := cpu(), serverCPU(ctx, e.pg)
+	if took, err = way(ctx, dsn, prefix); err != nil {
+		return 0, 0, err
 	}
+	used = cpu() - own + serverCPU(ctx, e.pg) - server
 	for what, sql := range map[string]string{
 		"tables with the role's rights": `select count(*)::int / 12 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 			where c.relkind = 'r' and has_table_privilege(replace(n.nspname, '_data', '')::name, c.oid, 'insert') and starts_with(n.nspname, $1)`,
@@ -92,13 +94,13 @@ func onboardOnce(ctx context.Context, e *env, prefix string, way func(context.Co
 		"commented roles":   `select count(*)::int from pg_roles r where rolcanlogin and starts_with(r.rolname, $1) and shobj_description(r.oid, 'pg_authid') <> ''`,
 	} {
 		if n, err := count(ctx, dsn, sql, "t_"+prefix); err != nil || n != onboarded {
-			return 0, fmt.Errorf("%d tenants have %s, not %d: %w", n, what, onboarded, err)
+			return 0, 0, fmt.Errorf("%d tenants have %s, not %d: %w", n, what, onboarded, err)
 		}
 	}
 	if err := admin(ctx, e.pg, "drop database bench_onboard with (force)"); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return took, dropRoles(ctx, e.pg, "t_"+prefix)
+	return took, used, dropRoles(ctx, e.pg, "t_"+prefix)
 }
 
 // tenureOnboarding takes the tenants through the product's own door.
@@ -117,7 +119,7 @@ func tenureOnboarding(ctx context.Context, e *env, dsn, prefix string, info conn
 	if err != nil {
 		return 0, err
 	}
-	return timed(func() error {
+	took, err := timed(func() error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(parallel)
 		for i := range onboarded {
@@ -125,6 +127,12 @@ func tenureOnboarding(ctx context.Context, e *env, dsn, prefix string, info conn
 		}
 		return g.Wait()
 	})
+	if err != nil {
+		return 0, err
+	}
+	steps, err := stepTimes(ctx, inst, prefix)
+	fmt.Printf("  run %s: %s; a tenant's steps: %s\n", prefix, round(took), steps)
+	return took, err
 }
 
 func onboardTenant(ctx context.Context, inst *installation.Installation, name string) error {

@@ -13,7 +13,8 @@ func types() []tenure.ResourceType {
 	const read = "the catalog is read in the same snapshot as the sentinel"
 	own := []tenure.ResourceType{
 		{
-			Name: "database", Summary: "A database of the tenant's own", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
+			Isolation: []string{"owner", "public"},
+			Name:      "database", Summary: "A database of the tenant's own", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
 			Deletion:     "the database is dropped; the file system may hold its bytes until they are written over",
 			Verification: read,
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it is renamed, closed to connections and can be brought back; dropped, it comes back from a backup alone"},
@@ -24,7 +25,8 @@ func types() []tenure.ResourceType {
 			Cost: []tenure.CostTerm{{Metric: "one", Per: 1, Price: "database"}, {Metric: "bytes", Per: 1 << 30, Price: "gibibyte"}},
 		},
 		{
-			Name: "grant", Summary: "Privileges of a role on a schema, on named tables or on a database", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing,
+			Isolation: []string{"*"},
+			Name:      "grant", Summary: "Privileges of a role on a schema, on named tables or on a database", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing,
 			Deletion:     "the privileges are revoked, save those that another grant gives too",
 			Verification: "the access control lists are read in the same snapshot as the sentinel; its owner mark stands in the table tenure.mark",
 			Recovery:     tenure.Recovery{Declared: true, Says: "it is granted again"},
@@ -34,7 +36,8 @@ func types() []tenure.ResourceType {
 "privileges":{"type":"array","minItems":1,"items":{"type":"string","minLength":1}}`),
 		},
 		{
-			Name: "policy", Summary: "Row level security that lets one role see one tenant's rows of shared tables", Layer: tenure.LayerConfiguration, Holds: tenure.HoldsNothing,
+			Isolation: []string{"*"},
+			Name:      "policy", Summary: "Row level security that lets one role see one tenant's rows of shared tables", Layer: tenure.LayerConfiguration, Holds: tenure.HoldsNothing,
 			Deletion:     "the policies are dropped; row security stays on, so that nobody sees more than before",
 			Verification: "the tables' row security and the policies' expressions are read in the same snapshot as the sentinel",
 			Recovery:     tenure.Recovery{Declared: true, Says: "it is made again"},
@@ -44,7 +47,8 @@ func types() []tenure.ResourceType {
 "role":{"type":"string","minLength":1}`),
 		},
 		{
-			Name: "role", Summary: "A role, with a password or as a group", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing, Credential: true,
+			Isolation: []string{"bypassrls", "createdb", "createrole", "memberOf", "replication", "superuser"},
+			Name:      "role", Summary: "A role, with a password or as a group", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing, Credential: true,
 			Deletion:     "the role is dropped; one that still owns something isn't",
 			Verification: read,
 			Recovery:     tenure.Recovery{Declared: true, Says: "it is made again, with a new password"},
@@ -63,7 +67,8 @@ func types() []tenure.ResourceType {
 			Cost: []tenure.CostTerm{{Metric: "rows", Per: 1_000_000, Price: "million_rows"}},
 		},
 		{
-			Name: "schema", Summary: "A schema of the tenant's own", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
+			Isolation: []string{"owner", "public"},
+			Name:      "schema", Summary: "A schema of the tenant's own", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
 			Deletion:     "the schema is dropped with all in it; the file system may hold its bytes until they are written over",
 			Verification: read + "; its tables are compared with those that its ddl gives",
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it is renamed, closed to everybody and can be brought back; dropped, it comes back from a backup alone"},

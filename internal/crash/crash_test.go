@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -58,9 +59,6 @@ approvals: {onboard: 0, offboard: 1}
 offboarding: {grace: P14D, retrieval: P30D, quarantine: P7D}
 `
 
-// kills is how often the process is killed while it is at work.
-const kills = 12
-
 // every is which of the operations finds somebody else's file in its place, fails,
 // and takes back what it has made.
 const every = 10
@@ -82,6 +80,10 @@ func testKilled(t *testing.T, dsn string) {
 		}
 	}
 	n := count(t)
+	kills := 12 // while it is at work
+	if raced() {
+		kills = 6
+	}
 	t.Logf("%d operations, %d kills; TENURE_CRASH_SEED=%d", n, kills, seed)
 	dir := t.TempDir()
 	root := filepath.Join(dir, "files")
@@ -98,8 +100,9 @@ func testKilled(t *testing.T, dsn string) {
 	if killed < kills/3 {
 		t.Fatalf("only %d kills met a process at work: the test shows nothing", killed)
 	}
-	for i := 0; killedAfter(t, dir, 1<<30, 0); i++ {
-		t.Fatal("nobody killed it")
+	t.Logf("killed %d times at work", killed)
+	if killedAfter(t, dir, math.MaxInt, 0) {
+		t.Fatal("it was killed by somebody else")
 	}
 	check(t, dir, root, n)
 }
@@ -115,7 +118,7 @@ func count(t *testing.T) int {
 		return n
 	}
 	if raced() || testing.Short() {
-		return 60
+		return 50
 	}
 	return 1000
 }
@@ -237,10 +240,6 @@ func check(t *testing.T, dir, root string, n int) {
 	rep, err := in.VerifyAudit(ctx)
 	must(t, err)
 	for _, p := range rep.Problems {
-		if strings.HasPrefix(p, "keystore: .new-") {
-			t.Log(p) // the write of a key that was cut off, and was done again elsewhere
-			continue
-		}
 		t.Errorf("audit: %s", p)
 	}
 }

@@ -86,6 +86,9 @@ func (s *Store) Destroy(_ context.Context, id KeyID) (Destruction, error) {
 	if err != nil {
 		return Destruction{}, err
 	}
+	if err := wipe(staging(s.path(group, id, ".key"))); err != nil { // of a write that was cut off
+		return Destruction{}, err
+	}
 	if err := wipe(s.path(group, id, ".key")); err != nil {
 		return Destruction{}, err
 	}

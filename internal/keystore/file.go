@@ -22,8 +22,12 @@ func replaceFile(path string, data []byte) error {
 
 // place writes data beside path, syncs it and moves it there with put.
 func place(path string, data []byte, put func(from, to string) error) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".new-*") // mode 0600
+	dir, tmp := filepath.Dir(path), staging(path)
+	// What a killed process left goes first; it may be a link to a file in use.
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fileError("write", path, err)
+	}
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fileError("write", path, err)
 	}
@@ -40,6 +44,11 @@ func place(path string, data []byte, put func(from, to string) error) error {
 		return fileError("write", path, err)
 	}
 	return nil
+}
+
+// staging is where a file is written before it takes its place.
+func staging(path string) string {
+	return filepath.Join(filepath.Dir(path), ".new-"+filepath.Base(path))
 }
 
 // wipe overwrites a file and removes it; an absent one is fine. On media that

@@ -175,7 +175,8 @@ func (tx *Tx) Forget(id tenure.TenantID) (int64, error) {
 		`delete from notice where tenant = $1`,
 		`update approval set note = '' where operation in (select id from operation where tenant = $1)`,
 		`update finding set name = '', want = '', got = '', detail = '' where tenant = $1`,
-		`update step set receipt = '', error = '', progress = '' where operation in (select id from operation where tenant = $1 and state in ('succeeded', 'failed', 'cancelled'))`,
+		`update step set receipt = '', error = '', progress = '' where operation in (select id from operation where tenant = $1)`,
+		`update operation set reason = '' where tenant = $1`,
 	} {
 		n, err := tx.Exec(q, string(id))
 		if err != nil {

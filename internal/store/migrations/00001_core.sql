@@ -28,6 +28,7 @@ create table blueprint (
   constraint blueprint_pk primary key (digest)
 );
 create index blueprint_name on blueprint (name, created_at);
+create unique index blueprint_published on blueprint (name, version) where published_at > 0;
 
 -- system: configured outside things (public): who each was when it was added.
 create table system (
