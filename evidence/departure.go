@@ -142,7 +142,7 @@ type Key struct {
 // Exception lets a certificate stand though something isn't verified. It takes
 // two persons.
 type Exception struct {
-	What     string `json:"what"` // the item: see Departure.Open
+	What     string `json:"what"` // the item as Departure.Open names it, or "step:<key>" for a step that was left out
 	Reason   string `json:"reason"`
 	By       string `json:"by"`
 	Attested string `json:"attestedBy"`

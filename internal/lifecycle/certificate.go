@@ -178,7 +178,9 @@ func (s *Service) certifyCopies(ctx context.Context, r store.ResourceRow, d *evi
 	return nil
 }
 
-func (s *Service) certifyExceptions(ctx context.Context, t *engine.Task, _ *evidence.Departure) (map[tenure.ResourceID]evidence.Exception, error) {
+// certifyExceptions lists every step that two persons let be left out, and gives
+// those that are about a resource.
+func (s *Service) certifyExceptions(ctx context.Context, t *engine.Task, d *evidence.Departure) (map[tenure.ResourceID]evidence.Exception, error) {
 	list, err := s.o.DB.Exceptions(ctx, t.Operation.ID)
 	if err != nil {
 		return nil, err
@@ -189,7 +191,11 @@ func (s *Service) certifyExceptions(ctx context.Context, t *engine.Task, _ *evid
 		if i < 0 || e.AttestedBy == "" {
 			continue
 		}
-		out[t.Plan.Steps[i].Resource] = evidence.Exception{Reason: e.Reason, By: s.pseudonym(e.AskedBy), Attested: s.pseudonym(e.AttestedBy)}
+		excuse := evidence.Exception{What: "step:" + e.Step, Reason: e.Reason, By: s.pseudonym(e.AskedBy), Attested: s.pseudonym(e.AttestedBy)}
+		d.Exceptions = append(d.Exceptions, excuse)
+		if id := t.Plan.Steps[i].Resource; id != "" {
+			out[id] = excuse
+		}
 	}
 	return out, nil
 }
