@@ -63,7 +63,6 @@ func departure() evidence.Departure {
 
 // log is an audit log in memory.
 type log struct {
-	leaves [][]byte
 	hashes []tlog.Hash
 	tree   *audit.Tree
 }

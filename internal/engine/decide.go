@@ -12,15 +12,14 @@ import (
 // snapshot is all that a decision is made of: the rows of one operation, and the
 // plan that it runs.
 type snapshot struct {
-	op         store.OperationRow
-	plan       *tenure.Plan
-	nodes      []node // the plan's steps, then compensations
-	begin      int    // every node before it has ended well
-	byKey      map[string]int
-	approvals  []tenure.Approval
-	exceptions []store.Exception
-	holds      []tenure.Hold
-	tenant     store.TenantRow
+	op        store.OperationRow
+	plan      *tenure.Plan
+	nodes     []node // the plan's steps, then compensations
+	begin     int    // every node before it has ended well
+	byKey     map[string]int
+	approvals []tenure.Approval
+	holds     []tenure.Hold
+	tenant    store.TenantRow
 }
 
 // node is a step with its row.
