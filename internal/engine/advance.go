@@ -98,10 +98,13 @@ func (a *advance) loop() (Answer, error) {
 		var out excludedError
 		switch {
 		case errors.As(err, &out):
+			if conflicts++; conflicts > maxConflicts {
+				return Answer{}, err
+			}
 			a.s, a.excluded = nil, out.by
 			continue
 		case isStale(err):
-			if conflicts++; conflicts > 10_000 {
+			if conflicts++; conflicts > maxConflicts {
 				return Answer{}, err
 			}
 			a.s, a.excluded = nil, ""
@@ -116,6 +119,10 @@ func (a *advance) loop() (Answer, error) {
 		}
 	}
 }
+
+// maxConflicts bounds how often in a row a commit may be refused before the
+// caller is told: others can only be ahead so many times.
+const maxConflicts = 200
 
 // keepOwn marks, after a reload, what this Advance runs, and drops the results
 // whose lease was lost meanwhile.

@@ -8,9 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -32,51 +30,39 @@ type pair struct {
 }
 
 // compare merges the inventory of a system with one discovery pass over it, both
-// in the byte order of type and name. It holds one row of each at a time.
+// in the byte order of type and name. It holds a few lots of the one and a row of
+// the other at a time.
 func (l *Looker) compare(ctx context.Context, sys *connector.System, tenant tenure.TenantID, visit func(pair) error) (trusted, err error) {
-	rows := func(yield func(store.InventoryRow, error) bool) {
-		stop := fmt.Errorf("stop")
-		err := l.DB.Inventory(ctx, sys.Name, tenant, func(r store.InventoryRow) error {
-			if !yield(r, nil) {
-				return stop
-			}
-			return nil
-		})
-		if err != nil && !strings.HasSuffix(err.Error(), stop.Error()) {
-			yield(store.InventoryRow{}, err)
+	inv := l.inventory(ctx, sys.Name, tenant)
+	defer inv.end()
+	row, err := inv.next()
+	pass := func(p pair) error {
+		if err := visit(p); err != nil {
+			return err
 		}
-	}
-	next, end := iter.Pull2(iter.Seq2[store.InventoryRow, error](rows))
-	defer end()
-	row, err, more := next()
-	pull := func() {
-		row, err, more = next()
+		row, err = inv.next()
+		return err
 	}
 	trusted, derr := sys.Discover(ctx, connector.Scope{Tenant: tenant}, func(o connector.Observed) error {
-		for more && err == nil && less(row.Type, row.Name, o.Type, o.Name) {
-			if verr := visit(pair{inv: &row}); verr != nil {
-				return verr
+		for row != nil && less(row.Type, row.Name, o.Type, o.Name) {
+			if err := pass(pair{inv: row}); err != nil {
+				return err
 			}
-			pull()
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if more && row.Type == o.Type && row.Name == o.Name {
-			if verr := visit(pair{&row, &o}); verr != nil {
-				return verr
-			}
-			pull()
-			return err
+		case row != nil && row.Type == o.Type && row.Name == o.Name:
+			return pass(pair{row, &o})
 		}
 		return visit(pair{seen: &o})
 	})
 	if derr != nil {
 		return nil, derr
 	}
-	for ; more && err == nil; pull() {
-		if verr := visit(pair{inv: &row}); verr != nil {
-			return trusted, verr
+	for row != nil && err == nil {
+		if err := pass(pair{inv: row}); err != nil {
+			return trusted, err
 		}
 	}
 	return trusted, err

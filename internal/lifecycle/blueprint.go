@@ -126,5 +126,24 @@ func (s *Service) compiled(ctx context.Context, ref string, published bool) (*bl
 	if published && !b.Published() {
 		return nil, tenure.Errorf(tenure.Blocked, "blueprint %s %s is a draft", b.Name, b.Version).WithHint("another person publishes it: tenure blueprint publish %s@%s", b.Name, b.Version)
 	}
-	return blueprint.Decode(b.Body, b.Digest, s.o.Catalog)
+	s.mu.Lock()
+	c := s.revisions[b.Digest]
+	s.mu.Unlock()
+	if c != nil {
+		return c, nil
+	}
+	if c, err = blueprint.Decode(b.Body, b.Digest, s.o.Catalog); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.revisions == nil || len(s.revisions) >= maxRevisions {
+		s.revisions = make(map[string]*blueprint.Compiled)
+	}
+	s.revisions[b.Digest] = c
+	return c, nil
 }
+
+// maxRevisions bounds how many compiled revisions are kept; a revision never
+// changes, so a kept one is as good as a new one.
+const maxRevisions = 32

@@ -13,6 +13,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/audit"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/blueprint"
 	"github.com/tenurehq/tenure/internal/engine"
 	"github.com/tenurehq/tenure/internal/hygiene"
 	"github.com/tenurehq/tenure/internal/keystore"
@@ -60,9 +61,10 @@ type Service struct {
 	signer *audit.Signer
 	mac    []byte // of owner marks and pseudonyms
 
-	mu      sync.Mutex
-	systems map[string]*connector.System
-	staff   keystore.KeyID
+	mu        sync.Mutex
+	systems   map[string]*connector.System
+	revisions map[string]*blueprint.Compiled // by digest
+	staff     keystore.KeyID
 }
 
 // New puts a service together. It opens no system yet: each is opened when it is

@@ -92,15 +92,14 @@ func (db *DB) Inventory(ctx context.Context, system string, tenant tenure.Tenant
 	if err != nil {
 		return storeError(q, err)
 	}
-	var raw []byte
+	// Plain strings: a named type costs database/sql a detour through reflection.
+	var id, owner, typ, name, state string
+	var normal []byte
 	return eachRow(q, rows, func(r scanner) error {
-		var o InventoryRow
-		raw = raw[:0]
-		if err := r.Scan(&o.ID, &o.Tenant, &o.Type, &o.Name, &o.State, &raw); err != nil {
+		if err := r.Scan(&id, &owner, &typ, &name, &state, &normal); err != nil {
 			return err
 		}
-		o.Normal = raw
-		return yield(o)
+		return yield(InventoryRow{ID: tenure.ResourceID(id), Tenant: tenure.TenantID(owner), Type: typ, Name: name, State: tenure.ResourceState(state), Normal: normal})
 	})
 }
 
