@@ -38,7 +38,7 @@ func engineBench(ctx context.Context, e *env) ([]line, error) {
 
 func engineOn(ctx context.Context, e *env, kind string, dsn func(string) (string, error), bare func(context.Context, *env) (float64, error)) ([]line, error) {
 	var rates, single, bares []float64
-	var perStep time.Duration
+	var costs []time.Duration
 	runs := 3
 	if e.quick {
 		runs = 1
@@ -53,9 +53,7 @@ func engineOn(ctx context.Context, e *env, kind string, dsn func(string) (string
 			return nil, err
 		}
 		rates = append(rates, rate)
-		if i == 0 || cost < perStep {
-			perStep = cost
-		}
+		costs = append(costs, cost)
 		if d, err = dsn(fmt.Sprintf("single%d", i)); err != nil {
 			return nil, err
 		}
@@ -70,7 +68,7 @@ func engineOn(ctx context.Context, e *env, kind string, dsn func(string) (string
 		}
 		bares = append(bares, b)
 	}
-	rate, one, b := median(rates), median(single), median(bares)
+	rate, one, b, perStep := median(rates), median(single), median(bares), median(costs)
 	fmt.Printf("engine on %s: %.0f steps/s, %s CPU a step; one step a transaction %.0f/s; bare commits %.0f/s\n", kind, rate, perStep, one, b)
 	wantSingle, wantBare := 3.0, 1.5
 	if kind == "postgres" {
