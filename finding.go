@@ -13,6 +13,7 @@ const (
 	FindingGhost     FindingKind = "ghost_user"       // alive after its tenant left
 	FindingUncovered FindingKind = "uncovered_data"   // reachable from the tenant, in no data class
 	FindingForeign   FindingKind = "foreign"          // in our place, under somebody else's mark or none
+	FindingAnomaly   FindingKind = "anomaly"          // somebody's access, or their use of it, is unusual
 	FindingUnproven  FindingKind = "unproven_absence" // gone, it seems, but not proven
 )
 

@@ -22,6 +22,16 @@ type (
 	WaiverID       string // wvr_…
 	InstallationID string // ins_…
 	CertificateID  string // crt_…
+	PrincipalID    string // prn_…
+	GrantID        string // grt_…
+	TokenID        string // tok_…
+	SessionID      string // ses_…
+	ElevationID    string // elv_…
+	CampaignID     string // cmp_…
+	AgreementID    string // agr_…
+	LinkID         string // lnk_…
+	StandingID     string // std_…
+	DelegationID   string // dlg_…
 )
 
 // kind couples an id type with its prefix and the word that errors use.
@@ -30,10 +40,13 @@ type kind struct{ prefix, word string }
 var kinds = []kind{
 	{"ten", "tenant"}, {"op", "operation"}, {"res", "resource"}, {"hld", "hold"},
 	{"fnd", "finding"}, {"wvr", "waiver"}, {"ins", "installation"}, {"crt", "certificate"},
+	{"prn", "principal"}, {"grt", "grant"}, {"tok", "token"}, {"ses", "session"}, {"elv", "elevation"},
+	{"cmp", "campaign"}, {"agr", "agreement"}, {"lnk", "departure link"}, {"std", "standing approval"}, {"dlg", "delegation"},
 }
 
 type anyID interface {
-	TenantID | OperationID | ResourceID | HoldID | FindingID | WaiverID | InstallationID | CertificateID
+	TenantID | OperationID | ResourceID | HoldID | FindingID | WaiverID | InstallationID | CertificateID |
+		PrincipalID | GrantID | TokenID | SessionID | ElevationID | CampaignID | AgreementID | LinkID | StandingID | DelegationID
 }
 
 func kindOf[T anyID]() kind {
@@ -53,8 +66,28 @@ func kindOf[T anyID]() kind {
 		return kinds[5]
 	case InstallationID:
 		return kinds[6]
-	default:
+	case CertificateID:
 		return kinds[7]
+	case PrincipalID:
+		return kinds[8]
+	case GrantID:
+		return kinds[9]
+	case TokenID:
+		return kinds[10]
+	case SessionID:
+		return kinds[11]
+	case ElevationID:
+		return kinds[12]
+	case CampaignID:
+		return kinds[13]
+	case AgreementID:
+		return kinds[14]
+	case LinkID:
+		return kinds[15]
+	case StandingID:
+		return kinds[16]
+	default:
+		return kinds[17]
 	}
 }
 

@@ -76,6 +76,8 @@ type Approval struct {
 	By        string      `json:"by"`
 	At        time.Time   `json:"at"`
 	Note      string      `json:"note,omitempty"`
+	For       string      `json:"for,omitempty"`   // the delegator on whose behalf it was given
+	Roles     []Role      `json:"roles,omitempty"` // approving roles over the tenant that it was given with
 }
 
 // CheckApproval is the separation of duties at a gate: the requester never

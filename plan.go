@@ -14,6 +14,7 @@ const (
 	Resume    OperationKind = "resume"    // access on again
 	Offboard  OperationKind = "offboard"  // to the certificate
 	Reinstate OperationKind = "reinstate" // back, before the point of no return
+	Revoke    OperationKind = "revoke"    // take off accounts by name, for good
 )
 
 // OperationKinds lists them with the tenant states that each may start from.
@@ -26,6 +27,7 @@ var OperationKinds = map[OperationKind][]TenantState{
 	Resume:    {TenantSuspended},
 	Offboard:  {TenantActive, TenantSuspended},
 	Reinstate: {TenantTransition, TenantTerminating, TenantRetained},
+	Revoke:    {TenantActive, TenantSuspended, TenantTransition},
 }
 
 // Stage groups the steps of a plan for people; it says nothing of their order.
@@ -123,6 +125,13 @@ type Gate struct {
 	Approvals int    `json:"approvals,omitempty"` // how many persons
 	After     string `json:"after,omitempty"`     // key of the step that a date counts from; "" is the operation's start
 	Period    Period `json:"period,omitzero"`     // how long after it; or how long a confirmation is good for
+	// What approval rules added when the plan was made; a later change of the rules
+	// changes nothing here, for the digest covers it.
+	From     []Quorum    `json:"from,omitempty"`   // so many of the persons have these roles
+	Expires  Period      `json:"expires,omitzero"` // unanswered for so long, the operation is cancelled
+	Remind   Period      `json:"remind,omitzero"`  // unanswered for so long, a reminder is sent
+	Escalate *Escalation `json:"escalate,omitempty"`
+	Rules    []string    `json:"rules,omitempty"` // names of the rules that asked
 }
 
 // Probe is one check of what must work or must be refused.
@@ -192,6 +201,7 @@ type Plan struct {
 	From         *BlueprintRef             `json:"from,omitempty"`
 	Parameters   map[string]any            `json:"parameters,omitempty"`
 	Features     map[string]bool           `json:"features,omitempty"`
+	Labels       map[string]string         `json:"labels,omitempty"`     // onboard: the tenant's labels
 	Connectors   map[string]string         `json:"connectors,omitempty"` // version of each connector
 	Systems      map[string]string         `json:"systems,omitempty"`    // fingerprint of each system
 	Anchors      map[Anchor]time.Time      `json:"anchors,omitempty"`    // dates given with the request

@@ -80,6 +80,7 @@ type Tenant struct {
 	Blocked      string      // why it can't go on, "" if it can
 	Blueprint    BlueprintRef
 	Parameters   []byte // canonical JSON object
+	Labels       map[string]string
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 	Version      int64

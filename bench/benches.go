@@ -7,4 +7,5 @@ var benches = []bench{
 	{"erase", eraseBench},
 	{"drift", driftBench},
 	{"size", sizeBench},
+	{"scale", scaleBench},
 }

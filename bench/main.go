@@ -34,11 +34,14 @@ type env struct {
 	dir   string // scratch
 	pg    string // DSN of a throw-away PostgreSQL, "" if there is none
 	quick bool   // fewer repetitions, for a look
+
+	tenants int // in the full store of scale
 }
 
 func main() {
 	only := flag.String("only", "", "measure only the benches whose name begins so")
 	quick := flag.Bool("quick", false, "fewer repetitions")
+	tenants := flag.Int("tenants", fullTenants, "tenants in the full store of scale; fewer for a quick look")
 	profile := flag.String("cpuprofile", "", "write a CPU profile here")
 	flag.Parse()
 	if *profile != "" {
@@ -52,19 +55,19 @@ func main() {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	if err := run(*only, *quick); err != nil {
+	if err := run(*only, *quick, *tenants); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(only string, quick bool) error {
+func run(only string, quick bool, tenants int) error {
 	dir, err := os.MkdirTemp("", "tenure-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	e := &env{dir: dir, pg: os.Getenv("TENURE_TEST_POSTGRES"), quick: quick}
+	e := &env{dir: dir, pg: os.Getenv("TENURE_TEST_POSTGRES"), quick: quick, tenants: tenants}
 	fmt.Printf("machine: %d cores, %s/%s, %s\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	var all []line
 	for _, b := range benches {

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/installation"
-	"github.com/tenurehq/tenure/internal/server"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -32,11 +32,9 @@ const (
 // over a full store answers, and what it holds at rest. The baseline is the same
 // server over an empty store.
 func sizeBench(ctx context.Context, e *env) ([]line, error) {
-	bin := filepath.Join(e.dir, "tenure")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", bin, "./cmd/tenure")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return nil, fmt.Errorf("build cmd/tenure from the module's folder: %w", err)
+	bin, err := buildTenure(ctx, e)
+	if err != nil {
+		return nil, err
 	}
 	info, err := os.Stat(bin)
 	if err != nil {
@@ -87,6 +85,17 @@ func sizeBench(ctx context.Context, e *env) ([]line, error) {
 	return out, nil
 }
 
+// buildTenure builds the program as it is released.
+func buildTenure(ctx context.Context, e *env) (string, error) {
+	bin := filepath.Join(e.dir, "tenure")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", bin, "./cmd/tenure")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return "", fmt.Errorf("build cmd/tenure from the module's folder: %w", err)
+	}
+	return bin, nil
+}
+
 // keepTenants makes an installation with n tenants, each with two resources.
 func keepTenants(ctx context.Context, dir string, n int) error {
 	inst, err := installation.Init(ctx, installation.Options{Dir: dir}, installation.Settings{})
@@ -121,7 +130,7 @@ func keepTenants(ctx context.Context, dir string, n int) error {
 // serveOnce starts a server and says how long it took to answer a call, and what
 // it held after a rest.
 func serveOnce(ctx context.Context, bin, dir string, rest time.Duration) (ready time.Duration, resident int64, err error) {
-	cmd := exec.CommandContext(ctx, bin, "serve", "--dir", dir)
+	cmd := exec.CommandContext(ctx, bin, "serve", "--dir", dir, "--listen", "none")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	var log bytes.Buffer
 	cmd.Stderr = &log
@@ -143,12 +152,12 @@ func serveOnce(ctx context.Context, bin, dir string, rest time.Duration) (ready 
 	if err != nil || !strings.HasPrefix(text, "ready") {
 		return 0, 0, fmt.Errorf("tenure serve said %q: %w", text, err)
 	}
-	client, err := server.Dial(ctx, installation.Socket(dir), "operator")
+	c, err := client.Dial(ctx, installation.Socket(dir), "operator")
 	if err != nil {
 		return 0, 0, err
 	}
-	defer client.Close()
-	if _, err := server.ListTenants.Call(ctx, client, server.TenantFilter{Limit: 1}); err != nil {
+	defer c.Close()
+	if _, err := client.ListTenants.Call(ctx, c, client.TenantFilter{Paging: client.Paging{Limit: 1}}); err != nil {
 		return 0, 0, err
 	}
 	ready = time.Since(began)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ type System struct {
 	Fingerprint string           // recorded when the system was added
 	Prices      map[string]int64 // minor units a month, by price key
 	Currency    string           // ISO 4217
+	Observer    Observer         // told of each call to the driver; nil is nobody
 
 	driver Driver
 	slots  chan struct{}
@@ -45,6 +47,22 @@ func (s *System) Driver() Driver { return s.driver }
 
 // Close lets go of the system.
 func (s *System) Close() error { return s.driver.Close() }
+
+// Observer is told that a call to a system's driver begins, and gives what to call
+// with how it ended. Method is a word of the contract: ensure, observe, delete, ….
+type Observer func(ctx context.Context, s *System, method string) (end func(error))
+
+// observed runs f and tells who observes. Name begins with the method.
+func (s *System) observed(ctx context.Context, name string, f func() error) error {
+	if s.Observer == nil {
+		return f()
+	}
+	method, _, _ := strings.Cut(name, " ")
+	end := s.Observer(ctx, s, method)
+	err := f()
+	end(err)
+	return err
+}
 
 func (s *System) enter(ctx context.Context) (leave func(), err error) {
 	select {
@@ -114,12 +132,16 @@ func (s *System) call(ctx context.Context, name string, f func() error) error {
 	if err := s.identify(ctx); err != nil {
 		return err
 	}
-	return s.wrap(name, f())
+	return s.wrap(name, s.observed(ctx, name, f))
 }
 
 // Plant sets up what Tenure keeps in the system and returns the fingerprint.
 func (s *System) Plant(ctx context.Context) (string, error) {
-	fp, err := s.driver.Plant(ctx)
+	var fp string
+	err := s.observed(ctx, "plant", func() (err error) {
+		fp, err = s.driver.Plant(ctx)
+		return err
+	})
 	return fp, s.wrap("plant", err)
 }
 
@@ -163,11 +185,15 @@ func (s *System) Observe(ctx context.Context, refs []Ref) (seen []Observed, abse
 		index[[2]string{r.Type, r.Name}] = i
 		seen[i] = Observed{Type: r.Type, Name: r.Name}
 	}
-	sight, err := s.driver.Observe(ctx, refs, func(o Observed) error {
-		if i, ok := index[[2]string{o.Type, o.Name}]; ok {
-			seen[i] = o
-		}
-		return nil
+	var sight Sighting
+	err = s.observed(ctx, "observe", func() (err error) {
+		sight, err = s.driver.Observe(ctx, refs, func(o Observed) error {
+			if i, ok := index[[2]string{o.Type, o.Name}]; ok {
+				seen[i] = o
+			}
+			return nil
+		})
+		return err
 	})
 	if err != nil {
 		return nil, tenure.Unknown, s.wrap("observe", err)
@@ -186,7 +212,11 @@ func (s *System) Discover(ctx context.Context, sc Scope, yield func(Observed) er
 		return nil, err
 	}
 	defer leave()
-	sight, err := s.driver.Discover(ctx, sc, yield)
+	var sight Sighting
+	err = s.observed(ctx, "discover", func() (err error) {
+		sight, err = s.driver.Discover(ctx, sc, yield)
+		return err
+	})
 	if err != nil {
 		return nil, s.wrap("discover", err)
 	}
@@ -217,7 +247,7 @@ func (s *System) Delete(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 }
 
 // Can says whether the system offers an optional capability: suspend, revoke,
-// quarantine, export, erase, map, expire, probe.
+// quarantine, export, erase, map, expire, probe, elevate.
 func (s *System) Can(capability string) bool {
 	switch capability {
 	case "suspend":
@@ -236,6 +266,8 @@ func (s *System) Can(capability string) bool {
 		return is[Expirer](s)
 	case "probe":
 		return is[Prober](s)
+	case "elevate":
+		return is[Elevator](s)
 	}
 	return false
 }

@@ -15,7 +15,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tenurehq/tenure"
-	"github.com/tenurehq/tenure/internal/server"
 )
 
 // app is what every command shares: where it reads and writes, and the flags
@@ -26,11 +25,14 @@ type app struct {
 	env      func(string) string
 	now      func() time.Time
 
-	dir     string
-	as      string
-	output  string
-	noColor bool
-	ran     bool // the command's own code was reached
+	dir      string
+	dirGiven bool
+	server   string
+	context  string
+	as       string
+	output   string
+	noColor  bool
+	ran      bool // the command's own code was reached
 }
 
 // root is the tree of commands.
@@ -53,14 +55,18 @@ func (a *app) root() *cobra.Command {
 	})
 	f := root.PersistentFlags()
 	f.StringVar(&a.dir, "dir", "", "the installation's folder (default $TENURE_DIR or ./tenure-data)")
-	f.StringVar(&a.as, "as", "", "who is asking; recorded as asserted (default the system's user)")
+	f.StringVar(&a.server, "server", "", "the server to ask, by its address (default $TENURE_SERVER, or the current context's)")
+	f.StringVar(&a.context, "context", "", "the context to use, instead of the current one")
+	f.StringVar(&a.as, "as", "", "who is asking, at the folder or its socket; recorded as asserted (default the system's user)")
 	f.StringVar(&a.output, "output", "human", "how to print: human, or json for exactly one JSON document")
 	f.BoolVar(&a.noColor, "no-color", false, "print without colour, as $NO_COLOR asks for too")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"human", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = root.MarkPersistentFlagDirname("dir")
 	group(root,
 		a.initCommand(), a.serveCommand(), a.system(), a.connector(), a.blueprint(), a.plan(), a.tenant(), a.operation(),
-		a.hold(), a.drift(), a.sweep(), a.finding(), a.audit(), a.certificate(), a.key(), a.explain(), a.demo(), a.version(),
+		a.hold(), a.drift(), a.sweep(), a.finding(), a.audit(), a.certificate(), a.key(), a.explain(), a.apply(),
+		a.review(), a.agreement(), a.move(), a.approval(), a.standing(), a.delegation(), a.elevation(), a.breakGlass(),
+		a.login(), a.logout(), a.contextCommand(), a.demo(), a.version(),
 	)
 	return root
 }
@@ -76,6 +82,7 @@ func (a *app) prepare(cmd *cobra.Command, _ []string) error {
 	if a.dir == "" {
 		a.dir = a.env("TENURE_DIR")
 	}
+	a.dirGiven = a.dir != ""
 	if a.dir == "" {
 		a.dir = "tenure-data"
 	}
@@ -142,16 +149,24 @@ func (a *app) fail(err error) int {
 		}
 		err = tenure.Errorf(code, "%w", err)
 	}
-	p := server.ProblemOf(err)
+	code := tenure.CodeOf(err)
 	if a.output == "json" {
-		_ = writeJSON(a.err, p)
-		return p.Code.ExitCode()
+		_ = writeJSON(a.err, shownError{code, err.Error(), tenure.HintsOf(err), tenure.CanRetry(err)})
+		return code.ExitCode()
 	}
-	fmt.Fprintln(a.err, "error: "+clean(p.Message))
-	for _, h := range p.Hints {
+	fmt.Fprintln(a.err, "error: "+clean(err.Error()))
+	for _, h := range tenure.HintsOf(err) {
 		fmt.Fprintln(a.err, "hint: "+clean(h))
 	}
-	return p.Code.ExitCode()
+	return code.ExitCode()
+}
+
+// shownError is an error as a command prints it in JSON.
+type shownError struct {
+	Code    tenure.Code `json:"code"`
+	Message string      `json:"message"`
+	Hints   []string    `json:"hints,omitempty"`
+	Retry   bool        `json:"retry,omitempty"` // the same call may succeed later
 }
 
 // isTerminal says whether a stream is one.

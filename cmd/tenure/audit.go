@@ -10,8 +10,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/audit"
-	"github.com/tenurehq/tenure/internal/lifecycle"
-	"github.com/tenurehq/tenure/internal/server"
+	"github.com/tenurehq/tenure/client"
 )
 
 func (a *app) audit() *cobra.Command {
@@ -29,11 +28,11 @@ func (a *app) auditVerify() *cobra.Command {
 			if tiles != "" || key != "" {
 				return a.verifyTiles(cmd.Context(), tiles, key)
 			}
-			rep, err := ask(cmd.Context(), a, server.VerifyAudit, server.None{})
+			rep, err := ask(cmd.Context(), a, client.VerifyAudit, client.None{})
 			if err != nil {
 				return err
 			}
-			if err := a.show(rep, func(o *page) { printAudit(o, rep) }); err != nil || rep.OK() {
+			if err := a.show(rep, func(o *page) { printAudit(o, &rep) }); err != nil || rep.OK() {
 				return err
 			}
 			return tenure.Errorf(tenure.Blocked, "the audit finds %d wrong, the first: %s", len(rep.Problems), rep.Problems[0])
@@ -43,7 +42,7 @@ func (a *app) auditVerify() *cobra.Command {
 	return cmd
 }
 
-func printAudit(o *page, rep *lifecycle.AuditReport) {
+func printAudit(o *page, rep *client.AuditReport) {
 	o.fields("entries", fmt.Sprint(rep.Entries), "root", rep.Root, "checkpoints", fmt.Sprint(rep.Checkpoints), "witness", rep.Witness)
 	for _, p := range rep.Problems {
 		o.loud("problem: %s", p)
@@ -104,9 +103,13 @@ func readKey(given string) (string, error) {
 }
 
 func (a *app) auditLog() *cobra.Command {
-	var p server.LogParams
+	var p client.LogFilter
+	var limit int
 	cmd := command("log", "List entries of the log", "Who did it is shown while the evidence key lives.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
-		list, err := ask(cmd.Context(), a, server.ReadLog, p)
+		if limit < 1 || limit > 10_000 || p.From < 0 {
+			return tenure.Errorf(tenure.Invalid, "entries are read from 0 on, 1 to 10,000 at a time")
+		}
+		list, err := listed(cmd.Context(), a, client.ReadLog, p, limit)
 		if err != nil {
 			return err
 		}
@@ -124,13 +127,13 @@ func (a *app) auditLog() *cobra.Command {
 	})
 	cmd.Flags().StringVar(&p.Tenant, "tenant", "", "only those of this tenant")
 	cmd.Flags().Int64Var(&p.From, "from", 0, "begin with this entry")
-	cmd.Flags().IntVar(&p.Limit, "limit", 100, "at most this many, up to 10000")
+	cmd.Flags().IntVar(&limit, "limit", 100, "at most this many, up to 10000")
 	return cmd
 }
 
 func (a *app) auditCheckpoint() *cobra.Command {
 	return command("checkpoint", "Sign the log's head and hand it to the witness", "Prints the checkpoint, a signed note (C2SP tlog-checkpoint).", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
-		c, err := ask(cmd.Context(), a, server.MakeCheckpoint, server.None{})
+		c, err := ask(cmd.Context(), a, client.MakeCheckpoint, client.None{})
 		if err != nil {
 			return err
 		}
@@ -144,7 +147,9 @@ func (a *app) auditExport() *cobra.Command {
 		if err != nil {
 			return tenure.Errorf(tenure.Invalid, "the folder %q: %w", args[0], err)
 		}
-		out, err := ask(cmd.Context(), a, server.ExportLog, server.FolderParams{Dir: dir})
+		p := client.FolderParams{}
+		p.Body.Dir = dir
+		out, err := ask(cmd.Context(), a, client.ExportLog, p)
 		if err != nil {
 			return err
 		}

@@ -7,9 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/connector/all"
 	"github.com/tenurehq/tenure/internal/blueprint"
-	"github.com/tenurehq/tenure/internal/server"
 )
 
 func (a *app) blueprint() *cobra.Command {
@@ -17,7 +17,7 @@ func (a *app) blueprint() *cobra.Command {
 		Use:   "blueprint",
 		Short: "Check, submit, review and publish blueprints",
 		Long:  "A blueprint says what a tenant consists of. A revision is immutable; one person submits it, another publishes it.",
-	}, a.blueprintCheck(), a.blueprintSubmit(), a.blueprintPublish(), a.blueprintList(), a.blueprintShow(), a.blueprintDiff(), a.blueprintSchema())
+	}, a.blueprintCheck(), a.blueprintSubmit(), a.blueprintPublish(), a.blueprintList(), a.blueprintShow(), a.blueprintDiff(), a.blueprintImpact(), a.blueprintUpgrade(), a.blueprintSchema())
 }
 
 func (a *app) blueprintCheck() *cobra.Command {
@@ -48,7 +48,9 @@ func (a *app) blueprintSubmit() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		b, err := ask(cmd.Context(), a, server.SubmitBlueprint, server.SourceParams{File: filepath.Base(args[0]), Source: string(src)})
+		p := client.SourceParams{}
+		p.Body.File, p.Body.Source = filepath.Base(args[0]), string(src)
+		b, err := ask(cmd.Context(), a, client.SubmitBlueprint, p)
 		if err != nil {
 			return err
 		}
@@ -63,7 +65,7 @@ func (a *app) blueprintSubmit() *cobra.Command {
 
 func (a *app) blueprintPublish() *cobra.Command {
 	return command("publish NAME@VERSION", "Publish a draft that another person wrote", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-		b, err := ask(cmd.Context(), a, server.PublishBlueprint, server.RefParams{Ref: args[0]})
+		b, err := ask(cmd.Context(), a, client.PublishBlueprint, client.BlueprintParams{Blueprint: args[0]})
 		if err != nil {
 			return err
 		}
@@ -71,7 +73,7 @@ func (a *app) blueprintPublish() *cobra.Command {
 	})
 }
 
-func printBlueprint(o *page, b server.Blueprint) {
+func printBlueprint(o *page, b client.Blueprint) {
 	published := "no, a draft"
 	if b.Published() {
 		published = o.when(b.PublishedAt) + " by " + b.PublishedBy
@@ -81,7 +83,7 @@ func printBlueprint(o *page, b server.Blueprint) {
 
 func (a *app) blueprintList() *cobra.Command {
 	return command("list", "List every revision", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
-		list, err := ask(cmd.Context(), a, server.ListBlueprints, server.None{})
+		list, err := listed(cmd.Context(), a, client.ListBlueprints, client.BlueprintFilter{}, 0)
 		if err != nil {
 			return err
 		}
@@ -105,7 +107,7 @@ func (a *app) blueprintList() *cobra.Command {
 
 func (a *app) blueprintShow() *cobra.Command {
 	return command("show BLUEPRINT", "Show a revision", "The revision is a digest, name@version, or a name for the latest published one.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-		b, err := ask(cmd.Context(), a, server.ShowBlueprint, server.RefParams{Ref: args[0]})
+		b, err := ask(cmd.Context(), a, client.ShowBlueprint, client.BlueprintParams{Blueprint: args[0]})
 		if err != nil {
 			return err
 		}
@@ -143,10 +145,11 @@ func printBlueprintBody(o *page, raw []byte) {
 
 func (a *app) blueprintDiff() *cobra.Command {
 	return command("diff FROM TO", "Say in what two revisions differ", "", cobra.ExactArgs(2), func(cmd *cobra.Command, args []string) error {
-		diff, err := ask(cmd.Context(), a, server.DiffBlueprints, server.PairParams{From: args[0], To: args[1]})
+		all, err := ask(cmd.Context(), a, client.DiffBlueprints, client.DiffParams{BlueprintParams: client.BlueprintParams{Blueprint: args[0]}, To: args[1]})
 		if err != nil {
 			return err
 		}
+		diff := all.Items
 		return a.show(diff, func(o *page) {
 			if len(diff) == 0 {
 				o.line("They don't differ.")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/evidence"
-	"github.com/tenurehq/tenure/internal/server"
 )
 
 func (a *app) certificate() *cobra.Command {
@@ -22,10 +23,11 @@ func (a *app) certificate() *cobra.Command {
 
 func (a *app) certificateList() *cobra.Command {
 	return command("list TENANT", "List a tenant's certificates", "A closed tenant is named by its id.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-		list, err := ask(cmd.Context(), a, server.ListCertificates, server.NameParams{Tenant: args[0]})
+		all, err := ask(cmd.Context(), a, client.ListCertificates, client.TenantParams{Tenant: args[0]})
 		if err != nil {
 			return orClosed(err, args[0])
 		}
+		list := all.Items
 		return a.show(list, func(o *page) {
 			if len(list) == 0 {
 				o.line("No certificate was issued yet. See how far it is: tenure explain %s", args[0])
@@ -41,16 +43,16 @@ func (a *app) certificateList() *cobra.Command {
 }
 
 func (a *app) certificateShow() *cobra.Command {
-	var p server.CertificateParams
-	var out string
+	var p client.CertificateParams
+	var kind, out string
 	cmd := command("show TENANT", "Show a certificate, or write its file",
 		"With --output json, or --out, it is the certificate's file, byte for byte. A closed tenant is named by its id.",
 		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-			if p.Kind != "" && p.Kind != string(evidence.Interim) && p.Kind != string(evidence.Closing) {
-				return tenure.Errorf(tenure.Invalid, "there is no %q certificate", p.Kind).WithHint("--kind interim or --kind closing")
+			if kind != "" && kind != string(evidence.Interim) && kind != string(evidence.Closing) {
+				return tenure.Errorf(tenure.Invalid, "there is no %q certificate", kind).WithHint("--kind interim or --kind closing")
 			}
-			p.Tenant = args[0]
-			f, err := ask(cmd.Context(), a, server.FetchCertificate, p)
+			p.Tenant, p.Certificate = args[0], orElse(kind, "latest")
+			f, err := a.fetch(cmd.Context(), p)
 			if err != nil {
 				return orClosed(err, args[0])
 			}
@@ -64,7 +66,7 @@ func (a *app) certificateShow() *cobra.Command {
 				}
 				return nil
 			}
-			key, err := ask(cmd.Context(), a, server.VerifierKey, server.None{})
+			key, err := ask(cmd.Context(), a, client.VerifierKey, client.None{})
 			if err != nil {
 				return err
 			}
@@ -79,9 +81,20 @@ func (a *app) certificateShow() *cobra.Command {
 				}
 			})
 		})
-	cmd.Flags().StringVar(&p.Kind, "kind", "", "interim or closing (default the latest)")
+	cmd.Flags().StringVar(&kind, "kind", "", "interim or closing (default the latest)")
 	cmd.Flags().StringVar(&out, "out", "", "write the file here")
 	return cmd
+}
+
+// fetch asks for a certificate's file. Putting it together signs a checkpoint, so
+// that the folder is opened for writing where no server runs.
+func (a *app) fetch(ctx context.Context, p client.CertificateParams) (client.File, error) {
+	s, err := a.writing(ctx)
+	if err != nil {
+		return client.File{}, err
+	}
+	defer s.close()
+	return client.FetchCertificate.Call(ctx, s.Client, p)
 }
 
 // writeFile puts a file in place in one step.
@@ -192,7 +205,7 @@ func printDeparture(o *page, rep *evidence.Report) {
 
 func (a *app) certificateKey() *cobra.Command {
 	return command("key", "Print the verifier key", "The public key that certificates and checkpoints of this installation are verified with.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
-		k, err := ask(cmd.Context(), a, server.VerifierKey, server.None{})
+		k, err := ask(cmd.Context(), a, client.VerifierKey, client.None{})
 		if err != nil {
 			return err
 		}

@@ -105,7 +105,7 @@ func reference() map[string][]byte {
 		fmt.Fprintf(&index, "| %d | %s |\n", c.ExitCode(), strings.ReplaceAll(string(c), "_", " "))
 	}
 	index.WriteString("\nAn error is one line on the standard error, `error: …`, and what to do next, `hint: …`; with `--output json` it is an\nobject with `code`, `message`, `hints` and `retry`.\n")
-	index.WriteString("\n## Where a command goes\n\nA command that reads opens the store for reading, beside a running server too. One that writes goes through the socket\nof the server that runs on the folder; where none does, it opens the folder itself, runs what is due, and ends.\n")
+	index.WriteString("\n## Where a command goes\n\nA command asks the server that `--server`, `$TENURE_SERVER`, `--context` or the current context names, under the name that its\ntoken belongs to. A folder that is named by `--dir` or `$TENURE_DIR` comes before the current context. Without a server it goes through\nthe socket of the one that runs on the folder; where none does, it opens the folder itself, runs what is due, and ends.\n")
 	pages["README.md"] = index.Bytes()
 	return pages
 }

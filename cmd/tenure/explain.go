@@ -3,15 +3,16 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/tenurehq/tenure/internal/server"
+	"github.com/tenurehq/tenure/client"
 )
 
 func (a *app) explain() *cobra.Command {
 	return command("explain TENANT", "Say why a tenant's things still exist, and when they will be gone", "Dates are projections: holds and retention decide. A closed tenant is named by its id.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-		list, err := ask(cmd.Context(), a, server.ExplainTenant, server.NameParams{Tenant: args[0]})
+		all, err := ask(cmd.Context(), a, client.ExplainTenant, client.TenantParams{Tenant: args[0]})
 		if err != nil {
 			return orClosed(err, args[0])
 		}
+		list := all.Items
 		return a.show(list, func(o *page) {
 			if len(list) == 0 {
 				o.line("Nothing of it is left.")

@@ -10,23 +10,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenurehq/tenure"
-	"github.com/tenurehq/tenure/internal/lifecycle"
-	"github.com/tenurehq/tenure/internal/server"
+	"github.com/tenurehq/tenure/client"
 )
 
 func (a *app) drift() *cobra.Command {
-	return a.look("drift", "Compare live with desired, in every system", server.Drift, "Nothing has drifted.")
+	return a.look("drift", "Compare live with desired, in every system", "Nothing has drifted.")
 }
 
 func (a *app) sweep() *cobra.Command {
-	return a.look("sweep", "Look for what no inventory knows, and for what closed tenants left", server.Sweep, "Nothing is there that the inventory doesn't know.")
+	return a.look("sweep", "Look for what no inventory knows, and for what closed tenants left", "Nothing is there that the inventory doesn't know.")
 }
 
-func (a *app) look(use, what string, m server.Method[server.NameParams, *lifecycle.Look], fine string) *cobra.Command {
-	var tenant string
+func (a *app) look(kind, what, fine string) *cobra.Command {
+	var p client.LookParams
 	var fail bool
-	cmd := command(use, what, "A system that couldn't be looked at makes the command end with exit code 8.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
-		look, err := ask(cmd.Context(), a, m, server.NameParams{Tenant: tenant})
+	p.Body.Kind = kind
+	cmd := command(kind, what, "A system that couldn't be looked at makes the command end with exit code 8.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+		look, err := ask(cmd.Context(), a, client.LookAt, p)
 		if err != nil {
 			return err
 		}
@@ -35,13 +35,13 @@ func (a *app) look(use, what string, m server.Method[server.NameParams, *lifecyc
 		}
 		return verdictOf(look, fail, a.now())
 	})
-	cmd.Flags().StringVar(&tenant, "tenant", "", "only this tenant")
+	cmd.Flags().StringVar(&p.Body.Tenant, "tenant", "", "only this tenant")
 	cmd.Flags().BoolVar(&fail, "fail", false, "end with exit code 7 if a finding is critical or high, and isn't waived")
 	return cmd
 }
 
 // verdictOf is the error of a look that saw too little, or of one that must fail.
-func verdictOf(look *lifecycle.Look, fail bool, now time.Time) error {
+func verdictOf(look client.Look, fail bool, now time.Time) error {
 	if len(look.Dead) > 0 {
 		return tenure.Errorf(tenure.Unavailable, "these systems couldn't be looked at: %s", strings.Join(slices.Sorted(maps.Keys(look.Dead)), ", ")).WithHint("see why: tenure system list")
 	}
@@ -57,7 +57,7 @@ func verdictOf(look *lifecycle.Look, fail bool, now time.Time) error {
 	return tenure.Errorf(tenure.Blocked, "%d findings are critical or high", bad).WithHint("bring a tenant back to desired: tenure tenant repair TENANT")
 }
 
-func printLook(o *page, look *lifecycle.Look, fine string) {
+func printLook(o *page, look client.Look, fine string) {
 	rows := make([][]string, 0, len(look.Systems)+len(look.Dead))
 	for _, s := range look.Systems {
 		trust := "proven"
@@ -103,9 +103,9 @@ func (a *app) finding() *cobra.Command {
 }
 
 func (a *app) findingList() *cobra.Command {
-	var f server.FindingFilter
+	var f client.FindingFilter
 	cmd := command("list", "List what is open, the worst first", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
-		list, err := ask(cmd.Context(), a, server.ListFindings, f)
+		list, err := listed(cmd.Context(), a, client.ListFindings, f, 0)
 		if err != nil {
 			return err
 		}
@@ -122,6 +122,13 @@ func (a *app) findingList() *cobra.Command {
 	return cmd
 }
 
+// waived is what waive says that it did.
+type waived struct {
+	ID     string    `json:"id"`
+	Until  time.Time `json:"until"`
+	Reason string    `json:"reason"`
+}
+
 func (a *app) findingWaive() *cobra.Command {
 	var until, reason string
 	cmd := command("waive FINDING --until DATE --reason REASON", "Let a finding be until a date", "The date is at most a year away; a period such as P30D counts from now.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
@@ -129,11 +136,12 @@ func (a *app) findingWaive() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		p := server.WaiveParams{ID: args[0], Until: at, Reason: reason}
-		if _, err := ask(cmd.Context(), a, server.WaiveFinding, p); err != nil {
+		p := client.WaiveParams{Finding: args[0]}
+		p.Body.Until, p.Body.Reason = at, reason
+		if _, err := ask(cmd.Context(), a, client.WaiveFinding, p); err != nil {
 			return err
 		}
-		return a.show(p, func(o *page) { o.line("%s is waived until %s.", p.ID, o.when(p.Until)) })
+		return a.show(waived{args[0], at, reason}, func(o *page) { o.line("%s is waived until %s.", args[0], o.when(at)) })
 	})
 	cmd.Flags().StringVar(&until, "until", "", "a date, or a period from now such as P30D")
 	cmd.Flags().StringVar(&reason, "reason", "", "why it may be")

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tenurehq/tenure/internal/server"
+	"github.com/tenurehq/tenure/client"
 )
 
 func (a *app) hold() *cobra.Command {
@@ -17,28 +17,28 @@ func (a *app) hold() *cobra.Command {
 }
 
 func (a *app) holdPlace() *cobra.Command {
-	var p server.HoldParams
+	var p client.HoldParams
 	cmd := command("place --matter MATTER", "Place a legal hold", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
-		h, err := ask(cmd.Context(), a, server.PlaceHold, p)
+		h, err := ask(cmd.Context(), a, client.PlaceHold, p)
 		if err != nil {
 			return err
 		}
 		return a.show(h, func(o *page) { printHold(o, h) })
 	})
 	f := cmd.Flags()
-	f.StringVar(&p.Matter, "matter", "", "the case that it serves")
-	f.StringVar(&p.Reason, "reason", "", "why")
-	f.StringVar(&p.Scope.Tenant, "tenant", "", "what it covers: one tenant")
-	f.StringVar(&p.Scope.Class, "class", "", "what it covers: one data class")
-	f.StringVar(&p.Scope.System, "system", "", "what it covers: one system")
-	f.StringVar(&p.Scope.Resource, "resource", "", "what it covers: one resource, by its id")
-	f.BoolVar(&p.AllTenants, "all-tenants", false, "the class or system of every tenant")
+	f.StringVar(&p.Body.Matter, "matter", "", "the case that it serves")
+	f.StringVar(&p.Body.Reason, "reason", "", "why")
+	f.StringVar(&p.Body.Scope.Tenant, "tenant", "", "what it covers: one tenant")
+	f.StringVar(&p.Body.Scope.Class, "class", "", "what it covers: one data class")
+	f.StringVar(&p.Body.Scope.System, "system", "", "what it covers: one system")
+	f.StringVar(&p.Body.Scope.Resource, "resource", "", "what it covers: one resource, by its id")
+	f.BoolVar(&p.Body.AllTenants, "all-tenants", false, "the class or system of every tenant")
 	return cmd
 }
 
 func (a *app) holdRelease() *cobra.Command {
 	return command("release HOLD", "Ask for a hold's release; the second person's word releases it", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-		h, err := ask(cmd.Context(), a, server.ReleaseHold, server.IDParams{ID: args[0]})
+		h, err := ask(cmd.Context(), a, client.ReleaseHold, client.HoldID{Hold: args[0]})
 		if err != nil {
 			return err
 		}
@@ -52,9 +52,9 @@ func (a *app) holdRelease() *cobra.Command {
 }
 
 func (a *app) holdList() *cobra.Command {
-	var f server.HoldFilter
+	var f client.HoldFilter
 	cmd := command("list", "List holds", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
-		list, err := ask(cmd.Context(), a, server.ListHolds, f)
+		list, err := listed(cmd.Context(), a, client.ListHolds, f, 0)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func (a *app) holdList() *cobra.Command {
 	return cmd
 }
 
-func printHold(o *page, h server.Hold) {
+func printHold(o *page, h client.Hold) {
 	effective := o.when(h.EffectiveAt)
 	if h.EffectiveAt.IsZero() {
 		effective = "when the batches in flight have drained"
@@ -80,7 +80,7 @@ func printHold(o *page, h server.Hold) {
 		"effective", effective, "gone before", h.AlreadyGone, "release asked by", strings.Join(h.ReleaseBy, ", "), "released", o.when(h.ReleasedAt))
 }
 
-func printHolds(o *page, list []server.Hold) {
+func printHolds(o *page, list []client.Hold) {
 	rows := make([][]string, len(list))
 	for i, h := range list {
 		rows[i] = []string{string(h.ID), h.Matter, scopeWords(h.Scope), h.PlacedBy, o.when(h.PlacedAt), strings.Join(h.ReleaseBy, ", "), o.when(h.ReleasedAt)}
@@ -88,7 +88,7 @@ func printHolds(o *page, list []server.Hold) {
 	o.table([]string{"id", "matter", "covers", "placed by", "placed", "release asked by", "released"}, rows)
 }
 
-func scopeWords(s server.HoldScope) string {
+func scopeWords(s client.HoldScope) string {
 	words := []string{"every tenant"}
 	if s.Tenant != "" {
 		words[0] = s.Tenant

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/url"
 	"path/filepath"
 
@@ -16,6 +17,7 @@ type madeInstallation struct {
 	Dir          string                `json:"dir"`
 	Key          string                `json:"key"` // verifier key
 	Files        []string              `json:"files"`
+	Bootstrap    string                `json:"bootstrap"` // one-time code for the first admin, good for 24 hours
 }
 
 func (a *app) initCommand() *cobra.Command {
@@ -29,18 +31,9 @@ func (a *app) initCommand() *cobra.Command {
 						WithHint("put the address into an environment variable or a file: --store env:NAME or --store file:PATH")
 				}
 			}
-			inst, err := installation.Init(cmd.Context(), installation.Options{Dir: a.dir, Now: a.now}, set)
+			made, err := a.initialise(cmd.Context(), set)
 			if err != nil {
 				return err
-			}
-			defer inst.Close()
-			key, err := inst.VerifierKey()
-			if err != nil {
-				return err
-			}
-			made := madeInstallation{inst.Installation(), a.dir, key, []string{"tenure.yaml", "systems.yaml", "keys"}}
-			if set.Store == "" {
-				made.Files = append(made.Files, "tenure.db")
 			}
 			return a.show(made, func(o *page) { printMade(o, made) })
 		})
@@ -49,8 +42,30 @@ func (a *app) initCommand() *cobra.Command {
 	return cmd
 }
 
+// initialise makes an installation, with the code that lets its first admin in.
+func (a *app) initialise(ctx context.Context, set installation.Settings) (madeInstallation, error) {
+	inst, err := installation.Init(ctx, installation.Options{Dir: a.dir, Now: a.now}, set)
+	if err != nil {
+		return madeInstallation{}, err
+	}
+	defer inst.Close()
+	key, err := inst.VerifierKey()
+	if err != nil {
+		return madeInstallation{}, err
+	}
+	code, err := inst.Governor.BootstrapCode(ctx)
+	if err != nil {
+		return madeInstallation{}, err
+	}
+	made := madeInstallation{inst.Installation(), a.dir, key, []string{"tenure.yaml", "systems.yaml", "keys"}, code.Reveal()}
+	if set.Store == "" {
+		made.Files = append(made.Files, "tenure.db")
+	}
+	return made, nil
+}
+
 func printMade(o *page, made madeInstallation) {
-	o.fields("installation", string(made.Installation), "folder", made.Dir, "verifier key", made.Key)
+	o.fields("installation", string(made.Installation), "folder", made.Dir, "verifier key", made.Key, "first admin's code", made.Bootstrap+" (good once, for 24 hours)")
 	for _, f := range made.Files {
 		o.line("made %s", filepath.Join(made.Dir, f))
 	}
@@ -58,5 +73,6 @@ func printMade(o *page, made madeInstallation) {
 		"write the systems into "+filepath.Join(made.Dir, "systems.yaml")+", then: tenure system add NAME",
 		"tenure blueprint submit FILE",
 		"tenure serve",
+		"let the first admin in: tenure login --server http://127.0.0.1:8420 --code CODE, or on the sign-in page",
 	)
 }

@@ -14,8 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenurehq/tenure"
-	"github.com/tenurehq/tenure/internal/lifecycle"
-	"github.com/tenurehq/tenure/internal/server"
+	"github.com/tenurehq/tenure/client"
 )
 
 // kindWords says of each operation what its command does.
@@ -31,11 +30,12 @@ var kindWords = []struct {
 	{tenure.Resume, "Put a suspended tenant's access on again", ""},
 	{tenure.Offboard, "Move a tenant out, to the certificate", "Grace, cut of access, hand-over, retention, erasure with its points of no return, and the certificates."},
 	{tenure.Reinstate, "Bring a leaving tenant back, before its point of no return", "What was revoked isn't revived: new credentials are issued."},
+	{tenure.Revoke, "Take accounts off by name, for good", "Another person approves it. What is taken off stays off: no change, repair or reinstatement brings it back."},
 }
 
 // intentFlags are the flags of one kind of operation.
 type intentFlags struct {
-	in          lifecycle.Intent
+	in          client.Intent
 	params      []string
 	paramsFile  string
 	features    []string
@@ -63,6 +63,8 @@ func (f *intentFlags) register(cmd *cobra.Command, kind tenure.OperationKind) {
 		fl.StringVar(&f.in.Contact, "contact", "", "who asked on the customer's side")
 	case tenure.Repair:
 		fl.BoolVar(&f.in.Reissue, "reissue", false, "issue new credentials too")
+	case tenure.Revoke:
+		fl.StringSliceVar(&f.in.Resources, "resource", nil, "what to take off, as environment/key or an id (may be repeated)")
 	case tenure.Offboard:
 		fl.StringVar(&f.contractEnd, "contract-end", "", "when the contract ends: a date, or RFC 3339")
 		fl.StringVar(&f.in.Recipient, "recipient", "", "the customer's own age recipient (age1…) that the export is encrypted to")
@@ -73,7 +75,7 @@ func (f *intentFlags) register(cmd *cobra.Command, kind tenure.OperationKind) {
 
 // intent makes what is asked for out of the flags. It reads the blueprint's
 // schema, if there are parameters, to give them their types.
-func (f *intentFlags) intent(ctx context.Context, a *app, s *session, tenant string) (lifecycle.Intent, error) {
+func (f *intentFlags) intent(ctx context.Context, a *app, s *session, tenant string) (client.Intent, error) {
 	in := f.in
 	in.Tenant = tenant
 	var err error
@@ -116,10 +118,10 @@ func (f *intentFlags) intent(ctx context.Context, a *app, s *session, tenant str
 }
 
 // parameterSchema is the schema of the parameters of the revision that is meant.
-func parameterSchema(ctx context.Context, s *session, in lifecycle.Intent) (map[string]any, error) {
+func parameterSchema(ctx context.Context, s *session, in client.Intent) (map[string]any, error) {
 	ref := in.Blueprint
 	if ref == "" {
-		t, err := server.ShowTenant.Call(ctx, s, server.NameParams{Tenant: in.Tenant})
+		t, err := client.ShowTenant.Call(ctx, s.Client, client.TenantParams{Tenant: in.Tenant})
 		if in.Kind == tenure.Onboard {
 			return nil, nil // the service says that the blueprint is missing
 		}
@@ -130,7 +132,7 @@ func parameterSchema(ctx context.Context, s *session, in lifecycle.Intent) (map[
 			ref = t.Blueprint.Name
 		}
 	}
-	b, err := server.ShowBlueprint.Call(ctx, s, server.RefParams{Ref: ref})
+	b, err := client.ShowBlueprint.Call(ctx, s.Client, client.BlueprintParams{Blueprint: ref})
 	if err != nil {
 		return nil, err
 	}

@@ -6,8 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tenurehq/tenure/internal/keystore"
-	"github.com/tenurehq/tenure/internal/server"
+	"github.com/tenurehq/tenure/client"
 )
 
 func (a *app) key() *cobra.Command {
@@ -20,12 +19,13 @@ func (a *app) key() *cobra.Command {
 }
 
 func (a *app) keyList() *cobra.Command {
-	var p server.NameParams
+	var p client.TenantParams
 	cmd := command("list", "List keys with the copies that are known", "Without --tenant those that are no tenant's.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
-		list, err := ask(cmd.Context(), a, server.ListKeys, p)
+		keys, err := a.keys(cmd, p)
 		if err != nil {
 			return err
 		}
+		list := keys.Items
 		return a.show(list, func(o *page) {
 			if len(list) == 0 {
 				o.line("There is no such key.")
@@ -33,7 +33,7 @@ func (a *app) keyList() *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, k := range list {
-				rows[i] = []string{string(k.Key), string(k.Spec.Purpose), k.Spec.Class, string(k.State), copyWords(o, k.Copies), strings.Join(k.Overdue, ", ")}
+				rows[i] = []string{k.Key, k.Spec.Purpose, k.Spec.Class, k.State, copyWords(o, k.Copies), strings.Join(k.Overdue, ", ")}
 			}
 			o.table([]string{"key", "purpose", "class", "state", "copies", "overdue"}, rows)
 		})
@@ -42,7 +42,7 @@ func (a *app) keyList() *cobra.Command {
 	return cmd
 }
 
-func copyWords(o *page, copies []keystore.Copy) string {
+func copyWords(o *page, copies []client.KeyCopy) string {
 	var out []string
 	for _, c := range copies {
 		switch {
@@ -58,39 +58,50 @@ func copyWords(o *page, copies []keystore.Copy) string {
 }
 
 func (a *app) keyCopy() *cobra.Command {
-	var p server.KeyCopyParams
+	var p client.KeyCopyParams
 	var expires string
 	cmd := command("copy KEY --where PLACE", "Note that a backup elsewhere holds a key", "Without --expires nobody knows until when it is there.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-		p.Key = keystore.KeyID(args[0])
+		p.Key = args[0]
 		if expires != "" {
 			at, err := a.parseUntil(expires)
 			if err != nil {
 				return err
 			}
-			p.Expires = at
+			p.Body.Expires = at.Truncate(time.Microsecond)
 		}
-		return a.keyWord(cmd, server.AddKeyCopy, p, "noted: a copy of %s is at %s")
+		if _, err := ask(cmd.Context(), a, client.AddKeyCopy, p); err != nil {
+			return err
+		}
+		return a.show(notedCopy{p.Key, p.Body.Where, p.Body.Expires}, func(o *page) { o.line("noted: a copy of %s is at %s", p.Key, p.Body.Where) })
 	})
-	cmd.Flags().StringVar(&p.Where, "where", "", "the place of the copy")
+	cmd.Flags().StringVar(&p.Body.Where, "where", "", "the place of the copy")
 	cmd.Flags().StringVar(&expires, "expires", "", "when it expires: a date, or a period from now such as P30D")
 	return cmd
 }
 
 func (a *app) keyGone() *cobra.Command {
-	var p server.KeyCopyParams
+	var p client.KeyGoneParams
 	cmd := command("gone KEY --where PLACE", "Note that a copy of a key was seen to be gone", "That it should have expired isn't enough.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-		p.Key = keystore.KeyID(args[0])
-		return a.keyWord(cmd, server.DropKeyCopy, p, "noted: the copy of %s at %s is gone")
+		p.Key = args[0]
+		if _, err := ask(cmd.Context(), a, client.DropKeyCopy, p); err != nil {
+			return err
+		}
+		return a.show(notedCopy{Key: p.Key, Where: p.Body.Where}, func(o *page) { o.line("noted: the copy of %s at %s is gone", p.Key, p.Body.Where) })
 	})
-	cmd.Flags().StringVar(&p.Where, "where", "", "the place of the copy")
+	cmd.Flags().StringVar(&p.Body.Where, "where", "", "the place of the copy")
 	return cmd
 }
 
-// keyWord records a person's word about a copy.
-func (a *app) keyWord(cmd *cobra.Command, m server.Method[server.KeyCopyParams, server.None], p server.KeyCopyParams, says string) error {
-	p.Expires = p.Expires.Truncate(time.Microsecond)
-	if _, err := ask(cmd.Context(), a, m, p); err != nil {
-		return err
+// notedCopy is what a word about a copy says that it noted.
+type notedCopy struct {
+	Key     string    `json:"key"`
+	Where   string    `json:"where"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+func (a *app) keys(cmd *cobra.Command, p client.TenantParams) (client.Page[client.KeyStatus], error) {
+	if p.Tenant == "" {
+		return ask(cmd.Context(), a, client.ListKeys, client.None{})
 	}
-	return a.show(p, func(o *page) { o.line(says, p.Key, p.Where) })
+	return ask(cmd.Context(), a, client.ListTenantKeys, p)
 }

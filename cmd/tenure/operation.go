@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenurehq/tenure"
-	"github.com/tenurehq/tenure/internal/server"
+	"github.com/tenurehq/tenure/client"
 )
 
 func (a *app) operation() *cobra.Command {
@@ -18,9 +18,9 @@ func (a *app) operation() *cobra.Command {
 			"that carry an operation on end with exit code 7 when it has come to be blocked, or has failed.",
 	},
 		a.operationList(), a.operationShow(), a.operationStart(), a.operationApprove(), a.operationDone(),
-		a.operationSteer("pause", "Let the steps under way end, and start no more"),
-		a.operationSteer("continue", "Go on with a paused operation"),
-		a.operationSteer("cancel", "Cancel an operation: an onboarding takes back what it made"),
+		a.operationSteer("pause", client.PauseOperation, "Let the steps under way end, and start no more"),
+		a.operationSteer("continue", client.ContinueOperation, "Go on with a paused operation"),
+		a.operationSteer("cancel", client.CancelOperation, "Cancel an operation: an onboarding takes back what it made"),
 		a.operationRetry(), a.operationSkip(), a.operationWatch(), a.operationWait(),
 	)
 }
@@ -31,7 +31,7 @@ func (a *app) stay(ctx context.Context, s *session, id tenure.OperationID, stric
 	if err := s.carryOn(ctx, id); err != nil {
 		return err
 	}
-	v, err := server.ShowOperation.Call(ctx, s, server.IDParams{ID: string(id)})
+	v, err := client.ShowOperation.Call(ctx, s.Client, client.OperationParams{Operation: string(id)})
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (a *app) stay(ctx context.Context, s *session, id tenure.OperationID, stric
 }
 
 // outcome is an error for an operation that didn't come through.
-func outcome(op server.Operation) error {
+func outcome(op client.Operation) error {
 	switch op.State {
 	case tenure.OperationBlocked:
 		return tenure.Errorf(tenure.Blocked, "operation %s is blocked: %s", op.ID, op.Reason).
@@ -54,9 +54,10 @@ func outcome(op server.Operation) error {
 }
 
 func (a *app) operationList() *cobra.Command {
-	var f server.OperationFilter
+	var f client.OperationFilter
+	var limit int
 	cmd := command("list", "List operations, the latest first", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
-		list, err := ask(cmd.Context(), a, server.ListOperations, f)
+		list, err := listed(cmd.Context(), a, client.ListOperations, f, limit)
 		if err != nil {
 			return err
 		}
@@ -70,14 +71,14 @@ func (a *app) operationList() *cobra.Command {
 	})
 	cmd.Flags().StringVar(&f.Tenant, "tenant", "", "only those of this tenant")
 	cmd.Flags().BoolVar(&f.Open, "open", false, "only those that haven't ended")
-	cmd.Flags().IntVar(&f.Limit, "limit", 100, "at most this many")
+	cmd.Flags().IntVar(&limit, "limit", 100, "at most this many")
 	return cmd
 }
 
 func (a *app) operationShow() *cobra.Command {
 	var plan bool
 	cmd := command("show OPERATION", "Show an operation with its steps", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-		v, err := ask(cmd.Context(), a, server.ShowOperation, server.IDParams{ID: args[0]})
+		v, err := ask(cmd.Context(), a, client.ShowOperation, client.OperationParams{Operation: args[0]})
 		if err != nil {
 			return err
 		}
@@ -112,7 +113,7 @@ func (a *app) operationStart() *cobra.Command {
 // startPlan starts a stored plan, if it is of the tenant and kind that the
 // command names.
 func (a *app) startPlan(ctx context.Context, s *session, digest string, f *intentFlags, tenant string) error {
-	stored, err := server.ShowPlan.Call(ctx, s, server.DigestParams{Digest: digest})
+	stored, err := client.ShowPlan.Call(ctx, s.Client, client.DigestParams{Digest: digest})
 	if err != nil {
 		return err
 	}
@@ -125,11 +126,13 @@ func (a *app) startPlan(ctx context.Context, s *session, digest string, f *inten
 	case tenant != "" && tenant != p.Name && tenant != string(p.Tenant):
 		return tenure.Errorf(tenure.Invalid, "plan %s is for %s, not for %s", short(stored.Digest), p.Name, tenant)
 	}
-	r, err := server.StartOperation.Call(ctx, s, server.StartParams{Digest: stored.Digest, Intent: f.in})
+	req := client.OperationRequest{}
+	req.Body.Plan, req.Body.Trigger = stored.Digest, f.in.Trigger
+	op, err := client.RequestOperation.Call(ctx, s.Client, req)
 	if err != nil {
 		return err
 	}
-	return a.stay(ctx, s, r.Operation.ID, true)
+	return a.stay(ctx, s, op.ID, true)
 }
 
 // word sends a person's word to an operation and carries it on.
@@ -146,63 +149,65 @@ func word[R any](a *app, cmd *cobra.Command, id string, send func(ctx context.Co
 }
 
 func (a *app) operationApprove() *cobra.Command {
-	var p server.GateParams
+	var p client.GateParams
 	cmd := command("approve OPERATION --digest DIGEST", "Sign an operation's plan at a gate",
 		"The digest is that of the plan that was read; at a point of no return two persons sign, over counts that are at most\n72 hours old. The requester can't sign.",
 		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-			p.ID = args[0]
-			return word(a, cmd, p.ID, func(ctx context.Context, s *session) (server.GateAnswer, error) {
-				return server.ApproveOperation.Call(ctx, s, p)
+			p.Operation = args[0]
+			return word(a, cmd, args[0], func(ctx context.Context, s *session) (client.GateAnswer, error) {
+				return client.ApproveOperation.Call(ctx, s.Client, p)
 			}, false)
 		})
-	cmd.Flags().StringVar(&p.Digest, "digest", "", "digest of the plan that was read")
-	cmd.Flags().StringVar(&p.Gate, "gate", "", "the gate, where more than one waits")
-	cmd.Flags().StringVar(&p.Note, "note", "", "a remark that is kept with the approval")
+	cmd.Flags().StringVar(&p.Body.Digest, "digest", "", "digest of the plan that was read")
+	cmd.Flags().StringVar(&p.Body.Gate, "gate", "", "the gate, where more than one waits")
+	cmd.Flags().StringVar(&p.Body.Note, "note", "", "a remark that is kept with the approval")
 	return cmd
 }
 
 func (a *app) operationDone() *cobra.Command {
-	var p server.GateParams
+	var p client.TaskParams
 	cmd := command("done OPERATION", "Say that a person's task is done", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-		p.ID = args[0]
-		return word(a, cmd, p.ID, func(ctx context.Context, s *session) (server.GateAnswer, error) {
-			return server.FinishTask.Call(ctx, s, p)
+		p.Operation = args[0]
+		return word(a, cmd, args[0], func(ctx context.Context, s *session) (client.GateAnswer, error) {
+			return client.FinishTask.Call(ctx, s.Client, p)
 		}, false)
 	})
-	cmd.Flags().StringVar(&p.Gate, "gate", "", "the task, where more than one waits")
-	cmd.Flags().StringVar(&p.Note, "note", "", "a remark that is kept with it")
+	cmd.Flags().StringVar(&p.Body.Gate, "gate", "", "the task, where more than one waits")
+	cmd.Flags().StringVar(&p.Body.Note, "note", "", "a remark that is kept with it")
 	return cmd
 }
 
-func (a *app) operationSteer(what, short string) *cobra.Command {
+func (a *app) operationSteer(what string, e client.Endpoint[client.OperationChange, client.Operation], short string) *cobra.Command {
 	return command(what+" OPERATION", short, "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-		return word(a, cmd, args[0], func(ctx context.Context, s *session) (server.None, error) {
-			return server.SteerOperation.Call(ctx, s, server.SteerParams{ID: args[0], What: what})
+		return word(a, cmd, args[0], func(ctx context.Context, s *session) (client.Operation, error) {
+			return e.Call(ctx, s.Client, client.OperationChange{OperationParams: client.OperationParams{Operation: args[0]}})
 		}, what == "continue")
 	})
 }
 
 func (a *app) operationRetry() *cobra.Command {
-	var step string
+	var p client.RetryParams
 	cmd := command("retry OPERATION", "Give failed steps their attempts again", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-		return word(a, cmd, args[0], func(ctx context.Context, s *session) (server.Retried, error) {
-			return server.RetryOperation.Call(ctx, s, server.StepParams{ID: args[0], Step: step})
+		p.Operation = args[0]
+		return word(a, cmd, args[0], func(ctx context.Context, s *session) (client.Retried, error) {
+			return client.RetryOperation.Call(ctx, s.Client, p)
 		}, true)
 	})
-	cmd.Flags().StringVar(&step, "step", "", "only this step")
+	cmd.Flags().StringVar(&p.Body.Step, "step", "", "only this step")
 	return cmd
 }
 
 func (a *app) operationSkip() *cobra.Command {
-	var reason string
+	var p client.SkipParams
 	cmd := command("skip OPERATION STEP", "Leave a failed step out, with a reason and a second person",
 		"The first person asks with --reason; a second person, by the same command, attests. The certificate lists it.",
 		cobra.ExactArgs(2), func(cmd *cobra.Command, args []string) error {
-			return word(a, cmd, args[0], func(ctx context.Context, s *session) (server.Skipped, error) {
-				return server.SkipStep.Call(ctx, s, server.StepParams{ID: args[0], Step: args[1], Reason: reason})
+			p.Operation, p.Body.Step = args[0], args[1]
+			return word(a, cmd, args[0], func(ctx context.Context, s *session) (client.Skipped, error) {
+				return client.SkipStep.Call(ctx, s.Client, p)
 			}, false)
 		})
-	cmd.Flags().StringVar(&reason, "reason", "", "why it can be left out")
+	cmd.Flags().StringVar(&p.Body.Reason, "reason", "", "why it can be left out")
 	return cmd
 }
 
@@ -210,7 +215,7 @@ func (a *app) operationWatch() *cobra.Command {
 	return command("watch OPERATION", "Follow an operation until it ends or waits",
 		"Where no server runs, the command itself carries the operation on.",
 		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-			return a.follow(cmd.Context(), args[0], 0, func(op server.Operation, rests bool) bool {
+			return a.follow(cmd.Context(), args[0], 0, func(op client.Operation, rests bool) bool {
 				return rests && !atWork(op)
 			})
 		})
@@ -221,7 +226,7 @@ func (a *app) operationWait() *cobra.Command {
 	cmd := command("wait OPERATION", "Wait until an operation has ended or is blocked",
 		"Where no server runs, the command itself carries the operation on. Exit code 8 when --timeout has passed.",
 		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-			return a.follow(cmd.Context(), args[0], limit, func(op server.Operation, rests bool) bool {
+			return a.follow(cmd.Context(), args[0], limit, func(op client.Operation, rests bool) bool {
 				return op.State.Ended() || rests && op.State == tenure.OperationBlocked
 			})
 		})
@@ -231,7 +236,7 @@ func (a *app) operationWait() *cobra.Command {
 
 // follow follows an operation until done says so or, with a limit, for that long;
 // it drives it where no server does.
-func (a *app) follow(ctx context.Context, text string, limit time.Duration, done func(op server.Operation, rests bool) bool) error {
+func (a *app) follow(ctx context.Context, text string, limit time.Duration, done func(op client.Operation, rests bool) bool) error {
 	id, err := tenure.ParseID[tenure.OperationID](text)
 	if err != nil {
 		return err
@@ -247,13 +252,13 @@ func (a *app) follow(ctx context.Context, text string, limit time.Duration, done
 	if limit > 0 {
 		within, cancel = context.WithTimeout(ctx, limit)
 	}
-	_, err = s.follow(within, id, func(op server.Operation) bool { return done(op, s.rests(op)) })
+	_, err = s.follow(within, id, func(op client.Operation) bool { return done(op, s.rests(op)) })
 	cancel()
 	stop()
 	if err != nil {
 		return err
 	}
-	v, err := server.ShowOperation.Call(ctx, s, server.IDParams{ID: text})
+	v, err := client.ShowOperation.Call(ctx, s.Client, client.OperationParams{Operation: text})
 	if err != nil {
 		return err
 	}

@@ -6,10 +6,10 @@ import (
 	"strings"
 
 	"github.com/tenurehq/tenure"
-	"github.com/tenurehq/tenure/internal/server"
+	"github.com/tenurehq/tenure/client"
 )
 
-func printOperations(o *page, list []server.Operation) {
+func printOperations(o *page, list []client.Operation) {
 	rows := make([][]string, len(list))
 	for i, op := range list {
 		rows[i] = []string{string(op.ID), string(op.Kind), string(op.State), fmt.Sprintf("%d of %d", op.Done, op.Steps), op.RequestedBy, o.when(op.CreatedAt), o.when(op.DueAt), op.Reason}
@@ -19,7 +19,7 @@ func printOperations(o *page, list []server.Operation) {
 
 // printOperation shows where an operation stands and what can be done about it;
 // whole lists every step, else those that failed.
-func printOperation(o *page, v server.OperationDetail, whole bool) {
+func printOperation(o *page, v client.OperationDetail, whole bool) {
 	name := string(v.Tenant)
 	if v.Body != nil {
 		name = v.Body.Name + " (" + name + ")"
@@ -76,7 +76,7 @@ func printSteps(o *page, steps []tenure.StepStatus, whole bool) {
 }
 
 // nextSteps are the commands that an operation waits for.
-func nextSteps(v server.OperationDetail) []string {
+func nextSteps(v client.OperationDetail) []string {
 	id := string(v.ID)
 	switch v.State {
 	case tenure.OperationPaused:
@@ -109,7 +109,7 @@ func nextSteps(v server.OperationDetail) []string {
 }
 
 // waitingGates are the indexes of the gates that could open now.
-func waitingGates(v server.OperationDetail) []int {
+func waitingGates(v client.OperationDetail) []int {
 	ended := make(map[string]bool)
 	for i := range v.Body.Steps {
 		state := v.Rows[i].State

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenurehq/tenure"
-	"github.com/tenurehq/tenure/internal/server"
+	"github.com/tenurehq/tenure/client"
 )
 
 func (a *app) plan() *cobra.Command {
@@ -35,22 +35,22 @@ func (a *app) planMake(kind tenure.OperationKind, what, long string) *cobra.Comm
 	return cmd
 }
 
-func (a *app) makePlan(ctx context.Context, f *intentFlags, tenant string) (server.Plan, error) {
+func (a *app) makePlan(ctx context.Context, f *intentFlags, tenant string) (client.Plan, error) {
 	s, err := a.writing(ctx)
 	if err != nil {
-		return server.Plan{}, err
+		return client.Plan{}, err
 	}
 	defer s.close()
 	in, err := f.intent(ctx, a, s, tenant)
 	if err != nil {
-		return server.Plan{}, err
+		return client.Plan{}, err
 	}
-	return server.MakePlan.Call(ctx, s, in)
+	return client.MakePlan.Call(ctx, s.Client, client.PlanIntent{Body: in})
 }
 
 func (a *app) planShow() *cobra.Command {
 	return command("show DIGEST", "Show a stored plan", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-		p, err := ask(cmd.Context(), a, server.ShowPlan, server.DigestParams{Digest: args[0]})
+		p, err := ask(cmd.Context(), a, client.ShowPlan, client.DigestParams{Digest: args[0]})
 		if err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func (a *app) planShow() *cobra.Command {
 
 // showPlan prints a plan whose bytes match its digest: as those bytes, or for a
 // person.
-func (a *app) showPlan(p server.Plan, fresh bool) error {
+func (a *app) showPlan(p client.Plan, fresh bool) error {
 	plan, err := p.Read()
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/tenurehq/tenure"
-	"github.com/tenurehq/tenure/internal/server"
+	"github.com/tenurehq/tenure/client"
 )
 
 // bar shows how far an operation is and what it waits for: as a bar on a
@@ -54,7 +54,7 @@ func (b *bar) text(of *string) decor.Decorator {
 	})
 }
 
-func (b *bar) show(op server.Operation) {
+func (b *bar) show(op client.Operation) {
 	says := string(op.State)
 	if op.Reason != "" {
 		says += ": " + clean(op.Reason)
@@ -100,7 +100,7 @@ func (a *app) progress(ctx context.Context, s *session, id tenure.OperationID) (
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				if op, err := server.FollowOperation.Call(ctx, s, server.IDParams{ID: string(id)}); err == nil {
+				if op, err := client.FollowOperation.Call(ctx, s.Client, client.OperationParams{Operation: string(id)}); err == nil {
 					b.show(op)
 				}
 			}

@@ -21,8 +21,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/installation"
-	"github.com/tenurehq/tenure/internal/server"
 )
 
 // TestScripts runs the stories in testdata/script: what a person types and sees.
@@ -35,6 +35,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TENURE_TEST_CLOCK", filepath.Join(e.WorkDir, "clock"))
 			e.Setenv("NO_COLOR", "1")
+			e.Setenv("TENURE_CONFIG", filepath.Join(e.WorkDir, "config", "tenure.yaml"))
 			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			if err := os.WriteFile(filepath.Join(e.WorkDir, "clock"), []byte("2026-03-02T09:00:00Z"), 0o600); err != nil {
 				return err
@@ -44,6 +45,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"platform": setUpPlatform,
 			"onboard":  onboard,
+			"hire":     hire,
 			"lowcode":  startLowcode,
 			"call":     callPlatform,
 			"exits":    exits,
@@ -52,6 +54,7 @@ func TestScripts(t *testing.T) {
 			"term":     terminate,
 			"clock":    moveClock,
 			"await":    awaitServer,
+			"address":  addressOf,
 			"digest":   digestOf,
 			"flip":     flipByte,
 			"sql":      changeStore,
@@ -172,7 +175,7 @@ func awaitServer(ts *testscript.TestScript, neg bool, args []string) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		c, err := server.Dial(ctx, installation.Socket(ts.MkAbs(args[0])), "")
+		c, err := client.Dial(ctx, installation.Socket(ts.MkAbs(args[0])), "")
 		if err == nil {
 			c.Close()
 		}
@@ -185,6 +188,22 @@ func awaitServer(ts *testscript.TestScript, neg bool, args []string) {
 		case <-tick.C:
 		}
 	}
+}
+
+// address PROGRAM NAME: sets $NAME and $NAME_HOST from the ready line, in JSON, of
+// the server in the background; it is written before the server answers.
+func addressOf(ts *testscript.TestScript, _ bool, args []string) {
+	var ready struct {
+		URL string `json:"url"`
+	}
+	for _, c := range ts.BackgroundCmds() {
+		if out, ok := c.Stdout.(interface{ String() string }); ok && json.Unmarshal([]byte(out.String()), &ready) == nil && ready.URL != "" {
+			ts.Setenv(args[1], ready.URL)
+			ts.Setenv(args[1]+"_HOST", strings.TrimPrefix(ready.URL, "http://"))
+			return
+		}
+	}
+	ts.Fatalf("no server says its address")
 }
 
 // digest FILE NAME: sets a variable to "sha256:…" of a file without its last line feed.

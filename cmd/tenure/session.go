@@ -4,37 +4,51 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/installation"
 	"github.com/tenurehq/tenure/internal/server"
 )
 
-// session is where a command's calls go: to the server that runs on the folder,
-// or to the folder itself.
+// session is where a command's calls go: to a server, or to the folder itself.
 type session struct {
-	server.Caller
+	*client.Client
 	app   *app
-	local *installation.Installation // nil over a socket
+	local *installation.Installation // nil where a server answers
 	tells bool                       // prints how an operation goes where no terminal shows it
 	close func()
 }
 
-// reading opens the store for reading, which is possible beside a server.
-func (a *app) reading(ctx context.Context) (*session, error) {
-	return a.open(ctx, true)
-}
+// reading asks a server, or opens the folder's store for reading.
+func (a *app) reading(ctx context.Context) (*session, error) { return a.connect(ctx, true) }
 
-// writing finds the running server, or opens the folder when there is none.
-func (a *app) writing(ctx context.Context) (*session, error) {
-	c, err := server.Dial(ctx, installation.Socket(a.dir), a.as)
+// writing asks a server, or opens the folder when there is none.
+func (a *app) writing(ctx context.Context) (*session, error) { return a.connect(ctx, false) }
+
+// connect finds who answers: the server that is named or that the context names,
+// the one that runs on the folder, or the folder itself.
+func (a *app) connect(ctx context.Context, readOnly bool) (*session, error) {
+	target, err := a.target()
+	if err != nil {
+		return nil, err
+	}
+	if target.Server != "" {
+		c, err := client.New(target.Server, client.WithToken(target.Token), client.WithUserAgent("tenure"))
+		if err != nil {
+			return nil, err
+		}
+		return &session{Client: c, app: a, close: c.Close}, nil
+	}
+	c, err := client.Dial(ctx, installation.Socket(a.dir), a.as)
 	switch {
 	case err == nil:
-		return &session{Caller: c, app: a, close: c.Close}, nil
+		return &session{Client: c, app: a, close: c.Close}, nil
 	case tenure.CodeOf(err) == tenure.NotFound, tenure.CodeOf(err) == tenure.Invalid: // nobody, or nobody can be there
-		return a.open(ctx, false)
+		return a.open(ctx, readOnly)
 	}
 	return nil, err
 }
@@ -44,27 +58,48 @@ func (a *app) open(ctx context.Context, readOnly bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &session{Caller: server.Local{Service: inst.Service, By: a.as}, app: a, local: inst, close: func() { _ = inst.Close() }}, nil
+	fail := func(err error) (*session, error) { _ = inst.Close(); return nil, err }
+	srv, err := server.New(server.Options{Service: inst.Service, Governor: inst.Governor})
+	if err != nil {
+		return fail(err)
+	}
+	c, err := client.New("http://tenure", client.WithHandler(srv.LocalHandler(), a.as))
+	if err != nil {
+		return fail(err)
+	}
+	return &session{Client: c, app: a, local: inst, close: func() { srv.Close(); _ = inst.Close() }}, nil
 }
 
 // ask makes one call. After a write on the folder itself it also runs what is
 // due, since no server does.
-func ask[P, R any](ctx context.Context, a *app, m server.Method[P, R], p P) (R, error) {
-	open := a.reading
-	if m.Write {
-		open = a.writing
-	}
-	s, err := open(ctx)
+func ask[P, R any](ctx context.Context, a *app, e client.Endpoint[P, R], p P) (R, error) {
+	var none R
+	s, err := a.connect(ctx, e.Verb == http.MethodGet)
 	if err != nil {
-		var none R
 		return none, err
 	}
 	defer s.close()
-	out, err := m.Call(ctx, s, p)
-	if err == nil && m.Write {
+	out, err := e.Call(ctx, s.Client, p)
+	if err == nil && e.Verb != http.MethodGet {
 		err = s.carryOn(ctx, "")
 	}
 	return out, err
+}
+
+// pagedBy is a struct of parameters whose pages ask can turn.
+type pagedBy[P any] interface {
+	*P
+	client.Paged
+}
+
+// listed makes the calls that a list of up to n items takes; 0 is all of it.
+func listed[P, T any, Q pagedBy[P]](ctx context.Context, a *app, e client.Endpoint[P, client.Page[T]], p P, n int) ([]T, error) {
+	s, err := a.reading(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	return client.UpTo[P, T, Q](ctx, s.Client, e, p, n)
 }
 
 // patience bounds how long a command stays with an operation that a server runs.
@@ -93,11 +128,11 @@ func (s *session) carryOn(ctx context.Context, op tenure.OperationID) error {
 
 // rests says whether an operation needs something other than a moment for its
 // steps: it has ended, or nothing of it runs and nothing is due.
-func (s *session) rests(op server.Operation) bool {
+func (s *session) rests(op client.Operation) bool {
 	return op.State.Ended() || op.Running == 0 && (op.DueAt.After(s.app.now()) || op.DueAt.IsZero() && !atWork(op))
 }
 
-func atWork(op server.Operation) bool {
+func atWork(op client.Operation) bool {
 	return op.State == tenure.OperationRunning || op.State == tenure.OperationCompensating
 }
 
@@ -105,7 +140,7 @@ func atWork(op server.Operation) bool {
 const glance = 100 * time.Millisecond
 
 // follow looks at an operation again and again until done says so.
-func (s *session) follow(ctx context.Context, id tenure.OperationID, done func(server.Operation) bool) (server.Operation, error) {
+func (s *session) follow(ctx context.Context, id tenure.OperationID, done func(client.Operation) bool) (client.Operation, error) {
 	bar := s.app.bar(id, s.tells)
 	defer bar.stop()
 	tick := time.NewTicker(glance)
@@ -114,7 +149,7 @@ func (s *session) follow(ctx context.Context, id tenure.OperationID, done func(s
 		return tenure.Errorf(tenure.Unavailable, "stopped following operation %s, which goes its way", id).Retryable().WithHint("see how far it is: tenure operation show %s", id)
 	}
 	for {
-		op, err := server.FollowOperation.Call(ctx, s, server.IDParams{ID: string(id)})
+		op, err := client.FollowOperation.Call(ctx, s.Client, client.OperationParams{Operation: string(id)})
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return op, stopped()

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/tenurehq/tenure/internal/server"
+	"github.com/tenurehq/tenure/client"
 )
 
 func (a *app) system() *cobra.Command {
@@ -15,12 +15,12 @@ func (a *app) system() *cobra.Command {
 }
 
 func (a *app) systemAdd() *cobra.Command {
-	var p server.AddSystemParams
+	var p client.AddSystemParams
 	cmd := command("add SYSTEM", "Add a system of systems.yaml",
 		"Adding it again changes nothing. One that is now another system than the recorded one is refused, unless --replace\nsays that this is meant.",
 		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-			p.Name = args[0]
-			sys, err := ask(cmd.Context(), a, server.AddSystem, p)
+			p.Body.Name = args[0]
+			sys, err := ask(cmd.Context(), a, client.AddSystem, p)
 			if err != nil {
 				return err
 			}
@@ -28,16 +28,17 @@ func (a *app) systemAdd() *cobra.Command {
 				o.fields("system", sys.Name, "connector", sys.Connector+" "+sys.Version, "fingerprint", sys.Fingerprint, "added", o.when(sys.AddedAt)+" by "+sys.AddedBy)
 			})
 		})
-	cmd.Flags().BoolVar(&p.Replace, "replace", false, "the system was replaced, and a person means it")
+	cmd.Flags().BoolVar(&p.Body.Replace, "replace", false, "the system was replaced, and a person means it")
 	return cmd
 }
 
 func (a *app) systemList() *cobra.Command {
 	return command("list", "List the added systems, with a look at each", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
-		list, err := ask(cmd.Context(), a, server.ListSystems, server.None{})
+		all, err := ask(cmd.Context(), a, client.ListSystems, client.None{})
 		if err != nil {
 			return err
 		}
+		list := all.Items
 		return a.show(list, func(o *page) {
 			if len(list) == 0 {
 				o.line("No system was added yet. Describe it in systems.yaml, then: tenure system add NAME")

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenurehq/tenure"
-	"github.com/tenurehq/tenure/internal/server"
+	"github.com/tenurehq/tenure/client"
 )
 
 func (a *app) tenant() *cobra.Command {
@@ -65,25 +65,23 @@ func (a *app) act(ctx context.Context, f *intentFlags, tenant, plan string) erro
 			return err
 		}
 	}
-	r, err := server.RequestOperation.Call(ctx, s, in)
+	req := client.OperationRequest{}
+	req.Body.Intent = in
+	op, err := client.RequestOperation.Call(ctx, s.Client, req)
 	if err != nil {
 		return err
 	}
-	return a.stay(ctx, s, r.Operation.ID, true)
+	return a.stay(ctx, s, op.ID, true)
 }
 
 // withdraw cancels the tenant's open offboarding, which a reinstatement takes
 // the place of. One past its point of no return is Blocked.
-func (a *app) withdraw(ctx context.Context, s *session, tenant string) error {
-	open, err := server.ListOperations.Call(ctx, s, server.OperationFilter{Tenant: tenant, Open: true})
-	if err != nil {
-		return err
-	}
-	for _, op := range open {
-		if op.Kind != tenure.Offboard {
-			continue
+func (a *app) withdraw(ctx context.Context, s *session, name string) error {
+	for op, err := range client.All(ctx, s.Client, client.ListOperations, client.OperationFilter{Tenant: name, Open: true, Kind: tenure.Offboard}) {
+		if err != nil {
+			return err
 		}
-		if _, err := server.SteerOperation.Call(ctx, s, server.SteerParams{ID: string(op.ID), What: "cancel"}); err != nil {
+		if _, err := client.CancelOperation.Call(ctx, s.Client, client.OperationChange{OperationParams: client.OperationParams{Operation: string(op.ID)}}); err != nil {
 			return err
 		}
 		if err := s.carryOn(ctx, op.ID); err != nil {
@@ -94,7 +92,8 @@ func (a *app) withdraw(ctx context.Context, s *session, tenant string) error {
 }
 
 func (a *app) tenantList() *cobra.Command {
-	var f server.TenantFilter
+	var f client.TenantFilter
+	var limit int
 	var state, after string
 	cmd := command("list", "List tenants", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
 		f.State = tenure.TenantState(state)
@@ -108,7 +107,7 @@ func (a *app) tenantList() *cobra.Command {
 			}
 			f.After = id
 		}
-		list, err := ask(cmd.Context(), a, server.ListTenants, f)
+		list, err := listed(cmd.Context(), a, client.ListTenants, f, limit)
 		if err != nil {
 			return err
 		}
@@ -126,7 +125,7 @@ func (a *app) tenantList() *cobra.Command {
 	})
 	cmd.Flags().StringVar(&state, "state", "", "only those in this state")
 	cmd.Flags().StringVar(&after, "after", "", "only those made after this one (an id), for the next page")
-	cmd.Flags().IntVar(&f.Limit, "limit", 100, "at most this many")
+	cmd.Flags().IntVar(&limit, "limit", 100, "at most this many")
 	cmd.Flags().BoolVar(&f.Closed, "closed", false, "closed ones too")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(texts(tenure.TenantStates), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -144,7 +143,7 @@ func joined[T ~string](in []T) string { return strings.Join(texts(in), ", ") }
 
 func (a *app) tenantShow() *cobra.Command {
 	return command("show TENANT", "Show a tenant with all that stands around it", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-		t, err := ask(cmd.Context(), a, server.ShowTenant, server.NameParams{Tenant: args[0]})
+		t, err := ask(cmd.Context(), a, client.ShowTenant, client.TenantParams{Tenant: args[0]})
 		if err != nil {
 			return orClosed(err, args[0])
 		}
@@ -152,7 +151,7 @@ func (a *app) tenantShow() *cobra.Command {
 	})
 }
 
-func printTenant(o *page, t server.TenantDetail) {
+func printTenant(o *page, t client.TenantDetail) {
 	held := ""
 	if t.Held {
 		held = fmt.Sprintf("by %d holds", len(t.Holds))
@@ -201,7 +200,7 @@ func printTenant(o *page, t server.TenantDetail) {
 	}
 }
 
-func printResources(o *page, list []server.Resource) {
+func printResources(o *page, list []client.Resource) {
 	rows := make([][]string, len(list))
 	for i, r := range list {
 		rows[i] = []string{r.Environment, r.Key, r.System, r.Type, r.Name, string(r.State), string(r.Verdict), string(r.ID)}
@@ -224,14 +223,15 @@ func (a *app) tenantOutputs() *cobra.Command {
 	cmd := command("outputs OPERATION", "Show what an operation hands over",
 		"With --claim the one-time secrets are printed too: once, and only for who asked for the operation.",
 		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-			m := server.ShowOutputs
+			e := client.ShowOutputs
 			if claim {
-				m = server.ClaimOutputs
+				e = client.ClaimOutputs
 			}
-			list, err := ask(cmd.Context(), a, m, server.IDParams{ID: args[0]})
+			page1, err := ask(cmd.Context(), a, e, client.OperationParams{Operation: args[0]})
 			if err != nil {
 				return err
 			}
+			list := page1.Items
 			return a.show(list, func(o *page) {
 				if len(list) == 0 {
 					o.line("This operation hands nothing over.")

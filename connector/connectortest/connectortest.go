@@ -59,6 +59,12 @@ type World struct {
 	// can't.
 	Outage func(t testing.TB) (restore func())
 
+	// SignIn opens a session with a login of an elevation, and gives what uses it:
+	// an error says that it has ended. ElevatedType is the resource type that such
+	// a login is opened for. Required of a connector.Elevator.
+	SignIn       func(t testing.TB, login string, secret tenure.Secret, r connector.Ref) (use func() error, err error)
+	ElevatedType string
+
 	serial atomic.Int64
 }
 
@@ -149,6 +155,7 @@ func Run(t *testing.T, open Harness) {
 	}
 	t.Run("trust", func(t *testing.T) { t.Parallel(); runTrust(t, open) })
 	t.Run("probes", func(t *testing.T) { t.Parallel(); runProbes(t, open) })
+	t.Run("elevation", func(t *testing.T) { t.Parallel(); runElevation(t, open) })
 }
 
 func runCase(t *testing.T, w *World, c Case, mode string) {

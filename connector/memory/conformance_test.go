@@ -33,7 +33,12 @@ func open(*testing.T) *connectortest.World {
 			w.Down(true)
 			return func() { w.Down(false) }
 		},
-		Probes: probes(w),
+		Probes:       probes(w),
+		ElevatedType: "store",
+		SignIn: func(_ testing.TB, login string, secret tenure.Secret, r connector.Ref) (func() error, error) {
+			use := func() error { return w.SignIn(login, secret.Reveal(), r.Type, r.Name, time.Now()) }
+			return use, use()
+		},
 	}
 	for _, s := range samples() {
 		world.Cases = append(world.Cases, caseOf(w, s))

@@ -28,6 +28,7 @@ var (
 	_ connector.Mapper      = (*Driver)(nil)
 	_ connector.Expirer     = (*Driver)(nil)
 	_ connector.Prober      = (*Driver)(nil)
+	_ connector.Elevator    = (*Driver)(nil)
 )
 
 // World gives what the driver works on.

@@ -33,6 +33,8 @@ type World struct {
 type state struct {
 	Fingerprint string `json:"fingerprint"`
 	Sentinel    bool   `json:"sentinel"` // the sentinel and the sentinel neighbour are planted
+
+	Logins []login `json:"logins,omitempty"` // of persons, for a while
 }
 
 type key struct{ typ, name string }

@@ -57,6 +57,16 @@ func newWorld(t *testing.T) *connectortest.World {
 			postgrestest.Exec(t, w.dsn, "alter schema tenure owner to tenure; alter role "+quote(w.platform)+" nosuperuser")
 		},
 		Outage: func(testing.TB) func() { w.proxy.Down(); return w.proxy.Heal },
+
+		ElevatedType: "schema",
+		SignIn: func(t testing.TB, login string, secret tenure.Secret, _ connector.Ref) (func() error, error) {
+			c, err := pgx.Connect(context.Background(), postgrestest.As(t, w.dsn, login, secret.Reveal()))
+			if err != nil {
+				return nil, err
+			}
+			t.Cleanup(func() { _ = c.Close(context.Background()) })
+			return func() error { _, err := c.Exec(context.Background(), "select 1"); return err }, nil
+		},
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 type Options struct {
 	Dir      string // an empty or absent folder; everything stays in it
 	Postgres string // DSN; blank plays on SQLite and files
+	Exit     bool   // end after the story; otherwise the dashboard stays open until the context ends
 	Out      io.Writer
 }
 
@@ -52,7 +53,9 @@ type story struct {
 	p     platform
 	inst  *installation.Installation
 	clock atomic.Int64
+	live  atomic.Int64 // when the clock began to go on by itself; 0 while the story sets it
 	began time.Time
+	doors doors
 	n     int
 	seen  int // checks made with the story's own eyes
 }
@@ -78,18 +81,19 @@ func Run(ctx context.Context, o Options) (err error) {
 		if s.inst != nil {
 			_ = s.inst.Close()
 		}
+		s.doors.close()
 		if cerr := s.p.close(); err == nil && cerr != nil {
 			err = cerr
 		}
 	}()
-	for _, chapter := range []func(context.Context) error{s.setUp, s.moveIn, s.drift, s.leave, s.prove} {
+	for _, chapter := range []func(context.Context) error{s.setUp, s.moveIn, s.drift, s.leave, s.prove, s.people} {
 		if err := chapter(ctx); err != nil {
 			return err
 		}
 	}
 	s.say("")
 	s.say("Done in %s. %d looks of the demo's own agreed with what Tenure said.", time.Since(s.began).Round(100*time.Millisecond), s.seen)
-	return nil
+	return s.open(ctx, o.Exit)
 }
 
 func (s *story) say(format string, args ...any) {
@@ -114,7 +118,13 @@ func (s *story) check(ok bool, format string, args ...any) error {
 	return nil
 }
 
-func (s *story) now() time.Time { return time.UnixMicro(s.clock.Load()).UTC() }
+func (s *story) now() time.Time {
+	now := time.UnixMicro(s.clock.Load()).UTC()
+	if live := s.live.Load(); live > 0 {
+		now = now.Add(time.Since(time.UnixMicro(live)))
+	}
+	return now
+}
 
 func (s *story) setUp(ctx context.Context) error {
 	s.chapter("A platform, and Tenure beside it")
@@ -129,7 +139,13 @@ func (s *story) setUp(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(home, "systems.yaml"), []byte(systems), 0o600); err != nil {
 		return tenure.Errorf(tenure.Unavailable, "demo folder: %w", err)
 	}
-	s.inst, err = installation.Init(ctx, installation.Options{Dir: home, Now: s.now}, installation.Settings{Witness: filepath.Join(s.dir, "witness", "checkpoints")})
+	if err := s.doors.open(s.now); err != nil {
+		return err
+	}
+	s.inst, err = installation.Init(ctx, installation.Options{Dir: home, Now: s.now}, installation.Settings{
+		Witness: filepath.Join(s.dir, "witness", "checkpoints"), URL: s.doors.url(),
+		SignIn: &installation.SignIn{Issuer: s.doors.provider.Issuer(), ClientID: demoClient, StrongAMR: []string{"mfa"}},
+	})
 	if err != nil {
 		return err
 	}
@@ -290,7 +306,7 @@ func (s *story) drive(ctx context.Context, id tenure.OperationID, until time.Tim
 		if v.State.Ended() || v.State == tenure.OperationBlocked {
 			return *v, nil
 		}
-		acted, err := s.people(ctx, v)
+		acted, err := s.sitters(ctx, v)
 		switch {
 		case err != nil:
 			return *v, err
@@ -311,8 +327,8 @@ func (s *story) drive(ctx context.Context, id tenure.OperationID, until time.Tim
 	return lifecycle.OperationView{}, s.unfinished(ctx, id, "the operation doesn't come to an end")
 }
 
-// people sign what waits for them: distinct persons, none the requester.
-func (s *story) people(ctx context.Context, v *lifecycle.OperationView) (acted bool, err error) {
+// sitters sign what waits for them: distinct persons, none the requester.
+func (s *story) sitters(ctx context.Context, v *lifecycle.OperationView) (acted bool, err error) {
 	if v.Body == nil {
 		return false, nil
 	}

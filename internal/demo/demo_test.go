@@ -13,12 +13,12 @@ import (
 // real files and tables, and fails if one isn't so.
 func TestOnSQLiteAndFiles(t *testing.T) {
 	t.Parallel()
-	play(t, demo.Options{Dir: t.TempDir()})
+	play(t, demo.Options{Dir: t.TempDir(), Exit: true})
 }
 
 func TestOnPostgres(t *testing.T) {
 	t.Parallel()
-	play(t, demo.Options{Dir: t.TempDir(), Postgres: postgrestest.DSN(t)})
+	play(t, demo.Options{Dir: t.TempDir(), Postgres: postgrestest.DSN(t), Exit: true})
 }
 
 func play(t *testing.T, o demo.Options) {

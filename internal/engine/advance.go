@@ -199,13 +199,13 @@ func (a *advance) take(o outcome) {
 func (a *advance) start(i int, now time.Time) {
 	n := &a.s.nodes[i]
 	n.mine = true
-	t := &Task{Operation: a.s.op.Operation, Plan: a.s.plan, Step: n.step, Row: n.row, Tenant: a.s.tenant, Now: now, engine: a.e}
+	t := &Task{Operation: a.s.op.Operation, Plan: a.s.plan, Step: n.step, Row: n.row, Tenant: a.s.tenant, Now: now, Trace: a.s.op.Trace, engine: a.e}
 	ctx, cancel := context.WithTimeout(a.work, a.e.timeout())
 	a.mu.Lock()
 	a.running[i] = lease{seq: n.row.Seq, token: n.row.Token, cancel: cancel}
 	a.mu.Unlock()
 	a.steps++
-	go func() { a.done <- outcome{i, t.Row.Token, a.e.run(ctx, t)} }()
+	go func() { a.done <- outcome{i, t.Row.Token, a.e.observed(ctx, t)} }()
 }
 
 // renewals prolongs the leases of the tasks under way, three times a lease. A

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 
@@ -41,6 +42,10 @@ func (a *advance) compose(now time.Time) *composed {
 	for c.d = a.decide(now); len(c.d.opened) > 0; c.d = a.decide(now) {
 		for _, i := range c.d.opened {
 			n := &s.nodes[i]
+			if forPersons(n.step.Action) {
+				n.awaited = false
+				c.extras = append(c.extras, func(tx *store.Tx) error { return tx.DropWait(a.id, n.step.Key) })
+			}
 			a.result(c, n, store.StepResult{Seq: n.row.Seq, Token: n.row.Token, From: n.row.State, State: tenure.StepDone, Verdict: tenure.Verified}, Result{})
 		}
 	}
@@ -52,6 +57,7 @@ func (a *advance) compose(now time.Time) *composed {
 	c.Same = c.same
 	a.claims(c)
 	a.lock(c)
+	a.awaits(c)
 	if destroyed {
 		c.extras = append(c.extras, func(tx *store.Tx) error { return tx.SettleHolds(s.plan.Tenant, now) })
 	}
@@ -108,6 +114,32 @@ func (a *advance) reopen(c *composed, i int) {
 			n.row.State = tenure.StepPending
 		}
 	}
+}
+
+// awaits records the gates that begin to wait for persons: the inbox, reminders
+// and expiry read them. Those of an operation that ends are forgotten.
+func (a *advance) awaits(c *composed) {
+	s := a.s
+	if c.d.ended || c.d.undo {
+		if !s.op.State.Ended() && slices.ContainsFunc(s.plan.Steps, func(st tenure.Step) bool { return forPersons(st.Action) }) {
+			c.extras = append(c.extras, func(tx *store.Tx) error { return tx.DropWait(a.id, "") })
+		}
+		return
+	}
+	for _, i := range c.d.awaits {
+		n := &s.nodes[i]
+		if n.awaited {
+			continue
+		}
+		n.awaited = true
+		w := store.WaitAt(s.op.Operation, n.step, s.plan.Radius(), s.awaitedSince(n))
+		c.extras = append(c.extras, func(tx *store.Tx) error { return tx.AwaitApproval(w) })
+	}
+}
+
+// forPersons says whether a step is a gate that can wait for persons' signatures.
+func forPersons(a tenure.Action) bool {
+	return a == tenure.ActApproval || a == tenure.ActNoReturn || a == tenure.ActRetention
 }
 
 // claims adds the claims; destructive ones depend on there being no hold.

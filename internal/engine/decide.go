@@ -18,6 +18,8 @@ type snapshot struct {
 	begin     int    // every node before it has ended well
 	byKey     map[string]int
 	approvals []tenure.Approval
+	extra     int // how many more persons must approve than the plan says
+	extraWhy  string
 	holds     []tenure.Hold
 	tenant    store.TenantRow
 }
@@ -28,12 +30,15 @@ type node struct {
 	row   store.StepRow
 	needs []int // indexes of what the step needs; -1 for one that isn't there
 	mine  bool  // a task of this very Advance runs it
+
+	awaited bool // as a gate for persons, it has been recorded
 }
 
 // decision is what may happen now.
 type decision struct {
 	claims []int // indexes of nodes to run
 	opened []int // gates that open
+	awaits []int // gates that wait for persons
 	reopen []int // gates whose confirmation has lapsed
 	undo   bool  // begin the compensation
 	state  tenure.OperationState
@@ -50,7 +55,7 @@ const maxParallel = 16
 func decide(s *snapshot, now time.Time) decision {
 	d := decision{state: tenure.OperationRunning}
 	if s.op.State.Ended() {
-		d.state, d.ended = s.op.State, true
+		d.state, d.reason, d.ended = s.op.State, s.op.Reason, true
 		return d
 	}
 	// A compensation that is blocked stays one: it isn't begun anew.
@@ -90,6 +95,9 @@ func decide(s *snapshot, now time.Time) decision {
 				d.opened = append(d.opened, i)
 				continue
 			}
+			if w.persons {
+				d.awaits = append(d.awaits, i)
+			}
 			waits = append(waits, w.why)
 			d.due = earliest(d.due, w.at)
 			continue
@@ -126,7 +134,7 @@ func decide(s *snapshot, now time.Time) decision {
 	busy := running+len(d.claims)+len(d.opened)+len(d.reopen) > 0
 	switch {
 	case compensating:
-		d.state = tenure.OperationCompensating
+		d.state, d.reason = tenure.OperationCompensating, s.why()
 		switch {
 		case open == 0:
 			d.ended, d.state = true, tenure.OperationFailed
@@ -135,7 +143,7 @@ func decide(s *snapshot, now time.Time) decision {
 			}
 		case !busy && backoff == 0 && len(failed) > 0:
 			d.state, d.reason = tenure.OperationBlocked, "taking back failed at "+strings.Join(failed, ", ")
-		case !busy && backoff == 0:
+		case !busy && backoff == 0 && len(waits) > 0:
 			d.reason = strings.Join(unique(waits), "; ") // a hold stands against taking it back
 		}
 	case open == 0:
@@ -145,7 +153,7 @@ func decide(s *snapshot, now time.Time) decision {
 			d.claims, d.opened = nil, nil
 			break
 		}
-		d.claims, d.opened, d.reopen = nil, nil, nil
+		d.claims, d.opened, d.reopen, d.reason = nil, nil, nil, s.why()
 		if s.undoable() {
 			d.undo, d.state = true, tenure.OperationCompensating
 		} else {
@@ -172,6 +180,15 @@ func decide(s *snapshot, now time.Time) decision {
 		d.due = time.Time{}
 	}
 	return d
+}
+
+// why is the reason that a person gave for a cancellation, while it goes on and
+// when it is done.
+func (s *snapshot) why() string {
+	if s.op.Wanted == "cancel" {
+		return s.op.Why
+	}
+	return ""
 }
 
 func earliest(a, b time.Time) time.Time {
@@ -265,6 +282,8 @@ type wait struct {
 	open bool
 	why  string
 	at   time.Time // when to look again; zero: on an event
+	// persons says that their signatures at the gate are what it waits for.
+	persons bool
 }
 
 // gate says whether a waiting step opens now.
@@ -275,11 +294,11 @@ func (s *snapshot) gate(n *node, now time.Time) wait {
 	}
 	switch n.step.Action {
 	case tenure.ActApproval:
-		have := s.signatures(n.step.Key, time.Time{}, true)
-		if have >= g.Approvals {
-			return wait{open: true}
+		c := g.Count(s.op.Operation, n.step.Key, s.approvals, time.Time{})
+		if c.Open() && (c.Standing == "" || tenure.OnlyCreates(s.plan) == "") {
+			return s.more(n, g, c, time.Time{}, now)
 		}
-		return wait{why: fmt.Sprintf("%d of %d approvals at %s", have, g.Approvals, n.step.Key)}
+		return wait{why: fmt.Sprintf("%d of %d approvals at %s%s", c.Have, c.Need, n.step.Key, roles(c)), persons: true}
 	case tenure.ActTask:
 		if s.signatures(n.step.Key, time.Time{}, false) > 0 {
 			return wait{open: true}
@@ -291,13 +310,13 @@ func (s *snapshot) gate(n *node, now time.Time) wait {
 			good = g.Period.After(s.since(g.After)) // counts are good until then
 		}
 		if now.After(good) {
-			return wait{why: fmt.Sprintf("the counts at %s are older than %s; confirm again to take fresh ones", n.step.Key, g.Period)}
+			return wait{why: fmt.Sprintf("the counts at %s are older than %s; confirm again to take fresh ones", n.step.Key, g.Period), persons: true}
 		}
-		have := s.signatures(n.step.Key, s.since(g.After), true)
-		if have >= g.Approvals {
-			return wait{open: true}
+		c := g.Count(s.op.Operation, n.step.Key, s.approvals, s.since(g.After))
+		if c.Open() && c.Standing == "" {
+			return s.more(n, g, c, s.since(g.After), now)
 		}
-		return wait{why: fmt.Sprintf("%d of %d confirmations of the point of no return at %s", have, g.Approvals, n.step.Key)}
+		return wait{why: fmt.Sprintf("%d of %d confirmations of the point of no return at %s%s", c.Have, c.Need, n.step.Key, roles(c)), persons: true}
 	case tenure.ActDate:
 		at := g.Period.After(s.since(g.After))
 		if !now.Before(at) {
@@ -308,6 +327,54 @@ func (s *snapshot) gate(n *node, now time.Time) wait {
 		return s.retention(n, now)
 	}
 	return wait{why: "an unknown gate " + string(n.step.Action)}
+}
+
+// more opens a gate that has what its plan asks for, unless something makes it ask
+// for more persons: then it looks again in a while, since that may pass.
+func (s *snapshot) more(n *node, g *tenure.Gate, c tenure.GateCount, since, now time.Time) wait {
+	if s.extra <= 0 {
+		return wait{open: true}
+	}
+	raised := *g
+	raised.Approvals = c.Need + s.extra
+	c = raised.Count(s.op.Operation, n.step.Key, s.approvals, since)
+	if c.Have >= c.Need {
+		return wait{open: true}
+	}
+	return wait{why: fmt.Sprintf("%d of %d approvals at %s, with %d more than the plan says: %s", c.Have, c.Need, n.step.Key, s.extra, s.extraWhy), at: now.Add(extraLook), persons: true}
+}
+
+// extraLook is how soon a gate that asks for more persons is looked at again.
+const extraLook = 10 * time.Minute
+
+// awaitsPersons says whether a gate for persons isn't open yet.
+func (s *snapshot) awaitsPersons() bool {
+	for i := range s.nodes {
+		if n := &s.nodes[i]; !n.ended() && (n.step.Action == tenure.ActApproval || n.step.Action == tenure.ActNoReturn) {
+			return true
+		}
+	}
+	return false
+}
+
+// roles says which roles a gate still asks for, where it asks for some.
+func roles(c tenure.GateCount) string {
+	if len(c.Roles) == 0 {
+		return ""
+	}
+	return " (still " + c.Missing() + ")"
+}
+
+// awaitedSince is when a gate that waits for persons began to: when the last step
+// that it needs had ended.
+func (s *snapshot) awaitedSince(n *node) time.Time {
+	at := s.op.CreatedAt
+	for _, i := range n.needs {
+		if i >= 0 && s.nodes[i].row.EndedAt.After(at) {
+			at = s.nodes[i].row.EndedAt
+		}
+	}
+	return at
 }
 
 // since is when the step ended that a gate counts from.
@@ -347,7 +414,7 @@ func (s *snapshot) retention(n *node, now time.Time) wait {
 			if s.signatures(n.step.Key, time.Time{}, true) >= 2 {
 				return wait{open: !now.Before(c.KeepUntil), why: fmt.Sprintf("retention of %s, as two persons decided: %s", c.Class, c.Because), at: c.KeepUntil}
 			}
-			return wait{why: fmt.Sprintf("conflict in the retention of %s, for two persons to decide at %s: %s", c.Class, n.step.Key, c.Because)}
+			return wait{why: fmt.Sprintf("conflict in the retention of %s, for two persons to decide at %s: %s", c.Class, n.step.Key, c.Because), persons: true}
 		case tenure.ClockKeep:
 			return wait{why: fmt.Sprintf("retention of %s: %s", c.Class, c.Because), at: c.KeepUntil}
 		default:

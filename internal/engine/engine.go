@@ -32,8 +32,17 @@ type Engine struct {
 	// Own runs the actions on Tenure's own things.
 	Own map[tenure.Action]Runner
 
+	// Extra says how many more persons than its plan says must approve an operation
+	// at its gates, and why; nil is none. It is asked as an operation is read whose
+	// gates aren't all open, and again ten minutes later while it holds one shut.
+	Extra func(ctx context.Context, op tenure.Operation) (n int, why string, err error)
+
 	// ExportTo opens where a resource's export goes, and gives its place.
 	ExportTo func(ctx context.Context, t *Task) (Sink, error)
+
+	// Observe is told of each step that is run: it gives the context to run it with,
+	// and what to call with its result. Nil is nobody.
+	Observe func(ctx context.Context, t *Task) (context.Context, func(Result))
 
 	Lease       time.Duration // of a running step; 0 is 30 s
 	StepTimeout time.Duration // cuts a hung step; 0 is 5 min
@@ -59,6 +68,7 @@ type Task struct {
 	Row       store.StepRow // as claimed: its token is the fence
 	Tenant    store.TenantRow
 	Now       time.Time // business time at the claim
+	Trace     string    // of the request that started the operation (W3C traceparent); blank: none
 	engine    *Engine
 }
 
@@ -172,6 +182,11 @@ func (e *Engine) load(ctx context.Context, id tenure.OperationID) (*snapshot, er
 	s.link(rows)
 	if s.approvals, err = e.DB.Approvals(ctx, id); err != nil {
 		return nil, err
+	}
+	if e.Extra != nil && s.awaitsPersons() {
+		if s.extra, s.extraWhy, err = e.Extra(ctx, s.op.Operation); err != nil {
+			return nil, err
+		}
 	}
 	if s.tenant, err = e.DB.Tenant(ctx, string(s.op.Tenant)); err != nil {
 		return nil, err

@@ -15,6 +15,20 @@ import (
 	"github.com/tenurehq/tenure/internal/store"
 )
 
+// observed runs a step and tells who observes.
+func (e *Engine) observed(ctx context.Context, t *Task) Result {
+	if e.Observe == nil {
+		return e.run(ctx, t)
+	}
+	ctx, end := e.Observe(ctx, t)
+	r := e.run(ctx, t)
+	end(r)
+	return r
+}
+
+// Yielded says whether the step stopped between two batches, which is no failure.
+func (r Result) Yielded() bool { return r.yield }
+
 // run does one claimed step. A panic in a runner or a driver is that step's
 // failure, not the process's.
 func (e *Engine) run(ctx context.Context, t *Task) (r Result) {

@@ -22,6 +22,8 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector/all"
+	"github.com/tenurehq/tenure/internal/governance"
+	"github.com/tenurehq/tenure/internal/guard"
 	"github.com/tenurehq/tenure/internal/keystore"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/store"
@@ -37,6 +39,13 @@ type Settings struct {
 		Person    int `yaml:"person"`    // destructive operations an hour by one person
 		Blueprint int `yaml:"blueprint"` // and under one blueprint
 	} `yaml:"budget"`
+	URL       string    `yaml:"url"`       // the address that people reach this server at
+	SignIn    *SignIn   `yaml:"signIn"`    // nil: people come in with one-time codes and tokens alone
+	Sessions  Sessions  `yaml:"sessions"`  //
+	Elevation Elevation `yaml:"elevation"` // how long roles for a while last
+	Policies  string    `yaml:"policies"`  // folder of Cedar policies that deny further; default policies, if it is there
+	// Approvals are what plans need on top of what their blueprint asks for.
+	Approvals []tenure.ApprovalRule `yaml:"approvals"`
 }
 
 // Systems is systems.yaml.
@@ -74,9 +83,14 @@ func Open(ctx context.Context, o Options) (*Installation, error) {
 // Installation is an opened folder.
 type Installation struct {
 	*lifecycle.Service
-	DB   *store.DB
-	Keys *keystore.Store
-	Dir  string
+	Governor *governance.Governor
+	DB       *store.DB
+	Keys     *keystore.Store
+	Settings Settings
+	Policies *guard.Live // what denies further; read again by its Reload
+	Dir      string
+
+	watcher *governance.Watcher
 }
 
 // Close closes what Open opened.
@@ -179,17 +193,37 @@ func open(ctx context.Context, o Options, settings Settings) (*Installation, err
 			return fail(err)
 		}
 	}
+	if err := checkApprovals(set.Approvals); err != nil {
+		return fail(err)
+	}
 	host, _ := os.Hostname()
 	svc, err := lifecycle.New(ctx, lifecycle.Options{
 		DB: db, Keys: keys, Catalog: catalog(o.Catalog), Installation: tenure.InstallationID(id), Settings: systems,
 		Folder: filepath.Join(o.Dir, "handover"), Now: now, Witness: w,
-		Budget: lifecycle.Budget{Person: set.Budget.Person, Blueprint: set.Budget.Blueprint},
-		Owner:  fmt.Sprintf("%s/%d/%d", host, os.Getpid(), time.Now().UnixNano()),
+		Budget:    lifecycle.Budget{Person: set.Budget.Person, Blueprint: set.Budget.Blueprint},
+		Approvals: set.Approvals,
+		Owner:     fmt.Sprintf("%s/%d/%d", host, os.Getpid(), time.Now().UnixNano()),
 	})
 	if err != nil {
 		return fail(err)
 	}
-	return &Installation{Service: svc, DB: db, Keys: keys, Dir: o.Dir}, nil
+	policies, err := guard.Watch(policiesFolder(o.Dir, set))
+	if err != nil {
+		return fail(err)
+	}
+	gov, err := governor(db, svc, policies, set, now)
+	if err != nil {
+		return fail(err)
+	}
+	svc.Govern(gov.Decide)
+	limits, err := set.Elevation.limits()
+	if err != nil {
+		return fail(err)
+	}
+	for _, source := range inboxes(gov, limits.WithDefaults()) {
+		svc.AddInbox(source)
+	}
+	return &Installation{Service: svc, Governor: gov, Policies: policies, watcher: gov.Watcher(), DB: db, Keys: keys, Settings: set, Dir: o.Dir}, nil
 }
 
 func catalog(given []Connector) []Connector {

@@ -99,6 +99,8 @@ const settingsExample = `# store: env:TENURE_STORE        # a postgres:// addres
 # keys: /secure/place            # keep the keystore out of the store's backups
 # witness: /mnt/elsewhere/log    # or https://…: keeps checkpoints where this machine can't rewrite them
 # budget: {person: 10, blueprint: 50}   # destructive operations an hour
+# approvals:                     # on top of what blueprints ask for; all that match apply, the strictest wins
+#   - {name: leaving, when: {kinds: [offboard], tiers: [gold]}, count: 2, from: [{role: legal, count: 1}], expires: P14D, remind: P2D, escalate: {after: P4D, role: security-officer}}
 `
 
 // writeFiles puts the two settings files into a new installation, and leaves what

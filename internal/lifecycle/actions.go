@@ -34,6 +34,16 @@ func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 		if err := tx.MoveTenant(row.ID, row.State, to, t.Now); err != nil {
 			return err
 		}
+		if to == tenure.TenantTerminating || to == tenure.TenantClosed {
+			if err := s.cutAgreements(ctx, tx, row.ID, t.Operation.ID); err != nil {
+				return err
+			}
+		}
+		if to == tenure.TenantErasing {
+			if err := tx.NoteAccess(store.AccessEvent{At: t.Now, Kind: tenure.EventErase, Principal: t.Operation.RequestedBy, Tenant: string(row.ID)}); err != nil {
+				return err
+			}
+		}
 		return tx.Log(audit.Entry{
 			Format: audit.Format, At: t.Now.UTC().Truncate(time.Microsecond), Kind: "tenant.move", Tenant: row.ID, Operation: t.Operation.ID, Subject: string(row.ID),
 			Data: audit.Facts(map[string]string{"from": string(row.State), "to": string(to)}),
@@ -179,7 +189,7 @@ func (s *Service) runOutputs(_ context.Context, t *engine.Task) engine.Result {
 // runForget blanks what Tenure's own rows say of a tenant that has closed.
 func (s *Service) runForget(_ context.Context, t *engine.Task) engine.Result {
 	return engine.Result{Verdict: tenure.Verified, Extra: func(tx *store.Tx) error {
-		_, err := tx.Forget(t.Plan.Tenant)
+		_, err := tx.Forget(t.Plan.Tenant, t.Now)
 		return err
 	}}
 }

@@ -11,16 +11,27 @@ import (
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-// Approve signs an operation's plan at a gate; a blank gate is the one that waits.
-// At a point of no return whose counts are too old it takes fresh ones instead,
-// and says so.
+// Approve is ApproveAs for a caller of the installation's own folder, whose name is
+// asserted and who has every role.
 func (s *Service) Approve(ctx context.Context, id tenure.OperationID, gate, digest, by, note string) (gateKey string, err error) {
-	if err := person(by); err != nil {
+	return s.ApproveAs(ctx, tenure.Caller{Kind: tenure.CallerLocal, Name: by}, id, gate, digest, note)
+}
+
+// ApproveAs signs an operation's plan at a gate; a blank gate is the one that waits.
+// The caller must be a person who may approve over the tenant, in their own right or
+// by a delegation, and whom the gate still needs (tenure.Signing). At a point of no
+// return whose counts are too old it takes fresh ones instead, and says so.
+func (s *Service) ApproveAs(ctx context.Context, c tenure.Caller, id tenure.OperationID, gate, digest, note string) (gateKey string, err error) {
+	if err := signer(c); err != nil {
 		return "", err
 	}
 	now := s.Now()
 	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		op, p, rows, err := s.operation(tx, id)
+		if err != nil {
+			return err
+		}
+		ways, err := s.ways(ctx, tx, c, op.Operation)
 		if err != nil {
 			return err
 		}
@@ -39,6 +50,9 @@ func (s *Service) Approve(ctx context.Context, id tenure.OperationID, gate, dige
 			return err
 		}
 		gateKey = step.Key
+		if op.Wanted == "cancel" {
+			return tenure.Errorf(tenure.Conflict, "operation %s is being cancelled", id)
+		}
 		if err := s.conflicting(tx, op, p, step, now); err != nil {
 			return err
 		}
@@ -46,7 +60,6 @@ func (s *Service) Approve(ctx context.Context, id tenure.OperationID, gate, dige
 		if err != nil {
 			return err
 		}
-		a := tenure.Approval{Operation: id, Step: step.Key, Digest: op.Plan, By: by, At: now, Note: note}
 		if step.Action == tenure.ActNoReturn {
 			stale, err := s.recount(tx, op, p, rows, step, now)
 			if err != nil || stale {
@@ -61,13 +74,27 @@ func (s *Service) Approve(ctx context.Context, id tenure.OperationID, gate, dige
 				return err
 			}
 		}
-		if err := tenure.CheckApproval(op.Operation, earlier, a); err != nil {
+		sign := tenure.Signing{
+			Approval: tenure.Approval{Operation: id, Step: step.Key, Digest: op.Plan, By: c.Name, At: now, Note: note},
+			Gate:     step.Gate, Earlier: earlier, Since: waitingSince(op.Operation, p, rows, step),
+		}
+		couples, err := links(tx, op.Operation, c.Name, now)
+		if err != nil {
 			return err
 		}
-		if err := tx.Approve(a); err != nil {
+		if sign, err = counts(op.Operation, sign, ways, couples); err != nil {
 			return err
 		}
-		e, err := s.entry(ctx, "approval", by, op.Tenant, id, string(id), map[string]string{"gate": step.Key, "plan": op.Plan, "seq": fmt.Sprint(i)})
+		if err := tx.Approve(sign.Approval); err != nil {
+			return err
+		}
+		if err := tx.NoteAccess(store.AccessEvent{At: now, Kind: tenure.EventApproval, Principal: c.Name, Tenant: string(op.Tenant), Detail: tenure.ApprovalDetail(step.Action, now.Sub(sign.Since))}); err != nil {
+			return err
+		}
+		e, err := s.entry(ctx, "approval", c.Name, op.Tenant, id, string(id), map[string]string{"gate": step.Key, "plan": op.Plan, "seq": fmt.Sprint(i)})
+		if err == nil && sign.For != "" {
+			err = s.seal(ctx, &e, "for", sign.For)
+		}
 		if err != nil {
 			return err
 		}
@@ -77,29 +104,36 @@ func (s *Service) Approve(ctx context.Context, id tenure.OperationID, gate, dige
 		return tx.Poke(id, now)
 	})
 	if err == errRecount {
-		err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
-			op, p, rows, err := s.operation(tx, id)
-			if err != nil {
-				return err
+		err = s.countAgain(ctx, id, gateKey, now)
+	}
+	return gateKey, err
+}
+
+// countAgain lets the counts under a point of no return be taken anew.
+func (s *Service) countAgain(ctx context.Context, id tenure.OperationID, gate string, now time.Time) error {
+	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		op, p, rows, err := s.operation(tx, id)
+		if err != nil {
+			return err
+		}
+		for i := range p.Steps {
+			if p.Steps[i].Key != gate {
+				continue
 			}
-			for i := range p.Steps {
-				if p.Steps[i].Key == gateKey {
-					for _, need := range p.Steps[i].Needs {
-						if j := stepIndex(p, need); p.Steps[j].Action == tenure.ActObserve && rows[j].State == tenure.StepDone {
-							if err := tx.SetStep(id, j, tenure.StepDone, tenure.StepPending, now); err != nil {
-								return err
-							}
-						}
+			for _, need := range p.Steps[i].Needs {
+				if j := stepIndex(p, need); p.Steps[j].Action == tenure.ActObserve && rows[j].State == tenure.StepDone {
+					if err := tx.SetStep(id, j, tenure.StepDone, tenure.StepPending, now); err != nil {
+						return err
 					}
 				}
 			}
-			return tx.Poke(op.ID, now)
-		})
-		if err == nil {
-			err = tenure.Errorf(tenure.Conflict, "the counts were older than 72 hours and are being taken again").WithHint("look at them and confirm again: tenure operation show %s", id)
 		}
+		return tx.Poke(op.ID, now)
+	})
+	if err == nil {
+		err = tenure.Errorf(tenure.Conflict, "the counts were older than 72 hours and are being taken again").WithHint("look at them and confirm again: tenure operation show %s", id)
 	}
-	return gateKey, err
+	return err
 }
 
 // conflicting refuses to sign a retention gate whose rules don't conflict: there

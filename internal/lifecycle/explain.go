@@ -17,6 +17,7 @@ type TenantView struct {
 	Holds      []tenure.Hold        `json:"holds,omitempty"`
 	Clocks     []tenure.Clock       `json:"clocks,omitempty"`
 	Findings   []tenure.Finding     `json:"findings,omitempty"`
+	Agreements []tenure.Agreement   `json:"agreements,omitempty"` // that haven't ended
 }
 
 // Tenants lists tenants.
@@ -44,12 +45,20 @@ func (s *Service) Tenant(ctx context.Context, idOrName string) (*TenantView, err
 	if v.Findings, err = s.Findings(ctx, string(t.ID), false); err != nil {
 		return nil, err
 	}
+	if v.Agreements, err = s.o.DB.Agreements(ctx, store.AgreementFilter{Tenant: t.ID, Limit: 1000, Visible: store.All}); err != nil {
+		return nil, err
+	}
 	if c, err := s.compiled(ctx, t.Blueprint.Digest, false); err == nil && len(t.Anchors) > 0 {
 		for _, class := range c.Blueprint.DataClasses {
 			v.Clocks = append(v.Clocks, tenure.SolveRetention(class, t.Anchors, v.Holds, tenure.HoldSubject{Tenant: t.ID}, s.Now()))
 		}
 	}
 	return v, nil
+}
+
+// TenantRow gives a tenant's row alone.
+func (s *Service) TenantRow(ctx context.Context, id tenure.TenantID) (store.TenantRow, error) {
+	return s.o.DB.Tenant(ctx, string(id))
 }
 
 // OperationView is an operation with its plan, steps and signatures.
@@ -134,7 +143,7 @@ func (s *Service) Explain(ctx context.Context, idOrName string) ([]Reason, error
 		s.reason(&a, v, r, leaving, waits)
 		out = append(out, a)
 	}
-	return out, nil
+	return append(out, agreementReasons(v.Agreements)...), nil
 }
 
 func (s *Service) reason(a *Reason, v *TenantView, r store.ResourceRow, leaving *tenure.Plan, waits string) {

@@ -193,7 +193,7 @@ func (s *Service) drifted(ctx context.Context, tenant tenure.TenantID, reissue b
 		return nil, err
 	}
 	for _, r := range rows {
-		if sys, err := s.system(ctx, r.System); err == nil {
+		if sys, err := s.system(ctx, r.System); err == nil && r.State != tenure.ResourceRevoked {
 			if t, _ := sys.Info.Type(r.Type); t.Credential {
 				out[r.ID] = true
 			}

@@ -108,6 +108,9 @@ func (s *Service) ReleaseHold(ctx context.Context, id tenure.HoldID, by string) 
 		if h.Active() {
 			return nil
 		}
+		if err := tx.NoteAccess(store.AccessEvent{At: now, Kind: tenure.EventHoldRelease, Principal: by, Tenant: string(h.Scope.Tenant), Detail: string(h.ID)}); err != nil {
+			return err
+		}
 		return tx.PokeTenant(h.Scope.Tenant, now)
 	})
 	return h, err

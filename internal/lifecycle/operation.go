@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/audit"
+	"github.com/tenurehq/tenure/internal/engine"
 	"github.com/tenurehq/tenure/internal/keystore"
 	"github.com/tenurehq/tenure/internal/store"
 )
@@ -78,7 +79,7 @@ func (s *Service) Start(ctx context.Context, digest string, in Intent, by string
 		}
 		n := store.NewOperation{
 			Operation: tenure.Operation{ID: id, Kind: p.Kind, Tenant: p.Tenant, Plan: digest, State: tenure.OperationRunning, RequestedBy: by, Trigger: trigger, CreatedAt: now},
-			Blueprint: p.Blueprint.Name, Destructive: p.Destructive > 0,
+			Blueprint: p.Blueprint.Name, Destructive: p.Destructive > 0, Trace: engine.TraceOf(ctx),
 			IsDestroyer: func(seq int) bool { return seq < len(p.Steps) && p.Steps[seq].Destructive },
 		}
 		for i, st := range p.Steps {
@@ -97,7 +98,15 @@ func (s *Service) Start(ctx context.Context, digest string, in Intent, by string
 		if err := s.inventory(tx, p, id, now); err != nil {
 			return err
 		}
-		return tx.Log(e)
+		if p.Destructive > 0 {
+			if err := tx.NoteAccess(store.AccessEvent{At: now, Kind: tenure.EventDestructive, Principal: by, Tenant: string(p.Tenant), Detail: string(p.Kind)}); err != nil {
+				return err
+			}
+		}
+		if err := tx.Log(e); err != nil {
+			return err
+		}
+		return s.startStanding(ctx, tx, p, n.Operation, in.Trigger, now)
 	})
 	if err != nil {
 		return op, err
@@ -228,7 +237,7 @@ func (s *Service) admitTenant(tx *store.Tx, p *tenure.Plan, now time.Time) error
 	}
 	return tx.CreateTenant(store.TenantRow{
 		Tenant: tenure.Tenant{
-			ID: p.Tenant, Name: p.Name, Organization: p.Organization, Contact: p.Contact, Tier: p.Tier,
+			ID: p.Tenant, Name: p.Name, Organization: p.Organization, Contact: p.Contact, Tier: p.Tier, Labels: p.Labels,
 			Blueprint: p.Blueprint, Parameters: params, CreatedAt: now,
 		},
 		Features: p.Features,

@@ -24,6 +24,7 @@ type Intent struct {
 	Parameters   map[string]any       `json:"parameters,omitempty"`
 	Features     map[string]bool      `json:"features,omitempty"`
 	Tier         string               `json:"tier,omitempty"`
+	Labels       map[string]string    `json:"labels,omitempty"` // onboard; later they are set beside operations
 	Organization string               `json:"organization,omitempty"`
 	Contact      string               `json:"contact,omitempty"`
 	Reason       string               `json:"reason,omitempty"`
@@ -32,6 +33,7 @@ type Intent struct {
 	AtOnce       bool                 `json:"atOnce,omitempty"`    // offboard without grace
 	EraseOnly    bool                 `json:"eraseOnly,omitempty"` // offboard without export
 	Reissue      bool                 `json:"reissue,omitempty"`   // repair with new credentials
+	Resources    []string             `json:"resources,omitempty"` // revoke: environment/key or id of what gives access
 	Trigger      string               `json:"trigger,omitempty"`   // idempotency key
 }
 
@@ -93,7 +95,8 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 	if err != nil {
 		return nil, err
 	}
-	out := &planner.Input{Kind: in.Kind, At: now, Reason: in.Reason, Tenant: t.Tenant, Ref: t.Blueprint, Anchors: t.Anchors, Recipient: in.Recipient, AtOnce: in.AtOnce, EraseOnly: in.EraseOnly, Reissue: in.Reissue}
+	out := &planner.Input{Kind: in.Kind, At: now, Reason: in.Reason, Tenant: t.Tenant, Ref: t.Blueprint, Anchors: t.Anchors, Recipient: in.Recipient, AtOnce: in.AtOnce, EraseOnly: in.EraseOnly, Reissue: in.Reissue, Rules: s.o.Approvals}
+	out.Tenant.Labels = t.Labels
 	c, err := s.compiled(ctx, t.Blueprint.Digest, true)
 	if err != nil {
 		return nil, err
@@ -128,7 +131,7 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 			features[k] = v
 		}
 		if in.Tier != "" {
-			out.Tenant.Tier = in.Tier
+			out.WasTier, out.Tenant.Tier = t.Tier, in.Tier
 		}
 	case tenure.Offboard:
 		if in.Recipient != "" {
@@ -141,6 +144,10 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 		}
 		if !in.ContractEnd.IsZero() {
 			out.Anchors[tenure.FromContractEnd] = in.ContractEnd.UTC()
+		}
+	case tenure.Reinstate:
+		if out.Off, err = s.takenOff(ctx, t.ID); err != nil {
+			return nil, err
 		}
 	case tenure.Repair:
 		if out.Drifted, err = s.drifted(ctx, t.ID, in.Reissue); err != nil {
@@ -156,6 +163,11 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 	for _, r := range rows {
 		out.Inventory = append(out.Inventory, r.Resource)
 		ids[r.Environment+"\x00"+r.Key] = r.ID
+	}
+	if in.Kind == tenure.Revoke {
+		if out.Revoke, err = named(out.Inventory, in.Resources); err != nil {
+			return nil, err
+		}
 	}
 	out.Desired, err = s.evaluate(c, out.Tenant, params, features, func(env, key string) tenure.ResourceID {
 		if id := ids[env+"\x00"+key]; id != "" {
@@ -180,8 +192,11 @@ func (s *Service) onboardInput(ctx context.Context, in Intent, now time.Time) (*
 	if err := tenure.CheckTenantName(in.Tenant); err != nil {
 		return nil, err
 	}
-	if have, err := s.o.DB.Tenant(ctx, in.Tenant); err == nil {
-		return nil, tenure.Errorf(tenure.Conflict, "there is a tenant named %q already (%s, %s)", in.Tenant, have.ID, have.State).WithHint("choose another name, or offboard that one first")
+	if err := checkLabels(in.Labels); err != nil {
+		return nil, err
+	}
+	if _, err := s.o.DB.Tenant(ctx, in.Tenant); err == nil {
+		return nil, tenure.Errorf(tenure.Conflict, "there is a tenant named %q already", in.Tenant).WithHint("choose another name, or offboard that one first")
 	}
 	if strings.TrimSpace(in.Blueprint) == "" {
 		return nil, tenure.Errorf(tenure.Invalid, "an onboarding needs a blueprint").WithHint("list them: tenure blueprint list")
@@ -191,7 +206,7 @@ func (s *Service) onboardInput(ctx context.Context, in Intent, now time.Time) (*
 		return nil, err
 	}
 	t := tenure.Tenant{
-		ID: tenure.NewID[tenure.TenantID](now), Name: in.Tenant, Organization: in.Organization, Contact: in.Contact, Tier: in.Tier,
+		ID: tenure.NewID[tenure.TenantID](now), Name: in.Tenant, Organization: in.Organization, Contact: in.Contact, Tier: in.Tier, Labels: in.Labels,
 		State: tenure.TenantRequested, Blueprint: c.Ref(), CreatedAt: now,
 	}
 	d, err := s.evaluate(c, t, in.Parameters, in.Features, func(env, key string) tenure.ResourceID {
@@ -200,7 +215,7 @@ func (s *Service) onboardInput(ctx context.Context, in Intent, now time.Time) (*
 	if err != nil {
 		return nil, err
 	}
-	out := &planner.Input{Kind: tenure.Onboard, At: now, Reason: in.Reason, Tenant: t, Blueprint: &c.Blueprint, Ref: c.Ref(), Desired: d}
+	out := &planner.Input{Kind: tenure.Onboard, At: now, Reason: in.Reason, Tenant: t, Blueprint: &c.Blueprint, Ref: c.Ref(), Desired: d, Rules: s.o.Approvals}
 	return out, s.openSystems(ctx, out)
 }
 

@@ -5,6 +5,7 @@ package lifecycle
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +34,9 @@ type Options struct {
 	Witness      witness.Witness // nil: checkpoints stay here, and the past can be rewritten by who holds store and key
 	Budget       Budget
 	Owner        string // names this process in leases
+	// Calls is told of each call to a system; nil is nobody.
+	Calls     connector.Observer
+	Approvals []tenure.ApprovalRule // on top of what blueprints ask for
 }
 
 // Budget bounds how much may be destroyed in an hour: destructive operations by
@@ -65,6 +69,13 @@ type Service struct {
 	systems   map[string]*connector.System
 	revisions map[string]*blueprint.Compiled // by digest
 	staff     keystore.KeyID
+
+	may      Decider             // nil: grants alone decide
+	inbox    []InboxSource       // what else waits for somebody's word
+	recorded bool                // gates from before they were recorded have been looked for
+	unseen   store.StandingStart // the last one that a finding was made of
+	cost     costKeeper
+	figures  figureKeeper
 }
 
 // New puts a service together. It opens no system yet: each is opened when it is
@@ -136,6 +147,12 @@ func (s *Service) VerifierKey() (string, error) {
 	return v.String(), nil
 }
 
+// Entry makes an audit entry about what a person did, for who writes beside this
+// package; the person's name is sealed under the evidence key.
+func (s *Service) Entry(ctx context.Context, kind, by string, tenant tenure.TenantID, op tenure.OperationID, subject string, facts map[string]string) (audit.Entry, error) {
+	return s.entry(ctx, kind, by, tenant, op, subject, facts)
+}
+
 // entry makes an audit entry about what a person did; the person's name is sealed
 // under the evidence key, which outlives the tenant.
 func (s *Service) entry(ctx context.Context, kind, by string, tenant tenure.TenantID, op tenure.OperationID, subject string, facts map[string]string) (audit.Entry, error) {
@@ -161,6 +178,9 @@ func person(by string) error {
 	}
 	if len(by) > 200 {
 		return tenure.Errorf(tenure.Invalid, "a person's name has at most 200 bytes")
+	}
+	if strings.HasPrefix(by, tenure.StandingSigner) {
+		return tenure.Errorf(tenure.Invalid, "a name that begins with %s is a standing approval's", tenure.StandingSigner)
 	}
 	return nil
 }

@@ -27,11 +27,9 @@ func (s *Service) Steer(ctx context.Context, id tenure.OperationID, what, by str
 		if err != nil {
 			return err
 		}
-		if what == "cancel" && p.Kind == tenure.Offboard {
-			for i := range p.Steps {
-				if p.Steps[i].Destructive && p.Steps[i].Action != tenure.ActDropExport && rows[i].Attempt > 0 {
-					return tenure.Errorf(tenure.Blocked, "operation %s is past its point of no return (%s)", id, p.Steps[i].Key).WithHint("pause it, or place a hold on what is left: tenure hold place")
-				}
+		if what == "cancel" {
+			if err := cancellable(id, p, rows); err != nil {
+				return err
 			}
 		}
 		e, err := s.entry(ctx, "operation."+what, by, op.Tenant, id, string(id), nil)
@@ -43,6 +41,19 @@ func (s *Service) Steer(ctx context.Context, id tenure.OperationID, what, by str
 		}
 		return tx.Log(e)
 	})
+}
+
+// cancellable refuses to cancel an offboarding that has begun to destroy.
+func cancellable(id tenure.OperationID, p *tenure.Plan, rows []store.StepRow) error {
+	if p.Kind != tenure.Offboard {
+		return nil
+	}
+	for i := range p.Steps {
+		if p.Steps[i].Destructive && p.Steps[i].Action != tenure.ActDropExport && rows[i].Attempt > 0 {
+			return tenure.Errorf(tenure.Blocked, "operation %s is past its point of no return (%s)", id, p.Steps[i].Key).WithHint("pause it, or place a hold on what is left: tenure hold place")
+		}
+	}
+	return nil
 }
 
 // Retry lets a failed step have its attempts again.

@@ -58,6 +58,7 @@ func (s *Service) open(ctx context.Context, name, fingerprint string) (*connecto
 		return nil, tenure.Errorf(tenure.CodeOf(err), "open system %s: %w", name, err)
 	}
 	sys := connector.NewSystem(name, info, d, fingerprint, set.Limit)
+	sys.Observer = s.o.Calls
 	sys.Prices, sys.Currency = set.Prices, set.Currency
 	return sys, nil
 }

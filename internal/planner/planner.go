@@ -31,10 +31,14 @@ type Input struct {
 	Systems   map[string]*connector.System // asked what they are and can, never called
 	Drifted   map[tenure.ResourceID]bool   // repair: what to bring back
 	Anchors   map[tenure.Anchor]time.Time
-	Recipient string // age recipient of the exports
-	AtOnce    bool   // offboard: no grace
-	EraseOnly bool   // offboard: the customer chose erasure, so no export
-	Reissue   bool   // repair: with new credentials
+	Recipient string                     // age recipient of the exports
+	AtOnce    bool                       // offboard: no grace
+	EraseOnly bool                       // offboard: the customer chose erasure, so no export
+	Reissue   bool                       // repair: with new credentials
+	Rules     []tenure.ApprovalRule      // what approvals plans need; they only raise what the blueprint asks for
+	WasTier   string                     // the tenant's tier until now, where the plan changes it
+	Revoke    map[tenure.ResourceID]bool // revoke: what to take off
+	Off       map[tenure.ResourceID]bool // reinstate: what a revoke took off, and stays off
 }
 
 // Make compiles the plan. An intent that the tenant's state doesn't allow is
@@ -48,7 +52,24 @@ func Make(in Input) (*tenure.Plan, error) {
 		return nil, tenure.Errorf(tenure.Conflict, "a tenant that is %s can't be taken through %s", in.Tenant.State, in.Kind).
 			WithHint("it may start from: %s", join(from))
 	}
-	c := &compiler{in: in, plan: &tenure.Plan{
+	p, err := compile(in, false)
+	if err != nil || !asks(in, p) {
+		return p, err
+	}
+	if lacksGate(in, p) {
+		// Rules look at the whole plan, so the gate that they want where there is none
+		// is put in by making the plan again.
+		if p, err = compile(in, true); err != nil {
+			return nil, err
+		}
+	}
+	raise(in, p)
+	return p, nil
+}
+
+// compile makes the plan; gate says that it has an approval gate in any case.
+func compile(in Input, gate bool) (*tenure.Plan, error) {
+	c := &compiler{in: in, gate: gate, plan: &tenure.Plan{
 		Format: tenure.PlanFormat, Kind: in.Kind, Tenant: in.Tenant.ID, Name: in.Tenant.Name, Reason: in.Reason,
 		Tier: in.Tenant.Tier, At: in.At.UTC().Truncate(time.Microsecond), Blueprint: in.Ref, From: in.From, OnFailure: tenure.Park,
 		Connectors: map[string]string{}, Systems: map[string]string{}, Anchors: in.Anchors, Recipient: in.Recipient,
@@ -57,6 +78,7 @@ func Make(in Input) (*tenure.Plan, error) {
 	build := map[tenure.OperationKind]func() error{
 		tenure.Onboard: c.onboard, tenure.Change: c.change, tenure.Upgrade: c.change, tenure.Repair: c.repair,
 		tenure.Suspend: c.suspend, tenure.Resume: c.resume, tenure.Offboard: c.offboard, tenure.Reinstate: c.reinstate,
+		tenure.Revoke: c.revoke,
 	}
 	if err := build[in.Kind](); err != nil {
 		return nil, err
@@ -77,6 +99,7 @@ type compiler struct {
 	in   Input
 	plan *tenure.Plan
 	keys map[string]bool
+	gate bool // an approval gate is wanted by a rule
 	err  error
 }
 
@@ -151,12 +174,12 @@ func (c *compiler) approve() string {
 	if c.plan.Destructive > 0 && n < 1 {
 		n = 1
 	}
-	if n < 1 {
+	if n < 1 && !c.gate {
 		return ""
 	}
 	return c.add(tenure.Step{
 		Key: "approve", Stage: tenure.StageApproval, Action: tenure.ActApproval, Gate: &tenure.Gate{Approvals: n},
-		Summary: fmt.Sprintf("%s by %d other than the requester", "approval of this plan's digest", n),
+		Summary: approvalOf(n),
 	})
 }
 

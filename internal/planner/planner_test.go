@@ -43,7 +43,7 @@ func systems(t *testing.T, names ...string) map[string]*connector.System {
 
 // draw is a tenant of any shape that is to be taken through an operation.
 func draw(t *rapid.T, systems map[string]*connector.System) planner.Input {
-	kind := rapid.SampledFrom([]tenure.OperationKind{tenure.Offboard, tenure.Suspend, tenure.Resume, tenure.Reinstate, tenure.Repair}).Draw(t, "kind")
+	kind := rapid.SampledFrom([]tenure.OperationKind{tenure.Offboard, tenure.Suspend, tenure.Resume, tenure.Reinstate, tenure.Repair, tenure.Revoke}).Draw(t, "kind")
 	in := planner.Input{
 		Kind: kind, At: start, Systems: systems, Ref: tenure.BlueprintRef{Name: "small", Version: "1"}, Drifted: map[tenure.ResourceID]bool{},
 		Tenant: tenure.Tenant{ID: tenure.DeriveID[tenure.TenantID](start, "acme"), Name: "acme", State: tenure.OperationKinds[kind][0], Parameters: []byte(`{"b":1,"a":{"z":1,"y":2}}`)},
@@ -85,6 +85,16 @@ func draw(t *rapid.T, systems map[string]*connector.System) planner.Input {
 		in.Drifted[r.ID] = true
 		in.Inventory = append(in.Inventory, r)
 		b.Resources = append(b.Resources, tenure.ResourceSpec{Key: r.Key, System: r.System, Type: r.Type, Handover: rapid.Bool().Draw(t, "handover")})
+	}
+	if kind == tenure.Revoke {
+		in.Inventory = append(in.Inventory, tenure.Resource{
+			ID: tenure.DeriveID[tenure.ResourceID](start, "account"), Environment: "prod", Key: "account", System: names[0], Type: "account", Name: "acme-account",
+			Layer: tenure.LayerAccount, State: tenure.ResourcePresent,
+		})
+		in.Revoke = make(map[tenure.ResourceID]bool)
+		for _, r := range in.Inventory {
+			in.Revoke[r.ID] = r.Layer.IsAccess()
+		}
 	}
 	in.Blueprint = b
 	return in

@@ -18,6 +18,7 @@ var tenantKeys = []string{"personal", "credential"}
 func (c *compiler) onboard() error {
 	c.plan.OnFailure = c.in.Blueprint.Failure
 	c.plan.Organization, c.plan.Contact = c.in.Tenant.Organization, c.in.Tenant.Contact
+	c.plan.Labels = c.in.Tenant.Labels
 	if err := c.desire(nil); err != nil {
 		return err
 	}
@@ -158,7 +159,7 @@ func (c *compiler) probes(needs []string) []string {
 	for i := range c.plan.Resources {
 		r := &c.plan.Resources[i]
 		sys := c.in.Systems[r.System]
-		if r.Retire || sys == nil || !sys.Can("probe") {
+		if r.Retire || sys == nil || !sys.Can("probe") || c.off(r.ID) {
 			continue
 		}
 		for _, k := range sys.Info.Probes {
@@ -185,6 +186,9 @@ func (c *compiler) probes(needs []string) []string {
 	for _, e := range c.in.Desired.Environments {
 		for _, p := range e.Probes {
 			r := all[path(e.Name, p.Resource)]
+			if r != nil && c.off(r.ID) {
+				continue
+			}
 			add(path(e.Name, "blueprint/"+p.Name), p.System, r, tenure.Probe{Name: p.Name, Kind: p.Kind, Params: p.Params})
 		}
 	}
@@ -277,7 +281,7 @@ func (c *compiler) differences(have map[string]*tenure.Resource) (map[tenure.Res
 		if err != nil {
 			return nil, err
 		}
-		if bytes.Equal(want, old.Desired) || len(r.Desired) == 0 && len(old.Desired) == 0 {
+		if bytes.Equal(want, old.Desired) || len(r.Desired) == 0 && len(old.Desired) == 0 || c.off(r.ID) {
 			continue
 		}
 		out[r.ID] = "change"
@@ -328,7 +332,9 @@ func (c *compiler) repair() error {
 	var done []string
 	for i := range c.plan.Resources {
 		r := &c.plan.Resources[i]
-		if c.in.Drifted[r.ID] {
+		if c.in.Drifted[r.ID] && c.off(r.ID) {
+			done = append(done, c.offAgain(r, gate)...)
+		} else if c.in.Drifted[r.ID] {
 			done = append(done, c.ensure(r, tenure.StageChange, "repair", []string{gate}))
 			c.plan.Steps[len(c.plan.Steps)-1].Reissue = c.in.Reissue
 		}
@@ -339,7 +345,7 @@ func (c *compiler) repair() error {
 	// Only what the plan touches stays in it, with what that stands on.
 	kept := c.plan.Resources[:0]
 	for _, r := range c.plan.Resources {
-		if c.in.Drifted[r.ID] {
+		if c.in.Drifted[r.ID] && (!c.off(r.ID) || c.keys[pathOf(&r)+"/revoke"]) {
 			kept = append(kept, r)
 		}
 	}

@@ -32,7 +32,7 @@ func (c *compiler) cut(action tenure.Action, word string, needs ...string) []str
 		now := make(map[string][]string)
 		for i := range c.plan.Resources {
 			r := &c.plan.Resources[i]
-			if r.Layer != layer {
+			if r.Layer != layer || action == tenure.ActSuspend && c.off(r.ID) {
 				continue
 			}
 			act := action
@@ -74,7 +74,7 @@ func (c *compiler) restore(action tenure.Action, word string, reissue bool, need
 		var now []string
 		for j := range c.plan.Resources {
 			r := &c.plan.Resources[j]
-			if sys := c.in.Systems[r.System]; r.Layer != layers[i] || sys == nil || action == tenure.ActResume && !sys.Can("suspend") {
+			if sys := c.in.Systems[r.System]; r.Layer != layers[i] || sys == nil || action == tenure.ActResume && !sys.Can("suspend") || c.off(r.ID) {
 				continue
 			}
 			now = append(now, c.add(tenure.Step{
@@ -123,6 +123,9 @@ func (c *compiler) reinstate() error {
 	var made []string
 	for i := range c.plan.Resources {
 		r := &c.plan.Resources[i]
+		if c.off(r.ID) {
+			continue
+		}
 		made = append(made, c.ensure(r, tenure.StageRestore, "restore", back))
 		c.plan.Steps[len(c.plan.Steps)-1].Reissue = r.Layer.IsAccess() && states[r.ID] == tenure.ResourceRevoked
 	}

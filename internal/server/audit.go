@@ -2,56 +2,171 @@ package server
 
 import (
 	"context"
+	"path/filepath"
+	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 )
 
-// VerifyAudit checks the whole log, the store against it, and the witness.
-var VerifyAudit = Method[None, *lifecycle.AuditReport]{"audit.verify", false, func(ctx context.Context, s *lifecycle.Service, _ string, _ None) (*lifecycle.AuditReport, error) {
-	return s.VerifyAudit(ctx)
-}}
-
-// LogParams say which entries to read.
-type LogParams struct {
-	From   int64  `json:"from,omitempty"`
-	Limit  int    `json:"limit"` // 1 to 10,000
-	Tenant string `json:"tenant,omitempty"`
+func auditRoutes(s *Server) {
+	route(s, client.VerifyAudit, Access{tenure.AuditRead, Installation}, verifyAudit)
+	route(s, client.ReadLog, Access{tenure.AuditRead, List}, readLog)
+	route(s, client.ShowEntry, Access{tenure.AuditRead, List}, showEntry)
+	route(s, client.MakeCheckpoint, Access{tenure.AuditExport, Installation}, makeCheckpoint)
+	route(s, client.ExportLog, Access{Reach: Local}, exportLog)
 }
 
-// ReadLog lists entries from an index on.
-var ReadLog = Method[LogParams, []lifecycle.LogEntry]{"audit.log", false, func(ctx context.Context, s *lifecycle.Service, _ string, p LogParams) ([]lifecycle.LogEntry, error) {
-	if p.Limit < 1 || p.Limit > 10_000 || p.From < 0 {
-		return nil, tenure.Errorf(tenure.Invalid, "entries are read from 0 on, 1 to 10,000 at a time")
+func verifyAudit(ctx context.Context, c *Call, _ *client.None) (client.AuditReport, error) {
+	rep, err := c.Service.VerifyAudit(ctx)
+	if err != nil {
+		return client.AuditReport{}, err
 	}
-	return s.Log(ctx, p.From, p.Limit, p.Tenant)
-}}
-
-// Checkpoint is a signed head of the log (C2SP tlog-checkpoint).
-type Checkpoint struct {
-	Size int64  `json:"size"`
-	Note string `json:"note"`
+	return client.AuditReport(*rep), nil
 }
 
-// MakeCheckpoint signs the log's head, keeps it, and hands it to the witness.
-var MakeCheckpoint = Method[None, Checkpoint]{"audit.checkpoint", true, func(ctx context.Context, s *lifecycle.Service, _ string, _ None) (Checkpoint, error) {
-	note, size, err := s.Checkpoint(ctx)
-	return Checkpoint{size, string(note)}, err
-}}
+// maxScan bounds how many entries one page looks at; a page may be short of its
+// limit and still have a next.
+const maxScan = 20_000
 
-// FolderParams name a folder by its absolute path on the server's machine.
-type FolderParams struct {
-	Dir string `json:"dir"`
+func readLog(ctx context.Context, c *Call, p *client.LogFilter) (client.Page[client.LogEntry], error) {
+	out := client.Page[client.LogEntry]{Items: []client.LogEntry{}}
+	from := p.From
+	if err := after(p.Cursor, &from); err != nil {
+		return out, err
+	}
+	pick, err := c.picker(ctx, p)
+	if err != nil {
+		return out, err
+	}
+	n, scanned := limitOf(p.Paging), 0
+	for scanned < maxScan {
+		lot, err := c.Service.Log(ctx, from, n, "")
+		if err != nil {
+			return out, err
+		}
+		for _, e := range lot {
+			from = e.Index + 1
+			ok, err := pick(e)
+			if err != nil {
+				return out, err
+			}
+			if !ok {
+				continue
+			}
+			if out.Items = append(out.Items, client.LogEntry(e)); len(out.Items) == n {
+				out.Next = cursor(from)
+				return out, nil
+			}
+		}
+		if scanned += len(lot); len(lot) < n {
+			return out, nil
+		}
+		n = max(n, maxPage)
+	}
+	out.Next = cursor(from)
+	return out, nil
 }
 
-// Exported says how many entries were written.
-type Exported struct {
-	Entries int64  `json:"entries"`
-	Dir     string `json:"dir"`
+// picker says of an entry whether the filter wants it and the caller may see it.
+func (c *Call) picker(ctx context.Context, p *client.LogFilter) (func(lifecycle.LogEntry) (bool, error), error) {
+	tenant := ""
+	if p.Tenant != "" {
+		if err := c.RequireTenant(ctx, tenure.AuditRead, p.Tenant); err != nil {
+			return nil, err
+		}
+		t, err := c.Service.Engine.DB.Tenant(ctx, p.Tenant)
+		if err != nil {
+			return nil, err
+		}
+		tenant = string(t.ID)
+	}
+	var since, until time.Time
+	for text, at := range map[string]*time.Time{p.Since: &since, p.Until: &until} {
+		if text == "" {
+			continue
+		}
+		t, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return nil, tenure.Errorf(tenure.Invalid, "%q is no moment", text).WithHint("write it like 2027-01-31T12:00:00Z")
+		}
+		*at = t
+	}
+	seen := c.seer(ctx)
+	return func(e lifecycle.LogEntry) (bool, error) {
+		at, err := time.Parse(time.RFC3339Nano, e.At)
+		if err != nil {
+			return false, err
+		}
+		want := (tenant == "" || e.Tenant == tenant) && (p.Operation == "" || e.Operation == p.Operation) && (p.Kind == "" || e.Kind == p.Kind) &&
+			(since.IsZero() || !at.Before(since)) && (until.IsZero() || at.Before(until))
+		return want && seen(e.Tenant), nil
+	}, nil
 }
 
-// ExportLog writes the log as C2SP tlog-tiles.
-var ExportLog = Method[FolderParams, Exported]{"audit.export", true, func(ctx context.Context, s *lifecycle.Service, _ string, p FolderParams) (Exported, error) {
-	n, err := s.ExportLog(ctx, p.Dir)
-	return Exported{n, p.Dir}, err
-}}
+// seer says of tenants whether they are visible; what is no tenant's is for who
+// sees everything.
+func (c *Call) seer(ctx context.Context) func(tenant string) bool {
+	v := c.Visible
+	known := map[string]bool{"": v.Reach.All && v.Limit.All}
+	if known[""] {
+		return func(string) bool { return true }
+	}
+	return func(tenant string) bool {
+		ok, asked := known[tenant]
+		if !asked {
+			t, err := c.server.target(ctx, tenant)
+			ok = err == nil && v.Reach.Covers(t) && v.Limit.Covers(t)
+			known[tenant] = ok
+		}
+		return ok
+	}
+}
+
+func showEntry(ctx context.Context, c *Call, p *client.EntryParams) (client.ProvenEntry, error) {
+	list, err := c.Service.Log(ctx, p.Index, 1, "")
+	if err != nil {
+		return client.ProvenEntry{}, err
+	}
+	if len(list) == 0 || list[0].Index != p.Index || !c.seer(ctx)(list[0].Tenant) {
+		return client.ProvenEntry{}, tenure.Errorf(tenure.NotFound, "there is no entry %d", p.Index)
+	}
+	out := client.ProvenEntry{LogEntry: client.LogEntry(list[0])}
+	for r, err := range c.Service.Engine.DB.Entries(ctx, p.Index) {
+		if err != nil {
+			return out, err
+		}
+		out.Leaf = r.Entry
+		break
+	}
+	note, err := c.Service.Engine.DB.LastCheckpoint(ctx)
+	if err != nil {
+		return out, err
+	}
+	proof, err := audit.Prove(note, p.Index, c.Service.Engine.DB.HashReader(ctx))
+	if note == nil || tenure.CodeOf(err) == tenure.NotFound { // no checkpoint has it yet: sign one
+		if note, _, err = c.Service.Checkpoint(ctx); err == nil {
+			proof, err = audit.Prove(note, p.Index, c.Service.Engine.DB.HashReader(ctx))
+		}
+	}
+	if err != nil {
+		return out, err
+	}
+	out.Proof = string(proof.Encode())
+	return out, nil
+}
+
+func makeCheckpoint(ctx context.Context, c *Call, _ *client.None) (client.Checkpoint, error) {
+	note, size, err := c.Service.Checkpoint(ctx)
+	return client.Checkpoint{Size: size, Note: string(note)}, err
+}
+
+func exportLog(ctx context.Context, c *Call, p *client.FolderParams) (client.Exported, error) {
+	if !filepath.IsAbs(p.Body.Dir) {
+		return client.Exported{}, tenure.Errorf(tenure.Invalid, "the folder is named by its absolute path")
+	}
+	n, err := c.Service.ExportLog(ctx, p.Body.Dir)
+	return client.Exported{Entries: n, Dir: p.Body.Dir}, err
+}

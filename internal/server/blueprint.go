@@ -2,67 +2,59 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/tenurehq/tenure"
-	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-// Blueprint is a stored revision; Body, its canonical form, is there when one is
-// shown.
-type Blueprint struct {
-	store.Blueprint
-	Body json.RawMessage `json:"body,omitempty"`
+func blueprintRoutes(s *Server) {
+	route(s, client.ListBlueprints, Access{tenure.BlueprintRead, Anywhere}, listBlueprints)
+	created(s, client.SubmitBlueprint, Access{tenure.BlueprintWrite, Anywhere}, submitBlueprint)
+	route(s, client.ShowBlueprint, Access{tenure.BlueprintRead, Anywhere}, showBlueprint)
+	route(s, client.PublishBlueprint, Access{tenure.BlueprintPublish, Anywhere}, publishBlueprint)
+	route(s, client.DiffBlueprints, Access{tenure.BlueprintRead, Anywhere}, diffBlueprints)
 }
 
-// SourceParams are a blueprint file.
-type SourceParams struct {
-	File   string `json:"file"` // its name, for messages
-	Source string `json:"source"`
+func blueprintOf(b store.Blueprint) client.Blueprint {
+	return client.Blueprint{BlueprintRef: b.BlueprintRef, Author: b.Author, CreatedAt: b.CreatedAt, PublishedBy: b.PublishedBy, PublishedAt: b.PublishedAt}
 }
 
-// RefParams name a revision: its digest, name@version, or name alone for the
-// latest published one.
-type RefParams struct {
-	Ref string `json:"ref"`
-}
-
-// PairParams name two revisions.
-type PairParams struct {
-	From string `json:"from"`
-	To   string `json:"to"`
-}
-
-// SubmitBlueprint stores a revision as a draft.
-var SubmitBlueprint = Method[SourceParams, Blueprint]{"blueprint.submit", true, func(ctx context.Context, s *lifecycle.Service, by string, p SourceParams) (Blueprint, error) {
-	b, err := s.SubmitBlueprint(ctx, []byte(p.Source), p.File, by)
-	return Blueprint{Blueprint: b}, err
-}}
-
-// PublishBlueprint makes a draft available; it takes another person than its author.
-var PublishBlueprint = Method[RefParams, Blueprint]{"blueprint.publish", true, func(ctx context.Context, s *lifecycle.Service, by string, p RefParams) (Blueprint, error) {
-	b, err := s.PublishBlueprint(ctx, p.Ref, by)
-	return Blueprint{Blueprint: b}, err
-}}
-
-// ListBlueprints lists every revision.
-var ListBlueprints = Method[None, []Blueprint]{"blueprint.list", false, func(ctx context.Context, s *lifecycle.Service, _ string, _ None) ([]Blueprint, error) {
-	list, err := s.Blueprints(ctx)
-	out := make([]Blueprint, len(list))
-	for i, b := range list {
-		out[i].Blueprint = b
+func listBlueprints(ctx context.Context, c *Call, p *client.BlueprintFilter) (client.Page[client.Blueprint], error) {
+	rows, err := c.Service.Blueprints(ctx)
+	if err != nil {
+		return client.Page[client.Blueprint]{}, err
 	}
+	var list []client.Blueprint
+	for _, b := range rows {
+		if (p.Name == "" || p.Name == b.Name) && (!p.Published || b.Published()) {
+			list = append(list, blueprintOf(b))
+		}
+	}
+	return pageInOrder(list, p.Paging, func(b client.Blueprint) string { return b.Digest })
+}
+
+func submitBlueprint(ctx context.Context, c *Call, p *client.SourceParams) (client.Blueprint, error) {
+	b, err := c.Service.SubmitBlueprint(ctx, []byte(p.Body.Source), p.Body.File, c.By())
+	if err == nil {
+		c.Location("/v1/blueprints/" + b.Digest)
+	}
+	return blueprintOf(b), err
+}
+
+func showBlueprint(ctx context.Context, c *Call, p *client.BlueprintParams) (client.Blueprint, error) {
+	b, err := c.Service.Blueprint(ctx, p.Blueprint)
+	out := blueprintOf(b)
+	out.Body = b.Body
 	return out, err
-}}
+}
 
-// ShowBlueprint gives one revision whole.
-var ShowBlueprint = Method[RefParams, Blueprint]{"blueprint.show", false, func(ctx context.Context, s *lifecycle.Service, _ string, p RefParams) (Blueprint, error) {
-	b, err := s.Blueprint(ctx, p.Ref)
-	return Blueprint{b, b.Body}, err
-}}
+func publishBlueprint(ctx context.Context, c *Call, p *client.BlueprintParams) (client.Blueprint, error) {
+	b, err := c.Service.PublishBlueprint(ctx, p.Blueprint, c.By())
+	return blueprintOf(b), err
+}
 
-// DiffBlueprints says in what two revisions differ.
-var DiffBlueprints = Method[PairParams, []tenure.Difference]{"blueprint.diff", false, func(ctx context.Context, s *lifecycle.Service, _ string, p PairParams) ([]tenure.Difference, error) {
-	return s.DiffBlueprints(ctx, p.From, p.To)
-}}
+func diffBlueprints(ctx context.Context, c *Call, p *client.DiffParams) (client.Page[tenure.Difference], error) {
+	list, err := c.Service.DiffBlueprints(ctx, p.Blueprint, p.To)
+	return whole(list), err
+}

@@ -2,43 +2,50 @@ package server
 
 import (
 	"context"
+	"slices"
 
-	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-// ListCertificates lists a tenant's certificates in the order of their issue.
-var ListCertificates = Method[NameParams, []store.Certificate]{"certificate.list", false, func(ctx context.Context, s *lifecycle.Service, _ string, p NameParams) ([]store.Certificate, error) {
-	return s.Certificates(ctx, p.Tenant)
-}}
-
-// CertificateParams name a certificate: its tenant and its kind, interim or
-// closing; a blank kind is the latest.
-type CertificateParams struct {
-	Tenant string `json:"tenant"`
-	Kind   string `json:"kind,omitempty"`
+func certificateRoutes(s *Server) {
+	route(s, client.ListCertificates, Access{tenure.CertificateRead, OfTenant}, listCertificates)
+	route(s, client.FetchCertificate, Access{tenure.CertificateRead, OfTenant}, fetchCertificate)
+	route(s, client.VerifierKey, Access{Reach: Signed}, verifierKey)
 }
 
-// File is a file's content.
-type File struct {
-	Content []byte `json:"content"`
+func certificateOf(c store.Certificate) client.Certificate {
+	return client.Certificate{ID: c.ID, Tenant: c.Tenant, Kind: c.Kind, Digest: c.Digest, IssuedAt: c.IssuedAt}
 }
 
-// FetchCertificate puts a certificate's file together. It signs a checkpoint, and
-// so is a write.
-var FetchCertificate = Method[CertificateParams, File]{"certificate.fetch", true, func(ctx context.Context, s *lifecycle.Service, _ string, p CertificateParams) (File, error) {
-	b, err := s.Certificate(ctx, p.Tenant, p.Kind)
-	return File{b}, err
-}}
-
-// Key is a verifier key's text.
-type Key struct {
-	Key string `json:"key"`
+func listCertificates(ctx context.Context, c *Call, p *client.TenantParams) (client.Page[client.Certificate], error) {
+	list, err := c.Service.Certificates(ctx, p.Tenant)
+	return whole(each(list, certificateOf)), err
 }
 
-// VerifierKey gives the public key that certificates and checkpoints are verified
-// with.
-var VerifierKey = Method[None, Key]{"certificate.key", false, func(_ context.Context, s *lifecycle.Service, _ string, _ None) (Key, error) {
-	k, err := s.VerifierKey()
-	return Key{k}, err
-}}
+func fetchCertificate(ctx context.Context, c *Call, p *client.CertificateParams) (client.File, error) {
+	kind := p.Certificate
+	switch kind {
+	case "latest":
+		kind = ""
+	case "interim", "closing":
+	default:
+		list, err := c.Service.Certificates(ctx, p.Tenant)
+		if err != nil {
+			return client.File{}, err
+		}
+		i := slices.IndexFunc(list, func(c store.Certificate) bool { return string(c.ID) == p.Certificate })
+		if i < 0 {
+			return client.File{}, tenure.Errorf(tenure.NotFound, "there is no certificate %q of this tenant", p.Certificate)
+		}
+		kind = list[i].Kind
+	}
+	b, err := c.Service.Certificate(ctx, p.Tenant, kind)
+	return client.File{Content: b}, err
+}
+
+func verifierKey(_ context.Context, c *Call, _ *client.None) (client.Key, error) {
+	k, err := c.Service.VerifierKey()
+	return client.Key{Key: k}, err
+}

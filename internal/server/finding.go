@@ -2,45 +2,125 @@ package server
 
 import (
 	"context"
-	"time"
 
 	"github.com/tenurehq/tenure"
-	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/hygiene"
+	"github.com/tenurehq/tenure/internal/store"
 )
 
-// Drift compares live with desired and stores what differs.
-var Drift = Method[NameParams, *lifecycle.Look]{"finding.drift", true, func(ctx context.Context, s *lifecycle.Service, _ string, p NameParams) (*lifecycle.Look, error) {
-	return s.Drift(ctx, p.Tenant)
-}}
-
-// Sweep looks for what bears an owner mark and isn't in the inventory.
-var Sweep = Method[NameParams, *lifecycle.Look]{"finding.sweep", true, func(ctx context.Context, s *lifecycle.Service, _ string, p NameParams) (*lifecycle.Look, error) {
-	return s.Sweep(ctx, p.Tenant)
-}}
-
-// FindingFilter narrows a listing.
-type FindingFilter struct {
-	Tenant string `json:"tenant,omitempty"`
-	Waived bool   `json:"waived,omitempty"` // those too
+func findingRoutes(s *Server) {
+	route(s, client.LookAt, Access{tenure.FindingLook, OfBody}, lookAt)
+	route(s, client.ListFindings, Access{tenure.TenantRead, List}, listFindings)
+	route(s, client.WaiveFinding, Access{tenure.FindingWaive, OfFinding}, waiveFinding)
 }
 
-// ListFindings lists what is open, the worst first.
-var ListFindings = Method[FindingFilter, []tenure.Finding]{"finding.list", false, func(ctx context.Context, s *lifecycle.Service, _ string, p FindingFilter) ([]tenure.Finding, error) {
-	return s.Findings(ctx, p.Tenant, p.Waived)
-}}
-
-// WaiveParams let a finding be until a moment, for a reason.
-type WaiveParams struct {
-	ID     string    `json:"id"`
-	Until  time.Time `json:"until"`
-	Reason string    `json:"reason"`
-}
-
-// WaiveFinding lets a finding be until a moment, at most a year away.
-var WaiveFinding = Method[WaiveParams, None]{"finding.waive", true, func(ctx context.Context, s *lifecycle.Service, by string, p WaiveParams) (None, error) {
-	id, err := tenure.ParseID[tenure.FindingID](p.ID)
+func (s *Server) finding(ctx context.Context, text string) (tenure.Finding, error) {
+	id, err := tenure.ParseID[tenure.FindingID](text)
 	if err != nil {
-		return None{}, err
+		return tenure.Finding{}, err
 	}
-	return None{}, s.Waive(ctx, id, p.Until, p.Reason, by)
-}}
+	return s.db().Finding(ctx, id)
+}
+
+func lookAt(ctx context.Context, c *Call, p *client.LookParams) (client.Look, error) {
+	err := c.Require(ctx, tenure.FindingLook, tenure.Target{})
+	if p.Body.Tenant != "" {
+		err = c.RequireTenant(ctx, tenure.FindingLook, p.Body.Tenant)
+	}
+	if err != nil {
+		return client.Look{}, err
+	}
+	look := c.Service.Drift
+	if p.Body.Kind == "sweep" {
+		look = c.Service.Sweep
+	}
+	seen, err := look(ctx, p.Body.Tenant)
+	if err != nil {
+		return client.Look{}, err
+	}
+	out := client.Look{Findings: seen.Findings, Dead: seen.Dead}
+	out.Systems = each(seen.Systems, func(s hygiene.Summary) client.LookedAt { return client.LookedAt(s) })
+	return out, nil
+}
+
+// findingLot is how many findings are read at once, some of which a filter that
+// the store doesn't know may leave out.
+const findingLot = 500
+
+func listFindings(ctx context.Context, c *Call, p *client.FindingFilter) (client.Page[tenure.Finding], error) {
+	out := client.Page[tenure.Finding]{Items: []tenure.Finding{}}
+	var from findingPlace
+	if err := after(p.Cursor, &from); err != nil {
+		return out, err
+	}
+	f := store.FindingFilter{Severity: p.Severity, Kind: p.Kind, Limit: findingLot, Visible: &c.Visible}
+	if p.Tenant != "" {
+		if err := c.RequireTenant(ctx, tenure.TenantRead, p.Tenant); err != nil {
+			return out, err
+		}
+		t, err := c.Service.Engine.DB.Tenant(ctx, p.Tenant)
+		if err != nil {
+			return out, err
+		}
+		f.Tenant = t.ID
+	}
+	now := c.Service.Now()
+	for {
+		lot, err := c.Service.Engine.DB.FindingsPage(ctx, f)
+		if err != nil {
+			return out, err
+		}
+		for _, v := range lot {
+			switch {
+			case p.Cursor != "" && !from.before(v), !p.Waived && !v.Open(now), p.System != "" && v.System != p.System,
+				!p.From.IsZero() && v.SeenAt.Before(p.From), !p.To.IsZero() && !v.SeenAt.Before(p.To):
+			case len(out.Items) == limitOf(p.Paging):
+				out.Next = cursor(placeOf(out.Items[len(out.Items)-1]))
+				return out, nil
+			default:
+				out.Items = append(out.Items, v)
+			}
+		}
+		if len(lot) < findingLot {
+			return out, nil
+		}
+		f.Offset += findingLot
+	}
+}
+
+// findingPlace is a finding's place in the list: the worst first, then the oldest.
+type findingPlace struct {
+	Rank int    `json:"r"`
+	Seen int64  `json:"s"`
+	ID   string `json:"i"`
+}
+
+func placeOf(f tenure.Finding) findingPlace {
+	rank := map[tenure.Severity]int{tenure.Critical: 0, tenure.High: 1, tenure.Medium: 2}
+	r, ok := rank[f.Severity]
+	if !ok {
+		r = 3
+	}
+	return findingPlace{r, f.SeenAt.UnixMicro(), string(f.ID)}
+}
+
+// before says whether the place comes before a finding's.
+func (p findingPlace) before(f tenure.Finding) bool {
+	o := placeOf(f)
+	switch {
+	case p.Rank != o.Rank:
+		return p.Rank < o.Rank
+	case p.Seen != o.Seen:
+		return p.Seen < o.Seen
+	}
+	return p.ID < o.ID
+}
+
+func waiveFinding(ctx context.Context, c *Call, p *client.WaiveParams) (client.None, error) {
+	id, err := tenure.ParseID[tenure.FindingID](p.Finding)
+	if err != nil {
+		return client.None{}, err
+	}
+	return client.None{}, c.Service.Waive(ctx, id, p.Body.Until, p.Body.Reason, c.By())
+}

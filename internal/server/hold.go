@@ -2,92 +2,104 @@ package server
 
 import (
 	"context"
-	"time"
+	"slices"
 
 	"github.com/tenurehq/tenure"
-	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/client"
 )
 
-// Hold is a legal hold as it is shown.
-type Hold struct {
-	ID          tenure.HoldID `json:"id"`
-	Matter      string        `json:"matter"`
-	Scope       HoldScope     `json:"scope"`
-	Reason      string        `json:"reason,omitempty"`
-	PlacedBy    string        `json:"placedBy"`
-	PlacedAt    time.Time     `json:"placedAt"`
-	EffectiveAt time.Time     `json:"effectiveAt,omitzero"` // batches in flight have drained
-	AlreadyGone string        `json:"alreadyGone,omitempty"`
-	ReleaseBy   []string      `json:"releaseBy,omitempty"`
-	ReleasedAt  time.Time     `json:"releasedAt,omitzero"`
+func holdRoutes(s *Server) {
+	route(s, client.ListHolds, Access{tenure.HoldRead, List}, listHolds)
+	created(s, client.PlaceHold, Access{tenure.HoldPlace, OfBody}, placeHold)
+	route(s, client.ShowHold, Access{tenure.HoldRead, OfHold}, showHold)
+	route(s, client.ReleaseHold, Access{tenure.HoldRelease, OfHold}, releaseHold)
 }
 
-// HoldScope is what a hold covers; a blank field covers everything.
-type HoldScope struct {
-	Tenant   string `json:"tenant,omitempty"`
-	Class    string `json:"class,omitempty"`
-	System   string `json:"system,omitempty"`
-	Resource string `json:"resource,omitempty"`
-}
-
-func holdOf(h tenure.Hold) Hold {
-	return Hold{
-		ID: h.ID, Matter: h.Matter, Scope: HoldScope{string(h.Scope.Tenant), h.Scope.Class, h.Scope.System, string(h.Scope.Resource)}, Reason: h.Reason,
+func holdOf(h tenure.Hold) client.Hold {
+	return client.Hold{
+		ID: h.ID, Matter: h.Matter, Scope: client.HoldScope{Tenant: string(h.Scope.Tenant), Class: h.Scope.Class, System: h.Scope.System, Resource: string(h.Scope.Resource)}, Reason: h.Reason,
 		PlacedBy: h.PlacedBy, PlacedAt: h.PlacedAt, EffectiveAt: h.EffectiveAt, AlreadyGone: h.AlreadyGone, ReleaseBy: h.ReleaseBy, ReleasedAt: h.ReleasedAt,
 	}
 }
 
-// HoldParams are a hold to place. A scope without a tenant needs AllTenants, so
-// that a forgotten tenant isn't taken for everyone.
-type HoldParams struct {
-	Matter     string    `json:"matter"`
-	Reason     string    `json:"reason"`
-	Scope      HoldScope `json:"scope"`
-	AllTenants bool      `json:"allTenants,omitempty"`
+func (s *Server) hold(ctx context.Context, text string) (tenure.Hold, error) {
+	id, err := tenure.ParseID[tenure.HoldID](text)
+	if err != nil {
+		return tenure.Hold{}, err
+	}
+	return s.db().Hold(ctx, id)
 }
 
-// PlaceHold places a legal hold; it binds at once.
-var PlaceHold = Method[HoldParams, Hold]{"hold.place", true, func(ctx context.Context, s *lifecycle.Service, by string, p HoldParams) (Hold, error) {
-	h := tenure.Hold{Matter: p.Matter, Reason: p.Reason, Scope: tenure.HoldScope{Tenant: tenure.TenantID(p.Scope.Tenant), Class: p.Scope.Class, System: p.Scope.System}}
-	if p.Scope.Resource != "" {
-		id, err := tenure.ParseID[tenure.ResourceID](p.Scope.Resource)
+// ownHolds leaves out the holds over several tenants where the caller doesn't see
+// the whole installation: their matter may name another's case.
+func (c *Call) ownHolds(list []tenure.Hold) []tenure.Hold {
+	v := c.Governor.Visible(c.Caller, tenure.HoldRead)
+	if v.Reach.All && v.Limit.All {
+		return list
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(h tenure.Hold) bool { return h.Scope.Tenant == "" })
+}
+
+func listHolds(ctx context.Context, c *Call, p *client.HoldFilter) (client.Page[client.Hold], error) {
+	var list []tenure.Hold
+	var err error
+	if p.Tenant == "" {
+		list, err = c.Service.Engine.DB.HoldsVisible(ctx, c.Visible, p.Released)
+	} else if err = c.RequireTenant(ctx, tenure.HoldRead, p.Tenant); err == nil {
+		list, err = c.Service.Holds(ctx, p.Tenant, p.Released)
+		list = c.ownHolds(list)
+	}
+	if err != nil {
+		return client.Page[client.Hold]{}, err
+	}
+	return pageInOrder(each(list, holdOf), p.Paging, func(h client.Hold) string { return string(h.ID) })
+}
+
+func placeHold(ctx context.Context, c *Call, p *client.HoldParams) (client.Hold, error) {
+	in := p.Body
+	h := tenure.Hold{Matter: in.Matter, Reason: in.Reason, Scope: tenure.HoldScope{Class: in.Scope.Class, System: in.Scope.System}}
+	switch {
+	case in.AllTenants && in.Scope.Tenant != "":
+		return client.Hold{}, tenure.Errorf(tenure.Invalid, "a hold is of one tenant or of all, not both")
+	case !in.AllTenants && in.Scope.Tenant == "" && in.Scope.Resource == "" && (in.Scope.Class != "" || in.Scope.System != ""):
+		return client.Hold{}, tenure.Errorf(tenure.Invalid, "a hold of a class or system for every tenant must say so").WithHint("name one: --tenant, or say --all-tenants")
+	}
+	tenant := in.Scope.Tenant
+	if in.Scope.Resource != "" {
+		id, err := tenure.ParseID[tenure.ResourceID](in.Scope.Resource)
 		if err != nil {
-			return Hold{}, err
+			return client.Hold{}, err
 		}
 		h.Scope.Resource = id
+		if r, err := c.Service.Engine.DB.Resource(ctx, id); err == nil && tenant == "" {
+			tenant = string(r.Tenant)
+		}
 	}
-	switch {
-	case p.AllTenants && p.Scope.Tenant != "":
-		return Hold{}, tenure.Errorf(tenure.Invalid, "a hold is of one tenant or of all, not both")
-	case !p.AllTenants && p.Scope.Tenant == "" && p.Scope.Resource == "" && h.Scope != (tenure.HoldScope{}):
-		return Hold{}, tenure.Errorf(tenure.Invalid, "a hold of a class or system for every tenant must say so").WithHint("name one: --tenant, or say --all-tenants")
+	if tenant == "" {
+		if err := c.Require(ctx, tenure.HoldPlace, tenure.Target{}); err != nil {
+			return client.Hold{}, err
+		}
+	} else if err := c.RequireTenant(ctx, tenure.HoldPlace, tenant); err != nil {
+		return client.Hold{}, err
 	}
-	placed, err := s.PlaceHold(ctx, h, by)
+	h.Scope.Tenant = tenure.TenantID(in.Scope.Tenant)
+	placed, err := c.Service.PlaceHold(ctx, h, c.By())
+	if err == nil {
+		c.Location("/v1/holds/" + string(placed.ID))
+	}
 	return holdOf(placed), err
-}}
-
-// ReleaseHold records one person's word for a release; the second releases it.
-var ReleaseHold = Method[IDParams, Hold]{"hold.release", true, func(ctx context.Context, s *lifecycle.Service, by string, p IDParams) (Hold, error) {
-	id, err := tenure.ParseID[tenure.HoldID](p.ID)
-	if err != nil {
-		return Hold{}, err
-	}
-	h, err := s.ReleaseHold(ctx, id, by)
-	return holdOf(h), err
-}}
-
-// HoldFilter narrows a listing.
-type HoldFilter struct {
-	Tenant   string `json:"tenant,omitempty"`
-	Released bool   `json:"released,omitempty"` // those too
 }
 
-// ListHolds lists the holds that can cover a tenant, or all.
-var ListHolds = Method[HoldFilter, []Hold]{"hold.list", false, func(ctx context.Context, s *lifecycle.Service, _ string, p HoldFilter) ([]Hold, error) {
-	list, err := s.Holds(ctx, p.Tenant, p.Released)
-	out := make([]Hold, len(list))
-	for i, h := range list {
-		out[i] = holdOf(h)
+func showHold(ctx context.Context, c *Call, p *client.HoldID) (client.Hold, error) {
+	h, err := c.server.hold(ctx, p.Hold)
+	return holdOf(h), err
+}
+
+func releaseHold(ctx context.Context, c *Call, p *client.HoldID) (client.Hold, error) {
+	id, err := tenure.ParseID[tenure.HoldID](p.Hold)
+	if err != nil {
+		return client.Hold{}, err
 	}
-	return out, err
-}}
+	h, err := c.Service.ReleaseHold(ctx, id, c.By())
+	return holdOf(h), err
+}

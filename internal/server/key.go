@@ -2,31 +2,42 @@ package server
 
 import (
 	"context"
-	"time"
 
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/keystore"
-	"github.com/tenurehq/tenure/internal/lifecycle"
 )
 
-// ListKeys lists a tenant's keys with the copies that are known; a blank tenant
-// lists those that are no tenant's.
-var ListKeys = Method[NameParams, []keystore.Status]{"key.list", false, func(ctx context.Context, s *lifecycle.Service, _ string, p NameParams) ([]keystore.Status, error) {
-	return s.Keys(ctx, p.Tenant)
-}}
-
-// KeyCopyParams name a copy of a key by the place where it is.
-type KeyCopyParams struct {
-	Key     keystore.KeyID `json:"key"`
-	Where   string         `json:"where"`
-	Expires time.Time      `json:"expires,omitzero"` // zero: nobody knows
+// A key's id doesn't tell whose it is, so that who notes copies does so for all.
+func keyRoutes(s *Server) {
+	route(s, client.ListKeys, Access{tenure.KeyRead, Installation}, listKeys)
+	route(s, client.ListTenantKeys, Access{tenure.KeyRead, OfTenant}, listTenantKeys)
+	route(s, client.AddKeyCopy, Access{tenure.KeyManage, Installation}, addKeyCopy)
+	route(s, client.DropKeyCopy, Access{tenure.KeyManage, Installation}, dropKeyCopy)
 }
 
-// AddKeyCopy notes that a backup elsewhere holds a key.
-var AddKeyCopy = Method[KeyCopyParams, None]{"key.copy", true, func(ctx context.Context, s *lifecycle.Service, by string, p KeyCopyParams) (None, error) {
-	return None{}, s.RegisterKeyCopy(ctx, p.Key, p.Where, p.Expires, by)
-}}
+func keyOf(k keystore.Status) client.KeyStatus {
+	return client.KeyStatus{
+		Key: string(k.Key), Spec: client.KeySpec{Tenant: k.Spec.Tenant, Purpose: string(k.Spec.Purpose), Class: k.Spec.Class, Name: k.Spec.Name}, State: string(k.State),
+		Created: k.Created, Destroyed: k.Destroyed, Until: k.Until, Overdue: k.Overdue,
+		Copies: each(k.Copies, func(c keystore.Copy) client.KeyCopy { return client.KeyCopy(c) }),
+	}
+}
 
-// DropKeyCopy notes that somebody has seen that a copy is gone.
-var DropKeyCopy = Method[KeyCopyParams, None]{"key.copy_gone", true, func(ctx context.Context, s *lifecycle.Service, by string, p KeyCopyParams) (None, error) {
-	return None{}, s.ForgetKeyCopy(ctx, p.Key, p.Where, by)
-}}
+func listKeys(ctx context.Context, c *Call, _ *client.None) (client.Page[client.KeyStatus], error) {
+	list, err := c.Service.Keys(ctx, "")
+	return whole(each(list, keyOf)), err
+}
+
+func listTenantKeys(ctx context.Context, c *Call, p *client.TenantParams) (client.Page[client.KeyStatus], error) {
+	list, err := c.Service.Keys(ctx, p.Tenant)
+	return whole(each(list, keyOf)), err
+}
+
+func addKeyCopy(ctx context.Context, c *Call, p *client.KeyCopyParams) (client.None, error) {
+	return client.None{}, c.Service.RegisterKeyCopy(ctx, keystore.KeyID(p.Key), p.Body.Where, p.Body.Expires, c.By())
+}
+
+func dropKeyCopy(ctx context.Context, c *Call, p *client.KeyGoneParams) (client.None, error) {
+	return client.None{}, c.Service.ForgetKeyCopy(ctx, keystore.KeyID(p.Key), p.Body.Where, c.By())
+}

@@ -2,42 +2,40 @@ package server
 
 import (
 	"context"
+	"reflect"
+	"strings"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-// Operation is an operation as it is shown, with how far it is.
-type Operation struct {
-	tenure.Operation
-	Wanted  string `json:"wanted,omitempty"` // pause, cancel: asked for and not done yet
-	Steps   int    `json:"steps"`
-	Done    int    `json:"done"` // ended in any way
-	Running int    `json:"running,omitempty"`
+func operationRoutes(s *Server) {
+	route(s, client.ListOperations, Access{tenure.TenantRead, List}, listOperations)
+	accepted(s, client.RequestOperation, Access{tenure.OperationRequest, OfBody}, requestOperation)
+	route(s, client.ShowOperation, Access{tenure.TenantRead, OfOperation}, showOperation)
+	route(s, client.FollowOperation, Access{tenure.TenantRead, OfOperation}, followOperation)
+	route(s, client.ApproveOperation, Access{tenure.OperationApprove, OfOperation}, approveOperation)
+	route(s, client.FinishTask, Access{tenure.OperationSteer, OfOperation}, finishTask)
+	accepted(s, client.PauseOperation, Access{tenure.OperationSteer, OfOperation}, steer("pause"))
+	accepted(s, client.ContinueOperation, Access{tenure.OperationSteer, OfOperation}, steer("continue"))
+	accepted(s, client.CancelOperation, Access{tenure.OperationSteer, OfOperation}, steer("cancel"))
+	route(s, client.RetryOperation, Access{tenure.OperationSteer, OfOperation}, retryOperation)
+	route(s, client.SkipStep, Access{tenure.TenantRead, OfOperation}, skipStep)
+	route(s, client.ShowOutputs, Access{tenure.OperationRequest, OfOperation}, outputs(false))
+	route(s, client.ClaimOutputs, Access{tenure.OperationRequest, OfOperation}, outputs(true))
 }
 
-// OperationDetail is an operation with its plan, steps and signatures.
-type OperationDetail struct {
-	Operation
-	Body       *tenure.Plan        `json:"body,omitempty"` // nil once it is forgotten
-	Rows       []tenure.StepStatus `json:"rows"`
-	Approvals  []tenure.Approval   `json:"approvals,omitempty"`
-	Exceptions []store.Exception   `json:"exceptions,omitempty"`
-}
-
-func operationsOf(ctx context.Context, s *lifecycle.Service, rows []store.OperationRow) ([]Operation, error) {
-	ids := make([]tenure.OperationID, len(rows))
-	for i, r := range rows {
-		ids[i] = r.ID
-	}
+func operationsOf(ctx context.Context, s *lifecycle.Service, rows []store.OperationRow) ([]client.Operation, error) {
+	ids := each(rows, func(r store.OperationRow) tenure.OperationID { return r.ID })
 	counts, err := s.Engine.DB.StepCounts(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Operation, len(rows))
+	out := make([]client.Operation, len(rows))
 	for i, r := range rows {
-		out[i] = Operation{Operation: r.Operation, Wanted: r.Wanted}
+		out[i] = client.Operation{Operation: r.Operation, Wanted: r.Wanted}
 		for state, n := range counts[r.ID] {
 			out[i].Steps += n
 			switch state {
@@ -51,165 +49,252 @@ func operationsOf(ctx context.Context, s *lifecycle.Service, rows []store.Operat
 	return out, nil
 }
 
-func operationOf(ctx context.Context, s *lifecycle.Service, row store.OperationRow) (Operation, error) {
+func progressOf(ctx context.Context, s *lifecycle.Service, row store.OperationRow) (client.Operation, error) {
 	list, err := operationsOf(ctx, s, []store.OperationRow{row})
 	if err != nil {
-		return Operation{}, err
+		return client.Operation{}, err
 	}
 	return list[0], nil
 }
 
-// OperationFilter narrows a listing.
-type OperationFilter struct {
-	Tenant string `json:"tenant,omitempty"`
-	Open   bool   `json:"open,omitempty"`  // only those that haven't ended
-	Limit  int    `json:"limit,omitempty"` // 0 is 100
+// operation reads the one that the path names, and gives the answer its ETag.
+func (c *Call) operation(ctx context.Context, text string) (store.OperationRow, error) {
+	id, err := tenure.ParseID[tenure.OperationID](text)
+	if err != nil {
+		return store.OperationRow{}, err
+	}
+	row, err := c.Service.Engine.DB.Operation(ctx, id)
+	if err == nil {
+		c.Version(row.Version)
+	}
+	return row, err
 }
 
-// IDParams name an operation.
-type IDParams struct {
-	ID string `json:"id"`
+// changing is operation for what changes it: of the version that was read.
+func (c *Call) changing(ctx context.Context, p client.OperationChange) (tenure.OperationID, error) {
+	row, err := c.operation(ctx, p.Operation)
+	if err != nil {
+		return "", err
+	}
+	return row.ID, c.Match(p.IfMatch, row.Version)
 }
 
-// ListOperations lists operations, the latest first.
-var ListOperations = Method[OperationFilter, []Operation]{"operation.list", false, func(ctx context.Context, s *lifecycle.Service, _ string, p OperationFilter) ([]Operation, error) {
-	rows, err := s.Operations(ctx, p.Tenant, p.Open, p.Limit)
-	if err != nil {
-		return nil, err
+func listOperations(ctx context.Context, c *Call, p *client.OperationFilter) (client.Page[client.Operation], error) {
+	var before tenure.OperationID
+	out := client.Page[client.Operation]{Items: []client.Operation{}}
+	if err := after(p.Cursor, &before); err != nil {
+		return out, err
 	}
-	return operationsOf(ctx, s, rows)
-}}
-
-// ShowOperation shows one operation whole.
-var ShowOperation = Method[IDParams, OperationDetail]{"operation.show", false, func(ctx context.Context, s *lifecycle.Service, _ string, p IDParams) (OperationDetail, error) {
-	id, err := tenure.ParseID[tenure.OperationID](p.ID)
-	if err != nil {
-		return OperationDetail{}, err
-	}
-	v, err := s.Operation(ctx, id)
-	if err != nil {
-		return OperationDetail{}, err
-	}
-	out := OperationDetail{Body: v.Body, Approvals: v.Approvals, Exceptions: v.Exceptions}
-	for _, r := range v.Steps {
-		out.Rows = append(out.Rows, r.StepStatus)
-	}
-	out.Operation, err = operationOf(ctx, s, v.OperationRow)
-	return out, err
-}}
-
-// FollowOperation says how far an operation is: the small answer for who asks
-// again and again.
-var FollowOperation = Method[IDParams, Operation]{"operation.follow", false, func(ctx context.Context, s *lifecycle.Service, _ string, p IDParams) (Operation, error) {
-	id, err := tenure.ParseID[tenure.OperationID](p.ID)
-	if err != nil {
-		return Operation{}, err
-	}
-	row, err := s.Engine.DB.Operation(ctx, id)
-	if err != nil {
-		return Operation{}, err
-	}
-	return operationOf(ctx, s, row)
-}}
-
-// GateParams are a person's word at a gate. A blank gate is the one that waits.
-type GateParams struct {
-	ID     string `json:"id"`
-	Gate   string `json:"gate,omitempty"`
-	Digest string `json:"digest,omitempty"` // of the plan that was read
-	Note   string `json:"note,omitempty"`
-}
-
-// GateAnswer names the gate that the word was for.
-type GateAnswer struct {
-	Gate string `json:"gate"`
-}
-
-// ApproveOperation signs an operation's plan at a gate.
-var ApproveOperation = Method[GateParams, GateAnswer]{"operation.approve", true, func(ctx context.Context, s *lifecycle.Service, by string, p GateParams) (GateAnswer, error) {
-	id, err := tenure.ParseID[tenure.OperationID](p.ID)
-	if err != nil {
-		return GateAnswer{}, err
-	}
-	gate, err := s.Approve(ctx, id, p.Gate, p.Digest, by, p.Note)
-	return GateAnswer{gate}, err
-}}
-
-// FinishTask says that a person has done what an operation waits for.
-var FinishTask = Method[GateParams, GateAnswer]{"operation.done", true, func(ctx context.Context, s *lifecycle.Service, by string, p GateParams) (GateAnswer, error) {
-	id, err := tenure.ParseID[tenure.OperationID](p.ID)
-	if err != nil {
-		return GateAnswer{}, err
-	}
-	gate, err := s.FinishTask(ctx, id, p.Gate, by, p.Note)
-	return GateAnswer{gate}, err
-}}
-
-// SteerParams ask an operation to "pause", "continue" or "cancel".
-type SteerParams struct {
-	ID   string `json:"id"`
-	What string `json:"what"`
-}
-
-// SteerOperation pauses, continues or cancels an operation.
-var SteerOperation = Method[SteerParams, None]{"operation.steer", true, func(ctx context.Context, s *lifecycle.Service, by string, p SteerParams) (None, error) {
-	id, err := tenure.ParseID[tenure.OperationID](p.ID)
-	if err != nil {
-		return None{}, err
-	}
-	return None{}, s.Steer(ctx, id, p.What, by)
-}}
-
-// StepParams name a step of an operation; a blank one is every failed step.
-type StepParams struct {
-	ID     string `json:"id"`
-	Step   string `json:"step,omitempty"`
-	Reason string `json:"reason,omitempty"`
-}
-
-// Retried says how many steps are tried again.
-type Retried struct {
-	Steps int `json:"steps"`
-}
-
-// RetryOperation gives failed steps their attempts again.
-var RetryOperation = Method[StepParams, Retried]{"operation.retry", true, func(ctx context.Context, s *lifecycle.Service, by string, p StepParams) (Retried, error) {
-	id, err := tenure.ParseID[tenure.OperationID](p.ID)
-	if err != nil {
-		return Retried{}, err
-	}
-	n, err := s.Retry(ctx, id, p.Step, by)
-	return Retried{n}, err
-}}
-
-// Skipped says whether the step is left out now, or a second person must attest.
-type Skipped struct {
-	Step     string `json:"step"`
-	Attested bool   `json:"attested"`
-}
-
-// SkipStep asks for a failed step to be left out, or attests what another asked.
-var SkipStep = Method[StepParams, Skipped]{"operation.skip", true, func(ctx context.Context, s *lifecycle.Service, by string, p StepParams) (Skipped, error) {
-	id, err := tenure.ParseID[tenure.OperationID](p.ID)
-	if err != nil {
-		return Skipped{}, err
-	}
-	attested, err := s.Skip(ctx, id, p.Step, p.Reason, by)
-	return Skipped{p.Step, attested}, err
-}}
-
-// ShowOutputs lists what an operation hands over, without secrets.
-var ShowOutputs = Method[IDParams, []lifecycle.Output]{"operation.outputs", false, outputs(false)}
-
-// ClaimOutputs also reveals the one-time secrets, once, to the requester.
-var ClaimOutputs = Method[IDParams, []lifecycle.Output]{"operation.claim", true, outputs(true)}
-
-func outputs(claim bool) func(context.Context, *lifecycle.Service, string, IDParams) ([]lifecycle.Output, error) {
-	return func(ctx context.Context, s *lifecycle.Service, by string, p IDParams) ([]lifecycle.Output, error) {
-		id, err := tenure.ParseID[tenure.OperationID](p.ID)
-		if err != nil {
-			return nil, err
+	n := limitOf(p.Paging)
+	f := store.OperationFilter{State: p.State, Kind: p.Kind, Open: p.Open, Before: before, Limit: n + 1, Visible: &c.Visible}
+	if p.Tenant != "" {
+		if err := c.RequireTenant(ctx, tenure.TenantRead, p.Tenant); err != nil {
+			return out, err
 		}
-		return s.Outputs(ctx, id, claim, by)
+		t, err := c.Service.Engine.DB.Tenant(ctx, p.Tenant)
+		if err != nil {
+			return out, err
+		}
+		f.Tenant = t.ID
+	}
+	if !p.To.IsZero() { // ids begin with their time (RFC 9562 §5.7)
+		if floor := tenure.DeriveID[tenure.OperationID](p.To)[:len("op_01890a5d-ac96-")]; before == "" || floor < before {
+			f.Before = floor
+		}
+	}
+	rows, err := c.Service.Engine.DB.Operations(ctx, f)
+	if err != nil {
+		return out, err
+	}
+	for i, r := range rows {
+		if !p.From.IsZero() && r.CreatedAt.Before(p.From) {
+			rows = rows[:i]
+			break
+		}
+	}
+	if len(rows) > n {
+		rows = rows[:n]
+		out.Next = cursor(rows[n-1].ID)
+	}
+	out.Items, err = operationsOf(ctx, c.Service, rows)
+	return out, err
+}
+
+// requestOperation starts what an intent asks for, or a stored plan.
+func requestOperation(ctx context.Context, c *Call, p *client.OperationRequest) (client.Operation, error) {
+	var row store.OperationRow
+	var repeated bool
+	var err error
+	if p.Body.Plan != "" {
+		row, err = c.startPlan(ctx, p)
+	} else {
+		row, repeated, err = c.startIntent(ctx, p.Body.Intent)
+	}
+	if err != nil {
+		return client.Operation{}, err
+	}
+	out, err := progressOf(ctx, c.Service, row)
+	out.Repeated = repeated
+	c.Version(row.Version)
+	c.Location("/v1/operations/" + string(row.ID))
+	return out, err
+}
+
+func (c *Call) startIntent(ctx context.Context, in client.Intent) (row store.OperationRow, repeated bool, err error) {
+	if err := c.requireIntent(ctx, in); err != nil {
+		return row, false, err
+	}
+	if only, err := c.harmlessIntent(ctx, in); err != nil || only != "" {
+		if err == nil {
+			row, err = c.Service.Start(ctx, only, intentOf(in), c.By())
+		}
+		return row, false, err
+	}
+	plan, row, err := c.Service.Request(ctx, intentOf(in), c.By())
+	if err == nil && plan == nil { // what the trigger started may be another tenant's
+		err = c.RequireTenant(ctx, tenure.OperationRequest, string(row.Tenant))
+	}
+	return row, plan == nil, err
+}
+
+func (c *Call) startPlan(ctx context.Context, p *client.OperationRequest) (store.OperationRow, error) {
+	in := p.Body.Intent
+	if bare := (client.Intent{Trigger: in.Trigger, Kind: in.Kind, Reason: in.Reason}); !reflect.DeepEqual(in, bare) {
+		return store.OperationRow{}, tenure.Errorf(tenure.Invalid, "a stored plan is run exactly as it is: beside it only a trigger is given")
+	}
+	digest := wholeDigest(strings.TrimSpace(p.Body.Plan))
+	plan, err := c.Service.Engine.DB.Plan(ctx, digest)
+	if err == nil {
+		err = c.requirePlan(ctx, plan)
+	}
+	if err == nil {
+		err = c.harmless(ctx, tenure.OperationRequest, plan)
+	}
+	if tenure.CodeOf(err) == tenure.NotFound {
+		err = notThere(OfPlan, digest)
+	}
+	if err != nil {
+		return store.OperationRow{}, err
+	}
+	return c.Service.Start(ctx, digest, intentOf(in), c.By())
+}
+
+// requirePlan asks whether the caller may request what a plan does.
+func (c *Call) requirePlan(ctx context.Context, p *tenure.Plan) error {
+	if p.Kind != tenure.Onboard {
+		return c.RequireTenant(ctx, tenure.OperationRequest, string(p.Tenant))
+	}
+	return c.Require(ctx, tenure.OperationRequest, tenure.Target{Tenant: p.Tenant, Tier: p.Tier, Labels: p.Labels})
+}
+
+func showOperation(ctx context.Context, c *Call, p *client.OperationParams) (client.OperationDetail, error) {
+	id, err := tenure.ParseID[tenure.OperationID](p.Operation)
+	if err != nil {
+		return client.OperationDetail{}, err
+	}
+	v, err := c.Service.Operation(ctx, id)
+	if err != nil {
+		return client.OperationDetail{}, err
+	}
+	c.Version(v.Version)
+	out := client.OperationDetail{Body: v.Body, Approvals: v.Approvals}
+	out.Exceptions = each(v.Exceptions, func(e store.Exception) client.Exception { return client.Exception(e) })
+	out.Rows = each(v.Steps, func(r store.StepRow) tenure.StepStatus { return r.StepStatus })
+	out.Operation, err = progressOf(ctx, c.Service, v.OperationRow)
+	return out, err
+}
+
+func followOperation(ctx context.Context, c *Call, p *client.OperationParams) (client.Operation, error) {
+	row, err := c.operation(ctx, p.Operation)
+	if err != nil {
+		return client.Operation{}, err
+	}
+	return progressOf(ctx, c.Service, row)
+}
+
+func approveOperation(ctx context.Context, c *Call, p *client.GateParams) (client.GateAnswer, error) {
+	id, err := c.changing(ctx, p.OperationChange)
+	if err != nil {
+		return client.GateAnswer{}, err
+	}
+	gate, err := c.Service.ApproveAs(ctx, c.Caller, id, p.Body.Gate, p.Body.Digest, p.Body.Note)
+	return client.GateAnswer{Gate: gate}, err
+}
+
+func finishTask(ctx context.Context, c *Call, p *client.TaskParams) (client.GateAnswer, error) {
+	id, err := c.changing(ctx, p.OperationChange)
+	if err == nil {
+		err = c.harmlessSteer(ctx, id)
+	}
+	if err != nil {
+		return client.GateAnswer{}, err
+	}
+	gate, err := c.Service.FinishTask(ctx, id, p.Body.Gate, c.By(), p.Body.Note)
+	return client.GateAnswer{Gate: gate}, err
+}
+
+func steer(what string) func(context.Context, *Call, *client.OperationChange) (client.Operation, error) {
+	return func(ctx context.Context, c *Call, p *client.OperationChange) (client.Operation, error) {
+		id, err := c.changing(ctx, *p)
+		if err == nil && what == "continue" {
+			err = c.harmlessSteer(ctx, id)
+		}
+		if err != nil {
+			return client.Operation{}, err
+		}
+		if err := c.Service.Steer(ctx, id, what, c.By()); err != nil {
+			return client.Operation{}, err
+		}
+		return followOperation(ctx, c, &p.OperationParams)
+	}
+}
+
+func retryOperation(ctx context.Context, c *Call, p *client.RetryParams) (client.Retried, error) {
+	id, err := c.changing(ctx, p.OperationChange)
+	if err == nil {
+		err = c.harmlessSteer(ctx, id)
+	}
+	if err != nil {
+		return client.Retried{}, err
+	}
+	n, err := c.Service.Retry(ctx, id, p.Body.Step, c.By())
+	return client.Retried{Steps: n}, err
+}
+
+// skipStep takes two persons: who steers asks, and who approves attests. Either
+// permission opens the route; which of them is needed hangs on what was asked.
+func skipStep(ctx context.Context, c *Call, p *client.SkipParams) (client.Skipped, error) {
+	id, err := c.changing(ctx, p.OperationChange)
+	if err == nil {
+		err = c.harmlessSteer(ctx, id)
+	}
+	if err != nil {
+		return client.Skipped{}, err
+	}
+	have, err := c.Service.Engine.DB.Exceptions(ctx, id)
+	if err != nil {
+		return client.Skipped{}, err
+	}
+	need := tenure.OperationSteer
+	for _, e := range have {
+		if e.Step == p.Body.Step {
+			need = tenure.OperationApprove
+		}
+	}
+	if err := c.Require(ctx, need, c.Target); err != nil {
+		return client.Skipped{}, err
+	}
+	attested, err := c.Service.Skip(ctx, id, p.Body.Step, p.Body.Reason, c.By())
+	return client.Skipped{Step: p.Body.Step, Attested: attested}, err
+}
+
+func outputs(claim bool) func(context.Context, *Call, *client.OperationParams) (client.Page[client.Output], error) {
+	return func(ctx context.Context, c *Call, p *client.OperationParams) (client.Page[client.Output], error) {
+		id, err := tenure.ParseID[tenure.OperationID](p.Operation)
+		if err != nil {
+			return client.Page[client.Output]{}, err
+		}
+		list, err := c.Service.Outputs(ctx, id, claim, c.By())
+		return whole(each(list, func(o lifecycle.Output) client.Output { return client.Output(o) })), err
 	}
 }

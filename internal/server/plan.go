@@ -2,24 +2,18 @@ package server
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 )
 
-// Plan is a stored plan: the canonical bytes, and the digest that names them.
-type Plan struct {
-	Digest string `json:"digest"`
-	Body   []byte `json:"body"`
-}
-
-// Read checks the bytes against the digest and gives the plan.
-func (p Plan) Read() (*tenure.Plan, error) { return tenure.DecodePlan(p.Body, p.Digest) }
-
-// DigestParams name a plan by its digest; "sha256:" may be left out.
-type DigestParams struct {
-	Digest string `json:"digest"`
+func planRoutes(s *Server) {
+	created(s, client.MakePlan, Access{tenure.OperationRequest, OfBody}, makePlan)
+	route(s, client.ShowPlan, Access{tenure.TenantRead, OfPlan}, showPlan)
 }
 
 func wholeDigest(d string) string {
@@ -29,56 +23,65 @@ func wholeDigest(d string) string {
 	return "sha256:" + d
 }
 
-// MakePlan compiles an intent and stores the plan; nothing runs.
-var MakePlan = Method[lifecycle.Intent, Plan]{"plan.make", true, func(ctx context.Context, s *lifecycle.Service, by string, in lifecycle.Intent) (Plan, error) {
-	p, err := s.Plan(ctx, in, by)
-	if err != nil {
-		return Plan{}, err
-	}
-	return Plan{p.Digest, p.Body}, nil
-}}
+func intentOf(in client.Intent) lifecycle.Intent { return lifecycle.Intent(in) }
 
-// ShowPlan gives a stored plan.
-var ShowPlan = Method[DigestParams, Plan]{"plan.show", false, func(ctx context.Context, s *lifecycle.Service, _ string, p DigestParams) (Plan, error) {
-	if strings.TrimSpace(p.Digest) == "" {
-		return Plan{}, tenure.Errorf(tenure.Invalid, "a plan is named by its digest, and none was given")
+// requireIntent asks whether the caller may request this: over the tenant that
+// there is, or over one that is to be, with the tier and the labels that it will
+// have.
+func (c *Call) requireIntent(ctx context.Context, in client.Intent) error {
+	if _, ok := tenure.OperationKinds[in.Kind]; !ok {
+		return tenure.Errorf(tenure.Invalid, "there is no operation of kind %q", in.Kind).WithHint("kinds: %s", strings.Join(kinds(), ", "))
 	}
-	plan, err := s.Engine.DB.Plan(ctx, wholeDigest(p.Digest))
+	if in.Kind == tenure.Onboard {
+		return c.Require(ctx, tenure.OperationRequest, tenure.Target{Tier: in.Tier, Labels: in.Labels, Tenant: unborn})
+	}
+	if strings.TrimSpace(in.Tenant) == "" {
+		return tenure.Errorf(tenure.Invalid, "no tenant is named")
+	}
+	if err := c.RequireTenant(ctx, tenure.OperationRequest, in.Tenant); err != nil || in.Tier == "" || in.Kind != tenure.Change && in.Kind != tenure.Upgrade {
+		return err
+	}
+	// A change of tier must not move the tenant out of the caller's reach, or into it.
+	t, err := c.server.target(ctx, in.Tenant)
 	if err != nil {
-		return Plan{}, err
+		return err
+	}
+	t.Tier = in.Tier
+	if d := c.Governor.Decide(ctx, c.Caller, tenure.OperationRequest, t); !d.Allowed {
+		return tenure.Errorf(tenure.Forbidden, "%s may not move a tenant to tier %q: %s", c.By(), in.Tier, d.Why)
+	}
+	return nil
+}
+
+// unborn stands for the id of a tenant that is to be made: scopes that name tenants
+// never cover it, and those of tiers and labels may.
+const unborn tenure.TenantID = "ten_00000000-0000-7000-8000-000000000000"
+
+func kinds() []string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(tenure.OperationKinds)) {
+		out = append(out, string(k))
+	}
+	return out
+}
+
+func makePlan(ctx context.Context, c *Call, p *client.PlanIntent) (client.Plan, error) {
+	if err := c.requireIntent(ctx, p.Body); err != nil {
+		return client.Plan{}, err
+	}
+	plan, err := c.Service.Plan(ctx, intentOf(p.Body), c.By())
+	if err != nil {
+		return client.Plan{}, err
+	}
+	c.Location("/v1/plans/" + plan.Digest)
+	return client.Plan{Digest: plan.Digest, Body: plan.Body}, nil
+}
+
+func showPlan(ctx context.Context, c *Call, p *client.DigestParams) (client.Plan, error) {
+	plan, err := c.Service.Engine.DB.Plan(ctx, wholeDigest(p.Digest))
+	if err != nil {
+		return client.Plan{}, err
 	}
 	body, digest, err := plan.Encode()
-	return Plan{digest, body}, err
-}}
-
-// Requested is what a request started.
-type Requested struct {
-	Operation Operation `json:"operation"`
-	Repeated  bool      `json:"repeated,omitempty"` // the trigger had been seen before
+	return client.Plan{Digest: digest, Body: body}, err
 }
-
-// RequestOperation makes a plan and starts it.
-var RequestOperation = Method[lifecycle.Intent, Requested]{"operation.request", true, func(ctx context.Context, s *lifecycle.Service, by string, in lifecycle.Intent) (Requested, error) {
-	p, op, err := s.Request(ctx, in, by)
-	if err != nil {
-		return Requested{}, err
-	}
-	out, err := operationOf(ctx, s, op)
-	return Requested{out, p == nil}, err
-}}
-
-// StartParams name a stored plan and what an onboarding says beside it.
-type StartParams struct {
-	Digest string           `json:"digest"`
-	Intent lifecycle.Intent `json:"intent"`
-}
-
-// StartOperation runs a stored plan, exactly as it is.
-var StartOperation = Method[StartParams, Requested]{"operation.start", true, func(ctx context.Context, s *lifecycle.Service, by string, p StartParams) (Requested, error) {
-	op, err := s.Start(ctx, wholeDigest(p.Digest), p.Intent, by)
-	if err != nil {
-		return Requested{}, err
-	}
-	out, err := operationOf(ctx, s, op)
-	return Requested{Operation: out}, err
-}}

@@ -1,30 +1,76 @@
 package server
 
 import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
 )
 
-// Problem is an error as it travels, and as a command prints it in JSON.
-type Problem struct {
-	Code    tenure.Code `json:"code"`
-	Message string      `json:"message"`
-	Hints   []string    `json:"hints,omitempty"`
-	Retry   bool        `json:"retry,omitempty"` // the same call may succeed later
+// problem is an error's face for the caller, and what headers go with it. One
+// without a code is a fault of ours: the caller gets the request's id, and the log
+// has the cause under it.
+func (s *Server) problem(r *http.Request, err error) (client.Problem, http.Header) {
+	id := requestID(r)
+	p := client.ProblemOf(err)
+	header := make(http.Header)
+	var coded *tenure.Error
+	var other *statusError
+	switch {
+	case !errors.As(err, &coded) && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)):
+		p = client.ProblemOf(tenure.Errorf(tenure.Unavailable, "the call took too long, or its caller has gone").Retryable())
+	case !errors.As(err, &coded):
+		s.o.Log.Error("internal error", "id", id, "path", r.URL.Path, "error", err)
+		p = client.ProblemOf(tenure.Errorf(tenure.Internal, "internal error %s", id).WithHint("the server's log has the cause under this id"))
+	case p.Code == tenure.Internal:
+		s.o.Log.Error("internal error", "id", id, "path", r.URL.Path, "error", err)
+	}
+	if errors.As(err, &other) {
+		p.Status, p.Title = other.status, http.StatusText(other.status)
+	}
+	switch p.Status {
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", `Bearer realm="tenure"`)
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		header.Set("Retry-After", "1")
+	}
+	p.Instance = "urn:tenure:request:" + id
+	return p, header
 }
 
-// ProblemOf is an error's face for a caller: a cause without a code is Internal.
-func ProblemOf(err error) Problem {
-	return Problem{tenure.CodeOf(err), err.Error(), tenure.HintsOf(err), tenure.CanRetry(err)}
+// refuse answers with an error where no route is.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p, header := s.problem(r, err)
+	for k, v := range header {
+		w.Header()[k] = v
+	}
+	w.Header().Set("Content-Type", client.ProblemType)
+	w.WriteHeader(p.Status)
+	_ = encode(w, p)
 }
 
-// Err rebuilds the error.
-func (p Problem) Err() error {
-	return &tenure.Error{Code: p.Code, Message: p.Message, Hints: p.Hints, Retry: p.Retry}
+func encode(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
 }
 
-func isCoded(err error) bool {
-	var e *tenure.Error
-	return errors.As(err, &e)
+type requestKey struct{}
+
+// requestID is the id that the outermost handler gave the request.
+func requestID(r *http.Request) string {
+	id, _ := r.Context().Value(requestKey{}).(string)
+	return id
+}
+
+func newRequestID() string {
+	var raw [8]byte
+	_, _ = rand.Read(raw[:])
+	return hex.EncodeToString(raw[:])
 }

@@ -2,176 +2,184 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
-	"os"
-	"path/filepath"
-	"time"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 )
 
-const (
-	maxBody    = 1 << 20          // of a request
-	callLimit  = 10 * time.Minute // of one call's work
-	drainLimit = 30 * time.Second // of the calls under way when the server is told to stop
-)
-
-// Serve answers calls at a socket until ctx ends, and then waits for those under
-// way. A socket that a dead server left is replaced; a live one is Conflict. The
-// socket has mode 0600: who may open it may assert any principal. Ready, if there
-// is one, is called once calls are answered.
-func Serve(ctx context.Context, s *lifecycle.Service, socket string, log *slog.Logger, ready func()) error {
-	path, err := shortPath(socket)
-	if err != nil {
-		return err
-	}
-	l, err := listen(ctx, path, socket)
-	if err != nil {
-		return err
-	}
-	srv := &http.Server{
-		Handler:           Handler(s, log),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      callLimit + 10*time.Second,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(l) }()
-	if ready != nil {
-		ready()
-	}
-	select {
-	case err := <-ended:
-		return tenure.Errorf(tenure.Internal, "serve %s: %w", socket, err)
-	case <-ctx.Done():
-	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
-	defer cancel()
-	err = srv.Shutdown(drain)
-	if err != nil {
-		_ = srv.Close()
-	}
-	<-ended // the listener has closed, and with it the socket has gone
-	if err != nil {
-		return tenure.Errorf(tenure.Unavailable, "calls were still under way %s after the server was told to stop", drainLimit)
-	}
-	return nil
+// Options are what a Server is made of. Service and Governor are needed.
+type Options struct {
+	Service    *lifecycle.Service
+	Governor   *governance.Governor
+	Log        *slog.Logger                    // nil: nothing is logged
+	Metrics    http.Handler                    // at /metrics, if given
+	Dashboard  http.Handler                    // at /, if given
+	Middleware func(http.Handler) http.Handler // around everything, if given
+	Ready      func(context.Context) error     // asked by /readyz beside the store, if given
+	Rate       float64                         // requests a second of one principal; 0 is 300
+	Burst      int                             // and at once; 0 is 600
 }
 
-// listen opens the socket; the listener removes it when it closes.
-func listen(ctx context.Context, path, socket string) (net.Listener, error) {
-	c, err := Dial(ctx, socket, "")
-	if err == nil {
-		c.Close()
-		return nil, tenure.Errorf(tenure.Conflict, "a server is running at %s already", socket)
+// Server answers the HTTP API. Its methods may be called from any goroutine.
+type Server struct {
+	o        Options
+	api      huma.API
+	mux      *http.ServeMux
+	origin   *http.CrossOriginProtection
+	limits   *limits
+	replays  *replays
+	tail     *tail
+	document []byte
+
+	routes  []Route
+	status  map[string]int  // of routes that don't answer 200
+	streams map[string]bool // routes that stream
+	broken  error           // the first route that doesn't say what it must
+}
+
+// New makes the server. A route that doesn't say who may use it is Internal: the
+// server doesn't start with it.
+func New(o Options) (*Server, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if tenure.CodeOf(err) != tenure.NotFound {
+	s := &Server{
+		o: o, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), limits: newLimits(o.Service.Now, o.Rate, o.Burst),
+		replays: &replays{now: o.Service.Now, all: map[[2]string]*kept{}}, status: map[string]int{}, streams: map[string]bool{},
+	}
+	s.tail = newTail(s.db(), o.Governor)
+	s.api = humago.New(s.mux, config())
+	for _, noun := range nouns() {
+		noun(s)
+	}
+	if s.broken != nil {
+		return nil, s.broken
+	}
+	var err error
+	if s.document, err = s.openAPI(); err != nil {
 		return nil, err
 	}
-	if info, err := os.Lstat(path); err == nil {
-		if info.Mode()&os.ModeSocket == 0 {
-			return nil, tenure.Errorf(tenure.Conflict, "%s is there and isn't a socket", socket)
-		}
-		if err := os.Remove(path); err != nil {
-			return nil, tenure.Errorf(tenure.Unavailable, "replace the socket of a dead server: %w", err)
-		}
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, tenure.Errorf(tenure.Unavailable, "listen at %s: %w", socket, err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		_ = l.Close()
-		return nil, tenure.Errorf(tenure.Unavailable, "listen at %s: %w", socket, err)
-	}
-	return l, nil
+	s.mount()
+	return s, nil
 }
 
-// maxSocketPath is what a socket's address holds on every Unix, with the zero at
-// its end (104 bytes on BSD, 108 on Linux).
-const maxSocketPath = 103
+// Close ends the streams.
+func (s *Server) Close() { s.tail.close() }
 
-// shortPath gives a path that fits into a socket's address: the path itself or,
-// where that is too long, the way to it from the working directory.
-func shortPath(socket string) (string, error) {
-	if len(socket) <= maxSocketPath {
-		return socket, nil
+// Routes lists every route with who may use it.
+func (s *Server) Routes() []Route { return append([]Route(nil), s.routes...) }
+
+// OpenAPI is the document of the API (OpenAPI 3.1), indented JSON.
+func (s *Server) OpenAPI() []byte { return append([]byte(nil), s.document...) }
+
+// Handler answers on the network: a bearer token or a session's cookie says who
+// asks.
+func (s *Server) Handler() http.Handler { return s.outermost(s.mux) }
+
+// LocalHandler answers where the name of who asks may be asserted: at the
+// installation's socket, and in its process.
+func (s *Server) LocalHandler() http.Handler { return s.outermost(local(s.mux)) }
+
+func (s *Server) outermost(h http.Handler) http.Handler {
+	if s.o.Middleware != nil {
+		h = s.o.Middleware(h)
 	}
-	if wd, err := os.Getwd(); err == nil {
-		if rel, err := filepath.Rel(wd, socket); err == nil && len(rel) <= maxSocketPath {
-			return rel, nil
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := newRequestID()
+		w.Header().Set("Tenure-Request-Id", id)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			w.Header().Set("Cache-Control", "no-store")
 		}
-	}
-	return "", tenure.Errorf(tenure.Invalid, "the path %s is too long for a socket (%d bytes at the most)", socket, maxSocketPath).WithHint("run the command nearer to the folder, or give the folder a shorter path")
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, id)))
+	})
 }
 
-// Handler answers POST /call/{method} with a JSON body of at most 1 MiB.
-func Handler(s *lifecycle.Service, log *slog.Logger) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /call/{method}", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), callLimit)
-		defer cancel()
-		answer, err := handle(ctx, s, w, r)
-		if err != nil {
-			refuse(w, r, log, err)
-			return
-		}
+// mount puts what isn't a route beside them.
+func (s *Server) mount() {
+	s.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(answer)
+		_, _ = w.Write(s.document)
 	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, r, log, tenure.Errorf(tenure.NotFound, "there is nothing at %s %s", r.Method, r.URL.Path))
-	})
-	return mux
-}
-
-func handle(ctx context.Context, s *lifecycle.Service, w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	by, err := url.PathUnescape(r.Header.Get(principalHeader))
-	if err != nil {
-		return nil, tenure.Errorf(tenure.Invalid, "the header %s is not percent-encoded", principalHeader)
-	}
-	e, err := find(r.PathValue("method"))
-	if err != nil {
-		return nil, err
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		var big *http.MaxBytesError
-		if errors.As(err, &big) {
-			return nil, tenure.Errorf(tenure.Invalid, "the request is longer than %d bytes", big.Limit)
+	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "alive\n") })
+	s.mux.HandleFunc("GET /readyz", s.ready)
+	nothing := func(w http.ResponseWriter, r *http.Request) {
+		err := error(tenure.Errorf(tenure.NotFound, "there is nothing at %s %s", r.Method, r.URL.Path).WithHint("what there is stands in /openapi.json"))
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			if _, who := s.identify(r, false); who != nil {
+				err = who
+			}
 		}
-		return nil, tenure.Errorf(tenure.Invalid, "read the request: %w", err)
+		s.refuse(w, r, err)
 	}
-	return e.serve(ctx, s, by, body)
+	s.mux.HandleFunc("/v1/", nothing)
+	if s.o.Metrics != nil {
+		s.mux.Handle("GET /metrics", s.o.Metrics)
+	}
+	if s.o.Dashboard != nil {
+		s.mux.Handle("/", s.o.Dashboard)
+		return
+	}
+	s.mux.HandleFunc("/", nothing)
 }
 
-// refuse answers with an error. One without a code is a fault of ours: the caller
-// gets an id, and the log has the cause under it.
-func refuse(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
-	p := ProblemOf(err)
-	if !isCoded(err) {
-		var raw [6]byte
-		_, _ = rand.Read(raw[:])
-		id := hex.EncodeToString(raw[:])
-		log.Error("internal error", "id", id, "path", r.URL.Path, "error", err)
-		p = Problem{Code: tenure.Internal, Message: "internal error " + id, Hints: []string{"the server's log has the cause under this id"}}
-	} else if p.Code == tenure.Internal {
-		log.Error("internal error", "path", r.URL.Path, "error", err)
+// ready says whether the server can do its work: its store answers, is migrated,
+// and what else the options ask.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	_, err := s.db().LogSize(r.Context())
+	if err == nil && s.o.Ready != nil {
+		err = s.o.Ready(r.Context())
 	}
-	body, _ := json.Marshal(p)
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(p.Code.Status())
-	_, _ = w.Write(body)
+	if err != nil {
+		s.o.Log.Warn("not ready", "error", err)
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, "not ready\n")
+		return
+	}
+	_, _ = io.WriteString(w, "ready\n")
+}
+
+// config is huma's: no pages of its own, JSON alone, and refusals as problems.
+func config() huma.Config {
+	c := huma.DefaultConfig("Tenure", "1")
+	c.DocsPath, c.SchemasPath, c.OpenAPIPath = "", "", ""
+	c.CreateHooks = nil
+	c.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
+	c.RejectUnknownQueryParameters = true
+	c.NoFormatFallback = false
+	json := huma.Format{Marshal: func(w io.Writer, v any) error { return encode(w, v) }, Unmarshal: unmarshal}
+	c.Formats = map[string]huma.Format{"application/json": json, client.ProblemType: json}
+	c.Transformers = []huma.Transformer{refusal}
+	return c
+}
+
+// schemaName names a schema by its type. A plan as data is another thing than the
+// stored plan that holds its bytes.
+func schemaName(t reflect.Type, hint string) string {
+	if t == reflect.TypeFor[tenure.Plan]() || t == reflect.TypeFor[*tenure.Plan]() {
+		return "CompiledPlan"
+	}
+	return huma.DefaultSchemaNamer(t, hint)
+}
+
+// unmarshal reads a request's JSON: for huma's check with numbers as it wants
+// them, and into its type with numbers as they are written.
+func unmarshal(data []byte, v any) error {
+	if loose, ok := v.(*any); ok {
+		return json.Unmarshal(data, loose)
+	}
+	dec := json.NewDecoder(strings.NewReader(string(data)))
+	dec.UseNumber()
+	return dec.Decode(v)
 }

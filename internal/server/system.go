@@ -3,22 +3,24 @@ package server
 import (
 	"context"
 
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/lifecycle"
-	"github.com/tenurehq/tenure/internal/store"
 )
 
-// AddSystemParams name a system of the systems file.
-type AddSystemParams struct {
-	Name    string `json:"name"`
-	Replace bool   `json:"replace,omitempty"` // a person means it: the system was replaced
+func systemRoutes(s *Server) {
+	created(s, client.AddSystem, Access{tenure.SystemManage, Anywhere}, addSystem)
+	route(s, client.ListSystems, Access{tenure.SystemRead, Anywhere}, listSystems)
 }
 
-// AddSystem plants Tenure's sentinel in a system and records who it is.
-var AddSystem = Method[AddSystemParams, store.System]{"system.add", true, func(ctx context.Context, s *lifecycle.Service, by string, p AddSystemParams) (store.System, error) {
-	return s.AddSystem(ctx, p.Name, p.Replace, by)
-}}
+func addSystem(ctx context.Context, c *Call, p *client.AddSystemParams) (client.System, error) {
+	row, err := c.Service.AddSystem(ctx, p.Body.Name, p.Body.Replace, c.By())
+	return client.System(row), err
+}
 
-// ListSystems lists the added systems with a look at each.
-var ListSystems = Method[None, []lifecycle.SystemStatus]{"system.list", false, func(ctx context.Context, s *lifecycle.Service, _ string, _ None) ([]lifecycle.SystemStatus, error) {
-	return s.Systems(ctx)
-}}
+func listSystems(ctx context.Context, c *Call, _ *client.None) (client.Page[client.SystemStatus], error) {
+	list, err := c.Service.Systems(ctx)
+	return whole(each(list, func(s lifecycle.SystemStatus) client.SystemStatus {
+		return client.SystemStatus{System: client.System(s.System), Well: s.Well, Why: s.Why, Limit: s.Limit}
+	})), err
+}

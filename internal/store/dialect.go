@@ -47,3 +47,12 @@ type textFile struct {
 }
 
 func (f textFile) Read(b []byte) (int, error) { return f.text.Read(b) }
+
+// bytewise is a text column that compares byte by byte, as every text does on
+// SQLite, whatever order the PostgreSQL database sorts in by itself.
+func (db *DB) bytewise(column string) string {
+	if db.Dialect == Postgres {
+		return column + ` collate "C"`
+	}
+	return column
+}

@@ -62,14 +62,72 @@ func (tx *Tx) ResolveUnseen(kinds []tenure.FindingKind, system string, tenant te
 
 // Findings lists the findings that aren't resolved; a tenant narrows it.
 func (db *DB) Findings(ctx context.Context, tenant tenure.TenantID) ([]tenure.Finding, error) {
+	return db.FindingsPage(ctx, FindingFilter{Tenant: tenant, Limit: 10_000})
+}
+
+// FindingFilter narrows a listing of findings that aren't resolved; blank fields
+// take everything.
+type FindingFilter struct {
+	Tenant   tenure.TenantID
+	Severity tenure.Severity
+	Kind     tenure.FindingKind
+	Offset   int // how many to leave out
+	Limit    int
+	Visible  *Visible // nil shows everything
+}
+
+const severityOrder = `case severity when 'critical' then 0 when 'high' then 1 when 'medium' then 2 else 3 end`
+
+// FindingsPage lists findings, the worst first.
+func (db *DB) FindingsPage(ctx context.Context, f FindingFilter) ([]tenure.Finding, error) {
+	args := []any{string(f.Tenant), string(f.Severity), string(f.Kind), f.Limit, f.Offset}
+	where := "true"
+	if f.Visible != nil {
+		where = f.Visible.where("tenant", &args)
+	}
 	var out []tenure.Finding
-	err := db.reader(ctx).Rows(`select `+findingColumns+` from finding where resolved_at = 0 and ($1 = '' or tenant = $1)
-		order by case severity when 'critical' then 0 when 'high' then 1 when 'medium' then 2 else 3 end, seen_at, id limit 10000`, []any{string(tenant)}, func(r scanner) error {
-		var f tenure.Finding
-		var seen, resolved, waived int64
-		err := r.Scan(&f.ID, &f.Kind, &f.Severity, &f.Tenant, &f.Resource, &f.System, &f.Type, &f.Name, &f.Field, &f.Want, &f.Got, &f.Detail, &seen, &resolved, &waived, &f.WaivedBy)
-		f.SeenAt, f.ResolvedAt, f.WaivedUntil = fromMicros(seen), fromMicros(resolved), fromMicros(waived)
+	err := db.reader(ctx).Rows(`select `+findingColumns+` from finding where resolved_at = 0 and ($1 = '' or tenant = $1) and ($2 = '' or severity = $2) and ($3 = '' or kind = $3) and `+where+`
+		order by `+severityOrder+`, seen_at, id limit $4 offset $5`, args, func(r scanner) error {
+		f, err := scanFinding(r)
 		out = append(out, f)
+		return err
+	})
+	return out, err
+}
+
+func scanFinding(r scanner) (f tenure.Finding, err error) {
+	var seen, resolved, waived int64
+	err = r.Scan(&f.ID, &f.Kind, &f.Severity, &f.Tenant, &f.Resource, &f.System, &f.Type, &f.Name, &f.Field, &f.Want, &f.Got, &f.Detail, &seen, &resolved, &waived, &f.WaivedBy)
+	f.SeenAt, f.ResolvedAt, f.WaivedUntil = fromMicros(seen), fromMicros(resolved), fromMicros(waived)
+	return f, err
+}
+
+// Finding returns one finding.
+func (db *DB) Finding(ctx context.Context, id tenure.FindingID) (tenure.Finding, error) {
+	var out []tenure.Finding
+	err := db.reader(ctx).Rows(`select `+findingColumns+` from finding where id = $1`, []any{string(id)}, func(r scanner) error {
+		f, err := scanFinding(r)
+		out = append(out, f)
+		return err
+	})
+	if err == nil && len(out) == 0 {
+		err = tenure.Errorf(tenure.NotFound, "there is no finding %s", id)
+	}
+	if err != nil {
+		return tenure.Finding{}, err
+	}
+	return out[0], nil
+}
+
+// FindingCounts counts the open findings that can be seen, by severity.
+func (db *DB) FindingCounts(ctx context.Context, v Visible, now time.Time) (map[tenure.Severity]int, error) {
+	args := []any{micros(now)}
+	out := make(map[tenure.Severity]int)
+	err := db.reader(ctx).Rows(`select severity, count(*) from finding where resolved_at = 0 and waived_until <= $1 and `+v.where("tenant", &args)+` group by severity`, args, func(r scanner) error {
+		var s tenure.Severity
+		var n int
+		err := r.Scan(&s, &n)
+		out[s] = n
 		return err
 	})
 	return out, err

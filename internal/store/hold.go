@@ -81,3 +81,20 @@ func (tx *Tx) SettleHolds(tenant tenure.TenantID, at time.Time) error {
 	_, err = tx.Exec(`update hold set effective_at = $1 where effective_at = 0 and released_at = 0 and tenant = $2`, micros(at), string(tenant))
 	return err
 }
+
+// HoldsVisible lists the holds that a caller may see: those of the tenants in
+// reach and, for who sees everything, those over several tenants.
+func (db *DB) HoldsVisible(ctx context.Context, v Visible, released bool) ([]tenure.Hold, error) {
+	args := []any{flag(released)}
+	where := `($1 = 1 or released_at = 0) and ` + v.where("tenant", &args)
+	return holds(db.reader(ctx), where, args...)
+}
+
+// Hold returns one hold.
+func (db *DB) Hold(ctx context.Context, id tenure.HoldID) (tenure.Hold, error) {
+	h, err := firstOf(holds(db.reader(ctx), `id = $1`, string(id)))
+	if tenure.CodeOf(err) == tenure.NotFound {
+		err = tenure.Errorf(tenure.NotFound, "there is no hold %s", id)
+	}
+	return h, err
+}

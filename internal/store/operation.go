@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -11,18 +12,20 @@ import (
 
 func placeholder(n int) string { return "$" + strconv.Itoa(n) }
 
-const operationColumns = `id, kind, tenant, plan, state, reason, requested_by, trigger_key, created_at, updated_at, due_at, version, locked, wanted`
+const operationColumns = `id, kind, tenant, plan, state, reason, requested_by, trigger_key, created_at, updated_at, due_at, version, locked, wanted, wanted_why, trace`
 
 // OperationRow is an operation's row with what the engine alone needs of it.
 type OperationRow struct {
 	tenure.Operation
 	Locked bool   // it holds the resources that it touches
 	Wanted string // "pause", "cancel": what a person asked for and it hasn't done yet
+	Trace  string `json:"-"` // of the request that started it (W3C traceparent); blank: none
+	Why    string `json:"-"` // why it was to be cancelled; the reason of the end
 }
 
 func scanOperation(r scanner, o *OperationRow) error {
 	var created, updated, due, locked int64
-	err := r.Scan(&o.ID, &o.Kind, &o.Tenant, &o.Plan, &o.State, &o.Reason, &o.RequestedBy, &o.Trigger, &created, &updated, &due, &o.Version, &locked, &o.Wanted)
+	err := r.Scan(&o.ID, &o.Kind, &o.Tenant, &o.Plan, &o.State, &o.Reason, &o.RequestedBy, &o.Trigger, &created, &updated, &due, &o.Version, &locked, &o.Wanted, &o.Why, &o.Trace)
 	o.CreatedAt, o.UpdatedAt, o.DueAt = fromMicros(created), fromMicros(updated), fromMicros(due)
 	o.Locked = locked == 1
 	return err
@@ -50,20 +53,38 @@ func (tx *Tx) Operation(id tenure.OperationID) (OperationRow, error) { return op
 
 // OperationFilter narrows a listing; blank fields take everything.
 type OperationFilter struct {
-	Tenant tenure.TenantID
-	Open   bool // only those that haven't ended
-	Limit  int  // 0 is 100
+	Tenant  tenure.TenantID
+	State   tenure.OperationState
+	Kind    tenure.OperationKind
+	Open    bool               // only those that haven't ended
+	Before  tenure.OperationID // the last one of the page before
+	Limit   int                // 0 is 100
+	Visible *Visible           // nil shows everything
 }
 
 // Operations lists operations, the latest first.
 func (db *DB) Operations(ctx context.Context, f OperationFilter) ([]OperationRow, error) {
-	limit := f.Limit
-	if limit <= 0 {
-		limit = 100
+	if f.Limit <= 0 {
+		f.Limit = 100
 	}
+	args := []any{string(f.Tenant), flag(f.Open), string(f.State), string(f.Kind), string(f.Before)}
+	where := "true"
+	if f.Visible != nil {
+		if f.Visible.Nothing() {
+			return nil, nil
+		}
+		where = f.Visible.where("tenant", &args)
+	}
+	if f.Tenant == "" { // so that SQLite reads along the key, not along the tenants' index
+		where += " and $1 = ''"
+	} else {
+		where += " and tenant = $1"
+	}
+	args = append(args, f.Limit)
 	var out []OperationRow
-	err := db.reader(ctx).Rows(`select `+operationColumns+` from operation where ($1 = '' or tenant = $1) and ($2 = 0 or state not in ('succeeded', 'failed', 'cancelled'))
-		order by created_at desc, id desc limit $3`, []any{string(f.Tenant), flag(f.Open), limit}, func(r scanner) error {
+	err := db.reader(ctx).Rows(`select `+operationColumns+` from operation where ($2 = 0 or state not in ('succeeded', 'failed', 'cancelled'))
+		and ($3 = '' or state = $3) and ($4 = '' or kind = $4) and ($5 = '' or id < $5) and `+where+`
+		order by id desc limit `+placeholder(len(args)), args, func(r scanner) error {
 		var o OperationRow
 		err := scanOperation(r, &o)
 		out = append(out, o)
@@ -80,6 +101,7 @@ type NewOperation struct {
 	Steps       []tenure.StepStatus
 	Touches     []tenure.ResourceID
 	IsDestroyer func(seq int) bool
+	Trace       string // of the request that starts it (W3C traceparent); blank: none
 }
 
 // CreateOperation stores an operation and its steps. A trigger that has started
@@ -90,9 +112,9 @@ func (tx *Tx) CreateOperation(o NewOperation) (id tenure.OperationID, created bo
 			return id, false, err
 		}
 	}
-	n, err := tx.Exec(`insert into operation (id, kind, tenant, plan, state, reason, requested_by, trigger_key, blueprint, destructive, driver, locked, wanted, created_at, updated_at, due_at, reserved_until, version)
-		values ($1, $2, $3, $4, $5, '', $6, $7, $8, $9, 'embedded', 0, '', $10, $10, $10, 0, 1) on conflict (trigger_key) where trigger_key <> '' do nothing`,
-		string(o.ID), string(o.Kind), string(o.Tenant), o.Plan, string(o.State), o.RequestedBy, o.Trigger, o.Blueprint, flag(o.Destructive), micros(o.CreatedAt))
+	n, err := tx.Exec(`insert into operation (id, kind, tenant, plan, state, reason, requested_by, trigger_key, blueprint, destructive, driver, locked, wanted, created_at, updated_at, due_at, reserved_until, version, trace)
+		values ($1, $2, $3, $4, $5, '', $6, $7, $8, $9, 'embedded', 0, '', $10, $10, $10, 0, 1, $11) on conflict (trigger_key) where trigger_key <> '' do nothing`,
+		string(o.ID), string(o.Kind), string(o.Tenant), o.Plan, string(o.State), o.RequestedBy, o.Trigger, o.Blueprint, flag(o.Destructive), micros(o.CreatedAt), o.Trace)
 	if err != nil {
 		return "", false, err
 	}
@@ -147,7 +169,12 @@ func (tx *Tx) PokeTenant(tenant tenure.TenantID, now time.Time) error {
 
 // Want records what a person asked of an operation and makes it due.
 func (tx *Tx) Want(id tenure.OperationID, what string, now time.Time) error {
-	n, err := tx.Exec(`update operation set wanted = $1, due_at = $2, version = version + 1 where id = $3 and state not in ('succeeded', 'failed', 'cancelled')`, what, micros(now), string(id))
+	return tx.WantBecause(id, what, "", now)
+}
+
+// WantBecause is Want with the reason, which an operation that ends for it shows.
+func (tx *Tx) WantBecause(id tenure.OperationID, what, why string, now time.Time) error {
+	n, err := tx.Exec(`update operation set wanted = $1, wanted_why = $2, due_at = $3, version = version + 1 where id = $4 and state not in ('succeeded', 'failed', 'cancelled')`, what, why, micros(now), string(id))
 	if err == nil && n == 0 {
 		o, err := tx.Operation(id)
 		if err != nil {
@@ -294,19 +321,27 @@ func (tx *Tx) ActiveExcluding(kind tenure.OperationKind, resources []tenure.Reso
 
 // Approve stores one signature. The same person at the same gate is Conflict.
 func (tx *Tx) Approve(a tenure.Approval) error {
-	_, err := tx.Exec(`insert into approval (operation, step, digest, approver, at, note) values ($1, $2, $3, $4, $5, $6)`,
-		string(a.Operation), a.Step, a.Digest, a.By, micros(a.At), a.Note)
+	_, err := tx.Exec(`insert into approval (operation, step, digest, approver, at, note, on_behalf, roles) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		string(a.Operation), a.Step, a.Digest, a.By, micros(a.At), a.Note, a.For, text(a.Roles))
 	return err
 }
 
 func approvals(q querier, op tenure.OperationID) (out []tenure.Approval, err error) {
-	err = q.Rows(`select operation, step, digest, approver, at, note from approval where operation = $1 order by at, approver`, []any{string(op)}, func(r scanner) error {
+	err = q.Rows(`select operation, step, digest, approver, at, note, on_behalf, roles from approval where operation = $1 order by at, approver`, []any{string(op)}, func(r scanner) error {
 		var a tenure.Approval
 		var at int64
-		err := r.Scan(&a.Operation, &a.Step, &a.Digest, &a.By, &at, &a.Note)
+		var roles string
+		if err := r.Scan(&a.Operation, &a.Step, &a.Digest, &a.By, &at, &a.Note, &a.For, &roles); err != nil {
+			return err
+		}
 		a.At = fromMicros(at)
+		if roles != "" {
+			if err := json.Unmarshal([]byte(roles), &a.Roles); err != nil {
+				return tenure.Errorf(tenure.Internal, "approval at %s: %w", a.Step, err)
+			}
+		}
 		out = append(out, a)
-		return err
+		return nil
 	})
 	return out, err
 }

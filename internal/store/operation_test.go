@@ -66,7 +66,7 @@ func TestTriggerAfterForget(t *testing.T) {
 		first := request(ten.ID, tenure.Offboard, 1)
 		first.Trigger = "crm:acme-ltd:left"
 		f.operation(first)
-		f.write(func(tx *store.Tx) error { _, err := tx.Forget(ten.ID); return err })
+		f.write(func(tx *store.Tx) error { _, err := tx.Forget(ten.ID, start); return err })
 		again := request(ten.ID, tenure.Offboard, 1)
 		again.Trigger = first.Trigger
 		f.write(func(tx *store.Tx) error {

@@ -178,7 +178,7 @@ func TestForget(t *testing.T) {
 			t.Fatal("the mark isn't found before it is forgotten: the search is wrong")
 		}
 		f.write(func(tx *store.Tx) error {
-			n, err := tx.Forget(ten.ID)
+			n, err := tx.Forget(ten.ID, start)
 			if n < 8 {
 				t.Errorf("it says that %d rows were blanked", n)
 			}

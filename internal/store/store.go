@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
@@ -55,6 +56,7 @@ type DB struct {
 	write   *writer
 	lock    *os.File
 	wakes   wakes
+	commits atomic.Pointer[func(Commit)] // see ObserveCommits
 }
 
 // Open opens or creates the store. A store that another process has open for

@@ -9,7 +9,7 @@ import (
 	"github.com/tenurehq/tenure"
 )
 
-const tenantColumns = `t.id, t.name, t.organization, t.contact, t.tier, t.state, t.previous, t.blocked, t.blueprint, t.parameters, t.features, t.anchors, t.created_at, t.updated_at, t.version`
+const tenantColumns = `t.id, t.name, t.organization, t.contact, t.tier, t.state, t.previous, t.blocked, t.blueprint, t.parameters, t.features, t.anchors, t.labels, t.created_at, t.updated_at, t.version`
 
 // TenantRow is a tenant's row with what was asked for and what it counts from.
 type TenantRow struct {
@@ -20,13 +20,13 @@ type TenantRow struct {
 
 func scanTenant(r scanner, t *TenantRow) error {
 	var created, updated int64
-	var bp, params, features, anchors string
-	err := r.Scan(&t.ID, &t.Name, &t.Organization, &t.Contact, &t.Tier, &t.State, &t.Previous, &t.Blocked, &bp, &params, &features, &anchors, &created, &updated, &t.Version)
+	var bp, params, features, anchors, labels string
+	err := r.Scan(&t.ID, &t.Name, &t.Organization, &t.Contact, &t.Tier, &t.State, &t.Previous, &t.Blocked, &bp, &params, &features, &anchors, &labels, &created, &updated, &t.Version)
 	if err != nil {
 		return err
 	}
 	t.Parameters, t.CreatedAt, t.UpdatedAt = []byte(params), fromMicros(created), fromMicros(updated)
-	for text, into := range map[string]any{bp: &t.Blueprint, features: &t.Features, anchors: &t.Anchors} {
+	for text, into := range map[string]any{bp: &t.Blueprint, features: &t.Features, anchors: &t.Anchors, labels: &t.Labels} {
 		if text == "" {
 			continue
 		}
@@ -68,31 +68,6 @@ func findTenant(q querier, idOrName string) (TenantRow, error) {
 	return tenant(q, `t.name = $1 and t.state <> 'closed'`, idOrName)
 }
 
-// TenantFilter narrows a listing; blank fields take everything.
-type TenantFilter struct {
-	State  tenure.TenantState
-	After  tenure.TenantID // the last one of the page before
-	Limit  int             // 0 is 100
-	Closed bool            // closed ones too
-}
-
-// Tenants lists tenants in the order of their ids, which is that of their making.
-func (db *DB) Tenants(ctx context.Context, f TenantFilter) ([]TenantRow, error) {
-	limit := f.Limit
-	if limit <= 0 {
-		limit = 100
-	}
-	var out []TenantRow
-	err := db.reader(ctx).Rows(`select `+tenantColumns+` from tenant t where t.id > $1 and ($2 = '' or t.state = $2) and ($3 = 1 or t.state <> 'closed') order by t.id limit $4`,
-		[]any{string(f.After), string(f.State), flag(f.Closed || f.State == tenure.TenantClosed), limit}, func(r scanner) error {
-			var t TenantRow
-			err := scanTenant(r, &t)
-			out = append(out, t)
-			return err
-		})
-	return out, err
-}
-
 func text(v any) string {
 	b, err := tenure.Canonical(v)
 	if err != nil || string(b) == "null" {
@@ -104,13 +79,20 @@ func text(v any) string {
 // CreateTenant stores a new tenant in the state requested. A name that a living
 // tenant has is Conflict.
 func (tx *Tx) CreateTenant(t TenantRow) error {
-	_, err := tx.Exec(`insert into tenant (id, name, organization, contact, tier, state, previous, blocked, blueprint, parameters, features, anchors, created_at, updated_at, version)
-		values ($1, $2, $3, $4, $5, 'requested', '', '', $6, $7, $8, $9, $10, $10, 1)`,
-		string(t.ID), t.Name, t.Organization, t.Contact, t.Tier, text(t.Blueprint), string(t.Parameters), text(t.Features), text(t.Anchors), micros(t.CreatedAt))
+	_, err := tx.Exec(`insert into tenant (id, name, organization, contact, tier, state, previous, blocked, blueprint, parameters, features, anchors, labels, created_at, updated_at, version)
+		values ($1, $2, $3, $4, $5, 'requested', '', '', $6, $7, $8, $9, $10, $11, $11, 1)`,
+		string(t.ID), t.Name, t.Organization, t.Contact, t.Tier, text(t.Blueprint), string(t.Parameters), text(t.Features), text(t.Anchors), text(t.Labels), micros(t.CreatedAt))
 	if tenure.CodeOf(err) == tenure.Conflict {
 		return tenure.Errorf(tenure.Conflict, "there is a tenant named %q already", t.Name)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	tx.addCounts(standingOf{t.Tier, string(tenure.TenantRequested), text(t.Blueprint), text(t.Labels)}, 1)
+	if len(t.Labels) == 0 {
+		return nil
+	}
+	return tx.indexLabels(t.ID, t.Labels)
 }
 
 // MoveTenant changes a tenant's state. A move outside the table, or from a state
@@ -119,11 +101,13 @@ func (tx *Tx) MoveTenant(id tenure.TenantID, from, to tenure.TenantState, at tim
 	if !tenure.CanMove(from, to) {
 		return tenure.Errorf(tenure.Conflict, "a tenant can't go from %s to %s", from, to)
 	}
-	n, err := tx.Exec(`update tenant set previous = $1, state = $2, updated_at = $3, version = version + 1 where id = $4 and state = $1`, string(from), string(to), micros(at), string(id))
-	if err == nil && n != 1 {
-		return tenure.Errorf(tenure.Conflict, "tenant %s isn't %s any more", id, from)
-	}
-	return err
+	return tx.recount(id, func() error {
+		n, err := tx.Exec(`update tenant set previous = $1, state = $2, updated_at = $3, version = version + 1 where id = $4 and state = $1`, string(from), string(to), micros(at), string(id))
+		if err == nil && n != 1 {
+			return tenure.Errorf(tenure.Conflict, "tenant %s isn't %s any more", id, from)
+		}
+		return err
+	})
 }
 
 // SetBlocked records why a tenant can't go on; blank that it can.
@@ -134,9 +118,11 @@ func (tx *Tx) SetBlocked(id tenure.TenantID, why string, at time.Time) error {
 
 // Bind records the revision, tier, parameters and features that a tenant now has.
 func (tx *Tx) Bind(id tenure.TenantID, bp tenure.BlueprintRef, tier string, params []byte, features map[string]bool, at time.Time) error {
-	_, err := tx.Exec(`update tenant set blueprint = $1, tier = $2, parameters = $3, features = $4, updated_at = $5, version = version + 1 where id = $6`,
-		text(bp), tier, string(params), text(features), micros(at), string(id))
-	return err
+	return tx.recount(id, func() error {
+		_, err := tx.Exec(`update tenant set blueprint = $1, tier = $2, parameters = $3, features = $4, updated_at = $5, version = version + 1 where id = $6`,
+			text(bp), tier, string(params), text(features), micros(at), string(id))
+		return err
+	})
 }
 
 // SetAnchor records when an event that retention counts from happened. The first
@@ -165,7 +151,7 @@ func (tx *Tx) ClearAnchors(id tenure.TenantID) error {
 
 // Forget blanks what Tenure's own rows say of a tenant beyond ids, states, dates
 // and digests, and says how many rows it blanked or removed.
-func (tx *Tx) Forget(id tenure.TenantID) (int64, error) {
+func (tx *Tx) Forget(id tenure.TenantID, at time.Time) (int64, error) {
 	var sum int64
 	for _, q := range []string{
 		`update tenant set name = '', organization = '', contact = '', parameters = '', features = '', blocked = '' where id = $1`,
@@ -173,16 +159,23 @@ func (tx *Tx) Forget(id tenure.TenantID) (int64, error) {
 		`update resource set name = '', desired = '', normal = '', observed = '' where tenant = $1`,
 		`delete from secret where resource in (select id from resource where tenant = $1)`,
 		`delete from notice where tenant = $1`,
+		`update incident set source = '', detail = '' where tenant = $1`,
+		`update agreement set party = '', purpose = '', ended_why = '' where tenant = $1`,
+		`update access_event set detail = '' where tenant = $1`,
+		`update review_item set holder = '', owner = '', detail = '', salt = '', change_to = '', reason = '' where tenant = $1`,
 		`update approval set note = '' where operation in (select id from operation where tenant = $1)`,
 		`update finding set name = '', want = '', got = '', detail = '' where tenant = $1`,
 		`update step set receipt = '', error = '', progress = '' where operation in (select id from operation where tenant = $1)`,
-		`update operation set reason = '' where tenant = $1`,
+		`update operation set reason = '', wanted_why = '' where tenant = $1`,
 	} {
 		n, err := tx.Exec(q, string(id))
 		if err != nil {
 			return sum, err
 		}
 		sum += n
+	}
+	if err := tx.SetLabels(id, nil, 0, at); err != nil {
+		return sum, err
 	}
 	if err := tx.forgetTriggers(id); err != nil {
 		return sum, err

@@ -21,6 +21,7 @@ type Tx struct {
 	ctx    context.Context
 	leaves [][]byte
 	wake   []tenure.OperationID
+	counts map[countKey]int64 // see count.go
 
 	emptyLog bool // after the commit, nothing of what was overwritten may stay in the write-ahead log
 }

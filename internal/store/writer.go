@@ -7,6 +7,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -174,6 +175,10 @@ func (w *writer) run(batch []*request) {
 // attempt is one transaction: steps joined, then functions, then the tree's head
 // last.
 func (w *writer) attempt(batch []*request) (err error) {
+	if told := w.db.commits.Load(); told != nil {
+		began := time.Now()
+		defer func() { (*told)(Commit{Size: len(batch), Took: time.Since(began), Err: err}) }()
+	}
 	// A write under way isn't cut off by its caller's context: the answer to
 	// "was it committed" would be lost.
 	ctx := context.Background()
@@ -223,6 +228,9 @@ func (w *writer) attempt(batch []*request) (err error) {
 				return err
 			}
 		}
+	}
+	if err := tx.flushCounts(); err != nil {
+		return err
 	}
 	next, err := tx.appendLog()
 	if err != nil {

@@ -1,0 +1,63 @@
+package client
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+// Blueprint is a stored revision; Body, its canonical form, is there when one is
+// shown.
+type Blueprint struct {
+	tenure.BlueprintRef
+	Author      string          `json:"author"`
+	CreatedAt   time.Time       `json:"createdAt"`
+	PublishedBy string          `json:"publishedBy,omitempty"`
+	PublishedAt time.Time       `json:"publishedAt,omitzero"`
+	Body        json.RawMessage `json:"body,omitempty"`
+}
+
+// Published says whether tenants may be bound to it.
+func (b Blueprint) Published() bool { return !b.PublishedAt.IsZero() }
+
+// SourceParams are a blueprint file.
+type SourceParams struct {
+	Body struct {
+		File   string `json:"file,omitempty" doc:"its name, for messages" maxLength:"255"`
+		Source string `json:"source" doc:"its text, YAML"`
+	}
+}
+
+// BlueprintFilter narrows a listing.
+type BlueprintFilter struct {
+	Paging
+	Name      string `query:"name" doc:"only revisions of this blueprint"`
+	Published bool   `query:"published" doc:"only published ones"`
+}
+
+// BlueprintParams name a revision: its digest, name@version, or name alone for the
+// latest published one.
+type BlueprintParams struct {
+	Blueprint string `path:"blueprint" doc:"a digest, name@version, or a name for its latest published revision" maxLength:"200"`
+}
+
+// DiffParams name two revisions.
+type DiffParams struct {
+	BlueprintParams
+	To string `query:"to" required:"true" doc:"the other revision" maxLength:"200"`
+}
+
+var (
+	// ListBlueprints lists every revision by name and age.
+	ListBlueprints = Endpoint[BlueprintFilter, Page[Blueprint]]{Name: "blueprint.list", Verb: "GET", Path: "/v1/blueprints", Summary: "List every revision"}
+	// SubmitBlueprint stores a revision as a draft.
+	SubmitBlueprint = Endpoint[SourceParams, Blueprint]{Name: "blueprint.submit", Verb: "POST", Path: "/v1/blueprints", Summary: "Store a revision as a draft", Example: exampleSource}
+	// ShowBlueprint gives one revision whole.
+	ShowBlueprint = Endpoint[BlueprintParams, Blueprint]{Name: "blueprint.show", Verb: "GET", Path: "/v1/blueprints/{blueprint}", Summary: "Give a revision whole"}
+	// PublishBlueprint makes a draft available; it takes another person than its
+	// author.
+	PublishBlueprint = Endpoint[BlueprintParams, Blueprint]{Name: "blueprint.publish", Verb: "POST", Path: "/v1/blueprints/{blueprint}/publish", Summary: "Publish a draft that another person wrote"}
+	// DiffBlueprints says in what two revisions differ.
+	DiffBlueprints = Endpoint[DiffParams, Page[tenure.Difference]]{Name: "blueprint.diff", Verb: "GET", Path: "/v1/blueprints/{blueprint}/diff", Summary: "Say in what two revisions differ"}
+)

@@ -1,0 +1,61 @@
+package client
+
+import (
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+// LookParams ask for a look at systems.
+type LookParams struct {
+	Body struct {
+		Kind   string `json:"kind" enum:"drift,sweep" doc:"drift compares live with desired; sweep looks for what no inventory knows"`
+		Tenant string `json:"tenant,omitempty" doc:"only this tenant" maxLength:"64"`
+	}
+}
+
+// Look is the outcome of a drift check or a sweep.
+type Look struct {
+	Systems  []LookedAt        `json:"systems"`
+	Findings []tenure.Finding  `json:"findings"`
+	Dead     map[string]string `json:"dead,omitempty"` // systems that couldn't be asked, and why
+}
+
+// LookedAt is one system's part of a look.
+type LookedAt struct {
+	System   string `json:"system"`
+	Checked  int    `json:"checked"`
+	Findings int    `json:"findings"`
+	Trusted  bool   `json:"trusted"` // absence in this pass is proven
+	Why      string `json:"why,omitempty"`
+}
+
+// FindingFilter narrows a listing.
+type FindingFilter struct {
+	Paging
+	Tenant   string             `query:"tenant" doc:"only those of this tenant" maxLength:"64"`
+	Kind     tenure.FindingKind `query:"kind" doc:"only those of this kind"`
+	Severity tenure.Severity    `query:"severity" doc:"only those of this severity" enum:"critical,high,medium,low"`
+	System   string             `query:"system" doc:"only those in this system"`
+	From     time.Time          `query:"from" doc:"only those seen at or after this moment (RFC 3339)"`
+	To       time.Time          `query:"to" doc:"only those seen before this moment (RFC 3339)"`
+	Waived   bool               `query:"waived" doc:"waived ones too"`
+}
+
+// WaiveParams let a finding be until a moment, for a reason.
+type WaiveParams struct {
+	Finding string `path:"finding" doc:"a finding's id, fnd_…" maxLength:"64"`
+	Body    struct {
+		Until  time.Time `json:"until" doc:"at most a year away"`
+		Reason string    `json:"reason"`
+	}
+}
+
+var (
+	// LookAt compares live with desired, or sweeps, and stores what it finds.
+	LookAt = Endpoint[LookParams, Look]{Name: "look.make", Verb: "POST", Path: "/v1/looks", Summary: "Look at the systems: for drift, or for what no inventory knows", Example: `{"kind": "drift"}`}
+	// ListFindings lists what is open, the worst first.
+	ListFindings = Endpoint[FindingFilter, Page[tenure.Finding]]{Name: "finding.list", Verb: "GET", Path: "/v1/findings", Summary: "List open findings, the worst first"}
+	// WaiveFinding lets a finding be until a moment, at most a year away.
+	WaiveFinding = Endpoint[WaiveParams, None]{Name: "finding.waive", Verb: "POST", Path: "/v1/findings/{finding}/waive", Summary: "Let a finding be until a moment, for a reason", Example: `{"until": "2026-12-31T00:00:00Z", "reason": "the vendor mends it in December"}`}
+)

@@ -1,0 +1,66 @@
+package client
+
+import (
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+// Hold is a legal hold as it is shown.
+type Hold struct {
+	ID          tenure.HoldID `json:"id"`
+	Matter      string        `json:"matter"`
+	Scope       HoldScope     `json:"scope"`
+	Reason      string        `json:"reason,omitempty"`
+	PlacedBy    string        `json:"placedBy"`
+	PlacedAt    time.Time     `json:"placedAt"`
+	EffectiveAt time.Time     `json:"effectiveAt,omitzero"` // batches in flight have drained
+	AlreadyGone string        `json:"alreadyGone,omitempty"`
+	ReleaseBy   []string      `json:"releaseBy,omitempty"`
+	ReleasedAt  time.Time     `json:"releasedAt,omitzero"`
+}
+
+// HoldScope is what a hold covers; a blank field covers everything.
+type HoldScope struct {
+	Tenant   string `json:"tenant,omitempty" doc:"id or name" maxLength:"64"`
+	Class    string `json:"class,omitempty" doc:"a data class"`
+	System   string `json:"system,omitempty"`
+	Resource string `json:"resource,omitempty" doc:"a resource's id, res_…"`
+}
+
+// HoldParams are a hold to place. A scope without a tenant needs AllTenants, so
+// that a forgotten tenant isn't taken for everyone.
+type HoldParams struct {
+	Body NewHold
+}
+
+// NewHold is a hold that is to be placed.
+type NewHold struct {
+	Matter     string    `json:"matter" doc:"the case that it serves"`
+	Reason     string    `json:"reason,omitempty"`
+	Scope      HoldScope `json:"scope"`
+	AllTenants bool      `json:"allTenants,omitempty" doc:"the class or system of every tenant"`
+}
+
+// HoldFilter narrows a listing.
+type HoldFilter struct {
+	Paging
+	Tenant   string `query:"tenant" doc:"only those that can cover this tenant" maxLength:"64"`
+	Released bool   `query:"released" doc:"released ones too"`
+}
+
+// HoldID names a hold.
+type HoldID struct {
+	Hold string `path:"hold" doc:"a hold's id, hld_…" maxLength:"64"`
+}
+
+var (
+	// ListHolds lists the holds that can cover a tenant, or all.
+	ListHolds = Endpoint[HoldFilter, Page[Hold]]{Name: "hold.list", Verb: "GET", Path: "/v1/holds", Summary: "List legal holds"}
+	// PlaceHold places a legal hold; it binds at once.
+	PlaceHold = Endpoint[HoldParams, Hold]{Name: "hold.place", Verb: "POST", Path: "/v1/holds", Summary: "Place a legal hold; it binds at once", Example: `{"matter": "4 O 12/26", "scope": {"tenant": "acme", "class": "orders"}, "reason": "court order"}`}
+	// ShowHold shows one hold.
+	ShowHold = Endpoint[HoldID, Hold]{Name: "hold.show", Verb: "GET", Path: "/v1/holds/{hold}", Summary: "Show a legal hold"}
+	// ReleaseHold records one person's word for a release; the second releases it.
+	ReleaseHold = Endpoint[HoldID, Hold]{Name: "hold.release", Verb: "POST", Path: "/v1/holds/{hold}/release", Summary: "Say that a hold may go; the second person's word releases it"}
+)

@@ -1,0 +1,68 @@
+package client
+
+import (
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+// StandingFilter narrows a listing.
+type StandingFilter struct {
+	Paging
+	Ended bool `query:"ended" doc:"those that are over too"`
+}
+
+// StandingParams name a standing approval.
+type StandingParams struct {
+	Standing string `path:"standing" doc:"a standing approval's id, std_…" maxLength:"64"`
+}
+
+// StandingProposal is a rule to propose.
+type StandingProposal struct {
+	Body tenure.StandingRule
+}
+
+// StandingReviewParams sign a rule's digest.
+type StandingReviewParams struct {
+	StandingParams
+	Body struct {
+		Digest string `json:"digest" doc:"of the rule that was read" maxLength:"80"`
+	}
+}
+
+// StandingStart is an operation that a standing approval started.
+type StandingStart struct {
+	Standing   tenure.StandingID  `json:"standing"`
+	Operation  tenure.OperationID `json:"operation"`
+	Tenant     tenure.TenantID    `json:"tenant"`
+	Resources  int                `json:"resources"`
+	At         time.Time          `json:"at"`
+	ReviewedBy string             `json:"reviewedBy,omitempty"`
+	ReviewedAt time.Time          `json:"reviewedAt,omitzero"`
+}
+
+// StartFilter narrows a listing of starts.
+type StartFilter struct {
+	Paging
+	Standing string `query:"standing" doc:"only those of this standing approval" maxLength:"64"`
+	Unseen   bool   `query:"unseen" doc:"only those that nobody has looked at"`
+}
+
+const exampleStanding = `{"name": "sign-ups", "trigger": "shop:", "source": "shop", "blueprint": "small", "tiers": ["team"], "maxResources": 20, "perDay": 50, "endsAt": "2027-03-31T00:00:00Z"}`
+
+var (
+	// ListStandings lists standing approvals, the latest first.
+	ListStandings = Endpoint[StandingFilter, Page[tenure.Standing]]{Name: "standing.list", Verb: "GET", Path: "/v1/standing-approvals", Summary: "List standing approvals, the latest first"}
+	// ProposeStanding writes a rule, which starts nothing until two others reviewed it.
+	ProposeStanding = Endpoint[StandingProposal, tenure.Standing]{Name: "standing.propose", Verb: "POST", Path: "/v1/standing-approvals", Summary: "Propose a standing approval; two other persons review it", Example: exampleStanding}
+	// ShowStanding shows one.
+	ShowStanding = Endpoint[StandingParams, tenure.Standing]{Name: "standing.show", Verb: "GET", Path: "/v1/standing-approvals/{standing}", Summary: "Show a standing approval with its rule and reviews"}
+	// ReviewStanding signs a rule's digest; the second signature makes it active.
+	ReviewStanding = Endpoint[StandingReviewParams, tenure.Standing]{Name: "standing.review", Verb: "POST", Path: "/v1/standing-approvals/{standing}/review", Summary: "Sign a standing approval's rule; the second signature makes it active", Example: `{"digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}`}
+	// EndStanding ends one at once.
+	EndStanding = Endpoint[StandingParams, tenure.Standing]{Name: "standing.end", Verb: "POST", Path: "/v1/standing-approvals/{standing}/end", Summary: "End a standing approval at once; what it started goes on"}
+	// ListStarts lists what standing approvals started.
+	ListStarts = Endpoint[StartFilter, Page[StandingStart]]{Name: "standing.starts", Verb: "GET", Path: "/v1/standing-starts", Summary: "List what standing approvals started with no hands"}
+	// SeeStart records that a person has looked at a start.
+	SeeStart = Endpoint[OperationParams, StandingStart]{Name: "standing.see", Verb: "POST", Path: "/v1/standing-starts/{operation}/see", Summary: "Record that one has looked at what was started with no hands"}
+)

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenurehq/tenure/client"
+)
+
+func (a *app) approval() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "approval",
+		Short: "See what waits for one's own word, and reject",
+		Long:  "The inbox holds what the caller may give a word to now: approvals, exceptions, releases of holds, blueprints to publish,\nstanding approvals and elevations to review. Sign an operation with: tenure operation approve.",
+	}, a.approvalList(), a.approvalCount(), a.approvalReject())
+}
+
+func (a *app) approvalList() *cobra.Command {
+	return command("list", "List what waits for one's own word, the oldest first", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+		list, err := listed(cmd.Context(), a, client.ListApprovals, client.InboxParams{}, 0)
+		if err != nil {
+			return err
+		}
+		return a.show(list, func(o *page) {
+			if len(list) == 0 {
+				o.line("Nothing waits for your word.")
+				return
+			}
+			rows := make([][]string, len(list))
+			for i, w := range list {
+				rows[i] = []string{w.Kind, w.ID, clip(w.Summary, 70), w.RequestedBy, fmt.Sprintf("%d of %d", w.Have, w.Need), w.Missing, relative(w.Since.Sub(o.now)), o.when(w.ExpiresAt), short(w.Digest)}
+			}
+			o.table([]string{"KIND", "ID", "WHAT", "ASKED BY", "HAS", "NEEDS", "SINCE", "EXPIRES", "DIGEST"}, rows)
+		})
+	})
+}
+
+func (a *app) approvalCount() *cobra.Command {
+	return command("count", "Count what waits for one's own word", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+		n, err := ask(cmd.Context(), a, client.CountApprovals, client.None{})
+		if err != nil {
+			return err
+		}
+		return a.show(n, func(o *page) {
+			if n.More {
+				o.line("more than %d", n.Count)
+				return
+			}
+			o.line("%d", n.Count)
+		})
+	})
+}
+
+func (a *app) approvalReject() *cobra.Command {
+	var p client.RejectParams
+	cmd := command("reject OPERATION --reason REASON", "Say no at a gate: the operation is cancelled",
+		"What an onboarding had made by then is taken back. The reason stands in the operation. The requester cancels instead.",
+		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+			p.Operation = args[0]
+			return word(a, cmd, args[0], func(ctx context.Context, s *session) (client.GateAnswer, error) {
+				return client.RejectOperation.Call(ctx, s.Client, p)
+			}, false)
+		})
+	cmd.Flags().StringVar(&p.Body.Reason, "reason", "", "why; it is kept with the operation")
+	cmd.Flags().StringVar(&p.Body.Gate, "gate", "", "the gate, where more than one waits")
+	return cmd
+}

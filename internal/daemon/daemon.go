@@ -1,0 +1,154 @@
+// Package daemon runs an installation: its engine, its API and dashboard, its
+// clock, and the checkpoints of its log, until it is told to stop. What tenure
+// serve and the demo run is the same.
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/installation"
+	"github.com/tenurehq/tenure/internal/server"
+	"github.com/tenurehq/tenure/internal/site"
+)
+
+// Options say how to run. All but Log may be left out.
+type Options struct {
+	Listen      string // host:port for HTTP; blank is the socket alone
+	Workers     int    // operations that run at once; 0 is 64
+	Checkpoints time.Duration
+	Log         *slog.Logger
+	Name        string // of the installation, for people; blank is its id
+	Ready       func(url string)
+}
+
+// tickEvery is how often the clock's work is looked at: expiries, reminders,
+// reviews that are due, notices that wait.
+const tickEvery = 5 * time.Second
+
+// Run serves until ctx ends. Steps in flight are then finished or handed back,
+// event streams end, and calls under way are waited for.
+func Run(ctx context.Context, inst *installation.Installation, o Options) error {
+	if o.Workers <= 0 {
+		o.Workers = 64
+	}
+	if o.Checkpoints <= 0 {
+		o.Checkpoints = time.Minute
+	}
+	var running atomic.Bool
+	srv, err := compose(inst, o, &running)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		running.Store(true)
+		defer running.Store(false)
+		return inst.Engine.Run(ctx, o.Workers, o.Log)
+	})
+	g.Go(func() error { checkpoints(ctx, inst, o.Log, o.Checkpoints); return nil })
+	g.Go(func() error { ticks(ctx, inst, o.Log); return nil })
+	g.Go(func() error {
+		return srv.Serve(ctx, server.Listen{Socket: installation.Socket(inst.Dir), Address: o.Listen}, func(url string) {
+			o.Log.Info("serving", "installation", inst.Installation(), "url", url)
+			if o.Ready != nil {
+				o.Ready(url)
+			}
+		})
+	})
+	err = g.Wait()
+	o.Log.Info("stopped", "installation", inst.Installation())
+	return err
+}
+
+// compose puts API and dashboard together.
+func compose(inst *installation.Installation, o Options, running *atomic.Bool) (*server.Server, error) {
+	name := o.Name
+	if name == "" {
+		name = string(inst.Service.Installation())
+	}
+	so := site.Options{Governor: inst.Governor, Service: inst.Service, Log: o.Log, Name: name, URL: inst.Settings.URL}
+	if inst.Settings.SignIn != nil {
+		if u, err := url.Parse(inst.Settings.SignIn.Issuer); err == nil {
+			so.Provider, so.Issuer = u.Host, u.Scheme+"://"+u.Host
+		}
+	}
+	pages, err := site.New(so)
+	if err != nil {
+		return nil, err
+	}
+	srv, err := server.New(server.Options{
+		Service: inst.Service, Governor: inst.Governor, Log: o.Log, Dashboard: pages,
+		Ready: func(context.Context) error {
+			if !running.Load() {
+				return tenure.Errorf(tenure.Unavailable, "the engine doesn't run")
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return srv, pages.Use(srv.Handler())
+}
+
+// ticks does what time alone makes due. A part that fails is logged and tried
+// again; it keeps no other from its turn.
+func ticks(ctx context.Context, inst *installation.Installation, log *slog.Logger) {
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	for {
+		for _, part := range inst.Ticks() {
+			if ctx.Err() != nil {
+				return
+			}
+			if err := part.Do(ctx, inst.Now()); err != nil && ctx.Err() == nil {
+				log.Error("tick", "part", part.Name, "code", tenure.CodeOf(err), "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// checkpoints signs the log's head whenever it grew, and a last time at the end.
+// A witness that doesn't answer is logged and asked again the next time.
+func checkpoints(ctx context.Context, inst *installation.Installation, log *slog.Logger, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	last := int64(-1)
+	sign := func(ctx context.Context) {
+		size, err := inst.DB.LogSize(ctx)
+		if err == nil && size == last {
+			return
+		}
+		if err == nil {
+			_, size, err = inst.Checkpoint(ctx)
+		}
+		if err != nil {
+			log.Error("checkpoint", "code", tenure.CodeOf(err), "error", err)
+			return
+		}
+		last = size
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			sign(end)
+			return
+		case <-tick.C:
+			sign(ctx)
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package dashboard
+
+import (
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+// Frame is what stands around every page.
+type Frame struct {
+	Installation string    // its name
+	At           time.Time // when the page was made
+	Who          *Who      // nil: nobody is signed in
+	Current      Area      // which navigation item is the page's
+	Nav          []NavItem // what this person may see; Navigation makes it
+	Flash        *Flash    // what the last request came to, once
+	Search       string    // what stands in the search field of the top bar
+	// Events is the path of an event stream (text/event-stream) that says when
+	// this page is out of date; "" for none. With script, the page fetches itself
+	// again when one comes.
+	Events string
+}
+
+// Who is signed in.
+type Who struct {
+	Name       string
+	Roles      []tenure.Role
+	Strong     bool      // the sign-in suffices for destroying permissions
+	BreakGlass time.Time // until when break-glass is on; zero: it isn't
+}
+
+// FlashKind is the tone of a flash message.
+type FlashKind string
+
+const (
+	FlashDone FlashKind = "done"
+	FlashNote FlashKind = "note"
+	FlashFail FlashKind = "fail"
+)
+
+// Flash tells what the request before this page came to.
+type Flash struct {
+	Kind FlashKind
+	Text string
+	Code string // a one-time secret, such as a new token: shown this once
+}
+
+// Area is one item of the navigation.
+type Area string
+
+const (
+	AreaFleet      Area = "fleet"
+	AreaTenants    Area = "tenants"
+	AreaOperations Area = "operations"
+	AreaApprovals  Area = "approvals"
+	AreaFindings   Area = "findings"
+	AreaHolds      Area = "holds"
+	AreaReviews    Area = "reviews"
+	AreaAccess     Area = "access"
+	AreaAudit      Area = "audit"
+	AreaBlueprints Area = "blueprints"
+	AreaSystems    Area = "systems"
+)
+
+// NavItem is a link of the navigation.
+type NavItem struct {
+	Area  Area
+	Label string
+	Href  string
+	Icon  string
+	Key   string // "g" and then this letter goes there
+	Badge int    // how many wait; 0 shows none
+	Begin bool   // a new group begins with it
+}
+
+// Badges are the counts beside navigation items.
+type Badges struct{ Approvals, Findings, Reviews int }
+
+// Navigation lists what a person may see.
+func Navigation(may func(tenure.Permission) bool, b Badges) []NavItem {
+	all := []struct {
+		NavItem
+		needs tenure.Permission
+	}{
+		{NavItem{AreaFleet, "Fleet", "/", "fleet", "f", 0, false}, tenure.TenantRead},
+		{NavItem{AreaTenants, "Tenants", "/tenants", "tenant", "t", 0, false}, tenure.TenantRead},
+		{NavItem{AreaOperations, "Operations", "/operations", "flow", "o", 0, false}, tenure.TenantRead},
+		{NavItem{AreaApprovals, "Approvals", "/approvals", "inbox", "a", b.Approvals, true}, tenure.TenantRead},
+		{NavItem{AreaFindings, "Findings", "/findings", "flag", "i", b.Findings, false}, tenure.TenantRead},
+		{NavItem{AreaHolds, "Holds", "/holds", "lock", "h", 0, false}, tenure.HoldRead},
+		{NavItem{AreaReviews, "Reviews", "/reviews", "scale", "r", b.Reviews, false}, tenure.ReviewDecide},
+		{NavItem{AreaBlueprints, "Blueprints", "/blueprints", "sheet", "b", 0, true}, tenure.BlueprintRead},
+		{NavItem{AreaSystems, "Systems", "/systems", "plug", "s", 0, false}, tenure.SystemRead},
+		{NavItem{AreaAccess, "Access", "/access", "shield", "c", 0, false}, ""}, // everybody has tokens and sessions
+		{NavItem{AreaAudit, "Audit", "/audit", "log", "l", 0, false}, tenure.AuditRead},
+	}
+	var out []NavItem
+	for _, n := range all {
+		if n.needs == "" || may(n.needs) {
+			out = append(out, n.NavItem)
+		}
+	}
+	return out
+}

@@ -1,0 +1,199 @@
+package governance
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// CheckName accepts a principal's name: 1 to 100 bytes of printable text without
+// spaces at its ends.
+func CheckName(name string) error {
+	if name == "" || len(name) > 100 || strings.TrimSpace(name) != name {
+		return tenure.Errorf(tenure.Invalid, "a principal's name has 1 to 100 bytes and no space at its ends")
+	}
+	for _, r := range name {
+		if !unicode.IsPrint(r) || r == '<' || r == '>' || r == '"' {
+			return tenure.Errorf(tenure.Invalid, "a principal's name holds printable letters only, without quotes and angle brackets")
+		}
+	}
+	return nil
+}
+
+// AddPrincipal adds a person, who then signs in with the address, or a machine,
+// which a person answers for.
+func (g *Governor) AddPrincipal(ctx context.Context, p store.Principal, by string) (store.Principal, error) {
+	if err := CheckName(p.Name); err != nil {
+		return p, err
+	}
+	p.Email = strings.ToLower(strings.TrimSpace(p.Email))
+	switch {
+	case p.Kind != tenure.CallerPerson && p.Kind != tenure.CallerMachine:
+		return p, tenure.Errorf(tenure.Invalid, "a principal is a person or a machine, not %q", p.Kind)
+	case p.Kind == tenure.CallerMachine && p.Owner == "":
+		return p, tenure.Errorf(tenure.Invalid, "a machine needs a person who answers for it").WithHint("owner: a person's name")
+	case p.Kind == tenure.CallerPerson && p.Owner != "":
+		return p, tenure.Errorf(tenure.Invalid, "a person has no owner")
+	case p.Email != "" && (!strings.Contains(p.Email, "@") || len(p.Email) > 254 || strings.ContainsAny(p.Email, " <>\r\n\"")):
+		return p, tenure.Errorf(tenure.Invalid, "the address isn't one")
+	}
+	now := g.Now()
+	p.ID, p.CreatedBy, p.CreatedAt, p.Version, p.Issuer, p.Subject, p.Disabled = tenure.NewID[tenure.PrincipalID](now), by, now, 1, "", "", false
+	e, err := g.o.Entry(ctx, "principal.add", by, "", "", string(p.ID), map[string]string{"kind": string(p.Kind)})
+	if err != nil {
+		return p, err
+	}
+	return p, g.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if p.Owner != "" {
+			o, err := tx.Principal(p.Owner)
+			if err != nil {
+				return err
+			}
+			if o.Kind != tenure.CallerPerson {
+				return tenure.Errorf(tenure.Invalid, "%s isn't a person and can't answer for a machine", o.Name)
+			}
+			p.Owner = o.Name
+		}
+		if err := tx.SavePrincipal(p); err != nil {
+			return err
+		}
+		return tx.Log(e)
+	})
+}
+
+// DisablePrincipal keeps somebody out at once, with their tokens and sessions; or
+// lets them sign in again, with new ones. Version 0 isn't compared.
+func (g *Governor) DisablePrincipal(ctx context.Context, idOrName string, disabled bool, version int64, by string) (store.Principal, error) {
+	var p store.Principal
+	now := g.Now()
+	err := g.o.DB.Write(ctx, func(tx *store.Tx) error {
+		var err error
+		if p, err = tx.Principal(idOrName); err != nil {
+			return err
+		}
+		if p.Name == by {
+			return tenure.Errorf(tenure.Forbidden, "nobody disables or enables themselves")
+		}
+		if err := tx.SetPrincipalState(p.ID, disabled, version); err != nil {
+			return err
+		}
+		if disabled {
+			if err := tx.RevokeCredentials(p.ID, now); err != nil {
+				return err
+			}
+		}
+		kind := "principal.enable"
+		if disabled {
+			kind = "principal.disable"
+		}
+		if p, err = tx.Principal(string(p.ID)); err != nil {
+			return err
+		}
+		e, err := g.o.Entry(ctx, kind, by, "", "", string(p.ID), nil)
+		if err != nil {
+			return err
+		}
+		return tx.Log(e)
+	})
+	return p, err
+}
+
+// Grant gives a principal a role over a scope. Nobody grants to themselves, or
+// more than they have power over; roles that conflict are refused (static
+// separation of duties). Machines never approve, release or review.
+func (g *Governor) Grant(ctx context.Context, c tenure.Caller, gr tenure.Grant) (tenure.Grant, error) {
+	now := g.Now()
+	gr.ID, gr.By, gr.At, gr.RevokedAt, gr.RevokedBy = tenure.NewID[tenure.GrantID](now), c.Name, now, time.Time{}, ""
+	if !gr.ExpiresAt.IsZero() && !gr.ExpiresAt.After(now) {
+		return gr, tenure.Errorf(tenure.Invalid, "the grant's end has passed already")
+	}
+	if len(gr.Reason) > 1000 {
+		return gr, tenure.Errorf(tenure.Invalid, "a reason has at most 1,000 bytes")
+	}
+	if err := g.RequireScope(ctx, c, tenure.AccessManage, gr.Scope); err != nil {
+		return gr, err
+	}
+	err := g.o.DB.Write(ctx, func(tx *store.Tx) error { return g.saveGrant(ctx, tx, c, &gr, now) })
+	return gr, err
+}
+
+func (g *Governor) saveGrant(ctx context.Context, tx *store.Tx, c tenure.Caller, gr *tenure.Grant, now time.Time) error {
+	p, err := tx.Principal(string(gr.Principal))
+	if err != nil {
+		return err
+	}
+	gr.Principal = p.ID
+	switch {
+	case p.Disabled:
+		return tenure.Errorf(tenure.Conflict, "%s is disabled", p.Name)
+	case p.Name == c.Name || p.Owner == c.Name && p.Owner != "":
+		return tenure.Errorf(tenure.Forbidden, "nobody gives a role to themselves or to a machine of theirs").WithHint("ask another admin")
+	case p.Kind == tenure.CallerMachine && slices.ContainsFunc(machineNever, gr.Role.May):
+		return tenure.Errorf(tenure.Invalid, "a machine can't be %s: only persons approve, release and review", gr.Role)
+	}
+	have, err := tx.Grants(p.ID)
+	if err != nil {
+		return err
+	}
+	if p.Kind == tenure.CallerMachine {
+		// A machine and the person who answers for it count as one.
+		owner, err := tx.Principal(p.Owner)
+		if err != nil {
+			return err
+		}
+		its, err := tx.Grants(owner.ID)
+		if err != nil {
+			return err
+		}
+		have = append(have, its...)
+	}
+	if err := tenure.CheckGrant(have, *gr, now); err != nil {
+		return err
+	}
+	for _, t := range gr.Scope.Tenants {
+		if _, err := tx.Tenant(string(t)); err != nil {
+			return err
+		}
+	}
+	if err := tx.SaveGrant(*gr); err != nil {
+		return err
+	}
+	e, err := g.o.Entry(ctx, "grant.give", c.Name, "", "", string(gr.ID), map[string]string{"principal": string(gr.Principal), "role": string(gr.Role), "scope": gr.Scope.String()})
+	if err != nil {
+		return err
+	}
+	return tx.Log(e)
+}
+
+// machineNever is what no machine may do, whatever its role.
+var machineNever = []tenure.Permission{tenure.OperationApprove, tenure.HoldRelease, tenure.ElevationApprove, tenure.StandingApprove, tenure.BreakGlassUse, tenure.BreakGlassReview, tenure.AccessManage}
+
+// RevokeGrant ends a grant at once.
+func (g *Governor) RevokeGrant(ctx context.Context, c tenure.Caller, id tenure.GrantID) error {
+	now := g.Now()
+	return g.o.DB.Write(ctx, func(tx *store.Tx) error {
+		gr, err := tx.Grant(id)
+		if err != nil {
+			return err
+		}
+		if !gr.RevokedAt.IsZero() {
+			return nil
+		}
+		if reach, _ := c.Reach(tenure.AccessManage); !gr.Scope.Within(reach) {
+			return Hidden()
+		}
+		if err := tx.RevokeGrant(id, c.Name, now); err != nil {
+			return err
+		}
+		e, err := g.o.Entry(ctx, "grant.revoke", c.Name, "", "", string(id), map[string]string{"principal": string(gr.Principal), "role": string(gr.Role)})
+		if err != nil {
+			return err
+		}
+		return tx.Log(e)
+	})
+}

@@ -1,0 +1,112 @@
+package installation
+
+import (
+	"context"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/governance"
+	"github.com/tenurehq/tenure/internal/guard"
+	"github.com/tenurehq/tenure/internal/identity"
+	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// SignIn says with which identity provider people sign in.
+type SignIn struct {
+	Issuer       string        `yaml:"issuer"`
+	ClientID     string        `yaml:"clientId"`
+	ClientSecret string        `yaml:"clientSecret"` // env:NAME or file:PATH
+	StrongAMR    []string      `yaml:"strongAmr"`
+	StrongACR    []string      `yaml:"strongAcr"`
+	MaxAge       time.Duration `yaml:"maxAge"`
+}
+
+// Sessions bound how long people stay signed in.
+type Sessions struct {
+	For  time.Duration `yaml:"for"`  // default 12h
+	Idle time.Duration `yaml:"idle"` // default 1h
+}
+
+// CallbackPath is where the identity provider sends people back to.
+const CallbackPath = "/sign-in/callback"
+
+// governor puts together who may do what.
+func governor(db *store.DB, svc *lifecycle.Service, policies *guard.Live, set Settings, now func() time.Time) (*governance.Governor, error) {
+	limits, err := set.Elevation.limits()
+	if err != nil {
+		return nil, err
+	}
+	o := governance.Options{DB: db, Now: now, Entry: svc.Entry, Policies: policies, SessionFor: set.Sessions.For, Idle: set.Sessions.Idle, System: svc.System, Elevation: limits}
+	if set.URL != "" {
+		u, err := url.Parse(set.URL)
+		if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
+			return nil, tenure.Errorf(tenure.Invalid, "tenure.yaml: url is not an http(s) address without a user")
+		}
+	}
+	if set.SignIn != nil {
+		p, err := set.SignIn.provider(set.URL, now)
+		if err != nil {
+			return nil, err
+		}
+		o.SignIn = p
+	}
+	return governance.New(o), nil
+}
+
+func (s *SignIn) provider(base string, now func() time.Time) (*identity.Provider, error) {
+	if base == "" {
+		return nil, tenure.Errorf(tenure.Invalid, "tenure.yaml: signIn needs url, the address that people reach this server at")
+	}
+	secret, indirectly, err := indirect(s.ClientSecret)
+	if err != nil {
+		return nil, tenure.Errorf(tenure.Invalid, "tenure.yaml: signIn.clientSecret: %w", err)
+	}
+	if s.ClientSecret != "" && !indirectly {
+		return nil, tenure.Errorf(tenure.Invalid, "tenure.yaml: signIn.clientSecret stands in clear").WithHint("write env:NAME or file:PATH")
+	}
+	back, err := url.JoinPath(base, CallbackPath)
+	if err != nil {
+		return nil, tenure.Errorf(tenure.Invalid, "tenure.yaml: url: %w", err)
+	}
+	p, err := identity.Open(identity.Settings{
+		Issuer: s.Issuer, ClientID: s.ClientID, ClientSecret: tenure.NewSecret(secret), RedirectURL: back,
+		StrongAMR: s.StrongAMR, StrongACR: s.StrongACR, MaxAge: s.MaxAge,
+	}, now)
+	if err != nil {
+		return nil, tenure.Errorf(tenure.CodeOf(err), "tenure.yaml: signIn: %w", err)
+	}
+	return p, nil
+}
+
+// policiesFolder is where Cedar policies are, if there are any.
+func policiesFolder(dir string, set Settings) string {
+	if set.Policies == "" {
+		return filepath.Join(dir, "policies")
+	}
+	if filepath.IsAbs(set.Policies) {
+		return set.Policies
+	}
+	return filepath.Join(dir, set.Policies)
+}
+
+// Tick is one part of what time alone makes due. It is idempotent, and cheap when
+// nothing is.
+type Tick struct {
+	Name string
+	Do   func(ctx context.Context, now time.Time) error
+}
+
+// Ticks are the parts, in the order of their turn.
+func (i *Installation) Ticks() []Tick {
+	return []Tick{
+		{"elevations", i.Governor.TickElevations},
+		{"approvals", i.Service.TickApprovals},
+		{"reviews", i.Governor.TickReviews},
+		{"agreements", i.Service.TickAgreements},
+		{"anomalies", i.watcher.Tick},
+		{"cost", i.Service.TickCost},
+	}
+}

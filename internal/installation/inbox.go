@@ -1,0 +1,96 @@
+package installation
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/governance"
+	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// inboxed bounds how many elevations a source of the inbox reads.
+const inboxed = 500
+
+// inboxes are what waits for somebody's word beside operations: elevations to
+// approve, break-glass to review, moves to sign.
+func inboxes(gov *governance.Governor, limits tenure.ElevationLimits) []lifecycle.InboxSource {
+	return []lifecycle.InboxSource{
+		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
+			return inboxElevations(ctx, gov, limits, c)
+		},
+		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
+			return inboxBreakGlass(ctx, gov, c)
+		},
+		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
+			return inboxMoves(ctx, gov, c)
+		},
+	}
+}
+
+func inboxElevations(ctx context.Context, gov *governance.Governor, limits tenure.ElevationLimits, c tenure.Caller) (out []lifecycle.InboxItem, err error) {
+	if !c.May(tenure.ElevationApprove) {
+		return nil, nil
+	}
+	list, err := gov.Elevations(ctx, c, store.ElevationFilter{State: tenure.ElevationRequested, Limit: inboxed})
+	for _, e := range list {
+		if _, refused := e.Approve(c, e.Digest, limits, gov.Now()); refused != nil || gov.RequireScope(ctx, c, tenure.ElevationApprove, e.Scope) != nil {
+			continue
+		}
+		out = append(out, lifecycle.InboxItem{
+			Kind: "elevation", ID: string(e.ID), Summary: fmt.Sprintf("give %s the role %s over %s for %s: %s", e.Name, e.Role, e.Scope, e.For, e.Reason),
+			RequestedBy: e.Name, Digest: e.Digest, Need: 1, Since: e.RequestedAt, ExpiresAt: e.RequestedAt.Add(limits.Answer),
+		})
+	}
+	return out, err
+}
+
+func inboxBreakGlass(ctx context.Context, gov *governance.Governor, c tenure.Caller) (out []lifecycle.InboxItem, err error) {
+	if !c.May(tenure.BreakGlassReview) {
+		return nil, nil
+	}
+	list, err := gov.Elevations(ctx, c, store.ElevationFilter{Kind: tenure.BreakGlass, Unreviewed: true, Limit: inboxed})
+	for _, e := range list {
+		if _, refused := e.Review(c, "seen", gov.Now()); refused != nil || gov.RequireScope(ctx, c, tenure.BreakGlassReview, e.Scope) != nil {
+			continue
+		}
+		out = append(out, lifecycle.InboxItem{
+			Kind: "breakglass", ID: string(e.ID), Summary: fmt.Sprintf("review how %s broke the glass: the role %s over %s: %s", e.Name, e.Role, e.Scope, e.Reason),
+			RequestedBy: e.Name, Digest: e.Digest, Need: 1, Since: e.RequestedAt,
+		})
+	}
+	return out, err
+}
+
+func inboxMoves(ctx context.Context, gov *governance.Governor, c tenure.Caller) (out []lifecycle.InboxItem, err error) {
+	if !c.May(tenure.ElevationApprove) {
+		return nil, nil
+	}
+	list, err := gov.Moves(ctx, c, true)
+	for _, m := range list {
+		if m.By == c.Name || m.Name == c.Name || !mayMove(ctx, gov, c, m.Move) {
+			continue
+		}
+		out = append(out, lifecycle.InboxItem{
+			Kind: "move", ID: m.Digest, Summary: fmt.Sprintf("move %s: %d roles begin, %d end: %s", m.Name, len(m.Begins), len(m.Ends), m.Reason),
+			RequestedBy: m.By, Digest: m.Digest, Need: 1, Since: m.At,
+		})
+	}
+	return out, err
+}
+
+// mayMove says whether a caller approves access over all that a move changes.
+func mayMove(ctx context.Context, gov *governance.Governor, c tenure.Caller, m tenure.Move) bool {
+	for _, g := range m.Ends {
+		if gov.RequireScope(ctx, c, tenure.ElevationApprove, g.Scope) != nil {
+			return false
+		}
+	}
+	for _, g := range m.Begins {
+		if gov.RequireScope(ctx, c, tenure.ElevationApprove, g.Scope) != nil {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,143 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// figures are what of the fleet isn't kept with each change, but counted.
+type figures struct {
+	held, stuck, waiting, leaving int
+	findings                      map[tenure.Severity]int
+	onboarding                    Onboarding
+}
+
+const (
+	figuresFrom  = 10_000           // tenants, from which figures are counted once for several looks
+	figuresFor   = 5 * time.Second  // how old they may be then
+	onboardFor   = 60 * time.Second // and those over 90 days
+	figuresLimit = 200              // scopes whose figures are kept
+)
+
+// counted gives the figures over what can be seen. Over a large fleet they may be
+// five seconds old, those of onboarding a minute: a page that many keep open costs
+// no more than one that nobody does.
+func (s *Service) counted(ctx context.Context, v store.Visible, now time.Time) (figures, error) {
+	n, err := s.o.DB.TenantCount(ctx)
+	if err != nil {
+		return figures{}, err
+	}
+	if n < figuresFrom {
+		return s.count(ctx, v, now, nil)
+	}
+	return s.figures.of(v, now, func(old *keptFigures) (figures, error) { return s.count(ctx, v, now, old) })
+}
+
+// count counts the figures; those of onboarding are taken over while they are
+// young enough.
+func (s *Service) count(ctx context.Context, v store.Visible, now time.Time, old *keptFigures) (f figures, err error) {
+	for _, c := range []struct {
+		into  *int
+		state tenure.OperationState
+		kind  tenure.OperationKind
+	}{{&f.stuck, tenure.OperationBlocked, ""}, {&f.waiting, tenure.OperationWaiting, ""}, {&f.leaving, tenure.OperationWaiting, tenure.Offboard}} {
+		if *c.into, err = s.o.DB.AttentionCount(ctx, v, c.state, c.kind); err != nil {
+			return f, err
+		}
+	}
+	if f.held, err = s.o.DB.HeldTenants(ctx, v); err != nil {
+		return f, err
+	}
+	if f.findings, err = s.o.DB.FindingCounts(ctx, v, now); err != nil {
+		return f, err
+	}
+	if old != nil && young(old.onboardAt, now, onboardFor) {
+		f.onboarding = old.figures.onboarding
+		return f, nil
+	}
+	since := now.Add(-onboardingWindow)
+	runs, err := s.o.DB.OnboardingRuns(ctx, v, since)
+	if err != nil {
+		return f, err
+	}
+	f.onboarding = onboardingOf(runs, since, now)
+	if old != nil {
+		old.onboardAt = now
+	}
+	return f, nil
+}
+
+func young(at, now time.Time, limit time.Duration) bool {
+	return !at.IsZero() && !now.Before(at) && now.Sub(at) < limit
+}
+
+// figureKeeper keeps the figures of the scopes that were looked at lately.
+type figureKeeper struct {
+	mu  sync.Mutex
+	all map[string]*keptFigures
+}
+
+// keptFigures are one scope's. Counting holds busy; reading them holds mu.
+type keptFigures struct {
+	busy sync.Mutex
+
+	mu            sync.Mutex
+	figures       figures
+	at, onboardAt time.Time // onboardAt is only touched while counting
+}
+
+func (k *figureKeeper) entry(v store.Visible) *keptFigures {
+	key := fmt.Sprintf("%v", v)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e, ok := k.all[key]
+	if !ok {
+		if k.all == nil || len(k.all) >= figuresLimit {
+			k.all = make(map[string]*keptFigures)
+		}
+		e = &keptFigures{}
+		k.all[key] = e
+	}
+	return e
+}
+
+func (e *keptFigures) read() (figures, time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f := e.figures
+	f.findings = maps.Clone(f.findings)
+	return f, e.at
+}
+
+// of gives a scope's figures. Where they are too old one caller counts them, and
+// the others meanwhile get the old ones, if there are any.
+func (k *figureKeeper) of(v store.Visible, now time.Time, count func(*keptFigures) (figures, error)) (figures, error) {
+	e := k.entry(v)
+	if f, at := e.read(); young(at, now, figuresFor) {
+		return f, nil
+	} else if !e.busy.TryLock() {
+		if !at.IsZero() {
+			return f, nil
+		}
+		e.busy.Lock()
+	}
+	defer e.busy.Unlock()
+	if f, at := e.read(); young(at, now, figuresFor) { // counted while this one waited
+		return f, nil
+	}
+	f, err := count(e)
+	if err != nil {
+		return figures{}, err
+	}
+	e.mu.Lock()
+	e.figures, e.at = f, now
+	e.mu.Unlock()
+	f.findings = maps.Clone(f.findings)
+	return f, nil
+}

@@ -1,0 +1,342 @@
+package lifecycle
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// InboxItem is one thing that waits for somebody's word.
+type InboxItem struct {
+	Kind        string               `json:"kind"` // approval, exception, hold, blueprint, standing, start, or what a source adds
+	ID          string               `json:"id"`   // of the operation, hold, …
+	Gate        string               `json:"gate,omitempty"`
+	Tenant      tenure.TenantID      `json:"tenant,omitempty"`
+	TenantName  string               `json:"tenantName,omitempty"`
+	Operation   tenure.OperationKind `json:"operation,omitempty"`
+	Summary     string               `json:"summary"`
+	RequestedBy string               `json:"requestedBy"`
+	Digest      string               `json:"digest,omitempty"` // what the word signs
+	Resources   int                  `json:"resources,omitempty"`
+	Destructive int                  `json:"destructive,omitempty"`
+	Need        int                  `json:"need,omitempty"`
+	Have        int                  `json:"have,omitempty"`
+	Missing     string               `json:"missing,omitempty"`
+	Rules       []string             `json:"rules,omitempty"` // approval rules that asked
+	For         string               `json:"for,omitempty"`   // the delegator on whose behalf
+	Since       time.Time            `json:"since"`
+	ExpiresAt   time.Time            `json:"expiresAt,omitzero"`
+	Escalated   bool                 `json:"escalated,omitempty"`
+}
+
+// InboxSource lists what waits for a caller's word beside operations: all of it,
+// narrowed to what they may see and may do now.
+type InboxSource func(context.Context, tenure.Caller) ([]InboxItem, error)
+
+// AddInbox adds a source to the inbox. It is called before anybody asks.
+func (s *Service) AddInbox(f InboxSource) { s.inbox = append(s.inbox, f) }
+
+// inboxAt is a place in the inbox: items are in the order of their age.
+type inboxAt struct {
+	Since int64  `json:"s"`
+	Kind  string `json:"k"`
+	ID    string `json:"i"`
+	Gate  string `json:"g"`
+}
+
+func (i InboxItem) at() inboxAt { return inboxAt{i.Since.UnixMicro(), i.Kind, i.ID, i.Gate} }
+
+func (a inboxAt) compare(b inboxAt) int {
+	return cmp.Or(cmp.Compare(a.Since, b.Since), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Gate, b.Gate), cmp.Compare(a.Kind, b.Kind))
+}
+
+// maxInbox bounds how much is counted, and how much of one source is read.
+const maxInbox = 1000
+
+// Inbox lists what waits for this caller's word and what they may give it to now,
+// the oldest first, after a cursor; at most limit. next is "" at the end.
+func (s *Service) Inbox(ctx context.Context, c tenure.Caller, cursor string, limit int) (items []InboxItem, next string, err error) {
+	var after inboxAt
+	if cursor != "" {
+		b, err := base64.RawURLEncoding.DecodeString(cursor)
+		if err == nil {
+			err = json.Unmarshal(b, &after)
+		}
+		if err != nil {
+			return nil, "", tenure.Errorf(tenure.Invalid, "the cursor isn't one of this list")
+		}
+	}
+	if limit <= 0 {
+		limit = 50
+	}
+	if c.Kind == tenure.CallerMachine {
+		return nil, "", nil
+	}
+	for _, source := range append([]InboxSource{s.inboxExceptions, s.inboxHolds, s.inboxBlueprints, s.inboxStandings, s.inboxStarts}, s.inbox...) {
+		found, err := source(ctx, c)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, i := range found {
+			if i.at().compare(after) > 0 {
+				items = append(items, i)
+			}
+		}
+	}
+	gates, err := s.inboxGates(ctx, c, after, limit+1)
+	if err != nil {
+		return nil, "", err
+	}
+	items = append(items, gates...)
+	slices.SortFunc(items, func(a, b InboxItem) int { return a.at().compare(b.at()) })
+	if len(items) > limit {
+		items = items[:limit]
+		b, _ := json.Marshal(items[limit-1].at())
+		next = base64.RawURLEncoding.EncodeToString(b)
+	}
+	return items, next, nil
+}
+
+// InboxCount counts what waits for this caller's word, up to 1,000; more says that
+// there is more.
+func (s *Service) InboxCount(ctx context.Context, c tenure.Caller) (n int, more bool, err error) {
+	items, next, err := s.Inbox(ctx, c, "", maxInbox)
+	return len(items), next != "", err
+}
+
+func visible(c tenure.Caller, p tenure.Permission) store.Visible {
+	reach, limit := c.Reach(p)
+	return store.Visible{Reach: reach, Limit: limit}
+}
+
+// inboxGates lists the gates that the caller's signature would bring nearer to
+// being open.
+func (s *Service) inboxGates(ctx context.Context, c tenure.Caller, after inboxAt, limit int) ([]InboxItem, error) {
+	v := visible(c, tenure.OperationApprove)
+	if v.Nothing() {
+		return nil, nil
+	}
+	var out []InboxItem
+	delegations, err := s.o.DB.DelegationsOf(ctx, c.Name, s.Now())
+	if err != nil {
+		return nil, err
+	}
+	answers := make(map[string]string) // by who requested
+	var since time.Time // the store sorts texts its own way, so the place within a moment is found here
+	if after.Since > 0 {
+		since = time.UnixMicro(after.Since - 1).UTC()
+	}
+	op, step := tenure.OperationID(""), ""
+	for len(out) < limit {
+		page, err := s.o.DB.WaitingGates(ctx, v, since, op, step, 200)
+		if err != nil || len(page) == 0 {
+			return out, err
+		}
+		for i := range page {
+			by := page[i].Op.RequestedBy
+			if _, ok := answers[by]; !ok {
+				p, err := s.o.DB.Principal(ctx, by)
+				if notThere(err) != nil {
+					return nil, err
+				}
+				answers[by] = p.Owner
+			}
+			item, ok := s.inboxGate(ctx, c, &page[i], linked{answers[by], delegations})
+			if ok && item.at().compare(after) > 0 {
+				out = append(out, item)
+			}
+		}
+		last := page[len(page)-1]
+		since, op, step = last.Since, last.Operation, last.Step
+		if len(page) < 200 {
+			break
+		}
+	}
+	return out, nil
+}
+
+func (s *Service) inboxGate(ctx context.Context, c tenure.Caller, g *store.WaitingGate, couples linked) (item InboxItem, ok bool) {
+	now := s.Now()
+	target := tenure.Target{Tenant: g.Tenant, Tier: g.Tier, Labels: g.Labels}
+	ways := s.waysOver(ctx, c, target)
+	if g.Op.State.Ended() || len(ways) == 0 {
+		return item, false
+	}
+	couples.delegations = covering(couples.delegations, target)
+	signed := g.Signed
+	var from time.Time
+	if g.Action == tenure.ActNoReturn { // words about older counts don't count
+		from = g.Since
+		signed = slices.DeleteFunc(slices.Clone(signed), func(a tenure.Approval) bool { return a.At.Before(from) })
+	}
+	gate := g.Gate
+	if g.Action == tenure.ActRetention {
+		gate.Approvals = 2
+	}
+	sign := tenure.Signing{Approval: tenure.Approval{Operation: g.Operation, Step: g.Step, Digest: g.Op.Plan, By: c.Name, At: now}, Gate: &gate, Earlier: signed, Since: g.Since}
+	sign, err := counts(g.Op, sign, ways, couples)
+	if err != nil { // why they can't is for who asks at the gate itself
+		return item, false
+	}
+	count := gate.Count(g.Op, g.Step, signed, from)
+	if count.Open() { // it waits for more persons than the plan says, or opens at any moment
+		n, err := s.extra(ctx, g.Op)
+		if gate.Approvals = count.Need + n; err != nil || n == 0 {
+			return item, false
+		}
+		if count = gate.Count(g.Op, g.Step, signed, from); count.Open() {
+			return item, false
+		}
+	}
+	return InboxItem{
+		Kind: "approval", ID: string(g.Operation), Gate: g.Step, Tenant: g.Tenant, TenantName: g.Name, Operation: g.Op.Kind,
+		Summary: gateSummary(g), RequestedBy: g.Op.RequestedBy, Digest: g.Op.Plan, Resources: g.Radius.Resources, Destructive: g.Radius.Destructive,
+		Need: count.Need, Have: count.Have, Missing: count.Missing(), Rules: gate.Rules, For: sign.For,
+		Since: g.Since, ExpiresAt: g.ExpiresAt, Escalated: !g.EscalatedAt.IsZero(),
+	}, true
+}
+
+// extra is how many more persons than its plan says must approve an operation.
+func (s *Service) extra(ctx context.Context, op tenure.Operation) (int, error) {
+	if s.Engine.Extra == nil {
+		return 0, nil
+	}
+	n, _, err := s.Engine.Extra(ctx, op)
+	return n, err
+}
+
+func gateSummary(g *store.WaitingGate) string {
+	what := fmt.Sprintf("%s %s: touches %s", g.Op.Kind, g.Name, plural(g.Radius.Resources, "resource", "resources"))
+	if g.Radius.Destructive > 0 {
+		what += ", destroys in " + plural(g.Radius.Destructive, "step", "steps")
+	} else {
+		what += ", destroys nothing"
+	}
+	switch g.Action {
+	case tenure.ActNoReturn:
+		return "point of no return of the " + what
+	case tenure.ActRetention:
+		return "conflict of retention rules in the " + what
+	}
+	return what
+}
+
+func (s *Service) inboxExceptions(ctx context.Context, c tenure.Caller) (out []InboxItem, err error) {
+	v := visible(c, tenure.OperationApprove)
+	if v.Nothing() {
+		return nil, nil
+	}
+	list, ops, err := s.o.DB.OpenExceptions(ctx, v, maxInbox)
+	for i, e := range list {
+		if e.AskedBy == c.Name {
+			continue
+		}
+		t, err := s.o.DB.Tenant(ctx, string(ops[i].Tenant))
+		if err != nil {
+			return nil, err
+		}
+		if !s.decide(ctx, c, tenure.OperationApprove, targetOf(t)).Allowed {
+			continue
+		}
+		out = append(out, InboxItem{
+			Kind: "exception", ID: string(e.Operation), Gate: e.Step, Tenant: t.ID, TenantName: t.Name, Operation: ops[i].Kind, Digest: ops[i].Plan,
+			Summary: fmt.Sprintf("leave out %s of the %s of %s: %s", e.Step, ops[i].Kind, t.Name, e.Reason), RequestedBy: e.AskedBy, Need: 1, Since: e.AskedAt,
+		})
+	}
+	return out, err
+}
+
+func (s *Service) inboxHolds(ctx context.Context, c tenure.Caller) (out []InboxItem, err error) {
+	v := visible(c, tenure.HoldRelease)
+	if v.Nothing() {
+		return nil, nil
+	}
+	list, err := s.o.DB.ReleasingHolds(ctx, v)
+	for _, h := range list {
+		target, name := tenure.Target{}, "every tenant"
+		if h.Scope.Tenant != "" {
+			t, err := s.o.DB.Tenant(ctx, string(h.Scope.Tenant))
+			if err != nil {
+				return nil, err
+			}
+			target, name = targetOf(t), t.Name
+		}
+		if slices.Contains(h.ReleaseBy, c.Name) || !s.decide(ctx, c, tenure.HoldRelease, target).Allowed {
+			continue
+		}
+		out = append(out, InboxItem{
+			Kind: "hold", ID: string(h.ID), Tenant: h.Scope.Tenant, TenantName: name, Summary: fmt.Sprintf("release the hold of matter %s on %s", h.Matter, name),
+			RequestedBy: strings.Join(h.ReleaseBy, ", "), Need: 2, Have: len(h.ReleaseBy), Since: h.PlacedAt,
+		})
+	}
+	return out, err
+}
+
+func (s *Service) inboxBlueprints(ctx context.Context, c tenure.Caller) (out []InboxItem, err error) {
+	if !c.May(tenure.BlueprintPublish) {
+		return nil, nil
+	}
+	list, err := s.o.DB.UnpublishedBlueprints(ctx, maxInbox)
+	for _, b := range list {
+		if b.Author != c.Name {
+			out = append(out, InboxItem{Kind: "blueprint", ID: b.Name + "@" + b.Version, Summary: fmt.Sprintf("publish blueprint %s %s", b.Name, b.Version), RequestedBy: b.Author, Digest: b.Digest, Need: 1, Since: b.CreatedAt})
+		}
+	}
+	return out, err
+}
+
+func (s *Service) inboxStandings(ctx context.Context, c tenure.Caller) (out []InboxItem, err error) {
+	if !c.May(tenure.StandingApprove) {
+		return nil, nil
+	}
+	list, err := s.o.DB.Standings(ctx, false)
+	for _, st := range list {
+		mine := st.ProposedBy == c.Name || slices.ContainsFunc(st.Reviews, func(r tenure.StandingReview) bool { return r.By == c.Name })
+		if st.State != tenure.StandingProposed || mine || !s.Now().Before(st.Rule.EndsAt) || s.speaksFor(c, tenure.StandingApprove, st.Rule) != nil {
+			continue
+		}
+		out = append(out, InboxItem{
+			Kind: "standing", ID: string(st.ID), RequestedBy: st.ProposedBy, Digest: st.Digest, Need: tenure.StandingReviewers, Have: len(st.Reviews), Since: st.ProposedAt, ExpiresAt: st.Rule.EndsAt,
+			Summary: fmt.Sprintf("let %s start up to %d onboardings a day from %s with no hands", st.Rule.Name, st.Rule.PerDay, st.Rule.Blueprint),
+		})
+	}
+	return out, err
+}
+
+// inboxStarts lists what was started with no hands and nobody has looked at.
+func (s *Service) inboxStarts(ctx context.Context, c tenure.Caller) (out []InboxItem, err error) {
+	v := visible(c, tenure.StandingApprove)
+	if v.Nothing() {
+		return nil, nil
+	}
+	list, err := s.o.DB.StandingStarts(ctx, store.StartFilter{Unseen: true, Limit: maxInbox, Visible: v})
+	if err != nil {
+		return nil, err
+	}
+	for _, st := range list {
+		op, err := s.o.DB.Operation(ctx, st.Operation)
+		if err != nil {
+			return nil, err
+		}
+		t, err := s.o.DB.Tenant(ctx, string(st.Tenant))
+		if err != nil {
+			return nil, err
+		}
+		if op.RequestedBy == c.Name || !s.decide(ctx, c, tenure.StandingApprove, targetOf(t)).Allowed {
+			continue
+		}
+		out = append(out, InboxItem{
+			Kind: "start", ID: string(st.Operation), Tenant: t.ID, TenantName: t.Name, Operation: op.Kind, Resources: st.Resources, RequestedBy: op.RequestedBy, Digest: op.Plan, Need: 1,
+			Summary: fmt.Sprintf("look at the onboarding of %s, which standing approval %s started", t.Name, st.Standing), Since: st.At, ExpiresAt: st.At.Add(tenure.StandingLookWithin),
+		})
+	}
+	return out, nil
+}

@@ -1,0 +1,203 @@
+// Package oidctest gives tests a real OpenID provider: the program
+// oidc-provider on Node, on a free loopback port, with people of the test's
+// choice who sign in without a browser.
+package oidctest
+
+import (
+	"bufio"
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+// startLimit is how long the program may take to say that it is ready, or that
+// it has done what it was told.
+const startLimit = 30 * time.Second
+
+// Person is somebody who can sign in.
+type Person struct {
+	ID         string   `json:"id"` // the ID token's sub
+	Name       string   `json:"name"`
+	Email      string   `json:"email"`
+	Unverified bool     `json:"unverified"` // email_verified is false
+	AMR        []string `json:"amr"`
+	ACR        string   `json:"acr"`
+}
+
+// Options say what the provider is started with.
+type Options struct {
+	RedirectURLs []string // of both clients; at least one
+	People       []Person
+	ACRValues    []string // the context classes that it knows
+	Thin         bool     // name and email come by userinfo alone, as the specification has it
+	Ed25519      bool     // it signs with Ed25519 instead of RS256
+}
+
+// Client is what the provider knows a relying party by. A public one has no secret.
+type Client struct {
+	ID     string
+	Secret tenure.Secret
+}
+
+// Provider is a running provider with three clients.
+type Provider struct {
+	Issuer string
+	Client Client // confidential
+	Other  Client // another confidential one
+	Public Client // without a secret
+
+	redirects []string
+	stdin     io.WriteCloser
+	lines     <-chan string
+	stop      func()
+}
+
+// Start runs a provider until the test ends. Without node, npm or the package
+// the test is skipped by name; where CI is set it fails.
+func Start(t testing.TB, o Options) *Provider {
+	t.Helper()
+	folder, node := installed(t)
+	p := &Provider{
+		Client: Client{"tenure", tenure.NewSecret(rand.Text())}, Other: Client{"another", tenure.NewSecret(rand.Text())},
+		Public: Client{ID: "tenure-public"}, redirects: o.RedirectURLs,
+	}
+	cmd := exec.Command(node, "server.mjs", p.argument(t, o))
+	cmd.Dir = folder
+	var err error
+	if p.stdin, err = cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start the OpenID provider: %v", err)
+	}
+	lines := make(chan string, 16)
+	go func() {
+		defer close(lines)
+		for s := bufio.NewScanner(stdout); s.Scan(); {
+			lines <- s.Text()
+		}
+	}()
+	p.lines = lines
+	p.stop = func() {
+		_ = p.stdin.Close()
+		_ = cmd.Process.Kill()
+		for range lines { // the pipe is read to its end before Wait closes it
+		}
+		_ = cmd.Wait()
+	}
+	t.Cleanup(func() {
+		p.Stop()
+		if t.Failed() && complaints.Len() > 0 {
+			t.Logf("the OpenID provider said:\n%s", complaints.String())
+		}
+	})
+	p.Issuer = p.await(t, "ready ")
+	return p
+}
+
+// argument is the program's one argument.
+func (p *Provider) argument(t testing.TB, o Options) string {
+	t.Helper()
+	type client struct {
+		ID     string `json:"id"`
+		Secret string `json:"secret"`
+	}
+	var clients []client
+	for _, c := range []Client{p.Client, p.Other, p.Public} {
+		clients = append(clients, client{c.ID, c.Secret.Reveal()})
+	}
+	b, err := json.Marshal(map[string]any{
+		"people": slices.Concat([]Person{}, o.People), "redirectURLs": o.RedirectURLs, "clients": clients,
+		"acrValues": slices.Concat([]string{}, o.ACRValues), "thin": o.Thin, "ed25519": o.Ed25519,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// await reads the program's output until a line begins with prefix, and returns the rest.
+func (p *Provider) await(t testing.TB, prefix string) string {
+	t.Helper()
+	limit := time.NewTimer(startLimit)
+	defer limit.Stop()
+	for {
+		select {
+		case line, ok := <-p.lines:
+			if rest, found := strings.CutPrefix(line, prefix); found {
+				return rest
+			}
+			if !ok {
+				t.Fatalf("the OpenID provider ended before it said %q", prefix)
+			}
+		case <-limit.C:
+			t.Fatalf("the OpenID provider didn't say %q within %s", prefix, startLimit)
+		}
+	}
+}
+
+// Rotate gives the provider a new signing key; the old one is gone.
+func (p *Provider) Rotate(t testing.TB) {
+	t.Helper()
+	if _, err := io.WriteString(p.stdin, "rotate\n"); err != nil {
+		t.Fatalf("rotate: %v", err)
+	}
+	p.await(t, "rotated")
+}
+
+// Stop ends the provider before the test does; it can't be started again.
+func (p *Provider) Stop() { p.stop() }
+
+// SignIn goes to authURL as a browser does, signs in as the person, and returns
+// the parameters that the provider sends back to the redirect URL. A person who
+// isn't one of the provider's cancels the sign-in.
+func (p *Provider) SignIn(t testing.TB, authURL, personID string) url.Values {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back *url.URL
+	browser := &http.Client{Jar: jar, Timeout: startLimit, CheckRedirect: func(req *http.Request, _ []*http.Request) error {
+		if slices.ContainsFunc(p.redirects, func(r string) bool { return strings.HasPrefix(req.URL.String(), r) }) {
+			back = req.URL
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}}
+	page, err := browser.Get(authURL)
+	if err != nil {
+		t.Fatalf("sign in as %s: %v", personID, err)
+	}
+	_ = page.Body.Close()
+	if back == nil { // else the provider answered without asking
+		if page.StatusCode != http.StatusOK {
+			t.Fatalf("sign in as %s: the sign-in page answers %s", personID, page.Status)
+		}
+		sent, err := browser.PostForm(page.Request.URL.String(), url.Values{"person": {personID}})
+		if err != nil {
+			t.Fatalf("sign in as %s: %v", personID, err)
+		}
+		_ = sent.Body.Close()
+		if back == nil {
+			t.Fatalf("sign in as %s: the provider answers %s and sends nobody back", personID, sent.Status)
+		}
+	}
+	return back.Query()
+}

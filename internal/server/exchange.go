@@ -1,0 +1,222 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
+)
+
+const (
+	maxBody   = 1 << 20          // bytes of a request
+	maxDepth  = 32               // of a request's JSON
+	readLimit = 30 * time.Second // of one read's work
+	callLimit = 10 * time.Minute // of one write's
+)
+
+// humaContext is embedded under another name than its method Context.
+type humaContext = huma.Context
+
+// exchange is a request and its answer. The answer is kept until it is whole, so
+// that a fault leaves no half of one and a replay can give it again; streams go
+// out as they come.
+type exchange struct {
+	humaContext
+	s       *Server
+	r       *http.Request
+	w       http.ResponseWriter
+	call    *Call
+	body    []byte
+	header  http.Header
+	status  int
+	answer  bytes.Buffer
+	reached bool // the handler ran: what fails from here on is no longer a fault of the request's form
+	failed  bool // the answer is a problem
+	live    bool // a stream has begun; nothing is kept
+}
+
+func (x *exchange) BodyReader() io.Reader           { return bytes.NewReader(x.body) }
+func (x *exchange) BodyWriter() io.Writer           { return x }
+func (x *exchange) SetHeader(name, value string)    { x.header.Set(name, value) }
+func (x *exchange) AppendHeader(name, value string) { x.header.Add(name, value) }
+func (x *exchange) Status() int                     { return x.status }
+
+// SetReadDeadline does nothing: the body has been read.
+func (x *exchange) SetReadDeadline(time.Time) error { return nil }
+
+func (x *exchange) SetStatus(code int) {
+	if x.status == 0 {
+		x.status = code
+	}
+}
+
+func (x *exchange) Write(p []byte) (int, error) {
+	if x.failed && x.reached {
+		return len(p), nil // the problem is the answer
+	}
+	return x.answer.Write(p)
+}
+
+// fail makes a problem the answer.
+func (x *exchange) fail(err error) {
+	p, header := x.s.problem(x.r, err)
+	x.setProblem(p)
+	for k, v := range header {
+		x.header[k] = v
+	}
+}
+
+func (x *exchange) setProblem(p client.Problem) {
+	x.failed, x.status = true, p.Status
+	x.answer.Reset()
+	x.header.Del("ETag")
+	x.header.Del("Location")
+	x.header.Set("Content-Type", client.ProblemType)
+	_ = encode(&x.answer, p)
+}
+
+// end sends the answer; a panic is a fault of ours.
+func (x *exchange) end() {
+	if p := recover(); p != nil {
+		if x.live {
+			panic(http.ErrAbortHandler)
+		}
+		x.fail(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+	}
+	if x.live {
+		return
+	}
+	for k, v := range x.header {
+		x.w.Header()[k] = v
+	}
+	if x.status == 0 {
+		x.status = http.StatusOK
+	}
+	x.w.WriteHeader(x.status)
+	_, _ = x.w.Write(x.answer.Bytes())
+}
+
+// around is what happens before and after each route's handler.
+func (s *Server) around(rt Route) func(huma.Context, func(huma.Context)) {
+	return func(hc huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(hc)
+		x := &exchange{humaContext: hc, s: s, r: r, w: w, header: make(http.Header)}
+		defer x.end()
+		limit := callLimit
+		if rt.Verb == http.MethodGet {
+			limit = readLimit
+		}
+		ctx, cancel := r.Context(), func() {}
+		if !s.streams[rt.Name] {
+			ctx, cancel = context.WithTimeout(ctx, limit)
+		}
+		defer cancel()
+		if err := x.enter(ctx, rt); err != nil {
+			x.fail(err)
+			return
+		}
+		ctx = context.WithValue(ctx, callKey{}, x.call)
+		finish, replayed, err := s.replays.begin(ctx, x, rt)
+		if err != nil || replayed {
+			if err != nil {
+				x.fail(err)
+			}
+			return
+		}
+		defer finish()
+		next(huma.WithContext(x, ctx))
+	}
+}
+
+// enter finds out who asks, whether they may, and reads what they send.
+func (x *exchange) enter(ctx context.Context, rt Route) error {
+	caller, err := x.s.identify(x.r, rt.Access.Reach == Public)
+	if err != nil {
+		return err
+	}
+	if err := x.s.limits.take(x.r, caller); err != nil {
+		return err
+	}
+	x.call = &Call{Caller: caller, Service: x.s.o.Service, Governor: x.s.o.Governor, server: x.s, x: x}
+	if err := x.s.admit(ctx, x.call, rt.Access, x.r.PathValue(string(rt.Access.Reach))); err != nil {
+		return err
+	}
+	return x.read()
+}
+
+func (x *exchange) read() error {
+	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, maxBody))
+	var big *http.MaxBytesError
+	switch {
+	case errors.As(err, &big):
+		return tenure.Errorf(tenure.Invalid, "the request is longer than %d bytes", big.Limit)
+	case err != nil:
+		return tenure.Errorf(tenure.Invalid, "read the request: %w", err)
+	case len(body) > 0 && !strings.HasPrefix(x.r.Header.Get("Content-Type"), "application/json") && x.r.Header.Get("Content-Type") != "":
+		return tenure.Errorf(tenure.Invalid, "the request's body is JSON, and its Content-Type says otherwise").WithHint("send Content-Type: application/json")
+	}
+	x.body = body
+	return depth(body)
+}
+
+// depth refuses JSON that is nested too deep.
+func depth(body []byte) error {
+	n, text, escaped := 0, false, false
+	for _, c := range body {
+		switch {
+		case escaped:
+			escaped = false
+		case text && c == '\\':
+			escaped = true
+		case c == '"':
+			text = !text
+		case text:
+		case c == '{' || c == '[':
+			if n++; n > maxDepth {
+				return tenure.Errorf(tenure.Invalid, "the request's JSON is nested deeper than %d", maxDepth)
+			}
+		case c == '}' || c == ']':
+			n--
+		}
+	}
+	return nil
+}
+
+// refusal turns what huma found wrong with a request into a problem.
+func refusal(hc huma.Context, _ string, v any) (any, error) {
+	m, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	var says []string
+	for i, e := range m.Errors {
+		if i == 5 {
+			says = append(says, fmt.Sprintf("and %d more", len(m.Errors)-i))
+			break
+		}
+		text := e.Message
+		if e.Location != "" {
+			text = e.Location + ": " + text
+		}
+		says = append(says, text)
+	}
+	if len(says) == 0 {
+		says = []string{m.Detail}
+	}
+	x := callOf(hc.Context()).x
+	p, _ := x.s.problem(x.r, tenure.Errorf(tenure.Invalid, "the request isn't right: %s", strings.Join(says, "; ")))
+	x.failed, x.status = true, p.Status
+	x.header.Set("Content-Type", client.ProblemType)
+	return p, nil
+}

@@ -1,0 +1,72 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
+)
+
+// openAPI writes the document: huma's, with our problems in the place of its own.
+func (s *Server) openAPI() ([]byte, error) {
+	doc := s.api.OpenAPI()
+	doc.Info.Description = "The control plane for a tenant's whole life on multi-tenant platforms. Who may use a route stands in x-tenure-permission and x-tenure-reach."
+	doc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token":   {Type: "http", Scheme: "bearer"},
+		"session": {Type: "apiKey", In: "cookie", Name: SessionCookie},
+	}
+	problem := doc.Components.Schemas.Schema(reflect.TypeFor[client.Problem](), true, "Problem")
+	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if op != nil {
+				problems(op, problem)
+			}
+		}
+	}
+	delete(doc.Components.Schemas.Map(), "ErrorModel")
+	delete(doc.Components.Schemas.Map(), "ErrorDetail")
+	raw, err := json.Marshal(doc)
+	if err != nil {
+		return nil, tenure.Errorf(tenure.Internal, "the OpenAPI document: %w", err)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, raw, "", "  "); err != nil {
+		return nil, tenure.Errorf(tenure.Internal, "the OpenAPI document: %w", err)
+	}
+	out.WriteByte('\n')
+	return out.Bytes(), nil
+}
+
+// problems documents the refusals of a route by the one table of codes.
+func problems(op *huma.Operation, schema *huma.Schema) {
+	delete(op.Responses, "default")
+	codes := []tenure.Code{tenure.Invalid, tenure.Internal, tenure.Unavailable}
+	if op.Extensions["x-tenure-reach"] != string(Public) || op.Method != http.MethodGet { // a wrong code is a wrong credential
+		codes = append(codes, tenure.Unauthorized, tenure.Forbidden)
+	}
+	if strings.Contains(op.Path, "{") || op.Method == http.MethodPost {
+		codes = append(codes, tenure.NotFound)
+	}
+	if op.Method != http.MethodGet {
+		codes = append(codes, tenure.Conflict, tenure.Blocked)
+	}
+	said := map[int]string{http.StatusTooManyRequests: "too many requests; see Retry-After"}
+	for _, c := range codes {
+		said[c.Status()] = strings.ReplaceAll(string(c), "_", " ")
+	}
+	for _, p := range op.Parameters {
+		if p.Name == "If-Match" {
+			said[http.StatusPreconditionFailed] = "it has changed since it was read"
+		}
+	}
+	for status, why := range said {
+		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: why, Content: map[string]*huma.MediaType{client.ProblemType: {Schema: schema}}}
+	}
+}

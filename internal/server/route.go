@@ -1,0 +1,176 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/governance"
+	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// Call is one request under way, after it was admitted.
+type Call struct {
+	Caller   tenure.Caller
+	Service  *lifecycle.Service
+	Governor *governance.Governor
+	Target   tenure.Target // of the object that the path names, if it is a tenant's
+	Visible  store.Visible // the tenants over which the caller has the route's permission; of list, anywhere and body
+
+	server *Server
+	x      *exchange
+}
+
+// By names who asks, for the log and for separation of duties.
+func (c *Call) By() string { return c.Caller.Name }
+
+// Location says where what was made is (RFC 9110 §10.2.2).
+func (c *Call) Location(path string) { c.x.header.Set("Location", path) }
+
+// Version gives the answer an ETag, which If-Match is compared with.
+func (c *Call) Version(n int64) { c.x.header.Set("ETag", etag(n)) }
+
+func etag(n int64) string { return `"` + strconv.FormatInt(n, 10) + `"` }
+
+// Match refuses a change of another version than the caller has read (If-Match,
+// RFC 9110 §13.1.1). A blank condition, and *, are always met.
+func (c *Call) Match(condition string, version int64) error {
+	for tag := range strings.SplitSeq(condition, ",") {
+		if tag = strings.TrimSpace(tag); tag == "*" || tag == etag(version) || condition == "" {
+			return nil
+		}
+	}
+	return &statusError{http.StatusPreconditionFailed, tenure.Errorf(tenure.Conflict, "it has changed since it was read").WithHint("read it again; its ETag is %s now", etag(version))}
+}
+
+// statusError is an error with another HTTP status than its code's.
+type statusError struct {
+	status int
+	error
+}
+
+func (e *statusError) Unwrap() error { return e.error }
+
+// Route is a route as the OpenAPI document tells of it.
+type Route struct {
+	Name, Verb, Path string
+	Access           Access
+	Once             bool // its answer may carry a secret that is shown once, and is never kept
+}
+
+// answered is huma's output; what it has beside the body is written through Call.
+type answered[R any] struct{ Body R }
+
+// route registers an endpoint with who may use it and what answers it.
+func route[P, R any](s *Server, e client.Endpoint[P, R], a Access, f func(ctx context.Context, c *Call, p *P) (R, error)) {
+	op := s.operation(e.Name, e.Verb, e.Path, e.Summary, e.Example, e.Once, a)
+	run := func(ctx context.Context, p *P) (R, bool) {
+		c := callOf(ctx)
+		c.x.reached = true
+		out, err := f(ctx, c, p)
+		if err != nil {
+			c.x.fail(err)
+		}
+		return out, err == nil
+	}
+	if reflect.TypeFor[R]() == reflect.TypeFor[client.None]() {
+		op.DefaultStatus = http.StatusNoContent
+		huma.Register(s.api, op, func(ctx context.Context, p *P) (*struct{}, error) {
+			_, _ = run(ctx, p)
+			return nil, nil
+		})
+		return
+	}
+	huma.Register(s.api, op, func(ctx context.Context, p *P) (*answered[R], error) {
+		out, ok := run(ctx, p)
+		if !ok {
+			return nil, nil
+		}
+		return &answered[R]{out}, nil
+	})
+}
+
+// accepted is route for what goes on after the answer: 202.
+func accepted[P, R any](s *Server, e client.Endpoint[P, R], a Access, f func(ctx context.Context, c *Call, p *P) (R, error)) {
+	s.status[e.Name] = http.StatusAccepted
+	route(s, e, a, f)
+}
+
+// created is route for what makes a thing: 201.
+func created[P, R any](s *Server, e client.Endpoint[P, R], a Access, f func(ctx context.Context, c *Call, p *P) (R, error)) {
+	s.status[e.Name] = http.StatusCreated
+	route(s, e, a, f)
+}
+
+// stream registers an endpoint that answers with server-sent events until the
+// caller goes, or the function returns.
+func stream[P any](s *Server, e client.Endpoint[P, client.Stream], a Access, f func(ctx context.Context, c *Call, p *P, send *sender) error) {
+	op := s.operation(e.Name, e.Verb, e.Path, e.Summary, "", false, a)
+	op.Responses = map[string]*huma.Response{"200": {
+		Description: "Server-sent events; the id of each is the index of its audit entry",
+		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}},
+	}}
+	s.streams[e.Name] = true
+	huma.Register(s.api, op, func(ctx context.Context, p *P) (*struct{}, error) {
+		c := callOf(ctx)
+		c.x.reached = true
+		send := &sender{x: c.x}
+		if err := f(ctx, c, p, send); err != nil && !send.begun {
+			c.x.fail(err)
+		}
+		return nil, nil
+	})
+}
+
+// operation describes a route for huma, and keeps it in the table.
+func (s *Server) operation(name, verb, path, summary, example string, once bool, a Access) huma.Operation {
+	if err := a.check(name); err != nil && s.broken == nil {
+		s.broken = err
+	}
+	rt := Route{name, verb, path, a, once}
+	s.routes = append(s.routes, rt)
+	noun, _, _ := strings.Cut(name, ".")
+	op := huma.Operation{
+		OperationID: name, Method: verb, Path: path, Summary: summary, Tags: []string{noun}, DefaultStatus: s.status[name],
+		MaxBodyBytes: maxBody, BodyReadTimeout: -1, RejectUnknownQueryParameters: true,
+		Middlewares: huma.Middlewares{s.around(rt)},
+		Extensions:  map[string]any{"x-tenure-reach": string(a.Reach)},
+	}
+	if a.Permission != "" {
+		op.Extensions["x-tenure-permission"] = string(a.Permission)
+	}
+	if once {
+		op.Extensions["x-tenure-once"] = true
+	}
+	if a.Reach != Public {
+		op.Security = []map[string][]string{{"token": {}}, {"session": {}}}
+	}
+	if verb == http.MethodPost {
+		op.Parameters = append(op.Parameters, &huma.Param{
+			Name: "Idempotency-Key", In: "header", Description: "the same key with the same request within 24 hours gives the first answer again",
+			Schema: &huma.Schema{Type: huma.TypeString, MaxLength: ptr(200)},
+		})
+	}
+	if example != "" {
+		var v any
+		if err := json.Unmarshal([]byte(example), &v); err != nil && s.broken == nil {
+			s.broken = tenure.Errorf(tenure.Internal, "the example of %s: %w", name, err)
+		}
+		op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{"application/json": {Example: v}}}
+	}
+	return op
+}
+
+func ptr[T any](v T) *T { return &v }
+
+type callKey struct{}
+
+func callOf(ctx context.Context) *Call { return ctx.Value(callKey{}).(*Call) }

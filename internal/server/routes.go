@@ -1,0 +1,12 @@
+package server
+
+// nouns register the routes, a noun's in the file of its name.
+func nouns() []func(*Server) {
+	return []func(*Server){
+		tenantRoutes, planRoutes, operationRoutes, eventRoutes, blueprintRoutes, holdRoutes, findingRoutes,
+		auditRoutes, checkpointRoutes, policyRoutes, systemRoutes, certificateRoutes, keyRoutes, meRoutes,
+		campaignRoutes, agreementRoutes, moveRoutes, impactRoutes,
+		signInRoutes, accessRoutes, fleetRoutes, departureRoutes, elevationRoutes,
+		approvalRoutes, standingRoutes, delegationRoutes,
+	}
+}

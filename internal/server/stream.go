@@ -1,0 +1,282 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/governance"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+const (
+	heartbeat    = 15 * time.Second // between comments on a quiet stream
+	glance       = time.Second      // how late a change is seen that woke nobody here
+	ringSize     = 8192             // entries that listeners share
+	maxListeners = 2000
+	sendLimit    = 30 * time.Second // of a listener that doesn't read
+)
+
+// happened is an entry of the log, read once for all listeners.
+type happened struct {
+	client.Event
+	raw []byte // the event as it is sent
+}
+
+// tail reads the log's new entries once for every listener of this process. Each
+// listener has a place of its own in it: a slow one falls back to the store, and
+// nobody loses anything.
+type tail struct {
+	db  *store.DB
+	gov *governance.Governor
+
+	mu        sync.Mutex
+	ring      []happened // contiguous; the last one is entry next-1
+	next      int64
+	news      chan struct{} // closed when there is more
+	listeners int
+	stop      func() // of the reader, while somebody listens
+	ended     chan struct{}
+	targets   map[tenure.TenantID]tenure.Target
+}
+
+func newTail(db *store.DB, gov *governance.Governor) *tail {
+	return &tail{db: db, gov: gov, news: make(chan struct{}), ended: make(chan struct{}), targets: map[tenure.TenantID]tenure.Target{}}
+}
+
+func (t *tail) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	select {
+	case <-t.ended:
+	default:
+		close(t.ended)
+	}
+}
+
+// join adds a listener and says where the log ends now.
+func (t *tail) join(ctx context.Context) (size int64, leave func(), err error) {
+	size, err = t.db.LogSize(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.listeners >= maxListeners {
+		return 0, nil, tenure.Errorf(tenure.Unavailable, "%d streams are open already", t.listeners).Retryable()
+	}
+	if t.listeners++; t.listeners == 1 {
+		t.start(size)
+	}
+	return size, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.listeners--; t.listeners == 0 {
+			t.stop()
+		}
+	}, nil
+}
+
+// start runs the reader from an entry on. The lock is held.
+func (t *tail) start(from int64) {
+	ctx, cancel := context.WithCancel(context.Background())
+	t.ring, t.next = nil, from
+	woken := make(chan struct{}, 1)
+	off := t.db.OnWake(func(tenure.OperationID) {
+		select {
+		case woken <- struct{}{}:
+		default:
+		}
+	})
+	t.stop = func() { off(); cancel() }
+	go func() {
+		tick := time.NewTicker(glance)
+		defer tick.Stop()
+		for {
+			t.read(ctx)
+			select {
+			case <-ctx.Done():
+				return
+			case <-woken:
+			case <-tick.C:
+			}
+		}
+	}()
+}
+
+// read takes up what is new.
+func (t *tail) read(ctx context.Context) {
+	t.mu.Lock()
+	from := t.next
+	t.mu.Unlock()
+	var fresh []happened
+	for r, err := range t.db.Entries(ctx, from) {
+		if err != nil || r.Index != from+int64(len(fresh)) {
+			break // asked again at the next look
+		}
+		fresh = append(fresh, eventOf(r))
+	}
+	if len(fresh) == 0 || ctx.Err() != nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ring = append(t.ring, fresh...)
+	if over := len(t.ring) - ringSize; over > 0 {
+		t.ring = append([]happened(nil), t.ring[over:]...)
+	}
+	t.next += int64(len(fresh))
+	clear(t.targets)
+	close(t.news)
+	t.news = make(chan struct{})
+}
+
+// from gives what there is from an entry on, or a channel that is closed when there
+// is. Behind says that the entry must be read from the store.
+func (t *tail) from(at int64) (events []happened, news <-chan struct{}, behind bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	first := t.next - int64(len(t.ring))
+	switch {
+	case at >= t.next:
+		return nil, t.news, false
+	case at < first:
+		return nil, nil, true
+	}
+	return t.ring[at-first:], nil, false
+}
+
+// eventOf is an entry as it is sent; one that can't be read is named by its index.
+func eventOf(r audit.Record) happened {
+	h := happened{Event: client.Event{ID: r.Index, Kind: "other"}}
+	if e, err := audit.Decode(r.Entry); err == nil {
+		h.Entry, h.At, h.Tenant, h.Operation, h.Subject, h.Data = e.Kind, e.At.UTC().Format(time.RFC3339Nano), e.Tenant, e.Operation, e.Subject, e.Data
+		switch noun, _, _ := strings.Cut(e.Kind, "."); noun {
+		case "step", "operation", "tenant":
+			h.Kind = noun
+		}
+	}
+	h.raw = wire(h.Event)
+	return h
+}
+
+func wire(e client.Event) []byte {
+	data, _ := json.Marshal(e)
+	return fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", e.ID, e.Kind, data)
+}
+
+// target is what scopes look at of an event's tenant, asked once for all listeners.
+func (t *tail) target(ctx context.Context, id tenure.TenantID) tenure.Target {
+	t.mu.Lock()
+	have, ok := t.targets[id]
+	t.mu.Unlock()
+	if ok {
+		return have
+	}
+	got, err := t.gov.Target(ctx, string(id))
+	if err != nil {
+		return tenure.Target{Tenant: id}
+	}
+	t.mu.Lock()
+	t.targets[id] = got
+	t.mu.Unlock()
+	return got
+}
+
+// sender writes events to one listener.
+type sender struct {
+	x     *exchange
+	begun bool
+}
+
+func (s *sender) begin() {
+	if s.begun {
+		return
+	}
+	s.begun, s.x.live = true, true
+	_ = http.NewResponseController(s.x.w).SetWriteDeadline(time.Time{}) // the server's is for answers that end
+	h := s.x.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no")
+	s.x.w.WriteHeader(http.StatusOK)
+}
+
+// send writes and flushes. A listener that doesn't read is let go.
+func (s *sender) send(raw []byte) error {
+	s.begin()
+	rc := http.NewResponseController(s.x.w)
+	late := time.AfterFunc(sendLimit, func() { _ = rc.SetWriteDeadline(time.Unix(1, 0)) })
+	defer late.Stop()
+	if _, err := s.x.w.Write(raw); err != nil {
+		return err
+	}
+	return rc.Flush()
+}
+
+// play sends what happens from an entry on, as far as pick wants it, until ctx or
+// the server ends, the caller's sign-in does, or pick says that it was the last.
+func (s *Server) play(ctx context.Context, c *Call, send *sender, at int64, pick func(happened) (wanted, last bool)) error {
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	give := func(h happened) (last bool, err error) {
+		wanted, last := pick(h)
+		if wanted {
+			err = send.send(h.raw)
+		}
+		return last, err
+	}
+	if err := send.send([]byte(": open\n\n")); err != nil {
+		return err
+	}
+	for {
+		events, news, behind := s.tail.from(at)
+		for _, h := range events {
+			at = h.ID + 1
+			if last, err := give(h); last || err != nil {
+				return err
+			}
+		}
+		if behind {
+			n := 0
+			for r, err := range s.db().Entries(ctx, at) {
+				if err != nil || r.Index != at {
+					return err
+				}
+				at++
+				if last, err := give(eventOf(r)); last || err != nil {
+					return err
+				}
+				if n++; n == ringSize/2 {
+					break
+				}
+			}
+			if n == 0 {
+				return tenure.Errorf(tenure.Internal, "entry %d of the log isn't there", at)
+			}
+		}
+		if news == nil {
+			continue
+		}
+		select {
+		case <-news:
+		case <-beat.C:
+			if _, err := s.identify(c.x.r, false); err != nil { // revoked, or expired
+				return nil
+			}
+			if err := send.send([]byte(": still here\n\n")); err != nil {
+				return err
+			}
+		case <-s.tail.ended:
+			return send.send([]byte(": the server stops\n\n"))
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
