@@ -4,16 +4,17 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"os/signal"
 	"strings"
-	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/daemon"
 	"github.com/tenurehq/tenure/internal/installation"
-	"github.com/tenurehq/tenure/internal/server"
+	"github.com/tenurehq/tenure/internal/telemetry"
 )
 
 // defaultListen is where serve answers HTTP unless it is told otherwise.
@@ -41,11 +42,17 @@ func (a *app) serveCommand() *cobra.Command {
 			if f.every <= 0 {
 				return tenure.Errorf(tenure.Invalid, "--checkpoint-every is a length of time")
 			}
-			inst, err := a.installed(cmd.Context())
+			measure, err := telemetry.New(cmd.Context(), telemetry.Options{Version: programVersion(), Clock: time.Now, Now: a.now})
+			if err != nil {
+				return err
+			}
+			defer func() { _ = measure.Close(context.WithoutCancel(cmd.Context())) }()
+			inst, err := a.installed(cmd.Context(), installation.Options{Dir: a.dir, Now: a.now, Measure: measure, Log: log})
 			if err != nil {
 				return err
 			}
 			defer inst.Close()
+			inst.AskMore()
 			return a.serve(cmd.Context(), inst, log, f)
 		})
 	cmd.Flags().StringVar(&f.listen, "listen", defaultListen, "where to answer HTTP: host:port, or none for the socket alone")
@@ -57,8 +64,7 @@ func (a *app) serveCommand() *cobra.Command {
 
 // installed opens the installation. Where the folder is the default one and holds
 // none, it is made first: serve needs no flag on one machine.
-func (a *app) installed(ctx context.Context) (*installation.Installation, error) {
-	o := installation.Options{Dir: a.dir, Now: a.now}
+func (a *app) installed(ctx context.Context, o installation.Options) (*installation.Installation, error) {
 	inst, err := installation.Open(ctx, o)
 	if a.dirGiven || tenure.CodeOf(err) != tenure.NotFound {
 		return inst, err
@@ -91,72 +97,39 @@ type ready struct {
 }
 
 func (a *app) serve(ctx context.Context, inst *installation.Installation, log *slog.Logger, f serveFlags) error {
-	at := server.Listen{Socket: installation.Socket(a.dir), Address: f.listen}
-	if f.listen == "none" {
-		at.Address = ""
+	address := f.listen
+	if address == "none" {
+		address = ""
 	}
-	var running atomic.Bool
-	srv, err := server.New(server.Options{Service: inst.Service, Governor: inst.Governor, Log: log, Ready: func(context.Context) error {
-		if !running.Load() {
-			return tenure.Errorf(tenure.Unavailable, "the engine doesn't run")
+	socket := installation.Socket(a.dir)
+	return daemon.Run(ctx, inst, daemon.Options{Listen: address, Workers: f.workers, Checkpoints: f.every, Log: log, Reload: hangups(ctx), Ready: func(url string) {
+		r := ready{true, inst.Installation(), socket, url, os.Getpid()}
+		if err := a.show(r, func(o *page) {
+			o.line("ready: %s at %s, process %d", r.Installation, strings.TrimSpace(r.URL+" "+r.Socket), r.PID)
+		}); err != nil {
+			log.Error("print", "error", err)
 		}
-		return nil
 	}})
-	if err != nil {
-		return err
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		running.Store(true)
-		defer running.Store(false)
-		return inst.Engine.Run(ctx, f.workers, log)
-	})
-	g.Go(func() error { checkpoints(ctx, inst, log, f.every); return nil })
-	g.Go(func() error {
-		return srv.Serve(ctx, at, func(url string) {
-			r := ready{true, inst.Installation(), at.Socket, url, os.Getpid()}
-			if err := a.show(r, func(o *page) {
-				o.line("ready: %s at %s, process %d", r.Installation, strings.TrimSpace(r.URL+" "+r.Socket), r.PID)
-			}); err != nil {
-				log.Error("print", "error", err)
-			}
-			log.Info("serving", "installation", r.Installation, "socket", at.Socket, "url", url)
-		})
-	})
-	err = g.Wait()
-	log.Info("stopped", "installation", inst.Installation())
-	return err
 }
 
-// checkpoints signs the log's head whenever it grew, and a last time at the end.
-// A witness that doesn't answer is logged and asked again the next time.
-func checkpoints(ctx context.Context, inst *installation.Installation, log *slog.Logger, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	last := int64(-1)
-	sign := func(ctx context.Context) {
-		size, err := inst.DB.LogSize(ctx)
-		if err == nil && size == last {
-			return
+// hangups gives a turn for each SIGHUP, which asks to read the policies again.
+func hangups(ctx context.Context) <-chan struct{} {
+	signals, out := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(signals)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-signals:
+				select {
+				case out <- struct{}{}:
+				case <-ctx.Done():
+					return
+				}
+			}
 		}
-		if err == nil {
-			_, size, err = inst.Checkpoint(ctx)
-		}
-		if err != nil {
-			log.Error("checkpoint", "code", tenure.CodeOf(err), "error", err)
-			return
-		}
-		last = size
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-			sign(end)
-			return
-		case <-tick.C:
-			sign(ctx)
-		}
-	}
+	}()
+	return out
 }

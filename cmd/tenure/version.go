@@ -16,11 +16,18 @@ type build struct {
 	Platform string `json:"platform"`
 }
 
+// programVersion is this program's version, for metrics and traces.
+func programVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
 func (a *app) version() *cobra.Command {
 	return command("version", "Print what this program was made from", "", cobra.NoArgs, func(*cobra.Command, []string) error {
-		b := build{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+		b := build{Version: programVersion(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 		if info, ok := debug.ReadBuildInfo(); ok {
-			b.Version = info.Main.Version
 			for _, s := range info.Settings {
 				switch s.Key {
 				case "vcs.revision":

@@ -29,7 +29,7 @@ func TestSignIn(t *testing.T) {
 	v.Sees("alder")
 	v.Lacks("birch")
 	v.Go(h.url + "/tenants/" + string(birch))
-	v.Sees("not found")
+	v.Sees("there is no tenant")
 	v.Lacks("birch ltd")
 	v.Go(h.url + "/new/onboard")
 	v.Sees("forbidden")
@@ -101,7 +101,7 @@ func requested(h *house, v *chromiumtest.Visitor, name string) tenure.OperationI
 	v.Fill("param.adminLogin", "admin@"+name+".example")
 	v.Fill("reason", "a deal was closed")
 	v.Follow("Show the plan")
-	v.Sees("Plan digest", name)
+	v.Sees("Digest", name)
 	if _, err := h.inst.Tenant(h.t.Context(), name); tenure.CodeOf(err) != tenure.NotFound {
 		h.t.Fatalf("a plan that nobody started has made a tenant (%v)", err)
 	}

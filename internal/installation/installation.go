@@ -13,6 +13,7 @@ package installation
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,12 +22,15 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/all"
 	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/guard"
 	"github.com/tenurehq/tenure/internal/keystore"
 	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/notify"
 	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/telemetry"
 	"github.com/tenurehq/tenure/internal/witness"
 )
 
@@ -46,6 +50,7 @@ type Settings struct {
 	Policies  string    `yaml:"policies"`  // folder of Cedar policies that deny further; default policies, if it is there
 	// Approvals are what plans need on top of what their blueprint asks for.
 	Approvals []tenure.ApprovalRule `yaml:"approvals"`
+	Notify    Notify                `yaml:"notify"` // where notices go
 }
 
 // Systems is systems.yaml.
@@ -69,6 +74,8 @@ type Options struct {
 	ReadOnly bool
 	Now      func() time.Time // nil: time.Now
 	Catalog  []Connector      // nil: every connector that there is
+	Measure  *telemetry.Telemetry
+	Log      *slog.Logger // of what goes on by itself; nil: nowhere
 }
 
 // Open opens the installation in a folder. One that isn't there is NotFound.
@@ -88,6 +95,8 @@ type Installation struct {
 	Keys     *keystore.Store
 	Settings Settings
 	Policies *guard.Live // what denies further; read again by its Reload
+	Notices  *notify.Notifier
+	Measure  *telemetry.Telemetry // nil: nothing is measured
 	Dir      string
 
 	watcher *governance.Watcher
@@ -197,12 +206,17 @@ func open(ctx context.Context, o Options, settings Settings) (*Installation, err
 		return fail(err)
 	}
 	host, _ := os.Hostname()
+	var calls connector.Observer
+	if o.Measure != nil {
+		calls = o.Measure.Call
+		o.Measure.Store(db)
+	}
 	svc, err := lifecycle.New(ctx, lifecycle.Options{
 		DB: db, Keys: keys, Catalog: catalog(o.Catalog), Installation: tenure.InstallationID(id), Settings: systems,
 		Folder: filepath.Join(o.Dir, "handover"), Now: now, Witness: w,
 		Budget:    lifecycle.Budget{Person: set.Budget.Person, Blueprint: set.Budget.Blueprint},
-		Approvals: set.Approvals,
-		Owner:     fmt.Sprintf("%s/%d/%d", host, os.Getpid(), time.Now().UnixNano()),
+		Approvals: set.Approvals, Calls: calls,
+		Owner: fmt.Sprintf("%s/%d/%d", host, os.Getpid(), time.Now().UnixNano()),
 	})
 	if err != nil {
 		return fail(err)
@@ -216,6 +230,14 @@ func open(ctx context.Context, o Options, settings Settings) (*Installation, err
 		return fail(err)
 	}
 	svc.Govern(gov.Decide)
+	if o.Measure != nil {
+		svc.Engine.Observe = o.Measure.Step
+	}
+	notices, err := set.Notify.notifier(db, o.Log)
+	if err != nil {
+		return fail(err)
+	}
+	watcher := gov.Watcher()
 	limits, err := set.Elevation.limits()
 	if err != nil {
 		return fail(err)
@@ -223,7 +245,7 @@ func open(ctx context.Context, o Options, settings Settings) (*Installation, err
 	for _, source := range inboxes(gov, limits.WithDefaults()) {
 		svc.AddInbox(source)
 	}
-	return &Installation{Service: svc, Governor: gov, Policies: policies, watcher: gov.Watcher(), DB: db, Keys: keys, Settings: set, Dir: o.Dir}, nil
+	return &Installation{Service: svc, Governor: gov, Policies: policies, Notices: notices, Measure: o.Measure, watcher: watcher, DB: db, Keys: keys, Settings: set, Dir: o.Dir}, nil
 }
 
 func catalog(given []Connector) []Connector {

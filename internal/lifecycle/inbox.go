@@ -130,7 +130,7 @@ func (s *Service) inboxGates(ctx context.Context, c tenure.Caller, after inboxAt
 		return nil, err
 	}
 	answers := make(map[string]string) // by who requested
-	var since time.Time // the store sorts texts its own way, so the place within a moment is found here
+	var since time.Time                // the store sorts texts its own way, so the place within a moment is found here
 	if after.Since > 0 {
 		since = time.UnixMicro(after.Since - 1).UTC()
 	}

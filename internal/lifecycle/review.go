@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/store"
@@ -54,6 +55,11 @@ func (s *Service) CarryReviews(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// TickRevocations is CarryReviews as a part of what time makes due.
+func (s *Service) TickRevocations(ctx context.Context, _ time.Time) error {
+	return s.CarryReviews(ctx)
 }
 
 // reviewLot are the items that one operation carries out.

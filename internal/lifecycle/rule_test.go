@@ -98,6 +98,38 @@ func TestRulesStandInThePlanAndBindTheGateToRoles(t *testing.T) {
 	s.audited()
 }
 
+// A gate that has opened waits no more, though the operation goes on for years.
+func TestOpenGateLeavesTheInbox(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	ctx := context.Background()
+	s.onboard("acme")
+	op := s.request(lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", Reason: "r"}, "operator")
+	waiting := func() (out []string) {
+		list, err := s.db.ApprovalWaits(ctx, op)
+		s.must(err)
+		for _, w := range list {
+			out = append(out, w.Step)
+		}
+		return out
+	}
+	if got := waiting(); !slices.Equal(got, []string{"approve"}) {
+		t.Fatalf("waiting: %q", got)
+	}
+	s.approve(op, "reviewer")
+	if got := waiting(); len(got) > 0 {
+		t.Fatalf("after its approval there wait %q", got)
+	}
+	s.pass(14*day + 30*day + time.Hour)
+	if got := waiting(); len(got) != 1 || !strings.HasPrefix(got[0], "noreturn/") {
+		t.Fatalf("at the point of no return there wait %q", got)
+	}
+	s.confirm(op)
+	if got := waiting(); len(got) > 0 {
+		t.Fatalf("past it there wait %q", got)
+	}
+}
+
 // A person with both roles takes one place: two distinct persons are two.
 func TestOnePersonFillsOnePlace(t *testing.T) {
 	t.Parallel()

@@ -185,7 +185,9 @@ func TestWhatWasStartedWithNoHandsIsLookedAt(t *testing.T) {
 	s := newSite(t, nil)
 	ctx := context.Background()
 	st := s.stand(s.rule())
-	one, two := s.signUp("one", "shop:1", "shop"), s.signUp("two", "shop:2", "shop")
+	one := s.signUp("one", "shop:1", "shop")
+	s.clock.Add(time.Second.Microseconds())
+	two := s.signUp("two", "shop:2", "shop")
 	list := func(unseen bool, v store.Visible) (out []tenure.OperationID) {
 		found, err := s.StandingStarts(ctx, store.StartFilter{Standing: st.ID, Unseen: unseen, Limit: 10, Visible: v})
 		s.must(err)

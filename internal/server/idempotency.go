@@ -5,85 +5,112 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/store"
 )
 
 // replayFor is how long an answer is given again under its Idempotency-Key.
 const replayFor = 24 * time.Hour
 
-// maxReplays bounds how many answers are kept; the oldest go first.
-const maxReplays = 100_000
-
-// kept is a request's key with its answer; a zero status is under way.
-type kept struct {
-	path, digest string
-	status       int
-	header       http.Header
-	answer       []byte
-	at           time.Time
-}
+// takeover is when a request that is still under way was surely left by a process
+// that has ended.
+const takeover = callLimit + time.Minute
 
 // replays keep the answers of requests that bring an Idempotency-Key
-// (draft-ietf-httpapi-idempotency-key-header).
+// (draft-ietf-httpapi-idempotency-key-header), in the store: a restart forgets
+// none.
 type replays struct {
 	now func() time.Time
+	db  *store.DB
+}
 
-	mu  sync.Mutex
-	all map[[2]string]*kept // by caller and key
-	old [][2]string         // in the order of their making
+// start forgets what is too old and, where one process alone has the store, what a
+// former one left under way.
+func (k *replays) start(ctx context.Context) error {
+	if !k.db.Writable() {
+		return nil
+	}
+	return k.db.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.DropReplays(k.now().Add(-replayFor), k.db.Dialect == store.SQLite)
+		return err
+	})
 }
 
 // begin gives the answer of an earlier request again, or makes room for this one's:
 // finish keeps it. Another request under the same key is Conflict, and so is one
 // whose first is still under way.
-func (k *replays) begin(_ context.Context, x *exchange, rt Route) (finish func(), replayed bool, err error) {
+func (k *replays) begin(ctx context.Context, x *exchange, rt Route) (finish func(), replayed bool, err error) {
 	key := x.r.Header.Get("Idempotency-Key")
-	if rt.Verb != http.MethodPost || key == "" {
+	if rt.Verb != http.MethodPost || key == "" || !k.db.Writable() {
 		return func() {}, false, nil
 	}
 	if len(key) > 200 || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return nil, false, tenure.Errorf(tenure.Invalid, "an Idempotency-Key has at most 200 printable bytes")
 	}
 	c := x.call.Caller
-	id := [2]string{string(c.Kind) + " " + string(c.Principal) + " " + c.Name, key}
-	digest := tenure.Digest(append([]byte(x.r.URL.RequestURI()+"\n"), x.body...))
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.forget()
-	have := k.all[id]
-	switch {
-	case have == nil:
-	case have.path != x.r.URL.Path || have.digest != digest:
-		return nil, false, tenure.Errorf(tenure.Conflict, "another request was sent under this Idempotency-Key").WithHint("a new request takes a new key")
-	case have.status == 0:
-		return nil, false, tenure.Errorf(tenure.Conflict, "the first request under this Idempotency-Key is still under way").Retryable()
-	default:
-		have.replay(x)
-		return nil, true, nil
+	mine := store.Replay{
+		Caller: string(c.Kind) + " " + string(c.Principal) + " " + c.Name, Key: key, Path: x.r.URL.Path,
+		Digest: tenure.Digest(append([]byte(x.r.URL.RequestURI()+"\n"), x.body...)), At: k.now(),
 	}
-	mine := &kept{path: x.r.URL.Path, digest: digest, at: k.now()}
-	k.all[id] = mine
-	k.old = append(k.old, id)
-	return func() { k.finish(id, mine, x, rt) }, false, nil
+	var have store.Replay
+	err = k.db.Write(ctx, func(tx *store.Tx) error {
+		var err error
+		have, err = tx.Replay(mine.Caller, key)
+		switch {
+		case tenure.CodeOf(err) == tenure.NotFound:
+			have = store.Replay{}
+			return tx.BeginReplay(mine)
+		case err != nil:
+			return err
+		case mine.At.Sub(have.At) >= replayFor, have.Status == 0 && mine.At.Sub(have.At) >= takeover:
+			if err := tx.DropReplay(mine.Caller, key); err != nil {
+				return err
+			}
+			have = store.Replay{}
+			return tx.BeginReplay(mine)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return nil, false, err
+	case have.Key == "":
+		return func() { k.finish(context.WithoutCancel(ctx), mine, x, rt) }, false, nil
+	case have.Path != mine.Path || have.Digest != mine.Digest:
+		return nil, false, tenure.Errorf(tenure.Conflict, "another request was sent under this Idempotency-Key").WithHint("a new request takes a new key")
+	case have.Status == 0:
+		return nil, false, tenure.Errorf(tenure.Conflict, "the first request under this Idempotency-Key is still under way").Retryable()
+	}
+	return nil, true, replay(have, x)
 }
 
 // finish keeps an answer. A fault of ours isn't kept: the next try does the work.
-func (k *replays) finish(id [2]string, mine *kept, x *exchange, rt Route) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if x.status == 0 || x.status >= 500 || x.failed && retryable(x.answer.Bytes()) { // 0: a panic
-		delete(k.all, id)
-		return
-	}
-	mine.status, mine.header, mine.answer = x.status, x.header.Clone(), append([]byte(nil), x.answer.Bytes()...)
-	if rt.Once && !x.failed {
-		p, _ := x.s.problem(x.r, tenure.Errorf(tenure.Conflict, "the answer to this request held a secret and was given once"))
-		body, _ := json.Marshal(p)
-		mine.status, mine.answer = p.Status, body
-		mine.header = http.Header{"Content-Type": {"application/problem+json"}}
+func (k *replays) finish(ctx context.Context, mine store.Replay, x *exchange, rt Route) {
+	err := k.db.Write(ctx, func(tx *store.Tx) error {
+		if x.status == 0 || x.status >= 500 || x.failed && retryable(x.answer.Bytes()) { // 0: a panic
+			return tx.DropReplay(mine.Caller, mine.Key)
+		}
+		header := x.header
+		mine.Status, mine.Answer = x.status, x.answer.Bytes()
+		if rt.Once && !x.failed {
+			p, _ := x.s.problem(x.r, tenure.Errorf(tenure.Conflict, "the answer to this request held a secret and was given once"))
+			mine.Status, header = p.Status, http.Header{"Content-Type": {"application/problem+json"}}
+			var err error
+			if mine.Answer, err = json.Marshal(p); err != nil {
+				return err
+			}
+		}
+		text, err := json.Marshal(header)
+		if err != nil {
+			return err
+		}
+		mine.Header = string(text)
+		return tx.EndReplay(mine)
+	})
+	if err != nil { // the answer goes out all the same; a repeated request finds it under way, and later makes it again
+		x.s.o.Log.Error("keep an answer under its Idempotency-Key", "error", err)
 	}
 }
 
@@ -94,23 +121,16 @@ func retryable(problem []byte) bool {
 	return json.Unmarshal(problem, &p) == nil && p.Retry
 }
 
-// forget drops what is too old, or too much.
-func (k *replays) forget() {
-	for len(k.old) > 0 {
-		have := k.all[k.old[0]]
-		if have != nil && len(k.old) < maxReplays && k.now().Sub(have.at) < replayFor {
-			return
-		}
-		delete(k.all, k.old[0])
-		k.old = k.old[1:]
+func replay(have store.Replay, x *exchange) error {
+	var header http.Header
+	if err := json.Unmarshal([]byte(have.Header), &header); err != nil {
+		return tenure.Errorf(tenure.Internal, "an answer that was kept: %w", err)
 	}
-}
-
-func (k *kept) replay(x *exchange) {
-	for name, v := range k.header {
+	for name, v := range header {
 		x.header[name] = v
 	}
 	x.header.Set("Idempotency-Replayed", "true")
-	x.status = k.status
-	x.answer.Write(k.answer)
+	x.status = have.Status
+	x.answer.Write(have.Answer)
+	return nil
 }

@@ -56,7 +56,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		o: o, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), limits: newLimits(o.Service.Now, o.Rate, o.Burst),
-		replays: &replays{now: o.Service.Now, all: map[[2]string]*kept{}}, status: map[string]int{}, streams: map[string]bool{},
+		replays: &replays{now: o.Service.Now, db: o.Service.Engine.DB}, status: map[string]int{}, streams: map[string]bool{},
 	}
 	s.tail = newTail(s.db(), o.Governor)
 	s.api = humago.New(s.mux, config())
@@ -65,6 +65,9 @@ func New(o Options) (*Server, error) {
 	}
 	if s.broken != nil {
 		return nil, s.broken
+	}
+	if err := s.replays.start(context.Background()); err != nil {
+		return nil, err
 	}
 	var err error
 	if s.document, err = s.openAPI(); err != nil {
@@ -76,6 +79,9 @@ func New(o Options) (*Server, error) {
 
 // Close ends the streams.
 func (s *Server) Close() { s.tail.close() }
+
+// Listeners is how many event streams are open.
+func (s *Server) Listeners() int { return s.tail.open() }
 
 // Routes lists every route with who may use it.
 func (s *Server) Routes() []Route { return append([]Route(nil), s.routes...) }

@@ -84,6 +84,13 @@ func (t *tail) join(ctx context.Context) (size int64, leave func(), err error) {
 	}, nil
 }
 
+// open is how many streams are open.
+func (t *tail) open() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.listeners
+}
+
 // start runs the reader from an entry on. The lock is held.
 func (t *tail) start(from int64) {
 	ctx, cancel := context.WithCancel(context.Background())

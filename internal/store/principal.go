@@ -82,6 +82,11 @@ func (db *DB) Principals(ctx context.Context, after string, limit int) ([]Princi
 	return principals(db.reader(ctx), `name > $1 order by name limit $2`, after, limit)
 }
 
+// MachinesOf lists the machines that a person answers for.
+func (tx *Tx) MachinesOf(name string) ([]Principal, error) {
+	return principals(tx, `owner = $1 and kind = 'machine' order by id`, name)
+}
+
 // SavePrincipal stores a new principal. A name that was ever given is Conflict.
 func (tx *Tx) SavePrincipal(p Principal) error {
 	_, err := tx.Exec(`insert into principal (id, name, display, email, kind, owner, issuer, subject, state, created_by, created_at, seen_at, version)

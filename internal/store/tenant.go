@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"strings"
 	"time"
 
@@ -18,24 +19,54 @@ type TenantRow struct {
 	Anchors  map[tenure.Anchor]time.Time
 }
 
-func scanTenant(r scanner, t *TenantRow) error {
+// tenantScan reads tenants' rows. Neighbours often have the same revision and
+// features, which are then decoded once.
+type tenantScan struct {
+	blueprint, features string
+	ref                 tenure.BlueprintRef
+	has                 map[string]bool
+}
+
+func (m *tenantScan) scan(r scanner, t *TenantRow) error {
 	var created, updated int64
-	var bp, params, features, anchors, labels string
-	err := r.Scan(&t.ID, &t.Name, &t.Organization, &t.Contact, &t.Tier, &t.State, &t.Previous, &t.Blocked, &bp, &params, &features, &anchors, &labels, &created, &updated, &t.Version)
+	var bp, features, anchors, labels string
+	err := r.Scan(&t.ID, &t.Name, &t.Organization, &t.Contact, &t.Tier, &t.State, &t.Previous, &t.Blocked, &bp, &t.Parameters, &features, &anchors, &labels, &created, &updated, &t.Version)
 	if err != nil {
 		return err
 	}
-	t.Parameters, t.CreatedAt, t.UpdatedAt = []byte(params), fromMicros(created), fromMicros(updated)
-	for text, into := range map[string]any{bp: &t.Blueprint, features: &t.Features, anchors: &t.Anchors, labels: &t.Labels} {
-		if text == "" {
-			continue
-		}
-		if err := json.Unmarshal([]byte(text), into); err != nil {
-			return tenure.Errorf(tenure.Internal, "tenant %s: %w", t.ID, err)
-		}
+	t.CreatedAt, t.UpdatedAt = fromMicros(created), fromMicros(updated)
+	if bp != m.blueprint {
+		m.ref = tenure.BlueprintRef{}
+		err = decode(bp, &m.ref)
+		m.blueprint = bp
+	}
+	if features != m.features && err == nil {
+		m.has = nil
+		err = decode(features, &m.has)
+		m.features = features
+	}
+	t.Blueprint, t.Features = m.ref, maps.Clone(m.has)
+	if err == nil {
+		err = decode(anchors, &t.Anchors)
+	}
+	if err == nil {
+		err = decode(labels, &t.Labels)
+	}
+	if err != nil {
+		return tenure.Errorf(tenure.Internal, "tenant %s: %w", t.ID, err)
 	}
 	return nil
 }
+
+// decode reads what text wrote.
+func decode(text string, into any) error {
+	if text == "" {
+		return nil
+	}
+	return json.Unmarshal([]byte(text), into)
+}
+
+func scanTenant(r scanner, t *TenantRow) error { return new(tenantScan).scan(r, t) }
 
 func tenant(q querier, where string, arg string) (t TenantRow, err error) {
 	found := false

@@ -213,9 +213,10 @@ func (q *tenantQuery) run(ctx context.Context, db *DB, v Visible) ([]TenantRow, 
 
 func (db *DB) tenants(ctx context.Context, n int, query string, args []any) ([]TenantRow, error) {
 	out := make([]TenantRow, 0, min(n, 1000))
+	var each tenantScan
 	err := db.reader(ctx).Rows(query, args, func(r scanner) error {
 		out = append(out, TenantRow{})
-		return scanTenant(r, &out[len(out)-1])
+		return each.scan(r, &out[len(out)-1])
 	})
 	return out, err
 }

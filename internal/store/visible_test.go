@@ -308,7 +308,9 @@ func (w *town) checkOperations(t *rapid.T, v store.Visible) {
 	}
 	same(t, "operations", want, got, true)
 	for _, state := range states {
-		stuck := only(w.operations, id, func(o tenure.Operation) bool { return w.sees(v, o.Tenant) && o.State == state && !o.State.Ended() && state != tenure.OperationRunning })
+		stuck := only(w.operations, id, func(o tenure.Operation) bool {
+			return w.sees(v, o.Tenant) && o.State == state && !o.State.Ended() && state != tenure.OperationRunning
+		})
 		list, err := w.Attention(ctx, v, state, "", 1000)
 		if err != nil {
 			t.Fatal(err)

@@ -194,7 +194,9 @@
       const kept = all('[data-keep]', main).map((e) => [e.dataset.keep, e.open, e.scrollLeft, e.scrollTop]);
       const open = new Set(all('details[open]:not([data-keep]) > summary', main).map((s) => s.parentElement.parentElement.id + s.textContent));
       const before = $('[data-summary]', main)?.dataset.summary;
-      main.replaceChildren(...fresh.childNodes);
+      // What a change came to is told once, so a page that follows keeps it.
+      const told = $('main > [data-flash]');
+      main.replaceChildren(...(told ? [told] : []), ...fresh.childNodes);
       for (const [key, was, left, top] of kept) {
         const e = $(`[data-keep="${CSS.escape(key)}"]`, main);
         if (!e) continue;

@@ -20,6 +20,7 @@ create table principal (
 create unique index principal_name on principal (name);
 create unique index principal_identity on principal (issuer, subject) where subject <> '';
 create index principal_email on principal (email) where email <> '';
+create index principal_owner on principal (owner) where owner <> '';
 
 -- role_grant: roles over scopes (sensitive). An elevation's grant names it.
 create table role_grant (
