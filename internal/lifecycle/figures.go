@@ -19,7 +19,7 @@ type figures struct {
 }
 
 const (
-	figuresFrom  = 10_000           // tenants, from which figures are counted once for several looks
+	figuresFrom  = 1_000            // tenants, from which figures are counted once for several looks
 	figuresFor   = 5 * time.Second  // how old they may be then
 	onboardFor   = 60 * time.Second // and those over 90 days
 	figuresLimit = 200              // scopes whose figures are kept

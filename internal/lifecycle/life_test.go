@@ -87,6 +87,8 @@ type life struct {
 	db    *store.DB
 	world *memory.World
 	clock atomic.Int64
+
+	folder string // of hand-overs
 }
 
 func newLife(t *testing.T) *life {
@@ -96,6 +98,7 @@ func newLife(t *testing.T) *life {
 	l.clock.Store(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).UnixMicro())
 	now := func() time.Time { return time.UnixMicro(l.clock.Load()).UTC() }
 	dir := t.TempDir()
+	l.folder = filepath.Join(dir, "handover")
 	keys, err := keystore.Init(ctx, filepath.Join(dir, "keys"), keystore.Options{Origin: "tenure-test", Now: now})
 	l.must(err)
 	l.db, err = store.Open(ctx, store.Options{DSN: filepath.Join(dir, "tenure.db")})
@@ -104,7 +107,7 @@ func newLife(t *testing.T) *life {
 	l.Service, err = lifecycle.New(ctx, lifecycle.Options{
 		DB: l.db, Keys: keys, Catalog: []connector.Info{memory.InfoOf(l.world)}, Installation: tenure.NewID[tenure.InstallationID](now()),
 		Settings: map[string]lifecycle.SystemSettings{"main": {Connector: "memory", Prices: map[string]int64{"store": 900}, Currency: "EUR"}},
-		Folder:   filepath.Join(dir, "handover"), Now: now, Owner: "test",
+		Folder:   l.folder, Now: now, Owner: "test",
 	})
 	l.must(err)
 	t.Cleanup(l.Close)

@@ -82,7 +82,7 @@ func standingRule(r tenure.StandingRule) string {
 		say += " that " + r.Source + " asks for"
 	}
 	if r.Trigger != "" {
-		say += ", with a trigger that begins with " + r.Trigger
+		say += ", with a trigger that begins with “" + r.Trigger + "”"
 	}
 	if len(r.Tiers) > 0 {
 		say += ", of tier " + strings.Join(r.Tiers, " or ")

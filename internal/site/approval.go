@@ -153,14 +153,13 @@ func (v *visit) planInto(row *dashboard.ApprovalRow, o client.OperationDetail) {
 	for i := range o.Body.Steps {
 		s := &o.Body.Steps[i]
 		if s.Destructive && len(row.Gone) < 5 {
-			row.Gone = append(row.Gone, dashboard.GoneItem{What: cmp.Or(keys[s.Resource], s.Summary), Where: s.System})
-		}
-	}
-	for i := range row.Gone {
-		for _, d := range o.Body.Dates {
-			if strings.Contains(d.What, row.Gone[i].What) {
-				row.Gone[i].At, row.Gone[i].Undo = d.At, d.Undo
+			item := dashboard.GoneItem{What: cmp.Or(keys[s.Resource], s.Summary), Where: s.System}
+			for _, d := range o.Body.Dates {
+				if d.Step == s.Key || strings.Contains(d.What, item.What) {
+					item.At, item.Undo = d.At, d.Undo
+				}
 			}
+			row.Gone = append(row.Gone, item)
 		}
 	}
 }

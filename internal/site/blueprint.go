@@ -2,10 +2,12 @@ package site
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -36,9 +38,22 @@ const maxRevisions = 2000
 // revisions lists the revisions of a blueprint, or of all, the newest first.
 func (v *visit) revisions(name string) ([]client.Blueprint, error) {
 	list, err := client.UpTo(v.ctx, v.s.api, client.ListBlueprints, client.BlueprintFilter{Name: name}, maxRevisions)
-	slices.Reverse(list) // the API's are by name and age
-	slices.SortStableFunc(list, func(a, b client.Blueprint) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	slices.SortFunc(list, func(a, b client.Blueprint) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), compareVersions(b.Version, a.Version), strings.Compare(a.Digest, b.Digest))
+	})
 	return list, err
+}
+
+// compareVersions puts 1.10 after 1.9: numbers between dots count as numbers.
+func compareVersions(a, b string) int {
+	return slices.CompareFunc(strings.Split(a, "."), strings.Split(b, "."), func(x, y string) int {
+		m, notX := strconv.Atoi(x)
+		n, notY := strconv.Atoi(y)
+		if notX != nil || notY != nil {
+			return strings.Compare(x, y)
+		}
+		return cmp.Compare(m, n)
+	})
 }
 
 // runners counts the tenants that the caller may see by revision.

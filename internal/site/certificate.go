@@ -49,6 +49,9 @@ func certificateView(file []byte, key string) dashboard.CertificateView {
 		Kind: string(d.Kind), Tenant: d.Tenant.Name, Organization: d.Tenant.Organization, Installation: string(d.Installation), Issued: d.Issued, Digest: rep.Digest, Plan: d.Plan, InterimOf: d.Interim,
 		Valid: err == nil, Verify: "tenure certificate verify certificate.json --key '" + key + "'",
 	}
+	if strings.HasPrefix(view.Tenant, "sha256:") { // the name is only bound by its digest, so that it can be forgotten
+		view.Tenant = string(d.Tenant.ID)
+	}
 	view.Statement = "Nothing of this tenant remains."
 	if d.Kind == evidence.Interim {
 		view.Statement = "Everything of this tenant is erased but for copies that expire by themselves."
@@ -79,7 +82,7 @@ func certificateView(file []byte, key string) dashboard.CertificateView {
 
 func certifiedInto(view *dashboard.CertificateView, d *evidence.Departure) {
 	for _, r := range d.Resources {
-		row := dashboard.CertifiedRow{What: strings.TrimSpace(r.Type + " " + r.Name), Where: strings.Trim(r.System+"/"+r.Environment, "/"), Method: string(r.Method), Verdict: string(r.Verdict), At: r.At, Note: r.Detail}
+		row := dashboard.CertifiedRow{What: strings.TrimSpace(r.Type + " " + brief(r.Name)), Where: strings.Trim(r.System+"/"+r.Environment, "/"), Method: string(r.Method), Verdict: string(r.Verdict), At: r.At, Note: r.Detail}
 		if r.Count > 0 {
 			row.Note = strings.TrimPrefix(row.Note+"; "+plural(int(r.Count), "thing was in it", "things were in it"), "; ")
 		}
@@ -101,6 +104,14 @@ func certifiedInto(view *dashboard.CertificateView, d *evidence.Departure) {
 	for _, t := range d.Tokens {
 		view.Resources = append(view.Resources, remainder("token that can't be recalled", t.What, t.Until))
 	}
+}
+
+// brief shortens a name that is only there as a digest.
+func brief(name string) string {
+	if strings.HasPrefix(name, "sha256:") && len(name) > 19 {
+		return name[:19] + "…"
+	}
+	return name
 }
 
 // remainder is something that expires by itself.

@@ -133,8 +133,11 @@ func (v *visit) review() error {
 
 func reviewItem(i tenure.ReviewItem, names *nameTable) dashboard.ReviewItem {
 	row := dashboard.ReviewItem{
-		ID: strconv.Itoa(i.Seq), Subject: orElse(i.Holder, i.Subject), Kind: string(i.Kind), What: i.Detail, Reviewer: i.Reviewer, Decision: string(i.Decision), By: i.DecidedBy, At: i.DecidedAt, Note: i.Reason,
+		ID: strconv.Itoa(i.Seq), Subject: i.Holder, Kind: string(i.Kind), What: i.Detail, Reviewer: i.Reviewer, Decision: string(i.Decision), By: i.DecidedBy, At: i.DecidedAt, Note: i.Reason,
 		Operation: operationRef(i.Operation, i.Outcome),
+	}
+	if row.Subject == "" || i.Kind != tenure.ReviewGrant { // it is the thing itself that is asked about
+		row.Subject, row.What = i.Detail, i.Subject
 	}
 	if i.Tenant != "" {
 		row.Tenant = tenantRef(i.Tenant, names.of(i.Tenant))

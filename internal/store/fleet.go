@@ -148,3 +148,20 @@ func (db *DB) Incidents(ctx context.Context, tenant tenure.TenantID) ([]Incident
 	})
 	return out, err
 }
+
+// NoteBlocks keeps, as an incident of its tenant, each operation that is blocked
+// now: a step failed for good, and nobody planned that. One that is noted already
+// stays as it is.
+func (tx *Tx) NoteBlocks() (int64, error) {
+	return tx.Exec(`insert into incident (id, tenant, severity, source, detail, at)
+		select 'blocked/' || o.id, o.tenant, 'medium', 'tenure', 'an operation was blocked', o.updated_at from operation o
+		where o.state = 'blocked' and o.state in ('waiting', 'blocked', 'paused') and not exists (select 1 from incident i where i.id = 'blocked/' || o.id)`)
+}
+
+// Unnoted says whether an operation is blocked and not kept as an incident yet.
+func (db *DB) Unnoted(ctx context.Context) (bool, error) {
+	n := 0
+	err := db.reader(ctx).Row(`select count(*) from (select 1 from operation o where o.state = 'blocked' and o.state in ('waiting', 'blocked', 'paused')
+		and not exists (select 1 from incident i where i.id = 'blocked/' || o.id) limit 1) x`, nil, &n)
+	return n > 0, err
+}
