@@ -26,7 +26,7 @@ func newHelp(t *testing.T) *help {
 }
 
 var (
-	word      = regexp.MustCompile(`^[a-z]+$`)
+	word      = regexp.MustCompile(`^[a-z][a-z-]*$`)
 	usageLine = regexp.MustCompile(`(?m)^  (tenure[^\n]*)$`)
 	flagLine  = regexp.MustCompile(`(?m)^ +(?:-\w, )?(--[a-z-]+)`)
 )
@@ -68,10 +68,11 @@ func (h *help) check(line string) string {
 }
 
 var (
-	fenced   = regexp.MustCompile("(?ms)^ *```[a-z]*\n(.*?)^ *```")
-	spanned  = regexp.MustCompile("`([^`\n]+)`")
-	shellEnd = regexp.MustCompile(`\s(#|\||>|&&).*$`)
-	program  = regexp.MustCompile(`^(?:\$ )?(?:go run \./cmd/tenure|(?:bin/)?tenure)(?: |$)`)
+	fenced    = regexp.MustCompile("(?ms)^ *```[a-z]*\n(.*?)^ *```")
+	continued = regexp.MustCompile(`\\\n\s*`)
+	spanned   = regexp.MustCompile("`([^`\n]+)`")
+	shellEnd  = regexp.MustCompile(`\s(#|\||>|&&).*$`)
+	program   = regexp.MustCompile(`^(?:\$ )?(?:go run \./cmd/tenure|(?:bin/)?tenure)(?: |$)`)
 )
 
 // calls are the lines of a page that call tenure, in blocks and in the text.
@@ -84,7 +85,7 @@ func calls(page string) []string {
 		}
 	}
 	for _, m := range fenced.FindAllStringSubmatch(page, -1) {
-		for _, line := range strings.Split(m[1], "\n") {
+		for _, line := range strings.Split(continued.ReplaceAllString(m[1], " "), "\n") {
 			add(line)
 		}
 	}

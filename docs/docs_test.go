@@ -16,7 +16,7 @@ import (
 	"github.com/tenurehq/tenure"
 )
 
-var update = flag.Bool("update", false, "write what is derived in ARCHITECTURE.md anew")
+var update = flag.Bool("update", false, "write what is derived in ARCHITECTURE.md and access.md anew")
 
 const root = ".."
 

@@ -23,7 +23,8 @@ func (a *app) tenant() *cobra.Command {
 	for _, k := range kindWords {
 		tenant.AddCommand(a.tenantAct(k.kind, k.short, k.long))
 	}
-	return group(tenant, a.tenantList(), a.tenantShow(), a.tenantOutputs())
+	return group(tenant, a.tenantList(), a.tenantShow(), a.tenantOutputs(), a.tenantLabel(), a.tenantAccess(), a.tenantLink(), a.tenantLinks(), a.tenantUnlink(),
+		a.tenantIncident(), a.tenantIncidents())
 }
 
 func (a *app) tenantAct(kind tenure.OperationKind, short, long string) *cobra.Command {

@@ -181,10 +181,7 @@ func (h *house) records(t *testing.T) (n int) {
 		if err != nil || d.IsDir() || !strings.Contains(path, "maple-") || !strings.HasSuffix(path, ".db") {
 			return err
 		}
-		db, err := sql.Open("sqlite", "file:"+path+"?mode=ro&_pragma=busy_timeout(5000)")
-		if err != nil {
-			return err
-		}
+		db := h.sql(path)
 		defer db.Close()
 		for _, table := range []string{"customers", "orders"} {
 			var rows int
@@ -196,6 +193,14 @@ func (h *house) records(t *testing.T) (n int) {
 		return nil
 	}))
 	return n
+}
+
+// sql opens one of the platform's databases.
+func (h *house) sql(path string) *sql.DB {
+	h.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)")
+	check(h.t, err)
+	return db
 }
 
 // gone: two persons confirm a point of no return in the browser, the others follow,

@@ -249,8 +249,9 @@ func (h *house) onboarded(name string, labels map[string]string) tenure.TenantID
 // sign what waits for them. The daemon runs the steps.
 func (h *house) carry(id tenure.OperationID, until time.Time, stop ...tenure.Action) *lifecycle.OperationView {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(h.t.Context(), 2*time.Minute)
-	defer cancel()
+	ctx := h.t.Context()
+	limit := time.NewTimer(time.Minute)
+	defer limit.Stop()
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for {
@@ -261,13 +262,13 @@ func (h *house) carry(id tenure.OperationID, until time.Time, stop ...tenure.Act
 		if v.State.Ended() || v.State == tenure.OperationBlocked {
 			return v
 		}
-		gates, busy := ready(v, h.now())
+		gates, busy := ready(v)
 		switch {
-		case busy:
+		case busy, !next.IsZero() && !next.After(h.now()):
 			select {
 			case <-again.C:
-			case <-ctx.Done():
-				h.t.Fatalf("operation %s doesn't come to an end", id)
+			case <-limit.C:
+				h.t.Fatalf("operation %s doesn't go on: %s: %s%s", id, v.State, v.Reason, undone(v))
 			}
 			continue
 		case slices.ContainsFunc(gates, func(st tenure.Step) bool { return slices.Contains(stop, st.Action) }):
@@ -288,7 +289,7 @@ func (h *house) carry(id tenure.OperationID, until time.Time, stop ...tenure.Act
 
 // ready are the gates that may be answered now; busy says that the engine has
 // something to do before anybody else has.
-func ready(v *lifecycle.OperationView, now time.Time) (gates []tenure.Step, busy bool) {
+func ready(v *lifecycle.OperationView) (gates []tenure.Step, busy bool) {
 	if v.Body == nil {
 		return nil, true
 	}
@@ -307,11 +308,21 @@ func ready(v *lifecycle.OperationView, now time.Time) (gates []tenure.Step, busy
 		case !open:
 		case st.Action.IsGate() && row.State == tenure.StepPending:
 			gates = append(gates, st)
-		case row.State == tenure.StepRunning || row.State == tenure.StepPending && !row.DueAt.After(now):
-			busy = true
+		case row.State == tenure.StepRunning || row.State == tenure.StepPending && v.State != tenure.OperationWaiting:
+			busy = true // one that is pending while the operation waits is held
 		}
 	}
 	return gates, busy || left == 0
+}
+
+// undone are an operation's steps that haven't ended, for who wonders why.
+func undone(v *lifecycle.OperationView) (say string) {
+	for _, row := range v.Steps {
+		if row.State != tenure.StepDone && row.State != tenure.StepSkipped {
+			say += fmt.Sprintf("\n%s is %s, due %s: %s", row.Key, row.State, row.DueAt, row.Error)
+		}
+	}
+	return say
 }
 
 // sign answers what waits for a person; a date or a hold is waited for instead.

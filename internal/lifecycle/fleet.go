@@ -186,9 +186,9 @@ func (s *Service) addCost(into map[string]int64, r store.ResourceCount) {
 
 // OpenFindings counts the open findings that somebody may see.
 func (s *Service) OpenFindings(ctx context.Context, v store.Visible) (int, error) {
-	counts, err := s.o.DB.FindingCounts(ctx, v, s.Now())
+	f, err := s.counted(ctx, v, s.Now())
 	n := 0
-	for _, c := range counts {
+	for _, c := range f.findings {
 		n += c
 	}
 	return n, err

@@ -31,6 +31,13 @@ func listTenants(ctx context.Context, c *Call, p *client.TenantFilter) (client.P
 		rows = rows[:n]
 		out.Next = cursor(rows[n-1].ID)
 	}
+	if err != nil {
+		return out, err
+	}
+	held, err := c.server.db().Held(ctx, rows)
+	for i := range rows {
+		rows[i].Held = held[rows[i].ID]
+	}
 	out.Items = each(rows, tenantOf)
 	return out, err
 }

@@ -170,7 +170,7 @@ func (v *visit) breakGlasses(view *dashboard.AccessView) error {
 	names, now, limits := v.names(), v.s.o.Governor.Now(), tenure.ElevationLimits{}.WithDefaults()
 	for _, e := range list.Items {
 		row := dashboard.BreakGlassRow{
-			Principal: e.Name, Reason: e.Reason, Scope: string(e.Role) + " over " + v.scopeText(e.Scope, names), Started: e.StartedAt, Ends: e.EndsAt, ReviewBy: e.RequestedAt.Add(limits.Review),
+			Principal: e.Name, Reason: e.Reason, Scope: v.scopeText(e.Scope, names) + ", as " + string(e.Role), Started: e.StartedAt, Ends: e.EndsAt, ReviewBy: e.RequestedAt.Add(limits.Review),
 			Reviewed: e.ReviewedBy, Outcome: e.ReviewNote, State: glassState(e, limits.Review, now), Actions: v.breakGlassActions(e),
 		}
 		if !e.EndedAt.IsZero() {

@@ -216,37 +216,16 @@ func waitsForPeople(o client.OperationDetail, i int) bool {
 	return i < len(o.Rows) && (s.Action == tenure.ActApproval || s.Action == tenure.ActNoReturn) && o.Rows[i].State != tenure.StepDone && o.Rows[i].State != tenure.StepSkipped && ready(o, s)
 }
 
-// waiting counts what waits for the caller's word, up to 99.
-func (v *visit) waiting() int {
-	p := client.InboxParams{}
-	p.Limit = maxBadge
-	list, err := ask(v, client.ListApprovals, p)
-	if err != nil {
-		return 0
+// needOf is one of what waits, for the fleet page.
+func needOf(w client.Waiting) dashboard.Need {
+	need := dashboard.Need{What: dashboard.Ref{Label: w.Summary}, Kind: w.Kind, Since: w.Since, Due: w.ExpiresAt, Mine: true}
+	switch w.Kind {
+	case "approval", "exception":
+		need.What.Href = dashboard.OperationPath(tenure.OperationID(w.ID))
+	default:
+		need.What.Href = cmp.Or(subjectOf(w).Href, "/approvals")
 	}
-	return len(list.Items)
-}
-
-// needs lists what waits for a person: what waits for the caller's own word.
-func (v *visit) needs(n int) []dashboard.Need {
-	p := client.InboxParams{}
-	p.Limit = n
-	list, err := ask(v, client.ListApprovals, p)
-	if err != nil {
-		return nil
-	}
-	var out []dashboard.Need
-	for _, w := range list.Items {
-		need := dashboard.Need{What: dashboard.Ref{Label: w.Summary}, Kind: w.Kind, Since: w.Since, Due: w.ExpiresAt, Mine: true}
-		switch w.Kind {
-		case "approval", "exception":
-			need.What.Href = dashboard.OperationPath(tenure.OperationID(w.ID))
-		default:
-			need.What.Href = cmp.Or(subjectOf(w).Href, "/approvals")
-		}
-		out = append(out, need)
-	}
-	return out
+	return need
 }
 
 func (v *visit) reject(id string) error {

@@ -65,6 +65,9 @@ func only(name, label, value, without, with string) dashboard.Field {
 }
 
 func findingRow(f tenure.Finding, t dashboard.Ref) dashboard.FindingRow {
+	if f.Want == "" && f.Got == "" { // the field of what differs in nothing is a rule's name
+		f.Field = ""
+	}
 	return dashboard.FindingRow{
 		ID: f.ID, Kind: f.Kind, Severity: f.Severity, Tenant: t, Where: strings.Join(strings.Fields(f.System+" "+f.Type+" "+f.Name), " "), Field: f.Field, Want: f.Want, Got: f.Got,
 		Detail: f.Detail, Seen: f.SeenAt, Resolved: f.ResolvedAt, Waived: f.WaivedUntil, WaivedBy: f.WaivedBy,

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -67,7 +68,12 @@ func TestAccessForms(t *testing.T) {
 	weak, _, err := h.gov.Principal(context.Background(), "ada")
 	h.must(err)
 	h.signIn(weak, false).get("/access/grants").wants(t, 200, "takes a stronger sign-in")
-	ada.use("/access/sessions", "/access/sessions/[^/]*/revoke").wants(t, 200)
+	his, err := h.gov.Authenticate(context.Background(), governance.Credential{Session: tenure.NewSecret(sam.session)})
+	h.must(err)
+	ada.use("/access/sessions", "/access/sessions/"+string(his.Session)+"/revoke").wants(t, 200, "That browser is signed out")
+	if a := sam.get("/tenants"); a.StatusCode != 303 {
+		t.Errorf("who was signed out is still in: %d", a.StatusCode)
+	}
 }
 
 // TestTwoPersonForms: what takes two persons is done by two on the pages, and who

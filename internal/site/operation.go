@@ -109,7 +109,7 @@ func (v *visit) operationView(o client.OperationDetail) dashboard.OperationView 
 			continue
 		}
 		row := stepRow(&o.Body.Steps[i], o.Rows[i], keys)
-		v.stepActions(&row, o, target)
+		v.stepActions(&row, &o.Body.Steps[i], o, target)
 		if row.Action.IsGate() && openGate(o.Rows[i]) && waitsAtGates(o.State) {
 			row.Waits = o.Reason
 			if view.Need == 0 && o.Body.Steps[i].Gate != nil && o.Body.Steps[i].Gate.Approvals > 0 {
@@ -171,7 +171,7 @@ func (v *visit) targetOf(id tenure.TenantID) tenure.Target {
 }
 
 // stepActions are what a person can do at one step.
-func (v *visit) stepActions(row *dashboard.StepRow, o client.OperationDetail, t tenure.Target) {
+func (v *visit) stepActions(row *dashboard.StepRow, st *tenure.Step, o client.OperationDetail, t tenure.Target) {
 	at := dashboard.OperationPath(o.ID)
 	if o.State.Ended() {
 		return
@@ -182,7 +182,7 @@ func (v *visit) stepActions(row *dashboard.StepRow, o client.OperationDetail, t 
 			row.Actions = append(row.Actions, dashboard.Action{Label: "Retry", Post: at + "/retry", Hidden: hiddenPairs("step", row.Key), Tone: dashboard.ToneAccent})
 		}
 		v.skipAction(row, o, t)
-	case row.Action == tenure.ActTask && waitsAtGates(o.State) && v.may(tenure.OperationSteer, t):
+	case row.Action == tenure.ActTask && row.State != tenure.StepDone && waitsAtGates(o.State) && ready(o, st) && v.may(tenure.OperationSteer, t):
 		row.Actions = append(row.Actions, dashboard.Action{Label: "It is done", Post: at + "/done", Says: "You say that this task has been carried out; your name stands in the log.",
 			Fields: []dashboard.Field{{Name: "note", Label: "Note", Max: 1000}}, Hidden: hiddenPairs("gate", row.Key)})
 	}

@@ -41,6 +41,8 @@ type Site struct {
 	mux   *http.ServeMux
 	cross *http.CrossOriginProtection
 	api   *client.Client
+
+	inboxes inboxes
 }
 
 // New makes the site. Use gives it the API before it answers anything.
@@ -117,6 +119,7 @@ type visit struct {
 	w      http.ResponseWriter
 	ctx    context.Context // the API is asked in the caller's name within it
 	caller tenure.Caller
+	mine   *[]client.Waiting // the caller's inbox, once it was read
 }
 
 // page registers one of who is signed in; an error of f becomes a page.
@@ -132,6 +135,9 @@ func (s *Site) page(pattern string, f func(*visit) error) {
 			return
 		}
 		v := &visit{Request: r, s: s, w: w, ctx: server.As(r.Context(), caller), caller: caller}
+		if r.Method == http.MethodPost { // what they do now may change what waits for them
+			defer s.inboxes.drop(v.whose())
+		}
 		if err := f(v); err != nil {
 			s.problem(w, r, v, err)
 		}

@@ -319,7 +319,7 @@ func (v *visit) timeline(view *dashboard.TenantView, t client.TenantDetail) []da
 	}
 	now := v.s.o.Governor.Now()
 	for _, d := range v.openDates(t) {
-		if d.At.After(now) {
+		if d.At.After(now) && !strings.HasPrefix(d.What, "gone: ") { // each resource says that by itself
 			out = append(out, dashboard.Moment{At: d.At, What: dashboard.Ref{Label: d.What}, Tone: dashboard.ToneIdle, Icon: "clock", Ahead: true})
 		}
 	}

@@ -98,3 +98,23 @@ func (db *DB) Hold(ctx context.Context, id tenure.HoldID) (tenure.Hold, error) {
 	}
 	return h, err
 }
+
+// Held says which of some tenants an active hold of their own covers.
+func (db *DB) Held(ctx context.Context, rows []TenantRow) (map[tenure.TenantID]bool, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	args := make([]any, len(rows))
+	marks := make([]string, len(rows))
+	for i, t := range rows {
+		args[i], marks[i] = string(t.ID), placeholder(i+1)
+	}
+	out := make(map[tenure.TenantID]bool)
+	err := db.reader(ctx).Rows(`select distinct tenant from hold where released_at = 0 and tenant in (`+strings.Join(marks, ", ")+`)`, args, func(r scanner) error {
+		var id tenure.TenantID
+		err := r.Scan(&id)
+		out[id] = true
+		return err
+	})
+	return out, err
+}
