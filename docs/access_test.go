@@ -18,20 +18,27 @@ import (
 	"github.com/tenurehq/tenure/internal/installation"
 )
 
-// rolesTable is what each role may do, a permission a line.
-func rolesTable() string {
+// permissionLine is a permission's constant with its comment.
+var permissionLine = regexp.MustCompile(`(?m)^\t\w+ +Permission = "([a-z.]+)" +// ?(.*)$`)
+
+// rolesTable is what each role may do, a permission a line; says is what each is.
+func rolesTable(says map[string]string) string {
 	var b strings.Builder
 	b.WriteString("| |")
 	for _, r := range tenure.Roles {
 		fmt.Fprintf(&b, " %s |", strings.ReplaceAll(string(r), "-", " "))
 	}
-	b.WriteString(" |\n|---|" + strings.Repeat(":-:|", len(tenure.Roles)) + "---|\n")
+	b.WriteString(" what it is |\n|---|" + strings.Repeat(":-:|", len(tenure.Roles)) + "---|\n")
 	for _, p := range guard.Permissions() {
 		fmt.Fprintf(&b, "| `%s` |", p)
 		for _, r := range tenure.Roles {
 			b.WriteString(map[bool]string{true: " yes |", false: " |"}[r.May(p)])
 		}
-		b.WriteString(map[bool]string{true: " *strong* |\n", false: " |\n"}[p.NeedsStrong()])
+		what := says[string(p)]
+		if p.NeedsStrong() {
+			what = strings.TrimPrefix(what+"; *strong*", "; ")
+		}
+		b.WriteString(strings.TrimRight(" "+what, " ") + " |\n")
 	}
 	return b.String()
 }
@@ -60,9 +67,16 @@ func TestAccessPageIsTrue(t *testing.T) {
 		t.Fatal(err)
 	}
 	cedar := func(text string) string { return "```cedar\n" + text + "```\n" }
+	says := make(map[string]string)
+	for _, m := range permissionLine.FindAllStringSubmatch(read(t, "access.go"), -1) {
+		says[m[1]] = m[2]
+	}
+	if len(says) != len(guard.Permissions()) {
+		t.Fatalf("access.go explains %d of %d permissions", len(says), len(guard.Permissions()))
+	}
 	text := read(t, file)
 	for _, d := range []struct{ name, want string }{
-		{"roles", rolesTable()},
+		{"roles", rolesTable(says)},
 		{"conflicts", conflictsTable()},
 		{"policies", cedar(string(example))},
 		{"schema", cedar(guard.Schema())},

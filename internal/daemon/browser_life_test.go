@@ -153,6 +153,7 @@ func (h *house) held(op tenure.OperationID) {
 	counsel.Follow("Place a hold")
 	counsel.Sees("The hold binds", "case 26-117", "maple")
 
+	h.leaver(tenant.ID)
 	before := h.records(t)
 	h.carry(op, h.now().AddDate(0, 4, 0))
 	if after := h.records(t); before == 0 || after != before {
@@ -215,13 +216,12 @@ func (h *house) gone(op tenure.OperationID) {
 	}
 	for _, who := range []string{"approver", "officer"} {
 		p := h.at(who, "/operations/"+string(op))
-		p.Follow("Confirm the point of no return")
+		p.Follow("css:main .actions a[href*='no-return']")
 		p.Sees("After this nobody can bring it back.", "What will be gone")
 		p.Fill("confirm", "maple")
 		p.Follow("Confirm for maple")
 		p.Sees("Your word is noted.")
 	}
-	h.leaver(v.Tenant)
 	if v = h.carry(op, far); v.State != tenure.OperationSucceeded {
 		t.Fatalf("the offboarding is %s: %s", v.State, v.Reason)
 	}

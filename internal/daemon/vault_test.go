@@ -115,7 +115,7 @@ func newVault(t *testing.T) *vault {
 	v.measure, err = telemetry.New(t.Context(), telemetry.Options{Version: "test", Clock: time.Now, Now: time.Now, Exporter: v.spans})
 	check(t, err)
 	log := slog.New(slog.NewJSONHandler(v.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	v.leaky = &leaky{world: memory.NewWorld("main")}
+	v.leaky = &leaky{world: memory.NewWorld("main"), key: os.Getenv("TENURE_TEST_SYSTEM_KEY"), mark: v.mark}
 	v.inst, err = installation.Init(t.Context(), installation.Options{Dir: v.home, Catalog: []connector.Info{v.leaky.info()}, Measure: v.measure, Log: log}, installation.Settings{
 		URL:     v.url,
 		Witness: "http://" + freeAddress(t) + "/log?key=" + v.planted("witness's key"),
@@ -501,6 +501,7 @@ type leaky struct {
 	on    atomic.Bool
 	said  atomic.Int64
 	key   string
+	mark  func(name, value string)
 }
 
 func (l *leaky) info() connector.Info {
@@ -508,7 +509,9 @@ func (l *leaky) info() connector.Info {
 	open := info.Open
 	info.Options = append(info.Options, connector.Option{Name: "key", Help: "The credential.", Secret: true, Required: true})
 	info.Open = func(ctx context.Context, c connector.Config) (connector.Driver, error) {
-		l.key = c.Option("key")
+		if c.Option("key") != l.key {
+			return nil, tenure.Errorf(tenure.Invalid, "the credential didn't arrive")
+		}
 		d, err := open(ctx, c)
 		if err != nil {
 			return nil, err
@@ -534,6 +537,7 @@ func (d leakyDriver) Ensure(ctx context.Context, want connector.Desired) (connec
 	if want.Credential.IsZero() {
 		return o, r, nil
 	}
+	d.l.mark("credential of "+want.Name, want.Credential.Reveal())
 	d.l.said.Add(1)
 	return o, r, tenure.Errorf(tenure.Invalid, "authentication failed for %s", all).WithHint("try %s", all)
 }

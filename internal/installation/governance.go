@@ -108,6 +108,7 @@ func (i *Installation) Ticks() []Tick {
 		{"revocations", i.Service.TickRevocations}, // after reviews: what they decided
 		{"agreements", i.Service.TickAgreements},
 		{"anomalies", i.watcher.Tick},
+		{"figures", i.Service.TickFigures},
 		{"blocks", i.Service.TickBlocks},
 		{"cost", i.Service.TickCost},
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
@@ -65,6 +66,9 @@ func listFindings(ctx context.Context, c *Call, p *client.FindingFilter) (client
 		}
 		f.Tenant = t.ID
 	}
+	if p.Cursor != "" {
+		f.After = from.finding()
+	}
 	now := c.Service.Now()
 	for {
 		lot, err := c.Service.Engine.DB.FindingsPage(ctx, f)
@@ -73,7 +77,7 @@ func listFindings(ctx context.Context, c *Call, p *client.FindingFilter) (client
 		}
 		for _, v := range lot {
 			switch {
-			case p.Cursor != "" && !from.before(v), !p.Waived && !v.Open(now), p.System != "" && v.System != p.System,
+			case !p.Waived && !v.Open(now), p.System != "" && v.System != p.System,
 				!p.From.IsZero() && v.SeenAt.Before(p.From), !p.To.IsZero() && !v.SeenAt.Before(p.To):
 			case len(out.Items) == limitOf(p.Paging):
 				out.Next = cursor(placeOf(out.Items[len(out.Items)-1]))
@@ -85,36 +89,24 @@ func listFindings(ctx context.Context, c *Call, p *client.FindingFilter) (client
 		if len(lot) < findingLot {
 			return out, nil
 		}
-		f.Offset += findingLot
+		f.After = &lot[len(lot)-1]
 	}
 }
 
 // findingPlace is a finding's place in the list: the worst first, then the oldest.
 type findingPlace struct {
-	Rank int    `json:"r"`
-	Seen int64  `json:"s"`
-	ID   string `json:"i"`
+	Severity tenure.Severity `json:"r"`
+	Seen     int64           `json:"s"`
+	ID       string          `json:"i"`
 }
 
 func placeOf(f tenure.Finding) findingPlace {
-	rank := map[tenure.Severity]int{tenure.Critical: 0, tenure.High: 1, tenure.Medium: 2}
-	r, ok := rank[f.Severity]
-	if !ok {
-		r = 3
-	}
-	return findingPlace{r, f.SeenAt.UnixMicro(), string(f.ID)}
+	return findingPlace{f.Severity, f.SeenAt.UnixMicro(), string(f.ID)}
 }
 
-// before says whether the place comes before a finding's.
-func (p findingPlace) before(f tenure.Finding) bool {
-	o := placeOf(f)
-	switch {
-	case p.Rank != o.Rank:
-		return p.Rank < o.Rank
-	case p.Seen != o.Seen:
-		return p.Seen < o.Seen
-	}
-	return p.ID < o.ID
+// finding is what a page goes on after.
+func (p findingPlace) finding() *tenure.Finding {
+	return &tenure.Finding{Severity: p.Severity, SeenAt: time.UnixMicro(p.Seen).UTC(), ID: tenure.FindingID(p.ID)}
 }
 
 func waiveFinding(ctx context.Context, c *Call, p *client.WaiveParams) (client.None, error) {

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	heartbeat    = 15 * time.Second // between comments on a quiet stream
-	glance       = time.Second      // how late a change is seen that woke nobody here
-	ringSize     = 8192             // entries that listeners share
+	heartbeat    = 15 * time.Second       // between comments on a quiet stream
+	glance       = 200 * time.Millisecond // how late a change is seen that woke nobody here
+	ringSize     = 8192                   // entries that listeners share
 	maxListeners = 2000
 	sendLimit    = 30 * time.Second // of a listener that doesn't read
 )

@@ -261,7 +261,7 @@ func (v *visit) gateActions(o client.OperationDetail, t tenure.Target, name stri
 		}
 		label, says := "Approve", approvalSays(o, name)
 		if st.Action == tenure.ActNoReturn {
-			out = append(out, dashboard.Action{Label: "Confirm the point of no return", Href: dashboard.OperationPath(o.ID) + "/no-return?gate=" + queryEscape(st.Key), Tone: dashboard.ToneBad, Not: why})
+			out = append(out, dashboard.Action{Label: "Confirm the point of no return: " + strings.TrimPrefix(st.Key, "noreturn/"), Href: dashboard.OperationPath(o.ID) + "/no-return?gate=" + queryEscape(st.Key), Tone: dashboard.ToneBad, Not: why})
 			continue
 		}
 		out = append(out,

@@ -71,28 +71,51 @@ type FindingFilter struct {
 	Tenant   tenure.TenantID
 	Severity tenure.Severity
 	Kind     tenure.FindingKind
-	Offset   int // how many to leave out
+	After    *tenure.Finding // the last one of the page before: its severity, moment and id count
 	Limit    int
 	Visible  *Visible // nil shows everything
 }
 
-const severityOrder = `case severity when 'critical' then 0 when 'high' then 1 when 'medium' then 2 else 3 end`
+// severities from the worst on.
+var severities = []tenure.Severity{tenure.Critical, tenure.High, tenure.Medium, tenure.Low}
 
-// FindingsPage lists findings, the worst first.
+// FindingsPage lists findings, the worst first and the oldest of these. Each
+// severity is read along its index, so that a page costs no more for what lies
+// before it or behind.
 func (db *DB) FindingsPage(ctx context.Context, f FindingFilter) ([]tenure.Finding, error) {
-	args := []any{string(f.Tenant), string(f.Severity), string(f.Kind), f.Limit, f.Offset}
-	where := "true"
-	if f.Visible != nil {
-		where = f.Visible.where("tenant", &args)
-	}
 	var out []tenure.Finding
-	err := db.reader(ctx).Rows(`select `+findingColumns+` from finding where resolved_at = 0 and ($1 = '' or tenant = $1) and ($2 = '' or severity = $2) and ($3 = '' or kind = $3) and `+where+`
-		order by `+severityOrder+`, seen_at, id limit $4 offset $5`, args, func(r scanner) error {
-		f, err := scanFinding(r)
-		out = append(out, f)
-		return err
-	})
-	return out, err
+	reached := f.After == nil
+	for _, severity := range severities {
+		var since int64
+		id := ""
+		if !reached && severity == f.After.Severity {
+			reached, since, id = true, micros(f.After.SeenAt), string(f.After.ID)
+		}
+		if !reached || f.Severity != "" && f.Severity != severity || len(out) >= f.Limit {
+			continue
+		}
+		args := []any{string(severity), since, id, f.Limit - len(out)}
+		where := "true"
+		if f.Visible != nil {
+			where = f.Visible.where("tenant", &args)
+		}
+		for column, value := range map[string]string{"tenant": string(f.Tenant), "kind": string(f.Kind)} {
+			if value != "" {
+				args = append(args, value)
+				where += " and " + column + " = " + placeholder(len(args))
+			}
+		}
+		err := db.reader(ctx).Rows(`select `+findingColumns+` from finding where resolved_at = 0 and severity = $1 and seen_at >= $2 and (seen_at > $2 or id > $3) and `+where+`
+			order by seen_at, id limit $4`, args, func(r scanner) error {
+			f, err := scanFinding(r)
+			out = append(out, f)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 func scanFinding(r scanner) (f tenure.Finding, err error) {

@@ -388,6 +388,7 @@ create index tenant_blueprint_state on tenant (blueprint, state, id);
 create index operation_ended on operation (kind, updated_at, tenant) where state in ('succeeded', 'failed', 'cancelled');
 create index operation_attention on operation (state, updated_at, id, kind, tenant) where state in ('waiting', 'blocked', 'paused');
 create index finding_severity on finding (severity, tenant, waived_until) where resolved_at = 0;
+create index finding_seen on finding (severity, seen_at, id) where resolved_at = 0;
 create index finding_kind on finding (kind, tenant) where resolved_at = 0;
 create index hold_tenant on hold (tenant) where released_at = 0;
 create index finding_anomaly on finding (name, seen_at) where kind = 'anomaly' and resolved_at = 0;
