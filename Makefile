@@ -1,6 +1,7 @@
 # The commands that people and .ci/run use. `make test` and `make bench` need
-# PostgreSQL and a C compiler; scripts/prepare installs what is missing where it
-# may, and scripts/with-postgres starts a server that goes when the command ends.
+# PostgreSQL, `make test` also a C compiler, Chromium and Node.js; scripts/prepare
+# installs what is missing where it may, and scripts/with-postgres starts a server
+# that goes when the command ends.
 
 GO          ?= go
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -19,7 +20,7 @@ build: ## bin/tenure, as it is released
 	$(GO) build -trimpath -ldflags='-s -w' -o bin/tenure ./cmd/tenure
 
 test: ## every test, with the race detector, on SQLite and on a throw-away PostgreSQL
-	@scripts/prepare cc postgresql
+	@scripts/prepare cc postgresql chromium node
 	scripts/with-postgres $(GO) test -race -p 2 -timeout 20m ./...
 	scripts/with-postgres $(GO) test -count=1 -timeout 10m ./internal/crash # kill -9 over 1,000 operations; fewer under -race
 

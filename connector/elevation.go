@@ -49,7 +49,7 @@ func LoginName(id tenure.ElevationID) string { return "t_elev_" + string(id[max(
 
 // Elevate opens a login.
 func (s *System) Elevate(ctx context.Context, e Elevation) error {
-	return capable(ctx, s, "open logins for people", func(d Elevator) error { return d.Elevate(ctx, e) })
+	return capable(ctx, s, "open logins for people", func(d Elevator) error { return NewVeil(e.Secret).Err(d.Elevate(ctx, e)) })
 }
 
 // Unelevate ends a login.

@@ -23,6 +23,7 @@ type System struct {
 	Prices      map[string]int64 // minor units a month, by price key
 	Currency    string           // ISO 4217
 	Observer    Observer         // told of each call to the driver; nil is nobody
+	Veil        Veil             // what the driver was opened with and nobody is told
 
 	driver Driver
 	slots  chan struct{}
@@ -55,11 +56,11 @@ type Observer func(ctx context.Context, s *System, method string) (end func(erro
 // observed runs f and tells who observes. Name begins with the method.
 func (s *System) observed(ctx context.Context, name string, f func() error) error {
 	if s.Observer == nil {
-		return f()
+		return s.Veil.Err(f())
 	}
 	method, _, _ := strings.Cut(name, " ")
 	end := s.Observer(ctx, s, method)
-	err := f()
+	err := s.Veil.Err(f())
 	end(err)
 	return err
 }
@@ -119,7 +120,7 @@ func (s *System) wrap(call string, err error) error {
 		s.identified = false
 		s.mu.Unlock()
 	}
-	return tenure.Errorf(tenure.CodeOf(err), "system %s, %s: %w", s.Name, call, err)
+	return tenure.Errorf(tenure.CodeOf(err), "system %s, %s: %w", s.Name, call, s.Veil.Err(err))
 }
 
 // call runs f within the limit, on an identified system.
@@ -159,8 +160,11 @@ func (s *System) Ensure(ctx context.Context, d Desired) (o Observed, r Receipt, 
 		if err != nil {
 			return err
 		}
-		if o, r, err = s.driver.Ensure(ctx, d); err != nil {
-			return err
+		own := NewVeil(d.Credential)
+		o, r, err = s.driver.Ensure(ctx, d)
+		o.Detail, r = own.Text(s.Veil.Text(o.Detail)), own.Receipt(s.Veil.Receipt(r))
+		if err != nil {
+			return own.Err(err)
 		}
 		v = tenure.Verified
 		if !o.Found || o.Owner != Ours || !bytes.Equal(o.Attributes, want) {
@@ -189,6 +193,7 @@ func (s *System) Observe(ctx context.Context, refs []Ref) (seen []Observed, abse
 	err = s.observed(ctx, "observe", func() (err error) {
 		sight, err = s.driver.Observe(ctx, refs, func(o Observed) error {
 			if i, ok := index[[2]string{o.Type, o.Name}]; ok {
+				o.Detail = s.Veil.Text(o.Detail)
 				seen[i] = o
 			}
 			return nil
@@ -214,7 +219,10 @@ func (s *System) Discover(ctx context.Context, sc Scope, yield func(Observed) er
 	defer leave()
 	var sight Sighting
 	err = s.observed(ctx, "discover", func() (err error) {
-		sight, err = s.driver.Discover(ctx, sc, yield)
+		sight, err = s.driver.Discover(ctx, sc, func(o Observed) error {
+			o.Detail = s.Veil.Text(o.Detail)
+			return yield(o)
+		})
 		return err
 	})
 	if err != nil {
@@ -233,6 +241,7 @@ func (s *System) Delete(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 		rec, err = s.driver.Delete(ctx, r)
 		return err
 	})
+	rec = s.Veil.Receipt(rec)
 	if err != nil {
 		return rec, tenure.Unknown, err
 	}
@@ -305,6 +314,7 @@ func (s *System) state(ctx context.Context, r Ref, want ...tenure.ResourceState)
 // Suspend takes access off and reads it back.
 func (s *System) Suspend(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
 	err = capable(ctx, s, "suspend", func(d Suspender) (err error) { rec, err = d.Suspend(ctx, r); return err })
+	rec = s.Veil.Receipt(rec)
 	if err != nil {
 		return rec, tenure.Unknown, err
 	}
@@ -315,6 +325,7 @@ func (s *System) Suspend(ctx context.Context, r Ref) (rec Receipt, v tenure.Verd
 // Resume puts access on again and reads it back.
 func (s *System) Resume(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
 	err = capable(ctx, s, "resume", func(d Suspender) (err error) { rec, err = d.Resume(ctx, r); return err })
+	rec = s.Veil.Receipt(rec)
 	if err != nil {
 		return rec, tenure.Unknown, err
 	}
@@ -325,6 +336,7 @@ func (s *System) Resume(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 // Revoke cuts access for good and reads it back.
 func (s *System) Revoke(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
 	err = capable(ctx, s, "revoke", func(d Revoker) (err error) { rec, err = d.Revoke(ctx, r); return err })
+	rec = s.Veil.Receipt(rec)
 	if err != nil {
 		return rec, tenure.Unknown, err
 	}
@@ -335,6 +347,7 @@ func (s *System) Revoke(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 // Quarantine sets the resource aside and reads it back.
 func (s *System) Quarantine(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
 	err = capable(ctx, s, "quarantine", func(d Quarantiner) (err error) { rec, err = d.Quarantine(ctx, r); return err })
+	rec = s.Veil.Receipt(rec)
 	if err != nil {
 		return rec, tenure.Unknown, err
 	}
@@ -345,6 +358,7 @@ func (s *System) Quarantine(ctx context.Context, r Ref) (rec Receipt, v tenure.V
 // Unquarantine brings the resource back and reads it back. Access stays off.
 func (s *System) Unquarantine(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
 	err = capable(ctx, s, "unquarantine", func(d Quarantiner) (err error) { rec, err = d.Unquarantine(ctx, r); return err })
+	rec = s.Veil.Receipt(rec)
 	if err != nil {
 		return rec, tenure.Unknown, err
 	}
@@ -355,7 +369,7 @@ func (s *System) Unquarantine(ctx context.Context, r Ref) (rec Receipt, v tenure
 // Export writes all of the resource's data to w.
 func (s *System) Export(ctx context.Context, r Ref, w io.Writer) (rec Receipt, err error) {
 	err = capable(ctx, s, "export", func(d Exporter) (err error) { rec, err = d.Export(ctx, r, w); return err })
-	return rec, err
+	return s.Veil.Receipt(rec), err
 }
 
 // Erase erases one batch.
@@ -378,7 +392,9 @@ func (s *System) Expire(ctx context.Context, r Ref, now time.Time) (left []Copy,
 
 // Probe runs one probe.
 func (s *System) Probe(ctx context.Context, c Check) (o Outcome, err error) {
-	err = capable(ctx, s, "probe", func(d Prober) (err error) { o, err = d.Probe(ctx, c); return err })
+	own := NewVeil(c.Credential)
+	err = capable(ctx, s, "probe", func(d Prober) (err error) { o, err = d.Probe(ctx, c); return own.Err(err) })
+	o.Detail = own.Text(s.Veil.Text(o.Detail))
 	return o, err
 }
 

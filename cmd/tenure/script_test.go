@@ -45,7 +45,6 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"platform": setUpPlatform,
 			"onboard":  onboard,
-			"hire":     hire,
 			"lowcode":  startLowcode,
 			"call":     callPlatform,
 			"exits":    exits,
@@ -191,19 +190,28 @@ func awaitServer(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // address PROGRAM NAME: sets $NAME and $NAME_HOST from the ready line, in JSON, of
-// the server in the background; it is written before the server answers.
+// the server in the background. The server writes it before it answers, but it may
+// come through the pipe after the first answer.
 func addressOf(ts *testscript.TestScript, _ bool, args []string) {
 	var ready struct {
 		URL string `json:"url"`
 	}
-	for _, c := range ts.BackgroundCmds() {
-		if out, ok := c.Stdout.(interface{ String() string }); ok && json.Unmarshal([]byte(out.String()), &ready) == nil && ready.URL != "" {
-			ts.Setenv(args[1], ready.URL)
-			ts.Setenv(args[1]+"_HOST", strings.TrimPrefix(ready.URL, "http://"))
-			return
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for patience := time.After(time.Minute); ; {
+		for _, c := range ts.BackgroundCmds() {
+			if out, ok := c.Stdout.(interface{ String() string }); ok && json.Unmarshal([]byte(out.String()), &ready) == nil && ready.URL != "" {
+				ts.Setenv(args[1], ready.URL)
+				ts.Setenv(args[1]+"_HOST", strings.TrimPrefix(ready.URL, "http://"))
+				return
+			}
+		}
+		select {
+		case <-patience:
+			ts.Fatalf("no server says its address")
+		case <-tick.C:
 		}
 	}
-	ts.Fatalf("no server says its address")
 }
 
 // digest FILE NAME: sets a variable to "sha256:…" of a file without its last line feed.

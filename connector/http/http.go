@@ -5,9 +5,11 @@ package http
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -64,6 +66,7 @@ func open(_ context.Context, c connector.Config) (connector.Driver, error) {
 	if err != nil || timeout <= 0 || timeout > 5*time.Minute {
 		return nil, tenure.Errorf(tenure.Invalid, "option timeout is %q, which isn't a duration of at most 5m", text)
 	}
+	dialer := &net.Dialer{Timeout: timeout, Control: func(_, address string, _ syscall.RawConn) error { return tenure.CheckDial(address) }}
 	d.client = &http.Client{
 		Timeout: timeout,
 		// A redirect is an answer like another: it is judged, never followed, so
@@ -71,6 +74,7 @@ func open(_ context.Context, c connector.Config) (connector.Driver, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			Proxy:                  nil, // a proxy would be another host
+			DialContext:            dialer.DialContext,
 			MaxResponseHeaderBytes: 1 << 20,
 			MaxIdleConnsPerHost:    4,
 			IdleConnTimeout:        30 * time.Second,
@@ -87,6 +91,9 @@ func parseBase(text string) (*url.URL, error) {
 		return nil, tenure.Errorf(tenure.Invalid, "option base isn't an absolute http or https URL")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, tenure.Errorf(tenure.Invalid, "option base has a user, a query or a fragment")
+	}
+	if err := tenure.CheckHost(u.Hostname()); err != nil {
+		return nil, tenure.Errorf(tenure.Invalid, "option base: %w", err)
 	}
 	u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), ""
 	return u, nil

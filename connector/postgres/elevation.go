@@ -122,7 +122,7 @@ func (k elevations) reach(ctx context.Context, e connector.Elevation) (out reach
 		for _, r := range e.Refs {
 			switch r.Type {
 			case "schema":
-				have, err := (schemas{k.Driver}).own(ctx, s, r)
+				have, err := schemas(k).own(ctx, s, r)
 				if err != nil {
 					return err
 				}
@@ -130,7 +130,7 @@ func (k elevations) reach(ctx context.Context, e connector.Elevation) (out reach
 					out.schemas = append(out.schemas, have.name)
 				}
 			case "database":
-				have, _, err := (databases{k.Driver}).own(ctx, s, r)
+				have, _, err := databases(k).own(ctx, s, r)
 				if err != nil {
 					return err
 				}

@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"bytes"
 	"database/sql"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"io/fs"
@@ -248,11 +249,12 @@ func (h *house) gone(op tenure.OperationID) {
 // download fetches a file as the visitor's browser would.
 func (h *house) download(v *chromiumtest.Visitor, path string) []byte {
 	h.t.Helper()
-	text := chromiumtest.Eval[string](v, fmt.Sprintf("fetch(%q).then(async (r) => r.ok ? new TextDecoder('latin1').decode(await r.arrayBuffer()) : 'status ' + r.status)", path))
-	if strings.HasPrefix(text, "status ") {
-		h.t.Fatalf("%s: %s", path, text)
+	file := chromiumtest.Eval[string](v, fmt.Sprintf("fetch(%q).then(async (r) => r.ok ? [...new Uint8Array(await r.arrayBuffer())].map((b) => b.toString(16).padStart(2, '0')).join('') : 'status ' + r.status)", path))
+	body, err := hex.DecodeString(file)
+	if err != nil || len(body) == 0 {
+		h.t.Fatalf("%s: %.40s", path, file)
 	}
-	return []byte(text)
+	return body
 }
 
 // leaver: the one who leaves opens their page without an account, downloads the

@@ -165,8 +165,13 @@ func (h *house) run(listen string) {
 	}()
 	h.t.Cleanup(func() {
 		stop()
-		if err := <-ended; err != nil {
-			h.t.Errorf("the daemon ended: %v", err)
+		select {
+		case err := <-ended:
+			if err != nil {
+				h.t.Errorf("the daemon ended: %v", err)
+			}
+		case <-time.After(time.Minute):
+			h.t.Error("the daemon doesn't end when it is told to")
 		}
 	})
 	select {

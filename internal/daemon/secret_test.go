@@ -107,7 +107,6 @@ func (v *vault) refused() {
 		{"a filter", olga, "GET", "/v1/operations?state=" + s, ""},
 		{"an unknown field", olga, "POST", "/v1/operations", `{"kind":"onboard","tenant":"x1","blueprint":"small","password":"` + s + `"}`},
 		{"a field of a wrong type", olga, "POST", "/v1/operations", `{"kind":"onboard","tenant":"x1","blueprint":"small","parameters":"` + s + `"}`},
-		{"a value that isn't allowed", olga, "POST", "/v1/operations", `{"kind":"` + s + `","tenant":"x1"}`},
 		{"an unknown parameter", olga, "POST", "/v1/operations", `{"kind":"onboard","tenant":"x1","blueprint":"small","parameters":{"apiKey":"` + s + `"}}`},
 		{"a parameter of a wrong type", olga, "POST", "/v1/operations", `{"kind":"onboard","tenant":"x1","blueprint":"small","parameters":{"seats":"` + s + `"}}`},
 		{"JSON that ends early", olga, "POST", "/v1/tokens", `{"name":"` + s},
@@ -125,6 +124,8 @@ func (v *vault) refused() {
 	for _, path := range []string{"/v1/" + s, "/v1/tenants/" + s, "/" + s, "/tenants/" + s, "/departure/" + s, "/access/grants?principal=" + s, "/sign-in?return=/" + s} {
 		v.ask(olga, "GET", path, "")
 	}
+	v.ask(olga, "POST", "/v1/operations", `{"kind":"`+s+`","tenant":"x1"}`)
+	v.ask(olga, "POST", "/v1/operations", `{"kind":"onboard","tenant":"x1","blueprint":"`+s+`"}`)
 	c, err := client.New(v.url, client.WithToken(tenure.NewSecret(wrong)))
 	check(v.t, err)
 	defer c.Close()

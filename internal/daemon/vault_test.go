@@ -172,9 +172,9 @@ func (v *vault) planted(name string) string {
 // hex. Half of it is as bad as the whole.
 func (v *vault) mark(name, value string) {
 	v.t.Helper()
-	core := value
-	if _, rest, ok := strings.Cut(value, "_"); ok && len(rest) >= 20 {
-		core = rest
+	core := value[strings.LastIndex(value, ".")+1:] // of a departure link, what follows its id
+	for _, prefix := range []string{"tnr_", "boot_", "dev_"} {
+		core = strings.TrimPrefix(core, prefix)
 	}
 	if len(core) < 12 {
 		v.t.Fatalf("the %s is too short to be looked for: %d bytes", name, len(core))

@@ -120,13 +120,10 @@ func (s StepRow) Took() time.Duration {
 
 // Progress counts the steps by their look, for the bar above the graph.
 func (v OperationView) Progress() []Count {
-	order := []Status{}
 	n := make(map[Status]int)
-	for _, want := range []Status{
+	order := []Status{
 		{ToneOK, "ok", "verified"}, {ToneOK, "ok", "done"}, {ToneWarn, "said", "claimed"}, {ToneWarn, "ask", "unknown"}, {ToneWarn, "skip", "skipped"},
 		{ToneBad, "fail", "failed"}, {ToneInfo, "run", "running"}, {ToneHold, "clock", "waiting"}, {ToneHold, "lock", "held"}, {ToneIdle, "dot", "pending"},
-	} {
-		order = append(order, want)
 	}
 	for _, s := range v.StepRows {
 		n[s.Status()]++

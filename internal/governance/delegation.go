@@ -27,6 +27,9 @@ func (g *Governor) Delegate(ctx context.Context, c tenure.Caller, d tenure.Deleg
 	if !c.Limit.IsZero() && !d.Scope.Within(c.Limit) {
 		return d, tenure.Errorf(tenure.Forbidden, "the token is only for %s", c.Limit)
 	}
+	if err := g.denied(c, tenure.OperationApprove, tenure.Target{}); err != nil { // what a policy keeps from one isn't lent
+		return d, err
+	}
 	err := g.o.DB.Write(ctx, func(tx *store.Tx) error { return g.saveDelegation(ctx, tx, d, now) })
 	return d, err
 }
@@ -88,8 +91,11 @@ func (g *Governor) RevokeDelegation(ctx context.Context, c tenure.Caller, id ten
 			return Hidden()
 		}
 		if c.Name != d.From && c.Name != d.To {
-			if reach, _ := c.Reach(tenure.AccessManage); !d.Scope.Within(reach) {
+			if !within(c, tenure.AccessManage, d.Scope) {
 				return Hidden()
+			}
+			if err := g.mayOver(c, tenure.AccessManage, d.Scope); err != nil {
+				return err
 			}
 		}
 		if !d.RevokedAt.IsZero() {

@@ -216,6 +216,12 @@ func (g *Governor) requireAny(c tenure.Caller, p tenure.Permission) error {
 	return tenure.Errorf(tenure.Forbidden, "%s may not %s", c.Name, p)
 }
 
+// RequireUndenied refuses what a policy denies over the installation: for what is no
+// tenant's, and so in reach of a grant over any.
+func (g *Governor) RequireUndenied(c tenure.Caller, p tenure.Permission) error {
+	return g.denied(c, p, tenure.Target{})
+}
+
 func (g *Governor) denied(c tenure.Caller, p tenure.Permission, t tenure.Target) error {
 	if c.Kind == tenure.CallerLocal || g.o.Policies == nil {
 		return nil

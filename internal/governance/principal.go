@@ -189,14 +189,14 @@ func (g *Governor) RevokeGrant(ctx context.Context, c tenure.Caller, id tenure.G
 	now := g.Now()
 	return g.o.DB.Write(ctx, func(tx *store.Tx) error {
 		gr, err := tx.Grant(id)
-		if err != nil {
-			return err
-		}
-		if !gr.RevokedAt.IsZero() {
-			return nil
-		}
-		if reach, _ := c.Reach(tenure.AccessManage); !gr.Scope.Within(reach) {
+		if tenure.CodeOf(err) == tenure.NotFound || err == nil && !within(c, tenure.AccessManage, gr.Scope) {
 			return Hidden()
+		}
+		if err == nil {
+			err = g.mayOver(c, tenure.AccessManage, gr.Scope)
+		}
+		if err != nil || !gr.RevokedAt.IsZero() {
+			return err
 		}
 		if err := tx.RevokeGrant(id, c.Name, now); err != nil {
 			return err

@@ -67,7 +67,8 @@ func within(c tenure.Caller, p tenure.Permission, s tenure.Scope) bool {
 func (g *Governor) mayOver(c tenure.Caller, p tenure.Permission, s tenure.Scope) error {
 	if !within(c, p, s) {
 		reach, _ := c.Reach(p)
-		return tenure.Errorf(tenure.Forbidden, "%s has %s over %s, not over %s", c.Name, p, reach, s)
+		// The scope itself isn't named: it may be of tenants that they may not see.
+		return tenure.Errorf(tenure.Forbidden, "%s has %s over %s, and not over all that this concerns", c.Name, p, reach)
 	}
 	if p.NeedsStrong() && c.Kind == tenure.CallerPerson && !c.Strong {
 		return tenure.Errorf(tenure.Forbidden, "%s takes a stronger sign-in than this one", p)
@@ -277,11 +278,27 @@ func (g *Governor) Campaign(ctx context.Context, c tenure.Caller, id tenure.Camp
 	}
 	if own {
 		f.Own = c.Name
+		if v := g.Visible(c, tenure.ReviewDecide); !v.Reach.All || !v.Limit.All { // since it was given to them, they may have lost it
+			f.OwnIn = &v
+		}
 	}
 	if !whole && !own {
 		return tenure.Campaign{}, f, Hidden()
 	}
 	return cp, f, nil
+}
+
+// ShownCampaign is a campaign as its caller may see it: who reviews a part of it
+// hears of no tenant in its scope that they may not know of.
+func (g *Governor) ShownCampaign(ctx context.Context, c tenure.Caller, cp tenure.Campaign) tenure.Campaign {
+	if whole, _ := seesCampaign(c, cp); whole {
+		return cp
+	}
+	cp.Scope.Tenants = slices.DeleteFunc(slices.Clone(cp.Scope.Tenants), func(id tenure.TenantID) bool {
+		t, err := g.Target(ctx, string(id))
+		return err != nil || !c.Sees(t)
+	})
+	return cp
 }
 
 // ReviewItems lists items of a campaign, after one, as a filter of Campaign's

@@ -3,7 +3,6 @@ package governance
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"math/big"
 	"net/url"
 	"strings"
@@ -28,8 +27,8 @@ const (
 	deviceToken   = 12 * time.Hour
 )
 
-// BootstrapCode makes the one-time code that lets the first admin in. There is
-// none once somebody manages access over everything.
+// BootstrapCode makes a one-time code that lets an admin in, for who has the
+// installation's folder: init prints one for the first.
 func (g *Governor) BootstrapCode(ctx context.Context) (tenure.Secret, error) {
 	code, hash := newSecret("boot_")
 	now := g.Now()
@@ -116,12 +115,6 @@ func (g *Governor) Refused(ctx context.Context, method, who, why string) {
 // CanSignIn says whether people sign in with an identity provider.
 func (g *Governor) CanSignIn() bool { return g.o.SignIn != nil }
 
-// flight is a sign-in under way, as it is kept.
-type flight struct {
-	State, Nonce, Verifier, ReturnTo string
-	ExpiresAt                        time.Time
-}
-
 // BeginSignIn starts a sign-in with the identity provider: the address to go to,
 // and the value of a cookie that binds it to this browser. ReturnTo is a path of
 // ours.
@@ -134,13 +127,13 @@ func (g *Governor) BeginSignIn(ctx context.Context, returnTo string) (address st
 		return "", cookie, err
 	}
 	cookie, hash := newSecret("")
-	data, err := json.Marshal(flight{f.State.Reveal(), f.Nonce.Reveal(), f.Verifier.Reveal(), SafePath(returnTo), f.ExpiresAt})
+	data, err := flight{f.State.Reveal(), f.Nonce.Reveal(), f.Verifier.Reveal(), SafePath(returnTo), f.ExpiresAt}.seal(cookie)
 	if err != nil {
-		return "", cookie, tenure.Errorf(tenure.Internal, "sign-in: %w", err)
+		return "", cookie, err
 	}
 	now := g.Now()
 	return address, cookie, g.o.DB.Write(ctx, func(tx *store.Tx) error {
-		return tx.SaveOneTime(store.OneTime{Hash: hash, Purpose: purposeSignIn, Data: string(data), CreatedAt: now, ExpiresAt: now.Add(10 * time.Minute)})
+		return tx.SaveOneTime(store.OneTime{Hash: hash, Purpose: purposeSignIn, Data: data, CreatedAt: now, ExpiresAt: now.Add(10 * time.Minute)})
 	})
 }
 
@@ -158,9 +151,9 @@ func (g *Governor) FinishSignIn(ctx context.Context, cookie tenure.Secret, param
 	if err != nil {
 		return s, value, "", err
 	}
-	var f flight
-	if err := json.Unmarshal([]byte(once.Data), &f); err != nil {
-		return s, value, "", tenure.Errorf(tenure.Internal, "sign-in: %w", err)
+	f, err := openFlight(once.Data, cookie)
+	if err != nil {
+		return s, value, "", err
 	}
 	who, err := g.o.SignIn.Finish(ctx, identity.Flow{State: tenure.NewSecret(f.State), Nonce: tenure.NewSecret(f.Nonce), Verifier: tenure.NewSecret(f.Verifier), ExpiresAt: f.ExpiresAt}, params)
 	if err != nil {

@@ -53,6 +53,16 @@ func (g *Governor) NewToken(ctx context.Context, c tenure.Caller, principal stri
 		}
 		t.ID, t.Principal, t.CreatedBy, t.CreatedAt = tenure.NewID[tenure.TokenID](now), p.ID, c.Name, now
 		t.Strong = p.Kind == tenure.CallerPerson && c.Strong && mine
+		if p.Name == c.Name && c.Token != "" { // nor one that outlives it: a leaked one would never end
+			asks, err := tx.Token(c.Token)
+			if err != nil {
+				return err
+			}
+			if t.ExpiresAt.After(asks.ExpiresAt) {
+				return tenure.Errorf(tenure.Forbidden, "the new token would outlive the one that asks for it, which ends at %s", asks.ExpiresAt.Format(time.RFC3339)).
+					WithHint("ask for one that ends before, or make it on the dashboard's Access page, signed in")
+			}
+		}
 		if mine && c.Token != "" { // a token can't make one that may more than itself
 			if t.Limit.IsZero() {
 				t.Limit = c.Limit

@@ -109,6 +109,9 @@ func trustworthyURL(what, text string) (*url.URL, error) {
 	case u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())):
 		return nil, tenure.Errorf(tenure.Invalid, "%s isn't https", what).WithHint("http is for 127.0.0.1, [::1] and localhost alone")
 	}
+	if err := tenure.CheckHost(u.Hostname()); err != nil {
+		return nil, tenure.Errorf(tenure.Invalid, "%s: %w", what, err)
+	}
 	return u, nil
 }
 

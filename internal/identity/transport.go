@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -39,8 +40,11 @@ func (s statusError) Error() string { return fmt.Sprintf("it answers with status
 // newClient makes the one client that speaks to the provider. What it reads is
 // bounded in time and size, and it isn't led to another host.
 func newClient(timeout time.Duration, now func() time.Time) (*http.Client, *guard) {
+	// What a name resolves to is judged as it is dialled: neither an issuer's name nor
+	// an endpoint's leads to where clouds tell a machine its credentials.
+	dialer := &net.Dialer{Timeout: timeout, Control: func(_, address string, _ syscall.RawConn) error { return tenure.CheckDial(address) }}
 	base := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 64 << 10,
+		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 64 << 10,
 		TLSHandshakeTimeout: timeout, IdleConnTimeout: time.Minute, MaxIdleConns: 8,
 	}
 	g := &guard{base: base, now: now, left: keyFetches}

@@ -62,11 +62,14 @@ func (s *Service) PublishBlueprint(ctx context.Context, ref, by string) (store.B
 		if b, err = tx.Blueprint(name, version, digest); err != nil {
 			return err
 		}
+		same, err := onePerson(tx, b.Author, by)
 		switch {
+		case err != nil:
+			return err
 		case b.Published():
 			return nil
-		case b.Author == by:
-			return tenure.Errorf(tenure.Forbidden, "%s wrote %s %s and can't publish it alone", by, b.Name, b.Version).WithHint("another person reviews and publishes it: --as NAME")
+		case same:
+			return tenure.Errorf(tenure.Forbidden, "%s wrote %s %s, or answers for who did, and can't publish it alone", by, b.Name, b.Version).WithHint("another person reviews and publishes it: --as NAME")
 		}
 		// A draft of the same number that was published meanwhile bars this one.
 		if err := tx.SaveBlueprint(b); err != nil {

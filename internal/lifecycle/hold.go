@@ -91,6 +91,13 @@ func (s *Service) ReleaseHold(ctx context.Context, id tenure.HoldID, by string) 
 		if h, err = tx.Hold(id); err != nil {
 			return err
 		}
+		for _, said := range h.ReleaseBy {
+			if same, err := onePerson(tx, said, by); err != nil {
+				return err
+			} else if same && said != by {
+				return tenure.Errorf(tenure.Forbidden, "%s has asked for this release already, and with %s they are one person", said, by)
+			}
+		}
 		now := s.Now()
 		if h, err = h.Release(by, now); err != nil {
 			return err

@@ -112,6 +112,24 @@ func (s *Service) InboxCount(ctx context.Context, c tenure.Caller) (n int, more 
 	return len(items), next != "", err
 }
 
+// oneOf says whether one of the names is the caller's, or of a machine that they
+// answer for.
+func (s *Service) oneOf(ctx context.Context, c tenure.Caller, names ...string) (bool, error) {
+	for _, name := range names {
+		if name == c.Name {
+			return true, nil
+		}
+		p, err := s.o.DB.Principal(ctx, name)
+		if notThere(err) != nil {
+			return false, err
+		}
+		if p.Owner != "" && p.Owner == c.Name {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 func visible(c tenure.Caller, p tenure.Permission) store.Visible {
 	reach, limit := c.Reach(p)
 	return store.Visible{Reach: reach, Limit: limit}
@@ -236,7 +254,10 @@ func (s *Service) inboxExceptions(ctx context.Context, c tenure.Caller) (out []I
 	}
 	list, ops, err := s.o.DB.OpenExceptions(ctx, v, maxInbox)
 	for i, e := range list {
-		if e.AskedBy == c.Name {
+		if one, err := s.oneOf(ctx, c, e.AskedBy); err != nil || one {
+			if err != nil {
+				return nil, err
+			}
 			continue
 		}
 		t, err := s.o.DB.Tenant(ctx, string(ops[i].Tenant))
@@ -269,7 +290,11 @@ func (s *Service) inboxHolds(ctx context.Context, c tenure.Caller) (out []InboxI
 			}
 			target, name = targetOf(t), t.Name
 		}
-		if slices.Contains(h.ReleaseBy, c.Name) || !s.decide(ctx, c, tenure.HoldRelease, target).Allowed {
+		one, err := s.oneOf(ctx, c, h.ReleaseBy...)
+		if err != nil {
+			return nil, err
+		}
+		if one || !s.decide(ctx, c, tenure.HoldRelease, target).Allowed {
 			continue
 		}
 		out = append(out, InboxItem{
@@ -286,7 +311,11 @@ func (s *Service) inboxBlueprints(ctx context.Context, c tenure.Caller) (out []I
 	}
 	list, err := s.o.DB.UnpublishedBlueprints(ctx, maxInbox)
 	for _, b := range list {
-		if b.Author != c.Name {
+		one, err := s.oneOf(ctx, c, b.Author)
+		if err != nil {
+			return nil, err
+		}
+		if !one {
 			out = append(out, InboxItem{Kind: "blueprint", ID: b.Name + "@" + b.Version, Summary: fmt.Sprintf("publish blueprint %s %s", b.Name, b.Version), RequestedBy: b.Author, Digest: b.Digest, Need: 1, Since: b.CreatedAt})
 		}
 	}
@@ -330,7 +359,11 @@ func (s *Service) inboxStarts(ctx context.Context, c tenure.Caller) (out []Inbox
 		if err != nil {
 			return nil, err
 		}
-		if op.RequestedBy == c.Name || !s.decide(ctx, c, tenure.StandingApprove, targetOf(t)).Allowed {
+		one, err := s.oneOf(ctx, c, op.RequestedBy)
+		if err != nil {
+			return nil, err
+		}
+		if one || !s.decide(ctx, c, tenure.StandingApprove, targetOf(t)).Allowed {
 			continue
 		}
 		out = append(out, InboxItem{

@@ -124,6 +124,27 @@ func answersFor(tx *store.Tx, name string) (string, error) {
 	return p.Owner, nil
 }
 
+// countsAs is the person as whom a name counts: who answers for a machine, and a
+// person as themselves.
+func countsAs(tx *store.Tx, name string) (string, error) {
+	answers, err := answersFor(tx, name)
+	if answers == "" {
+		answers = name
+	}
+	return answers, err
+}
+
+// onePerson says whether two names are one pair of eyes: the same person, or
+// machines of theirs.
+func onePerson(tx *store.Tx, a, b string) (bool, error) {
+	x, err := countsAs(tx, a)
+	if err != nil {
+		return false, err
+	}
+	y, err := countsAs(tx, b)
+	return x == y, err
+}
+
 // EndStanding ends a standing approval at once. What it started goes on.
 func (s *Service) EndStanding(ctx context.Context, c tenure.Caller, id tenure.StandingID) (tenure.Standing, error) {
 	var st tenure.Standing

@@ -97,10 +97,19 @@ func (s *Service) Retry(ctx context.Context, id tenure.OperationID, step, by str
 	return n, err
 }
 
-// Skip leaves a failed step out, or accepts that it can't be verified. It takes a
-// reason and two persons: the first call asks, the second, by another person,
-// attests. The certificate lists it.
+// Skip is SkipAs for a caller of the installation's own folder, whose name is
+// asserted and who has every role.
 func (s *Service) Skip(ctx context.Context, id tenure.OperationID, step, reason, by string) (attested bool, err error) {
+	return s.SkipAs(ctx, tenure.Caller{Kind: tenure.CallerLocal, Name: by}, id, step, reason)
+}
+
+// SkipAs leaves a failed step out, or accepts that it can't be verified. It takes a
+// reason and two persons: the first call asks, which takes operation.steer over the
+// tenant; the second, by another person, attests, which takes operation.approve. A
+// machine and who answers for it, and who delegates and their delegate, are one
+// person. The certificate lists it.
+func (s *Service) SkipAs(ctx context.Context, c tenure.Caller, id tenure.OperationID, step, reason string) (attested bool, err error) {
+	by := c.Name
 	if err := person(by); err != nil {
 		return false, err
 	}
@@ -126,6 +135,9 @@ func (s *Service) Skip(ctx context.Context, id tenure.OperationID, step, reason,
 		now := s.Now()
 		j := slices.IndexFunc(have, func(e store.Exception) bool { return e.Step == step })
 		kind := "exception.attest"
+		if err := s.maySkip(ctx, tx, c, op, have, j); err != nil {
+			return err
+		}
 		switch {
 		case j < 0:
 			if strings.TrimSpace(reason) == "" {
@@ -154,4 +166,45 @@ func (s *Service) Skip(ctx context.Context, id tenure.OperationID, step, reason,
 		return tx.Poke(id, now)
 	})
 	return attested, err
+}
+
+// maySkip refuses who may not ask for an exception, or not attest the one that was
+// asked for (the i-th; none yet if i < 0). It is asked in the transaction that does
+// it, so that two who ask at once don't attest each other's.
+func (s *Service) maySkip(ctx context.Context, tx *store.Tx, c tenure.Caller, op store.OperationRow, have []store.Exception, i int) error {
+	t, err := tx.Tenant(string(op.Tenant))
+	if err != nil {
+		return err
+	}
+	if i < 0 {
+		return s.require(ctx, c, tenure.OperationSteer, targetOf(t))
+	}
+	if asked := have[i].AskedBy; asked != c.Name {
+		one, err := s.oneEyed(tx, asked, c.Name, targetOf(t))
+		if err != nil {
+			return err
+		}
+		if one {
+			return tenure.Errorf(tenure.Forbidden, "%s asked for this exception, and with %s they are one person; another must attest it", asked, c.Name)
+		}
+		if err := signer(c); err != nil {
+			return err
+		}
+	}
+	return s.require(ctx, c, tenure.OperationApprove, targetOf(t))
+}
+
+// oneEyed says whether two names are one pair of eyes over a tenant: one person, or
+// coupled by a delegation that stands.
+func (s *Service) oneEyed(tx *store.Tx, a, b string, t tenure.Target) (bool, error) {
+	one, err := onePerson(tx, a, b)
+	if one || err != nil {
+		return one, err
+	}
+	person, err := countsAs(tx, a)
+	if err != nil {
+		return false, err
+	}
+	all, err := tx.DelegationsOf(b, s.Now())
+	return slices.ContainsFunc(covering(all, t), func(d tenure.Delegation) bool { return d.From == person || d.To == person }), err
 }

@@ -50,15 +50,16 @@ func (s *Service) open(ctx context.Context, name, fingerprint string) (*connecto
 			options[o.Name] = o.Default
 		}
 	}
+	veil := connector.NewVeil(slices.Collect(maps.Values(set.Secrets))...)
 	d, err := info.Open(ctx, connector.Config{
 		System: name, Options: options, Secrets: set.Secrets, Now: s.o.Now,
 		Marker: connector.Marker{Installation: s.o.Installation, System: name, Key: s.mac},
 	})
 	if err != nil {
-		return nil, tenure.Errorf(tenure.CodeOf(err), "open system %s: %w", name, err)
+		return nil, tenure.Errorf(tenure.CodeOf(err), "open system %s: %w", name, veil.Err(err))
 	}
 	sys := connector.NewSystem(name, info, d, fingerprint, set.Limit)
-	sys.Observer = s.o.Calls
+	sys.Observer, sys.Veil = s.o.Calls, veil
 	sys.Prices, sys.Currency = set.Prices, set.Currency
 	return sys, nil
 }

@@ -85,7 +85,7 @@ func newPoster(w Webhook) (*poster, error) {
 		if err != nil {
 			return refusedError{"it has no address"}
 		}
-		if why := forbidden(at.Addr(), local); why != "" {
+		if why := tenure.OffLimits(at.Addr(), local); why != "" {
 			return refusedError{why}
 		}
 		return nil

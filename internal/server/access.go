@@ -106,6 +106,9 @@ func (s *Server) admit(ctx context.Context, c *Call, a Access, id string) error 
 			return tenure.Errorf(tenure.Forbidden, "%s may not %s: it takes a stronger sign-in than this one", c.Caller.Name, a.Permission)
 		}
 		c.Visible = s.o.Governor.Visible(c.Caller, a.Permission)
+		if a.Reach == Anywhere { // the others' handlers ask about each tenant
+			return s.o.Governor.RequireUndenied(c.Caller, a.Permission)
+		}
 		return nil
 	case Installation:
 		return c.Require(ctx, a.Permission, tenure.Target{})

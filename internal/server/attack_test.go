@@ -255,9 +255,8 @@ func TestPoliciesBindWhatIsNoTenants(t *testing.T) {
 		{tenure.BlueprintPublish, tenure.SecurityOfficer, "POST", "/v1/blueprints/small@1.0/publish", ""},
 		{tenure.BlueprintWrite, tenure.BlueprintAuthor, "POST", "/v1/blueprints", client.SubmitBlueprint.Example},
 		{tenure.SystemManage, tenure.Admin, "POST", "/v1/systems", `{"name":"main"}`},
-		{tenure.OperationApprove, tenure.Approver, "POST", "/v1/delegations", `{"to":"olga","scope":{"all":true},"reason":"away","endsAt":"2999-01-01T00:00:00Z"}`},
+		{tenure.OperationApprove, tenure.Approver, "POST", "/v1/delegations", `{"to":"olga","scope":{"all":true},"reason":"away","endsAt":"` + time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + `"}`},
 		{tenure.StandingPropose, tenure.Operator, "POST", "/v1/standing-approvals", client.ProposeStanding.Example},
-		{tenure.AccessManage, tenure.Admin, "DELETE", "/v1/grants/" + string(tenure.NewID[tenure.GrantID](time.Now())), ""},
 	} {
 		t.Run(string(c.deny), func(t *testing.T) {
 			t.Parallel()
@@ -443,7 +442,14 @@ func TestStreamsNarrowWithTheirCallers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wide := listening(t, srv, "/v1/events", near)
+	c, err := client.New(remote(t, srv).URL, client.WithToken(tenure.NewSecret(strings.TrimPrefix(near["Authorization"], "Bearer "))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, err := s.Engine.DB.LogSize(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
 	say := func(kind string, p planted) {
 		e, err := s.Entry(ctx, kind, "test", p.tenant, p.operation, string(p.operation), nil)
 		if err == nil {
@@ -454,19 +460,22 @@ func TestStreamsNarrowWithTheirCallers(t *testing.T) {
 		}
 	}
 	say("step.before", lost)
-	if err := g.RevokeGrant(ctx, root, gr.ID); err != nil {
-		t.Fatal(err)
-	}
-	say("step.after", lost)
-	say("step.kept", kept)
-	if _, err := g.DisablePrincipal(ctx, "near", true, 0, "test"); err != nil {
-		t.Fatal(err)
-	}
-	said := <-wide
-	unsaid(t, "the stream", said, "step.after")
-	for _, want := range []string{"step.before", "step.kept"} {
-		if !strings.Contains(said, want) {
-			t.Errorf("the stream doesn't tell of %s: %s", want, said)
+	var heard []string
+	for e, err := range c.AllEvents(ctx, "", size-1) {
+		if err != nil {
+			t.Fatal(err)
 		}
+		heard = append(heard, e.Entry)
+		if e.Entry == "step.kept" {
+			break
+		}
+		if err := g.RevokeGrant(ctx, root, gr.ID); err != nil {
+			t.Fatal(err)
+		}
+		say("step.after", lost)
+		say("step.kept", kept)
+	}
+	if got := strings.Join(heard, " "); got != "step.before step.kept" {
+		t.Errorf("heard %s", got)
 	}
 }

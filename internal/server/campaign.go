@@ -38,7 +38,7 @@ func (c *Call) campaign(ctx context.Context, text string) (client.Campaign, erro
 
 func (c *Call) counted(ctx context.Context, cp tenure.Campaign, f store.ItemFilter) (client.Campaign, error) {
 	n, err := c.Governor.ReviewCounts(ctx, f)
-	out := client.Campaign{Campaign: cp, Open: n[""], Kept: n[tenure.ReviewKeep], Revoked: n[tenure.ReviewRevoke], Narrowed: n[tenure.ReviewChange]}
+	out := client.Campaign{Campaign: c.Governor.ShownCampaign(ctx, c.Caller, cp), Open: n[""], Kept: n[tenure.ReviewKeep], Revoked: n[tenure.ReviewRevoke], Narrowed: n[tenure.ReviewChange]}
 	out.Items = out.Open + out.Kept + out.Revoked + out.Narrowed
 	return out, err
 }

@@ -126,12 +126,11 @@ func watchAll(ctx context.Context, c *Call, p *client.AllEvents, send *sender) e
 	if last >= 0 {
 		from = min(last+1, size)
 	}
-	everything := c.Visible.Reach.All && c.Visible.Limit.All
 	return c.server.play(ctx, c, send, from, func(h happened) (wanted, last bool) {
 		switch {
 		case only != "" && h.Tenant != only:
 			return false, false
-		case everything:
+		case c.Visible.Reach.All && c.Visible.Limit.All: // asked each time: it may change meanwhile
 			return true, false
 		case h.Tenant == "":
 			return false, false

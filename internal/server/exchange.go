@@ -148,7 +148,7 @@ func (x *exchange) enter(ctx context.Context, rt Route) error {
 	if err := x.s.limits.take(x.r, caller); err != nil {
 		return err
 	}
-	x.call = &Call{Caller: caller, Service: x.s.o.Service, Governor: x.s.o.Governor, server: x.s, x: x}
+	x.call = &Call{Caller: caller, Service: x.s.o.Service, Governor: x.s.o.Governor, server: x.s, x: x, access: rt.Access, checked: x.s.o.Governor.Now()}
 	if err := x.s.admit(ctx, x.call, rt.Access, x.r.PathValue(string(rt.Access.Reach))); err != nil {
 		return err
 	}

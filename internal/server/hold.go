@@ -71,8 +71,9 @@ func placeHold(ctx context.Context, c *Call, p *client.HoldParams) (client.Hold,
 			return client.Hold{}, err
 		}
 		h.Scope.Resource = id
-		if r, err := c.Service.Engine.DB.Resource(ctx, id); err == nil && tenant == "" {
-			tenant = string(r.Tenant)
+		if tenant == "" {
+			tenant = c.tenantOf(ctx, id)
+			in.Scope.Tenant = tenant
 		}
 	}
 	if tenant == "" {
@@ -88,6 +89,20 @@ func placeHold(ctx context.Context, c *Call, p *client.HoldParams) (client.Hold,
 		c.Location("/v1/holds/" + string(placed.ID))
 	}
 	return holdOf(placed), err
+}
+
+// tenantOf is whose a resource is, blank where there is none or the caller may not
+// know of its tenant.
+func (c *Call) tenantOf(ctx context.Context, id tenure.ResourceID) string {
+	r, err := c.Service.Engine.DB.Resource(ctx, id)
+	if err != nil {
+		return ""
+	}
+	t, err := c.server.target(ctx, string(r.Tenant))
+	if err != nil || !c.Caller.Sees(t) {
+		return ""
+	}
+	return string(t.Tenant)
 }
 
 func showHold(ctx context.Context, c *Call, p *client.HoldID) (client.Hold, error) {

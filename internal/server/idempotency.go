@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,7 +84,7 @@ func (k *replays) begin(ctx context.Context, x *exchange, rt Route) (finish func
 	case have.Status == 0:
 		return nil, false, tenure.Errorf(tenure.Conflict, "the first request under this Idempotency-Key is still under way").Retryable()
 	}
-	return nil, true, replay(have, x)
+	return nil, true, replay(have, x, c)
 }
 
 // finish keeps an answer. A fault of ours isn't kept: the next try does the work.
@@ -102,7 +103,7 @@ func (k *replays) finish(ctx context.Context, mine store.Replay, x *exchange, rt
 				return err
 			}
 		}
-		text, err := json.Marshal(header)
+		text, err := json.Marshal(keptAnswer{header, rightsOf(x.call.Caller)})
 		if err != nil {
 			return err
 		}
@@ -121,12 +122,47 @@ func retryable(problem []byte) bool {
 	return json.Unmarshal(problem, &p) == nil && p.Retry
 }
 
-func replay(have store.Replay, x *exchange) error {
-	var header http.Header
-	if err := json.Unmarshal([]byte(have.Header), &header); err != nil {
+// keptAnswer is what is kept of an answer beside its body.
+type keptAnswer struct {
+	Header http.Header `json:"header"`
+	Rights rights      `json:"rights"` // of who got it
+}
+
+// rights are what an answer could tell of.
+type rights struct {
+	Grants []right             `json:"grants,omitempty"`
+	Limit  tenure.Scope        `json:"limit"`
+	Only   []tenure.Permission `json:"only,omitempty"`
+}
+
+type right struct {
+	Role  tenure.Role  `json:"role"`
+	Scope tenure.Scope `json:"scope"`
+}
+
+func rightsOf(c tenure.Caller) rights {
+	return rights{each(c.Grants, func(g tenure.Grant) right { return right{g.Role, g.Scope} }), c.Limit, c.Only}
+}
+
+// within says whether o has all of these rights.
+func (r rights) within(o rights) bool {
+	return !slices.ContainsFunc(r.Grants, func(had right) bool {
+		return !slices.ContainsFunc(o.Grants, func(has right) bool { return has.Role == had.Role && had.Scope.Within(has.Scope) })
+	}) && (o.Limit.IsZero() || !r.Limit.IsZero() && r.Limit.Within(o.Limit)) &&
+		(len(o.Only) == 0 || len(r.Only) > 0 && !slices.ContainsFunc(r.Only, func(p tenure.Permission) bool { return !slices.Contains(o.Only, p) }))
+}
+
+// replay gives a kept answer again, unless the caller may less than when they got
+// it: it may tell of what they may not see any more.
+func replay(have store.Replay, x *exchange, c tenure.Caller) error {
+	var kept keptAnswer
+	if err := json.Unmarshal([]byte(have.Header), &kept); err != nil {
 		return tenure.Errorf(tenure.Internal, "an answer that was kept: %w", err)
 	}
-	for name, v := range header {
+	if !kept.Rights.within(rightsOf(c)) {
+		return tenure.Errorf(tenure.Forbidden, "the request under this Idempotency-Key was answered, and what %s may do has narrowed since", c.Name)
+	}
+	for name, v := range kept.Header {
 		x.header[name] = v
 	}
 	x.header.Set("Idempotency-Replayed", "true")

@@ -35,7 +35,12 @@ func showImpact(ctx context.Context, c *Call, p *client.ImpactParams) (client.Pa
 
 func startUpgrades(ctx context.Context, c *Call, p *client.UpgradesParams) (client.Upgrades, error) {
 	for _, t := range p.Body.Tenants {
-		if err := c.requireIntent(ctx, client.Intent{Kind: tenure.Upgrade, Tenant: t}); err != nil {
+		in := client.Intent{Kind: tenure.Upgrade, Tenant: t, Blueprint: p.Blueprint, Reason: p.Body.Reason}
+		err := c.requireIntent(ctx, in)
+		if err == nil {
+			_, err = c.harmlessIntent(ctx, in)
+		}
+		if err != nil {
 			return client.Upgrades{}, err
 		}
 	}

@@ -286,8 +286,9 @@ func ask(t *testing.T, web *httptest.Server, d documented, path, tier, token str
 
 // closer are the routes whose handler asks for more than the route does, and what.
 var closer = map[string]string{
-	"operation.claim": "only who requested the operation claims its secrets",
-	"operation.skip":  "asking takes operation.steer, attesting operation.approve",
+	"operation.claim":  "only who requested the operation claims its secrets",
+	"standing.propose": "a rule for all tenants takes a grant over all",
+	"operation.skip":   "asking takes operation.steer, attesting operation.approve",
 }
 
 // judge compares an answer with what the roles' table and the scopes say.

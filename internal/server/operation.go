@@ -148,13 +148,30 @@ func (c *Call) startIntent(ctx context.Context, in client.Intent) (row store.Ope
 		if err == nil {
 			row, err = c.Service.Start(ctx, only, intentOf(in), c.By())
 		}
+		if err == nil {
+			err = c.requireStarted(ctx, row, only)
+		}
 		return row, false, err
 	}
 	plan, row, err := c.Service.Request(ctx, intentOf(in), c.By())
-	if err == nil && plan == nil { // what the trigger started may be another tenant's
-		err = c.RequireTenant(ctx, tenure.OperationRequest, string(row.Tenant))
+	if err == nil && plan == nil {
+		err = c.requireStarted(ctx, row, "")
 	}
 	return row, plan == nil, err
+}
+
+// requireStarted refuses an operation that runs another plan than the one that was
+// asked for, since its trigger had been seen before, to who may not request it: it
+// may be a tenant's that they may not know of, so nothing of it is told.
+func (c *Call) requireStarted(ctx context.Context, row store.OperationRow, digest string) error {
+	if row.Plan == digest {
+		return nil
+	}
+	t, err := c.server.target(ctx, string(row.Tenant))
+	if err != nil || !c.Governor.Decide(ctx, c.Caller, tenure.OperationRequest, t).Allowed {
+		return tenure.Errorf(tenure.Conflict, "this trigger has started another operation already").WithHint("a new request takes a trigger of its own")
+	}
+	return nil
 }
 
 func (c *Call) startPlan(ctx context.Context, p *client.OperationRequest) (store.OperationRow, error) {
@@ -176,7 +193,11 @@ func (c *Call) startPlan(ctx context.Context, p *client.OperationRequest) (store
 	if err != nil {
 		return store.OperationRow{}, err
 	}
-	return c.Service.Start(ctx, digest, intentOf(in), c.By())
+	row, err := c.Service.Start(ctx, digest, intentOf(in), c.By())
+	if err == nil {
+		err = c.requireStarted(ctx, row, digest)
+	}
+	return row, err
 }
 
 // requirePlan asks whether the caller may request what a plan does.
@@ -271,20 +292,7 @@ func skipStep(ctx context.Context, c *Call, p *client.SkipParams) (client.Skippe
 	if err != nil {
 		return client.Skipped{}, err
 	}
-	have, err := c.Service.Engine.DB.Exceptions(ctx, id)
-	if err != nil {
-		return client.Skipped{}, err
-	}
-	need := tenure.OperationSteer
-	for _, e := range have {
-		if e.Step == p.Body.Step {
-			need = tenure.OperationApprove
-		}
-	}
-	if err := c.Require(ctx, need, c.Target); err != nil {
-		return client.Skipped{}, err
-	}
-	attested, err := c.Service.Skip(ctx, id, p.Body.Step, p.Body.Reason, c.By())
+	attested, err := c.Service.SkipAs(ctx, c.Caller, id, p.Body.Step, p.Body.Reason)
 	return client.Skipped{Step: p.Body.Step, Attested: attested}, err
 }
 

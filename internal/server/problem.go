@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
@@ -15,7 +16,8 @@ import (
 
 // problem is an error's face for the caller, and what headers go with it. One
 // without a code is a fault of ours: the caller gets the request's id, and the log
-// has the cause under it.
+// has the cause under it, with the route and not the path: somebody may have put a
+// secret into that.
 func (s *Server) problem(r *http.Request, err error) (client.Problem, http.Header) {
 	id := requestID(r)
 	p := client.ProblemOf(err)
@@ -26,10 +28,16 @@ func (s *Server) problem(r *http.Request, err error) (client.Problem, http.Heade
 	case !errors.As(err, &coded) && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)):
 		p = client.ProblemOf(tenure.Errorf(tenure.Unavailable, "the call took too long, or its caller has gone").Retryable())
 	case !errors.As(err, &coded):
-		s.o.Log.Error("internal error", "id", id, "path", r.URL.Path, "error", err)
+		s.o.Log.Error("internal error", "id", id, "route", r.Pattern, "error", err)
 		p = client.ProblemOf(tenure.Errorf(tenure.Internal, "internal error %s", id).WithHint("the server's log has the cause under this id"))
 	case p.Code == tenure.Internal:
-		s.o.Log.Error("internal error", "id", id, "path", r.URL.Path, "error", err)
+		s.o.Log.Error("internal error", "id", id, "route", r.Pattern, "error", err)
+		if !isLocal(r) {
+			p = client.ProblemOf(tenure.Errorf(tenure.Internal, "internal error %s", id).WithHint("the server's log has the cause under this id"))
+		}
+	case p.Code == tenure.Unavailable && strings.HasPrefix(err.Error(), "store, ") && !isLocal(r):
+		s.o.Log.Error("the store doesn't answer", "id", id, "route", r.Pattern, "error", err)
+		p = client.ProblemOf(tenure.Errorf(tenure.Unavailable, "the store doesn't answer now").Retryable().WithHint("the server's log has the cause under %s", id))
 	}
 	if errors.As(err, &other) {
 		p.Status, p.Title = other.status, http.StatusText(other.status)
@@ -43,6 +51,9 @@ func (s *Server) problem(r *http.Request, err error) (client.Problem, http.Heade
 	p.Instance = "urn:tenure:request:" + id
 	return p, header
 }
+
+// isLocal says whether who asks opened the installation's own folder or socket.
+func isLocal(r *http.Request) bool { return r.Context().Value(localKey{}) != nil }
 
 // refuse answers with an error where no route is.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {

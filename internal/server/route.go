@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -25,8 +26,10 @@ type Call struct {
 	Target   tenure.Target // of the object that the path names, if it is a tenant's
 	Visible  store.Visible // the tenants over which the caller has the route's permission; of list, anywhere and body
 
-	server *Server
-	x      *exchange
+	server  *Server
+	x       *exchange
+	access  Access
+	checked time.Time // when it was last asked who the caller is and whether they may
 }
 
 // By names who asks, for the log and for separation of duties.

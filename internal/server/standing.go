@@ -11,7 +11,7 @@ import (
 
 func standingRoutes(s *Server) {
 	route(s, client.ListStandings, Access{tenure.TenantRead, Anywhere}, listStandings)
-	created(s, client.ProposeStanding, Access{tenure.StandingPropose, OfBody}, proposeStanding)
+	created(s, client.ProposeStanding, Access{tenure.StandingPropose, Anywhere}, proposeStanding)
 	route(s, client.ShowStanding, Access{tenure.TenantRead, Anywhere}, showStanding)
 	route(s, client.ReviewStanding, Access{tenure.StandingApprove, Anywhere}, reviewStanding)
 	route(s, client.EndStanding, Access{tenure.StandingApprove, Anywhere}, endStanding)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -227,12 +228,50 @@ func (s *sender) send(raw []byte) error {
 	return rc.Flush()
 }
 
+// askAgain is how long a stream tells on without asking whether it still may.
+const askAgain = 10 * time.Second
+
+// again asks anew who the caller is and whether they may, for what goes on after
+// its answer has begun: a stream ends with its caller's sign-in or grants.
+func (c *Call) again(ctx context.Context) error {
+	caller, err := c.server.identify(c.x.r, false)
+	if err != nil {
+		return err
+	}
+	now := *c
+	now.Caller, now.checked = caller, c.Governor.Now()
+	if err := c.server.admit(ctx, &now, c.access, c.x.r.PathValue(string(c.access.Reach))); err != nil {
+		return err
+	}
+	*c = now
+	return nil
+}
+
+// doubtful says whether it must be asked again before an entry is told: it is
+// about somebody's access, a grant has ended by itself, or it is a while ago. The
+// log has a revocation before all that came after it, so that none of that is told.
+func (c *Call) doubtful(h happened) bool {
+	switch noun, _, _ := strings.Cut(h.Entry, "."); noun {
+	case "grant", "token", "session", "principal", "delegation", "elevation", "breakglass":
+		return true
+	}
+	now := c.Governor.Now()
+	return h.Entry == "tenant.labels" && h.Tenant == c.Target.Tenant || now.Sub(c.checked) >= askAgain ||
+		slices.ContainsFunc(c.Caller.Grants, func(g tenure.Grant) bool { return !g.Active(now) })
+}
+
 // play sends what happens from an entry on, as far as pick wants it, until ctx or
-// the server ends, the caller's sign-in does, or pick says that it was the last.
+// the server ends, the caller's sign-in or grants do, or pick says that it was the
+// last.
 func (s *Server) play(ctx context.Context, c *Call, send *sender, at int64, pick func(happened) (wanted, last bool)) error {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	give := func(h happened) (last bool, err error) {
+		if c.doubtful(h) {
+			if err := c.again(ctx); err != nil {
+				return true, err
+			}
+		}
 		wanted, last := pick(h)
 		if wanted {
 			err = send.send(h.raw)
@@ -274,8 +313,8 @@ func (s *Server) play(ctx context.Context, c *Call, send *sender, at int64, pick
 		select {
 		case <-news:
 		case <-beat.C:
-			if _, err := s.identify(c.x.r, false); err != nil { // revoked, or expired
-				return nil
+			if err := c.again(ctx); err != nil {
+				return err
 			}
 			if err := send.send([]byte(": still here\n\n")); err != nil {
 				return err

@@ -9,7 +9,7 @@ import (
 )
 
 func systemRoutes(s *Server) {
-	created(s, client.AddSystem, Access{tenure.SystemManage, Anywhere}, addSystem)
+	created(s, client.AddSystem, Access{tenure.SystemManage, Installation}, addSystem)
 	route(s, client.ListSystems, Access{tenure.SystemRead, Anywhere}, listSystems)
 }
 

@@ -118,11 +118,18 @@ func (s *Site) departureDates(r *http.Request, t *lifecycle.TenantView, view *da
 		if full.Body == nil {
 			continue
 		}
+		done := make(map[string]bool)
+		for _, st := range full.Steps {
+			done[st.Key] = st.State == tenure.StepDone
+		}
+		// A date that has come isn't a thing that was done: a hold, or a person whose
+		// word is missing, may still stand before it.
 		for _, d := range full.Body.Dates {
 			if !d.At.IsZero() {
-				view.Dates = append(view.Dates, dashboard.DepartureDate{At: d.At, What: d.What, Past: d.At.Before(now)})
+				view.Dates = append(view.Dates, dashboard.DepartureDate{At: d.At, What: d.What, Past: done[d.Step] || d.Step == "" && d.At.Before(now)})
 			}
 		}
+		slices.SortStableFunc(view.Dates, func(a, b dashboard.DepartureDate) int { return a.At.Compare(b.At) })
 		break
 	}
 	return nil

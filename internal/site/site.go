@@ -202,13 +202,14 @@ func (s *Site) frame(r *http.Request) dashboard.Frame {
 }
 
 // problem answers with an error's page. What has no code is a fault of ours: the
-// person gets an id, and the log has the cause under it.
+// person gets an id, and the log has the cause under it, with the route and not the
+// path, which holds a secret where a departure link opened it.
 func (s *Site) problem(w http.ResponseWriter, r *http.Request, v *visit, err error) {
 	var coded *tenure.Error
 	p := dashboard.ProblemView{Code: tenure.CodeOf(err), Message: err.Error(), Hints: tenure.HintsOf(err), Retry: tenure.CanRetry(err), Back: dashboard.Ref{Label: "Back to the fleet", Href: "/"}}
 	if !errors.As(err, &coded) || coded.Code == tenure.Internal {
 		id := w.Header().Get("Tenure-Request-Id")
-		s.o.Log.Error("internal error", "id", id, "path", r.URL.Path, "error", err)
+		s.o.Log.Error("internal error", "id", id, "route", r.Pattern, "error", err)
 		p = dashboard.ProblemView{Code: tenure.Internal, Message: "internal error " + id, ID: id, Back: p.Back}
 	}
 	frame := s.frame(r)

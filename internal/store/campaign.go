@@ -137,14 +137,19 @@ type ItemFilter struct {
 	Open     bool   // unanswered ones alone
 	After    int    // the last seq of the page before
 	Limit    int
-	Visible  Visible // of tenants
-	Grants   bool    // items of no tenant too
-	Own      string  // a reviewer whose own items are shown whatever else they may see
+	Visible  Visible  // of tenants
+	Grants   bool     // items of no tenant too
+	Own      string   // a reviewer whose own items are shown whatever else they may see
+	OwnIn    *Visible // what of these they may still see; nil: all, those of no tenant too
 }
 
 func (f ItemFilter) where(args *[]any) string {
 	*args = append(*args, string(f.Campaign), f.Reviewer, flag(f.Open), f.After, f.Own, flag(f.Grants))
-	return `campaign = $1 and ($2 = '' or reviewer = $2) and ($3 = 0 or decision = '') and seq > $4 and ($5 <> '' and reviewer = $5 or $6 = 1 and tenant = '' or ` + f.Visible.where("review_item.tenant", args) + `)`
+	own := ""
+	if f.OwnIn != nil {
+		own = " and " + f.OwnIn.where("review_item.tenant", args)
+	}
+	return `campaign = $1 and ($2 = '' or reviewer = $2) and ($3 = 0 or decision = '') and seq > $4 and ($5 <> '' and reviewer = $5` + own + ` or $6 = 1 and tenant = '' or ` + f.Visible.where("review_item.tenant", args) + `)`
 }
 
 // ReviewItems lists a campaign's items in order.

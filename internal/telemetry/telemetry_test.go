@@ -285,7 +285,7 @@ func TestOneTrace(t *testing.T) {
 func attribute(s tracetest.SpanStub, key string) string {
 	for _, kv := range s.Attributes {
 		if string(kv.Key) == key {
-			return kv.Value.Emit()
+			return kv.Value.String()
 		}
 	}
 	return ""

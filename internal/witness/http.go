@@ -3,9 +3,13 @@ package witness
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
+	"syscall"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -27,10 +31,13 @@ const (
 )
 
 // NewHTTP is the witness at an address. A call takes at most ten seconds, and
-// no redirect is followed.
+// no redirect is followed; an address that is off limits (tenure.OffLimits) isn't
+// dialled.
 func NewHTTP(address string) *HTTP {
+	dialer := &net.Dialer{Timeout: timeout, Control: func(_, address string, _ syscall.RawConn) error { return tenure.CheckDial(address) }}
 	return &HTTP{address: address, client: &http.Client{
 		Timeout:       timeout,
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, ForceAttemptHTTP2: true, TLSHandshakeTimeout: timeout, MaxIdleConns: 2, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
@@ -86,13 +93,17 @@ func (h *HTTP) Publish(ctx context.Context, old, new []byte, proof tlog.TreeProo
 func (h *HTTP) call(ctx context.Context, method string, body []byte) (int, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, h.address, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, tenure.Errorf(tenure.Invalid, "the witness's address: %w", err)
+		return 0, nil, tenure.Errorf(tenure.Invalid, "the witness's address can't be asked")
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "text/plain; charset=utf-8")
 	}
 	resp, err := h.client.Do(req)
 	if err != nil {
+		var outer *url.Error
+		if errors.As(err, &outer) {
+			err = outer.Err // without the address, whose path or query may hold a key
+		}
 		return 0, nil, tenure.Errorf(tenure.Unavailable, "the witness doesn't answer: %w", err).Retryable()
 	}
 	defer resp.Body.Close()

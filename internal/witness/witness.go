@@ -42,6 +42,9 @@ func Open(spec string) (Witness, error) {
 		if u.Host == "" || u.User != nil {
 			return nil, tenure.Errorf(tenure.Invalid, "a witness's address needs a host, and takes no password")
 		}
+		if err := tenure.CheckHost(u.Hostname()); err != nil {
+			return nil, tenure.Errorf(tenure.Invalid, "the witness: %w", err)
+		}
 		return NewHTTP(spec), nil
 	case strings.Contains(spec, "://"):
 		return nil, tenure.Errorf(tenure.Invalid, "witness %q is neither a file nor http", spec)
