@@ -25,7 +25,7 @@ func (a *app) fleet() *cobra.Command {
 
 func printFleet(o *page, f client.Fleet) {
 	o.fields("tenants", fmt.Sprint(f.Tenants), "by state", counted(tenure.TenantStates, f.ByState), "by tier", inCommon(f.ByTier), "by blueprint", inCommon(f.ByRevision),
-		"held", fmt.Sprint(f.Held), "waiting", operations(f.Waiting)+" for a date or a person", "stuck", operations(f.StuckAll), "leaving", operations(f.LeavingAll),
+		"held", fmt.Sprint(f.Held), "waiting", fmt.Sprint(f.Waiting)+", for a date or a person", "stuck", fmt.Sprint(f.StuckAll), "leaving", fmt.Sprint(f.LeavingAll),
 		"findings", orElse(counted(severities(), f.Findings), "none"), "onboarding", onboardingWords(f.Onboarding))
 	if c := f.Cost; c != nil {
 		o.fields("a month", "running "+moneyWords(c.Running)+"; stopped "+moneyWords(c.Stopped)+"; orphaned "+moneyWords(c.Orphaned), "as of", o.when(c.At))
@@ -44,13 +44,6 @@ func printFleet(o *page, f client.Fleet) {
 		}
 		o.table([]string{"tenant", "its state", "kind", "state", "why", "since", "goes on", "operation"}, rows)
 	}
-}
-
-func operations(n int) string {
-	if n == 1 {
-		return "1 operation"
-	}
-	return fmt.Sprintf("%d operations", n)
 }
 
 // counted are the counts that aren't zero, in the order of what is counted.

@@ -65,6 +65,8 @@ type Visitor struct {
 	axe  string
 	Name string
 
+	scriptless bool
+
 	mu         sync.Mutex
 	complaints []string
 }

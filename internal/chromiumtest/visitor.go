@@ -148,11 +148,26 @@ func (v *Visitor) Has(what string) bool { v.t.Helper(); return Eval[bool](v, "!!
 // selector names. What something else covers can't be pressed.
 func (v *Visitor) Press(what string) {
 	v.t.Helper()
+	// A live page may put its parts anew between the look and the click.
+	for range 5 {
+		if v.press(what) {
+			return
+		}
+	}
+	v.t.Fatalf("%s's clicks on %q at %s don't reach it", v.Name, what, v.Path())
+}
+
+// press says whether the click reached what it was for, as far as that can be told
+// without script.
+func (v *Visitor) press(what string) bool {
+	v.t.Helper()
 	v.Until(fmt.Sprintf("there is %q to press", what), finder(what))
 	at := Eval[struct {
 		X, Y    float64
 		Covered string
 	}](v, `(async () => { const e = `+finder(what)+`;
+  globalThis.pressed = false;
+  e.addEventListener('click', () => { globalThis.pressed = true; }, { once: true, capture: true });
   e.scrollIntoView({ block: 'center', inline: 'center' });
   const r = [...e.getClientRects()].find((r) => r.width && r.height) || e.getBoundingClientRect(), x = r.x + r.width / 2, y = r.y + r.height / 2, top = document.elementFromPoint(x, y);
   return { X: x, Y: y, Covered: !top || top === e || e.contains(top) || top.contains(e) ? '' : top.outerHTML.slice(0, 200) }; })()`)
@@ -166,6 +181,8 @@ func (v *Visitor) Press(what string) {
 		}
 		command(v, input.DispatchMouseEvent, p)
 	}
+	missed, err := evaluate[bool](v, "globalThis.pressed === false")
+	return v.scriptless || err != nil || !missed // a page that has gone was left by the click
 }
 
 // Follow presses what leads to another page, and waits for that.
@@ -201,5 +218,6 @@ func (v *Visitor) Fill(field, value string) {
 // NoScript lets the pages that come run no script, or lets them again.
 func (v *Visitor) NoScript(off bool) {
 	v.t.Helper()
+	v.scriptless = off
 	command(v, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: off})
 }

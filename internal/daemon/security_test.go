@@ -284,7 +284,7 @@ func TestHeadersStayWhole(t *testing.T) {
 	evil := func(what string, h http.Header) {
 		t.Helper()
 		for name, values := range h {
-			if strings.EqualFold(name, "X-Evil") || strings.Contains(strings.Join(values, " "), "evil=1") || slices.ContainsFunc(values, func(v string) bool { return strings.ContainsAny(v, "\r\n") }) {
+			if name == "X-Evil" || slices.ContainsFunc(values, func(v string) bool { return name == "Set-Cookie" && strings.HasPrefix(v, "evil") || strings.ContainsAny(v, "\r\n\x00") }) {
 				t.Errorf("%s writes the header %s: %q", what, name, values)
 			}
 		}
@@ -352,7 +352,7 @@ func TestOneRequestIsOne(t *testing.T) {
 		"two encodings":                   {start + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" + smuggled, "501"},
 		"an encoding that there isn't":    {start + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + smuggled, "501"},
 		"a space before the colon":        {start + "Content-Length : 2\r\n\r\n{}" + smuggled, "400"},
-		"a header that goes on":           {start + "Content-Length: 2\r\nX-A: 1\r\n\tTransfer-Encoding : chunked\r\n\r\n{}", ""},
+		"a header that goes on":           {start + "Connection: close\r\nContent-Length: 2\r\nX-A: 1\r\n\tTransfer-Encoding : chunked\r\n\r\n{}", ""},
 		"a carriage return in a value":    {start + "X-A: 1\rTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}" + smuggled, "400"},
 		"a zero byte":                     {start + "X-A: 1\x00\r\nContent-Length: 2\r\n\r\n{}" + smuggled, "400"},
 		"no host":                         {"GET /v1/me HTTP/1.1\r\nConnection: close\r\n\r\n", "400"},

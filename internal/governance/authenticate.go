@@ -130,7 +130,12 @@ func (g *Governor) caller(ctx context.Context, id tenure.PrincipalID, now time.T
 		return c, nil
 	}
 	given, err := g.delegated(ctx, p.Name, now)
-	c.Grants = append(c.Grants, given...)
+	own := c.Grants
+	for _, gr := range given { // a role that came since may conflict with what was lent before
+		if tenure.CheckGrant(own, gr, now) == nil {
+			c.Grants = append(c.Grants, gr)
+		}
+	}
 	return c, err
 }
 

@@ -94,7 +94,7 @@ func (g *Governor) compileMove(tx *store.Tx, c tenure.Caller, p store.Principal,
 }
 
 // ownerConflicts refuses what begins for a machine and conflicts with a role of
-// the person who answers for it: the two count as one.
+// the person who answers for it, or the other way round: the two count as one.
 func (g *Governor) ownerConflicts(tx *store.Tx, p store.Principal, m tenure.Move) error {
 	its, err := g.ownerGrants(tx, p)
 	if err != nil {
@@ -108,10 +108,19 @@ func (g *Governor) ownerConflicts(tx *store.Tx, p store.Principal, m tenure.Move
 	return nil
 }
 
-// ownerGrants are the grants of who answers for a machine; none for a person.
-func (g *Governor) ownerGrants(tx *store.Tx, p store.Principal) ([]tenure.Grant, error) {
+// ownerGrants are the grants of who answers for a machine, and of the machines that
+// a person answers for.
+func (g *Governor) ownerGrants(tx *store.Tx, p store.Principal) (out []tenure.Grant, err error) {
 	if p.Kind != tenure.CallerMachine {
-		return nil, nil
+		machines, err := tx.MachinesOf(p.Name)
+		for _, m := range machines {
+			if err == nil {
+				var its []tenure.Grant
+				its, err = tx.Grants(m.ID)
+				out = append(out, its...)
+			}
+		}
+		return out, err
 	}
 	owner, err := tx.Principal(p.Owner)
 	if err != nil {

@@ -62,6 +62,15 @@ func (s *Service) PublishBlueprint(ctx context.Context, ref, by string) (store.B
 		if b, err = tx.Blueprint(name, version, digest); err != nil {
 			return err
 		}
+		if digest == "" && !b.Published() { // a draft that came since the reviewer looked isn't what they read
+			drafts, err := tx.Drafts(name, version)
+			if err != nil {
+				return err
+			}
+			if len(drafts) > 1 {
+				return tenure.Errorf(tenure.Conflict, "%d drafts are called %s %s", len(drafts), name, version).WithHint("publish the one that you read, by its digest")
+			}
+		}
 		same, err := onePerson(tx, b.Author, by)
 		switch {
 		case err != nil:

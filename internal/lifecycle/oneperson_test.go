@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +42,25 @@ func TestMachineAndKeeperPublishNothingAlone(t *testing.T) {
 		if waits := s.waits(everywhere(by, tenure.SecurityOfficer), "blueprint"); waits != 0 {
 			t.Errorf("%s is asked to publish what %s wrote", by, author)
 		}
+	}
+}
+
+// Who publishes a revision by its number publishes what they read: not a draft of
+// the same number that somebody slipped in meanwhile.
+func TestPublishingByNumberNeedsOneDraft(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	ctx := context.Background()
+	read, err := s.SubmitBlueprint(ctx, []byte(sideText), "side.yaml", "author")
+	s.must(err)
+	s.pass(time.Minute)
+	_, err = s.SubmitBlueprint(ctx, []byte(strings.Replace(sideText, "P7D", "P8D", 1)), "side.yaml", "author")
+	s.must(err)
+	_, err = s.PublishBlueprint(ctx, read.Name+"@"+read.Version, "reviewer")
+	wantCode(t, err, tenure.Conflict, "2 drafts")
+	b, err := s.PublishBlueprint(ctx, read.Digest, "reviewer")
+	if err != nil || b.Digest != read.Digest {
+		t.Errorf("by its digest: %v, %v", b.Digest, err)
 	}
 }
 

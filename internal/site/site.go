@@ -205,6 +205,9 @@ func (s *Site) frame(r *http.Request) dashboard.Frame {
 // person gets an id, and the log has the cause under it, with the route and not the
 // path, which holds a secret where a departure link opened it.
 func (s *Site) problem(w http.ResponseWriter, r *http.Request, v *visit, err error) {
+	if errors.Is(r.Context().Err(), context.Canceled) {
+		return // the browser has left for another page, and nobody reads an answer
+	}
 	var coded *tenure.Error
 	p := dashboard.ProblemView{Code: tenure.CodeOf(err), Message: err.Error(), Hints: tenure.HintsOf(err), Retry: tenure.CanRetry(err), Back: dashboard.Ref{Label: "Back to the fleet", Href: "/"}}
 	if !errors.As(err, &coded) || coded.Code == tenure.Internal {

@@ -100,6 +100,11 @@ func findBlueprint(q querier, name, version, digest string) (Blueprint, error) {
 	return found[0], nil
 }
 
+// Drafts lists the unpublished revisions of one name and number, the oldest first.
+func (tx *Tx) Drafts(name, version string) ([]Blueprint, error) {
+	return blueprints(tx, `name = $1 and version = $2 and published_at = 0 order by created_at, digest`, name, version)
+}
+
 // Blueprints lists every revision by name and age.
 func (db *DB) Blueprints(ctx context.Context) ([]Blueprint, error) {
 	return blueprints(db.reader(ctx), `1 = 1 order by name, created_at, digest`)
