@@ -33,7 +33,7 @@ type Event struct {
 // OperationEvents name an operation whose events are wanted.
 type OperationEvents struct {
 	OperationParams
-	LastEventID string `header:"Last-Event-ID" doc:"go on after this event; absent: from the operation's first"`
+	LastEventID string `header:"Last-Event-ID" doc:"go on after this event; absent: begin with where the operation stands"`
 }
 
 // AllEvents ask for the events of everything that is visible.
@@ -49,7 +49,7 @@ var (
 	WatchAll = Endpoint[AllEvents, Stream]{Name: "event.all", Verb: "GET", Path: "/v1/events", Summary: "Stream the events of everything that is visible"}
 )
 
-// Events follows an operation from its first event, or from the one after the
+// Events follows an operation from where it stands, or from the one after the
 // given, until it has ended. Broken connections are mended without a loss.
 func (c *Client) Events(ctx context.Context, op tenure.OperationID, after int64) iter.Seq2[Event, error] {
 	return follow(ctx, c, WatchOperation.Name, after, func(last string) (*bound, error) {

@@ -38,7 +38,7 @@ func (s *scopeFlags) scope(ctx context.Context, at *session) (tenure.Scope, erro
 		if err != nil {
 			return out, orClosed(err, name)
 		}
-		_ = t; out.Tenants = append(out.Tenants, tenure.TenantID(name))
+		out.Tenants = append(out.Tenants, t.ID)
 	}
 	return out, nil
 }

@@ -189,29 +189,18 @@ func awaitServer(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// address PROGRAM NAME: sets $NAME and $NAME_HOST from the ready line, in JSON, of
-// the server in the background. The server writes it before it answers, but it may
-// come through the pipe after the first answer.
+// address FILE NAME: sets $NAME and $NAME_HOST from the ready line, in JSON, of a
+// server that writes its output to the file; it does so before it answers.
 func addressOf(ts *testscript.TestScript, _ bool, args []string) {
 	var ready struct {
 		URL string `json:"url"`
 	}
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for patience := time.After(time.Minute); ; {
-		for _, c := range ts.BackgroundCmds() {
-			if out, ok := c.Stdout.(interface{ String() string }); ok && json.Unmarshal([]byte(out.String()), &ready) == nil && ready.URL != "" {
-				ts.Setenv(args[1], ready.URL)
-				ts.Setenv(args[1]+"_HOST", strings.TrimPrefix(ready.URL, "http://"))
-				return
-			}
-		}
-		select {
-		case <-patience:
-			ts.Fatalf("no server says its address")
-		case <-tick.C:
-		}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &ready))
+	if ready.URL == "" {
+		ts.Fatalf("no server says its address")
 	}
+	ts.Setenv(args[1], ready.URL)
+	ts.Setenv(args[1]+"_HOST", strings.TrimPrefix(ready.URL, "http://"))
 }
 
 // digest FILE NAME: sets a variable to "sha256:…" of a file without its last line feed.

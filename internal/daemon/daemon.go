@@ -4,6 +4,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/url"
@@ -76,7 +77,7 @@ func Run(ctx context.Context, inst *installation.Installation, o Options) error 
 
 // compose puts API and dashboard together.
 func compose(inst *installation.Installation, o Options, running *atomic.Bool) (*server.Server, error) {
-	name := o.Name
+	name := cmp.Or(o.Name, inst.Settings.Name)
 	if name == "" {
 		name = string(inst.Service.Installation())
 	}
@@ -85,13 +86,16 @@ func compose(inst *installation.Installation, o Options, running *atomic.Bool) (
 		if u, err := url.Parse(inst.Settings.SignIn.Issuer); err == nil {
 			web.Provider, web.Issuer = u.Host, u.Scheme+"://"+u.Host
 		}
+		if len(inst.Settings.SignIn.StrongAMR)+len(inst.Settings.SignIn.StrongACR) == 0 {
+			o.Log.Warn("no sign-in is strong: people can read and ask, and nobody can approve", "set", "signIn.strongAmr or signIn.strongAcr in tenure.yaml")
+		}
 	}
 	pages, err := site.New(web)
 	if err != nil {
 		return nil, err
 	}
 	api := server.Options{
-		Service: inst.Service, Governor: inst.Governor, Log: o.Log, Dashboard: pages,
+		Service: inst.Service, Governor: inst.Governor, Log: o.Log, Dashboard: pages, URL: inst.Settings.URL,
 		Ready: func(context.Context) error {
 			if !running.Load() {
 				return tenure.Errorf(tenure.Unavailable, "the engine doesn't run")

@@ -148,7 +148,12 @@ func (a *advance) decide(now time.Time) decision {
 	switch {
 	case d.ended:
 	case a.stopping() && len(d.claims)+len(d.opened)+len(d.reopen) > 0:
+		// What is due already stays due since then: a new moment each time round
+		// would be something to commit each time round.
 		d.claims, d.opened, d.reopen, d.due = nil, nil, nil, now
+		if at := a.s.op.DueAt; !at.IsZero() && !at.After(now) {
+			d.due = at
+		}
 	case a.excluded != "" && len(d.claims) > 0 && !a.s.op.Locked:
 		d.claims = nil
 		if len(a.running) == 0 {

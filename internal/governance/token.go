@@ -52,8 +52,8 @@ func (g *Governor) NewToken(ctx context.Context, c tenure.Caller, principal stri
 			return tenure.Errorf(tenure.Forbidden, "only who answers for a machine, or an admin, makes a token for it")
 		}
 		t.ID, t.Principal, t.CreatedBy, t.CreatedAt = tenure.NewID[tenure.TokenID](now), p.ID, c.Name, now
-		t.Strong = p.Kind == tenure.CallerPerson && c.Strong && mine
-		if p.Name == c.Name && c.Token != "" { // nor one that outlives it: a leaked one would never end
+		t.Strong = p.Kind == tenure.CallerPerson && (c.Strong && mine || c.Kind == tenure.CallerLocal) // who has the folder has its keys
+		if p.Name == c.Name && c.Token != "" {                                                         // nor one that outlives it: a leaked one would never end
 			asks, err := tx.Token(c.Token)
 			if err != nil {
 				return err

@@ -43,6 +43,7 @@ type Settings struct {
 		Person    int `yaml:"person"`    // destructive operations an hour by one person
 		Blueprint int `yaml:"blueprint"` // and under one blueprint
 	} `yaml:"budget"`
+	Name      string    `yaml:"name"`      // what people are told runs this; default the installation's id
 	URL       string    `yaml:"url"`       // the address that people reach this server at
 	SignIn    *SignIn   `yaml:"signIn"`    // nil: people come in with one-time codes and tokens alone
 	Sessions  Sessions  `yaml:"sessions"`  //

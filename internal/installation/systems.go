@@ -99,6 +99,12 @@ const settingsExample = `# store: env:TENURE_STORE        # a postgres:// addres
 # keys: /secure/place            # keep the keystore out of the store's backups
 # witness: /mnt/elsewhere/log    # or https://…: keeps checkpoints where this machine can't rewrite them
 # budget: {person: 10, blueprint: 50}   # destructive operations an hour
+# name: Example Cloud            # what people are told runs this; the default is the installation's id
+# url: https://tenure.example    # the address that people reach this server at, through your TLS proxy
+# signIn: {issuer: https://login.example, clientId: tenure, clientSecret: env:OIDC_SECRET, strongAmr: [mfa, hwk]}
+# sessions: {for: 12h, idle: 1h}
+# policies: policies             # folder of Cedar policies that deny further
+# notify: {webhook: {url: https://chat.example/hook, secret: env:HOOK_SECRET}, log: false}
 # approvals:                     # on top of what blueprints ask for; all that match apply, the strictest wins
 #   - {name: leaving, when: {kinds: [offboard], tiers: [gold]}, count: 2, from: [{role: legal, count: 1}], expires: P14D, remind: P2D, escalate: {after: P4D, role: security-officer}}
 `

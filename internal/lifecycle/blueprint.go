@@ -77,8 +77,10 @@ func (s *Service) PublishBlueprint(ctx context.Context, ref, by string) (store.B
 			return err
 		case b.Published():
 			return nil
+		case same && b.Author != by:
+			return tenure.Errorf(tenure.Forbidden, "%s wrote %s %s, with whom %s is one person, and so can't publish it alone", b.Author, b.Name, b.Version, by).WithHint("another person reviews and publishes it: --as NAME")
 		case same:
-			return tenure.Errorf(tenure.Forbidden, "%s wrote %s %s, or answers for who did, and can't publish it alone", by, b.Name, b.Version).WithHint("another person reviews and publishes it: --as NAME")
+			return tenure.Errorf(tenure.Forbidden, "%s wrote %s %s and can't publish it alone", by, b.Name, b.Version).WithHint("another person reviews and publishes it: --as NAME")
 		}
 		// A draft of the same number that was published meanwhile bars this one.
 		if err := tx.SaveBlueprint(b); err != nil {

@@ -93,7 +93,7 @@ type keptFigures struct {
 }
 
 func (k *figureKeeper) entry(v store.Visible) *keptFigures {
-	key := fmt.Sprintf("%v", v)
+	key := fmt.Sprintf("%#v", v) // quoted, so that no two scopes have one key
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	e, ok := k.all[key]

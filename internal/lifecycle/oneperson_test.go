@@ -133,3 +133,17 @@ func TestExceptionTakesAnotherWhoApproves(t *testing.T) {
 	wantCode(t, skip(everywhere("stand-in", tenure.Approver)), tenure.Forbidden, "one person")
 	s.must(skip(everywhere("reviewer", tenure.Approver)))
 }
+
+// Who approves over one tier ends no standing approval of another.
+func TestStandingIsEndedWithinReach(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	ctx := context.Background()
+	st := s.stand(s.rule())
+	_, err := s.EndStanding(ctx, over(tenure.Scope{Tiers: []string{"gold"}}, "far", tenure.Approver), st.ID)
+	wantCode(t, err, tenure.Forbidden, "more tenants")
+	st, err = s.EndStanding(ctx, over(tenure.Scope{Tiers: []string{"team"}}, "near", tenure.Approver), st.ID)
+	if err != nil || st.State != tenure.StandingEnded {
+		t.Errorf("ended within reach: %s, %v", st.State, err)
+	}
+}

@@ -145,7 +145,8 @@ func onePerson(tx *store.Tx, a, b string) (bool, error) {
 	return x == y, err
 }
 
-// EndStanding ends a standing approval at once. What it started goes on.
+// EndStanding ends a standing approval at once: who proposed it, or who may approve
+// over all that it is for. What it started goes on.
 func (s *Service) EndStanding(ctx context.Context, c tenure.Caller, id tenure.StandingID) (tenure.Standing, error) {
 	var st tenure.Standing
 	if err := signer(c); err != nil {
@@ -155,6 +156,11 @@ func (s *Service) EndStanding(ctx context.Context, c tenure.Caller, id tenure.St
 		var err error
 		if st, err = tx.Standing(id); err != nil {
 			return err
+		}
+		if c.Name != st.ProposedBy {
+			if err := s.speaksFor(c, tenure.StandingApprove, st.Rule); err != nil {
+				return err
+			}
 		}
 		return s.endStanding(ctx, tx, &st, c.Name)
 	})

@@ -78,6 +78,11 @@ func TestTriggersDontTell(t *testing.T) {
 		t.Errorf("an intent under another's trigger: %d %s", code, body)
 	}
 	unsaid(t, "an intent", body, string(hidden.ID), string(hidden.Tenant), "secret")
+	for _, own := range []string{"plan:sha256:1", "review:cmp_1:ten_1:revoke:1", "upgrade:ten_1:a:b:1"} {
+		if code, _, body := do(t, h, "POST", "/v1/operations", intent+`,"trigger":"`+own+`"}`, far); code != http.StatusBadRequest {
+			t.Errorf("a trigger of Tenure's own: %d %s", code, body)
+		}
+	}
 	code, _, body = do(t, h, "POST", "/v1/plans", intent+`}`, far)
 	var plan client.Plan
 	if err := json.Unmarshal([]byte(body), &plan); err != nil || code != http.StatusCreated {
@@ -477,5 +482,45 @@ func TestStreamsNarrowWithTheirCallers(t *testing.T) {
 	}
 	if got := strings.Join(heard, " "); got != "step.before step.kept" {
 		t.Errorf("heard %s", got)
+	}
+}
+
+// TestUpgradesByBreakGlassDestroyNothing: a mass upgrade that makes data leave isn't
+// begun by who came by break-glass alone.
+func TestUpgradesByBreakGlassDestroyNothing(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := newService(t)
+	srv := newServer(t, s)
+	op := active(t, s, srv, "acme")
+	var src client.SourceParams
+	if err := json.Unmarshal([]byte(client.SubmitBlueprint.Example), &src.Body); err != nil {
+		t.Fatal(err)
+	}
+	next := strings.NewReplacer(`version: "1.0"`, `version: "2.0"`, `key: store`, `key: archive`, `needs: [store]`, `needs: [archive]`).Replace(src.Body.Source)
+	src.Body.Source = next
+	if _, err := client.SubmitBlueprint.Call(ctx, as(t, srv, "olga"), src); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.PublishBlueprint.Call(ctx, as(t, srv, "rita"), client.BlueprintParams{Blueprint: "small@2.0"}); err != nil {
+		t.Fatal(err)
+	}
+	glass := bearer(t, s, "glass", tenure.Viewer, tenure.Scope{All: true})
+	err := s.Engine.DB.Write(ctx, func(tx *store.Tx) error {
+		now := s.Now()
+		return tx.SaveGrant(tenure.Grant{ID: tenure.NewID[tenure.GrantID](now), Principal: principalOf(t, s, "glass").ID, Role: tenure.Operator, Scope: tenure.Scope{All: true}, By: "glass", At: now, ExpiresAt: now.Add(time.Hour), BreakGlass: true})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := bearer(t, s, "own", tenure.Operator, tenure.Scope{All: true})
+	code, _, body := do(t, srv.Handler(), "POST", "/v1/plans", `{"kind":"upgrade","tenant":"acme","blueprint":"small@2.0"}`, own)
+	var plan client.Plan
+	if err := json.Unmarshal([]byte(body), &plan); err != nil || code != http.StatusCreated || !strings.Contains(string(plan.Body), `"destructive":`) {
+		t.Fatalf("the upgrade destroys nothing: %d %s", code, body)
+	}
+	code, _, body = do(t, srv.Handler(), "POST", "/v1/blueprints/small@2.0/upgrades", fmt.Sprintf(`{"tenants":[%q]}`, op.Tenant), glass)
+	if code != http.StatusForbidden || !strings.Contains(body, "break-glass") {
+		t.Errorf("%d %s", code, body)
 	}
 }

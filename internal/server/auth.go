@@ -50,11 +50,12 @@ func (s *Server) identify(r *http.Request, public bool) (tenure.Caller, error) {
 	if c.Bearer.IsZero() && c.Session.IsZero() {
 		return tenure.Caller{}, tenure.Errorf(tenure.Unauthorized, "nobody is signed in").WithHint("sign in: tenure login, or send Authorization: Bearer TOKEN")
 	}
-	if err := s.limits.tries(r); err != nil {
-		return tenure.Caller{}, err
-	}
 	caller, err := s.o.Governor.Authenticate(r.Context(), c)
 	if tenure.CodeOf(err) == tenure.Unauthorized {
+		// A right credential always gets in: many people may share one address.
+		if many := s.limits.tries(r); many != nil {
+			return tenure.Caller{}, many
+		}
 		s.limits.failed(r)
 	}
 	return caller, err

@@ -124,6 +124,9 @@ func listOperations(ctx context.Context, c *Call, p *client.OperationFilter) (cl
 func requestOperation(ctx context.Context, c *Call, p *client.OperationRequest) (client.Operation, error) {
 	var row store.OperationRow
 	var repeated bool
+	if err := checkTrigger(p.Body.Trigger); err != nil {
+		return client.Operation{}, err
+	}
 	var err error
 	if p.Body.Plan != "" {
 		row, err = c.startPlan(ctx, p)
@@ -138,6 +141,17 @@ func requestOperation(ctx context.Context, c *Call, p *client.OperationRequest) 
 	c.Version(row.Version)
 	c.Location("/v1/operations/" + string(row.ID))
 	return out, err
+}
+
+// checkTrigger refuses the keys by which Tenure knows again what it began itself
+// (for a plan, a review, an upgrade): who took one beforehand would stand in for it.
+func checkTrigger(key string) error {
+	for _, own := range []string{"plan:", "review:", "upgrade:"} {
+		if strings.HasPrefix(key, own) {
+			return tenure.Errorf(tenure.Invalid, "triggers that begin with %q are Tenure's own", own)
+		}
+	}
+	return nil
 }
 
 func (c *Call) startIntent(ctx context.Context, in client.Intent) (row store.OperationRow, repeated bool, err error) {

@@ -27,6 +27,7 @@ type Options struct {
 	Dashboard  http.Handler                    // at /, if given
 	Middleware func(http.Handler) http.Handler // around everything, if given
 	Ready      func(context.Context) error     // asked by /readyz beside the store, if given
+	URL        string                          // what people reach the server at; blank: what the request was sent to
 	Rate       float64                         // requests a second of one principal; 0 is 300
 	Burst      int                             // and at once; 0 is 600
 }

@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -22,7 +24,7 @@ func signInRoutes(s *Server) {
 			return client.DeviceGrant{}, err
 		}
 		return client.DeviceGrant{
-			DeviceCode: d.DeviceCode.Reveal(), UserCode: d.UserCode, VerificationURI: DevicePath, Interval: 2,
+			DeviceCode: d.DeviceCode.Reveal(), UserCode: d.UserCode, VerificationURI: s.reachedAt(c.x.r) + DevicePath, Interval: 2,
 			ExpiresIn: int(d.ExpiresAt.Sub(c.Governor.Now()).Seconds()),
 		}, nil
 	})
@@ -43,6 +45,20 @@ func signInRoutes(s *Server) {
 		}
 		return client.None{}, nil
 	})
+}
+
+// reachedAt is the address that people reach this server at (RFC 8628 §3.2 wants a
+// whole URI). At the socket there is none.
+func (s *Server) reachedAt(r *http.Request) string {
+	switch {
+	case s.o.URL != "":
+		return strings.TrimSuffix(s.o.URL, "/")
+	case isLocal(r):
+		return ""
+	case r.TLS != nil:
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
 }
 
 func bootstrap(ctx context.Context, c *Call, p *client.BootstrapParams) (client.Token, error) {

@@ -14,7 +14,7 @@ import (
 // secure says whether the browser reached us over https, by itself or through the
 // proxy that the installation's url names.
 func (s *Site) secure(r *http.Request) bool {
-	return r.TLS != nil || strings.HasPrefix(s.o.URL, "https://") && !loopbackHost(r.Host)
+	return r.TLS != nil || strings.HasPrefix(s.o.URL, "https://")
 }
 
 func loopbackHost(host string) bool {
