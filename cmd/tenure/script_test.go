@@ -189,15 +189,20 @@ func awaitServer(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// address FILE NAME: sets $NAME and $NAME_HOST from the ready line, in JSON, of a
-// server that writes its output to the file; it does so before it answers.
+// address FILE NAME: sets $NAME and $NAME_HOST from the ready line, in JSON, that a
+// server in the background writes to the file; it waits for the line.
 func addressOf(ts *testscript.TestScript, _ bool, args []string) {
 	var ready struct {
 		URL string `json:"url"`
 	}
-	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &ready))
-	if ready.URL == "" {
-		ts.Fatalf("no server says its address")
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for patience := time.After(time.Minute); json.Unmarshal([]byte(ts.ReadFile(args[0])), &ready) != nil || ready.URL == ""; {
+		select {
+		case <-patience:
+			ts.Fatalf("no server says its address")
+		case <-tick.C:
+		}
 	}
 	ts.Setenv(args[1], ready.URL)
 	ts.Setenv(args[1]+"_HOST", strings.TrimPrefix(ready.URL, "http://"))

@@ -284,7 +284,9 @@ func TestHeadersStayWhole(t *testing.T) {
 	evil := func(what string, h http.Header) {
 		t.Helper()
 		for name, values := range h {
-			if name == "X-Evil" || slices.ContainsFunc(values, func(v string) bool { return name == "Set-Cookie" && strings.HasPrefix(v, "evil") || strings.ContainsAny(v, "\r\n\x00") }) {
+			if name == "X-Evil" || slices.ContainsFunc(values, func(v string) bool {
+				return name == "Set-Cookie" && strings.HasPrefix(v, "evil") || strings.ContainsAny(v, "\r\n\x00")
+			}) {
 				t.Errorf("%s writes the header %s: %q", what, name, values)
 			}
 		}

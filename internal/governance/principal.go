@@ -166,11 +166,15 @@ func (g *Governor) saveGrant(ctx context.Context, tx *store.Tx, c tenure.Caller,
 	if err := tenure.CheckGrant(have, *gr, now); err != nil {
 		return err
 	}
-	for _, t := range gr.Scope.Tenants {
-		if _, err := tx.Tenant(string(t)); err != nil {
+	gr.Scope.Tenants = slices.Clone(gr.Scope.Tenants)
+	for i, t := range gr.Scope.Tenants { // a name is another tenant's one day; the id never is
+		row, err := tx.Tenant(string(t))
+		if err != nil {
 			return err
 		}
+		gr.Scope.Tenants[i] = row.ID
 	}
+
 	if err := tx.SaveGrant(*gr); err != nil {
 		return err
 	}

@@ -51,9 +51,21 @@ func (g *Governor) NewToken(ctx context.Context, c tenure.Caller, principal stri
 		if !mine && !g.Decide(ctx, c, tenure.AccessManage, tenure.Target{}).Allowed {
 			return tenure.Errorf(tenure.Forbidden, "only who answers for a machine, or an admin, makes a token for it")
 		}
+		t.Limit.Tenants = slices.Clone(t.Limit.Tenants)
+		for i, name := range t.Limit.Tenants {
+			row, err := tx.Tenant(string(name))
+			if err == nil && !c.Sees(TargetOf(row)) {
+				err = Hidden()
+			}
+			if err != nil {
+				return err
+			}
+			t.Limit.Tenants[i] = row.ID
+		}
 		t.ID, t.Principal, t.CreatedBy, t.CreatedAt = tenure.NewID[tenure.TokenID](now), p.ID, c.Name, now
 		t.Strong = p.Kind == tenure.CallerPerson && (c.Strong && mine || c.Kind == tenure.CallerLocal) // who has the folder has its keys
-		if p.Name == c.Name && c.Token != "" {                                                         // nor one that outlives it: a leaked one would never end
+
+		if p.Name == c.Name && c.Token != "" { // nor one that outlives it: a leaked one would never end
 			asks, err := tx.Token(c.Token)
 			if err != nil {
 				return err

@@ -130,7 +130,7 @@ func setLabels(ctx context.Context, c *Call, p *client.LabelParams) (client.Tena
 }
 
 func incidentOf(i store.Incident) client.Incident {
-	return client.Incident{ID: i.ID, Tenant: i.Tenant, Severity: i.Severity, Source: i.Source, Detail: i.Detail, At: i.At}
+	return client.Incident{ID: strings.TrimPrefix(i.ID, string(i.Tenant)+"/"), Tenant: i.Tenant, Severity: i.Severity, Source: i.Source, Detail: i.Detail, At: i.At}
 }
 
 func reportIncident(ctx context.Context, c *Call, p *client.IncidentParams) (client.Incident, error) {

@@ -112,7 +112,7 @@ func tokenOf(t *testing.T, s *lifecycle.Service, name string, role tenure.Role, 
 	if _, err := g.Grant(ctx, root, tenure.Grant{Principal: p.ID, Role: role, Scope: scope, Reason: "test"}); err != nil {
 		t.Fatal(err)
 	}
-	_, text, err := g.NewToken(ctx, root, name, store.Token{Name: "test", ExpiresAt: s.Now().Add(time.Hour)})
+	_, text, err := g.NewToken(ctx, tenure.Caller{Principal: p.ID, Name: name, Kind: tenure.CallerPerson}, name, store.Token{Name: "test", ExpiresAt: s.Now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
