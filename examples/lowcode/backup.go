@@ -23,11 +23,14 @@ func (p *Platform) Backup(ctx context.Context, day time.Time) (files []string, e
 		name := strings.TrimSuffix(filepath.Base(database), ".db")
 		w := workspace{name: name, database: name}
 		folder := p.backupFolder(w)
-		if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
+		if gone(folder) {
 			continue
 		}
 		file := filepath.Join(folder, day.UTC().Format(time.DateOnly)+".db")
 		if err := p.copyDatabase(ctx, w, file); err != nil {
+			if gone(database) || gone(folder) { // the workspace left meanwhile
+				continue
+			}
 			return files, fmt.Errorf("back up %s: %w", w.name, err)
 		}
 		if err := os.Chtimes(file, day, day); err != nil {
@@ -36,6 +39,11 @@ func (p *Platform) Backup(ctx context.Context, day time.Time) (files []string, e
 		files = append(files, file)
 	}
 	return files, nil
+}
+
+func gone(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, os.ErrNotExist)
 }
 
 // backupFolder is where a workspace's copies go, and uploads where its users'

@@ -268,6 +268,10 @@ func (h *house) carry(id tenure.OperationID, until time.Time, stop ...tenure.Act
 			return v
 		}
 		gates, busy := ready(v)
+		if next.IsZero() || !v.DueAt.IsZero() && v.DueAt.Before(next) {
+			next = v.DueAt // the daemon may have it in hand just now, so that nobody else is told of it
+		}
+		busy = busy || next.IsZero() && v.State != tenure.OperationWaiting
 		switch {
 		case busy, !next.IsZero() && !next.After(h.now()):
 			select {
