@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"net/url"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -48,6 +49,7 @@ func Run(ctx context.Context, inst *installation.Installation, o Options) error 
 	if err != nil {
 		return err
 	}
+	debug.FreeOSMemory() // the routes' and the document's making is over: give back what it took
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		running.Store(true)

@@ -28,6 +28,7 @@ import (
 	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/identity"
 	"github.com/tenurehq/tenure/internal/installation"
+	"github.com/tenurehq/tenure/internal/nametest"
 	"github.com/tenurehq/tenure/internal/notify"
 	"github.com/tenurehq/tenure/internal/server"
 	"github.com/tenurehq/tenure/internal/store"
@@ -102,7 +103,7 @@ func TestNamesThatLeadInside(t *testing.T) {
 	system := net.DefaultResolver
 	t.Cleanup(func() { net.DefaultResolver = system })
 	for ip, off := range map[string]bool{"0.0.0.0": true, "169.254.169.254": true, "127.0.0.1": false} {
-		net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: nameServer(t, netip.MustParseAddr(ip))}
+		net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: nametest.Server(t, netip.MustParseAddr(ip))}
 		for name, ask := range callers {
 			reached.Store(0)
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
@@ -115,36 +116,6 @@ func TestNamesThatLeadInside(t *testing.T) {
 				t.Errorf("%s doesn't ask at all, so this test says nothing: %v", name, err)
 			}
 		}
-	}
-}
-
-// nameServer gives one address for every name (RFC 1035).
-func nameServer(t *testing.T, ip netip.Addr) func(context.Context, string, string) (net.Conn, error) {
-	t.Helper()
-	srv, err := net.ListenPacket("udp", "127.0.0.1:0")
-	check(t, err)
-	t.Cleanup(func() { _ = srv.Close() })
-	go func() {
-		buf := make([]byte, 1500)
-		for {
-			n, from, err := srv.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			end := 12 + bytes.IndexByte(buf[12:n], 0) + 5 // the question, without what may follow
-			q := append([]byte(nil), buf[:end]...)
-			q[2], q[3] = 0x81, 0x80
-			copy(q[6:12], make([]byte, 6))
-			if q[end-3] == 1 { // an A record was asked for
-				q[7] = 1
-				q = append(q, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4)
-				q = append(q, ip.AsSlice()...)
-			}
-			_, _ = srv.WriteTo(q, from)
-		}
-	}()
-	return func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "udp", srv.LocalAddr().String())
 	}
 }
 

@@ -119,7 +119,7 @@ func TestDuration(t *testing.T) {
 func TestNoHalfPage(t *testing.T) {
 	t.Parallel()
 	broken := template.Must(template.New("").Funcs(template.FuncMap{"fail": func() (string, error) { return "", errors.New("no") }}).Parse(`{{define "plain"}}half{{fail}}{{end}}`))
-	p := &Pages{pages: map[string]*template.Template{"broken": broken}}
+	p := &Pages{pages: map[string]func() (*template.Template, error){"broken": func() (*template.Template, error) { return broken, nil }}}
 	var b bytes.Buffer
 	if err := p.render(&b, "broken", plain, Frame{}, nil); tenure.CodeOf(err) != tenure.Internal || b.Len() != 0 {
 		t.Errorf("err %v and %q written, want an internal error and nothing", err, b.String())

@@ -2,7 +2,6 @@ package notify
 
 import (
 	"bytes"
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/tls"
@@ -25,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/nametest"
 	"github.com/tenurehq/tenure/internal/postgrestest"
 	"github.com/tenurehq/tenure/internal/store"
 )
@@ -484,7 +484,7 @@ func TestNamesThatResolveInside(t *testing.T) {
 		o.write("n1")
 		w := inside.hook()
 		w.URL = "https://hooks.example.com:" + port + "/"
-		w.resolver = &net.Resolver{PreferGo: true, Dial: answering(t, netip.MustParseAddr(ip))}
+		w.resolver = &net.Resolver{PreferGo: true, Dial: nametest.Server(t, netip.MustParseAddr(ip))}
 		o.must(o.notifier(w).Tick(t.Context(), start))
 		if len(inside.ids()) > 0 || !o.sent("n1").IsZero() {
 			t.Errorf("%s was sent to", ip)
@@ -492,37 +492,5 @@ func TestNamesThatResolveInside(t *testing.T) {
 		if !strings.Contains(o.log.String(), "nothing is sent there: ") || !strings.Contains(o.log.String(), why) {
 			t.Errorf("%s: log: %s", ip, o.log.String())
 		}
-	}
-}
-
-// answering is a name server that gives one address for every name (RFC 1035).
-func answering(t *testing.T, ip netip.Addr) func(context.Context, string, string) (net.Conn, error) {
-	t.Helper()
-	server, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
-	go func() {
-		buf := make([]byte, 1500)
-		for {
-			n, from, err := server.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			end := 12 + bytes.IndexByte(buf[12:n], 0) + 5 // the question, without what may follow
-			q := append([]byte(nil), buf[:end]...)
-			q[2], q[3] = 0x81, 0x80
-			copy(q[6:12], make([]byte, 6))
-			if q[end-3] == 1 { // an A record was asked for
-				q[7] = 1
-				q = append(q, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4)
-				q = append(q, ip.AsSlice()...)
-			}
-			_, _ = server.WriteTo(q, from)
-		}
-	}()
-	return func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "udp", server.LocalAddr().String())
 	}
 }

@@ -9,7 +9,7 @@ var floors = []floor{
 	{"ground", []string{".", "audit", "examples", "examples/*"}},
 	{"parts", []string{
 		"client", "connector", "connector/*", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/dashboard", "internal/demoidp", "internal/guard",
-		"internal/identity", "internal/keystore", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/store", "internal/witness",
+		"internal/identity", "internal/keystore", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/store", "internal/witness",
 	}},
 	{"work", []string{"internal/engine", "internal/governance", "internal/hygiene", "internal/notify", "internal/planner", "internal/telemetry"}},
 	{"door", []string{"internal/lifecycle"}},
@@ -134,7 +134,7 @@ var standard = []module{
 	{"database/sql", []string{"bench", "connector/sqlite", "examples/*", "internal/demo", "internal/store"}, []string{"*"}, "SQL is written where a database is somebody's job"},
 	{"net/http", []string{"bench", "client", "cmd/*", "connector/http", "examples/*", "internal/dashboard", "internal/demo", "internal/demoidp", "internal/identity", "internal/notify", "internal/oidctest", "internal/server", "internal/site", "internal/telemetry", "internal/witness"}, []string{"*"}, "the network is reached from few places"},
 	{"os/exec", []string{"bench", "internal/oidctest", "internal/chromiumtest", "internal/npmtest"}, []string{"*"}, "Tenure runs no other program; the benchmark builds and measures it from outside"},
-	{"testing", []string{"connector/connectortest", "internal/chromiumtest", "internal/npmtest", "internal/oidctest", "internal/postgrestest"}, []string{"*"}, "only test support links the test framework"},
+	{"testing", []string{"connector/connectortest", "internal/chromiumtest", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest"}, []string{"*"}, "only test support links the test framework"},
 	{"unsafe", []string{}, nil, "nothing here needs it"},
 	{"math/rand", []string{}, nil, "ids and secrets come from crypto/rand, jitter from math/rand/v2"},
 	{"log", []string{}, nil, "logs are structured and redacted: log/slog"},

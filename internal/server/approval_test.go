@@ -10,7 +10,6 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/governance"
-	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -35,28 +34,6 @@ func waitingIDs(t *testing.T, c *client.Client, kind string) []string {
 	return out
 }
 
-// employed is a client of a person with a role, as of a strong sign-in.
-func employed(t *testing.T, s *lifecycle.Service, web *httptest.Server, name string, role tenure.Role, scope tenure.Scope) *client.Client {
-	t.Helper()
-	ctx, g := context.Background(), governorOf(s)
-	p, err := g.AddPrincipal(ctx, store.Principal{Name: name, Kind: tenure.CallerPerson}, "test")
-	if err == nil {
-		_, err = g.Grant(ctx, governance.Local("test"), tenure.Grant{Principal: p.ID, Role: role, Scope: scope, Reason: "test"})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, err := g.NewToken(ctx, tenure.Caller{Principal: p.ID, Name: name, Kind: tenure.CallerPerson, Strong: true}, name, store.Token{Name: "strong", ExpiresAt: s.Now().Add(time.Hour)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := client.New(web.URL, client.WithToken(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 // TestInboxOverTheAPI tells of approvals as their people see them: who sees both
 // tenants, who sees one, who sees none and has a delegation.
 func TestInboxOverTheAPI(t *testing.T) {
@@ -76,10 +53,10 @@ func TestInboxOverTheAPI(t *testing.T) {
 	}
 	settle(t, s)
 	all, gold := tenure.Scope{All: true}, tenure.Scope{Tiers: []string{"gold"}}
-	wide := employed(t, s, web, "wide", tenure.Approver, all)
-	narrow := employed(t, s, web, "narrow", tenure.Approver, gold)
-	viewer := employed(t, s, web, "viewer", tenure.Viewer, all)
-	helper := employed(t, s, web, "helper", tenure.Viewer, tenure.Scope{Tiers: []string{"none"}})
+	wide := strongly(t, s, web, "wide", tenure.Approver, all)
+	narrow := strongly(t, s, web, "narrow", tenure.Approver, gold)
+	viewer := strongly(t, s, web, "viewer", tenure.Viewer, all)
+	helper := strongly(t, s, web, "helper", tenure.Viewer, tenure.Scope{Tiers: []string{"none"}})
 	both := []string{string(one.ID), string(two.ID)}
 	slices.Sort(both)
 	for name, c := range map[string]struct {
@@ -157,7 +134,7 @@ func TestMachinesApproveNothing(t *testing.T) {
 	t.Cleanup(web.Close)
 	op := onboarding(t, as(t, srv, "olga"), as(t, srv, "rita"), "alder")
 	settle(t, s)
-	employed(t, s, web, "keeper", tenure.Viewer, tenure.Scope{All: true})
+	strongly(t, s, web, "keeper", tenure.Viewer, tenure.Scope{All: true})
 	g := governorOf(s)
 	m, err := g.AddPrincipal(ctx, store.Principal{Name: "robot", Kind: tenure.CallerMachine, Owner: "keeper"}, "test")
 	if err != nil {

@@ -2,16 +2,13 @@ package server_test
 
 import (
 	"context"
-	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
-	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/server"
-	"github.com/tenurehq/tenure/internal/store"
 )
 
 // active brings a tenant through its onboarding.
@@ -26,29 +23,6 @@ func active(t *testing.T, s *lifecycle.Service, srv *server.Server, name string)
 	}
 	settle(t, s)
 	return op
-}
-
-// strongly makes a person with a role over a scope, and a client with a token of a
-// strong sign-in.
-func strongly(t *testing.T, s *lifecycle.Service, at *httptest.Server, name string, role tenure.Role, scope tenure.Scope) *client.Client {
-	t.Helper()
-	ctx, g := context.Background(), governorOf(s)
-	p, err := g.AddPrincipal(ctx, store.Principal{Name: name, Kind: tenure.CallerPerson}, "test")
-	if err == nil {
-		_, err = g.Grant(ctx, governance.Local("test"), tenure.Grant{Principal: p.ID, Role: role, Scope: scope, Reason: "test"})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, err := g.NewToken(ctx, tenure.Caller{Principal: p.ID, Name: name, Kind: tenure.CallerPerson, Strong: true}, name, store.Token{Name: "strong", ExpiresAt: s.Now().Add(time.Hour)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := client.New(at.URL, client.WithToken(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
 
 // TestReviewOverTheAPI tells a review's story as its people see it: the starter,

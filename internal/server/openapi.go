@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,7 +42,7 @@ func (s *Server) openAPI() ([]byte, error) {
 		return nil, tenure.Errorf(tenure.Internal, "the OpenAPI document: %w", err)
 	}
 	out.WriteByte('\n')
-	return out.Bytes(), nil
+	return slices.Clone(out.Bytes()), nil // without the room that the buffer grew by
 }
 
 // problems documents the refusals of a route by the one table of codes.

@@ -136,9 +136,22 @@ func (s *Server) mount() {
 	}
 	if s.o.Dashboard != nil {
 		s.mux.Handle("/", s.o.Dashboard)
+		// Whoever isn't known yet can have a row written by these.
+		s.mux.Handle("POST /sign-in/", s.bounded(s.o.Dashboard))
 		return
 	}
 	s.mux.HandleFunc("/", nothing)
+}
+
+// bounded limits the requests of an address.
+func (s *Server) bounded(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.limits.take(r, tenure.Caller{}); err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // ready says whether the server can do its work: its store answers, is migrated,

@@ -2,28 +2,12 @@ package server_test
 
 import (
 	"context"
-	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
-	"github.com/tenurehq/tenure/internal/governance"
-	"github.com/tenurehq/tenure/internal/lifecycle"
-	"github.com/tenurehq/tenure/internal/store"
 )
-
-// signedIn makes a person with a role over a scope, and a client with their token.
-func signedIn(t *testing.T, s *lifecycle.Service, at *httptest.Server, name string, role tenure.Role, scope tenure.Scope) *client.Client {
-	t.Helper()
-	text := tokenOf(t, s, name, role, scope)
-	c, err := client.New(at.URL, client.WithToken(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
 
 // TestScopesHide: who has a grant over another tier gets no word of a tenant: not
 // in a list, not by its name, its id, its operation, its plan, its entries or its
@@ -99,22 +83,3 @@ func TestScopesHide(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
-
-// tokenOf makes a person with a role over a scope, and a token of theirs.
-func tokenOf(t *testing.T, s *lifecycle.Service, name string, role tenure.Role, scope tenure.Scope) tenure.Secret {
-	t.Helper()
-	ctx := context.Background()
-	g, root := governorOf(s), governance.Local("test")
-	p, err := g.AddPrincipal(ctx, store.Principal{Name: name, Kind: tenure.CallerPerson}, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := g.Grant(ctx, root, tenure.Grant{Principal: p.ID, Role: role, Scope: scope, Reason: "test"}); err != nil {
-		t.Fatal(err)
-	}
-	_, text, err := g.NewToken(ctx, tenure.Caller{Principal: p.ID, Name: name, Kind: tenure.CallerPerson}, name, store.Token{Name: "test", ExpiresAt: s.Now().Add(time.Hour)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
