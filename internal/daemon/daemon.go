@@ -57,7 +57,10 @@ func Run(ctx context.Context, inst *installation.Installation, o Options) error 
 		return inst.Engine.Run(ctx, o.Workers, o.Log)
 	})
 	g.Go(func() error { checkpoints(ctx, inst, o.Log, o.Checkpoints); return nil })
-	g.Go(func() error { ticks(ctx, inst, o.Log, inst.Ticks()); return nil })
+	g.Go(func() error {
+		ticks(ctx, inst, o.Log, append(inst.Ticks(), installation.Tick{Name: "answers", Do: srv.Tick}))
+		return nil
+	})
 	// A receiver that hangs holds up nothing but notices.
 	g.Go(func() error {
 		ticks(ctx, inst, o.Log, []installation.Tick{{Name: "notices", Do: inst.Notices.Tick}})

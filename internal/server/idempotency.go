@@ -39,6 +39,18 @@ func (k *replays) start(ctx context.Context) error {
 	})
 }
 
+// forget drops the answers that are too old. Without any it writes nothing.
+func (k *replays) forget(ctx context.Context, now time.Time) error {
+	old, err := k.db.HasReplays(ctx, now.Add(-replayFor))
+	if err != nil || !old {
+		return err
+	}
+	return k.db.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.DropReplays(now.Add(-replayFor), false)
+		return err
+	})
+}
+
 // begin gives the answer of an earlier request again, or makes room for this one's:
 // finish keeps it. Another request under the same key is Conflict, and so is one
 // whose first is still under way.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -80,6 +81,10 @@ func New(o Options) (*Server, error) {
 
 // Close ends the streams.
 func (s *Server) Close() { s.tail.close() }
+
+// Tick forgets the answers that were kept for 24 hours. It is cheap when nothing
+// is due.
+func (s *Server) Tick(ctx context.Context, now time.Time) error { return s.replays.forget(ctx, now) }
 
 // Listeners is how many event streams are open.
 func (s *Server) Listeners() int { return s.tail.open() }

@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Replay is a request that brought an Idempotency-Key, and its answer. Status 0 is
 // under way.
@@ -15,6 +18,13 @@ type Replay struct {
 
 // Writable says whether this process may write.
 func (db *DB) Writable() bool { return db.write != nil }
+
+// HasReplays says whether any request from before a moment is kept.
+func (db *DB) HasReplays(ctx context.Context, before time.Time) (bool, error) {
+	n := 0
+	err := db.reader(ctx).Row(`select count(*) from (select 1 from idempotency where created_at < $1 limit 1) x`, []any{micros(before)}, &n)
+	return n > 0, err
+}
 
 // Replay finds the request that a caller made under a key.
 func (tx *Tx) Replay(caller, key string) (Replay, error) {
