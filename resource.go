@@ -87,6 +87,7 @@ type ResourceType struct {
 	Cost         []CostTerm // what one costs a month
 	Lag          Period     // how late the system's own answer may be
 	Copies       bool       // the system keeps copies of it that expire later
+	Whole        bool       // deleting it takes along all that it holds, known or not; otherwise what it holds is erased before
 	Isolation    []string   // observed attributes whose drift can leak across tenants; "*" means every one
 }
 

@@ -199,35 +199,113 @@ type Exporter interface {
 
 // Batch asks for one bounded piece of an erasure.
 type Batch struct {
-	Class  string // the data class; "" takes every one
-	Limit  int    // rows or objects at the most
-	Cursor string // where the last batch ended, "" at first
+	Run    string        // names the whole erasure: the system's own tally of it stands under this name
+	Class  string        // the data class; "" takes every one
+	Limit  int           // rows or objects at the most
+	For    time.Duration // roughly how long the piece may take; 0 is no bound
+	Cursor string        // where the last batch ended, "" at first
 }
 
 // Erased is one batch's result.
 type Erased struct {
-	Counts map[string]int64 // by table or kind
+	Counts map[string]int64 // of this batch, by table or kind
+
+	// Total is what the run has taken since its first batch, by table or kind, as
+	// the system's own tally has it, which is written in the transaction of the
+	// delete itself: no kill loses a row of it. Nil where the system can't keep one;
+	// what a killed process took is an interval then.
+	Total map[string]int64
+
+	// Detached counts the references of other tenants' rows that this batch, or
+	// (with Total) this run, turned to null or to their default, by "table.column".
+	Detached map[string]int64
+
 	Cursor string
 	Done   bool
 }
 
-// Eraser erases a resource's data by class, in bounded batches, resumable.
+// Eraser erases a resource's data by class, in bounded batches, resumable. A batch
+// that takes nothing while rows remain is a Blocked error that names the table and
+// what stands in the way: a trigger, a rule, a policy, a lock.
 type Eraser interface {
 	Erase(ctx context.Context, r Ref, b Batch) (Erased, error)
 }
 
-// Mapper says which of the places that a tenant's data can reach belong to
-// which data class. What no class covers blocks an offboarding.
-type Mapper interface {
-	DataMap(ctx context.Context, r Ref) ([]Place, error)
+// Tallier reads back what a run of an erasure has taken so far, also when the
+// process that ran it is gone. The tallies of a resource go with its Delete.
+type Tallier interface {
+	Tally(ctx context.Context, r Ref, run string) (Erased, error)
 }
 
-// Place is one place of data, such as a table.
+// Mapper says from the system's own catalog what places can hold a tenant's data,
+// whether or not the blueprint names them, and what stands in the way of their
+// erasure. It changes no live data and evaluates nothing that a tenant wrote.
+type Mapper interface {
+	DataMap(ctx context.Context, s Survey) (Map, error)
+}
+
+// Survey asks for a data map.
+type Survey struct {
+	// Ref is the resource. Without Ref.Resource it is one that is yet to be, as a
+	// blueprint that is about to be published describes it: the catalog alone is
+	// read, and no rows are counted.
+	Ref Ref
+
+	// Order is the data classes in the order in which they go, those that are gone
+	// already first. A class that isn't in it goes after all that are.
+	Order []string
+
+	Search time.Duration // how long values may be sought in columns that the catalog doesn't give away; 0: not at all
+	Prove  bool          // the erasure is proven in this order, with a dry run on an empty copy of the catalog
+
+	// Gone says that the resource was erased and its owner mark with it: what
+	// stands at its places all the same is counted, whoever put it there.
+	Gone bool
+}
+
+// Map is what a survey found.
+type Map struct {
+	Places   []Place
+	Partial  string   // what couldn't be looked at within the budget or the rights, in words; "" if all was
+	Sighting Sighting // of the pass that counted the places
+}
+
+// PlaceKind says what a place is.
+type PlaceKind string
+
+const (
+	PlaceTable     PlaceKind = "table"     // rows: of a table with its partitions and heirs, a prefix of files, …
+	PlaceDerived   PlaceKind = "derived"   // a materialized view, a full-text index: made from tables
+	PlaceObjects   PlaceKind = "objects"   // large objects that rows name
+	PlaceCode      PlaceKind = "code"      // a trigger or a rule that writes elsewhere, or keeps rows from going
+	PlaceForeign   PlaceKind = "foreign"   // rows of another server
+	PlaceReference PlaceKind = "reference" // another tenant's rows that refer to this one's: Name is "table.column"
+	PlaceDependent PlaceKind = "dependent" // something outside that a drop would take along
+	PlaceOrder     PlaceKind = "order"     // the erasure can't go in this order
+	PlaceKey       PlaceKind = "key"       // a key that is null, or that means the same and compares unequal
+)
+
+// Place is one place of data, or one thing that stands in the way of its erasure.
 type Place struct {
-	Name  string `json:"name"`
-	Class string `json:"class,omitempty"` // "" is uncovered
-	Via   string `json:"via,omitempty"`   // how it is reached from the tenant
-	Rows  int64  `json:"rows"`
+	Name  string    `json:"name"`
+	Kind  PlaceKind `json:"kind,omitempty"`  // "" is PlaceTable
+	Class string    `json:"class,omitempty"` // "" is none
+	Via   string    `json:"via,omitempty"`   // how it is reached from the tenant
+	Rows  int64     `json:"rows"`            // rows, objects, or references
+	Bytes int64     `json:"bytes,omitempty"` // as far as the system says so without reading them
+
+	// Says is what a person must know of the place, blank if nothing. Where Blocks
+	// is set it stands against the next destructive gate and against new
+	// onboardings, and Fix is the line of the blueprint that would settle it, or
+	// what to do in the system.
+	Says   string `json:"says,omitempty"`
+	Blocks bool   `json:"blocks,omitempty"`
+	Fix    string `json:"fix,omitempty"`
+}
+
+// IsData says whether the place holds rows or objects of the tenant's own.
+func (p Place) IsData() bool {
+	return p.Kind == "" || p.Kind == PlaceTable || p.Kind == PlaceDerived || p.Kind == PlaceObjects || p.Kind == PlaceForeign
 }
 
 // Expirer removes the copies that are due at now and says which remain.

@@ -256,7 +256,7 @@ func (s *System) Delete(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 }
 
 // Can says whether the system offers an optional capability: suspend, revoke,
-// quarantine, export, erase, map, expire, probe, elevate.
+// quarantine, export, erase, tally, map, expire, probe, elevate.
 func (s *System) Can(capability string) bool {
 	switch capability {
 	case "suspend":
@@ -271,6 +271,8 @@ func (s *System) Can(capability string) bool {
 		return is[Eraser](s)
 	case "map":
 		return is[Mapper](s)
+	case "tally":
+		return is[Tallier](s)
 	case "expire":
 		return is[Expirer](s)
 	case "probe":
@@ -378,10 +380,25 @@ func (s *System) Erase(ctx context.Context, r Ref, b Batch) (e Erased, err error
 	return e, err
 }
 
-// DataMap says what places the tenant's data can reach.
-func (s *System) DataMap(ctx context.Context, r Ref) (places []Place, err error) {
-	err = capable(ctx, s, "map", func(d Mapper) (err error) { places, err = d.DataMap(ctx, r); return err })
-	return places, err
+// Tally reads back what a run of an erasure has taken.
+func (s *System) Tally(ctx context.Context, r Ref, run string) (e Erased, err error) {
+	err = capable(ctx, s, "tally", func(d Tallier) (err error) { e, err = d.Tally(ctx, r, run); return err })
+	return e, err
+}
+
+// DataMap says what places the tenant's data can reach. The verdict is that on
+// what wasn't found: Verified only if the pass that counted can be trusted.
+func (s *System) DataMap(ctx context.Context, v Survey) (m Map, absent tenure.Verdict, err error) {
+	err = capable(ctx, s, "map", func(d Mapper) (err error) { m, err = d.DataMap(ctx, v); return err })
+	for i := range m.Places {
+		p := &m.Places[i]
+		p.Says, p.Fix = s.Veil.Text(p.Says), s.Veil.Text(p.Fix)
+	}
+	absent = tenure.Verified
+	if err != nil || s.trust(m.Sighting) != nil || !m.Sighting.Complete || m.Partial != "" {
+		absent = tenure.Unknown
+	}
+	return m, absent, err
 }
 
 // Expire removes the copies that are due and says which remain.

@@ -105,11 +105,15 @@ func prune(tree *os.Root, dirs map[string]bool) error {
 
 // DataMap counts the files under each prefix of a class. Files under none are
 // gathered by their first path element and are uncovered.
-func (d *Driver) DataMap(ctx context.Context, ref connector.Ref) (places []connector.Place, err error) {
-	err = d.onBucket(ctx, "map", ref, nil, func(r *os.Root, p place) error {
+func (d *Driver) DataMap(ctx context.Context, s connector.Survey) (m connector.Map, err error) {
+	ref := s.Ref
+	err = d.onBucket(ctx, "map", ref, nil, func(r *os.Root, p place) (err error) {
+		if m.Sighting, err = sight(r); err != nil {
+			return err
+		}
 		a := classesOf(ref, p)
 		byName := map[string]*connector.Place{}
-		err := inTree(r, p, func(tree *os.Root) error {
+		err = inTree(r, p, func(tree *os.Root) error {
 			return walk(ctx, tree, "", func(name string, _ fs.FileInfo) error {
 				class, prefix := a.classOf(name, ref.Classes)
 				if class == "" {
@@ -123,12 +127,15 @@ func (d *Driver) DataMap(ctx context.Context, ref connector.Ref) (places []conne
 			})
 		})
 		for _, p := range byName {
-			places = append(places, *p)
+			if p.Class == "" {
+				p.Blocks, p.Says, p.Fix = true, "no data class covers the files under "+p.Name, "name the prefix in the attribute classes"
+			}
+			m.Places = append(m.Places, *p)
 		}
-		slices.SortFunc(places, func(a, b connector.Place) int { return cmp.Compare(a.Name, b.Name) })
+		slices.SortFunc(m.Places, func(a, b connector.Place) int { return cmp.Compare(a.Name, b.Name) })
 		return err
 	})
-	return places, err
+	return m, err
 }
 
 // Expire removes the copies that are due, if rotation is Tenure's, and lists

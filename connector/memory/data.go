@@ -71,33 +71,36 @@ func eraseRows(t *Thing, b connector.Batch) connector.Erased {
 }
 
 // DataMap names each class of rows; one that the ref doesn't name is uncovered.
-func (d *Driver) DataMap(ctx context.Context, r connector.Ref) ([]connector.Place, error) {
+func (d *Driver) DataMap(ctx context.Context, s connector.Survey) (m connector.Map, err error) {
+	r := s.Ref
 	if err := can(r, "map", "store"); err != nil {
-		return nil, err
+		return m, err
 	}
 	w := d.world
 	f, err := w.begin(ctx, "map", r)
 	if err != nil {
-		return nil, err
+		return m, err
 	}
 	w.mu.RLock()
 	defer w.mu.RUnlock()
+	m.Sighting = d.sighting(f.partial())
 	t, ok := w.things[key{r.Type, r.Name}]
 	if !ok {
-		return nil, f.end(nil)
+		return m, f.end(nil)
 	}
-	if err := d.owns(t, r); err != nil {
-		return nil, err
+	if err := d.owns(t, r); err != nil && !s.Gone {
+		return m, err
 	}
-	var out []connector.Place
 	for _, class := range slices.Sorted(maps.Keys(t.Rows)) {
 		p := connector.Place{Name: "rows of " + class, Via: "the store's own rows", Rows: int64(len(t.Rows[class]))}
 		if slices.Contains(r.Classes, class) {
 			p.Class = class
+		} else {
+			p.Blocks, p.Says, p.Fix = true, "no data class covers the rows of "+class, "name "+class+" under data"
 		}
-		out = append(out, p)
+		m.Places = append(m.Places, p)
 	}
-	return out, f.end(nil)
+	return m, f.end(nil)
 }
 
 // Export writes one JSON object a line: {"class", "row"}, after a first line

@@ -162,21 +162,24 @@ func (d *Driver) holder(r connector.Ref, call string) (holder, error) {
 
 // DataMap is described at connector.Mapper. Places are the tables that the
 // resource's rows are in, and those that refer to such rows, wherever they are.
-func (d *Driver) DataMap(ctx context.Context, r connector.Ref) ([]connector.Place, error) {
+func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.Map, err error) {
+	r := v.Ref
 	h, err := d.holder(r, "be mapped")
 	if err != nil {
-		return nil, err
+		return m, err
 	}
-	var places []connector.Place
+	if m.Sighting, err = d.Observe(ctx, nil, func(connector.Observed) error { return nil }); err != nil {
+		return m, err
+	}
 	_, err = h.reach(ctx, r, func(s *session, of holdingOf) error {
 		held, err := of(ctx, s)
 		if err != nil {
 			return err
 		}
-		places, err = held.Places(ctx, s)
+		m.Places, err = held.Places(ctx, s)
 		return err
 	})
-	return places, coded(err)
+	return m, coded(err)
 }
 
 // Erase is described at connector.Eraser: one transaction a batch, children

@@ -14,7 +14,7 @@ func types() []tenure.ResourceType {
 	own := []tenure.ResourceType{
 		{
 			Isolation: []string{"owner", "public"},
-			Name:      "database", Summary: "A database of the tenant's own", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
+			Name:      "database", Summary: "A database of the tenant's own", Whole: true, Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
 			Deletion:     "the database is dropped; the file system may hold its bytes until they are written over",
 			Verification: read,
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it is renamed, closed to connections and can be brought back; dropped, it comes back from a backup alone"},
@@ -68,7 +68,7 @@ func types() []tenure.ResourceType {
 		},
 		{
 			Isolation: []string{"owner", "public"},
-			Name:      "schema", Summary: "A schema of the tenant's own", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
+			Name:      "schema", Summary: "A schema of the tenant's own", Whole: true, Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
 			Deletion:     "the schema is dropped with all in it; the file system may hold its bytes until they are written over",
 			Verification: read + "; its tables are compared with those that its ddl gives",
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it is renamed, closed to everybody and can be brought back; dropped, it comes back from a backup alone"},

@@ -35,7 +35,12 @@ func (h *Holding) Places(ctx context.Context, q Querier) ([]connector.Place, err
 			return nil, err
 		}
 		for i, t := range part {
-			out = append(out, connector.Place{Name: t.Table.String(), Class: h.Classes[t.Table.TableName], Via: t.Via, Rows: n[i]})
+			p := connector.Place{Name: t.Table.String(), Kind: connector.PlaceTable, Class: h.Classes[t.Table.TableName], Via: t.Via, Rows: n[i]}
+			if p.Class == "" {
+				p.Blocks, p.Says = true, p.Name+" can be reached from the tenant ("+p.Via+") and no data class covers it"
+				p.Fix = "name it in the attribute tables"
+			}
+			out = append(out, p)
 		}
 	}
 	return out, nil

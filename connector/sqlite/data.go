@@ -137,10 +137,14 @@ func held(ctx context.Context, s *session, of holdingOf) (*relational.Holding, e
 
 // DataMap is described at connector.Mapper. Places are the tables that the
 // resource's rows are in, and those that refer to such rows, wherever they are.
-func (d *Driver) DataMap(ctx context.Context, r connector.Ref) (places []connector.Place, err error) {
+func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.Map, err error) {
+	r := v.Ref
 	k, err := d.holder(r, "mapped")
 	if err != nil {
-		return nil, err
+		return m, err
+	}
+	if m.Sighting, err = d.Observe(ctx, nil, func(connector.Observed) error { return nil }); err != nil {
+		return m, err
 	}
 	_, err = k.reach(ctx, r, reading, func(s *session, of holdingOf, _ *file) error {
 		return s.snapshot(ctx, func() error {
@@ -148,11 +152,11 @@ func (d *Driver) DataMap(ctx context.Context, r connector.Ref) (places []connect
 			if err != nil {
 				return err
 			}
-			places, err = h.Places(ctx, s)
+			m.Places, err = h.Places(ctx, s)
 			return err
 		})
 	})
-	return places, coded(err)
+	return m, coded(err)
 }
 
 // Erase is described at connector.Eraser: one transaction a batch, children

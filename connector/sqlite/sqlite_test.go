@@ -365,7 +365,8 @@ insert into search values ('a secret text'); analyze`)
 	if sum != 4+5+2+2+1+1 {
 		t.Errorf("%d rows are counted", sum)
 	}
-	places, err := d.DataMap(t.Context(), r)
+	seen, err := d.DataMap(t.Context(), connector.Survey{Ref: r})
+	places := seen.Places
 	must(t, err)
 	if len(places) != 7 || slices.ContainsFunc(places, func(p connector.Place) bool { return p.Rows > 0 || p.Class == "" }) {
 		t.Errorf("after the erasure: %+v", places)

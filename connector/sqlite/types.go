@@ -14,7 +14,7 @@ func types() []tenure.ResourceType {
 	const tables = `{"type":"object","additionalProperties":{"type":"string","minLength":1},"description":"data class of each table; a table that isn't named is in none"}`
 	own := []tenure.ResourceType{
 		{
-			Name: "database", Summary: "A database file of the tenant's own", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
+			Name: "database", Summary: "A database file of the tenant's own", Whole: true, Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
 			Deletion:     "the file, its journals and what was begun under other names are unlinked once no other process has it open; rows that were erased before are logically deleted, and a file of up to 256 MiB that nobody has in use is then built anew without them; the blocks on the medium are not written over",
 			Verification: "the file is read in the pass that sees the sentinel: its owner mark, its schema as compared with what its ddl gives, its permissions",
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it stands in Tenure's own folder, read-only, and can be brought back; deleted, it comes back from a backup alone"},

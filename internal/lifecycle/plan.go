@@ -254,19 +254,19 @@ func (s *Service) covered(ctx context.Context, in *planner.Input) error {
 		if typ.Holds != tenure.HoldsData || typ.Layer == tenure.LayerBackup || !sys.Can("map") || r.State != tenure.ResourcePresent && r.State != tenure.ResourceSuspended {
 			continue
 		}
-		places, err := sys.DataMap(ctx, refOf(r))
+		m, _, err := sys.DataMap(ctx, connector.Survey{Ref: refOf(r)})
 		if err != nil {
 			return err
 		}
-		for _, p := range places {
-			if p.Class != "" {
+		for _, p := range m.Places {
+			if !p.Blocks {
 				continue
 			}
 			open = append(open, fmt.Sprintf("%s in %s/%s", p.Name, r.Environment, r.Key))
 			findings = append(findings, tenure.Finding{
 				ID: tenure.NewID[tenure.FindingID](now), Kind: tenure.FindingUncovered, Severity: tenure.High, Tenant: r.Tenant, Resource: r.ID,
 				System: r.System, Type: r.Type, Name: r.Name, Field: p.Name, Got: fmt.Sprint(p.Rows), SeenAt: now,
-				Detail: fmt.Sprintf("%s can be reached from the tenant (%s) and no data class covers it", p.Name, orElse(p.Via, "it stands in the tenant's store")),
+				Detail: p.Says,
 			})
 		}
 	}
