@@ -134,7 +134,9 @@ func (k roles) outside(ctx context.Context, s *session, have role) (out []connec
 	}
 	for _, db := range elsewhere {
 		in := " in database " + db
-		err := k.inside(ctx, db, func(s *session) error { return s.simple(ctx, sqlf(rolesHoldSQL, literal(have.name))+" and d.dbid <> 0", held(in)) })
+		err := k.inside(ctx, db, func(s *session) error {
+			return s.simple(ctx, sqlf(rolesHoldSQL, literal(have.name))+" and d.dbid <> 0", held(in))
+		})
 		if err != nil && tenure.CanRetry(err) {
 			return nil, err
 		}
