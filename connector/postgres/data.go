@@ -176,8 +176,14 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 		if err != nil {
 			return err
 		}
-		m.Places, err = held.Places(ctx, s)
-		return err
+		if m.Places, err = held.Places(ctx, s); err != nil {
+			return err
+		}
+		return s.atomic(ctx, func(s *session) error {
+			more, partial, err := d.audit(ctx, s, v, held)
+			m.Places, m.Partial = append(m.Places, more...), partial
+			return err
+		})
 	})
 	return m, coded(err)
 }
@@ -235,6 +241,9 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 		}
 	}
 	if e.Done {
+		if err := d.settle(ctx, s, r, p.holding, b.Class); err != nil {
+			return connector.Erased{}, err
+		}
 		d.forget(key)
 	} else {
 		d.remember(key, p)

@@ -20,12 +20,12 @@ import (
 type databases struct{ *Driver }
 
 type databaseAttributes struct {
-	Owner           string            `json:"owner"`
-	Template        string            `json:"template"`
-	ConnectionLimit *int              `json:"connectionLimit"`
-	DDL             string            `json:"ddl"`
-	Seed            string            `json:"seed"`
-	Tables          map[string]string `json:"tables"`
+	Owner           string `json:"owner"`
+	Template        string `json:"template"`
+	ConnectionLimit *int   `json:"connectionLimit"`
+	DDL             string `json:"ddl"`
+	Seed            string `json:"seed"`
+	relational.Coverage
 }
 
 func (k databases) parse(r connector.Ref) (a databaseAttributes, err error) {

@@ -17,11 +17,11 @@ import (
 type pools struct{ *Driver }
 
 type poolAttributes struct {
-	Schema string            `json:"schema"`
-	Column string            `json:"column"`
-	Key    string            `json:"key"`
-	Tables map[string]string `json:"tables"`
-	Seed   string            `json:"seed"`
+	Schema string `json:"schema"`
+	Column string `json:"column"`
+	Key    string `json:"key"`
+	relational.Coverage
+	Seed string `json:"seed"`
 }
 
 // poolSpec is what of it can be observed.

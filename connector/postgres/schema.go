@@ -17,10 +17,10 @@ import (
 type schemas struct{ *Driver }
 
 type schemaAttributes struct {
-	Owner  string            `json:"owner"`
-	DDL    string            `json:"ddl"`
-	Seed   string            `json:"seed"`
-	Tables map[string]string `json:"tables"`
+	Owner string `json:"owner"`
+	DDL   string `json:"ddl"`
+	Seed  string `json:"seed"`
+	relational.Coverage
 }
 
 func (k schemas) parse(r connector.Ref) (a schemaAttributes, err error) {
