@@ -25,7 +25,8 @@ type ground struct {
 	whole  bool   // every table of the store, or of the database, is the tenant's
 	column string // of rows: the tenant column, and its value
 	key    string
-	held   map[relational.TableName]holds
+	tables []relational.Reached
+	held   map[relational.TableName]holds // the tables, by name
 }
 
 // holds is a table that holds rows of the tenant.
@@ -52,7 +53,7 @@ type catalog struct {
 
 const notOurs = `n.nspname not in ('pg_catalog', 'information_schema', 'tenure', 'tenure_sentinel') and n.nspname not like 'pg\_toast%' and n.nspname not like 'pg\_temp%'`
 
-const relationsSQL = `with recursive up (oid, top) as (
+const catalogSQL = `with recursive up (oid, top) as (
  select c.oid, c.oid from pg_class c where c.relkind in ('r', 'p', 'v', 'm', 'f') and not exists (select 1 from pg_inherits h where h.inhrelid = c.oid)
  union select h.inhrelid, u.top from up u join pg_inherits h on h.inhparent = u.oid)
 select c.oid::text, n.nspname, c.relname, c.relkind::text, tn.nspname, t.relname
@@ -63,7 +64,7 @@ const strangersSQL = `select n.nspname, d.description from pg_namespace n ` + sc
 
 func readCatalog(ctx context.Context, s *session, r connector.Ref) (*catalog, error) {
 	c := &catalog{byOID: map[string]*relation{}, byName: map[relational.TableName]*relation{}, strangers: map[string]bool{}}
-	err := s.simple(ctx, relationsSQL+";\n"+strangersSQL, func(result int, v [][]byte) error {
+	err := s.simple(ctx, catalogSQL+";\n"+strangersSQL, func(result int, v [][]byte) error {
 		if result == 1 {
 			note := relational.ParseNote(string(v[1]))
 			c.strangers[string(v[0])] = note.Get("tenant") != string(r.Tenant) || r.Tenant == ""
@@ -80,14 +81,10 @@ func readCatalog(ctx context.Context, s *session, r connector.Ref) (*catalog, er
 	return c, err
 }
 
-// audit is every place beyond the rows that held follows which can hold the
+// audit is every place beyond the rows that a holding follows which can hold the
 // tenant's data, and what hangs on its store from outside; and what wasn't looked
 // at, in words. It runs in one read-only transaction.
-func (d *Driver) audit(ctx context.Context, s *session, v connector.Survey, held *relational.Holding) (places []connector.Place, partial string, err error) {
-	g, err := d.ground(ctx, s, v, held)
-	if err != nil {
-		return nil, "", err
-	}
+func (d *Driver) audit(ctx context.Context, s *session, g *ground) (places []connector.Place, partial string, err error) {
 	if places, partial, err = g.audit(ctx, s); err != nil {
 		return nil, "", err
 	}
@@ -147,8 +144,9 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 	case "database":
 		g.whole, g.home = true, "public"
 	}
+	g.tables = held.Tables
 	for _, t := range held.Tables {
-		g.held[t.Table.TableName] = holds{class: held.Classes[t.Table.TableName], where: t.Where}
+		g.held[t.Table.TableName] = holds{class: held.Classes[t.Table.TableName], where: t.Where()}
 	}
 	return g, err
 }
@@ -267,6 +265,12 @@ func (g *ground) spoken(n relational.TableName) bool {
 	return false
 }
 
+// shows says that a name of the blueprint is that of something which shows rows
+// and keeps none of its own here: a view, or a foreign table.
+func (g *ground) shows(as string) bool {
+	return slices.ContainsFunc(g.relations, func(r relation) bool { return strings.IndexByte("fvm", r.kind) >= 0 && g.named(r.name, as) })
+}
+
 // elsewhere are the schemas that other resources of the tenant cover: rows with
 // the same key, and schemas of its own.
 func (g *ground) elsewhere(ctx context.Context, s *session) (map[string]bool, error) {
@@ -309,7 +313,7 @@ func (g *ground) foreign(ctx context.Context, s *session) (out []connector.Place
 		})
 	}
 	for _, r := range g.relations {
-		if !tables[r.oid] || g.strangers[r.name.Schema] {
+		if !tables[r.oid] || g.strangers[r.name.Schema] && !g.own(r.name) {
 			continue
 		}
 		p := connector.Place{Name: r.name.String(), Kind: connector.PlaceForeign, Class: g.class(r.name), Via: "rows of another server"}

@@ -1,7 +1,10 @@
 package postgres
 
 import (
+	"archive/tar"
+	"bytes"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -218,15 +221,18 @@ func TestMapOfAWholeStore(t *testing.T) {
 	}
 }
 
-// TestLargeObjectsAreMapped counts what the leaver's rows name.
-func TestLargeObjectsAreMapped(t *testing.T) {
+// TestLargeObjects: an object goes with the last row that names it, in the rows'
+// own transaction, is counted before and after, and is in the export.
+func TestLargeObjects(t *testing.T) {
 	t.Parallel()
 	d, w, _ := opened(t)
 	postgrestest.Exec(t, w.dsn, pooled)
 	own := rowsOf(map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "files": "media"}})
 	mark(t, d, w, own)
-	postgrestest.Exec(t, w.dsn, `create domain m.lo as oid; create table m.files (tenant_key text, blob oid, thumb m.lo);
-insert into m.files values ('acme', lo_from_bytea(0, 'acme-1'), lo_from_bytea(0, 'a')), ('acme', 99, null), ('birch', lo_from_bytea(0, 'birch-1'), null)`)
+	postgrestest.Exec(t, w.dsn, `create domain m.lo as oid; create table m.files (tenant_key text, blob oid, thumb m.lo); create table platform.logos (logo oid);
+insert into m.files values ('acme', lo_from_bytea(1001, 'acme-1'), lo_from_bytea(1002, 'a')), ('acme', 1001, null), ('acme', 99, lo_from_bytea(1003, 'both')),
+ ('acme', lo_from_bytea(1004, 'logo'), 1002), ('birch', lo_from_bytea(1005, 'birch-1'), 1003), ('birch', null, null);
+insert into platform.logos values (1004), (null); select lo_from_bytea(1006, 'nobody')`)
 	m, err := d.DataMap(t.Context(), connector.Survey{Ref: own.Ref})
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +243,67 @@ insert into m.files values ('acme', lo_from_bytea(0, 'acme-1'), lo_from_bytea(0,
 			got = append(got, fmt.Sprintf("%s %s %d %d", p.Name, p.Class, p.Rows, p.Bytes))
 		}
 	}
-	if want := []string{"m.files.blob media 1 6", "m.files.thumb media 1 1"}; !slices.Equal(got, want) {
+	if want := []string{"m.files.blob media 2 10", "m.files.thumb media 2 5"}; !slices.Equal(got, want) {
 		t.Errorf("large objects: %q, want %q", got, want)
+	}
+	var archive bytes.Buffer
+	if _, err := d.Export(t.Context(), own.Ref, &archive); err != nil {
+		t.Fatal(err)
+	}
+	if files := members(t, &archive); files["objects/1001"] != "acme-1" || files["objects/1003"] != "both" || files["objects/1005"] != "" {
+		t.Errorf("the export holds %q", files)
+	}
+	var e connector.Erased
+	for b := (connector.Batch{Run: "r", Class: "media", Limit: 1}); !e.Done; b.Cursor = e.Cursor {
+		if e, err = d.Erase(t.Context(), own.Ref, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left := strs(t, connect(t, w.dsn), "select oid::text from pg_largeobject_metadata order by oid"); !slices.Equal(left, []string{"1003", "1004", "1005", "1006"}) {
+		t.Errorf("left are the large objects %q", left)
+	}
+	if n := e.Total["large objects of m.files"]; n != 2 || e.Total["m.files"] != 4 {
+		t.Errorf("the tally says %v, want 4 rows and 2 large objects", e.Total)
+	}
+}
+
+// TestLargeObjectsOfASchema: those of a whole store go with its drop.
+func TestLargeObjectsOfASchema(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	own := desired("schema", "leaver", map[string]any{"ddl": "create table if not exists files (blob oid)", "tables": map[string]any{"*": "trade"}})
+	if _, _, err := d.Ensure(t.Context(), own); err != nil {
+		t.Fatal(err)
+	}
+	postgrestest.Exec(t, w.dsn, `insert into leaver.files select lo_create(0) from generate_series(1, 1500); insert into leaver.files values (lo_create(4711)); create table app.logos (logo oid); insert into app.logos values (4711)`)
+	if _, err := d.Quarantine(t.Context(), own.Ref); err != nil {
+		t.Fatal(err)
+	}
+	rec, err := d.Delete(t.Context(), own.Ref)
+	if err != nil || rec.Counts["large objects of "+quarantined(own.Resource)+".files"] != 1500 {
+		t.Errorf("delete: %v, error %v", rec.Counts, err)
+	}
+	if left := strs(t, connect(t, w.dsn), "select oid::text from pg_largeobject_metadata"); !slices.Equal(left, []string{"4711"}) {
+		t.Errorf("left are %d large objects", len(left))
+	}
+}
+
+// members are the files of a tar, with their text.
+func members(t *testing.T, r io.Reader) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for in := tar.NewReader(r); ; {
+		h, err := in.Next()
+		if err == io.EOF {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[h.Name] = string(text)
 	}
 }

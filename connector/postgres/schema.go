@@ -38,13 +38,8 @@ func (k schemas) parse(r connector.Ref) (a schemaAttributes, err error) {
 	if strings.ContainsRune(a.DDL+a.Seed, 0) {
 		return a, tenure.Errorf(tenure.Invalid, "schema %q: the ddl or seed holds a NUL byte", r.Name)
 	}
-	for t, class := range a.Tables {
-		if err := checkNames("the table of a schema", t); err != nil {
-			return a, err
-		}
-		if class == "" {
-			return a, tenure.Errorf(tenure.Invalid, "schema %q: table %q needs a data class", r.Name, t)
-		}
+	if err := a.Check(r, true); err != nil {
+		return a, err
 	}
 	if strings.TrimSpace(a.DDL) == "" {
 		a.DDL = ""
@@ -351,7 +346,10 @@ func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Rec
 		if err := k.free(ctx, s, r, have.name); err != nil {
 			return err
 		}
-		rec.Changed = true
+		rec.Changed, rec.Counts = true, map[string]int64{}
+		if err := s.unlinkAll(ctx, have.name, rec.Counts); err != nil {
+			return err
+		}
 		return s.atomic(ctx, func(s *session) error {
 			parts, err := k.parts(ctx, s, have.name)
 			if err != nil {
@@ -366,6 +364,9 @@ func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Rec
 				return err
 			}
 			if err := k.free(ctx, s, r, have.name); err != nil {
+				return err
+			}
+			if err := forget(ctx, s, r.Resource); err != nil {
 				return err
 			}
 			return s.simple(ctx, "drop schema "+quote(have.name)+" cascade", nil)

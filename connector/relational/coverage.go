@@ -129,7 +129,7 @@ func cutPath(column string) (name string, path []string, is bool) {
 // CoverageSchema is the JSON Schema of the attributes' properties.
 func CoverageSchema(names string) string {
 	const text = `{"type":"string","minLength":1}`
-	return `"tables":{"type":"object","additionalProperties":` + text + `,"description":"data class of each table, by ` + names + `"},
+	return `"tables":{"type":"object","additionalProperties":` + text + `,"description":"data class of each table, by ` + strings.ReplaceAll(names, `"`, `\"`) + `"},
 "columns":{"type":"object","additionalProperties":{"type":"string"},"description":"tenant column of a table that calls it otherwise, as a name or a path into a JSON column such as body->>tenant_key; blank says that the table has none"},
 "aliases":{"type":"array","items":` + text + `,"description":"other names of tenant columns, looked for in every schema of the database"},
 "links":{"type":"object","additionalProperties":{"enum":["follow","detach","block"]},"description":"what a reference that may be null means, by table.column: follow it to the tenant's rows, detach it, or block the erasure"},
