@@ -19,12 +19,12 @@ type holder interface {
 	reach(ctx context.Context, r connector.Ref, h how, f reacher) (there bool, err error)
 }
 
-// reacher is given a session and how to work out the resource's tables; of a
-// tenant's own file also the file.
-type reacher func(s *session, of holdingOf, own *file) error
+// reacher is given a session and how to work out the resource's tables; and the
+// path of the file that they are in.
+type reacher func(s *session, of holdingOf, path string) error
 
-// holdingOf makes a holding from a database's graph.
-type holdingOf func(g *relational.Graph) (*relational.Holding, error)
+// holdingOf makes a holding from a database's catalog.
+type holdingOf func(c catalog) (*relational.Holding, error)
 
 func (k databases) reach(ctx context.Context, r connector.Ref, h how, f reacher) (there bool, err error) {
 	a, err := k.parse(r)
@@ -47,28 +47,21 @@ func (k databases) reach(ctx context.Context, r connector.Ref, h how, f reacher)
 		}()
 	}
 	return true, k.on(ctx, at.path, h, func(s *session) error {
-		return f(s, func(g *relational.Graph) (*relational.Holding, error) {
+		return f(s, func(c catalog) (*relational.Holding, error) {
 			var roots []relational.Root
-			for _, t := range g.Tables() {
+			for _, t := range c.tables {
 				roots = append(roots, relational.Root{Table: t.TableName, Where: "true", Via: "its own"})
 			}
-			return relational.NewHolding(dialect{}, g, roots, classesOf(g, a.Tables)), nil
-		}, at)
+			return relational.NewHolding(dialect{}, c.graph, roots, classesOf(c, a.Tables)), nil
+		}, at.path)
 	})
 }
 
 // classesOf gives the tables their names as the database has them.
-func classesOf(g *relational.Graph, given map[string]string) map[relational.TableName]string {
+func classesOf(c catalog, given map[string]string) map[relational.TableName]string {
 	classes := map[relational.TableName]string{}
 	for name, class := range given {
-		classes[tableName(name)] = class
-	}
-	for _, t := range g.Tables() {
-		for name, class := range given {
-			if strings.EqualFold(name, t.Name) {
-				classes[t.TableName] = class
-			}
-		}
+		classes[tableName(c.spelled(name))] = class
 	}
 	return classes
 }
@@ -91,24 +84,24 @@ func (k pools) reach(ctx context.Context, r connector.Ref, h how, f reacher) (th
 			return relational.Claim(k.marker, relational.Note{}, r)
 		}
 		there = true
-		return f(s, func(g *relational.Graph) (*relational.Holding, error) { return k.holding(r, a, g) }, nil)
+		return f(s, func(c catalog) (*relational.Holding, error) { return k.holding(r, a, c) }, k.shared)
 	})
 	return there, err
 }
 
-func (k pools) holding(r connector.Ref, a poolAttributes, g *relational.Graph) (*relational.Holding, error) {
+func (k pools) holding(r connector.Ref, a poolAttributes, cat catalog) (*relational.Holding, error) {
 	var roots []relational.Root
-	for t, c := range bearers(g, a.Column) {
-		roots = append(roots, relational.Root{Table: tableName(t), Where: exactly(c) + " = " + literal(a.Key), Via: "column " + c})
+	for t, c := range cat.bearers(a.Column) {
+		roots = append(roots, relational.Root{Table: t.TableName, Where: isKey(quote(c), t.affinities[c], a.Key), Via: "column " + c})
 	}
-	classes := classesOf(g, a.Tables)
-	h := relational.NewHolding(dialect{}, g, roots, classes)
+	classes := classesOf(cat, a.Tables)
+	h := relational.NewHolding(dialect{}, cat.graph, roots, classes)
 	reached := map[relational.TableName]bool{}
 	for _, t := range h.Tables {
 		reached[t.Table.TableName] = true
 	}
 	for name := range classes {
-		if _, is := g.Table(name); is && !reached[name] {
+		if _, is := cat.graph.Table(name); is && !reached[name] {
 			return nil, tenure.Errorf(tenure.Invalid, "rows %q: table %s has no column %q and refers to none that has", r.Name, name, a.Column)
 		}
 	}
@@ -128,11 +121,11 @@ func (d *Driver) holder(r connector.Ref, call string) (holder, error) {
 }
 
 func held(ctx context.Context, s *session, of holdingOf) (*relational.Holding, error) {
-	g, err := dialect{}.Graph(ctx, s)
+	c, err := readCatalog(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	return of(g)
+	return of(c)
 }
 
 // DataMap is described at connector.Mapper. Places are the tables that the
@@ -146,7 +139,7 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 	if m.Sighting, err = d.Observe(ctx, nil, func(connector.Observed) error { return nil }); err != nil {
 		return m, err
 	}
-	_, err = k.reach(ctx, r, reading, func(s *session, of holdingOf, _ *file) error {
+	_, err = k.reach(ctx, r, reading, func(s *session, of holdingOf, _ string) error {
 		return s.snapshot(ctx, func() error {
 			h, err := held(ctx, s, of)
 			if err != nil {
@@ -169,11 +162,16 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 	if err != nil {
 		return e, err
 	}
-	there, err := k.reach(ctx, r, writing, func(s *session, of holdingOf, own *file) (err error) {
-		if e, err = batch(ctx, s, of, b); err != nil || !e.Done || own == nil || len(e.Counts) == 0 && b.Cursor == "" {
+	there, err := k.reach(ctx, r, writing, func(s *session, of holdingOf, path string) (err error) {
+		if e, err = batch(ctx, s, of, b); err != nil || !e.Done {
 			return err
 		}
-		return rebuild(ctx, s, own)
+		if len(e.Counts) > 0 || b.Cursor != "" {
+			if err := d.scrub(ctx, path); err != nil {
+				return err
+			}
+		}
+		return s.fold(ctx)
 	})
 	if err == nil && !there {
 		e.Done = true
@@ -182,8 +180,15 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 }
 
 func batch(ctx context.Context, s *session, of holdingOf, b connector.Batch) (e connector.Erased, err error) {
+	if err := attend(ctx, s); err != nil {
+		return e, err
+	}
 	err = s.atomic(ctx, func() error {
-		h, err := held(ctx, s, of)
+		c, err := readCatalog(ctx, s)
+		if err != nil {
+			return err
+		}
+		h, err := of(c)
 		if err != nil {
 			return err
 		}
@@ -200,33 +205,19 @@ func batch(ctx context.Context, s *session, of holdingOf, b connector.Batch) (e 
 		if err != nil || !e.Done {
 			return err
 		}
+		went := func(t string) bool {
+			class := h.Classes[tableName(c.spelled(t))]
+			return class != "" && (b.Class == "" || b.Class == class)
+		}
+		if err := purge(ctx, s, c, went, len(e.Counts) > 0); err != nil {
+			return err
+		}
 		return forget(ctx, s)
 	})
 	if err != nil {
 		return connector.Erased{}, err
 	}
-	if e.Done {
-		_ = s.run(ctx, "pragma wal_checkpoint(truncate)")
-	}
 	return e, nil
-}
-
-// rebuildLimit is the size up to which a file is built anew after an erasure.
-const rebuildLimit = 256 << 20
-
-// rebuild writes a tenant's file anew, so that nothing of what was erased stays
-// between the rows of its pages, which secure_delete leaves alone. A file that
-// is too large, or in use, keeps that until it is deleted.
-func rebuild(ctx context.Context, s *session, f *file) error {
-	if f.size > rebuildLimit {
-		return nil
-	}
-	if err := s.attachable(1); err != nil {
-		return err
-	}
-	_ = s.run(ctx, "vacuum")
-	_ = s.run(ctx, "pragma wal_checkpoint(truncate)")
-	return s.attachable(0)
 }
 
 // forget drops the samples of rows that analyze has kept (sqlite.org/fileformat2,
@@ -239,30 +230,12 @@ func forget(ctx context.Context, s *session) error {
 	return s.run(ctx, "delete from sqlite_stat4")
 }
 
-// deleteBatch is how many rows one transaction of a delete takes.
-const deleteBatch = 5000
-
-// remove erases what remains of the rows, in batches, and takes the note away.
-// Rows that no data class covers are Blocked.
+// remove takes the note away once no rows are left. Rows that came since they were
+// erased are Conflict, rows that no data class covers are Blocked.
 func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
-	rec.Counts = map[string]int64{}
-	there, err := k.reach(ctx, r, writing, func(s *session, of holdingOf, _ *file) error {
-		b := connector.Batch{Limit: deleteBatch}
-		for done := false; !done; {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-			e, err := batch(ctx, s, of, b)
-			if err != nil {
-				return err
-			}
-			for t, n := range e.Counts {
-				rec.Counts[t] += n
-			}
-			b.Cursor, done = e.Cursor, e.Done
-		}
+	there, err := k.reach(ctx, r, writing, func(s *session, of holdingOf, _ string) error {
 		return s.atomic(ctx, func() error {
-			if err := uncovered(ctx, s, of); err != nil {
+			if err := remains(ctx, s, of); err != nil {
 				return err
 			}
 			return marks.Delete(ctx, s, r.Type, r.Name)
@@ -272,8 +245,8 @@ func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 	return rec, err
 }
 
-// uncovered is Blocked if any row is left.
-func uncovered(ctx context.Context, s *session, of holdingOf) error {
+// remains is an error if any row is left.
+func remains(ctx context.Context, s *session, of holdingOf) error {
 	h, err := held(ctx, s, of)
 	if err != nil {
 		return err
@@ -286,7 +259,7 @@ func uncovered(ctx context.Context, s *session, of holdingOf) error {
 		if place.Rows > 0 && place.Class == "" {
 			return tenure.Errorf(tenure.Blocked, "%d rows of %s are in no data class", place.Rows, place.Name).WithHint("name the table in the attribute tables")
 		} else if place.Rows > 0 {
-			return tenure.Errorf(tenure.Conflict, "rows of %s came while they were erased", place.Name).Retryable()
+			return tenure.Errorf(tenure.Conflict, "%d rows of %s are left", place.Rows, place.Name).Retryable().WithHint("erase its data classes before it is deleted")
 		}
 	}
 	return nil
@@ -300,7 +273,7 @@ func (d *Driver) Export(ctx context.Context, r connector.Ref, w io.Writer) (rec 
 	if err != nil {
 		return rec, err
 	}
-	there, err := k.reach(ctx, r, reading, func(s *session, of holdingOf, _ *file) error {
+	there, err := k.reach(ctx, r, reading, func(s *session, of holdingOf, _ string) error {
 		return s.snapshot(ctx, func() error {
 			h, err := held(ctx, s, of)
 			if err != nil {

@@ -156,62 +156,12 @@ func (dialect) View(ctx context.Context, q relational.Querier, t relational.Tabl
 	return v, r.Err()
 }
 
-// Graph reads every table, save SQLite's and Tenure's own and those behind
-// virtual tables.
+// Graph reads every table, save SQLite's and Tenure's own, those behind virtual
+// tables, and virtual tables that keep no rows of their own or can't be read.
 func (dialect) Graph(ctx context.Context, q relational.Querier) (*relational.Graph, error) {
-	tables, err := readTables(ctx, q)
+	c, err := readCatalog(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := readKeys(ctx, q, tables)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]relational.Table, len(tables))
-	for i, t := range tables {
-		list[i] = t.Table
-	}
-	return relational.NewGraph(list, keys), nil
-}
-
-type table struct {
-	relational.Table
-	required []string // columns that can't be null
-}
-
-func readTables(ctx context.Context, q relational.Querier) ([]table, error) {
-	r, err := q.Query(ctx, `select t.name, t.wr, x.name, x.pk, x."notnull" from pragma_table_list t, pragma_table_xinfo(t.name) x
- where t.schema = 'main' and t.type in ('table', 'virtual') and x.hidden <> 1 and not `+ownSQL+` order by t.name, x.cid`)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	var out []table
-	keys := map[string]map[int]string{}
-	for r.Next() {
-		var name, column string
-		var without, notNull bool
-		var pk int
-		if err := r.Scan(&name, &without, &column, &pk, &notNull); err != nil {
-			return nil, err
-		}
-		if len(out) == 0 || out[len(out)-1].Name != name {
-			out = append(out, table{Table: relational.Table{TableName: relational.TableName{Name: name}, RowID: !without}})
-			keys[name] = map[int]string{}
-		}
-		t := &out[len(out)-1]
-		t.Columns = append(t.Columns, column)
-		if pk > 0 {
-			keys[name][pk] = column
-		}
-		if notNull || pk > 0 && without {
-			t.required = append(t.required, column)
-		}
-	}
-	for i := range out {
-		for n := 1; n <= len(keys[out[i].Name]); n++ {
-			out[i].Key = append(out[i].Key, keys[out[i].Name][n])
-		}
-	}
-	return out, r.Err()
+	return c.graph, nil
 }

@@ -61,7 +61,7 @@ func byResult(lite *sqlite.Error) error {
 	e := tenure.Errorf(tenure.Internal, "sqlite says: %w", lite)
 	set := func(code tenure.Code) *tenure.Error { e.Code = code; return e }
 	switch lite.Code() {
-	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY, sqlite3.SQLITE_CONSTRAINT_TRIGGER:
 		return set(tenure.Blocked)
 	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID:
 		return set(tenure.Conflict)

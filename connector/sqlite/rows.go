@@ -53,41 +53,35 @@ func (k pools) normalise(d connector.Desired) (json.RawMessage, error) {
 	return tenure.Canonical(a.spec())
 }
 
-// exactly is a column's value compared byte by byte, whatever its collation.
-func exactly(column string) string { return quote(column) + " collate binary" }
-
 // asText is a column's value as text, in an order of bytes.
 func asText(column string) string { return "cast(" + quote(column) + " as text) collate binary" }
 
-// bearers are the tables that have the column, under the name that they give it.
-func bearers(g *relational.Graph, column string) map[string]string {
-	out := map[string]string{}
-	for _, t := range g.Tables() {
-		if i := slices.IndexFunc(t.Columns, func(c string) bool { return strings.EqualFold(c, column) }); i >= 0 {
-			out[t.Name] = t.Columns[i]
+// bearers are the tables that have the column, with the name that each gives it.
+func (c catalog) bearers(column string) map[*table]string {
+	out := map[*table]string{}
+	for i := range c.tables {
+		t := &c.tables[i]
+		if at := slices.IndexFunc(t.Columns, func(name string) bool { return strings.EqualFold(name, column) }); at >= 0 {
+			out[t] = t.Columns[at]
 		}
 	}
 	return out
 }
 
 // counts are the rows of each of the keys.
-func counts(ctx context.Context, s *session, g *relational.Graph, column string, keys []string) (map[string]int64, error) {
+func counts(ctx context.Context, s *session, cat catalog, column string, keys []string) (map[string]int64, error) {
 	out := map[string]int64{}
-	list := make([]string, len(keys))
-	for i, key := range keys {
-		list[i] = literal(key)
-	}
-	for t, c := range bearers(g, column) {
-		var key string
+	for t, c := range cat.bearers(column) {
+		if i := slices.IndexFunc(keys, func(k string) bool { return t.affinities[c] == "numeric" && numeral.MatchString(k) && !isNumber(k) }); i >= 0 {
+			return nil, tenure.Errorf(tenure.Invalid, "the key %q isn't how %s.%s shows the number", keys[i], t.Name, c).
+				WithHint("write the key in the form that the database shows")
+		}
+		var typ, text string
 		var n int64
-		err := s.each(ctx, "select "+asText(c)+", count(*) from "+quote(t)+" where "+exactly(c)+" in ("+strings.Join(list, ", ")+") group by 1", func() error {
-			if !slices.Contains(keys, key) {
-				return tenure.Errorf(tenure.Invalid, "a key of %s reads back as %q, which isn't how it was written", t, key).
-					WithHint("write the key in the form that the database shows")
-			}
-			out[key] += n
+		err := s.each(ctx, "select typeof("+quote(c)+"), "+asText(c)+", count(*) from "+quote(t.Name)+" where "+isKey(quote(c), t.affinities[c], keys...)+" group by 1, 2", func() error {
+			out[keyOf(typ, text)] += n
 			return nil
-		}, &key, &n)
+		}, &typ, &text, &n)
 		if err != nil {
 			return nil, err
 		}
@@ -106,14 +100,14 @@ func (k pools) noteOf(ctx context.Context, s *session, r connector.Ref) (*relati
 
 // has counts r's rows.
 func (k pools) has(ctx context.Context, s *session, p poolSpec) (int64, error) {
-	g, err := dialect{}.Graph(ctx, s)
+	c, err := readCatalog(ctx, s)
 	if err != nil {
 		return 0, err
 	}
-	if len(bearers(g, p.Column)) == 0 {
+	if len(c.bearers(p.Column)) == 0 {
 		return 0, tenure.Errorf(tenure.Invalid, "no table of the platform's database has a column %q", p.Column)
 	}
-	n, err := counts(ctx, s, g, p.Column, []string{p.Key})
+	n, err := counts(ctx, s, c, p.Column, []string{p.Key})
 	return n[p.Key], err
 }
 
@@ -201,13 +195,13 @@ func (k pools) observe(ctx context.Context, s *session, refs []connector.Ref, yi
 		}
 		keys[specs[i].Column] = append(keys[specs[i].Column], specs[i].Key)
 	}
-	g, err := dialect{}.Graph(ctx, s)
+	c, err := readCatalog(ctx, s)
 	if err != nil {
 		return false, err
 	}
 	found := map[string]map[string]int64{}
 	for column, list := range keys {
-		if found[column], err = counts(ctx, s, g, column, list); err != nil {
+		if found[column], err = counts(ctx, s, c, column, list); err != nil {
 			return false, err
 		}
 	}
@@ -237,25 +231,27 @@ func (k pools) discover(ctx context.Context, s *session, sc connector.Scope, yie
 			out = append(out, k.shown(n.Name, &n, p, 0))
 		}
 	}
-	g, err := dialect{}.Graph(ctx, s)
+	cat, err := readCatalog(ctx, s)
 	if err != nil {
 		return false, err
 	}
 	for column := range columns {
 		var parts []string
-		for t, c := range bearers(g, column) {
-			parts = append(parts, "select "+asText(c)+" as key from "+quote(t)+" where "+quote(c)+" is not null")
+		for t, c := range cat.bearers(column) {
+			parts = append(parts, "select typeof("+quote(c)+") as typ, "+asText(c)+" as key from "+quote(t.Name)+" where "+quote(c)+" is not null")
 		}
 		if len(parts) == 0 {
 			continue
 		}
-		var key string
-		err := s.each(ctx, "select distinct key collate binary from ("+strings.Join(parts, " union all ")+")", func() error {
-			if one := (poolSpec{column, key}); !known[one] {
-				out = append(out, k.shown(column+"="+key, nil, one, 1))
+		var typ, text string
+		err := s.each(ctx, "select distinct typ, key collate binary from ("+strings.Join(parts, " union all ")+")", func() error {
+			one := poolSpec{column, keyOf(typ, text)}
+			if !known[one] {
+				known[one] = true
+				out = append(out, k.shown(column+"="+one.Key, nil, one, 1))
 			}
 			return nil
-		}, &key)
+		}, &typ, &text)
 		if err != nil {
 			return false, err
 		}
