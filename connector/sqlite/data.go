@@ -171,7 +171,7 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 				return err
 			}
 		}
-		return s.fold(ctx)
+		return s.fold(ctx, path)
 	})
 	if err == nil && !there {
 		e.Done = true

@@ -48,6 +48,12 @@ func coded(err error) error {
 	return byNumber(err)
 }
 
+// isCoded says whether an error has its code already.
+func isCoded(err error) bool {
+	var own *tenure.Error
+	return errors.As(err, &own)
+}
+
 // result is an error's primary result code, 0 if it has none.
 func result(err error) int {
 	var lite *sqlite.Error

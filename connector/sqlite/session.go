@@ -104,13 +104,13 @@ func (s *session) within(ctx context.Context, begin, end string, f func() error)
 // fold writes the write-ahead log back into the file and empties it, so that no
 // row that went stands in it. It is Unavailable while somebody reads an older
 // state, which needs the log.
-func (s *session) fold(ctx context.Context) error {
-	busy, frames, done := 0, 0, 0
+func (s *session) fold(ctx context.Context, path string) error {
+	var busy, frames, done int
 	err := s.each(ctx, "pragma wal_checkpoint(truncate)", func() error { return nil }, &busy, &frames, &done)
 	if err != nil || busy == 0 {
 		return err
 	}
-	return tenure.Errorf(tenure.Unavailable, "another process reads an older state of the file, so what was erased stays in the write-ahead log (%d pages)", frames).
+	return tenure.Errorf(tenure.Unavailable, "%s reads an older state of the file, so what was erased stays in its write-ahead log", lockers(path)).
 		Retryable().WithHint("end its transaction")
 }
 
@@ -125,8 +125,14 @@ const (
 
 // on opens a file that is there, runs f and closes it. It is opened for writing
 // even to be read, since a file with a write-ahead log can't be read otherwise.
+// A lock that outlasts the option timeout is Unavailable and names who holds it.
 func (d *Driver) on(ctx context.Context, file string, h how, f func(s *session) error) error {
-	return d.connect(ctx, "file:"+(&url.URL{Path: file}).EscapedPath()+"?mode=rw", h, f)
+	err := d.connect(ctx, "file:"+(&url.URL{Path: file}).EscapedPath()+"?mode=rw", h, f)
+	if r := result(err); (r == sqlite3.SQLITE_BUSY || r == sqlite3.SQLITE_LOCKED) && !isCoded(err) {
+		return tenure.Errorf(tenure.Unavailable, "the database is locked by %s: %w", lockers(file), err).Retryable().
+			WithHint("let it end its transaction; a longer option timeout waits for it")
+	}
+	return err
 }
 
 // memory runs f on an empty database in memory.
