@@ -51,8 +51,8 @@ func keyOf(typ, text string) string {
 }
 
 // affinity is a column's, by its declared type (sqlite.org/datatype3 §3.1,
-// sqlite.org/stricttables): numeric, text, or "" for none.
-func affinity(declared string, strict bool) string {
+// §5.1): numeric, text, or "" for none.
+func affinity(declared string) string {
 	d := strings.ToUpper(declared)
 	has := func(parts ...string) bool {
 		for _, p := range parts {
@@ -67,7 +67,7 @@ func affinity(declared string, strict bool) string {
 		return "numeric"
 	case has("CHAR", "CLOB", "TEXT"):
 		return "text"
-	case has("BLOB"), d == "", strict && d == "ANY":
+	case has("BLOB"), d == "":
 		return ""
 	}
 	return "numeric"

@@ -93,7 +93,7 @@ func attend(ctx context.Context, s *session) error {
 		return err
 	}
 	for i, f := range c.fulltexts {
-		if c.table(f.content) == nil || c.told(f.name, f.content) {
+		if !c.has(f.content) || c.told(f.name, f.content) {
 			continue
 		}
 		if err := s.run(ctx, f.tell(i)); err != nil {

@@ -128,7 +128,7 @@ const (
 // A lock that outlasts the option timeout is Unavailable and names who holds it.
 func (d *Driver) on(ctx context.Context, file string, h how, f func(s *session) error) error {
 	err := d.connect(ctx, "file:"+(&url.URL{Path: file}).EscapedPath()+"?mode=rw", h, f)
-	if r := result(err); (r == sqlite3.SQLITE_BUSY || r == sqlite3.SQLITE_LOCKED) && !isCoded(err) {
+	if isBusy(extended(err)) && !isCoded(err) {
 		return tenure.Errorf(tenure.Unavailable, "the database is locked by %s: %w", lockers(file), err).Retryable().
 			WithHint("let it end its transaction; a longer option timeout waits for it")
 	}

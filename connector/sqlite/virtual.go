@@ -29,7 +29,7 @@ func virtuals(ctx context.Context, q relational.Querier) ([]virtual, error) {
 			return nil, err
 		}
 		if wrong := each(ctx, q, "select 1 from "+quote(out[i].name)+" limit 0", func() error { return nil }); result(wrong) != 0 {
-			out[i].unreadable = strings.TrimPrefix(wrong.Error(), "SQL logic error: ")
+			out[i].unreadable = plain(wrong)
 		} else {
 			err = wrong
 		}
