@@ -66,6 +66,7 @@ const (
 	// On resources.
 	ActEnsure       Action = "ensure"       // bring to desired, read back
 	ActObserve      Action = "observe"      // read back only
+	ActCount        Action = "count"        // what is about to go: every place of a data class, and what stands in its way
 	ActSuspend      Action = "suspend"      // access off, can be resumed
 	ActResume       Action = "resume"       // access on
 	ActRevoke       Action = "revoke"       // access off for good

@@ -32,6 +32,7 @@ type Options struct {
 	Folder       string                    // of hand-overs
 	Now          func() time.Time
 	Witness      witness.Witness // nil: checkpoints stay here, and the past can be rewritten by who holds store and key
+	WitnessName  string          // how certificates call the witness
 	Budget       Budget
 	Owner        string // names this process in leases
 	// Calls is told of each call to a system; nil is nobody.
