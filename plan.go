@@ -205,6 +205,7 @@ type Plan struct {
 	Labels       map[string]string         `json:"labels,omitempty"`     // onboard: the tenant's labels
 	Connectors   map[string]string         `json:"connectors,omitempty"` // version of each connector
 	Systems      map[string]string         `json:"systems,omitempty"`    // fingerprint of each system
+	Regions      map[string]string         `json:"regions,omitempty"`    // where each system stands, if its settings say
 	Anchors      map[Anchor]time.Time      `json:"anchors,omitempty"`    // dates given with the request
 	Encryption   Encryption                `json:"encryption,omitzero"`
 	Classes      []DataClass               `json:"classes,omitempty"`

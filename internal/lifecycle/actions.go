@@ -221,7 +221,7 @@ func (s *Service) runTeardown(ctx context.Context, t *engine.Task) engine.Result
 	if len(missing) > 0 {
 		return engine.Result{Verdict: tenure.Failed, Err: tenure.Errorf(tenure.Blocked, "the teardown plan leaves out %s", strings.Join(missing, ", "))}
 	}
-	if err := s.covered(ctx, in); err != nil {
+	if _, err := s.covered(ctx, in, p); err != nil {
 		return engine.Result{Verdict: tenure.Failed, Err: err}
 	}
 	return engine.Result{Verdict: tenure.Verified, Receipt: map[string]int{"resources": len(removed), "steps": len(p.Steps)}}

@@ -55,7 +55,8 @@ type SystemSettings struct {
 	Limit     int
 	Prices    map[string]int64
 	Currency  string
-	Err       error // why the entry can't be used; it hides no other system
+	Region    string // where it stands, as plans say it
+	Err       error  // why the entry can't be used; it hides no other system
 }
 
 // Service is the one door. Its methods may be called from any goroutine.

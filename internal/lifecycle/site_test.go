@@ -28,6 +28,7 @@ type site struct {
 	onErase atomic.Pointer[func(connector.Ref)]   // before each batch
 	onCall  atomic.Pointer[func(connector.Ref)]   // before each Ensure
 	seen    atomic.Pointer[func(connector.Check)] // before each Probe
+	onMap   atomic.Pointer[func(connector.Survey, *connector.Map)]
 }
 
 // hooked is the memory connector with the hooks of a site.
@@ -41,6 +42,14 @@ func (h *hooked) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 		(*f)(r)
 	}
 	return h.Driver.Erase(ctx, r, b)
+}
+
+func (h *hooked) DataMap(ctx context.Context, v connector.Survey) (connector.Map, error) {
+	m, err := h.Driver.DataMap(ctx, v)
+	if f := h.s.onMap.Load(); f != nil && err == nil {
+		(*f)(v, &m)
+	}
+	return m, err
 }
 
 func (h *hooked) Ensure(ctx context.Context, d connector.Desired) (connector.Observed, connector.Receipt, error) {
