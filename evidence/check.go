@@ -195,6 +195,11 @@ func (d *Departure) checkParts() error {
 
 func (d *Departure) checkExceptions() error {
 	open := d.Open()
+	for _, a := range d.Additions {
+		if a.By == "" || a.Reviewed == "" || a.By == a.Reviewed {
+			return tenure.Errorf(tenure.Blocked, "the addition %s for %s needs two persons", a.Digest, a.Resource)
+		}
+	}
 	for _, e := range d.Exceptions {
 		switch {
 		case e.Reason == "" || e.By == "" || e.Attested == "":

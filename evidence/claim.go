@@ -35,6 +35,9 @@ func (d *Departure) claims() []claim {
 	for _, e := range d.Exceptions {
 		out = append(out, claim{item: "the exception for " + e.What, settled: true, entry: e.Entry, kind: "exception.attest", step: e.Step})
 	}
+	for _, a := range d.Additions {
+		out = append(out, claim{item: "the addition " + a.Digest, settled: true, entry: a.Entry, kind: "coverage.review", step: a.Digest, at: a.At})
+	}
 	return out
 }
 
@@ -45,6 +48,7 @@ func (c *claim) check(d *Departure, e *audit.Entry) error {
 		State    string         `json:"state"`
 		Verdict  tenure.Verdict `json:"verdict"`
 		Resource string         `json:"resource"`
+		Coverage string         `json:"coverage"`
 	}
 	if err := json.Unmarshal(e.Data, &data); err != nil {
 		return tenure.Errorf(tenure.Invalid, "%s: its entry's data: %w", c.item, err)
@@ -57,6 +61,11 @@ func (c *claim) check(d *Departure, e *audit.Entry) error {
 		return bad("it is of kind " + e.Kind)
 	case e.Tenant != d.Tenant.ID:
 		return bad("it is about another tenant")
+	case c.kind == "coverage.review":
+		if data.Coverage != c.step || !e.At.Equal(c.at) {
+			return bad("it is about another addition")
+		}
+		return nil
 	case data.Step != c.step:
 		return bad("it is about step " + data.Step)
 	case c.kind == "exception.attest":

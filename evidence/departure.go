@@ -67,6 +67,7 @@ type Departure struct {
 	Tokens     []Token     `json:"tokens,omitempty"`  // that outlive the cut-off
 	Costs      []Cost      `json:"costs,omitempty"`   // that stopped
 	Holds      []Hold      `json:"holds,omitempty"`
+	Additions  []Addition  `json:"additions,omitempty"`
 	Entries    []string    `json:"entries,omitempty"` // digests of the log entries that a bundle must prove
 }
 
@@ -178,6 +179,17 @@ type Cost struct {
 	System   string `json:"system"`
 	Minor    int64  `json:"minorPerMonth"` // in the currency's smallest unit
 	Currency string `json:"currency"`      // ISO 4217
+}
+
+// Addition is what two persons added, for this tenant alone, to what its blueprint
+// covers of a store.
+type Addition struct {
+	Resource tenure.ResourceID `json:"resource"`
+	Digest   string            `json:"digest"`
+	By       string            `json:"by"`
+	Reviewed string            `json:"reviewedBy"`
+	At       time.Time         `json:"at"`
+	Entry    string            `json:"entry"` // digest of the log entry of its review
 }
 
 // Hold is a legal hold that covered the tenant.

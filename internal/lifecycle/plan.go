@@ -188,6 +188,9 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := s.withAdditions(ctx, t.ID, out.Desired); err != nil {
+		return nil, err
+	}
 	return out, s.openSystems(ctx, out)
 }
 

@@ -28,7 +28,7 @@ func (s *Service) departure(ctx context.Context, t *engine.Task) (*evidence.Depa
 		d.Witness = orElse(s.o.WitnessName, "a witness")
 	}
 	for _, f := range []func(context.Context, *engine.Task, *ledger, *evidence.Departure) error{
-		s.certifyPeople, s.certifyResources, s.certifyKeys, s.certifyExceptions, s.certifyHolds, s.certifyEarlier,
+		s.certifyPeople, s.certifyResources, s.certifyKeys, s.certifyExceptions, s.certifyAdditions, s.certifyHolds, s.certifyEarlier,
 	} {
 		if err := f(ctx, t, l, d); err != nil {
 			return nil, err
@@ -56,6 +56,9 @@ func (l *ledger) list(d *evidence.Departure) {
 	}
 	for _, e := range d.Exceptions {
 		all = append(all, l.attested[e.Step])
+	}
+	for _, a := range d.Additions {
+		all = append(all, l.covered[a.Digest])
 	}
 	slices.SortStableFunc(all, func(a, b logged) int { return a.at.Compare(b.at) })
 	seen := make(map[string]bool)
@@ -247,6 +250,20 @@ func (s *Service) certifyExceptions(_ context.Context, t *engine.Task, l *ledger
 	for _, k := range d.Keys {
 		if !k.Verdict.Settled() || len(k.Copies) > 0 {
 			excuse("key:"+k.ID, k.Step)
+		}
+	}
+	return nil
+}
+
+// certifyAdditions lists what was covered for this tenant alone.
+func (s *Service) certifyAdditions(ctx context.Context, t *engine.Task, l *ledger, d *evidence.Departure) error {
+	all, err := s.o.DB.Coverages(ctx, t.Plan.Tenant)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if e, ok := l.covered[c.Digest]; ok && !c.ReviewedAt.IsZero() {
+			d.Additions = append(d.Additions, evidence.Addition{Resource: c.Resource, Digest: c.Digest, By: s.pseudonym(c.AskedBy), Reviewed: s.pseudonym(c.ReviewedBy), At: e.at, Entry: e.digest})
 		}
 	}
 	return nil

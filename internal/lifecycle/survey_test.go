@@ -46,7 +46,9 @@ func TestPublishComparesWithTheSystems(t *testing.T) {
 	})
 	b, err = s.PublishBlueprint(ctx, b.Digest, "reviewer")
 	s.must(err)
-	if !slices.ContainsFunc(b.Says, func(text string) bool { return strings.Contains(text, "events_by_day") && strings.Contains(text, "can't be refreshed") }) {
+	if !slices.ContainsFunc(b.Says, func(text string) bool {
+		return strings.Contains(text, "events_by_day") && strings.Contains(text, "can't be refreshed")
+	}) {
 		t.Errorf("what can't be erased isn't said: %q", b.Says)
 	}
 }
