@@ -26,10 +26,11 @@ type Portion struct {
 	Method   Method            `json:"method"`
 	Verdict  tenure.Verdict    `json:"verdict"`
 	Step     string            `json:"step"`               // the plan's step that took it: an exception names it
-	Before   Amount            `json:"before"`             // as it was counted before the point of no return
+	Before   Amount            `json:"before"`             // as it was counted before the last point of no return
 	Counted  time.Time         `json:"counted,omitzero"`   // when; zero: nobody counted
 	Gone     Amount            `json:"gone"`               // as the store's own tally has it
 	AtLeast  bool              `json:"atLeast,omitempty"`  // a killed process may have taken more than was counted
+	Rounds   int               `json:"rounds,omitempty"`   // how often it was erased once more since rows came late; Gone is of all rounds
 	Detached int64             `json:"detached,omitempty"` // references of other tenants' rows that became null or their default
 	At       time.Time         `json:"at,omitzero"`        // when its last piece went
 	Entry    string            `json:"entry,omitempty"`    // digest of the log entry of that step's end

@@ -109,6 +109,7 @@ type receipt struct {
 	Counts   map[string]int64  `json:"counts"`
 	Detached map[string]int64  `json:"detached"`
 	AtLeast  bool              `json:"atLeast"`
+	Rounds   int               `json:"rounds"`
 	Metrics  map[string]int64  `json:"metrics"`
 	Places   []connector.Place `json:"places"`
 }
@@ -204,7 +205,7 @@ func (l *ledger) portion(r store.ResourceRow, class string) evidence.Portion {
 	if st != nil {
 		p.Step = st.Key
 		rec := receiptOf(row)
-		p.Gone, p.Detached, p.AtLeast = amount(rec.Counts), total(rec.Detached), rec.AtLeast
+		p.Gone, p.Detached, p.AtLeast, p.Rounds = amount(rec.Counts), total(rec.Detached), rec.AtLeast, rec.Rounds
 		if e := l.ended[st.Key]; e.proven {
 			p.Verdict, p.At, p.Entry = tenure.Verified, e.at, e.digest
 		}
@@ -220,7 +221,7 @@ func (l *ledger) portion(r store.ResourceRow, class string) evidence.Portion {
 		p.Gone = p.Before
 	}
 	rec := receiptOf(row)
-	p.Detached = total(rec.Detached)
+	p.Detached, p.AtLeast, p.Rounds = total(rec.Detached), rec.AtLeast, rec.Rounds
 	if a := amount(rec.Counts); a != (evidence.Amount{}) && l.lastOf(r) {
 		p.Gone = a
 	}
