@@ -214,9 +214,19 @@ func (s *Service) runOutputs(_ context.Context, t *engine.Task) engine.Result {
 	return engine.Result{Verdict: tenure.Verified, Receipt: map[string]int{"outputs": n}}
 }
 
-// runForget blanks what Tenure's own rows say of a tenant that has closed.
-func (s *Service) runForget(_ context.Context, t *engine.Task) engine.Result {
+// runForget blanks what Tenure's own rows say of a tenant that has closed. By what
+// its places are sought is sealed before.
+func (s *Service) runForget(ctx context.Context, t *engine.Task) engine.Result {
+	sought, err := s.keepSought(ctx, t)
+	if err != nil {
+		return engine.Result{Err: err}
+	}
 	return engine.Result{Verdict: tenure.Verified, Extra: func(tx *store.Tx) error {
+		for _, row := range sought {
+			if err := tx.SaveSought(row); err != nil {
+				return err
+			}
+		}
 		_, err := tx.Forget(t.Plan.Tenant, t.Now)
 		return err
 	}}

@@ -35,7 +35,7 @@ func (s *Service) Drift(ctx context.Context, tenant string) (*Look, error) {
 }
 
 // Sweep looks for what bears an owner mark and isn't in the inventory, and for
-// what closed tenants left.
+// what closed tenants left or what came back at their places, marked or not.
 func (s *Service) Sweep(ctx context.Context, tenant string) (*Look, error) {
 	return s.lookAll(ctx, tenant, sweepKinds, s.look.Sweep)
 }
@@ -89,6 +89,15 @@ func (s *Service) lookAll(ctx context.Context, tenant string, kinds []tenure.Fin
 			}
 			found = append(found, more...)
 			sum.Findings += len(more)
+		}
+		if slices.Contains(kinds, tenure.FindingResidue) {
+			back, err := s.returned(ctx, systems[name], id)
+			if err != nil {
+				out.Dead[name] = err.Error()
+				continue
+			}
+			found = append(found, back...)
+			sum.Findings += len(back)
 		}
 		out.Systems = append(out.Systems, sum)
 		err = s.o.DB.Write(ctx, func(tx *store.Tx) error {

@@ -112,6 +112,9 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 		return nil, err
 	}
 	params, features := map[string]any{}, t.Features
+	if in.Kind == tenure.Supplement {
+		t.Parameters = []byte("{}") // they are forgotten
+	}
 	if err := json.Unmarshal(t.Parameters, &params); err != nil {
 		return nil, tenure.Errorf(tenure.Internal, "parameters of %s: %w", t.Name, err)
 	}
@@ -165,6 +168,12 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 		}
 	}
 	out.Blueprint = &c.Blueprint
+	if in.Kind == tenure.Supplement {
+		if out.Inventory, out.Tenant.Name, err = s.reopenable(ctx, t.ID); err != nil {
+			return nil, err
+		}
+		return out, s.openSystems(ctx, out)
+	}
 	rows, err := s.o.DB.Resources(ctx, t.ID, false)
 	if err != nil {
 		return nil, err

@@ -22,9 +22,15 @@ func (s *Service) remains(ctx context.Context, t *engine.Task) (late []engine.La
 	}
 	var gone []tenure.Resource
 	for _, r := range rows {
-		if r.State == tenure.ResourceGone && t.Planned(r.ID) != nil {
-			gone = append(gone, r.Resource)
+		pr := t.Planned(r.ID)
+		if r.State != tenure.ResourceGone || pr == nil {
+			continue
 		}
+		if r.Desired, err = tenure.Canonical(pr.Desired); err != nil {
+			return nil, nil, err
+		}
+		r.Name = pr.Name // the row of a closed tenant doesn't know it any more
+		gone = append(gone, r.Resource)
 	}
 	places = make(map[string]int)
 	var strange, unsure []string

@@ -37,6 +37,7 @@ type Options struct {
 	Owner        string // names this process in leases
 	// Calls is told of each call to a system; nil is nobody.
 	Calls     connector.Observer
+	SoughtFor tenure.Period         // how long a closed tenant's places are looked at; zero is two years
 	Approvals []tenure.ApprovalRule // on top of what blueprints ask for
 }
 
