@@ -55,8 +55,10 @@ func count(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 	}
 	rec, v := countOf(seen[0]), tenure.Verified
 	typ, _ := sys.Info.Type(pr.Type)
+	// A share of what stays is known by its mark alone: rows without it came late.
+	lost := !seen[0].Found || seen[0].Owner == connector.Unmarked && !typ.Whole
 	switch {
-	case !seen[0].Found:
+	case lost:
 		if v = absent; typ.Whole {
 			return Result{Verdict: v, Receipt: rec}
 		}
@@ -71,7 +73,7 @@ func count(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 	if err != nil {
 		return Result{Err: err}
 	}
-	m, _, err := sys.DataMap(ctx, connector.Survey{Ref: ref, Order: order, Prove: true, Search: searchFor, Gone: !seen[0].Found})
+	m, _, err := sys.DataMap(ctx, connector.Survey{Ref: ref, Order: order, Prove: true, Search: searchFor, Gone: lost})
 	if tenure.CodeOf(err) == tenure.Invalid && len(pr.Classes) == 0 {
 		return Result{Verdict: v, Receipt: rec}
 	}

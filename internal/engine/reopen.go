@@ -122,8 +122,12 @@ func (a *advance) again(c *composed, l Late) (seqs []string) {
 	return seqs
 }
 
-// recount puts a point of no return back to pending, with the counts under it.
+// recount puts a point of no return back to pending, with the counts under it. The
+// words that were given on the old counts are no words on the new ones.
 func (a *advance) recount(c *composed, gate int) (seqs []string) {
+	key := a.s.nodes[gate].step.Key
+	c.extras = append(c.extras, func(tx *store.Tx) error { return tx.DropApprovals(a.id, key, c.Now.Add(time.Microsecond)) })
+	c.stale = true
 	for _, i := range append([]int{gate}, a.s.nodes[gate].needs...) {
 		if i < 0 {
 			continue

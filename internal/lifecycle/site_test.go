@@ -23,14 +23,15 @@ import (
 // test may look into.
 type site struct {
 	*life
-	side    *memory.World
-	dir     string
-	keys    *keystore.Store
-	options lifecycle.Options
-	onErase atomic.Pointer[func(connector.Ref)]   // before each batch
-	onCall  atomic.Pointer[func(connector.Ref)]   // before each Ensure
-	seen    atomic.Pointer[func(connector.Check)] // before each Probe
-	onMap   atomic.Pointer[func(connector.Survey, *connector.Map)]
+	side     *memory.World
+	dir      string
+	keys     *keystore.Store
+	options  lifecycle.Options
+	onErase  atomic.Pointer[func(connector.Ref)]   // before each batch
+	onDelete atomic.Pointer[func(connector.Ref)]   // before each Delete
+	onCall   atomic.Pointer[func(connector.Ref)]   // before each Ensure
+	seen     atomic.Pointer[func(connector.Check)] // before each Probe
+	onMap    atomic.Pointer[func(connector.Survey, *connector.Map)]
 }
 
 // hooked is the memory connector with the hooks of a site.
@@ -63,6 +64,13 @@ func without(d connector.Desired) connector.Desired {
 
 func (h *hooked) Normalise(d connector.Desired) (json.RawMessage, error) {
 	return h.Driver.Normalise(without(d))
+}
+
+func (h *hooked) Delete(ctx context.Context, r connector.Ref) (connector.Receipt, error) {
+	if f := h.s.onDelete.Load(); f != nil {
+		(*f)(r)
+	}
+	return h.Driver.Delete(ctx, r)
 }
 
 func (h *hooked) Ensure(ctx context.Context, d connector.Desired) (connector.Observed, connector.Receipt, error) {
