@@ -20,6 +20,9 @@ type Holding struct {
 	// condition over the table under the alias t. What it counts is tallied.
 	Before func(ctx context.Context, q Querier, t Reached, where string) (map[string]int64, error)
 
+	// Objects, where it is set, adds to an export what the rows name and don't hold.
+	Objects func(ctx context.Context, a *Archive) error
+
 	claims *claims
 	at     map[TableName]Reached
 }
@@ -116,7 +119,7 @@ func (h *Holding) Remains(ctx context.Context, q Querier, class string) (string,
 
 // from is the table under the alias of its conditions.
 func (h *Holding) from(t Reached) string {
-	return h.Dialect.Name(t.Table.TableName) + " " + Quote(alias)
+	return h.Dialect.Name(t.Table.TableName) + " as " + Quote(alias)
 }
 
 // Seen is a Forbidden error if rows of a table that may hold the tenant's, or
