@@ -21,13 +21,15 @@ import (
 // test may look into.
 type site struct {
 	*life
-	side    *memory.World
-	dir     string
-	keys    *keystore.Store
-	options lifecycle.Options
-	onErase atomic.Pointer[func(connector.Ref)]   // before each batch
-	onCall  atomic.Pointer[func(connector.Ref)]   // before each Ensure
-	seen    atomic.Pointer[func(connector.Check)] // before each Probe
+	side     *memory.World
+	dir      string
+	keys     *keystore.Store
+	options  lifecycle.Options
+	onErase  atomic.Pointer[func(connector.Ref)]                              // before each batch
+	onDelete atomic.Pointer[func(connector.Ref)]                              // before each Delete
+	watch    atomic.Pointer[func(call string, r connector.Ref, class string)] // before each batch, Delete and Expire
+	onCall   atomic.Pointer[func(connector.Ref)]                              // before each Ensure
+	seen     atomic.Pointer[func(connector.Check)]                            // before each Probe
 }
 
 // hooked is the memory connector with the hooks of a site.
@@ -40,7 +42,27 @@ func (h *hooked) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 	if f := h.s.onErase.Load(); f != nil {
 		(*f)(r)
 	}
+	if f := h.s.watch.Load(); f != nil {
+		(*f)("erase", r, b.Class)
+	}
 	return h.Driver.Erase(ctx, r, b)
+}
+
+func (h *hooked) Delete(ctx context.Context, r connector.Ref) (connector.Receipt, error) {
+	if f := h.s.onDelete.Load(); f != nil {
+		(*f)(r)
+	}
+	if f := h.s.watch.Load(); f != nil {
+		(*f)("delete", r, "")
+	}
+	return h.Driver.Delete(ctx, r)
+}
+
+func (h *hooked) Expire(ctx context.Context, r connector.Ref, now time.Time) ([]connector.Copy, error) {
+	if f := h.s.watch.Load(); f != nil {
+		(*f)("expire", r, "")
+	}
+	return h.Driver.Expire(ctx, r, now)
 }
 
 func (h *hooked) Ensure(ctx context.Context, d connector.Desired) (connector.Observed, connector.Receipt, error) {
