@@ -14,8 +14,8 @@ import (
 	"github.com/tenurehq/tenure/internal/postgrestest"
 )
 
-// pooled makes tables in a schema s and acme's rows in them a resource.
-func pooled(t *testing.T, ddl string, tables map[string]any, more ...any) (*Driver, *world, connector.Ref) {
+// shared makes tables in a schema s and acme's rows in them a resource.
+func shared(t *testing.T, ddl string, tables map[string]any, more ...any) (*Driver, *world, connector.Ref) {
 	t.Helper()
 	d, w, _ := opened(t)
 	postgrestest.Exec(t, w.dsn, "create schema s; set search_path to s; "+ddl)
@@ -45,7 +45,7 @@ func TestChains(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			column := strings.ReplaceAll(c.column, "restrict deferrable", "no action deferrable")
-			d, w, r := pooled(t, "create table c (id int primary key, tenant_key text not null, "+column+"); "+c.index, map[string]any{"c": "data"})
+			d, w, r := shared(t, "create table c (id int primary key, tenant_key text not null, "+column+"); "+c.index, map[string]any{"c": "data"})
 			postgrestest.Exec(t, w.dsn, "set search_path to s; "+c.fill+"; insert into c values (100001, 'birch', 100001); analyze c")
 			n := postgrestest.Value[int64](t, w.dsn, "select count(*) from s.c where tenant_key = 'acme'")
 			b := connector.Batch{Run: "r", Class: "data", Limit: 5000}
@@ -74,7 +74,7 @@ func TestChains(t *testing.T) {
 // went before is in the tally all the same.
 func TestTallySurvives(t *testing.T) {
 	t.Parallel()
-	d, w, r := pooled(t, "create table a (id int primary key, tenant_key text not null); create table b (id int, tenant_key text not null, a int references a on delete set null)", map[string]any{"a": "data", "b": "data"})
+	d, w, r := shared(t, "create table a (id int primary key, tenant_key text not null); create table b (id int, tenant_key text not null, a int references a on delete set null)", map[string]any{"a": "data", "b": "data"})
 	postgrestest.Exec(t, w.dsn, "insert into s.a select i, 'acme' from generate_series(1, 7) i; insert into s.b select i, 'birch', i from generate_series(1, 5) i; insert into s.b values (9, 'acme', 1)")
 	b := connector.Batch{Run: "one", Class: "data", Limit: 3}
 	for range 10 {
@@ -107,7 +107,7 @@ func TestTallySurvives(t *testing.T) {
 // hold that is placed meanwhile waits for the batch.
 func TestBatchIsShort(t *testing.T) {
 	t.Parallel()
-	d, w, r := pooled(t, `create table a (tenant_key text); create function s.slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.004); return old; end';
+	d, w, r := shared(t, `create table a (tenant_key text); create function s.slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.004); return old; end';
 create trigger slow before delete on a for each row execute function s.slow()`, map[string]any{"a": "data"})
 	postgrestest.Exec(t, w.dsn, "insert into s.a select 'acme' from generate_series(1, 3000)")
 	e, err := d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "data", Limit: 5000, For: time.Second})
@@ -142,7 +142,7 @@ func TestLockIsNamed(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			d, w, r := pooled(t, "create table a (tenant_key text)", map[string]any{"a": "data"})
+			d, w, r := shared(t, "create table a (tenant_key text)", map[string]any{"a": "data"})
 			postgrestest.Exec(t, w.dsn, "insert into s.a values ('acme')")
 			who := hold(t, w)
 			_, err := d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "data", Limit: 5})
@@ -156,7 +156,7 @@ func TestLockIsNamed(t *testing.T) {
 // TestKeysThatLookAlike finds keys that a person takes for the tenant's.
 func TestKeysThatLookAlike(t *testing.T) {
 	t.Parallel()
-	d, w, r := pooled(t, "create table a (tenant_key text)", map[string]any{"a": "data"})
+	d, w, r := shared(t, "create table a (tenant_key text)", map[string]any{"a": "data"})
 	postgrestest.Exec(t, w.dsn, "insert into s.a values ('acme'), ('Acme'), ('acme '), ('acme corp'), (null)")
 	neighbour := desired("rows", "other", map[string]any{"schema": "s", "column": "tenant_key", "key": "ACME", "tables": map[string]any{"a": "data"}})
 	if _, _, err := d.Ensure(t.Context(), neighbour); err != nil {
@@ -183,7 +183,7 @@ func TestKeysThatLookAlike(t *testing.T) {
 // TestMapBeforeAndAfter maps a resource that is yet to be and one that is gone.
 func TestMapBeforeAndAfter(t *testing.T) {
 	t.Parallel()
-	d, w, r := pooled(t, "create table a (id int primary key, tenant_key text); create table b (a int not null references a)", map[string]any{"a": "data"})
+	d, w, r := shared(t, "create table a (id int primary key, tenant_key text); create table b (a int not null references a)", map[string]any{"a": "data"})
 	publish := r
 	publish.Resource = ""
 	publish.Attributes = map[string]any{"schema": "s", "column": "tenant_key", "key": "${tenant.key}", "tables": map[string]any{"a": "data"}}
