@@ -140,11 +140,7 @@ func (h *Holding) link(k ForeignKey) string {
 // detach sets references to null that the constraint wouldn't.
 func (w *batch) detach(ctx context.Context, k ForeignKey, from, where string) error {
 	h := w.Holding
-	var set []string
-	for _, c := range h.openable(k) {
-		set = append(set, Quote(c)+" = null")
-	}
-	if _, err := w.q.Exec(ctx, "update "+from+" set "+strings.Join(set, ", ")+" where "+where); err != nil {
+	if _, err := w.q.Exec(ctx, "update "+from+" set "+nulls(h.openable(k))+" where "+where); err != nil {
 		return err
 	}
 	return w.stuck(ctx, going{t: Reached{Table: h.Graph.tables[k.Child]}}, where, "update")
