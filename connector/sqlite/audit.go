@@ -144,7 +144,7 @@ func (e *estate) triggerPlaces(g trigger, order []string) []connector.Place {
 	}
 	var told []string
 	for _, w := range g.writes {
-		if strings.EqualFold(w.table, g.table) || e.shared(w.table) || e.c.index(w.table) != nil || slices.Contains(told, w.table) || e.excused(g) {
+		if strings.EqualFold(w.table, g.table) || e.shared(w.table) || e.c.virtual(w.table) != nil || slices.Contains(told, w.table) || e.excused(g) {
 			continue // an index is a place of its own
 		}
 		told = append(told, w.table)

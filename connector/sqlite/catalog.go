@@ -12,6 +12,7 @@ import (
 type catalog struct {
 	graph     *relational.Graph
 	broken    []relational.ForeignKey // whose parent's columns are no key, so that SQLite deletes nothing from it
+	indexes   map[string][]index      // by table
 	virtuals  []virtual
 	fulltexts []fulltext
 	triggers  []trigger
@@ -31,7 +32,10 @@ func readCatalog(ctx context.Context, q relational.Querier) (c catalog, err erro
 	if err != nil {
 		return c, err
 	}
-	keys, broken, err := readKeys(ctx, q, tables)
+	if c.indexes, err = readIndexes(ctx, q); err != nil {
+		return c, err
+	}
+	keys, broken, err := readKeys(ctx, q, tables, c.indexes)
 	if err != nil {
 		return c, err
 	}
@@ -81,8 +85,8 @@ func (c catalog) writers(index string) []string {
 	return out
 }
 
-// index is the named virtual table, nil if there is none.
-func (c catalog) index(name string) *virtual {
+// virtual is the named virtual table, nil if there is none.
+func (c catalog) virtual(name string) *virtual {
 	for i := range c.virtuals {
 		if strings.EqualFold(c.virtuals[i].name, name) {
 			return &c.virtuals[i]

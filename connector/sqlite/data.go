@@ -103,7 +103,7 @@ func (e *estate) class(name string) string {
 	if ok {
 		return e.Classes[n]
 	}
-	if v := e.c.index(name); v != nil && e.indexes[v.name] != "" {
+	if v := e.c.virtual(name); v != nil && e.indexes[v.name] != "" {
 		return e.indexes[v.name]
 	}
 	return e.every
@@ -118,7 +118,7 @@ func (e *estate) table(name string) (relational.Reached, bool) {
 // shared says that the blueprint names the table as one that belongs to no tenant.
 func (e *estate) shared(name string) bool {
 	n, ok := e.Graph.Find("", name)
-	if v := e.c.index(name); !ok && v != nil {
+	if v := e.c.virtual(name); !ok && v != nil {
 		return e.ignored[v.name]
 	}
 	return e.Shared(n)
