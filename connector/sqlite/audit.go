@@ -26,6 +26,10 @@ func (e *estate) audit(ctx context.Context, s *session, order []string, counted 
 			out = append(out, e.triggerPlaces(g, order)...)
 		}
 	}
+	if k := e.mixed(); k != nil {
+		says, fix := mixedSays(*k)
+		out = append(out, *blocked(connector.Place{Name: k.Link(), Kind: connector.PlaceKey, Class: e.class(k.Parent.Name), Via: "→ " + k.Parent.Name}, says, fix))
+	}
 	for _, t := range e.Tables {
 		p, err := e.deletable(ctx, s, t.Table.Name)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 // catalog is what a file's schema says.
 type catalog struct {
 	graph     *relational.Graph
+	mixed     []relational.ForeignKey // whose two sides are compared by different collations
 	broken    []relational.ForeignKey // whose parent's columns are no key, so that SQLite deletes nothing from it
 	indexes   map[string][]index      // by table
 	virtuals  []virtual
@@ -28,7 +29,7 @@ func readCatalog(ctx context.Context, q relational.Querier) (c catalog, err erro
 	if c.triggers, err = triggers(ctx, q); err != nil {
 		return c, err
 	}
-	tables, err := readTables(ctx, q, c.apart())
+	tables, collations, err := readTables(ctx, q, c.apart())
 	if err != nil {
 		return c, err
 	}
@@ -40,6 +41,14 @@ func readCatalog(ctx context.Context, q relational.Querier) (c catalog, err erro
 		return c, err
 	}
 	c.graph, c.broken = relational.NewGraph(tables, keys).Fold(), broken
+	for _, k := range keys {
+		for i := range k.Columns {
+			if collations[k.Child.Name][strings.ToLower(k.Columns[i])] != collations[k.Parent.Name][strings.ToLower(k.Parents[i])] {
+				c.mixed = append(c.mixed, k)
+				break
+			}
+		}
+	}
 	return c, nil
 }
 
@@ -95,7 +104,9 @@ func (c catalog) virtual(name string) *virtual {
 	return nil
 }
 
-func readTables(ctx context.Context, q relational.Querier, apart []string) ([]relational.Table, error) {
+// readTables reads the tables, and by table the collations of their columns.
+func readTables(ctx context.Context, q relational.Querier, apart []string) ([]relational.Table, map[string]map[string]string, error) {
+	collations := map[string]map[string]string{}
 	skip := make([]string, len(apart))
 	for i, name := range apart {
 		skip[i] = literal(name)
@@ -112,6 +123,7 @@ func readTables(ctx context.Context, q relational.Querier, apart []string) ([]re
 		if len(out) == 0 || out[len(out)-1].Name != name {
 			out = append(out, relational.Table{TableName: relational.TableName{Name: name}, RowID: !wr})
 			keys[name] = map[int]string{}
+			collations[name] = collationsOf(text)
 		}
 		t := &out[len(out)-1]
 		if strict && strings.EqualFold(declared, "any") {
@@ -131,7 +143,31 @@ func readTables(ctx context.Context, q relational.Querier, apart []string) ([]re
 			out[i].Key = append(out[i].Key, keys[out[i].Name][n])
 		}
 	}
-	return out, err
+	return out, collations, err
+}
+
+// collationsOf reads the collations that a table's statement gives its columns,
+// which no pragma shows: by the column's name in lower case, itself in lower case.
+func collationsOf(text string) map[string]string {
+	out := map[string]string{}
+	if !strings.Contains(strings.ToLower(text), "collate") {
+		return out
+	}
+	depth, column := 0, ""
+	all := words(text)
+	for i, w := range all {
+		switch {
+		case w.is("("):
+			depth++
+		case w.is(")"):
+			depth--
+		case depth == 1 && i > 0 && all[i-1].is("(", ","):
+			column = strings.ToLower(w.text)
+		case depth == 1 && i > 0 && all[i-1].is("collate") && !w.is("binary"):
+			out[column] = strings.ToLower(w.text)
+		}
+	}
+	return out
 }
 
 // checked says whether a check of a table's statement speaks of the column. What

@@ -57,6 +57,10 @@ func batch(ctx context.Context, s *session, of estateOf, resource string, b conn
 		if held.Unenforced = alone; alone && !held.unattended() {
 			return tenure.Errorf(tenure.Unavailable, "the schema changed meanwhile").Retryable()
 		}
+		if k := held.mixed(); k != nil {
+			says, fix := mixedSays(*k)
+			return tenure.Errorf(tenure.Blocked, "%s", says).WithHint("%s", fix)
+		}
 		erasure, err := held.Erasure(b.Class)
 		if err != nil {
 			return err
@@ -106,6 +110,23 @@ func (e *estate) unattended() bool {
 		_, held := e.table(g.table)
 		return held && slices.ContainsFunc(g.writes, func(w write) bool { return e.c.has(w.table) })
 	})
+}
+
+// mixed is a reference to a held table whose two sides are compared by different
+// collations, nil if there is none: SQLite goes by the parent's, a query by the
+// child's, so a look at references would find too much or too little.
+func (e *estate) mixed() *relational.ForeignKey {
+	for i, k := range e.c.mixed {
+		if _, held := e.Table(k.Parent); held {
+			return &e.c.mixed[i]
+		}
+	}
+	return nil
+}
+
+func mixedSays(k relational.ForeignKey) (says, fix string) {
+	return k.Link() + " and " + k.Parent.Name + "." + strings.Join(k.Parents, ",") + " are compared by different collations, so what refers to what can't be told",
+		"declare both with the same collation"
 }
 
 // finish takes away what is left of a class's rows outside of its tables.

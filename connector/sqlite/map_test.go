@@ -247,6 +247,62 @@ create table store (tenant text, id integer, manager integer, primary key (tenan
 			attrs:  with2(tablesOf("a", "doc")),
 			blocks: []string{"key doc.tenant"},
 		},
+		"a reference that folds case, to a key that doesn't": {
+			ddl:    "create table doc (code text primary key, tenant text); create table line (n integer primary key, doc text not null collate nocase references doc)",
+			rows:   "insert into doc values ('A1', 'acme'), ('a1', 'birch'); insert into line values (1, 'A1'), (2, 'a1')",
+			attrs:  with2(tablesOf("a", "doc", "line")),
+			blocks: []string{"key line.doc"}, refused: "line.doc",
+		},
+		"a reference to a key that folds case": {
+			ddl:    "create table doc (code text collate nocase primary key, tenant text); create table line (n integer primary key, doc text not null references doc)",
+			rows:   "insert into doc values ('A1', 'acme'); insert into line values (1, 'a1')",
+			attrs:  with2(tablesOf("a", "doc", "line")),
+			blocks: []string{"key line.doc"}, refused: "line.doc",
+		},
+		"both sides fold case": {
+			ddl:   "create table doc (code text collate nocase primary key, tenant text); create table line (n integer primary key, doc text not null collate nocase references doc)",
+			rows:  "insert into doc values ('A1', 'acme'), ('B1', 'birch'); insert into line values (1, 'a1'), (2, 'b1')",
+			attrs: with2(tablesOf("a", "doc", "line")),
+			left:  map[string]int{"doc": 1, "line": 1, "line where doc = 'b1'": 1},
+		},
+		"a reference in another type": {
+			ddl:   "create table doc (id integer primary key, tenant text); create table line (n integer primary key, doc not null references doc)",
+			rows:  "insert into doc values (1, 'acme'), (2, 'birch'); insert into line values (1, '1'), (2, 1), (3, 1.0), (4, '2')",
+			attrs: with2(tablesOf("a", "doc", "line")),
+			left:  map[string]int{"doc": 1, "line": 1, "line where n = 4": 1},
+		},
+		"references that are null in half": {
+			ddl:   "create table doc (tenant text, id integer, primary key (tenant, id)); create table line (n integer primary key, t text, d integer, foreign key (t, d) references doc (tenant, id) on delete set null)",
+			rows:  "insert into doc values ('acme', 1), ('birch', 1); insert into line values (1, 'acme', null), (2, null, 1), (3, 'birch', 1)",
+			attrs: with2(tablesOf("a", "doc"), map[string]any{"shared": []any{"line"}}),
+			left:  map[string]int{"doc": 1, "line": 3, "line where t = 'acme' and d is null": 1, "line where t is null and d = 1": 1},
+		},
+		"a reference set to its default": {
+			ddl:      "create table plan (id integer primary key, tenant text); create table film (id integer primary key, tenant text, plan integer default 0 references plan on delete set default)",
+			rows:     "insert into plan values (0, 'platform'), (1, 'acme'); insert into film values (1, 'birch', 1), (2, 'acme', 1)",
+			attrs:    with2(tablesOf("a", "plan", "film")),
+			left:     map[string]int{"plan": 1, "film": 1, "film where plan = 0 and tenant = 'birch'": 1},
+			detached: map[string]int64{"film.plan": 1},
+		},
+		"a reference checked late, in a ring": {
+			ddl: `create table a (id integer primary key, tenant text, b integer not null references b (id) deferrable initially deferred);
+create table b (id integer primary key, tenant text, a integer not null references a (id) deferrable initially deferred)`,
+			rows:  "begin; insert into a values (1, 'acme', 1), (2, 'birch', 2); insert into b values (1, 'acme', 1), (2, 'birch', 2); commit",
+			attrs: with2(tablesOf("a", "a", "b")),
+			left:  map[string]int{"a": 1, "b": 1},
+		},
+		"a cycle that restricts": {
+			ddl: `create table a (id integer primary key, tenant text, b integer not null references b (id) on delete restrict);
+create table b (id integer primary key, tenant text, a integer not null references a (id) on delete restrict)`,
+			attrs:  with2(tablesOf("a", "a", "b")),
+			blocks: []string{"order a"},
+		},
+		"a cycle that a check keeps shut": {
+			ddl: `create table a (id integer primary key, tenant text, b integer references b (id) on delete restrict check (b is not null));
+create table b (id integer primary key, tenant text, a integer not null references a (id) on delete restrict)`,
+			attrs:  with2(tablesOf("a", "a", "b")),
+			blocks: []string{"order a"},
+		},
 		"no rowid, restrict, a key of two columns": {
 			ddl: `create table doc (tenant text, id text, primary key (tenant, id)) without rowid;
 create table part (n integer primary key, t text not null, d text not null, foreign key (t, d) references doc (tenant, id) on delete restrict);
