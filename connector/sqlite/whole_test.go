@@ -233,3 +233,32 @@ func TestFullDisk(t *testing.T) {
 		t.Error("a journal is left")
 	}
 }
+
+// Rows that bear an owner mark are resources by themselves, and go as such.
+func TestRowsThatAreResources(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, "1s")
+	exec(t, w.shared, "create table org (id integer primary key, tenant text); create table member (login text primary key, tenant text, org integer references org, tenure_mark text)")
+	r := d.made(t, pool("tenant", "acme", tablesOf("a", "notes", "orders", "lines", "org")))
+	exec(t, w.shared, "insert into org values (1, 'acme')")
+	account := connector.Ref{Type: "account", Name: "ann", Resource: tenure.DeriveID[tenure.ResourceID](epoch, "ann"),
+		Attributes: map[string]any{"table": "member", "key": map[string]any{"login": "ann"}, "values": map[string]any{"tenant": "acme", "org": 1}}}
+	d.made(t, account)
+	v := connector.Survey{Ref: r, Order: []string{"a"}, Search: time.Minute}
+	if got := blocking(d.mapped(t, v)); got != nil {
+		t.Errorf("blocked by %q", got)
+	}
+	exec(t, w.shared, "insert into member (login, tenant) values ('zed', 'acme')")
+	if got := blocking(d.mapped(t, v)); !slices.Equal(got, []string{"table member"}) {
+		t.Errorf("with a row that bears no mark it is blocked by %q", got)
+	}
+	exec(t, w.shared, "delete from member where login = 'zed'")
+	_, err := d.Erase(t.Context(), r, connector.Batch{Run: "run", Class: "a", Limit: 10})
+	wants(t, "an erasure while the account stands on it", err, tenure.Blocked, false)
+	_, err = d.Delete(t.Context(), account)
+	must(t, err)
+	d.erased(t, r, "a")
+	_, err = d.Delete(t.Context(), r)
+	must(t, err)
+}
