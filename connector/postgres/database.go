@@ -20,12 +20,12 @@ import (
 type databases struct{ *Driver }
 
 type databaseAttributes struct {
-	Owner           string            `json:"owner"`
-	Template        string            `json:"template"`
-	ConnectionLimit *int              `json:"connectionLimit"`
-	DDL             string            `json:"ddl"`
-	Seed            string            `json:"seed"`
-	Tables          map[string]string `json:"tables"`
+	Owner           string `json:"owner"`
+	Template        string `json:"template"`
+	ConnectionLimit *int   `json:"connectionLimit"`
+	DDL             string `json:"ddl"`
+	Seed            string `json:"seed"`
+	relational.Coverage
 }
 
 func (k databases) parse(r connector.Ref) (a databaseAttributes, err error) {
@@ -51,12 +51,7 @@ func (k databases) parse(r connector.Ref) (a databaseAttributes, err error) {
 	if strings.ContainsRune(a.DDL+a.Seed, 0) {
 		return a, tenure.Errorf(tenure.Invalid, "database %q: the ddl or seed holds a NUL byte", r.Name)
 	}
-	for t, class := range a.Tables {
-		if t == "" || class == "" {
-			return a, tenure.Errorf(tenure.Invalid, "database %q: table %q needs a name and a data class", r.Name, t)
-		}
-	}
-	return a, nil
+	return a, a.Check(r, true)
 }
 
 func (a databaseAttributes) limit() int {
@@ -377,6 +372,15 @@ func (k databases) discover(ctx context.Context, s *session, sc connector.Scope,
 	return true, err
 }
 
+// free is a Blocked error that names what is tied to the database.
+func (k databases) free(ctx context.Context, s *session, r connector.Ref, name string) error {
+	outside, err := k.outside(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	return unbound("database "+strconv.Quote(r.Name), outside)
+}
+
 func (k databases) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
 		have, begun, err := k.own(ctx, s, r)
@@ -387,7 +391,14 @@ func (k databases) remove(ctx context.Context, r connector.Ref) (rec connector.R
 			if b == nil {
 				continue
 			}
-			if err := s.simple(ctx, "drop database if exists "+quote(b.name)+" with (force)", nil); err != nil {
+			if err := k.free(ctx, s, r, b.name); err != nil {
+				return err
+			}
+			name := quote(b.name)
+			if err := s.simple(ctx, "alter database "+name+" with is_template false", nil); err != nil { // its owner may have made it one, and such aren't dropped
+				return err
+			}
+			if err := s.simple(ctx, "drop database if exists "+name+" with (force)", nil); err != nil {
 				return err
 			}
 			rec.Changed = true
@@ -402,6 +413,9 @@ func (k databases) quarantine(ctx context.Context, r connector.Ref) (rec connect
 	err = k.with(ctx, func(s *session) error {
 		have, _, err := k.own(ctx, s, r)
 		if err != nil || have == nil || have.aside() {
+			return err
+		}
+		if err := k.free(ctx, s, r, have.name); err != nil {
 			return err
 		}
 		note := have.note.With("state", string(tenure.ResourceQuarantined))
@@ -460,9 +474,12 @@ func (k databases) unquarantine(ctx context.Context, r connector.Ref) (rec conne
 
 // opened runs f inside the database of r. One in quarantine takes connections
 // while f runs; only Tenure's role may use them.
-func (k databases) opened(ctx context.Context, r connector.Ref, f func(s *session) error) (there bool, err error) {
+func (k databases) opened(ctx context.Context, r connector.Ref, marked bool, f func(s *session) error) (there bool, err error) {
 	err = k.with(ctx, func(s *session) error {
-		have, _, err := k.own(ctx, s, r)
+		have, _, _, err := k.find(ctx, s, r)
+		if marked {
+			have, _, err = k.own(ctx, s, r)
+		}
 		if err != nil || have == nil {
 			return err
 		}

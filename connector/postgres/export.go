@@ -19,7 +19,7 @@ func (d *Driver) Export(ctx context.Context, r connector.Ref, w io.Writer) (rec 
 	if err != nil {
 		return rec, err
 	}
-	there, err := h.reach(ctx, r, func(s *session, of holdingOf) error {
+	there, err := h.reach(ctx, r, true, func(s *session, of holdingOf) error {
 		if err := s.simple(ctx, "begin isolation level repeatable read read only", nil); err != nil {
 			return err
 		}
@@ -31,6 +31,7 @@ func (d *Driver) Export(ctx context.Context, r connector.Ref, w io.Writer) (rec 
 		if err != nil {
 			return err
 		}
+		held.Objects = func(ctx context.Context, a *relational.Archive) error { return exportObjects(ctx, s, held, a) }
 		a, err := held.Export(ctx, s, w, ddl, d.now())
 		if err != nil {
 			closeNow(s.conn)

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,7 +21,7 @@ func quote(name string) string { return relational.Quote(name) }
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 // own says whether a table is Tenure's or SQLite's own.
-const ownSQL = `(t.name like 'sqlite\_%' escape '\' or t.name in ('tenure_mark', 'tenure_sentinel'))`
+const ownSQL = `(t.name like 'sqlite\_%' escape '\' or t.name in ('tenure_mark', 'tenure_sentinel', 'tenure_tally', 'tenure_parent'))`
 
 func (dialect) Name(t relational.TableName) string { return quote(t.Name) }
 
@@ -34,59 +35,138 @@ func (dialect) Rest(column string) string {
 	return "substr(" + column + ", instr(" + column + ", char(10)) + 1) collate binary"
 }
 
-// address are the columns that name a row within one statement: the rowid under
-// a name that no column takes, or the primary key. Blank: there is none.
-func address(t relational.Table) []string {
+// Keyed is described at relational.Dialect.
+func (dialect) Keyed(t relational.Table, alias, column, key string) (ours, theirs, nobodys string) {
+	value := valueOf(alias, column)
+	ours = isKey(value, affinityOf(t, column), key)
+	return ours, "(" + value + " is not null and not " + ours + ")", value + " is null"
+}
+
+// valueOf is a tenant column, or a path of keys in one, as an expression. What
+// isn't JSON has no path.
+func valueOf(alias, column string) string {
+	name, path, is := strings.Cut(column, "->>")
+	out := quote(name)
+	if alias != "" {
+		out = relational.Quote(alias, name)
+	}
+	if !is {
+		return out
+	}
+	at := "$"
+	for part := range strings.SplitSeq(path, "->>") {
+		at += `."` + part + `"`
+	}
+	return "(case when json_valid(" + out + ") then json_extract(" + out + ", " + literal(at) + ") end)"
+}
+
+// affinityOf is a tenant column's affinity; what stands in JSON has none.
+func affinityOf(t relational.Table, column string) string {
+	c, _ := t.Column(column)
+	return affinity(c.Type)
+}
+
+// rowid is the name under which a table's rowid can be read; "" if columns have
+// taken all three.
+func rowid(t relational.Table) string {
 	if !t.RowID {
-		return t.Key
+		return ""
 	}
 	for _, name := range []string{"rowid", "_rowid_", "oid"} {
-		taken := false
-		for _, c := range t.Columns {
-			taken = taken || strings.EqualFold(c, name)
-		}
-		if !taken {
-			return []string{name}
+		if !slices.ContainsFunc(t.Columns, func(c relational.Column) bool { return strings.EqualFold(c.Name, name) }) {
+			return name
 		}
 	}
-	return t.Key
+	return ""
 }
 
-func some(t relational.Table, alias, where string, limit int) string {
-	list := address(t)
-	if len(list) == 0 {
-		return where // rows that can't be told apart go at once
+// telling are the columns that tell a table's rows apart where their rowid can't
+// be read: the key if none of it can be null, else all of them.
+func telling(t relational.Table) (columns []string, null bool) {
+	if !t.RowID && len(t.Key) > 0 {
+		return t.Key, false
 	}
-	from, prefix := quote(t.Name), ""
-	if alias != "" {
-		from += " " + quote(alias)
-		prefix = quote(alias) + "."
-	}
-	outer, inner := make([]string, len(list)), make([]string, len(list))
-	for i, c := range list {
-		if t.RowID && !t.Has(c) {
-			outer[i], inner[i] = c, prefix+c // a quoted rowid would be a column
-		} else {
-			outer[i], inner[i] = quote(c), prefix+quote(c)
-		}
-	}
-	left := strings.Join(outer, ", ")
-	if len(list) > 1 {
-		left = "(" + left + ")"
-	}
-	return left + " in (select " + strings.Join(inner, ", ") + " from " + from + " where " + where + " limit " + strconv.Itoa(limit) + ")"
+	return t.Names(), true
 }
 
-func (dialect) DeleteSome(t relational.Table, alias, where string, limit int) string {
-	return "delete from " + quote(t.Name) + " where " + some(t, alias, where, limit)
-}
-
-func (dialect) NullSome(t relational.Table, columns []string, where string, limit int) string {
-	sets := make([]string, len(columns))
+// Address is described at relational.Dialect: a rowid, or values as SQL writes them.
+func (dialect) Address(t relational.Table, alias string) string {
+	if name := rowid(t); name != "" {
+		return quote(alias) + "." + name // a quoted rowid would be a column
+	}
+	columns, _ := telling(t)
+	parts := make([]string, len(columns))
 	for i, c := range columns {
-		sets[i] = quote(c) + " = null"
+		v := relational.Quote(alias, c)
+		parts[i] = "case typeof(" + v + ") when 'text' then 'cast(x''' || hex(" + v + ") || ''' as text)' else quote(" + v + ") end"
 	}
-	return "update " + quote(t.Name) + " set " + strings.Join(sets, ", ") + " where " + some(t, "", where, limit)
+	return "'(' || " + strings.Join(parts, " || ', ' || ") + " || ')'"
+}
+
+// At is described at relational.Dialect.
+func (dialect) At(t relational.Table, alias string, addresses []string) string {
+	if name := rowid(t); name != "" {
+		return quote(alias) + "." + name + " in (" + strings.Join(addresses, ", ") + ")"
+	}
+	columns, null := telling(t)
+	mine := make([]string, len(columns))
+	for i, c := range columns {
+		mine[i] = relational.Quote(alias, c)
+	}
+	values := "(values " + strings.Join(addresses, ", ") + ")"
+	if !null {
+		return "(" + strings.Join(mine, ", ") + ") in " + values
+	}
+	for i := range mine {
+		mine[i] += ` is "v".column` + strconv.Itoa(i+1)
+	}
+	return "exists (select 1 from " + values + ` "v" where ` + strings.Join(mine, " and ") + ")"
+}
+
+// Obstacles is described at relational.Dialect.
+func (dialect) Obstacles(ctx context.Context, q relational.Querier, t relational.TableName) (string, error) {
+	all, err := triggers(ctx, q)
+	var raising, before []string
+	for _, g := range all {
+		switch {
+		case !strings.EqualFold(g.table, t.Name) || g.event == "insert":
+		case g.raises != "":
+			raising = append(raising, "trigger "+g.name)
+		case g.before:
+			before = append(before, "trigger "+g.name)
+		}
+	}
+	if len(raising) == 0 {
+		raising = before
+	}
+	return strings.Join(raising, ", "), err
+}
+
+// kept are the tables of what an erasure keeps in the file.
+var kept = relational.Kept{Tally: "tenure_tally", Parents: "tenure_parent"}
+
+// Written is described at relational.Dialect.
+func (dialect) Written(resource string, t relational.Table, columns []string) string {
+	parts := make([]string, len(columns))
+	for i := range columns {
+		at := "'$[" + strconv.Itoa(i) + "]"
+		parts[i] = "case json_type(p.key, " + at + "') when 'object' then unhex(json_extract(p.key, " + at + ".hex')) else json_extract(p.key, " + at + "') end"
+	}
+	return "select " + strings.Join(parts, ", ") + " from " + kept.Parents + " p where p.resource = " + literal(resource) + " and p.relation = " +
+		literal(t.Name) + " and p.columns = " + literal(strings.Join(columns, ","))
+}
+
+// Write is described at relational.Dialect.
+func (dialect) Write(ctx context.Context, q relational.Querier, resource string, k relational.ForeignKey, where string) error {
+	values, has := make([]string, len(k.Columns)), ""
+	for i, c := range k.Columns {
+		v := relational.Quote("t", c)
+		values[i] = "json(case typeof(" + v + ") when 'blob' then json_object('hex', hex(" + v + ")) else json_quote(" + v + ") end)"
+		has += " and " + v + " is not null"
+	}
+	_, err := q.Exec(ctx, "insert into "+kept.Parents+" (resource, relation, columns, key) select distinct "+literal(resource)+", "+literal(k.Parent.Name)+", "+
+		literal(strings.Join(k.Parents, ","))+", json_array("+strings.Join(values, ", ")+") from "+quote(k.Child.Name)+` "t" where (`+where+")"+has+" on conflict do nothing")
+	return err
 }
 
 func (dialect) Defer(ctx context.Context, q relational.Querier) error {
@@ -156,62 +236,12 @@ func (dialect) View(ctx context.Context, q relational.Querier, t relational.Tabl
 	return v, r.Err()
 }
 
-// Graph reads every table, save SQLite's and Tenure's own and those behind
-// virtual tables.
+// Graph reads every table, save SQLite's and Tenure's own, those behind virtual
+// tables, and virtual tables that keep no rows of their own or can't be read.
 func (dialect) Graph(ctx context.Context, q relational.Querier) (*relational.Graph, error) {
-	tables, err := readTables(ctx, q)
+	c, err := readCatalog(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := readKeys(ctx, q, tables)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]relational.Table, len(tables))
-	for i, t := range tables {
-		list[i] = t.Table
-	}
-	return relational.NewGraph(list, keys), nil
-}
-
-type table struct {
-	relational.Table
-	required []string // columns that can't be null
-}
-
-func readTables(ctx context.Context, q relational.Querier) ([]table, error) {
-	r, err := q.Query(ctx, `select t.name, t.wr, x.name, x.pk, x."notnull" from pragma_table_list t, pragma_table_xinfo(t.name) x
- where t.schema = 'main' and t.type in ('table', 'virtual') and x.hidden <> 1 and not `+ownSQL+` order by t.name, x.cid`)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	var out []table
-	keys := map[string]map[int]string{}
-	for r.Next() {
-		var name, column string
-		var without, notNull bool
-		var pk int
-		if err := r.Scan(&name, &without, &column, &pk, &notNull); err != nil {
-			return nil, err
-		}
-		if len(out) == 0 || out[len(out)-1].Name != name {
-			out = append(out, table{Table: relational.Table{TableName: relational.TableName{Name: name}, RowID: !without}})
-			keys[name] = map[int]string{}
-		}
-		t := &out[len(out)-1]
-		t.Columns = append(t.Columns, column)
-		if pk > 0 {
-			keys[name][pk] = column
-		}
-		if notNull || pk > 0 && without {
-			t.required = append(t.required, column)
-		}
-	}
-	for i := range out {
-		for n := 1; n <= len(keys[out[i].Name]); n++ {
-			out[i].Key = append(out[i].Key, keys[out[i].Name][n])
-		}
-	}
-	return out, r.Err()
+	return c.graph, nil
 }
