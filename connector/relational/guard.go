@@ -145,11 +145,7 @@ func (h *Holding) link(k ForeignKey) string {
 // detach sets references to null where the constraint doesn't.
 func (w *batch) detach(ctx context.Context, k ForeignKey, from, where string, columns []string) error {
 	h := w.Holding
-	var set []string
-	for _, c := range columns {
-		set = append(set, Quote(c)+" = null")
-	}
-	if _, err := w.q.Exec(ctx, "update "+from+" set "+strings.Join(set, ", ")+" where "+where); err != nil {
+	if _, err := w.q.Exec(ctx, "update "+from+" set "+nulls(columns)+" where "+where); err != nil {
 		return err
 	}
 	return w.stuck(ctx, going{t: Reached{Table: h.Graph.tables[k.Child]}}, where, "update")

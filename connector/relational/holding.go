@@ -49,6 +49,18 @@ func NewHolding(d Dialect, g *Graph, t Tenancy, c Coverage) (*Holding, error) {
 	return h, nil
 }
 
+// On is the same holding in another dialect, such as one that gives the tables
+// other names.
+func (h *Holding) On(d Dialect) *Holding {
+	o := *h
+	o.Dialect, o.claims, o.at = d, newClaims(d, h.Graph, h.claims.t, h.claims.b), map[TableName]Reached{}
+	o.Tables = o.claims.reached()
+	for _, r := range o.Tables {
+		o.at[r.Table.TableName] = r
+	}
+	return &o
+}
+
 // Table returns what is held of a table.
 func (h *Holding) Table(n TableName) (Reached, bool) {
 	r, ok := h.at[n]
