@@ -177,6 +177,12 @@ create trigger keeper before delete on log for each row when (old.n = 2) execute
 			with: plus(data("x", "y"), "links", map[string]any{"y.b,a": "follow"}),
 			left: []string{"x: (1,2,birch)", "y: (2,1,)", "y: (3,,1)", "y: (4,1,2)"},
 		},
+		"heirs that add the tenant column": {
+			ddl:  "create table base (id int); create table heir (tenant_key text) inherits (base); create table own (tenant_key text); create table more (n int) inherits (own)",
+			fill: "insert into base values (1); insert into heir values (2, 'acme'), (3, 'birch'); insert into own values ('acme'); insert into more values ('acme', 1), ('birch', 1)",
+			with: data("heir", "own"),
+			left: []string{"base: (1)", "base: (3)", "own: (birch)"},
+		},
 		"a key that is null": {
 			ddl:    "create table a (id int primary key, tenant_key text not null); create table b (tenant_key text, a int not null references a)",
 			fill:   "insert into a values (1, 'acme'); insert into b values (null, 1)",

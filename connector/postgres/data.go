@@ -42,7 +42,7 @@ func (k schemas) reach(ctx context.Context, r connector.Ref, marked bool, f func
 		there = true
 		return f(s, func(ctx context.Context, s *session) (*relational.Holding, error) {
 			cover := a.Within(r.Name)
-			g, err := graphOf(ctx, s, home, cover)
+			g, err := graphOf(ctx, s, home, "", cover)
 			if err != nil {
 				return nil, err
 			}
@@ -89,7 +89,7 @@ func (k pools) reach(ctx context.Context, r connector.Ref, marked bool, f func(*
 		}
 		there = true
 		return f(s, func(ctx context.Context, s *session) (*relational.Holding, error) {
-			g, err := graphOf(ctx, s, a.Schema, a.Coverage)
+			g, err := graphOf(ctx, s, a.Schema, a.Column, a.Coverage)
 			if err != nil {
 				return nil, err
 			}

@@ -51,7 +51,8 @@ type catalog struct {
 	relations []relation
 	byOID     map[string]*relation
 	byName    map[relational.TableName]*relation
-	strangers map[string]bool // schemas that are other tenants' own
+	strangers map[string]bool                 // schemas that are other tenants' own
+	marked    map[relational.TableName]string // the column of owner marks of tables whose rows are resources by themselves
 }
 
 const notOurs = `n.nspname not in ('pg_catalog', 'information_schema', 'tenure', 'tenure_sentinel') and n.nspname not like 'pg\_toast%' and n.nspname not like 'pg\_temp%'`
@@ -77,9 +78,16 @@ func readCatalog(ctx context.Context, s *session, r connector.Ref) (*catalog, er
 			kind: v[3][0], root: relational.TableName{Schema: string(v[4]), Name: string(v[5])}})
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
 	for i := range c.relations {
 		one := &c.relations[i]
 		c.byOID[one.oid], c.byName[one.name] = one, one
+	}
+	c.marked, err = marks.Registered(ctx, s, dialect{})
+	if state(err) == "42P01" || state(err) == "3F000" { // in a tenant's own database there are none
+		err = nil
 	}
 	return c, err
 }
@@ -219,7 +227,7 @@ func (g *ground) classOf(r *relation) string {
 // audit finds what can hold the tenant's data beside the tables that its rows
 // were followed to, and what stands in the way of its erasure there.
 func (g *ground) audit(ctx context.Context, s *session) (places []connector.Place, partial string, err error) {
-	for _, look := range []func(context.Context, *session) ([]connector.Place, error){g.bearers, g.code, g.derived, g.objects, g.foreign} {
+	for _, look := range []func(context.Context, *session) ([]connector.Place, error){g.bearers, g.unmarked, g.code, g.derived, g.objects, g.foreign} {
 		found, err := look(ctx, s)
 		if err != nil {
 			return nil, "", err
@@ -246,7 +254,7 @@ func (g *ground) bearers(ctx context.Context, s *session) (out []connector.Place
 	var of []bearer
 	for _, b := range g.bearing {
 		n := b.relation.name
-		if strings.IndexByte("rp", b.relation.kind) < 0 || b.relation.root != n || g.strangers[n.Schema] || elsewhere[n.Schema] || g.spoken(n) {
+		if strings.IndexByte("rp", b.relation.kind) < 0 || b.relation.root != n || g.strangers[n.Schema] || elsewhere[n.Schema] || g.spoken(n) || g.marked[n] != "" {
 			continue
 		}
 		out, of = append(out, uncovered(n, "column "+b.column, n.String()+" has the column "+b.column+" and no data class covers it")), append(of, b)
@@ -296,6 +304,35 @@ func (g *ground) count(ctx context.Context, s *session, places []connector.Place
 		return err
 	})
 	return err
+}
+
+// unmarked are rows with the tenant's key among those that are resources by
+// themselves, and bear no owner mark.
+func (g *ground) unmarked(ctx context.Context, s *session) (out []connector.Place, err error) {
+	var tables []*relation
+	var arms []string
+	for _, b := range g.bearing {
+		n := b.relation.name
+		if g.marked[n] == "" || g.spoken(n) {
+			continue
+		}
+		arms = append(arms, fmt.Sprintf("select %d, count(*)::text from %s where %s::text = %s and %s", len(tables), quote(n.Schema, n.Name),
+			quote(b.column), literal(g.key), relational.Unmarked(g.marked[n])))
+		tables = append(tables, b.relation)
+	}
+	if len(arms) == 0 || g.survey.Ref.Resource == "" {
+		return nil, nil
+	}
+	err = s.simple(ctx, strings.Join(arms, " union all "), func(_ int, v [][]byte) error {
+		i, _ := strconv.Atoi(string(v[0]))
+		if n, _ := strconv.ParseInt(string(v[1]), 10, 64); n > 0 {
+			p := uncovered(tables[i].name, "column of the tenant's key", tables[i].name.String()+" has rows of the tenant's without an owner mark, and no data class covers it")
+			p.Rows = n
+			out = append(out, p)
+		}
+		return nil
+	})
+	return out, err
 }
 
 // spoken says that the blueprint, or what it reaches, has an answer for the table.

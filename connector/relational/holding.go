@@ -23,6 +23,10 @@ type Holding struct {
 	// Objects, where it is set, adds to an export what the rows name and don't hold.
 	Objects func(ctx context.Context, a *Archive) error
 
+	// Unenforced says that the transaction does nothing about references by itself:
+	// what a constraint would set to null the erasure sets to null.
+	Unenforced bool
+
 	claims *claims
 	at     map[TableName]Reached
 }
