@@ -6,6 +6,7 @@
 GO          ?= go
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
+SCHEMAS     ?= 500
 
 # The race detector makes test binaries large and slow to link: two at a time.
 # Child processes of tests would each sleep a second at their end without GORACE.
@@ -38,5 +39,6 @@ bench: ## the promises on speed and size, each beside its baseline
 docs: ## write anew what is derived from code: pages, diagrams, golden files
 	scripts/derive
 
-fuzz: ## every fuzz target for FUZZTIME (10s)
+fuzz: ## every fuzz target for FUZZTIME (10s), and SCHEMAS (500) random schemas on each database
 	scripts/fuzz $(FUZZTIME)
+	TENURE_RANDOM_SCHEMAS=$(SCHEMAS) TENURE_RANDOM_SEED=$$(date +%s) scripts/with-postgres $(GO) test -count=1 -timeout 2h -run TestRandomSchemas ./connector/postgres ./connector/sqlite
