@@ -69,17 +69,25 @@ func TestDeparture(t *testing.T) {
 	kills := number(t, "TENURE_DEPARTURE_KILLS", 20)
 	seed := uint64(number(t, "TENURE_DEPARTURE_SEED", int(time.Now().UnixNano()&0xffffff)))
 	t.Logf("%d kills, TENURE_DEPARTURE_SEED=%d", kills, seed)
-	for i, c := range []struct {
+	cases := []struct {
 		p      platform
 		pooled bool
-	}{{shop, true}, {clinic, true}, {shop, false}, {clinic, false}} {
+	}{{shop, true}, {clinic, true}, {shop, false}, {clinic, false}}
+	for round := 0; round < len(cases) || kills > 0; round++ {
+		c := cases[round%len(cases)]
 		name := c.p.name + " in a schema"
 		if c.pooled {
 			name = c.p.name + " in shared tables"
 		}
-		t.Run(name, func(t *testing.T) {
-			depart(t, c.p, c.pooled, rand.New(rand.NewPCG(seed, uint64(i))), (kills+3)/4)
+		ok := t.Run(name, func(t *testing.T) {
+			kills -= depart(t, c.p, c.pooled, rand.New(rand.NewPCG(seed, uint64(round))), min(kills, 8))
 		})
+		if !ok && round >= len(cases) {
+			break
+		}
+	}
+	if kills > 0 {
+		t.Errorf("%d kills weren't made: the test shows too little", kills)
 	}
 }
 
@@ -93,7 +101,7 @@ func number(t *testing.T, name string, otherwise int) int {
 	return n
 }
 
-func depart(t *testing.T, p platform, pooled bool, rnd *rand.Rand, kills int) {
+func depart(t *testing.T, p platform, pooled bool, rnd *rand.Rand, kills int) (killed int) {
 	ctx := t.Context()
 	srv := start(t)
 	dsn := srv.database(t, p.name)
@@ -111,29 +119,25 @@ func depart(t *testing.T, p platform, pooled bool, rnd *rand.Rand, kills int) {
 	}
 	p.fill(t, dsn, pooled, rnd)
 	before, catalog := rowsOf(t, dsn), catalogOf(t, dsn, pooled)
-	there := counted(before, tenants[0])
+	there := p.byClass(t, dsn, counted(before, tenants[0]))
 
 	_, op, err := s.inst.Request(ctx, lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", Reason: "the contract ends"}, "operator")
 	must(t, err)
 	p.held(t, s, op.ID, dsn, before)
 	must(t, s.inst.Close())
 
-	killed := 0
 	for killed < kills {
-		proxy.arm(1+rnd.IntN(40), nil)
 		if !p.killedOnce(t, srv, proxy, dsn, s.dir, op.ID, rnd) {
 			break
 		}
 		killed++
 	}
 	t.Logf("killed %d times", killed)
-	if killed < kills/2 {
-		t.Errorf("only %d kills met it at work: the test shows too little", killed)
-	}
 	if out, err := child(s.dir, op.ID); err != nil {
 		t.Fatalf("the departure doesn't come to its end: %v\n%s", err, out)
 	}
 	p.look(t, s, dsn, pooled, before, catalog, there)
+	return killed
 }
 
 func run(dsn, sql string) error {
@@ -419,5 +423,37 @@ func (p platform) certified(t *testing.T, s *story, there map[string]int64) {
 	if err != nil {
 		t.Fatalf("the certificate: %v", err)
 	}
-	t.Logf("certificate: %+v\nthere was: %v", rep.Departure.Classes, there)
+	for _, c := range rep.Departure.Classes {
+		want := there[c.Class]
+		if c.Rows != want && (c.Class != "people" || c.Rows < want) { // where triggers and rules of the erasure's own deletes write
+			t.Errorf("the certificate says %d rows of %s, there were %d", c.Rows, c.Class, want)
+		}
+		delete(there, c.Class)
+	}
+	if len(there) > 0 {
+		t.Errorf("the certificate doesn't speak of %v", there)
+	}
+}
+
+// byClass adds up the rows of tables, with their partitions and heirs, by class.
+func (p platform) byClass(t *testing.T, dsn string, rows map[string]int64) map[string]int64 {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, dsn)
+	must(t, err)
+	defer conn.Close(ctx)
+	out := map[string]int64{}
+	for name, n := range rows {
+		var root string
+		must(t, conn.QueryRow(ctx, `with recursive up (id) as (select $1::text::regclass::oid union all select inhparent from pg_inherits join up on inhrelid = id)
+ select relname from up join pg_class c on c.oid = id where not exists (select from pg_inherits where inhrelid = id)`, name).Scan(&root))
+		for class, tables := range p.classes {
+			for table := range strings.FieldsSeq(tables + map[bool]string{true: " history insurers"}[class == "people"]) {
+				if _, short, _ := strings.Cut(table, "."); table == root || short == root {
+					out[class] += n
+				}
+			}
+		}
+	}
+	return out
 }

@@ -97,7 +97,7 @@ func (p platform) blueprint(t *testing.T, pooled bool) []byte {
 	if !pooled {
 		typ = "schema"
 		tables["history"] = "people"
-		a = map[string]any{"tables": tables, "ddl": p.own()}
+		a = map[string]any{"tables": tables, "shared": shared, "ddl": p.own()}
 	}
 	if len(links) > 0 && pooled {
 		a["links"] = links
