@@ -20,12 +20,12 @@ import (
 type databases struct{ *Driver }
 
 type databaseAttributes struct {
-	Owner           string            `json:"owner"`
-	Template        string            `json:"template"`
-	ConnectionLimit *int              `json:"connectionLimit"`
-	DDL             string            `json:"ddl"`
-	Seed            string            `json:"seed"`
-	Tables          map[string]string `json:"tables"`
+	Owner           string `json:"owner"`
+	Template        string `json:"template"`
+	ConnectionLimit *int   `json:"connectionLimit"`
+	DDL             string `json:"ddl"`
+	Seed            string `json:"seed"`
+	relational.Coverage
 }
 
 func (k databases) parse(r connector.Ref) (a databaseAttributes, err error) {
@@ -51,12 +51,7 @@ func (k databases) parse(r connector.Ref) (a databaseAttributes, err error) {
 	if strings.ContainsRune(a.DDL+a.Seed, 0) {
 		return a, tenure.Errorf(tenure.Invalid, "database %q: the ddl or seed holds a NUL byte", r.Name)
 	}
-	for t, class := range a.Tables {
-		if t == "" || class == "" {
-			return a, tenure.Errorf(tenure.Invalid, "database %q: table %q needs a name and a data class", r.Name, t)
-		}
-	}
-	return a, nil
+	return a, a.Check(r, true)
 }
 
 func (a databaseAttributes) limit() int {
@@ -460,9 +455,12 @@ func (k databases) unquarantine(ctx context.Context, r connector.Ref) (rec conne
 
 // opened runs f inside the database of r. One in quarantine takes connections
 // while f runs; only Tenure's role may use them.
-func (k databases) opened(ctx context.Context, r connector.Ref, f func(s *session) error) (there bool, err error) {
+func (k databases) opened(ctx context.Context, r connector.Ref, marked bool, f func(s *session) error) (there bool, err error) {
 	err = k.with(ctx, func(s *session) error {
-		have, _, err := k.own(ctx, s, r)
+		have, _, _, err := k.find(ctx, s, r)
+		if marked {
+			have, _, err = k.own(ctx, s, r)
+		}
 		if err != nil || have == nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -24,38 +23,100 @@ func (dialect) Rest(column string) string {
 	return "substr(" + column + ", strpos(" + column + `, E'\n') + 1) collate "C"`
 }
 
-// address is how a row is named within one statement. The rows of partitions
-// and heirs share addresses, so there the table belongs to it.
-func address(t relational.Table) string {
+// Address is described at relational.Dialect. The rows of partitions and heirs
+// share addresses, so there the table belongs to it.
+func (dialect) Address(t relational.Table, alias string) string {
+	a := quote(alias)
 	if t.Parts {
-		return "tableoid, ctid"
+		return a + ".tableoid::text || ' ' || " + a + ".ctid::text"
 	}
-	return "ctid"
+	return a + ".ctid::text"
 }
 
-func some(t relational.Table, alias, where string, limit int) string {
-	from := quote(t.Schema, t.Name)
-	if alias != "" {
-		from += " " + quote(alias)
+// At is described at relational.Dialect.
+func (dialect) At(t relational.Table, alias string, addresses []string) string {
+	tids, rows := make([]string, len(addresses)), make([]string, len(addresses))
+	for i, at := range addresses {
+		table, tid, parts := strings.Cut(at, " ")
+		if !parts {
+			tid = at
+		}
+		tids[i], rows[i] = `"`+tid+`"`, "("+table+"::oid, '"+tid+"'::tid)"
 	}
-	inner := "select " + address(t) + " from " + from + " where " + where + " limit " + strconv.Itoa(limit)
-	if t.Parts {
-		return "(tableoid, ctid) in (" + inner + ")"
+	where := quote(alias) + ".ctid = any ('{" + strings.Join(tids, ",") + "}'::tid[])"
+	if t.Parts && len(rows) > 0 {
+		where += " and (" + quote(alias) + ".tableoid, " + quote(alias) + ".ctid) in (values " + strings.Join(rows, ", ") + ")"
 	}
-	return "ctid = any (array(" + inner + "))"
+	return where
 }
 
-func (dialect) DeleteSome(t relational.Table, alias, where string, limit int) string {
-	return "delete from " + quote(t.Schema, t.Name) + " where " + some(t, alias, where, limit)
+// Keyed is described at relational.Dialect. What the column's type takes for
+// equal is the same key.
+func (d dialect) Keyed(_ relational.Table, alias, column, key string) (ours, theirs, nobodys string) {
+	at := d.expression(alias, column)
+	return at + " = " + literal(key), at + " <> " + literal(key), at + " is null"
 }
 
-func (dialect) NullSome(t relational.Table, columns []string, where string, limit int) string {
-	sets := make([]string, len(columns))
-	for i, c := range columns {
-		sets[i] = quote(c) + " = null"
+// expression is a column, or a path in a JSON column.
+func (dialect) expression(alias, column string) string {
+	name, path, is := strings.Cut(column, "->>")
+	at := quote(alias, name)
+	if !is {
+		return at
 	}
-	return "update " + quote(t.Schema, t.Name) + " set " + strings.Join(sets, ", ") + " where " + some(t, "", where, limit)
+	keys := strings.Split(path, "->>")
+	for i, k := range keys {
+		op := " -> "
+		if i == len(keys)-1 {
+			op = " ->> "
+		}
+		at += op + literal(k)
+	}
+	return "(" + at + ")"
 }
+
+// obstaclesSQL is what can keep a statement from changing a row, or row security
+// from showing it.
+const obstaclesSQL = `select coalesce(string_agg(what, ', ' order by what), '') from (
+ select 'trigger ' || t.tgname as what from pg_trigger t where t.tgrelid in (select oid from here) and not t.tgisinternal and t.tgenabled <> 'D' and t.tgtype & 2 = 2
+ union
+ select 'rule ' || w.rulename from pg_rewrite w where w.ev_class in (select oid from here) and w.rulename <> '_RETURN'
+ union
+ select 'policy ' || p.polname from pg_policy p where p.polrelid in (select oid from here) and row_security_active(p.polrelid)) x`
+
+// Obstacles is described at relational.Dialect.
+func (dialect) Obstacles(ctx context.Context, q relational.Querier, t relational.TableName) (string, error) {
+	var out string
+	err := each(ctx, q, "with recursive here (oid) as (select "+literal(quote(t.Schema, t.Name))+"::regclass::oid union select h.inhrelid from here join pg_inherits h on h.inhparent = here.oid) "+
+		obstaclesSQL, 1, func(v []string) { out = v[0] })
+	return out, err
+}
+
+// Written is described at relational.Dialect.
+func (dialect) Written(resource string, t relational.Table, columns []string) string {
+	parts := make([]string, len(columns))
+	for i, name := range columns {
+		c, _ := t.Column(name)
+		parts[i] = "(p.key::jsonb ->> " + strconv.Itoa(i) + ")::" + c.Type
+	}
+	return "select " + strings.Join(parts, ", ") + " from " + kept.Parents + " p where p.resource = " + literal(resource) + " and p.relation = " +
+		literal(t.String()) + " and p.columns = " + literal(strings.Join(columns, ","))
+}
+
+// Write is described at relational.Dialect.
+func (dialect) Write(ctx context.Context, q relational.Querier, resource string, k relational.ForeignKey, where string) error {
+	columns, has := make([]string, len(k.Columns)), ""
+	for i, c := range k.Columns {
+		columns[i] = quote("t", c)
+		has += " and " + columns[i] + " is not null"
+	}
+	_, err := q.Exec(ctx, "insert into "+kept.Parents+" (resource, relation, columns, key) select distinct "+literals([]string{resource, k.Parent.String(), strings.Join(k.Parents, ",")})+
+		", jsonb_build_array("+strings.Join(columns, ", ")+")::text from "+quote(k.Child.Schema, k.Child.Name)+` "t" where `+where+has+" on conflict do nothing")
+	return err
+}
+
+// kept are the tables of what an erasure keeps in the system.
+var kept = relational.Kept{Tally: "tenure.tally", Parents: "tenure.parent"}
 
 func (dialect) Defer(ctx context.Context, q relational.Querier) error {
 	_, err := q.Exec(ctx, "set constraints all deferred")
@@ -101,78 +162,6 @@ func (dialect) View(ctx context.Context, q relational.Querier, t relational.Tabl
 		v.Columns = append(v.Columns, column)
 	}
 	return v, rows.Err()
-}
-
-// Partitions and heirs stand under their parent, which shows their rows.
-const tablesSQL = `select n.nspname, c.relname, (c.relkind = 'p' or c.relhassubclass)::text,
- (select coalesce(json_agg(a.attname order by a.attnum), '[]') from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)::text,
- (select coalesce(json_agg(a.attname order by array_position(i.indkey::int2[], a.attnum)), '[]') from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey)
-  where i.indrelid = c.oid and i.indisprimary)::text
- from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where c.relkind in ('r', 'p') and not exists (select 1 from pg_inherits h where h.inhrelid = c.oid)
- and n.nspname not in ('pg_catalog', 'information_schema', 'tenure', 'tenure_sentinel') and n.nspname not like 'pg\_toast%' and n.nspname not like 'pg\_temp%'`
-
-const keysSQL = `select k.conname, n.nspname, c.relname, pn.nspname, pc.relname, k.confdeltype::text, k.condeferrable::text,
- (select json_agg(a.attname order by u.i) from unnest(k.conkey) with ordinality u(n, i) join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.n)::text,
- (select json_agg(a.attname order by u.i) from unnest(k.confkey) with ordinality u(n, i) join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.n)::text,
- (select bool_or(not a.attnotnull) from pg_attribute a where a.attrelid = k.conrelid and a.attnum = any (k.conkey))::text
- from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
- join pg_class pc on pc.oid = k.confrelid join pg_namespace pn on pn.oid = pc.relnamespace
- where k.contype = 'f' and k.conparentid = 0`
-
-// Graph reads every table of the database, save the catalog's and Tenure's own.
-func (dialect) Graph(ctx context.Context, q relational.Querier) (*relational.Graph, error) {
-	return graph(ctx, q, tablesSQL, keysSQL)
-}
-
-// ownSQL is the tables of a schema and those that refer to them, however far. It
-// goes by pg_depend, whose index leads from a thing to what depends on it: what
-// one tenant costs mustn't grow with the number of its neighbours.
-const ownSQL = `with recursive own (oid) as (
- select c.oid from pg_depend p join pg_class c on c.oid = p.objid and c.relkind in ('r', 'p')
-  where p.classid = 'pg_class'::regclass and p.refclassid = 'pg_namespace'::regclass and p.refobjid = (select oid from pg_namespace where nspname = %s)
- union
- select k.conrelid from own o join pg_depend p on p.refclassid = 'pg_class'::regclass and p.refobjid = o.oid and p.classid = 'pg_constraint'::regclass
-  join pg_constraint k on k.oid = p.objid and k.contype = 'f' and k.confrelid = o.oid)
-`
-
-// graphOf reads the tables of a schema, those that refer to them, and the
-// foreign keys between all of these.
-func graphOf(ctx context.Context, q relational.Querier, schema string) (*relational.Graph, error) {
-	own := fmt.Sprintf(ownSQL, literal(schema))
-	const among = " = any (array(select oid from own))"
-	return graph(ctx, q, own+tablesSQL+" and c.oid"+among, own+keysSQL+" and k.conrelid"+among+" and k.confrelid"+among)
-}
-
-func graph(ctx context.Context, q relational.Querier, tablesSQL, keysSQL string) (*relational.Graph, error) {
-	var tables []relational.Table
-	err := each(ctx, q, tablesSQL, 5, func(v []string) {
-		t := relational.Table{TableName: relational.TableName{Schema: v[0], Name: v[1]}, Parts: v[2] == "true"}
-		_ = json.Unmarshal([]byte(v[3]), &t.Columns)
-		_ = json.Unmarshal([]byte(v[4]), &t.Key)
-		tables = append(tables, t)
-	})
-	if err != nil {
-		return nil, err
-	}
-	var keys []relational.ForeignKey
-	err = each(ctx, q, keysSQL, 10, func(v []string) {
-		k := relational.ForeignKey{Name: v[0], Child: relational.TableName{Schema: v[1], Name: v[2]}, Parent: relational.TableName{Schema: v[3], Name: v[4]},
-			Deferrable: v[6] == "true", Nullable: v[9] == "true"}
-		switch v[5] {
-		case "c":
-			k.OnDelete = relational.Cascade
-		case "n", "d":
-			k.OnDelete = relational.SetNull
-		}
-		_ = json.Unmarshal([]byte(v[7]), &k.Columns)
-		_ = json.Unmarshal([]byte(v[8]), &k.Parents)
-		keys = append(keys, k)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return relational.NewGraph(tables, keys), nil
 }
 
 // each reads a result of n text columns.

@@ -19,7 +19,7 @@ func (d *Driver) Export(ctx context.Context, r connector.Ref, w io.Writer) (rec 
 	if err != nil {
 		return rec, err
 	}
-	there, err := h.reach(ctx, r, func(s *session, of holdingOf) error {
+	there, err := h.reach(ctx, r, true, func(s *session, of holdingOf) error {
 		if err := s.simple(ctx, "begin isolation level repeatable read read only", nil); err != nil {
 			return err
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 // plantSQL sets up what Tenure keeps in a database: the schema tenure with the
-// sentinel and the notes, closed to everybody else, and the schema
+// sentinel, the notes and what erasures took, closed to everybody else, and the schema
 // tenure_sentinel, the neighbour that isolation probes try to read.
 const plantSQL = `
 select pg_advisory_xact_lock(8386104310);
@@ -43,7 +43,7 @@ func (d *Driver) Plant(ctx context.Context) (string, error) {
 			return tenure.Errorf(tenure.Blocked, "the endpoint is a read-only standby").WithHint("use the primary's")
 		}
 		fingerprint = g.Fingerprint
-		return s.run(ctx, []string{plantSQL}, "", nil)
+		return s.run(ctx, append([]string{plantSQL}, kept.DDL()...), "", nil)
 	})
 	return fingerprint, coded(err)
 }

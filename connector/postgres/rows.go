@@ -17,11 +17,11 @@ import (
 type pools struct{ *Driver }
 
 type poolAttributes struct {
-	Schema string            `json:"schema"`
-	Column string            `json:"column"`
-	Key    string            `json:"key"`
-	Tables map[string]string `json:"tables"`
-	Seed   string            `json:"seed"`
+	Schema string `json:"schema"`
+	Column string `json:"column"`
+	Key    string `json:"key"`
+	Seed   string `json:"seed"`
+	relational.Coverage
 }
 
 // poolSpec is what of it can be observed.
@@ -41,13 +41,8 @@ func (k pools) parse(r connector.Ref) (a poolAttributes, err error) {
 	if err := checkNames("what rows names", a.Schema, a.Column); err != nil {
 		return a, err
 	}
-	for t, class := range a.Tables {
-		if err := checkNames("the table of rows", t); err != nil {
-			return a, err
-		}
-		if class == "" {
-			return a, tenure.Errorf(tenure.Invalid, "rows %q: table %q needs a data class", r.Name, t)
-		}
+	if err := a.Check(r, false); err != nil {
+		return a, err
 	}
 	if strings.ContainsRune(a.Seed, 0) {
 		return a, tenure.Errorf(tenure.Invalid, "rows %q: the seed holds a NUL byte", r.Name)

@@ -17,10 +17,10 @@ import (
 type schemas struct{ *Driver }
 
 type schemaAttributes struct {
-	Owner  string            `json:"owner"`
-	DDL    string            `json:"ddl"`
-	Seed   string            `json:"seed"`
-	Tables map[string]string `json:"tables"`
+	Owner string `json:"owner"`
+	DDL   string `json:"ddl"`
+	Seed  string `json:"seed"`
+	relational.Coverage
 }
 
 func (k schemas) parse(r connector.Ref) (a schemaAttributes, err error) {
@@ -38,13 +38,8 @@ func (k schemas) parse(r connector.Ref) (a schemaAttributes, err error) {
 	if strings.ContainsRune(a.DDL+a.Seed, 0) {
 		return a, tenure.Errorf(tenure.Invalid, "schema %q: the ddl or seed holds a NUL byte", r.Name)
 	}
-	for t, class := range a.Tables {
-		if err := checkNames("the table of a schema", t); err != nil {
-			return a, err
-		}
-		if class == "" {
-			return a, tenure.Errorf(tenure.Invalid, "schema %q: table %q needs a data class", r.Name, t)
-		}
+	if err := a.Check(r, true); err != nil {
+		return a, err
 	}
 	if strings.TrimSpace(a.DDL) == "" {
 		a.DDL = ""

@@ -21,7 +21,7 @@ func types() []tenure.ResourceType {
 			Attributes: schemaOf(nil, `"owner":{"type":"string","minLength":1,"description":"role that owns it; Tenure's own where it isn't given"},
 "template":{"type":"string","minLength":1,"description":"database to copy when it is made"},
 "connectionLimit":{"type":"integer","minimum":0},`+ddlSchema("run in it, in one transaction, on the search path public")+`,
-"tables":`+tablesSchema("table, or schema.table")),
+`+relational.CoverageSchema("table of the schema public, or schema.table; \"*\" covers those that aren't named")),
 			Cost: []tenure.CostTerm{{Metric: "one", Per: 1, Price: "database"}, {Metric: "bytes", Per: 1 << 30, Price: "gibibyte"}},
 		},
 		{
@@ -56,14 +56,14 @@ func types() []tenure.ResourceType {
 "memberOf":{"type":"array","items":{"type":"string","minLength":1}}`),
 		},
 		{
-			Name: "rows", Summary: "The tenant's rows in shared tables, and all rows that refer to them", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
-			Deletion:     "the rows are logically deleted in bounded batches, children before parents; vacuum makes their space free",
+			Name: "rows", Summary: "The tenant's rows in shared tables: those with its key, and those that can't be without them", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
+			Deletion:     "the rows are logically deleted in bounded batches, children before parents, by their erasure; the deletion of the whole takes its owner mark away once none is left; vacuum makes their space free",
 			Verification: "the rows with the tenant's key are counted in the same snapshot as the sentinel; its owner mark stands in the table tenure.mark",
 			Recovery:     tenure.Recovery{Declared: true, Says: "rows in shared tables can't be set aside, so there is no quarantine; an export taken before is all that can bring them back"},
 			Attributes: schemaOf([]string{"schema", "column", "key", "tables"}, `"schema":{"type":"string","minLength":1},
 "column":{"type":"string","minLength":1,"description":"the tenant column; every table of the schema that has it is taken to hold the tenant's rows"},
 "key":{"type":"string","minLength":1,"description":"the tenant's value in it"},
-"seed":{"type":"string","description":"SQL that is run once, when it is made"},"tables":`+tablesSchema("table")),
+"seed":{"type":"string","description":"SQL that is run once, when it is made"},`+relational.CoverageSchema("table of the schema, or schema.table")),
 			Cost: []tenure.CostTerm{{Metric: "rows", Per: 1_000_000, Price: "million_rows"}},
 		},
 		{
@@ -73,7 +73,7 @@ func types() []tenure.ResourceType {
 			Verification: read + "; its tables are compared with those that its ddl gives",
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it is renamed, closed to everybody and can be brought back; dropped, it comes back from a backup alone"},
 			Attributes: schemaOf(nil, `"owner":{"type":"string","minLength":1,"description":"role that owns it and its tables; Tenure's own where it isn't given"},`+
-				ddlSchema("run with the schema alone on the search path, as the owner, in one transaction with its making")+`,"tables":`+tablesSchema("table")),
+				ddlSchema("run with the schema alone on the search path, as the owner, in one transaction with its making")+`,`+relational.CoverageSchema("table of its, or schema.table of what refers to it; \"*\" covers those of its that aren't named")),
 			Cost: []tenure.CostTerm{{Metric: "one", Per: 1, Price: "schema"}, {Metric: "bytes", Per: 1 << 30, Price: "gibibyte"}},
 		},
 	}
@@ -96,8 +96,4 @@ func schemaOf(required []string, properties string) string {
 func ddlSchema(how string) string {
 	return `"ddl":{"type":"string","description":"SQL, ` + how + `. It runs again when it changes or its tables were altered, so write it so that it can"},
 "seed":{"type":"string","description":"SQL that is run once, when it is made"}`
-}
-
-func tablesSchema(key string) string {
-	return `{"type":"object","additionalProperties":{"type":"string","minLength":1},"description":"data class of each table, by ` + key + `; a table that isn't named is in none"}`
 }

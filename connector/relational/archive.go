@@ -134,7 +134,7 @@ func (h *Holding) rows(ctx context.Context, q Querier, t Reached, yield func([]b
 	if !v.Whole {
 		return tenure.Errorf(tenure.Forbidden, "the rows of %s can't all be seen", t.Table)
 	}
-	rows, err := q.Query(ctx, "select "+v.JSON+" from "+h.Dialect.Name(t.Table.TableName)+` "t" where `+t.Where)
+	rows, err := q.Query(ctx, "select "+v.JSON+" from "+h.Dialect.Name(t.Table.TableName)+` "t" where `+t.Where())
 	if err != nil {
 		return err
 	}

@@ -27,11 +27,22 @@ type Dialect interface {
 	Name(t TableName) string
 	// Literal quotes a text so that it takes the type of what it is compared with.
 	Literal(s string) string
-	// DeleteSome deletes at most limit rows of t for which where holds; inner is
-	// the alias under which where may name the row, "" for none.
-	DeleteSome(t Table, alias, where string, limit int) string
-	// NullSome sets columns to null in at most limit rows for which where holds.
-	NullSome(t Table, columns []string, where string, limit int) string
+	// Keyed are conditions on the tenant column of t, or on a path in one, under an
+	// alias: it has the key, in whichever form, it has another, it has none. A row
+	// of which the first is true is deleted, so it holds for no other tenant's.
+	Keyed(t Table, alias, column, key string) (ours, theirs, nobodys string)
+	// Address is an expression of a row's address within a transaction, as text.
+	Address(t Table, alias string) string
+	// At is the condition that a row has one of the addresses.
+	At(t Table, alias string, addresses []string) string
+	// Obstacles names what on a table can keep its rows from being changed:
+	// triggers, rules and policies. "" if there is nothing of that kind.
+	Obstacles(ctx context.Context, q Querier, t TableName) (string, error)
+	// Written is a query for the parents' keys that Write wrote down.
+	Written(resource string, t Table, columns []string) string
+	// Write writes down which rows of the parent the child's rows, for which where
+	// holds under the alias t, refer to.
+	Write(ctx context.Context, q Querier, resource string, k ForeignKey, where string) error
 	// Graph reads the tables and foreign keys.
 	Graph(ctx context.Context, q Querier) (*Graph, error)
 	// Defer makes the transaction check deferrable constraints at its end.

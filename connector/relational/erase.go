@@ -4,168 +4,97 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 )
 
-// Holding is what one tenant holds in a database's tables.
-type Holding struct {
-	Dialect Dialect
-	Graph   *Graph
-	Tables  []Reached
-	Classes map[TableName]string // the data class of each covered table
+// Erasure erases the rows of one class, batch by batch. What it remembers between
+// two batches only spares work: a new one goes on from the cursor. After an error
+// it isn't used again.
+type Erasure struct {
+	Holding *Holding
+	Class   string
+
+	steps []EraseStep
+	piece int      // rows at once
+	chain []string // addresses in their order, of the step under way
+	cuts  []int    // where the chain may be cut, from now on
+	from  int      // how much of the chain is through
+	read  bool     // the chain was read
 }
 
-// NewHolding works out what the roots reach.
-func NewHolding(d Dialect, g *Graph, roots []Root, classes map[TableName]string) *Holding {
-	return &Holding{Dialect: d, Graph: g, Tables: g.Reach(d, roots), Classes: classes}
-}
-
-// Places lists the tables with their rows, covered or not.
-func (h *Holding) Places(ctx context.Context, q Querier) ([]connector.Place, error) {
-	out := make([]connector.Place, 0, len(h.Tables))
-	for part := range slices.Chunk(h.Tables, countedAtOnce) {
-		n, err := h.counts(ctx, q, part)
-		if err != nil {
-			return nil, err
-		}
-		for i, t := range part {
-			p := connector.Place{Name: t.Table.String(), Kind: connector.PlaceTable, Class: h.Classes[t.Table.TableName], Via: t.Via, Rows: n[i]}
-			if p.Class == "" {
-				p.Blocks, p.Says = true, p.Name+" can be reached from the tenant ("+p.Via+") and no data class covers it"
-				p.Fix = "name it in the attribute tables"
-			}
-			out = append(out, p)
-		}
-	}
-	return out, nil
-}
-
-// countedAtOnce is how many tables one query counts; SQLite takes 500 at the most.
-const countedAtOnce = 200
-
-// counts are the rows of each table, in one query.
-func (h *Holding) counts(ctx context.Context, q Querier, tables []Reached) ([]int64, error) {
-	selects := make([]string, len(tables))
-	for i, t := range tables {
-		selects[i] = "select " + strconv.Itoa(i) + ", count(*) from " + h.Dialect.Name(t.Table.TableName) + " where " + t.Where
-	}
-	rows, err := q.Query(ctx, strings.Join(selects, " union all "))
-	if err != nil {
+// Erasure plans the erasure of a class, "" of every covered one.
+func (h *Holding) Erasure(class string) (*Erasure, error) {
+	if err := h.Seen(); err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	out := make([]int64, len(tables))
-	for rows.Next() {
-		var i int
-		var n int64
-		if err := rows.Scan(&i, &n); err != nil {
-			return nil, err
-		}
-		out[i] = n
-	}
-	return out, rows.Err()
-}
-
-// of are the tables of a class; "" takes every covered one.
-func (h *Holding) of(class string) []Reached {
-	var out []Reached
-	for _, t := range h.Tables {
-		if c := h.Classes[t.Table.TableName]; c != "" && (class == "" || c == class) {
-			out = append(out, t)
-		}
-	}
-	return out
+	steps, err := h.Plan(class)
+	return &Erasure{Holding: h, Class: class, steps: steps, piece: 250}, err
 }
 
 // Same says whether another look at the catalog found the same tables, reached
-// and covered in the same way.
-func (h *Holding) Same(o *Holding) bool {
-	return maps.Equal(h.Classes, o.Classes) && slices.EqualFunc(h.Tables, o.Tables, func(a, b Reached) bool {
-		return a.Table.TableName == b.Table.TableName && a.Where == b.Where
+// and covered in the same way, in the same order.
+func (e *Erasure) Same(o *Erasure) bool {
+	return shape(e.steps) == shape(o.steps) && slices.EqualFunc(e.Holding.Tables, o.Holding.Tables, func(a, b Reached) bool {
+		return a.Table.TableName == b.Table.TableName && a.Where() == b.Where() && e.Holding.Classes[a.Table.TableName] == o.Holding.Classes[a.Table.TableName]
 	})
 }
 
-// Plan is the order in which a class's rows go.
-func (h *Holding) Plan(class string) ([]EraseStep, error) { return h.Graph.Order(h.of(class)) }
+// batch is one batch under way.
+type batch struct {
+	*Erasure
+	q      Querier
+	left   int
+	until  time.Time
+	erased connector.Erased
+}
 
-// Stands is a Blocked error if rows outside the class refer to rows inside it,
-// in a way that would stop their deletion or take those rows along. References
-// that the database sets to null by itself don't count.
-func (h *Holding) Stands(ctx context.Context, q Querier, class string) error {
-	in := map[TableName]Reached{}
-	for _, t := range h.of(class) {
-		in[t.Table.TableName] = t
+// errBehind says that a row came late to a table that an earlier step emptied.
+var errBehind = tenure.Errorf(tenure.Unavailable, "rows came while they were erased").Retryable()
+
+// Batch takes at most b.Limit rows, in the order of the steps, in about b.For, on
+// a querier that is one transaction. The cursor is the step to go on with; it
+// starts over if the steps have changed. It is Done only when no row of the class
+// is left. A row that can't go, and whatever the transaction would do to another
+// tenant's, is Blocked.
+func (e *Erasure) Batch(ctx context.Context, q Querier, b connector.Batch) (connector.Erased, error) {
+	w := &batch{Erasure: e, q: q, left: b.Limit, erased: connector.Erased{Counts: map[string]int64{}, Detached: map[string]int64{}}}
+	if w.left < 1 {
+		w.left = 1000
 	}
-	for _, k := range h.Graph.keys {
-		parent, ok := in[k.Parent]
-		if _, both := in[k.Child]; !ok || both || k.OnDelete == SetNull {
+	if b.For > 0 {
+		w.until = time.Now().Add(b.For * 3 / 4)
+	}
+	at, behind := position(b.Cursor, e.steps), 0
+	for at < len(e.steps) && w.left > 0 && !w.late() {
+		through, err := w.step(ctx, e.steps[at])
+		if err == errBehind && behind < 3 {
+			at, behind, e.chain, e.read = 0, behind+1, nil, false
 			continue
 		}
-		found, err := exists(ctx, q, "select 1 from "+h.Dialect.Name(k.Child)+" where "+tuple(k.Columns)+" in (select "+
-			QuoteList(k.Parents)+" from "+h.Dialect.Name(k.Parent)+" where "+parent.Where+") limit 1")
-		if err != nil {
-			return err
-		}
-		if found {
-			c := h.Classes[k.Child]
-			if c == "" {
-				c = "no data class"
-			}
-			return tenure.Errorf(tenure.Blocked, "rows of %s (%s) still refer to %s", k.Child, c, k.Parent).
-				WithHint("erase %s first, or put both into one data class", k.Child)
-		}
-	}
-	return nil
-}
-
-// Remains says whether any table of the class still holds rows.
-func (h *Holding) Remains(ctx context.Context, q Querier, class string) (bool, error) {
-	for _, t := range h.of(class) {
-		found, err := exists(ctx, q, "select 1 from "+h.Dialect.Name(t.Table.TableName)+" where "+t.Where+" limit 1")
-		if err != nil || found {
-			return found, err
-		}
-	}
-	return false, nil
-}
-
-// Erase takes at most b.Limit rows, in the order of the steps, on a querier that
-// is one transaction. The cursor is the step to go on with; it starts over if
-// the steps have changed. It is Done only when no row of the class was left.
-func (h *Holding) Erase(ctx context.Context, q Querier, steps []EraseStep, b connector.Batch) (connector.Erased, error) {
-	left := b.Limit
-	if left < 1 {
-		left = 1000
-	}
-	e := connector.Erased{Counts: map[string]int64{}}
-	at := position(b.Cursor, steps)
-	for at < len(steps) && left > 0 {
-		n, err := h.step(ctx, q, steps[at], left, e.Counts)
 		if err != nil {
 			return connector.Erased{}, err
 		}
-		if n < left {
-			at++
+		if through {
+			at, e.chain, e.read = at+1, nil, false
 		}
-		left -= n
 	}
-	if at == len(steps) {
-		more, err := h.Remains(ctx, q, b.Class)
+	if at == len(e.steps) {
+		left, err := e.Holding.Remains(ctx, q, e.Class)
 		if err != nil {
 			return connector.Erased{}, err
 		}
-		e.Done, at = !more, 0
+		w.erased.Done, at = left == "", 0
 	}
-	if !e.Done {
-		e.Cursor = strconv.Itoa(at) + "." + shape(steps)
+	if !w.erased.Done {
+		w.erased.Cursor = strconv.Itoa(at) + "." + shape(e.steps)
 	}
-	return e, nil
+	return w.erased, nil
 }
 
 func position(cursor string, steps []EraseStep) int {
@@ -181,7 +110,7 @@ func position(cursor string, steps []EraseStep) int {
 func shape(steps []EraseStep) string {
 	h := fnv.New64a()
 	for _, s := range steps {
-		fmt.Fprintf(h, "%s", s.Kind)
+		fmt.Fprintf(h, "%s%q", s.Kind, s.Columns)
 		for _, t := range s.Tables {
 			fmt.Fprintf(h, "|%q", t.Table.TableName)
 		}
@@ -189,85 +118,179 @@ func shape(steps []EraseStep) string {
 	return strconv.FormatUint(h.Sum64(), 36)
 }
 
-// step does at most limit rows of one step and says how many it did; fewer than
-// limit means that the step is through.
-func (h *Holding) step(ctx context.Context, q Querier, s EraseStep, limit int, counts map[string]int64) (int, error) {
-	t := s.Tables[0]
+func (w *batch) late() bool { return !w.until.IsZero() && time.Now().After(w.until) }
+
+// step does one piece of a step and says whether the step is through.
+func (w *batch) step(ctx context.Context, s EraseStep) (through bool, err error) {
+	began := time.Now()
+	size := min(w.left, w.piece)
+	before := w.left
 	switch s.Kind {
 	case StepNull:
-		n, err := q.Exec(ctx, h.Dialect.NullSome(t.Table, s.Keys[0].Columns, t.Where+" and "+tuple(s.Keys[0].Columns[:1])+" is not null", limit))
-		return int(n), err
+		through, err = w.open(ctx, s, size)
 	case StepWhole:
-		return 0, h.whole(ctx, q, s, counts)
-	case StepLeaves:
-		return h.leaves(ctx, q, s, limit, counts)
+		through, err = true, w.whole(ctx, s)
+	case StepChain:
+		through, err = w.links(ctx, s, size)
+	default:
+		through, err = w.rows(ctx, s.Tables[0], size)
 	}
-	n, err := q.Exec(ctx, h.Dialect.DeleteSome(t.Table, "", t.Where, limit))
-	add(counts, t, n)
-	return int(n), err
+	if before-w.left == size { // a whole piece says how fast it goes
+		switch d := time.Since(began); {
+		case d < 250*time.Millisecond:
+			w.piece = min(2*w.piece, 5000)
+		case d > time.Second:
+			w.piece = max(w.piece/2, 10)
+		}
+	}
+	return through, err
 }
 
-func add(counts map[string]int64, t Reached, n int64) {
-	if n > 0 {
-		counts[t.Table.String()] += n
+// pick locks at most limit of the table's rows for which where holds, so that
+// nothing can refer to them that doesn't by now, and gives their addresses.
+func (w *batch) pick(ctx context.Context, t Reached, where string, limit int) ([]string, error) {
+	h := w.Holding
+	sql := "select " + h.Dialect.Address(t.Table, alias) + " from " + h.from(t) + " where " + where
+	if limit > 0 {
+		sql += " limit " + strconv.Itoa(limit)
 	}
+	return texts(ctx, w.q, sql+h.Dialect.ForUpdate())
 }
 
-func (h *Holding) whole(ctx context.Context, q Querier, s EraseStep, counts map[string]int64) error {
-	if err := h.Dialect.Defer(ctx, q); err != nil {
-		return err
+// rows takes rows of a table, by one way of finding them after the other.
+func (w *batch) rows(ctx context.Context, t Reached, size int) (bool, error) {
+	for _, where := range t.Any {
+		found, err := w.pick(ctx, t, where, size)
+		if err != nil {
+			return false, err
+		}
+		if len(found) == 0 {
+			continue
+		}
+		return false, w.take(ctx, going{t: t, addresses: found})
 	}
-	for _, t := range s.Tables {
-		n, err := q.Exec(ctx, "delete from "+h.Dialect.Name(t.Table.TableName)+" where "+t.Where)
+	return true, nil
+}
+
+// going are rows of one table that go at once.
+type going struct {
+	t         Reached
+	addresses []string
+}
+
+// those is the condition for the rows under the alias a.
+func (h *Holding) those(g going, a string) string { return h.Dialect.At(g.t.Table, a, g.addresses) }
+
+// take deletes rows that pick has locked, after a look at what refers to them.
+func (w *batch) take(ctx context.Context, all ...going) error {
+	h := w.Holding
+	for _, g := range all {
+		if err := w.guard(ctx, g, all); err != nil {
+			return err
+		}
+	}
+	for _, g := range all {
+		if err := w.before(ctx, g); err != nil {
+			return err
+		}
+	}
+	for _, g := range all {
+		where := h.those(g, alias)
+		n, err := w.q.Exec(ctx, "delete from "+h.from(g.t)+" where "+where)
 		if err != nil {
 			return err
 		}
-		add(counts, t, n)
+		if n < int64(len(g.addresses)) {
+			if err := w.stuck(ctx, g, where, "delete"); err != nil {
+				return err
+			}
+		}
+		w.erased.Counts[g.t.Table.String()] += int64(len(g.addresses))
+		w.left -= len(g.addresses)
 	}
 	return nil
 }
 
-// leaves takes rows that no other row refers to. Where only rows that refer to
-// one another in a ring are left, the rest goes in one statement, at whose end
-// the references are checked.
-func (h *Holding) leaves(ctx context.Context, q Querier, s EraseStep, limit int, counts map[string]int64) (int, error) {
-	t := s.Tables[0]
-	where := t.Where
-	for _, k := range s.Keys {
-		where += " and not exists (select 1 from " + h.Dialect.Name(t.Table.TableName) + ` "o" where ` + pairs(`"o"`, k.Columns, `"x"`, k.Parents, " = ", " and ") +
-			" and not (" + pairs(`"o"`, k.Parents, `"x"`, k.Parents, " = ", " and ") + "))"
-	}
-	done := 0
-	for done < limit {
-		n, err := q.Exec(ctx, h.Dialect.DeleteSome(t.Table, "x", where, limit-done))
-		if err != nil {
-			return done, err
+// before does what has to be done while the rows are there.
+func (w *batch) before(ctx context.Context, g going) error {
+	h := w.Holding
+	where := h.those(g, alias)
+	for _, k := range h.Graph.above[g.t.Table.TableName] {
+		if h.claims.above[k.Parent] && h.Classes[k.Parent] != "" {
+			if err := h.Dialect.Write(ctx, w.q, h.claims.t.Resource, k, where); err != nil {
+				return err
+			}
 		}
-		add(counts, t, n)
-		done += int(n)
-		if n > 0 {
+	}
+	if h.Before == nil {
+		return nil
+	}
+	counts, err := h.Before(ctx, w.q, g.t, where)
+	for name, n := range counts {
+		w.erased.Counts[name] += n
+	}
+	return err
+}
+
+// stuck is Blocked if rows of those that were changed are as they were.
+func (w *batch) stuck(ctx context.Context, g going, where, what string) error {
+	h := w.Holding
+	found, err := exists(ctx, w.q, "select 1 from "+h.from(g.t)+" where "+where+" limit 1")
+	if err != nil || !found {
+		return err
+	}
+	by, err := h.Dialect.Obstacles(ctx, w.q, g.t.Table.TableName)
+	if err != nil {
+		return err
+	}
+	if by == "" {
+		by = "nothing that the catalog shows"
+	}
+	return tenure.Errorf(tenure.Blocked, "rows of %s don't go: %s stands in the way of the %s", g.t.Table, by, what).
+		WithHint("change it so that the rows of a tenant that leaves can go, then retry")
+}
+
+// open sets a reference to null, so that what it refers to can go.
+func (w *batch) open(ctx context.Context, s EraseStep, size int) (bool, error) {
+	h, t := w.Holding, s.Tables[0]
+	var set, has []string
+	for _, c := range s.Columns {
+		set = append(set, Quote(c)+" = null")
+		has = append(has, Quote(alias, c)+" is not null")
+	}
+	for _, where := range t.Any {
+		found, err := w.pick(ctx, t, where+" and "+either(has), size)
+		if err != nil {
+			return false, err
+		}
+		if len(found) == 0 {
 			continue
 		}
-		n, err = q.Exec(ctx, "delete from "+h.Dialect.Name(t.Table.TableName)+" where "+t.Where)
-		add(counts, t, n)
-		return min(done+int(n), limit-1), err
+		at := h.Dialect.At(t.Table, alias, found)
+		if _, err := w.q.Exec(ctx, "update "+h.from(t)+" set "+strings.Join(set, ", ")+" where "+at); err != nil {
+			return false, err
+		}
+		w.left -= len(found)
+		return false, w.stuck(ctx, going{t: t}, at+" and "+either(has), "update")
 	}
-	return done, nil
+	return true, nil
 }
 
-func pairs(a string, as []string, b string, bs []string, op, sep string) string {
-	out := make([]string, len(as))
-	for i := range as {
-		out[i] = a + "." + Quote(as[i]) + op + b + "." + Quote(bs[i])
+// whole takes tables whose references go round and are checked late.
+func (w *batch) whole(ctx context.Context, s EraseStep) error {
+	h := w.Holding
+	if err := h.Dialect.Defer(ctx, w.q); err != nil {
+		return err
 	}
-	return strings.Join(out, sep)
-}
-
-// ClassNames lists the classes that the tables are covered by.
-func (h *Holding) ClassNames() []string {
-	set := map[string]bool{}
-	for _, c := range h.Classes {
-		set[c] = true
+	var all []going
+	for _, t := range s.Tables {
+		found, err := w.pick(ctx, t, t.Where(), 0)
+		if err != nil {
+			return err
+		}
+		if len(found) > 0 {
+			all = append(all, going{t: t, addresses: found})
+		}
 	}
-	return slices.Sorted(maps.Keys(set))
+	return w.take(ctx, all...)
 }

@@ -21,26 +21,63 @@ func (t TableName) Compare(o TableName) int {
 	return cmp.Or(strings.Compare(t.Schema, o.Schema), strings.Compare(t.Name, o.Name))
 }
 
-// Table is one table as the catalog shows it.
+// Column is one column as the catalog shows it.
+type Column struct {
+	Name      string
+	Type      string // as the database writes it
+	Required  bool   // it can't be null
+	Generated bool   // it can't be set
+}
+
+// Table is one table as the catalog shows it. Its partitions and heirs stand
+// under it.
 type Table struct {
 	TableName
-	Columns []string
-	Key     []string // primary key; none if the table has none
-	Parts   bool     // its rows lie in partitions or heirs, so a row's address needs its table
-	RowID   bool     // SQLite: rows have a rowid
+	Columns []Column
+	Key     []string   // primary key; none if the table has none
+	Checks  [][]string // columns that a check doesn't let be null together
+	Parts   bool       // its rows lie in partitions or heirs, so a row's address needs its table
+	RowID   bool       // SQLite: rows have a rowid
+	Hidden  bool       // rights or row security may hide rows from this connection
+}
+
+// Column returns a column.
+func (t Table) Column(name string) (Column, bool) {
+	i := slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == name })
+	if i < 0 {
+		return Column{}, false
+	}
+	return t.Columns[i], true
 }
 
 // Has says whether the table has the column.
-func (t Table) Has(column string) bool { return slices.Contains(t.Columns, column) }
+func (t Table) Has(column string) bool {
+	_, ok := t.Column(column)
+	return ok
+}
+
+// Names are the columns' names.
+func (t Table) Names() []string {
+	out := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		out[i] = c.Name
+	}
+	return out
+}
 
 // OnDelete is what a foreign key does to the child when the parent goes.
-type OnDelete byte
+type OnDelete string
 
 const (
-	NoAction OnDelete = iota
-	Cascade
-	SetNull // or its default
+	NoAction   OnDelete = "no action"
+	Restrict   OnDelete = "restrict"
+	Cascade    OnDelete = "cascade"
+	SetNull    OnDelete = "set null"
+	SetDefault OnDelete = "set default"
 )
+
+// lets says that the child's row stays and its reference goes.
+func (o OnDelete) lets() bool { return o == SetNull || o == SetDefault }
 
 // ForeignKey is a reference of Child's columns to Parent's.
 type ForeignKey struct {
@@ -49,11 +86,25 @@ type ForeignKey struct {
 	Columns       []string
 	Parents       []string // the parent's columns, in the same order
 	OnDelete      OnDelete
-	Nullable      bool // one of the columns may be null
+	Sets          []string // the columns that set null or set default changes; all of them if blank
+	Full          bool     // match full: all of its columns are null, or none is
 	Deferrable    bool
 }
 
-func (f ForeignKey) self() bool { return f.Child == f.Parent }
+func (k ForeignKey) self() bool { return k.Child == k.Parent }
+
+func (k ForeignKey) id() string { return k.Child.String() + "\x00" + k.Name }
+
+// Link is how a blueprint's attribute links names the reference.
+func (k ForeignKey) Link() string { return k.Child.String() + "." + strings.Join(k.Columns, ",") }
+
+// sets are the columns that change when the parent goes.
+func (k ForeignKey) sets() []string {
+	if len(k.Sets) > 0 {
+		return k.Sets
+	}
+	return k.Columns
+}
 
 // Graph is a database's tables and foreign keys.
 type Graph struct {
@@ -61,18 +112,22 @@ type Graph struct {
 	keys   []ForeignKey
 	below  map[TableName][]ForeignKey // by parent
 	above  map[TableName][]ForeignKey // by child
+	fold   bool
 }
 
 // NewGraph makes a graph; its answers don't depend on the order of the input.
+// Keys of tables that aren't given are left out.
 func NewGraph(tables []Table, keys []ForeignKey) *Graph {
-	g := &Graph{
-		tables: make(map[TableName]Table, len(tables)),
-		keys:   slices.Clone(keys),
-		below:  map[TableName][]ForeignKey{},
-		above:  map[TableName][]ForeignKey{},
-	}
+	g := &Graph{tables: make(map[TableName]Table, len(tables)), below: map[TableName][]ForeignKey{}, above: map[TableName][]ForeignKey{}}
 	for _, t := range tables {
 		g.tables[t.TableName] = t
+	}
+	for _, k := range keys {
+		_, child := g.tables[k.Child]
+		_, parent := g.tables[k.Parent]
+		if child && parent {
+			g.keys = append(g.keys, k)
+		}
 	}
 	slices.SortFunc(g.keys, func(a, b ForeignKey) int {
 		return cmp.Or(a.Child.Compare(b.Child), a.Parent.Compare(b.Parent), strings.Compare(a.Name, b.Name))
@@ -81,6 +136,13 @@ func NewGraph(tables []Table, keys []ForeignKey) *Graph {
 		g.below[k.Parent] = append(g.below[k.Parent], k)
 		g.above[k.Child] = append(g.above[k.Child], k)
 	}
+	return g
+}
+
+// Fold makes names be found without regard to the case of letters, and returns
+// the graph.
+func (g *Graph) Fold() *Graph {
+	g.fold = true
 	return g
 }
 
@@ -98,4 +160,65 @@ func (g *Graph) Tables() []Table {
 	}
 	slices.SortFunc(out, func(a, b Table) int { return a.Compare(b.TableName) })
 	return out
+}
+
+// Keys are the foreign keys, ordered by child, parent and name.
+func (g *Graph) Keys() []ForeignKey { return g.keys }
+
+// Find resolves a name as a blueprint writes it: a table of the schema home, or
+// schema.table. The name is the one that it would have if it isn't there.
+func (g *Graph) Find(home, name string) (TableName, bool) {
+	own, other := TableName{home, name}, TableName{home, name}
+	if schema, table, ok := strings.Cut(name, "."); ok && home != "" {
+		other = TableName{schema, table}
+	}
+	for _, n := range []TableName{own, other} {
+		if t, ok := g.tables[n]; ok {
+			return t.TableName, true
+		}
+	}
+	if g.fold {
+		for n := range g.tables {
+			if strings.EqualFold(n.Name, name) {
+				return n, true
+			}
+		}
+	}
+	return other, false
+}
+
+// column gives a column's name as the table has it, "" if it has none.
+func (g *Graph) column(t Table, name string) string {
+	for _, c := range t.Columns {
+		if c.Name == name || g.fold && strings.EqualFold(c.Name, name) {
+			return c.Name
+		}
+	}
+	return ""
+}
+
+// optional are the columns of a reference that may be set to null.
+func (g *Graph) optional(k ForeignKey) []string {
+	t := g.tables[k.Child]
+	var out []string
+	for _, name := range k.Columns {
+		if c, _ := t.Column(name); !c.Required && !c.Generated {
+			out = append(out, name)
+		}
+	}
+	if k.Full && len(out) < len(k.Columns) {
+		return nil
+	}
+	return out
+}
+
+// rigid says that a row can't be without the reference.
+func (g *Graph) rigid(k ForeignKey) bool {
+	t := g.tables[k.Child]
+	for _, name := range k.Columns {
+		if c, _ := t.Column(name); !c.Required {
+			return false
+		}
+	}
+	return true
 }

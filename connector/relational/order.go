@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
 )
 
 // StepKind is how one step of an erasure goes about it.
@@ -12,55 +13,175 @@ type StepKind string
 
 const (
 	StepDelete StepKind = "delete" // rows in batches
-	StepLeaves StepKind = "leaves" // rows in batches, those first that no other row of the table refers to
+	StepChain  StepKind = "chain"  // rows in batches, those first that no other row of the table refers to
 	StepNull   StepKind = "null"   // a reference is set to null in batches, which opens a cycle
-	StepWhole  StepKind = "whole"  // tables of a cycle of deferrable references, in one transaction
+	StepWhole  StepKind = "whole"  // tables of a cycle of references that are checked late, in one transaction
 )
 
 // EraseStep is one step of an erasure.
 type EraseStep struct {
-	Kind   StepKind
-	Tables []Reached // one, but for StepWhole
-	Keys   []ForeignKey
+	Kind    StepKind
+	Tables  []Reached // one, but for StepWhole
+	Keys    []ForeignKey
+	Columns []string // of StepNull: what becomes null
 }
 
-// Order is how the rows of the tables go: children before their parents. A
-// cycle is opened at references that may be null and aren't needed to find the
-// rows, or taken whole if its references are deferrable; otherwise it is a
-// Blocked error that names its tables.
-func (g *Graph) Order(tables []Reached) ([]EraseStep, error) {
-	at := make(map[TableName]Reached, len(tables))
-	for _, t := range tables {
-		at[t.Table.TableName] = t
-	}
-	open := map[string]bool{} // references that have been set to null
-	var steps []EraseStep
-	for _, ring := range g.rings(at, open) {
-		if len(ring) == 1 {
-			continue
-		}
-		for _, k := range g.within(ring) {
-			if k.Nullable && at[k.Child].depth <= at[k.Parent].depth {
-				open[k.id()] = true
-				steps = append(steps, EraseStep{Kind: StepNull, Tables: []Reached{at[k.Child]}, Keys: []ForeignKey{k}})
-			}
-		}
-	}
-	for _, ring := range g.rings(at, open) {
-		if len(ring) > 1 {
-			if k := g.rigid(ring, open); k != nil {
-				return nil, tenure.Errorf(tenure.Blocked, "the foreign keys of %s form a cycle that can't be opened", listed(ring)).
-					WithHint("make %s of %s nullable or deferrable", strings.Join(k.Columns, ", "), k.Child)
-			}
-			steps = append(steps, whole(ring, at))
-			continue
-		}
-		steps = append(steps, g.single(at[ring[0]]))
+// Plan is the order in which the rows of a class go, children before their
+// parents. A cycle is opened at references that may be null and by which no row
+// is found, or taken whole if its references are checked late; otherwise it is
+// Blocked, with its tables named.
+func (h *Holding) Plan(class string) ([]EraseStep, error) {
+	steps, stuck := h.plan(class)
+	if stuck != nil {
+		return nil, stuck
 	}
 	return steps, nil
 }
 
-func (k ForeignKey) id() string { return k.Child.String() + "\x00" + k.Name }
+func (h *Holding) plan(class string) ([]EraseStep, *tenure.Error) {
+	in := map[TableName]bool{}
+	for _, t := range h.of(class) {
+		n := t.Table.TableName
+		if r := h.claims.ring[n]; r != nil && r.loose {
+			return nil, tenure.Errorf(tenure.Blocked, "the rows of %s are found through one another, in more ways than one", listed(r.tables)).
+				WithHint("give one of them a tenant column, or say detach of one of the references in links")
+		}
+		in[n] = true
+	}
+	var steps []EraseStep
+	open := map[string]bool{}
+	for {
+		parts := h.parts(in, open)
+		k, columns := h.opening(parts, open)
+		if k == nil {
+			for _, part := range parts {
+				s, err := h.stepFor(part, open)
+				if err != nil {
+					return nil, err
+				}
+				steps = append(steps, s)
+			}
+			return steps, nil
+		}
+		open[k.id()] = true
+		if columns != nil {
+			steps = append(steps, EraseStep{Kind: StepNull, Tables: []Reached{h.at[k.Child]}, Keys: []ForeignKey{*k}, Columns: columns})
+		}
+	}
+}
+
+// parts are the tables that have to go together, children first.
+func (h *Holding) parts(in map[TableName]bool, open map[string]bool) [][]TableName {
+	var nodes []TableName
+	edges := map[TableName][]TableName{}
+	for n := range in {
+		nodes = append(nodes, n)
+	}
+	for _, k := range h.Graph.keys {
+		if in[k.Child] && in[k.Parent] && !k.self() && !open[k.id()] {
+			edges[k.Parent] = append(edges[k.Parent], k.Child)
+		}
+	}
+	return tableParts(nodes, edges)
+}
+
+// opening is a reference at which a cycle can be opened, with the columns to set
+// to null; none where the database does that by itself.
+func (h *Holding) opening(parts [][]TableName, open map[string]bool) (*ForeignKey, []string) {
+	for _, part := range parts {
+		for _, k := range h.within(part, open) {
+			if k.OnDelete == SetNull && h.mayLose(k, k.sets()) {
+				return &k, nil
+			}
+		}
+		for _, k := range h.within(part, open) {
+			if columns := h.openable(k); columns != nil {
+				return &k, columns
+			}
+		}
+	}
+	return nil, nil
+}
+
+func (h *Holding) within(part []TableName, open map[string]bool) []ForeignKey {
+	if len(part) < 2 {
+		return nil
+	}
+	var out []ForeignKey
+	for _, n := range part {
+		for _, k := range h.Graph.above[n] {
+			if !k.self() && !open[k.id()] && slices.Contains(part, k.Parent) {
+				out = append(out, k)
+			}
+		}
+	}
+	return out
+}
+
+// openable are the columns of a reference that may be set to null without a row
+// being lost from sight; nil if the reference can't be taken away so.
+func (h *Holding) openable(k ForeignKey) []string {
+	if h.claims.above[k.Parent] {
+		return nil // the parent's rows are found through it
+	}
+	var out []string
+	for _, c := range h.Graph.optional(k) {
+		if h.mayLose(k, []string{c}) {
+			out = append(out, c)
+		}
+	}
+	if k.Full && len(out) < len(k.Columns) || !h.mayLose(k, out) {
+		return nil
+	}
+	return out
+}
+
+// mayLose says that a row may lose the columns' values and is found all the same:
+// none is the tenant column, generated, required by a check or part of a
+// reference that claims the row.
+func (h *Holding) mayLose(k ForeignKey, columns []string) bool {
+	t := h.Graph.tables[k.Child]
+	tenant, _, _ := cutPath(h.claims.keyed[k.Child])
+	for _, name := range columns {
+		if c, _ := t.Column(name); c.Required || c.Generated || name == tenant {
+			return false
+		}
+		for _, by := range h.claims.by[k.Child] {
+			if slices.Contains(by.Columns, name) {
+				return false
+			}
+		}
+	}
+	for _, check := range t.Checks {
+		if !slices.ContainsFunc(check, func(c string) bool { return !slices.Contains(columns, c) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func (h *Holding) stepFor(part []TableName, open map[string]bool) (EraseStep, *tenure.Error) {
+	s := EraseStep{Kind: StepDelete}
+	for _, n := range part {
+		s.Tables = append(s.Tables, h.at[n])
+		for _, k := range h.Graph.above[n] {
+			if k.self() {
+				s.Kind, s.Keys = StepChain, append(s.Keys, k)
+			}
+		}
+	}
+	if len(part) == 1 {
+		return s, nil
+	}
+	s.Kind, s.Keys = StepWhole, nil
+	for _, k := range h.within(part, open) {
+		if (!k.Deferrable || k.OnDelete == Restrict) && k.OnDelete != Cascade {
+			return s, tenure.Errorf(tenure.Blocked, "the foreign keys of %s form a cycle that can't be opened", listed(part)).
+				WithHint("make %s of %s nullable or its reference deferrable", strings.Join(k.Columns, ", "), k.Child)
+		}
+	}
+	return s, nil
+}
 
 func listed(names []TableName) string {
 	out := make([]string, len(names))
@@ -70,101 +191,61 @@ func listed(names []TableName) string {
 	return strings.Join(out, ", ")
 }
 
-// whole takes the tables farthest from the roots first, as their rows are found
-// through the nearer ones.
-func whole(ring []TableName, at map[TableName]Reached) EraseStep {
-	s := EraseStep{Kind: StepWhole}
-	for _, n := range ring {
-		s.Tables = append(s.Tables, at[n])
+// Objections are what stands against an erasure in the order of the classes, by
+// the catalog alone: also where no row refers to another today.
+func (h *Holding) Objections(order []string) []connector.Place {
+	at := func(class string) int {
+		if i := slices.Index(order, class); i >= 0 {
+			return i
+		}
+		return len(order)
 	}
-	slices.SortStableFunc(s.Tables, func(a, b Reached) int { return b.depth - a.depth })
-	return s
-}
-
-func (g *Graph) single(r Reached) EraseStep {
-	s := EraseStep{Kind: StepDelete, Tables: []Reached{r}}
-	for _, k := range g.above[r.Table.TableName] {
-		if k.self() && k.OnDelete == NoAction {
-			s.Kind, s.Keys = StepLeaves, append(s.Keys, k)
+	var out []connector.Place
+	for _, class := range h.ClassNames() {
+		if _, err := h.plan(class); err != nil {
+			out = append(out, connector.Place{Name: class, Kind: connector.PlaceOrder, Class: class, Says: err.Error(), Blocks: true, Fix: strings.Join(err.Hints, "; ")})
 		}
 	}
-	return s
-}
-
-func (g *Graph) within(ring []TableName) []ForeignKey {
-	var out []ForeignKey
-	for _, n := range ring {
-		for _, k := range g.above[n] {
-			if !k.self() && slices.Contains(ring, k.Parent) {
-				out = append(out, k)
-			}
+	for _, k := range h.Graph.keys {
+		parent, child := h.Classes[k.Parent], h.Classes[k.Child]
+		if parent == "" || child == "" || parent == child || at(parent) >= at(child) {
+			continue
+		}
+		if says := h.early(k, at); says != "" {
+			out = append(out, connector.Place{Name: k.Link(), Kind: connector.PlaceOrder, Class: parent, Blocks: true,
+				Says: "class " + parent + " goes before class " + child + ", but " + says,
+				Fix:  "let " + child + " go no later than " + parent + ", or put both tables into one class"})
 		}
 	}
 	return out
 }
 
-// rigid returns a reference of the ring that is checked at once.
-func (g *Graph) rigid(ring []TableName, open map[string]bool) *ForeignKey {
-	for _, k := range g.within(ring) {
-		if !k.Deferrable && !open[k.id()] {
-			return &k
-		}
+// early says why a parent's rows may not go before those of a later class that
+// refer to them, "" if they may.
+func (h *Holding) early(k ForeignKey, at func(string) int) string {
+	if h.finds(k, at) {
+		return "rows of " + k.Child.String() + " are found only through those of " + k.Parent.String()
 	}
-	return nil
+	switch {
+	case k.OnDelete.lets() && h.mayLose(k, k.sets()):
+		return ""
+	case k.OnDelete.lets():
+		return "rows of " + k.Child.String() + " would lose columns by which they are found, or that can't be null"
+	case h.claims.b.links[k.id()] == Detach && h.openable(k) != nil:
+		return ""
+	case k.OnDelete == Cascade:
+		return "its rows would take those of " + k.Child.String() + " along"
+	}
+	return "rows of " + k.Child.String() + " refer to those of " + k.Parent.String()
 }
 
-// rings are the strongly connected components of the tables (Tarjan 1972), each
-// after every component that refers to it, in an order that the names decide.
-func (g *Graph) rings(at map[TableName]Reached, open map[string]bool) [][]TableName {
-	names := make([]TableName, 0, len(at))
-	for n := range at {
-		names = append(names, n)
+// finds says that rows of the child are lost from sight when the parent's go.
+func (h *Holding) finds(k ForeignKey, at func(string) int) bool {
+	by := h.claims.by[k.Child]
+	if !slices.ContainsFunc(by, func(b ForeignKey) bool { return b.id() == k.id() }) {
+		return false
 	}
-	slices.SortFunc(names, TableName.Compare)
-	t := tarjan{g: g, at: at, open: open, index: map[TableName]int{}, low: map[TableName]int{}, on: map[TableName]bool{}}
-	for _, n := range names {
-		if _, seen := t.index[n]; !seen {
-			t.visit(n)
-		}
-	}
-	return t.rings
-}
-
-type tarjan struct {
-	g     *Graph
-	at    map[TableName]Reached
-	open  map[string]bool
-	index map[TableName]int
-	low   map[TableName]int
-	on    map[TableName]bool
-	stack []TableName
-	rings [][]TableName
-}
-
-// visit goes from parent to child, so that children's components come out first.
-func (t *tarjan) visit(n TableName) {
-	t.index[n], t.low[n] = len(t.index), len(t.index)
-	t.stack, t.on[n] = append(t.stack, n), true
-	for _, k := range t.g.below[n] {
-		if _, in := t.at[k.Child]; !in || k.self() || t.open[k.id()] {
-			continue
-		}
-		if _, seen := t.index[k.Child]; !seen {
-			t.visit(k.Child)
-			t.low[n] = min(t.low[n], t.low[k.Child])
-		} else if t.on[k.Child] {
-			t.low[n] = min(t.low[n], t.index[k.Child])
-		}
-	}
-	if t.low[n] != t.index[n] {
-		return
-	}
-	i := slices.Index(t.stack, n)
-	ring := slices.Clone(t.stack[i:])
-	for _, m := range ring {
-		t.on[m] = false
-	}
-	t.stack = t.stack[:i]
-	slices.SortFunc(ring, TableName.Compare)
-	t.rings = append(t.rings, ring)
+	return !slices.ContainsFunc(by, func(b ForeignKey) bool {
+		return b.id() != k.id() && !b.self() && h.Graph.rigid(b) && at(h.Classes[b.Parent]) >= at(h.Classes[k.Child])
+	})
 }

@@ -48,29 +48,9 @@ func (k databases) reach(ctx context.Context, r connector.Ref, h how, f reacher)
 	}
 	return true, k.on(ctx, at.path, h, func(s *session) error {
 		return f(s, func(g *relational.Graph) (*relational.Holding, error) {
-			var roots []relational.Root
-			for _, t := range g.Tables() {
-				roots = append(roots, relational.Root{Table: t.TableName, Where: "true", Via: "its own"})
-			}
-			return relational.NewHolding(dialect{}, g, roots, classesOf(g, a.Tables)), nil
+			return relational.NewHolding(dialect{}, g, relational.Tenancy{Resource: string(r.Resource), Own: func(relational.TableName) bool { return true }}, a.Coverage)
 		}, at)
 	})
-}
-
-// classesOf gives the tables their names as the database has them.
-func classesOf(g *relational.Graph, given map[string]string) map[relational.TableName]string {
-	classes := map[relational.TableName]string{}
-	for name, class := range given {
-		classes[tableName(name)] = class
-	}
-	for _, t := range g.Tables() {
-		for name, class := range given {
-			if strings.EqualFold(name, t.Name) {
-				classes[t.TableName] = class
-			}
-		}
-	}
-	return classes
 }
 
 func (k pools) reach(ctx context.Context, r connector.Ref, h how, f reacher) (there bool, err error) {
@@ -91,28 +71,11 @@ func (k pools) reach(ctx context.Context, r connector.Ref, h how, f reacher) (th
 			return relational.Claim(k.marker, relational.Note{}, r)
 		}
 		there = true
-		return f(s, func(g *relational.Graph) (*relational.Holding, error) { return k.holding(r, a, g) }, nil)
+		return f(s, func(g *relational.Graph) (*relational.Holding, error) {
+			return relational.NewHolding(dialect{}, g, relational.Tenancy{Resource: string(r.Resource), Column: a.Column, Key: a.Key}, a.Coverage)
+		}, nil)
 	})
 	return there, err
-}
-
-func (k pools) holding(r connector.Ref, a poolAttributes, g *relational.Graph) (*relational.Holding, error) {
-	var roots []relational.Root
-	for t, c := range bearers(g, a.Column) {
-		roots = append(roots, relational.Root{Table: tableName(t), Where: exactly(c) + " = " + literal(a.Key), Via: "column " + c})
-	}
-	classes := classesOf(g, a.Tables)
-	h := relational.NewHolding(dialect{}, g, roots, classes)
-	reached := map[relational.TableName]bool{}
-	for _, t := range h.Tables {
-		reached[t.Table.TableName] = true
-	}
-	for name := range classes {
-		if _, is := g.Table(name); is && !reached[name] {
-			return nil, tenure.Errorf(tenure.Invalid, "rows %q: table %s has no column %q and refers to none that has", r.Name, name, a.Column)
-		}
-	}
-	return h, nil
 }
 
 func (d *Driver) holder(r connector.Ref, call string) (holder, error) {
@@ -152,7 +115,7 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 			if err != nil {
 				return err
 			}
-			m.Places, err = h.Places(ctx, s)
+			m.Places, err = h.Places(ctx, s, v.Order, r.Resource != "")
 			return err
 		})
 	})
@@ -160,8 +123,7 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 }
 
 // Erase is described at connector.Eraser: one transaction a batch, children
-// before parents. Rows of another class that refer to those of this one are
-// Blocked, also where the database would delete them by itself. When a class is
+// before parents. When a class is
 // erased its traces in the write-ahead log and in the planner's statistics go
 // too, and a tenant's own file is built anew, unless somebody has it in use.
 func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) (e connector.Erased, err error) {
@@ -187,17 +149,16 @@ func batch(ctx context.Context, s *session, of holdingOf, b connector.Batch) (e 
 		if err != nil {
 			return err
 		}
-		steps, err := h.Plan(b.Class)
-		if err != nil {
-			return err
-		}
-		if b.Cursor == "" {
-			if err := h.Stands(ctx, s, b.Class); err != nil {
+		for _, ddl := range kept.DDL() {
+			if err := s.run(ctx, ddl); err != nil {
 				return err
 			}
 		}
-		e, err = h.Erase(ctx, s, steps, b)
-		if err != nil || !e.Done {
+		p, err := h.Erasure(b.Class)
+		if err != nil {
+			return err
+		}
+		if e, err = p.Batch(ctx, s, b); err != nil || !e.Done {
 			return err
 		}
 		return forget(ctx, s)
@@ -239,57 +200,23 @@ func forget(ctx context.Context, s *session) error {
 	return s.run(ctx, "delete from sqlite_stat4")
 }
 
-// deleteBatch is how many rows one transaction of a delete takes.
-const deleteBatch = 5000
-
-// remove erases what remains of the rows, in batches, and takes the note away.
-// Rows that no data class covers are Blocked.
+// remove takes the owner mark and what was kept of the rows away. It deletes no
+// row: those that are left are Blocked if no class covers them, else a Conflict.
 func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
-	rec.Counts = map[string]int64{}
-	there, err := k.reach(ctx, r, writing, func(s *session, of holdingOf, _ *file) error {
-		b := connector.Batch{Limit: deleteBatch}
-		for done := false; !done; {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-			e, err := batch(ctx, s, of, b)
+	rec.Changed, err = k.reach(ctx, r, writing, func(s *session, of holdingOf, _ *file) error {
+		return s.atomic(ctx, func() error {
+			h, err := held(ctx, s, of)
 			if err != nil {
 				return err
 			}
-			for t, n := range e.Counts {
-				rec.Counts[t] += n
-			}
-			b.Cursor, done = e.Cursor, e.Done
-		}
-		return s.atomic(ctx, func() error {
-			if err := uncovered(ctx, s, of); err != nil {
+			if err := h.Empty(ctx, s); err != nil {
 				return err
 			}
 			return marks.Delete(ctx, s, r.Type, r.Name)
 		})
 	})
-	rec.Changed = there && err == nil
+	rec.Changed = rec.Changed && err == nil
 	return rec, err
-}
-
-// uncovered is Blocked if any row is left.
-func uncovered(ctx context.Context, s *session, of holdingOf) error {
-	h, err := held(ctx, s, of)
-	if err != nil {
-		return err
-	}
-	places, err := h.Places(ctx, s)
-	if err != nil {
-		return err
-	}
-	for _, place := range places {
-		if place.Rows > 0 && place.Class == "" {
-			return tenure.Errorf(tenure.Blocked, "%d rows of %s are in no data class", place.Rows, place.Name).WithHint("name the table in the attribute tables")
-		} else if place.Rows > 0 {
-			return tenure.Errorf(tenure.Conflict, "rows of %s came while they were erased", place.Name).Retryable()
-		}
-	}
-	return nil
 }
 
 // Export is described at connector.Exporter: relational.Archive's form, all of

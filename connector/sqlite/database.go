@@ -20,9 +20,9 @@ import (
 type databases struct{ *Driver }
 
 type databaseAttributes struct {
-	DDL    string            `json:"ddl"`
-	Seed   string            `json:"seed"`
-	Tables map[string]string `json:"tables"`
+	DDL  string `json:"ddl"`
+	Seed string `json:"seed"`
+	relational.Coverage
 }
 
 // spec is what of a database can be observed.
@@ -47,19 +47,7 @@ func (k databases) parse(r connector.Ref) (a databaseAttributes, err error) {
 	if strings.ContainsRune(a.DDL+a.Seed, 0) {
 		return a, tenure.Errorf(tenure.Invalid, "database %q: the ddl or the seed holds a NUL byte", r.Name)
 	}
-	return a, checkTables(r, a.Tables)
-}
-
-func checkTables(r connector.Ref, tables map[string]string) error {
-	for t, class := range tables {
-		if err := relational.CheckName("the table of "+r.Type, t, maxName); err != nil {
-			return err
-		}
-		if class == "" {
-			return tenure.Errorf(tenure.Invalid, "%s %q: table %q needs a data class", r.Type, r.Name, t)
-		}
-	}
-	return nil
+	return a, a.Check(r, true)
 }
 
 func (k databases) normalise(d connector.Desired) (json.RawMessage, error) {

@@ -20,7 +20,7 @@ func quote(name string) string { return relational.Quote(name) }
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 // own says whether a table is Tenure's or SQLite's own.
-const ownSQL = `(t.name like 'sqlite\_%' escape '\' or t.name in ('tenure_mark', 'tenure_sentinel'))`
+const ownSQL = `(t.name like 'sqlite\_%' escape '\' or t.name in ('tenure_mark', 'tenure_sentinel', 'tenure_tally', 'tenure_parent'))`
 
 func (dialect) Name(t relational.TableName) string { return quote(t.Name) }
 
@@ -34,16 +34,16 @@ func (dialect) Rest(column string) string {
 	return "substr(" + column + ", instr(" + column + ", char(10)) + 1) collate binary"
 }
 
-// address are the columns that name a row within one statement: the rowid under
-// a name that no column takes, or the primary key. Blank: there is none.
-func address(t relational.Table) []string {
+// addressed are the columns that name a row within one transaction: the rowid
+// under a name that no column takes, or the primary key. Blank: there is none.
+func addressed(t relational.Table) []string {
 	if !t.RowID {
 		return t.Key
 	}
 	for _, name := range []string{"rowid", "_rowid_", "oid"} {
 		taken := false
 		for _, c := range t.Columns {
-			taken = taken || strings.EqualFold(c, name)
+			taken = taken || strings.EqualFold(c.Name, name)
 		}
 		if !taken {
 			return []string{name}
@@ -52,42 +52,87 @@ func address(t relational.Table) []string {
 	return t.Key
 }
 
-func some(t relational.Table, alias, where string, limit int) string {
-	list := address(t)
-	if len(list) == 0 {
-		return where // rows that can't be told apart go at once
-	}
-	from, prefix := quote(t.Name), ""
-	if alias != "" {
-		from += " " + quote(alias)
-		prefix = quote(alias) + "."
-	}
-	outer, inner := make([]string, len(list)), make([]string, len(list))
-	for i, c := range list {
+// names are the address's columns under an alias. A quoted rowid would be a column.
+func names(t relational.Table, alias string) []string {
+	var out []string
+	for _, c := range addressed(t) {
 		if t.RowID && !t.Has(c) {
-			outer[i], inner[i] = c, prefix+c // a quoted rowid would be a column
+			out = append(out, quote(alias)+"."+c)
 		} else {
-			outer[i], inner[i] = quote(c), prefix+quote(c)
+			out = append(out, relational.Quote(alias, c))
 		}
 	}
-	left := strings.Join(outer, ", ")
-	if len(list) > 1 {
-		left = "(" + left + ")"
-	}
-	return left + " in (select " + strings.Join(inner, ", ") + " from " + from + " where " + where + " limit " + strconv.Itoa(limit) + ")"
+	return out
 }
 
-func (dialect) DeleteSome(t relational.Table, alias, where string, limit int) string {
-	return "delete from " + quote(t.Name) + " where " + some(t, alias, where, limit)
+// Address is described at relational.Dialect: literals, with commas between them.
+func (dialect) Address(t relational.Table, alias string) string {
+	parts := names(t, alias)
+	for i, p := range parts {
+		parts[i] = "quote(" + p + ")"
+	}
+	return strings.Join(parts, " || ', ' || ")
 }
 
-func (dialect) NullSome(t relational.Table, columns []string, where string, limit int) string {
-	sets := make([]string, len(columns))
-	for i, c := range columns {
-		sets[i] = quote(c) + " = null"
+// At is described at relational.Dialect.
+func (dialect) At(t relational.Table, alias string, addresses []string) string {
+	columns := names(t, alias)
+	if len(columns) == 1 {
+		return columns[0] + " in (" + strings.Join(addresses, ", ") + ")"
 	}
-	return "update " + quote(t.Name) + " set " + strings.Join(sets, ", ") + " where " + some(t, "", where, limit)
+	if len(addresses) == 0 {
+		return "false"
+	}
+	return "(" + strings.Join(columns, ", ") + ") in (values (" + strings.Join(addresses, "), (") + "))"
 }
+
+// Keyed is described at relational.Dialect.
+func (dialect) Keyed(_ relational.Table, alias, column, key string) (ours, theirs, nobodys string) {
+	at := relational.Quote(alias, column) + " collate binary"
+	return at + " = " + literal(key), at + " <> " + literal(key), relational.Quote(alias, column) + " is null"
+}
+
+// Obstacles is described at relational.Dialect.
+func (dialect) Obstacles(ctx context.Context, q relational.Querier, t relational.TableName) (string, error) {
+	rows, err := q.Query(ctx, "select coalesce(group_concat('trigger ' || name, ', '), '') from sqlite_schema where type = 'trigger' and lower(tbl_name) = lower($1)", t.Name)
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	out := ""
+	if rows.Next() {
+		err = rows.Scan(&out)
+	}
+	if err != nil {
+		return "", err
+	}
+	return out, rows.Err()
+}
+
+// Written is described at relational.Dialect.
+func (dialect) Written(resource string, t relational.Table, columns []string) string {
+	parts := make([]string, len(columns))
+	for i := range columns {
+		parts[i] = "json_extract(p.key, '$[" + strconv.Itoa(i) + "]')"
+	}
+	return "select " + strings.Join(parts, ", ") + " from " + kept.Parents + " p where p.resource = " + literal(resource) + " and p.relation = " + literal(t.String()) +
+		" and p.columns = " + literal(strings.Join(columns, ","))
+}
+
+// Write is described at relational.Dialect.
+func (dialect) Write(ctx context.Context, q relational.Querier, resource string, k relational.ForeignKey, where string) error {
+	columns, has := make([]string, len(k.Columns)), ""
+	for i, c := range k.Columns {
+		columns[i] = relational.Quote("t", c)
+		has += " and " + columns[i] + " is not null"
+	}
+	_, err := q.Exec(ctx, "insert into "+kept.Parents+" (resource, relation, columns, key) select distinct "+literal(resource)+", "+literal(k.Parent.String())+", "+
+		literal(strings.Join(k.Parents, ","))+", json_array("+strings.Join(columns, ", ")+") from "+quote(k.Child.Name)+` "t" where `+where+has+" on conflict do nothing")
+	return err
+}
+
+// kept are the tables of what an erasure keeps in the file.
+var kept = relational.Kept{Tally: "tenure_tally", Parents: "tenure_parent"}
 
 func (dialect) Defer(ctx context.Context, q relational.Querier) error {
 	_, err := q.Exec(ctx, "pragma defer_foreign_keys = 1")
@@ -167,45 +212,33 @@ func (dialect) Graph(ctx context.Context, q relational.Querier) (*relational.Gra
 	if err != nil {
 		return nil, err
 	}
-	list := make([]relational.Table, len(tables))
-	for i, t := range tables {
-		list[i] = t.Table
-	}
-	return relational.NewGraph(list, keys), nil
+	return relational.NewGraph(tables, keys).Fold(), nil
 }
 
-type table struct {
-	relational.Table
-	required []string // columns that can't be null
-}
-
-func readTables(ctx context.Context, q relational.Querier) ([]table, error) {
-	r, err := q.Query(ctx, `select t.name, t.wr, x.name, x.pk, x."notnull" from pragma_table_list t, pragma_table_xinfo(t.name) x
+func readTables(ctx context.Context, q relational.Querier) ([]relational.Table, error) {
+	r, err := q.Query(ctx, `select t.name, t.wr, x.name, x.pk, x."notnull", x.type, x.hidden in (2, 3) from pragma_table_list t, pragma_table_xinfo(t.name) x
  where t.schema = 'main' and t.type in ('table', 'virtual') and x.hidden <> 1 and not `+ownSQL+` order by t.name, x.cid`)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	var out []table
+	var out []relational.Table
 	keys := map[string]map[int]string{}
 	for r.Next() {
-		var name, column string
-		var without, notNull bool
+		var name, column, typ string
+		var without, notNull, generated bool
 		var pk int
-		if err := r.Scan(&name, &without, &column, &pk, &notNull); err != nil {
+		if err := r.Scan(&name, &without, &column, &pk, &notNull, &typ, &generated); err != nil {
 			return nil, err
 		}
 		if len(out) == 0 || out[len(out)-1].Name != name {
-			out = append(out, table{Table: relational.Table{TableName: relational.TableName{Name: name}, RowID: !without}})
+			out = append(out, relational.Table{TableName: tableName(name), RowID: !without})
 			keys[name] = map[int]string{}
 		}
 		t := &out[len(out)-1]
-		t.Columns = append(t.Columns, column)
+		t.Columns = append(t.Columns, relational.Column{Name: column, Type: typ, Required: notNull || pk > 0 && without, Generated: generated})
 		if pk > 0 {
 			keys[name][pk] = column
-		}
-		if notNull || pk > 0 && without {
-			t.required = append(t.required, column)
 		}
 	}
 	for i := range out {

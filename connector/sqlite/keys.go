@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -12,7 +11,7 @@ import (
 // readKeys reads the foreign keys. SQLite compares names without regard to the
 // case of ASCII letters, and a reference that names no columns means the
 // parent's primary key.
-func readKeys(ctx context.Context, q relational.Querier, tables []table) ([]relational.ForeignKey, error) {
+func readKeys(ctx context.Context, q relational.Querier, tables []relational.Table) ([]relational.ForeignKey, error) {
 	r, err := q.Query(ctx, `select t.name, f.id, f."table", f."from", coalesce(f."to", ''), f.on_delete
  from pragma_table_list t, pragma_foreign_key_list(t.name) f where t.schema = 'main' and t.type = 'table' and not `+ownSQL+` order by t.name, f.id, f.seq`)
 	if err != nil {
@@ -40,7 +39,6 @@ func readKeys(ctx context.Context, q relational.Querier, tables []table) ([]rela
 			to = p.Key[len(k.Columns)]
 		}
 		k.Columns, k.Parents = append(k.Columns, from), append(k.Parents, spelled(p.Columns, to))
-		k.Nullable = k.Nullable || !slices.Contains(c.required, from)
 	}
 	return out, r.Err()
 }
@@ -49,13 +47,17 @@ func onDelete(action string) relational.OnDelete {
 	switch action {
 	case "CASCADE":
 		return relational.Cascade
-	case "SET NULL", "SET DEFAULT":
+	case "SET NULL":
 		return relational.SetNull
+	case "SET DEFAULT":
+		return relational.SetDefault
+	case "RESTRICT":
+		return relational.Restrict
 	}
 	return relational.NoAction
 }
 
-func named(tables []table, name string) *table {
+func named(tables []relational.Table, name string) *relational.Table {
 	for i := range tables {
 		if strings.EqualFold(tables[i].Name, name) {
 			return &tables[i]
@@ -65,10 +67,10 @@ func named(tables []table, name string) *table {
 }
 
 // spelled gives a column's name as its table has it.
-func spelled(columns []string, name string) string {
+func spelled(columns []relational.Column, name string) string {
 	for _, c := range columns {
-		if strings.EqualFold(c, name) {
-			return c
+		if strings.EqualFold(c.Name, name) {
+			return c.Name
 		}
 	}
 	return name

@@ -16,9 +16,9 @@ import (
 type pools struct{ *Driver }
 
 type poolAttributes struct {
-	Column string            `json:"column"`
-	Key    string            `json:"key"`
-	Tables map[string]string `json:"tables"`
+	Column string `json:"column"`
+	Key    string `json:"key"`
+	relational.Coverage
 }
 
 // poolSpec is what of it can be observed.
@@ -40,7 +40,7 @@ func (k pools) parse(r connector.Ref) (a poolAttributes, err error) {
 	if err := relational.CheckName("the key of rows", a.Key, 1000); err != nil {
 		return a, err
 	}
-	return a, checkTables(r, a.Tables)
+	return a, a.Check(r, false)
 }
 
 func (a poolAttributes) spec() poolSpec { return poolSpec{a.Column, a.Key} }
@@ -63,8 +63,8 @@ func asText(column string) string { return "cast(" + quote(column) + " as text) 
 func bearers(g *relational.Graph, column string) map[string]string {
 	out := map[string]string{}
 	for _, t := range g.Tables() {
-		if i := slices.IndexFunc(t.Columns, func(c string) bool { return strings.EqualFold(c, column) }); i >= 0 {
-			out[t.Name] = t.Columns[i]
+		if i := slices.IndexFunc(t.Columns, func(c relational.Column) bool { return strings.EqualFold(c.Name, column) }); i >= 0 {
+			out[t.Name] = t.Columns[i].Name
 		}
 	}
 	return out

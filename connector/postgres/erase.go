@@ -1,0 +1,234 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// planKey names an erasure that goes on over several batches.
+type planKey struct {
+	resource tenure.ResourceID
+	class    string
+}
+
+var _ connector.Tallier = (*Driver)(nil)
+
+// Erase is described at connector.Eraser: one transaction a batch, children
+// before parents, with the tally of it. What would be deleted, nulled or kept
+// from going against what the blueprint says is Blocked, by the rows that are
+// there when the batch has locked its own.
+func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) (e connector.Erased, err error) {
+	h, err := d.holder(r, "be erased")
+	if err != nil {
+		return e, err
+	}
+	there, err := h.reach(ctx, r, true, func(s *session, of holdingOf) (err error) {
+		e, err = d.batch(ctx, s, r, of, b)
+		return err
+	})
+	if err == nil && !there {
+		e.Done = true
+		e.Total = nil
+	}
+	return e, coded(err)
+}
+
+// batch erases one batch, by the plan of the last one if there is one.
+func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of holdingOf, b connector.Batch) (e connector.Erased, err error) {
+	key := planKey{r.Resource, b.Class}
+	p, known := d.planned(key)
+	if !known || b.Cursor == "" {
+		if err := keep(ctx, s); err != nil {
+			return e, err
+		}
+		if p, err = fresh(ctx, s, of, b.Class); err != nil {
+			return e, err
+		}
+		known = false
+	}
+	d.forget(key) // until it has ended well
+	err = d.patient(ctx, s, func() error {
+		return s.atomic(ctx, func(s *session) error {
+			if err := s.simple(ctx, "set local lock_timeout = "+fmt.Sprint(lockTime.Milliseconds()), nil); err != nil {
+				return err
+			}
+			if e, err = p.Batch(ctx, s, b); err != nil {
+				return err
+			}
+			if e.Done && known { // the catalog may have changed since the plan was made
+				if e.Done, err = d.again(ctx, s, of, &p, b); err != nil {
+					return err
+				}
+			}
+			if b.Run == "" {
+				return nil
+			}
+			return kept.Add(ctx, s, b.Run, string(r.Resource), &e)
+		})
+	})
+	if err != nil {
+		return connector.Erased{}, err
+	}
+	if !e.Done {
+		d.remember(key, p)
+	}
+	return e, nil
+}
+
+// again says whether the class is erased by a fresh look at the catalog too.
+func (d *Driver) again(ctx context.Context, s *session, of holdingOf, p **relational.Erasure, b connector.Batch) (bool, error) {
+	now, err := fresh(ctx, s, of, b.Class)
+	if err != nil || now.Same(*p) {
+		return err == nil, err
+	}
+	left, err := now.Holding.Remains(ctx, s, b.Class)
+	*p = now
+	return left == "", err
+}
+
+func fresh(ctx context.Context, s *session, of holdingOf, class string) (*relational.Erasure, error) {
+	h, err := of(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return h.Erasure(class)
+}
+
+func (d *Driver) planned(k planKey) (*relational.Erasure, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p, ok := d.plans[k]
+	return p, ok
+}
+
+func (d *Driver) remember(k planKey, p *relational.Erasure) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.plans) > 1000 { // erasures that were given up; a plan is cheap to make again
+		clear(d.plans)
+	}
+	d.plans[k] = p
+}
+
+func (d *Driver) forget(k planKey) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.plans, k)
+}
+
+// keep makes the tables of what an erasure keeps, where they aren't there: in a
+// tenant's own database they stand in a schema of Tenure's own. One that somebody
+// else made isn't used.
+func keep(ctx context.Context, s *session) error {
+	var there, ours, schema int
+	err := each(ctx, s, `select count(*)::text, count(*) filter (where c.relowner = r.oid)::text,
+ (select count(*) from pg_namespace where nspname = 'tenure' and not pg_has_role(nspowner, 'usage'))::text
+ from pg_class c join pg_namespace n on n.oid = c.relnamespace, (select oid from pg_roles where rolname = current_user) r
+ where n.nspname = 'tenure' and c.relname in ('tally', 'parent')`, 3, func(v []string) {
+		_, _ = fmt.Sscan(strings.Join(v, " "), &there, &ours, &schema)
+	})
+	switch {
+	case err != nil:
+		return err
+	case there == 2 && ours == 2:
+		return nil
+	case there != ours || schema > 0:
+		return tenure.Errorf(tenure.Blocked, "the schema tenure, or a table of its, isn't Tenure's").WithHint("give it another name; Tenure keeps its counts there")
+	}
+	return s.run(ctx, append([]string{"select pg_advisory_xact_lock(8386104310)", "create schema if not exists tenure", "revoke all on schema tenure from public"}, kept.DDL()...), "", nil)
+}
+
+// Tally is described at connector.Tallier.
+func (d *Driver) Tally(ctx context.Context, r connector.Ref, run string) (e connector.Erased, err error) {
+	h, err := d.holder(r, "be erased")
+	if err != nil {
+		return e, err
+	}
+	_, err = h.reach(ctx, r, true, func(s *session, _ holdingOf) (err error) {
+		e, err = kept.Read(ctx, s, run, string(r.Resource))
+		if state(err) == "42P01" || state(err) == "3F000" { // nothing was taken yet
+			e, err = connector.Erased{Total: map[string]int64{}}, nil
+		}
+		return err
+	})
+	return e, coded(err)
+}
+
+// lockTime is how long a batch waits for a lock that somebody else holds.
+const lockTime = 4 * time.Second
+
+// patient runs f and, where that ends since a lock was held for too long, says by
+// whom.
+func (d *Driver) patient(ctx context.Context, s *session, f func() error) error {
+	watch, stop := context.WithCancel(ctx)
+	found := make(chan string, 1)
+	go func() {
+		defer close(found)
+		select {
+		case <-watch.Done():
+			return
+		case <-time.After(lockTime / 2):
+		}
+		if who := d.blockers(ctx, s.conn.PgConn().PID()); who != "" {
+			found <- who
+		}
+	}()
+	err := f()
+	stop()
+	who := <-found
+	if state(err) != "55P03" {
+		return err
+	}
+	if who == "" {
+		who = "another session"
+	}
+	return tenure.Errorf(tenure.Unavailable, "a lock is held by %s", who).WithHint("end what holds it").Retryable()
+}
+
+// blockersSQL names what a backend waits for.
+const blockersSQL = `select coalesce(string_agg(who, ', ' order by who), '') from (
+ select 'process ' || a.pid || ' (' || coalesce(nullif(a.application_name, ''), a.backend_type) || ', ' || coalesce(a.state, '') || ')' as who
+ from pg_stat_activity a where a.pid = any (pg_blocking_pids($1))
+ union
+ select 'the prepared transaction ' || x.gid from pg_prepared_xacts x where 0 = any (pg_blocking_pids($1)) and exists (
+  select 1 from pg_locks w join pg_locks l on l.transactionid = w.transactionid and l.granted or l.relation = w.relation and l.database = w.database and l.granted
+  where w.pid = $1 and not w.granted and l.pid is null and l.virtualtransaction = '-1/' || x.transaction)) x`
+
+func (d *Driver) blockers(ctx context.Context, pid uint32) (who string) {
+	_ = d.with(ctx, func(s *session) error {
+		return each(ctx, s, strings.ReplaceAll(blockersSQL, "$1", fmt.Sprint(pid)), 1, func(v []string) { who = v[0] })
+	})
+	return who
+}
+
+// remove takes the owner mark and what was kept of the rows away. It deletes no
+// row: those that are left are Blocked if no class covers them, else a Conflict.
+func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+	rec.Changed, err = k.reach(ctx, r, true, func(s *session, of holdingOf) error {
+		if err := keep(ctx, s); err != nil {
+			return err
+		}
+		return s.atomic(ctx, func(s *session) error {
+			held, err := of(ctx, s)
+			if err != nil {
+				return err
+			}
+			if err := held.Empty(ctx, s); err != nil {
+				return err
+			}
+			if err := kept.Forget(ctx, s, string(r.Resource)); err != nil {
+				return err
+			}
+			_, err = s.Exec(ctx, dropNote(r))
+			return err
+		})
+	})
+	rec.Changed = rec.Changed && err == nil
+	return rec, err
+}

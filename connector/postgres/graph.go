@@ -1,0 +1,204 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// relationsSQL reads tables, with their partitions and heirs; these have no
+// columns here, since they stand under their root, which shows their rows.
+const relationsSQL = `select c.oid::text, n.nspname, c.relname, (c.relkind = 'p' or c.relhassubclass)::text,
+ (not has_table_privilege(c.oid, 'select') or row_security_active(c.oid))::text,
+ coalesce((select h.inhparent::text from pg_inherits h where h.inhrelid = c.oid order by h.inhseqno limit 1), ''),
+ case when c.relispartition then '[]' else (select coalesce(json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull or (select y.typnotnull from pg_type y where y.oid = a.atttypid), a.attgenerated <> '' or a.attidentity = 'a') order by a.attnum), '[]')
+  from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)::text end,
+ coalesce((select json_agg(a.attname order by array_position(i.indkey::int2[], a.attnum)) from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey)
+  where i.indrelid = c.oid and i.indisprimary), '[]')::text
+ from pg_class c join pg_namespace n on n.oid = c.relnamespace
+ where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema', 'tenure', 'tenure_sentinel') and n.nspname not like 'pg\_toast%' and n.nspname not like 'pg\_temp%'`
+
+// keysSQL reads foreign keys. One that a partition has from its root has a
+// parent; what only a partition has counts for the root.
+const keysSQL = `select k.conname, k.conrelid::text, k.confrelid::text, k.confdeltype::text, k.condeferrable::text, (k.confmatchtype = 'f')::text,
+ (select json_agg(a.attname order by u.i) from unnest(k.conkey) with ordinality u(n, i) join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.n)::text,
+ (select json_agg(a.attname order by u.i) from unnest(k.confkey) with ordinality u(n, i) join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.n)::text,
+ coalesce((select json_agg(a.attname) from jsonb_array_elements_text(case jsonb_typeof(to_jsonb(k) -> 'confdelsetcols') when 'array' then to_jsonb(k) -> 'confdelsetcols' end) s
+  join pg_attribute a on a.attrelid = k.conrelid and a.attnum = s::int), '[]')::text
+ from pg_constraint k where k.contype = 'f' and k.conparentid = 0`
+
+// checksSQL reads the checks on columns of foreign keys that may be null, with
+// whether they can be evaluated: by what the server itself brings along alone.
+const checksSQL = `select k.conrelid::text, pg_get_expr(k.conbin, k.conrelid),
+ (select json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod))) from pg_attribute a where a.attrelid = k.conrelid and a.attnum = any (k.conkey))::text,
+ (not exists (select 1 from pg_depend d where d.classid = 'pg_constraint'::regclass and d.objid = k.oid and d.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass) and d.refobjid >= 16384)
+  and not exists (select 1 from pg_attribute a join pg_type y on y.oid = a.atttypid where a.attrelid = k.conrelid and a.attnum = any (k.conkey) and (y.oid >= 16384 or y.typtype <> 'b')))::text
+ from pg_constraint k where k.contype = 'c' and exists (select 1 from pg_constraint f join pg_attribute a on a.attrelid = f.conrelid and a.attnum = any (f.conkey) and not a.attnotnull
+  where f.contype = 'f' and f.conrelid = k.conrelid and a.attnum = any (k.conkey))`
+
+// nearSQL are the tables of a schema and those that are named, what refers to
+// them, however far (own), and what all of these refer to (near), with partitions
+// and heirs. It goes by indexes alone: what one tenant costs mustn't grow with
+// the number of its neighbours.
+const nearSQL = `with recursive own (oid) as (
+ (select c.oid from pg_depend p join pg_class c on c.oid = p.objid and c.relkind in ('r', 'p')
+  where p.classid = 'pg_class'::regclass and p.refclassid = 'pg_namespace'::regclass and p.refobjid = (select oid from pg_namespace where nspname = SCHEMA)
+ union
+ select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where (c.relname, n.nspname) in (SEEDS) and c.relkind in ('r', 'p'))
+ union
+ select x.oid from own o cross join lateral (
+  select k.conrelid from pg_depend p join pg_constraint k on k.oid = p.objid and k.contype = 'f' and k.confrelid = o.oid
+   where p.refclassid = 'pg_class'::regclass and p.refobjid = o.oid and p.classid = 'pg_constraint'::regclass
+  union all select h.inhparent from pg_inherits h where h.inhrelid = o.oid
+  union all select h.inhrelid from pg_inherits h where h.inhparent = o.oid) x (oid)
+), near (oid) as (
+ (select oid from own union select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where (c.relname, n.nspname) in (SHARED) and c.relkind in ('r', 'p'))
+ union
+ select x.oid from near o cross join lateral (
+  select k.confrelid from pg_constraint k where k.conrelid = o.oid and k.contype = 'f'
+  union all select h.inhparent from pg_inherits h where h.inhrelid = o.oid
+  union all select h.inhrelid from pg_inherits h where h.inhparent = o.oid) x (oid)
+)
+`
+
+// Graph reads every table of the database, save the catalog's and Tenure's own.
+func (dialect) Graph(ctx context.Context, q relational.Querier) (*relational.Graph, error) {
+	return graph(ctx, q, relationsSQL, keysSQL, checksSQL)
+}
+
+// graphOf reads what a tenant's rows in a schema, or in the tables that the
+// coverage names, can have to do with.
+func graphOf(ctx context.Context, q relational.Querier, schema string, c relational.Coverage) (*relational.Graph, error) {
+	seeds := relational.Coverage{Tables: c.Tables, Columns: c.Columns}.Seeds(schema)
+	shared := relational.Coverage{Shared: c.Shared}.Seeds(schema)
+	near := strings.NewReplacer("SCHEMA", literal(schema), "SEEDS", values(seeds), "SHARED", values(shared)).Replace(nearSQL)
+	const among = " = any (array(select oid from near))"
+	return graph(ctx, q, near+relationsSQL+" and c.oid"+among, near+keysSQL+" and k.conrelid"+among+" and k.confrelid"+among, near+checksSQL+" and k.conrelid"+among)
+}
+
+func values(names []relational.TableName) string {
+	out := []string{"(null, null)"}
+	for _, n := range names {
+		out = append(out, "("+literal(n.Name)+", "+literal(n.Schema)+")")
+	}
+	return "values " + strings.Join(out, ", ")
+}
+
+// relations are tables by their oids, with the root of each.
+type relations struct {
+	tables map[string]*relational.Table
+	parent map[string]string
+}
+
+func (r relations) root(oid string) *relational.Table {
+	for i := 0; r.parent[oid] != "" && r.tables[r.parent[oid]] != nil && i < 100; i++ {
+		oid = r.parent[oid]
+	}
+	return r.tables[oid]
+}
+
+func graph(ctx context.Context, q relational.Querier, relationsSQL, keysSQL, checksSQL string) (*relational.Graph, error) {
+	all := relations{tables: map[string]*relational.Table{}, parent: map[string]string{}}
+	err := each(ctx, q, relationsSQL, 8, func(v []string) {
+		t := &relational.Table{TableName: relational.TableName{Schema: v[1], Name: v[2]}, Parts: v[3] == "true", Hidden: v[4] == "true"}
+		var columns [][4]any
+		_ = json.Unmarshal([]byte(v[6]), &columns)
+		for _, c := range columns {
+			column := relational.Column{}
+			column.Name, _ = c[0].(string)
+			column.Type, _ = c[1].(string)
+			column.Required, _ = c[2].(bool)
+			column.Generated, _ = c[3].(bool)
+			t.Columns = append(t.Columns, column)
+		}
+		_ = json.Unmarshal([]byte(v[7]), &t.Key)
+		all.tables[v[0]], all.parent[v[0]] = t, v[5]
+	})
+	if err != nil {
+		return nil, err
+	}
+	keys, err := all.keys(ctx, q, keysSQL)
+	if err != nil {
+		return nil, err
+	}
+	if err := all.checks(ctx, q, checksSQL); err != nil {
+		return nil, err
+	}
+	var tables []relational.Table
+	for oid, t := range all.tables {
+		if all.root(oid) == t {
+			tables = append(tables, *t)
+		}
+	}
+	return relational.NewGraph(tables, keys), nil
+}
+
+var onDelete = map[string]relational.OnDelete{
+	"a": relational.NoAction, "r": relational.Restrict, "c": relational.Cascade, "n": relational.SetNull, "d": relational.SetDefault,
+}
+
+func (r relations) keys(ctx context.Context, q relational.Querier, sql string) (out []relational.ForeignKey, err error) {
+	err = each(ctx, q, sql, 9, func(v []string) {
+		child, parent := r.root(v[1]), r.root(v[2])
+		if child == nil || parent == nil {
+			return
+		}
+		k := relational.ForeignKey{Name: v[0], Child: child.TableName, Parent: parent.TableName, OnDelete: onDelete[v[3]], Deferrable: v[4] == "true", Full: v[5] == "true"}
+		if r.tables[v[1]] != child || r.tables[v[2]] != parent {
+			k.Name += " of " + r.tables[v[1]].Name + " to " + r.tables[v[2]].Name
+		}
+		_ = json.Unmarshal([]byte(v[6]), &k.Columns)
+		_ = json.Unmarshal([]byte(v[7]), &k.Parents)
+		_ = json.Unmarshal([]byte(v[8]), &k.Sets)
+		lacks := func(t *relational.Table) func(string) bool { return func(c string) bool { return !t.Has(c) } }
+		if slices.ContainsFunc(k.Columns, lacks(child)) || slices.ContainsFunc(k.Parents, lacks(parent)) {
+			return // a column that an heir adds to its root's
+		}
+		out = append(out, k)
+	})
+	return out, err
+}
+
+// checks finds which columns a check doesn't let be null together: those for
+// which it is false when they are. One that can't be evaluated lets none be null.
+func (r relations) checks(ctx context.Context, q relational.Querier, sql string) error {
+	type check struct {
+		t       *relational.Table
+		columns []string
+	}
+	var all []check
+	var selects []string
+	err := each(ctx, q, sql, 4, func(v []string) {
+		t := r.root(v[0])
+		if t == nil {
+			return
+		}
+		var columns [][2]string
+		_ = json.Unmarshal([]byte(v[2]), &columns)
+		var names, nulls []string
+		for _, c := range columns {
+			names, nulls = append(names, c[0]), append(nulls, "null::"+c[1]+" as "+quote(c[0]))
+		}
+		if v[3] != "true" {
+			for _, n := range names {
+				t.Checks = append(t.Checks, []string{n})
+			}
+			return
+		}
+		all = append(all, check{t, names})
+		selects = append(selects, "select coalesce(("+v[1]+")::text, '') from (select "+strings.Join(nulls, ", ")+") x")
+	})
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	i := 0
+	return each(ctx, q, strings.Join(selects, " union all "), 1, func(v []string) {
+		if v[0] == "false" {
+			all[i].t.Checks = append(all[i].t.Checks, all[i].columns)
+		}
+		i++
+	})
+}

@@ -1,0 +1,74 @@
+package relational
+
+import "context"
+
+// links takes rows of a table that refers to itself, those first that no other
+// row refers to. The references are read once and put in order in memory, so
+// that a chain of any length takes linear time. Rows that refer to one another in
+// a ring go in one statement, at whose end references are checked.
+func (w *batch) links(ctx context.Context, s EraseStep, size int) (through bool, err error) {
+	t := s.Tables[0]
+	if !w.read {
+		if err := w.order(ctx, s); err != nil {
+			return false, err
+		}
+		if len(w.cuts) == 0 {
+			return true, nil
+		}
+		w.read = true
+	}
+	end := w.cuts[0]
+	for len(w.cuts) > 0 && (w.cuts[0] == end || w.cuts[0]-w.from <= size) {
+		end, w.cuts = w.cuts[0], w.cuts[1:]
+	}
+	list := w.chain[w.from:end]
+	w.from = end
+	if len(w.cuts) == 0 {
+		w.read = false // rows that came late, or moved, are looked for once more
+	}
+	found, err := w.pick(ctx, t, w.Holding.Dialect.At(t.Table, alias, list)+" and "+t.Where(), 0)
+	if err != nil || len(found) == 0 {
+		return false, err
+	}
+	return false, w.take(ctx, going{t: t, addresses: found})
+}
+
+// order reads the tenant's rows and what they refer to in their own table.
+func (w *batch) order(ctx context.Context, s EraseStep) error {
+	h, t := w.Holding, s.Tables[0]
+	w.chain, w.cuts, w.from = nil, nil, 0
+	const parent = "p"
+	var nodes []string
+	edges := map[string][]string{}
+	for i, k := range s.Keys {
+		sql := "select " + h.Dialect.Address(t.Table, alias) + ", coalesce(" + h.Dialect.Address(t.Table, parent) + ", '') from " + h.from(t) +
+			" left join " + h.Dialect.Name(t.Table.TableName) + " " + Quote(parent) + " on " + pairs(alias, k.Columns, parent, k.Parents) + " where " + t.Where()
+		rows, err := w.q.Query(ctx, sql)
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			var child, up string
+			if err := rows.Scan(&child, &up); err != nil {
+				rows.Close()
+				return err
+			}
+			if i == 0 {
+				nodes = append(nodes, child)
+			}
+			if up != "" && up != child {
+				edges[up] = append(edges[up], child)
+			}
+		}
+		err = rows.Err()
+		rows.Close()
+		if err != nil {
+			return err
+		}
+	}
+	for _, part := range components(nodes, edges) {
+		w.chain = append(w.chain, part...)
+		w.cuts = append(w.cuts, len(w.chain))
+	}
+	return nil
+}

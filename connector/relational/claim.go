@@ -1,0 +1,442 @@
+package relational
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+)
+
+// Tenancy says how a tenant's rows are told from others'.
+type Tenancy struct {
+	Resource string // what is written down in the system stands under this name
+	Home     string // the schema of bare table names
+
+	// Column has Key in the tenant's rows of tables that tenants share.
+	Column, Key string
+
+	// Own are the tables of a whole store of the tenant's; nil without one.
+	Own func(TableName) bool
+
+	// Written says that the table of parents' keys is there to be read.
+	Written bool
+}
+
+// Reached is a table that holds rows of a tenant.
+type Reached struct {
+	Table  Table
+	Via    string   // how it is reached
+	Any    []string // SQL conditions over the table under the alias t; a row for which one holds is the tenant's
+	Parent bool     // its rows are the tenant's as long as nobody else's rows refer to them
+	Found  bool     // by itself, not through another table
+}
+
+// Where is the condition for the tenant's rows, over the table under the alias t.
+func (r Reached) Where() string { return either(r.Any) }
+
+// claims works out which rows are a tenant's.
+type claims struct {
+	g *Graph
+	d Dialect
+	t Tenancy
+	b *bound
+
+	keyed map[TableName]string       // the tenant column of each table that has one
+	by    map[TableName][]ForeignKey // what claims the rows of a table without
+	ring  map[TableName]*ring        // of tables that claim one another
+	held  map[TableName]bool         // every table that may hold rows of the tenant
+	above map[TableName]bool         // parents that belong to no tenant by themselves
+}
+
+func newClaims(d Dialect, g *Graph, t Tenancy, b *bound) *claims {
+	c := &claims{g: g, d: d, t: t, b: b, keyed: map[TableName]string{}, by: map[TableName][]ForeignKey{},
+		ring: map[TableName]*ring{}, held: map[TableName]bool{}, above: map[TableName]bool{}}
+	var queue []TableName
+	for _, t := range g.Tables() {
+		column := c.tenantColumn(t)
+		if column != "" {
+			c.keyed[t.TableName] = column
+		}
+		if c.own(t.TableName) || column != "" && c.t.Own == nil {
+			c.held[t.TableName] = true
+			queue = append(queue, t.TableName)
+		}
+	}
+	for len(queue) > 0 {
+		at := queue[0]
+		queue = queue[1:]
+		for _, k := range g.below[at] {
+			if !c.claiming(k) {
+				continue
+			}
+			c.by[k.Child] = append(c.by[k.Child], k)
+			if !c.held[k.Child] {
+				c.held[k.Child] = true
+				queue = append(queue, k.Child)
+			}
+		}
+	}
+	c.rings()
+	c.parents()
+	return c
+}
+
+func (c *claims) own(n TableName) bool { return c.t.Own != nil && c.t.Own(n) }
+
+// tenantColumn is the column, or the path in one, by which the table's rows are
+// told apart; "" if there is none. A whole store's own tables need none.
+func (c *claims) tenantColumn(t Table) string {
+	if c.own(t.TableName) || c.b.shared[t.TableName] {
+		return ""
+	}
+	if given, ok := c.b.columns[t.TableName]; ok {
+		return given
+	}
+	for _, name := range append([]string{c.t.Column}, c.b.aliases...) {
+		if name != "" {
+			if column := c.g.column(t, name); column != "" {
+				return column
+			}
+		}
+	}
+	return ""
+}
+
+// claiming says whether a reference makes the child's rows the owner's of what
+// they refer to.
+func (c *claims) claiming(k ForeignKey) bool {
+	if c.keyed[k.Child] != "" || c.own(k.Child) || c.b.shared[k.Child] {
+		return false
+	}
+	switch word := c.b.links[k.id()]; {
+	case word == Follow:
+		return true
+	case word != "":
+		return false
+	}
+	return c.g.rigid(k) && !k.OnDelete.lets()
+}
+
+// parents finds the tables that claimed rows refer to and that nothing claims.
+func (c *claims) parents() {
+	queue := slices.Collect(maps.Keys(c.held))
+	for len(queue) > 0 {
+		at := queue[0]
+		queue = queue[1:]
+		for _, k := range c.g.above[at] {
+			p := k.Parent
+			if c.held[p] || c.above[p] || c.b.shared[p] || c.keyed[p] != "" {
+				continue
+			}
+			c.above[p] = true
+			queue = append(queue, p)
+		}
+	}
+}
+
+// reached are the tables that may hold rows of the tenant, ordered by name.
+func (c *claims) reached() []Reached {
+	var out []Reached
+	for _, t := range c.g.Tables() {
+		switch n := t.TableName; {
+		case c.held[n]:
+			found := c.own(n) || c.keyed[n] != ""
+			out = append(out, Reached{Table: t, Via: c.via(n), Any: c.ours(n, alias), Found: found})
+		case c.above[n]:
+			out = append(out, Reached{Table: t, Via: c.via(n), Any: []string{c.orphaned(n, alias)}, Parent: true})
+		}
+	}
+	return out
+}
+
+// alias is the name under which Reached.Any knows the table.
+const alias = "t"
+
+func (c *claims) via(n TableName) string {
+	switch {
+	case c.own(n):
+		return "its own"
+	case c.keyed[n] != "":
+		return "column " + c.keyed[n]
+	}
+	var says []string
+	if c.above[n] {
+		for _, k := range c.g.below[n] {
+			if c.held[k.Child] || c.above[k.Child] {
+				says = append(says, "from "+k.Link())
+			}
+		}
+		return strings.Join(says, "; ")
+	}
+	for _, k := range c.by[n] {
+		if !k.self() {
+			says = append(says, strings.Join(k.Columns, ",")+" → "+k.Parent.String())
+		}
+	}
+	return strings.Join(says, "; ")
+}
+
+// ours are conditions for the tenant's rows of a table under the alias a. None
+// means that no row is.
+func (c *claims) ours(n TableName, a string) []string {
+	switch {
+	case c.own(n):
+		return []string{"true"}
+	case c.keyed[n] != "" && c.t.Own == nil:
+		ours, _, _ := c.d.Keyed(c.g.tables[n], a, c.keyed[n], c.t.Key)
+		return []string{ours}
+	case !c.held[n]:
+		return nil
+	}
+	if r := c.ring[n]; r != nil {
+		return r.ours(n, a)
+	}
+	return c.outer(n, a, nil)
+}
+
+// outer are the conditions by the claims that come from outside the ring.
+func (c *claims) outer(n TableName, a string, r *ring) []string {
+	var out []string
+	for _, k := range c.by[n] {
+		if r.has(k.Parent) {
+			continue
+		}
+		inner := next(a)
+		if any := c.ours(k.Parent, inner); len(any) > 0 {
+			out = append(out, c.refers(k, a, inner, either(any)))
+		}
+	}
+	return out
+}
+
+// theirs is the condition for rows, under the alias a, that surely are another
+// tenant's: by their own key, or since what claims them is. "" if there is none.
+func (c *claims) theirs(n TableName, a string) string { return c.others(n, a, nil) }
+
+func (c *claims) others(n TableName, a string, path []TableName) string {
+	if column := c.keyed[n]; column != "" {
+		_, theirs, nobodys := c.d.Keyed(c.g.tables[n], a, column, c.t.Key)
+		if c.t.Own != nil { // a tenant's whole store has no key of its own elsewhere
+			return "not (" + nobodys + ")"
+		}
+		return theirs
+	}
+	path = append(slices.Clone(path), n)
+	var any []string
+	for _, k := range c.by[n] {
+		if slices.Contains(path, k.Parent) {
+			continue
+		}
+		inner := next(a)
+		if cond := c.others(k.Parent, inner, path); cond != "" {
+			any = append(any, c.refers(k, a, inner, cond))
+		}
+	}
+	if len(any) == 0 {
+		return ""
+	}
+	return either(any)
+}
+
+// orphaned is the condition for rows of a parent, under the alias a, that the
+// tenant's rows refer to, or referred to, and nobody else's.
+func (c *claims) orphaned(n TableName, a string) string { return c.parent(n, a, nil) }
+
+func (c *claims) parent(n TableName, a string, path []TableName) string {
+	path = append(slices.Clone(path), n)
+	inner := next(a)
+	var from, but []string
+	for _, k := range c.g.below[n] {
+		var ours string
+		switch {
+		case c.held[k.Child]:
+			ours = either(c.ours(k.Child, inner))
+		case c.above[k.Child] && !slices.Contains(path, k.Child):
+			ours = c.parent(k.Child, inner, path)
+		}
+		if ours != "" {
+			from = append(from, in(a, k.Parents, inner, c.d.Name(k.Child), k.Columns, ours))
+			ours = " and (" + ours + ") is not true"
+		}
+		if k.self() || ours == " and (true) is not true" {
+			continue
+		}
+		but = append(but, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+pairs(inner, k.Columns, a, k.Parents)+ours+")")
+	}
+	if c.t.Written {
+		for _, columns := range c.referred(n) {
+			from = append(from, tuple(a, columns)+" in ("+c.d.Written(c.t.Resource, c.g.tables[n], columns)+")")
+		}
+	}
+	return strings.Join(append([]string{either(from)}, but...), " and ")
+}
+
+// referred are the lists of columns by which rows refer to a table.
+func (c *claims) referred(n TableName) [][]string {
+	var out [][]string
+	for _, k := range c.g.below[n] {
+		if !slices.ContainsFunc(out, func(o []string) bool { return slices.Equal(o, k.Parents) }) {
+			out = append(out, k.Parents)
+		}
+	}
+	return out
+}
+
+// refers is the condition that the row under the alias a refers by k to a row,
+// under the alias inner, for which cond holds.
+func (c *claims) refers(k ForeignKey, a, inner, cond string) string {
+	return in(a, k.Columns, inner, c.d.Name(k.Parent), k.Parents, cond)
+}
+
+func in(a string, columns []string, inner, table string, others []string, cond string) string {
+	return tuple(a, columns) + " in (select " + list(inner, others) + " from " + table + " " + Quote(inner) + " where " + cond + ")"
+}
+
+// next is an alias for a table within the condition of another.
+func next(a string) string {
+	if a == alias {
+		return alias + "1"
+	}
+	return a + "1"
+}
+
+func list(a string, columns []string) string {
+	out := make([]string, len(columns))
+	for i, c := range columns {
+		out[i] = Quote(a, c)
+	}
+	return strings.Join(out, ", ")
+}
+
+func tuple(a string, columns []string) string {
+	if len(columns) == 1 {
+		return Quote(a, columns[0])
+	}
+	return "(" + list(a, columns) + ")"
+}
+
+func pairs(a string, as []string, b string, bs []string) string {
+	out := make([]string, len(as))
+	for i := range as {
+		out[i] = Quote(a, as[i]) + " = " + Quote(b, bs[i])
+	}
+	return strings.Join(out, " and ")
+}
+
+// either is true where one of the conditions is.
+func either(any []string) string {
+	switch len(any) {
+	case 0:
+		return "false"
+	case 1:
+		return any[0]
+	}
+	return "(" + strings.Join(any, " or ") + ")"
+}
+
+// bound is a blueprint's coverage as the catalog's names have it.
+type bound struct {
+	classes map[TableName]string
+	every   string
+	columns map[TableName]string
+	aliases []string
+	links   map[string]Link // by key
+	shared  map[TableName]bool
+	missing []string // what is named and isn't there
+}
+
+func bind(g *Graph, home string, c Coverage) (*bound, error) {
+	b := &bound{classes: map[TableName]string{}, every: c.Tables[Every], columns: map[TableName]string{}, aliases: c.Aliases,
+		links: map[string]Link{}, shared: map[TableName]bool{}}
+	find := func(name string) TableName {
+		n, ok := g.Find(home, name)
+		if !ok {
+			b.missing = append(b.missing, name)
+		}
+		return n
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Tables)) {
+		if name != Every {
+			b.classes[find(name)] = c.Tables[name]
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Columns)) {
+		n, column := find(name), c.Columns[name]
+		if base, path, is := cutPath(column); column != "" {
+			t := g.tables[n]
+			if own := g.column(t, base); own != "" && !is {
+				column = own
+			} else if own == "" && t.Name != "" {
+				b.missing = append(b.missing, name+"."+base)
+			} else if is {
+				column = own + "->>" + strings.Join(path, "->>")
+			}
+		}
+		b.columns[n] = column
+	}
+	for _, name := range c.Shared {
+		b.shared[find(name)] = true
+	}
+	words := map[string]string{} // a link's plain form, and how it was written
+	for name := range c.Links {
+		words[plainLink(g, name)] = name
+	}
+	for _, k := range g.keys {
+		names := []string{k.Link()}
+		if k.Child.Schema == home {
+			names = append(names, k.Child.Name+"."+strings.Join(k.Columns, ","))
+		}
+		for _, name := range names {
+			given, ok := words[plainLink(g, name)]
+			if !ok {
+				continue
+			}
+			word := c.Links[given]
+			if word == Detach && !k.OnDelete.lets() && len(g.optional(k)) == 0 {
+				return nil, tenure.Errorf(tenure.Invalid, "link %q can't be detached: its columns can't be null", given).WithHint("make one of %s nullable", strings.Join(k.Columns, ", "))
+			}
+			b.links[k.id()] = word
+			words[plainLink(g, name)] = given
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Links)) {
+		if !b.linked(g, home, name) {
+			b.missing = append(b.missing, name)
+		}
+	}
+	return b, nil
+}
+
+func (b *bound) linked(g *Graph, home, name string) bool {
+	return slices.ContainsFunc(g.keys, func(k ForeignKey) bool {
+		_, has := b.links[k.id()]
+		want := plainLink(g, name)
+		return has && (want == plainLink(g, k.Link()) || k.Child.Schema == home && want == plainLink(g, k.Child.Name+"."+strings.Join(k.Columns, ",")))
+	})
+}
+
+// plainLink is a link's name with its columns in order.
+func plainLink(g *Graph, link string) string {
+	if g.fold {
+		link = strings.ToLower(link)
+	}
+	i := strings.LastIndexByte(link, '.')
+	columns := strings.Split(link[i+1:], ",")
+	for j := range columns {
+		columns[j] = strings.TrimSpace(columns[j])
+	}
+	slices.Sort(columns)
+	return link[:i+1] + strings.Join(columns, ",")
+}
+
+// class is the data class that covers a table, "" if none does.
+func (b *bound) class(n TableName, own bool) string {
+	if c := b.classes[n]; c != "" {
+		return c
+	}
+	if own {
+		return b.every
+	}
+	return ""
+}

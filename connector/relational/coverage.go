@@ -1,0 +1,139 @@
+package relational
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+)
+
+// Link is what a blueprint says of a reference that may be null, or that the
+// database sets to null or to its default when the parent goes.
+type Link string
+
+const (
+	Follow Link = "follow" // the child's rows are the tenant's
+	Detach Link = "detach" // the child's rows stay, without the reference
+	Block  Link = "block"  // nothing goes while such rows refer to the tenant's
+)
+
+// Coverage is what a blueprint says of the tables that hold a tenant's data. A
+// table is named bare in the resource's own schema, else schema.table.
+type Coverage struct {
+	Tables  map[string]string `json:"tables"`  // the data class of each table; "*" is every other table of a whole store
+	Columns map[string]string `json:"columns"` // the tenant column where it is called otherwise; "" says that there is none
+	Aliases []string          `json:"aliases"` // other names of tenant columns, in every schema
+	Links   map[string]Link   `json:"links"`   // by "table.column" or "table.column1,column2", the child's
+	Shared  []string          `json:"shared"`  // tables that belong to no tenant; rows refer to them, and they stay
+	Derived map[string]string `json:"derived"` // materialized views: "refresh"
+
+	// Triggers says of a trigger or rule, by "table.trigger", that what it writes
+	// holds nothing of the tenant: "ignore".
+	Triggers map[string]string `json:"triggers"`
+}
+
+// Every is the key of Coverage.Tables that covers the tables which aren't named.
+const Every = "*"
+
+// Check refuses what can't be right on any system, as Invalid.
+func (c Coverage) Check(r connector.Ref, whole bool) error {
+	invalid := func(format string, args ...any) error {
+		return tenure.Errorf(tenure.Invalid, "%s %q: %w", r.Type, r.Name, tenure.Errorf(tenure.Invalid, format, args...))
+	}
+	names := slices.Concat(c.Shared, slices.Collect(maps.Keys(c.Tables)), slices.Collect(maps.Keys(c.Columns)),
+		slices.Collect(maps.Keys(c.Derived)), slices.Collect(maps.Keys(c.Links)), slices.Collect(maps.Keys(c.Triggers)), c.Aliases)
+	slices.Sort(names)
+	for _, n := range names {
+		if err := CheckName("a table or column of "+r.Type, n, 500); err != nil {
+			return err
+		}
+	}
+	for _, t := range slices.Sorted(maps.Keys(c.Tables)) {
+		switch {
+		case c.Tables[t] == "":
+			return invalid("table %q needs a data class", t)
+		case t == Every && !whole:
+			return tenure.Errorf(tenure.Invalid, `%s %q: "*" can't stand for tables that tenants share`, r.Type, r.Name).WithHint("name each table")
+		case slices.Contains(c.Shared, t):
+			return invalid("table %q is both in tables and in shared", t)
+		}
+	}
+	for _, t := range slices.Sorted(maps.Keys(c.Columns)) {
+		if column := c.Columns[t]; column != "" {
+			name, path, isPath := cutPath(column)
+			if err := CheckName("the tenant column of "+t, name, 500); err != nil {
+				return err
+			}
+			if isPath && slices.Contains(path, "") {
+				return invalid("column %q of %s isn't a path of plain keys such as body->>tenant_key", column, t)
+			}
+		}
+	}
+	for _, l := range slices.Sorted(maps.Keys(c.Links)) {
+		if w := c.Links[l]; w != Follow && w != Detach && w != Block {
+			return invalid("link %q is %q, not follow, detach or block", l, w)
+		}
+		if !strings.Contains(l, ".") {
+			return invalid("link %q doesn't name a column as table.column", l)
+		}
+	}
+	for v, w := range c.Derived {
+		if w != "refresh" {
+			return invalid("derived view %q is %q, not refresh", v, w)
+		}
+	}
+	for v, w := range c.Triggers {
+		if w != "ignore" {
+			return invalid("trigger %q is %q, not ignore", v, w)
+		}
+	}
+	return nil
+}
+
+// Seeds are the tables that the attributes name, as they may be called.
+func (c Coverage) Seeds(home string) []TableName {
+	var out []TableName
+	add := func(name string) {
+		out = append(out, TableName{home, name})
+		if schema, table, ok := strings.Cut(name, "."); ok {
+			out = append(out, TableName{schema, table})
+		}
+	}
+	for name := range c.Tables {
+		add(name)
+	}
+	for name := range c.Columns {
+		add(name)
+	}
+	for _, name := range c.Shared {
+		add(name)
+	}
+	slices.SortFunc(out, TableName.Compare)
+	return slices.Compact(out)
+}
+
+// cutPath splits body->>a or body->a->>b into the column and the keys.
+func cutPath(column string) (name string, path []string, is bool) {
+	name, rest, is := strings.Cut(column, "->")
+	if !is {
+		return column, nil, false
+	}
+	for part := range strings.SplitSeq(rest, "->") {
+		path = append(path, strings.Trim(strings.TrimSpace(strings.TrimPrefix(part, ">")), "'"))
+	}
+	return strings.TrimSpace(name), path, true
+}
+
+// CoverageSchema is the JSON Schema of the attributes' properties.
+func CoverageSchema(names string) string {
+	const text = `{"type":"string","minLength":1}`
+	return `"tables":{"type":"object","additionalProperties":` + text + `,"description":"data class of each table, by ` + strings.ReplaceAll(names, `"`, `\"`) + `"},
+"columns":{"type":"object","additionalProperties":{"type":"string"},"description":"tenant column of a table that calls it otherwise, as a name or a path into a JSON column such as body->>tenant_key; blank says that the table has none"},
+"aliases":{"type":"array","items":` + text + `,"description":"other names of tenant columns, looked for in every schema of the database"},
+"links":{"type":"object","additionalProperties":{"enum":["follow","detach","block"]},"description":"what a reference that may be null means, by table.column: follow it to the tenant's rows, detach it, or block the erasure"},
+"shared":{"type":"array","items":` + text + `,"description":"tables that rows refer to and that belong to no tenant; they stay"},
+"derived":{"type":"object","additionalProperties":{"enum":["refresh"]},"description":"materialized views that are refreshed after an erasure"},
+"triggers":{"type":"object","additionalProperties":{"enum":["ignore"]},"description":"triggers and rules, by table.trigger, that write nothing of a tenant elsewhere"}`
+}

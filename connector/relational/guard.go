@@ -1,0 +1,175 @@
+package relational
+
+import (
+	"context"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+)
+
+// referring are rows that refer, by one key, to rows of the tenant's and don't go
+// with them, by whose they are.
+type referring struct{ ours, theirs, nobodys int64 }
+
+// referring is the select list that counts rows of a table, under the alias t.
+func (h *Holding) referring(n TableName) string {
+	ours, theirs := h.conditions(n)
+	return "count(case when " + ours + " then 1 end), count(case when (" + ours + ") is not true and " + theirs + " then 1 end), count(case when (" +
+		ours + ") is not true and (" + theirs + ") is not true then 1 end)"
+}
+
+// conditions are those for the tenant's rows of a table and for its neighbours'.
+func (h *Holding) conditions(n TableName) (ours, theirs string) {
+	ours = "false"
+	if t, ok := h.at[n]; ok {
+		ours = t.Where()
+	}
+	return ours, h.Theirs(n)
+}
+
+// guard looks at everything that refers to rows which are about to go and are
+// locked, so that nothing can be added. Nothing but rows of the class itself goes
+// by the delete, and no row of another tenant changes but for a reference of
+// which the catalog or the blueprint says so; those are counted.
+func (w *batch) guard(ctx context.Context, g going, all []going) error {
+	h := w.Holding
+	n := g.t.Table.TableName
+	if err := w.single(ctx, g); err != nil {
+		return err
+	}
+	inner := next(alias)
+	for _, k := range h.Graph.below[n] {
+		where := in(alias, k.Columns, inner, h.Dialect.Name(n), k.Parents, h.those(g, inner))
+		for _, also := range all {
+			if also.t.Table.TableName == k.Child {
+				where += " and not (" + h.those(also, alias) + ")"
+			}
+		}
+		from := h.Dialect.Name(k.Child) + " " + Quote(alias)
+		r, err := w.count(ctx, "select "+h.referring(k.Child)+" from "+from+" where "+where)
+		if err != nil {
+			return err
+		}
+		if err := w.own(k, r.ours); err != nil {
+			return err
+		}
+		others := r.theirs + r.nobodys
+		if others > 0 {
+			if says, fix := h.refused(k, r); says != "" {
+				return tenure.Errorf(tenure.Blocked, "%s", says).WithHint("%s", fix)
+			}
+			w.erased.Detached[k.Link()] += others
+		}
+		if h.claims.b.links[k.id()] != Detach || k.OnDelete.lets() || others+r.ours == 0 {
+			continue
+		}
+		ours, _ := h.conditions(k.Child)
+		if r.ours > 0 && h.Classes[k.Child] != w.Class {
+			ours = "false" // rows of a later class are detached too
+		}
+		if err := w.detach(ctx, k, from, where+" and ("+ours+") is not true"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *batch) count(ctx context.Context, sql string) (r referring, err error) {
+	rows, err := w.q.Query(ctx, sql)
+	if err != nil {
+		return r, err
+	}
+	defer rows.Close()
+	if rows.Next() {
+		err = rows.Scan(&r.ours, &r.theirs, &r.nobodys)
+	}
+	if err != nil {
+		return r, err
+	}
+	return r, rows.Err()
+}
+
+// own says what the tenant's own rows that refer to rows about to go mean.
+func (w *batch) own(k ForeignKey, n int64) error {
+	h := w.Holding
+	class := h.Classes[k.Child]
+	lets := k.OnDelete.lets() && h.mayLose(k, k.sets())
+	switch {
+	case n == 0 || lets:
+		return nil
+	case class != "" && (w.Class == "" || class == w.Class):
+		return errBehind
+	case h.claims.b.links[k.id()] == Detach && h.openable(k) != nil:
+		return nil
+	case class == "":
+		class = "no data class"
+	}
+	return tenure.Errorf(tenure.Blocked, "%d rows of %s (%s) still refer to %s", n, k.Child, class, k.Parent).
+		WithHint("erase %s first, or put both into one data class", k.Child)
+}
+
+// refused says why rows that aren't the tenant's may not lose a reference, and
+// what would settle it; "" if they may.
+func (h *Holding) refused(k ForeignKey, r referring) (says, fix string) {
+	whose, n := "another tenant's", r.theirs
+	if r.nobodys > 0 {
+		whose, n = "of which nothing says whose they are", r.nobodys
+	}
+	word := h.claims.b.links[k.id()]
+	says = plural(n, "row") + " of " + k.Child.String() + ", " + whose + ", refer to the tenant's rows of " + k.Parent.String() + " by " + strings.Join(k.Columns, ", ")
+	fix = `links: {"` + h.link(k) + `": detach}`
+	switch {
+	case k.OnDelete.lets() && !h.mayLose(k, k.sets()):
+		return says + ", and the constraint would change columns that must stay", "change what the constraint does on delete"
+	case !k.OnDelete.lets() && h.openable(k) == nil:
+		return says + ", and can't be without it", "move those rows to another row of " + k.Parent.String() + ", or delete them"
+	case word == Detach, k.OnDelete.lets() && r.nobodys == 0 && word != Block:
+		return "", ""
+	}
+	return says, fix
+}
+
+// link is how the blueprint best names the reference.
+func (h *Holding) link(k ForeignKey) string {
+	if k.Child.Schema == h.claims.t.Home {
+		return k.Child.Name + "." + strings.Join(k.Columns, ",")
+	}
+	return k.Link()
+}
+
+// detach sets references to null that the constraint wouldn't.
+func (w *batch) detach(ctx context.Context, k ForeignKey, from, where string) error {
+	h := w.Holding
+	var set []string
+	for _, c := range h.openable(k) {
+		set = append(set, Quote(c)+" = null")
+	}
+	if _, err := w.q.Exec(ctx, "update "+from+" set "+strings.Join(set, ", ")+" where "+where); err != nil {
+		return err
+	}
+	return w.stuck(ctx, going{t: Reached{Table: h.Graph.tables[k.Child]}}, where, "update")
+}
+
+// single is Blocked if another tenant's rows claim some of the rows too.
+func (w *batch) single(ctx context.Context, g going) error {
+	h := w.Holding
+	theirs := h.twice(g.t)
+	if theirs == "" {
+		return nil
+	}
+	found, err := exists(ctx, w.q, "select 1 from "+h.from(g.t)+" where "+h.those(g, alias)+" and "+theirs+" limit 1")
+	if err != nil || !found {
+		return err
+	}
+	return tenure.Errorf(tenure.Blocked, "rows of %s refer to rows of this tenant and of another", g.t.Table).
+		WithHint("say which of its references doesn't claim them: links, detach or block")
+}
+
+// twice is the condition that another tenant owns a row too; "" if none can.
+func (h *Holding) twice(t Reached) string {
+	n := t.Table.TableName
+	if t.Found || t.Parent || len(h.claims.by[n]) < 2 {
+		return ""
+	}
+	return h.claims.theirs(n, alias)
+}

@@ -1,0 +1,147 @@
+package relational
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+)
+
+// Holding is what one tenant holds in a database's tables.
+type Holding struct {
+	Dialect Dialect
+	Graph   *Graph
+	Tables  []Reached            // ordered by name
+	Classes map[TableName]string // the data class of each table that is covered
+	Missing []string             // what the attributes name and isn't there
+
+	// Before is called with the rows of a table that are about to go, as a
+	// condition over the table under the alias t. What it counts is tallied.
+	Before func(ctx context.Context, q Querier, t Reached, where string) (map[string]int64, error)
+
+	claims *claims
+	at     map[TableName]Reached
+}
+
+// NewHolding works out what is the tenant's.
+func NewHolding(d Dialect, g *Graph, t Tenancy, c Coverage) (*Holding, error) {
+	b, err := bind(g, t.Home, c)
+	if err != nil {
+		return nil, err
+	}
+	h := &Holding{Dialect: d, Graph: g, Missing: b.missing, claims: newClaims(d, g, t, b), Classes: map[TableName]string{}, at: map[TableName]Reached{}}
+	h.Tables = h.claims.reached()
+	for _, r := range h.Tables {
+		n := r.Table.TableName
+		h.at[n] = r
+		if class := b.class(n, h.claims.own(n)); class != "" {
+			h.Classes[n] = class
+		}
+	}
+	return h, nil
+}
+
+// Table returns what is held of a table.
+func (h *Holding) Table(n TableName) (Reached, bool) {
+	r, ok := h.at[n]
+	return r, ok
+}
+
+// Shared says that a blueprint names the table as one that belongs to no tenant.
+func (h *Holding) Shared(n TableName) bool { return h.claims.b.shared[n] }
+
+// Own says that the table is in a whole store of the tenant's.
+func (h *Holding) Own(n TableName) bool { return h.claims.own(n) }
+
+// TenantColumn is the column, or the path in one, that tells the table's rows
+// apart; "" if there is none.
+func (h *Holding) TenantColumn(n TableName) string { return h.claims.keyed[n] }
+
+// Theirs is a condition, over the table under the alias t, for rows that surely
+// are another tenant's; "false" if none can be told to be.
+func (h *Holding) Theirs(n TableName) string {
+	if cond := h.claims.theirs(n, alias); cond != "" {
+		return cond
+	}
+	return "false"
+}
+
+// of are the tables of a class; "" takes every covered one.
+func (h *Holding) of(class string) []Reached {
+	var out []Reached
+	for _, t := range h.Tables {
+		if c := h.Classes[t.Table.TableName]; c != "" && (class == "" || c == class) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// ClassNames lists the classes that the tables are covered by.
+func (h *Holding) ClassNames() []string {
+	var out []string
+	for _, c := range h.Classes {
+		out = append(out, c)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Remains names a table of the class that still holds rows, "" if none does.
+func (h *Holding) Remains(ctx context.Context, q Querier, class string) (string, error) {
+	for _, t := range h.of(class) {
+		found, err := exists(ctx, q, "select 1 from "+h.from(t)+" where "+t.Where()+" limit 1")
+		if err != nil {
+			return "", err
+		}
+		if found {
+			return t.Table.String(), nil
+		}
+	}
+	return "", nil
+}
+
+// from is the table under the alias of its conditions.
+func (h *Holding) from(t Reached) string {
+	return h.Dialect.Name(t.Table.TableName) + " " + Quote(alias)
+}
+
+// Seen is a Forbidden error if rows of a table that may hold the tenant's, or
+// that refer to those, may be hidden from this connection.
+func (h *Holding) Seen() error {
+	if hidden := h.hidden(); hidden != nil {
+		return tenure.Errorf(tenure.Forbidden, "the rows of %s can't all be seen", strings.Join(hidden, ", ")).
+			WithHint("grant select on it to the role that Tenure signs in as, with bypassrls where row security is on")
+	}
+	return nil
+}
+
+func (h *Holding) hidden() []string {
+	var out []string
+	for _, t := range h.Tables {
+		if t.Table.Hidden {
+			out = append(out, t.Table.String())
+		}
+	}
+	return out
+}
+
+// Empty is an error if rows are left: Blocked where no class covers them, else a
+// Conflict that a further erasure ends.
+func (h *Holding) Empty(ctx context.Context, q Querier) error {
+	places := h.tables()
+	if err := h.fill(ctx, q, places); err != nil {
+		return err
+	}
+	for _, p := range places {
+		switch {
+		case p.Rows == 0:
+		case p.Class == "":
+			return tenure.Errorf(tenure.Blocked, "%s of %s are in no data class", plural(p.Rows, "row"), p.Name).WithHint("%s", p.Fix)
+		default:
+			return tenure.Errorf(tenure.Conflict, "%s of %s are left", plural(p.Rows, "row"), p.Name).WithHint("erase class %s again", p.Class).Retryable()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package relational
+
+import (
+	"context"
+
+	"github.com/tenurehq/tenure/connector"
+)
+
+// Kept names the tables in which Tenure keeps, in the system itself, what an
+// erasure has taken, and which parents' rows the rows that went referred to.
+type Kept struct{ Tally, Parents string }
+
+// DDL are the statements that make the tables, where they aren't there.
+func (k Kept) DDL() []string {
+	return []string{
+		"create table if not exists " + k.Tally + " (run text not null, resource text not null, kind text not null, name text not null, n bigint not null, constraint tally_pk primary key (run, resource, kind, name))",
+		"create table if not exists " + k.Parents + " (resource text not null, relation text not null, columns text not null, key text not null, constraint parent_pk primary key (resource, relation, columns, key))",
+	}
+}
+
+const (
+	taken    = "rows"
+	detached = "references"
+)
+
+// Add writes a batch into the tally of its run, in the batch's transaction, and
+// fills in the totals.
+func (k Kept) Add(ctx context.Context, q Querier, run, resource string, e *connector.Erased) error {
+	for kind, counts := range map[string]map[string]int64{taken: e.Counts, detached: e.Detached} {
+		for name, n := range counts {
+			_, err := q.Exec(ctx, "insert into "+k.Tally+" (run, resource, kind, name, n) values ($1, $2, $3, $4, $5) on conflict (run, resource, kind, name) do update set n = "+
+				k.column("n")+" + excluded.n", run, resource, kind, name, n)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	total, err := k.Read(ctx, q, run, resource)
+	e.Total, e.Detached = total.Total, total.Detached
+	return err
+}
+
+// column names a column of the tally in the update of an insert.
+func (k Kept) column(name string) string { return k.Tally + "." + name }
+
+// Read is what a run has taken so far.
+func (k Kept) Read(ctx context.Context, q Querier, run, resource string) (e connector.Erased, err error) {
+	e.Total, e.Detached = map[string]int64{}, map[string]int64{}
+	rows, err := q.Query(ctx, "select kind, name, n from "+k.Tally+" where run = $1 and resource = $2", run, resource)
+	if err != nil {
+		return e, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var kind, name string
+		var n int64
+		if err := rows.Scan(&kind, &name, &n); err != nil {
+			return e, err
+		}
+		if kind == taken {
+			e.Total[name] = n
+		} else {
+			e.Detached[name] = n
+		}
+	}
+	return e, rows.Err()
+}
+
+// Forget takes away what is kept of a resource.
+func (k Kept) Forget(ctx context.Context, q Querier, resource string) error {
+	for _, table := range []string{k.Tally, k.Parents} {
+		if _, err := q.Exec(ctx, "delete from "+table+" where resource = $1", resource); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,274 @@
+package relational
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tenurehq/tenure/connector"
+)
+
+// Places says what is held, table by table, and what stands in the way of its
+// erasure in the order of the classes. The rows are counted by the conditions by
+// which they are erased, or not at all.
+func (h *Holding) Places(ctx context.Context, q Querier, order []string, counted bool) ([]connector.Place, error) {
+	out := h.tables()
+	refers, keys := h.references(), h.nulls()
+	if counted {
+		for _, fill := range []func() error{
+			func() error { return h.fill(ctx, q, out) },
+			func() error { return h.fillReferences(ctx, q, refers) },
+			func() error { return h.fillNulls(ctx, q, keys) },
+		} {
+			if err := fill(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, r := range refers {
+		if p, ok := h.place(r, counted); ok {
+			out = append(out, p)
+		}
+	}
+	for _, k := range keys {
+		if k.rows > 0 {
+			out = append(out, connector.Place{Name: k.Table.String() + "." + k.column, Kind: connector.PlaceKey, Class: h.Classes[k.Table.TableName], Rows: k.rows,
+				Says: plural(k.rows, "row") + " of " + k.Table.String() + " name no tenant: " + k.column + " is null"})
+		}
+	}
+	return append(append(out, h.unknown()...), h.Objections(order)...), nil
+}
+
+func plural(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.FormatInt(n, 10) + " " + what + "s"
+}
+
+// tables are the places of the tables, one for each of h.Tables.
+func (h *Holding) tables() []connector.Place {
+	out := make([]connector.Place, len(h.Tables))
+	for i, t := range h.Tables {
+		n := t.Table.TableName
+		p := connector.Place{Name: n.String(), Kind: connector.PlaceTable, Class: h.Classes[n], Via: t.Via}
+		switch {
+		case p.Class != "":
+		case t.Parent:
+			p.Blocks, p.Says = true, "the tenant's rows refer to "+p.Name+" ("+p.Via+"), and neither tables nor shared names it"
+			p.Fix = "tables: {" + h.name(n) + ": CLASS}, or shared: [" + h.name(n) + "] if its rows belong to no tenant"
+		default:
+			p.Blocks, p.Says = true, p.Name+" can be reached from the tenant ("+p.Via+") and no data class covers it"
+			p.Fix = "tables: {" + h.name(n) + ": CLASS}"
+		}
+		out[i] = p
+	}
+	return out
+}
+
+// name is how the blueprint best names a table.
+func (h *Holding) name(n TableName) string {
+	if n.Schema == h.claims.t.Home {
+		return n.Name
+	}
+	return n.String()
+}
+
+// countedAtOnce is how many selects one query joins; SQLite takes 500 at the most.
+const countedAtOnce = 200
+
+// numbers runs selects of n numbers each and gives them in their order.
+func numbers(ctx context.Context, q Querier, n int, selects []string) ([][]int64, error) {
+	out := make([][]int64, len(selects))
+	at := 0
+	for part := range slices.Chunk(selects, countedAtOnce) {
+		all := make([]string, len(part))
+		for i, s := range part {
+			all[i] = "select " + strconv.Itoa(at+i) + ", " + s
+		}
+		at += len(part)
+		if err := read(ctx, q, strings.Join(all, " union all "), n, out); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func read(ctx context.Context, q Querier, sql string, n int, out [][]int64) error {
+	rows, err := q.Query(ctx, sql)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var i int
+		v := make([]int64, n)
+		dest := []any{&i}
+		for j := range v {
+			dest = append(dest, &v[j])
+		}
+		if err := rows.Scan(dest...); err != nil {
+			return err
+		}
+		out[i] = v
+	}
+	return rows.Err()
+}
+
+// fill counts the rows of the tables, and those that two tenants claim.
+func (h *Holding) fill(ctx context.Context, q Querier, places []connector.Place) error {
+	selects := make([]string, len(h.Tables))
+	for i, t := range h.Tables {
+		both := "0"
+		if theirs := h.twice(t); theirs != "" {
+			both = "count(case when " + theirs + " then 1 end)"
+		}
+		selects[i] = "count(*), " + both + " from " + h.from(t) + " where " + t.Where()
+	}
+	n, err := numbers(ctx, q, 2, selects)
+	if err != nil {
+		return err
+	}
+	for i := range places {
+		p := &places[i]
+		if p.Rows = n[i][0]; n[i][1] > 0 {
+			p.Blocks, p.Says = true, plural(n[i][1], "row")+" of "+p.Name+" refer to rows of this tenant and of another"
+			p.Fix = "links: say of one of the references detach or block"
+		}
+	}
+	return nil
+}
+
+// reference is a key by which rows refer to the tenant's and aren't found by it.
+type reference struct {
+	ForeignKey
+	referring
+}
+
+func (h *Holding) references() []reference {
+	var out []reference
+	for _, k := range h.Graph.keys {
+		parent, ok := h.at[k.Parent]
+		if !ok || parent.Parent || h.claims.own(k.Child) || h.claims.claiming(k) {
+			continue
+		}
+		out = append(out, reference{ForeignKey: k})
+	}
+	return out
+}
+
+func (h *Holding) fillReferences(ctx context.Context, q Querier, refers []reference) error {
+	selects := make([]string, len(refers))
+	inner := next(alias)
+	for i, k := range refers {
+		selects[i] = h.referring(k.Child) + " from " + h.Dialect.Name(k.Child) + " " + Quote(alias) + " where " +
+			in(alias, k.Columns, inner, h.Dialect.Name(k.Parent), k.Parents, either(h.claims.ours(k.Parent, inner)))
+	}
+	n, err := numbers(ctx, q, 3, selects)
+	if err != nil {
+		return err
+	}
+	for i, v := range n {
+		refers[i].referring = referring{ours: v[0], theirs: v[1], nobodys: v[2]}
+	}
+	return nil
+}
+
+// place is what a person must know of a reference; nothing where no row of
+// somebody else's refers to the tenant's.
+func (h *Holding) place(r reference, counted bool) (connector.Place, bool) {
+	k := r.ForeignKey
+	p := connector.Place{Name: k.Link(), Kind: connector.PlaceReference, Class: h.Classes[k.Parent], Via: "→ " + k.Parent.String(), Rows: r.theirs + r.nobodys}
+	if !counted {
+		_, held := h.at[k.Child]
+		if held || h.claims.b.links[k.id()] != "" || h.claims.b.shared[k.Child] {
+			return p, false
+		}
+		p.Says = "nothing says whose the rows of " + k.Child.String() + " are that refer to " + k.Parent.String() + " by " + strings.Join(k.Columns, ", ")
+		p.Fix = `links: {"` + h.link(k) + `": follow, detach or block}`
+		return p, true
+	}
+	if p.Rows == 0 {
+		return p, false
+	}
+	p.Says, p.Fix = h.refused(k, r.referring)
+	p.Blocks = p.Says != ""
+	if r.nobodys > 0 && p.Blocks && h.claims.keyed[k.Child] == "" && len(h.Graph.optional(k)) > 0 {
+		p.Fix = `links: {"` + h.link(k) + `": follow} if they are the tenant's, detach if they are to stay`
+	}
+	if !p.Blocks {
+		p.Says = plural(p.Rows, "reference") + " of others' rows of " + k.Child.String() + " to the tenant's rows of " + k.Parent.String() + " will be " + outcome(k)
+	}
+	return p, true
+}
+
+func outcome(k ForeignKey) string {
+	if k.OnDelete == SetDefault {
+		return "set to their default"
+	}
+	return "set to null"
+}
+
+// null is a tenant column that may be null.
+type null struct {
+	Reached
+	column string
+	rows   int64
+}
+
+func (h *Holding) nulls() []null {
+	var out []null
+	for _, t := range h.Tables {
+		column := h.claims.keyed[t.Table.TableName]
+		if c, _ := t.Table.Column(column); column != "" && !c.Required && h.claims.t.Own == nil {
+			out = append(out, null{Reached: t, column: column})
+		}
+	}
+	return out
+}
+
+func (h *Holding) fillNulls(ctx context.Context, q Querier, keys []null) error {
+	selects := make([]string, len(keys))
+	for i, k := range keys {
+		_, _, nobodys := h.Dialect.Keyed(k.Table, alias, k.column, h.claims.t.Key)
+		selects[i] = "count(*) from " + h.from(k.Reached) + " where " + nobodys
+	}
+	n, err := numbers(ctx, q, 1, selects)
+	if err != nil {
+		return err
+	}
+	for i := range keys {
+		keys[i].rows = n[i][0]
+	}
+	return nil
+}
+
+// unknown are names of the blueprint that fit nothing: tables that aren't there,
+// where a tenant can't make them later, and tables that hold nothing of a tenant.
+func (h *Holding) unknown() []connector.Place {
+	var out []connector.Place
+	if h.claims.t.Own == nil {
+		for _, name := range h.Missing {
+			out = append(out, connector.Place{Name: name, Kind: connector.PlaceTable, Blocks: true,
+				Says: name + " is named and isn't there", Fix: "give it its name back, or name what stands in its place"})
+		}
+	}
+	for _, t := range h.Graph.Tables() {
+		n := t.TableName
+		class := h.claims.b.classes[n]
+		if _, ok := h.at[n]; ok || class == "" || h.linked(n) {
+			continue
+		}
+		out = append(out, connector.Place{Name: n.String(), Kind: connector.PlaceTable, Class: class, Blocks: true,
+			Says: n.String() + " has no tenant column, refers to no table that has one, and no row of the tenant's refers to it",
+			Fix:  "columns: {" + h.name(n) + ": COLUMN}, or take it out of tables"})
+	}
+	return out
+}
+
+// linked says that the table refers to the tenant's by a reference that may be
+// null; the reference is a place of its own.
+func (h *Holding) linked(n TableName) bool {
+	return slices.ContainsFunc(h.Graph.above[n], func(k ForeignKey) bool { _, ok := h.at[k.Parent]; return ok })
+}
