@@ -209,7 +209,7 @@ func (g *generator) prune() {
 				continue
 			}
 			for _, r := range slices.Clone(g.table_(l.From).Rows) {
-				if r.Refs[l.Name] == 0 && !(l.WithKey && r.Key == "") {
+				if r.Refs[l.Name] == 0 {
 					g.remove(r.ID)
 					again = true
 				}
@@ -257,6 +257,8 @@ func (g *generator) settle(r Refusal) {
 		}
 	case "cycle", "cycle that can be deferred in part", "a parent refers back", "a parent's own kin", "ring of rows":
 		g.loosen(r, l, t)
+	case "detach is said of what can't be null":
+		l.Word = ""
 	case "swallow", "a trigger could keep rows":
 		t.Trigger = Harmless
 	default: // of one row

@@ -198,6 +198,9 @@ func (j *judge) parents() {
 			if loose { // a parent that refers to itself, or that has children of nobody's
 				j.either("a parent's own kin", t.Name, "", id)
 			}
+			if all && j.reach[t.Name] {
+				j.either("a parent among claimed rows", t.Name, "", id)
+			}
 			if all {
 				j.v.Gone[id], again = true, true
 			}

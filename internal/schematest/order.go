@@ -6,6 +6,9 @@ import "slices"
 func (j *judge) order() {
 	for _, l := range j.Links {
 		from, to := j.tables[l.From], j.tables[l.To]
+		if l.Word == "detach" && !canNull(l) {
+			j.either("detach is said of what can't be null", l.From, l.Name, 0)
+		}
 		if from == to || !j.taken(from) || !j.taken(to) || j.class(from) <= j.class(to) {
 			continue
 		}
