@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -103,7 +104,12 @@ func holding(ctx context.Context, s *session, g *relational.Graph, r connector.R
 	if err != nil {
 		return nil, err
 	}
-	return relational.NewHolding(dialect{}, g, t, c)
+	h, err := relational.NewHolding(dialect{}, g, t, c)
+	if err != nil {
+		return nil, err
+	}
+	h.Before, err = unlinker(ctx, s, h)
+	return h, err
 }
 
 func (d *Driver) holder(r connector.Ref, call string) (holder, error) {
@@ -162,6 +168,11 @@ func (d *Driver) survey(ctx context.Context, s *session, v connector.Survey, of 
 		return err
 	}
 	m.Sighting.Complete = m.Sighting.Complete && held.Seen() == nil
+	g, err := d.ground(ctx, s, v, held)
+	if err != nil {
+		return err
+	}
+	held.Missing = slices.DeleteFunc(held.Missing, g.shows)
 	if m.Places, err = held.Places(ctx, s, v.Order, counted); err != nil {
 		return err
 	}
@@ -169,7 +180,7 @@ func (d *Driver) survey(ctx context.Context, s *session, v connector.Survey, of 
 	if err != nil {
 		return err
 	}
-	more, partial, err := d.audit(ctx, s, v, held)
+	more, partial, err := d.audit(ctx, s, g)
 	m.Places, m.Partial = append(append(m.Places, alike...), more...), partial
 	return err
 }

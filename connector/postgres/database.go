@@ -372,6 +372,15 @@ func (k databases) discover(ctx context.Context, s *session, sc connector.Scope,
 	return true, err
 }
 
+// free is a Blocked error that names what is tied to the database.
+func (k databases) free(ctx context.Context, s *session, r connector.Ref, name string) error {
+	outside, err := k.outside(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	return unbound("database "+strconv.Quote(r.Name), outside)
+}
+
 func (k databases) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
 		have, begun, err := k.own(ctx, s, r)
@@ -382,7 +391,14 @@ func (k databases) remove(ctx context.Context, r connector.Ref) (rec connector.R
 			if b == nil {
 				continue
 			}
-			if err := s.simple(ctx, "drop database if exists "+quote(b.name)+" with (force)", nil); err != nil {
+			if err := k.free(ctx, s, r, b.name); err != nil {
+				return err
+			}
+			name := quote(b.name)
+			if err := s.simple(ctx, "alter database "+name+" with is_template false", nil); err != nil { // its owner may have made it one, and such aren't dropped
+				return err
+			}
+			if err := s.simple(ctx, "drop database if exists "+name+" with (force)", nil); err != nil {
 				return err
 			}
 			rec.Changed = true
@@ -397,6 +413,9 @@ func (k databases) quarantine(ctx context.Context, r connector.Ref) (rec connect
 	err = k.with(ctx, func(s *session) error {
 		have, _, err := k.own(ctx, s, r)
 		if err != nil || have == nil || have.aside() {
+			return err
+		}
+		if err := k.free(ctx, s, r, have.name); err != nil {
 			return err
 		}
 		note := have.note.With("state", string(tenure.ResourceQuarantined))

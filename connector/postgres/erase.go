@@ -53,6 +53,9 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 		known = false
 	}
 	d.forget(key) // until it has ended well
+	if p.Holding.Before != nil {
+		b.Limit = min(b.Limit, objectsAtOnce)
+	}
 	err = d.patient(ctx, s, func() error {
 		return s.atomic(ctx, func(s *session) error {
 			if err := s.simple(ctx, "set local lock_timeout = "+fmt.Sprint(lockTime.Milliseconds()), nil); err != nil {
@@ -77,6 +80,10 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 	}
 	if !e.Done {
 		d.remember(key, p)
+		return e, nil
+	}
+	if err := d.settle(ctx, s, r, p.Holding, b.Class); err != nil {
+		return connector.Erased{}, err
 	}
 	return e, nil
 }
@@ -142,6 +149,15 @@ func keep(ctx context.Context, s *session) error {
 		return tenure.Errorf(tenure.Blocked, "the schema tenure, or a table of its, isn't Tenure's").WithHint("give it another name; Tenure keeps its counts there")
 	}
 	return s.run(ctx, append([]string{"select pg_advisory_xact_lock(8386104310)", "create schema if not exists tenure", "revoke all on schema tenure from public"}, kept.DDL()...), "", nil)
+}
+
+// forget takes away what is kept of a resource, where anything is kept at all.
+func forget(ctx context.Context, s *session, r tenure.ResourceID) error {
+	there, err := textsOf(ctx, s, "select 'yes' where to_regclass("+literal(kept.Tally)+") is not null and to_regclass("+literal(kept.Parents)+") is not null")
+	if err != nil || len(there) == 0 {
+		return err
+	}
+	return kept.Forget(ctx, s, string(r))
 }
 
 // Tally is described at connector.Tallier.

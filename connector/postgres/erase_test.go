@@ -20,6 +20,7 @@ func TestEraseShapes(t *testing.T) {
 		ddl     string
 		fill    string // TENANT is replaced
 		tables  string // of class data
+		follow  string // references that may be null and are followed
 		blocked string // what the error must name
 	}{
 		"chain without a tenant column": {
@@ -27,16 +28,19 @@ func TestEraseShapes(t *testing.T) {
 create table lines (id text primary key, o text references orders); create table parts (line text references lines)`,
 			fill:   "insert into customers values ('TENANT1', 'TENANT'); insert into orders select 'TENANT' || i, 'TENANT1' from generate_series(1, 9) i; insert into lines select 'TENANT' || i, 'TENANT' || i from generate_series(1, 9) i; insert into parts select 'TENANT1' from generate_series(1, 7)",
 			tables: "customers orders lines parts",
+			follow: "orders.customer lines.o parts.line",
 		},
 		"two paths to one table": {
 			ddl:    "create table x (id text primary key, tenant text); create table y (id text primary key, x text references x); create table z (x text references x, y text references y)",
 			fill:   "insert into x values ('TENANT', 'TENANT'); insert into y values ('TENANT', 'TENANT'); insert into z values ('TENANT', null), (null, 'TENANT'), ('TENANT', 'TENANT')",
 			tables: "x y z",
+			follow: "y.x z.x z.y",
 		},
 		"composite key": {
 			ddl:    "create table x (a int, b text, tenant text, primary key (a, b)); create table y (b text, a int, foreign key (a, b) references x)",
 			fill:   "insert into x values (1, 'TENANT', 'TENANT'), (2, 'TENANT', 'TENANT'); insert into y values ('TENANT', 1), ('TENANT', 2), ('TENANT', 2)",
 			tables: "x y",
+			follow: "y.a,b",
 		},
 		"tree in itself": {
 			ddl:    "create table tree (id text primary key, tenant text, up text not null references tree)",
@@ -52,6 +56,7 @@ create table lines (id text primary key, o text references orders); create table
 			ddl:    "create table post (id text primary key, tenant text); create table reply (id text primary key, post text references post, up text references reply)",
 			fill:   "insert into post values ('TENANT', 'TENANT'); insert into reply values ('TENANT1', 'TENANT', null); insert into reply select 'TENANT' || i, null, 'TENANT' || i - 1 from generate_series(2, 9) i",
 			tables: "post reply",
+			follow: "reply.post reply.up",
 		},
 		"cycle that a null opens": {
 			ddl:    "create table customer (id text primary key, tenant text, last text); create table orders (id text primary key, customer text not null references customer); alter table customer add foreign key (last) references orders",
@@ -99,7 +104,11 @@ create table lines (id text primary key, o text references orders); create table
 			for table := range strings.FieldsSeq(c.tables) {
 				tables[table] = "data"
 			}
-			own := desired("rows", "a", map[string]any{"schema": "s", "column": "tenant", "key": "a", "tables": tables})
+			links := map[string]any{}
+			for link := range strings.FieldsSeq(c.follow) {
+				links[link] = "follow"
+			}
+			own := desired("rows", "a", map[string]any{"schema": "s", "column": "tenant", "key": "a", "tables": tables, "links": links})
 			if _, _, err := d.Ensure(t.Context(), own); err != nil {
 				t.Fatal(err)
 			}
@@ -178,7 +187,7 @@ func eraseAll(t *testing.T, d *Driver, r connector.Ref, limit int) (map[string]i
 func TestUncoveredRows(t *testing.T) {
 	t.Parallel()
 	d, w, _ := opened(t)
-	postgrestest.Exec(t, w.dsn, `create schema s; create table s.x (id text primary key, tenant text); create table app.later (x text references s.x)`)
+	postgrestest.Exec(t, w.dsn, `create schema s; create table s.x (id text primary key, tenant text); create table app.later (x text not null references s.x)`)
 	own := desired("rows", "a", map[string]any{"schema": "s", "column": "tenant", "key": "a", "tables": map[string]any{"x": "data"}})
 	if _, _, err := d.Ensure(t.Context(), own); err != nil {
 		t.Fatal(err)

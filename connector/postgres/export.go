@@ -31,6 +31,7 @@ func (d *Driver) Export(ctx context.Context, r connector.Ref, w io.Writer) (rec 
 		if err != nil {
 			return err
 		}
+		held.Objects = func(ctx context.Context, a *relational.Archive) error { return exportObjects(ctx, s, held, a) }
 		a, err := held.Export(ctx, s, w, ddl, d.now())
 		if err != nil {
 			closeNow(s.conn)

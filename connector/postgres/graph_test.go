@@ -15,7 +15,8 @@ import (
 func TestMapCrossesSchemas(t *testing.T) {
 	t.Parallel()
 	d, w, _ := opened(t)
-	want := desired("schema", "leaver", map[string]any{"ddl": "create table if not exists orders (id int primary key)", "tables": map[string]any{"orders": "trade"}})
+	want := desired("schema", "leaver", map[string]any{"ddl": "create table if not exists orders (id int primary key)", "tables": map[string]any{"orders": "trade"},
+		"links": map[string]any{"near.lines.order_id": "follow", "far.notes.line_id": "follow"}})
 	if _, _, err := d.Ensure(context.Background(), want); err != nil {
 		t.Fatal(err)
 	}

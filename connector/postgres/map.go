@@ -2,12 +2,353 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
+	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
-// audit finds the places beside the tables and keys of a holding.
-func (d *Driver) audit(ctx context.Context, s *session, v connector.Survey, held *relational.Holding) (places []connector.Place, partial string, err error) {
-	return nil, "", nil
+// ground is what an audit of the live catalog goes by: whose data it is, what is
+// known to hold it, and what the blueprint says of the rest.
+type ground struct {
+	*catalog
+	survey connector.Survey
+	cover  relational.Coverage
+	home   string // the schema of bare table names
+	store  string // the tenant's own schema, as the catalog calls it; "" for rows and databases
+	whole  bool   // every table of the store, or of the database, is the tenant's
+	column string // of rows: the tenant column, and its value
+	key    string
+	tables []relational.Reached
+	held   map[relational.TableName]holds // the tables, by name
+}
+
+// holds is a table that holds rows of the tenant.
+type holds struct {
+	class string
+	where string // the condition for them, over the table under the alias t
+}
+
+// relation is a table, a view, or what else has rows.
+type relation struct {
+	oid  string
+	name relational.TableName
+	kind byte                 // pg_class.relkind
+	root relational.TableName // the table that shows its rows: itself, or the one it is a partition or heir of
+}
+
+// catalog is the relations of a database, save the server's and Tenure's own.
+type catalog struct {
+	relations []relation
+	byOID     map[string]*relation
+	byName    map[relational.TableName]*relation
+	strangers map[string]bool // schemas that are other tenants' own
+}
+
+const notOurs = `n.nspname not in ('pg_catalog', 'information_schema', 'tenure', 'tenure_sentinel') and n.nspname not like 'pg\_toast%' and n.nspname not like 'pg\_temp%'`
+
+const catalogSQL = `with recursive up (oid, top) as (
+ select c.oid, c.oid from pg_class c where c.relkind in ('r', 'p', 'v', 'm', 'f') and not exists (select 1 from pg_inherits h where h.inhrelid = c.oid)
+ union select h.inhrelid, u.top from up u join pg_inherits h on h.inhparent = u.oid)
+select c.oid::text, n.nspname, c.relname, c.relkind::text, tn.nspname, t.relname
+ from up u join pg_class c on c.oid = u.oid join pg_namespace n on n.oid = c.relnamespace
+ join pg_class t on t.oid = u.top join pg_namespace tn on tn.oid = t.relnamespace where ` + notOurs + ` order by n.nspname, c.relname, c.oid`
+
+const strangersSQL = `select n.nspname, d.description from pg_namespace n ` + schemaNotes + `where d.description like 'tenure:1:%'`
+
+func readCatalog(ctx context.Context, s *session, r connector.Ref) (*catalog, error) {
+	c := &catalog{byOID: map[string]*relation{}, byName: map[relational.TableName]*relation{}, strangers: map[string]bool{}}
+	err := s.simple(ctx, catalogSQL+";\n"+strangersSQL, func(result int, v [][]byte) error {
+		if result == 1 {
+			note := relational.ParseNote(string(v[1]))
+			c.strangers[string(v[0])] = note.Get("tenant") != string(r.Tenant) || r.Tenant == ""
+			return nil
+		}
+		c.relations = append(c.relations, relation{oid: string(v[0]), name: relational.TableName{Schema: string(v[1]), Name: string(v[2])},
+			kind: v[3][0], root: relational.TableName{Schema: string(v[4]), Name: string(v[5])}})
+		return nil
+	})
+	for i := range c.relations {
+		one := &c.relations[i]
+		c.byOID[one.oid], c.byName[one.name] = one, one
+	}
+	return c, err
+}
+
+// audit is every place beyond the rows that a holding follows which can hold the
+// tenant's data, and what hangs on its store from outside; and what wasn't looked
+// at, in words. It runs in one read-only transaction.
+func (d *Driver) audit(ctx context.Context, s *session, g *ground) (places []connector.Place, partial string, err error) {
+	if places, partial, err = g.audit(ctx, s); err != nil {
+		return nil, "", err
+	}
+	outside, err := d.hanging(ctx, s, g)
+	return append(places, outside...), partial, err
+}
+
+// hanging is what stands outside a whole store and hangs on it.
+func (d *Driver) hanging(ctx context.Context, s *session, g *ground) (out []connector.Place, err error) {
+	switch {
+	case !g.whole:
+		return nil, nil
+	case g.store == "":
+		name, err := textsOf(ctx, s, "select current_database()")
+		if err != nil {
+			return nil, err
+		}
+		return databases{d}.outside(ctx, s, name[0])
+	}
+	k := schemas{d}
+	parts, err := k.parts(ctx, s, g.store)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range parts {
+		out = append(out, p.place(g.store))
+	}
+	outside, err := k.outside(ctx, s, g.store)
+	return append(out, outside...), err
+}
+
+// ground reads what an audit goes by.
+func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, held *relational.Holding) (*ground, error) {
+	var a struct {
+		Schema, Column, Key string
+		relational.Coverage
+	}
+	raw, err := json.Marshal(v.Ref.Attributes)
+	if err == nil {
+		err = json.Unmarshal(raw, &a)
+	}
+	if err != nil {
+		return nil, tenure.Errorf(tenure.Invalid, "the attributes of %s %q can't be read: %w", v.Ref.Type, v.Ref.Name, err)
+	}
+	g := &ground{survey: v, cover: a.Coverage, column: a.Column, key: a.Key, home: a.Schema, held: map[relational.TableName]holds{}}
+	if g.catalog, err = readCatalog(ctx, s, v.Ref); err != nil {
+		return nil, err
+	}
+	switch v.Ref.Type {
+	case "schema":
+		g.whole, g.home = true, v.Ref.Name
+		err = s.simple(ctx, "select nspname from pg_namespace where nspname = "+literal(quarantined(v.Ref.Resource)), func(_ int, v [][]byte) error {
+			g.home = string(v[0])
+			return nil
+		})
+		g.store = g.home
+	case "database":
+		g.whole, g.home = true, "public"
+	}
+	g.tables = held.Tables
+	for _, t := range held.Tables {
+		g.held[t.Table.TableName] = holds{class: held.Classes[t.Table.TableName], where: t.Where()}
+	}
+	return g, err
+}
+
+// own says whether the table is of the tenant's whole store.
+func (g *ground) own(n relational.TableName) bool {
+	return g.whole && (g.store == "" || n.Schema == g.store)
+}
+
+// named says whether one of the blueprint's names, bare or with its schema, is
+// the table's.
+func (g *ground) named(n relational.TableName, as string) bool {
+	return as == n.String() || n.Schema == g.home && (as == n.Name || as == g.survey.Ref.Name+"."+n.Name && g.store != "")
+}
+
+// class is the data class that covers a table, "" if none does.
+func (g *ground) class(n relational.TableName) string {
+	if class := g.said(n); class != "" || !g.own(n) {
+		return class
+	}
+	return g.cover.Tables[relational.Every]
+}
+
+// said is the data class of a table that the blueprint names.
+func (g *ground) said(n relational.TableName) string {
+	for as, class := range g.cover.Tables {
+		if as != relational.Every && g.named(n, as) {
+			return class
+		}
+	}
+	return ""
+}
+
+// shared says that the blueprint takes the table for nobody's.
+func (g *ground) shared(n relational.TableName) bool {
+	return slices.ContainsFunc(g.cover.Shared, func(as string) bool { return g.named(n, as) })
+}
+
+// settled says that the blueprint has an answer for the table.
+func (g *ground) settled(n relational.TableName) bool {
+	return g.class(n) != "" || g.own(n) || g.shared(n)
+}
+
+// heldOIDs are the tables that hold rows of the tenant, with the partitions and
+// heirs in which they lie.
+func (g *ground) heldOIDs() []string {
+	var out []string
+	for _, r := range g.relations {
+		if _, held := g.held[r.root]; held || g.own(r.name) {
+			out = append(out, r.oid)
+		}
+	}
+	return out
+}
+
+// place of the class that covers a table.
+func (g *ground) classOf(r *relation) string {
+	if h, ok := g.held[r.root]; ok && h.class != "" {
+		return h.class
+	}
+	return g.class(r.root)
+}
+
+// audit finds what can hold the tenant's data beside the tables that its rows
+// were followed to, and what stands in the way of its erasure there.
+func (g *ground) audit(ctx context.Context, s *session) (places []connector.Place, partial string, err error) {
+	for _, look := range []func(context.Context, *session) ([]connector.Place, error){g.bearers, g.code, g.derived, g.objects, g.foreign} {
+		found, err := look(ctx, s)
+		if err != nil {
+			return nil, "", err
+		}
+		places = append(places, found...)
+	}
+	if g.survey.Search > 0 && g.key != "" {
+		found, rest, err := g.search(ctx, s, places)
+		if err != nil {
+			return nil, "", err
+		}
+		places, partial = append(places, found...), rest
+	}
+	return places, partial, nil
+}
+
+// bearers are tables anywhere in the database that have the tenant column, or
+// one of its other names, and that the blueprint says nothing of.
+func (g *ground) bearers(ctx context.Context, s *session) (out []connector.Place, err error) {
+	if g.column == "" {
+		return nil, nil
+	}
+	elsewhere, err := g.elsewhere(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	err = s.simple(ctx, `select a.attrelid::text, a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid where c.relkind in ('r', 'p')
+ and a.attname = `+anyOf(append([]string{g.column}, g.cover.Aliases...))+` and a.attnum > 0 and not a.attisdropped order by 1, 2`, func(_ int, v [][]byte) error {
+		r := g.byOID[string(v[0])]
+		if r == nil || r.root != r.name || g.strangers[r.name.Schema] || elsewhere[r.name.Schema] || g.spoken(r.name) {
+			return nil
+		}
+		out = append(out, uncovered(r.name, "column "+string(v[1]), r.name.String()+" has the column "+string(v[1])+" and no data class covers it"))
+		return nil
+	})
+	return out, err
+}
+
+// spoken says that the blueprint, or what it reaches, has an answer for the table.
+func (g *ground) spoken(n relational.TableName) bool {
+	if _, held := g.held[n]; held || g.settled(n) {
+		return true
+	}
+	for as, column := range g.cover.Columns {
+		if column == "" && g.named(n, as) {
+			return true
+		}
+	}
+	return false
+}
+
+// shows says that a name of the blueprint is that of something which shows rows
+// and keeps none of its own here: a view, or a foreign table.
+func (g *ground) shows(as string) bool {
+	return slices.ContainsFunc(g.relations, func(r relation) bool { return strings.IndexByte("fvm", r.kind) >= 0 && g.named(r.name, as) })
+}
+
+// elsewhere are the schemas that other resources of the tenant cover: rows with
+// the same key, and schemas of its own.
+func (g *ground) elsewhere(ctx context.Context, s *session) (map[string]bool, error) {
+	out := map[string]bool{}
+	all, err := marks.All(ctx, s, dialect{}, "rows")
+	if state(err) == "42P01" || state(err) == "3F000" {
+		return out, nil
+	}
+	for _, n := range all {
+		p, ok := specOf(n)
+		if ok && n.Name != g.survey.Ref.Name && p.Schema != g.home && p.Key == g.key && n.Get("tenant") == string(g.survey.Ref.Tenant) {
+			out[p.Schema] = true
+		}
+	}
+	for schema, stranger := range g.strangers {
+		if !stranger {
+			out[schema] = true
+		}
+	}
+	return out, err
+}
+
+func uncovered(n relational.TableName, via, says string) connector.Place {
+	return connector.Place{Name: n.String(), Kind: connector.PlaceTable, Via: via, Blocks: true, Says: says, Fix: "tables: {" + n.String() + ": CLASS}"}
+}
+
+// foreign are tables whose rows lie on another server.
+func (g *ground) foreign(ctx context.Context, s *session) (out []connector.Place, err error) {
+	tables := map[string]bool{}
+	for _, r := range g.relations {
+		if _, held := g.held[r.root]; r.kind == 'f' && (held || g.own(r.name)) {
+			tables[r.oid] = true
+		}
+	}
+	if g.column != "" {
+		err = s.simple(ctx, `select a.attrelid::text from pg_attribute a join pg_class c on c.oid = a.attrelid where c.relkind = 'f' and a.attname = `+
+			anyOf(append([]string{g.column}, g.cover.Aliases...)), func(_ int, v [][]byte) error {
+			tables[string(v[0])] = true
+			return nil
+		})
+	}
+	for _, r := range g.relations {
+		if !tables[r.oid] || g.strangers[r.name.Schema] && !g.own(r.name) {
+			continue
+		}
+		p := connector.Place{Name: r.name.String(), Kind: connector.PlaceForeign, Class: g.class(r.name), Via: "rows of another server"}
+		if g.said(r.name) == "" && !g.shared(r.name) {
+			p.Blocks, p.Says = true, p.Name+" shows rows of another server, which Tenure doesn't erase"
+			p.Fix = "erase them there, and name the table: shared: [" + p.Name + "]"
+		}
+		out = append(out, p)
+	}
+	return out, err
+}
+
+// tried runs a query for at most the given time. Running out of it, or a value
+// that the query can't read, isn't an error: the transaction goes on without.
+func (s *session) tried(ctx context.Context, within time.Duration, sql string, row func(v [][]byte) error) (done bool, err error) {
+	ms := strconv.FormatInt(max(within.Milliseconds(), 1), 10)
+	if err := s.simple(ctx, "savepoint tried; set local statement_timeout to "+ms+"; set local row_security to off", nil); err != nil {
+		return false, err
+	}
+	err = s.simple(ctx, sql, func(_ int, v [][]byte) error { return row(v) })
+	if code := state(err); err != nil && (code == "57014" && ctx.Err() == nil || strings.HasPrefix(code, "22") || strings.HasPrefix(code, "42")) {
+		return false, s.simple(ctx, "rollback to savepoint tried; release savepoint tried", nil)
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, s.simple(ctx, "rollback to savepoint tried; release savepoint tried", nil)
+}
+
+func oidList(oids []string) string {
+	return fmt.Sprintf("any (array[%s]::oid[])", strings.Join(oids, ", "))
+}
+
+// specOf reads what a note in tenure.mark says of rows.
+func specOf(n relational.Note) (p poolSpec, ok bool) {
+	err := json.Unmarshal([]byte(n.Get("spec")), &p)
+	return p, err == nil
 }

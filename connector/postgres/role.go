@@ -360,35 +360,27 @@ func stop(err error) error {
 	return &stopped{err}
 }
 
-// remove drops the role. One that owns something isn't dropped: Blocked.
+// remove drops the role, with what it was granted in this database and on what is
+// the whole server's. One on which anything else hangs isn't dropped: Blocked.
 func (k roles) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
 		have, err := k.own(ctx, s, r)
 		if err != nil || have == nil {
 			return err
 		}
-		owned, granted := 0, 0
-		err = s.simple(ctx, `select count(*) filter (where deptype = 'o')::text, count(*) filter (where deptype <> 'o')::text from pg_shdepend
- where refclassid = 'pg_authid'::regclass and refobjid = (select oid from pg_roles where rolname = `+literal(r.Name)+`)`, func(_ int, v [][]byte) error {
-			owned, _ = strconv.Atoi(string(v[0]))
-			granted, _ = strconv.Atoi(string(v[1]))
-			return nil
-		})
+		outside, err := k.outside(ctx, s, *have)
 		if err != nil {
 			return err
 		}
-		if owned > 0 {
-			return tenure.Errorf(tenure.Blocked, "role %q still owns %d objects", r.Name, owned).WithHint("delete or reassign what it owns first")
+		if err := unbound("role "+strconv.Quote(r.Name), outside); err != nil {
+			return err
 		}
 		if err := k.cut(ctx, s, r.Name, have, ""); err != nil {
 			return err
 		}
-		var statements []string
-		if granted > 0 {
-			statements = append(statements, "drop owned by "+quote(r.Name)) // it owns nothing: this takes back grants alone
-		}
 		rec.Changed = true
-		return s.run(ctx, append(statements, "drop role "+quote(r.Name)), "", nil)
+		// It owns nothing, so that the first takes back grants alone.
+		return s.run(ctx, []string{"drop owned by " + quote(r.Name), "drop role " + quote(r.Name)}, "", nil)
 	})
 	return rec, err
 }

@@ -334,58 +334,116 @@ func (k schemas) discover(ctx context.Context, s *session, sc connector.Scope, y
 	return true, err
 }
 
-// remove drops the schema, unless a table or view outside depends on it: such a
-// thing isn't this tenant's to lose.
+// remove drops the schema with all in it. What stands outside and hangs on it
+// isn't this tenant's to lose: it is looked for first, and again in the drop's own
+// transaction, under locks that keep more from coming.
 func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
 		have, err := k.own(ctx, s, r)
 		if err != nil || have == nil {
 			return err
 		}
-		outside := ""
-		err = s.simple(ctx, dependentsSQL(have.name), func(_ int, v [][]byte) error {
-			outside = string(v[0])
-			return nil
-		})
-		if err != nil {
+		if err := k.free(ctx, s, r, have.name); err != nil {
 			return err
 		}
-		if outside != "" {
-			return tenure.Errorf(tenure.Blocked, "%s outside schema %q depends on it", outside, r.Name).WithHint("remove that dependency first")
+		rec.Changed, rec.Counts = true, map[string]int64{}
+		if err := s.unlinkAll(ctx, have.name, rec.Counts); err != nil {
+			return err
 		}
-		rec.Changed = true
-		return s.run(ctx, []string{"drop schema " + quote(have.name) + " cascade"}, "", nil)
+		return s.atomic(ctx, func(s *session) error {
+			parts, err := k.parts(ctx, s, have.name)
+			if err != nil {
+				return err
+			}
+			for _, p := range parts {
+				if err := s.simple(ctx, p.detach(have.name), nil); err != nil {
+					return err
+				}
+			}
+			if err := s.secure(ctx, have.name); err != nil {
+				return err
+			}
+			if err := k.free(ctx, s, r, have.name); err != nil {
+				return err
+			}
+			if err := forget(ctx, s, r.Resource); err != nil {
+				return err
+			}
+			return s.simple(ctx, "drop schema "+quote(have.name)+" cascade", nil)
+		})
 	})
 	return rec, err
 }
 
-// dependentsSQL names one table or view outside a schema that refers into it.
-func dependentsSQL(name string) string {
-	return `with inside as (select c.oid from pg_depend p join pg_class c on c.oid = p.objid
- where p.refclassid = 'pg_namespace'::regclass and p.refobjid = (select oid from pg_namespace where nspname = ` + literal(name) + `)
- and p.classid = 'pg_class'::regclass)
-select x.oid::regclass::text from (
- select k.conrelid as oid from pg_constraint k where k.contype = 'f' and k.confrelid in (select oid from inside)
- union all
- select w.ev_class from pg_depend p join pg_rewrite w on w.oid = p.objid
- where p.classid = 'pg_rewrite'::regclass and p.refclassid = 'pg_class'::regclass and p.refobjid in (select oid from inside)
-) x where x.oid not in (select oid from inside) limit 1`
+// free is a Blocked error that names what hangs on the schema from outside.
+func (k schemas) free(ctx context.Context, s *session, r connector.Ref, name string) error {
+	outside, err := k.outside(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	return unbound("schema "+strconv.Quote(r.Name), outside)
 }
 
-// quarantine renames the schema to a reserved name, takes it from its owner and
-// takes back what others were granted on it.
+// secure locks the tables of a schema and, where the role may, the catalog of
+// dependencies, until the transaction ends: what isn't tied to the schema by now
+// can't be tied to it before it is gone.
+func (s *session) secure(ctx context.Context, schema string) error {
+	var tables []string
+	may := false
+	err := s.simple(ctx, `select quote_ident(n.nspname) || '.' || quote_ident(c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+ where n.nspname = `+literal(schema)+` and c.relkind in ('r', 'p') order by c.relname;
+select has_table_privilege('pg_catalog.pg_depend', 'update')::text`, func(result int, v [][]byte) error {
+		if result == 0 {
+			tables = append(tables, string(v[0]))
+		} else {
+			may = string(v[0]) == "true"
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if len(tables) > 0 {
+		if err := s.simple(ctx, "lock table "+strings.Join(tables, ", ")+" in access exclusive mode", nil); err != nil {
+			return err
+		}
+	}
+	if !may {
+		return nil
+	}
+	return s.simple(ctx, "lock table pg_catalog.pg_depend in share row exclusive mode", nil)
+}
+
+// quarantine renames the schema to a reserved name, takes it from its owner,
+// takes back what others were granted on it, and detaches what shows its rows in
+// a table outside. What hangs on it from outside would still read it: Blocked.
 func (k schemas) quarantine(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
 		have, err := k.own(ctx, s, r)
 		if err != nil || have == nil || have.aside() {
 			return err
 		}
-		note := have.note.With("state", string(tenure.ResourceQuarantined))
+		if err := k.free(ctx, s, r, have.name); err != nil {
+			return err
+		}
+		parts, err := k.parts(ctx, s, have.name)
+		if err != nil {
+			return err
+		}
+		kept, err := writeParts(parts)
+		if err != nil {
+			return err
+		}
+		note := have.note.With("state", string(tenure.ResourceQuarantined)).With(partsKey, kept)
 		if have.note.Get("state") == "" {
 			note = note.With("owner", have.owner)
 		}
+		var statements []string
+		for _, p := range parts {
+			statements = append(statements, p.detach(have.name))
+		}
 		aside := quote(quarantined(r.Resource))
-		statements := []string{"alter schema " + quote(r.Name) + " rename to " + aside, "alter schema " + aside + " owner to current_user"}
+		statements = append(statements, "alter schema "+quote(r.Name)+" rename to "+aside, "alter schema "+aside+" owner to current_user")
 		err = s.simple(ctx, `select distinct case when x.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(x.grantee)) end
  from pg_namespace n, aclexplode(n.nspacl) x where x.grantee <> (select oid from pg_roles where rolname = current_user)
  and n.nspname = `+literal(r.Name), func(_ int, v [][]byte) error {
@@ -401,7 +459,8 @@ func (k schemas) quarantine(ctx context.Context, r connector.Ref) (rec connector
 	return rec, err
 }
 
-// unquarantine gives the schema its name back. Access stays off: it belongs to
+// unquarantine gives the schema its name back, and its tables their places in
+// tables outside. Access stays off: it belongs to
 // Tenure's role until it is ensured.
 func (k schemas) unquarantine(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
@@ -414,11 +473,20 @@ func (k schemas) unquarantine(ctx context.Context, r connector.Ref) (rec connect
 		case !have.aside():
 			return nil
 		}
-		rec.Changed = true
-		return s.run(ctx, []string{
+		parts, err := readParts(have.note.Get(partsKey))
+		if err != nil {
+			return err
+		}
+		note := have.note.With("state", string(tenure.ResourceSuspended)).With(partsKey, "")
+		statements := []string{
 			"alter schema " + quote(have.name) + " rename to " + quote(r.Name),
-			"comment on schema " + quote(r.Name) + " is " + literal(have.note.With("state", string(tenure.ResourceSuspended)).String()),
-		}, "", nil)
+			"comment on schema " + quote(r.Name) + " is " + literal(note.String()),
+		}
+		for _, p := range parts {
+			statements = append(statements, p.attach(r.Name))
+		}
+		rec.Changed = true
+		return s.run(ctx, statements, "", nil)
 	})
 	return rec, err
 }

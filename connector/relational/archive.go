@@ -16,9 +16,9 @@ import (
 )
 
 // Archive writes an export: a tar (POSIX.1-2001) with schema.sql, one JSON lines
-// file for each table under data/, and manifest.json last, which gives the rows,
-// bytes and SHA-256 of each. A table's rows are held in a temporary file, never
-// in memory.
+// file for each table under data/, the bytes of each large object under objects/,
+// and manifest.json last, which gives the rows, bytes and SHA-256 of each. What
+// a file holds is kept in a temporary file, never in memory.
 type Archive struct {
 	tar   *tar.Writer
 	at    time.Time
@@ -49,6 +49,26 @@ func (a *Archive) Text(name, text string) error {
 
 // Table adds a table's rows: rows gives each as a JSON object.
 func (a *Archive) Table(t TableName, class string, rows func(yield func(row []byte) error) error) error {
+	f := file{Name: "data/" + url.PathEscape(t.String()) + ".jsonl", Table: t.String(), Class: class}
+	return a.spooled(&f, func(w io.Writer) error {
+		return rows(func(row []byte) error {
+			f.Rows++
+			if _, err := w.Write(row); err != nil {
+				return err
+			}
+			_, err := w.Write([]byte{'\n'})
+			return err
+		})
+	})
+}
+
+// Object adds a large object that a row of the table names by the id.
+func (a *Archive) Object(id string, t TableName, class string, write func(w io.Writer) error) error {
+	return a.spooled(&file{Name: "objects/" + url.PathEscape(id), Table: t.String(), Class: class}, write)
+}
+
+// spooled adds a file whose size is known when it is written.
+func (a *Archive) spooled(f *file, write func(w io.Writer) error) error {
 	spool, err := os.CreateTemp("", "tenure-export-*")
 	if err != nil {
 		return tenure.Errorf(tenure.Unavailable, "export: %w", err).Retryable()
@@ -57,28 +77,22 @@ func (a *Archive) Table(t TableName, class string, rows func(yield func(row []by
 		_ = spool.Close()
 		_ = os.Remove(spool.Name())
 	}()
-	f := file{Name: "data/" + url.PathEscape(t.String()) + ".jsonl", Table: t.String(), Class: class}
 	digest := sha256.New()
 	out := bufio.NewWriterSize(io.MultiWriter(spool, digest), 64<<10)
-	err = rows(func(row []byte) error {
-		f.Rows++
-		f.Bytes += int64(len(row)) + 1
-		if _, err := out.Write(row); err != nil {
-			return err
-		}
-		return out.WriteByte('\n')
-	})
-	if err != nil {
+	if err := write(out); err != nil {
 		return err
 	}
 	if err := out.Flush(); err != nil {
 		return tenure.Errorf(tenure.Unavailable, "export: %w", err).Retryable()
 	}
 	f.SHA256 = hex.EncodeToString(digest.Sum(nil))
+	if f.Bytes, err = spool.Seek(0, io.SeekCurrent); err != nil {
+		return tenure.Errorf(tenure.Internal, "export: %w", err)
+	}
 	if _, err := spool.Seek(0, io.SeekStart); err != nil {
 		return tenure.Errorf(tenure.Internal, "export: %w", err)
 	}
-	return a.add(f, spool)
+	return a.add(*f, spool)
 }
 
 func (a *Archive) add(f file, body io.Reader) error {
@@ -120,6 +134,11 @@ func (h *Holding) Export(ctx context.Context, q Querier, w io.Writer, ddl string
 	for _, t := range h.Tables {
 		err := a.Table(t.Table.TableName, h.Classes[t.Table.TableName], func(yield func([]byte) error) error { return h.rows(ctx, q, t, yield) })
 		if err != nil {
+			return nil, err
+		}
+	}
+	if h.Objects != nil {
+		if err := h.Objects(ctx, a); err != nil {
 			return nil, err
 		}
 	}

@@ -20,6 +20,9 @@ type Holding struct {
 	// condition over the table under the alias t. What it counts is tallied.
 	Before func(ctx context.Context, q Querier, t Reached, where string) (map[string]int64, error)
 
+	// Objects, where it is set, adds to an export what the rows name and don't hold.
+	Objects func(ctx context.Context, a *Archive) error
+
 	claims *claims
 	at     map[TableName]Reached
 }

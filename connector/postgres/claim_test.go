@@ -1,0 +1,312 @@
+package postgres
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/postgrestest"
+)
+
+// reach is one schema with rows of two tenants, acme and birch, of which acme leaves.
+type reach struct {
+	ddl, fill string
+	with      map[string]any // attributes beside schema, column and key
+	order     []string       // of the classes; blank is one class, data
+
+	blocks   string           // what a blocking place must say; the erasure is Blocked too
+	planned  bool             // the catalog alone says so: the erasure isn't tried
+	refers   map[string]int64 // references that the map announces and the erasure counts
+	left     []string         // every row that stays, "table: row"
+	leftRows int              // or how many
+}
+
+// TestReach erases acme and looks, from outside, at every row that stays: what a
+// tenant that stays would lose, or what would be left of one that left.
+func TestReach(t *testing.T) {
+	t.Parallel()
+	data := func(tables ...string) map[string]any {
+		out := map[string]any{}
+		for _, t := range tables {
+			out[t] = "data"
+		}
+		return map[string]any{"tables": out}
+	}
+	plus := func(m map[string]any, key string, v any) map[string]any { m[key] = v; return m }
+	for name, c := range map[string]reach{
+		"a link that is erased first": {
+			ddl:   "create table orders (id int primary key, tenant_key text not null); create table invoices (order_id int references orders on delete set null, who text)",
+			fill:  "insert into orders values (1, 'acme'), (2, 'birch'); insert into invoices values (1, 'ada'), (2, 'bob')",
+			with:  map[string]any{"tables": map[string]any{"orders": "orders", "invoices": "invoices"}, "links": map[string]any{"invoices.order_id": "follow"}},
+			order: []string{"orders", "invoices"}, blocks: "found only through", planned: true,
+		},
+		"a link that is erased last": {
+			ddl:   "create table orders (id int primary key, tenant_key text not null); create table invoices (order_id int references orders on delete set null, who text)",
+			fill:  "insert into orders values (1, 'acme'), (2, 'birch'); insert into invoices values (1, 'ada'), (2, 'bob'), (null, 'cy')",
+			with:  map[string]any{"tables": map[string]any{"orders": "orders", "invoices": "invoices"}, "links": map[string]any{"invoices.order_id": "follow"}},
+			order: []string{"invoices", "orders"},
+			left:  []string{"invoices: (,cy)", "invoices: (2,bob)", "orders: (2,birch)"},
+		},
+		"a link of which nothing is said": {
+			ddl:    "create table orders (id int primary key, tenant_key text not null); create table invoices (order_id int references orders on delete set null, who text)",
+			fill:   "insert into orders values (1, 'acme'), (2, 'birch'); insert into invoices values (1, 'ada'), (2, 'bob')",
+			with:   data("orders", "invoices"),
+			blocks: "nothing says whose",
+		},
+		"a link of which nothing is said, and no row has it": {
+			ddl:  "create table orders (id int primary key, tenant_key text not null); create table invoices (order_id int references orders on delete set null, who text)",
+			fill: "insert into orders values (1, 'acme'), (2, 'birch'); insert into invoices values (2, 'bob')",
+			with: data("orders", "invoices"),
+			left: []string{"invoices: (2,bob)", "orders: (2,birch)"},
+		},
+		"a neighbour's row by a cascade": {
+			ddl:    "create table tpl (id int primary key, tenant_key text not null); create table page (id int primary key, tenant_key text not null, tpl_id int references tpl on delete cascade)",
+			fill:   "insert into tpl values (1, 'acme'), (2, 'birch'); insert into page values (1, 'acme', 1), (2, 'birch', 1), (3, 'birch', 2)",
+			with:   data("tpl", "page"),
+			blocks: "another tenant's",
+		},
+		"a neighbour's row by a cascade, detached": {
+			ddl:    "create table tpl (id int primary key, tenant_key text not null); create table page (id int primary key, tenant_key text not null, tpl_id int references tpl on delete cascade)",
+			fill:   "insert into tpl values (1, 'acme'), (2, 'birch'); insert into page values (1, 'acme', 1), (2, 'birch', 1), (3, 'birch', 2)",
+			with:   plus(data("tpl", "page"), "links", map[string]any{"page.tpl_id": "detach"}),
+			refers: map[string]int64{"s.page.tpl_id": 1},
+			left:   []string{"page: (2,birch,)", "page: (3,birch,2)", "tpl: (2,birch)"},
+		},
+		"a neighbour's row that can't be without": {
+			ddl:    "create table tpl (id int primary key, tenant_key text not null); create table page (id int primary key, tenant_key text not null, tpl_id int not null references tpl)",
+			fill:   "insert into tpl values (1, 'acme'); insert into page values (2, 'birch', 1)",
+			with:   data("tpl", "page"),
+			blocks: "can't be without it",
+		},
+		"a neighbour's row found by its path": {
+			ddl: `create table film (id int primary key, tenant_key text not null); create table staff (id int primary key, tenant_key text not null);
+create table review (id int primary key, film_id int not null references film, moderated_by int references staff on delete set null)`,
+			fill:   "insert into film values (1, 'acme'), (2, 'birch'); insert into staff values (1, 'acme'), (2, 'birch'); insert into review values (1, 1, 1), (2, 2, 1), (3, 2, 2)",
+			with:   data("film", "staff", "review"),
+			refers: map[string]int64{"s.review.moderated_by": 1},
+			left:   []string{"film: (2,birch)", "review: (2,2,)", "review: (3,2,2)", "staff: (2,birch)"},
+		},
+		"a row that two tenants claim": {
+			ddl:    "create table a (id int primary key, tenant_key text not null); create table b (l int not null references a, r int not null references a)",
+			fill:   "insert into a values (1, 'acme'), (2, 'birch'); insert into b values (1, 2), (1, 1), (2, 2)",
+			with:   data("a", "b"),
+			blocks: "of this tenant and of another",
+		},
+		"a cycle with the tenant column in a key": {
+			ddl: `create table staff (tenant_key text, id int, store int not null, primary key (tenant_key, id));
+create table store (id int primary key, tenant_key text, manager int, foreign key (tenant_key, manager) references staff);
+alter table staff add foreign key (store) references store`,
+			fill: "insert into store values (1, 'acme'), (2, 'birch'); insert into staff values ('acme', 1, 1), ('birch', 1, 2); update store set manager = 1",
+			with: data("staff", "store"),
+			left: []string{"staff: (birch,1,2)", "store: (2,birch,1)"},
+		},
+		"a cycle that a check keeps shut": {
+			ddl: `create table a (id int primary key, tenant_key text not null, b int check (b is not null)); create table b (id int primary key, tenant_key text not null, a int not null references a);
+alter table a add foreign key (b) references b deferrable`,
+			with: data("a", "b"), blocks: "cycle", planned: true,
+		},
+		"a cycle with a restrict, opened at the other": {
+			ddl: `create table a (id int primary key, tenant_key text not null, b int); create table b (id int primary key, tenant_key text not null, a int not null references a on delete restrict);
+alter table a add foreign key (b) references b on delete restrict`,
+			fill: "insert into a values (1, 'acme'), (2, 'birch'); insert into b values (1, 'acme', 1), (2, 'birch', 2); update a set b = id",
+			with: data("a", "b"),
+			left: []string{"a: (2,birch,2)", "b: (2,birch,2)"},
+		},
+		"a delete that a trigger swallows": {
+			ddl: `create table log (tenant_key text not null, n int); create function s.keep() returns trigger language plpgsql as 'begin return null; end';
+create trigger keeper before delete on log for each row when (old.n = 2) execute function s.keep()`,
+			fill:   "insert into log values ('acme', 1), ('acme', 2), ('birch', 1)",
+			with:   data("log"),
+			blocks: "keeper",
+		},
+		"a delete that a rule swallows": {
+			ddl:    `create table log (tenant_key text not null, n int); create rule stays as on delete to log do instead nothing`,
+			fill:   "insert into log values ('acme', 1)",
+			with:   data("log"),
+			blocks: "stays",
+		},
+		"parents": {
+			ddl:  "create table country (id int primary key); create table address (id int primary key, country int not null references country); create table customer (id int primary key, tenant_key text not null, address_id int references address)",
+			fill: "insert into country values (1); insert into address select i, 1 from generate_series(1, 5) i; insert into customer values (1, 'acme', 1), (2, 'acme', 2), (3, 'birch', 2), (4, 'birch', 3), (5, 'acme', 5), (6, 'acme', null)",
+			with: plus(data("customer", "address"), "shared", []any{"country"}),
+			left: []string{"address: (2,1)", "address: (3,1)", "address: (4,1)", "country: (1)", "customer: (3,birch,2)", "customer: (4,birch,3)"},
+		},
+		"parents in a class of their own, later": {
+			ddl:   "create table address (id int primary key); create table customer (id int primary key, tenant_key text not null, address_id int references address)",
+			fill:  "insert into address select i from generate_series(1, 3) i; insert into customer values (1, 'acme', 1), (2, 'birch', 2)",
+			with:  map[string]any{"tables": map[string]any{"customer": "crm", "address": "personal"}},
+			order: []string{"crm", "personal"},
+			left:  []string{"address: (2)", "address: (3)", "customer: (2,birch,2)"},
+		},
+		"parents in a class of their own, earlier": {
+			ddl:   "create table address (id int primary key); create table customer (id int primary key, tenant_key text not null, address_id int references address)",
+			fill:  "insert into address values (1)",
+			with:  map[string]any{"tables": map[string]any{"customer": "crm", "address": "personal"}},
+			order: []string{"personal", "crm"}, blocks: "refer to", planned: true,
+		},
+		"parents that nothing names": {
+			ddl:  "create table address (id int primary key); create table customer (id int primary key, tenant_key text not null, address_id int references address)",
+			fill: "insert into address values (1)",
+			with: data("customer"), blocks: "neither tables nor shared", planned: true,
+		},
+		"half of a key is null": {
+			ddl:  `create table x (a int, b int, tenant_key text not null, primary key (a, b)); create table y (id int primary key, a int, b int, foreign key (a, b) references x)`,
+			fill: "insert into x values (1, 1, 'acme'), (1, 2, 'birch'); insert into y values (1, 1, 1), (2, 1, null), (3, null, 1), (4, 1, 2)",
+			with: plus(data("x", "y"), "links", map[string]any{"y.b,a": "follow"}),
+			left: []string{"x: (1,2,birch)", "y: (2,1,)", "y: (3,,1)", "y: (4,1,2)"},
+		},
+		"a key that is null": {
+			ddl:    "create table a (id int primary key, tenant_key text not null); create table b (tenant_key text, a int not null references a)",
+			fill:   "insert into a values (1, 'acme'); insert into b values (null, 1)",
+			with:   data("a", "b"),
+			blocks: "nothing says whose",
+		},
+		"keys of a single partition": {
+			ddl: `create table a (id int, tenant_key text not null, primary key (id, tenant_key)) partition by list (tenant_key);
+create table a_acme partition of a for values in ('acme'); create table a_birch partition of a for values in ('birch'); alter table a_acme add unique (id);
+create table b (id int primary key, a int not null references a_acme (id)); create table c (id int, b int) partition by list (id); create table c_1 partition of c for values in (1, 2); create table c_3 partition of c for values in (3);
+alter table c_1 add foreign key (b) references b on delete restrict`,
+			fill: "insert into a values (1, 'acme'), (1, 'birch'); insert into b values (1, 1); insert into c values (1, 1), (2, null), (3, 1)",
+			with: plus(data("a", "b", "c"), "links", map[string]any{"c.b": "follow"}),
+			left: []string{"a: (1,birch)", "c: (2,)"},
+		},
+		"rows that claim one another": {
+			ddl: `create table root (id int primary key, tenant_key text not null); create table a (id int primary key, root int references root, b int); create table b (id int primary key, a int references a);
+alter table a add foreign key (b) references b`,
+			fill:   "insert into root values (1, 'acme'), (2, 'birch'); insert into a values (1, 1, null), (2, 2, null); insert into b values (1, 1), (2, 2); insert into a values (3, null, 1), (4, null, 2); insert into b values (3, 3), (4, 4), (5, null)",
+			with:   plus(data("root", "a", "b"), "links", map[string]any{"a.root": "follow", "a.b": "follow", "b.a": "follow"}),
+			blocks: "cycle", planned: true,
+		},
+		"rows that claim one another, checked late": {
+			ddl: `create table root (id int primary key, tenant_key text not null); create table a (id int primary key, root int references root, b int); create table b (id int primary key, a int references a deferrable);
+alter table a add foreign key (b) references b deferrable`,
+			fill: "insert into root values (1, 'acme'), (2, 'birch'); insert into a values (1, 1, null), (2, 2, null); insert into b values (1, 1), (2, 2); insert into a values (3, null, 1), (4, null, 2); insert into b values (3, 3), (4, 4), (5, null)",
+			with: plus(data("root", "a", "b"), "links", map[string]any{"a.root": "follow", "a.b": "follow", "b.a": "follow"}),
+			left: []string{"a: (2,2,)", "a: (4,,2)", "b: (2,2)", "b: (4,4)", "b: (5,)", "root: (2,birch)"},
+		},
+		"a tree with a neighbour's leaf": {
+			ddl:    "create table c (id int primary key, tenant_key text not null, up int references c on delete set null)",
+			fill:   "insert into c values (1, 'acme', null), (2, 'acme', 1), (3, 'acme', 2), (4, 'birch', 2), (5, 'birch', 4)",
+			with:   data("c"),
+			refers: map[string]int64{"s.c.up": 1},
+			left:   []string{"c: (4,birch,)", "c: (5,birch,4)"},
+		},
+		"a table of another schema, a column of another name, one in a document": {
+			ddl: `create table a (tenant_key text); create table b (org text); create table c (doc jsonb); create table d (tenant_key text, own text); create schema extra; create table extra.notes (tenant_key text)`,
+			fill: `insert into a values ('acme'), ('birch'); insert into b values ('acme'), ('birch'); insert into c values ('{"t": {"k": "acme"}}'), ('{"t": {"k": "birch"}}'), ('{}');
+insert into d values ('acme', 'birch'), ('birch', 'acme'); insert into extra.notes values ('acme'), ('birch')`,
+			with: plus(plus(data("a", "b", "c", "d", "extra.notes"), "columns", map[string]any{"c": "doc->t->>k", "d": "own"}), "aliases", []any{"org"}),
+			left: []string{"a: (birch)", "b: (birch)", `c: ("{""t"": {""k"": ""birch""}}")`, "c: ({})", "d: (acme,birch)", "extra.notes: (birch)"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.run(t)
+		})
+	}
+}
+
+func (c reach) run(t *testing.T) {
+	d, w, _ := opened(t)
+	in := func(sql string) { postgrestest.Exec(t, w.dsn, "set search_path to s; "+sql) }
+	in("create schema s; " + c.ddl)
+	attributes := map[string]any{"schema": "s", "column": "tenant_key", "key": "acme"}
+	for k, v := range c.with {
+		attributes[k] = v
+	}
+	own := desired("rows", "acme", attributes)
+	if _, _, err := d.Ensure(t.Context(), own); err != nil {
+		t.Fatal(err)
+	}
+	if c.fill != "" {
+		in(c.fill)
+	}
+	if c.order == nil {
+		c.order = []string{"data"}
+	}
+	before := w.rowsOf(t)
+	m, err := d.DataMap(t.Context(), connector.Survey{Ref: own.Ref, Order: c.order, Prove: true})
+	if err != nil {
+		t.Fatalf("data map: %v", err)
+	}
+	var says []string
+	announced := map[string]int64{}
+	for _, p := range m.Places {
+		if p.Blocks {
+			says = append(says, p.Says)
+		} else if p.Kind == connector.PlaceReference {
+			announced[p.Name] = p.Rows
+		}
+	}
+	if got := strings.Join(says, "; "); (got != "") != (c.blocks != "" && !strings.Contains("keeper stays", c.blocks)) || !strings.Contains(got+"keeper stays", c.blocks) {
+		t.Errorf("the map says %q, want it blocked by %q", got, c.blocks)
+	}
+	if c.planned {
+		return
+	}
+	total, gone := map[string]int64{}, map[string]int64{}
+	for _, class := range c.order {
+		b := connector.Batch{Run: "run-" + class, Class: class, Limit: 2}
+		for range 100 {
+			e, failed := d.Erase(t.Context(), own.Ref, b)
+			if err = failed; err != nil || e.Done {
+				for k, n := range e.Total {
+					total[k] += n
+				}
+				for k, n := range e.Detached {
+					gone[k] += n
+				}
+				break
+			}
+			b.Cursor = e.Cursor
+		}
+	}
+	if c.blocks != "" {
+		if tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), c.blocks) {
+			t.Errorf("erase: %v (%s), want blocked by %q", err, tenure.CodeOf(err), c.blocks)
+		}
+		for _, row := range before {
+			if strings.Contains(row, "birch") && !slices.Contains(w.rowsOf(t), row) {
+				t.Errorf("the neighbour's row %s is gone", row)
+			}
+		}
+		return
+	}
+	if err != nil {
+		t.Fatalf("erase: %v", err)
+	}
+	after := w.rowsOf(t)
+	if diff := cmp.Diff(c.left, after); diff != "" {
+		t.Errorf("rows that stay (-want +got):\n%s", diff)
+	}
+	var sum int64
+	for _, n := range total {
+		sum += n
+	}
+	if want := int64(len(before) - len(after)); sum != want {
+		t.Errorf("the tally has %d rows, %d went: %v", sum, want, total)
+	}
+	if len(c.refers)+len(announced)+len(gone) > 0 && (!cmp.Equal(announced, c.refers) || !cmp.Equal(gone, c.refers)) {
+		t.Errorf("references that become null: announced %v, counted %v, want %v", announced, gone, c.refers)
+	}
+	if _, err := d.Delete(t.Context(), own.Ref); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+}
+
+// rowsOf reads every row of the schemas s and extra.
+func (w *world) rowsOf(t *testing.T) []string {
+	t.Helper()
+	conn := connect(t, w.dsn)
+	var out []string
+	for _, name := range strs(t, conn, `select c.oid::regclass::text from pg_class c where c.relnamespace::regnamespace::text in ('s', 'extra') and c.relkind in ('r', 'p')
+ and not exists (select 1 from pg_inherits where inhrelid = c.oid)`) {
+		out = append(out, strs(t, conn, "select "+literal(strings.TrimPrefix(name, "s."))+" || ': ' || x::text from "+name+" x")...)
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,216 @@
+package postgres
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// token is a word or a sign of SQL or PL/pgSQL. Comments and constants aren't
+// kept: of what a text does only the names matter.
+type token struct {
+	text   string
+	word   bool // a name or a keyword
+	quoted bool // so it is no keyword
+}
+
+func (t token) is(keywords ...string) bool {
+	return t.word && !t.quoted && slices.Contains(keywords, t.text)
+}
+
+// tokens cuts a text as the server's scanner does (PostgreSQL §4.1).
+func tokens(text string) (out []token) {
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		switch {
+		case strings.HasPrefix(text, "--"):
+			size = upTo(text, 0, "\n")
+		case strings.HasPrefix(text, "/*"):
+			size = comment(text)
+		case r == '\'':
+			size = constant(text, len(out) > 0 && out[len(out)-1].is("e"))
+			if len(out) > 0 && out[len(out)-1].is("e", "b", "x", "n") {
+				out = out[:len(out)-1]
+			}
+			out = append(out, token{text: "'"})
+		case r == '$' && dollar(text) != "":
+			tag := dollar(text)
+			size = upTo(text, len(tag), tag)
+			out = append(out, token{text: "'"})
+		case r == '"':
+			var name string
+			name, size = quotedName(text)
+			out = append(out, token{text: name, word: true, quoted: true})
+		case r == '_' || unicode.IsLetter(r) || r >= utf8.RuneSelf:
+			for size < len(text) {
+				next, n := utf8.DecodeRuneInString(text[size:])
+				if next != '_' && next != '$' && !unicode.IsLetter(next) && !unicode.IsDigit(next) && next < utf8.RuneSelf {
+					break
+				}
+				size += n
+			}
+			out = append(out, token{text: strings.ToLower(text[:size]), word: true})
+		case unicode.IsSpace(r):
+		default:
+			out = append(out, token{text: text[:size]})
+		}
+		text = text[size:]
+	}
+	return out
+}
+
+// upTo is the length of text up to the end of the next mark after from.
+func upTo(text string, from int, mark string) int {
+	if i := strings.Index(text[from:], mark); i >= 0 {
+		return from + i + len(mark)
+	}
+	return len(text)
+}
+
+// comment is the length of a comment, which may hold others.
+func comment(text string) int {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch {
+		case strings.HasPrefix(text[i:], "/*"):
+			depth++
+			i++
+		case strings.HasPrefix(text[i:], "*/"):
+			depth--
+			i++
+			if depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return len(text)
+}
+
+// constant is the length of a text in quotes.
+func constant(text string, escapes bool) int {
+	for i := 1; i < len(text); i++ {
+		switch {
+		case escapes && text[i] == '\\':
+			i++
+		case text[i] == '\'' && i+1 < len(text) && text[i+1] == '\'':
+			i++
+		case text[i] == '\'':
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// dollar is the tag that begins a text in dollar quotes, "" if none does.
+func dollar(text string) string {
+	for i := 1; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case c == '$':
+			return text[:i+1]
+		case c == '_' || c >= utf8.RuneSelf || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || i > 1 && c >= '0' && c <= '9':
+		default:
+			return ""
+		}
+	}
+	return ""
+}
+
+func quotedName(text string) (name string, size int) {
+	for i := 1; i < len(text); i++ {
+		if text[i] != '"' {
+			continue
+		}
+		if i+1 < len(text) && text[i+1] == '"' {
+			i++
+			continue
+		}
+		return strings.ReplaceAll(text[1:i], `""`, `"`), i + 1
+	}
+	return text[1:], len(text)
+}
+
+// name is a name as a text writes it, with its schema if it gives one.
+type name struct{ schema, name string }
+
+func (n name) String() string {
+	if n.schema == "" {
+		return n.name
+	}
+	return n.schema + "." + n.name
+}
+
+// doing is what a text of SQL or PL/pgSQL does, as far as it can be read.
+type doing struct {
+	writes []name // tables that it writes to
+	calls  []name // what may be functions
+	hidden string // what it does that can't be read from it, in words; "" if all can
+}
+
+// unreadable are the words that begin what the text itself doesn't tell.
+var unreadable = map[string]string{
+	"execute": "runs SQL that it puts together", "create": "makes objects", "alter": "alters objects", "drop": "drops objects", "call": "calls a procedure",
+}
+
+// outward are the server's own functions by which a text can write elsewhere.
+var outward = []string{"lo_from_bytea", "lo_put", "lowrite", "lo_import", "lo_export", "query_to_xml", "query_to_xml_and_xmlschema", "pg_logical_emit_message"}
+
+// read says what a function's body or a rule does. It errs on the side of
+// writing: a name that may be a target is one.
+func read(text string) (d doing) {
+	t := tokens(text)
+	at := func(i int) token {
+		if i < 0 || i >= len(t) {
+			return token{}
+		}
+		return t[i]
+	}
+	target := func(i int) {
+		for at(i).is("only", "table", "into", "from") {
+			i++
+		}
+		if at(i).word {
+			n, _ := nameAt(t, i)
+			d.writes = append(d.writes, n)
+		}
+	}
+	for i := range t {
+		switch {
+		case at(i).is("insert", "merge") && at(i+1).is("into"), at(i).is("delete") && at(i+1).is("from"):
+			target(i + 1)
+		case at(i).is("update") && !at(i+1).is("set", "of", "nowait", "skip") && !at(i-1).is("for", "key", "on", "do", "or"):
+			target(i + 1)
+		case at(i).is("truncate", "copy") && !at(i-1).is("on", "or"):
+			target(i + 1)
+		case at(i).word && !at(i).quoted && unreadable[at(i).text] != "" && begins(at(i-1)):
+			d.hidden = unreadable[at(i).text]
+		case at(i).word && at(i-1).text != ".":
+			n, end := nameAt(t, i)
+			if at(end).text != "(" {
+				continue
+			}
+			d.calls = append(d.calls, n)
+			if slices.Contains(outward, n.name) {
+				d.hidden = "calls " + n.name
+			}
+		}
+	}
+	return d
+}
+
+// begins says whether a statement can begin after the token.
+func begins(before token) bool {
+	return !before.word && (before.text == "" || before.text == ";" || before.text == "(" || before.text == ">") ||
+		before.is("begin", "then", "else", "loop", "do", "also", "instead", "as", "query", "atomic", "in", "for", "exception")
+}
+
+// nameAt reads a name with its schema, and where it ends.
+func nameAt(t []token, i int) (name, int) {
+	n := name{name: t[i].text}
+	for i+2 < len(t) && t[i+1].text == "." && t[i+2].word {
+		n.schema, n.name = n.name, t[i+2].text
+		i += 2
+	}
+	return n, i + 1
+}

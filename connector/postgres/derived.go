@@ -1,0 +1,195 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// view is a view, materialized or not, over tables that hold rows of the tenant.
+type view struct {
+	relation *relation
+	from     []relational.TableName // the tables of the tenant that it is made from, through other views too
+	others   []relational.TableName // tables that it reads and that aren't known to hold any
+}
+
+const viewsSQL = `select distinct d.refobjid::text, w.ev_class::text from pg_depend d join pg_rewrite w on w.oid = d.objid and w.rulename = '_RETURN'
+ where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid <> w.ev_class`
+
+// views finds the views over the tenant's tables, each after those that it reads.
+func (g *ground) views(ctx context.Context, s *session) ([]view, error) {
+	reads := map[string][]string{}
+	err := s.simple(ctx, viewsSQL, func(_ int, v [][]byte) error {
+		reads[string(v[1])] = append(reads[string(v[1])], string(v[0]))
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	held := map[string]bool{}
+	for _, oid := range g.heldOIDs() {
+		held[oid] = true
+	}
+	var out []view
+	done := map[string]*view{}
+	var visit func(oid string) *view
+	visit = func(oid string) *view {
+		if v, ok := done[oid]; ok {
+			return v
+		}
+		v := &view{relation: g.byOID[oid]}
+		done[oid] = v
+		for _, from := range reads[oid] {
+			r := g.byOID[from]
+			switch {
+			case r == nil:
+			case reads[from] != nil:
+				under := visit(from)
+				v.from, v.others = append(v.from, under.from...), append(v.others, under.others...)
+			case held[from]:
+				v.from = append(v.from, r.root)
+			default:
+				v.others = append(v.others, r.root)
+			}
+		}
+		slices.SortFunc(v.from, relational.TableName.Compare)
+		slices.SortFunc(v.others, relational.TableName.Compare)
+		v.from, v.others = slices.Compact(v.from), slices.Compact(v.others)
+		if v.relation != nil && len(v.from) > 0 {
+			out = append(out, *v)
+		}
+		return v
+	}
+	for _, r := range g.relations { // ordered by name
+		if reads[r.oid] != nil {
+			visit(r.oid)
+		}
+	}
+	return out, nil
+}
+
+// derived finds the materialized views that keep what they were made from. In a
+// store of the tenant's own they go with it, so there they matter only where one
+// class goes before the store does.
+func (g *ground) derived(ctx context.Context, s *session) (out []connector.Place, err error) {
+	views, err := g.views(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range views {
+		if v.relation.kind != 'm' {
+			continue
+		}
+		n := v.relation.name
+		p := connector.Place{Name: n.String(), Kind: connector.PlaceDerived, Class: g.lone(v.from), Via: "made from " + listed(v.from)}
+		switch {
+		case g.refreshed(n):
+			p.Says = p.Name + " is refreshed when rows of " + listed(v.from) + " are erased"
+		case g.own(n) && g.lone(v.from) != "" && len(g.classes()) < 2:
+		default:
+			p.Blocks, p.Says = true, p.Name+" keeps what it was made from: rows of "+listed(v.from)
+			p.Fix = "derived: {" + p.Name + ": refresh}"
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// refreshed says that the blueprint has the view refreshed.
+func (g *ground) refreshed(n relational.TableName) bool {
+	for as, how := range g.cover.Derived {
+		if how == "refresh" && g.named(n, as) {
+			return true
+		}
+	}
+	return false
+}
+
+// lone is the one class that covers the tables, "" if there are several.
+func (g *ground) lone(tables []relational.TableName) string {
+	class := ""
+	for i, n := range tables {
+		c := g.class(n)
+		if h := g.held[n]; h.class != "" {
+			c = h.class
+		}
+		if i > 0 && c != class {
+			return ""
+		}
+		class = c
+	}
+	return class
+}
+
+func (g *ground) classes() map[string]bool {
+	out := map[string]bool{}
+	for _, class := range g.cover.Tables {
+		out[class] = true
+	}
+	return out
+}
+
+func listed(tables []relational.TableName) string {
+	out := make([]string, len(tables))
+	for i, n := range tables {
+		out[i] = n.String()
+	}
+	return strings.Join(out, ", ")
+}
+
+// refresh makes the named materialized views over tables of the class anew, as
+// their owners, and looks that none shows the tenant's key any more.
+func (g *ground) refresh(ctx context.Context, s *session, class string) error {
+	if len(g.cover.Derived) == 0 {
+		return nil
+	}
+	views, err := g.views(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, v := range views {
+		of := func(n relational.TableName) bool {
+			return class == "" || g.held[n].class == class || g.class(n) == class
+		}
+		if v.relation.kind != 'm' || !g.refreshed(v.relation.name) || !slices.ContainsFunc(v.from, of) {
+			continue
+		}
+		n := v.relation.name
+		if err := s.simple(ctx, "refresh materialized view "+quote(n.Schema, n.Name), nil); err != nil {
+			return tenure.Errorf(tenure.CodeOf(coded(err)), "materialized view %s: %w", n, coded(err))
+		}
+		if err := g.readBack(ctx, s, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readBack is Blocked if a refreshed view still shows rows with the tenant's key
+// although every class that it is made from is gone.
+func (g *ground) readBack(ctx context.Context, s *session, v view) error {
+	if g.column == "" || g.lone(v.from) == "" {
+		return nil
+	}
+	n := v.relation.name
+	columns, err := textsOf(ctx, s, "select quote_ident(attname) from pg_attribute where attrelid = "+v.relation.oid+" and attnum > 0 and not attisdropped and attname = "+anyOf(append([]string{g.column}, g.cover.Aliases...)))
+	if err != nil {
+		return err
+	}
+	for _, column := range columns {
+		left, err := textsOf(ctx, s, fmt.Sprintf("select count(*)::text from %s where %s::text = %s", quote(n.Schema, n.Name), column, literal(g.key)))
+		if err != nil {
+			return err
+		}
+		if left[0] != "0" {
+			return tenure.Errorf(tenure.Blocked, "materialized view %s shows %s rows of the tenant after its refresh", n, left[0]).
+				WithHint("it also reads %s; cover those, or drop the view", listed(v.others))
+		}
+	}
+	return nil
+}

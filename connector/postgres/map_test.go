@@ -1,0 +1,309 @@
+package postgres
+
+import (
+	"archive/tar"
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/postgrestest"
+)
+
+// pooled is the ground of the map's tests: two tables that tenants share.
+const pooled = `create schema m; create table m.orders (id int primary key, tenant_key text, note text);
+create table m.lines (id int primary key, order_id int not null references m.orders, tenant_key text);
+insert into m.orders values (1, 'acme', 'hat'), (2, 'birch', 'shoe'); insert into m.lines values (1, 1, 'acme'), (2, 2, 'birch');
+create schema platform; create schema extra;`
+
+func rowsOf(more map[string]any) connector.Desired {
+	attributes := map[string]any{"schema": "m", "column": "tenant_key", "key": "acme", "tables": map[string]any{"orders": "trade", "lines": "trade"}}
+	maps.Copy(attributes, more)
+	d := desired("rows", "acme", attributes)
+	d.Tenant = "ten_acme"
+	return d
+}
+
+// mark lets the rows that are there already be the tenant's.
+func mark(t *testing.T, d *Driver, w *world, own connector.Desired) {
+	t.Helper()
+	sql := ""
+	for _, table := range []string{"m.lines", "m.orders"} {
+		sql += fmt.Sprintf("create table kept.%[2]s as select * from %[1]s where tenant_key = 'acme'; delete from %[1]s where tenant_key = 'acme';", table, table[2:])
+	}
+	postgrestest.Exec(t, w.dsn, "create schema kept;"+sql)
+	if _, _, err := d.Ensure(t.Context(), own); err != nil {
+		t.Fatal(err)
+	}
+	postgrestest.Exec(t, w.dsn, "insert into m.orders select * from kept.orders; insert into m.lines select * from kept.lines; drop schema kept cascade")
+}
+
+// blocking are the places that block, as "kind name".
+func blocking(m connector.Map) (out []string) {
+	for _, p := range m.Places {
+		if p.Blocks {
+			out = append(out, string(p.Kind)+" "+p.Name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// TestMapFinds: each is a place where the tenant's data is, or goes, and that no
+// blueprint names. Were one not found, it would stay under a certificate.
+func TestMapFinds(t *testing.T) {
+	t.Parallel()
+	const into = "create function platform.note() returns trigger language plpgsql as 'begin BODY; return null; end'; create table platform.history (doc jsonb);"
+	const writes = "insert into platform.history values (to_jsonb(old))"
+	after := "create trigger noted after delete on m.orders for each row execute function platform.note()"
+	for what, c := range map[string]struct {
+		sql   string
+		more  map[string]any // attributes
+		finds []string
+	}{
+		"nothing":                       {},
+		"another schema":                {sql: "create table extra.notes (tenant_key text, body text)", finds: []string{"table extra.notes"}},
+		"another schema, covered":       {sql: "create table extra.notes (tenant_key text, body text)", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "extra.notes": "trade"}}},
+		"another schema, no tenant":     {sql: "create table extra.notes (tenant_key text, body text)", more: map[string]any{"columns": map[string]any{"extra.notes": ""}}},
+		"another schema, partitioned":   {sql: "create table extra.notes (tenant_key text) partition by list (tenant_key); create table extra.notes_a partition of extra.notes for values in ('acme')", finds: []string{"table extra.notes"}},
+		"an alias":                      {sql: "create table extra.notes (org text)", more: map[string]any{"aliases": []any{"org"}}, finds: []string{"table extra.notes"}},
+		"by value":                      {sql: "create table extra.notes (who varchar(20)); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
+		"by value, another's":           {sql: "create table extra.notes (who text); insert into extra.notes values ('acme-corp'), ('birch')"},
+		"by value, in json":             {sql: `create table extra.notes (doc json); insert into extra.notes values ('{"tenant_key": "acme"}'), ('[1]'), ('"acme"')`, finds: []string{"table extra.notes"}},
+		"by value, in jsonb":            {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"tenant_key": "acme"}')`, finds: []string{"table extra.notes"}},
+		"by value, in text of json":     {sql: `create table extra.notes (doc text); insert into extra.notes values ('{"a": 1, "tenant_key": "acme"}')`, finds: []string{"table extra.notes"}},
+		"by value, in hstore":           {sql: `create extension hstore with schema extra; create table extra.notes (doc extra.hstore); insert into extra.notes values ('tenant_key=>acme')`, finds: []string{"table extra.notes"}},
+		"by value, in a domain":         {sql: "create domain extra.slug as text; create table extra.notes (who extra.slug); create index on extra.notes (who); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
+		"by value beside what can't":    {sql: `create table extra.bad (doc json); insert into extra.bad values ('{"tenant_key": "\u0000"}'); create table extra.notes (who text); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
+		"a trigger":                     {sql: strings.Replace(into, "BODY", writes, 1) + after, finds: []string{"code m.orders.noted"}},
+		"a trigger, ignored":            {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"triggers": map[string]any{"orders.noted": "ignore"}}},
+		"a trigger, shared target":      {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"shared": []any{"platform.history"}}},
+		"a trigger, switched off":       {sql: strings.Replace(into, "BODY", writes, 1) + after + "; alter table m.orders disable trigger noted"},
+		"a trigger, own table":          {sql: strings.Replace(into, "BODY", "update m.lines set tenant_key = tenant_key where order_id = old.id", 1) + after},
+		"a trigger that writes nothing": {sql: strings.Replace(into, "BODY", "raise notice ''gone''; perform lower(old.note)", 1) + after},
+		"a trigger by execute":          {sql: strings.Replace(into, "BODY", "execute ''insert into x''", 1) + after, finds: []string{"code m.orders.noted"}},
+		"a trigger, statement": {sql: strings.Replace(into, "BODY", "insert into platform.history select to_jsonb(g) from gone g", 1) +
+			"create trigger noted after delete on m.orders referencing old table as gone for each statement execute function platform.note()", finds: []string{"code m.orders.noted"}},
+		"a trigger, constraint": {sql: strings.Replace(into, "BODY", writes, 1) + "create constraint trigger noted after delete on m.lines deferrable for each row execute function platform.note()", finds: []string{"code m.lines.noted"}},
+		"a trigger, by way of a function": {sql: strings.Replace(into, "BODY", "perform platform.copy(to_jsonb(old))", 1) + "create function platform.copy(jsonb) returns void language sql as 'insert into platform.history values ($1)';" + after,
+			finds: []string{"code m.orders.noted"}},
+		"a trigger, standard body": {sql: strings.Replace(into, "BODY", "perform platform.copy(to_jsonb(old))", 1) + "create function platform.copy(d jsonb) returns void language sql begin atomic insert into platform.history values (d); end;" + after,
+			finds: []string{"code m.orders.noted"}},
+		"a trigger on a partition": {sql: `create table m.events (tenant_key text, n int) partition by list (n); create table m.events_1 partition of m.events for values in (1);` + strings.Replace(into, "BODY", writes, 1) +
+			"create trigger noted after delete on m.events_1 for each row execute function platform.note()", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "events": "trade"}}, finds: []string{"code m.events.noted"}},
+		"a trigger instead, on a view": {sql: strings.Replace(into, "BODY", writes, 1) + "create view m.open as select * from m.orders; create trigger noted instead of delete on m.open for each row execute function platform.note()", finds: []string{"code m.open.noted"}},
+		"a rule":                       {sql: "create table platform.history (doc jsonb); create rule noted as on delete to m.orders do also insert into platform.history values (to_jsonb(old.note))", finds: []string{"code m.orders.noted"}},
+		"a materialized view":          {sql: "create materialized view platform.sums as select tenant_key, count(*) from m.orders group by 1", finds: []string{"derived platform.sums"}},
+		"a materialized view, twice":   {sql: "create view m.v as select * from m.orders; create materialized view extra.a as select * from m.v; create materialized view platform.b as select count(*) from extra.a", finds: []string{"derived extra.a", "derived platform.b"}},
+		"a materialized view, said":    {sql: "create materialized view platform.sums as select tenant_key from m.orders", more: map[string]any{"derived": map[string]any{"platform.sums": "refresh"}}},
+		"a foreign table":              {sql: "create extension file_fdw; create server files foreign data wrapper file_fdw; create foreign table extra.far (tenant_key text) server files options (filename '/dev/null')", finds: []string{"foreign extra.far"}},
+		"a foreign table, shared":      {sql: "create extension file_fdw; create server files foreign data wrapper file_fdw; create foreign table extra.far (tenant_key text) server files options (filename '/dev/null')", more: map[string]any{"shared": []any{"extra.far"}}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			d, w, _ := opened(t)
+			postgrestest.Exec(t, w.dsn, pooled)
+			own := rowsOf(c.more)
+			mark(t, d, w, own)
+			postgrestest.Exec(t, w.dsn, c.sql)
+			m, err := d.DataMap(t.Context(), connector.Survey{Ref: own.Ref, Search: 10 * time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := blocking(m); !slices.Equal(got, c.finds) {
+				t.Errorf("what blocks: %q, want %q\n%+v", got, c.finds, m.Places)
+			}
+			for _, p := range m.Places {
+				if p.Blocks && (p.Says == "" || p.Fix == "") {
+					t.Errorf("%s %s blocks without a word on why, or on what to do: %q, %q", p.Kind, p.Name, p.Says, p.Fix)
+				}
+			}
+		})
+	}
+}
+
+// TestRefreshAndStatistics: neither a materialized view nor what the planner
+// keeps of common values shows the leaver after its erasure.
+func TestRefreshAndStatistics(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	postgrestest.Exec(t, w.dsn, pooled)
+	own := rowsOf(map[string]any{"derived": map[string]any{"platform.sums": "refresh", "extra.under": "refresh"}, "tables": map[string]any{"orders": "trade", "lines": "trade", "single": "trade"}})
+	mark(t, d, w, own)
+	postgrestest.Exec(t, w.dsn, `create table m.single (tenant_key text, note text); create index on m.single (upper(note)); create statistics m.both (mcv) on tenant_key, note from m.orders; create statistics m.more (mcv) on tenant_key, note from m.single;
+insert into m.orders select n, 'acme', 'acme-token' from generate_series(100, 400) n; insert into m.orders select n, 'birch', 'birch-token' from generate_series(500, 700) n;
+insert into m.single select 'acme', 'acme-token' from generate_series(1, 300); analyze;
+create view m.v as select * from m.orders; create materialized view extra.under as select tenant_key, note from m.v; create materialized view platform.sums as select tenant_key, count(*) from extra.under group by 1`)
+	const kept = "select (select count(*) from pg_stats where most_common_vals::text || coalesce(histogram_bounds::text, '') ilike '%acme%') + (select count(*) from pg_stats_ext where most_common_vals::text ilike '%acme%')"
+	if n := postgrestest.Value[int](t, w.dsn, kept); n == 0 {
+		t.Fatal("the statistics hold nothing to forget")
+	}
+	if _, err := eraseAll(t, d, own.Ref, 1000); err != nil {
+		t.Fatal(err)
+	}
+	if n := postgrestest.Value[int](t, w.dsn, kept); n != 0 {
+		t.Errorf("%d statistics still hold values of the leaver", n)
+	}
+	if n := postgrestest.Value[int](t, w.dsn, "select (select count(*) from extra.under where tenant_key = 'acme') + (select count(*) from platform.sums where tenant_key = 'acme')"); n != 0 {
+		t.Errorf("materialized views still show %d rows of the leaver", n)
+	}
+	if n := postgrestest.Value[int](t, w.dsn, "select count(*) from extra.under where tenant_key = 'birch'"); n != 202 {
+		t.Errorf("a materialized view shows %d rows of a neighbour, want 202", n)
+	}
+}
+
+// TestTriggerIntoAnEarlierClass: a trigger that fills a table whose class is gone
+// already brings the leaver's data back.
+func TestTriggerIntoAnEarlierClass(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	postgrestest.Exec(t, w.dsn, pooled)
+	own := rowsOf(map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "log": "history"}})
+	mark(t, d, w, own)
+	postgrestest.Exec(t, w.dsn, `create table m.log (tenant_key text, doc jsonb); create function m.note() returns trigger language plpgsql as 'begin insert into log values (old.tenant_key, to_jsonb(old)); return null; end';
+create trigger noted after delete on m.orders for each row execute function m.note()`)
+	for order, want := range map[string][]string{"history trade": {"order m.orders.noted"}, "trade history": nil} {
+		m, err := d.DataMap(t.Context(), connector.Survey{Ref: own.Ref, Order: strings.Fields(order)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := blocking(m); !slices.Equal(got, want) {
+			t.Errorf("in the order %s what blocks is %q, want %q", order, got, want)
+		}
+	}
+}
+
+// TestMapOfAWholeStore: what hangs on a schema from outside, and what its rows get
+// copied to, is known before it is set aside.
+func TestMapOfAWholeStore(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		sql   string
+		more  map[string]any
+		finds []string
+	}{
+		"nothing":              {sql: "create materialized view leaver.sums as select count(*) from leaver.orders"},
+		"two classes, a view":  {sql: "create materialized view leaver.sums as select count(*) from leaver.orders", more: map[string]any{"tables": map[string]any{"*": "trade", "log": "history"}}, finds: []string{"derived leaver.sums"}},
+		"a column of its type": {sql: "create type leaver.mood as enum ('a'); create table app.x (m leaver.mood)", finds: []string{"dependent app.x.m"}},
+		"a trigger": {sql: "create table app.history (doc jsonb); create function leaver.note() returns trigger language plpgsql as 'begin insert into app.history values (to_jsonb(new)); return new; end'; create trigger noted before insert on leaver.orders for each row execute function leaver.note()",
+			finds: []string{"code leaver.orders.noted"}},
+		"a trigger within": {sql: "create function leaver.note() returns trigger language plpgsql as 'begin insert into leaver.log values (1); return new; end'; create trigger noted before insert on leaver.orders for each row execute function leaver.note()"},
+		"a foreign table":  {sql: "create extension file_fdw; create server files foreign data wrapper file_fdw; create foreign table leaver.far (a text) server files options (filename '/dev/null')", finds: []string{"foreign leaver.far"}},
+		"a partition":      {sql: "create table app.usage (a int) partition by list (a); create table leaver.usage partition of app.usage for values in (1)"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			d, w, _ := opened(t)
+			attributes := map[string]any{"ddl": "create table if not exists orders (id int); create table if not exists log (id int)", "tables": map[string]any{"*": "trade"}}
+			maps.Copy(attributes, c.more)
+			own := desired("schema", "leaver", attributes)
+			if _, _, err := d.Ensure(t.Context(), own); err != nil {
+				t.Fatal(err)
+			}
+			postgrestest.Exec(t, w.dsn, c.sql)
+			m, err := d.DataMap(t.Context(), connector.Survey{Ref: own.Ref, Search: time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.Places = slices.DeleteFunc(m.Places, func(p connector.Place) bool { return p.Kind == connector.PlaceTable })
+			if got := blocking(m); !slices.Equal(got, c.finds) {
+				t.Errorf("what blocks: %q, want %q\n%+v", got, c.finds, m.Places)
+			}
+			if what == "a partition" && (len(m.Places) != 1 || m.Places[0].Name != "app.usage") {
+				t.Errorf("the approver isn't told of the partition: %+v", m.Places)
+			}
+		})
+	}
+}
+
+// TestLargeObjects: an object goes with the last row that names it, in the rows'
+// own transaction, is counted before and after, and is in the export.
+func TestLargeObjects(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	postgrestest.Exec(t, w.dsn, pooled)
+	own := rowsOf(map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "files": "media"}})
+	mark(t, d, w, own)
+	postgrestest.Exec(t, w.dsn, `create domain m.lo as oid; create table m.files (tenant_key text, blob oid, thumb m.lo); create table platform.logos (logo oid);
+insert into m.files values ('acme', lo_from_bytea(1001, 'acme-1'), lo_from_bytea(1002, 'a')), ('acme', 1001, null), ('acme', 99, lo_from_bytea(1003, 'both')),
+ ('acme', lo_from_bytea(1004, 'logo'), 1002), ('birch', lo_from_bytea(1005, 'birch-1'), 1003), ('birch', null, null);
+insert into platform.logos values (1004), (null); select lo_from_bytea(1006, 'nobody')`)
+	m, err := d.DataMap(t.Context(), connector.Survey{Ref: own.Ref})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range m.Places {
+		if p.Kind == connector.PlaceObjects {
+			got = append(got, fmt.Sprintf("%s %s %d %d", p.Name, p.Class, p.Rows, p.Bytes))
+		}
+	}
+	if want := []string{"m.files.blob media 2 10", "m.files.thumb media 2 5"}; !slices.Equal(got, want) {
+		t.Errorf("large objects: %q, want %q", got, want)
+	}
+	var archive bytes.Buffer
+	if _, err := d.Export(t.Context(), own.Ref, &archive); err != nil {
+		t.Fatal(err)
+	}
+	if files := members(t, &archive); files["objects/1001"] != "acme-1" || files["objects/1003"] != "both" || files["objects/1005"] != "" {
+		t.Errorf("the export holds %q", files)
+	}
+	var e connector.Erased
+	for b := (connector.Batch{Run: "r", Class: "media", Limit: 1}); !e.Done; b.Cursor = e.Cursor {
+		if e, err = d.Erase(t.Context(), own.Ref, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left := strs(t, connect(t, w.dsn), "select oid::text from pg_largeobject_metadata order by oid"); !slices.Equal(left, []string{"1003", "1004", "1005", "1006"}) {
+		t.Errorf("left are the large objects %q", left)
+	}
+	if n := e.Total["large objects of m.files"]; n != 2 || e.Total["m.files"] != 4 {
+		t.Errorf("the tally says %v, want 4 rows and 2 large objects", e.Total)
+	}
+}
+
+// TestLargeObjectsOfASchema: those of a whole store go with its drop.
+func TestLargeObjectsOfASchema(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	own := desired("schema", "leaver", map[string]any{"ddl": "create table if not exists files (blob oid)", "tables": map[string]any{"*": "trade"}})
+	if _, _, err := d.Ensure(t.Context(), own); err != nil {
+		t.Fatal(err)
+	}
+	postgrestest.Exec(t, w.dsn, `insert into leaver.files select lo_create(0) from generate_series(1, 1500); insert into leaver.files values (lo_create(4711)); create table app.logos (logo oid); insert into app.logos values (4711)`)
+	if _, err := d.Quarantine(t.Context(), own.Ref); err != nil {
+		t.Fatal(err)
+	}
+	rec, err := d.Delete(t.Context(), own.Ref)
+	if err != nil || rec.Counts["large objects of "+quarantined(own.Resource)+".files"] != 1500 {
+		t.Errorf("delete: %v, error %v", rec.Counts, err)
+	}
+	if left := strs(t, connect(t, w.dsn), "select oid::text from pg_largeobject_metadata"); !slices.Equal(left, []string{"4711"}) {
+		t.Errorf("left are %d large objects", len(left))
+	}
+}
+
+// members are the files of a tar, with their text.
+func members(t *testing.T, r io.Reader) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for in := tar.NewReader(r); ; {
+		h, err := in.Next()
+		if err == io.EOF {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[h.Name] = string(text)
+	}
+}

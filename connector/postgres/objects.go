@@ -1,0 +1,227 @@
+package postgres
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// objectsAtOnce bounds the large objects of one transaction: each takes a lock, of
+// which the server has a few thousand for everybody.
+const objectsAtOnce = 1000
+
+// locator is a column whose values name large objects.
+type locator struct {
+	table  relational.TableName
+	column string
+}
+
+func (l locator) String() string { return l.table.String() + "." + l.column }
+
+// in is the column's table.
+func (l locator) in() string { return quote(l.table.Schema, l.table.Name) }
+
+// kind is the name under which the objects are tallied.
+func (l locator) kind() string { return "large objects of " + l.table.String() }
+
+const locatorsSQL = `select n.nspname, c.relname, a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+ join pg_type t on t.oid = a.atttypid where c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped and not c.relispartition
+ and (t.oid = 'oid'::regtype or t.typbasetype = 'oid'::regtype) and ` + notOurs
+
+// locators are the columns that may name large objects: of the type oid, or of a
+// domain over it, as lo is. Without tables they are those of the whole database.
+func locators(ctx context.Context, s *session, tables ...relational.Reached) (out []locator, err error) {
+	sql := locatorsSQL
+	if len(tables) > 0 {
+		names := make([]string, len(tables))
+		for i, t := range tables {
+			names[i] = literal(quote(t.Table.Schema, t.Table.Name))
+		}
+		sql += " and c.oid = any (array(select to_regclass(x) from unnest(array[" + strings.Join(names, ", ") + "]) x))"
+	}
+	err = s.simple(ctx, sql+" order by 1, 2, a.attnum", func(_ int, v [][]byte) error {
+		out = append(out, locator{relational.TableName{Schema: string(v[0]), Name: string(v[1])}, string(v[2])})
+		return nil
+	})
+	return out, err
+}
+
+// objects counts the large objects that the tenant's rows name.
+func (g *ground) objects(ctx context.Context, s *session) (out []connector.Place, err error) {
+	if len(g.tables) == 0 {
+		return nil, nil
+	}
+	of, err := locators(ctx, s, g.tables...)
+	if err != nil || len(of) == 0 {
+		return nil, err
+	}
+	bytes := "0::text"
+	if readable, err := textsOf(ctx, s, "select has_table_privilege('pg_catalog.pg_largeobject', 'select')::text"); err != nil {
+		return nil, err
+	} else if readable[0] == "true" {
+		bytes = "coalesce(sum((select sum(length(l.data)) from pg_largeobject l where l.loid = m.oid)), 0)::text"
+	}
+	arms := make([]string, len(of))
+	for i, l := range of {
+		arms[i] = fmt.Sprintf("select %d, count(*)::text, %s from pg_largeobject_metadata m where m.oid in (select %s from %s t where %s)",
+			i, bytes, quote("t", l.column), l.in(), g.held[l.table].where)
+	}
+	err = s.simple(ctx, strings.Join(arms, "\nunion all "), func(_ int, v [][]byte) error {
+		i, _ := strconv.Atoi(string(v[0]))
+		p := connector.Place{Name: of[i].String(), Kind: connector.PlaceObjects, Class: g.held[of[i].table].class, Via: "large objects that the column names"}
+		p.Rows, _ = strconv.ParseInt(string(v[1]), 10, 64)
+		p.Bytes, _ = strconv.ParseInt(string(v[2]), 10, 64)
+		if p.Rows > 0 {
+			out = append(out, p)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// unlinker is what a holding does before rows go: it takes away the large objects
+// that they name and no other row does, in whatever table. Nil if its tables name
+// none.
+func unlinker(ctx context.Context, s *session, h *relational.Holding) (func(context.Context, relational.Querier, relational.Reached, string) (map[string]int64, error), error) {
+	if len(h.Tables) == 0 {
+		return nil, nil
+	}
+	own, err := locators(ctx, s, h.Tables...)
+	if err != nil || len(own) == 0 {
+		return nil, err
+	}
+	all, err := locators(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, q relational.Querier, t relational.Reached, where string) (map[string]int64, error) {
+		counts := map[string]int64{}
+		for _, l := range own {
+			if l.table != t.Table.TableName {
+				continue
+			}
+			n, err := l.unlink(ctx, q, where, all, 0)
+			counts[l.kind()] += n
+			if err != nil {
+				return nil, err
+			}
+		}
+		return counts, nil
+	}, nil
+}
+
+// unlink takes away the large objects named by the column in rows for which where
+// holds under the alias t, save those that a row of all the rest names too. A
+// limit of 0 is none.
+func (l locator) unlink(ctx context.Context, q relational.Querier, where string, all []locator, limit int) (n int64, err error) {
+	named := fmt.Sprintf(`select %s from %s "t" where %s`, quote("t", l.column), l.in(), where)
+	sql := "with named as (select m.oid from pg_catalog.pg_largeobject_metadata m where m.oid in (" + named + ")), others as ("
+	for i, o := range all {
+		if i > 0 {
+			sql += " union all "
+		}
+		sql += fmt.Sprintf(`select %s from %s "t" where %[1]s in (select oid from named)`, quote("t", o.column), o.in())
+		if o.table == l.table {
+			sql += " and (" + where + ") is not true"
+		}
+	}
+	sql += ") select lo_unlink(x.oid)::text from (select oid from named where oid not in (select * from others)"
+	if limit > 0 {
+		sql += " limit " + strconv.Itoa(limit)
+	}
+	err = each(ctx, q, sql+") x", 1, func([]string) { n++ })
+	return n, err
+}
+
+// unlinkAll takes away the large objects that a whole store's rows name and no
+// row elsewhere does, a bounded number in each transaction.
+func (s *session) unlinkAll(ctx context.Context, schema string, counts map[string]int64) error {
+	all, err := locators(ctx, s)
+	if err != nil {
+		return err
+	}
+	var rest []locator
+	for _, l := range all {
+		if l.table.Schema != schema {
+			rest = append(rest, l)
+		}
+	}
+	for _, l := range all {
+		if l.table.Schema != schema {
+			continue
+		}
+		for n := int64(objectsAtOnce); n == objectsAtOnce; {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			err := s.atomic(ctx, func(s *session) (err error) {
+				n, err = l.unlink(ctx, s, "true", rest, objectsAtOnce)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			counts[l.kind()] += n
+		}
+	}
+	return nil
+}
+
+// exportObjects adds the large objects that the holding's rows name to an archive,
+// each once, in pieces.
+func exportObjects(ctx context.Context, s *session, h *relational.Holding, a *relational.Archive) error {
+	if len(h.Tables) == 0 {
+		return nil
+	}
+	of, err := locators(ctx, s, h.Tables...)
+	if err != nil {
+		return err
+	}
+	done := map[string]bool{}
+	for _, l := range of {
+		t, _ := h.Table(l.table)
+		ids, err := textsOf(ctx, s, fmt.Sprintf(`select m.oid::text from pg_largeobject_metadata m where m.oid in (select %s from %s "t" where %s) order by m.oid`, quote("t", l.column), l.in(), t.Where()))
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if done[id] {
+				continue
+			}
+			done[id] = true
+			err := a.Object(id, l.table, h.Classes[l.table], func(w io.Writer) error { return s.object(ctx, id, w) })
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// object writes a large object's bytes.
+func (s *session) object(ctx context.Context, id string, w io.Writer) error {
+	const piece = 1 << 20
+	for at := int64(0); ; at += piece {
+		var data []byte
+		err := s.simple(ctx, fmt.Sprintf("select encode(lo_get(%s, %d, %d), 'hex')", id, at, piece), func(_ int, v [][]byte) (err error) {
+			data, err = hex.DecodeString(string(v[0]))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(data); err != nil {
+			return tenure.Errorf(tenure.Unavailable, "export: %w", err).Retryable()
+		}
+		if len(data) < piece {
+			return nil
+		}
+	}
+}
