@@ -2,6 +2,7 @@ package tenure
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -55,6 +56,75 @@ func Covering(holds []Hold, s HoldSubject) []Hold {
 	var out []Hold
 	for _, h := range holds {
 		if h.Covers(s) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// Destroys says what a step takes, or ends the time in which it could be undone, as
+// holds see it: a hold that covers any of it stands against the step. A key takes
+// all that is sealed under it; a hand-over's files take all that was exported.
+func (p *Plan) Destroys(s *Step) []HoldSubject {
+	class := s.Class
+	if s.Action == ActKeyDestroy && class == "" {
+		class, _ = strings.CutPrefix(s.To, "class-")
+		if class == s.To {
+			class = ""
+		}
+	}
+	named := make(map[ResourceID]bool)
+	if s.Resource != "" {
+		named[s.Resource] = true
+	}
+	if s.Action.IsGate() {
+		for i := range p.Steps {
+			if slices.Contains(s.Needs, p.Steps[i].Key) && p.Steps[i].Resource != "" {
+				named[p.Steps[i].Resource] = true
+			}
+		}
+	}
+	var out []HoldSubject
+	for i := range p.Resources {
+		r := &p.Resources[i]
+		if len(named) > 0 && !named[r.ID] || class != "" && len(named) == 0 && !slices.Contains(r.Classes, class) {
+			continue
+		}
+		subject := HoldSubject{Tenant: p.Tenant, System: r.System, Resource: r.ID, Classes: r.Classes}
+		if class != "" {
+			subject.Classes = []string{class}
+		}
+		out = append(out, subject)
+	}
+	if len(out) > 0 {
+		return out
+	}
+	subject := HoldSubject{Tenant: p.Tenant, System: s.System, Resource: s.Resource}
+	if class != "" {
+		subject.Classes = []string{class}
+	}
+	return []HoldSubject{subject}
+}
+
+// Standing returns the active holds that stand against a step of the plan.
+func (p *Plan) Standing(holds []Hold, s *Step) []Hold {
+	var out []Hold
+	subjects := p.Destroys(s)
+	for _, h := range holds {
+		if slices.ContainsFunc(subjects, h.Covers) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// Keeping returns the active holds that cover all that a gate lets go. One that
+// covers a part of it keeps that part alone, and the gate opens for the rest.
+func (p *Plan) Keeping(holds []Hold, gate *Step) []Hold {
+	var out []Hold
+	subjects := p.Destroys(gate)
+	for _, h := range holds {
+		if !slices.ContainsFunc(subjects, func(s HoldSubject) bool { return !h.Covers(s) }) {
 			out = append(out, h)
 		}
 	}

@@ -66,6 +66,7 @@ const (
 	// On resources.
 	ActEnsure       Action = "ensure"       // bring to desired, read back
 	ActObserve      Action = "observe"      // read back only
+	ActCount        Action = "count"        // what is about to go: every place of a data class, and what stands in its way
 	ActSuspend      Action = "suspend"      // access off, can be resumed
 	ActResume       Action = "resume"       // access on
 	ActRevoke       Action = "revoke"       // access off for good
@@ -112,7 +113,7 @@ type Step struct {
 	Needs       []string   `json:"needs,omitempty"` // keys of steps that must have ended well
 	Destructive bool       `json:"destructive,omitempty"`
 	Optional    bool       `json:"optional,omitempty"` // its failure is recorded and blocks nothing
-	Class       string     `json:"class,omitempty"`    // the data class, of erase and gate.retention
+	Class       string     `json:"class,omitempty"`    // the data class, of erase, count, key.*, gate.retention and gate.noreturn
 	Gate        *Gate      `json:"gate,omitempty"`
 	Probe       *Probe     `json:"probe,omitempty"`
 	To          string     `json:"to,omitempty"`      // move: the state; certify: interim or closing; key.*: the purpose
@@ -217,5 +218,7 @@ type Plan struct {
 	Destructive  int                       `json:"destructive"` // how many steps destroy
 }
 
-// PlanFormat is the format that this build writes; it reads all before it.
-const PlanFormat = 1
+// PlanFormat is the format that this build writes; it reads all before it. In
+// format 1 nothing but the last data class's gate kept a store from going, and a
+// point of no return didn't name its class: Completed adds what is missing.
+const PlanFormat = 2

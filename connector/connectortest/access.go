@@ -24,16 +24,21 @@ func (a *actor) can(call string) bool {
 		_, ok = a.driver.(connector.Eraser)
 	case "map":
 		_, ok = a.driver.(connector.Mapper)
+	case "tally":
+		_, ok = a.driver.(connector.Tallier)
 	}
 	return ok
 }
+
+// lacks says that the harness declares the type to be without a capability.
+func (a *actor) lacks(call string) bool { return slices.Contains(a.c.Without, call) }
 
 // offers decides whether a check of the capability runs. A type that owes it
 // and doesn't have it fails; one that doesn't owe it and refuses is skipped,
 // after a look that nothing was done.
 func (a *actor) offers(call string, owed bool, try func() error) bool {
 	a.t.Helper()
-	owed = owed && !slices.Contains(a.c.Without, call)
+	owed = owed && !a.lacks(call)
 	if !a.can(call) {
 		if owed {
 			a.t.Errorf("type %s should offer %s, and the driver can't", a.c.Type, call)

@@ -31,6 +31,7 @@ type actor struct {
 	system  *connector.System
 	tenant  tenure.TenantID
 	secrets []string
+	runs    int // erasures so far
 }
 
 func newActor(t *testing.T, w *World, c Case, mode string, m connector.Marker) *actor {

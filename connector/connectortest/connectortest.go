@@ -13,6 +13,9 @@
 //   - Revoke and Quarantine of what is absent succeed and change nothing, Erase
 //     of it is Done; Suspend, Resume, Unquarantine and Export of it are NotFound.
 //   - Ensure of what is quarantined is Conflict or Blocked: no second copy.
+//   - Each batch of an erasure is told of by a tally of the system's own, under the
+//     run's name, that a crash between the delete and the answer can't lose.
+//   - A data map's places that block say why and what to do.
 //   - A capability that a type doesn't have is Invalid, and nothing is done.
 //   - A name that can't be used is Invalid, never shortened or changed.
 package connectortest
@@ -109,12 +112,20 @@ type Case struct {
 	Works func(t testing.TB, d connector.Desired) bool
 
 	// Without lists capabilities that a type of an access layer (suspend,
-	// revoke) or one that holds data (export, erase, map) doesn't have.
+	// revoke) or one that holds data (export, erase, tally, map) doesn't have.
 	Without []string
 
 	// Fill puts n rows or objects of a class into the thing, Count counts them.
 	Fill  func(t testing.TB, r connector.Ref, class string, n int)
 	Count func(t testing.TB, r connector.Ref, class string) int
+
+	// Stick keeps the class's rows from going, as a trigger does that swallows the
+	// delete, and names what does it. Nil where nothing in the system can.
+	Stick func(t testing.TB, r connector.Ref, class string) (name string, undo func())
+
+	// Late puts n rows of a class where the thing was, once it is deleted, as an
+	// application would that doesn't know. Nil where nothing can be put there.
+	Late func(t testing.TB, r connector.Ref, class string, n int)
 
 	// Exported counts the rows or objects in an export.
 	Exported func(t testing.TB, data []byte) int
@@ -184,7 +195,10 @@ func runCase(t *testing.T, w *World, c Case, mode string) {
 		{"quarantine", checkQuarantine},
 		{"export", checkExport},
 		{"erase", checkErase},
+		{"delete with rows", checkRemains},
+		{"erase stuck", checkStuck},
 		{"data map", checkDataMap},
+		{"late rows", checkLate},
 		{"expire", checkExpire},
 	} {
 		t.Run(check.name, func(t *testing.T) {

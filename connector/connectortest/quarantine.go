@@ -53,7 +53,7 @@ func checkQuarantinedEnd(a *actor, d, neighbour connector.Desired) {
 	_, err := a.do("quarantine", d.Ref)
 	a.must("quarantine", err)
 	if a.c.Fill != nil && a.can("erase") {
-		sum := a.eraseAll(d.Ref, d.Classes[0], 2)
+		sum := a.erasure(d.Ref, d.Classes[0], 2).all()
 		if sum != 5 {
 			a.t.Errorf("erasing from quarantine counts %d of 5", sum)
 		}

@@ -102,6 +102,12 @@ func distrusted(a *actor, d, absent connector.Desired, refuses bool) {
 	if a.checked("discover", err) == nil && trusted == nil {
 		a.t.Error("a discovery is trusted")
 	}
+	if a.maps() {
+		_, verdict, err := a.system.DataMap(a.t.Context(), connector.Survey{Ref: d.Ref})
+		if a.checked("data map", err) == nil && verdict != tenure.Unknown {
+			a.t.Errorf("what the data map doesn't show is %q", verdict)
+		}
+	}
 	if !refuses {
 		return
 	}

@@ -167,6 +167,8 @@ func bucketCase(root string) connectortest.Case {
 		}
 		return 0
 	}
+	c.Late = c.Fill
+	c.Without = []string{"tally"} // no write to a file system is one with the unlinking of files
 	c.Exported = exported
 	return c
 }

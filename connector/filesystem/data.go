@@ -19,7 +19,7 @@ import (
 // classesOf is the class mapping that counts for a ref: the one that it names,
 // or the one that is recorded.
 func classesOf(ref connector.Ref, p place) attributes {
-	if a, err := parse(ref); err == nil && ref.Attributes != nil {
+	if a, err := parse(ref); err == nil && ref.Attributes != nil || p.rec == nil {
 		return a
 	}
 	return p.rec.Attributes
@@ -107,35 +107,55 @@ func prune(tree *os.Root, dirs map[string]bool) error {
 // gathered by their first path element and are uncovered.
 func (d *Driver) DataMap(ctx context.Context, s connector.Survey) (m connector.Map, err error) {
 	ref := s.Ref
-	err = d.onBucket(ctx, "map", ref, nil, func(r *os.Root, p place) (err error) {
-		if m.Sighting, err = sight(r); err != nil {
+	if ref.Type != bucket {
+		return m, tenure.Errorf(tenure.Invalid, "a %s can't be used with map", ref.Type)
+	}
+	defer d.lock(ref.Type, ref.Name)()
+	err = d.with(ctx, "map "+ref.Type, func(r *os.Root) (err error) {
+		if m.Sighting, err = sight(r); err != nil || ref.Resource == "" || checkName(ref.Name) != nil {
 			return err
 		}
-		a := classesOf(ref, p)
-		byName := map[string]*connector.Place{}
-		err = inTree(r, p, func(tree *os.Root) error {
-			return walk(ctx, tree, "", func(name string, _ fs.FileInfo) error {
-				class, prefix := a.classOf(name, ref.Classes)
-				if class == "" {
-					prefix, _, _ = strings.Cut(name, "/")
-				}
-				if byName[prefix] == nil {
-					byName[prefix] = &connector.Place{Name: prefix, Class: class, Via: "path in the bucket"}
-				}
-				byName[prefix].Rows++
-				return nil
-			})
-		})
-		for _, p := range byName {
-			if p.Class == "" {
-				p.Blocks, p.Says, p.Fix = true, "no data class covers the files under "+p.Name, "name the prefix in the attribute classes"
-			}
-			m.Places = append(m.Places, *p)
+		find := d.owned
+		if s.Gone { // whoever put it there
+			find = func(r *os.Root, ref connector.Ref) (place, error) { return d.find(r, ref.Type, ref.Name) }
 		}
-		slices.SortFunc(m.Places, func(a, b connector.Place) int { return cmp.Compare(a.Name, b.Name) })
+		p, err := find(r, ref)
+		if err != nil || !p.found() {
+			return err
+		}
+		m.Places, err = mapFiles(ctx, r, p, ref)
 		return err
 	})
 	return m, err
+}
+
+func mapFiles(ctx context.Context, r *os.Root, p place, ref connector.Ref) (out []connector.Place, err error) {
+	a := classesOf(ref, p)
+	byName := map[string]*connector.Place{}
+	err = inTree(r, p, func(tree *os.Root) error {
+		return walk(ctx, tree, "", func(name string, info fs.FileInfo) error {
+			class, prefix := a.classOf(name, ref.Classes)
+			if class == "" {
+				prefix, _, _ = strings.Cut(name, "/")
+			}
+			at := byName[prefix]
+			if at == nil {
+				at = &connector.Place{Name: prefix, Class: class, Via: "path in the bucket"}
+				byName[prefix] = at
+			}
+			at.Rows++
+			at.Bytes += info.Size()
+			return nil
+		})
+	})
+	for _, p := range byName {
+		if p.Class == "" {
+			p.Blocks, p.Says, p.Fix = true, "no data class covers the files under "+p.Name, "name the prefix in the attribute classes"
+		}
+		out = append(out, *p)
+	}
+	slices.SortFunc(out, func(a, b connector.Place) int { return cmp.Compare(a.Name, b.Name) })
+	return out, err
 }
 
 // Expire removes the copies that are due, if rotation is Tenure's, and lists

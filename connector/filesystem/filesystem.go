@@ -79,7 +79,7 @@ func types() []tenure.ResourceType {
   "rotate":{"enum":["tenure","outside"],"default":"outside","description":"Who removes the copies that are due."}`, `"keep"`),
 		},
 		{
-			Name: bucket, Summary: "A directory tree of a tenant's files.", Layer: tenure.LayerAncillary,
+			Name: bucket, Summary: "A directory tree of a tenant's files.", Whole: true, Layer: tenure.LayerAncillary,
 			Deletion: gone, Verification: seen,
 			Recovery: tenure.Recovery{Declared: true, Quarantine: true, Says: "moved aside whole, with every permission taken off, until it is deleted; brought back with the owner's permissions alone"},
 			Holds:    tenure.HoldsData, Cost: storage,

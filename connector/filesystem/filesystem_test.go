@@ -262,16 +262,16 @@ func TestDataMap(t *testing.T) {
 		return got.Places
 	}
 	const via = "path in the bucket"
-	want := []connector.Place{{Name: ".", Class: "files", Via: via, Rows: 2}}
+	want := []connector.Place{{Name: ".", Class: "files", Via: via, Rows: 2, Bytes: 2}}
 	if diff := cmp.Diff(want, places("one", nil, "files")); diff != "" {
 		t.Error(diff)
 	}
-	whole := connector.Place{Name: "new/c", Class: "files", Via: via, Rows: 1}
+	whole := connector.Place{Name: "new/c", Class: "files", Via: via, Rows: 1, Bytes: 1}
 	got := places("many", map[string]any{"classes": map[string]any{"new/c": "files"}}, "orders", "files")
 	if !slices.Contains(got, whole) {
 		t.Errorf("a prefix that is a whole path: %+v", got)
 	}
-	want = []connector.Place{{Name: "new", Via: via, Rows: 2}, {Name: "orders", Via: via, Rows: 1}, {Name: "orders/2026", Class: "orders", Via: via, Rows: 1}}
+	want = []connector.Place{{Name: "new", Via: via, Rows: 2, Bytes: 2}, {Name: "orders", Via: via, Rows: 1, Bytes: 1}, {Name: "orders/2026", Class: "orders", Via: via, Rows: 1, Bytes: 1}}
 	if diff := cmp.Diff(want, places("many", map[string]any{"classes": map[string]any{"orders/2026": "orders"}}, "orders", "files")); diff != "" {
 		t.Error(diff)
 	}

@@ -61,6 +61,7 @@ func samples() []sample {
 		{"account", m{"email": "account@example.test", "roles": []any{"editor", "ré\"dacteur"}}, m{"roles": []any{}}, m{"unknown": true}},
 		{"integration", m{"url": "https://hooks.example.test/in?a=1&b=<2>", "events": []any{"order.created"}}, m{"url": "https://other.example.test/"}, m{"events": []any{1}}},
 		{"store", m{"region": "eu-1"}, m{"region": "eu-1", "public": true}, m{"public": "yes"}},
+		{"rows", m{"region": "eu-1"}, m{"region": "eu-2"}, m{"region": 1}},
 		{"cache", m{"entries": 5}, m{"entries": 1 << 40}, m{"entries": -1}},
 		{"backup", m{"keep": "P35D", "of": "store"}, m{"keep": "P1D"}, m{"keep": ""}},
 		{"setting", m{"feature": "reports", "value": true}, m{"value": 1.5}, m{}},
@@ -98,7 +99,7 @@ func caseOf(w *memory.World, s sample) connectortest.Case {
 			return at
 		},
 	}
-	if s.typ == "store" {
+	if s.typ == "store" || s.typ == "rows" {
 		c.Fill = func(_ testing.TB, r connector.Ref, class string, n int) {
 			if class == "" {
 				class = "in no class"

@@ -25,6 +25,7 @@ var (
 	_ connector.Quarantiner = (*Driver)(nil)
 	_ connector.Exporter    = (*Driver)(nil)
 	_ connector.Eraser      = (*Driver)(nil)
+	_ connector.Tallier     = (*Driver)(nil)
 	_ connector.Mapper      = (*Driver)(nil)
 	_ connector.Expirer     = (*Driver)(nil)
 	_ connector.Prober      = (*Driver)(nil)
@@ -165,7 +166,7 @@ func (d *Driver) look(t *Thing) connector.Observed {
 	if o.Owner = owner; owner == connector.Ours {
 		o.Resource = id
 	}
-	if t.Type == "store" {
+	if slices.Contains(holding, t.Type) {
 		var rows, size int64
 		for _, list := range t.Rows {
 			rows += int64(len(list))
@@ -280,11 +281,14 @@ func (d *Driver) change(ctx context.Context, call string, r connector.Ref, absen
 }
 
 // Delete removes the thing, in quarantine or not. One whose copies haven't
-// expired is Blocked.
+// expired is Blocked; a share that has rows is Conflict, since they must be erased.
 func (d *Driver) Delete(ctx context.Context, r connector.Ref) (connector.Receipt, error) {
 	return d.change(ctx, "delete", r, nil, func(t *Thing) (bool, error) {
 		if n := copiesLeft(t, time.Time{}); n > 0 {
 			return false, tenure.Errorf(tenure.Blocked, "%s %q still has %d copies", r.Type, r.Name, n).WithHint("they go when they expire")
+		}
+		if t.Type == "rows" && len(t.Rows) > 0 {
+			return false, tenure.Errorf(tenure.Conflict, "%s %q still has rows", r.Type, r.Name).Retryable()
 		}
 		delete(d.world.things, key{r.Type, r.Name})
 		return true, nil

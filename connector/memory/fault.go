@@ -14,7 +14,7 @@ import (
 // calls are the names that Fault.Call and World.Calls know.
 var calls = []string{
 	"plant", "ensure", "observe", "delete", "discover", "suspend", "resume", "revoke", "quarantine", "unquarantine",
-	"export", "erase", "map", "expire", "probe", "elevate", "unelevate", "elevations",
+	"export", "erase", "tally", "map", "expire", "probe", "elevate", "unelevate", "elevations",
 }
 
 // Fault makes calls go wrong. Blank fields match everything. Of DropAnswer,

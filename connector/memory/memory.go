@@ -72,9 +72,12 @@ func types() []tenure.ResourceType {
 		}
 	}
 	store := plain("store", "Rows of data in classes.", tenure.LayerTransactional, false, schema(`"public":{"type":"boolean","default":false,"description":"Anyone may read it."},"region":{"type":"string"}`, ""))
-	store.Holds = tenure.HoldsData
+	store.Holds, store.Whole = tenure.HoldsData, true
 	store.Recovery = tenure.Recovery{Declared: true, Quarantine: true, Says: "set aside with its rows, out of reach, until it is deleted; brought back whole"}
 	store.Cost = append(store.Cost, tenure.CostTerm{Metric: "bytes", Per: 1 << 30, Price: "gibibyte"})
+	rows := plain("rows", "A tenant's share of rows that stand among others'.", tenure.LayerTransactional, false, schema(`"region":{"type":"string"}`, ""))
+	rows.Holds = tenure.HoldsData
+	rows.Deletion = "its rows are erased class by class; then the mark goes, and nothing of it stays"
 	backup := plain("backup", "A series of copies, each of which expires.", tenure.LayerBackup, false, schema(`"keep":{"type":"string","description":"How long a copy is kept, as an ISO 8601 period."},"of":{"type":"string","description":"What it is a copy of."}`, `"keep"`))
 	backup.Holds, backup.Copies = tenure.HoldsData, true
 	backup.Recovery = tenure.Recovery{Declared: true, Says: "copies stay until they expire; after that nothing can be undone"}
@@ -84,6 +87,7 @@ func types() []tenure.ResourceType {
 		plain("account", "An account that signs in.", tenure.LayerAccount, true, schema(`"email":{"type":"string"},"roles":{"type":"array","items":{"type":"string"}}`, "")),
 		plain("integration", "A hook that sends a tenant's events elsewhere.", tenure.LayerIntegration, false, schema(`"events":{"type":"array","items":{"type":"string"}},"url":{"type":"string"}`, "")),
 		store,
+		rows,
 		plain("cache", "A copy of data for speed, with no rows of its own.", tenure.LayerAncillary, false, schema(`"entries":{"type":"integer","minimum":0}`, "")),
 		backup,
 		plain("setting", "One value, such as an entitlement or a policy.", tenure.LayerConfiguration, false,

@@ -60,6 +60,12 @@ type Thing struct {
 	Rows        map[string][]string  `json:"rows,omitempty"`       // by class
 	Copies      []connector.Copy     `json:"copies,omitempty"`
 
+	Tallies   map[string]Tally  `json:"tallies,omitempty"`   // by run of an erasure
+	Referrers map[string]int64  `json:"referrers,omitempty"` // others' rows that refer to those of a class, and are detached with its last row
+	Swallows  map[string]string `json:"swallows,omitempty"`  // by class: a trigger that takes deletes and does nothing
+	LockedBy  string            `json:"lockedBy,omitempty"`  // who holds the rows locked
+	Places    []connector.Place `json:"places,omitempty"`    // what else the data map finds
+
 	// Who made it, until somebody else has had a hand on it: its mark is then
 	// worked out only when it is looked at, and need not be checked.
 	maker *Driver
@@ -78,6 +84,7 @@ func (t *Thing) seen() Thing {
 	c := *t
 	c.Mark, c.maker, c.owner = t.mark(), nil, ""
 	c.Rows, c.Copies = maps.Clone(t.Rows), slices.Clone(t.Copies)
+	c.Tallies, c.Referrers, c.Swallows, c.Places = maps.Clone(t.Tallies), maps.Clone(t.Referrers), maps.Clone(t.Swallows), slices.Clone(t.Places)
 	return c
 }
 

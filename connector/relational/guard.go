@@ -45,7 +45,7 @@ func (w *batch) guard(ctx context.Context, g going, all []going) error {
 				where += " and not (" + h.those(also, alias) + ")"
 			}
 		}
-		from := h.Dialect.Name(k.Child) + " " + Quote(alias)
+		from := h.Dialect.Name(k.Child) + " as " + Quote(alias)
 		r, err := w.count(ctx, "select "+h.referring(k.Child)+" from "+from+" where "+where)
 		if err != nil {
 			return err

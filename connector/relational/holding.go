@@ -107,7 +107,7 @@ func (h *Holding) Remains(ctx context.Context, q Querier, class string) (string,
 
 // from is the table under the alias of its conditions.
 func (h *Holding) from(t Reached) string {
-	return h.Dialect.Name(t.Table.TableName) + " " + Quote(alias)
+	return h.Dialect.Name(t.Table.TableName) + " as " + Quote(alias)
 }
 
 // Seen is a Forbidden error if rows of a table that may hold the tenant's, or

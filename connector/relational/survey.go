@@ -162,7 +162,7 @@ func (h *Holding) fillReferences(ctx context.Context, q Querier, refers []refere
 	selects := make([]string, len(refers))
 	inner := next(alias)
 	for i, k := range refers {
-		selects[i] = h.referring(k.Child) + " from " + h.Dialect.Name(k.Child) + " " + Quote(alias) + " where " +
+		selects[i] = h.referring(k.Child) + " from " + h.Dialect.Name(k.Child) + " as " + Quote(alias) + " where " +
 			in(alias, k.Columns, inner, h.Dialect.Name(k.Parent), k.Parents, either(h.claims.ours(k.Parent, inner)))
 	}
 	n, err := numbers(ctx, q, 3, selects)

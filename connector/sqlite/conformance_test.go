@@ -245,8 +245,18 @@ func (w *world) databaseCase() connectortest.Case {
 		Count: func(t testing.TB, r connector.Ref, class string) int {
 			return number(t, w.home(r), "select count(*) from "+tableOf[class])
 		},
+		Stick: func(t testing.TB, r connector.Ref, class string) (string, func()) { return stick(t, w.home(r), class) },
+		Late: func(t testing.TB, r connector.Ref, class string, n int) {
+			exec(t, w.at(r), fmt.Sprintf("create table %s (v text); with recursive n (i) as (select 1 union all select i + 1 from n where i < %d) insert into %s select i from n", tableOf[class], n, tableOf[class]))
+		},
 		Exported: exported,
 	}
+}
+
+// stick adds a trigger that swallows deletes.
+func stick(t testing.TB, file, class string) (name string, undo func()) {
+	exec(t, file, "create trigger swallow before delete on "+tableOf[class]+" begin select raise(ignore); end")
+	return "swallow", func() { exec(t, file, "drop trigger swallow") }
 }
 
 // exported counts the rows in an archive.
@@ -284,6 +294,10 @@ func (w *world) rowsCase() connectortest.Case {
 		},
 		Count: func(t testing.TB, r connector.Ref, class string) int {
 			return number(t, w.shared, "select count(*) from "+tableOf[class]+" where tenant = "+literal(text(r, "key")))
+		},
+		Stick: func(t testing.TB, _ connector.Ref, class string) (string, func()) { return stick(t, w.shared, class) },
+		Late: func(t testing.TB, r connector.Ref, class string, n int) {
+			exec(t, w.shared, fmt.Sprintf("with recursive n (i) as (select 1 union all select i + 1 from n where i < %d) insert into %s (tenant) select %s from n", n, tableOf[class], literal(text(r, "key"))))
 		},
 		Exported: exported,
 	}

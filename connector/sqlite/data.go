@@ -15,16 +15,114 @@ import (
 type holder interface {
 	kind
 	// reach runs f on a session that can see the rows of r, with what they are
-	// made from. It isn't run if r is absent; Conflict if r isn't ours.
+	// made from and the path of their file. It isn't run if r is absent; Conflict
+	// if r isn't ours.
 	reach(ctx context.Context, r connector.Ref, h how, f reacher) (there bool, err error)
+	// survey runs f on what a data map is made from: with gone whoever's it is, and
+	// of a resource that is yet to be what its blueprint gives.
+	// shared is the session on the platform's file that holds the pass's snapshot.
+	survey(ctx context.Context, shared *session, v connector.Survey, f reacher) error
 }
 
-// reacher is given a session and how to work out the resource's tables; of a
-// tenant's own file also the file.
-type reacher func(s *session, of holdingOf, own *file) error
+// reacher is given a session, how to work out what the resource holds there, and
+// the path of the file.
+type reacher func(s *session, of estateOf, path string) error
 
-// holdingOf makes a holding from a database's graph.
-type holdingOf func(g *relational.Graph) (*relational.Holding, error)
+// estateOf works out what the resource holds in a database, which keeps parents'
+// keys if written.
+type estateOf func(c catalog, written bool) (*estate, error)
+
+// estate is what a resource holds in a database.
+type estate struct {
+	*relational.Holding
+	c       catalog
+	a       poolAttributes    // Column and Key are blank for a tenant's own file
+	indexes map[string]string // classes of the virtual tables that keep no rows, by name
+	ignored map[string]bool   // such tables that belong to no tenant
+	every   string
+	whole   bool
+}
+
+// within is a coverage of the tables alone that hold rows: indexes that keep none,
+// or can't be read, are no part of what package relational erases.
+func (c catalog) within(given relational.Coverage) relational.Coverage {
+	apart := c.apart()
+	is := func(name string) bool { return foldedIn(apart, name) }
+	out := given
+	out.Tables = map[string]string{}
+	for name, class := range given.Tables {
+		if !is(name) {
+			out.Tables[name] = class
+		}
+	}
+	out.Shared = nil
+	for _, name := range given.Shared {
+		if !is(name) {
+			out.Shared = append(out.Shared, name)
+		}
+	}
+	return out
+}
+
+func foldedIn(names []string, name string) bool {
+	for _, n := range names {
+		if strings.EqualFold(n, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// estate works out what a resource holds; own says that the whole file is its.
+func (c catalog) estate(t relational.Tenancy, a poolAttributes, own bool) (*estate, error) {
+	if own {
+		t.Own = func(relational.TableName) bool { return true }
+	}
+	h, err := relational.NewHolding(dialect{}, c.graph, t, c.within(a.Coverage))
+	if err != nil {
+		return nil, err
+	}
+	e := &estate{Holding: h, c: c, a: a, indexes: map[string]string{}, ignored: map[string]bool{}, whole: own}
+	if own {
+		e.every = a.Tables[relational.Every]
+	}
+	for _, name := range c.apart() {
+		for given, class := range a.Tables {
+			if strings.EqualFold(given, name) {
+				e.indexes[name] = class
+			}
+		}
+		e.ignored[name] = foldedIn(a.Shared, name)
+	}
+	return e, nil
+}
+
+// class is what covers a table or an index, "" if nothing does.
+func (e *estate) class(name string) string {
+	n, ok := e.Graph.Find("", name)
+	if ok {
+		return e.Classes[n]
+	}
+	if v := e.c.index(name); v != nil && e.indexes[v.name] != "" {
+		return e.indexes[v.name]
+	}
+	return e.every
+}
+
+// table is what is held of the named table.
+func (e *estate) table(name string) (relational.Reached, bool) {
+	n, _ := e.Graph.Find("", name)
+	return e.Table(n)
+}
+
+// shared says that the blueprint names the table as one that belongs to no tenant.
+func (e *estate) shared(name string) bool {
+	n, ok := e.Graph.Find("", name)
+	if v := e.c.index(name); !ok && v != nil {
+		return e.ignored[v.name]
+	}
+	return e.Shared(n)
+}
 
 func (k databases) reach(ctx context.Context, r connector.Ref, h how, f reacher) (there bool, err error) {
 	a, err := k.parse(r)
@@ -36,9 +134,14 @@ func (k databases) reach(ctx context.Context, r connector.Ref, h how, f reacher)
 	if err != nil || at == nil {
 		return false, err
 	}
+	return true, k.inside(ctx, at, h, func(s *session) error { return f(s, a.estate(r), at.path) })
+}
+
+// inside runs f on a file, in quarantine or not.
+func (k databases) inside(ctx context.Context, at *file, h how, f func(s *session) error) (err error) {
 	if at.aside && h == writing {
 		if err := os.Chmod(at.path, fileMode); err != nil {
-			return true, err
+			return err
 		}
 		defer func() {
 			if again := os.Chmod(at.path, asideMode); err == nil {
@@ -46,36 +149,92 @@ func (k databases) reach(ctx context.Context, r connector.Ref, h how, f reacher)
 			}
 		}()
 	}
-	return true, k.on(ctx, at.path, h, func(s *session) error {
-		return f(s, func(g *relational.Graph) (*relational.Holding, error) {
-			return relational.NewHolding(dialect{}, g, relational.Tenancy{Resource: string(r.Resource), Own: func(relational.TableName) bool { return true }}, a.Coverage)
-		}, at)
-	})
+	return k.on(ctx, at.path, h, f)
+}
+
+func (a databaseAttributes) estate(r connector.Ref) estateOf {
+	return func(c catalog, written bool) (*estate, error) {
+		return c.estate(relational.Tenancy{Resource: string(r.Resource), Written: written}, poolAttributes{Coverage: a.Coverage}, true)
+	}
+}
+
+func (k databases) survey(ctx context.Context, _ *session, v connector.Survey, read reacher) error {
+	f := func(s *session, of estateOf, path string) error {
+		return s.snapshot(ctx, func() error { return read(s, of, path) })
+	}
+	r := v.Ref
+	if r.Resource != "" && !v.Gone {
+		_, err := k.reach(ctx, r, reading, f)
+		return err
+	}
+	a, err := k.parse(r)
+	if err != nil {
+		return err
+	}
+	if r.Resource == "" {
+		return k.memory(ctx, func(s *session) error {
+			if err := s.run(ctx, a.DDL+"\n"); err != nil {
+				return tenure.Errorf(tenure.Invalid, "the ddl: %w", err)
+			}
+			return f(s, a.estate(r), "")
+		})
+	}
+	defer k.lock(r.Name)()
+	at, err := k.find(ctx, r.Name, r.Resource, justMark)
+	if err != nil || at == nil {
+		return err
+	}
+	if at.odd != "" {
+		return tenure.Errorf(tenure.Blocked, "where database %q was stands something that can't be read: %s", r.Name, at.odd).WithHint("look at it, and take it away by hand")
+	}
+	return k.inside(ctx, at, reading, func(s *session) error { return f(s, a.estate(r), at.path) })
 }
 
 func (k pools) reach(ctx context.Context, r connector.Ref, h how, f reacher) (there bool, err error) {
+	err = k.onShared(ctx, h, func(s *session) (err error) {
+		there, err = k.found(ctx, s, r, f)
+		return err
+	})
+	return there, err
+}
+
+func (k pools) found(ctx context.Context, s *session, r connector.Ref, f reacher) (there bool, err error) {
 	a, err := k.parse(r)
 	if err != nil {
 		return false, err
 	}
-	err = k.onShared(ctx, h, func(s *session) error {
-		note, err := k.noteOf(ctx, s, r)
-		if err != nil {
-			return err
+	note, err := k.noteOf(ctx, s, r)
+	if err != nil {
+		return false, err
+	}
+	if note == nil {
+		n, err := k.has(ctx, s, a)
+		if err != nil || n == 0 {
+			return false, err
 		}
-		if note == nil {
-			n, err := k.has(ctx, s, a.spec())
-			if err != nil || n == 0 {
-				return err
-			}
-			return relational.Claim(k.marker, relational.Note{}, r)
-		}
-		there = true
-		return f(s, func(g *relational.Graph) (*relational.Holding, error) {
-			return relational.NewHolding(dialect{}, g, relational.Tenancy{Resource: string(r.Resource), Column: a.Column, Key: a.Key}, a.Coverage)
-		}, nil)
-	})
-	return there, err
+		return false, relational.Claim(k.marker, relational.Note{}, r)
+	}
+	return true, f(s, a.estate(r), k.shared)
+}
+
+func (a poolAttributes) estate(r connector.Ref) estateOf {
+	return func(c catalog, written bool) (*estate, error) {
+		t := a.tenancy(r)
+		t.Written = written
+		return c.estate(t, a, false)
+	}
+}
+
+func (k pools) survey(ctx context.Context, shared *session, v connector.Survey, f reacher) error {
+	if v.Ref.Resource != "" && !v.Gone {
+		_, err := k.found(ctx, shared, v.Ref, f)
+		return err
+	}
+	a, err := k.parse(v.Ref)
+	if err != nil {
+		return err
+	}
+	return f(shared, a.estate(v.Ref), k.shared)
 }
 
 func (d *Driver) holder(r connector.Ref, call string) (holder, error) {
@@ -90,132 +249,48 @@ func (d *Driver) holder(r connector.Ref, call string) (holder, error) {
 	return h, nil
 }
 
-func held(ctx context.Context, s *session, of holdingOf) (*relational.Holding, error) {
-	g, err := dialect{}.Graph(ctx, s)
+// held is what the resource holds as the file is now.
+func (s *session) held(ctx context.Context, of estateOf) (*estate, error) {
+	c, err := readCatalog(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	return of(g)
-}
-
-// DataMap is described at connector.Mapper. Places are the tables that the
-// resource's rows are in, and those that refer to such rows, wherever they are.
-func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.Map, err error) {
-	r := v.Ref
-	k, err := d.holder(r, "mapped")
+	keeps, err := s.keeps(ctx)
 	if err != nil {
-		return m, err
+		return nil, err
 	}
-	if m.Sighting, err = d.Observe(ctx, nil, func(connector.Observed) error { return nil }); err != nil {
-		return m, err
-	}
-	_, err = k.reach(ctx, r, reading, func(s *session, of holdingOf, _ *file) error {
-		return s.snapshot(ctx, func() error {
-			h, err := held(ctx, s, of)
-			if err != nil {
-				return err
-			}
-			m.Places, err = h.Places(ctx, s, v.Order, r.Resource != "")
-			return err
-		})
-	})
-	return m, coded(err)
+	return of(c, keeps)
 }
 
-// Erase is described at connector.Eraser: one transaction a batch, children
-// before parents. When a class is
-// erased its traces in the write-ahead log and in the planner's statistics go
-// too, and a tenant's own file is built anew, unless somebody has it in use.
-func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) (e connector.Erased, err error) {
-	k, err := d.holder(r, "erased")
-	if err != nil {
-		return e, err
-	}
-	there, err := k.reach(ctx, r, writing, func(s *session, of holdingOf, own *file) (err error) {
-		if e, err = batch(ctx, s, of, b); err != nil || !e.Done || own == nil || len(e.Counts) == 0 && b.Cursor == "" {
-			return err
-		}
-		return rebuild(ctx, s, own)
-	})
-	if err == nil && !there {
-		e.Done = true
-	}
-	return e, coded(err)
+// keeps says whether the tables of what an erasure keeps are in the file.
+func (s *session) keeps(ctx context.Context) (bool, error) {
+	name, err := s.value(ctx, "select name from sqlite_schema where type = 'table' and name = "+literal(kept.Parents))
+	return name != "", err
 }
 
-func batch(ctx context.Context, s *session, of holdingOf, b connector.Batch) (e connector.Erased, err error) {
-	err = s.atomic(ctx, func() error {
-		h, err := held(ctx, s, of)
-		if err != nil {
-			return err
-		}
-		for _, ddl := range kept.DDL() {
-			if err := s.run(ctx, ddl); err != nil {
-				return err
-			}
-		}
-		p, err := h.Erasure(b.Class)
-		if err != nil {
-			return err
-		}
-		if e, err = p.Batch(ctx, s, b); err != nil || !e.Done {
-			return err
-		}
-		return forget(ctx, s)
-	})
-	if err != nil {
-		return connector.Erased{}, err
-	}
-	if e.Done {
-		_ = s.run(ctx, "pragma wal_checkpoint(truncate)")
-	}
-	return e, nil
-}
-
-// rebuildLimit is the size up to which a file is built anew after an erasure.
-const rebuildLimit = 256 << 20
-
-// rebuild writes a tenant's file anew, so that nothing of what was erased stays
-// between the rows of its pages, which secure_delete leaves alone. A file that
-// is too large, or in use, keeps that until it is deleted.
-func rebuild(ctx context.Context, s *session, f *file) error {
-	if f.size > rebuildLimit {
-		return nil
-	}
-	if err := s.attachable(1); err != nil {
-		return err
-	}
-	_ = s.run(ctx, "vacuum")
-	_ = s.run(ctx, "pragma wal_checkpoint(truncate)")
-	return s.attachable(0)
-}
-
-// forget drops the samples of rows that analyze has kept (sqlite.org/fileformat2,
-// sqlite_stat4). The next analyze takes others.
-func forget(ctx context.Context, s *session) error {
-	kept, err := s.value(ctx, "select name from sqlite_schema where name = 'sqlite_stat4'")
-	if err != nil || kept == "" {
-		return err
-	}
-	return s.run(ctx, "delete from sqlite_stat4")
-}
-
-// remove takes the owner mark and what was kept of the rows away. It deletes no
-// row: those that are left are Blocked if no class covers them, else a Conflict.
+// remove takes the note and the tallies away once no rows are left. Rows that came
+// since they were erased are Conflict, rows that no data class covers are Blocked.
 func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
-	rec.Changed, err = k.reach(ctx, r, writing, func(s *session, of holdingOf, _ *file) error {
+	there, err := k.reach(ctx, r, writing, func(s *session, of estateOf, _ string) error {
 		return s.atomic(ctx, func() error {
-			h, err := held(ctx, s, of)
+			e, err := s.held(ctx, of)
 			if err != nil {
 				return err
 			}
-			if err := h.Empty(ctx, s); err != nil {
+			if err := e.Empty(ctx, s); err != nil {
 				return err
+			}
+			if keeps, err := s.keeps(ctx); err != nil {
+				return err
+			} else if keeps {
+				if err := kept.Forget(ctx, s, string(r.Resource)); err != nil {
+					return err
+				}
 			}
 			return marks.Delete(ctx, s, r.Type, r.Name)
 		})
 	})
-	rec.Changed = rec.Changed && err == nil
+	rec.Changed = there && err == nil
 	return rec, err
 }
 
@@ -227,17 +302,17 @@ func (d *Driver) Export(ctx context.Context, r connector.Ref, w io.Writer) (rec 
 	if err != nil {
 		return rec, err
 	}
-	there, err := k.reach(ctx, r, reading, func(s *session, of holdingOf, _ *file) error {
+	there, err := k.reach(ctx, r, reading, func(s *session, of estateOf, _ string) error {
 		return s.snapshot(ctx, func() error {
-			h, err := held(ctx, s, of)
+			e, err := s.held(ctx, of)
 			if err != nil {
 				return err
 			}
-			ddl, err := ddlOf(ctx, s, h.Tables)
+			ddl, err := ddlOf(ctx, s, e.Tables)
 			if err != nil {
 				return err
 			}
-			a, err := h.Export(ctx, s, w, ddl, d.now())
+			a, err := e.Export(ctx, s, w, ddl, d.now())
 			if err == nil {
 				rec.Counts = map[string]int64{"rows": a.Rows, "bytes": a.Bytes}
 			}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,105 +35,139 @@ func (dialect) Rest(column string) string {
 	return "substr(" + column + ", instr(" + column + ", char(10)) + 1) collate binary"
 }
 
-// addressed are the columns that name a row within one transaction: the rowid
-// under a name that no column takes, or the primary key. Blank: there is none.
-func addressed(t relational.Table) []string {
+// Keyed is described at relational.Dialect.
+func (dialect) Keyed(t relational.Table, alias, column, key string) (ours, theirs, nobodys string) {
+	value := valueOf(alias, column)
+	ours = isKey(value, affinityOf(t, column), key)
+	return ours, "(" + value + " is not null and not " + ours + ")", value + " is null"
+}
+
+// valueOf is a tenant column, or a path of keys in one, as an expression. What
+// isn't JSON has no path.
+func valueOf(alias, column string) string {
+	name, path, is := strings.Cut(column, "->>")
+	out := quote(name)
+	if alias != "" {
+		out = relational.Quote(alias, name)
+	}
+	if !is {
+		return out
+	}
+	at := "$"
+	for part := range strings.SplitSeq(path, "->>") {
+		at += `."` + part + `"`
+	}
+	return "(case when json_valid(" + out + ") then json_extract(" + out + ", " + literal(at) + ") end)"
+}
+
+// affinityOf is a tenant column's affinity; what stands in JSON has none.
+func affinityOf(t relational.Table, column string) string {
+	c, _ := t.Column(column)
+	return affinity(c.Type)
+}
+
+// rowid is the name under which a table's rowid can be read; "" if columns have
+// taken all three.
+func rowid(t relational.Table) string {
 	if !t.RowID {
-		return t.Key
+		return ""
 	}
 	for _, name := range []string{"rowid", "_rowid_", "oid"} {
-		taken := false
-		for _, c := range t.Columns {
-			taken = taken || strings.EqualFold(c.Name, name)
-		}
-		if !taken {
-			return []string{name}
+		if !slices.ContainsFunc(t.Columns, func(c relational.Column) bool { return strings.EqualFold(c.Name, name) }) {
+			return name
 		}
 	}
-	return t.Key
+	return ""
 }
 
-// names are the address's columns under an alias. A quoted rowid would be a column.
-func names(t relational.Table, alias string) []string {
-	var out []string
-	for _, c := range addressed(t) {
-		if t.RowID && !t.Has(c) {
-			out = append(out, quote(alias)+"."+c)
-		} else {
-			out = append(out, relational.Quote(alias, c))
-		}
+// telling are the columns that tell a table's rows apart where their rowid can't
+// be read: the key if none of it can be null, else all of them.
+func telling(t relational.Table) (columns []string, null bool) {
+	if !t.RowID && len(t.Key) > 0 {
+		return t.Key, false
 	}
-	return out
+	return t.Names(), true
 }
 
-// Address is described at relational.Dialect: literals, with commas between them.
+// Address is described at relational.Dialect: a rowid, or values as SQL writes them.
 func (dialect) Address(t relational.Table, alias string) string {
-	parts := names(t, alias)
-	for i, p := range parts {
-		parts[i] = "quote(" + p + ")"
+	if name := rowid(t); name != "" {
+		return quote(alias) + "." + name // a quoted rowid would be a column
 	}
-	return strings.Join(parts, " || ', ' || ")
+	columns, _ := telling(t)
+	parts := make([]string, len(columns))
+	for i, c := range columns {
+		v := relational.Quote(alias, c)
+		parts[i] = "case typeof(" + v + ") when 'text' then 'cast(x''' || hex(" + v + ") || ''' as text)' else quote(" + v + ") end"
+	}
+	return "'(' || " + strings.Join(parts, " || ', ' || ") + " || ')'"
 }
 
 // At is described at relational.Dialect.
 func (dialect) At(t relational.Table, alias string, addresses []string) string {
-	columns := names(t, alias)
-	if len(columns) == 1 {
-		return columns[0] + " in (" + strings.Join(addresses, ", ") + ")"
+	if name := rowid(t); name != "" {
+		return quote(alias) + "." + name + " in (" + strings.Join(addresses, ", ") + ")"
 	}
-	if len(addresses) == 0 {
-		return "false"
+	columns, null := telling(t)
+	mine := make([]string, len(columns))
+	for i, c := range columns {
+		mine[i] = relational.Quote(alias, c)
 	}
-	return "(" + strings.Join(columns, ", ") + ") in (values (" + strings.Join(addresses, "), (") + "))"
-}
-
-// Keyed is described at relational.Dialect.
-func (dialect) Keyed(_ relational.Table, alias, column, key string) (ours, theirs, nobodys string) {
-	at := relational.Quote(alias, column) + " collate binary"
-	return at + " = " + literal(key), at + " <> " + literal(key), relational.Quote(alias, column) + " is null"
+	values := "(values " + strings.Join(addresses, ", ") + ")"
+	if !null {
+		return "(" + strings.Join(mine, ", ") + ") in " + values
+	}
+	for i := range mine {
+		mine[i] += ` is "v".column` + strconv.Itoa(i+1)
+	}
+	return "exists (select 1 from " + values + ` "v" where ` + strings.Join(mine, " and ") + ")"
 }
 
 // Obstacles is described at relational.Dialect.
 func (dialect) Obstacles(ctx context.Context, q relational.Querier, t relational.TableName) (string, error) {
-	rows, err := q.Query(ctx, "select coalesce(group_concat('trigger ' || name, ', '), '') from sqlite_schema where type = 'trigger' and lower(tbl_name) = lower($1)", t.Name)
-	if err != nil {
-		return "", err
+	all, err := triggers(ctx, q)
+	var raising, before []string
+	for _, g := range all {
+		switch {
+		case !strings.EqualFold(g.table, t.Name) || g.event == "insert":
+		case g.raises != "":
+			raising = append(raising, "trigger "+g.name)
+		case g.before:
+			before = append(before, "trigger "+g.name)
+		}
 	}
-	defer rows.Close()
-	out := ""
-	if rows.Next() {
-		err = rows.Scan(&out)
+	if len(raising) == 0 {
+		raising = before
 	}
-	if err != nil {
-		return "", err
-	}
-	return out, rows.Err()
+	return strings.Join(raising, ", "), err
 }
+
+// kept are the tables of what an erasure keeps in the file.
+var kept = relational.Kept{Tally: "tenure_tally", Parents: "tenure_parent"}
 
 // Written is described at relational.Dialect.
 func (dialect) Written(resource string, t relational.Table, columns []string) string {
 	parts := make([]string, len(columns))
 	for i := range columns {
-		parts[i] = "json_extract(p.key, '$[" + strconv.Itoa(i) + "]')"
+		at := "'$[" + strconv.Itoa(i) + "]"
+		parts[i] = "case json_type(p.key, " + at + "') when 'object' then unhex(json_extract(p.key, " + at + ".hex')) else json_extract(p.key, " + at + "') end"
 	}
-	return "select " + strings.Join(parts, ", ") + " from " + kept.Parents + " p where p.resource = " + literal(resource) + " and p.relation = " + literal(t.String()) +
-		" and p.columns = " + literal(strings.Join(columns, ","))
+	return "select " + strings.Join(parts, ", ") + " from " + kept.Parents + " p where p.resource = " + literal(resource) + " and p.relation = " +
+		literal(t.Name) + " and p.columns = " + literal(strings.Join(columns, ","))
 }
 
 // Write is described at relational.Dialect.
 func (dialect) Write(ctx context.Context, q relational.Querier, resource string, k relational.ForeignKey, where string) error {
-	columns, has := make([]string, len(k.Columns)), ""
+	values, has := make([]string, len(k.Columns)), ""
 	for i, c := range k.Columns {
-		columns[i] = relational.Quote("t", c)
-		has += " and " + columns[i] + " is not null"
+		v := relational.Quote("t", c)
+		values[i] = "json(case typeof(" + v + ") when 'blob' then json_object('hex', hex(" + v + ")) else json_quote(" + v + ") end)"
+		has += " and " + v + " is not null"
 	}
-	_, err := q.Exec(ctx, "insert into "+kept.Parents+" (resource, relation, columns, key) select distinct "+literal(resource)+", "+literal(k.Parent.String())+", "+
-		literal(strings.Join(k.Parents, ","))+", json_array("+strings.Join(columns, ", ")+") from "+quote(k.Child.Name)+` "t" where `+where+has+" on conflict do nothing")
+	_, err := q.Exec(ctx, "insert into "+kept.Parents+" (resource, relation, columns, key) select distinct "+literal(resource)+", "+literal(k.Parent.Name)+", "+
+		literal(strings.Join(k.Parents, ","))+", json_array("+strings.Join(values, ", ")+") from "+quote(k.Child.Name)+` "t" where (`+where+")"+has+" on conflict do nothing")
 	return err
 }
-
-// kept are the tables of what an erasure keeps in the file.
-var kept = relational.Kept{Tally: "tenure_tally", Parents: "tenure_parent"}
 
 func (dialect) Defer(ctx context.Context, q relational.Querier) error {
 	_, err := q.Exec(ctx, "pragma defer_foreign_keys = 1")
@@ -201,50 +236,12 @@ func (dialect) View(ctx context.Context, q relational.Querier, t relational.Tabl
 	return v, r.Err()
 }
 
-// Graph reads every table, save SQLite's and Tenure's own and those behind
-// virtual tables.
+// Graph reads every table, save SQLite's and Tenure's own, those behind virtual
+// tables, and virtual tables that keep no rows of their own or can't be read.
 func (dialect) Graph(ctx context.Context, q relational.Querier) (*relational.Graph, error) {
-	tables, err := readTables(ctx, q)
+	c, err := readCatalog(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := readKeys(ctx, q, tables)
-	if err != nil {
-		return nil, err
-	}
-	return relational.NewGraph(tables, keys).Fold(), nil
-}
-
-func readTables(ctx context.Context, q relational.Querier) ([]relational.Table, error) {
-	r, err := q.Query(ctx, `select t.name, t.wr, x.name, x.pk, x."notnull", x.type, x.hidden in (2, 3) from pragma_table_list t, pragma_table_xinfo(t.name) x
- where t.schema = 'main' and t.type in ('table', 'virtual') and x.hidden <> 1 and not `+ownSQL+` order by t.name, x.cid`)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	var out []relational.Table
-	keys := map[string]map[int]string{}
-	for r.Next() {
-		var name, column, typ string
-		var without, notNull, generated bool
-		var pk int
-		if err := r.Scan(&name, &without, &column, &pk, &notNull, &typ, &generated); err != nil {
-			return nil, err
-		}
-		if len(out) == 0 || out[len(out)-1].Name != name {
-			out = append(out, relational.Table{TableName: tableName(name), RowID: !without})
-			keys[name] = map[int]string{}
-		}
-		t := &out[len(out)-1]
-		t.Columns = append(t.Columns, relational.Column{Name: column, Type: typ, Required: notNull || pk > 0 && without, Generated: generated})
-		if pk > 0 {
-			keys[name][pk] = column
-		}
-	}
-	for i := range out {
-		for n := 1; n <= len(keys[out[i].Name]); n++ {
-			out[i].Key = append(out[i].Key, keys[out[i].Name][n])
-		}
-	}
-	return out, r.Err()
+	return c.graph, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"modernc.org/sqlite"
@@ -48,11 +49,28 @@ func coded(err error) error {
 	return byNumber(err)
 }
 
+// isBusy says that somebody else holds a lock.
+func isBusy(code int) bool {
+	return code&0xff == sqlite3.SQLITE_BUSY || code&0xff == sqlite3.SQLITE_LOCKED
+}
+
+// plain is SQLite's own text of an error.
+func plain(err error) string { return strings.TrimPrefix(err.Error(), "SQL logic error: ") }
+
+// isCoded says whether an error has its code already.
+func isCoded(err error) bool {
+	var own *tenure.Error
+	return errors.As(err, &own)
+}
+
 // result is an error's primary result code, 0 if it has none.
-func result(err error) int {
+func result(err error) int { return extended(err) & 0xff }
+
+// extended is its extended result code.
+func extended(err error) int {
 	var lite *sqlite.Error
 	if errors.As(err, &lite) {
-		return lite.Code() & 0xff
+		return lite.Code()
 	}
 	return 0
 }
@@ -61,7 +79,7 @@ func byResult(lite *sqlite.Error) error {
 	e := tenure.Errorf(tenure.Internal, "sqlite says: %w", lite)
 	set := func(code tenure.Code) *tenure.Error { e.Code = code; return e }
 	switch lite.Code() {
-	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY, sqlite3.SQLITE_CONSTRAINT_TRIGGER:
 		return set(tenure.Blocked)
 	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID:
 		return set(tenure.Conflict)

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,51 +11,65 @@ import (
 
 // readKeys reads the foreign keys. SQLite compares names without regard to the
 // case of ASCII letters, and a reference that names no columns means the
-// parent's primary key.
-func readKeys(ctx context.Context, q relational.Querier, tables []relational.Table) ([]relational.ForeignKey, error) {
-	r, err := q.Query(ctx, `select t.name, f.id, f."table", f."from", coalesce(f."to", ''), f.on_delete
- from pragma_table_list t, pragma_foreign_key_list(t.name) f where t.schema = 'main' and t.type = 'table' and not `+ownSQL+` order by t.name, f.id, f.seq`)
+// parent's primary key. Every reference but restrict can be checked late (pragma
+// defer_foreign_keys). Those in broken lead to columns that are no key.
+func readKeys(ctx context.Context, q relational.Querier, tables []relational.Table) (out, broken []relational.ForeignKey, err error) {
+	unique, err := readUnique(ctx, q)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer r.Close()
-	var out []relational.ForeignKey
-	for r.Next() {
-		var child, parent, from, to, action string
-		var id int
-		if err := r.Scan(&child, &id, &parent, &from, &to, &action); err != nil {
-			return nil, err
-		}
+	var all []relational.ForeignKey
+	var child, parent, from, to, action string
+	var id int
+	err = each(ctx, q, `select t.name, f.id, f."table", f."from", coalesce(f."to", ''), f.on_delete
+ from pragma_table_list t, pragma_foreign_key_list(t.name) f where t.schema = 'main' and t.type = 'table' and not `+ownSQL+` order by t.name, f.id, f.seq`, func() error {
 		p, c := named(tables, parent), named(tables, child)
 		if p == nil || c == nil {
-			continue // a reference to a table that isn't there holds nothing up
+			return nil // a reference to a table that isn't there holds nothing up
 		}
 		name := strconv.Itoa(id)
-		if n := len(out); n == 0 || out[n-1].Child != c.TableName || out[n-1].Name != name {
-			out = append(out, relational.ForeignKey{Name: name, Child: c.TableName, Parent: p.TableName, OnDelete: onDelete(action), Deferrable: action != "RESTRICT"})
+		if n := len(all); n == 0 || all[n-1].Child != c.TableName || all[n-1].Name != name {
+			all = append(all, relational.ForeignKey{Name: name, Child: c.TableName, Parent: p.TableName, OnDelete: relational.OnDelete(strings.ToLower(action)), Deferrable: action != "RESTRICT"})
 		}
-		k := &out[len(out)-1]
-		from = spelled(c.Columns, from)
+		k := &all[len(all)-1]
 		if to == "" && len(k.Columns) < len(p.Key) {
 			to = p.Key[len(k.Columns)]
 		}
-		k.Columns, k.Parents = append(k.Columns, from), append(k.Parents, spelled(p.Columns, to))
+		k.Columns, k.Parents = append(k.Columns, spelled(c, from)), append(k.Parents, spelled(p, to))
+		return nil
+	}, &child, &id, &parent, &from, &to, &action)
+	for _, k := range all {
+		p := named(tables, k.Parent.Name)
+		is := func(columns []string) bool { return sameColumns(columns, k.Parents) }
+		if is(p.Key) || slices.ContainsFunc(unique[k.Parent.Name], is) {
+			out = append(out, k)
+		} else {
+			broken = append(broken, k)
+		}
 	}
-	return out, r.Err()
+	return out, broken, err
 }
 
-func onDelete(action string) relational.OnDelete {
-	switch action {
-	case "CASCADE":
-		return relational.Cascade
-	case "SET NULL":
-		return relational.SetNull
-	case "SET DEFAULT":
-		return relational.SetDefault
-	case "RESTRICT":
-		return relational.Restrict
-	}
-	return relational.NoAction
+// readUnique are the columns of the unique indexes, by table.
+func readUnique(ctx context.Context, q relational.Querier) (map[string][][]string, error) {
+	out := map[string][][]string{}
+	var table, index, column, last string
+	err := each(ctx, q, `select t.name, i.name, coalesce(x.name, '') from pragma_table_list t, pragma_index_list(t.name) i, pragma_index_info(i.name) x
+ where t.schema = 'main' and t.type = 'table' and i."unique" and not i.partial order by t.name, i.name, x.seqno`, func() error {
+		if index != last {
+			out[table] = append(out[table], nil)
+		}
+		last = index
+		at := &out[table][len(out[table])-1]
+		*at = append(*at, column)
+		return nil
+	}, &table, &index, &column)
+	return out, err
+}
+
+func sameColumns(a, b []string) bool {
+	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
+	return len(a) > 0 && slices.EqualFunc(a, b, strings.EqualFold)
 }
 
 func named(tables []relational.Table, name string) *relational.Table {
@@ -67,8 +82,8 @@ func named(tables []relational.Table, name string) *relational.Table {
 }
 
 // spelled gives a column's name as its table has it.
-func spelled(columns []relational.Column, name string) string {
-	for _, c := range columns {
+func spelled(t *relational.Table, name string) string {
+	for _, c := range t.Columns {
 		if strings.EqualFold(c.Name, name) {
 			return c.Name
 		}

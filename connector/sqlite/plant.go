@@ -32,8 +32,9 @@ const markSQL = `create table if not exists tenure_mark (
 	type text not null, name text not null, note text not null,
 	constraint tenure_mark_pk primary key (type, name))`
 
-const plantSQL = markSQL + `;
-create table if not exists tenure_sentinel (id text not null constraint tenure_sentinel_pk primary key)`
+var plantSQL = markSQL + `;
+create table if not exists tenure_sentinel (id text not null constraint tenure_sentinel_pk primary key);
+` + strings.Join(kept.DDL(), ";\n")
 
 // system is what system.json holds.
 type system struct {

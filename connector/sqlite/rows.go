@@ -45,6 +45,12 @@ func (k pools) parse(r connector.Ref) (a poolAttributes, err error) {
 
 func (a poolAttributes) spec() poolSpec { return poolSpec{a.Column, a.Key} }
 
+// specOfNote is what a note of ours says of the rows that it speaks for.
+func specOfNote(n relational.Note) (p poolSpec) {
+	_ = json.Unmarshal([]byte(n.Get("spec")), &p)
+	return p
+}
+
 func (k pools) normalise(d connector.Desired) (json.RawMessage, error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
@@ -53,41 +59,48 @@ func (k pools) normalise(d connector.Desired) (json.RawMessage, error) {
 	return tenure.Canonical(a.spec())
 }
 
-// exactly is a column's value compared byte by byte, whatever its collation.
-func exactly(column string) string { return quote(column) + " collate binary" }
+// asText is a value as text, in an order of bytes.
+func asText(value string) string { return "cast(" + value + " as text) collate binary" }
 
-// asText is a column's value as text, in an order of bytes.
-func asText(column string) string { return "cast(" + quote(column) + " as text) collate binary" }
-
-// bearers are the tables that have the column, under the name that they give it.
-func bearers(g *relational.Graph, column string) map[string]string {
-	out := map[string]string{}
-	for _, t := range g.Tables() {
-		if i := slices.IndexFunc(t.Columns, func(c relational.Column) bool { return strings.EqualFold(c.Name, column) }); i >= 0 {
-			out[t.Name] = t.Columns[i].Name
-		}
-	}
-	return out
+// tenancy is how the resource's rows are told from others'.
+func (a poolAttributes) tenancy(r connector.Ref) relational.Tenancy {
+	return relational.Tenancy{Resource: string(r.Resource), Column: a.Column, Key: a.Key}
 }
 
-// counts are the rows of each of the keys.
-func counts(ctx context.Context, s *session, g *relational.Graph, column string, keys []string) (map[string]int64, error) {
-	out := map[string]int64{}
-	list := make([]string, len(keys))
-	for i, key := range keys {
-		list[i] = literal(key)
+// bearers are the tables that have a tenant column, with what each calls it.
+func (c catalog) bearers(a poolAttributes) (map[*relational.Table]string, error) {
+	h, err := relational.NewHolding(dialect{}, c.graph, a.tenancy(connector.Ref{}), c.within(a.Coverage))
+	if err != nil {
+		return nil, err
 	}
-	for t, c := range bearers(g, column) {
-		var key string
+	out := map[*relational.Table]string{}
+	for _, t := range h.Tables {
+		if column := h.TenantColumn(t.Table.TableName); column != "" {
+			out[&t.Table] = column
+		}
+	}
+	return out, nil
+}
+
+// counts are the rows of each of the keys, in the tables that a says.
+func counts(ctx context.Context, s *session, cat catalog, a poolAttributes, keys []string) (map[string]int64, error) {
+	bearers, err := cat.bearers(a)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]int64{}
+	for t, c := range bearers {
+		kind, value := affinityOf(*t, c), valueOf("", c)
+		if i := slices.IndexFunc(keys, func(k string) bool { return kind == "numeric" && numeral.MatchString(k) && !isNumber(k) }); i >= 0 {
+			return nil, tenure.Errorf(tenure.Invalid, "the key %q isn't how %s.%s shows the number", keys[i], t.Name, c).
+				WithHint("write the key in the form that the database shows")
+		}
+		var typ, text string
 		var n int64
-		err := s.each(ctx, "select "+asText(c)+", count(*) from "+quote(t)+" where "+exactly(c)+" in ("+strings.Join(list, ", ")+") group by 1", func() error {
-			if !slices.Contains(keys, key) {
-				return tenure.Errorf(tenure.Invalid, "a key of %s reads back as %q, which isn't how it was written", t, key).
-					WithHint("write the key in the form that the database shows")
-			}
-			out[key] += n
+		err := s.each(ctx, "select typeof("+value+"), "+asText(value)+", count(*) from "+quote(t.Name)+" where "+isKey(value, kind, keys...)+" group by 1, 2", func() error {
+			out[keyOf(typ, text)] += n
 			return nil
-		}, &key, &n)
+		}, &typ, &text, &n)
 		if err != nil {
 			return nil, err
 		}
@@ -105,16 +118,20 @@ func (k pools) noteOf(ctx context.Context, s *session, r connector.Ref) (*relati
 }
 
 // has counts r's rows.
-func (k pools) has(ctx context.Context, s *session, p poolSpec) (int64, error) {
-	g, err := dialect{}.Graph(ctx, s)
+func (k pools) has(ctx context.Context, s *session, a poolAttributes) (int64, error) {
+	c, err := readCatalog(ctx, s)
 	if err != nil {
 		return 0, err
 	}
-	if len(bearers(g, p.Column)) == 0 {
-		return 0, tenure.Errorf(tenure.Invalid, "no table of the platform's database has a column %q", p.Column)
+	bearers, err := c.bearers(a)
+	if err != nil {
+		return 0, err
 	}
-	n, err := counts(ctx, s, g, p.Column, []string{p.Key})
-	return n[p.Key], err
+	if len(bearers) == 0 {
+		return 0, tenure.Errorf(tenure.Invalid, "no table of the platform's database has a column %q", a.Column)
+	}
+	n, err := counts(ctx, s, c, a, []string{a.Key})
+	return n[a.Key], err
 }
 
 func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
@@ -133,7 +150,7 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 			if err != nil {
 				return err
 			}
-			n, err := k.has(ctx, s, a.spec())
+			n, err := k.has(ctx, s, a)
 			if err != nil {
 				return err
 			}
@@ -189,34 +206,43 @@ func (k pools) observe(ctx context.Context, s *session, refs []connector.Ref, yi
 	for i := range all {
 		notes[all[i].Name] = &all[i]
 	}
-	specs, keys := make([]poolSpec, len(refs)), map[string][]string{}
+	asked := make([]poolAttributes, len(refs))
+	kinds, keys := map[string]poolAttributes{}, map[string][]string{} // by what tells the tables
 	for i, r := range refs {
 		a, err := k.parse(r)
 		if err != nil {
 			return false, err
 		}
-		specs[i] = a.spec()
 		if n := notes[r.Name]; n != nil {
-			_ = json.Unmarshal([]byte(n.Get("spec")), &specs[i])
+			p := specOfNote(*n)
+			a.Column, a.Key = p.Column, p.Key
 		}
-		keys[specs[i].Column] = append(keys[specs[i].Column], specs[i].Key)
+		asked[i] = a
+		kinds[a.kind()], keys[a.kind()] = a, append(keys[a.kind()], a.Key)
 	}
-	g, err := dialect{}.Graph(ctx, s)
+	c, err := readCatalog(ctx, s)
 	if err != nil {
 		return false, err
 	}
 	found := map[string]map[string]int64{}
-	for column, list := range keys {
-		if found[column], err = counts(ctx, s, g, column, list); err != nil {
+	for kind, a := range kinds {
+		if found[kind], err = counts(ctx, s, c, a, keys[kind]); err != nil {
 			return false, err
 		}
 	}
 	for i, r := range refs {
-		if err := yield(k.shown(r.Name, notes[r.Name], specs[i], found[specs[i].Column][specs[i].Key])); err != nil {
+		if err := yield(k.shown(r.Name, notes[r.Name], asked[i].spec(), found[asked[i].kind()][asked[i].Key])); err != nil {
 			return false, err
 		}
 	}
 	return true, nil
+}
+
+// kind names what tells the tables that have a tenant column; what it has in
+// common with another's can be counted at once.
+func (a poolAttributes) kind() string {
+	raw, _ := tenure.Canonical([]any{a.Column, a.Coverage})
+	return string(raw)
 }
 
 // discover yields what notes name and, where tables that have a column that a
@@ -230,32 +256,37 @@ func (k pools) discover(ctx context.Context, s *session, sc connector.Scope, yie
 	var out []connector.Observed
 	known, columns := map[poolSpec]bool{}, map[string]bool{}
 	for _, n := range all {
-		var p poolSpec
-		_ = json.Unmarshal([]byte(n.Get("spec")), &p)
+		p := specOfNote(n)
 		known[p], columns[p.Column] = true, true
 		if t := n.Get("tenant"); sc.Tenant == "" || t == "" || t == string(sc.Tenant) {
 			out = append(out, k.shown(n.Name, &n, p, 0))
 		}
 	}
-	g, err := dialect{}.Graph(ctx, s)
+	cat, err := readCatalog(ctx, s)
 	if err != nil {
 		return false, err
 	}
 	for column := range columns {
 		var parts []string
-		for t, c := range bearers(g, column) {
-			parts = append(parts, "select "+asText(c)+" as key from "+quote(t)+" where "+quote(c)+" is not null")
+		bearers, err := cat.bearers(poolAttributes{Column: column})
+		if err != nil {
+			return false, err
+		}
+		for t, c := range bearers {
+			parts = append(parts, "select typeof("+quote(c)+") as typ, "+asText(quote(c))+" as key from "+quote(t.Name)+" where "+quote(c)+" is not null")
 		}
 		if len(parts) == 0 {
 			continue
 		}
-		var key string
-		err := s.each(ctx, "select distinct key collate binary from ("+strings.Join(parts, " union all ")+")", func() error {
-			if one := (poolSpec{column, key}); !known[one] {
-				out = append(out, k.shown(column+"="+key, nil, one, 1))
+		var typ, text string
+		err = s.each(ctx, "select distinct typ, key collate binary from ("+strings.Join(parts, " union all ")+")", func() error {
+			one := poolSpec{column, keyOf(typ, text)}
+			if !known[one] {
+				known[one] = true
+				out = append(out, k.shown(column+"="+one.Key, nil, one, 1))
 			}
 			return nil
-		}, &key)
+		}, &typ, &text)
 		if err != nil {
 			return false, err
 		}

@@ -10,6 +10,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
@@ -48,7 +49,11 @@ func (s *session) run(ctx context.Context, query string) error {
 
 // each reads a result row by row into dest.
 func (s *session) each(ctx context.Context, query string, row func() error, dest ...any) error {
-	r, err := s.Query(ctx, query)
+	return each(ctx, s, query, row, dest...)
+}
+
+func each(ctx context.Context, q relational.Querier, query string, row func() error, dest ...any) error {
+	r, err := q.Query(ctx, query)
 	if err != nil {
 		return err
 	}
@@ -96,18 +101,38 @@ func (s *session) within(ctx context.Context, begin, end string, f func() error)
 	return err
 }
 
+// fold writes the write-ahead log back into the file and empties it, so that no
+// row that went stands in it. It is Unavailable while somebody reads an older
+// state, which needs the log.
+func (s *session) fold(ctx context.Context, path string) error {
+	var busy, frames, done int
+	err := s.each(ctx, "pragma wal_checkpoint(truncate)", func() error { return nil }, &busy, &frames, &done)
+	if err != nil || busy == 0 {
+		return err
+	}
+	return tenure.Errorf(tenure.Unavailable, "%s reads an older state of the file, so what was erased stays in its write-ahead log", lockers(path)).
+		Retryable().WithHint("end its transaction")
+}
+
 // how a file is opened.
 type how string
 
 const (
-	reading how = "&_query_only=1"
-	writing how = "&_foreign_keys=1&_synchronous=full&_pragma=secure_delete(1)"
+	reading   how = "&_defensive=1&_query_only=1"
+	writing   how = "&_defensive=1&_foreign_keys=1&_synchronous=full&_pragma=secure_delete(1)"
+	scrubbing how = "&_synchronous=full" // pages themselves are written
 )
 
 // on opens a file that is there, runs f and closes it. It is opened for writing
 // even to be read, since a file with a write-ahead log can't be read otherwise.
+// A lock that outlasts the option timeout is Unavailable and names who holds it.
 func (d *Driver) on(ctx context.Context, file string, h how, f func(s *session) error) error {
-	return d.connect(ctx, "file:"+(&url.URL{Path: file}).EscapedPath()+"?mode=rw", h, f)
+	err := d.connect(ctx, "file:"+(&url.URL{Path: file}).EscapedPath()+"?mode=rw", h, f)
+	if isBusy(extended(err)) && !isCoded(err) {
+		return tenure.Errorf(tenure.Unavailable, "the database is locked by %s: %w", lockers(file), err).Retryable().
+			WithHint("let it end its transaction; a longer option timeout waits for it")
+	}
+	return err
 }
 
 // memory runs f on an empty database in memory.
@@ -116,7 +141,7 @@ func (d *Driver) memory(ctx context.Context, f func(s *session) error) error {
 }
 
 func (d *Driver) connect(ctx context.Context, dsn string, h how, f func(s *session) error) (err error) {
-	dsn += "&_defensive=1&_dqs=0&_error_rc=1&_pragma=trusted_schema(0)&_busy_timeout=" + strconv.FormatInt(d.timeout.Milliseconds(), 10) + string(h)
+	dsn += "&_dqs=0&_error_rc=1&_pragma=trusted_schema(0)&_busy_timeout=" + strconv.FormatInt(d.timeout.Milliseconds(), 10) + string(h)
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ type shape struct {
 }
 
 const shapeSQL = `select s.type, s.name, s.tbl_name, s.sql from sqlite_schema s left join pragma_table_list t on t.schema = 'main' and t.name = s.name
- where s.sql is not null and s.name not like 'sqlite\_%' escape '\' and coalesce(t.type, '') <> 'shadow' and s.tbl_name <> 'tenure_mark' order by s.type, s.name`
+ where s.sql is not null and s.name not like 'sqlite\_%' escape '\' and coalesce(t.type, '') <> 'shadow' and s.tbl_name not in ('tenure_mark', 'tenure_tally', 'tenure_parent') order by s.type, s.name`
 
 // shapeOf reads the schema that a file has. What its statements have in white
 // space and comments doesn't count.

@@ -2,9 +2,9 @@
 // folder with one database file for each tenant and environment, and, where
 // there is one, a database file that all tenants share.
 //
-// What Tenure keeps for itself is in DIR/.tenure and in the tables tenure_mark
-// and tenure_sentinel. A tenant's file is DIR/NAME.db and bears its owner mark
-// in a table tenure_mark of its own. No symbolic link is ever followed.
+// What Tenure keeps for itself is in DIR/.tenure and in the tables tenure_mark,
+// tenure_sentinel, tenure_tally and tenure_parent. A tenant's file is DIR/NAME.db
+// and bears its owner mark in a table tenure_mark of its own. No symbolic link is ever followed.
 package sqlite
 
 import (
@@ -59,6 +59,7 @@ var (
 	_ connector.Quarantiner = (*Driver)(nil)
 	_ connector.Exporter    = (*Driver)(nil)
 	_ connector.Eraser      = (*Driver)(nil)
+	_ connector.Tallier     = (*Driver)(nil)
 	_ connector.Mapper      = (*Driver)(nil)
 	_ connector.Prober      = (*Driver)(nil)
 )

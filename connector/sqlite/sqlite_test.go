@@ -428,6 +428,9 @@ func TestNeighboursInOneTable(t *testing.T) {
 		t.Errorf("%d rows are counted as acme's", n)
 	}
 	_, err := d.Delete(t.Context(), pool("acme"))
+	wants(t, "delete while rows are left", err, tenure.Conflict, true)
+	d.erased(t, pool("acme"), "usage")
+	_, err = d.Delete(t.Context(), pool("acme"))
 	must(t, err)
 	if n := number(t, w.shared, "select count(*) from events where owner = 'ACME' collate binary"); n != 2 {
 		t.Errorf("the neighbour has %d of 2 rows left", n)

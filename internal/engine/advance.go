@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -147,10 +148,10 @@ func (a *advance) decide(now time.Time) decision {
 	d := decide(a.s, now)
 	switch {
 	case d.ended:
-	case a.stopping() && len(d.claims)+len(d.opened)+len(d.reopen) > 0:
+	case a.stopping() && len(d.claims)+len(d.drains)+len(d.opened)+len(d.reopen) > 0:
 		// What is due already stays due since then: a new moment each time round
 		// would be something to commit each time round.
-		d.claims, d.opened, d.reopen, d.due = nil, nil, nil, now
+		d.claims, d.drains, d.opened, d.reopen, d.due = nil, nil, nil, nil, now
 		if at := a.s.op.DueAt; !at.IsZero() && !at.After(now) {
 			d.due = at
 		}
@@ -200,11 +201,12 @@ func (a *advance) take(o outcome) {
 	a.pending = append(a.pending, o)
 }
 
-// start runs a claimed step.
-func (a *advance) start(i int, now time.Time) {
+// start runs a claimed step; died says that the attempt before it did, drains that
+// what that one took is only to be counted.
+func (a *advance) start(i int, now time.Time, died, drains bool) {
 	n := &a.s.nodes[i]
 	n.mine = true
-	t := &Task{Operation: a.s.op.Operation, Plan: a.s.plan, Step: n.step, Row: n.row, Tenant: a.s.tenant, Now: now, Trace: a.s.op.Trace, engine: a.e}
+	t := &Task{Operation: a.s.op.Operation, Plan: a.s.plan, Step: n.step, Row: n.row, Tenant: a.s.tenant, Now: now, Trace: a.s.op.Trace, engine: a.e, stop: a.ctx, died: died, drains: drains}
 	ctx, cancel := context.WithTimeout(a.work, a.e.timeout())
 	a.mu.Lock()
 	a.running[i] = lease{seq: n.row.Seq, token: n.row.Token, cancel: cancel}
@@ -261,12 +263,13 @@ func (a *advance) committed(c *composed, now time.Time) {
 	}
 	s.op.State, s.op.Reason, s.op.DueAt = c.State, c.Reason, c.DueAt
 	s.op.Locked = c.locked
-	for _, i := range c.d.claims {
+	for k, i := range slices.Concat(c.d.claims, c.d.drains) {
 		row := &s.nodes[i].row
+		died := row.State == tenure.StepRunning
 		row.State, row.Owner, row.StartedAt, row.Lapsed = tenure.StepRunning, a.e.Owner, now, false
 		row.Token++
 		row.Attempt++
-		a.start(i, now)
+		a.start(i, now, died, k >= len(c.d.claims))
 	}
 	if c.d.undo || len(c.d.reopen) > 0 || c.stale {
 		a.s = nil
@@ -277,6 +280,12 @@ func (a *advance) committed(c *composed, now time.Time) {
 func (n *node) apply(r store.StepResult, now time.Time) {
 	n.row.State, n.row.Verdict, n.row.DueAt, n.row.Receipt, n.row.Progress = r.State, r.Verdict, r.DueAt, r.Receipt, r.Progress
 	n.row.ErrorCode, n.row.Error, n.row.Lapsed = r.ErrorCode, r.Error, false
+	switch {
+	case r.ErrorCode == "":
+		n.row.FailingSince = time.Time{}
+	case n.row.FailingSince.IsZero():
+		n.row.FailingSince = now
+	}
 	if r.State != tenure.StepPending {
 		n.row.EndedAt = now
 	}

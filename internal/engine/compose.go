@@ -35,6 +35,9 @@ func (a *advance) compose(now time.Time) *composed {
 	destroyed := false
 	for _, o := range a.pending {
 		n := &s.nodes[o.index]
+		if len(o.result.Reopen) > 0 {
+			o.result = a.reopens(c, n, o.result)
+		}
 		a.result(c, n, a.settle(n, o.result, now), o.result)
 		destroyed = destroyed || n.step.Destructive
 	}
@@ -49,8 +52,9 @@ func (a *advance) compose(now time.Time) *composed {
 			a.result(c, n, store.StepResult{Seq: n.row.Seq, Token: n.row.Token, From: n.row.State, State: tenure.StepDone, Verdict: tenure.Verified}, Result{})
 		}
 	}
-	for _, i := range c.d.reopen {
-		a.reopen(c, i)
+	for _, i := range c.d.reopen { // confirmations that have lapsed
+		gate := s.nodes[i].step.Key
+		a.reopened(c, string(a.id), a.recount(c, i), map[string]string{"why": "the confirmation at " + gate + " has lapsed"})
 	}
 	c.State, c.Reason, c.DueAt, c.Ended = c.d.state, c.d.reason, c.d.due, c.d.ended
 	c.same = s.op.State == c.State && s.op.Reason == c.Reason && s.op.DueAt.Equal(c.DueAt) && !c.d.undo
@@ -59,7 +63,7 @@ func (a *advance) compose(now time.Time) *composed {
 	a.lock(c)
 	a.awaits(c)
 	if destroyed {
-		c.extras = append(c.extras, func(tx *store.Tx) error { return tx.SettleHolds(s.plan.Tenant, now) })
+		c.extras = append(c.extras, func(tx *store.Tx) error { return SettleHolds(tx, s.plan.Tenant, now) })
 	}
 	if c.State != s.op.State {
 		a.moved(c)
@@ -105,17 +109,6 @@ func (a *advance) result(c *composed, n *node, r store.StepResult, res Result) {
 	n.apply(r, c.Now)
 }
 
-// reopen takes back a confirmation that has lapsed, with the counts under it.
-func (a *advance) reopen(c *composed, i int) {
-	for _, j := range []int{i, a.s.byKey[a.s.nodes[i].step.Gate.After]} {
-		n := &a.s.nodes[j]
-		if n.row.State == tenure.StepDone {
-			c.Results = append(c.Results, store.StepResult{Seq: n.row.Seq, Token: n.row.Token, From: tenure.StepDone, State: tenure.StepPending})
-			n.row.State = tenure.StepPending
-		}
-	}
-}
-
 // awaits records the gates that begin to wait for persons: the inbox, reminders
 // and expiry read them. Those of an operation that ends are forgotten.
 func (a *advance) awaits(c *composed) {
@@ -152,6 +145,10 @@ func (a *advance) claims(c *composed) {
 			destructive = append(destructive, n.step)
 		}
 	}
+	for _, i := range c.d.drains {
+		n := &a.s.nodes[i]
+		c.Claims = append(c.Claims, store.StepClaim{Seq: n.row.Seq, Token: n.row.Token, From: n.row.State, Owner: a.e.Owner, Lease: a.e.lease()})
+	}
 	if len(destructive) == 0 {
 		return
 	}
@@ -161,7 +158,7 @@ func (a *advance) claims(c *composed) {
 			return err
 		}
 		for _, step := range destructive {
-			if len(tenure.Covering(holds, holdSubject(a.s.plan, step))) > 0 {
+			if len(a.s.plan.Standing(holds, step)) > 0 {
 				return tenure.Errorf(tenure.Conflict, "a hold was placed on %s", step.Key).Retryable()
 			}
 		}
@@ -175,7 +172,7 @@ func (a *advance) lock(c *composed) {
 	idle := c.d.ended || c.State == tenure.OperationWaiting || c.State == tenure.OperationPaused
 	c.locked = a.s.op.Locked
 	switch {
-	case len(c.Claims) > 0 && !a.s.op.Locked:
+	case len(c.d.claims) > 0 && !a.s.op.Locked:
 		c.locked = true
 		c.extras = append(c.extras, func(tx *store.Tx) error {
 			by, err := tx.TakeLock(a.id, a.s.op.Kind)
@@ -222,7 +219,7 @@ func (a *advance) settle(n *node, r Result, now time.Time) store.StepResult {
 		}
 	}
 	if r.yield {
-		out.State, out.Verdict = tenure.StepPending, ""
+		out.State, out.Verdict, out.Error = tenure.StepPending, "", r.Note
 		return out
 	}
 	if !r.Again.IsZero() {

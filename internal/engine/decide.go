@@ -22,6 +22,9 @@ type snapshot struct {
 	extraWhy  string
 	holds     []tenure.Hold
 	tenant    store.TenantRow
+	// reopened says that something which others rested on when they ended hasn't
+	// ended itself: it goes once more, and what follows waits for all before it.
+	reopened bool
 }
 
 // node is a step with its row.
@@ -37,6 +40,7 @@ type node struct {
 // decision is what may happen now.
 type decision struct {
 	claims []int // indexes of nodes to run
+	drains []int // destructive steps that died and a hold stands against: to be counted
 	opened []int // gates that open
 	awaits []int // gates that wait for persons
 	reopen []int // gates whose confirmation has lapsed
@@ -61,7 +65,7 @@ func decide(s *snapshot, now time.Time) decision {
 	// A compensation that is blocked stays one: it isn't begun anew.
 	compensating := s.op.State == tenure.OperationCompensating || len(s.nodes) > len(s.plan.Steps)
 	running, backoff, open := 0, 0, 0
-	var failed, waits []string
+	var failed, waits, tries []string
 	var last tenure.Verdict
 	for s.begin < len(s.nodes) && s.nodes[s.begin].ended() {
 		s.begin++
@@ -87,6 +91,9 @@ func decide(s *snapshot, now time.Time) decision {
 		case n.row.State == tenure.StepRunning && (n.mine || !n.row.Lapsed):
 			running++
 			continue
+		case n.row.State == tenure.StepRunning && n.step.Destructive && s.holding(n.step) != "":
+			d.drains = append(d.drains, i)
+			continue
 		case !s.ready(n):
 			continue
 		case n.step.Action.IsGate():
@@ -108,6 +115,13 @@ func decide(s *snapshot, now time.Time) decision {
 		case n.row.DueAt.After(now):
 			backoff++
 			d.due = earliest(d.due, n.row.DueAt)
+			switch named := n.row.FailingSince.Add(nameAfter); {
+			case n.row.FailingSince.IsZero():
+			case named.After(now):
+				d.due = earliest(d.due, named)
+			default:
+				tries = append(tries, fmt.Sprintf("%s is tried since %s: %s", n.step.Key, n.row.FailingSince.Format("2006-01-02 15:04 MST"), n.row.Error))
+			}
 			continue
 		}
 		if n.step.Destructive {
@@ -131,7 +145,7 @@ func decide(s *snapshot, now time.Time) decision {
 	if free := max(0, maxParallel-running); len(d.claims) > free {
 		d.claims = d.claims[:free]
 	}
-	busy := running+len(d.claims)+len(d.opened)+len(d.reopen) > 0
+	busy := running+len(d.claims)+len(d.drains)+len(d.opened)+len(d.reopen) > 0
 	switch {
 	case compensating:
 		d.state, d.reason = tenure.OperationCompensating, s.why()
@@ -149,8 +163,8 @@ func decide(s *snapshot, now time.Time) decision {
 	case open == 0:
 		d.state, d.ended = tenure.OperationSucceeded, true
 	case s.op.Wanted == "cancel":
-		if running > 0 {
-			d.claims, d.opened = nil, nil
+		if running+len(d.drains) > 0 {
+			d.claims, d.opened, d.reopen = nil, nil, nil
 			break
 		}
 		d.claims, d.opened, d.reopen, d.reason = nil, nil, nil, s.why()
@@ -161,13 +175,14 @@ func decide(s *snapshot, now time.Time) decision {
 		}
 	case s.op.Wanted == "pause":
 		d.claims, d.opened, d.reopen, d.due = nil, nil, nil, time.Time{}
-		if running == 0 {
+		if running+len(d.drains) == 0 {
 			d.state, d.reason = tenure.OperationPaused, "paused by a person"
 		}
 	case len(failed) > 0 && running == 0 && s.plan.OnFailure == tenure.Compensate && s.undoable():
 		d.claims, d.opened = nil, nil
 		d.undo, d.state, d.reason = true, tenure.OperationCompensating, "failed at "+strings.Join(failed, ", ")
 	case busy || backoff > 0:
+		d.reason = strings.Join(tries, "; ")
 	case len(failed) > 0:
 		d.state, d.reason = tenure.OperationBlocked, fmt.Sprintf("failed (%s) at %s", last, strings.Join(failed, ", "))
 	default:
@@ -215,18 +230,39 @@ func (n *node) ended() bool {
 	return n.row.State == tenure.StepDone || n.row.State == tenure.StepSkipped
 }
 
-// ready says whether all that the step needs has ended well enough.
+// ready says whether all that the step needs has ended well enough. Where
+// something was reopened, all that came before counts, not the last step alone.
 func (s *snapshot) ready(n *node) bool {
+	if s.reopened {
+		return s.allReady(n, make(map[int]bool))
+	}
 	for _, i := range n.needs {
-		if i < 0 {
-			return false
-		}
-		need := &s.nodes[i]
-		if !need.ended() && !(need.row.State == tenure.StepFailed && need.step.Optional) {
+		if i < 0 || !s.over(i) {
 			return false
 		}
 	}
 	return true
+}
+
+func (s *snapshot) allReady(n *node, seen map[int]bool) bool {
+	for _, i := range n.needs {
+		if i < 0 || !s.over(i) {
+			return false
+		}
+		if !seen[i] {
+			seen[i] = true
+			if !s.allReady(&s.nodes[i], seen) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// over says whether a step has ended, well enough for what follows.
+func (s *snapshot) over(i int) bool {
+	n := &s.nodes[i]
+	return n.ended() || n.step.Optional && n.row.State == tenure.StepFailed
 }
 
 // undoable says whether the operation may be taken back: only one that creates.
@@ -251,30 +287,18 @@ func (s *snapshot) destroying(id tenure.ResourceID, claims []int) bool {
 	return false
 }
 
+// nameAfter is how long a step is tried before the operation says what keeps it.
+const nameAfter = 5 * time.Minute
+
 // holding names an active hold that covers what a destructive step would destroy.
 func (s *snapshot) holding(step *tenure.Step) tenure.HoldID {
-	subject := holdSubject(s.plan, step)
-	for _, h := range s.holds {
-		if h.Covers(subject) {
-			return h.ID
-		}
+	if len(s.holds) == 0 {
+		return ""
+	}
+	if h := s.plan.Standing(s.holds, step); len(h) > 0 {
+		return h[0].ID
 	}
 	return ""
-}
-
-func holdSubject(p *tenure.Plan, step *tenure.Step) tenure.HoldSubject {
-	subject := tenure.HoldSubject{Tenant: p.Tenant, System: step.System, Resource: step.Resource}
-	switch {
-	case step.Class != "":
-		subject.Classes = []string{step.Class}
-	default:
-		for i := range p.Resources {
-			if p.Resources[i].ID == step.Resource {
-				subject.Classes = p.Resources[i].Classes
-			}
-		}
-	}
-	return subject
 }
 
 // wait is what a gate says.
@@ -291,6 +315,11 @@ func (s *snapshot) gate(n *node, now time.Time) wait {
 	g := n.step.Gate
 	if g == nil {
 		g = &tenure.Gate{}
+	}
+	if len(s.holds) > 0 && (n.step.Action == tenure.ActNoReturn || n.step.Action == tenure.ActDate && n.step.Stage == tenure.StageQuaran) {
+		if h := s.plan.Keeping(s.holds, n.step); len(h) > 0 {
+			return wait{why: fmt.Sprintf("hold %s stands against %s", h[0].ID, n.step.Key)}
+		}
 	}
 	switch n.step.Action {
 	case tenure.ActApproval:
@@ -405,7 +434,7 @@ func (s *snapshot) retention(n *node, now time.Time) wait {
 		if s.plan.Classes[i].Name != n.step.Class {
 			continue
 		}
-		c := tenure.SolveRetention(s.plan.Classes[i], s.tenant.Anchors, s.holds, tenure.HoldSubject{Tenant: s.plan.Tenant}, now)
+		c := tenure.SolveRetention(s.plan.Classes[i], s.tenant.Anchors, s.plan.Keeping(s.holds, n.step), s.plan.Destroys(n.step)[0], now)
 		switch c.State {
 		case tenure.ClockErase:
 			return wait{open: true}
@@ -478,6 +507,6 @@ func undoStep(p *tenure.Plan, row store.StepRow, before string) *tenure.Step {
 	orig := p.Steps[2*len(p.Steps)-row.Seq]
 	return &tenure.Step{
 		Key: row.Key, Stage: tenure.StageRestore, Action: undoAction(orig.Action), Resource: orig.Resource, System: orig.System,
-		Environment: orig.Environment, To: orig.To, Needs: needs, Destructive: orig.Action == tenure.ActEnsure, Summary: "take back: " + orig.Summary,
+		Environment: orig.Environment, To: orig.To, Class: orig.Class, Needs: needs, Destructive: true, Summary: "take back: " + orig.Summary,
 	}
 }

@@ -97,10 +97,6 @@ func world(t *rapid.T) *snapshot {
 	return s
 }
 
-func (s *snapshot) over(i int) bool {
-	return s.nodes[i].ended() || s.nodes[i].row.State == tenure.StepFailed && s.nodes[i].step.Optional
-}
-
 // safe fails if the decision may do harm.
 func safe(t *rapid.T, s *snapshot, d decision, now time.Time) {
 	destroyed := make(map[tenure.ResourceID]bool)
@@ -132,7 +128,7 @@ func safe(t *rapid.T, s *snapshot, d decision, now time.Time) {
 		if !n.step.Destructive {
 			continue
 		}
-		if len(tenure.Covering(s.holds, holdSubject(s.plan, n.step))) > 0 {
+		if len(s.plan.Standing(s.holds, n.step)) > 0 {
 			t.Fatalf("%s is claimed under a hold", n.step.Key)
 		}
 		if destroyed[n.step.Resource] {
@@ -201,6 +197,10 @@ func staysSafe(t *rapid.T) {
 				if !s.nodes[i].step.Action.IsGate() && rapid.IntRange(0, 7).Draw(t, "fails") == 0 {
 					r.State, r.Verdict = tenure.StepFailed, tenure.Unknown
 				}
+			}
+		case len(d.drains) > 0: // they are counted, and yield to their hold
+			for _, i := range d.drains {
+				s.nodes[i].row.State, s.nodes[i].row.Lapsed = tenure.StepPending, false
 			}
 		case alive: // somebody's answer comes
 			for i := range s.nodes {

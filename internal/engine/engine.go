@@ -47,7 +47,7 @@ type Engine struct {
 	Lease       time.Duration // of a running step; 0 is 30 s
 	StepTimeout time.Duration // cuts a hung step; 0 is 5 min
 	Attempts    int           // before a retryable failure is final; 0 is 24: over an hour
-	BatchRows   int           // rows of one erasure batch; 0 is 10,000
+	BatchRows   int           // rows of one erasure batch; 0 is 5,000, which is also the most
 
 	plans  planCache
 	active sync.Map // operation ids: one Advance an operation in this process
@@ -70,6 +70,9 @@ type Task struct {
 	Now       time.Time // business time at the claim
 	Trace     string    // of the request that started the operation (W3C traceparent); blank: none
 	engine    *Engine
+	stop      context.Context // ends when the engine is told to stop: between batches a step yields then
+	died      bool            // the attempt before this one died with its process
+	drains    bool            // a hold stands against the step: what that attempt did is counted, and nothing is done
 }
 
 // Result is how a task ended. Err with Retry means another attempt later.
@@ -84,6 +87,15 @@ type Result struct {
 	yield     bool      // stopped between batches; not a failure
 	Again     time.Time // look again then; not a failure
 	Note      string    // why it waits
+	Reopen    []Late    // what has to go once more before this step can end
+}
+
+// Late is rows that stand in a resource after their data class went from it. The
+// class's erasure begins anew there, with fresh counts and confirmations.
+type Late struct {
+	Resource tenure.ResourceID
+	Class    string
+	Says     string // the table, and how many, for people
 }
 
 // Runner does one action.
@@ -151,6 +163,7 @@ func (c *planCache) get(ctx context.Context, db *store.DB, digest string) (*tenu
 	if err != nil {
 		return nil, err
 	}
+	p = p.Completed()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.by == nil || len(c.by) >= 256 {
@@ -221,6 +234,9 @@ func (s *snapshot) link(rows []store.StepRow) {
 			}
 			n.needs = append(n.needs, j)
 		}
+	}
+	for i := range s.nodes {
+		s.reopened = s.reopened || s.nodes[i].ended() && !s.ready(&s.nodes[i])
 	}
 }
 

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,6 +39,9 @@ func (e *Engine) run(ctx context.Context, t *Task) (r Result) {
 		}
 	}()
 	if own, ok := e.Own[t.Step.Action]; ok {
+		if t.drains { // what it did is read back when it may go on
+			return Result{yield: true, Progress: t.Row.Progress}
+		}
 		return own(ctx, t)
 	}
 	f, ok := resourceActions[t.Step.Action]
@@ -55,15 +56,17 @@ func (e *Engine) run(ctx context.Context, t *Task) (r Result) {
 	if pr == nil && t.Step.Action != tenure.ActProbe {
 		return Result{Verdict: tenure.Failed, Err: tenure.Errorf(tenure.Internal, "resource %s isn't in the plan", t.Step.Resource)}
 	}
+	if t.drains {
+		return drain(ctx, t, sys, pr)
+	}
 	return f(ctx, e, t, sys, pr)
 }
 
 // resourceActions are the actions on resources.
 var resourceActions = map[tenure.Action]func(context.Context, *Engine, *Task, *connector.System, *tenure.PlannedResource) Result{
 	tenure.ActEnsure: ensure,
-	tenure.ActObserve: func(ctx context.Context, _ *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
-		return observe(ctx, t, sys, pr)
-	},
+	tenure.ActObserve:      observe,
+	tenure.ActCount:        count,
 	tenure.ActSuspend:      transit((*connector.System).Suspend, tenure.ResourceSuspended),
 	tenure.ActResume:       transit((*connector.System).Resume, tenure.ResourcePresent),
 	tenure.ActRevoke:       transit((*connector.System).Revoke, tenure.ResourceRevoked),
@@ -142,9 +145,11 @@ func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 	return Result{Verdict: v, Receipt: rec, Resources: []store.ResourceWrite{w}}
 }
 
-// observe reads the resource: present is verified. Its metrics are the receipt,
-// which is what a point of no return shows as fresh counts.
-func observe(ctx context.Context, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
+// observe reads the resource: present is verified. Its metrics are the receipt.
+func observe(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
+	if t.Plan.Format < 2 && t.Step.Stage == tenure.StageErasure && t.Step.To == "" {
+		return count(ctx, e, t, sys, pr)
+	}
 	seen, absent, err := sys.Observe(ctx, []connector.Ref{Ref(t.Plan.Tenant, pr)})
 	if err != nil {
 		return Result{Err: err}
@@ -155,14 +160,18 @@ func observe(ctx context.Context, t *Task, sys *connector.System, pr *tenure.Pla
 		}
 		return Result{Verdict: absent}
 	}
-	rec := map[string]any{"found": seen[0].Found, "state": seen[0].State, "metrics": seen[0].Metrics}
+	rec := countOf(seen[0])
 	if !seen[0].Found {
 		return Result{Verdict: absent, Receipt: rec}
 	}
 	if seen[0].Owner != connector.Ours {
-		return Result{Verdict: tenure.Failed, Receipt: rec, Err: tenure.Errorf(tenure.Conflict, "%s %s bears another mark (%s)", pr.Type, pr.Name, seen[0].Owner)}
+		return Result{Verdict: tenure.Failed, Receipt: rec, Err: strange(pr, seen[0])}
 	}
 	return Result{Verdict: tenure.Verified, Receipt: rec}
+}
+
+func strange(pr *tenure.PlannedResource, o connector.Observed) error {
+	return tenure.Errorf(tenure.Conflict, "%s %s bears another mark (%s)", pr.Type, pr.Name, o.Owner)
 }
 
 // transit makes the runner of a state change that the connector carries out.
@@ -180,42 +189,10 @@ func transit(f func(*connector.System, context.Context, connector.Ref) (connecto
 	}
 }
 
-// remove deletes the resource and reads its absence back.
-func remove(ctx context.Context, _ *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
-	ref := Ref(t.Plan.Tenant, pr)
-	var cost int64
-	if seen, absent, err := sys.Observe(ctx, []connector.Ref{ref}); err == nil && seen[0].Found {
-		if t.Row.Seq >= len(t.Plan.Steps) && neverOurs(seen[0], pr.ID) {
-			return Result{Verdict: absent, Receipt: connector.Receipt{}, Resources: []store.ResourceWrite{{ID: pr.ID, State: tenure.ResourceGone, Verdict: absent}}}
-		}
-		cost = sys.MonthlyCost(seen[0])
-	}
-	rec, v, err := sys.Delete(ctx, ref)
-	if err != nil {
-		return Result{Err: err}
-	}
-	w := store.ResourceWrite{ID: pr.ID, State: tenure.ResourceGone, Verdict: v}
-	if v != tenure.Verified {
-		w.State = tenure.ResourceUnknown
-	}
-	return Result{
-		Verdict: v, Resources: []store.ResourceWrite{w}, Facts: countFacts(rec.Counts),
-		Receipt: removal{Receipt: rec, MonthlyCost: cost, Currency: sys.Currency},
-		Extra:   func(tx *store.Tx) error { return tx.DropSecret(pr.ID) },
-	}
-}
-
 // neverOurs says that what stands under a name is another's, so that taking back
 // finds nothing of ours there.
 func neverOurs(o connector.Observed, id tenure.ResourceID) bool {
 	return o.Owner == connector.Unmarked || o.Owner == connector.Others || o.Owner == connector.Ours && o.Resource != id
-}
-
-// removal is the receipt of a deletion, with the cost that it stopped.
-type removal struct {
-	connector.Receipt
-	MonthlyCost int64  `json:"monthlyCost,omitempty"`
-	Currency    string `json:"currency,omitempty"`
 }
 
 func countFacts(counts map[string]int64) map[string]string {
@@ -227,87 +204,6 @@ func countFacts(counts map[string]int64) map[string]string {
 		sum += n
 	}
 	return map[string]string{"count": strconv.FormatInt(sum, 10)}
-}
-
-// eraseProgress is where a batched erasure stands.
-type eraseProgress struct {
-	Cursor string           `json:"cursor"`
-	Counts map[string]int64 `json:"counts"`
-}
-
-// erase takes a data class out of a resource, batch by batch. Between batches it
-// renews its lease and looks for holds and for a person's word, in one
-// transaction with its progress; if one stands, the step yields and goes on from
-// there when it may.
-func erase(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
-	p := eraseProgress{Counts: make(map[string]int64)}
-	if t.Row.Progress != "" {
-		if err := json.Unmarshal([]byte(t.Row.Progress), &p); err != nil {
-			return Result{Err: tenure.Errorf(tenure.Internal, "progress of %s: %w", t.Step.Key, err)}
-		}
-		if p.Counts == nil {
-			p.Counts = make(map[string]int64)
-		}
-	}
-	rows := e.BatchRows
-	if rows <= 0 {
-		rows = 10_000
-	}
-	for {
-		batch, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.timeout())
-		b, err := sys.Erase(batch, Ref(t.Plan.Tenant, pr), connector.Batch{Class: t.Step.Class, Limit: rows, Cursor: p.Cursor})
-		cancel()
-		if err != nil {
-			text, _ := json.Marshal(p)
-			return Result{Err: err, Progress: string(text)}
-		}
-		for k, n := range b.Counts {
-			p.Counts[k] += n
-		}
-		p.Cursor = b.Cursor
-		if b.Done {
-			return Result{
-				Verdict: tenure.Verified, Receipt: connector.Receipt{Changed: true, Counts: p.Counts}, Facts: countFacts(p.Counts),
-				Resources: []store.ResourceWrite{{ID: pr.ID, State: tenure.ResourceErasing, Verdict: tenure.Verified}},
-			}
-		}
-		text, _ := json.Marshal(p)
-		err = t.between(ctx, string(text))
-		if errors.Is(err, errYield) || ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
-			return Result{yield: true, Progress: string(text)}
-		}
-		if err != nil {
-			return Result{Err: err, Progress: string(text)}
-		}
-	}
-}
-
-// errYield says that a batched step must stop: a hold, or a person's word.
-var errYield = errors.New("stop between batches")
-
-// between is what a batched step does after each batch.
-func (t *Task) between(ctx context.Context, progress string) error {
-	stop := false
-	err := t.engine.DB.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		stop = false
-		holds, err := tx.ActiveHolds(t.Plan.Tenant)
-		if err != nil {
-			return err
-		}
-		op, err := tx.Operation(t.Operation.ID)
-		if err != nil {
-			return err
-		}
-		stop = op.Wanted != "" || len(tenure.Covering(holds, holdSubject(t.Plan, t.Step))) > 0
-		if err := tx.Renew(t.Operation.ID, t.Row.Seq, t.Row.Token, t.engine.lease()); err != nil {
-			return err
-		}
-		return tx.Progress(t.Operation.ID, t.Row.Seq, t.Row.Token, progress)
-	})
-	if err == nil && stop {
-		err = errYield
-	}
-	return err
 }
 
 // export writes the resource's data to the hand-over folder.

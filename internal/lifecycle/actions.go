@@ -23,6 +23,11 @@ import (
 func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 	to := tenure.TenantState(t.Step.To)
 	facts := map[string]string{"to": string(to)}
+	if to == tenure.TenantClosed && t.Plan.Kind == tenure.Offboard {
+		if err := s.certified(ctx, t); err != nil {
+			return engine.Result{Verdict: tenure.Failed, Err: err}
+		}
+	}
 	return engine.Result{Verdict: tenure.Verified, Facts: facts, Extra: func(tx *store.Tx) error {
 		row, err := tx.Tenant(string(t.Plan.Tenant))
 		if err != nil || row.State == to {
@@ -49,6 +54,21 @@ func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 			Data: audit.Facts(map[string]string{"from": string(row.State), "to": string(to)}),
 		})
 	}}
+}
+
+// certified refuses to close a tenant whose departure isn't certified: a certificate
+// that was left out leaves the tenant open.
+func (s *Service) certified(ctx context.Context, t *engine.Task) error {
+	rows, err := s.o.DB.Steps(ctx, t.Operation.ID)
+	if err != nil {
+		return err
+	}
+	for i := range t.Plan.Steps {
+		if st := &t.Plan.Steps[i]; st.Action == tenure.ActCertify && rows[i].State != tenure.StepDone {
+			return tenure.Errorf(tenure.Blocked, "%s was left out, and nobody leaves without it", st.Key).WithHint("see what it says is missing: tenure explain %s", t.Tenant.Name)
+		}
+	}
+	return nil
 }
 
 // anchor records the moments that retention counts from.
@@ -194,8 +214,8 @@ func (s *Service) runForget(_ context.Context, t *engine.Task) engine.Result {
 	}}
 }
 
-// runTeardown compiles the offboarding of what was made, and sees that it would
-// delete, and read back, every single resource.
+// runTeardown compiles the offboarding of what was made, and has the plan prove that
+// it would delete every single resource, in the right order.
 func (s *Service) runTeardown(ctx context.Context, t *engine.Task) engine.Result {
 	in, err := s.input(ctx, Intent{Kind: tenure.Offboard, Tenant: string(t.Plan.Tenant)})
 	if err != nil {
@@ -206,25 +226,22 @@ func (s *Service) runTeardown(ctx context.Context, t *engine.Task) engine.Result
 	if err != nil {
 		return engine.Result{Err: err}
 	}
-	removed := make(map[tenure.ResourceID]bool)
-	for i := range p.Steps {
-		if p.Steps[i].Action == tenure.ActDelete {
-			removed[p.Steps[i].Resource] = true
-		}
+	if err := tenure.ProveTeardown(p); err != nil {
+		return engine.Result{Verdict: tenure.Failed, Err: err}
 	}
-	var missing []string
+	planned := make(map[tenure.ResourceID]bool, len(p.Resources))
+	for i := range p.Resources {
+		planned[p.Resources[i].ID] = true
+	}
 	for _, r := range in.Inventory {
-		if !removed[r.ID] {
-			missing = append(missing, r.Environment+"/"+r.Key)
+		if !planned[r.ID] {
+			return engine.Result{Verdict: tenure.Failed, Err: tenure.Errorf(tenure.Blocked, "the teardown plan leaves out %s/%s", r.Environment, r.Key)}
 		}
-	}
-	if len(missing) > 0 {
-		return engine.Result{Verdict: tenure.Failed, Err: tenure.Errorf(tenure.Blocked, "the teardown plan leaves out %s", strings.Join(missing, ", "))}
 	}
 	if err := s.covered(ctx, in); err != nil {
 		return engine.Result{Verdict: tenure.Failed, Err: err}
 	}
-	return engine.Result{Verdict: tenure.Verified, Receipt: map[string]int{"resources": len(removed), "steps": len(p.Steps)}}
+	return engine.Result{Verdict: tenure.Verified, Receipt: map[string]int{"resources": len(planned), "steps": len(p.Steps)}}
 }
 
 // costs reads what each deletion of an operation has stopped.

@@ -121,7 +121,7 @@ func (s *Service) countAgain(ctx context.Context, id tenure.OperationID, gate st
 				continue
 			}
 			for _, need := range p.Steps[i].Needs {
-				if j := stepIndex(p, need); p.Steps[j].Action == tenure.ActObserve && rows[j].State == tenure.StepDone {
+				if j := stepIndex(p, need); (p.Steps[j].Action == tenure.ActCount || p.Steps[j].Action == tenure.ActObserve) && rows[j].State == tenure.StepDone {
 					if err := tx.SetStep(id, j, tenure.StepDone, tenure.StepPending, now); err != nil {
 						return err
 					}

@@ -179,7 +179,7 @@ func (s *Service) fsck(ctx context.Context) (destroyed []keystore.KeyID, problem
 			}
 		case "exception.attest":
 			steps[string(e.Operation)+"/"+str("seq")] = "skipped"
-		case "step.retry":
+		case "step.retry", "step.reopened":
 			for seq := range strings.SplitSeq(str("seqs"), ",") {
 				delete(steps, string(e.Operation)+"/"+seq)
 			}

@@ -243,7 +243,7 @@ func receipts(p *tenure.Plan, steps []store.StepRow) (map[tenure.ResourceID]tall
 			if st.Action == tenure.ActDelete {
 				ended[st.Resource] = steps[i].EndedAt
 			}
-		case tenure.ActObserve:
+		case tenure.ActObserve, tenure.ActCount:
 			before[st.Resource] = tally{rows: r.Metrics["rows"], objects: r.Metrics["objects"], bytes: r.Metrics["bytes"]}
 		}
 	}

@@ -3,10 +3,10 @@ package lifecycle
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/engine"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -31,23 +31,15 @@ func (s *Service) PlaceHold(ctx context.Context, h tenure.Hold, by string) (tenu
 			return h, err
 		}
 		h.Scope.Tenant = row.ID
-		gone, err := s.goneBefore(ctx, row.ID, h.Scope)
-		if err != nil {
-			return h, err
-		}
-		h.AlreadyGone = gone
 	}
 	e, err := s.entry(ctx, "hold.place", by, h.Scope.Tenant, "", string(h.ID), map[string]string{"class": h.Scope.Class, "system": h.Scope.System, "resource": string(h.Scope.Resource)})
 	if err != nil {
 		return h, err
 	}
 	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
-		n, err := tx.DestructiveRunning(h.Scope.Tenant)
-		if err != nil {
+		var err error
+		if h, err = engine.Bind(tx, h, now); err != nil {
 			return err
-		}
-		if h.EffectiveAt = now; n > 0 {
-			h.EffectiveAt = h.ReleasedAt // zero: when they have drained
 		}
 		if err := tx.SaveHold(h); err != nil {
 			return err
@@ -58,25 +50,6 @@ func (s *Service) PlaceHold(ctx context.Context, h tenure.Hold, by string) (tenu
 		return tx.PokeTenant(h.Scope.Tenant, now)
 	})
 	return h, err
-}
-
-// goneBefore says what in a scope had been destroyed before the hold.
-func (s *Service) goneBefore(ctx context.Context, tenant tenure.TenantID, scope tenure.HoldScope) (string, error) {
-	rows, err := s.o.DB.Resources(ctx, tenant, true)
-	if err != nil {
-		return "", err
-	}
-	var gone []string
-	for _, r := range rows {
-		in := (scope.System == "" || scope.System == r.System) && (scope.Resource == "" || scope.Resource == r.ID) && (scope.Class == "" || slices.Contains(r.Classes, scope.Class))
-		if in && r.State == tenure.ResourceGone {
-			gone = append(gone, r.Environment+"/"+r.Key+" since "+r.UpdatedAt.Format("2006-01-02"))
-		}
-		if in && r.State == tenure.ResourceErasing {
-			gone = append(gone, r.Environment+"/"+r.Key+" in part")
-		}
-	}
-	return strings.Join(gone, "; "), nil
 }
 
 // ReleaseHold records one person's word for a release; the second person's, who

@@ -50,6 +50,11 @@ func (s *Service) Start(ctx context.Context, digest string, in Intent, by string
 	if _, digest, err = p.Encode(); err != nil {
 		return op, err
 	}
+	if p.Kind == tenure.Offboard {
+		if err := tenure.ProveTeardown(p.Completed()); err != nil {
+			return op, err
+		}
+	}
 	trigger := in.Trigger
 	if trigger == "" {
 		trigger = "plan:" + digest

@@ -21,13 +21,14 @@ import (
 // test may look into.
 type site struct {
 	*life
-	side    *memory.World
-	dir     string
-	keys    *keystore.Store
-	options lifecycle.Options
-	onErase atomic.Pointer[func(connector.Ref)]   // before each batch
-	onCall  atomic.Pointer[func(connector.Ref)]   // before each Ensure
-	seen    atomic.Pointer[func(connector.Check)] // before each Probe
+	side     *memory.World
+	dir      string
+	keys     *keystore.Store
+	options  lifecycle.Options
+	onErase  atomic.Pointer[func(connector.Ref)]   // before each batch
+	onDelete atomic.Pointer[func(connector.Ref)]   // before each Delete
+	onCall   atomic.Pointer[func(connector.Ref)]   // before each Ensure
+	seen     atomic.Pointer[func(connector.Check)] // before each Probe
 }
 
 // hooked is the memory connector with the hooks of a site.
@@ -41,6 +42,13 @@ func (h *hooked) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 		(*f)(r)
 	}
 	return h.Driver.Erase(ctx, r, b)
+}
+
+func (h *hooked) Delete(ctx context.Context, r connector.Ref) (connector.Receipt, error) {
+	if f := h.s.onDelete.Load(); f != nil {
+		(*f)(r)
+	}
+	return h.Driver.Delete(ctx, r)
 }
 
 func (h *hooked) Ensure(ctx context.Context, d connector.Desired) (connector.Observed, connector.Receipt, error) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/engine"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -125,8 +126,10 @@ func (s *Service) SkipAs(ctx context.Context, c tenure.Caller, id tenure.Operati
 		if rows[i].State != tenure.StepFailed {
 			return tenure.Errorf(tenure.Conflict, "step %q is %s; only a failed step can be skipped", step, rows[i].State)
 		}
-		if i < len(p.Steps) && p.Steps[i].Action.IsGate() {
-			return tenure.Errorf(tenure.Forbidden, "a gate can't be skipped")
+		if i < len(p.Steps) {
+			if err := skippable(&p.Steps[i], rows[i]); err != nil {
+				return err
+			}
 		}
 		have, err := tx.Exceptions(id)
 		if err != nil {
@@ -166,6 +169,22 @@ func (s *Service) SkipAs(ctx context.Context, c tenure.Caller, id tenure.Operati
 		return tx.Poke(id, now)
 	})
 	return attested, err
+}
+
+// skippable refuses what no two persons may leave out: a gate, a certificate and the
+// tenant's own moves, and a count that found what stands in the way of the erasure.
+func skippable(s *tenure.Step, row store.StepRow) error {
+	switch {
+	case s.Action.IsGate():
+		return tenure.Errorf(tenure.Forbidden, "a gate can't be skipped")
+	case s.Action == tenure.ActCertify:
+		return tenure.Errorf(tenure.Forbidden, "a certificate can't be skipped: without it the tenant stays open").WithHint("settle what it names, then: tenure operation retry %s --step %s", row.Operation, s.Key)
+	case s.Action == tenure.ActMove:
+		return tenure.Errorf(tenure.Forbidden, "a tenant's move can't be skipped").WithHint("tenure operation retry %s --step %s", row.Operation, s.Key)
+	case s.Action == tenure.ActCount && engine.Stands(row, s.Class):
+		return tenure.Errorf(tenure.Forbidden, "what %s found can't be skipped: it would be left behind, or take others' data along", s.Key).WithHint("settle what it names, then: tenure operation retry %s --step %s", row.Operation, s.Key)
+	}
+	return nil
 }
 
 // maySkip refuses who may not ask for an exception, or not attest the one that was

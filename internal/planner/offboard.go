@@ -231,7 +231,7 @@ func place(r *tenure.PlannedResource, groups []group, all map[tenure.ResourceID]
 }
 
 // erasure adds, for each group, the clock, the quarantine, the fresh counts, the
-// point of no return and the deletions, and returns the last steps.
+// point of no return, the erasures and the deletions, and returns the last steps.
 func (c *compiler) erasure(all map[tenure.ResourceID]*tenure.PlannedResource, groups []group, needs []string, cutAt time.Time) []string {
 	if len(groups) == 0 {
 		groups = []group{{at: cutAt, why: "it holds no data class"}}
@@ -243,52 +243,134 @@ func (c *compiler) erasure(all map[tenure.ResourceID]*tenure.PlannedResource, gr
 		n := place(r, groups, all, seen)
 		where[n] = append(where[n], r)
 	}
-	var done []string
-	erasing, quarantine := "", c.in.Blueprint.Offboarding.Quarantine
-	for n, g := range groups {
-		open := slices.Clone(needs)
-		label := g.class
-		if label == "" {
-			label = "all"
-		}
+	for _, g := range groups {
 		if g.class != "" {
-			open = []string{c.add(tenure.Step{Key: "clock/" + label, Stage: tenure.StageRetention, Action: tenure.ActRetention, Class: g.class, Needs: open, Summary: "retention of " + g.class})}
-		}
-		noReturn := g.at
-		var aside []string
-		for _, r := range where[n] {
-			if c.canQuarantine(r) {
-				aside = append(aside, c.add(tenure.Step{Key: pathOf(r) + "/quarantine", Stage: tenure.StageQuaran, Action: tenure.ActQuarantine, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: open, Summary: fmt.Sprintf("set %s %s aside", r.Type, r.Name)}))
-			}
-		}
-		if len(aside) > 0 {
-			open = append(open, aside...)
-			open = append(open, c.add(tenure.Step{Key: "quarantine/" + label, Stage: tenure.StageQuaran, Action: tenure.ActDate, Needs: slices.Clone(open), Gate: &tenure.Gate{After: aside[len(aside)-1], Period: quarantine}, Summary: "quarantine for " + quarantine.String()}))
-			noReturn = quarantine.After(g.at)
-		}
-		gate := c.pointOfNoReturn(label, where[n], all, g, open)
-		c.date("point of no return: "+label, gate, noReturn, noReturn, g.why)
-		if erasing == "" {
-			erasing = c.move("erasing", tenure.StageErasure, tenure.TenantErasing, gate)
-			c.notices("erasing", tenure.StageErasure, erasing)
-		}
-		for i := range c.plan.Resources { // the class's rows in stores that stay for another
-			r := &c.plan.Resources[i]
-			if g.class != "" && r.Layer != tenure.LayerBackup && slices.Contains(r.Classes, g.class) && seen[r.ID] > n && c.in.Systems[r.System] != nil && c.in.Systems[r.System].Can("erase") {
-				done = append(done, c.add(tenure.Step{Key: pathOf(r) + "/erase/" + g.class, Stage: tenure.StageErasure, Action: tenure.ActErase, Class: g.class, Destructive: true, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: []string{gate, erasing}, Summary: fmt.Sprintf("erase %s from %s %s", g.class, r.Type, r.Name)}))
-			}
-		}
-		for _, r := range where[n] {
-			if r.Layer != tenure.LayerBackup {
-				c.date("gone: "+pathOf(r), pathOf(r)+"/delete", noReturn, noReturn, g.why)
-				done = append(done, c.remove(r, all, append(c.clocks(r), gate, erasing)...))
-			}
-		}
-		if d := classOf(c.in.Blueprint, g.class); d != nil && d.Disposition == tenure.CryptoErase {
-			done = append(done, c.add(tenure.Step{Key: "key/class-" + g.class + "/destroy", Stage: tenure.StageErasure, Action: tenure.ActKeyDestroy, To: "class-" + g.class, Class: g.class, Destructive: true, Needs: []string{gate, erasing}, Summary: "destroy the key of " + g.class}))
+			c.add(tenure.Step{Key: "clock/" + g.class, Stage: tenure.StageRetention, Action: tenure.ActRetention, Class: g.class, Needs: slices.Clone(needs), Summary: "retention of " + g.class})
 		}
 	}
-	return append(done, erasing)
+	var done []string
+	for n, g := range groups {
+		open := slices.Clone(needs)
+		if g.class != "" {
+			open = []string{"clock/" + g.class}
+		}
+		aside, noReturn := c.setAside(where[n], g, open)
+		gate := c.pointOfNoReturn(g.label(), where[n], g, open, aside)
+		c.date("point of no return: "+g.label(), gate, noReturn, noReturn, g.why)
+		erasing := c.erasing(n, g, gate)
+		done = append(done, gate, erasing)
+		for i := range c.plan.Resources {
+			if r := &c.plan.Resources[i]; c.erasesApart(r, g.class, seen[r.ID] == n) {
+				done = append(done, c.erase(r, g.class, gate, erasing))
+			}
+		}
+		for _, r := range where[n] {
+			if r.Layer == tenure.LayerBackup {
+				continue
+			}
+			c.date("gone: "+pathOf(r), pathOf(r)+"/delete", noReturn, noReturn, g.why)
+			rests := append(c.classGates(r, groups), erasing)
+			if len(r.Classes) == 0 {
+				rests = append(rests, gate)
+			}
+			done = append(done, c.remove(r, all, append(rests, aside...)...))
+		}
+	}
+	for n, g := range groups {
+		if d := classOf(c.in.Blueprint, g.class); d != nil && d.Disposition == tenure.CryptoErase {
+			done = append(done, c.destroyKey(n, g))
+		}
+	}
+	return done
+}
+
+// destroyKey destroys a class's key, after all that is sealed under it.
+func (c *compiler) destroyKey(n int, g group) string {
+	needs := []string{"noreturn/" + g.label(), "erasing"}
+	if n > 0 {
+		needs[1] = "erasing/" + g.label()
+	}
+	for i := range c.plan.Resources {
+		r := &c.plan.Resources[i]
+		if r.Layer == tenure.LayerBackup || !slices.Contains(r.Classes, g.class) {
+			continue
+		}
+		if key := pathOf(r) + "/erase/" + g.class; c.keys[key] {
+			needs = append(needs, key)
+		} else {
+			needs = append(needs, pathOf(r)+"/delete")
+		}
+	}
+	return c.add(tenure.Step{Key: "key/class-" + g.class + "/destroy", Stage: tenure.StageErasure, Action: tenure.ActKeyDestroy, To: "class-" + g.class, Class: g.class, Destructive: true, Needs: needs, Summary: "destroy the key of " + g.class})
+}
+
+func (g group) label() string {
+	if g.class == "" {
+		return "all"
+	}
+	return g.class
+}
+
+// setAside quarantines the stores that leave with a group, once the clocks of all
+// their classes have opened, and returns what their deletion waits for and the
+// projected point of no return.
+func (c *compiler) setAside(rs []*tenure.PlannedResource, g group, open []string) (needs []string, noReturn time.Time) {
+	var aside []string
+	for _, r := range rs {
+		if c.canQuarantine(r) {
+			aside = append(aside, c.add(tenure.Step{Key: pathOf(r) + "/quarantine", Stage: tenure.StageQuaran, Action: tenure.ActQuarantine, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: append(c.clocks(r), open...), Summary: fmt.Sprintf("set %s %s aside", r.Type, r.Name)}))
+		}
+	}
+	if len(aside) == 0 {
+		return nil, g.at
+	}
+	period := c.in.Blueprint.Offboarding.Quarantine
+	wait := c.add(tenure.Step{Key: "quarantine/" + g.label(), Stage: tenure.StageQuaran, Action: tenure.ActDate, Needs: slices.Clone(aside), Gate: &tenure.Gate{After: aside[len(aside)-1], Period: period}, Summary: "quarantine for " + period.String()})
+	return append(aside, wait), period.After(g.at)
+}
+
+// erasing moves the tenant once the first point of no return is passed, whichever
+// it is.
+func (c *compiler) erasing(n int, g group, gate string) string {
+	if n > 0 {
+		return c.move("erasing/"+g.label(), tenure.StageErasure, tenure.TenantErasing, gate)
+	}
+	key := c.move("erasing", tenure.StageErasure, tenure.TenantErasing, gate)
+	c.notices("erasing", tenure.StageErasure, key)
+	return key
+}
+
+// erasesApart says whether a class's rows go from a resource in a step of their
+// own: always where the resource is a share of something that stays, and from a
+// whole store unless it is the last class, which goes with the store.
+func (c *compiler) erasesApart(r *tenure.PlannedResource, class string, last bool) bool {
+	sys := c.in.Systems[r.System]
+	if class == "" || r.Layer == tenure.LayerBackup || !slices.Contains(r.Classes, class) || sys == nil || !sys.Can("erase") {
+		return false
+	}
+	t, _ := sys.Info.Type(r.Type)
+	return t.Holds == tenure.HoldsData && (!t.Whole || !last)
+}
+
+func (c *compiler) erase(r *tenure.PlannedResource, class string, needs ...string) string {
+	return c.add(tenure.Step{Key: pathOf(r) + "/erase/" + class, Stage: tenure.StageErasure, Action: tenure.ActErase, Class: class, Destructive: true, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: append(c.clocks(&tenure.PlannedResource{Classes: []string{class}}), needs...), Summary: fmt.Sprintf("erase %s from %s %s", class, r.Type, r.Name)})
+}
+
+// classGates are what the deletion of a store rests on: the clock of each class,
+// and its erasure, or its point of no return where it goes along with the store.
+func (c *compiler) classGates(r *tenure.PlannedResource, groups []group) []string {
+	out := c.clocks(r)
+	for _, g := range groups {
+		if g.class == "" || !slices.Contains(r.Classes, g.class) {
+			continue
+		}
+		if key := pathOf(r) + "/erase/" + g.class; c.keys[key] {
+			out = append(out, key)
+		} else {
+			out = append(out, "noreturn/"+g.label())
+		}
+	}
+	return out
 }
 
 // clocks are the gates of every class that a resource holds: the last one by its
@@ -321,15 +403,24 @@ func (c *compiler) canQuarantine(r *tenure.PlannedResource) bool {
 	return t.Recovery.Quarantine && r.Layer != tenure.LayerBackup
 }
 
-// pointOfNoReturn adds the fresh counts of what is about to go, and the gate.
-func (c *compiler) pointOfNoReturn(label string, rs []*tenure.PlannedResource, all map[tenure.ResourceID]*tenure.PlannedResource, g group, needs []string) string {
+// pointOfNoReturn adds the fresh counts of what is about to go, and the gate. A
+// store that was set aside is counted, and confirmed, when its quarantine is over.
+func (c *compiler) pointOfNoReturn(label string, rs []*tenure.PlannedResource, g group, open, aside []string) string {
+	needs := open
+	if len(aside) > 0 {
+		needs = append(slices.Clone(open), aside...)
+	}
+	leaving := make(map[tenure.ResourceID]bool)
+	for _, r := range rs {
+		leaving[r.ID] = g.class == "" || slices.Contains(r.Classes, g.class)
+	}
 	var counts []string
 	for i := range c.plan.Resources {
 		r := &c.plan.Resources[i]
-		if len(r.Classes) == 0 || r.Layer == tenure.LayerBackup || !slices.Contains(rs, all[r.ID]) && !slices.Contains(r.Classes, g.class) {
+		if len(r.Classes) == 0 || r.Layer == tenure.LayerBackup || !leaving[r.ID] && !slices.Contains(r.Classes, g.class) {
 			continue
 		}
-		counts = append(counts, c.add(tenure.Step{Key: pathOf(r) + "/count/" + label, Stage: tenure.StageErasure, Action: tenure.ActObserve, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: needs, Summary: fmt.Sprintf("count what %s %s holds", r.Type, r.Name)}))
+		counts = append(counts, c.add(tenure.Step{Key: pathOf(r) + "/count/" + label, Stage: tenure.StageErasure, Action: tenure.ActCount, Class: g.class, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: slices.Clone(needs), Summary: fmt.Sprintf("count what %s %s holds", r.Type, r.Name)}))
 	}
 	after := needs
 	gate := &tenure.Gate{Approvals: confirmations, Period: confirmedFor}
@@ -338,7 +429,7 @@ func (c *compiler) pointOfNoReturn(label string, rs []*tenure.PlannedResource, a
 	} else if len(needs) > 0 {
 		gate.After = needs[len(needs)-1]
 	}
-	return c.add(tenure.Step{Key: "noreturn/" + label, Stage: tenure.StageErasure, Action: tenure.ActNoReturn, Needs: after, Gate: gate, Summary: fmt.Sprintf("point of no return for %s: %d persons confirm the counts", label, confirmations)})
+	return c.add(tenure.Step{Key: "noreturn/" + label, Stage: tenure.StageErasure, Action: tenure.ActNoReturn, Class: g.class, Needs: slices.Clone(after), Gate: gate, Summary: fmt.Sprintf("point of no return for %s: %d persons confirm the counts", label, confirmations)})
 }
 
 // remove adds the deletion of a resource, after everything that stands on it.
@@ -420,8 +511,14 @@ func (c *compiler) leave(ids []tenure.ResourceID, needs ...string) {
 			c.date("point of no return: "+pathOf(r), pathOf(r)+"/quarantined", period.After(c.plan.At), period.After(c.plan.At), "the new revision doesn't have it")
 		}
 	}
-	gate := c.pointOfNoReturn("retired", rs, all, group{}, open)
+	gate := c.pointOfNoReturn("retired", rs, group{}, open, nil)
 	for _, r := range rs {
-		c.remove(r, all, gate)
+		needs := []string{gate}
+		for _, class := range r.Classes {
+			if c.erasesApart(r, class, true) {
+				needs = append(needs, c.erase(r, class, gate))
+			}
+		}
+		c.remove(r, all, needs...)
 	}
 }

@@ -155,6 +155,9 @@ func TestOffboardOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := tenure.ProveTeardown(p); err != nil {
+			t.Fatal(err)
+		}
 		g := make(graph)
 		for i := range p.Steps {
 			g[p.Steps[i].Key] = &p.Steps[i]

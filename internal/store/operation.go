@@ -134,6 +134,19 @@ func (tx *Tx) CreateOperation(o NewOperation) (id tenure.OperationID, created bo
 	return o.ID, true, nil
 }
 
+// Destroyers returns a tenant's operations that may destroy, the oldest first; a
+// blank tenant: the open ones of all.
+func (tx *Tx) Destroyers(tenant tenure.TenantID) (out []OperationRow, err error) {
+	err = tx.Rows(`select `+operationColumns+` from operation where destructive = 1 and (tenant = $1 or $1 = '' and state not in ('succeeded', 'failed', 'cancelled'))
+		order by created_at, id`, []any{string(tenant)}, func(r scanner) error {
+		var o OperationRow
+		err := scanOperation(r, &o)
+		out = append(out, o)
+		return err
+	})
+	return out, err
+}
+
 // DestructiveSince counts the destructive operations that a person started since
 // a moment, over all blueprints or one.
 func (tx *Tx) DestructiveSince(by, blueprint string, since time.Time) (n int, err error) {

@@ -166,7 +166,7 @@ func (tx *Tx) stepArrays(commits []*StepCommit) error {
 	}
 	var res struct {
 		op, from, state, verdict, code, msg, receipt, progress []string
-		seq, token, due, ended                                 []int64
+		seq, token, due, ended, at                             []int64
 	}
 	var claim struct {
 		op, owner, from        []string
@@ -184,7 +184,7 @@ func (tx *Tx) stepArrays(commits []*StepCommit) error {
 		for i := range c.Results {
 			r := &c.Results[i]
 			res.op, res.state, res.verdict = append(res.op, string(c.Operation)), append(res.state, string(r.State)), append(res.verdict, string(r.Verdict))
-			res.from = append(res.from, string(r.from()))
+			res.from, res.at = append(res.from, string(r.from())), append(res.at, micros(c.Now))
 			res.code, res.msg = append(res.code, string(r.ErrorCode)), append(res.msg, r.Error)
 			res.receipt, res.progress = append(res.receipt, r.Receipt), append(res.progress, r.Progress)
 			res.seq, res.token = append(res.seq, int64(r.Seq)), append(res.token, r.Token)
@@ -216,11 +216,12 @@ func (tx *Tx) stepArrays(commits []*StepCommit) error {
 		from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[]) as u (id, state, reason, due, at, version)
 		where o.id = u.id and o.version = u.version`, ops.id, ops.state, ops.reason, ops.due, ops.at, ops.version)
 	add(len(res.op), lostLease, `update step s set state = u.state, verdict = u.verdict, due_at = u.due, ended_at = u.ended, error_code = u.code, error = u.msg,
-		receipt = u.receipt, progress = u.progress, lease_until = 0
-		from unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
-			as u (op, seq, token, state, verdict, due, ended, code, msg, receipt, progress, prior)
+		receipt = u.receipt, progress = u.progress, lease_until = 0,
+		failing_since = case when u.code = '' then 0 when s.failing_since > 0 then s.failing_since else u.at end
+		from unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[])
+			as u (op, seq, token, state, verdict, due, ended, code, msg, receipt, progress, prior, at)
 		where s.operation = u.op and s.seq = u.seq and s.token = u.token and s.state = u.prior`,
-		res.op, res.seq, res.token, res.state, res.verdict, res.due, res.ended, res.code, res.msg, res.receipt, res.progress, res.from)
+		res.op, res.seq, res.token, res.state, res.verdict, res.due, res.ended, res.code, res.msg, res.receipt, res.progress, res.from, res.at)
 	add(len(claim.op), notFree, `update step s set state = 'running', owner = u.owner, token = s.token + 1, attempt = s.attempt + 1, started_at = u.now,
 		lease_until = `+tx.w.db.storeNow()+` + u.lease
 		from unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[]) as u (op, seq, token, prior, owner, lease, now)
@@ -280,7 +281,7 @@ func (tx *Tx) SetStep(op tenure.OperationID, seq int, from, to tenure.StepState,
 	if to == tenure.StepPending {
 		ended = time.Time{}
 	}
-	n, err := tx.Exec(`update step set state = $1, due_at = 0, attempt = 0, ended_at = $2, token = token + 1 where operation = $3 and seq = $4 and state = $5`,
+	n, err := tx.Exec(`update step set state = $1, due_at = 0, attempt = 0, failing_since = 0, ended_at = $2, token = token + 1 where operation = $3 and seq = $4 and state = $5`,
 		string(to), micros(ended), string(op), seq, string(from))
 	if err == nil && n != 1 {
 		return lost(op, "the step isn't "+string(from)+" any more")
@@ -321,10 +322,11 @@ func flag(b bool) int {
 // StepRow is a step's row with what the engine alone needs of it.
 type StepRow struct {
 	tenure.StepStatus
-	Lapsed bool // running, and its lease has run out by the store's clock
+	Lapsed       bool      // running, and its lease has run out by the store's clock
+	FailingSince time.Time // when its attempts began to fail; zero while they don't
 }
 
-const stepColumns = `seq, key, state, verdict, attempt, owner, token, lease_until, due_at, started_at, ended_at, error_code, error, receipt, progress`
+const stepColumns = `seq, key, state, verdict, attempt, owner, token, lease_until, due_at, started_at, ended_at, error_code, error, receipt, progress, failing_since`
 
 // Steps returns an operation's steps in the order of the plan.
 func (db *DB) Steps(ctx context.Context, op tenure.OperationID) ([]StepRow, error) {
@@ -335,11 +337,11 @@ func steps(q querier, now string, op tenure.OperationID) ([]StepRow, error) {
 	out := make([]StepRow, 0, 16)
 	err := q.Rows(`select `+stepColumns+`, case when state = 'running' and lease_until < `+now+` then 1 else 0 end from step where operation = $1 order by seq`, []any{string(op)}, func(r scanner) error {
 		var s StepRow
-		var lease, due, started, ended, lapsed int64
-		err := r.Scan(&s.Seq, &s.Key, &s.State, &s.Verdict, &s.Attempt, &s.Owner, &s.Token, &lease, &due, &started, &ended, &s.ErrorCode, &s.Error, &s.Receipt, &s.Progress, &lapsed)
+		var lease, due, started, ended, failing, lapsed int64
+		err := r.Scan(&s.Seq, &s.Key, &s.State, &s.Verdict, &s.Attempt, &s.Owner, &s.Token, &lease, &due, &started, &ended, &s.ErrorCode, &s.Error, &s.Receipt, &s.Progress, &failing, &lapsed)
 		s.Operation = op
 		s.LeaseUntil, s.DueAt, s.StartedAt, s.EndedAt = fromMicros(lease), fromMicros(due), fromMicros(started), fromMicros(ended)
-		s.Lapsed = lapsed == 1
+		s.FailingSince, s.Lapsed = fromMicros(failing), lapsed == 1
 		out = append(out, s)
 		return err
 	})
@@ -373,11 +375,23 @@ func (db *DB) StepCounts(ctx context.Context, ops []tenure.OperationID) (map[ten
 	return out, err
 }
 
-// DestructiveRunning counts the tenant's destructive steps under way; a blank
-// tenant counts all.
-func (tx *Tx) DestructiveRunning(tenant tenure.TenantID) (n int, err error) {
-	err = tx.Row(`select count(*) from step s join operation o on o.id = s.operation where s.state = 'running' and s.destructive = 1 and ($1 = '' or o.tenant = $1)`, []any{string(tenant)}, &n)
-	return n, err
+// InFlight is a destructive step that some process runs, or ran when it died.
+type InFlight struct {
+	Operation tenure.OperationID
+	Plan      string // digest
+	Row       StepRow
+}
+
+// InFlight returns the destructive steps under way of a tenant; a blank one: of all.
+func (tx *Tx) InFlight(tenant tenure.TenantID) (out []InFlight, err error) {
+	err = tx.Rows(`select o.id, o.plan, s.seq, s.key from step s join operation o on o.id = s.operation
+		where s.state = 'running' and s.destructive = 1 and ($1 = '' or o.tenant = $1)`, []any{string(tenant)}, func(r scanner) error {
+		var f InFlight
+		err := r.Scan(&f.Operation, &f.Plan, &f.Row.Seq, &f.Row.Key)
+		out = append(out, f)
+		return err
+	})
+	return out, err
 }
 
 // Steps returns an operation's steps as the transaction sees them.

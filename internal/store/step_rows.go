@@ -11,9 +11,10 @@ import (
 // The statements that SQLite runs for each step. They go to the driver itself: at
 // some microseconds each, what database/sql adds to a call is a fifth of it.
 const (
-	resultRow = `update step set state = $1, verdict = $2, due_at = $3, ended_at = $4, error_code = $5, error = $6, receipt = $7, progress = $8, lease_until = 0
-		where operation = $9 and seq = $10 and token = $11 and state = $12 and (select version from operation where id = $9) = $13`
-	doneRow = `update step set state = 'done', verdict = 'verified', due_at = 0, ended_at = $1, error_code = '', error = '', receipt = $2, progress = '', lease_until = 0
+	resultRow = `update step set state = $1, verdict = $2, due_at = $3, ended_at = $4, error_code = $5, error = $6, receipt = $7, progress = $8, lease_until = 0,
+		failing_since = case when $5 = '' then 0 when failing_since > 0 then failing_since else $9 end
+		where operation = $10 and seq = $11 and token = $12 and state = $13 and (select version from operation where id = $10) = $14`
+	doneRow = `update step set state = 'done', verdict = 'verified', due_at = 0, ended_at = $1, error_code = '', error = '', receipt = $2, progress = '', lease_until = 0, failing_since = 0
 		where operation = $3 and seq = $4 and token = $5 and state = 'running' and (select version from operation where id = $3) = $6`
 	claimRow = `update step set state = 'running', owner = $1, token = token + 1, attempt = attempt + 1, started_at = $2, lease_until = $3
 		where operation = $4 and seq = $5 and token = $6 and state = $7`
@@ -132,7 +133,7 @@ func (r *rows) result(c *StepCommit, s *StepResult, version int64) (err error) {
 	if s.plain() {
 		n, err = r.exec(doneRow, micros(c.Now), s.Receipt, string(c.Operation), int64(s.Seq), s.Token, version)
 	} else {
-		n, err = r.exec(resultRow, string(s.State), string(s.Verdict), micros(s.DueAt), micros(s.ended(c.Now)), string(s.ErrorCode), s.Error, s.Receipt, s.Progress,
+		n, err = r.exec(resultRow, string(s.State), string(s.Verdict), micros(s.DueAt), micros(s.ended(c.Now)), string(s.ErrorCode), s.Error, s.Receipt, s.Progress, micros(c.Now),
 			string(c.Operation), int64(s.Seq), s.Token, string(s.from()), version)
 	}
 	if err == nil && n != 1 {

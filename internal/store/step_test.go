@@ -305,9 +305,9 @@ func TestProgress(t *testing.T) {
 		f.must(f.CommitSteps(ctx, claim(op, 1, "owner", tenure.StepPending, 0, -time.Second)))
 		f.write(func(tx *store.Tx) error { return tx.Progress(op.ID, 0, 1, "row 7") })
 		f.write(func(tx *store.Tx) error {
-			n, err := tx.DestructiveRunning(op.Tenant)
-			if n != 1 {
-				t.Errorf("%d destructive steps run, want 1", n)
+			flying, err := tx.InFlight(op.Tenant)
+			if len(flying) != 1 || flying[0].Operation != op.ID {
+				t.Errorf("%+v run, want the one destructive step", flying)
 			}
 			return err
 		})

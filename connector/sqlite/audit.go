@@ -1,0 +1,175 @@
+package sqlite
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure/connector"
+)
+
+// audit lists what tables and references don't show: virtual tables, triggers
+// with what they write to, and tables whose rows SQLite won't delete.
+func (e *estate) audit(ctx context.Context, s *session, order []string, counted bool) ([]connector.Place, error) {
+	var out []connector.Place
+	for _, v := range e.c.virtuals {
+		p, err := e.virtualPlace(ctx, s, v, counted)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			out = append(out, *p)
+		}
+	}
+	for _, g := range e.c.triggers {
+		if _, held := e.table(g.table); held {
+			out = append(out, e.triggerPlaces(g, order)...)
+		}
+	}
+	for _, t := range e.Tables {
+		p, err := e.deletable(ctx, s, t.Table.Name)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			out = append(out, *p)
+		}
+	}
+	return out, nil
+}
+
+// deletable has SQLite compile the delete, with the triggers and references that
+// it would run through, and not run it.
+func (e *estate) deletable(ctx context.Context, s *session, table string) (*connector.Place, error) {
+	r, err := s.Query(ctx, "explain delete from "+quote(table))
+	if err == nil {
+		r.Close()
+		return nil, nil
+	}
+	if code := extended(err); code == 0 || isBusy(code) {
+		return nil, err
+	}
+	p := &connector.Place{Name: table, Kind: connector.PlaceOrder, Class: e.class(table), Blocks: true, Says: "rows of " + table + " can't be deleted: " + plain(err),
+		Fix: "mend what SQLite names, in the schema or in a trigger"}
+	for _, k := range e.c.broken {
+		if strings.EqualFold(k.Parent.Name, table) {
+			p.Fix = "make " + strings.Join(k.Parents, ", ") + " of " + table + " unique, or correct the reference of " + k.Child.Name
+		}
+	}
+	return p, nil
+}
+
+// blocked is a place that blocks, with its reason and what would settle it.
+func blocked(p connector.Place, says, fix string) *connector.Place {
+	p.Blocks, p.Says, p.Fix = true, says, fix
+	return &p
+}
+
+// virtualPlace is what a virtual table is to the tenant; nil if it is nothing, or
+// stands among the tables.
+func (e *estate) virtualPlace(ctx context.Context, s *session, v virtual, counted bool) (*connector.Place, error) {
+	p := connector.Place{Name: v.name, Kind: connector.PlaceDerived, Class: e.class(v.name), Via: v.module}
+	if _, held := e.table(v.name); held || e.shared(v.name) {
+		return nil, nil
+	}
+	if v.unreadable != "" {
+		if e.whole && p.Class != "" && len(e.ClassNames()) < 2 {
+			p.Says = "the rows of " + v.name + " can't be read here (" + v.unreadable + "); they go with the file"
+			return &p, nil
+		}
+		return blocked(p, "the rows of "+v.name+" can't be read: "+v.unreadable, "drop it, or erase its rows with the program that made it and name it in the attribute shared"), nil
+	}
+	if i := slices.IndexFunc(e.c.fulltexts, func(f fulltext) bool { return f.name == v.name && f.content != "" }); i >= 0 {
+		return e.external(ctx, s, e.c.fulltexts[i], p, counted)
+	}
+	writers := e.c.writers(v.name)
+	sources := slices.DeleteFunc(slices.Clone(writers), func(t string) bool { _, held := e.table(t); return !held })
+	switch {
+	case len(sources) == 0 && e.whole && p.Class != "":
+		return &p, nil // it is emptied with its class
+	case len(sources) == 0 && e.whole:
+		return blocked(p, "no data class covers "+v.name, "tables: {"+v.name+": CLASS}"), nil
+	case len(sources) == 0 && len(writers) > 0:
+		return nil, nil // it follows tables that hold nothing of the tenant's
+	case len(sources) == 0:
+		return blocked(p, v.name+" holds rows and nothing says whose they are: it has no tenant column, and no trigger keeps it in step with a table",
+			"keep it in step by triggers, or shared: ["+v.name+"] if its rows belong to no tenant"), nil
+	}
+	for _, t := range sources {
+		if p.Class == "" {
+			p.Class = e.class(t)
+		}
+		if !e.c.told(v.name, t) {
+			return blocked(p, "rows that triggers copy from "+t+" into "+v.name+" stay there when "+t+"'s rows go",
+				"add a trigger that takes the row out of "+v.name+" when one of "+t+" is deleted"), nil
+		}
+	}
+	p.Via += ", kept in step by triggers of " + strings.Join(sources, ", ")
+	return &p, nil
+}
+
+// external is an index whose texts stand in another table.
+func (e *estate) external(ctx context.Context, s *session, f fulltext, p connector.Place, counted bool) (*connector.Place, error) {
+	p.Via += ", over " + f.content
+	if !e.c.has(f.content) {
+		if e.whole {
+			return &p, nil // all that it can show is the tenant's, and goes
+		}
+		return blocked(p, f.name+" is an index over the view "+f.content+", so it can't be kept in step when rows go",
+			"name a table as its content, or shared: ["+f.name+"] if it holds nothing of a tenant"), nil
+	}
+	t, held := e.table(f.content)
+	if !held {
+		return nil, nil
+	}
+	if p.Class == "" || e.whole {
+		p.Class = e.class(f.content)
+	}
+	if !counted {
+		return &p, nil
+	}
+	return &p, s.each(ctx, "select count(*) from "+quote(f.content)+` "t" where `+t.Where(), func() error { return nil }, &p.Rows)
+}
+
+// triggerPlaces are the tables that a trigger of a table of the tenant's writes to
+// and that nothing erases, and the deletes that it can keep from happening.
+func (e *estate) triggerPlaces(g trigger, order []string) []connector.Place {
+	var out []connector.Place
+	own := e.class(g.table)
+	place := connector.Place{Name: g.table + "." + g.name, Kind: connector.PlaceCode, Class: own, Via: "trigger on " + g.table}
+	if g.event == "delete" && g.raises != "" {
+		stands := place
+		stands.Says = "trigger " + g.name + " can keep rows of " + g.table + " from going: raise(" + g.raises + ")"
+		out = append(out, stands)
+	}
+	var told []string
+	for _, w := range g.writes {
+		if strings.EqualFold(w.table, g.table) || e.shared(w.table) || e.c.index(w.table) != nil || slices.Contains(told, w.table) || e.excused(g) {
+			continue // an index is a place of its own
+		}
+		told = append(told, w.table)
+		class := e.class(w.table)
+		_, held := e.table(w.table)
+		switch {
+		case class == "" || !held:
+			out = append(out, *blocked(place, "trigger "+g.name+" writes of rows of "+g.table+" into "+w.table+", which no data class covers",
+				"tables: {"+w.table+": CLASS}, or triggers: {"+g.table+"."+g.name+": ignore} if it writes nothing of a tenant's"))
+		case g.event != "insert" && !w.removes && class != own && at(order, class) < at(order, own):
+			late := place
+			late.Kind = connector.PlaceOrder
+			out = append(out, *blocked(late, "when rows of "+g.table+" ("+own+") go, trigger "+g.name+" writes into "+w.table+", whose class "+class+" is gone by then",
+				"put both tables into one data class"))
+		}
+	}
+	return out
+}
+
+// excused says that the blueprint lets the trigger write where it writes.
+func (e *estate) excused(g trigger) bool {
+	for name := range e.a.Triggers {
+		if strings.EqualFold(name, g.table+"."+g.name) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,152 @@
+package sqlite
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// catalog is what a file's schema says.
+type catalog struct {
+	graph     *relational.Graph
+	broken    []relational.ForeignKey // whose parent's columns are no key, so that SQLite deletes nothing from it
+	virtuals  []virtual
+	fulltexts []fulltext
+	triggers  []trigger
+}
+
+func readCatalog(ctx context.Context, q relational.Querier) (c catalog, err error) {
+	if c.virtuals, err = virtuals(ctx, q); err != nil {
+		return c, err
+	}
+	if c.fulltexts, err = fulltexts(ctx, q, c.virtuals); err != nil {
+		return c, err
+	}
+	if c.triggers, err = triggers(ctx, q); err != nil {
+		return c, err
+	}
+	tables, err := readTables(ctx, q, c.apart())
+	if err != nil {
+		return c, err
+	}
+	keys, broken, err := readKeys(ctx, q, tables)
+	if err != nil {
+		return c, err
+	}
+	c.graph, c.broken = relational.NewGraph(tables, keys).Fold(), broken
+	return c, nil
+}
+
+// apart are the virtual tables whose rows stand elsewhere or can't be read.
+func (c catalog) apart() []string {
+	var out []string
+	for _, v := range c.virtuals {
+		if v.unreadable != "" {
+			out = append(out, v.name)
+		}
+	}
+	for _, f := range c.fulltexts {
+		if !f.keeps() {
+			out = append(out, f.name)
+		}
+	}
+	return out
+}
+
+// has says whether there is a table of that name.
+func (c catalog) has(name string) bool {
+	_, ok := c.graph.Find("", name)
+	return ok
+}
+
+// told says whether a trigger takes rows out of an index when rows of the table go.
+func (c catalog) told(index, table string) bool {
+	return slices.ContainsFunc(c.triggers, func(g trigger) bool {
+		return g.event == "delete" && strings.EqualFold(g.table, table) && slices.ContainsFunc(g.writes, func(w write) bool {
+			return w.removes && strings.EqualFold(w.table, index)
+		})
+	})
+}
+
+// writers are the tables whose triggers write to an index, each once.
+func (c catalog) writers(index string) []string {
+	var out []string
+	for _, g := range c.triggers {
+		if slices.ContainsFunc(g.writes, func(w write) bool { return strings.EqualFold(w.table, index) }) && !slices.Contains(out, g.table) {
+			out = append(out, g.table)
+		}
+	}
+	return out
+}
+
+// index is the named virtual table, nil if there is none.
+func (c catalog) index(name string) *virtual {
+	for i := range c.virtuals {
+		if strings.EqualFold(c.virtuals[i].name, name) {
+			return &c.virtuals[i]
+		}
+	}
+	return nil
+}
+
+func readTables(ctx context.Context, q relational.Querier, apart []string) ([]relational.Table, error) {
+	skip := make([]string, len(apart))
+	for i, name := range apart {
+		skip[i] = literal(name)
+	}
+	var out []relational.Table
+	keys := map[string]map[int]string{}
+	var name, column, declared, text string
+	var wr, strict, notNull bool
+	var pk, hidden int
+	// A list apart, since a virtual table that can't be read must not be asked.
+	err := each(ctx, q, `with l as materialized (select t.name, t.wr, t.strict, coalesce(s.sql, '') as sql from pragma_table_list t left join sqlite_schema s on s.type = 'table' and s.name = t.name
+ where t.schema = 'main' and t.type in ('table', 'virtual') and not `+ownSQL+` and t.name not in (`+strings.Join(skip, ", ")+`))
+ select l.name, l.wr, l.strict, l.sql, x.name, x.type, x.pk, x."notnull", x.hidden from l, pragma_table_xinfo(l.name) x where x.hidden <> 1 order by l.name, x.cid`, func() error {
+		if len(out) == 0 || out[len(out)-1].Name != name {
+			out = append(out, relational.Table{TableName: relational.TableName{Name: name}, RowID: !wr})
+			keys[name] = map[int]string{}
+		}
+		t := &out[len(out)-1]
+		if strict && strings.EqualFold(declared, "any") {
+			declared = "" // which has no affinity, while elsewhere the word means a number's
+		}
+		t.Columns = append(t.Columns, relational.Column{Name: column, Type: declared, Required: notNull || pk > 0 && wr, Generated: hidden > 1})
+		if pk > 0 {
+			keys[name][pk] = column
+		}
+		if checked(text, column) {
+			t.Checks = append(t.Checks, []string{column})
+		}
+		return nil
+	}, &name, &wr, &strict, &text, &column, &declared, &pk, &notNull, &hidden)
+	for i := range out {
+		for n := 1; n <= len(keys[out[i].Name]); n++ {
+			out[i].Key = append(out[i].Key, keys[out[i].Name][n])
+		}
+	}
+	return out, err
+}
+
+// checked says whether a check of a table's statement speaks of the column. What
+// such a check lets pass isn't worked out: it may be a tenant's own text.
+func checked(text, column string) bool {
+	if !strings.Contains(strings.ToLower(text), "check") {
+		return false
+	}
+	depth := 0
+	all := words(text)
+	for i, w := range all {
+		switch {
+		case depth == 0 && w.is("(") && i > 0 && all[i-1].is("check"), depth > 0 && w.is("("):
+			depth++
+		case depth > 0 && w.is(")"):
+			depth--
+		case depth > 0 && strings.EqualFold(w.text, column):
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,149 @@
+package sqlite
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// DataMap is described at connector.Mapper. The places of the platform's file are
+// counted in the snapshot in which its sentinel was seen.
+func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.Map, err error) {
+	k, err := d.holder(v.Ref, "mapped")
+	if err != nil {
+		return m, err
+	}
+	m.Sighting, err = d.look(ctx, func(shared *session) (bool, error) {
+		look := func(s *session, of estateOf, _ string) error {
+			e, err := s.held(ctx, of)
+			if err != nil {
+				return err
+			}
+			m.Places, m.Partial, err = d.places(ctx, s, e, v)
+			return err
+		}
+		return true, k.survey(ctx, shared, v, look)
+	})
+	return m, coded(err)
+}
+
+// places are the tables and references, and all that these don't show.
+func (d *Driver) places(ctx context.Context, s *session, e *estate, v connector.Survey) (out []connector.Place, partial string, err error) {
+	counted := v.Ref.Resource != ""
+	if out, err = e.Places(ctx, s, v.Order, counted); err != nil {
+		return nil, "", err
+	}
+	more, err := e.audit(ctx, s, v.Order, counted)
+	if err != nil {
+		return nil, "", err
+	}
+	out = append(out, more...)
+	if !counted || e.whole {
+		return out, "", nil
+	}
+	others, err := d.others(ctx, s, v.Ref)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, t := range e.Tables {
+		column := e.TenantColumn(t.Table.TableName)
+		if column == "" {
+			continue
+		}
+		alikes, err := e.alikes(ctx, s, t.Table, column, others)
+		if err != nil {
+			return nil, "", err
+		}
+		out = append(out, alikes...)
+	}
+	found, partial, err := e.search(ctx, s, v.Search)
+	return append(out, found...), partial, err
+}
+
+// others are the keys that owner marks give to other tenants.
+func (d *Driver) others(ctx context.Context, s *session, r connector.Ref) (map[string]bool, error) {
+	all, err := marks.All(ctx, s, dialect{}, "rows")
+	out := map[string]bool{}
+	for _, n := range all {
+		if _, owner := n.Read(d.marker, "rows"); owner == connector.Ours && n.Name != r.Name {
+			out[specOfNote(n).Key] = true
+		}
+	}
+	return out, err
+}
+
+// alikes are values of a tenant column that aren't the key and could mean the same
+// to somebody. They are another tenant's if an owner mark says so.
+func (e *estate) alikes(ctx context.Context, s *session, t relational.Table, column string, others map[string]bool) ([]connector.Place, error) {
+	var out []connector.Place
+	var typ, text string
+	var n int64
+	_, theirs, _ := dialect{}.Keyed(t, "", column, e.a.Key)
+	value := valueOf("", column)
+	err := s.each(ctx, "select typeof("+value+"), "+asText(value)+", count(*) from "+quote(t.Name)+" where "+theirs+" group by 1, 2", func() error {
+		if !alike(text, e.a.Key) || others[keyOf(typ, text)] {
+			return nil
+		}
+		out = append(out, connector.Place{Name: t.Name + "." + column, Kind: connector.PlaceKey, Class: e.class(t.Name), Via: "column " + column, Rows: n, Blocks: true,
+			Says: "rows of " + t.Name + " have a key (" + typ + ") that differs from the tenant's in case, in blanks or in how a number is written",
+			Fix:  "write the key in one form; or, if it is another tenant's, give that tenant its rows in Tenure"})
+		return nil
+	}, &typ, &text, &n)
+	return out, err
+}
+
+// search looks for the key in columns of tables that nothing ties to the tenant,
+// for as long as it may. A number, or a short word, stands in too many columns to
+// tell anything.
+func (e *estate) search(ctx context.Context, s *session, budget time.Duration) (out []connector.Place, partial string, err error) {
+	if budget <= 0 || isNumber(e.a.Key) || len(e.a.Key) < 4 {
+		return nil, "", nil
+	}
+	end := time.Now().Add(budget)
+	for _, t := range e.Graph.Tables() {
+		if _, held := e.Table(t.TableName); held || e.Shared(t.TableName) || e.given(t) {
+			continue
+		}
+		for _, c := range t.Columns {
+			if time.Now().After(end) {
+				return out, "the budget ended before the key was sought in " + t.Name, nil
+			}
+			if affinity(c.Type) == "numeric" {
+				continue
+			}
+			var n int64
+			err := s.each(ctx, "select count(*) from "+quote(t.Name)+" where "+isKey(quote(c.Name), affinity(c.Type), e.a.Key), func() error { return nil }, &n)
+			if err != nil {
+				return nil, "", err
+			}
+			if n > 0 {
+				out = append(out, connector.Place{Name: t.Name, Kind: connector.PlaceTable, Via: "the key's value in column " + c.Name, Rows: n, Blocks: true,
+					Says: "rows of " + t.Name + " have the tenant's key in " + c.Name + ", and nothing says that it is a tenant column",
+					Fix:  `tables: {` + t.Name + `: CLASS} and columns: {` + t.Name + `: ` + c.Name + `}, or shared: [` + t.Name + `]`})
+				break
+			}
+		}
+	}
+	return out, "", nil
+}
+
+// given says that the blueprint gives the table a column, or none.
+func (e *estate) given(t relational.Table) bool {
+	for name := range e.a.Columns {
+		if n, ok := e.Graph.Find("", name); ok && n == t.TableName {
+			return true
+		}
+	}
+	return false
+}
+
+// at is where a class stands in an order; one that isn't in it goes after all.
+func at(order []string, class string) int {
+	if i := slices.Index(order, class); i >= 0 {
+		return i
+	}
+	return len(order)
+}

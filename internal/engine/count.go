@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// searchFor is how long a count may seek a tenant's values in columns that the
+// catalog doesn't give away.
+const searchFor = 5 * time.Second
+
+// Count is the receipt of what was counted before a point of no return: what
+// persons confirm, from the same data map that the erasure goes by.
+type Count struct {
+	Found   bool                 `json:"found"`
+	State   tenure.ResourceState `json:"state"`
+	Metrics map[string]int64     `json:"metrics"`
+	Places  []connector.Place    `json:"places,omitempty"`
+	Partial string               `json:"partial,omitempty"` // what couldn't be looked at
+}
+
+func countOf(o connector.Observed) Count {
+	return Count{Found: o.Found, State: o.State, Metrics: o.Metrics}
+}
+
+// Standing are the places that stand against the erasure of a class, or of any if
+// the class is blank.
+func (c Count) Standing(class string) []connector.Place {
+	return slices.DeleteFunc(slices.Clone(c.Places), func(p connector.Place) bool {
+		return !p.Blocks || class != "" && p.Class != "" && p.Class != class
+	})
+}
+
+// Stands says whether a count ended since something stands against the erasure of
+// its class.
+func Stands(row store.StepRow, class string) bool {
+	var c Count
+	return json.Unmarshal([]byte(row.Receipt), &c) == nil && len(c.Standing(class)) > 0
+}
+
+// count says what is about to go from a resource, place by place, and stops where
+// a place stands in the way.
+func count(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
+	ref := Ref(t.Plan.Tenant, pr)
+	seen, absent, err := sys.Observe(ctx, []connector.Ref{ref})
+	if err != nil {
+		return Result{Err: err}
+	}
+	rec, v := countOf(seen[0]), tenure.Verified
+	typ, _ := sys.Info.Type(pr.Type)
+	// A share of what stays is known by its mark alone: rows without it came late.
+	lost := !seen[0].Found || seen[0].Owner == connector.Unmarked && !typ.Whole
+	switch {
+	case lost:
+		if v = absent; typ.Whole {
+			return Result{Verdict: v, Receipt: rec}
+		}
+	case seen[0].Owner != connector.Ours:
+		return Result{Verdict: tenure.Failed, Receipt: rec, Err: strange(pr, seen[0])}
+	}
+	if typ.Holds != tenure.HoldsData || !sys.Can("map") {
+		return Result{Verdict: v, Receipt: rec}
+	}
+	class := classOf(t.Plan, t.Step)
+	order, err := e.order(ctx, t, pr.ID, class)
+	if err != nil {
+		return Result{Err: err}
+	}
+	m, _, err := sys.DataMap(ctx, connector.Survey{Ref: ref, Order: order, Prove: true, Search: searchFor, Gone: lost})
+	if tenure.CodeOf(err) == tenure.Invalid && len(pr.Classes) == 0 {
+		return Result{Verdict: v, Receipt: rec}
+	}
+	if err != nil {
+		return Result{Err: err}
+	}
+	rec.Places, rec.Partial = m.Places, m.Partial
+	if stand := rec.Standing(class); len(stand) > 0 {
+		return Result{Verdict: tenure.Failed, Receipt: rec, Err: standing(stand)}
+	}
+	return Result{Verdict: v, Receipt: rec}
+}
+
+// standing is the error that names what stands in the way, with what would settle it.
+func standing(places []connector.Place) error {
+	var names, fixes []string
+	for _, p := range places {
+		text := p.Name
+		if p.Says != "" {
+			text += ": " + p.Says
+		}
+		names = append(names, text)
+		if p.Fix != "" {
+			fixes = append(fixes, p.Fix)
+		}
+	}
+	err := tenure.Errorf(tenure.Blocked, "what is reachable can't go as planned: %s", strings.Join(names, "; "))
+	if len(fixes) > 0 {
+		err = err.WithHint("%s", strings.Join(unique(fixes), "; "))
+	}
+	return err
+}
+
+// classOf is the data class of a count. Plans of format 1 have it in the key alone.
+func classOf(p *tenure.Plan, s *tenure.Step) string {
+	if s.Class != "" || p.Format > 1 {
+		return s.Class
+	}
+	_, label, _ := strings.Cut(s.Key, "/count/")
+	if slices.ContainsFunc(p.Classes, func(c tenure.DataClass) bool { return c.Name == label }) {
+		return label
+	}
+	return ""
+}
+
+// order is how the classes of a resource go: those that are gone already, as they
+// went, then the class at hand, then the others as they are planned.
+func (e *Engine) order(ctx context.Context, t *Task, id tenure.ResourceID, class string) ([]string, error) {
+	rows, err := e.DB.Steps(ctx, t.Operation.ID)
+	if err != nil {
+		return nil, err
+	}
+	var gone []store.StepRow
+	of := make(map[int]string)
+	var rest []string
+	for i := range t.Plan.Steps {
+		s := &t.Plan.Steps[i]
+		if s.Action == tenure.ActRetention {
+			rest = append(rest, s.Class)
+		}
+		if s.Action == tenure.ActErase && s.Resource == id && rows[i].State == tenure.StepDone {
+			gone, of[rows[i].Seq] = append(gone, rows[i]), s.Class
+		}
+	}
+	slices.SortStableFunc(gone, func(a, b store.StepRow) int { return a.EndedAt.Compare(b.EndedAt) })
+	var out []string
+	for _, r := range gone {
+		out = append(out, of[r.Seq])
+	}
+	if class != "" {
+		out = append(out, class)
+	}
+	return unique(append(out, rest...)), nil
+}

@@ -1,0 +1,375 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// maxBatch and batchTime bound one batch: what a hold that comes in the middle of
+// it can't save.
+const (
+	maxBatch  = 5000
+	batchTime = time.Second
+)
+
+// Erasure is the receipt of a step that took rows, and the progress of one that is
+// taking them. Its counts are the system's own tally where it keeps one, written in
+// the transactions of the deletes themselves, and are exact then.
+type Erasure struct {
+	Changed  bool             `json:"changed"`
+	Counts   map[string]int64 `json:"counts,omitempty"`   // rows or objects, by table or kind, over all rounds
+	Detached map[string]int64 `json:"detached,omitempty"` // references of others' rows that became null, by "table.column"
+	AtLeast  bool             `json:"atLeast,omitempty"`  // an attempt died and the system keeps no tally: it may be more
+	Rounds   int              `json:"rounds,omitempty"`   // how often it was begun anew since rows had come late
+
+	MonthlyCost int64  `json:"monthlyCost,omitempty"` // of what was deleted, in minor units
+	Currency    string `json:"currency,omitempty"`
+
+	Parts map[string]*part `json:"parts,omitempty"` // of the round under way, by class; none in a receipt
+}
+
+// part is one class's erasure in one round.
+type part struct {
+	Cursor   string           `json:"cursor,omitempty"`
+	Counts   map[string]int64 `json:"counts,omitempty"`
+	Detached map[string]int64 `json:"detached,omitempty"`
+	AtLeast  bool             `json:"atLeast,omitempty"`
+	Begun    bool             `json:"begun,omitempty"`
+}
+
+// erasureOf reads a receipt or a progress; blank text is none yet.
+func erasureOf(text string) (*Erasure, error) {
+	p := &Erasure{}
+	if text == "" {
+		return p, nil
+	}
+	if err := json.Unmarshal([]byte(text), p); err != nil {
+		return nil, tenure.Errorf(tenure.Internal, "progress of an erasure: %w", err)
+	}
+	return p, nil
+}
+
+// ErasureOf reads what a step of an erasure has taken so far, from its receipt or,
+// while it goes on, from its progress.
+func ErasureOf(row store.StepRow) (*Erasure, error) {
+	text := row.Receipt
+	if row.Progress != "" {
+		text = row.Progress
+	}
+	p, err := erasureOf(text)
+	if err == nil {
+		p.settle()
+	}
+	return p, err
+}
+
+func (p *Erasure) text() string {
+	b, _ := json.Marshal(p) // maps of numbers and texts
+	return string(b)
+}
+
+func (p *Erasure) part(class string) *part {
+	if p.Parts == nil {
+		p.Parts = make(map[string]*part)
+	}
+	if p.Parts[class] == nil {
+		p.Parts[class] = &part{}
+	}
+	return p.Parts[class]
+}
+
+// settle adds the round under way to the totals.
+func (p *Erasure) settle() {
+	for _, o := range p.Parts {
+		p.Counts, p.Detached = plus(p.Counts, o.Counts), plus(p.Detached, o.Detached)
+		p.AtLeast = p.AtLeast || o.AtLeast
+	}
+	p.Parts, p.Changed = nil, p.Changed || len(p.Counts) > 0
+}
+
+func plus(sum, more map[string]int64) map[string]int64 {
+	for k, n := range more {
+		if n == 0 {
+			continue
+		}
+		if sum == nil {
+			sum = make(map[string]int64)
+		}
+		sum[k] += n
+	}
+	return sum
+}
+
+// take adds a batch; the system's own tally, where it keeps one, is the truth.
+// It says whether the batch got anywhere.
+func (o *part) take(b connector.Erased) bool {
+	moved := b.Done || b.Cursor != o.Cursor || len(plus(nil, b.Counts)) > 0
+	o.Begun, o.Cursor = true, b.Cursor
+	if b.Total == nil {
+		o.Counts, o.Detached = plus(o.Counts, b.Counts), plus(o.Detached, b.Detached)
+		return moved || len(plus(nil, b.Detached)) > 0
+	}
+	total, detached := plus(nil, b.Total), plus(nil, b.Detached)
+	moved = moved || !maps.Equal(total, o.Counts) || !maps.Equal(detached, o.Detached)
+	o.Counts, o.Detached, o.AtLeast = total, detached, false
+	return moved
+}
+
+// run names one round of a class's erasure in the system's own tally.
+func (t *Task) run(p *Erasure, class string) string {
+	name := string(t.Operation.ID) + "/" + t.Step.Key
+	if t.Step.Class == "" {
+		name += "/" + class
+	}
+	if p.Rounds > 0 {
+		name += "#" + strconv.Itoa(p.Rounds)
+	}
+	return name
+}
+
+// errYield says that a batched step must stop: a hold, a person's word, or the end
+// of the engine.
+var errYield = errors.New("stop between batches")
+
+// batches takes a class out of a resource, batch by batch. Between batches the
+// lease is renewed and holds and a person's word are looked for, in one transaction
+// with the progress; if one stands, errYield.
+func (e *Engine) batches(ctx context.Context, t *Task, sys *connector.System, pr *tenure.PlannedResource, p *Erasure, class string) error {
+	o := p.part(class)
+	o.AtLeast = o.AtLeast || t.died
+	rows := e.BatchRows
+	if rows <= 0 || rows > maxBatch {
+		rows = maxBatch
+	}
+	for {
+		batch, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.timeout())
+		b, err := sys.Erase(batch, Ref(t.Plan.Tenant, pr), connector.Batch{Run: t.run(p, class), Class: class, Limit: rows, For: batchTime, Cursor: o.Cursor})
+		cancel()
+		if err != nil {
+			// An answer that was lost may have been a batch that was done.
+			o.AtLeast = o.AtLeast || tenure.CodeOf(err) == tenure.Unavailable
+			return err
+		}
+		if !o.take(b) {
+			return tenure.Errorf(tenure.Blocked, "a batch took nothing from %s %s, and rows of %s remain", pr.Type, pr.Name, class).
+				WithHint("see what keeps them: a trigger, a rule, a policy")
+		}
+		if b.Done {
+			return nil
+		}
+		if err := t.between(ctx, p.text()); err != nil {
+			return err
+		}
+		if t.stop.Err() != nil || errors.Is(ctx.Err(), context.Canceled) {
+			return errYield
+		}
+	}
+}
+
+// stopped is the result of batches that didn't come to their end.
+func stopped(err error, p *Erasure) Result {
+	if errors.Is(err, errYield) {
+		return Result{yield: true, Progress: p.text()}
+	}
+	return Result{Err: err, Progress: p.text()}
+}
+
+// erase takes a data class out of a resource.
+func erase(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
+	p, err := erasureOf(t.Row.Progress)
+	if err != nil {
+		return Result{Err: err}
+	}
+	if err := e.batches(ctx, t, sys, pr, p, t.Step.Class); err != nil {
+		return stopped(err, p)
+	}
+	p.settle()
+	p.Changed = true
+	return Result{
+		Verdict: tenure.Verified, Receipt: p, Facts: p.facts(),
+		Resources: t.unlessGone(ctx, store.ResourceWrite{ID: pr.ID, State: tenure.ResourceErasing, Verdict: tenure.Verified}),
+	}
+}
+
+// unlessGone leaves out a write to a resource that is gone: what is gone stays gone.
+func (t *Task) unlessGone(ctx context.Context, w store.ResourceWrite) []store.ResourceWrite {
+	if r, err := t.engine.DB.Resource(ctx, w.ID); w.State != tenure.ResourceGone && err == nil && r.State == tenure.ResourceGone {
+		return nil
+	}
+	return []store.ResourceWrite{w}
+}
+
+func (p *Erasure) facts() map[string]string {
+	facts := countFacts(p.Counts)
+	if p.AtLeast {
+		if facts == nil {
+			facts = make(map[string]string)
+		}
+		facts["at_least"] = "true"
+	}
+	return facts
+}
+
+// between is what a batched step does after each batch.
+func (t *Task) between(ctx context.Context, progress string) error {
+	stop := false
+	err := t.engine.DB.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+		stop = false
+		holds, err := tx.ActiveHolds(t.Plan.Tenant)
+		if err != nil {
+			return err
+		}
+		op, err := tx.Operation(t.Operation.ID)
+		if err != nil {
+			return err
+		}
+		stop = op.Wanted != "" || len(t.Plan.Standing(holds, t.Step)) > 0
+		if err := tx.Renew(t.Operation.ID, t.Row.Seq, t.Row.Token, t.engine.lease()); err != nil {
+			return err
+		}
+		return tx.Progress(t.Operation.ID, t.Row.Seq, t.Row.Token, progress)
+	})
+	if err == nil && stop {
+		err = errYield
+	}
+	return err
+}
+
+// drain counts what an attempt that died has taken, and takes nothing: a hold
+// stands against the step, and is effective when this is known.
+func drain(ctx context.Context, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
+	p, err := erasureOf(t.Row.Progress)
+	if err != nil {
+		return Result{Err: err}
+	}
+	classes := []string{t.Step.Class}
+	switch t.Step.Action {
+	case tenure.ActErase:
+	case tenure.ActDelete:
+		classes = t.along(sys, pr)
+	default:
+		return Result{yield: true, Progress: t.Row.Progress}
+	}
+	for _, class := range classes {
+		o := p.part(class)
+		if !sys.Can("tally") {
+			o.AtLeast = true
+			continue
+		}
+		b, err := sys.Tally(ctx, Ref(t.Plan.Tenant, pr), t.run(p, class))
+		if err != nil {
+			o.AtLeast = true
+			continue
+		}
+		b.Cursor, b.Total = o.Cursor, plus(make(map[string]int64), b.Total)
+		o.take(b)
+	}
+	return Result{yield: true, Progress: p.text()}
+}
+
+// along are the classes whose rows go with the deletion of a resource, in batches
+// before it, since no step of the plan has erased them: "" is whatever it holds. A
+// whole store takes its rows along by itself.
+func (t *Task) along(sys *connector.System, pr *tenure.PlannedResource) []string {
+	typ, _ := sys.Info.Type(pr.Type)
+	if typ.Whole || typ.Holds != tenure.HoldsData || pr.Layer == tenure.LayerBackup || !sys.Can("erase") {
+		return nil
+	}
+	if len(pr.Classes) == 0 {
+		return []string{""}
+	}
+	var out []string
+	for _, class := range pr.Classes {
+		if !slices.ContainsFunc(t.Plan.Steps, func(s tenure.Step) bool {
+			return s.Action == tenure.ActErase && s.Resource == pr.ID && s.Class == class
+		}) {
+			out = append(out, class)
+		}
+	}
+	return out
+}
+
+// remove deletes the resource and reads its absence back.
+func remove(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
+	p, err := erasureOf(t.Row.Progress)
+	if err != nil {
+		return Result{Err: err}
+	}
+	ref := Ref(t.Plan.Tenant, pr)
+	if seen, absent, err := sys.Observe(ctx, []connector.Ref{ref}); err == nil && seen[0].Found {
+		if t.Row.Seq >= len(t.Plan.Steps) && neverOurs(seen[0], pr.ID) {
+			return Result{Verdict: absent, Receipt: connector.Receipt{}, Resources: []store.ResourceWrite{{ID: pr.ID, State: tenure.ResourceGone, Verdict: absent}}}
+		}
+		p.MonthlyCost, p.Currency = sys.MonthlyCost(seen[0]), sys.Currency
+	}
+	for _, class := range t.along(sys, pr) {
+		if err := e.batches(ctx, t, sys, pr, p, class); err != nil {
+			return stopped(err, p)
+		}
+	}
+	rec, v, err := sys.Delete(ctx, ref)
+	if err != nil {
+		if late := t.late(ctx, sys, pr, err); len(late) > 0 {
+			return Result{Reopen: late, Err: err, Progress: p.text()}
+		}
+		return stopped(err, p)
+	}
+	p.settle()
+	p.Changed, p.Counts = p.Changed || rec.Changed, plus(p.Counts, rec.Counts)
+	w := store.ResourceWrite{ID: pr.ID, State: tenure.ResourceGone, Verdict: v}
+	if v != tenure.Verified {
+		w.State = tenure.ResourceUnknown
+	}
+	return Result{
+		Verdict: v, Resources: t.unlessGone(ctx, w), Facts: p.facts(), Receipt: p,
+		Extra: func(tx *store.Tx) error { return tx.DropSecret(pr.ID) },
+	}
+}
+
+// late names the classes that have rows again in a resource whose deletion was
+// refused for them, though each was erased: they came after it.
+func (t *Task) late(ctx context.Context, sys *connector.System, pr *tenure.PlannedResource, refused error) []Late {
+	typ, _ := sys.Info.Type(pr.Type)
+	code := tenure.CodeOf(refused)
+	if code != tenure.Conflict && code != tenure.Blocked || typ.Whole || typ.Holds != tenure.HoldsData || !sys.Can("map") || t.Row.Seq >= len(t.Plan.Steps) {
+		return nil
+	}
+	m, _, err := sys.DataMap(ctx, connector.Survey{Ref: Ref(t.Plan.Tenant, pr)})
+	if err != nil {
+		return nil
+	}
+	return LateIn(pr.ID, m)
+}
+
+// LateIn names the rows that a data map found in a resource, by class.
+func LateIn(id tenure.ResourceID, m connector.Map) []Late {
+	var out []Late
+	for _, p := range m.Places {
+		if !p.IsData() || p.Rows == 0 || p.Class == "" {
+			continue
+		}
+		says := p.Name + " has " + plural(p.Rows, "row", "rows")
+		if i := slices.IndexFunc(out, func(l Late) bool { return l.Class == p.Class }); i >= 0 {
+			out[i].Says += ", " + says
+			continue
+		}
+		out = append(out, Late{Resource: id, Class: p.Class, Says: says})
+	}
+	return out
+}
+
+func plural(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.FormatInt(n, 10) + " " + many
+}

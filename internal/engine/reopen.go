@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// maxRounds is how often a class may be erased again from a resource since rows
+// came late. After that an application goes on writing, and a person must stop it.
+const maxRounds = 3
+
+// reopens takes a result that found late rows: what must go once more goes back to
+// pending, and the step that found them waits for it. Where that can't help, the
+// result is a failure that says so.
+func (a *advance) reopens(c *composed, n *node, r Result) Result {
+	late := r.Reopen
+	r.Reopen = nil
+	if err := a.refuseRound(late); err != nil {
+		return Result{Verdict: tenure.Failed, Receipt: r.Receipt, Facts: r.Facts, Progress: r.Progress, Err: err}
+	}
+	var says []string
+	for _, l := range late {
+		seqs := a.again(c, l)
+		says = append(says, l.Says)
+		a.reopened(c, string(l.Resource), seqs, map[string]string{"class": l.Class, "why": l.Says})
+	}
+	c.stale = true
+	return Result{yield: true, Progress: r.Progress, Receipt: r.Receipt, Note: "rows came late: " + strings.Join(says, "; ")}
+}
+
+// refuseRound says why late rows can't be erased in another round.
+func (a *advance) refuseRound(late []Late) error {
+	for _, l := range late {
+		var pr *tenure.PlannedResource
+		for i := range a.s.plan.Resources {
+			if a.s.plan.Resources[i].ID == l.Resource {
+				pr = &a.s.plan.Resources[i]
+			}
+		}
+		if pr == nil {
+			return tenure.Errorf(tenure.Blocked, "resource %s has rows, and isn't in the plan: %s", l.Resource, l.Says)
+		}
+		sys, err := a.e.System(pr.System)
+		if err != nil {
+			return err
+		}
+		if typ, _ := sys.Info.Type(pr.Type); typ.Whole && a.deleted(pr.ID) {
+			return tenure.Errorf(tenure.Blocked, "%s %s is gone and stands again: %s", pr.Type, pr.Name, l.Says).
+				WithHint("find out who made it, and remove it; then retry")
+		}
+		for _, i := range a.erasing(l) {
+			if p, err := ErasureOf(a.s.nodes[i].row); err == nil && p.Rounds >= maxRounds {
+				return tenure.Errorf(tenure.Blocked, "an application still writes to %s %s, after %d erasures of %s: %s", pr.Type, pr.Name, p.Rounds+1, l.Class, l.Says).
+					WithHint("stop what writes there, then retry")
+			}
+		}
+	}
+	return nil
+}
+
+func (a *advance) deleted(id tenure.ResourceID) bool {
+	return slices.ContainsFunc(a.s.nodes, func(n node) bool {
+		return n.step.Action == tenure.ActDelete && n.step.Resource == id && n.row.State == tenure.StepDone
+	})
+}
+
+// erasing are the steps that take a class's rows from a resource: its own erasure,
+// or the deletion where they go along with it.
+func (a *advance) erasing(l Late) []int {
+	var own, along []int
+	for i := range a.s.plan.Steps {
+		s := &a.s.plan.Steps[i]
+		switch {
+		case s.Resource != l.Resource:
+		case s.Action == tenure.ActErase && s.Class == l.Class:
+			own = append(own, i)
+		case s.Action == tenure.ActDelete:
+			along = append(along, i)
+		}
+	}
+	if len(own) > 0 {
+		return own
+	}
+	return along
+}
+
+// again puts a class's count, point of no return and erasure in a resource, and the
+// resource's deletion, back to pending, and gives their numbers.
+func (a *advance) again(c *composed, l Late) (seqs []string) {
+	s := a.s
+	erasing := a.erasing(l)
+	for i := range s.plan.Steps {
+		st := &s.plan.Steps[i]
+		n := &s.nodes[i]
+		progress := ""
+		switch {
+		case st.Action == tenure.ActNoReturn && (st.Class == l.Class || s.plan.Format < 2 && st.Key == "noreturn/"+l.Class):
+			seqs = append(seqs, a.recount(c, i)...)
+		case st.Action == tenure.ActErase && slices.Contains(erasing, i), st.Action == tenure.ActDelete && st.Resource == l.Resource:
+			p, err := ErasureOf(n.row)
+			if err != nil {
+				p = &Erasure{}
+			}
+			if slices.Contains(erasing, i) && n.ended() {
+				p.Rounds++
+			}
+			progress = p.text()
+		case st.Action == tenure.ActObserve && st.To == "absent" && st.Resource == l.Resource:
+		default:
+			continue
+		}
+		if a.undone(c, i, progress) {
+			seqs = append(seqs, strconv.Itoa(n.row.Seq))
+		}
+	}
+	return seqs
+}
+
+// recount puts a point of no return back to pending, with the counts under it. The
+// words that were given on the old counts are no words on the new ones.
+func (a *advance) recount(c *composed, gate int) (seqs []string) {
+	key := a.s.nodes[gate].step.Key
+	c.extras = append(c.extras, func(tx *store.Tx) error { return tx.DropApprovals(a.id, key, c.Now.Add(time.Microsecond)) })
+	c.stale = true
+	for _, i := range append([]int{gate}, a.s.nodes[gate].needs...) {
+		if i < 0 {
+			continue
+		}
+		n := &a.s.nodes[i]
+		if i != gate && n.step.Action != tenure.ActCount && n.step.Action != tenure.ActObserve {
+			continue
+		}
+		if a.undone(c, i, "") {
+			seqs = append(seqs, strconv.Itoa(n.row.Seq))
+		}
+	}
+	return seqs
+}
+
+// undone puts a step that has ended back to pending, and says whether it had.
+func (a *advance) undone(c *composed, i int, progress string) bool {
+	n := &a.s.nodes[i]
+	if !n.ended() {
+		return false
+	}
+	r := store.StepResult{Seq: n.row.Seq, Token: n.row.Token, From: n.row.State, State: tenure.StepPending, Progress: progress}
+	c.Results = append(c.Results, r)
+	n.apply(r, c.Now)
+	n.row.EndedAt, n.awaited = time.Time{}, false
+	a.s.begin, a.s.reopened = 0, true
+	return true
+}
+
+// reopened writes down that steps which had ended go once more.
+func (a *advance) reopened(c *composed, subject string, seqs []string, facts map[string]string) {
+	if len(seqs) == 0 {
+		return
+	}
+	facts["seqs"] = strings.Join(seqs, ",")
+	leaf, err := encode(audit.Entry{Kind: "step.reopened", Subject: subject, At: c.Now, Tenant: a.s.op.Tenant, Operation: a.id, Data: audit.Facts(facts)})
+	if err == nil {
+		c.Leaves = append(c.Leaves, leaf)
+	}
+}

@@ -1,0 +1,124 @@
+package planner_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/planner"
+)
+
+// A plan whose graph lacks an edge that matters can't start: each edge of a real
+// plan is taken out, one at a time. An edge matters if what destroys, what is
+// confirmed or what certifies comes after less than before.
+func TestProofNoticesEachMissingEdge(t *testing.T) {
+	t.Parallel()
+	systems := systems(t, "main", "other")
+	rapid.Check(t, func(t *rapid.T) {
+		in := draw(t, systems)
+		in.Kind, in.Tenant.State = tenure.Offboard, tenure.TenantActive
+		p, err := planner.Make(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tenure.ProveTeardown(p); err != nil {
+			t.Fatalf("a plan of today's planner: %v", err)
+		}
+		for i := range p.Steps {
+			for _, need := range p.Steps[i].Needs {
+				less := *p
+				less.Steps = slices.Clone(p.Steps)
+				less.Steps[i].Needs = slices.DeleteFunc(slices.Clone(p.Steps[i].Needs), func(n string) bool { return n == need })
+				lost := lostBy(p, &less)
+				if lost == "" {
+					continue
+				}
+				if err := tenure.ProveTeardown(&less); err == nil {
+					t.Fatalf("without %s needing %s, %s, and the proof doesn't notice", p.Steps[i].Key, need, lost)
+				}
+			}
+		}
+	})
+}
+
+// lostBy says what could go wrong in a plan that lacks an edge; "" if nothing.
+func lostBy(p, less *tenure.Plan) string {
+	before, after := pasts(p), pasts(less)
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		for past := range before[s.Key] {
+			if after[s.Key][past] {
+				continue
+			}
+			n := stepOf(p, past)
+			switch {
+			case s.Action == tenure.ActDelete && n.Action == tenure.ActDelete && standsOn(p, n.Resource, s.Resource):
+				return s.Key + " goes before " + past + ", which stands on it"
+			case s.Action == tenure.ActDelete && n.Action == tenure.ActErase && n.Resource == s.Resource:
+				return s.Key + " goes before " + past
+			case s.Action == tenure.ActDelete && n.Action == tenure.ActExpire && n.Resource == s.Resource:
+				return s.Key + " goes before " + past
+			case s.Destructive && s.Action != tenure.ActDropExport && n.Action.IsGate() && n.Class != "" && touches(p, s, n.Class):
+				return s.Key + " goes before " + past
+			case s.Action == tenure.ActNoReturn && n.Action == tenure.ActCount && n.Class == s.Class && s.Class != "":
+				return s.Key + " is confirmed without " + past
+			case s.Action == tenure.ActDropExport && (n.Action == tenure.ActExport || past == "retrieval"):
+				return s.Key + " goes before " + past
+			case s.Action == tenure.ActKeyDestroy && !strings.HasPrefix(s.To, "class-") && n.Destructive && n.Action != tenure.ActKeyDestroy && n.Action != tenure.ActDropExport:
+				return s.Key + " goes before " + past
+			case s.Key == "certificate/closing" && (n.Destructive || n.Action == tenure.ActSweep && n.To == "all"):
+				return s.Key + " comes before " + past
+			case s.Key == "closed" && n.Action == tenure.ActCertify:
+				return s.Key + " comes before " + past
+			case s.Key == "reconcile/last" && n.Destructive:
+				return s.Key + " looks before " + past
+			}
+		}
+	}
+	return ""
+}
+
+func stepOf(p *tenure.Plan, key string) *tenure.Step {
+	i := slices.IndexFunc(p.Steps, func(s tenure.Step) bool { return s.Key == key })
+	return &p.Steps[i]
+}
+
+func resourceOf(p *tenure.Plan, id tenure.ResourceID) *tenure.PlannedResource {
+	i := slices.IndexFunc(p.Resources, func(r tenure.PlannedResource) bool { return r.ID == id })
+	if i < 0 {
+		return &tenure.PlannedResource{}
+	}
+	return &p.Resources[i]
+}
+
+func standsOn(p *tenure.Plan, child, on tenure.ResourceID) bool {
+	c := resourceOf(p, child)
+	return c.Layer != tenure.LayerBackup && slices.Contains(c.Needs, on)
+}
+
+// touches says whether a step destroys data of a class.
+func touches(p *tenure.Plan, s *tenure.Step, class string) bool {
+	switch s.Action {
+	case tenure.ActErase:
+		return s.Class == class
+	case tenure.ActKeyDestroy:
+		return s.To == "class-"+class || !strings.HasPrefix(s.To, "class-")
+	}
+	return slices.Contains(resourceOf(p, s.Resource).Classes, class)
+}
+
+func pasts(p *tenure.Plan) map[string]map[string]bool {
+	g := make(graph)
+	for i := range p.Steps {
+		g[p.Steps[i].Key] = &p.Steps[i]
+	}
+	out := make(map[string]map[string]bool)
+	for key := range g {
+		out[key] = make(map[string]bool)
+		g.before(key, out[key])
+	}
+	return out
+}
