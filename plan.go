@@ -15,6 +15,8 @@ const (
 	Offboard  OperationKind = "offboard"  // to the certificate
 	Reinstate OperationKind = "reinstate" // back, before the point of no return
 	Revoke    OperationKind = "revoke"    // take off accounts by name, for good
+
+	Supplement OperationKind = "supplement" // take away what came back after the tenant had closed
 )
 
 // OperationKinds lists them with the tenant states that each may start from.
@@ -28,6 +30,8 @@ var OperationKinds = map[OperationKind][]TenantState{
 	Offboard:  {TenantActive, TenantSuspended},
 	Reinstate: {TenantTransition, TenantTerminating, TenantRetained},
 	Revoke:    {TenantActive, TenantSuspended, TenantTransition},
+
+	Supplement: {TenantClosed},
 }
 
 // Stage groups the steps of a plan for people; it says nothing of their order.
@@ -205,6 +209,7 @@ type Plan struct {
 	Labels       map[string]string         `json:"labels,omitempty"`     // onboard: the tenant's labels
 	Connectors   map[string]string         `json:"connectors,omitempty"` // version of each connector
 	Systems      map[string]string         `json:"systems,omitempty"`    // fingerprint of each system
+	Regions      map[string]string         `json:"regions,omitempty"`    // where each system stands, if its settings say
 	Anchors      map[Anchor]time.Time      `json:"anchors,omitempty"`    // dates given with the request
 	Encryption   Encryption                `json:"encryption,omitzero"`
 	Classes      []DataClass               `json:"classes,omitempty"`

@@ -16,6 +16,7 @@ type Blueprint struct {
 	PublishedBy string          `json:"publishedBy,omitempty"`
 	PublishedAt time.Time       `json:"publishedAt,omitzero"`
 	Body        json.RawMessage `json:"body,omitempty"`
+	Says        []string        `json:"says,omitempty"` // as it is published: what a comparison with the systems couldn't tell, or can't be erased
 }
 
 // Published says whether tenants may be bound to it.

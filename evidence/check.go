@@ -9,8 +9,8 @@ import (
 )
 
 // Open names what isn't verified, as exceptions must name it: "resource:<id>",
-// "class:<name>", "key:<id>", and "backup:<where>" for each backup that is
-// still to expire.
+// "class:<name>@<resource>" for a class in a store, "key:<id>", and
+// "backup:<where>" for each backup that is still to expire.
 func (d *Departure) Open() []string {
 	var open []string
 	for _, r := range d.Resources {
@@ -19,7 +19,12 @@ func (d *Departure) Open() []string {
 		}
 	}
 	for _, c := range d.Classes {
-		if !c.Verdict.Settled() {
+		for i := range c.Stores {
+			if p := &c.Stores[i]; !p.Verdict.Settled() {
+				open = append(open, p.item(c.Class))
+			}
+		}
+		if len(c.Stores) == 0 && !c.Verdict.Settled() { // a paper of the first format
 			open = append(open, "class:"+c.Class)
 		}
 	}
@@ -35,15 +40,36 @@ func (d *Departure) Open() []string {
 }
 
 // Check says whether the departure may be certified. Missing or wrong fields
-// are Invalid. A closing certificate is Blocked by whatever isn't verified and
-// not covered by an exception of two different persons, and by a hold that
-// isn't released, for which there is no exception.
+// are Invalid. A closing or supplementary certificate is Blocked by whatever
+// isn't verified and not covered by an exception of two different persons, and
+// by a hold that isn't released, for which there is no exception.
 func (d *Departure) Check() error {
-	for _, check := range []func() error{d.checkHeader, d.checkMethods, d.checkExceptions} {
+	for _, check := range []func() error{d.checkHeader, d.checkMethods, d.checkParts, d.checkExceptions, d.checkSteps, d.checkFinal} {
 		if err := check(); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// checkV1 is Check for a paper of the first format, which names no stores, no
+// steps and no entry of an item's own.
+func (d *Departure) checkV1() error {
+	if d.Closing != "" || d.Witness != "" || d.Kind == Supplementary ||
+		slices.ContainsFunc(d.claims(), func(c claim) bool { return c.entry != "" || c.step != "" }) ||
+		slices.ContainsFunc(d.Keys, func(k Key) bool { return k.Step != "" }) ||
+		slices.ContainsFunc(d.Classes, func(c DataClass) bool { return c.LargeObjects != 0 || len(c.Stores) > 0 }) {
+		return tenure.Errorf(tenure.Invalid, "a certificate of the first format says what that format doesn't have")
+	}
+	for _, check := range []func() error{d.checkHeader, d.checkMethods, d.checkExceptions, d.checkFinal} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Departure) checkFinal() error {
 	if d.Kind == Interim {
 		return nil
 	}
@@ -53,13 +79,13 @@ func (d *Departure) Check() error {
 	}
 	for _, item := range d.Open() {
 		if !covered[item] {
-			return tenure.Errorf(tenure.Blocked, "no closing certificate: %s isn't verified and no exception covers it", item).
+			return tenure.Errorf(tenure.Blocked, "no %s certificate: %s isn't verified and no exception covers it", d.Kind, item).
 				WithHint("verify it, or have a second person attest an exception")
 		}
 	}
 	for _, h := range d.Holds {
 		if h.Released.IsZero() {
-			return tenure.Errorf(tenure.Blocked, "no closing certificate: hold %s stands", h.ID)
+			return tenure.Errorf(tenure.Blocked, "no %s certificate: hold %s stands", d.Kind, h.ID)
 		}
 	}
 	return nil
@@ -71,7 +97,7 @@ func (d *Departure) checkHeader() error {
 	_, operationErr := tenure.ParseID[tenure.OperationID](string(d.Operation))
 	digests := append([]string{d.Plan, d.Blueprint.Revision, d.Tenant.Name}, d.Entries...)
 	switch {
-	case d.Kind != Interim && d.Kind != Closing:
+	case d.Kind != Interim && d.Kind != Closing && d.Kind != Supplementary:
 		return tenure.Errorf(tenure.Invalid, "%q is no kind of certificate", d.Kind)
 	case tenantErr != nil:
 		return tenantErr
@@ -84,10 +110,14 @@ func (d *Departure) checkHeader() error {
 	case d.Blueprint.Name == "":
 		return tenure.Errorf(tenure.Invalid, "a certificate needs the blueprint's name")
 	case (d.Kind == Closing) != (d.Interim != ""):
-		return tenure.Errorf(tenure.Invalid, "a closing certificate names the interim one, and an interim one names none")
+		return tenure.Errorf(tenure.Invalid, "a closing certificate names the interim one, and no other does")
+	case (d.Kind == Supplementary) != (d.Closing != ""):
+		return tenure.Errorf(tenure.Invalid, "a supplementary certificate names the closing one, and no other does")
 	}
-	if d.Interim != "" {
-		digests = append(digests, d.Interim)
+	for _, s := range []string{d.Interim, d.Closing} {
+		if s != "" {
+			digests = append(digests, s)
+		}
 	}
 	for _, s := range digests {
 		if !isDigest(s) {
@@ -144,8 +174,32 @@ func checkItem(item string, m Method, v tenure.Verdict, methods []Method) error 
 	return nil
 }
 
+// checkParts holds classes to their stores, and everything that is said to be
+// verified to an entry that the file proves.
+func (d *Departure) checkParts() error {
+	for i := range d.Classes {
+		if err := checkClass(&d.Classes[i]); err != nil {
+			return err
+		}
+	}
+	for _, c := range d.claims() {
+		if c.settled && c.entry == "" {
+			return tenure.Errorf(tenure.Invalid, "%s is said to be verified, and points to no entry of the log", c.item)
+		}
+		if c.entry != "" && !slices.Contains(d.Entries, c.entry) {
+			return tenure.Errorf(tenure.Invalid, "%s points to an entry that the certificate doesn't list", c.item)
+		}
+	}
+	return nil
+}
+
 func (d *Departure) checkExceptions() error {
 	open := d.Open()
+	for _, a := range d.Additions {
+		if a.By == "" || a.Reviewed == "" || a.By == a.Reviewed {
+			return tenure.Errorf(tenure.Blocked, "the addition %s for %s needs two persons", a.Digest, a.Resource)
+		}
+	}
 	for _, e := range d.Exceptions {
 		switch {
 		case e.Reason == "" || e.By == "" || e.Attested == "":
@@ -156,6 +210,34 @@ func (d *Departure) checkExceptions() error {
 			// a step that was left out, whatever it was about: said, and covering no item
 		case !slices.Contains(open, e.What):
 			return tenure.Errorf(tenure.Invalid, "the exception for %s covers nothing that is open", e.What)
+		}
+	}
+	return nil
+}
+
+// checkSteps refuses an exception for a thing that was asked for another step
+// than the one that should have taken it.
+func (d *Departure) checkSteps() error {
+	own := make(map[string]string)
+	for _, r := range d.Resources {
+		own["resource:"+string(r.ID)] = r.Step
+	}
+	for _, c := range d.Classes {
+		for i := range c.Stores {
+			own[c.Stores[i].item(c.Class)] = c.Stores[i].Step
+		}
+	}
+	for _, k := range d.Keys {
+		own["key:"+k.ID] = k.Step
+	}
+	for _, e := range d.Exceptions {
+		want, thing := own[e.What]
+		switch {
+		case e.Step == "":
+			return tenure.Errorf(tenure.Invalid, "the exception for %s names no step", e.What)
+		case strings.HasPrefix(e.What, "step:") && e.What != "step:"+e.Step, !strings.HasPrefix(e.What, "step:") && (!thing || want != e.Step):
+			return tenure.Errorf(tenure.Blocked, "the exception for %s was made for step %s, which isn't the one that takes it", e.What, e.Step).
+				WithHint("an exception covers the step and the thing that it names, and nothing else")
 		}
 	}
 	return nil

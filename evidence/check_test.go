@@ -14,7 +14,7 @@ import (
 func TestIssueRefuses(t *testing.T) {
 	t.Parallel()
 	exception := func(what, by, attested string) evidence.Exception {
-		return evidence.Exception{What: what, Reason: "the system is gone", By: by, Attested: attested}
+		return evidence.Exception{What: what, Reason: "the system is gone", By: by, Attested: attested, Step: deleting, Entry: digestOf(keyEntry())}
 	}
 	item := "resource:" + string(resource)
 	for name, tt := range map[string]struct {
@@ -38,14 +38,44 @@ func TestIssueRefuses(t *testing.T) {
 			d.Exceptions = []evidence.Exception{exception(item, "prn_1", "")}
 		}, tenure.Invalid},
 		"exception for another": {func(d *evidence.Departure) {
-			d.Resources[0].Verdict, d.Classes[0].Verdict = tenure.Unknown, tenure.Failed
+			d.Resources[0].Verdict, d.Keys[0].Verdict = tenure.Unknown, tenure.Failed
 			d.Exceptions = []evidence.Exception{exception(item, "prn_1", "prn_2")}
 		}, tenure.Blocked},
+		"exception for another step": {func(d *evidence.Departure) {
+			d.Resources[0].Verdict = tenure.Unknown
+			d.Exceptions = []evidence.Exception{exception(item, "prn_1", "prn_2")}
+			d.Exceptions[0].Step = "prod/db/export"
+		}, tenure.Blocked},
+		"exception of no step": {func(d *evidence.Departure) {
+			d.Resources[0].Verdict = tenure.Unknown
+			d.Exceptions = []evidence.Exception{exception(item, "prn_1", "prn_2")}
+			d.Exceptions[0].Step = ""
+		}, tenure.Invalid},
+		"exception for a resource doesn't cover its class": {func(d *evidence.Departure) {
+			d.Resources[0].Verdict = tenure.Unknown
+			d.Classes[0].Verdict, d.Classes[0].Stores[0].Verdict = tenure.Unknown, tenure.Unknown
+			d.Exceptions = []evidence.Exception{exception(item, "prn_1", "prn_2")}
+		}, tenure.Blocked},
+		"verified by nothing":  {func(d *evidence.Departure) { d.Resources[0].Entry = "" }, tenure.Invalid},
+		"class by nothing":     {func(d *evidence.Departure) { d.Classes[0].Stores[0].Entry = "" }, tenure.Invalid},
+		"class of no store":    {func(d *evidence.Departure) { d.Classes[0].Stores = nil }, tenure.Invalid},
+		"rows out of nowhere":  {func(d *evidence.Departure) { d.Classes[0].Rows = 400 }, tenure.Invalid},
+		"the paper's own date": {func(d *evidence.Departure) { d.Classes[0].At = noon.Add(time.Hour) }, tenure.Invalid},
+		"better than its store": {func(d *evidence.Departure) {
+			d.Classes[0].Stores[0].Verdict = tenure.Unknown
+			d.Exceptions = []evidence.Exception{exception("class:invoices@"+string(resource), "prn_1", "prn_2")}
+		}, tenure.Invalid},
+		"supplementary": {func(d *evidence.Departure) {
+			d.Kind, d.Interim, d.Closing = evidence.Supplementary, "", sum
+		}, ""},
+		"supplementary of nothing": {func(d *evidence.Departure) { d.Kind, d.Interim = evidence.Supplementary, "" }, tenure.Invalid},
 		"exception for nothing": {func(d *evidence.Departure) {
 			d.Exceptions = []evidence.Exception{exception(item, "prn_1", "prn_2")}
 		}, tenure.Invalid},
-		"class failed": {func(d *evidence.Departure) { d.Classes[0].Verdict = tenure.Failed }, tenure.Blocked},
-		"key claimed":  {func(d *evidence.Departure) { d.Keys[0].Verdict = tenure.Claimed }, tenure.Blocked},
+		"class failed": {func(d *evidence.Departure) {
+			d.Classes[0].Verdict, d.Classes[0].Stores[0].Verdict = tenure.Failed, tenure.Failed
+		}, tenure.Blocked},
+		"key claimed": {func(d *evidence.Departure) { d.Keys[0].Verdict = tenure.Claimed }, tenure.Blocked},
 		"key with copies": {func(d *evidence.Departure) {
 			d.Keys[0].Copies = []evidence.Backup{{Where: "tape"}}
 		}, tenure.Blocked},
@@ -91,9 +121,9 @@ func TestOpen(t *testing.T) {
 	if got := d.Open(); len(got) != 0 {
 		t.Errorf("open: %q", got)
 	}
-	d.Resources[0].Verdict, d.Classes[0].Verdict, d.Keys[0].Verdict = tenure.Claimed, tenure.Unknown, tenure.Failed
+	d.Resources[0].Verdict, d.Classes[0].Stores[0].Verdict, d.Keys[0].Verdict = tenure.Claimed, tenure.Unknown, tenure.Failed
 	d.Backups = []evidence.Backup{{Where: "tape 7"}}
-	want := []string{"resource:" + string(resource), "class:invoices", "key:key_1", "backup:tape 7"}
+	want := []string{"resource:" + string(resource), "class:invoices@" + string(resource), "key:key_1", "backup:tape 7"}
 	if diff := cmp.Diff(want, d.Open()); diff != "" {
 		t.Errorf("open (-want +got):\n%s", diff)
 	}

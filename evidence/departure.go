@@ -13,12 +13,13 @@ import (
 	"github.com/tenurehq/tenure"
 )
 
-// Kind says which of a departure's two certificates it is.
+// Kind says which of a departure's certificates it is.
 type Kind string
 
 const (
-	Interim Kind = "interim" // after erasure; backups and key copies are still to expire
-	Closing Kind = "closing" // nothing of the tenant is left
+	Interim       Kind = "interim"       // after erasure; backups and key copies are still to expire
+	Closing       Kind = "closing"       // nothing of the tenant is left
+	Supplementary Kind = "supplementary" // what came back after the closing one is gone, too
 )
 
 // Method is the word for what was done. Erasing words of NIST SP 800-88r2 are
@@ -42,7 +43,8 @@ const (
 
 // Departure is the predicate of a certificate (predicate type PredicateType).
 // It names no person in the clear: By and Attested are pseudonymous references
-// that the installation can resolve while its evidence key lives. Times are UTC.
+// that the installation can resolve while its evidence key lives. Times are UTC,
+// and those of what was done, not of the paper.
 type Departure struct {
 	Kind         Kind                  `json:"kind"`
 	Issued       time.Time             `json:"issued"`
@@ -52,6 +54,8 @@ type Departure struct {
 	Plan         string                `json:"plan"` // digest of the plan that was run
 	Blueprint    Blueprint             `json:"blueprint"`
 	Interim      string                `json:"interim,omitempty"` // a closing certificate names the digest of the interim one's payload
+	Closing      string                `json:"closing,omitempty"` // a supplementary certificate names the digest of the closing one's payload
+	Witness      string                `json:"witness,omitempty"` // who keeps the log's checkpoints outside; blank: nobody
 
 	Approvals  []Approval  `json:"approvals,omitempty"`
 	Timeline   []Moment    `json:"timeline,omitempty"`
@@ -63,6 +67,7 @@ type Departure struct {
 	Tokens     []Token     `json:"tokens,omitempty"`  // that outlive the cut-off
 	Costs      []Cost      `json:"costs,omitempty"`   // that stopped
 	Holds      []Hold      `json:"holds,omitempty"`
+	Additions  []Addition  `json:"additions,omitempty"`
 	Entries    []string    `json:"entries,omitempty"` // digests of the log entries that a bundle must prove
 }
 
@@ -111,9 +116,12 @@ type Resource struct {
 	Count       int64             `json:"count,omitempty"` // of what was in it: rows, objects, messages
 	At          time.Time         `json:"at"`
 	Detail      string            `json:"detail,omitempty"` // how the verdict was reached
+	Step        string            `json:"step,omitempty"`   // the plan's step that deleted it
+	Entry       string            `json:"entry,omitempty"`  // digest of the log entry that says that it is gone
 }
 
-// DataClass is what became of one kind of data, over all systems.
+// DataClass is what became of one kind of data, over all systems. Its amounts
+// are the sums of what went from its stores.
 type DataClass struct {
 	Class       string             `json:"class"`
 	Disposition tenure.Disposition `json:"disposition"`
@@ -126,6 +134,9 @@ type DataClass struct {
 	KeptUntil   time.Time          `json:"keptUntil,omitzero"`
 	At          time.Time          `json:"at"`
 	Because     string             `json:"because,omitempty"` // which rule won, and over what
+
+	LargeObjects int64     `json:"largeObjects,omitempty"`
+	Stores       []Portion `json:"stores,omitempty"` // what became of it in each store
 }
 
 // Key is a destroyed key.
@@ -137,15 +148,18 @@ type Key struct {
 	Verdict tenure.Verdict `json:"verdict"`
 	At      time.Time      `json:"at"`
 	Copies  []Backup       `json:"copies,omitempty"` // still to expire
+	Step    string         `json:"step,omitempty"`   // the plan's step that destroyed it
 }
 
 // Exception lets a certificate stand though something isn't verified. It takes
-// two persons.
+// two persons, and covers the one thing whose own step they let be left out.
 type Exception struct {
 	What     string `json:"what"` // the item as Departure.Open names it, or "step:<key>" for a step that was left out
 	Reason   string `json:"reason"`
 	By       string `json:"by"`
 	Attested string `json:"attestedBy"`
+	Step     string `json:"step,omitempty"`  // the step that was left out
+	Entry    string `json:"entry,omitempty"` // digest of the log entry of its attestation
 }
 
 // Backup is a copy that goes by itself.
@@ -165,6 +179,17 @@ type Cost struct {
 	System   string `json:"system"`
 	Minor    int64  `json:"minorPerMonth"` // in the currency's smallest unit
 	Currency string `json:"currency"`      // ISO 4217
+}
+
+// Addition is what two persons added, for this tenant alone, to what its blueprint
+// covers of a store.
+type Addition struct {
+	Resource tenure.ResourceID `json:"resource"`
+	Digest   string            `json:"digest"`
+	By       string            `json:"by"`
+	Reviewed string            `json:"reviewedBy"`
+	At       time.Time         `json:"at"`
+	Entry    string            `json:"entry"` // digest of the log entry of its review
 }
 
 // Hold is a legal hold that covered the tenant.

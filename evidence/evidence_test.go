@@ -37,6 +37,34 @@ func newSigner(t testing.TB, name string) *audit.Signer {
 	return s
 }
 
+const deleting = "prod/db/delete"
+
+// keyEntry and goneEntry are what the certificate rests on.
+func keyEntry() *audit.Entry {
+	return &audit.Entry{Format: audit.Format, At: noon, Kind: "key.destroyed", Tenant: acme, Subject: "key_1"}
+}
+
+func goneEntry() *audit.Entry {
+	return &audit.Entry{Format: audit.Format, At: noon, Kind: "step.result", Tenant: acme, Subject: string(resource),
+		Data: audit.Facts(map[string]string{"step": deleting, "state": "done", "verdict": "verified", "resource": "gone"})}
+}
+
+func digestOf(e *audit.Entry) string {
+	b, err := e.Encode()
+	if err != nil {
+		panic(err)
+	}
+	return tenure.Digest(b)
+}
+
+// portion is twelve rows of the store, which went with it.
+func portion() evidence.Portion {
+	return evidence.Portion{
+		Resource: resource, Method: evidence.LogicallyDeleted, Verdict: tenure.Verified, Step: deleting, At: noon, Entry: digestOf(goneEntry()),
+		Before: evidence.Amount{Rows: 12}, Counted: noon, Gone: evidence.Amount{Rows: 12},
+	}
+}
+
 // departure is a closing certificate with nothing left open.
 func departure() evidence.Departure {
 	return evidence.Departure{
@@ -49,15 +77,16 @@ func departure() evidence.Departure {
 		Timeline:  []evidence.Moment{{State: tenure.TenantErasing, At: noon}},
 		Resources: []evidence.Resource{{
 			ID: resource, System: "main-db", Type: "schema", Method: evidence.LogicallyDeleted,
-			Verdict: tenure.Verified, Count: 12, At: noon, Detail: "absent beside its sentinel",
+			Verdict: tenure.Verified, Count: 12, At: noon, Detail: "absent beside its sentinel", Step: deleting, Entry: digestOf(goneEntry()),
 		}},
 		Classes: []evidence.DataClass{
-			{Class: "invoices", Disposition: tenure.Purge, Method: evidence.LogicallyDeleted, Verdict: tenure.Verified, Rows: 12, At: noon},
-			{Class: "people", Disposition: tenure.CryptoErase, Method: evidence.CryptographicErase, Key: "key_1", Verdict: tenure.Verified, At: noon},
+			{Class: "invoices", Disposition: tenure.Purge, Method: evidence.LogicallyDeleted, Verdict: tenure.Verified, Rows: 12, At: noon, Stores: []evidence.Portion{portion()}},
+			{Class: "people", Disposition: tenure.CryptoErase, Method: evidence.CryptographicErase, Key: "key_1", Verdict: tenure.Verified, Rows: 12, At: noon, Stores: []evidence.Portion{portion()}},
 		},
-		Keys:  []evidence.Key{{ID: "key_1", Purpose: "personal", Class: "contract", Method: evidence.CryptographicErase, Verdict: tenure.Verified, At: noon}},
-		Costs: []evidence.Cost{{System: "main-db", Minor: 1250, Currency: "EUR"}},
-		Holds: []evidence.Hold{{ID: tenure.DeriveID[tenure.HoldID](noon, "h"), Since: noon, Released: noon.Add(time.Hour)}},
+		Keys:    []evidence.Key{{ID: "key_1", Purpose: "personal", Class: "contract", Method: evidence.CryptographicErase, Verdict: tenure.Verified, At: noon}},
+		Costs:   []evidence.Cost{{System: "main-db", Minor: 1250, Currency: "EUR"}},
+		Holds:   []evidence.Hold{{ID: tenure.DeriveID[tenure.HoldID](noon, "h"), Since: noon, Released: noon.Add(time.Hour)}},
+		Entries: []string{digestOf(keyEntry()), digestOf(goneEntry())},
 	}
 }
 
@@ -109,8 +138,7 @@ func (l *log) prove(t testing.TB, s *audit.Signer, leaf []byte, index int64) evi
 type made struct {
 	signer *audit.Signer
 	log    *log
-	keyed  []byte // the entry of the key's destruction
-	keyedN int64
+	rests  [][]byte // the entries of the key's destruction and of the deletion: the second and the third of the log
 	issued []byte
 	n      int64
 	env    *evidence.Envelope
@@ -120,10 +148,18 @@ type made struct {
 
 func make1(t testing.TB, d evidence.Departure) *made {
 	t.Helper()
+	return makeWith(t, d, keyEntry(), goneEntry())
+}
+
+// makeWith issues a certificate that rests on these entries.
+func makeWith(t testing.TB, d evidence.Departure, rests ...*audit.Entry) *made {
+	t.Helper()
 	m := &made{signer: newSigner(t, origin), log: &log{}}
 	m.log.add(t, &audit.Entry{Format: audit.Format, At: noon, Kind: "tenant.transition"})
-	m.keyed, m.keyedN = m.log.add(t, &audit.Entry{Format: audit.Format, At: noon, Kind: "key.destroyed", Tenant: acme, Subject: "key_1"})
-	d.Entries = []string{tenure.Digest(m.keyed)}
+	for _, e := range rests {
+		leaf, _ := m.log.add(t, e)
+		m.rests = append(m.rests, leaf)
+	}
 	var err error
 	if m.env, err = evidence.Issue(context.Background(), m.signer, d); err != nil {
 		t.Fatal(err)
@@ -134,11 +170,19 @@ func make1(t testing.TB, d evidence.Departure) *made {
 	}
 	m.issued, m.n = m.log.add(t, e)
 	m.log.add(t, &audit.Entry{Format: audit.Format, At: noon, Kind: "later"})
-	m.bundle = evidence.NewBundle(m.env, m.log.prove(t, m.signer, m.issued, m.n), m.log.prove(t, m.signer, m.keyed, m.keyedN))
+	m.bundle = evidence.NewBundle(m.env, m.log.prove(t, m.signer, m.issued, m.n), m.others(t)...)
 	if m.file, err = m.bundle.Encode(); err != nil {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// others are the proofs of what the certificate rests on.
+func (m *made) others(t testing.TB) (out []evidence.EntryProof) {
+	for i, leaf := range m.rests {
+		out = append(out, m.log.prove(t, m.signer, leaf, int64(i+1)))
+	}
+	return out
 }
 
 func (m *made) key() string { return m.signer.Verifier().String() }
@@ -147,7 +191,6 @@ func TestVerify(t *testing.T) {
 	t.Parallel()
 	d := departure()
 	m := make1(t, d)
-	d.Entries = []string{tenure.Digest(m.keyed)}
 	report, err := evidence.Verify(m.file, m.key()+"\n")
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +202,10 @@ func TestVerify(t *testing.T) {
 	if err != nil || report.Digest != digest {
 		t.Errorf("digest %s, want %s (%v)", report.Digest, digest, err)
 	}
-	if len(report.Checks) != 7 {
+	if report.Format != evidence.PredicateType || len(report.Unproven) != 0 {
+		t.Errorf("format %s, unproven %q", report.Format, report.Unproven)
+	}
+	if len(report.Checks) != 8 {
 		t.Errorf("checks %+v", report.Checks)
 	}
 	for _, c := range report.Checks {
@@ -230,7 +276,7 @@ func (m *made) bundleOf(t *testing.T, e evidence.Envelope) []byte {
 		t.Fatal(err)
 	}
 	leaf, n := m.log.add(t, entry)
-	b := evidence.NewBundle(&e, m.log.prove(t, m.signer, leaf, n), m.log.prove(t, m.signer, m.keyed, m.keyedN))
+	b := evidence.NewBundle(&e, m.log.prove(t, m.signer, leaf, n), m.others(t)...)
 	file, err := b.Encode()
 	if err != nil {
 		t.Fatal(err)
@@ -332,7 +378,7 @@ func TestVerifyRefuses(t *testing.T) {
 			return reencode(t, &b), m.key()
 		}, "its entry in the log"},
 		"another entry's proof": {func(t *testing.T, m *made) ([]byte, string) {
-			return reencode(t, evidence.NewBundle(m.env, m.bundle.Proofs[1], m.bundle.Proofs[1])), m.key()
+			return reencode(t, evidence.NewBundle(m.env, m.bundle.Proofs[1], m.bundle.Proofs[1:]...)), m.key()
 		}, "its entry in the log"},
 		"another certificate's entry": {func(t *testing.T, m *made) ([]byte, string) {
 			d := departure()
@@ -342,7 +388,7 @@ func TestVerifyRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 			leaf, n := m.log.add(t, entry)
-			return reencode(t, evidence.NewBundle(m.env, m.log.prove(t, m.signer, leaf, n), m.bundle.Proofs[1])), m.key()
+			return reencode(t, evidence.NewBundle(m.env, m.log.prove(t, m.signer, leaf, n), m.bundle.Proofs[1:]...)), m.key()
 		}, "its entry in the log"},
 		"entry of another kind": {func(t *testing.T, m *made) ([]byte, string) {
 			d := departure()
@@ -352,34 +398,34 @@ func TestVerifyRefuses(t *testing.T) {
 			}
 			entry.Kind = "certificate.refused"
 			leaf, n := m.log.add(t, entry)
-			return reencode(t, evidence.NewBundle(m.env, m.log.prove(t, m.signer, leaf, n), m.bundle.Proofs[1])), m.key()
+			return reencode(t, evidence.NewBundle(m.env, m.log.prove(t, m.signer, leaf, n), m.bundle.Proofs[1:]...)), m.key()
 		}, "its entry in the log"},
 		"entry not in the log": {func(t *testing.T, m *made) ([]byte, string) {
 			p := m.bundle.Proofs[0]
 			p.Entry = bytes.Replace(p.Entry, []byte("closing"), []byte("interim"), 1)
-			return reencode(t, evidence.NewBundle(m.env, p, m.bundle.Proofs[1])), m.key()
+			return reencode(t, evidence.NewBundle(m.env, p, m.bundle.Proofs[1:]...)), m.key()
 		}, "its entry in the log"},
 		"extra data in a proof": {func(t *testing.T, m *made) ([]byte, string) {
 			p := m.bundle.Proofs[0]
 			p.Proof = strings.Replace(p.Proof, "index", "extra aGk=\nindex", 1)
-			return reencode(t, evidence.NewBundle(m.env, p, m.bundle.Proofs[1])), m.key()
+			return reencode(t, evidence.NewBundle(m.env, p, m.bundle.Proofs[1:]...)), m.key()
 		}, "its entry in the log"},
 		"a stranger's cosignature": {func(t *testing.T, m *made) ([]byte, string) {
 			p := m.bundle.Proofs[0]
 			p.Proof += "— stranger AAAAAAAAAAAA\n"
-			return reencode(t, evidence.NewBundle(m.env, p, m.bundle.Proofs[1])), m.key()
+			return reencode(t, evidence.NewBundle(m.env, p, m.bundle.Proofs[1:]...)), m.key()
 		}, "its entry in the log"},
 		"checkpoint of another key": {func(t *testing.T, m *made) ([]byte, string) {
-			return reencode(t, evidence.NewBundle(m.env, m.log.prove(t, newSigner(t, "other"), m.issued, m.n), m.bundle.Proofs[1])), m.key()
+			return reencode(t, evidence.NewBundle(m.env, m.log.prove(t, newSigner(t, "other"), m.issued, m.n), m.bundle.Proofs[1:]...)), m.key()
 		}, "its entry in the log"},
 		"entry proof left out": {func(t *testing.T, m *made) ([]byte, string) {
 			return reencode(t, evidence.NewBundle(m.env, m.bundle.Proofs[0])), m.key()
 		}, "the entries that it rests on"},
 		"entry proof of another": {func(t *testing.T, m *made) ([]byte, string) {
-			return reencode(t, evidence.NewBundle(m.env, m.bundle.Proofs[0], m.bundle.Proofs[0])), m.key()
+			return reencode(t, evidence.NewBundle(m.env, m.bundle.Proofs[0], m.bundle.Proofs[0], m.bundle.Proofs[2])), m.key()
 		}, "the entries that it rests on"},
 		"entry proof added": {func(t *testing.T, m *made) ([]byte, string) {
-			return reencode(t, evidence.NewBundle(m.env, m.bundle.Proofs[0], m.bundle.Proofs[1], m.bundle.Proofs[1])), m.key()
+			return reencode(t, evidence.NewBundle(m.env, m.bundle.Proofs[0], m.bundle.Proofs[1], m.bundle.Proofs[2], m.bundle.Proofs[2])), m.key()
 		}, "the entries that it rests on"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,8 +16,10 @@ import (
 // Report is the outcome of Verify, for a person.
 type Report struct {
 	Digest    string    `json:"digest"` // of the payload, as the log holds it
+	Format    string    `json:"format"` // its predicate type
 	Departure Departure `json:"departure"`
-	Checks    []Check   `json:"checks"` // in the order in which they were made; the first that fails is the last
+	Unproven  []string  `json:"unproven,omitempty"` // what a paper of an earlier format leaves to belief
+	Checks    []Check   `json:"checks"`             // in the order in which they were made; the first that fails is the last
 }
 
 // Check is one thing that was looked at.
@@ -29,10 +31,13 @@ type Check struct {
 
 // Verify checks a certificate's file against the installation's verifier key,
 // offline: its form, the signature, the statement, that the certificate may say
-// what it says, and that each log entry it rests on is in a log whose
-// checkpoint the same key signed. Any change of any byte of the file makes it
-// fail. The report comes also with an error, which is Invalid, or Blocked for a
-// certificate that should not have been issued.
+// what it says, that each log entry it rests on is in a log whose checkpoint the
+// same key signed, one checkpoint for all of them, and that each item said to be
+// verified is borne out by its entry. Any change of any byte of the file makes it
+// fail. A certificate of an earlier format is held to the rules of that format,
+// and the report lists what these don't prove. The report comes also with an
+// error, which is Invalid, or Blocked for a certificate that should not have been
+// issued.
 func Verify(file []byte, verifierKey string) (*Report, error) {
 	v := &verification{file: file, keyText: verifierKey, report: &Report{}}
 	for _, step := range []struct {
@@ -46,6 +51,7 @@ func Verify(file []byte, verifierKey string) (*Report, error) {
 		{"what it certifies", v.departure},
 		{"its entry in the log", v.issued},
 		{"the entries that it rests on", v.entries},
+		{"what its items rest on", v.items},
 	} {
 		detail, err := step.run()
 		if err != nil {
@@ -62,9 +68,19 @@ type verification struct {
 	keyText string
 	report  *Report
 
-	verifier *audit.Verifier
-	bundle   *Bundle
-	payload  []byte
+	verifier   *audit.Verifier
+	bundle     *Bundle
+	payload    []byte
+	checkpoint []byte // of the first proof
+}
+
+// unprovenV1 is what the first format leaves to the issuer's word.
+var unprovenV1 = []string{
+	"how many rows, objects and bytes of each class there were in each store before, and how many went",
+	"when each class went: its date is that of the paper",
+	"that each resource's verdict is the log's: none points to its entry",
+	"that an exception was made for the thing that it covers",
+	"that all its proofs are under one checkpoint",
 }
 
 func (v *verification) key() (detail string, err error) {
@@ -117,8 +133,11 @@ func (v *verification) statement() (string, error) {
 	if err := parse("the statement", v.payload, &s); err != nil {
 		return "", err
 	}
-	if s.Type != StatementType || s.PredicateType != PredicateType {
+	if s.Type != StatementType || s.PredicateType != PredicateType && s.PredicateType != PredicateV1 {
 		return "", tenure.Errorf(tenure.Invalid, "a statement of type %q about %q", s.Type, s.PredicateType)
+	}
+	if v.report.Format = s.PredicateType; s.PredicateType == PredicateV1 {
+		v.report.Unproven = unprovenV1
 	}
 	want, err := subjectOf(s.Predicate.Tenant)
 	if err != nil {
@@ -135,7 +154,11 @@ func (v *verification) statement() (string, error) {
 
 func (v *verification) departure() (string, error) {
 	d := &v.report.Departure
-	if err := d.Check(); err != nil {
+	check := d.Check
+	if v.report.Format == PredicateV1 {
+		check = d.checkV1
+	}
+	if err := check(); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%d resources, %d data classes, %d keys; %d not verified, %d exceptions",
@@ -186,6 +209,37 @@ func (v *verification) entries() (string, error) {
 	return fmt.Sprintf("%d entries", len(proofs)), nil
 }
 
+// items checks that each item's entry says what the certificate says of it.
+func (v *verification) items() (string, error) {
+	if v.report.Format == PredicateV1 {
+		return "the first format: no item points to its entry", nil
+	}
+	d := &v.report.Departure
+	entries := make(map[string]*audit.Entry, len(d.Entries))
+	for i, p := range v.bundle.Proofs[1:] {
+		e, err := audit.Decode(p.Entry)
+		if err != nil {
+			return "", err
+		}
+		entries[d.Entries[i]] = e
+	}
+	n := 0
+	for _, c := range d.claims() {
+		if c.entry == "" {
+			continue
+		}
+		if err := c.check(d, entries[c.entry]); err != nil {
+			return "", err
+		}
+		n++
+	}
+	detail := fmt.Sprintf("%d items are borne out by their entries; one checkpoint", n)
+	if d.Witness == "" {
+		return detail + ", which no witness keeps", nil
+	}
+	return detail + ", which " + d.Witness + " keeps", nil
+}
+
 // proven checks one entry's proof. Nothing in it may be without effect, so
 // extra data and signatures of other keys are refused.
 func (v *verification) proven(p EntryProof) (string, error) {
@@ -200,6 +254,12 @@ func (v *verification) proven(p EntryProof) (string, error) {
 	c, err := proof.Verify(p.Entry, v.verifier.Name(), v.verifier)
 	if err != nil {
 		return "", err
+	}
+	if v.checkpoint == nil {
+		v.checkpoint = proof.Checkpoint
+	}
+	if v.report.Format != PredicateV1 && !bytes.Equal(v.checkpoint, proof.Checkpoint) {
+		return "", tenure.Errorf(tenure.Invalid, "the proof of entry %d is under another checkpoint than the first", proof.Index)
 	}
 	return strings.TrimSpace(fmt.Sprintf("entry %d of %q at size %d", proof.Index, c.Origin, c.Size)), nil
 }

@@ -79,6 +79,9 @@ func printBlueprint(o *page, b client.Blueprint) {
 		published = o.when(b.PublishedAt) + " by " + b.PublishedBy
 	}
 	o.fields("blueprint", b.Name+"@"+b.Version, "digest", b.Digest, "author", b.Author+", "+o.when(b.CreatedAt), "published", published)
+	for _, text := range b.Says {
+		o.loud("note: %s", text)
+	}
 }
 
 func (a *app) blueprintList() *cobra.Command {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -27,6 +29,7 @@ func printPlan(o *page, p *tenure.Plan, digest string) {
 		"reason", p.Reason,
 		"on failure", string(p.OnFailure),
 		"exports to", p.Recipient,
+		"regions", regions(p),
 	)
 	printDiff(o, p.Diff)
 	printGraph(o, p)
@@ -38,6 +41,15 @@ func printPlan(o *page, p *tenure.Plan, digest string) {
 		o.loud("%d steps destroy; they are marked with !", p.Destructive)
 	}
 	o.line("digest %s", digest)
+}
+
+// regions says where the plan's systems stand, as far as their settings say.
+func regions(p *tenure.Plan) string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(p.Regions)) {
+		out = append(out, name+" in "+p.Regions[name])
+	}
+	return strings.Join(out, ", ")
 }
 
 func printDiff(o *page, diff []tenure.Difference) {

@@ -24,7 +24,7 @@ func (a *app) tenant() *cobra.Command {
 		tenant.AddCommand(a.tenantAct(k.kind, k.short, k.long))
 	}
 	return group(tenant, a.tenantList(), a.tenantShow(), a.tenantOutputs(), a.tenantLabel(), a.tenantAccess(), a.tenantLink(), a.tenantLinks(), a.tenantUnlink(),
-		a.tenantIncident(), a.tenantIncidents())
+		a.tenantIncident(), a.tenantIncidents(), a.tenantCover())
 }
 
 func (a *app) tenantAct(kind tenure.OperationKind, short, long string) *cobra.Command {

@@ -39,6 +39,9 @@ type Engine struct {
 
 	// ExportTo opens where a resource's export goes, and gives its place.
 	ExportTo func(ctx context.Context, t *Task) (Sink, error)
+	// Amend gives a plan with the attributes that its resources have by now; nil
+	// leaves plans as they are. It changes no step.
+	Amend func(context.Context, *tenure.Plan) (*tenure.Plan, error)
 
 	// Observe is told of each step that is run: it gives the context to run it with,
 	// and what to call with its result. Nil is nobody.
@@ -184,6 +187,11 @@ func (e *Engine) load(ctx context.Context, id tenure.OperationID) (*snapshot, er
 	}
 	if s.plan, err = e.plans.get(ctx, e.DB, s.op.Plan); err != nil {
 		return nil, err
+	}
+	if e.Amend != nil {
+		if s.plan, err = e.Amend(ctx, s.plan); err != nil {
+			return nil, err
+		}
 	}
 	rows, err := e.DB.Steps(ctx, id)
 	if err != nil {

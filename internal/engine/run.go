@@ -64,7 +64,7 @@ func (e *Engine) run(ctx context.Context, t *Task) (r Result) {
 
 // resourceActions are the actions on resources.
 var resourceActions = map[tenure.Action]func(context.Context, *Engine, *Task, *connector.System, *tenure.PlannedResource) Result{
-	tenure.ActEnsure: ensure,
+	tenure.ActEnsure:       ensure,
 	tenure.ActObserve:      observe,
 	tenure.ActCount:        count,
 	tenure.ActSuspend:      transit((*connector.System).Suspend, tenure.ResourceSuspended),

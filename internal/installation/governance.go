@@ -111,6 +111,7 @@ func (i *Installation) Ticks() []Tick {
 		{"figures", i.Service.TickFigures},
 		{"blocks", i.Service.TickBlocks},
 		{"cost", i.Service.TickCost},
+		{"closed", i.Service.TickSought},
 	}
 }
 

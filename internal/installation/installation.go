@@ -67,6 +67,7 @@ type System struct {
 	Limit     int               `yaml:"limit"`
 	Prices    map[string]int64  `yaml:"prices"` // minor units a month
 	Currency  string            `yaml:"currency"`
+	Region    string            `yaml:"region"` // where it stands, as plans say it
 }
 
 // Options say how to open an installation.

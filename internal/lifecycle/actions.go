@@ -137,7 +137,8 @@ func (s *Service) runKeyDestroy(ctx context.Context, t *engine.Task) engine.Resu
 }
 
 // runSweep reconciles every system for the tenant. The first look only reports;
-// later ones let nothing pass that is left.
+// later ones let nothing pass that is left, and count every place that the
+// certificate speaks of.
 func (s *Service) runSweep(ctx context.Context, t *engine.Task) engine.Result {
 	found, sums, err := s.sweep(ctx, t.Plan.Tenant)
 	if err != nil {
@@ -160,8 +161,15 @@ func (s *Service) runSweep(ctx context.Context, t *engine.Task) engine.Result {
 		return engine.Result{Verdict: tenure.Failed, Receipt: rec, Facts: facts, Err: tenure.Errorf(tenure.Blocked, "%s left: %s", plural(len(found), "thing is", "things are"), strings.Join(names, "; "))}
 	case len(untrusted) > 0:
 		return engine.Result{Verdict: tenure.Unknown, Receipt: rec, Facts: facts, Err: tenure.Errorf(tenure.Unavailable, "not to be told in %s", strings.Join(untrusted, ", ")).Retryable()}
+	case t.Step.To == "":
+		return engine.Result{Verdict: tenure.Verified, Receipt: rec, Facts: facts}
 	}
-	return engine.Result{Verdict: tenure.Verified, Receipt: rec, Facts: facts}
+	late, places, err := s.remains(ctx, t)
+	rec["places"] = places
+	if err != nil {
+		return engine.Result{Verdict: tenure.Unknown, Receipt: rec, Facts: facts, Err: err}
+	}
+	return engine.Result{Verdict: tenure.Verified, Receipt: rec, Facts: facts, Reopen: late}
 }
 
 func plural(n int, one, many string) string {
@@ -206,9 +214,19 @@ func (s *Service) runOutputs(_ context.Context, t *engine.Task) engine.Result {
 	return engine.Result{Verdict: tenure.Verified, Receipt: map[string]int{"outputs": n}}
 }
 
-// runForget blanks what Tenure's own rows say of a tenant that has closed.
-func (s *Service) runForget(_ context.Context, t *engine.Task) engine.Result {
+// runForget blanks what Tenure's own rows say of a tenant that has closed. By what
+// its places are sought is sealed before.
+func (s *Service) runForget(ctx context.Context, t *engine.Task) engine.Result {
+	sought, err := s.keepSought(ctx, t)
+	if err != nil {
+		return engine.Result{Err: err}
+	}
 	return engine.Result{Verdict: tenure.Verified, Extra: func(tx *store.Tx) error {
+		for _, row := range sought {
+			if err := tx.SaveSought(row); err != nil {
+				return err
+			}
+		}
 		_, err := tx.Forget(t.Plan.Tenant, t.Now)
 		return err
 	}}
@@ -238,7 +256,7 @@ func (s *Service) runTeardown(ctx context.Context, t *engine.Task) engine.Result
 			return engine.Result{Verdict: tenure.Failed, Err: tenure.Errorf(tenure.Blocked, "the teardown plan leaves out %s/%s", r.Environment, r.Key)}
 		}
 	}
-	if err := s.covered(ctx, in); err != nil {
+	if _, err := s.covered(ctx, in, p); err != nil {
 		return engine.Result{Verdict: tenure.Failed, Err: err}
 	}
 	return engine.Result{Verdict: tenure.Verified, Receipt: map[string]int{"resources": len(planned), "steps": len(p.Steps)}}

@@ -177,6 +177,8 @@ func (s *Service) fsck(ctx context.Context) (destroyed []keystore.KeyID, problem
 			if key := str("key"); key != "" && str("action") == string(tenure.ActKeyDestroy) {
 				destroyed = append(destroyed, keystore.KeyID(key))
 			}
+		case "sought.end":
+			destroyed = append(destroyed, keystore.KeyID(str("key")))
 		case "exception.attest":
 			steps[string(e.Operation)+"/"+str("seq")] = "skipped"
 		case "step.retry", "step.reopened":

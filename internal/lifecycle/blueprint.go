@@ -47,13 +47,18 @@ func (s *Service) CheckBlueprint(src []byte, file string) (*blueprint.Compiled, 
 }
 
 // PublishBlueprint makes a draft available. It takes another person than the
-// author.
+// author. The draft is compared with the systems that were added: what would be in
+// the way of a departure refuses it, what else a person must know is in Says.
 func (s *Service) PublishBlueprint(ctx context.Context, ref, by string) (store.Blueprint, error) {
 	var b store.Blueprint
 	if err := person(by); err != nil {
 		return b, err
 	}
-	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
+	looked, says, err := s.fitting(ctx, ref)
+	if err != nil {
+		return b, err
+	}
+	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		name, version, digest := splitRef(ref)
 		if version == "" && digest == "" {
 			return tenure.Errorf(tenure.Invalid, "%q names no revision", ref).WithHint("write name@version or its digest")
@@ -77,6 +82,8 @@ func (s *Service) PublishBlueprint(ctx context.Context, ref, by string) (store.B
 			return err
 		case b.Published():
 			return nil
+		case b.Digest != looked:
+			return tenure.Errorf(tenure.Conflict, "%s names another draft than a moment ago", ref).Retryable()
 		case same && b.Author != by:
 			return tenure.Errorf(tenure.Forbidden, "%s wrote %s %s, with whom %s is one person, and so can't publish it alone", b.Author, b.Name, b.Version, by).WithHint("another person reviews and publishes it: --as NAME")
 		case same:
@@ -96,7 +103,30 @@ func (s *Service) PublishBlueprint(ctx context.Context, ref, by string) (store.B
 		}
 		return tx.Log(e)
 	})
+	b.Says = says
 	return b, err
+}
+
+// fitting is fits for a draft by name, and its digest. What there isn't, or is
+// published already, the publication itself refuses or accepts.
+func (s *Service) fitting(ctx context.Context, ref string) (looked string, says []string, err error) {
+	name, version, digest := splitRef(ref)
+	if version == "" && digest == "" {
+		return "", nil, nil
+	}
+	b, err := s.o.DB.Blueprint(ctx, name, version, digest)
+	switch {
+	case tenure.CodeOf(err) == tenure.NotFound:
+		return "", nil, nil
+	case err != nil || b.Published():
+		return b.Digest, nil, err
+	}
+	c, err := s.compiled(ctx, b.Digest, false)
+	if err != nil {
+		return b.Digest, nil, err
+	}
+	says, err = s.fits(ctx, c)
+	return b.Digest, says, err
 }
 
 func splitRef(ref string) (name, version, digest string) {

@@ -20,21 +20,22 @@ type Look struct {
 }
 
 var (
-	driftKinds = []tenure.FindingKind{tenure.FindingDrift, tenure.FindingExposure, tenure.FindingForeign, tenure.FindingUnproven}
+	driftKinds = []tenure.FindingKind{tenure.FindingDrift, tenure.FindingExposure, tenure.FindingForeign, tenure.FindingUnproven, tenure.FindingUncovered}
 	sweepKinds = []tenure.FindingKind{tenure.FindingOrphan, tenure.FindingResidue, tenure.FindingGhost}
 )
 
 // maxFindings bounds what one look stores and returns for each system.
 const maxFindings = 10_000
 
-// Drift compares live with desired, in bulk, over every system; a tenant narrows
-// it. Findings are stored; those that weren't seen again are resolved.
+// Drift compares live with desired, in bulk, over every system, and the places that
+// the systems' catalogs give with what the blueprints cover; a tenant narrows it.
+// Findings are stored; those that weren't seen again are resolved.
 func (s *Service) Drift(ctx context.Context, tenant string) (*Look, error) {
 	return s.lookAll(ctx, tenant, driftKinds, s.look.Drift)
 }
 
 // Sweep looks for what bears an owner mark and isn't in the inventory, and for
-// what closed tenants left.
+// what closed tenants left or what came back at their places, marked or not.
 func (s *Service) Sweep(ctx context.Context, tenant string) (*Look, error) {
 	return s.lookAll(ctx, tenant, sweepKinds, s.look.Sweep)
 }
@@ -77,6 +78,11 @@ func (s *Service) lookAll(ctx context.Context, tenant string, kinds []tenure.Fin
 		}
 		if slices.Contains(kinds, tenure.FindingExposure) {
 			more, err := s.unencrypted(ctx, systems[name])
+			if err == nil {
+				var places []tenure.Finding
+				places, err = s.uncovered(ctx, systems[name], id)
+				more = append(more, places...)
+			}
 			if err != nil {
 				out.Dead[name] = err.Error()
 				continue
@@ -84,12 +90,19 @@ func (s *Service) lookAll(ctx context.Context, tenant string, kinds []tenure.Fin
 			found = append(found, more...)
 			sum.Findings += len(more)
 		}
+		if slices.Contains(kinds, tenure.FindingResidue) {
+			back, err := s.returned(ctx, systems[name], id)
+			if err != nil {
+				out.Dead[name] = err.Error()
+				continue
+			}
+			found = append(found, back...)
+			sum.Findings += len(back)
+		}
 		out.Systems = append(out.Systems, sum)
 		err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
-			for _, f := range found {
-				if err := tx.SaveFinding(f); err != nil {
-					return err
-				}
+			if err := saveFindings(tx, found); err != nil {
+				return err
 			}
 			if !sum.Trusted {
 				return nil
@@ -181,7 +194,7 @@ func (s *Service) drifted(ctx context.Context, tenant tenure.TenantID, reissue b
 	out := make(map[tenure.ResourceID]bool)
 	now := s.Now()
 	for _, f := range look.Findings {
-		if f.Open(now) && f.Kind != tenure.FindingUnproven && f.Kind != tenure.FindingForeign {
+		if f.Open(now) && f.Kind != tenure.FindingUnproven && f.Kind != tenure.FindingForeign && f.Kind != tenure.FindingUncovered {
 			out[f.Resource] = true
 		}
 	}
@@ -255,14 +268,7 @@ func (s *Service) sweep(ctx context.Context, tenant tenure.TenantID) ([]tenure.F
 		if err != nil {
 			return nil, nil, err
 		}
-		err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
-			for _, f := range found {
-				if err := tx.SaveFinding(f); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		err = s.o.DB.Write(ctx, func(tx *store.Tx) error { return saveFindings(tx, found) })
 		if err != nil {
 			return nil, nil, err
 		}

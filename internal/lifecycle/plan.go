@@ -54,11 +54,6 @@ func (s *Service) Plan(ctx context.Context, in Intent, by string) (*Planned, err
 	if err != nil {
 		return nil, err
 	}
-	if in.Kind == tenure.Offboard {
-		if err := s.covered(ctx, input); err != nil {
-			return nil, err
-		}
-	}
 	return s.makePlan(ctx, input, by)
 }
 
@@ -66,6 +61,21 @@ func (s *Service) makePlan(ctx context.Context, input *planner.Input, by string)
 	p, err := planner.Make(*input)
 	if err != nil {
 		return nil, err
+	}
+	if p.Kind == tenure.Offboard {
+		detached, err := s.covered(ctx, input, p)
+		if err != nil {
+			return nil, err
+		}
+		p.Diff = append(p.Diff, detached...)
+	}
+	for name := range p.Systems {
+		if region := s.o.Settings[name].Region; region != "" {
+			if p.Regions == nil {
+				p.Regions = make(map[string]string)
+			}
+			p.Regions[name] = region
+		}
 	}
 	body, digest, err := p.Encode()
 	if err != nil {
@@ -102,6 +112,9 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 		return nil, err
 	}
 	params, features := map[string]any{}, t.Features
+	if in.Kind == tenure.Supplement {
+		t.Parameters = []byte("{}") // they are forgotten
+	}
 	if err := json.Unmarshal(t.Parameters, &params); err != nil {
 		return nil, tenure.Errorf(tenure.Internal, "parameters of %s: %w", t.Name, err)
 	}
@@ -155,6 +168,12 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 		}
 	}
 	out.Blueprint = &c.Blueprint
+	if in.Kind == tenure.Supplement {
+		if out.Inventory, out.Tenant.Name, err = s.reopenable(ctx, t.ID); err != nil {
+			return nil, err
+		}
+		return out, s.openSystems(ctx, out)
+	}
 	rows, err := s.o.DB.Resources(ctx, t.ID, false)
 	if err != nil {
 		return nil, err
@@ -176,6 +195,9 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 		return tenure.DeriveID[tenure.ResourceID](now, string(t.ID), env, key)
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := s.withAdditions(ctx, t.ID, out.Desired); err != nil {
 		return nil, err
 	}
 	return out, s.openSystems(ctx, out)
@@ -203,6 +225,9 @@ func (s *Service) onboardInput(ctx context.Context, in Intent, now time.Time) (*
 	}
 	c, err := s.compiled(ctx, in.Blueprint, true)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.barred(ctx, c.Ref()); err != nil {
 		return nil, err
 	}
 	t := tenure.Tenant{
@@ -240,54 +265,6 @@ func (s *Service) openSystems(ctx context.Context, in *planner.Input) error {
 		in.Systems[name] = sys
 	}
 	return nil
-}
-
-// covered asks the systems what the tenant's data can reach. What no data class
-// covers is a finding, and blocks the offboarding until it is covered.
-func (s *Service) covered(ctx context.Context, in *planner.Input) error {
-	var open []string
-	var findings []tenure.Finding
-	now := s.Now()
-	for _, r := range in.Inventory {
-		sys := in.Systems[r.System]
-		typ, _ := sys.Info.Type(r.Type)
-		if typ.Holds != tenure.HoldsData || typ.Layer == tenure.LayerBackup || !sys.Can("map") || r.State != tenure.ResourcePresent && r.State != tenure.ResourceSuspended {
-			continue
-		}
-		m, _, err := sys.DataMap(ctx, connector.Survey{Ref: refOf(r)})
-		if err != nil {
-			return err
-		}
-		for _, p := range m.Places {
-			if !p.Blocks {
-				continue
-			}
-			open = append(open, fmt.Sprintf("%s in %s/%s", p.Name, r.Environment, r.Key))
-			findings = append(findings, tenure.Finding{
-				ID: tenure.NewID[tenure.FindingID](now), Kind: tenure.FindingUncovered, Severity: tenure.High, Tenant: r.Tenant, Resource: r.ID,
-				System: r.System, Type: r.Type, Name: r.Name, Field: p.Name, Got: fmt.Sprint(p.Rows), SeenAt: now,
-				Detail: p.Says,
-			})
-		}
-	}
-	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
-		for _, f := range findings {
-			if err := tx.SaveFinding(f); err != nil {
-				return err
-			}
-		}
-		for system := range in.Systems {
-			if err := tx.ResolveUnseen([]tenure.FindingKind{tenure.FindingUncovered}, system, in.Tenant.ID, findings, now); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err == nil && len(open) > 0 {
-		err = tenure.Errorf(tenure.Blocked, "no data class covers %s: its rows would be erased under no rule, or left behind", strings.Join(open, ", ")).
-			WithHint("publish a revision whose data classes cover it, upgrade the tenant, and plan again")
-	}
-	return err
 }
 
 func orElse(s, other string) string {

@@ -32,10 +32,12 @@ type Options struct {
 	Folder       string                    // of hand-overs
 	Now          func() time.Time
 	Witness      witness.Witness // nil: checkpoints stay here, and the past can be rewritten by who holds store and key
+	WitnessName  string          // how certificates call the witness
 	Budget       Budget
 	Owner        string // names this process in leases
 	// Calls is told of each call to a system; nil is nobody.
 	Calls     connector.Observer
+	SoughtFor tenure.Period         // how long a closed tenant's places are looked at; zero is two years
 	Approvals []tenure.ApprovalRule // on top of what blueprints ask for
 }
 
@@ -54,7 +56,8 @@ type SystemSettings struct {
 	Limit     int
 	Prices    map[string]int64
 	Currency  string
-	Err       error // why the entry can't be used; it hides no other system
+	Region    string // where it stands, as plans say it
+	Err       error  // why the entry can't be used; it hides no other system
 }
 
 // Service is the one door. Its methods may be called from any goroutine.
@@ -103,6 +106,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		System:     func(name string) (*connector.System, error) { return s.system(context.WithoutCancel(ctx), name) },
 		Credential: s.credential,
 		ExportTo:   s.exportTo,
+		Amend:      s.amended,
 	}
 	s.Engine.Own = map[tenure.Action]engine.Runner{
 		tenure.ActMove: s.runMove, tenure.ActBind: s.runBind, tenure.ActKeyCreate: s.runKeyCreate, tenure.ActKeyDestroy: s.runKeyDestroy,

@@ -2,7 +2,9 @@ package lifecycle_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -29,6 +31,7 @@ type site struct {
 	onDelete atomic.Pointer[func(connector.Ref)]   // before each Delete
 	onCall   atomic.Pointer[func(connector.Ref)]   // before each Ensure
 	seen     atomic.Pointer[func(connector.Check)] // before each Probe
+	onMap    atomic.Pointer[func(connector.Survey, *connector.Map)]
 }
 
 // hooked is the memory connector with the hooks of a site.
@@ -51,7 +54,27 @@ func (h *hooked) Delete(ctx context.Context, r connector.Ref) (connector.Receipt
 	return h.Driver.Delete(ctx, r)
 }
 
+func (h *hooked) DataMap(ctx context.Context, v connector.Survey) (connector.Map, error) {
+	m, err := h.Driver.DataMap(ctx, v)
+	if f := h.s.onMap.Load(); f != nil && err == nil {
+		(*f)(v, &m)
+	}
+	return m, err
+}
+
+// without is a desire without coverage, which stores of this connector don't have.
+func without(d connector.Desired) connector.Desired {
+	d.Attributes = maps.Clone(d.Attributes)
+	delete(d.Attributes, "tables")
+	return d
+}
+
+func (h *hooked) Normalise(d connector.Desired) (json.RawMessage, error) {
+	return h.Driver.Normalise(without(d))
+}
+
 func (h *hooked) Ensure(ctx context.Context, d connector.Desired) (connector.Observed, connector.Receipt, error) {
+	d = without(d)
 	if f := h.s.onCall.Load(); f != nil {
 		(*f)(d.Ref)
 	}

@@ -78,7 +78,7 @@ func compile(in Input, gate bool) (*tenure.Plan, error) {
 	build := map[tenure.OperationKind]func() error{
 		tenure.Onboard: c.onboard, tenure.Change: c.change, tenure.Upgrade: c.change, tenure.Repair: c.repair,
 		tenure.Suspend: c.suspend, tenure.Resume: c.resume, tenure.Offboard: c.offboard, tenure.Reinstate: c.reinstate,
-		tenure.Revoke: c.revoke,
+		tenure.Revoke: c.revoke, tenure.Supplement: c.supplement,
 	}
 	if err := build[in.Kind](); err != nil {
 		return nil, err

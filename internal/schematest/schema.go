@@ -139,6 +139,9 @@ func (s *Schema) remove(id int) {
 	}
 	for _, l := range s.Links {
 		for _, r := range slices.Clone(s.table(l.From).Rows) {
+			if r.Half[l.Name] == id {
+				delete(r.Half, l.Name)
+			}
 			if r.Refs[l.Name] != id {
 				continue
 			}

@@ -7,6 +7,6 @@ func nouns() []func(*Server) {
 		auditRoutes, checkpointRoutes, policyRoutes, systemRoutes, certificateRoutes, keyRoutes, meRoutes,
 		campaignRoutes, agreementRoutes, moveRoutes, impactRoutes,
 		signInRoutes, accessRoutes, fleetRoutes, departureRoutes, elevationRoutes,
-		approvalRoutes, standingRoutes, delegationRoutes,
+		approvalRoutes, standingRoutes, delegationRoutes, coverageRoutes,
 	}
 }

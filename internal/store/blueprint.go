@@ -15,6 +15,9 @@ type Blueprint struct {
 	CreatedAt   time.Time `json:"createdAt"`
 	PublishedBy string    `json:"publishedBy,omitempty"`
 	PublishedAt time.Time `json:"publishedAt,omitzero"`
+
+	// Says is what a person must know of it as it is published; it isn't stored.
+	Says []string `json:"says,omitempty"`
 }
 
 // Published says whether tenants may be bound to it.

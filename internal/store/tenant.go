@@ -198,6 +198,7 @@ func (tx *Tx) Forget(id tenure.TenantID, at time.Time) (int64, error) {
 		`update finding set name = '', want = '', got = '', detail = '' where tenant = $1`,
 		`update step set receipt = '', error = '', progress = '' where operation in (select id from operation where tenant = $1)`,
 		`update operation set reason = '', wanted_why = '' where tenant = $1`,
+		`update coverage set body = '', reason = '' where tenant = $1`,
 	} {
 		n, err := tx.Exec(q, string(id))
 		if err != nil {

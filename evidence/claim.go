@@ -1,0 +1,83 @@
+package evidence
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+)
+
+// claim is one item of a certificate with the log entry that it rests on.
+type claim struct {
+	item     string
+	settled  bool // it is said to be verified
+	entry    string
+	kind     string // of the entry
+	resource tenure.ResourceID
+	step     string
+	gone     bool // the entry must say that the resource is gone
+	at       time.Time
+}
+
+// claims are the items that point to entries: those that are verified must.
+func (d *Departure) claims() []claim {
+	var out []claim
+	for _, r := range d.Resources {
+		out = append(out, claim{item: "resource:" + string(r.ID), settled: r.Verdict.Settled(), entry: r.Entry, kind: "step.result", resource: r.ID, step: r.Step, gone: true, at: r.At})
+	}
+	for _, c := range d.Classes {
+		for i := range c.Stores {
+			p := &c.Stores[i]
+			out = append(out, claim{item: p.item(c.Class), settled: p.Verdict.Settled(), entry: p.Entry, kind: "step.result", resource: p.Resource, step: p.Step, at: p.At})
+		}
+	}
+	for _, e := range d.Exceptions {
+		out = append(out, claim{item: "the exception for " + e.What, settled: true, entry: e.Entry, kind: "exception.attest", step: e.Step})
+	}
+	for _, a := range d.Additions {
+		out = append(out, claim{item: "the addition " + a.Digest, settled: true, entry: a.Entry, kind: "coverage.review", step: a.Digest, at: a.At})
+	}
+	return out
+}
+
+// check says whether an entry says what the claim says.
+func (c *claim) check(d *Departure, e *audit.Entry) error {
+	var data struct {
+		Step     string         `json:"step"`
+		State    string         `json:"state"`
+		Verdict  tenure.Verdict `json:"verdict"`
+		Resource string         `json:"resource"`
+		Coverage string         `json:"coverage"`
+	}
+	if err := json.Unmarshal(e.Data, &data); err != nil {
+		return tenure.Errorf(tenure.Invalid, "%s: its entry's data: %w", c.item, err)
+	}
+	bad := func(what string) error {
+		return tenure.Errorf(tenure.Invalid, "%s: its entry in the log doesn't bear it out: %s", c.item, what)
+	}
+	switch {
+	case e.Kind != c.kind:
+		return bad("it is of kind " + e.Kind)
+	case e.Tenant != d.Tenant.ID:
+		return bad("it is about another tenant")
+	case c.kind == "coverage.review":
+		if data.Coverage != c.step || !e.At.Equal(c.at) {
+			return bad("it is about another addition")
+		}
+		return nil
+	case data.Step != c.step:
+		return bad("it is about step " + data.Step)
+	case c.kind == "exception.attest":
+		return nil
+	case e.Subject != string(c.resource):
+		return bad("it is about another resource")
+	case c.settled && (data.Verdict != tenure.Verified || data.State != string(tenure.StepDone)):
+		return bad("it says " + data.State + ", " + string(data.Verdict))
+	case c.settled && c.gone && data.Resource != string(tenure.ResourceGone):
+		return bad("it says that the resource is " + data.Resource)
+	case c.settled && !e.At.Equal(c.at):
+		return bad("it is of another time")
+	}
+	return nil
+}

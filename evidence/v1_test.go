@@ -1,0 +1,103 @@
+package evidence_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tenurehq/tenure/audit"
+	"github.com/tenurehq/tenure/evidence"
+)
+
+// A paper that was handed out before there was this format still verifies, and
+// its reader is told what it doesn't prove.
+func TestFirstFormat(t *testing.T) {
+	t.Parallel()
+	file, err := os.ReadFile(filepath.Join("testdata", "departure-v1.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := os.ReadFile(filepath.Join("testdata", "departure-v1.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := evidence.Verify(file, string(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Format != evidence.PredicateV1 || len(report.Unproven) == 0 {
+		t.Errorf("format %s, unproven %q", report.Format, report.Unproven)
+	}
+	for i := 0; i < len(file); i += 7 {
+		bad := bytes.Clone(file)
+		bad[i] ^= 1
+		if _, err := evidence.Verify(bad, string(key)); err == nil {
+			t.Fatalf("byte %d changed goes unnoticed", i)
+		}
+	}
+}
+
+// An entry that says something else than the certificate bears nothing out,
+// though the log holds both.
+func TestItemsAreHeldToTheirEntries(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(e *audit.Entry){
+		"another resource": func(e *audit.Entry) { e.Subject = "res_other" },
+		"another step": func(e *audit.Entry) {
+			e.Data = facts("step", "prod/db/export", "state", "done", "verdict", "verified", "resource", "gone")
+		},
+		"not verified": func(e *audit.Entry) {
+			e.Data = facts("step", deleting, "state", "failed", "verdict", "unknown", "resource", "gone")
+		},
+		"not gone": func(e *audit.Entry) {
+			e.Data = facts("step", deleting, "state", "done", "verdict", "verified", "resource", "erasing")
+		},
+		"another kind":   func(e *audit.Entry) { e.Kind = "step.claimed" },
+		"another tenant": func(e *audit.Entry) { e.Tenant = "" },
+		"another time":   func(e *audit.Entry) { e.At = noon.AddDate(0, 0, -1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := goneEntry()
+			change(e)
+			d := departure()
+			d.Entries[1] = digestOf(e)
+			d.Resources[0].Entry = d.Entries[1]
+			for i := range d.Classes {
+				d.Classes[i].Stores[0].Entry = d.Entries[1]
+			}
+			m := makeWith(t, d, keyEntry(), e)
+			report, err := evidence.Verify(m.file, m.key())
+			if err == nil {
+				t.Fatal("it verifies")
+			}
+			if last := report.Checks[len(report.Checks)-1]; last.Name != "what its items rest on" || !strings.Contains(last.Detail, string(resource)) {
+				t.Errorf("the last check is %+v", last)
+			}
+		})
+	}
+}
+
+func facts(kv ...string) []byte {
+	m := make(map[string]string)
+	for i := 0; i < len(kv); i += 2 {
+		m[kv[i]] = kv[i+1]
+	}
+	return audit.Facts(m)
+}
+
+// Proofs under two checkpoints could be of two histories.
+func TestOneCheckpoint(t *testing.T) {
+	t.Parallel()
+	m := make1(t, departure())
+	m.log.add(t, &audit.Entry{Format: audit.Format, At: noon, Kind: "later still"})
+	file, err := evidence.NewBundle(m.env, m.bundle.Proofs[0], m.others(t)...).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := evidence.Verify(file, m.key()); err == nil || !strings.Contains(err.Error(), "another checkpoint") {
+		t.Errorf("proofs under two checkpoints: %v", err)
+	}
+}

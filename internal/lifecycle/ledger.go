@@ -1,0 +1,241 @@
+package lifecycle
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/evidence"
+	"github.com/tenurehq/tenure/internal/engine"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// ledger is what the log and an operation's receipts say of what a certificate
+// is about.
+type ledger struct {
+	plan     *tenure.Plan
+	rows     []store.StepRow
+	moves    []logged                     // of the tenant
+	ended    map[string]logged            // the last result of each step of the operation
+	gone     map[tenure.ResourceID]logged // the last entry that says of a resource that it is gone, of any operation
+	attested map[string]logged            // by step: the attestation of its exception
+	excused  map[string]store.Exception   // by step: those that a second person attested
+	covered  map[string]logged            // by digest: the review of an addition
+}
+
+// logged is an entry of the log.
+type logged struct {
+	digest string
+	at     time.Time
+	step   string
+	to     string // the state, of a tenant's move
+	proven bool   // it ended, and was read back
+}
+
+func (s *Service) ledger(ctx context.Context, t *engine.Task) (*ledger, error) {
+	l := &ledger{plan: t.Plan, ended: make(map[string]logged), gone: make(map[tenure.ResourceID]logged), attested: make(map[string]logged), excused: make(map[string]store.Exception), covered: make(map[string]logged)}
+	var err error
+	if l.rows, err = s.o.DB.Steps(ctx, t.Operation.ID); err != nil {
+		return nil, err
+	}
+	exceptions, err := s.o.DB.Exceptions(ctx, t.Operation.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range exceptions {
+		if e.AttestedBy != "" {
+			l.excused[e.Step] = e
+		}
+	}
+	for r, err := range s.o.DB.Entries(ctx, 0) {
+		if err != nil {
+			return nil, err
+		}
+		if !strings.Contains(string(r.Entry), string(t.Plan.Tenant)) {
+			continue
+		}
+		e, err := audit.Decode(r.Entry)
+		if err != nil {
+			return nil, err
+		}
+		if e.Tenant == t.Plan.Tenant {
+			l.note(t.Operation.ID, e, tenure.Digest(r.Entry))
+		}
+	}
+	return l, nil
+}
+
+func (l *ledger) note(op tenure.OperationID, e *audit.Entry, digest string) {
+	var f map[string]any
+	_ = json.Unmarshal(e.Data, &f)
+	str := func(k string) string { v, _ := f[k].(string); return v }
+	n := logged{digest: digest, at: e.At, step: str("step"), to: str("to")}
+	n.proven = str("state") == string(tenure.StepDone) && str("verdict") == string(tenure.Verified)
+	switch {
+	case e.Kind == "tenant.move":
+		l.moves = append(l.moves, n)
+	case e.Kind == "exception.attest" && e.Operation == op:
+		l.attested[n.step] = n
+	case e.Kind == "coverage.review":
+		l.covered[str("coverage")] = n
+	case e.Kind == "step.result":
+		if e.Operation == op {
+			l.ended[n.step] = n
+		}
+		if n.proven && str("resource") == string(tenure.ResourceGone) {
+			l.gone[tenure.ResourceID(e.Subject)] = n
+		}
+	}
+}
+
+// step finds the plan's step of an action on a resource; of a class if it is given.
+func (l *ledger) step(a tenure.Action, id tenure.ResourceID, class string) (st *tenure.Step, row *store.StepRow) {
+	i := slices.IndexFunc(l.plan.Steps, func(st tenure.Step) bool {
+		return st.Action == a && st.Resource == id && (class == "" || st.Class == class)
+	})
+	if i < 0 {
+		return nil, nil
+	}
+	return &l.plan.Steps[i], &l.rows[i]
+}
+
+// receipt is what certificates read of a step's receipt.
+type receipt struct {
+	Counts   map[string]int64  `json:"counts"`
+	Detached map[string]int64  `json:"detached"`
+	AtLeast  bool              `json:"atLeast"`
+	Rounds   int               `json:"rounds"`
+	Metrics  map[string]int64  `json:"metrics"`
+	Places   []connector.Place `json:"places"`
+}
+
+func receiptOf(row *store.StepRow) (r receipt) {
+	if row != nil && row.Receipt != "" {
+		_ = json.Unmarshal([]byte(row.Receipt), &r)
+	}
+	return r
+}
+
+// amount sums what was counted by table or kind.
+func amount(counts map[string]int64) (a evidence.Amount) {
+	for k, n := range counts {
+		switch k {
+		case "bytes":
+			a.Bytes += n
+		case "objects", "files":
+			a.Objects += n
+		case "large objects", "largeObjects":
+			a.LargeObjects += n
+		default:
+			a.Rows += n
+		}
+	}
+	return a
+}
+
+func total(counts map[string]int64) (n int64) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// before is what the last count before the point of no return of a class saw of it
+// in a resource. Sole says that the resource holds no other class.
+func (l *ledger) before(id tenure.ResourceID, class string, sole bool) (a evidence.Amount, at time.Time) {
+	own := false
+	for i := range l.plan.Steps {
+		st := &l.plan.Steps[i]
+		if st.Resource != id || st.Action != tenure.ActCount && st.Action != tenure.ActObserve || l.rows[i].Receipt == "" || l.rows[i].EndedAt.IsZero() {
+			continue
+		}
+		mine := st.Class == class || strings.HasSuffix(st.Key, "/count/"+class)
+		if own && !mine || !mine && !l.rows[i].EndedAt.After(at) {
+			continue
+		}
+		r := receiptOf(&l.rows[i])
+		switch {
+		case len(r.Places) > 0:
+			a, at = held(r, class), l.rows[i].EndedAt
+		case sole && len(r.Metrics) > 0:
+			a, at = evidence.Amount{Rows: r.Metrics["rows"], Objects: r.Metrics["objects"], Bytes: r.Metrics["bytes"]}, l.rows[i].EndedAt
+		default:
+			continue
+		}
+		own = mine
+	}
+	return a, at
+}
+
+// held adds up the places of a class. What is made from tables is no data of its own.
+func held(r receipt, class string) (a evidence.Amount) {
+	_, rows := r.Metrics["rows"]
+	_, objects := r.Metrics["objects"]
+	_, files := r.Metrics["files"]
+	for _, p := range r.Places {
+		if p.Class != class || !p.IsData() {
+			continue
+		}
+		a.Bytes += p.Bytes
+		switch {
+		case p.Kind == connector.PlaceDerived:
+			a.Bytes -= p.Bytes
+		case p.Kind == connector.PlaceObjects:
+			a.LargeObjects += p.Rows
+		case !rows && (objects || files):
+			a.Objects += p.Rows
+		default:
+			a.Rows += p.Rows
+		}
+	}
+	return a
+}
+
+// portion is what became of a class in a resource: by a step of its own, or with
+// the resource.
+func (l *ledger) portion(r store.ResourceRow, class string) evidence.Portion {
+	p := evidence.Portion{Resource: r.ID, Method: evidence.LogicallyDeleted, Verdict: tenure.Unknown}
+	p.Before, p.Counted = l.before(r.ID, class, len(r.Classes) == 1)
+	st, row := l.step(tenure.ActErase, r.ID, class)
+	if st != nil {
+		p.Step = st.Key
+		rec := receiptOf(row)
+		p.Gone, p.Detached, p.AtLeast, p.Rounds = amount(rec.Counts), total(rec.Detached), rec.AtLeast, rec.Rounds
+		if e := l.ended[st.Key]; e.proven {
+			p.Verdict, p.At, p.Entry = tenure.Verified, e.at, e.digest
+		}
+		return p
+	}
+	e, proven := l.gone[r.ID]
+	p.Step = e.step
+	if st, row = l.step(tenure.ActDelete, r.ID, ""); st != nil {
+		p.Step = st.Key
+	}
+	if proven && r.State == tenure.ResourceGone {
+		p.Verdict, p.At, p.Entry = tenure.Verified, e.at, e.digest
+		p.Gone = p.Before
+	}
+	rec := receiptOf(row)
+	p.Detached, p.AtLeast, p.Rounds = total(rec.Detached), rec.AtLeast, rec.Rounds
+	if a := amount(rec.Counts); a != (evidence.Amount{}) && l.lastOf(r) {
+		p.Gone = a
+	}
+	return p
+}
+
+// lastOf says whether just one class of a resource goes with the resource itself,
+// so that what its deletion counted is that class's.
+func (l *ledger) lastOf(r store.ResourceRow) bool {
+	n := 0
+	for _, class := range r.Classes {
+		if st, _ := l.step(tenure.ActErase, r.ID, class); st == nil {
+			n++
+		}
+	}
+	return n == 1
+}

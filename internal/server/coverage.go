@@ -1,0 +1,34 @@
+package server
+
+import (
+	"context"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+func coverageRoutes(s *Server) {
+	route(s, client.ListCoverage, Access{tenure.TenantRead, OfTenant}, listCoverage)
+	created(s, client.Cover, Access{tenure.OperationRequest, OfTenant}, cover)
+	route(s, client.ReviewCoverage, Access{tenure.OperationApprove, OfTenant}, reviewCoverage)
+}
+
+func coverageOf(c store.Coverage) client.Coverage {
+	return client.Coverage{Coverage: c.Coverage, Digest: c.Digest, Resource: c.Resource, Reason: c.Reason, AskedBy: c.AskedBy, AskedAt: c.AskedAt, ReviewedBy: c.ReviewedBy, ReviewedAt: c.ReviewedAt}
+}
+
+func listCoverage(ctx context.Context, c *Call, p *client.TenantParams) (client.Page[client.Coverage], error) {
+	list, err := c.Service.Coverages(ctx, p.Tenant)
+	return whole(each(list, coverageOf)), err
+}
+
+func cover(ctx context.Context, c *Call, p *client.CoverParams) (client.Coverage, error) {
+	out, err := c.Service.Cover(ctx, p.Tenant, p.Body.Resource, p.Body.Coverage, p.Body.Reason, c.By())
+	return coverageOf(out), err
+}
+
+func reviewCoverage(ctx context.Context, c *Call, p *client.CoverageID) (client.Coverage, error) {
+	out, err := c.Service.ReviewCoverage(ctx, p.Tenant, wholeDigest(p.Coverage), c.Caller)
+	return coverageOf(out), err
+}
