@@ -48,7 +48,8 @@ type catalog struct {
 	relations []relation
 	byOID     map[string]*relation
 	byName    map[relational.TableName]*relation
-	strangers map[string]bool // schemas that are other tenants' own
+	strangers map[string]bool                 // schemas that are other tenants' own
+	marked    map[relational.TableName]string // the column of owner marks of tables whose rows are resources by themselves
 }
 
 const notOurs = `n.nspname not in ('pg_catalog', 'information_schema', 'tenure', 'tenure_sentinel') and n.nspname not like 'pg\_toast%' and n.nspname not like 'pg\_temp%'`
@@ -74,9 +75,16 @@ func readCatalog(ctx context.Context, s *session, r connector.Ref) (*catalog, er
 			kind: v[3][0], root: relational.TableName{Schema: string(v[4]), Name: string(v[5])}})
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
 	for i := range c.relations {
 		one := &c.relations[i]
 		c.byOID[one.oid], c.byName[one.name] = one, one
+	}
+	c.marked, err = marks.Registered(ctx, s, dialect{})
+	if state(err) == "42P01" || state(err) == "3F000" { // in a tenant's own database there are none
+		err = nil
 	}
 	return c, err
 }
@@ -213,7 +221,7 @@ func (g *ground) classOf(r *relation) string {
 // audit finds what can hold the tenant's data beside the tables that its rows
 // were followed to, and what stands in the way of its erasure there.
 func (g *ground) audit(ctx context.Context, s *session) (places []connector.Place, partial string, err error) {
-	for _, look := range []func(context.Context, *session) ([]connector.Place, error){g.bearers, g.code, g.derived, g.objects, g.foreign} {
+	for _, look := range []func(context.Context, *session) ([]connector.Place, error){g.bearers, g.unmarked, g.code, g.derived, g.objects, g.foreign} {
 		found, err := look(ctx, s)
 		if err != nil {
 			return nil, "", err
@@ -243,10 +251,45 @@ func (g *ground) bearers(ctx context.Context, s *session) (out []connector.Place
 	err = s.simple(ctx, `select a.attrelid::text, a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid where c.relkind in ('r', 'p')
  and a.attname = `+anyOf(append([]string{g.column}, g.cover.Aliases...))+` and a.attnum > 0 and not a.attisdropped order by 1, 2`, func(_ int, v [][]byte) error {
 		r := g.byOID[string(v[0])]
-		if r == nil || r.root != r.name || g.strangers[r.name.Schema] || elsewhere[r.name.Schema] || g.spoken(r.name) {
+		if r == nil || r.root != r.name || g.strangers[r.name.Schema] || elsewhere[r.name.Schema] || g.spoken(r.name) || g.marked[r.name] != "" {
 			return nil
 		}
 		out = append(out, uncovered(r.name, "column "+string(v[1]), r.name.String()+" has the column "+string(v[1])+" and no data class covers it"))
+		return nil
+	})
+	return out, err
+}
+
+// unmarked are rows with the tenant's key among those that are resources by
+// themselves, and bear no owner mark.
+func (g *ground) unmarked(ctx context.Context, s *session) (out []connector.Place, err error) {
+	var tables []*relation
+	var arms []string
+	for i := range g.relations {
+		r := &g.relations[i]
+		if g.column == "" || g.marked[r.name] == "" || g.spoken(r.name) {
+			continue
+		}
+		err := s.simple(ctx, "select a.attname from pg_attribute a where a.attrelid = "+r.oid+" and a.attnum > 0 and a.attname = "+anyOf(append([]string{g.column}, g.cover.Aliases...)), func(_ int, v [][]byte) error {
+			arms = append(arms, fmt.Sprintf("select %d, count(*)::text from %s where %s::text = %s and %s", len(tables), quote(r.name.Schema, r.name.Name),
+				quote(string(v[0])), literal(g.key), relational.Unmarked(g.marked[r.name])))
+			tables = append(tables, r)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(arms) == 0 || g.survey.Ref.Resource == "" {
+		return nil, nil
+	}
+	err = s.simple(ctx, strings.Join(arms, " union all "), func(_ int, v [][]byte) error {
+		i, _ := strconv.Atoi(string(v[0]))
+		if n, _ := strconv.ParseInt(string(v[1]), 10, 64); n > 0 {
+			p := uncovered(tables[i].name, "column of the tenant's key", tables[i].name.String()+" has rows of the tenant's without an owner mark, and no data class covers it")
+			p.Rows = n
+			out = append(out, p)
+		}
 		return nil
 	})
 	return out, err

@@ -122,6 +122,14 @@ func (g *ground) test(c candidate) string {
 	return strings.Join(any, " or ")
 }
 
+// bare leaves out rows that bear an owner mark: each is a resource by itself.
+func (g *ground) bare(c candidate) string {
+	if mark := g.marked[c.relation.name]; mark != "" {
+		return " and " + relational.Unmarked(mark)
+	}
+	return ""
+}
+
 // telling says that a key is unlikely to stand in a column for anything else.
 func telling(key string) bool {
 	digits := strings.Trim(key, "0123456789") == ""
@@ -148,7 +156,7 @@ func (g *ground) seek(ctx context.Context, s *session, part []candidate, within 
 		if c.sampled() {
 			from += fmt.Sprintf(" tablesample system (%.4f)", 100*float64(wholePages)/float64(c.pages))
 		}
-		arms[i] = fmt.Sprintf("select %d, count(*)::text from (select 1 from %s where %s limit %d) x", i, from, g.test(c), most)
+		arms[i] = fmt.Sprintf("select %d, count(*)::text from (select 1 from %s where (%s)%s limit %d) x", i, from, g.test(c), g.bare(c), most)
 	}
 	done, err = s.tried(ctx, within, strings.Join(arms, "\nunion all "), func(v [][]byte) error {
 		i, _ := strconv.Atoi(string(v[0]))

@@ -2,6 +2,7 @@ package relational
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -14,6 +15,23 @@ type Marks struct{ Table string } // quoted
 // RegistryType is the type under which the marks table lists the platform's
 // tables that hold marked rows.
 const RegistryType = "table"
+
+// Registered are the platform's tables that hold rows with an owner mark of their
+// own, with the column that it stands in. What bears one is a resource by itself.
+func (m Marks) Registered(ctx context.Context, q Querier, d Dialect) (map[TableName]string, error) {
+	listed, err := m.All(ctx, q, d, RegistryType)
+	out := make(map[TableName]string, len(listed))
+	for _, n := range listed {
+		var parts [3]string
+		if json.Unmarshal([]byte(n.Name), &parts) == nil {
+			out[TableName{parts[0], parts[1]}] = parts[2]
+		}
+	}
+	return out, err
+}
+
+// Unmarked is the condition that a row bears no owner mark in a column.
+func Unmarked(mark string) string { return "coalesce(" + Quote(mark) + ", '') not like 'tenure:1:%'" }
 
 // Put writes a note.
 func (m Marks) Put(ctx context.Context, q Querier, n Note) error {

@@ -113,19 +113,15 @@ func (s Records) shown(typ, name string, l live, rec record) connector.Observed 
 
 // Discover yields the rows of a type that bear a note, ordered by name in bytes.
 func (s Records) Discover(ctx context.Context, q Querier, typ string, tenant tenure.TenantID, yield func(connector.Observed) error) (whole bool, err error) {
-	listed, err := s.Marks.All(ctx, q, s.Dialect, RegistryType)
+	registered, err := s.Marks.Registered(ctx, q, s.Dialect)
 	if err != nil {
 		return false, err
 	}
 	whole = true
 	var tables []TableName
 	var selects []string
-	for _, n := range listed {
-		var parts [3]string
-		if json.Unmarshal([]byte(n.Name), &parts) != nil {
-			continue
-		}
-		t, mark := TableName{parts[0], parts[1]}, parts[2]
+	for _, t := range slices.SortedFunc(maps.Keys(registered), TableName.Compare) {
+		mark := registered[t]
 		v, err := s.Dialect.View(ctx, q, t, "t")
 		if err != nil {
 			return false, err

@@ -102,6 +102,10 @@ func (e *estate) search(ctx context.Context, s *session, budget time.Duration) (
 	if budget <= 0 || isNumber(e.a.Key) || len(e.a.Key) < 4 {
 		return nil, "", nil
 	}
+	registered, err := marks.Registered(ctx, s, dialect{})
+	if err != nil {
+		return nil, "", err
+	}
 	end := time.Now().Add(budget)
 	for _, t := range e.Graph.Tables() {
 		if _, held := e.Table(t.TableName); held || e.Shared(t.TableName) || e.given(t) {
@@ -114,8 +118,12 @@ func (e *estate) search(ctx context.Context, s *session, budget time.Duration) (
 			if affinity(c.Type) == "numeric" {
 				continue
 			}
+			where := isKey(quote(c.Name), affinity(c.Type), e.a.Key)
+			if mark := registered[t.TableName]; t.Has(mark) {
+				where = "(" + where + ") and " + relational.Unmarked(mark)
+			}
 			var n int64
-			err := s.each(ctx, "select count(*) from "+quote(t.Name)+" where "+isKey(quote(c.Name), affinity(c.Type), e.a.Key), func() error { return nil }, &n)
+			err := s.each(ctx, "select count(*) from "+quote(t.Name)+" where "+where, func() error { return nil }, &n)
 			if err != nil {
 				return nil, "", err
 			}

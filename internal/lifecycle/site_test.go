@@ -27,10 +27,11 @@ type site struct {
 	dir      string
 	keys     *keystore.Store
 	options  lifecycle.Options
-	onErase  atomic.Pointer[func(connector.Ref)]   // before each batch
-	onDelete atomic.Pointer[func(connector.Ref)]   // before each Delete
-	onCall   atomic.Pointer[func(connector.Ref)]   // before each Ensure
-	seen     atomic.Pointer[func(connector.Check)] // before each Probe
+	onErase  atomic.Pointer[func(connector.Ref)]                              // before each batch
+	onDelete atomic.Pointer[func(connector.Ref)]                              // before each Delete
+	watch    atomic.Pointer[func(call string, r connector.Ref, class string)] // before each batch, Delete and Expire
+	onCall   atomic.Pointer[func(connector.Ref)]                              // before each Ensure
+	seen     atomic.Pointer[func(connector.Check)]                            // before each Probe
 	onMap    atomic.Pointer[func(connector.Survey, *connector.Map)]
 }
 
@@ -44,14 +45,10 @@ func (h *hooked) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 	if f := h.s.onErase.Load(); f != nil {
 		(*f)(r)
 	}
-	return h.Driver.Erase(ctx, r, b)
-}
-
-func (h *hooked) Delete(ctx context.Context, r connector.Ref) (connector.Receipt, error) {
-	if f := h.s.onDelete.Load(); f != nil {
-		(*f)(r)
+	if f := h.s.watch.Load(); f != nil {
+		(*f)("erase", r, b.Class)
 	}
-	return h.Driver.Delete(ctx, r)
+	return h.Driver.Erase(ctx, r, b)
 }
 
 func (h *hooked) DataMap(ctx context.Context, v connector.Survey) (connector.Map, error) {
@@ -71,6 +68,23 @@ func without(d connector.Desired) connector.Desired {
 
 func (h *hooked) Normalise(d connector.Desired) (json.RawMessage, error) {
 	return h.Driver.Normalise(without(d))
+}
+
+func (h *hooked) Delete(ctx context.Context, r connector.Ref) (connector.Receipt, error) {
+	if f := h.s.onDelete.Load(); f != nil {
+		(*f)(r)
+	}
+	if f := h.s.watch.Load(); f != nil {
+		(*f)("delete", r, "")
+	}
+	return h.Driver.Delete(ctx, r)
+}
+
+func (h *hooked) Expire(ctx context.Context, r connector.Ref, now time.Time) ([]connector.Copy, error) {
+	if f := h.s.watch.Load(); f != nil {
+		(*f)("expire", r, "")
+	}
+	return h.Driver.Expire(ctx, r, now)
 }
 
 func (h *hooked) Ensure(ctx context.Context, d connector.Desired) (connector.Observed, connector.Receipt, error) {

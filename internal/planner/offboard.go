@@ -42,7 +42,7 @@ func (c *compiler) offboard() error {
 	cutAt, leaving := c.grace(gate)
 	cut := c.proven(c.cut(tenure.ActRevoke, "revoke", leaving), leaving)
 	sweep := c.add(tenure.Step{Key: "reconcile/first", Stage: tenure.StageReconcile, Action: tenure.ActSweep, Needs: cut, Optional: true, Summary: "first reconciliation: ghosts and residue show now"})
-	handed := c.handover(cut, sweep)
+	handed, dropped := c.handover(cut, sweep)
 	retained := c.move("retained", tenure.StageRetention, tenure.TenantRetained, append(slices.Clone(cut), sweep)...)
 	c.notices("terminating", tenure.StageCut, leaving)
 	groups, err := c.groups(all, cutAt)
@@ -50,7 +50,7 @@ func (c *compiler) offboard() error {
 		return err
 	}
 	erased := c.erasure(all, groups, append(slices.Clone(handed), retained), cutAt)
-	return c.depart(all, erased, retained)
+	return c.depart(all, append(erased, dropped...), retained)
 }
 
 // grace adds the notice and the time of full service, and returns the projected
@@ -129,8 +129,9 @@ func letsIn(p blueprint.Probe) bool {
 }
 
 // handover exports what the blueprint hands over, lets persons do their tasks,
-// keeps the export for the customer, and drops it after.
-func (c *compiler) handover(cut []string, sweep string) []string {
+// keeps the export for the customer, and drops it after. The erasure waits for the
+// customer's time, and not for the drop, which a hold on any of it stops.
+func (c *compiler) handover(cut []string, sweep string) (out, dropped []string) {
 	var exports []string
 	handed := make(map[string]bool)
 	for _, s := range c.in.Blueprint.Resources {
@@ -143,17 +144,17 @@ func (c *compiler) handover(cut []string, sweep string) []string {
 		}
 		exports = append(exports, c.add(tenure.Step{Key: pathOf(r) + "/export", Stage: tenure.StageHandover, Action: tenure.ActExport, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: cut, Summary: fmt.Sprintf("export %s %s", r.Type, r.Name)}))
 	}
-	var out []string
 	for i, task := range c.in.Blueprint.Offboarding.Tasks {
 		out = append(out, c.add(tenure.Step{Key: fmt.Sprintf("task/%d", i+1), Stage: tenure.StageHandover, Action: tenure.ActTask, Needs: some([]string{sweep}), Gate: &tenure.Gate{Approvals: 1}, Summary: task}))
 	}
 	if len(exports) == 0 {
-		return out
+		return out, nil
 	}
 	ready := c.add(tenure.Step{Key: "handover", Stage: tenure.StageHandover, Action: tenure.ActOutputs, Needs: exports, Summary: "the export is ready for the customer"})
 	period := c.in.Blueprint.Offboarding.Retrieval
 	wait := c.add(tenure.Step{Key: "retrieval", Stage: tenure.StageHandover, Action: tenure.ActDate, Needs: []string{ready}, Gate: &tenure.Gate{After: ready, Period: period}, Summary: "the export stays for the customer for " + period.String()})
-	return append(out, c.add(tenure.Step{Key: "handover/drop", Stage: tenure.StageHandover, Action: tenure.ActDropExport, Destructive: true, Needs: []string{wait}, Summary: "drop the hand-over's files"}))
+	drop := c.add(tenure.Step{Key: "handover/drop", Stage: tenure.StageHandover, Action: tenure.ActDropExport, Destructive: true, Needs: []string{wait}, Summary: "drop the hand-over's files"})
+	return append(out, wait), []string{drop}
 }
 
 // group is the data classes' erasure in the order of their clocks: the stores

@@ -27,12 +27,16 @@ func TestProofNoticesEachMissingEdge(t *testing.T) {
 		if err := tenure.ProveTeardown(p); err != nil {
 			t.Fatalf("a plan of today's planner: %v", err)
 		}
+		before := pasts(p)
 		for i := range p.Steps {
 			for _, need := range p.Steps[i].Needs {
+				if slices.ContainsFunc(p.Steps[i].Needs, func(other string) bool { return before[other][need] }) {
+					continue // it comes before all the same
+				}
 				less := *p
 				less.Steps = slices.Clone(p.Steps)
 				less.Steps[i].Needs = slices.DeleteFunc(slices.Clone(p.Steps[i].Needs), func(n string) bool { return n == need })
-				lost := lostBy(p, &less)
+				lost := lostBy(p, before, &less)
 				if lost == "" {
 					continue
 				}
@@ -45,8 +49,8 @@ func TestProofNoticesEachMissingEdge(t *testing.T) {
 }
 
 // lostBy says what could go wrong in a plan that lacks an edge; "" if nothing.
-func lostBy(p, less *tenure.Plan) string {
-	before, after := pasts(p), pasts(less)
+func lostBy(p *tenure.Plan, before map[string]map[string]bool, less *tenure.Plan) string {
+	after := pasts(less)
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		for past := range before[s.Key] {
