@@ -17,9 +17,16 @@ import (
 // a tenant can't leave though it could.
 func TestRandomSchemas(t *testing.T) {
 	t.Parallel()
+	d, w, _ := opened(t)
+	conn := connect(t, w.dsn)
+	_, err := conn.PgConn().Exec(t.Context(), "drop schema app, pool, granted, shared cascade").ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
 	schematest.Run(t, schematest.Postgres, func(t *testing.T) schematest.Target {
-		d, w, _ := opened(t)
-		conn := connect(t, w.dsn)
+		if _, err := conn.PgConn().Exec(t.Context(), "set client_min_messages = error; drop schema if exists m, extra cascade; delete from tenure.mark").ReadAll(); err != nil {
+			t.Fatal(err)
+		}
 		return schematest.Target{
 			Driver: d,
 			Exec: func(sql string) error {

@@ -272,7 +272,7 @@ const tenantColumn = "tenant column"
 func (j *judge) cut(l *Link) []string {
 	id, part := l.Name+"_id", l.Name+"_part"
 	switch {
-	case l.Action == SetNull && !l.OnlyID && l.WithKey:
+	case (l.Action == SetNull || l.Action == SetDefault) && !l.OnlyID && l.WithKey:
 		return []string{tenantColumn, id}
 	case j.tables[l.To].Wide && l.Action == SetNull && l.OnlyID:
 		return []string{id}
