@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/schematest"
 )
 
@@ -65,4 +67,27 @@ func TestRandomSchemas(t *testing.T) {
 			},
 		}
 	})
+}
+
+// TestRestrictInItself was found by TestRandomSchemas: SQLite looks at a restrict
+// reference row by row, so a tree goes from its leaves, or by nulls.
+func TestRestrictInItself(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, "2s")
+	exec(t, w.shared, "create table tree (id integer primary key, tenant text, up integer references tree on delete restrict)")
+	r := connector.Ref{Type: "rows", Name: "rows-of-acme", Resource: tenure.DeriveID[tenure.ResourceID](epoch, "rows"),
+		Attributes: map[string]any{"column": "tenant", "key": "acme", "tables": map[string]any{"tree": "data", "notes": "data", "orders": "data", "lines": "data"}}}
+	d.made(t, r)
+	exec(t, w.shared, "insert into tree values (1, 'acme', null), (2, 'acme', 1), (3, 'acme', 5), (4, 'acme', 3), (5, 'acme', 4)")
+	for cursor := ""; ; {
+		e, err := d.Erase(t.Context(), r, connector.Batch{Run: "run", Limit: 2, Cursor: cursor})
+		must(t, err)
+		if cursor = e.Cursor; e.Done {
+			break
+		}
+	}
+	if n := number(t, w.shared, "select count(*) from tree"); n != 0 {
+		t.Errorf("%d rows of the tree are left", n)
+	}
 }

@@ -45,16 +45,13 @@ func one(t *testing.T, s *Schema, seed uint64, fresh func(t *testing.T) Target) 
 	return o
 }
 
-// kindOf is what a failure says before it comes to names.
+// kindOf is what a failure says before it comes to names: the words up to its
+// second colon, but no more than the first of them after the first colon.
 func kindOf(wrong string) string {
-	head, _, _ := strings.Cut(wrong, ":")
+	head, rest, _ := strings.Cut(wrong, ":")
 	head, _, _ = strings.Cut(head, "(")
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return -1
-		}
-		return r
-	}, head)
+	word, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	return head + word
 }
 
 func number(t *testing.T, name string, otherwise uint64) uint64 {
