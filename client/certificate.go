@@ -15,11 +15,11 @@ type Certificate struct {
 	IssuedAt time.Time            `json:"issuedAt"`
 }
 
-// CertificateParams name a certificate of a tenant: its id, interim or closing, or
-// "latest".
+// CertificateParams name a certificate of a tenant: its id, interim, closing or
+// supplementary (the last of that kind), or "latest".
 type CertificateParams struct {
 	TenantParams
-	Certificate string `path:"certificate" doc:"latest, interim, closing, or a certificate's id" maxLength:"64"`
+	Certificate string `path:"certificate" doc:"latest, interim, closing, supplementary, or a certificate's id" maxLength:"64"`
 }
 
 // File is a file's content.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -48,8 +49,8 @@ func (a *app) certificateShow() *cobra.Command {
 	cmd := command("show TENANT", "Show a certificate, or write its file",
 		"With --output json, or --out, it is the certificate's file, byte for byte. A closed tenant is named by its id.",
 		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-			if kind != "" && kind != string(evidence.Interim) && kind != string(evidence.Closing) {
-				return tenure.Errorf(tenure.Invalid, "there is no %q certificate", kind).WithHint("--kind interim or --kind closing")
+			if k := evidence.Kind(kind); k != "" && k != evidence.Interim && k != evidence.Closing && k != evidence.Supplementary {
+				return tenure.Errorf(tenure.Invalid, "there is no %q certificate", kind).WithHint("--kind interim, closing or supplementary")
 			}
 			p.Tenant, p.Certificate = args[0], orElse(kind, "latest")
 			f, err := a.fetch(cmd.Context(), p)
@@ -81,7 +82,7 @@ func (a *app) certificateShow() *cobra.Command {
 				}
 			})
 		})
-	cmd.Flags().StringVar(&kind, "kind", "", "interim or closing (default the latest)")
+	cmd.Flags().StringVar(&kind, "kind", "", "interim, closing or supplementary (default the latest)")
 	cmd.Flags().StringVar(&out, "out", "", "write the file here")
 	return cmd
 }
@@ -180,7 +181,7 @@ func (a *app) readCertificate(path string) ([]byte, error) {
 func printDeparture(o *page, rep *evidence.Report) {
 	d := rep.Departure
 	o.fields("certificate", string(d.Kind), "tenant", string(d.Tenant.ID), "issued", o.when(d.Issued), "installation", string(d.Installation),
-		"operation", string(d.Operation), "plan", d.Plan, "digest", rep.Digest, "interim", d.Interim)
+		"operation", string(d.Operation), "plan", d.Plan, "digest", rep.Digest, "interim", d.Interim, "closing", d.Closing, "witness", d.Witness)
 	o.title("Resources")
 	rows := make([][]string, len(d.Resources))
 	for i, r := range d.Resources {
@@ -195,12 +196,62 @@ func printDeparture(o *page, rep *evidence.Report) {
 		}
 		o.table([]string{"class", "method", "verdict", "rows", "kept until", "because"}, rows)
 	}
+	printPortions(o, d)
 	for _, b := range d.Backups {
 		o.line("still to expire: %s at %s", b.Where, o.when(b.Expires))
+	}
+	for _, x := range d.Additions {
+		o.line("covered for this tenant alone: %s of %s (asked by %s, reviewed by %s)", x.Digest, x.Resource, x.By, x.Reviewed)
+	}
+	for _, text := range rep.Unproven {
+		o.loud("not proven by a certificate of this format: %s", text)
 	}
 	for _, e := range d.Exceptions {
 		o.loud("exception: %s: %s (asked by %s, attested by %s)", e.What, e.Reason, e.By, e.Attested)
 	}
+}
+
+// printPortions shows what there was of each class in each store, and what went.
+func printPortions(o *page, d evidence.Departure) {
+	where := make(map[tenure.ResourceID]string)
+	for _, r := range d.Resources {
+		where[r.ID] = strings.TrimSpace(r.System + " " + r.Type + " " + r.Environment)
+	}
+	var rows [][]string
+	for _, c := range d.Classes {
+		for _, p := range c.Stores {
+			before := "not counted"
+			if !p.Counted.IsZero() {
+				before = amountWords(p.Before)
+			}
+			gone := amountWords(p.Gone)
+			if p.AtLeast {
+				gone = "at least " + gone
+			}
+			rows = append(rows, []string{c.Class, where[p.Resource], before, gone, fmt.Sprint(p.Detached), string(p.Method), string(p.Verdict), o.when(p.At)})
+		}
+	}
+	if len(rows) == 0 {
+		return
+	}
+	o.title("What went, by store")
+	o.table([]string{"class", "store", "before", "went", "references of others that became null", "method", "verdict", "when"}, rows)
+}
+
+func amountWords(a evidence.Amount) string {
+	var out []string
+	for _, part := range []struct {
+		n    int64
+		what string
+	}{{a.Rows, "rows"}, {a.Objects, "objects"}, {a.LargeObjects, "large objects"}, {a.Bytes, "bytes"}} {
+		if part.n != 0 {
+			out = append(out, fmt.Sprintf("%d %s", part.n, part.what))
+		}
+	}
+	if len(out) == 0 {
+		return "none"
+	}
+	return strings.Join(out, ", ")
 }
 
 func (a *app) certificateKey() *cobra.Command {

@@ -31,6 +31,7 @@ var kindWords = []struct {
 	{tenure.Offboard, "Move a tenant out, to the certificate", "Grace, cut of access, hand-over, retention, erasure with its points of no return, and the certificates."},
 	{tenure.Reinstate, "Bring a leaving tenant back, before its point of no return", "What was revoked isn't revived: new credentials are issued."},
 	{tenure.Revoke, "Take accounts off by name, for good", "Another person approves it. What is taken off stays off: no change, repair or reinstatement brings it back."},
+	{tenure.Supplement, "Take away what came back after a tenant had closed", "The tenant is named by its id, and stays closed. Approval, fresh counts, a point of no return by two persons, erasure, and a\nsupplementary certificate that names the closing one."},
 }
 
 // intentFlags are the flags of one kind of operation.

@@ -155,6 +155,9 @@ func (a *app) operationApprove() *cobra.Command {
 		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 			p.Operation = args[0]
 			return word(a, cmd, args[0], func(ctx context.Context, s *session) (client.GateAnswer, error) {
+				if err := a.showCounts(ctx, s, p); err != nil {
+					return client.GateAnswer{}, err
+				}
 				return client.ApproveOperation.Call(ctx, s.Client, p)
 			}, false)
 		})
@@ -162,6 +165,24 @@ func (a *app) operationApprove() *cobra.Command {
 	cmd.Flags().StringVar(&p.Body.Gate, "gate", "", "the gate, where more than one waits")
 	cmd.Flags().StringVar(&p.Body.Note, "note", "", "a remark that is kept with the approval")
 	return cmd
+}
+
+// showCounts shows what a person is about to confirm at a point of no return.
+func (a *app) showCounts(ctx context.Context, s *session, p client.GateParams) error {
+	if a.output == "json" {
+		return nil
+	}
+	v, err := client.ShowOperation.Call(ctx, s.Client, p.OperationParams)
+	if err != nil || v.Body == nil || len(v.Rows) < len(v.Body.Steps) {
+		return err
+	}
+	return a.show(nil, func(o *page) {
+		for _, i := range waitingGates(v) {
+			if st := &v.Body.Steps[i]; st.Action == tenure.ActNoReturn && (p.Body.Gate == "" || p.Body.Gate == st.Key) {
+				printCounts(o, v, st.Key)
+			}
+		}
+	})
 }
 
 func (a *app) operationDone() *cobra.Command {

@@ -41,6 +41,13 @@ func printOperation(o *page, v client.OperationDetail, whole bool) {
 		"by", v.RequestedBy+", "+o.when(v.CreatedAt),
 	)
 	printSteps(o, v.Rows, whole)
+	if v.Body != nil && len(v.Rows) >= len(v.Body.Steps) {
+		for _, i := range waitingGates(v) {
+			if st := &v.Body.Steps[i]; st.Action == tenure.ActNoReturn {
+				printCounts(o, v, st.Key)
+			}
+		}
+	}
 	if len(v.Approvals) > 0 && whole {
 		o.title("Signed by")
 		for _, ap := range v.Approvals {
@@ -55,6 +62,29 @@ func printOperation(o *page, v client.OperationDetail, whole bool) {
 		}
 	}
 	o.next(nextSteps(v)...)
+}
+
+// printCounts shows what is confirmed at a point of no return: what goes, table by
+// table, also what is reached through something else, and which references of other
+// tenants' rows become null.
+func printCounts(o *page, v client.OperationDetail, gate string) {
+	var rows [][]string
+	for _, c := range v.Counts(gate) {
+		for _, p := range c.Places {
+			rows = append(rows, []string{c.Resource, p.Name, orElse(p.Class, "none"), fmt.Sprint(p.Rows), p.Via, p.Becomes()})
+		}
+		if len(c.Places) == 0 {
+			rows = append(rows, []string{c.Resource, "", "", fmt.Sprint(c.Rows), "", "goes"})
+		}
+		if c.Partial != "" {
+			rows = append(rows, []string{c.Resource, "", "", "", "", "not looked at: " + c.Partial})
+		}
+	}
+	if len(rows) == 0 {
+		return
+	}
+	o.title("What is confirmed at %s", gate)
+	o.table([]string{"resource", "place", "class", "rows", "reached by", "what becomes of it"}, rows)
 }
 
 func printSteps(o *page, steps []tenure.StepStatus, whole bool) {

@@ -37,7 +37,7 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 	if !ok {
 		return connector.Erased{Done: true}, f.end(nil)
 	}
-	lost := len(t.Rows) > 0 && d.isUnmarkedShare(t)
+	lost := t.count() > 0 && d.isUnmarkedShare(t)
 	if err := d.owns(t, r); err != nil && !lost {
 		return e, err
 	}
@@ -51,13 +51,20 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 	if swallowed := t.swallowed(b.Class); swallowed != "" && len(e.Counts) == 0 {
 		return connector.Erased{}, tenure.Errorf(tenure.Blocked, "no row of %s in %s %q goes: trigger %s takes the deletes and does nothing", swallowed, r.Type, r.Name, t.Swallows[swallowed])
 	}
-	if lost && len(t.Rows) == 0 {
+	if lost && t.count() == 0 {
 		delete(w.things, k)
 	}
 	if err := f.end(w.save(len(e.Counts) > 0)); err != nil {
 		return connector.Erased{}, err
 	}
 	return e, nil
+}
+
+func (t *Thing) count() (rows int) {
+	for _, list := range t.Rows {
+		rows += len(list)
+	}
+	return rows
 }
 
 // isUnmarkedShare says whether a thing is rows that bear nobody's mark.

@@ -287,7 +287,7 @@ func (d *Driver) Delete(ctx context.Context, r connector.Ref) (connector.Receipt
 		if n := copiesLeft(t, time.Time{}); n > 0 {
 			return false, tenure.Errorf(tenure.Blocked, "%s %q still has %d copies", r.Type, r.Name, n).WithHint("they go when they expire")
 		}
-		if t.Type == "rows" && len(t.Rows) > 0 {
+		if t.Type == "rows" && t.count() > 0 {
 			return false, tenure.Errorf(tenure.Conflict, "%s %q still has rows", r.Type, r.Name).Retryable()
 		}
 		delete(d.world.things, key{r.Type, r.Name})

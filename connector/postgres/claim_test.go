@@ -233,6 +233,9 @@ func (c reach) run(t *testing.T) {
 	if err != nil {
 		t.Fatalf("data map: %v", err)
 	}
+	if m.Partial != "" {
+		t.Errorf("the map isn't whole: %s", m.Partial)
+	}
 	var says []string
 	announced := map[string]int64{}
 	for _, p := range m.Places {

@@ -443,7 +443,7 @@ func (w *world) rowsCase() connectortest.Case {
 		New: func(t testing.TB, n int) connector.Desired {
 			w.exec(t, "drop table if exists pool.uncovered") // another check's
 			return connector.Desired{Ref: connector.Ref{Name: fmt.Sprintf("rows-%d", n), Classes: []string{"billing", "crm"},
-				Attributes: map[string]any{"schema": "pool", "column": "tenant", "key": fmt.Sprintf("t'%d", n), "tables": map[string]any{"orders": "billing", "notes": "crm"}}}}
+				Attributes: map[string]any{"schema": "pool", "column": "tenant", "key": fmt.Sprintf("t'%d", n), "columns": map[string]any{"shared.orders": ""}, "tables": map[string]any{"orders": "billing", "notes": "crm"}}}}
 		},
 		Invalid: []map[string]any{{"schema": "s", "column": "c", "key": " ", "tables": map[string]any{}}, {"schema": "", "column": "c", "key": "k", "tables": map[string]any{}}},
 		Foreign: func(t testing.TB, r connector.Ref) {

@@ -154,8 +154,11 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 		if err := s.simple(ctx, "commit", nil); err != nil || !v.Prove {
 			return err
 		}
-		more, err := prove(ctx, s, of, v.Order)
+		more, partial, err := prove(ctx, s, of)
 		m.Places = append(m.Places, more...)
+		if m.Partial == "" {
+			m.Partial = partial
+		}
 		return err
 	})
 	return m, coded(err)

@@ -59,7 +59,7 @@ reached (classid, objid, objsubid) as (
   select 1 from pg_constraint k join pg_class c on c.oid = k.confrelid where k.oid = n.objid and k.conparentid <> 0 and c.relispartition))),
 placed as (select x.classid, x.objid, x.objsubid, ` + homeSQL + ` as home from reached x),
 outside as (select classid, objid, objsubid from placed where home is distinct from (select oid from root))
-select i.type, i.identity, pg_describe_object(o.classid, o.objid, o.objsubid),
+select i.identity, pg_describe_object(o.classid, o.objid, o.objsubid),
  coalesce((select pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid) from pg_depend d
   join reached r on r.classid = d.refclassid and r.objid = d.refobjid and (r.objsubid = 0 or r.objsubid = d.refobjsubid)
   where d.classid = o.classid and d.objid = o.objid and d.objsubid = o.objsubid and d.deptype <> 'i' order by d.refclassid, d.refobjid limit 1), '')
@@ -72,11 +72,11 @@ select i.type, i.identity, pg_describe_object(o.classid, o.objid, o.objsubid),
 // outside lists what stands outside the schema and hangs on something in it.
 func (k schemas) outside(ctx context.Context, s *session, name string) (out []connector.Place, err error) {
 	err = s.simple(ctx, sqlf(outsideSQL, literal(name)), func(_ int, v [][]byte) error {
-		says := string(v[2]) + " depends on the schema"
-		if on := string(v[3]); on != "" && on != "schema "+name {
-			says = string(v[2]) + " depends on " + on
+		what, on := string(v[1]), string(v[2])
+		if on == "" {
+			on = "the schema"
 		}
-		out = append(out, dependent(string(v[1]), says, "drop "+string(v[0])+" "+string(v[1])+", or let it depend on something outside the schema"))
+		out = append(out, dependent(string(v[0]), what+" depends on "+on, "drop "+what+", or let it depend on something outside the schema"))
 		return nil
 	})
 	return out, err

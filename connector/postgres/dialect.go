@@ -10,14 +10,23 @@ import (
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
-// dialect is PostgreSQL's SQL for package relational.
-type dialect struct{}
+// dialect is PostgreSQL's SQL for package relational. Tables that have an entry
+// in copies are read and written under that name.
+type dialect struct {
+	copies map[relational.TableName]relational.TableName
+}
 
 var _ relational.Dialect = dialect{}
 
-func (dialect) Name(t relational.TableName) string { return quote(t.Schema, t.Name) }
-func (dialect) Literal(s string) string            { return literal(s) }
-func (dialect) ForUpdate() string                  { return " for update" }
+func (d dialect) Name(t relational.TableName) string {
+	if c, ok := d.copies[t]; ok {
+		t = c
+	}
+	return quote(t.Schema, t.Name)
+}
+
+func (dialect) Literal(s string) string { return literal(s) }
+func (dialect) ForUpdate() string       { return " for update" }
 
 func (dialect) Rest(column string) string {
 	return "substr(" + column + ", strpos(" + column + `, E'\n') + 1) collate "C"`
@@ -104,14 +113,14 @@ func (dialect) Written(resource string, t relational.Table, columns []string) st
 }
 
 // Write is described at relational.Dialect.
-func (dialect) Write(ctx context.Context, q relational.Querier, resource string, k relational.ForeignKey, where string) error {
+func (d dialect) Write(ctx context.Context, q relational.Querier, resource string, k relational.ForeignKey, where string) error {
 	columns, has := make([]string, len(k.Columns)), ""
 	for i, c := range k.Columns {
 		columns[i] = quote("t", c)
 		has += " and " + columns[i] + " is not null"
 	}
 	_, err := q.Exec(ctx, "insert into "+kept.Parents+" (resource, relation, columns, key) select distinct "+literals([]string{resource, k.Parent.String(), strings.Join(k.Parents, ",")})+
-		", jsonb_build_array("+strings.Join(columns, ", ")+")::text from "+quote(k.Child.Schema, k.Child.Name)+` "t" where `+where+has+" on conflict do nothing")
+		", jsonb_build_array("+strings.Join(columns, ", ")+")::text from "+d.Name(k.Child)+` "t" where `+where+has+" on conflict do nothing")
 	return err
 }
 

@@ -148,7 +148,8 @@ func keep(ctx context.Context, s *session) error {
 	case there != ours || schema > 0:
 		return tenure.Errorf(tenure.Blocked, "the schema tenure, or a table of its, isn't Tenure's").WithHint("give it another name; Tenure keeps its counts there")
 	}
-	return s.run(ctx, append([]string{"select pg_advisory_xact_lock(8386104310)", "create schema if not exists tenure", "revoke all on schema tenure from public"}, kept.DDL()...), "", nil)
+	made := append([]string{"select pg_advisory_xact_lock(8386104310)", "create schema if not exists tenure", "revoke all on schema tenure from public"}, kept.DDL()...)
+	return s.run(ctx, append(made, closeSQL), "", nil)
 }
 
 // forget takes away what is kept of a resource, where anything is kept at all.

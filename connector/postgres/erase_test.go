@@ -187,8 +187,8 @@ func eraseAll(t *testing.T, d *Driver, r connector.Ref, limit int) (map[string]i
 func TestUncoveredRows(t *testing.T) {
 	t.Parallel()
 	d, w, _ := opened(t)
-	postgrestest.Exec(t, w.dsn, `create schema s; create table s.x (id text primary key, tenant text); create table app.later (x text not null references s.x)`)
-	own := desired("rows", "a", map[string]any{"schema": "s", "column": "tenant", "key": "a", "tables": map[string]any{"x": "data"}})
+	postgrestest.Exec(t, w.dsn, `create schema s; create table s.x (id text primary key, org text); create table app.later (x text not null references s.x)`)
+	own := desired("rows", "a", map[string]any{"schema": "s", "column": "org", "key": "a", "tables": map[string]any{"x": "data"}})
 	if _, _, err := d.Ensure(t.Context(), own); err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestUncoveredRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []connector.Place{{Name: "app.later", Kind: "table", Via: "x → s.x", Rows: 2, Blocks: true}, {Name: "s.x", Kind: "table", Class: "data", Via: "column tenant", Rows: 1}}
+	want := []connector.Place{{Name: "app.later", Kind: "table", Via: "x → s.x", Rows: 2, Blocks: true}, {Name: "s.x", Kind: "table", Class: "data", Via: "column org", Rows: 1}}
 	if diff := cmp.Diff(want, seen.Places); diff != "" {
 		t.Errorf("data map (-want +got):\n%s", diff)
 	}

@@ -33,7 +33,7 @@ func TestMapCrossesSchemas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	places := []connector.Place{{Name: "far.notes", Rows: 3}, {Name: "leaver.orders", Class: "trade", Rows: 2}, {Name: "near.lines", Rows: 1}}
+	places := []connector.Place{{Name: "far.notes", Rows: 3}, {Name: "leaver.orders", Class: "trade", Rows: 2}, {Name: "near.lines", Rows: 1}, {Name: "lines_order_id_fkey on near.lines", Rows: 1}}
 	if diff := cmp.Diff(places, got.Places, cmpopts.IgnoreFields(connector.Place{}, "Kind", "Via", "Says", "Blocks", "Fix")); diff != "" {
 		t.Error(diff)
 	}

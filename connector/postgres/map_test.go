@@ -15,8 +15,8 @@ import (
 	"github.com/tenurehq/tenure/internal/postgrestest"
 )
 
-// pooled is the ground of the map's tests: two tables that tenants share.
-const pooled = `create schema m; create table m.orders (id int primary key, tenant_key text, note text);
+// twoTenants is the ground of the map's tests: two tables that tenants share.
+const twoTenants = `create schema m; create table m.orders (id int primary key, tenant_key text, note text);
 create table m.lines (id int primary key, order_id int not null references m.orders, tenant_key text);
 insert into m.orders values (1, 'acme', 'hat'), (2, 'birch', 'shoe'); insert into m.lines values (1, 1, 'acme'), (2, 2, 'birch');
 create schema platform; create schema extra;`
@@ -107,7 +107,7 @@ func TestMapFinds(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			d, w, _ := opened(t)
-			postgrestest.Exec(t, w.dsn, pooled)
+			postgrestest.Exec(t, w.dsn, twoTenants)
 			own := rowsOf(c.more)
 			mark(t, d, w, own)
 			postgrestest.Exec(t, w.dsn, c.sql)
@@ -132,7 +132,7 @@ func TestMapFinds(t *testing.T) {
 func TestRefreshAndStatistics(t *testing.T) {
 	t.Parallel()
 	d, w, _ := opened(t)
-	postgrestest.Exec(t, w.dsn, pooled)
+	postgrestest.Exec(t, w.dsn, twoTenants)
 	own := rowsOf(map[string]any{"derived": map[string]any{"platform.sums": "refresh", "extra.under": "refresh"}, "tables": map[string]any{"orders": "trade", "lines": "trade", "single": "trade"}})
 	mark(t, d, w, own)
 	postgrestest.Exec(t, w.dsn, `create table m.single (tenant_key text, note text); create index on m.single (upper(note)); create statistics m.both (mcv) on tenant_key, note from m.orders; create statistics m.more (mcv) on tenant_key, note from m.single;
@@ -162,7 +162,7 @@ create view m.v as select * from m.orders; create materialized view extra.under 
 func TestTriggerIntoAnEarlierClass(t *testing.T) {
 	t.Parallel()
 	d, w, _ := opened(t)
-	postgrestest.Exec(t, w.dsn, pooled)
+	postgrestest.Exec(t, w.dsn, twoTenants)
 	own := rowsOf(map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "log": "history"}})
 	mark(t, d, w, own)
 	postgrestest.Exec(t, w.dsn, `create table m.log (tenant_key text, doc jsonb); create function m.note() returns trigger language plpgsql as 'begin insert into log values (old.tenant_key, to_jsonb(old)); return null; end';
@@ -226,7 +226,7 @@ func TestMapOfAWholeStore(t *testing.T) {
 func TestLargeObjects(t *testing.T) {
 	t.Parallel()
 	d, w, _ := opened(t)
-	postgrestest.Exec(t, w.dsn, pooled)
+	postgrestest.Exec(t, w.dsn, twoTenants)
 	own := rowsOf(map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "files": "media"}})
 	mark(t, d, w, own)
 	postgrestest.Exec(t, w.dsn, `create domain m.lo as oid; create table m.files (tenant_key text, blob oid, thumb m.lo); create table platform.logos (logo oid);

@@ -18,7 +18,6 @@ create table if not exists tenure.mark (
 	type text collate "C" not null, name text collate "C" not null, note text not null,
 	constraint mark_pk primary key (type, name));
 create index if not exists mark_on on tenure.mark (type, ` + placeSQL + `);
-revoke all on all tables in schema tenure from public;
 comment on schema tenure is 'kept by Tenure: its sentinel, and owner marks of what can bear no comment';
 insert into tenure.sentinel (id, token) values (1, md5(random()::text || clock_timestamp()::text)) on conflict do nothing;
 create schema if not exists tenure_sentinel;
@@ -27,6 +26,9 @@ create table if not exists tenure_sentinel.canary (id int primary key);
 revoke all on table tenure_sentinel.canary from public;
 insert into tenure_sentinel.canary (id) values (1) on conflict do nothing;
 comment on schema tenure_sentinel is 'kept by Tenure: a neighbour that no tenant may read'`
+
+// closeSQL closes what Tenure keeps to everybody else.
+const closeSQL = "revoke all on all tables in schema tenure from public"
 
 // Plant is described at connector.Driver.
 func (d *Driver) Plant(ctx context.Context) (string, error) {
@@ -43,7 +45,7 @@ func (d *Driver) Plant(ctx context.Context) (string, error) {
 			return tenure.Errorf(tenure.Blocked, "the endpoint is a read-only standby").WithHint("use the primary's")
 		}
 		fingerprint = g.Fingerprint
-		return s.run(ctx, append([]string{plantSQL}, kept.DDL()...), "", nil)
+		return s.run(ctx, append(append([]string{plantSQL}, kept.DDL()...), closeSQL), "", nil)
 	})
 	return fingerprint, coded(err)
 }

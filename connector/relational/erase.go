@@ -250,30 +250,77 @@ func (w *batch) stuck(ctx context.Context, g going, where, what string) error {
 		WithHint("change it so that the rows of a tenant that leaves can go, then retry")
 }
 
+// Rehearse runs every statement of the erasure for no rows, on a querier that is
+// one transaction.
+func (e *Erasure) Rehearse(ctx context.Context, q Querier) error {
+	w := &batch{Erasure: e, q: q, left: 1, erased: connector.Erased{Counts: map[string]int64{}, Detached: map[string]int64{}}}
+	for _, s := range e.steps {
+		for _, t := range s.Tables {
+			if _, err := w.pick(ctx, t, t.Where(), 1); err != nil {
+				return err
+			}
+			none := going{t: t}
+			if s.Kind == StepNull {
+				if err := w.null(ctx, none, s.Columns); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := w.take(ctx, none); err != nil {
+				return err
+			}
+		}
+		if s.Kind == StepChain {
+			if err := w.order(ctx, s); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := e.Holding.Remains(ctx, q, e.Class)
+	return err
+}
+
 // open sets a reference to null, so that what it refers to can go.
 func (w *batch) open(ctx context.Context, s EraseStep, size int) (bool, error) {
-	h, t := w.Holding, s.Tables[0]
-	var set, has []string
-	for _, c := range s.Columns {
-		set = append(set, Quote(c)+" = null")
-		has = append(has, Quote(alias, c)+" is not null")
-	}
+	t := s.Tables[0]
 	for _, where := range t.Any {
-		found, err := w.pick(ctx, t, where+" and "+either(has), size)
+		found, err := w.pick(ctx, t, where+" and "+filled(s.Columns), size)
 		if err != nil {
 			return false, err
 		}
-		if len(found) == 0 {
-			continue
+		if len(found) > 0 {
+			w.left -= len(found)
+			return false, w.null(ctx, going{t: t, addresses: found}, s.Columns)
 		}
-		at := h.Dialect.At(t.Table, alias, found)
-		if _, err := w.q.Exec(ctx, "update "+h.from(t)+" set "+strings.Join(set, ", ")+" where "+at); err != nil {
-			return false, err
-		}
-		w.left -= len(found)
-		return false, w.stuck(ctx, going{t: t}, at+" and "+either(has), "update")
 	}
 	return true, nil
+}
+
+// filled says that one of the columns isn't null.
+func filled(columns []string) string {
+	has := make([]string, len(columns))
+	for i, c := range columns {
+		has[i] = Quote(alias, c) + " is not null"
+	}
+	return either(has)
+}
+
+func (w *batch) null(ctx context.Context, g going, columns []string) error {
+	h := w.Holding
+	where := h.those(g, alias)
+	if _, err := w.q.Exec(ctx, "update "+h.from(g.t)+" set "+nulls(columns)+" where "+where); err != nil {
+		return err
+	}
+	return w.stuck(ctx, g, where+" and "+filled(columns), "update")
+}
+
+// nulls are assignments of null.
+func nulls(columns []string) string {
+	set := make([]string, len(columns))
+	for i, c := range columns {
+		set[i] = Quote(c) + " = null"
+	}
+	return strings.Join(set, ", ")
 }
 
 // whole takes tables whose references go round and are checked late.

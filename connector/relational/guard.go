@@ -60,6 +60,11 @@ func (w *batch) guard(ctx context.Context, g going, all []going) error {
 			}
 			w.erased.Detached[k.Link()] += others
 		}
+		if h.Unenforced && k.OnDelete == SetNull && others+r.ours > 0 {
+			if err := w.detach(ctx, k, from, where, k.sets()); err != nil {
+				return err
+			}
+		}
 		if h.claims.b.links[k.id()] != Detach || k.OnDelete.lets() || others+r.ours == 0 {
 			continue
 		}
@@ -67,7 +72,7 @@ func (w *batch) guard(ctx context.Context, g going, all []going) error {
 		if r.ours > 0 && h.Classes[k.Child] != w.Class {
 			ours = "false" // rows of a later class are detached too
 		}
-		if err := w.detach(ctx, k, from, where+" and ("+ours+") is not true"); err != nil {
+		if err := w.detach(ctx, k, from, where+" and ("+ours+") is not true", h.openable(k)); err != nil {
 			return err
 		}
 	}
@@ -137,14 +142,10 @@ func (h *Holding) link(k ForeignKey) string {
 	return k.Link()
 }
 
-// detach sets references to null that the constraint wouldn't.
-func (w *batch) detach(ctx context.Context, k ForeignKey, from, where string) error {
+// detach sets references to null where the constraint doesn't.
+func (w *batch) detach(ctx context.Context, k ForeignKey, from, where string, columns []string) error {
 	h := w.Holding
-	var set []string
-	for _, c := range h.openable(k) {
-		set = append(set, Quote(c)+" = null")
-	}
-	if _, err := w.q.Exec(ctx, "update "+from+" set "+strings.Join(set, ", ")+" where "+where); err != nil {
+	if _, err := w.q.Exec(ctx, "update "+from+" set "+nulls(columns)+" where "+where); err != nil {
 		return err
 	}
 	return w.stuck(ctx, going{t: Reached{Table: h.Graph.tables[k.Child]}}, where, "update")

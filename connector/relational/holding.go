@@ -23,6 +23,10 @@ type Holding struct {
 	// Objects, where it is set, adds to an export what the rows name and don't hold.
 	Objects func(ctx context.Context, a *Archive) error
 
+	// Unenforced says that the transaction does nothing about references by itself:
+	// what a constraint would set to null the erasure sets to null.
+	Unenforced bool
+
 	claims *claims
 	at     map[TableName]Reached
 }
@@ -43,6 +47,18 @@ func NewHolding(d Dialect, g *Graph, t Tenancy, c Coverage) (*Holding, error) {
 		}
 	}
 	return h, nil
+}
+
+// On is the same holding in another dialect, such as one that gives the tables
+// other names.
+func (h *Holding) On(d Dialect) *Holding {
+	o := *h
+	o.Dialect, o.claims, o.at = d, newClaims(d, h.Graph, h.claims.t, h.claims.b), map[TableName]Reached{}
+	o.Tables = o.claims.reached()
+	for _, r := range o.Tables {
+		o.at[r.Table.TableName] = r
+	}
+	return &o
 }
 
 // Table returns what is held of a table.

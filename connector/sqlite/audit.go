@@ -26,6 +26,10 @@ func (e *estate) audit(ctx context.Context, s *session, order []string, counted 
 			out = append(out, e.triggerPlaces(g, order)...)
 		}
 	}
+	if k := e.mixed(); k != nil {
+		says, fix := mixedSays(*k)
+		out = append(out, *blocked(connector.Place{Name: k.Link(), Kind: connector.PlaceKey, Class: e.class(k.Parent.Name), Via: "→ " + k.Parent.Name}, says, fix))
+	}
 	for _, t := range e.Tables {
 		p, err := e.deletable(ctx, s, t.Table.Name)
 		if err != nil {
@@ -144,7 +148,7 @@ func (e *estate) triggerPlaces(g trigger, order []string) []connector.Place {
 	}
 	var told []string
 	for _, w := range g.writes {
-		if strings.EqualFold(w.table, g.table) || e.shared(w.table) || e.c.index(w.table) != nil || slices.Contains(told, w.table) || e.excused(g) {
+		if strings.EqualFold(w.table, g.table) || e.shared(w.table) || e.c.virtual(w.table) != nil || slices.Contains(told, w.table) || e.excused(g) {
 			continue // an index is a place of its own
 		}
 		told = append(told, w.table)

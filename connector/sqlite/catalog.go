@@ -11,7 +11,9 @@ import (
 // catalog is what a file's schema says.
 type catalog struct {
 	graph     *relational.Graph
+	mixed     []relational.ForeignKey // whose two sides are compared by different collations
 	broken    []relational.ForeignKey // whose parent's columns are no key, so that SQLite deletes nothing from it
+	indexes   map[string][]index      // by table
 	virtuals  []virtual
 	fulltexts []fulltext
 	triggers  []trigger
@@ -27,15 +29,26 @@ func readCatalog(ctx context.Context, q relational.Querier) (c catalog, err erro
 	if c.triggers, err = triggers(ctx, q); err != nil {
 		return c, err
 	}
-	tables, err := readTables(ctx, q, c.apart())
+	tables, collations, err := readTables(ctx, q, c.apart())
 	if err != nil {
 		return c, err
 	}
-	keys, broken, err := readKeys(ctx, q, tables)
+	if c.indexes, err = readIndexes(ctx, q); err != nil {
+		return c, err
+	}
+	keys, broken, err := readKeys(ctx, q, tables, c.indexes)
 	if err != nil {
 		return c, err
 	}
 	c.graph, c.broken = relational.NewGraph(tables, keys).Fold(), broken
+	for _, k := range keys {
+		for i := range k.Columns {
+			if collations[k.Child.Name][strings.ToLower(k.Columns[i])] != collations[k.Parent.Name][strings.ToLower(k.Parents[i])] {
+				c.mixed = append(c.mixed, k)
+				break
+			}
+		}
+	}
 	return c, nil
 }
 
@@ -81,8 +94,8 @@ func (c catalog) writers(index string) []string {
 	return out
 }
 
-// index is the named virtual table, nil if there is none.
-func (c catalog) index(name string) *virtual {
+// virtual is the named virtual table, nil if there is none.
+func (c catalog) virtual(name string) *virtual {
 	for i := range c.virtuals {
 		if strings.EqualFold(c.virtuals[i].name, name) {
 			return &c.virtuals[i]
@@ -91,7 +104,9 @@ func (c catalog) index(name string) *virtual {
 	return nil
 }
 
-func readTables(ctx context.Context, q relational.Querier, apart []string) ([]relational.Table, error) {
+// readTables reads the tables, and by table the collations of their columns.
+func readTables(ctx context.Context, q relational.Querier, apart []string) ([]relational.Table, map[string]map[string]string, error) {
+	collations := map[string]map[string]string{}
 	skip := make([]string, len(apart))
 	for i, name := range apart {
 		skip[i] = literal(name)
@@ -108,6 +123,7 @@ func readTables(ctx context.Context, q relational.Querier, apart []string) ([]re
 		if len(out) == 0 || out[len(out)-1].Name != name {
 			out = append(out, relational.Table{TableName: relational.TableName{Name: name}, RowID: !wr})
 			keys[name] = map[int]string{}
+			collations[name] = collationsOf(text)
 		}
 		t := &out[len(out)-1]
 		if strict && strings.EqualFold(declared, "any") {
@@ -127,7 +143,31 @@ func readTables(ctx context.Context, q relational.Querier, apart []string) ([]re
 			out[i].Key = append(out[i].Key, keys[out[i].Name][n])
 		}
 	}
-	return out, err
+	return out, collations, err
+}
+
+// collationsOf reads the collations that a table's statement gives its columns,
+// which no pragma shows: by the column's name in lower case, itself in lower case.
+func collationsOf(text string) map[string]string {
+	out := map[string]string{}
+	if !strings.Contains(strings.ToLower(text), "collate") {
+		return out
+	}
+	depth, column := 0, ""
+	all := words(text)
+	for i, w := range all {
+		switch {
+		case w.is("("):
+			depth++
+		case w.is(")"):
+			depth--
+		case depth == 1 && i > 0 && all[i-1].is("(", ","):
+			column = strings.ToLower(w.text)
+		case depth == 1 && i > 0 && all[i-1].is("collate") && !w.is("binary"):
+			out[column] = strings.ToLower(w.text)
+		}
+	}
+	return out
 }
 
 // checked says whether a check of a table's statement speaks of the column. What

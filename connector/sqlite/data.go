@@ -103,7 +103,7 @@ func (e *estate) class(name string) string {
 	if ok {
 		return e.Classes[n]
 	}
-	if v := e.c.index(name); v != nil && e.indexes[v.name] != "" {
+	if v := e.c.virtual(name); v != nil && e.indexes[v.name] != "" {
 		return e.indexes[v.name]
 	}
 	return e.every
@@ -118,7 +118,7 @@ func (e *estate) table(name string) (relational.Reached, bool) {
 // shared says that the blueprint names the table as one that belongs to no tenant.
 func (e *estate) shared(name string) bool {
 	n, ok := e.Graph.Find("", name)
-	if v := e.c.index(name); !ok && v != nil {
+	if v := e.c.virtual(name); !ok && v != nil {
 		return e.ignored[v.name]
 	}
 	return e.Shared(n)
@@ -277,7 +277,7 @@ func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 			if err != nil {
 				return err
 			}
-			if err := e.Empty(ctx, s); err != nil {
+			if err := e.remains(ctx, s); err != nil {
 				return err
 			}
 			if keeps, err := s.keeps(ctx); err != nil {
@@ -292,6 +292,25 @@ func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 	})
 	rec.Changed = there && err == nil
 	return rec, err
+}
+
+// remains is an error if rows are left: Blocked where no class covers them, else a
+// Conflict that a further erasure ends.
+func (e *estate) remains(ctx context.Context, s *session) error {
+	places, err := e.held(ctx, s, nil, true)
+	if err != nil {
+		return err
+	}
+	for _, p := range places {
+		switch {
+		case p.Rows == 0 || !p.IsData():
+		case p.Class == "":
+			return tenure.Errorf(tenure.Blocked, "%d rows of %s are in no data class", p.Rows, p.Name).WithHint("%s", p.Fix)
+		default:
+			return tenure.Errorf(tenure.Conflict, "%d rows of %s are left", p.Rows, p.Name).Retryable().WithHint("erase class %s again", p.Class)
+		}
+	}
+	return nil
 }
 
 // Export is described at connector.Exporter: relational.Archive's form, all of

@@ -2,12 +2,14 @@ package sqlite
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
 )
 
 // Erase is described at connector.Eraser: one transaction a batch, in which the
@@ -43,13 +45,21 @@ func batch(ctx context.Context, s *session, of estateOf, resource string, b conn
 	if err := s.run(ctx, strings.Join(kept.DDL(), ";\n")); err != nil {
 		return e, err
 	}
-	if err := attend(ctx, s); err != nil {
+	alone, err := prepare(ctx, s, of)
+	if err != nil {
 		return e, err
 	}
 	err = s.atomic(ctx, func() error {
 		held, err := s.held(ctx, of)
 		if err != nil {
 			return err
+		}
+		if held.Unenforced = alone; alone && !held.unattended() {
+			return tenure.Errorf(tenure.Unavailable, "the schema changed meanwhile").Retryable()
+		}
+		if k := held.mixed(); k != nil {
+			says, fix := mixedSays(*k)
+			return tenure.Errorf(tenure.Blocked, "%s", says).WithHint("%s", fix)
 		}
 		erasure, err := held.Erasure(b.Class)
 		if err != nil {
@@ -65,6 +75,58 @@ func batch(ctx context.Context, s *session, of estateOf, resource string, b conn
 		return held.finish(ctx, s, b.Class, took)
 	})
 	return e, err
+}
+
+// prepare makes a session ready for deletes. Alone says that SQLite doesn't look
+// after references in it: the erasure does, with one look for many rows.
+func prepare(ctx context.Context, s *session, of estateOf) (alone bool, err error) {
+	e, err := s.held(ctx, of)
+	if err != nil {
+		return false, err
+	}
+	if alone = e.unattended(); alone {
+		if err := s.run(ctx, "pragma foreign_keys = 0"); err != nil {
+			return false, err
+		}
+	}
+	return alone, attend(ctx, s, e.c)
+}
+
+// unattended says that the erasure should look after references by itself: SQLite
+// would read a whole table for each row that goes. It mustn't where a trigger
+// deletes more rows, or a constraint sets what the erasure can't.
+func (e *estate) unattended() bool {
+	slow := false
+	for _, k := range e.Graph.Keys() {
+		if _, held := e.Table(k.Parent); !held {
+			continue
+		}
+		if k.OnDelete == relational.SetDefault {
+			return false
+		}
+		slow = slow || e.c.slow(k)
+	}
+	return slow && len(e.c.broken) == 0 && !slices.ContainsFunc(e.c.triggers, func(g trigger) bool {
+		_, held := e.table(g.table)
+		return held && slices.ContainsFunc(g.writes, func(w write) bool { return e.c.has(w.table) })
+	})
+}
+
+// mixed is a reference to a held table whose two sides are compared by different
+// collations, nil if there is none: SQLite goes by the parent's, a query by the
+// child's, so a look at references would find too much or too little.
+func (e *estate) mixed() *relational.ForeignKey {
+	for i, k := range e.c.mixed {
+		if _, held := e.Table(k.Parent); held {
+			return &e.c.mixed[i]
+		}
+	}
+	return nil
+}
+
+func mixedSays(k relational.ForeignKey) (says, fix string) {
+	return k.Link() + " and " + k.Parent.Name + "." + strings.Join(k.Parents, ",") + " are compared by different collations, so what refers to what can't be told",
+		"declare both with the same collation"
 }
 
 // finish takes away what is left of a class's rows outside of its tables.

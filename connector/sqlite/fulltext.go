@@ -87,11 +87,7 @@ func quoteAll(names []string) string {
 
 // attend sees to it that deletes on this session keep the indexes in step with
 // the tables that their texts stand in, where no trigger of the platform's does.
-func attend(ctx context.Context, s *session) error {
-	c, err := readCatalog(ctx, s)
-	if err != nil {
-		return err
-	}
+func attend(ctx context.Context, s *session, c catalog) error {
 	for i, f := range c.fulltexts {
 		if !c.has(f.content) || c.told(f.name, f.content) {
 			continue

@@ -13,11 +13,7 @@ import (
 // case of ASCII letters, and a reference that names no columns means the
 // parent's primary key. Every reference but restrict can be checked late (pragma
 // defer_foreign_keys). Those in broken lead to columns that are no key.
-func readKeys(ctx context.Context, q relational.Querier, tables []relational.Table) (out, broken []relational.ForeignKey, err error) {
-	unique, err := readUnique(ctx, q)
-	if err != nil {
-		return nil, nil, err
-	}
+func readKeys(ctx context.Context, q relational.Querier, tables []relational.Table, indexes map[string][]index) (out, broken []relational.ForeignKey, err error) {
 	var all []relational.ForeignKey
 	var child, parent, from, to, action string
 	var id int
@@ -40,8 +36,7 @@ func readKeys(ctx context.Context, q relational.Querier, tables []relational.Tab
 	}, &child, &id, &parent, &from, &to, &action)
 	for _, k := range all {
 		p := named(tables, k.Parent.Name)
-		is := func(columns []string) bool { return sameColumns(columns, k.Parents) }
-		if is(p.Key) || slices.ContainsFunc(unique[k.Parent.Name], is) {
+		if sameColumns(p.Key, k.Parents) || slices.ContainsFunc(indexes[k.Parent.Name], func(x index) bool { return x.unique && sameColumns(x.columns, k.Parents) }) {
 			out = append(out, k)
 		} else {
 			broken = append(broken, k)
@@ -50,26 +45,43 @@ func readKeys(ctx context.Context, q relational.Querier, tables []relational.Tab
 	return out, broken, err
 }
 
-// readUnique are the columns of the unique indexes, by table.
-func readUnique(ctx context.Context, q relational.Querier) (map[string][][]string, error) {
-	out := map[string][][]string{}
-	var table, index, column, last string
-	err := each(ctx, q, `select t.name, i.name, coalesce(x.name, '') from pragma_table_list t, pragma_index_list(t.name) i, pragma_index_info(i.name) x
- where t.schema = 'main' and t.type = 'table' and i."unique" and not i.partial order by t.name, i.name, x.seqno`, func() error {
-		if index != last {
-			out[table] = append(out[table], nil)
+// index is an index, or a primary key, of a table.
+type index struct {
+	columns []string
+	unique  bool
+}
+
+// readIndexes are the indexes that cover all rows, by table.
+func readIndexes(ctx context.Context, q relational.Querier) (map[string][]index, error) {
+	out := map[string][]index{}
+	var table, name, column, last string
+	var unique bool
+	err := each(ctx, q, `select t.name, i.name, i."unique", coalesce(x.name, '') from pragma_table_list t, pragma_index_list(t.name) i, pragma_index_info(i.name) x
+ where t.schema = 'main' and t.type = 'table' and not i.partial order by t.name, i.name, x.seqno`, func() error {
+		if name != last {
+			out[table] = append(out[table], index{unique: unique})
 		}
-		last = index
+		last = name
 		at := &out[table][len(out[table])-1]
-		*at = append(*at, column)
+		at.columns = append(at.columns, column)
 		return nil
-	}, &table, &index, &column)
+	}, &table, &name, &unique, &column)
 	return out, err
 }
 
 func sameColumns(a, b []string) bool {
 	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
 	return len(a) > 0 && slices.EqualFunc(a, b, strings.EqualFold)
+}
+
+// slow says that SQLite would read the whole of the child for each row that goes
+// from the parent, since no index leads to the rows that refer to it.
+func (c catalog) slow(k relational.ForeignKey) bool {
+	leads := func(columns []string) bool {
+		return len(columns) >= len(k.Columns) && sameColumns(columns[:len(k.Columns)], k.Columns)
+	}
+	t, _ := c.graph.Table(k.Child)
+	return !leads(t.Key) && !slices.ContainsFunc(c.indexes[k.Child.Name], func(x index) bool { return leads(x.columns) })
 }
 
 func named(tables []relational.Table, name string) *relational.Table {

@@ -33,7 +33,7 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 // places are the tables and references, and all that these don't show.
 func (d *Driver) places(ctx context.Context, s *session, e *estate, v connector.Survey) (out []connector.Place, partial string, err error) {
 	counted := v.Ref.Resource != ""
-	if out, err = e.Places(ctx, s, v.Order, counted); err != nil {
+	if out, err = e.held(ctx, s, v.Order, counted); err != nil {
 		return nil, "", err
 	}
 	more, err := e.audit(ctx, s, v.Order, counted)
@@ -61,6 +61,39 @@ func (d *Driver) places(ctx context.Context, s *session, e *estate, v connector.
 	}
 	found, partial, err := e.search(ctx, s, v.Search)
 	return append(out, found...), partial, err
+}
+
+// held are the places of tables and references. Rows that bear an owner mark are
+// resources by themselves: a table of such rows needs no class, unless there are
+// some without a mark.
+func (e *estate) held(ctx context.Context, s *session, order []string, counted bool) ([]connector.Place, error) {
+	all, err := e.Places(ctx, s, order, counted)
+	if err != nil || e.whole {
+		return all, err
+	}
+	registered, err := marks.Registered(ctx, s, dialect{})
+	if err != nil {
+		return nil, err
+	}
+	var out []connector.Place
+	for _, p := range all {
+		t, ok := e.table(p.Name)
+		mark := registered[t.Table.TableName]
+		if !ok || p.Class != "" || !p.IsData() || !t.Table.Has(mark) {
+			out = append(out, p)
+			continue
+		}
+		p.Rows = 0
+		err := s.each(ctx, "select count(*) from "+quote(t.Table.Name)+` as "t" where `+t.Where()+" and "+relational.Unmarked(mark), func() error { return nil }, &p.Rows)
+		if err != nil {
+			return nil, err
+		}
+		if p.Rows > 0 {
+			p.Says = p.Name + " has rows of the tenant's without an owner mark, and no data class covers it"
+			out = append(out, p)
+		}
+	}
+	return out, nil
 }
 
 // others are the keys that owner marks give to other tenants.

@@ -118,7 +118,7 @@ func (s *session) fold(ctx context.Context, path string) error {
 type how string
 
 const (
-	reading   how = "&_defensive=1&_query_only=1"
+	reading   how = "&_defensive=1&_foreign_keys=1&_query_only=1"
 	writing   how = "&_defensive=1&_foreign_keys=1&_synchronous=full&_pragma=secure_delete(1)"
 	scrubbing how = "&_synchronous=full" // pages themselves are written
 )

@@ -15,7 +15,7 @@ func types() []tenure.ResourceType {
 	own := []tenure.ResourceType{
 		{
 			Name: "database", Summary: "A database file of the tenant's own", Whole: true, Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
-			Deletion:     "the file, its journals and what was begun under other names are unlinked once no other process has it open; rows that were erased before are logically deleted, and a file of up to 256 MiB that nobody has in use is then built anew without them; the blocks on the medium are not written over",
+			Deletion:     "the file, its journals and what was begun under other names are unlinked once no other process has it open; rows that were erased before are logically deleted, and what their pages hold unused is then written over in a file of up to 256 MiB; the blocks on the medium are not written over",
 			Verification: "the file is read in the pass that sees the sentinel: its owner mark, its schema as compared with what its ddl gives, its permissions",
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it stands in Tenure's own folder, read-only, and can be brought back; deleted, it comes back from a backup alone"},
 			Attributes: schemaOf(`"ddl"`, `"ddl":{"type":"string","description":"SQL, run in one transaction with its making. It runs again when it changes or the schema was altered, so write it so that it can"},
@@ -25,11 +25,11 @@ func types() []tenure.ResourceType {
 		},
 		{
 			Name: "rows", Summary: "The tenant's rows in the platform's database, and all rows that refer to them", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
-			Deletion:     "the rows are logically deleted in bounded batches, children before parents, with secure_delete; remnants may stay in the file's free space until the platform vacuums it or uses that space",
+			Deletion:     "the rows are logically deleted in bounded batches, children before parents, with secure_delete; full-text indexes are merged, and what the file's pages hold unused is written over where it has up to 256 MiB",
 			Verification: "the rows with the tenant's key are counted in the same snapshot as the sentinel; its owner mark stands in the table tenure_mark",
 			Recovery:     tenure.Recovery{Declared: true, Says: "rows in shared tables can't be set aside, so there is no quarantine; an export taken before is all that can bring them back"},
-			Attributes: schemaOf(`"column","key","tables"`, `"column":{"type":"string","minLength":1,"description":"the tenant column; every table that has it is taken to hold the tenant's rows"},
-"key":{"type":"string","minLength":1,"description":"the tenant's value in it"},`+coverage),
+			Attributes: schemaOf(`"column","key","tables"`, `"column":{"type":"string","minLength":1,"description":"the tenant column; every table that has it holds the tenant's rows, unless columns says otherwise"},
+"key":{"type":"string","minLength":1,"description":"the tenant's value in it, as text; the number and the blob that mean the same are found too"},`+coverage),
 			Cost: []tenure.CostTerm{{Metric: "rows", Per: 1_000_000, Price: "million_rows"}},
 		},
 	}

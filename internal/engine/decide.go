@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -325,7 +326,7 @@ func (s *snapshot) gate(n *node, now time.Time) wait {
 	case tenure.ActApproval:
 		c := g.Count(s.op.Operation, n.step.Key, s.approvals, time.Time{})
 		if c.Open() && (c.Standing == "" || tenure.OnlyCreates(s.plan) == "") {
-			return s.more(n, g, c, time.Time{}, now)
+			return s.more(n, g, c, s.approvals, time.Time{}, now)
 		}
 		return wait{why: fmt.Sprintf("%d of %d approvals at %s%s", c.Have, c.Need, n.step.Key, roles(c)), persons: true}
 	case tenure.ActTask:
@@ -334,16 +335,17 @@ func (s *snapshot) gate(n *node, now time.Time) wait {
 		}
 		return wait{why: "a person's task: " + n.step.Summary}
 	case tenure.ActNoReturn:
-		good := now.Add(time.Microsecond)
-		if !g.Period.IsZero() {
-			good = g.Period.After(s.since(g.After)) // counts are good until then
-		}
-		if now.After(good) {
+		words := s.approvals
+		switch {
+		case g.Period.IsZero():
+		case !s.counted(n): // nothing can grow old but the words themselves
+			words = slices.DeleteFunc(slices.Clone(words), func(a tenure.Approval) bool { return now.After(g.Period.After(a.At)) })
+		case now.After(g.Period.After(s.since(g.After))):
 			return wait{why: fmt.Sprintf("the counts at %s are older than %s; confirm again to take fresh ones", n.step.Key, g.Period), persons: true}
 		}
-		c := g.Count(s.op.Operation, n.step.Key, s.approvals, s.since(g.After))
+		c := g.Count(s.op.Operation, n.step.Key, words, s.since(g.After))
 		if c.Open() && c.Standing == "" {
-			return s.more(n, g, c, s.since(g.After), now)
+			return s.more(n, g, c, words, s.since(g.After), now)
 		}
 		return wait{why: fmt.Sprintf("%d of %d confirmations of the point of no return at %s%s", c.Have, c.Need, n.step.Key, roles(c)), persons: true}
 	case tenure.ActDate:
@@ -360,17 +362,27 @@ func (s *snapshot) gate(n *node, now time.Time) wait {
 
 // more opens a gate that has what its plan asks for, unless something makes it ask
 // for more persons: then it looks again in a while, since that may pass.
-func (s *snapshot) more(n *node, g *tenure.Gate, c tenure.GateCount, since, now time.Time) wait {
+func (s *snapshot) more(n *node, g *tenure.Gate, c tenure.GateCount, words []tenure.Approval, since, now time.Time) wait {
 	if s.extra <= 0 {
 		return wait{open: true}
 	}
 	raised := *g
 	raised.Approvals = c.Need + s.extra
-	c = raised.Count(s.op.Operation, n.step.Key, s.approvals, since)
+	c = raised.Count(s.op.Operation, n.step.Key, words, since)
 	if c.Have >= c.Need {
 		return wait{open: true}
 	}
 	return wait{why: fmt.Sprintf("%d of %d approvals at %s, with %d more than the plan says: %s", c.Have, c.Need, n.step.Key, s.extra, s.extraWhy), at: now.Add(extraLook), persons: true}
+}
+
+// counted says whether counts stand under a point of no return. What holds no rows,
+// such as a class that only backups hold, has none.
+func (s *snapshot) counted(n *node) bool {
+	return slices.ContainsFunc(n.needs, func(i int) bool { return i >= 0 && isCount(s.nodes[i].step) })
+}
+
+func isCount(s *tenure.Step) bool {
+	return s.Action == tenure.ActCount || s.Action == tenure.ActObserve
 }
 
 // extraLook is how soon a gate that asks for more persons is looked at again.

@@ -133,7 +133,7 @@ func (a *advance) recount(c *composed, gate int) (seqs []string) {
 			continue
 		}
 		n := &a.s.nodes[i]
-		if i != gate && n.step.Action != tenure.ActCount && n.step.Action != tenure.ActObserve {
+		if i != gate && !isCount(n.step) {
 			continue
 		}
 		if a.undone(c, i, "") {

@@ -52,6 +52,8 @@ type Settings struct {
 	// Approvals are what plans need on top of what their blueprint asks for.
 	Approvals []tenure.ApprovalRule `yaml:"approvals"`
 	Notify    Notify                `yaml:"notify"` // where notices go
+	// Sought is how long the places of closed tenants are looked at; zero is two years.
+	Sought tenure.Period `yaml:"sought"`
 }
 
 // Systems is systems.yaml.
@@ -215,7 +217,7 @@ func open(ctx context.Context, o Options, settings Settings) (*Installation, err
 	}
 	svc, err := lifecycle.New(ctx, lifecycle.Options{
 		DB: db, Keys: keys, Catalog: catalog(o.Catalog), Installation: tenure.InstallationID(id), Settings: systems,
-		Folder: filepath.Join(o.Dir, "handover"), Now: now, Witness: w,
+		Folder: filepath.Join(o.Dir, "handover"), Now: now, Witness: w, WitnessName: witness.Name(set.Witness), SoughtFor: set.Sought,
 		Budget:    lifecycle.Budget{Person: set.Budget.Person, Blueprint: set.Budget.Blueprint},
 		Approvals: set.Approvals, Calls: calls,
 		Owner: fmt.Sprintf("%s/%d/%d", host, os.Getpid(), time.Now().UnixNano()),

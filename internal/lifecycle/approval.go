@@ -61,14 +61,14 @@ func (s *Service) ApproveAs(ctx context.Context, c tenure.Caller, id tenure.Oper
 			return err
 		}
 		if step.Action == tenure.ActNoReturn {
-			stale, err := s.recount(tx, op, p, rows, step, now)
+			stale, err := s.recount(p, rows, step, now)
 			if err != nil || stale {
 				if err == nil {
 					return errRecount
 				}
 				return err
 			}
-			since := rows[stepIndex(p, step.Gate.After)].EndedAt
+			since := goodSince(p, rows, step, earlier, now)
 			earlier = slices.DeleteFunc(earlier, func(e tenure.Approval) bool { return e.At.Before(since) })
 			if err := tx.DropApprovals(id, step.Key, since); err != nil {
 				return err
@@ -121,7 +121,7 @@ func (s *Service) countAgain(ctx context.Context, id tenure.OperationID, gate st
 				continue
 			}
 			for _, need := range p.Steps[i].Needs {
-				if j := stepIndex(p, need); (p.Steps[j].Action == tenure.ActCount || p.Steps[j].Action == tenure.ActObserve) && rows[j].State == tenure.StepDone {
+				if j := stepIndex(p, need); isCount(&p.Steps[j]) && rows[j].State == tenure.StepDone {
 					if err := tx.SetStep(id, j, tenure.StepDone, tenure.StepPending, now); err != nil {
 						return err
 					}
@@ -158,13 +158,31 @@ func (s *Service) conflicting(tx *store.Tx, op store.OperationRow, p *tenure.Pla
 
 var errRecount = tenure.Errorf(tenure.Conflict, "the counts are too old")
 
-// recount says whether the counts under a point of no return are too old.
-func (s *Service) recount(_ *store.Tx, _ store.OperationRow, p *tenure.Plan, rows []store.StepRow, gate *tenure.Step, now time.Time) (bool, error) {
+// recount says whether the counts under a point of no return are too old. One under
+// which nothing is counted has none.
+func (s *Service) recount(p *tenure.Plan, rows []store.StepRow, gate *tenure.Step, now time.Time) (bool, error) {
 	i := stepIndex(p, gate.Gate.After)
 	if i < 0 || rows[i].State != tenure.StepDone && rows[i].State != tenure.StepSkipped {
 		return false, tenure.Errorf(tenure.Conflict, "the counts aren't there yet").WithHint("wait until %s has ended", gate.Gate.After)
 	}
-	return now.After(gate.Gate.Period.After(rows[i].EndedAt)), nil
+	return isCount(&p.Steps[i]) && now.After(gate.Gate.Period.After(rows[i].EndedAt)), nil
+}
+
+// goodSince is from when words at a point of no return count: since the counts, or
+// where nothing is counted, for as long as a word is good.
+func goodSince(p *tenure.Plan, rows []store.StepRow, gate *tenure.Step, earlier []tenure.Approval, now time.Time) time.Time {
+	i := stepIndex(p, gate.Gate.After)
+	since := rows[i].EndedAt
+	for _, e := range earlier {
+		if !isCount(&p.Steps[i]) && e.Step == gate.Key && !e.At.Before(since) && now.After(gate.Gate.Period.After(e.At)) {
+			since = e.At.Add(time.Microsecond)
+		}
+	}
+	return since
+}
+
+func isCount(s *tenure.Step) bool {
+	return s.Action == tenure.ActCount || s.Action == tenure.ActObserve
 }
 
 func orPrefix(digest string) string {

@@ -397,3 +397,66 @@ func format1(p *tenure.Plan) *tenure.Plan {
 	}
 	return &out
 }
+
+// A class that backups alone hold has nothing to count; its point of no return can
+// be confirmed however late, and one person's word doesn't wait for another's for
+// ever.
+func TestPointOfNoReturnWithoutCounts(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	ctx := context.Background()
+	s.publishText(strings.NewReplacer("{key: data, system: main, type: backup", "{key: data, system: main, type: backup, attributes: {keep: P90D}").Replace(classesText("backup")))
+	s.wantState(s.begin("acme", "classes-backup"), tenure.OperationSucceeded)
+	op := s.leave("acme")
+	s.pass(40 * day)
+	sign := func(gate, by string) {
+		t.Helper()
+		_, err := s.Approve(ctx, op, gate, s.view(op).Plan, by, "")
+		s.must(err)
+		s.settle()
+	}
+	sign("noreturn/aa", "reviewer")
+	s.pass(4 * day)
+	sign("noreturn/aa", "counsel")
+	if r := s.row(op, "noreturn/aa"); r.State != tenure.StepPending {
+		t.Fatal("a word that is four days old was counted")
+	}
+	sign("noreturn/aa", "reviewer")
+	s.confirmAt(op, "noreturn/bb")
+	s.confirmAt(op, "noreturn/cc")
+	s.pass(100 * day)
+	s.certified(op)
+}
+
+// A server that is told to stop ends its erasure after the batch in flight, and the
+// next one goes on from there.
+func TestStopBetweenBatches(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.Engine.BatchRows = 10
+	op := s.classes("rows", 100)
+	s.pass(15 * day)
+	s.world.Tamper("rows", "acme-data", func(th *memory.Thing) { th.LockedBy = "somebody" })
+	s.confirmAt(op, "noreturn/aa")
+	s.world.Tamper("rows", "acme-data", func(th *memory.Thing) { th.LockedBy = "" })
+	s.clock.Add(time.Minute.Microseconds())
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	batches := 0
+	hook := func(connector.Ref) {
+		if batches++; batches == 3 {
+			stop()
+		}
+	}
+	s.onErase.Store(&hook)
+	_, err := s.Engine.Advance(ctx, op)
+	s.must(err)
+	if got := s.held("rows", "aa"); got != 70 {
+		t.Fatalf("%d rows of aa are left after the server was told to stop in the third batch of 10, want 70\n%s", got, s.show(op))
+	}
+	s.settle()
+	if got := s.held("rows", "aa"); got != 0 {
+		t.Errorf("%d rows of aa are left after the next server went on\n%s", got, s.show(op))
+	}
+	s.audited()
+}

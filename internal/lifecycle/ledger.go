@@ -206,6 +206,9 @@ func (l *ledger) portion(r store.ResourceRow, class string) evidence.Portion {
 		p.Step = st.Key
 		rec := receiptOf(row)
 		p.Gone, p.Detached, p.AtLeast, p.Rounds = amount(rec.Counts), total(rec.Detached), rec.AtLeast, rec.Rounds
+		if p.Gone.Bytes == 0 && p.Gone.Rows == p.Before.Rows && p.Gone.Objects == p.Before.Objects {
+			p.Gone.Bytes = p.Before.Bytes // a tally counts rows, and these are all that were there
+		}
 		if e := l.ended[st.Key]; e.proven {
 			p.Verdict, p.At, p.Entry = tenure.Verified, e.at, e.digest
 		}

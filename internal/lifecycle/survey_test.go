@@ -72,9 +72,9 @@ func TestPublishSaysWhatItCantCompare(t *testing.T) {
 	}
 }
 
-// A place that nobody named is found at the next look, bars new tenants of that
-// revision and the departure of who is there, and is settled when it is gone.
-func TestUncoveredPlaceIsAFindingAndBars(t *testing.T) {
+// A place that nobody named is found at the next look, bars the departure of who is
+// there, and is settled when it is gone.
+func TestUncoveredPlaceIsAFinding(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
 	ctx := context.Background()
@@ -103,7 +103,42 @@ func TestUncoveredPlaceIsAFindingAndBars(t *testing.T) {
 	if len(look.Findings) > 0 {
 		t.Errorf("what is gone is still a finding: %+v", look.Findings)
 	}
-	s.onboard("birch")
+}
+
+// What nobody covers in a shared store would be the next tenant's, too, so none is
+// taken in. What a tenant made in a store of its own bars nobody: no tenant stops
+// another's entry.
+func TestUncoveredSharedPlaceBarsOnboardings(t *testing.T) {
+	t.Parallel()
+	for typ, barred := range map[string]bool{"rows": true, "store": false} {
+		t.Run(typ, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, nil)
+			ctx := context.Background()
+			s.publishText(classesText(typ))
+			s.wantState(s.begin("acme", "classes-"+typ), tenure.OperationSucceeded)
+			s.places(func(v connector.Survey) []connector.Place {
+				if v.Ref.Name == "acme-data" {
+					return []connector.Place{notes}
+				}
+				return nil
+			})
+			_, err := s.Drift(ctx, "")
+			s.must(err)
+			enter := lifecycle.Intent{Kind: tenure.Onboard, Tenant: "birch", Blueprint: "classes-" + typ}
+			_, _, err = s.Request(ctx, enter, "operator")
+			if barred {
+				wantCode(t, err, tenure.Blocked, "notes in prod/data")
+			} else {
+				s.must(err)
+			}
+			s.places(func(connector.Survey) []connector.Place { return nil })
+			_, err = s.Drift(ctx, "")
+			s.must(err)
+			_, _, err = s.Request(ctx, lifecycle.Intent{Kind: tenure.Onboard, Tenant: "cedar", Blueprint: "classes-" + typ}, "operator")
+			s.must(err)
+		})
+	}
 }
 
 // Who approves a departure sees beforehand which references of other tenants' rows

@@ -29,17 +29,15 @@ func fetchCertificate(ctx context.Context, c *Call, p *client.CertificateParams)
 	switch kind {
 	case "latest":
 		kind = ""
-	case "interim", "closing":
+	case "interim", "closing", "supplementary":
 	default:
 		list, err := c.Service.Certificates(ctx, p.Tenant)
 		if err != nil {
 			return client.File{}, err
 		}
-		i := slices.IndexFunc(list, func(c store.Certificate) bool { return string(c.ID) == p.Certificate })
-		if i < 0 {
+		if !slices.ContainsFunc(list, func(c store.Certificate) bool { return string(c.ID) == p.Certificate }) {
 			return client.File{}, tenure.Errorf(tenure.NotFound, "there is no certificate %q of this tenant", p.Certificate)
 		}
-		kind = list[i].Kind
 	}
 	b, err := c.Service.Certificate(ctx, p.Tenant, kind)
 	return client.File{Content: b}, err

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -472,10 +471,15 @@ func (v *visit) confirmNoReturn(wrong, typed string) error {
 		Title: "Point of no return for " + name, Name: name, Says: st.Summary, NoUndo: "After this nobody can bring it back.", Digest: o.Plan, PlanHref: at,
 		Who: "It takes the word of two persons, given within 72 hours of the counts.", Hidden: hiddenPairs("gate", st.Key), Post: at + "/no-return", Button: "Confirm for " + name, Cancel: at, Error: wrong, Typed: typed,
 	}
-	for i := range o.Body.Steps {
-		s := &o.Body.Steps[i]
-		if s.Destructive && slices.Contains(s.Needs, st.Key) {
-			view.Gone = append(view.Gone, dashboard.GoneItem{What: s.Summary, Where: strings.Trim(s.System+" "+s.Environment, " "), Count: countIn(o, st, s.Resource)})
+	for _, c := range o.Counts(st.Key) {
+		for _, p := range c.Places {
+			view.Gone = append(view.Gone, dashboard.GoneItem{What: placeWords(p), Where: c.System + " " + c.Resource, Count: p.Rows})
+		}
+		if len(c.Places) == 0 {
+			view.Gone = append(view.Gone, dashboard.GoneItem{What: c.Resource, Where: c.System, Count: c.Rows})
+		}
+		if c.Partial != "" {
+			view.Stays = append(view.Stays, "Not looked at in "+c.Resource+": "+c.Partial)
 		}
 	}
 	if wrong != "" {
@@ -484,27 +488,19 @@ func (v *visit) confirmNoReturn(wrong, typed string) error {
 	return v.show(dashboard.AreaOperations, "", func(w io.Writer, f dashboard.Frame) error { return v.s.pages.Confirm(w, f, view) })
 }
 
-// countIn is how many rows the fresh count before a gate saw in a resource.
-func countIn(o client.OperationDetail, gate *tenure.Step, res tenure.ResourceID) int64 {
-	for i := range o.Body.Steps {
-		s := &o.Body.Steps[i]
-		if s.Resource != res || s.Action != tenure.ActCount && s.Action != tenure.ActObserve || !slices.Contains(gate.Needs, s.Key) || i >= len(o.Rows) {
-			continue
-		}
-		var receipt struct {
-			Metrics map[string]json.Number `json:"metrics"`
-			Rows    json.Number            `json:"rows"`
-		}
-		if json.Unmarshal([]byte(o.Rows[i].Receipt), &receipt) == nil {
-			if n, err := strconv.ParseInt(string(receipt.Rows), 10, 64); err == nil {
-				return n
-			}
-			if n, err := receipt.Metrics["rows"].Int64(); err == nil {
-				return n
-			}
-		}
+// placeWords say what a counted place is, how it is reached and what becomes of it.
+func placeWords(p client.CountedPlace) string {
+	out := p.Name
+	if p.Class != "" {
+		out += " (" + p.Class + ")"
 	}
-	return 0
+	if p.Via != "" {
+		out += ", " + p.Via
+	}
+	if becomes := p.Becomes(); becomes != "goes" && becomes != "" {
+		out += ": " + becomes
+	}
+	return out
 }
 
 // noReturn takes the answer at a point of no return.

@@ -52,6 +52,19 @@ func Open(spec string) (Witness, error) {
 	return NewFile(spec), nil
 }
 
+// Name is how a certificate calls the witness that spec names: the host of an
+// address, or that it is a file. A path on a machine is nobody else's business.
+func Name(spec string) string {
+	u, err := url.Parse(spec)
+	switch {
+	case spec == "":
+		return ""
+	case err == nil && (u.Scheme == "http" || u.Scheme == "https"):
+		return "the witness at " + u.Host
+	}
+	return "a file that the installation keeps elsewhere"
+}
+
 // continues checks what a witness may accept: new continues old by the proof.
 // Signatures are for those who hold the log's key.
 func continues(old, new []byte, proof tlog.TreeProof) error {

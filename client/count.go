@@ -1,0 +1,88 @@
+package client
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/tenurehq/tenure"
+)
+
+// Counted is what a count before a point of no return saw in one resource.
+type Counted struct {
+	Resource string         `json:"resource"` // environment/key
+	System   string         `json:"system"`
+	Places   []CountedPlace `json:"places,omitempty"`
+	Rows     int64          `json:"rows,omitempty"` // where the system doesn't say of what
+	Partial  string         `json:"partial,omitempty"`
+}
+
+// CountedPlace is one place of data, or of references to it.
+type CountedPlace struct {
+	Name  string `json:"name"`
+	Kind  string `json:"kind,omitempty"`  // blank: a table
+	Class string `json:"class,omitempty"` //
+	Via   string `json:"via,omitempty"`   // how it is reached from the tenant
+	Rows  int64  `json:"rows"`
+	Bytes int64  `json:"bytes,omitempty"`
+	Says  string `json:"says,omitempty"`
+}
+
+// Becomes says what becomes of what stands there: it goes, or it is another
+// tenant's and its reference becomes null.
+func (p CountedPlace) Becomes() string {
+	switch p.Kind {
+	case "", "table", "objects", "foreign":
+		return "goes"
+	case "derived":
+		return "is made anew without it"
+	case "reference":
+		return "other tenants' rows stay, and their references become null"
+	}
+	return p.Says
+}
+
+// Counts are what the counts under a gate saw: what is confirmed there. Places of
+// other classes, which stay for now, are left out.
+func (d OperationDetail) Counts(gate string) (out []Counted) {
+	if d.Body == nil {
+		return nil
+	}
+	g := slices.IndexFunc(d.Body.Steps, func(s tenure.Step) bool { return s.Key == gate })
+	if g < 0 {
+		return nil
+	}
+	class := d.Body.Steps[g].Class
+	for i := range d.Body.Steps {
+		s := &d.Body.Steps[i]
+		if s.Action != tenure.ActCount && s.Action != tenure.ActObserve || !slices.Contains(d.Body.Steps[g].Needs, s.Key) || i >= len(d.Rows) || d.Rows[i].Receipt == "" {
+			continue
+		}
+		var r struct {
+			Places  []CountedPlace             `json:"places"`
+			Partial string                     `json:"partial"`
+			Metrics map[string]json.RawMessage `json:"metrics"`
+		}
+		if json.Unmarshal([]byte(d.Rows[i].Receipt), &r) != nil {
+			continue
+		}
+		c := Counted{System: s.System, Partial: r.Partial}
+		for j := range d.Body.Resources {
+			if pr := &d.Body.Resources[j]; pr.ID == s.Resource {
+				c.Resource = pr.Key
+				if pr.Environment != "" {
+					c.Resource = pr.Environment + "/" + pr.Key
+				}
+			}
+		}
+		for _, p := range r.Places {
+			if class == "" || p.Class == "" || p.Class == class {
+				c.Places = append(c.Places, p)
+			}
+		}
+		if len(r.Places) == 0 {
+			_ = json.Unmarshal(r.Metrics["rows"], &c.Rows)
+		}
+		out = append(out, c)
+	}
+	return out
+}

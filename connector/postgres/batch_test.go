@@ -1,0 +1,202 @@
+package postgres
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/postgrestest"
+)
+
+// shared makes tables in a schema s and acme's rows in them a resource.
+func shared(t *testing.T, ddl string, tables map[string]any, more ...any) (*Driver, *world, connector.Ref) {
+	t.Helper()
+	d, w, _ := opened(t)
+	postgrestest.Exec(t, w.dsn, "create schema s; set search_path to s; "+ddl)
+	attributes := map[string]any{"schema": "s", "column": "tenant_key", "key": "acme", "tables": tables}
+	for i := 0; i+1 < len(more); i += 2 {
+		attributes[more[i].(string)] = more[i+1]
+	}
+	own := desired("rows", "acme", attributes)
+	if _, _, err := d.Ensure(t.Context(), own); err != nil {
+		t.Fatal(err)
+	}
+	return d, w, own.Ref
+}
+
+// TestChains erases rows that refer to one another in long chains and rings. Were
+// each row looked for anew, 50,000 of them would take hours.
+func TestChains(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ column, index, fill string }{
+		"chain, can't be null": {"up int not null references c", "create index on c (up)", "insert into c select i, 'acme', greatest(i - 1, 1) from generate_series(1, 50000) i"},
+		"chain, may be null":   {"up int references c", "create index on c (up)", "insert into c select i, 'acme', nullif(i - 1, 0) from generate_series(1, 50000) i"},
+		"chain, backwards":     {"up int references c deferrable", "create index on c (up)", "begin; set constraints all deferred; insert into c select i, 'acme', nullif(i + 1, 50001) from generate_series(1, 50000) i; commit"},
+		"chain, cascade":       {"up int references c on delete cascade", "create index on c (up)", "insert into c select i, 'acme', nullif(i - 1, 0) from generate_series(1, 50000) i"},
+		"chain, no index":      {"up int references c", "", "insert into c select i, 'acme', nullif(i - 1, 0) from generate_series(1, 3000) i"},
+		"rings with tails":     {"up int not null references c on delete restrict deferrable", "create index on c (up)", "begin; set constraints all deferred; insert into c select i, 'acme', case when i % 10 = 1 then i + 2 else i - 1 end from generate_series(1, 10000) i; commit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			column := strings.ReplaceAll(c.column, "restrict deferrable", "no action deferrable")
+			d, w, r := shared(t, "create table c (id int primary key, tenant_key text not null, "+column+"); "+c.index, map[string]any{"c": "data"})
+			postgrestest.Exec(t, w.dsn, "set search_path to s; "+c.fill+"; insert into c values (100001, 'birch', 100001); analyze c")
+			n := postgrestest.Value[int64](t, w.dsn, "select count(*) from s.c where tenant_key = 'acme'")
+			b := connector.Batch{Run: "r", Class: "data", Limit: 5000}
+			var total int64
+			for batches := 0; ; batches++ {
+				e, err := d.Erase(t.Context(), r, b)
+				if err != nil || batches > 100 {
+					t.Fatalf("batch %d: %v", batches, err)
+				}
+				if e.Counts["s.c"] > 5000 {
+					t.Errorf("a batch took %d rows", e.Counts["s.c"])
+				}
+				total = e.Total["s.c"]
+				if b.Cursor = e.Cursor; e.Done {
+					break
+				}
+			}
+			if left := postgrestest.Value[string](t, w.dsn, "select string_agg(tenant_key, ' ') from s.c"); total != n || left != "birch" {
+				t.Errorf("%d of %d rows are counted; left are those of %s", total, n, left)
+			}
+		})
+	}
+}
+
+// TestTallySurvives opens the system anew after each batch, as after a kill: what
+// went before is in the tally all the same.
+func TestTallySurvives(t *testing.T) {
+	t.Parallel()
+	d, w, r := shared(t, "create table a (id int primary key, tenant_key text not null); create table b (id int, tenant_key text not null, a int references a on delete set null)", map[string]any{"a": "data", "b": "data"})
+	postgrestest.Exec(t, w.dsn, "insert into s.a select i, 'acme' from generate_series(1, 7) i; insert into s.b select i, 'birch', i from generate_series(1, 5) i; insert into s.b values (9, 'acme', 1)")
+	b := connector.Batch{Run: "one", Class: "data", Limit: 3}
+	for range 10 {
+		e, err := d.Erase(t.Context(), r, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.forget(planKey{r.Resource, "data"})
+		if b.Cursor = e.Cursor; e.Done {
+			break
+		}
+	}
+	want := connector.Erased{Total: map[string]int64{"s.a": 7, "s.b": 1}, Detached: map[string]int64{"s.b.a": 5}}
+	got, err := d.Tally(t.Context(), r, "one")
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("the tally of the run (error %v, -want +got):\n%s", err, diff)
+	}
+	if none, err := d.Tally(t.Context(), r, "another"); err != nil || len(none.Total) > 0 {
+		t.Errorf("another run's tally is %v, error %v", none.Total, err)
+	}
+	if _, err := d.Delete(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if n := postgrestest.Value[int](t, w.dsn, "select count(*) from tenure.tally"); n != 0 {
+		t.Errorf("%d rows of the tally stay after the resource went", n)
+	}
+}
+
+// TestBatchIsShort takes slow rows for about as long as it may, and no longer: a
+// hold that is placed meanwhile waits for the batch.
+func TestBatchIsShort(t *testing.T) {
+	t.Parallel()
+	d, w, r := shared(t, `create table a (tenant_key text); create function s.slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.004); return old; end';
+create trigger slow before delete on a for each row execute function s.slow()`, map[string]any{"a": "data"})
+	postgrestest.Exec(t, w.dsn, "insert into s.a select 'acme' from generate_series(1, 3000)")
+	e, err := d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "data", Limit: 5000, For: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := e.Counts["s.a"]; n == 0 || n > 1000 || e.Done {
+		t.Errorf("a batch of a second took %d rows of 4 ms each", n)
+	}
+}
+
+// TestLockIsNamed waits for a row that somebody else has locked, and says who.
+func TestLockIsNamed(t *testing.T) {
+	t.Parallel()
+	for what, hold := range map[string]func(t *testing.T, w *world) string{
+		"a session": func(t *testing.T, w *world) string {
+			conf, err := pgx.ParseConfig(w.dsn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conf.RuntimeParams["application_name"] = "nightly report"
+			conn, err := pgx.ConnectConfig(t.Context(), conf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = conn.Close(context.Background()) })
+			if _, err := conn.Exec(t.Context(), "begin; select * from s.a for update"); err != nil {
+				t.Fatal(err)
+			}
+			return "nightly report"
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			d, w, r := shared(t, "create table a (tenant_key text)", map[string]any{"a": "data"})
+			postgrestest.Exec(t, w.dsn, "insert into s.a values ('acme')")
+			who := hold(t, w)
+			_, err := d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "data", Limit: 5})
+			if tenure.CodeOf(err) != tenure.Unavailable || !tenure.CanRetry(err) || !strings.Contains(err.Error(), who) {
+				t.Errorf("erase: %v (%s), want a lock of %q named", err, tenure.CodeOf(err), who)
+			}
+		})
+	}
+}
+
+// TestKeysThatLookAlike finds keys that a person takes for the tenant's.
+func TestKeysThatLookAlike(t *testing.T) {
+	t.Parallel()
+	d, w, r := shared(t, "create table a (tenant_key text)", map[string]any{"a": "data"})
+	postgrestest.Exec(t, w.dsn, "insert into s.a values ('acme'), ('Acme'), ('acme '), ('acme corp'), (null)")
+	neighbour := desired("rows", "other", map[string]any{"schema": "s", "column": "tenant_key", "key": "ACME", "tables": map[string]any{"a": "data"}})
+	if _, _, err := d.Ensure(t.Context(), neighbour); err != nil {
+		t.Fatal(err)
+	}
+	postgrestest.Exec(t, w.dsn, "insert into s.a values ('ACME')")
+	m, err := d.DataMap(t.Context(), connector.Survey{Ref: r, Search: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocking, told := 0, int64(0)
+	for _, p := range m.Places {
+		if p.Kind == connector.PlaceKey && p.Blocks {
+			blocking++
+		} else if p.Kind == connector.PlaceKey {
+			told += p.Rows
+		}
+	}
+	if blocking != 2 || told != 1 {
+		t.Errorf("%d keys look like the tenant's, want 2; %d rows have none, want 1: %+v", blocking, told, m.Places)
+	}
+}
+
+// TestMapBeforeAndAfter maps a resource that is yet to be and one that is gone.
+func TestMapBeforeAndAfter(t *testing.T) {
+	t.Parallel()
+	d, w, r := shared(t, "create table a (id int primary key, tenant_key text); create table b (a int not null references a)", map[string]any{"a": "data"})
+	publish := r
+	publish.Resource = ""
+	publish.Attributes = map[string]any{"schema": "s", "column": "tenant_key", "key": "${tenant.key}", "tables": map[string]any{"a": "data"}}
+	m, err := d.DataMap(t.Context(), connector.Survey{Ref: publish, Prove: true, Order: []string{"data"}})
+	if err != nil || len(m.Places) != 2 || !m.Places[1].Blocks || m.Places[1].Name != "s.b" {
+		t.Errorf("a blueprint that is to be published is told %+v, error %v; want s.b to block", m.Places, err)
+	}
+	if _, err := d.Delete(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	postgrestest.Exec(t, w.dsn, "insert into s.a values (1, 'acme')")
+	m, err = d.DataMap(t.Context(), connector.Survey{Ref: r, Gone: true})
+	if err != nil || len(m.Places) == 0 || m.Places[0].Rows != 1 || !m.Sighting.Complete {
+		t.Errorf("what came back after the end is shown as %+v, error %v; want 1 row", m, err)
+	}
+}
