@@ -59,6 +59,16 @@ func (dialect) At(t relational.Table, alias string, addresses []string) string {
 	return where
 }
 
+// DeleteSome is described at relational.Dialect.
+func (d dialect) DeleteSome(t relational.Table, alias, where string, limit int) string {
+	from, a := d.Name(t.TableName)+" as "+quote(alias), quote(alias)
+	inner := from + " where " + where + " limit " + strconv.Itoa(limit)
+	if t.Parts {
+		return "delete from " + from + " where (" + a + ".tableoid, " + a + ".ctid) in (select " + a + ".tableoid, " + a + ".ctid from " + inner + ")"
+	}
+	return "delete from " + from + " where " + a + ".ctid = any (array(select " + a + ".ctid from " + inner + "))"
+}
+
 // Keyed is described at relational.Dialect. What the column's type takes for
 // equal is the same key.
 func (d dialect) Keyed(_ relational.Table, alias, column, key string) (ours, theirs, nobodys string) {

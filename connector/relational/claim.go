@@ -225,7 +225,9 @@ func (c *claims) others(n TableName, a string, path []TableName) string {
 	path = append(slices.Clone(path), n)
 	var any []string
 	for _, k := range c.by[n] {
-		if slices.Contains(path, k.Parent) {
+		// A reference to the table itself is followed once: the row that it leads to
+		// has claims of its own.
+		if seen := count(path, k.Parent); seen > 1 || seen > 0 && !k.self() {
 			continue
 		}
 		inner := next(a)
@@ -237,6 +239,15 @@ func (c *claims) others(n TableName, a string, path []TableName) string {
 		return ""
 	}
 	return either(any)
+}
+
+func count(path []TableName, n TableName) (times int) {
+	for _, p := range path {
+		if p == n {
+			times++
+		}
+	}
+	return times
 }
 
 // orphaned is the condition for rows of a parent, under the alias a, that the

@@ -35,6 +35,8 @@ type Dialect interface {
 	Address(t Table, alias string) string
 	// At is the condition that a row has one of the addresses.
 	At(t Table, alias string, addresses []string) string
+	// DeleteSome deletes at most limit rows for which where holds under the alias.
+	DeleteSome(t Table, alias, where string, limit int) string
 	// Obstacles names what on a table can keep its rows from being changed:
 	// triggers, rules and policies. "" if there is nothing of that kind.
 	Obstacles(ctx context.Context, q Querier, t TableName) (string, error)

@@ -160,6 +160,13 @@ func (w *batch) pick(ctx context.Context, t Reached, where string, limit int) ([
 // rows takes rows of a table, by one way of finding them after the other.
 func (w *batch) rows(ctx context.Context, t Reached, size int) (bool, error) {
 	for _, where := range t.Any {
+		if w.alone(t) {
+			n, err := w.plain(ctx, t, where, size)
+			if err != nil || n > 0 {
+				return false, err
+			}
+			continue
+		}
 		found, err := w.pick(ctx, t, where, size)
 		if err != nil {
 			return false, err
@@ -170,6 +177,29 @@ func (w *batch) rows(ctx context.Context, t Reached, size int) (bool, error) {
 		return false, w.take(ctx, going{t: t, addresses: found})
 	}
 	return true, nil
+}
+
+// alone says that nothing refers to the table's rows, and that nothing is to be
+// done before they go.
+func (w *batch) alone(t Reached) bool {
+	h, n := w.Holding, t.Table.TableName
+	return h.Before == nil && len(h.Graph.below[n]) == 0 && h.twice(t) == "" &&
+		!slices.ContainsFunc(h.Graph.above[n], func(k ForeignKey) bool { return h.claims.above[k.Parent] && h.Classes[k.Parent] != "" })
+}
+
+// plain deletes rows that stand alone, without locking them first.
+func (w *batch) plain(ctx context.Context, t Reached, where string, size int) (int, error) {
+	h := w.Holding
+	n, err := w.q.Exec(ctx, h.Dialect.DeleteSome(t.Table, alias, where, size))
+	if err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		return 0, w.stuck(ctx, going{t: t}, where, "delete")
+	}
+	w.erased.Counts[t.Table.String()] += n
+	w.left -= int(n)
+	return int(n), nil
 }
 
 // going are rows of one table that go at once.

@@ -98,9 +98,8 @@ func (w *batch) count(ctx context.Context, sql string) (r referring, err error) 
 func (w *batch) own(k ForeignKey, n int64) error {
 	h := w.Holding
 	class := h.Classes[k.Child]
-	lets := k.OnDelete.lets() && h.mayLose(k, k.sets())
 	switch {
-	case n == 0 || lets:
+	case n == 0 || h.yields(k):
 		return nil
 	case class != "" && (w.Class == "" || class == w.Class):
 		return errBehind
@@ -124,7 +123,7 @@ func (h *Holding) refused(k ForeignKey, r referring) (says, fix string) {
 	says = plural(n, "row") + " of " + k.Child.String() + ", " + whose + ", refer to the tenant's rows of " + k.Parent.String() + " by " + strings.Join(k.Columns, ", ")
 	fix = `links: {"` + h.link(k) + `": detach}`
 	switch {
-	case k.OnDelete.lets() && !h.mayLose(k, k.sets()):
+	case k.OnDelete.lets() && !h.yields(k):
 		return says + ", and the constraint would change columns that must stay", "change what the constraint does on delete"
 	case !k.OnDelete.lets() && h.openable(k) == nil:
 		return says + ", and can't be without it", "move those rows to another row of " + k.Parent.String() + ", or delete them"

@@ -53,7 +53,8 @@ func NewHolding(d Dialect, g *Graph, t Tenancy, c Coverage) (*Holding, error) {
 // other names.
 func (h *Holding) On(d Dialect) *Holding {
 	o := *h
-	o.Dialect, o.claims, o.at = d, newClaims(d, h.Graph, h.claims.t, h.claims.b), map[TableName]Reached{}
+	o.Dialect, o.Before = d, nil
+	o.claims, o.at = newClaims(d, h.Graph, h.claims.t, h.claims.b), map[TableName]Reached{}
 	o.Tables = o.claims.reached()
 	for _, r := range o.Tables {
 		o.at[r.Table.TableName] = r

@@ -90,7 +90,7 @@ func (h *Holding) parts(in map[TableName]bool, open map[string]bool) [][]TableNa
 func (h *Holding) opening(parts [][]TableName, open map[string]bool) (*ForeignKey, []string) {
 	for _, part := range parts {
 		for _, k := range h.within(part, open) {
-			if k.OnDelete == SetNull && h.mayLose(k, k.sets()) {
+			if k.OnDelete == SetNull && h.yields(k) {
 				return &k, nil
 			}
 		}
@@ -136,20 +136,34 @@ func (h *Holding) openable(k ForeignKey) []string {
 	return out
 }
 
+// yields says that the constraint lets the child's row go on without its parent,
+// and that the row is found all the same.
+func (h *Holding) yields(k ForeignKey) bool {
+	switch k.OnDelete {
+	case SetNull:
+		return h.mayLose(k, k.sets())
+	case SetDefault:
+		return !slices.ContainsFunc(k.sets(), func(c string) bool { return h.identifies(k.Child, c) })
+	}
+	return false
+}
+
+// identifies says that a column is one by which the table's rows are found, or
+// one that can't be set.
+func (h *Holding) identifies(n TableName, column string) bool {
+	tenant, _, _ := cutPath(h.claims.keyed[n])
+	c, _ := h.Graph.tables[n].Column(column)
+	return c.Generated || column == tenant || slices.ContainsFunc(h.claims.by[n], func(by ForeignKey) bool { return slices.Contains(by.Columns, column) })
+}
+
 // mayLose says that a row may lose the columns' values and is found all the same:
 // none is the tenant column, generated, required by a check or part of a
 // reference that claims the row.
 func (h *Holding) mayLose(k ForeignKey, columns []string) bool {
 	t := h.Graph.tables[k.Child]
-	tenant, _, _ := cutPath(h.claims.keyed[k.Child])
 	for _, name := range columns {
-		if c, _ := t.Column(name); c.Required || c.Generated || name == tenant {
+		if c, _ := t.Column(name); c.Required || h.identifies(k.Child, name) {
 			return false
-		}
-		for _, by := range h.claims.by[k.Child] {
-			if slices.Contains(by.Columns, name) {
-				return false
-			}
 		}
 	}
 	for _, check := range t.Checks {
@@ -227,7 +241,7 @@ func (h *Holding) early(k ForeignKey, at func(string) int) string {
 		return "rows of " + k.Child.String() + " are found only through those of " + k.Parent.String()
 	}
 	switch {
-	case k.OnDelete.lets() && h.mayLose(k, k.sets()):
+	case h.yields(k):
 		return ""
 	case k.OnDelete.lets():
 		return "rows of " + k.Child.String() + " would lose columns by which they are found, or that can't be null"

@@ -37,7 +37,7 @@ func (h *Holding) Places(ctx context.Context, q Querier, order []string, counted
 				Says: plural(k.rows, "row") + " of " + k.Table.String() + " name no tenant: " + k.column + " is null"})
 		}
 	}
-	return append(append(out, h.unknown()...), h.Objections(order)...), nil
+	return append(append(out, h.unknown(counted)...), h.Objections(order)...), nil
 }
 
 func plural(n int64, what string) string {
@@ -246,13 +246,16 @@ func (h *Holding) fillNulls(ctx context.Context, q Querier, keys []null) error {
 
 // unknown are names of the blueprint that fit nothing: tables that aren't there,
 // where a tenant can't make them later, and tables that hold nothing of a tenant.
-func (h *Holding) unknown() []connector.Place {
+func (h *Holding) unknown(counted bool) []connector.Place {
 	var out []connector.Place
 	if h.claims.t.Own == nil {
 		for _, name := range h.Missing {
 			out = append(out, connector.Place{Name: name, Kind: connector.PlaceTable, Blocks: true,
 				Says: name + " is named and isn't there", Fix: "give it its name back, or name what stands in its place"})
 		}
+	}
+	if h.claims.t.Own != nil && !counted {
+		return out // the store that they refer to is yet to be
 	}
 	for _, t := range h.Graph.Tables() {
 		n := t.TableName

@@ -123,6 +123,23 @@ func (dialect) At(t relational.Table, alias string, addresses []string) string {
 	return "exists (select 1 from " + values + ` "v" where ` + strings.Join(mine, " and ") + ")"
 }
 
+// DeleteSome is described at relational.Dialect.
+func (d dialect) DeleteSome(t relational.Table, alias, where string, limit int) string {
+	from := d.Name(t.TableName) + " as " + quote(alias)
+	rest := " from " + from + " where " + where + " limit " + strconv.Itoa(limit) + ")"
+	if name := rowid(t); name != "" {
+		at := quote(alias) + "." + name
+		return "delete from " + from + " where " + at + " in (select " + at + rest
+	}
+	columns, _ := telling(t)
+	mine, same := make([]string, len(columns)), make([]string, len(columns))
+	for i, c := range columns {
+		mine[i] = relational.Quote(alias, c) + ` as "v` + strconv.Itoa(i) + `"`
+		same[i] = relational.Quote(alias, c) + ` is "v"."v` + strconv.Itoa(i) + `"`
+	}
+	return "delete from " + from + " where exists (select 1 from (select " + strings.Join(mine, ", ") + rest + ` "v" where ` + strings.Join(same, " and ") + ")"
+}
+
 // Obstacles is described at relational.Dialect.
 func (dialect) Obstacles(ctx context.Context, q relational.Querier, t relational.TableName) (string, error) {
 	all, err := triggers(ctx, q)
