@@ -80,7 +80,7 @@ func TestDeparture(t *testing.T) {
 			name = c.p.name + " in shared tables"
 		}
 		ok := t.Run(name, func(t *testing.T) {
-			kills -= depart(t, c.p, c.pooled, rand.New(rand.NewPCG(seed, uint64(round))), min(kills, 8))
+			kills -= depart(t, c.p, c.pooled, rand.New(rand.NewPCG(seed, uint64(round))), min(kills, 8), 25)
 		})
 		if !ok && round >= len(cases) {
 			break
@@ -89,6 +89,12 @@ func TestDeparture(t *testing.T) {
 	if kills > 0 {
 		t.Errorf("%d kills weren't made: the test shows too little", kills)
 	}
+}
+
+// TestHoldBeyondSeveralClocks releases a hold when the clocks of two classes have
+// passed: both may go then, and the one that others refer to still goes after them.
+func TestHoldBeyondSeveralClocks(t *testing.T) {
+	depart(t, shop, true, rand.New(rand.NewPCG(1, 1)), 0, 180)
 }
 
 func number(t *testing.T, name string, otherwise int) int {
@@ -101,7 +107,7 @@ func number(t *testing.T, name string, otherwise int) int {
 	return n
 }
 
-func depart(t *testing.T, p platform, pooled bool, rnd *rand.Rand, kills int) (killed int) {
+func depart(t *testing.T, p platform, pooled bool, rnd *rand.Rand, kills, held int) (killed int) {
 	ctx := t.Context()
 	srv := start(t)
 	dsn := srv.database(t, p.name)
@@ -123,7 +129,7 @@ func depart(t *testing.T, p platform, pooled bool, rnd *rand.Rand, kills int) (k
 
 	_, op, err := s.inst.Request(ctx, lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", Reason: "the contract ends"}, "operator")
 	must(t, err)
-	p.held(t, s, op.ID, dsn, before)
+	p.held(t, s, op.ID, dsn, before, held)
 	must(t, s.inst.Close())
 
 	for killed < kills {
@@ -191,8 +197,8 @@ func (p platform) fill(t *testing.T, dsn string, pooled bool, rnd *rand.Rand) {
 	}
 }
 
-// held lets years of a hold pass: nothing may go meanwhile.
-func (p platform) held(t *testing.T, s *story, id tenure.OperationID, dsn string, before []string) {
+// held lets the days of a hold pass, beyond a clock or several: nothing may go meanwhile.
+func (p platform) held(t *testing.T, s *story, id tenure.OperationID, dsn string, before []string, days int) {
 	t.Helper()
 	ctx := t.Context()
 	v, err := s.drive(ctx, id, s.at.AddDate(0, 0, 35))
@@ -204,7 +210,7 @@ func (p platform) held(t *testing.T, s *story, id tenure.OperationID, dsn string
 	must(t, err)
 	h, err := s.inst.PlaceHold(ctx, tenure.Hold{Matter: "case 26-117", Reason: "a claim", Scope: tenure.HoldScope{Tenant: leaver.ID}}, "counsel")
 	must(t, err)
-	if v, err = s.drive(ctx, id, s.at.AddDate(0, 6, 0)); err != nil || v.State == tenure.OperationBlocked {
+	if v, err = s.drive(ctx, id, s.at.AddDate(0, 0, days)); err != nil || v.State == tenure.OperationBlocked {
 		t.Fatalf("under the hold: %v, %s", err, why(v))
 	}
 	if diff := cmp.Diff(before, rowsOf(t, dsn)); diff != "" {

@@ -97,9 +97,9 @@ func (p platform) blueprint(t *testing.T, pooled bool) []byte {
 	if !pooled {
 		typ = "schema"
 		tables["history"] = "people"
-		a = map[string]any{"tables": tables, "shared": shared, "ddl": p.own()}
+		a = map[string]any{"tables": tables, "shared": shared, "derived": map[string]any{p.derived: "refresh"}, "ddl": p.own()}
 	}
-	if len(links) > 0 && pooled {
+	if len(links) > 0 {
 		a["links"] = links
 	}
 	b, err := json.MarshalIndent(map[string]any{
