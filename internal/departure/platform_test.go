@@ -42,7 +42,8 @@ var shop = platform{
 	parents: []string{"addresses"},
 	crossing: `update S.pages set template_id = (select min(id) from S.templates where tenant_key = 'acme') where id = (select min(id) from S.pages where tenant_key = 'acme-2');
 update S.reviews set moderated_by = (select min(id) from S.staff where tenant_key = 'acme') where id = (select min(r.id) from S.reviews r join S.products p on p.id = product_id where p.tenant_key = 'birch');
-update S.orders set ship_to = (select min(address_id) from S.customers where tenant_key = 'birch') where id = (select min(id) from S.orders where tenant_key = 'acme');`,
+update S.orders set ship_to = (select min(address_id) from S.customers where tenant_key = 'birch') where id = (select min(id) from S.orders where tenant_key = 'acme');
+delete from S.addresses a where not exists (select from S.customers where address_id = a.id) and not exists (select from S.orders where ship_to = a.id);`,
 	cut: map[string]string{"pages": "template_id", "reviews": "moderated_by"},
 }
 
@@ -58,7 +59,8 @@ var clinic = platform{
 	parents: []string{"contacts"}, full: []string{"attachments.message_id"},
 	crossing: `update S.referrals set by_doctor = (select min(id) from S.doctors where practice = 'acme') where id = (select min(id) from S.referrals where practice = 'acme-2');
 update S.results set seen_by = (select min(id) from S.doctors where practice = 'acme') where id = (select min(r.id) from S.results r join S.samples s on s.id = sample_id join S.visits v on v.id = visit_id where v.practice = 'birch');
-update S.patients set contact = (select min(contact::text)::uuid from S.patients where practice = 'birch') where id = (select min(id) from S.patients where practice = 'acme');`,
+update S.patients set contact = (select min(contact::text)::uuid from S.patients where practice = 'birch') where id = (select min(id) from S.patients where practice = 'acme');
+delete from S.contacts c where not exists (select from S.patients where contact = c.id);`,
 	cut: map[string]string{"referrals": "by_doctor", "results": "seen_by"},
 }
 
