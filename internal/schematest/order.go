@@ -46,16 +46,38 @@ func (j *judge) needed(l *Link) bool {
 		return false
 	}
 	for _, other := range j.Links {
-		if other != l && j.claims[l.From][other.Name] && !other.Nullable && j.reach[other.To] {
+		if other != l && j.claims[l.From][other.Name] && !other.Nullable && j.foundWithout(l.From, other.To) {
 			return false
 		}
 	}
 	return true
 }
 
+// foundWithout says whether rows of a table are found by a path that doesn't lead
+// through the table left out.
+func (j *judge) foundWithout(out, table string) bool {
+	seen, todo := map[string]bool{out: true}, []string{table}
+	for len(todo) > 0 {
+		at := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if seen[at] {
+			continue
+		}
+		if seen[at] = true; j.tables[at].Key != "" {
+			return true
+		}
+		for _, l := range j.Links {
+			if l.From == at && j.claims[at][l.Name] {
+				todo = append(todo, l.To)
+			}
+		}
+	}
+	return false
+}
+
 // cycles judges those within a class: opened where a null can, or taken whole.
 func (j *judge) cycles() {
-	var hard []*Link
+	var hard, kin []*Link
 	for _, l := range j.Links {
 		from, to := j.tables[l.From], j.tables[l.To]
 		if !j.taken(from) || !j.taken(to) || from.Class != to.Class {
@@ -68,11 +90,23 @@ func (j *judge) cycles() {
 		if j.parent[from.Name] && j.reach[to.Name] {
 			j.either("a parent refers back", from.Name, l.Name, 0)
 		}
+		if j.parent[from.Name] && j.parent[to.Name] {
+			kin = append(kin, l)
+		}
 		if !canNull(l) || j.needed(l) || l.Action == SetDefault && l.Default != 0 {
 			hard = append(hard, l)
 		}
 	}
-	rigid := slices.DeleteFunc(slices.Clone(hard), func(l *Link) bool { return l.Deferred && l.Action == NoAction })
+	if l := inCycle(kin); l != nil {
+		j.either("a parent refers back", l.From, l.Name, 0)
+	}
+	// SQLite can defer every check that is no restrict, said so or not.
+	rigid := slices.DeleteFunc(slices.Clone(hard), func(l *Link) bool { return (l.Deferred || j.Dialect == SQLite) && l.Action == NoAction })
+	for _, l := range hard {
+		if !l.Deferred && l.Action == NoAction && j.Dialect == SQLite && through(l, hard) != nil {
+			j.either("cycle that can be deferred in part", l.From, l.Name, 0)
+		}
+	}
 	if l := inCycle(rigid); l != nil {
 		if l.Action == SetDefault && l.Default != 0 {
 			j.either("cycle", l.From, l.Name, 0)
