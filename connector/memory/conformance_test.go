@@ -112,6 +112,10 @@ func caseOf(w *memory.World, s sample) connectortest.Case {
 			t, _ := w.Get(r.Type, r.Name)
 			return len(t.Rows[class])
 		}
+		c.Stick = func(_ testing.TB, r connector.Ref, class string) (string, func()) {
+			w.Tamper(r.Type, r.Name, func(t *memory.Thing) { t.Swallows = map[string]string{class: "keep_all"} })
+			return "keep_all", func() { w.Tamper(r.Type, r.Name, func(t *memory.Thing) { t.Swallows = nil }) }
+		}
 		c.Exported = func(_ testing.TB, data []byte) int { return strings.Count(string(data), `"row":`) }
 	}
 	return c

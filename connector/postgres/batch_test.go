@@ -200,3 +200,48 @@ func TestMapBeforeAndAfter(t *testing.T) {
 		t.Errorf("what came back after the end is shown as %+v, error %v; want 1 row", m, err)
 	}
 }
+
+// TestWholeStoreSetAside erases a schema in quarantine: its tables go by the names
+// that the blueprint gives them, and nothing of its neighbours goes along.
+func TestWholeStoreSetAside(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	own := desired("schema", "acme", map[string]any{
+		"ddl":    "create table if not exists orders (id int primary key, country int); create table if not exists later (id int primary key)",
+		"tables": map[string]any{"acme.orders": "trade", "*": "rest", "platform.lines": "trade"}, "shared": []any{"platform.country"}, "aliases": []any{"org"}})
+	if _, _, err := d.Ensure(t.Context(), own); err != nil {
+		t.Fatal(err)
+	}
+	postgrestest.Exec(t, w.dsn, `create schema platform; create table platform.country (id int primary key); insert into platform.country values (1);
+alter table acme.orders add foreign key (country) references platform.country; insert into acme.orders values (1, 1), (2, 1); insert into acme.later values (1);
+create table platform.lines (id int, order_id int not null references acme.orders); insert into platform.lines values (1, 1), (2, 2);
+create table platform.page (org text, order_id int references acme.orders on delete set null); insert into platform.page values ('birch', 1), ('birch', null)`)
+	postgrestest.Exec(t, w.dsn, "alter schema acme rename to "+quote(quarantined(own.Resource)))
+	m, err := d.DataMap(t.Context(), connector.Survey{Ref: own.Ref, Order: []string{"trade", "rest"}, Prove: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]int64{}
+	for _, p := range m.Places {
+		if p.Kind == connector.PlaceTable || p.Kind == connector.PlaceReference {
+			rows[p.Name+" "+p.Class] = p.Rows
+		}
+		if p.Blocks && p.Kind != connector.PlaceDependent {
+			t.Errorf("%s blocks: %s", p.Name, p.Says)
+		}
+	}
+	want := map[string]int64{"acme.orders trade": 2, "acme.later rest": 1, "platform.lines trade": 2, "platform.page.order_id trade": 1}
+	if diff := cmp.Diff(want, rows); diff != "" {
+		t.Errorf("data map (-want +got):\n%s", diff)
+	}
+	e, err := d.Erase(t.Context(), own.Ref, connector.Batch{Run: "r", Class: "trade", Limit: 100})
+	if err != nil || !e.Done || !cmp.Equal(e.Total, map[string]int64{"acme.orders": 2, "platform.lines": 2}) || !cmp.Equal(e.Detached, map[string]int64{"platform.page.order_id": 1}) {
+		t.Errorf("the erasure of trade gives %+v, error %v", e, err)
+	}
+	if left := postgrestest.Value[string](t, w.dsn, "select string_agg(p::text, ' ') from platform.page p"); left != "(birch,) (birch,)" {
+		t.Errorf("the neighbour's rows are %s", left)
+	}
+	if n := postgrestest.Value[int](t, w.dsn, "select count(*) from platform.country"); n != 1 {
+		t.Error("a shared row went")
+	}
+}

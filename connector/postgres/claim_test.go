@@ -96,6 +96,24 @@ create table review (id int primary key, film_id int not null references film, m
 			with:   data("a", "b"),
 			blocks: "of this tenant and of another",
 		},
+		"a reply that hangs on a neighbour's": {
+			ddl:    "create table post (id int primary key, tenant_key text not null); create table reply (id int primary key, post int not null references post, up int not null references reply)",
+			fill:   "insert into post values (1, 'acme'), (2, 'birch'); insert into reply values (1, 2, 1), (2, 1, 1), (3, 1, 3)",
+			with:   data("post", "reply"),
+			blocks: "of this tenant and of another",
+		},
+		"a neighbour's reference that falls back to its default": {
+			ddl:    "create table plan (id int primary key, tenant_key text not null); create table seat (tenant_key text not null, plan int not null default 9 references plan on delete set default)",
+			fill:   "insert into plan values (1, 'acme'), (9, 'birch'); insert into seat values ('birch', 1), ('birch', 9), ('acme', 1)",
+			with:   data("plan", "seat"),
+			refers: map[string]int64{"s.seat.plan": 1},
+			left:   []string{"plan: (9,birch)", "seat: (birch,9)", "seat: (birch,9)"},
+		},
+		"rows that claim one another in several rounds": {
+			ddl: `create table a (id int primary key, tenant_key text not null); create table b (id int primary key, a int not null references a, b int not null references b, c int not null);
+create table c (id int primary key, c int not null references c, b int not null references b deferrable); alter table b add foreign key (c) references c deferrable`,
+			with: data("a", "b", "c"), blocks: "in more ways than one", planned: true,
+		},
 		"a cycle with the tenant column in a key": {
 			ddl: `create table staff (tenant_key text, id int, store int not null, primary key (tenant_key, id));
 create table store (id int primary key, tenant_key text, manager int, foreign key (tenant_key, manager) references staff);
@@ -158,6 +176,12 @@ create trigger keeper before delete on log for each row when (old.n = 2) execute
 			fill: "insert into x values (1, 1, 'acme'), (1, 2, 'birch'); insert into y values (1, 1, 1), (2, 1, null), (3, null, 1), (4, 1, 2)",
 			with: plus(data("x", "y"), "links", map[string]any{"y.b,a": "follow"}),
 			left: []string{"x: (1,2,birch)", "y: (2,1,)", "y: (3,,1)", "y: (4,1,2)"},
+		},
+		"heirs that add the tenant column": {
+			ddl:  "create table base (id int); create table heir (tenant_key text) inherits (base); create table own (tenant_key text); create table more (n int) inherits (own)",
+			fill: "insert into base values (1); insert into heir values (2, 'acme'), (3, 'birch'); insert into own values ('acme'); insert into more values ('acme', 1), ('birch', 1)",
+			with: data("heir", "own"),
+			left: []string{"base: (1)", "base: (3)", "own: (birch)"},
 		},
 		"a key that is null": {
 			ddl:    "create table a (id int primary key, tenant_key text not null); create table b (tenant_key text, a int not null references a)",

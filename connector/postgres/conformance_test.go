@@ -273,8 +273,18 @@ func (w *world) schemaCase() connectortest.Case {
 		Count: func(t testing.TB, r connector.Ref, class string) int {
 			return w.number(t, "select count(*) from "+home(t, r)+"."+classOf[class])
 		},
+		Stick: func(t testing.TB, r connector.Ref, class string) (string, func()) {
+			return w.stick(t, home(t, r)+"."+classOf[class])
+		},
 		Exported: exported,
 	}
+}
+
+// stick adds a trigger that swallows deletes.
+func (w *world) stick(t testing.TB, table string) (name string, undo func()) {
+	w.exec(t, "create function swallow() returns trigger language plpgsql as 'begin return null; end'")
+	w.exec(t, "create trigger swallow before delete on %s for each row execute function swallow()", table)
+	return "swallow", func() { w.exec(t, "drop trigger swallow on %s; drop function swallow()", table) }
 }
 
 // exported counts the rows in an archive.
@@ -456,6 +466,12 @@ func (w *world) rowsCase() connectortest.Case {
 		},
 		Count: func(t testing.TB, r connector.Ref, class string) int {
 			return w.number(t, "select count(*) from "+quote(text(r, "schema"), classOf[class])+" where tenant = "+literal(text(r, "key")))
+		},
+		Stick: func(t testing.TB, r connector.Ref, class string) (string, func()) {
+			return w.stick(t, quote(text(r, "schema"), classOf[class]))
+		},
+		Late: func(t testing.TB, r connector.Ref, class string, n int) {
+			w.exec(t, "insert into %s (tenant) select %s from generate_series(1, %d)", quote(text(r, "schema"), classOf[class]), literal(text(r, "key")), n)
 		},
 		Exported: exported,
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -40,11 +41,12 @@ func (k schemas) reach(ctx context.Context, r connector.Ref, marked bool, f func
 		}
 		there = true
 		return f(s, func(ctx context.Context, s *session) (*relational.Holding, error) {
-			g, err := graphOf(ctx, s, home, a.Coverage)
+			cover := a.Within(r.Name)
+			g, err := graphOf(ctx, s, home, "", cover)
 			if err != nil {
 				return nil, err
 			}
-			return holding(ctx, s, g, r, a.Coverage, relational.Tenancy{Home: home, Own: func(t relational.TableName) bool { return t.Schema == home }})
+			return holding(ctx, s, g, r, cover, relational.Tenancy{Home: home, Own: func(t relational.TableName) bool { return t.Schema == home }})
 		})
 	})
 	return there, err
@@ -87,7 +89,7 @@ func (k pools) reach(ctx context.Context, r connector.Ref, marked bool, f func(*
 		}
 		there = true
 		return f(s, func(ctx context.Context, s *session) (*relational.Holding, error) {
-			g, err := graphOf(ctx, s, a.Schema, a.Coverage)
+			g, err := graphOf(ctx, s, a.Schema, a.Column, a.Coverage)
 			if err != nil {
 				return nil, err
 			}
@@ -161,7 +163,28 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 		}
 		return err
 	})
+	for i := range m.Places {
+		p := &m.Places[i]
+		p.Name, p.Via, p.Says, p.Fix = known(r, p.Name), known(r, p.Via), known(r, p.Says), known(r, p.Fix)
+	}
 	return m, coded(err)
+}
+
+// known is a text in which a schema that was set aside has the name that people
+// know it by, so that what is counted before and after stands under one name.
+func known(r connector.Ref, text string) string {
+	if r.Type != "schema" || r.Resource == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, quarantined(r.Resource), r.Name)
+}
+
+func knownAll(r connector.Ref, counts map[string]int64) map[string]int64 {
+	out := make(map[string]int64, len(counts))
+	for name, n := range counts {
+		out[known(r, name)] += n
+	}
+	return out
 }
 
 // survey fills in the map on a session that is in the snapshot.

@@ -23,6 +23,9 @@ const viewsSQL = `select distinct d.refobjid::text, w.ev_class::text from pg_dep
 
 // views finds the views over the tenant's tables, each after those that it reads.
 func (g *ground) views(ctx context.Context, s *session) ([]view, error) {
+	if g.over != nil {
+		return g.over, nil
+	}
 	reads := map[string][]string{}
 	err := s.simple(ctx, viewsSQL, func(_ int, v [][]byte) error {
 		reads[string(v[1])] = append(reads[string(v[1])], string(v[0]))
@@ -35,7 +38,7 @@ func (g *ground) views(ctx context.Context, s *session) ([]view, error) {
 	for _, oid := range g.heldOIDs() {
 		held[oid] = true
 	}
-	var out []view
+	out := []view{}
 	done := map[string]*view{}
 	var visit func(oid string) *view
 	visit = func(oid string) *view {
@@ -70,6 +73,7 @@ func (g *ground) views(ctx context.Context, s *session) ([]view, error) {
 			visit(r.oid)
 		}
 	}
+	g.over = out
 	return out, nil
 }
 
@@ -97,7 +101,26 @@ func (g *ground) derived(ctx context.Context, s *session) (out []connector.Place
 		}
 		out = append(out, p)
 	}
-	return out, nil
+	return out, g.countDerived(ctx, s, out)
+}
+
+// countDerived fills in how many of a view's rows show the key, where one does.
+func (g *ground) countDerived(ctx context.Context, s *session, places []connector.Place) error {
+	var of []bearer
+	var at []int
+	for _, b := range g.bearing {
+		if i := slices.IndexFunc(places, func(p connector.Place) bool { return b.relation.kind == 'm' && p.Name == b.relation.name.String() }); i >= 0 {
+			of, at = append(of, b), append(at, i)
+		}
+	}
+	counted := make([]connector.Place, len(of))
+	if err := g.count(ctx, s, counted, of); err != nil {
+		return err
+	}
+	for i, p := range counted {
+		places[at[i]].Rows = p.Rows
+	}
+	return nil
 }
 
 // refreshed says that the blueprint has the view refreshed.
@@ -177,12 +200,11 @@ func (g *ground) readBack(ctx context.Context, s *session, v view) error {
 		return nil
 	}
 	n := v.relation.name
-	columns, err := textsOf(ctx, s, "select quote_ident(attname) from pg_attribute where attrelid = "+v.relation.oid+" and attnum > 0 and not attisdropped and attname = "+anyOf(append([]string{g.column}, g.cover.Aliases...)))
-	if err != nil {
-		return err
-	}
-	for _, column := range columns {
-		left, err := textsOf(ctx, s, fmt.Sprintf("select count(*)::text from %s where %s::text = %s", quote(n.Schema, n.Name), column, literal(g.key)))
+	for _, b := range g.bearing {
+		if b.relation != v.relation {
+			continue
+		}
+		left, err := textsOf(ctx, s, fmt.Sprintf("select count(*)::text from %s where %s::text = %s", quote(n.Schema, n.Name), quote(b.column), literal(g.key)))
 		if err != nil {
 			return err
 		}

@@ -69,6 +69,7 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 					return err
 				}
 			}
+			e.Counts, e.Detached = knownAll(r, e.Counts), knownAll(r, e.Detached)
 			if b.Run == "" {
 				return nil
 			}

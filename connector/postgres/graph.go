@@ -66,17 +66,17 @@ const nearSQL = `with recursive own (oid) as (
 
 // Graph reads every table of the database, save the catalog's and Tenure's own.
 func (dialect) Graph(ctx context.Context, q relational.Querier) (*relational.Graph, error) {
-	return graph(ctx, q, relationsSQL, keysSQL, checksSQL)
+	return graph(ctx, q, nil, relationsSQL, keysSQL, checksSQL)
 }
 
 // graphOf reads what a tenant's rows in a schema, or in the tables that the
-// coverage names, can have to do with.
-func graphOf(ctx context.Context, q relational.Querier, schema string, c relational.Coverage) (*relational.Graph, error) {
+// coverage names, can have to do with; column is the tenant column, if there is one.
+func graphOf(ctx context.Context, q relational.Querier, schema, column string, c relational.Coverage) (*relational.Graph, error) {
 	seeds := relational.Coverage{Tables: c.Tables, Columns: c.Columns}.Seeds(schema)
 	shared := relational.Coverage{Shared: c.Shared}.Seeds(schema)
 	near := strings.NewReplacer("SCHEMA", literal(schema), "SEEDS", values(seeds), "SHARED", values(shared)).Replace(nearSQL)
 	const among = " = any (array(select oid from near))"
-	return graph(ctx, q, near+relationsSQL+" and c.oid"+among, near+keysSQL+" and k.conrelid"+among+" and k.confrelid"+among, near+checksSQL+" and k.conrelid"+among)
+	return graph(ctx, q, append([]string{column}, c.Aliases...), near+relationsSQL+" and c.oid"+among, near+keysSQL+" and k.conrelid"+among+" and k.confrelid"+among, near+checksSQL+" and k.conrelid"+among)
 }
 
 func values(names []relational.TableName) string {
@@ -91,17 +91,24 @@ func values(names []relational.TableName) string {
 type relations struct {
 	tables map[string]*relational.Table
 	parent map[string]string
+	tells  []string // names of tenant columns
 }
 
+// root is the table that shows the rows of another. An heir that adds the tenant
+// column stands by itself: its root can't tell whose its rows are.
 func (r relations) root(oid string) *relational.Table {
-	for i := 0; r.parent[oid] != "" && r.tables[r.parent[oid]] != nil && i < 100; i++ {
+	for i := 0; i < 100; i++ {
+		up := r.tables[r.parent[oid]]
+		if up == nil || slices.ContainsFunc(r.tells, func(c string) bool { return c != "" && r.tables[oid].Has(c) && !up.Has(c) }) {
+			break
+		}
 		oid = r.parent[oid]
 	}
 	return r.tables[oid]
 }
 
-func graph(ctx context.Context, q relational.Querier, relationsSQL, keysSQL, checksSQL string) (*relational.Graph, error) {
-	all := relations{tables: map[string]*relational.Table{}, parent: map[string]string{}}
+func graph(ctx context.Context, q relational.Querier, tells []string, relationsSQL, keysSQL, checksSQL string) (*relational.Graph, error) {
+	all := relations{tables: map[string]*relational.Table{}, parent: map[string]string{}, tells: tells}
 	err := each(ctx, q, relationsSQL, 8, func(v []string) {
 		t := &relational.Table{TableName: relational.TableName{Schema: v[1], Name: v[2]}, Parts: v[3] == "true", Hidden: v[4] == "true"}
 		var columns [][4]any

@@ -27,6 +27,9 @@ type ground struct {
 	key    string
 	tables []relational.Reached
 	held   map[relational.TableName]holds // the tables, by name
+
+	bearing []bearer
+	over    []view // views over the tables; nil until they are asked for
 }
 
 // holds is a table that holds rows of the tenant.
@@ -82,9 +85,13 @@ func readCatalog(ctx context.Context, s *session, r connector.Ref) (*catalog, er
 		one := &c.relations[i]
 		c.byOID[one.oid], c.byName[one.name] = one, one
 	}
-	c.marked, err = marks.Registered(ctx, s, dialect{})
-	if state(err) == "42P01" || state(err) == "3F000" { // in a tenant's own database there are none
-		err = nil
+	shared := false // a tenant's own database keeps no marks
+	err = s.simple(ctx, "select from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'tenure' and c.relname = 'mark'", func(int, [][]byte) error {
+		shared = true
+		return nil
+	})
+	if err == nil && shared {
+		c.marked, err = marks.Registered(ctx, s, dialect{})
 	}
 	return c, err
 }
@@ -156,7 +163,10 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 	for _, t := range held.Tables {
 		g.held[t.Table.TableName] = holds{class: held.Classes[t.Table.TableName], where: t.Where()}
 	}
-	return g, err
+	if err != nil {
+		return nil, err
+	}
+	return g, g.readBearing(ctx, s)
 }
 
 // own says whether the table is of the tenant's whole store.
@@ -241,23 +251,63 @@ func (g *ground) audit(ctx context.Context, s *session) (places []connector.Plac
 // bearers are tables anywhere in the database that have the tenant column, or
 // one of its other names, and that the blueprint says nothing of.
 func (g *ground) bearers(ctx context.Context, s *session) (out []connector.Place, err error) {
-	if g.column == "" {
-		return nil, nil
-	}
 	elsewhere, err := g.elsewhere(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	err = s.simple(ctx, `select a.attrelid::text, a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid where c.relkind in ('r', 'p')
- and a.attname = `+anyOf(append([]string{g.column}, g.cover.Aliases...))+` and a.attnum > 0 and not a.attisdropped order by 1, 2`, func(_ int, v [][]byte) error {
-		r := g.byOID[string(v[0])]
-		if r == nil || r.root != r.name || g.strangers[r.name.Schema] || elsewhere[r.name.Schema] || g.spoken(r.name) || g.marked[r.name] != "" {
-			return nil
+	var of []bearer
+	for _, b := range g.bearing {
+		n := b.relation.name
+		if strings.IndexByte("rp", b.relation.kind) < 0 || b.relation.root != n || g.strangers[n.Schema] || elsewhere[n.Schema] || g.spoken(n) || g.marked[n] != "" {
+			continue
 		}
-		out = append(out, uncovered(r.name, "column "+string(v[1]), r.name.String()+" has the column "+string(v[1])+" and no data class covers it"))
+		out, of = append(out, uncovered(n, "column "+b.column, n.String()+" has the column "+b.column+" and no data class covers it")), append(of, b)
+	}
+	return out, g.count(ctx, s, out, of)
+}
+
+// bearer is a column that is called as the tenant column is.
+type bearer struct {
+	relation *relation
+	column   string
+}
+
+const bearingSQL = `select a.attrelid::text, a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid
+ where c.relkind in ('r', 'p', 'm', 'f') and a.attnum > 0 and not a.attisdropped and a.attname = `
+
+// readBearing finds the columns anywhere that are called as the tenant column is.
+func (g *ground) readBearing(ctx context.Context, s *session) error {
+	if g.column == "" {
+		return nil
+	}
+	return s.simple(ctx, bearingSQL+anyOf(append([]string{g.column}, g.cover.Aliases...))+" order by 1, 2", func(_ int, v [][]byte) error {
+		if r := g.byOID[string(v[0])]; r != nil {
+			g.bearing = append(g.bearing, bearer{r, string(v[1])})
+		}
 		return nil
 	})
-	return out, err
+}
+
+// countTime bounds how long the rows of places that nobody named may be counted.
+const countTime = 10 * time.Second
+
+// count fills in how many rows of the places, one for each bearer, have the key.
+// What takes too long stays uncounted: such a place stands in the way as it is.
+func (g *ground) count(ctx context.Context, s *session, places []connector.Place, of []bearer) error {
+	if len(places) == 0 || g.survey.Ref.Resource == "" {
+		return nil
+	}
+	arms := make([]string, len(of))
+	for i, b := range of {
+		arms[i] = fmt.Sprintf("select %d, count(*)::text from %s where %s::text = %s", i, quote(b.relation.name.Schema, b.relation.name.Name), quote(b.column), literal(g.key))
+	}
+	_, err := s.tried(ctx, max(countTime, g.survey.Search), strings.Join(arms, "\nunion all "), func(v [][]byte) error {
+		i, _ := strconv.Atoi(string(v[0]))
+		n, err := strconv.ParseInt(string(v[1]), 10, 64)
+		places[i].Rows = n
+		return err
+	})
+	return err
 }
 
 // unmarked are rows with the tenant's key among those that are resources by
@@ -265,20 +315,14 @@ func (g *ground) bearers(ctx context.Context, s *session) (out []connector.Place
 func (g *ground) unmarked(ctx context.Context, s *session) (out []connector.Place, err error) {
 	var tables []*relation
 	var arms []string
-	for i := range g.relations {
-		r := &g.relations[i]
-		if g.column == "" || g.marked[r.name] == "" || g.spoken(r.name) {
+	for _, b := range g.bearing {
+		n := b.relation.name
+		if g.marked[n] == "" || g.spoken(n) {
 			continue
 		}
-		err := s.simple(ctx, "select a.attname from pg_attribute a where a.attrelid = "+r.oid+" and a.attnum > 0 and a.attname = "+anyOf(append([]string{g.column}, g.cover.Aliases...)), func(_ int, v [][]byte) error {
-			arms = append(arms, fmt.Sprintf("select %d, count(*)::text from %s where %s::text = %s and %s", len(tables), quote(r.name.Schema, r.name.Name),
-				quote(string(v[0])), literal(g.key), relational.Unmarked(g.marked[r.name])))
-			tables = append(tables, r)
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
+		arms = append(arms, fmt.Sprintf("select %d, count(*)::text from %s where %s::text = %s and %s", len(tables), quote(n.Schema, n.Name),
+			quote(b.column), literal(g.key), relational.Unmarked(g.marked[n])))
+		tables = append(tables, b.relation)
 	}
 	if len(arms) == 0 || g.survey.Ref.Resource == "" {
 		return nil, nil
@@ -341,19 +385,17 @@ func uncovered(n relational.TableName, via, says string) connector.Place {
 }
 
 // foreign are tables whose rows lie on another server.
-func (g *ground) foreign(ctx context.Context, s *session) (out []connector.Place, err error) {
+func (g *ground) foreign(context.Context, *session) (out []connector.Place, err error) {
 	tables := map[string]bool{}
 	for _, r := range g.relations {
 		if _, held := g.held[r.root]; r.kind == 'f' && (held || g.own(r.name)) {
 			tables[r.oid] = true
 		}
 	}
-	if g.column != "" {
-		err = s.simple(ctx, `select a.attrelid::text from pg_attribute a join pg_class c on c.oid = a.attrelid where c.relkind = 'f' and a.attname = `+
-			anyOf(append([]string{g.column}, g.cover.Aliases...)), func(_ int, v [][]byte) error {
-			tables[string(v[0])] = true
-			return nil
-		})
+	for _, b := range g.bearing {
+		if b.relation.kind == 'f' {
+			tables[b.relation.oid] = true
+		}
 	}
 	for _, r := range g.relations {
 		if !tables[r.oid] || g.strangers[r.name.Schema] && !g.own(r.name) {
@@ -366,7 +408,7 @@ func (g *ground) foreign(ctx context.Context, s *session) (out []connector.Place
 		}
 		out = append(out, p)
 	}
-	return out, err
+	return out, nil
 }
 
 // tried runs a query for at most the given time. Running out of it, or a value

@@ -101,6 +101,9 @@ func TestMapFinds(t *testing.T) {
 		"a materialized view":          {sql: "create materialized view platform.sums as select tenant_key, count(*) from m.orders group by 1", finds: []string{"derived platform.sums"}},
 		"a materialized view, twice":   {sql: "create view m.v as select * from m.orders; create materialized view extra.a as select * from m.v; create materialized view platform.b as select count(*) from extra.a", finds: []string{"derived extra.a", "derived platform.b"}},
 		"a materialized view, said":    {sql: "create materialized view platform.sums as select tenant_key from m.orders", more: map[string]any{"derived": map[string]any{"platform.sums": "refresh"}}},
+		"a table with another name":    {sql: "alter table m.lines rename to entries", finds: []string{"table lines", "table m.entries"}},
+		"a tenant column with another": {sql: "create table m.seats (tenant_key text); insert into m.seats values ('acme'); alter table m.seats rename tenant_key to account_key", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "seats": "trade"}}, finds: []string{"table m.seats"}},
+		"a table moved away":           {sql: "alter table m.lines set schema extra", finds: []string{"table extra.lines", "table lines"}},
 		"a foreign table":              {sql: "create extension file_fdw; create server files foreign data wrapper file_fdw; create foreign table extra.far (tenant_key text) server files options (filename '/dev/null')", finds: []string{"foreign extra.far"}},
 		"a foreign table, shared":      {sql: "create extension file_fdw; create server files foreign data wrapper file_fdw; create foreign table extra.far (tenant_key text) server files options (filename '/dev/null')", more: map[string]any{"shared": []any{"extra.far"}}},
 	} {
@@ -280,7 +283,7 @@ func TestLargeObjectsOfASchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec, err := d.Delete(t.Context(), own.Ref)
-	if err != nil || rec.Counts["large objects of "+quarantined(own.Resource)+".files"] != 1500 {
+	if err != nil || rec.Counts["large objects of leaver.files"] != 1500 {
 		t.Errorf("delete: %v, error %v", rec.Counts, err)
 	}
 	if left := strs(t, connect(t, w.dsn), "select oid::text from pg_largeobject_metadata"); !slices.Equal(left, []string{"4711"}) {
@@ -305,5 +308,48 @@ func members(t *testing.T, r io.Reader) map[string]string {
 			t.Fatal(err)
 		}
 		out[h.Name] = string(text)
+	}
+}
+
+// TestCopyMadeByTheErasure: what a trigger writes down of each row that goes, in
+// a table that is covered, goes too.
+func TestCopyMadeByTheErasure(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	postgrestest.Exec(t, w.dsn, twoTenants+`create table platform.history (doc jsonb); insert into platform.history values ('{"tenant_key": "birch"}'), ('{"tenant_key": "acme"}');
+create function platform.note() returns trigger language plpgsql as 'begin insert into platform.history values (to_jsonb(old)); return null; end';
+create trigger noted after delete on m.orders for each row execute function platform.note()`)
+	own := rowsOf(map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "platform.history": "trade"}, "columns": map[string]any{"platform.history": "doc->>tenant_key"}})
+	mark(t, d, w, own)
+	m, err := d.DataMap(t.Context(), connector.Survey{Ref: own.Ref, Search: time.Second})
+	if got := blocking(m); err != nil || len(got) > 0 {
+		t.Fatalf("what blocks: %q, error %v", got, err)
+	}
+	if _, err := eraseAll(t, d, own.Ref, 100); err != nil {
+		t.Fatal(err)
+	}
+	if left := strs(t, connect(t, w.dsn), "select doc ->> 'tenant_key' from platform.history"); !slices.Equal(left, []string{"birch"}) {
+		t.Errorf("the history holds %q, want the neighbour's entry alone", left)
+	}
+}
+
+// TestTwoResourcesCoverTwoSchemas: what one resource of the tenant covers isn't a
+// gap of another's.
+func TestTwoResourcesCoverTwoSchemas(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	postgrestest.Exec(t, w.dsn, twoTenants+"create table extra.notes (tenant_key text)")
+	own := rowsOf(nil)
+	mark(t, d, w, own)
+	also := rowsOf(map[string]any{"schema": "extra", "tables": map[string]any{"notes": "trade"}})
+	also.Name = "notes"
+	if _, _, err := d.Ensure(t.Context(), also); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []connector.Ref{own.Ref, also.Ref} {
+		m, err := d.DataMap(t.Context(), connector.Survey{Ref: r, Search: time.Second})
+		if got := blocking(m); err != nil || len(got) > 0 {
+			t.Errorf("%s: what blocks is %q, error %v", r.Name, got, err)
+		}
 	}
 }

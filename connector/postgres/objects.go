@@ -55,7 +55,7 @@ func locators(ctx context.Context, s *session, tables ...relational.Reached) (ou
 
 // objects counts the large objects that the tenant's rows name.
 func (g *ground) objects(ctx context.Context, s *session) (out []connector.Place, err error) {
-	if len(g.tables) == 0 {
+	if len(g.tables) == 0 || g.survey.Ref.Resource == "" {
 		return nil, nil
 	}
 	of, err := locators(ctx, s, g.tables...)

@@ -346,10 +346,11 @@ func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Rec
 		if err := k.free(ctx, s, r, have.name); err != nil {
 			return err
 		}
-		rec.Changed, rec.Counts = true, map[string]int64{}
-		if err := s.unlinkAll(ctx, have.name, rec.Counts); err != nil {
+		counts := map[string]int64{}
+		if err := s.unlinkAll(ctx, have.name, counts); err != nil {
 			return err
 		}
+		rec.Changed, rec.Counts = true, knownAll(r, counts)
 		return s.atomic(ctx, func(s *session) error {
 			parts, err := k.parts(ctx, s, have.name)
 			if err != nil {

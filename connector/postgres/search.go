@@ -217,16 +217,16 @@ func onePerTable(places []connector.Place) (out []connector.Place) {
 func unseen(sampled, skipped map[relational.TableName]bool) string {
 	var says []string
 	if len(sampled) > 0 {
-		says = append(says, "only a sample was searched for the key of "+some3(sampled))
+		says = append(says, "only a sample was searched for the key of "+few(sampled))
 	}
 	if len(skipped) > 0 {
-		says = append(says, "there was no time to search, or no reading, "+some3(skipped))
+		says = append(says, "there was no time to search, or no reading, "+few(skipped))
 	}
 	return strings.Join(says, "; ")
 }
 
-// some3 names three of the tables and the number of the rest.
-func some3(set map[relational.TableName]bool) string {
+// few names three of the tables and the number of the rest.
+func few(set map[relational.TableName]bool) string {
 	var names []string
 	for n := range set {
 		names = append(names, n.String())

@@ -92,6 +92,26 @@ func (c Coverage) Check(r connector.Ref, whole bool) error {
 	return nil
 }
 
+// Within is the coverage with the tables of a schema named bare: the resource's
+// own schema may have another name than the blueprint gives it.
+func (c Coverage) Within(schema string) Coverage {
+	bare := func(name string) string { return strings.TrimPrefix(name, schema+".") }
+	c.Tables, c.Columns, c.Links = renamed(c.Tables, bare), renamed(c.Columns, bare), renamed(c.Links, bare)
+	c.Shared = slices.Clone(c.Shared)
+	for i, name := range c.Shared {
+		c.Shared[i] = bare(name)
+	}
+	return c
+}
+
+func renamed[V any](m map[string]V, name func(string) string) map[string]V {
+	out := make(map[string]V, len(m))
+	for k, v := range m {
+		out[name(k)] = v
+	}
+	return out
+}
+
 // Seeds are the tables that the attributes name, as they may be called.
 func (c Coverage) Seeds(home string) []TableName {
 	var out []TableName

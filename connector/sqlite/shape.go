@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/tenurehq/tenure"
-	"github.com/tenurehq/tenure/connector/relational"
 )
 
 // shape is what can be said of a database's schema.
@@ -125,6 +124,3 @@ func quotedLength(s string) int {
 	}
 	return len(s)
 }
-
-// tableName is a table without a schema.
-func tableName(name string) relational.TableName { return relational.TableName{Name: name} }

@@ -25,10 +25,14 @@ func (a *advance) reopens(c *composed, n *node, r Result) Result {
 		return Result{Verdict: tenure.Failed, Receipt: r.Receipt, Facts: r.Facts, Progress: r.Progress, Err: err}
 	}
 	var says []string
+	begun := 0
 	for _, l := range late {
 		seqs := a.again(c, l)
-		says = append(says, l.Says)
+		begun, says = begun+len(seqs), append(says, l.Says)
 		a.reopened(c, string(l.Resource), seqs, map[string]string{"class": l.Class, "why": l.Says})
+	}
+	if begun == 0 { // it is under way already, or isn't done: to look again at once would find the same
+		return Result{Receipt: r.Receipt, Progress: r.Progress, Err: tenure.Errorf(tenure.Conflict, "rows are there that haven't been erased yet: %s", strings.Join(says, "; ")).Retryable()}
 	}
 	c.stale = true
 	return Result{yield: true, Progress: r.Progress, Receipt: r.Receipt, Note: "rows came late: " + strings.Join(says, "; ")}

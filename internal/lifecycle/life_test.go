@@ -145,7 +145,10 @@ func (l *life) settle() time.Time {
 func (l *life) pass(d time.Duration) {
 	l.t.Helper()
 	end := l.clock.Load() + d.Microseconds()
-	for {
+	for looks := 0; ; looks++ {
+		if looks > 20_000 {
+			l.t.Fatal("something comes due without end")
+		}
 		next := l.settle()
 		if next.IsZero() || next.UnixMicro() > end {
 			break

@@ -246,6 +246,7 @@ func (s *Service) reopenable(ctx context.Context, tenant tenure.TenantID) (out [
 const (
 	soughtEvery = 24 * time.Hour // how often each closed tenant's places are looked at
 	soughtLot   = 20             // tenants in one turn of the clock
+	unstarted   = 72 * time.Hour // how long a supplementary plan that nobody starts names a closed tenant
 )
 
 // TickSought looks at the places of closed tenants once a day, and destroys by what
@@ -298,7 +299,12 @@ func (s *Service) lookAtClosed(ctx context.Context, id tenure.TenantID, now time
 			return err
 		}
 	}
-	return s.o.DB.Write(ctx, func(tx *store.Tx) error { return tx.LookedAtSought(id, now) })
+	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.ForgetPlans(id, now.Add(-unstarted)); err != nil {
+			return err
+		}
+		return tx.LookedAtSought(id, now)
+	})
 }
 
 func (s *Service) endSought(ctx context.Context, id tenure.TenantID) error {

@@ -107,6 +107,22 @@ func TestWhatComesBackIsFoundAndGoes(t *testing.T) {
 	s.audited()
 }
 
+// A supplementary plan that nobody starts doesn't bring a forgotten name back for good.
+func TestUnstartedSupplementIsForgotten(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	ctx := context.Background()
+	id, _ := s.closed("acme")
+	s.world.Put(memory.Thing{Type: "store", Name: "acme-prod", Tenant: id})
+	p, err := s.Plan(ctx, lifecycle.Intent{Kind: tenure.Supplement, Tenant: string(id)}, "operator")
+	s.must(err)
+	s.pass(5 * day)
+	s.must(s.TickSought(ctx, s.Now()))
+	if again, err := s.db.Plan(ctx, p.Digest); err == nil && again != nil && again.Name != "" {
+		t.Errorf("the plan still names %q", again.Name)
+	}
+}
+
 // mark is the mark of the store that a certificate is about.
 func (s *site) mark(d evidence.Departure) string {
 	s.t.Helper()

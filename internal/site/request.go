@@ -33,6 +33,8 @@ var kindSays = map[tenure.OperationKind]string{
 	tenure.Resume:    "Access goes on again.",
 	tenure.Offboard:  "Access is cut, data is handed over, retention runs, and then everything is erased. The next page shows when, and until when it can be undone.",
 	tenure.Reinstate: "The tenant comes back. What was revoked isn't revived: new credentials are issued.",
+
+	tenure.Supplement: "What stands again at this closed tenant's places is counted, confirmed by two persons and erased, with a certificate of its own. The tenant stays closed.",
 }
 
 // blueprintBody is what a form needs of a revision.

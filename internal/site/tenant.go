@@ -260,7 +260,7 @@ func (v *visit) tenantActions(t client.TenantDetail) []dashboard.Action {
 			tone  dashboard.Tone
 		}{
 			{tenure.Change, "Change", ""}, {tenure.Upgrade, "Upgrade", ""}, {tenure.Repair, "Repair drift", ""}, {tenure.Suspend, "Suspend", ""}, {tenure.Resume, "Resume", dashboard.ToneAccent},
-			{tenure.Reinstate, "Reinstate", dashboard.ToneAccent}, {tenure.Offboard, "Offboard", dashboard.ToneBad},
+			{tenure.Reinstate, "Reinstate", dashboard.ToneAccent}, {tenure.Offboard, "Offboard", dashboard.ToneBad}, {tenure.Supplement, "Take away what came back", dashboard.ToneBad},
 		} {
 			if slices.Contains(tenure.OperationKinds[k.kind], t.State) {
 				out = append(out, dashboard.Action{Label: k.label, Href: "/new/" + string(k.kind) + "?tenant=" + queryEscape(string(t.ID)), Tone: k.tone})

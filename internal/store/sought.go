@@ -91,3 +91,11 @@ func (db *DB) Occupied(ctx context.Context, system, typ, name string) (bool, err
 	err := db.reader(ctx).Row(`select count(*) from resource where system = $1 and type = $2 and name = $3 and live = 1 and state <> 'gone'`, []any{system, typ, name}, &n)
 	return n > 0, err
 }
+
+// ForgetPlans blanks the plans of a closed tenant that were made before a moment
+// and that no open operation runs: a supplementary plan names it again.
+func (tx *Tx) ForgetPlans(tenant tenure.TenantID, before time.Time) error {
+	_, err := tx.Exec(`update plan set body = '' where tenant = $1 and created_at < $2 and body <> '' and tenant in (select id from tenant where state = 'closed')
+		and digest not in (select plan from operation where tenant = $1 and state not in ('succeeded', 'failed', 'cancelled'))`, string(tenant), micros(before))
+	return err
+}
