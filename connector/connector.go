@@ -204,6 +204,11 @@ type Batch struct {
 	Limit  int           // rows or objects at the most
 	For    time.Duration // roughly how long the piece may take; 0 is no bound
 	Cursor string        // where the last batch ended, "" at first
+
+	// Gone says that the resource was deleted and its owner mark with it. What stands
+	// at its places in stores that others share is taken all the same, unless another
+	// owner's mark stands there.
+	Gone bool
 }
 
 // Erased is one batch's result.

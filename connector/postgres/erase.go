@@ -28,7 +28,8 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 	if err != nil {
 		return e, err
 	}
-	there, err := h.reach(ctx, r, true, func(s *session, of holdingOf) (err error) {
+	_, shared := h.(pools)
+	there, err := h.reach(ctx, r, !shared || !b.Gone, func(s *session, of holdingOf) (err error) {
 		e, err = d.batch(ctx, s, r, of, b)
 		return err
 	})

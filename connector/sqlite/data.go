@@ -212,7 +212,9 @@ func (k pools) found(ctx context.Context, s *session, r connector.Ref, f reacher
 		if err != nil || n == 0 {
 			return false, err
 		}
-		return false, relational.Claim(k.marker, relational.Note{}, r)
+		if !k.gone {
+			return false, relational.Claim(k.marker, relational.Note{}, r)
+		}
 	}
 	return true, f(s, a.estate(r), k.shared)
 }

@@ -21,6 +21,10 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 	if err != nil {
 		return e, err
 	}
+	if shared, ok := k.(pools); ok && b.Gone {
+		shared.gone = true
+		k = shared
+	}
 	there, err := k.reach(ctx, r, writing, func(s *session, of estateOf, path string) (err error) {
 		if e, err = batch(ctx, s, of, string(r.Resource), b); err != nil || !e.Done {
 			return err

@@ -13,7 +13,10 @@ import (
 
 // pools are one tenant's rows in the platform's database: those whose tenant
 // column has its key, and all that refer to them by foreign keys.
-type pools struct{ *Driver }
+type pools struct {
+	*Driver
+	gone bool // it was deleted, and its mark with it
+}
 
 type poolAttributes struct {
 	Column string `json:"column"`

@@ -120,7 +120,7 @@ func (d *Driver) kind(typ string) (kind, error) {
 	case d.shared == "":
 		return nil, tenure.Errorf(tenure.Invalid, "a %s stands in the platform's database, and the option shared doesn't name one", typ)
 	case typ == "rows":
-		return pools{d}, nil
+		return pools{Driver: d}, nil
 	}
 	return rowRecords{d, typ}, nil
 }

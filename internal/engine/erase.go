@@ -146,13 +146,17 @@ var errYield = errors.New("stop between batches")
 func (e *Engine) batches(ctx context.Context, t *Task, sys *connector.System, pr *tenure.PlannedResource, p *Erasure, class string) error {
 	o := p.part(class)
 	o.AtLeast = o.AtLeast || t.died
+	row, err := e.DB.Resource(ctx, pr.ID)
+	if err != nil {
+		return err
+	}
 	rows := e.BatchRows
 	if rows <= 0 || rows > maxBatch {
 		rows = maxBatch
 	}
 	for {
 		batch, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.timeout())
-		b, err := sys.Erase(batch, Ref(t.Plan.Tenant, pr), connector.Batch{Run: t.run(p, class), Class: class, Limit: rows, For: batchTime, Cursor: o.Cursor})
+		b, err := sys.Erase(batch, Ref(t.Plan.Tenant, pr), connector.Batch{Run: t.run(p, class), Class: class, Limit: rows, For: batchTime, Cursor: o.Cursor, Gone: row.State == tenure.ResourceGone})
 		cancel()
 		if err != nil {
 			// An answer that was lost may have been a batch that was done.

@@ -1,0 +1,158 @@
+package lifecycle_test
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector/sqlite"
+	"github.com/tenurehq/tenure/internal/lifecycle"
+)
+
+const pooledText = `
+apiVersion: tenure.dev/v1
+kind: Blueprint
+name: pooled
+version: "%s"
+environments:
+  - {name: prod, kind: production}
+systems:
+  pool: {connector: sqlite}
+dataClasses:
+  aa: {disposition: purge, retention: [{name: a, kind: keep_until, period: P10D, from: termination}]}
+  bb: {disposition: purge, retention: [{name: b, kind: keep_until, period: P20D, from: termination}]}
+  cc: {disposition: purge, retention: [{name: c, kind: keep_until, period: P30D, from: termination}]}
+resources:
+  - key: data
+    system: pool
+    type: rows
+    name: ${tenant.name}-data
+    data: [aa, bb, cc]
+    attributes: {column: tenant, key: "${tenant.name}", tables: {a: aa, b: bb, c: cc}}
+failure: park
+approvals: {onboard: 1, offboard: 1}
+offboarding: {grace: PT0S, retrieval: P1D, quarantine: P7D}
+`
+
+// pooled is a site with a real SQLite database that tenants share.
+func pooled(t *testing.T) (*site, *sql.DB) {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "platform.db")
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	s := newSite(t, func(o *lifecycle.Options) {
+		o.Catalog = append(o.Catalog, sqlite.Info())
+		o.Settings["pool"] = lifecycle.SystemSettings{Connector: "sqlite", Options: map[string]string{"dir": filepath.Join(dir, "tenants"), "shared": file}}
+	})
+	s.sql(db, `create table a (id integer primary key, tenant text not null); create table b (id integer primary key, tenant text not null); create table c (id integer primary key, tenant text not null)`)
+	_, err = s.AddSystem(context.Background(), "pool", false, "operator")
+	s.must(err)
+	return s, db
+}
+
+func (s *site) sql(db *sql.DB, text string, args ...any) {
+	s.t.Helper()
+	_, err := db.ExecContext(context.Background(), text, args...)
+	s.must(err)
+}
+
+func count(t *testing.T, db *sql.DB, text string) (n int) {
+	t.Helper()
+	if err := db.QueryRow(text).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+const many = `with recursive n(i) as (select 1 union all select i + 1 from n where i < ?) `
+
+// A shared database of three classes: the paper says of each how many rows went and
+// when; and what the application writes again years later is found and goes.
+func TestSharedDatabaseByClassAndAfter(t *testing.T) {
+	t.Parallel()
+	s, db := pooled(t)
+	s.publishText(strings.ReplaceAll(pooledText, "%s", "1.0"))
+	s.wantState(s.begin("acme", "pooled"), tenure.OperationSucceeded)
+	want := map[string]int64{"aa": 100, "bb": 300, "cc": 150}
+	for table, n := range map[string]int{"a": 100, "b": 300, "c": 150} {
+		s.sql(db, many+`insert into `+table+` (tenant) select 'acme' from n`, n)
+		s.sql(db, `insert into `+table+` (tenant) values ('birch')`)
+	}
+	op := s.leave("acme")
+	cut := s.Now()
+	for range 12 {
+		s.pass(5 * day)
+		s.finish(op)
+	}
+	s.wantState(op, tenure.OperationSucceeded)
+	if n := count(t, db, `select (select count(*) from a where tenant = 'acme') + (select count(*) from b where tenant = 'acme') + (select count(*) from c where tenant = 'acme')`); n != 0 {
+		t.Errorf("%d rows of the leaver's are left", n)
+	}
+	if n := count(t, db, `select (select count(*) from a) + (select count(*) from b) + (select count(*) from c)`); n != 3 {
+		t.Errorf("%d rows of neighbours, want 3", n)
+	}
+	d := s.paper(op, "closing")
+	for i, c := range d.Classes {
+		if c.Rows != want[c.Class] || c.At.Before(cut.Add(time.Duration(10*(i+1))*day)) || i > 0 && !c.At.After(d.Classes[i-1].At) {
+			t.Errorf("%s: %d rows went at %s: %+v", c.Class, c.Rows, c.At, c.Stores)
+		}
+	}
+	id := s.view(op).Tenant
+	s.sql(db, `insert into a (tenant) values ('acme'), ('acme')`)
+	s.pass(2 * day)
+	s.must(s.TickSought(context.Background(), s.Now()))
+	if found := s.residue(id); len(found) == 0 {
+		t.Fatal("rows that came after the closing aren't found")
+	}
+	again := s.request(lifecycle.Intent{Kind: tenure.Supplement, Tenant: string(id), Reason: "an import was read back"}, "operator")
+	s.approve(again, "reviewer")
+	s.finish(again)
+	s.wantState(again, tenure.OperationSucceeded)
+	if n := count(t, db, `select count(*) from a where tenant = 'acme'`); n != 0 {
+		t.Errorf("%d rows are left after the supplement\n%s", n, s.show(again))
+	}
+	if n := count(t, db, `select (select count(*) from a) + (select count(*) from b) + (select count(*) from c)`); n != 3 {
+		t.Errorf("%d rows of neighbours, want 3", n)
+	}
+	for _, c := range s.paper(again, "supplementary").Classes {
+		if c.Class == "aa" && c.Rows != 2 {
+			t.Errorf("the supplementary certificate says that %d rows of aa went, want 2", c.Rows)
+		}
+	}
+	s.audited()
+}
+
+// The platform's schema has a table that the blueprint forgot.
+func TestPublishNamesForgottenTable(t *testing.T) {
+	t.Parallel()
+	s, db := pooled(t)
+	ctx := context.Background()
+	s.sql(db, `create table notes (id integer primary key, tenant text not null, body text)`)
+	b, err := s.SubmitBlueprint(ctx, []byte(strings.ReplaceAll(pooledText, "%s", "1.0")), "pooled.yaml", "author")
+	s.must(err)
+	_, err = s.PublishBlueprint(ctx, b.Digest, "reviewer")
+	wantCode(t, err, tenure.Blocked, "notes")
+	s.publishText(strings.NewReplacer("%s", "1.1", "c: cc}", "c: cc, notes: cc}").Replace(pooledText))
+
+	s.wantState(s.begin("acme", "pooled"), tenure.OperationSucceeded)
+	s.sql(db, `alter table notes rename to letters`)
+	look, err := s.Drift(ctx, "acme")
+	s.must(err)
+	if len(look.Findings) == 0 && len(look.Dead) == 0 {
+		t.Error("a table that got another name is silent")
+	}
+	_, _, err = s.Request(ctx, lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", Reason: "r"}, "operator")
+	if err == nil {
+		t.Error("a departure is planned past a table that got another name")
+	}
+}
