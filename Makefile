@@ -6,12 +6,14 @@
 GO          ?= go
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
+SCHEMAS     ?= 500
+KILLS       ?= 200
 
 # The race detector makes test binaries large and slow to link: two at a time.
 # Child processes of tests would each sleep a second at their end without GORACE.
 export GORACE = atexit_sleep_ms=0
 
-.PHONY: help build test lint bench docs fuzz
+.PHONY: help build test lint bench docs fuzz crash
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -38,5 +40,9 @@ bench: ## the promises on speed and size, each beside its baseline
 docs: ## write anew what is derived from code: pages, diagrams, golden files
 	scripts/derive
 
-fuzz: ## every fuzz target for FUZZTIME (10s)
+fuzz: ## every fuzz target for FUZZTIME (10s), and SCHEMAS (500) random schemas on each database
 	scripts/fuzz $(FUZZTIME)
+	TENURE_RANDOM_SCHEMAS=$(SCHEMAS) TENURE_RANDOM_SEED=$$(date +%s) scripts/with-postgres $(GO) test -count=1 -timeout 2h -run TestRandomSchemas ./connector/postgres ./connector/sqlite
+
+crash: ## kill Tenure and its database KILLS (200) times while tenants leave a shop and a clinic
+	TENURE_DEPARTURE_KILLS=$(KILLS) scripts/with-postgres $(GO) test -count=1 -timeout 2h ./internal/departure

@@ -23,13 +23,14 @@ import (
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-var update = flag.Bool("update", false, "write testdata/stores/format1 anew; a landed format is never written again")
+var update = flag.Bool("update", false, "write testdata/stores/format3 anew; a landed format is never written again")
 
 // kept is what a stored installation needs besides its folders.
 type kept struct {
 	Installation tenure.InstallationID `json:"installation"`
 	Now          time.Time             `json:"now"`
 	Leaving      tenure.OperationID    `json:"leaving"`
+	Rows         map[string]int64      `json:"rows,omitempty"` // that the tenant had when it left, by class
 }
 
 // openKept opens an installation in a folder: the store, the keystore and the world
@@ -71,7 +72,7 @@ func openKept(t *testing.T, dir string, make bool, k *kept) *life {
 }
 
 // writeFormat writes an installation of today's format: one tenant onboarded, one
-// whose offboarding waits in its retention.
+// whose first data class is erased, while the other's retention runs.
 func writeFormat(t *testing.T, dir string) {
 	t.Helper()
 	if err := os.RemoveAll(dir); err != nil {
@@ -88,10 +89,15 @@ func writeFormat(t *testing.T, dir string) {
 	l.publish("1.0")
 	l.onboard("stays")
 	l.onboard("acme")
+	l.fill("acme-prod", 300, 40)
+	l.fill("acme-test", 30, 4)
+	k.Rows = map[string]int64{"orders": 330, "invoices": 44}
 	k.Leaving = l.request(lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", Reason: "contract lapsed"}, "operator")
 	l.approve(k.Leaving, "reviewer")
-	l.pass(20 * day)
-	if got := l.state("acme"); got != tenure.TenantRetained {
+	l.pass(60 * day)
+	(&site{life: l, dir: dir}).confirm(k.Leaving)
+	l.pass(time.Hour)
+	if got := l.state("acme"); got != tenure.TenantErasing {
 		t.Fatalf("acme is %s\n%s", got, l.show(k.Leaving))
 	}
 	k.Now = time.UnixMicro(l.clock.Load()).UTC()
@@ -140,7 +146,7 @@ func unpack(body []byte) ([]byte, error) {
 func TestStoresOfEveryFormatAreFinished(t *testing.T) {
 	t.Parallel()
 	if *update {
-		writeFormat(t, filepath.Join("testdata", "stores", "format1"))
+		writeFormat(t, filepath.Join("testdata", "stores", "format3"))
 	}
 	formats, err := os.ReadDir(filepath.Join("testdata", "stores"))
 	if err != nil || len(formats) == 0 {
@@ -177,8 +183,14 @@ func TestStoresOfEveryFormatAreFinished(t *testing.T) {
 			l.must(err)
 			key, err := l.VerifierKey()
 			l.must(err)
-			if _, err := evidence.Verify(file, key); err != nil {
-				t.Error(err)
+			report, err := evidence.Verify(file, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range report.Departure.Classes {
+				if want := k.Rows[c.Class]; c.Rows != want {
+					t.Errorf("the certificate says that %d rows of %s went, not %d", c.Rows, c.Class, want)
+				}
 			}
 			s.audited()
 		})

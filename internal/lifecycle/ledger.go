@@ -121,15 +121,16 @@ func receiptOf(row *store.StepRow) (r receipt) {
 	return r
 }
 
-// amount sums what was counted by table or kind.
+// amount sums what was counted by table or kind. Large objects are tallied by the
+// column that names them.
 func amount(counts map[string]int64) (a evidence.Amount) {
 	for k, n := range counts {
-		switch k {
-		case "bytes":
+		switch {
+		case k == "bytes":
 			a.Bytes += n
-		case "objects", "files":
+		case k == "objects" || k == "files":
 			a.Objects += n
-		case "large objects", "largeObjects":
+		case strings.HasPrefix(k, "large objects"):
 			a.LargeObjects += n
 		default:
 			a.Rows += n

@@ -1,0 +1,176 @@
+package departure
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tenurehq/tenure/internal/postgrestest"
+)
+
+// server is a PostgreSQL of the test's own, which may be killed.
+type server struct{ dsn string }
+
+func start(t *testing.T) *server {
+	t.Helper()
+	postgrestest.DSN(t) // without one here this test is skipped by name
+	cmd := exec.Command("../../scripts/with-postgres", "sh", "-c", "echo $"+postgrestest.Variable+"; exec cat >/dev/null")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	must(t, err)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	dsn, err := bufio.NewReader(out).ReadString('\n')
+	must(t, err)
+	return &server{strings.TrimSpace(dsn)}
+}
+
+func (s *server) database(t *testing.T, name string) string {
+	t.Helper()
+	postgrestest.Exec(t, s.dsn, "create database "+name)
+	return postgrestest.With(t, s.dsn, func(u *url.URL) { u.Path = "/" + name })
+}
+
+// kill ends a backend of the database with SIGKILL, upon which the server throws
+// all sessions out and recovers from its log.
+func (s *server) kill(dsn string) bool {
+	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+	defer stop()
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return false
+	}
+	defer conn.Close(ctx)
+	var pid int
+	if err := conn.QueryRow(ctx, "select pid from pg_stat_activity where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid() limit 1").Scan(&pid); err != nil {
+		return false
+	}
+	return syscall.Kill(pid, syscall.SIGKILL) == nil
+}
+
+// await waits until the server answers again.
+func (s *server) await(t *testing.T) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(context.Background(), 60*time.Second)
+	defer stop()
+	for ctx.Err() == nil {
+		if conn, err := pgx.Connect(ctx, s.dsn); err == nil {
+			_ = conn.Close(ctx)
+			return
+		}
+		time.Sleep(20 * time.Millisecond) // between two tries to connect
+	}
+	t.Fatal("the server doesn't come back")
+}
+
+// dump is all that the database holds, as text, with large objects.
+func dump(t *testing.T, dsn string) []byte {
+	t.Helper()
+	bins, err := filepath.Glob("/usr/lib/postgresql/*/bin/pg_dump")
+	must(t, err)
+	name := "pg_dump"
+	if len(bins) > 0 {
+		name = bins[len(bins)-1]
+	}
+	cmd := exec.Command(name, "--inserts", "-b", dsn)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("pg_dump: %v: %s", err, errs.String())
+	}
+	return out
+}
+
+// counter stands between Tenure and the server, counts what Tenure sends once it
+// is armed, and calls back at the n-th.
+type counter struct {
+	dsn  string
+	mu   sync.Mutex
+	left int
+	then func()
+}
+
+func (c *counter) arm(n int, then func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left, c.then = n, then
+}
+
+func (c *counter) sent() {
+	c.mu.Lock()
+	var then func()
+	if c.then != nil {
+		if c.left--; c.left <= 0 {
+			then, c.then = c.then, nil
+		}
+	}
+	c.mu.Unlock()
+	if then != nil {
+		then()
+	}
+}
+
+func between(t *testing.T, dsn string) *counter {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	c, target := &counter{}, ""
+	c.dsn = postgrestest.With(t, dsn, func(u *url.URL) {
+		target = u.Host
+		u.Host = l.Addr().String()
+	})
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go c.serve(client, target)
+		}
+	}()
+	return c
+}
+
+func (c *counter) serve(client net.Conn, target string) {
+	defer client.Close()
+	up, err := net.Dial("tcp", target)
+	if err != nil {
+		return
+	}
+	defer up.Close()
+	go func() {
+		_, _ = io.Copy(client, up)
+		_ = client.Close()
+	}()
+	buf := make([]byte, 256<<10)
+	for {
+		n, err := client.Read(buf)
+		if err != nil {
+			return
+		}
+		if _, err := up.Write(buf[:n]); err != nil {
+			return
+		}
+		c.sent()
+	}
+}
