@@ -52,6 +52,7 @@ type catalog struct {
 	byOID     map[string]*relation
 	byName    map[relational.TableName]*relation
 	strangers map[string]bool                 // schemas that are other tenants' own
+	marks     bool                            // the database keeps marks; a tenant's own doesn't
 	marked    map[relational.TableName]string // the column of owner marks of tables whose rows are resources by themselves
 }
 
@@ -85,12 +86,11 @@ func readCatalog(ctx context.Context, s *session, r connector.Ref) (*catalog, er
 		one := &c.relations[i]
 		c.byOID[one.oid], c.byName[one.name] = one, one
 	}
-	shared := false // a tenant's own database keeps no marks
 	err = s.simple(ctx, "select from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'tenure' and c.relname = 'mark'", func(int, [][]byte) error {
-		shared = true
+		c.marks = true
 		return nil
 	})
-	if err == nil && shared {
+	if err == nil && c.marks {
 		c.marked, err = marks.Registered(ctx, s, dialect{})
 	}
 	return c, err
@@ -362,10 +362,10 @@ func (g *ground) shows(as string) bool {
 // the same key, and schemas of its own.
 func (g *ground) elsewhere(ctx context.Context, s *session) (map[string]bool, error) {
 	out := map[string]bool{}
-	all, err := marks.All(ctx, s, dialect{}, "rows")
-	if state(err) == "42P01" || state(err) == "3F000" {
+	if !g.marks {
 		return out, nil
 	}
+	all, err := marks.All(ctx, s, dialect{}, "rows")
 	for _, n := range all {
 		p, ok := specOf(n)
 		if ok && n.Name != g.survey.Ref.Name && p.Schema != g.home && p.Key == g.key && n.Get("tenant") == string(g.survey.Ref.Tenant) {
