@@ -77,7 +77,7 @@ func count(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 	if class == "" {
 		at = nil
 	}
-	survey := connector.Survey{Ref: ref, Order: slices.Concat(order, at, before), Prove: true, Search: searchFor, Gone: lost}
+	survey := connector.Survey{Ref: ref, Order: slices.Concat(order, at, before), Prove: true, Search: searchFor, Gone: lost, Beside: beside(t.Plan, pr)}
 	m, _, err := sys.DataMap(ctx, survey)
 	if tenure.CodeOf(err) == tenure.Invalid && len(pr.Classes) == 0 {
 		return Result{Verdict: v, Receipt: rec}
@@ -100,6 +100,16 @@ func count(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 		return Result{Verdict: tenure.Failed, Receipt: rec, Err: standing(stand)}
 	}
 	return Result{Verdict: v, Receipt: rec}
+}
+
+// beside are the tenant's other resources in a resource's system, gone or not.
+func beside(p *tenure.Plan, of *tenure.PlannedResource) (out []connector.Ref) {
+	for i := range p.Resources {
+		if r := &p.Resources[i]; r.System == of.System && r.ID != of.ID {
+			out = append(out, Ref(p.Tenant, r))
+		}
+	}
+	return out
 }
 
 // standing is the error that names what stands in the way, with what would settle it.

@@ -200,3 +200,43 @@ func TestWriterIsNamed(t *testing.T) {
 		p.audited()
 	})
 }
+
+// Two resources of one tenant in schemas of one database cover each other's tables,
+// before the first tenant's owner marks are there to say so, and after.
+func TestPublishTwoPoolsOfOneTenant(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Database(t)
+	p := newPool(t, "pgx", dsn, postgres.Info(), lifecycle.SystemSettings{Connector: "postgres", Secrets: map[string]tenure.Secret{"dsn": tenure.NewSecret(dsn)}},
+		func(p *pool, d connector.Driver) connector.Driver { return pooledPostgres{d.(*postgres.Driver), p} })
+	p.sql(p.db, `drop table a, b, c; create schema sales; create schema help;
+create table sales.orders (id int primary key, tenant text not null); create table help.tickets (id int primary key, tenant text not null); create table help.notes (id int primary key, tenant text not null)`)
+	i := strings.Index(pooledText, "resources:")
+	j := strings.Index(pooledText, "failure:")
+	text := strings.NewReplacer("name: pooled", "name: two", "%s", "2.0", "connector: sqlite", "connector: postgres").Replace(pooledText[:i] + `resources:
+  - {key: sales, system: pool, type: rows, name: "${tenant.name}-sales", data: [aa], attributes: {schema: sales, column: tenant, key: "${tenant.name}", tables: {orders: aa}}}
+  - {key: help, system: pool, type: rows, name: "${tenant.name}-help", data: [bb, cc], attributes: {schema: help, column: tenant, key: "${tenant.name}", tables: {tickets: bb}}}
+` + pooledText[j:])
+	ctx := context.Background()
+	b, err := p.SubmitBlueprint(ctx, []byte(text), "pooled.yaml", "author")
+	p.must(err)
+	_, err = p.PublishBlueprint(ctx, b.Digest, "reviewer")
+	wantCode(t, err, tenure.Blocked, "help.notes")
+	if strings.Contains(err.Error(), "sales.orders") || strings.Contains(err.Error(), "help.tickets") {
+		t.Errorf("what the other resource covers is said to be covered by nothing: %v", err)
+	}
+	p.publishText(strings.NewReplacer(`"2.0"`, `"2.1"`, "tickets: bb", "tickets: bb, notes: cc").Replace(text))
+	p.wantState(p.begin("acme", "two"), tenure.OperationSucceeded)
+	for _, table := range []string{"sales.orders", "help.tickets", "help.notes"} {
+		p.insert(table, "acme", 1, 5)
+		p.insert(table, "birch", 100, 2)
+	}
+	op := p.leave("acme")
+	for range 12 {
+		p.pass(5 * day)
+		p.finish(op)
+	}
+	p.wantState(op, tenure.OperationSucceeded)
+	if n := count(t, p.db, `select (select count(*) from sales.orders) + (select count(*) from help.tickets) + (select count(*) from help.notes)`); n != 6 {
+		t.Errorf("%d rows are left, want the neighbour's 6", n)
+	}
+}
