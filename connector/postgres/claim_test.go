@@ -18,11 +18,10 @@ type reach struct {
 	with      map[string]any // attributes beside schema, column and key
 	order     []string       // of the classes; blank is one class, data
 
-	blocks   string           // what a blocking place must say; the erasure is Blocked too
-	planned  bool             // the catalog alone says so: the erasure isn't tried
-	refers   map[string]int64 // references that the map announces and the erasure counts
-	left     []string         // every row that stays, "table: row"
-	leftRows int              // or how many
+	blocks  string           // what a blocking place must say; the erasure is Blocked too
+	planned bool             // the catalog alone says so: the erasure isn't tried
+	refers  map[string]int64 // references that the map announces and the erasure counts
+	left    []string         // every row that stays, "table: row"
 }
 
 // TestReach erases acme and looks, from outside, at every row that stays: what a

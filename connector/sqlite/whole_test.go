@@ -96,9 +96,8 @@ func TestMapOfWhatIsToBe(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
 	d := w.opened(t, "1s")
-	before := w.look(t)
 	exec(t, w.shared, "insert into notes (tenant) values ('birch')")
-	before = w.look(t)
+	before := w.look(t)
 	r := pool("tenant", "acme", tablesOf("a", "notes", "lines"))
 	r.Resource = ""
 	places := d.mapped(t, connector.Survey{Ref: r, Search: time.Second})
