@@ -263,6 +263,10 @@ type Survey struct {
 	Search time.Duration // how long values may be sought in columns that the catalog doesn't give away; 0: not at all
 	Prove  bool          // the erasure is proven in this order, with a dry run on an empty copy of the catalog
 
+	// Beside are the tenant's other resources in the same system, also those that are
+	// yet to be or are gone: the tables that they cover aren't missed in this one.
+	Beside []Ref
+
 	// Gone says that the resource was erased and its owner mark with it: what
 	// stands at its places all the same is counted, whoever put it there.
 	Gone bool

@@ -95,4 +95,21 @@ func checkLate(a *actor) {
 	if n := rows(a.dataMap(gone))[d.Classes[0]]; n != 2 {
 		a.t.Errorf("the data map has %d of 2 rows that came late", n)
 	}
+	if !a.can("erase") || a.lacks("erase") {
+		return
+	}
+	e := a.erasure(d.Ref, d.Classes[0], 1)
+	e.batch.Gone = true
+	want := 0
+	if a.typ.Whole { // what stands where a store of the tenant's own was bears no mark of ours
+		want = 2
+		if got, err := a.erase(d.Ref, e.batch); err == nil && sum(got.Counts) > 0 {
+			a.t.Errorf("%v went from a store that isn't ours", got.Counts)
+		}
+	} else if n := e.all(); n != 2 {
+		a.t.Errorf("an erasure of what was deleted takes %d of 2 rows that came late", n)
+	}
+	if n := int(rows(a.dataMap(gone))[d.Classes[0]]); n != want {
+		a.t.Errorf("after it the data map has %d rows, want %d", n, want)
+	}
 }

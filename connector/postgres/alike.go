@@ -18,7 +18,7 @@ func (d *Driver) alike(ctx context.Context, s *session, v connector.Survey, held
 	if v.Search <= 0 || v.Ref.Type != "rows" || v.Ref.Resource == "" {
 		return nil, nil
 	}
-	a, err := pools{d}.parse(v.Ref)
+	a, err := pools{Driver: d}.parse(v.Ref)
 	if err != nil {
 		return nil, err
 	}

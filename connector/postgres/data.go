@@ -79,7 +79,13 @@ func (k pools) reach(ctx context.Context, r connector.Ref, marked bool, f func(*
 			if err != nil {
 				return err
 			}
-			if note == nil {
+			switch {
+			case note != nil:
+			case k.gone:
+				if err := k.free(ctx, s, r.Name, place(a.spec().object())); err != nil {
+					return err
+				}
+			default:
 				n, err := k.has(ctx, s, a.spec())
 				if err != nil || n == 0 {
 					return err

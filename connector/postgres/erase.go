@@ -28,8 +28,11 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 	if err != nil {
 		return e, err
 	}
-	_, shared := h.(pools)
-	there, err := h.reach(ctx, r, !shared || !b.Gone, func(s *session, of holdingOf) (err error) {
+	if shared, ok := h.(pools); ok && b.Gone {
+		shared.gone = true
+		h = shared
+	}
+	there, err := h.reach(ctx, r, true, func(s *session, of holdingOf) (err error) {
 		e, err = d.batch(ctx, s, r, of, b)
 		return err
 	})
@@ -169,7 +172,8 @@ func (d *Driver) Tally(ctx context.Context, r connector.Ref, run string) (e conn
 	if err != nil {
 		return e, err
 	}
-	_, err = h.reach(ctx, r, true, func(s *session, _ holdingOf) (err error) {
+	_, shared := h.(pools) // their tally outlives the mark while late rows go
+	_, err = h.reach(ctx, r, !shared, func(s *session, _ holdingOf) (err error) {
 		e, err = kept.Read(ctx, s, run, string(r.Resource))
 		if state(err) == "42P01" || state(err) == "3F000" { // nothing was taken yet
 			e, err = connector.Erased{Total: map[string]int64{}}, nil
@@ -248,6 +252,9 @@ func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 			return err
 		})
 	})
+	if err == nil && !rec.Changed { // what late rows left after the mark had gone
+		err = k.with(ctx, func(s *session) error { return forget(ctx, s, r.Resource) })
+	}
 	rec.Changed = rec.Changed && err == nil
 	return rec, err
 }

@@ -27,6 +27,7 @@ type ground struct {
 	key    string
 	tables []relational.Reached
 	held   map[relational.TableName]holds // the tables, by name
+	beside map[relational.TableName]bool  // those that other resources of the tenant cover
 
 	bearing []bearer
 	over    []view // views over the tables; nil until they are asked for
@@ -144,7 +145,7 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 	if err != nil {
 		return nil, tenure.Errorf(tenure.Invalid, "the attributes of %s %q can't be read: %w", v.Ref.Type, v.Ref.Name, err)
 	}
-	g := &ground{survey: v, cover: a.Coverage, column: a.Column, key: a.Key, home: a.Schema, held: map[relational.TableName]holds{}}
+	g := &ground{survey: v, cover: a.Coverage, column: a.Column, key: a.Key, home: a.Schema, held: map[relational.TableName]holds{}, beside: relational.CoveredBeside(v.Beside, a.Key)}
 	if g.catalog, err = readCatalog(ctx, s, v.Ref); err != nil {
 		return nil, err
 	}
@@ -251,14 +252,10 @@ func (g *ground) audit(ctx context.Context, s *session) (places []connector.Plac
 // bearers are tables anywhere in the database that have the tenant column, or
 // one of its other names, and that the blueprint says nothing of.
 func (g *ground) bearers(ctx context.Context, s *session) (out []connector.Place, err error) {
-	elsewhere, err := g.elsewhere(ctx, s)
-	if err != nil {
-		return nil, err
-	}
 	var of []bearer
 	for _, b := range g.bearing {
 		n := b.relation.name
-		if strings.IndexByte("rp", b.relation.kind) < 0 || b.relation.root != n || g.strangers[n.Schema] || elsewhere[n.Schema] || g.spoken(n) || g.marked[n] != "" {
+		if strings.IndexByte("rp", b.relation.kind) < 0 || b.relation.root != n || g.others(n) || g.spoken(n) || g.marked[n] != "" {
 			continue
 		}
 		out, of = append(out, uncovered(n, "column "+b.column, n.String()+" has the column "+b.column+" and no data class covers it")), append(of, b)
@@ -358,26 +355,11 @@ func (g *ground) shows(as string) bool {
 	return slices.ContainsFunc(g.relations, func(r relation) bool { return strings.IndexByte("fvm", r.kind) >= 0 && g.named(r.name, as) })
 }
 
-// elsewhere are the schemas that other resources of the tenant cover: rows with
-// the same key, and schemas of its own.
-func (g *ground) elsewhere(ctx context.Context, s *session) (map[string]bool, error) {
-	out := map[string]bool{}
-	all, err := marks.All(ctx, s, dialect{}, "rows")
-	if state(err) == "42P01" || state(err) == "3F000" {
-		return out, nil
-	}
-	for _, n := range all {
-		p, ok := specOf(n)
-		if ok && n.Name != g.survey.Ref.Name && p.Schema != g.home && p.Key == g.key && n.Get("tenant") == string(g.survey.Ref.Tenant) {
-			out[p.Schema] = true
-		}
-	}
-	for schema, stranger := range g.strangers {
-		if !stranger {
-			out[schema] = true
-		}
-	}
-	return out, err
+// others says that the table stands in a schema that is a resource by itself, or is
+// covered by another resource of the tenant's.
+func (g *ground) others(n relational.TableName) bool {
+	_, schema := g.strangers[n.Schema]
+	return g.beside[n] || schema
 }
 
 func uncovered(n relational.TableName, via, says string) connector.Place {

@@ -137,7 +137,7 @@ func (d *Driver) kind(typ string) (kind, error) {
 	case "role":
 		return roles{d}, nil
 	case "rows":
-		return pools{d}, nil
+		return pools{Driver: d}, nil
 	case "schema":
 		return schemas{d}, nil
 	}

@@ -14,7 +14,10 @@ import (
 
 // pools are one tenant's rows in shared tables: those whose tenant column has its
 // key, and those that are found through them (relational.Holding).
-type pools struct{ *Driver }
+type pools struct {
+	*Driver
+	gone bool // it was deleted, and its mark with it
+}
 
 type poolAttributes struct {
 	Schema string `json:"schema"`
@@ -147,7 +150,7 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 		if have == nil && strings.TrimSpace(a.Seed) != "" {
 			statements = append(statements, "set local search_path to "+quote(a.Schema), a.Seed+"\n", "set local search_path to pg_catalog")
 		}
-		if err := k.free(ctx, s, d, note); err != nil {
+		if err := k.free(ctx, s, d.Name, note.Get("on")); err != nil {
 			return err
 		}
 		rec.Changed = true
@@ -163,15 +166,15 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 	return o, rec, err
 }
 
-// free is Conflict if another resource names the same rows.
-func (k pools) free(ctx context.Context, s *session, d connector.Desired, note relational.Note) error {
+// free is Conflict if another resource than the named one names the same rows.
+func (k pools) free(ctx context.Context, s *session, name, on string) error {
 	taken := ""
-	err := s.simple(ctx, "select name from tenure.mark where type = 'rows' and "+placeSQL+" = "+literal(note.Get("on"))+" and name <> "+literal(d.Name), func(_ int, v [][]byte) error {
+	err := s.simple(ctx, "select name from tenure.mark where type = 'rows' and "+placeSQL+" = "+literal(on)+" and name <> "+literal(name), func(_ int, v [][]byte) error {
 		taken = string(v[0])
 		return nil
 	})
 	if err == nil && taken != "" {
-		return tenure.Errorf(tenure.Conflict, "rows %q: %q names the same rows", d.Name, taken)
+		return tenure.Errorf(tenure.Conflict, "rows %q: %q names the same rows", name, taken)
 	}
 	return err
 }

@@ -44,14 +44,10 @@ const candidatesSQL = `select a.attrelid::text, a.attname, case when b.typname =
 // away, in tables that nothing else led to, for as long as the survey says. What
 // it didn't look at, or only in part, it puts into words.
 func (g *ground) search(ctx context.Context, s *session, known []connector.Place) (out []connector.Place, partial string, err error) {
-	elsewhere, err := g.elsewhere(ctx, s)
-	if err != nil {
-		return nil, "", err
-	}
 	var all []candidate
 	err = s.simple(ctx, candidatesSQL, func(_ int, v [][]byte) error {
 		r := g.byOID[string(v[0])]
-		if r == nil || r.root != r.name || g.strangers[r.name.Schema] || elsewhere[r.name.Schema] || g.spoken(r.name) {
+		if r == nil || r.root != r.name || g.others(r.name) || g.spoken(r.name) {
 			return nil
 		}
 		if slices.ContainsFunc(known, func(p connector.Place) bool { return p.Name == r.name.String() }) {

@@ -1,6 +1,7 @@
 package relational
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -134,6 +135,26 @@ func (c Coverage) Seeds(home string) []TableName {
 	}
 	slices.SortFunc(out, TableName.Compare)
 	return slices.Compact(out)
+}
+
+// CoveredBeside are the tables, as they may be called, that other resources of the
+// tenant cover under the same key.
+func CoveredBeside(refs []connector.Ref, key string) map[TableName]bool {
+	out := map[TableName]bool{}
+	for _, r := range refs {
+		var a struct {
+			Schema, Key string
+			Coverage
+		}
+		if text, err := json.Marshal(r.Attributes); err != nil || json.Unmarshal(text, &a) != nil || key == "" || a.Key != key {
+			continue
+		}
+		named := Coverage{Tables: a.Tables}
+		for _, n := range named.Seeds(a.Schema) {
+			out[n] = true
+		}
+	}
+	return out
 }
 
 // cutPath splits body->>a or body->a->>b into the column and the keys.

@@ -207,14 +207,18 @@ func (k pools) found(ctx context.Context, s *session, r connector.Ref, f reacher
 	if err != nil {
 		return false, err
 	}
-	if note == nil {
+	switch {
+	case note != nil:
+	case k.gone:
+		if err := k.free(ctx, s, r.Name, a.spec()); err != nil {
+			return false, err
+		}
+	default:
 		n, err := k.has(ctx, s, a)
 		if err != nil || n == 0 {
 			return false, err
 		}
-		if !k.gone {
-			return false, relational.Claim(k.marker, relational.Note{}, r)
-		}
+		return false, relational.Claim(k.marker, relational.Note{}, r)
 	}
 	return true, f(s, a.estate(r), k.shared)
 }
@@ -282,18 +286,26 @@ func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 			if err := e.remains(ctx, s); err != nil {
 				return err
 			}
-			if keeps, err := s.keeps(ctx); err != nil {
+			if err := s.forgetOf(ctx, r.Resource); err != nil {
 				return err
-			} else if keeps {
-				if err := kept.Forget(ctx, s, string(r.Resource)); err != nil {
-					return err
-				}
 			}
 			return marks.Delete(ctx, s, r.Type, r.Name)
 		})
 	})
+	if err == nil && !there { // what late rows left after the mark had gone
+		err = k.onShared(ctx, writing, func(s *session) error { return s.forgetOf(ctx, r.Resource) })
+	}
 	rec.Changed = there && err == nil
 	return rec, err
+}
+
+// forgetOf takes away what is kept of a resource, where anything is kept at all.
+func (s *session) forgetOf(ctx context.Context, r tenure.ResourceID) error {
+	keeps, err := s.keeps(ctx)
+	if err != nil || !keeps {
+		return err
+	}
+	return kept.Forget(ctx, s, string(r))
 }
 
 // remains is an error if rows are left: Blocked where no class covers them, else a

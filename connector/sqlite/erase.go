@@ -180,6 +180,10 @@ func (d *Driver) Tally(ctx context.Context, r connector.Ref, run string) (e conn
 	if err != nil {
 		return e, err
 	}
+	if shared, ok := k.(pools); ok { // their tally outlives the mark while late rows go
+		shared.gone = true
+		k = shared
+	}
 	_, err = k.reach(ctx, r, reading, func(s *session, _ estateOf, _ string) error {
 		keeps, err := s.keeps(ctx)
 		if err != nil || !keeps {

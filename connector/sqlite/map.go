@@ -59,7 +59,7 @@ func (d *Driver) places(ctx context.Context, s *session, e *estate, v connector.
 		}
 		out = append(out, alikes...)
 	}
-	found, partial, err := e.search(ctx, s, v.Search)
+	found, partial, err := e.search(ctx, s, v.Search, relational.CoveredBeside(v.Beside, e.a.Key))
 	return append(out, found...), partial, err
 }
 
@@ -131,7 +131,7 @@ func (e *estate) alikes(ctx context.Context, s *session, t relational.Table, col
 // search looks for the key in columns of tables that nothing ties to the tenant,
 // for as long as it may. A number, or a short word, stands in too many columns to
 // tell anything.
-func (e *estate) search(ctx context.Context, s *session, budget time.Duration) (out []connector.Place, partial string, err error) {
+func (e *estate) search(ctx context.Context, s *session, budget time.Duration, beside map[relational.TableName]bool) (out []connector.Place, partial string, err error) {
 	if budget <= 0 || isNumber(e.a.Key) || len(e.a.Key) < 4 {
 		return nil, "", nil
 	}
@@ -141,7 +141,7 @@ func (e *estate) search(ctx context.Context, s *session, budget time.Duration) (
 	}
 	end := time.Now().Add(budget)
 	for _, t := range e.Graph.Tables() {
-		if _, held := e.Table(t.TableName); held || e.Shared(t.TableName) || e.given(t) {
+		if _, held := e.Table(t.TableName); held || beside[t.TableName] || e.Shared(t.TableName) || e.given(t) {
 			continue
 		}
 		for _, c := range t.Columns {

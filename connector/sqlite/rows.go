@@ -166,7 +166,7 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 			case have == nil && n > 0:
 				return tenure.Errorf(tenure.Conflict, "%d rows with %s = %q are there already and no owner mark names them", n, a.Column, a.Key)
 			}
-			if err := k.free(ctx, s, note); err != nil {
+			if err := k.free(ctx, s, d.Name, a.spec()); err != nil {
 				return err
 			}
 			rec.Changed = true
@@ -176,12 +176,12 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 	return o, rec, err
 }
 
-// free is Conflict if another resource names the same rows.
-func (k pools) free(ctx context.Context, s *session, note relational.Note) error {
+// free is Conflict if another resource than the named one names the same rows.
+func (k pools) free(ctx context.Context, s *session, name string, p poolSpec) error {
 	all, err := marks.All(ctx, s, dialect{}, "rows")
 	for _, n := range all {
-		if err == nil && n.Name != note.Name && n.Get("spec") == note.Get("spec") {
-			err = tenure.Errorf(tenure.Conflict, "rows %q: %q names the same rows", note.Name, n.Name)
+		if err == nil && n.Name != name && specOfNote(n) == p {
+			err = tenure.Errorf(tenure.Conflict, "rows %q: %q names the same rows", name, n.Name)
 		}
 	}
 	return err

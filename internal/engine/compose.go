@@ -107,6 +107,9 @@ func (a *advance) result(c *composed, n *node, r store.StepResult, res Result) {
 	}
 	c.Results = append(c.Results, r)
 	n.apply(r, c.Now)
+	if n.step.Action == tenure.ActErase && r.State == tenure.StepDone {
+		a.wake(c, n)
+	}
 }
 
 // awaits records the gates that begin to wait for persons: the inbox, reminders

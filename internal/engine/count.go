@@ -69,11 +69,16 @@ func count(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 		return Result{Verdict: v, Receipt: rec}
 	}
 	class := classOf(t.Plan, t.Step)
-	order, err := e.order(ctx, t, pr.ID, class)
+	order, before, err := e.order(ctx, t, pr, class)
 	if err != nil {
 		return Result{Err: err}
 	}
-	m, _, err := sys.DataMap(ctx, connector.Survey{Ref: ref, Order: order, Prove: true, Search: searchFor, Gone: lost})
+	at := []string{class}
+	if class == "" {
+		at = nil
+	}
+	survey := connector.Survey{Ref: ref, Order: slices.Concat(order, at, before), Prove: true, Search: searchFor, Gone: lost, Beside: beside(t.Plan, pr)}
+	m, _, err := sys.DataMap(ctx, survey)
 	if tenure.CodeOf(err) == tenure.Invalid && len(pr.Classes) == 0 {
 		return Result{Verdict: v, Receipt: rec}
 	}
@@ -82,9 +87,29 @@ func count(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 	}
 	rec.Places, rec.Partial = m.Places, m.Partial
 	if stand := rec.Standing(class); len(stand) > 0 {
+		if class != "" && len(before) > 0 && !slices.ContainsFunc(stand, func(p connector.Place) bool { return p.Kind != connector.PlaceOrder }) {
+			// Planned to go after those, and it can't go sooner: their clocks opened together.
+			survey.Order = slices.Concat(order, before, at)
+			if m, _, err = sys.DataMap(ctx, survey); err != nil {
+				return Result{Err: err}
+			}
+			if len(Count{Places: m.Places}.Standing(class)) == 0 {
+				return Result{Receipt: rec, Again: t.Now.Add(countAgain), Note: class + " goes from " + pr.Name + " after " + strings.Join(before, ", ")}
+			}
+		}
 		return Result{Verdict: tenure.Failed, Receipt: rec, Err: standing(stand)}
 	}
 	return Result{Verdict: v, Receipt: rec}
+}
+
+// beside are the tenant's other resources in a resource's system, gone or not.
+func beside(p *tenure.Plan, of *tenure.PlannedResource) (out []connector.Ref) {
+	for i := range p.Resources {
+		if r := &p.Resources[i]; r.System == of.System && r.ID != of.ID {
+			out = append(out, Ref(p.Tenant, r))
+		}
+	}
+	return out
 }
 
 // standing is the error that names what stands in the way, with what would settle it.
@@ -119,32 +144,48 @@ func classOf(p *tenure.Plan, s *tenure.Step) string {
 	return ""
 }
 
-// order is the order of a resource's classes: those that are gone, as they went, then
-// the class at hand, then the others as planned.
-func (e *Engine) order(ctx context.Context, t *Task, id tenure.ResourceID, class string) ([]string, error) {
+// countAgain is when a count that waits for other classes looks again by itself; it
+// is woken when one of them has gone.
+const countAgain = 24 * time.Hour
+
+// order returns the classes of a resource that have gone, as they went, and those that
+// are planned to go before the class at hand and haven't.
+func (e *Engine) order(ctx context.Context, t *Task, pr *tenure.PlannedResource, class string) (gone, before []string, err error) {
 	rows, err := e.DB.Steps(ctx, t.Operation.ID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var gone []store.StepRow
+	var ended []store.StepRow
 	of := make(map[int]string)
-	var rest []string
+	sooner := true
 	for i := range t.Plan.Steps {
 		s := &t.Plan.Steps[i]
-		if s.Action == tenure.ActRetention {
-			rest = append(rest, s.Class)
+		switch {
+		case s.Action == tenure.ActRetention:
+			sooner = sooner && s.Class != class
+			if sooner && slices.Contains(pr.Classes, s.Class) {
+				before = append(before, s.Class)
+			}
+		case s.Action == tenure.ActErase && s.Resource == pr.ID && rows[i].State == tenure.StepDone:
+			ended, of[rows[i].Seq] = append(ended, rows[i]), s.Class
 		}
-		if s.Action == tenure.ActErase && s.Resource == id && rows[i].State == tenure.StepDone {
-			gone, of[rows[i].Seq] = append(gone, rows[i]), s.Class
+	}
+	slices.SortStableFunc(ended, func(a, b store.StepRow) int { return a.EndedAt.Compare(b.EndedAt) })
+	for _, r := range ended {
+		gone = append(gone, of[r.Seq])
+	}
+	before = slices.DeleteFunc(before, func(c string) bool { return slices.Contains(gone, c) })
+	return gone, before, nil
+}
+
+// wake lets the counts of a resource that wait for a class look again when it went.
+func (a *advance) wake(c *composed, erased *node) {
+	for i := range a.s.nodes {
+		n := &a.s.nodes[i]
+		if n.step.Action == tenure.ActCount && n.step.Resource == erased.step.Resource && n.row.State == tenure.StepPending && n.row.DueAt.After(c.Now) && n.row.ErrorCode == "" {
+			r := store.StepResult{Seq: n.row.Seq, Token: n.row.Token, From: tenure.StepPending, State: tenure.StepPending}
+			c.Results = append(c.Results, r)
+			n.apply(r, c.Now)
 		}
 	}
-	slices.SortStableFunc(gone, func(a, b store.StepRow) int { return a.EndedAt.Compare(b.EndedAt) })
-	var out []string
-	for _, r := range gone {
-		out = append(out, of[r.Seq])
-	}
-	if class != "" {
-		out = append(out, class)
-	}
-	return unique(append(out, rest...)), nil
 }

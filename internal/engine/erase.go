@@ -347,7 +347,11 @@ func (t *Task) late(ctx context.Context, sys *connector.System, pr *tenure.Plann
 	if code != tenure.Conflict && code != tenure.Blocked || typ.Whole || typ.Holds != tenure.HoldsData || !sys.Can("map") || t.Row.Seq >= len(t.Plan.Steps) {
 		return nil
 	}
-	m, _, err := sys.DataMap(ctx, connector.Survey{Ref: Ref(t.Plan.Tenant, pr)})
+	row, err := t.engine.DB.Resource(ctx, pr.ID)
+	if err != nil {
+		return nil
+	}
+	m, _, err := sys.DataMap(ctx, connector.Survey{Ref: Ref(t.Plan.Tenant, pr), Gone: row.State == tenure.ResourceGone})
 	if err != nil {
 		return nil
 	}

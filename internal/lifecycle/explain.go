@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -49,11 +50,42 @@ func (s *Service) Tenant(ctx context.Context, idOrName string) (*TenantView, err
 		return nil, err
 	}
 	if c, err := s.compiled(ctx, t.Blueprint.Digest, false); err == nil && len(t.Anchors) > 0 {
+		p, _, err := s.leaving(ctx, v)
+		if err != nil {
+			return nil, err
+		}
 		for _, class := range c.Blueprint.DataClasses {
-			v.Clocks = append(v.Clocks, tenure.SolveRetention(class, t.Anchors, v.Holds, tenure.HoldSubject{Tenant: t.ID}, s.Now()))
+			v.Clocks = append(v.Clocks, v.clock(p, class, s.Now()))
 		}
 	}
 	return v, nil
+}
+
+// leaving is the plan of the departure that is under way, nil if none is, and its
+// operation.
+func (s *Service) leaving(ctx context.Context, v *TenantView) (*tenure.Plan, store.OperationRow, error) {
+	for _, op := range v.Operations {
+		if op.Kind == tenure.Offboard && !op.State.Ended() {
+			p, err := s.o.DB.Plan(ctx, op.Plan)
+			return p, op, err
+		}
+	}
+	return nil, store.OperationRow{}, nil
+}
+
+// clock is a data class's as the departure's own gate sees it, or would see it if it
+// were under way: a hold on a part of the class keeps that part alone.
+func (v *TenantView) clock(p *tenure.Plan, class tenure.DataClass, now time.Time) tenure.Clock {
+	gate := &tenure.Step{Action: tenure.ActRetention, Class: class.Name}
+	if p == nil {
+		p = &tenure.Plan{Tenant: v.ID}
+		for _, r := range v.Resources {
+			p.Resources = append(p.Resources, tenure.PlannedResource{ID: r.ID, System: r.System, Classes: r.Classes})
+		}
+	} else if i := slices.IndexFunc(p.Steps, func(s tenure.Step) bool { return s.Action == tenure.ActRetention && s.Class == class.Name }); i >= 0 {
+		gate = &p.Steps[i]
+	}
+	return tenure.SolveRetention(class, v.Anchors, p.Keeping(v.Holds, gate), p.Destroys(gate)[0], now)
 }
 
 // TenantRow gives a tenant's row alone.
@@ -121,18 +153,13 @@ func (s *Service) Explain(ctx context.Context, idOrName string) ([]Reason, error
 	if err != nil {
 		return nil, err
 	}
-	var leaving *tenure.Plan
-	var waits string
-	for _, op := range v.Operations {
-		if op.Kind == tenure.Offboard && !op.State.Ended() {
-			if leaving, err = s.o.DB.Plan(ctx, op.Plan); err != nil {
-				return nil, err
-			}
-			waits = fmt.Sprintf("operation %s is %s", op.ID, op.State)
-			if op.Reason != "" {
-				waits += ": " + op.Reason
-			}
-		}
+	leaving, op, err := s.leaving(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	waits := fmt.Sprintf("operation %s is %s", op.ID, op.State)
+	if op.Reason != "" {
+		waits += ": " + op.Reason
 	}
 	var out []Reason
 	for _, r := range v.Resources {

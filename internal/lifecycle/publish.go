@@ -24,6 +24,16 @@ func (s *Service) fits(ctx context.Context, c *blueprint.Compiled) (says []strin
 		said("no store was compared with the systems, since that takes a tenant: %v", err)
 		return says, nil
 	}
+	var all []tenure.Resource
+	for _, env := range desired.Environments {
+		for _, r := range env.Resources {
+			row := tenure.Resource{Environment: env.Name, Key: r.Key, System: r.System, Type: r.Type, Name: r.Name}
+			if row.Desired, err = tenure.Canonical(r.Attributes); err != nil {
+				return nil, err
+			}
+			all = append(all, row)
+		}
+	}
 	var open []string
 	looked := make(map[string]bool)
 	for _, env := range desired.Environments {
@@ -45,7 +55,7 @@ func (s *Service) fits(ctx context.Context, c *blueprint.Compiled) (says []strin
 				said("%s depends on the parameter %s, and is compared when a tenant comes", v.path(), p)
 				continue
 			}
-			ask := connector.Survey{Ref: connector.Ref{Environment: env.Name, Type: r.Type, Name: r.Name, Attributes: r.Attributes, Classes: r.Data}, Search: searchPlanned}
+			ask := connector.Survey{Ref: connector.Ref{Environment: env.Name, Type: r.Type, Name: r.Name, Attributes: r.Attributes, Classes: r.Data}, Search: searchPlanned, Beside: beside(all, row)}
 			v.Map, _, err = sys.DataMap(ctx, ask)
 			switch code := tenure.CodeOf(err); {
 			case code == tenure.Invalid:

@@ -34,7 +34,7 @@ func (s *Service) remains(ctx context.Context, t *engine.Task) (late []engine.La
 	}
 	places = make(map[string]int)
 	var strange, unsure []string
-	err = s.survey(ctx, gone, connector.Survey{Gone: true, Order: classOrder(t.Plan)}, func(v surveyed) error {
+	err = s.survey(ctx, gone, gone, connector.Survey{Gone: true, Order: classOrder(t.Plan)}, func(v surveyed) error {
 		places[v.path()] = len(v.Places)
 		if v.absent != tenure.Verified {
 			unsure = append(unsure, strings.TrimSpace(v.path()+" "+v.Partial))

@@ -172,7 +172,7 @@ func (s *Service) stands(ctx context.Context, sys *connector.System, r tenure.Re
 	if o := seen[0]; o.Found && o.Owner != connector.Others && (o.Owner != connector.Ours || o.Resource == r.ID) {
 		found = append(found, connector.Place{})
 	}
-	err = s.survey(ctx, []tenure.Resource{r}, connector.Survey{Gone: true}, func(v surveyed) error {
+	err = s.survey(ctx, []tenure.Resource{r}, nil, connector.Survey{Gone: true}, func(v surveyed) error {
 		for _, p := range v.Places {
 			if p.IsData() && p.Rows > 0 {
 				found = append(found, p)

@@ -48,7 +48,8 @@ func mapped(sys *connector.System, r tenure.Resource) (tenure.ResourceType, bool
 
 // survey yields the data map of each resource that can be mapped: at onboarding, with
 // each drift look, when a departure is planned, at the last reconciliation and after.
-func (s *Service) survey(ctx context.Context, rows []tenure.Resource, ask connector.Survey, yield func(surveyed) error) error {
+// All are their tenants' resources: what one covers isn't missed in another.
+func (s *Service) survey(ctx context.Context, rows, all []tenure.Resource, ask connector.Survey, yield func(surveyed) error) error {
 	for _, r := range rows {
 		sys, err := s.system(ctx, r.System)
 		if err != nil {
@@ -59,7 +60,7 @@ func (s *Service) survey(ctx context.Context, rows []tenure.Resource, ask connec
 			continue
 		}
 		q := ask
-		q.Ref = refOf(r)
+		q.Ref, q.Beside = refOf(r), beside(all, r)
 		m, absent, err := sys.DataMap(ctx, q)
 		if err != nil {
 			return tenure.Errorf(tenure.CodeOf(err), "data map of %s: %w", pathOf(r.Environment, r.Key), err)
@@ -69,6 +70,16 @@ func (s *Service) survey(ctx context.Context, rows []tenure.Resource, ask connec
 		}
 	}
 	return nil
+}
+
+// beside are the other resources of a resource's tenant in its system.
+func beside(all []tenure.Resource, of tenure.Resource) (out []connector.Ref) {
+	for _, r := range all {
+		if r.Tenant == of.Tenant && r.System == of.System && (r.Environment != of.Environment || r.Key != of.Key) {
+			out = append(out, refOf(r))
+		}
+	}
+	return out
 }
 
 // line is a place that stands in the way, with what would settle it.
@@ -125,7 +136,7 @@ func (s *Service) covered(ctx context.Context, in *planner.Input, p *tenure.Plan
 	var findings []tenure.Finding
 	var seen []tenure.Difference
 	ask := connector.Survey{Order: classOrder(p), Prove: true, Search: searchPlanned}
-	err := s.survey(ctx, in.Inventory, ask, func(v surveyed) error {
+	err := s.survey(ctx, in.Inventory, in.Inventory, ask, func(v surveyed) error {
 		for _, place := range v.Places {
 			switch {
 			case place.Blocks:
@@ -176,14 +187,17 @@ func (s *Service) uncovered(ctx context.Context, sys *connector.System, tenant t
 		if _, ok := mapped(sys, tenure.Resource{Type: row.Type}); !ok || len(out) >= maxFindings {
 			return nil
 		}
-		r, err := s.o.DB.Resource(ctx, row.ID)
+		rows, err := s.o.DB.Resources(ctx, row.Tenant, true)
 		if err != nil {
 			return err
 		}
-		if !stands(r.State) {
-			return nil
+		var one, all []tenure.Resource
+		for _, r := range rows {
+			if all = append(all, r.Resource); r.ID == row.ID && stands(r.State) {
+				one = append(one, r.Resource)
+			}
 		}
-		err = s.survey(ctx, []tenure.Resource{r.Resource}, connector.Survey{Search: searchLook}, func(v surveyed) error {
+		err = s.survey(ctx, one, all, connector.Survey{Search: searchLook}, func(v surveyed) error {
 			out = append(out, v.findings(now)...)
 			return nil
 		})
