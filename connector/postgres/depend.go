@@ -69,7 +69,7 @@ select i.identity, pg_describe_object(o.classid, o.objid, o.objsubid),
  and not exists (select 1 from outside w where w.classid = o.classid and w.objid = o.objid and w.objsubid = 0 and o.objsubid <> 0)
  order by 1, 2`
 
-// outside lists what stands outside the schema and hangs on something in it.
+// outside lists what is outside the schema and depends on something in it.
 func (k schemas) outside(ctx context.Context, s *session, name string) (out []connector.Place, err error) {
 	err = s.simple(ctx, sqlf(outsideSQL, literal(name)), func(_ int, v [][]byte) error {
 		what, on := string(v[1]), string(v[2])
@@ -115,8 +115,8 @@ select g.rolname, '', 'it made ' || u.rolname || ' a member of ' || g.rolname, '
  from pg_auth_members m join pg_roles g on g.oid = m.roleid join pg_roles u on u.oid = m.member join pg_roles by on by.oid = m.grantor where by.rolname = $1
  order by 1`
 
-// outside lists what hangs on a role and doesn't go with it: what it owns
-// anywhere, what it may do in other databases, and who has its rights.
+// outside lists what depends on a role and doesn't go with it: what it owns anywhere,
+// what it may do in other databases, and who has its rights.
 func (k roles) outside(ctx context.Context, s *session, have role) (out []connector.Place, err error) {
 	held := func(in string) func(int, [][]byte) error {
 		return func(_ int, v [][]byte) error {
@@ -161,8 +161,8 @@ func dependent(name, says, fix string) connector.Place {
 	return connector.Place{Name: name, Kind: connector.PlaceDependent, Rows: 1, Says: says, Fix: fix, Blocks: true}
 }
 
-// unbound is a Blocked error that names what hangs on the thing, nil if nothing
-// does. Trying again doesn't help: somebody has to let go of it.
+// unbound is Blocked, and names what depends on the thing; nil if nothing does. A retry
+// doesn't help: somebody has to end the dependency.
 func unbound(what string, outside []connector.Place) error {
 	if len(outside) == 0 {
 		return nil

@@ -19,10 +19,10 @@ type planKey struct {
 
 var _ connector.Tallier = (*Driver)(nil)
 
-// Erase is described at connector.Eraser: one transaction a batch, children
-// before parents, with the tally of it. What would be deleted, nulled or kept
-// from going against what the blueprint says is Blocked, by the rows that are
-// there when the batch has locked its own.
+// Erase is described at connector.Eraser: one transaction a batch, children before
+// parents, with its tally. It is Blocked, by the rows that are there once the batch has
+// locked its own, if a row would be deleted, set to null or kept against what the
+// blueprint says.
 func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) (e connector.Erased, err error) {
 	h, err := d.holder(r, "be erased")
 	if err != nil {
@@ -163,7 +163,7 @@ func keep(ctx context.Context, s *session) error {
 	case there == 2 && ours == 2:
 		return nil
 	case there != ours || schema > 0:
-		return tenure.Errorf(tenure.Blocked, "the schema tenure, or a table of its, isn't Tenure's").WithHint("give it another name; Tenure keeps its counts there")
+		return tenure.Errorf(tenure.Blocked, "the schema tenure, or a table in it, isn't Tenure's").WithHint("rename it; Tenure keeps its counts there")
 	}
 	made := append([]string{"select pg_advisory_xact_lock(8386104310)", "create schema if not exists tenure", "revoke all on schema tenure from public"}, kept.DDL()...)
 	return s.run(ctx, append(made, closeSQL), "", nil)
@@ -198,7 +198,7 @@ func (d *Driver) Tally(ctx context.Context, r connector.Ref, run string) (e conn
 // lockTime is how long a batch waits for a lock that somebody else holds.
 const lockTime = 4 * time.Second
 
-// patient runs f and, where that ends since a lock was held for too long, says by
+// patient runs f; if that ends because a lock was held for too long, the error says by
 // whom.
 func (d *Driver) patient(ctx context.Context, s *session, f func() error) error {
 	watch, stop := context.WithCancel(ctx)
@@ -223,7 +223,7 @@ func (d *Driver) patient(ctx context.Context, s *session, f func() error) error 
 	if who == "" {
 		who = "another session"
 	}
-	return tenure.Errorf(tenure.Unavailable, "a lock is held by %s", who).WithHint("end what holds it").Retryable()
+	return tenure.Errorf(tenure.Unavailable, "a lock is held by %s", who).WithHint("end that session or transaction; the batch is tried again").Retryable()
 }
 
 // blockersSQL names what a backend waits for.

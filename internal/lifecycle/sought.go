@@ -210,7 +210,7 @@ func (s *Service) reopenable(ctx context.Context, tenant tenure.TenantID) (out [
 	}
 	for _, row := range rows {
 		if len(row.Box) == 0 {
-			return nil, "", tenure.Errorf(tenure.Blocked, "the name and key by which this tenant's data could be found were destroyed when their retention ended").
+			return nil, "", tenure.Errorf(tenure.Blocked, "the name and key by which this tenant's data could be found were destroyed: their retention has ended").
 				WithHint("what is there now has to be found and removed by hand")
 		}
 		sys, err := s.system(ctx, row.System)
