@@ -383,8 +383,8 @@ func (g *ground) foreign(context.Context, *session) (out []connector.Place, err 
 		if !tables[r.oid] || g.strangers[r.name.Schema] && !g.own(r.name) {
 			continue
 		}
-		p := connector.Place{Name: r.name.String(), Kind: connector.PlaceForeign, Class: g.class(r.name), Via: "rows of another server"}
-		if g.said(r.name) == "" && !g.shared(r.name) {
+		p := connector.Place{Name: r.name.String(), Kind: connector.PlaceForeign, Via: "rows of another server"}
+		if !g.shared(r.name) { // a data class would say that they are erased
 			p.Blocks, p.Says = true, p.Name+" shows rows of another server, which Tenure doesn't erase"
 			p.Fix = "erase them there, and name the table: shared: [" + p.Name + "]"
 		}

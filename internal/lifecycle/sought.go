@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -256,21 +257,18 @@ func (s *Service) TickSought(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	var failed []error // one tenant's trouble mustn't keep the others from their turn
 	for _, id := range ended {
-		if err := s.endSought(ctx, id); err != nil {
-			return err
-		}
+		failed = append(failed, s.endSought(ctx, id))
 	}
 	due, err := s.o.DB.SoughtSince(ctx, now.Add(-soughtEvery), soughtLot)
 	if err != nil {
 		return err
 	}
 	for _, id := range due {
-		if err := s.lookAtClosed(ctx, id, now); err != nil {
-			return err
-		}
+		failed = append(failed, s.lookAtClosed(ctx, id, now))
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // lookAtClosed looks at one closed tenant's places. A system that doesn't answer is
