@@ -190,7 +190,7 @@ const lockTime = 4 * time.Second
 // whom.
 func (d *Driver) patient(ctx context.Context, s *session, f func() error) error {
 	watch, stop := context.WithCancel(ctx)
-	found := make(chan string, 1)
+	found := make(chan holders, 1)
 	go func() {
 		defer close(found)
 		select {
@@ -198,9 +198,7 @@ func (d *Driver) patient(ctx context.Context, s *session, f func() error) error 
 			return
 		case <-time.After(lockTime / 2):
 		}
-		if who := d.blockers(ctx, s.conn.PgConn().PID()); who != "" {
-			found <- who
-		}
+		found <- d.blockers(ctx, s.conn.PgConn().PID())
 	}()
 	err := f()
 	stop()
@@ -208,24 +206,34 @@ func (d *Driver) patient(ctx context.Context, s *session, f func() error) error 
 	if state(err) != "55P03" {
 		return err
 	}
-	if who == "" {
-		who = "another session"
+	switch {
+	case who.prepared: // nobody's session that could come to its end
+		return tenure.Errorf(tenure.Blocked, "a lock is held by %s", who.says).WithHint("%s, then retry", endPrepared)
+	case who.says == "":
+		who.says = "another session"
 	}
-	return tenure.Errorf(tenure.Unavailable, "a lock is held by %s", who).WithHint("end what holds it").Retryable()
+	return tenure.Errorf(tenure.Unavailable, "a lock is held by %s", who.says).WithHint("end what holds it").Retryable()
+}
+
+// holders are who holds what a backend waits for.
+type holders struct {
+	says     string
+	prepared bool // a prepared transaction is among them
 }
 
 // blockersSQL names what a backend waits for.
-const blockersSQL = `select coalesce(string_agg(who, ', ' order by who), '') from (
- select 'process ' || a.pid || ' (' || coalesce(nullif(a.application_name, ''), a.backend_type) || ', ' || coalesce(a.state, '') || ')' as who
+const blockersSQL = `select coalesce(string_agg(who, ', ' order by who), ''), coalesce(bool_or(prepared), false)::text from (
+ select false as prepared, 'process ' || a.pid || ' (' || coalesce(nullif(a.application_name, ''), a.backend_type) || ', ' || coalesce(a.state, '') || ')' as who
  from pg_stat_activity a where a.pid = any (pg_blocking_pids($1))
  union
- select 'the prepared transaction ' || x.gid from pg_prepared_xacts x where 0 = any (pg_blocking_pids($1)) and exists (
-  select 1 from pg_locks w join pg_locks l on l.transactionid = w.transactionid and l.granted or l.relation = w.relation and l.database = w.database and l.granted
-  where w.pid = $1 and not w.granted and l.pid is null and l.virtualtransaction = '-1/' || x.transaction)) x`
+ select true, 'the prepared transaction ' || x.gid from pg_prepared_xacts x where 0 = any (pg_blocking_pids($1)) and exists (
+  select 1 from pg_locks w join pg_locks l on l.pid is null and l.granted and (l.transactionid = w.transactionid or l.relation = w.relation and l.database = w.database)
+  join pg_locks t on t.pid is null and t.transactionid = x.transaction and t.virtualtransaction = l.virtualtransaction
+  where w.pid = $1 and not w.granted)) x`
 
-func (d *Driver) blockers(ctx context.Context, pid uint32) (who string) {
+func (d *Driver) blockers(ctx context.Context, pid uint32) (who holders) {
 	_ = d.with(ctx, func(s *session) error {
-		return each(ctx, s, strings.ReplaceAll(blockersSQL, "$1", fmt.Sprint(pid)), 1, func(v []string) { who = v[0] })
+		return each(ctx, s, strings.ReplaceAll(blockersSQL, "$1", fmt.Sprint(pid)), 2, func(v []string) { who = holders{v[0], v[1] == "true"} })
 	})
 	return who
 }
