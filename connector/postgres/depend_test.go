@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -278,6 +279,34 @@ func TestPreparedTransaction(t *testing.T) {
 			t.Errorf("once it is ended the erasure takes %v, error %v", e.Counts, err)
 		}
 	})
+}
+
+// TestDropNamesWhoHoldsALock: a session that was left open with a lock in a schema
+// keeps its drop waiting. It is named in seconds, and the drop is tried again.
+func TestDropNamesWhoHoldsALock(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	own := desired("schema", "leaver", map[string]any{"ddl": "create table if not exists orders (id int primary key)"})
+	if _, _, err := d.Ensure(t.Context(), own); err != nil {
+		t.Fatal(err)
+	}
+	c := connect(t, w.dsn)
+	if _, err := c.Exec(t.Context(), "set application_name = 'a report'; begin; select * from leaver.orders"); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if _, err := d.Delete(t.Context(), own.Ref); tenure.CodeOf(err) != tenure.Unavailable || !tenure.CanRetry(err) || !strings.Contains(err.Error(), "a report") {
+		t.Errorf("delete: %v (%s), want one to try again that names the session", err, tenure.CodeOf(err))
+	}
+	if d := time.Since(began); d > time.Minute {
+		t.Errorf("it took %s to say so", d)
+	}
+	if _, err := c.Exec(t.Context(), "rollback"); err != nil {
+		t.Fatal(err)
+	}
+	if rec, err := d.Delete(t.Context(), own.Ref); err != nil || !rec.Changed {
+		t.Errorf("once the session lets go: changed %t, error %v", rec.Changed, err)
+	}
 }
 
 // TestRoleElsewhere: what a role owns or may do in another database, and who is

@@ -60,25 +60,20 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 	if p.Holding.Before != nil {
 		b.Limit = min(b.Limit, objectsAtOnce)
 	}
-	err = d.patient(ctx, s, func() error {
-		return s.atomic(ctx, func(s *session) error {
-			if err := s.simple(ctx, "set local lock_timeout = "+fmt.Sprint(lockTime.Milliseconds()), nil); err != nil {
+	err = d.patient(ctx, s, func(s *session) error {
+		if e, err = p.Batch(ctx, s, b); err != nil {
+			return err
+		}
+		if e.Done && known { // the catalog may have changed since the plan was made
+			if e.Done, err = d.again(ctx, s, of, &p, b); err != nil {
 				return err
 			}
-			if e, err = p.Batch(ctx, s, b); err != nil {
-				return err
-			}
-			if e.Done && known { // the catalog may have changed since the plan was made
-				if e.Done, err = d.again(ctx, s, of, &p, b); err != nil {
-					return err
-				}
-			}
-			e.Counts, e.Detached = knownAll(r, e.Counts), knownAll(r, e.Detached)
-			if b.Run == "" {
-				return nil
-			}
-			return kept.Add(ctx, s, b.Run, string(r.Resource), &e)
-		})
+		}
+		e.Counts, e.Detached = knownAll(r, e.Counts), knownAll(r, e.Detached)
+		if b.Run == "" {
+			return nil
+		}
+		return kept.Add(ctx, s, b.Run, string(r.Resource), &e)
 	})
 	if err != nil {
 		return connector.Erased{}, err
@@ -183,12 +178,12 @@ func (d *Driver) Tally(ctx context.Context, r connector.Ref, run string) (e conn
 	return e, coded(err)
 }
 
-// lockTime is how long a batch waits for a lock that somebody else holds.
+// lockTime is how long a batch or a drop waits for a lock that somebody else holds.
 const lockTime = 4 * time.Second
 
-// patient runs f and, where that ends since a lock was held for too long, says by
-// whom.
-func (d *Driver) patient(ctx context.Context, s *session, f func() error) error {
+// patient runs f in a transaction that waits for locks so long and, where one was
+// held for longer, says by whom.
+func (d *Driver) patient(ctx context.Context, s *session, f func(s *session) error) error {
 	watch, stop := context.WithCancel(ctx)
 	found := make(chan holders, 1)
 	go func() {
@@ -200,7 +195,12 @@ func (d *Driver) patient(ctx context.Context, s *session, f func() error) error 
 		}
 		found <- d.blockers(ctx, s.conn.PgConn().PID())
 	}()
-	err := f()
+	err := s.atomic(ctx, func(s *session) error {
+		if err := s.simple(ctx, "set local lock_timeout = "+fmt.Sprint(lockTime.Milliseconds()), nil); err != nil {
+			return err
+		}
+		return f(s)
+	})
 	stop()
 	who := <-found
 	if state(err) != "55P03" {
