@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// Coverage is what is added, for one tenant alone, to what its blueprint says of a
+// Coverage is an addition, for one tenant alone, to what its blueprint says of a
 // store that holds its data: tables with their data classes, and how their rows are
-// found. An addition only adds: what the blueprint says of a name stays.
+// found. It only adds: where the blueprint says something of a name, that stays.
 type Coverage struct {
 	Tables  map[string]string `json:"tables,omitempty"`  // name: data class
 	Columns map[string]string `json:"columns,omitempty"` // table: its tenant column
@@ -22,8 +22,8 @@ func (c Coverage) Empty() bool {
 	return len(c.Tables)+len(c.Columns)+len(c.Links)+len(c.Derived)+len(c.Shared)+len(c.Aliases) == 0
 }
 
-// Into gives a resource's attributes with the addition; the given ones stay as they
-// are.
+// Into returns a resource's attributes with the addition, and leaves the given ones
+// unchanged.
 func (c Coverage) Into(attributes map[string]any) map[string]any {
 	out := maps.Clone(attributes)
 	if out == nil {

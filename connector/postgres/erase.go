@@ -60,21 +60,14 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 	if p.Holding.Before != nil {
 		b.Limit = min(b.Limit, objectsAtOnce)
 	}
-	err = d.patient(ctx, s, func(s *session) error {
-		if e, err = p.Batch(ctx, s, b); err != nil {
-			return err
-		}
-		if e.Done && known { // the catalog may have changed since the plan was made
-			if e.Done, err = d.again(ctx, s, of, &p, b); err != nil {
-				return err
-			}
-		}
-		e.Counts, e.Detached = knownAll(r, e.Counts), knownAll(r, e.Detached)
-		if b.Run == "" {
-			return nil
-		}
-		return kept.Add(ctx, s, b.Run, string(r.Resource), &e)
-	})
+	once := func(s *session) (err error) {
+		e, err = d.once(ctx, s, r, of, &p, b, known)
+		return err
+	}
+	if err = d.patient(ctx, s, once); state(err) == "23503" { // something refers to the rows: see what
+		p = p.Wary()
+		err = d.patient(ctx, s, once)
+	}
 	if err != nil {
 		return connector.Erased{}, err
 	}
@@ -86,6 +79,25 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 		return connector.Erased{}, err
 	}
 	return e, nil
+}
+
+// once erases one batch in a transaction. A plan that is known is an older
+// batch's, and the catalog may have changed since it was made.
+func (d *Driver) once(ctx context.Context, s *session, r connector.Ref, of holdingOf, p **relational.Erasure, b connector.Batch, known bool) (e connector.Erased, err error) {
+	if e, err = (*p).Batch(ctx, s, b); err != nil {
+		return e, err
+	}
+	if e.Done && known {
+		if e.Done, err = d.again(ctx, s, of, p, b); err != nil {
+			return e, err
+		}
+	}
+	e.Counts, e.Detached = knownAll(r, e.Counts), knownAll(r, e.Detached)
+	if b.Run == "" {
+		return e, nil
+	}
+	err = kept.Add(ctx, s, b.Run, string(r.Resource), &e)
+	return e, err
 }
 
 // again says whether the class is erased by a fresh look at the catalog too.

@@ -27,7 +27,9 @@ const keysSQL = `select k.conname, k.conrelid::text, k.confrelid::text, k.confde
  (select json_agg(a.attname order by u.i) from unnest(k.conkey) with ordinality u(n, i) join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.n)::text,
  (select json_agg(a.attname order by u.i) from unnest(k.confkey) with ordinality u(n, i) join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.n)::text,
  coalesce((select json_agg(a.attname) from jsonb_array_elements_text(case jsonb_typeof(to_jsonb(k) -> 'confdelsetcols') when 'array' then to_jsonb(k) -> 'confdelsetcols' end) s
-  join pg_attribute a on a.attrelid = k.conrelid and a.attnum = s::int), '[]')::text
+  join pg_attribute a on a.attrelid = k.conrelid and a.attnum = s::int), '[]')::text,
+ (k.confdeltype in ('a', 'r') and not k.condeferrable and current_setting('session_replication_role') <> 'replica'
+  and exists (select 1 from pg_trigger g where g.tgconstraint = k.oid and g.tgrelid = k.confrelid and g.tgtype & 8 <> 0 and g.tgenabled in ('O', 'A')))::text
  from pg_constraint k where k.contype = 'f' and k.conparentid = 0`
 
 // checksSQL reads the checks on columns of foreign keys that may be null, with
@@ -148,12 +150,12 @@ var onDelete = map[string]relational.OnDelete{
 }
 
 func (r relations) keys(ctx context.Context, q relational.Querier, sql string) (out []relational.ForeignKey, err error) {
-	err = each(ctx, q, sql, 9, func(v []string) {
+	err = each(ctx, q, sql, 10, func(v []string) {
 		child, parent := r.root(v[1]), r.root(v[2])
 		if child == nil || parent == nil {
 			return
 		}
-		k := relational.ForeignKey{Name: v[0], Child: child.TableName, Parent: parent.TableName, OnDelete: onDelete[v[3]], Deferrable: v[4] == "true", Full: v[5] == "true"}
+		k := relational.ForeignKey{Name: v[0], Child: child.TableName, Parent: parent.TableName, OnDelete: onDelete[v[3]], Deferrable: v[4] == "true", Full: v[5] == "true", Refuses: v[9] == "true"}
 		if r.tables[v[1]] != child || r.tables[v[2]] != parent {
 			k.Name += " of " + r.tables[v[1]].Name + " to " + r.tables[v[2]].Name
 		}

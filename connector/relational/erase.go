@@ -26,6 +26,7 @@ type Erasure struct {
 	cuts  []int    // where the chain may be cut, from now on
 	from  int      // how much of the chain is through
 	read  bool     // the chain was read
+	wary  bool     // what refers to rows is looked at before they go, in every table
 }
 
 // Erasure plans the erasure of a class, "" of every covered one.
@@ -35,6 +36,13 @@ func (h *Holding) Erasure(class string) (*Erasure, error) {
 	}
 	steps, err := h.Plan(class)
 	return &Erasure{Holding: h, Class: class, steps: steps, piece: 250}, err
+}
+
+// Wary is the same erasure with a look at what refers to the rows in every table.
+// An erasure leaves it to the database, where it can, to refuse a delete; what
+// stands in the way, and whose it is, is then said by a wary one.
+func (e *Erasure) Wary() *Erasure {
+	return &Erasure{Holding: e.Holding, Class: e.Class, steps: e.steps, piece: 250, wary: true}
 }
 
 // Same says whether another look at the catalog found the same tables, reached
@@ -162,7 +170,7 @@ func (w *batch) rows(ctx context.Context, t Reached, size int) (bool, error) {
 	for _, where := range t.Any {
 		if w.alone(t) {
 			n, err := w.plain(ctx, t, where, size)
-			if err != nil || n > 0 {
+			if size -= n; err != nil || size == 0 {
 				return false, err
 			}
 			continue
@@ -179,11 +187,14 @@ func (w *batch) rows(ctx context.Context, t Reached, size int) (bool, error) {
 	return true, nil
 }
 
-// alone says that nothing refers to the table's rows, and that nothing is to be
-// done before they go.
+// alone says that the table's rows can go without a look at what refers to them,
+// since nothing does or the database refuses, and that nothing is to be done before.
 func (w *batch) alone(t Reached) bool {
 	h, n := w.Holding, t.Table.TableName
-	return h.Before == nil && len(h.Graph.below[n]) == 0 && h.twice(t) == "" &&
+	look := func(k ForeignKey) bool {
+		return w.wary || t.Table.Parts || !k.Refuses || h.claims.b.links[k.id()] == Detach
+	}
+	return h.Before == nil && !slices.ContainsFunc(h.Graph.below[n], look) && h.twice(t) == "" &&
 		!slices.ContainsFunc(h.Graph.above[n], func(k ForeignKey) bool { return h.claims.above[k.Parent] && h.Classes[k.Parent] != "" })
 }
 

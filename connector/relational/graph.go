@@ -89,6 +89,7 @@ type ForeignKey struct {
 	Sets          []string // the columns that set null or set default changes; all of them if blank
 	Full          bool     // match full: all of its columns are null, or none is
 	Deferrable    bool
+	Refuses       bool // the database itself, at once, keeps a row from going that is referred to
 }
 
 func (k ForeignKey) self() bool { return k.Child == k.Parent }
