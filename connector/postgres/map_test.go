@@ -348,7 +348,7 @@ func TestTwoResourcesCoverTwoSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range []connector.Ref{own.Ref, also.Ref} {
-		m, err := d.DataMap(t.Context(), connector.Survey{Ref: r, Search: time.Second})
+		m, err := d.DataMap(t.Context(), connector.Survey{Ref: r, Search: time.Second, Beside: []connector.Ref{own.Ref, also.Ref}})
 		if got := blocking(m); err != nil || len(got) > 0 {
 			t.Errorf("%s: what blocks is %q, error %v", r.Name, got, err)
 		}

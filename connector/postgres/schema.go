@@ -351,7 +351,7 @@ func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Rec
 			return err
 		}
 		rec.Changed, rec.Counts = true, knownAll(r, counts)
-		return s.atomic(ctx, func(s *session) error {
+		return k.patient(ctx, s, func(s *session) error {
 			parts, err := k.parts(ctx, s, have.name)
 			if err != nil {
 				return err
