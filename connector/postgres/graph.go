@@ -19,7 +19,7 @@ const relationsSQL = `select c.oid::text, n.nspname, c.relname, (c.relkind = 'p'
  coalesce((select json_agg(a.attname order by array_position(i.indkey::int2[], a.attnum)) from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey)
   where i.indrelid = c.oid and i.indisprimary), '[]')::text
  from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema', 'tenure', 'tenure_sentinel') and n.nspname not like 'pg\_toast%' and n.nspname not like 'pg\_temp%'`
+ where c.relkind in ('r', 'p') and ` + notOurs
 
 // keysSQL reads foreign keys. One that a partition has from its root has a
 // parent; what only a partition has counts for the root.

@@ -105,6 +105,7 @@ func TestMapFinds(t *testing.T) {
 		"a tenant column with another": {sql: "create table m.seats (tenant_key text); insert into m.seats values ('acme'); alter table m.seats rename tenant_key to account_key", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "seats": "trade"}}, finds: []string{"table m.seats"}},
 		"a table moved away":           {sql: "alter table m.lines set schema extra", finds: []string{"table extra.lines", "table lines"}},
 		"a foreign table":              {sql: "create extension file_fdw; create server files foreign data wrapper file_fdw; create foreign table extra.far (tenant_key text) server files options (filename '/dev/null')", finds: []string{"foreign extra.far"}},
+		"a foreign table, in a class":  {sql: "create extension file_fdw; create server files foreign data wrapper file_fdw; create foreign table extra.far (tenant_key text) server files options (filename '/dev/null')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "extra.far": "trade"}}, finds: []string{"foreign extra.far"}},
 		"a foreign table, shared":      {sql: "create extension file_fdw; create server files foreign data wrapper file_fdw; create foreign table extra.far (tenant_key text) server files options (filename '/dev/null')", more: map[string]any{"shared": []any{"extra.far"}}},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -347,7 +348,7 @@ func TestTwoResourcesCoverTwoSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range []connector.Ref{own.Ref, also.Ref} {
-		m, err := d.DataMap(t.Context(), connector.Survey{Ref: r, Search: time.Second})
+		m, err := d.DataMap(t.Context(), connector.Survey{Ref: r, Search: time.Second, Beside: []connector.Ref{own.Ref, also.Ref}})
 		if got := blocking(m); err != nil || len(got) > 0 {
 			t.Errorf("%s: what blocks is %q, error %v", r.Name, got, err)
 		}

@@ -126,13 +126,13 @@ func (g *ground) bare(c candidate) string {
 	return ""
 }
 
-// telling says that a key is unlikely to stand in a column for anything else.
+// telling says that a column with the key is unlikely to mean anything else.
 func telling(key string) bool {
 	digits := strings.Trim(key, "0123456789") == ""
 	return digits && len(key) >= 7 || !digits && len(key) >= 3
 }
 
-// speaks says that a column's name is that of a tenant's key.
+// speaks says that a column's name suggests a tenant's key.
 func speaks(column string, names []string) bool {
 	column = strings.ToLower(column)
 	for _, n := range append(names, "tenant", "customer", "account", "client", "company", "workspace", "org") {
@@ -213,10 +213,10 @@ func onePerTable(places []connector.Place) (out []connector.Place) {
 func unseen(sampled, skipped map[relational.TableName]bool) string {
 	var says []string
 	if len(sampled) > 0 {
-		says = append(says, "only a sample was searched for the key of "+few(sampled))
+		says = append(says, "only a sample was searched for the key: "+few(sampled))
 	}
 	if len(skipped) > 0 {
-		says = append(says, "there was no time to search, or no reading, "+few(skipped))
+		says = append(says, "not searched for the key, for lack of time or because it can't be read: "+few(skipped))
 	}
 	return strings.Join(says, "; ")
 }

@@ -62,7 +62,7 @@ type batch struct {
 	erased connector.Erased
 }
 
-// errBehind says that a row came late to a table that an earlier step emptied.
+// errBehind says that a row came to a table that an earlier step had emptied.
 var errBehind = tenure.Errorf(tenure.Unavailable, "rows came while they were erased").Retryable()
 
 // Batch takes at most b.Limit rows, in the order of the steps, in about b.For, on
@@ -290,7 +290,7 @@ func (w *batch) stuck(ctx context.Context, g going, where, what string) error {
 		return err
 	}
 	if by == "" {
-		by = "nothing that the catalog shows"
+		by = "something that the catalog doesn't show"
 	}
 	return tenure.Errorf(tenure.Blocked, "rows of %s don't go: %s stands in the way of the %s", g.t.Table, by, what).
 		WithHint("change it so that the rows of a tenant that leaves can go, then retry")

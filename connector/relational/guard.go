@@ -27,10 +27,10 @@ func (h *Holding) conditions(n TableName) (ours, theirs string) {
 	return ours, h.Theirs(n)
 }
 
-// guard looks at everything that refers to rows which are about to go and are
-// locked, so that nothing can be added. Nothing but rows of the class itself goes
-// by the delete, and no row of another tenant changes but for a reference of
-// which the catalog or the blueprint says so; those are counted.
+// guard looks at everything that refers to rows which are about to go and are locked,
+// so that no more can refer to them. The delete takes nothing but rows of the class,
+// and changes no row of another tenant's but a reference that the catalog or the
+// blueprint lets go; those are counted.
 func (w *batch) guard(ctx context.Context, g going, all []going) error {
 	h := w.Holding
 	n := g.t.Table.TableName
@@ -94,7 +94,8 @@ func (w *batch) count(ctx context.Context, sql string) (r referring, err error) 
 	return r, rows.Err()
 }
 
-// own says what the tenant's own rows that refer to rows about to go mean.
+// own is Blocked, or errBehind, if rows of the tenant's own still refer to rows that are
+// about to go and would not let them.
 func (w *batch) own(k ForeignKey, n int64) error {
 	h := w.Holding
 	class := h.Classes[k.Child]
@@ -117,10 +118,10 @@ func (w *batch) own(k ForeignKey, n int64) error {
 func (h *Holding) refused(k ForeignKey, r referring) (says, fix string) {
 	whose, n := "another tenant's", r.theirs
 	if r.nobodys > 0 {
-		whose, n = "of which nothing says whose they are", r.nobodys
+		whose, n = "nothing says whose", r.nobodys
 	}
 	word := h.claims.b.links[k.id()]
-	says = plural(n, "row") + " of " + k.Child.String() + ", " + whose + ", refer to the tenant's rows of " + k.Parent.String() + " by " + strings.Join(k.Columns, ", ")
+	says = plural(n, "row") + " of " + k.Child.String() + " (" + whose + ") refer to the tenant's rows of " + k.Parent.String() + " by " + strings.Join(k.Columns, ", ")
 	fix = `links: {"` + h.link(k) + `": detach}`
 	switch {
 	case k.OnDelete.lets() && !h.yields(k):

@@ -148,8 +148,8 @@ func classOf(p *tenure.Plan, s *tenure.Step) string {
 // is woken when one of them has gone.
 const countAgain = 24 * time.Hour
 
-// order is how the classes of a resource have gone already, and those that are
-// planned to go before the class at hand and haven't.
+// order returns the classes of a resource that have gone, as they went, and those that
+// are planned to go before the class at hand and haven't.
 func (e *Engine) order(ctx context.Context, t *Task, pr *tenure.PlannedResource, class string) (gone, before []string, err error) {
 	rows, err := e.DB.Steps(ctx, t.Operation.ID)
 	if err != nil {

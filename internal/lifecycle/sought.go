@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -210,7 +211,7 @@ func (s *Service) reopenable(ctx context.Context, tenant tenure.TenantID) (out [
 	}
 	for _, row := range rows {
 		if len(row.Box) == 0 {
-			return nil, "", tenure.Errorf(tenure.Blocked, "the name and key by which this tenant's data could be found were destroyed when their retention ended").
+			return nil, "", tenure.Errorf(tenure.Blocked, "the name and key by which this tenant's data could be found were destroyed: their retention has ended").
 				WithHint("what is there now has to be found and removed by hand")
 		}
 		sys, err := s.system(ctx, row.System)
@@ -256,21 +257,18 @@ func (s *Service) TickSought(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	var failed []error // one tenant's trouble mustn't keep the others from their turn
 	for _, id := range ended {
-		if err := s.endSought(ctx, id); err != nil {
-			return err
-		}
+		failed = append(failed, s.endSought(ctx, id))
 	}
 	due, err := s.o.DB.SoughtSince(ctx, now.Add(-soughtEvery), soughtLot)
 	if err != nil {
 		return err
 	}
 	for _, id := range due {
-		if err := s.lookAtClosed(ctx, id, now); err != nil {
-			return err
-		}
+		failed = append(failed, s.lookAtClosed(ctx, id, now))
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // lookAtClosed looks at one closed tenant's places. A system that doesn't answer is
