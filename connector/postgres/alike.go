@@ -12,7 +12,7 @@ import (
 const alikeAtMost = 20
 
 // alike finds keys that a person would take for the tenant's and the database doesn't:
-// they differ in case or in blanks. One that another resource names is a neighbour's.
+// they are written alike (relational.Alike). One that another resource names is a neighbour's.
 // It reads whole columns, so it runs only where a search is asked for.
 func (d *Driver) alike(ctx context.Context, s *session, v connector.Survey, held *relational.Holding) (out []connector.Place, err error) {
 	if v.Search <= 0 || v.Ref.Type != "rows" || v.Ref.Resource == "" {
@@ -30,9 +30,10 @@ func (d *Driver) alike(ctx context.Context, s *session, v connector.Survey, held
 		_, theirs, _ := dialect{}.Keyed(t.Table, "t", column, a.Key)
 		at := dialect{}.expression("t", column) + "::text"
 		keys := map[string]int64{}
-		err := each(ctx, s, "select "+at+", count(*)::text from "+dialect{}.Name(t.Table.TableName)+` "t" where lower(btrim(`+at+")) = lower(btrim("+literal(a.Key)+")) and "+theirs+
-			" group by 1 limit "+strconv.Itoa(alikeAtMost), 2, func(v []string) {
-			keys[v[0]], _ = strconv.ParseInt(v[1], 10, 64)
+		err := each(ctx, s, "select "+at+", count(*)::text from "+dialect{}.Name(t.Table.TableName)+` "t" where `+theirs+" group by 1", 2, func(v []string) {
+			if len(keys) < alikeAtMost && relational.Alike(v[0], a.Key) {
+				keys[v[0]], _ = strconv.ParseInt(v[1], 10, 64)
+			}
 		})
 		if err != nil {
 			return nil, err

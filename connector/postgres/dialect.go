@@ -71,8 +71,12 @@ func (d dialect) DeleteSome(t relational.Table, alias, where string, limit int) 
 
 // Keyed is described at relational.Dialect. What the column's type takes for
 // equal is the same key.
-func (d dialect) Keyed(_ relational.Table, alias, column, key string) (ours, theirs, nobodys string) {
+func (d dialect) Keyed(t relational.Table, alias, column, key string) (ours, theirs, nobodys string) {
 	at := d.expression(alias, column)
+	if c, _ := t.Column(column); c.Equal != "" {
+		ours = at + " " + c.Equal + " " + literal(key)
+		return ours, "not (" + ours + ")", at + " is null"
+	}
 	return at + " = " + literal(key), at + " <> " + literal(key), at + " is null"
 }
 

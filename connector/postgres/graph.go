@@ -9,12 +9,19 @@ import (
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
+// equalSQL is the schema of the operator by which values of the type of column a
+// are equal, where the server doesn't bring it along: no search path has to know.
+const equalSQL = `(select n.nspname from pg_type y join pg_opclass c on c.opcintype = case when y.typbasetype <> 0 then y.typbasetype else y.oid end
+   join pg_am m on m.oid = c.opcmethod and m.amname = 'btree' join pg_amop o on o.amopfamily = c.opcfamily and o.amopstrategy = 3 and o.amoplefttype = c.opcintype and o.amoprighttype = c.opcintype
+   join pg_operator p on p.oid = o.amopopr join pg_namespace n on n.oid = p.oprnamespace where y.oid = a.atttypid and c.opcdefault and n.nspname <> 'pg_catalog')`
+
 // relationsSQL reads tables, with their partitions and heirs; these have no
 // columns here, since they stand under their root, which shows their rows.
 const relationsSQL = `select c.oid::text, n.nspname, c.relname, (c.relkind = 'p' or c.relhassubclass)::text,
  (not has_table_privilege(c.oid, 'select') or row_security_active(c.oid))::text,
  coalesce((select h.inhparent::text from pg_inherits h where h.inhrelid = c.oid order by h.inhseqno limit 1), ''),
- case when c.relispartition then '[]' else (select coalesce(json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull or (select y.typnotnull from pg_type y where y.oid = a.atttypid), a.attgenerated <> '' or a.attidentity = 'a') order by a.attnum), '[]')
+ case when c.relispartition then '[]' else (select coalesce(json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull or (select y.typnotnull from pg_type y where y.oid = a.atttypid), a.attgenerated <> '' or a.attidentity = 'a',
+   case when a.atttypid >= 16384 then ` + equalSQL + ` end) order by a.attnum), '[]')
   from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)::text end,
  coalesce((select json_agg(a.attname order by array_position(i.indkey::int2[], a.attnum)) from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey)
   where i.indrelid = c.oid and i.indisprimary), '[]')::text
@@ -29,7 +36,11 @@ const keysSQL = `select k.conname, k.conrelid::text, k.confrelid::text, k.confde
  coalesce((select json_agg(a.attname) from jsonb_array_elements_text(case jsonb_typeof(to_jsonb(k) -> 'confdelsetcols') when 'array' then to_jsonb(k) -> 'confdelsetcols' end) s
   join pg_attribute a on a.attrelid = k.conrelid and a.attnum = s::int), '[]')::text,
  (k.confdeltype in ('a', 'r') and not k.condeferrable and current_setting('session_replication_role') <> 'replica'
-  and exists (select 1 from pg_trigger g where g.tgconstraint = k.oid and g.tgrelid = k.confrelid and g.tgtype & 8 <> 0 and g.tgenabled in ('O', 'A')))::text
+  and exists (select 1 from pg_trigger g where g.tgconstraint = k.oid and g.tgrelid = k.confrelid and g.tgtype & 8 <> 0 and g.tgenabled in ('O', 'A')))::text,
+ (select json_agg(case when n.nspname <> 'pg_catalog' then n.nspname end order by u.i) from unnest(k.conpfeqop) with ordinality u(o, i) join pg_operator p on p.oid = u.o join pg_namespace n on n.oid = p.oprnamespace)::text,
+ (select json_agg(case when c.attcollation <> p.attcollation then format('%I.%I', n.nspname, l.collname) end order by u.i) from unnest(k.conkey, k.confkey) with ordinality u(c, p, i)
+  join pg_attribute c on c.attrelid = k.conrelid and c.attnum = u.c join pg_attribute p on p.attrelid = k.confrelid and p.attnum = u.p
+  left join pg_collation l on l.oid = p.attcollation left join pg_namespace n on n.oid = l.collnamespace)::text
  from pg_constraint k where k.contype = 'f' and k.conparentid = 0`
 
 // checksSQL reads the checks on columns of foreign keys that may be null, with
@@ -113,7 +124,7 @@ func graph(ctx context.Context, q relational.Querier, tells []string, relationsS
 	all := relations{tables: map[string]*relational.Table{}, parent: map[string]string{}, tells: tells}
 	err := each(ctx, q, relationsSQL, 8, func(v []string) {
 		t := &relational.Table{TableName: relational.TableName{Schema: v[1], Name: v[2]}, Parts: v[3] == "true", Hidden: v[4] == "true"}
-		var columns [][4]any
+		var columns [][5]any
 		_ = json.Unmarshal([]byte(v[6]), &columns)
 		for _, c := range columns {
 			column := relational.Column{}
@@ -121,6 +132,9 @@ func graph(ctx context.Context, q relational.Querier, tells []string, relationsS
 			column.Type, _ = c[1].(string)
 			column.Required, _ = c[2].(bool)
 			column.Generated, _ = c[3].(bool)
+			if schema, is := c[4].(string); is {
+				column.Equal = equalIn(schema)
+			}
 			t.Columns = append(t.Columns, column)
 		}
 		_ = json.Unmarshal([]byte(v[7]), &t.Key)
@@ -145,12 +159,15 @@ func graph(ctx context.Context, q relational.Querier, tells []string, relationsS
 	return relational.NewGraph(tables, keys), nil
 }
 
+// equalIn is the operator = of a schema.
+func equalIn(schema string) string { return "operator(" + quote(schema) + ".=)" }
+
 var onDelete = map[string]relational.OnDelete{
 	"a": relational.NoAction, "r": relational.Restrict, "c": relational.Cascade, "n": relational.SetNull, "d": relational.SetDefault,
 }
 
 func (r relations) keys(ctx context.Context, q relational.Querier, sql string) (out []relational.ForeignKey, err error) {
-	err = each(ctx, q, sql, 10, func(v []string) {
+	err = each(ctx, q, sql, 12, func(v []string) {
 		child, parent := r.root(v[1]), r.root(v[2])
 		if child == nil || parent == nil {
 			return
@@ -162,6 +179,13 @@ func (r relations) keys(ctx context.Context, q relational.Querier, sql string) (
 		_ = json.Unmarshal([]byte(v[6]), &k.Columns)
 		_ = json.Unmarshal([]byte(v[7]), &k.Parents)
 		_ = json.Unmarshal([]byte(v[8]), &k.Sets)
+		_ = json.Unmarshal([]byte(v[10]), &k.Equal)
+		_ = json.Unmarshal([]byte(v[11]), &k.Collate)
+		for i, schema := range k.Equal {
+			if schema != "" {
+				k.Equal[i] = equalIn(schema)
+			}
+		}
 		lacks := func(t *relational.Table) func(string) bool { return func(c string) bool { return !t.Has(c) } }
 		if slices.ContainsFunc(k.Columns, lacks(child)) || slices.ContainsFunc(k.Parents, lacks(parent)) {
 			return // a column that an heir adds to its root's

@@ -153,6 +153,9 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 		if err := k.free(ctx, s, d.Name, note.Get("on")); err != nil {
 			return err
 		}
+		if err := k.alone(ctx, s, d.Name, a); err != nil {
+			return err
+		}
 		rec.Changed = true
 		if err := s.run(ctx, statements, "", nil); err != nil {
 			return err

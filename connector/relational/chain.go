@@ -42,7 +42,7 @@ func (w *batch) order(ctx context.Context, s EraseStep) error {
 	edges := map[string][]string{}
 	for i, k := range s.Keys {
 		sql := "select " + h.Dialect.Address(t.Table, alias) + ", coalesce(" + h.Dialect.Address(t.Table, parent) + ", '') from " + h.from(t) +
-			" left join " + h.Dialect.Name(t.Table.TableName) + " " + Quote(parent) + " on " + pairs(alias, k.Columns, parent, k.Parents) + " where " + t.Where()
+			" left join " + h.Dialect.Name(t.Table.TableName) + " " + Quote(parent) + " on " + k.same(alias, parent) + " where " + t.Where()
 		rows, err := w.q.Query(ctx, sql)
 		if err != nil {
 			return err

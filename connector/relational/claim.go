@@ -336,7 +336,7 @@ func (c *claims) others(n TableName, a string, path []TableName) string {
 			cond = c.others(k.Child, inner, path)
 		}
 		if cond != "" {
-			any = append(any, in(a, k.Parents, inner, c.d.Name(k.Child), k.Columns, cond))
+			any = append(any, k.down(a, inner, c.d.Name(k.Child), cond))
 		}
 	}
 	if len(any) == 0 {
@@ -382,13 +382,13 @@ func (c *claims) referring(n TableName, a string, path []TableName) (from, but [
 			ours = c.parent(k.Child, inner, path)
 		}
 		if ours != "" {
-			from = append(from, in(a, k.Parents, inner, c.d.Name(k.Child), k.Columns, ours))
+			from = append(from, k.down(a, inner, c.d.Name(k.Child), ours))
 			ours = " and (" + ours + ") is not true"
 		}
 		if k.self() || ours == " and (true) is not true" {
 			continue
 		}
-		but = append(but, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+pairs(inner, k.Columns, a, k.Parents)+ours+")")
+		but = append(but, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+k.same(inner, a)+ours+")")
 	}
 	if c.t.Written {
 		for _, columns := range c.referred(n) {
@@ -419,7 +419,7 @@ func (c *claims) referred(n TableName) [][]string {
 // refers is the condition that the row under the alias a refers by k to a row,
 // under the alias inner, for which cond holds.
 func (c *claims) refers(k ForeignKey, a, inner, cond string) string {
-	return c.keyless(k.Child, a) + in(a, k.Columns, inner, c.d.Name(k.Parent), k.Parents, cond)
+	return c.keyless(k.Child, a) + k.up(a, inner, c.d.Name(k.Parent), cond)
 }
 
 // keyless begins a condition by which rows are claimed: what has a key of its own
@@ -458,14 +458,6 @@ func tuple(a string, columns []string) string {
 		return Quote(a, columns[0])
 	}
 	return "(" + list(a, columns) + ")"
-}
-
-func pairs(a string, as []string, b string, bs []string) string {
-	out := make([]string, len(as))
-	for i := range as {
-		out[i] = Quote(a, as[i]) + " = " + Quote(b, bs[i])
-	}
-	return strings.Join(out, " and ")
 }
 
 // either is true where one of the conditions is.

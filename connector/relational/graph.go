@@ -27,6 +27,7 @@ type Column struct {
 	Type      string // as the database writes it
 	Required  bool   // it can't be null
 	Generated bool   // it can't be set
+	Equal     string // the operator by which its values are equal, = if blank
 }
 
 // Table is one table as the catalog shows it. Its partitions and heirs stand
@@ -89,10 +90,52 @@ type ForeignKey struct {
 	Sets          []string // the columns that set null or set default changes; all of them if blank
 	Full          bool     // match full: all of its columns are null, or none is
 	Deferrable    bool
-	Refuses       bool // the database itself, at once, keeps a row from going that is referred to
+	Equal         []string // the operator by which each of Parents is equal to its column, = if blank; all are = if there are none
+	Collate       []string // the collation by which each is compared where the two columns' differ, blank if they don't
+	Refuses       bool     // the database itself, at once, keeps a row from going that is referred to
 }
 
 func (k ForeignKey) self() bool { return k.Child == k.Parent }
+
+// plain says that = compares its columns as the constraint does.
+func (k ForeignKey) plain() bool {
+	return !slices.ContainsFunc(slices.Concat(k.Equal, k.Collate), func(s string) bool { return s != "" })
+}
+
+// same is the condition that the row under the alias child refers to the one under
+// the alias parent.
+func (k ForeignKey) same(child, parent string) string {
+	out := make([]string, len(k.Columns))
+	for i := range k.Columns {
+		equal, collate := "=", ""
+		if len(k.Equal) > 0 && k.Equal[i] != "" {
+			equal = k.Equal[i]
+		}
+		if len(k.Collate) > 0 && k.Collate[i] != "" {
+			collate = " collate " + k.Collate[i]
+		}
+		out[i] = Quote(parent, k.Parents[i]) + " " + equal + " " + Quote(child, k.Columns[i]) + collate
+	}
+	return strings.Join(out, " and ")
+}
+
+// up is the condition that the child's row under the alias a refers to one of the
+// parent's, of the given table under the alias inner, for which cond holds.
+func (k ForeignKey) up(a, inner, parent, cond string) string {
+	if k.plain() {
+		return in(a, k.Columns, inner, parent, k.Parents, cond)
+	}
+	return "exists (select 1 from " + parent + " " + Quote(inner) + " where " + k.same(a, inner) + " and (" + cond + "))"
+}
+
+// down is the condition that one of the child's rows, of the given table under the
+// alias inner, for which cond holds, refers to the parent's row under the alias a.
+func (k ForeignKey) down(a, inner, child, cond string) string {
+	if k.plain() {
+		return in(a, k.Parents, inner, child, k.Columns, cond)
+	}
+	return "exists (select 1 from " + child + " " + Quote(inner) + " where " + k.same(inner, a) + " and (" + cond + "))"
+}
 
 func (k ForeignKey) id() string { return k.Child.String() + "\x00" + k.Name }
 

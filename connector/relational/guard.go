@@ -39,7 +39,7 @@ func (w *batch) guard(ctx context.Context, g going, all []going) error {
 	}
 	inner := next(alias)
 	for _, k := range h.Graph.below[n] {
-		where := in(alias, k.Columns, inner, h.Dialect.Name(n), k.Parents, h.those(g, inner))
+		where := k.up(alias, inner, h.Dialect.Name(n), h.those(g, inner))
 		for _, also := range all {
 			if also.t.Table.TableName == k.Child {
 				where += " and not (" + h.those(also, alias) + ")"

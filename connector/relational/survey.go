@@ -43,7 +43,7 @@ func (h *Holding) Places(ctx context.Context, q Querier, order []string, counted
 			out = append(out, p.place())
 		}
 	}
-	return append(append(out, h.unknown(refers, counted)...), h.Objections(order)...), nil
+	return append(append(out, h.unknown(counted)...), h.Objections(order)...), nil
 }
 
 func plural(n int64, what string) string {
@@ -176,7 +176,7 @@ func (h *Holding) fillReferences(ctx context.Context, q Querier, refers []refere
 			continue
 		}
 		selects[i] = h.referring(k.Child) + " from " + h.Dialect.Name(k.Child) + " as " + Quote(alias) + " where " +
-			in(alias, k.Columns, inner, h.Dialect.Name(k.Parent), k.Parents, either(h.claims.ours(k.Parent, inner)))
+			k.up(alias, inner, h.Dialect.Name(k.Parent), either(h.claims.ours(k.Parent, inner)))
 	}
 	n, err := numbers(ctx, q, 3, selects)
 	if err != nil {
@@ -197,7 +197,7 @@ func (h *Holding) keeping(k ForeignKey, inner string) string {
 		also = cond
 	}
 	return "0, 0, count(*) from " + h.Dialect.Name(k.Child) + " as " + Quote(alias) + " where (" + ours + ") is not true and (" + theirs + ") is not true and " +
-		in(alias, k.Columns, inner, h.Dialect.Name(k.Parent), k.Parents, h.claims.asked(k.Parent, inner)+" and ("+also+") is not true")
+		k.up(alias, inner, h.Dialect.Name(k.Parent), h.claims.asked(k.Parent, inner)+" and ("+also+") is not true")
 }
 
 // place is what a person must know of a reference; nothing where no row of
@@ -295,7 +295,7 @@ func (h *Holding) fillNulls(ctx context.Context, q Querier, keys []null) error {
 
 // unknown are names of the blueprint that fit nothing: tables that aren't there,
 // where a tenant can't make them later, and tables that hold nothing of a tenant.
-func (h *Holding) unknown(refers []reference, counted bool) []connector.Place {
+func (h *Holding) unknown(counted bool) []connector.Place {
 	var out []connector.Place
 	if h.claims.t.Own == nil {
 		for _, name := range h.Missing {
@@ -317,26 +317,15 @@ func (h *Holding) unknown(refers []reference, counted bool) []connector.Place {
 		if _, ok := h.at[n]; ok || class == "" || h.linked(n) {
 			continue
 		}
-		p := connector.Place{Name: n.String(), Kind: connector.PlaceTable, Class: class, Blocks: true,
+		out = append(out, connector.Place{Name: n.String(), Kind: connector.PlaceTable, Class: class, Blocks: true,
 			Says: n.String() + " is named, and nothing leads to its rows from the tenant: it has no tenant column, and no reference to or from the tenant's rows finds them",
-			Fix:  "columns: {" + h.name(n) + ": COLUMN}, or take it out of tables"}
-		at := slices.IndexFunc(refers, func(r reference) bool { return r.Child == n })
-		if at >= 0 && (!counted || slices.ContainsFunc(refers, func(r reference) bool { return r.Child == n && r.theirs+r.nobodys > 0 })) {
-			continue // the reference is a place of its own
-		}
-		if at >= 0 {
-			p.Fix = `links: {"` + h.link(refers[at].ForeignKey) + `": follow, detach or block}, ` + p.Fix
-		}
-		out = append(out, p)
+			Fix:  "columns: {" + h.name(n) + ": COLUMN}, or take it out of tables"})
 	}
 	return out
 }
 
-// linked says that the table refers to the tenant's by a reference of which the
-// blueprint says what it means.
+// linked says that the table refers to the tenant's by a reference that may be
+// null; the reference is a place of its own.
 func (h *Holding) linked(n TableName) bool {
-	return slices.ContainsFunc(h.Graph.above[n], func(k ForeignKey) bool {
-		_, ok := h.at[k.Parent]
-		return ok && h.claims.b.links[k.id()] != ""
-	})
+	return slices.ContainsFunc(h.Graph.above[n], func(k ForeignKey) bool { _, ok := h.at[k.Parent]; return ok })
 }

@@ -72,18 +72,3 @@ func affinity(declared string) string {
 	}
 	return "numeric"
 }
-
-// alike says whether a value that isn't the key could mean the same to somebody:
-// it differs in case, in blanks at its ends, or in how its number is written.
-func alike(value, key string) bool {
-	trimmed := strings.TrimSpace(value)
-	if strings.EqualFold(trimmed, strings.TrimSpace(key)) {
-		return true
-	}
-	if !isNumber(key) || !numeral.MatchString(value) || strings.HasPrefix(strings.TrimLeft(trimmed, "-"), "0") && !strings.HasPrefix(strings.TrimLeft(key, "-"), "0") {
-		return false
-	}
-	a, errA := strconv.ParseFloat(trimmed, 64)
-	b, errB := strconv.ParseFloat(key, 64)
-	return errA == nil && errB == nil && a == b
-}

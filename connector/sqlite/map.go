@@ -117,11 +117,11 @@ func (e *estate) alikes(ctx context.Context, s *session, t relational.Table, col
 	_, theirs, _ := dialect{}.Keyed(t, "", column, e.a.Key)
 	value := valueOf("", column)
 	err := s.each(ctx, "select typeof("+value+"), "+asText(value)+", count(*) from "+quote(t.Name)+" where "+theirs+" group by 1, 2", func() error {
-		if !alike(text, e.a.Key) || others[keyOf(typ, text)] {
+		if !relational.Alike(text, e.a.Key) || others[keyOf(typ, text)] {
 			return nil
 		}
 		out = append(out, connector.Place{Name: t.Name + "." + column, Kind: connector.PlaceKey, Class: e.class(t.Name), Via: "column " + column, Rows: n, Blocks: true,
-			Says: "rows of " + t.Name + " have a key (" + typ + ") that differs from the tenant's in case, in blanks or in how a number is written",
+			Says: "rows of " + t.Name + " have a key (" + typ + ") that differs from the tenant's in case, in blanks, or in how a number or a UUID is written",
 			Fix:  "write the key in one form; or, if it is another tenant's, give that tenant its rows in Tenure"})
 		return nil
 	}, &typ, &text, &n)

@@ -62,11 +62,64 @@ func with2(tables map[string]any, more ...map[string]any) map[string]any {
 	return out
 }
 
+// A table that is called shared and has rows with the tenant's key stays, and the
+// persons who confirm are told.
+func TestSharedWithTheKey(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, "1s")
+	exec(t, w.shared, "create table ev (id integer primary key, tenant text)")
+	r := d.made(t, pool("tenant", "acme", tablesOf("a", "notes", "orders", "lines")))
+	r.Attributes["shared"] = []any{"ev"}
+	exec(t, w.shared, "insert into ev (tenant) values ('acme'), ('acme'), ('birch')")
+	places := d.mapped(t, connector.Survey{Ref: r})
+	if !slices.ContainsFunc(places, func(p connector.Place) bool {
+		return p.Kind == connector.PlaceShared && p.Name == "ev" && p.Rows == 2 && p.Says != "" && !p.Blocks
+	}) {
+		t.Errorf("the rows of the shared table aren't said: %+v", places)
+	}
+}
+
 // Each is a schema that somebody could have. What a tenant would lose by a fault
 // here: its certificate's truth, or its neighbour's rows.
 func TestGrounds(t *testing.T) {
 	t.Parallel()
 	for name, g := range map[string]ground{
+		"a parent that rows of nobody's refer to": {
+			ddl:    "create table addr (id integer primary key); create table cust (id integer primary key, tenant text, addr integer references addr); create table geo (id integer primary key, addr integer not null references addr)",
+			rows:   "insert into addr values (1), (2); insert into cust (tenant, addr) values ('acme', 1), ('birch', 2); insert into geo (addr) values (1), (2)",
+			attrs:  with2(tablesOf("a", "cust", "addr")),
+			blocks: []string{"reference geo.addr"}, says: "keep them from going",
+		},
+		"rows that follow a parent": {
+			ddl:   "create table addr (id integer primary key); create table cust (id integer primary key, tenant text, addr integer references addr); create table geo (id integer primary key, addr integer not null references addr)",
+			rows:  "insert into addr values (1), (2), (3); insert into cust (tenant, addr) values ('acme', 1), ('birch', 2), ('acme', 3), ('birch', 3); insert into geo (addr) values (1), (2), (3)",
+			attrs: with2(tablesOf("a", "cust", "addr", "geo"), map[string]any{"links": map[string]any{"geo.addr": "follow"}}),
+			left:  map[string]int{"addr": 2, "cust": 2, "geo": 2},
+		},
+		"half a reference with the key": {
+			ddl:    "create table p (tenant text, id integer, primary key (tenant, id)); create table c (id integer primary key, t text, p integer, foreign key (t, p) references p)",
+			rows:   "insert into p values ('acme', 1); insert into c (t, p) values ('acme', 1), ('acme', null), ('birch', null)",
+			attrs:  with2(tablesOf("a", "p", "c"), map[string]any{"links": map[string]any{"c.t,p": "follow"}}),
+			blocks: []string{"key c.t"}, says: "leads nowhere",
+		},
+		"two tenant columns": {
+			ddl:    "create table x (id integer primary key, tenant text, org text)",
+			attrs:  with2(tablesOf("a", "x"), map[string]any{"aliases": []any{"org"}}),
+			blocks: []string{"key x"}, says: "2 tenant columns",
+		},
+		"a link of rows without a key": {
+			ddl:   "create table n (id integer primary key, tenant text, up integer references n)",
+			rows:  "insert into n values (1, 'acme', null), (2, null, 1), (3, null, 2), (4, 'birch', null), (5, null, 4)",
+			attrs: with2(tablesOf("a", "n"), map[string]any{"links": map[string]any{"n.up": "follow"}}),
+			left:  map[string]int{"n": 2},
+		},
+		"keys written alike": {
+			ddl:    "create table x (id integer primary key, tenant text)",
+			rows:   "insert into x (tenant) values ('acme'), ('ac' || char(8203) || 'me'), ('acme' || char(0)), (char(9) || 'ACME')",
+			attrs:  with2(tablesOf("a", "x")),
+			blocks: []string{"key x.tenant"},
+		},
 		"copies by a trigger": {
 			ddl:    "create table doc (id integer primary key, tenant text, v text); create table history (body text); create trigger keep after delete on doc begin insert into history values (json_object('tenant', old.tenant, 'v', old.v)); end",
 			attrs:  with2(tablesOf("a", "doc")),

@@ -107,6 +107,7 @@ var modules = []module{
 	{"github.com/prometheus/client_golang", []string{"internal/telemetry"}, []string{"*"}, "metrics are made in one place"},
 	{"go.opentelemetry.io/otel", []string{"internal/telemetry"}, []string{"*"}, "spans are made in one place"},
 	{"golang.org/x/oauth2", []string{"internal/identity"}, nil, "as go-oidc"},
+	{"golang.org/x/text", []string{"connector/relational"}, []string{"*"}, "keys that are written alike are found"},
 	{"golang.org/x/time", []string{"internal/server"}, []string{"*"}, "a principal's requests are limited"},
 	{"github.com/google/go-cmp", []string{"connector/connectortest", "internal/schematest"}, []string{"*"}, "it compares in tests"},
 	{"github.com/jackc/pgx/v5", []string{"bench", "connector/postgres", "internal/demo", "internal/postgrestest", "internal/store"}, []string{"*"}, "PostgreSQL is spoken by the store, by its connector, and by who looks from outside"},
