@@ -78,6 +78,10 @@ func (h *Holding) Own(n TableName) bool { return h.claims.own(n) }
 // apart; "" if there is none.
 func (h *Holding) TenantColumn(n TableName) string { return h.claims.keyed[n] }
 
+// Carried says that only a reference tells which column of the table is the
+// tenant column: another table's tenant column refers to it.
+func (h *Holding) Carried(n TableName) bool { return h.claims.bears[n] }
+
 // Theirs is a condition, over the table under the alias t, for rows that surely
 // are another tenant's; "false" if none can be told to be.
 func (h *Holding) Theirs(n TableName) string {
