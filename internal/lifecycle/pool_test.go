@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -70,7 +71,8 @@ func bothPools(t *testing.T, f func(t *testing.T, p *pool)) {
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		dsn := postgrestest.Database(t)
-		f(t, newPool(t, "pgx", dsn, postgres.Info(), lifecycle.SystemSettings{
+		application := postgrestest.With(t, dsn, func(u *url.URL) { u.RawQuery += "&search_path=public" })
+		f(t, newPool(t, "pgx", application, postgres.Info(), lifecycle.SystemSettings{
 			Connector: "postgres", Secrets: map[string]tenure.Secret{"dsn": tenure.NewSecret(dsn)},
 		}, func(p *pool, d connector.Driver) connector.Driver { return pooledPostgres{d.(*postgres.Driver), p} }))
 	})
