@@ -53,6 +53,27 @@ func (e *Erasure) Same(o *Erasure) bool {
 	})
 }
 
+// Takes are the tables whose rows the erasure deletes, ordered by name.
+func (e *Erasure) Takes() []TableName {
+	var out []TableName
+	for _, t := range e.Holding.of(e.Class) {
+		out = append(out, t.Table.TableName)
+	}
+	return out
+}
+
+// Touches are those tables and the ones that refer to them.
+func (e *Erasure) Touches() []TableName {
+	out := e.Takes()
+	for _, n := range e.Takes() {
+		for _, k := range e.Holding.Graph.below[n] {
+			out = append(out, k.Child)
+		}
+	}
+	slices.SortFunc(out, TableName.Compare)
+	return slices.Compact(out)
+}
+
 // batch is one batch under way.
 type batch struct {
 	*Erasure
