@@ -91,7 +91,7 @@ func (d *Driver) once(ctx context.Context, s *session, r connector.Ref, of holdi
 	if *p, err = d.current(ctx, s, r, of, *p, b.Class); err != nil {
 		return e, err
 	}
-	if e, err = p.Batch(ctx, s, b); err != nil {
+	if e, err = p.take(ctx, s, b); err != nil {
 		return e, err
 	}
 	if e.Done && known {
