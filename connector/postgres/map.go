@@ -26,8 +26,10 @@ type ground struct {
 	column string // of rows: the tenant column, and its value
 	key    string
 	tables []relational.Reached
-	held   map[relational.TableName]holds // the tables, by name
-	beside map[relational.TableName]bool  // those that other resources of the tenant cover
+	graph  *relational.Graph
+	keyed  func(relational.TableName) string // a table's tenant column, or the path in one
+	held   map[relational.TableName]holds    // the tables, by name
+	beside map[relational.TableName]bool     // those that other resources of the tenant cover
 
 	bearing []bearer
 	over    []view // views over the tables; nil until they are asked for
@@ -160,7 +162,7 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 	case "database":
 		g.whole, g.home = true, "public"
 	}
-	g.tables = held.Tables
+	g.tables, g.graph, g.keyed = held.Tables, held.Graph, held.TenantColumn
 	for _, t := range held.Tables {
 		g.held[t.Table.TableName] = holds{class: held.Classes[t.Table.TableName], where: t.Where()}
 	}

@@ -82,9 +82,9 @@ func TestMapFinds(t *testing.T) {
 		"by value beside what can't":    {sql: `create table extra.bad (doc json); insert into extra.bad values ('{"tenant_key": "\u0000"}'); create table extra.notes (who text); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
 		"a trigger":                     {sql: strings.Replace(into, "BODY", writes, 1) + after, finds: []string{"code m.orders.noted"}},
 		"a trigger, ignored":            {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"triggers": map[string]any{"orders.noted": "ignore"}}},
-		"a trigger, shared target":      {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"shared": []any{"platform.history"}}},
+		"a trigger, shared target":      {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"shared": []any{"platform.history"}}, finds: []string{"code m.orders.noted"}},
 		"a trigger, switched off":       {sql: strings.Replace(into, "BODY", writes, 1) + after + "; alter table m.orders disable trigger noted"},
-		"a trigger, own table":          {sql: strings.Replace(into, "BODY", "update m.lines set tenant_key = tenant_key where order_id = old.id", 1) + after},
+		"a trigger, own table":          {sql: strings.Replace(into, "BODY", "update m.lines set tenant_key = tenant_key where order_id = old.id", 1) + after, finds: []string{"code m.orders.noted"}},
 		"a trigger that writes nothing": {sql: strings.Replace(into, "BODY", "raise notice ''gone''; perform lower(old.note)", 1) + after},
 		"a trigger by execute":          {sql: strings.Replace(into, "BODY", "execute ''insert into x''", 1) + after, finds: []string{"code m.orders.noted"}},
 		"a trigger, statement": {sql: strings.Replace(into, "BODY", "insert into platform.history select to_jsonb(g) from gone g", 1) +
