@@ -27,8 +27,10 @@ type ground struct {
 	key     string
 	holding *relational.Holding
 	tables  []relational.Reached
-	held    map[relational.TableName]holds // the tables, by name
-	beside  map[relational.TableName]bool  // those that other resources of the tenant cover
+	graph   *relational.Graph
+	keyed   func(relational.TableName) string // a table's tenant column, or the path in one
+	held    map[relational.TableName]holds    // the tables, by name
+	beside  map[relational.TableName]bool     // those that other resources of the tenant cover
 
 	bearing []bearer
 	over    []view // views over the tables; nil until they are asked for
@@ -161,7 +163,7 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 	case "database":
 		g.whole, g.home = true, "public"
 	}
-	g.holding, g.tables = held, held.Tables
+	g.holding, g.tables, g.graph, g.keyed = held, held.Tables, held.Graph, held.TenantColumn
 	for _, t := range held.Tables {
 		g.held[t.Table.TableName] = holds{class: held.Classes[t.Table.TableName], where: t.Where()}
 	}

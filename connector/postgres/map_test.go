@@ -99,9 +99,9 @@ func TestMapFinds(t *testing.T) {
 		"by value, at another path":          {sql: `create table m.docs (body jsonb); insert into m.docs values ('{"tenant_key": "acme"}'), ('{"old": {"tenant_key": "acme"}}')`, more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "docs": "trade"}, "columns": map[string]any{"docs": "body->>tenant_key"}}, finds: []string{"key m.docs.body"}},
 		"a trigger":                          {sql: strings.Replace(into, "BODY", writes, 1) + after, finds: []string{"code m.orders.noted"}},
 		"a trigger, ignored":                 {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"triggers": map[string]any{"orders.noted": "ignore"}}},
-		"a trigger, shared target":           {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"shared": []any{"platform.history"}}},
+		"a trigger, shared target":           {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"shared": []any{"platform.history"}}, finds: []string{"code m.orders.noted"}},
 		"a trigger, switched off":            {sql: strings.Replace(into, "BODY", writes, 1) + after + "; alter table m.orders disable trigger noted"},
-		"a trigger, own table":               {sql: strings.Replace(into, "BODY", "update m.lines set tenant_key = tenant_key where order_id = old.id", 1) + after},
+		"a trigger, own table":               {sql: strings.Replace(into, "BODY", "update m.lines set tenant_key = tenant_key where order_id = old.id", 1) + after, finds: []string{"code m.orders.noted"}},
 		"a trigger that writes nothing":      {sql: strings.Replace(into, "BODY", "raise notice ''gone''; perform lower(old.note)", 1) + after},
 		"a trigger by execute":               {sql: strings.Replace(into, "BODY", "execute ''insert into x''", 1) + after, finds: []string{"code m.orders.noted"}},
 		"a trigger, statement": {sql: strings.Replace(into, "BODY", "insert into platform.history select to_jsonb(g) from gone g", 1) +

@@ -54,7 +54,7 @@ const searched = `'text', 'varchar', 'bpchar', 'name', 'uuid', 'int2', 'int4', '
 // at, or only in part, it puts into words.
 func (g *ground) search(ctx context.Context, s *session, known []connector.Place) (out []connector.Place, partial string, err error) {
 	var all []candidate
-	skip := g.referring()
+	skip := g.judged()
 	err = s.simple(ctx, candidatesSQL, func(_ int, v [][]byte) error {
 		r := g.byOID[string(v[0])]
 		if r == nil || r.root != r.name || !g.searchable(r.name) || skip[column{r.name, string(v[1])}] {
@@ -127,9 +127,9 @@ type column struct {
 	name  string
 }
 
-// referring are the columns that other looks judge: tenant columns, and those that
+// judged are the columns that other looks judge: tenant columns, and those that
 // refer to the tenant's rows.
-func (g *ground) referring() map[column]bool {
+func (g *ground) judged() map[column]bool {
 	out := map[column]bool{}
 	for n := range g.held {
 		out[column{n, g.holding.TenantColumn(n)}] = true

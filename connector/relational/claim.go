@@ -400,7 +400,7 @@ func bind(g *Graph, home string, c Coverage) (*bound, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Columns)) {
 		n, column := find(name), c.Columns[name]
-		if base, path, is := cutPath(column); column != "" {
+		if base, path, is := CutPath(column); column != "" {
 			t := g.tables[n]
 			if own := g.column(t, base); own != "" && !is {
 				column = own
