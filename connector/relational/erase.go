@@ -120,6 +120,11 @@ func (e *Erasure) Batch(ctx context.Context, q Querier, b connector.Batch) (conn
 		if err != nil {
 			return connector.Erased{}, err
 		}
+		if left == "" {
+			if err := e.Holding.unsettled(ctx, q, e.Class); err != nil {
+				return connector.Erased{}, err
+			}
+		}
 		w.erased.Done, at = left == "", 0
 	}
 	if !w.erased.Done {

@@ -217,3 +217,24 @@ func (h *Holding) ignores(n TableName, trigger string) bool {
 		return strings.EqualFold(as, h.bare(n)+"."+trigger) || strings.EqualFold(as, n.String()+"."+trigger)
 	})
 }
+
+// unsettled is Blocked if rows of which nothing says whose they are keep rows of a
+// parent of the class from going.
+func (h *Holding) unsettled(ctx context.Context, q Querier, class string) error {
+	var kept []reference
+	for _, r := range h.references() {
+		if h.claims.above[r.Parent] && (class == "" || h.Classes[r.Parent] == class) {
+			kept = append(kept, r)
+		}
+	}
+	if err := h.fillReferences(ctx, q, kept); err != nil {
+		return err
+	}
+	for _, r := range kept {
+		if r.nobodys > 0 {
+			says, fix := h.kept(r.ForeignKey, r.nobodys)
+			return tenure.Errorf(tenure.Blocked, "%s", says).WithHint("%s", fix)
+		}
+	}
+	return nil
+}

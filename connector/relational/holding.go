@@ -168,5 +168,5 @@ func (h *Holding) Empty(ctx context.Context, q Querier) error {
 			return tenure.Errorf(tenure.Conflict, "%s of %s are left", plural(p.Rows, "row"), p.Name).WithHint("erase class %s again", p.Class).Retryable()
 		}
 	}
-	return nil
+	return h.unsettled(ctx, q, "")
 }

@@ -99,7 +99,7 @@ func (v *surveyed) line(p connector.Place) string {
 // are no findings.
 func (v *surveyed) findings(now time.Time) (out []tenure.Finding) {
 	for _, p := range v.Places {
-		covered := p.IsData() && p.Class != "" || p.Kind == connector.PlaceReference
+		covered := p.IsData() && p.Class != "" || p.Kind == connector.PlaceReference || p.Kind == connector.PlaceShared
 		if !p.Blocks && (p.Says == "" || covered) {
 			continue
 		}
@@ -143,6 +143,8 @@ func (s *Service) covered(ctx context.Context, in *planner.Input, p *tenure.Plan
 				open = append(open, v.line(place))
 			case place.Kind == connector.PlaceReference:
 				seen = append(seen, tenure.Difference{Resource: v.path(), Field: place.Name, From: plural(int(place.Rows), "reference", "references") + " of other tenants' rows", To: "null"})
+			case place.Kind == connector.PlaceShared:
+				seen = append(seen, tenure.Difference{Resource: v.path(), Field: place.Name, From: place.Says, To: "stay"})
 			}
 		}
 		findings = append(findings, v.findings(now)...)
