@@ -46,15 +46,9 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 // batch erases one batch, by the plan of the last one if there is one.
 func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of holdingOf, b connector.Batch) (e connector.Erased, err error) {
 	key := planKey{r.Resource, b.Class}
-	p, known := d.planned(key)
-	if !known || b.Cursor == "" {
-		if err := keep(ctx, s); err != nil {
-			return e, err
-		}
-		if p, err = fresh(ctx, s, of, b.Class); err != nil {
-			return e, err
-		}
-		known = false
+	p, known, err := d.planned(ctx, s, of, key, b.Cursor)
+	if err != nil {
+		return e, err
 	}
 	d.forget(key) // until it has ended well
 	if p.Holding.Before != nil {
@@ -64,9 +58,14 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 		e, err = d.once(ctx, s, r, of, &p, b, known)
 		return err
 	}
-	if err = d.patient(ctx, s, once); state(err) == "23503" { // something refers to the rows: see what
-		p = p.Wary()
+	switch err = d.patient(ctx, s, once); state(err) {
+	case "23503": // something refers to the rows: see what
+		p.Erasure = p.Wary()
 		err = d.patient(ctx, s, once)
+	case "42P01", "42703": // a table or a column has another name by now
+		if p, known, err = d.planned(ctx, s, of, key, ""); err == nil {
+			err = d.patient(ctx, s, once)
+		}
 	}
 	if err != nil {
 		return connector.Erased{}, err
@@ -83,8 +82,11 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 
 // once erases one batch in a transaction. A plan that is known is an older
 // batch's, and the catalog may have changed since it was made.
-func (d *Driver) once(ctx context.Context, s *session, r connector.Ref, of holdingOf, p **relational.Erasure, b connector.Batch, known bool) (e connector.Erased, err error) {
-	if e, err = (*p).Batch(ctx, s, b); err != nil {
+func (d *Driver) once(ctx context.Context, s *session, r connector.Ref, of holdingOf, p *footing, b connector.Batch, known bool) (e connector.Erased, err error) {
+	if *p, err = d.current(ctx, s, r, of, *p, b.Class); err != nil {
+		return e, err
+	}
+	if e, err = p.take(ctx, s, b); err != nil {
 		return e, err
 	}
 	if e.Done && known {
@@ -101,9 +103,9 @@ func (d *Driver) once(ctx context.Context, s *session, r connector.Ref, of holdi
 }
 
 // again says whether the class is erased by a fresh look at the catalog too.
-func (d *Driver) again(ctx context.Context, s *session, of holdingOf, p **relational.Erasure, b connector.Batch) (bool, error) {
-	now, err := fresh(ctx, s, of, b.Class)
-	if err != nil || now.Same(*p) {
+func (d *Driver) again(ctx context.Context, s *session, of holdingOf, p *footing, b connector.Batch) (bool, error) {
+	now, err := d.plan(ctx, s, of, b.Class)
+	if err != nil || now.Same(p.Erasure) {
 		return err == nil, err
 	}
 	left, err := now.Holding.Remains(ctx, s, b.Class)
@@ -119,14 +121,14 @@ func fresh(ctx context.Context, s *session, of holdingOf, class string) (*relati
 	return h.Erasure(class)
 }
 
-func (d *Driver) planned(k planKey) (*relational.Erasure, bool) {
+func (d *Driver) remembered(k planKey) (footing, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p, ok := d.plans[k]
 	return p, ok
 }
 
-func (d *Driver) remember(k planKey, p *relational.Erasure) {
+func (d *Driver) remember(k planKey, p footing) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.plans) > 1000 { // erasures that were given up; a plan is cheap to make again

@@ -18,16 +18,19 @@ import (
 // to hold it, and what the blueprint says of the rest.
 type ground struct {
 	*catalog
-	survey connector.Survey
-	cover  relational.Coverage
-	home   string // the schema of bare table names
-	store  string // the tenant's own schema, as the catalog calls it; "" for rows and databases
-	whole  bool   // every table of the store, or of the database, is the tenant's
-	column string // of rows: the tenant column, and its value
-	key    string
-	tables []relational.Reached
-	held   map[relational.TableName]holds // the tables, by name
-	beside map[relational.TableName]bool  // those that other resources of the tenant cover
+	survey  connector.Survey
+	cover   relational.Coverage
+	home    string // the schema of bare table names
+	store   string // the tenant's own schema, as the catalog calls it; "" for rows and databases
+	whole   bool   // every table of the store, or of the database, is the tenant's
+	column  string // of rows: the tenant column, and its value
+	key     string
+	holding *relational.Holding
+	tables  []relational.Reached
+	graph   *relational.Graph
+	keyed   func(relational.TableName) string // a table's tenant column, or the path in one
+	held    map[relational.TableName]holds    // the tables, by name
+	beside  map[relational.TableName]bool     // those that other resources of the tenant cover
 
 	bearing []bearer
 	over    []view // views over the tables; nil until they are asked for
@@ -160,7 +163,7 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 	case "database":
 		g.whole, g.home = true, "public"
 	}
-	g.tables = held.Tables
+	g.holding, g.tables, g.graph, g.keyed = held, held.Tables, held.Graph, held.TenantColumn
 	for _, t := range held.Tables {
 		g.held[t.Table.TableName] = holds{class: held.Classes[t.Table.TableName], where: t.Where()}
 	}
@@ -338,9 +341,12 @@ func (g *ground) unmarked(ctx context.Context, s *session) (out []connector.Plac
 
 // spoken says that the blueprint, or what it reaches, has an answer for the table.
 func (g *ground) spoken(n relational.TableName) bool {
-	if _, held := g.held[n]; held || g.settled(n) {
-		return true
-	}
+	_, held := g.held[n]
+	return held || g.settled(n) || g.keyless(n)
+}
+
+// keyless says that the blueprint gives the table no tenant column.
+func (g *ground) keyless(n relational.TableName) bool {
 	for as, column := range g.cover.Columns {
 		if column == "" && g.named(n, as) {
 			return true

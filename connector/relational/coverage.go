@@ -64,7 +64,7 @@ func (c Coverage) Check(r connector.Ref, whole bool) error {
 	}
 	for _, t := range slices.Sorted(maps.Keys(c.Columns)) {
 		if column := c.Columns[t]; column != "" {
-			name, path, isPath := cutPath(column)
+			name, path, isPath := CutPath(column)
 			if err := CheckName("the tenant column of "+t, name, 500); err != nil {
 				return err
 			}
@@ -157,8 +157,8 @@ func CoveredBeside(refs []connector.Ref, key string) map[TableName]bool {
 	return out
 }
 
-// cutPath splits body->>a or body->a->>b into the column and the keys.
-func cutPath(column string) (name string, path []string, is bool) {
+// CutPath splits the name of a tenant column such as body->>a or body->a->>b into the column and the keys.
+func CutPath(column string) (name string, path []string, is bool) {
 	name, rest, is := strings.Cut(column, "->")
 	if !is {
 		return column, nil, false

@@ -2,6 +2,8 @@ package relational
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -58,7 +60,13 @@ func (w *batch) guard(ctx context.Context, g going, all []going) error {
 			if says, fix := h.refused(k, r); says != "" {
 				return tenure.Errorf(tenure.Blocked, "%s", says).WithHint("%s", fix)
 			}
+			if err := w.quiet(ctx, k); err != nil {
+				return err
+			}
 			w.erased.Detached[k.Link()] += others
+		}
+		if k.OnDelete.lets() && !h.Unenforced {
+			w.nulls[k.Child] += r.ours + others
 		}
 		if h.Unenforced && k.OnDelete == SetNull && others+r.ours > 0 {
 			if err := w.detach(ctx, k, from, where, k.sets()); err != nil {
@@ -136,18 +144,25 @@ func (h *Holding) refused(k ForeignKey, r referring) (says, fix string) {
 
 // link is how the blueprint best names the reference.
 func (h *Holding) link(k ForeignKey) string {
-	if k.Child.Schema == h.claims.t.Home {
-		return k.Child.Name + "." + strings.Join(k.Columns, ",")
+	return h.bare(k.Child) + "." + strings.Join(k.Columns, ",")
+}
+
+// bare is a table's name as the blueprint best writes it.
+func (h *Holding) bare(n TableName) string {
+	if n.Schema == h.claims.t.Home {
+		return n.Name
 	}
-	return k.Link()
+	return n.String()
 }
 
 // detach sets references to null where the constraint doesn't.
 func (w *batch) detach(ctx context.Context, k ForeignKey, from, where string, columns []string) error {
 	h := w.Holding
-	if _, err := w.q.Exec(ctx, "update "+from+" set "+nulls(columns)+" where "+where); err != nil {
+	n, err := w.q.Exec(ctx, "update "+from+" set "+nulls(columns)+" where "+where)
+	if err != nil {
 		return err
 	}
+	w.nulls[k.Child] += n
 	return w.stuck(ctx, going{t: Reached{Table: h.Graph.tables[k.Child]}}, where, "update")
 }
 
@@ -173,6 +188,34 @@ func (h *Holding) twice(t Reached) string {
 		return ""
 	}
 	return h.claims.theirs(n, alias)
+}
+
+// quiet is Blocked if triggers of people's run when rows that aren't the tenant's
+// lose a reference: nobody was told what they change besides.
+func (w *batch) quiet(ctx context.Context, k ForeignKey) error {
+	h := w.Holding
+	if !h.Graph.tables[k.Child].Code {
+		return nil
+	}
+	names, err := h.Dialect.Updaters(ctx, w.q, k.Child)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !h.ignores(k.Child, name) {
+			as := h.bare(k.Child) + "." + name
+			return tenure.Errorf(tenure.Blocked, "rows of %s, which aren't the tenant's, lose their reference to %s, and trigger %s runs on them", k.Child, k.Parent, name).
+				WithHint("triggers: {%s: ignore} if it may run on them", as)
+		}
+	}
+	return nil
+}
+
+// ignores says that the blueprint answers for a trigger.
+func (h *Holding) ignores(n TableName, trigger string) bool {
+	return slices.ContainsFunc(slices.Collect(maps.Keys(h.ignored)), func(as string) bool {
+		return strings.EqualFold(as, h.bare(n)+"."+trigger) || strings.EqualFold(as, n.String()+"."+trigger)
+	})
 }
 
 // unsettled is Blocked if rows of which nothing says whose they are keep rows of a

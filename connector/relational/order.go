@@ -151,7 +151,7 @@ func (h *Holding) yields(k ForeignKey) bool {
 // identifies says that a column is one by which the table's rows are found, or
 // one that can't be set.
 func (h *Holding) identifies(n TableName, column string) bool {
-	tenant, _, _ := cutPath(h.claims.keyed[n])
+	tenant, _, _ := CutPath(h.claims.keyed[n])
 	c, _ := h.Graph.tables[n].Column(column)
 	return c.Generated || column == tenant || slices.ContainsFunc(h.claims.by[n], func(by ForeignKey) bool { return slices.Contains(by.Columns, column) })
 }

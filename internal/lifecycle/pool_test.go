@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -87,7 +88,8 @@ func postgresPool(t *testing.T, change ...func(*lifecycle.Options)) *pool {
 	t.Helper()
 	dsn := postgrestest.Database(t)
 	settings := lifecycle.SystemSettings{Connector: "postgres", Secrets: map[string]tenure.Secret{"dsn": tenure.NewSecret(dsn)}}
-	return newPool(t, "pgx", dsn, postgres.Info(), settings, func(p *pool, d connector.Driver) connector.Driver { return pooledPostgres{d.(*postgres.Driver), p} }, change...)
+	application := postgrestest.With(t, dsn, func(u *url.URL) { u.RawQuery += "&search_path=public" })
+	return newPool(t, "pgx", application, postgres.Info(), settings, func(p *pool, d connector.Driver) connector.Driver { return pooledPostgres{d.(*postgres.Driver), p} }, change...)
 }
 
 func newPool(t *testing.T, driver, dsn string, info connector.Info, settings lifecycle.SystemSettings, hook func(*pool, connector.Driver) connector.Driver, change ...func(*lifecycle.Options)) *pool {
