@@ -152,6 +152,35 @@ create trigger keeper before delete on log for each row when (old.n = 2) execute
 			with: plus(data("customer", "address"), "shared", []any{"country"}),
 			left: []string{"address: (2,1)", "address: (3,1)", "address: (4,1)", "country: (1)", "customer: (3,birch,2)", "customer: (4,birch,3)"},
 		},
+		"a tenant that has no child": {
+			ddl:  "create table tenants (code text primary key); create table child (n int, tenant_key text not null references tenants)",
+			fill: "insert into tenants values ('acme'), ('birch')",
+			with: data("tenants", "child"),
+			left: []string{"tenants: (birch)"},
+		},
+		"a tenant that has no child, two references up, in composite keys": {
+			ddl: `create table org (slug text primary key); create table site (n int, of_org text references org, primary key (n, of_org));
+create table child (n int, tenant_key text, foreign key (n, tenant_key) references site); create table note (org text not null references org)`,
+			fill: "insert into org values ('acme'), ('birch'); insert into site values (1, 'acme'), (2, 'acme'), (1, 'birch'); insert into child values (1, 'acme'); insert into note values ('acme'), ('birch')",
+			with: data("org", "site", "child", "note"),
+			left: []string{"note: (birch)", "org: (birch)", "site: (1,birch)"},
+		},
+		"a tenant column that refers to everybody's": {
+			ddl:  "create table plans (code text primary key); create table child (n int, tenant_key text references plans)",
+			fill: "insert into plans values ('acme'); insert into child values (1, 'acme')",
+			with: plus(data("child"), "shared", []any{"plans"}),
+			left: []string{"plans: (acme)"},
+		},
+		"a tenant column that refers to what is said to have none": {
+			ddl:  "create table plans (code text primary key); create table child (n int, tenant_key text references plans)",
+			fill: "insert into plans values ('acme'), ('birch'); insert into child values (1, 'acme')",
+			with: plus(data("child", "plans"), "columns", map[string]any{"plans": ""}),
+			left: []string{"plans: (birch)"},
+		},
+		"a list of tenants that nothing names": {
+			ddl:  "create table tenants (code text primary key); create table child (n int, tenant_key text references tenants)",
+			with: data("child"), blocks: "neither tables nor shared", planned: true,
+		},
 		"parents in a class of their own, later": {
 			ddl:   "create table address (id int primary key); create table customer (id int primary key, tenant_key text not null, address_id int references address)",
 			fill:  "insert into address select i from generate_series(1, 3) i; insert into customer values (1, 'acme', 1), (2, 'birch', 2)",

@@ -17,9 +17,10 @@ const relationsSQL = `select c.oid::text, n.nspname, c.relname, (c.relkind = 'p'
  case when c.relispartition then '[]' else (select coalesce(json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull or (select y.typnotnull from pg_type y where y.oid = a.atttypid), a.attgenerated <> '' or a.attidentity = 'a') order by a.attnum), '[]')
   from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)::text end,
  coalesce((select json_agg(a.attname order by array_position(i.indkey::int2[], a.attnum)) from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey)
-  where i.indrelid = c.oid and i.indisprimary), '[]')::text
+  where i.indrelid = c.oid and i.indisprimary), '[]')::text,
+ (c.relhasrules or c.relhastriggers and exists (select 1 from pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled <> 'D' and g.tgtype & 24 <> 0))::text
  from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema', 'tenure', 'tenure_sentinel') and n.nspname not like 'pg\_toast%' and n.nspname not like 'pg\_temp%'`
+ where c.relkind in ('r', 'p') and ` + notOurs
 
 // keysSQL reads foreign keys. One that a partition has from its root has a
 // parent; what only a partition has counts for the root.
@@ -111,8 +112,8 @@ func (r relations) root(oid string) *relational.Table {
 
 func graph(ctx context.Context, q relational.Querier, tells []string, relationsSQL, keysSQL, checksSQL string) (*relational.Graph, error) {
 	all := relations{tables: map[string]*relational.Table{}, parent: map[string]string{}, tells: tells}
-	err := each(ctx, q, relationsSQL, 8, func(v []string) {
-		t := &relational.Table{TableName: relational.TableName{Schema: v[1], Name: v[2]}, Parts: v[3] == "true", Hidden: v[4] == "true"}
+	err := each(ctx, q, relationsSQL, 9, func(v []string) {
+		t := &relational.Table{TableName: relational.TableName{Schema: v[1], Name: v[2]}, Parts: v[3] == "true", Hidden: v[4] == "true", Code: v[8] == "true"}
 		var columns [][4]any
 		_ = json.Unmarshal([]byte(v[6]), &columns)
 		for _, c := range columns {
@@ -137,6 +138,10 @@ func graph(ctx context.Context, q relational.Querier, tells []string, relationsS
 		return nil, err
 	}
 	var tables []relational.Table
+	for oid, t := range all.tables {
+		root := all.root(oid)
+		root.Code = root.Code || t.Code
+	}
 	for oid, t := range all.tables {
 		if all.root(oid) == t {
 			tables = append(tables, *t)

@@ -46,19 +46,22 @@ type claims struct {
 	by    map[TableName][]ForeignKey // what claims the rows of a table without
 	ring  map[TableName]*ring        // of tables that claim one another
 	held  map[TableName]bool         // every table that may hold rows of the tenant
+	bears map[TableName]bool         // those whose tenant column only a reference tells
 	above map[TableName]bool         // parents that belong to no tenant by themselves
 }
 
 func newClaims(d Dialect, g *Graph, t Tenancy, b *bound) *claims {
 	c := &claims{g: g, d: d, t: t, b: b, keyed: map[TableName]string{}, by: map[TableName][]ForeignKey{},
-		ring: map[TableName]*ring{}, held: map[TableName]bool{}, above: map[TableName]bool{}}
-	var queue []TableName
+		ring: map[TableName]*ring{}, held: map[TableName]bool{}, bears: map[TableName]bool{}, above: map[TableName]bool{}}
 	for _, t := range g.Tables() {
-		column := c.tenantColumn(t)
-		if column != "" {
+		if column := c.tenantColumn(t); column != "" {
 			c.keyed[t.TableName] = column
 		}
-		if c.own(t.TableName) || column != "" && c.t.Own == nil {
+	}
+	c.carry()
+	var queue []TableName
+	for _, t := range g.Tables() {
+		if c.own(t.TableName) || c.keyed[t.TableName] != "" && c.t.Own == nil {
 			c.held[t.TableName] = true
 			queue = append(queue, t.TableName)
 		}
@@ -101,6 +104,29 @@ func (c *claims) tenantColumn(t Table) string {
 		}
 	}
 	return ""
+}
+
+// carry finds the tenant columns that references tell of: what a tenant column
+// refers to is a tenant's key too, whatever it is called there. A whole store has
+// no key that could be carried.
+func (c *claims) carry() {
+	if c.t.Own != nil {
+		return
+	}
+	queue := slices.SortedFunc(maps.Keys(c.keyed), TableName.Compare)
+	for len(queue) > 0 {
+		at := queue[0]
+		queue = queue[1:]
+		for _, k := range c.g.above[at] {
+			i := slices.Index(k.Columns, c.keyed[at])
+			_, said := c.b.columns[k.Parent]
+			if i < 0 || said || c.keyed[k.Parent] != "" || c.b.shared[k.Parent] {
+				continue
+			}
+			c.keyed[k.Parent], c.bears[k.Parent] = k.Parents[i], true
+			queue = append(queue, k.Parent)
+		}
+	}
 }
 
 // claiming says whether a reference makes the child's rows the owner's of what

@@ -55,7 +55,7 @@ func (h *Holding) tables() []connector.Place {
 		p := connector.Place{Name: n.String(), Kind: connector.PlaceTable, Class: h.Classes[n], Via: t.Via}
 		switch {
 		case p.Class != "":
-		case t.Parent:
+		case t.Parent, h.Carried(n):
 			p.Blocks, p.Says = true, "the tenant's rows refer to "+p.Name+" ("+p.Via+"), and neither tables nor shared names it"
 			p.Fix = "tables: {" + h.name(n) + ": CLASS}, or shared: [" + h.name(n) + "] if its rows belong to no tenant"
 		default:

@@ -33,6 +33,9 @@ func readCatalog(ctx context.Context, q relational.Querier) (c catalog, err erro
 	if err != nil {
 		return c, err
 	}
+	for i := range tables {
+		tables[i].Code = slices.ContainsFunc(c.triggers, func(g trigger) bool { return g.event != "insert" && strings.EqualFold(g.table, tables[i].Name) })
+	}
 	if c.indexes, err = readIndexes(ctx, q); err != nil {
 		return c, err
 	}

@@ -264,6 +264,17 @@ create trigger ad after delete on doc begin insert into ft (ft, rowid, v) values
 			order: []string{"a", "b"}, attrs: with2(map[string]any{"customer": "a", "address": "b"}),
 			left: map[string]int{"customer": 1, "address": 1, "address where street = 'both'": 1},
 		},
+		"a tenant that has no child": {
+			ddl:   "create table org (slug text primary key); create table site (n integer, of_org text references org, primary key (n, of_org)); create table child (n integer, tenant text, foreign key (n, tenant) references site)",
+			rows:  "insert into org values ('acme'), ('birch'); insert into site values (1, 'acme'), (1, 'birch')",
+			attrs: with2(tablesOf("a", "org", "site", "child")),
+			left:  map[string]int{"org": 1, "site": 1, "org where slug = 'birch'": 1},
+		},
+		"a list of tenants that nothing names": {
+			ddl:    "create table org (slug text primary key); create table child (tenant text references org)",
+			attrs:  with2(tablesOf("a", "child")),
+			blocks: []string{"table org"},
+		},
 		"lookup tables": {
 			ddl:   "create table country (code text primary key); create table customer (id integer primary key, tenant text, country text references country)",
 			rows:  "insert into country values ('de'); insert into customer (tenant, country) values ('acme', 'de')",

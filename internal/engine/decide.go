@@ -134,8 +134,12 @@ func decide(s *snapshot, now time.Time) decision {
 				waits = append(waits, fmt.Sprintf("hold %s stands against %s", h, n.step.Key))
 				continue
 			}
-			if g := s.lapsed(n.step, now); g >= 0 {
-				d.reopen = append(d.reopen, g)
+			if gates := s.lapsed(n.step, now); len(gates) > 0 {
+				for _, g := range gates {
+					if !slices.Contains(d.reopen, g) {
+						d.reopen = append(d.reopen, g)
+					}
+				}
 				continue
 			}
 		}
@@ -198,13 +202,19 @@ func decide(s *snapshot, now time.Time) decision {
 	return d
 }
 
-// why is the reason that a person gave for a cancellation, while it goes on and
-// when it is done.
+// why is the reason that a person gave for a cancellation, or what failed, while it is
+// taken back and when it is done.
 func (s *snapshot) why() string {
 	if s.op.Wanted == "cancel" {
 		return s.op.Why
 	}
-	return ""
+	var out []string
+	for i := range s.plan.Steps {
+		if n := &s.nodes[i]; n.row.State == tenure.StepFailed && !n.step.Optional {
+			out = append(out, n.step.Key+": "+n.row.Error)
+		}
+	}
+	return strings.Join(out, "; ")
 }
 
 func earliest(a, b time.Time) time.Time {
@@ -461,9 +471,9 @@ func (s *snapshot) retention(n *node, now time.Time) wait {
 	return wait{why: "data class " + n.step.Class + " isn't in the plan"}
 }
 
-// lapsed finds a point of no return that a destructive step relies on and whose
-// confirmation is older than it may be; -1 if there is none.
-func (s *snapshot) lapsed(step *tenure.Step, now time.Time) int {
+// lapsed are the points of no return that a destructive step relies on and whose
+// confirmation is older than it may be: all of them, so that persons are asked once.
+func (s *snapshot) lapsed(step *tenure.Step, now time.Time) (out []int) {
 	for _, key := range step.Needs {
 		i, ok := s.byKey[key]
 		if !ok || s.nodes[i].step.Action != tenure.ActNoReturn || s.nodes[i].row.State != tenure.StepDone {
@@ -471,10 +481,10 @@ func (s *snapshot) lapsed(step *tenure.Step, now time.Time) int {
 		}
 		g := s.nodes[i].step.Gate
 		if g != nil && !g.Period.IsZero() && now.After(g.Period.After(s.nodes[i].row.EndedAt)) {
-			return i
+			out = append(out, i)
 		}
 	}
-	return -1
+	return out
 }
 
 // undoSteps are the compensations of what an operation made: its keys and

@@ -44,6 +44,11 @@ func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 				return err
 			}
 		}
+		if to == tenure.TenantClosed { // nothing of it is left to be otherwise than desired
+			if err := tx.ResolveTenant(driftKinds, row.ID, t.Now); err != nil {
+				return err
+			}
+		}
 		if to == tenure.TenantErasing {
 			if err := tx.NoteAccess(store.AccessEvent{At: t.Now, Kind: tenure.EventErase, Principal: t.Operation.RequestedBy, Tenant: string(row.ID)}); err != nil {
 				return err
@@ -224,6 +229,11 @@ func (s *Service) runForget(ctx context.Context, t *engine.Task) engine.Result {
 	return engine.Result{Verdict: tenure.Verified, Extra: func(tx *store.Tx) error {
 		for _, row := range sought {
 			if err := tx.SaveSought(row); err != nil {
+				return err
+			}
+		}
+		if t.Plan.Kind == tenure.Supplement { // its last reconciliation has seen nothing of the tenant
+			if err := tx.ResolveTenant(sweepKinds, t.Plan.Tenant, t.Now); err != nil {
 				return err
 			}
 		}

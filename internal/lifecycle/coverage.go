@@ -48,6 +48,16 @@ func (s *Service) Cover(ctx context.Context, tenantName, resource string, c tenu
 		return out, tenure.Errorf(tenure.Invalid, "%s isn't a store whose tables can be mapped", resource)
 	}
 	ref := refOf(r.Resource)
+	if says := c.Contradicts(ref.Attributes); says != "" {
+		return out, tenure.Errorf(tenure.Conflict, "what is in force for %s says otherwise: %s", resource, says).
+			WithHint("an addition only adds: publish a revision and upgrade the tenant")
+	}
+	if class, err := s.passed(ctx, t.ID, c); err != nil {
+		return out, err
+	} else if class != "" {
+		return out, tenure.Errorf(tenure.Conflict, "data class %s is past its point of no return, so nothing would erase what is added to it", class).
+			WithHint("choose a class that is still to go")
+	}
 	ref.Attributes = c.Into(ref.Attributes)
 	if _, _, err := sys.DataMap(ctx, connector.Survey{Ref: ref}); err != nil {
 		return out, err
@@ -68,6 +78,32 @@ func (s *Service) Cover(ctx context.Context, tenantName, resource string, c tenu
 		}
 		return tx.Log(e)
 	})
+}
+
+// passed is a data class of the addition whose point of no return is behind the
+// departure that is under way; blank if there is none.
+func (s *Service) passed(ctx context.Context, tenant tenure.TenantID, c tenure.Coverage) (string, error) {
+	ops, err := s.o.DB.Operations(ctx, store.OperationFilter{Tenant: tenant, Open: true})
+	if err != nil {
+		return "", err
+	}
+	for _, op := range ops {
+		p, err := s.o.DB.Plan(ctx, op.Plan)
+		if err != nil || op.Kind != tenure.Offboard {
+			continue
+		}
+		rows, err := s.o.DB.Steps(ctx, op.ID)
+		if err != nil {
+			return "", err
+		}
+		for i := range p.Steps {
+			st := &p.Steps[i]
+			if st.Action == tenure.ActNoReturn && rows[i].State == tenure.StepDone && slices.Contains(slices.Collect(maps.Values(c.Tables)), st.Class) {
+				return st.Class, nil
+			}
+		}
+	}
+	return "", nil
 }
 
 // held finds a resource of a tenant's by environment/key or id.

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -165,13 +166,6 @@ func (s *Service) returned(ctx context.Context, sys *connector.System, tenant te
 
 // stands returns what is there of a resource that should be gone.
 func (s *Service) stands(ctx context.Context, sys *connector.System, r tenure.Resource) (found []connector.Place, err error) {
-	seen, _, err := sys.Observe(ctx, []connector.Ref{refOf(r)})
-	if err != nil {
-		return nil, err
-	}
-	if o := seen[0]; o.Found && o.Owner != connector.Others && (o.Owner != connector.Ours || o.Resource == r.ID) {
-		found = append(found, connector.Place{})
-	}
 	err = s.survey(ctx, []tenure.Resource{r}, nil, connector.Survey{Gone: true}, func(v surveyed) error {
 		for _, p := range v.Places {
 			if p.IsData() && p.Rows > 0 {
@@ -180,7 +174,17 @@ func (s *Service) stands(ctx context.Context, sys *connector.System, r tenure.Re
 		}
 		return nil
 	})
-	return found, err
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	seen, _, err := sys.Observe(ctx, []connector.Ref{refOf(r)})
+	if err != nil {
+		return nil, err
+	}
+	if o := seen[0]; o.Found && o.Owner != connector.Others && (o.Owner != connector.Ours || o.Resource == r.ID) {
+		found = append(found, connector.Place{})
+	}
+	return found, nil
 }
 
 // cameBack is the finding of what is back at a closed tenant's place. It names nobody.
@@ -190,14 +194,18 @@ func (s *Service) cameBack(row store.Sought, p connector.Place, secret ...string
 	if len(inClear([]string{p.Name}, secret...)) == 1 && p.Name != "" {
 		where = "in " + p.Name
 	}
-	what := row.Type + " stands again " + where
-	if p.Rows > 0 {
-		what = plural(int(p.Rows), "row", "rows") + " of " + row.Type + " stand again " + where
+	one, many := "row is", "rows are"
+	if p.Kind == connector.PlaceObjects {
+		one, many = "large object is", "large objects are"
+	}
+	what := plural(int(p.Rows), one, many) + " back " + where
+	if p.Rows == 0 {
+		what = "a resource of type " + row.Type + " is back in its place"
 	}
 	return tenure.Finding{
 		ID: tenure.NewID[tenure.FindingID](now), Kind: tenure.FindingResidue, Severity: tenure.Critical, Tenant: row.Tenant, Resource: row.Resource,
 		System: row.System, Type: row.Type, Field: where, Got: fmt.Sprint(p.Rows), SeenAt: now,
-		Detail: fmt.Sprintf("%s of %s, after the tenant had closed; see how it goes: tenure plan supplement %s", what, row.System, row.Tenant),
+		Detail: fmt.Sprintf("%s in system %s, after the tenant had closed; see how to take it away: tenure plan supplement %s", what, row.System, row.Tenant),
 	}
 }
 
@@ -210,7 +218,7 @@ func (s *Service) reopenable(ctx context.Context, tenant tenure.TenantID) (out [
 	}
 	for _, row := range rows {
 		if len(row.Box) == 0 {
-			return nil, "", tenure.Errorf(tenure.Blocked, "the name and key by which this tenant's data could be found were destroyed when their retention ended").
+			return nil, "", tenure.Errorf(tenure.Blocked, "the name and key by which this tenant's data could be found were destroyed: their retention has ended").
 				WithHint("what is there now has to be found and removed by hand")
 		}
 		sys, err := s.system(ctx, row.System)
@@ -256,21 +264,18 @@ func (s *Service) TickSought(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	var failed []error // one tenant's trouble mustn't keep the others from their turn
 	for _, id := range ended {
-		if err := s.endSought(ctx, id); err != nil {
-			return err
-		}
+		failed = append(failed, s.endSought(ctx, id))
 	}
 	due, err := s.o.DB.SoughtSince(ctx, now.Add(-soughtEvery), soughtLot)
 	if err != nil {
 		return err
 	}
 	for _, id := range due {
-		if err := s.lookAtClosed(ctx, id, now); err != nil {
-			return err
-		}
+		failed = append(failed, s.lookAtClosed(ctx, id, now))
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // lookAtClosed looks at one closed tenant's places. A system that doesn't answer is

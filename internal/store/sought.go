@@ -83,18 +83,3 @@ func (tx *Tx) EndSought(tenant tenure.TenantID) error {
 	_, err := tx.Exec(`update sought set key = '', box = $1, looked_at = expires_at where tenant = $2`, []byte{}, string(tenant))
 	return err
 }
-
-// Occupied says whether a live resource of some tenant's has a name in a system.
-func (db *DB) Occupied(ctx context.Context, system, typ, name string) (bool, error) {
-	var n int
-	err := db.reader(ctx).Row(`select count(*) from resource where system = $1 and type = $2 and name = $3 and live = 1 and state <> 'gone'`, []any{system, typ, name}, &n)
-	return n > 0, err
-}
-
-// ForgetPlans blanks the plans of a closed tenant that were made before a moment
-// and that no open operation runs: a supplementary plan names it again.
-func (tx *Tx) ForgetPlans(tenant tenure.TenantID, before time.Time) error {
-	_, err := tx.Exec(`update plan set body = '' where tenant = $1 and created_at < $2 and body <> '' and tenant in (select id from tenant where state = 'closed')
-		and digest not in (select plan from operation where tenant = $1 and state not in ('succeeded', 'failed', 'cancelled'))`, string(tenant), micros(before))
-	return err
-}
