@@ -16,12 +16,72 @@ type view struct {
 	relation *relation
 	from     []relational.TableName // the tables of the tenant that it is made from, through other views too
 	others   []relational.TableName // tables that it reads and that aren't known to hold any
+	blind    []string               // functions that it calls, also through other views, of which can't be told what they read
 }
 
 const viewsSQL = `select distinct d.refobjid::text, w.ev_class::text from pg_depend d join pg_rewrite w on w.oid = d.objid and w.rulename = '_RETURN'
  where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid <> w.ev_class`
 
-// views finds the views over the tenant's tables, each after those that it reads.
+// What a view calls: functions, and those of operators and aggregates.
+const viewCallsSQL = `select distinct w.ev_class::text, n.nspname, p.proname, ` + bodySQL + ` from pg_rewrite w join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
+ left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid left join pg_aggregate a on d.refclassid = 'pg_proc'::regclass and a.aggfnoid = d.refobjid
+ join pg_proc p on p.oid in (case when d.refclassid = 'pg_proc'::regclass then d.refobjid end, o.oprcode, a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggmfinalfn)
+ join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
+ where w.rulename = '_RETURN' and l.lanname <> 'internal' and ` + notOurs + ` order by 1, 2, 3`
+
+// calls are the functions by which a view may read tables that the catalog doesn't
+// show it to read, by the view.
+func (g *ground) calls(ctx context.Context, s *session) (map[string][]string, error) {
+	out := map[string][]string{}
+	var views []string
+	var all []trigger
+	err := s.simple(ctx, viewCallsSQL, func(_ int, v [][]byte) error {
+		views, all = append(views, string(v[0])), append(all, trigger{function: functionOf(v[1:])})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	known, err := called(ctx, s, all)
+	for i, t := range all {
+		if f := t.function; known.looks(f, map[string]bool{}) && !slices.Contains(out[views[i]], f.name.String()) {
+			out[views[i]] = append(out[views[i]], f.name.String())
+		}
+	}
+	return out, err
+}
+
+// looks says that a function may read tables: its text, or that of one which it
+// calls, can, or can't be read.
+func (l library) looks(f function, seen map[string]bool) bool {
+	id := f.name.String() + "\x00" + f.body
+	if seen[id] {
+		return false
+	}
+	seen[id] = true
+	switch f.language {
+	case "internal":
+		return false
+	case "c": // an extension's function gives a value, save those that run SQL
+		return strings.HasPrefix(f.name.name, "dblink") || strings.HasPrefix(f.name.name, "crosstab") || strings.HasPrefix(f.name.name, "connectby")
+	case "sql", "plpgsql":
+	default:
+		return true
+	}
+	d := read(f.body)
+	if d.hidden != "" || slices.ContainsFunc(tokens(f.body), func(t token) bool { return t.is("from", "table") }) {
+		return true
+	}
+	for _, call := range d.calls {
+		if slices.ContainsFunc(l.functions[call.name], func(o function) bool { return l.looks(o, seen) }) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(l.unnamed, func(u unnamed) bool { return strings.Contains(f.body, u.sign) && l.looks(u.function, seen) })
+}
+
+// views finds the views over the tenant's tables, or that may be, each after those
+// that it reads.
 func (g *ground) views(ctx context.Context, s *session) ([]view, error) {
 	if g.over != nil {
 		return g.over, nil
@@ -31,6 +91,10 @@ func (g *ground) views(ctx context.Context, s *session) ([]view, error) {
 		reads[string(v[1])] = append(reads[string(v[1])], string(v[0]))
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	calls, err := g.calls(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -45,15 +109,15 @@ func (g *ground) views(ctx context.Context, s *session) ([]view, error) {
 		if v, ok := done[oid]; ok {
 			return v
 		}
-		v := &view{relation: g.byOID[oid]}
+		v := &view{relation: g.byOID[oid], blind: slices.Clone(calls[oid])}
 		done[oid] = v
 		for _, from := range reads[oid] {
 			r := g.byOID[from]
 			switch {
 			case r == nil:
-			case reads[from] != nil:
+			case reads[from] != nil || calls[from] != nil:
 				under := visit(from)
-				v.from, v.others = append(v.from, under.from...), append(v.others, under.others...)
+				v.from, v.others, v.blind = append(v.from, under.from...), append(v.others, under.others...), append(v.blind, under.blind...)
 			case held[from]:
 				v.from = append(v.from, r.root)
 			default:
@@ -62,14 +126,15 @@ func (g *ground) views(ctx context.Context, s *session) ([]view, error) {
 		}
 		slices.SortFunc(v.from, relational.TableName.Compare)
 		slices.SortFunc(v.others, relational.TableName.Compare)
-		v.from, v.others = slices.Compact(v.from), slices.Compact(v.others)
-		if v.relation != nil && len(v.from) > 0 {
+		slices.Sort(v.blind)
+		v.from, v.others, v.blind = slices.Compact(v.from), slices.Compact(v.others), slices.Compact(v.blind)
+		if v.relation != nil && len(v.from)+len(v.blind) > 0 {
 			out = append(out, *v)
 		}
 		return v
 	}
 	for _, r := range g.relations { // ordered by name
-		if reads[r.oid] != nil {
+		if reads[r.oid] != nil || calls[r.oid] != nil {
 			visit(r.oid)
 		}
 	}
@@ -86,22 +151,38 @@ func (g *ground) derived(ctx context.Context, s *session) (out []connector.Place
 		return nil, err
 	}
 	for _, v := range views {
-		if v.relation.kind != 'm' {
+		n := v.relation.name
+		if v.relation.kind != 'm' || len(v.from) == 0 && g.strangers[n.Schema] {
 			continue
 		}
-		n := v.relation.name
-		p := connector.Place{Name: n.String(), Kind: connector.PlaceDerived, Class: g.lone(v.from), Via: "made from " + listed(v.from)}
+		of := v.sources()
+		p := connector.Place{Name: n.String(), Kind: connector.PlaceDerived, Class: g.lone(v.from), Via: "made from " + of}
+		if len(v.blind) > 0 {
+			p.Class = ""
+		}
 		switch {
 		case g.refreshed(n):
-			p.Says = p.Name + " is refreshed when rows of " + listed(v.from) + " are erased"
-		case g.own(n) && g.lone(v.from) != "" && len(g.classes()) < 2:
+			p.Says = p.Name + " is refreshed when rows of " + of + " are erased"
+		case g.own(n) && len(g.classes()) < 2 && (len(v.from) == 0 || g.lone(v.from) != ""):
 		default:
-			p.Blocks, p.Says = true, p.Name+" keeps what it was made from: rows of "+listed(v.from)
+			p.Blocks, p.Says = true, p.Name+" keeps what it was made from: rows of "+of
 			p.Fix = "derived: {" + p.Name + ": refresh}"
 		}
 		out = append(out, p)
 	}
 	return out, g.countDerived(ctx, s, out)
+}
+
+// sources are what a view is made from, in words.
+func (v view) sources() string {
+	var out []string
+	if len(v.from) > 0 {
+		out = append(out, listed(v.from))
+	}
+	if len(v.blind) > 0 {
+		out = append(out, "whatever "+strings.Join(v.blind, ", ")+" reads")
+	}
+	return strings.Join(out, ", ")
 }
 
 // countDerived fills in how many of a view's rows show the key, where one does.
@@ -179,7 +260,7 @@ func (g *ground) refresh(ctx context.Context, s *session, class string) error {
 		of := func(n relational.TableName) bool {
 			return class == "" || g.held[n].class == class || g.class(n) == class
 		}
-		if v.relation.kind != 'm' || !g.refreshed(v.relation.name) || !slices.ContainsFunc(v.from, of) {
+		if v.relation.kind != 'm' || !g.refreshed(v.relation.name) || len(v.blind) == 0 && !slices.ContainsFunc(v.from, of) {
 			continue
 		}
 		n := v.relation.name

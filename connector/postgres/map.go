@@ -235,7 +235,7 @@ func (g *ground) classOf(r *relation) string {
 // audit finds what can hold the tenant's data beside the tables that its rows
 // were followed to, and what stands in the way of its erasure there.
 func (g *ground) audit(ctx context.Context, s *session) (places []connector.Place, partial string, err error) {
-	for _, look := range []func(context.Context, *session) ([]connector.Place, error){g.bearers, g.unmarked, g.code, g.derived, g.objects, g.foreign} {
+	for _, look := range []func(context.Context, *session) ([]connector.Place, error){g.bearers, g.unmarked, g.parts, g.code, g.derived, g.objects, g.foreign} {
 		found, err := look(ctx, s)
 		if err != nil {
 			return nil, "", err
@@ -356,9 +356,52 @@ func (g *ground) keyless(n relational.TableName) bool {
 }
 
 // shows says that a name of the blueprint is that of something which shows rows
-// and keeps none of its own here: a view, or a foreign table.
+// and keeps none of its own here: a view, a foreign table, or a part of a table.
 func (g *ground) shows(as string) bool {
+	if _, is := g.part(as); is {
+		return true
+	}
 	return slices.ContainsFunc(g.relations, func(r relation) bool { return strings.IndexByte("fvm", r.kind) >= 0 && g.named(r.name, as) })
+}
+
+// part is the table that a name of the blueprint's is a partition or an heir of.
+func (g *ground) part(as string) (r *relation, is bool) {
+	i := slices.IndexFunc(g.relations, func(r relation) bool {
+		return r.root != r.name && strings.IndexByte("rp", r.kind) >= 0 && g.named(r.name, as)
+	})
+	if i < 0 {
+		return nil, false
+	}
+	return &g.relations[i], true
+}
+
+// parts are partitions and heirs whose class isn't that of the tables which show
+// their rows, so that they would go with another class.
+func (g *ground) parts(context.Context, *session) (out []connector.Place, err error) {
+	roots := map[string][]relational.TableName{}
+	for _, r := range g.relations {
+		if r.root == r.name || strings.IndexByte("rp", r.kind) < 0 {
+			continue
+		}
+		root := g.byName[r.root]
+		class, said := g.classOf(root), g.said(r.name)
+		place := connector.Place{Name: r.name.String(), Kind: connector.PlaceOrder, Class: class, Via: "a part of " + r.root.String(), Blocks: true}
+		if said != "" && said != class {
+			place.Says = fmt.Sprintf("%s is a part of %s, so its rows are of class %q and not of %q", r.name, r.root, class, said)
+			place.Fix = "name " + r.root.String() + " alone, or both with one class"
+			out = append(out, place)
+		}
+		for _, other := range roots[r.oid] {
+			if c := g.classOf(g.byName[other]); c != "" && class != "" && c != class {
+				place.Class = ""
+				place.Says = fmt.Sprintf("%s is a part of %s (class %s) and of %s (class %s), so its rows would go with whichever goes first", r.name, other, c, r.root, class)
+				place.Fix = fmt.Sprintf("put %s and %s into one data class", other, r.root)
+				out = append(out, place)
+			}
+		}
+		roots[r.oid] = append(roots[r.oid], r.root)
+	}
+	return out, nil
 }
 
 // others says that the table stands in a schema that is a resource by itself, or is

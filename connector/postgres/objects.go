@@ -21,6 +21,24 @@ const objectsAtOnce = 1000
 type locator struct {
 	table  relational.TableName
 	column string
+	many   bool // its values are lists
+}
+
+// values is an expression of what the column names, in a select's list.
+func (l locator) values() string {
+	if l.many {
+		return "unnest(" + quote("t", l.column) + ")"
+	}
+	return quote("t", l.column)
+}
+
+// others is a query for those of the large objects of a list that rows name for
+// which where holds under the alias t.
+func (l locator) others(where, list string) string {
+	if l.many {
+		return fmt.Sprintf(`select x.o from %s "t", unnest(%s) x (o) where x.o in (%s) and %s`, l.in(), quote("t", l.column), list, where)
+	}
+	return fmt.Sprintf(`select %[1]s from %[2]s "t" where %[1]s in (%[3]s) and %[4]s`, quote("t", l.column), l.in(), list, where)
 }
 
 func (l locator) String() string { return l.table.String() + "." + l.column }
@@ -31,12 +49,14 @@ func (l locator) in() string { return quote(l.table.Schema, l.table.Name) }
 // kind is the name under which the objects are tallied.
 func (l locator) kind() string { return "large objects of " + l.table.String() }
 
-const locatorsSQL = `select n.nspname, c.relname, a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
- join pg_type t on t.oid = a.atttypid where c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped and not c.relispartition
- and (t.oid = 'oid'::regtype or t.typbasetype = 'oid'::regtype) and ` + notOurs
+const locatorsSQL = `select n.nspname, c.relname, a.attname, (e.oid is not null)::text from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+ join pg_type t on t.oid = a.atttypid left join pg_type b on b.oid = t.typbasetype
+ left join pg_type e on e.oid in (t.typelem, b.typelem) and 'oid'::regtype in (e.oid, e.typbasetype) and 'array_in'::regproc in (t.typinput, b.typinput)
+ where c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped and not c.relispartition
+ and ('oid'::regtype in (t.oid, t.typbasetype) or e.oid is not null) and ` + notOurs
 
 // locators are the columns that may name large objects: of the type oid, or of a
-// domain over it, as lo is. Without tables they are those of the whole database.
+// domain over it, as lo is, or lists of them. Without tables they are those of the whole database.
 func locators(ctx context.Context, s *session, tables ...relational.Reached) (out []locator, err error) {
 	sql := locatorsSQL
 	if len(tables) > 0 {
@@ -47,13 +67,14 @@ func locators(ctx context.Context, s *session, tables ...relational.Reached) (ou
 		sql += " and c.oid = any (array(select to_regclass(x) from unnest(array[" + strings.Join(names, ", ") + "]) x))"
 	}
 	err = s.simple(ctx, sql+" order by 1, 2, a.attnum", func(_ int, v [][]byte) error {
-		out = append(out, locator{relational.TableName{Schema: string(v[0]), Name: string(v[1])}, string(v[2])})
+		out = append(out, locator{relational.TableName{Schema: string(v[0]), Name: string(v[1])}, string(v[2]), string(v[3]) == "true"})
 		return nil
 	})
 	return out, err
 }
 
-// objects counts the large objects that the tenant's rows name.
+// objects counts the large objects that the tenant's rows name, and those of them
+// that stay because somebody else's rows name them too.
 func (g *ground) objects(ctx context.Context, s *session) (out []connector.Place, err error) {
 	if len(g.tables) == 0 || g.survey.Ref.Resource == "" {
 		return nil, nil
@@ -66,19 +87,35 @@ func (g *ground) objects(ctx context.Context, s *session) (out []connector.Place
 	if readable, err := textsOf(ctx, s, "select has_table_privilege('pg_catalog.pg_largeobject', 'select')::text"); err != nil {
 		return nil, err
 	} else if readable[0] == "true" {
-		bytes = "coalesce(sum((select sum(length(l.data)) from pg_largeobject l where l.loid = m.oid)), 0)::text"
+		bytes = "coalesce(sum((select sum(length(l.data)) from pg_largeobject l where l.loid = m.oid)) filter (where not stays), 0)::text"
+	}
+	all, err := locators(ctx, s)
+	if err != nil {
+		return nil, err
 	}
 	arms := make([]string, len(of))
 	for i, l := range of {
-		arms[i] = fmt.Sprintf("select %d, count(*)::text, %s from pg_largeobject_metadata m where m.oid in (select %s from %s t where %s)",
-			i, bytes, quote("t", l.column), l.in(), g.held[l.table].where)
+		named := fmt.Sprintf("select m.oid from pg_largeobject_metadata m where m.oid in (select %s from %s t where %s)", l.values(), l.in(), g.held[l.table].where)
+		theirs := make([]string, len(all))
+		for k, o := range all {
+			where := "true"
+			if h, held := g.held[o.table]; held {
+				where = "(" + h.where + ") is not true"
+			}
+			theirs[k] = o.others(where, "select oid from named")
+		}
+		arms[i] = fmt.Sprintf(`(with named as materialized (%s), theirs as materialized (%s) select %d, count(*) filter (where not stays)::text, %s, count(*) filter (where stays)::text
+ from (select oid, oid in (select * from theirs) as stays from named) m)`, named, strings.Join(theirs, " union "), i, bytes)
 	}
 	err = s.simple(ctx, strings.Join(arms, "\nunion all "), func(_ int, v [][]byte) error {
 		i, _ := strconv.Atoi(string(v[0]))
 		p := connector.Place{Name: of[i].String(), Kind: connector.PlaceObjects, Class: g.held[of[i].table].class, Via: "large objects that the column names"}
 		p.Rows, _ = strconv.ParseInt(string(v[1]), 10, 64)
 		p.Bytes, _ = strconv.ParseInt(string(v[2]), 10, 64)
-		if p.Rows > 0 {
+		if n := string(v[3]); n != "0" {
+			p.Says = n + " of the large objects that " + p.Name + " names stay: rows that aren't the tenant's name them too"
+		}
+		if p.Rows > 0 || p.Says != "" {
 			out = append(out, p)
 		}
 		return nil
@@ -121,16 +158,17 @@ func unlinker(ctx context.Context, s *session, h *relational.Holding) (func(cont
 // holds under the alias t, save those that a row of all the rest names too. A
 // limit of 0 is none.
 func (l locator) unlink(ctx context.Context, q relational.Querier, where string, all []locator, limit int) (n int64, err error) {
-	named := fmt.Sprintf(`select %s from %s "t" where %s`, quote("t", l.column), l.in(), where)
+	named := fmt.Sprintf(`select %s from %s "t" where %s`, l.values(), l.in(), where)
 	sql := "with named as (select m.oid from pg_catalog.pg_largeobject_metadata m where m.oid in (" + named + ")), others as ("
 	for i, o := range all {
 		if i > 0 {
 			sql += " union all "
 		}
-		sql += fmt.Sprintf(`select %s from %s "t" where %[1]s in (select oid from named)`, quote("t", o.column), o.in())
+		rest := "true"
 		if o.table == l.table {
-			sql += " and (" + where + ") is not true"
+			rest = "(" + where + ") is not true"
 		}
+		sql += o.others(rest, "select oid from named")
 	}
 	sql += ") select lo_unlink(x.oid)::text from (select oid from named where oid not in (select * from others)"
 	if limit > 0 {
@@ -187,7 +225,7 @@ func exportObjects(ctx context.Context, s *session, h *relational.Holding, a *re
 	done := map[string]bool{}
 	for _, l := range of {
 		t, _ := h.Table(l.table)
-		ids, err := textsOf(ctx, s, fmt.Sprintf(`select m.oid::text from pg_largeobject_metadata m where m.oid in (select %s from %s "t" where %s) order by m.oid`, quote("t", l.column), l.in(), t.Where()))
+		ids, err := textsOf(ctx, s, fmt.Sprintf(`select m.oid::text from pg_largeobject_metadata m where m.oid in (select %s from %s "t" where %s) order by m.oid`, l.values(), l.in(), t.Where()))
 		if err != nil {
 			return err
 		}

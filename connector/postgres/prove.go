@@ -27,7 +27,12 @@ func prove(ctx context.Context, s *session, of holdingOf) (places []connector.Pl
 	}
 	copies, ddl := scratch(held, scratchPrefix+"prove_"+strconv.FormatUint(uint64(s.conn.PgConn().PID()), 10))
 	if err := s.simple(ctx, strings.Join(ddl, ";\n"), nil); err != nil {
-		return nil, "the erasure couldn't be tried on an empty copy: " + coded(err).Error(), nil
+		says := "the erasure couldn't be tried on an empty copy: " + coded(err).Error()
+		if state(err) == "55P03" { // a lock is held, for now
+			return nil, says, nil
+		}
+		return []connector.Place{{Name: "order", Kind: connector.PlaceOrder, Blocks: true, Says: says,
+			Fix: "let Tenure's role make a schema in this database, or switch off the event trigger that refuses it while this is counted"}}, "", nil
 	}
 	held = held.On(dialect{copies: copies})
 	for _, class := range held.ClassNames() {

@@ -104,7 +104,9 @@ func (g *ground) code(ctx context.Context, s *session) (out []connector.Place, e
 		return nil, err
 	}
 	for _, v := range views {
-		oids = append(oids, v.relation.oid)
+		if len(v.from) > 0 {
+			oids = append(oids, v.relation.oid)
+		}
 	}
 	if len(oids) == 0 {
 		return nil, nil

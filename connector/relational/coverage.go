@@ -30,8 +30,9 @@ type Coverage struct {
 	Shared  []string          `json:"shared"`  // tables that belong to no tenant; rows refer to them, and they stay
 	Derived map[string]string `json:"derived"` // materialized views: "refresh"
 
-	// Triggers says of a trigger or rule, by "table.trigger", that what it writes
-	// holds nothing of the tenant: "ignore".
+	// Triggers says of a trigger or rule, by "table.trigger", that it keeps nothing
+	// of the tenant and touches nothing of others: "ignore". An expression that
+	// calls functions goes by the name of its column, check or index.
 	Triggers map[string]string `json:"triggers"`
 }
 
