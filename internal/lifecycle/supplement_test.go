@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/tenurehq/tenure"
@@ -44,6 +45,11 @@ func TestSupplementGoesByReferences(t *testing.T) {
 		}
 		again := p.request(lifecycle.Intent{Kind: tenure.Supplement, Tenant: string(id), Reason: "an import was read back"}, "operator")
 		p.approve(again, "reviewer")
+		why, err := p.Explain(context.Background(), string(id))
+		p.must(err)
+		if len(why) != 3 || why[0].Resource != "data" || !strings.Contains(why[0].Why, string(again)) {
+			t.Errorf("that rows are back, and what takes them away, isn't explained: %+v", why)
+		}
 		for range 3 {
 			p.confirmIll(again)
 		}
@@ -62,6 +68,9 @@ func TestSupplementGoesByReferences(t *testing.T) {
 		}
 		if left := p.residue(id); len(left) != 0 {
 			t.Errorf("what is gone again is still found: %v", left)
+		}
+		if why, err := p.Explain(context.Background(), string(id)); err != nil || len(why) != 0 {
+			t.Errorf("nothing is left, and it is said to be: %+v, %v", why, err)
 		}
 		p.audited()
 	})
