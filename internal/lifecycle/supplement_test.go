@@ -62,8 +62,8 @@ func TestSupplementGoesByReferences(t *testing.T) {
 			t.Errorf("the paper speaks of %d classes, want 3", len(d.Classes))
 		}
 		for _, c := range d.Classes {
-			if c.Rows != 4 {
-				t.Errorf("the paper says that %d rows of %s went, want 4", c.Rows, c.Class)
+			if c.Rows != 4 || c.Stores[0].Before.Rows != 4 {
+				t.Errorf("the paper says that %d of %d rows of %s went, want 4", c.Rows, c.Stores[0].Before.Rows, c.Class)
 			}
 		}
 		if left := p.residue(id); len(left) != 0 {
