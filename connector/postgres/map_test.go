@@ -66,27 +66,44 @@ func TestMapFinds(t *testing.T) {
 		more  map[string]any // attributes
 		finds []string
 	}{
-		"nothing":                       {},
-		"another schema":                {sql: "create table extra.notes (tenant_key text, body text)", finds: []string{"table extra.notes"}},
-		"another schema, covered":       {sql: "create table extra.notes (tenant_key text, body text)", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "extra.notes": "trade"}}},
-		"another schema, no tenant":     {sql: "create table extra.notes (tenant_key text, body text)", more: map[string]any{"columns": map[string]any{"extra.notes": ""}}},
-		"another schema, partitioned":   {sql: "create table extra.notes (tenant_key text) partition by list (tenant_key); create table extra.notes_a partition of extra.notes for values in ('acme')", finds: []string{"table extra.notes"}},
-		"an alias":                      {sql: "create table extra.notes (org text)", more: map[string]any{"aliases": []any{"org"}}, finds: []string{"table extra.notes"}},
-		"by value":                      {sql: "create table extra.notes (who varchar(20)); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
-		"by value, another's":           {sql: "create table extra.notes (who text); insert into extra.notes values ('acme-corp'), ('birch')"},
-		"by value, in json":             {sql: `create table extra.notes (doc json); insert into extra.notes values ('{"tenant_key": "acme"}'), ('[1]'), ('"acme"')`, finds: []string{"table extra.notes"}},
-		"by value, in jsonb":            {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"tenant_key": "acme"}')`, finds: []string{"table extra.notes"}},
-		"by value, in text of json":     {sql: `create table extra.notes (doc text); insert into extra.notes values ('{"a": 1, "tenant_key": "acme"}')`, finds: []string{"table extra.notes"}},
-		"by value, in hstore":           {sql: `create extension hstore with schema extra; create table extra.notes (doc extra.hstore); insert into extra.notes values ('tenant_key=>acme')`, finds: []string{"table extra.notes"}},
-		"by value, in a domain":         {sql: "create domain extra.slug as text; create table extra.notes (who extra.slug); create index on extra.notes (who); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
-		"by value beside what can't":    {sql: `create table extra.bad (doc json); insert into extra.bad values ('{"tenant_key": "\u0000"}'); create table extra.notes (who text); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
-		"a trigger":                     {sql: strings.Replace(into, "BODY", writes, 1) + after, finds: []string{"code m.orders.noted"}},
-		"a trigger, ignored":            {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"triggers": map[string]any{"orders.noted": "ignore"}}},
-		"a trigger, shared target":      {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"shared": []any{"platform.history"}}},
-		"a trigger, switched off":       {sql: strings.Replace(into, "BODY", writes, 1) + after + "; alter table m.orders disable trigger noted"},
-		"a trigger, own table":          {sql: strings.Replace(into, "BODY", "update m.lines set tenant_key = tenant_key where order_id = old.id", 1) + after},
-		"a trigger that writes nothing": {sql: strings.Replace(into, "BODY", "raise notice ''gone''; perform lower(old.note)", 1) + after},
-		"a trigger by execute":          {sql: strings.Replace(into, "BODY", "execute ''insert into x''", 1) + after, finds: []string{"code m.orders.noted"}},
+		"nothing":                            {},
+		"another schema":                     {sql: "create table extra.notes (tenant_key text, body text)", finds: []string{"table extra.notes"}},
+		"another schema, covered":            {sql: "create table extra.notes (tenant_key text, body text)", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "extra.notes": "trade"}}},
+		"another schema, no tenant":          {sql: "create table extra.notes (tenant_key text, body text)", more: map[string]any{"columns": map[string]any{"extra.notes": ""}}},
+		"another schema, partitioned":        {sql: "create table extra.notes (tenant_key text) partition by list (tenant_key); create table extra.notes_a partition of extra.notes for values in ('acme')", finds: []string{"table extra.notes"}},
+		"an alias":                           {sql: "create table extra.notes (org text)", more: map[string]any{"aliases": []any{"org"}}, finds: []string{"table extra.notes"}},
+		"by value":                           {sql: "create table extra.notes (who varchar(20)); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
+		"by value, another's":                {sql: "create table extra.notes (who text); insert into extra.notes values ('acme-corp'), ('birch')"},
+		"by value, in json":                  {sql: `create table extra.notes (doc json); insert into extra.notes values ('{"tenant_key": "acme"}'), ('[1]'), ('"acme"')`, finds: []string{"table extra.notes"}},
+		"by value, in jsonb":                 {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"tenant_key": "acme"}')`, finds: []string{"table extra.notes"}},
+		"by value, in text of json":          {sql: `create table extra.notes (doc text); insert into extra.notes values ('{"a": 1, "tenant_key": "acme"}')`, finds: []string{"table extra.notes"}},
+		"by value, in hstore":                {sql: `create extension hstore with schema extra; create table extra.notes (doc extra.hstore); insert into extra.notes values ('tenant_key=>acme')`, finds: []string{"table extra.notes"}},
+		"by value, in a domain":              {sql: "create domain extra.slug as text; create table extra.notes (who extra.slug); create index on extra.notes (who); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
+		"by value beside what can't":         {sql: `create table extra.bad (doc json); insert into extra.bad values ('{"tenant_key": "\u0000"}'); create table extra.notes (who text); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
+		"by value, in an array":              {sql: `create table extra.notes (who text[]); insert into extra.notes values ('{birch,Acme}')`, finds: []string{"table extra.notes"}},
+		"by value, in an array of enums":     {sql: `create type extra.who as enum ('acme', 'birch'); create table extra.notes (who extra.who[]); insert into extra.notes values ('{birch,acme}')`, finds: []string{"table extra.notes"}},
+		"by value, in an enum":               {sql: `create type extra.who as enum ('acme', 'birch'); create table extra.notes (who extra.who); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
+		"by value, deep in jsonb":            {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"a": [{"b": ["x", "ACME "]}]}')`, finds: []string{"table extra.notes"}},
+		"by value, a name in jsonb":          {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"a": {"acme": 1}}')`, finds: []string{"table extra.notes"}},
+		"by value, deep in json":             {sql: `create table extra.notes (doc json); insert into extra.notes values ('{"a": [{"b": ["x", "acme"]}]}')`, finds: []string{"table extra.notes"}},
+		"by value, in letters and blanks":    {sql: `create table extra.notes (who text); insert into extra.notes values (' ACME ')`, finds: []string{"table extra.notes"}},
+		"by value, in bytes":                 {sql: `create table extra.notes (who bytea); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
+		"by value, in a domain of a domain":  {sql: "create domain extra.slug as text; create domain extra.short as extra.slug; create table extra.notes (who extra.short); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
+		"by value, in citext":                {sql: "create extension citext with schema extra; create table extra.notes (who extra.citext); insert into extra.notes values ('Acme')", finds: []string{"table extra.notes"}},
+		"by value, in more than the key":     {sql: `create table extra.notes (a text[], b jsonb, c text); insert into extra.notes values ('{acme-corp,birch}', '{"a": ["acmes", {"x": "my acme"}]}', '["acme-corp"]')`},
+		"by value, in a covered table":       {sql: "alter table m.orders add who text; insert into m.orders values (7, null, '', 'acme'), (8, 'birch', '', 'acme')", finds: []string{"key m.orders.who"}},
+		"by value, another's, in a covered":  {sql: "alter table m.orders add who text; insert into m.orders values (8, 'birch', '', 'acme')"},
+		"by value, in a claimed table":       {sql: "create table m.hints (line_id int references m.lines, who text); insert into m.hints values (null, 'acme')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "hints": "trade"}, "links": map[string]any{"hints.line_id": "follow"}}, finds: []string{"key m.hints.who"}},
+		"by value, in a claimed table, said": {sql: "create table m.hints (line_id int references m.lines, who text); insert into m.hints values (null, 'acme')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "hints": "trade"}, "links": map[string]any{"hints.line_id": "follow"}, "columns": map[string]any{"hints": ""}}},
+		"by value, in a parent":              {sql: "create table m.places (id int primary key, who text); alter table m.orders add at int references m.places; insert into m.places values (1, 'acme')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "places": "trade"}}, finds: []string{"key m.places.who"}},
+		"by value, at another path":          {sql: `create table m.docs (body jsonb); insert into m.docs values ('{"tenant_key": "acme"}'), ('{"old": {"tenant_key": "acme"}}')`, more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "docs": "trade"}, "columns": map[string]any{"docs": "body->>tenant_key"}}, finds: []string{"key m.docs.body"}},
+		"a trigger":                          {sql: strings.Replace(into, "BODY", writes, 1) + after, finds: []string{"code m.orders.noted"}},
+		"a trigger, ignored":                 {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"triggers": map[string]any{"orders.noted": "ignore"}}},
+		"a trigger, shared target":           {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"shared": []any{"platform.history"}}, finds: []string{"code m.orders.noted"}},
+		"a trigger, switched off":            {sql: strings.Replace(into, "BODY", writes, 1) + after + "; alter table m.orders disable trigger noted"},
+		"a trigger, own table":               {sql: strings.Replace(into, "BODY", "update m.lines set tenant_key = tenant_key where order_id = old.id", 1) + after, finds: []string{"code m.orders.noted"}},
+		"a trigger that writes nothing":      {sql: strings.Replace(into, "BODY", "raise notice ''gone''; perform lower(old.note)", 1) + after},
+		"a trigger by execute":               {sql: strings.Replace(into, "BODY", "execute ''insert into x''", 1) + after, finds: []string{"code m.orders.noted"}},
 		"a trigger, statement": {sql: strings.Replace(into, "BODY", "insert into platform.history select to_jsonb(g) from gone g", 1) +
 			"create trigger noted after delete on m.orders referencing old table as gone for each statement execute function platform.note()", finds: []string{"code m.orders.noted"}},
 		"a trigger, constraint": {sql: strings.Replace(into, "BODY", writes, 1) + "create constraint trigger noted after delete on m.lines deferrable for each row execute function platform.note()", finds: []string{"code m.lines.noted"}},
@@ -105,6 +122,7 @@ func TestMapFinds(t *testing.T) {
 		"a tenant column with another": {sql: "create table m.seats (tenant_key text); insert into m.seats values ('acme'); alter table m.seats rename tenant_key to account_key", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "seats": "trade"}}, finds: []string{"table m.seats"}},
 		"a table moved away":           {sql: "alter table m.lines set schema extra", finds: []string{"table extra.lines", "table lines"}},
 		"a foreign table":              {sql: "create extension file_fdw; create server files foreign data wrapper file_fdw; create foreign table extra.far (tenant_key text) server files options (filename '/dev/null')", finds: []string{"foreign extra.far"}},
+		"a foreign table, in a class":  {sql: "create extension file_fdw; create server files foreign data wrapper file_fdw; create foreign table extra.far (tenant_key text) server files options (filename '/dev/null')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "extra.far": "trade"}}, finds: []string{"foreign extra.far"}},
 		"a foreign table, shared":      {sql: "create extension file_fdw; create server files foreign data wrapper file_fdw; create foreign table extra.far (tenant_key text) server files options (filename '/dev/null')", more: map[string]any{"shared": []any{"extra.far"}}},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -333,6 +351,37 @@ create trigger noted after delete on m.orders for each row execute function plat
 	}
 }
 
+// TestShortKeys: a number that is too short to be sought everywhere is found where
+// a name speaks of the tenant, in whatever form.
+func TestShortKeys(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		table string
+		finds bool
+	}{
+		"without its end":   {"(school int); insert into extra.notes values (17)", true},
+		"in one word":       {"(schoolid text); insert into extra.notes values ('017 ')", true},
+		"in the plural":     {"(school_ids bigint[]); insert into extra.notes values ('{3,17}')", true},
+		"with another end":  {"(school_code numeric); insert into extra.notes values (17.0)", true},
+		"in a document":     {`(doc jsonb); insert into extra.notes values ('[{"schoolId": 17}]')`, true},
+		"in a text of json": {`(doc text); insert into extra.notes values ('[{"a": 2, "school": "17"}]')`, true},
+		"as something else": {`(doc jsonb, age int, t text); insert into extra.notes values ('{"age": 17}', 17, '{"age": 17}')`, false},
+		"as another number": {`(doc jsonb, school_id2 text, t text); insert into extra.notes values ('{"school_id": 170}', '170', '{"school": 170}')`, false},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			d, _, r := shared(t, "create table pupil (school_id int not null); create schema extra; create table extra.notes "+c.table, map[string]any{"pupil": "data"}, "column", "school_id", "key", "17")
+			m, err := d.DataMap(t.Context(), connector.Survey{Ref: r, Search: 10 * time.Second})
+			if err != nil || m.Partial != "" {
+				t.Fatalf("%q, error %v", m.Partial, err)
+			}
+			if got := slices.Equal(blocking(m), []string{"table extra.notes"}); got != c.finds {
+				t.Errorf("what blocks: %q\n%+v", blocking(m), m.Places)
+			}
+		})
+	}
+}
+
 // TestTwoResourcesCoverTwoSchemas: what one resource of the tenant covers isn't a
 // gap of another's.
 func TestTwoResourcesCoverTwoSchemas(t *testing.T) {
@@ -347,7 +396,7 @@ func TestTwoResourcesCoverTwoSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range []connector.Ref{own.Ref, also.Ref} {
-		m, err := d.DataMap(t.Context(), connector.Survey{Ref: r, Search: time.Second})
+		m, err := d.DataMap(t.Context(), connector.Survey{Ref: r, Search: time.Second, Beside: []connector.Ref{own.Ref, also.Ref}})
 		if got := blocking(m); err != nil || len(got) > 0 {
 			t.Errorf("%s: what blocks is %q, error %v", r.Name, got, err)
 		}

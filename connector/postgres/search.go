@@ -23,31 +23,41 @@ const wholePages = 4000
 type candidate struct {
 	relation *relation
 	column   string
-	typ      string // the base type; for hstore, with its schema
-	indexed  bool
+	typ      string // the base type; array and enum for those; of an extension, with its schema
+	indexed  bool   // an index leads to a value
 	pages    int64
 }
 
 // Only types whose values are read and compared by the server's own functions,
-// and hstore where it is the extension's: nothing that a tenant wrote is run.
-const candidatesSQL = `select a.attrelid::text, a.attname, case when b.typname = 'hstore' then quote_ident(bn.nspname) || '.hstore' else b.typname end,
- exists (select 1 from pg_index i where i.indrelid = c.oid and i.indisvalid and i.indpred is null and i.indkey[0] = a.attnum)::text, c.relpages::text
+// and hstore and citext where they are the extensions': nothing that a tenant
+// wrote is run.
+const candidatesSQL = `with recursive domain (oid, base) as (
+ select oid, typbasetype from pg_type where typtype = 'd' union select d.oid, t.typbasetype from domain d join pg_type t on t.oid = d.base where t.typtype = 'd')
+select a.attrelid::text, a.attname, case when b.typname in ('hstore', 'citext') then quote_ident(bn.nspname) || '.' || b.typname when b.typtype = 'e' then 'enum' when b.typcategory = 'A' then 'array' else b.typname end,
+ exists (select 1 from pg_index i join pg_class x on x.oid = i.indexrelid join pg_am m on m.oid = x.relam
+  where i.indrelid = c.oid and i.indisvalid and i.indpred is null and i.indkey[0] = a.attnum and m.amname in ('btree', 'hash'))::text, c.relpages::text
  from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
- join pg_type t on t.oid = a.atttypid join pg_type b on b.oid = coalesce(nullif(t.typbasetype, 0), t.oid) join pg_namespace bn on bn.oid = b.typnamespace
+ left join domain d on d.oid = a.atttypid and not exists (select 1 from pg_type t where t.oid = d.base and t.typtype = 'd')
+ join pg_type b on b.oid = coalesce(d.base, a.atttypid) join pg_namespace bn on bn.oid = b.typnamespace left join pg_type e on e.oid = b.typelem and b.typcategory = 'A'
  where c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped and ` + notOurs + `
- and (bn.nspname = 'pg_catalog' and b.typname in ('text', 'varchar', 'bpchar', 'name', 'uuid', 'int2', 'int4', 'int8', 'numeric', 'json', 'jsonb')
- or b.typname = 'hstore' and exists (select 1 from pg_depend d join pg_extension e on e.oid = d.refobjid
-  where d.classid = 'pg_type'::regclass and d.objid = b.oid and d.deptype = 'e' and e.extname = 'hstore'))
+ and (bn.nspname = 'pg_catalog' and b.typname in (` + searched + `) or b.typtype = 'e'
+ or e.typtype = 'e' or e.typnamespace = 'pg_catalog'::regnamespace and e.typname in (` + searched + `)
+ or b.typname in ('hstore', 'citext') and exists (select 1 from pg_depend d join pg_extension e on e.oid = d.refobjid
+  where d.classid = 'pg_type'::regclass and d.objid = b.oid and d.deptype = 'e' and e.extname = b.typname))
  order by 4 desc, c.relpages, 1, a.attnum`
 
+const searched = `'text', 'varchar', 'bpchar', 'name', 'uuid', 'int2', 'int4', 'int8', 'numeric', 'float4', 'float8', 'json', 'jsonb', 'bytea'`
+
 // search looks for the tenant's key in columns that the catalog doesn't give
-// away, in tables that nothing else led to, for as long as the survey says. What
-// it didn't look at, or only in part, it puts into words.
+// away, for as long as the survey says: in tables that nothing else led to, and
+// in rows of covered tables that aren't found as the tenant's. What it didn't look
+// at, or only in part, it puts into words.
 func (g *ground) search(ctx context.Context, s *session, known []connector.Place) (out []connector.Place, partial string, err error) {
 	var all []candidate
+	skip := g.judged()
 	err = s.simple(ctx, candidatesSQL, func(_ int, v [][]byte) error {
 		r := g.byOID[string(v[0])]
-		if r == nil || r.root != r.name || g.others(r.name) || g.spoken(r.name) {
+		if r == nil || r.root != r.name || !g.searchable(r.name) || skip[column{r.name, string(v[1])}] {
 			return nil
 		}
 		if slices.ContainsFunc(known, func(p connector.Place) bool { return p.Name == r.name.String() }) {
@@ -55,8 +65,10 @@ func (g *ground) search(ctx context.Context, s *session, known []connector.Place
 		}
 		pages, _ := strconv.ParseInt(string(v[4]), 10, 64)
 		one := candidate{relation: r, column: string(v[1]), typ: string(v[2]), indexed: string(v[3]) == "true", pages: pages}
-		if g.test(one) != "" {
-			all = append(all, one)
+		for _, c := range one.looks() {
+			if g.test(c) != "" {
+				all = append(all, c)
+			}
 		}
 		return nil
 	})
@@ -88,34 +100,48 @@ func (g *ground) search(ctx context.Context, s *session, known []connector.Place
 
 func (c candidate) sampled() bool { return !c.indexed && c.pages > wholePages }
 
-// test is the condition under which the column bears the key; "" if it isn't one
-// to look at. A short number says nothing by itself: it is looked for only where
-// the column's name speaks of a tenant.
-func (g *ground) test(c candidate) string {
-	column, key := quote(c.column), literal(g.key)
-	names := append([]string{g.column}, g.cover.Aliases...)
-	var any []string
-	switch {
-	case strings.HasSuffix(c.typ, ".hstore"):
-		schema, _ := strings.CutSuffix(c.typ, ".hstore")
-		for _, n := range names {
-			any = append(any, column+" operator("+schema+".->) "+literal(n)+"::text = "+key)
-		}
-	case c.typ == "json", c.typ == "jsonb":
-		for _, n := range names {
-			any = append(any, column+"->>"+literal(n)+" = "+key)
-		}
-	case !telling(g.key) && !speaks(c.column, names):
-		return ""
-	case slices.Contains([]string{"text", "varchar", "bpchar", "name"}, c.typ):
-		any = append(any, column+" = "+key)
-		if c.typ == "text" && !c.indexed {
-			any = append(any, column+" like '{%' and "+column+" like "+literal(`%"`+g.column+`"%"`+g.key+`"%`))
-		}
-	default: // numbers and uuid: where the key isn't one, none equals it
-		any = append(any, column+"::text = "+literal(strings.ToLower(g.key)))
+// looks are the ways in which the column is looked at. An index leads to the key
+// as it is; its other forms are sought by reading.
+func (c candidate) looks() []candidate {
+	c.indexed = c.indexed && c.typ != "array" && c.typ != "json" && c.typ != "jsonb"
+	if !c.indexed || c.pages <= wholePages || !slices.Contains(textual, c.typ) {
+		return []candidate{c}
 	}
-	return strings.Join(any, " or ")
+	read := c
+	read.indexed = false
+	return []candidate{c, read}
+}
+
+// searchable says that rows of the table may bear the key without being found as
+// the tenant's, and that the blueprint doesn't say what they are.
+func (g *ground) searchable(n relational.TableName) bool {
+	if g.others(n) || g.own(n) || g.shared(n) || g.keyless(n) {
+		return false
+	}
+	h, held := g.held[n]
+	return held && h.class != "" || !held && g.class(n) == ""
+}
+
+type column struct {
+	table relational.TableName
+	name  string
+}
+
+// judged are the columns that other looks judge: tenant columns, and those that
+// refer to the tenant's rows.
+func (g *ground) judged() map[column]bool {
+	out := map[column]bool{}
+	for n := range g.held {
+		out[column{n, g.holding.TenantColumn(n)}] = true
+	}
+	for _, k := range g.holding.Graph.Keys() {
+		if _, held := g.held[k.Parent]; held {
+			for _, name := range k.Columns {
+				out[column{k.Child, name}] = true
+			}
+		}
+	}
+	return out
 }
 
 // bare leaves out rows that bear an owner mark: each is a resource by itself.
@@ -126,43 +152,28 @@ func (g *ground) bare(c candidate) string {
 	return ""
 }
 
-// telling says that a key is unlikely to stand in a column for anything else.
-func telling(key string) bool {
-	digits := strings.Trim(key, "0123456789") == ""
-	return digits && len(key) >= 7 || !digits && len(key) >= 3
-}
-
-// speaks says that a column's name is that of a tenant's key.
-func speaks(column string, names []string) bool {
-	column = strings.ToLower(column)
-	for _, n := range append(names, "tenant", "customer", "account", "client", "company", "workspace", "org") {
-		if strings.Contains(column, strings.ToLower(n)) {
-			return true
-		}
-	}
-	return false
-}
-
 // seek runs one query over the columns.
 func (g *ground) seek(ctx context.Context, s *session, part []candidate, within time.Duration) (out []connector.Place, done bool, err error) {
 	const most = 10_000 // more rows than that aren't counted
 	arms := make([]string, len(part))
 	for i, c := range part {
-		from := quote(c.relation.name.Schema, c.relation.name.Name)
+		n := c.relation.name
+		from, theirs, found := quote(n.Schema, n.Name)+` as "t"`, "false", "false"
+		if h, held := g.held[n]; held {
+			theirs, found = g.holding.Theirs(n), h.where
+		}
 		if c.sampled() {
 			from += fmt.Sprintf(" tablesample system (%.4f)", 100*float64(wholePages)/float64(c.pages))
 		}
-		arms[i] = fmt.Sprintf("select %d, count(*)::text from (select 1 from %s where (%s)%s limit %d) x", i, from, g.test(c), g.bare(c), most)
+		arms[i] = fmt.Sprintf("select %d, count(*)::text, count(*) filter (where theirs)::text from (select %s as theirs from %s where (%s)%s and (%s) is not true limit %d) x",
+			i, theirs, from, g.test(c), g.bare(c), found, most)
 	}
 	done, err = s.tried(ctx, within, strings.Join(arms, "\nunion all "), func(v [][]byte) error {
 		i, _ := strconv.Atoi(string(v[0]))
 		n, _ := strconv.ParseInt(string(v[1]), 10, 64)
+		theirs, _ := strconv.ParseInt(string(v[2]), 10, 64)
 		if n > 0 {
-			c := part[i]
-			p := uncovered(c.relation.name, "the key in column "+c.column, c.relation.name.String()+" has rows with the tenant's key in column "+c.column+" and no data class covers it")
-			p.Rows = n
-			p.Fix += ", columns: {" + p.Name + ": " + g.path(c) + `}; or columns: {` + p.Name + `: ""} if it means something else`
-			out = append(out, p)
+			out = append(out, g.bears(part[i], n, theirs))
 		}
 		return nil
 	})
@@ -173,6 +184,33 @@ func (g *ground) seek(ctx context.Context, s *session, part []candidate, within 
 		return g.halves(ctx, s, part, within)
 	}
 	return out, done, err
+}
+
+// bears is the place of a column that has the tenant's key in n rows, theirs of
+// which surely are other tenants'.
+func (g *ground) bears(c candidate, n, theirs int64) connector.Place {
+	name := c.relation.name.String()
+	mine := ", columns: {" + name + ": " + g.path(c) + `}; or columns: {` + name + `: ""} if it means something else`
+	h, held := g.held[c.relation.name]
+	if !held {
+		p := uncovered(c.relation.name, "the key in column "+c.column, name+" has rows with the tenant's key in column "+c.column+" and no data class covers it")
+		p.Rows = n
+		p.Fix += mine
+		return p
+	}
+	p := connector.Place{Name: name + "." + c.column, Kind: connector.PlaceKey, Class: h.class, Via: "the key in column " + c.column, Rows: n}
+	if n == theirs {
+		p.Says = fmt.Sprintf("%d rows of %s that belong to other tenants have the key in column %s; they stay", n, name, c.column)
+		return p
+	}
+	p.Rows, p.Blocks = n-theirs, true
+	p.Says = fmt.Sprintf("%d rows of %s have the tenant's key in column %s and aren't found as the tenant's", p.Rows, name, c.column)
+	if at := g.holding.TenantColumn(c.relation.name); at != "" {
+		p.Fix = "write the key of whoever they belong to into " + at + " of these rows"
+	} else {
+		p.Fix = strings.TrimPrefix(mine, ", ")
+	}
+	return p
 }
 
 func (g *ground) halves(ctx context.Context, s *session, part []candidate, within time.Duration) (out []connector.Place, done bool, err error) {
@@ -213,10 +251,10 @@ func onePerTable(places []connector.Place) (out []connector.Place) {
 func unseen(sampled, skipped map[relational.TableName]bool) string {
 	var says []string
 	if len(sampled) > 0 {
-		says = append(says, "only a sample was searched for the key of "+few(sampled))
+		says = append(says, "only a sample was searched for the key: "+few(sampled))
 	}
 	if len(skipped) > 0 {
-		says = append(says, "there was no time to search, or no reading, "+few(skipped))
+		says = append(says, "not searched for the key, for lack of time or because it can't be read: "+few(skipped))
 	}
 	return strings.Join(says, "; ")
 }

@@ -27,8 +27,9 @@ type Holding struct {
 	// what a constraint would set to null the erasure sets to null.
 	Unenforced bool
 
-	claims *claims
-	at     map[TableName]Reached
+	claims  *claims
+	at      map[TableName]Reached
+	ignored map[string]string // triggers of which the blueprint says so
 }
 
 // NewHolding works out what is the tenant's.
@@ -37,7 +38,7 @@ func NewHolding(d Dialect, g *Graph, t Tenancy, c Coverage) (*Holding, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Holding{Dialect: d, Graph: g, Missing: b.missing, claims: newClaims(d, g, t, b), Classes: map[TableName]string{}, at: map[TableName]Reached{}}
+	h := &Holding{Dialect: d, Graph: g, Missing: b.missing, claims: newClaims(d, g, t, b), Classes: map[TableName]string{}, at: map[TableName]Reached{}, ignored: c.Triggers}
 	h.Tables = h.claims.reached()
 	for _, r := range h.Tables {
 		n := r.Table.TableName
@@ -77,6 +78,10 @@ func (h *Holding) Own(n TableName) bool { return h.claims.own(n) }
 // TenantColumn is the column, or the path in one, that tells the table's rows
 // apart; "" if there is none.
 func (h *Holding) TenantColumn(n TableName) string { return h.claims.keyed[n] }
+
+// Carried says that only a reference tells which column of the table is the
+// tenant column: another table's tenant column refers to it.
+func (h *Holding) Carried(n TableName) bool { return h.claims.bears[n] }
 
 // Theirs is a condition, over the table under the alias t, for rows that surely
 // are another tenant's; "false" if none can be told to be.
@@ -163,5 +168,5 @@ func (h *Holding) Empty(ctx context.Context, q Querier) error {
 			return tenure.Errorf(tenure.Conflict, "%s of %s are left", plural(p.Rows, "row"), p.Name).WithHint("erase class %s again", p.Class).Retryable()
 		}
 	}
-	return nil
+	return h.unsettled(ctx, q, "")
 }

@@ -88,6 +88,87 @@ func TestGrounds(t *testing.T) {
 			attrs:  with2(tablesOf("a", "doc")),
 			blocks: []string{"code doc.tell"},
 		},
+		"a trigger that changes rows of a covered table": {
+			ddl:    "create table doc (id integer primary key, tenant text, grp integer); create table other (id integer primary key, tenant text, grp integer, v text); create trigger tell after delete on doc begin update other set v = 'x' where grp = old.grp; end",
+			attrs:  with2(tablesOf("a", "doc", "other")),
+			blocks: []string{"code doc.tell"}, says: "other",
+		},
+		"a trigger that deletes rows of a covered table": {
+			ddl:    "create table doc (id integer primary key, tenant text, grp integer); create table other (id integer primary key, tenant text, grp integer); create trigger tell after delete on doc begin delete from other where grp = old.grp; end",
+			attrs:  with2(tablesOf("a", "doc", "other")),
+			blocks: []string{"code doc.tell"}, says: "other",
+		},
+		"a trigger that takes a tree along": {
+			ddl:    "create table node (id integer primary key, tenant text, parent integer); create trigger tell after delete on node begin delete from node where parent = old.id; end",
+			attrs:  with2(tablesOf("a", "node")),
+			blocks: []string{"code node.tell"}, says: "can't be told",
+		},
+		"a trigger that changes a shared table": {
+			ddl:    "create table cat (id integer primary key, v text); create table doc (id integer primary key, tenant text, cat integer references cat, v text); create trigger tell after delete on doc begin update cat set v = old.v where id = old.cat; end",
+			attrs:  with2(tablesOf("a", "doc"), map[string]any{"shared": []any{"cat"}}),
+			blocks: []string{"code doc.tell"}, says: "cat",
+		},
+		"a trigger that replaces": {
+			ddl:    "create table doc (id integer primary key, tenant text); create table last (tenant text unique, n integer); create trigger tell after delete on doc begin insert or replace into last values (old.tenant, old.id); end",
+			attrs:  with2(tablesOf("a", "doc", "last")),
+			blocks: []string{"code doc.tell"}, says: "last",
+		},
+		"a trigger that gives rows another key": {
+			ddl:    "create table doc (id integer primary key, tenant text, v text); create table history (id integer primary key, tenant text, v text); create trigger tell after delete on doc begin insert into history (tenant, v) values ('system', old.v); end",
+			attrs:  with2(tablesOf("a", "doc", "history")),
+			blocks: []string{"code doc.tell"}, says: "tenant's key",
+		},
+		"a trigger that gives rows no key": {
+			ddl:    "create table doc (id integer primary key, tenant text, v text); create table history (id integer primary key, tenant text, v text); create trigger tell after delete on doc begin insert into history (v) select old.v; end",
+			attrs:  with2(tablesOf("a", "doc", "history")),
+			blocks: []string{"code doc.tell"}, says: "tenant's key",
+		},
+		"a trigger that gives rows their key": {
+			ddl:   "create table doc (id integer primary key, tenant text, v text); create table history (id integer primary key, tenant text, v text); create trigger tell after delete on doc when old.v <> '' begin insert into history (v, tenant) select old.v, old.tenant; end",
+			rows:  "insert into doc (tenant, v) values ('acme', 'x'), ('acme', ''), ('birch', 'y')",
+			attrs: with2(tablesOf("a", "doc", "history")), left: map[string]int{"doc": 1, "history": 0},
+		},
+		"triggers that write to each other's tables": {
+			ddl:    "create table doc (id integer primary key, tenant text); create table history (id integer primary key, tenant text); create trigger tell after delete on doc begin insert into history (tenant) values (old.tenant); end; create trigger back after delete on history begin insert into doc (tenant) values (old.tenant); end",
+			attrs:  with2(tablesOf("a", "doc", "history")),
+			blocks: []string{"code doc.tell", "code history.back"}, says: "comes back",
+		},
+		"a trigger that keeps rows": {
+			ddl:    "create table doc (id integer primary key, tenant text); create trigger worm before delete on doc when old.id = 1 begin select raise(ignore); end",
+			attrs:  with2(tablesOf("a", "doc")),
+			blocks: []string{"code doc.worm"}, says: "raise(ignore)",
+		},
+		"a trigger that hands rows on": {
+			ddl:    "create table doc (id integer primary key, tenant text); create trigger away before delete on doc begin update doc set tenant = 'zz' where id = old.id; end",
+			attrs:  with2(tablesOf("a", "doc")),
+			blocks: []string{"code doc.away"}, says: "update",
+		},
+		"a trigger that a detached reference sets off": {
+			ddl:    "create table doc (id integer primary key, tenant text); create table link (id integer primary key, tenant text, doc integer references doc on delete set null, n text); create trigger tell after update of doc on link begin delete from link where n = old.n; end; create trigger not_this after update of n on link begin delete from link where n = old.n; end",
+			attrs:  with2(tablesOf("a", "doc", "link")),
+			blocks: []string{"code link.tell"}, says: "delete",
+		},
+		"an index that is told of some rows": {
+			ddl:    "create table doc (id integer primary key, tenant text, v text, pub integer); create virtual table ft using fts5 (v); create trigger ai after insert on doc begin insert into ft (rowid, v) values (new.id, new.v); end; create trigger ad after delete on doc when old.pub = 1 begin delete from ft where rowid = old.id; end",
+			attrs:  with2(tablesOf("a", "doc")),
+			blocks: []string{"derived ft"}, says: "may",
+		},
+		"an index that is told of some rows, in the statement": {
+			ddl:    "create table doc (id integer primary key, tenant text, v text, pub integer); create virtual table ft using fts5 (v, content=''); create trigger ai after insert on doc begin insert into ft (rowid, v) values (new.id, new.v); end; create trigger ad after delete on doc begin insert into ft (ft, rowid, v) select 'delete', old.id, old.v where old.pub = 1; end",
+			attrs:  with2(tablesOf("a", "doc")),
+			blocks: []string{"derived ft"}, says: "may",
+		},
+		"an index that isn't told of changes": {
+			ddl:    "create table doc (id integer primary key, tenant text, v text); create virtual table ft using fts5 (v, content=''); create trigger ai after insert on doc begin insert into ft (rowid, v) values (new.id, new.v); end; create trigger ad after delete on doc begin insert into ft (ft, rowid, v) values ('delete', old.id, old.v); end",
+			attrs:  with2(tablesOf("a", "doc")),
+			blocks: []string{"derived ft"}, says: "as they were",
+		},
+		"an index that is told of all": {
+			ddl: `create table doc (id integer primary key, tenant text, v text); create virtual table ft using fts5 (v, content=''); create trigger ai after insert on doc begin insert into ft (rowid, v) values (new.id, new.v); end;
+create trigger ad after delete on doc begin insert into ft (ft, rowid, v) values ('delete', old.id, old.v); end; create trigger au after update on doc begin insert into ft (ft, rowid, v) values ('delete', old.id, old.v); insert into ft (rowid, v) values (new.id, new.v); end`,
+			rows:  "insert into doc values (1, 'acme', 'unicorn'), (2, 'birch', 'heron'); update doc set v = v || ' horn'",
+			attrs: with2(tablesOf("a", "doc")), left: map[string]int{"doc": 1, "ft('unicorn')": 0, "ft('horn')": 1},
+		},
 		"a trigger that is let": {
 			ddl:   "create table doc (id integer primary key, tenant text); create table counter (n integer); create trigger tell after delete on doc begin update counter set n = n - 1; end",
 			rows:  "insert into doc (tenant) values ('acme'), ('birch'); insert into counter values (2)",
@@ -182,6 +263,17 @@ func TestGrounds(t *testing.T) {
 			rows:  "insert into address values (1, 'own'), (2, 'both'); insert into customer (tenant, address_id) values ('acme', 1), ('acme', 2), ('birch', 2)",
 			order: []string{"a", "b"}, attrs: with2(map[string]any{"customer": "a", "address": "b"}),
 			left: map[string]int{"customer": 1, "address": 1, "address where street = 'both'": 1},
+		},
+		"a tenant that has no child": {
+			ddl:   "create table org (slug text primary key); create table site (n integer, of_org text references org, primary key (n, of_org)); create table child (n integer, tenant text, foreign key (n, tenant) references site)",
+			rows:  "insert into org values ('acme'), ('birch'); insert into site values (1, 'acme'), (1, 'birch')",
+			attrs: with2(tablesOf("a", "org", "site", "child")),
+			left:  map[string]int{"org": 1, "site": 1, "org where slug = 'birch'": 1},
+		},
+		"a list of tenants that nothing names": {
+			ddl:    "create table org (slug text primary key); create table child (tenant text references org)",
+			attrs:  with2(tablesOf("a", "child")),
+			blocks: []string{"table org"},
 		},
 		"lookup tables": {
 			ddl:   "create table country (code text primary key); create table customer (id integer primary key, tenant text, country text references country)",

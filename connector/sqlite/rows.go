@@ -11,8 +11,8 @@ import (
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
-// pools are one tenant's rows in the platform's database: those whose tenant
-// column has its key, and all that refer to them by foreign keys.
+// pools are one tenant's rows in the platform's database: those whose tenant column
+// has its key, and those that are found through them (relational.Holding).
 type pools struct {
 	*Driver
 	gone bool // it was deleted, and its mark with it
@@ -70,7 +70,9 @@ func (a poolAttributes) tenancy(r connector.Ref) relational.Tenancy {
 	return relational.Tenancy{Resource: string(r.Resource), Column: a.Column, Key: a.Key}
 }
 
-// bearers are the tables that have a tenant column, with what each calls it.
+// bearers are the tables that have a tenant column, with what each calls it. Those
+// of which only a reference tells it, such as the list of tenants, may have the
+// tenant's row before Tenure knows of it.
 func (c catalog) bearers(a poolAttributes) (map[*relational.Table]string, error) {
 	h, err := relational.NewHolding(dialect{}, c.graph, a.tenancy(connector.Ref{}), c.within(a.Coverage))
 	if err != nil {
@@ -78,7 +80,7 @@ func (c catalog) bearers(a poolAttributes) (map[*relational.Table]string, error)
 	}
 	out := map[*relational.Table]string{}
 	for _, t := range h.Tables {
-		if column := h.TenantColumn(t.Table.TableName); column != "" {
+		if column := h.TenantColumn(t.Table.TableName); column != "" && !h.Carried(t.Table.TableName) {
 			out[&t.Table] = column
 		}
 	}

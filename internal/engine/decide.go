@@ -23,8 +23,8 @@ type snapshot struct {
 	extraWhy  string
 	holds     []tenure.Hold
 	tenant    store.TenantRow
-	// reopened says that something which others rested on when they ended hasn't
-	// ended itself: it goes once more, and what follows waits for all before it.
+	// reopened says that a step which had ended has to run again, so that steps after
+	// it have ended too early: what follows waits for all that comes before it.
 	reopened bool
 }
 
@@ -41,7 +41,7 @@ type node struct {
 // decision is what may happen now.
 type decision struct {
 	claims []int // indexes of nodes to run
-	drains []int // destructive steps that died and a hold stands against: to be counted
+	drains []int // destructive steps whose process died and that a hold stands against: only to be counted
 	opened []int // gates that open
 	awaits []int // gates that wait for persons
 	reopen []int // gates whose confirmation has lapsed
@@ -121,7 +121,7 @@ func decide(s *snapshot, now time.Time) decision {
 			case named.After(now):
 				d.due = earliest(d.due, named)
 			default:
-				tries = append(tries, fmt.Sprintf("%s is tried since %s: %s", n.step.Key, n.row.FailingSince.Format("2006-01-02 15:04 MST"), n.row.Error))
+				tries = append(tries, fmt.Sprintf("%s has been tried since %s: %s", n.step.Key, n.row.FailingSince.Format("2006-01-02 15:04 MST"), n.row.Error))
 			}
 			continue
 		}
@@ -391,11 +391,7 @@ func (s *snapshot) more(n *node, g *tenure.Gate, c tenure.GateCount, words []ten
 // counted says whether counts stand under a point of no return. What holds no rows,
 // such as a class that only backups hold, has none.
 func (s *snapshot) counted(n *node) bool {
-	return slices.ContainsFunc(n.needs, func(i int) bool { return i >= 0 && isCount(s.nodes[i].step) })
-}
-
-func isCount(s *tenure.Step) bool {
-	return s.Action == tenure.ActCount || s.Action == tenure.ActObserve
+	return slices.ContainsFunc(n.needs, func(i int) bool { return i >= 0 && s.nodes[i].step.Action.IsCount() })
 }
 
 // extraLook is how soon a gate that asks for more persons is looked at again.
