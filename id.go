@@ -137,7 +137,7 @@ func ParseID[T anyID](s string) (T, error) {
 	k := kindOf[T]()
 	prefix, rest, ok := strings.Cut(s, "_")
 	if !ok {
-		return "", Errorf(Invalid, "%q is not a %s id", clip(s), k.word).WithHint("a %s id looks like %s_01890a5d-ac96-774b-bcce-b302099a8057", k.word, k.prefix)
+		return "", Errorf(Invalid, "%q is not %s id", clip(s), article(k.word)).WithHint("%s id looks like %s_01890a5d-ac96-774b-bcce-b302099a8057", article(k.word), k.prefix)
 	}
 	if prefix != k.prefix {
 		for _, other := range kinds {
@@ -145,10 +145,10 @@ func ParseID[T anyID](s string) (T, error) {
 				return "", Errorf(Invalid, "%q is the id of %s, not of %s", clip(s), article(other.word), article(k.word))
 			}
 		}
-		return "", Errorf(Invalid, "%q is not a %s id", clip(s), k.word)
+		return "", Errorf(Invalid, "%q is not %s id", clip(s), article(k.word))
 	}
 	if !isUUIDv7(rest) {
-		return "", Errorf(Invalid, "%q is not a %s id: after %q a version 7 UUID is expected", clip(s), k.word, k.prefix+"_")
+		return "", Errorf(Invalid, "%q is not %s id: after %q a version 7 UUID is expected", clip(s), article(k.word), k.prefix+"_")
 	}
 	return T(s), nil
 }

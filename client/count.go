@@ -25,6 +25,9 @@ type CountedPlace struct {
 	Rows  int64  `json:"rows"`
 	Bytes int64  `json:"bytes,omitempty"`
 	Says  string `json:"says,omitempty"`
+
+	Blocks bool   `json:"blocks,omitempty"` // it stands in the way of the erasure
+	Fix    string `json:"fix,omitempty"`    // what would settle it
 }
 
 // Becomes says what the erasure does to what is there, in words for people.
@@ -40,6 +43,24 @@ func (p CountedPlace) Becomes() string {
 		return "other tenants' rows stay, and their references become null"
 	}
 	return p.Says
+}
+
+// InTheWay are the places at which a step's count ended, of its class or of none.
+func (d OperationDetail) InTheWay(step tenure.StepStatus) []CountedPlace {
+	var r struct {
+		Places []CountedPlace `json:"places"`
+	}
+	if d.Body == nil || step.State != tenure.StepFailed || json.Unmarshal([]byte(step.Receipt), &r) != nil {
+		return nil
+	}
+	i := slices.IndexFunc(d.Body.Steps, func(s tenure.Step) bool { return s.Key == step.Key })
+	if i < 0 || d.Body.Steps[i].Action != tenure.ActCount {
+		return nil
+	}
+	class := d.Body.Steps[i].Class
+	return slices.DeleteFunc(r.Places, func(p CountedPlace) bool {
+		return !p.Blocks || class != "" && p.Class != "" && p.Class != class
+	})
 }
 
 // Counts are what the counts under a gate saw: what is confirmed there. Places of

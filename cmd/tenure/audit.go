@@ -123,6 +123,10 @@ func (a *app) auditLog() *cobra.Command {
 				rows[i] = []string{fmt.Sprint(e.Index), e.At, e.Kind, e.By, e.Subject, string(e.Data)}
 			}
 			o.table([]string{"entry", "at", "kind", "by", "subject", "facts"}, rows)
+			if len(list) == limit {
+				o.line("These are the oldest from entry %d on; there may be more.", p.From)
+				o.next(fmt.Sprintf("tenure audit log --from %d", list[len(list)-1].Index+1))
+			}
 		})
 	})
 	cmd.Flags().StringVar(&p.Tenant, "tenant", "", "only those of this tenant")

@@ -215,7 +215,7 @@ func printDeparture(o *page, rep *evidence.Report) {
 func printPortions(o *page, d evidence.Departure) {
 	where := make(map[tenure.ResourceID]string)
 	for _, r := range d.Resources {
-		where[r.ID] = strings.TrimSpace(r.System + " " + r.Type + " " + r.Environment)
+		where[r.ID] = strings.TrimSpace(r.System+" "+r.Type+" "+r.Environment) + " " + string(r.ID)
 	}
 	var rows [][]string
 	for _, c := range d.Classes {

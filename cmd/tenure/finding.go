@@ -54,7 +54,34 @@ func verdictOf(look client.Look, fail bool, now time.Time) error {
 	if !fail || bad == 0 {
 		return nil
 	}
-	return tenure.Errorf(tenure.Blocked, "%d findings are critical or high", bad).WithHint("bring a tenant back to desired: tenure tenant repair TENANT")
+	err := tenure.Errorf(tenure.Blocked, "%d findings are critical or high", bad)
+	for _, hint := range settles(look.Findings, now) {
+		err = err.WithHint("%s", hint)
+	}
+	return err
+}
+
+// settles are the commands that settle what a look found.
+func settles(found []tenure.Finding, now time.Time) (out []string) {
+	for _, f := range found {
+		hint := ""
+		switch {
+		case !f.Open(now) || f.Severity != tenure.Critical && f.Severity != tenure.High:
+			continue
+		case f.Kind == tenure.FindingResidue && f.Tenant != "":
+			hint = "take away what a closed tenant has again: tenure tenant supplement " + string(f.Tenant)
+		case f.Kind == tenure.FindingUncovered:
+			hint = "cover what nothing covers in a revision, or for one tenant: tenure tenant cover TENANT"
+		case f.Kind == tenure.FindingDrift, f.Kind == tenure.FindingExposure:
+			hint = "bring a tenant back to desired: tenure tenant repair TENANT"
+		default:
+			hint = "see what each is, and waive what may be: tenure finding waive FINDING"
+		}
+		if !slices.Contains(out, hint) {
+			out = append(out, hint)
+		}
+	}
+	return out
 }
 
 func printLook(o *page, look client.Look, fine string) {

@@ -40,7 +40,8 @@ func printOperation(o *page, v client.OperationDetail, whole bool) {
 		"plan", v.Plan,
 		"by", v.RequestedBy+", "+o.when(v.CreatedAt),
 	)
-	printSteps(o, v.Rows, whole)
+	printSteps(o, v, whole)
+	printWaiting(o, v)
 	if v.Body != nil && len(v.Rows) >= len(v.Body.Steps) {
 		for _, i := range waitingGates(v) {
 			if st := &v.Body.Steps[i]; st.Action == tenure.ActNoReturn {
@@ -87,11 +88,15 @@ func printCounts(o *page, v client.OperationDetail, gate string) {
 	o.table([]string{"resource", "place", "class", "rows", "reached by", "what becomes of it"}, rows)
 }
 
-func printSteps(o *page, steps []tenure.StepStatus, whole bool) {
+func printSteps(o *page, v client.OperationDetail, whole bool) {
 	var rows [][]string
-	for _, st := range steps {
+	for _, st := range v.Rows {
 		if whole || st.State == tenure.StepFailed {
-			rows = append(rows, []string{string(st.State), string(st.Verdict), st.Key, o.when(st.EndedAt), st.Error})
+			because := st.Error
+			if n := len(v.InTheWay(st)); n > 0 {
+				because = fmt.Sprintf("places stand in the way, see below: %d", n)
+			}
+			rows = append(rows, []string{string(st.State), string(st.Verdict), st.Key, o.when(st.EndedAt), because})
 		}
 	}
 	if len(rows) == 0 {
@@ -103,6 +108,33 @@ func printSteps(o *page, steps []tenure.StepStatus, whole bool) {
 	}
 	o.title("%s", title)
 	o.table([]string{"state", "verdict", "step", "ended", "because"}, rows)
+	for _, st := range v.Rows {
+		if places := v.InTheWay(st); len(places) > 0 {
+			o.title("In the way of %s", st.Key)
+			for _, p := range places { // whole, since each is a line to act on
+				o.line("%s: %s", p.Name, p.Says)
+				if p.Fix != "" {
+					o.line("  %s", p.Fix)
+				}
+			}
+		}
+	}
+}
+
+// printWaiting shows the gates that wait while an operation is blocked: they can be
+// seen to before what failed is settled.
+func printWaiting(o *page, v client.OperationDetail) {
+	if v.State != tenure.OperationBlocked || v.Body == nil || len(v.Rows) < len(v.Body.Steps) {
+		return
+	}
+	var rows [][]string
+	for _, i := range waitingGates(v) {
+		rows = append(rows, []string{v.Body.Steps[i].Key, v.Body.Steps[i].Summary})
+	}
+	if len(rows) > 0 {
+		o.title("Waiting beside it")
+		o.table([]string{"gate", "for what"}, rows)
+	}
 }
 
 // nextSteps are the commands that an operation waits for.
@@ -111,17 +143,23 @@ func nextSteps(v client.OperationDetail) []string {
 	switch v.State {
 	case tenure.OperationPaused:
 		return []string{"tenure operation continue " + id}
-	case tenure.OperationBlocked:
-		return []string{"tenure operation retry " + id}
 	case tenure.OperationSucceeded:
 		if v.Body != nil && len(v.Body.Outputs) > 0 {
 			return []string{"tenure tenant outputs " + id + " --claim --as " + v.RequestedBy}
 		}
 	}
-	if v.State.Ended() || v.Body == nil || len(v.Rows) < len(v.Body.Steps) {
-		return nil
-	}
 	var out []string
+	if v.State == tenure.OperationBlocked {
+		out = append(out, "tenure operation retry "+id)
+		if slices.ContainsFunc(v.Rows, func(r tenure.StepStatus) bool {
+			return r.State == tenure.StepFailed && strings.HasSuffix(r.Error, "…") && len(v.InTheWay(r)) == 0
+		}) {
+			out = append(out, "tenure finding list --tenant "+string(v.Tenant))
+		}
+	}
+	if v.State.Ended() || v.Body == nil || len(v.Rows) < len(v.Body.Steps) {
+		return out
+	}
 	for _, i := range waitingGates(v) {
 		st := &v.Body.Steps[i]
 		switch st.Action {

@@ -144,7 +144,8 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 			o = k.shown(d.Name, have, a.spec(), n)
 			return nil
 		case have == nil && n > 0:
-			return tenure.Errorf(tenure.Conflict, "%d rows with %s = %q are there already and no owner mark names them", n, a.Column, a.Key)
+			return tenure.Errorf(tenure.Conflict, "%d rows with %s = %q are there already and no owner mark names them", n, a.Column, a.Key).
+				WithHint("rows that are there can't be taken over; give the tenant another key, or move them away and bring them in again once it is onboarded")
 		}
 		statements := []string{putNote(note)}
 		if have == nil && strings.TrimSpace(a.Seed) != "" {

@@ -35,7 +35,7 @@ func (h *Holding) Places(ctx context.Context, q Querier, order []string, counted
 	for _, k := range keys {
 		if k.rows > 0 {
 			out = append(out, connector.Place{Name: k.Table.String() + "." + k.column, Kind: connector.PlaceKey, Class: h.Classes[k.Table.TableName], Rows: k.rows,
-				Says: plural(k.rows, "row") + " of " + k.Table.String() + " name no tenant: " + k.column + " is null"})
+				Says: plural(k.rows, "row") + " of " + k.Table.String() + " with no tenant: " + k.column + " is null"})
 		}
 	}
 	for _, p := range stay {

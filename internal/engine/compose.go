@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -253,7 +254,7 @@ func (a *advance) settle(n *node, r Result, now time.Time) store.StepResult {
 
 func clip(s string) string {
 	if len(s) > 2000 {
-		return s[:2000] + "…"
+		return strings.ToValidUTF8(s[:2000], "") + "…"
 	}
 	return s
 }

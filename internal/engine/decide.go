@@ -190,6 +190,9 @@ func decide(s *snapshot, now time.Time) decision {
 		d.reason = strings.Join(tries, "; ")
 	case len(failed) > 0:
 		d.state, d.reason = tenure.OperationBlocked, fmt.Sprintf("failed (%s) at %s", last, strings.Join(failed, ", "))
+		if len(waits) > 0 {
+			d.reason += "; beside it: " + strings.Join(unique(waits), "; ")
+		}
 	default:
 		d.state, d.reason = tenure.OperationWaiting, strings.Join(unique(waits), "; ")
 	}

@@ -30,6 +30,7 @@ type Erasure struct {
 	Detached map[string]int64 `json:"detached,omitempty"` // references of others' rows that became null, by "table.column"
 	AtLeast  bool             `json:"atLeast,omitempty"`  // an attempt died and the system keeps no tally: more may have gone
 	Rounds   int              `json:"rounds,omitempty"`   // how often it was begun again because rows had come late
+	Earlier  map[string]int64 `json:"earlier,omitempty"`  // of Counts: what had gone when the last round began
 
 	MonthlyCost int64  `json:"monthlyCost,omitempty"` // of what was deleted, in minor units
 	Currency    string `json:"currency,omitempty"`

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,6 +114,7 @@ func (a *advance) again(c *composed, l Late) (seqs []string) {
 			}
 			if slices.Contains(erasing, i) && n.ended() {
 				p.Rounds++
+				p.Earlier = maps.Clone(p.Counts)
 			}
 			progress = p.text()
 		case st.Action == tenure.ActObserve && st.To == "absent" && st.Resource == l.Resource:

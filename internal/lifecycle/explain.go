@@ -170,7 +170,32 @@ func (s *Service) Explain(ctx context.Context, idOrName string) ([]Reason, error
 		s.reason(&a, v, r, leaving, waits)
 		out = append(out, a)
 	}
+	out = append(out, back(v)...)
 	return append(out, agreementReasons(v.Agreements)...), nil
+}
+
+// back says of a closed tenant what came back at its places, and what takes it away.
+func back(v *TenantView) (out []Reason) {
+	takes := ""
+	for _, op := range v.Operations {
+		if op.Kind == tenure.Supplement && !op.State.Ended() {
+			takes = fmt.Sprintf("; operation %s takes it away and is %s", op.ID, op.State)
+			if op.Reason != "" {
+				takes += ": " + op.Reason
+			}
+		}
+	}
+	for _, f := range v.Findings {
+		if v.State != tenure.TenantClosed || f.Kind != tenure.FindingResidue {
+			continue
+		}
+		a := Reason{Resource: f.Type, System: f.System, State: tenure.ResourcePresent, Why: f.Detail + takes}
+		if i := slices.IndexFunc(v.Resources, func(r store.ResourceRow) bool { return r.ID == f.Resource }); i >= 0 {
+			a.Environment, a.Resource = v.Resources[i].Environment, v.Resources[i].Key
+		}
+		out = append(out, a)
+	}
+	return out
 }
 
 func (s *Service) reason(a *Reason, v *TenantView, r store.ResourceRow, leaving *tenure.Plan, waits string) {

@@ -110,6 +110,7 @@ type receipt struct {
 	Detached map[string]int64  `json:"detached"`
 	AtLeast  bool              `json:"atLeast"`
 	Rounds   int               `json:"rounds"`
+	Earlier  map[string]int64  `json:"earlier"`
 	Metrics  map[string]int64  `json:"metrics"`
 	Places   []connector.Place `json:"places"`
 }
@@ -207,6 +208,14 @@ func (l *ledger) portion(r store.ResourceRow, class string) evidence.Portion {
 		p.Step = st.Key
 		rec := receiptOf(row)
 		p.Gone, p.Detached, p.AtLeast, p.Rounds = amount(rec.Counts), total(rec.Detached), rec.AtLeast, rec.Rounds
+		earlier := amount(rec.Earlier)
+		if row.EndedAt.Before(p.Counted) {
+			earlier = p.Gone // a confirmation had lapsed, and what was left was counted once more
+		}
+		if earlier != (evidence.Amount{}) && !p.Counted.IsZero() {
+			p.Before = p.Before.Plus(earlier)
+			p.Before.Bytes = 0 // what went before the last count has none in a tally
+		}
 		if p.Gone.Bytes == 0 && p.Gone.Rows == p.Before.Rows && p.Gone.Objects == p.Before.Objects {
 			p.Gone.Bytes = p.Before.Bytes // a tally counts rows, and these are all that were there
 		}

@@ -188,8 +188,8 @@ func TestRowsAfterTheDeletion(t *testing.T) {
 			t.Errorf("%d rows of the leaver's and %d of its neighbour's are left, want 0 and 9", n, others)
 		}
 		for _, c := range p.paper(op, "closing").Classes {
-			if want := map[string]int64{"aa": 10, "bb": 12, "cc": 10}[c.Class]; c.Rows != want {
-				t.Errorf("the certificate says that %d rows of %s went, want %d", c.Rows, c.Class, want)
+			if want := map[string]int64{"aa": 10, "bb": 12, "cc": 10}[c.Class]; c.Rows != want || c.Stores[0].Before.Rows != want {
+				t.Errorf("the certificate says that %d of %d rows of %s went, want %d", c.Rows, c.Stores[0].Before.Rows, c.Class, want)
 			}
 		}
 		p.audited()

@@ -2,9 +2,7 @@ package lifecycle
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -34,6 +32,15 @@ func (s *Service) fits(ctx context.Context, c *blueprint.Compiled) (says []strin
 			all = append(all, row)
 		}
 	}
+	for _, r := range c.Blueprint.Resources {
+		sys, err := s.system(ctx, r.System)
+		if err != nil || slices.ContainsFunc(all, func(have tenure.Resource) bool { return have.Key == r.Key }) {
+			continue
+		}
+		if _, ok := mapped(sys, tenure.Resource{Type: r.Type}); ok {
+			said("%s is there under a condition alone, and is compared when a tenant comes", r.Key)
+		}
+	}
 	var open []string
 	looked := make(map[string]bool)
 	for _, env := range desired.Environments {
@@ -51,18 +58,20 @@ func (s *Service) fits(ctx context.Context, c *blueprint.Compiled) (says []strin
 			if _, ok := mapped(sys, row); !ok {
 				continue
 			}
-			if p := asked[r.Key]; p != "" {
-				said("%s depends on the parameter %s, and is compared when a tenant comes", v.path(), p)
-				continue
-			}
 			ask := connector.Survey{Ref: connector.Ref{Environment: env.Name, Type: r.Type, Name: r.Name, Attributes: r.Attributes, Classes: r.Data}, Search: searchPlanned, Beside: beside(all, row)}
 			v.Map, _, err = sys.DataMap(ctx, ask)
 			switch code := tenure.CodeOf(err); {
+			case code == tenure.Invalid && asked[r.Key] != "":
+				said("%s depends on the parameter %s, and is compared when a tenant comes: %v", v.path(), asked[r.Key], err)
+				continue
 			case code == tenure.Invalid:
 				return says, tenure.Errorf(tenure.Invalid, "%s: %w", v.path(), err)
 			case err != nil:
 				said("%s wasn't compared: %v", v.path(), err)
 				continue
+			}
+			if p := asked[r.Key]; p != "" {
+				said("%s was compared as the parameter %s could make it; what a customer's own value makes of it is compared when the tenant comes", v.path(), p)
 			}
 			for _, p := range v.Places {
 				if p.Blocks {
@@ -82,77 +91,4 @@ func (s *Service) fits(ctx context.Context, c *blueprint.Compiled) (says []strin
 	}
 	slices.Sort(says)
 	return slices.Compact(says), nil
-}
-
-// placeholder evaluates a revision for a tenant that doesn't exist, and says by key
-// which resources depend on a parameter without a default.
-func (s *Service) placeholder(c *blueprint.Compiled) (*blueprint.Desired, map[string]string, error) {
-	properties, _ := c.Blueprint.Parameters["properties"].(map[string]any)
-	params := make(map[string]any)
-	for _, name := range slices.Sorted(maps.Keys(properties)) {
-		schema, _ := properties[name].(map[string]any)
-		if _, ok := schema["default"]; !ok {
-			params[name] = sample(schema)
-		}
-	}
-	required := c.Blueprint.Parameters["required"]
-	asked := make(map[string]string)
-	for _, r := range c.Blueprint.Resources {
-		text, _ := json.Marshal([]any{r.Name, r.Attributes, r.When})
-		for name := range params {
-			if strings.Contains(string(text), "params."+name) {
-				asked[r.Key] = name
-			}
-		}
-	}
-	for name := range params {
-		if list, _ := required.([]any); !slices.Contains(list, any(name)) {
-			delete(params, name)
-		}
-	}
-	now := s.Now()
-	t := tenure.Tenant{ID: tenure.DeriveID[tenure.TenantID](now, "placeholder"), Name: "placeholder"}
-	d, err := s.evaluate(c, t, params, nil, func(env, key string) tenure.ResourceID {
-		return tenure.DeriveID[tenure.ResourceID](now, "placeholder", env, key)
-	})
-	return d, asked, err
-}
-
-// sample is a value that a parameter's schema takes, if it is a simple one. What
-// depends on it isn't compared.
-func sample(schema map[string]any) any {
-	if list, _ := schema["enum"].([]any); len(list) > 0 {
-		return list[0]
-	}
-	if v, ok := schema["const"]; ok {
-		return v
-	}
-	switch schema["type"] {
-	case "integer", "number":
-		if v, ok := schema["minimum"]; ok {
-			return v
-		}
-		return 1
-	case "boolean":
-		return false
-	case "array":
-		return []any{}
-	case "object":
-		return map[string]any{}
-	}
-	n := 1
-	switch v := schema["minLength"].(type) {
-	case float64:
-		n = int(v)
-	case int64:
-		n = int(v)
-	case uint64:
-		n = int(v)
-	case int:
-		n = v
-	case json.Number:
-		i, _ := v.Int64()
-		n = int(i)
-	}
-	return strings.Repeat("x", max(n, 1))
 }

@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -154,5 +155,25 @@ func TestPublishNamesForgottenTable(t *testing.T) {
 	_, _, err = s.Request(ctx, lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", Reason: "r"}, "operator")
 	if err == nil {
 		t.Error("a departure is planned past a table that got another name")
+	}
+}
+
+// The key of the tenant's rows is the customer's own number or text: the tables are
+// compared all the same before anybody comes.
+func TestPublishComparesThoughTheKeyIsAParameter(t *testing.T) {
+	t.Parallel()
+	s, db := pooled(t)
+	ctx := context.Background()
+	s.sql(db, `create table notes (id integer primary key, tenant text not null, body text)`)
+	for i, schema := range []string{"{type: string, minLength: 3}", "{type: string, pattern: '^(cus|org)_[a-z0-9]{8}$'}", "{type: string, pattern: '^[A-Z]+$', minLength: 4}", "{type: integer, minimum: 7}", "{enum: [red, blue]}"} {
+		version := fmt.Sprintf("1.%d", i)
+		text := strings.NewReplacer("%s", version, `key: "${tenant.name}"`, `key: "${string(params.customer)}"`,
+			"dataClasses:", "parameters: {type: object, required: [customer], properties: {customer: "+schema+"}}\ndataClasses:").Replace(pooledText)
+		b, err := s.SubmitBlueprint(ctx, []byte(text), "pooled.yaml", "author")
+		s.must(err)
+		_, err = s.PublishBlueprint(ctx, b.Digest, "reviewer")
+		if tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), "notes") {
+			t.Errorf("%s: a forgotten table is published: %v", schema, err)
+		}
 	}
 }

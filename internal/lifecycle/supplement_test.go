@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/tenurehq/tenure"
@@ -44,6 +45,11 @@ func TestSupplementGoesByReferences(t *testing.T) {
 		}
 		again := p.request(lifecycle.Intent{Kind: tenure.Supplement, Tenant: string(id), Reason: "an import was read back"}, "operator")
 		p.approve(again, "reviewer")
+		why, err := p.Explain(context.Background(), string(id))
+		p.must(err)
+		if len(why) != 3 || why[0].Resource != "data" || !strings.Contains(why[0].Why, string(again)) {
+			t.Errorf("that rows are back, and what takes them away, isn't explained: %+v", why)
+		}
 		for range 3 {
 			p.confirmIll(again)
 		}
@@ -56,12 +62,15 @@ func TestSupplementGoesByReferences(t *testing.T) {
 			t.Errorf("the paper speaks of %d classes, want 3", len(d.Classes))
 		}
 		for _, c := range d.Classes {
-			if c.Rows != 4 {
-				t.Errorf("the paper says that %d rows of %s went, want 4", c.Rows, c.Class)
+			if c.Rows != 4 || c.Stores[0].Before.Rows != 4 {
+				t.Errorf("the paper says that %d of %d rows of %s went, want 4", c.Rows, c.Stores[0].Before.Rows, c.Class)
 			}
 		}
 		if left := p.residue(id); len(left) != 0 {
 			t.Errorf("what is gone again is still found: %v", left)
+		}
+		if why, err := p.Explain(context.Background(), string(id)); err != nil || len(why) != 0 {
+			t.Errorf("nothing is left, and it is said to be: %+v, %v", why, err)
 		}
 		p.audited()
 	})

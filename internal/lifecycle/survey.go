@@ -163,7 +163,8 @@ func (s *Service) covered(ctx context.Context, in *planner.Input, p *tenure.Plan
 	})
 	if err == nil && len(open) > 0 {
 		err = tenure.Errorf(tenure.Blocked, "%s in the way of a departure: %s", plural(len(open), "place stands", "places stand"), strings.Join(open, "; ")).
-			WithHint("cover them in a revision and upgrade the tenant, or for this tenant alone: tenure tenant cover %s --resource ENVIRONMENT/KEY --table NAME=CLASS", in.Tenant.Name)
+			WithHint("cover them in a revision and upgrade the tenant, or for this tenant alone: tenure tenant cover %s --resource ENVIRONMENT/KEY, with --table NAME=CLASS or what else each asks for", in.Tenant.Name).
+			WithHint("see them one by one: tenure finding list --tenant %s", in.Tenant.Name)
 	}
 	return seen, err
 }

@@ -1,0 +1,122 @@
+package lifecycle
+
+import (
+	"encoding/json"
+	"maps"
+	"regexp/syntax"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/blueprint"
+)
+
+// placeholder evaluates a revision for a tenant that there isn't. By key it says
+// which resources depend on a parameter without a default in more than their name
+// and their tenant key, which a catalog isn't asked for.
+func (s *Service) placeholder(c *blueprint.Compiled) (*blueprint.Desired, map[string]string, error) {
+	properties, _ := c.Blueprint.Parameters["properties"].(map[string]any)
+	required, _ := c.Blueprint.Parameters["required"].([]any)
+	resources, _ := json.Marshal(c.Blueprint.Resources)
+	params, asked := make(map[string]any), make(map[string]string)
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		schema, _ := properties[name].(map[string]any)
+		if _, ok := schema["default"]; ok || !slices.Contains(required, any(name)) && !strings.Contains(string(resources), "params."+name) {
+			continue
+		}
+		params[name] = sample(schema)
+		for _, r := range c.Blueprint.Resources {
+			attributes := maps.Clone(r.Attributes)
+			delete(attributes, "key")
+			if text, _ := json.Marshal([]any{attributes, r.When}); strings.Contains(string(text), "params."+name) {
+				asked[r.Key] = name
+			}
+		}
+	}
+	now := s.Now()
+	t := tenure.Tenant{ID: tenure.DeriveID[tenure.TenantID](now, "placeholder"), Name: "placeholder"}
+	d, err := s.evaluate(c, t, params, nil, func(env, key string) tenure.ResourceID {
+		return tenure.DeriveID[tenure.ResourceID](now, "placeholder", env, key)
+	})
+	return d, asked, err
+}
+
+// sample is a value that a parameter's schema takes, if it is a simple one.
+func sample(schema map[string]any) any {
+	for _, of := range []string{"examples", "enum"} {
+		if list, _ := schema[of].([]any); len(list) > 0 {
+			return list[0]
+		}
+	}
+	if v, ok := schema["const"]; ok {
+		return v
+	}
+	switch schema["type"] {
+	case "integer", "number":
+		if v, ok := schema["minimum"]; ok {
+			return v
+		}
+		return 1
+	case "boolean":
+		return false
+	case "array":
+		return []any{}
+	case "object":
+		return map[string]any{}
+	}
+	short := max(number(schema["minLength"]), 1)
+	if pattern, ok := schema["pattern"].(string); ok {
+		if re, err := syntax.Parse(pattern, syntax.Perl); err == nil {
+			text := ""
+			for n := 0; n <= short && len(text) < short; n++ {
+				text = matching(re, n)
+			}
+			return text
+		}
+	}
+	return strings.Repeat("x", short)
+}
+
+// matching is a text that an expression matches, with n of what it may repeat.
+func matching(re *syntax.Regexp, n int) string {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return string(re.Rune)
+	case syntax.OpCharClass:
+		for _, r := range "x0X-" {
+			for i := 0; i < len(re.Rune); i += 2 {
+				if re.Rune[i] <= r && r <= re.Rune[i+1] {
+					return string(r)
+				}
+			}
+		}
+		return string(re.Rune[:1])
+	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return "x"
+	case syntax.OpStar:
+		return strings.Repeat(matching(re.Sub[0], n), n)
+	case syntax.OpPlus:
+		return strings.Repeat(matching(re.Sub[0], n), max(n, 1))
+	case syntax.OpRepeat:
+		if n = max(n, re.Min); re.Max >= 0 {
+			n = min(n, re.Max)
+		}
+		return strings.Repeat(matching(re.Sub[0], n), n)
+	case syntax.OpCapture, syntax.OpAlternate:
+		return matching(re.Sub[0], n)
+	case syntax.OpConcat:
+		var out strings.Builder
+		for _, sub := range re.Sub {
+			out.WriteString(matching(sub, n))
+		}
+		return out.String()
+	}
+	return ""
+}
+
+// number reads a whole number of a schema, 0 if there is none.
+func number(v any) (n int) {
+	text, _ := json.Marshal(v)
+	_ = json.Unmarshal(text, &n)
+	return n
+}
