@@ -34,7 +34,7 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 	}
 	there, err := h.reach(ctx, r, true, func(s *session, of holdingOf) (err error) {
 		e, err = d.batch(ctx, s, r, of, b)
-		return err
+		return refused(err)
 	})
 	if err == nil && !there {
 		e.Done = true
