@@ -99,6 +99,11 @@ func (d *Driver) once(ctx context.Context, s *session, r connector.Ref, of holdi
 			return e, err
 		}
 	}
+	if e.Done {
+		if err := p.undecided(ctx, s); err != nil {
+			return e, err
+		}
+	}
 	e.Counts, e.Detached = knownAll(r, e.Counts), knownAll(r, e.Detached)
 	if b.Run == "" {
 		return e, nil
