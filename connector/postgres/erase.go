@@ -240,7 +240,8 @@ const blockersSQL = `select coalesce(string_agg(who, ', ' order by who), '') fro
  union
  select 'the prepared transaction ' || x.gid from pg_prepared_xacts x where 0 = any (pg_blocking_pids($1)) and exists (
   select 1 from pg_locks w join pg_locks l on l.transactionid = w.transactionid and l.granted or l.relation = w.relation and l.database = w.database and l.granted
-  where w.pid = $1 and not w.granted and l.pid is null and l.virtualtransaction = '-1/' || x.transaction)) x`
+     join pg_locks m on m.virtualtransaction = l.virtualtransaction and m.pid is null and m.transactionid = x.transaction
+  where w.pid = $1 and not w.granted and l.pid is null)) x`
 
 func (d *Driver) blockers(ctx context.Context, pid uint32) (who string) {
 	_ = d.with(ctx, func(s *session) error {

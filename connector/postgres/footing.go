@@ -183,7 +183,8 @@ func (f footing) take(ctx context.Context, s *session, b connector.Batch) (e con
 const preparedSQL = `with recursive here (oid) as (
  select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where (c.relname, n.nspname) in (NAMES)
  union select h.inhrelid from here join pg_inherits h on h.inhparent = here.oid)
-select coalesce(string_agg(distinct x.gid, ', '), '') from pg_prepared_xacts x join pg_locks l on l.virtualtransaction = '-1/' || x.transaction and l.locktype = 'relation'
+select coalesce(string_agg(distinct x.gid, ', '), '') from pg_prepared_xacts x join pg_locks m on m.transactionid = x.transaction and m.pid is null
+ join pg_locks l on l.virtualtransaction = m.virtualtransaction and l.pid is null and l.locktype = 'relation'
  where x.database = current_database() and l.relation in (select oid from here) and l.mode not in ('AccessShareLock', 'RowShareLock')`
 
 // undecided is Blocked if a prepared transaction may bring rows of the class.

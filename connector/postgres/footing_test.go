@@ -89,3 +89,21 @@ func TestUndecidedRows(t *testing.T) {
 		t.Errorf("after the commit: %+v, error %v", e, err)
 	}
 }
+
+// TestLockOfAPreparedTransaction names the prepared transaction that keeps a row
+// locked, so that somebody can end it.
+func TestLockOfAPreparedTransaction(t *testing.T) {
+	t.Parallel()
+	d, w, r := shared(t, "create table p (id int primary key, tenant_key text not null, v text)", map[string]any{"p": "aa"})
+	if !w.is(t, "select from pg_settings where name = 'max_prepared_transactions' and setting::int > 0") {
+		t.Skip("the server takes no prepared transactions")
+	}
+	gid := "holder_" + string(r.Resource)
+	postgrestest.Exec(t, w.dsn, "insert into s.p values (1, 'acme')")
+	postgrestest.Exec(t, w.dsn, "begin; update s.p set v = 'x'; prepare transaction '"+gid+"'")
+	_, err := d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "aa", Limit: 3})
+	if tenure.CodeOf(err) != tenure.Unavailable || !strings.Contains(err.Error(), gid) {
+		t.Errorf("erase: %v, want one that names %s", err, gid)
+	}
+	postgrestest.Exec(t, w.dsn, "rollback prepared '"+gid+"'")
+}
