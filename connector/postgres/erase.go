@@ -34,7 +34,7 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 	}
 	there, err := h.reach(ctx, r, true, func(s *session, of holdingOf) (err error) {
 		e, err = d.batch(ctx, s, r, of, b)
-		return err
+		return refused(err)
 	})
 	if err == nil && !there {
 		e.Done = true
@@ -91,6 +91,11 @@ func (d *Driver) once(ctx context.Context, s *session, r connector.Ref, of holdi
 	}
 	if e.Done && known {
 		if e.Done, err = d.again(ctx, s, of, p, b); err != nil {
+			return e, err
+		}
+	}
+	if e.Done {
+		if err := p.undecided(ctx, s); err != nil {
 			return e, err
 		}
 	}

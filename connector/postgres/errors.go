@@ -63,7 +63,7 @@ func bySQLState(pg *pgconn.PgError) error {
 		return set(tenure.Forbidden).WithHint("grant the role of the option dsn what this needs")
 	case "42P04", "42P06", "42710", "42P07", "23505": // duplicate database, schema, object, table; unique violation
 		return set(tenure.Conflict).Retryable()
-	case "2BP01", "23503": // dependent objects; foreign key violation
+	case "2BP01", "23503", "23001": // dependent objects; foreign key violation, restrict violation
 		return set(tenure.Blocked)
 	case "40001", "40P01", "55P03", "55006", "57014": // serialization, deadlock, lock, in use, statement timeout
 		return set(tenure.Unavailable).Retryable()

@@ -177,3 +177,23 @@ func (f footing) take(ctx context.Context, s *session, b connector.Batch) (e con
 	}
 	return e, f.Judge(ctx, s, e.Counts, after)
 }
+
+// undecidedSQL names the prepared transactions that have written to the tables:
+// nobody sees their rows before they are committed, however late.
+const undecidedSQL = `with recursive here (oid) as (
+ select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where (c.relname, n.nspname) in (NAMES)
+ union select h.inhrelid from here join pg_inherits h on h.inhparent = here.oid)
+select coalesce(string_agg(distinct x.gid, ', '), '') from pg_prepared_xacts x join pg_locks m on m.transactionid = x.transaction and m.pid is null
+ join pg_locks l on l.virtualtransaction = m.virtualtransaction and l.pid is null and l.locktype = 'relation'
+ where x.database = current_database() and l.relation in (select oid from here) and l.mode not in ('AccessShareLock', 'RowShareLock')`
+
+// undecided is Blocked if a prepared transaction may bring rows of the class.
+func (f footing) undecided(ctx context.Context, s *session) error {
+	var gids string
+	err := each(ctx, s, strings.ReplaceAll(undecidedSQL, "NAMES", values(f.Takes())), 1, func(v []string) { gids = v[0] })
+	if err != nil || gids == "" {
+		return err
+	}
+	return tenure.Errorf(tenure.Blocked, "a prepared transaction has written to the tables and may bring rows back: %s", gids).
+		WithHint("%s, then retry", endPrepared)
+}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tenurehq/tenure"
@@ -66,4 +67,43 @@ func TestAlteredBetweenBatches(t *testing.T) {
 	if n := postgrestest.Value[int](t, w.dsn, "select count(*) from s.p"); err != nil || n != 0 || e.Total["s.p"] != 9 {
 		t.Errorf("%d rows are left, the total is %v, error %v", n, e.Total, err)
 	}
+}
+
+// TestUndecidedRows erases while a prepared transaction holds a row of the tenant
+// that nobody sees: it isn't done before somebody decides.
+func TestUndecidedRows(t *testing.T) {
+	t.Parallel()
+	d, w, r := shared(t, "create table p (id int primary key, tenant_key text not null)", map[string]any{"p": "aa"})
+	if !w.is(t, "select from pg_settings where name = 'max_prepared_transactions' and setting::int > 0") {
+		t.Skip("the server takes no prepared transactions")
+	}
+	gid := "undecided_" + string(r.Resource)
+	postgrestest.Exec(t, w.dsn, "insert into s.p values (1, 'acme')")
+	postgrestest.Exec(t, w.dsn, "begin; insert into s.p values (2, 'acme'); prepare transaction '"+gid+"'")
+	e, err := d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "aa", Limit: 3})
+	if tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), gid) {
+		t.Errorf("erase: %v, done %t, want blocked by %s", err, e.Done, gid)
+	}
+	postgrestest.Exec(t, w.dsn, "commit prepared '"+gid+"'")
+	if e, err = d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "aa", Limit: 3}); err != nil || !e.Done || e.Total["s.p"] != 2 {
+		t.Errorf("after the commit: %+v, error %v", e, err)
+	}
+}
+
+// TestLockOfAPreparedTransaction names the prepared transaction that keeps a row
+// locked, so that somebody can end it.
+func TestLockOfAPreparedTransaction(t *testing.T) {
+	t.Parallel()
+	d, w, r := shared(t, "create table p (id int primary key, tenant_key text not null, v text)", map[string]any{"p": "aa"})
+	if !w.is(t, "select from pg_settings where name = 'max_prepared_transactions' and setting::int > 0") {
+		t.Skip("the server takes no prepared transactions")
+	}
+	gid := "holder_" + string(r.Resource)
+	postgrestest.Exec(t, w.dsn, "insert into s.p values (1, 'acme')")
+	postgrestest.Exec(t, w.dsn, "begin; update s.p set v = 'x'; prepare transaction '"+gid+"'")
+	_, err := d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "aa", Limit: 3})
+	if tenure.CodeOf(err) != tenure.Unavailable || !strings.Contains(err.Error(), gid) {
+		t.Errorf("erase: %v, want one that names %s", err, gid)
+	}
+	postgrestest.Exec(t, w.dsn, "rollback prepared '"+gid+"'")
 }

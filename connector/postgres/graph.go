@@ -240,3 +240,23 @@ func (r relations) checks(ctx context.Context, q relational.Querier, sql string)
 		i++
 	})
 }
+
+// referringSQL reads the foreign keys that refer to a table or to parts of it, by
+// indexes alone.
+const referringSQL = `select distinct k.conname, n.nspname, c.relname,
+ (select json_agg(a.attname order by u.i) from unnest(k.conkey) with ordinality u(n, i) join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.n)::text,
+ (select json_agg(a.attname order by u.i) from unnest(k.confkey) with ordinality u(n, i) join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.n)::text
+ from here h join pg_depend p on p.refclassid = 'pg_class'::regclass and p.refobjid = h.oid and p.classid = 'pg_constraint'::regclass
+ join pg_constraint k on k.oid = p.objid and k.contype = 'f' and k.confrelid = h.oid and k.conparentid = 0
+ join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace order by 2, 3, 1`
+
+// Referring is described at relational.Dialect.
+func (dialect) Referring(ctx context.Context, q relational.Querier, t relational.TableName) (out []relational.ForeignKey, err error) {
+	err = each(ctx, q, hereSQL(t)+referringSQL, 5, func(v []string) {
+		k := relational.ForeignKey{Name: v[0], Child: relational.TableName{Schema: v[1], Name: v[2]}, Parent: t}
+		_ = json.Unmarshal([]byte(v[3]), &k.Columns)
+		_ = json.Unmarshal([]byte(v[4]), &k.Parents)
+		out = append(out, k)
+	})
+	return out, err
+}

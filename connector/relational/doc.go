@@ -49,6 +49,8 @@ type Dialect interface {
 	Write(ctx context.Context, q Querier, resource string, k ForeignKey, where string) error
 	// Graph reads the tables and foreign keys.
 	Graph(ctx context.Context, q Querier) (*Graph, error)
+	// Referring reads the foreign keys that refer to a table, or to parts of it.
+	Referring(ctx context.Context, q Querier, t TableName) ([]ForeignKey, error)
 	// Defer makes the transaction check deferrable constraints at its end.
 	Defer(ctx context.Context, q Querier) error
 	// View says what the querier can see of a table; alias names it in View.JSON.

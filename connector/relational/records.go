@@ -265,14 +265,62 @@ func (s Records) own(ctx context.Context, q Querier, r connector.Ref) (record, *
 	return rec, l, Claim(s.Marker, l.note, r)
 }
 
-// Delete deletes the row.
+// Delete deletes the row. Rows that refer to it are Blocked, whatever the
+// constraint would do about them: none goes or changes along with it.
 func (s Records) Delete(ctx context.Context, q Querier, r connector.Ref) (connector.Receipt, error) {
 	rec, l, err := s.own(ctx, q, r)
 	if err != nil || l == nil {
 		return connector.Receipt{}, err
 	}
+	if err := s.alone(ctx, q, r, rec); err != nil {
+		return connector.Receipt{}, err
+	}
 	n, err := q.Exec(ctx, "delete from "+s.Dialect.Name(rec.table)+" where "+s.condition(rec))
 	return connector.Receipt{Changed: n > 0, Counts: map[string]int64{"rows": n}}, err
+}
+
+// alone is Blocked if other rows refer to the row, which is locked.
+func (s Records) alone(ctx context.Context, q Querier, r connector.Ref, rec record) error {
+	keys, err := s.Dialect.Referring(ctx, q, rec.table)
+	if err != nil {
+		return err
+	}
+	var found []string
+	for _, k := range keys {
+		sql := "select count(*) from " + s.Dialect.Name(k.Child) + " as " + Quote(alias) + " where " +
+			in(alias, k.Columns, next(alias), s.Dialect.Name(rec.table), k.Parents, s.condition(rec))
+		if k.self() {
+			sql += " and not (" + s.condition(rec) + ")"
+		}
+		n, err := tally(ctx, q, sql)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			found = append(found, plural(n, "row")+" of "+k.Child.String()+" by "+strings.Join(k.Columns, ", "))
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return tenure.Errorf(tenure.Blocked, "%s %q is referred to by %s", r.Type, r.Name, strings.Join(found, ", ")).
+		WithHint("let these rows refer to another row of %s, or delete them, then retry", rec.table)
+}
+
+// tally reads a count.
+func tally(ctx context.Context, q Querier, sql string) (n int64, err error) {
+	rows, err := q.Query(ctx, sql)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	if rows.Next() {
+		err = rows.Scan(&n)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return n, rows.Err()
 }
 
 // Disable sets what the attribute disable says, and keeps what stood there. With

@@ -273,3 +273,17 @@ func (dialect) Graph(ctx context.Context, q relational.Querier) (*relational.Gra
 	}
 	return c.graph, nil
 }
+
+// Referring is described at relational.Dialect.
+func (d dialect) Referring(ctx context.Context, q relational.Querier, t relational.TableName) (out []relational.ForeignKey, err error) {
+	g, err := d.Graph(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range g.Keys() {
+		if strings.EqualFold(k.Parent.Name, t.Name) {
+			out = append(out, k)
+		}
+	}
+	return out, nil
+}

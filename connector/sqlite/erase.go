@@ -26,7 +26,7 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 		k = shared
 	}
 	there, err := k.reach(ctx, r, writing, func(s *session, of estateOf, path string) (err error) {
-		if e, err = batch(ctx, s, of, string(r.Resource), b); err != nil || !e.Done {
+		if e, err = d.batch(ctx, s, of, r, b); err != nil || !e.Done {
 			return err
 		}
 		if len(e.Total) > 0 {
@@ -45,7 +45,8 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 	return e, nil
 }
 
-func batch(ctx context.Context, s *session, of estateOf, resource string, b connector.Batch) (e connector.Erased, err error) {
+// batch is one batch. Its cursor ends with the version of the schema that it saw.
+func (d *Driver) batch(ctx context.Context, s *session, of estateOf, r connector.Ref, b connector.Batch) (e connector.Erased, err error) {
 	if err := s.run(ctx, strings.Join(kept.DDL(), ";\n")); err != nil {
 		return e, err
 	}
@@ -65,6 +66,16 @@ func batch(ctx context.Context, s *session, of estateOf, resource string, b conn
 			says, fix := mixedSays(*k)
 			return tenure.Errorf(tenure.Blocked, "%s", says).WithHint("%s", fix)
 		}
+		version, err := s.value(ctx, "pragma schema_version")
+		if err != nil {
+			return err
+		}
+		cursor, last, goesOn := strings.Cut(b.Cursor, "@")
+		if b.Cursor = cursor; goesOn && last != version {
+			if err := d.allowed(ctx, s, held, r, b.Class); err != nil {
+				return err
+			}
+		}
 		erasure, err := held.Erasure(b.Class)
 		if err != nil {
 			return err
@@ -72,13 +83,35 @@ func batch(ctx context.Context, s *session, of estateOf, resource string, b conn
 		if e, err = erasure.Batch(ctx, s, b); err != nil {
 			return held.refused(err, b.Class)
 		}
+		if !e.Done {
+			e.Cursor += "@" + version
+		}
 		took := len(e.Counts) > 0
-		if err := kept.Add(ctx, s, b.Run, resource, &e); err != nil || !e.Done {
+		if err := kept.Add(ctx, s, b.Run, string(r.Resource), &e); err != nil || !e.Done {
 			return err
 		}
 		return held.finish(ctx, s, b.Class, took)
 	})
 	return e, err
+}
+
+// allowed is Blocked by what the data map would show as blocking the class.
+func (d *Driver) allowed(ctx context.Context, s *session, held *estate, r connector.Ref, class string) error {
+	places, _, err := d.places(ctx, s, held, connector.Survey{Ref: r})
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(places, func(p connector.Place) bool {
+		return p.Blocks && (class == "" || p.Class == "" || p.Class == class)
+	})
+	if i < 0 {
+		return nil
+	}
+	says := places[i].Says
+	if says == "" {
+		says = places[i].Name + " holds rows of the tenant, and no data class covers it"
+	}
+	return tenure.Errorf(tenure.Blocked, "the tables changed while rows were erased: %s", says).WithHint("%s", places[i].Fix)
 }
 
 // prepare makes a session ready for deletes. Alone says that SQLite doesn't look

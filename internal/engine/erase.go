@@ -194,6 +194,11 @@ func erase(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 	if err != nil {
 		return Result{Err: err}
 	}
+	if t.Row.Progress == "" {
+		if err := t.unchanged(ctx, sys, pr); err != nil {
+			return Result{Err: err}
+		}
+	}
 	if err := e.batches(ctx, t, sys, pr, p, t.Step.Class); err != nil {
 		return stopped(err, p)
 	}
@@ -203,6 +208,37 @@ func erase(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 		Verdict: tenure.Verified, Receipt: p, Facts: p.facts(),
 		Resources: t.unlessGone(ctx, store.ResourceWrite{ID: pr.ID, State: tenure.ResourceErasing, Verdict: tenure.Verified}),
 	}
+}
+
+// unchanged looks at the store once more before the first batch of a class. What
+// stands in the way by now came after the count that was confirmed.
+func (t *Task) unchanged(ctx context.Context, sys *connector.System, pr *tenure.PlannedResource) error {
+	if !sys.Can("map") {
+		return nil
+	}
+	row, err := t.engine.DB.Resource(ctx, pr.ID)
+	if err != nil {
+		return err
+	}
+	class := t.Step.Class
+	order, before, err := t.engine.order(ctx, t, pr, class)
+	if err != nil {
+		return err
+	}
+	m, _, err := sys.DataMap(ctx, connector.Survey{
+		Ref: Ref(t.Plan.Tenant, pr), Order: slices.Concat(order, []string{class}, before), Gone: row.State == tenure.ResourceGone, Beside: beside(t.Plan, pr),
+	})
+	if err != nil {
+		return err
+	}
+	stand := Count{Places: m.Places}.Standing(class)
+	if len(before) > 0 { // the count has let it go in another order
+		stand = slices.DeleteFunc(stand, func(p connector.Place) bool { return p.Kind == connector.PlaceOrder })
+	}
+	if len(stand) == 0 {
+		return nil
+	}
+	return standing(stand)
 }
 
 // unlessGone leaves out a write to a resource that is gone: what is gone stays gone.
