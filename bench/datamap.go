@@ -10,16 +10,20 @@ import (
 	"github.com/tenurehq/tenure/connector"
 )
 
-// mapQueries are the queries that nobody who maps a database can do without.
+// mapQueries are the queries that nobody who maps a database can do without, each
+// once: tables, with whether all of their rows can be seen; columns with their
+// types; constraints; what is part of what; triggers, views, indexes, policies;
+// and what depends on what.
 var mapQueries = []string{
-	"select c.oid, n.nspname, c.relname, c.relkind, c.relispartition, c.reltuples from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'",
-	"select attrelid, attnum, attname, atttypid, attnotnull, attgenerated::text from pg_attribute a join pg_class c on c.oid = attrelid where attnum > 0 and not attisdropped and c.relkind in ('r', 'p', 'm', 'f') and c.oid >= 16384",
+	"select c.oid, n.nspname, c.relname, c.relkind, c.relispartition, c.reltuples, has_table_privilege(c.oid, 'select') and not row_security_active(c.oid) from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'",
+	"select attrelid, attnum, attname, format_type(atttypid, atttypmod), attnotnull, attgenerated::text from pg_attribute a join pg_class c on c.oid = attrelid where attnum > 0 and not attisdropped and c.relkind in ('r', 'p', 'm', 'f') and c.oid >= 16384",
 	"select oid, conrelid, confrelid, contype::text, conkey, confkey, confdeltype::text, condeferrable from pg_constraint where contype in ('f', 'p', 'u', 'c') and conrelid >= 16384",
 	"select inhrelid, inhparent from pg_inherits",
 	"select t.tgrelid, t.tgname, t.tgtype, p.prosrc from pg_trigger t join pg_proc p on p.oid = t.tgfoid where not t.tgisinternal",
 	"select r.ev_class, r.ev_type::text, d.refobjid from pg_rewrite r join pg_depend d on d.objid = r.oid and d.classid = 'pg_rewrite'::regclass where r.ev_class >= 16384",
 	"select indrelid, indexrelid, indisunique, indkey::text from pg_index where indrelid >= 16384",
 	"select polrelid, polname from pg_policy",
+	"select classid, objid, refclassid, refobjid from pg_depend where refobjid >= 16384 and deptype = 'n'",
 }
 
 // mapBench maps a large database from its catalog, beside the queries alone.
