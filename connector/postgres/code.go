@@ -144,6 +144,7 @@ func (n name) String() string {
 // doing is what a text of SQL or PL/pgSQL does, as far as it can be read.
 type doing struct {
 	writes []name // tables that it writes to
+	adds   []name // those of them to which it may add rows
 	calls  []name // what may be functions
 	hidden string // what it does that can't be read from it, in words; "" if all can
 }
@@ -166,23 +167,26 @@ func read(text string) (d doing) {
 		}
 		return t[i]
 	}
-	target := func(i int) {
+	target := func(i int, adds bool) {
 		for at(i).is("only", "table", "into", "from") {
 			i++
 		}
-		if at(i).word {
-			n, _ := nameAt(t, i)
-			d.writes = append(d.writes, n)
+		if !at(i).word {
+			return
+		}
+		n, _ := nameAt(t, i)
+		if d.writes = append(d.writes, n); adds {
+			d.adds = append(d.adds, n)
 		}
 	}
 	for i := range t {
 		switch {
 		case at(i).is("insert", "merge") && at(i+1).is("into"), at(i).is("delete") && at(i+1).is("from"):
-			target(i + 1)
+			target(i+1, !at(i).is("delete"))
 		case at(i).is("update") && !at(i+1).is("set", "of", "nowait", "skip") && !at(i-1).is("for", "key", "on", "do", "or"):
-			target(i + 1)
+			target(i+1, false)
 		case at(i).is("truncate", "copy") && !at(i-1).is("on", "or"):
-			target(i + 1)
+			target(i+1, at(i).is("copy"))
 		case at(i).word && !at(i).quoted && unreadable[at(i).text] != "" && begins(at(i-1)):
 			d.hidden = unreadable[at(i).text]
 		case at(i).word && at(i-1).text != ".":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -160,6 +161,7 @@ type effect struct {
 type written struct {
 	name name
 	by   function
+	adds bool // rows may be added to it
 }
 
 func (k functions) effect(f function, seen map[string]bool) (e effect) {
@@ -183,7 +185,7 @@ func (k functions) effect(f function, seen map[string]bool) (e effect) {
 		e.hidden = "runs " + f.name.String() + ", which " + e.hidden
 	}
 	for _, n := range d.writes {
-		e.writes = append(e.writes, written{n, f})
+		e.writes = append(e.writes, written{n, f, slices.Contains(d.adds, n)})
 	}
 	for _, call := range d.calls {
 		for _, other := range k[call.name] {
@@ -228,12 +230,22 @@ func (g *ground) judge(t trigger, known functions) (out []connector.Place) {
 			}
 			told[target.String()+"\x00"] = true
 			_, held := g.held[target]
+			lacks := ""
+			if w.adds {
+				lacks = g.lacks(t, target, t.function.body+" "+w.by.body)
+			}
 			switch {
 			case target.Schema == "tenure":
 			case !g.settled(target) && (!held || g.held[target].class == ""):
 				p := place
 				p.Says = fmt.Sprintf("%s %s of %s writes to %s, which no data class covers", t.kind, t.name, t.relation.root, target)
 				p.Fix = fmt.Sprintf("tables: {%s: CLASS}, with columns: {%s: COLUMN} if its tenant column is called otherwise; or %s", target, target, ignore)
+				out = append(out, p)
+			case lacks != "":
+				p := place
+				p.Says = fmt.Sprintf("%s %s of %s copies its rows into %s, whose rows are found by %s, and %s has no %s: the copies are nobody's and stay", t.kind, t.name, t.relation.root, target,
+					g.holding.TenantColumn(target), t.relation.root, lacks)
+				p.Fix = fmt.Sprintf("give %s a column %s that has the tenant's key; or %s", t.relation.root, lacks, ignore)
 				out = append(out, p)
 			case t.deletes && g.earlier(target, class):
 				first := g.classOf(g.byName[target])
@@ -244,6 +256,26 @@ func (g *ground) judge(t trigger, known functions) (out []connector.Place) {
 		}
 	}
 	return out
+}
+
+// wholeRow is how a text copies a row as it is: its columns alone say whose it is.
+var wholeRow = regexp.MustCompile(`(?i)\b(to_jsonb?|row_to_json|jsonb?_agg|hstore|row)\s*\(\s*(old|new)\s*[),]|\b(old|new)\s*\.\s*\*|\(\s*(old|new)\s*\)|\b(old|new)\s*::`)
+
+// lacks is the name by which the target's rows are found and that what the
+// trigger writes there doesn't bear: its table has no such column, and its text
+// doesn't name it or copies the row as a whole. "" if it bears it, or the target's
+// rows are found in another way.
+func (g *ground) lacks(t trigger, target relational.TableName, text string) string {
+	key := g.holding.TenantColumn(target)
+	source, ok := g.holding.Graph.Table(t.relation.root)
+	if key == "" || !ok || target == t.relation.root {
+		return ""
+	}
+	key = key[strings.LastIndexByte(key, '>')+1:]
+	if source.Has(key) || !wholeRow.MatchString(text) && regexp.MustCompile(`(?i)\b`+regexp.QuoteMeta(key)+`\b`).MatchString(text) {
+		return ""
+	}
+	return key
 }
 
 // earlier says that the table's class goes before the given one.

@@ -154,7 +154,11 @@ func (e *estate) triggerPlaces(g trigger, order []string) []connector.Place {
 		told = append(told, w.table)
 		class := e.class(w.table)
 		_, held := e.table(w.table)
+		lacks := e.lacks(g, w)
 		switch {
+		case class != "" && held && lacks != "":
+			out = append(out, *blocked(place, "trigger "+g.name+" copies rows of "+g.table+" into "+w.table+", whose rows are found by "+lacks+", and writes no "+lacks+": the copies are nobody's and stay",
+				"give "+g.table+" a column "+lacks+" and have the trigger write it; or triggers: {"+g.table+"."+g.name+": ignore} if it writes nothing of a tenant's"))
 		case class == "" || !held:
 			out = append(out, *blocked(place, "trigger "+g.name+" writes of rows of "+g.table+" into "+w.table+", which no data class covers",
 				"tables: {"+w.table+": CLASS}, or triggers: {"+g.table+"."+g.name+": ignore} if it writes nothing of a tenant's"))
@@ -166,6 +170,19 @@ func (e *estate) triggerPlaces(g trigger, order []string) []connector.Place {
 		}
 	}
 	return out
+}
+
+// lacks is the name by which the target's rows are found and that the trigger
+// doesn't write; "" if it does, or they are found in another way.
+func (e *estate) lacks(g trigger, w write) string {
+	n, _ := e.Graph.Find("", w.table)
+	key := e.TenantColumn(n)
+	key = key[strings.LastIndexByte(key, '>')+1:]
+	source, held := e.table(g.table)
+	if !w.adds || key == "" || !held || w.mentions(key) || source.Table.Has(key) {
+		return ""
+	}
+	return key
 }
 
 // excused says that the blueprint lets the trigger write where it writes.

@@ -78,6 +78,19 @@ func TestGrounds(t *testing.T) {
 			attrs: with2(tablesOf("a", "doc", "history"), map[string]any{"columns": map[string]any{"history": "body->>tenant"}}),
 			left:  map[string]int{"doc": 1, "history": 2},
 		},
+		"copies that lack the path by which they are sought": {
+			ddl: `create table doc (id integer primary key, tenant text); create table note (doc integer not null references doc, body text); create table history (body text);
+create trigger keep after delete on note begin insert into history values (json_object('body', old.body)); end`,
+			attrs:  with2(tablesOf("a", "doc", "note", "history"), map[string]any{"columns": map[string]any{"history": "body->>tenant"}}),
+			blocks: []string{"code note.keep"}, says: "nobody's",
+		},
+		"copies that look the key up": {
+			ddl: `create table doc (id integer primary key, tenant text); create table note (doc integer not null references doc, body text); create table history (tenant text, body text);
+create trigger keep after delete on note begin insert into history select tenant, old.body from doc where id = old.doc; end`,
+			rows:  "insert into doc values (1, 'acme'), (2, 'birch'); insert into note values (1, 'x'), (2, 'y')",
+			attrs: with2(tablesOf("a", "doc", "note", "history")),
+			left:  map[string]int{"doc": 1, "note": 1, "history": 0},
+		},
 		"copies into a class that is gone": {
 			ddl:   "create table doc (id integer primary key, tenant text); create table history (tenant text); create trigger keep after delete on doc begin insert into history values (old.tenant); end",
 			order: []string{"early", "late"}, attrs: with2(map[string]any{"history": "early", "doc": "late"}),

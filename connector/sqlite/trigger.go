@@ -21,6 +21,8 @@ type trigger struct {
 type write struct {
 	table   string
 	removes bool // it takes rows out, or tells a full-text index of rows that go
+	adds    bool // it puts rows in
+	names   []string
 }
 
 // triggers reads the triggers of tables; those of views are left out, since no
@@ -82,7 +84,10 @@ func (g *trigger) statement(body []word) {
 	if at >= len(body) {
 		return
 	}
-	w := write{table: body[at].text, removes: body[0].is("delete")}
+	w := write{table: body[at].text, removes: body[0].is("delete"), adds: body[0].is("insert", "replace")}
+	for _, x := range body {
+		w.names = append(w.names, x.text)
+	}
 	command := at+2 < len(body) && body[at+1].is("(") && strings.EqualFold(body[at+2].text, w.table)
 	w.removes = w.removes || command && slices.ContainsFunc(body, func(x word) bool { return x.quoted && x.text == "delete" })
 	g.writes = append(g.writes, w)
@@ -98,6 +103,9 @@ type word struct {
 func (w word) is(any ...string) bool {
 	return !w.quoted && slices.ContainsFunc(any, func(s string) bool { return strings.EqualFold(s, w.text) })
 }
+
+// mentions says that the statement names a column, or has a text that is its name.
+func (w write) mentions(name string) bool { return foldedIn(w.names, name) }
 
 // words splits SQL into tokens, without space and comments.
 func words(text string) []word {
