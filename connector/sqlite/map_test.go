@@ -163,6 +163,42 @@ create trigger keep after delete on note begin insert into history select tenant
 			attrs:  with2(tablesOf("a", "doc")),
 			blocks: []string{"table extra"}, says: "customer",
 		},
+		"the value elsewhere, in other letters": {
+			ddl:    "create table doc (id integer primary key, tenant text); create table extra (v text)",
+			rows:   "insert into extra values (' ACME ')",
+			attrs:  with2(tablesOf("a", "doc")),
+			blocks: []string{"table extra"},
+		},
+		"the value elsewhere, deep in a document": {
+			ddl:    "create table doc (id integer primary key, tenant text); create table extra (v); create table other (v text)",
+			rows:   `insert into extra values ('{"a": [{"b": ["x", "Acme"]}]}'); insert into other values ('{"a": "acme-corp"}'), ('{acme')`,
+			attrs:  with2(tablesOf("a", "doc")),
+			blocks: []string{"table extra"},
+		},
+		"the value in a covered table": {
+			ddl:    "create table doc (id integer primary key, tenant text, owner text)",
+			rows:   "insert into doc (tenant, owner) values (null, 'acme'), ('birch', 'acme')",
+			attrs:  with2(tablesOf("a", "doc")),
+			blocks: []string{"key doc.owner"}, says: "1 rows of doc",
+		},
+		"the value in a neighbour's row": {
+			ddl:   "create table doc (id integer primary key, tenant text, owner text)",
+			rows:  "insert into doc (tenant, owner) values ('acme', 'acme'), ('birch', 'acme')",
+			attrs: with2(tablesOf("a", "doc")),
+			left:  map[string]int{"doc": 1, "doc where owner = 'acme'": 1},
+		},
+		"the value in a parent that nobody refers to": {
+			ddl:    "create table address (id integer primary key, owner text); create table customer (id integer primary key, tenant text, address_id integer references address)",
+			rows:   "insert into address values (1, 'acme')",
+			attrs:  with2(tablesOf("a", "customer", "address")),
+			blocks: []string{"key address.owner"}, says: "aren't found",
+		},
+		"the value at another path": {
+			ddl:    "create table doc (id integer primary key, tenant text); create table history (body text)",
+			rows:   `insert into history values ('{"tenant": "acme"}'), ('{"old": {"tenant": "acme"}}'), ('{"tenant": "birch"}')`,
+			attrs:  with2(tablesOf("a", "doc", "history"), map[string]any{"columns": map[string]any{"history": "body->>tenant"}}),
+			blocks: []string{"key history.body"},
+		},
 		"a table that got another name": {
 			ddl:    "create table doc_old (id integer primary key, tenant text); create table note (tenant text)",
 			attrs:  with2(tablesOf("a", "doc", "note")),
