@@ -68,6 +68,9 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 			if e, err = p.Batch(ctx, s, b); err != nil {
 				return err
 			}
+			if err := copies(ctx, s, p.Holding); err != nil {
+				return err
+			}
 			if e.Done && known { // the catalog may have changed since the plan was made
 				if e.Done, err = d.again(ctx, s, of, &p, b); err != nil {
 					return err
