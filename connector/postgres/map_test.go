@@ -365,6 +365,23 @@ create trigger noted after delete on m.orders for each row execute function plat
 	}
 }
 
+// TestParentsOfNobody: rows of a covered parent that no row refers to stay, and the
+// map says so.
+func TestParentsOfNobody(t *testing.T) {
+	t.Parallel()
+	d, w, r := shared(t, "create table address (id int primary key); create table customer (tenant_key text, address int references address)", map[string]any{"address": "data", "customer": "data"})
+	postgrestest.Exec(t, w.dsn, "insert into s.address select generate_series(1, 5); insert into s.customer values ('acme', 1), ('birch', 2)")
+	m, err := d.DataMap(t.Context(), connector.Survey{Ref: r, Search: 10 * time.Second})
+	if err != nil || len(blocking(m)) > 0 {
+		t.Fatalf("what blocks: %q, error %v", blocking(m), err)
+	}
+	if !slices.ContainsFunc(m.Places, func(p connector.Place) bool {
+		return p.Name == "s.address" && p.Rows == 3 && strings.Contains(p.Says, "nothing says whose")
+	}) {
+		t.Errorf("the map doesn't say that three addresses are nobody's: %+v", m.Places)
+	}
+}
+
 // TestShortKeys: a number that is too short to be sought everywhere is found where
 // a name speaks of the tenant, in whatever form.
 func TestShortKeys(t *testing.T) {

@@ -24,6 +24,19 @@ func (e *estate) search(ctx context.Context, s *session, budget time.Duration, b
 		return nil, "", err
 	}
 	end, judged := time.Now().Add(budget), e.judged()
+	for _, t := range e.Tables {
+		var n int64
+		sql, name := e.Alone(t), t.Table.Name
+		if sql == "" || time.Now().After(end) {
+			continue
+		}
+		if err := s.each(ctx, sql, func() error { return nil }, &n); err != nil {
+			return nil, "", err
+		}
+		if n > 0 {
+			out = append(out, connector.Place{Name: name, Kind: connector.PlaceKey, Class: e.class(name), Via: "nobody", Rows: n, Says: relational.UnclaimedSays(n, name)})
+		}
+	}
 	for _, t := range e.Graph.Tables() {
 		r, held := e.Table(t.TableName)
 		if beside[t.TableName] || e.Shared(t.TableName) || e.keyless(t) || held && e.Classes[t.TableName] == "" {
