@@ -7,6 +7,7 @@ GO          ?= go
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 SCHEMAS     ?= 500
+DEPARTURES  ?= 2000
 KILLS       ?= 200
 
 # The race detector makes test binaries large and slow to link: two at a time.
@@ -40,8 +41,9 @@ bench: ## the promises on speed and size, each beside its baseline
 docs: ## write anew what is derived from code: pages, diagrams, golden files
 	scripts/derive
 
-fuzz: ## every fuzz target for FUZZTIME (10s), and SCHEMAS (500) random schemas on each database
+fuzz: ## every fuzz target for FUZZTIME (10s), DEPARTURES (2000) random departures, and SCHEMAS (500) random schemas on each database
 	scripts/fuzz $(FUZZTIME)
+	TENURE_DEPARTURES=$(DEPARTURES) $(GO) test -count=1 -timeout 2h -run 'TestRandomDepartures' ./internal/lifecycle
 	TENURE_RANDOM_SCHEMAS=$(SCHEMAS) TENURE_RANDOM_SEED=$$(date +%s) scripts/with-postgres $(GO) test -count=1 -timeout 2h -run TestRandomSchemas ./connector/postgres ./connector/sqlite
 
 crash: ## kill Tenure and its database KILLS (200) times while tenants leave a shop and a clinic

@@ -62,9 +62,9 @@ func Covering(holds []Hold, s HoldSubject) []Hold {
 	return out
 }
 
-// Destroys says what a step takes, or ends the time in which it could be undone, as
-// holds see it: a hold that covers any of it stands against the step. A key takes
-// all that is sealed under it; a hand-over's files take all that was exported.
+// Destroys says what a step takes, or whose time for undoing it ends: a hold that
+// covers any of it stands against the step. A key's destruction takes all that is
+// sealed under it, and dropping a hand-over's files takes all that was exported.
 func (p *Plan) Destroys(s *Step) []HoldSubject {
 	class := s.Class
 	if s.Action == ActKeyDestroy && class == "" {
@@ -118,8 +118,8 @@ func (p *Plan) Standing(holds []Hold, s *Step) []Hold {
 	return out
 }
 
-// Keeping returns the active holds that cover all that a gate lets go. One that
-// covers a part of it keeps that part alone, and the gate opens for the rest.
+// Keeping returns the active holds that cover everything that a gate lets go. One
+// that covers only a part keeps that part, and the gate opens for the rest.
 func (p *Plan) Keeping(holds []Hold, gate *Step) []Hold {
 	var out []Hold
 	subjects := p.Destroys(gate)

@@ -105,6 +105,10 @@ func (a Action) IsGate() bool {
 	return false
 }
 
+// IsCount says whether the action takes the counts that a point of no return rests
+// on. Plans of format 1 observe instead.
+func (a Action) IsCount() bool { return a == ActCount || a == ActObserve }
+
 // Step is one node of a plan.
 type Step struct {
 	Key         string     `json:"key"` // unique in the plan, such as "prod/db/ensure"

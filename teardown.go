@@ -6,19 +6,20 @@ import (
 	"strings"
 )
 
-// ProveTeardown says why an offboarding plan may not start; nil if its own graph
-// proves that nothing goes before all that must come first, and that all goes:
+// ProveTeardown is Blocked with the flaws of an offboarding plan, which may not start
+// then; nil if the plan's own graph proves that everything goes, and nothing goes
+// before what must come first:
 //
 //   - what destroys data needs the clock and the point of no return of every data
 //     class that it touches, and the count of what goes;
-//   - a store is deleted after each of its classes was erased, or with the
-//     confirmation of those that go along with it, and set aside after all clocks;
-//   - every resource is deleted, what stands on another before it, a backup after
-//     its copies have expired;
-//   - a key goes after what it protects, the hand-over after the time of retrieval;
-//   - the closing certificate comes after all of it, and the close after that.
+//   - a store is set aside after all of its clocks, and deleted after each of its
+//     classes was erased, or after the point of no return of a class that goes with it;
+//   - every resource is deleted: after those that need it, and a backup after its
+//     copies have expired;
+//   - a key goes after what it protects, the hand-over after its time of retrieval;
+//   - the last reconciliation, the closing certificate and the close come last.
 //
-// It trusts no planner: what isn't in the graph isn't so.
+// It trusts no planner: an order that isn't in the graph isn't proven.
 func ProveTeardown(p *Plan) error {
 	g, err := graphOf(p)
 	if err != nil {
@@ -79,7 +80,7 @@ func graphOf(p *Plan) (*teardown, error) {
 func (g *teardown) close(i int, state []int) error {
 	switch state[i] {
 	case 1:
-		return Errorf(Blocked, "step %q of the plan needs itself", g.p.Steps[i].Key)
+		return Errorf(Blocked, "step %q of the plan waits for itself", g.p.Steps[i].Key)
 	case 2:
 		return nil
 	}
@@ -185,7 +186,7 @@ func (g *teardown) proveStep(i int) {
 func (g *teardown) wantsGate(i int, gates map[string]int, class, what string) {
 	j, ok := gates[class]
 	if !ok {
-		g.flaw("there is no %s of %s, which %s touches", what, class, g.p.Steps[i].Key)
+		g.flaw("%s touches the data class %s, which has no %s", g.p.Steps[i].Key, class, what)
 	} else if !g.after(i, j) {
 		g.flaw("%s doesn't wait for %s", g.p.Steps[i].Key, g.p.Steps[j].Key)
 	}
@@ -202,7 +203,7 @@ func (g *teardown) proveCounts(i int, class string) {
 		r := &g.p.Resources[k]
 		if r.Layer != LayerBackup && slices.Contains(r.Classes, class) {
 			g.wants(i, "the count of "+pathOf(r), func(o *Step) bool {
-				return o.Resource == r.ID && (o.Action == ActCount || o.Action == ActObserve)
+				return o.Resource == r.ID && o.Action.IsCount()
 			})
 		}
 	}
@@ -253,7 +254,7 @@ func (g *teardown) proveResource(r *PlannedResource) {
 		if e := g.p.erasure(r.ID, class); e != nil {
 			g.everyOf(deleted, func(o *Step) bool { return o == e })
 		} else if j, ok := g.points[class]; ok && !slices.Contains(g.p.Steps[deleted].Needs, g.p.Steps[j].Key) {
-			g.flaw("%s takes %s along and doesn't rest on %s itself", g.p.Steps[deleted].Key, class, g.p.Steps[j].Key)
+			g.flaw("%s takes the data class %s along and doesn't itself need %s", g.p.Steps[deleted].Key, class, g.p.Steps[j].Key)
 		}
 	}
 }
@@ -270,7 +271,7 @@ func (g *teardown) proveEnd() {
 		}
 	}
 	if closing < 0 || closed < 0 {
-		g.flaw("it ends without a certificate and a close")
+		g.flaw("it lacks the closing certificate or the close")
 		return
 	}
 	g.everyOf(closing, func(o *Step) bool { return o.Destructive || o.Action == ActSweep || o.Action == ActCertify })
@@ -283,7 +284,7 @@ func (g *teardown) proveEnd() {
 		}
 	}
 	if last < 0 {
-		g.flaw("it ends without a last reconciliation")
+		g.flaw("it lacks the last reconciliation")
 		return
 	}
 	g.everyOf(last, func(o *Step) bool { return o.Destructive })
@@ -309,10 +310,10 @@ func (p *Plan) resource(id ResourceID) *PlannedResource {
 	return nil
 }
 
-// Completed gives an offboarding plan of an earlier format with the needs that
-// today's planner would have given it, so that it finishes under today's rules; any
-// other plan is given as it is. The digest that was approved stays that of the
-// original.
+// Completed returns an offboarding plan of format 1 with the needs that today's
+// planner would have given it, so that it finishes under today's rules; any other
+// plan is returned as it is. What was approved is the original's digest, which
+// doesn't change.
 func (p *Plan) Completed() *Plan {
 	if p.Format >= 2 || p.Kind != Offboard {
 		return p
@@ -345,8 +346,8 @@ func (p *Plan) Completed() *Plan {
 	return &out
 }
 
-// classGates are what a store's deletion rests on: the erasure of each class, or the
-// gates of those that go along with it.
+// classGates are what a store's deletion needs: the erasure of each class, or the
+// point of no return of one that goes with the store.
 func (p *Plan) classGates(id ResourceID, points map[string]string) []string {
 	r := p.resource(id)
 	if r == nil || r.Layer == LayerBackup {

@@ -19,20 +19,21 @@ type Counted struct {
 // CountedPlace is one place of data, or of references to it.
 type CountedPlace struct {
 	Name  string `json:"name"`
-	Kind  string `json:"kind,omitempty"`  // blank: a table
-	Class string `json:"class,omitempty"` //
+	Kind  string `json:"kind,omitempty"`  // as connector.PlaceKind; blank: a table
+	Class string `json:"class,omitempty"` // blank: none
 	Via   string `json:"via,omitempty"`   // how it is reached from the tenant
 	Rows  int64  `json:"rows"`
 	Bytes int64  `json:"bytes,omitempty"`
 	Says  string `json:"says,omitempty"`
 }
 
-// Becomes says what becomes of what stands there: it goes, or it is another
-// tenant's and its reference becomes null.
+// Becomes says what the erasure does to what is there, in words for people.
 func (p CountedPlace) Becomes() string {
 	switch p.Kind {
-	case "", "table", "objects", "foreign":
+	case "", "table", "objects":
 		return "goes"
+	case "foreign":
+		return "stays on the other server, where Tenure erases nothing"
 	case "derived":
 		return "is made anew without it"
 	case "reference":
@@ -54,7 +55,7 @@ func (d OperationDetail) Counts(gate string) (out []Counted) {
 	class := d.Body.Steps[g].Class
 	for i := range d.Body.Steps {
 		s := &d.Body.Steps[i]
-		if s.Action != tenure.ActCount && s.Action != tenure.ActObserve || !slices.Contains(d.Body.Steps[g].Needs, s.Key) || i >= len(d.Rows) || d.Rows[i].Receipt == "" {
+		if !s.Action.IsCount() || !slices.Contains(d.Body.Steps[g].Needs, s.Key) || i >= len(d.Rows) || d.Rows[i].Receipt == "" {
 			continue
 		}
 		var r struct {

@@ -292,6 +292,7 @@ const (
 	PlaceDependent PlaceKind = "dependent" // something outside that a drop would take along
 	PlaceOrder     PlaceKind = "order"     // the erasure can't go in this order
 	PlaceKey       PlaceKind = "key"       // a key that is null, or that means the same and compares unequal
+	PlaceShared    PlaceKind = "shared"    // rows that have to do with the tenant and stay, as they belong to others too or to nobody
 )
 
 // Place is one place of data, or one thing that stands in the way of its erasure.

@@ -24,7 +24,7 @@ func (d *Departure) Open() []string {
 				open = append(open, p.item(c.Class))
 			}
 		}
-		if len(c.Stores) == 0 && !c.Verdict.Settled() { // a paper of the first format
+		if len(c.Stores) == 0 && !c.Verdict.Settled() { // a certificate of the first format
 			open = append(open, "class:"+c.Class)
 		}
 	}
@@ -52,8 +52,8 @@ func (d *Departure) Check() error {
 	return nil
 }
 
-// checkV1 is Check for a paper of the first format, which names no stores, no
-// steps and no entry of an item's own.
+// checkV1 is Check for a certificate of the first format, whose items name no stores,
+// steps or entries.
 func (d *Departure) checkV1() error {
 	if d.Closing != "" || d.Witness != "" || d.Kind == Supplementary ||
 		slices.ContainsFunc(d.claims(), func(c claim) bool { return c.entry != "" || c.step != "" }) ||
@@ -174,8 +174,8 @@ func checkItem(item string, m Method, v tenure.Verdict, methods []Method) error 
 	return nil
 }
 
-// checkParts holds classes to their stores, and everything that is said to be
-// verified to an entry that the file proves.
+// checkParts checks classes against their stores, and that everything that is said to
+// be verified points to a log entry that the file proves.
 func (d *Departure) checkParts() error {
 	for i := range d.Classes {
 		if err := checkClass(&d.Classes[i]); err != nil {
@@ -184,7 +184,7 @@ func (d *Departure) checkParts() error {
 	}
 	for _, c := range d.claims() {
 		if c.settled && c.entry == "" {
-			return tenure.Errorf(tenure.Invalid, "%s is said to be verified, and points to no entry of the log", c.item)
+			return tenure.Errorf(tenure.Invalid, "%s is said to be verified and points to no log entry", c.item)
 		}
 		if c.entry != "" && !slices.Contains(d.Entries, c.entry) {
 			return tenure.Errorf(tenure.Invalid, "%s points to an entry that the certificate doesn't list", c.item)
@@ -215,8 +215,8 @@ func (d *Departure) checkExceptions() error {
 	return nil
 }
 
-// checkSteps refuses an exception for a thing that was asked for another step
-// than the one that should have taken it.
+// checkSteps is Blocked by an exception that was made for another step than the one
+// that should have taken the thing.
 func (d *Departure) checkSteps() error {
 	own := make(map[string]string)
 	for _, r := range d.Resources {

@@ -56,11 +56,11 @@ func TestIssueRefuses(t *testing.T) {
 			d.Classes[0].Verdict, d.Classes[0].Stores[0].Verdict = tenure.Unknown, tenure.Unknown
 			d.Exceptions = []evidence.Exception{exception(item, "prn_1", "prn_2")}
 		}, tenure.Blocked},
-		"verified by nothing":  {func(d *evidence.Departure) { d.Resources[0].Entry = "" }, tenure.Invalid},
-		"class by nothing":     {func(d *evidence.Departure) { d.Classes[0].Stores[0].Entry = "" }, tenure.Invalid},
-		"class of no store":    {func(d *evidence.Departure) { d.Classes[0].Stores = nil }, tenure.Invalid},
-		"rows out of nowhere":  {func(d *evidence.Departure) { d.Classes[0].Rows = 400 }, tenure.Invalid},
-		"the paper's own date": {func(d *evidence.Departure) { d.Classes[0].At = noon.Add(time.Hour) }, tenure.Invalid},
+		"verified by nothing":        {func(d *evidence.Departure) { d.Resources[0].Entry = "" }, tenure.Invalid},
+		"class by nothing":           {func(d *evidence.Departure) { d.Classes[0].Stores[0].Entry = "" }, tenure.Invalid},
+		"class of no store":          {func(d *evidence.Departure) { d.Classes[0].Stores = nil }, tenure.Invalid},
+		"rows out of nowhere":        {func(d *evidence.Departure) { d.Classes[0].Rows = 400 }, tenure.Invalid},
+		"the certificate's own date": {func(d *evidence.Departure) { d.Classes[0].At = noon.Add(time.Hour) }, tenure.Invalid},
 		"better than its store": {func(d *evidence.Departure) {
 			d.Classes[0].Stores[0].Verdict = tenure.Unknown
 			d.Exceptions = []evidence.Exception{exception("class:invoices@"+string(resource), "prn_1", "prn_2")}

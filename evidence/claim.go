@@ -20,7 +20,7 @@ type claim struct {
 	at       time.Time
 }
 
-// claims are the items that point to entries: those that are verified must.
+// claims are the items that may point to log entries; those that are verified must.
 func (d *Departure) claims() []claim {
 	var out []claim
 	for _, r := range d.Resources {
@@ -41,7 +41,7 @@ func (d *Departure) claims() []claim {
 	return out
 }
 
-// check says whether an entry says what the claim says.
+// check is Invalid if the entry doesn't say what the claim says.
 func (c *claim) check(d *Departure, e *audit.Entry) error {
 	var data struct {
 		Step     string         `json:"step"`
@@ -54,7 +54,7 @@ func (c *claim) check(d *Departure, e *audit.Entry) error {
 		return tenure.Errorf(tenure.Invalid, "%s: its entry's data: %w", c.item, err)
 	}
 	bad := func(what string) error {
-		return tenure.Errorf(tenure.Invalid, "%s: its entry in the log doesn't bear it out: %s", c.item, what)
+		return tenure.Errorf(tenure.Invalid, "%s: its log entry says something else: %s", c.item, what)
 	}
 	switch {
 	case e.Kind != c.kind:

@@ -44,7 +44,7 @@ const (
 // Departure is the predicate of a certificate (predicate type PredicateType).
 // It names no person in the clear: By and Attested are pseudonymous references
 // that the installation can resolve while its evidence key lives. Times are UTC,
-// and those of what was done, not of the paper.
+// and those of what was done, not of the issuing.
 type Departure struct {
 	Kind         Kind                  `json:"kind"`
 	Issued       time.Time             `json:"issued"`

@@ -30,7 +30,7 @@ type Portion struct {
 	Counted  time.Time         `json:"counted,omitzero"`   // when; zero: nobody counted
 	Gone     Amount            `json:"gone"`               // as the store's own tally has it
 	AtLeast  bool              `json:"atLeast,omitempty"`  // a killed process may have taken more than was counted
-	Rounds   int               `json:"rounds,omitempty"`   // how often it was erased once more since rows came late; Gone is of all rounds
+	Rounds   int               `json:"rounds,omitempty"`   // how often it was erased again because rows came late; Gone is of all rounds
 	Detached int64             `json:"detached,omitempty"` // references of other tenants' rows that became null or their default
 	At       time.Time         `json:"at,omitzero"`        // when its last piece went
 	Entry    string            `json:"entry,omitempty"`    // digest of the log entry of that step's end
@@ -39,7 +39,7 @@ type Portion struct {
 // item is how Open and exceptions name the portion.
 func (p *Portion) item(class string) string { return "class:" + class + "@" + string(p.Resource) }
 
-// checkClass holds a class to what its stores say.
+// checkClass is Invalid if a class says something else than its stores.
 func checkClass(c *DataClass) error {
 	if len(c.Stores) == 0 {
 		return tenure.Errorf(tenure.Invalid, "class:%s names no store", c.Class)
@@ -59,7 +59,7 @@ func checkClass(c *DataClass) error {
 			return tenure.Errorf(tenure.Invalid, "%s doesn't say when its data went", p.item(c.Class))
 		}
 		if slices.ContainsFunc(c.Stores[:i], func(o Portion) bool { return o.Resource == p.Resource }) {
-			return tenure.Errorf(tenure.Invalid, "%s stands there twice", p.item(c.Class))
+			return tenure.Errorf(tenure.Invalid, "%s is listed twice", p.item(c.Class))
 		}
 		if !p.Verdict.Settled() {
 			worst = p.Verdict
@@ -73,9 +73,9 @@ func checkClass(c *DataClass) error {
 	case sum != (Amount{c.Rows, c.Objects, c.LargeObjects, c.Bytes}):
 		return tenure.Errorf(tenure.Invalid, "class:%s isn't the sum of its stores", c.Class)
 	case worst.Settled() != c.Verdict.Settled():
-		return tenure.Errorf(tenure.Invalid, "class:%s is %s, and its stores say otherwise", c.Class, c.Verdict)
+		return tenure.Errorf(tenure.Invalid, "class:%s is %s, and its stores aren't", c.Class, c.Verdict)
 	case !last.Equal(c.At):
-		return tenure.Errorf(tenure.Invalid, "class:%s went at another time than its stores say", c.Class)
+		return tenure.Errorf(tenure.Invalid, "the date of class:%s isn't the latest of its stores", c.Class)
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/tenurehq/tenure/evidence"
 )
 
-// A paper that was handed out before there was this format still verifies, and
+// A certificate that was issued before there was this format still verifies, and
 // its reader is told what it doesn't prove.
 func TestFirstFormat(t *testing.T) {
 	t.Parallel()

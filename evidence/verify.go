@@ -18,7 +18,7 @@ type Report struct {
 	Digest    string    `json:"digest"` // of the payload, as the log holds it
 	Format    string    `json:"format"` // its predicate type
 	Departure Departure `json:"departure"`
-	Unproven  []string  `json:"unproven,omitempty"` // what a paper of an earlier format leaves to belief
+	Unproven  []string  `json:"unproven,omitempty"` // what a certificate of an earlier format doesn't prove
 	Checks    []Check   `json:"checks"`             // in the order in which they were made; the first that fails is the last
 }
 
@@ -74,10 +74,10 @@ type verification struct {
 	checkpoint []byte // of the first proof
 }
 
-// unprovenV1 is what the first format leaves to the issuer's word.
+// unprovenV1 is what the first format leaves unproven.
 var unprovenV1 = []string{
 	"how many rows, objects and bytes of each class there were in each store before, and how many went",
-	"when each class went: its date is that of the paper",
+	"when each class went: its date is that of the certificate",
 	"that each resource's verdict is the log's: none points to its entry",
 	"that an exception was made for the thing that it covers",
 	"that all its proofs are under one checkpoint",
@@ -233,7 +233,7 @@ func (v *verification) items() (string, error) {
 		}
 		n++
 	}
-	detail := fmt.Sprintf("%d items are borne out by their entries; one checkpoint", n)
+	detail := fmt.Sprintf("%d items rest on entries that say the same; one checkpoint", n)
 	if d.Witness == "" {
 		return detail + ", which no witness keeps", nil
 	}

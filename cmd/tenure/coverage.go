@@ -54,6 +54,7 @@ func (a *app) tenantCover() *cobra.Command {
 	f.StringToStringVar(&p.Body.Columns, "column", nil, "TABLE=COLUMN: the table's tenant column")
 	f.StringToStringVar(&p.Body.Links, "link", nil, "TABLE.COLUMN=follow, detach or block: what this reference means")
 	f.StringToStringVar(&p.Body.Derived, "derived", nil, "VIEW=refresh: Tenure refreshes the view after an erasure")
+	f.StringToStringVar(&p.Body.Triggers, "trigger", nil, "TABLE.TRIGGER=ignore: what this trigger writes holds nothing of the tenant")
 	f.StringSliceVar(&p.Body.Shared, "shared", nil, "a table that belongs to no tenant, and stays")
 	f.StringSliceVar(&p.Body.Aliases, "alias", nil, "another name of the tenant column")
 	f.StringVar(&p.Body.Reason, "reason", "", "why, for who reviews it")
@@ -96,7 +97,7 @@ func coverageWords(c tenure.Coverage) string {
 	for _, part := range []struct {
 		word string
 		m    map[string]string
-	}{{"table", c.Tables}, {"column", c.Columns}, {"link", c.Links}, {"derived", c.Derived}} {
+	}{{"table", c.Tables}, {"column", c.Columns}, {"link", c.Links}, {"derived", c.Derived}, {"trigger", c.Triggers}} {
 		for _, k := range slices.Sorted(maps.Keys(part.m)) {
 			out = append(out, part.word+" "+k+"="+part.m[k])
 		}

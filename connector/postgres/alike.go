@@ -11,9 +11,9 @@ import (
 // alikeAtMost is how many keys that look like a tenant's are shown of a table.
 const alikeAtMost = 20
 
-// alike finds keys that a person takes for the tenant's and the database doesn't:
-// of another case, or with blanks. One that another resource names is a
-// neighbour's. It reads whole columns, so it looks only where a search is asked for.
+// alike finds keys that a person would take for the tenant's and the database doesn't:
+// they differ in case or in blanks. One that another resource names is a neighbour's.
+// It reads whole columns, so it runs only where a search is asked for.
 func (d *Driver) alike(ctx context.Context, s *session, v connector.Survey, held *relational.Holding) (out []connector.Place, err error) {
 	if v.Search <= 0 || v.Ref.Type != "rows" || v.Ref.Resource == "" {
 		return nil, nil
@@ -46,8 +46,8 @@ func (d *Driver) alike(ctx context.Context, s *session, v connector.Survey, held
 			}
 			if !taken {
 				out = append(out, connector.Place{Name: t.Table.String() + "." + column, Kind: connector.PlaceKey, Class: held.Classes[t.Table.TableName], Rows: n, Blocks: true,
-					Says: strconv.FormatInt(n, 10) + " rows of " + t.Table.String() + " have the key " + strconv.Quote(key) + ", which looks like this tenant's and isn't equal to it",
-					Fix:  "write the tenant's key in one form, or name the other tenant's rows by a resource of its own"})
+					Says: strconv.FormatInt(n, 10) + " rows of " + t.Table.String() + " have the key " + strconv.Quote(key) + ", which looks like this tenant's but isn't equal to it",
+					Fix:  "write the tenant's key in one form; or, if the rows are another tenant's, add them to Tenure as a resource of that tenant"})
 			}
 		}
 	}

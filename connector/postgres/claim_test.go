@@ -59,7 +59,12 @@ func TestReach(t *testing.T) {
 		"a link of which nothing is said, and no row has it": {
 			ddl:  "create table orders (id int primary key, tenant_key text not null); create table invoices (order_id int references orders on delete set null, who text)",
 			fill: "insert into orders values (1, 'acme'), (2, 'birch'); insert into invoices values (2, 'bob')",
-			with: data("orders", "invoices"),
+			with: data("orders", "invoices"), blocks: "nothing leads to its rows", planned: true,
+		},
+		"a link that lets go, and no row has it": {
+			ddl:  "create table orders (id int primary key, tenant_key text not null); create table invoices (order_id int references orders on delete set null, who text)",
+			fill: "insert into orders values (1, 'acme'), (2, 'birch'); insert into invoices values (2, 'bob')",
+			with: data("orders"),
 			left: []string{"invoices: (2,bob)", "orders: (2,birch)"},
 		},
 		"a neighbour's row by a cascade": {
@@ -250,9 +255,80 @@ alter table a add foreign key (b) references b deferrable`,
 		"a table of another schema, a column of another name, one in a document": {
 			ddl: `create table a (tenant_key text); create table b (org text); create table c (doc jsonb); create table d (tenant_key text, own text); create schema extra; create table extra.notes (tenant_key text)`,
 			fill: `insert into a values ('acme'), ('birch'); insert into b values ('acme'), ('birch'); insert into c values ('{"t": {"k": "acme"}}'), ('{"t": {"k": "birch"}}'), ('{}');
-insert into d values ('acme', 'birch'), ('birch', 'acme'); insert into extra.notes values ('acme'), ('birch')`,
+insert into d values ('acme', 'acme'), (null, 'birch'); insert into extra.notes values ('acme'), ('birch')`,
 			with: plus(plus(data("a", "b", "c", "d", "extra.notes"), "columns", map[string]any{"c": "doc->t->>k", "d": "own"}), "aliases", []any{"org"}),
-			left: []string{"a: (birch)", "b: (birch)", `c: ("{""t"": {""k"": ""birch""}}")`, "c: ({})", "d: (acme,birch)", "extra.notes: (birch)"},
+			left: []string{"a: (birch)", "b: (birch)", `c: ("{""t"": {""k"": ""birch""}}")`, "c: ({})", "d: (,birch)", "extra.notes: (birch)"},
+		},
+		"a parent that rows of nobody's refer to": {
+			ddl:    "create table addr (id int primary key, v text); create table cust (tenant_key text, addr int references addr); create table geo (addr int not null references addr, v text)",
+			fill:   "insert into addr values (1, 'street'), (2, 'birch'); insert into cust values ('acme', 1), ('birch', 2); insert into geo values (1, 'point'), (2, 'birch')",
+			with:   data("cust", "addr"),
+			blocks: "keep them from going",
+		},
+		"a parent that an outsider's rows refer to, or one without a key": {
+			ddl:    "create table addr (id int primary key); create table cust (tenant_key text, addr int references addr); create schema extra; create table extra.ext (a int references addr, tenant text)",
+			fill:   "insert into addr values (1), (2); insert into cust values ('acme', 1), (null, 1), ('acme', 2); insert into extra.ext values (2, 'z')",
+			with:   data("cust", "addr"),
+			blocks: "keep them from going",
+		},
+		"rows that follow a parent": {
+			ddl: `create table addr (id int primary key); create table cust (tenant_key text, addr int references addr, also int references addr);
+create table geo (id int primary key, addr int references addr, up int references geo); create table tag (geo int not null references geo on delete cascade, v text)`,
+			fill: "insert into addr values (1), (2), (3), (4), (5); insert into cust values ('acme', 1, 3), ('birch', 2, 3), ('acme', 4, 4), (null, 2, null); insert into geo values (1, 1, null), (2, 2, null), (3, 3, null), (4, 4, null), (5, 5, null), (6, 1, 1), (7, null, 6); insert into tag values (1, 'a'), (2, 'birch'), (3, 'both'), (7, 'c')",
+			with: plus(data("cust", "addr", "geo", "tag"), "links", map[string]any{"geo.addr": "follow", "geo.up": "follow"}),
+			left: []string{"addr: (2)", "addr: (3)", "addr: (5)", "cust: (,2,)", "cust: (birch,2,3)", "geo: (2,2,)", "geo: (3,3,)", "geo: (5,5,)", "tag: (2,birch)", "tag: (3,both)"},
+		},
+		"rows that follow a parent, in a later class": {
+			ddl:   "create table addr (id int primary key); create table cust (tenant_key text, addr int references addr); create table geo (id int primary key, addr int not null references addr)",
+			fill:  "insert into addr values (1), (2); insert into cust values ('acme', 1), ('birch', 2); insert into geo values (1, 1), (2, 2)",
+			with:  map[string]any{"tables": map[string]any{"cust": "a", "geo": "b", "addr": "b"}, "links": map[string]any{"geo.addr": "follow"}},
+			order: []string{"a", "b"},
+			left:  []string{"addr: (2)", "cust: (birch,2)", "geo: (2,2)"},
+		},
+		"a parent found through what follows it": {
+			ddl:  "create table addr (id int primary key); create table cust (tenant_key text, addr int references addr); create table geo (id int primary key, addr int not null references addr, next int references addr)",
+			with: plus(data("cust", "addr", "geo"), "links", map[string]any{"geo.addr": "follow"}), blocks: "found through them", planned: true,
+		},
+		"a table that nothing reaches": {
+			ddl:  "create table a (tenant_key text); create table lone (v text)",
+			with: data("a", "lone"), blocks: "nothing leads to its rows", planned: true,
+		},
+		"two tenant columns": {
+			ddl:  "create table x (tenant_key text, org text)",
+			with: plus(data("x"), "aliases", []any{"org"}), blocks: "2 tenant columns", planned: true,
+		},
+		"two tenant columns that contradict each other": {
+			ddl:  "create table x (tenant_key text, org text)",
+			fill: "insert into x values ('acme', 'acme'), ('acme', 'birch'), (null, 'acme'), ('acme', null)",
+			with: plus(plus(data("x"), "aliases", []any{"org"}), "columns", map[string]any{"x": "tenant_key"}), blocks: "2 rows of s.x name the tenant in one", planned: true,
+		},
+		"a link of rows without a key": {
+			ddl:  "create table p (tenant_key text, id int primary key); create table c (tenant_key text, id int primary key, p int references p, up int references c)",
+			fill: "insert into p values ('acme', 1), ('birch', 2); insert into c values (null, 1, 1, null), ('birch', 2, 2, null), (null, 3, null, 1), (null, 4, 2, null), (null, 5, null, 3), ('birch', 6, 2, 2)",
+			with: plus(data("p", "c"), "links", map[string]any{"c.p": "follow", "c.up": "follow"}),
+			left: []string{"c: (,4,2,)", "c: (birch,2,2,)", "c: (birch,6,2,2)", "p: (birch,2)"},
+		},
+		"a link of rows without a key, and a neighbour's": {
+			ddl:    "create table n (id int primary key, tenant_key text, up int references n)",
+			fill:   "insert into n values (1, 'acme', null), (2, null, 1), (3, 'birch', 2)",
+			with:   plus(data("n"), "links", map[string]any{"n.up": "follow"}),
+			blocks: "another tenant's",
+		},
+		"half a reference with the key": {
+			ddl:  "create table p (tenant_key text, id int, primary key (tenant_key, id)); create table c (t text, p int, foreign key (t, p) references p)",
+			fill: "insert into p values ('acme', 1); insert into c values ('acme', 1), ('acme', null), ('birch', null)",
+			with: plus(data("p", "c"), "links", map[string]any{"c.t,p": "follow"}), blocks: "1 row of s.c have the tenant's key in t", planned: true,
+		},
+		"half a reference with the key, beside the tenant column": {
+			ddl:  "create table p (k text, tenant_key text, id int, primary key (k, id)); create table c (k text not null, p int, foreign key (k, p) references p)",
+			fill: "insert into p values ('acme', 'acme', 1); insert into c values ('acme', null), ('birch', null)",
+			with: plus(data("p", "c"), "links", map[string]any{"c.k,p": "block"}), blocks: "1 row of s.c have the tenant's key in k", planned: true,
+		},
+		"half a reference with the key, which is the tenant column": {
+			ddl:  "create table p (tenant_key text, id int, primary key (tenant_key, id)); create table c (t text, p int, foreign key (t, p) references p)",
+			fill: "insert into p values ('acme', 1); insert into c values ('acme', 1), ('acme', null), ('birch', null)",
+			with: plus(data("p", "c"), "columns", map[string]any{"c": "t"}),
+			left: []string{"c: (birch,)"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

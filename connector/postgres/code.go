@@ -7,12 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// token is a word or a sign of SQL or PL/pgSQL. Comments and constants aren't
-// kept: of what a text does only the names matter.
+// token is a word, a constant or a sign of SQL or PL/pgSQL. Comments aren't kept.
 type token struct {
 	text   string
-	word   bool // a name or a keyword
-	quoted bool // so it is no keyword
+	value  string // of a constant, whose text is a quotation mark
+	word   bool   // a name or a keyword
+	quoted bool   // so it is no keyword
 }
 
 func (t token) is(keywords ...string) bool {
@@ -33,7 +33,7 @@ func tokens(text string) (out []token) {
 			if len(out) > 0 && out[len(out)-1].is("e", "b", "x", "n") {
 				out = out[:len(out)-1]
 			}
-			out = append(out, token{text: "'"})
+			out = append(out, token{text: "'", value: strings.ReplaceAll(strings.Trim(text[:size], "'"), "''", "'")})
 		case r == '$' && dollar(text) != "":
 			tag := dollar(text)
 			size = upTo(text, len(tag), tag)
@@ -143,10 +143,18 @@ func (n name) String() string {
 
 // doing is what a text of SQL or PL/pgSQL does, as far as it can be read.
 type doing struct {
-	writes []name // tables that it writes to
-	adds   []name // those of them to which it may add rows
-	calls  []name // what may be functions
-	hidden string // what it does that can't be read from it, in words; "" if all can
+	writes []writing
+	calls  []name   // what may be functions
+	keeps  []string // what of old and new it returns, or null
+	sets   []string // the columns of new that it sets
+	hidden string   // what it does that can't be read from it, in words; "" if all can
+}
+
+// writing is one statement that writes to a table.
+type writing struct {
+	name
+	verb string // insert, update, delete, merge, truncate or copy
+	insertion
 }
 
 // unreadable are the words that begin what the text itself doesn't tell.
@@ -167,37 +175,54 @@ func read(text string) (d doing) {
 		}
 		return t[i]
 	}
-	target := func(i int, adds bool) {
+	target := func(verb string, i int) {
 		for at(i).is("only", "table", "into", "from") {
 			i++
 		}
-		if !at(i).word {
-			return
-		}
-		n, _ := nameAt(t, i)
-		if d.writes = append(d.writes, n); adds {
-			d.adds = append(d.adds, n)
+		for at(i).word {
+			n, end := nameAt(t, i)
+			w := writing{name: n, verb: verb}
+			if verb == "insert" {
+				w.insertion = inserted(t[end:])
+			}
+			d.writes = append(d.writes, w)
+			if i = end + 1; verb != "truncate" || at(end).text != "," {
+				return
+			}
 		}
 	}
 	for i := range t {
 		switch {
 		case at(i).is("insert", "merge") && at(i+1).is("into"), at(i).is("delete") && at(i+1).is("from"):
-			target(i+1, !at(i).is("delete"))
+			target(at(i).text, i+1)
 		case at(i).is("update") && !at(i+1).is("set", "of", "nowait", "skip") && !at(i-1).is("for", "key", "on", "do", "or"):
-			target(i+1, false)
+			target("update", i+1)
 		case at(i).is("truncate", "copy") && !at(i-1).is("on", "or"):
-			target(i+1, at(i).is("copy"))
+			target(at(i).text, i+1)
 		case at(i).word && !at(i).quoted && unreadable[at(i).text] != "" && begins(at(i-1)):
 			d.hidden = unreadable[at(i).text]
+		case at(i).is("do") && (at(i+1).text == "'" || at(i+1).is("language")):
+			d.hidden = "runs a block of code"
+		case at(i).is("return") && at(i+1).is("null", "old", "new"):
+			d.keeps = append(d.keeps, at(i+1).text)
 		case at(i).word && at(i-1).text != ".":
 			n, end := nameAt(t, i)
-			if at(end).text != "(" {
-				continue
+			switch {
+			case at(end).text == "(":
+				d.calls = append(d.calls, n)
+				if slices.Contains(outward, n.name) {
+					d.hidden = "calls " + n.name
+				}
+			case n.schema != "": // a function may be written like a column of its argument
+				d.calls = append(d.calls, name{name: n.name})
 			}
-			d.calls = append(d.calls, n)
-			if slices.Contains(outward, n.name) {
-				d.hidden = "calls " + n.name
+			if sets := at(end).text == ":" && at(end+1).text == "=" || at(end).text == "=" && begins(at(i-1)); sets && n.schema == "new" {
+				d.sets = append(d.sets, n.name)
+			} else if sets && (n.schema == "old" || n.String() == "old") {
+				d.hidden = "changes what it calls old"
 			}
+		case at(i).word && at(i-2).text == ")":
+			d.calls = append(d.calls, name{name: at(i).text})
 		}
 	}
 	return d

@@ -31,7 +31,7 @@ func TestReadsCode(t *testing.T) {
 		d := read(text)
 		var got []string
 		for _, n := range d.writes {
-			got = append(got, n.String())
+			got = append(got, n.name.String())
 		}
 		if d.hidden != "" {
 			got = append(got, "! "+d.hidden)
@@ -40,7 +40,7 @@ func TestReadsCode(t *testing.T) {
 			t.Errorf("%s\nreads as %q, want %q", text, strings.Join(got, " "), want)
 		}
 	}
-	if d := read("begin perform app.note(new.id), \"Odd\"(1); x := lower(y); end"); fmt.Sprint(d.calls) != "[app.note Odd lower]" {
+	if d := read("begin perform app.note(new.id), \"Odd\"(1); x := lower(y); end"); fmt.Sprint(d.calls) != "[app.note id Odd lower]" {
 		t.Errorf("calls %v", d.calls)
 	}
 }
@@ -49,7 +49,7 @@ func FuzzReadsCode(f *testing.F) {
 	f.Add("begin insert into x values ('a', $q$b$q$, \"c\") /* d */ ; end")
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, n := range read(text).writes {
-			if n.schema == "" && n.name == "" && !strings.Contains(text, `""`) && !strings.HasSuffix(text, `"`) {
+			if n.schema == "" && n.name.name == "" && !strings.Contains(text, `""`) && !strings.HasSuffix(text, `"`) {
 				t.Errorf("%q writes to nothing", text)
 			}
 		}

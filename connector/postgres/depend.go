@@ -69,7 +69,16 @@ select i.identity, pg_describe_object(o.classid, o.objid, o.objsubid),
  and not exists (select 1 from outside w where w.classid = o.classid and w.objid = o.objid and w.objsubid = 0 and o.objsubid <> 0)
  order by 1, 2`
 
-// outside lists what stands outside the schema and hangs on something in it.
+// preparedSQL names the prepared transactions that hold locks in a schema. They
+// wait for a word of their owner's, with no session that could be asked.
+const preparedSQL = `select distinct x.gid, x.owner::text, l.relation::regclass::text from pg_prepared_xacts x
+ join pg_locks t on t.pid is null and t.transactionid = x.transaction
+ join pg_locks l on l.pid is null and l.virtualtransaction = t.virtualtransaction and l.database = (select oid from pg_database where datname = current_database())
+ join pg_class c on c.oid = l.relation where x.database = current_database() and c.relkind <> 'i' and c.relnamespace = (select oid from pg_namespace where nspname = %s) order by 1, 3`
+
+const endPrepared = "commit prepared or rollback prepared it in the database"
+
+// outside lists what is outside the schema and depends on something in it.
 func (k schemas) outside(ctx context.Context, s *session, name string) (out []connector.Place, err error) {
 	err = s.simple(ctx, sqlf(outsideSQL, literal(name)), func(_ int, v [][]byte) error {
 		what, on := string(v[1]), string(v[2])
@@ -79,13 +88,20 @@ func (k schemas) outside(ctx context.Context, s *session, name string) (out []co
 		out = append(out, dependent(string(v[0]), what+" depends on "+on, "drop "+what+", or let it depend on something outside the schema"))
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	err = s.simple(ctx, sqlf(preparedSQL, literal(name)), func(_ int, v [][]byte) error {
+		out = append(out, dependent(string(v[0]), "prepared transaction "+string(v[0])+" (prepared by "+string(v[1])+") holds "+string(v[2]), endPrepared))
+		return nil
+	})
 	return out, err
 }
 
 // tiesSQL names what keeps a database from being dropped, or would go with it
 // although it isn't the tenant's: the server refuses some of these and drops the
 // others without a word.
-const tiesSQL = `select 'prepared transaction', gid, 'prepared by ' || owner, 'commit prepared or rollback prepared it in the database' from pg_prepared_xacts where database = $1
+const tiesSQL = `select 'prepared transaction', gid, 'prepared by ' || owner, '` + endPrepared + `' from pg_prepared_xacts where database = $1
 union all select 'replication slot', slot_name, case when active then 'read by process ' || active_pid else 'its reader is away' end, 'end its reader and drop the slot (pg_drop_replication_slot)'
  from pg_replication_slots where database = $1
 union all select 'subscription', subname, case when subenabled then 'enabled' else 'disabled' end, 'drop subscription in the database'
@@ -115,8 +131,8 @@ select g.rolname, '', 'it made ' || u.rolname || ' a member of ' || g.rolname, '
  from pg_auth_members m join pg_roles g on g.oid = m.roleid join pg_roles u on u.oid = m.member join pg_roles by on by.oid = m.grantor where by.rolname = $1
  order by 1`
 
-// outside lists what hangs on a role and doesn't go with it: what it owns
-// anywhere, what it may do in other databases, and who has its rights.
+// outside lists what depends on a role and doesn't go with it: what it owns anywhere,
+// what it may do in other databases, and who has its rights.
 func (k roles) outside(ctx context.Context, s *session, have role) (out []connector.Place, err error) {
 	held := func(in string) func(int, [][]byte) error {
 		return func(_ int, v [][]byte) error {
@@ -161,8 +177,8 @@ func dependent(name, says, fix string) connector.Place {
 	return connector.Place{Name: name, Kind: connector.PlaceDependent, Rows: 1, Says: says, Fix: fix, Blocks: true}
 }
 
-// unbound is a Blocked error that names what hangs on the thing, nil if nothing
-// does. Trying again doesn't help: somebody has to let go of it.
+// unbound is Blocked, and names what depends on the thing; nil if nothing does. A retry
+// doesn't help: somebody has to end the dependency.
 func unbound(what string, outside []connector.Place) error {
 	if len(outside) == 0 {
 		return nil

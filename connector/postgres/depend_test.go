@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -218,11 +220,92 @@ func TestDatabaseInUse(t *testing.T) {
 	blocked("sub_" + w.token)
 	postgrestest.Exec(t, in, "alter subscription sub_"+w.token+" set (slot_name = none)")
 	postgrestest.Exec(t, in, "drop subscription sub_"+w.token+"; alter database "+quote(own.Name)+" is_template true")
+	postgrestest.Exec(t, in, "create table public.x (id int)")
+	postgrestest.Exec(t, in, "begin; insert into public.x values (1); prepare transaction 'late_"+w.token+"'")
+	blocked("prepared transaction late_" + w.token)
+	postgrestest.Exec(t, in, "rollback prepared 'late_"+w.token+"'")
+	postgrestest.Exec(t, in, "select pg_create_logical_replication_slot('reader_"+w.token+"', 'pgoutput')")
+	blocked("replication slot reader_" + w.token)
+	m, err := d.DataMap(t.Context(), connector.Survey{Ref: own.Ref})
+	if err != nil || !slices.ContainsFunc(m.Places, func(p connector.Place) bool {
+		return p.Kind == connector.PlaceDependent && p.Blocks && p.Name == "reader_"+w.token
+	}) {
+		t.Errorf("the data map doesn't name the slot: %+v, error %v", m.Places, err)
+	}
+	postgrestest.Exec(t, in, "select pg_drop_replication_slot('reader_"+w.token+"')")
 	if _, err := d.Delete(t.Context(), own.Ref); err != nil {
 		t.Error(err)
 	}
 	if w.is(t, "select from pg_database where datname = %s", literal(own.Name)) {
 		t.Error("the database is still there")
+	}
+}
+
+// TestPreparedTransaction: a transaction that was prepared and left holds its locks
+// until somebody ends it. Whoever waits for it waits for ever; it is named instead.
+func TestPreparedTransaction(t *testing.T) {
+	t.Parallel()
+	t.Run("schema", func(t *testing.T) {
+		t.Parallel()
+		d, w, _ := opened(t)
+		own := desired("schema", "leaver", map[string]any{"ddl": "create table if not exists orders (id int primary key)"})
+		if _, _, err := d.Ensure(t.Context(), own); err != nil {
+			t.Fatal(err)
+		}
+		postgrestest.Exec(t, w.dsn, "begin; insert into leaver.orders values (1); prepare transaction 'left_"+w.token+"'")
+		for name, call := range map[string]func() error{
+			"delete":     func() error { _, err := d.Delete(t.Context(), own.Ref); return err },
+			"quarantine": func() error { _, err := d.Quarantine(t.Context(), own.Ref); return err },
+		} {
+			if err := call(); tenure.CodeOf(err) != tenure.Blocked || tenure.CanRetry(err) || !strings.Contains(err.Error(), "left_"+w.token) {
+				t.Errorf("%s: %v (%s), want blocked for good by the prepared transaction", name, err, tenure.CodeOf(err))
+			}
+		}
+		postgrestest.Exec(t, w.dsn, "rollback prepared 'left_"+w.token+"'")
+		if _, err := d.Delete(t.Context(), own.Ref); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("rows", func(t *testing.T) {
+		t.Parallel()
+		d, w, r := shared(t, "create table c (id int primary key, tenant_key text, note text)", map[string]any{"c": "data"})
+		postgrestest.Exec(t, w.dsn, "insert into s.c select i, 'acme' from generate_series(1, 9) i; insert into s.c values (10, 'birch')")
+		postgrestest.Exec(t, w.dsn, "begin; update s.c set note = 'x' where id = 5; prepare transaction 'left_"+w.token+"'")
+		if _, err := d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "data", Limit: 100}); tenure.CodeOf(err) != tenure.Blocked || tenure.CanRetry(err) || !strings.Contains(err.Error(), "left_"+w.token) {
+			t.Errorf("erase: %v (%s), want blocked for good by the prepared transaction", err, tenure.CodeOf(err))
+		}
+		postgrestest.Exec(t, w.dsn, "commit prepared 'left_"+w.token+"'")
+		if e, err := d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "data", Limit: 100}); err != nil || e.Counts["s.c"] != 9 {
+			t.Errorf("once it is ended the erasure takes %v, error %v", e.Counts, err)
+		}
+	})
+}
+
+// TestDropNamesWhoHoldsALock: a session that was left open with a lock in a schema
+// keeps its drop waiting. It is named in seconds, and the drop is tried again.
+func TestDropNamesWhoHoldsALock(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	own := desired("schema", "leaver", map[string]any{"ddl": "create table if not exists orders (id int primary key)"})
+	if _, _, err := d.Ensure(t.Context(), own); err != nil {
+		t.Fatal(err)
+	}
+	c := connect(t, w.dsn)
+	if _, err := c.Exec(t.Context(), "set application_name = 'a report'; begin; select * from leaver.orders"); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if _, err := d.Delete(t.Context(), own.Ref); tenure.CodeOf(err) != tenure.Unavailable || !tenure.CanRetry(err) || !strings.Contains(err.Error(), "a report") {
+		t.Errorf("delete: %v (%s), want one to try again that names the session", err, tenure.CodeOf(err))
+	}
+	if d := time.Since(began); d > time.Minute {
+		t.Errorf("it took %s to say so", d)
+	}
+	if _, err := c.Exec(t.Context(), "rollback"); err != nil {
+		t.Fatal(err)
+	}
+	if rec, err := d.Delete(t.Context(), own.Ref); err != nil || !rec.Changed {
+		t.Errorf("once the session lets go: changed %t, error %v", rec.Changed, err)
 	}
 }
 

@@ -103,11 +103,22 @@ const obstaclesSQL = `select coalesce(string_agg(what, ', ' order by what), '') 
  union
  select 'policy ' || p.polname from pg_policy p where p.polrelid in (select oid from here) and row_security_active(p.polrelid)) x`
 
+// hereSQL is a table with its partitions and heirs.
+func hereSQL(t relational.TableName) string {
+	return "with recursive here (oid) as (select " + literal(quote(t.Schema, t.Name)) + "::regclass::oid union select h.inhrelid from here join pg_inherits h on h.inhparent = here.oid) "
+}
+
 // Obstacles is described at relational.Dialect.
 func (dialect) Obstacles(ctx context.Context, q relational.Querier, t relational.TableName) (string, error) {
 	var out string
-	err := each(ctx, q, "with recursive here (oid) as (select "+literal(quote(t.Schema, t.Name))+"::regclass::oid union select h.inhrelid from here join pg_inherits h on h.inhparent = here.oid) "+
-		obstaclesSQL, 1, func(v []string) { out = v[0] })
+	err := each(ctx, q, hereSQL(t)+obstaclesSQL, 1, func(v []string) { out = v[0] })
+	return out, err
+}
+
+// Updaters is described at relational.Dialect.
+func (dialect) Updaters(ctx context.Context, q relational.Querier, t relational.TableName) (out []string, err error) {
+	err = each(ctx, q, hereSQL(t)+`select distinct g.tgname::text from pg_trigger g where g.tgrelid in (select oid from here)
+ and not g.tgisinternal and g.tgenabled <> 'D' and g.tgtype & 16 <> 0 order by 1`, 1, func(v []string) { out = append(out, v[0]) })
 	return out, err
 }
 

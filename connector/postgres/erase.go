@@ -19,10 +19,10 @@ type planKey struct {
 
 var _ connector.Tallier = (*Driver)(nil)
 
-// Erase is described at connector.Eraser: one transaction a batch, children
-// before parents, with the tally of it. What would be deleted, nulled or kept
-// from going against what the blueprint says is Blocked, by the rows that are
-// there when the batch has locked its own.
+// Erase is described at connector.Eraser: one transaction a batch, children before
+// parents, with its tally. It is Blocked, by the rows that are there once the batch has
+// locked its own, if a row would be deleted, set to null or kept against what the
+// blueprint says.
 func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) (e connector.Erased, err error) {
 	h, err := d.holder(r, "be erased")
 	if err != nil {
@@ -46,43 +46,27 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 // batch erases one batch, by the plan of the last one if there is one.
 func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of holdingOf, b connector.Batch) (e connector.Erased, err error) {
 	key := planKey{r.Resource, b.Class}
-	p, known := d.planned(key)
-	if !known || b.Cursor == "" {
-		if err := keep(ctx, s); err != nil {
-			return e, err
-		}
-		if p, err = fresh(ctx, s, of, b.Class); err != nil {
-			return e, err
-		}
-		known = false
+	p, known, err := d.planned(ctx, s, of, key, b.Cursor)
+	if err != nil {
+		return e, err
 	}
 	d.forget(key) // until it has ended well
 	if p.Holding.Before != nil {
 		b.Limit = min(b.Limit, objectsAtOnce)
 	}
-	err = d.patient(ctx, s, func() error {
-		return s.atomic(ctx, func(s *session) error {
-			if err := s.simple(ctx, "set local lock_timeout = "+fmt.Sprint(lockTime.Milliseconds()), nil); err != nil {
-				return err
-			}
-			if e, err = p.Batch(ctx, s, b); err != nil {
-				return err
-			}
-			if err := copies(ctx, s, p.Holding); err != nil {
-				return err
-			}
-			if e.Done && known { // the catalog may have changed since the plan was made
-				if e.Done, err = d.again(ctx, s, of, &p, b); err != nil {
-					return err
-				}
-			}
-			e.Counts, e.Detached = knownAll(r, e.Counts), knownAll(r, e.Detached)
-			if b.Run == "" {
-				return nil
-			}
-			return kept.Add(ctx, s, b.Run, string(r.Resource), &e)
-		})
-	})
+	once := func(s *session) (err error) {
+		e, err = d.once(ctx, s, r, of, &p, b, known)
+		return err
+	}
+	switch err = d.patient(ctx, s, once); state(err) {
+	case "23503": // something refers to the rows: see what
+		p.Erasure = p.Wary()
+		err = d.patient(ctx, s, once)
+	case "42P01", "42703": // a table or a column has another name by now
+		if p, known, err = d.planned(ctx, s, of, key, ""); err == nil {
+			err = d.patient(ctx, s, once)
+		}
+	}
 	if err != nil {
 		return connector.Erased{}, err
 	}
@@ -96,10 +80,35 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 	return e, nil
 }
 
+// once erases one batch in a transaction. A plan that is known is an older
+// batch's, and the catalog may have changed since it was made.
+func (d *Driver) once(ctx context.Context, s *session, r connector.Ref, of holdingOf, p *footing, b connector.Batch, known bool) (e connector.Erased, err error) {
+	if *p, err = d.current(ctx, s, r, of, *p, b.Class); err != nil {
+		return e, err
+	}
+	if e, err = p.take(ctx, s, b); err != nil {
+		return e, err
+	}
+	if err := copies(ctx, s, p.Holding); err != nil {
+		return e, err
+	}
+	if e.Done && known {
+		if e.Done, err = d.again(ctx, s, of, p, b); err != nil {
+			return e, err
+		}
+	}
+	e.Counts, e.Detached = knownAll(r, e.Counts), knownAll(r, e.Detached)
+	if b.Run == "" {
+		return e, nil
+	}
+	err = kept.Add(ctx, s, b.Run, string(r.Resource), &e)
+	return e, err
+}
+
 // again says whether the class is erased by a fresh look at the catalog too.
-func (d *Driver) again(ctx context.Context, s *session, of holdingOf, p **relational.Erasure, b connector.Batch) (bool, error) {
-	now, err := fresh(ctx, s, of, b.Class)
-	if err != nil || now.Same(*p) {
+func (d *Driver) again(ctx context.Context, s *session, of holdingOf, p *footing, b connector.Batch) (bool, error) {
+	now, err := d.plan(ctx, s, of, b.Class)
+	if err != nil || now.Same(p.Erasure) {
 		return err == nil, err
 	}
 	left, err := now.Holding.Remains(ctx, s, b.Class)
@@ -115,14 +124,14 @@ func fresh(ctx context.Context, s *session, of holdingOf, class string) (*relati
 	return h.Erasure(class)
 }
 
-func (d *Driver) planned(k planKey) (*relational.Erasure, bool) {
+func (d *Driver) remembered(k planKey) (footing, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p, ok := d.plans[k]
 	return p, ok
 }
 
-func (d *Driver) remember(k planKey, p *relational.Erasure) {
+func (d *Driver) remember(k planKey, p footing) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.plans) > 1000 { // erasures that were given up; a plan is cheap to make again
@@ -154,7 +163,7 @@ func keep(ctx context.Context, s *session) error {
 	case there == 2 && ours == 2:
 		return nil
 	case there != ours || schema > 0:
-		return tenure.Errorf(tenure.Blocked, "the schema tenure, or a table of its, isn't Tenure's").WithHint("give it another name; Tenure keeps its counts there")
+		return tenure.Errorf(tenure.Blocked, "the schema tenure, or a table in it, isn't Tenure's").WithHint("rename it; Tenure keeps its counts there")
 	}
 	made := append([]string{"select pg_advisory_xact_lock(8386104310)", "create schema if not exists tenure", "revoke all on schema tenure from public"}, kept.DDL()...)
 	return s.run(ctx, append(made, closeSQL), "", nil)
@@ -186,14 +195,14 @@ func (d *Driver) Tally(ctx context.Context, r connector.Ref, run string) (e conn
 	return e, coded(err)
 }
 
-// lockTime is how long a batch waits for a lock that somebody else holds.
+// lockTime is how long a batch or a drop waits for a lock that somebody else holds.
 const lockTime = 4 * time.Second
 
-// patient runs f and, where that ends since a lock was held for too long, says by
-// whom.
-func (d *Driver) patient(ctx context.Context, s *session, f func() error) error {
+// patient runs f in a transaction that waits for locks so long and, where one was
+// held for longer, says by whom.
+func (d *Driver) patient(ctx context.Context, s *session, f func(s *session) error) error {
 	watch, stop := context.WithCancel(ctx)
-	found := make(chan string, 1)
+	found := make(chan holders, 1)
 	go func() {
 		defer close(found)
 		select {
@@ -201,34 +210,47 @@ func (d *Driver) patient(ctx context.Context, s *session, f func() error) error 
 			return
 		case <-time.After(lockTime / 2):
 		}
-		if who := d.blockers(ctx, s.conn.PgConn().PID()); who != "" {
-			found <- who
-		}
+		found <- d.blockers(ctx, s.conn.PgConn().PID())
 	}()
-	err := f()
+	err := s.atomic(ctx, func(s *session) error {
+		if err := s.simple(ctx, "set local lock_timeout = "+fmt.Sprint(lockTime.Milliseconds()), nil); err != nil {
+			return err
+		}
+		return f(s)
+	})
 	stop()
 	who := <-found
 	if state(err) != "55P03" {
 		return err
 	}
-	if who == "" {
-		who = "another session"
+	switch {
+	case who.prepared: // nobody's session that could come to its end
+		return tenure.Errorf(tenure.Blocked, "a lock is held by %s", who.says).WithHint("%s, then retry", endPrepared)
+	case who.says == "":
+		who.says = "another session"
 	}
-	return tenure.Errorf(tenure.Unavailable, "a lock is held by %s", who).WithHint("end what holds it").Retryable()
+	return tenure.Errorf(tenure.Unavailable, "a lock is held by %s", who.says).WithHint("end that session or transaction; the call is tried again").Retryable()
+}
+
+// holders are who holds what a backend waits for.
+type holders struct {
+	says     string
+	prepared bool // a prepared transaction is among them
 }
 
 // blockersSQL names what a backend waits for.
-const blockersSQL = `select coalesce(string_agg(who, ', ' order by who), '') from (
- select 'process ' || a.pid || ' (' || coalesce(nullif(a.application_name, ''), a.backend_type) || ', ' || coalesce(a.state, '') || ')' as who
+const blockersSQL = `select coalesce(string_agg(who, ', ' order by who), ''), coalesce(bool_or(prepared), false)::text from (
+ select false as prepared, 'process ' || a.pid || ' (' || coalesce(nullif(a.application_name, ''), a.backend_type) || ', ' || coalesce(a.state, '') || ')' as who
  from pg_stat_activity a where a.pid = any (pg_blocking_pids($1))
  union
- select 'the prepared transaction ' || x.gid from pg_prepared_xacts x where 0 = any (pg_blocking_pids($1)) and exists (
-  select 1 from pg_locks w join pg_locks l on l.transactionid = w.transactionid and l.granted or l.relation = w.relation and l.database = w.database and l.granted
-  where w.pid = $1 and not w.granted and l.pid is null and l.virtualtransaction = '-1/' || x.transaction)) x`
+ select true, 'the prepared transaction ' || x.gid from pg_prepared_xacts x where 0 = any (pg_blocking_pids($1)) and exists (
+  select 1 from pg_locks w join pg_locks l on l.pid is null and l.granted and (l.transactionid = w.transactionid or l.relation = w.relation and l.database = w.database)
+  join pg_locks t on t.pid is null and t.transactionid = x.transaction and t.virtualtransaction = l.virtualtransaction
+  where w.pid = $1 and not w.granted)) x`
 
-func (d *Driver) blockers(ctx context.Context, pid uint32) (who string) {
+func (d *Driver) blockers(ctx context.Context, pid uint32) (who holders) {
 	_ = d.with(ctx, func(s *session) error {
-		return each(ctx, s, strings.ReplaceAll(blockersSQL, "$1", fmt.Sprint(pid)), 1, func(v []string) { who = v[0] })
+		return each(ctx, s, strings.ReplaceAll(blockersSQL, "$1", fmt.Sprint(pid)), 2, func(v []string) { who = holders{v[0], v[1] == "true"} })
 	})
 	return who
 }

@@ -17,9 +17,10 @@ const relationsSQL = `select c.oid::text, n.nspname, c.relname, (c.relkind = 'p'
  case when c.relispartition then '[]' else (select coalesce(json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull or (select y.typnotnull from pg_type y where y.oid = a.atttypid), a.attgenerated <> '' or a.attidentity = 'a') order by a.attnum), '[]')
   from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)::text end,
  coalesce((select json_agg(a.attname order by array_position(i.indkey::int2[], a.attnum)) from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey)
-  where i.indrelid = c.oid and i.indisprimary), '[]')::text
+  where i.indrelid = c.oid and i.indisprimary), '[]')::text,
+ (c.relhasrules or c.relhastriggers and exists (select 1 from pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled <> 'D' and g.tgtype & 24 <> 0))::text
  from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema', 'tenure', 'tenure_sentinel') and n.nspname not like 'pg\_toast%' and n.nspname not like 'pg\_temp%'`
+ where c.relkind in ('r', 'p') and ` + notOurs
 
 // keysSQL reads foreign keys. One that a partition has from its root has a
 // parent; what only a partition has counts for the root.
@@ -27,7 +28,9 @@ const keysSQL = `select k.conname, k.conrelid::text, k.confrelid::text, k.confde
  (select json_agg(a.attname order by u.i) from unnest(k.conkey) with ordinality u(n, i) join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.n)::text,
  (select json_agg(a.attname order by u.i) from unnest(k.confkey) with ordinality u(n, i) join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.n)::text,
  coalesce((select json_agg(a.attname) from jsonb_array_elements_text(case jsonb_typeof(to_jsonb(k) -> 'confdelsetcols') when 'array' then to_jsonb(k) -> 'confdelsetcols' end) s
-  join pg_attribute a on a.attrelid = k.conrelid and a.attnum = s::int), '[]')::text
+  join pg_attribute a on a.attrelid = k.conrelid and a.attnum = s::int), '[]')::text,
+ (k.confdeltype in ('a', 'r') and not k.condeferrable and current_setting('session_replication_role') <> 'replica'
+  and exists (select 1 from pg_trigger g where g.tgconstraint = k.oid and g.tgrelid = k.confrelid and g.tgtype & 8 <> 0 and g.tgenabled in ('O', 'A')))::text
  from pg_constraint k where k.contype = 'f' and k.conparentid = 0`
 
 // checksSQL reads the checks on columns of foreign keys that may be null, with
@@ -109,8 +112,8 @@ func (r relations) root(oid string) *relational.Table {
 
 func graph(ctx context.Context, q relational.Querier, tells []string, relationsSQL, keysSQL, checksSQL string) (*relational.Graph, error) {
 	all := relations{tables: map[string]*relational.Table{}, parent: map[string]string{}, tells: tells}
-	err := each(ctx, q, relationsSQL, 8, func(v []string) {
-		t := &relational.Table{TableName: relational.TableName{Schema: v[1], Name: v[2]}, Parts: v[3] == "true", Hidden: v[4] == "true"}
+	err := each(ctx, q, relationsSQL, 9, func(v []string) {
+		t := &relational.Table{TableName: relational.TableName{Schema: v[1], Name: v[2]}, Parts: v[3] == "true", Hidden: v[4] == "true", Code: v[8] == "true"}
 		var columns [][4]any
 		_ = json.Unmarshal([]byte(v[6]), &columns)
 		for _, c := range columns {
@@ -136,6 +139,10 @@ func graph(ctx context.Context, q relational.Querier, tells []string, relationsS
 	}
 	var tables []relational.Table
 	for oid, t := range all.tables {
+		root := all.root(oid)
+		root.Code = root.Code || t.Code
+	}
+	for oid, t := range all.tables {
 		if all.root(oid) == t {
 			tables = append(tables, *t)
 		}
@@ -148,12 +155,12 @@ var onDelete = map[string]relational.OnDelete{
 }
 
 func (r relations) keys(ctx context.Context, q relational.Querier, sql string) (out []relational.ForeignKey, err error) {
-	err = each(ctx, q, sql, 9, func(v []string) {
+	err = each(ctx, q, sql, 10, func(v []string) {
 		child, parent := r.root(v[1]), r.root(v[2])
 		if child == nil || parent == nil {
 			return
 		}
-		k := relational.ForeignKey{Name: v[0], Child: child.TableName, Parent: parent.TableName, OnDelete: onDelete[v[3]], Deferrable: v[4] == "true", Full: v[5] == "true"}
+		k := relational.ForeignKey{Name: v[0], Child: child.TableName, Parent: parent.TableName, OnDelete: onDelete[v[3]], Deferrable: v[4] == "true", Full: v[5] == "true", Refuses: v[9] == "true"}
 		if r.tables[v[1]] != child || r.tables[v[2]] != parent {
 			k.Name += " of " + r.tables[v[1]].Name + " to " + r.tables[v[2]].Name
 		}

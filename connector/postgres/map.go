@@ -14,8 +14,8 @@ import (
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
-// ground is what an audit of the live catalog goes by: whose data it is, what is
-// known to hold it, and what the blueprint says of the rest.
+// ground is what an audit of the live catalog rests on: whose data it is, what is known
+// to hold it, and what the blueprint says of the rest.
 type ground struct {
 	*catalog
 	survey  connector.Survey
@@ -27,8 +27,10 @@ type ground struct {
 	key     string
 	holding *relational.Holding
 	tables  []relational.Reached
-	held    map[relational.TableName]holds // the tables, by name
-	beside  map[relational.TableName]bool  // those that other resources of the tenant cover
+	graph   *relational.Graph
+	keyed   func(relational.TableName) string // a table's tenant column, or the path in one
+	held    map[relational.TableName]holds    // the tables, by name
+	beside  map[relational.TableName]bool     // those that other resources of the tenant cover
 
 	bearing []bearer
 	over    []view // views over the tables; nil until they are asked for
@@ -98,9 +100,9 @@ func readCatalog(ctx context.Context, s *session, r connector.Ref) (*catalog, er
 	return c, err
 }
 
-// audit is every place beyond the rows that a holding follows which can hold the
-// tenant's data, and what hangs on its store from outside; and what wasn't looked
-// at, in words. It runs in one read-only transaction.
+// audit lists every other place than the holding's tables that can hold the tenant's
+// data, what depends on its store from outside, and in words what wasn't looked at. It
+// runs in one read-only transaction.
 func (d *Driver) audit(ctx context.Context, s *session, g *ground) (places []connector.Place, partial string, err error) {
 	if places, partial, err = g.audit(ctx, s); err != nil {
 		return nil, "", err
@@ -109,7 +111,7 @@ func (d *Driver) audit(ctx context.Context, s *session, g *ground) (places []con
 	return append(places, outside...), partial, err
 }
 
-// hanging is what stands outside a whole store and hangs on it.
+// hanging is what is outside a whole store and depends on it.
 func (d *Driver) hanging(ctx context.Context, s *session, g *ground) (out []connector.Place, err error) {
 	switch {
 	case !g.whole:
@@ -161,7 +163,7 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 	case "database":
 		g.whole, g.home = true, "public"
 	}
-	g.holding, g.tables = held, held.Tables
+	g.holding, g.tables, g.graph, g.keyed = held, held.Tables, held.Graph, held.TenantColumn
 	for _, t := range held.Tables {
 		g.held[t.Table.TableName] = holds{class: held.Classes[t.Table.TableName], where: t.Where()}
 	}
@@ -200,7 +202,7 @@ func (g *ground) said(n relational.TableName) string {
 	return ""
 }
 
-// shared says that the blueprint takes the table for nobody's.
+// shared says that the blueprint names the table as one that belongs to no tenant.
 func (g *ground) shared(n relational.TableName) bool {
 	return slices.ContainsFunc(g.cover.Shared, func(as string) bool { return g.named(n, as) })
 }
@@ -222,7 +224,7 @@ func (g *ground) heldOIDs() []string {
 	return out
 }
 
-// place of the class that covers a table.
+// classOf is the data class of a relation, by the table that shows its rows.
 func (g *ground) classOf(r *relation) string {
 	if h, ok := g.held[r.root]; ok && h.class != "" {
 		return h.class
@@ -264,7 +266,7 @@ func (g *ground) bearers(ctx context.Context, s *session) (out []connector.Place
 	return out, g.count(ctx, s, out, of)
 }
 
-// bearer is a column that is called as the tenant column is.
+// bearer is a column with the name of the tenant column or an alias.
 type bearer struct {
 	relation *relation
 	column   string
@@ -273,7 +275,7 @@ type bearer struct {
 const bearingSQL = `select a.attrelid::text, a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid
  where c.relkind in ('r', 'p', 'm', 'f') and a.attnum > 0 and not a.attisdropped and a.attname = `
 
-// readBearing finds the columns anywhere that are called as the tenant column is.
+// readBearing finds the columns anywhere that have the tenant column's name or an alias.
 func (g *ground) readBearing(ctx context.Context, s *session) error {
 	if g.column == "" {
 		return nil
@@ -387,8 +389,8 @@ func (g *ground) foreign(context.Context, *session) (out []connector.Place, err 
 		if !tables[r.oid] || g.strangers[r.name.Schema] && !g.own(r.name) {
 			continue
 		}
-		p := connector.Place{Name: r.name.String(), Kind: connector.PlaceForeign, Class: g.class(r.name), Via: "rows of another server"}
-		if g.said(r.name) == "" && !g.shared(r.name) {
+		p := connector.Place{Name: r.name.String(), Kind: connector.PlaceForeign, Via: "rows of another server"}
+		if !g.shared(r.name) { // a data class would say that they are erased
 			p.Blocks, p.Says = true, p.Name+" shows rows of another server, which Tenure doesn't erase"
 			p.Fix = "erase them there, and name the table: shared: [" + p.Name + "]"
 		}

@@ -111,12 +111,10 @@ func TestMapFinds(t *testing.T) {
 		"a trigger that copies a column without the key":           {sql: notes + strings.Replace(into, "BODY", "insert into platform.history values (jsonb_build_object(''body'', old.body))", 1) + ofNotes, more: history, finds: []string{"code m.notes.noted"}},
 		"a trigger that copies rows without the key, let":          {sql: notes + strings.Replace(into, "BODY", "insert into platform.history values (to_jsonb(old))", 1) + ofNotes, more: with(history, "triggers", map[string]any{"notes.noted": "ignore"})},
 		"a trigger that copies rows with the key":                  {sql: notes + "alter table m.notes add tenant_key text;" + strings.Replace(into, "BODY", "insert into platform.history values (to_jsonb(old))", 1) + ofNotes, more: history},
-		"a trigger that looks the key up":                          {sql: notes + strings.Replace(into, "BODY", "insert into platform.history select jsonb_build_object(''tenant_key'', l.tenant_key) from m.lines l where l.id = old.line_id", 1) + ofNotes, more: history},
-		"a trigger that takes rows out":                            {sql: notes + strings.Replace(into, "BODY", "delete from platform.history where doc->>''line'' = old.line_id::text", 1) + ofNotes, more: history},
 		"a trigger, ignored":                                       {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"triggers": map[string]any{"orders.noted": "ignore"}}},
-		"a trigger, shared target":                                 {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"shared": []any{"platform.history"}}},
+		"a trigger, shared target":                                 {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"shared": []any{"platform.history"}}, finds: []string{"code m.orders.noted"}},
 		"a trigger, switched off":                                  {sql: strings.Replace(into, "BODY", writes, 1) + after + "; alter table m.orders disable trigger noted"},
-		"a trigger, own table":                                     {sql: strings.Replace(into, "BODY", "update m.lines set tenant_key = tenant_key where order_id = old.id", 1) + after},
+		"a trigger, own table":                                     {sql: strings.Replace(into, "BODY", "update m.lines set tenant_key = tenant_key where order_id = old.id", 1) + after, finds: []string{"code m.orders.noted"}},
 		"a trigger that writes nothing":                            {sql: strings.Replace(into, "BODY", "raise notice ''gone''; perform lower(old.note)", 1) + after},
 		"a trigger by execute":                                     {sql: strings.Replace(into, "BODY", "execute ''insert into x''", 1) + after, finds: []string{"code m.orders.noted"}},
 		"a trigger, statement": {sql: strings.Replace(into, "BODY", "insert into platform.history select to_jsonb(g) from gone g", 1) +
@@ -137,6 +135,7 @@ func TestMapFinds(t *testing.T) {
 		"a tenant column with another": {sql: "create table m.seats (tenant_key text); insert into m.seats values ('acme'); alter table m.seats rename tenant_key to account_key", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "seats": "trade"}}, finds: []string{"table m.seats"}},
 		"a table moved away":           {sql: "alter table m.lines set schema extra", finds: []string{"table extra.lines", "table lines"}},
 		"a foreign table":              {sql: "create extension file_fdw; create server files foreign data wrapper file_fdw; create foreign table extra.far (tenant_key text) server files options (filename '/dev/null')", finds: []string{"foreign extra.far"}},
+		"a foreign table, in a class":  {sql: "create extension file_fdw; create server files foreign data wrapper file_fdw; create foreign table extra.far (tenant_key text) server files options (filename '/dev/null')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "extra.far": "trade"}}, finds: []string{"foreign extra.far"}},
 		"a foreign table, shared":      {sql: "create extension file_fdw; create server files foreign data wrapper file_fdw; create foreign table extra.far (tenant_key text) server files options (filename '/dev/null')", more: map[string]any{"shared": []any{"extra.far"}}},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -427,7 +426,7 @@ func TestTwoResourcesCoverTwoSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range []connector.Ref{own.Ref, also.Ref} {
-		m, err := d.DataMap(t.Context(), connector.Survey{Ref: r, Search: time.Second})
+		m, err := d.DataMap(t.Context(), connector.Survey{Ref: r, Search: time.Second, Beside: []connector.Ref{own.Ref, also.Ref}})
 		if got := blocking(m); err != nil || len(got) > 0 {
 			t.Errorf("%s: what blocks is %q, error %v", r.Name, got, err)
 		}

@@ -50,7 +50,7 @@ type Driver struct {
 	records relational.Records
 
 	mu    sync.Mutex
-	plans map[planKey]*relational.Erasure
+	plans map[planKey]footing
 }
 
 var (
@@ -98,7 +98,7 @@ func open(ctx context.Context, c connector.Config) (connector.Driver, error) {
 	}
 	d := &Driver{
 		pool: pool, config: conf.ConnConfig.Copy(), system: c.System, marker: c.Marker, user: conf.ConnConfig.User, clock: c.Now,
-		plans: map[planKey]*relational.Erasure{},
+		plans: map[planKey]footing{},
 	}
 	d.records = relational.Records{Dialect: dialect{}, Marks: marks, Marker: c.Marker, Schema: "public"}
 	return d, nil

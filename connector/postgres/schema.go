@@ -334,9 +334,9 @@ func (k schemas) discover(ctx context.Context, s *session, sc connector.Scope, y
 	return true, err
 }
 
-// remove drops the schema with all in it. What stands outside and hangs on it
-// isn't this tenant's to lose: it is looked for first, and again in the drop's own
-// transaction, under locks that keep more from coming.
+// remove drops the schema with all in it; Blocked if anything outside depends on it.
+// That is looked for first, and again in the drop's own transaction, under locks that
+// keep more from coming.
 func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
 		have, err := k.own(ctx, s, r)
@@ -351,7 +351,7 @@ func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Rec
 			return err
 		}
 		rec.Changed, rec.Counts = true, knownAll(r, counts)
-		return s.atomic(ctx, func(s *session) error {
+		return k.patient(ctx, s, func(s *session) error {
 			parts, err := k.parts(ctx, s, have.name)
 			if err != nil {
 				return err
@@ -376,7 +376,7 @@ func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Rec
 	return rec, err
 }
 
-// free is a Blocked error that names what hangs on the schema from outside.
+// free is Blocked, and names what depends on the schema from outside, if anything does.
 func (k schemas) free(ctx context.Context, s *session, r connector.Ref, name string) error {
 	outside, err := k.outside(ctx, s, name)
 	if err != nil {
@@ -386,8 +386,8 @@ func (k schemas) free(ctx context.Context, s *session, r connector.Ref, name str
 }
 
 // secure locks the tables of a schema and, where the role may, the catalog of
-// dependencies, until the transaction ends: what isn't tied to the schema by now
-// can't be tied to it before it is gone.
+// dependencies, until the transaction ends: nothing new can depend on the schema
+// before it is gone.
 func (s *session) secure(ctx context.Context, schema string) error {
 	var tables []string
 	may := false
@@ -417,7 +417,7 @@ select has_table_privilege('pg_catalog.pg_depend', 'update')::text`, func(result
 
 // quarantine renames the schema to a reserved name, takes it from its owner,
 // takes back what others were granted on it, and detaches what shows its rows in
-// a table outside. What hangs on it from outside would still read it: Blocked.
+// a table outside. Blocked if something outside depends on it, which could still read it.
 func (k schemas) quarantine(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
 		have, err := k.own(ctx, s, r)
@@ -460,9 +460,8 @@ func (k schemas) quarantine(ctx context.Context, r connector.Ref) (rec connector
 	return rec, err
 }
 
-// unquarantine gives the schema its name back, and its tables their places in
-// tables outside. Access stays off: it belongs to
-// Tenure's role until it is ensured.
+// unquarantine gives the schema its name back, and its tables their places in tables
+// outside. Access stays off: it belongs to Tenure's role until it is ensured.
 func (k schemas) unquarantine(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
 		have, err := k.own(ctx, s, r)

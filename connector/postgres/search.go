@@ -54,7 +54,7 @@ const searched = `'text', 'varchar', 'bpchar', 'name', 'uuid', 'int2', 'int4', '
 // at, or only in part, it puts into words.
 func (g *ground) search(ctx context.Context, s *session, known []connector.Place) (out []connector.Place, partial string, err error) {
 	var all []candidate
-	skip := g.referring()
+	skip := g.judged()
 	err = s.simple(ctx, candidatesSQL, func(_ int, v [][]byte) error {
 		r := g.byOID[string(v[0])]
 		if r == nil || r.root != r.name || !g.searchable(r.name) || skip[column{r.name, string(v[1])}] {
@@ -147,9 +147,9 @@ type column struct {
 	name  string
 }
 
-// referring are the columns that other looks judge: tenant columns, and those that
+// judged are the columns that other looks judge: tenant columns, and those that
 // refer to the tenant's rows.
-func (g *ground) referring() map[column]bool {
+func (g *ground) judged() map[column]bool {
 	out := map[column]bool{}
 	for n := range g.held {
 		out[column{n, g.holding.TenantColumn(n)}] = true
@@ -271,10 +271,10 @@ func onePerTable(places []connector.Place) (out []connector.Place) {
 func unseen(sampled, skipped map[relational.TableName]bool) string {
 	var says []string
 	if len(sampled) > 0 {
-		says = append(says, "only a sample was searched for the key of "+few(sampled))
+		says = append(says, "only a sample was searched for the key: "+few(sampled))
 	}
 	if len(skipped) > 0 {
-		says = append(says, "there was no time to search, or no reading, "+few(skipped))
+		says = append(says, "not searched for the key, for lack of time or because it can't be read: "+few(skipped))
 	}
 	return strings.Join(says, "; ")
 }

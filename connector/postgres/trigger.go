@@ -3,9 +3,8 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tenurehq/tenure/connector"
@@ -13,13 +12,24 @@ import (
 )
 
 // A trigger is code that the server runs when rows of a table change: a trigger,
-// with its function, or a rule.
+// with its function, a rule, or an expression of the table that calls functions.
 type trigger struct {
 	relation *relation
 	name     string
-	kind     string // trigger or rule
-	deletes  bool   // it runs when rows are deleted
+	kind     string // trigger, rule, or expression
+	on       events
+	before   bool     // for each row, before it changes or instead of that
+	columns  []string // of an update: those at whose change it runs; none if at any
+	olds     string   // what it calls the rows that went, "" if nothing
+	news     string   // and those that are there instead
 	function function
+}
+
+// events are what makes a trigger run, or what happens to a table.
+type events struct{ insert, update, delete bool }
+
+func (e events) and(o events) events {
+	return events{e.insert && o.insert, e.update && o.update, e.delete && o.delete}
 }
 
 func (t trigger) String() string { return t.relation.root.String() + "." + t.name }
@@ -29,31 +39,65 @@ type function struct {
 	name     name
 	language string
 	body     string
+	when     string   // of a trigger: the condition under which it runs
 	path     []string // the schemas in which its bare names are looked for; nil if it doesn't say
+}
+
+// text is all that is run.
+func (f function) text() string {
+	if f.when == "" {
+		return f.body
+	}
+	return f.when + ";\n" + f.body
 }
 
 // The body of a function in the standard's form is kept apart from its text.
 const bodySQL = `l.lanname, p.prosrc || coalesce(pg_get_function_sqlbody(p.oid), ''),
  coalesce((select json_agg(trim(both '" ' from w)) from unnest(p.proconfig) c, regexp_split_to_table(substr(c, 13), ',') w where c like 'search\_path=%')::text, 'null')`
 
-const triggersSQL = `select g.tgrelid::text, g.tgname, 'trigger', (g.tgtype & 8 <> 0)::text, pn.nspname, p.proname, ` + bodySQL + `
+const triggersSQL = `select g.tgrelid::text, g.tgname, 'trigger', g.tgtype::text, (select coalesce(json_agg(a.attname), '[]') from pg_attribute a where a.attrelid = g.tgrelid and a.attnum = any (g.tgattr))::text,
+ coalesce(g.tgoldtable, ''), coalesce(g.tgnewtable, ''), coalesce(substring(pg_get_triggerdef(g.oid) from ' WHEN (\(.*\)) EXECUTE '), ''), pn.nspname, p.proname, ` + bodySQL + `
  from pg_trigger g join pg_proc p on p.oid = g.tgfoid join pg_namespace pn on pn.oid = p.pronamespace join pg_language l on l.oid = p.prolang
  where not g.tgisinternal and g.tgenabled in ('O', 'A') and g.tgrelid = {{oids}}
 union all
-select w.ev_class::text, w.rulename, 'rule', (w.ev_type = '4')::text, '', '', 'rule', pg_get_ruledef(w.oid), 'null'
+select w.ev_class::text, w.rulename, 'rule', case w.ev_type when '2' then 19 when '3' then 7 when '4' then 11 else 0 end::text, '[]', '', '', '', '', '', 'rule', pg_get_ruledef(w.oid), 'null'
  from pg_rewrite w where w.rulename <> '_RETURN' and w.ev_enabled in ('O', 'A') and w.ev_class = {{oids}}
+union all
+select d.adrelid::text, a.attname, 'expression', case a.attgenerated when '' then 4 else 20 end::text, '[]', '', '', '', '', '', 'sql', pg_get_expr(d.adbin, d.adrelid), 'null'
+ from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum where d.adrelid = {{oids}}
+union all
+select k.conrelid::text, k.conname, 'expression', '20', '[]', '', '', '', '', '', 'sql', pg_get_constraintdef(k.oid), 'null' from pg_constraint k where k.contype = 'c' and k.conrelid = {{oids}}
+union all
+select i.indrelid::text, c.relname, 'expression', '20', '[]', '', '', '', '', '', 'sql', concat_ws(' ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)), 'null'
+ from pg_index i join pg_class c on c.oid = i.indexrelid where (i.indexprs is not null or i.indpred is not null) and i.indrelid = {{oids}}
 order by 1, 2`
 
-const functionsSQL = `select n.nspname, p.proname, ` + bodySQL + ` from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
- where p.prokind in ('f', 'p') and ` + notOurs + ` and p.proname = `
+// An aggregate is what its functions do, under its own name.
+const functionsSQL = `with f as (select n.nspname, p.proname, ` + bodySQL + ` from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
+ where p.prokind in ('f', 'p') and ` + notOurs + `
+ union all select n.nspname, a.proname, ` + bodySQL + ` from pg_aggregate g join pg_proc a on a.oid = g.aggfnoid join pg_namespace n on n.oid = a.pronamespace
+ join pg_proc p on p.oid in (g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggmtransfn, g.aggminvtransfn, g.aggmfinalfn) join pg_language l on l.oid = p.prolang where ` + notOurs + `)
+select * from f where proname = `
+
+// What a text runs without naming it as a function: operators by their sign, and
+// casts, which may go unsaid.
+const unnamedSQL = `select sign, n.nspname, p.proname, ` + bodySQL + ` from (select oprname, oprcode::oid from pg_operator union all select '', castfunc from pg_cast where castfunc <> 0) o (sign, code)
+ join pg_proc p on p.oid = o.code join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang where l.lanname not in ('internal', 'c') and ` + notOurs + ` order by 1, 2, 3`
 
 // code finds triggers and rules on the tenant's tables, and on views of them,
-// that write to a table which no data class covers, or of which can't be told
+// that write to a table which no data class covers, that touch rows of which can't
+// be told whose they are, that keep rows from going, or of which can't be told
 // what they do.
 func (g *ground) code(ctx context.Context, s *session) (out []connector.Place, err error) {
-	oids := g.heldOIDs()
-	if len(oids) == 0 || g.whole && g.store == "" { // within a database of the tenant's own all is its own
+	if g.whole && g.store == "" && len(g.classes()) < 2 { // within a database of the tenant's own all is its own
 		return nil, nil
+	}
+	fired := g.changes()
+	oids := g.heldOIDs()
+	for _, r := range g.relations {
+		if _, held := g.held[r.root]; !held && !g.own(r.name) && fired[r.root] != (events{}) {
+			oids = append(oids, r.oid)
+		}
 	}
 	views, err := g.views(ctx, s)
 	if err != nil {
@@ -62,11 +106,13 @@ func (g *ground) code(ctx context.Context, s *session) (out []connector.Place, e
 	for _, v := range views {
 		oids = append(oids, v.relation.oid)
 	}
+	if len(oids) == 0 {
+		return nil, nil
+	}
 	var all []trigger
-	var known functions
 	err = s.simple(ctx, strings.ReplaceAll(triggersSQL, "{{oids}}", oidList(oids)), func(_ int, v [][]byte) error {
 		if r := g.byOID[string(v[0])]; r != nil {
-			all = append(all, trigger{relation: r, name: string(v[1]), kind: string(v[2]), deletes: string(v[3]) == "true", function: functionOf(v[4:])})
+			all = append(all, triggerOf(r, v))
 		}
 		return nil
 	})
@@ -74,18 +120,60 @@ func (g *ground) code(ctx context.Context, s *session) (out []connector.Place, e
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, g.ignored)
-	if known, err = g.called(ctx, s, all); err != nil {
+	known, err := called(ctx, s, all)
+	if err != nil {
 		return nil, err
 	}
-	seen := map[string]bool{}
-	for _, t := range all {
-		if seen[t.String()] {
-			continue // the same one on each partition
-		}
-		seen[t.String()] = true
-		out = append(out, g.judge(t, known)...)
+	return g.judgeAll(all, known, fired), nil
+}
+
+// changes are what the erasure does to tables: rows go, and references that may be
+// null become so.
+func (g *ground) changes() map[relational.TableName]events {
+	out := map[relational.TableName]events{}
+	for n := range g.held {
+		out[n] = events{delete: true}
 	}
-	return out, nil
+	for _, k := range g.graph.Keys() {
+		if _, held := g.held[k.Parent]; !held {
+			continue
+		}
+		e := out[k.Child]
+		e.update = e.update || k.OnDelete == relational.SetNull || k.OnDelete == relational.SetDefault || len(g.loses(k)) > 0
+		out[k.Child] = e
+	}
+	return out
+}
+
+// loses are the columns of a reference that an erasure may set to null.
+func (g *ground) loses(k relational.ForeignKey) (out []string) {
+	t, _ := g.graph.Table(k.Child)
+	for _, name := range k.Columns {
+		if c, _ := t.Column(name); !c.Required && !c.Generated {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// referring are the columns of a table's references that an erasure may change.
+func (g *ground) referring(n relational.TableName) (out []string) {
+	for _, k := range g.graph.Keys() {
+		if _, held := g.held[k.Parent]; held && k.Child == n {
+			out = append(out, g.loses(k)...)
+		}
+	}
+	return out
+}
+
+func triggerOf(r *relation, v [][]byte) trigger {
+	t := trigger{relation: r, name: string(v[1]), kind: string(v[2]), olds: string(v[5]), news: string(v[6]), function: functionOf(v[8:])}
+	bits, _ := strconv.Atoi(string(v[3])) // pg_trigger.tgtype
+	t.on = events{insert: bits&4 != 0, update: bits&16 != 0, delete: bits&8 != 0}
+	t.before = bits&1 != 0 && bits&(2|64) != 0
+	_ = json.Unmarshal(v[4], &t.columns)
+	t.function.when = string(v[7])
+	return t
 }
 
 func functionOf(v [][]byte) function {
@@ -113,16 +201,41 @@ func (g *ground) ignored(t trigger) bool {
 // functions are those that code may call, by name without schema.
 type functions map[string][]function
 
+// unnamed is a function that a text runs without its name.
+type unnamed struct {
+	sign string // the operator; "" for a cast
+	function
+}
+
+// library is all that triggers may run.
+type library struct {
+	functions
+	unnamed []unnamed
+}
+
 // called reads the functions that the triggers call, and those that these call,
 // however far; one query for each step away.
-func (g *ground) called(ctx context.Context, s *session, triggers []trigger) (functions, error) {
-	known, next := functions{}, map[string]bool{}
+func called(ctx context.Context, s *session, triggers []trigger) (library, error) {
+	l, next := library{functions: functions{}}, map[string]bool{}
 	want := func(f function) {
-		for _, n := range read(f.body).calls {
-			if _, have := known[n.name]; !have {
+		for _, n := range read(f.text()).calls {
+			if _, have := l.functions[n.name]; !have {
 				next[n.name] = true
 			}
 		}
+	}
+	if len(triggers) == 0 {
+		return l, nil
+	}
+	err := s.simple(ctx, unnamedSQL, func(_ int, v [][]byte) error {
+		l.unnamed = append(l.unnamed, unnamed{string(v[0]), functionOf(v[1:])})
+		return nil
+	})
+	if err != nil {
+		return l, err
+	}
+	for _, u := range l.unnamed {
+		want(u.function)
 	}
 	for _, t := range triggers {
 		want(t.function)
@@ -130,25 +243,25 @@ func (g *ground) called(ctx context.Context, s *session, triggers []trigger) (fu
 	for len(next) > 0 {
 		var names []string
 		for n := range next {
-			names, known[n] = append(names, n), nil
+			names, l.functions[n] = append(names, n), nil
 		}
 		next = map[string]bool{}
 		slices.Sort(names)
 		err := s.simple(ctx, functionsSQL+anyOf(names), func(_ int, v [][]byte) error {
 			f := functionOf(v)
-			known[f.name.name] = append(known[f.name.name], f)
+			l.functions[f.name.name] = append(l.functions[f.name.name], f)
 			return nil
 		})
 		if err != nil {
-			return nil, err
+			return l, err
 		}
 		for _, n := range names {
-			for _, f := range known[n] {
+			for _, f := range l.functions[n] {
 				want(f)
 			}
 		}
 	}
-	return known, nil
+	return l, nil
 }
 
 // effect is what a function does, with all that it calls.
@@ -157,125 +270,57 @@ type effect struct {
 	hidden string
 }
 
-// written is a table that a function names as its target.
+// written is a statement by which a function writes.
 type written struct {
-	name name
-	by   function
-	adds bool // rows may be added to it
+	writing
+	by     function
+	direct bool // it stands in the trigger's own text, where old and new are the trigger's
 }
 
-func (k functions) effect(f function, seen map[string]bool) (e effect) {
+func (l library) effect(f function, seen map[string]bool) (e effect) {
 	id := f.name.String() + "\x00" + f.body
 	if seen[id] {
 		return e
 	}
 	seen[id] = true
+	direct := len(seen) == 1
 	switch f.language {
 	case "sql", "plpgsql", "rule":
 	case "internal":
 		return e // the server's own triggers write nothing elsewhere
 	default:
-		if len(seen) > 1 && f.language == "c" && !strings.HasPrefix(f.name.name, "dblink") {
+		if !direct && f.language == "c" && !strings.HasPrefix(f.name.name, "dblink") {
 			return e // an extension's function that gives a value
 		}
 		return effect{hidden: "runs " + f.name.String() + ", whose language is " + f.language}
 	}
-	d := read(f.body)
+	d := read(f.text())
 	if e.hidden = d.hidden; e.hidden != "" && f.name.name != "" {
 		e.hidden = "runs " + f.name.String() + ", which " + e.hidden
 	}
-	for _, n := range d.writes {
-		e.writes = append(e.writes, written{n, f, slices.Contains(d.adds, n)})
+	for _, w := range d.writes {
+		e.writes = append(e.writes, written{w, f, direct})
+	}
+	add := func(other function) {
+		more := l.effect(other, seen)
+		e.writes = append(e.writes, more.writes...)
+		if e.hidden == "" {
+			e.hidden = more.hidden
+		}
 	}
 	for _, call := range d.calls {
-		for _, other := range k[call.name] {
-			if call.schema != "" && call.schema != other.name.schema {
-				continue
+		for _, other := range l.functions[call.name] {
+			if call.schema == "" || call.schema == other.name.schema {
+				add(other)
 			}
-			more := k.effect(other, seen)
-			e.writes = append(e.writes, more.writes...)
-			if e.hidden == "" {
-				e.hidden = more.hidden
-			}
+		}
+	}
+	for _, u := range l.unnamed {
+		if strings.Contains(f.text(), u.sign) {
+			add(u.function)
 		}
 	}
 	return e
-}
-
-// judge says what of a trigger's effect stands in the way.
-func (g *ground) judge(t trigger, known functions) (out []connector.Place) {
-	e := known.effect(t.function, map[string]bool{})
-	class := g.classOf(t.relation)
-	place := connector.Place{Name: t.String(), Kind: connector.PlaceCode, Class: class, Via: t.kind + " of " + t.relation.root.String(), Blocks: true}
-	ignore := "triggers: {" + t.String() + ": ignore} if it keeps nothing of the tenant elsewhere"
-	if e.hidden != "" {
-		p := place
-		p.Says = fmt.Sprintf("%s %s of %s %s: where it writes can't be told", t.kind, t.name, t.relation.root, e.hidden)
-		p.Fix = ignore
-		out = append(out, p)
-	}
-	told := map[string]bool{}
-	for _, w := range e.writes {
-		targets := g.resolve(w, t)
-		if len(targets) == 0 && !told[w.name.String()] {
-			p := place
-			p.Says = fmt.Sprintf("%s %s of %s writes to %s, which can't be found", t.kind, t.name, t.relation.root, w.name)
-			p.Fix = ignore
-			out = append(out, p)
-		}
-		told[w.name.String()] = true
-		for _, target := range targets {
-			if told[target.String()+"\x00"] {
-				continue
-			}
-			told[target.String()+"\x00"] = true
-			_, held := g.held[target]
-			lacks := ""
-			if w.adds {
-				lacks = g.lacks(t, target, t.function.body+" "+w.by.body)
-			}
-			switch {
-			case target.Schema == "tenure":
-			case !g.settled(target) && (!held || g.held[target].class == ""):
-				p := place
-				p.Says = fmt.Sprintf("%s %s of %s writes to %s, which no data class covers", t.kind, t.name, t.relation.root, target)
-				p.Fix = fmt.Sprintf("tables: {%s: CLASS}, with columns: {%s: COLUMN} if its tenant column is called otherwise; or %s", target, target, ignore)
-				out = append(out, p)
-			case lacks != "":
-				p := place
-				p.Says = fmt.Sprintf("%s %s of %s copies its rows into %s, whose rows are found by %s, and %s has no %s: the copies are nobody's and stay", t.kind, t.name, t.relation.root, target,
-					g.holding.TenantColumn(target), t.relation.root, lacks)
-				p.Fix = fmt.Sprintf("give %s a column %s that has the tenant's key; or %s", t.relation.root, lacks, ignore)
-				out = append(out, p)
-			case t.deletes && g.earlier(target, class):
-				first := g.classOf(g.byName[target])
-				out = append(out, connector.Place{Name: t.String(), Kind: connector.PlaceOrder, Class: first, Via: place.Via, Blocks: true,
-					Says: fmt.Sprintf("%s %s of %s writes to %s when rows of class %s go, and class %s goes before", t.kind, t.name, t.relation.root, target, class, first),
-					Fix:  fmt.Sprintf("put %s and %s into one data class, or let %s go last", t.relation.root, target, first)})
-			}
-		}
-	}
-	return out
-}
-
-// wholeRow is how a text copies a row as it is: its columns alone say whose it is.
-var wholeRow = regexp.MustCompile(`(?i)\b(to_jsonb?|row_to_json|jsonb?_agg|hstore|row)\s*\(\s*(old|new)\s*[),]|\b(old|new)\s*\.\s*\*|\(\s*(old|new)\s*\)|\b(old|new)\s*::`)
-
-// lacks is the name by which the target's rows are found and that what the
-// trigger writes there doesn't bear: its table has no such column, and its text
-// doesn't name it or copies the row as a whole. "" if it bears it, or the target's
-// rows are found in another way.
-func (g *ground) lacks(t trigger, target relational.TableName, text string) string {
-	key := g.holding.TenantColumn(target)
-	source, ok := g.holding.Graph.Table(t.relation.root)
-	if key == "" || !ok || target == t.relation.root {
-		return ""
-	}
-	key = key[strings.LastIndexByte(key, '>')+1:]
-	if source.Has(key) || !wholeRow.MatchString(text) && regexp.MustCompile(`(?i)\b`+regexp.QuoteMeta(key)+`\b`).MatchString(text) {
-		return ""
-	}
-	return key
 }
 
 // earlier says that the table's class goes before the given one.
@@ -296,7 +341,7 @@ func (g *ground) earlier(n relational.TableName, class string) bool {
 
 // resolve finds the tables that a bare or qualified name may mean: along the
 // function's own search path if it sets one, else anywhere.
-func (g *ground) resolve(w written, t trigger) (out []relational.TableName) {
+func (g *ground) resolve(w written) (out []relational.TableName) {
 	if w.name.schema != "" {
 		if w.name.schema == "tenure" {
 			return []relational.TableName{{Schema: "tenure", Name: w.name.name}}

@@ -57,11 +57,11 @@ func types() []tenure.ResourceType {
 		},
 		{
 			Name: "rows", Summary: "The tenant's rows in shared tables: those with its key, and those that can't be without them", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
-			Deletion:     "the rows are logically deleted in bounded batches, children before parents, by their erasure; the deletion of the whole takes its owner mark away once none is left; vacuum makes their space free",
+			Deletion:     "the rows are logically deleted in bounded batches, children before parents; once none is left, the deletion takes the owner mark away; vacuum makes their space free",
 			Verification: "the rows with the tenant's key are counted in the same snapshot as the sentinel; its owner mark stands in the table tenure.mark",
 			Recovery:     tenure.Recovery{Declared: true, Says: "rows in shared tables can't be set aside, so there is no quarantine; an export taken before is all that can bring them back"},
 			Attributes: schemaOf([]string{"schema", "column", "key", "tables"}, `"schema":{"type":"string","minLength":1},
-"column":{"type":"string","minLength":1,"description":"the tenant column; every table of the schema that has it is taken to hold the tenant's rows"},
+"column":{"type":"string","minLength":1,"description":"the tenant column; every table that has it holds the tenant's rows, unless columns says otherwise"},
 "key":{"type":"string","minLength":1,"description":"the tenant's value in it"},
 "seed":{"type":"string","description":"SQL that is run once, when it is made"},`+relational.CoverageSchema("table of the schema, or schema.table")),
 			Cost: []tenure.CostTerm{{Metric: "rows", Per: 1_000_000, Price: "million_rows"}},
@@ -73,7 +73,7 @@ func types() []tenure.ResourceType {
 			Verification: read + "; its tables are compared with those that its ddl gives",
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it is renamed, closed to everybody and can be brought back; dropped, it comes back from a backup alone"},
 			Attributes: schemaOf(nil, `"owner":{"type":"string","minLength":1,"description":"role that owns it and its tables; Tenure's own where it isn't given"},`+
-				ddlSchema("run with the schema alone on the search path, as the owner, in one transaction with its making")+`,`+relational.CoverageSchema("table of its, or schema.table of what refers to it; \"*\" covers those of its that aren't named")),
+				ddlSchema("run with the schema alone on the search path, as the owner, in one transaction with its making")+`,`+relational.CoverageSchema("table of this schema, or schema.table of another that refers to it; \"*\" covers those of this schema that aren't named")),
 			Cost: []tenure.CostTerm{{Metric: "one", Per: 1, Price: "schema"}, {Metric: "bytes", Per: 1 << 30, Price: "gibibyte"}},
 		},
 	}

@@ -48,11 +48,12 @@ type claims struct {
 	held  map[TableName]bool         // every table that may hold rows of the tenant
 	bears map[TableName]bool         // those whose tenant column only a reference tells
 	above map[TableName]bool         // parents that belong to no tenant by themselves
+	bent  map[string]bool            // keys by which a parent is found through rows that follow it
 }
 
 func newClaims(d Dialect, g *Graph, t Tenancy, b *bound) *claims {
 	c := &claims{g: g, d: d, t: t, b: b, keyed: map[TableName]string{}, by: map[TableName][]ForeignKey{},
-		ring: map[TableName]*ring{}, held: map[TableName]bool{}, bears: map[TableName]bool{}, above: map[TableName]bool{}}
+		ring: map[TableName]*ring{}, held: map[TableName]bool{}, bears: map[TableName]bool{}, above: map[TableName]bool{}, bent: map[string]bool{}}
 	for _, t := range g.Tables() {
 		if column := c.tenantColumn(t); column != "" {
 			c.keyed[t.TableName] = column
@@ -67,10 +68,22 @@ func newClaims(d Dialect, g *Graph, t Tenancy, b *bound) *claims {
 		}
 	}
 	for len(queue) > 0 {
+		c.down(queue)
+		c.parents()
+		queue = c.kin()
+	}
+	c.rings()
+	c.bend()
+	return c
+}
+
+// down follows the claims from tables that hold rows of the tenant.
+func (c *claims) down(queue []TableName) {
+	for len(queue) > 0 {
 		at := queue[0]
 		queue = queue[1:]
-		for _, k := range g.below[at] {
-			if !c.claiming(k) {
+		for _, k := range c.g.below[at] {
+			if c.above[k.Child] || !c.claiming(k) || c.claimed(k) {
 				continue
 			}
 			c.by[k.Child] = append(c.by[k.Child], k)
@@ -80,9 +93,76 @@ func newClaims(d Dialect, g *Graph, t Tenancy, b *bound) *claims {
 			}
 		}
 	}
-	c.rings()
-	c.parents()
-	return c
+}
+
+// claimed says that rows of the child are found by the key.
+func (c *claims) claimed(k ForeignKey) bool {
+	return slices.ContainsFunc(c.by[k.Child], func(o ForeignKey) bool { return o.id() == k.id() })
+}
+
+// kin are tables whose rows follow a parent: they are the tenant's as long as the
+// parent's are.
+func (c *claims) kin() []TableName {
+	var out []TableName
+	for _, t := range c.g.Tables() {
+		if !c.above[t.TableName] {
+			continue
+		}
+		for _, k := range c.g.below[t.TableName] {
+			n := k.Child
+			if c.b.links[k.id()] != Follow || !c.claiming(k) || c.claimed(k) || c.above[n] || c.keyed[n] != "" || c.held[n] && !slices.Contains(out, n) {
+				continue
+			}
+			c.by[n], c.held[n] = append(c.by[n], k), true
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// bend finds the keys by which a parent would be found through rows that
+// themselves are found through it.
+func (c *claims) bend() {
+	for p := range c.above {
+		for _, k := range c.g.below[p] {
+			if !c.claimed(k) && c.turns(k.Child, p) {
+				c.bent[k.id()] = true
+			}
+		}
+	}
+}
+
+// turns says that rows of a table are found through rows that follow a parent,
+// and these through the table p.
+func (c *claims) turns(from, p TableName) bool {
+	type step struct {
+		at  TableName
+		kin bool
+	}
+	seen, todo := map[step]bool{}, []step{{from, false}}
+	for len(todo) > 0 {
+		s := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		switch {
+		case s.at == p && s.kin:
+			return true
+		case s.at == p || seen[s]:
+			continue
+		}
+		seen[s] = true
+		for _, k := range c.by[s.at] {
+			todo = append(todo, step{k.Parent, s.kin || c.above[k.Parent]})
+		}
+		if !c.above[s.at] {
+			continue
+		}
+		for _, k := range c.g.below[s.at] {
+			if (c.held[k.Child] || c.above[k.Child]) && !c.claimed(k) {
+				todo = append(todo, step{k.Child, s.kin})
+			}
+		}
+	}
+	return false
 }
 
 func (c *claims) own(n TableName) bool { return c.t.Own != nil && c.t.Own(n) }
@@ -132,8 +212,12 @@ func (c *claims) carry() {
 // claiming says whether a reference makes the child's rows the owner's of what
 // they refer to.
 func (c *claims) claiming(k ForeignKey) bool {
-	if c.keyed[k.Child] != "" || c.own(k.Child) || c.b.shared[k.Child] {
+	if c.own(k.Child) || c.b.shared[k.Child] {
 		return false
+	}
+	if column := c.keyed[k.Child]; column != "" { // of rows that name no tenant
+		own, _ := c.g.tables[k.Child].Column(column)
+		return c.b.links[k.id()] == Follow && !own.Required && c.t.Own == nil
 	}
 	switch word := c.b.links[k.id()]; {
 	case word == Follow:
@@ -210,8 +294,12 @@ func (c *claims) ours(n TableName, a string) []string {
 	case c.own(n):
 		return []string{"true"}
 	case c.keyed[n] != "" && c.t.Own == nil:
-		ours, _, _ := c.d.Keyed(c.g.tables[n], a, c.keyed[n], c.t.Key)
-		return []string{ours}
+		if len(c.by[n]) == 0 {
+			ours, _, _ := c.d.Keyed(c.g.tables[n], a, c.keyed[n], c.t.Key)
+			return []string{ours}
+		}
+	case c.above[n]:
+		return []string{c.orphaned(n, a)}
 	case !c.held[n]:
 		return nil
 	}
@@ -224,6 +312,10 @@ func (c *claims) ours(n TableName, a string) []string {
 // outer are the conditions by the claims that come from outside the ring.
 func (c *claims) outer(n TableName, a string, r *ring) []string {
 	var out []string
+	if column := c.keyed[n]; column != "" {
+		ours, _, _ := c.d.Keyed(c.g.tables[n], a, column, c.t.Key)
+		out = append(out, ours)
+	}
 	for _, k := range c.by[n] {
 		if r.has(k.Parent) {
 			continue
@@ -241,24 +333,36 @@ func (c *claims) outer(n TableName, a string, r *ring) []string {
 func (c *claims) theirs(n TableName, a string) string { return c.others(n, a, nil) }
 
 func (c *claims) others(n TableName, a string, path []TableName) string {
+	var any []string
 	if column := c.keyed[n]; column != "" {
 		_, theirs, nobodys := c.d.Keyed(c.g.tables[n], a, column, c.t.Key)
 		if c.t.Own != nil { // a tenant's whole store has no key of its own elsewhere
 			return "not (" + nobodys + ")"
 		}
-		return theirs
+		any = append(any, theirs)
 	}
 	path = append(slices.Clone(path), n)
-	var any []string
+	inner := next(a)
 	for _, k := range c.by[n] {
 		// A reference to the table itself is followed once: the row that it leads to
 		// has claims of its own.
 		if seen := count(path, k.Parent); seen > 1 || seen > 0 && !k.self() {
 			continue
 		}
-		inner := next(a)
 		if cond := c.others(k.Parent, inner, path); cond != "" {
 			any = append(any, c.refers(k, a, inner, cond))
+		}
+	}
+	for _, k := range c.g.below[n] {
+		if !c.above[n] || c.claimed(k) || slices.Contains(path, k.Child) {
+			continue
+		}
+		cond := "true" // what belongs to no tenant keeps its parents
+		if !c.b.shared[k.Child] {
+			cond = c.others(k.Child, inner, path)
+		}
+		if cond != "" {
+			any = append(any, in(a, k.Parents, inner, c.d.Name(k.Child), k.Columns, cond))
 		}
 	}
 	if len(any) == 0 {
@@ -281,12 +385,23 @@ func count(path []TableName, n TableName) (times int) {
 func (c *claims) orphaned(n TableName, a string) string { return c.parent(n, a, nil) }
 
 func (c *claims) parent(n TableName, a string, path []TableName) string {
+	from, but := c.referring(n, a, path)
+	return strings.Join(append([]string{either(from)}, but...), " and ")
+}
+
+// referring are conditions for rows of a parent, under the alias a: that the
+// tenant's rows refer to them, one of which is enough, and that none of somebody
+// else's does. Rows that follow the parent say nothing of it.
+func (c *claims) referring(n TableName, a string, path []TableName) (from, but []string) {
 	path = append(slices.Clone(path), n)
 	inner := next(a)
-	var from, but []string
 	for _, k := range c.g.below[n] {
+		if c.claimed(k) {
+			continue
+		}
 		var ours string
 		switch {
+		case c.bent[k.id()]:
 		case c.held[k.Child]:
 			ours = either(c.ours(k.Child, inner))
 		case c.above[k.Child] && !slices.Contains(path, k.Child):
@@ -306,7 +421,14 @@ func (c *claims) parent(n TableName, a string, path []TableName) string {
 			from = append(from, tuple(a, columns)+" in ("+c.d.Written(c.t.Resource, c.g.tables[n], columns)+")")
 		}
 	}
-	return strings.Join(append([]string{either(from)}, but...), " and ")
+	return from, but
+}
+
+// asked is the condition for rows of a parent, under the alias a, that the
+// tenant's rows refer to or referred to.
+func (c *claims) asked(n TableName, a string) string {
+	from, _ := c.referring(n, a, nil)
+	return either(from)
 }
 
 // alone is the condition for rows of a parent, under the alias a, that no row
@@ -336,7 +458,18 @@ func (c *claims) referred(n TableName) [][]string {
 // refers is the condition that the row under the alias a refers by k to a row,
 // under the alias inner, for which cond holds.
 func (c *claims) refers(k ForeignKey, a, inner, cond string) string {
-	return in(a, k.Columns, inner, c.d.Name(k.Parent), k.Parents, cond)
+	return c.keyless(k.Child, a) + in(a, k.Columns, inner, c.d.Name(k.Parent), k.Parents, cond)
+}
+
+// keyless begins a condition by which rows are claimed: what has a key of its own
+// isn't claimed by anything else.
+func (c *claims) keyless(n TableName, a string) string {
+	column := c.keyed[n]
+	if column == "" {
+		return ""
+	}
+	_, _, nobodys := c.d.Keyed(c.g.tables[n], a, column, c.t.Key)
+	return "(" + nobodys + ") and "
 }
 
 func in(a string, columns []string, inner, table string, others []string, cond string) string {
@@ -413,7 +546,7 @@ func bind(g *Graph, home string, c Coverage) (*bound, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Columns)) {
 		n, column := find(name), c.Columns[name]
-		if base, path, is := cutPath(column); column != "" {
+		if base, path, is := CutPath(column); column != "" {
 			t := g.tables[n]
 			if own := g.column(t, base); own != "" && !is {
 				column = own

@@ -24,7 +24,7 @@ const (
 // table is named bare in the resource's own schema, else schema.table.
 type Coverage struct {
 	Tables  map[string]string `json:"tables"`  // the data class of each table; "*" is every other table of a whole store
-	Columns map[string]string `json:"columns"` // the tenant column where it is called otherwise; "" says that there is none
+	Columns map[string]string `json:"columns"` // the tenant column where it has another name; "" says that there is none
 	Aliases []string          `json:"aliases"` // other names of tenant columns, in every schema
 	Links   map[string]Link   `json:"links"`   // by "table.column" or "table.column1,column2", the child's
 	Shared  []string          `json:"shared"`  // tables that belong to no tenant; rows refer to them, and they stay
@@ -38,7 +38,8 @@ type Coverage struct {
 // Every is the key of Coverage.Tables that covers the tables which aren't named.
 const Every = "*"
 
-// Check refuses what can't be right on any system, as Invalid.
+// Check is Invalid for what can't be right on any system. Whole says that the resource
+// is a store of the tenant's own.
 func (c Coverage) Check(r connector.Ref, whole bool) error {
 	invalid := func(format string, args ...any) error {
 		return tenure.Errorf(tenure.Invalid, "%s %q: %w", r.Type, r.Name, tenure.Errorf(tenure.Invalid, format, args...))
@@ -63,7 +64,7 @@ func (c Coverage) Check(r connector.Ref, whole bool) error {
 	}
 	for _, t := range slices.Sorted(maps.Keys(c.Columns)) {
 		if column := c.Columns[t]; column != "" {
-			name, path, isPath := cutPath(column)
+			name, path, isPath := CutPath(column)
 			if err := CheckName("the tenant column of "+t, name, 500); err != nil {
 				return err
 			}
@@ -113,7 +114,8 @@ func renamed[V any](m map[string]V, name func(string) string) map[string]V {
 	return out
 }
 
-// Seeds are the tables that the attributes name, as they may be called.
+// Seeds are the tables that the attributes name; a name with a dot counts both as a
+// table of the schema home and as schema.table.
 func (c Coverage) Seeds(home string) []TableName {
 	var out []TableName
 	add := func(name string) {
@@ -155,8 +157,8 @@ func CoveredBeside(refs []connector.Ref, key string) map[TableName]bool {
 	return out
 }
 
-// cutPath splits body->>a or body->a->>b into the column and the keys.
-func cutPath(column string) (name string, path []string, is bool) {
+// CutPath splits the name of a tenant column such as body->>a or body->a->>b into the column and the keys.
+func CutPath(column string) (name string, path []string, is bool) {
 	name, rest, is := strings.Cut(column, "->")
 	if !is {
 		return column, nil, false
@@ -171,10 +173,10 @@ func cutPath(column string) (name string, path []string, is bool) {
 func CoverageSchema(names string) string {
 	const text = `{"type":"string","minLength":1}`
 	return `"tables":{"type":"object","additionalProperties":` + text + `,"description":"data class of each table, by ` + strings.ReplaceAll(names, `"`, `\"`) + `"},
-"columns":{"type":"object","additionalProperties":{"type":"string"},"description":"tenant column of a table that calls it otherwise, as a name or a path into a JSON column such as body->>tenant_key; blank says that the table has none"},
-"aliases":{"type":"array","items":` + text + `,"description":"other names of tenant columns, looked for in every schema of the database"},
-"links":{"type":"object","additionalProperties":{"enum":["follow","detach","block"]},"description":"what a reference that may be null means, by table.column: follow it to the tenant's rows, detach it, or block the erasure"},
-"shared":{"type":"array","items":` + text + `,"description":"tables that rows refer to and that belong to no tenant; they stay"},
-"derived":{"type":"object","additionalProperties":{"enum":["refresh"]},"description":"materialized views that are refreshed after an erasure"},
-"triggers":{"type":"object","additionalProperties":{"enum":["ignore"]},"description":"triggers and rules, by table.trigger, that write nothing of a tenant elsewhere"}`
+"columns":{"type":"object","additionalProperties":{"type":"string"},"description":"tenant column of a table in which it has another name, as that name or a path into a JSON column such as body->>tenant_key; blank says that the table has none"},
+"aliases":{"type":"array","items":` + text + `,"description":"other names of the tenant column, looked for in the whole database"},
+"links":{"type":"object","additionalProperties":{"enum":["follow","detach","block"]},"description":"what a reference that can be null means, by table.column: follow (its row is the tenant's), detach (the reference becomes null) or block (nothing is erased while it is there)"},
+"shared":{"type":"array","items":` + text + `,"description":"tables that belong to no tenant; they stay"},
+"derived":{"type":"object","additionalProperties":{"enum":["refresh"]},"description":"materialized views that are refreshed after an erasure; PostgreSQL alone has them"},
+"triggers":{"type":"object","additionalProperties":{"enum":["ignore"]},"description":"triggers and rules, by table.trigger, that write nothing of a tenant's elsewhere"}`
 }

@@ -21,11 +21,13 @@ type Erasure struct {
 	Class   string
 
 	steps []EraseStep
-	piece int      // rows at once
-	chain []string // addresses in their order, of the step under way
-	cuts  []int    // where the chain may be cut, from now on
-	from  int      // how much of the chain is through
-	read  bool     // the chain was read
+	piece int                 // rows at once
+	chain []string            // addresses in their order, of the step under way
+	cuts  []int               // where the chain may be cut, from now on
+	from  int                 // how much of the chain is through
+	read  bool                // the chain was read
+	nulls map[TableName]int64 // rows whose references the last batch set to null, itself or by a constraint
+	wary  bool                // what refers to rows is looked at before they go, in every table
 }
 
 // Erasure plans the erasure of a class, "" of every covered one.
@@ -37,12 +39,40 @@ func (h *Holding) Erasure(class string) (*Erasure, error) {
 	return &Erasure{Holding: h, Class: class, steps: steps, piece: 250}, err
 }
 
+// Wary is the same erasure with a look at what refers to the rows in every table.
+// An erasure leaves it to the database, where it can, to refuse a delete; what
+// stands in the way, and whose it is, is then said by a wary one.
+func (e *Erasure) Wary() *Erasure {
+	return &Erasure{Holding: e.Holding, Class: e.Class, steps: e.steps, piece: 250, wary: true}
+}
+
 // Same says whether another look at the catalog found the same tables, reached
 // and covered in the same way, in the same order.
 func (e *Erasure) Same(o *Erasure) bool {
 	return shape(e.steps) == shape(o.steps) && slices.EqualFunc(e.Holding.Tables, o.Holding.Tables, func(a, b Reached) bool {
 		return a.Table.TableName == b.Table.TableName && a.Where() == b.Where() && e.Holding.Classes[a.Table.TableName] == o.Holding.Classes[a.Table.TableName]
 	})
+}
+
+// Takes are the tables whose rows the erasure deletes, ordered by name.
+func (e *Erasure) Takes() []TableName {
+	var out []TableName
+	for _, t := range e.Holding.of(e.Class) {
+		out = append(out, t.Table.TableName)
+	}
+	return out
+}
+
+// Touches are those tables and the ones that refer to them.
+func (e *Erasure) Touches() []TableName {
+	out := e.Takes()
+	for _, n := range e.Takes() {
+		for _, k := range e.Holding.Graph.below[n] {
+			out = append(out, k.Child)
+		}
+	}
+	slices.SortFunc(out, TableName.Compare)
+	return slices.Compact(out)
 }
 
 // batch is one batch under way.
@@ -54,7 +84,7 @@ type batch struct {
 	erased connector.Erased
 }
 
-// errBehind says that a row came late to a table that an earlier step emptied.
+// errBehind says that a row came to a table that an earlier step had emptied.
 var errBehind = tenure.Errorf(tenure.Unavailable, "rows came while they were erased").Retryable()
 
 // Batch takes at most b.Limit rows, in the order of the steps, in about b.For, on
@@ -70,6 +100,7 @@ func (e *Erasure) Batch(ctx context.Context, q Querier, b connector.Batch) (conn
 	if b.For > 0 {
 		w.until = time.Now().Add(b.For * 3 / 4)
 	}
+	e.nulls = map[TableName]int64{}
 	at, behind := position(b.Cursor, e.steps), 0
 	for at < len(e.steps) && w.left > 0 && !w.late() {
 		through, err := w.step(ctx, e.steps[at])
@@ -88,6 +119,11 @@ func (e *Erasure) Batch(ctx context.Context, q Querier, b connector.Batch) (conn
 		left, err := e.Holding.Remains(ctx, q, e.Class)
 		if err != nil {
 			return connector.Erased{}, err
+		}
+		if left == "" {
+			if err := e.Holding.unsettled(ctx, q, e.Class); err != nil {
+				return connector.Erased{}, err
+			}
 		}
 		w.erased.Done, at = left == "", 0
 	}
@@ -162,7 +198,7 @@ func (w *batch) rows(ctx context.Context, t Reached, size int) (bool, error) {
 	for _, where := range t.Any {
 		if w.alone(t) {
 			n, err := w.plain(ctx, t, where, size)
-			if err != nil || n > 0 {
+			if size -= n; err != nil || size == 0 {
 				return false, err
 			}
 			continue
@@ -179,11 +215,14 @@ func (w *batch) rows(ctx context.Context, t Reached, size int) (bool, error) {
 	return true, nil
 }
 
-// alone says that nothing refers to the table's rows, and that nothing is to be
-// done before they go.
+// alone says that the table's rows can go without a look at what refers to them,
+// since nothing does or the database refuses, and that nothing is to be done before.
 func (w *batch) alone(t Reached) bool {
 	h, n := w.Holding, t.Table.TableName
-	return h.Before == nil && len(h.Graph.below[n]) == 0 && h.twice(t) == "" &&
+	look := func(k ForeignKey) bool {
+		return w.wary || t.Table.Parts || !k.Refuses || h.claims.b.links[k.id()] == Detach
+	}
+	return h.Before == nil && !t.Table.Code && !slices.ContainsFunc(h.Graph.below[n], look) && h.twice(t) == "" &&
 		!slices.ContainsFunc(h.Graph.above[n], func(k ForeignKey) bool { return h.claims.above[k.Parent] && h.Classes[k.Parent] != "" })
 }
 
@@ -234,6 +273,9 @@ func (w *batch) take(ctx context.Context, all ...going) error {
 			if err := w.stuck(ctx, g, where, "delete"); err != nil {
 				return err
 			}
+			if g.t.Table.Code && !w.carried(g, all) {
+				return w.blocked(ctx, g, "delete")
+			}
 		}
 		w.erased.Counts[g.t.Table.String()] += int64(len(g.addresses))
 		w.left -= len(g.addresses)
@@ -269,12 +311,27 @@ func (w *batch) stuck(ctx context.Context, g going, where, what string) error {
 	if err != nil || !found {
 		return err
 	}
+	return w.blocked(ctx, g, what)
+}
+
+// carried says that a cascade from other rows of the same batch may have taken
+// the rows before their own delete did.
+func (w *batch) carried(g going, all []going) bool {
+	return slices.ContainsFunc(w.Holding.Graph.above[g.t.Table.TableName], func(k ForeignKey) bool {
+		return k.OnDelete == Cascade && !k.self() && slices.ContainsFunc(all, func(o going) bool { return o.t.Table.TableName == k.Parent })
+	})
+}
+
+// blocked names what on a table keeps its rows from going: it changes them
+// instead, or lets them be.
+func (w *batch) blocked(ctx context.Context, g going, what string) error {
+	h := w.Holding
 	by, err := h.Dialect.Obstacles(ctx, w.q, g.t.Table.TableName)
 	if err != nil {
 		return err
 	}
 	if by == "" {
-		by = "nothing that the catalog shows"
+		by = "something that the catalog doesn't show"
 	}
 	return tenure.Errorf(tenure.Blocked, "rows of %s don't go: %s stands in the way of the %s", g.t.Table, by, what).
 		WithHint("change it so that the rows of a tenant that leaves can go, then retry")
@@ -283,6 +340,7 @@ func (w *batch) stuck(ctx context.Context, g going, where, what string) error {
 // Rehearse runs every statement of the erasure for no rows, on a querier that is
 // one transaction.
 func (e *Erasure) Rehearse(ctx context.Context, q Querier) error {
+	e.nulls = map[TableName]int64{}
 	w := &batch{Erasure: e, q: q, left: 1, erased: connector.Erased{Counts: map[string]int64{}, Detached: map[string]int64{}}}
 	for _, s := range e.steps {
 		for _, t := range s.Tables {
@@ -338,9 +396,11 @@ func filled(columns []string) string {
 func (w *batch) null(ctx context.Context, g going, columns []string) error {
 	h := w.Holding
 	where := h.those(g, alias)
-	if _, err := w.q.Exec(ctx, "update "+h.from(g.t)+" set "+nulls(columns)+" where "+where); err != nil {
+	n, err := w.q.Exec(ctx, "update "+h.from(g.t)+" set "+nulls(columns)+" where "+where)
+	if err != nil {
 		return err
 	}
+	w.nulls[g.t.Table.TableName] += n
 	return w.stuck(ctx, g, where+" and "+filled(columns), "update")
 }
 

@@ -38,6 +38,7 @@ type Table struct {
 	Checks  [][]string // columns that a check doesn't let be null together
 	Parts   bool       // its rows lie in partitions or heirs, so a row's address needs its table
 	RowID   bool       // SQLite: rows have a rowid
+	Code    bool       // triggers or rules that people made run when its rows change or go
 	Hidden  bool       // rights or row security may hide rows from this connection
 }
 
@@ -89,6 +90,7 @@ type ForeignKey struct {
 	Sets          []string // the columns that set null or set default changes; all of them if blank
 	Full          bool     // match full: all of its columns are null, or none is
 	Deferrable    bool
+	Refuses       bool // the database itself, at once, keeps a row from going that is referred to
 }
 
 func (k ForeignKey) self() bool { return k.Child == k.Parent }

@@ -2,6 +2,8 @@ package relational
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -27,10 +29,10 @@ func (h *Holding) conditions(n TableName) (ours, theirs string) {
 	return ours, h.Theirs(n)
 }
 
-// guard looks at everything that refers to rows which are about to go and are
-// locked, so that nothing can be added. Nothing but rows of the class itself goes
-// by the delete, and no row of another tenant changes but for a reference of
-// which the catalog or the blueprint says so; those are counted.
+// guard looks at everything that refers to rows which are about to go and are locked,
+// so that no more can refer to them. The delete takes nothing but rows of the class,
+// and changes no row of another tenant's but a reference that the catalog or the
+// blueprint lets go; those are counted.
 func (w *batch) guard(ctx context.Context, g going, all []going) error {
 	h := w.Holding
 	n := g.t.Table.TableName
@@ -58,7 +60,13 @@ func (w *batch) guard(ctx context.Context, g going, all []going) error {
 			if says, fix := h.refused(k, r); says != "" {
 				return tenure.Errorf(tenure.Blocked, "%s", says).WithHint("%s", fix)
 			}
+			if err := w.quiet(ctx, k); err != nil {
+				return err
+			}
 			w.erased.Detached[k.Link()] += others
+		}
+		if k.OnDelete.lets() && !h.Unenforced {
+			w.nulls[k.Child] += r.ours + others
 		}
 		if h.Unenforced && k.OnDelete == SetNull && others+r.ours > 0 {
 			if err := w.detach(ctx, k, from, where, k.sets()); err != nil {
@@ -94,7 +102,8 @@ func (w *batch) count(ctx context.Context, sql string) (r referring, err error) 
 	return r, rows.Err()
 }
 
-// own says what the tenant's own rows that refer to rows about to go mean.
+// own is Blocked, or errBehind, if rows of the tenant's own still refer to rows that are
+// about to go and would not let them.
 func (w *batch) own(k ForeignKey, n int64) error {
 	h := w.Holding
 	class := h.Classes[k.Child]
@@ -117,10 +126,10 @@ func (w *batch) own(k ForeignKey, n int64) error {
 func (h *Holding) refused(k ForeignKey, r referring) (says, fix string) {
 	whose, n := "another tenant's", r.theirs
 	if r.nobodys > 0 {
-		whose, n = "of which nothing says whose they are", r.nobodys
+		whose, n = "nothing says whose", r.nobodys
 	}
 	word := h.claims.b.links[k.id()]
-	says = plural(n, "row") + " of " + k.Child.String() + ", " + whose + ", refer to the tenant's rows of " + k.Parent.String() + " by " + strings.Join(k.Columns, ", ")
+	says = plural(n, "row") + " of " + k.Child.String() + " (" + whose + ") refer to the tenant's rows of " + k.Parent.String() + " by " + strings.Join(k.Columns, ", ")
 	fix = `links: {"` + h.link(k) + `": detach}`
 	switch {
 	case k.OnDelete.lets() && !h.yields(k):
@@ -135,18 +144,25 @@ func (h *Holding) refused(k ForeignKey, r referring) (says, fix string) {
 
 // link is how the blueprint best names the reference.
 func (h *Holding) link(k ForeignKey) string {
-	if k.Child.Schema == h.claims.t.Home {
-		return k.Child.Name + "." + strings.Join(k.Columns, ",")
+	return h.bare(k.Child) + "." + strings.Join(k.Columns, ",")
+}
+
+// bare is a table's name as the blueprint best writes it.
+func (h *Holding) bare(n TableName) string {
+	if n.Schema == h.claims.t.Home {
+		return n.Name
 	}
-	return k.Link()
+	return n.String()
 }
 
 // detach sets references to null where the constraint doesn't.
 func (w *batch) detach(ctx context.Context, k ForeignKey, from, where string, columns []string) error {
 	h := w.Holding
-	if _, err := w.q.Exec(ctx, "update "+from+" set "+nulls(columns)+" where "+where); err != nil {
+	n, err := w.q.Exec(ctx, "update "+from+" set "+nulls(columns)+" where "+where)
+	if err != nil {
 		return err
 	}
+	w.nulls[k.Child] += n
 	return w.stuck(ctx, going{t: Reached{Table: h.Graph.tables[k.Child]}}, where, "update")
 }
 
@@ -172,4 +188,53 @@ func (h *Holding) twice(t Reached) string {
 		return ""
 	}
 	return h.claims.theirs(n, alias)
+}
+
+// quiet is Blocked if triggers of people's run when rows that aren't the tenant's
+// lose a reference: nobody was told what they change besides.
+func (w *batch) quiet(ctx context.Context, k ForeignKey) error {
+	h := w.Holding
+	if !h.Graph.tables[k.Child].Code {
+		return nil
+	}
+	names, err := h.Dialect.Updaters(ctx, w.q, k.Child)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !h.ignores(k.Child, name) {
+			as := h.bare(k.Child) + "." + name
+			return tenure.Errorf(tenure.Blocked, "rows of %s, which aren't the tenant's, lose their reference to %s, and trigger %s runs on them", k.Child, k.Parent, name).
+				WithHint("triggers: {%s: ignore} if it may run on them", as)
+		}
+	}
+	return nil
+}
+
+// ignores says that the blueprint answers for a trigger.
+func (h *Holding) ignores(n TableName, trigger string) bool {
+	return slices.ContainsFunc(slices.Collect(maps.Keys(h.ignored)), func(as string) bool {
+		return strings.EqualFold(as, h.bare(n)+"."+trigger) || strings.EqualFold(as, n.String()+"."+trigger)
+	})
+}
+
+// unsettled is Blocked if rows of which nothing says whose they are keep rows of a
+// parent of the class from going.
+func (h *Holding) unsettled(ctx context.Context, q Querier, class string) error {
+	var kept []reference
+	for _, r := range h.references() {
+		if h.claims.above[r.Parent] && (class == "" || h.Classes[r.Parent] == class) {
+			kept = append(kept, r)
+		}
+	}
+	if err := h.fillReferences(ctx, q, kept); err != nil {
+		return err
+	}
+	for _, r := range kept {
+		if r.nobodys > 0 {
+			says, fix := h.kept(r.ForeignKey, r.nobodys)
+			return tenure.Errorf(tenure.Blocked, "%s", says).WithHint("%s", fix)
+		}
+	}
+	return nil
 }

@@ -27,8 +27,9 @@ type Holding struct {
 	// what a constraint would set to null the erasure sets to null.
 	Unenforced bool
 
-	claims *claims
-	at     map[TableName]Reached
+	claims  *claims
+	at      map[TableName]Reached
+	ignored map[string]string // triggers of which the blueprint says so
 }
 
 // NewHolding works out what is the tenant's.
@@ -37,7 +38,7 @@ func NewHolding(d Dialect, g *Graph, t Tenancy, c Coverage) (*Holding, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Holding{Dialect: d, Graph: g, Missing: b.missing, claims: newClaims(d, g, t, b), Classes: map[TableName]string{}, at: map[TableName]Reached{}}
+	h := &Holding{Dialect: d, Graph: g, Missing: b.missing, claims: newClaims(d, g, t, b), Classes: map[TableName]string{}, at: map[TableName]Reached{}, ignored: c.Triggers}
 	h.Tables = h.claims.reached()
 	for _, r := range h.Tables {
 		n := r.Table.TableName
@@ -182,5 +183,5 @@ func (h *Holding) Empty(ctx context.Context, q Querier) error {
 			return tenure.Errorf(tenure.Conflict, "%s of %s are left", plural(p.Rows, "row"), p.Name).WithHint("erase class %s again", p.Class).Retryable()
 		}
 	}
-	return nil
+	return h.unsettled(ctx, q, "")
 }

@@ -29,7 +29,7 @@ func (k Kept) Add(ctx context.Context, q Querier, run, resource string, e *conne
 	for kind, counts := range map[string]map[string]int64{taken: e.Counts, detached: e.Detached} {
 		for name, n := range counts {
 			_, err := q.Exec(ctx, "insert into "+k.Tally+" (run, resource, kind, name, n) values ($1, $2, $3, $4, $5) on conflict (run, resource, kind, name) do update set n = "+
-				k.column("n")+" + excluded.n", run, resource, kind, name, n)
+				k.Tally+".n + excluded.n", run, resource, kind, name, n)
 			if err != nil {
 				return err
 			}
@@ -39,9 +39,6 @@ func (k Kept) Add(ctx context.Context, q Querier, run, resource string, e *conne
 	e.Total, e.Detached = total.Total, total.Detached
 	return err
 }
-
-// column names a column of the tally in the update of an insert.
-func (k Kept) column(name string) string { return k.Tally + "." + name }
 
 // Read is what a run has taken so far.
 func (k Kept) Read(ctx context.Context, q Querier, run, resource string) (e connector.Erased, err error) {

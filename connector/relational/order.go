@@ -151,7 +151,7 @@ func (h *Holding) yields(k ForeignKey) bool {
 // identifies says that a column is one by which the table's rows are found, or
 // one that can't be set.
 func (h *Holding) identifies(n TableName, column string) bool {
-	tenant, _, _ := cutPath(h.claims.keyed[n])
+	tenant, _, _ := CutPath(h.claims.keyed[n])
 	c, _ := h.Graph.tables[n].Column(column)
 	return c.Generated || column == tenant || slices.ContainsFunc(h.claims.by[n], func(by ForeignKey) bool { return slices.Contains(by.Columns, column) })
 }
@@ -221,6 +221,11 @@ func (h *Holding) Objections(order []string) []connector.Place {
 		}
 	}
 	for _, k := range h.Graph.keys {
+		if h.claims.bent[k.id()] {
+			out = append(out, connector.Place{Name: k.Link(), Kind: connector.PlaceOrder, Class: h.Classes[k.Parent], Blocks: true,
+				Says: "rows of " + k.Child.String() + " follow those of " + k.Parent.String() + ", which are found through them",
+				Fix:  "give " + k.Child.String() + " a tenant column, or take follow out of its links"})
+		}
 		parent, child := h.Classes[k.Parent], h.Classes[k.Child]
 		if parent == "" || child == "" || parent == child || at(parent) >= at(child) {
 			continue

@@ -91,7 +91,7 @@ func (r *ring) ours(n TableName, a string) []string {
 			for i, p := range k.Parents {
 				names[i] = numbered(slices.Index(columns, p))
 			}
-			return tuple(a, k.Columns) + " in (" + closure + " select " + strings.Join(names, ", ") + ` from "r")`
+			return r.c.keyless(k.Child, a) + tuple(a, k.Columns) + " in (" + closure + " select " + strings.Join(names, ", ") + ` from "r")`
 		}))
 	}
 	return out
@@ -141,7 +141,7 @@ func (r *ring) closure(columns []string, a string) string {
 			for i := range k.Columns {
 				same[i] = Quote(a, k.Columns[i]) + ` = "r".` + numbered(slices.Index(columns, k.Parents[i]))
 			}
-			return strings.Join(same, " and ")
+			return r.c.keyless(k.Child, a) + strings.Join(same, " and ")
 		}))
 	}
 	hub := r.c.d.Name(r.hub) + " " + Quote(a)

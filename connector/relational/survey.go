@@ -14,12 +14,13 @@ import (
 // which they are erased, or not at all.
 func (h *Holding) Places(ctx context.Context, q Querier, order []string, counted bool) ([]connector.Place, error) {
 	out := h.tables()
-	refers, keys := h.references(), h.nulls()
+	refers, keys, stay := h.references(), h.nulls(), h.staying()
 	if counted {
 		for _, fill := range []func() error{
 			func() error { return h.fill(ctx, q, out) },
 			func() error { return h.fillReferences(ctx, q, refers) },
 			func() error { return h.fillNulls(ctx, q, keys) },
+			func() error { return h.count(ctx, q, stay) },
 		} {
 			if err := fill(); err != nil {
 				return nil, err
@@ -37,7 +38,12 @@ func (h *Holding) Places(ctx context.Context, q Querier, order []string, counted
 				Says: plural(k.rows, "row") + " of " + k.Table.String() + " name no tenant: " + k.column + " is null"})
 		}
 	}
-	return append(append(out, h.unknown(counted)...), h.Objections(order)...), nil
+	for _, p := range stay {
+		if p.Rows > 0 {
+			out = append(out, p.place())
+		}
+	}
+	return append(append(out, h.unknown(refers, counted)...), h.Objections(order)...), nil
 }
 
 func plural(n int64, what string) string {
@@ -150,7 +156,10 @@ func (h *Holding) references() []reference {
 	var out []reference
 	for _, k := range h.Graph.keys {
 		parent, ok := h.at[k.Parent]
-		if !ok || parent.Parent || h.claims.own(k.Child) || h.claims.claiming(k) {
+		if !ok || h.claims.own(k.Child) || h.claims.claimed(k) && h.claims.keyed[k.Child] == "" {
+			continue
+		}
+		if parent.Parent && (h.Classes[k.Parent] == "" || k.self() || h.claims.b.shared[k.Child]) {
 			continue
 		}
 		out = append(out, reference{ForeignKey: k})
@@ -162,6 +171,10 @@ func (h *Holding) fillReferences(ctx context.Context, q Querier, refers []refere
 	selects := make([]string, len(refers))
 	inner := next(alias)
 	for i, k := range refers {
+		if h.claims.above[k.Parent] {
+			selects[i] = h.keeping(k.ForeignKey, inner)
+			continue
+		}
 		selects[i] = h.referring(k.Child) + " from " + h.Dialect.Name(k.Child) + " as " + Quote(alias) + " where " +
 			in(alias, k.Columns, inner, h.Dialect.Name(k.Parent), k.Parents, either(h.claims.ours(k.Parent, inner)))
 	}
@@ -173,6 +186,18 @@ func (h *Holding) fillReferences(ctx context.Context, q Querier, refers []refere
 		refers[i].referring = referring{ours: v[0], theirs: v[1], nobodys: v[2]}
 	}
 	return nil
+}
+
+// keeping is the select list that counts rows of which nothing says whose they
+// are, and which alone keep a parent's rows that the tenant's refer to from going.
+func (h *Holding) keeping(k ForeignKey, inner string) string {
+	ours, theirs := h.conditions(k.Child)
+	also := "false"
+	if cond := h.claims.others(k.Parent, inner, nil); cond != "" {
+		also = cond
+	}
+	return "0, 0, count(*) from " + h.Dialect.Name(k.Child) + " as " + Quote(alias) + " where (" + ours + ") is not true and (" + theirs + ") is not true and " +
+		in(alias, k.Columns, inner, h.Dialect.Name(k.Parent), k.Parents, h.claims.asked(k.Parent, inner)+" and ("+also+") is not true")
 }
 
 // place is what a person must know of a reference; nothing where no row of
@@ -192,15 +217,39 @@ func (h *Holding) place(r reference, counted bool) (connector.Place, bool) {
 	if p.Rows == 0 {
 		return p, false
 	}
+	if h.claims.above[k.Parent] {
+		p.Blocks = true
+		p.Says, p.Fix = h.kept(k, r.nobodys)
+		return p, true
+	}
 	p.Says, p.Fix = h.refused(k, r.referring)
 	p.Blocks = p.Says != ""
-	if r.nobodys > 0 && p.Blocks && h.claims.keyed[k.Child] == "" && len(h.Graph.optional(k)) > 0 {
+	if r.nobodys > 0 && p.Blocks && len(h.Graph.optional(k)) > 0 {
 		p.Fix = `links: {"` + h.link(k) + `": follow} if they are the tenant's, detach if they are to stay`
 	}
 	if !p.Blocks {
 		p.Says = plural(p.Rows, "reference") + " of others' rows of " + k.Child.String() + " to the tenant's rows of " + k.Parent.String() + " will be " + outcome(k)
 	}
 	return p, true
+}
+
+// kept says that rows of which nothing says whose they are keep a parent's, and
+// what would settle it.
+func (h *Holding) kept(k ForeignKey, n int64) (says, fix string) {
+	says = plural(n, "row") + " of " + k.Child.String() + ", of which nothing says whose they are, refer by " + strings.Join(k.Columns, ", ") +
+		" to rows of " + k.Parent.String() + " that the tenant's rows refer to, and keep them from going"
+	_, held := h.at[k.Child]
+	switch {
+	case h.claims.keyed[k.Child] != "":
+		return says, "give those rows a key in " + h.claims.keyed[k.Child] + ", or delete them"
+	case held:
+		return says, "say in links what else of " + k.Child.String() + " refers to the tenant's rows, or delete those rows"
+	}
+	fix = `links: {"` + h.link(k) + `": follow} if they belong to what they refer to`
+	if h.claims.b.classes[k.Child] == "" {
+		fix += ", with tables: {" + h.name(k.Child) + ": CLASS}"
+	}
+	return says, fix + "; columns: {" + h.name(k.Child) + ": COLUMN} if a column says whose they are"
 }
 
 func outcome(k ForeignKey) string {
@@ -232,7 +281,7 @@ func (h *Holding) fillNulls(ctx context.Context, q Querier, keys []null) error {
 	selects := make([]string, len(keys))
 	for i, k := range keys {
 		_, _, nobodys := h.Dialect.Keyed(k.Table, alias, k.column, h.claims.t.Key)
-		selects[i] = "count(*) from " + h.from(k.Reached) + " where " + nobodys
+		selects[i] = "count(*) from " + h.from(k.Reached) + " where " + nobodys + " and (" + k.Where() + ") is not true"
 	}
 	n, err := numbers(ctx, q, 1, selects)
 	if err != nil {
@@ -246,12 +295,17 @@ func (h *Holding) fillNulls(ctx context.Context, q Querier, keys []null) error {
 
 // unknown are names of the blueprint that fit nothing: tables that aren't there,
 // where a tenant can't make them later, and tables that hold nothing of a tenant.
-func (h *Holding) unknown(counted bool) []connector.Place {
+func (h *Holding) unknown(refers []reference, counted bool) []connector.Place {
 	var out []connector.Place
 	if h.claims.t.Own == nil {
 		for _, name := range h.Missing {
 			out = append(out, connector.Place{Name: name, Kind: connector.PlaceTable, Blocks: true,
 				Says: name + " is named and isn't there", Fix: "give it its name back, or name what stands in its place"})
+		}
+	}
+	for _, t := range h.Graph.Tables() {
+		if p, ok := h.ambiguous(t); ok {
+			out = append(out, p)
 		}
 	}
 	if h.claims.t.Own != nil && !counted {
@@ -263,15 +317,26 @@ func (h *Holding) unknown(counted bool) []connector.Place {
 		if _, ok := h.at[n]; ok || class == "" || h.linked(n) {
 			continue
 		}
-		out = append(out, connector.Place{Name: n.String(), Kind: connector.PlaceTable, Class: class, Blocks: true,
-			Says: n.String() + " has no tenant column, refers to no table that has one, and no row of the tenant's refers to it",
-			Fix:  "columns: {" + h.name(n) + ": COLUMN}, or take it out of tables"})
+		p := connector.Place{Name: n.String(), Kind: connector.PlaceTable, Class: class, Blocks: true,
+			Says: n.String() + " is named, and nothing leads to its rows from the tenant: it has no tenant column, and no reference to or from the tenant's rows finds them",
+			Fix:  "columns: {" + h.name(n) + ": COLUMN}, or take it out of tables"}
+		at := slices.IndexFunc(refers, func(r reference) bool { return r.Child == n })
+		if at >= 0 && (!counted || slices.ContainsFunc(refers, func(r reference) bool { return r.Child == n && r.theirs+r.nobodys > 0 })) {
+			continue // the reference is a place of its own
+		}
+		if at >= 0 {
+			p.Fix = `links: {"` + h.link(refers[at].ForeignKey) + `": follow, detach or block}, ` + p.Fix
+		}
+		out = append(out, p)
 	}
 	return out
 }
 
-// linked says that the table refers to the tenant's by a reference that may be
-// null; the reference is a place of its own.
+// linked says that the table refers to the tenant's by a reference of which the
+// blueprint says what it means.
 func (h *Holding) linked(n TableName) bool {
-	return slices.ContainsFunc(h.Graph.above[n], func(k ForeignKey) bool { _, ok := h.at[k.Parent]; return ok })
+	return slices.ContainsFunc(h.Graph.above[n], func(k ForeignKey) bool {
+		_, ok := h.at[k.Parent]
+		return ok && h.claims.b.links[k.id()] != ""
+	})
 }

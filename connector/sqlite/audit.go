@@ -22,7 +22,7 @@ func (e *estate) audit(ctx context.Context, s *session, order []string, counted 
 		}
 	}
 	for _, g := range e.c.triggers {
-		if _, held := e.table(g.table); held {
+		if _, held := e.table(g.table); held || e.runs(g) {
 			out = append(out, e.triggerPlaces(g, order)...)
 		}
 	}
@@ -103,9 +103,13 @@ func (e *estate) virtualPlace(ctx context.Context, s *session, v virtual, counte
 		if p.Class == "" {
 			p.Class = e.class(t)
 		}
-		if !e.c.told(v.name, t) {
-			return blocked(p, "rows that triggers copy from "+t+" into "+v.name+" stay there when "+t+"'s rows go",
-				"add a trigger that takes the row out of "+v.name+" when one of "+t+" is deleted"), nil
+		if !e.c.steady(v.name, t, "delete") {
+			return blocked(p, "rows that triggers copy from "+t+" into "+v.name+" stay there, or may, when "+t+"'s rows go",
+				"add a trigger without a condition that takes the row out of "+v.name+" when one of "+t+" is deleted"), nil
+		}
+		if e.c.fragile(v.name) && !e.c.steady(v.name, t, "update") {
+			return blocked(p, v.name+" isn't told of each change of "+t+", so words of rows as they were may stay in it when they go",
+				"add a trigger without a condition that tells "+v.name+" when a row of "+t+" is updated, and build the index anew; or make it with contentless_delete=1"), nil
 		}
 	}
 	p.Via += ", kept in step by triggers of " + strings.Join(sources, ", ")
@@ -133,56 +137,6 @@ func (e *estate) external(ctx context.Context, s *session, f fulltext, p connect
 		return &p, nil
 	}
 	return &p, s.each(ctx, "select count(*) from "+quote(f.content)+` "t" where `+t.Where(), func() error { return nil }, &p.Rows)
-}
-
-// triggerPlaces are the tables that a trigger of a table of the tenant's writes to
-// and that nothing erases, and the deletes that it can keep from happening.
-func (e *estate) triggerPlaces(g trigger, order []string) []connector.Place {
-	var out []connector.Place
-	own := e.class(g.table)
-	place := connector.Place{Name: g.table + "." + g.name, Kind: connector.PlaceCode, Class: own, Via: "trigger on " + g.table}
-	if g.event == "delete" && g.raises != "" {
-		stands := place
-		stands.Says = "trigger " + g.name + " can keep rows of " + g.table + " from going: raise(" + g.raises + ")"
-		out = append(out, stands)
-	}
-	var told []string
-	for _, w := range g.writes {
-		if strings.EqualFold(w.table, g.table) || e.shared(w.table) || e.c.virtual(w.table) != nil || slices.Contains(told, w.table) || e.excused(g) {
-			continue // an index is a place of its own
-		}
-		told = append(told, w.table)
-		class := e.class(w.table)
-		_, held := e.table(w.table)
-		lacks := e.lacks(g, w)
-		switch {
-		case class != "" && held && lacks != "":
-			out = append(out, *blocked(place, "trigger "+g.name+" copies rows of "+g.table+" into "+w.table+", whose rows are found by "+lacks+", and writes no "+lacks+": the copies are nobody's and stay",
-				"give "+g.table+" a column "+lacks+" and have the trigger write it; or triggers: {"+g.table+"."+g.name+": ignore} if it writes nothing of a tenant's"))
-		case class == "" || !held:
-			out = append(out, *blocked(place, "trigger "+g.name+" writes of rows of "+g.table+" into "+w.table+", which no data class covers",
-				"tables: {"+w.table+": CLASS}, or triggers: {"+g.table+"."+g.name+": ignore} if it writes nothing of a tenant's"))
-		case g.event != "insert" && !w.removes && class != own && at(order, class) < at(order, own):
-			late := place
-			late.Kind = connector.PlaceOrder
-			out = append(out, *blocked(late, "when rows of "+g.table+" ("+own+") go, trigger "+g.name+" writes into "+w.table+", whose class "+class+" is gone by then",
-				"put both tables into one data class"))
-		}
-	}
-	return out
-}
-
-// lacks is the name by which the target's rows are found and that the trigger
-// doesn't write; "" if it does, or they are found in another way.
-func (e *estate) lacks(g trigger, w write) string {
-	n, _ := e.Graph.Find("", w.table)
-	key := e.TenantColumn(n)
-	key = key[strings.LastIndexByte(key, '>')+1:]
-	source, held := e.table(g.table)
-	if !w.adds || key == "" || !held || w.mentions(key) || source.Table.Has(key) {
-		return ""
-	}
-	return key
 }
 
 // excused says that the blueprint lets the trigger write where it writes.

@@ -33,6 +33,9 @@ func readCatalog(ctx context.Context, q relational.Querier) (c catalog, err erro
 	if err != nil {
 		return c, err
 	}
+	for i := range tables {
+		tables[i].Code = slices.ContainsFunc(c.triggers, func(g trigger) bool { return g.event != "insert" && strings.EqualFold(g.table, tables[i].Name) })
+	}
 	if c.indexes, err = readIndexes(ctx, q); err != nil {
 		return c, err
 	}
@@ -81,6 +84,21 @@ func (c catalog) told(index, table string) bool {
 			return w.removes && strings.EqualFold(w.table, index)
 		})
 	})
+}
+
+// steady says whether a trigger takes the row out of an index at each such event
+// of the table, whatever the row.
+func (c catalog) steady(index, table, event string) bool {
+	return slices.ContainsFunc(c.triggers, func(g trigger) bool {
+		return g.always && len(g.columns) == 0 && g.event == event && strings.EqualFold(g.table, table) && slices.ContainsFunc(g.writes, func(w write) bool {
+			return w.all && (w.removes || event == "update") && strings.EqualFold(w.table, index)
+		})
+	})
+}
+
+// fragile says that an index forgets just the words that it is told of.
+func (c catalog) fragile(index string) bool {
+	return slices.ContainsFunc(c.fulltexts, func(f fulltext) bool { return f.name == index && f.bare && !f.removes })
 }
 
 // writers are the tables whose triggers write to an index, each once.

@@ -159,6 +159,17 @@ func (dialect) Obstacles(ctx context.Context, q relational.Querier, t relational
 	return strings.Join(raising, ", "), err
 }
 
+// Updaters is described at relational.Dialect.
+func (dialect) Updaters(ctx context.Context, q relational.Querier, t relational.TableName) (out []string, err error) {
+	all, err := triggers(ctx, q)
+	for _, g := range all {
+		if g.event == "update" && strings.EqualFold(g.table, t.Name) {
+			out = append(out, g.name)
+		}
+	}
+	return out, err
+}
+
 // kept are the tables of what an erasure keeps in the file.
 var kept = relational.Kept{Tally: "tenure_tally", Parents: "tenure_parent"}
 

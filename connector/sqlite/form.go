@@ -20,10 +20,10 @@ func isNumber(key string) bool {
 	return err == nil && strings.Contains(key, ".") && strconv.FormatFloat(f, 'f', -1, 64) == key
 }
 
-// isKey is the condition for tenants' keys in a value, a column's or an
-// expression's, in each form that means the same and that SQLite compares apart: a text, the blob of its
-// bytes, and a number where the key is one. A column of numeric affinity would
-// read '07' as 7, which is another tenant's: there such a key has no text.
+// isKey is the condition that a value, of a column or an expression, is one of the
+// keys, in each form that means the same and that SQLite compares as unequal: a text,
+// the blob of its bytes, and a number where the key is one. A column of numeric
+// affinity would read '07' as 7, another tenant's key: there such a key has no text.
 //
 // The second half compares byte by byte whatever the column's collation is; the
 // first lets an index be used.

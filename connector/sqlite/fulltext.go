@@ -74,19 +74,11 @@ func (f fulltext) tell(n int) string {
 		known = " when exists (select 1 from main." + quote(f.name+"_docsize") + " where id = " + id + ")"
 	}
 	return "create temp trigger " + name + " before delete on main." + quote(f.content) + known + " begin insert into " + quote(f.name) + " (" + quote(f.name) + ", rowid, " +
-		quoteAll(f.columns) + ") values ('delete', " + id + ", " + strings.Join(old, ", ") + "); end"
+		relational.QuoteList(f.columns) + ") values ('delete', " + id + ", " + strings.Join(old, ", ") + "); end"
 }
 
-func quoteAll(names []string) string {
-	out := make([]string, len(names))
-	for i, n := range names {
-		out[i] = quote(n)
-	}
-	return strings.Join(out, ", ")
-}
-
-// attend sees to it that deletes on this session keep the indexes in step with
-// the tables that their texts stand in, where no trigger of the platform's does.
+// attend makes deletes on this session keep the indexes in step with the tables that
+// hold their texts, where no trigger of the platform's does.
 func attend(ctx context.Context, s *session, c catalog) error {
 	for i, f := range c.fulltexts {
 		if !c.has(f.content) || c.told(f.name, f.content) {

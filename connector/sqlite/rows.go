@@ -11,8 +11,8 @@ import (
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
-// pools are one tenant's rows in the platform's database: those whose tenant
-// column has its key, and all that refer to them by foreign keys.
+// pools are one tenant's rows in the platform's database: those whose tenant column
+// has its key, and those that are found through them (relational.Holding).
 type pools struct {
 	*Driver
 	gone bool // it was deleted, and its mark with it

@@ -52,7 +52,7 @@ func (e *estate) search(ctx context.Context, s *session, budget time.Duration, b
 			theirs = "count(case when " + e.Theirs(t.TableName) + " then 1 end)"
 		}
 		for _, c := range t.Columns {
-			where := e.bears(c)
+			where := e.seeks(c)
 			if where == "" || slices.Contains(judged[t.TableName], c.Name) {
 				continue
 			}
@@ -116,10 +116,10 @@ func (e *estate) judged() map[relational.TableName][]string {
 	return out
 }
 
-// bears is the condition under which a column, of the table under the alias t, has
+// seeks is the condition under which a column, of the table under the alias t, has
 // the key in any form that a person takes for it: in other letters, with blanks, or
 // at any depth of a JSON document. "" if it isn't one to look at.
-func (e *estate) bears(c relational.Column) string {
+func (e *estate) seeks(c relational.Column) string {
 	key, at := e.a.Key, relational.Quote("t", c.Name)
 	names := append([]string{e.a.Column}, e.a.Aliases...)
 	kind, wide := affinity(c.Type), relational.Telling(key) || relational.Speaks(c.Name, names)

@@ -13,16 +13,21 @@ type trigger struct {
 	name, table string
 	event       string // insert, update or delete
 	before      bool
+	always      bool     // it runs for every row: it has no condition
+	columns     []string // of an update: those at whose change it runs; none if at any
 	writes      []write
 	raises      string // ignore, abort, fail or rollback: the last that it names; "" for none
 }
 
-// write is one table that a trigger writes to.
+// write is one statement of a trigger that writes to a table.
 type write struct {
 	table   string
-	removes bool // it takes rows out, or tells a full-text index of rows that go
-	adds    bool // it puts rows in
-	names   []string
+	verb    string // insert, update or delete
+	removes bool   // it takes rows out, or tells a full-text index of rows that go
+	all     bool   // it does so for each row, by its bare id or by the index's command
+	upserts bool   // it changes rows that are there
+	columns []string
+	rows    [][][]word // of an insert: the expressions of each row; none if they can't be read
 }
 
 // triggers reads the triggers of tables; those of views are left out, since no
@@ -40,13 +45,20 @@ func triggers(ctx context.Context, q relational.Querier) ([]trigger, error) {
 
 // parseTrigger reads a statement that SQLite has accepted (sqlite.org/lang_createtrigger).
 func parseTrigger(name, table, text string) trigger {
-	g := trigger{name: name, table: table}
+	g := trigger{name: name, table: table, always: true}
 	all := words(text)
 	begin := slices.IndexFunc(all, func(w word) bool { return w.is("on") })
 	for _, w := range all[:max(begin, 0)] {
 		g.before = g.before || w.is("before")
 		if w.is("insert") || w.is("update") || w.is("delete") {
 			g.event = strings.ToLower(w.text)
+		}
+	}
+	if of := slices.IndexFunc(all[:max(begin, 0)], func(w word) bool { return w.is("of") }); of >= 0 {
+		for _, c := range all[of+1 : begin] {
+			if c.quoted || !c.is(",") {
+				g.columns = append(g.columns, c.text)
+			}
 		}
 	}
 	inside := false
@@ -56,6 +68,8 @@ func parseTrigger(name, table, text string) trigger {
 			g.statement(all[i:])
 		case !inside && w.is("begin") && i+1 < len(all) && all[i+1].is("insert", "replace", "update", "delete", "select"):
 			inside = true
+		case !inside && w.is("when"):
+			g.always = false
 		case inside && w.is("raise") && i+2 < len(all) && all[i+1].is("("):
 			g.raises = strings.ToLower(all[i+2].text)
 		}
@@ -70,27 +84,111 @@ func (g *trigger) statement(body []word) {
 		end = len(body)
 	}
 	body = body[:end]
+	w := write{verb: strings.ToLower(body[0].text), upserts: body[0].is("replace")}
 	at := 1
-	if at < len(body) && body[at].is("or") {
+	if at+1 < len(body) && body[at].is("or") {
+		w.upserts = body[at+1].is("replace")
 		at += 2
 	}
 	switch {
-	case body[0].is("insert", "replace"), body[0].is("delete"):
-		at++ // into, from
+	case body[0].is("insert", "replace"):
+		w.verb = "insert"
+		at++ // into
+	case body[0].is("delete"):
+		at++ // from
 	case body[0].is("update"):
 	default:
 		return
 	}
+	if at+2 < len(body) && body[at+1].is(".") {
+		at += 2
+	}
 	if at >= len(body) {
 		return
 	}
-	w := write{table: body[at].text, removes: body[0].is("delete"), adds: body[0].is("insert", "replace")}
-	for _, x := range body {
-		w.names = append(w.names, x.text)
+	w.table = body[at].text
+	rest := body[at+1:]
+	bare := slices.IndexFunc(rest, func(w word) bool { return w.is("where") })
+	switch w.verb {
+	case "delete", "update":
+		w.removes = w.verb == "delete"
+		w.all = bare >= 0 && len(rest)-bare == 6 && rest[bare+2].is("=") && rest[bare+3].is("old") && rest[bare+4].is(".")
+	case "insert":
+		w.inserted(rest)
+		w.removes = len(w.columns) > 0 && strings.EqualFold(w.columns[0], w.table) && len(w.rows) == 1 && len(w.rows[0]) > 0 &&
+			len(w.rows[0][0]) == 1 && w.rows[0][0][0].quoted && w.rows[0][0][0].text == "delete"
+		w.all = w.removes && !w.filtered(rest)
 	}
-	command := at+2 < len(body) && body[at+1].is("(") && strings.EqualFold(body[at+2].text, w.table)
-	w.removes = w.removes || command && slices.ContainsFunc(body, func(x word) bool { return x.quoted && x.text == "delete" })
 	g.writes = append(g.writes, w)
+}
+
+// filtered says that an insert reads its row from a select that may give none.
+func (write) filtered(rest []word) bool {
+	return slices.ContainsFunc(rest, func(w word) bool { return w.is("where", "from", "limit") })
+}
+
+// inserted reads an insert from what follows the table's name (sqlite.org/lang_insert).
+func (w *write) inserted(t []word) {
+	for i := 1; i < len(t); i++ {
+		w.upserts = w.upserts || t[i-1].is("do") && t[i].is("update")
+	}
+	if len(t) > 1 && t[0].is("as") {
+		t = t[2:]
+	}
+	if len(t) > 0 && t[0].is("(") {
+		end := until(t[1:]) + 1
+		for _, c := range split(t[1:end]) {
+			w.columns = append(w.columns, c[0].text)
+		}
+		t = t[min(end+1, len(t)):]
+	}
+	switch {
+	case len(t) == 0:
+	case t[0].is("values"):
+		for t = t[1:]; len(t) > 0 && t[0].is("("); {
+			end := until(t[1:]) + 1
+			w.rows = append(w.rows, split(t[1:end]))
+			if t = t[min(end+1, len(t)):]; len(t) == 0 || !t[0].is(",") {
+				break
+			}
+			t = t[1:]
+		}
+	case t[0].is("select") && until(t, "union", "intersect", "except") == len(t):
+		w.rows = [][][]word{split(t[1:until(t, "from", "where", "on", "returning", "limit")])}
+	}
+}
+
+// until is where, outside of brackets, one of the words or signs stands first or
+// the bracket closes that was open before.
+func until(t []word, any ...string) int {
+	depth := 0
+	for i, x := range t {
+		switch {
+		case depth == 0 && (x.is(any...) || x.is(")")):
+			return i
+		case x.is("("):
+			depth++
+		case x.is(")"):
+			depth--
+		}
+	}
+	return len(t)
+}
+
+// split cuts a list at its commas.
+func split(t []word) (out [][]word) {
+	for len(t) > 0 {
+		end := until(t, ",")
+		if end == 0 {
+			return nil
+		}
+		out = append(out, t[:end])
+		if end == len(t) {
+			break
+		}
+		t = t[end+1:]
+	}
+	return out
 }
 
 // word is a token of SQL: a name, a keyword, a text or a sign.
@@ -103,9 +201,6 @@ type word struct {
 func (w word) is(any ...string) bool {
 	return !w.quoted && slices.ContainsFunc(any, func(s string) bool { return strings.EqualFold(s, w.text) })
 }
-
-// mentions says that the statement names a column, or has a text that is its name.
-func (w write) mentions(name string) bool { return foldedIn(w.names, name) }
 
 // words splits SQL into tokens, without space and comments.
 func words(text string) []word {

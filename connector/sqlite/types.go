@@ -11,7 +11,6 @@ import (
 
 // types declares the resource types, ordered by name.
 func types() []tenure.ResourceType {
-	coverage := relational.CoverageSchema("name")
 	own := []tenure.ResourceType{
 		{
 			Name: "database", Summary: "A database file of the tenant's own", Whole: true, Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
@@ -19,17 +18,17 @@ func types() []tenure.ResourceType {
 			Verification: "the file is read in the pass that sees the sentinel: its owner mark, its schema as compared with what its ddl gives, its permissions",
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it stands in Tenure's own folder, read-only, and can be brought back; deleted, it comes back from a backup alone"},
 			Attributes: schemaOf(`"ddl"`, `"ddl":{"type":"string","description":"SQL, run in one transaction with its making. It runs again when it changes or the schema was altered, so write it so that it can"},
-"seed":{"type":"string","description":"SQL that is run once, when it is made"},`+coverage),
+"seed":{"type":"string","description":"SQL that is run once, when it is made"},`+relational.CoverageSchema("name; \"*\" covers those that aren't named")),
 			Cost:      []tenure.CostTerm{{Metric: "one", Per: 1, Price: "database"}, {Metric: "bytes", Per: 1_000_000_000, Price: "gigabyte"}},
 			Isolation: []string{"mode"},
 		},
 		{
-			Name: "rows", Summary: "The tenant's rows in the platform's database, and all rows that refer to them", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
+			Name: "rows", Summary: "The tenant's rows in the platform's database: those with its key, and those that can't be without them", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
 			Deletion:     "the rows are logically deleted in bounded batches, children before parents, with secure_delete; full-text indexes are merged, and what the file's pages hold unused is written over where it has up to 256 MiB",
 			Verification: "the rows with the tenant's key are counted in the same snapshot as the sentinel; its owner mark stands in the table tenure_mark",
 			Recovery:     tenure.Recovery{Declared: true, Says: "rows in shared tables can't be set aside, so there is no quarantine; an export taken before is all that can bring them back"},
 			Attributes: schemaOf(`"column","key","tables"`, `"column":{"type":"string","minLength":1,"description":"the tenant column; every table that has it holds the tenant's rows, unless columns says otherwise"},
-"key":{"type":"string","minLength":1,"description":"the tenant's value in it, as text; the number and the blob that mean the same are found too"},`+coverage),
+"key":{"type":"string","minLength":1,"description":"the tenant's value in it, as text; the number and the blob that mean the same are found too"},`+relational.CoverageSchema("name")),
 			Cost: []tenure.CostTerm{{Metric: "rows", Per: 1_000_000, Price: "million_rows"}},
 		},
 	}

@@ -30,16 +30,16 @@ func countOf(o connector.Observed) Count {
 	return Count{Found: o.Found, State: o.State, Metrics: o.Metrics}
 }
 
-// Standing are the places that stand against the erasure of a class, or of any if
-// the class is blank.
+// Standing are the places that block the erasure of a class; of any class if it is
+// blank.
 func (c Count) Standing(class string) []connector.Place {
 	return slices.DeleteFunc(slices.Clone(c.Places), func(p connector.Place) bool {
 		return !p.Blocks || class != "" && p.Class != "" && p.Class != class
 	})
 }
 
-// Stands says whether a count ended since something stands against the erasure of
-// its class.
+// Stands says whether a count's step found something that blocks the erasure of its
+// class.
 func Stands(row store.StepRow, class string) bool {
 	var c Count
 	return json.Unmarshal([]byte(row.Receipt), &c) == nil && len(c.Standing(class)) > 0
@@ -125,7 +125,7 @@ func standing(places []connector.Place) error {
 			fixes = append(fixes, p.Fix)
 		}
 	}
-	err := tenure.Errorf(tenure.Blocked, "what is reachable can't go as planned: %s", strings.Join(names, "; "))
+	err := tenure.Errorf(tenure.Blocked, "the erasure can't go as planned: %s", strings.Join(names, "; "))
 	if len(fixes) > 0 {
 		err = err.WithHint("%s", strings.Join(unique(fixes), "; "))
 	}
@@ -148,25 +148,30 @@ func classOf(p *tenure.Plan, s *tenure.Step) string {
 // is woken when one of them has gone.
 const countAgain = 24 * time.Hour
 
-// order is how the classes of a resource have gone already, and those that are
-// planned to go before the class at hand and haven't.
+// order returns the classes of a resource that have gone, as they went, and those that
+// are planned to go before the class at hand and haven't: by their clocks, or by their
+// erasures in a plan that has no clocks, such as a supplementary one.
 func (e *Engine) order(ctx context.Context, t *Task, pr *tenure.PlannedResource, class string) (gone, before []string, err error) {
 	rows, err := e.DB.Steps(ctx, t.Operation.ID)
 	if err != nil {
 		return nil, nil, err
+	}
+	by := tenure.ActErase
+	if slices.ContainsFunc(t.Plan.Steps, func(s tenure.Step) bool { return s.Action == tenure.ActRetention }) {
+		by = tenure.ActRetention
 	}
 	var ended []store.StepRow
 	of := make(map[int]string)
 	sooner := true
 	for i := range t.Plan.Steps {
 		s := &t.Plan.Steps[i]
-		switch {
-		case s.Action == tenure.ActRetention:
+		if s.Action == by && (s.Resource == "" || s.Resource == pr.ID) {
 			sooner = sooner && s.Class != class
 			if sooner && slices.Contains(pr.Classes, s.Class) {
 				before = append(before, s.Class)
 			}
-		case s.Action == tenure.ActErase && s.Resource == pr.ID && rows[i].State == tenure.StepDone:
+		}
+		if s.Action == tenure.ActErase && s.Resource == pr.ID && rows[i].State == tenure.StepDone {
 			ended, of[rows[i].Seq] = append(ended, rows[i]), s.Class
 		}
 	}

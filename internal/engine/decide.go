@@ -23,8 +23,8 @@ type snapshot struct {
 	extraWhy  string
 	holds     []tenure.Hold
 	tenant    store.TenantRow
-	// reopened says that something which others rested on when they ended hasn't
-	// ended itself: it goes once more, and what follows waits for all before it.
+	// reopened says that a step which had ended has to run again, so that steps after
+	// it have ended too early: what follows waits for all that comes before it.
 	reopened bool
 }
 
@@ -41,7 +41,7 @@ type node struct {
 // decision is what may happen now.
 type decision struct {
 	claims []int // indexes of nodes to run
-	drains []int // destructive steps that died and a hold stands against: to be counted
+	drains []int // destructive steps whose process died and that a hold stands against: only to be counted
 	opened []int // gates that open
 	awaits []int // gates that wait for persons
 	reopen []int // gates whose confirmation has lapsed
@@ -121,7 +121,7 @@ func decide(s *snapshot, now time.Time) decision {
 			case named.After(now):
 				d.due = earliest(d.due, named)
 			default:
-				tries = append(tries, fmt.Sprintf("%s is tried since %s: %s", n.step.Key, n.row.FailingSince.Format("2006-01-02 15:04 MST"), n.row.Error))
+				tries = append(tries, fmt.Sprintf("%s has been tried since %s: %s", n.step.Key, n.row.FailingSince.Format("2006-01-02 15:04 MST"), n.row.Error))
 			}
 			continue
 		}
@@ -134,8 +134,12 @@ func decide(s *snapshot, now time.Time) decision {
 				waits = append(waits, fmt.Sprintf("hold %s stands against %s", h, n.step.Key))
 				continue
 			}
-			if g := s.lapsed(n.step, now); g >= 0 {
-				d.reopen = append(d.reopen, g)
+			if gates := s.lapsed(n.step, now); len(gates) > 0 {
+				for _, g := range gates {
+					if !slices.Contains(d.reopen, g) {
+						d.reopen = append(d.reopen, g)
+					}
+				}
 				continue
 			}
 		}
@@ -198,13 +202,19 @@ func decide(s *snapshot, now time.Time) decision {
 	return d
 }
 
-// why is the reason that a person gave for a cancellation, while it goes on and
-// when it is done.
+// why is the reason that a person gave for a cancellation, or what failed, while it is
+// taken back and when it is done.
 func (s *snapshot) why() string {
 	if s.op.Wanted == "cancel" {
 		return s.op.Why
 	}
-	return ""
+	var out []string
+	for i := range s.plan.Steps {
+		if n := &s.nodes[i]; n.row.State == tenure.StepFailed && !n.step.Optional {
+			out = append(out, n.step.Key+": "+n.row.Error)
+		}
+	}
+	return strings.Join(out, "; ")
 }
 
 func earliest(a, b time.Time) time.Time {
@@ -378,11 +388,7 @@ func (s *snapshot) more(n *node, g *tenure.Gate, c tenure.GateCount, words []ten
 // counted says whether counts stand under a point of no return. What holds no rows,
 // such as a class that only backups hold, has none.
 func (s *snapshot) counted(n *node) bool {
-	return slices.ContainsFunc(n.needs, func(i int) bool { return i >= 0 && isCount(s.nodes[i].step) })
-}
-
-func isCount(s *tenure.Step) bool {
-	return s.Action == tenure.ActCount || s.Action == tenure.ActObserve
+	return slices.ContainsFunc(n.needs, func(i int) bool { return i >= 0 && s.nodes[i].step.Action.IsCount() })
 }
 
 // extraLook is how soon a gate that asks for more persons is looked at again.
@@ -465,9 +471,9 @@ func (s *snapshot) retention(n *node, now time.Time) wait {
 	return wait{why: "data class " + n.step.Class + " isn't in the plan"}
 }
 
-// lapsed finds a point of no return that a destructive step relies on and whose
-// confirmation is older than it may be; -1 if there is none.
-func (s *snapshot) lapsed(step *tenure.Step, now time.Time) int {
+// lapsed are the points of no return that a destructive step relies on and whose
+// confirmation is older than it may be: all of them, so that persons are asked once.
+func (s *snapshot) lapsed(step *tenure.Step, now time.Time) (out []int) {
 	for _, key := range step.Needs {
 		i, ok := s.byKey[key]
 		if !ok || s.nodes[i].step.Action != tenure.ActNoReturn || s.nodes[i].row.State != tenure.StepDone {
@@ -475,10 +481,10 @@ func (s *snapshot) lapsed(step *tenure.Step, now time.Time) int {
 		}
 		g := s.nodes[i].step.Gate
 		if g != nil && !g.Period.IsZero() && now.After(g.Period.After(s.nodes[i].row.EndedAt)) {
-			return i
+			out = append(out, i)
 		}
 	}
-	return -1
+	return out
 }
 
 // undoSteps are the compensations of what an operation made: its keys and

@@ -39,8 +39,8 @@ type Engine struct {
 
 	// ExportTo opens where a resource's export goes, and gives its place.
 	ExportTo func(ctx context.Context, t *Task) (Sink, error)
-	// Amend gives a plan with the attributes that its resources have by now; nil
-	// leaves plans as they are. It changes no step.
+	// Amend returns a plan with the attributes that its resources have by now, and the
+	// same steps; nil leaves plans as they are.
 	Amend func(context.Context, *tenure.Plan) (*tenure.Plan, error)
 
 	// Observe is told of each step that is run: it gives the context to run it with,
@@ -73,9 +73,9 @@ type Task struct {
 	Now       time.Time // business time at the claim
 	Trace     string    // of the request that started the operation (W3C traceparent); blank: none
 	engine    *Engine
-	stop      context.Context // ends when the engine is told to stop: between batches a step yields then
+	stop      context.Context // ends when the engine is told to stop: a step then yields between batches
 	died      bool            // the attempt before this one died with its process
-	drains    bool            // a hold stands against the step: what that attempt did is counted, and nothing is done
+	drains    bool            // a hold stands against the step: count what that attempt took, and take nothing
 }
 
 // Result is how a task ended. Err with Retry means another attempt later.
@@ -90,7 +90,7 @@ type Result struct {
 	yield     bool      // stopped between batches; not a failure
 	Again     time.Time // look again then; not a failure
 	Note      string    // why it waits
-	Reopen    []Late    // what has to go once more before this step can end
+	Reopen    []Late    // what must be erased again before this step can end
 }
 
 // Late is rows that stand in a resource after their data class went from it. The

@@ -14,8 +14,8 @@ import (
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-// maxBatch and batchTime bound one batch: what a hold that comes in the middle of
-// it can't save.
+// maxBatch and batchTime bound one batch, and so what a hold that comes in the middle
+// of it can't save.
 const (
 	maxBatch  = 5000
 	batchTime = time.Second
@@ -28,8 +28,8 @@ type Erasure struct {
 	Changed  bool             `json:"changed"`
 	Counts   map[string]int64 `json:"counts,omitempty"`   // rows or objects, by table or kind, over all rounds
 	Detached map[string]int64 `json:"detached,omitempty"` // references of others' rows that became null, by "table.column"
-	AtLeast  bool             `json:"atLeast,omitempty"`  // an attempt died and the system keeps no tally: it may be more
-	Rounds   int              `json:"rounds,omitempty"`   // how often it was begun anew since rows had come late
+	AtLeast  bool             `json:"atLeast,omitempty"`  // an attempt died and the system keeps no tally: more may have gone
+	Rounds   int              `json:"rounds,omitempty"`   // how often it was begun again because rows had come late
 
 	MonthlyCost int64  `json:"monthlyCost,omitempty"` // of what was deleted, in minor units
 	Currency    string `json:"currency,omitempty"`
@@ -179,7 +179,7 @@ func (e *Engine) batches(ctx context.Context, t *Task, sys *connector.System, pr
 	}
 }
 
-// stopped is the result of batches that didn't come to their end.
+// stopped is the result of batches that didn't reach the end.
 func stopped(err error, p *Erasure) Result {
 	if errors.Is(err, errYield) {
 		return Result{yield: true, Progress: p.text()}
@@ -248,8 +248,8 @@ func (t *Task) between(ctx context.Context, progress string) error {
 	return err
 }
 
-// drain counts what an attempt that died has taken, and takes nothing: a hold
-// stands against the step, and is effective when this is known.
+// drain counts what an attempt that died had taken, and takes nothing: a hold stands
+// against the step and becomes effective once this is known.
 func drain(ctx context.Context, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
 	p, err := erasureOf(t.Row.Progress)
 	if err != nil {
@@ -280,9 +280,9 @@ func drain(ctx context.Context, t *Task, sys *connector.System, pr *tenure.Plann
 	return Result{yield: true, Progress: p.text()}
 }
 
-// along are the classes whose rows go with the deletion of a resource, in batches
-// before it, since no step of the plan has erased them: "" is whatever it holds. A
-// whole store takes its rows along by itself.
+// along are the classes that no step of the plan erases from a resource, so that its
+// deletion erases them first, in batches; "" is whatever it holds. A whole store
+// takes its rows along by itself.
 func (t *Task) along(sys *connector.System, pr *tenure.PlannedResource) []string {
 	typ, _ := sys.Info.Type(pr.Type)
 	if typ.Whole || typ.Holds != tenure.HoldsData || pr.Layer == tenure.LayerBackup || !sys.Can("erase") {

@@ -11,9 +11,9 @@ import (
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-// SettleHolds makes a tenant's holds effective against which nothing that they
-// cover is in flight any more, and writes down what was gone by then. A hold over
-// several tenants waits for what is in flight of all of them.
+// SettleHolds makes those of a tenant's holds effective of which nothing that they
+// cover is in flight any more, and records what had gone by then. A hold over several
+// tenants waits for all of them.
 func SettleHolds(tx *store.Tx, tenant tenure.TenantID, now time.Time) error {
 	pending, err := tx.PendingHolds(tenant)
 	if err != nil {
@@ -97,9 +97,9 @@ func stepOf(p *tenure.Plan, row store.StepRow) *tenure.Step {
 	return undoStep(p, row, "")
 }
 
-// AlreadyGone says what of a hold's scope has gone: whole things with their date,
-// rows by table from the erasures' own tallies, keys and hand-overs. An erasure
-// whose count isn't exact says "at least".
+// AlreadyGone says what of a hold's scope has gone: whole resources with the date,
+// rows by table from the erasures' own tallies, keys and hand-overs. A count that
+// isn't exact says "at least".
 func AlreadyGone(tx *store.Tx, h tenure.Hold) (string, error) {
 	ops, err := tx.Destroyers(h.Scope.Tenant)
 	if err != nil {

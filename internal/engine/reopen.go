@@ -15,9 +15,9 @@ import (
 // came late. After that an application goes on writing, and a person must stop it.
 const maxRounds = 3
 
-// reopens takes a result that found late rows: what must go once more goes back to
-// pending, and the step that found them waits for it. Where that can't help, the
-// result is a failure that says so.
+// reopens takes a result that found late rows: the steps that erase them go back to
+// pending, and the step that found them waits for those. Where that can't help, the
+// result is a failure that says why.
 func (a *advance) reopens(c *composed, n *node, r Result) Result {
 	late := r.Reopen
 	r.Reopen = nil
@@ -32,7 +32,7 @@ func (a *advance) reopens(c *composed, n *node, r Result) Result {
 		a.reopened(c, string(l.Resource), seqs, map[string]string{"class": l.Class, "why": l.Says})
 	}
 	if begun == 0 { // it is under way already, or isn't done: to look again at once would find the same
-		return Result{Receipt: r.Receipt, Progress: r.Progress, Err: tenure.Errorf(tenure.Conflict, "rows are there that haven't been erased yet: %s", strings.Join(says, "; ")).Retryable()}
+		return Result{Receipt: r.Receipt, Progress: r.Progress, Err: tenure.Errorf(tenure.Conflict, "rows that came late haven't been erased yet: %s", strings.Join(says, "; ")).Retryable()}
 	}
 	c.stale = true
 	return Result{yield: true, Progress: r.Progress, Receipt: r.Receipt, Note: "rows came late: " + strings.Join(says, "; ")}
@@ -48,15 +48,15 @@ func (a *advance) refuseRound(late []Late) error {
 			}
 		}
 		if pr == nil {
-			return tenure.Errorf(tenure.Blocked, "resource %s has rows, and isn't in the plan: %s", l.Resource, l.Says)
+			return tenure.Errorf(tenure.Blocked, "resource %s isn't in the plan and has rows: %s", l.Resource, l.Says)
 		}
 		sys, err := a.e.System(pr.System)
 		if err != nil {
 			return err
 		}
 		if typ, _ := sys.Info.Type(pr.Type); typ.Whole && a.deleted(pr.ID) {
-			return tenure.Errorf(tenure.Blocked, "%s %s is gone and stands again: %s", pr.Type, pr.Name, l.Says).
-				WithHint("find out who made it, and remove it; then retry")
+			return tenure.Errorf(tenure.Blocked, "%s %s was deleted and is there again: %s", pr.Type, pr.Name, l.Says).
+				WithHint("find out what made it again, remove it, then retry")
 		}
 		for _, i := range a.erasing(l) {
 			if p, err := ErasureOf(a.s.nodes[i].row); err == nil && p.Rounds >= maxRounds {
@@ -126,8 +126,8 @@ func (a *advance) again(c *composed, l Late) (seqs []string) {
 	return seqs
 }
 
-// recount puts a point of no return back to pending, with the counts under it. The
-// words that were given on the old counts are no words on the new ones.
+// recount puts a point of no return back to pending, with the counts under it.
+// Confirmations of the old counts don't count for the new ones.
 func (a *advance) recount(c *composed, gate int) (seqs []string) {
 	key := a.s.nodes[gate].step.Key
 	c.extras = append(c.extras, func(tx *store.Tx) error { return tx.DropApprovals(a.id, key, c.Now.Add(time.Microsecond)) })
@@ -137,7 +137,7 @@ func (a *advance) recount(c *composed, gate int) (seqs []string) {
 			continue
 		}
 		n := &a.s.nodes[i]
-		if i != gate && !isCount(n.step) {
+		if i != gate && !n.step.Action.IsCount() {
 			continue
 		}
 		if a.undone(c, i, "") {
@@ -161,7 +161,7 @@ func (a *advance) undone(c *composed, i int, progress string) bool {
 	return true
 }
 
-// reopened writes down that steps which had ended go once more.
+// reopened logs that steps which had ended run again.
 func (a *advance) reopened(c *composed, subject string, seqs []string, facts map[string]string) {
 	if len(seqs) == 0 {
 		return

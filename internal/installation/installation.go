@@ -52,7 +52,8 @@ type Settings struct {
 	// Approvals are what plans need on top of what their blueprint asks for.
 	Approvals []tenure.ApprovalRule `yaml:"approvals"`
 	Notify    Notify                `yaml:"notify"` // where notices go
-	// Sought is how long the places of closed tenants are looked at; zero is two years.
+	// Sought is how long the places of closed tenants are looked at, with their sealed
+	// names and keys; zero is two years.
 	Sought tenure.Period `yaml:"sought"`
 }
 

@@ -98,7 +98,7 @@ systems: {}
 const settingsExample = `# store: env:TENURE_STORE        # a postgres:// address; the default is tenure.db in this folder
 # keys: /secure/place            # keep the keystore out of the store's backups
 # witness: /mnt/elsewhere/log    # or https://…: keeps checkpoints where this machine can't rewrite them
-# sought: P2Y                    # how long closed tenants' places are looked at; then by what they are found is destroyed
+# sought: P2Y                    # how long closed tenants' places are looked at; then what that takes is destroyed
 # budget: {person: 10, blueprint: 50}   # destructive operations an hour
 # name: Example Cloud            # what people are told runs this; the default is the installation's id
 # url: https://tenure.example    # the address that people reach this server at, through your TLS proxy

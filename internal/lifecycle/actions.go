@@ -44,6 +44,11 @@ func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 				return err
 			}
 		}
+		if to == tenure.TenantClosed { // nothing of it is left to be otherwise than desired
+			if err := tx.ResolveTenant(driftKinds, row.ID, t.Now); err != nil {
+				return err
+			}
+		}
 		if to == tenure.TenantErasing {
 			if err := tx.NoteAccess(store.AccessEvent{At: t.Now, Kind: tenure.EventErase, Principal: t.Operation.RequestedBy, Tenant: string(row.ID)}); err != nil {
 				return err
@@ -56,8 +61,8 @@ func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 	}}
 }
 
-// certified refuses to close a tenant whose departure isn't certified: a certificate
-// that was left out leaves the tenant open.
+// certified is Blocked if a certificate of the departure was skipped: the tenant stays
+// open then.
 func (s *Service) certified(ctx context.Context, t *engine.Task) error {
 	rows, err := s.o.DB.Steps(ctx, t.Operation.ID)
 	if err != nil {
@@ -65,7 +70,7 @@ func (s *Service) certified(ctx context.Context, t *engine.Task) error {
 	}
 	for i := range t.Plan.Steps {
 		if st := &t.Plan.Steps[i]; st.Action == tenure.ActCertify && rows[i].State != tenure.StepDone {
-			return tenure.Errorf(tenure.Blocked, "%s was left out, and nobody leaves without it", st.Key).WithHint("see what it says is missing: tenure explain %s", t.Tenant.Name)
+			return tenure.Errorf(tenure.Blocked, "%s was skipped, and a tenant doesn't close without it", st.Key).WithHint("see what it lacks: tenure explain %s", t.Tenant.Name)
 		}
 	}
 	return nil
@@ -160,7 +165,7 @@ func (s *Service) runSweep(ctx context.Context, t *engine.Task) engine.Result {
 		}
 		return engine.Result{Verdict: tenure.Failed, Receipt: rec, Facts: facts, Err: tenure.Errorf(tenure.Blocked, "%s left: %s", plural(len(found), "thing is", "things are"), strings.Join(names, "; "))}
 	case len(untrusted) > 0:
-		return engine.Result{Verdict: tenure.Unknown, Receipt: rec, Facts: facts, Err: tenure.Errorf(tenure.Unavailable, "not to be told in %s", strings.Join(untrusted, ", ")).Retryable()}
+		return engine.Result{Verdict: tenure.Unknown, Receipt: rec, Facts: facts, Err: tenure.Errorf(tenure.Unavailable, "whether anything is left can't be told in %s", strings.Join(untrusted, ", ")).Retryable()}
 	case t.Step.To == "":
 		return engine.Result{Verdict: tenure.Verified, Receipt: rec, Facts: facts}
 	}
@@ -214,8 +219,8 @@ func (s *Service) runOutputs(_ context.Context, t *engine.Task) engine.Result {
 	return engine.Result{Verdict: tenure.Verified, Receipt: map[string]int{"outputs": n}}
 }
 
-// runForget blanks what Tenure's own rows say of a tenant that has closed. By what
-// its places are sought is sealed before.
+// runForget blanks what Tenure's own rows say of a tenant that has closed, after it has
+// sealed what later looks at its places need.
 func (s *Service) runForget(ctx context.Context, t *engine.Task) engine.Result {
 	sought, err := s.keepSought(ctx, t)
 	if err != nil {
@@ -224,6 +229,11 @@ func (s *Service) runForget(ctx context.Context, t *engine.Task) engine.Result {
 	return engine.Result{Verdict: tenure.Verified, Extra: func(tx *store.Tx) error {
 		for _, row := range sought {
 			if err := tx.SaveSought(row); err != nil {
+				return err
+			}
+		}
+		if t.Plan.Kind == tenure.Supplement { // its last reconciliation has seen nothing of the tenant
+			if err := tx.ResolveTenant(sweepKinds, t.Plan.Tenant, t.Now); err != nil {
 				return err
 			}
 		}

@@ -121,7 +121,7 @@ func (s *Service) countAgain(ctx context.Context, id tenure.OperationID, gate st
 				continue
 			}
 			for _, need := range p.Steps[i].Needs {
-				if j := stepIndex(p, need); isCount(&p.Steps[j]) && rows[j].State == tenure.StepDone {
+				if j := stepIndex(p, need); p.Steps[j].Action.IsCount() && rows[j].State == tenure.StepDone {
 					if err := tx.SetStep(id, j, tenure.StepDone, tenure.StepPending, now); err != nil {
 						return err
 					}
@@ -158,31 +158,27 @@ func (s *Service) conflicting(tx *store.Tx, op store.OperationRow, p *tenure.Pla
 
 var errRecount = tenure.Errorf(tenure.Conflict, "the counts are too old")
 
-// recount says whether the counts under a point of no return are too old. One under
-// which nothing is counted has none.
+// recount says whether the counts under a point of no return are too old; false if
+// nothing is counted under it.
 func (s *Service) recount(p *tenure.Plan, rows []store.StepRow, gate *tenure.Step, now time.Time) (bool, error) {
 	i := stepIndex(p, gate.Gate.After)
 	if i < 0 || rows[i].State != tenure.StepDone && rows[i].State != tenure.StepSkipped {
 		return false, tenure.Errorf(tenure.Conflict, "the counts aren't there yet").WithHint("wait until %s has ended", gate.Gate.After)
 	}
-	return isCount(&p.Steps[i]) && now.After(gate.Gate.Period.After(rows[i].EndedAt)), nil
+	return p.Steps[i].Action.IsCount() && now.After(gate.Gate.Period.After(rows[i].EndedAt)), nil
 }
 
-// goodSince is from when words at a point of no return count: since the counts, or
-// where nothing is counted, for as long as a word is good.
+// goodSince is the moment from which confirmations of a point of no return count: that
+// of the counts or, where nothing is counted, that of the oldest one still good.
 func goodSince(p *tenure.Plan, rows []store.StepRow, gate *tenure.Step, earlier []tenure.Approval, now time.Time) time.Time {
 	i := stepIndex(p, gate.Gate.After)
 	since := rows[i].EndedAt
 	for _, e := range earlier {
-		if !isCount(&p.Steps[i]) && e.Step == gate.Key && !e.At.Before(since) && now.After(gate.Gate.Period.After(e.At)) {
+		if !p.Steps[i].Action.IsCount() && e.Step == gate.Key && !e.At.Before(since) && now.After(gate.Gate.Period.After(e.At)) {
 			since = e.At.Add(time.Microsecond)
 		}
 	}
 	return since
-}
-
-func isCount(s *tenure.Step) bool {
-	return s.Action == tenure.ActCount || s.Action == tenure.ActObserve
 }
 
 func orPrefix(digest string) string {

@@ -24,7 +24,7 @@ func (s *Service) Cover(ctx context.Context, tenantName, resource string, c tenu
 	case c.Empty():
 		return out, tenure.Errorf(tenure.Invalid, "the addition adds nothing").WithHint("name a table and its data class: --table NAME=CLASS")
 	case strings.TrimSpace(reason) == "":
-		return out, tenure.Errorf(tenure.Invalid, "an addition needs a reason, which its reviewer reads")
+		return out, tenure.Errorf(tenure.Invalid, "an addition needs a reason for its reviewer to read")
 	}
 	t, err := s.o.DB.Tenant(ctx, tenantName)
 	if err != nil {
@@ -36,7 +36,7 @@ func (s *Service) Cover(ctx context.Context, tenantName, resource string, c tenu
 	}
 	for _, table := range slices.Sorted(maps.Keys(c.Tables)) {
 		if class := c.Tables[table]; !slices.Contains(r.Classes, class) {
-			return out, tenure.Errorf(tenure.Invalid, "%s doesn't hold the data class %q, so that nothing would ever erase %s", resource, class, table).
+			return out, tenure.Errorf(tenure.Invalid, "%s doesn't hold the data class %q, so nothing would ever erase %s", resource, class, table).
 				WithHint("its classes are: %s", strings.Join(r.Classes, ", "))
 		}
 	}
@@ -45,9 +45,19 @@ func (s *Service) Cover(ctx context.Context, tenantName, resource string, c tenu
 		return out, err
 	}
 	if _, ok := mapped(sys, r.Resource); !ok {
-		return out, tenure.Errorf(tenure.Invalid, "%s isn't a store whose places are known", resource)
+		return out, tenure.Errorf(tenure.Invalid, "%s isn't a store whose tables can be mapped", resource)
 	}
 	ref := refOf(r.Resource)
+	if says := c.Contradicts(ref.Attributes); says != "" {
+		return out, tenure.Errorf(tenure.Conflict, "what is in force for %s says otherwise: %s", resource, says).
+			WithHint("an addition only adds: publish a revision and upgrade the tenant")
+	}
+	if class, err := s.passed(ctx, t.ID, c); err != nil {
+		return out, err
+	} else if class != "" {
+		return out, tenure.Errorf(tenure.Conflict, "data class %s is past its point of no return, so nothing would erase what is added to it", class).
+			WithHint("choose a class that is still to go")
+	}
 	ref.Attributes = c.Into(ref.Attributes)
 	if _, _, err := sys.DataMap(ctx, connector.Survey{Ref: ref}); err != nil {
 		return out, err
@@ -70,6 +80,32 @@ func (s *Service) Cover(ctx context.Context, tenantName, resource string, c tenu
 	})
 }
 
+// passed is a data class of the addition whose point of no return is behind the
+// departure that is under way; blank if there is none.
+func (s *Service) passed(ctx context.Context, tenant tenure.TenantID, c tenure.Coverage) (string, error) {
+	ops, err := s.o.DB.Operations(ctx, store.OperationFilter{Tenant: tenant, Open: true})
+	if err != nil {
+		return "", err
+	}
+	for _, op := range ops {
+		p, err := s.o.DB.Plan(ctx, op.Plan)
+		if err != nil || op.Kind != tenure.Offboard {
+			continue
+		}
+		rows, err := s.o.DB.Steps(ctx, op.ID)
+		if err != nil {
+			return "", err
+		}
+		for i := range p.Steps {
+			st := &p.Steps[i]
+			if st.Action == tenure.ActNoReturn && rows[i].State == tenure.StepDone && slices.Contains(slices.Collect(maps.Values(c.Tables)), st.Class) {
+				return st.Class, nil
+			}
+		}
+	}
+	return "", nil
+}
+
 // held finds a resource of a tenant's by environment/key or id.
 func (s *Service) held(ctx context.Context, tenant tenure.TenantID, name string) (store.ResourceRow, error) {
 	rows, err := s.o.DB.Resources(ctx, tenant, false)
@@ -84,9 +120,9 @@ func (s *Service) held(ctx context.Context, tenant tenure.TenantID, name string)
 	return store.ResourceRow{}, tenure.Errorf(tenure.NotFound, "this tenant has no resource %q", name).WithHint("list them: tenure tenant show %s", tenant)
 }
 
-// ReviewCoverage makes an addition count, from this moment and for what is under
-// way, too: a departure that is blocked by an uncovered place passes when its step
-// is tried again. It takes another person than the one who asked.
+// ReviewCoverage makes an addition count from now on, also for operations under way:
+// a departure that an uncovered place blocks passes once its step is retried. It takes
+// another person than the one who asked, else Forbidden.
 func (s *Service) ReviewCoverage(ctx context.Context, tenantName, digest string, caller tenure.Caller) (store.Coverage, error) {
 	var out store.Coverage
 	if err := signer(caller); err != nil {
@@ -177,9 +213,9 @@ func (s *Service) withAdditions(ctx context.Context, tenant tenure.TenantID, d *
 	return nil
 }
 
-// amended is a plan under way with the additions that came since it was made. Its
-// digest stays: what was signed is how the tenant leaves, and an addition has two
-// persons of its own.
+// amended is a plan under way with the additions that came since it was made. The
+// approved digest stays, since it says how the tenant leaves, and two persons have
+// agreed to each addition.
 func (s *Service) amended(ctx context.Context, p *tenure.Plan) (*tenure.Plan, error) {
 	if p.Kind != tenure.Offboard {
 		return p, nil

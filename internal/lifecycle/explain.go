@@ -191,7 +191,10 @@ func (s *Service) reason(a *Reason, v *TenantView, r store.ResourceRow, leaving 
 	}
 	for _, d := range leaving.Dates {
 		if d.Step == path(r.Environment, r.Key)+"/delete" {
-			a.GoneBy, a.UndoUntil = d.At, d.Undo
+			a.GoneBy = d.At
+			if slices.Contains(tenure.OperationKinds[tenure.Reinstate], v.State) { // after the first point of no return nothing is undone
+				a.UndoUntil = d.Undo
+			}
 		}
 	}
 	a.Why = waits

@@ -168,6 +168,13 @@ func TestStoresOfEveryFormatAreFinished(t *testing.T) {
 			l := openKept(t, dir, false, k)
 			s := &site{life: l, dir: dir}
 			s.audited()
+			why, err := l.Explain(context.Background(), "acme")
+			l.must(err)
+			for _, r := range why {
+				if l.state("acme") == tenure.TenantErasing && !r.UndoUntil.IsZero() {
+					t.Errorf("%s is said to be undoable until %s, past a point of no return", r.Resource, r.UndoUntil)
+				}
+			}
 			s.pass(50 * day)
 			s.finish(k.Leaving)
 			s.pass(400 * day)

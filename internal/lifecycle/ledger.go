@@ -152,7 +152,7 @@ func (l *ledger) before(id tenure.ResourceID, class string, sole bool) (a eviden
 	own := false
 	for i := range l.plan.Steps {
 		st := &l.plan.Steps[i]
-		if st.Resource != id || st.Action != tenure.ActCount && st.Action != tenure.ActObserve || l.rows[i].Receipt == "" || l.rows[i].EndedAt.IsZero() {
+		if st.Resource != id || !st.Action.IsCount() || l.rows[i].Receipt == "" || l.rows[i].EndedAt.IsZero() {
 			continue
 		}
 		mine := st.Class == class || strings.HasSuffix(st.Key, "/count/"+class)

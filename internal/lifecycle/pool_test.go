@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 	"github.com/tenurehq/tenure/connector/sqlite"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/postgrestest"
+	"github.com/tenurehq/tenure/internal/store"
 )
 
 // pool is a site with a real database that tenants share, and an application that
@@ -26,6 +28,7 @@ type pool struct {
 	*site
 	db      *sql.DB
 	deleted atomic.Pointer[func(connector.Ref)]
+	took    atomic.Pointer[func(connector.Erased)] // after each batch of PostgreSQL's
 }
 
 type pooledPostgres struct {
@@ -37,6 +40,14 @@ func (d pooledPostgres) Delete(ctx context.Context, r connector.Ref) (connector.
 	rec, err := d.Driver.Delete(ctx, r)
 	d.p.after(r, err)
 	return rec, err
+}
+
+func (d pooledPostgres) Erase(ctx context.Context, r connector.Ref, b connector.Batch) (connector.Erased, error) {
+	e, err := d.Driver.Erase(ctx, r, b)
+	if f := d.p.took.Load(); f != nil && err == nil {
+		(*f)(e)
+	}
+	return e, err
 }
 
 type pooledSQLite struct {
@@ -69,14 +80,19 @@ func bothPools(t *testing.T, f func(t *testing.T, p *pool)) {
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		dsn := postgrestest.Database(t)
-		f(t, newPool(t, "pgx", dsn, postgres.Info(), lifecycle.SystemSettings{
-			Connector: "postgres", Secrets: map[string]tenure.Secret{"dsn": tenure.NewSecret(dsn)},
-		}, func(p *pool, d connector.Driver) connector.Driver { return pooledPostgres{d.(*postgres.Driver), p} }))
+		f(t, postgresPool(t))
 	})
 }
 
-func newPool(t *testing.T, driver, dsn string, info connector.Info, settings lifecycle.SystemSettings, hook func(*pool, connector.Driver) connector.Driver) *pool {
+func postgresPool(t *testing.T, change ...func(*lifecycle.Options)) *pool {
+	t.Helper()
+	dsn := postgrestest.Database(t)
+	settings := lifecycle.SystemSettings{Connector: "postgres", Secrets: map[string]tenure.Secret{"dsn": tenure.NewSecret(dsn)}}
+	application := postgrestest.With(t, dsn, func(u *url.URL) { u.RawQuery += "&search_path=public" })
+	return newPool(t, "pgx", application, postgres.Info(), settings, func(p *pool, d connector.Driver) connector.Driver { return pooledPostgres{d.(*postgres.Driver), p} }, change...)
+}
+
+func newPool(t *testing.T, driver, dsn string, info connector.Info, settings lifecycle.SystemSettings, hook func(*pool, connector.Driver) connector.Driver, change ...func(*lifecycle.Options)) *pool {
 	t.Helper()
 	p := &pool{}
 	db, err := sql.Open(driver, dsn)
@@ -96,6 +112,9 @@ func newPool(t *testing.T, driver, dsn string, info connector.Info, settings lif
 	p.site = newSite(t, func(o *lifecycle.Options) {
 		o.Catalog = append(o.Catalog, info)
 		o.Settings["pool"] = settings
+		for _, f := range change {
+			f(o)
+		}
 	})
 	for _, table := range []string{"a", "b", "c"} {
 		p.sql(db, `create table `+table+` (id integer primary key, tenant text not null)`)
@@ -205,9 +224,7 @@ func TestWriterIsNamed(t *testing.T) {
 // before the first tenant's owner marks are there to say so, and after.
 func TestPublishTwoPoolsOfOneTenant(t *testing.T) {
 	t.Parallel()
-	dsn := postgrestest.Database(t)
-	p := newPool(t, "pgx", dsn, postgres.Info(), lifecycle.SystemSettings{Connector: "postgres", Secrets: map[string]tenure.Secret{"dsn": tenure.NewSecret(dsn)}},
-		func(p *pool, d connector.Driver) connector.Driver { return pooledPostgres{d.(*postgres.Driver), p} })
+	p := postgresPool(t)
 	p.sql(p.db, `drop table a, b, c; create schema sales; create schema help;
 create table sales.orders (id int primary key, tenant text not null); create table help.tickets (id int primary key, tenant text not null); create table help.notes (id int primary key, tenant text not null)`)
 	i := strings.Index(pooledText, "resources:")
@@ -239,4 +256,72 @@ create table sales.orders (id int primary key, tenant text not null); create tab
 	if n := count(t, p.db, `select (select count(*) from sales.orders) + (select count(*) from help.tickets) + (select count(*) from help.notes)`); n != 6 {
 		t.Errorf("%d rows are left, want the neighbour's 6", n)
 	}
+}
+
+// A court's hold that comes through another server on the same store, in the middle
+// of an erasure of many rows, saves all but the batch in flight; what it says is gone
+// is what is missing, to the row; and two persons let the erasure go on.
+func TestHoldByAnotherServerInTheLoop(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	dsn := postgrestest.Database(t)
+	opened := func() *store.DB {
+		db, err := store.Open(ctx, store.Options{DSN: dsn})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		return db
+	}
+	p := postgresPool(t, func(o *lifecycle.Options) { o.DB = opened() })
+	other := p.options
+	other.DB, other.Owner = opened(), "another server"
+	court := p.service(other)
+	p.wantState(p.begin("acme", "pooled"), tenure.OperationSucceeded)
+	const rows = 23_456
+	p.insert("a", "acme", 1, rows)
+	p.insert("a", "birch", 100_000, 3)
+	op := p.leave("acme")
+	p.pass(15 * day)
+	var batches atomic.Int32
+	var placed tenure.Hold
+	hook := func(connector.Erased) {
+		if batches.Add(1) != 2 {
+			return
+		}
+		var err error
+		if placed, err = court.PlaceHold(ctx, tenure.Hold{Matter: "case 7", Scope: tenure.HoldScope{Tenant: p.view(op).Tenant, Class: "aa"}}, "counsel"); err != nil {
+			t.Error(err)
+		}
+	}
+	p.took.Store(&hook)
+	p.confirmAt(op, "noreturn/aa")
+	p.pass(day)
+	missing := rows - p.left("acme")
+	if batches.Load() != 2 || missing == 0 || missing > 10_000 {
+		t.Fatalf("%d batches took %d rows though a hold came with the second\n%s", batches.Load(), missing, p.show(op))
+	}
+	held, err := court.Holds(ctx, "acme", false)
+	p.must(err)
+	if len(held) != 1 || held[0].EffectiveAt.IsZero() || !strings.Contains(held[0].AlreadyGone, fmt.Sprint(missing)) {
+		t.Errorf("%d rows are missing, and the hold says %+v", missing, held)
+	}
+	for _, by := range []string{"counsel", "director"} {
+		_, err := court.ReleaseHold(ctx, placed.ID, by)
+		p.must(err)
+	}
+	for range 12 {
+		p.pass(5 * day)
+		p.finish(op)
+	}
+	p.wantState(op, tenure.OperationSucceeded)
+	if n, others := p.left("acme"), p.left("birch"); n != 0 || others != 3 {
+		t.Errorf("%d rows of the leaver's and %d of its neighbour's are left, want 0 and 3", n, others)
+	}
+	for _, c := range p.paper(op, "closing").Classes {
+		if c.Class == "aa" && c.Rows != rows {
+			t.Errorf("the certificate says that %d rows went, want %d", c.Rows, rows)
+		}
+	}
+	p.audited()
 }

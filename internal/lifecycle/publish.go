@@ -13,15 +13,15 @@ import (
 	"github.com/tenurehq/tenure/internal/blueprint"
 )
 
-// fits compares a revision with the systems that were added: with their catalogs,
-// for no tenant is there yet. Places that would block a departure refuse the
-// publication, each with the line to add. What can't be erased, and what couldn't
-// be looked at, is said.
+// fits compares a revision with the catalogs of the systems that have been added; there
+// is no tenant yet, so no rows are counted. Places that would block a departure make
+// it Blocked, each with the line to add. It returns in words what can't be erased and
+// what couldn't be compared.
 func (s *Service) fits(ctx context.Context, c *blueprint.Compiled) (says []string, err error) {
 	said := func(format string, args ...any) { says = append(says, fmt.Sprintf(format, args...)) }
 	desired, asked, err := s.placeholder(c)
 	if err != nil {
-		said("no store was compared with the systems, since a tenant is needed for it: %v", err)
+		said("no store was compared with the systems, since that takes a tenant: %v", err)
 		return says, nil
 	}
 	var all []tenure.Resource
@@ -84,8 +84,8 @@ func (s *Service) fits(ctx context.Context, c *blueprint.Compiled) (says []strin
 	return slices.Compact(says), nil
 }
 
-// placeholder evaluates a revision for a tenant that there isn't, and says which
-// resources depend on a parameter without a default, by key.
+// placeholder evaluates a revision for a tenant that doesn't exist, and says by key
+// which resources depend on a parameter without a default.
 func (s *Service) placeholder(c *blueprint.Compiled) (*blueprint.Desired, map[string]string, error) {
 	properties, _ := c.Blueprint.Parameters["properties"].(map[string]any)
 	params := make(map[string]any)

@@ -11,10 +11,10 @@ import (
 	"github.com/tenurehq/tenure/internal/engine"
 )
 
-// remains counts what stands at the places of stores that are gone, in the same
-// look as their systems' fingerprints and sentinels. Rows that came after the
-// deletion have to go once more, under their class's own gate; what stands there
-// under no class, or can't be told, is an error.
+// remains counts what is at the places of stores that are gone, in the same pass as
+// their systems' fingerprints and sentinels. Rows that came after the deletion are
+// late: they are erased again under their class's own gate. Rows that no class covers
+// are Blocked, and a place that can't be seen is Unavailable.
 func (s *Service) remains(ctx context.Context, t *engine.Task) (late []engine.Late, places map[string]int, err error) {
 	rows, err := s.o.DB.Resources(ctx, t.Plan.Tenant, true)
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *Service) remains(ctx context.Context, t *engine.Task) (late []engine.La
 		if r.Desired, err = tenure.Canonical(pr.Desired); err != nil {
 			return nil, nil, err
 		}
-		r.Name = pr.Name // the row of a closed tenant doesn't know it any more
+		r.Name = pr.Name // a closed tenant's row has forgotten it
 		gone = append(gone, r.Resource)
 	}
 	places = make(map[string]int)
@@ -52,15 +52,15 @@ func (s *Service) remains(ctx context.Context, t *engine.Task) (late []engine.La
 	switch {
 	case err != nil:
 	case len(strange) > 0:
-		err = tenure.Errorf(tenure.Blocked, "left, and in no data class: %s", strings.Join(strange, "; ")).
+		err = tenure.Errorf(tenure.Blocked, "rows are left that no data class covers: %s", strings.Join(strange, "; ")).
 			WithHint("cover it for this tenant: tenure tenant cover %s --resource ENVIRONMENT/KEY --table NAME=CLASS, then retry", t.Tenant.Name)
 	case len(late) == 0 && len(unsure) > 0:
-		err = tenure.Errorf(tenure.Unavailable, "not to be told of %s", strings.Join(unsure, ", ")).Retryable()
+		err = tenure.Errorf(tenure.Unavailable, "whether anything is left can't be told of %s", strings.Join(unsure, ", ")).Retryable()
 	}
 	return late, places, err
 }
 
-// classes are the data classes of which something stands there; "" is none.
+// classes are the data classes of what is there; "" is rows that none covers.
 func (v *surveyed) classes() (out []string) {
 	for _, p := range v.Places {
 		if p.IsData() && p.Rows > 0 && !slices.Contains(out, p.Class) {
@@ -70,7 +70,7 @@ func (v *surveyed) classes() (out []string) {
 	return out
 }
 
-// counted says what of a class stands where.
+// counted says how much of a class is where.
 func (v *surveyed) counted(class string) string {
 	var out []string
 	for _, p := range v.Places {

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,7 +22,8 @@ func soughtKey(tenant tenure.TenantID) keystore.KeySpec {
 	return keystore.KeySpec{Tenant: tenant, Purpose: keystore.Evidence, Class: "sought"}
 }
 
-// sealed is what a box holds: by what a resource is sought, and whose it was.
+// sealed is what a box holds: what it takes to find a resource's data again, and whose
+// it was.
 type sealed struct {
 	TenantName  string          `json:"tenantName"`
 	Name        string          `json:"name"`
@@ -32,7 +34,7 @@ type sealed struct {
 	Classes     []string        `json:"classes,omitempty"`
 }
 
-// keepSought seals by what the places of a tenant that has closed are sought, before
+// keepSought seals what it takes to find the data of a tenant that has closed, before
 // Tenure's own rows forget it.
 func (s *Service) keepSought(ctx context.Context, t *engine.Task) ([]store.Sought, error) {
 	if t.Plan.Kind != tenure.Offboard || len(t.Plan.Resources) == 0 {
@@ -60,11 +62,11 @@ func (s *Service) keepSought(ctx context.Context, t *engine.Task) ([]store.Sough
 		}
 		text, err := json.Marshal(sealed{TenantName: t.Plan.Name, Name: pr.Name, Environment: pr.Environment, Key: pr.Key, Layer: pr.Layer, Desired: desired, Classes: pr.Classes})
 		if err != nil {
-			return nil, tenure.Errorf(tenure.Internal, "seal what is sought: %w", err)
+			return nil, tenure.Errorf(tenure.Internal, "seal the name and key of a closed tenant's resource: %w", err)
 		}
 		box, err := aead.Encrypt(text, []byte(pr.ID))
 		if err != nil {
-			return nil, tenure.Errorf(tenure.Internal, "seal what is sought: %w", err)
+			return nil, tenure.Errorf(tenure.Internal, "seal the name and key of a closed tenant's resource: %w", err)
 		}
 		row := store.Sought{Resource: pr.ID, Tenant: t.Plan.Tenant, System: pr.System, Type: pr.Type, Key: string(key), Box: box, ExpiresAt: s.soughtUntil(t.Now), LookedAt: t.Now}
 		if sys, err := s.system(ctx, pr.System); err == nil {
@@ -77,7 +79,7 @@ func (s *Service) keepSought(ctx context.Context, t *engine.Task) ([]store.Sough
 	return out, nil
 }
 
-// soughtUntil is when by what a tenant's places are sought is destroyed.
+// soughtUntil is when the key that seals what is sought is destroyed.
 func (s *Service) soughtUntil(now time.Time) time.Time {
 	if s.o.SoughtFor.IsZero() {
 		return now.AddDate(2, 0, 0)
@@ -107,8 +109,7 @@ func inClear(places []string, secret ...string) []string {
 	})
 }
 
-// unseal opens what is sought at a place, for a look at it or a supplementary plan
-// alone.
+// unseal opens a box, only for a look at the places or a supplementary plan.
 func (s *Service) unseal(ctx context.Context, row store.Sought) (r tenure.Resource, tenantName string, err error) {
 	aead, err := s.o.Keys.AEAD(ctx, keystore.KeyID(row.Key))
 	if err != nil {
@@ -116,11 +117,11 @@ func (s *Service) unseal(ctx context.Context, row store.Sought) (r tenure.Resour
 	}
 	text, err := aead.Decrypt(row.Box, []byte(row.Resource))
 	if err != nil {
-		return r, "", tenure.Errorf(tenure.Blocked, "what is sought for %s can't be opened: %w", row.Resource, err)
+		return r, "", tenure.Errorf(tenure.Blocked, "the sealed name and key of %s can't be opened: %w", row.Resource, err)
 	}
 	var v sealed
 	if err := json.Unmarshal(text, &v); err != nil {
-		return r, "", tenure.Errorf(tenure.Internal, "what is sought for %s: %w", row.Resource, err)
+		return r, "", tenure.Errorf(tenure.Internal, "the sealed name and key of %s: %w", row.Resource, err)
 	}
 	return tenure.Resource{
 		ID: row.Resource, Tenant: row.Tenant, Environment: v.Environment, Key: v.Key, System: row.System, Type: row.Type, Name: v.Name, Layer: v.Layer,
@@ -129,8 +130,8 @@ func (s *Service) unseal(ctx context.Context, row store.Sought) (r tenure.Resour
 }
 
 // returned looks at the places of closed tenants in a system, also where marks were
-// lost, and gives a finding for each at which something stands again. What another
-// tenant has there by now is its own.
+// lost, and returns a finding for each at which there is something again. What another
+// tenant has there by now is that tenant's.
 func (s *Service) returned(ctx context.Context, sys *connector.System, tenant tenure.TenantID) ([]tenure.Finding, error) {
 	rows, err := s.o.DB.Sought(ctx, tenant)
 	if err != nil {
@@ -163,15 +164,8 @@ func (s *Service) returned(ctx context.Context, sys *connector.System, tenant te
 	return out, nil
 }
 
-// stands gives what stands of a resource that should be gone.
+// stands returns what is there of a resource that should be gone.
 func (s *Service) stands(ctx context.Context, sys *connector.System, r tenure.Resource) (found []connector.Place, err error) {
-	seen, _, err := sys.Observe(ctx, []connector.Ref{refOf(r)})
-	if err != nil {
-		return nil, err
-	}
-	if o := seen[0]; o.Found && o.Owner != connector.Others && (o.Owner != connector.Ours || o.Resource == r.ID) {
-		found = append(found, connector.Place{})
-	}
 	err = s.survey(ctx, []tenure.Resource{r}, nil, connector.Survey{Gone: true}, func(v surveyed) error {
 		for _, p := range v.Places {
 			if p.IsData() && p.Rows > 0 {
@@ -180,29 +174,43 @@ func (s *Service) stands(ctx context.Context, sys *connector.System, r tenure.Re
 		}
 		return nil
 	})
-	return found, err
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	seen, _, err := sys.Observe(ctx, []connector.Ref{refOf(r)})
+	if err != nil {
+		return nil, err
+	}
+	if o := seen[0]; o.Found && o.Owner != connector.Others && (o.Owner != connector.Ours || o.Resource == r.ID) {
+		found = append(found, connector.Place{})
+	}
+	return found, nil
 }
 
-// cameBack is the finding of what stands at a closed tenant's place. It names nobody.
+// cameBack is the finding of what is back at a closed tenant's place. It names nobody.
 func (s *Service) cameBack(row store.Sought, p connector.Place, secret ...string) tenure.Finding {
 	now := s.Now()
 	where := "in its place"
 	if len(inClear([]string{p.Name}, secret...)) == 1 && p.Name != "" {
 		where = "in " + p.Name
 	}
-	what := row.Type + " stands again " + where
-	if p.Rows > 0 {
-		what = plural(int(p.Rows), "row", "rows") + " of " + row.Type + " stand again " + where
+	one, many := "row is", "rows are"
+	if p.Kind == connector.PlaceObjects {
+		one, many = "large object is", "large objects are"
+	}
+	what := plural(int(p.Rows), one, many) + " back " + where
+	if p.Rows == 0 {
+		what = "a resource of type " + row.Type + " is back in its place"
 	}
 	return tenure.Finding{
 		ID: tenure.NewID[tenure.FindingID](now), Kind: tenure.FindingResidue, Severity: tenure.Critical, Tenant: row.Tenant, Resource: row.Resource,
 		System: row.System, Type: row.Type, Field: where, Got: fmt.Sprint(p.Rows), SeenAt: now,
-		Detail: fmt.Sprintf("%s of %s, after the tenant had closed; see how it goes: tenure plan supplement %s", what, row.System, row.Tenant),
+		Detail: fmt.Sprintf("%s in system %s, after the tenant had closed; see how to take it away: tenure plan supplement %s", what, row.System, row.Tenant),
 	}
 }
 
-// reopenable are the resources of a closed tenant at whose places something stands
-// again, as a fresh look has it.
+// reopenable are the resources of a closed tenant at whose places a fresh look finds
+// something; Conflict if it finds nothing.
 func (s *Service) reopenable(ctx context.Context, tenant tenure.TenantID) (out []tenure.Resource, tenantName string, err error) {
 	rows, err := s.o.DB.Sought(ctx, tenant)
 	if err != nil {
@@ -210,8 +218,8 @@ func (s *Service) reopenable(ctx context.Context, tenant tenure.TenantID) (out [
 	}
 	for _, row := range rows {
 		if len(row.Box) == 0 {
-			return nil, "", tenure.Errorf(tenure.Blocked, "by what this tenant's data was found is sealed no longer: its retention has ended").
-				WithHint("what stands there now can be found and removed by hand alone")
+			return nil, "", tenure.Errorf(tenure.Blocked, "the name and key by which this tenant's data could be found were destroyed: their retention has ended").
+				WithHint("what is there now has to be found and removed by hand")
 		}
 		sys, err := s.system(ctx, row.System)
 		if err != nil {
@@ -238,7 +246,7 @@ func (s *Service) reopenable(ctx context.Context, tenant tenure.TenantID) (out [
 		}
 	}
 	if len(out) == 0 {
-		return nil, "", tenure.Errorf(tenure.Conflict, "there is nothing to do: nothing of this tenant stands at its places")
+		return nil, "", tenure.Errorf(tenure.Conflict, "there is nothing to do: nothing of this tenant is back")
 	}
 	return out, tenantName, nil
 }
@@ -249,28 +257,25 @@ const (
 	unstarted   = 72 * time.Hour // how long a supplementary plan that nobody starts names a closed tenant
 )
 
-// TickSought looks at the places of closed tenants once a day, and destroys by what
-// they are sought when the retention of that ends, which the log says.
+// TickSought looks at the places of closed tenants once a day. When the retention of
+// what it needs for that ends, it destroys the key that seals it and logs that.
 func (s *Service) TickSought(ctx context.Context, now time.Time) error {
 	ended, err := s.o.DB.SoughtUntil(ctx, now, soughtLot)
 	if err != nil {
 		return err
 	}
+	var failed []error // one tenant's trouble mustn't keep the others from their turn
 	for _, id := range ended {
-		if err := s.endSought(ctx, id); err != nil {
-			return err
-		}
+		failed = append(failed, s.endSought(ctx, id))
 	}
 	due, err := s.o.DB.SoughtSince(ctx, now.Add(-soughtEvery), soughtLot)
 	if err != nil {
 		return err
 	}
 	for _, id := range due {
-		if err := s.lookAtClosed(ctx, id, now); err != nil {
-			return err
-		}
+		failed = append(failed, s.lookAtClosed(ctx, id, now))
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // lookAtClosed looks at one closed tenant's places. A system that doesn't answer is
@@ -312,7 +317,7 @@ func (s *Service) endSought(ctx context.Context, id tenure.TenantID) error {
 	if _, err := s.o.Keys.Destroy(ctx, key); err != nil && tenure.CodeOf(err) != tenure.NotFound {
 		return err
 	}
-	e, err := s.entry(ctx, "sought.end", "", id, "", string(id), map[string]string{"key": string(key), "why": "the retention of by what its places are sought has ended"})
+	e, err := s.entry(ctx, "sought.end", "", id, "", string(id), map[string]string{"key": string(key), "why": "the retention of the sealed name and key has ended"})
 	if err != nil {
 		return err
 	}

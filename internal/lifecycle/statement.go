@@ -219,9 +219,8 @@ func (s *Service) certifyKeys(ctx context.Context, t *engine.Task, l *ledger, d 
 	return nil
 }
 
-// certifyExceptions lists every step that two persons let be left out, and what
-// isn't verified for that. An exception for a step covers the thing that this very
-// step should have taken.
+// certifyExceptions lists every step that two persons skipped, and what isn't verified
+// because of it. An exception covers only what the skipped step should have taken.
 func (s *Service) certifyExceptions(_ context.Context, t *engine.Task, l *ledger, d *evidence.Departure) error {
 	excuse := func(what, step string) {
 		e, ok := l.excused[step]
@@ -280,7 +279,7 @@ func (s *Service) certifyHolds(ctx context.Context, t *engine.Task, _ *ledger, d
 	return nil
 }
 
-// certifyEarlier names the certificate that this one goes on from.
+// certifyEarlier names the certificate that this one continues.
 func (s *Service) certifyEarlier(ctx context.Context, t *engine.Task, _ *ledger, d *evidence.Departure) error {
 	have, err := s.o.DB.Certificates(ctx, t.Plan.Tenant)
 	if err != nil {

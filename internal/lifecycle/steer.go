@@ -182,7 +182,7 @@ func skippable(s *tenure.Step, row store.StepRow) error {
 	case s.Action == tenure.ActMove:
 		return tenure.Errorf(tenure.Forbidden, "a tenant's move can't be skipped").WithHint("tenure operation retry %s --step %s", row.Operation, s.Key)
 	case s.Action == tenure.ActCount && engine.Stands(row, s.Class):
-		return tenure.Errorf(tenure.Forbidden, "what %s found can't be skipped: it would be left behind, or take others' data along", s.Key).WithHint("settle what it names, then: tenure operation retry %s --step %s", row.Operation, s.Key)
+		return tenure.Errorf(tenure.Forbidden, "what %s found can't be skipped: data would be left behind, or others' data would go along", s.Key).WithHint("settle what it names, then: tenure operation retry %s --step %s", row.Operation, s.Key)
 	}
 	return nil
 }

@@ -13,8 +13,9 @@ import (
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-// How long values may be sought in one store, in columns that its catalog doesn't
-// give away: when a person waits for the answer, and in a look at the fleet.
+// How long a store may be searched for the tenant's key in columns that its catalog
+// doesn't give away: when a person waits for the answer, and in a look at the fleet,
+// which doesn't search.
 const (
 	searchPlanned = 3 * time.Second
 	searchLook    = 0
@@ -45,9 +46,8 @@ func mapped(sys *connector.System, r tenure.Resource) (tenure.ResourceType, bool
 	return typ, typ.Holds == tenure.HoldsData && typ.Layer != tenure.LayerBackup && sys.Can("map")
 }
 
-// survey asks for the data map of each resource that can be mapped. It is the one
-// way in which lifecycle looks at places: at publish, at onboarding, with each
-// drift look, when a departure is planned, at the last reconciliation and after.
+// survey yields the data map of each resource that can be mapped: at onboarding, with
+// each drift look, when a departure is planned, at the last reconciliation and after.
 // All are their tenants' resources: what one covers isn't missed in another.
 func (s *Service) survey(ctx context.Context, rows, all []tenure.Resource, ask connector.Survey, yield func(surveyed) error) error {
 	for _, r := range rows {
@@ -99,7 +99,7 @@ func (v *surveyed) line(p connector.Place) string {
 // are no findings.
 func (v *surveyed) findings(now time.Time) (out []tenure.Finding) {
 	for _, p := range v.Places {
-		covered := p.IsData() && p.Class != "" || p.Kind == connector.PlaceReference
+		covered := p.IsData() && p.Class != "" || p.Kind == connector.PlaceReference || p.Kind == connector.PlaceShared
 		if !p.Blocks && (p.Says == "" || covered) {
 			continue
 		}
@@ -126,10 +126,10 @@ func classOrder(p *tenure.Plan) (out []string) {
 	return out
 }
 
-// covered surveys what a departure would take, in the order of its plan. What no
-// data class covers, and what can't go in that order, is a finding and blocks, each
-// with the line to add. The answer is what the approver must see: references of
-// other tenants' rows that will become null.
+// covered surveys what a departure would take, in the order of its plan. What no data
+// class covers, and what can't go in that order, is a finding and Blocked, each with
+// the line to add. It returns what the approver must see: references of other
+// tenants' rows that will become null.
 func (s *Service) covered(ctx context.Context, in *planner.Input, p *tenure.Plan) ([]tenure.Difference, error) {
 	now := s.Now()
 	var open []string
@@ -143,6 +143,8 @@ func (s *Service) covered(ctx context.Context, in *planner.Input, p *tenure.Plan
 				open = append(open, v.line(place))
 			case place.Kind == connector.PlaceReference:
 				seen = append(seen, tenure.Difference{Resource: v.path(), Field: place.Name, From: plural(int(place.Rows), "reference", "references") + " of other tenants' rows", To: "null"})
+			case place.Kind == connector.PlaceShared:
+				seen = append(seen, tenure.Difference{Resource: v.path(), Field: place.Name, From: place.Says, To: "stay"})
 			}
 		}
 		findings = append(findings, v.findings(now)...)
@@ -218,9 +220,9 @@ func stands(state tenure.ResourceState) bool {
 	return false
 }
 
-// barred refuses an onboarding from a revision while some place in a shared store
-// of a tenant bound to it is covered by nothing. What a tenant made in a store of
-// its own bars nobody else.
+// barred is Blocked for an onboarding from a revision while nothing covers some place
+// that a tenant bound to it has in a shared store. What a tenant made in a store of
+// its own stops no other tenant.
 func (s *Service) barred(ctx context.Context, ref tenure.BlueprintRef) error {
 	open, err := s.o.DB.FindingsPage(ctx, store.FindingFilter{Kind: tenure.FindingUncovered, Severity: tenure.High, Limit: maxFindings})
 	if err != nil {
@@ -229,7 +231,7 @@ func (s *Service) barred(ctx context.Context, ref tenure.BlueprintRef) error {
 	for _, f := range open {
 		sys, err := s.system(ctx, f.System)
 		if err != nil {
-			continue // it bars by itself
+			continue // a system that can't be opened stops an onboarding by itself
 		}
 		if typ, _ := sys.Info.Type(f.Type); typ.Whole {
 			continue
@@ -239,7 +241,7 @@ func (s *Service) barred(ctx context.Context, ref tenure.BlueprintRef) error {
 			return err
 		}
 		if t.Blueprint.Digest == ref.Digest {
-			return tenure.Errorf(tenure.Blocked, "nobody is onboarded from %s %s while a place that it reaches is covered by nothing: %s", ref.Name, ref.Version, f.Detail).
+			return tenure.Errorf(tenure.Blocked, "no tenant can be onboarded from %s %s while no data class covers a place that it reaches: %s", ref.Name, ref.Version, f.Detail).
 				WithHint("publish a revision that covers it; after the change, look again: tenure drift")
 		}
 	}

@@ -166,3 +166,29 @@ func TestPlanShowsNeighboursReferences(t *testing.T) {
 		t.Errorf("the plan's regions are %v", p.Plan.Regions)
 	}
 }
+
+// An onboarding that was taken back since a place is covered by nothing leaves no
+// finding: its tenant has nothing there any more, and nobody could ever settle it.
+func TestFailedOnboardingLeavesNoFinding(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	ctx := context.Background()
+	s.places(func(v connector.Survey) []connector.Place {
+		if v.Ref.Resource == "" {
+			return nil
+		}
+		return []connector.Place{notes}
+	})
+	op := s.request(lifecycle.Intent{Kind: tenure.Onboard, Tenant: "acme", Blueprint: "small", Parameters: map[string]any{"login": "a"}}, "operator")
+	s.approve(op, "reviewer")
+	s.wantState(op, tenure.OperationFailed)
+	if s.row(op, "verify/teardown").State != tenure.StepFailed {
+		t.Fatalf("it failed elsewhere\n%s", s.show(op))
+	}
+	if why := s.view(op).Reason; !strings.Contains(why, "verify/teardown") || !strings.Contains(why, "notes") {
+		t.Errorf("that it failed is said without why: %q", why)
+	}
+	if all, err := s.Findings(ctx, "", false); err != nil || len(all) > 0 {
+		t.Errorf("findings stand of a tenant that was never there: %v, %v", all, err)
+	}
+}

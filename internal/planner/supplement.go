@@ -62,8 +62,8 @@ func (c *compiler) supplement() error {
 		}))
 	}
 	last := c.add(tenure.Step{Key: "reconcile/last", Stage: tenure.StageReconcile, Action: tenure.ActSweep, To: "all", Needs: done, Summary: "reconciliation: nothing in any system is the tenant's"})
-	paper := c.add(tenure.Step{Key: "certificate/supplementary", Stage: tenure.StageCertify, Action: tenure.ActCertify, To: "supplementary", Needs: []string{last}, Summary: "supplementary certificate"})
-	c.add(tenure.Step{Key: "forget", Stage: tenure.StageCertify, Action: tenure.ActForget, Needs: []string{paper}, Summary: "forget what Tenure's own rows say of the tenant"})
+	certificate := c.add(tenure.Step{Key: "certificate/supplementary", Stage: tenure.StageCertify, Action: tenure.ActCertify, To: "supplementary", Needs: []string{last}, Summary: "supplementary certificate"})
+	c.add(tenure.Step{Key: "forget", Stage: tenure.StageCertify, Action: tenure.ActForget, Needs: []string{certificate}, Summary: "forget what Tenure's own rows say of the tenant"})
 	return nil
 }
 

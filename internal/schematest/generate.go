@@ -35,7 +35,7 @@ func Generate(seed uint64, d Dialect) *Schema {
 	g.fill()
 	for _, l := range g.Links {
 		if l.Action == SetDefault && g.chance(0.4) {
-			if rows := g.table_(l.To).Rows; len(rows) > 0 && !g.table_(l.To).Wide && !l.WithKey {
+			if rows := g.named(l.To).Rows; len(rows) > 0 && !g.named(l.To).Wide && !l.WithKey {
 				l.Default = pick(g, rows...).ID
 			}
 		}
@@ -46,7 +46,7 @@ func Generate(seed uint64, d Dialect) *Schema {
 	return g.Schema
 }
 
-func (g *generator) table_(name string) *Table { return g.Schema.table(name) }
+func (g *generator) named(name string) *Table { return g.Schema.table(name) }
 
 func (g *generator) table(i int) *Table {
 	t := &Table{Name: fmt.Sprintf("t%d", i), Class: pick(g, g.Classes...)}
@@ -166,7 +166,7 @@ func (g *generator) fill() {
 		}
 	}
 	for _, l := range g.Links {
-		from, to := g.table_(l.From), g.table_(l.To)
+		from, to := g.named(l.From), g.named(l.To)
 		for _, r := range slices.Clone(from.Rows) {
 			if l.Nullable && !l.Checked && g.chance(0.35) {
 				if to.Wide && g.chance(0.3) && len(to.Rows) > 0 {
@@ -208,7 +208,7 @@ func (g *generator) prune() {
 			if l.Nullable && !l.Checked {
 				continue
 			}
-			for _, r := range slices.Clone(g.table_(l.From).Rows) {
+			for _, r := range slices.Clone(g.named(l.From).Rows) {
 				if r.Refs[l.Name] == 0 {
 					g.remove(r.ID)
 					again = true
@@ -238,7 +238,7 @@ func (g *generator) settle(r Refusal) {
 			l = one
 		}
 	}
-	t := g.table_(r.Table)
+	t := g.named(r.Table)
 	switch r.Kind {
 	case "uncovered":
 		t.Class = g.Classes[len(g.Classes)-1]
@@ -249,7 +249,7 @@ func (g *generator) settle(r Refusal) {
 	case "covered and not reached":
 		t.Class = ""
 	case "order", "found by what goes earlier", "a parent goes before what it is found by":
-		from, to := g.table_(l.From), g.table_(l.To)
+		from, to := g.named(l.From), g.named(l.To)
 		if g.chance(0.5) {
 			from.Class = to.Class
 		} else {
@@ -275,7 +275,7 @@ func (g *generator) settle(r Refusal) {
 func (g *generator) share(t *Table) {
 	t.Shared, t.Class = true, ""
 	g.Links = slices.DeleteFunc(g.Links, func(l *Link) bool {
-		if l.From != t.Name || g.table_(l.To).Shared {
+		if l.From != t.Name || g.named(l.To).Shared {
 			return false
 		}
 		for _, r := range t.Rows {

@@ -142,6 +142,9 @@ func (j *judge) own() {
 		if j.in[id].Key == "" {
 			continue
 		}
+		if j.in[id].Decoy && (r.decoy() == Leaver) != (r.Key == Leaver) {
+			j.refuse("two keys", j.in[id].Name, "", id)
+		}
 		if r.Key != "" {
 			j.owners[id][r.Key] = true
 		} else {
@@ -185,15 +188,22 @@ func (j *judge) parents() {
 			if j.v.Gone[id] || t.Key != "" || t.Shared || t.Class == "" || len(j.owners[id]) > 0 || len(j.refers[id]) == 0 {
 				continue
 			}
-			all, loose := true, false
+			all, loose, asked := true, false, false
 			for _, by := range j.refers[id] {
+				if j.kin(by) {
+					continue
+				}
+				asked = true
 				if by.row.ID == id {
 					loose = true
 				} else if !j.v.Gone[by.row.ID] {
 					all = false
 					from := j.in[by.row.ID]
-					loose = loose || !j.reach[from.Name] && !from.Shared
+					loose = loose || len(j.owners[by.row.ID]) == 0 && !from.Shared
 				}
+			}
+			if !asked {
+				continue
 			}
 			if loose { // a parent that refers to itself, or that has children of nobody's
 				j.either("a parent's own kin", t.Name, "", id)
@@ -203,7 +213,32 @@ func (j *judge) parents() {
 			}
 			if all {
 				j.v.Gone[id], again = true, true
+				for _, by := range j.refers[id] {
+					if j.kin(by) {
+						j.follow(by.row.ID)
+					}
+				}
 			}
+		}
+	}
+}
+
+// kin says that a row follows a parent.
+func (j *judge) kin(by reference) bool {
+	from := j.in[by.row.ID]
+	return by.link.Word == "follow" && from.Key == "" && !from.Shared && !j.reach[from.Name] && !j.parent[from.Name]
+}
+
+// follow takes a row that follows a parent, and what is claimed through it.
+func (j *judge) follow(id int) {
+	if j.v.Gone[id] {
+		return
+	}
+	j.v.Gone[id] = true
+	j.either("a row that follows a parent", j.in[id].Name, "", id)
+	for _, by := range j.refers[id] {
+		if j.claims[j.in[by.row.ID].Name][by.link.Name] {
+			j.follow(by.row.ID)
 		}
 	}
 }

@@ -40,7 +40,7 @@ type Table struct {
 	Key        string // the tenant column; "" for none
 	KeyNotNull bool
 	Alias      bool   // Key is told by aliases, not by columns
-	Decoy      bool   // it has a column named tenant that means something else
+	Decoy      bool   // it has a column named tenant that doesn't tell whose a row is
 	Class      string // "" is uncovered
 	Shared     bool   // belongs to no tenant
 	Wide       bool   // the primary key is (part, id)

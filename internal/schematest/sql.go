@@ -262,7 +262,7 @@ func (s *Schema) Insert() string {
 				cols, vals = append(cols, t.Key), append(vals, literal(r.Key))
 			}
 			if t.Decoy {
-				cols, vals = append(cols, "tenant"), append(vals, literal([]string{Leaver, "other", Second}[r.ID%3]))
+				cols, vals = append(cols, "tenant"), append(vals, literal(r.decoy()))
 			}
 			for _, l := range s.Links {
 				to, half := r.Refs[l.Name], r.Half[l.Name]
@@ -297,3 +297,6 @@ func (s *Schema) bytes(text string) string {
 	}
 	return fmt.Sprintf(`'\x%x'`, text)
 }
+
+// decoy is what a column holds that is called as a tenant column is and isn't one.
+func (r *Row) decoy() string { return []string{Leaver, "other", Second}[r.ID%3] }

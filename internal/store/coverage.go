@@ -66,9 +66,3 @@ func (tx *Tx) ReviewCoverage(digest, by string, at time.Time) error {
 	}
 	return err
 }
-
-// SetDesired brings a resource's desired attributes up to date, beside any plan.
-func (tx *Tx) SetDesired(id tenure.ResourceID, desired []byte, at time.Time) error {
-	_, err := tx.Exec(`update resource set desired = $1, updated_at = $2, version = version + 1 where id = $3`, string(desired), micros(at), string(id))
-	return err
-}

@@ -60,6 +60,16 @@ func (tx *Tx) ResolveUnseen(kinds []tenure.FindingKind, system string, tenant te
 	return nil
 }
 
+// ResolveTenant closes a tenant's open findings of some kinds, in every system.
+func (tx *Tx) ResolveTenant(kinds []tenure.FindingKind, tenant tenure.TenantID, at time.Time) error {
+	for _, k := range kinds {
+		if _, err := tx.Exec(`update finding set resolved_at = $1 where kind = $2 and tenant = $3 and resolved_at = 0`, micros(at), string(k), string(tenant)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Findings lists the findings that aren't resolved; a tenant narrows it.
 func (db *DB) Findings(ctx context.Context, tenant tenure.TenantID) ([]tenure.Finding, error) {
 	return db.FindingsPage(ctx, FindingFilter{Tenant: tenant, Limit: 10_000})

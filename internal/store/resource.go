@@ -121,6 +121,19 @@ func (tx *Tx) SaveResource(o tenure.Resource) error {
 	return err
 }
 
+// SetDesired brings a resource's desired attributes up to date, beside any plan.
+func (tx *Tx) SetDesired(id tenure.ResourceID, desired []byte, at time.Time) error {
+	_, err := tx.Exec(`update resource set desired = $1, updated_at = $2, version = version + 1 where id = $3`, string(desired), micros(at), string(id))
+	return err
+}
+
+// Occupied says whether a live resource of some tenant's has a name in a system.
+func (db *DB) Occupied(ctx context.Context, system, typ, name string) (bool, error) {
+	var n int
+	err := db.reader(ctx).Row(`select count(*) from resource where system = $1 and type = $2 and name = $3 and live = 1 and state <> 'gone'`, []any{system, typ, name}, &n)
+	return n > 0, err
+}
+
 // Secret is a credential that Tenure made, sealed under a key of the tenant's.
 type Secret struct {
 	Key string

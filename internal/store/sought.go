@@ -8,8 +8,8 @@ import (
 	"github.com/tenurehq/tenure"
 )
 
-// Sought is where a closed tenant's data stood. Box is what is sought there, sealed
-// under Key; it is empty once the key was destroyed.
+// Sought is where a closed tenant's data was. Box is what it takes to find it again,
+// sealed under Key; Key and Box are empty once the key was destroyed.
 type Sought struct {
 	Resource  tenure.ResourceID
 	Tenant    tenure.TenantID
@@ -43,13 +43,13 @@ func (db *DB) Sought(ctx context.Context, tenant tenure.TenantID) ([]Sought, err
 	return sought(db.reader(ctx), `($1 = '' or tenant = $1) order by system, resource`, string(tenant))
 }
 
-// SoughtSince gives tenants of which some place was last looked at before a moment,
-// and is sought still.
+// SoughtSince returns tenants with a place that was last looked at before a moment and
+// is still looked at, the longest ago first.
 func (db *DB) SoughtSince(ctx context.Context, before time.Time, limit int) ([]tenure.TenantID, error) {
 	return soughtTenants(db.reader(ctx), `select tenant from sought where looked_at < $1 and expires_at > looked_at group by tenant order by min(looked_at) limit $2`, micros(before), limit)
 }
 
-// SoughtUntil gives tenants whose places are sought no longer than until a moment,
+// SoughtUntil returns tenants whose places are looked at no longer than until a moment,
 // and whose boxes aren't empty yet.
 func (db *DB) SoughtUntil(ctx context.Context, at time.Time, limit int) ([]tenure.TenantID, error) {
 	return soughtTenants(db.reader(ctx), `select distinct tenant from sought where expires_at <= $1 and key <> '' limit $2`, micros(at), limit)
@@ -78,24 +78,8 @@ func (tx *Tx) LookedAtSought(tenant tenure.TenantID, at time.Time) error {
 	return err
 }
 
-// EndSought forgets what is sought at a tenant's places; that they were its places
-// stays.
+// EndSought empties a tenant's boxes; that they were its places stays known.
 func (tx *Tx) EndSought(tenant tenure.TenantID) error {
 	_, err := tx.Exec(`update sought set key = '', box = $1, looked_at = expires_at where tenant = $2`, []byte{}, string(tenant))
-	return err
-}
-
-// Occupied says whether something that lives has a name in a system.
-func (db *DB) Occupied(ctx context.Context, system, typ, name string) (bool, error) {
-	var n int
-	err := db.reader(ctx).Row(`select count(*) from resource where system = $1 and type = $2 and name = $3 and live = 1 and state <> 'gone'`, []any{system, typ, name}, &n)
-	return n > 0, err
-}
-
-// ForgetPlans blanks the plans of a closed tenant that were made before a moment
-// and that no open operation runs: a supplementary plan names it again.
-func (tx *Tx) ForgetPlans(tenant tenure.TenantID, before time.Time) error {
-	_, err := tx.Exec(`update plan set body = '' where tenant = $1 and created_at < $2 and body <> '' and tenant in (select id from tenant where state = 'closed')
-		and digest not in (select plan from operation where tenant = $1 and state not in ('succeeded', 'failed', 'cancelled'))`, string(tenant), micros(before))
 	return err
 }

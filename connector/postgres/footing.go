@@ -1,0 +1,179 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// footing is an erasure with the catalog that it was planned on.
+type footing struct {
+	*relational.Erasure
+	catalog string // a digest of what the catalog says of its tables
+}
+
+// digestSQL is a digest of what decides where a delete or an update of the tables
+// reaches: constraints, triggers with their functions, rules and views, policies,
+// columns and parts. A foreign key is seen at the table that it refers to, by the
+// triggers that the server makes for it.
+const digestSQL = `with recursive named (oid) as (
+ select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where (c.relname, n.nspname) in (NAMES)
+), here (oid) as (select oid from named union select h.inhrelid from here join pg_inherits h on h.inhparent = here.oid)
+select coalesce(md5(string_agg(x.what, E'\n' order by x.what collate "C")), '') from (
+ select 'table ' || c.oid || ' ' || c.relnamespace || ' ' || quote_ident(c.relname) || ' ' || c.relkind::text || c.relrowsecurity || c.relforcerowsecurity
+  || coalesce((select string_agg(h.inhparent::text, ' ' order by h.inhseqno) from pg_inherits h where h.inhrelid = c.oid), '') from here join pg_class c using (oid)
+ union all
+ select 'column ' || a.attrelid || ' ' || quote_ident(a.attname) || ' ' || a.atttypid || ' ' || a.attnotnull || a.attgenerated::text || a.attidentity::text
+  from here join pg_attribute a on a.attrelid = here.oid where a.attnum > 0 and not a.attisdropped
+ union all
+ select 'trigger ' || t.oid || ' ' || t.tgenabled::text || t.tgtype || ' ' || p.oid || ' ' || case when t.tgisinternal then '' else p.xmin::text end
+  from here join pg_trigger t on t.tgrelid = here.oid join pg_proc p on p.oid = t.tgfoid
+ union all
+ select 'rule ' || w.oid || ' ' || w.ev_enabled::text from here join pg_rewrite w on w.ev_class = here.oid
+ union all
+ select 'used ' || d.objid from here join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = here.oid and d.classid = 'pg_rewrite'::regclass
+ union all
+ select 'policy ' || p.oid || ' ' || p.xmin from here join pg_policy p on p.polrelid = here.oid
+ union all
+ select 'constraint ' || k.oid || ' ' || k.contype::text || k.convalidated || k.condeferrable from here join pg_constraint k on k.conrelid = here.oid) x (what)`
+
+// plan plans an erasure. The catalog and its digest are of one moment: outside of
+// a batch by a snapshot, within by the locks that it holds.
+func (d *Driver) plan(ctx context.Context, s *session, of holdingOf, class string) (f footing, err error) {
+	if f.Erasure, err = fresh(ctx, s, of, class); err == nil {
+		f.catalog, err = f.digest(ctx, s)
+	}
+	return f, err
+}
+
+// planned is the plan of the last batch if there is one, else a new one.
+func (d *Driver) planned(ctx context.Context, s *session, of holdingOf, key planKey, cursor string) (f footing, known bool, err error) {
+	if f, known = d.remembered(key); known && cursor != "" {
+		return f, true, nil
+	}
+	if err := keep(ctx, s); err != nil {
+		return f, false, err
+	}
+	if err := s.simple(ctx, "begin isolation level repeatable read read only", nil); err != nil {
+		return f, false, err
+	}
+	if f, err = d.plan(ctx, s, of, key.class); err != nil {
+		if s.simple(ctx, "rollback", nil) != nil {
+			closeNow(s.conn)
+		}
+		return f, false, err
+	}
+	return f, false, s.simple(ctx, "commit", nil)
+}
+
+func (f footing) digest(ctx context.Context, s *session) (out string, err error) {
+	err = each(ctx, s, strings.ReplaceAll(digestSQL, "NAMES", values(f.Touches())), 1, func(v []string) { out = v[0] })
+	return out, err
+}
+
+// lock keeps out whatever changes constraints, triggers and rules of the tables
+// whose rows go, and nobody's reads and writes.
+func (f footing) lock(ctx context.Context, s *session) error {
+	var names []string
+	for _, n := range f.Takes() {
+		names = append(names, quote(n.Schema, n.Name))
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return s.simple(ctx, "lock table "+strings.Join(names, ", ")+" in row exclusive mode", nil)
+}
+
+// current is the plan if the catalog is still what it was made on, by now that
+// the batch holds its locks; else a new one, unless what has come stands in the way.
+func (d *Driver) current(ctx context.Context, s *session, r connector.Ref, of holdingOf, f footing, class string) (footing, error) {
+	for range 3 {
+		if err := f.lock(ctx, s); err != nil {
+			return f, err
+		}
+		now, err := f.digest(ctx, s)
+		if err != nil || now == f.catalog {
+			return f, err
+		}
+		if f, err = d.plan(ctx, s, of, class); err != nil {
+			return f, err
+		}
+		if err := d.allowed(ctx, s, r, of, class); err != nil {
+			return f, err
+		}
+	}
+	return f, tenure.Errorf(tenure.Unavailable, "the tables' definitions keep changing while rows are erased").Retryable()
+}
+
+// allowed is Blocked by what the data map would show as blocking the class.
+func (d *Driver) allowed(ctx context.Context, s *session, r connector.Ref, of holdingOf, class string) error {
+	var m connector.Map
+	if err := d.survey(ctx, s, connector.Survey{Ref: r}, of, &m, true); err != nil {
+		return err
+	}
+	i := slices.IndexFunc(m.Places, func(p connector.Place) bool {
+		return p.Blocks && (class == "" || p.Class == "" || p.Class == class)
+	})
+	if i < 0 {
+		return nil
+	}
+	p := m.Places[i]
+	says := p.Says
+	if says == "" {
+		says = p.Name + " holds rows of the tenant, and no data class covers it"
+	}
+	return tenure.Errorf(tenure.Blocked, "the tables changed while rows were erased: %s", known(r, says)).WithHint("%s", known(r, p.Fix))
+}
+
+// effectSQL is what this connection did to rows since its last report to the
+// server's statistics; only the difference between two looks means something.
+const effectSQL = `with recursive here (root, oid) as (
+ select c.oid, c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where (c.relname, n.nspname) in (NAMES)
+ union select here.root, h.inhrelid from here join pg_inherits h on h.inhparent = here.oid)
+select n.nspname, c.relname, sum(pg_stat_get_xact_tuples_deleted(here.oid))::text, sum(pg_stat_get_xact_tuples_updated(here.oid))::text, current_setting('track_counts')
+ from here join pg_class c on c.oid = here.root join pg_namespace n on n.oid = c.relnamespace group by 1, 2`
+
+// effects looks at what was done to the tables' rows, nil if the server doesn't
+// count it.
+func (f footing) effects(ctx context.Context, s *session) (map[relational.TableName]relational.Effect, error) {
+	out, counts := map[relational.TableName]relational.Effect{}, true
+	err := each(ctx, s, strings.ReplaceAll(effectSQL, "NAMES", values(f.Watched())), 5, func(v []string) {
+		var e relational.Effect
+		e.Deleted, _ = strconv.ParseInt(v[2], 10, 64)
+		e.Updated, _ = strconv.ParseInt(v[3], 10, 64)
+		out[relational.TableName{Schema: v[0], Name: v[1]}] = e
+		counts = counts && v[4] == "on"
+	})
+	if !counts {
+		return nil, err
+	}
+	return out, err
+}
+
+// take takes one batch and, where triggers or rules run in it, holds what they
+// did against what it was to do.
+func (f footing) take(ctx context.Context, s *session, b connector.Batch) (e connector.Erased, err error) {
+	if !f.Coded() {
+		return f.Batch(ctx, s, b)
+	}
+	before, err := f.effects(ctx, s)
+	if err != nil {
+		return e, err
+	}
+	if e, err = f.Batch(ctx, s, b); err != nil {
+		return e, err
+	}
+	after, err := f.effects(ctx, s)
+	if err != nil {
+		return e, err
+	}
+	for n, a := range after {
+		after[n] = relational.Effect{Deleted: a.Deleted - before[n].Deleted, Updated: a.Updated - before[n].Updated}
+	}
+	return e, f.Judge(ctx, s, e.Counts, after)
+}

@@ -1,0 +1,251 @@
+package postgres
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// judgement is what an audit of code goes by.
+type judgement struct {
+	*ground
+	known library
+	fired map[relational.TableName]events                        // what the erasure does, by itself or through triggers
+	feeds map[relational.TableName]map[relational.TableName]bool // into which tables deletes from a table insert
+}
+
+// judgeAll says what of the triggers' effects stands in the way.
+func (g *ground) judgeAll(all []trigger, known library, fired map[relational.TableName]events) (out []connector.Place) {
+	j := judgement{g, known, fired, map[relational.TableName]map[relational.TableName]bool{}}
+	seen := map[string]bool{}
+	all = slices.DeleteFunc(all, func(t trigger) bool { // the same one on each partition
+		id := t.kind + " " + t.String()
+		had := seen[id]
+		seen[id] = true
+		return had
+	})
+	effects := make([]effect, len(all))
+	for i, t := range all {
+		effects[i] = known.effect(t.function, map[string]bool{})
+	}
+	for more := true; more; {
+		more = false
+		for i, t := range all {
+			more = j.fire(t, effects[i]) || more
+		}
+	}
+	for i, t := range all {
+		out = append(out, j.swallows(t)...)
+		out = append(out, j.judge(t, effects[i])...)
+	}
+	return out
+}
+
+// runs says whether the erasure makes the trigger run.
+func (j judgement) runs(t trigger) bool {
+	e := j.fired[t.relation.root].and(t.on)
+	if e.update && len(t.columns) > 0 && !e.insert && !e.delete {
+		return slices.ContainsFunc(j.referring(t.relation.root), func(c string) bool { return slices.Contains(t.columns, c) })
+	}
+	return e != events{}
+}
+
+// fire takes in what a trigger that runs does to other tables.
+func (j judgement) fire(t trigger, e effect) (more bool) {
+	if !j.runs(t) {
+		return false
+	}
+	for _, w := range e.writes {
+		for _, target := range j.resolve(w) {
+			now := j.fired[target]
+			switch w.verb {
+			case "insert", "copy":
+				now.insert = true
+			case "update":
+				now.update = true
+			case "delete":
+				now.delete = true
+			default:
+				now = events{true, true, true}
+			}
+			more = more || now != j.fired[target]
+			j.fired[target] = now
+			if from := j.feeds[t.relation.root]; from == nil {
+				j.feeds[t.relation.root] = map[relational.TableName]bool{target: true}
+			} else {
+				from[target] = true
+			}
+		}
+	}
+	return more
+}
+
+// returns says whether what goes from the one table may come back by way of the other.
+func (j judgement) returns(from, by relational.TableName) bool {
+	seen := map[relational.TableName]bool{}
+	var visit func(n relational.TableName) bool
+	visit = func(n relational.TableName) bool {
+		if n == from {
+			return true
+		}
+		if seen[n] {
+			return false
+		}
+		seen[n] = true
+		for next := range j.feeds[n] {
+			if visit(next) {
+				return true
+			}
+		}
+		return false
+	}
+	return visit(by)
+}
+
+// place is that of a trigger, in the words that all of its findings share.
+func (j judgement) place(t trigger, says string) connector.Place {
+	return connector.Place{Name: t.String(), Kind: connector.PlaceCode, Class: j.classFor(t), Via: t.kind + " of " + t.relation.root.String(), Blocks: true,
+		Says: fmt.Sprintf("%s %s of %s %s", t.kind, t.name, t.relation.root, says), Fix: ignore(t)}
+}
+
+// classFor is the class at whose erasure the trigger runs: of its table, or of
+// what a table refers to that is none of the tenant's.
+func (j judgement) classFor(t trigger) string {
+	if c := j.classOf(t.relation); c != "" {
+		return c
+	}
+	for _, k := range j.graph.Keys() {
+		if h := j.held[k.Parent]; k.Child == t.relation.root && h.class != "" {
+			return h.class
+		}
+	}
+	return ""
+}
+
+func ignore(t trigger) string {
+	return "triggers: {" + t.String() + ": ignore} if it keeps nothing of the tenant and touches nothing of others"
+}
+
+// swallows finds what keeps rows from going, or references from being let go, as
+// far as the text shows it.
+func (j judgement) swallows(t trigger) (out []connector.Place) {
+	changed := j.fired[t.relation.root].and(t.on)
+	if _, held := j.held[t.relation.root]; !held && !changed.update || !j.runs(t) {
+		return nil
+	}
+	d := read(t.function.body)
+	says := func(what string) { out = append(out, j.place(t, what)) }
+	switch {
+	case t.kind == "rule" && strings.HasPrefix(t.function.body, "do INSTEAD"):
+		says("does something else instead, so rows stay as they are")
+	case t.kind != "trigger" || !t.before:
+	case (changed.delete || changed.update) && slices.Contains(d.keeps, "null"):
+		says("can return null, so rows stay as they are")
+	case changed.delete && slices.Contains(d.keeps, "new") && !slices.Contains(d.keeps, "old"):
+		says("returns new, which is null when a row is deleted, so rows stay")
+	case changed.update && slices.Contains(d.keeps, "old") && !slices.Contains(d.keeps, "new"):
+		says("returns old, so a reference that is to become null stays")
+	}
+	if t.kind != "trigger" || !t.before || !changed.update || len(d.sets) == 0 {
+		return out
+	}
+	referring := j.referring(t.relation.root)
+	if i := slices.IndexFunc(d.sets, func(c string) bool { return slices.Contains(referring, c) }); i >= 0 {
+		says("sets " + d.sets[i] + ", so a reference that is to become null may stay")
+		return out
+	}
+	p := j.place(t, "also sets "+strings.Join(d.sets, ", ")+" where a reference becomes null")
+	p.Blocks, p.Fix = false, ""
+	return append(out, p)
+}
+
+// judge says what of a trigger's writing stands in the way.
+func (j judgement) judge(t trigger, e effect) (out []connector.Place) {
+	runs := j.runs(t)
+	if t.kind == "expression" && !runs {
+		return nil
+	}
+	told := map[string]bool{}
+	add := func(p connector.Place) {
+		if !told[p.Says] {
+			told[p.Says] = true
+			out = append(out, p)
+		}
+	}
+	if e.hidden != "" {
+		add(j.place(t, e.hidden+": where it writes can't be told"))
+	}
+	for _, w := range e.writes {
+		targets := j.resolve(w)
+		if len(targets) == 0 {
+			add(j.place(t, "writes to "+w.name.String()+", which can't be found"))
+		}
+		for _, target := range targets {
+			if p, stands := j.objection(t, w, target, runs); stands {
+				add(p)
+			}
+		}
+	}
+	return out
+}
+
+// objection is what stands against one statement of a trigger.
+func (j judgement) objection(t trigger, w written, target relational.TableName, runs bool) (p connector.Place, stands bool) {
+	class := j.classOf(t.relation)
+	into := ""
+	if r := j.byName[target]; r != nil {
+		into = j.classOf(r)
+	}
+	_, held := j.held[target]
+	source := t.relation.root
+	switch {
+	case target.Schema == "tenure":
+		return j.place(t, "writes to "+target.String()+", which is Tenure's"), runs
+	case j.own(target) && into == class: // all of both is the tenant's, and goes at once
+		return j.place(t, "writes to "+target.String()+" rows that come back into "+source.String()), runs && class != "" && len(j.classes()) > 1 && j.returns(source, target)
+	case !j.settled(target) && (!held || into == ""), runs && w.verb == "insert" && into == "" && !j.own(target):
+		p = j.place(t, "writes to "+target.String()+", which no data class covers")
+		p.Fix = fmt.Sprintf("tables: {%s: CLASS}, with columns: {%s: COLUMN} if its tenant column is called otherwise; or %s", target, target, ignore(t))
+		return p, true
+	case !runs:
+		return p, false
+	case w.verb != "insert":
+		return j.place(t, "changes rows of "+target.String()+" ("+w.verb+"), and whose they are can't be told"), true
+	case j.returns(source, target):
+		return j.place(t, "writes to "+target.String()+" what comes back into "+source.String()), true
+	case j.on(t).delete && j.earlier(target, class):
+		return connector.Place{Name: t.String(), Kind: connector.PlaceOrder, Class: into, Via: t.kind + " of " + source.String(), Blocks: true,
+			Says: fmt.Sprintf("%s %s of %s writes to %s when rows of class %s go, and class %s goes before", t.kind, t.name, source, target, class, into),
+			Fix:  fmt.Sprintf("put %s and %s into one data class, or let %s go last", source, target, into)}, true
+	case j.own(target) || j.bears(t, w, target):
+		return p, false
+	}
+	return j.place(t, "writes to "+target.String()+" rows of which can't be told that they have the tenant's key"), true
+}
+
+// on is what the erasure does that the trigger runs at.
+func (j judgement) on(t trigger) events { return j.fired[t.relation.root].and(t.on) }
+
+// bears says that what the statement inserts has the key of the row that changed.
+func (j judgement) bears(t trigger, w written, target relational.TableName) bool {
+	into, _ := j.graph.Table(target)
+	from, _ := j.graph.Table(t.relation.root)
+	column := j.keyed(target)
+	if !w.direct || column == "" || t.kind == "expression" {
+		return false
+	}
+	o := origin{table: from, column: j.keyed(t.relation.root)}
+	if t.on.delete || t.on.update {
+		o.rows = append(o.rows, "old")
+	}
+	if !t.on.delete && !slices.Contains(read(t.function.body).sets, o.column) {
+		o.rows = append(o.rows, "new")
+	}
+	if n := len(w.from); n > 0 && n <= 3 && w.from[0].word && slices.Contains([]string{t.olds, t.news}, w.from[0].text) && (n < 3 || w.from[1].is("as")) {
+		o.rows = append(o.rows, "", w.from[n-1].text, w.from[0].text)
+	}
+	return o.bears(w.insertion, into, column)
+}
