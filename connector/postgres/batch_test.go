@@ -70,6 +70,37 @@ func TestChains(t *testing.T) {
 	}
 }
 
+// TestCopiesThatNameNobody: a trigger that somebody vouched for copies rows without
+// the key. Were they not seen when they are made, they would stay for good.
+func TestCopiesThatNameNobody(t *testing.T) {
+	t.Parallel()
+	for what, when := range map[string]string{"at once": "create trigger noted after delete", "at the end": "create constraint trigger noted after delete"} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			late := ""
+			if strings.Contains(when, "constraint") {
+				late = "deferrable initially deferred"
+			}
+			d, w, r := shared(t, `create table a (id int primary key, tenant_key text); create table note (a int not null references a); create table hist (doc jsonb);
+create function s.copy() returns trigger language plpgsql as 'begin insert into s.hist values (to_jsonb(old)); return null; end';
+`+when+" on note "+late+" for each row execute function s.copy()", map[string]any{"a": "data", "note": "data", "hist": "data"},
+				"columns", map[string]any{"hist": "doc->>tenant_key"}, "triggers", map[string]any{"note.noted": "ignore"})
+			postgrestest.Exec(t, w.dsn, "insert into s.a values (1, 'acme'); insert into s.hist values ('{}')")
+			if _, err := d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "none", Limit: 10}); err != nil {
+				t.Fatal(err) // what was there before isn't the erasure's
+			}
+			postgrestest.Exec(t, w.dsn, "insert into s.note values (1)")
+			_, err := d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "data", Limit: 10})
+			if tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), "s.hist") {
+				t.Errorf("erase: %v (%s), want it blocked by s.hist", err, tenure.CodeOf(err))
+			}
+			if n := postgrestest.Value[int](t, w.dsn, "select count(*) from s.hist"); n != 1 {
+				t.Errorf("the history has %d rows, want the one from before", n)
+			}
+		})
+	}
+}
+
 // TestTallySurvives opens the system anew after each batch, as after a kill: what
 // went before is in the tally all the same.
 func TestTallySurvives(t *testing.T) {

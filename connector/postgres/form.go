@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/tenurehq/tenure/connector/relational"
 )
 
 // textual are the types whose values are texts.
@@ -19,11 +21,11 @@ var textual = []string{"text", "varchar", "bpchar", "name"}
 func (g *ground) test(c candidate) string {
 	at := quote("t", c.column)
 	names := append([]string{g.column}, g.cover.Aliases...)
-	speaks, extension := speaks(c.column, names), c.typ[strings.LastIndexByte(c.typ, '.')+1:]
+	speaks, extension := relational.Speaks(c.column, names), c.typ[strings.LastIndexByte(c.typ, '.')+1:]
 	switch {
 	case extension == "hstore":
 		schema := strings.TrimSuffix(c.typ, ".hstore")
-		if telling(g.key) || speaks {
+		if relational.Telling(g.key) || speaks {
 			return g.among(schema + ".avals(" + at + ")")
 		}
 		var any []string
@@ -39,7 +41,7 @@ func (g *ground) test(c candidate) string {
 		return strings.Join(any, " or ")
 	case c.typ == "json":
 		return g.jsonText(at, names, speaks)
-	case !telling(g.key) && !speaks:
+	case !relational.Telling(g.key) && !speaks:
 		if slices.Contains(textual, c.typ) && !(c.indexed && c.pages > wholePages) {
 			return g.jsonInText(at, names, speaks)
 		}
@@ -106,12 +108,12 @@ func (g *ground) jsonPaths(names []string, speaks bool) []string {
 	if numbers.MatchString(g.key) {
 		is += " || @ == " + g.key
 	}
-	if telling(g.key) || speaks {
+	if relational.Telling(g.key) || speaks {
 		return []string{"$.** ? (" + is + ")", members + ` ? (@.key like_regex ` + string(pattern) + ` flag "i")`}
 	}
 	var parts []string
 	for _, n := range names {
-		parts = append(parts, regexp.QuoteMeta(stem(n)))
+		parts = append(parts, regexp.QuoteMeta(relational.Stem(n)))
 	}
 	named, _ := json.Marshal("(" + strings.Join(parts, "|") + ")")
 	is = strings.ReplaceAll(is, "@", "@.value")
@@ -127,10 +129,10 @@ func (g *ground) jsonText(at string, names []string, speaks bool) string {
 	if numbers.MatchString(g.key) {
 		value = "(" + value + `|[:,[]\s*` + inner + `\s*[],}])`
 	}
-	if !telling(g.key) && !speaks {
+	if !relational.Telling(g.key) && !speaks {
 		var parts []string
 		for _, n := range names {
-			parts = append(parts, regexp.QuoteMeta(stem(n)))
+			parts = append(parts, regexp.QuoteMeta(relational.Stem(n)))
 		}
 		value = `"[^"]*(` + strings.Join(parts, "|") + `)[^"]*"\s*:\s*\[?\s*` + value
 	}
@@ -140,36 +142,4 @@ func (g *ground) jsonText(at string, names []string, speaks bool) string {
 // jsonInText says the same of a document in a column of texts.
 func (g *ground) jsonInText(at string, names []string, speaks bool) string {
 	return at + "::text ~ '^\\s*[{[]' and " + g.jsonText(at, names, speaks)
-}
-
-// telling says that a key is unlikely to stand in a column for anything else.
-func telling(key string) bool {
-	digits := strings.Trim(key, "0123456789") == ""
-	return digits && len(key) >= 7 || !digits && len(key) >= 3
-}
-
-// speaks says that a column's name is that of a tenant's key.
-func speaks(column string, names []string) bool {
-	plain := plainName(column)
-	for _, n := range append(names, "tenant", "customer", "account", "client", "company", "workspace", "org") {
-		s := stem(n)
-		if len(s) >= 3 && strings.Contains(plain, s) || stem(column) == s {
-			return true
-		}
-	}
-	return false
-}
-
-func plainName(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "") }
-
-// stem is what a name of a tenant column speaks of: school, of school_id, SchoolCode
-// and school_ids.
-func stem(name string) string {
-	s := strings.TrimSuffix(plainName(name), "s")
-	for _, end := range []string{"id", "key", "code", "uuid", "guid", "ref", "no", "number", "slug", "name"} {
-		if len(s) > len(end)+1 && strings.HasSuffix(s, end) {
-			return strings.TrimSuffix(s, end)
-		}
-	}
-	return s
 }

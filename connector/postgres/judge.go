@@ -210,8 +210,11 @@ func (j judgement) objection(t trigger, w written, target relational.TableName, 
 		p = j.place(t, "writes to "+target.String()+", which no data class covers")
 		p.Fix = fmt.Sprintf("tables: {%s: CLASS}, with columns: {%s: COLUMN} if its tenant column is called otherwise; or %s", target, target, ignore(t))
 		return p, true
-	case !runs:
-		return p, false
+	case !runs: // what it copied as rows came stands there all the same
+		lacks := j.lacks(t, w, target)
+		p = j.place(t, "copies rows into "+target.String()+", which are found there by "+lacks+", and "+source.String()+" has no such column: the copies are nobody's and stay")
+		p.Fix = fmt.Sprintf("give %s a column %s that has the tenant's key; or %s", source, lacks, ignore(t))
+		return p, lacks != ""
 	case w.verb != "insert":
 		return j.place(t, "changes rows of "+target.String()+" ("+w.verb+"), and whose they are can't be told"), true
 	case j.returns(source, target):
@@ -224,6 +227,19 @@ func (j judgement) objection(t trigger, w written, target relational.TableName, 
 		return p, false
 	}
 	return j.place(t, "writes to "+target.String()+" rows of which can't be told that they have the tenant's key"), true
+}
+
+// lacks is the name by which the target's rows are found and that the statement
+// can't give them, since neither the trigger's table has such a column nor the
+// function's text names it; "" if it may, or they are found in another way.
+func (j judgement) lacks(t trigger, w written, target relational.TableName) string {
+	key := j.holding.TenantColumn(target)
+	key = key[strings.LastIndexByte(key, '>')+1:]
+	source, held := j.holding.Table(t.relation.root)
+	if w.verb != "insert" || key == "" || !held || source.Table.Has(key) || target == t.relation.root || strings.Contains(strings.ToLower(w.by.body), strings.ToLower(key)) {
+		return ""
+	}
+	return key
 }
 
 // on is what the erasure does that the trigger runs at.

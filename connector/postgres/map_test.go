@@ -61,49 +61,62 @@ func TestMapFinds(t *testing.T) {
 	const into = "create function platform.note() returns trigger language plpgsql as 'begin BODY; return null; end'; create table platform.history (doc jsonb);"
 	const writes = "insert into platform.history values (to_jsonb(old))"
 	after := "create trigger noted after delete on m.orders for each row execute function platform.note()"
+	const notes = "create table m.notes (line_id int not null references m.lines, body text);"
+	const ofNotes = "create trigger noted after delete on m.notes for each row execute function platform.note()"
+	history := map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "notes": "trade", "platform.history": "trade"}, "columns": map[string]any{"platform.history": "doc->>tenant_key"}}
+	with := func(m map[string]any, key string, v any) map[string]any {
+		out := maps.Clone(m)
+		out[key] = v
+		return out
+	}
 	for what, c := range map[string]struct {
 		sql   string
 		more  map[string]any // attributes
 		finds []string
 	}{
-		"nothing":                            {},
-		"another schema":                     {sql: "create table extra.notes (tenant_key text, body text)", finds: []string{"table extra.notes"}},
-		"another schema, covered":            {sql: "create table extra.notes (tenant_key text, body text)", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "extra.notes": "trade"}}},
-		"another schema, no tenant":          {sql: "create table extra.notes (tenant_key text, body text)", more: map[string]any{"columns": map[string]any{"extra.notes": ""}}},
-		"another schema, partitioned":        {sql: "create table extra.notes (tenant_key text) partition by list (tenant_key); create table extra.notes_a partition of extra.notes for values in ('acme')", finds: []string{"table extra.notes"}},
-		"an alias":                           {sql: "create table extra.notes (org text)", more: map[string]any{"aliases": []any{"org"}}, finds: []string{"table extra.notes"}},
-		"by value":                           {sql: "create table extra.notes (who varchar(20)); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
-		"by value, another's":                {sql: "create table extra.notes (who text); insert into extra.notes values ('acme-corp'), ('birch')"},
-		"by value, in json":                  {sql: `create table extra.notes (doc json); insert into extra.notes values ('{"tenant_key": "acme"}'), ('[1]'), ('"acme"')`, finds: []string{"table extra.notes"}},
-		"by value, in jsonb":                 {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"tenant_key": "acme"}')`, finds: []string{"table extra.notes"}},
-		"by value, in text of json":          {sql: `create table extra.notes (doc text); insert into extra.notes values ('{"a": 1, "tenant_key": "acme"}')`, finds: []string{"table extra.notes"}},
-		"by value, in hstore":                {sql: `create extension hstore with schema extra; create table extra.notes (doc extra.hstore); insert into extra.notes values ('tenant_key=>acme')`, finds: []string{"table extra.notes"}},
-		"by value, in a domain":              {sql: "create domain extra.slug as text; create table extra.notes (who extra.slug); create index on extra.notes (who); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
-		"by value beside what can't":         {sql: `create table extra.bad (doc json); insert into extra.bad values ('{"tenant_key": "\u0000"}'); create table extra.notes (who text); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
-		"by value, in an array":              {sql: `create table extra.notes (who text[]); insert into extra.notes values ('{birch,Acme}')`, finds: []string{"table extra.notes"}},
-		"by value, in an array of enums":     {sql: `create type extra.who as enum ('acme', 'birch'); create table extra.notes (who extra.who[]); insert into extra.notes values ('{birch,acme}')`, finds: []string{"table extra.notes"}},
-		"by value, in an enum":               {sql: `create type extra.who as enum ('acme', 'birch'); create table extra.notes (who extra.who); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
-		"by value, deep in jsonb":            {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"a": [{"b": ["x", "ACME "]}]}')`, finds: []string{"table extra.notes"}},
-		"by value, a name in jsonb":          {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"a": {"acme": 1}}')`, finds: []string{"table extra.notes"}},
-		"by value, deep in json":             {sql: `create table extra.notes (doc json); insert into extra.notes values ('{"a": [{"b": ["x", "acme"]}]}')`, finds: []string{"table extra.notes"}},
-		"by value, in letters and blanks":    {sql: `create table extra.notes (who text); insert into extra.notes values (' ACME ')`, finds: []string{"table extra.notes"}},
-		"by value, in bytes":                 {sql: `create table extra.notes (who bytea); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
-		"by value, in a domain of a domain":  {sql: "create domain extra.slug as text; create domain extra.short as extra.slug; create table extra.notes (who extra.short); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
-		"by value, in citext":                {sql: "create extension citext with schema extra; create table extra.notes (who extra.citext); insert into extra.notes values ('Acme')", finds: []string{"table extra.notes"}},
-		"by value, in more than the key":     {sql: `create table extra.notes (a text[], b jsonb, c text); insert into extra.notes values ('{acme-corp,birch}', '{"a": ["acmes", {"x": "my acme"}]}', '["acme-corp"]')`},
-		"by value, in a covered table":       {sql: "alter table m.orders add who text; insert into m.orders values (7, null, '', 'acme'), (8, 'birch', '', 'acme')", finds: []string{"key m.orders.who"}},
-		"by value, another's, in a covered":  {sql: "alter table m.orders add who text; insert into m.orders values (8, 'birch', '', 'acme')"},
-		"by value, in a claimed table":       {sql: "create table m.hints (line_id int references m.lines, who text); insert into m.hints values (null, 'acme')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "hints": "trade"}, "links": map[string]any{"hints.line_id": "follow"}}, finds: []string{"key m.hints.who"}},
-		"by value, in a claimed table, said": {sql: "create table m.hints (line_id int references m.lines, who text); insert into m.hints values (null, 'acme')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "hints": "trade"}, "links": map[string]any{"hints.line_id": "follow"}, "columns": map[string]any{"hints": ""}}},
-		"by value, in a parent":              {sql: "create table m.places (id int primary key, who text); alter table m.orders add at int references m.places; insert into m.places values (1, 'acme')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "places": "trade"}}, finds: []string{"key m.places.who"}},
-		"by value, at another path":          {sql: `create table m.docs (body jsonb); insert into m.docs values ('{"tenant_key": "acme"}'), ('{"old": {"tenant_key": "acme"}}')`, more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "docs": "trade"}, "columns": map[string]any{"docs": "body->>tenant_key"}}, finds: []string{"key m.docs.body"}},
-		"a trigger":                          {sql: strings.Replace(into, "BODY", writes, 1) + after, finds: []string{"code m.orders.noted"}},
-		"a trigger, ignored":                 {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"triggers": map[string]any{"orders.noted": "ignore"}}},
-		"a trigger, shared target":           {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"shared": []any{"platform.history"}}, finds: []string{"code m.orders.noted"}},
-		"a trigger, switched off":            {sql: strings.Replace(into, "BODY", writes, 1) + after + "; alter table m.orders disable trigger noted"},
-		"a trigger, own table":               {sql: strings.Replace(into, "BODY", "update m.lines set tenant_key = tenant_key where order_id = old.id", 1) + after, finds: []string{"code m.orders.noted"}},
-		"a trigger that writes nothing":      {sql: strings.Replace(into, "BODY", "raise notice ''gone''; perform lower(old.note)", 1) + after},
-		"a trigger by execute":               {sql: strings.Replace(into, "BODY", "execute ''insert into x''", 1) + after, finds: []string{"code m.orders.noted"}},
+		"nothing":                                    {},
+		"another schema":                             {sql: "create table extra.notes (tenant_key text, body text)", finds: []string{"table extra.notes"}},
+		"another schema, covered":                    {sql: "create table extra.notes (tenant_key text, body text)", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "extra.notes": "trade"}}},
+		"another schema, no tenant":                  {sql: "create table extra.notes (tenant_key text, body text)", more: map[string]any{"columns": map[string]any{"extra.notes": ""}}},
+		"another schema, partitioned":                {sql: "create table extra.notes (tenant_key text) partition by list (tenant_key); create table extra.notes_a partition of extra.notes for values in ('acme')", finds: []string{"table extra.notes"}},
+		"an alias":                                   {sql: "create table extra.notes (org text)", more: map[string]any{"aliases": []any{"org"}}, finds: []string{"table extra.notes"}},
+		"by value":                                   {sql: "create table extra.notes (who varchar(20)); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
+		"by value, another's":                        {sql: "create table extra.notes (who text); insert into extra.notes values ('acme-corp'), ('birch')"},
+		"by value, in json":                          {sql: `create table extra.notes (doc json); insert into extra.notes values ('{"tenant_key": "acme"}'), ('[1]'), ('"acme"')`, finds: []string{"table extra.notes"}},
+		"by value, in jsonb":                         {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"tenant_key": "acme"}')`, finds: []string{"table extra.notes"}},
+		"by value, in text of json":                  {sql: `create table extra.notes (doc text); insert into extra.notes values ('{"a": 1, "tenant_key": "acme"}')`, finds: []string{"table extra.notes"}},
+		"by value, in hstore":                        {sql: `create extension hstore with schema extra; create table extra.notes (doc extra.hstore); insert into extra.notes values ('tenant_key=>acme')`, finds: []string{"table extra.notes"}},
+		"by value, in a domain":                      {sql: "create domain extra.slug as text; create table extra.notes (who extra.slug); create index on extra.notes (who); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
+		"by value beside what can't":                 {sql: `create table extra.bad (doc json); insert into extra.bad values ('{"tenant_key": "\u0000"}'); create table extra.notes (who text); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
+		"by value, in an array":                      {sql: `create table extra.notes (who text[]); insert into extra.notes values ('{birch,Acme}')`, finds: []string{"table extra.notes"}},
+		"by value, in an array of enums":             {sql: `create type extra.who as enum ('acme', 'birch'); create table extra.notes (who extra.who[]); insert into extra.notes values ('{birch,acme}')`, finds: []string{"table extra.notes"}},
+		"by value, in an enum":                       {sql: `create type extra.who as enum ('acme', 'birch'); create table extra.notes (who extra.who); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
+		"by value, deep in jsonb":                    {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"a": [{"b": ["x", "ACME "]}]}')`, finds: []string{"table extra.notes"}},
+		"by value, a name in jsonb":                  {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"a": {"acme": 1}}')`, finds: []string{"table extra.notes"}},
+		"by value, deep in json":                     {sql: `create table extra.notes (doc json); insert into extra.notes values ('{"a": [{"b": ["x", "acme"]}]}')`, finds: []string{"table extra.notes"}},
+		"by value, in letters and blanks":            {sql: `create table extra.notes (who text); insert into extra.notes values (' ACME ')`, finds: []string{"table extra.notes"}},
+		"by value, in bytes":                         {sql: `create table extra.notes (who bytea); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
+		"by value, in a domain of a domain":          {sql: "create domain extra.slug as text; create domain extra.short as extra.slug; create table extra.notes (who extra.short); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
+		"by value, in citext":                        {sql: "create extension citext with schema extra; create table extra.notes (who extra.citext); insert into extra.notes values ('Acme')", finds: []string{"table extra.notes"}},
+		"by value, in more than the key":             {sql: `create table extra.notes (a text[], b jsonb, c text); insert into extra.notes values ('{acme-corp,birch}', '{"a": ["acmes", {"x": "my acme"}]}', '["acme-corp"]')`},
+		"by value, in a covered table":               {sql: "alter table m.orders add who text; insert into m.orders values (7, null, '', 'acme'), (8, 'birch', '', 'acme')", finds: []string{"key m.orders.who"}},
+		"by value, another's, in a covered":          {sql: "alter table m.orders add who text; insert into m.orders values (8, 'birch', '', 'acme')"},
+		"by value, in a claimed table":               {sql: "create table m.hints (line_id int references m.lines, who text); insert into m.hints values (null, 'acme')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "hints": "trade"}, "links": map[string]any{"hints.line_id": "follow"}}, finds: []string{"key m.hints.who"}},
+		"by value, in a claimed table, said":         {sql: "create table m.hints (line_id int references m.lines, who text); insert into m.hints values (null, 'acme')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "hints": "trade"}, "links": map[string]any{"hints.line_id": "follow"}, "columns": map[string]any{"hints": ""}}},
+		"by value, in a parent":                      {sql: "create table m.places (id int primary key, who text); alter table m.orders add at int references m.places; insert into m.places values (1, 'acme')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "places": "trade"}}, finds: []string{"key m.places.who"}},
+		"by value, at another path":                  {sql: `create table m.docs (body jsonb); insert into m.docs values ('{"tenant_key": "acme"}'), ('{"old": {"tenant_key": "acme"}}')`, more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "docs": "trade"}, "columns": map[string]any{"docs": "body->>tenant_key"}}, finds: []string{"key m.docs.body"}},
+		"a trigger":                                  {sql: strings.Replace(into, "BODY", writes, 1) + after, finds: []string{"code m.orders.noted"}},
+		"a trigger that copies rows without the key": {sql: notes + strings.Replace(into, "BODY", "insert into platform.history values (to_jsonb(old))", 1) + ofNotes, more: history, finds: []string{"code m.notes.noted"}},
+		"a trigger that copies rows without the key, as they come": {sql: notes + strings.Replace(into, "BODY", "insert into platform.history select to_jsonb(new)", 1) + "create trigger noted after insert or update on m.notes for each row execute function platform.note()", more: history, finds: []string{"code m.notes.noted"}},
+		"a trigger that copies a column without the key":           {sql: notes + strings.Replace(into, "BODY", "insert into platform.history values (jsonb_build_object(''body'', old.body))", 1) + ofNotes, more: history, finds: []string{"code m.notes.noted"}},
+		"a trigger that copies rows without the key, let":          {sql: notes + strings.Replace(into, "BODY", "insert into platform.history values (to_jsonb(old))", 1) + ofNotes, more: with(history, "triggers", map[string]any{"notes.noted": "ignore"})},
+		"a trigger that copies rows with the key":                  {sql: notes + "alter table m.notes add tenant_key text;" + strings.Replace(into, "BODY", "insert into platform.history values (to_jsonb(old))", 1) + ofNotes, more: history},
+		"a trigger, ignored":                                       {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"triggers": map[string]any{"orders.noted": "ignore"}}},
+		"a trigger, shared target":                                 {sql: strings.Replace(into, "BODY", writes, 1) + after, more: map[string]any{"shared": []any{"platform.history"}}, finds: []string{"code m.orders.noted"}},
+		"a trigger, switched off":                                  {sql: strings.Replace(into, "BODY", writes, 1) + after + "; alter table m.orders disable trigger noted"},
+		"a trigger, own table":                                     {sql: strings.Replace(into, "BODY", "update m.lines set tenant_key = tenant_key where order_id = old.id", 1) + after, finds: []string{"code m.orders.noted"}},
+		"a trigger that writes nothing":                            {sql: strings.Replace(into, "BODY", "raise notice ''gone''; perform lower(old.note)", 1) + after},
+		"a trigger by execute":                                     {sql: strings.Replace(into, "BODY", "execute ''insert into x''", 1) + after, finds: []string{"code m.orders.noted"}},
 		"a trigger, statement": {sql: strings.Replace(into, "BODY", "insert into platform.history select to_jsonb(g) from gone g", 1) +
 			"create trigger noted after delete on m.orders referencing old table as gone for each statement execute function platform.note()", finds: []string{"code m.orders.noted"}},
 		"a trigger, constraint": {sql: strings.Replace(into, "BODY", writes, 1) + "create constraint trigger noted after delete on m.lines deferrable for each row execute function platform.note()", finds: []string{"code m.lines.noted"}},
@@ -376,6 +389,23 @@ create trigger noted after delete on m.orders for each row execute function plat
 	}
 	if left := strs(t, connect(t, w.dsn), "select doc ->> 'tenant_key' from platform.history"); !slices.Equal(left, []string{"birch"}) {
 		t.Errorf("the history holds %q, want the neighbour's entry alone", left)
+	}
+}
+
+// TestParentsOfNobody: rows of a covered parent that no row refers to stay, and the
+// map says so.
+func TestParentsOfNobody(t *testing.T) {
+	t.Parallel()
+	d, w, r := shared(t, "create table address (id int primary key); create table customer (tenant_key text, address int references address)", map[string]any{"address": "data", "customer": "data"})
+	postgrestest.Exec(t, w.dsn, "insert into s.address select generate_series(1, 5); insert into s.customer values ('acme', 1), ('birch', 2)")
+	m, err := d.DataMap(t.Context(), connector.Survey{Ref: r, Search: 10 * time.Second})
+	if err != nil || len(blocking(m)) > 0 {
+		t.Fatalf("what blocks: %q, error %v", blocking(m), err)
+	}
+	if !slices.ContainsFunc(m.Places, func(p connector.Place) bool {
+		return p.Name == "s.address" && p.Rows == 3 && strings.Contains(p.Says, "nothing says whose")
+	}) {
+		t.Errorf("the map doesn't say that three addresses are nobody's: %+v", m.Places)
 	}
 }
 

@@ -116,7 +116,7 @@ func (d *Driver) shared(ctx context.Context, role string) (out []sharedTable, er
 				return err
 			}
 			for _, t := range tables {
-				one := sharedTable{schema: p[0], table: t, column: p[1]}
+				one := sharedTable{schema: p[0], table: t.table, column: p[1]}
 				one.key = keys[one]
 				out = append(out, one)
 			}
@@ -234,7 +234,7 @@ func (d *Driver) refusedOn(ctx context.Context, c connector.Check, db, role stri
 func (d *Driver) noRows(ctx context.Context, s *session, c connector.Check, other connector.Ref) (o connector.Outcome, err error) {
 	text := func(k string) string { v, _ := other.Attributes[k].(string); return v }
 	schema, column, key := text("schema"), text("column"), text("key")
-	var tables []string
+	var tables []bearing
 	err = d.with(ctx, func(p *session) (err error) {
 		tables, _, err = bearers(ctx, p, schema, column)
 		return err
@@ -242,7 +242,8 @@ func (d *Driver) noRows(ctx context.Context, s *session, c connector.Check, othe
 	if err != nil {
 		return o, err
 	}
-	for _, t := range tables {
+	for _, b := range tables {
+		t := b.table
 		n, err := textsOf(ctx, s, "select count(*)::text from "+quote(schema, t)+" where "+quote(column)+" = "+literal(key))
 		if state(err) == "42501" {
 			continue

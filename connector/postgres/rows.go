@@ -65,30 +65,37 @@ func (k pools) normalise(d connector.Desired) (json.RawMessage, error) {
 	return tenure.Canonical(a.spec())
 }
 
+// bearing is a table that has the tenant column, with the column's type.
+type bearing struct{ table, typ string }
+
 // bearers are the tables of a schema that have the tenant column, and whether
 // every row of them can be seen.
-func bearers(ctx context.Context, s *session, schema, column string) (tables []string, whole bool, err error) {
+func bearers(ctx context.Context, s *session, schema, column string) (tables []bearing, whole bool, err error) {
 	whole = true
-	err = s.simple(ctx, `select c.relname, (has_table_privilege(c.oid, 'select') and not row_security_active(c.oid))::text
+	err = s.simple(ctx, `select c.relname, (has_table_privilege(c.oid, 'select') and not row_security_active(c.oid))::text, format_type(a.atttypid, null)
  from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
  where n.nspname = `+literal(schema)+` and a.attname = `+literal(column)+` and c.relkind in ('r', 'p')
  and not exists (select 1 from pg_inherits h where h.inhrelid = c.oid) order by c.relname collate "C"`, func(_ int, v [][]byte) error {
-		tables = append(tables, string(v[0]))
+		tables = append(tables, bearing{string(v[0]), string(v[2])})
 		whole = whole && string(v[1]) == "true"
 		return nil
 	})
 	return tables, whole, err
 }
 
-// counts are the rows of the keys in the tables that bear the tenant column.
-func counts(ctx context.Context, s *session, schema, column string, tables, keys []string) (map[string]int64, error) {
+// counts are the rows of the keys, as the database shows them, in the tables that
+// bear the tenant column. No row has a key that isn't written as its type shows it.
+func counts(ctx context.Context, s *session, schema, column string, tables []bearing, keys []string) (map[string]int64, error) {
 	out := map[string]int64{}
 	for _, t := range tables {
-		err := s.simple(ctx, "select "+quote(column)+"::text, count(*)::text from "+quote(schema, t)+" where "+quote(column)+" in ("+literals(keys)+") group by 1",
+		at, asked := comparable(quote(column), t.typ, keys)
+		if len(asked) == 0 {
+			continue
+		}
+		err := s.simple(ctx, "select "+quote(column)+"::text, count(*)::text from "+quote(schema, t.table)+" where "+at+" in ("+literals(asked)+") group by 1",
 			func(_ int, v [][]byte) error {
 				if !slices.Contains(keys, string(v[0])) {
-					return tenure.Errorf(tenure.Invalid, "a key of %s.%s reads back as %q, which isn't how it was written", schema, t, v[0]).
-						WithHint("write the key in the form that the database shows")
+					return nil
 				}
 				n, err := strconv.ParseInt(string(v[1]), 10, 64)
 				out[string(v[0])] += n
@@ -99,6 +106,64 @@ func counts(ctx context.Context, s *session, schema, column string, tables, keys
 		}
 	}
 	return out, nil
+}
+
+// comparable is a column of a type as it can be compared with keys, by an index
+// where that goes, and those of the keys that can be values of it.
+func comparable(at, typ string, keys []string) (string, []string) {
+	only := func(is func(string) bool) []string {
+		return slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return !is(k) })
+	}
+	bits := map[string]int{"smallint": 16, "integer": 32, "bigint": 64}[typ]
+	switch typ {
+	case "text", "name", "character varying", "character":
+		return at, keys
+	case "smallint", "integer", "bigint":
+		return at, only(func(k string) bool {
+			_, err := strconv.ParseInt(k, 10, bits)
+			return err == nil && isInteger(k)
+		})
+	case "uuid":
+		return at, only(func(k string) bool { return uuidForm.MatchString(k) && k == strings.ToLower(k) && len(k) == 36 })
+	case "numeric":
+		return at, only(numbers.MatchString)
+	}
+	return at + "::text", keys
+}
+
+// fits is Invalid if the key isn't a value of a tenant column's type, or if the
+// database would show it otherwise: another tenant's key could be the same value.
+func (k pools) fits(ctx context.Context, s *session, a poolAttributes) error {
+	g, err := graphOf(ctx, s, a.Schema, a.Column, a.Coverage)
+	if err != nil {
+		return err
+	}
+	h, err := relational.NewHolding(dialect{}, g, relational.Tenancy{Home: a.Schema, Column: a.Column, Key: a.Key}, a.Coverage)
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{"text": true, "name": true, "character varying": true}
+	for _, t := range h.Tables {
+		name := h.TenantColumn(t.Table.TableName)
+		c, has := t.Table.Column(name)
+		if !has || seen[c.Type] {
+			continue
+		}
+		seen[c.Type] = true
+		at, shown := t.Table.String()+"."+name, ""
+		err := s.simple(ctx, "select "+literal(a.Key)+"::"+c.Type+"::text", func(_ int, v [][]byte) error { shown = string(v[0]); return nil })
+		if class := state(err); len(class) == 5 && (class[:2] == "22" || class[:2] == "23") {
+			return tenure.Errorf(tenure.Invalid, "the key %q can't stand in %s, whose type is %s", a.Key, at, c.Type).WithHint("give the tenant a key that is a value of this type")
+		}
+		if err != nil {
+			return err
+		}
+		if shown != a.Key {
+			return tenure.Errorf(tenure.Invalid, "the key %q reads back from %s as %q, which isn't how it was written", a.Key, at, shown).
+				WithHint("write the key in the form that the database shows")
+		}
+	}
+	return nil
 }
 
 func (k pools) has(ctx context.Context, s *session, p poolSpec) (int64, error) {
@@ -127,6 +192,11 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 		have, err := k.noteOf(ctx, s, d.Ref)
 		if err != nil {
 			return err
+		}
+		if have == nil {
+			if err := k.fits(ctx, s, a); err != nil {
+				return err
+			}
 		}
 		n, err := k.has(ctx, s, a.spec())
 		if err != nil {
@@ -283,7 +353,7 @@ func (k pools) discover(ctx context.Context, s *session, sc connector.Scope, yie
 		}
 		var parts []string
 		for _, t := range tables {
-			parts = append(parts, "select "+quote(p.Column)+"::text as key from "+quote(p.Schema, t)+" where "+quote(p.Column)+" is not null")
+			parts = append(parts, "select "+quote(p.Column)+"::text as key from "+quote(p.Schema, t.table)+" where "+quote(p.Column)+" is not null")
 		}
 		if len(parts) == 0 {
 			continue

@@ -95,7 +95,27 @@ func (g *ground) search(ctx context.Context, s *session, known []connector.Place
 			}
 		}
 	}
-	return onePerTable(out), unseen(sampled, skipped), nil
+	alone, err := g.alone(ctx, s, time.Until(end))
+	return append(onePerTable(out), alone...), unseen(sampled, skipped), err
+}
+
+// alone are the covered parents of which some rows are referred to by none, as far
+// as there is time to count them.
+func (g *ground) alone(ctx context.Context, s *session, within time.Duration) (out []connector.Place, err error) {
+	for _, t := range g.tables {
+		sql := g.holding.Alone(t)
+		if sql == "" || within <= 0 || err != nil {
+			continue
+		}
+		_, err = s.tried(ctx, within, sql, func(v [][]byte) error {
+			n, err := strconv.ParseInt(string(v[0]), 10, 64)
+			if name := t.Table.String(); n > 0 {
+				out = append(out, connector.Place{Name: name, Kind: connector.PlaceKey, Class: g.held[t.Table.TableName].class, Via: "nobody", Rows: n, Says: relational.UnclaimedSays(n, name)})
+			}
+			return err
+		})
+	}
+	return out, err
 }
 
 func (c candidate) sampled() bool { return !c.indexed && c.pages > wholePages }

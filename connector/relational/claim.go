@@ -431,6 +431,19 @@ func (c *claims) asked(n TableName, a string) string {
 	return either(from)
 }
 
+// alone is the condition for rows of a parent, under the alias a, that no row
+// refers to: nothing says whose they are.
+func (c *claims) alone(n TableName, a string) string {
+	inner := next(a)
+	var none []string
+	for _, k := range c.g.below[n] {
+		if !k.self() {
+			none = append(none, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+pairs(inner, k.Columns, a, k.Parents)+")")
+		}
+	}
+	return strings.Join(none, " and ")
+}
+
 // referred are the lists of columns by which rows refer to a table.
 func (c *claims) referred(n TableName) [][]string {
 	var out [][]string

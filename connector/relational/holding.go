@@ -83,6 +83,21 @@ func (h *Holding) TenantColumn(n TableName) string { return h.claims.keyed[n] }
 // tenant column: another table's tenant column refers to it.
 func (h *Holding) Carried(n TableName) bool { return h.claims.bears[n] }
 
+// Alone is a query that counts the rows of a covered parent to which no row
+// refers, so that nothing says whose they are; "" for other tables.
+func (h *Holding) Alone(t Reached) string {
+	n := t.Table.TableName
+	if !t.Parent || h.Classes[n] == "" {
+		return ""
+	}
+	return "select count(*) from " + h.from(t) + " where " + h.claims.alone(n, alias)
+}
+
+// UnclaimedSays is what a person must know of n such rows.
+func UnclaimedSays(n int64, table string) string {
+	return "no row refers to " + plural(n, "row") + " of " + table + ", so nothing says whose they are; they stay"
+}
+
 // Theirs is a condition, over the table under the alias t, for rows that surely
 // are another tenant's; "false" if none can be told to be.
 func (h *Holding) Theirs(n TableName) string {

@@ -33,6 +33,35 @@ func (d *Driver) erased(t testing.TB, r connector.Ref, class string) (counts map
 	return nil
 }
 
+// A key that can't be a value as it is written isn't taken, taking it back works,
+// and a look at it doesn't spoil the look at its neighbour.
+func TestKeysThatAreRefused(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, "1s")
+	exec(t, w.shared, "create table a (school integer); create table b (school integer)")
+	tables := tablesOf("a", "a", "b")
+	good, other, none := pool("school", "11", tables), pool("school", "011", tables), pool("class", "11a", tables)
+	d.made(t, good)
+	exec(t, w.shared, "insert into a values (11)")
+	for _, bad := range []connector.Ref{other, none} {
+		_, _, err := d.Ensure(t.Context(), connector.Desired{Ref: bad})
+		wants(t, "ensure", err, tenure.Invalid, false)
+		rec, err := d.Delete(t.Context(), bad)
+		if err != nil || rec.Changed {
+			t.Errorf("taking %s back: %+v, error %v", bad.Name, rec, err)
+		}
+	}
+	found := map[string]bool{}
+	_, err := d.Observe(t.Context(), []connector.Ref{good, other, none}, func(o connector.Observed) error {
+		found[o.Name] = o.Found
+		return nil
+	})
+	if must(t, err); !found[good.Name] || found[other.Name] || found[none.Name] {
+		t.Errorf("found: %v", found)
+	}
+}
+
 // A key that means the same is stored and compared in several forms. A form that
 // is left behind is a row of a tenant that is said to be gone; a form that is
 // taken for another's is a neighbour's row that is lost.

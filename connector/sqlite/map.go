@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
@@ -126,59 +125,6 @@ func (e *estate) alikes(ctx context.Context, s *session, t relational.Table, col
 		return nil
 	}, &typ, &text, &n)
 	return out, err
-}
-
-// search looks for the key in columns of tables that nothing ties to the tenant,
-// for as long as it may. A number, or a short word, stands in too many columns to
-// tell anything.
-func (e *estate) search(ctx context.Context, s *session, budget time.Duration, beside map[relational.TableName]bool) (out []connector.Place, partial string, err error) {
-	if budget <= 0 || isNumber(e.a.Key) || len(e.a.Key) < 4 {
-		return nil, "", nil
-	}
-	registered, err := marks.Registered(ctx, s, dialect{})
-	if err != nil {
-		return nil, "", err
-	}
-	end := time.Now().Add(budget)
-	for _, t := range e.Graph.Tables() {
-		if _, held := e.Table(t.TableName); held || beside[t.TableName] || e.Shared(t.TableName) || e.given(t) {
-			continue
-		}
-		for _, c := range t.Columns {
-			if time.Now().After(end) {
-				return out, "the budget ended before the key was sought in " + t.Name, nil
-			}
-			if affinity(c.Type) == "numeric" {
-				continue
-			}
-			where := isKey(quote(c.Name), affinity(c.Type), e.a.Key)
-			if mark := registered[t.TableName]; t.Has(mark) {
-				where = "(" + where + ") and " + relational.Unmarked(mark)
-			}
-			var n int64
-			err := s.each(ctx, "select count(*) from "+quote(t.Name)+" where "+where, func() error { return nil }, &n)
-			if err != nil {
-				return nil, "", err
-			}
-			if n > 0 {
-				out = append(out, connector.Place{Name: t.Name, Kind: connector.PlaceTable, Via: "the key's value in column " + c.Name, Rows: n, Blocks: true,
-					Says: "rows of " + t.Name + " have the tenant's key in " + c.Name + ", and nothing says that it is a tenant column",
-					Fix:  `tables: {` + t.Name + `: CLASS} and columns: {` + t.Name + `: ` + c.Name + `}, or shared: [` + t.Name + `]`})
-				break
-			}
-		}
-	}
-	return out, "", nil
-}
-
-// given says that the blueprint gives the table a column, or none.
-func (e *estate) given(t relational.Table) bool {
-	for name := range e.a.Columns {
-		if n, ok := e.Graph.Find("", name); ok && n == t.TableName {
-			return true
-		}
-	}
-	return false
 }
 
 // at is where a class stands in an order; one that isn't in it goes after all.

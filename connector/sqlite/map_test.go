@@ -131,6 +131,12 @@ func TestGrounds(t *testing.T) {
 			attrs: with2(tablesOf("a", "doc", "history"), map[string]any{"columns": map[string]any{"history": "body->>tenant"}}),
 			left:  map[string]int{"doc": 1, "history": 2},
 		},
+		"copies that lack the path by which they are sought": {
+			ddl: `create table doc (id integer primary key, tenant text); create table note (doc integer not null references doc, body text); create table history (body text);
+create trigger keep after delete on note begin insert into history values (json_object('body', old.body)); end`,
+			attrs:  with2(tablesOf("a", "doc", "note", "history"), map[string]any{"columns": map[string]any{"history": "body->>tenant"}}),
+			blocks: []string{"code note.keep"}, says: "can't be told",
+		},
 		"copies into a class that is gone": {
 			ddl:   "create table doc (id integer primary key, tenant text); create table history (tenant text); create trigger keep after delete on doc begin insert into history values (old.tenant); end",
 			order: []string{"early", "late"}, attrs: with2(map[string]any{"history": "early", "doc": "late"}),
@@ -283,6 +289,42 @@ create trigger ad after delete on doc begin insert into ft (ft, rowid, v) values
 			rows:   "insert into extra values ('acme', 1), ('birch', 1)",
 			attrs:  with2(tablesOf("a", "doc")),
 			blocks: []string{"table extra"}, says: "customer",
+		},
+		"the value elsewhere, in other letters": {
+			ddl:    "create table doc (id integer primary key, tenant text); create table extra (v text)",
+			rows:   "insert into extra values (' ACME ')",
+			attrs:  with2(tablesOf("a", "doc")),
+			blocks: []string{"table extra"},
+		},
+		"the value elsewhere, deep in a document": {
+			ddl:    "create table doc (id integer primary key, tenant text); create table extra (v); create table other (v text)",
+			rows:   `insert into extra values ('{"a": [{"b": ["x", "Acme"]}]}'); insert into other values ('{"a": "acme-corp"}'), ('{acme')`,
+			attrs:  with2(tablesOf("a", "doc")),
+			blocks: []string{"table extra"},
+		},
+		"the value in a covered table": {
+			ddl:    "create table doc (id integer primary key, tenant text, owner text)",
+			rows:   "insert into doc (tenant, owner) values (null, 'acme'), ('birch', 'acme')",
+			attrs:  with2(tablesOf("a", "doc")),
+			blocks: []string{"key doc.owner"}, says: "1 rows of doc",
+		},
+		"the value in a neighbour's row": {
+			ddl:   "create table doc (id integer primary key, tenant text, owner text)",
+			rows:  "insert into doc (tenant, owner) values ('acme', 'acme'), ('birch', 'acme')",
+			attrs: with2(tablesOf("a", "doc")),
+			left:  map[string]int{"doc": 1, "doc where owner = 'acme'": 1},
+		},
+		"the value in a parent that nobody refers to": {
+			ddl:    "create table address (id integer primary key, owner text); create table customer (id integer primary key, tenant text, address_id integer references address)",
+			rows:   "insert into address values (1, 'acme')",
+			attrs:  with2(tablesOf("a", "customer", "address")),
+			blocks: []string{"key address.owner"}, says: "aren't found",
+		},
+		"the value at another path": {
+			ddl:    "create table doc (id integer primary key, tenant text); create table history (body text)",
+			rows:   `insert into history values ('{"tenant": "acme"}'), ('{"old": {"tenant": "acme"}}'), ('{"tenant": "birch"}')`,
+			attrs:  with2(tablesOf("a", "doc", "history"), map[string]any{"columns": map[string]any{"history": "body->>tenant"}}),
+			blocks: []string{"key history.body"},
 		},
 		"a table that got another name": {
 			ddl:    "create table doc_old (id integer primary key, tenant text); create table note (tenant text)",

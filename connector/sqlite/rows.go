@@ -96,13 +96,13 @@ func counts(ctx context.Context, s *session, cat catalog, a poolAttributes, keys
 	out := map[string]int64{}
 	for t, c := range bearers {
 		kind, value := affinityOf(*t, c), valueOf("", c)
-		if i := slices.IndexFunc(keys, func(k string) bool { return kind == "numeric" && numeral.MatchString(k) && !isNumber(k) }); i >= 0 {
-			return nil, tenure.Errorf(tenure.Invalid, "the key %q isn't how %s.%s shows the number", keys[i], t.Name, c).
-				WithHint("write the key in the form that the database shows")
+		asked := slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return otherForm(kind, k) })
+		if len(asked) == 0 {
+			continue
 		}
 		var typ, text string
 		var n int64
-		err := s.each(ctx, "select typeof("+value+"), "+asText(value)+", count(*) from "+quote(t.Name)+" where "+isKey(value, kind, keys...)+" group by 1, 2", func() error {
+		err := s.each(ctx, "select typeof("+value+"), "+asText(value)+", count(*) from "+quote(t.Name)+" where "+isKey(value, kind, asked...)+" group by 1, 2", func() error {
 			out[keyOf(typ, text)] += n
 			return nil
 		}, &typ, &text, &n)
@@ -111,6 +111,35 @@ func counts(ctx context.Context, s *session, cat catalog, a poolAttributes, keys
 		}
 	}
 	return out, nil
+}
+
+// otherForm says that a key isn't written as a column of that affinity shows it,
+// so no value there is it.
+func otherForm(affinity, key string) bool {
+	return affinity == "numeric" && numeral.MatchString(key) && !isNumber(key)
+}
+
+// fits is Invalid if there is no tenant column, or the key isn't written as one
+// shows it: another tenant's key could be the same value.
+func (k pools) fits(ctx context.Context, s *session, a poolAttributes) error {
+	c, err := readCatalog(ctx, s)
+	if err != nil {
+		return err
+	}
+	bearers, err := c.bearers(a)
+	if err != nil {
+		return err
+	}
+	if len(bearers) == 0 {
+		return tenure.Errorf(tenure.Invalid, "no table of the platform's database has a column %q", a.Column)
+	}
+	for t, name := range bearers {
+		if otherForm(affinityOf(*t, name), a.Key) {
+			return tenure.Errorf(tenure.Invalid, "the key %q isn't how %s.%s shows the number", a.Key, t.Name, name).
+				WithHint("write the key in the form that the database shows")
+		}
+	}
+	return nil
 }
 
 // noteOf reads the note of r: nil if there is none, Conflict if it isn't ours.
@@ -122,18 +151,11 @@ func (k pools) noteOf(ctx context.Context, s *session, r connector.Ref) (*relati
 	return &n, nil
 }
 
-// has counts r's rows.
+// has counts r's rows; there are none where no table can have any.
 func (k pools) has(ctx context.Context, s *session, a poolAttributes) (int64, error) {
 	c, err := readCatalog(ctx, s)
 	if err != nil {
 		return 0, err
-	}
-	bearers, err := c.bearers(a)
-	if err != nil {
-		return 0, err
-	}
-	if len(bearers) == 0 {
-		return 0, tenure.Errorf(tenure.Invalid, "no table of the platform's database has a column %q", a.Column)
 	}
 	n, err := counts(ctx, s, c, a, []string{a.Key})
 	return n[a.Key], err
@@ -154,6 +176,11 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 			have, err := k.noteOf(ctx, s, d.Ref)
 			if err != nil {
 				return err
+			}
+			if have == nil {
+				if err := k.fits(ctx, s, a); err != nil {
+					return err
+				}
 			}
 			n, err := k.has(ctx, s, a)
 			if err != nil {
