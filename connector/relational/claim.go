@@ -438,7 +438,7 @@ func (c *claims) alone(n TableName, a string) string {
 	var none []string
 	for _, k := range c.g.below[n] {
 		if !k.self() {
-			none = append(none, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+pairs(inner, k.Columns, a, k.Parents)+")")
+			none = append(none, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+k.same(inner, a)+")")
 		}
 	}
 	return strings.Join(none, " and ")
