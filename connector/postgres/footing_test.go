@@ -102,8 +102,8 @@ func TestLockOfAPreparedTransaction(t *testing.T) {
 	postgrestest.Exec(t, w.dsn, "insert into s.p values (1, 'acme')")
 	postgrestest.Exec(t, w.dsn, "begin; update s.p set v = 'x'; prepare transaction '"+gid+"'")
 	_, err := d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "aa", Limit: 3})
-	if tenure.CodeOf(err) != tenure.Unavailable || !strings.Contains(err.Error(), gid) {
-		t.Errorf("erase: %v, want one that names %s", err, gid)
+	if tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), gid) {
+		t.Errorf("erase: %v, want blocked by %s", err, gid)
 	}
 	postgrestest.Exec(t, w.dsn, "rollback prepared '"+gid+"'")
 }

@@ -386,7 +386,8 @@ func (g *ground) parts(context.Context, *session) (out []connector.Place, err er
 		root := g.byName[r.root]
 		class, said := g.classOf(root), g.said(r.name)
 		place := connector.Place{Name: r.name.String(), Kind: connector.PlaceOrder, Class: class, Via: "a part of " + r.root.String(), Blocks: true}
-		if said != "" && said != class {
+		_, alone := g.held[r.name] // an heir that adds the tenant column
+		if said != "" && said != class && !alone {
 			place.Says = fmt.Sprintf("%s is a part of %s, so its rows are of class %q and not of %q", r.name, r.root, class, said)
 			place.Fix = "name " + r.root.String() + " alone, or both with one class"
 			out = append(out, place)
