@@ -24,7 +24,7 @@ build: ## bin/tenure, as it is released
 
 test: ## every test, with the race detector, on SQLite and on a throw-away PostgreSQL
 	@scripts/prepare cc postgresql chromium node
-	scripts/with-postgres $(GO) test -race -p 2 -timeout 20m ./...
+	scripts/with-postgres $(GO) test -race -p 2 -timeout 40m ./...
 	scripts/with-postgres $(GO) test -count=1 -timeout 10m ./internal/crash # kill -9 over 1,000 operations; fewer under -race
 
 lint: ## gofmt, go vet, staticcheck, tidy modules, and the rules of internal/policy

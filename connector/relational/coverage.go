@@ -179,5 +179,5 @@ func CoverageSchema(names string) string {
 "links":{"type":"object","additionalProperties":{"enum":["follow","detach","block"]},"description":"what a reference that can be null means, by table.column: follow (its row is the tenant's), detach (the reference becomes null) or block (nothing is erased while it is there)"},
 "shared":{"type":"array","items":` + text + `,"description":"tables that belong to no tenant; they stay"},
 "derived":{"type":"object","additionalProperties":{"enum":["refresh"]},"description":"materialized views that are refreshed after an erasure; PostgreSQL alone has them"},
-"triggers":{"type":"object","additionalProperties":{"enum":["ignore"]},"description":"triggers and rules, by table.trigger, that write nothing of a tenant's elsewhere"}`
+"triggers":{"type":"object","additionalProperties":{"enum":["ignore"]},"description":"triggers and rules, by table.trigger, that keep nothing of the tenant and touch nothing of others: somebody has read them"}`
 }
