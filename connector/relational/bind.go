@@ -1,0 +1,115 @@
+package relational
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+)
+
+// bound is a blueprint's coverage as the catalog's names have it.
+type bound struct {
+	classes map[TableName]string
+	every   string
+	columns map[TableName]string
+	aliases []string
+	links   map[string]Link // by key
+	shared  map[TableName]bool
+	missing []string // what is named and isn't there
+}
+
+func bind(g *Graph, home string, c Coverage) (*bound, error) {
+	b := &bound{classes: map[TableName]string{}, every: c.Tables[Every], columns: map[TableName]string{}, aliases: c.Aliases,
+		links: map[string]Link{}, shared: map[TableName]bool{}}
+	find := func(name string) TableName {
+		n, ok := g.Find(home, name)
+		if !ok {
+			b.missing = append(b.missing, name)
+		}
+		return n
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Tables)) {
+		if name != Every {
+			b.classes[find(name)] = c.Tables[name]
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Columns)) {
+		n, column := find(name), c.Columns[name]
+		if base, path, is := CutPath(column); column != "" {
+			t := g.tables[n]
+			if own := g.column(t, base); own != "" && !is {
+				column = own
+			} else if own == "" && t.Name != "" {
+				b.missing = append(b.missing, name+"."+base)
+			} else if is {
+				column = own + "->>" + strings.Join(path, "->>")
+			}
+		}
+		b.columns[n] = column
+	}
+	for _, name := range c.Shared {
+		b.shared[find(name)] = true
+	}
+	words := map[string]string{} // a link's plain form, and how it was written
+	for name := range c.Links {
+		words[plainLink(g, name)] = name
+	}
+	for _, k := range g.keys {
+		names := []string{k.Link()}
+		if k.Child.Schema == home {
+			names = append(names, k.Child.Name+"."+strings.Join(k.Columns, ","))
+		}
+		for _, name := range names {
+			given, ok := words[plainLink(g, name)]
+			if !ok {
+				continue
+			}
+			word := c.Links[given]
+			if word == Detach && !k.OnDelete.lets() && len(g.optional(k)) == 0 {
+				return nil, tenure.Errorf(tenure.Invalid, "link %q can't be detached: its columns can't be null", given).WithHint("make one of %s nullable", strings.Join(k.Columns, ", "))
+			}
+			b.links[k.id()] = word
+			words[plainLink(g, name)] = given
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Links)) {
+		if !b.linked(g, home, name) {
+			b.missing = append(b.missing, name)
+		}
+	}
+	return b, nil
+}
+
+func (b *bound) linked(g *Graph, home, name string) bool {
+	return slices.ContainsFunc(g.keys, func(k ForeignKey) bool {
+		_, has := b.links[k.id()]
+		want := plainLink(g, name)
+		return has && (want == plainLink(g, k.Link()) || k.Child.Schema == home && want == plainLink(g, k.Child.Name+"."+strings.Join(k.Columns, ",")))
+	})
+}
+
+// plainLink is a link's name with its columns in order.
+func plainLink(g *Graph, link string) string {
+	if g.fold {
+		link = strings.ToLower(link)
+	}
+	i := strings.LastIndexByte(link, '.')
+	columns := strings.Split(link[i+1:], ",")
+	for j := range columns {
+		columns[j] = strings.TrimSpace(columns[j])
+	}
+	slices.Sort(columns)
+	return link[:i+1] + strings.Join(columns, ",")
+}
+
+// class is the data class that covers a table, "" if none does.
+func (b *bound) class(n TableName, own bool) string {
+	if c := b.classes[n]; c != "" {
+		return c
+	}
+	if own {
+		return b.every
+	}
+	return ""
+}
