@@ -42,7 +42,8 @@ create table if not exists reminders (id int primary key, bill_id int not null r
 
 create or replace function recall() returns trigger language plpgsql set search_path from current as $$ begin
   insert into platform.history (body) values (jsonb_build_object('practice', old.practice, 'was', to_jsonb(old)));
-  return old;
+  if tg_op = 'DELETE' then return old; end if;
+  return new;
 end $$;
 create or replace trigger doctors_recalled before delete or update on doctors for each row execute function recall();
 create or replace view open_bills as select b.id, b.number from bills b;
