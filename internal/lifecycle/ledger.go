@@ -236,6 +236,9 @@ func (l *ledger) portion(r store.ResourceRow, class string) evidence.Portion {
 	rec := receiptOf(row)
 	p.Detached, p.AtLeast, p.Rounds = total(rec.Detached), rec.AtLeast, rec.Rounds
 	if a := amount(rec.Counts); a != (evidence.Amount{}) && l.lastOf(r) {
+		if a == (evidence.Amount{Bytes: a.Bytes}) { // a drop counts no rows: what was counted before went with it
+			a.Rows, a.Objects, a.LargeObjects = p.Before.Rows, p.Before.Objects, p.Before.LargeObjects
+		}
 		p.Gone = a
 	}
 	return p

@@ -25,6 +25,7 @@ type site struct {
 	*life
 	side     *memory.World
 	dir      string
+	tenants  string // of a real SQLite system: the tenants' own files
 	keys     *keystore.Store
 	options  lifecycle.Options
 	onErase  atomic.Pointer[func(connector.Ref)]                              // before each batch

@@ -55,6 +55,7 @@ func pooled(t *testing.T) (*site, *sql.DB) {
 		o.Catalog = append(o.Catalog, sqlite.Info())
 		o.Settings["pool"] = lifecycle.SystemSettings{Connector: "sqlite", Options: map[string]string{"dir": filepath.Join(dir, "tenants"), "shared": file}}
 	})
+	s.tenants = filepath.Join(dir, "tenants")
 	s.sql(db, `create table a (id integer primary key, tenant text not null); create table b (id integer primary key, tenant text not null); create table c (id integer primary key, tenant text not null)`)
 	_, err = s.AddSystem(context.Background(), "pool", false, "operator")
 	s.must(err)
@@ -131,6 +132,44 @@ func TestSharedDatabaseByClassAndAfter(t *testing.T) {
 		}
 	}
 	s.audited()
+}
+
+// A database file of the tenant's own, with three classes, the last of which goes
+// with the file: the certificate says of each how many rows went, and when.
+func TestOwnDatabaseByClass(t *testing.T) {
+	t.Parallel()
+	s, _ := pooled(t)
+	own := strings.NewReplacer("%s", "1.0", "name: pooled", "name: own", "type: rows", "type: database",
+		`{column: tenant, key: "${tenant.name}", tables: {a: aa, b: bb, c: cc}}`,
+		`{ddl: "create table a (i); create table b (i); create table c (i)", tables: {a: aa, b: bb, c: cc}}`).Replace(pooledText)
+	s.publishText(own)
+	s.wantState(s.begin("acme", "own"), tenure.OperationSucceeded)
+	files, err := filepath.Glob(filepath.Join(s.tenants, "*.db"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("files %q: %v", files, err)
+	}
+	db, err := sql.Open("sqlite", files[0])
+	s.must(err)
+	want := map[string]int64{"aa": 100, "bb": 300, "cc": 150}
+	for table, n := range map[string]int{"a": 100, "b": 300, "c": 150} {
+		s.sql(db, many+`insert into `+table+` select i from n`, n)
+	}
+	s.must(db.Close())
+	op := s.leave("acme")
+	for range 16 {
+		s.pass(5 * day)
+		s.finish(op)
+	}
+	s.wantState(op, tenure.OperationSucceeded)
+	if files, _ := filepath.Glob(filepath.Join(s.tenants, "*.db")); len(files) != 0 {
+		t.Errorf("left: %q", files)
+	}
+	d := s.paper(op, "closing")
+	for i, c := range d.Classes {
+		if c.Rows != want[c.Class] || i > 0 && !c.At.After(d.Classes[i-1].At) {
+			t.Errorf("%s: %d rows went at %s, want %d: %+v", c.Class, c.Rows, c.At, want[c.Class], c.Stores)
+		}
+	}
 }
 
 // The platform's schema has a table that the blueprint forgot.
