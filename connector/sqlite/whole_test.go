@@ -178,7 +178,7 @@ func TestLongChains(t *testing.T) {
 					t.Errorf("%d rows are left", left)
 				}
 			}
-			if took[20000] > 12*took[5000]+time.Second {
+			if took[20000] > 12*took[5000]+10*time.Second { // a minute, where each row looked through the table
 				t.Errorf("5000 rows take %s, 20000 take %s", took[5000], took[20000])
 			}
 			t.Log(took)
