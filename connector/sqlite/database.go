@@ -49,7 +49,16 @@ func (k databases) parse(r connector.Ref) (a databaseAttributes, err error) {
 	if strings.ContainsRune(a.DDL+a.Seed, 0) {
 		return a, tenure.Errorf(tenure.Invalid, "database %q: the ddl or the seed holds a NUL byte", r.Name)
 	}
-	return a, a.Check(r, true)
+	return a, checkCoverage(r, a.Coverage, true)
+}
+
+// checkCoverage refuses what a file can't have, too.
+func checkCoverage(r connector.Ref, c relational.Coverage, whole bool) error {
+	if len(c.Derived) > 0 {
+		return tenure.Errorf(tenure.Invalid, "%s %q: SQLite has no materialized views, so derived means nothing", r.Type, r.Name).
+			WithHint("cover the table that holds the copy, in the attribute tables")
+	}
+	return c.Check(r, whole)
 }
 
 func (k databases) normalise(d connector.Desired) (json.RawMessage, error) {

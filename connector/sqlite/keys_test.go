@@ -136,3 +136,14 @@ func TestKeyThatCannotBe(t *testing.T) {
 		wants(t, key, err, tenure.Invalid, false)
 	}
 }
+
+// What the database can't do is refused rather than taken and passed over.
+func TestDerivedIsRefused(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, "1s")
+	r := pool("tenant", "acme", tablesOf("a", "notes", "orders", "lines"))
+	r.Attributes["derived"] = map[string]any{"sums": "refresh"}
+	_, _, err := d.Ensure(t.Context(), connector.Desired{Ref: r})
+	wants(t, "derived", err, tenure.Invalid, false)
+}

@@ -43,7 +43,7 @@ func (k pools) parse(r connector.Ref) (a poolAttributes, err error) {
 	if err := relational.CheckName("the key of rows", a.Key, 1000); err != nil {
 		return a, err
 	}
-	return a, a.Check(r, false)
+	return a, checkCoverage(r, a.Coverage, false)
 }
 
 func (a poolAttributes) spec() poolSpec { return poolSpec{a.Column, a.Key} }
