@@ -252,6 +252,7 @@ func (p platform) killedOnce(t *testing.T, srv *server, proxy *counter, dsn, dir
 	must(t, err)
 	database := rnd.IntN(3) == 0
 	hit := make(chan bool, 1)
+	must(t, cmd.Start())
 	proxy.arm(3+rnd.IntN(60), func() {
 		if database {
 			hit <- srv.kill(dsn)
@@ -260,7 +261,6 @@ func (p platform) killedOnce(t *testing.T, srv *server, proxy *counter, dsn, dir
 		_ = cmd.Process.Kill()
 		hit <- true
 	})
-	must(t, cmd.Start())
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	select {
