@@ -26,6 +26,7 @@ test: ## every test, with the race detector, on SQLite and on a throw-away Postg
 	@scripts/prepare cc postgresql chromium node
 	scripts/with-postgres $(GO) test -race -p 2 -timeout 40m ./...
 	scripts/with-postgres $(GO) test -count=1 -timeout 10m ./internal/crash # kill -9 over 1,000 operations; fewer under -race
+	$(GO) test -count=1 -timeout 10m -run TestRandomDepartures ./internal/lifecycle # 100 departures; fewer under -race
 
 lint: ## gofmt, go vet, staticcheck, tidy modules, and the rules of internal/policy
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "lint: run gofmt -w on these files" >&2; exit 1; }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,12 +26,16 @@ import (
 // ends with a certificate. A model that knows nothing of plans says at each call to
 // the system what may go.
 //
-// TENURE_DEPARTURES is how many random departures are tried; 0 is 100.
+// TENURE_DEPARTURES is how many random departures are tried; 0 is 100, and 20 under the
+// race detector.
 func TestRandomDepartures(t *testing.T) {
 	t.Parallel()
 	n, _ := strconv.Atoi(os.Getenv("TENURE_DEPARTURES"))
 	if n <= 0 {
 		n = 100
+		if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+			n = 20 // SQLite is many times slower there
+		}
 	}
 	const each = 20 // departures in one installation
 	for i := range (n + each - 1) / each {
