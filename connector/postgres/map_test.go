@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/postgrestest"
 )
@@ -182,6 +183,23 @@ func TestUnproven(t *testing.T) {
 	m, err := d.DataMap(t.Context(), connector.Survey{Ref: own.Ref, Prove: true})
 	if got := blocking(m); err != nil || !slices.Equal(got, []string{"order order"}) || !strings.Contains(fmt.Sprint(m.Places), "no ddl here") {
 		t.Errorf("what blocks: %q, error %v, %+v", got, err, m.Places)
+	}
+}
+
+// TestTrialCutOff: a server that goes away while the erasure is tried has said
+// nothing about the erasure, so the look is made again, and nothing is blocked.
+func TestTrialCutOff(t *testing.T) {
+	t.Parallel()
+	for _, tag := range []string{"CREATE SCHEMA", "ALTER TABLE"} {
+		d, w, _ := opened(t)
+		postgrestest.Exec(t, w.dsn, twoTenants)
+		own := rowsOf(nil)
+		mark(t, d, w, own)
+		postgrestest.Exec(t, w.dsn, "create function extra.gone() returns event_trigger language plpgsql as $$ begin perform pg_terminate_backend(pg_backend_pid()); end $$; create event trigger gone on ddl_command_start when tag in ('"+tag+"') execute function extra.gone()")
+		m, err := d.DataMap(t.Context(), connector.Survey{Ref: own.Ref, Prove: true})
+		if !tenure.CanRetry(err) {
+			t.Errorf("cut off at %s: error %v, blocked: %q", tag, err, blocking(m))
+		}
 	}
 }
 

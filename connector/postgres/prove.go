@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
 )
@@ -28,8 +29,11 @@ func prove(ctx context.Context, s *session, of holdingOf) (places []connector.Pl
 	copies, ddl := scratch(held, scratchPrefix+"prove_"+strconv.FormatUint(uint64(s.conn.PgConn().PID()), 10))
 	if err := s.simple(ctx, strings.Join(ddl, ";\n"), nil); err != nil {
 		says := "the erasure couldn't be tried on an empty copy: " + coded(err).Error()
-		if state(err) == "55P03" { // a lock is held, for now
+		switch {
+		case state(err) == "55P03": // a lock is held, for now
 			return nil, says, nil
+		case passing(err):
+			return nil, "", err
 		}
 		return []connector.Place{{Name: "order", Kind: connector.PlaceOrder, Blocks: true, Says: says,
 			Fix: "let Tenure's role make a schema in this database, or switch off the event trigger that refuses it while this is counted"}}, "", nil
@@ -40,12 +44,20 @@ func prove(ctx context.Context, s *session, of holdingOf) (places []connector.Pl
 		if err != nil {
 			continue // it is a place already
 		}
-		if err := e.Rehearse(ctx, s); err != nil {
+		if err := e.Rehearse(ctx, s); passing(err) {
+			return nil, "", err
+		} else if err != nil {
 			return append(places, connector.Place{Name: class, Kind: connector.PlaceOrder, Class: class, Blocks: true,
 				Says: "tried on an empty copy, the erasure of class " + class + " fails: " + coded(err).Error(), Fix: "mend what the server names"}), "", nil
 		}
 	}
 	return places, "", nil
+}
+
+// passing says that an error of a trial is the server's state, such as a lost
+// connection, and says nothing about the erasure.
+func passing(err error) bool {
+	return tenure.CodeOf(coded(err)) == tenure.Unavailable
 }
 
 // scratch are statements that make empty copies of the tables of a holding, and of
