@@ -141,12 +141,9 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 		Schema, Column, Key string
 		relational.Coverage
 	}
-	raw, err := json.Marshal(v.Ref.Attributes)
-	if err == nil {
-		err = json.Unmarshal(raw, &a)
-	}
+	err := attributes(v.Ref, &a)
 	if err != nil {
-		return nil, tenure.Errorf(tenure.Invalid, "the attributes of %s %q can't be read: %w", v.Ref.Type, v.Ref.Name, err)
+		return nil, err
 	}
 	g := &ground{survey: v, cover: a.Coverage, column: a.Column, key: a.Key, home: a.Schema, held: map[relational.TableName]holds{}, beside: relational.CoveredBeside(v.Beside, a.Key)}
 	if g.catalog, err = readCatalog(ctx, s, v.Ref); err != nil {
@@ -171,6 +168,18 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 		return nil, err
 	}
 	return g, g.readBearing(ctx, s)
+}
+
+// attributes reads those of a resource's that into has.
+func attributes(r connector.Ref, into any) error {
+	raw, err := json.Marshal(r.Attributes)
+	if err == nil {
+		err = json.Unmarshal(raw, into)
+	}
+	if err != nil {
+		return tenure.Errorf(tenure.Invalid, "the attributes of %s %q can't be read: %w", r.Type, r.Name, err)
+	}
+	return nil
 }
 
 // own says whether the table is of the tenant's whole store.
@@ -266,6 +275,11 @@ func (g *ground) bearers(ctx context.Context, s *session) (out []connector.Place
 	return out, g.count(ctx, s, out, of)
 }
 
+// names are those of tenant columns.
+func (g *ground) names() []string {
+	return slices.DeleteFunc(append([]string{g.column}, g.cover.Aliases...), func(n string) bool { return n == "" })
+}
+
 // bearer is a column with the name of the tenant column or an alias.
 type bearer struct {
 	relation *relation
@@ -277,10 +291,11 @@ const bearingSQL = `select a.attrelid::text, a.attname from pg_attribute a join 
 
 // readBearing finds the columns anywhere that have the tenant column's name or an alias.
 func (g *ground) readBearing(ctx context.Context, s *session) error {
-	if g.column == "" {
+	names := g.names()
+	if g.key == "" || len(names) == 0 {
 		return nil
 	}
-	return s.simple(ctx, bearingSQL+anyOf(append([]string{g.column}, g.cover.Aliases...))+" order by 1, 2", func(_ int, v [][]byte) error {
+	return s.simple(ctx, bearingSQL+anyOf(names)+" order by 1, 2", func(_ int, v [][]byte) error {
 		if r := g.byOID[string(v[0])]; r != nil {
 			g.bearing = append(g.bearing, bearer{r, string(v[1])})
 		}

@@ -20,6 +20,7 @@ type schemaAttributes struct {
 	Owner string `json:"owner"`
 	DDL   string `json:"ddl"`
 	Seed  string `json:"seed"`
+	relational.Elsewhere
 	relational.Coverage
 }
 
@@ -38,13 +39,21 @@ func (k schemas) parse(r connector.Ref) (a schemaAttributes, err error) {
 	if strings.ContainsRune(a.DDL+a.Seed, 0) {
 		return a, tenure.Errorf(tenure.Invalid, "schema %q: the ddl or seed holds a NUL byte", r.Name)
 	}
-	if err := a.Check(r, true); err != nil {
+	if err := a.Elsewhere.Check(r); err != nil {
+		return a, err
+	}
+	if err := a.Coverage.Check(r, true); err != nil {
 		return a, err
 	}
 	if strings.TrimSpace(a.DDL) == "" {
 		a.DDL = ""
 	}
 	return a, nil
+}
+
+// tenancy is how the tenant's rows are told, where the schema has a name.
+func (a schemaAttributes) tenancy(home string) relational.Tenancy {
+	return relational.Tenancy{Home: home, Column: a.Column, Key: a.Key, Own: func(t relational.TableName) bool { return t.Schema == home }}
 }
 
 func (a schemaAttributes) digest() string {
@@ -187,6 +196,11 @@ func (k schemas) ensure(ctx context.Context, d connector.Desired) (o connector.O
 		}
 		if have != nil && have.aside() {
 			return tenure.Errorf(tenure.Conflict, "schema %q is quarantined; bring it back first", d.Name)
+		}
+		if a.Key != "" {
+			if err := fits(ctx, s, a.tenancy(d.Name), a.Within(d.Name)); err != nil {
+				return err
+			}
 		}
 		statements := k.create(d, a)
 		if have != nil {
@@ -337,13 +351,20 @@ func (k schemas) discover(ctx context.Context, s *session, sc connector.Scope, y
 // remove drops the schema with all in it; Blocked if anything outside depends on it.
 // That is looked for first, and again in the drop's own transaction, under locks that
 // keep more from coming.
+// remove drops the schema. What is covered outside of it was erased before, by its
+// key: a Conflict if rows are left there, as the drop wouldn't take them.
 func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
-	err = k.with(ctx, func(s *session) error {
+	_, err = k.reach(ctx, r, true, func(s *session, of holdingOf) error {
 		have, err := k.own(ctx, s, r)
 		if err != nil || have == nil {
 			return err
 		}
 		if err := k.free(ctx, s, r, have.name); err != nil {
+			return err
+		}
+		if held, err := of(ctx, s); err != nil {
+			return err
+		} else if err := held.Empty(ctx, s); err != nil {
 			return err
 		}
 		counts := map[string]int64{}

@@ -36,6 +36,33 @@ type Coverage struct {
 	Triggers map[string]string `json:"triggers"`
 }
 
+// Elsewhere is how a whole store's blueprint says which rows outside of it are the
+// tenant's: those that have its key. Without a key none are sought.
+type Elsewhere struct {
+	Key    string `json:"key"`
+	Column string `json:"column"` // the tenant column's name there; "" where only Coverage.Columns or Aliases say it
+}
+
+// Check is Invalid for what can't be right on any system.
+func (e Elsewhere) Check(r connector.Ref) error {
+	if e.Key == "" && e.Column == "" {
+		return nil
+	}
+	if strings.TrimSpace(e.Key) == "" {
+		return tenure.Errorf(tenure.Invalid, "%s %q: column %q is of no use without a key", r.Type, r.Name, e.Column).WithHint("give the tenant's key in that column: key: VALUE")
+	}
+	if err := CheckName("the key of "+r.Type, e.Key, 1000); err != nil || e.Column == "" {
+		return err
+	}
+	return CheckName("the tenant column of "+r.Type, e.Column, 500)
+}
+
+// ElsewhereSchema is the JSON Schema of those attributes' properties.
+func ElsewhereSchema(where string) string {
+	return `"key":{"type":"string","minLength":1,"description":"the tenant's key, by which its rows are sought in ` + where + `"},
+"column":{"type":"string","minLength":1,"description":"the name of the tenant column there; key says what stands in it"}`
+}
+
 // Every is the key of Coverage.Tables that covers the tables which aren't named.
 const Every = "*"
 
@@ -138,8 +165,16 @@ func (c Coverage) Seeds(home string) []TableName {
 	return slices.Compact(out)
 }
 
-// CoveredBeside are the tables, as they may be called, that other resources of the
-// tenant cover under the same key.
+// Unsought tells who publishes a blueprint that a whole store has no key, by which
+// the tenant's rows outside of it could be sought.
+func Unsought(r connector.Ref, where string) connector.Place {
+	return connector.Place{Name: r.Name, Kind: connector.PlaceKey, Via: "no key",
+		Says: r.Type + " " + r.Name + " says no key of the tenant's, so " + where + " can't be searched for rows that have it",
+		Fix:  "key: the tenant's value in tables that tenants share, with column: the tenant column's name there"}
+}
+
+// CoveredBeside are the tables, as they may be called, of which other resources of
+// the tenant say under the same key how they are covered, or that they aren't its.
 func CoveredBeside(refs []connector.Ref, key string) map[TableName]bool {
 	out := map[TableName]bool{}
 	for _, r := range refs {
@@ -150,7 +185,7 @@ func CoveredBeside(refs []connector.Ref, key string) map[TableName]bool {
 		if text, err := json.Marshal(r.Attributes); err != nil || json.Unmarshal(text, &a) != nil || key == "" || a.Key != key {
 			continue
 		}
-		named := Coverage{Tables: a.Tables}
+		named := Coverage{Tables: a.Tables, Shared: a.Shared}
 		for _, n := range named.Seeds(a.Schema) {
 			out[n] = true
 		}

@@ -270,7 +270,7 @@ func (h *Holding) nulls() []null {
 	var out []null
 	for _, t := range h.Tables {
 		column := h.claims.keyed[t.Table.TableName]
-		if c, _ := t.Table.Column(column); column != "" && !c.Required && h.claims.t.Own == nil {
+		if c, _ := t.Table.Column(column); column != "" && !c.Required && h.claims.byKey(t.Table.TableName) {
 			out = append(out, null{Reached: t, column: column})
 		}
 	}
