@@ -145,7 +145,7 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 	if err != nil {
 		return nil, err
 	}
-	g := &ground{survey: v, cover: a.Coverage, column: a.Column, key: a.Key, home: a.Schema, held: map[relational.TableName]holds{}, beside: relational.CoveredBeside(v.Beside, a.Key)}
+	g := &ground{survey: v, cover: a.Coverage, column: a.Column, key: a.Key, home: a.Schema, held: map[relational.TableName]holds{}, beside: relational.CoveredBeside(v, a.Key, "public")}
 	if g.catalog, err = readCatalog(ctx, s, v.Ref); err != nil {
 		return nil, err
 	}

@@ -175,9 +175,18 @@ func Unsought(r connector.Ref, where string) connector.Place {
 
 // CoveredBeside are the tables, as they may be called, of which other resources of
 // the tenant say under the same key how they are covered, or that they aren't its.
-func CoveredBeside(refs []connector.Ref, key string) map[TableName]bool {
+// Before a resource is made nobody can tell which rows of a table bear an owner mark:
+// those of the tenant's records are taken to; home is the schema of a record's table
+// that is given without one.
+func CoveredBeside(v connector.Survey, key, home string) map[TableName]bool {
 	out := map[TableName]bool{}
-	for _, r := range refs {
+	for _, r := range v.Beside {
+		if IsRecord(r.Type) {
+			if v.Ref.Resource == "" {
+				out[RecordTable(r, home)] = true
+			}
+			continue
+		}
 		var a struct {
 			Schema, Key string
 			Coverage

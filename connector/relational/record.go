@@ -1,6 +1,7 @@
 package relational
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -52,6 +53,14 @@ func IsRecord(typ string) bool {
 		return true
 	}
 	return false
+}
+
+// RecordTable is the table of a record; home is the schema of one that is given
+// without it.
+func RecordTable(r connector.Ref, home string) TableName {
+	schema, _ := r.Attributes["schema"].(string)
+	table, _ := r.Attributes["table"].(string)
+	return TableName{cmp.Or(schema, home), table}
 }
 
 func recordSchema(schemas, credential bool) string {

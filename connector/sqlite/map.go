@@ -24,7 +24,15 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 			m.Places, m.Partial, err = d.places(ctx, s, e, v)
 			return err
 		}
-		return true, k.survey(ctx, shared, v, look)
+		if err := k.survey(ctx, shared, v, look); err != nil {
+			return true, err
+		}
+		more, partial, err := d.outlying(ctx, shared, v)
+		m.Places = append(m.Places, more...)
+		if m.Partial == "" {
+			m.Partial = partial
+		}
+		return true, err
 	})
 	return m, coded(err)
 }
@@ -58,7 +66,7 @@ func (d *Driver) places(ctx context.Context, s *session, e *estate, v connector.
 		}
 		out = append(out, alikes...)
 	}
-	found, partial, err := e.search(ctx, s, v.Search, relational.CoveredBeside(v.Beside, e.a.Key))
+	found, partial, err := e.search(ctx, s, v.Search, relational.CoveredBeside(v, e.a.Key, ""))
 	return append(out, found...), partial, err
 }
 

@@ -121,7 +121,10 @@ func (e *estate) judged() map[relational.TableName][]string {
 // at any depth of a JSON document. "" if it isn't one to look at.
 func (e *estate) seeks(c relational.Column) string {
 	key, at := e.a.Key, relational.Quote("t", c.Name)
-	names := append([]string{e.a.Column}, e.a.Aliases...)
+	names := e.a.names()
+	if len(names) == 0 {
+		names = []string{"tenant"}
+	}
 	kind, wide := affinity(c.Type), relational.Telling(key) || relational.Speaks(c.Name, names)
 	if kind == "numeric" && !isNumber(key) {
 		return ""
