@@ -137,6 +137,9 @@ func (d *Driver) holder(r connector.Ref, call string) (holder, error) {
 // own, right after it.
 func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.Map, err error) {
 	r := v.Ref
+	if relational.IsRecord(r.Type) {
+		return rowRecords{d, r.Type}.dataMap(ctx, v)
+	}
 	h, err := d.holder(r, "be mapped")
 	if err != nil {
 		return m, err

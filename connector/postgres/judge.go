@@ -47,7 +47,7 @@ func (g *ground) judgeAll(all []trigger, known library, fired map[relational.Tab
 // runs says whether the erasure makes the trigger run.
 func (j judgement) runs(t trigger) bool {
 	e := j.fired[t.relation.root].and(t.on)
-	if e.update && len(t.columns) > 0 && !e.insert && !e.delete {
+	if e.update && len(t.columns) > 0 && !e.insert && !e.delete && t.relation.root != j.record {
 		return slices.ContainsFunc(j.referring(t.relation.root), func(c string) bool { return slices.Contains(t.columns, c) })
 	}
 	return e != events{}

@@ -25,6 +25,7 @@ type ground struct {
 	whole   bool   // every table of the store, or of the database, is the tenant's
 	column  string // of rows: the tenant column, and its value
 	key     string
+	record  relational.TableName // the table of a record, of which one row comes, changes and goes
 	holding *relational.Holding
 	tables  []relational.Reached
 	graph   *relational.Graph

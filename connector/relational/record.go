@@ -71,10 +71,12 @@ func recordSchema(schemas, credential bool) string {
 		return map[string]any{"type": "string", "minLength": 1, "description": says}
 	}
 	properties := map[string]any{
-		"table":      name("the platform's table"),
-		"key":        columns("the columns, with their values, that name the row", 1),
-		"values":     columns("the columns that Tenure keeps at these values", 0),
-		"disable":    columns("what suspending and revoking set columns to; without it neither can be done", 1),
+		"table":   name("the platform's table"),
+		"key":     columns("the columns, with their values, that name the row", 1),
+		"values":  columns("the columns that Tenure keeps at these values", 0),
+		"disable": columns("what suspending and revoking set columns to; without it neither can be done", 1),
+		"triggers": map[string]any{"type": "object", "additionalProperties": map[string]any{"enum": []string{"ignore"}},
+			"description": "triggers and rules of the table, by table.trigger, that keep nothing of the tenant and touch nothing of others: somebody has read them"},
 		"markColumn": name("the text column that holds the owner mark; " + MarkColumn + " where it isn't given"),
 	}
 	if schemas {
@@ -95,11 +97,15 @@ func (s Records) parse(r connector.Ref) (record, error) {
 	var a struct {
 		Schema, Table, MarkColumn, SecretColumn string
 		Key, Values, Disable                    map[string]any
+		Triggers                                map[string]string
 	}
 	if err := Decode(r, &a); err != nil {
 		return record{}, err
 	}
 	if err := CheckName(r.Type, r.Name, 200); err != nil {
+		return record{}, err
+	}
+	if err := (Coverage{Triggers: a.Triggers}).Check(r, false); err != nil {
 		return record{}, err
 	}
 	rec := record{table: TableName{a.Schema, a.Table}, mark: a.MarkColumn, secret: a.SecretColumn}

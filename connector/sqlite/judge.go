@@ -71,13 +71,12 @@ func (e *estate) returns(from, by string, seen map[string]bool) bool {
 // triggerPlaces are what a trigger does that nothing erases, or that touches rows
 // of which can't be told whose they are, and the deletes that it can keep from
 // happening.
-func (e *estate) triggerPlaces(g trigger, order []string) []connector.Place {
+func (e *estate) triggerPlaces(g trigger, runs bool, order []string) []connector.Place {
 	var out []connector.Place
 	if e.excused(g) {
 		return nil
 	}
 	place := connector.Place{Name: g.table + "." + g.name, Kind: connector.PlaceCode, Class: e.class(g.table), Via: "trigger on " + g.table}
-	runs := e.runs(g)
 	if runs && g.event != "insert" && g.raises != "" {
 		stands := place
 		stands.Says = "trigger " + g.name + " can keep rows of " + g.table + " from going: raise(" + g.raises + ")"
@@ -156,7 +155,7 @@ func (e *estate) bears(g trigger, w write) bool {
 		names = into.Table.Names()
 	}
 	i := slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, base) })
-	if i < 0 || column == "" || g.event == "insert" {
+	if i < 0 || column == "" {
 		return false
 	}
 	for _, row := range w.rows {
@@ -169,7 +168,7 @@ func (e *estate) bears(g trigger, w write) bool {
 
 // isColumn says that the expression is the column of the row that changed.
 func isColumn(e []word, column, event string) bool {
-	return len(e) == 3 && (e[0].is("old") || e[0].is("new") && event == "update") && e[1].is(".") && strings.EqualFold(e[2].text, column)
+	return len(e) == 3 && (e[0].is("old") || e[0].is("new") && event != "delete") && e[1].is(".") && strings.EqualFold(e[2].text, column)
 }
 
 // documents says that the expression is a JSON document with that column at the path.

@@ -11,6 +11,9 @@ import (
 // DataMap is described at connector.Mapper. The places of the platform's file are
 // counted in the snapshot in which its sentinel was seen.
 func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.Map, err error) {
+	if relational.IsRecord(v.Ref.Type) {
+		return rowRecords{d, v.Ref.Type}.dataMap(ctx, v)
+	}
 	k, err := d.holder(v.Ref, "mapped")
 	if err != nil {
 		return m, err

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -89,5 +90,59 @@ func TestPublishWithoutAKey(t *testing.T) {
 		if told == (key != "") || blocking(places) != nil {
 			t.Errorf("with the key %q: told %v, blocked by %q", key, told, blocking(places))
 		}
+	}
+}
+
+// TestTriggersOfRecords: a record is a row too, and what a trigger makes of it stays
+// when it goes, unless a store of the tenant's covers it.
+func TestTriggersOfRecords(t *testing.T) {
+	t.Parallel()
+	const history = "create table history (tenant text, body text); create trigger copies after EVENT on member begin insert into history (tenant, body) values (VALUES); end"
+	on := func(event, values string) string {
+		return strings.NewReplacer("EVENT", event, "VALUES", values).Replace(history)
+	}
+	covers := []connector.Ref{pool("tenant", "acme", map[string]any{"history": "a"})}
+	for what, c := range map[string]struct {
+		sql    string
+		beside []connector.Ref
+		more   map[string]any
+		finds  []string
+	}{
+		"nothing":                         {},
+		"a copy as it goes":               {sql: on("delete", "old.tenant, old.login"), finds: []string{"code member.copies"}},
+		"a copy as it comes":              {sql: on("insert", "new.tenant, new.login"), finds: []string{"code member.copies"}},
+		"a copy as it is disabled":        {sql: on("update of active", "new.tenant, new.login"), finds: []string{"code member.copies"}},
+		"covered":                         {sql: on("delete", "old.tenant, old.login"), beside: covers},
+		"covered, as it comes":            {sql: on("insert", "new.tenant, new.login"), beside: covers},
+		"covered, and it can't be found":  {sql: on("delete", "null, old.login"), beside: covers, finds: []string{"code member.copies"}},
+		"covered, and found as another's": {sql: on("insert", "new.login, ''"), beside: covers, finds: []string{"code member.copies"}},
+		"covered for another tenant":      {sql: on("delete", "old.tenant, old.login"), beside: []connector.Ref{pool("tenant", "birch", map[string]any{"history": "a"})}, finds: []string{"code member.copies"}},
+		"shared":                          {sql: "create table counts (n int); create trigger counts_members after delete on member begin insert into counts values (1); end", more: map[string]any{"triggers": map[string]any{"member.counts_members": "ignore"}}},
+		"somebody else's rows":            {sql: "create trigger sweeps after delete on member begin delete from notes where id = old.org; end", beside: []connector.Ref{pool("tenant", "acme", tablesOf("a", "notes"))}, finds: []string{"code member.sweeps"}},
+		"it keeps the row":                {sql: "create trigger keeps before delete on member begin select raise(ignore); end", finds: []string{"code member.keeps"}},
+		"its own row":                     {sql: "create trigger stamps after update on member begin update member set org = 1 where login = new.login; end"},
+		"another table's":                 {sql: "create table history (body text); create trigger copies after delete on notes begin insert into history values (old.id); end"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := openWorld(t)
+			d := w.opened(t, "1s")
+			exec(t, w.shared, "create table member (login text primary key, tenant text, org int, active int, tenure_mark text);"+c.sql)
+			account := connector.Ref{Type: "account", Name: "ann", Resource: tenure.DeriveID[tenure.ResourceID](epoch, "ann"),
+				Attributes: map[string]any{"table": "member", "key": map[string]any{"login": "ann"}, "values": map[string]any{"tenant": "acme", "active": 1}, "disable": map[string]any{"active": 0}}}
+			maps.Copy(account.Attributes, c.more)
+			for _, id := range []tenure.ResourceID{account.Resource, ""} {
+				account.Resource = id
+				places := d.mapped(t, connector.Survey{Ref: account, Beside: c.beside})
+				if got := blocking(places); !slices.Equal(got, c.finds) {
+					t.Errorf("resource %q: blocked by %q, want %q: %+v", id, got, c.finds, places)
+				}
+				for _, p := range places {
+					if p.Says == "" || p.Fix == "" || !p.Blocks {
+						t.Errorf("%s says %q, and is to be mended by %q", p.Name, p.Says, p.Fix)
+					}
+				}
+			}
+		})
 	}
 }
