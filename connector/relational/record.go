@@ -40,7 +40,7 @@ func RecordTypes(schemas bool) []tenure.ResourceType {
 		t.Deletion = "the row is logically deleted; the database's free space may hold its bytes until it is used again"
 		t.Verification = "the row is read by its key in the same snapshot as the sentinel"
 		t.Recovery = tenure.Recovery{Declared: true, Says: "a deleted row can't be brought back; it is made again, with a new credential"}
-		t.Holds = tenure.HoldsNothing
+		t.Holds, t.Row = tenure.HoldsNothing, true
 		t.Attributes = recordSchema(schemas, t.Credential)
 	}
 	return types

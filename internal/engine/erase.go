@@ -359,6 +359,9 @@ func remove(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 		}
 		p.MonthlyCost, p.Currency = sys.MonthlyCost(seen[0]), sys.Currency
 	}
+	if err := t.traceless(ctx, sys, pr); err != nil {
+		return Result{Err: err}
+	}
 	for _, class := range t.along(sys, pr) {
 		if err := e.batches(ctx, t, sys, pr, p, class); err != nil {
 			return stopped(err, p)
@@ -390,6 +393,22 @@ func remove(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 		Verdict: v, Resources: t.unlessGone(ctx, w), Facts: p.facts(), Receipt: p,
 		Extra: func(tx *store.Tx) error { return tx.DropSecret(pr.ID) },
 	}
+}
+
+// traceless is Blocked if a trigger of a row's table would leave a copy of it, or
+// keep it from going. What an operation takes back of its own was never in use.
+func (t *Task) traceless(ctx context.Context, sys *connector.System, pr *tenure.PlannedResource) error {
+	if typ, _ := sys.Info.Type(pr.Type); !typ.Row || !sys.Can("map") || t.Row.Seq >= len(t.Plan.Steps) {
+		return nil
+	}
+	m, _, err := sys.DataMap(ctx, connector.Survey{Ref: Ref(t.Plan.Tenant, pr), Beside: beside(t.Plan, pr)})
+	if err != nil {
+		return err
+	}
+	if stand := (Count{Places: m.Places}).Standing(""); len(stand) > 0 {
+		return standing(stand)
+	}
+	return nil
 }
 
 // late names the classes that have rows again in a resource whose deletion was

@@ -40,10 +40,10 @@ func pathOf(env, key string) string {
 	return env + "/" + key
 }
 
-// mapped says whether a system can map what a resource holds.
+// mapped says whether a system can map what a resource holds, or what is made of it.
 func mapped(sys *connector.System, r tenure.Resource) (tenure.ResourceType, bool) {
 	typ, _ := sys.Info.Type(r.Type)
-	return typ, typ.Holds == tenure.HoldsData && typ.Layer != tenure.LayerBackup && sys.Can("map")
+	return typ, (typ.Holds == tenure.HoldsData || typ.Row) && typ.Layer != tenure.LayerBackup && sys.Can("map")
 }
 
 // survey yields the data map of each resource that can be mapped: at onboarding, with
@@ -56,7 +56,7 @@ func (s *Service) survey(ctx context.Context, rows, all []tenure.Resource, ask c
 			return err
 		}
 		typ, ok := mapped(sys, r)
-		if !ok || !ask.Gone && (r.State == tenure.ResourcePlanned || r.State == tenure.ResourceGone) {
+		if !ok || ask.Gone && typ.Row || !ask.Gone && (r.State == tenure.ResourcePlanned || r.State == tenure.ResourceGone) {
 			continue
 		}
 		q := ask
