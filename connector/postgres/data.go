@@ -214,6 +214,7 @@ func (d *Driver) survey(ctx context.Context, s *session, v connector.Survey, of 
 	if m.Places, err = held.Places(ctx, s, v.Order, counted); err != nil {
 		return err
 	}
+	g.beside.Twice(held, v.Ref, m.Places)
 	alike, err := d.alike(ctx, s, v, held)
 	if err != nil {
 		return err

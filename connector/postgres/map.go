@@ -31,7 +31,7 @@ type ground struct {
 	graph   *relational.Graph
 	keyed   func(relational.TableName) string // a table's tenant column, or the path in one
 	held    map[relational.TableName]holds    // the tables, by name
-	beside  map[relational.TableName]bool     // those that other resources of the tenant cover
+	beside  relational.Beside                 // what other resources of the tenant say of tables
 
 	bearing []bearer
 	over    []view // views over the tables; nil until they are asked for
@@ -146,7 +146,7 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 	if err != nil {
 		return nil, err
 	}
-	g := &ground{survey: v, cover: a.Coverage, column: a.Column, key: a.Key, home: a.Schema, held: map[relational.TableName]holds{}, beside: relational.CoveredBeside(v, a.Key, "public")}
+	g := &ground{survey: v, cover: a.Coverage, column: a.Column, key: a.Key, home: a.Schema, held: map[relational.TableName]holds{}, beside: relational.BesideOf(v, a.Key, "public")}
 	if g.catalog, err = readCatalog(ctx, s, v.Ref); err != nil {
 		return nil, err
 	}
@@ -425,7 +425,7 @@ func (g *ground) parts(context.Context, *session) (out []connector.Place, err er
 // covered by another resource of the tenant's.
 func (g *ground) others(n relational.TableName) bool {
 	_, schema := g.strangers[n.Schema]
-	return g.beside[n] || schema
+	return g.beside.Has(n) || schema
 }
 
 func uncovered(n relational.TableName, via, says string) connector.Place {

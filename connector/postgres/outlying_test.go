@@ -205,3 +205,42 @@ func TestPublishWithoutAKey(t *testing.T) {
 		}
 	}
 }
+
+// TestCoveredTwice: a table that two of a tenant's resources cover would be counted,
+// and certified, for both; it is refused when it is published and when it is planned.
+func TestCoveredTwice(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	postgrestest.Exec(t, w.dsn, twoTenants+"create table extra.notes (tenant_key text); create table extra.other (tenant_key text)")
+	own := rowsOf(map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "extra.notes": "trade"}})
+	mark(t, d, w, own)
+	beside := func(typ, name string, attributes map[string]any) connector.Ref {
+		attributes["column"] = "tenant_key"
+		return desired(typ, name, attributes).Ref
+	}
+	for what, c := range map[string]struct {
+		beside connector.Ref
+		finds  []string
+	}{
+		"in its own schema":         {beside("rows", "more", map[string]any{"schema": "extra", "key": "acme", "tables": map[string]any{"notes": "log", "other": "log"}}), []string{"table extra.notes"}},
+		"from another":              {beside("rows", "more", map[string]any{"schema": "platform", "key": "acme", "tables": map[string]any{"extra.notes": "log", "extra.other": "log", "m.lines": "log"}}), []string{"table extra.notes", "table m.lines"}},
+		"from a schema of its own":  {beside("schema", "silo", map[string]any{"key": "acme", "tables": map[string]any{"*": "log", "extra.notes": "log", "extra.other": "log"}}), []string{"table extra.notes"}},
+		"with another key":          {beside("rows", "test", map[string]any{"schema": "extra", "key": "acme-test", "tables": map[string]any{"notes": "log"}}), []string{"table extra.other"}},
+		"in a database of its own":  {beside("database", "own", map[string]any{"key": "acme", "tables": map[string]any{"extra.notes": "log"}}), []string{"table extra.other"}},
+		"a table that nobody names": {beside("rows", "more", map[string]any{"schema": "extra", "key": "acme", "tables": map[string]any{"other": "log"}}), nil},
+	} {
+		for _, id := range []tenure.ResourceID{own.Resource, ""} {
+			r := own.Ref
+			r.Resource = id
+			m, err := d.DataMap(t.Context(), connector.Survey{Ref: r, Beside: []connector.Ref{c.beside}})
+			if got := blocking(m); err != nil || !slices.Equal(got, c.finds) {
+				t.Errorf("%s, resource %q: what blocks: %q, want %q, error %v", what, id, got, c.finds, err)
+			}
+			for _, p := range m.Places {
+				if p.Blocks && p.Class != "" && (!strings.Contains(p.Says, c.beside.Name) || p.Fix == "") {
+					t.Errorf("%s: %s says %q", what, p.Name, p.Says)
+				}
+			}
+		}
+	}
+}

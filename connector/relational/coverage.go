@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -173,17 +174,20 @@ func Unsought(r connector.Ref, where string) connector.Place {
 		Fix:  "key: the tenant's value in tables that tenants share, with column: the tenant column's name there"}
 }
 
-// CoveredBeside are the tables, as they may be called, of which other resources of
-// the tenant say under the same key how they are covered, or that they aren't its.
-// Before a resource is made nobody can tell which rows of a table bear an owner mark:
-// those of the tenant's records are taken to; home is the schema of a record's table
-// that is given without one.
-func CoveredBeside(v connector.Survey, key, home string) map[TableName]bool {
-	out := map[TableName]bool{}
+// Beside are the tables, as they may be called, of which other resources of a tenant
+// in the same database say something under the same key: the resource that covers
+// one, "" where it says that the table isn't the tenant's.
+type Beside map[TableName]string
+
+// BesideOf reads them from a survey. Before a resource is made nobody can tell which
+// rows of a table bear an owner mark: those of the tenant's records are taken to; home
+// is the schema of a record's table that is given without one.
+func BesideOf(v connector.Survey, key, home string) Beside {
+	out := Beside{}
 	for _, r := range v.Beside {
 		if IsRecord(r.Type) {
 			if v.Ref.Resource == "" {
-				out[RecordTable(r, home)] = true
+				out[RecordTable(r, home)] = ""
 			}
 			continue
 		}
@@ -191,15 +195,42 @@ func CoveredBeside(v connector.Survey, key, home string) map[TableName]bool {
 			Schema, Key string
 			Coverage
 		}
-		if text, err := json.Marshal(r.Attributes); err != nil || json.Unmarshal(text, &a) != nil || key == "" || a.Key != key {
+		text, err := json.Marshal(r.Attributes)
+		if err != nil || json.Unmarshal(text, &a) != nil || key == "" || a.Key != key || r.Type == "database" {
 			continue
 		}
-		named := Coverage{Tables: a.Tables, Shared: a.Shared}
-		for _, n := range named.Seeds(a.Schema) {
-			out[n] = true
+		if r.Type == "schema" {
+			a.Schema = r.Name
+		}
+		for _, n := range (Coverage{Tables: a.Tables}).Seeds(a.Schema) {
+			out[n] = r.Type + " " + strconv.Quote(r.Name)
+		}
+		for _, n := range (Coverage{Shared: a.Shared}).Seeds(a.Schema) {
+			out[n] = ""
 		}
 	}
 	return out
+}
+
+// Has says that another resource has a word for the table.
+func (b Beside) Has(n TableName) bool { _, ok := b[n]; return ok }
+
+// Twice has the places of a resource's tables block that another one covers too:
+// the same rows would be counted, and certified, for both.
+func (b Beside) Twice(h *Holding, r connector.Ref, places []connector.Place) {
+	for _, t := range h.Tables {
+		other := b[t.Table.TableName]
+		if other == "" || h.Classes[t.Table.TableName] == "" {
+			continue
+		}
+		for i := range places {
+			if p := &places[i]; p.Name == t.Table.String() && p.IsData() && !p.Blocks {
+				p.Blocks = true
+				p.Says = p.Name + " is covered by " + r.Type + " " + strconv.Quote(r.Name) + " and by " + other + ", so its rows would be counted twice"
+				p.Fix = "take " + p.Name + " out of the attribute tables of one of them"
+			}
+		}
+	}
 }
 
 // CutPath splits the name of a tenant column such as body->>a or body->a->>b into the column and the keys.

@@ -51,6 +51,8 @@ func (d *Driver) places(ctx context.Context, s *session, e *estate, v connector.
 		return nil, "", err
 	}
 	out = append(out, more...)
+	beside := relational.BesideOf(v, e.a.Key, "")
+	beside.Twice(e.Holding, v.Ref, out)
 	if !counted || e.whole {
 		return out, "", nil
 	}
@@ -69,7 +71,7 @@ func (d *Driver) places(ctx context.Context, s *session, e *estate, v connector.
 		}
 		out = append(out, alikes...)
 	}
-	found, partial, err := e.search(ctx, s, v.Search, relational.CoveredBeside(v, e.a.Key, ""))
+	found, partial, err := e.search(ctx, s, v.Search, beside)
 	return append(out, found...), partial, err
 }
 

@@ -35,9 +35,9 @@ func (d *Driver) outlying(ctx context.Context, shared *session, v connector.Surv
 	if err != nil {
 		return nil, "", err
 	}
-	covered := relational.CoveredBeside(v, a.Key, "")
+	covered := relational.BesideOf(v, a.Key, "")
 	for _, p := range all {
-		if t, ok := e.table(p.Name); ok && p.IsData() && e.TenantColumn(t.Table.TableName) != "" && !e.Carried(t.Table.TableName) && !covered[t.Table.TableName] {
+		if t, ok := e.table(p.Name); ok && p.IsData() && e.TenantColumn(t.Table.TableName) != "" && !e.Carried(t.Table.TableName) && !covered.Has(t.Table.TableName) {
 			out = append(out, p)
 		}
 	}

@@ -146,3 +146,23 @@ func TestTriggersOfRecords(t *testing.T) {
 		})
 	}
 }
+
+// TestCoveredTwice: a table that two of a tenant's resources cover would be counted,
+// and certified, for both; it is refused when it is published and when it is planned.
+func TestCoveredTwice(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, "1s")
+	exec(t, w.shared, "drop table lines; drop table orders; drop table notes; create table a (tenant text, org text); create table b (org text)")
+	own := d.made(t, pool("tenant", "acme", tablesOf("x", "a")))
+	for key, want := range map[string][]string{"acme": {"table a"}, "acme-test": nil} {
+		other := pool("org", key, tablesOf("y", "a", "b"))
+		for _, id := range []tenure.ResourceID{own.Resource, ""} {
+			r := own
+			r.Resource = id
+			if got := blocking(d.mapped(t, connector.Survey{Ref: r, Beside: []connector.Ref{other}})); !slices.Equal(got, want) {
+				t.Errorf("beside the key %s, resource %q: blocked by %q, want %q", key, id, got, want)
+			}
+		}
+	}
+}
