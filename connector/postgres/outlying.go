@@ -3,7 +3,9 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
 )
@@ -70,4 +72,49 @@ func (d *Driver) platform(ctx context.Context, s *session, v connector.Survey) (
 		return nil, "", err
 	}
 	return g.audit(ctx, s)
+}
+
+// keyed is an error if the rows that a schema covers outside of itself can't be told
+// by its key: Invalid if a column can't hold it, Conflict if another tenant's
+// resource has the same.
+func (k schemas) keyed(ctx context.Context, s *session, d connector.Desired, a schemaAttributes) error {
+	if a.Key == "" {
+		return nil
+	}
+	held, err := byKey(ctx, s, a.tenancy(d.Name), a.Within(d.Name))
+	if err != nil {
+		return err
+	}
+	held.Tables = slices.DeleteFunc(held.Tables, func(t relational.Reached) bool { return held.TenantColumn(t.Table.TableName) == "" })
+	if len(held.Tables) == 0 {
+		return nil
+	}
+	if err := fits(ctx, s, held, a.Key); err != nil {
+		return err
+	}
+	others := map[string]string{}
+	all, err := marks.All(ctx, s, dialect{}, "rows")
+	if err != nil {
+		return err
+	}
+	for _, n := range all {
+		p, _ := specOf(n)
+		if h := slices.ContainsFunc(held.Tables, func(t relational.Reached) bool { return t.Table.Schema == p.Schema }); h && n.Get("tenant") != string(d.Tenant) {
+			others[p.Key] = n.Name
+		}
+	}
+	err = s.simple(ctx, strangersSQL, func(_ int, v [][]byte) error {
+		if n := relational.ParseNote(string(v[1])); n.Get("key") != "" && n.Get("tenant") != string(d.Tenant) {
+			others[n.Get("key")] = n.Name
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if name, taken := others[a.Key]; taken {
+		return tenure.Errorf(tenure.Conflict, "schema %q: the key %q is that of another tenant's %q, whose rows of %s would go with it", d.Name, a.Key, name, held.Tables[0].Table).
+			WithHint("give each tenant a key of its own")
+	}
+	return alone(ctx, s, held, d.Ref, a.Key, others)
 }

@@ -155,6 +155,20 @@ func TestKeyOfAWholeStore(t *testing.T) {
 			t.Errorf("key %q gives %v, want %q", key, err, code)
 		}
 	}
+	cover := map[string]any{"tables": map[string]any{"*": "trade", "extra.folk": "trade"}}
+	postgrestest.Exec(t, w.dsn, "create extension citext with schema extra; create table extra.folk (tenant_key extra.citext)")
+	neighbour := siloOf(cover)
+	neighbour.Name, neighbour.Tenant = "neighbour", "ten_birch"
+	if _, _, err := d.Ensure(t.Context(), neighbour); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"acme", "Acme"} {
+		late := siloOf(cover)
+		late.Name, late.Attributes["key"] = "late", key
+		if _, _, err := d.Ensure(t.Context(), late); tenure.CodeOf(err) != tenure.Conflict {
+			t.Errorf("the key %q beside another tenant's acme gives %v", key, err)
+		}
+	}
 	own := siloOf(nil)
 	delete(own.Attributes, "key")
 	if _, err := d.Normalise(own); tenure.CodeOf(err) != tenure.Invalid {

@@ -131,17 +131,18 @@ func comparable(at, typ string, keys []string) (string, []string) {
 	return at + "::text", keys
 }
 
-// fits is Invalid if the key isn't a value of a tenant column's type, or if the
-// database would show it otherwise: another tenant's key could be the same value.
-func fits(ctx context.Context, s *session, t relational.Tenancy, cover relational.Coverage) error {
+// byKey is what is held by a key, before anything is kept of it.
+func byKey(ctx context.Context, s *session, t relational.Tenancy, cover relational.Coverage) (*relational.Holding, error) {
 	g, err := graphOf(ctx, s, t.Home, t.Column, cover)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	h, err := relational.NewHolding(dialect{}, g, t, cover)
-	if err != nil {
-		return err
-	}
+	return relational.NewHolding(dialect{}, g, t, cover)
+}
+
+// fits is Invalid if the key isn't a value of a tenant column's type, or if the
+// database would show it otherwise: another tenant's key could be the same value.
+func fits(ctx context.Context, s *session, h *relational.Holding, key string) error {
 	seen := map[string]bool{"text": true, "name": true, "character varying": true}
 	for _, r := range h.Tables {
 		name := h.TenantColumn(r.Table.TableName)
@@ -151,15 +152,15 @@ func fits(ctx context.Context, s *session, t relational.Tenancy, cover relationa
 		}
 		seen[c.Type] = true
 		at, shown := r.Table.String()+"."+name, ""
-		err := s.simple(ctx, "select "+literal(t.Key)+"::"+c.Type+"::text", func(_ int, v [][]byte) error { shown = string(v[0]); return nil })
+		err := s.simple(ctx, "select "+literal(key)+"::"+c.Type+"::text", func(_ int, v [][]byte) error { shown = string(v[0]); return nil })
 		if class := state(err); len(class) == 5 && (class[:2] == "22" || class[:2] == "23") {
-			return tenure.Errorf(tenure.Invalid, "the key %q can't stand in %s, whose type is %s", t.Key, at, c.Type).WithHint("give the tenant a key that is a value of this type")
+			return tenure.Errorf(tenure.Invalid, "the key %q can't stand in %s, whose type is %s", key, at, c.Type).WithHint("give the tenant a key that is a value of this type")
 		}
 		if err != nil {
 			return err
 		}
-		if shown != t.Key {
-			return tenure.Errorf(tenure.Invalid, "the key %q reads back from %s as %q, which isn't how it was written", t.Key, at, shown).
+		if shown != key {
+			return tenure.Errorf(tenure.Invalid, "the key %q reads back from %s as %q, which isn't how it was written", key, at, shown).
 				WithHint("write the key in the form that the database shows")
 		}
 	}
@@ -193,8 +194,12 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 		if err != nil {
 			return err
 		}
+		held, err := byKey(ctx, s, relational.Tenancy{Home: a.Schema, Column: a.Column, Key: a.Key}, a.Coverage)
+		if err != nil {
+			return err
+		}
 		if have == nil {
-			if err := fits(ctx, s, relational.Tenancy{Home: a.Schema, Column: a.Column, Key: a.Key}, a.Coverage); err != nil {
+			if err := fits(ctx, s, held, a.Key); err != nil {
 				return err
 			}
 		}
@@ -224,7 +229,11 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 		if err := k.free(ctx, s, d.Name, note.Get("on")); err != nil {
 			return err
 		}
-		if err := k.alone(ctx, s, d.Name, a); err != nil {
+		others, err := k.keysBeside(ctx, s, d.Name, a)
+		if err != nil {
+			return err
+		}
+		if err := alone(ctx, s, held, d.Ref, a.Key, others); err != nil {
 			return err
 		}
 		rec.Changed = true

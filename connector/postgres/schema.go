@@ -197,10 +197,8 @@ func (k schemas) ensure(ctx context.Context, d connector.Desired) (o connector.O
 		if have != nil && have.aside() {
 			return tenure.Errorf(tenure.Conflict, "schema %q is quarantined; bring it back first", d.Name)
 		}
-		if a.Key != "" {
-			if err := fits(ctx, s, a.tenancy(d.Name), a.Within(d.Name)); err != nil {
-				return err
-			}
+		if err := k.keyed(ctx, s, d, a); err != nil {
+			return err
 		}
 		statements := k.create(d, a)
 		if have != nil {
@@ -261,7 +259,7 @@ func (k schemas) inside(name, owner string, texts ...string) []string {
 
 // comment writes the note, with the shape of the schema measure if there is ddl.
 func (k schemas) comment(d connector.Desired, a schemaAttributes, measure string) []string {
-	note := relational.NewNote(k.marker, d.Ref).With("ddl", a.digest())
+	note := relational.NewNote(k.marker, d.Ref).With("ddl", a.digest()).With("key", a.Key)
 	if a.DDL == "" {
 		return []string{"comment on schema " + quote(d.Name) + " is " + literal(note.String())}
 	}
@@ -297,7 +295,7 @@ func (k schemas) repair(d connector.Desired, a schemaAttributes, have schema) []
 		statements = append(statements, k.comment(d, a, scratch)...)
 		return append(statements, "drop schema "+quote(scratch)+" cascade")
 	}
-	want := relational.NewNote(k.marker, d.Ref).With("ddl", a.digest())
+	want := relational.NewNote(k.marker, d.Ref).With("ddl", a.digest()).With("key", a.Key)
 	if a.DDL != "" {
 		want = want.With("shape", have.note.Get("shape"))
 	}
