@@ -16,8 +16,9 @@ const equalTime = 10 * time.Second
 
 // alone is Conflict if a tenant column has a type, or a collation, that takes the
 // key of another resource for this one's: erasing the one would take the other's.
-// The others are resources by their keys.
-func alone(ctx context.Context, s *session, h *relational.Holding, r connector.Ref, key string, others map[string]string) error {
+// The others, which are read where a column calls for it, are resources by their keys.
+func alone(ctx context.Context, s *session, h *relational.Holding, r connector.Ref, key string, read func() (map[string]string, error)) error {
+	var others map[string]string
 	for _, t := range h.Tables {
 		column := h.TenantColumn(t.Table.TableName)
 		c, is := t.Table.Column(column)
@@ -30,6 +31,11 @@ func alone(ctx context.Context, s *session, h *relational.Holding, r connector.R
 		}
 		if cast == "" {
 			continue
+		}
+		if others == nil {
+			if others, err = read(); err != nil {
+				return err
+			}
 		}
 		same, err := equalKeys(ctx, s, c, cast, key, others)
 		if err != nil {

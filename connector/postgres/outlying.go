@@ -116,5 +116,5 @@ func (k schemas) keyed(ctx context.Context, s *session, d connector.Desired, a s
 		return tenure.Errorf(tenure.Conflict, "schema %q: the key %q is that of another tenant's %q, whose rows of %s would go with it", d.Name, a.Key, name, held.Tables[0].Table).
 			WithHint("give each tenant a key of its own")
 	}
-	return alone(ctx, s, held, d.Ref, a.Key, others)
+	return alone(ctx, s, held, d.Ref, a.Key, func() (map[string]string, error) { return others, nil })
 }

@@ -229,11 +229,7 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 		if err := k.free(ctx, s, d.Name, note.Get("on")); err != nil {
 			return err
 		}
-		others, err := k.keysBeside(ctx, s, d.Name, a)
-		if err != nil {
-			return err
-		}
-		if err := alone(ctx, s, held, d.Ref, a.Key, others); err != nil {
+		if err := alone(ctx, s, held, d.Ref, a.Key, func() (map[string]string, error) { return k.keysBeside(ctx, s, d.Name, a) }); err != nil {
 			return err
 		}
 		rec.Changed = true
