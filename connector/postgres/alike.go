@@ -46,7 +46,7 @@ func (d *Driver) alike(ctx context.Context, s *session, v connector.Survey, held
 			if !taken {
 				out = append(out, connector.Place{Name: t.Table.String() + "." + column, Kind: connector.PlaceKey, Class: held.Classes[t.Table.TableName], Rows: n, Blocks: true,
 					Says: strconv.FormatInt(n, 10) + " rows of " + t.Table.String() + " have the key " + strconv.Quote(key) + ", which looks like this tenant's but isn't equal to it",
-					Fix:  "write the tenant's key in one form; or, if the rows are another tenant's, add them to Tenure as a resource of that tenant"})
+					Fix:  "update " + t.Table.String() + " so that " + column + " is " + strconv.Quote(a.Key) + " in them, if they are this tenant's; if they are another's, onboard that tenant with a resource of type rows and key: " + strconv.Quote(key)})
 			}
 		}
 	}

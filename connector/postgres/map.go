@@ -271,7 +271,9 @@ func (g *ground) bearers(ctx context.Context, s *session) (out []connector.Place
 		if strings.IndexByte("rp", b.relation.kind) < 0 || b.relation.root != n || g.others(n) || g.spoken(n) || g.marked[n] != "" {
 			continue
 		}
-		out, of = append(out, uncovered(n, "column "+b.column, n.String()+" has the column "+b.column+" and no data class covers it")), append(of, b)
+		p := uncovered(n, "column "+b.column, n.String()+" has the column "+b.column+" and no data class covers it")
+		p.Fix += "; or columns: {" + n.String() + `: ""} if ` + b.column + " means something else there"
+		out, of = append(out, p), append(of, b)
 	}
 	return out, g.count(ctx, s, out, of)
 }
@@ -348,6 +350,7 @@ func (g *ground) unmarked(ctx context.Context, s *session) (out []connector.Plac
 		if n, _ := strconv.ParseInt(string(v[1]), 10, 64); n > 0 {
 			p := uncovered(tables[i].name, "column of the tenant's key", tables[i].name.String()+" has rows of the tenant's without an owner mark, and no data class covers it")
 			p.Rows = n
+			p.Fix += "; or delete the rows that Tenure didn't make"
 			out = append(out, p)
 		}
 		return nil
@@ -405,14 +408,14 @@ func (g *ground) parts(context.Context, *session) (out []connector.Place, err er
 		_, alone := g.held[r.name] // an heir that adds the tenant column
 		if said != "" && said != class && !alone {
 			place.Says = fmt.Sprintf("%s is a part of %s, so its rows are of class %q and not of %q", r.name, r.root, class, said)
-			place.Fix = "name " + r.root.String() + " alone, or both with one class"
+			place.Fix = fmt.Sprintf("take %s out of tables; or tables: {%s: CLASS, %s: CLASS} with one class for both", r.name, r.root, r.name)
 			out = append(out, place)
 		}
 		for _, other := range roots[r.oid] {
 			if c := g.classOf(g.byName[other]); c != "" && class != "" && c != class {
 				place.Class = ""
 				place.Says = fmt.Sprintf("%s is a part of %s (class %s) and of %s (class %s), so its rows would go with whichever goes first", r.name, other, c, r.root, class)
-				place.Fix = fmt.Sprintf("put %s and %s into one data class", other, r.root)
+				place.Fix = fmt.Sprintf("tables: {%s: CLASS, %s: CLASS} with one class for both", other, r.root)
 				out = append(out, place)
 			}
 		}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
@@ -102,6 +103,7 @@ func (e *estate) held(ctx context.Context, s *session, order []string, counted b
 		}
 		if p.Rows > 0 {
 			p.Says = p.Name + " has rows of the tenant's without an owner mark, and no data class covers it"
+			p.Fix += "; or delete the rows that Tenure didn't make"
 			out = append(out, p)
 		}
 	}
@@ -133,8 +135,8 @@ func (e *estate) alikes(ctx context.Context, s *session, t relational.Table, col
 			return nil
 		}
 		out = append(out, connector.Place{Name: t.Name + "." + column, Kind: connector.PlaceKey, Class: e.class(t.Name), Via: "column " + column, Rows: n, Blocks: true,
-			Says: "rows of " + t.Name + " have a key (" + typ + ") that differs from the tenant's in case, in blanks, or in how a number or a UUID is written",
-			Fix:  "write the key in one form; or, if it is another tenant's, give that tenant its rows in Tenure"})
+			Says: "rows of " + t.Name + " have a key (" + typ + " " + strconv.Quote(text) + ") that differs from the tenant's in case, in blanks, or in how a number or a UUID is written",
+			Fix:  "update " + t.Name + " so that " + column + " is " + strconv.Quote(e.a.Key) + " in them, if they are this tenant's; if they are another's, onboard that tenant with a resource of type rows and key: " + strconv.Quote(text)})
 		return nil
 	}, &typ, &text, &n)
 	return out, err
