@@ -47,7 +47,7 @@ func (s *Service) Cover(ctx context.Context, tenantName, resource string, c tenu
 	if _, ok := mapped(sys, r.Resource); !ok {
 		return out, tenure.Errorf(tenure.Invalid, "%s isn't a store whose tables can be mapped", resource)
 	}
-	ref := refOf(r.Resource)
+	ref := connector.RefOf(r.Resource)
 	if says := c.Contradicts(ref.Attributes); says != "" {
 		return out, tenure.Errorf(tenure.Conflict, "what is in force for %s says otherwise: %s", resource, says).
 			WithHint("an addition only adds: publish a revision and upgrade the tenant")
@@ -159,7 +159,7 @@ func (s *Service) ReviewCoverage(ctx context.Context, tenantName, digest string,
 			if r.ID != out.Resource {
 				continue
 			}
-			desired, err := tenure.Canonical(out.Into(refOf(r.Resource).Attributes))
+			desired, err := tenure.Canonical(out.Into(connector.RefOf(r.Resource).Attributes))
 			if err != nil {
 				return err
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/engine"
 	"github.com/tenurehq/tenure/internal/keystore"
+	"github.com/tenurehq/tenure/internal/statement"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -52,7 +53,7 @@ func (s *Service) keepSought(ctx context.Context, t *engine.Task) ([]store.Sough
 	if err != nil {
 		return nil, err
 	}
-	places := placesSeen(t.Plan, steps)
+	places := statement.Places(t.Plan, steps)
 	var out []store.Sought
 	for i := range t.Plan.Resources {
 		pr := &t.Plan.Resources[i]
@@ -85,21 +86,6 @@ func (s *Service) soughtUntil(now time.Time) time.Time {
 		return now.AddDate(2, 0, 0)
 	}
 	return s.o.SoughtFor.After(now)
-}
-
-// placesSeen are the places that an operation's counts have named, by resource.
-func placesSeen(p *tenure.Plan, steps []store.StepRow) map[tenure.ResourceID][]string {
-	out := make(map[tenure.ResourceID][]string)
-	for i := range p.Steps {
-		if id := p.Steps[i].Resource; p.Steps[i].Action == tenure.ActCount {
-			for _, place := range receiptOf(&steps[i]).Places {
-				if place.IsData() && !slices.Contains(out[id], place.Name) {
-					out[id] = append(out[id], place.Name)
-				}
-			}
-		}
-	}
-	return out
 }
 
 // inClear leaves out the places whose names would tell who the tenant was.
@@ -177,7 +163,7 @@ func (s *Service) stands(ctx context.Context, sys *connector.System, r tenure.Re
 	if err != nil || len(found) > 0 {
 		return found, err
 	}
-	seen, _, err := sys.Observe(ctx, []connector.Ref{refOf(r)})
+	seen, _, err := sys.Observe(ctx, []connector.Ref{connector.RefOf(r)})
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func (s *Service) survey(ctx context.Context, rows, all []tenure.Resource, ask c
 			continue
 		}
 		q := ask
-		q.Ref, q.Beside = refOf(r), beside(all, r)
+		q.Ref, q.Beside = connector.RefOf(r), beside(all, r)
 		m, absent, err := sys.DataMap(ctx, q)
 		if err != nil {
 			return tenure.Errorf(tenure.CodeOf(err), "data map of %s: %w", pathOf(r.Environment, r.Key), err)
@@ -76,7 +76,7 @@ func (s *Service) survey(ctx context.Context, rows, all []tenure.Resource, ask c
 func beside(all []tenure.Resource, of tenure.Resource) (out []connector.Ref) {
 	for _, r := range all {
 		if r.Tenant == of.Tenant && r.System == of.System && (r.Environment != of.Environment || r.Key != of.Key) {
-			out = append(out, refOf(r))
+			out = append(out, connector.RefOf(r))
 		}
 	}
 	return out
