@@ -10,6 +10,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/blueprint"
+	"github.com/tenurehq/tenure/internal/hygiene"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -44,7 +45,7 @@ func (s *Service) Cover(ctx context.Context, tenantName, resource string, c tenu
 	if err != nil {
 		return out, err
 	}
-	if _, ok := mapped(sys, r.Resource); !ok {
+	if !hygiene.Mapped(sys, r.Type) {
 		return out, tenure.Errorf(tenure.Invalid, "%s isn't a store whose tables can be mapped", resource)
 	}
 	ref := connector.RefOf(r.Resource)
@@ -113,7 +114,7 @@ func (s *Service) held(ctx context.Context, tenant tenure.TenantID, name string)
 		return store.ResourceRow{}, err
 	}
 	for _, r := range rows {
-		if string(r.ID) == name || pathOf(r.Environment, r.Key) == name {
+		if string(r.ID) == name || r.Path() == name {
 			return r, nil
 		}
 	}

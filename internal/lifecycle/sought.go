@@ -12,6 +12,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/engine"
+	"github.com/tenurehq/tenure/internal/hygiene"
 	"github.com/tenurehq/tenure/internal/keystore"
 	"github.com/tenurehq/tenure/internal/statement"
 	"github.com/tenurehq/tenure/internal/store"
@@ -152,7 +153,7 @@ func (s *Service) returned(ctx context.Context, sys *connector.System, tenant te
 
 // stands returns what is there of a resource that should be gone.
 func (s *Service) stands(ctx context.Context, sys *connector.System, r tenure.Resource) (found []connector.Place, err error) {
-	err = s.survey(ctx, []tenure.Resource{r}, nil, connector.Survey{Gone: true}, func(v surveyed) error {
+	err = s.look.Maps(ctx, []tenure.Resource{r}, nil, connector.Survey{Gone: true}, func(v hygiene.Map) error {
 		for _, p := range v.Places {
 			if p.IsData() && p.Rows > 0 {
 				found = append(found, p)
