@@ -72,7 +72,9 @@ func TestTriggerOfARecord(t *testing.T) {
 	p.sql(p.db, copies)
 	look, err := p.Drift(ctx, "acme")
 	p.must(err)
-	if !slices.ContainsFunc(look.Findings, func(f tenure.Finding) bool { return f.Kind == tenure.FindingUncovered && f.Field == "public.accounts.copies" }) {
+	if !slices.ContainsFunc(look.Findings, func(f tenure.Finding) bool {
+		return f.Kind == tenure.FindingUncovered && f.Field == "public.accounts.copies"
+	}) {
 		t.Errorf("a look doesn't find the trigger: %+v", look.Findings)
 	}
 	for range 3 {
