@@ -39,7 +39,11 @@ func (e *estate) audit(ctx context.Context, s *session, order []string, counted 
 			out = append(out, *p)
 		}
 	}
-	return out, nil
+	if !counted {
+		return out, nil
+	}
+	more, err := e.consequences(ctx, s)
+	return append(out, more...), err
 }
 
 // deletable has SQLite compile the delete, with the triggers and references that
@@ -73,7 +77,13 @@ func blocked(p connector.Place, says, fix string) *connector.Place {
 // stands among the tables.
 func (e *estate) virtualPlace(ctx context.Context, s *session, v virtual, counted bool) (*connector.Place, error) {
 	p := connector.Place{Name: v.name, Kind: connector.PlaceDerived, Class: e.class(v.name), Via: v.module}
-	if _, held := e.table(v.name); held || e.shared(v.name) {
+	wrong := ""
+	if !e.whole && v.unreadable == "" {
+		wrong = e.unsure(v)
+	}
+	if _, held := e.table(v.name); held && wrong != "" {
+		return e.stray(p, wrong), nil
+	} else if held || e.shared(v.name) {
 		return nil, nil
 	}
 	if v.unreadable != "" {
@@ -103,6 +113,9 @@ func (e *estate) virtualPlace(ctx context.Context, s *session, v virtual, counte
 		if p.Class == "" {
 			p.Class = e.class(t)
 		}
+		if wrong != "" {
+			return e.stray(p, wrong), nil
+		}
 		if !e.c.steady(v.name, t, "delete") {
 			return blocked(p, "rows that triggers copy from "+t+" into "+v.name+" stay there, or may, when "+t+"'s rows go",
 				"add a trigger without a condition that takes the row out of "+v.name+" when one of "+t+" is deleted"), nil
@@ -114,6 +127,28 @@ func (e *estate) virtualPlace(ctx context.Context, s *session, v virtual, counte
 	}
 	p.Via += ", kept in step by triggers of " + strings.Join(sources, ", ")
 	return &p, nil
+}
+
+// unsure says why it can't be told which of an index's rows stand for a row that
+// goes; "" where it can.
+func (e *estate) unsure(v virtual) string {
+	content, id := "", ""
+	i := slices.IndexFunc(e.c.fulltexts, func(f fulltext) bool { return f.name == v.name })
+	if i >= 0 {
+		content, id = e.c.fulltexts[i].content, e.c.fulltexts[i].rowid
+	}
+	wrong := e.misaddressed(v, content, id)
+	if wrong == "" && e.c.fragile(v.name) {
+		wrong = e.misspoken(e.c.fulltexts[i])
+	}
+	return wrong
+}
+
+// stray is a place of an index whose triggers may take out other rows than they
+// put in.
+func (e *estate) stray(p connector.Place, wrong string) *connector.Place {
+	return blocked(p, "what stands in "+p.Name+" for rows that go can't be told: "+wrong,
+		"let the triggers on insert, update and delete of one table put a row in and take it out by the same unique column, such as new.id and old.id, with the same texts, and build the index anew")
 }
 
 // external is an index whose texts stand in another table.
@@ -132,6 +167,9 @@ func (e *estate) external(ctx context.Context, s *session, f fulltext, p connect
 	}
 	if p.Class == "" || e.whole {
 		p.Class = e.class(f.content)
+	}
+	if wrong := e.unsure(f.virtual); wrong != "" && !e.whole {
+		return e.stray(p, wrong), nil
 	}
 	if !counted {
 		return &p, nil

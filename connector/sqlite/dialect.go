@@ -43,7 +43,7 @@ func (dialect) Keyed(t relational.Table, alias, column, key string) (ours, their
 }
 
 // valueOf is a tenant column, or a path of keys in one, as an expression. What
-// isn't JSON has no path.
+// isn't JSON has no path, and a list or an object is no key.
 func valueOf(alias, column string) string {
 	name, path, is := strings.Cut(column, "->>")
 	out := quote(name)
@@ -57,7 +57,8 @@ func valueOf(alias, column string) string {
 	for part := range strings.SplitSeq(path, "->>") {
 		at += `."` + part + `"`
 	}
-	return "(case when json_valid(" + out + ") then json_extract(" + out + ", " + literal(at) + ") end)"
+	at = out + ", " + literal(at) + ")"
+	return "(case when not json_valid(" + out + ") then null when json_type(" + at + " in ('array', 'object') then null else json_extract(" + at + " end)"
 }
 
 // affinityOf is a tenant column's affinity; what stands in JSON has none.

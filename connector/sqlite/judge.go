@@ -133,6 +133,8 @@ func (e *estate) writePlace(g trigger, w write, place connector.Place, runs bool
 			return nil
 		}
 		return says("changes rows of " + w.table + " (" + w.verb + "), and whose they are can't be told")
+	case e.c.replaces(w.table) && !e.whole:
+		return says("inserts into " + w.table + ", whose definition says on conflict replace, and whose rows it pushes out can't be told")
 	case e.returns(g.table, w.table, map[string]bool{}):
 		return says("writes to " + w.table + " what comes back into " + g.table)
 	case !e.whole && !e.bears(g, w):
@@ -157,6 +159,9 @@ func (e *estate) bears(g trigger, w write) bool {
 	}
 	i := slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, base) })
 	if i < 0 || column == "" || g.event == "insert" {
+		return false
+	}
+	if w.veiled {
 		return false
 	}
 	for _, row := range w.rows {
