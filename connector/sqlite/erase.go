@@ -76,12 +76,12 @@ func (d *Driver) batch(ctx context.Context, s *session, of estateOf, r connector
 				return err
 			}
 		}
-		erasure, err := held.Erasure(b.Class)
+		w, err := look(ctx, s, held, b.Class)
 		if err != nil {
 			return err
 		}
-		if e, err = erasure.Batch(ctx, s, b); err != nil {
-			return held.refused(err, b.Class)
+		if e, err = w.batch(ctx, b); err != nil {
+			return err
 		}
 		if !e.Done {
 			e.Cursor += "@" + version
@@ -191,10 +191,27 @@ func (e *estate) refused(err error, class string) error {
 		}
 	}
 	if code := extended(err); len(names) == 0 || code != sqlite3.SQLITE_CONSTRAINT_TRIGGER {
-		return tenure.Errorf(tenure.Blocked, "rows don't go: %w", err)
+		return tenure.Errorf(tenure.Blocked, "rows don't go: %s", e.constraint(err, class)).
+			WithHint("change or move the rows that the constraint speaks of, then retry; nothing was erased in this batch")
 	}
 	return tenure.Errorf(tenure.Blocked, "rows don't go, %s stands in the way: %w", strings.Join(names, " or "), err).
 		WithHint("change it so that the rows of a tenant that leaves can go, then retry")
+}
+
+// constraint says in SQLite's words which constraint refused. Of a reference SQLite
+// says nothing, so those that may be meant are named.
+func (e *estate) constraint(err error, class string) string {
+	says := strings.TrimPrefix(plain(err), "constraint failed: ")
+	if extended(err) != sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY {
+		return says
+	}
+	var links []string
+	for _, k := range e.Graph.Keys() {
+		if c := e.Classes[k.Parent]; c != "" && (class == "" || c == class) {
+			links = append(links, k.Link()+" → "+k.Parent.Name)
+		}
+	}
+	return says + ", of " + strings.Join(links, " or ")
 }
 
 // forget drops the samples of rows that analyze has kept (sqlite.org/fileformat2,

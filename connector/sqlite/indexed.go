@@ -60,8 +60,8 @@ func (w write) addresses(v virtual, which string) string {
 }
 
 // naming is a column that tells the rows of a table apart: "rowid", or one that is
-// unique and never null. "" if the column doesn't.
-func (c catalog) naming(table, column string) string {
+// unique and, unless nulls matter nothing, never null. "" if the column doesn't.
+func (c catalog) naming(table, column string, nulls bool) string {
 	n, _ := c.graph.Find("", table)
 	t, ok := c.graph.Table(n)
 	i := slices.IndexFunc(t.Columns, func(c relational.Column) bool { return strings.EqualFold(c.Name, column) })
@@ -74,7 +74,7 @@ func (c catalog) naming(table, column string) string {
 		}
 	case t.RowID && len(t.Key) == 1 && t.Key[0] == t.Columns[i].Name && strings.EqualFold(t.Columns[i].Type, "integer"):
 		return "rowid"
-	case t.Columns[i].Required && slices.ContainsFunc(c.indexes[n.Name], func(x index) bool { return x.unique && len(x.columns) == 1 && strings.EqualFold(x.columns[0], column) }):
+	case (nulls || t.Columns[i].Required) && slices.ContainsFunc(c.indexes[n.Name], func(x index) bool { return x.unique && len(x.columns) == 1 && strings.EqualFold(x.columns[0], column) }):
 		return t.Columns[i].Name
 	}
 	return ""
@@ -85,7 +85,11 @@ func (c catalog) naming(table, column string) string {
 func (e *estate) misaddressed(v virtual, content, contentID string) string {
 	by, fed := map[string]string{}, []string{}
 	if content != "" {
-		by[strings.ToLower(content)], fed = e.c.naming(content, contentID), []string{content}
+		id := e.c.naming(content, contentID, true) // built anew at the end, so nulls leave nothing behind
+		if e.c.has(content) && id == "" {
+			return "its rows are numbered by " + contentID + " of " + content + ", which isn't unique"
+		}
+		by[strings.ToLower(content)], fed = id, []string{content}
 	}
 	var told []string // the tables that take rows out
 	for _, g := range e.c.triggers {
@@ -97,7 +101,7 @@ func (e *estate) misaddressed(v virtual, content, contentID string) string {
 			if puts || g.event == "insert" {
 				which = "new"
 			}
-			id := e.c.naming(g.table, w.addresses(v, which))
+			id := e.c.naming(g.table, w.addresses(v, which), strings.EqualFold(g.table, content))
 			known, is := by[strings.ToLower(g.table)]
 			switch {
 			case w.command() != "" && !w.removes:
