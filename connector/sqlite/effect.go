@@ -147,9 +147,8 @@ func (w *watch) verdict(ctx context.Context, before map[string]int64) error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.indexes)) {
-		if n := w.indexes[name].strays(); n > 0 && !w.lentIndex(name) {
-			return tenure.Errorf(tenure.Blocked, "the erasure would also change %s of %s that stand for no row which goes: %s", plural(n, "row"), name, w.causes(name)).
-				WithHint("change it so that it takes out of %s what stands for the row that goes, and nothing else; nothing was erased in this batch", name)
+		if err := w.told(w.indexes[name]); err != nil {
+			return err
 		}
 	}
 	after, err := w.e.dangling(ctx, w.session)
@@ -163,6 +162,43 @@ func (w *watch) verdict(ctx context.Context, before map[string]int64) error {
 		}
 	}
 	return w.run(ctx, "release batch")
+}
+
+// told is Blocked if an index lost what stands for no row that went, or may have
+// kept what stands for one.
+func (w *watch) told(x *indexed) error {
+	if w.e.whole || w.lent(x.name) {
+		return nil
+	}
+	if n := x.strays(); n > 0 {
+		return tenure.Errorf(tenure.Blocked, "the erasure would also change %s of %s that stand for no row which goes: %s", plural(n, "row"), x.name, w.causes(x.name)).
+			WithHint("change it so that it takes out of %s what stands for the row that goes, and nothing else; nothing was erased in this batch", x.name)
+	}
+	for _, t := range w.e.sources(x.name) {
+		if s := w.seen[t]; x.wrong != "" && s != nil && s.deleted > 0 {
+			return tenure.Errorf(tenure.Blocked, "what stands in %s for rows of %s that go can't be told: %s", x.name, t, x.wrong).
+				WithHint("mend the triggers, and build the index anew; nothing was erased in this batch")
+		}
+	}
+	return nil
+}
+
+// sources are the tables of the tenant's whose triggers write to an index, or whose
+// texts it shows.
+func (e *estate) sources(index string) []string {
+	names := e.c.writers(index)
+	for _, f := range e.c.fulltexts {
+		if strings.EqualFold(f.name, index) {
+			names = append(names, f.content)
+		}
+	}
+	var out []string
+	for _, name := range names {
+		if t, held := e.table(name); held {
+			out = append(out, t.Table.Name)
+		}
+	}
+	return out
 }
 
 // strays counts the rows of an index that changed and stand for no row that did.
@@ -183,16 +219,14 @@ func (x *indexed) strays() (n int64) {
 	return int64(len(stray))
 }
 
-// lentIndex says that only triggers which the blueprint answers for write to an
-// index that nothing of the tenant's is known to stand in.
-func (w *watch) lentIndex(name string) bool {
-	for _, s := range w.seen {
-		if _, held := w.e.Table(s.table.TableName); held && slices.ContainsFunc(s.entries, func(en entry) bool { return en.index.name == name }) {
-			return false
-		}
+// lent says that the blueprint answers for what happens to an index: it calls it
+// shared, or lets a trigger write to it and nothing of the tenant's stands there.
+func (w *watch) lent(name string) bool {
+	if w.e.shared(name) {
+		return true
 	}
 	_, held := w.e.table(name)
-	return !held && slices.ContainsFunc(w.e.c.triggers, func(g trigger) bool {
+	return !held && len(w.e.sources(name)) == 0 && slices.ContainsFunc(w.e.c.triggers, func(g trigger) bool {
 		return w.e.excused(g) && slices.ContainsFunc(g.writes, func(o write) bool { return strings.EqualFold(o.table, name) })
 	})
 }

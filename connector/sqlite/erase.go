@@ -54,9 +54,9 @@ func (d *Driver) batch(ctx context.Context, s *session, of estateOf, r connector
 	if err != nil {
 		return e, err
 	}
-	err = s.atomic(ctx, func() error {
-		held, err := s.held(ctx, of)
-		if err != nil {
+	var held *estate
+	err = s.atomic(ctx, func() (err error) {
+		if held, err = s.held(ctx, of); err != nil {
 			return err
 		}
 		if held.Unenforced = alone; alone && !held.unattended() {
@@ -92,6 +92,9 @@ func (d *Driver) batch(ctx context.Context, s *session, of estateOf, r connector
 		}
 		return held.finish(ctx, s, b.Class, took)
 	})
+	if held != nil {
+		err = held.refused(err, b.Class) // by a constraint that is checked at the end
+	}
 	return e, err
 }
 
@@ -181,7 +184,7 @@ func (e *estate) finish(ctx context.Context, s *session, class string, took bool
 // refused makes of a constraint's or a trigger's refusal an error that names the
 // triggers and what a person can do.
 func (e *estate) refused(err error, class string) error {
-	if result(err) != sqlite3.SQLITE_CONSTRAINT {
+	if result(err) != sqlite3.SQLITE_CONSTRAINT || isCoded(err) {
 		return err
 	}
 	var names []string
@@ -211,7 +214,10 @@ func (e *estate) constraint(err error, class string) string {
 			links = append(links, k.Link()+" → "+k.Parent.Name)
 		}
 	}
-	return says + ", of " + strings.Join(links, " or ")
+	if len(links) > 0 {
+		says += ", of " + strings.Join(links, " or ")
+	}
+	return says
 }
 
 // forget drops the samples of rows that analyze has kept (sqlite.org/fileformat2,

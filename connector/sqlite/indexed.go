@@ -111,7 +111,7 @@ func (e *estate) misaddressed(v virtual, content, contentID string) string {
 			case id == "":
 				return "trigger " + g.name + " of " + g.table + " doesn't name its row by a column of " + g.table + " that is unique and never null"
 			case is && known != id:
-				return "trigger " + g.name + " of " + g.table + " names its row by " + id + ", and the row was put there by " + known
+				return "trigger " + g.name + " of " + g.table + " names its row by " + id + ", and another trigger by " + known
 			}
 			by[strings.ToLower(g.table)] = id
 			if puts && !foldedIn(fed, g.table) {

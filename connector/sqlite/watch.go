@@ -68,6 +68,7 @@ type entry struct {
 // indexed is what was seen of an index.
 type indexed struct {
 	name  string
+	wrong string                          // why it can't be told what stands in it for a row; no change of it is right then
 	stand [3]map[int64]bool               // rows that were deleted, changed or added
 	net   map[string]map[int64]*[2]uint64 // what a part held of a row first and last; 0 for nothing
 }
@@ -166,6 +167,13 @@ func (w *watch) entries() {
 		}
 	}
 	for _, v := range w.e.c.virtuals {
+		x := w.indexes[v.name]
+		if x == nil {
+			continue
+		}
+		if x.wrong = w.e.unsure(v); x.wrong != "" {
+			continue
+		}
 		for _, g := range w.e.c.triggers {
 			for _, o := range g.writes {
 				if strings.EqualFold(o.table, v.name) {
@@ -176,7 +184,7 @@ func (w *watch) entries() {
 		}
 	}
 	for _, f := range w.e.c.fulltexts {
-		if f.content != "" {
+		if x := w.indexes[f.name]; f.content != "" && x != nil && x.wrong == "" {
 			add(f.virtual, f.content, f.rowid)
 		}
 	}
