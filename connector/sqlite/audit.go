@@ -42,7 +42,7 @@ func (e *estate) audit(ctx context.Context, s *session, order []string, counted 
 	if !counted {
 		return out, nil
 	}
-	more, err := e.consequences(ctx, s)
+	more, err := e.consequences(ctx, s, order)
 	return append(out, more...), err
 }
 

@@ -48,11 +48,12 @@ func (e *estate) chained(k relational.ForeignKey) []relational.ForeignKey {
 }
 
 // losing is the condition, over the child under the alias t, for rows that lose the
-// reference and don't go themselves.
-func (e *estate) losing(k relational.ForeignKey) string {
+// reference and haven't gone by then themselves, in the order of the classes.
+func (e *estate) losing(k relational.ForeignKey, order []string) string {
 	parent, _ := e.Table(k.Parent)
 	out := "(" + tuple("t", k.Columns) + ") in (select " + tuple("t", k.Parents) + " from " + quote(k.Parent.Name) + ` as "t" where ` + parent.Where() + ")"
-	if child, ok := e.Table(k.Child); ok && e.Classes[k.Child] == e.Classes[k.Parent] {
+	own, class := e.Classes[k.Child], e.Classes[k.Parent]
+	if child, ok := e.Table(k.Child); ok && (own == class || own != "" && at(order, own) < at(order, class)) {
 		out += " and (" + child.Where() + ") is not true"
 	}
 	return out
@@ -68,14 +69,14 @@ func tuple(alias string, columns []string) string {
 
 // consequences are what the loss of references does besides: to other rows of the
 // same table, to rows that refer to those, and where a default leads nowhere.
-func (e *estate) consequences(ctx context.Context, s *session) ([]connector.Place, error) {
+func (e *estate) consequences(ctx context.Context, s *session, order []string) ([]connector.Place, error) {
 	var out []connector.Place
 	for _, k := range e.Graph.Keys() {
 		if _, held := e.Table(k.Parent); !held || !e.lets(k) {
 			continue
 		}
-		for _, look := range []func(context.Context, *session, relational.ForeignKey) (*connector.Place, error){e.settled, e.follows, e.defaulted} {
-			p, err := look(ctx, s, k)
+		for _, look := range []func(context.Context, *session, relational.ForeignKey, []string) (*connector.Place, error){e.settled, e.follows, e.defaulted} {
+			p, err := look(ctx, s, k, order)
 			if err != nil {
 				return nil, err
 			}
@@ -89,12 +90,12 @@ func (e *estate) consequences(ctx context.Context, s *session) ([]connector.Plac
 }
 
 // settled is a reference whose loss lets a conflict clause decide over rows.
-func (e *estate) settled(ctx context.Context, s *session, k relational.ForeignKey) (*connector.Place, error) {
+func (e *estate) settled(ctx context.Context, s *session, k relational.ForeignKey, order []string) (*connector.Place, error) {
 	x := e.c.settles(k.Child.Name, e.changed(k))
 	if x == nil {
 		return nil, nil
 	}
-	n, err := s.count(ctx, "select count(*) from "+quote(k.Child.Name)+` as "t" where `+e.losing(k))
+	n, err := s.count(ctx, "select count(*) from "+quote(k.Child.Name)+` as "t" where `+e.losing(k, order))
 	if err != nil || n == 0 {
 		return nil, err
 	}
@@ -104,10 +105,10 @@ func (e *estate) settled(ctx context.Context, s *session, k relational.ForeignKe
 }
 
 // follows is a reference whose loss changes what other rows refer to.
-func (e *estate) follows(ctx context.Context, s *session, k relational.ForeignKey) (*connector.Place, error) {
+func (e *estate) follows(ctx context.Context, s *session, k relational.ForeignKey, order []string) (*connector.Place, error) {
 	for _, o := range e.chained(k) {
 		n, err := s.count(ctx, "select count(*) from "+quote(o.Child.Name)+` as "x" where (`+tuple("x", o.Columns)+") in (select "+tuple("t", o.Parents)+
-			" from "+quote(k.Child.Name)+` as "t" where `+e.losing(k)+")")
+			" from "+quote(k.Child.Name)+` as "t" where `+e.losing(k, order)+")")
 		if err != nil {
 			return nil, err
 		}
@@ -120,7 +121,7 @@ func (e *estate) follows(ctx context.Context, s *session, k relational.ForeignKe
 }
 
 // defaulted is a reference whose default leads to no row that stays.
-func (e *estate) defaulted(ctx context.Context, s *session, k relational.ForeignKey) (*connector.Place, error) {
+func (e *estate) defaulted(ctx context.Context, s *session, k relational.ForeignKey, order []string) (*connector.Place, error) {
 	if k.OnDelete != relational.SetDefault {
 		return nil, nil
 	}
@@ -139,7 +140,7 @@ func (e *estate) defaulted(ctx context.Context, s *session, k relational.Foreign
 		none = append(none, "("+defaults[c]+") is null")
 		same = append(same, relational.Quote("t", k.Parents[i])+" = ("+defaults[c]+")")
 	}
-	n, err := s.count(ctx, "select count(*) from "+quote(k.Child.Name)+` as "t" where `+e.losing(k)+" and not ("+strings.Join(none, " or ")+") and not exists (select 1 from "+
+	n, err := s.count(ctx, "select count(*) from "+quote(k.Child.Name)+` as "t" where `+e.losing(k, order)+" and not ("+strings.Join(none, " or ")+") and not exists (select 1 from "+
 		quote(k.Parent.Name)+` as "t" where `+strings.Join(same, " and ")+" and ("+parent.Where()+") is not true)")
 	if err != nil || n == 0 {
 		return nil, err
