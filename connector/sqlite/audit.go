@@ -79,7 +79,7 @@ func (e *estate) virtualPlace(ctx context.Context, s *session, v virtual, counte
 	p := connector.Place{Name: v.name, Kind: connector.PlaceDerived, Class: e.class(v.name), Via: v.module}
 	wrong := ""
 	if !e.whole && v.unreadable == "" {
-		wrong = e.unsure(v)
+		wrong = e.c.unsure(v)
 	}
 	if _, held := e.table(v.name); held && wrong != "" {
 		return e.stray(p, wrong), nil
@@ -129,21 +129,6 @@ func (e *estate) virtualPlace(ctx context.Context, s *session, v virtual, counte
 	return &p, nil
 }
 
-// unsure says why it can't be told which of an index's rows stand for a row that
-// goes; "" where it can.
-func (e *estate) unsure(v virtual) string {
-	content, id := "", ""
-	i := slices.IndexFunc(e.c.fulltexts, func(f fulltext) bool { return f.name == v.name })
-	if i >= 0 {
-		content, id = e.c.fulltexts[i].content, e.c.fulltexts[i].rowid
-	}
-	wrong := e.misaddressed(v, content, id)
-	if wrong == "" && e.c.fragile(v.name) {
-		wrong = e.misspoken(e.c.fulltexts[i])
-	}
-	return wrong
-}
-
 // stray is a place of an index whose triggers may take out other rows than they
 // put in.
 func (e *estate) stray(p connector.Place, wrong string) *connector.Place {
@@ -168,7 +153,7 @@ func (e *estate) external(ctx context.Context, s *session, f fulltext, p connect
 	if p.Class == "" || e.whole {
 		p.Class = e.class(f.content)
 	}
-	if wrong := e.unsure(f.virtual); wrong != "" && !e.whole {
+	if wrong := e.c.unsure(f.virtual); wrong != "" && !e.whole {
 		return e.stray(p, wrong), nil
 	}
 	if !counted {

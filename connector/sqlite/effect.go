@@ -157,7 +157,7 @@ func (w *watch) verdict(ctx context.Context, before map[string]int64) error {
 	}
 	for name, n := range after {
 		if n > before[name] {
-			return tenure.Errorf(tenure.Blocked, "the erasure would leave %s of %s that refer to what is no more there, since rows that they refer to lose a reference", plural(n-before[name], "row"), name).
+			return tenure.Errorf(tenure.Blocked, "%s of %s refer to columns that would change, and be left without what they refer to: rows that they refer to lose a reference", plural(n-before[name], "row"), name).
 				WithHint("let %s refer to columns that don't change; nothing was erased in this batch", name)
 		}
 	}

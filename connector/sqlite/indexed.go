@@ -80,19 +80,34 @@ func (c catalog) naming(table, column string, nulls bool) string {
 	return ""
 }
 
+// unsure says why it can't be told which of an index's rows stand for a row that
+// goes; "" where it can.
+func (c catalog) unsure(v virtual) string {
+	content, id := "", ""
+	i := slices.IndexFunc(c.fulltexts, func(f fulltext) bool { return f.name == v.name })
+	if i >= 0 {
+		content, id = c.fulltexts[i].content, c.fulltexts[i].rowid
+	}
+	wrong := c.misaddressed(v, content, id)
+	if wrong == "" && c.fragile(v.name) {
+		wrong = c.misspoken(c.fulltexts[i])
+	}
+	return wrong
+}
+
 // misaddressed says why the triggers that keep an index may take out of it what
 // they didn't put there for the same row, or leave that there; "" if they can't.
-func (e *estate) misaddressed(v virtual, content, contentID string) string {
+func (c catalog) misaddressed(v virtual, content, contentID string) string {
 	by, fed := map[string]string{}, []string{}
 	if content != "" {
-		id := e.c.naming(content, contentID, true) // built anew at the end, so nulls leave nothing behind
-		if e.c.has(content) && id == "" {
+		id := c.naming(content, contentID, true) // built anew at the end, so nulls leave nothing behind
+		if c.has(content) && id == "" {
 			return "its rows are numbered by " + contentID + " of " + content + ", which isn't unique"
 		}
 		by[strings.ToLower(content)], fed = id, []string{content}
 	}
 	var told []string // the tables that take rows out
-	for _, g := range e.c.triggers {
+	for _, g := range c.triggers {
 		for _, w := range g.writes {
 			if !strings.EqualFold(w.table, v.name) || foldedIn(commands, w.command()) {
 				continue
@@ -101,7 +116,7 @@ func (e *estate) misaddressed(v virtual, content, contentID string) string {
 			if puts || g.event == "insert" {
 				which = "new"
 			}
-			id := e.c.naming(g.table, w.addresses(v, which), strings.EqualFold(g.table, content))
+			id := c.naming(g.table, w.addresses(v, which), strings.EqualFold(g.table, content))
 			known, is := by[strings.ToLower(g.table)]
 			switch {
 			case w.command() != "" && !w.removes:
@@ -135,10 +150,10 @@ func (e *estate) misaddressed(v virtual, content, contentID string) string {
 
 // misspoken says that a contentless index isn't told of each row with the words
 // that it was given; it forgets just what it is told.
-func (e *estate) misspoken(f fulltext) string {
+func (c catalog) misspoken(f fulltext) string {
 	given := map[string][]string{}
 	for _, puts := range []bool{true, false} {
-		for _, g := range e.c.triggers {
+		for _, g := range c.triggers {
 			for _, w := range g.writes {
 				if !strings.EqualFold(w.table, f.name) || w.verb != "insert" || puts == w.removes || foldedIn(commands, w.command()) {
 					continue
@@ -160,7 +175,7 @@ func (e *estate) misspoken(f fulltext) string {
 func (w write) spoken(columns []string, which string) []string {
 	out := make([]string, len(columns))
 	for i, name := range columns {
-		at := slices.IndexFunc(w.columns, func(c string) bool { return strings.EqualFold(c, name) })
+		at := slices.IndexFunc(w.columns, func(s string) bool { return strings.EqualFold(s, name) })
 		if len(w.columns) == 0 {
 			at = i
 		}

@@ -155,7 +155,7 @@ func (e *estate) bears(g trigger, w write) bool {
 	column := e.TenantColumn(from.Table.TableName)
 	names := w.columns
 	if len(names) == 0 {
-		names = into.Table.Names()
+		names = settable(into.Table)
 	}
 	i := slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, base) })
 	if i < 0 || column == "" || g.event == "insert" {
@@ -170,6 +170,17 @@ func (e *estate) bears(g trigger, w write) bool {
 		}
 	}
 	return len(w.rows) > 0
+}
+
+// settable are the columns that an insert without a list gives values for.
+func settable(t relational.Table) []string {
+	var out []string
+	for _, c := range t.Columns {
+		if !c.Generated {
+			out = append(out, c.Name)
+		}
+	}
+	return out
 }
 
 // isColumn says that the expression is the column of the row that changed.

@@ -75,13 +75,16 @@ func (e *estate) consequences(ctx context.Context, s *session, order []string) (
 		if _, held := e.Table(k.Parent); !held || !e.lets(k) {
 			continue
 		}
-		for _, look := range []func(context.Context, *session, relational.ForeignKey, []string) (*connector.Place, error){e.settled, e.follows, e.defaulted} {
+		for _, look := range []func(context.Context, *session, relational.ForeignKey, []string) (*connector.Place, error){e.settled, e.follows, e.defaulted, e.disturbed} {
 			p, err := look(ctx, s, k, order)
 			if err != nil {
 				return nil, err
 			}
 			if p != nil {
-				p.Name, p.Kind, p.Class, p.Via = k.Link(), connector.PlaceReference, e.class(k.Parent.Name), "→ "+k.Parent.Name
+				p.Kind, p.Class = connector.PlaceReference, e.class(k.Parent.Name)
+				if p.Name == "" {
+					p.Name, p.Via = k.Link(), "→ "+k.Parent.Name
+				}
 				out = append(out, *p)
 			}
 		}
@@ -113,7 +116,7 @@ func (e *estate) follows(ctx context.Context, s *session, k relational.ForeignKe
 			return nil, err
 		}
 		if n > 0 {
-			return blocked(connector.Place{Rows: n}, plural(n, "row")+" of "+o.Child.Name+" refer by "+strings.Join(o.Columns, ", ")+" to columns of "+k.Child.Name+
+			return blocked(connector.Place{Name: o.Link(), Via: "→ " + o.Parent.Name, Rows: n}, plural(n, "row")+" of "+o.Child.Name+" refer by "+strings.Join(o.Columns, ", ")+" to columns of "+k.Child.Name+
 				" that change when its rows lose their reference to "+k.Parent.Name, "let "+o.Child.Name+" refer to another column of "+k.Child.Name+", or move these rows"), nil
 		}
 	}
@@ -147,6 +150,36 @@ func (e *estate) defaulted(ctx context.Context, s *session, k relational.Foreign
 	}
 	return blocked(connector.Place{Rows: n}, plural(n, "row")+" of "+k.Child.Name+" would refer to "+k.Parent.Name+" by the default of "+strings.Join(k.Columns, ", ")+
 		", and no row stays there that it names", "add the row of "+k.Parent.Name+" that the default names, or move these rows to another"), nil
+}
+
+// disturbed is a reference at whose loss triggers write of rows that aren't the
+// tenant's. Where the blueprint answers for them they may write to what belongs to
+// no tenant.
+func (e *estate) disturbed(ctx context.Context, s *session, k relational.ForeignKey, order []string) (*connector.Place, error) {
+	i := slices.IndexFunc(e.c.triggers, func(g trigger) bool {
+		return e.c.watches(g, k.Child) && slices.ContainsFunc(g.writes, func(w write) bool { return !e.c.keeps(w) && !(e.excused(g) && e.open(w.table)) })
+	})
+	if i < 0 {
+		return nil, nil
+	}
+	where := e.losing(k, order)
+	if child, held := e.Table(k.Child); held {
+		where += " and (" + child.Where() + ") is not true"
+	}
+	n, err := s.count(ctx, "select count(*) from "+quote(k.Child.Name)+` as "t" where `+where)
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	g := e.c.triggers[i]
+	return blocked(connector.Place{Rows: n}, plural(n, "row")+" of "+k.Child.Name+" which aren't the tenant's lose their reference to "+k.Parent.Name+", and trigger "+g.name+" runs on them",
+		"let it run at changes of other columns alone (update of), or, where it writes to tables that belong to no tenant, "+e.ignore(g)), nil
+}
+
+// open says that a trigger which the blueprint answers for may write to the table.
+func (e *estate) open(table string) bool {
+	n, ok := e.Graph.Find("", table)
+	t, _ := e.Graph.Table(n)
+	return !ok || e.class(table) == "" && e.lent(t)
 }
 
 // dangling counts the references that lead nowhere, in tables whose references

@@ -171,7 +171,7 @@ func (w *watch) entries() {
 		if x == nil {
 			continue
 		}
-		if x.wrong = w.e.unsure(v); x.wrong != "" {
+		if x.wrong = w.e.c.unsure(v); x.wrong != "" {
 			continue
 		}
 		for _, g := range w.e.c.triggers {
