@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
 )
 
 // audit lists what tables and references don't show: virtual tables, triggers
@@ -77,9 +78,9 @@ func blocked(p connector.Place, says, fix string) *connector.Place {
 // stands among the tables.
 func (e *estate) virtualPlace(ctx context.Context, s *session, v virtual, counted bool) (*connector.Place, error) {
 	p := connector.Place{Name: v.name, Kind: connector.PlaceDerived, Class: e.class(v.name), Via: v.module}
-	wrong := ""
-	if !e.whole && v.unreadable == "" {
-		wrong = e.c.unsure(v)
+	by, wrong := e.c.unsure(v)
+	if e.whole || v.unreadable != "" {
+		by, wrong = nil, ""
 	}
 	if _, held := e.table(v.name); held && wrong != "" {
 		return e.stray(p, wrong), nil
@@ -116,6 +117,9 @@ func (e *estate) virtualPlace(ctx context.Context, s *session, v virtual, counte
 		if wrong != "" {
 			return e.stray(p, wrong), nil
 		}
+		if n, err := e.unnumbered(ctx, s, t, by[strings.ToLower(t)], counted); err != nil || n > 0 {
+			return e.stray(p, plural(n, "row")+" of "+t+" have no "+by[strings.ToLower(t)]), err
+		}
 		if !e.c.steady(v.name, t, "delete") {
 			return blocked(p, "rows that triggers copy from "+t+" into "+v.name+" stay there, or may, when "+t+"'s rows go",
 				"add a trigger without a condition that takes the row out of "+v.name+" when one of "+t+" is deleted"), nil
@@ -127,6 +131,16 @@ func (e *estate) virtualPlace(ctx context.Context, s *session, v virtual, counte
 	}
 	p.Via += ", kept in step by triggers of " + strings.Join(sources, ", ")
 	return &p, nil
+}
+
+// unnumbered counts the tenant's rows of a table that have no value in the column by
+// which an index knows them.
+func (e *estate) unnumbered(ctx context.Context, s *session, table, column string, counted bool) (int64, error) {
+	t, _ := e.table(table)
+	if c, _ := t.Table.Column(column); !counted || c.Name == "" || c.Required {
+		return 0, nil
+	}
+	return s.count(ctx, "select count(*) from "+quote(t.Table.Name)+` as "t" where `+relational.Quote("t", column)+" is null and "+t.Where())
 }
 
 // stray is a place of an index whose triggers may take out other rows than they
@@ -153,7 +167,7 @@ func (e *estate) external(ctx context.Context, s *session, f fulltext, p connect
 	if p.Class == "" || e.whole {
 		p.Class = e.class(f.content)
 	}
-	if wrong := e.c.unsure(f.virtual); wrong != "" && !e.whole {
+	if _, wrong := e.c.unsure(f.virtual); wrong != "" && !e.whole {
 		return e.stray(p, wrong), nil
 	}
 	if !counted {

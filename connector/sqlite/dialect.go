@@ -182,7 +182,11 @@ func (c catalog) watches(g trigger, t relational.TableName) bool {
 // keeps says that the statement keeps an index in step with the row that changed.
 func (c catalog) keeps(w write) bool {
 	v := c.virtual(w.table)
-	return v != nil && c.unsure(*v) == ""
+	if v == nil {
+		return false
+	}
+	_, wrong := c.unsure(*v)
+	return wrong == ""
 }
 
 // kept are the tables of what an erasure keeps in the file.

@@ -33,21 +33,60 @@ func (v virtual) names() []string {
 	return []string{"rowid", words(v.args[0])[0].text}
 }
 
+// finding is the column of an index by whose value alone triggers find its rows:
+// "rowid", or one whose texts the index keeps. "" if they find them in several ways.
+func (c catalog) finding(v virtual) string {
+	keeps := slices.ContainsFunc(c.fulltexts, func(f fulltext) bool { return f.name == v.name && f.keeps() })
+	var found []string
+	for _, g := range c.triggers {
+		for _, w := range g.writes {
+			if !strings.EqualFold(w.table, v.name) || w.verb == "insert" && !w.removes {
+				continue
+			}
+			name := "rowid"
+			if w.verb != "insert" {
+				if len(w.found[0]) != 1 {
+					return ""
+				}
+				name = w.found[0][0].text
+			}
+			if foldedIn(v.names(), name) {
+				name = "rowid"
+			} else if !keeps {
+				return ""
+			}
+			if !foldedIn(found, name) {
+				found = append(found, name)
+			}
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "rowid"
+	case 1:
+		return found[0]
+	}
+	return ""
+}
+
 // addresses is the column of the row that changed (which: old or new) whose value
-// names the index's row that the statement writes to; "" if something else does.
-func (w write) addresses(v virtual, which string) string {
+// stands in the column of the index's row that the statement writes to; "" if
+// something else does.
+func (w write) addresses(v virtual, columns []string, at, which string) string {
+	names := []string{at}
+	if at == "rowid" {
+		names = v.names()
+	}
 	expression := w.found[1]
 	switch {
-	case w.veiled:
-		return ""
-	case w.verb != "insert" && (len(w.found[0]) != 1 || !foldedIn(v.names(), w.found[0][0].text)),
-		slices.ContainsFunc(w.sets, func(c string) bool { return foldedIn(v.names(), c) }):
+	case w.veiled, at == "", slices.ContainsFunc(w.sets, func(c string) bool { return foldedIn(names, c) }):
 		return ""
 	case w.verb == "insert":
-		i := slices.IndexFunc(w.columns, func(c string) bool { return foldedIn(v.names(), c) })
-		if len(w.columns) == 0 && !strings.HasPrefix(v.module, "fts") {
-			i = 0
+		list := w.columns
+		if len(list) == 0 {
+			list = columns
 		}
+		i := slices.IndexFunc(list, func(c string) bool { return foldedIn(names, c) })
 		if i < 0 || len(w.rows) != 1 || i >= len(w.rows[0]) {
 			return ""
 		}
@@ -59,9 +98,19 @@ func (w write) addresses(v virtual, which string) string {
 	return expression[2].text
 }
 
+// columnsOf are those of a virtual table.
+func (c catalog) columnsOf(v virtual) []string {
+	for _, f := range c.fulltexts {
+		if f.name == v.name {
+			return f.columns
+		}
+	}
+	return v.names()[1:]
+}
+
 // naming is a column that tells the rows of a table apart: "rowid", or one that is
-// unique and, unless nulls matter nothing, never null. "" if the column doesn't.
-func (c catalog) naming(table, column string, nulls bool) string {
+// unique. "" if the column doesn't.
+func (c catalog) naming(table, column string) string {
 	n, _ := c.graph.Find("", table)
 	t, ok := c.graph.Table(n)
 	i := slices.IndexFunc(t.Columns, func(c relational.Column) bool { return strings.EqualFold(c.Name, column) })
@@ -74,35 +123,37 @@ func (c catalog) naming(table, column string, nulls bool) string {
 		}
 	case t.RowID && len(t.Key) == 1 && t.Key[0] == t.Columns[i].Name && strings.EqualFold(t.Columns[i].Type, "integer"):
 		return "rowid"
-	case (nulls || t.Columns[i].Required) && slices.ContainsFunc(c.indexes[n.Name], func(x index) bool { return x.unique && len(x.columns) == 1 && strings.EqualFold(x.columns[0], column) }):
+	case slices.ContainsFunc(c.indexes[n.Name], func(x index) bool { return x.unique && len(x.columns) == 1 && strings.EqualFold(x.columns[0], column) }):
 		return t.Columns[i].Name
 	}
 	return ""
 }
 
 // unsure says why it can't be told which of an index's rows stand for a row that
-// goes; "" where it can.
-func (c catalog) unsure(v virtual) string {
+// goes. Where it can, by has the column of each table that tells them, by the
+// table's name in lower case.
+func (c catalog) unsure(v virtual) (by map[string]string, wrong string) {
 	content, id := "", ""
 	i := slices.IndexFunc(c.fulltexts, func(f fulltext) bool { return f.name == v.name })
 	if i >= 0 {
 		content, id = c.fulltexts[i].content, c.fulltexts[i].rowid
 	}
-	wrong := c.misaddressed(v, content, id)
+	by, wrong = c.misaddressed(v, content, id)
 	if wrong == "" && c.fragile(v.name) {
 		wrong = c.misspoken(c.fulltexts[i])
 	}
-	return wrong
+	return by, wrong
 }
 
 // misaddressed says why the triggers that keep an index may take out of it what
 // they didn't put there for the same row, or leave that there; "" if they can't.
-func (c catalog) misaddressed(v virtual, content, contentID string) string {
-	by, fed := map[string]string{}, []string{}
+func (c catalog) misaddressed(v virtual, content, contentID string) (by map[string]string, wrong string) {
+	by = map[string]string{}
+	at, fed := c.finding(v), []string{}
 	if content != "" {
-		id := c.naming(content, contentID, true) // built anew at the end, so nulls leave nothing behind
+		id := c.naming(content, contentID)
 		if c.has(content) && id == "" {
-			return "its rows are numbered by " + contentID + " of " + content + ", which isn't unique"
+			return nil, "its rows are numbered by " + contentID + " of " + content + ", which isn't unique"
 		}
 		by[strings.ToLower(content)], fed = id, []string{content}
 	}
@@ -116,17 +167,17 @@ func (c catalog) misaddressed(v virtual, content, contentID string) string {
 			if puts || g.event == "insert" {
 				which = "new"
 			}
-			id := c.naming(g.table, w.addresses(v, which), strings.EqualFold(g.table, content))
+			id := c.naming(g.table, w.addresses(v, c.columnsOf(v), at, which))
 			known, is := by[strings.ToLower(g.table)]
 			switch {
 			case w.command() != "" && !w.removes:
-				return "trigger " + g.name + " of " + g.table + " gives it the command " + w.command()
+				return nil, "trigger " + g.name + " of " + g.table + " gives it the command " + w.command()
 			case puts && g.event == "delete":
-				return "trigger " + g.name + " of " + g.table + " writes into it of rows that go"
+				return nil, "trigger " + g.name + " of " + g.table + " writes into it of rows that go"
 			case id == "":
-				return "trigger " + g.name + " of " + g.table + " doesn't name its row by a column of " + g.table + " that is unique and never null"
+				return nil, "trigger " + g.name + " of " + g.table + " doesn't name its row by a unique column of " + g.table
 			case is && known != id:
-				return "trigger " + g.name + " of " + g.table + " names its row by " + id + ", and another trigger by " + known
+				return nil, "trigger " + g.name + " of " + g.table + " names its row by " + id + ", and another trigger by " + known
 			}
 			by[strings.ToLower(g.table)] = id
 			if puts && !foldedIn(fed, g.table) {
@@ -139,13 +190,13 @@ func (c catalog) misaddressed(v virtual, content, contentID string) string {
 	}
 	for _, t := range told {
 		if !foldedIn(fed, t) {
-			return "rows of " + t + " take its rows out, and no trigger puts them there, so nothing says which are whose"
+			return nil, "rows of " + t + " take its rows out, and no trigger puts them there, so nothing says which are whose"
 		}
 	}
 	if len(told) > 0 && len(fed) > 1 {
-		return "rows of " + strings.Join(fed, " and of ") + " stand in it under numbers that may be the same"
+		return nil, "rows of " + strings.Join(fed, " and of ") + " stand in it under numbers that may be the same"
 	}
-	return ""
+	return by, ""
 }
 
 // misspoken says that a contentless index isn't told of each row with the words

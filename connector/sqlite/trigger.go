@@ -139,8 +139,11 @@ func (w *write) identified(condition []word) {
 	if len(a) > 0 && len(b) > 0 && b[0].is("=") {
 		b = b[1:]
 	}
-	if len(a) == 3 {
+	if len(a) > 0 && a[0].is("old", "new") {
 		a, b = b, a
+	}
+	if len(a) == 3 && a[1].is(".") && strings.EqualFold(a[0].text, w.table) {
+		a = a[2:]
 	}
 	if len(a) == 1 && len(b) == 3 {
 		w.found = [2][]word{a, b}

@@ -233,7 +233,7 @@ func TestIndexesThatTriggersKeep(t *testing.T) {
 	for name, g := range map[string]ground{
 		"numbered by another column": {
 			ddl: doc + own + fmt.Sprintf(put, "new.n") + fmt.Sprintf(out, "rowid = old.id"), rows: "insert into doc values (1, 'acme', 11, 'unicorn'), (2, 'birch', 1, 'heron')",
-			attrs: with2(tablesOf("a", "doc")), blocks: derived, says: "unique and never null", refused: "1 row of ft that stand for no row",
+			attrs: with2(tablesOf("a", "doc")), blocks: derived, says: "name its row by a unique column", refused: "1 row of ft that stand for no row",
 		},
 		"numbered by another unique column": {
 			ddl: strings.ReplaceAll(doc, "n integer", "n integer not null unique") + own + fmt.Sprintf(put, "new.n") + fmt.Sprintf(out, "rowid = old.id"), rows: "insert into doc values (1, 'acme', 11, 'unicorn'), (2, 'birch', 1, 'heron')",
@@ -243,17 +243,32 @@ func TestIndexesThatTriggersKeep(t *testing.T) {
 			ddl: strings.ReplaceAll(doc, "n integer", "n integer not null unique") + own + fmt.Sprintf(put, "new.n") + fmt.Sprintf(out, "old.n = rowid"), rows: "insert into doc values (1, 'acme', 11, 'unicorn'), (2, 'birch', 1, 'heron')",
 			attrs: with2(tablesOf("a", "doc")), left: map[string]int{"ft": 1, "ft('heron')": 1},
 		},
+		"found by a column that it keeps": {
+			ddl:   "create table doc (id text primary key, tenant text, body text); create virtual table ft using fts5 (ref unindexed, body); create trigger ai after insert on doc begin insert into ft values (new.id, new.body); end; " + fmt.Sprintf(out, "ft.ref = old.id"),
+			rows:  "insert into doc values ('b', 'birch', 'heron'), ('a', 'acme', 'unicorn'), ('c', 'birch', 'heron')",
+			attrs: with2(tablesOf("a", "doc")), left: map[string]int{"ft": 2, "ft('heron')": 2},
+		},
+		"found by another column that it keeps": {
+			ddl:   "create table doc (id text primary key, tenant text, body text); create virtual table ft using fts5 (ref unindexed, body); create trigger ai after insert on doc begin insert into ft (body, ref) values (new.body, new.tenant); end; " + fmt.Sprintf(out, "ref = old.id"),
+			rows:  "insert into doc values ('birch', 'acme', 'unicorn'), ('b', 'birch', 'heron')",
+			attrs: with2(tablesOf("a", "doc")), blocks: append(derived[:1:1], "table ft"), says: "name its row by a unique column", refused: "of ft that stand for no row",
+		},
+		"found by nothing": {
+			ddl:   "create table doc (id text primary key, tenant text, body text); create virtual table ft using fts5 (ref unindexed, body); create trigger ai after insert on doc begin insert into ft (ref, body) values (new.id, new.body); end; " + fmt.Sprintf(out, "ref = old.id"),
+			rows:  "insert into doc values (null, 'acme', 'unicorn'), ('b', 'birch', 'heron')",
+			attrs: with2(tablesOf("a", "doc")), blocks: derived, says: "1 row of doc have no id", refused: "have no value in id",
+		},
 		"numbered by a sum": {
 			ddl: doc + own + fmt.Sprintf(put, "new.id + 1000") + fmt.Sprintf(out, "rowid = old.id"), rows: docRows,
-			attrs: with2(tablesOf("a", "doc")), blocks: derived, says: "unique and never null",
+			attrs: with2(tablesOf("a", "doc")), blocks: derived, says: "name its row by a unique column",
 		},
 		"found by its text": {
 			ddl: doc + own + fmt.Sprintf(put, "new.id") + fmt.Sprintf(out, "body = old.body"), rows: "insert into doc values (1, 'acme', 1, 'common'), (2, 'birch', 2, 'common')",
-			attrs: with2(tablesOf("a", "doc")), blocks: derived, says: "unique and never null", refused: "of ft that stand for no row",
+			attrs: with2(tablesOf("a", "doc")), blocks: derived, says: "name its row by a unique column", refused: "of ft that stand for no row",
 		},
 		"found with others": {
 			ddl: doc + own + fmt.Sprintf(put, "new.id") + fmt.Sprintf(out, "rowid >= old.id"), rows: docRows,
-			attrs: with2(tablesOf("a", "doc")), blocks: append([]string{"code doc.ad"}, derived...), says: "unique and never null", refused: "3 rows of ft that stand for no row",
+			attrs: with2(tablesOf("a", "doc")), blocks: append([]string{"code doc.ad"}, derived...), says: "name its row by a unique column", refused: "3 rows of ft that stand for no row",
 		},
 		"emptied by a trigger": {
 			ddl: doc + "create virtual table ft using fts5 (body, content=''); " + fmt.Sprintf(put, "new.id") + "create trigger ad after delete on doc begin insert into ft (ft, rowid, body) values ('delete', old.id, old.body); insert into ft (ft) values ('delete-all'); end", rows: docRows,
@@ -292,7 +307,7 @@ func TestIndexesThatTriggersKeep(t *testing.T) {
 		},
 		"an R-Tree numbered by another column": {
 			ddl: doc + "create virtual table box using rtree (id, x0, x1, +v); create trigger ai after insert on doc begin insert into box values (new.n, 1, 2, new.body); end; create trigger ad after delete on doc begin delete from box where id = old.id; end", rows: "insert into doc values (1, 'acme', 11, 'unicorn'), (2, 'birch', 1, 'heron')",
-			attrs: with2(tablesOf("a", "doc")), blocks: []string{"derived box"}, says: "unique and never null", refused: "1 row of box that stand for no row",
+			attrs: with2(tablesOf("a", "doc")), blocks: []string{"derived box"}, says: "name its row by a unique column", refused: "1 row of box that stand for no row",
 		},
 		"an R-Tree of many pages": {
 			ddl:   doc + "create virtual table box using rtree (id, x0, x1, +v); create trigger ai after insert on doc begin insert into box (id, x0, x1, v) values (new.id, new.n, new.n + 1, new.body); end; create trigger ad after delete on doc begin delete from box where id = old.id; end",
