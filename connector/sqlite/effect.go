@@ -18,13 +18,13 @@ import (
 // What something else than the erasure itself deleted or changed is taken back,
 // looked at as it was, and done again if it is the tenant's. Anything else is
 // Blocked.
-func (w *watch) batch(ctx context.Context, b connector.Batch) (e connector.Erased, err error) {
+func (w *watch) batch(ctx context.Context, b connector.Batch, resource string) (e connector.Erased, err error) {
 	before, err := w.e.dangling(ctx, w.session)
 	if err != nil {
 		return e, err
 	}
 	for range 4 {
-		if e, err = w.try(ctx, b); err != nil {
+		if e, err = w.try(ctx, b, resource); err != nil {
 			return e, err
 		}
 		if again, err := w.doubted(ctx); err != nil || !again {
@@ -42,8 +42,8 @@ func (w *watch) batch(ctx context.Context, b connector.Batch) (e connector.Erase
 	return e, tenure.Errorf(tenure.Unavailable, "triggers changed other rows each time").Retryable()
 }
 
-// try runs the batch under watch.
-func (w *watch) try(ctx context.Context, b connector.Batch) (e connector.Erased, err error) {
+// try runs the batch under watch, and writes what it took into the tally.
+func (w *watch) try(ctx context.Context, b connector.Batch, resource string) (e connector.Erased, err error) {
 	w.fresh()
 	erasure, err := w.e.Erasure(b.Class)
 	if err != nil {
@@ -55,19 +55,18 @@ func (w *watch) try(ctx context.Context, b connector.Batch) (e connector.Erased,
 	if err := w.hook(w.change); err != nil {
 		return e, err
 	}
-	e, err = erasure.Batch(ctx, w, b)
+	if e, err = erasure.Batch(ctx, w, b); err == nil {
+		for name, s := range w.seen {
+			if s.known && s.covered && s.deleted > e.Counts[name] {
+				e.Counts[name] = s.deleted // a trigger took some
+			}
+		}
+		err = kept.Add(ctx, w, b.Run, resource, &e)
+	}
 	if unhooked := w.hook(nil); err == nil {
 		err = unhooked
 	}
-	if err != nil {
-		return e, w.e.refused(err, b.Class)
-	}
-	for name, s := range w.seen {
-		if s.known && s.deleted > e.Counts[name] {
-			e.Counts[name] = s.deleted // a trigger took some
-		}
-	}
-	return e, nil
+	return e, w.e.refused(err, b.Class)
 }
 
 // hook has f called before each row changes; nil ends it.
@@ -131,6 +130,9 @@ func (w *watch) strangers(ctx context.Context, s *sight, addresses map[string]bo
 func (w *watch) verdict(ctx context.Context, before map[string]int64) error {
 	for _, name := range slices.Sorted(maps.Keys(w.seen)) {
 		s := w.seen[name]
+		for _, l := range s.loses {
+			s.fouls[wasChanged] += l.kept()
+		}
 		for how, n := range s.fouls {
 			if n > 0 {
 				return w.foul(s, []string{"delete", "change", "add"}[how], n)

@@ -80,17 +80,14 @@ func (d *Driver) batch(ctx context.Context, s *session, of estateOf, r connector
 		if err != nil {
 			return err
 		}
-		if e, err = w.batch(ctx, b); err != nil {
+		if e, err = w.batch(ctx, b, string(r.Resource)); err != nil {
 			return err
 		}
 		if !e.Done {
 			e.Cursor += "@" + version
+			return nil
 		}
-		took := len(e.Counts) > 0
-		if err := kept.Add(ctx, s, b.Run, string(r.Resource), &e); err != nil || !e.Done {
-			return err
-		}
-		return held.finish(ctx, s, b.Class, took)
+		return held.finish(ctx, s, b.Class, len(e.Counts) > 0)
 	})
 	if held != nil {
 		err = held.refused(err, b.Class) // by a constraint that is checked at the end

@@ -36,9 +36,10 @@ type sight struct {
 // lost is a reference that a constraint takes from rows when what they refer to goes.
 type lost struct {
 	relational.ForeignKey
-	columns, parents []int           // where they stand
-	blind            bool            // the driver can't read them
-	gone             map[string]bool // the values of rows that went; nil if they can't be read
+	columns, parents []int            // where they stand
+	blind            bool             // the driver can't read them
+	gone             map[string]bool  // the values of rows that went; nil if they can't be read
+	cut              map[string]int64 // how many rows lost it, by its values
 }
 
 // entry says which column of a table numbers the rows of an index; -1 is the rowid.
@@ -114,7 +115,8 @@ func written(v any) string {
 	return "null"
 }
 
-// lost says that a row changed in nothing but a reference to a row that went.
+// lost says that a row changed in nothing but a reference, which a constraint takes
+// from rows whose parent goes.
 func (s *sight) lost(before, after []any) bool {
 	if before == nil || after == nil {
 		return false
@@ -134,8 +136,19 @@ func (s *sight) lost(before, after []any) bool {
 				return false
 			}
 		}
-		return l.gone == nil || l.gone[loose(before, l.columns)]
+		l.cut[loose(before, l.columns)]++ // what it refers to may be about to go
+		return true
 	})
+}
+
+// kept counts the rows that lost the reference though what it refers to stays.
+func (l *lost) kept() (n int64) {
+	for values, rows := range l.cut {
+		if l.gone != nil && !l.gone[values] {
+			n += rows
+		}
+	}
+	return n
 }
 
 // went notes what rows refer to a row by that goes.

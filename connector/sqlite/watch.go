@@ -93,7 +93,8 @@ func (w *watch) fresh() {
 	for _, s := range w.seen {
 		s.deleted, s.doubts, s.added, s.fouls = 0, map[string]bool{}, map[string]bool{}, [3]int64{}
 		for _, l := range s.loses {
-			if l.gone = nil; !l.blind {
+			l.cut, l.gone = map[string]int64{}, nil
+			if !l.blind {
 				l.gone = map[string]bool{}
 			}
 		}
@@ -126,10 +127,13 @@ func (w *watch) change(d sqlite.SQLitePreUpdateData) {
 	}
 	how := done(d.Op)
 	own := d.Depth() == 0 && w.verb == [...]string{"delete", "update", "insert"}[how]
-	if s == nil { // one of Tenure's own, or of SQLite's
-		if s = (&sight{table: relational.Table{TableName: relational.TableName{Name: d.TableName}}}); !own {
+	if s == nil {
+		s = &sight{table: relational.Table{TableName: relational.TableName{Name: d.TableName}}}
+		w.seen[d.TableName] = s
+	}
+	if !s.known { // one of Tenure's own, or of SQLite's
+		if d.Depth() > 0 {
 			s.fouls[how]++
-			w.seen[d.TableName] = s
 		}
 		return
 	}

@@ -200,6 +200,19 @@ func TestMoreThanWasAsked(t *testing.T) {
 			attrs:   with2(tablesOf("a", "tpl", "page"), letting("tpl.tell")),
 			refused: "1 row of page that it isn't to touch: trigger tell of tpl",
 		},
+		"a reference that a trigger takes before the constraint does": {
+			ddl:      fmt.Sprintf(pages, "references tpl on delete set null", "") + "; create trigger tell before delete on tpl begin update page set tpl = null where tpl = old.id; end",
+			rows:     "insert into tpl values (1, 'acme'), (2, 'birch'); insert into page values (1, 'birch', 1, 'a'), (2, 'birch', 2, 'b')",
+			attrs:    with2(tablesOf("a", "tpl", "page"), letting("tpl.tell")),
+			left:     map[string]int{"page where tpl is null": 1},
+			detached: map[string]int64{"page.tpl": 1},
+		},
+		"a trigger on Tenure's own table": {
+			ddl:     doc + "create trigger tell after insert on tenure_tally begin delete from doc where tenant = 'birch'; end",
+			rows:    docRows,
+			attrs:   with2(tablesOf("a", "doc")),
+			refused: "2 rows of doc that it isn't to touch: trigger tell of tenure_tally",
+		},
 		"a reference whose loss takes more": {
 			ddl:    fmt.Sprintf(pages, "references tpl on delete set null", "") + "; create trigger tell after update of tpl on page begin update page set v = 'gone' where id = new.id; end",
 			rows:   "insert into tpl values (1, 'acme'), (2, 'birch'); insert into page values (1, 'birch', 1, 'a')",
