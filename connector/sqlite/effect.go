@@ -37,7 +37,7 @@ func (w *watch) batch(ctx context.Context, b connector.Batch, resource string) (
 		for _, n := range e.Counts {
 			took += n
 		}
-		b.Limit, b.For = int(max(took, 1)), 0 // the same rows again
+		b.Limit, b.For = int(max(1, min(took, int64(b.Limit)))), 0 // the same rows again
 	}
 	return e, tenure.Errorf(tenure.Unavailable, "triggers changed other rows each time").Retryable()
 }
