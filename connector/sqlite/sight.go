@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"bytes"
 	"encoding/hex"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,6 +117,16 @@ func written(v any) string {
 	return "null"
 }
 
+// same says that two values are one.
+func same(a, b any) bool {
+	x, isX := a.([]byte)
+	y, isY := b.([]byte)
+	if isX || isY {
+		return isX && isY && bytes.Equal(x, y)
+	}
+	return a == b
+}
+
 // lost says that a row changed in nothing but a reference, which a constraint takes
 // from rows whose parent goes.
 func (s *sight) lost(before, after []any) bool {
@@ -123,7 +135,7 @@ func (s *sight) lost(before, after []any) bool {
 	}
 	var changed []int
 	for i, c := range s.table.Columns {
-		if !c.Generated && written(before[i]) != written(after[i]) {
+		if !c.Generated && !same(before[i], after[i]) {
 			changed = append(changed, i)
 		}
 	}
@@ -169,11 +181,11 @@ func loose(values []any, at []int) string {
 		if i < 0 {
 			continue
 		}
-		text := plainText(values[i])
-		if f, err := strconv.ParseFloat(strings.TrimSpace(text), 64); err == nil {
-			text = strconv.FormatFloat(f, 'g', -1, 64)
+		text := strings.ToLower(strings.TrimSpace(plainText(values[i])))
+		if f, err := strconv.ParseFloat(text, 64); err == nil && f != math.Trunc(f) || err == nil && strings.ContainsAny(text, ".e+") {
+			text = strconv.FormatFloat(f, 'f', -1, 64)
 		}
-		out.WriteString(strings.ToLower(strings.TrimRight(text, " ")) + "\x00")
+		out.WriteString(text + "\x00")
 	}
 	return out.String()
 }

@@ -151,8 +151,8 @@ func (w *watch) change(d sqlite.SQLitePreUpdateData) {
 			l.went(before)
 		}
 	}
-	if !own {
-		w.judge(s, how, s.address(d.OldRowID, before), s.address(d.NewRowID, after), s.lost(before, after))
+	if !own && (how != wasChanged || !s.lost(before, after)) {
+		w.judge(s, how, s.address(d.OldRowID, before), s.address(d.NewRowID, after))
 	}
 }
 
@@ -169,9 +169,9 @@ func done(op int32) int {
 // judge takes in a row that something else than the erasure itself deleted, changed
 // or added; where it may be a row of the class's, or a copy of one, that is looked
 // into later. No reference is an address, so one that changes is never let.
-func (w *watch) judge(s *sight, how int, from, to string, lost bool) {
+func (w *watch) judge(s *sight, how int, from, to string) {
 	switch {
-	case s.let, how == wasChanged && lost, s.going && w.e.whole, how == wasAdded && s.covered && w.e.whole:
+	case s.let, s.going && w.e.whole, how == wasAdded && s.covered && w.e.whole:
 	case how == wasAdded && s.covered && to != "":
 		s.added[to] = true
 	case how != wasAdded && s.going && from != "" && (how == wasDeleted || from == to):

@@ -360,28 +360,50 @@ func TestKeysThatAreNoScalars(t *testing.T) {
 	}.try(t)
 }
 
-// BenchmarkErase prints how much longer an erasure takes than bare deletes in
-// batches of the same size.
-func BenchmarkErase(b *testing.B) {
+// BenchmarkWatch prints how much longer batches take that are watched, of 100,000
+// rows to which as many of a neighbour's refer.
+func BenchmarkWatch(b *testing.B) {
 	for range b.N {
 		w := openWorld(b)
 		d := w.opened(b, "1s")
-		exec(b, w.shared, "create table big (id integer primary key, tenant text, up integer references notes on delete set null, v text); create index big_tenant on big (tenant)")
-		r := d.made(b, pool("tenant", "acme", tablesOf("a", "big", "notes", "orders", "lines")))
-		const fill = "with recursive s (i) as (select 1 union all select i + 1 from s where i < 100000) insert into big (tenant, v) select '%s', 'a text of some length ' || i from s"
-		exec(b, w.shared, fmt.Sprintf(fill, "acme"))
-		began := time.Now()
-		for cursor, done := "", false; !done; {
-			e, err := d.Erase(b.Context(), r, connector.Batch{Run: "run", Class: "a", Limit: 5000, Cursor: cursor})
-			must(b, err)
-			cursor, done = e.Cursor, e.Done
+		exec(b, w.shared, "create table big (id integer primary key, tenant text, v text); create index big_tenant on big (tenant); "+
+			"create table link (id integer primary key, tenant text, big integer references big on delete set null); create index link_big on link (big)")
+		r := d.made(b, pool("tenant", "acme", tablesOf("a", "big", "link", "notes", "orders", "lines")))
+		exec(b, w.shared, "with recursive s (i) as (select 1 union all select i + 1 from s where i < 200000) insert into big (tenant, v) select 'acme', 'a text of some length ' || i from s; insert into link (tenant, big) select 'birch', id from big")
+		var took [2]time.Duration
+		_, err := pools{Driver: d}.reach(b.Context(), r, writing, func(s *session, of estateOf, _ string) error {
+			for i := range 40 { // each way takes half of the rows
+				began := time.Now()
+				err := s.atomic(b.Context(), func() error {
+					e, err := s.held(b.Context(), of)
+					if err != nil {
+						return err
+					}
+					batch := connector.Batch{Run: "run", Class: "a", Limit: 5000}
+					if i%2 == 0 {
+						watched, err := look(b.Context(), s, e, "a")
+						if err == nil {
+							_, err = watched.batch(b.Context(), batch, "r")
+						}
+						return err
+					}
+					erasure, err := e.Erasure("a")
+					if err == nil {
+						_, err = erasure.Batch(b.Context(), s, batch)
+					}
+					return err
+				})
+				if err != nil {
+					return err
+				}
+				took[i%2] += time.Since(began)
+			}
+			return nil
+		})
+		must(b, err)
+		if n := number(b, w.shared, "select count(*) from big"); n != 0 {
+			b.Errorf("%d rows are left", n)
 		}
-		erased := time.Since(began)
-		exec(b, w.shared, fmt.Sprintf(fill, "cedar"))
-		began = time.Now()
-		for range 20 {
-			exec(b, w.shared, "pragma secure_delete = 1; delete from big where rowid in (select rowid from big where tenant = 'cedar' limit 5000)")
-		}
-		b.ReportMetric(float64(erased)/float64(time.Since(began)), "times-bare")
+		b.ReportMetric(took[0].Seconds()/took[1].Seconds(), "times-unwatched")
 	}
 }
