@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -119,7 +118,7 @@ func (v *surveyed) findings(now time.Time) (out []tenure.Finding) {
 // of no return.
 func classOrder(p *tenure.Plan) (out []string) {
 	for i := range p.Steps {
-		if class, ok := strings.CutPrefix(p.Steps[i].Key, "noreturn/"); ok && p.Steps[i].Action == tenure.ActNoReturn && slices.ContainsFunc(p.Classes, func(c tenure.DataClass) bool { return c.Name == class }) {
+		if class := p.ClassOf(&p.Steps[i]); p.Steps[i].Action == tenure.ActNoReturn && class != "" {
 			out = append(out, class)
 		}
 	}
