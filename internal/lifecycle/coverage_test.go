@@ -12,7 +12,8 @@ import (
 
 func local(name string) tenure.Caller { return tenure.Caller{Kind: tenure.CallerLocal, Name: name} }
 
-// coveredBy makes a table notes stand in every store until an attribute covers it.
+// coveredBy makes a table notes stand in every store until an attribute covers it, with
+// rows that go with their class, before the store is set aside.
 func (s *site) coveredBy(class string) {
 	s.places(func(v connector.Survey) []connector.Place {
 		if v.Ref.Resource == "" || v.Gone {
@@ -20,6 +21,9 @@ func (s *site) coveredBy(class string) {
 		}
 		tables, _ := v.Ref.Attributes["tables"].(map[string]any)
 		if tables["notes"] == class {
+			if th, _ := s.world.Get(v.Ref.Type, v.Ref.Name); th.State == tenure.ResourceQuarantined {
+				return nil
+			}
 			return []connector.Place{{Name: "notes", Class: class, Rows: 3}}
 		}
 		return []connector.Place{notes}
