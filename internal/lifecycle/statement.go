@@ -256,7 +256,7 @@ func (s *Service) certifyExceptions(_ context.Context, t *engine.Task, l *ledger
 
 // certifyAdditions lists what was covered for this tenant alone.
 func (s *Service) certifyAdditions(ctx context.Context, t *engine.Task, l *ledger, d *evidence.Departure) error {
-	all, err := s.o.DB.Coverages(ctx, t.Plan.Tenant)
+	all, err := s.o.DB.Additions(ctx, t.Plan.Tenant)
 	if err != nil {
 		return err
 	}
