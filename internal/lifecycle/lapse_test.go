@@ -156,6 +156,32 @@ func TestLapsedWordIsAskedForWithFreshCounts(t *testing.T) {
 	}
 }
 
+// A word that was said of counts which have been taken again since counts for nothing.
+func TestWordOfOldCountsCountsForNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	ctx := context.Background()
+	op := s.classes("rows", 10)
+	sign := func(by string) error {
+		_, err := s.Approve(ctx, op, "noreturn/aa", s.view(op).Plan, by, "")
+		s.settle()
+		return err
+	}
+	s.pass(11 * day)
+	s.must(sign("reviewer"))
+	s.pass(4 * day)
+	wantCode(t, sign("counsel"), tenure.Conflict, "taken again")
+	s.must(sign("counsel"))
+	if got := s.held("rows", "aa"); got != 10 {
+		t.Fatalf("%d rows of aa are left, want 10: one person has seen the fresh counts\n%s", got, s.show(op))
+	}
+	s.must(sign("reviewer"))
+	if got := s.held("rows", "aa"); got != 0 {
+		t.Errorf("%d rows of aa are left after two fresh words\n%s", got, s.show(op))
+	}
+	s.audited()
+}
+
 // A word that is just as old as it may be still counts.
 func TestWordAtItsLastMomentCounts(t *testing.T) {
 	t.Parallel()
