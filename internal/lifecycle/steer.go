@@ -44,7 +44,8 @@ func (s *Service) Steer(ctx context.Context, id tenure.OperationID, what, by str
 	})
 }
 
-// cancellable refuses to cancel an offboarding that has begun to destroy.
+// cancellable refuses to cancel an offboarding that is past a point of no return: a
+// tenant that is erasing has no way back.
 func cancellable(id tenure.OperationID, p *tenure.Plan, rows []store.StepRow) error {
 	if p.Kind != tenure.Offboard {
 		return nil
