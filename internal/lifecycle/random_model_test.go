@@ -35,6 +35,7 @@ type departure struct {
 
 	mu    sync.Mutex // of what calls read and write
 	armed armed
+	kills int
 	begun map[string]bool      // by name and class: its erasure has taken rows, and goes on to its end
 	went  map[string]bool      // its erasure was seen to have come to its end
 	late  map[string]time.Time // when rows came after that
@@ -84,7 +85,7 @@ func (m *departure) called(call string, r connector.Ref, class string, do func()
 	}
 	before := m.judge(call, r, class)
 	m.mu.Lock()
-	now := armed{}
+	now, kills := armed{}, m.kills
 	if m.armed.after--; m.armed.after < 0 {
 		now, m.armed = m.armed, armed{}
 	}
@@ -106,7 +107,7 @@ func (m *departure) called(call string, r connector.Ref, class string, do func()
 	m.trace = append(m.trace, fmt.Sprintf("%s %s of %s %s: %v, %d rows before and %d after it, %+v", m.s.Now().Format("01-02 15:04:05"), call, r.Name, class, err, before, len(th.Rows[class]), now))
 	if k := r.Name + class; call == "erase" {
 		m.begun[k] = m.begun[k] || len(th.Rows[class]) < before
-		if err == nil && now.kill == "" && len(th.Rows[class]) == 0 {
+		if err == nil && kills == m.kills && len(th.Rows[class]) == 0 {
 			m.begun[k], m.went[k] = false, true
 			delete(m.late, k)
 		}
@@ -132,7 +133,7 @@ func (m *departure) judge(call string, r connector.Ref, class string) int {
 		if open := m.cut.Add(time.Duration(m.periods[c]) * day); now.Before(open) {
 			m.harm("%s of %s at %s: the clock of %s opens at %s", call, r.Name, now, c, open)
 		}
-		if call == "delete" && (r.Type == "rows" || len(th.Rows[c]) == 0) || call == "expire" {
+		if len(th.Rows[c]) == 0 || call == "delete" && r.Type == "rows" || call == "expire" {
 			continue // the deletion of a share takes no rows: it is refused while there are some
 		}
 		if by := m.fresh(r.Name+c, c, now); by < 2 && !(call == "erase" && m.begun[r.Name+c]) {
@@ -197,14 +198,26 @@ func (m *departure) hold(scope tenure.HoldScope, during *connector.Ref) {
 // kill is the end of Tenure's process as the store sees it: what it ran stays claimed
 // until its leases have run out, and its answers come too late.
 func (m *departure) kill() {
-	err := m.s.db.Write(context.Background(), func(tx *store.Tx) error {
-		_, err := tx.Exec(`update step set lease_until = 1, token = token + 1 where operation = $1 and state = 'running'`, string(m.op))
+	var ran []store.StepRow
+	err := m.s.db.Write(context.Background(), func(tx *store.Tx) (err error) {
+		if ran, err = tx.Steps(m.op); err != nil {
+			return err
+		}
+		_, err = tx.Exec(`update step set lease_until = 1, token = token + 1 where operation = $1 and state = 'running'`, string(m.op))
 		return err
 	})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.kills++
 	if err != nil {
-		m.mu.Lock()
 		m.harm("%v", err)
-		m.mu.Unlock()
+	}
+	for _, r := range ran { // what had come to its end, and nobody knows of it
+		if _, of, ok := strings.Cut(r.Key, "/"); ok && r.State == tenure.StepRunning {
+			if k := m.name + "-" + strings.Replace(of, "/erase/", "", 1); m.went[k] {
+				m.went[k], m.begun[k] = false, true
+			}
+		}
 	}
 }
 
