@@ -30,8 +30,7 @@ type sight struct {
 	entries []entry
 
 	deleted int64
-	doubts  map[string]bool // addresses of rows that something else than the erasure deleted or changed
-	added   map[string]bool
+	added   map[string]bool // addresses of rows that triggers added
 	fouls   [3]int64
 }
 
