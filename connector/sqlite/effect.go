@@ -164,8 +164,13 @@ func (w *watch) causes(table string) string {
 			out = append(out, "the reference "+k.Link())
 		}
 	}
+	if len(out) == 0 { // by way of a view, or of another table
+		for _, g := range w.e.c.triggers {
+			out = append(out, "trigger "+g.name+" of "+g.table)
+		}
+	}
 	if len(out) == 0 {
-		return "nothing in its definition says why"
+		return "nothing in the schema says why"
 	}
 	return strings.Join(out, ", or ") + " does that"
 }
