@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -12,44 +13,22 @@ import (
 	"github.com/tenurehq/tenure/connector"
 )
 
-// batch runs one batch of the erasure and holds each row that changed against what
-// a batch may do: rows of the class go, others lose an announced reference, a
-// trigger copies a row of the tenant's into a covered table, and an index follows.
-// What something else than the erasure itself deleted or changed is taken back,
-// looked at as it was, and done again if it is the tenant's. Anything else is
-// Blocked.
+// errDoubted says that the batch is to be taken back and done again: something else
+// than the erasure itself deleted or changed rows, and it is to be looked into, on the
+// rows as they were, whether they are the tenant's.
+var errDoubted = errors.New("rows are to be looked at")
+
+// batch runs one batch of the erasure, writes what it took into the tally, and holds
+// each row that changed against what a batch may do: rows of the class go, others
+// lose an announced reference, a trigger copies a row of the tenant's into a covered
+// table, and an index follows. Anything else is Blocked.
 func (w *watch) batch(ctx context.Context, b connector.Batch, resource string) (e connector.Erased, err error) {
 	before, err := w.e.dangling(ctx, w.session)
 	if err != nil {
 		return e, err
 	}
-	for range 4 {
-		if e, err = w.try(ctx, b, resource); err != nil {
-			return e, err
-		}
-		if again, err := w.doubted(ctx); err != nil || !again {
-			if err == nil {
-				err = w.verdict(ctx, before)
-			}
-			return e, err
-		}
-		took := int64(0)
-		for _, n := range e.Counts {
-			took += n
-		}
-		b.Limit, b.For = int(max(1, min(took, int64(b.Limit)))), 0 // the same rows again
-	}
-	return e, tenure.Errorf(tenure.Unavailable, "triggers changed other rows each time").Retryable()
-}
-
-// try runs the batch under watch, and writes what it took into the tally.
-func (w *watch) try(ctx context.Context, b connector.Batch, resource string) (e connector.Erased, err error) {
-	w.fresh()
 	erasure, err := w.e.Erasure(b.Class)
 	if err != nil {
-		return e, err
-	}
-	if err := w.run(ctx, "savepoint batch"); err != nil {
 		return e, err
 	}
 	if err := w.hook(w.change); err != nil {
@@ -66,7 +45,13 @@ func (w *watch) try(ctx context.Context, b connector.Batch, resource string) (e 
 	if unhooked := w.hook(nil); err == nil {
 		err = unhooked
 	}
-	return e, w.e.refused(err, b.Class)
+	switch {
+	case err != nil:
+		return e, w.e.refused(err, b.Class)
+	case w.doubted:
+		return e, errDoubted
+	}
+	return e, w.verdict(ctx, before)
 }
 
 // hook has f called before each row changes; nil ends it.
@@ -81,32 +66,23 @@ func (s *session) hook(f sqlite.PreUpdateHookFn) error {
 	})
 }
 
-// doubted takes the batch back if there are rows to be looked at, and is Blocked if
-// one of them isn't the tenant's.
-func (w *watch) doubted(ctx context.Context) (again bool, err error) {
-	for _, s := range w.seen {
-		again = again || len(s.doubts) > 0
-	}
-	if !again {
-		return false, nil
-	}
-	if err := w.run(ctx, "rollback to batch; release batch"); err != nil {
-		return false, err
-	}
-	for name, s := range w.seen {
-		n, err := w.strangers(ctx, s, s.doubts)
+// clear is Blocked if one of the rows that an earlier try deleted or changed by the way
+// isn't the tenant's.
+func (w *watch) clear(ctx context.Context) error {
+	for _, name := range slices.Sorted(maps.Keys(w.cleared)) {
+		s := w.seen[name]
+		if s == nil {
+			continue
+		}
+		n, err := w.strangers(ctx, s, w.cleared[name])
 		if err != nil {
-			return false, err
+			return err
 		}
 		if n > 0 {
-			return false, w.foul(s, "delete or change", n)
+			return w.foul(s, "delete or change", n)
 		}
-		if w.cleared[name] == nil {
-			w.cleared[name] = map[string]bool{}
-		}
-		maps.Copy(w.cleared[name], s.doubts)
 	}
-	return true, nil
+	return nil
 }
 
 // strangers counts those of the rows that are there and aren't the tenant's.
@@ -163,7 +139,7 @@ func (w *watch) verdict(ctx context.Context, before map[string]int64) error {
 				WithHint("let %s refer to columns that don't change; nothing was erased in this batch", name)
 		}
 	}
-	return w.run(ctx, "release batch")
+	return nil
 }
 
 func (w *watch) foul(s *sight, how string, n int64) error {

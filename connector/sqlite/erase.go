@@ -54,6 +54,22 @@ func (d *Driver) batch(ctx context.Context, s *session, of estateOf, r connector
 	if err != nil {
 		return e, err
 	}
+	doubts := addresses{}
+	for range 5 {
+		if e, err = d.attempt(ctx, s, of, r, b, alone, doubts); err != errDoubted {
+			return e, err
+		}
+		took := int64(0)
+		for _, n := range e.Counts {
+			took += n
+		}
+		b.Limit, b.For = int(max(1, min(took, int64(b.Limit)))), 0 // the same rows again
+	}
+	return connector.Erased{}, tenure.Errorf(tenure.Unavailable, "triggers changed other rows each time").Retryable()
+}
+
+// attempt is one transaction of a batch.
+func (d *Driver) attempt(ctx context.Context, s *session, of estateOf, r connector.Ref, b connector.Batch, alone bool, doubts addresses) (e connector.Erased, err error) {
 	var held *estate
 	err = s.atomic(ctx, func() (err error) {
 		if held, err = s.held(ctx, of); err != nil {
@@ -76,7 +92,7 @@ func (d *Driver) batch(ctx context.Context, s *session, of estateOf, r connector
 				return err
 			}
 		}
-		w, err := look(ctx, s, held, b.Class)
+		w, err := look(ctx, s, held, b.Class, doubts)
 		if err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func (w *watch) shadow(name string) {
 	}
 	x := w.indexes[v.name]
 	if x == nil {
-		x = &indexed{name: v.name}
+		x = &indexed{name: v.name, net: map[string]map[int64]*[2]uint64{}, keys: map[int64]string{}, stand: [3]map[string]bool{{}, {}, {}}}
 		w.indexes[v.name] = x
 	}
 	part := slices.Contains([]string{"content", "docsize"}, name[at+1:]) || name[at+1:] == "rowid" && !strings.HasPrefix(v.module, "fts")

@@ -28,10 +28,10 @@ type sight struct {
 	loses   []*lost
 	parts   []*lost
 	entries []entry
+	row     [2][]any
 
 	deleted int64
-	doubts  map[string]bool // addresses of rows that something else than the erasure deleted or changed
-	added   map[string]bool
+	added   map[string]bool // addresses of rows that triggers added
 	fouls   [3]int64
 }
 
@@ -39,7 +39,6 @@ type sight struct {
 type lost struct {
 	relational.ForeignKey
 	columns, parents []int            // where they stand
-	blind            bool             // the driver can't read them
 	gone             map[string]bool  // the values of rows that went; nil if they can't be read
 	cut              map[string]int64 // how many rows lost it, by its values
 }
@@ -61,10 +60,13 @@ func (s *sight) read(d sqlite.SQLitePreUpdateData, own bool) (before, after []an
 	if own {
 		n = s.upto
 	}
-	if before = make([]any, n); d.Op == sqlite3.SQLITE_INSERT || d.Old(before...) != nil {
+	if s.row[0] == nil { // one row at a time is read, and nobody keeps it
+		s.row = [2][]any{make([]any, len(s.table.Columns)), make([]any, len(s.table.Columns))}
+	}
+	if before = s.row[0][:n]; d.Op == sqlite3.SQLITE_INSERT || d.Old(before...) != nil {
 		before = nil
 	}
-	if after = make([]any, n); d.Op == sqlite3.SQLITE_DELETE || d.New(after...) != nil {
+	if after = s.row[1][:n]; d.Op == sqlite3.SQLITE_DELETE || d.New(after...) != nil {
 		after = nil
 	}
 	return before, after
@@ -179,6 +181,10 @@ func loose(values []any, at []int) string {
 	var out strings.Builder
 	for _, i := range at {
 		if i < 0 {
+			continue
+		}
+		if n, is := values[i].(int64); is {
+			out.WriteString(strconv.FormatInt(n, 10) + "\x00")
 			continue
 		}
 		text := strings.ToLower(strings.TrimSpace(plainText(values[i])))

@@ -22,9 +22,10 @@ type watch struct {
 	class   string
 	seen    map[string]*sight // by table
 	indexes map[string]*indexed
-	cleared map[string]map[string]bool // addresses, by table, of rows that are the tenant's
-	verb    string                     // of the erasure's own statement under way
-	target  string                     // the rest of it
+	cleared addresses // of rows that are the tenant's
+	doubted bool      // others were deleted or changed by the way; they are among these by now
+	verb    string    // of the erasure's own statement under way
+	target  string    // the rest of it
 	seed    maphash.Seed
 }
 
@@ -34,19 +35,26 @@ const (
 	wasAdded
 )
 
-// look makes a watch of the erasure of a class.
-func look(ctx context.Context, s *session, e *estate, class string) (*watch, error) {
-	w := &watch{session: s, e: e, class: class, seen: map[string]*sight{}, indexes: map[string]*indexed{}, cleared: map[string]map[string]bool{}, seed: maphash.MakeSeed()}
+// addresses are those of rows, by table.
+type addresses map[string]map[string]bool
+
+// look makes a watch of one transaction of the erasure of a class. It is Blocked if
+// one of the rows that an earlier one deleted or changed by the way isn't the tenant's.
+func look(ctx context.Context, s *session, e *estate, class string, doubts addresses) (*watch, error) {
+	w := &watch{session: s, e: e, class: class, seen: map[string]*sight{}, indexes: map[string]*indexed{}, cleared: doubts, seed: maphash.MakeSeed()}
 	for _, t := range e.Graph.Tables() {
 		c := e.class(t.Name)
-		w.seen[t.Name] = &sight{table: t, known: true, covered: c != "", going: c != "" && (class == "" || c == class), let: c == "" && e.lent(t)}
+		w.seen[t.Name] = &sight{added: map[string]bool{}, table: t, known: true, covered: c != "", going: c != "" && (class == "" || c == class), let: c == "" && e.lent(t)}
 	}
 	for _, k := range e.Graph.Keys() {
 		if _, held := e.Table(k.Parent); held && (k.OnDelete == relational.SetNull || k.OnDelete == relational.SetDefault) {
-			l := &lost{ForeignKey: k, columns: places(w.seen[k.Child.Name].table, k.Columns), parents: places(w.seen[k.Parent.Name].table, k.Parents)}
+			l := &lost{ForeignKey: k, columns: places(w.seen[k.Child.Name].table, k.Columns), parents: places(w.seen[k.Parent.Name].table, k.Parents),
+				gone: map[string]bool{}, cut: map[string]int64{}}
 			parent := w.seen[k.Parent.Name]
 			for _, i := range l.parents {
-				l.blind = l.blind || i < 0 || parent.table.Columns[i].Generated
+				if i < 0 || parent.table.Columns[i].Generated {
+					l.gone = nil
+				}
 				parent.upto = max(parent.upto, i+1)
 			}
 			parent.parts = append(parent.parts, l)
@@ -62,8 +70,7 @@ func look(ctx context.Context, s *session, e *estate, class string) (*watch, err
 		return nil, err
 	}
 	w.entries()
-	w.fresh()
-	return w, nil
+	return w, w.clear(ctx)
 }
 
 // places are where columns stand in a table.
@@ -86,26 +93,6 @@ func (e *estate) lent(t relational.Table) bool {
 	return slices.ContainsFunc(e.c.triggers, func(g trigger) bool {
 		return e.excused(g) && slices.ContainsFunc(g.writes, func(w write) bool { return strings.EqualFold(w.table, t.Name) })
 	})
-}
-
-// fresh forgets what was seen.
-func (w *watch) fresh() {
-	for _, s := range w.seen {
-		s.deleted, s.doubts, s.added, s.fouls = 0, map[string]bool{}, map[string]bool{}, [3]int64{}
-		for _, l := range s.loses {
-			l.cut, l.gone = map[string]int64{}, nil
-			if !l.blind {
-				l.gone = map[string]bool{}
-			}
-		}
-	}
-	for _, x := range w.indexes {
-		x.net = map[string]map[int64]*[2]uint64{}
-		x.keys = map[int64]string{}
-		for i := range x.stand {
-			x.stand[i] = map[string]bool{}
-		}
-	}
 }
 
 // Exec is described at relational.Querier.
@@ -175,10 +162,18 @@ func (w *watch) judge(s *sight, how int, from, to string) {
 	case how == wasAdded && s.covered && to != "":
 		s.added[to] = true
 	case how != wasAdded && s.going && from != "" && (how == wasDeleted || from == to):
-		if !w.cleared[s.table.Name][from] {
-			s.doubts[from] = true
-		}
+		w.doubt(s.table.Name, from)
 	default:
 		s.fouls[how]++
+	}
+}
+
+// doubt notes a row that is to be looked at before the batch is done again.
+func (w *watch) doubt(table, address string) {
+	if w.cleared[table] == nil {
+		w.cleared[table] = map[string]bool{}
+	}
+	if !w.cleared[table][address] {
+		w.cleared[table][address], w.doubted = true, true
 	}
 }

@@ -381,7 +381,7 @@ func BenchmarkWatch(b *testing.B) {
 					}
 					batch := connector.Batch{Run: "run", Class: "a", Limit: 5000}
 					if i%2 == 0 {
-						watched, err := look(b.Context(), s, e, "a")
+						watched, err := look(b.Context(), s, e, "a", addresses{})
 						if err == nil {
 							_, err = watched.batch(b.Context(), batch, "r")
 						}
