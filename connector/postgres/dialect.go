@@ -120,9 +120,10 @@ func (dialect) Obstacles(ctx context.Context, q relational.Querier, t relational
 }
 
 // Updaters is described at relational.Dialect.
-func (dialect) Updaters(ctx context.Context, q relational.Querier, t relational.TableName) (out []string, err error) {
+func (dialect) Updaters(ctx context.Context, q relational.Querier, t relational.TableName, columns []string) (out []string, err error) {
 	err = each(ctx, q, hereSQL(t)+`select distinct g.tgname::text from pg_trigger g where g.tgrelid in (select oid from here)
- and not g.tgisinternal and g.tgenabled <> 'D' and g.tgtype & 16 <> 0 order by 1`, 1, func(v []string) { out = append(out, v[0]) })
+ and not g.tgisinternal and g.tgenabled <> 'D' and g.tgtype & 16 <> 0
+ and (cardinality(g.tgattr::int2[]) = 0 or exists (select 1 from pg_attribute a where a.attrelid = g.tgrelid and a.attnum = any (g.tgattr) and a.attname = `+anyOf(columns)+`)) order by 1`, 1, func(v []string) { out = append(out, v[0]) })
 	return out, err
 }
 

@@ -46,8 +46,11 @@ func (l locator) String() string { return l.table.String() + "." + l.column }
 // in is the column's table.
 func (l locator) in() string { return quote(l.table.Schema, l.table.Name) }
 
+// objectsOf begins the names under which objects are tallied.
+const objectsOf = "large objects of "
+
 // kind is the name under which the objects are tallied.
-func (l locator) kind() string { return "large objects of " + l.table.String() }
+func (l locator) kind() string { return objectsOf + l.table.String() }
 
 const locatorsSQL = `select n.nspname, c.relname, a.attname, (e.oid is not null)::text from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
  join pg_type t on t.oid = a.atttypid left join pg_type b on b.oid = t.typbasetype

@@ -90,12 +90,12 @@ func (h *Holding) parts(in map[TableName]bool, open map[string]bool) [][]TableNa
 func (h *Holding) opening(parts [][]TableName, open map[string]bool) (*ForeignKey, []string) {
 	for _, part := range parts {
 		for _, k := range h.within(part, open) {
-			if k.OnDelete == SetNull && h.yields(k) {
+			if k.OnDelete == SetNull && h.yields(k) && h.Graph.ripples(k, k.sets()) == nil {
 				return &k, nil
 			}
 		}
 		for _, k := range h.within(part, open) {
-			if columns := h.openable(k); columns != nil {
+			if columns := h.openable(k); columns != nil && h.Graph.ripples(k, columns) == nil {
 				return &k, columns
 			}
 		}
@@ -244,6 +244,9 @@ func (h *Holding) Objections(order []string) []connector.Place {
 func (h *Holding) early(k ForeignKey, at func(string) int) string {
 	if h.finds(k, at) {
 		return "rows of " + k.Child.String() + " are found only through those of " + k.Parent.String()
+	}
+	if on := h.Graph.ripples(k, h.loses(k)); len(on) > 0 {
+		return "rows of " + on[0].Child.String() + " refer to columns of " + k.Child.String() + " that change as rows of " + k.Parent.String() + " go"
 	}
 	switch {
 	case h.yields(k):

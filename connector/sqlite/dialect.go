@@ -160,7 +160,7 @@ func (dialect) Obstacles(ctx context.Context, q relational.Querier, t relational
 }
 
 // Updaters is described at relational.Dialect.
-func (dialect) Updaters(ctx context.Context, q relational.Querier, t relational.TableName) (out []string, err error) {
+func (dialect) Updaters(ctx context.Context, q relational.Querier, t relational.TableName, _ []string) (out []string, err error) {
 	all, err := triggers(ctx, q)
 	for _, g := range all {
 		if g.event == "update" && strings.EqualFold(g.table, t.Name) {
