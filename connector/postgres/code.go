@@ -191,6 +191,7 @@ func read(text string) (d doing) {
 			}
 		}
 	}
+	d.assigned(t)
 	for i := range t {
 		switch {
 		case at(i).is("insert", "merge") && at(i+1).is("into"), at(i).is("delete") && at(i+1).is("from"):
@@ -215,11 +216,6 @@ func read(text string) (d doing) {
 				}
 			case n.schema != "": // a function may be written like a column of its argument
 				d.calls = append(d.calls, name{name: n.name})
-			}
-			if sets := at(end).text == ":" && at(end+1).text == "=" || at(end).text == "=" && begins(at(i-1)); sets && n.schema == "new" {
-				d.sets = append(d.sets, n.name)
-			} else if sets && (n.schema == "old" || n.String() == "old") {
-				d.hidden = "changes what it calls old"
 			}
 		case at(i).word && at(i-2).text == ")":
 			d.calls = append(d.calls, name{name: at(i).text})

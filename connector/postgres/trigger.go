@@ -192,8 +192,8 @@ func functionOf(v [][]byte) function {
 // ignored says that the blueprint answers for the trigger.
 func (g *ground) ignored(t trigger) bool {
 	for as := range g.cover.Triggers {
-		i := strings.LastIndexByte(as, '.')
-		if i > 0 && as[i+1:] == t.name && (g.named(t.relation.root, as[:i]) || g.named(t.relation.name, as[:i])) {
+		table, is := strings.CutSuffix(as, "."+t.name) // a name may have dots
+		if is && (g.named(t.relation.root, table) || g.named(t.relation.name, table)) {
 			return true
 		}
 	}
