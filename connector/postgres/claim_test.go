@@ -194,6 +194,24 @@ create table child (n int, tenant_key text, foreign key (n, tenant_key) referenc
 			with:  map[string]any{"tables": map[string]any{"customer": "crm", "address": "personal"}},
 			order: []string{"personal", "crm"}, blocks: "refer to", planned: true,
 		},
+		"parents with keys of extensions' types": {
+			ddl:  "create extension citext with schema public; create extension ltree with schema public; create table address (a public.citext, b public.ltree, primary key (a, b)); create table place (id public.citext primary key); create table site (id public.ltree primary key); create table customer (id int primary key, tenant_key text not null, a public.citext, b public.ltree, place public.citext references place, site public.ltree references site, foreign key (a, b) references address)",
+			fill: "insert into address values ('X', 'a.b'), ('y', 'a.c'), ('z', 'a'); insert into place values ('X'), ('y'), ('Z'); insert into site values ('a.b'), ('a.c'), ('a'); insert into customer values (1, 'acme', 'x', 'a.b', 'x', 'a.b'), (2, 'birch', 'Y', 'a.c', 'Y', 'a.c'), (3, 'acme', 'Y', 'a.c', 'Y', 'a.c'), (4, 'acme', null, 'a', 'z', null)",
+			with: map[string]any{"tables": map[string]any{"customer": "crm", "address": "personal", "place": "personal", "site": "crm"}}, order: []string{"crm", "personal"},
+			left: []string{"address: (y,a.c)", "address: (z,a)", "customer: (2,birch,Y,a.c,Y,a.c)", "place: (y)", "site: (a)", "site: (a.c)"},
+		},
+		"parents with lists and pairs for keys": {
+			ddl:  "create type pair as (a int, b text); create table place (id text[] primary key); create table site (id pair primary key); create table customer (id int primary key, tenant_key text not null, place text[] references place, site pair references site)",
+			fill: `insert into place values ('{a,"b c"}'), ('{}'); insert into site values ('(1,"x y")'), ('(2,)'); insert into customer values (1, 'acme', '{a,"b c"}', '(1,"x y")'), (2, 'birch', '{}', '(2,)')`,
+			with: map[string]any{"tables": map[string]any{"customer": "crm", "place": "personal", "site": "personal"}}, order: []string{"crm", "personal"},
+			left: []string{`customer: (2,birch,{},"(2,)")`, "place: ({})", `site: ("(2,)")`},
+		},
+		"a key of a pair": {
+			ddl:  "create type pair as (k text, n int); create table log (tenant_key text, at pair)",
+			fill: "insert into log values ('acme', '(a,1)'), ('birch', '(b,1)')",
+			with: data("log"),
+			left: []string{`log: (birch,"(b,1)")`},
+		},
 		"parents that nothing names": {
 			ddl:  "create table address (id int primary key); create table customer (id int primary key, tenant_key text not null, address_id int references address)",
 			fill: "insert into address values (1)",

@@ -206,6 +206,11 @@ func read(text string) (d doing) {
 			d.hidden = "runs a block of code"
 		case at(i).is("return") && at(i+1).is("null", "old", "new"):
 			d.keeps = append(d.keeps, at(i+1).text)
+			if at(i+1).text != "null" && at(i+2).text != ";" && !at(i+2).is("end") { // something made of it
+				d.sets = append(d.sets, "*")
+			}
+		case at(i).is("return") && at(i+1).text != ";" && !at(i+1).is("query", "next"):
+			d.sets = append(d.sets, "*")
 		case at(i).word && at(i-1).text != ".":
 			n, end := nameAt(t, i)
 			switch {

@@ -46,6 +46,7 @@ var outsiders = map[string][2]string{
 	"index by class":        {"create table app.x (a text); create index sorted on app.x (a leaver.by_text)", "app.sorted"},
 	"index predicate":       {"create table app.x (a int); create index few on app.x (a) where leaver.double(a) > 2", "app.few"},
 	"statistics":            {"create table app.x (a int, b int); create statistics app.pairs on (leaver.double(a)), b from app.x", "app.pairs"},
+	"statistics in it":      {"create table app.x (a int, b int); create statistics leaver.pairs on a, b from app.x", "app.x"},
 	"collation of a column": {"create table app.x (a text collate leaver.plain)", "app.x"},
 	"search configuration":  {"create table app.x (a text); create index words on app.x using gin (to_tsvector('leaver.words', a))", "app.words"},
 	"policy":                {"create table app.x (a int); create policy seen on app.x as restrictive using (a in (select id from leaver.orders))", "seen on table app.x"},

@@ -123,7 +123,7 @@ func (c *claims) kin() []TableName {
 func (c *claims) bend() {
 	for p := range c.above {
 		for _, k := range c.g.below[p] {
-			if !c.claimed(k) && c.turns(k.Child, p) {
+			if !c.claimed(k) && (c.turns(k.Child, p) || k.self() && c.b.links[k.id()] == Follow) {
 				c.bent[k.id()] = true
 			}
 		}

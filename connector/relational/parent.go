@@ -1,7 +1,9 @@
 package relational
 
 import (
+	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -10,6 +12,9 @@ import (
 func (c *claims) orphaned(n TableName, a string) string { return c.parent(n, a, nil) }
 
 func (c *claims) parent(n TableName, a string, path []TableName) string {
+	if t := c.tree(n); t != nil {
+		return t.within(a, path, true)
+	}
 	from, but := c.referring(n, a, path)
 	return strings.Join(append([]string{either(from)}, but...), " and ")
 }
@@ -43,15 +48,42 @@ func (c *claims) referring(n TableName, a string, path []TableName) (from, but [
 	}
 	if c.t.Written {
 		for _, columns := range c.referred(n) {
-			from = append(from, tuple(a, columns)+" in ("+c.d.Written(c.t.Resource, c.g.tables[n], columns)+")")
+			from = append(from, c.written(n, a, columns))
 		}
 	}
 	return from, but
 }
 
+// written is the condition that the columns of a row, under the alias a, are a key
+// that was written down, as their types compare them.
+func (c *claims) written(n TableName, a string, columns []string) string {
+	t := c.g.tables[n]
+	keys := c.d.Written(c.t.Resource, t, columns)
+	var same, names []string
+	plain := true
+	for i, name := range columns {
+		at, _ := t.Column(name)
+		equal := cmp.Or(at.Equal, "=")
+		plain = plain && equal == "="
+		names = append(names, "k"+strconv.Itoa(i))
+		same = append(same, Quote(a, name)+" "+equal+" w."+names[i])
+	}
+	switch {
+	case plain:
+		return tuple(a, columns) + " in (" + keys + ")"
+	case len(columns) == 1:
+		at, _ := t.Column(columns[0])
+		return Quote(a, columns[0]) + " " + at.Equal + " any (" + keys + ")"
+	}
+	return "exists (select 1 from (" + keys + ") w (" + strings.Join(names, ", ") + ") where " + strings.Join(same, " and ") + ")"
+}
+
 // asked is the condition for rows of a parent, under the alias a, that the
 // tenant's rows refer to or referred to.
 func (c *claims) asked(n TableName, a string) string {
+	if t := c.tree(n); t != nil {
+		return t.within(a, nil, false)
+	}
 	from, _ := c.referring(n, a, nil)
 	return either(from)
 }
@@ -62,9 +94,11 @@ func (c *claims) alone(n TableName, a string) string {
 	inner := next(a)
 	var none []string
 	for _, k := range c.g.below[n] {
-		if !k.self() {
-			none = append(none, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+k.same(inner, a)+")")
+		but := ""
+		if k.self() {
+			but = " and " + c.d.Address(c.g.tables[n], inner) + " <> " + c.d.Address(c.g.tables[n], a)
 		}
+		none = append(none, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+k.same(inner, a)+but+")")
 	}
 	return strings.Join(none, " and ")
 }
