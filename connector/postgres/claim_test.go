@@ -194,6 +194,35 @@ create table child (n int, tenant_key text, foreign key (n, tenant_key) referenc
 			with:  map[string]any{"tables": map[string]any{"customer": "crm", "address": "personal"}},
 			order: []string{"personal", "crm"}, blocks: "refer to", planned: true,
 		},
+		"a parent's tree": {
+			ddl:  "create table org (id int primary key, up int references org on delete set null); create table person (id int primary key, tenant_key text, org int references org)",
+			fill: "insert into org values (1, null), (2, 1), (3, 2), (4, 1), (5, null), (6, 5), (7, null), (8, 7), (9, 8); insert into person values (1, 'acme', 3), (2, 'birch', 4), (3, 'acme', 6), (4, 'acme', 9), (5, 'birch', 7)",
+			with: data("org", "person"),
+			left: []string{"org: (1,)", "org: (4,1)", "org: (7,)", "person: (2,birch,4)", "person: (5,birch,7)"},
+		},
+		"a parent's tree with a branch of nobody's": {
+			ddl:  "create table org (id int primary key, up int references org on delete cascade); create table person (id int primary key, tenant_key text, org int references org)",
+			fill: "insert into org values (1, null), (2, 1), (3, 2), (4, 2), (5, 4); insert into person values (1, 'acme', 3)",
+			with: data("org", "person"),
+			left: []string{"org: (1,)", "org: (2,1)", "org: (4,2)", "org: (5,4)"},
+		},
+		"a parent's tree with two references, in a later class": {
+			ddl:   "create table org (id int primary key, code text unique, up int references org, like_code text references org (code)); create table person (id int primary key, tenant_key text, org int not null references org)",
+			fill:  "insert into org values (1, 'a', null, null), (2, 'b', 1, null), (3, 'c', null, 'b'), (4, 'd', null, 'a'), (5, 'e', null, null), (6, 'f', 6, 'e'); insert into person values (1, 'acme', 3), (2, 'birch', 4), (3, 'acme', 6)",
+			with:  map[string]any{"tables": map[string]any{"person": "crm", "org": "personal"}},
+			order: []string{"crm", "personal"},
+			left:  []string{"org: (1,a,,)", "org: (4,d,,a)", "person: (2,birch,4)"},
+		},
+		"a parent's tree that isn't null": {
+			ddl:  "create table org (id int primary key, up int not null references org); create table person (id int primary key, tenant_key text, org int not null references org)",
+			fill: "insert into org values (1, 1), (2, 1), (3, 2), (4, 1), (5, 5), (6, 5); insert into person values (1, 'acme', 3), (2, 'birch', 4), (3, 'acme', 6)",
+			with: data("org", "person"),
+			left: []string{"org: (1,1)", "org: (4,1)", "person: (2,birch,4)"},
+		},
+		"a parent's tree that follows itself": {
+			ddl:  "create table org (id int primary key, up int references org); create table person (id int primary key, tenant_key text, org int not null references org)",
+			with: map[string]any{"tables": map[string]any{"org": "data", "person": "data"}, "links": map[string]any{"org.up": "follow"}}, blocks: "found through them", planned: true,
+		},
 		"parents with keys of extensions' types": {
 			ddl:  "create extension citext with schema public; create extension ltree with schema public; create table address (a public.citext, b public.ltree, primary key (a, b)); create table place (id public.citext primary key); create table site (id public.ltree primary key); create table customer (id int primary key, tenant_key text not null, a public.citext, b public.ltree, place public.citext references place, site public.ltree references site, foreign key (a, b) references address)",
 			fill: "insert into address values ('X', 'a.b'), ('y', 'a.c'), ('z', 'a'); insert into place values ('X'), ('y'), ('Z'); insert into site values ('a.b'), ('a.c'), ('a'); insert into customer values (1, 'acme', 'x', 'a.b', 'x', 'a.b'), (2, 'birch', 'Y', 'a.c', 'Y', 'a.c'), (3, 'acme', 'Y', 'a.c', 'Y', 'a.c'), (4, 'acme', null, 'a', 'z', null)",

@@ -147,6 +147,7 @@ type doing struct {
 	calls  []name   // what may be functions
 	keeps  []string // what of old and new it returns, or null
 	sets   []string // the columns of new that it sets
+	raises bool     // it may end in an error of its own
 	hidden string   // what it does that can't be read from it, in words; "" if all can
 }
 
@@ -154,6 +155,7 @@ type doing struct {
 type writing struct {
 	name
 	verb string // insert, update, delete, merge, truncate or copy
+	on   events // at which events a trigger gets there
 	insertion
 }
 
@@ -175,13 +177,15 @@ func read(text string) (d doing) {
 		}
 		return t[i]
 	}
+	reached := branches(t)
 	target := func(verb string, i int) {
+		on := reached[i-1]
 		for at(i).is("only", "table", "into", "from") {
 			i++
 		}
 		for at(i).word {
 			n, end := nameAt(t, i)
-			w := writing{name: n, verb: verb}
+			w := writing{name: n, verb: verb, on: on}
 			if verb == "insert" {
 				w.insertion = inserted(t[end:])
 			}
@@ -202,6 +206,8 @@ func read(text string) (d doing) {
 			target(at(i).text, i+1)
 		case at(i).word && !at(i).quoted && unreadable[at(i).text] != "" && begins(at(i-1)):
 			d.hidden = unreadable[at(i).text]
+		case at(i).is("raise") && !at(i+1).is("notice", "info", "log", "debug", "warning"):
+			d.raises = true
 		case at(i).is("do") && (at(i+1).text == "'" || at(i+1).is("language")):
 			d.hidden = "runs a block of code"
 		case at(i).is("return") && at(i+1).is("null", "old", "new"):

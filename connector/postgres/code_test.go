@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -64,6 +65,37 @@ func TestReadsCode(t *testing.T) {
 	}
 	if d := read("begin perform app.note(new.id), \"Odd\"(1); x := lower(y); end"); fmt.Sprint(d.calls) != "[app.note id Odd lower]" {
 		t.Errorf("calls %v", d.calls)
+	}
+}
+
+// TestReadsBranches: where a statement isn't reached when rows go, what it writes is
+// no copy of them; where it is, it must be judged.
+func TestReadsBranches(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"begin insert into x values (1); end": "iud",
+		"begin if tg_op = 'DELETE' then insert into x values (1); else insert into x values (2); end if; insert into x values (3); end":                                                   "d iu iud",
+		"begin if (tg_op = 'INSERT' or tg_op = 'UPDATE') then insert into x values (1); elsif tg_op = 'DELETE' then insert into x values (2); else insert into x values (3); end if; end": "iu d ",
+		"begin if tg_op in ('DELETE', 'UPDATE') then if old.v > 1 then insert into x values (case old.v when 1 then 2 else 3 end); else insert into x values (2); end if; end if; end":    "ud ud",
+		"begin if tg_op = 'DELETE' and old.v > 1 then insert into x values (1); else insert into x values (2); end if; end":                                                               "iud iud",
+		"begin if old.v > 1 then return old; elsif tg_op = 'UPDATE' then insert into x values (1); else insert into x values (2); end if; end":                                            "u id",
+		"begin if tg_op <> 'DELETE' then insert into x values (1); end if; end":                                                                                                           "iud",
+	} {
+		var got []string
+		for _, w := range read(text).writes {
+			on := ""
+			for name, is := range map[string]bool{"i": w.on.insert, "u": w.on.update, "d": w.on.delete} {
+				if is {
+					on += name
+				}
+			}
+			b := []byte(on)
+			slices.SortFunc(b, func(x, y byte) int { return strings.IndexByte("iud", x) - strings.IndexByte("iud", y) })
+			got = append(got, string(b))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s\nis reached at %q, want %q", text, strings.Join(got, " "), want)
+		}
 	}
 }
 

@@ -149,6 +149,11 @@ func (f footing) judge(ctx context.Context, s *session, t touched, all []touched
 		}
 	case f.free(t):
 		return nil
+	case f.tenants(t.TableName): // a trigger of the tenant's own, on what goes with it
+		if x.Deleted > 0 {
+			counts[t.String()] += x.Deleted
+		}
+		return nil
 	}
 	says := ""
 	switch {
@@ -190,6 +195,12 @@ func (f footing) free(t touched) bool {
 	_, said := h.TenantColumns(t.TableName)
 	bears := t.bears && !said && !h.Shared(t.TableName) || said && h.TenantColumn(t.TableName) != ""
 	return h.Vouches() && !held && !bears && t.Schema != "tenure" && !t.object
+}
+
+// tenants says that all of a table's rows are the tenant's and of the class that goes.
+func (f footing) tenants(n relational.TableName) bool {
+	class := f.Holding.Classes[n]
+	return f.Holding.Own(n) && class != "" && (f.Class == "" || class == f.Class)
 }
 
 // objects is what was done to large objects besides the unlinking that is counted.

@@ -133,3 +133,30 @@ func TestTriggersThatMay(t *testing.T) {
 		})
 	}
 }
+
+// TestTriggersOfATenantsOwn: within a tenant's schema a trigger may take rows of the
+// class that goes along, and they are counted; rows of a class that stays it may not.
+func TestTriggersOfATenantsOwn(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	own := desired("schema", "leaver", map[string]any{"tables": map[string]any{"a": "aa", "b": "aa", "c": "cc"}, "triggers": map[string]any{"a.with_c": "ignore"},
+		"ddl": `create table if not exists a (n int); create table if not exists b (n int); create table if not exists c (n int);
+create or replace function with_b() returns trigger language plpgsql as 'begin delete from leaver.b where n = old.n; return null; end';
+create or replace function with_c() returns trigger language plpgsql as 'begin delete from leaver.c where n = old.n; return null; end';
+create or replace trigger with_b after delete on a for each row execute function with_b()`})
+	if _, _, err := d.Ensure(t.Context(), own); err != nil {
+		t.Fatal(err)
+	}
+	postgrestest.Exec(t, w.dsn, "insert into leaver.a values (1), (2); insert into leaver.b values (1), (2), (3); insert into leaver.c values (1), (4)")
+	e, err := d.Erase(t.Context(), own.Ref, connector.Batch{Run: "r", Class: "aa", Limit: 100})
+	if err != nil || e.Total["leaver.a"] != 2 || e.Total["leaver.b"] != 3 {
+		t.Errorf("the tally says %v, error %v; want 2 rows of a and 3 of b", e.Total, err)
+	}
+	postgrestest.Exec(t, w.dsn, "create trigger with_c after delete on leaver.a for each row execute function leaver.with_c(); insert into leaver.a values (4)")
+	if _, err := d.Erase(t.Context(), own.Ref, connector.Batch{Run: "r", Class: "aa", Limit: 100}); tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), "leaver.c") {
+		t.Errorf("erase: %v, want it blocked by rows of leaver.c", err)
+	}
+	if n := postgrestest.Value[int](t, w.dsn, "select count(*) from leaver.c"); n != 2 {
+		t.Errorf("%d rows of the later class are left, want 2", n)
+	}
+}

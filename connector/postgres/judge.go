@@ -60,6 +60,9 @@ func (j judgement) fire(t trigger, e effect) (more bool) {
 		return false
 	}
 	for _, w := range e.writes {
+		if j.on(t).and(w.on) == (events{}) {
+			continue
+		}
 		for _, target := range j.resolve(w) {
 			now := j.fired[target]
 			switch w.verb {
@@ -139,6 +142,11 @@ func (j judgement) swallows(t trigger) (out []connector.Place) {
 	}
 	d := read(t.function.body)
 	says := func(what string) { out = append(out, j.place(t, what)) }
+	if changed.delete && d.raises && j.own(t.relation.root) && j.store != "" { // whoever leaves may have written it
+		p := j.place(t, "can raise an error, which would stop the erasure of its rows; the drop of the whole goes without it")
+		p.Blocks, p.Fix = false, ""
+		out = append(out, p)
+	}
 	switch {
 	case t.kind == "rule" && strings.HasPrefix(t.function.body, "do INSTEAD"):
 		says("does something else instead, so rows stay as they are")
@@ -216,7 +224,7 @@ func (j judgement) judge(t trigger, e effect) (out []connector.Place) {
 			add(j.place(t, "writes to "+w.name.String()+", which can't be found"))
 		}
 		for _, target := range targets {
-			if p, stands := j.objection(t, w, target, runs); stands {
+			if p, stands := j.objection(t, w, target, runs && j.on(t).and(w.on) != events{}); stands {
 				add(p)
 			}
 		}
@@ -286,10 +294,11 @@ func (j judgement) bears(t trigger, w written, target relational.TableName) bool
 		return false
 	}
 	o := origin{table: from, column: j.keyed(t.relation.root)}
-	if t.on.delete || t.on.update {
+	on := t.on.and(w.on)
+	if on.delete || on.update {
 		o.rows = append(o.rows, "old")
 	}
-	if sets := read(t.function.body).sets; !t.on.delete && !slices.Contains(sets, o.column) && !slices.Contains(sets, "*") {
+	if sets := read(t.function.body).sets; !on.delete && !slices.Contains(sets, o.column) && !slices.Contains(sets, "*") {
 		o.rows = append(o.rows, "new")
 	}
 	if n := len(w.from); n > 0 && n <= 3 && w.from[0].word && slices.Contains([]string{t.olds, t.news}, w.from[0].text) && (n < 3 || w.from[1].is("as")) {
