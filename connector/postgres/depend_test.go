@@ -117,7 +117,7 @@ func TestEventTriggersOfADrop(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := "watch_" + w.token
-	postgrestest.Exec(t, w.dsn, `create schema app; create table app.dropped (name text);
+	postgrestest.Exec(t, w.dsn, `create table app.dropped (name text);
 create function app.watch() returns event_trigger language plpgsql as 'begin insert into app.dropped select object_identity from pg_event_trigger_dropped_objects(); end';
 create function app.quiet() returns event_trigger language plpgsql as 'begin raise notice ''dropped''; end';
 create event trigger `+name+` on sql_drop execute function app.watch(); create event trigger `+name+`_q on sql_drop execute function app.quiet();

@@ -55,6 +55,14 @@ func TestRipples(t *testing.T) {
 			blocks: "rows of s.ref refer to columns of s.page that change", planned: true,
 		}.run(t)
 	})
+	t.Run("a cycle", func(t *testing.T) {
+		t.Parallel()
+		reach{
+			ddl:    "create table a (id int primary key, tenant_key text, b int unique); create table b (id int primary key, tenant_key text, a int not null references a); alter table a add foreign key (b) references b; create table k (id int primary key, tenant_key text, b int references a (b) on update cascade on delete set null)",
+			with:   map[string]any{"tables": map[string]any{"a": "data", "b": "data", "k": "data"}},
+			blocks: "since s.k.b refers to it", planned: true,
+		}.run(t)
+	})
 	t.Run("a reference to its own table", func(t *testing.T) {
 		t.Parallel()
 		reach{

@@ -190,6 +190,10 @@ func (h *Holding) stepFor(part []TableName, open map[string]bool) (EraseStep, *t
 	s.Kind, s.Keys = StepWhole, nil
 	for _, k := range h.within(part, open) {
 		if (!k.Deferrable || k.OnDelete == Restrict) && k.OnDelete != Cascade {
+			if on := h.Graph.ripples(k, h.openable(k)); len(on) > 0 {
+				return s, tenure.Errorf(tenure.Blocked, "the foreign keys of %s form a cycle that can't be opened at %s, since %s refers to it", listed(part), k.Link(), on[0].Link()).
+					WithHint("make the reference %s of %s deferrable", strings.Join(k.Columns, ", "), k.Child)
+			}
 			return s, tenure.Errorf(tenure.Blocked, "the foreign keys of %s form a cycle that can't be opened", listed(part)).
 				WithHint("make %s of %s nullable or its reference deferrable", strings.Join(k.Columns, ", "), k.Child)
 		}
