@@ -62,6 +62,37 @@ func TestReach(t *testing.T) {
 			with: data("orders", "invoices"),
 			left: []string{"invoices: (2,bob)", "orders: (2,birch)"},
 		},
+		"an organisation tree whose branches are two tenants'": {
+			ddl:  "create table org (id int primary key, up int references org on delete set null); create table person (tenant_key text, org int references org)",
+			fill: "insert into org values (1, null), (2, 1), (3, 2), (4, 1), (5, null), (6, 5); insert into person values ('acme', 3), ('birch', 4), ('acme', 6)",
+			with: data("org", "person"),
+			left: []string{"org: (1,)", "org: (4,1)", "person: (birch,4)"},
+		},
+		"an organisation tree that can't be cut": {
+			ddl:  "create table org (id int primary key, up int not null references org); create table person (tenant_key text, org int references org)",
+			fill: "insert into org values (1, 1), (2, 1), (3, 2), (4, 2), (5, 5), (6, 5); insert into person values ('acme', 3), ('birch', 4), ('acme', 6)",
+			with: data("org", "person"),
+			left: []string{"org: (1,1)", "org: (2,1)", "org: (4,2)", "person: (birch,4)"},
+		},
+		"a branch that nobody's rows refer to": {
+			ddl:  "create table org (id int primary key, up int references org on delete cascade); create table person (tenant_key text, org int references org)",
+			fill: "insert into org values (1, null), (2, 1), (3, 1), (4, 3); insert into person values ('acme', 2)",
+			with: data("org", "person"),
+			left: []string{"org: (1,)", "org: (3,1)", "org: (4,3)"},
+		},
+		"a branch that follows": {
+			ddl:  "create table org (id int primary key, up int references org on delete cascade); create table person (tenant_key text, org int references org)",
+			fill: "insert into org values (1, null), (2, 1), (3, 2), (4, 1), (5, 4), (6, null), (7, 6), (8, 7); insert into person values ('acme', 1), ('acme', 6), ('birch', 5)",
+			with: plus(data("org", "person"), "links", map[string]any{"org.up": "follow"}),
+			left: []string{"org: (1,)", "org: (2,1)", "org: (3,2)", "org: (4,1)", "org: (5,4)", "person: (birch,5)"},
+		},
+		"a tree of which the persons go first": {
+			ddl:   "create table org (id int primary key, up int references org); create table person (tenant_key text, org int references org)",
+			fill:  "insert into org values (1, null), (2, 1), (3, 2), (4, 1); insert into person values ('acme', 3), ('birch', 4)",
+			with:  map[string]any{"tables": map[string]any{"person": "people", "org": "places"}},
+			order: []string{"people", "places"},
+			left:  []string{"org: (1,)", "org: (4,1)", "person: (birch,4)"},
+		},
 		"a neighbour's row by a cascade": {
 			ddl:    "create table tpl (id int primary key, tenant_key text not null); create table page (id int primary key, tenant_key text not null, tpl_id int references tpl on delete cascade)",
 			fill:   "insert into tpl values (1, 'acme'), (2, 'birch'); insert into page values (1, 'acme', 1), (2, 'birch', 1), (3, 'birch', 2)",
@@ -219,9 +250,11 @@ create table child (n int, tenant_key text, foreign key (n, tenant_key) referenc
 			with: data("org", "person"),
 			left: []string{"org: (1,1)", "org: (4,1)", "person: (2,birch,4)"},
 		},
-		"a parent's tree that follows itself": {
-			ddl:  "create table org (id int primary key, up int references org); create table person (id int primary key, tenant_key text, org int not null references org)",
-			with: map[string]any{"tables": map[string]any{"org": "data", "person": "data"}, "links": map[string]any{"org.up": "follow"}}, blocks: "found through them", planned: true,
+		"a parent's tree with keys of an extension's type": {
+			ddl:  "create extension citext with schema public; create table org (id public.citext primary key, up public.citext references org); create table person (id int primary key, tenant_key text, org public.citext references org)",
+			fill: "insert into org values ('A', null), ('B', 'a'), ('C', 'b'), ('D', 'a'); insert into person values (1, 'acme', 'c'), (2, 'birch', 'd')",
+			with: data("org", "person"),
+			left: []string{"org: (A,)", "org: (D,a)", "person: (2,birch,d)"},
 		},
 		"parents with keys of extensions' types": {
 			ddl:  "create extension citext with schema public; create extension ltree with schema public; create table address (a public.citext, b public.ltree, primary key (a, b)); create table place (id public.citext primary key); create table site (id public.ltree primary key); create table customer (id int primary key, tenant_key text not null, a public.citext, b public.ltree, place public.citext references place, site public.ltree references site, foreign key (a, b) references address)",

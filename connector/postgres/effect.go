@@ -168,7 +168,10 @@ func (f footing) judge(ctx context.Context, s *session, t touched, all []touched
 		if err != nil || strays == 0 {
 			return err
 		}
-		says = rows(strays) + " of " + t.String() + " would be added, which the erasure doesn't find as the tenant's"
+		says = rows(strays) + " would be added to " + t.String() + ", where the erasure doesn't find them as the tenant's"
+		if f.Holding.Classes[t.TableName] == "" {
+			says = rows(strays) + " would be added to " + t.String() + ", which no data class covers"
+		}
 	default:
 		return nil
 	}

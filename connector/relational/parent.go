@@ -13,7 +13,8 @@ func (c *claims) orphaned(n TableName, a string) string { return c.parent(n, a, 
 
 func (c *claims) parent(n TableName, a string, path []TableName) string {
 	if t := c.tree(n); t != nil {
-		return t.within(a, path, true)
+		from, but := c.referring(n, next(a), path)
+		return t.going(a, either(from), but)
 	}
 	from, but := c.referring(n, a, path)
 	return strings.Join(append([]string{either(from)}, but...), " and ")
@@ -21,12 +22,13 @@ func (c *claims) parent(n TableName, a string, path []TableName) string {
 
 // referring are conditions for rows of a parent, under the alias a: that the
 // tenant's rows refer to them, one of which is enough, and that none of somebody
-// else's does. Rows that follow the parent say nothing of it.
+// else's does. Rows that follow the parent, or stand in the same table, say nothing
+// of it.
 func (c *claims) referring(n TableName, a string, path []TableName) (from, but []string) {
 	path = append(slices.Clone(path), n)
 	inner := next(a)
 	for _, k := range c.g.below[n] {
-		if c.claimed(k) {
+		if c.claimed(k) || k.self() {
 			continue
 		}
 		var ours string
@@ -41,7 +43,7 @@ func (c *claims) referring(n TableName, a string, path []TableName) (from, but [
 			from = append(from, k.down(a, inner, c.d.Name(k.Child), ours))
 			ours = " and (" + ours + ") is not true"
 		}
-		if k.self() || ours == " and (true) is not true" {
+		if ours == " and (true) is not true" {
 			continue
 		}
 		but = append(but, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+k.same(inner, a)+ours+")")
@@ -55,50 +57,58 @@ func (c *claims) referring(n TableName, a string, path []TableName) (from, but [
 }
 
 // written is the condition that the columns of a row, under the alias a, are a key
-// that was written down, as their types compare them.
+// that was written down.
 func (c *claims) written(n TableName, a string, columns []string) string {
-	t := c.g.tables[n]
-	keys := c.d.Written(c.t.Resource, t, columns)
+	return c.listed(n, a, columns, c.d.Written(c.t.Resource, c.g.tables[n], columns))
+}
+
+// listed is the condition that the columns of a row, under the alias a, are in what
+// a query gives, as their types compare them.
+func (c *claims) listed(n TableName, a string, columns []string, query string) string {
 	var same, names []string
 	plain := true
 	for i, name := range columns {
-		at, _ := t.Column(name)
-		equal := cmp.Or(at.Equal, "=")
-		plain = plain && equal == "="
+		plain = plain && c.equal(n, name) == "="
 		names = append(names, "k"+strconv.Itoa(i))
-		same = append(same, Quote(a, name)+" "+equal+" w."+names[i])
+		same = append(same, Quote(a, name)+" "+c.equal(n, name)+" w."+names[i])
 	}
 	switch {
 	case plain:
-		return tuple(a, columns) + " in (" + keys + ")"
+		return tuple(a, columns) + " in (" + query + ")"
 	case len(columns) == 1:
-		at, _ := t.Column(columns[0])
-		return Quote(a, columns[0]) + " " + at.Equal + " any (" + keys + ")"
+		return Quote(a, columns[0]) + " " + c.equal(n, columns[0]) + " any (" + query + ")"
 	}
-	return "exists (select 1 from (" + keys + ") w (" + strings.Join(names, ", ") + ") where " + strings.Join(same, " and ") + ")"
+	return "exists (select 1 from (" + query + ") w (" + strings.Join(names, ", ") + ") where " + strings.Join(same, " and ") + ")"
+}
+
+// equal is the operator by which a column's values are equal.
+func (c *claims) equal(n TableName, column string) string {
+	at, _ := c.g.tables[n].Column(column)
+	return cmp.Or(at.Equal, "=")
 }
 
 // asked is the condition for rows of a parent, under the alias a, that the
 // tenant's rows refer to or referred to.
 func (c *claims) asked(n TableName, a string) string {
 	if t := c.tree(n); t != nil {
-		return t.within(a, nil, false)
+		from, _ := c.referring(n, next(a), nil)
+		return t.with(a, either(from))
 	}
 	from, _ := c.referring(n, a, nil)
 	return either(from)
 }
 
-// alone is the condition for rows of a parent, under the alias a, that no row
-// refers to: nothing says whose they are.
+// alone is the condition for rows of a parent, under the alias a, that no other row
+// refers to, and none of the tenant's did: nothing says whose they are.
 func (c *claims) alone(n TableName, a string) string {
 	inner := next(a)
-	var none []string
+	none := []string{"(" + c.asked(n, a) + ") is not true"}
 	for _, k := range c.g.below[n] {
-		but := ""
+		where := k.same(inner, a)
 		if k.self() {
-			but = " and " + c.d.Address(c.g.tables[n], inner) + " <> " + c.d.Address(c.g.tables[n], a)
+			where += " and not (" + c.tree(n).is(inner, a) + ")"
 		}
-		none = append(none, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+k.same(inner, a)+but+")")
+		none = append(none, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+where+")")
 	}
 	return strings.Join(none, " and ")
 }

@@ -32,15 +32,15 @@ func (h *Holding) staying() []staying {
 		if r, ok := h.at[n]; ok && r.Parent && h.Classes[n] != "" {
 			theirs := h.claims.others(n, alias, nil)
 			if h.claims.tree(n) != nil {
-				theirs = "(" + h.claims.orphaned(n, alias) + ") is not true"
+				theirs = "(" + r.Where() + ") is not true"
 			}
 			if theirs != "" {
 				out = append(out, staying{table: n, where: h.claims.asked(n, alias) + " and " + theirs,
 					Place: connector.Place{Name: n.String(), Kind: connector.PlaceShared, Class: h.Classes[n], Via: r.Via},
-					says:  "that the tenant's rows refer to stay, since rows of others refer to them too"})
+					says:  "that the tenant's rows refer to stay, since rows that stay refer to them too"})
 			}
 		}
-		if h.claims.t.Own != nil {
+		if h.claims.own(n) || h.claims.t.Key == "" {
 			continue
 		}
 		if h.claims.b.shared[n] {
@@ -74,7 +74,7 @@ func (h *Holding) vouched(t Table) []staying {
 func (h *Holding) ambiguous(t Table) (connector.Place, bool) {
 	n, columns := t.TableName, h.claims.tenantColumns(t)
 	_, said := h.claims.b.columns[n]
-	if said || len(columns) < 2 || h.claims.keyed[n] == "" || h.claims.t.Own != nil {
+	if said || len(columns) < 2 || !h.claims.byKey(n) {
 		return connector.Place{}, false
 	}
 	return connector.Place{Name: n.String(), Kind: connector.PlaceKey, Class: h.Classes[n], Via: "column " + columns[0], Blocks: true,

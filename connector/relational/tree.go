@@ -5,82 +5,118 @@ import (
 	"strings"
 )
 
-// A tree is a parent that refers to itself, such as one of departments or
-// categories: what the tenant's rows refer to includes what that stands below, and
-// each row that stays keeps what it stands below.
+// tree is a parent whose rows refer to rows of the same table, as categories do. A
+// row that the tenant's rows refer to counts with all that stand above it, and goes
+// unless something below it stays.
 type tree struct {
-	c    *claims
-	n    TableName
-	keys []ForeignKey // its references to itself
+	c       *claims
+	n       TableName
+	self    []ForeignKey
+	follows []ForeignKey // of self: what is below a row that goes is the tenant's too
 }
 
-// Names that no table or column has by chance.
-var (
-	treeAsked = Quote("tenure asked")
-	treeKept  = Quote("tenure kept")
-	treeAt    = Quote("tenure address")
-	treeStays = Quote("tenure stays")
-)
-
+// tree is nil for a table that isn't one.
 func (c *claims) tree(n TableName) *tree {
 	t := &tree{c: c, n: n}
-	for _, k := range c.g.above[n] {
-		if k.self() && !c.claimed(k) {
-			t.keys = append(t.keys, k)
+	for _, k := range c.g.below[n] {
+		if !k.self() {
+			continue
+		}
+		t.self = append(t.self, k)
+		if c.b.links[k.id()] == Follow {
+			t.follows = append(t.follows, k)
 		}
 	}
-	if len(t.keys) == 0 {
+	if !c.above[n] || len(t.self) == 0 {
 		return nil
 	}
 	return t
 }
 
-// columns are those by which rows of the table refer to one another.
-func (t *tree) columns() (out []string) {
-	for _, k := range t.keys {
-		out = append(out, slices.Concat(k.Columns, k.Parents)...)
+// key are columns that tell the rows of the tree apart.
+func (t *tree) key() []string { return t.self[0].Parents }
+
+// is is the condition that two aliases stand for one row.
+func (t *tree) is(a, b string) string {
+	same := make([]string, len(t.key()))
+	for i, c := range t.key() {
+		same[i] = Quote(a, c) + " " + t.c.equal(t.n, c) + " " + Quote(b, c)
+	}
+	return "(" + strings.Join(same, " and ") + ")"
+}
+
+// rows is the query for rows of the table under the alias a, with what to join, as
+// its columns that take part in references.
+func (t *tree) rows(a, join string) string {
+	return "select " + list(a, t.columns()) + " from " + t.c.d.Name(t.n) + " " + Quote(a) + join
+}
+
+func (t *tree) columns() []string {
+	var out []string
+	for _, k := range t.self {
+		out = append(append(out, k.Parents...), k.Columns...)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
-// same is the condition that the row under the one alias refers to the other.
-func (t *tree) same(child, parent string) string {
-	any := make([]string, len(t.keys))
-	for i, k := range t.keys {
-		any[i] = k.same(child, parent)
+// climb defines, under a name, the rows of a query and all that are above them.
+func (t *tree) climb(name, a, rows string) string {
+	var on []string
+	for _, k := range t.self {
+		on = append(on, k.same(name, a))
 	}
-	return either(any)
+	return t.define(name, rows+" union "+t.rows(a, " join "+Quote(name)+" on "+either(on)))
 }
 
-// asked gives the rows that the tenant's refer to, and those that these stand below:
-// their addresses, whether something outside of the table keeps them, and their columns.
-func (t *tree) asked(a string, from, but []string) string {
-	table := t.c.g.tables[t.n]
-	stays := "0"
+func (t *tree) define(name, query string) string {
+	names := make([]string, 0, 2)
+	for _, c := range t.columns() {
+		names = append(names, Quote(c))
+	}
+	return Quote(name) + "(" + strings.Join(names, ", ") + ") as (" + query + ")"
+}
+
+// among is the condition that a row, under the alias a, is in what was defined
+// under a name.
+func (t *tree) among(a, name string, defined ...string) string {
+	return t.c.listed(t.n, a, t.key(), "with recursive "+strings.Join(defined, ", ")+" select "+list(name, t.key())+" from "+Quote(name))
+}
+
+// with is the condition for rows, under the alias a, for which cond holds under the
+// alias next(a), and for those above them.
+func (t *tree) with(a, cond string) string {
+	inner := next(a)
+	return t.among(a, "up", t.climb("up", inner, t.rows(inner, " where "+cond)))
+}
+
+// going is the condition for rows, under the alias a, that go: those that are asked
+// for, with those above them, unless a row of somebody else's or one of the tree that
+// stays refers to them; and what follows them.
+func (t *tree) going(a, asked string, but []string) string {
+	inner := next(a)
+	below := next(inner)
+	var kept []string
 	if len(but) > 0 {
-		stays = "case when " + strings.Join(but, " and ") + " then 0 else 1 end"
+		kept = append(kept, "not ("+strings.Join(but, " and ")+")")
 	}
-	row := "select " + t.c.d.Address(table, a) + ", " + stays + ", " + list(a, t.columns()) + " from " + t.c.d.Name(t.n) + " " + Quote(a)
-	return "with recursive " + treeAsked + " (" + treeAt + ", " + treeStays + ", " + QuoteList(t.columns()) + ") as (" + row + " where " + either(from) +
-		" union " + row + " join " + treeAsked + " on " + t.same("tenure asked", a) + ")"
-}
-
-// within is the condition that the row under the alias a is one that the tenant's
-// rows refer to, directly or not; where it is to be gone, and that no row which stays
-// refers to it, directly or not.
-func (t *tree) within(a string, path []TableName, gone bool) string {
-	o := next(a)
-	from, but := t.c.referring(t.n, o, path)
-	table := t.c.g.tables[t.n]
-	sql := t.asked(o, from, but)
-	all := " select " + treeAt + " from " + treeAsked
-	if !gone {
-		return t.c.d.Address(table, a) + " in (" + sql + all + ")"
+	for _, k := range t.self {
+		if t.c.b.links[k.id()] != Follow {
+			kept = append(kept, "exists (select 1 from "+t.c.d.Name(t.n)+" "+Quote(below)+" where "+k.same(below, inner)+
+				` and not exists (select 1 from "up" where `+t.is("up", below)+"))")
+		}
 	}
-	columns := QuoteList(t.columns())
-	sql += ", " + treeKept + " (" + treeAt + ", " + columns + ") as (select " + treeAt + ", " + columns + " from " + treeAsked + " where " + treeStays + " = 1 or exists (select 1 from " +
-		t.c.d.Name(t.n) + " " + Quote(o) + " where " + t.same(o, "tenure asked") + " and " + t.c.d.Address(table, o) + " not in (" + all + "))" +
-		" union select " + treeAsked + "." + treeAt + ", " + list("tenure asked", t.columns()) + " from " + treeAsked + " join " + treeKept + " on " + t.same("tenure kept", "tenure asked") + ")"
-	return t.c.d.Address(table, a) + " in (" + sql + all + " where " + treeAt + " not in (select " + treeAt + " from " + treeKept + "))"
+	within := ` join "up" on ` + t.is("up", inner)
+	if len(t.follows) > 0 { // what is below counts too
+		within = ""
+	}
+	goes := "select " + list("up", t.columns()) + ` from "up" where not exists (select 1 from "stay" where ` + t.is("stay", "up") + ")"
+	if len(t.follows) > 0 {
+		var on []string
+		for _, k := range t.follows {
+			on = append(on, k.same(inner, "going"))
+		}
+		goes += " union " + t.rows(inner, ` join "going" on `+either(on))
+	}
+	return t.among(a, "going", t.climb("up", inner, t.rows(inner, " where "+asked)), t.climb("stay", inner, t.rows(inner, within+" where "+either(kept))), t.define("going", goes))
 }
