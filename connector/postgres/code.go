@@ -147,6 +147,7 @@ type doing struct {
 	calls  []name   // what may be functions
 	keeps  []string // what of old and new it returns, or null
 	sets   []string // the columns of new that it sets
+	raises bool     // it may end in an error of its own
 	hidden string   // what it does that can't be read from it, in words; "" if all can
 }
 
@@ -154,6 +155,7 @@ type doing struct {
 type writing struct {
 	name
 	verb string // insert, update, delete, merge, truncate or copy
+	on   events // at which events a trigger gets there
 	insertion
 }
 
@@ -175,13 +177,15 @@ func read(text string) (d doing) {
 		}
 		return t[i]
 	}
+	reached := branches(t)
 	target := func(verb string, i int) {
+		on := reached[i-1]
 		for at(i).is("only", "table", "into", "from") {
 			i++
 		}
 		for at(i).word {
 			n, end := nameAt(t, i)
-			w := writing{name: n, verb: verb}
+			w := writing{name: n, verb: verb, on: on}
 			if verb == "insert" {
 				w.insertion = inserted(t[end:])
 			}
@@ -191,6 +195,7 @@ func read(text string) (d doing) {
 			}
 		}
 	}
+	d.assigned(t)
 	for i := range t {
 		switch {
 		case at(i).is("insert", "merge") && at(i+1).is("into"), at(i).is("delete") && at(i+1).is("from"):
@@ -201,10 +206,17 @@ func read(text string) (d doing) {
 			target(at(i).text, i+1)
 		case at(i).word && !at(i).quoted && unreadable[at(i).text] != "" && begins(at(i-1)):
 			d.hidden = unreadable[at(i).text]
+		case at(i).is("raise") && !at(i+1).is("notice", "info", "log", "debug", "warning"):
+			d.raises = true
 		case at(i).is("do") && (at(i+1).text == "'" || at(i+1).is("language")):
 			d.hidden = "runs a block of code"
 		case at(i).is("return") && at(i+1).is("null", "old", "new"):
 			d.keeps = append(d.keeps, at(i+1).text)
+			if at(i+1).text != "null" && at(i+2).text != ";" && !at(i+2).is("end") { // something made of it
+				d.sets = append(d.sets, "*")
+			}
+		case at(i).is("return") && at(i+1).text != ";" && !at(i+1).is("query", "next"):
+			d.sets = append(d.sets, "*")
 		case at(i).word && at(i-1).text != ".":
 			n, end := nameAt(t, i)
 			switch {
@@ -215,11 +227,6 @@ func read(text string) (d doing) {
 				}
 			case n.schema != "": // a function may be written like a column of its argument
 				d.calls = append(d.calls, name{name: n.name})
-			}
-			if sets := at(end).text == ":" && at(end+1).text == "=" || at(end).text == "=" && begins(at(i-1)); sets && n.schema == "new" {
-				d.sets = append(d.sets, n.name)
-			} else if sets && (n.schema == "old" || n.String() == "old") {
-				d.hidden = "changes what it calls old"
 			}
 		case at(i).word && at(i-2).text == ")":
 			d.calls = append(d.calls, name{name: at(i).text})

@@ -76,6 +76,11 @@ const preparedSQL = `select distinct x.gid, x.owner::text, l.relation::regclass:
  join pg_locks l on l.pid is null and l.virtualtransaction = t.virtualtransaction and l.database = (select oid from pg_database where datname = current_database())
  join pg_class c on c.oid = l.relation where x.database = current_database() and c.relkind <> 'i' and c.relnamespace = (select oid from pg_namespace where nspname = %s) order by 1, 3`
 
+// strayedSQL names extended statistics in a schema that are of tables outside of it:
+// a drop takes them along.
+const strayedSQL = `select quote_ident(x.stxname), x.stxrelid::regclass::text from pg_statistic_ext x join pg_class c on c.oid = x.stxrelid
+ where x.stxnamespace = (select oid from pg_namespace where nspname = %s) and c.relnamespace <> x.stxnamespace order by 1`
+
 const endPrepared = "commit prepared or rollback prepared it in the database"
 
 // outside lists what is outside the schema and depends on something in it.
@@ -86,6 +91,14 @@ func (k schemas) outside(ctx context.Context, s *session, name string) (out []co
 			on = "the schema"
 		}
 		out = append(out, dependent(string(v[0]), what+" depends on "+on, "drop "+what+", or let it depend on something outside the schema"))
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = s.simple(ctx, sqlf(strayedSQL, literal(name)), func(_ int, v [][]byte) error {
+		what := "statistics object " + quote(name) + "." + string(v[0])
+		out = append(out, dependent(string(v[1]), what+" is of "+string(v[1]), "alter statistics "+quote(name)+"."+string(v[0])+" set schema to that of the table, or drop it"))
 		return nil
 	})
 	if err != nil {

@@ -46,6 +46,7 @@ var outsiders = map[string][2]string{
 	"index by class":        {"create table app.x (a text); create index sorted on app.x (a leaver.by_text)", "app.sorted"},
 	"index predicate":       {"create table app.x (a int); create index few on app.x (a) where leaver.double(a) > 2", "app.few"},
 	"statistics":            {"create table app.x (a int, b int); create statistics app.pairs on (leaver.double(a)), b from app.x", "app.pairs"},
+	"statistics in it":      {"create table app.x (a int, b int); create statistics leaver.pairs on a, b from app.x", "app.x"},
 	"collation of a column": {"create table app.x (a text collate leaver.plain)", "app.x"},
 	"search configuration":  {"create table app.x (a text); create index words on app.x using gin (to_tsvector('leaver.words', a))", "app.words"},
 	"policy":                {"create table app.x (a int); create policy seen on app.x as restrictive using (a in (select id from leaver.orders))", "seen on table app.x"},
@@ -103,6 +104,43 @@ func TestDropNamesWhatDepends(t *testing.T) {
 				postgrestest.Exec(t, w.dsn, "drop event trigger noticed_"+w.token)
 			}
 		})
+	}
+}
+
+// TestEventTriggersOfADrop: an event trigger that writes down what is dropped keeps
+// the names of the leaver's tables, and the map says so unless somebody has read it.
+func TestEventTriggersOfADrop(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	own := desired("schema", "leaver", map[string]any{"ddl": "create table a (n int)", "tables": map[string]any{"*": "aa"}})
+	if _, _, err := d.Ensure(t.Context(), own); err != nil {
+		t.Fatal(err)
+	}
+	name := "watch_" + w.token
+	postgrestest.Exec(t, w.dsn, `create table app.dropped (name text);
+create function app.watch() returns event_trigger language plpgsql as 'begin insert into app.dropped select object_identity from pg_event_trigger_dropped_objects(); end';
+create function app.quiet() returns event_trigger language plpgsql as 'begin raise notice ''dropped''; end';
+create event trigger `+name+` on sql_drop execute function app.watch(); create event trigger `+name+`_q on sql_drop execute function app.quiet();
+create event trigger `+name+`_t on ddl_command_end when tag in ('CREATE TABLE') execute function app.watch();
+create function leaver.never() returns trigger language plpgsql as 'begin raise exception ''never''; end'; create trigger never before delete on leaver.a for each row execute function leaver.never()`)
+	look := func() (blocks []string, says string) {
+		m, err := d.DataMap(t.Context(), connector.Survey{Ref: own.Ref})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range m.Places {
+			if p.Name == "leaver.a.never" {
+				says = p.Says
+			}
+		}
+		return blocking(m), says
+	}
+	if got, says := look(); !slices.Equal(got, []string{"code " + name}) || !strings.Contains(says, "can raise an error") {
+		t.Errorf("what blocks: %q, want the event trigger that writes; of the tenant's own trigger it says %q", got, says)
+	}
+	own.Attributes["triggers"] = map[string]any{name: "ignore"}
+	if got, _ := look(); len(got) > 0 {
+		t.Errorf("what blocks: %q, though somebody answers for it", got)
 	}
 }
 

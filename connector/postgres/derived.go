@@ -264,8 +264,18 @@ func (g *ground) refresh(ctx context.Context, s *session, class string) error {
 			continue
 		}
 		n := v.relation.name
+		if holds, err := textsOf(ctx, s, "select relispopulated::text from pg_class where oid = "+v.relation.oid); err != nil || len(holds) == 0 || holds[0] != "true" {
+			if err != nil {
+				return err
+			}
+			continue // it was made with no data
+		}
 		if err := s.simple(ctx, "refresh materialized view "+quote(n.Schema, n.Name), nil); err != nil {
-			return tenure.Errorf(tenure.CodeOf(coded(err)), "materialized view %s: %w", n, coded(err))
+			if err = coded(err); tenure.CanRetry(err) {
+				return err
+			}
+			return tenure.Errorf(tenure.Blocked, "materialized view %s can't be refreshed, and keeps what was erased: %w", n, err).
+				WithHint("change the view so that it can be refreshed, or drop it, then retry")
 		}
 		if err := g.readBack(ctx, s, v); err != nil {
 			return err

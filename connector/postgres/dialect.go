@@ -73,11 +73,36 @@ func (d dialect) DeleteSome(t relational.Table, alias, where string, limit int) 
 // equal is the same key.
 func (d dialect) Keyed(t relational.Table, alias, column, key string) (ours, theirs, nobodys string) {
 	at := d.expression(alias, column)
-	if c, _ := t.Column(column); c.Equal != "" {
+	if many := d.many(t, alias, column); many != "" { // a key is one value: what is more is nobody's
+		return at + " = " + literal(key), "(" + at + " <> " + literal(key) + " and not " + many + ")", "(" + at + " is null or " + many + ")"
+	}
+	c, _ := t.Column(column)
+	switch {
+	case c.Equal != "":
 		ours = at + " " + c.Equal + " " + literal(key)
 		return ours, "not (" + ours + ")", at + " is null"
+	case strings.Contains(c.Type, "."): // the server doesn't know by itself what a text means to a composite type
+		key = literal(key) + "::" + c.Type
+		return at + " = " + key, at + " <> " + key, at + " is null"
 	}
 	return at + " = " + literal(key), at + " <> " + literal(key), at + " is null"
+}
+
+// many says that what stands at a path in a JSON column is a list or an object; ""
+// for other columns.
+func (d dialect) many(t relational.Table, alias, column string) string {
+	name, path, is := strings.Cut(column, "->>")
+	if !is {
+		return ""
+	}
+	at, of := quote(alias, name), "json_typeof"
+	for k := range strings.SplitSeq(path, "->>") {
+		at += " -> " + literal(k)
+	}
+	if c, _ := t.Column(name); c.Type == "jsonb" {
+		of = "jsonb_typeof"
+	}
+	return "coalesce(" + of + "(" + at + ") in ('array', 'object'), false)"
 }
 
 // expression is a column, or a path in a JSON column.
@@ -120,9 +145,10 @@ func (dialect) Obstacles(ctx context.Context, q relational.Querier, t relational
 }
 
 // Updaters is described at relational.Dialect.
-func (dialect) Updaters(ctx context.Context, q relational.Querier, t relational.TableName) (out []string, err error) {
+func (dialect) Updaters(ctx context.Context, q relational.Querier, t relational.TableName, columns []string) (out []string, err error) {
 	err = each(ctx, q, hereSQL(t)+`select distinct g.tgname::text from pg_trigger g where g.tgrelid in (select oid from here)
- and not g.tgisinternal and g.tgenabled <> 'D' and g.tgtype & 16 <> 0 order by 1`, 1, func(v []string) { out = append(out, v[0]) })
+ and not g.tgisinternal and g.tgenabled <> 'D' and g.tgtype & 16 <> 0
+ and (cardinality(g.tgattr::int2[]) = 0 or exists (select 1 from pg_attribute a where a.attrelid = g.tgrelid and a.attnum = any (g.tgattr) and a.attname = `+anyOf(columns)+`)) order by 1`, 1, func(v []string) { out = append(out, v[0]) })
 	return out, err
 }
 
@@ -141,8 +167,8 @@ func (dialect) Written(resource string, t relational.Table, columns []string) st
 func (d dialect) Write(ctx context.Context, q relational.Querier, resource string, k relational.ForeignKey, where string) error {
 	columns, has := make([]string, len(k.Columns)), ""
 	for i, c := range k.Columns {
-		columns[i] = quote("t", c)
-		has += " and " + columns[i] + " is not null"
+		columns[i] = quote("t", c) + "::text" // not as JSON, which is no text that the type reads
+		has += " and " + quote("t", c) + " is not null"
 	}
 	_, err := q.Exec(ctx, "insert into "+kept.Parents+" (resource, relation, columns, key) select distinct "+literals([]string{resource, k.Parent.String(), strings.Join(k.Parents, ",")})+
 		", jsonb_build_array("+strings.Join(columns, ", ")+")::text from "+d.Name(k.Child)+` "t" where `+where+has+" on conflict do nothing")

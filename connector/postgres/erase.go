@@ -272,6 +272,13 @@ func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 			if err := held.Empty(ctx, s); err != nil {
 				return err
 			}
+			g, err := k.ground(ctx, s, connector.Survey{Ref: r}, held)
+			if err != nil {
+				return err
+			}
+			if err := g.refresh(ctx, s, ""); err != nil { // an erasure that failed at it has left them as they were
+				return err
+			}
 			if err := kept.Forget(ctx, s, string(r.Resource)); err != nil {
 				return err
 			}

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -128,73 +127,6 @@ func (d *Driver) allowed(ctx context.Context, s *session, r connector.Ref, of ho
 		says = p.Name + " holds rows of the tenant, and no data class covers it"
 	}
 	return tenure.Errorf(tenure.Blocked, "the tables changed while rows were erased: %s", known(r, says)).WithHint("%s", known(r, p.Fix))
-}
-
-// effectSQL is what this connection did to rows since its last report to the
-// server's statistics; only the difference between two looks means something.
-const effectSQL = `with recursive here (root, oid) as (
- select c.oid, c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where (c.relname, n.nspname) in (NAMES)
- union select here.root, h.inhrelid from here join pg_inherits h on h.inhparent = here.oid)
-select n.nspname, c.relname, sum(pg_stat_get_xact_tuples_deleted(here.oid))::text, sum(pg_stat_get_xact_tuples_updated(here.oid))::text, current_setting('track_counts')
- from here join pg_class c on c.oid = here.root join pg_namespace n on n.oid = c.relnamespace group by 1, 2`
-
-// effects looks at what was done to the tables' rows, nil if the server doesn't
-// count it.
-func (f footing) effects(ctx context.Context, s *session) (map[relational.TableName]relational.Effect, error) {
-	out, counts := map[relational.TableName]relational.Effect{}, true
-	err := each(ctx, s, strings.ReplaceAll(effectSQL, "NAMES", values(f.Watched())), 5, func(v []string) {
-		var e relational.Effect
-		e.Deleted, _ = strconv.ParseInt(v[2], 10, 64)
-		e.Updated, _ = strconv.ParseInt(v[3], 10, 64)
-		out[relational.TableName{Schema: v[0], Name: v[1]}] = e
-		counts = counts && v[4] == "on"
-	})
-	if !counts {
-		return nil, err
-	}
-	return out, err
-}
-
-// take takes one batch and, where triggers or rules run in it, holds what they
-// did against what it was to do.
-func (f footing) take(ctx context.Context, s *session, b connector.Batch) (e connector.Erased, err error) {
-	if !f.Coded() {
-		return f.Batch(ctx, s, b)
-	}
-	before, err := f.effects(ctx, s)
-	if err != nil {
-		return e, err
-	}
-	had, err := additions(ctx, s)
-	if err != nil {
-		return e, err
-	}
-	if e, err = f.Batch(ctx, s, b); err != nil {
-		return e, err
-	}
-	if err := s.simple(ctx, "set constraints all immediate", nil); err != nil { // a trigger may wait for the end
-		return e, err
-	}
-	after, err := f.effects(ctx, s)
-	if err != nil {
-		return e, err
-	}
-	has, err := additions(ctx, s)
-	if err != nil {
-		return e, err
-	}
-	for n, a := range after {
-		after[n] = relational.Effect{Deleted: a.Deleted - before[n].Deleted, Updated: a.Updated - before[n].Updated}
-	}
-	if err := f.Judge(ctx, s, e.Counts, after); err != nil {
-		return e, err
-	}
-	for oid, a := range has {
-		if err := f.Added(a.rows-had[oid].rows, a.in...); err != nil {
-			return e, err
-		}
-	}
-	return e, copies(ctx, s, f.Holding)
 }
 
 // undecidedSQL names the prepared transactions that have written to the tables:

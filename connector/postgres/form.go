@@ -43,22 +43,23 @@ func (g *ground) test(c candidate) string {
 		}
 		return strings.Join(any, " or ")
 	case c.typ == "json":
-		return g.jsonText(at, names, speaks)
+		return g.jsonText(at+"::text", names, speaks)
 	case !relational.Telling(g.key) && !speaks:
 		if slices.Contains(textual, c.typ) && !(c.indexed && c.pages > wholePages) {
-			return g.jsonInText(at, names, speaks)
+			return g.jsonInText(plainText(at+"::text"), names, speaks)
 		}
 		return ""
 	case slices.Contains(textual, c.typ) && c.indexed && c.pages > wholePages:
 		return at + " = " + literal(g.key)
 	case slices.Contains(textual, c.typ):
-		return g.same(at+"::text") + " or " + g.jsonInText(at, names, speaks)
+		text := plainText(at + "::text")
+		return at + " = " + literal(g.key) + " or " + g.same(text) + " or " + g.jsonInText(text, names, speaks)
 	case extension == "citext":
-		return g.same("format('%s', " + at + ")")
+		return g.same(plainText("format('%s', " + at + ")"))
 	case c.typ == "enum":
 		return g.same("textin(enum_out(" + at + "))")
 	case c.typ == "array":
-		return g.among("string_to_array(array_to_string(" + at + ", chr(1)), chr(1))")
+		return g.among("string_to_array(" + plainText("array_to_string("+at+", chr(1))") + ", chr(1))")
 	case c.typ == "bytea":
 		return "octet_length(" + at + ") < 1000 and " + g.same("encode("+at+", 'escape')")
 	case c.typ == "uuid" && uuidForm.MatchString(g.key):
@@ -125,7 +126,7 @@ func (g *ground) jsonPaths(names []string, speaks bool) []string {
 
 // jsonText says that a document, as a text, has the key among its values. It isn't
 // parsed: a single one that the server can't read would spoil the look at all.
-func (g *ground) jsonText(at string, names []string, speaks bool) string {
+func (g *ground) jsonText(text string, names []string, speaks bool) string {
 	quoted, _ := json.Marshal(g.key)
 	inner := regexp.QuoteMeta(string(quoted[1 : len(quoted)-1]))
 	value := `"\s*` + inner + `\s*"`
@@ -139,10 +140,14 @@ func (g *ground) jsonText(at string, names []string, speaks bool) string {
 		}
 		value = `"[^"]*(` + strings.Join(parts, "|") + `)[^"]*"\s*:\s*\[?\s*` + value
 	}
-	return at + "::text ~* " + literal(value)
+	return text + " ~* " + literal(value)
 }
 
 // jsonInText says the same of a document in a column of texts.
-func (g *ground) jsonInText(at string, names []string, speaks bool) string {
-	return at + "::text ~ '^\\s*[{[]' and " + g.jsonText(at, names, speaks)
+func (g *ground) jsonInText(text string, names []string, speaks bool) string {
+	return text + " ~ '^\\s*[{[]' and " + g.jsonText(text, names, speaks)
 }
+
+// plainText is a text without its column's collation, which may not know patterns
+// and parts of texts (PostgreSQL §24.2.2.4).
+func plainText(text string) string { return "(" + text + ` collate "default")` }

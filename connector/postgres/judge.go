@@ -39,6 +39,7 @@ func (g *ground) judgeAll(all []trigger, known library, fired map[relational.Tab
 	}
 	for i, t := range all {
 		out = append(out, j.swallows(t)...)
+		out = append(out, j.rekeys(t)...)
 		out = append(out, j.judge(t, effects[i])...)
 	}
 	return out
@@ -59,6 +60,9 @@ func (j judgement) fire(t trigger, e effect) (more bool) {
 		return false
 	}
 	for _, w := range e.writes {
+		if j.on(t).and(w.on) == (events{}) {
+			continue
+		}
 		for _, target := range j.resolve(w) {
 			now := j.fired[target]
 			switch w.verb {
@@ -137,6 +141,11 @@ func (j judgement) swallows(t trigger) (out []connector.Place) {
 		return nil
 	}
 	d := read(t.function.body)
+	if changed.delete && d.raises && j.own(t.relation.root) && j.store != "" { // whoever leaves may have written it
+		p := j.place(t, "can raise an error, which would stop the erasure of its rows; the drop of the whole goes without it")
+		p.Blocks, p.Fix = false, ""
+		out = append(out, p)
+	}
 	says := func(what string) {
 		p := j.place(t, what)
 		p.Fix = "change it so that rows of " + t.relation.root.String() + " can go and references become null; or " + p.Fix
@@ -157,13 +166,44 @@ func (j judgement) swallows(t trigger) (out []connector.Place) {
 		return out
 	}
 	referring := j.referring(t.relation.root)
-	if i := slices.IndexFunc(d.sets, func(c string) bool { return slices.Contains(referring, c) }); i >= 0 {
-		says("sets " + d.sets[i] + ", so a reference that is to become null may stay")
+	if i := slices.IndexFunc(d.sets, func(c string) bool { return c == "*" || slices.Contains(referring, c) }); i >= 0 {
+		says("sets " + strings.Replace(d.sets[i], "*", "all of new", 1) + ", so a reference that is to become null may stay")
 		return out
 	}
 	p := j.place(t, "also sets "+strings.Join(d.sets, ", ")+" where a reference becomes null")
 	p.Blocks, p.Fix = false, ""
 	return append(out, p)
+}
+
+// rekeys finds a trigger that gives another key, or may, to rows which others of
+// the erasure's triggers insert into its table.
+func (j judgement) rekeys(t trigger) (out []connector.Place) {
+	finds := j.finders(t.relation.root)
+	if t.kind != "trigger" || !t.before || !j.on(t).insert || len(finds) == 0 {
+		return nil
+	}
+	for _, c := range read(t.function.body).sets {
+		if c == "*" || slices.Contains(finds, c) {
+			return append(out, j.place(t, "sets "+strings.Replace(c, "*", "all of new", 1)+" of the rows that the erasure's own triggers insert, by which they are found as the tenant's"))
+		}
+	}
+	return nil
+}
+
+// finders are the columns by which the rows of a covered table are found.
+func (j judgement) finders(n relational.TableName) (out []string) {
+	if _, held := j.held[n]; !held || j.own(n) {
+		return nil
+	}
+	if column, _, _ := relational.CutPath(j.keyed(n)); column != "" {
+		return []string{column}
+	}
+	for _, k := range j.graph.Keys() {
+		if _, held := j.held[k.Parent]; held && k.Child == n {
+			out = append(out, k.Columns...)
+		}
+	}
+	return out
 }
 
 // judge says what of a trigger's writing stands in the way.
@@ -188,7 +228,7 @@ func (j judgement) judge(t trigger, e effect) (out []connector.Place) {
 			add(j.place(t, "writes to "+w.name.String()+", which can't be found"))
 		}
 		for _, target := range targets {
-			if p, stands := j.objection(t, w, target, runs); stands {
+			if p, stands := j.objection(t, w, target, runs && j.on(t).and(w.on) != events{}); stands {
 				add(p)
 			}
 		}
@@ -262,10 +302,11 @@ func (j judgement) bears(t trigger, w written, target relational.TableName) bool
 		return false
 	}
 	o := origin{table: from, column: j.keyed(t.relation.root)}
-	if t.on.delete || t.on.update {
+	on := t.on.and(w.on)
+	if on.delete || on.update {
 		o.rows = append(o.rows, "old")
 	}
-	if !t.on.delete && !slices.Contains(read(t.function.body).sets, o.column) {
+	if sets := read(t.function.body).sets; !on.delete && !slices.Contains(sets, o.column) && !slices.Contains(sets, "*") {
 		o.rows = append(o.rows, "new")
 	}
 	if n := len(w.from); n > 0 && n <= 3 && w.from[0].word && slices.Contains([]string{t.olds, t.news}, w.from[0].text) && (n < 3 || w.from[1].is("as")) {

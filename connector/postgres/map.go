@@ -245,7 +245,7 @@ func (g *ground) classOf(r *relation) string {
 // audit finds what can hold the tenant's data beside the tables that its rows
 // were followed to, and what stands in the way of its erasure there.
 func (g *ground) audit(ctx context.Context, s *session) (places []connector.Place, partial string, err error) {
-	for _, look := range []func(context.Context, *session) ([]connector.Place, error){g.bearers, g.unmarked, g.parts, g.code, g.derived, g.objects, g.foreign} {
+	for _, look := range []func(context.Context, *session) ([]connector.Place, error){g.bearers, g.shown, g.unmarked, g.lists, g.parts, g.code, g.droppers, g.published, g.derived, g.objects, g.foreign} {
 		found, err := look(ctx, s)
 		if err != nil {
 			return nil, "", err
@@ -290,7 +290,7 @@ type bearer struct {
 }
 
 const bearingSQL = `select a.attrelid::text, a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid
- where c.relkind in ('r', 'p', 'm', 'f') and a.attnum > 0 and not a.attisdropped and a.attname = `
+ where c.relkind in ('r', 'p', 'm', 'f') and c.relispopulated and a.attnum > 0 and not a.attisdropped and a.attname = `
 
 // readBearing finds the columns anywhere that have the tenant column's name or an alias.
 func (g *ground) readBearing(ctx context.Context, s *session) error {
@@ -470,7 +470,7 @@ func (s *session) tried(ctx context.Context, within time.Duration, sql string, r
 		return false, err
 	}
 	err = s.simple(ctx, sql, func(_ int, v [][]byte) error { return row(v) })
-	if code := state(err); err != nil && (code == "57014" && ctx.Err() == nil || strings.HasPrefix(code, "22") || strings.HasPrefix(code, "42")) {
+	if code := state(err); err != nil && (code == "57014" && ctx.Err() == nil || strings.HasPrefix(code, "22") || strings.HasPrefix(code, "42") || strings.HasPrefix(code, "0A") || code == "55000") {
 		return false, s.simple(ctx, "rollback to savepoint tried; release savepoint tried", nil)
 	}
 	if err != nil {

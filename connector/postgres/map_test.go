@@ -75,39 +75,52 @@ func TestMapFinds(t *testing.T) {
 		more  map[string]any // attributes
 		finds []string
 	}{
-		"nothing":                                    {},
-		"another schema":                             {sql: "create table extra.notes (tenant_key text, body text)", finds: []string{"table extra.notes"}},
-		"another schema, covered":                    {sql: "create table extra.notes (tenant_key text, body text)", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "extra.notes": "trade"}}},
-		"another schema, no tenant":                  {sql: "create table extra.notes (tenant_key text, body text)", more: map[string]any{"columns": map[string]any{"extra.notes": ""}}},
-		"another schema, partitioned":                {sql: "create table extra.notes (tenant_key text) partition by list (tenant_key); create table extra.notes_a partition of extra.notes for values in ('acme')", finds: []string{"table extra.notes"}},
-		"an alias":                                   {sql: "create table extra.notes (org text)", more: map[string]any{"aliases": []any{"org"}}, finds: []string{"table extra.notes"}},
-		"by value":                                   {sql: "create table extra.notes (who varchar(20)); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
-		"by value, another's":                        {sql: "create table extra.notes (who text); insert into extra.notes values ('acme-corp'), ('birch')"},
-		"by value, in json":                          {sql: `create table extra.notes (doc json); insert into extra.notes values ('{"tenant_key": "acme"}'), ('[1]'), ('"acme"')`, finds: []string{"table extra.notes"}},
-		"by value, in jsonb":                         {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"tenant_key": "acme"}')`, finds: []string{"table extra.notes"}},
-		"by value, in text of json":                  {sql: `create table extra.notes (doc text); insert into extra.notes values ('{"a": 1, "tenant_key": "acme"}')`, finds: []string{"table extra.notes"}},
-		"by value, in hstore":                        {sql: `create extension hstore with schema extra; create table extra.notes (doc extra.hstore); insert into extra.notes values ('tenant_key=>acme')`, finds: []string{"table extra.notes"}},
-		"by value, in a domain":                      {sql: "create domain extra.slug as text; create table extra.notes (who extra.slug); create index on extra.notes (who); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
-		"by value beside what can't":                 {sql: `create table extra.bad (doc json); insert into extra.bad values ('{"tenant_key": "\u0000"}'); create table extra.notes (who text); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
-		"by value, in an array":                      {sql: `create table extra.notes (who text[]); insert into extra.notes values ('{birch,Acme}')`, finds: []string{"table extra.notes"}},
-		"by value, in an array of enums":             {sql: `create type extra.who as enum ('acme', 'birch'); create table extra.notes (who extra.who[]); insert into extra.notes values ('{birch,acme}')`, finds: []string{"table extra.notes"}},
-		"by value, in an enum":                       {sql: `create type extra.who as enum ('acme', 'birch'); create table extra.notes (who extra.who); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
-		"by value, deep in jsonb":                    {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"a": [{"b": ["x", "ACME "]}]}')`, finds: []string{"table extra.notes"}},
-		"by value, a name in jsonb":                  {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"a": {"acme": 1}}')`, finds: []string{"table extra.notes"}},
-		"by value, deep in json":                     {sql: `create table extra.notes (doc json); insert into extra.notes values ('{"a": [{"b": ["x", "acme"]}]}')`, finds: []string{"table extra.notes"}},
-		"by value, in letters and blanks":            {sql: `create table extra.notes (who text); insert into extra.notes values (' ACME ')`, finds: []string{"table extra.notes"}},
-		"by value, in bytes":                         {sql: `create table extra.notes (who bytea); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
-		"by value, in a domain of a domain":          {sql: "create domain extra.slug as text; create domain extra.short as extra.slug; create table extra.notes (who extra.short); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
-		"by value, in citext":                        {sql: "create extension citext with schema extra; create table extra.notes (who extra.citext); insert into extra.notes values ('Acme')", finds: []string{"table extra.notes"}},
-		"by value, in more than the key":             {sql: `create table extra.notes (a text[], b jsonb, c text); insert into extra.notes values ('{acme-corp,birch}', '{"a": ["acmes", {"x": "my acme"}]}', '["acme-corp"]')`},
-		"by value, in a covered table":               {sql: "alter table m.orders add who text; insert into m.orders values (7, null, '', 'acme'), (8, 'birch', '', 'acme')", finds: []string{"key m.orders.who"}},
-		"by value, another's, in a covered":          {sql: "alter table m.orders add who text; insert into m.orders values (8, 'birch', '', 'acme')"},
-		"by value, in a claimed table":               {sql: "create table m.hints (line_id int references m.lines, who text); insert into m.hints values (null, 'acme')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "hints": "trade"}, "links": map[string]any{"hints.line_id": "follow"}}, finds: []string{"key m.hints.who"}},
-		"by value, in a claimed table, said":         {sql: "create table m.hints (line_id int references m.lines, who text); insert into m.hints values (null, 'acme')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "hints": "trade"}, "links": map[string]any{"hints.line_id": "follow"}, "columns": map[string]any{"hints": ""}}},
-		"by value, in a parent":                      {sql: "create table m.places (id int primary key, who text); alter table m.orders add at int references m.places; insert into m.places values (1, 'acme')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "places": "trade"}}, finds: []string{"key m.places.who"}},
-		"by value, at another path":                  {sql: `create table m.docs (body jsonb); insert into m.docs values ('{"tenant_key": "acme"}'), ('{"old": {"tenant_key": "acme"}}')`, more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "docs": "trade"}, "columns": map[string]any{"docs": "body->>tenant_key"}}, finds: []string{"key m.docs.body"}},
-		"a trigger":                                  {sql: strings.Replace(into, "BODY", writes, 1) + after, finds: []string{"code m.orders.noted"}},
-		"a trigger that copies rows without the key": {sql: notes + strings.Replace(into, "BODY", "insert into platform.history values (to_jsonb(old))", 1) + ofNotes, more: history, finds: []string{"code m.notes.noted"}},
+		"nothing":                                                  {},
+		"another schema":                                           {sql: "create table extra.notes (tenant_key text, body text)", finds: []string{"table extra.notes"}},
+		"another schema, covered":                                  {sql: "create table extra.notes (tenant_key text, body text)", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "extra.notes": "trade"}}},
+		"another schema, no tenant":                                {sql: "create table extra.notes (tenant_key text, body text)", more: map[string]any{"columns": map[string]any{"extra.notes": ""}}},
+		"another schema, partitioned":                              {sql: "create table extra.notes (tenant_key text) partition by list (tenant_key); create table extra.notes_a partition of extra.notes for values in ('acme')", finds: []string{"table extra.notes"}},
+		"an alias":                                                 {sql: "create table extra.notes (org text)", more: map[string]any{"aliases": []any{"org"}}, finds: []string{"table extra.notes"}},
+		"by value":                                                 {sql: "create table extra.notes (who varchar(20)); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
+		"by value, another's":                                      {sql: "create table extra.notes (who text); insert into extra.notes values ('acme-corp'), ('birch')"},
+		"by value, in json":                                        {sql: `create table extra.notes (doc json); insert into extra.notes values ('{"tenant_key": "acme"}'), ('[1]'), ('"acme"')`, finds: []string{"table extra.notes"}},
+		"by value, in jsonb":                                       {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"tenant_key": "acme"}')`, finds: []string{"table extra.notes"}},
+		"by value, in text of json":                                {sql: `create table extra.notes (doc text); insert into extra.notes values ('{"a": 1, "tenant_key": "acme"}')`, finds: []string{"table extra.notes"}},
+		"by value, in hstore":                                      {sql: `create extension hstore with schema extra; create table extra.notes (doc extra.hstore); insert into extra.notes values ('tenant_key=>acme')`, finds: []string{"table extra.notes"}},
+		"by value, in a domain":                                    {sql: "create domain extra.slug as text; create table extra.notes (who extra.slug); create index on extra.notes (who); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
+		"by value beside what can't":                               {sql: `create table extra.bad (doc json); insert into extra.bad values ('{"tenant_key": "\u0000"}'); create table extra.notes (who text); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
+		"by value, in an array":                                    {sql: `create table extra.notes (who text[]); insert into extra.notes values ('{birch,Acme}')`, finds: []string{"table extra.notes"}},
+		"by value, in an array of enums":                           {sql: `create type extra.who as enum ('acme', 'birch'); create table extra.notes (who extra.who[]); insert into extra.notes values ('{birch,acme}')`, finds: []string{"table extra.notes"}},
+		"by value, in an enum":                                     {sql: `create type extra.who as enum ('acme', 'birch'); create table extra.notes (who extra.who); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
+		"by value, deep in jsonb":                                  {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"a": [{"b": ["x", "ACME "]}]}')`, finds: []string{"table extra.notes"}},
+		"by value, a name in jsonb":                                {sql: `create table extra.notes (doc jsonb); insert into extra.notes values ('{"a": {"acme": 1}}')`, finds: []string{"table extra.notes"}},
+		"by value, deep in json":                                   {sql: `create table extra.notes (doc json); insert into extra.notes values ('{"a": [{"b": ["x", "acme"]}]}')`, finds: []string{"table extra.notes"}},
+		"by value, in letters and blanks":                          {sql: `create table extra.notes (who text); insert into extra.notes values (' ACME ')`, finds: []string{"table extra.notes"}},
+		"by value, in bytes":                                       {sql: `create table extra.notes (who bytea); insert into extra.notes values ('acme')`, finds: []string{"table extra.notes"}},
+		"by value, in a domain of a domain":                        {sql: "create domain extra.slug as text; create domain extra.short as extra.slug; create table extra.notes (who extra.short); insert into extra.notes values ('acme')", finds: []string{"table extra.notes"}},
+		"by value, in citext":                                      {sql: "create extension citext with schema extra; create table extra.notes (who extra.citext); insert into extra.notes values ('Acme')", finds: []string{"table extra.notes"}},
+		"by value, in more than the key":                           {sql: `create table extra.notes (a text[], b jsonb, c text); insert into extra.notes values ('{acme-corp,birch}', '{"a": ["acmes", {"x": "my acme"}]}', '["acme-corp"]')`},
+		"by value, in a covered table":                             {sql: "alter table m.orders add who text; insert into m.orders values (7, null, '', 'acme'), (8, 'birch', '', 'acme')", finds: []string{"key m.orders.who"}},
+		"by value, another's, in a covered":                        {sql: "alter table m.orders add who text; insert into m.orders values (8, 'birch', '', 'acme')"},
+		"by value, in a claimed table":                             {sql: "create table m.hints (line_id int references m.lines, who text); insert into m.hints values (null, 'acme')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "hints": "trade"}, "links": map[string]any{"hints.line_id": "follow"}}, finds: []string{"key m.hints.who"}},
+		"by value, in a claimed table, said":                       {sql: "create table m.hints (line_id int references m.lines, who text); insert into m.hints values (null, 'acme')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "hints": "trade"}, "links": map[string]any{"hints.line_id": "follow"}, "columns": map[string]any{"hints": ""}}},
+		"by value, in a parent":                                    {sql: "create table m.places (id int primary key, who text); alter table m.orders add at int references m.places; insert into m.places values (1, 'acme')", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "places": "trade"}}, finds: []string{"key m.places.who"}},
+		"by value, at another path":                                {sql: `create table m.docs (body jsonb); insert into m.docs values ('{"tenant_key": "acme"}'), ('{"old": {"tenant_key": "acme"}}')`, more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "docs": "trade"}, "columns": map[string]any{"docs": "body->>tenant_key"}}, finds: []string{"key m.docs.body"}},
+		"a trigger":                                                {sql: strings.Replace(into, "BODY", writes, 1) + after, finds: []string{"code m.orders.noted"}},
+		"a view in place of a table":                               {sql: "create table extra.notes (id int, tk text); create view m.notes as select id, tk as tenant_key from extra.notes", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "notes": "trade"}, "columns": map[string]any{"extra.notes": ""}}, finds: []string{"table m.notes"}},
+		"a materialized view in place of a table":                  {sql: "create materialized view m.notes as select 'acme' as tenant_key", more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "notes": "trade"}}, finds: []string{"table m.notes"}},
+		"a view that shows a table of nobody's":                    {sql: "create table extra.notes (doc jsonb); create view m.notes as select doc ->> 't' as tenant_key from extra.notes; create view platform.notes as select * from m.notes", finds: []string{"table extra.notes"}},
+		"a view that shows a table of nobody's, said":              {sql: "create table extra.notes (doc jsonb); create view m.notes as select doc ->> 't' as tenant_key from extra.notes", more: map[string]any{"columns": map[string]any{"m.notes": ""}}},
+		"a view of covered tables":                                 {sql: "create table extra.notes (n int); create view m.notes as select o.tenant_key, n from m.orders o, extra.notes"},
+		"a list for a key":                                         {sql: `create table m.docs (body jsonb); insert into m.docs values ('{"a": {"tenant_key": ["x"]}}'), ('{"a": {"tenant_key": "acme"}}')`, more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "docs": "trade"}, "columns": map[string]any{"docs": "body->a->>tenant_key"}}, finds: []string{"key m.docs.body->>a->>tenant_key"}},
+		"an object for a key":                                      {sql: `create table m.docs (body json); insert into m.docs values ('{"tenant_key": {"id": 7}}'), ('{"tenant_key": 7}'), ('{"tenant_key": null}'), ('[]'), (null)`, more: map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "docs": "trade"}, "columns": map[string]any{"docs": "body->>tenant_key"}}, finds: []string{"key m.docs.body->>tenant_key"}},
+		"a collation of equals":                                    {sql: "create collation extra.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false); create domain extra.mail as text collate extra.ci; create table extra.users (mail text collate extra.ci, more extra.mail, list text[] collate extra.ci, name varchar(9) collate extra.ci); create index on extra.users (mail); insert into extra.users values ('jo', 'jo', '{jo,\"[\"}', '{}')"},
+		"a collation of equals, by value":                          {sql: "create collation extra.ai (provider = icu, locale = 'und-u-ks-level1', deterministic = false); create table extra.users (org text collate extra.ai); insert into extra.users values ('ácme')", finds: []string{"table extra.users"}},
+		"a collation of equals, in a list":                         {sql: "create collation extra.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false); create table extra.users (orgs text[] collate extra.ci); insert into extra.users values ('{birch,ACME}')", finds: []string{"table extra.users"}},
+		"a publication with a filter":                              {sql: "create publication p_TOKEN for table m.lines where (tenant_key <> 'x')", finds: []string{"code m.lines"}},
+		"a publication of columns":                                 {sql: "alter table m.lines replica identity full; create publication p_TOKEN for table m.lines (id)", finds: []string{"code m.lines"}},
+		"a publication of inserts":                                 {sql: "alter table m.lines replica identity nothing; create publication p_TOKEN for table m.lines with (publish = 'insert')"},
+		"a trigger that copies rows without the key":               {sql: notes + strings.Replace(into, "BODY", "insert into platform.history values (to_jsonb(old))", 1) + ofNotes, more: history, finds: []string{"code m.notes.noted"}},
 		"a trigger that copies rows without the key, as they come": {sql: notes + strings.Replace(into, "BODY", "insert into platform.history select to_jsonb(new)", 1) + "create trigger noted after insert or update on m.notes for each row execute function platform.note()", more: history, finds: []string{"code m.notes.noted"}},
 		"a trigger that copies a column without the key":           {sql: notes + strings.Replace(into, "BODY", "insert into platform.history values (jsonb_build_object(''body'', old.body))", 1) + ofNotes, more: history, finds: []string{"code m.notes.noted"}},
 		"a trigger that copies rows without the key, let":          {sql: notes + strings.Replace(into, "BODY", "insert into platform.history values (to_jsonb(old))", 1) + ofNotes, more: with(history, "triggers", map[string]any{"notes.noted": "ignore"})},
@@ -154,7 +167,7 @@ func TestMapFinds(t *testing.T) {
 			postgrestest.Exec(t, w.dsn, twoTenants)
 			own := rowsOf(c.more)
 			mark(t, d, w, own)
-			postgrestest.Exec(t, w.dsn, c.sql)
+			postgrestest.Exec(t, w.dsn, strings.ReplaceAll(c.sql, "TOKEN", w.token))
 			m, err := d.DataMap(t.Context(), connector.Survey{Ref: own.Ref, Search: 10 * time.Second})
 			if err != nil {
 				t.Fatal(err)
@@ -230,6 +243,59 @@ create view m.v as select * from m.orders; create materialized view extra.under 
 	}
 	if n := postgrestest.Value[int](t, w.dsn, "select count(*) from extra.under where tenant_key = 'birch'"); n != 202 {
 		t.Errorf("a materialized view shows %d rows of a neighbour, want 202", n)
+	}
+}
+
+// TestRefreshFails: a materialized view that can't be made anew shows what was
+// erased. Neither the class nor the resource counts as gone until it is mended.
+func TestRefreshFails(t *testing.T) {
+	t.Parallel()
+	d, w, r := shared(t, "create table p (id int, tenant_key text, v text); create materialized view s.sums as select v, 1 / (select count(*) from p where tenant_key = 'acme') as share from p with no data; create materialized view s.none as select v from p with no data",
+		map[string]any{"p": "data"}, "derived", map[string]any{"sums": "refresh", "none": "refresh"})
+	postgrestest.Exec(t, w.dsn, "insert into s.p values (1, 'acme', 'token'), (2, 'birch', ''); refresh materialized view s.sums")
+	for range 2 {
+		if _, err := d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "data", Limit: 10}); tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), "s.sums") {
+			t.Errorf("erase: %v (%s), want it blocked by s.sums", err, tenure.CodeOf(err))
+		}
+		if _, err := d.Delete(t.Context(), r); tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), "s.sums") {
+			t.Errorf("delete: %v (%s), want it blocked by s.sums", err, tenure.CodeOf(err))
+		}
+	}
+	postgrestest.Exec(t, w.dsn, "drop materialized view s.sums; create materialized view s.sums as select v from s.p")
+	if _, err := d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "data", Limit: 10}); err != nil {
+		t.Error(err)
+	}
+	if _, err := d.Delete(t.Context(), r); err != nil {
+		t.Error(err)
+	}
+	if filled := postgrestest.Value[bool](t, w.dsn, "select relispopulated from pg_class where oid = 's.none'::regclass"); filled {
+		t.Error("a view that was made with no data has data now")
+	}
+}
+
+// TestObjectsThatATriggerUnlinks: the extension lo unlinks an object as its row
+// goes. It is counted all the same, and one that a neighbour's row names too stays.
+func TestObjectsThatATriggerUnlinks(t *testing.T) {
+	t.Parallel()
+	d, w, r := shared(t, "create extension lo with schema public; create table f (id int, tenant_key text, blob public.lo); create trigger t before update or delete on f for each row execute function public.lo_manage(blob)", map[string]any{"f": "data"})
+	postgrestest.Exec(t, w.dsn, "insert into s.f values (1, 'acme', lo_from_bytea(1001, 'acme')), (2, 'birch', lo_from_bytea(1002, 'birch'))")
+	m, err := d.DataMap(t.Context(), connector.Survey{Ref: r})
+	if got := blocking(m); err != nil || len(got) > 0 {
+		t.Fatalf("what blocks: %q, error %v", got, err)
+	}
+	e, err := d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "data", Limit: 10})
+	if err != nil || e.Total["large objects of s.f"] != 1 {
+		t.Errorf("the tally says %v, error %v; want one large object", e.Total, err)
+	}
+	if left := strs(t, connect(t, w.dsn), "select oid::text from pg_largeobject_metadata"); !slices.Equal(left, []string{"1002"}) {
+		t.Errorf("left are the large objects %q", left)
+	}
+	postgrestest.Exec(t, w.dsn, "insert into s.f values (3, 'acme', 1002)")
+	if _, err := d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "data", Limit: 10}); tenure.CodeOf(err) != tenure.Blocked {
+		t.Errorf("the trigger would unlink a neighbour's object: %v, want it blocked", err)
+	}
+	if left := strs(t, connect(t, w.dsn), "select oid::text from pg_largeobject_metadata"); !slices.Equal(left, []string{"1002"}) {
+		t.Errorf("left are the large objects %q", left)
 	}
 }
 

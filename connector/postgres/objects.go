@@ -48,8 +48,11 @@ func (l locator) String() string { return l.table.String() + "." + l.column }
 // in is the column's table.
 func (l locator) in() string { return quote(l.table.Schema, l.table.Name) }
 
+// objectsOf begins the names under which objects are tallied.
+const objectsOf = "large objects of "
+
 // kind is the name under which the objects are tallied.
-func (l locator) kind() string { return "large objects of " + l.table.String() }
+func (l locator) kind() string { return objectsOf + l.table.String() }
 
 const locatorsSQL = `select n.nspname, c.relname, a.attname, (e.oid is not null)::text from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
  join pg_type t on t.oid = a.atttypid left join pg_type b on b.oid = t.typbasetype
@@ -154,13 +157,17 @@ func unlinker(ctx context.Context, s *session, h *relational.Holding) (func(cont
 	if err != nil {
 		return nil, err
 	}
+	managed, err := managers(ctx, s)
+	if err != nil {
+		return nil, err
+	}
 	return func(ctx context.Context, q relational.Querier, t relational.Reached, where string) (map[string]int64, error) {
 		counts := map[string]int64{}
 		for _, l := range own {
 			if l.table != t.Table.TableName {
 				continue
 			}
-			n, err := l.unlink(ctx, q, where, all, 0)
+			n, err := l.unlink(ctx, q, where, all, 0, managed[l.String()])
 			counts[l.kind()] += n
 			if err != nil {
 				return nil, err
@@ -172,8 +179,8 @@ func unlinker(ctx context.Context, s *session, h *relational.Holding) (func(cont
 
 // unlink takes away the large objects named by the column in rows for which where
 // holds under the alias t, save those that a row of all the rest names too. A
-// limit of 0 is none.
-func (l locator) unlink(ctx context.Context, q relational.Querier, where string, all []locator, limit int) (n int64, err error) {
+// limit of 0 is none. What a trigger manages is counted alone: it goes with its row.
+func (l locator) unlink(ctx context.Context, q relational.Querier, where string, all []locator, limit int, managed bool) (n int64, err error) {
 	named := fmt.Sprintf(`select %s from %s "t" where %s`, l.values(), l.in(), where)
 	sql := "with named as (select m.oid from pg_catalog.pg_largeobject_metadata m where m.oid in (" + named + ")), others as ("
 	for i, o := range all {
@@ -186,12 +193,31 @@ func (l locator) unlink(ctx context.Context, q relational.Querier, where string,
 		}
 		sql += o.others(rest, "select oid from named")
 	}
-	sql += ") select lo_unlink(x.oid)::text from (select oid from named where oid not in (select * from others)"
+	unlink := "lo_unlink(x.oid)"
+	if managed {
+		unlink = "x.oid"
+	}
+	sql += ") select " + unlink + "::text from (select oid from named where oid not in (select * from others)"
 	if limit > 0 {
 		sql += " limit " + strconv.Itoa(limit)
 	}
 	err = each(ctx, q, sql+") x", 1, func([]string) { n++ })
 	return n, err
+}
+
+const managersSQL = `select n.nspname, c.relname, split_part(encode(g.tgargs, 'escape'), E'\\000', 1) from pg_trigger g join pg_proc p on p.oid = g.tgfoid join pg_language l on l.oid = p.prolang
+ join pg_class c on c.oid = g.tgrelid join pg_namespace n on n.oid = c.relnamespace
+ where p.proname = 'lo_manage' and l.lanname = 'c' and g.tgenabled in ('O', 'A') and g.tgtype & 9 = 9 and g.tgqual is null and not c.relispartition`
+
+// managers are the columns whose large objects the extension lo unlinks by itself
+// when a row goes.
+func managers(ctx context.Context, s *session) (map[string]bool, error) {
+	out := map[string]bool{}
+	err := s.simple(ctx, managersSQL, func(_ int, v [][]byte) error {
+		out[locator{table: relational.TableName{Schema: string(v[0]), Name: string(v[1])}, column: string(v[2])}.String()] = true
+		return nil
+	})
+	return out, err
 }
 
 // unlinkAll takes away the large objects that a whole store's rows name and no
@@ -216,7 +242,7 @@ func (s *session) unlinkAll(ctx context.Context, schema string, counts map[strin
 				return err
 			}
 			err := s.atomic(ctx, func(s *session) (err error) {
-				n, err = l.unlink(ctx, s, "true", rest, objectsAtOnce)
+				n, err = l.unlink(ctx, s, "true", rest, objectsAtOnce, false)
 				return err
 			})
 			if err != nil {

@@ -27,6 +27,14 @@ func TestRefusals(t *testing.T) {
 			ddl:  p + "; create table c (tenant_key text, p int references p on delete set null, constraint single unique nulls not distinct (p))",
 			fill: "insert into c values ('birch', null), ('birch', 1)", says: "constraint single of s.c",
 		},
+		"no partition for it": {
+			ddl:  p + "; create table c (tenant_key text, p int references p on delete set null) partition by list (p); create table c_1 partition of c for values in (1)",
+			fill: "insert into c values ('birch', 1)", says: "s.c doesn't take",
+		},
+		"a publication with a filter": {
+			ddl:  "create table p (id int primary key, tenant_key text, v text); create publication pub for table p where (v <> 'x')",
+			says: "publication",
+		},
 		"a trigger that raises": {
 			ddl:  p + "; create function s.never() returns trigger language plpgsql as $$ begin raise exception 'no way %', old.v; end $$; create trigger t before delete on p for each row execute function s.never()",
 			says: "function s.never",

@@ -40,8 +40,9 @@ type Dialect interface {
 	// Obstacles names what on a table can keep its rows from being changed:
 	// triggers, rules and policies. "" if there is nothing of that kind.
 	Obstacles(ctx context.Context, q Querier, t TableName) (string, error)
-	// Updaters names the triggers that people made run when a table's rows change.
-	Updaters(ctx context.Context, q Querier, t TableName) ([]string, error)
+	// Updaters names the triggers that people made run when one of the columns of a
+	// table's rows is set.
+	Updaters(ctx context.Context, q Querier, t TableName, columns []string) ([]string, error)
 	// Written is a query for the parents' keys that Write wrote down.
 	Written(resource string, t Table, columns []string) string
 	// Write writes down which rows of the parent the child's rows, for which where

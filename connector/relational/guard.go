@@ -39,14 +39,17 @@ func (w *batch) guard(ctx context.Context, g going, all []going) error {
 	if err := w.single(ctx, g); err != nil {
 		return err
 	}
-	inner := next(alias)
 	for _, k := range h.Graph.below[n] {
-		where := k.up(alias, inner, h.Dialect.Name(n), h.those(g, inner))
-		for _, also := range all {
-			if also.t.Table.TableName == k.Child {
-				where += " and not (" + h.those(also, alias) + ")"
+		refers := func(a string) string {
+			where := k.up(a, next(a), h.Dialect.Name(n), h.those(g, next(a)))
+			for _, also := range all {
+				if also.t.Table.TableName == k.Child {
+					where += " and not (" + h.those(also, a) + ")"
+				}
 			}
+			return where
 		}
+		where := refers(alias)
 		from := h.Dialect.Name(k.Child) + " as " + Quote(alias)
 		r, err := w.count(ctx, "select "+h.referring(k.Child)+" from "+from+" where "+where)
 		if err != nil {
@@ -64,6 +67,11 @@ func (w *batch) guard(ctx context.Context, g going, all []going) error {
 				return err
 			}
 			w.erased.Detached[k.Link()] += others
+		}
+		if others+r.ours > 0 {
+			if err := w.still(ctx, k, refers(next(alias))); err != nil {
+				return err
+			}
 		}
 		if k.OnDelete.lets() && !h.Unenforced {
 			w.nulls[k.Child] += r.ours + others
@@ -202,21 +210,34 @@ func (h *Holding) twice(t Reached) string {
 // lose a reference: nobody was told what they change besides.
 func (w *batch) quiet(ctx context.Context, k ForeignKey) error {
 	h := w.Holding
-	if !h.Graph.tables[k.Child].Code {
-		return nil
-	}
-	names, err := h.Dialect.Updaters(ctx, w.q, k.Child)
-	if err != nil {
+	name, err := h.updater(ctx, w.q, k)
+	if err != nil || name == "" {
 		return err
 	}
-	for _, name := range names {
-		if !h.ignores(k.Child, name) {
-			as := h.bare(k.Child) + "." + name
-			return tenure.Errorf(tenure.Blocked, "rows of %s, which aren't the tenant's, lose their reference to %s, and trigger %s runs on them", k.Child, k.Parent, name).
-				WithHint("triggers: {%s: ignore} if it may run on them", as)
-		}
+	says, fix := h.loud(k, name)
+	return tenure.Errorf(tenure.Blocked, "%s", says).WithHint("%s", fix)
+}
+
+// updater is a trigger that runs when rows lose a reference and that nobody answers
+// for, "" if there is none.
+func (h *Holding) updater(ctx context.Context, q Querier, k ForeignKey) (string, error) {
+	if !h.Graph.tables[k.Child].Code {
+		return "", nil
 	}
-	return nil
+	names, err := h.Dialect.Updaters(ctx, q, k.Child, h.loses(k))
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(names, func(name string) bool { return !h.ignores(k.Child, name) })
+	if i < 0 {
+		return "", nil
+	}
+	return names[i], nil
+}
+
+func (h *Holding) loud(k ForeignKey, trigger string) (says, fix string) {
+	return "rows of " + k.Child.String() + ", which aren't the tenant's, lose their reference to " + k.Parent.String() + ", and trigger " + trigger + " runs on them",
+		"triggers: {" + h.bare(k.Child) + "." + trigger + ": ignore} if it may run on them"
 }
 
 // ignores says that the blueprint answers for a trigger.

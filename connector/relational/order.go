@@ -90,12 +90,12 @@ func (h *Holding) parts(in map[TableName]bool, open map[string]bool) [][]TableNa
 func (h *Holding) opening(parts [][]TableName, open map[string]bool) (*ForeignKey, []string) {
 	for _, part := range parts {
 		for _, k := range h.within(part, open) {
-			if k.OnDelete == SetNull && h.yields(k) {
+			if k.OnDelete == SetNull && h.yields(k) && h.Graph.ripples(k, k.sets()) == nil {
 				return &k, nil
 			}
 		}
 		for _, k := range h.within(part, open) {
-			if columns := h.openable(k); columns != nil {
+			if columns := h.openable(k); columns != nil && h.Graph.ripples(k, columns) == nil {
 				return &k, columns
 			}
 		}
@@ -197,6 +197,10 @@ func (h *Holding) stepFor(part []TableName, open map[string]bool) (EraseStep, *t
 	s.Kind, s.Keys = StepWhole, nil
 	for _, k := range h.within(part, open) {
 		if (!k.Deferrable || k.OnDelete == Restrict) && k.OnDelete != Cascade {
+			if on := h.Graph.ripples(k, h.openable(k)); len(on) > 0 {
+				return s, tenure.Errorf(tenure.Blocked, "the foreign keys of %s form a cycle that can't be opened at %s, since %s refers to it", listed(part), k.Link(), on[0].Link()).
+					WithHint("make the reference %s of %s deferrable", strings.Join(k.Columns, ", "), k.Child)
+			}
 			return s, tenure.Errorf(tenure.Blocked, "the foreign keys of %s form a cycle that can't be opened", listed(part)).
 				WithHint("make %s of %s nullable or its reference deferrable", strings.Join(k.Columns, ", "), k.Child)
 		}
@@ -251,6 +255,9 @@ func (h *Holding) Objections(order []string) []connector.Place {
 func (h *Holding) early(k ForeignKey, at func(string) int) string {
 	if h.finds(k, at) {
 		return "rows of " + k.Child.String() + " are found only through those of " + k.Parent.String()
+	}
+	if on := h.Graph.ripples(k, h.loses(k)); len(on) > 0 {
+		return "rows of " + on[0].Child.String() + " refer to columns of " + k.Child.String() + " that change as rows of " + k.Parent.String() + " go"
 	}
 	switch {
 	case h.yields(k):

@@ -1,7 +1,9 @@
 package relational
 
 import (
+	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -48,10 +50,41 @@ func (c *claims) referring(n TableName, a string, path []TableName) (from, but [
 	}
 	if c.t.Written {
 		for _, columns := range c.referred(n) {
-			from = append(from, tuple(a, columns)+" in ("+c.d.Written(c.t.Resource, c.g.tables[n], columns)+")")
+			from = append(from, c.written(n, a, columns))
 		}
 	}
 	return from, but
+}
+
+// written is the condition that the columns of a row, under the alias a, are a key
+// that was written down.
+func (c *claims) written(n TableName, a string, columns []string) string {
+	return c.listed(n, a, columns, c.d.Written(c.t.Resource, c.g.tables[n], columns))
+}
+
+// listed is the condition that the columns of a row, under the alias a, are in what
+// a query gives, as their types compare them.
+func (c *claims) listed(n TableName, a string, columns []string, query string) string {
+	var same, names []string
+	plain := true
+	for i, name := range columns {
+		plain = plain && c.equal(n, name) == "="
+		names = append(names, "k"+strconv.Itoa(i))
+		same = append(same, Quote(a, name)+" "+c.equal(n, name)+" w."+names[i])
+	}
+	switch {
+	case plain:
+		return tuple(a, columns) + " in (" + query + ")"
+	case len(columns) == 1:
+		return Quote(a, columns[0]) + " " + c.equal(n, columns[0]) + " any (" + query + ")"
+	}
+	return "exists (select 1 from (" + query + ") w (" + strings.Join(names, ", ") + ") where " + strings.Join(same, " and ") + ")"
+}
+
+// equal is the operator by which a column's values are equal.
+func (c *claims) equal(n TableName, column string) string {
+	at, _ := c.g.tables[n].Column(column)
+	return cmp.Or(at.Equal, "=")
 }
 
 // asked is the condition for rows of a parent, under the alias a, that the

@@ -15,12 +15,14 @@ import (
 func (h *Holding) Places(ctx context.Context, q Querier, order []string, counted bool) ([]connector.Place, error) {
 	out := h.tables()
 	refers, keys, stay := h.references(), h.nulls(), h.staying()
+	ripples := h.ripples(refers)
 	if counted {
 		for _, fill := range []func() error{
 			func() error { return h.fill(ctx, q, out) },
 			func() error { return h.fillReferences(ctx, q, refers) },
 			func() error { return h.fillNulls(ctx, q, keys) },
 			func() error { return h.count(ctx, q, stay) },
+			func() error { return h.fillRipples(ctx, q, ripples) },
 		} {
 			if err := fill(); err != nil {
 				return nil, err
@@ -30,6 +32,11 @@ func (h *Holding) Places(ctx context.Context, q Querier, order []string, counted
 	for _, r := range refers {
 		if p, ok := h.place(r, counted); ok {
 			out = append(out, p)
+		}
+	}
+	for _, r := range ripples {
+		if r.rows > 0 {
+			out = append(out, h.placeOf(r))
 		}
 	}
 	for _, k := range keys {
@@ -161,6 +168,7 @@ func (h *Holding) unclaim(n TableName) string {
 type reference struct {
 	ForeignKey
 	referring
+	updater string // a trigger that runs on others' rows as they lose it
 }
 
 func (h *Holding) references() []reference {
@@ -194,7 +202,14 @@ func (h *Holding) fillReferences(ctx context.Context, q Querier, refers []refere
 		return err
 	}
 	for i, v := range n {
-		refers[i].referring = referring{ours: v[0], theirs: v[1], nobodys: v[2]}
+		r := &refers[i]
+		r.referring = referring{ours: v[0], theirs: v[1], nobodys: v[2]}
+		if r.theirs+r.nobodys == 0 {
+			continue
+		}
+		if r.updater, err = h.updater(ctx, q, r.ForeignKey); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -237,6 +252,10 @@ func (h *Holding) place(r reference, counted bool) (connector.Place, bool) {
 	p.Blocks = p.Says != ""
 	if r.nobodys > 0 && p.Blocks && len(h.Graph.optional(k)) > 0 {
 		p.Fix = `links: {"` + h.link(k) + `": follow} if they are the tenant's, detach if they are to stay`
+	}
+	if !p.Blocks && r.updater != "" {
+		p.Blocks = true
+		p.Says, p.Fix = h.loud(k, r.updater)
 	}
 	if !p.Blocks {
 		p.Says = plural(p.Rows, "reference") + " of others' rows of " + k.Child.String() + " to the tenant's rows of " + k.Parent.String() + " will be " + outcome(k)

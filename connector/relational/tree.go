@@ -37,7 +37,13 @@ func (c *claims) tree(n TableName) *tree {
 func (t *tree) key() []string { return t.self[0].Parents }
 
 // is is the condition that two aliases stand for one row.
-func (t *tree) is(a, b string) string { return tuple(a, t.key()) + " = " + tuple(b, t.key()) }
+func (t *tree) is(a, b string) string {
+	same := make([]string, len(t.key()))
+	for i, c := range t.key() {
+		same[i] = Quote(a, c) + " " + t.c.equal(t.n, c) + " " + Quote(b, c)
+	}
+	return "(" + strings.Join(same, " and ") + ")"
+}
 
 // rows is the query for rows of the table under the alias a, with what to join, as
 // its columns that take part in references.
@@ -74,7 +80,7 @@ func (t *tree) define(name, query string) string {
 // among is the condition that a row, under the alias a, is in what was defined
 // under a name.
 func (t *tree) among(a, name string, defined ...string) string {
-	return tuple(a, t.key()) + " in (with recursive " + strings.Join(defined, ", ") + " select " + list(name, t.key()) + " from " + Quote(name) + ")"
+	return t.c.listed(t.n, a, t.key(), "with recursive "+strings.Join(defined, ", ")+" select "+list(name, t.key())+" from "+Quote(name))
 }
 
 // with is the condition for rows, under the alias a, for which cond holds under the

@@ -162,7 +162,7 @@ func (dialect) Obstacles(ctx context.Context, q relational.Querier, t relational
 
 // Updaters is described at relational.Dialect. Left out are triggers that don't run
 // when a reference changes, that write nothing, and that keep an index in step.
-func (dialect) Updaters(ctx context.Context, q relational.Querier, t relational.TableName) (out []string, err error) {
+func (dialect) Updaters(ctx context.Context, q relational.Querier, t relational.TableName, _ []string) (out []string, err error) {
 	c, err := readCatalog(ctx, q)
 	for _, g := range c.triggers {
 		if c.watches(g, t) && slices.ContainsFunc(g.writes, func(w write) bool { return !c.keeps(w) }) {
