@@ -2,6 +2,7 @@ package relational
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -28,6 +29,8 @@ type Column struct {
 	Required  bool   // it can't be null
 	Generated bool   // it can't be set
 	Equal     string // the operator by which its values are equal, = if blank
+	Locator   bool   // PostgreSQL: its values name large objects
+	List      bool   // its values are lists of such
 }
 
 // Table is one table as the catalog shows it. Its partitions and heirs stand
@@ -154,6 +157,7 @@ func (k ForeignKey) sets() []string {
 // Graph is a database's tables and foreign keys.
 type Graph struct {
 	tables map[TableName]Table
+	sorted []Table
 	keys   []ForeignKey
 	below  map[TableName][]ForeignKey // by parent
 	above  map[TableName][]ForeignKey // by child
@@ -167,6 +171,7 @@ func NewGraph(tables []Table, keys []ForeignKey) *Graph {
 	for _, t := range tables {
 		g.tables[t.TableName] = t
 	}
+	g.sorted = slices.SortedFunc(maps.Values(g.tables), func(a, b Table) int { return a.Compare(b.TableName) })
 	for _, k := range keys {
 		_, child := g.tables[k.Child]
 		_, parent := g.tables[k.Parent]
@@ -198,14 +203,7 @@ func (g *Graph) Table(n TableName) (Table, bool) {
 }
 
 // Tables returns every table, ordered by name.
-func (g *Graph) Tables() []Table {
-	out := make([]Table, 0, len(g.tables))
-	for _, t := range g.tables {
-		out = append(out, t)
-	}
-	slices.SortFunc(out, func(a, b Table) int { return a.Compare(b.TableName) })
-	return out
-}
+func (g *Graph) Tables() []Table { return g.sorted }
 
 // Keys are the foreign keys, ordered by child, parent and name.
 func (g *Graph) Keys() []ForeignKey { return g.keys }
