@@ -20,7 +20,7 @@ const typesSQL = `select u.t, u.m, format_type(u.t, u.m), y.typnotnull,
    where c.opcintype = case when y.typbasetype <> 0 then y.typbasetype else y.oid end and c.opcdefault and n.nspname <> 'pg_catalog') end,
  'oid'::regtype in (y.oid, y.typbasetype), exists (select 1 from pg_type e where e.oid in (y.typelem, b.typelem) and 'oid'::regtype in (e.oid, e.typbasetype) and 'array_in'::regproc in (y.typinput, b.typinput))
  from unnest({{types}}::oid[], {{modifiers}}::int[]) u (t, m) join pg_type y on y.oid = u.t left join pg_type b on b.oid = y.typbasetype;
-select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '', a.attcollation from pg_attribute a where a.attrelid = {{partitions}} and a.attnum > 0`
+select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '', a.attcollation from pg_attribute a where a.attrelid {{partitions}} and a.attnum > 0`
 
 // checksSQL reads the checks on columns of foreign keys that may be null, with
 // whether they can be evaluated: by what the server itself brings along alone.
@@ -28,13 +28,13 @@ const checksSQL = `select k.conrelid, pg_get_expr(k.conbin, k.conrelid),
  (select json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod))) from pg_attribute a where a.attrelid = k.conrelid and a.attnum = any (k.conkey)),
  not exists (select 1 from pg_depend d where d.classid = 'pg_constraint'::regclass and d.objid = k.oid and d.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass) and d.refobjid >= 16384)
   and not exists (select 1 from pg_attribute a join pg_type y on y.oid = a.atttypid where a.attrelid = k.conrelid and a.attnum = any (k.conkey) and (y.oid >= 16384 or y.typtype <> 'b'))
- from pg_constraint k where k.oid = {{checks}} and exists (select 1 from pg_constraint f join pg_attribute a on a.attrelid = f.conrelid and a.attnum = any (f.conkey) and not a.attnotnull
+ from pg_constraint k where k.oid {{checks}} and exists (select 1 from pg_constraint f join pg_attribute a on a.attrelid = f.conrelid and a.attnum = any (f.conkey) and not a.attnotnull
   where f.contype = 'f' and f.conrelid = k.conrelid and a.attnum = any (k.conkey))`
 
 // comparisonsSQL reads the schemas of operators that the server doesn't bring along,
 // and the names of collations.
-const comparisonsSQL = `select p.oid, n.nspname from pg_operator p join pg_namespace n on n.oid = p.oprnamespace where p.oid = {{operators}} and n.nspname <> 'pg_catalog';
-select l.oid, format('%I.%I', n.nspname, l.collname) from pg_collation l join pg_namespace n on n.oid = l.collnamespace where l.oid = {{collations}}`
+const comparisonsSQL = `select p.oid, n.nspname from pg_operator p join pg_namespace n on n.oid = p.oprnamespace where p.oid {{operators}} and n.nspname <> 'pg_catalog';
+select l.oid, format('%I.%I', n.nspname, l.collname) from pg_collation l join pg_namespace n on n.oid = l.collnamespace where l.oid {{collations}}`
 
 // databaseGraph reads every table of the database, save the catalog's and Tenure's own.
 func databaseGraph(ctx context.Context, s *session) (*relational.Graph, error) {
@@ -134,7 +134,7 @@ func (n *near) describe(ctx context.Context, s *session) error {
 			}
 		}
 	}
-	sql := strings.NewReplacer("{{types}}", array(oids), "{{modifiers}}", array(modifiers), "{{partitions}}", anyOID(partitions)).Replace(typesSQL)
+	sql := strings.NewReplacer("{{types}}", array(oids), "{{modifiers}}", array(modifiers), "{{partitions}}", inOIDs(partitions)).Replace(typesSQL)
 	err := s.simple(ctx, sql, func(result int, v [][]byte) error {
 		if result == 1 {
 			return n.take(columnRow, v)
@@ -198,7 +198,7 @@ func (n *near) comparisons(ctx context.Context, s *session) (operators, collatio
 	if len(by)+len(in) == 0 {
 		return operators, collations, nil
 	}
-	err = s.simple(ctx, strings.NewReplacer("{{operators}}", anyOID(by), "{{collations}}", anyOID(in)).Replace(comparisonsSQL), func(result int, v [][]byte) error {
+	err = s.simple(ctx, strings.NewReplacer("{{operators}}", inOIDs(by), "{{collations}}", inOIDs(in)).Replace(comparisonsSQL), func(result int, v [][]byte) error {
 		if result == 0 {
 			operators[oidOf(v[0])] = equalIn(string(v[1]))
 		} else {
@@ -228,7 +228,7 @@ func (n *near) readChecks(ctx context.Context, s *session) error {
 	}
 	var all []check
 	var selects []string
-	err := s.simple(ctx, strings.ReplaceAll(checksSQL, "{{checks}}", anyOID(n.checks)), func(_ int, v [][]byte) error {
+	err := s.simple(ctx, strings.ReplaceAll(checksSQL, "{{checks}}", inOIDs(n.checks)), func(_ int, v [][]byte) error {
 		t := n.root(oidOf(v[0]))
 		if t == nil {
 			return nil

@@ -70,18 +70,18 @@ const everySQL = `select c.oid from pg_class c join pg_namespace n on n.oid = c.
 // those of its root), constraints and triggers, and what refers to them. A foreign
 // key that a partition has from its root has a parent.
 const nearSQL = `select c.oid, n.nspname, c.relname, c.relkind = 'p' or c.relhassubclass, not has_table_privilege(c.oid, 'select') or c.relrowsecurity and row_security_active(c.oid), c.relispartition, c.relhasrules
- from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p') and c.oid = {{new}} and ` + notOurs + `;
-select h.inhrelid, h.inhparent from pg_inherits h where h.inhrelid = {{new}} or h.inhparent = {{new}} order by h.inhrelid, h.inhseqno;
+ from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p') and c.oid {{new}} and ` + notOurs + `;
+select h.inhrelid, h.inhparent, h.inhseqno from pg_inherits h where h.inhrelid {{new}} union select h.inhrelid, h.inhparent, h.inhseqno from pg_inherits h where h.inhparent {{new}} order by 1, 3;
 select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '' or a.attidentity = 'a', a.attcollation
- from pg_attribute a join pg_class c on c.oid = a.attrelid where a.attrelid = {{new}} and a.attnum > 0 and not a.attisdropped and not c.relispartition;
+ from pg_attribute a where a.attrelid = any (array(select c.oid from pg_class c where c.oid {{new}} and not c.relispartition)) and a.attnum > 0 and not a.attisdropped;
 select k.conrelid, k.oid, k.contype, k.conkey, k.confrelid, k.confkey, k.conname, k.confdeltype, k.condeferrable, k.confmatchtype = 'f',
  case when 16384 <= any (k.conpfeqop) then k.conpfeqop end, case when k.confdeltype in ('n', 'd') then to_jsonb(k) -> 'confdelsetcols' end
- from pg_constraint k where k.conrelid = {{new}} and (k.contype in ('p', 'c') or k.contype = 'f' and k.conparentid = 0);
-select g.tgrelid, case when g.tgisinternal then g.tgconstraint else 0 end from pg_trigger g where g.tgrelid = {{new}}
+ from pg_constraint k where k.conrelid {{new}} and (k.contype in ('p', 'c') or k.contype = 'f' and k.conparentid = 0);
+select g.tgrelid, case when g.tgisinternal then g.tgconstraint else 0 end from pg_trigger g where g.tgrelid {{new}}
  and case when not g.tgisinternal then g.tgenabled <> 'D' and g.tgtype & 24 <> 0
   else g.tgconstraint <> 0 and g.tgtype & 8 <> 0 and g.tgenabled in ('O', 'A') and current_setting('session_replication_role') <> 'replica' end;
-select k.confrelid, k.conrelid from pg_depend d join pg_constraint k on k.oid = d.objid and k.confrelid = d.refobjid
- where d.classid = 'pg_constraint'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = {{own}} and k.contype = 'f' and k.conparentid = 0`
+select d.refobjid, k.confrelid, k.conrelid from pg_depend d join pg_constraint k on k.oid = d.objid
+ where d.classid = 'pg_constraint'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid {{own}} and k.contype = 'f' and k.conparentid = 0`
 
 // nearTo reads what the tables of two queries can have to do with: the tenant's, and
 // those that belong to no tenant.
@@ -106,7 +106,7 @@ func nearTo(ctx context.Context, s *session, seeds, shared string) (*near, error
 		for _, at := range own {
 			n.tables[at].asked = true
 		}
-		err = s.simple(ctx, strings.NewReplacer("{{new}}", anyOID(fresh), "{{own}}", anyOID(own)).Replace(nearSQL), n.take)
+		err = s.simple(ctx, strings.NewReplacer("{{new}}", inOIDs(fresh), "{{own}}", inOIDs(own)).Replace(nearSQL), n.take)
 	}
 	return n, err
 }
@@ -157,18 +157,19 @@ const columnRow = 2
 
 // take takes in one row of nearSQL.
 func (n *near) take(result int, v [][]byte) error {
-	t := n.tables[oidOf(v[0])]
+	at := oidOf(v[0])
+	t := n.tables[at]
 	switch result {
 	case 0:
 		t.found, t.TableName = true, relational.TableName{Schema: string(v[1]), Name: string(v[2])}
 		t.Parts, t.Hidden, t.partition, t.Code = yes(v[3]), yes(v[4]), yes(v[5]), yes(v[6]) || t.Code
 	case 1:
-		child, parent := oidOf(v[0]), oidOf(v[1])
+		up := oidOf(v[1])
 		if t != nil {
-			t.parents = append(t.parents, parent)
+			t.parents = append(t.parents, up)
 		}
-		if t = n.tables[parent]; t != nil {
-			t.parts = append(t.parts, child)
+		if whole := n.tables[up]; whole != nil {
+			whole.parts = append(whole.parts, at)
 		}
 	case columnRow:
 		c := nearColumn{number: number(v[1]), typed: typed{oidOf(v[3]), number(v[4])}, collation: oidOf(v[7])}
@@ -183,7 +184,9 @@ func (n *near) take(result int, v [][]byte) error {
 			t.Code = true
 		}
 	case 5:
-		t.children = append(t.children, oidOf(v[1]))
+		if at == oidOf(v[1]) { // its own foreign keys depend on it too
+			t.children = append(t.children, oidOf(v[2]))
+		}
 	}
 	return nil
 }
