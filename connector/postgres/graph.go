@@ -77,7 +77,7 @@ func graph(ctx context.Context, s *session, tells []string, seeds, shared string
 	if err := n.readChecks(ctx, s); err != nil {
 		return nil, err
 	}
-	var tables []relational.Table
+	tables := make([]relational.Table, 0, len(n.tables))
 	for at, t := range n.tables {
 		if root := n.root(at); root != nil && root != t {
 			root.Code = root.Code || t.Code
@@ -166,6 +166,7 @@ func (n *near) describe(ctx context.Context, s *session) error {
 // counts for its root.
 func (n *near) foreignKeys(ctx context.Context, s *session) (out []relational.ForeignKey, err error) {
 	operators, collations, err := n.comparisons(ctx, s)
+	out = make([]relational.ForeignKey, 0, len(n.keys))
 	for _, k := range n.keys {
 		from, to := n.table(k.child), n.table(k.parent)
 		if from == nil || to == nil {

@@ -100,8 +100,9 @@ func nearTo(ctx context.Context, s *session, seeds, shared string) (*near, error
 		if len(fresh)+len(own) == 0 {
 			break
 		}
-		for _, at := range fresh {
-			n.tables[at] = &nearTable{}
+		rows := make([]nearTable, len(fresh))
+		for i, at := range fresh {
+			n.tables[at] = &rows[i]
 		}
 		for _, at := range own {
 			n.tables[at].asked = true

@@ -141,7 +141,13 @@ func (k ForeignKey) down(a, inner, child, cond string) string {
 	return "exists (select 1 from " + child + " " + Quote(inner) + " where " + k.same(inner, a) + " and (" + cond + "))"
 }
 
-func (k ForeignKey) id() string { return k.Child.String() + "\x00" + k.Name }
+// keyID tells foreign keys apart.
+type keyID struct {
+	child TableName
+	name  string
+}
+
+func (k ForeignKey) id() keyID { return keyID{k.Child, k.Name} }
 
 // Link is how a blueprint's attribute links names the reference.
 func (k ForeignKey) Link() string { return k.Child.String() + "." + strings.Join(k.Columns, ",") }
@@ -167,11 +173,12 @@ type Graph struct {
 // NewGraph makes a graph; its answers don't depend on the order of the input.
 // Keys of tables that aren't given are left out.
 func NewGraph(tables []Table, keys []ForeignKey) *Graph {
-	g := &Graph{tables: make(map[TableName]Table, len(tables)), below: map[TableName][]ForeignKey{}, above: map[TableName][]ForeignKey{}}
+	g := &Graph{tables: make(map[TableName]Table, len(tables)), below: make(map[TableName][]ForeignKey, len(tables)), above: make(map[TableName][]ForeignKey, len(tables)), keys: make([]ForeignKey, 0, len(keys))}
 	for _, t := range tables {
 		g.tables[t.TableName] = t
 	}
-	g.sorted = slices.SortedFunc(maps.Values(g.tables), func(a, b Table) int { return a.Compare(b.TableName) })
+	g.sorted = slices.AppendSeq(make([]Table, 0, len(tables)), maps.Values(g.tables))
+	slices.SortFunc(g.sorted, func(a, b Table) int { return a.Compare(b.TableName) })
 	for _, k := range keys {
 		_, child := g.tables[k.Child]
 		_, parent := g.tables[k.Parent]
