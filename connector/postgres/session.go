@@ -118,7 +118,12 @@ func (d *Driver) atomic(ctx context.Context, f func(s *session) error) error {
 }
 
 func (s *session) atomic(ctx context.Context, f func(s *session) error) error {
-	if err := s.simple(ctx, "begin", nil); err != nil {
+	return s.within(ctx, "begin", f)
+}
+
+// within is atomic with what begins the transaction.
+func (s *session) within(ctx context.Context, begin string, f func(s *session) error) error {
+	if err := s.simple(ctx, begin, nil); err != nil {
 		return err
 	}
 	if err := f(s); err != nil {
