@@ -38,13 +38,13 @@ select l.oid, format('%I.%I', n.nspname, l.collname) from pg_collation l join pg
 
 // databaseGraph reads every table of the database, save the catalog's and Tenure's own.
 func databaseGraph(ctx context.Context, s *session) (*relational.Graph, error) {
-	return graph(ctx, s, nil, everySQL, namedSQL+"("+values(nil)+")")
+	return graph(ctx, s, nil, everySQL, "")
 }
 
 // graphOf reads what a tenant's rows in a schema, or in the tables that the
 // coverage names, can have to do with; column is the tenant column, if there is one.
 func graphOf(ctx context.Context, s *session, schema, column string, c relational.Coverage) (*relational.Graph, error) {
-	elsewhere := func(c relational.Coverage) string {
+	elsewhere := func(c relational.Coverage) string { // those in the schema are seeds as they are
 		return namedSQL + "(" + values(slices.DeleteFunc(c.Seeds(schema), func(n relational.TableName) bool { return n.Schema == schema })) + ")"
 	}
 	seeds := seedsSQL + literal(schema) + ")\nunion " + elsewhere(relational.Coverage{Tables: c.Tables, Columns: c.Columns})
@@ -134,7 +134,7 @@ func (n *near) describe(ctx context.Context, s *session) error {
 			}
 		}
 	}
-	sql := strings.NewReplacer("{{types}}", array(oids), "{{modifiers}}", array(modifiers), "{{partitions}}", inOIDs(partitions)).Replace(typesSQL)
+	sql := strings.NewReplacer("{{types}}", array(oids), "{{modifiers}}", array(modifiers), "{{partitions}}", isOneOf(partitions)).Replace(typesSQL)
 	err := s.simple(ctx, sql, func(result int, v [][]byte) error {
 		if result == 1 {
 			return n.take(columnRow, v)
@@ -199,7 +199,7 @@ func (n *near) comparisons(ctx context.Context, s *session) (operators, collatio
 	if len(by)+len(in) == 0 {
 		return operators, collations, nil
 	}
-	err = s.simple(ctx, strings.NewReplacer("{{operators}}", inOIDs(by), "{{collations}}", inOIDs(in)).Replace(comparisonsSQL), func(result int, v [][]byte) error {
+	err = s.simple(ctx, strings.NewReplacer("{{operators}}", isOneOf(by), "{{collations}}", isOneOf(in)).Replace(comparisonsSQL), func(result int, v [][]byte) error {
 		if result == 0 {
 			operators[oidOf(v[0])] = equalIn(string(v[1]))
 		} else {
@@ -229,7 +229,7 @@ func (n *near) readChecks(ctx context.Context, s *session) error {
 	}
 	var all []check
 	var selects []string
-	err := s.simple(ctx, strings.ReplaceAll(checksSQL, "{{checks}}", inOIDs(n.checks)), func(_ int, v [][]byte) error {
+	err := s.simple(ctx, strings.ReplaceAll(checksSQL, "{{checks}}", isOneOf(n.checks)), func(_ int, v [][]byte) error {
 		t := n.root(oidOf(v[0]))
 		if t == nil {
 			return nil

@@ -80,8 +80,8 @@ select k.conrelid, k.oid, k.contype, k.conkey, k.confrelid, k.confkey, k.conname
 select g.tgrelid, case when g.tgisinternal then g.tgconstraint else 0 end from pg_trigger g where g.tgrelid {{new}}
  and case when not g.tgisinternal then g.tgenabled <> 'D' and g.tgtype & 24 <> 0
   else g.tgconstraint <> 0 and g.tgtype & 8 <> 0 and g.tgenabled in ('O', 'A') and current_setting('session_replication_role') <> 'replica' end;
-select d.refobjid, k.confrelid, k.conrelid from pg_depend d join pg_constraint k on k.oid = d.objid
- where d.classid = 'pg_constraint'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid {{own}} and k.contype = 'f' and k.conparentid = 0`
+select k.confrelid, k.conrelid from pg_depend d join pg_constraint k on k.oid = d.objid and k.confrelid = d.refobjid
+ where d.classid = 'pg_constraint'::regclass and d.deptype = 'n' and d.refclassid = 'pg_class'::regclass and d.refobjid {{own}} and k.contype = 'f' and k.conparentid = 0`
 
 // nearTo reads what the tables of two queries can have to do with: the tenant's, and
 // those that belong to no tenant.
@@ -107,7 +107,7 @@ func nearTo(ctx context.Context, s *session, seeds, shared string) (*near, error
 		for _, at := range own {
 			n.tables[at].asked = true
 		}
-		err = s.simple(ctx, strings.NewReplacer("{{new}}", inOIDs(fresh), "{{own}}", inOIDs(own)).Replace(nearSQL), n.take)
+		err = s.simple(ctx, strings.NewReplacer("{{new}}", isOneOf(fresh), "{{own}}", isOneOf(own)).Replace(nearSQL), n.take)
 	}
 	return n, err
 }
@@ -185,9 +185,7 @@ func (n *near) take(result int, v [][]byte) error {
 			t.Code = true
 		}
 	case 5:
-		if at == oidOf(v[1]) { // its own foreign keys depend on it too
-			t.children = append(t.children, oidOf(v[2]))
-		}
+		t.children = append(t.children, oidOf(v[1]))
 	}
 	return nil
 }

@@ -43,6 +43,7 @@ func array[N oid | int](list []N) string {
 	return string(append(b, "}'"...))
 }
 
-// inOIDs is the end of a condition that an oid is one of the list. A list of thousands
-// is a table to the planner: as an array it would take longer to plan than to look up.
-func inOIDs(list []oid) string { return "in (select unnest(" + array(list) + "::oid[]))" }
+// isOneOf ends a condition that an oid, of which there is an index, is one of the
+// list. The planner isn't shown how long the list is: it would take longer to weigh
+// each of thousands than to look them up, or look through the list for each row.
+func isOneOf(list []oid) string { return "= any (array(select unnest(" + array(list) + "::oid[])))" }

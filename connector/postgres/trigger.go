@@ -112,7 +112,7 @@ func (g *ground) code(ctx context.Context, s *session) (out []connector.Place, e
 		return nil, nil
 	}
 	var all []trigger
-	err = s.simple(ctx, strings.ReplaceAll(triggersSQL, "{{oids}}", inOIDs(oids)), func(_ int, v [][]byte) error {
+	err = s.simple(ctx, strings.ReplaceAll(triggersSQL, "{{oids}}", isOneOf(oids)), func(_ int, v [][]byte) error {
 		if r := g.byOID[oidOf(v[0])]; r != nil {
 			all = append(all, triggerOf(r, v))
 		}
