@@ -169,6 +169,9 @@ type PlannedResource struct {
 	Retire      bool           `json:"retire,omitempty"` // leaves with this plan
 }
 
+// Path is what people call the resource by, as Resource.Path.
+func (r *PlannedResource) Path() string { return ResourcePath(r.Environment, r.Key) }
+
 // Projection is a date that a plan shows; predicates decide, not it.
 type Projection struct {
 	What string    `json:"what"`

@@ -71,6 +71,18 @@ type Resource struct {
 	Version     int64
 }
 
+// Path is what people call the resource by: environment/key, or the key alone of one
+// that stands above environments.
+func (r *Resource) Path() string { return ResourcePath(r.Environment, r.Key) }
+
+// ResourcePath is the path of a resource of an environment, "" if it has none.
+func ResourcePath(environment, key string) string {
+	if environment == "" {
+		return key
+	}
+	return environment + "/" + key
+}
+
 // ResourceType is what a connector declares of one kind of thing that it makes.
 // A blueprint that uses a type whose deletion, verification or recovery is
 // undeclared is refused.

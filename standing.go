@@ -149,17 +149,10 @@ func OnlyCreates(p *Plan) string {
 	}
 	for i := range p.Resources {
 		if r := &p.Resources[i]; r.Retire || !r.New {
-			return "resource " + pathOf(r) + " isn't new"
+			return "resource " + r.Path() + " isn't new"
 		}
 	}
 	return ""
-}
-
-func pathOf(r *PlannedResource) string {
-	if r.Environment == "" {
-		return r.Key
-	}
-	return r.Environment + "/" + r.Key
 }
 
 // StandingState is where a standing approval stands.

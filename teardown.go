@@ -202,7 +202,7 @@ func (g *teardown) proveCounts(i int, class string) {
 	for k := range g.p.Resources {
 		r := &g.p.Resources[k]
 		if r.Layer != LayerBackup && slices.Contains(r.Classes, class) {
-			g.wants(i, "the count of "+pathOf(r), func(o *Step) bool {
+			g.wants(i, "the count of "+r.Path(), func(o *Step) bool {
 				return o.Resource == r.ID && o.Action.IsCount()
 			})
 		}
@@ -236,7 +236,7 @@ func (g *teardown) proveResource(r *PlannedResource) {
 		}
 	}
 	if deleted < 0 {
-		g.flaw("nothing deletes %s", pathOf(r))
+		g.flaw("nothing deletes %s", r.Path())
 		return
 	}
 	if r.Layer == LayerBackup {
@@ -244,7 +244,7 @@ func (g *teardown) proveResource(r *PlannedResource) {
 	}
 	for i := range g.p.Resources {
 		if on := &g.p.Resources[i]; on.Layer != LayerBackup && slices.Contains(on.Needs, r.ID) {
-			g.wants(deleted, "the deletion of "+pathOf(on), func(o *Step) bool { return o.Action == ActDelete && o.Resource == on.ID })
+			g.wants(deleted, "the deletion of "+on.Path(), func(o *Step) bool { return o.Action == ActDelete && o.Resource == on.ID })
 		}
 	}
 	if r.Layer == LayerBackup {

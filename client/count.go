@@ -90,10 +90,7 @@ func (d OperationDetail) Counts(gate string) (out []Counted) {
 		c := Counted{System: s.System, Partial: r.Partial}
 		for j := range d.Body.Resources {
 			if pr := &d.Body.Resources[j]; pr.ID == s.Resource {
-				c.Resource = pr.Key
-				if pr.Environment != "" {
-					c.Resource = pr.Environment + "/" + pr.Key
-				}
+				c.Resource = pr.Path()
 			}
 		}
 		for _, p := range r.Places {

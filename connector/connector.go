@@ -91,6 +91,13 @@ type Ref struct {
 	Classes     []string
 }
 
+// RefOf is what the inventory knows of a resource, as its connector is asked for it.
+func RefOf(r tenure.Resource) Ref {
+	ref := Ref{Resource: r.ID, Tenant: r.Tenant, Environment: r.Environment, Type: r.Type, Name: r.Name, Classes: r.Classes}
+	_ = json.Unmarshal(r.Desired, &ref.Attributes) // what Tenure wrote itself
+	return ref
+}
+
 // Desired is what Ensure brings about.
 type Desired struct {
 	Ref

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure"
 )
 
 func (a *app) explain() *cobra.Command {
@@ -20,11 +21,7 @@ func (a *app) explain() *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, r := range list {
-				what := r.Resource
-				if r.Environment != "" {
-					what = r.Environment + "/" + what
-				}
-				rows[i] = []string{what, r.System, string(r.State), r.Why, o.when(r.GoneBy), o.when(r.UndoUntil)}
+				rows[i] = []string{tenure.ResourcePath(r.Environment, r.Resource), r.System, string(r.State), r.Why, o.when(r.GoneBy), o.when(r.UndoUntil)}
 			}
 			o.table([]string{"what", "where", "state", "why", "gone when", "can be undone until"}, rows)
 		})

@@ -62,6 +62,37 @@ func TestReach(t *testing.T) {
 			with: data("orders", "invoices"),
 			left: []string{"invoices: (2,bob)", "orders: (2,birch)"},
 		},
+		"an organisation tree whose branches are two tenants'": {
+			ddl:  "create table org (id int primary key, up int references org on delete set null); create table person (tenant_key text, org int references org)",
+			fill: "insert into org values (1, null), (2, 1), (3, 2), (4, 1), (5, null), (6, 5); insert into person values ('acme', 3), ('birch', 4), ('acme', 6)",
+			with: data("org", "person"),
+			left: []string{"org: (1,)", "org: (4,1)", "person: (birch,4)"},
+		},
+		"an organisation tree that can't be cut": {
+			ddl:  "create table org (id int primary key, up int not null references org); create table person (tenant_key text, org int references org)",
+			fill: "insert into org values (1, 1), (2, 1), (3, 2), (4, 2), (5, 5), (6, 5); insert into person values ('acme', 3), ('birch', 4), ('acme', 6)",
+			with: data("org", "person"),
+			left: []string{"org: (1,1)", "org: (2,1)", "org: (4,2)", "person: (birch,4)"},
+		},
+		"a branch that nobody's rows refer to": {
+			ddl:  "create table org (id int primary key, up int references org on delete cascade); create table person (tenant_key text, org int references org)",
+			fill: "insert into org values (1, null), (2, 1), (3, 1), (4, 3); insert into person values ('acme', 2)",
+			with: data("org", "person"),
+			left: []string{"org: (1,)", "org: (3,1)", "org: (4,3)"},
+		},
+		"a branch that follows": {
+			ddl:  "create table org (id int primary key, up int references org on delete cascade); create table person (tenant_key text, org int references org)",
+			fill: "insert into org values (1, null), (2, 1), (3, 2), (4, 1), (5, 4), (6, null), (7, 6), (8, 7); insert into person values ('acme', 1), ('acme', 6), ('birch', 5)",
+			with: plus(data("org", "person"), "links", map[string]any{"org.up": "follow"}),
+			left: []string{"org: (1,)", "org: (2,1)", "org: (3,2)", "org: (4,1)", "org: (5,4)", "person: (birch,5)"},
+		},
+		"a tree of which the persons go first": {
+			ddl:   "create table org (id int primary key, up int references org); create table person (tenant_key text, org int references org)",
+			fill:  "insert into org values (1, null), (2, 1), (3, 2), (4, 1); insert into person values ('acme', 3), ('birch', 4)",
+			with:  map[string]any{"tables": map[string]any{"person": "people", "org": "places"}},
+			order: []string{"people", "places"},
+			left:  []string{"org: (1,)", "org: (4,1)", "person: (birch,4)"},
+		},
 		"a neighbour's row by a cascade": {
 			ddl:    "create table tpl (id int primary key, tenant_key text not null); create table page (id int primary key, tenant_key text not null, tpl_id int references tpl on delete cascade)",
 			fill:   "insert into tpl values (1, 'acme'), (2, 'birch'); insert into page values (1, 'acme', 1), (2, 'birch', 1), (3, 'birch', 2)",

@@ -26,17 +26,42 @@ func (w *batch) links(ctx context.Context, s EraseStep, size int) (through bool,
 	if len(w.cuts) == 0 {
 		w.read = false // rows that came late, or moved, are looked for once more
 	}
-	found, err := w.pick(ctx, t, w.Holding.Dialect.At(t.Table, alias, list)+" and "+t.Where(), 0)
-	if err != nil || len(found) == 0 {
-		return false, err
+	for _, some := range w.apart(list) {
+		found, err := w.pick(ctx, t, w.Holding.Dialect.At(t.Table, alias, some)+" and "+t.Where(), 0)
+		if err != nil {
+			return false, err
+		}
+		if len(found) == 0 {
+			continue
+		}
+		if err := w.take(ctx, going{t: t, addresses: found}); err != nil {
+			return false, err
+		}
 	}
-	return false, w.take(ctx, going{t: t, addresses: found})
+	return false, nil
+}
+
+// apart splits rows, those first that no other refers to, so that none stands
+// beside one that refers to it and would keep it.
+func (w *batch) apart(list []string) [][]string {
+	var out [][]string
+	from, with := 0, map[string]bool{}
+	for i, row := range list {
+		if with[row] {
+			out, from = append(out, list[from:i]), i
+			clear(with)
+		}
+		for _, up := range w.keeps[row] {
+			with[up] = true
+		}
+	}
+	return append(out, list[from:])
 }
 
 // order reads the tenant's rows and what they refer to in their own table.
 func (w *batch) order(ctx context.Context, s EraseStep) error {
 	h, t := w.Holding, s.Tables[0]
-	w.chain, w.cuts, w.from = nil, nil, 0
+	w.chain, w.cuts, w.from, w.keeps = nil, nil, 0, map[string][]string{}
 	const parent = "p"
 	var nodes []string
 	edges := map[string][]string{}
@@ -58,6 +83,9 @@ func (w *batch) order(ctx context.Context, s EraseStep) error {
 			}
 			if up != "" && up != child {
 				edges[up] = append(edges[up], child)
+				if h.ByRow && k.OnDelete == Restrict {
+					w.keeps[child] = append(w.keeps[child], up)
+				}
 			}
 		}
 		err = rows.Err()

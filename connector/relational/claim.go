@@ -341,6 +341,12 @@ func (c *claims) others(n TableName, a string, path []TableName) string {
 		any = append(any, theirs)
 	}
 	path = append(slices.Clone(path), n)
+	if t := c.tree(n); t != nil {
+		if cond := c.users(n, next(a), path); cond != "" {
+			return t.with(a, cond)
+		}
+		return ""
+	}
 	inner := next(a)
 	for _, k := range c.by[n] {
 		// A reference to the table itself is followed once: the row that it leads to
@@ -352,8 +358,25 @@ func (c *claims) others(n TableName, a string, path []TableName) string {
 			any = append(any, c.refers(k, a, inner, cond))
 		}
 	}
+	if cond := c.users(n, a, path); cond != "" {
+		any = append(any, cond)
+	}
+	if len(any) == 0 {
+		return ""
+	}
+	return either(any)
+}
+
+// users is the condition for rows of a parent, under the alias a, that others' rows
+// refer to; "" if none can be told to.
+func (c *claims) users(n TableName, a string, path []TableName) string {
+	if !c.above[n] {
+		return ""
+	}
+	var any []string
+	inner := next(a)
 	for _, k := range c.g.below[n] {
-		if !c.above[n] || c.claimed(k) || slices.Contains(path, k.Child) {
+		if c.claimed(k) || slices.Contains(path, k.Child) {
 			continue
 		}
 		cond := "true" // what belongs to no tenant keeps its parents

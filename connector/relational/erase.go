@@ -25,6 +25,7 @@ type Erasure struct {
 	chain []string            // addresses in their order, of the step under way
 	cuts  []int               // where the chain may be cut, from now on
 	from  int                 // how much of the chain is through
+	keeps map[string][]string // rows of the chain that each keeps from going while it is there itself
 	read  bool                // the chain was read
 	nulls map[TableName]int64 // rows whose references the last batch set to null, itself or by a constraint
 	wary  bool                // what refers to rows is looked at before they go, in every table

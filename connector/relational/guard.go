@@ -132,7 +132,7 @@ func (h *Holding) refused(k ForeignKey, r referring) (says, fix string) {
 	says = plural(n, "row") + " of " + k.Child.String() + " (" + whose + ") refer to the tenant's rows of " + k.Parent.String() + " by " + strings.Join(k.Columns, ", ")
 	fix = `links: {"` + h.link(k) + `": detach}`
 	switch {
-	case k.OnDelete.lets() && !h.yields(k):
+	case k.OnDelete.lets() && !h.yields(k) && (r.nobodys > 0 || !h.spares(k)):
 		return says + ", and the constraint would change columns that must stay", "change what the constraint does on delete"
 	case !k.OnDelete.lets() && h.openable(k) == nil:
 		return says + ", and can't be without it", "move those rows to another row of " + k.Parent.String() + ", or delete them"
@@ -140,6 +140,14 @@ func (h *Holding) refused(k ForeignKey, r referring) (says, fix string) {
 		return "", ""
 	}
 	return says, fix
+}
+
+// spares says that the constraint leaves a row with a key of its own all that it
+// needs, where rows without one are found by the reference.
+func (h *Holding) spares(k ForeignKey) bool {
+	n := k.Child
+	return h.claims.keyed[n] != "" && h.claims.claimed(k) && !slices.ContainsFunc(k.sets(), func(c string) bool { return h.fixed(n, c) }) &&
+		(k.OnDelete == SetDefault || h.nullable(n, k.sets()))
 }
 
 // link is how the blueprint best names the reference.

@@ -27,6 +27,10 @@ type Holding struct {
 	// what a constraint would set to null the erasure sets to null.
 	Unenforced bool
 
+	// ByRow says that a restrict reference is looked at for each row, and not at the
+	// statement's end.
+	ByRow bool
+
 	claims  *claims
 	at      map[TableName]Reached
 	ignored map[string]string // triggers of which the blueprint says so

@@ -148,30 +148,37 @@ func (h *Holding) yields(k ForeignKey) bool {
 	return false
 }
 
+// fixed says that a column can't be set, or has the row's key.
+func (h *Holding) fixed(n TableName, column string) bool {
+	tenant, _, _ := CutPath(h.claims.keyed[n])
+	c, _ := h.Graph.tables[n].Column(column)
+	return c.Generated || column == tenant
+}
+
 // identifies says that a column is one by which the table's rows are found, or
 // one that can't be set.
 func (h *Holding) identifies(n TableName, column string) bool {
-	tenant, _, _ := CutPath(h.claims.keyed[n])
-	c, _ := h.Graph.tables[n].Column(column)
-	return c.Generated || column == tenant || slices.ContainsFunc(h.claims.by[n], func(by ForeignKey) bool { return slices.Contains(by.Columns, column) })
+	return h.fixed(n, column) || slices.ContainsFunc(h.claims.by[n], func(by ForeignKey) bool { return slices.Contains(by.Columns, column) })
 }
 
 // mayLose says that a row may lose the columns' values and is found all the same:
 // none is the tenant column, generated, required by a check or part of a
 // reference that claims the row.
 func (h *Holding) mayLose(k ForeignKey, columns []string) bool {
-	t := h.Graph.tables[k.Child]
+	return h.nullable(k.Child, columns) && !slices.ContainsFunc(columns, func(c string) bool { return h.identifies(k.Child, c) })
+}
+
+// nullable says that the columns of a row may become null together.
+func (h *Holding) nullable(n TableName, columns []string) bool {
+	t := h.Graph.tables[n]
 	for _, name := range columns {
-		if c, _ := t.Column(name); c.Required || h.identifies(k.Child, name) {
+		if c, _ := t.Column(name); c.Required {
 			return false
 		}
 	}
-	for _, check := range t.Checks {
-		if !slices.ContainsFunc(check, func(c string) bool { return !slices.Contains(columns, c) }) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(t.Checks, func(check []string) bool {
+		return !slices.ContainsFunc(check, func(c string) bool { return !slices.Contains(columns, c) })
+	})
 }
 
 func (h *Holding) stepFor(part []TableName, open map[keyID]bool) (EraseStep, *tenure.Error) {

@@ -10,18 +10,23 @@ import (
 func (c *claims) orphaned(n TableName, a string) string { return c.parent(n, a, nil) }
 
 func (c *claims) parent(n TableName, a string, path []TableName) string {
+	if t := c.tree(n); t != nil {
+		from, but := c.referring(n, next(a), path)
+		return t.going(a, either(from), but)
+	}
 	from, but := c.referring(n, a, path)
 	return strings.Join(append([]string{either(from)}, but...), " and ")
 }
 
 // referring are conditions for rows of a parent, under the alias a: that the
 // tenant's rows refer to them, one of which is enough, and that none of somebody
-// else's does. Rows that follow the parent say nothing of it.
+// else's does. Rows that follow the parent, or stand in the same table, say nothing
+// of it.
 func (c *claims) referring(n TableName, a string, path []TableName) (from, but []string) {
 	path = append(slices.Clone(path), n)
 	inner := next(a)
 	for _, k := range c.g.below[n] {
-		if c.claimed(k) {
+		if c.claimed(k) || k.self() {
 			continue
 		}
 		var ours string
@@ -36,7 +41,7 @@ func (c *claims) referring(n TableName, a string, path []TableName) (from, but [
 			from = append(from, k.down(a, inner, c.d.Name(k.Child), ours))
 			ours = " and (" + ours + ") is not true"
 		}
-		if k.self() || ours == " and (true) is not true" {
+		if ours == " and (true) is not true" {
 			continue
 		}
 		but = append(but, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+k.same(inner, a)+ours+")")
@@ -52,19 +57,25 @@ func (c *claims) referring(n TableName, a string, path []TableName) (from, but [
 // asked is the condition for rows of a parent, under the alias a, that the
 // tenant's rows refer to or referred to.
 func (c *claims) asked(n TableName, a string) string {
+	if t := c.tree(n); t != nil {
+		from, _ := c.referring(n, next(a), nil)
+		return t.with(a, either(from))
+	}
 	from, _ := c.referring(n, a, nil)
 	return either(from)
 }
 
-// alone is the condition for rows of a parent, under the alias a, that no row
-// refers to: nothing says whose they are.
+// alone is the condition for rows of a parent, under the alias a, that no other row
+// refers to, and none of the tenant's did: nothing says whose they are.
 func (c *claims) alone(n TableName, a string) string {
 	inner := next(a)
-	var none []string
+	none := []string{"(" + c.asked(n, a) + ") is not true"}
 	for _, k := range c.g.below[n] {
-		if !k.self() {
-			none = append(none, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+k.same(inner, a)+")")
+		where := k.same(inner, a)
+		if k.self() {
+			where += " and not (" + c.tree(n).is(inner, a) + ")"
 		}
+		none = append(none, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+where+")")
 	}
 	return strings.Join(none, " and ")
 }

@@ -30,10 +30,14 @@ func (h *Holding) staying() []staying {
 	for _, t := range h.Graph.Tables() {
 		n := t.TableName
 		if r, ok := h.at[n]; ok && r.Parent && h.Classes[n] != "" {
-			if theirs := h.claims.others(n, alias, nil); theirs != "" {
+			theirs := h.claims.others(n, alias, nil)
+			if h.claims.tree(n) != nil {
+				theirs = "(" + r.Where() + ") is not true"
+			}
+			if theirs != "" {
 				out = append(out, staying{table: n, where: h.claims.asked(n, alias) + " and " + theirs,
 					Place: connector.Place{Name: n.String(), Kind: connector.PlaceShared, Class: h.Classes[n], Via: r.Via},
-					says:  "that the tenant's rows refer to stay, since rows of others refer to them too"})
+					says:  "that the tenant's rows refer to stay, since rows that stay refer to them too"})
 			}
 		}
 		if h.claims.t.Own != nil {

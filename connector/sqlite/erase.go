@@ -59,7 +59,7 @@ func (d *Driver) batch(ctx context.Context, s *session, of estateOf, r connector
 		if err != nil {
 			return err
 		}
-		if held.Unenforced = alone; alone && !held.unattended() {
+		if held.Unenforced, held.ByRow = alone, !alone; alone && !held.unattended() {
 			return tenure.Errorf(tenure.Unavailable, "the schema changed meanwhile").Retryable()
 		}
 		if k := held.mixed(); k != nil {

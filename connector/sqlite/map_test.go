@@ -147,6 +147,16 @@ create trigger keep after delete on note begin insert into history values (json_
 			attrs:  with2(tablesOf("a", "doc")),
 			blocks: []string{"code doc.tell"},
 		},
+		"an organisation tree whose branches are two tenants'": {
+			ddl:   "create table org (id integer primary key, up integer references org on delete set null); create table person (id integer primary key, tenant text, org integer references org)",
+			rows:  "insert into org values (1, null), (2, 1), (3, 2), (4, 1), (5, null), (6, 5); insert into person (tenant, org) values ('acme', 3), ('birch', 4), ('acme', 6)",
+			attrs: with2(tablesOf("a", "org", "person")), left: map[string]int{"org": 2, "person": 1, "org where id = 4 and up = 1": 1},
+		},
+		"a branch that follows": {
+			ddl:   "create table org (id integer primary key, up integer references org); create table person (id integer primary key, tenant text, org integer references org)",
+			rows:  "insert into org values (1, null), (2, 1), (4, 1), (5, 4), (6, null), (7, 6), (8, 7); insert into person (tenant, org) values ('acme', 1), ('acme', 6), ('birch', 5)",
+			attrs: with2(tablesOf("a", "org", "person"), map[string]any{"links": map[string]any{"org.up": "follow"}}), left: map[string]int{"org": 4, "person": 1},
+		},
 		"a trigger that changes rows of a covered table": {
 			ddl:    "create table doc (id integer primary key, tenant text, grp integer); create table other (id integer primary key, tenant text, grp integer, v text); create trigger tell after delete on doc begin update other set v = 'x' where grp = old.grp; end",
 			attrs:  with2(tablesOf("a", "doc", "other")),

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/schematest"
 )
@@ -70,24 +69,33 @@ func TestRandomSchemas(t *testing.T) {
 }
 
 // TestRestrictInItself was found by TestRandomSchemas: SQLite looks at a restrict
-// reference row by row, so a tree goes from its leaves, or by nulls.
+// reference row by row, so a tree goes from its leaves, or by nulls. Where triggers
+// run, SQLite itself looks.
 func TestRestrictInItself(t *testing.T) {
 	t.Parallel()
-	w := openWorld(t)
-	d := w.opened(t, "2s")
-	exec(t, w.shared, "create table tree (id integer primary key, tenant text, up integer references tree on delete restrict)")
-	r := connector.Ref{Type: "rows", Name: "rows-of-acme", Resource: tenure.DeriveID[tenure.ResourceID](epoch, "rows"),
-		Attributes: map[string]any{"column": "tenant", "key": "acme", "tables": map[string]any{"tree": "data", "notes": "data", "orders": "data", "lines": "data"}}}
-	d.made(t, r)
-	exec(t, w.shared, "insert into tree values (1, 'acme', null), (2, 'acme', 1), (3, 'acme', 5), (4, 'acme', 3), (5, 'acme', 4)")
-	for cursor := ""; ; {
-		e, err := d.Erase(t.Context(), r, connector.Batch{Run: "run", Limit: 2, Cursor: cursor})
-		must(t, err)
-		if cursor = e.Cursor; e.Done {
-			break
-		}
-	}
-	if n := number(t, w.shared, "select count(*) from tree"); n != 0 {
-		t.Errorf("%d rows of the tree are left", n)
+	const schema = "create table tree (id int primary key, tenant text, up integer references tree (id) on delete restrict); create table past (tenant text, id integer)"
+	const rows = "insert into tree values (1, 'acme', null), (2, 'acme', 1), (3, 'acme', 2), (4, 'acme', 1), (5, 'acme', 5)"
+	for name, c := range map[string]struct{ schema, rows string }{
+		"a ring":          {schema, rows + ", (6, 'acme', 8), (7, 'acme', 6), (8, 'acme', 7)"},
+		"under a trigger": {schema + "; create trigger seen after delete on tree begin insert into past values (old.tenant, old.id); end", rows},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := openWorld(t)
+			d := w.opened(t, "2s")
+			exec(t, w.shared, c.schema)
+			r := d.made(t, pool("tenant", "acme", tablesOf("data", "tree", "past", "notes", "orders", "lines")))
+			exec(t, w.shared, c.rows)
+			for cursor := ""; ; {
+				e, err := d.Erase(t.Context(), r, connector.Batch{Run: "run", Limit: 2, Cursor: cursor})
+				must(t, err)
+				if cursor = e.Cursor; e.Done {
+					break
+				}
+			}
+			if n := number(t, w.shared, "select count(*) from tree"); n != 0 {
+				t.Errorf("%d rows of the tree are left", n)
+			}
+		})
 	}
 }

@@ -124,9 +124,12 @@ func depart(t *testing.T, p platform, pooled bool, rnd *rand.Rand, kills, held i
 			t.Fatalf("%s can't be onboarded: %s", who.name, why(v))
 		}
 	}
-	p.fill(t, dsn, pooled, rnd)
-	before, catalog := rowsOf(t, dsn), catalogOf(t, dsn, pooled)
-	there := p.byClass(t, dsn, counted(before, tenants[0]))
+	p.fill(t, s.desk, dsn, pooled, rnd)
+	before, catalog := s.rows(t, dsn), catalogOf(t, dsn, pooled)
+	if !bytes.Contains(s.desk.raw(t), []byte(tenants[0].token)) || !bytes.Contains(dump(t, dsn), []byte(tenants[0].token)) {
+		t.Fatal("the leaver's tokens can't be seen from outside at first")
+	}
+	there := p.byClass(t, s, dsn, counted(before, tenants[0]))
 
 	_, op, err := s.inst.Request(ctx, lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", Reason: "the contract ends"}, "operator")
 	must(t, err)
@@ -161,28 +164,33 @@ func (p platform) install(t *testing.T, dsn string, pooled bool) *story {
 	t.Helper()
 	ctx := t.Context()
 	s := &story{dir: t.TempDir()}
+	s.desk = p.desk(t, pooled)
 	must(t, s.jump(time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)))
 	must(t, os.WriteFile(filepath.Join(s.dir, "dsn"), []byte(dsn), 0o600))
-	must(t, os.WriteFile(filepath.Join(s.dir, "systems.yaml"), fmt.Appendf(nil, "systems:\n  main:\n    connector: postgres\n    options: {dsn: %q}\n", "file:"+filepath.Join(s.dir, "dsn")), 0o600))
+	must(t, os.WriteFile(filepath.Join(s.dir, "systems.yaml"), fmt.Appendf(nil, "systems:\n  main:\n    connector: postgres\n    options: {dsn: %q}\n  desk:\n    connector: sqlite\n    options: {dir: %q, shared: %q}\n",
+		"file:"+filepath.Join(s.dir, "dsn"), s.desk.folder(), s.desk.shared()), 0o600))
 	var err error
 	s.inst, err = installation.Init(ctx, installation.Options{Dir: s.dir, Now: s.now}, installation.Settings{})
 	must(t, err)
 	s.inst.Engine.Lease = lease
-	_, err = s.inst.AddSystem(ctx, "main", false, "operator")
-	must(t, err)
-	_, err = s.inst.SubmitBlueprint(ctx, p.blueprint(t, pooled), p.name+".yaml", "author")
+	for _, system := range []string{"main", "desk"} {
+		_, err = s.inst.AddSystem(ctx, system, false, "operator")
+		must(t, err)
+	}
+	_, err = s.inst.SubmitBlueprint(ctx, p.blueprint(t, pooled, s.desk), p.name+".yaml", "author")
 	must(t, err)
 	_, err = s.inst.PublishBlueprint(ctx, p.name+"@1", "reviewer")
 	must(t, err)
 	return s
 }
 
-func (p platform) fill(t *testing.T, dsn string, pooled bool, rnd *rand.Rand) {
+func (p platform) fill(t *testing.T, d desk, dsn string, pooled bool, rnd *rand.Rand) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), dsn)
 	must(t, err)
 	defer conn.Close(context.Background())
 	f := &filler{Rand: rnd, conn: conn, parents: p.parents, full: p.full, last: 1000}
+	defer d.fill(t, f)
 	if pooled {
 		f.nobodys = strings.Fields(p.shared)
 		f.fill(t, p.schemas(tenants[0], true), tenants...)
@@ -215,7 +223,7 @@ func (p platform) held(t *testing.T, s *story, id tenure.OperationID, dsn string
 	if v, err = s.drive(ctx, id, s.at.AddDate(0, 0, days)); err != nil || v.State == tenure.OperationBlocked {
 		t.Fatalf("under the hold: %v, %s", err, why(v))
 	}
-	if diff := cmp.Diff(before, rowsOf(t, dsn)); diff != "" {
+	if diff := cmp.Diff(before, s.rows(t, dsn)); diff != "" {
 		t.Fatalf("something changed under a hold (-before +after):\n%s", diff)
 	}
 	for _, by := range []string{"counsel", "officer"} {
@@ -250,14 +258,16 @@ func (p platform) killedOnce(t *testing.T, srv *server, proxy *counter, dsn, dir
 	cmd, out := process(dir, id)
 	_, err := cmd.StdinPipe()
 	must(t, err)
-	database := rnd.IntN(3) == 0
+	database, postmaster := rnd.IntN(3) == 0, rnd.IntN(3) == 0
+	late := time.Duration(rnd.IntN(20)) * 100 * time.Microsecond // so that it hits the desk's statements too
 	hit := make(chan bool, 1)
 	must(t, cmd.Start())
 	proxy.arm(3+rnd.IntN(60), func() {
 		if database {
-			hit <- srv.kill(dsn)
+			hit <- srv.kill(dsn, postmaster)
 			return
 		}
+		time.Sleep(late)
 		_ = cmd.Process.Kill()
 		hit <- true
 	})
@@ -282,7 +292,7 @@ func (p platform) killedOnce(t *testing.T, srv *server, proxy *counter, dsn, dir
 // look compares what is left, from outside, with what there was.
 func (p platform) look(t *testing.T, s *story, dsn string, pooled bool, before []string, catalog string, there map[string]int64) {
 	t.Helper()
-	whole := dump(t, dsn)
+	whole := append(dump(t, dsn), s.desk.raw(t)...)
 	for _, form := range []string{tenants[0].token, hex.EncodeToString([]byte(tenants[0].token))} {
 		if i := bytes.Index(whole, []byte(form)); i >= 0 {
 			t.Errorf("the leaver is still there: …%s…", whole[max(0, i-200):min(len(whole), i+200)])
@@ -295,7 +305,7 @@ func (p platform) look(t *testing.T, s *story, dsn string, pooled bool, before [
 		}
 	}
 	slices.Sort(want)
-	if diff := cmp.Diff(want, rowsOf(t, dsn)); diff != "" {
+	if diff := cmp.Diff(want, s.rows(t, dsn)); diff != "" {
 		t.Errorf("the neighbours' rows (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(catalog, catalogOf(t, dsn, pooled)); diff != "" {
@@ -324,6 +334,14 @@ func (p platform) announced(line string, before []string) string {
 		}
 	}
 	return line
+}
+
+// rows are all rows of the platform and of its desk.
+func (s *story) rows(t *testing.T, dsn string) []string {
+	t.Helper()
+	out := append(rowsOf(t, dsn), s.desk.rows(t)...)
+	slices.Sort(out)
+	return out
 }
 
 // rowsOf are all rows outside of Tenure's own schema, each a line of its table and
@@ -445,7 +463,7 @@ func (p platform) certified(t *testing.T, s *story, there map[string]int64) {
 }
 
 // byClass adds up the rows of tables, with their partitions and heirs, by class.
-func (p platform) byClass(t *testing.T, dsn string, rows map[string]int64) map[string]int64 {
+func (p platform) byClass(t *testing.T, s *story, dsn string, rows map[string]int64) map[string]int64 {
 	t.Helper()
 	ctx := context.Background()
 	conn, err := pgx.Connect(ctx, dsn)
@@ -453,6 +471,12 @@ func (p platform) byClass(t *testing.T, dsn string, rows map[string]int64) map[s
 	defer conn.Close(ctx)
 	out := map[string]int64{}
 	for name, n := range rows {
+		if strings.Contains(name, "desk.") {
+			if class := s.desk.class(name); class != "" {
+				out[class] += n
+			}
+			continue
+		}
 		var root string
 		must(t, conn.QueryRow(ctx, `with recursive up (id) as (select $1::text::regclass::oid union all select inhparent from pg_inherits join up on inhrelid = id)
  select relname from up join pg_class c on c.oid = id where not exists (select from pg_inherits where inhrelid = id)`, name).Scan(&root))

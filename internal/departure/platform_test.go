@@ -20,6 +20,7 @@ var clinicSQL string
 // platform is a whole platform of the test's own, with how a blueprint covers it.
 type platform struct {
 	name, sql, column string
+	first             string            // the class that goes first
 	classes           map[string]string // the tables of each class, in the order in which they go
 	shared            string
 	links             map[string]string
@@ -32,7 +33,7 @@ type platform struct {
 }
 
 var shop = platform{
-	name: "shop", sql: shopSQL, column: "tenant_key",
+	name: "shop", sql: shopSQL, column: "tenant_key", first: "activity",
 	classes: map[string]string{
 		"activity":   "categories products product_images reviews templates pages bundles bundle_items orders order_lines shipments shipment_scans carts events sessions webhooks",
 		"people":     "addresses customers customer_tags consents staff stores documents chains cart_log platform.history extra.notes extra.exports",
@@ -48,7 +49,7 @@ delete from S.addresses a where not exists (select from S.customers where addres
 }
 
 var clinic = platform{
-	name: "clinic", sql: clinicSQL, column: "practice",
+	name: "clinic", sql: clinicSQL, column: "practice", first: "treatment",
 	classes: map[string]string{
 		"treatment": "visits visit_notes vitals diagnoses prescriptions doses samples results images threads messages attachments calendar letters referrals beds",
 		"people":    "contacts patients relatives doctors rooms wards policies labs platform.history extra.notes extra.exports",
@@ -66,7 +67,7 @@ delete from S.contacts c where not exists (select from S.patients where contact 
 
 const keep = "keep_until"
 
-func (p platform) blueprint(t *testing.T, pooled bool) []byte {
+func (p platform) blueprint(t *testing.T, pooled bool, d desk) []byte {
 	t.Helper()
 	classes, periods := map[string]any{}, map[string]string{"activity": "P30D", "treatment": "P30D", "people": "P60D", "accounting": "P8Y", "billing": "P8Y"}
 	var data []string
@@ -108,9 +109,9 @@ func (p platform) blueprint(t *testing.T, pooled bool) []byte {
 		"apiVersion": "tenure.dev/v1", "kind": "Blueprint", "name": p.name, "version": "1",
 		"parameters":   map[string]any{"type": "object", "properties": map[string]any{}},
 		"environments": []any{map[string]any{"name": "prod", "kind": "production"}},
-		"systems":      map[string]any{"main": map[string]any{"connector": "postgres"}},
+		"systems":      map[string]any{"main": map[string]any{"connector": "postgres"}, "desk": map[string]any{"connector": "sqlite"}},
 		"dataClasses":  classes,
-		"resources":    []any{map[string]any{"key": "data", "system": "main", "type": typ, "name": "${tenant.name}", "data": data, "attributes": a}},
+		"resources":    []any{map[string]any{"key": "data", "system": "main", "type": typ, "name": "${tenant.name}", "data": data, "attributes": a}, d.resource()},
 		"failure":      "compensate", "approvals": map[string]any{"onboard": 0, "offboard": 1},
 		"offboarding": map[string]any{"grace": "P14D", "retrieval": "P30D", "quarantine": "P7D"},
 	}, "", "  ")

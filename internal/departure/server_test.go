@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,7 +23,13 @@ import (
 )
 
 // server is a PostgreSQL of the test's own, which may be killed.
-type server struct{ dsn string }
+type server struct {
+	dsn     string
+	command []string // how a server whose postmaster was killed is started again
+	as      *syscall.SysProcAttr
+	again   *exec.Cmd     // it, started
+	ended   chan struct{} // closed once it has
+}
 
 func start(t *testing.T) *server {
 	t.Helper()
@@ -40,7 +47,16 @@ func start(t *testing.T) *server {
 	})
 	dsn, err := bufio.NewReader(out).ReadString('\n')
 	must(t, err)
-	return &server{strings.TrimSpace(dsn)}
+	s := &server{dsn: strings.TrimSpace(dsn)}
+	t.Cleanup(s.stop)
+	return s
+}
+
+func (s *server) stop() {
+	if s.again != nil {
+		_ = s.again.Process.Signal(os.Interrupt)
+		<-s.ended
+	}
 }
 
 func (s *server) database(t *testing.T, name string) string {
@@ -49,9 +65,9 @@ func (s *server) database(t *testing.T, name string) string {
 	return postgrestest.With(t, s.dsn, func(u *url.URL) { u.Path = "/" + name })
 }
 
-// kill ends a backend of the database with SIGKILL, upon which the server throws
-// all sessions out and recovers from its log.
-func (s *server) kill(dsn string) bool {
+// kill ends the database with SIGKILL: a backend at work, upon which the server
+// throws all sessions out and recovers from its log, or the postmaster.
+func (s *server) kill(dsn string, postmaster bool) bool {
 	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
 	defer stop()
 	conn, err := pgx.Connect(ctx, dsn)
@@ -59,6 +75,9 @@ func (s *server) kill(dsn string) bool {
 		return false
 	}
 	defer conn.Close(ctx)
+	if postmaster {
+		return s.killPostmaster(ctx, conn) == nil
+	}
 	var pid int
 	if err := conn.QueryRow(ctx, "select pid from pg_stat_activity where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid() limit 1").Scan(&pid); err != nil {
 		return false
@@ -66,12 +85,70 @@ func (s *server) kill(dsn string) bool {
 	return syscall.Kill(pid, syscall.SIGKILL) == nil
 }
 
-// await waits until the server answers again.
+// killPostmaster kills the server's first process and keeps the command that
+// starts it again.
+func (s *server) killPostmaster(ctx context.Context, conn *pgx.Conn) error {
+	var dir string
+	if err := conn.QueryRow(ctx, "select current_setting('data_directory')").Scan(&dir); err != nil {
+		return err
+	}
+	lock, err := os.ReadFile(filepath.Join(dir, "postmaster.pid"))
+	if err != nil {
+		return err
+	}
+	first, _, _ := strings.Cut(string(lock), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		return err
+	}
+	line, err := os.ReadFile(filepath.Join("/proc", first, "cmdline"))
+	if err != nil {
+		return err
+	}
+	owner, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	s.command = strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
+	if id := owner.Sys().(*syscall.Stat_t); os.Getuid() == 0 {
+		s.as = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: id.Uid, Gid: id.Gid}}
+	}
+	return syscall.Kill(pid, syscall.SIGKILL)
+}
+
+// revive starts a server whose postmaster was killed, if it isn't up.
+func (s *server) revive() error {
+	if s.command == nil {
+		return nil
+	}
+	if s.again != nil {
+		select {
+		case <-s.ended:
+		default:
+			return nil
+		}
+	}
+	cmd, ended := exec.Command(s.command[0], s.command[1:]...), make(chan struct{})
+	cmd.Dir, cmd.SysProcAttr = os.TempDir(), s.as
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	s.again, s.ended = cmd, ended
+	return nil
+}
+
+// await waits until the server answers again; one whose postmaster was killed is
+// started until the processes it left behind have gone.
 func (s *server) await(t *testing.T) {
 	t.Helper()
 	ctx, stop := context.WithTimeout(context.Background(), 60*time.Second)
 	defer stop()
 	for ctx.Err() == nil {
+		must(t, s.revive())
 		if conn, err := pgx.Connect(ctx, s.dsn); err == nil {
 			_ = conn.Close(ctx)
 			return

@@ -25,6 +25,7 @@ const lease = time.Second
 // it was when the process is killed.
 type story struct {
 	dir  string
+	desk desk
 	inst *installation.Installation
 	at   time.Time
 }

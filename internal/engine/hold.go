@@ -180,10 +180,7 @@ func goneOf(h tenure.Hold, r store.ResourceRow, took *Erasure) string {
 	if !unreleased.Covers(tenure.HoldSubject{Tenant: r.Tenant, System: r.System, Resource: r.ID, Classes: r.Classes}) {
 		return ""
 	}
-	name := r.Environment + "/" + r.Key
-	if r.Environment == "" {
-		name = r.Key
-	}
+	name := r.Path()
 	counts := ""
 	if took != nil {
 		var parts []string

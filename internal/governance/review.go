@@ -209,13 +209,9 @@ func (g *Governor) gatherGrants(ctx context.Context, scope tenure.Scope, add fun
 func (g *Governor) gatherAccounts(ctx context.Context, v store.Visible, add func(tenure.ReviewItem)) error {
 	rows, err := g.o.DB.AccessResources(ctx, v, MaxReviewItems+1)
 	for _, r := range rows {
-		where := r.Key
-		if r.Environment != "" {
-			where = r.Environment + "/" + r.Key
-		}
 		add(tenure.ReviewItem{
 			Kind: tenure.ReviewAccount, Subject: string(r.ID), Tenant: r.Tenant,
-			Detail: fmt.Sprintf("%s: %s %s in %s, %s since %s", where, r.Type, r.Name, r.System, r.State, r.UpdatedAt.Format(time.DateOnly)),
+			Detail: fmt.Sprintf("%s: %s %s in %s, %s since %s", r.Path(), r.Type, r.Name, r.System, r.State, r.UpdatedAt.Format(time.DateOnly)),
 		})
 	}
 	return err

@@ -1,6 +1,7 @@
 // Package hygiene looks at systems as they are: what has drifted from the
 // inventory, what bears the installation's mark and isn't in it, and what a
-// tenant that has gone has left behind. It reads in bulk and changes no system.
+// tenant that has gone has left behind, and what the live catalogs show that no
+// data class covers. It reads in bulk and changes no system.
 package hygiene
 
 import (
@@ -18,8 +19,9 @@ import (
 
 // Looker compares one store with systems.
 type Looker struct {
-	DB  *store.DB
-	Now func() time.Time
+	DB     *store.DB
+	Now    func() time.Time
+	System func(ctx context.Context, name string) (*connector.System, error) // for data maps
 }
 
 // pair is one place in the ordered merge of inventory and discovery; either half

@@ -41,6 +41,15 @@ type KeySpec struct {
 	Name    string          `json:"name,omitempty"` // tells apart several keys with the same ends
 }
 
+// PlannedKey is the key of a tenant that a plan names by its purpose, or as "class-"
+// with a data class.
+func PlannedKey(tenant tenure.TenantID, purpose string) KeySpec {
+	if class, ok := strings.CutPrefix(purpose, "class-"); ok {
+		return KeySpec{Tenant: tenant, Purpose: Personal, Class: class, Name: "class"}
+	}
+	return KeySpec{Tenant: tenant, Purpose: Purpose(purpose), Class: "tenant"}
+}
+
 func (k KeySpec) check() error {
 	switch k.Purpose {
 	case Personal, Credential, Export:

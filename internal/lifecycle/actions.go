@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -102,16 +101,8 @@ func (s *Service) runBind(_ context.Context, t *engine.Task) engine.Result {
 	}}
 }
 
-// keySpec is the key of a tenant for a purpose as plans name it.
-func keySpec(tenant tenure.TenantID, purpose string) keystore.KeySpec {
-	if class, ok := strings.CutPrefix(purpose, "class-"); ok {
-		return keystore.KeySpec{Tenant: tenant, Purpose: keystore.Personal, Class: class, Name: "class"}
-	}
-	return keystore.KeySpec{Tenant: tenant, Purpose: keystore.Purpose(purpose), Class: "tenant"}
-}
-
 func (s *Service) runKeyCreate(ctx context.Context, t *engine.Task) engine.Result {
-	id, err := s.o.Keys.Create(ctx, keySpec(t.Plan.Tenant, t.Step.To))
+	id, err := s.o.Keys.Create(ctx, keystore.PlannedKey(t.Plan.Tenant, t.Step.To))
 	if err != nil {
 		return engine.Result{Err: err}
 	}
@@ -123,7 +114,7 @@ func (s *Service) runKeyCreate(ctx context.Context, t *engine.Task) engine.Resul
 
 // runKeyDestroy destroys a key, and waits until its last copy is seen to be gone.
 func (s *Service) runKeyDestroy(ctx context.Context, t *engine.Task) engine.Result {
-	id := keySpec(t.Plan.Tenant, t.Step.To).ID()
+	id := keystore.PlannedKey(t.Plan.Tenant, t.Step.To).ID()
 	if _, err := s.o.Keys.Status(ctx, id); tenure.CodeOf(err) == tenure.NotFound {
 		return engine.Result{Verdict: tenure.Verified, Receipt: map[string]string{"key": string(id), "state": "never made"}}
 	}
@@ -186,7 +177,7 @@ func plural(n int, one, many string) string {
 
 // runReclaim adds up what the deletions of this operation have stopped costing.
 func (s *Service) runReclaim(ctx context.Context, t *engine.Task) engine.Result {
-	costs, err := s.costs(ctx, t)
+	costs, err := s.statement().Costs(ctx, t)
 	if err != nil {
 		return engine.Result{Err: err}
 	}
@@ -270,43 +261,4 @@ func (s *Service) runTeardown(ctx context.Context, t *engine.Task) engine.Result
 		return engine.Result{Verdict: tenure.Failed, Err: err}
 	}
 	return engine.Result{Verdict: tenure.Verified, Receipt: map[string]int{"resources": len(planned), "steps": len(p.Steps)}}
-}
-
-// costs reads what each deletion of an operation has stopped.
-func (s *Service) costs(ctx context.Context, t *engine.Task) ([]costLine, error) {
-	rows, err := s.o.DB.Steps(ctx, t.Operation.ID)
-	if err != nil {
-		return nil, err
-	}
-	sums := make(map[[2]string]int64)
-	for i, st := range t.Plan.Steps {
-		if st.Action != tenure.ActDelete || rows[i].Receipt == "" {
-			continue
-		}
-		var r struct {
-			MonthlyCost int64
-			Currency    string
-		}
-		if err := json.Unmarshal([]byte(rows[i].Receipt), &r); err != nil {
-			return nil, tenure.Errorf(tenure.Internal, "receipt of %s: %w", st.Key, err)
-		}
-		if r.MonthlyCost > 0 && r.Currency != "" {
-			sums[[2]string{st.System, r.Currency}] += r.MonthlyCost
-		}
-	}
-	out := make([]costLine, 0, len(sums))
-	for k, n := range sums {
-		out = append(out, costLine{System: k[0], Currency: k[1], Minor: n})
-	}
-	slices.SortFunc(out, func(a, b costLine) int {
-		return strings.Compare(a.System+"\x00"+a.Currency, b.System+"\x00"+b.Currency)
-	})
-	return out, nil
-}
-
-// costLine is what one system no longer costs a month.
-type costLine struct {
-	System   string `json:"system"`
-	Currency string `json:"currency"`
-	Minor    int64  `json:"minorPerMonth"`
 }

@@ -13,14 +13,24 @@ import (
 	"github.com/tenurehq/tenure/audit"
 	"github.com/tenurehq/tenure/evidence"
 	"github.com/tenurehq/tenure/internal/engine"
+	"github.com/tenurehq/tenure/internal/statement"
 	"github.com/tenurehq/tenure/internal/store"
 )
+
+// statement is what certificates of this installation say.
+func (s *Service) statement() statement.Source {
+	src := statement.Source{DB: s.o.DB, Keys: s.o.Keys, Installation: s.o.Installation, Pseudonym: s.pseudonym, System: s.system}
+	if s.o.Witness != nil {
+		src.Witness = orElse(s.o.WitnessName, "a witness")
+	}
+	return src
+}
 
 // runCertify issues a certificate: the statement is signed and its digest goes
 // into the log with the step's result. The file with its proofs is put together
 // when somebody asks for it, since the proofs need the log to have moved on.
 func (s *Service) runCertify(ctx context.Context, t *engine.Task) engine.Result {
-	d, err := s.departure(ctx, t)
+	d, err := s.statement().Departure(ctx, t)
 	if err != nil {
 		return engine.Result{Err: err}
 	}

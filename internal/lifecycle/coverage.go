@@ -10,6 +10,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/blueprint"
+	"github.com/tenurehq/tenure/internal/hygiene"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -44,10 +45,10 @@ func (s *Service) Cover(ctx context.Context, tenantName, resource string, c tenu
 	if err != nil {
 		return out, err
 	}
-	if _, ok := mapped(sys, r.Resource); !ok {
+	if !hygiene.Mapped(sys, r.Type) {
 		return out, tenure.Errorf(tenure.Invalid, "%s isn't a store whose tables can be mapped", resource)
 	}
-	ref := refOf(r.Resource)
+	ref := connector.RefOf(r.Resource)
 	if says := c.Contradicts(ref.Attributes); says != "" {
 		return out, tenure.Errorf(tenure.Conflict, "what is in force for %s says otherwise: %s", resource, says).
 			WithHint("an addition only adds: publish a revision and upgrade the tenant")
@@ -113,7 +114,7 @@ func (s *Service) held(ctx context.Context, tenant tenure.TenantID, name string)
 		return store.ResourceRow{}, err
 	}
 	for _, r := range rows {
-		if string(r.ID) == name || pathOf(r.Environment, r.Key) == name {
+		if string(r.ID) == name || r.Path() == name {
 			return r, nil
 		}
 	}
@@ -159,7 +160,7 @@ func (s *Service) ReviewCoverage(ctx context.Context, tenantName, digest string,
 			if r.ID != out.Resource {
 				continue
 			}
-			desired, err := tenure.Canonical(out.Into(refOf(r.Resource).Attributes))
+			desired, err := tenure.Canonical(out.Into(connector.RefOf(r.Resource).Attributes))
 			if err != nil {
 				return err
 			}

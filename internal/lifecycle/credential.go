@@ -29,7 +29,7 @@ func (s *Service) credential(ctx context.Context, t *engine.Task, id tenure.Reso
 	var raw [24]byte
 	_, _ = rand.Read(raw[:])
 	secret := tenure.NewSecret(base64.RawURLEncoding.EncodeToString(raw[:]))
-	key := keySpec(t.Plan.Tenant, string(keystore.Credential)).ID()
+	key := keystore.PlannedKey(t.Plan.Tenant, string(keystore.Credential)).ID()
 	aead, err := s.o.Keys.AEAD(ctx, key)
 	if err != nil {
 		return tenure.Secret{}, err

@@ -80,7 +80,7 @@ func (s *Service) lookAll(ctx context.Context, tenant string, kinds []tenure.Fin
 			more, err := s.unencrypted(ctx, systems[name])
 			if err == nil {
 				var places []tenure.Finding
-				places, err = s.uncovered(ctx, systems[name], id)
+				places, err = s.look.Uncovered(ctx, systems[name], id, maxFindings)
 				more = append(more, places...)
 			}
 			if err != nil {

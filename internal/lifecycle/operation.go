@@ -130,7 +130,7 @@ func (s *Service) requested(ctx context.Context, p *tenure.Plan, op tenure.Opera
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.o.Keys.Create(ctx, keySpec(p.Tenant, string(keystore.Personal)))
+	key, err := s.o.Keys.Create(ctx, keystore.PlannedKey(p.Tenant, string(keystore.Personal)))
 	if err != nil {
 		return nil, err
 	}

@@ -273,10 +273,3 @@ func orElse(s, other string) string {
 	}
 	return s
 }
-
-// refOf is an inventory row as its connector knows it.
-func refOf(r tenure.Resource) connector.Ref {
-	ref := connector.Ref{Resource: r.ID, Tenant: r.Tenant, Environment: r.Environment, Type: r.Type, Name: r.Name, Classes: r.Classes}
-	_ = json.Unmarshal(r.Desired, &ref.Attributes)
-	return ref
-}

@@ -9,6 +9,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/blueprint"
+	"github.com/tenurehq/tenure/internal/hygiene"
 )
 
 // fits compares a revision with the catalogs of the systems that have been added; there
@@ -37,7 +38,7 @@ func (s *Service) fits(ctx context.Context, c *blueprint.Compiled) (says []strin
 		if err != nil || slices.ContainsFunc(all, func(have tenure.Resource) bool { return have.Key == r.Key }) {
 			continue
 		}
-		if _, ok := mapped(sys, tenure.Resource{Type: r.Type}); ok {
+		if hygiene.Mapped(sys, r.Type) {
 			said("%s is there under a condition alone, and is compared when a tenant comes", r.Key)
 		}
 	}
@@ -54,34 +55,34 @@ func (s *Service) fits(ctx context.Context, c *blueprint.Compiled) (says []strin
 				continue
 			}
 			row := tenure.Resource{Environment: env.Name, Key: r.Key, System: r.System, Type: r.Type, Name: r.Name}
-			v := surveyed{resource: row, system: sys}
-			if _, ok := mapped(sys, row); !ok {
+			v := hygiene.Map{Resource: row}
+			if !hygiene.Mapped(sys, row.Type) {
 				continue
 			}
-			ask := connector.Survey{Ref: connector.Ref{Environment: env.Name, Type: r.Type, Name: r.Name, Attributes: r.Attributes, Classes: r.Data}, Search: searchPlanned, Beside: beside(all, row)}
+			ask := connector.Survey{Ref: connector.Ref{Environment: env.Name, Type: r.Type, Name: r.Name, Attributes: r.Attributes, Classes: r.Data}, Search: searchPlanned, Beside: hygiene.Beside(all, row)}
 			v.Map, _, err = sys.DataMap(ctx, ask)
 			switch code := tenure.CodeOf(err); {
 			case code == tenure.Invalid && asked[r.Key] != "":
-				said("%s depends on the parameter %s, and is compared when a tenant comes: %v", v.path(), asked[r.Key], err)
+				said("%s depends on the parameter %s, and is compared when a tenant comes: %v", v.Path(), asked[r.Key], err)
 				continue
 			case code == tenure.Invalid:
-				return says, tenure.Errorf(tenure.Invalid, "%s: %w", v.path(), err)
+				return says, tenure.Errorf(tenure.Invalid, "%s: %w", v.Path(), err)
 			case err != nil:
-				said("%s wasn't compared: %v", v.path(), err)
+				said("%s wasn't compared: %v", v.Path(), err)
 				continue
 			}
 			if p := asked[r.Key]; p != "" {
-				said("%s was compared as the parameter %s could make it; what a customer's own value makes of it is compared when the tenant comes", v.path(), p)
+				said("%s was compared as the parameter %s could make it; what a customer's own value makes of it is compared when the tenant comes", v.Path(), p)
 			}
 			for _, p := range v.Places {
 				if p.Blocks {
-					open = append(open, v.line(p))
+					open = append(open, v.Line(p))
 				} else if p.Says != "" {
-					said("%s", v.line(p))
+					said("%s", v.Line(p))
 				}
 			}
 			if v.Partial != "" {
-				said("%s was compared in part: %s", v.path(), v.Partial)
+				said("%s was compared in part: %s", v.Path(), v.Partial)
 			}
 		}
 	}

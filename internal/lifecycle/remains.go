@@ -2,13 +2,13 @@ package lifecycle
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/engine"
+	"github.com/tenurehq/tenure/internal/hygiene"
 )
 
 // remains counts what is at the places of stores that are gone, in the same pass as
@@ -34,18 +34,18 @@ func (s *Service) remains(ctx context.Context, t *engine.Task) (late []engine.La
 	}
 	places = make(map[string]int)
 	var strange, unsure []string
-	err = s.survey(ctx, gone, gone, connector.Survey{Gone: true, Order: classOrder(t.Plan)}, func(v surveyed) error {
-		places[v.path()] = len(v.Places)
-		if v.absent != tenure.Verified {
-			unsure = append(unsure, strings.TrimSpace(v.path()+" "+v.Partial))
+	err = s.look.Maps(ctx, gone, gone, connector.Survey{Gone: true, Order: classOrder(t.Plan)}, func(v hygiene.Map) error {
+		places[v.Path()] = len(v.Places)
+		if v.Absent != tenure.Verified {
+			unsure = append(unsure, strings.TrimSpace(v.Path()+" "+v.Partial))
 		}
-		for _, class := range v.classes() {
-			says := v.counted(class)
-			if class == "" || !slices.Contains(v.resource.Classes, class) {
+		for _, class := range v.Classes() {
+			says := v.Counted(class)
+			if class == "" || !slices.Contains(v.Resource.Classes, class) {
 				strange = append(strange, says)
 				continue
 			}
-			late = append(late, engine.Late{Resource: v.resource.ID, Class: class, Says: says})
+			late = append(late, engine.Late{Resource: v.Resource.ID, Class: class, Says: says})
 		}
 		return nil
 	})
@@ -58,29 +58,4 @@ func (s *Service) remains(ctx context.Context, t *engine.Task) (late []engine.La
 		err = tenure.Errorf(tenure.Unavailable, "whether anything is left can't be told of %s", strings.Join(unsure, ", ")).Retryable()
 	}
 	return late, places, err
-}
-
-// classes are the data classes of what is there; "" is rows that none covers.
-func (v *surveyed) classes() (out []string) {
-	for _, p := range v.Places {
-		if p.IsData() && p.Rows > 0 && !slices.Contains(out, p.Class) {
-			out = append(out, p.Class)
-		}
-	}
-	return out
-}
-
-// counted says how much of a class is where.
-func (v *surveyed) counted(class string) string {
-	var out []string
-	for _, p := range v.Places {
-		if p.IsData() && p.Rows > 0 && p.Class == class {
-			what := "rows"
-			if p.Kind == connector.PlaceObjects {
-				what = "large objects"
-			}
-			out = append(out, fmt.Sprintf("%d %s in %s", p.Rows, what, p.Name))
-		}
-	}
-	return v.path() + ": " + strings.Join(out, ", ")
 }

@@ -85,6 +85,7 @@ type Service struct {
 // first needed.
 func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{o: o, systems: make(map[string]*connector.System), look: &hygiene.Looker{DB: o.DB, Now: o.Now}}
+	s.look.System = s.system
 	if o.Budget.Person <= 0 {
 		s.o.Budget.Person = 10
 	}

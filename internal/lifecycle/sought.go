@@ -12,7 +12,9 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/engine"
+	"github.com/tenurehq/tenure/internal/hygiene"
 	"github.com/tenurehq/tenure/internal/keystore"
+	"github.com/tenurehq/tenure/internal/statement"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -52,7 +54,7 @@ func (s *Service) keepSought(ctx context.Context, t *engine.Task) ([]store.Sough
 	if err != nil {
 		return nil, err
 	}
-	places := placesSeen(t.Plan, steps)
+	places := statement.Places(t.Plan, steps)
 	var out []store.Sought
 	for i := range t.Plan.Resources {
 		pr := &t.Plan.Resources[i]
@@ -85,21 +87,6 @@ func (s *Service) soughtUntil(now time.Time) time.Time {
 		return now.AddDate(2, 0, 0)
 	}
 	return s.o.SoughtFor.After(now)
-}
-
-// placesSeen are the places that an operation's counts have named, by resource.
-func placesSeen(p *tenure.Plan, steps []store.StepRow) map[tenure.ResourceID][]string {
-	out := make(map[tenure.ResourceID][]string)
-	for i := range p.Steps {
-		if id := p.Steps[i].Resource; p.Steps[i].Action == tenure.ActCount {
-			for _, place := range receiptOf(&steps[i]).Places {
-				if place.IsData() && !slices.Contains(out[id], place.Name) {
-					out[id] = append(out[id], place.Name)
-				}
-			}
-		}
-	}
-	return out
 }
 
 // inClear leaves out the places whose names would tell who the tenant was.
@@ -166,7 +153,7 @@ func (s *Service) returned(ctx context.Context, sys *connector.System, tenant te
 
 // stands returns what is there of a resource that should be gone.
 func (s *Service) stands(ctx context.Context, sys *connector.System, r tenure.Resource) (found []connector.Place, err error) {
-	err = s.survey(ctx, []tenure.Resource{r}, nil, connector.Survey{Gone: true}, func(v surveyed) error {
+	err = s.look.Maps(ctx, []tenure.Resource{r}, nil, connector.Survey{Gone: true}, func(v hygiene.Map) error {
 		for _, p := range v.Places {
 			if p.IsData() && p.Rows > 0 {
 				found = append(found, p)
@@ -177,7 +164,7 @@ func (s *Service) stands(ctx context.Context, sys *connector.System, r tenure.Re
 	if err != nil || len(found) > 0 {
 		return found, err
 	}
-	seen, _, err := sys.Observe(ctx, []connector.Ref{refOf(r)})
+	seen, _, err := sys.Observe(ctx, []connector.Ref{connector.RefOf(r)})
 	if err != nil {
 		return nil, err
 	}

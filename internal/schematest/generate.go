@@ -240,7 +240,7 @@ func (g *generator) settle(r Refusal) {
 	}
 	t := g.named(r.Table)
 	switch r.Kind {
-	case "uncovered":
+	case "uncovered", "follows a parent and isn't covered":
 		t.Class = g.Classes[len(g.Classes)-1]
 	case "parent":
 		if t.Class = pick(g, "", g.Classes[len(g.Classes)-1]); t.Class == "" {

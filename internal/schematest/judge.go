@@ -120,6 +120,11 @@ func (j *judge) coverage() {
 			}
 		}
 	}
+	for _, l := range j.Links {
+		if from := j.tables[l.From]; l.Word == "follow" && from.Class == "" && j.parent[l.To] {
+			j.either("follows a parent and isn't covered", from.Name, l.Name, 0)
+		}
+	}
 	for _, t := range j.Tables {
 		switch {
 		case t.Shared || t.Class != "":

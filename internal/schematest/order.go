@@ -24,7 +24,7 @@ func (j *judge) order() {
 				j.refuse("order", from.Name, l.Name, 0)
 			case slices.Contains(j.cut(l), tenantColumn):
 				j.refuse("order", from.Name, l.Name, 0)
-			case j.needed(l):
+			case j.needed(l) || from.Key != "" && l.Word == "follow": // then rows without a key are found by it
 				j.either("found by what goes earlier", from.Name, l.Name, 0)
 			}
 		default:

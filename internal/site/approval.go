@@ -148,7 +148,7 @@ func (v *visit) planInto(row *dashboard.ApprovalRow, o client.OperationDetail) {
 	}
 	keys := make(map[tenure.ResourceID]string)
 	for _, r := range o.Body.Resources {
-		keys[r.ID] = strings.Trim(r.Environment+"/"+r.Key, "/")
+		keys[r.ID] = tenure.ResourcePath(r.Environment, r.Key)
 	}
 	for i := range o.Body.Steps {
 		s := &o.Body.Steps[i]

@@ -101,7 +101,7 @@ func (v *visit) operationView(o client.OperationDetail) dashboard.OperationView 
 	planInto(&view, o.Body)
 	keys := make(map[tenure.ResourceID]string)
 	for _, r := range o.Body.Resources {
-		keys[r.ID] = strings.Trim(r.Environment+"/"+r.Key, "/")
+		keys[r.ID] = tenure.ResourcePath(r.Environment, r.Key)
 	}
 	for i := range o.Rows {
 		if i >= len(o.Body.Steps) { // a compensation

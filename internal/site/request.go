@@ -354,7 +354,7 @@ func (v *visit) plan() error {
 	planInto(&view.OperationView, p)
 	keys := make(map[tenure.ResourceID]string)
 	for _, r := range p.Resources {
-		keys[r.ID] = strings.Trim(r.Environment+"/"+r.Key, "/")
+		keys[r.ID] = tenure.ResourcePath(r.Environment, r.Key)
 	}
 	for i := range p.Steps {
 		view.StepRows = append(view.StepRows, stepRow(&p.Steps[i], tenure.StepStatus{State: tenure.StepPending}, keys))

@@ -165,7 +165,7 @@ func (v *visit) classesInto(view *dashboard.TenantView, t client.TenantDetail) {
 		}
 		for _, r := range t.Resources {
 			if slices.Contains(r.Classes, c.Name) && r.State != tenure.ResourceGone {
-				row.Stores = append(row.Stores, strings.Trim(r.Environment+"/"+r.Key, "/"))
+				row.Stores = append(row.Stores, tenure.ResourcePath(r.Environment, r.Key))
 			}
 		}
 		for _, d := range dates {

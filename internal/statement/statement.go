@@ -1,4 +1,6 @@
-package lifecycle
+// Package statement gathers what a certificate says of a tenant's departure: from
+// the log, the receipts of its steps, and the counts before each point of no return.
+package statement
 
 import (
 	"context"
@@ -13,19 +15,26 @@ import (
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-// departure gathers what a certificate says.
-func (s *Service) departure(ctx context.Context, t *engine.Task) (*evidence.Departure, error) {
+// Source is what a certificate's statement is gathered from.
+type Source struct {
+	DB           *store.DB
+	Keys         *keystore.Store
+	Installation tenure.InstallationID
+	Witness      string                                                            // the name of who keeps checkpoints elsewhere, "" if nobody does
+	Pseudonym    func(person string) string                                        // what stands for a person
+	System       func(ctx context.Context, name string) (*connector.System, error) // for the copies of backups that are still there
+}
+
+// Departure is what the certificate of a step says. It reads the whole log.
+func (s Source) Departure(ctx context.Context, t *engine.Task) (*evidence.Departure, error) {
 	l, err := s.ledger(ctx, t)
 	if err != nil {
 		return nil, err
 	}
 	d := &evidence.Departure{
-		Kind: evidence.Kind(t.Step.To), Issued: t.Now.UTC().Truncate(time.Microsecond), Installation: s.o.Installation, Operation: t.Operation.ID, Plan: t.Operation.Plan,
+		Kind: evidence.Kind(t.Step.To), Issued: t.Now.UTC().Truncate(time.Microsecond), Installation: s.Installation, Operation: t.Operation.ID, Plan: t.Operation.Plan, Witness: s.Witness,
 		Tenant:    evidence.Tenant{ID: t.Plan.Tenant, Name: evidence.NameDigest(t.Plan.Tenant, t.Plan.Name)},
 		Blueprint: evidence.Blueprint{Name: t.Plan.Blueprint.Name, Revision: t.Plan.Blueprint.Digest},
-	}
-	if s.o.Witness != nil {
-		d.Witness = orElse(s.o.WitnessName, "a witness")
 	}
 	for _, f := range []func(context.Context, *engine.Task, *ledger, *evidence.Departure) error{
 		s.certifyPeople, s.certifyResources, s.certifyKeys, s.certifyExceptions, s.certifyAdditions, s.certifyHolds, s.certifyEarlier,
@@ -70,29 +79,23 @@ func (l *ledger) list(d *evidence.Departure) {
 	}
 }
 
-func (s *Service) certifyPeople(ctx context.Context, t *engine.Task, _ *ledger, d *evidence.Departure) error {
-	signed, err := s.o.DB.Approvals(ctx, t.Operation.ID)
+func (s Source) certifyPeople(ctx context.Context, t *engine.Task, _ *ledger, d *evidence.Departure) error {
+	signed, err := s.DB.Approvals(ctx, t.Operation.ID)
 	if err != nil {
 		return err
 	}
 	for _, a := range signed {
-		d.Approvals = append(d.Approvals, evidence.Approval{Gate: a.Step, By: s.pseudonym(a.By), At: a.At})
+		d.Approvals = append(d.Approvals, evidence.Approval{Gate: a.Step, By: s.Pseudonym(a.By), At: a.At})
 	}
-	costs, err := s.costs(ctx, t)
-	if err != nil {
-		return err
-	}
-	for _, c := range costs {
-		d.Costs = append(d.Costs, evidence.Cost{System: c.System, Minor: c.Minor, Currency: c.Currency})
-	}
-	return nil
+	d.Costs, err = s.Costs(ctx, t)
+	return err
 }
 
 // certifyResources lists what became of each resource and of each data class in
 // it, and the copies that are still to expire. A supplementary certificate is
 // about the resources of its own plan alone.
-func (s *Service) certifyResources(ctx context.Context, t *engine.Task, l *ledger, d *evidence.Departure) error {
-	rows, err := s.o.DB.Resources(ctx, t.Plan.Tenant, true)
+func (s Source) certifyResources(ctx context.Context, t *engine.Task, l *ledger, d *evidence.Departure) error {
+	rows, err := s.DB.Resources(ctx, t.Plan.Tenant, true)
 	if err != nil {
 		return err
 	}
@@ -144,12 +147,12 @@ func nameOf(t *engine.Task, r store.ResourceRow) string {
 }
 
 // certifyCopies lists a backup's copies that are still there.
-func (s *Service) certifyCopies(ctx context.Context, r store.ResourceRow, d *evidence.Departure) error {
-	sys, err := s.system(ctx, r.System)
+func (s Source) certifyCopies(ctx context.Context, r store.ResourceRow, d *evidence.Departure) error {
+	sys, err := s.System(ctx, r.System)
 	if err != nil {
 		return err
 	}
-	seen, _, err := sys.Observe(ctx, []connector.Ref{refOf(r.Resource)})
+	seen, _, err := sys.Observe(ctx, []connector.Ref{connector.RefOf(r.Resource)})
 	if err != nil {
 		return err
 	}
@@ -160,7 +163,7 @@ func (s *Service) certifyCopies(ctx context.Context, r store.ResourceRow, d *evi
 }
 
 // certifyClasses says of each class what its stores say together.
-func (s *Service) certifyClasses(t *engine.Task, d *evidence.Departure, stores map[string][]evidence.Portion) {
+func (s Source) certifyClasses(t *engine.Task, d *evidence.Departure, stores map[string][]evidence.Portion) {
 	for _, class := range t.Plan.Classes {
 		parts := stores[class.Name]
 		if len(parts) == 0 {
@@ -180,7 +183,7 @@ func (s *Service) certifyClasses(t *engine.Task, d *evidence.Departure, stores m
 		}
 		c.Rows, c.Objects, c.LargeObjects, c.Bytes = sum.Rows, sum.Objects, sum.LargeObjects, sum.Bytes
 		if class.Disposition == tenure.CryptoErase && d.Kind != evidence.Supplementary {
-			c.Method, c.Key = evidence.CryptographicErase, string(keySpec(t.Plan.Tenant, "class-"+class.Name).ID())
+			c.Method, c.Key = evidence.CryptographicErase, string(keystore.PlannedKey(t.Plan.Tenant, "class-"+class.Name).ID())
 		}
 		d.Classes = append(d.Classes, c)
 	}
@@ -188,18 +191,18 @@ func (s *Service) certifyClasses(t *engine.Task, d *evidence.Departure, stores m
 
 // certifyKeys lists the keys that were destroyed, and those that a step should have
 // destroyed and didn't.
-func (s *Service) certifyKeys(ctx context.Context, t *engine.Task, l *ledger, d *evidence.Departure) error {
+func (s Source) certifyKeys(ctx context.Context, t *engine.Task, l *ledger, d *evidence.Departure) error {
 	if d.Kind == evidence.Supplementary {
 		return nil
 	}
-	keys, err := s.o.Keys.List(ctx, t.Plan.Tenant)
+	keys, err := s.Keys.List(ctx, t.Plan.Tenant)
 	if err != nil {
 		return err
 	}
 	steps := make(map[keystore.KeyID]string)
 	for i := range t.Plan.Steps {
 		if st := &t.Plan.Steps[i]; st.Action == tenure.ActKeyDestroy {
-			steps[keySpec(t.Plan.Tenant, st.To).ID()] = st.Key
+			steps[keystore.PlannedKey(t.Plan.Tenant, st.To).ID()] = st.Key
 		}
 	}
 	for _, k := range keys {
@@ -221,14 +224,14 @@ func (s *Service) certifyKeys(ctx context.Context, t *engine.Task, l *ledger, d 
 
 // certifyExceptions lists every step that two persons skipped, and what isn't verified
 // because of it. An exception covers only what the skipped step should have taken.
-func (s *Service) certifyExceptions(_ context.Context, t *engine.Task, l *ledger, d *evidence.Departure) error {
+func (s Source) certifyExceptions(_ context.Context, t *engine.Task, l *ledger, d *evidence.Departure) error {
 	excuse := func(what, step string) {
 		e, ok := l.excused[step]
 		if !ok {
 			return
 		}
 		d.Exceptions = append(d.Exceptions, evidence.Exception{
-			What: what, Reason: e.Reason, By: s.pseudonym(e.AskedBy), Attested: s.pseudonym(e.AttestedBy), Step: step, Entry: l.attested[step].digest,
+			What: what, Reason: e.Reason, By: s.Pseudonym(e.AskedBy), Attested: s.Pseudonym(e.AttestedBy), Step: step, Entry: l.attested[step].digest,
 		})
 	}
 	for i := range t.Plan.Steps {
@@ -255,21 +258,21 @@ func (s *Service) certifyExceptions(_ context.Context, t *engine.Task, l *ledger
 }
 
 // certifyAdditions lists what was covered for this tenant alone.
-func (s *Service) certifyAdditions(ctx context.Context, t *engine.Task, l *ledger, d *evidence.Departure) error {
-	all, err := s.o.DB.Coverages(ctx, t.Plan.Tenant)
+func (s Source) certifyAdditions(ctx context.Context, t *engine.Task, l *ledger, d *evidence.Departure) error {
+	all, err := s.DB.Coverages(ctx, t.Plan.Tenant)
 	if err != nil {
 		return err
 	}
 	for _, c := range all {
 		if e, ok := l.covered[c.Digest]; ok && !c.ReviewedAt.IsZero() {
-			d.Additions = append(d.Additions, evidence.Addition{Resource: c.Resource, Digest: c.Digest, By: s.pseudonym(c.AskedBy), Reviewed: s.pseudonym(c.ReviewedBy), At: e.at, Entry: e.digest})
+			d.Additions = append(d.Additions, evidence.Addition{Resource: c.Resource, Digest: c.Digest, By: s.Pseudonym(c.AskedBy), Reviewed: s.Pseudonym(c.ReviewedBy), At: e.at, Entry: e.digest})
 		}
 	}
 	return nil
 }
 
-func (s *Service) certifyHolds(ctx context.Context, t *engine.Task, _ *ledger, d *evidence.Departure) error {
-	holds, err := s.o.DB.Holds(ctx, t.Plan.Tenant, true)
+func (s Source) certifyHolds(ctx context.Context, t *engine.Task, _ *ledger, d *evidence.Departure) error {
+	holds, err := s.DB.Holds(ctx, t.Plan.Tenant, true)
 	if err != nil {
 		return err
 	}
@@ -280,8 +283,8 @@ func (s *Service) certifyHolds(ctx context.Context, t *engine.Task, _ *ledger, d
 }
 
 // certifyEarlier names the certificate that this one continues.
-func (s *Service) certifyEarlier(ctx context.Context, t *engine.Task, _ *ledger, d *evidence.Departure) error {
-	have, err := s.o.DB.Certificates(ctx, t.Plan.Tenant)
+func (s Source) certifyEarlier(ctx context.Context, t *engine.Task, _ *ledger, d *evidence.Departure) error {
+	have, err := s.DB.Certificates(ctx, t.Plan.Tenant)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package lifecycle
+package statement
 
 import (
 	"context"
@@ -37,13 +37,13 @@ type logged struct {
 	proven bool   // it ended, and was read back
 }
 
-func (s *Service) ledger(ctx context.Context, t *engine.Task) (*ledger, error) {
+func (s Source) ledger(ctx context.Context, t *engine.Task) (*ledger, error) {
 	l := &ledger{plan: t.Plan, ended: make(map[string]logged), gone: make(map[tenure.ResourceID]logged), attested: make(map[string]logged), excused: make(map[string]store.Exception), covered: make(map[string]logged)}
 	var err error
-	if l.rows, err = s.o.DB.Steps(ctx, t.Operation.ID); err != nil {
+	if l.rows, err = s.DB.Steps(ctx, t.Operation.ID); err != nil {
 		return nil, err
 	}
-	exceptions, err := s.o.DB.Exceptions(ctx, t.Operation.ID)
+	exceptions, err := s.DB.Exceptions(ctx, t.Operation.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (s *Service) ledger(ctx context.Context, t *engine.Task) (*ledger, error) {
 			l.excused[e.Step] = e
 		}
 	}
-	for r, err := range s.o.DB.Entries(ctx, 0) {
+	for r, err := range s.DB.Entries(ctx, 0) {
 		if err != nil {
 			return nil, err
 		}
@@ -254,4 +254,19 @@ func (l *ledger) lastOf(r store.ResourceRow) bool {
 		}
 	}
 	return n == 1
+}
+
+// Places are the places that an operation's counts have named, by resource.
+func Places(p *tenure.Plan, steps []store.StepRow) map[tenure.ResourceID][]string {
+	out := make(map[tenure.ResourceID][]string)
+	for i := range p.Steps {
+		if id := p.Steps[i].Resource; p.Steps[i].Action == tenure.ActCount {
+			for _, place := range receiptOf(&steps[i]).Places {
+				if place.IsData() && !slices.Contains(out[id], place.Name) {
+					out[id] = append(out[id], place.Name)
+				}
+			}
+		}
+	}
+	return out
 }
