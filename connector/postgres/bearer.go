@@ -31,8 +31,7 @@ type bearer struct {
 	column   string
 }
 
-const bearingSQL = `select a.attrelid, a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid
- where c.relkind in ('r', 'p', 'm', 'f') and a.attnum > 0 and not a.attisdropped and a.attname = `
+const bearingSQL = `select a.attrelid, a.attname from pg_attribute a where a.attnum > 0 and not a.attisdropped and a.attname = `
 
 // readBearing finds the columns anywhere that have the tenant column's name or an alias.
 func (g *ground) readBearing(ctx context.Context, s *session) error {
@@ -40,7 +39,7 @@ func (g *ground) readBearing(ctx context.Context, s *session) error {
 		return nil
 	}
 	return s.simple(ctx, bearingSQL+anyOf(append([]string{g.column}, g.cover.Aliases...))+" order by 1, 2", func(_ int, v [][]byte) error {
-		if r := g.byOID[oidOf(v[0])]; r != nil {
+		if r := g.byOID[oidOf(v[0])]; r != nil && r.kind != 'v' {
 			g.bearing = append(g.bearing, bearer{r, string(v[1])})
 		}
 		return nil
