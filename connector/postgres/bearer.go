@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,9 +21,16 @@ func (g *ground) bearers(ctx context.Context, s *session) (out []connector.Place
 		if strings.IndexByte("rp", b.relation.kind) < 0 || b.relation.root != n || g.others(n) || g.spoken(n) || g.marked[n] != "" {
 			continue
 		}
-		out, of = append(out, uncovered(n, "column "+b.column, n.String()+" has the column "+b.column+" and no data class covers it")), append(of, b)
+		p := uncovered(n, "column "+b.column, n.String()+" has the column "+b.column+" and no data class covers it")
+		p.Fix += "; or columns: {" + n.String() + `: ""} if ` + b.column + " means something else there"
+		out, of = append(out, p), append(of, b)
 	}
 	return out, g.count(ctx, s, out, of)
+}
+
+// names are those of tenant columns.
+func (g *ground) names() []string {
+	return slices.DeleteFunc(append([]string{g.column}, g.cover.Aliases...), func(n string) bool { return n == "" })
 }
 
 // bearer is a column with the name of the tenant column or an alias.
@@ -35,10 +43,11 @@ const bearingSQL = `select a.attrelid, a.attname from pg_attribute a where a.att
 
 // readBearing finds the columns anywhere that have the tenant column's name or an alias.
 func (g *ground) readBearing(ctx context.Context, s *session) error {
-	if g.column == "" {
+	names := g.names()
+	if g.key == "" || len(names) == 0 {
 		return nil
 	}
-	return s.simple(ctx, bearingSQL+anyOf(append([]string{g.column}, g.cover.Aliases...))+" order by 1, 2", func(_ int, v [][]byte) error {
+	return s.simple(ctx, bearingSQL+anyOf(names)+" order by 1, 2", func(_ int, v [][]byte) error {
 		if r := g.byOID[oidOf(v[0])]; r != nil && r.kind != 'v' {
 			g.bearing = append(g.bearing, bearer{r, string(v[1])})
 		}
@@ -90,6 +99,7 @@ func (g *ground) unmarked(ctx context.Context, s *session) (out []connector.Plac
 		if n, _ := strconv.ParseInt(string(v[1]), 10, 64); n > 0 {
 			p := uncovered(tables[i].name, "column of the tenant's key", tables[i].name.String()+" has rows of the tenant's without an owner mark, and no data class covers it")
 			p.Rows = n
+			p.Fix += "; or delete the rows that Tenure didn't make"
 			out = append(out, p)
 		}
 		return nil
