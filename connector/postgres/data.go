@@ -59,7 +59,7 @@ func (k databases) reach(ctx context.Context, r connector.Ref, marked bool, f fu
 	}
 	return k.opened(ctx, r, marked, func(s *session) error {
 		return f(s, func(ctx context.Context, s *session) (*relational.Holding, error) {
-			g, err := dialect{}.Graph(ctx, s)
+			g, err := databaseGraph(ctx, s)
 			if err != nil {
 				return nil, err
 			}

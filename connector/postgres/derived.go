@@ -19,11 +19,11 @@ type view struct {
 	blind    []string               // functions that it calls, also through other views, of which can't be told what they read
 }
 
-const viewsSQL = `select distinct d.refobjid::text, w.ev_class::text from pg_depend d join pg_rewrite w on w.oid = d.objid and w.rulename = '_RETURN'
+const viewsSQL = `select distinct d.refobjid, w.ev_class from pg_depend d join pg_rewrite w on w.oid = d.objid and w.rulename = '_RETURN'
  where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid <> w.ev_class`
 
 // What a view calls: functions, and those of operators and aggregates.
-const viewCallsSQL = `select distinct w.ev_class::text, n.nspname, p.proname, ` + bodySQL + ` from pg_rewrite w join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
+const viewCallsSQL = `select distinct w.ev_class, n.nspname, p.proname, ` + bodySQL + ` from pg_rewrite w join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
  left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid left join pg_aggregate a on d.refclassid = 'pg_proc'::regclass and a.aggfnoid = d.refobjid
  join pg_proc p on p.oid in (case when d.refclassid = 'pg_proc'::regclass then d.refobjid end, o.oprcode, a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggmfinalfn)
  join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
@@ -31,12 +31,12 @@ const viewCallsSQL = `select distinct w.ev_class::text, n.nspname, p.proname, ` 
 
 // calls are the functions by which a view may read tables that the catalog doesn't
 // show it to read, by the view.
-func (g *ground) calls(ctx context.Context, s *session) (map[string][]string, error) {
-	out := map[string][]string{}
-	var views []string
+func (g *ground) calls(ctx context.Context, s *session) (map[oid][]string, error) {
+	out := map[oid][]string{}
+	var views []oid
 	var all []trigger
 	err := s.simple(ctx, viewCallsSQL, func(_ int, v [][]byte) error {
-		views, all = append(views, string(v[0])), append(all, trigger{function: functionOf(v[1:])})
+		views, all = append(views, oidOf(v[0])), append(all, trigger{function: functionOf(v[1:])})
 		return nil
 	})
 	if err != nil {
@@ -83,12 +83,12 @@ func (l library) looks(f function, seen map[string]bool) bool {
 // views finds the views over the tenant's tables, or that may be, each after those
 // that it reads.
 func (g *ground) views(ctx context.Context, s *session) ([]view, error) {
-	if g.over != nil {
+	if g.over != nil || !slices.ContainsFunc(g.relations, func(r relation) bool { return r.kind == 'v' || r.kind == 'm' }) {
 		return g.over, nil
 	}
-	reads := map[string][]string{}
+	reads := map[oid][]oid{}
 	err := s.simple(ctx, viewsSQL, func(_ int, v [][]byte) error {
-		reads[string(v[1])] = append(reads[string(v[1])], string(v[0]))
+		reads[oidOf(v[1])] = append(reads[oidOf(v[1])], oidOf(v[0]))
 		return nil
 	})
 	if err != nil {
@@ -98,20 +98,20 @@ func (g *ground) views(ctx context.Context, s *session) ([]view, error) {
 	if err != nil {
 		return nil, err
 	}
-	held := map[string]bool{}
-	for _, oid := range g.heldOIDs() {
-		held[oid] = true
+	held := map[oid]bool{}
+	for _, at := range g.heldOIDs() {
+		held[at] = true
 	}
 	out := []view{}
-	done := map[string]*view{}
-	var visit func(oid string) *view
-	visit = func(oid string) *view {
-		if v, ok := done[oid]; ok {
+	done := map[oid]*view{}
+	var visit func(at oid) *view
+	visit = func(at oid) *view {
+		if v, ok := done[at]; ok {
 			return v
 		}
-		v := &view{relation: g.byOID[oid], blind: slices.Clone(calls[oid])}
-		done[oid] = v
-		for _, from := range reads[oid] {
+		v := &view{relation: g.byOID[at], blind: slices.Clone(calls[at])}
+		done[at] = v
+		for _, from := range reads[at] {
 			r := g.byOID[from]
 			switch {
 			case r == nil:
@@ -264,11 +264,8 @@ func (g *ground) refresh(ctx context.Context, s *session, class string) error {
 			continue
 		}
 		n := v.relation.name
-		if holds, err := textsOf(ctx, s, "select relispopulated::text from pg_class where oid = "+v.relation.oid); err != nil || len(holds) == 0 || holds[0] != "true" {
-			if err != nil {
-				return err
-			}
-			continue // it was made with no data
+		if v.relation.blank {
+			continue
 		}
 		if err := s.simple(ctx, "refresh materialized view "+quote(n.Schema, n.Name), nil); err != nil {
 			if err = coded(err); tenure.CanRetry(err) {

@@ -41,7 +41,7 @@ var effectSQL = `select c.oid::text, x.i::text, x.u::text, x.d::text, x.made::te
 type touched struct {
 	relational.TableName // the one that shows its rows
 	relational.Effect
-	oids   []string
+	oids   []oid
 	made   bool // or emptied, or altered
 	bears  bool // it has a tenant column, as far as its name tells
 	object bool // it holds large objects
@@ -65,7 +65,7 @@ func (f footing) effects(ctx context.Context, s *session) (map[relational.TableN
 			}
 		}
 		t := out[n]
-		t.TableName, t.oids = n, append(t.oids, string(v[0]))
+		t.TableName, t.oids = n, append(t.oids, oidOf(v[0]))
 		for i, did := range []*int64{&t.Inserted, &t.Updated, &t.Deleted} {
 			n, _ := strconv.ParseInt(string(v[i+1]), 10, 64)
 			*did += n
@@ -244,17 +244,17 @@ func (f footing) strays(ctx context.Context, s *session, t touched, n int64) (in
 
 // suspectsSQL names what may have changed a table, of code that runs when one of the
 // tables of CHANGED does, and of what constraints do about changes of these.
-const suspectsSQL = `select 'trigger ' || g.tgname || ' of ' || g.tgrelid::regclass from pg_trigger g where g.tgrelid = CHANGED and not g.tgisinternal and g.tgenabled <> 'D'
-union select 'rule ' || w.rulename || ' of ' || w.ev_class::regclass from pg_rewrite w where w.ev_class = CHANGED and w.rulename <> '_RETURN'
-union select 'constraint ' || k.conname || ' of ' || k.conrelid::regclass from pg_constraint k where k.contype = 'f' and k.conrelid = HERE and k.confrelid = CHANGED
+const suspectsSQL = `select 'trigger ' || g.tgname || ' of ' || g.tgrelid::regclass from pg_trigger g where g.tgrelid CHANGED and not g.tgisinternal and g.tgenabled <> 'D'
+union select 'rule ' || w.rulename || ' of ' || w.ev_class::regclass from pg_rewrite w where w.ev_class CHANGED and w.rulename <> '_RETURN'
+union select 'constraint ' || k.conname || ' of ' || k.conrelid::regclass from pg_constraint k where k.contype = 'f' and k.conrelid HERE and k.confrelid CHANGED
  and (k.confupdtype in ('c', 'n', 'd') or k.confdeltype in ('c', 'n', 'd')) order by 1`
 
 func suspects(ctx context.Context, s *session, t touched, all []touched) (string, error) {
-	var oids []string
+	var oids []oid
 	for _, o := range all {
 		oids = append(oids, o.oids...)
 	}
-	by, err := textsOf(ctx, s, strings.NewReplacer("CHANGED", oidList(oids), "HERE", oidList(t.oids)).Replace(suspectsSQL))
+	by, err := textsOf(ctx, s, strings.NewReplacer("CHANGED", isOneOf(oids), "HERE", isOneOf(t.oids)).Replace(suspectsSQL))
 	if err != nil {
 		return "", err
 	}

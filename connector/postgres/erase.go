@@ -214,12 +214,7 @@ func (d *Driver) patient(ctx context.Context, s *session, f func(s *session) err
 		}
 		found <- d.blockers(ctx, s.conn.PgConn().PID())
 	}()
-	err := s.atomic(ctx, func(s *session) error {
-		if err := s.simple(ctx, "set local lock_timeout = "+fmt.Sprint(lockTime.Milliseconds()), nil); err != nil {
-			return err
-		}
-		return f(s)
-	})
+	err := s.within(ctx, "begin; set local lock_timeout = "+fmt.Sprint(lockTime.Milliseconds()), f)
 	stop()
 	who := <-found
 	if state(err) != "55P03" {

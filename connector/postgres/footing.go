@@ -21,7 +21,7 @@ type footing struct {
 // columns and parts. A foreign key is seen at the table that it refers to, by the
 // triggers that the server makes for it.
 const digestSQL = `with recursive named (oid) as (
- select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where (c.relname, n.nspname) in (NAMES)
+ select c.oid from unnest($1::name[], $2::name[]) x (schema, name) join pg_namespace n on n.nspname = x.schema join pg_class c on c.relname = x.name and c.relnamespace = n.oid
 ), here (oid) as (select oid from named union select h.inhrelid from here join pg_inherits h on h.inhparent = here.oid)
 select coalesce(md5(string_agg(x.what, E'\n' order by x.what collate "C")), '') from (
  select 'table ' || c.oid || ' ' || c.relnamespace || ' ' || quote_ident(c.relname) || ' ' || c.relkind::text || c.relrowsecurity || c.relforcerowsecurity
@@ -71,7 +71,11 @@ func (d *Driver) planned(ctx context.Context, s *session, of holdingOf, key plan
 }
 
 func (f footing) digest(ctx context.Context, s *session) (out string, err error) {
-	err = each(ctx, s, strings.ReplaceAll(digestSQL, "NAMES", values(f.Touches())), 1, func(v []string) { out = v[0] })
+	var schemas, names []string
+	for _, n := range f.Touches() {
+		schemas, names = append(schemas, n.Schema), append(names, n.Name)
+	}
+	err = s.prepared(ctx, digestSQL, func(v [][]byte) error { out = string(v[0]); return nil }, schemas, names)
 	return out, err
 }
 

@@ -9,88 +9,46 @@ import (
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
-// equalSQL is the schema of the operator by which values of the type of column a
-// are equal, where the server doesn't bring it along: no search path has to know.
-const equalSQL = `(select n.nspname from pg_type y join pg_opclass c on c.opcintype = case when y.typbasetype <> 0 then y.typbasetype else y.oid end
+// typesSQL reads types with their modifiers: their names, whether a domain of them
+// can't be null, the schema of the operator by which values are equal, where the
+// server doesn't bring it along (no search path has to know), and whether values name
+// large objects, or are lists of such. The second result are columns of partitions.
+const typesSQL = `select u.t, u.m, format_type(u.t, u.m), y.typnotnull,
+ case when u.t >= 16384 then (select n.nspname from pg_opclass c
    join pg_am m on m.oid = c.opcmethod and m.amname = 'btree' join pg_amop o on o.amopfamily = c.opcfamily and o.amopstrategy = 3 and o.amoplefttype = c.opcintype and o.amoprighttype = c.opcintype
-   join pg_operator p on p.oid = o.amopopr join pg_namespace n on n.oid = p.oprnamespace where y.oid = a.atttypid and c.opcdefault and n.nspname <> 'pg_catalog')`
-
-// relationsSQL reads tables, with their partitions and heirs; these have no
-// columns here, since they stand under their root, which shows their rows.
-const relationsSQL = `select c.oid::text, n.nspname, c.relname, (c.relkind = 'p' or c.relhassubclass)::text,
- (not has_table_privilege(c.oid, 'select') or row_security_active(c.oid))::text,
- coalesce((select h.inhparent::text from pg_inherits h where h.inhrelid = c.oid order by h.inhseqno limit 1), ''),
- case when c.relispartition then '[]' else (select coalesce(json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull or (select y.typnotnull from pg_type y where y.oid = a.atttypid), a.attgenerated <> '' or a.attidentity = 'a',
-   case when a.atttypid >= 16384 then ` + equalSQL + ` end) order by a.attnum), '[]')
-  from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)::text end,
- coalesce((select json_agg(a.attname order by array_position(i.indkey::int2[], a.attnum)) from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey)
-  where i.indrelid = c.oid and i.indisprimary), '[]')::text,
- (c.relhasrules or c.relhastriggers and exists (select 1 from pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled <> 'D' and g.tgtype & 24 <> 0))::text
- from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where c.relkind in ('r', 'p') and ` + notOurs
-
-// keysSQL reads foreign keys. One that a partition has from its root has a
-// parent; what only a partition has counts for the root.
-const keysSQL = `select k.conname, k.conrelid::text, k.confrelid::text, k.confdeltype::text, k.condeferrable::text, (k.confmatchtype = 'f')::text,
- (select json_agg(a.attname order by u.i) from unnest(k.conkey) with ordinality u(n, i) join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.n)::text,
- (select json_agg(a.attname order by u.i) from unnest(k.confkey) with ordinality u(n, i) join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.n)::text,
- coalesce((select json_agg(a.attname) from jsonb_array_elements_text(case jsonb_typeof(to_jsonb(k) -> 'confdelsetcols') when 'array' then to_jsonb(k) -> 'confdelsetcols' end) s
-  join pg_attribute a on a.attrelid = k.conrelid and a.attnum = s::int), '[]')::text,
- (k.confdeltype in ('a', 'r') and not k.condeferrable and current_setting('session_replication_role') <> 'replica'
-  and exists (select 1 from pg_trigger g where g.tgconstraint = k.oid and g.tgrelid = k.confrelid and g.tgtype & 8 <> 0 and g.tgenabled in ('O', 'A')))::text,
- (select json_agg(case when n.nspname <> 'pg_catalog' then n.nspname end order by u.i) from unnest(k.conpfeqop) with ordinality u(o, i) join pg_operator p on p.oid = u.o join pg_namespace n on n.oid = p.oprnamespace)::text,
- (select json_agg(case when c.attcollation <> p.attcollation then format('%I.%I', n.nspname, l.collname) end order by u.i) from unnest(k.conkey, k.confkey) with ordinality u(c, p, i)
-  join pg_attribute c on c.attrelid = k.conrelid and c.attnum = u.c join pg_attribute p on p.attrelid = k.confrelid and p.attnum = u.p
-  left join pg_collation l on l.oid = p.attcollation left join pg_namespace n on n.oid = l.collnamespace)::text
- from pg_constraint k where k.contype = 'f' and k.conparentid = 0`
+   join pg_operator p on p.oid = o.amopopr join pg_namespace n on n.oid = p.oprnamespace
+   where c.opcintype = case when y.typbasetype <> 0 then y.typbasetype else y.oid end and c.opcdefault and n.nspname <> 'pg_catalog') end,
+ 'oid'::regtype in (y.oid, y.typbasetype), exists (select 1 from pg_type e where e.oid in (y.typelem, b.typelem) and 'oid'::regtype in (e.oid, e.typbasetype) and 'array_in'::regproc in (y.typinput, b.typinput))
+ from unnest({{types}}::oid[], {{modifiers}}::int[]) u (t, m) join pg_type y on y.oid = u.t left join pg_type b on b.oid = y.typbasetype;
+select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '', a.attcollation from pg_attribute a where a.attrelid {{partitions}} and a.attnum > 0`
 
 // checksSQL reads the checks on columns of foreign keys that may be null, with
 // whether they can be evaluated: by what the server itself brings along alone.
-const checksSQL = `select k.conrelid::text, pg_get_expr(k.conbin, k.conrelid),
- (select json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod))) from pg_attribute a where a.attrelid = k.conrelid and a.attnum = any (k.conkey))::text,
- (not exists (select 1 from pg_depend d where d.classid = 'pg_constraint'::regclass and d.objid = k.oid and d.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass) and d.refobjid >= 16384)
-  and not exists (select 1 from pg_attribute a join pg_type y on y.oid = a.atttypid where a.attrelid = k.conrelid and a.attnum = any (k.conkey) and (y.oid >= 16384 or y.typtype <> 'b')))::text
- from pg_constraint k where k.contype = 'c' and exists (select 1 from pg_constraint f join pg_attribute a on a.attrelid = f.conrelid and a.attnum = any (f.conkey) and not a.attnotnull
+const checksSQL = `select k.conrelid, pg_get_expr(k.conbin, k.conrelid),
+ (select json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod))) from pg_attribute a where a.attrelid = k.conrelid and a.attnum = any (k.conkey)),
+ not exists (select 1 from pg_depend d where d.classid = 'pg_constraint'::regclass and d.objid = k.oid and d.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass) and d.refobjid >= 16384)
+  and not exists (select 1 from pg_attribute a join pg_type y on y.oid = a.atttypid where a.attrelid = k.conrelid and a.attnum = any (k.conkey) and (y.oid >= 16384 or y.typtype <> 'b'))
+ from pg_constraint k where k.oid {{checks}} and exists (select 1 from pg_constraint f join pg_attribute a on a.attrelid = f.conrelid and a.attnum = any (f.conkey) and not a.attnotnull
   where f.contype = 'f' and f.conrelid = k.conrelid and a.attnum = any (k.conkey))`
 
-// nearSQL are the tables of a schema and those that are named, what refers to
-// them, however far (own), and what all of these refer to (near), with partitions
-// and heirs. It goes by indexes alone: what one tenant costs mustn't grow with
-// the number of its neighbours.
-const nearSQL = `with recursive own (oid) as (
- (select c.oid from pg_depend p join pg_class c on c.oid = p.objid and c.relkind in ('r', 'p')
-  where p.classid = 'pg_class'::regclass and p.refclassid = 'pg_namespace'::regclass and p.refobjid = (select oid from pg_namespace where nspname = SCHEMA)
- union
- select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where (c.relname, n.nspname) in (SEEDS) and c.relkind in ('r', 'p'))
- union
- select x.oid from own o cross join lateral (
-  select k.conrelid from pg_depend p join pg_constraint k on k.oid = p.objid and k.contype = 'f' and k.confrelid = o.oid
-   where p.refclassid = 'pg_class'::regclass and p.refobjid = o.oid and p.classid = 'pg_constraint'::regclass
-  union all select h.inhparent from pg_inherits h where h.inhrelid = o.oid
-  union all select h.inhrelid from pg_inherits h where h.inhparent = o.oid) x (oid)
-), near (oid) as (
- (select oid from own union select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where (c.relname, n.nspname) in (SHARED) and c.relkind in ('r', 'p'))
- union
- select x.oid from near o cross join lateral (
-  select k.confrelid from pg_constraint k where k.conrelid = o.oid and k.contype = 'f'
-  union all select h.inhparent from pg_inherits h where h.inhrelid = o.oid
-  union all select h.inhrelid from pg_inherits h where h.inhparent = o.oid) x (oid)
-)
-`
+// comparisonsSQL reads the schemas of operators that the server doesn't bring along,
+// and the names of collations.
+const comparisonsSQL = `select p.oid, n.nspname from pg_operator p join pg_namespace n on n.oid = p.oprnamespace where p.oid {{operators}} and n.nspname <> 'pg_catalog';
+select l.oid, format('%I.%I', n.nspname, l.collname) from pg_collation l join pg_namespace n on n.oid = l.collnamespace where l.oid {{collations}}`
 
-// Graph reads every table of the database, save the catalog's and Tenure's own.
-func (dialect) Graph(ctx context.Context, q relational.Querier) (*relational.Graph, error) {
-	return graph(ctx, q, nil, relationsSQL, keysSQL, checksSQL)
+// databaseGraph reads every table of the database, save the catalog's and Tenure's own.
+func databaseGraph(ctx context.Context, s *session) (*relational.Graph, error) {
+	return graph(ctx, s, nil, everySQL, "")
 }
 
 // graphOf reads what a tenant's rows in a schema, or in the tables that the
 // coverage names, can have to do with; column is the tenant column, if there is one.
-func graphOf(ctx context.Context, q relational.Querier, schema, column string, c relational.Coverage) (*relational.Graph, error) {
-	seeds := relational.Coverage{Tables: c.Tables, Columns: c.Columns}.Seeds(schema)
-	shared := relational.Coverage{Shared: c.Shared}.Seeds(schema)
-	near := strings.NewReplacer("SCHEMA", literal(schema), "SEEDS", values(seeds), "SHARED", values(shared)).Replace(nearSQL)
-	const among = " = any (array(select oid from near))"
-	return graph(ctx, q, append([]string{column}, c.Aliases...), near+relationsSQL+" and c.oid"+among, near+keysSQL+" and k.conrelid"+among+" and k.confrelid"+among, near+checksSQL+" and k.conrelid"+among)
+func graphOf(ctx context.Context, s *session, schema, column string, c relational.Coverage) (*relational.Graph, error) {
+	elsewhere := func(c relational.Coverage) string { // those in the schema are seeds as they are
+		return namedSQL + "(" + values(slices.DeleteFunc(c.Seeds(schema), func(n relational.TableName) bool { return n.Schema == schema })) + ")"
+	}
+	seeds := seedsSQL + literal(schema) + ")\nunion " + elsewhere(relational.Coverage{Tables: c.Tables, Columns: c.Columns})
+	return graph(ctx, s, append([]string{column}, c.Aliases...), seeds, elsewhere(relational.Coverage{Shared: c.Shared}))
 }
 
 func values(names []relational.TableName) string {
@@ -101,143 +59,207 @@ func values(names []relational.TableName) string {
 	return "values " + strings.Join(out, ", ")
 }
 
-// relations are tables by their oids, with the root of each.
-type relations struct {
-	tables map[string]*relational.Table
-	parent map[string]string
-	tells  []string // names of tenant columns
-}
-
-// root is the table that shows the rows of another. An heir that adds the tenant
-// column stands by itself: its root can't tell whose its rows are.
-func (r relations) root(oid string) *relational.Table {
-	for i := 0; i < 100; i++ {
-		up := r.tables[r.parent[oid]]
-		if up == nil || slices.ContainsFunc(r.tells, func(c string) bool { return c != "" && r.tables[oid].Has(c) && !up.Has(c) }) {
-			break
-		}
-		oid = r.parent[oid]
-	}
-	return r.tables[oid]
-}
-
-func graph(ctx context.Context, q relational.Querier, tells []string, relationsSQL, keysSQL, checksSQL string) (*relational.Graph, error) {
-	all := relations{tables: map[string]*relational.Table{}, parent: map[string]string{}, tells: tells}
-	err := each(ctx, q, relationsSQL, 9, func(v []string) {
-		t := &relational.Table{TableName: relational.TableName{Schema: v[1], Name: v[2]}, Parts: v[3] == "true", Hidden: v[4] == "true", Code: v[8] == "true"}
-		var columns [][5]any
-		_ = json.Unmarshal([]byte(v[6]), &columns)
-		for _, c := range columns {
-			column := relational.Column{}
-			column.Name, _ = c[0].(string)
-			column.Type, _ = c[1].(string)
-			column.Required, _ = c[2].(bool)
-			column.Generated, _ = c[3].(bool)
-			if schema, is := c[4].(string); is {
-				column.Equal = equalIn(schema)
-			}
-			t.Columns = append(t.Columns, column)
-		}
-		_ = json.Unmarshal([]byte(v[7]), &t.Key)
-		all.tables[v[0]], all.parent[v[0]] = t, v[5]
-	})
+// graph reads the tables of two queries with what they have to do with. Heirs that
+// add one of the columns which tell tenants apart stand by themselves.
+func graph(ctx context.Context, s *session, tells []string, seeds, shared string) (*relational.Graph, error) {
+	n, err := nearTo(ctx, s, seeds, shared)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := all.keys(ctx, q, keysSQL)
+	n.tells = tells
+	if err := n.describe(ctx, s); err != nil {
+		return nil, err
+	}
+	keys, err := n.foreignKeys(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	if err := all.checks(ctx, q, checksSQL); err != nil {
+	if err := n.readChecks(ctx, s); err != nil {
 		return nil, err
 	}
-	var tables []relational.Table
-	for oid, t := range all.tables {
-		root := all.root(oid)
-		root.Code = root.Code || t.Code
+	tables := make([]relational.Table, 0, len(n.tables))
+	for at, t := range n.tables {
+		if root := n.root(at); root != nil && root != t {
+			root.Code = root.Code || t.Code
+		}
 	}
-	for oid, t := range all.tables {
-		if all.root(oid) == t {
-			tables = append(tables, *t)
+	for at, t := range n.tables {
+		if n.root(at) == t {
+			tables = append(tables, t.Table)
 		}
 	}
 	return relational.NewGraph(tables, keys), nil
 }
 
-// equalIn is the operator = of a schema.
-func equalIn(schema string) string { return "operator(" + quote(schema) + ".=)" }
-
-var onDelete = map[string]relational.OnDelete{
-	"a": relational.NoAction, "r": relational.Restrict, "c": relational.Cascade, "n": relational.SetNull, "d": relational.SetDefault,
+// table is one that was found; nil for any other oid.
+func (n *near) table(at oid) *nearTable {
+	if t := n.tables[at]; t != nil && t.found {
+		return t
+	}
+	return nil
 }
 
-func (r relations) keys(ctx context.Context, q relational.Querier, sql string) (out []relational.ForeignKey, err error) {
-	err = each(ctx, q, sql, 12, func(v []string) {
-		child, parent := r.root(v[1]), r.root(v[2])
-		if child == nil || parent == nil {
-			return
+// root is the table that shows the rows of another. An heir that adds the tenant
+// column stands by itself: its root can't tell whose its rows are.
+func (n *near) root(at oid) *nearTable {
+	t := n.table(at)
+	for i := 0; t != nil && len(t.parents) > 0 && i < 100; i++ {
+		up := n.table(t.parents[0])
+		if up == nil || slices.ContainsFunc(n.tells, func(c string) bool { return c != "" && t.Has(c) && !up.Has(c) }) {
+			break
 		}
-		k := relational.ForeignKey{Name: v[0], Child: child.TableName, Parent: parent.TableName, OnDelete: onDelete[v[3]], Deferrable: v[4] == "true", Full: v[5] == "true", Refuses: v[9] == "true"}
-		if r.tables[v[1]] != child || r.tables[v[2]] != parent {
-			k.Name += " of " + r.tables[v[1]].Name + " to " + r.tables[v[2]].Name
-		}
-		_ = json.Unmarshal([]byte(v[6]), &k.Columns)
-		_ = json.Unmarshal([]byte(v[7]), &k.Parents)
-		_ = json.Unmarshal([]byte(v[8]), &k.Sets)
-		_ = json.Unmarshal([]byte(v[10]), &k.Equal)
-		_ = json.Unmarshal([]byte(v[11]), &k.Collate)
-		for i, schema := range k.Equal {
-			if schema != "" {
-				k.Equal[i] = equalIn(schema)
+		t = up
+	}
+	return t
+}
+
+// describe reads the types of the columns, and the columns of partitions with foreign
+// keys of their own.
+func (n *near) describe(ctx context.Context, s *session) error {
+	types := map[typed]relational.Column{}
+	var oids, partitions []oid
+	var modifiers []int
+	for _, t := range n.tables {
+		for _, c := range t.columns {
+			if _, known := types[c.typed]; !known {
+				types[c.typed] = relational.Column{}
+				oids, modifiers = append(oids, c.oid), append(modifiers, c.modifier)
 			}
 		}
-		lacks := func(t *relational.Table) func(string) bool { return func(c string) bool { return !t.Has(c) } }
-		if slices.ContainsFunc(k.Columns, lacks(child)) || slices.ContainsFunc(k.Parents, lacks(parent)) {
-			return // a column that an heir adds to its root's
+	}
+	for _, k := range n.keys {
+		for _, at := range []oid{k.child, k.parent} {
+			if t := n.table(at); t != nil && t.partition {
+				partitions = append(partitions, at)
+			}
 		}
-		out = append(out, k)
+	}
+	sql := strings.NewReplacer("{{types}}", array(oids), "{{modifiers}}", array(modifiers), "{{partitions}}", isOneOf(partitions)).Replace(typesSQL)
+	err := s.simple(ctx, sql, func(result int, v [][]byte) error {
+		if result == 1 {
+			return n.take(columnRow, v)
+		}
+		c := relational.Column{Type: string(v[2]), Required: yes(v[3]), Locator: yes(v[5]) || yes(v[6]), List: yes(v[6])}
+		if v[4] != nil {
+			c.Equal = equalIn(string(v[4]))
+		}
+		types[typed{oidOf(v[0]), number(v[1])}] = c
+		return nil
 	})
+	for _, t := range n.tables {
+		slices.SortFunc(t.columns, func(a, b nearColumn) int { return a.number - b.number })
+		t.Key = t.names(t.primary)
+		if t.partition {
+			continue
+		}
+		t.Columns = make([]relational.Column, len(t.columns))
+		for i, c := range t.columns {
+			typ := types[c.typed]
+			c.Type, c.Equal, c.Locator, c.List, c.Required = typ.Type, typ.Equal, typ.Locator, typ.List, c.Required || typ.Required
+			t.Columns[i] = c.Column
+		}
+	}
+	return err
+}
+
+// foreignKeys are the keys between tables that show rows; what only a partition has
+// counts for its root.
+func (n *near) foreignKeys(ctx context.Context, s *session) (out []relational.ForeignKey, err error) {
+	operators, collations, err := n.comparisons(ctx, s)
+	out = make([]relational.ForeignKey, 0, len(n.keys))
+	for _, k := range n.keys {
+		from, to := n.table(k.child), n.table(k.parent)
+		if from == nil || to == nil {
+			continue
+		}
+		child, parent := n.root(k.child), n.root(k.parent)
+		if from != child || to != parent {
+			k.Name += " of " + from.Name + " to " + to.Name
+		}
+		k.Child, k.Parent, k.Refuses = child.TableName, parent.TableName, (k.OnDelete == relational.NoAction || k.OnDelete == relational.Restrict) && !k.Deferrable && n.guards[k.oid] == k.parent
+		k.Columns, k.Parents, k.Sets = from.names(k.columns), to.names(k.parents), from.names(k.sets)
+		k.Equal, k.Collate = k.compared(from, to, operators, collations)
+		lacks := func(t *nearTable) func(string) bool { return func(c string) bool { return !t.Has(c) } }
+		if slices.ContainsFunc(k.Columns, lacks(child)) || slices.ContainsFunc(k.Parents, lacks(parent)) {
+			continue // a column that an heir adds to its root's
+		}
+		out = append(out, k.ForeignKey)
+	}
 	return out, err
 }
 
-// checks finds which columns a check doesn't let be null together: those for
+// comparisons are the names of the operators and collations that keys need and that
+// don't go without saying.
+func (n *near) comparisons(ctx context.Context, s *session) (operators, collations map[oid]string, err error) {
+	operators, collations = map[oid]string{}, map[oid]string{}
+	var by, in []oid
+	for _, k := range n.keys {
+		by, in = append(by, k.operators...), append(in, n.differing(k)...)
+	}
+	if len(by)+len(in) == 0 {
+		return operators, collations, nil
+	}
+	err = s.simple(ctx, strings.NewReplacer("{{operators}}", isOneOf(by), "{{collations}}", isOneOf(in)).Replace(comparisonsSQL), func(result int, v [][]byte) error {
+		if result == 0 {
+			operators[oidOf(v[0])] = equalIn(string(v[1]))
+		} else {
+			collations[oidOf(v[0])] = string(v[1])
+		}
+		return nil
+	})
+	return operators, collations, err
+}
+
+// equalIn is the operator = of a schema.
+func equalIn(schema string) string { return "operator(" + quote(schema) + ".=)" }
+
+var onDelete = map[byte]relational.OnDelete{
+	'a': relational.NoAction, 'r': relational.Restrict, 'c': relational.Cascade, 'n': relational.SetNull, 'd': relational.SetDefault,
+}
+
+// readChecks finds which columns a check doesn't let be null together: those for
 // which it is false when they are. One that can't be evaluated lets none be null.
-func (r relations) checks(ctx context.Context, q relational.Querier, sql string) error {
+func (n *near) readChecks(ctx context.Context, s *session) error {
+	if len(n.checks) == 0 {
+		return nil
+	}
 	type check struct {
-		t       *relational.Table
+		t       *nearTable
 		columns []string
 	}
 	var all []check
 	var selects []string
-	err := each(ctx, q, sql, 4, func(v []string) {
-		t := r.root(v[0])
+	err := s.simple(ctx, strings.ReplaceAll(checksSQL, "{{checks}}", isOneOf(n.checks)), func(_ int, v [][]byte) error {
+		t := n.root(oidOf(v[0]))
 		if t == nil {
-			return
+			return nil
 		}
 		var columns [][2]string
-		_ = json.Unmarshal([]byte(v[2]), &columns)
+		_ = json.Unmarshal(v[2], &columns)
 		var names, nulls []string
 		for _, c := range columns {
 			names, nulls = append(names, c[0]), append(nulls, "null::"+c[1]+" as "+quote(c[0]))
 		}
-		if v[3] != "true" {
-			for _, n := range names {
-				t.Checks = append(t.Checks, []string{n})
+		if !yes(v[3]) {
+			for _, name := range names {
+				t.Checks = append(t.Checks, []string{name})
 			}
-			return
+			return nil
 		}
 		all = append(all, check{t, names})
-		selects = append(selects, "select coalesce(("+v[1]+")::text, '') from (select "+strings.Join(nulls, ", ")+") x")
+		selects = append(selects, "select coalesce(("+string(v[1])+")::text, '') from (select "+strings.Join(nulls, ", ")+") x")
+		return nil
 	})
 	if err != nil || len(all) == 0 {
 		return err
 	}
 	i := 0
-	return each(ctx, q, strings.Join(selects, " union all "), 1, func(v []string) {
-		if v[0] == "false" {
+	return s.simple(ctx, strings.Join(selects, " union all "), func(_ int, v [][]byte) error {
+		if string(v[0]) == "false" {
 			all[i].t.Checks = append(all[i].t.Checks, all[i].columns)
 		}
 		i++
+		return nil
 	})
 }
 

@@ -38,3 +38,31 @@ func TestMapCrossesSchemas(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestKeyOfAPartition: a partition counts its columns in its own order, and has a
+// foreign key that its root hasn't. Read by the root's order, the key would name
+// another column, and the tenant's rows in the partition would stay behind.
+func TestKeyOfAPartition(t *testing.T) {
+	t.Parallel()
+	d, w, r := shared(t, `create table p (id int primary key, tenant_key text not null);
+create table c (kind int not null, p int not null, q int not null) partition by list (kind);
+create table c1 (old text, q int not null, kind int not null, p int not null); alter table c1 drop old;
+alter table c attach partition c1 for values in (1); create table c2 partition of c for values in (2);
+alter table c1 add foreign key (p) references p on delete cascade`, map[string]any{"p": "aa", "c": "aa"})
+	w.exec(t, "insert into s.p select i, 'acme' from generate_series(1, 3) i union all select i, 'birch' from generate_series(4, 6) i")
+	w.exec(t, "insert into s.c select 1, i, 7 - i from generate_series(1, 6) i")
+	var e connector.Erased
+	for range 10 {
+		var err error
+		if e, err = d.Erase(t.Context(), r, connector.Batch{Run: "r", Class: "aa", Limit: 3, Cursor: e.Cursor}); err != nil {
+			t.Fatal(err)
+		} else if e.Done {
+			break
+		}
+	}
+	left := w.rowsOf(t)
+	want := []string{"c: (1,4,3)", "c: (1,5,2)", "c: (1,6,1)", "p: (4,birch)", "p: (5,birch)", "p: (6,birch)"}
+	if diff := cmp.Diff(want, left); diff != "" || e.Total["s.c"] != 3 {
+		t.Errorf("the tally is %v; rows (-want +got):\n%s", e.Total, diff)
+	}
+}

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -41,64 +39,6 @@ type ground struct {
 type holds struct {
 	class string
 	where string // the condition for them, over the table under the alias t
-}
-
-// relation is a table, a view, or what else has rows.
-type relation struct {
-	oid  string
-	name relational.TableName
-	kind byte                 // pg_class.relkind
-	root relational.TableName // the table that shows its rows: itself, or the one it is a partition or heir of
-}
-
-// catalog is the relations of a database, save the server's and Tenure's own.
-type catalog struct {
-	relations []relation
-	byOID     map[string]*relation
-	byName    map[relational.TableName]*relation
-	strangers map[string]bool                 // schemas that are other tenants' own
-	marked    map[relational.TableName]string // the column of owner marks of tables whose rows are resources by themselves
-}
-
-const notOurs = `n.nspname not in ('pg_catalog', 'information_schema', 'tenure', 'tenure_sentinel') and n.nspname not like 'pg\_toast%' and n.nspname not like 'pg\_temp%'`
-
-const catalogSQL = `with recursive up (oid, top) as (
- select c.oid, c.oid from pg_class c where c.relkind in ('r', 'p', 'v', 'm', 'f') and not exists (select 1 from pg_inherits h where h.inhrelid = c.oid)
- union select h.inhrelid, u.top from up u join pg_inherits h on h.inhparent = u.oid)
-select c.oid::text, n.nspname, c.relname, c.relkind::text, tn.nspname, t.relname
- from up u join pg_class c on c.oid = u.oid join pg_namespace n on n.oid = c.relnamespace
- join pg_class t on t.oid = u.top join pg_namespace tn on tn.oid = t.relnamespace where ` + notOurs + ` order by n.nspname, c.relname, c.oid`
-
-const strangersSQL = `select n.nspname, d.description from pg_namespace n ` + schemaNotes + `where d.description like 'tenure:1:%'`
-
-func readCatalog(ctx context.Context, s *session, r connector.Ref) (*catalog, error) {
-	c := &catalog{byOID: map[string]*relation{}, byName: map[relational.TableName]*relation{}, strangers: map[string]bool{}}
-	err := s.simple(ctx, catalogSQL+";\n"+strangersSQL, func(result int, v [][]byte) error {
-		if result == 1 {
-			note := relational.ParseNote(string(v[1]))
-			c.strangers[string(v[0])] = note.Get("tenant") != string(r.Tenant) || r.Tenant == ""
-			return nil
-		}
-		c.relations = append(c.relations, relation{oid: string(v[0]), name: relational.TableName{Schema: string(v[1]), Name: string(v[2])},
-			kind: v[3][0], root: relational.TableName{Schema: string(v[4]), Name: string(v[5])}})
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	for i := range c.relations {
-		one := &c.relations[i]
-		c.byOID[one.oid], c.byName[one.name] = one, one
-	}
-	shared := false // a tenant's own database keeps no marks
-	err = s.simple(ctx, "select from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'tenure' and c.relname = 'mark'", func(int, [][]byte) error {
-		shared = true
-		return nil
-	})
-	if err == nil && shared {
-		c.marked, err = marks.Registered(ctx, s, dialect{})
-	}
-	return c, err
 }
 
 // audit lists every other place than the holding's tables that can hold the tenant's
@@ -224,8 +164,8 @@ func (g *ground) settled(n relational.TableName) bool {
 
 // heldOIDs are the tables that hold rows of the tenant, with the partitions and
 // heirs in which they lie.
-func (g *ground) heldOIDs() []string {
-	var out []string
+func (g *ground) heldOIDs() []oid {
+	var out []oid
 	for _, r := range g.relations {
 		if _, held := g.held[r.root]; held || g.own(r.name) {
 			out = append(out, r.oid)
@@ -260,102 +200,6 @@ func (g *ground) audit(ctx context.Context, s *session) (places []connector.Plac
 		places, partial = append(places, found...), rest
 	}
 	return places, partial, nil
-}
-
-// bearers are tables anywhere in the database that have the tenant column, or
-// one of its other names, and that the blueprint says nothing of.
-func (g *ground) bearers(ctx context.Context, s *session) (out []connector.Place, err error) {
-	var of []bearer
-	for _, b := range g.bearing {
-		n := b.relation.name
-		if strings.IndexByte("rp", b.relation.kind) < 0 || b.relation.root != n || g.others(n) || g.spoken(n) || g.marked[n] != "" {
-			continue
-		}
-		p := uncovered(n, "column "+b.column, n.String()+" has the column "+b.column+" and no data class covers it")
-		p.Fix += "; or columns: {" + n.String() + `: ""} if ` + b.column + " means something else there"
-		out, of = append(out, p), append(of, b)
-	}
-	return out, g.count(ctx, s, out, of)
-}
-
-// names are those of tenant columns.
-func (g *ground) names() []string {
-	return slices.DeleteFunc(append([]string{g.column}, g.cover.Aliases...), func(n string) bool { return n == "" })
-}
-
-// bearer is a column with the name of the tenant column or an alias.
-type bearer struct {
-	relation *relation
-	column   string
-}
-
-const bearingSQL = `select a.attrelid::text, a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid
- where c.relkind in ('r', 'p', 'm', 'f') and c.relispopulated and a.attnum > 0 and not a.attisdropped and a.attname = `
-
-// readBearing finds the columns anywhere that have the tenant column's name or an alias.
-func (g *ground) readBearing(ctx context.Context, s *session) error {
-	names := g.names()
-	if g.key == "" || len(names) == 0 {
-		return nil
-	}
-	return s.simple(ctx, bearingSQL+anyOf(names)+" order by 1, 2", func(_ int, v [][]byte) error {
-		if r := g.byOID[string(v[0])]; r != nil {
-			g.bearing = append(g.bearing, bearer{r, string(v[1])})
-		}
-		return nil
-	})
-}
-
-// countTime bounds how long the rows of places that nobody named may be counted.
-const countTime = 10 * time.Second
-
-// count fills in how many rows of the places, one for each bearer, have the key.
-// What takes too long stays uncounted: such a place stands in the way as it is.
-func (g *ground) count(ctx context.Context, s *session, places []connector.Place, of []bearer) error {
-	if len(places) == 0 || g.survey.Ref.Resource == "" {
-		return nil
-	}
-	arms := make([]string, len(of))
-	for i, b := range of {
-		arms[i] = fmt.Sprintf("select %d, count(*)::text from %s where %s::text = %s", i, quote(b.relation.name.Schema, b.relation.name.Name), quote(b.column), literal(g.key))
-	}
-	_, err := s.tried(ctx, max(countTime, g.survey.Search), strings.Join(arms, "\nunion all "), func(v [][]byte) error {
-		i, _ := strconv.Atoi(string(v[0]))
-		n, err := strconv.ParseInt(string(v[1]), 10, 64)
-		places[i].Rows = n
-		return err
-	})
-	return err
-}
-
-// unmarked are rows with the tenant's key among those that are resources by
-// themselves, and bear no owner mark.
-func (g *ground) unmarked(ctx context.Context, s *session) (out []connector.Place, err error) {
-	var tables []*relation
-	var arms []string
-	for _, b := range g.bearing {
-		n := b.relation.name
-		if g.marked[n] == "" || g.spoken(n) {
-			continue
-		}
-		arms = append(arms, fmt.Sprintf("select %d, count(*)::text from %s where %s::text = %s and %s", len(tables), quote(n.Schema, n.Name),
-			quote(b.column), literal(g.key), relational.Unmarked(g.marked[n])))
-		tables = append(tables, b.relation)
-	}
-	if len(arms) == 0 || g.survey.Ref.Resource == "" {
-		return nil, nil
-	}
-	err = s.simple(ctx, strings.Join(arms, " union all "), func(_ int, v [][]byte) error {
-		i, _ := strconv.Atoi(string(v[0]))
-		if n, _ := strconv.ParseInt(string(v[1]), 10, 64); n > 0 {
-			p := uncovered(tables[i].name, "column of the tenant's key", tables[i].name.String()+" has rows of the tenant's without an owner mark, and no data class covers it")
-			p.Rows = n
-			p.Fix += "; or delete the rows that Tenure didn't make"
-			out = append(out, p)
-		}
-		return nil
-	})
-	return out, err
 }
 
 // spoken says that the blueprint, or what it reaches, has an answer for the table.
@@ -397,7 +241,7 @@ func (g *ground) part(as string) (r *relation, is bool) {
 // parts are partitions and heirs whose class isn't that of the tables which show
 // their rows, so that they would go with another class.
 func (g *ground) parts(context.Context, *session) (out []connector.Place, err error) {
-	roots := map[string][]relational.TableName{}
+	roots := map[oid][]relational.TableName{}
 	for _, r := range g.relations {
 		if r.root == r.name || strings.IndexByte("rp", r.kind) < 0 {
 			continue
@@ -437,7 +281,7 @@ func uncovered(n relational.TableName, via, says string) connector.Place {
 
 // foreign are tables whose rows lie on another server.
 func (g *ground) foreign(context.Context, *session) (out []connector.Place, err error) {
-	tables := map[string]bool{}
+	tables := map[oid]bool{}
 	for _, r := range g.relations {
 		if _, held := g.held[r.root]; r.kind == 'f' && (held || g.own(r.name)) {
 			tables[r.oid] = true
@@ -460,27 +304,6 @@ func (g *ground) foreign(context.Context, *session) (out []connector.Place, err 
 		out = append(out, p)
 	}
 	return out, nil
-}
-
-// tried runs a query for at most the given time. Running out of it, or a value
-// that the query can't read, isn't an error: the transaction goes on without.
-func (s *session) tried(ctx context.Context, within time.Duration, sql string, row func(v [][]byte) error) (done bool, err error) {
-	ms := strconv.FormatInt(max(within.Milliseconds(), 1), 10)
-	if err := s.simple(ctx, "savepoint tried; set local statement_timeout to "+ms+"; set local row_security to off", nil); err != nil {
-		return false, err
-	}
-	err = s.simple(ctx, sql, func(_ int, v [][]byte) error { return row(v) })
-	if code := state(err); err != nil && (code == "57014" && ctx.Err() == nil || strings.HasPrefix(code, "22") || strings.HasPrefix(code, "42") || strings.HasPrefix(code, "0A") || code == "55000") {
-		return false, s.simple(ctx, "rollback to savepoint tried; release savepoint tried", nil)
-	}
-	if err != nil {
-		return false, err
-	}
-	return true, s.simple(ctx, "rollback to savepoint tried; release savepoint tried", nil)
-}
-
-func oidList(oids []string) string {
-	return fmt.Sprintf("any (array[%s]::oid[])", strings.Join(oids, ", "))
 }
 
 // specOf reads what a note in tenure.mark says of rows.

@@ -54,40 +54,41 @@ const objectsOf = "large objects of "
 // kind is the name under which the objects are tallied.
 func (l locator) kind() string { return objectsOf + l.table.String() }
 
-const locatorsSQL = `select n.nspname, c.relname, a.attname, (e.oid is not null)::text from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+const locatorsSQL = `select n.nspname, c.relname, a.attname, e.oid is not null from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
  join pg_type t on t.oid = a.atttypid left join pg_type b on b.oid = t.typbasetype
  left join pg_type e on e.oid in (t.typelem, b.typelem) and 'oid'::regtype in (e.oid, e.typbasetype) and 'array_in'::regproc in (t.typinput, b.typinput)
  where c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped and not c.relispartition
- and ('oid'::regtype in (t.oid, t.typbasetype) or e.oid is not null) and ` + notOurs
+ and ('oid'::regtype in (t.oid, t.typbasetype) or e.oid is not null) and ` + notOurs + ` order by 1, 2, a.attnum`
 
-// locators are the columns that may name large objects: of the type oid, or of a
-// domain over it, as lo is, or lists of them. Without tables they are those of the whole database.
-func locators(ctx context.Context, s *session, tables ...relational.Reached) (out []locator, err error) {
-	sql := locatorsSQL
-	if len(tables) > 0 {
-		names := make([]string, len(tables))
-		for i, t := range tables {
-			names[i] = literal(quote(t.Table.Schema, t.Table.Name))
-		}
-		sql += " and c.oid = any (array(select to_regclass(x) from unnest(array[" + strings.Join(names, ", ") + "]) x))"
-	}
-	err = s.simple(ctx, sql+" order by 1, 2, a.attnum", func(_ int, v [][]byte) error {
-		out = append(out, locator{relational.TableName{Schema: string(v[0]), Name: string(v[1])}, string(v[2]), string(v[3]) == "true"})
+// locators are the columns of the whole database that may name large objects: of the
+// type oid, or of a domain over it, as lo is, or lists of them.
+func locators(ctx context.Context, s *session) (out []locator, err error) {
+	err = s.simple(ctx, locatorsSQL, func(_ int, v [][]byte) error {
+		out = append(out, locator{relational.TableName{Schema: string(v[0]), Name: string(v[1])}, string(v[2]), yes(v[3])})
 		return nil
 	})
 	return out, err
+}
+
+// locatorsOf are those of the tables.
+func locatorsOf(tables []relational.Reached) (out []locator) {
+	for _, t := range tables {
+		for _, c := range t.Table.Columns {
+			if c.Locator {
+				out = append(out, locator{t.Table.TableName, c.Name, c.List})
+			}
+		}
+	}
+	return out
 }
 
 // objects counts the large objects that the tenant's rows name, each where it goes:
 // with the last row that names it; and those of them that stay because somebody
 // else's rows name them too.
 func (g *ground) objects(ctx context.Context, s *session) (out []connector.Place, err error) {
-	if len(g.tables) == 0 || g.survey.Ref.Resource == "" {
+	of := locatorsOf(g.tables)
+	if len(of) == 0 || g.survey.Ref.Resource == "" {
 		return nil, nil
-	}
-	of, err := locators(ctx, s, g.tables...)
-	if err != nil || len(of) == 0 {
-		return nil, err
 	}
 	bytes := "0::text"
 	if readable, err := textsOf(ctx, s, "select has_table_privilege('pg_catalog.pg_largeobject', 'select')::text"); err != nil {
@@ -146,12 +147,9 @@ func (g *ground) place(l locator) int {
 // that they name and no other row does, in whatever table. Nil if its tables name
 // none.
 func unlinker(ctx context.Context, s *session, h *relational.Holding) (func(context.Context, relational.Querier, relational.Reached, string) (map[string]int64, error), error) {
-	if len(h.Tables) == 0 {
+	own := locatorsOf(h.Tables)
+	if len(own) == 0 {
 		return nil, nil
-	}
-	own, err := locators(ctx, s, h.Tables...)
-	if err != nil || len(own) == 0 {
-		return nil, err
 	}
 	all, err := locators(ctx, s)
 	if err != nil {
@@ -257,15 +255,8 @@ func (s *session) unlinkAll(ctx context.Context, schema string, counts map[strin
 // exportObjects adds the large objects that the holding's rows name to an archive,
 // each once, in pieces.
 func exportObjects(ctx context.Context, s *session, h *relational.Holding, a *relational.Archive) error {
-	if len(h.Tables) == 0 {
-		return nil
-	}
-	of, err := locators(ctx, s, h.Tables...)
-	if err != nil {
-		return err
-	}
 	done := map[string]bool{}
-	for _, l := range of {
+	for _, l := range locatorsOf(h.Tables) {
 		t, _ := h.Table(l.table)
 		ids, err := textsOf(ctx, s, fmt.Sprintf(`select m.oid::text from pg_largeobject_metadata m where m.oid in (select %s from %s "t" where %s) order by m.oid`, l.values(), l.in(), t.Where()))
 		if err != nil {

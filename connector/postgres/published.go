@@ -9,7 +9,7 @@ import (
 )
 
 const publishedSQL = `select p.schemaname, p.tablename, string_agg(distinct p.pubname, ', ') from pg_publication_tables p
- join pg_class c on c.relname = p.tablename join pg_namespace n on n.oid = c.relnamespace and n.nspname = p.schemaname where c.oid = {{oids}} group by 1, 2 order by 1, 2`
+ join pg_class c on c.relname = p.tablename join pg_namespace n on n.oid = c.relnamespace and n.nspname = p.schemaname where c.oid {{oids}} group by 1, 2 order by 1, 2`
 
 // published finds tables that can't lose rows since a publication can't tell of it:
 // the server says so when it plans a delete.
@@ -20,7 +20,7 @@ func (g *ground) published(ctx context.Context, s *session) (out []connector.Pla
 	}
 	type table struct{ schema, name, by string }
 	var all []table
-	err = s.simple(ctx, strings.ReplaceAll(publishedSQL, "{{oids}}", oidList(oids)), func(_ int, v [][]byte) error {
+	err = s.simple(ctx, strings.ReplaceAll(publishedSQL, "{{oids}}", isOneOf(oids)), func(_ int, v [][]byte) error {
 		all = append(all, table{string(v[0]), string(v[1]), string(v[2])})
 		return nil
 	})

@@ -57,7 +57,7 @@ func (g *ground) search(ctx context.Context, s *session, known []connector.Place
 	var all []candidate
 	skip := g.judged()
 	err = s.simple(ctx, candidatesSQL, func(_ int, v [][]byte) error {
-		r := g.byOID[string(v[0])]
+		r := g.byOID[oidOf(v[0])]
 		if r == nil || r.root != r.name || !g.searchable(r.name) || skip[column{r.name, string(v[1])}] {
 			return nil
 		}

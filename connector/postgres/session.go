@@ -3,7 +3,9 @@ package postgres
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -116,7 +118,12 @@ func (d *Driver) atomic(ctx context.Context, f func(s *session) error) error {
 }
 
 func (s *session) atomic(ctx context.Context, f func(s *session) error) error {
-	if err := s.simple(ctx, "begin", nil); err != nil {
+	return s.within(ctx, "begin", f)
+}
+
+// within is atomic with what begins the transaction.
+func (s *session) within(ctx context.Context, begin string, f func(s *session) error) error {
+	if err := s.simple(ctx, begin, nil); err != nil {
 		return err
 	}
 	if err := f(s); err != nil {
@@ -153,6 +160,23 @@ func (s *session) run(ctx context.Context, statements []string, after string, ro
 		}
 	}
 	return err
+}
+
+// tried runs a query for at most the given time. Running out of it, or a value
+// that the query can't read, isn't an error: the transaction goes on without.
+func (s *session) tried(ctx context.Context, within time.Duration, sql string, row func(v [][]byte) error) (done bool, err error) {
+	ms := strconv.FormatInt(max(within.Milliseconds(), 1), 10)
+	if err := s.simple(ctx, "savepoint tried; set local statement_timeout to "+ms+"; set local row_security to off", nil); err != nil {
+		return false, err
+	}
+	err = s.simple(ctx, sql, func(_ int, v [][]byte) error { return row(v) })
+	if code := state(err); err != nil && (code == "57014" && ctx.Err() == nil || strings.HasPrefix(code, "22") || strings.HasPrefix(code, "42") || strings.HasPrefix(code, "0A") || code == "55000") {
+		return false, s.simple(ctx, "rollback to savepoint tried; release savepoint tried", nil)
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, s.simple(ctx, "rollback to savepoint tried; release savepoint tried", nil)
 }
 
 const identitySQL = `select (select system_identifier::text from pg_control_system()), d.oid::text, pg_is_in_recovery()::text

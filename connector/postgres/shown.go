@@ -14,9 +14,9 @@ const viewColumnsSQL = `select a.attrelid::text, a.attname from pg_attribute a j
 // column that show tables of which nobody knows. A view has no rows to erase, and
 // isn't read: it may run what a tenant wrote.
 func (g *ground) shown(ctx context.Context, s *session) (out []connector.Place, err error) {
-	reads := map[string][]string{}
+	reads := map[oid][]oid{}
 	err = s.simple(ctx, viewsSQL, func(_ int, v [][]byte) error {
-		reads[string(v[1])] = append(reads[string(v[1])], string(v[0]))
+		reads[oidOf(v[1])] = append(reads[oidOf(v[1])], oidOf(v[0]))
 		return nil
 	})
 	if err != nil {
@@ -43,7 +43,7 @@ func (g *ground) shown(ctx context.Context, s *session) (out []connector.Place, 
 		return out, nil
 	}
 	err = s.simple(ctx, viewColumnsSQL+anyOf(names)+" order by 1, 2", func(_ int, v [][]byte) error {
-		r := g.byOID[string(v[0])]
+		r := g.byOID[oidOf(v[0])]
 		if r == nil || g.said(r.name) != "" || g.keyless(r.name) || g.others(r.name) {
 			return nil
 		}
@@ -67,15 +67,15 @@ func (g *ground) tells(n relational.TableName) bool {
 }
 
 // bases are the tables that a view shows, through other views too.
-func (g *ground) bases(reads map[string][]string, view string) (out []relational.TableName) {
-	seen := map[string]bool{}
-	var visit func(oid string)
-	visit = func(oid string) {
-		if seen[oid] {
+func (g *ground) bases(reads map[oid][]oid, view oid) (out []relational.TableName) {
+	seen := map[oid]bool{}
+	var visit func(of oid)
+	visit = func(of oid) {
+		if seen[of] {
 			return
 		}
-		seen[oid] = true
-		for _, from := range reads[oid] {
+		seen[of] = true
+		for _, from := range reads[of] {
 			switch r := g.byOID[from]; {
 			case r == nil:
 			case r.kind == 'v' || r.kind == 'm':

@@ -20,7 +20,8 @@ delete from pg_statistic_ext_data where stxoid in (select oid from pg_statistic_
 // forgotten lets the planner's statistics of the tables be made anew from the
 // rows that are left: they hold common values and bounds as they were found.
 func forgotten(ctx context.Context, s *session, g *ground, tables []relational.TableName) error {
-	var names, oids []string
+	var names []string
+	var oids []oid
 	for _, n := range tables {
 		if r := g.byName[n]; r != nil && (r.kind == 'r' || r.kind == 'p') {
 			names, oids = append(names, quote(n.Schema, n.Name)), append(oids, r.oid)
@@ -36,7 +37,7 @@ func forgotten(ctx context.Context, s *session, g *ground, tables []relational.T
 	if err != nil || may[0] != "true" {
 		return err
 	}
-	return s.simple(ctx, strings.Replace(staleSQL, "{{oids}}", "unnest(array["+strings.Join(oids, ", ")+"]::oid[])", 1), nil)
+	return s.simple(ctx, strings.Replace(staleSQL, "{{oids}}", "unnest("+array(oids)+"::oid[])", 1), nil)
 }
 
 // settle ends the erasure of a class whose rows are gone: materialized views are

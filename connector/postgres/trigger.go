@@ -58,18 +58,18 @@ const bodySQL = `l.lanname, p.prosrc || coalesce(pg_get_function_sqlbody(p.oid),
 const triggersSQL = `select g.tgrelid::text, g.tgname, 'trigger', g.tgtype::text, (select coalesce(json_agg(a.attname), '[]') from pg_attribute a where a.attrelid = g.tgrelid and a.attnum = any (g.tgattr))::text,
  coalesce(g.tgoldtable, ''), coalesce(g.tgnewtable, ''), coalesce(substring(pg_get_triggerdef(g.oid) from ' WHEN (\(.*\)) EXECUTE '), ''), pn.nspname, p.proname, ` + bodySQL + `
  from pg_trigger g join pg_proc p on p.oid = g.tgfoid join pg_namespace pn on pn.oid = p.pronamespace join pg_language l on l.oid = p.prolang
- where not g.tgisinternal and g.tgenabled in ('O', 'A') and g.tgrelid = {{oids}}
+ where not g.tgisinternal and g.tgenabled in ('O', 'A') and g.tgrelid {{oids}}
 union all
 select w.ev_class::text, w.rulename, 'rule', case w.ev_type when '2' then 19 when '3' then 7 when '4' then 11 else 0 end::text, '[]', '', '', '', '', '', 'rule', pg_get_ruledef(w.oid), 'null'
- from pg_rewrite w where w.rulename <> '_RETURN' and w.ev_enabled in ('O', 'A') and w.ev_class = {{oids}}
+ from pg_rewrite w where w.rulename <> '_RETURN' and w.ev_enabled in ('O', 'A') and w.ev_class {{oids}}
 union all
 select d.adrelid::text, a.attname, 'expression', case a.attgenerated when '' then 4 else 20 end::text, '[]', '', '', '', '', '', 'sql', pg_get_expr(d.adbin, d.adrelid), 'null'
- from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum where d.adrelid = {{oids}}
+ from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum where d.adrelid {{oids}}
 union all
-select k.conrelid::text, k.conname, 'expression', '20', '[]', '', '', '', '', '', 'sql', pg_get_constraintdef(k.oid), 'null' from pg_constraint k where k.contype = 'c' and k.conrelid = {{oids}}
+select k.conrelid::text, k.conname, 'expression', '20', '[]', '', '', '', '', '', 'sql', pg_get_constraintdef(k.oid), 'null' from pg_constraint k where k.contype = 'c' and k.conrelid {{oids}}
 union all
 select i.indrelid::text, c.relname, 'expression', '20', '[]', '', '', '', '', '', 'sql', concat_ws(' ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)), 'null'
- from pg_index i join pg_class c on c.oid = i.indexrelid where (i.indexprs is not null or i.indpred is not null) and i.indrelid = {{oids}}
+ from pg_index i join pg_class c on c.oid = i.indexrelid where (i.indexprs is not null or i.indpred is not null) and i.indrelid {{oids}}
 order by 1, 2`
 
 // An aggregate is what its functions do, under its own name.
@@ -112,8 +112,8 @@ func (g *ground) code(ctx context.Context, s *session) (out []connector.Place, e
 		return nil, nil
 	}
 	var all []trigger
-	err = s.simple(ctx, strings.ReplaceAll(triggersSQL, "{{oids}}", oidList(oids)), func(_ int, v [][]byte) error {
-		if r := g.byOID[string(v[0])]; r != nil {
+	err = s.simple(ctx, strings.ReplaceAll(triggersSQL, "{{oids}}", isOneOf(oids)), func(_ int, v [][]byte) error {
+		if r := g.byOID[oidOf(v[0])]; r != nil {
 			all = append(all, triggerOf(r, v))
 		}
 		return nil

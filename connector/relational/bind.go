@@ -14,14 +14,14 @@ type bound struct {
 	every   string
 	columns map[TableName]string
 	aliases []string
-	links   map[string]Link // by key
+	links   map[keyID]Link // by key
 	shared  map[TableName]bool
 	missing []string // what is named and isn't there
 }
 
 func bind(g *Graph, home string, c Coverage) (*bound, error) {
 	b := &bound{classes: map[TableName]string{}, every: c.Tables[Every], columns: map[TableName]string{}, aliases: c.Aliases,
-		links: map[string]Link{}, shared: map[TableName]bool{}}
+		links: map[keyID]Link{}, shared: map[TableName]bool{}}
 	find := func(name string) TableName {
 		n, ok := g.Find(home, name)
 		if !ok {
@@ -50,6 +50,9 @@ func bind(g *Graph, home string, c Coverage) (*bound, error) {
 	}
 	for _, name := range c.Shared {
 		b.shared[find(name)] = true
+	}
+	if len(c.Links) == 0 {
+		return b, nil
 	}
 	words := map[string]string{} // a link's plain form, and how it was written
 	for name := range c.Links {

@@ -48,12 +48,13 @@ type claims struct {
 	held  map[TableName]bool         // every table that may hold rows of the tenant
 	bears map[TableName]bool         // those whose tenant column only a reference tells
 	above map[TableName]bool         // parents that belong to no tenant by themselves
-	bent  map[string]bool            // keys by which a parent is found through rows that follow it
+	bent  map[keyID]bool             // keys by which a parent is found through rows that follow it
 }
 
 func newClaims(d Dialect, g *Graph, t Tenancy, b *bound) *claims {
-	c := &claims{g: g, d: d, t: t, b: b, keyed: map[TableName]string{}, by: map[TableName][]ForeignKey{},
-		ring: map[TableName]*ring{}, held: map[TableName]bool{}, bears: map[TableName]bool{}, above: map[TableName]bool{}, bent: map[string]bool{}}
+	size := len(g.tables)
+	c := &claims{g: g, d: d, t: t, b: b, keyed: make(map[TableName]string, size), by: make(map[TableName][]ForeignKey, size),
+		ring: map[TableName]*ring{}, held: make(map[TableName]bool, size), bears: map[TableName]bool{}, above: map[TableName]bool{}, bent: map[keyID]bool{}}
 	for _, t := range g.Tables() {
 		if column := c.tenantColumn(t); column != "" {
 			c.keyed[t.TableName] = column
@@ -249,7 +250,7 @@ func (c *claims) parents() {
 
 // reached are the tables that may hold rows of the tenant, ordered by name.
 func (c *claims) reached() []Reached {
-	var out []Reached
+	out := make([]Reached, 0, len(c.held)+len(c.above))
 	for _, t := range c.g.Tables() {
 		switch n := t.TableName; {
 		case c.held[n]:

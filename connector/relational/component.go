@@ -6,7 +6,7 @@ import "slices"
 // With edges from parent to child, each comes after every component that refers
 // to it. The order of nodes and edges decides between equals.
 func components[K comparable](nodes []K, edges map[K][]K) [][]K {
-	t := tarjan[K]{edges: edges, index: make(map[K]int, len(nodes)), low: make(map[K]int, len(nodes)), on: map[K]bool{}}
+	t := tarjan[K]{edges: edges, index: make(map[K]int, len(nodes)), low: make(map[K]int, len(nodes)), on: make(map[K]bool, len(nodes)), stack: make([]K, 0, len(nodes)), parts: make([][]K, 0, len(nodes))}
 	for _, n := range nodes {
 		if _, seen := t.index[n]; !seen {
 			t.visit(n)

@@ -48,8 +48,6 @@ type Dialect interface {
 	// Write writes down which rows of the parent the child's rows, for which where
 	// holds under the alias t, refer to.
 	Write(ctx context.Context, q Querier, resource string, k ForeignKey, where string) error
-	// Graph reads the tables and foreign keys.
-	Graph(ctx context.Context, q Querier) (*Graph, error)
 	// Referring reads the foreign keys that refer to a table, or to parts of it.
 	Referring(ctx context.Context, q Querier, t TableName) ([]ForeignKey, error)
 	// Defer makes the transaction check deferrable constraints at its end.

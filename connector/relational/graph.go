@@ -2,6 +2,7 @@ package relational
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -28,6 +29,8 @@ type Column struct {
 	Required  bool   // it can't be null
 	Generated bool   // it can't be set
 	Equal     string // the operator by which its values are equal, = if blank
+	Locator   bool   // PostgreSQL: its values name large objects
+	List      bool   // its values are lists of such
 }
 
 // Table is one table as the catalog shows it. Its partitions and heirs stand
@@ -138,7 +141,13 @@ func (k ForeignKey) down(a, inner, child, cond string) string {
 	return "exists (select 1 from " + child + " " + Quote(inner) + " where " + k.same(inner, a) + " and (" + cond + "))"
 }
 
-func (k ForeignKey) id() string { return k.Child.String() + "\x00" + k.Name }
+// keyID tells foreign keys apart.
+type keyID struct {
+	child TableName
+	name  string
+}
+
+func (k ForeignKey) id() keyID { return keyID{k.Child, k.Name} }
 
 // Link is how a blueprint's attribute links names the reference.
 func (k ForeignKey) Link() string { return k.Child.String() + "." + strings.Join(k.Columns, ",") }
@@ -154,6 +163,7 @@ func (k ForeignKey) sets() []string {
 // Graph is a database's tables and foreign keys.
 type Graph struct {
 	tables map[TableName]Table
+	sorted []Table
 	keys   []ForeignKey
 	below  map[TableName][]ForeignKey // by parent
 	above  map[TableName][]ForeignKey // by child
@@ -163,10 +173,12 @@ type Graph struct {
 // NewGraph makes a graph; its answers don't depend on the order of the input.
 // Keys of tables that aren't given are left out.
 func NewGraph(tables []Table, keys []ForeignKey) *Graph {
-	g := &Graph{tables: make(map[TableName]Table, len(tables)), below: map[TableName][]ForeignKey{}, above: map[TableName][]ForeignKey{}}
+	g := &Graph{tables: make(map[TableName]Table, len(tables)), below: make(map[TableName][]ForeignKey, len(tables)), above: make(map[TableName][]ForeignKey, len(tables)), keys: make([]ForeignKey, 0, len(keys))}
 	for _, t := range tables {
 		g.tables[t.TableName] = t
 	}
+	g.sorted = slices.AppendSeq(make([]Table, 0, len(tables)), maps.Values(g.tables))
+	slices.SortFunc(g.sorted, func(a, b Table) int { return a.Compare(b.TableName) })
 	for _, k := range keys {
 		_, child := g.tables[k.Child]
 		_, parent := g.tables[k.Parent]
@@ -198,14 +210,7 @@ func (g *Graph) Table(n TableName) (Table, bool) {
 }
 
 // Tables returns every table, ordered by name.
-func (g *Graph) Tables() []Table {
-	out := make([]Table, 0, len(g.tables))
-	for _, t := range g.tables {
-		out = append(out, t)
-	}
-	slices.SortFunc(out, func(a, b Table) int { return a.Compare(b.TableName) })
-	return out
-}
+func (g *Graph) Tables() []Table { return g.sorted }
 
 // Keys are the foreign keys, ordered by child, parent and name.
 func (g *Graph) Keys() []ForeignKey { return g.keys }

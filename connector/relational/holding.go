@@ -42,8 +42,9 @@ func NewHolding(d Dialect, g *Graph, t Tenancy, c Coverage) (*Holding, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Holding{Dialect: d, Graph: g, Missing: b.missing, claims: newClaims(d, g, t, b), Classes: map[TableName]string{}, at: map[TableName]Reached{}, ignored: c.Triggers}
+	h := &Holding{Dialect: d, Graph: g, Missing: b.missing, claims: newClaims(d, g, t, b), ignored: c.Triggers}
 	h.Tables = h.claims.reached()
+	h.Classes, h.at = make(map[TableName]string, len(h.Tables)), make(map[TableName]Reached, len(h.Tables))
 	for _, r := range h.Tables {
 		n := r.Table.TableName
 		h.at[n] = r
@@ -113,7 +114,7 @@ func (h *Holding) Theirs(n TableName) string {
 
 // of are the tables of a class; "" takes every covered one.
 func (h *Holding) of(class string) []Reached {
-	var out []Reached
+	out := make([]Reached, 0, len(h.Tables))
 	for _, t := range h.Tables {
 		if c := h.Classes[t.Table.TableName]; c != "" && (class == "" || c == class) {
 			out = append(out, t)

@@ -39,8 +39,9 @@ func (h *Holding) Plan(class string) ([]EraseStep, error) {
 }
 
 func (h *Holding) plan(class string) ([]EraseStep, *tenure.Error) {
-	in := map[TableName]bool{}
-	for _, t := range h.of(class) {
+	of := h.of(class)
+	in := make(map[TableName]bool, len(of))
+	for _, t := range of {
 		n := t.Table.TableName
 		if r := h.claims.ring[n]; r != nil && r.loose {
 			return nil, tenure.Errorf(tenure.Blocked, "the rows of %s are found through one another, in more ways than one", listed(r.tables)).
@@ -48,8 +49,8 @@ func (h *Holding) plan(class string) ([]EraseStep, *tenure.Error) {
 		}
 		in[n] = true
 	}
-	var steps []EraseStep
-	open := map[string]bool{}
+	steps := make([]EraseStep, 0, len(of))
+	open := map[keyID]bool{}
 	for {
 		parts := h.parts(in, open)
 		k, columns := h.opening(parts, open)
@@ -71,9 +72,8 @@ func (h *Holding) plan(class string) ([]EraseStep, *tenure.Error) {
 }
 
 // parts are the tables that have to go together, children first.
-func (h *Holding) parts(in map[TableName]bool, open map[string]bool) [][]TableName {
-	var nodes []TableName
-	edges := map[TableName][]TableName{}
+func (h *Holding) parts(in map[TableName]bool, open map[keyID]bool) [][]TableName {
+	nodes, edges := make([]TableName, 0, len(in)), make(map[TableName][]TableName, len(in))
 	for n := range in {
 		nodes = append(nodes, n)
 	}
@@ -87,7 +87,7 @@ func (h *Holding) parts(in map[TableName]bool, open map[string]bool) [][]TableNa
 
 // opening is a reference at which a cycle can be opened, with the columns to set
 // to null; none where the database does that by itself.
-func (h *Holding) opening(parts [][]TableName, open map[string]bool) (*ForeignKey, []string) {
+func (h *Holding) opening(parts [][]TableName, open map[keyID]bool) (*ForeignKey, []string) {
 	for _, part := range parts {
 		for _, k := range h.within(part, open) {
 			if k.OnDelete == SetNull && h.yields(k) && h.Graph.ripples(k, k.sets()) == nil {
@@ -103,7 +103,7 @@ func (h *Holding) opening(parts [][]TableName, open map[string]bool) (*ForeignKe
 	return nil, nil
 }
 
-func (h *Holding) within(part []TableName, open map[string]bool) []ForeignKey {
+func (h *Holding) within(part []TableName, open map[keyID]bool) []ForeignKey {
 	if len(part) < 2 {
 		return nil
 	}
@@ -181,7 +181,7 @@ func (h *Holding) nullable(n TableName, columns []string) bool {
 	})
 }
 
-func (h *Holding) stepFor(part []TableName, open map[string]bool) (EraseStep, *tenure.Error) {
+func (h *Holding) stepFor(part []TableName, open map[keyID]bool) (EraseStep, *tenure.Error) {
 	s := EraseStep{Kind: StepDelete}
 	for _, n := range part {
 		s.Tables = append(s.Tables, h.at[n])

@@ -109,12 +109,12 @@ func (h *Holding) halves(t Table) []staying {
 	if h.claims.own(t.TableName) {
 		return nil
 	}
-	mine, theirs := h.conditions(t.TableName)
 	var out []staying
 	for _, k := range h.Graph.above[t.TableName] {
 		if _, ok := h.at[k.Parent]; !ok || len(k.Columns) < 2 || k.Full {
 			continue
 		}
+		mine, theirs := h.conditions(t.TableName)
 		for i, column := range k.Columns {
 			var rest []string
 			for j, other := range k.Columns {

@@ -194,16 +194,17 @@ func (h *Holding) fillReferences(ctx context.Context, q Querier, refers []refere
 			selects[i] = h.keeping(k.ForeignKey, inner)
 			continue
 		}
-		selects[i] = h.referring(k.Child) + " from " + h.Dialect.Name(k.Child) + " as " + Quote(alias) + " where " +
-			k.up(alias, inner, h.Dialect.Name(k.Parent), either(h.claims.ours(k.Parent, inner)))
+		ours, theirs := h.conditions(k.Child)
+		selects[i] = "count(case when " + theirs + " then 1 end), count(case when (" + theirs + ") is not true then 1 end) from " + h.Dialect.Name(k.Child) + " as " + Quote(alias) +
+			" where (" + ours + ") is not true and " + k.up(alias, inner, h.Dialect.Name(k.Parent), either(h.claims.ours(k.Parent, inner)))
 	}
-	n, err := numbers(ctx, q, 3, selects)
+	n, err := numbers(ctx, q, 2, selects)
 	if err != nil {
 		return err
 	}
 	for i, v := range n {
 		r := &refers[i]
-		r.referring = referring{ours: v[0], theirs: v[1], nobodys: v[2]}
+		r.referring = referring{theirs: v[0], nobodys: v[1]}
 		if r.theirs+r.nobodys == 0 {
 			continue
 		}
@@ -222,7 +223,7 @@ func (h *Holding) keeping(k ForeignKey, inner string) string {
 	if cond := h.claims.others(k.Parent, inner, nil); cond != "" {
 		also = cond
 	}
-	return "0, 0, count(*) from " + h.Dialect.Name(k.Child) + " as " + Quote(alias) + " where (" + ours + ") is not true and (" + theirs + ") is not true and " +
+	return "0, count(*) from " + h.Dialect.Name(k.Child) + " as " + Quote(alias) + " where (" + ours + ") is not true and (" + theirs + ") is not true and " +
 		k.up(alias, inner, h.Dialect.Name(k.Parent), h.claims.asked(k.Parent, inner)+" and ("+also+") is not true")
 }
 

@@ -1,0 +1,98 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+// relation is a table, a view, or what else has rows.
+type relation struct {
+	oid
+	name relational.TableName
+	kind byte                 // pg_class.relkind
+	root relational.TableName // the table that shows its rows: itself, or the one it is a partition or heir of
+
+	blank bool // a materialized view that was made with no data
+}
+
+// catalog is the relations of a database, save the server's and Tenure's own.
+type catalog struct {
+	relations []relation // by name; what is a part of several tables stands there for each
+	byOID     map[oid]*relation
+	byName    map[relational.TableName]*relation
+	strangers map[string]bool                 // schemas that are other tenants' own
+	marked    map[relational.TableName]string // the column of owner marks of tables whose rows are resources by themselves
+}
+
+const notOurs = `n.nspname not in ('pg_catalog', 'information_schema', 'tenure', 'tenure_sentinel') and n.nspname not like 'pg\_toast%' and n.nspname not like 'pg\_temp%'`
+
+// catalogSQL reads schemas with what their notes say and whether they are people's,
+// relations, and what is a part of what.
+const catalogSQL = `select n.oid, n.nspname, ` + notOurs + `, d.description from pg_namespace n left ` + schemaNotes + `;
+select c.oid, c.relnamespace, c.relname, c.relkind, c.relispopulated from pg_class c where c.relkind in ('r', 'p', 'v', 'm', 'f');
+select h.inhrelid, h.inhparent from pg_inherits h join pg_class c on c.oid = h.inhrelid and c.relkind in ('r', 'p', 'f')`
+
+func readCatalog(ctx context.Context, s *session, r connector.Ref) (*catalog, error) {
+	c := &catalog{byOID: map[oid]*relation{}, byName: map[relational.TableName]*relation{}, strangers: map[string]bool{}}
+	schemas, hidden := map[oid]string{}, map[string]bool{}
+	all, parents := map[oid]relation{}, map[oid][]oid{}
+	err := s.simple(ctx, catalogSQL, func(result int, v [][]byte) error {
+		at := oidOf(v[0])
+		switch result {
+		case 0:
+			schemas[at], hidden[string(v[1])] = string(v[1]), !yes(v[2])
+			if note := string(v[3]); strings.HasPrefix(note, "tenure:1:") {
+				c.strangers[string(v[1])] = relational.ParseNote(note).Get("tenant") != string(r.Tenant) || r.Tenant == ""
+			}
+		case 1:
+			all[at] = relation{oid: at, name: relational.TableName{Schema: schemas[oidOf(v[1])], Name: string(v[2])}, kind: v[3][0], blank: !yes(v[4])}
+		case 2:
+			parents[at] = append(parents[at], oidOf(v[1]))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	kept := false // a tenant's own database keeps no marks
+	for at, one := range all {
+		if hidden[one.name.Schema] {
+			kept = kept || one.name == relational.TableName{Schema: "tenure", Name: "mark"}
+			continue
+		}
+		for _, root := range tops(at, parents) {
+			one.root = all[root].name
+			c.relations = append(c.relations, one)
+		}
+	}
+	slices.SortFunc(c.relations, func(a, b relation) int { return cmp.Or(a.name.Compare(b.name), a.root.Compare(b.root)) })
+	for i := range c.relations {
+		one := &c.relations[i]
+		c.byOID[one.oid], c.byName[one.name] = one, one
+	}
+	if kept {
+		c.marked, err = marks.Registered(ctx, s, dialect{})
+	}
+	return c, err
+}
+
+// tops are the tables that show a relation's rows.
+func tops(at oid, parents map[oid][]oid) []oid {
+	if len(parents[at]) == 0 {
+		return []oid{at}
+	}
+	var out []oid
+	for _, up := range parents[at] {
+		for _, top := range tops(up, parents) {
+			if !slices.Contains(out, top) {
+				out = append(out, top)
+			}
+		}
+	}
+	return out
+}
