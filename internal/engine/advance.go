@@ -125,19 +125,19 @@ func (a *advance) loop() (Answer, error) {
 // caller is told: others can only be ahead so many times.
 const maxConflicts = 200
 
-// keepOwn marks, after a reload, what this Advance runs, and drops the results
-// whose lease was lost meanwhile.
+// keepOwn marks, after a reload, what this Advance runs.
 func (a *advance) keepOwn() {
 	for i := range a.running {
 		a.s.nodes[i].mine = true
 	}
-	kept := a.pending[:0]
-	for _, o := range a.pending {
-		if row := a.s.nodes[o.index].row; row.State == tenure.StepRunning && row.Token == o.token {
-			kept = append(kept, o)
-		}
-	}
-	a.pending = kept
+}
+
+// dropLate drops the results whose lease was lost: somebody else answers for the step.
+func (a *advance) dropLate() {
+	a.pending = slices.DeleteFunc(a.pending, func(o outcome) bool {
+		row := a.s.nodes[o.index].row
+		return row.State != tenure.StepRunning || row.Token != o.token
+	})
 }
 
 // stopping says that nothing more may be claimed in this call.

@@ -34,6 +34,7 @@ func (a *advance) compose(now time.Time) *composed {
 	s := a.s
 	c := &composed{StepCommit: store.StepCommit{Operation: a.id, Version: s.op.Version, Now: now, By: a.e.Owner}}
 	destroyed := false
+	a.dropLate()
 	for _, o := range a.pending {
 		n := &s.nodes[o.index]
 		if len(o.result.Reopen) > 0 {

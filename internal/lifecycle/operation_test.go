@@ -226,3 +226,49 @@ func TestLateAnswerOfALostLeaseIsRefused(t *testing.T) {
 	}
 	s.audited()
 }
+
+// An answer that comes after its lease was lost is refused also when the rows were read
+// again in between, and with them the token of who holds the step now.
+func TestLateAnswerAfterTheRowsWereReadAgain(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	text := strings.Replace(classesText("rows"), "failure: park", "  - {key: more, system: main, type: rows, name: \"${tenant.name}-more\", data: [aa]}\nfailure: park", 1)
+	s.publishText(text)
+	s.wantState(s.begin("acme", "classes-rows"), tenure.OperationSucceeded)
+	op := s.leave("acme")
+	s.pass(15 * day)
+	calls := map[string]int{}
+	var mu sync.Mutex
+	both, again := make(chan struct{}), make(chan struct{})
+	var f watcher = func(call string, r connector.Ref, _ string, do func() error) error {
+		mu.Lock()
+		calls[r.Name]++
+		n := calls[r.Name]
+		mu.Unlock()
+		switch {
+		case call != "erase" || n > 2:
+		case r.Name == "acme-more" && n == 1: // answers when the other one's step is under way again
+			close(both)
+			<-again
+			return tenure.Errorf(tenure.Internal, "too late")
+		case r.Name == "acme-data" && n == 1:
+			<-both
+			err := s.db.Write(context.Background(), func(tx *store.Tx) error {
+				_, err := tx.Exec(`update step set lease_until = 1, token = token + 1 where operation = $1 and state = 'running'`, string(op))
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		case r.Name == "acme-data" && n == 2:
+			close(again)
+		}
+		return do()
+	}
+	s.watch.Store(&f)
+	s.confirmAt(op, "noreturn/aa")
+	s.pass(time.Hour)
+	if r := s.row(op, "prod/more/erase/aa"); r.State != tenure.StepDone {
+		t.Errorf("the step is %s: %s", r.State, r.Error)
+	}
+}
