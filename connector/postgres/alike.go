@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 
@@ -15,11 +16,8 @@ const alikeAtMost = 20
 // they are written alike (relational.Alike). One that another resource names is a neighbour's.
 // It reads whole columns, so it runs only where a search is asked for.
 func (d *Driver) alike(ctx context.Context, s *session, v connector.Survey, held *relational.Holding) (out []connector.Place, err error) {
-	if v.Search <= 0 || v.Ref.Type != "rows" || v.Ref.Resource == "" {
-		return nil, nil
-	}
-	a, err := pools{Driver: d}.parse(v.Ref)
-	if err != nil {
+	var a poolSpec
+	if err := attributes(v.Ref, &a); err != nil || v.Search <= 0 || a.Key == "" || v.Ref.Resource == "" {
 		return nil, err
 	}
 	for _, t := range held.Tables {
@@ -39,7 +37,7 @@ func (d *Driver) alike(ctx context.Context, s *session, v connector.Survey, held
 			return nil, err
 		}
 		for key, n := range keys {
-			spec := poolSpec{Column: a.Column, Key: key, Schema: a.Schema}
+			spec := poolSpec{Column: a.Column, Key: key, Schema: cmp.Or(a.Schema, t.Table.Schema)}
 			taken := false
 			err := s.simple(ctx, "select 1 from tenure.mark where type = 'rows' and "+placeSQL+" = "+literal(place(spec.object())), func(int, [][]byte) error { taken = true; return nil })
 			if err != nil {
@@ -48,7 +46,7 @@ func (d *Driver) alike(ctx context.Context, s *session, v connector.Survey, held
 			if !taken {
 				out = append(out, connector.Place{Name: t.Table.String() + "." + column, Kind: connector.PlaceKey, Class: held.Classes[t.Table.TableName], Rows: n, Blocks: true,
 					Says: strconv.FormatInt(n, 10) + " rows of " + t.Table.String() + " have the key " + strconv.Quote(key) + ", which looks like this tenant's but isn't equal to it",
-					Fix:  "write the tenant's key in one form; or, if the rows are another tenant's, add them to Tenure as a resource of that tenant"})
+					Fix:  "update " + t.Table.String() + " so that " + column + " is " + strconv.Quote(a.Key) + " in them, if they are this tenant's; if they are another's, onboard that tenant with a resource of type rows and key: " + strconv.Quote(key)})
 			}
 		}
 	}

@@ -42,11 +42,11 @@ func (k schemas) reach(ctx context.Context, r connector.Ref, marked bool, f func
 		there = true
 		return f(s, func(ctx context.Context, s *session) (*relational.Holding, error) {
 			cover := a.Within(r.Name)
-			g, err := graphOf(ctx, s, home, "", cover)
+			g, err := graphOf(ctx, s, home, a.Column, cover)
 			if err != nil {
 				return nil, err
 			}
-			return holding(ctx, s, g, r, cover, relational.Tenancy{Home: home, Own: func(t relational.TableName) bool { return t.Schema == home }})
+			return holding(ctx, s, g, r, cover, a.tenancy(home))
 		})
 	})
 	return there, err
@@ -137,6 +137,9 @@ func (d *Driver) holder(r connector.Ref, call string) (holder, error) {
 // own, right after it.
 func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.Map, err error) {
 	r := v.Ref
+	if relational.IsRecord(r.Type) {
+		return rowRecords{d, r.Type}.dataMap(ctx, v)
+	}
 	h, err := d.holder(r, "be mapped")
 	if err != nil {
 		return m, err
@@ -169,6 +172,9 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 		}
 		return err
 	})
+	if err == nil {
+		err = d.outlying(ctx, v, &m)
+	}
 	for i := range m.Places {
 		p := &m.Places[i]
 		p.Name, p.Via, p.Says, p.Fix = known(r, p.Name), known(r, p.Via), known(r, p.Says), known(r, p.Fix)
@@ -208,6 +214,7 @@ func (d *Driver) survey(ctx context.Context, s *session, v connector.Survey, of 
 	if m.Places, err = held.Places(ctx, s, v.Order, counted); err != nil {
 		return err
 	}
+	g.beside.Twice(held, v.Ref, m.Places)
 	alike, err := d.alike(ctx, s, v, held)
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ type databaseAttributes struct {
 	ConnectionLimit *int   `json:"connectionLimit"`
 	DDL             string `json:"ddl"`
 	Seed            string `json:"seed"`
+	relational.Elsewhere
 	relational.Coverage
 }
 
@@ -51,7 +52,10 @@ func (k databases) parse(r connector.Ref) (a databaseAttributes, err error) {
 	if strings.ContainsRune(a.DDL+a.Seed, 0) {
 		return a, tenure.Errorf(tenure.Invalid, "database %q: the ddl or seed holds a NUL byte", r.Name)
 	}
-	return a, a.Check(r, true)
+	if err := a.Elsewhere.Check(r); err != nil {
+		return a, err
+	}
+	return a, a.Coverage.Check(r, true)
 }
 
 func (a databaseAttributes) limit() int {

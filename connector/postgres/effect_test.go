@@ -39,6 +39,14 @@ func TestTriggersInBatches(t *testing.T) {
 		"a detached row that changes besides":  {ddl: child + trigger("before update on c", "new.v := 'touched'; return new;"), says: "trigger trg"},
 		"a detached row that goes":             {ddl: child + trigger("after update on c", "delete from s.c where id = old.id; return null;"), says: "trg"},
 		"a detached row that goes, ignored":    {ddl: child + trigger("after update on c", "delete from s.c where id = old.id; return null;"), says: "deleted", ignore: true},
+		"a copy":                               {ddl: p + "; create table h (v text)" + trigger("after delete on p", "insert into s.h values (old.v); return null;"), says: "s.h, which no data class covers"},
+		"a copy in a block":                    {ddl: p + "; create table h (v text)" + trigger("after delete on p", "begin insert into s.h values (old.v); exception when division_by_zero then null; end; return null;"), says: "s.h, which no data class covers"},
+		"a copy into a part":                   {ddl: p + "; create table h (v text) partition by list (v); create table h1 partition of h default" + trigger("after delete on p", "insert into s.h values (old.v); return null;"), says: "which no data class covers"},
+		"a copy at the end":                    {ddl: p + "; create table h (v text)" + strings.Replace(strings.Replace(trigger("after delete on p", "insert into s.h values (old.v); return null;"), "create trigger", "create constraint trigger", 1), " for each row", " deferrable initially deferred for each row", 1), says: "s.h, which no data class covers"},
+		"a copy far away":                      {ddl: p + "; create schema far; create table far.h (v text)" + trigger("after delete on p", "insert into far.h values (old.v); return null;"), says: "far.h, which no data class covers"},
+		"a copy by a rule":                     {ddl: p + "; create table h (v text); create rule r as on delete to p do also insert into h values (old.v)", says: "s.h, which no data class covers"},
+		"a copy into what is Tenure's":         {ddl: p + trigger("after delete on p", "insert into tenure.mark select 'x', 'y', old.v; return null;"), says: "tenure.mark"},
+		"neighbours' rows deleted at the end":  {ddl: two + strings.Replace(strings.Replace(trigger("after delete on p", "delete from s.c where v = 'v'; return null;"), "create trigger", "create constraint trigger", 1), " for each row", " deferrable initially deferred for each row", 1), says: "deleted"},
 		"a reference that is kept, ignored":    {ddl: child + trigger("before update on c", "return null;"), says: "trg", ignore: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
@@ -15,15 +16,8 @@ const equalTime = 10 * time.Second
 
 // alone is Conflict if a tenant column has a type, or a collation, that takes the
 // key of another resource for this one's: erasing the one would take the other's.
-func (k pools) alone(ctx context.Context, s *session, name string, a poolAttributes) error {
-	g, err := graphOf(ctx, s, a.Schema, a.Column, a.Coverage)
-	if err != nil {
-		return err
-	}
-	h, err := relational.NewHolding(dialect{}, g, relational.Tenancy{Home: a.Schema, Column: a.Column, Key: a.Key}, a.Coverage)
-	if err != nil {
-		return err
-	}
+// The others, which are read where a column calls for it, are resources by their keys.
+func alone(ctx context.Context, s *session, h *relational.Holding, r connector.Ref, key string, read func() (map[string]string, error)) error {
 	var others map[string]string
 	for _, t := range h.Tables {
 		column := h.TenantColumn(t.Table.TableName)
@@ -39,16 +33,16 @@ func (k pools) alone(ctx context.Context, s *session, name string, a poolAttribu
 			continue
 		}
 		if others == nil {
-			if others, err = k.keysBeside(ctx, s, name, a); err != nil {
+			if others, err = read(); err != nil {
 				return err
 			}
 		}
-		same, err := equalKeys(ctx, s, c, cast, a.Key, others)
+		same, err := equalKeys(ctx, s, c, cast, key, others)
 		if err != nil {
 			return err
 		}
 		if same != "" {
-			return tenure.Errorf(tenure.Conflict, "rows %q: %s.%s takes its key %q for that of %q, which is %q", name, t.Table, column, a.Key, others[same], same).
+			return tenure.Errorf(tenure.Conflict, "%s %q: %s.%s takes its key %q for that of %q, which is %q", r.Type, r.Name, t.Table, column, key, others[same], same).
 				WithHint("give the tenants keys that the column's type (%s) tells apart", c.Type)
 		}
 	}

@@ -89,9 +89,6 @@ func (d *Driver) once(ctx context.Context, s *session, r connector.Ref, of holdi
 	if e, err = p.take(ctx, s, b); err != nil {
 		return e, err
 	}
-	if err := copies(ctx, s, p.Holding); err != nil {
-		return e, err
-	}
 	if e.Done && known {
 		if e.Done, err = d.again(ctx, s, of, p, b); err != nil {
 			return e, err

@@ -165,17 +165,36 @@ func (f footing) take(ctx context.Context, s *session, b connector.Batch) (e con
 	if err != nil {
 		return e, err
 	}
+	had, err := additions(ctx, s)
+	if err != nil {
+		return e, err
+	}
 	if e, err = f.Batch(ctx, s, b); err != nil {
+		return e, err
+	}
+	if err := s.simple(ctx, "set constraints all immediate", nil); err != nil { // a trigger may wait for the end
 		return e, err
 	}
 	after, err := f.effects(ctx, s)
 	if err != nil {
 		return e, err
 	}
+	has, err := additions(ctx, s)
+	if err != nil {
+		return e, err
+	}
 	for n, a := range after {
 		after[n] = relational.Effect{Deleted: a.Deleted - before[n].Deleted, Updated: a.Updated - before[n].Updated}
 	}
-	return e, f.Judge(ctx, s, e.Counts, after)
+	if err := f.Judge(ctx, s, e.Counts, after); err != nil {
+		return e, err
+	}
+	for oid, a := range has {
+		if err := f.Added(a.rows-had[oid].rows, a.in...); err != nil {
+			return e, err
+		}
+	}
+	return e, copies(ctx, s, f.Holding)
 }
 
 // undecidedSQL names the prepared transactions that have written to the tables:

@@ -20,7 +20,10 @@ var textual = []string{"text", "varchar", "bpchar", "name"}
 // speaks of a tenant.
 func (g *ground) test(c candidate) string {
 	at := quote("t", c.column)
-	names := append([]string{g.column}, g.cover.Aliases...)
+	names := g.names()
+	if len(names) == 0 {
+		names = []string{"tenant"}
+	}
 	speaks, extension := relational.Speaks(c.column, names), c.typ[strings.LastIndexByte(c.typ, '.')+1:]
 	switch {
 	case extension == "hstore":

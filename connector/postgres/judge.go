@@ -47,7 +47,7 @@ func (g *ground) judgeAll(all []trigger, known library, fired map[relational.Tab
 // runs says whether the erasure makes the trigger run.
 func (j judgement) runs(t trigger) bool {
 	e := j.fired[t.relation.root].and(t.on)
-	if e.update && len(t.columns) > 0 && !e.insert && !e.delete {
+	if e.update && len(t.columns) > 0 && !e.insert && !e.delete && t.relation.root != j.record {
 		return slices.ContainsFunc(j.referring(t.relation.root), func(c string) bool { return slices.Contains(t.columns, c) })
 	}
 	return e != events{}
@@ -137,7 +137,11 @@ func (j judgement) swallows(t trigger) (out []connector.Place) {
 		return nil
 	}
 	d := read(t.function.body)
-	says := func(what string) { out = append(out, j.place(t, what)) }
+	says := func(what string) {
+		p := j.place(t, what)
+		p.Fix = "change it so that rows of " + t.relation.root.String() + " can go and references become null; or " + p.Fix
+		out = append(out, p)
+	}
 	switch {
 	case t.kind == "rule" && strings.HasPrefix(t.function.body, "do INSTEAD"):
 		says("does something else instead, so rows stay as they are")
@@ -222,11 +226,15 @@ func (j judgement) objection(t trigger, w written, target relational.TableName, 
 	case j.on(t).delete && j.earlier(target, class):
 		return connector.Place{Name: t.String(), Kind: connector.PlaceOrder, Class: into, Via: t.kind + " of " + source.String(), Blocks: true,
 			Says: fmt.Sprintf("%s %s of %s writes to %s when rows of class %s go, and class %s goes before", t.kind, t.name, source, target, class, into),
-			Fix:  fmt.Sprintf("put %s and %s into one data class, or let %s go last", source, target, into)}, true
+			Fix:  fmt.Sprintf("tables: {%s: %s}, so that the copies go with the rows; or give class %s a longer retention than %s has", target, class, into, class)}, true
 	case j.own(target) || j.bears(t, w, target):
 		return p, false
 	}
-	return j.place(t, "writes to "+target.String()+" rows of which can't be told that they have the tenant's key"), true
+	p = j.place(t, "writes to "+target.String()+" rows of which can't be told that they have the tenant's key")
+	if key, own := j.keyed(target), j.keyed(source); key != "" && own != "" {
+		p.Fix = fmt.Sprintf("have it write old.%s of %s into %s of %s; or %s", own, source, key, target, p.Fix)
+	}
+	return p, true
 }
 
 // lacks is the name by which the target's rows are found and that the statement

@@ -25,12 +25,13 @@ type ground struct {
 	whole   bool   // every table of the store, or of the database, is the tenant's
 	column  string // of rows: the tenant column, and its value
 	key     string
+	record  relational.TableName // the table of a record, of which one row comes, changes and goes
 	holding *relational.Holding
 	tables  []relational.Reached
 	graph   *relational.Graph
 	keyed   func(relational.TableName) string // a table's tenant column, or the path in one
 	held    map[relational.TableName]holds    // the tables, by name
-	beside  map[relational.TableName]bool     // those that other resources of the tenant cover
+	beside  relational.Beside                 // what other resources of the tenant say of tables
 
 	bearing []bearer
 	over    []view // views over the tables; nil until they are asked for
@@ -141,14 +142,11 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 		Schema, Column, Key string
 		relational.Coverage
 	}
-	raw, err := json.Marshal(v.Ref.Attributes)
-	if err == nil {
-		err = json.Unmarshal(raw, &a)
-	}
+	err := attributes(v.Ref, &a)
 	if err != nil {
-		return nil, tenure.Errorf(tenure.Invalid, "the attributes of %s %q can't be read: %w", v.Ref.Type, v.Ref.Name, err)
+		return nil, err
 	}
-	g := &ground{survey: v, cover: a.Coverage, column: a.Column, key: a.Key, home: a.Schema, held: map[relational.TableName]holds{}, beside: relational.CoveredBeside(v.Beside, a.Key)}
+	g := &ground{survey: v, cover: a.Coverage, column: a.Column, key: a.Key, home: a.Schema, held: map[relational.TableName]holds{}, beside: relational.BesideOf(v, a.Key, "public")}
 	if g.catalog, err = readCatalog(ctx, s, v.Ref); err != nil {
 		return nil, err
 	}
@@ -171,6 +169,18 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 		return nil, err
 	}
 	return g, g.readBearing(ctx, s)
+}
+
+// attributes reads those of a resource's that into has.
+func attributes(r connector.Ref, into any) error {
+	raw, err := json.Marshal(r.Attributes)
+	if err == nil {
+		err = json.Unmarshal(raw, into)
+	}
+	if err != nil {
+		return tenure.Errorf(tenure.Invalid, "the attributes of %s %q can't be read: %w", r.Type, r.Name, err)
+	}
+	return nil
 }
 
 // own says whether the table is of the tenant's whole store.
@@ -261,9 +271,16 @@ func (g *ground) bearers(ctx context.Context, s *session) (out []connector.Place
 		if strings.IndexByte("rp", b.relation.kind) < 0 || b.relation.root != n || g.others(n) || g.spoken(n) || g.marked[n] != "" {
 			continue
 		}
-		out, of = append(out, uncovered(n, "column "+b.column, n.String()+" has the column "+b.column+" and no data class covers it")), append(of, b)
+		p := uncovered(n, "column "+b.column, n.String()+" has the column "+b.column+" and no data class covers it")
+		p.Fix += "; or columns: {" + n.String() + `: ""} if ` + b.column + " means something else there"
+		out, of = append(out, p), append(of, b)
 	}
 	return out, g.count(ctx, s, out, of)
+}
+
+// names are those of tenant columns.
+func (g *ground) names() []string {
+	return slices.DeleteFunc(append([]string{g.column}, g.cover.Aliases...), func(n string) bool { return n == "" })
 }
 
 // bearer is a column with the name of the tenant column or an alias.
@@ -277,10 +294,11 @@ const bearingSQL = `select a.attrelid::text, a.attname from pg_attribute a join 
 
 // readBearing finds the columns anywhere that have the tenant column's name or an alias.
 func (g *ground) readBearing(ctx context.Context, s *session) error {
-	if g.column == "" {
+	names := g.names()
+	if g.key == "" || len(names) == 0 {
 		return nil
 	}
-	return s.simple(ctx, bearingSQL+anyOf(append([]string{g.column}, g.cover.Aliases...))+" order by 1, 2", func(_ int, v [][]byte) error {
+	return s.simple(ctx, bearingSQL+anyOf(names)+" order by 1, 2", func(_ int, v [][]byte) error {
 		if r := g.byOID[string(v[0])]; r != nil {
 			g.bearing = append(g.bearing, bearer{r, string(v[1])})
 		}
@@ -332,6 +350,7 @@ func (g *ground) unmarked(ctx context.Context, s *session) (out []connector.Plac
 		if n, _ := strconv.ParseInt(string(v[1]), 10, 64); n > 0 {
 			p := uncovered(tables[i].name, "column of the tenant's key", tables[i].name.String()+" has rows of the tenant's without an owner mark, and no data class covers it")
 			p.Rows = n
+			p.Fix += "; or delete the rows that Tenure didn't make"
 			out = append(out, p)
 		}
 		return nil
@@ -389,14 +408,14 @@ func (g *ground) parts(context.Context, *session) (out []connector.Place, err er
 		_, alone := g.held[r.name] // an heir that adds the tenant column
 		if said != "" && said != class && !alone {
 			place.Says = fmt.Sprintf("%s is a part of %s, so its rows are of class %q and not of %q", r.name, r.root, class, said)
-			place.Fix = "name " + r.root.String() + " alone, or both with one class"
+			place.Fix = fmt.Sprintf("take %s out of tables; or tables: {%s: CLASS, %s: CLASS} with one class for both", r.name, r.root, r.name)
 			out = append(out, place)
 		}
 		for _, other := range roots[r.oid] {
 			if c := g.classOf(g.byName[other]); c != "" && class != "" && c != class {
 				place.Class = ""
 				place.Says = fmt.Sprintf("%s is a part of %s (class %s) and of %s (class %s), so its rows would go with whichever goes first", r.name, other, c, r.root, class)
-				place.Fix = fmt.Sprintf("put %s and %s into one data class", other, r.root)
+				place.Fix = fmt.Sprintf("tables: {%s: CLASS, %s: CLASS} with one class for both", other, r.root)
 				out = append(out, place)
 			}
 		}
@@ -409,7 +428,7 @@ func (g *ground) parts(context.Context, *session) (out []connector.Place, err er
 // covered by another resource of the tenant's.
 func (g *ground) others(n relational.TableName) bool {
 	_, schema := g.strangers[n.Schema]
-	return g.beside[n] || schema
+	return g.beside.Has(n) || schema
 }
 
 func uncovered(n relational.TableName, via, says string) connector.Place {

@@ -347,6 +347,46 @@ insert into m.files (tenant_key, more) values ('acme', array[lo_from_bytea(1007,
 	}
 }
 
+// TestLargeObjectsNamedTwice: an object that several columns of the tenant's name is
+// counted once, in the class with which it goes.
+func TestLargeObjectsNamedTwice(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	postgrestest.Exec(t, w.dsn, twoTenants)
+	own := rowsOf(map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "files": "media", "early": "log"}})
+	mark(t, d, w, own)
+	postgrestest.Exec(t, w.dsn, `create table m.early (tenant_key text, blob oid); create table m.files (tenant_key text, blob oid, thumb oid);
+insert into m.files values ('acme', lo_from_bytea(1001, 'twice'), 1001), ('acme', lo_from_bytea(1002, 'later'), null), ('birch', lo_from_bytea(1004, 'birch'), null); insert into m.early values ('acme', 1002), ('acme', null), ('acme', lo_from_bytea(1003, 'now')), ('acme', 1004)`)
+	order := []string{"log", "media", "trade"}
+	m, err := d.DataMap(t.Context(), connector.Survey{Ref: own.Ref, Order: order})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted, gone := map[string]int64{}, map[string]int64{}
+	for _, p := range m.Places {
+		if p.Kind == connector.PlaceObjects && p.Rows > 0 {
+			counted[p.Class] += p.Rows
+		}
+	}
+	for _, class := range order {
+		e, err := d.Erase(t.Context(), own.Ref, connector.Batch{Run: class, Class: class, Limit: 100})
+		if err != nil || !e.Done {
+			t.Fatalf("%s: %+v, error %v", class, e, err)
+		}
+		for name, n := range e.Total {
+			if strings.HasPrefix(name, "large objects") {
+				gone[class] += n
+			}
+		}
+	}
+	if want := map[string]int64{"log": 1, "media": 2}; !maps.Equal(counted, want) || !maps.Equal(gone, want) {
+		t.Errorf("counted are %v and gone %v, want %v", counted, gone, want)
+	}
+	if left := strs(t, connect(t, w.dsn), "select oid::text from pg_largeobject_metadata"); !slices.Equal(left, []string{"1004"}) {
+		t.Errorf("left are the large objects %q", left)
+	}
+}
+
 // TestLargeObjectsOfASchema: those of a whole store go with its drop.
 func TestLargeObjectsOfASchema(t *testing.T) {
 	t.Parallel()

@@ -1,10 +1,12 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -73,8 +75,9 @@ func locators(ctx context.Context, s *session, tables ...relational.Reached) (ou
 	return out, err
 }
 
-// objects counts the large objects that the tenant's rows name, and those of them
-// that stay because somebody else's rows name them too.
+// objects counts the large objects that the tenant's rows name, each where it goes:
+// with the last row that names it; and those of them that stay because somebody
+// else's rows name them too.
 func (g *ground) objects(ctx context.Context, s *session) (out []connector.Place, err error) {
 	if len(g.tables) == 0 || g.survey.Ref.Resource == "" {
 		return nil, nil
@@ -96,6 +99,11 @@ func (g *ground) objects(ctx context.Context, s *session) (out []connector.Place
 	arms := make([]string, len(of))
 	for i, l := range of {
 		named := fmt.Sprintf("select m.oid from pg_largeobject_metadata m where m.oid in (select %s from %s t where %s)", l.values(), l.in(), g.held[l.table].where)
+		for j, o := range of {
+			if at := cmp.Compare(g.place(o), g.place(l)); at > 0 || at == 0 && j < i {
+				named += fmt.Sprintf(" except select %s from %s t where %s", o.values(), o.in(), g.held[o.table].where)
+			}
+		}
 		theirs := make([]string, len(all))
 		for k, o := range all {
 			where := "true"
@@ -121,6 +129,14 @@ func (g *ground) objects(ctx context.Context, s *session) (out []connector.Place
 		return nil
 	})
 	return out, err
+}
+
+// place is when the rows that the column is of go.
+func (g *ground) place(l locator) int {
+	if i := slices.Index(g.survey.Order, g.held[l.table].class); i >= 0 {
+		return i
+	}
+	return len(g.survey.Order)
 }
 
 // unlinker is what a holding does before rows go: it takes away the large objects

@@ -48,7 +48,7 @@ func prove(ctx context.Context, s *session, of holdingOf) (places []connector.Pl
 			return nil, "", err
 		} else if err != nil {
 			return append(places, connector.Place{Name: class, Kind: connector.PlaceOrder, Class: class, Blocks: true,
-				Says: "tried on an empty copy, the erasure of class " + class + " fails: " + coded(err).Error(), Fix: "mend what the server names"}), "", nil
+				Says: "tried on an empty copy, the erasure of class " + class + " fails: " + coded(err).Error(), Fix: "change the constraint or the table that the server names; or put the tables between which it stands into one data class: tables: {TABLE: " + class + "}"}), "", nil
 		}
 	}
 	return places, "", nil

@@ -131,35 +131,36 @@ func comparable(at, typ string, keys []string) (string, []string) {
 	return at + "::text", keys
 }
 
+// byKey is what is held by a key, before anything is kept of it.
+func byKey(ctx context.Context, s *session, t relational.Tenancy, cover relational.Coverage) (*relational.Holding, error) {
+	g, err := graphOf(ctx, s, t.Home, t.Column, cover)
+	if err != nil {
+		return nil, err
+	}
+	return relational.NewHolding(dialect{}, g, t, cover)
+}
+
 // fits is Invalid if the key isn't a value of a tenant column's type, or if the
 // database would show it otherwise: another tenant's key could be the same value.
-func (k pools) fits(ctx context.Context, s *session, a poolAttributes) error {
-	g, err := graphOf(ctx, s, a.Schema, a.Column, a.Coverage)
-	if err != nil {
-		return err
-	}
-	h, err := relational.NewHolding(dialect{}, g, relational.Tenancy{Home: a.Schema, Column: a.Column, Key: a.Key}, a.Coverage)
-	if err != nil {
-		return err
-	}
+func fits(ctx context.Context, s *session, h *relational.Holding, key string) error {
 	seen := map[string]bool{"text": true, "name": true, "character varying": true}
-	for _, t := range h.Tables {
-		name := h.TenantColumn(t.Table.TableName)
-		c, has := t.Table.Column(name)
+	for _, r := range h.Tables {
+		name := h.TenantColumn(r.Table.TableName)
+		c, has := r.Table.Column(name)
 		if !has || seen[c.Type] {
 			continue
 		}
 		seen[c.Type] = true
-		at, shown := t.Table.String()+"."+name, ""
-		err := s.simple(ctx, "select "+literal(a.Key)+"::"+c.Type+"::text", func(_ int, v [][]byte) error { shown = string(v[0]); return nil })
+		at, shown := r.Table.String()+"."+name, ""
+		err := s.simple(ctx, "select "+literal(key)+"::"+c.Type+"::text", func(_ int, v [][]byte) error { shown = string(v[0]); return nil })
 		if class := state(err); len(class) == 5 && (class[:2] == "22" || class[:2] == "23") {
-			return tenure.Errorf(tenure.Invalid, "the key %q can't stand in %s, whose type is %s", a.Key, at, c.Type).WithHint("give the tenant a key that is a value of this type")
+			return tenure.Errorf(tenure.Invalid, "the key %q can't stand in %s, whose type is %s", key, at, c.Type).WithHint("give the tenant a key that is a value of this type")
 		}
 		if err != nil {
 			return err
 		}
-		if shown != a.Key {
-			return tenure.Errorf(tenure.Invalid, "the key %q reads back from %s as %q, which isn't how it was written", a.Key, at, shown).
+		if shown != key {
+			return tenure.Errorf(tenure.Invalid, "the key %q reads back from %s as %q, which isn't how it was written", key, at, shown).
 				WithHint("write the key in the form that the database shows")
 		}
 	}
@@ -193,8 +194,12 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 		if err != nil {
 			return err
 		}
+		held, err := byKey(ctx, s, relational.Tenancy{Home: a.Schema, Column: a.Column, Key: a.Key}, a.Coverage)
+		if err != nil {
+			return err
+		}
 		if have == nil {
-			if err := k.fits(ctx, s, a); err != nil {
+			if err := fits(ctx, s, held, a.Key); err != nil {
 				return err
 			}
 		}
@@ -224,7 +229,7 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 		if err := k.free(ctx, s, d.Name, note.Get("on")); err != nil {
 			return err
 		}
-		if err := k.alone(ctx, s, d.Name, a); err != nil {
+		if err := alone(ctx, s, held, d.Ref, a.Key, func() (map[string]string, error) { return k.keysBeside(ctx, s, d.Name, a) }); err != nil {
 			return err
 		}
 		rec.Changed = true

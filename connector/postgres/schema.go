@@ -20,6 +20,7 @@ type schemaAttributes struct {
 	Owner string `json:"owner"`
 	DDL   string `json:"ddl"`
 	Seed  string `json:"seed"`
+	relational.Elsewhere
 	relational.Coverage
 }
 
@@ -38,13 +39,21 @@ func (k schemas) parse(r connector.Ref) (a schemaAttributes, err error) {
 	if strings.ContainsRune(a.DDL+a.Seed, 0) {
 		return a, tenure.Errorf(tenure.Invalid, "schema %q: the ddl or seed holds a NUL byte", r.Name)
 	}
-	if err := a.Check(r, true); err != nil {
+	if err := a.Elsewhere.Check(r); err != nil {
+		return a, err
+	}
+	if err := a.Coverage.Check(r, true); err != nil {
 		return a, err
 	}
 	if strings.TrimSpace(a.DDL) == "" {
 		a.DDL = ""
 	}
 	return a, nil
+}
+
+// tenancy is how the tenant's rows are told, where the schema has a name.
+func (a schemaAttributes) tenancy(home string) relational.Tenancy {
+	return relational.Tenancy{Home: home, Column: a.Column, Key: a.Key, Own: func(t relational.TableName) bool { return t.Schema == home }}
 }
 
 func (a schemaAttributes) digest() string {
@@ -188,6 +197,9 @@ func (k schemas) ensure(ctx context.Context, d connector.Desired) (o connector.O
 		if have != nil && have.aside() {
 			return tenure.Errorf(tenure.Conflict, "schema %q is quarantined; bring it back first", d.Name)
 		}
+		if err := k.keyed(ctx, s, d, a); err != nil {
+			return err
+		}
 		statements := k.create(d, a)
 		if have != nil {
 			statements = k.repair(d, a, *have)
@@ -247,7 +259,7 @@ func (k schemas) inside(name, owner string, texts ...string) []string {
 
 // comment writes the note, with the shape of the schema measure if there is ddl.
 func (k schemas) comment(d connector.Desired, a schemaAttributes, measure string) []string {
-	note := relational.NewNote(k.marker, d.Ref).With("ddl", a.digest())
+	note := relational.NewNote(k.marker, d.Ref).With("ddl", a.digest()).With("key", a.Key)
 	if a.DDL == "" {
 		return []string{"comment on schema " + quote(d.Name) + " is " + literal(note.String())}
 	}
@@ -283,7 +295,7 @@ func (k schemas) repair(d connector.Desired, a schemaAttributes, have schema) []
 		statements = append(statements, k.comment(d, a, scratch)...)
 		return append(statements, "drop schema "+quote(scratch)+" cascade")
 	}
-	want := relational.NewNote(k.marker, d.Ref).With("ddl", a.digest())
+	want := relational.NewNote(k.marker, d.Ref).With("ddl", a.digest()).With("key", a.Key)
 	if a.DDL != "" {
 		want = want.With("shape", have.note.Get("shape"))
 	}
@@ -337,13 +349,20 @@ func (k schemas) discover(ctx context.Context, s *session, sc connector.Scope, y
 // remove drops the schema with all in it; Blocked if anything outside depends on it.
 // That is looked for first, and again in the drop's own transaction, under locks that
 // keep more from coming.
+// remove drops the schema. What is covered outside of it was erased before, by its
+// key: a Conflict if rows are left there, as the drop wouldn't take them.
 func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
-	err = k.with(ctx, func(s *session) error {
+	_, err = k.reach(ctx, r, true, func(s *session, of holdingOf) error {
 		have, err := k.own(ctx, s, r)
 		if err != nil || have == nil {
 			return err
 		}
 		if err := k.free(ctx, s, r, have.name); err != nil {
+			return err
+		}
+		if held, err := of(ctx, s); err != nil {
+			return err
+		} else if err := held.Empty(ctx, s); err != nil {
 			return err
 		}
 		counts := map[string]int64{}

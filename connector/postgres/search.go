@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -253,7 +254,7 @@ func (g *ground) halves(ctx context.Context, s *session, part []candidate, withi
 // path is how the attribute columns names the key's place.
 func (g *ground) path(c candidate) string {
 	if c.typ == "json" || c.typ == "jsonb" {
-		return c.column + "->>" + g.column
+		return c.column + "->>" + cmp.Or(g.column, "NAME")
 	}
 	return c.column
 }

@@ -136,6 +136,9 @@ func (g *ground) changes() map[relational.TableName]events {
 	for n := range g.held {
 		out[n] = events{delete: true}
 	}
+	if g.record.Name != "" {
+		out[g.record] = events{true, true, true}
+	}
 	for _, k := range g.graph.Keys() {
 		if _, held := g.held[k.Parent]; !held {
 			continue

@@ -21,6 +21,7 @@ func types() []tenure.ResourceType {
 			Attributes: schemaOf(nil, `"owner":{"type":"string","minLength":1,"description":"role that owns it; Tenure's own where it isn't given"},
 "template":{"type":"string","minLength":1,"description":"database to copy when it is made"},
 "connectionLimit":{"type":"integer","minimum":0},`+ddlSchema("run in it, in one transaction, on the search path public")+`,
+`+relational.ElsewhereSchema("the platform's database")+`,
 `+relational.CoverageSchema("table of the schema public, or schema.table; \"*\" covers those that aren't named")),
 			Cost: []tenure.CostTerm{{Metric: "one", Per: 1, Price: "database"}, {Metric: "bytes", Per: 1 << 30, Price: "gibibyte"}},
 		},
@@ -73,7 +74,8 @@ func types() []tenure.ResourceType {
 			Verification: read + "; its tables are compared with those that its ddl gives",
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it is renamed, closed to everybody and can be brought back; dropped, it comes back from a backup alone"},
 			Attributes: schemaOf(nil, `"owner":{"type":"string","minLength":1,"description":"role that owns it and its tables; Tenure's own where it isn't given"},`+
-				ddlSchema("run with the schema alone on the search path, as the owner, in one transaction with its making")+`,`+relational.CoverageSchema("table of this schema, or schema.table of another that refers to it; \"*\" covers those of this schema that aren't named")),
+				ddlSchema("run with the schema alone on the search path, as the owner, in one transaction with its making")+`,
+`+relational.ElsewhereSchema("every other schema of the database")+`,`+relational.CoverageSchema("table of this schema, or schema.table of another that refers to it or has the key; \"*\" covers those of this schema that aren't named")),
 			Cost: []tenure.CostTerm{{Metric: "one", Per: 1, Price: "schema"}, {Metric: "bytes", Per: 1 << 30, Price: "gibibyte"}},
 		},
 	}

@@ -11,7 +11,9 @@ type Tenancy struct {
 	Resource string // what is written down in the system stands under this name
 	Home     string // the schema of bare table names
 
-	// Column has Key in the tenant's rows of tables that tenants share.
+	// Column has Key in the tenant's rows of tables that tenants share. A whole store
+	// may have no key; with one, rows of the tables that are covered outside of it are
+	// found by it.
 	Column, Key string
 
 	// Own are the tables of a whole store of the tenant's; nil without one.
@@ -60,7 +62,7 @@ func newClaims(d Dialect, g *Graph, t Tenancy, b *bound) *claims {
 	c.carry()
 	var queue []TableName
 	for _, t := range g.Tables() {
-		if c.own(t.TableName) || c.keyed[t.TableName] != "" && c.t.Own == nil {
+		if c.own(t.TableName) || c.byKey(t.TableName) {
 			c.held[t.TableName] = true
 			queue = append(queue, t.TableName)
 		}
@@ -165,6 +167,12 @@ func (c *claims) turns(from, p TableName) bool {
 
 func (c *claims) own(n TableName) bool { return c.t.Own != nil && c.t.Own(n) }
 
+// byKey says that the tenant's rows of the table are those with its key. Beside a
+// whole store, a table that nothing covers is left to whatever else covers it there.
+func (c *claims) byKey(n TableName) bool {
+	return c.keyed[n] != "" && (c.t.Own == nil || c.t.Key != "" && (c.b.classes[n] != "" || c.bears[n]))
+}
+
 // tenantColumn is the column, or the path in one, by which the table's rows are
 // told apart; "" if there is none. A whole store's own tables need none.
 func (c *claims) tenantColumn(t Table) string {
@@ -185,20 +193,16 @@ func (c *claims) tenantColumn(t Table) string {
 }
 
 // carry finds the tenant columns that references tell of: what a tenant column
-// refers to is a tenant's key too, whatever it is called there. A whole store has
-// no key that could be carried.
+// refers to is a tenant's key too, whatever it is called there.
 func (c *claims) carry() {
-	if c.t.Own != nil {
-		return
-	}
-	queue := slices.SortedFunc(maps.Keys(c.keyed), TableName.Compare)
+	queue := slices.DeleteFunc(slices.SortedFunc(maps.Keys(c.keyed), TableName.Compare), func(n TableName) bool { return !c.byKey(n) })
 	for len(queue) > 0 {
 		at := queue[0]
 		queue = queue[1:]
 		for _, k := range c.g.above[at] {
 			i := slices.Index(k.Columns, c.keyed[at])
 			_, said := c.b.columns[k.Parent]
-			if i < 0 || said || c.keyed[k.Parent] != "" || c.b.shared[k.Parent] {
+			if i < 0 || said || c.keyed[k.Parent] != "" || c.b.shared[k.Parent] || c.own(k.Parent) {
 				continue
 			}
 			c.keyed[k.Parent], c.bears[k.Parent] = k.Parents[i], true
@@ -215,7 +219,7 @@ func (c *claims) claiming(k ForeignKey) bool {
 	}
 	if column := c.keyed[k.Child]; column != "" { // of rows that name no tenant
 		own, _ := c.g.tables[k.Child].Column(column)
-		return c.b.links[k.id()] == Follow && !own.Required && c.t.Own == nil
+		return c.b.links[k.id()] == Follow && !own.Required && c.byKey(k.Child)
 	}
 	switch word := c.b.links[k.id()]; {
 	case word == Follow:
@@ -291,7 +295,7 @@ func (c *claims) ours(n TableName, a string) []string {
 	switch {
 	case c.own(n):
 		return []string{"true"}
-	case c.keyed[n] != "" && c.t.Own == nil:
+	case c.byKey(n):
 		if len(c.by[n]) == 0 {
 			ours, _, _ := c.d.Keyed(c.g.tables[n], a, c.keyed[n], c.t.Key)
 			return []string{ours}
@@ -334,7 +338,7 @@ func (c *claims) others(n TableName, a string, path []TableName) string {
 	var any []string
 	if column := c.keyed[n]; column != "" {
 		_, theirs, nobodys := c.d.Keyed(c.g.tables[n], a, column, c.t.Key)
-		if c.t.Own != nil { // a tenant's whole store has no key of its own elsewhere
+		if !c.byKey(n) { // beside a whole store, whoever has a key is somebody else
 			return "not (" + nobodys + ")"
 		}
 		any = append(any, theirs)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -34,6 +35,33 @@ type Coverage struct {
 	// of the tenant and touches nothing of others: "ignore". An expression that
 	// calls functions goes by the name of its column, check or index.
 	Triggers map[string]string `json:"triggers"`
+}
+
+// Elsewhere is how a whole store's blueprint says which rows outside of it are the
+// tenant's: those that have its key. Without a key none are sought.
+type Elsewhere struct {
+	Key    string `json:"key"`
+	Column string `json:"column"` // the tenant column's name there; "" where only Coverage.Columns or Aliases say it
+}
+
+// Check is Invalid for what can't be right on any system.
+func (e Elsewhere) Check(r connector.Ref) error {
+	if e.Key == "" && e.Column == "" {
+		return nil
+	}
+	if strings.TrimSpace(e.Key) == "" {
+		return tenure.Errorf(tenure.Invalid, "%s %q: column %q is of no use without a key", r.Type, r.Name, e.Column).WithHint("give the tenant's key in that column: key: VALUE")
+	}
+	if err := CheckName("the key of "+r.Type, e.Key, 1000); err != nil || e.Column == "" {
+		return err
+	}
+	return CheckName("the tenant column of "+r.Type, e.Column, 500)
+}
+
+// ElsewhereSchema is the JSON Schema of those attributes' properties.
+func ElsewhereSchema(where string) string {
+	return `"key":{"type":"string","minLength":1,"description":"the tenant's key, by which its rows are sought in ` + where + `"},
+"column":{"type":"string","minLength":1,"description":"the name of the tenant column there; key says what stands in it"}`
 }
 
 // Every is the key of Coverage.Tables that covers the tables which aren't named.
@@ -138,24 +166,71 @@ func (c Coverage) Seeds(home string) []TableName {
 	return slices.Compact(out)
 }
 
-// CoveredBeside are the tables, as they may be called, that other resources of the
-// tenant cover under the same key.
-func CoveredBeside(refs []connector.Ref, key string) map[TableName]bool {
-	out := map[TableName]bool{}
-	for _, r := range refs {
+// Unsought tells who publishes a blueprint that a whole store has no key, by which
+// the tenant's rows outside of it could be sought.
+func Unsought(r connector.Ref, where string) connector.Place {
+	return connector.Place{Name: r.Name, Kind: connector.PlaceKey, Via: "no key",
+		Says: r.Type + " " + r.Name + " says no key of the tenant's, so " + where + " can't be searched for rows that have it",
+		Fix:  "key: the tenant's value in tables that tenants share, with column: the tenant column's name there"}
+}
+
+// Beside are the tables, as they may be called, of which other resources of a tenant
+// in the same database say something under the same key: the resource that covers
+// one, "" where it says that the table isn't the tenant's.
+type Beside map[TableName]string
+
+// BesideOf reads them from a survey. Before a resource is made nobody can tell which
+// rows of a table bear an owner mark: those of the tenant's records are taken to; home
+// is the schema of a record's table that is given without one.
+func BesideOf(v connector.Survey, key, home string) Beside {
+	out := Beside{}
+	for _, r := range v.Beside {
+		if IsRecord(r.Type) {
+			if v.Ref.Resource == "" {
+				out[RecordTable(r, home)] = ""
+			}
+			continue
+		}
 		var a struct {
 			Schema, Key string
 			Coverage
 		}
-		if text, err := json.Marshal(r.Attributes); err != nil || json.Unmarshal(text, &a) != nil || key == "" || a.Key != key {
+		text, err := json.Marshal(r.Attributes)
+		if err != nil || json.Unmarshal(text, &a) != nil || key == "" || a.Key != key || r.Type == "database" {
 			continue
 		}
-		named := Coverage{Tables: a.Tables}
-		for _, n := range named.Seeds(a.Schema) {
-			out[n] = true
+		if r.Type == "schema" {
+			a.Schema = r.Name
+		}
+		for _, n := range (Coverage{Tables: a.Tables}).Seeds(a.Schema) {
+			out[n] = r.Type + " " + strconv.Quote(r.Name)
+		}
+		for _, n := range (Coverage{Shared: a.Shared}).Seeds(a.Schema) {
+			out[n] = ""
 		}
 	}
 	return out
+}
+
+// Has says that another resource has a word for the table.
+func (b Beside) Has(n TableName) bool { _, ok := b[n]; return ok }
+
+// Twice has the places of a resource's tables block that another one covers too:
+// the same rows would be counted, and certified, for both.
+func (b Beside) Twice(h *Holding, r connector.Ref, places []connector.Place) {
+	for _, t := range h.Tables {
+		other := b[t.Table.TableName]
+		if other == "" || h.Classes[t.Table.TableName] == "" {
+			continue
+		}
+		for i := range places {
+			if p := &places[i]; p.Name == t.Table.String() && p.IsData() && !p.Blocks {
+				p.Blocks = true
+				p.Says = p.Name + " is covered by " + r.Type + " " + strconv.Quote(r.Name) + " and by " + other + ", so its rows would be counted twice"
+				p.Fix = "take " + p.Name + " out of the attribute tables of one of them"
+			}
+		}
+	}
 }
 
 // CutPath splits the name of a tenant column such as body->>a or body->a->>b into the column and the keys.

@@ -2,6 +2,7 @@ package relational
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -31,6 +32,8 @@ func (e *Erasure) Watched() []TableName {
 	return out
 }
 
+const untaken = " that the erasure didn't take"
+
 // Judge is Blocked if the last batch, which took the given rows, has done more or
 // less to the tables' rows than it was to do: a trigger or a rule deleted or
 // changed others, or kept a reference from becoming null.
@@ -38,9 +41,9 @@ func (e *Erasure) Judge(ctx context.Context, q Querier, counts map[string]int64,
 	for n, f := range did {
 		switch t := n.String(); {
 		case f.Deleted > counts[t]:
-			return e.meddled(n, f.Deleted-counts[t], "deleted")
+			return e.meddled(n, f.Deleted-counts[t], "deleted", untaken)
 		case f.Updated > e.nulls[n] && len(e.Holding.ignored) == 0:
-			return e.meddled(n, f.Updated-e.nulls[n], "changed")
+			return e.meddled(n, f.Updated-e.nulls[n], "changed", untaken)
 		case f.Updated < e.nulls[n]:
 			by, err := e.Holding.Dialect.Obstacles(ctx, q, n)
 			if err != nil {
@@ -53,14 +56,27 @@ func (e *Erasure) Judge(ctx context.Context, q Querier, counts map[string]int64,
 	return nil
 }
 
+// Added is Blocked if the last batch has added rows to a table that nothing covers:
+// a trigger or a rule copied what went. The table is named first of those that show
+// its rows.
+func (e *Erasure) Added(rows int64, tables ...TableName) error {
+	h := e.Holding
+	if rows <= 0 || len(h.ignored) > 0 || slices.ContainsFunc(tables, func(n TableName) bool {
+		return h.Classes[n] != "" || h.claims.own(n) || h.claims.b.shared[n]
+	}) {
+		return nil
+	}
+	return e.meddled(tables[len(tables)-1], rows, "added", ", which no data class covers")
+}
+
 // meddled names the triggers and rules that may have done what the batch didn't.
-func (e *Erasure) meddled(n TableName, rows int64, what string) error {
+func (e *Erasure) meddled(n TableName, rows int64, what, why string) error {
 	var names []string
 	for _, t := range e.Touches() {
 		if e.Holding.Graph.tables[t].Code {
 			names = append(names, t.String())
 		}
 	}
-	return tenure.Errorf(tenure.Blocked, "a trigger or a rule of %s %s %s of %s that the erasure didn't take", strings.Join(names, " or "), what, plural(rows, "row"), n).
-		WithHint("change it so that it leaves rows of tables with data of tenants alone; nothing was erased in this batch")
+	return tenure.Errorf(tenure.Blocked, "a trigger or a rule of %s %s %s of %s%s", strings.Join(names, " or "), what, plural(rows, "row"), n, why).
+		WithHint("change it so that it keeps nothing of a tenant that leaves and touches nothing of others; nothing was erased in this batch")
 }

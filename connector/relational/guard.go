@@ -186,7 +186,7 @@ func (w *batch) single(ctx context.Context, g going) error {
 		return err
 	}
 	return tenure.Errorf(tenure.Blocked, "rows of %s refer to rows of this tenant and of another", g.t.Table).
-		WithHint("say which of its references doesn't claim them: links, detach or block")
+		WithHint("%s", h.unclaim(g.t.Table.TableName))
 }
 
 // twice is the condition that another tenant owns a row too; "" if none can.

@@ -171,11 +171,13 @@ func (h *Holding) hidden() []string {
 	return out
 }
 
-// Empty is an error if rows are left: Blocked where no class covers them, else a
-// Conflict that a further erasure ends.
+// Empty is an error if rows are left, save those of a whole store, which go with it:
+// Blocked where no class covers them, else a Conflict that a further erasure ends.
 func (h *Holding) Empty(ctx context.Context, q Querier) error {
-	places := h.tables()
-	if err := h.fill(ctx, q, places); err != nil {
+	rest := *h
+	rest.Tables = slices.DeleteFunc(slices.Clone(h.Tables), func(t Reached) bool { return h.Own(t.Table.TableName) })
+	places := rest.tables()
+	if err := rest.fill(ctx, q, places); err != nil {
 		return err
 	}
 	for _, p := range places {

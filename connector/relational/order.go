@@ -240,7 +240,7 @@ func (h *Holding) Objections(order []string) []connector.Place {
 		if says := h.early(k, at); says != "" {
 			out = append(out, connector.Place{Name: k.Link(), Kind: connector.PlaceOrder, Class: parent, Blocks: true,
 				Says: "class " + parent + " goes before class " + child + ", but " + says,
-				Fix:  "let " + child + " go no later than " + parent + ", or put both tables into one class"})
+				Fix: "tables: {" + h.name(k.Child) + ": " + parent + "}, so that both go at once; or give class " + parent + " a retention that ends no sooner than that of " + child})
 		}
 	}
 	return out

@@ -1,6 +1,7 @@
 package relational
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -39,7 +40,7 @@ func RecordTypes(schemas bool) []tenure.ResourceType {
 		t.Deletion = "the row is logically deleted; the database's free space may hold its bytes until it is used again"
 		t.Verification = "the row is read by its key in the same snapshot as the sentinel"
 		t.Recovery = tenure.Recovery{Declared: true, Says: "a deleted row can't be brought back; it is made again, with a new credential"}
-		t.Holds = tenure.HoldsNothing
+		t.Holds, t.Row = tenure.HoldsNothing, true
 		t.Attributes = recordSchema(schemas, t.Credential)
 	}
 	return types
@@ -54,6 +55,14 @@ func IsRecord(typ string) bool {
 	return false
 }
 
+// RecordTable is the table of a record; home is the schema of one that is given
+// without it.
+func RecordTable(r connector.Ref, home string) TableName {
+	schema, _ := r.Attributes["schema"].(string)
+	table, _ := r.Attributes["table"].(string)
+	return TableName{cmp.Or(schema, home), table}
+}
+
 func recordSchema(schemas, credential bool) string {
 	columns := func(says string, least int) map[string]any {
 		return map[string]any{"type": "object", "minProperties": least, "description": says}
@@ -62,10 +71,12 @@ func recordSchema(schemas, credential bool) string {
 		return map[string]any{"type": "string", "minLength": 1, "description": says}
 	}
 	properties := map[string]any{
-		"table":      name("the platform's table"),
-		"key":        columns("the columns, with their values, that name the row", 1),
-		"values":     columns("the columns that Tenure keeps at these values", 0),
-		"disable":    columns("what suspending and revoking set columns to; without it neither can be done", 1),
+		"table":   name("the platform's table"),
+		"key":     columns("the columns, with their values, that name the row", 1),
+		"values":  columns("the columns that Tenure keeps at these values", 0),
+		"disable": columns("what suspending and revoking set columns to; without it neither can be done", 1),
+		"triggers": map[string]any{"type": "object", "additionalProperties": map[string]any{"enum": []string{"ignore"}},
+			"description": "triggers and rules of the table, by table.trigger, that keep nothing of the tenant and touch nothing of others: somebody has read them"},
 		"markColumn": name("the text column that holds the owner mark; " + MarkColumn + " where it isn't given"),
 	}
 	if schemas {
@@ -86,11 +97,15 @@ func (s Records) parse(r connector.Ref) (record, error) {
 	var a struct {
 		Schema, Table, MarkColumn, SecretColumn string
 		Key, Values, Disable                    map[string]any
+		Triggers                                map[string]string
 	}
 	if err := Decode(r, &a); err != nil {
 		return record{}, err
 	}
 	if err := CheckName(r.Type, r.Name, 200); err != nil {
+		return record{}, err
+	}
+	if err := (Coverage{Triggers: a.Triggers}).Check(r, false); err != nil {
 		return record{}, err
 	}
 	rec := record{table: TableName{a.Schema, a.Table}, mark: a.MarkColumn, secret: a.SecretColumn}

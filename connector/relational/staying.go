@@ -40,7 +40,7 @@ func (h *Holding) staying() []staying {
 					says:  "that the tenant's rows refer to stay, since rows that stay refer to them too"})
 			}
 		}
-		if h.claims.t.Own != nil {
+		if h.claims.own(n) || h.claims.t.Key == "" {
 			continue
 		}
 		if h.claims.b.shared[n] {
@@ -74,7 +74,7 @@ func (h *Holding) vouched(t Table) []staying {
 func (h *Holding) ambiguous(t Table) (connector.Place, bool) {
 	n, columns := t.TableName, h.claims.tenantColumns(t)
 	_, said := h.claims.b.columns[n]
-	if said || len(columns) < 2 || h.claims.keyed[n] == "" || h.claims.t.Own != nil {
+	if said || len(columns) < 2 || !h.claims.byKey(n) {
 		return connector.Place{}, false
 	}
 	return connector.Place{Name: n.String(), Kind: connector.PlaceKey, Class: h.Classes[n], Via: "column " + columns[0], Blocks: true,

@@ -140,10 +140,21 @@ func (h *Holding) fill(ctx context.Context, q Querier, places []connector.Place)
 		p := &places[i]
 		if p.Rows = n[i][0]; n[i][1] > 0 {
 			p.Blocks, p.Says = true, plural(n[i][1], "row")+" of "+p.Name+" refer to rows of this tenant and of another"
-			p.Fix = "links: say of one of the references detach or block"
+			p.Fix = h.unclaim(h.Tables[i].Table.TableName)
 		}
 	}
 	return nil
+}
+
+// unclaim is what would settle that several references claim a table's rows.
+func (h *Holding) unclaim(n TableName) string {
+	var links []string
+	for _, k := range h.claims.by[n] {
+		if !k.self() {
+			links = append(links, `links: {"`+h.link(k)+`": detach}`)
+		}
+	}
+	return strings.Join(links, " or ") + ", for the reference that doesn't say whose a row is"
 }
 
 // reference is a key by which rows refer to the tenant's and aren't found by it.
@@ -270,7 +281,7 @@ func (h *Holding) nulls() []null {
 	var out []null
 	for _, t := range h.Tables {
 		column := h.claims.keyed[t.Table.TableName]
-		if c, _ := t.Table.Column(column); column != "" && !c.Required && h.claims.t.Own == nil {
+		if c, _ := t.Table.Column(column); column != "" && !c.Required && h.claims.byKey(t.Table.TableName) {
 			out = append(out, null{Reached: t, column: column})
 		}
 	}

@@ -22,8 +22,9 @@ func (e *estate) audit(ctx context.Context, s *session, order []string, counted 
 		}
 	}
 	for _, g := range e.c.triggers {
-		if _, held := e.table(g.table); held || e.runs(g) {
-			out = append(out, e.triggerPlaces(g, order)...)
+		runs := e.runs(g)
+		if _, held := e.table(g.table); held || runs {
+			out = append(out, e.triggerPlaces(g, runs, order)...)
 		}
 	}
 	if k := e.mixed(); k != nil {

@@ -24,6 +24,7 @@ type databases struct{ *Driver }
 type databaseAttributes struct {
 	DDL  string `json:"ddl"`
 	Seed string `json:"seed"`
+	relational.Elsewhere
 	relational.Coverage
 }
 
@@ -48,6 +49,9 @@ func (k databases) parse(r connector.Ref) (a databaseAttributes, err error) {
 	}
 	if strings.ContainsRune(a.DDL+a.Seed, 0) {
 		return a, tenure.Errorf(tenure.Invalid, "database %q: the ddl or the seed holds a NUL byte", r.Name)
+	}
+	if err := a.Elsewhere.Check(r); err != nil {
+		return a, err
 	}
 	return a, checkCoverage(r, a.Coverage, true)
 }

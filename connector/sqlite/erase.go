@@ -80,7 +80,8 @@ func (d *Driver) batch(ctx context.Context, s *session, of estateOf, r connector
 		if err != nil {
 			return err
 		}
-		if e, err = erasure.Batch(ctx, s, b); err != nil {
+		e, err = held.watched(ctx, s, b.Class, func() (connector.Erased, error) { return erasure.Batch(ctx, s, b) })
+		if err != nil {
 			return held.refused(err, b.Class)
 		}
 		if !e.Done {

@@ -71,18 +71,17 @@ func (e *estate) returns(from, by string, seen map[string]bool) bool {
 // triggerPlaces are what a trigger does that nothing erases, or that touches rows
 // of which can't be told whose they are, and the deletes that it can keep from
 // happening.
-func (e *estate) triggerPlaces(g trigger, order []string) []connector.Place {
+func (e *estate) triggerPlaces(g trigger, runs bool, order []string) []connector.Place {
 	var out []connector.Place
 	if e.excused(g) {
 		return nil
 	}
 	place := connector.Place{Name: g.table + "." + g.name, Kind: connector.PlaceCode, Class: e.class(g.table), Via: "trigger on " + g.table}
-	runs := e.runs(g)
 	if runs && g.event != "insert" && g.raises != "" {
 		stands := place
 		stands.Says = "trigger " + g.name + " can keep rows of " + g.table + " from going: raise(" + g.raises + ")"
 		if stands.Blocks = g.raises == "ignore"; stands.Blocks {
-			stands.Fix = e.ignore(g)
+			stands.Fix = "change it so that rows of " + g.table + " can go; or " + e.ignore(g)
 		}
 		out = append(out, stands)
 	}
@@ -119,13 +118,13 @@ func (e *estate) writePlace(g trigger, w write, place connector.Place, runs bool
 	case self && !runs:
 		return nil
 	case class == "" && !e.shared(w.table), !held && !e.shared(w.table), runs && w.verb == "insert" && class == "":
-		return blocked(place, "trigger "+g.name+" writes of rows of "+g.table+" into "+w.table+", which no data class covers",
-			"tables: {"+w.table+": CLASS}, or "+e.ignore(g))
+		return blocked(place, "trigger "+g.name+" of "+g.table+" writes to "+w.table+", which no data class covers",
+			"tables: {"+w.table+": CLASS}, with columns: {"+w.table+": COLUMN} if its tenant column is called otherwise; or "+e.ignore(g))
 	case g.event != "insert" && w.verb == "insert" && class != own && at(order, class) < at(order, own):
 		late := place
 		late.Kind = connector.PlaceOrder
 		return blocked(late, "when rows of "+g.table+" ("+own+") go, trigger "+g.name+" writes into "+w.table+", whose class "+class+" is gone by then",
-			"put both tables into one data class")
+			"tables: {"+w.table+": "+own+"}, so that the copies go with the rows; or give class "+class+" a longer retention than "+own+" has")
 	case !runs || e.whole && class == own && len(e.ClassNames()) < 2:
 		return nil
 	case w.verb != "insert" || w.upserts:
@@ -136,7 +135,13 @@ func (e *estate) writePlace(g trigger, w write, place connector.Place, runs bool
 	case e.returns(g.table, w.table, map[string]bool{}):
 		return says("writes to " + w.table + " what comes back into " + g.table)
 	case !e.whole && !e.bears(g, w):
-		return says("writes to " + w.table + " rows of which can't be told that they have the tenant's key")
+		p := says("writes to " + w.table + " rows of which can't be told that they have the tenant's key")
+		into, _ := e.table(w.table)
+		from, _ := e.table(g.table)
+		if key, own := e.TenantColumn(into.Table.TableName), e.TenantColumn(from.Table.TableName); key != "" && own != "" {
+			p.Fix = "have it write old." + own + " of " + g.table + " into " + key + " of " + w.table + "; or " + p.Fix
+		}
+		return p
 	}
 	return nil
 }
@@ -156,7 +161,7 @@ func (e *estate) bears(g trigger, w write) bool {
 		names = into.Table.Names()
 	}
 	i := slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, base) })
-	if i < 0 || column == "" || g.event == "insert" {
+	if i < 0 || column == "" {
 		return false
 	}
 	for _, row := range w.rows {
@@ -169,7 +174,7 @@ func (e *estate) bears(g trigger, w write) bool {
 
 // isColumn says that the expression is the column of the row that changed.
 func isColumn(e []word, column, event string) bool {
-	return len(e) == 3 && (e[0].is("old") || e[0].is("new") && event == "update") && e[1].is(".") && strings.EqualFold(e[2].text, column)
+	return len(e) == 3 && (e[0].is("old") || e[0].is("new") && event != "delete") && e[1].is(".") && strings.EqualFold(e[2].text, column)
 }
 
 // documents says that the expression is a JSON document with that column at the path.

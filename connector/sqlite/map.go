@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
@@ -11,6 +12,9 @@ import (
 // DataMap is described at connector.Mapper. The places of the platform's file are
 // counted in the snapshot in which its sentinel was seen.
 func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.Map, err error) {
+	if relational.IsRecord(v.Ref.Type) {
+		return rowRecords{d, v.Ref.Type}.dataMap(ctx, v)
+	}
 	k, err := d.holder(v.Ref, "mapped")
 	if err != nil {
 		return m, err
@@ -24,7 +28,15 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 			m.Places, m.Partial, err = d.places(ctx, s, e, v)
 			return err
 		}
-		return true, k.survey(ctx, shared, v, look)
+		if err := k.survey(ctx, shared, v, look); err != nil {
+			return true, err
+		}
+		more, partial, err := d.outlying(ctx, shared, v)
+		m.Places = append(m.Places, more...)
+		if m.Partial == "" {
+			m.Partial = partial
+		}
+		return true, err
 	})
 	return m, coded(err)
 }
@@ -40,6 +52,8 @@ func (d *Driver) places(ctx context.Context, s *session, e *estate, v connector.
 		return nil, "", err
 	}
 	out = append(out, more...)
+	beside := relational.BesideOf(v, e.a.Key, "")
+	beside.Twice(e.Holding, v.Ref, out)
 	if !counted || e.whole {
 		return out, "", nil
 	}
@@ -58,7 +72,7 @@ func (d *Driver) places(ctx context.Context, s *session, e *estate, v connector.
 		}
 		out = append(out, alikes...)
 	}
-	found, partial, err := e.search(ctx, s, v.Search, relational.CoveredBeside(v.Beside, e.a.Key))
+	found, partial, err := e.search(ctx, s, v.Search, beside)
 	return append(out, found...), partial, err
 }
 
@@ -89,6 +103,7 @@ func (e *estate) held(ctx context.Context, s *session, order []string, counted b
 		}
 		if p.Rows > 0 {
 			p.Says = p.Name + " has rows of the tenant's without an owner mark, and no data class covers it"
+			p.Fix += "; or delete the rows that Tenure didn't make"
 			out = append(out, p)
 		}
 	}
@@ -120,8 +135,8 @@ func (e *estate) alikes(ctx context.Context, s *session, t relational.Table, col
 			return nil
 		}
 		out = append(out, connector.Place{Name: t.Name + "." + column, Kind: connector.PlaceKey, Class: e.class(t.Name), Via: "column " + column, Rows: n, Blocks: true,
-			Says: "rows of " + t.Name + " have a key (" + typ + ") that differs from the tenant's in case, in blanks, or in how a number or a UUID is written",
-			Fix:  "write the key in one form; or, if it is another tenant's, give that tenant its rows in Tenure"})
+			Says: "rows of " + t.Name + " have a key (" + typ + " " + strconv.Quote(text) + ") that differs from the tenant's in case, in blanks, or in how a number or a UUID is written",
+			Fix:  "update " + t.Name + " so that " + column + " is " + strconv.Quote(e.a.Key) + " in them, if they are this tenant's; if they are another's, onboard that tenant with a resource of type rows and key: " + strconv.Quote(text)})
 		return nil
 	}, &typ, &text, &n)
 	return out, err

@@ -15,7 +15,7 @@ import (
 // ties to the tenant, and in rows of covered tables that aren't found as the
 // tenant's. A short number or word stands in too many columns to tell anything: it
 // is sought where a name speaks of the tenant.
-func (e *estate) search(ctx context.Context, s *session, budget time.Duration, beside map[relational.TableName]bool) (out []connector.Place, partial string, err error) {
+func (e *estate) search(ctx context.Context, s *session, budget time.Duration, beside relational.Beside) (out []connector.Place, partial string, err error) {
 	if budget <= 0 {
 		return nil, "", nil
 	}
@@ -39,7 +39,7 @@ func (e *estate) search(ctx context.Context, s *session, budget time.Duration, b
 	}
 	for _, t := range e.Graph.Tables() {
 		r, held := e.Table(t.TableName)
-		if beside[t.TableName] || e.Shared(t.TableName) || e.keyless(t) || held && e.Classes[t.TableName] == "" {
+		if beside.Has(t.TableName) || e.Shared(t.TableName) || e.keyless(t) || held && e.Classes[t.TableName] == "" {
 			continue
 		}
 		rest := ""
@@ -121,7 +121,10 @@ func (e *estate) judged() map[relational.TableName][]string {
 // at any depth of a JSON document. "" if it isn't one to look at.
 func (e *estate) seeks(c relational.Column) string {
 	key, at := e.a.Key, relational.Quote("t", c.Name)
-	names := append([]string{e.a.Column}, e.a.Aliases...)
+	names := e.a.names()
+	if len(names) == 0 {
+		names = []string{"tenant"}
+	}
 	kind, wide := affinity(c.Type), relational.Telling(key) || relational.Speaks(c.Name, names)
 	if kind == "numeric" && !isNumber(key) {
 		return ""

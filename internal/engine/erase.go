@@ -296,7 +296,9 @@ func drain(ctx context.Context, t *Task, sys *connector.System, pr *tenure.Plann
 	switch t.Step.Action {
 	case tenure.ActErase:
 	case tenure.ActDelete:
-		classes = t.along(sys, pr)
+		if classes = t.along(sys, pr); len(classes) == 0 {
+			classes = slices.Sorted(maps.Keys(p.Parts))
+		}
 	default:
 		return Result{yield: true, Progress: t.Row.Progress}
 	}
@@ -317,14 +319,19 @@ func drain(ctx context.Context, t *Task, sys *connector.System, pr *tenure.Plann
 	return Result{yield: true, Progress: p.text()}
 }
 
-// along are the classes that no step of the plan erases from a resource, so that its
-// deletion erases them first, in batches; "" is whatever it holds. A whole store
-// takes its rows along by itself.
+// along are the classes that the deletion of a resource erases first, in batches. A
+// whole store takes its rows along by itself.
 func (t *Task) along(sys *connector.System, pr *tenure.PlannedResource) []string {
 	typ, _ := sys.Info.Type(pr.Type)
 	if typ.Whole || typ.Holds != tenure.HoldsData || pr.Layer == tenure.LayerBackup || !sys.Can("erase") {
 		return nil
 	}
+	return t.unerased(pr)
+}
+
+// unerased are the classes that no step of the plan erases from a resource; "" is
+// whatever it holds.
+func (t *Task) unerased(pr *tenure.PlannedResource) []string {
 	if len(pr.Classes) == 0 {
 		return []string{""}
 	}
@@ -352,12 +359,24 @@ func remove(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 		}
 		p.MonthlyCost, p.Currency = sys.MonthlyCost(seen[0]), sys.Currency
 	}
+	if err := t.traceless(ctx, sys, pr); err != nil {
+		return Result{Err: err}
+	}
 	for _, class := range t.along(sys, pr) {
 		if err := e.batches(ctx, t, sys, pr, p, class); err != nil {
 			return stopped(err, p)
 		}
 	}
 	rec, v, err := sys.Delete(ctx, ref)
+	if typ, _ := sys.Info.Type(pr.Type); typ.Whole && tenure.CodeOf(err) == tenure.Conflict && sys.Can("erase") {
+		// It covers rows outside of itself, which go in batches, as nothing takes them along.
+		for _, class := range t.unerased(pr) {
+			if err := e.batches(ctx, t, sys, pr, p, class); err != nil {
+				return stopped(err, p)
+			}
+		}
+		rec, v, err = sys.Delete(ctx, ref)
+	}
 	if err != nil {
 		if late := t.late(ctx, sys, pr, err); len(late) > 0 {
 			return Result{Reopen: late, Err: err, Progress: p.text()}
@@ -376,12 +395,28 @@ func remove(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 	}
 }
 
+// traceless is Blocked if a trigger of a row's table would leave a copy of it, or
+// keep it from going. What an operation takes back of its own was never in use.
+func (t *Task) traceless(ctx context.Context, sys *connector.System, pr *tenure.PlannedResource) error {
+	if typ, _ := sys.Info.Type(pr.Type); !typ.Row || !sys.Can("map") || t.Row.Seq >= len(t.Plan.Steps) {
+		return nil
+	}
+	m, _, err := sys.DataMap(ctx, connector.Survey{Ref: Ref(t.Plan.Tenant, pr), Beside: beside(t.Plan, pr)})
+	if err != nil {
+		return err
+	}
+	if stand := (Count{Places: m.Places}).Standing(""); len(stand) > 0 {
+		return standing(stand)
+	}
+	return nil
+}
+
 // late names the classes that have rows again in a resource whose deletion was
 // refused for them, though each was erased: they came after it.
 func (t *Task) late(ctx context.Context, sys *connector.System, pr *tenure.PlannedResource, refused error) []Late {
 	typ, _ := sys.Info.Type(pr.Type)
 	code := tenure.CodeOf(refused)
-	if code != tenure.Conflict && code != tenure.Blocked || typ.Whole || typ.Holds != tenure.HoldsData || !sys.Can("map") || t.Row.Seq >= len(t.Plan.Steps) {
+	if code != tenure.Conflict && (code != tenure.Blocked || typ.Whole) || typ.Holds != tenure.HoldsData || !sys.Can("map") || t.Row.Seq >= len(t.Plan.Steps) {
 		return nil
 	}
 	row, err := t.engine.DB.Resource(ctx, pr.ID)
@@ -392,7 +427,12 @@ func (t *Task) late(ctx context.Context, sys *connector.System, pr *tenure.Plann
 	if err != nil {
 		return nil
 	}
-	return LateIn(pr.ID, m)
+	found := LateIn(pr.ID, m)
+	if typ.Whole { // what no step erases goes with it, and isn't late
+		unerased := t.unerased(pr)
+		found = slices.DeleteFunc(found, func(l Late) bool { return slices.Contains(unerased, l.Class) })
+	}
+	return found
 }
 
 // LateIn names the rows that a data map found in a resource, by class.

@@ -56,7 +56,7 @@ func (a *advance) refuseRound(late []Late) error {
 			return err
 		}
 		if typ, _ := sys.Info.Type(pr.Type); typ.Whole && a.deleted(pr.ID) {
-			return tenure.Errorf(tenure.Blocked, "%s %s was deleted and is there again: %s", pr.Type, pr.Name, l.Says).
+			return tenure.Errorf(tenure.Blocked, "%s %s was deleted, and something of it is there again: %s", pr.Type, pr.Name, l.Says).
 				WithHint("find out what made it again, remove it, then retry")
 		}
 		for _, i := range a.erasing(l) {

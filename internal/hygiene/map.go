@@ -22,10 +22,11 @@ type Map struct {
 // Path is how the resource is called: environment/key.
 func (m *Map) Path() string { return m.Resource.Path() }
 
-// Mapped says whether a system can map what a type of resource holds.
+// Mapped says whether a system can map what a type of resource holds, or what is made
+// of it.
 func Mapped(sys *connector.System, typ string) bool {
 	t, _ := sys.Info.Type(typ)
-	return t.Holds == tenure.HoldsData && t.Layer != tenure.LayerBackup && sys.Can("map")
+	return (t.Holds == tenure.HoldsData || t.Row) && t.Layer != tenure.LayerBackup && sys.Can("map")
 }
 
 // Maps yields the data map of each resource that can be mapped: at onboarding, with
@@ -37,7 +38,8 @@ func (l *Looker) Maps(ctx context.Context, rows, all []tenure.Resource, ask conn
 		if err != nil {
 			return err
 		}
-		if !Mapped(sys, r.Type) || !ask.Gone && (r.State == tenure.ResourcePlanned || r.State == tenure.ResourceGone) {
+		typ, _ := sys.Info.Type(r.Type)
+		if !Mapped(sys, r.Type) || ask.Gone && typ.Row || !ask.Gone && (r.State == tenure.ResourcePlanned || r.State == tenure.ResourceGone) {
 			continue
 		}
 		q := ask
