@@ -469,12 +469,15 @@ func (c reach) run(t *testing.T) {
 }
 
 // rowsOf reads every row of the schemas s and extra.
-func (w *world) rowsOf(t *testing.T) []string {
+func (w *world) rowsOf(t *testing.T) []string { return w.rowsIn(t, "s", "extra") }
+
+// rowsIn reads every row of the schemas; tables of s are written without theirs.
+func (w *world) rowsIn(t *testing.T, schemas ...string) []string {
 	t.Helper()
 	conn := connect(t, w.dsn)
 	var out []string
-	for _, name := range strs(t, conn, `select c.oid::regclass::text from pg_class c where c.relnamespace::regnamespace::text in ('s', 'extra') and c.relkind in ('r', 'p')
- and not exists (select 1 from pg_inherits where inhrelid = c.oid)`) {
+	for _, name := range strs(t, conn, `select c.oid::regclass::text from pg_class c where c.relnamespace::regnamespace::text = any ($1) and c.relkind in ('r', 'p')
+ and not exists (select 1 from pg_inherits where inhrelid = c.oid)`, schemas) {
 		out = append(out, strs(t, conn, "select "+literal(strings.TrimPrefix(name, "s."))+" || ': ' || x::text from "+name+" x")...)
 	}
 	slices.Sort(out)

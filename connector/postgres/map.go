@@ -56,7 +56,7 @@ type catalog struct {
 	relations []relation
 	byOID     map[string]*relation
 	byName    map[relational.TableName]*relation
-	strangers map[string]bool                 // schemas that are other tenants' own
+	strangers map[string]bool                 // schemas that are a tenant's own store: true if another tenant's
 	marked    map[relational.TableName]string // the column of owner marks of tables whose rows are resources by themselves
 }
 
@@ -69,14 +69,13 @@ select c.oid::text, n.nspname, c.relname, c.relkind::text, tn.nspname, t.relname
  from up u join pg_class c on c.oid = u.oid join pg_namespace n on n.oid = c.relnamespace
  join pg_class t on t.oid = u.top join pg_namespace tn on tn.oid = t.relnamespace where ` + notOurs + ` order by n.nspname, c.relname, c.oid`
 
-const strangersSQL = `select n.nspname, d.description from pg_namespace n ` + schemaNotes + `where d.description like 'tenure:1:%'`
-
-func readCatalog(ctx context.Context, s *session, r connector.Ref) (*catalog, error) {
+func (d *Driver) readCatalog(ctx context.Context, s *session, r connector.Ref) (*catalog, error) {
 	c := &catalog{byOID: map[string]*relation{}, byName: map[relational.TableName]*relation{}, strangers: map[string]bool{}}
 	err := s.simple(ctx, catalogSQL+";\n"+strangersSQL, func(result int, v [][]byte) error {
 		if result == 1 {
-			note := relational.ParseNote(string(v[1]))
-			c.strangers[string(v[0])] = note.Get("tenant") != string(r.Tenant) || r.Tenant == ""
+			if owned, theirs := d.storeOf(string(v[0]), string(v[1]), r.Tenant); owned {
+				c.strangers[string(v[0])] = theirs
+			}
 			return nil
 		}
 		c.relations = append(c.relations, relation{oid: string(v[0]), name: relational.TableName{Schema: string(v[1]), Name: string(v[2])},
@@ -147,7 +146,7 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 		return nil, err
 	}
 	g := &ground{survey: v, cover: a.Coverage, column: a.Column, key: a.Key, home: a.Schema, held: map[relational.TableName]holds{}, beside: relational.BesideOf(v, a.Key, "public")}
-	if g.catalog, err = readCatalog(ctx, s, v.Ref); err != nil {
+	if g.catalog, err = d.readCatalog(ctx, s, v.Ref); err != nil {
 		return nil, err
 	}
 	switch v.Ref.Type {

@@ -81,7 +81,7 @@ func (k schemas) keyed(ctx context.Context, s *session, d connector.Desired, a s
 	if a.Key == "" {
 		return nil
 	}
-	held, err := byKey(ctx, s, a.tenancy(d.Name), a.Within(d.Name))
+	held, err := k.byKey(ctx, s, d.Tenant, a.tenancy(d.Name), a.Within(d.Name))
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,10 @@ type Tenancy struct {
 	// Own are the tables of a whole store of the tenant's; nil without one.
 	Own func(TableName) bool
 
+	// Others are the tables of other tenants' whole stores: every row of them is
+	// theirs. Nil without any.
+	Others func(TableName) bool
+
 	// Written says that the table of parents' keys is there to be read.
 	Written bool
 }
@@ -44,6 +48,7 @@ type claims struct {
 
 	keyed map[TableName]string       // the tenant column of each table that has one
 	by    map[TableName][]ForeignKey // what claims the rows of a table without
+	not   map[TableName][]ForeignKey // what claims them for others alone
 	ring  map[TableName]*ring        // of tables that claim one another
 	held  map[TableName]bool         // every table that may hold rows of the tenant
 	bears map[TableName]bool         // those whose tenant column only a reference tells
@@ -52,7 +57,7 @@ type claims struct {
 }
 
 func newClaims(d Dialect, g *Graph, t Tenancy, b *bound) *claims {
-	c := &claims{g: g, d: d, t: t, b: b, keyed: map[TableName]string{}, by: map[TableName][]ForeignKey{},
+	c := &claims{g: g, d: d, t: t, b: b, keyed: map[TableName]string{}, by: map[TableName][]ForeignKey{}, not: map[TableName][]ForeignKey{},
 		ring: map[TableName]*ring{}, held: map[TableName]bool{}, bears: map[TableName]bool{}, above: map[TableName]bool{}, bent: map[string]bool{}}
 	for _, t := range g.Tables() {
 		if column := c.tenantColumn(t); column != "" {
@@ -72,6 +77,7 @@ func newClaims(d Dialect, g *Graph, t Tenancy, b *bound) *claims {
 		c.parents()
 		queue = c.kin()
 	}
+	c.strange()
 	c.rings()
 	c.bend()
 	return c
@@ -89,6 +95,33 @@ func (c *claims) down(queue []TableName) {
 			c.by[k.Child] = append(c.by[k.Child], k)
 			if !c.held[k.Child] {
 				c.held[k.Child] = true
+				queue = append(queue, k.Child)
+			}
+		}
+	}
+}
+
+// strange follows the claims from tables that hold no row of the tenant and rows of
+// others: what they lead to is theirs.
+func (c *claims) strange() {
+	seen := map[TableName]bool{}
+	var queue []TableName
+	for _, t := range c.g.Tables() {
+		if n := t.TableName; c.others(n) || c.keyed[n] != "" && !c.held[n] {
+			seen[n] = true
+			queue = append(queue, n)
+		}
+	}
+	for len(queue) > 0 {
+		at := queue[0]
+		queue = queue[1:]
+		for _, k := range c.g.below[at] {
+			if c.above[k.Child] || !c.claiming(k) {
+				continue
+			}
+			c.not[k.Child] = append(c.not[k.Child], k)
+			if !c.held[k.Child] && !seen[k.Child] {
+				seen[k.Child] = true
 				queue = append(queue, k.Child)
 			}
 		}
@@ -167,6 +200,9 @@ func (c *claims) turns(from, p TableName) bool {
 
 func (c *claims) own(n TableName) bool { return c.t.Own != nil && c.t.Own(n) }
 
+// others says that the table is in another tenant's whole store.
+func (c *claims) others(n TableName) bool { return c.t.Others != nil && !c.own(n) && c.t.Others(n) }
+
 // byKey says that the tenant's rows of the table are those with its key. Beside a
 // whole store, a table that nothing covers is left to whatever else covers it there.
 func (c *claims) byKey(n TableName) bool {
@@ -176,7 +212,7 @@ func (c *claims) byKey(n TableName) bool {
 // tenantColumn is the column, or the path in one, by which the table's rows are
 // told apart; "" if there is none. A whole store's own tables need none.
 func (c *claims) tenantColumn(t Table) string {
-	if c.own(t.TableName) || c.b.shared[t.TableName] {
+	if c.own(t.TableName) || c.others(t.TableName) || c.b.shared[t.TableName] {
 		return ""
 	}
 	if given, ok := c.b.columns[t.TableName]; ok {
@@ -202,7 +238,7 @@ func (c *claims) carry() {
 		for _, k := range c.g.above[at] {
 			i := slices.Index(k.Columns, c.keyed[at])
 			_, said := c.b.columns[k.Parent]
-			if i < 0 || said || c.keyed[k.Parent] != "" || c.b.shared[k.Parent] || c.own(k.Parent) {
+			if i < 0 || said || c.keyed[k.Parent] != "" || c.b.shared[k.Parent] || c.own(k.Parent) || c.others(k.Parent) {
 				continue
 			}
 			c.keyed[k.Parent], c.bears[k.Parent] = k.Parents[i], true
@@ -214,7 +250,7 @@ func (c *claims) carry() {
 // claiming says whether a reference makes the child's rows the owner's of what
 // they refer to.
 func (c *claims) claiming(k ForeignKey) bool {
-	if c.own(k.Child) || c.b.shared[k.Child] {
+	if c.own(k.Child) || c.others(k.Child) || c.b.shared[k.Child] {
 		return false
 	}
 	if column := c.keyed[k.Child]; column != "" { // of rows that name no tenant
@@ -238,7 +274,7 @@ func (c *claims) parents() {
 		queue = queue[1:]
 		for _, k := range c.g.above[at] {
 			p := k.Parent
-			if c.held[p] || c.above[p] || c.b.shared[p] || c.keyed[p] != "" {
+			if c.held[p] || c.above[p] || c.b.shared[p] || c.keyed[p] != "" || c.others(p) {
 				continue
 			}
 			c.above[p] = true
@@ -332,9 +368,12 @@ func (c *claims) outer(n TableName, a string, r *ring) []string {
 
 // theirs is the condition for rows, under the alias a, that surely are another
 // tenant's: by their own key, or since what claims them is. "" if there is none.
-func (c *claims) theirs(n TableName, a string) string { return c.others(n, a, nil) }
+func (c *claims) theirs(n TableName, a string) string { return c.foreign(n, a, nil) }
 
-func (c *claims) others(n TableName, a string, path []TableName) string {
+func (c *claims) foreign(n TableName, a string, path []TableName) string {
+	if c.others(n) {
+		return "true"
+	}
 	var any []string
 	if column := c.keyed[n]; column != "" {
 		_, theirs, nobodys := c.d.Keyed(c.g.tables[n], a, column, c.t.Key)
@@ -351,13 +390,13 @@ func (c *claims) others(n TableName, a string, path []TableName) string {
 		return ""
 	}
 	inner := next(a)
-	for _, k := range c.by[n] {
+	for _, k := range slices.Concat(c.by[n], c.not[n]) {
 		// A reference to the table itself is followed once: the row that it leads to
 		// has claims of its own.
 		if seen := count(path, k.Parent); seen > 1 || seen > 0 && !k.self() {
 			continue
 		}
-		if cond := c.others(k.Parent, inner, path); cond != "" {
+		if cond := c.foreign(k.Parent, inner, path); cond != "" {
 			any = append(any, c.refers(k, a, inner, cond))
 		}
 	}
@@ -384,7 +423,7 @@ func (c *claims) users(n TableName, a string, path []TableName) string {
 		}
 		cond := "true" // what belongs to no tenant keeps its parents
 		if !c.b.shared[k.Child] {
-			cond = c.others(k.Child, inner, path)
+			cond = c.foreign(k.Child, inner, path)
 		}
 		if cond != "" {
 			any = append(any, k.down(a, inner, c.d.Name(k.Child), cond))

@@ -192,7 +192,7 @@ func (w *batch) single(ctx context.Context, g going) error {
 // twice is the condition that another tenant owns a row too; "" if none can.
 func (h *Holding) twice(t Reached) string {
 	n := t.Table.TableName
-	if t.Found || t.Parent || len(h.claims.by[n]) < 2 {
+	if t.Found || t.Parent || len(h.claims.by[n])+len(h.claims.not[n]) < 2 {
 		return ""
 	}
 	return h.claims.theirs(n, alias)

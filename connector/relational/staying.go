@@ -30,7 +30,7 @@ func (h *Holding) staying() []staying {
 	for _, t := range h.Graph.Tables() {
 		n := t.TableName
 		if r, ok := h.at[n]; ok && r.Parent && h.Classes[n] != "" {
-			theirs := h.claims.others(n, alias, nil)
+			theirs := h.claims.foreign(n, alias, nil)
 			if h.claims.tree(n) != nil {
 				theirs = "(" + r.Where() + ") is not true"
 			}

@@ -149,9 +149,13 @@ func (h *Holding) fill(ctx context.Context, q Querier, places []connector.Place)
 // unclaim is what would settle that several references claim a table's rows.
 func (h *Holding) unclaim(n TableName) string {
 	var links []string
-	for _, k := range h.claims.by[n] {
+	for _, k := range slices.Concat(h.claims.by[n], h.claims.not[n]) {
 		if !k.self() {
-			links = append(links, `links: {"`+h.link(k)+`": detach}`)
+			word := Detach
+			if len(h.Graph.optional(k)) == 0 { // it claims nothing any more
+				word = Block
+			}
+			links = append(links, `links: {"`+h.link(k)+`": `+string(word)+`}`)
 		}
 	}
 	return strings.Join(links, " or ") + ", for the reference that doesn't say whose a row is"
@@ -204,7 +208,7 @@ func (h *Holding) fillReferences(ctx context.Context, q Querier, refers []refere
 func (h *Holding) keeping(k ForeignKey, inner string) string {
 	ours, theirs := h.conditions(k.Child)
 	also := "false"
-	if cond := h.claims.others(k.Parent, inner, nil); cond != "" {
+	if cond := h.claims.foreign(k.Parent, inner, nil); cond != "" {
 		also = cond
 	}
 	return "0, 0, count(*) from " + h.Dialect.Name(k.Child) + " as " + Quote(alias) + " where (" + ours + ") is not true and (" + theirs + ") is not true and " +
