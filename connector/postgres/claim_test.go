@@ -311,6 +311,57 @@ create table geo (id int primary key, addr int references addr, up int reference
 			order: []string{"a", "b"},
 			left:  []string{"addr: (2)", "cust: (birch,2)", "geo: (2,2)"},
 		},
+		"rows that follow a tenant, or that only its rows refer to": {
+			ddl:  "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp); create table cust (tenant_key text, addr int references addr)",
+			fill: "insert into comp values (1, 'acme'), (2, 'birch'); insert into addr values (1, 1), (2, null), (3, 2), (4, null), (5, null); insert into cust values ('acme', 2), ('birch', 4), ('acme', 4), ('acme', 3), ('birch', 3)",
+			with: plus(data("comp", "addr", "cust"), "links", map[string]any{"addr.comp": "follow"}),
+			left: []string{"addr: (3,2)", "addr: (4,)", "addr: (5,)", "comp: (2,birch)", "cust: (birch,3)", "cust: (birch,4)"},
+		},
+		"such rows, with others below and above them": {
+			ddl: `create table comp (id int primary key, tenant_key text); create table city (id int primary key); create table addr (id int primary key, comp int references comp, city int references city);
+create table cust (tenant_key text, addr int references addr); create table tag (addr int not null references addr on delete cascade, v text)`,
+			fill: "insert into comp values (1, 'acme'), (2, 'birch'); insert into city values (1), (2), (3); insert into addr values (1, 1, 1), (2, null, 2), (3, 2, 3), (4, null, 3); insert into cust values ('acme', 2), ('birch', 4), ('acme', 4); insert into tag values (1, 'a'), (2, 'a'), (3, 'b'), (4, 'both')",
+			with: plus(data("comp", "city", "addr", "cust", "tag"), "links", map[string]any{"addr.comp": "follow"}),
+			left: []string{"addr: (3,2,3)", "addr: (4,,3)", "city: (3)", "comp: (2,birch)", "cust: (birch,4)", "tag: (3,b)", "tag: (4,both)"},
+		},
+		"such rows, in a tree": {
+			ddl:  "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp, up int references addr); create table cust (tenant_key text, addr int references addr)",
+			fill: "insert into comp values (1, 'acme'), (2, 'birch'); insert into addr values (1, null, null), (2, null, 1), (3, 1, 1), (4, null, null), (5, null, 4), (6, 2, 4), (7, null, null), (8, 1, 7); insert into cust values ('acme', 2), ('acme', 5)",
+			with: plus(data("comp", "addr", "cust"), "links", map[string]any{"addr.comp": "follow", "addr.up": "block"}),
+			left: []string{"addr: (4,,)", "addr: (6,2,4)", "comp: (2,birch)"},
+		},
+		"such rows, in an earlier class": {
+			ddl:   "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp on delete cascade); create table cust (tenant_key text, addr int references addr on delete set null)",
+			fill:  "insert into comp values (1, 'acme'), (2, 'birch'); insert into addr values (1, 1), (2, null), (3, 2), (4, null); insert into cust values ('acme', 2), ('birch', 4), ('acme', 4)",
+			with:  map[string]any{"tables": map[string]any{"cust": "b", "addr": "a", "comp": "a"}, "links": map[string]any{"addr.comp": "follow"}},
+			order: []string{"a", "b"},
+			left:  []string{"addr: (3,2)", "addr: (4,)", "comp: (2,birch)", "cust: (birch,4)"},
+		},
+		"such rows, in a later class": {
+			ddl:   "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp); create table cust (tenant_key text, addr int references addr)",
+			fill:  "insert into comp values (1, 'acme'), (2, 'birch'); insert into addr values (1, 1), (2, null), (3, 2), (4, null); insert into cust values ('acme', 2), ('birch', 4), ('acme', 4)",
+			with:  map[string]any{"tables": map[string]any{"cust": "a", "addr": "b", "comp": "b"}, "links": map[string]any{"addr.comp": "follow"}},
+			order: []string{"a", "b"},
+			left:  []string{"addr: (3,2)", "addr: (4,)", "comp: (2,birch)", "cust: (birch,4)"},
+		},
+		"such rows, and a row of nobody's that keeps one": {
+			ddl:    "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp); create table cust (tenant_key text, addr int references addr)",
+			fill:   "insert into comp values (1, 'acme'); insert into addr values (1, 1), (2, null); insert into cust values ('acme', 2), (null, 2)",
+			with:   plus(data("comp", "addr", "cust"), "links", map[string]any{"addr.comp": "follow"}),
+			blocks: "keep them from going",
+		},
+		"such rows, that others are found through as well": {
+			ddl:  "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp); create table move (a int not null references addr, b int references addr)",
+			fill: "insert into comp values (1, 'acme'), (2, 'birch'); insert into addr values (1, 1), (2, null), (3, 2), (4, null), (5, null); insert into move values (1, 2), (1, 4), (3, 4), (2, 5)",
+			with: plus(data("comp", "addr", "move"), "links", map[string]any{"addr.comp": "follow"}),
+			left: []string{"addr: (3,2)", "addr: (4,)", "comp: (2,birch)", "move: (3,4)"},
+		},
+		"a parent that only what follows something else refers to": {
+			ddl:  "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp); create table note (comp int references comp, addr int references addr)",
+			fill: "insert into comp values (1, 'acme'), (2, 'birch'); insert into addr values (1, 1), (2, null), (3, null); insert into note values (1, 2), (1, 3), (2, 3), (null, 1)",
+			with: plus(data("comp", "addr", "note"), "links", map[string]any{"addr.comp": "follow", "note.comp": "follow", "note.addr": "follow"}),
+			left: []string{"addr: (3,)", "comp: (2,birch)", "note: (2,3)"},
+		},
 		"a parent found through what follows it": {
 			ddl:  "create table addr (id int primary key); create table cust (tenant_key text, addr int references addr); create table geo (id int primary key, addr int not null references addr, next int references addr)",
 			with: plus(data("cust", "addr", "geo"), "links", map[string]any{"geo.addr": "follow"}), blocks: "found through them", planned: true,

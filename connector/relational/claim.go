@@ -54,11 +54,13 @@ type claims struct {
 	bears map[TableName]bool         // those whose tenant column only a reference tells
 	above map[TableName]bool         // parents that belong to no tenant by themselves
 	bent  map[string]bool            // keys by which a parent is found through rows that follow it
+	also  map[TableName]bool         // tables of held whose rows may be claimed by nothing, and are parents then
+	firm  *claims                    // what a key or a claim tells, without the parents among claimed tables
 }
 
 func newClaims(d Dialect, g *Graph, t Tenancy, b *bound) *claims {
 	c := &claims{g: g, d: d, t: t, b: b, keyed: map[TableName]string{}, by: map[TableName][]ForeignKey{}, not: map[TableName][]ForeignKey{},
-		ring: map[TableName]*ring{}, held: map[TableName]bool{}, bears: map[TableName]bool{}, above: map[TableName]bool{}, bent: map[string]bool{}}
+		ring: map[TableName]*ring{}, held: map[TableName]bool{}, bears: map[TableName]bool{}, above: map[TableName]bool{}, bent: map[string]bool{}, also: map[TableName]bool{}}
 	for _, t := range g.Tables() {
 		if column := c.tenantColumn(t); column != "" {
 			c.keyed[t.TableName] = column
@@ -80,6 +82,7 @@ func newClaims(d Dialect, g *Graph, t Tenancy, b *bound) *claims {
 	c.strange()
 	c.rings()
 	c.bend()
+	c.told()
 	return c
 }
 
@@ -116,11 +119,11 @@ func (c *claims) strange() {
 		at := queue[0]
 		queue = queue[1:]
 		for _, k := range c.g.below[at] {
-			if c.above[k.Child] || !c.claiming(k) {
+			if !c.claiming(k) {
 				continue
 			}
 			c.not[k.Child] = append(c.not[k.Child], k)
-			if !c.held[k.Child] && !seen[k.Child] {
+			if !c.held[k.Child] && !seen[k.Child] { // a parent among them is claimed all the same
 				seen[k.Child] = true
 				queue = append(queue, k.Child)
 			}
@@ -363,6 +366,9 @@ func (c *claims) outer(n TableName, a string, r *ring) []string {
 			out = append(out, c.refers(k, a, inner, either(any)))
 		}
 	}
+	if c.also[n] {
+		out = append(out, c.orphaned(n, a))
+	}
 	return out
 }
 
@@ -382,13 +388,31 @@ func (c *claims) foreign(n TableName, a string, path []TableName) string {
 		}
 		any = append(any, theirs)
 	}
+	if cond := c.alien(n, a, path); cond != "" {
+		any = append(any, cond)
+	}
 	path = append(slices.Clone(path), n)
-	if t := c.tree(n); t != nil {
-		if cond := c.users(n, next(a), path); cond != "" {
-			return t.with(a, cond)
+	switch t := c.tree(n); {
+	case t == nil:
+		if cond := c.users(n, a, path); cond != "" {
+			any = append(any, cond)
 		}
+	default:
+		if cond := c.users(n, next(a), path); cond != "" {
+			any = append(any, t.with(a, cond))
+		}
+	}
+	if len(any) == 0 {
 		return ""
 	}
+	return either(any)
+}
+
+// alien is the condition for rows, under the alias a, that another tenant's claim; ""
+// if there is none.
+func (c *claims) alien(n TableName, a string, path []TableName) string {
+	var any []string
+	path = append(slices.Clone(path), n)
 	inner := next(a)
 	for _, k := range slices.Concat(c.by[n], c.not[n]) {
 		// A reference to the table itself is followed once: the row that it leads to
@@ -400,9 +424,6 @@ func (c *claims) foreign(n TableName, a string, path []TableName) string {
 			any = append(any, c.refers(k, a, inner, cond))
 		}
 	}
-	if cond := c.users(n, a, path); cond != "" {
-		any = append(any, cond)
-	}
 	if len(any) == 0 {
 		return ""
 	}
@@ -412,13 +433,13 @@ func (c *claims) foreign(n TableName, a string, path []TableName) string {
 // users is the condition for rows of a parent, under the alias a, that others' rows
 // refer to; "" if none can be told to.
 func (c *claims) users(n TableName, a string, path []TableName) string {
-	if !c.above[n] {
+	if !c.parent(n) {
 		return ""
 	}
 	var any []string
 	inner := next(a)
 	for _, k := range c.g.below[n] {
-		if c.claimed(k) || slices.Contains(path, k.Child) {
+		if c.claimed(k) && !c.also[n] || slices.Contains(path, k.Child) {
 			continue
 		}
 		cond := "true" // what belongs to no tenant keeps its parents
@@ -429,8 +450,11 @@ func (c *claims) users(n TableName, a string, path []TableName) string {
 			any = append(any, k.down(a, inner, c.d.Name(k.Child), cond))
 		}
 	}
-	if len(any) == 0 {
+	switch {
+	case len(any) == 0:
 		return ""
+	case c.also[n]: // the tenant's own by a claim are its own
+		return either(any) + " and (" + either(c.firm.ours(n, a)) + ") is not true"
 	}
 	return either(any)
 }

@@ -231,7 +231,7 @@ func (h *Holding) ignores(n TableName, trigger string) bool {
 func (h *Holding) unsettled(ctx context.Context, q Querier, class string) error {
 	var kept []reference
 	for _, r := range h.references() {
-		if h.claims.above[r.Parent] && (class == "" || h.Classes[r.Parent] == class) {
+		if r.keeps && (class == "" || h.Classes[r.Parent] == class) {
 			kept = append(kept, r)
 		}
 	}

@@ -121,9 +121,6 @@ func (h *Holding) within(part []TableName, open map[string]bool) []ForeignKey {
 // openable are the columns of a reference that may be set to null without a row
 // being lost from sight; nil if the reference can't be taken away so.
 func (h *Holding) openable(k ForeignKey) []string {
-	if h.claims.above[k.Parent] {
-		return nil // the parent's rows are found through it
-	}
 	var out []string
 	for _, c := range h.Graph.optional(k) {
 		if h.mayLose(k, []string{c}) {
@@ -240,7 +237,7 @@ func (h *Holding) Objections(order []string) []connector.Place {
 		if says := h.early(k, at); says != "" {
 			out = append(out, connector.Place{Name: k.Link(), Kind: connector.PlaceOrder, Class: parent, Blocks: true,
 				Says: "class " + parent + " goes before class " + child + ", but " + says,
-				Fix: "tables: {" + h.name(k.Child) + ": " + parent + "}, so that both go at once; or give class " + parent + " a retention that ends no sooner than that of " + child})
+				Fix:  "tables: {" + h.name(k.Child) + ": " + parent + "}, so that both go at once; or give class " + parent + " a retention that ends no sooner than that of " + child})
 		}
 	}
 	return out

@@ -5,11 +5,74 @@ import (
 	"strings"
 )
 
+// parent says that rows of the table may be the tenant's since only its rows refer to
+// them.
+func (c *claims) parent(n TableName) bool { return c.above[n] || c.also[n] }
+
+// told finds the tables whose rows claims may leave out, and that the tenant's rows
+// refer to besides: what nothing claims is a parent's row.
+func (c *claims) told() {
+	firm := *c
+	firm.also, firm.ring = map[TableName]bool{}, map[TableName]*ring{}
+	firm.rings()
+	c.firm = &firm
+	firm.firm = &firm
+	for n := range c.held {
+		if len(c.by[n]) == 0 || c.keyed[n] != "" || slices.ContainsFunc(c.by[n], func(k ForeignKey) bool { return !k.self() && c.g.rigid(k) }) {
+			continue
+		}
+		c.also[n] = slices.ContainsFunc(c.g.below[n], func(k ForeignKey) bool {
+			return (c.held[k.Child] || c.above[k.Child]) && (!c.claimed(k) || len(c.by[k.Child]) > 1)
+		})
+	}
+}
+
+// leads says that rows of a table are found through those of another.
+func (c *claims) leads(from, to TableName) bool {
+	seen, todo := map[TableName]bool{}, []TableName{from}
+	for len(todo) > 0 {
+		at := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if at == to {
+			return true
+		}
+		if seen[at] {
+			continue
+		}
+		seen[at] = true
+		for _, k := range c.by[at] {
+			todo = append(todo, k.Parent)
+		}
+		if !c.parent(at) {
+			continue
+		}
+		for _, k := range c.g.below[at] {
+			if c.held[k.Child] || c.above[k.Child] {
+				todo = append(todo, k.Child)
+			}
+		}
+	}
+	return false
+}
+
+// following are conditions as those of referring, by rows that follow the row under
+// the alias a: one that something else claims refers to it as any other does.
+func (c *claims) following(k ForeignKey, a string) (from, but []string) {
+	inner := next(a)
+	if len(c.by[k.Child]) > 1 {
+		from = append(from, k.down(a, inner, c.d.Name(k.Child), either(c.firm.ours(k.Child, inner))))
+	}
+	if theirs := c.foreign(k.Child, inner, []TableName{k.Parent}); theirs != "" {
+		but = append(but, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+k.same(inner, a)+" and ("+theirs+"))")
+	}
+	return from, but
+}
+
 // orphaned is the condition for rows of a parent, under the alias a, that the
 // tenant's rows refer to, or referred to, and nobody else's.
-func (c *claims) orphaned(n TableName, a string) string { return c.parent(n, a, nil) }
+func (c *claims) orphaned(n TableName, a string) string { return c.going(n, a, nil) }
 
-func (c *claims) parent(n TableName, a string, path []TableName) string {
+func (c *claims) going(n TableName, a string, path []TableName) string {
 	if t := c.tree(n); t != nil {
 		from, but := c.referring(n, next(a), path)
 		return t.going(a, either(from), but)
@@ -25,17 +88,29 @@ func (c *claims) parent(n TableName, a string, path []TableName) string {
 func (c *claims) referring(n TableName, a string, path []TableName) (from, but []string) {
 	path = append(slices.Clone(path), n)
 	inner := next(a)
+	if alien := c.alien(n, a, nil); alien != "" {
+		but = append(but, "("+alien+") is not true")
+	}
 	for _, k := range c.g.below[n] {
-		if c.claimed(k) || k.self() {
+		if k.self() {
+			continue
+		}
+		if c.claimed(k) {
+			if c.also[n] {
+				f, b := c.following(k, a)
+				from, but = append(from, f...), append(but, b...)
+			}
 			continue
 		}
 		var ours string
 		switch {
+		case c.also[n] && c.leads(k.Child, n):
+			ours = either(c.firm.ours(k.Child, inner))
 		case c.bent[k.id()]:
 		case c.held[k.Child]:
 			ours = either(c.ours(k.Child, inner))
 		case c.above[k.Child] && !slices.Contains(path, k.Child):
-			ours = c.parent(k.Child, inner, path)
+			ours = c.going(k.Child, inner, path)
 		}
 		if ours != "" {
 			from = append(from, k.down(a, inner, c.d.Name(k.Child), ours))
@@ -45,6 +120,9 @@ func (c *claims) referring(n TableName, a string, path []TableName) (from, but [
 			continue
 		}
 		but = append(but, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+k.same(inner, a)+ours+")")
+	}
+	if c.also[n] && c.tree(n) != nil {
+		from = append(from, c.firm.ours(n, a)...)
 	}
 	if c.t.Written {
 		for _, columns := range c.referred(n) {

@@ -29,10 +29,13 @@ func (h *Holding) staying() []staying {
 	var out []staying
 	for _, t := range h.Graph.Tables() {
 		n := t.TableName
-		if r, ok := h.at[n]; ok && r.Parent && h.Classes[n] != "" {
+		if r, ok := h.at[n]; ok && h.claims.parent(n) && h.Classes[n] != "" {
 			theirs := h.claims.foreign(n, alias, nil)
-			if h.claims.tree(n) != nil {
+			if h.claims.tree(n) != nil || h.claims.also[n] {
 				theirs = "(" + r.Where() + ") is not true"
+			}
+			if alien := h.claims.alien(n, alias, nil); alien != "" && h.claims.also[n] { // a neighbour's, whoever refers to it
+				theirs += " and (" + alien + ") is not true"
 			}
 			if theirs != "" {
 				out = append(out, staying{table: n, where: h.claims.asked(n, alias) + " and " + theirs,

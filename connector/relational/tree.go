@@ -27,7 +27,7 @@ func (c *claims) tree(n TableName) *tree {
 			t.follows = append(t.follows, k)
 		}
 	}
-	if !c.above[n] || len(t.self) == 0 {
+	if !c.parent(n) || len(t.self) == 0 {
 		return nil
 	}
 	return t
