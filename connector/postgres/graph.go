@@ -9,11 +9,15 @@ import (
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
-// equalSQL is the schema of the operator by which values of the type of column a
-// are equal, where the server doesn't bring it along: no search path has to know.
-const equalSQL = `(select n.nspname from pg_type y join pg_opclass c on c.opcintype = case when y.typbasetype <> 0 then y.typbasetype else y.oid end
-   join pg_am m on m.oid = c.opcmethod and m.amname = 'btree' join pg_amop o on o.amopfamily = c.opcfamily and o.amopstrategy = 3 and o.amoplefttype = c.opcintype and o.amoprighttype = c.opcintype
-   join pg_operator p on p.oid = o.amopopr join pg_namespace n on n.oid = p.oprnamespace where y.oid = a.atttypid and c.opcdefault and n.nspname <> 'pg_catalog')`
+// equalSQL is, for the type of column a, the schema of the operator by which its values
+// are equal, where the server doesn't bring it along, so that no search path has to
+// know; and whether a recursive query can't tell its values apart, for want of a hash.
+const equalSQL = `(with recursive b (oid) as (select a.atttypid union select y.typbasetype from b join pg_type y on y.oid = b.oid and y.typbasetype <> 0)
+  select json_build_array((select n.nspname from pg_opclass c join pg_am m on m.oid = c.opcmethod and m.amname = 'btree'
+    join pg_amop o on o.amopfamily = c.opcfamily and o.amopstrategy = 3 and o.amoplefttype = c.opcintype and o.amoprighttype = c.opcintype
+    join pg_operator p on p.oid = o.amopopr join pg_namespace n on n.oid = p.oprnamespace where c.opcintype in (select oid from b) and c.opcdefault and n.nspname <> 'pg_catalog'),
+   exists (select 1 from b join pg_type y on y.oid = b.oid where y.oid in ('bit'::regtype, 'varbit'::regtype, 'money'::regtype)
+    or y.oid >= 16384 and y.typtype = 'b' and y.typcategory <> 'A' and not exists (select 1 from pg_opclass c join pg_am m on m.oid = c.opcmethod and m.amname = 'hash' where c.opcintype = y.oid))))`
 
 // relationsSQL reads tables, with their partitions and heirs; these have no
 // columns here, since they stand under their root, which shows their rows.
@@ -21,7 +25,7 @@ const relationsSQL = `select c.oid::text, n.nspname, c.relname, (c.relkind = 'p'
  (not has_table_privilege(c.oid, 'select') or row_security_active(c.oid))::text,
  coalesce((select h.inhparent::text from pg_inherits h where h.inhrelid = c.oid order by h.inhseqno limit 1), ''),
  case when c.relispartition then '[]' else (select coalesce(json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull or (select y.typnotnull from pg_type y where y.oid = a.atttypid), a.attgenerated <> '' or a.attidentity = 'a',
-   case when a.atttypid >= 16384 then ` + equalSQL + ` end) order by a.attnum), '[]')
+   case when a.atttypid >= 16384 or a.atttypid in ('bit'::regtype, 'varbit'::regtype, 'money'::regtype) then ` + equalSQL + ` end) order by a.attnum), '[]')
   from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)::text end,
  coalesce((select json_agg(a.attname order by array_position(i.indkey::int2[], a.attnum)) from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey)
   where i.indrelid = c.oid and i.indisprimary), '[]')::text,
@@ -133,8 +137,11 @@ func graph(ctx context.Context, q relational.Querier, tells []string, relationsS
 			column.Type, _ = c[1].(string)
 			column.Required, _ = c[2].(bool)
 			column.Generated, _ = c[3].(bool)
-			if schema, is := c[4].(string); is {
-				column.Equal = equalIn(schema)
+			if own, is := c[4].([]any); is {
+				if schema, is := own[0].(string); is {
+					column.Equal = equalIn(schema)
+				}
+				column.Unhashed, _ = own[1].(bool)
 			}
 			t.Columns = append(t.Columns, column)
 		}

@@ -489,6 +489,27 @@ func in(a string, columns []string, inner, table string, others []string, cond s
 	return tuple(a, columns) + " in (select " + list(inner, others) + " from " + table + " " + Quote(inner) + " where " + cond + ")"
 }
 
+// among is the condition that columns under the alias a are equal, each by the given
+// operator, = if blank, to those that a query gives.
+func among(a string, columns, equal []string, query string) string {
+	if !slices.ContainsFunc(equal, func(op string) bool { return op != "" }) {
+		return tuple(a, columns) + " in (" + query + ")"
+	}
+	names, on := make([]string, len(columns)), make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = numbered(i)
+		on[i] = equals(Quote(a, c), equal[i], `"w".`+names[i])
+	}
+	return "exists (select 1 from (" + query + `) "w"(` + strings.Join(names, ", ") + ") where " + strings.Join(on, " and ") + ")"
+}
+
+func equals(left, op, right string) string {
+	if op == "" {
+		op = "="
+	}
+	return left + " " + op + " " + right
+}
+
 // next is an alias for a table within the condition of another.
 func next(a string) string {
 	if a == alias {

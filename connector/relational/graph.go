@@ -28,6 +28,7 @@ type Column struct {
 	Required  bool   // it can't be null
 	Generated bool   // it can't be set
 	Equal     string // the operator by which its values are equal, = if blank
+	Unhashed  bool   // a recursive query can't tell its values apart
 }
 
 // Table is one table as the catalog shows it. Its partitions and heirs stand
@@ -56,6 +57,25 @@ func (t Table) Column(name string) (Column, bool) {
 func (t Table) Has(column string) bool {
 	_, ok := t.Column(column)
 	return ok
+}
+
+// equal are the operators by which the columns' values are equal, = if blank.
+func (t Table) equal(columns []string) []string {
+	out := make([]string, len(columns))
+	for i, name := range columns {
+		c, _ := t.Column(name)
+		out[i] = c.Equal
+	}
+	return out
+}
+
+// unhashed is the first of the columns that recursive queries can't have; "" if none is.
+func (t Table) unhashed(columns []string) string {
+	i := slices.IndexFunc(columns, func(name string) bool { c, _ := t.Column(name); return c.Unhashed })
+	if i < 0 {
+		return ""
+	}
+	return columns[i]
 }
 
 // Names are the columns' names.

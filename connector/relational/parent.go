@@ -126,7 +126,8 @@ func (c *claims) referring(n TableName, a string, path []TableName) (from, but [
 	}
 	if c.t.Written {
 		for _, columns := range c.referred(n) {
-			from = append(from, tuple(a, columns)+" in ("+c.d.Written(c.t.Resource, c.g.tables[n], columns)+")")
+			t := c.g.tables[n]
+			from = append(from, among(a, columns, t.equal(columns), c.d.Written(c.t.Resource, t, columns)))
 		}
 	}
 	return from, but
