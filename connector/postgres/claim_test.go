@@ -312,6 +312,33 @@ create table geo (id int primary key, addr int references addr, up int reference
 			order: []string{"a", "b"},
 			left:  []string{"addr: (2)", "cust: (birch,2)", "geo: (2,2)"},
 		},
+		"two parents that refer to each other": {
+			ddl:  "create table a (id int primary key, b int); create table b (id int primary key, a int references a); alter table a add foreign key (b) references b; create table p (tenant_key text, a int references a)",
+			fill: "insert into a values (1, null), (2, null), (3, null), (4, null), (5, null); insert into b values (1, 1), (2, 2), (3, 3), (4, null), (5, 5); update a set b = id; insert into p values ('acme', 1), ('acme', 2), ('birch', 2), ('birch', 3), ('acme', 4)",
+			with: data("a", "b", "p"),
+			left: []string{"a: (2,2)", "a: (3,3)", "a: (5,5)", "b: (2,2)", "b: (3,3)", "b: (5,5)", "p: (birch,2)", "p: (birch,3)"},
+		},
+		"two such parents, in a later class": {
+			ddl:   "create table a (id int primary key, b int); create table b (id int primary key, a int references a on delete set null); alter table a add foreign key (b) references b; create table p (tenant_key text, a int references a)",
+			fill:  "insert into a values (1, null), (2, null), (3, null); insert into b values (1, 1), (2, 2), (3, 3); update a set b = id; insert into p values ('acme', 1), ('acme', 2), ('birch', 2), ('birch', 3)",
+			with:  map[string]any{"tables": map[string]any{"p": "a", "a": "b", "b": "b"}},
+			order: []string{"a", "b"},
+			left:  []string{"a: (2,2)", "a: (3,3)", "b: (2,2)", "b: (3,3)", "p: (birch,2)", "p: (birch,3)"},
+		},
+		"three such parents, one with a tree": {
+			ddl: `create table a (id int primary key, up int references a, b int); create table b (id int primary key, c int); create table c (id int primary key, a int not null references a deferrable);
+alter table a add foreign key (b) references b; alter table b add foreign key (c) references c on delete cascade; create table p (tenant_key text, a int references a, c int references c)`,
+			fill: `insert into a values (1, null, null), (2, 1, null), (3, 1, null), (4, null, null), (5, null, null); insert into c values (2, 2), (3, 4), (4, 5); insert into b values (2, 2), (3, 3), (4, 4), (5, null); update a set b = id where id in (2, 3);
+insert into p values ('acme', 2, null), ('birch', 3, null), ('acme', null, 3), ('acme', 5, null), ('birch', null, 4)`,
+			with: data("a", "b", "c", "p"),
+			left: []string{"a: (1,,)", "a: (3,1,3)", "a: (4,,)", "a: (5,,)", "b: (3,3)", "b: (4,4)", "b: (5,)", "c: (3,4)", "c: (4,5)", "p: (birch,,4)", "p: (birch,3,)"},
+		},
+		"two such parents, and a row of nobody's that keeps them": {
+			ddl:    "create table a (id int primary key, b int); create table b (id int primary key, a int references a); alter table a add foreign key (b) references b; create table p (tenant_key text, a int references a)",
+			fill:   "insert into a values (1, null); insert into b values (1, 1), (2, 1); update a set b = id; insert into p values ('acme', 1)",
+			with:   data("a", "b", "p"),
+			blocks: "keep them from going",
+		},
 		"rows that follow a tenant, or that only its rows refer to": {
 			ddl:  "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp); create table cust (tenant_key text, addr int references addr)",
 			fill: "insert into comp values (1, 'acme'), (2, 'birch'); insert into addr values (1, 1), (2, null), (3, 2), (4, null), (5, null); insert into cust values ('acme', 2), ('birch', 4), ('acme', 4), ('acme', 3), ('birch', 3)",

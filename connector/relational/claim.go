@@ -55,12 +55,13 @@ type claims struct {
 	above map[TableName]bool         // parents that belong to no tenant by themselves
 	bent  map[string]bool            // keys by which a parent is found through rows that follow it
 	also  map[TableName]bool         // tables of held whose rows may be claimed by nothing, and are parents then
+	round map[TableName][]TableName  // parents that refer to one another round about
 	firm  *claims                    // what a key or a claim tells, without the parents among claimed tables
 }
 
 func newClaims(d Dialect, g *Graph, t Tenancy, b *bound) *claims {
 	c := &claims{g: g, d: d, t: t, b: b, keyed: map[TableName]string{}, by: map[TableName][]ForeignKey{}, not: map[TableName][]ForeignKey{},
-		ring: map[TableName]*ring{}, held: map[TableName]bool{}, bears: map[TableName]bool{}, above: map[TableName]bool{}, bent: map[string]bool{}, also: map[TableName]bool{}}
+		ring: map[TableName]*ring{}, held: map[TableName]bool{}, bears: map[TableName]bool{}, above: map[TableName]bool{}, bent: map[string]bool{}, also: map[TableName]bool{}, round: map[TableName][]TableName{}}
 	for _, t := range g.Tables() {
 		if column := c.tenantColumn(t); column != "" {
 			c.keyed[t.TableName] = column
@@ -81,6 +82,7 @@ func newClaims(d Dialect, g *Graph, t Tenancy, b *bound) *claims {
 	}
 	c.strange()
 	c.rings()
+	c.circles()
 	c.bend()
 	c.told()
 	return c
@@ -392,7 +394,15 @@ func (c *claims) foreign(n TableName, a string, path []TableName) string {
 		any = append(any, cond)
 	}
 	path = append(slices.Clone(path), n)
-	switch t := c.tree(n); {
+	switch t, r := c.tree(n), c.circle(n); {
+	case r != nil:
+		path = append(path, r.tables...)
+		any = append(any, r.with(n, a, func(n TableName, a string) string {
+			if cond := c.users(n, a, path); cond != "" {
+				return cond
+			}
+			return "false"
+		}))
 	case t == nil:
 		if cond := c.users(n, a, path); cond != "" {
 			any = append(any, cond)

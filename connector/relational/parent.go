@@ -70,29 +70,31 @@ func (c *claims) following(k ForeignKey, a string) (from, but []string) {
 
 // orphaned is the condition for rows of a parent, under the alias a, that the
 // tenant's rows refer to, or referred to, and nobody else's.
-func (c *claims) orphaned(n TableName, a string) string { return c.going(n, a, nil) }
+func (c *claims) orphaned(n TableName, a string) string { return c.going(n, a) }
 
-func (c *claims) going(n TableName, a string, path []TableName) string {
+func (c *claims) going(n TableName, a string) string {
+	if r := c.circle(n); r != nil {
+		return r.going(n, a)
+	}
 	if t := c.tree(n); t != nil {
-		from, but := c.referring(n, next(a), path)
+		from, but := c.referring(n, next(a))
 		return t.going(a, either(from), but)
 	}
-	from, but := c.referring(n, a, path)
+	from, but := c.referring(n, a)
 	return strings.Join(append([]string{either(from)}, but...), " and ")
 }
 
 // referring are conditions for rows of a parent, under the alias a: that the
 // tenant's rows refer to them, one of which is enough, and that none of somebody
 // else's does. Rows that follow the parent, or stand in the same table, say nothing
-// of it.
-func (c *claims) referring(n TableName, a string, path []TableName) (from, but []string) {
-	path = append(slices.Clone(path), n)
+// of it; those of a circle are looked at together.
+func (c *claims) referring(n TableName, a string) (from, but []string) {
 	inner := next(a)
 	if alien := c.alien(n, a, nil); alien != "" {
 		but = append(but, "("+alien+") is not true")
 	}
 	for _, k := range c.g.below[n] {
-		if k.self() {
+		if k.self() || slices.Contains(c.round[n], k.Child) {
 			continue
 		}
 		if c.claimed(k) {
@@ -109,8 +111,8 @@ func (c *claims) referring(n TableName, a string, path []TableName) (from, but [
 		case c.bent[k.id()]:
 		case c.held[k.Child]:
 			ours = either(c.ours(k.Child, inner))
-		case c.above[k.Child] && !slices.Contains(path, k.Child):
-			ours = c.going(k.Child, inner, path)
+		case c.above[k.Child]:
+			ours = c.going(k.Child, inner)
 		}
 		if ours != "" {
 			from = append(from, k.down(a, inner, c.d.Name(k.Child), ours))
@@ -136,11 +138,14 @@ func (c *claims) referring(n TableName, a string, path []TableName) (from, but [
 // asked is the condition for rows of a parent, under the alias a, that the
 // tenant's rows refer to or referred to.
 func (c *claims) asked(n TableName, a string) string {
+	if r := c.circle(n); r != nil {
+		return r.with(n, a, r.asked)
+	}
 	if t := c.tree(n); t != nil {
-		from, _ := c.referring(n, next(a), nil)
+		from, _ := c.referring(n, next(a))
 		return t.with(a, either(from))
 	}
-	from, _ := c.referring(n, a, nil)
+	from, _ := c.referring(n, a)
 	return either(from)
 }
 
@@ -152,7 +157,7 @@ func (c *claims) alone(n TableName, a string) string {
 	for _, k := range c.g.below[n] {
 		where := k.same(inner, a)
 		if k.self() {
-			where += " and not (" + c.tree(n).is(inner, a) + ")"
+			where += " and " + c.d.Address(c.g.tables[n], inner) + " <> " + c.d.Address(c.g.tables[n], a)
 		}
 		none = append(none, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+where+")")
 	}

@@ -31,7 +31,7 @@ func (h *Holding) staying() []staying {
 		n := t.TableName
 		if r, ok := h.at[n]; ok && h.claims.parent(n) && h.Classes[n] != "" {
 			theirs := h.claims.foreign(n, alias, nil)
-			if h.claims.tree(n) != nil || h.claims.also[n] {
+			if h.claims.tree(n) != nil || h.claims.circle(n) != nil || h.claims.also[n] {
 				theirs = "(" + r.Where() + ") is not true"
 			}
 			if alien := h.claims.alien(n, alias, nil); alien != "" && h.claims.also[n] { // a neighbour's, whoever refers to it

@@ -30,7 +30,7 @@ func (c *claims) tree(n TableName) *tree {
 			t.follows = append(t.follows, k)
 		}
 	}
-	if !c.parent(n) || len(t.self) == 0 {
+	if !c.parent(n) || len(t.self) == 0 || c.circle(n) != nil {
 		return nil
 	}
 	return t
