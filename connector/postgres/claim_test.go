@@ -312,6 +312,12 @@ create table geo (id int primary key, addr int references addr, up int reference
 			order: []string{"a", "b"},
 			left:  []string{"addr: (2)", "cust: (birch,2)", "geo: (2,2)"},
 		},
+		"a parent that a row with a key follows": {
+			ddl:  "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp); create table cust (tenant_key text, addr int references addr)",
+			fill: "insert into comp values (1, 'acme'), (2, 'birch'); insert into addr values (1, 1), (2, null), (3, null), (4, 2); insert into cust values ('acme', 2), ('acme', 3), ('birch', 3), (null, 1), (null, 4)",
+			with: plus(data("comp", "addr", "cust"), "links", map[string]any{"addr.comp": "follow", "cust.addr": "follow"}),
+			left: []string{"addr: (3,)", "addr: (4,2)", "comp: (2,birch)", "cust: (,4)", "cust: (birch,3)"},
+		},
 		"two parents that refer to each other": {
 			ddl:  "create table a (id int primary key, b int); create table b (id int primary key, a int references a); alter table a add foreign key (b) references b; create table p (tenant_key text, a int references a)",
 			fill: "insert into a values (1, null), (2, null), (3, null), (4, null), (5, null); insert into b values (1, 1), (2, 2), (3, 3), (4, null), (5, 5); update a set b = id; insert into p values ('acme', 1), ('acme', 2), ('birch', 2), ('birch', 3), ('acme', 4)",

@@ -22,10 +22,13 @@ func (c *claims) told() {
 			continue
 		}
 		c.also[n] = slices.ContainsFunc(c.g.below[n], func(k ForeignKey) bool {
-			return (c.held[k.Child] || c.above[k.Child]) && (!c.claimed(k) || len(c.by[k.Child]) > 1)
+			return (c.held[k.Child] || c.above[k.Child]) && (!c.claimed(k) || c.known(k))
 		})
 	}
 }
+
+// known says that something else than the key tells whose rows of its child are.
+func (c *claims) known(k ForeignKey) bool { return c.keyed[k.Child] != "" || len(c.by[k.Child]) > 1 }
 
 // leads says that rows of a table are found through those of another.
 func (c *claims) leads(from, to TableName) bool {
@@ -59,7 +62,7 @@ func (c *claims) leads(from, to TableName) bool {
 // the alias a: one that something else claims refers to it as any other does.
 func (c *claims) following(k ForeignKey, a string) (from, but []string) {
 	inner := next(a)
-	if len(c.by[k.Child]) > 1 {
+	if c.known(k) {
 		from = append(from, k.down(a, inner, c.d.Name(k.Child), either(c.firm.ours(k.Child, inner))))
 	}
 	if theirs := c.foreign(k.Child, inner, []TableName{k.Parent}); theirs != "" {
