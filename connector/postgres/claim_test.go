@@ -23,6 +23,7 @@ type reach struct {
 	refers  map[string]int64 // references that the map announces and the erasure counts
 	left    []string         // every row that stays, "table: row"
 	kept    []string         // or what column v has in the table ad's
+	says    string           // what the map says besides, without blocking
 }
 
 // TestReach erases acme and looks, from outside, at every row that stays: what a
@@ -318,6 +319,12 @@ create table geo (id int primary key, addr int references addr, up int reference
 			with: plus(data("comp", "addr", "cust"), "links", map[string]any{"addr.comp": "follow", "cust.addr": "follow"}),
 			left: []string{"addr: (3,)", "addr: (4,2)", "comp: (2,birch)", "cust: (,4)", "cust: (birch,3)"},
 		},
+		"a parent that refers to a neighbour's row": {
+			ddl:  "create table t (id int primary key, tenant_key text); create table ad (id int primary key, t int references t on delete cascade); create table p (tenant_key text, ad int references ad on delete set null)",
+			fill: "insert into t values (1, 'birch'), (2, 'acme'); insert into ad values (1, 1), (2, 2), (3, 1); insert into p values ('acme', 1), ('acme', 2), ('birch', 3)",
+			with: data("t", "ad", "p"), says: "1 row of s.t that rows of s.ad refer to by t",
+			left: []string{"ad: (3,1)", "p: (birch,3)", "t: (1,birch)"},
+		},
 		"two parents that refer to each other": {
 			ddl:  "create table a (id int primary key, b int); create table b (id int primary key, a int references a); alter table a add foreign key (b) references b; create table p (tenant_key text, a int references a)",
 			fill: "insert into a values (1, null), (2, null), (3, null), (4, null), (5, null); insert into b values (1, 1), (2, 2), (3, 3), (4, null), (5, 5); update a set b = id; insert into p values ('acme', 1), ('acme', 2), ('birch', 2), ('birch', 3), ('acme', 4)",
@@ -567,6 +574,9 @@ func (c reach) run(t *testing.T) {
 	}
 	if got := strings.Join(says, "; "); (got != "") != (c.blocks != "") || !strings.Contains(got, c.blocks) {
 		t.Errorf("the map says %q, want it blocked by %q", got, c.blocks)
+	}
+	if c.says != "" && !slices.ContainsFunc(m.Places, func(p connector.Place) bool { return !p.Blocks && strings.Contains(p.Says, c.says) }) {
+		t.Errorf("the map doesn't say %q: %+v", c.says, m.Places)
 	}
 	if c.planned {
 		return

@@ -43,6 +43,7 @@ func (h *Holding) staying() []staying {
 					says:  "that the tenant's rows refer to stay, since rows that stay refer to them too"})
 			}
 		}
+		out = append(out, h.leaning(n)...)
 		if h.claims.own(n) || h.claims.t.Key == "" {
 			continue
 		}
@@ -52,6 +53,28 @@ func (h *Holding) staying() []staying {
 		}
 		out = append(out, h.contradictions(t)...)
 		out = append(out, h.halves(t)...)
+	}
+	return out
+}
+
+// leaning are rows of neighbours to which rows of a parent refer that go, since only
+// the tenant's rows refer to these.
+func (h *Holding) leaning(n TableName) []staying {
+	r, ok := h.at[n]
+	if !ok || !h.claims.parent(n) || h.Classes[n] == "" {
+		return nil
+	}
+	var out []staying
+	for _, k := range h.Graph.above[n] {
+		theirs := ""
+		if h.claims.keyed[k.Parent] != "" || h.claims.others(k.Parent) {
+			theirs = h.claims.theirs(k.Parent, alias)
+		}
+		if inner := next(alias); theirs != "" {
+			out = append(out, staying{table: k.Parent, where: "(" + theirs + ") and " + k.down(alias, inner, h.Dialect.Name(n), either(h.claims.ours(n, inner))),
+				Place: connector.Place{Name: k.Parent.String(), Kind: connector.PlaceShared, Class: h.Classes[k.Parent], Via: "from " + k.Link()},
+				says:  "that rows of " + n.String() + " refer to by " + strings.Join(k.Columns, ", ") + " belong to others and stay; those of " + r.Table.String() + " go, as only the tenant's rows refer to them"})
+		}
 	}
 	return out
 }
