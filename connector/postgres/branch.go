@@ -7,7 +7,6 @@ var everything = events{true, true, true}
 type branch struct {
 	word  string // if or case
 	taken events // of the conditions so far: those that ask for nothing but the event
-	on    events // at what the statements here run
 	above events
 }
 

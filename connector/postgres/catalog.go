@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
@@ -25,7 +24,7 @@ type catalog struct {
 	relations []relation // by name; what is a part of several tables stands there for each
 	byOID     map[oid]*relation
 	byName    map[relational.TableName]*relation
-	strangers map[string]bool                 // schemas that are other tenants' own
+	strangers map[string]bool                 // schemas that are a tenant's own store: true if another tenant's
 	marked    map[relational.TableName]string // the column of owner marks of tables whose rows are resources by themselves
 }
 
@@ -37,7 +36,7 @@ const catalogSQL = `select n.oid, n.nspname, ` + notOurs + `, d.description from
 select c.oid, c.relnamespace, c.relname, c.relkind, c.relispopulated from pg_class c where c.relkind in ('r', 'p', 'v', 'm', 'f');
 select h.inhrelid, h.inhparent from pg_inherits h join pg_class c on c.oid = h.inhrelid and c.relkind in ('r', 'p', 'f')`
 
-func readCatalog(ctx context.Context, s *session, r connector.Ref) (*catalog, error) {
+func (d *Driver) readCatalog(ctx context.Context, s *session, r connector.Ref) (*catalog, error) {
 	c := &catalog{byOID: map[oid]*relation{}, byName: map[relational.TableName]*relation{}, strangers: map[string]bool{}}
 	schemas, hidden := map[oid]string{}, map[string]bool{}
 	all, parents := map[oid]relation{}, map[oid][]oid{}
@@ -46,8 +45,8 @@ func readCatalog(ctx context.Context, s *session, r connector.Ref) (*catalog, er
 		switch result {
 		case 0:
 			schemas[at], hidden[string(v[1])] = string(v[1]), !yes(v[2])
-			if note := string(v[3]); strings.HasPrefix(note, "tenure:1:") {
-				c.strangers[string(v[1])] = relational.ParseNote(note).Get("tenant") != string(r.Tenant) || r.Tenant == ""
+			if owned, theirs := d.storeOf(string(v[1]), string(v[3]), r.Tenant); owned {
+				c.strangers[string(v[1])] = theirs
 			}
 		case 1:
 			all[at] = relation{oid: at, name: relational.TableName{Schema: schemas[oidOf(v[1])], Name: string(v[2])}, kind: v[3][0], blank: !yes(v[4])}

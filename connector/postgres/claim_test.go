@@ -22,6 +22,8 @@ type reach struct {
 	planned bool             // the catalog alone says so: the erasure isn't tried
 	refers  map[string]int64 // references that the map announces and the erasure counts
 	left    []string         // every row that stays, "table: row"
+	kept    []string         // or what column v has in the table ad's
+	says    string           // what the map says besides, without blocking
 }
 
 // TestReach erases acme and looks, from outside, at every row that stays: what a
@@ -360,6 +362,96 @@ create table geo (id int primary key, addr int references addr, up int reference
 			order: []string{"a", "b"},
 			left:  []string{"addr: (2)", "cust: (birch,2)", "geo: (2,2)"},
 		},
+		"a parent that a row with a key follows": {
+			ddl:  "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp); create table cust (tenant_key text, addr int references addr)",
+			fill: "insert into comp values (1, 'acme'), (2, 'birch'); insert into addr values (1, 1), (2, null), (3, null), (4, 2); insert into cust values ('acme', 2), ('acme', 3), ('birch', 3), (null, 1), (null, 4)",
+			with: plus(data("comp", "addr", "cust"), "links", map[string]any{"addr.comp": "follow", "cust.addr": "follow"}),
+			left: []string{"addr: (3,)", "addr: (4,2)", "comp: (2,birch)", "cust: (,4)", "cust: (birch,3)"},
+		},
+		"a parent that refers to a neighbour's row": {
+			ddl:  "create table t (id int primary key, tenant_key text); create table ad (id int primary key, t int references t on delete cascade); create table p (tenant_key text, ad int references ad on delete set null)",
+			fill: "insert into t values (1, 'birch'), (2, 'acme'); insert into ad values (1, 1), (2, 2), (3, 1); insert into p values ('acme', 1), ('acme', 2), ('birch', 3)",
+			with: data("t", "ad", "p"), says: "1 row of s.t that rows of s.ad refer to by t",
+			left: []string{"ad: (3,1)", "p: (birch,3)", "t: (1,birch)"},
+		},
+		"two parents that refer to each other": {
+			ddl:  "create table a (id int primary key, b int); create table b (id int primary key, a int references a); alter table a add foreign key (b) references b; create table p (tenant_key text, a int references a)",
+			fill: "insert into a values (1, null), (2, null), (3, null), (4, null), (5, null); insert into b values (1, 1), (2, 2), (3, 3), (4, null), (5, 5); update a set b = id; insert into p values ('acme', 1), ('acme', 2), ('birch', 2), ('birch', 3), ('acme', 4)",
+			with: data("a", "b", "p"),
+			left: []string{"a: (2,2)", "a: (3,3)", "a: (5,5)", "b: (2,2)", "b: (3,3)", "b: (5,5)", "p: (birch,2)", "p: (birch,3)"},
+		},
+		"two such parents, in a later class": {
+			ddl:   "create table a (id int primary key, b int); create table b (id int primary key, a int references a on delete set null); alter table a add foreign key (b) references b; create table p (tenant_key text, a int references a)",
+			fill:  "insert into a values (1, null), (2, null), (3, null); insert into b values (1, 1), (2, 2), (3, 3); update a set b = id; insert into p values ('acme', 1), ('acme', 2), ('birch', 2), ('birch', 3)",
+			with:  map[string]any{"tables": map[string]any{"p": "a", "a": "b", "b": "b"}},
+			order: []string{"a", "b"},
+			left:  []string{"a: (2,2)", "a: (3,3)", "b: (2,2)", "b: (3,3)", "p: (birch,2)", "p: (birch,3)"},
+		},
+		"three such parents, one with a tree": {
+			ddl: `create table a (id int primary key, up int references a, b int); create table b (id int primary key, c int); create table c (id int primary key, a int not null references a deferrable);
+alter table a add foreign key (b) references b; alter table b add foreign key (c) references c on delete cascade; create table p (tenant_key text, a int references a, c int references c)`,
+			fill: `insert into a values (1, null, null), (2, 1, null), (3, 1, null), (4, null, null), (5, null, null); insert into c values (2, 2), (3, 4), (4, 5); insert into b values (2, 2), (3, 3), (4, 4), (5, null); update a set b = id where id in (2, 3);
+insert into p values ('acme', 2, null), ('birch', 3, null), ('acme', null, 3), ('acme', 5, null), ('birch', null, 4)`,
+			with: data("a", "b", "c", "p"),
+			left: []string{"a: (1,,)", "a: (3,1,3)", "a: (4,,)", "a: (5,,)", "b: (3,3)", "b: (4,4)", "b: (5,)", "c: (3,4)", "c: (4,5)", "p: (birch,,4)", "p: (birch,3,)"},
+		},
+		"two such parents, and a row of nobody's that keeps them": {
+			ddl:    "create table a (id int primary key, b int); create table b (id int primary key, a int references a); alter table a add foreign key (b) references b; create table p (tenant_key text, a int references a)",
+			fill:   "insert into a values (1, null); insert into b values (1, 1), (2, 1); update a set b = id; insert into p values ('acme', 1)",
+			with:   data("a", "b", "p"),
+			blocks: "keep them from going",
+		},
+		"rows that follow a tenant, or that only its rows refer to": {
+			ddl:  "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp); create table cust (tenant_key text, addr int references addr)",
+			fill: "insert into comp values (1, 'acme'), (2, 'birch'); insert into addr values (1, 1), (2, null), (3, 2), (4, null), (5, null); insert into cust values ('acme', 2), ('birch', 4), ('acme', 4), ('acme', 3), ('birch', 3)",
+			with: plus(data("comp", "addr", "cust"), "links", map[string]any{"addr.comp": "follow"}),
+			left: []string{"addr: (3,2)", "addr: (4,)", "addr: (5,)", "comp: (2,birch)", "cust: (birch,3)", "cust: (birch,4)"},
+		},
+		"such rows, with others below and above them": {
+			ddl: `create table comp (id int primary key, tenant_key text); create table city (id int primary key); create table addr (id int primary key, comp int references comp, city int references city);
+create table cust (tenant_key text, addr int references addr); create table tag (addr int not null references addr on delete cascade, v text)`,
+			fill: "insert into comp values (1, 'acme'), (2, 'birch'); insert into city values (1), (2), (3); insert into addr values (1, 1, 1), (2, null, 2), (3, 2, 3), (4, null, 3); insert into cust values ('acme', 2), ('birch', 4), ('acme', 4); insert into tag values (1, 'a'), (2, 'a'), (3, 'b'), (4, 'both')",
+			with: plus(data("comp", "city", "addr", "cust", "tag"), "links", map[string]any{"addr.comp": "follow"}),
+			left: []string{"addr: (3,2,3)", "addr: (4,,3)", "city: (3)", "comp: (2,birch)", "cust: (birch,4)", "tag: (3,b)", "tag: (4,both)"},
+		},
+		"such rows, in a tree": {
+			ddl:  "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp, up int references addr); create table cust (tenant_key text, addr int references addr)",
+			fill: "insert into comp values (1, 'acme'), (2, 'birch'); insert into addr values (1, null, null), (2, null, 1), (3, 1, 1), (4, null, null), (5, null, 4), (6, 2, 4), (7, null, null), (8, 1, 7); insert into cust values ('acme', 2), ('acme', 5)",
+			with: plus(data("comp", "addr", "cust"), "links", map[string]any{"addr.comp": "follow", "addr.up": "block"}),
+			left: []string{"addr: (4,,)", "addr: (6,2,4)", "comp: (2,birch)"},
+		},
+		"such rows, in an earlier class": {
+			ddl:   "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp on delete cascade); create table cust (tenant_key text, addr int references addr on delete set null)",
+			fill:  "insert into comp values (1, 'acme'), (2, 'birch'); insert into addr values (1, 1), (2, null), (3, 2), (4, null); insert into cust values ('acme', 2), ('birch', 4), ('acme', 4)",
+			with:  map[string]any{"tables": map[string]any{"cust": "b", "addr": "a", "comp": "a"}, "links": map[string]any{"addr.comp": "follow"}},
+			order: []string{"a", "b"},
+			left:  []string{"addr: (3,2)", "addr: (4,)", "comp: (2,birch)", "cust: (birch,4)"},
+		},
+		"such rows, in a later class": {
+			ddl:   "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp); create table cust (tenant_key text, addr int references addr)",
+			fill:  "insert into comp values (1, 'acme'), (2, 'birch'); insert into addr values (1, 1), (2, null), (3, 2), (4, null); insert into cust values ('acme', 2), ('birch', 4), ('acme', 4)",
+			with:  map[string]any{"tables": map[string]any{"cust": "a", "addr": "b", "comp": "b"}, "links": map[string]any{"addr.comp": "follow"}},
+			order: []string{"a", "b"},
+			left:  []string{"addr: (3,2)", "addr: (4,)", "comp: (2,birch)", "cust: (birch,4)"},
+		},
+		"such rows, and a row of nobody's that keeps one": {
+			ddl:    "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp); create table cust (tenant_key text, addr int references addr)",
+			fill:   "insert into comp values (1, 'acme'); insert into addr values (1, 1), (2, null); insert into cust values ('acme', 2), (null, 2)",
+			with:   plus(data("comp", "addr", "cust"), "links", map[string]any{"addr.comp": "follow"}),
+			blocks: "keep them from going",
+		},
+		"such rows, that others are found through as well": {
+			ddl:  "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp); create table move (a int not null references addr, b int references addr)",
+			fill: "insert into comp values (1, 'acme'), (2, 'birch'); insert into addr values (1, 1), (2, null), (3, 2), (4, null), (5, null); insert into move values (1, 2), (1, 4), (3, 4), (2, 5)",
+			with: plus(data("comp", "addr", "move"), "links", map[string]any{"addr.comp": "follow"}),
+			left: []string{"addr: (3,2)", "addr: (4,)", "comp: (2,birch)", "move: (3,4)"},
+		},
+		"a parent that only what follows something else refers to": {
+			ddl:  "create table comp (id int primary key, tenant_key text); create table addr (id int primary key, comp int references comp); create table note (comp int references comp, addr int references addr)",
+			fill: "insert into comp values (1, 'acme'), (2, 'birch'); insert into addr values (1, 1), (2, null), (3, null); insert into note values (1, 2), (1, 3), (2, 3), (null, 1)",
+			with: plus(data("comp", "addr", "note"), "links", map[string]any{"addr.comp": "follow", "note.comp": "follow", "note.addr": "follow"}),
+			left: []string{"addr: (3,)", "comp: (2,birch)", "note: (2,3)"},
+		},
 		"a parent found through what follows it": {
 			ddl:  "create table addr (id int primary key); create table cust (tenant_key text, addr int references addr); create table geo (id int primary key, addr int not null references addr, next int references addr)",
 			with: plus(data("cust", "addr", "geo"), "links", map[string]any{"geo.addr": "follow"}), blocks: "found through them", planned: true,
@@ -394,6 +486,74 @@ create table geo (id int primary key, addr int references addr, up int reference
 			fill: "insert into q values ('Acme', 'x'), ('birch', 'b'); insert into c values ('ACME'), ('Birch'), ('acme')",
 			with: data("q", "c"),
 			left: []string{"c: (Birch)", "q: (birch,b)"},
+		},
+		"a parent's key: citext": {
+			ddl:  "create schema kinds; create extension citext schema kinds; create table ad (id kinds.citext primary key, up kinds.citext references ad, v text); create table p (tenant_key text, ad kinds.citext references ad)",
+			fill: `insert into ad values ('Abc', null, 'x'), ('x', null, 'both'), ('y', 'x', 'b'); insert into p values ('acme', 'ABC'), ('acme', 'x'), ('birch', 'x'), ('birch', 'y')`,
+			with: map[string]any{"tables": map[string]any{"p": "a", "ad": "b"}}, order: []string{"a", "b"}, kept: []string{"both", "b"},
+		},
+		"a parent's key: ltree": {
+			ddl:  "create schema kinds; create extension ltree schema kinds; create table ad (id kinds.ltree primary key, v text); create table p (tenant_key text, ad kinds.ltree references ad)",
+			fill: `insert into ad values ('a.b', 'x'), ('a.c', 'both'), ('d', 'b'); insert into p values ('acme', 'a.b'), ('acme', 'a.c'), ('birch', 'a.c'), ('birch', 'd')`,
+			with: map[string]any{"tables": map[string]any{"p": "a", "ad": "b"}}, order: []string{"a", "b"}, kept: []string{"both", "b"},
+		},
+		"a parent's key: isbn": {
+			ddl:  "create schema kinds; create extension isn schema kinds; create table ad (id kinds.isbn primary key, up kinds.isbn references ad, v text); create table p (tenant_key text, ad kinds.isbn references ad)",
+			fill: `insert into ad values ('0-393-04002-X', null, 'x'), ('0-201-53082-1', null, 'both'), ('0-306-40615-2', '0-201-53082-1', 'b'); insert into p values ('acme', '0-393-04002-X'), ('acme', '0-201-53082-1'), ('birch', '0-201-53082-1'), ('birch', '0-306-40615-2')`,
+			with: map[string]any{"tables": map[string]any{"p": "a", "ad": "b"}}, order: []string{"a", "b"}, kept: []string{"both", "b"},
+		},
+		"a parent's key: an array": {
+			ddl:  "create schema kinds; create table ad (id text[] primary key, up text[] references ad, v text); create table p (tenant_key text, ad text[] references ad)",
+			fill: `insert into ad values ('{a,b}', null, 'x'), ('{c,NULL}', null, 'both'), ('{}', '{c,NULL}', 'b'); insert into p values ('acme', '{a,b}'), ('acme', '{c,NULL}'), ('birch', '{c,NULL}'), ('birch', '{}')`,
+			with: map[string]any{"tables": map[string]any{"p": "a", "ad": "b"}}, order: []string{"a", "b"}, kept: []string{"both", "b"},
+		},
+		"a parent's key: an array of citext": {
+			ddl:  "create schema kinds; create extension citext schema kinds; create table ad (id kinds.citext[] primary key, up kinds.citext[] references ad, v text); create table p (tenant_key text, ad kinds.citext[] references ad)",
+			fill: `insert into ad values ('{a,b}', null, 'x'), ('{c}', null, 'both'), ('{}', '{c}', 'b'); insert into p values ('acme', '{A,b}'), ('acme', '{c}'), ('birch', '{c}'), ('birch', '{}')`,
+			with: map[string]any{"tables": map[string]any{"p": "a", "ad": "b"}}, order: []string{"a", "b"}, kept: []string{"both", "b"},
+		},
+		"a parent's key: a composite type": {
+			ddl:  "create schema kinds; create type kinds.ck as (a int, b text); create table ad (id kinds.ck primary key, up kinds.ck references ad, v text); create table p (tenant_key text, ad kinds.ck references ad)",
+			fill: `insert into ad values ('(1,"x y")', null, 'x'), ('(2,y)', null, 'both'), ('(3,)', '(2,y)', 'b'); insert into p values ('acme', '(1,"x y")'), ('acme', '(2,y)'), ('birch', '(2,y)'), ('birch', '(3,)')`,
+			with: map[string]any{"tables": map[string]any{"p": "a", "ad": "b"}}, order: []string{"a", "b"}, kept: []string{"both", "b"},
+		},
+		"a parent's key: a range": {
+			ddl:  "create schema kinds; create table ad (id int4range primary key, up int4range references ad, v text); create table p (tenant_key text, ad int4range references ad)",
+			fill: `insert into ad values ('[1,3)', null, 'x'), ('[3,4)', null, 'both'), ('empty', '[3,4)', 'b'); insert into p values ('acme', '[1,2]'), ('acme', '[3,4)'), ('birch', '[3,4)'), ('birch', 'empty')`,
+			with: map[string]any{"tables": map[string]any{"p": "a", "ad": "b"}}, order: []string{"a", "b"}, kept: []string{"both", "b"},
+		},
+		"a parent's key: a document": {
+			ddl:  "create schema kinds; create table ad (id jsonb primary key, up jsonb references ad, v text); create table p (tenant_key text, ad jsonb references ad)",
+			fill: `insert into ad values ('{"a": 1}', null, 'x'), ('[1]', null, 'both'), ('"s"', '[1]', 'b'); insert into p values ('acme', '{"a":1.0}'), ('acme', '[1]'), ('birch', '[1]'), ('birch', '"s"')`,
+			with: map[string]any{"tables": map[string]any{"p": "a", "ad": "b"}}, order: []string{"a", "b"}, kept: []string{"both", "b"},
+		},
+		"a parent's key: a domain": {
+			ddl:  "create schema kinds; create extension citext schema kinds; create domain kinds.d1 as kinds.citext; create domain kinds.dd as kinds.d1; create table ad (id kinds.dd primary key, up kinds.dd references ad, v text); create table p (tenant_key text, ad kinds.dd references ad)",
+			fill: `insert into ad values ('Abc', null, 'x'), ('x', null, 'both'), ('y', 'x', 'b'); insert into p values ('acme', 'ABC'), ('acme', 'x'), ('birch', 'x'), ('birch', 'y')`,
+			with: map[string]any{"tables": map[string]any{"p": "a", "ad": "b"}}, order: []string{"a", "b"}, kept: []string{"both", "b"},
+		},
+		"a parent's key: a time with zone": {
+			ddl:  "create schema kinds; create table ad (id timestamptz primary key, up timestamptz references ad, v text); create table p (tenant_key text, ad timestamptz references ad)",
+			fill: `insert into ad values ('2024-01-01 10:00+03', null, 'x'), ('2024-01-02', null, 'both'), ('2024-01-03', '2024-01-02', 'b'); insert into p values ('acme', '2024-01-01 07:00+00'), ('acme', '2024-01-02'), ('birch', '2024-01-02'), ('birch', '2024-01-03')`,
+			with: map[string]any{"tables": map[string]any{"p": "a", "ad": "b"}}, order: []string{"a", "b"}, kept: []string{"both", "b"},
+		},
+		"rows that claim one another, by keys of an extension's type": {
+			ddl:  "create schema kinds; create extension citext schema kinds; create table p (tenant_key text, id int primary key); create table c (p int references p, id kinds.citext primary key, up kinds.citext references c)",
+			fill: "insert into p values ('acme', 1), ('birch', 2); insert into c values (1, 'a', null), (null, 'ab', 'A'), (2, 'c', null), (null, 'cd', 'C')",
+			with: plus(data("p", "c"), "links", map[string]any{"c.p": "follow", "c.up": "follow"}),
+			left: []string{"c: (,cd,C)", "c: (2,c,)", "p: (birch,2)"},
+		},
+		"rows that claim one another, by keys that no recursion can have": {
+			ddl:    "create schema kinds; create extension ltree schema kinds; create table p (tenant_key text, id int primary key); create table c (p int references p, id kinds.ltree primary key, up kinds.ltree references c)",
+			fill:   "insert into p values ('acme', 1), ('birch', 2); insert into c values (1, 'a', null), (null, 'a.b', 'a'), (2, 'c', null), (null, 'c.d', 'c')",
+			with:   plus(data("p", "c"), "links", map[string]any{"c.p": "follow", "c.up": "follow"}),
+			blocks: "can't follow",
+		},
+		"a tree of parents, by keys that no recursion can have": {
+			ddl:    "create table ad (id bit(3) primary key, up bit(3) references ad); create table p (tenant_key text, ad bit(3) references ad)",
+			fill:   "insert into ad values ('101', null); insert into p values ('acme', '101')",
+			with:   data("p", "ad"),
+			blocks: "can't follow",
 		},
 		"keys that two collations compare differently": {
 			ddl: `create schema kinds; create collation kinds.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
@@ -464,6 +624,9 @@ func (c reach) run(t *testing.T) {
 	if got := strings.Join(says, "; "); (got != "") != (c.blocks != "") || !strings.Contains(got, c.blocks) {
 		t.Errorf("the map says %q, want it blocked by %q", got, c.blocks)
 	}
+	if c.says != "" && !slices.ContainsFunc(m.Places, func(p connector.Place) bool { return !p.Blocks && strings.Contains(p.Says, c.says) }) {
+		t.Errorf("the map doesn't say %q: %+v", c.says, m.Places)
+	}
 	if c.planned {
 		return
 	}
@@ -499,7 +662,11 @@ func (c reach) run(t *testing.T) {
 		t.Fatalf("erase: %v", err)
 	}
 	after := w.rowsOf(t)
-	if diff := cmp.Diff(c.left, after); diff != "" {
+	if c.kept != nil {
+		if got := strs(t, connect(t, w.dsn), "select v from s.ad order by v desc"); !slices.Equal(got, c.kept) {
+			t.Errorf("the parents %q stay, want %q", got, c.kept)
+		}
+	} else if diff := cmp.Diff(c.left, after); diff != "" {
 		t.Errorf("rows that stay (-want +got):\n%s", diff)
 	}
 	var sum int64
@@ -518,12 +685,15 @@ func (c reach) run(t *testing.T) {
 }
 
 // rowsOf reads every row of the schemas s and extra.
-func (w *world) rowsOf(t *testing.T) []string {
+func (w *world) rowsOf(t *testing.T) []string { return w.rowsIn(t, "s", "extra") }
+
+// rowsIn reads every row of the schemas; tables of s are written without theirs.
+func (w *world) rowsIn(t *testing.T, schemas ...string) []string {
 	t.Helper()
 	conn := connect(t, w.dsn)
 	var out []string
-	for _, name := range strs(t, conn, `select c.oid::regclass::text from pg_class c where c.relnamespace::regnamespace::text in ('s', 'extra') and c.relkind in ('r', 'p')
- and not exists (select 1 from pg_inherits where inhrelid = c.oid)`) {
+	for _, name := range strs(t, conn, `select c.oid::regclass::text from pg_class c where c.relnamespace::regnamespace::text = any ($1) and c.relkind in ('r', 'p')
+ and not exists (select 1 from pg_inherits where inhrelid = c.oid)`, schemas) {
 		out = append(out, strs(t, conn, "select "+literal(strings.TrimPrefix(name, "s."))+" || ': ' || x::text from "+name+" x")...)
 	}
 	slices.Sort(out)

@@ -46,7 +46,7 @@ func (k schemas) reach(ctx context.Context, r connector.Ref, marked bool, f func
 			if err != nil {
 				return nil, err
 			}
-			return holding(ctx, s, g, r, cover, a.tenancy(home))
+			return k.holding(ctx, s, g, r, cover, a.tenancy(home))
 		})
 	})
 	return there, err
@@ -63,7 +63,7 @@ func (k databases) reach(ctx context.Context, r connector.Ref, marked bool, f fu
 			if err != nil {
 				return nil, err
 			}
-			return holding(ctx, s, g, r, a.Coverage, relational.Tenancy{Home: "public", Own: func(relational.TableName) bool { return true }})
+			return k.holding(ctx, s, g, r, a.Coverage, relational.Tenancy{Home: "public", Own: func(relational.TableName) bool { return true }})
 		})
 	})
 }
@@ -99,16 +99,20 @@ func (k pools) reach(ctx context.Context, r connector.Ref, marked bool, f func(*
 			if err != nil {
 				return nil, err
 			}
-			return holding(ctx, s, g, r, a.Coverage, relational.Tenancy{Home: a.Schema, Column: a.Column, Key: a.Key})
+			return k.holding(ctx, s, g, r, a.Coverage, relational.Tenancy{Home: a.Schema, Column: a.Column, Key: a.Key})
 		})
 	})
 	return there, err
 }
 
 // holding works out what is held on a session.
-func holding(ctx context.Context, s *session, g *relational.Graph, r connector.Ref, c relational.Coverage, t relational.Tenancy) (*relational.Holding, error) {
+func (d *Driver) holding(ctx context.Context, s *session, g *relational.Graph, r connector.Ref, c relational.Coverage, t relational.Tenancy) (*relational.Holding, error) {
 	t.Resource = string(r.Resource)
-	err := each(ctx, s, "select (to_regclass("+literal(kept.Parents)+") is not null)::text", 1, func(v []string) { t.Written = v[0] == "true" })
+	var err error
+	if t.Others, err = d.others(ctx, s, g, r.Tenant); err != nil {
+		return nil, err
+	}
+	err = each(ctx, s, "select (to_regclass("+literal(kept.Parents)+") is not null)::text", 1, func(v []string) { t.Written = v[0] == "true" })
 	if err != nil {
 		return nil, err
 	}

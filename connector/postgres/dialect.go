@@ -166,9 +166,12 @@ func (dialect) Written(resource string, t relational.Table, columns []string) st
 // Write is described at relational.Dialect.
 func (d dialect) Write(ctx context.Context, q relational.Querier, resource string, k relational.ForeignKey, where string) error {
 	columns, has := make([]string, len(k.Columns)), ""
-	for i, c := range k.Columns {
-		columns[i] = quote("t", c) + "::text" // not as JSON, which is no text that the type reads
-		has += " and " + quote("t", c) + " is not null"
+	for i, name := range k.Columns {
+		c := quote("t", name)
+		// What people made, and what JSON has a form of its own for, is written by its
+		// type's output, which no cast of theirs stands for.
+		columns[i] = "case when pg_typeof(" + c + ")::oid >= 16384 or jsonb_typeof(to_jsonb(" + c + ")) in ('array', 'object') then to_jsonb(format('%s', " + c + ")) else to_jsonb(" + c + ") end"
+		has += " and " + c + " is not null"
 	}
 	_, err := q.Exec(ctx, "insert into "+kept.Parents+" (resource, relation, columns, key) select distinct "+literals([]string{resource, k.Parent.String(), strings.Join(k.Parents, ",")})+
 		", jsonb_build_array("+strings.Join(columns, ", ")+")::text from "+d.Name(k.Child)+` "t" where `+where+has+" on conflict do nothing")

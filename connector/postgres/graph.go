@@ -12,13 +12,16 @@ import (
 // typesSQL reads types with their modifiers: their names, whether a domain of them
 // can't be null, the schema of the operator by which values are equal, where the
 // server doesn't bring it along (no search path has to know), and whether values name
-// large objects, or are lists of such. The second result are columns of partitions.
+// large objects, are lists of such, or can't be told apart by a recursive query, for
+// want of a hash. The second result are columns of partitions.
 const typesSQL = `select u.t, u.m, format_type(u.t, u.m), y.typnotnull,
  case when u.t >= 16384 then (select n.nspname from pg_opclass c
    join pg_am m on m.oid = c.opcmethod and m.amname = 'btree' join pg_amop o on o.amopfamily = c.opcfamily and o.amopstrategy = 3 and o.amoplefttype = c.opcintype and o.amoprighttype = c.opcintype
    join pg_operator p on p.oid = o.amopopr join pg_namespace n on n.oid = p.oprnamespace
    where c.opcintype = case when y.typbasetype <> 0 then y.typbasetype else y.oid end and c.opcdefault and n.nspname <> 'pg_catalog') end,
- 'oid'::regtype in (y.oid, y.typbasetype), exists (select 1 from pg_type e where e.oid in (y.typelem, b.typelem) and 'oid'::regtype in (e.oid, e.typbasetype) and 'array_in'::regproc in (y.typinput, b.typinput))
+ 'oid'::regtype in (y.oid, y.typbasetype), exists (select 1 from pg_type e where e.oid in (y.typelem, b.typelem) and 'oid'::regtype in (e.oid, e.typbasetype) and 'array_in'::regproc in (y.typinput, b.typinput)),
+ coalesce(b.oid, y.oid) in ('bit'::regtype, 'varbit'::regtype, 'money'::regtype) or coalesce(b.oid, y.oid) >= 16384 and coalesce(b.typtype, y.typtype) = 'b' and coalesce(b.typcategory, y.typcategory) <> 'A'
+   and not exists (select 1 from pg_opclass c join pg_am m on m.oid = c.opcmethod and m.amname = 'hash' where c.opcintype = coalesce(b.oid, y.oid))
  from unnest({{types}}::oid[], {{modifiers}}::int[]) u (t, m) join pg_type y on y.oid = u.t left join pg_type b on b.oid = y.typbasetype;
 select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '', a.attcollation from pg_attribute a where a.attrelid {{partitions}} and a.attnum > 0`
 
@@ -139,7 +142,7 @@ func (n *near) describe(ctx context.Context, s *session) error {
 		if result == 1 {
 			return n.take(columnRow, v)
 		}
-		c := relational.Column{Type: string(v[2]), Required: yes(v[3]), Locator: yes(v[5]) || yes(v[6]), List: yes(v[6])}
+		c := relational.Column{Type: string(v[2]), Required: yes(v[3]), Locator: yes(v[5]) || yes(v[6]), List: yes(v[6]), Unhashed: yes(v[7])}
 		if v[4] != nil {
 			c.Equal = equalIn(string(v[4]))
 		}
@@ -155,7 +158,7 @@ func (n *near) describe(ctx context.Context, s *session) error {
 		t.Columns = make([]relational.Column, len(t.columns))
 		for i, c := range t.columns {
 			typ := types[c.typed]
-			c.Type, c.Equal, c.Locator, c.List, c.Required = typ.Type, typ.Equal, typ.Locator, typ.List, c.Required || typ.Required
+			c.Type, c.Equal, c.Locator, c.List, c.Unhashed, c.Required = typ.Type, typ.Equal, typ.Locator, typ.List, typ.Unhashed, c.Required || typ.Required
 			t.Columns[i] = c.Column
 		}
 	}

@@ -87,7 +87,7 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 		return nil, err
 	}
 	g := &ground{survey: v, cover: a.Coverage, column: a.Column, key: a.Key, home: a.Schema, held: map[relational.TableName]holds{}, beside: relational.BesideOf(v, a.Key, "public")}
-	if g.catalog, err = readCatalog(ctx, s, v.Ref); err != nil {
+	if g.catalog, err = d.readCatalog(ctx, s, v.Ref); err != nil {
 		return nil, err
 	}
 	switch v.Ref.Type {

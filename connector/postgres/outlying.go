@@ -74,9 +74,6 @@ func (d *Driver) platform(ctx context.Context, s *session, v connector.Survey) (
 	return g.audit(ctx, s)
 }
 
-// strangersSQL reads the notes of schemas that are tenants' own.
-const strangersSQL = `select n.nspname, d.description from pg_namespace n ` + schemaNotes + `where d.description like 'tenure:1:%'`
-
 // keyed is an error if the rows that a schema covers outside of itself can't be told
 // by its key: Invalid if a column can't hold it, Conflict if another tenant's
 // resource has the same.
@@ -84,7 +81,7 @@ func (k schemas) keyed(ctx context.Context, s *session, d connector.Desired, a s
 	if a.Key == "" {
 		return nil
 	}
-	held, err := byKey(ctx, s, a.tenancy(d.Name), a.Within(d.Name))
+	held, err := k.byKey(ctx, s, d.Tenant, a.tenancy(d.Name), a.Within(d.Name))
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,6 @@ func TestRowsBesideAWholeStore(t *testing.T) {
 		"keys written alike":          {sql: notes + "insert into extra.notes values ('ACME')", more: tables(map[string]any{"extra.notes": "trade"}), finds: []string{"key extra.notes.tenant_key"}},
 		"another key column":          {sql: notes + "alter table extra.notes add who text; insert into extra.notes values (null, '', 'acme')", more: tables(map[string]any{"extra.notes": "trade"}), finds: []string{"key extra.notes.who"}},
 		"a trigger of a covered":      {sql: notes + "create table extra.log (doc jsonb); create function extra.f() returns trigger language plpgsql as 'begin insert into extra.log values (to_jsonb(old)); return null; end'; create trigger noted after delete on extra.notes for each row execute function extra.f()", more: tables(map[string]any{"extra.notes": "trade"}), finds: []string{"code extra.notes.noted"}},
-		"another tenant's schema":     {sql: "create schema other; comment on schema other is E'tenure:1:x\\nschema other\\ntenant=ten_birch'; create table other.x (tenant_key text)"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

@@ -48,7 +48,7 @@ func (k rowRecords) places(ctx context.Context, s *session, v connector.Survey) 
 	if code, err := textsOf(ctx, s, hereSQL(table)+runsCodeSQL); err != nil || len(code) == 0 {
 		return nil, err
 	}
-	c, err := readCatalog(ctx, s, v.Ref)
+	c, err := k.readCatalog(ctx, s, v.Ref)
 	if err != nil {
 		return nil, err
 	}

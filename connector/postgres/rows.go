@@ -132,9 +132,12 @@ func comparable(at, typ string, keys []string) (string, []string) {
 }
 
 // byKey is what is held by a key, before anything is kept of it.
-func byKey(ctx context.Context, s *session, t relational.Tenancy, cover relational.Coverage) (*relational.Holding, error) {
+func (d *Driver) byKey(ctx context.Context, s *session, tenant tenure.TenantID, t relational.Tenancy, cover relational.Coverage) (*relational.Holding, error) {
 	g, err := graphOf(ctx, s, t.Home, t.Column, cover)
 	if err != nil {
+		return nil, err
+	}
+	if t.Others, err = d.others(ctx, s, g, tenant); err != nil {
 		return nil, err
 	}
 	return relational.NewHolding(dialect{}, g, t, cover)
@@ -194,7 +197,7 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 		if err != nil {
 			return err
 		}
-		held, err := byKey(ctx, s, relational.Tenancy{Home: a.Schema, Column: a.Column, Key: a.Key}, a.Coverage)
+		held, err := k.byKey(ctx, s, d.Tenant, relational.Tenancy{Home: a.Schema, Column: a.Column, Key: a.Key}, a.Coverage)
 		if err != nil {
 			return err
 		}

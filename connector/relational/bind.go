@@ -92,6 +92,32 @@ func (b *bound) linked(g *Graph, home, name string) bool {
 	})
 }
 
+// apart is Invalid if the attributes would make rows of another tenant's whole store
+// the tenant's.
+func (b *bound) apart(g *Graph, t Tenancy) error {
+	others := func(n TableName) bool { return t.Others != nil && (t.Own == nil || !t.Own(n)) && t.Others(n) }
+	refuse := func(what string, n TableName) error {
+		return tenure.Errorf(tenure.Invalid, "%s: %s is in a store of another tenant's own, so none of its rows can be this tenant's", what, n).
+			WithHint("take it out of %s: what it refers to stays, and needs no word", what)
+	}
+	for _, n := range slices.SortedFunc(maps.Keys(b.classes), TableName.Compare) {
+		if others(n) {
+			return refuse("tables", n)
+		}
+	}
+	for _, n := range slices.SortedFunc(maps.Keys(b.columns), TableName.Compare) {
+		if b.columns[n] != "" && others(n) {
+			return refuse("columns", n)
+		}
+	}
+	for _, k := range g.keys {
+		if b.links[k.id()] == Follow && others(k.Child) {
+			return refuse("links", k.Child)
+		}
+	}
+	return nil
+}
+
 // plainLink is a link's name with its columns in order.
 func plainLink(g *Graph, link string) string {
 	if g.fold {

@@ -19,6 +19,10 @@ type Tenancy struct {
 	// Own are the tables of a whole store of the tenant's; nil without one.
 	Own func(TableName) bool
 
+	// Others are the tables of other tenants' whole stores: every row of them is
+	// theirs. Nil without any.
+	Others func(TableName) bool
+
 	// Written says that the table of parents' keys is there to be read.
 	Written bool
 }
@@ -44,17 +48,22 @@ type claims struct {
 
 	keyed map[TableName]string       // the tenant column of each table that has one
 	by    map[TableName][]ForeignKey // what claims the rows of a table without
+	not   map[TableName][]ForeignKey // what claims them for others alone
 	ring  map[TableName]*ring        // of tables that claim one another
 	held  map[TableName]bool         // every table that may hold rows of the tenant
 	bears map[TableName]bool         // those whose tenant column only a reference tells
 	above map[TableName]bool         // parents that belong to no tenant by themselves
 	bent  map[keyID]bool             // keys by which a parent is found through rows that follow it
+	also  map[TableName]bool         // tables of held whose rows may be claimed by nothing, and are parents then
+	round map[TableName][]TableName  // parents that refer to one another round about
+	firm  *claims                    // what a key or a claim tells, without the parents among claimed tables
 }
 
 func newClaims(d Dialect, g *Graph, t Tenancy, b *bound) *claims {
 	size := len(g.tables)
-	c := &claims{g: g, d: d, t: t, b: b, keyed: make(map[TableName]string, size), by: make(map[TableName][]ForeignKey, size),
-		ring: map[TableName]*ring{}, held: make(map[TableName]bool, size), bears: map[TableName]bool{}, above: map[TableName]bool{}, bent: map[keyID]bool{}}
+	c := &claims{g: g, d: d, t: t, b: b, keyed: make(map[TableName]string, size), by: make(map[TableName][]ForeignKey, size), not: map[TableName][]ForeignKey{},
+		ring: map[TableName]*ring{}, held: make(map[TableName]bool, size), bears: map[TableName]bool{}, above: map[TableName]bool{}, bent: map[keyID]bool{},
+		also: map[TableName]bool{}, round: map[TableName][]TableName{}}
 	for _, t := range g.Tables() {
 		if column := c.tenantColumn(t); column != "" {
 			c.keyed[t.TableName] = column
@@ -73,8 +82,11 @@ func newClaims(d Dialect, g *Graph, t Tenancy, b *bound) *claims {
 		c.parents()
 		queue = c.kin()
 	}
+	c.strange()
 	c.rings()
+	c.circles()
 	c.bend()
+	c.told()
 	return c
 }
 
@@ -90,6 +102,33 @@ func (c *claims) down(queue []TableName) {
 			c.by[k.Child] = append(c.by[k.Child], k)
 			if !c.held[k.Child] {
 				c.held[k.Child] = true
+				queue = append(queue, k.Child)
+			}
+		}
+	}
+}
+
+// strange follows the claims from tables that hold no row of the tenant and rows of
+// others: what they lead to is theirs.
+func (c *claims) strange() {
+	seen := map[TableName]bool{}
+	var queue []TableName
+	for _, t := range c.g.Tables() {
+		if n := t.TableName; c.others(n) || c.keyed[n] != "" && !c.held[n] {
+			seen[n] = true
+			queue = append(queue, n)
+		}
+	}
+	for len(queue) > 0 {
+		at := queue[0]
+		queue = queue[1:]
+		for _, k := range c.g.below[at] {
+			if !c.claiming(k) {
+				continue
+			}
+			c.not[k.Child] = append(c.not[k.Child], k)
+			if !c.held[k.Child] && !seen[k.Child] { // a parent among them is claimed all the same
+				seen[k.Child] = true
 				queue = append(queue, k.Child)
 			}
 		}
@@ -168,6 +207,9 @@ func (c *claims) turns(from, p TableName) bool {
 
 func (c *claims) own(n TableName) bool { return c.t.Own != nil && c.t.Own(n) }
 
+// others says that the table is in another tenant's whole store.
+func (c *claims) others(n TableName) bool { return c.t.Others != nil && !c.own(n) && c.t.Others(n) }
+
 // byKey says that the tenant's rows of the table are those with its key. Beside a
 // whole store, a table that nothing covers is left to whatever else covers it there.
 func (c *claims) byKey(n TableName) bool {
@@ -177,7 +219,7 @@ func (c *claims) byKey(n TableName) bool {
 // tenantColumn is the column, or the path in one, by which the table's rows are
 // told apart; "" if there is none. A whole store's own tables need none.
 func (c *claims) tenantColumn(t Table) string {
-	if c.own(t.TableName) || c.b.shared[t.TableName] {
+	if c.own(t.TableName) || c.others(t.TableName) || c.b.shared[t.TableName] {
 		return ""
 	}
 	if given, ok := c.b.columns[t.TableName]; ok {
@@ -203,7 +245,7 @@ func (c *claims) carry() {
 		for _, k := range c.g.above[at] {
 			i := slices.Index(k.Columns, c.keyed[at])
 			_, said := c.b.columns[k.Parent]
-			if i < 0 || said || c.keyed[k.Parent] != "" || c.b.shared[k.Parent] || c.own(k.Parent) {
+			if i < 0 || said || c.keyed[k.Parent] != "" || c.b.shared[k.Parent] || c.own(k.Parent) || c.others(k.Parent) {
 				continue
 			}
 			c.keyed[k.Parent], c.bears[k.Parent] = k.Parents[i], true
@@ -215,7 +257,7 @@ func (c *claims) carry() {
 // claiming says whether a reference makes the child's rows the owner's of what
 // they refer to.
 func (c *claims) claiming(k ForeignKey) bool {
-	if c.own(k.Child) || c.b.shared[k.Child] {
+	if c.own(k.Child) || c.others(k.Child) || c.b.shared[k.Child] {
 		return false
 	}
 	if column := c.keyed[k.Child]; column != "" { // of rows that name no tenant
@@ -239,7 +281,7 @@ func (c *claims) parents() {
 		queue = queue[1:]
 		for _, k := range c.g.above[at] {
 			p := k.Parent
-			if c.held[p] || c.above[p] || c.b.shared[p] || c.keyed[p] != "" {
+			if c.held[p] || c.above[p] || c.b.shared[p] || c.keyed[p] != "" || c.others(p) {
 				continue
 			}
 			c.above[p] = true
@@ -328,14 +370,20 @@ func (c *claims) outer(n TableName, a string, r *ring) []string {
 			out = append(out, c.refers(k, a, inner, either(any)))
 		}
 	}
+	if c.also[n] {
+		out = append(out, c.orphaned(n, a))
+	}
 	return out
 }
 
 // theirs is the condition for rows, under the alias a, that surely are another
 // tenant's: by their own key, or since what claims them is. "" if there is none.
-func (c *claims) theirs(n TableName, a string) string { return c.others(n, a, nil) }
+func (c *claims) theirs(n TableName, a string) string { return c.foreign(n, a, nil) }
 
-func (c *claims) others(n TableName, a string, path []TableName) string {
+func (c *claims) foreign(n TableName, a string, path []TableName) string {
+	if c.others(n) {
+		return "true"
+	}
 	var any []string
 	if column := c.keyed[n]; column != "" {
 		_, theirs, nobodys := c.d.Keyed(c.g.tables[n], a, column, c.t.Key)
@@ -344,26 +392,49 @@ func (c *claims) others(n TableName, a string, path []TableName) string {
 		}
 		any = append(any, theirs)
 	}
+	if cond := c.alien(n, a, path); cond != "" {
+		any = append(any, cond)
+	}
 	path = append(slices.Clone(path), n)
-	if t := c.tree(n); t != nil {
-		if cond := c.users(n, next(a), path); cond != "" {
-			return t.with(a, cond)
+	switch t, r := c.tree(n), c.circle(n); {
+	case r != nil:
+		path = append(path, r.tables...)
+		any = append(any, r.with(n, a, func(n TableName, a string) string {
+			if cond := c.users(n, a, path); cond != "" {
+				return cond
+			}
+			return "false"
+		}))
+	case t == nil:
+		if cond := c.users(n, a, path); cond != "" {
+			any = append(any, cond)
 		}
+	default:
+		if cond := c.users(n, next(a), path); cond != "" {
+			any = append(any, t.with(a, cond))
+		}
+	}
+	if len(any) == 0 {
 		return ""
 	}
+	return either(any)
+}
+
+// alien is the condition for rows, under the alias a, that another tenant's claim; ""
+// if there is none.
+func (c *claims) alien(n TableName, a string, path []TableName) string {
+	var any []string
+	path = append(slices.Clone(path), n)
 	inner := next(a)
-	for _, k := range c.by[n] {
+	for _, k := range slices.Concat(c.by[n], c.not[n]) {
 		// A reference to the table itself is followed once: the row that it leads to
 		// has claims of its own.
 		if seen := count(path, k.Parent); seen > 1 || seen > 0 && !k.self() {
 			continue
 		}
-		if cond := c.others(k.Parent, inner, path); cond != "" {
+		if cond := c.foreign(k.Parent, inner, path); cond != "" {
 			any = append(any, c.refers(k, a, inner, cond))
 		}
-	}
-	if cond := c.users(n, a, path); cond != "" {
-		any = append(any, cond)
 	}
 	if len(any) == 0 {
 		return ""
@@ -374,25 +445,28 @@ func (c *claims) others(n TableName, a string, path []TableName) string {
 // users is the condition for rows of a parent, under the alias a, that others' rows
 // refer to; "" if none can be told to.
 func (c *claims) users(n TableName, a string, path []TableName) string {
-	if !c.above[n] {
+	if !c.parent(n) {
 		return ""
 	}
 	var any []string
 	inner := next(a)
 	for _, k := range c.g.below[n] {
-		if c.claimed(k) || slices.Contains(path, k.Child) {
+		if c.claimed(k) && !c.also[n] || slices.Contains(path, k.Child) {
 			continue
 		}
 		cond := "true" // what belongs to no tenant keeps its parents
 		if !c.b.shared[k.Child] {
-			cond = c.others(k.Child, inner, path)
+			cond = c.foreign(k.Child, inner, path)
 		}
 		if cond != "" {
 			any = append(any, k.down(a, inner, c.d.Name(k.Child), cond))
 		}
 	}
-	if len(any) == 0 {
+	switch {
+	case len(any) == 0:
 		return ""
+	case c.also[n]: // the tenant's own by a claim are its own
+		return either(any) + " and (" + either(c.firm.ours(n, a)) + ") is not true"
 	}
 	return either(any)
 }
@@ -425,6 +499,27 @@ func (c *claims) keyless(n TableName, a string) string {
 
 func in(a string, columns []string, inner, table string, others []string, cond string) string {
 	return tuple(a, columns) + " in (select " + list(inner, others) + " from " + table + " " + Quote(inner) + " where " + cond + ")"
+}
+
+// among is the condition that columns under the alias a are equal, each by the given
+// operator, = if blank, to those that a query gives.
+func among(a string, columns, equal []string, query string) string {
+	if !slices.ContainsFunc(equal, func(op string) bool { return op != "" }) {
+		return tuple(a, columns) + " in (" + query + ")"
+	}
+	names, on := make([]string, len(columns)), make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = numbered(i)
+		on[i] = equals(Quote(a, c), equal[i], `"w".`+names[i])
+	}
+	return "exists (select 1 from (" + query + `) "w"(` + strings.Join(names, ", ") + ") where " + strings.Join(on, " and ") + ")"
+}
+
+func equals(left, op, right string) string {
+	if op == "" {
+		op = "="
+	}
+	return left + " " + op + " " + right
 }
 
 // next is an alias for a table within the condition of another.

@@ -224,7 +224,7 @@ func (w *batch) alone(t Reached) bool {
 		return w.wary || t.Table.Parts || !k.Refuses || h.claims.b.links[k.id()] == Detach
 	}
 	return h.Before == nil && !t.Table.Code && !slices.ContainsFunc(h.Graph.below[n], look) && h.twice(t) == "" &&
-		!slices.ContainsFunc(h.Graph.above[n], func(k ForeignKey) bool { return h.claims.above[k.Parent] && h.Classes[k.Parent] != "" })
+		!slices.ContainsFunc(h.Graph.above[n], func(k ForeignKey) bool { return h.claims.parent(k.Parent) && h.Classes[k.Parent] != "" })
 }
 
 // plain deletes rows that stand alone, without locking them first.
@@ -288,21 +288,28 @@ func (w *batch) take(ctx context.Context, all ...going) error {
 func (w *batch) before(ctx context.Context, g going) error {
 	h := w.Holding
 	where := h.those(g, alias)
-	for _, k := range h.Graph.above[g.t.Table.TableName] {
-		if h.claims.above[k.Parent] && h.Classes[k.Parent] != "" {
-			if err := h.Dialect.Write(ctx, w.q, h.claims.t.Resource, k, where); err != nil {
-				return err
-			}
-		}
-	}
-	if h.Before == nil {
-		return nil
+	if err := w.write(ctx, h.Graph.above[g.t.Table.TableName], where); err != nil || h.Before == nil {
+		return err
 	}
 	counts, err := h.Before(ctx, w.q, g.t, where)
 	for name, n := range counts {
 		w.erased.Counts[name] += n
 	}
 	return err
+}
+
+// write writes down which rows of covered parents a table's rows refer to, before
+// they go or lose the reference.
+func (w *batch) write(ctx context.Context, keys []ForeignKey, where string) error {
+	h := w.Holding
+	for _, k := range keys {
+		if h.claims.parent(k.Parent) && h.Classes[k.Parent] != "" {
+			if err := h.Dialect.Write(ctx, w.q, h.claims.t.Resource, k, where); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // stuck is Blocked if rows of those that were changed are as they were.
@@ -350,7 +357,7 @@ func (e *Erasure) Rehearse(ctx context.Context, q Querier) error {
 			}
 			none := going{t: t}
 			if s.Kind == StepNull {
-				if err := w.null(ctx, none, s.Columns); err != nil {
+				if err := w.null(ctx, none, s); err != nil {
 					return err
 				}
 				continue
@@ -379,7 +386,7 @@ func (w *batch) open(ctx context.Context, s EraseStep, size int) (bool, error) {
 		}
 		if len(found) > 0 {
 			w.left -= len(found)
-			return false, w.null(ctx, going{t: t, addresses: found}, s.Columns)
+			return false, w.null(ctx, going{t: t, addresses: found}, s)
 		}
 	}
 	return true, nil
@@ -394,15 +401,18 @@ func filled(columns []string) string {
 	return either(has)
 }
 
-func (w *batch) null(ctx context.Context, g going, columns []string) error {
+func (w *batch) null(ctx context.Context, g going, s EraseStep) error {
 	h := w.Holding
 	where := h.those(g, alias)
-	n, err := w.q.Exec(ctx, "update "+h.from(g.t)+" set "+nulls(columns)+" where "+where)
+	if err := w.write(ctx, s.Keys, where); err != nil {
+		return err
+	}
+	n, err := w.q.Exec(ctx, "update "+h.from(g.t)+" set "+nulls(s.Columns)+" where "+where)
 	if err != nil {
 		return err
 	}
 	w.nulls[g.t.Table.TableName] += n
-	return w.stuck(ctx, g, where+" and "+filled(columns), "update")
+	return w.stuck(ctx, g, where+" and "+filled(s.Columns), "update")
 }
 
 // nulls are assignments of null.

@@ -31,6 +31,7 @@ type Column struct {
 	Equal     string // the operator by which its values are equal, = if blank
 	Locator   bool   // PostgreSQL: its values name large objects
 	List      bool   // its values are lists of such
+	Unhashed  bool   // a recursive query can't tell its values apart
 }
 
 // Table is one table as the catalog shows it. Its partitions and heirs stand
@@ -59,6 +60,25 @@ func (t Table) Column(name string) (Column, bool) {
 func (t Table) Has(column string) bool {
 	_, ok := t.Column(column)
 	return ok
+}
+
+// equal are the operators by which the columns' values are equal, = if blank.
+func (t Table) equal(columns []string) []string {
+	out := make([]string, len(columns))
+	for i, name := range columns {
+		c, _ := t.Column(name)
+		out[i] = c.Equal
+	}
+	return out
+}
+
+// unhashed is the first of the columns that recursive queries can't have; "" if none is.
+func (t Table) unhashed(columns []string) string {
+	i := slices.IndexFunc(columns, func(name string) bool { c, _ := t.Column(name); return c.Unhashed })
+	if i < 0 {
+		return ""
+	}
+	return columns[i]
 }
 
 // Names are the columns' names.

@@ -200,7 +200,7 @@ func (w *batch) single(ctx context.Context, g going) error {
 // twice is the condition that another tenant owns a row too; "" if none can.
 func (h *Holding) twice(t Reached) string {
 	n := t.Table.TableName
-	if t.Found || t.Parent || len(h.claims.by[n]) < 2 {
+	if t.Found || t.Parent || len(h.claims.by[n])+len(h.claims.not[n]) < 2 {
 		return ""
 	}
 	return h.claims.theirs(n, alias)
@@ -252,7 +252,7 @@ func (h *Holding) ignores(n TableName, trigger string) bool {
 func (h *Holding) unsettled(ctx context.Context, q Querier, class string) error {
 	var kept []reference
 	for _, r := range h.references() {
-		if h.claims.above[r.Parent] && (class == "" || h.Classes[r.Parent] == class) {
+		if r.keeps && (class == "" || h.Classes[r.Parent] == class) {
 			kept = append(kept, r)
 		}
 	}

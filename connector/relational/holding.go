@@ -42,6 +42,9 @@ func NewHolding(d Dialect, g *Graph, t Tenancy, c Coverage) (*Holding, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := b.apart(g, t); err != nil {
+		return nil, err
+	}
 	h := &Holding{Dialect: d, Graph: g, Missing: b.missing, claims: newClaims(d, g, t, b), ignored: c.Triggers}
 	h.Tables = h.claims.reached()
 	h.Classes, h.at = make(map[TableName]string, len(h.Tables)), make(map[TableName]Reached, len(h.Tables))

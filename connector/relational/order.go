@@ -44,8 +44,12 @@ func (h *Holding) plan(class string) ([]EraseStep, *tenure.Error) {
 	for _, t := range of {
 		n := t.Table.TableName
 		if r := h.claims.ring[n]; r != nil && r.loose {
-			return nil, tenure.Errorf(tenure.Blocked, "the rows of %s are found through one another, in more ways than one", listed(r.tables)).
+			return nil, tenure.Errorf(tenure.Blocked, "the rows of %s are found through one another, in more ways than one or by columns whose type the database can't follow", listed(r.tables)).
 				WithHint("give one of them a tenant column, or say detach of one of the references in links")
+		}
+		if r := h.claims.tree(n); r != nil && r.blind() != "" {
+			return nil, tenure.Errorf(tenure.Blocked, "the rows of %s refer to one another by %s, whose type the database can't follow", t.Table, r.blind()).
+				WithHint("take it out of tables and erase its rows yourself, or refer to them by a column of another type")
 		}
 		in[n] = true
 	}
@@ -121,9 +125,6 @@ func (h *Holding) within(part []TableName, open map[keyID]bool) []ForeignKey {
 // openable are the columns of a reference that may be set to null without a row
 // being lost from sight; nil if the reference can't be taken away so.
 func (h *Holding) openable(k ForeignKey) []string {
-	if h.claims.above[k.Parent] {
-		return nil // the parent's rows are found through it
-	}
 	var out []string
 	for _, c := range h.Graph.optional(k) {
 		if h.mayLose(k, []string{c}) {

@@ -1,43 +1,121 @@
 package relational
 
 import (
-	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
+// parent says that rows of the table may be the tenant's since only its rows refer to
+// them.
+func (c *claims) parent(n TableName) bool { return c.above[n] || c.also[n] }
+
+// told finds the tables whose rows claims may leave out, and that the tenant's rows
+// refer to besides: what nothing claims is a parent's row.
+func (c *claims) told() {
+	firm := *c
+	firm.also, firm.ring = map[TableName]bool{}, map[TableName]*ring{}
+	firm.rings()
+	c.firm = &firm
+	firm.firm = &firm
+	for n := range c.held {
+		if len(c.by[n]) == 0 || c.keyed[n] != "" || slices.ContainsFunc(c.by[n], func(k ForeignKey) bool { return !k.self() && c.g.rigid(k) }) {
+			continue
+		}
+		c.also[n] = slices.ContainsFunc(c.g.below[n], func(k ForeignKey) bool {
+			return (c.held[k.Child] || c.above[k.Child]) && (!c.claimed(k) || c.known(k))
+		})
+	}
+}
+
+// known says that something else than the key tells whose rows of its child are.
+func (c *claims) known(k ForeignKey) bool { return c.keyed[k.Child] != "" || len(c.by[k.Child]) > 1 }
+
+// leads says that rows of a table are found through those of another.
+func (c *claims) leads(from, to TableName) bool {
+	seen, todo := map[TableName]bool{}, []TableName{from}
+	for len(todo) > 0 {
+		at := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if at == to {
+			return true
+		}
+		if seen[at] {
+			continue
+		}
+		seen[at] = true
+		for _, k := range c.by[at] {
+			todo = append(todo, k.Parent)
+		}
+		if !c.parent(at) {
+			continue
+		}
+		for _, k := range c.g.below[at] {
+			if c.held[k.Child] || c.above[k.Child] {
+				todo = append(todo, k.Child)
+			}
+		}
+	}
+	return false
+}
+
+// following are conditions as those of referring, by rows that follow the row under
+// the alias a: one that something else claims refers to it as any other does.
+func (c *claims) following(k ForeignKey, a string) (from, but []string) {
+	inner := next(a)
+	if c.known(k) {
+		from = append(from, k.down(a, inner, c.d.Name(k.Child), either(c.firm.ours(k.Child, inner))))
+	}
+	if theirs := c.foreign(k.Child, inner, []TableName{k.Parent}); theirs != "" {
+		but = append(but, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+k.same(inner, a)+" and ("+theirs+"))")
+	}
+	return from, but
+}
+
 // orphaned is the condition for rows of a parent, under the alias a, that the
 // tenant's rows refer to, or referred to, and nobody else's.
-func (c *claims) orphaned(n TableName, a string) string { return c.parent(n, a, nil) }
+func (c *claims) orphaned(n TableName, a string) string { return c.going(n, a) }
 
-func (c *claims) parent(n TableName, a string, path []TableName) string {
+func (c *claims) going(n TableName, a string) string {
+	if r := c.circle(n); r != nil {
+		return r.going(n, a)
+	}
 	if t := c.tree(n); t != nil {
-		from, but := c.referring(n, next(a), path)
+		from, but := c.referring(n, next(a))
 		return t.going(a, either(from), but)
 	}
-	from, but := c.referring(n, a, path)
+	from, but := c.referring(n, a)
 	return strings.Join(append([]string{either(from)}, but...), " and ")
 }
 
 // referring are conditions for rows of a parent, under the alias a: that the
 // tenant's rows refer to them, one of which is enough, and that none of somebody
 // else's does. Rows that follow the parent, or stand in the same table, say nothing
-// of it.
-func (c *claims) referring(n TableName, a string, path []TableName) (from, but []string) {
-	path = append(slices.Clone(path), n)
+// of it; those of a circle are looked at together.
+func (c *claims) referring(n TableName, a string) (from, but []string) {
 	inner := next(a)
+	if alien := c.alien(n, a, nil); alien != "" {
+		but = append(but, "("+alien+") is not true")
+	}
 	for _, k := range c.g.below[n] {
-		if c.claimed(k) || k.self() {
+		if k.self() || slices.Contains(c.round[n], k.Child) {
+			continue
+		}
+		if c.claimed(k) {
+			if c.also[n] {
+				f, b := c.following(k, a)
+				from, but = append(from, f...), append(but, b...)
+			}
 			continue
 		}
 		var ours string
 		switch {
+		case c.also[n] && c.leads(k.Child, n):
+			ours = either(c.firm.ours(k.Child, inner))
 		case c.bent[k.id()]:
 		case c.held[k.Child]:
 			ours = either(c.ours(k.Child, inner))
-		case c.above[k.Child] && !slices.Contains(path, k.Child):
-			ours = c.parent(k.Child, inner, path)
+		case c.above[k.Child]:
+			ours = c.going(k.Child, inner)
 		}
 		if ours != "" {
 			from = append(from, k.down(a, inner, c.d.Name(k.Child), ours))
@@ -48,53 +126,29 @@ func (c *claims) referring(n TableName, a string, path []TableName) (from, but [
 		}
 		but = append(but, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+k.same(inner, a)+ours+")")
 	}
+	if c.also[n] && c.tree(n) != nil {
+		from = append(from, c.firm.ours(n, a)...)
+	}
 	if c.t.Written {
 		for _, columns := range c.referred(n) {
-			from = append(from, c.written(n, a, columns))
+			t := c.g.tables[n]
+			from = append(from, among(a, columns, t.equal(columns), c.d.Written(c.t.Resource, t, columns)))
 		}
 	}
 	return from, but
 }
 
-// written is the condition that the columns of a row, under the alias a, are a key
-// that was written down.
-func (c *claims) written(n TableName, a string, columns []string) string {
-	return c.listed(n, a, columns, c.d.Written(c.t.Resource, c.g.tables[n], columns))
-}
-
-// listed is the condition that the columns of a row, under the alias a, are in what
-// a query gives, as their types compare them.
-func (c *claims) listed(n TableName, a string, columns []string, query string) string {
-	var same, names []string
-	plain := true
-	for i, name := range columns {
-		plain = plain && c.equal(n, name) == "="
-		names = append(names, "k"+strconv.Itoa(i))
-		same = append(same, Quote(a, name)+" "+c.equal(n, name)+" w."+names[i])
-	}
-	switch {
-	case plain:
-		return tuple(a, columns) + " in (" + query + ")"
-	case len(columns) == 1:
-		return Quote(a, columns[0]) + " " + c.equal(n, columns[0]) + " any (" + query + ")"
-	}
-	return "exists (select 1 from (" + query + ") w (" + strings.Join(names, ", ") + ") where " + strings.Join(same, " and ") + ")"
-}
-
-// equal is the operator by which a column's values are equal.
-func (c *claims) equal(n TableName, column string) string {
-	at, _ := c.g.tables[n].Column(column)
-	return cmp.Or(at.Equal, "=")
-}
-
 // asked is the condition for rows of a parent, under the alias a, that the
 // tenant's rows refer to or referred to.
 func (c *claims) asked(n TableName, a string) string {
+	if r := c.circle(n); r != nil {
+		return r.with(n, a, r.asked)
+	}
 	if t := c.tree(n); t != nil {
-		from, _ := c.referring(n, next(a), nil)
+		from, _ := c.referring(n, next(a))
 		return t.with(a, either(from))
 	}
-	from, _ := c.referring(n, a, nil)
+	from, _ := c.referring(n, a)
 	return either(from)
 }
 
@@ -106,7 +160,7 @@ func (c *claims) alone(n TableName, a string) string {
 	for _, k := range c.g.below[n] {
 		where := k.same(inner, a)
 		if k.self() {
-			where += " and not (" + c.tree(n).is(inner, a) + ")"
+			where += " and " + c.d.Address(c.g.tables[n], inner) + " <> " + c.d.Address(c.g.tables[n], a)
 		}
 		none = append(none, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+where+")")
 	}

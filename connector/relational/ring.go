@@ -13,7 +13,7 @@ type ring struct {
 	c      *claims
 	tables []TableName
 	hub    TableName
-	loose  bool // there is no such table
+	loose  bool // there is no such table, or no query can follow its keys
 }
 
 func (r *ring) has(n TableName) bool { return r != nil && slices.Contains(r.tables, n) }
@@ -43,7 +43,8 @@ func (c *claims) rings() {
 			continue
 		}
 		r := &ring{c: c, tables: part}
-		r.loose = !slices.ContainsFunc(part, func(n TableName) bool { r.hub = n; return r.opens(n) })
+		r.loose = !slices.ContainsFunc(part, func(n TableName) bool { r.hub = n; return r.opens(n) }) ||
+			c.g.tables[r.hub].unhashed(r.named()) != ""
 		for _, n := range part {
 			c.ring[n] = r
 		}
@@ -91,7 +92,7 @@ func (r *ring) ours(n TableName, a string) []string {
 			for i, p := range k.Parents {
 				names[i] = numbered(slices.Index(columns, p))
 			}
-			return r.c.keyless(k.Child, a) + tuple(a, k.Columns) + " in (" + closure + " select " + strings.Join(names, ", ") + ` from "r")`
+			return r.c.keyless(k.Child, a) + among(a, k.Columns, k.Equal, closure+" select "+strings.Join(names, ", ")+` from "r"`)
 		}))
 	}
 	return out
@@ -139,7 +140,11 @@ func (r *ring) closure(columns []string, a string) string {
 		on = append(on, r.along(path, a, func(a string, k ForeignKey) string {
 			same := make([]string, len(k.Columns))
 			for i := range k.Columns {
-				same[i] = Quote(a, k.Columns[i]) + ` = "r".` + numbered(slices.Index(columns, k.Parents[i]))
+				op := ""
+				if len(k.Equal) > 0 {
+					op = k.Equal[i]
+				}
+				same[i] = equals(Quote(a, k.Columns[i]), op, `"r".`+numbered(slices.Index(columns, k.Parents[i])))
 			}
 			return r.c.keyless(k.Child, a) + strings.Join(same, " and ")
 		}))

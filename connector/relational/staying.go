@@ -29,10 +29,13 @@ func (h *Holding) staying() []staying {
 	var out []staying
 	for _, t := range h.Graph.Tables() {
 		n := t.TableName
-		if r, ok := h.at[n]; ok && r.Parent && h.Classes[n] != "" {
-			theirs := h.claims.others(n, alias, nil)
-			if h.claims.tree(n) != nil {
+		if r, ok := h.at[n]; ok && h.claims.parent(n) && h.Classes[n] != "" {
+			theirs := h.claims.foreign(n, alias, nil)
+			if h.claims.tree(n) != nil || h.claims.circle(n) != nil || h.claims.also[n] {
 				theirs = "(" + r.Where() + ") is not true"
+			}
+			if alien := h.claims.alien(n, alias, nil); alien != "" && h.claims.also[n] { // a neighbour's, whoever refers to it
+				theirs += " and (" + alien + ") is not true"
 			}
 			if theirs != "" {
 				out = append(out, staying{table: n, where: h.claims.asked(n, alias) + " and " + theirs,
@@ -40,6 +43,7 @@ func (h *Holding) staying() []staying {
 					says:  "that the tenant's rows refer to stay, since rows that stay refer to them too"})
 			}
 		}
+		out = append(out, h.leaning(n)...)
 		if h.claims.own(n) || h.claims.t.Key == "" {
 			continue
 		}
@@ -49,6 +53,28 @@ func (h *Holding) staying() []staying {
 		}
 		out = append(out, h.contradictions(t)...)
 		out = append(out, h.halves(t)...)
+	}
+	return out
+}
+
+// leaning are rows of neighbours to which rows of a parent refer that go, since only
+// the tenant's rows refer to these.
+func (h *Holding) leaning(n TableName) []staying {
+	r, ok := h.at[n]
+	if !ok || !h.claims.parent(n) || h.Classes[n] == "" {
+		return nil
+	}
+	var out []staying
+	for _, k := range h.Graph.above[n] {
+		theirs := ""
+		if h.claims.keyed[k.Parent] != "" || h.claims.others(k.Parent) {
+			theirs = h.claims.theirs(k.Parent, alias)
+		}
+		if inner := next(alias); theirs != "" {
+			out = append(out, staying{table: k.Parent, where: "(" + theirs + ") and " + k.down(alias, inner, h.Dialect.Name(n), either(h.claims.ours(n, inner))),
+				Place: connector.Place{Name: k.Parent.String(), Kind: connector.PlaceShared, Class: h.Classes[k.Parent], Via: "from " + k.Link()},
+				says:  "that rows of " + n.String() + " refer to by " + strings.Join(k.Columns, ", ") + " belong to others and stay; those of " + r.Table.String() + " go, as only the tenant's rows refer to them"})
+		}
 	}
 	return out
 }

@@ -156,9 +156,13 @@ func (h *Holding) fill(ctx context.Context, q Querier, places []connector.Place)
 // unclaim is what would settle that several references claim a table's rows.
 func (h *Holding) unclaim(n TableName) string {
 	var links []string
-	for _, k := range h.claims.by[n] {
+	for _, k := range slices.Concat(h.claims.by[n], h.claims.not[n]) {
 		if !k.self() {
-			links = append(links, `links: {"`+h.link(k)+`": detach}`)
+			word := Detach
+			if len(h.Graph.optional(k)) == 0 { // it claims nothing any more
+				word = Block
+			}
+			links = append(links, `links: {"`+h.link(k)+`": `+string(word)+`}`)
 		}
 	}
 	return strings.Join(links, " or ") + ", for the reference that doesn't say whose a row is"
@@ -169,6 +173,7 @@ type reference struct {
 	ForeignKey
 	referring
 	updater string // a trigger that runs on others' rows as they lose it
+	keeps   bool   // it is looked at for rows of nobody's that keep the parent's from going
 }
 
 func (h *Holding) references() []reference {
@@ -178,10 +183,12 @@ func (h *Holding) references() []reference {
 		if !ok || h.claims.own(k.Child) || h.claims.claimed(k) && h.claims.keyed[k.Child] == "" {
 			continue
 		}
-		if parent.Parent && (h.Classes[k.Parent] == "" || k.self() || h.claims.b.shared[k.Child]) {
-			continue
+		if !parent.Parent {
+			out = append(out, reference{ForeignKey: k})
 		}
-		out = append(out, reference{ForeignKey: k})
+		if h.claims.parent(k.Parent) && h.Classes[k.Parent] != "" && !k.self() && !h.claims.b.shared[k.Child] {
+			out = append(out, reference{ForeignKey: k, keeps: true})
+		}
 	}
 	return out
 }
@@ -190,7 +197,7 @@ func (h *Holding) fillReferences(ctx context.Context, q Querier, refers []refere
 	selects := make([]string, len(refers))
 	inner := next(alias)
 	for i, k := range refers {
-		if h.claims.above[k.Parent] {
+		if k.keeps {
 			selects[i] = h.keeping(k.ForeignKey, inner)
 			continue
 		}
@@ -220,8 +227,11 @@ func (h *Holding) fillReferences(ctx context.Context, q Querier, refers []refere
 func (h *Holding) keeping(k ForeignKey, inner string) string {
 	ours, theirs := h.conditions(k.Child)
 	also := "false"
-	if cond := h.claims.others(k.Parent, inner, nil); cond != "" {
+	if cond := h.claims.foreign(k.Parent, inner, nil); cond != "" {
 		also = cond
+	}
+	if h.claims.also[k.Parent] { // a row that is the tenant's by a claim is kept by nothing
+		also = either(append(h.claims.firm.ours(k.Parent, inner), also))
 	}
 	return "0, count(*) from " + h.Dialect.Name(k.Child) + " as " + Quote(alias) + " where (" + ours + ") is not true and (" + theirs + ") is not true and " +
 		k.up(alias, inner, h.Dialect.Name(k.Parent), h.claims.asked(k.Parent, inner)+" and ("+also+") is not true")
@@ -231,6 +241,9 @@ func (h *Holding) keeping(k ForeignKey, inner string) string {
 // somebody else's refers to the tenant's.
 func (h *Holding) place(r reference, counted bool) (connector.Place, bool) {
 	k := r.ForeignKey
+	if r.keeps && !counted && !h.claims.above[k.Parent] { // the other look at the key says it
+		return connector.Place{}, false
+	}
 	p := connector.Place{Name: k.Link(), Kind: connector.PlaceReference, Class: h.Classes[k.Parent], Via: "→ " + k.Parent.String(), Rows: r.theirs + r.nobodys}
 	if !counted {
 		_, held := h.at[k.Child]
@@ -244,7 +257,7 @@ func (h *Holding) place(r reference, counted bool) (connector.Place, bool) {
 	if p.Rows == 0 {
 		return p, false
 	}
-	if h.claims.above[k.Parent] {
+	if r.keeps {
 		p.Blocks = true
 		p.Says, p.Fix = h.kept(k, r.nobodys)
 		return p, true

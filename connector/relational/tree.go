@@ -15,6 +15,9 @@ type tree struct {
 	follows []ForeignKey // of self: what is below a row that goes is the tenant's too
 }
 
+// blind is a column that keeps a query from following the references; "" if there is none.
+func (t *tree) blind() string { return t.c.g.tables[t.n].unhashed(t.columns()) }
+
 // tree is nil for a table that isn't one.
 func (c *claims) tree(n TableName) *tree {
 	t := &tree{c: c, n: n}
@@ -27,7 +30,7 @@ func (c *claims) tree(n TableName) *tree {
 			t.follows = append(t.follows, k)
 		}
 	}
-	if !c.above[n] || len(t.self) == 0 {
+	if !c.parent(n) || len(t.self) == 0 || c.circle(n) != nil {
 		return nil
 	}
 	return t
@@ -38,11 +41,11 @@ func (t *tree) key() []string { return t.self[0].Parents }
 
 // is is the condition that two aliases stand for one row.
 func (t *tree) is(a, b string) string {
-	same := make([]string, len(t.key()))
-	for i, c := range t.key() {
-		same[i] = Quote(a, c) + " " + t.c.equal(t.n, c) + " " + Quote(b, c)
+	on := make([]string, len(t.key()))
+	for i, op := range t.c.g.tables[t.n].equal(t.key()) {
+		on[i] = equals(Quote(a, t.key()[i]), op, Quote(b, t.key()[i]))
 	}
-	return "(" + strings.Join(same, " and ") + ")"
+	return strings.Join(on, " and ")
 }
 
 // rows is the query for rows of the table under the alias a, with what to join, as
@@ -80,12 +83,15 @@ func (t *tree) define(name, query string) string {
 // among is the condition that a row, under the alias a, is in what was defined
 // under a name.
 func (t *tree) among(a, name string, defined ...string) string {
-	return t.c.listed(t.n, a, t.key(), "with recursive "+strings.Join(defined, ", ")+" select "+list(name, t.key())+" from "+Quote(name))
+	return among(a, t.key(), t.c.g.tables[t.n].equal(t.key()), "with recursive "+strings.Join(defined, ", ")+" select "+list(name, t.key())+" from "+Quote(name))
 }
 
 // with is the condition for rows, under the alias a, for which cond holds under the
 // alias next(a), and for those above them.
 func (t *tree) with(a, cond string) string {
+	if t.blind() != "" {
+		return "false"
+	}
 	inner := next(a)
 	return t.among(a, "up", t.climb("up", inner, t.rows(inner, " where "+cond)))
 }
@@ -94,6 +100,9 @@ func (t *tree) with(a, cond string) string {
 // for, with those above them, unless a row of somebody else's or one of the tree that
 // stays refers to them; and what follows them.
 func (t *tree) going(a, asked string, but []string) string {
+	if t.blind() != "" {
+		return "false"
+	}
 	inner := next(a)
 	below := next(inner)
 	var kept []string

@@ -184,48 +184,63 @@ func (j *judge) own() {
 	}
 }
 
-// parents adds the rows of covered tables that only rows of the leaver refer to.
+// parents adds the rows of covered tables that only rows of the leaver refer to, and
+// rows that go with these.
 func (j *judge) parents() {
 	for again := true; again; {
 		again = false
-		for id := range j.byID {
-			t := j.in[id]
-			if j.v.Gone[id] || t.Key != "" || t.Shared || t.Class == "" || len(j.owners[id]) > 0 || len(j.refers[id]) == 0 {
-				continue
+		going, theirs := j.below(j.leaving), j.below(j.staying)
+		for cut := true; cut; {
+			cut = false
+			for id := range going {
+				for _, by := range j.refers[id] {
+					if j.kin(by) || by.row.ID == id || j.v.Gone[by.row.ID] || going[by.row.ID] {
+						continue
+					}
+					if !j.staying(by.row) && !theirs[by.row.ID] && !theirs[id] {
+						j.either("a parent that a row of nobody's refers to", j.in[id].Name, by.link.Name, id)
+					}
+					delete(going, id)
+					cut = true
+				}
 			}
-			all, loose, asked := true, false, false
+		}
+		for id := range going {
+			j.v.Gone[id], again = true, true
 			for _, by := range j.refers[id] {
 				if j.kin(by) {
-					continue
-				}
-				asked = true
-				if by.row.ID == id {
-					loose = true
-				} else if !j.v.Gone[by.row.ID] {
-					all = false
-					from := j.in[by.row.ID]
-					loose = loose || len(j.owners[by.row.ID]) == 0 && !from.Shared
-				}
-			}
-			if !asked {
-				continue
-			}
-			if loose { // a parent that refers to itself, or that has children of nobody's
-				j.either("a parent's own kin", t.Name, "", id)
-			}
-			if all && j.reach[t.Name] {
-				j.either("a parent among claimed rows", t.Name, "", id)
-			}
-			if all {
-				j.v.Gone[id], again = true, true
-				for _, by := range j.refers[id] {
-					if j.kin(by) {
-						j.follow(by.row.ID)
-					}
+					j.follow(by.row.ID)
 				}
 			}
 		}
 	}
+}
+
+func (j *judge) leaving(r *Row) bool { return j.v.Gone[r.ID] }
+
+// staying says that a row surely is somebody else's, or nobody's for good.
+func (j *judge) staying(r *Row) bool {
+	return !j.v.Gone[r.ID] && (len(j.owners[r.ID]) > 0 || j.in[r.ID].Shared)
+}
+
+// below are the rows of covered parents that rows refer to, however far.
+func (j *judge) below(from func(*Row) bool) map[int]bool {
+	out := map[int]bool{}
+	for again := true; again; {
+		again = false
+		for id := range j.byID {
+			t := j.in[id]
+			if out[id] || j.v.Gone[id] || t.Key != "" || t.Shared || t.Class == "" || len(j.owners[id]) > 0 {
+				continue
+			}
+			for _, by := range j.refers[id] {
+				if !j.kin(by) && (out[by.row.ID] || from(by.row)) {
+					out[id], again = true, true
+				}
+			}
+		}
+	}
+	return out
 }
 
 // kin says that a row follows a parent.
