@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// Coverage is an addition, for one tenant alone, to what its blueprint says of a
+// Addition is an addition, for one tenant alone, to what its blueprint says of a
 // store that holds its data: tables with their data classes, and how their rows are
 // found. It only adds: where the blueprint says something of a name, that stays.
-type Coverage struct {
+type Addition struct {
 	Tables   map[string]string `json:"tables,omitempty"`   // name: data class
 	Columns  map[string]string `json:"columns,omitempty"`  // table: its tenant column
 	Links    map[string]string `json:"links,omitempty"`    // table.column: follow, detach or block
@@ -20,18 +20,18 @@ type Coverage struct {
 }
 
 // Empty says that it adds nothing.
-func (c Coverage) Empty() bool {
+func (c Addition) Empty() bool {
 	return len(c.Tables)+len(c.Columns)+len(c.Links)+len(c.Derived)+len(c.Triggers)+len(c.Shared)+len(c.Aliases) == 0
 }
 
 // maps are the attributes that an addition adds to by name.
-func (c Coverage) maps() map[string]map[string]string {
+func (c Addition) maps() map[string]map[string]string {
 	return map[string]map[string]string{"tables": c.Tables, "columns": c.Columns, "links": c.Links, "derived": c.Derived, "triggers": c.Triggers}
 }
 
 // Contradicts names what the attributes say otherwise of a name that the addition
 // adds, such as "tables: {notes: orders}"; blank if nothing. There it has no effect.
-func (c Coverage) Contradicts(attributes map[string]any) string {
+func (c Addition) Contradicts(attributes map[string]any) string {
 	all := c.maps()
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		have, _ := attributes[key].(map[string]any)
@@ -46,7 +46,7 @@ func (c Coverage) Contradicts(attributes map[string]any) string {
 
 // Into returns a resource's attributes with the addition, and leaves the given ones
 // unchanged.
-func (c Coverage) Into(attributes map[string]any) map[string]any {
+func (c Addition) Into(attributes map[string]any) map[string]any {
 	out := maps.Clone(attributes)
 	if out == nil {
 		out = make(map[string]any)

@@ -10,12 +10,12 @@ import (
 
 // An addition that would be without effect is refused by what contradicts it; else a
 // person reviews what nothing goes by.
-func TestCoverageContradicts(t *testing.T) {
+func TestAdditionContradicts(t *testing.T) {
 	t.Parallel()
 	have := map[string]any{
 		"tables": map[string]any{"notes": "orders"}, "triggers": map[string]any{}, "shared": []any{"countries"},
 	}
-	for want, c := range map[string]tenure.Coverage{
+	for want, c := range map[string]tenure.Addition{
 		"":                        {Tables: map[string]string{"notes": "orders", "later": "letters"}, Triggers: map[string]string{"a.b": "ignore"}},
 		"tables: {notes: orders}": {Tables: map[string]string{"notes": "letters"}},
 	} {
@@ -23,7 +23,7 @@ func TestCoverageContradicts(t *testing.T) {
 			t.Errorf("%+v contradicts %q, want %q", c, got, want)
 		}
 	}
-	got := tenure.Coverage{Triggers: map[string]string{"a.b": "ignore"}, Shared: []string{"countries", "units"}}.Into(have)
+	got := tenure.Addition{Triggers: map[string]string{"a.b": "ignore"}, Shared: []string{"countries", "units"}}.Into(have)
 	want := map[string]any{
 		"tables": map[string]any{"notes": "orders"}, "triggers": map[string]any{"a.b": "ignore"}, "shared": []any{"countries", "units"},
 	}

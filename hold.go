@@ -66,7 +66,7 @@ func Covering(holds []Hold, s HoldSubject) []Hold {
 // covers any of it stands against the step. A key's destruction takes all that is
 // sealed under it, and dropping a hand-over's files takes all that was exported.
 func (p *Plan) Destroys(s *Step) []HoldSubject {
-	class := s.Class
+	class := p.ClassOf(s)
 	if s.Action == ActKeyDestroy && class == "" {
 		class, _ = strings.CutPrefix(s.To, "class-")
 		if class == s.To {

@@ -64,7 +64,7 @@ func graphOf(p *Plan) (*teardown, error) {
 		case ActRetention:
 			g.clocks[s.Class] = i
 		case ActNoReturn:
-			g.points[p.pointOf(s)] = i
+			g.points[p.ClassOf(s)] = i
 		}
 	}
 	state := make([]int, len(p.Steps))
@@ -139,14 +139,20 @@ func (p *Plan) classesOf(s *Step) []string {
 	return slices.Compact(out)
 }
 
-// pointOf is the data class whose point of no return a gate is; "" is that of what
-// holds no class.
-func (p *Plan) pointOf(gate *Step) string {
-	if gate.Class != "" || p.Format > 1 {
-		return gate.Class
+// ClassOf is the data class that a step is about; "" is none, or whatever its resource
+// holds. Format 1 says that of a count and of a point of no return in their keys alone.
+func (p *Plan) ClassOf(s *Step) string {
+	if s.Class != "" || p.Format > 1 {
+		return s.Class
 	}
-	class := strings.TrimPrefix(gate.Key, "noreturn/")
-	if slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action == ActRetention && s.Class == class }) {
+	class := ""
+	switch {
+	case s.Action == ActNoReturn:
+		class = strings.TrimPrefix(s.Key, "noreturn/")
+	case s.Action.IsCount():
+		_, class, _ = strings.Cut(s.Key, "/count/")
+	}
+	if slices.ContainsFunc(p.Classes, func(c DataClass) bool { return c.Name == class }) {
 		return class
 	}
 	return ""
@@ -160,7 +166,7 @@ func (g *teardown) proveStep(i int) {
 			g.wantsGate(i, g.clocks, class, "clock")
 		}
 	case s.Action == ActNoReturn:
-		g.proveCounts(i, g.p.pointOf(s))
+		g.proveCounts(i, g.p.ClassOf(s))
 	case s.Action == ActDropExport:
 		g.everyOf(i, func(o *Step) bool { return o.Action == ActExport })
 		g.wants(i, "the end of the retrieval", func(o *Step) bool {
@@ -324,7 +330,7 @@ func (p *Plan) Completed() *Plan {
 	var every []string
 	for i := range p.Steps {
 		if p.Steps[i].Action == ActNoReturn {
-			points[p.pointOf(&p.Steps[i])] = p.Steps[i].Key
+			points[p.ClassOf(&p.Steps[i])] = p.Steps[i].Key
 			every = append(every, p.Steps[i].Key)
 		}
 	}

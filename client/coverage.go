@@ -6,10 +6,10 @@ import (
 	"github.com/tenurehq/tenure"
 )
 
-// Coverage is what was added, for one tenant alone, to what its blueprint covers of
+// Addition is what was added, for one tenant alone, to what its blueprint covers of
 // a store. It counts once it was reviewed.
-type Coverage struct {
-	tenure.Coverage
+type Addition struct {
+	tenure.Addition
 	Digest     string            `json:"digest"`
 	Resource   tenure.ResourceID `json:"resource"`
 	Reason     string            `json:"reason"`
@@ -23,7 +23,7 @@ type Coverage struct {
 type CoverParams struct {
 	TenantParams
 	Body struct {
-		tenure.Coverage
+		tenure.Addition
 		Resource string `json:"resource" doc:"environment/key, or an id" minLength:"1" maxLength:"200"`
 		Reason   string `json:"reason" minLength:"1" maxLength:"1000"`
 	}
@@ -37,9 +37,9 @@ type CoverageID struct {
 
 var (
 	// ListCoverage lists a tenant's additions in the order of their asking.
-	ListCoverage = Endpoint[TenantParams, Page[Coverage]]{Name: "coverage.list", Verb: "GET", Path: "/v1/tenants/{tenant}/coverage", Summary: "List what was added to a tenant's coverage"}
+	ListCoverage = Endpoint[TenantParams, Page[Addition]]{Name: "coverage.list", Verb: "GET", Path: "/v1/tenants/{tenant}/coverage", Summary: "List what was added to a tenant's coverage"}
 	// Cover asks for an addition, which a second person reviews.
-	Cover = Endpoint[CoverParams, Coverage]{Name: "coverage.ask", Verb: "POST", Path: "/v1/tenants/{tenant}/coverage", Summary: "Ask for a table to be covered for this tenant alone; a second person reviews it", Example: `{"resource": "prod/store", "tables": {"notes": "orders"}, "reason": "the tenant made this table itself"}`}
+	Cover = Endpoint[CoverParams, Addition]{Name: "coverage.ask", Verb: "POST", Path: "/v1/tenants/{tenant}/coverage", Summary: "Ask for a table to be covered for this tenant alone; a second person reviews it", Example: `{"resource": "prod/store", "tables": {"notes": "orders"}, "reason": "the tenant made this table itself"}`}
 	// ReviewCoverage makes an addition count, for what is under way, too.
-	ReviewCoverage = Endpoint[CoverageID, Coverage]{Name: "coverage.review", Verb: "POST", Path: "/v1/tenants/{tenant}/coverage/{coverage}/review", Summary: "Review an addition that another person asked for, so that it counts"}
+	ReviewCoverage = Endpoint[CoverageID, Addition]{Name: "coverage.review", Verb: "POST", Path: "/v1/tenants/{tenant}/coverage/{coverage}/review", Summary: "Review an addition that another person asked for, so that it counts"}
 )

@@ -23,11 +23,11 @@ func (a *app) tenantCover() *cobra.Command {
 			ctx := cmd.Context()
 			p.Tenant = args[0]
 			switch {
-			case review != "" && (p.Body.Resource != "" || !p.Body.Coverage.Empty()):
+			case review != "" && (p.Body.Resource != "" || !p.Body.Addition.Empty()):
 				return tenure.Errorf(tenure.Invalid, "an addition is asked for, or reviewed: not both at once")
 			case review != "":
 				return a.reviewCoverage(ctx, client.CoverageID{TenantParams: p.TenantParams, Coverage: review})
-			case p.Body.Resource == "" && p.Body.Coverage.Empty():
+			case p.Body.Resource == "" && p.Body.Addition.Empty():
 				list, err := ask(ctx, a, client.ListCoverage, p.TenantParams)
 				if err != nil {
 					return orClosed(err, args[0])
@@ -44,7 +44,7 @@ func (a *app) tenantCover() *cobra.Command {
 				return err
 			}
 			return a.show(c, func(o *page) {
-				printCoverage(o, []client.Coverage{c})
+				printCoverage(o, []client.Addition{c})
 				o.next("another person reviews it: tenure tenant cover " + args[0] + " --review " + c.Digest + " --as SOMEBODY-ELSE")
 			})
 		})
@@ -72,10 +72,10 @@ func (a *app) reviewCoverage(ctx context.Context, p client.CoverageID) error {
 	if err != nil {
 		return err
 	}
-	return a.show(c, func(o *page) { printCoverage(o, []client.Coverage{c}) })
+	return a.show(c, func(o *page) { printCoverage(o, []client.Addition{c}) })
 }
 
-func printCoverage(o *page, list []client.Coverage) {
+func printCoverage(o *page, list []client.Addition) {
 	if len(list) == 0 {
 		o.line("Nothing was added to what the blueprint covers.")
 		return
@@ -86,13 +86,13 @@ func printCoverage(o *page, list []client.Coverage) {
 		if c.ReviewedBy != "" {
 			reviewed = c.ReviewedBy + ", " + o.when(c.ReviewedAt)
 		}
-		rows[i] = []string{string(c.Resource), coverageWords(c.Coverage), c.Reason, c.AskedBy, reviewed, c.Digest}
+		rows[i] = []string{string(c.Resource), coverageWords(c.Addition), c.Reason, c.AskedBy, reviewed, c.Digest}
 	}
 	o.table([]string{"resource", "adds", "because", "asked by", "reviewed", "digest"}, rows)
 }
 
 // coverageWords are an addition as its flags say it.
-func coverageWords(c tenure.Coverage) string {
+func coverageWords(c tenure.Addition) string {
 	var out []string
 	for _, part := range []struct {
 		word string

@@ -3,8 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
 )
 
 func (a *app) explain() *cobra.Command {

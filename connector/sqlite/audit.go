@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
 )
 
 // audit lists what tables and references don't show: virtual tables, triggers
@@ -40,7 +41,11 @@ func (e *estate) audit(ctx context.Context, s *session, order []string, counted 
 			out = append(out, *p)
 		}
 	}
-	return out, nil
+	if !counted {
+		return out, nil
+	}
+	more, err := e.consequences(ctx, s, order)
+	return append(out, more...), err
 }
 
 // deletable has SQLite compile the delete, with the triggers and references that
@@ -74,7 +79,13 @@ func blocked(p connector.Place, says, fix string) *connector.Place {
 // stands among the tables.
 func (e *estate) virtualPlace(ctx context.Context, s *session, v virtual, counted bool) (*connector.Place, error) {
 	p := connector.Place{Name: v.name, Kind: connector.PlaceDerived, Class: e.class(v.name), Via: v.module}
-	if _, held := e.table(v.name); held || e.shared(v.name) {
+	by, wrong := e.c.unsure(v)
+	if e.whole || v.unreadable != "" {
+		by, wrong = nil, ""
+	}
+	if _, held := e.table(v.name); held && wrong != "" {
+		return e.stray(p, wrong), nil
+	} else if held || e.shared(v.name) {
 		return nil, nil
 	}
 	if v.unreadable != "" {
@@ -104,6 +115,12 @@ func (e *estate) virtualPlace(ctx context.Context, s *session, v virtual, counte
 		if p.Class == "" {
 			p.Class = e.class(t)
 		}
+		if wrong != "" {
+			return e.stray(p, wrong), nil
+		}
+		if n, err := e.unnumbered(ctx, s, t, by[strings.ToLower(t)], counted); err != nil || n > 0 {
+			return e.stray(p, plural(n, "row")+" of "+t+" have no "+by[strings.ToLower(t)]), err
+		}
 		if !e.c.steady(v.name, t, "delete") {
 			return blocked(p, "rows that triggers copy from "+t+" into "+v.name+" stay there, or may, when "+t+"'s rows go",
 				"add a trigger without a condition that takes the row out of "+v.name+" when one of "+t+" is deleted"), nil
@@ -115,6 +132,23 @@ func (e *estate) virtualPlace(ctx context.Context, s *session, v virtual, counte
 	}
 	p.Via += ", kept in step by triggers of " + strings.Join(sources, ", ")
 	return &p, nil
+}
+
+// unnumbered counts the tenant's rows of a table that have no value in the column by
+// which an index knows them.
+func (e *estate) unnumbered(ctx context.Context, s *session, table, column string, counted bool) (int64, error) {
+	t, _ := e.table(table)
+	if c, _ := t.Table.Column(column); !counted || c.Name == "" || c.Required {
+		return 0, nil
+	}
+	return s.count(ctx, "select count(*) from "+quote(t.Table.Name)+` as "t" where `+relational.Quote("t", column)+" is null and "+t.Where())
+}
+
+// stray is a place of an index whose triggers may take out other rows than they
+// put in.
+func (e *estate) stray(p connector.Place, wrong string) *connector.Place {
+	return blocked(p, "what stands in "+p.Name+" for rows that go can't be told: "+wrong,
+		"let the triggers on insert, update and delete of one table put a row in and take it out by the same unique column, such as new.id and old.id, with the same texts, and build the index anew")
 }
 
 // external is an index whose texts stand in another table.
@@ -133,6 +167,9 @@ func (e *estate) external(ctx context.Context, s *session, f fulltext, p connect
 	}
 	if p.Class == "" || e.whole {
 		p.Class = e.class(f.content)
+	}
+	if _, wrong := e.c.unsure(f.virtual); wrong != "" && !e.whole {
+		return e.stray(p, wrong), nil
 	}
 	if !counted {
 		return &p, nil

@@ -17,6 +17,7 @@ type catalog struct {
 	virtuals  []virtual
 	fulltexts []fulltext
 	triggers  []trigger
+	conflicts map[string][]conflict // by table
 }
 
 func readCatalog(ctx context.Context, q relational.Querier) (c catalog, err error) {
@@ -29,9 +30,14 @@ func readCatalog(ctx context.Context, q relational.Querier) (c catalog, err erro
 	if c.triggers, err = triggers(ctx, q); err != nil {
 		return c, err
 	}
-	tables, collations, err := readTables(ctx, q, c.apart())
+	tables, texts, err := readTables(ctx, q, c.apart())
 	if err != nil {
 		return c, err
+	}
+	collations := map[string]map[string]string{}
+	c.conflicts = map[string][]conflict{}
+	for name, text := range texts {
+		collations[name], c.conflicts[name] = collationsOf(text), conflictsOf(text)
 	}
 	for i := range tables {
 		tables[i].Code = slices.ContainsFunc(c.triggers, func(g trigger) bool { return g.event != "insert" && strings.EqualFold(g.table, tables[i].Name) })
@@ -122,9 +128,9 @@ func (c catalog) virtual(name string) *virtual {
 	return nil
 }
 
-// readTables reads the tables, and by table the collations of their columns.
-func readTables(ctx context.Context, q relational.Querier, apart []string) ([]relational.Table, map[string]map[string]string, error) {
-	collations := map[string]map[string]string{}
+// readTables reads the tables, and by table the statement that made it.
+func readTables(ctx context.Context, q relational.Querier, apart []string) ([]relational.Table, map[string]string, error) {
+	texts := map[string]string{}
 	skip := make([]string, len(apart))
 	for i, name := range apart {
 		skip[i] = literal(name)
@@ -141,7 +147,7 @@ func readTables(ctx context.Context, q relational.Querier, apart []string) ([]re
 		if len(out) == 0 || out[len(out)-1].Name != name {
 			out = append(out, relational.Table{TableName: relational.TableName{Name: name}, RowID: !wr})
 			keys[name] = map[int]string{}
-			collations[name] = collationsOf(text)
+			texts[name] = text
 		}
 		t := &out[len(out)-1]
 		if strict && strings.EqualFold(declared, "any") {
@@ -161,7 +167,7 @@ func readTables(ctx context.Context, q relational.Querier, apart []string) ([]re
 			out[i].Key = append(out[i].Key, keys[out[i].Name][n])
 		}
 	}
-	return out, collations, err
+	return out, texts, err
 }
 
 // collationsOf reads the collations that a table's statement gives its columns,

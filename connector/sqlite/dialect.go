@@ -43,7 +43,7 @@ func (dialect) Keyed(t relational.Table, alias, column, key string) (ours, their
 }
 
 // valueOf is a tenant column, or a path of keys in one, as an expression. What
-// isn't JSON has no path.
+// isn't JSON has no path, and a list or an object is no key.
 func valueOf(alias, column string) string {
 	name, path, is := strings.Cut(column, "->>")
 	out := quote(name)
@@ -57,7 +57,8 @@ func valueOf(alias, column string) string {
 	for part := range strings.SplitSeq(path, "->>") {
 		at += `."` + part + `"`
 	}
-	return "(case when json_valid(" + out + ") then json_extract(" + out + ", " + literal(at) + ") end)"
+	at = out + ", " + literal(at) + ")"
+	return "(case when not json_valid(" + out + ") then null when json_type(" + at + " in ('array', 'object') then null else json_extract(" + at + " end)"
 }
 
 // affinityOf is a tenant column's affinity; what stands in JSON has none.
@@ -159,15 +160,33 @@ func (dialect) Obstacles(ctx context.Context, q relational.Querier, t relational
 	return strings.Join(raising, ", "), err
 }
 
-// Updaters is described at relational.Dialect.
+// Updaters is described at relational.Dialect. Left out are triggers that don't run
+// when a reference changes, that write nothing, and that keep an index in step.
 func (dialect) Updaters(ctx context.Context, q relational.Querier, t relational.TableName, _ []string) (out []string, err error) {
-	all, err := triggers(ctx, q)
-	for _, g := range all {
-		if g.event == "update" && strings.EqualFold(g.table, t.Name) {
+	c, err := readCatalog(ctx, q)
+	for _, g := range c.triggers {
+		if c.watches(g, t) && slices.ContainsFunc(g.writes, func(w write) bool { return !c.keeps(w) }) {
 			out = append(out, g.name)
 		}
 	}
 	return out, err
+}
+
+// watches says that the trigger runs when rows of the table lose a reference.
+func (c catalog) watches(g trigger, t relational.TableName) bool {
+	return g.event == "update" && strings.EqualFold(g.table, t.Name) && (len(g.columns) == 0 || slices.ContainsFunc(c.graph.Keys(), func(k relational.ForeignKey) bool {
+		return k.Child == t && slices.ContainsFunc(k.Columns, func(name string) bool { return foldedIn(g.columns, name) })
+	}))
+}
+
+// keeps says that the statement keeps an index in step with the row that changed.
+func (c catalog) keeps(w write) bool {
+	v := c.virtual(w.table)
+	if v == nil {
+		return false
+	}
+	_, wrong := c.unsure(*v)
+	return wrong == ""
 }
 
 // kept are the tables of what an erasure keeps in the file.

@@ -2,192 +2,199 @@ package sqlite
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
+	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
-	"github.com/tenurehq/tenure/connector/relational"
 )
 
-// effects are what a batch does to rows beyond its own statements: by triggers, and
-// by what references do when their parent goes. The data map has judged what can be
-// read of that; this is what happened.
-type effects struct {
-	e       *estate
-	class   string
-	deleted map[string]int64 // by table, the batch's own deletes among them
-	foul    *tenure.Error    // the first write that nobody knows of
-}
-
-// watched runs one batch and is Blocked by what it did that it wasn't to do. The
-// batch is one transaction, which the caller then rolls back.
-func (e *estate) watched(ctx context.Context, s *session, class string, batch func() (connector.Erased, error)) (connector.Erased, error) {
-	if len(e.c.triggers) == 0 {
-		return batch()
-	}
-	w := &effects{e: e, class: class, deleted: map[string]int64{}}
-	hook := func(f sqlite.PreUpdateHookFn) error {
-		return s.conn.Raw(func(c any) error { c.(sqlite.HookRegisterer).RegisterPreUpdateHook(f); return nil })
-	}
-	if err := hook(w.see); err != nil {
-		return connector.Erased{}, err
-	}
-	out, err := batch()
-	if ended := hook(nil); err == nil {
-		err = ended
-	}
-	if err == nil {
-		err = w.judge(out.Counts)
-	}
+// batch runs one batch of the erasure and holds each row that changed against what
+// a batch may do: rows of the class go, others lose an announced reference, a
+// trigger copies a row of the tenant's into a covered table, and an index follows.
+// What something else than the erasure itself deleted or changed is taken back,
+// looked at as it was, and done again if it is the tenant's. Anything else is
+// Blocked.
+func (w *watch) batch(ctx context.Context, b connector.Batch, resource string) (e connector.Erased, err error) {
+	before, err := w.e.dangling(ctx, w.session)
 	if err != nil {
-		return connector.Erased{}, err
+		return e, err
 	}
-	return out, nil
+	for range 4 {
+		if e, err = w.try(ctx, b, resource); err != nil {
+			return e, err
+		}
+		if again, err := w.doubted(ctx); err != nil || !again {
+			if err == nil {
+				err = w.verdict(ctx, before)
+			}
+			return e, err
+		}
+		took := int64(0)
+		for _, n := range e.Counts {
+			took += n
+		}
+		b.Limit, b.For = int(max(1, min(took, int64(b.Limit)))), 0 // the same rows again
+	}
+	return e, tenure.Errorf(tenure.Unavailable, "triggers changed other rows each time").Retryable()
 }
 
-// see takes in one row that is about to change. SQLite doesn't tell of the rows of
-// virtual tables; those in which they are kept are no tables of the graph.
-func (w *effects) see(d sqlite.SQLitePreUpdateData) {
-	t, known := w.e.Graph.Find("", d.TableName)
-	if d.Op == sqlite3.SQLITE_DELETE && known {
-		w.deleted[t.Name]++
+// try runs the batch under watch, and writes what it took into the tally.
+func (w *watch) try(ctx context.Context, b connector.Batch, resource string) (e connector.Erased, err error) {
+	w.fresh()
+	erasure, err := w.e.Erasure(b.Class)
+	if err != nil {
+		return e, err
 	}
-	if w.foul != nil || d.Depth() == 0 {
-		return
+	if err := w.run(ctx, "savepoint batch"); err != nil {
+		return e, err
 	}
-	table, _ := w.e.Graph.Table(t)
-	switch vouched := w.e.vouched(d.TableName); {
-	case d.Op == sqlite3.SQLITE_INSERT && known:
-		if says, nobodys := w.inserted(table, d); says != "" && (nobodys || !vouched) {
-			w.foul = w.blame(t.Name, says)
+	if err := w.hook(w.change); err != nil {
+		return e, err
+	}
+	if e, err = erasure.Batch(ctx, w, b); err == nil {
+		for name, s := range w.seen {
+			if s.known && s.covered && s.deleted > e.Counts[name] {
+				e.Counts[name] = s.deleted // a trigger took some
+			}
 		}
-	case vouched:
-	case strings.HasPrefix(strings.ToLower(d.TableName), "tenure_"):
-		w.foul = w.blame(d.TableName, "writes to "+d.TableName+", which is Tenure's")
-	case d.Op == sqlite3.SQLITE_UPDATE && known && !w.within(t.Name):
-		if column := w.changed(table, d); column != "" {
-			w.foul = w.blame(t.Name, "changes "+column+" of rows of "+t.Name)
-		}
+		err = kept.Add(ctx, w, b.Run, resource, &e)
 	}
+	if unhooked := w.hook(nil); err == nil {
+		err = unhooked
+	}
+	return e, w.e.refused(err, b.Class)
 }
 
-// vouched says that the blueprint answers for a trigger which writes to the table.
-func (e *estate) vouched(table string) bool {
-	return slices.ContainsFunc(e.c.triggers, func(g trigger) bool {
-		return e.excused(g) && slices.ContainsFunc(g.writes, func(w write) bool { return strings.EqualFold(w.table, table) })
+// hook has f called before each row changes; nil ends it.
+func (s *session) hook(f sqlite.PreUpdateHookFn) error {
+	return s.conn.Raw(func(conn any) error {
+		h, ok := conn.(sqlite.HookRegisterer)
+		if !ok {
+			return tenure.Errorf(tenure.Internal, "the SQLite driver doesn't tell which rows change")
+		}
+		h.RegisterPreUpdateHook(f)
+		return nil
 	})
 }
 
-// within says that all rows of the table are the tenant's and go with the class.
-func (w *effects) within(table string) bool {
-	return w.e.whole && (w.class == "" || w.e.class(table) == w.class)
+// doubted takes the batch back if there are rows to be looked at, and is Blocked if
+// one of them isn't the tenant's.
+func (w *watch) doubted(ctx context.Context) (again bool, err error) {
+	for _, s := range w.seen {
+		again = again || len(s.doubts) > 0
+	}
+	if !again {
+		return false, nil
+	}
+	if err := w.run(ctx, "rollback to batch; release batch"); err != nil {
+		return false, err
+	}
+	for name, s := range w.seen {
+		n, err := w.strangers(ctx, s, s.doubts)
+		if err != nil {
+			return false, err
+		}
+		if n > 0 {
+			return false, w.foul(s, "delete or change", n)
+		}
+		if w.cleared[name] == nil {
+			w.cleared[name] = map[string]bool{}
+		}
+		maps.Copy(w.cleared[name], s.doubts)
+	}
+	return true, nil
 }
 
-// inserted says what is wrong with a row that a trigger adds, "" if nothing is, and
-// whether the row names no tenant where others do: nothing would ever find it.
-func (w *effects) inserted(t relational.Table, d sqlite.SQLitePreUpdateData) (says string, nobodys bool) {
-	switch {
-	case w.e.Shared(t.TableName):
-		return "", false
-	case w.e.class(t.Name) == "":
-		return "adds rows to " + t.Name + ", which no data class covers", false
-	case w.e.whole:
-		return "", false
+// strangers counts those of the rows that are there and aren't the tenant's.
+func (w *watch) strangers(ctx context.Context, s *sight, addresses map[string]bool) (n int64, err error) {
+	t, held := w.e.Table(s.table.TableName)
+	for part := range slices.Chunk(slices.Collect(maps.Keys(addresses)), 1000) {
+		where := (dialect{}).At(s.table, "t", part)
+		if held {
+			where += " and (" + t.Where() + ") is not true"
+		}
+		more, err := w.count(ctx, "select count(*) from "+quote(s.table.Name)+` as "t" where `+where)
+		if err != nil {
+			return 0, err
+		}
+		n += more
 	}
-	name, path, _ := relational.CutPath(w.e.TenantColumn(t.TableName))
-	row := make([]any, d.Count())
-	i := slices.Index(t.Names(), name)
-	if i < 0 || i >= len(row) || d.New(row...) != nil {
-		return "adds rows to " + t.Name + " of which can't be told that they have the tenant's key", false
-	}
-	switch valueAt(row[i], path) {
-	case w.e.a.Key:
-		return "", false
-	case "":
-		return "adds rows to " + t.Name + " that name no tenant (" + name + ")", true
-	}
-	return "adds rows to " + t.Name + " that don't have the tenant's key in " + name, false
+	return n, nil
 }
 
-// valueAt is a value as a key, or what stands at a path in it.
-func valueAt(v any, path []string) string {
-	switch x := v.(type) {
-	case nil:
-		return ""
-	case []byte:
-		v = string(x)
-	case float64:
-		v = strconv.FormatFloat(x, 'f', -1, 64)
-	}
-	text := fmt.Sprint(v)
-	for _, key := range path {
-		var m map[string]json.RawMessage
-		if json.Unmarshal([]byte(text), &m) != nil {
-			return ""
+// verdict is Blocked by what the batch has done and mustn't.
+func (w *watch) verdict(ctx context.Context, before map[string]int64) error {
+	for _, name := range slices.Sorted(maps.Keys(w.seen)) {
+		s := w.seen[name]
+		for _, l := range s.loses {
+			s.fouls[wasChanged] += l.kept()
 		}
-		text = string(m[key])
-		var s string
-		if json.Unmarshal(m[key], &s) == nil {
-			text = s
+		for how, n := range s.fouls {
+			if n > 0 {
+				return w.foul(s, []string{"delete", "change", "add"}[how], n)
+			}
+		}
+		for _, addresses := range []map[string]bool{s.added, w.cleared[name]} {
+			n, err := w.strangers(ctx, s, addresses)
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				return w.foul(s, "add or change", n)
+			}
 		}
 	}
-	return text
+	for _, name := range slices.Sorted(maps.Keys(w.indexes)) {
+		if err := w.told(w.indexes[name]); err != nil {
+			return err
+		}
+	}
+	after, err := w.e.dangling(ctx, w.session)
+	if err != nil {
+		return err
+	}
+	for name, n := range after {
+		if n > before[name] {
+			return tenure.Errorf(tenure.Blocked, "%s of %s refer to columns that would change, and be left without what they refer to: rows that they refer to lose a reference", plural(n-before[name], "row"), name).
+				WithHint("let %s refer to columns that don't change; nothing was erased in this batch", name)
+		}
+	}
+	return w.run(ctx, "release batch")
 }
 
-// changed is a column that a trigger gives another value; "" if it may be what a
-// reference does when the row goes to which it leads.
-func (w *effects) changed(t relational.Table, d sqlite.SQLitePreUpdateData) string {
-	was, is := make([]any, d.Count()), make([]any, d.Count())
-	if d.Old(was...) != nil || d.New(is...) != nil {
-		return "something"
-	}
-	for i, name := range t.Names() {
-		if i >= len(was) || fmt.Sprint(was[i]) == fmt.Sprint(is[i]) {
-			continue
-		}
-		if !slices.ContainsFunc(w.e.Graph.Keys(), func(k relational.ForeignKey) bool {
-			_, held := w.e.Table(k.Parent)
-			return held && k.Child == t.TableName && slices.Contains(k.Columns, name) && (k.OnDelete == relational.SetNull && is[i] == nil || k.OnDelete == relational.SetDefault)
-		}) {
-			return name
-		}
-	}
-	return ""
+func (w *watch) foul(s *sight, how string, n int64) error {
+	name := s.table.Name
+	return tenure.Errorf(tenure.Blocked, "the erasure would also %s %s of %s that it isn't to touch: %s", how, plural(n, "row"), name, w.causes(name)).
+		WithHint("change it so that it leaves these rows of %s alone, then retry; nothing was erased in this batch", name)
 }
 
-// judge is Blocked if the batch did more than it was to do.
-func (w *effects) judge(counts map[string]int64) error {
-	if w.foul != nil {
-		return w.foul
-	}
-	for table, n := range w.deleted {
-		if n > counts[table] && !w.within(table) {
-			return w.blame(table, "deletes rows of "+table+" that the erasure didn't take")
-		}
-	}
-	return nil
-}
-
-// blame names the triggers that write to a table, or all if none says that it does.
-func (w *effects) blame(table, what string) *tenure.Error {
-	var names, all []string
+// causes names what in the schema may change a table's rows besides the erasure.
+func (w *watch) causes(table string) string {
+	var out []string
 	for _, g := range w.e.c.triggers {
-		says := "trigger " + g.name + " of " + g.table
-		all = append(all, says)
 		if slices.ContainsFunc(g.writes, func(o write) bool { return strings.EqualFold(o.table, table) }) {
-			names = append(names, says)
+			out = append(out, "trigger "+g.name+" of "+g.table)
 		}
 	}
-	if len(names) == 0 {
-		names = all
+	for _, x := range w.e.c.conflicts[table] {
+		out = append(out, "on conflict "+x.how+" of "+strings.Join(x.columns, ", "))
 	}
-	return tenure.Errorf(tenure.Blocked, "%s %s", strings.Join(names, " or "), what).
-		WithHint("change it so that it keeps nothing of a tenant that leaves and touches nothing of others, then retry; nothing was erased in this batch")
+	for _, k := range w.e.Graph.Keys() {
+		if _, held := w.e.Table(k.Parent); held && k.Child.Name == table {
+			out = append(out, "the reference "+k.Link())
+		}
+	}
+	if len(out) == 0 { // by way of a view, or of another table
+		for _, g := range w.e.c.triggers {
+			out = append(out, "trigger "+g.name+" of "+g.table)
+		}
+	}
+	if len(out) == 0 {
+		return "nothing in the schema says why"
+	}
+	return strings.Join(out, ", or ") + " does that"
 }

@@ -54,9 +54,9 @@ func (d *Driver) batch(ctx context.Context, s *session, of estateOf, r connector
 	if err != nil {
 		return e, err
 	}
-	err = s.atomic(ctx, func() error {
-		held, err := s.held(ctx, of)
-		if err != nil {
+	var held *estate
+	err = s.atomic(ctx, func() (err error) {
+		if held, err = s.held(ctx, of); err != nil {
 			return err
 		}
 		if held.Unenforced, held.ByRow = alone, !alone; alone && !held.unattended() {
@@ -76,23 +76,22 @@ func (d *Driver) batch(ctx context.Context, s *session, of estateOf, r connector
 				return err
 			}
 		}
-		erasure, err := held.Erasure(b.Class)
+		w, err := look(ctx, s, held, b.Class)
 		if err != nil {
 			return err
 		}
-		e, err = held.watched(ctx, s, b.Class, func() (connector.Erased, error) { return erasure.Batch(ctx, s, b) })
-		if err != nil {
-			return held.refused(err, b.Class)
+		if e, err = w.batch(ctx, b, string(r.Resource)); err != nil {
+			return err
 		}
 		if !e.Done {
 			e.Cursor += "@" + version
+			return nil
 		}
-		took := len(e.Counts) > 0
-		if err := kept.Add(ctx, s, b.Run, string(r.Resource), &e); err != nil || !e.Done {
-			return err
-		}
-		return held.finish(ctx, s, b.Class, took)
+		return held.finish(ctx, s, b.Class, len(e.Counts) > 0)
 	})
+	if held != nil {
+		err = held.refused(err, b.Class) // by a constraint that is checked at the end
+	}
 	return e, err
 }
 
@@ -182,7 +181,7 @@ func (e *estate) finish(ctx context.Context, s *session, class string, took bool
 // refused makes of a constraint's or a trigger's refusal an error that names the
 // triggers and what a person can do.
 func (e *estate) refused(err error, class string) error {
-	if result(err) != sqlite3.SQLITE_CONSTRAINT {
+	if result(err) != sqlite3.SQLITE_CONSTRAINT || isCoded(err) {
 		return err
 	}
 	var names []string
@@ -192,10 +191,30 @@ func (e *estate) refused(err error, class string) error {
 		}
 	}
 	if code := extended(err); len(names) == 0 || code != sqlite3.SQLITE_CONSTRAINT_TRIGGER {
-		return tenure.Errorf(tenure.Blocked, "rows don't go: %w", err)
+		return tenure.Errorf(tenure.Blocked, "rows don't go: %s", e.constraint(err, class)).
+			WithHint("change or move the rows that the constraint speaks of, then retry; nothing was erased in this batch")
 	}
 	return tenure.Errorf(tenure.Blocked, "rows don't go, %s stands in the way: %w", strings.Join(names, " or "), err).
 		WithHint("change it so that the rows of a tenant that leaves can go, then retry")
+}
+
+// constraint says in SQLite's words which constraint refused. Of a reference SQLite
+// says nothing, so those that may be meant are named.
+func (e *estate) constraint(err error, class string) string {
+	says := strings.TrimPrefix(plain(err), "constraint failed: ")
+	if extended(err) != sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY {
+		return says
+	}
+	var links []string
+	for _, k := range e.Graph.Keys() {
+		if c := e.Classes[k.Parent]; c != "" && (class == "" || c == class) {
+			links = append(links, k.Link()+" → "+k.Parent.Name)
+		}
+	}
+	if len(links) > 0 {
+		says += ", of " + strings.Join(links, " or ")
+	}
+	return says
 }
 
 // forget drops the samples of rows that analyze has kept (sqlite.org/fileformat2,

@@ -132,6 +132,8 @@ func (e *estate) writePlace(g trigger, w write, place connector.Place, runs bool
 			return nil
 		}
 		return says("changes rows of " + w.table + " (" + w.verb + "), and whose they are can't be told")
+	case e.c.replaces(w.table) && !e.whole:
+		return says("inserts into " + w.table + ", whose definition says on conflict replace, and whose rows it pushes out can't be told")
 	case e.returns(g.table, w.table, map[string]bool{}):
 		return says("writes to " + w.table + " what comes back into " + g.table)
 	case !e.whole && !e.bears(g, w):
@@ -158,10 +160,13 @@ func (e *estate) bears(g trigger, w write) bool {
 	column := e.TenantColumn(from.Table.TableName)
 	names := w.columns
 	if len(names) == 0 {
-		names = into.Table.Names()
+		names = settable(into.Table)
 	}
 	i := slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, base) })
 	if i < 0 || column == "" {
+		return false
+	}
+	if w.veiled {
 		return false
 	}
 	for _, row := range w.rows {
@@ -170,6 +175,17 @@ func (e *estate) bears(g trigger, w write) bool {
 		}
 	}
 	return len(w.rows) > 0
+}
+
+// settable are the columns that an insert without a list gives values for.
+func settable(t relational.Table) []string {
+	var out []string
+	for _, c := range t.Columns {
+		if !c.Generated {
+			out = append(out, c.Name)
+		}
+	}
+	return out
 }
 
 // isColumn says that the expression is the column of the row that changed.

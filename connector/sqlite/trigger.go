@@ -28,6 +28,9 @@ type write struct {
 	upserts bool   // it changes rows that are there
 	columns []string
 	rows    [][][]word // of an insert: the expressions of each row; none if they can't be read
+	found   [2][]word  // of a bare id: the column, and the expression that it equals
+	sets    []string   // of an update
+	veiled  bool       // old and new may stand for something else than the row that changed
 }
 
 // triggers reads the triggers of tables; those of views are left out, since no
@@ -112,7 +115,11 @@ func (g *trigger) statement(body []word) {
 	switch w.verb {
 	case "delete", "update":
 		w.removes = w.verb == "delete"
-		w.all = bare >= 0 && len(rest)-bare == 6 && rest[bare+2].is("=") && rest[bare+3].is("old") && rest[bare+4].is(".")
+		if w.veiled = veils(rest); bare >= 0 && !w.filtered(rest[:bare]) {
+			w.assigned(rest[:bare])
+			w.identified(rest[bare+1:])
+		}
+		w.all = isRow(w.found[1], "old")
 	case "insert":
 		w.inserted(rest)
 		w.removes = len(w.columns) > 0 && strings.EqualFold(w.columns[0], w.table) && len(w.rows) == 1 && len(w.rows[0]) > 0 &&
@@ -120,6 +127,58 @@ func (g *trigger) statement(body []word) {
 		w.all = w.removes && !w.filtered(rest)
 	}
 	g.writes = append(g.writes, w)
+}
+
+// identified reads a condition that finds a row by its bare id.
+func (w *write) identified(condition []word) {
+	equal := slices.IndexFunc(condition, func(w word) bool { return w.is("=") })
+	if equal < 0 {
+		return
+	}
+	a, b := condition[:equal], condition[equal+1:]
+	if len(a) > 0 && len(b) > 0 && b[0].is("=") {
+		b = b[1:]
+	}
+	if len(a) > 0 && a[0].is("old", "new") {
+		a, b = b, a
+	}
+	if len(a) == 3 && a[1].is(".") && strings.EqualFold(a[0].text, w.table) {
+		a = a[2:]
+	}
+	if len(a) == 1 && len(b) == 3 {
+		w.found = [2][]word{a, b}
+	}
+}
+
+// assigned reads which columns an update sets.
+func (w *write) assigned(t []word) {
+	for i := 1; i < len(t); i++ {
+		if t[i].is("=") {
+			w.sets = append(w.sets, t[i-1].text)
+		}
+	}
+}
+
+// isRow says that the expression is a column of the row that changed, as it was
+// (old) or as it is (new).
+func isRow(e []word, which string) bool { return len(e) == 3 && e[0].is(which) && e[1].is(".") }
+
+// veils says that a statement has a name old or new of its own.
+func veils(t []word) bool {
+	for i, w := range t {
+		if !strings.EqualFold(w.text, "old") && !strings.EqualFold(w.text, "new") || i+1 < len(t) && t[i+1].is(".") && (i == 0 || !t[i-1].is(".")) {
+			continue
+		}
+		if w.quote != '\'' || i > 0 && (t[i-1].is("as", ")") || t[i-1].quoted || t[i-1].named()) {
+			return true
+		}
+	}
+	return false
+}
+
+// named says that the word may be a name, after which a text is another name for it.
+func (w word) named() bool {
+	return isWord(w.text[0]) && !w.is("select", "distinct", "all", "case", "when", "then", "else", "and", "or", "not", "in", "is", "like", "glob", "between", "values", "where", "having", "by", "on")
 }
 
 // filtered says that an insert reads its row from a select that may give none.
@@ -142,6 +201,7 @@ func (w *write) inserted(t []word) {
 		}
 		t = t[min(end+1, len(t)):]
 	}
+	w.veiled = veils(t)
 	switch {
 	case len(t) == 0:
 	case t[0].is("values"):
@@ -195,6 +255,7 @@ func split(t []word) (out [][]word) {
 type word struct {
 	text   string
 	quoted bool
+	quote  byte // the sign that it is quoted by
 }
 
 // is says whether the word is one of the keywords or signs.
@@ -220,14 +281,14 @@ func words(text string) []word {
 		case strings.IndexByte("'\"`[", c) >= 0:
 			var name string
 			name, n = unquote(rest)
-			out = append(out, word{name, true})
+			out = append(out, word{name, true, c})
 		case isWord(c):
 			for n < len(rest) && isWord(rest[n]) {
 				n++
 			}
-			out = append(out, word{rest[:n], false})
+			out = append(out, word{text: rest[:n]})
 		case strings.IndexByte(" \t\r\n\f", c) < 0:
-			out = append(out, word{rest[:1], false})
+			out = append(out, word{text: rest[:1]})
 		}
 		i += n
 	}

@@ -241,6 +241,9 @@ func (a *advance) settle(n *node, r Result, now time.Time) store.StepResult {
 		err = tenure.Errorf(tenure.Blocked, "it couldn't be read back with certainty").Retryable()
 	}
 	out.ErrorCode, out.Error = tenure.CodeOf(err), clip(err.Error())
+	if out.Progress == "" { // it didn't get as far as to say
+		out.Progress = n.row.Progress
+	}
 	if tenure.CanRetry(err) && n.row.Attempt < a.e.attempts() {
 		out.State, out.Verdict, out.DueAt = tenure.StepPending, "", now.Add(backoff(n.row.Attempt))
 		return out

@@ -45,6 +45,24 @@ func Stands(row store.StepRow, class string) bool {
 	return json.Unmarshal([]byte(row.Receipt), &c) == nil && len(c.Standing(class)) > 0
 }
 
+// Counted is when the counts under a point of no return were taken, the first and the
+// last of them; zero where nothing is counted, as for a class that only backups hold.
+func Counted(p *tenure.Plan, gate *tenure.Step, row func(i int) store.StepRow) (first, last time.Time) {
+	for i := range p.Steps {
+		if !p.Steps[i].Action.IsCount() || !slices.Contains(gate.Needs, p.Steps[i].Key) {
+			continue
+		}
+		at := row(i).EndedAt
+		if first.IsZero() || at.Before(first) {
+			first = at
+		}
+		if at.After(last) {
+			last = at
+		}
+	}
+	return first, last
+}
+
 // count says what is about to go from a resource, place by place, and stops where
 // a place stands in the way.
 func count(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
@@ -68,7 +86,7 @@ func count(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 	if typ.Holds != tenure.HoldsData || !sys.Can("map") {
 		return Result{Verdict: v, Receipt: rec}
 	}
-	class := classOf(t.Plan, t.Step)
+	class := t.Plan.ClassOf(t.Step)
 	order, before, err := e.order(ctx, t, pr, class)
 	if err != nil {
 		return Result{Err: err}
@@ -130,18 +148,6 @@ func standing(places []connector.Place) error {
 		err = err.WithHint("%s", strings.Join(unique(fixes), "; "))
 	}
 	return err
-}
-
-// classOf is the data class of a count. Plans of format 1 have it in the key alone.
-func classOf(p *tenure.Plan, s *tenure.Step) string {
-	if s.Class != "" || p.Format > 1 {
-		return s.Class
-	}
-	_, label, _ := strings.Cut(s.Key, "/count/")
-	if slices.ContainsFunc(p.Classes, func(c tenure.DataClass) bool { return c.Name == label }) {
-		return label
-	}
-	return ""
 }
 
 // countAgain is when a count that waits for other classes looks again by itself; it

@@ -134,7 +134,12 @@ func decide(s *snapshot, now time.Time) decision {
 				waits = append(waits, fmt.Sprintf("hold %s stands against %s", h, n.step.Key))
 				continue
 			}
-			if gates := s.lapsed(n.step, now); len(gates) > 0 {
+			if w := s.clocks(n.step, now); !w.open {
+				waits = append(waits, w.why)
+				d.due = earliest(d.due, w.at)
+				continue
+			}
+			if gates := s.lapsed(n, now); len(gates) > 0 {
 				for _, g := range gates {
 					if !slices.Contains(d.reopen, g) {
 						d.reopen = append(d.reopen, g)
@@ -349,16 +354,20 @@ func (s *snapshot) gate(n *node, now time.Time) wait {
 		return wait{why: "a person's task: " + n.step.Summary}
 	case tenure.ActNoReturn:
 		words := s.approvals
+		first, since := Counted(s.plan, n.step, func(i int) store.StepRow { return s.nodes[i].row })
+		if since.IsZero() {
+			since = s.since(g.After)
+		}
 		switch {
 		case g.Period.IsZero():
-		case !s.counted(n): // nothing can grow old but the words themselves
+		case first.IsZero(): // nothing can grow old but the words themselves
 			words = slices.DeleteFunc(slices.Clone(words), func(a tenure.Approval) bool { return now.After(g.Period.After(a.At)) })
-		case now.After(g.Period.After(s.since(g.After))):
+		case now.After(g.Period.After(first)):
 			return wait{why: fmt.Sprintf("the counts at %s are older than %s; confirm again to take fresh ones", n.step.Key, g.Period), persons: true}
 		}
-		c := g.Count(s.op.Operation, n.step.Key, words, s.since(g.After))
+		c := g.Count(s.op.Operation, n.step.Key, words, since)
 		if c.Open() && c.Standing == "" {
-			return s.more(n, g, c, words, s.since(g.After), now)
+			return s.more(n, g, c, words, since, now)
 		}
 		return wait{why: fmt.Sprintf("%d of %d confirmations of the point of no return at %s%s", c.Have, c.Need, n.step.Key, roles(c)), persons: true}
 	case tenure.ActDate:
@@ -386,12 +395,6 @@ func (s *snapshot) more(n *node, g *tenure.Gate, c tenure.GateCount, words []ten
 		return wait{open: true}
 	}
 	return wait{why: fmt.Sprintf("%d of %d approvals at %s, with %d more than the plan says: %s", c.Have, c.Need, n.step.Key, s.extra, s.extraWhy), at: now.Add(extraLook), persons: true}
-}
-
-// counted says whether counts stand under a point of no return. What holds no rows,
-// such as a class that only backups hold, has none.
-func (s *snapshot) counted(n *node) bool {
-	return slices.ContainsFunc(n.needs, func(i int) bool { return i >= 0 && s.nodes[i].step.Action.IsCount() })
 }
 
 // extraLook is how soon a gate that asks for more persons is looked at again.
@@ -474,20 +477,47 @@ func (s *snapshot) retention(n *node, now time.Time) wait {
 	return wait{why: "data class " + n.step.Class + " isn't in the plan"}
 }
 
+// clocks says whether the retention clocks that a destructive step needs still let it
+// go: what a clock counts from may have moved since its gate opened.
+func (s *snapshot) clocks(step *tenure.Step, now time.Time) wait {
+	for _, key := range step.Needs {
+		if i, ok := s.byKey[key]; ok && s.nodes[i].step.Action == tenure.ActRetention {
+			if w := s.retention(&s.nodes[i], now); !w.open {
+				return w
+			}
+		}
+	}
+	return wait{open: true}
+}
+
 // lapsed are the points of no return that a destructive step relies on and whose
 // confirmation is older than it may be: all of them, so that persons are asked once.
-func (s *snapshot) lapsed(step *tenure.Step, now time.Time) (out []int) {
-	for _, key := range step.Needs {
-		i, ok := s.byKey[key]
-		if !ok || s.nodes[i].step.Action != tenure.ActNoReturn || s.nodes[i].row.State != tenure.StepDone {
+// A step that has begun to take rows goes on to its end without being asked for again.
+func (s *snapshot) lapsed(n *node, now time.Time) (out []int) {
+	for i := range s.plan.Steps {
+		gate := &s.nodes[i]
+		g := gate.step.Gate
+		if gate.step.Action != tenure.ActNoReturn || gate.row.State != tenure.StepDone || g == nil || g.Period.IsZero() || !now.After(g.Period.After(gate.row.EndedAt)) {
 			continue
 		}
-		g := s.nodes[i].step.Gate
-		if g != nil && !g.Period.IsZero() && now.After(g.Period.After(s.nodes[i].row.EndedAt)) {
+		if slices.Contains(n.step.Needs, gate.step.Key) || s.excused(n.step, s.plan.ClassOf(gate.step)) {
 			out = append(out, i)
 		}
 	}
+	if len(out) > 0 {
+		if p, err := erasureOf(n.row.Progress); err == nil && p.begun() {
+			return nil
+		}
+	}
 	return out
+}
+
+// excused says whether two persons let a class's erasure out of a resource, so that
+// its rows go with the resource's deletion.
+func (s *snapshot) excused(deletion *tenure.Step, class string) bool {
+	return deletion.Action == tenure.ActDelete && class != "" && slices.ContainsFunc(s.nodes[:len(s.plan.Steps)], func(n node) bool {
+		return n.step.Action == tenure.ActErase && n.step.Resource == deletion.Resource && n.step.Class == class && n.row.State == tenure.StepSkipped
+	})
 }
 
 // undoSteps are the compensations of what an operation made: its keys and

@@ -97,6 +97,16 @@ func (p *Erasure) settle() {
 	p.Parts, p.Changed = nil, p.Changed || len(p.Counts) > 0
 }
 
+// begun says whether the round under way has taken something for certain.
+func (p *Erasure) begun() bool {
+	for _, o := range p.Parts {
+		if len(o.Counts)+len(o.Detached) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 func plus(sum, more map[string]int64) map[string]int64 {
 	for k, n := range more {
 		if n == 0 {
@@ -353,7 +363,9 @@ func remove(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 		return Result{Err: err}
 	}
 	ref := Ref(t.Plan.Tenant, pr)
-	if seen, absent, err := sys.Observe(ctx, []connector.Ref{ref}); err == nil && seen[0].Found {
+	seen, absent, err := sys.Observe(ctx, []connector.Ref{ref})
+	there := err != nil || seen[0].Found
+	if err == nil && there {
 		if t.Row.Seq >= len(t.Plan.Steps) && neverOurs(seen[0], pr.ID) {
 			return Result{Verdict: absent, Receipt: connector.Receipt{}, Resources: []store.ResourceWrite{{ID: pr.ID, State: tenure.ResourceGone, Verdict: absent}}}
 		}
@@ -365,6 +377,15 @@ func remove(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 	for _, class := range t.along(sys, pr) {
 		if err := e.batches(ctx, t, sys, pr, p, class); err != nil {
 			return stopped(err, p)
+		}
+	}
+	if there {
+		came, err := t.cameBack(ctx, sys, pr)
+		if err != nil {
+			return stopped(err, p)
+		}
+		if len(came) > 0 {
+			return Result{Reopen: came, Progress: p.text()}
 		}
 	}
 	rec, v, err := sys.Delete(ctx, ref)
@@ -409,6 +430,34 @@ func (t *Task) traceless(ctx context.Context, sys *connector.System, pr *tenure.
 		return standing(stand)
 	}
 	return nil
+}
+
+// cameBack names the classes that were erased from a whole store by steps of their own
+// and have rows there again. The deletion would take them along, and what was confirmed
+// for their class was the rows that went.
+func (t *Task) cameBack(ctx context.Context, sys *connector.System, pr *tenure.PlannedResource) ([]Late, error) {
+	typ, _ := sys.Info.Type(pr.Type)
+	if !typ.Whole || !sys.Can("map") || t.Row.Seq >= len(t.Plan.Steps) {
+		return nil, nil
+	}
+	rows, err := t.engine.DB.Steps(ctx, t.Operation.ID)
+	if err != nil {
+		return nil, err
+	}
+	var erased []string
+	for i := range t.Plan.Steps {
+		if s := &t.Plan.Steps[i]; s.Action == tenure.ActErase && s.Resource == pr.ID && rows[i].State == tenure.StepDone {
+			erased = append(erased, s.Class)
+		}
+	}
+	if len(erased) == 0 {
+		return nil, nil
+	}
+	m, _, err := sys.DataMap(ctx, connector.Survey{Ref: Ref(t.Plan.Tenant, pr), Beside: beside(t.Plan, pr)})
+	m.Places = slices.DeleteFunc(m.Places, func(p connector.Place) bool {
+		return p.Kind == connector.PlaceDerived || !slices.Contains(erased, p.Class)
+	})
+	return LateIn(pr.ID, m), err
 }
 
 // late names the classes that have rows again in a resource whose deletion was

@@ -22,7 +22,7 @@ const maxRounds = 3
 func (a *advance) reopens(c *composed, n *node, r Result) Result {
 	late := r.Reopen
 	r.Reopen = nil
-	if err := a.refuseRound(late); err != nil {
+	if err := a.refuseRound(n, late); err != nil {
 		return Result{Verdict: tenure.Failed, Receipt: r.Receipt, Facts: r.Facts, Progress: r.Progress, Err: err}
 	}
 	var says []string
@@ -39,8 +39,9 @@ func (a *advance) reopens(c *composed, n *node, r Result) Result {
 	return Result{yield: true, Progress: r.Progress, Receipt: r.Receipt, Note: "rows came late: " + strings.Join(says, "; ")}
 }
 
-// refuseRound says why late rows can't be erased in another round.
-func (a *advance) refuseRound(late []Late) error {
+// refuseRound says why late rows that a step found can't be erased in another round.
+// After a person's retry, which is a step's first attempt again, there is one more.
+func (a *advance) refuseRound(n *node, late []Late) error {
 	for _, l := range late {
 		var pr *tenure.PlannedResource
 		for i := range a.s.plan.Resources {
@@ -60,7 +61,7 @@ func (a *advance) refuseRound(late []Late) error {
 				WithHint("find out what made it again, remove it, then retry")
 		}
 		for _, i := range a.erasing(l) {
-			if p, err := ErasureOf(a.s.nodes[i].row); err == nil && p.Rounds >= maxRounds {
+			if p, err := ErasureOf(a.s.nodes[i].row); err == nil && p.Rounds >= maxRounds && n.row.Attempt > 1 {
 				return tenure.Errorf(tenure.Blocked, "an application still writes to %s %s, after %d erasures of %s: %s", pr.Type, pr.Name, p.Rounds+1, l.Class, l.Says).
 					WithHint("stop what writes there, then retry")
 			}
@@ -105,7 +106,7 @@ func (a *advance) again(c *composed, l Late) (seqs []string) {
 		n := &s.nodes[i]
 		progress := ""
 		switch {
-		case st.Action == tenure.ActNoReturn && (st.Class == l.Class || s.plan.Format < 2 && st.Key == "noreturn/"+l.Class):
+		case st.Action == tenure.ActNoReturn && s.plan.ClassOf(st) == l.Class:
 			seqs = append(seqs, a.recount(c, i)...)
 		case st.Action == tenure.ActErase && slices.Contains(erasing, i), st.Action == tenure.ActDelete && st.Resource == l.Resource:
 			p, err := ErasureOf(n.row)
@@ -154,6 +155,9 @@ func (a *advance) undone(c *composed, i int, progress string) bool {
 	n := &a.s.nodes[i]
 	if !n.ended() {
 		return false
+	}
+	if n.row.State == tenure.StepSkipped {
+		c.extras = append(c.extras, func(tx *store.Tx) error { return tx.DropException(a.id, n.step.Key) })
 	}
 	r := store.StepResult{Seq: n.row.Seq, Token: n.row.Token, From: n.row.State, State: tenure.StepPending, Progress: progress}
 	c.Results = append(c.Results, r)

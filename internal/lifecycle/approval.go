@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/engine"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -104,29 +105,39 @@ func (s *Service) ApproveAs(ctx context.Context, c tenure.Caller, id tenure.Oper
 		return tx.Poke(id, now)
 	})
 	if err == errRecount {
-		err = s.countAgain(ctx, id, gateKey, now)
+		err = s.countAgain(ctx, id, gateKey, c.Name, now)
 	}
 	return gateKey, err
 }
 
 // countAgain lets the counts under a point of no return be taken anew.
-func (s *Service) countAgain(ctx context.Context, id tenure.OperationID, gate string, now time.Time) error {
+func (s *Service) countAgain(ctx context.Context, id tenure.OperationID, gate, by string, now time.Time) error {
 	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		op, p, rows, err := s.operation(tx, id)
 		if err != nil {
 			return err
 		}
+		var seqs []string
+		needs := p.Steps[stepIndex(p, gate)].Needs
 		for i := range p.Steps {
-			if p.Steps[i].Key != gate {
+			key, was := p.Steps[i].Key, rows[i].State
+			if !p.Steps[i].Action.IsCount() || !slices.Contains(needs, key) || was != tenure.StepDone && was != tenure.StepSkipped {
 				continue
 			}
-			for _, need := range p.Steps[i].Needs {
-				if j := stepIndex(p, need); p.Steps[j].Action.IsCount() && rows[j].State == tenure.StepDone {
-					if err := tx.SetStep(id, j, tenure.StepDone, tenure.StepPending, now); err != nil {
-						return err
-					}
-				}
+			if err := tx.SetStep(id, i, was, tenure.StepPending, now); err != nil {
+				return err
 			}
+			if err := tx.DropException(id, key); err != nil {
+				return err
+			}
+			seqs = append(seqs, fmt.Sprint(i))
+		}
+		e, err := s.entry(ctx, "step.reopened", by, op.Tenant, id, string(id), map[string]string{"seqs": strings.Join(seqs, ","), "why": "the counts at " + gate + " were too old"})
+		if err != nil {
+			return err
+		}
+		if err := tx.Log(e); err != nil {
+			return err
 		}
 		return tx.Poke(op.ID, now)
 	})
@@ -165,16 +176,20 @@ func (s *Service) recount(p *tenure.Plan, rows []store.StepRow, gate *tenure.Ste
 	if i < 0 || rows[i].State != tenure.StepDone && rows[i].State != tenure.StepSkipped {
 		return false, tenure.Errorf(tenure.Conflict, "the counts aren't there yet").WithHint("wait until %s has ended", gate.Gate.After)
 	}
-	return p.Steps[i].Action.IsCount() && now.After(gate.Gate.Period.After(rows[i].EndedAt)), nil
+	first, _ := engine.Counted(p, gate, func(i int) store.StepRow { return rows[i] })
+	return !first.IsZero() && now.After(gate.Gate.Period.After(first)), nil
 }
 
 // goodSince is the moment from which confirmations of a point of no return count: that
 // of the counts or, where nothing is counted, that of the oldest one still good.
 func goodSince(p *tenure.Plan, rows []store.StepRow, gate *tenure.Step, earlier []tenure.Approval, now time.Time) time.Time {
-	i := stepIndex(p, gate.Gate.After)
-	since := rows[i].EndedAt
+	_, counted := engine.Counted(p, gate, func(i int) store.StepRow { return rows[i] })
+	if !counted.IsZero() {
+		return counted
+	}
+	since := rows[stepIndex(p, gate.Gate.After)].EndedAt
 	for _, e := range earlier {
-		if !p.Steps[i].Action.IsCount() && e.Step == gate.Key && !e.At.Before(since) && now.After(gate.Gate.Period.After(e.At)) {
+		if e.Step == gate.Key && !e.At.Before(since) && now.After(gate.Gate.Period.After(e.At)) {
 			since = e.At.Add(time.Microsecond)
 		}
 	}

@@ -67,7 +67,8 @@ func (s *Service) recordWaits(ctx context.Context, now time.Time) error {
 }
 
 // expire cancels an operation that nobody approved in time. One that has its
-// signatures by now, or doesn't wait any more, goes on.
+// signatures by now, or doesn't wait any more, goes on; one past its point of no return
+// goes on waiting.
 func (s *Service) expire(ctx context.Context, w store.ApprovalWait, now time.Time) error {
 	more, err := s.extraOf(ctx, w.Operation)
 	if err != nil {
@@ -93,6 +94,8 @@ func (s *Service) expire(ctx context.Context, w store.ApprovalWait, now time.Tim
 				return err
 			}
 			return tx.Poke(op.ID, now)
+		case cancellable(op.ID, p, rows) != nil:
+			return nil
 		}
 		return s.refuse(ctx, tx, op, p, &p.Steps[i], "approval.expire", "", fmt.Sprintf("nobody approved it within %s (%s)", w.Gate.Expires, w.Step))
 	})

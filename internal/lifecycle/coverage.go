@@ -17,8 +17,8 @@ import (
 // Cover asks for an addition to what a tenant's blueprint covers, for this tenant
 // alone. It counts once a second person has reviewed it, by its digest. The system
 // is asked first: an addition that can't be is Invalid.
-func (s *Service) Cover(ctx context.Context, tenantName, resource string, c tenure.Coverage, reason, by string) (store.Coverage, error) {
-	var out store.Coverage
+func (s *Service) Cover(ctx context.Context, tenantName, resource string, c tenure.Addition, reason, by string) (store.Addition, error) {
+	var out store.Addition
 	switch err := person(by); {
 	case err != nil:
 		return out, err
@@ -63,7 +63,7 @@ func (s *Service) Cover(ctx context.Context, tenantName, resource string, c tenu
 	if _, _, err := sys.DataMap(ctx, connector.Survey{Ref: ref}); err != nil {
 		return out, err
 	}
-	out = store.Coverage{Coverage: c, Tenant: t.ID, Resource: r.ID, Reason: reason, AskedBy: by, AskedAt: s.Now()}
+	out = store.Addition{Addition: c, Tenant: t.ID, Resource: r.ID, Reason: reason, AskedBy: by, AskedAt: s.Now()}
 	body, err := tenure.Canonical(map[string]any{"tenant": string(t.ID), "resource": string(r.ID), "adds": c, "by": by, "at": out.AskedAt.UnixMicro(), "reason": reason})
 	if err != nil {
 		return out, err
@@ -74,7 +74,7 @@ func (s *Service) Cover(ctx context.Context, tenantName, resource string, c tenu
 		return out, err
 	}
 	return out, s.o.DB.Write(ctx, func(tx *store.Tx) error {
-		if err := tx.AskCoverage(out); err != nil {
+		if err := tx.AskAddition(out); err != nil {
 			return err
 		}
 		return tx.Log(e)
@@ -83,7 +83,7 @@ func (s *Service) Cover(ctx context.Context, tenantName, resource string, c tenu
 
 // passed is a data class of the addition whose point of no return is behind the
 // departure that is under way; blank if there is none.
-func (s *Service) passed(ctx context.Context, tenant tenure.TenantID, c tenure.Coverage) (string, error) {
+func (s *Service) passed(ctx context.Context, tenant tenure.TenantID, c tenure.Addition) (string, error) {
 	ops, err := s.o.DB.Operations(ctx, store.OperationFilter{Tenant: tenant, Open: true})
 	if err != nil {
 		return "", err
@@ -121,11 +121,11 @@ func (s *Service) held(ctx context.Context, tenant tenure.TenantID, name string)
 	return store.ResourceRow{}, tenure.Errorf(tenure.NotFound, "this tenant has no resource %q", name).WithHint("list them: tenure tenant show %s", tenant)
 }
 
-// ReviewCoverage makes an addition count from now on, also for operations under way:
+// ReviewAddition makes an addition count from now on, also for operations under way:
 // a departure that an uncovered place blocks passes once its step is retried. It takes
 // another person than the one who asked, else Forbidden.
-func (s *Service) ReviewCoverage(ctx context.Context, tenantName, digest string, caller tenure.Caller) (store.Coverage, error) {
-	var out store.Coverage
+func (s *Service) ReviewAddition(ctx context.Context, tenantName, digest string, caller tenure.Caller) (store.Addition, error) {
+	var out store.Addition
 	if err := signer(caller); err != nil {
 		return out, err
 	}
@@ -139,7 +139,7 @@ func (s *Service) ReviewCoverage(ctx context.Context, tenantName, digest string,
 	}
 	return out, s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		now := s.Now()
-		if out, err = tx.Coverage(t.ID, digest); err != nil {
+		if out, err = tx.Addition(t.ID, digest); err != nil {
 			return err
 		}
 		one, err := s.oneEyed(tx, out.AskedBy, caller.Name, targetOf(t))
@@ -149,7 +149,7 @@ func (s *Service) ReviewCoverage(ctx context.Context, tenantName, digest string,
 		case one:
 			return tenure.Errorf(tenure.Forbidden, "%s asked for this addition and can't review it alone", out.AskedBy).WithHint("another person reviews it: --as NAME")
 		}
-		if err := tx.ReviewCoverage(digest, caller.Name, now); err != nil {
+		if err := tx.ReviewAddition(digest, caller.Name, now); err != nil {
 			return err
 		}
 		rows, err := tx.Resources(t.ID, false)
@@ -173,23 +173,23 @@ func (s *Service) ReviewCoverage(ctx context.Context, tenantName, digest string,
 	})
 }
 
-// Coverages lists a tenant's additions.
-func (s *Service) Coverages(ctx context.Context, tenantName string) ([]store.Coverage, error) {
+// Additions lists a tenant's additions.
+func (s *Service) Additions(ctx context.Context, tenantName string) ([]store.Addition, error) {
 	t, err := s.o.DB.Tenant(ctx, tenantName)
 	if err != nil {
 		return nil, err
 	}
-	return s.o.DB.Coverages(ctx, t.ID)
+	return s.o.DB.Additions(ctx, t.ID)
 }
 
 // additions are a tenant's reviewed additions by resource, in the order of their
 // asking.
-func (s *Service) additions(ctx context.Context, tenant tenure.TenantID) (map[tenure.ResourceID][]store.Coverage, error) {
-	all, err := s.o.DB.Coverages(ctx, tenant)
+func (s *Service) additions(ctx context.Context, tenant tenure.TenantID) (map[tenure.ResourceID][]store.Addition, error) {
+	all, err := s.o.DB.Additions(ctx, tenant)
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
-	out := make(map[tenure.ResourceID][]store.Coverage)
+	out := make(map[tenure.ResourceID][]store.Addition)
 	for _, c := range all {
 		if !c.ReviewedAt.IsZero() {
 			out[c.Resource] = append(out[c.Resource], c)

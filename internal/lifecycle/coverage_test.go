@@ -12,7 +12,8 @@ import (
 
 func local(name string) tenure.Caller { return tenure.Caller{Kind: tenure.CallerLocal, Name: name} }
 
-// coveredBy makes a table notes stand in every store until an attribute covers it.
+// coveredBy makes a table notes stand in every store until an attribute covers it, with
+// rows that go with their class, before the store is set aside.
 func (s *site) coveredBy(class string) {
 	s.places(func(v connector.Survey) []connector.Place {
 		if v.Ref.Resource == "" || v.Gone {
@@ -20,6 +21,9 @@ func (s *site) coveredBy(class string) {
 		}
 		tables, _ := v.Ref.Attributes["tables"].(map[string]any)
 		if tables["notes"] == class {
+			if th, _ := s.world.Get(v.Ref.Type, v.Ref.Name); th.State == tenure.ResourceQuarantined {
+				return nil
+			}
 			return []connector.Place{{Name: "notes", Class: class, Rows: 3}}
 		}
 		return []connector.Place{notes}
@@ -39,17 +43,17 @@ func TestCoverForOneTenant(t *testing.T) {
 	_, _, err := s.Request(ctx, leave, "operator")
 	wantCode(t, err, tenure.Blocked, "notes in prod/store", "notes in test/store")
 
-	add := tenure.Coverage{Tables: map[string]string{"notes": "orders"}}
+	add := tenure.Addition{Tables: map[string]string{"notes": "orders"}}
 	for _, bad := range []struct {
 		resource, reason string
-		c                tenure.Coverage
+		c                tenure.Addition
 		want             tenure.Code
 	}{
-		{"prod/store", "x", tenure.Coverage{}, tenure.Invalid},
+		{"prod/store", "x", tenure.Addition{}, tenure.Invalid},
 		{"prod/store", " ", add, tenure.Invalid},
 		{"prod/admin", "x", add, tenure.Invalid},
 		{"prod/nothing", "x", add, tenure.NotFound},
-		{"prod/store", "x", tenure.Coverage{Tables: map[string]string{"notes": "letters"}}, tenure.Invalid},
+		{"prod/store", "x", tenure.Addition{Tables: map[string]string{"notes": "letters"}}, tenure.Invalid},
 	} {
 		_, err := s.Cover(ctx, "acme", bad.resource, bad.c, bad.reason, "operator")
 		wantCode(t, err, bad.want)
@@ -59,11 +63,11 @@ func TestCoverForOneTenant(t *testing.T) {
 		s.must(err)
 		_, _, err = s.Request(ctx, leave, "operator")
 		wantCode(t, err, tenure.Blocked, "notes in "+env+"/store")
-		_, err = s.ReviewCoverage(ctx, "acme", c.Digest, local("operator"))
+		_, err = s.ReviewAddition(ctx, "acme", c.Digest, local("operator"))
 		wantCode(t, err, tenure.Forbidden)
-		_, err = s.ReviewCoverage(ctx, "birch", c.Digest, local("reviewer"))
+		_, err = s.ReviewAddition(ctx, "birch", c.Digest, local("reviewer"))
 		wantCode(t, err, tenure.NotFound)
-		_, err = s.ReviewCoverage(ctx, "acme", c.Digest, local("reviewer"))
+		_, err = s.ReviewAddition(ctx, "acme", c.Digest, local("reviewer"))
 		s.must(err)
 	}
 	op := s.request(leave, "operator")
@@ -95,9 +99,9 @@ func TestAdditionStaysThroughAChange(t *testing.T) {
 	s.onboard("acme")
 	s.coveredBy("orders")
 	for _, env := range []string{"prod", "test"} {
-		c, err := s.Cover(ctx, "acme", env+"/store", tenure.Coverage{Tables: map[string]string{"notes": "orders"}}, "r", "operator")
+		c, err := s.Cover(ctx, "acme", env+"/store", tenure.Addition{Tables: map[string]string{"notes": "orders"}}, "r", "operator")
 		s.must(err)
-		_, err = s.ReviewCoverage(ctx, "acme", c.Digest, local("reviewer"))
+		_, err = s.ReviewAddition(ctx, "acme", c.Digest, local("reviewer"))
 		s.must(err)
 	}
 	op := s.request(lifecycle.Intent{Kind: tenure.Change, Tenant: "acme", Parameters: map[string]any{"seats": 9}}, "operator")
@@ -118,9 +122,9 @@ func TestAdditionReachesADepartureUnderWay(t *testing.T) {
 	op := s.request(lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", AtOnce: true, Reason: "r"}, "operator")
 	s.approve(op, "reviewer")
 	for _, env := range []string{"prod", "test"} {
-		c, err := s.Cover(ctx, "acme", env+"/store", tenure.Coverage{Tables: map[string]string{"notes": "orders"}}, "r", "operator")
+		c, err := s.Cover(ctx, "acme", env+"/store", tenure.Addition{Tables: map[string]string{"notes": "orders"}}, "r", "operator")
 		s.must(err)
-		_, err = s.ReviewCoverage(ctx, "acme", c.Digest, local("reviewer"))
+		_, err = s.ReviewAddition(ctx, "acme", c.Digest, local("reviewer"))
 		s.must(err)
 	}
 	told := 0

@@ -197,7 +197,9 @@ func TestApplicationThatStillWrites(t *testing.T) {
 	_, err := s.Retry(context.Background(), op, "", "operator")
 	s.must(err)
 	s.settle()
-	s.audited()
+	s.confirmAt(op, "noreturn/aa") // the last rows that it wrote
+	s.pass(time.Hour)
+	s.certified(op)
 }
 
 func failing(context.Context, *engine.Task) engine.Result {
@@ -311,6 +313,35 @@ func TestCertificateCantBeSkipped(t *testing.T) {
 	s.must(err)
 	s.settle()
 	s.certified(op)
+}
+
+// A tenant doesn't close without its certificates, though their steps count as skipped in
+// the store.
+func TestNoCloseOverASkippedCertificate(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.Engine.Own[tenure.ActCertify] = failing
+	op := s.classes("rows", 3)
+	s.pass(45 * day)
+	for _, gate := range []string{"noreturn/aa", "noreturn/bb", "noreturn/cc"} {
+		s.confirmAt(op, gate)
+	}
+	for _, key := range []string{"certificate/interim", "certificate/closing"} {
+		row := s.row(op, key)
+		s.must(s.db.Write(context.Background(), func(tx *store.Tx) error {
+			if err := tx.SetStep(op, row.Seq, tenure.StepFailed, tenure.StepSkipped, s.Now()); err != nil {
+				return err
+			}
+			return tx.Poke(op, s.Now())
+		}))
+		s.settle()
+	}
+	if got := s.state("acme"); got == tenure.TenantClosed {
+		t.Fatalf("the tenant closed without a certificate\n%s", s.show(op))
+	}
+	if r := s.row(op, "closed"); !strings.Contains(r.Error, "certificate/interim was skipped") {
+		t.Errorf("the close doesn't say what it lacks: %s", r.Error)
+	}
 }
 
 // The plan of an earlier format, in which nothing but the last class's gate kept a

@@ -28,12 +28,23 @@ type site struct {
 	tenants  string // of a real SQLite system: the tenants' own files
 	keys     *keystore.Store
 	options  lifecycle.Options
-	onErase  atomic.Pointer[func(connector.Ref)]                              // before each batch
-	onDelete atomic.Pointer[func(connector.Ref)]                              // before each Delete
-	watch    atomic.Pointer[func(call string, r connector.Ref, class string)] // before each batch, Delete and Expire
-	onCall   atomic.Pointer[func(connector.Ref)]                              // before each Ensure
-	seen     atomic.Pointer[func(connector.Check)]                            // before each Probe
+	onErase  atomic.Pointer[func(connector.Ref)]   // before each batch
+	onDelete atomic.Pointer[func(connector.Ref)]   // before each Delete
+	watch    atomic.Pointer[watcher]               // around each batch, Delete and Expire
+	onCall   atomic.Pointer[func(connector.Ref)]   // before each Ensure
+	seen     atomic.Pointer[func(connector.Check)] // before each Probe
 	onMap    atomic.Pointer[func(connector.Survey, *connector.Map)]
+}
+
+// watcher stands around a call that destroys: it carries it out, or doesn't.
+type watcher func(call string, r connector.Ref, class string, do func() error) error
+
+// watched carries out a call under the site's watcher, if there is one.
+func (h *hooked) watched(call string, r connector.Ref, class string, do func() error) error {
+	if f := h.s.watch.Load(); f != nil {
+		return (*f)(call, r, class, do)
+	}
+	return do()
 }
 
 // hooked is the memory connector with the hooks of a site.
@@ -46,10 +57,12 @@ func (h *hooked) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 	if f := h.s.onErase.Load(); f != nil {
 		(*f)(r)
 	}
-	if f := h.s.watch.Load(); f != nil {
-		(*f)("erase", r, b.Class)
-	}
-	return h.Driver.Erase(ctx, r, b)
+	var e connector.Erased
+	err := h.watched("erase", r, b.Class, func() (err error) {
+		e, err = h.Driver.Erase(ctx, r, b)
+		return err
+	})
+	return e, err
 }
 
 func (h *hooked) DataMap(ctx context.Context, v connector.Survey) (connector.Map, error) {
@@ -75,17 +88,21 @@ func (h *hooked) Delete(ctx context.Context, r connector.Ref) (connector.Receipt
 	if f := h.s.onDelete.Load(); f != nil {
 		(*f)(r)
 	}
-	if f := h.s.watch.Load(); f != nil {
-		(*f)("delete", r, "")
-	}
-	return h.Driver.Delete(ctx, r)
+	var rec connector.Receipt
+	err := h.watched("delete", r, "", func() (err error) {
+		rec, err = h.Driver.Delete(ctx, r)
+		return err
+	})
+	return rec, err
 }
 
 func (h *hooked) Expire(ctx context.Context, r connector.Ref, now time.Time) ([]connector.Copy, error) {
-	if f := h.s.watch.Load(); f != nil {
-		(*f)("expire", r, "")
-	}
-	return h.Driver.Expire(ctx, r, now)
+	var left []connector.Copy
+	err := h.watched("expire", r, "", func() (err error) {
+		left, err = h.Driver.Expire(ctx, r, now)
+		return err
+	})
+	return left, err
 }
 
 func (h *hooked) Ensure(ctx context.Context, d connector.Desired) (connector.Observed, connector.Receipt, error) {

@@ -44,14 +44,17 @@ func (s *Service) Steer(ctx context.Context, id tenure.OperationID, what, by str
 	})
 }
 
-// cancellable refuses to cancel an offboarding that has begun to destroy.
+// cancellable refuses to cancel an offboarding that is past a point of no return: a
+// tenant that is erasing has no way back.
 func cancellable(id tenure.OperationID, p *tenure.Plan, rows []store.StepRow) error {
 	if p.Kind != tenure.Offboard {
 		return nil
 	}
 	for i := range p.Steps {
-		if p.Steps[i].Destructive && p.Steps[i].Action != tenure.ActDropExport && rows[i].Attempt > 0 {
-			return tenure.Errorf(tenure.Blocked, "operation %s is past its point of no return (%s)", id, p.Steps[i].Key).WithHint("pause it, or place a hold on what is left: tenure hold place")
+		s := &p.Steps[i]
+		past := s.Destructive && s.Action != tenure.ActDropExport || s.Action == tenure.ActMove && s.To == string(tenure.TenantErasing)
+		if past && rows[i].Attempt > 0 {
+			return tenure.Errorf(tenure.Blocked, "operation %s is past its point of no return (%s)", id, s.Key).WithHint("pause it, or place a hold on what is left: tenure hold place")
 		}
 	}
 	return nil
@@ -127,7 +130,7 @@ func (s *Service) SkipAs(ctx context.Context, c tenure.Caller, id tenure.Operati
 			return tenure.Errorf(tenure.Conflict, "step %q is %s; only a failed step can be skipped", step, rows[i].State)
 		}
 		if i < len(p.Steps) {
-			if err := skippable(&p.Steps[i], rows[i]); err != nil {
+			if err := skippable(p, &p.Steps[i], rows[i]); err != nil {
 				return err
 			}
 		}
@@ -173,7 +176,7 @@ func (s *Service) SkipAs(ctx context.Context, c tenure.Caller, id tenure.Operati
 
 // skippable refuses what no two persons may leave out: a gate, a certificate and the
 // tenant's own moves, and a count that found what stands in the way of the erasure.
-func skippable(s *tenure.Step, row store.StepRow) error {
+func skippable(p *tenure.Plan, s *tenure.Step, row store.StepRow) error {
 	switch {
 	case s.Action.IsGate():
 		return tenure.Errorf(tenure.Forbidden, "a gate can't be skipped")
@@ -181,7 +184,7 @@ func skippable(s *tenure.Step, row store.StepRow) error {
 		return tenure.Errorf(tenure.Forbidden, "a certificate can't be skipped: without it the tenant stays open").WithHint("settle what it names, then: tenure operation retry %s --step %s", row.Operation, s.Key)
 	case s.Action == tenure.ActMove:
 		return tenure.Errorf(tenure.Forbidden, "a tenant's move can't be skipped").WithHint("tenure operation retry %s --step %s", row.Operation, s.Key)
-	case s.Action == tenure.ActCount && engine.Stands(row, s.Class):
+	case s.Action.IsCount() && engine.Stands(row, p.ClassOf(s)):
 		return tenure.Errorf(tenure.Forbidden, "what %s found can't be skipped: data would be left behind, or others' data would go along", s.Key).WithHint("settle what it names, then: tenure operation retry %s --step %s", row.Operation, s.Key)
 	}
 	return nil

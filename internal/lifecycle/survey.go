@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +21,7 @@ const searchPlanned = 3 * time.Second
 // of no return.
 func classOrder(p *tenure.Plan) (out []string) {
 	for i := range p.Steps {
-		if class, ok := strings.CutPrefix(p.Steps[i].Key, "noreturn/"); ok && p.Steps[i].Action == tenure.ActNoReturn && slices.ContainsFunc(p.Classes, func(c tenure.DataClass) bool { return c.Name == class }) {
+		if class := p.ClassOf(&p.Steps[i]); p.Steps[i].Action == tenure.ActNoReturn && class != "" {
 			out = append(out, class)
 		}
 	}

@@ -113,10 +113,11 @@ func (c *compiler) reinstate() error {
 	back := some([]string{gate})
 	for i := range c.plan.Resources {
 		r := &c.plan.Resources[i]
-		switch states[r.ID] {
-		case tenure.ResourceErasing, tenure.ResourceGone:
+		switch at := states[r.ID]; {
+		case at == tenure.ResourceErasing, at == tenure.ResourceGone:
 			return tenure.Errorf(tenure.Blocked, "%s is past its point of no return", pathOf(r))
-		case tenure.ResourceQuarantined:
+		case at == tenure.ResourceQuarantined, c.in.Tenant.State == tenure.TenantRetained && c.canQuarantine(r):
+			// A quarantine that failed, or was cancelled on its way, may have been carried out.
 			back = append(back, c.add(tenure.Step{Key: pathOf(r) + "/unquarantine", Stage: tenure.StageRestore, Action: tenure.ActUnquarantine, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: some([]string{gate}), Summary: "bring " + r.Type + " " + r.Name + " out of quarantine"}))
 		}
 	}

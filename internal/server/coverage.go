@@ -14,21 +14,21 @@ func coverageRoutes(s *Server) {
 	route(s, client.ReviewCoverage, Access{tenure.OperationApprove, OfTenant}, reviewCoverage)
 }
 
-func coverageOf(c store.Coverage) client.Coverage {
-	return client.Coverage{Coverage: c.Coverage, Digest: c.Digest, Resource: c.Resource, Reason: c.Reason, AskedBy: c.AskedBy, AskedAt: c.AskedAt, ReviewedBy: c.ReviewedBy, ReviewedAt: c.ReviewedAt}
+func coverageOf(c store.Addition) client.Addition {
+	return client.Addition{Addition: c.Addition, Digest: c.Digest, Resource: c.Resource, Reason: c.Reason, AskedBy: c.AskedBy, AskedAt: c.AskedAt, ReviewedBy: c.ReviewedBy, ReviewedAt: c.ReviewedAt}
 }
 
-func listCoverage(ctx context.Context, c *Call, p *client.TenantParams) (client.Page[client.Coverage], error) {
-	list, err := c.Service.Coverages(ctx, p.Tenant)
+func listCoverage(ctx context.Context, c *Call, p *client.TenantParams) (client.Page[client.Addition], error) {
+	list, err := c.Service.Additions(ctx, p.Tenant)
 	return whole(each(list, coverageOf)), err
 }
 
-func cover(ctx context.Context, c *Call, p *client.CoverParams) (client.Coverage, error) {
-	out, err := c.Service.Cover(ctx, p.Tenant, p.Body.Resource, p.Body.Coverage, p.Body.Reason, c.By())
+func cover(ctx context.Context, c *Call, p *client.CoverParams) (client.Addition, error) {
+	out, err := c.Service.Cover(ctx, p.Tenant, p.Body.Resource, p.Body.Addition, p.Body.Reason, c.By())
 	return coverageOf(out), err
 }
 
-func reviewCoverage(ctx context.Context, c *Call, p *client.CoverageID) (client.Coverage, error) {
-	out, err := c.Service.ReviewCoverage(ctx, p.Tenant, wholeDigest(p.Coverage), c.Caller)
+func reviewCoverage(ctx context.Context, c *Call, p *client.CoverageID) (client.Addition, error) {
+	out, err := c.Service.ReviewAddition(ctx, p.Tenant, wholeDigest(p.Coverage), c.Caller)
 	return coverageOf(out), err
 }

@@ -156,7 +156,7 @@ func (l *ledger) before(id tenure.ResourceID, class string, sole bool) (a eviden
 		if st.Resource != id || !st.Action.IsCount() || l.rows[i].Receipt == "" || l.rows[i].EndedAt.IsZero() {
 			continue
 		}
-		mine := st.Class == class || strings.HasSuffix(st.Key, "/count/"+class)
+		mine := l.plan.ClassOf(st) == class
 		if own && !mine || !mine && !l.rows[i].EndedAt.After(at) {
 			continue
 		}

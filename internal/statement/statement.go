@@ -259,7 +259,7 @@ func (s Source) certifyExceptions(_ context.Context, t *engine.Task, l *ledger, 
 
 // certifyAdditions lists what was covered for this tenant alone.
 func (s Source) certifyAdditions(ctx context.Context, t *engine.Task, l *ledger, d *evidence.Departure) error {
-	all, err := s.DB.Coverages(ctx, t.Plan.Tenant)
+	all, err := s.DB.Additions(ctx, t.Plan.Tenant)
 	if err != nil {
 		return err
 	}

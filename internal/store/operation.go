@@ -395,6 +395,13 @@ func (tx *Tx) AttestException(op tenure.OperationID, step, by string, at time.Ti
 	return err
 }
 
+// DropException forgets the exception of a step that runs again: it excuses nothing of
+// what the step finds then.
+func (tx *Tx) DropException(op tenure.OperationID, step string) error {
+	_, err := tx.Exec(`delete from exception where operation = $1 and step = $2`, string(op), step)
+	return err
+}
+
 func exceptions(q querier, where string, args ...any) (out []Exception, err error) {
 	err = q.Rows(`select e.operation, e.step, e.reason, e.asked_by, e.asked_at, e.attested_by, e.attested_at from exception e join operation o on o.id = e.operation where `+where+` order by e.asked_at, e.step`, args, func(r scanner) error {
 		var e Exception
