@@ -210,9 +210,13 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 	return o, rec, err
 }
 
-// free is Conflict if another tenant's resource names the same rows.
+// free is Conflict if another tenant's resource names the same rows, or any does once
+// r's own mark is gone.
 func (k pools) free(ctx context.Context, s *session, r connector.Ref, p poolSpec) error {
-	_, taken, err := k.beside(ctx, s, r, p)
+	twin, taken, err := k.beside(ctx, s, r, p)
+	if err == nil && twin && k.gone && taken == "" {
+		taken = "another resource of the tenant's"
+	}
 	if err == nil && taken != "" {
 		return tenure.Errorf(tenure.Conflict, "rows %q: %q names the same rows", r.Name, taken)
 	}

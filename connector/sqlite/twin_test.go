@@ -14,8 +14,8 @@ func TestTwoResourcesOverOneKey(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
 	d := w.opened(t, "1s")
-	exec(t, w.shared, "create table p (id integer primary key, tenant text); create table c (p int not null references p); create table d (tenant text)")
-	one, two, three := pool("tenant", "acme", tablesOf("first", "p")), pool("tenant", "acme", tablesOf("second", "c", "d")), pool("tenant", "acme", tablesOf("second", "d"))
+	exec(t, w.shared, "create table p (id integer primary key, school text); create table c (p int not null references p); create table d (school text)")
+	one, two, three := pool("school", "acme", tablesOf("first", "p")), pool("school", "acme", tablesOf("second", "c", "d")), pool("school", "acme", tablesOf("second", "d"))
 	two.Name, two.Resource = "two", tenure.DeriveID[tenure.ResourceID](epoch, "two")
 	three.Name, three.Resource, three.Tenant = "three", tenure.DeriveID[tenure.ResourceID](epoch, "three"), "ten_birch"
 	d.made(t, one)
