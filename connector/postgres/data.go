@@ -82,13 +82,16 @@ func (k pools) reach(ctx context.Context, r connector.Ref, marked bool, f func(*
 			switch {
 			case note != nil:
 			case k.gone:
-				if err := k.free(ctx, s, r.Name, place(a.spec().object())); err != nil {
+				if err := k.free(ctx, s, r, place(a.spec().object())); err != nil {
 					return err
 				}
 			default:
 				n, err := k.has(ctx, s, a.spec())
 				if err != nil || n == 0 {
 					return err
+				}
+				if twin, _, err := k.beside(ctx, s, r, place(a.spec().object())); err != nil || twin {
+					return err // the rows are another resource's of the tenant
 				}
 				return relational.Claim(k.marker, relational.Note{}, r)
 			}
@@ -218,7 +221,7 @@ func (d *Driver) survey(ctx context.Context, s *session, v connector.Survey, of 
 	if m.Places, err = held.Places(ctx, s, v.Order, counted); err != nil {
 		return err
 	}
-	g.beside.Twice(held, v.Ref, m.Places)
+	m.Places = g.beside.Settle(held, v, m.Places)
 	alike, err := d.alike(ctx, s, v, held)
 	if err != nil {
 		return err

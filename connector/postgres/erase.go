@@ -264,7 +264,15 @@ func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 			if err != nil {
 				return err
 			}
-			if err := held.Empty(ctx, s); err != nil {
+			a, err := k.parse(r)
+			if err != nil {
+				return err
+			}
+			twin, _, err := k.beside(ctx, s, r, place(a.spec().object()))
+			if err != nil {
+				return err
+			}
+			if err := held.Empty(ctx, s, twin); err != nil {
 				return err
 			}
 			g, err := k.ground(ctx, s, connector.Survey{Ref: r}, held)

@@ -215,13 +215,17 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 			return err
 		}
 		note := k.note(d.Ref, spec, a.spec().object())
+		twin, _, err := k.beside(ctx, s, d.Ref, note.Get("on"))
+		if err != nil {
+			return err
+		}
 		switch {
 		case have != nil && have.Get("on") != note.Get("on"):
 			return tenure.Errorf(tenure.Conflict, "rows %q are of another schema, column or key: %s", d.Name, have.Get("spec"))
 		case have != nil && have.String() == note.String():
 			o = k.shown(d.Name, have, a.spec(), n)
 			return nil
-		case have == nil && n > 0:
+		case have == nil && n > 0 && !twin:
 			return tenure.Errorf(tenure.Conflict, "%d rows with %s = %q are there already and no owner mark names them", n, a.Column, a.Key).
 				WithHint("rows that are there can't be taken over; give the tenant another key, or move them away and bring them in again once it is onboarded")
 		}
@@ -229,7 +233,7 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 		if have == nil && strings.TrimSpace(a.Seed) != "" {
 			statements = append(statements, "set local search_path to "+quote(a.Schema), a.Seed+"\n", "set local search_path to pg_catalog")
 		}
-		if err := k.free(ctx, s, d.Name, note.Get("on")); err != nil {
+		if err := k.free(ctx, s, d.Ref, note.Get("on")); err != nil {
 			return err
 		}
 		if err := alone(ctx, s, held, d.Ref, a.Key, func() (map[string]string, error) { return k.keysBeside(ctx, s, d.Name, a) }); err != nil {
@@ -248,17 +252,31 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 	return o, rec, err
 }
 
-// free is Conflict if another resource than the named one names the same rows.
-func (k pools) free(ctx context.Context, s *session, name, on string) error {
-	taken := ""
-	err := s.simple(ctx, "select name from tenure.mark where type = 'rows' and "+placeSQL+" = "+literal(on)+" and name <> "+literal(name), func(_ int, v [][]byte) error {
-		taken = string(v[0])
-		return nil
-	})
+// free is Conflict if another tenant's resource names the same rows, or any does once
+// r's own mark is gone.
+func (k pools) free(ctx context.Context, s *session, r connector.Ref, on string) error {
+	twin, taken, err := k.beside(ctx, s, r, on)
+	if err == nil && twin && k.gone && taken == "" {
+		taken = "another resource of the tenant's"
+	}
 	if err == nil && taken != "" {
-		return tenure.Errorf(tenure.Conflict, "rows %q: %q names the same rows", name, taken)
+		return tenure.Errorf(tenure.Conflict, "rows %q: %q names the same rows", r.Name, taken)
 	}
 	return err
+}
+
+// beside says whether another resource of the tenant's names the same rows, each
+// covering tables of its own, and which of another's does.
+func (k pools) beside(ctx context.Context, s *session, r connector.Ref, on string) (twin bool, taken string, err error) {
+	err = s.simple(ctx, "select note from tenure.mark where type = 'rows' and "+placeSQL+" = "+literal(on)+" and name <> "+literal(r.Name), func(_ int, v [][]byte) error {
+		if n := relational.ParseNote(string(v[0])); relational.Twin(k.marker, n, r) {
+			twin = true
+		} else {
+			taken = n.Name
+		}
+		return nil
+	})
+	return twin, taken, err
 }
 
 func (k pools) shown(name string, note *relational.Note, p poolSpec, n int64) connector.Observed {
@@ -273,9 +291,11 @@ func (k pools) shown(name string, note *relational.Note, p poolSpec, n int64) co
 	return o
 }
 
+// poolPlace is where keys of many tenants stand.
+type poolPlace struct{ schema, column string }
+
 // observe counts the rows of many keys with one query for each table.
 func (k pools) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
-	type place struct{ schema, column string }
 	specs, names, notes := make([]poolSpec, len(refs)), make([]string, len(refs)), map[string]relational.Note{}
 	for i, r := range refs {
 		a, err := k.parse(r)
@@ -292,7 +312,7 @@ func (k pools) observe(ctx context.Context, s *session, refs []connector.Ref, yi
 	if err != nil {
 		return false, err
 	}
-	keys := map[place][]string{}
+	keys := map[poolPlace][]string{}
 	for i := range refs {
 		if n, ok := notes[names[i]]; ok {
 			var p poolSpec
@@ -300,10 +320,10 @@ func (k pools) observe(ctx context.Context, s *session, refs []connector.Ref, yi
 				specs[i] = p
 			}
 		}
-		p := place{specs[i].Schema, specs[i].Column}
+		p := poolPlace{specs[i].Schema, specs[i].Column}
 		keys[p] = append(keys[p], specs[i].Key)
 	}
-	whole, found := true, map[place]map[string]int64{}
+	whole, found := true, map[poolPlace]map[string]int64{}
 	for p, list := range keys {
 		tables, all, err := bearers(ctx, s, p.schema, p.column)
 		if err != nil {
@@ -318,10 +338,19 @@ func (k pools) observe(ctx context.Context, s *session, refs []connector.Ref, yi
 	}
 	for i := range refs {
 		var note *relational.Note
-		if n, ok := notes[names[i]]; ok {
-			note = &n
+		n := found[poolPlace{specs[i].Schema, specs[i].Column}][specs[i].Key]
+		if have, ok := notes[names[i]]; ok {
+			note = &have
+		} else if n > 0 {
+			twin, _, err := k.beside(ctx, s, refs[i], place(specs[i].object()))
+			if err != nil {
+				return false, err
+			}
+			if twin {
+				n = 0
+			}
 		}
-		if err := yield(k.shown(names[i], note, specs[i], found[place{specs[i].Schema, specs[i].Column}][specs[i].Key])); err != nil {
+		if err := yield(k.shown(names[i], note, specs[i], n)); err != nil {
 			return false, &stopped{err}
 		}
 	}

@@ -362,7 +362,7 @@ func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Rec
 		}
 		if held, err := of(ctx, s); err != nil {
 			return err
-		} else if err := held.Empty(ctx, s); err != nil {
+		} else if err := held.Empty(ctx, s, false); err != nil {
 			return err
 		}
 		counts := map[string]int64{}

@@ -177,7 +177,10 @@ func Unsought(r connector.Ref, where string) connector.Place {
 // Beside are the tables, as they may be called, of which other resources of a tenant
 // in the same database say something under the same key: the resource that covers
 // one, "" where it says that the table isn't the tenant's.
-type Beside map[TableName]string
+type Beside map[TableName]Covering
+
+// Covering is the resource that covers a table, and the table's data class there.
+type Covering struct{ By, Class string }
 
 // BesideOf reads them from a survey. Before a resource is made nobody can tell which
 // rows of a table bear an owner mark: those of the tenant's records are taken to; home
@@ -185,9 +188,12 @@ type Beside map[TableName]string
 func BesideOf(v connector.Survey, key, home string) Beside {
 	out := Beside{}
 	for _, r := range v.Beside {
+		if r.Resource != "" && r.Resource == v.Ref.Resource {
+			continue
+		}
 		if IsRecord(r.Type) {
 			if v.Ref.Resource == "" {
-				out[RecordTable(r, home)] = ""
+				out[RecordTable(r, home)] = Covering{}
 			}
 			continue
 		}
@@ -202,24 +208,57 @@ func BesideOf(v connector.Survey, key, home string) Beside {
 		if r.Type == "schema" {
 			a.Schema = r.Name
 		}
-		for _, n := range (Coverage{Tables: a.Tables}).Seeds(a.Schema) {
-			out[n] = r.Type + " " + strconv.Quote(r.Name)
+		for name, class := range a.Tables {
+			for _, n := range (Coverage{Tables: map[string]string{name: class}}).Seeds(a.Schema) {
+				out[n] = Covering{r.Type + " " + strconv.Quote(r.Name), class}
+			}
 		}
 		for _, n := range (Coverage{Shared: a.Shared}).Seeds(a.Schema) {
-			out[n] = ""
+			out[n] = Covering{}
 		}
 	}
 	return out
 }
 
 // Has says that another resource has a word for the table.
-func (b Beside) Has(n TableName) bool { _, ok := b[n]; return ok }
+func (b Beside) Has(n TableName) bool { return b.covering(n) != nil }
 
-// Twice has the places of a resource's tables block that another one covers too:
-// the same rows would be counted, and certified, for both.
-func (b Beside) Twice(h *Holding, r connector.Ref, places []connector.Place) {
+func (b Beside) covering(n TableName) *Covering {
+	for _, as := range []TableName{n, {n.Schema, Every}} {
+		if c, ok := b[as]; ok {
+			return &c
+		}
+	}
+	return nil
+}
+
+// Settle leaves out the places of tables that another resource of the tenant's
+// answers for, save where their rows stand in the way of this one's order. A table
+// that both cover blocks: its rows would be counted, and certified, for both.
+func (b Beside) Settle(h *Holding, v connector.Survey, places []connector.Place) []connector.Place {
+	b.twice(h, v.Ref, places)
+	places = slices.DeleteFunc(places, func(p connector.Place) bool {
+		n, ok := h.named(p.Name)
+		return ok && p.IsData() && p.Class == "" && b.Has(n)
+	})
+	all := *h
+	all.Classes = maps.Clone(h.Classes)
 	for _, t := range h.Tables {
-		other := b[t.Table.TableName]
+		if c := b.covering(t.Table.TableName); c != nil && all.Classes[t.Table.TableName] == "" {
+			all.Classes[t.Table.TableName] = c.Class
+		}
+	}
+	for _, p := range all.between(v.Order) {
+		if !slices.ContainsFunc(places, func(o connector.Place) bool { return o.Name == p.Name && o.Kind == p.Kind }) {
+			places = append(places, p)
+		}
+	}
+	return places
+}
+
+func (b Beside) twice(h *Holding, r connector.Ref, places []connector.Place) {
+	for _, t := range h.Tables {
+		other := b[t.Table.TableName].By
 		if other == "" || h.Classes[t.Table.TableName] == "" {
 			continue
 		}

@@ -77,6 +77,16 @@ func (h *Holding) Table(n TableName) (Reached, bool) {
 	return r, ok
 }
 
+// named is the table of what is held that has the name of a place.
+func (h *Holding) named(name string) (TableName, bool) {
+	for _, t := range h.Tables {
+		if t.Table.String() == name {
+			return t.Table.TableName, true
+		}
+	}
+	return TableName{}, false
+}
+
 // Shared says that a blueprint names the table as one that belongs to no tenant.
 func (h *Holding) Shared(n TableName) bool { return h.claims.b.shared[n] }
 
@@ -177,9 +187,13 @@ func (h *Holding) hidden() []string {
 
 // Empty is an error if rows are left, save those of a whole store, which go with it:
 // Blocked where no class covers them, else a Conflict that a further erasure ends.
-func (h *Holding) Empty(ctx context.Context, q Querier) error {
+// What no class covers may be left to another resource of the tenant's, a twin, which
+// has the same key in the same place.
+func (h *Holding) Empty(ctx context.Context, q Querier, twin bool) error {
 	rest := *h
-	rest.Tables = slices.DeleteFunc(slices.Clone(h.Tables), func(t Reached) bool { return h.Own(t.Table.TableName) })
+	rest.Tables = slices.DeleteFunc(slices.Clone(h.Tables), func(t Reached) bool {
+		return h.Own(t.Table.TableName) || twin && h.Classes[t.Table.TableName] == ""
+	})
 	places := rest.tables()
 	if err := rest.fill(ctx, q, places); err != nil {
 		return err

@@ -91,6 +91,12 @@ func (n Note) Read(m connector.Marker, typ string) (tenure.ResourceID, connector
 	return id, owner
 }
 
+// Twin says that a note is that of another resource of r's tenant.
+func Twin(m connector.Marker, n Note, r connector.Ref) bool {
+	id, owner := n.Read(m, r.Type)
+	return owner == connector.Ours && id != r.Resource && r.Tenant != "" && n.Get("tenant") == string(r.Tenant)
+}
+
 // Claim decides whether the resource of r may be touched where a note was found:
 // only a note of ours that names r's own resource allows it. The error is
 // Conflict and says who stands there.

@@ -220,12 +220,6 @@ func listed(names []TableName) string {
 // Objections are what stands against an erasure in the order of the classes, by
 // the catalog alone: also where no row refers to another today.
 func (h *Holding) Objections(order []string) []connector.Place {
-	at := func(class string) int {
-		if i := slices.Index(order, class); i >= 0 {
-			return i
-		}
-		return len(order)
-	}
 	var out []connector.Place
 	for _, class := range h.ClassNames() {
 		if _, err := h.plan(class); err != nil {
@@ -238,6 +232,19 @@ func (h *Holding) Objections(order []string) []connector.Place {
 				Says: "rows of " + k.Child.String() + " follow those of " + k.Parent.String() + ", which are found through them",
 				Fix:  "give " + k.Child.String() + " a tenant column, or take follow out of its links"})
 		}
+	}
+	return append(out, h.between(order)...)
+}
+
+// between is what stands against the order of the classes.
+func (h *Holding) between(order []string) (out []connector.Place) {
+	at := func(class string) int {
+		if i := slices.Index(order, class); i >= 0 {
+			return i
+		}
+		return len(order)
+	}
+	for _, k := range h.Graph.keys {
 		parent, child := h.Classes[k.Parent], h.Classes[k.Child]
 		if parent == "" || child == "" || parent == child || at(parent) >= at(child) {
 			continue

@@ -210,13 +210,16 @@ func (k pools) found(ctx context.Context, s *session, r connector.Ref, f reacher
 	switch {
 	case note != nil:
 	case k.gone:
-		if err := k.free(ctx, s, r.Name, a.spec()); err != nil {
+		if err := k.free(ctx, s, r, a.spec()); err != nil {
 			return false, err
 		}
 	default:
 		n, err := k.has(ctx, s, a)
 		if err != nil || n == 0 {
 			return false, err
+		}
+		if twin, _, err := k.beside(ctx, s, r, a.spec()); err != nil || twin {
+			return false, err // the rows are another resource's of the tenant
 		}
 		return false, relational.Claim(k.marker, relational.Note{}, r)
 	}
@@ -283,7 +286,11 @@ func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 			if err != nil {
 				return err
 			}
-			if err := e.remains(ctx, s); err != nil {
+			twin, _, err := k.beside(ctx, s, r, poolSpec{e.a.Column, e.a.Key})
+			if err != nil {
+				return err
+			}
+			if err := e.remains(ctx, s, twin); err != nil {
 				return err
 			}
 			if err := s.forgetOf(ctx, r.Resource); err != nil {
@@ -309,15 +316,15 @@ func (s *session) forgetOf(ctx context.Context, r tenure.ResourceID) error {
 }
 
 // remains is an error if rows are left: Blocked where no class covers them, else a
-// Conflict that a further erasure ends.
-func (e *estate) remains(ctx context.Context, s *session) error {
+// Conflict that a further erasure ends. What no class covers is left to a twin.
+func (e *estate) remains(ctx context.Context, s *session, twin bool) error {
 	places, err := e.held(ctx, s, nil, true)
 	if err != nil {
 		return err
 	}
 	for _, p := range places {
 		switch {
-		case p.Rows == 0 || !p.IsData():
+		case p.Rows == 0 || !p.IsData() || twin && p.Class == "":
 		case p.Class == "":
 			return tenure.Errorf(tenure.Blocked, "%d rows of %s are in no data class", p.Rows, p.Name).WithHint("%s", p.Fix)
 		default:

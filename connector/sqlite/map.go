@@ -53,7 +53,7 @@ func (d *Driver) places(ctx context.Context, s *session, e *estate, v connector.
 	}
 	out = append(out, more...)
 	beside := relational.BesideOf(v, e.a.Key, "")
-	beside.Twice(e.Holding, v.Ref, out)
+	out = beside.Settle(e.Holding, v, out)
 	if !counted || e.whole {
 		return out, "", nil
 	}

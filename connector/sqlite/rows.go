@@ -186,17 +186,21 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 			if err != nil {
 				return err
 			}
+			twin, _, err := k.beside(ctx, s, d.Ref, a.spec())
+			if err != nil {
+				return err
+			}
 			o = k.shown(d.Name, &note, a.spec(), n)
 			switch {
 			case have != nil && have.Get("spec") != note.Get("spec"):
 				return tenure.Errorf(tenure.Conflict, "rows %q are of another column or key: %s", d.Name, have.Get("spec"))
 			case have != nil && have.String() == note.String():
 				return nil
-			case have == nil && n > 0:
+			case have == nil && n > 0 && !twin:
 				return tenure.Errorf(tenure.Conflict, "%d rows with %s = %q are there already and no owner mark names them", n, a.Column, a.Key).
 					WithHint("rows that are there can't be taken over; give the tenant another key, or move them away and bring them in again once it is onboarded")
 			}
-			if err := k.free(ctx, s, d.Name, a.spec()); err != nil {
+			if err := k.free(ctx, s, d.Ref, a.spec()); err != nil {
 				return err
 			}
 			rec.Changed = true
@@ -206,15 +210,33 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 	return o, rec, err
 }
 
-// free is Conflict if another resource than the named one names the same rows.
-func (k pools) free(ctx context.Context, s *session, name string, p poolSpec) error {
-	all, err := marks.All(ctx, s, dialect{}, "rows")
-	for _, n := range all {
-		if err == nil && n.Name != name && specOfNote(n) == p {
-			err = tenure.Errorf(tenure.Conflict, "rows %q: %q names the same rows", name, n.Name)
-		}
+// free is Conflict if another tenant's resource names the same rows, or any does once
+// r's own mark is gone.
+func (k pools) free(ctx context.Context, s *session, r connector.Ref, p poolSpec) error {
+	twin, taken, err := k.beside(ctx, s, r, p)
+	if err == nil && twin && k.gone && taken == "" {
+		taken = "another resource of the tenant's"
+	}
+	if err == nil && taken != "" {
+		return tenure.Errorf(tenure.Conflict, "rows %q: %q names the same rows", r.Name, taken)
 	}
 	return err
+}
+
+// beside says whether another resource of the tenant's names the same rows, each
+// covering tables of its own, and which of another's does.
+func (k pools) beside(ctx context.Context, s *session, r connector.Ref, p poolSpec) (twin bool, taken string, err error) {
+	all, err := marks.All(ctx, s, dialect{}, "rows")
+	for _, n := range all {
+		switch {
+		case n.Name == r.Name || specOfNote(n) != p:
+		case relational.Twin(k.marker, n, r):
+			twin = true
+		default:
+			taken = n.Name
+		}
+	}
+	return twin, taken, err
 }
 
 func (k pools) shown(name string, note *relational.Note, p poolSpec, n int64) connector.Observed {
@@ -264,7 +286,13 @@ func (k pools) observe(ctx context.Context, s *session, refs []connector.Ref, yi
 		}
 	}
 	for i, r := range refs {
-		if err := yield(k.shown(r.Name, notes[r.Name], asked[i].spec(), found[asked[i].kind()][asked[i].Key])); err != nil {
+		n := found[asked[i].kind()][asked[i].Key]
+		for j := range all {
+			if notes[r.Name] == nil && specOfNote(all[j]) == asked[i].spec() && relational.Twin(k.marker, all[j], r) {
+				n = 0 // they are another resource's of the tenant
+			}
+		}
+		if err := yield(k.shown(r.Name, notes[r.Name], asked[i].spec(), n)); err != nil {
 			return false, err
 		}
 	}

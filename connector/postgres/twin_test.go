@@ -1,0 +1,78 @@
+package postgres
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/postgrestest"
+)
+
+// TestTwoResourcesOverOneKey: each of a tenant's resources covers tables of its own
+// under one key. Neither misses what the other covers, and each leaves by itself.
+func TestTwoResourcesOverOneKey(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	postgrestest.Exec(t, w.dsn, "create schema s; create table s.p (id int primary key, tenant_key text); create table s.c (p int not null references s.p); create table s.d (tenant_key text)")
+	rows := func(name, tenant string, tables map[string]any) connector.Desired {
+		r := desired("rows", name, map[string]any{"schema": "s", "column": "tenant_key", "key": "acme", "tables": tables})
+		r.Tenant = tenure.TenantID(tenant)
+		return r
+	}
+	one, two := rows("one", "ten_acme", map[string]any{"p": "first"}), rows("two", "ten_acme", map[string]any{"c": "second", "d": "second"})
+	for _, r := range []connector.Desired{one, two} {
+		if _, _, err := d.Ensure(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		postgrestest.Exec(t, w.dsn, "insert into s.d values ('acme')")
+	}
+	if _, _, err := d.Ensure(t.Context(), rows("three", "ten_birch", map[string]any{"d": "second"})); tenure.CodeOf(err) != tenure.Conflict {
+		t.Errorf("another tenant's resource over the same key: %v, want a conflict", err)
+	}
+	postgrestest.Exec(t, w.dsn, "insert into s.p values (1, 'acme'), (2, 'birch'); insert into s.c values (1), (2); insert into s.d values ('birch')")
+	for _, c := range []struct {
+		r, beside connector.Desired
+		order     []string
+		want      []string
+	}{
+		{one, two, []string{"second", "first"}, nil},
+		{two, one, []string{"second", "first"}, nil},
+		{one, two, []string{"first", "second"}, []string{"order s.c.p"}},
+		{one, rows("two", "ten_acme", map[string]any{"d": "second", "p": "second"}), []string{"second", "first"}, []string{"table s.c", "table s.p"}},
+	} {
+		m, err := d.DataMap(t.Context(), connector.Survey{Ref: c.r.Ref, Beside: []connector.Ref{c.beside.Ref}, Order: c.order, Prove: true})
+		if got := blocking(m); err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%s beside %v, %v: what blocks is %q, want %q; error %v", c.r.Name, c.beside.Attributes["tables"], c.order, got, c.want, err)
+		}
+	}
+	for _, step := range []struct {
+		r     connector.Desired
+		class string
+		left  []string
+	}{
+		{two, "second", []string{"c: (2)", "d: (birch)", "p: (1,acme)", "p: (2,birch)"}},
+		{one, "first", []string{"c: (2)", "d: (birch)", "p: (2,birch)"}},
+	} {
+		if e, err := d.Erase(t.Context(), step.r.Ref, connector.Batch{Run: "run", Class: step.class}); err != nil || !e.Done {
+			t.Fatalf("erase %s: %+v, %v", step.r.Name, e, err)
+		}
+		for range 2 {
+			if _, err := d.Delete(t.Context(), step.r.Ref); err != nil {
+				t.Fatalf("delete %s: %v", step.r.Name, err)
+			}
+		}
+		if got := w.rowsOf(t); !slices.Equal(got, step.left) {
+			t.Errorf("once %s has left there are %q, want %q", step.r.Name, got, step.left)
+		}
+		_, err := d.Observe(t.Context(), []connector.Ref{step.r.Ref}, func(o connector.Observed) error {
+			if o.Found {
+				t.Errorf("%s is seen after its deletion: %+v", step.r.Name, o)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
