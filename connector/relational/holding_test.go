@@ -16,6 +16,8 @@ import (
 // plain quotes and does nothing else: orders and conditions need no database.
 type plain struct{ Dialect }
 
+func (plain) Address(_ Table, alias string) string { return Quote(alias, "rowid") }
+
 func (plain) Name(t TableName) string { return Quote(t.Name) }
 func (plain) Keyed(_ Table, alias, column, key string) (ours, theirs, nobodys string) {
 	at := Quote(alias, column)
