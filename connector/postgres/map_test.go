@@ -577,8 +577,8 @@ func TestTwoResourcesCoverTwoSchemas(t *testing.T) {
 	if _, _, err := d.Ensure(t.Context(), also); err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range []connector.Ref{own.Ref, also.Ref} {
-		m, err := d.DataMap(t.Context(), connector.Survey{Ref: r, Search: time.Second, Beside: []connector.Ref{own.Ref, also.Ref}})
+	for r, beside := range map[*connector.Ref]connector.Ref{&own.Ref: also.Ref, &also.Ref: own.Ref} {
+		m, err := d.DataMap(t.Context(), connector.Survey{Ref: *r, Search: time.Second, Beside: []connector.Ref{beside}})
 		if got := blocking(m); err != nil || len(got) > 0 {
 			t.Errorf("%s: what blocks is %q, error %v", r.Name, got, err)
 		}

@@ -188,9 +188,6 @@ type Covering struct{ By, Class string }
 func BesideOf(v connector.Survey, key, home string) Beside {
 	out := Beside{}
 	for _, r := range v.Beside {
-		if r.Resource != "" && r.Resource == v.Ref.Resource {
-			continue
-		}
 		if IsRecord(r.Type) {
 			if v.Ref.Resource == "" {
 				out[RecordTable(r, home)] = Covering{}

@@ -113,7 +113,7 @@ func (h *Holding) Alone(t Reached) string {
 
 // UnclaimedSays is what a person must know of n such rows.
 func UnclaimedSays(n int64, table string) string {
-	return "no row refers to " + plural(n, "row") + " of " + table + ", so nothing says whose they are; they stay"
+	return "no row refers to " + plural(n, "row") + " of " + table + ", so nothing says whose " + verb(n, "it is; it stays", "they are; they stay")
 }
 
 // Theirs is a condition, over the table under the alias t, for rows that surely

@@ -54,10 +54,15 @@ func (h *Holding) Places(ctx context.Context, q Querier, order []string, counted
 }
 
 func plural(n int64, what string) string {
+	return strconv.FormatInt(n, 10) + " " + verb(n, what, what+"s")
+}
+
+// verb is the form of a word that goes with a number.
+func verb(n int64, one, many string) string {
 	if n == 1 {
-		return "1 " + what
+		return one
 	}
-	return strconv.FormatInt(n, 10) + " " + what + "s"
+	return many
 }
 
 // tables are the places of the tables, one for each of h.Tables.
@@ -146,7 +151,7 @@ func (h *Holding) fill(ctx context.Context, q Querier, places []connector.Place)
 	for i := range places {
 		p := &places[i]
 		if p.Rows = n[i][0]; n[i][1] > 0 {
-			p.Blocks, p.Says = true, plural(n[i][1], "row")+" of "+p.Name+" refer to rows of this tenant and of another"
+			p.Blocks, p.Says = true, plural(n[i][1], "row")+" of "+p.Name+" "+verb(n[i][1], "refers", "refer")+" to rows of this tenant and of another"
 			p.Fix = h.unclaim(h.Tables[i].Table.TableName)
 		}
 	}
@@ -280,8 +285,8 @@ func (h *Holding) place(r reference, counted bool) (connector.Place, bool) {
 // kept says that rows of which nothing says whose they are keep a parent's, and
 // what would settle it.
 func (h *Holding) kept(k ForeignKey, n int64) (says, fix string) {
-	says = plural(n, "row") + " of " + k.Child.String() + ", of which nothing says whose they are, refer by " + strings.Join(k.Columns, ", ") +
-		" to rows of " + k.Parent.String() + " that the tenant's rows refer to, and keep them from going"
+	says = plural(n, "row") + " of " + k.Child.String() + ", of which nothing says whose " + verb(n, "it is, refers", "they are, refer") + " by " + strings.Join(k.Columns, ", ") +
+		" to rows of " + k.Parent.String() + " that the tenant's rows refer to, and " + verb(n, "keeps", "keep") + " them from going"
 	_, held := h.at[k.Child]
 	switch {
 	case h.claims.keyed[k.Child] != "":

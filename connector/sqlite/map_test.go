@@ -89,7 +89,7 @@ func TestGrounds(t *testing.T) {
 			ddl:    "create table addr (id integer primary key); create table cust (id integer primary key, tenant text, addr integer references addr); create table geo (id integer primary key, addr integer not null references addr)",
 			rows:   "insert into addr values (1), (2); insert into cust (tenant, addr) values ('acme', 1), ('birch', 2); insert into geo (addr) values (1), (2)",
 			attrs:  with2(tablesOf("a", "cust", "addr")),
-			blocks: []string{"reference geo.addr"}, says: "keep them from going",
+			blocks: []string{"reference geo.addr"}, says: "them from going",
 		},
 		"rows that follow a parent": {
 			ddl:   "create table addr (id integer primary key); create table cust (id integer primary key, tenant text, addr integer references addr); create table geo (id integer primary key, addr integer not null references addr)",
