@@ -294,12 +294,12 @@ create table q (tenant_key text collate kinds.ci primary key); create table c (q
 		"half a reference with the key": {
 			ddl:  "create table p (tenant_key text, id int, primary key (tenant_key, id)); create table c (t text, p int, foreign key (t, p) references p)",
 			fill: "insert into p values ('acme', 1); insert into c values ('acme', 1), ('acme', null), ('birch', null)",
-			with: plus(covering("p", "c"), "links", map[string]any{"c.t,p": "follow"}), blocks: "1 row of s.c have the tenant's key in t", planned: true,
+			with: plus(covering("p", "c"), "links", map[string]any{"c.t,p": "follow"}), blocks: "1 row of s.c has the tenant's key in t", planned: true,
 		},
 		"half a reference with the key, beside the tenant column": {
 			ddl:  "create table p (k text, tenant_key text, id int, primary key (k, id)); create table c (k text not null, p int, foreign key (k, p) references p)",
 			fill: "insert into p values ('acme', 'acme', 1); insert into c values ('acme', null), ('birch', null)",
-			with: plus(covering("p", "c"), "links", map[string]any{"c.k,p": "block"}), blocks: "1 row of s.c have the tenant's key in k", planned: true,
+			with: plus(covering("p", "c"), "links", map[string]any{"c.k,p": "block"}), blocks: "1 row of s.c has the tenant's key in k", planned: true,
 		},
 		"half a reference with the key, which is the tenant column": {
 			ddl:  "create table p (tenant_key text, id int, primary key (tenant_key, id)); create table c (t text, p int, foreign key (t, p) references p)",

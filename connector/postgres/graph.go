@@ -15,14 +15,14 @@ import (
 // large objects, are lists of such, or can't be told apart by a recursive query, for
 // want of a hash. The second result are columns of partitions.
 const typesSQL = `select u.t, u.m, format_type(u.t, u.m), y.typnotnull,
- case when u.t >= 16384 then (select n.nspname from pg_opclass c
+ case when b.oid >= 16384 then (select n.nspname from pg_opclass c
    join pg_am m on m.oid = c.opcmethod and m.amname = 'btree' join pg_amop o on o.amopfamily = c.opcfamily and o.amopstrategy = 3 and o.amoplefttype = c.opcintype and o.amoprighttype = c.opcintype
-   join pg_operator p on p.oid = o.amopopr join pg_namespace n on n.oid = p.oprnamespace
-   where c.opcintype = case when y.typbasetype <> 0 then y.typbasetype else y.oid end and c.opcdefault and n.nspname <> 'pg_catalog') end,
- 'oid'::regtype in (y.oid, y.typbasetype), exists (select 1 from pg_type e where e.oid in (y.typelem, b.typelem) and 'oid'::regtype in (e.oid, e.typbasetype) and 'array_in'::regproc in (y.typinput, b.typinput)),
- coalesce(b.oid, y.oid) in ('bit'::regtype, 'varbit'::regtype, 'money'::regtype) or coalesce(b.oid, y.oid) >= 16384 and coalesce(b.typtype, y.typtype) = 'b' and coalesce(b.typcategory, y.typcategory) <> 'A'
-   and not exists (select 1 from pg_opclass c join pg_am m on m.oid = c.opcmethod and m.amname = 'hash' where c.opcintype = coalesce(b.oid, y.oid))
- from unnest({{types}}::oid[], {{modifiers}}::int[]) u (t, m) join pg_type y on y.oid = u.t left join pg_type b on b.oid = y.typbasetype;
+   join pg_operator p on p.oid = o.amopopr join pg_namespace n on n.oid = p.oprnamespace where c.opcintype = b.oid and c.opcdefault and n.nspname <> 'pg_catalog') end,
+ b.oid = 'oid'::regtype, b.typinput = 'array_in'::regproc and exists (select 1 from pg_type e where e.oid = b.typelem and 'oid'::regtype in (e.oid, e.typbasetype)),
+ b.oid in ('bit'::regtype, 'varbit'::regtype, 'money'::regtype) or b.oid >= 16384 and b.typtype = 'b' and b.typcategory <> 'A'
+   and not exists (select 1 from pg_opclass c join pg_am m on m.oid = c.opcmethod and m.amname = 'hash' where c.opcintype = b.oid)
+ from unnest({{types}}::oid[], {{modifiers}}::int[]) u (t, m) join pg_type y on y.oid = u.t, lateral (
+  with recursive d (oid, base) as (select y.oid, y.typbasetype union all select p.oid, p.typbasetype from d join pg_type p on p.oid = d.base) select oid from d where base = 0) i join pg_type b on b.oid = i.oid;
 select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '', a.attcollation from pg_attribute a where a.attrelid {{partitions}} and a.attnum > 0`
 
 // checksSQL reads the checks on columns of foreign keys that may be null, with

@@ -221,11 +221,11 @@ func (g *ground) bears(c candidate, n, theirs int64) connector.Place {
 	}
 	p := connector.Place{Name: name + "." + c.column, Kind: connector.PlaceKey, Class: h.class, Via: "the key in column " + c.column, Rows: n}
 	if n == theirs {
-		p.Says = fmt.Sprintf("%d rows of %s that belong to other tenants have the key in column %s; they stay", n, name, c.column)
+		p.Says = fmt.Sprintf("%s of %s that %s to other tenants %s the key in column %s, and %s", relational.Plural(n, "row"), name, relational.Verb(n, "belongs", "belong"), relational.Verb(n, "has", "have"), c.column, relational.Verb(n, "stays", "stay"))
 		return p
 	}
 	p.Rows, p.Blocks = n-theirs, true
-	p.Says = fmt.Sprintf("%d rows of %s have the tenant's key in column %s and aren't found as the tenant's", p.Rows, name, c.column)
+	p.Says = fmt.Sprintf("%s of %s %s the tenant's key in column %s and %s found as the tenant's", relational.Plural(p.Rows, "row"), name, relational.Verb(p.Rows, "has", "have"), c.column, relational.Verb(p.Rows, "isn't", "aren't"))
 	if at := g.holding.TenantColumn(c.relation.name); at != "" {
 		p.Fix = "write the key of whoever they belong to into " + at + " of these rows"
 	} else {

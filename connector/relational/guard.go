@@ -125,7 +125,7 @@ func (w *batch) own(k ForeignKey, n int64) error {
 	case class == "":
 		class = "no data class"
 	}
-	return tenure.Errorf(tenure.Blocked, "%s of %s (%s) still %s to %s", plural(n, "row"), k.Child, class, verb(n, "refers", "refer"), k.Parent).
+	return tenure.Errorf(tenure.Blocked, "%s of %s (%s) still %s to %s", Plural(n, "row"), k.Child, class, Verb(n, "refers", "refer"), k.Parent).
 		WithHint("erase %s first, or put both into one data class", k.Child)
 }
 
@@ -137,7 +137,7 @@ func (h *Holding) refused(k ForeignKey, r referring) (says, fix string) {
 		whose, n = "nothing says whose", r.nobodys
 	}
 	word := h.claims.b.links[k.id()]
-	says = plural(n, "row") + " of " + k.Child.String() + " (" + whose + ") " + verb(n, "refers", "refer") + " to the tenant's rows of " + k.Parent.String() + " by " + strings.Join(k.Columns, ", ")
+	says = Plural(n, "row") + " of " + k.Child.String() + " (" + whose + ") " + Verb(n, "refers", "refer") + " to the tenant's rows of " + k.Parent.String() + " by " + strings.Join(k.Columns, ", ")
 	fix = `links: {"` + h.link(k) + `": detach}`
 	switch {
 	case k.OnDelete.lets() && !h.yields(k) && (r.nobodys > 0 || !h.spares(k)):

@@ -113,7 +113,7 @@ func (h *Holding) Alone(t Reached) string {
 
 // UnclaimedSays is what a person must know of n such rows.
 func UnclaimedSays(n int64, table string) string {
-	return "no row refers to " + plural(n, "row") + " of " + table + ", so nothing says whose " + verb(n, "it is; it stays", "they are; they stay")
+	return "no row refers to " + Plural(n, "row") + " of " + table + ", so nothing says whose " + Verb(n, "it is; it stays", "they are; they stay")
 }
 
 // Theirs is a condition, over the table under the alias t, for rows that surely
@@ -202,9 +202,9 @@ func (h *Holding) Empty(ctx context.Context, q Querier, twin bool) error {
 		switch {
 		case p.Rows == 0:
 		case p.Class == "":
-			return tenure.Errorf(tenure.Blocked, "%s of %s are in no data class", plural(p.Rows, "row"), p.Name).WithHint("%s", p.Fix)
+			return tenure.Errorf(tenure.Blocked, "%s of %s are in no data class", Plural(p.Rows, "row"), p.Name).WithHint("%s", p.Fix)
 		default:
-			return tenure.Errorf(tenure.Conflict, "%s of %s are left", plural(p.Rows, "row"), p.Name).WithHint("erase class %s again", p.Class).Retryable()
+			return tenure.Errorf(tenure.Conflict, "%s of %s are left", Plural(p.Rows, "row"), p.Name).WithHint("erase class %s again", p.Class).Retryable()
 		}
 	}
 	return h.unsettled(ctx, q, "")

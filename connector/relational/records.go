@@ -297,7 +297,7 @@ func (s Records) alone(ctx context.Context, q Querier, r connector.Ref, rec reco
 			return err
 		}
 		if n > 0 {
-			found = append(found, plural(n, "row")+" of "+k.Child.String()+" by "+strings.Join(k.Columns, ", "))
+			found = append(found, Plural(n, "row")+" of "+k.Child.String()+" by "+strings.Join(k.Columns, ", "))
 		}
 	}
 	if len(found) == 0 {

@@ -28,8 +28,18 @@ func (h *Holding) loses(k ForeignKey) []string {
 	return nil
 }
 
-// ripples are the references to the columns, of a key's child.
+// ripples are the references to the columns, of a key's child, and to those that are
+// generated, since what they are made of isn't worked out.
 func (g *Graph) ripples(k ForeignKey, columns []string) (out []ForeignKey) {
+	if len(columns) == 0 {
+		return nil
+	}
+	columns = slices.Clone(columns)
+	for _, c := range g.tables[k.Child].Columns {
+		if c.Generated {
+			columns = append(columns, c.Name)
+		}
+	}
 	for _, on := range g.below[k.Child] {
 		if slices.ContainsFunc(on.Parents, func(c string) bool { return slices.Contains(columns, c) }) {
 			out = append(out, on)
@@ -77,7 +87,7 @@ func (h *Holding) fillRipples(ctx context.Context, q Querier, all []ripple) erro
 }
 
 func (r ripple) says() (says, fix string) {
-	return plural(r.rows, "row") + " of " + r.Child.String() + " refer by " + strings.Join(r.Columns, ", ") + " to rows of " + r.Parent.String() + " that lose their reference to the tenant's rows of " +
+	return Plural(r.rows, "row") + " of " + r.Child.String() + " refer by " + strings.Join(r.Columns, ", ") + " to rows of " + r.Parent.String() + " that lose their reference to the tenant's rows of " +
 			r.of.Parent.String() + ", and would change with them or keep them from it",
 		"let those rows of " + r.Child.String() + " refer to other rows, or those of " + r.Parent.String() + " to other rows of " + r.of.Parent.String()
 }

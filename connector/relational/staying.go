@@ -13,12 +13,12 @@ import (
 type staying struct {
 	connector.Place
 	table TableName
-	where string // over the table under the alias t
-	says  string // after the number of rows
+	where string               // over the table under the alias t
+	says  func(n int64) string // after the number of rows
 }
 
 func (s staying) place() connector.Place {
-	s.Says = plural(s.Rows, "row") + " of " + s.table.String() + " " + s.says
+	s.Says = Plural(s.Rows, "row") + " of " + s.table.String() + " " + s.says(s.Rows)
 	return s.Place
 }
 
@@ -40,7 +40,9 @@ func (h *Holding) staying() []staying {
 			if theirs != "" {
 				out = append(out, staying{table: n, where: h.claims.asked(n, alias) + " and " + theirs,
 					Place: connector.Place{Name: n.String(), Kind: connector.PlaceShared, Class: h.Classes[n], Via: r.Via},
-					says:  "that the tenant's rows refer to stay, since rows that stay refer to them too"})
+					says: func(rows int64) string {
+						return "that the tenant's rows refer to " + Verb(rows, "stays", "stay") + ", since rows that stay refer to " + Verb(rows, "it", "them") + " too"
+					}})
 			}
 		}
 		out = append(out, h.leaning(n)...)
@@ -73,7 +75,10 @@ func (h *Holding) leaning(n TableName) []staying {
 		if inner := next(alias); theirs != "" {
 			out = append(out, staying{table: k.Parent, where: "(" + theirs + ") and " + k.down(alias, inner, h.Dialect.Name(n), either(h.claims.ours(n, inner))),
 				Place: connector.Place{Name: k.Parent.String(), Kind: connector.PlaceShared, Class: h.Classes[k.Parent], Via: "from " + k.Link()},
-				says:  "that rows of " + n.String() + " refer to by " + strings.Join(k.Columns, ", ") + " belong to others and stay; those of " + r.Table.String() + " go, as only the tenant's rows refer to them"})
+				says: func(rows int64) string {
+					return "that rows of " + n.String() + " refer to by " + strings.Join(k.Columns, ", ") + " " + Verb(rows, "belongs to another tenant and stays", "belong to others and stay") +
+						"; those of " + r.Table.String() + " go, as only the tenant's rows refer to them"
+				}})
 		}
 	}
 	return out
@@ -90,7 +95,9 @@ func (h *Holding) vouched(t Table) []staying {
 		ours, _, _ := h.Dialect.Keyed(t, alias, column, h.claims.t.Key)
 		out = append(out, staying{table: t.TableName, where: ours,
 			Place: connector.Place{Name: t.String(), Kind: connector.PlaceShared, Via: "column " + column},
-			says:  "have the tenant's key in " + column + " and stay, since the blueprint calls the table shared"})
+			says: func(rows int64) string {
+				return Verb(rows, "has", "have") + " the tenant's key in " + column + " and " + Verb(rows, "stays", "stay") + ", since the blueprint calls the table shared"
+			}})
 	}
 	return out
 }
@@ -124,7 +131,9 @@ func (h *Holding) contradictions(t Table) []staying {
 		out = append(out, staying{table: t.TableName, where: "((" + ours + ") and (" + another + ") or (" + also + ") and (" + ours + ") is not true)",
 			Place: connector.Place{Name: t.String() + "." + other, Kind: connector.PlaceKey, Class: h.Classes[t.TableName], Via: "column " + other, Blocks: true,
 				Fix: "write the same key into both columns of those rows, or delete them"},
-			says: "name the tenant in one of " + column + " and " + other + ", and not in the other"})
+			says: func(rows int64) string {
+				return Verb(rows, "names", "name") + " the tenant in one of " + column + " and " + other + ", and not in the other"
+			}})
 	}
 	return out
 }
@@ -155,7 +164,9 @@ func (h *Holding) halves(t Table) []staying {
 			out = append(out, staying{table: t.TableName, where: ours + " and " + either(rest) + " and (" + mine + ") is not true and (" + theirs + ") is not true",
 				Place: connector.Place{Name: t.String() + "." + column, Kind: connector.PlaceKey, Class: h.Classes[t.TableName], Via: "→ " + k.Parent.String(), Blocks: true,
 					Fix: "columns: {" + h.name(t.TableName) + ": " + column + "}"},
-				says: "have the tenant's key in " + column + ", and the reference " + strings.Join(k.Columns, ", ") + " leads nowhere since another of its columns is null"})
+				says: func(rows int64) string {
+					return Verb(rows, "has", "have") + " the tenant's key in " + column + ", and the reference " + strings.Join(k.Columns, ", ") + " leads nowhere since another of its columns is null"
+				}})
 		}
 	}
 	return out

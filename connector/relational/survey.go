@@ -42,7 +42,7 @@ func (h *Holding) Places(ctx context.Context, q Querier, order []string, counted
 	for _, k := range keys {
 		if k.rows > 0 {
 			out = append(out, connector.Place{Name: k.Table.String() + "." + k.column, Kind: connector.PlaceKey, Class: h.Classes[k.Table.TableName], Rows: k.rows,
-				Says: plural(k.rows, "row") + " of " + k.Table.String() + " with no tenant: " + k.column + " is null"})
+				Says: Plural(k.rows, "row") + " of " + k.Table.String() + " with no tenant: " + k.column + " is null"})
 		}
 	}
 	for _, p := range stay {
@@ -51,18 +51,6 @@ func (h *Holding) Places(ctx context.Context, q Querier, order []string, counted
 		}
 	}
 	return append(append(out, h.unknown(counted)...), h.Objections(order)...), nil
-}
-
-func plural(n int64, what string) string {
-	return strconv.FormatInt(n, 10) + " " + verb(n, what, what+"s")
-}
-
-// verb is the form of a word that goes with a number.
-func verb(n int64, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
 }
 
 // tables are the places of the tables, one for each of h.Tables.
@@ -151,7 +139,7 @@ func (h *Holding) fill(ctx context.Context, q Querier, places []connector.Place)
 	for i := range places {
 		p := &places[i]
 		if p.Rows = n[i][0]; n[i][1] > 0 {
-			p.Blocks, p.Says = true, plural(n[i][1], "row")+" of "+p.Name+" "+verb(n[i][1], "refers", "refer")+" to rows of this tenant and of another"
+			p.Blocks, p.Says = true, Plural(n[i][1], "row")+" of "+p.Name+" "+Verb(n[i][1], "refers", "refer")+" to rows of this tenant and of another"
 			p.Fix = h.unclaim(h.Tables[i].Table.TableName)
 		}
 	}
@@ -277,7 +265,7 @@ func (h *Holding) place(r reference, counted bool) (connector.Place, bool) {
 		p.Says, p.Fix = h.loud(k, r.updater)
 	}
 	if !p.Blocks {
-		p.Says = plural(p.Rows, "reference") + " of others' rows of " + k.Child.String() + " to the tenant's rows of " + k.Parent.String() + " will be " + outcome(k)
+		p.Says = Plural(p.Rows, "reference") + " of others' rows of " + k.Child.String() + " to the tenant's rows of " + k.Parent.String() + " will be " + outcome(k)
 	}
 	return p, true
 }
@@ -285,8 +273,8 @@ func (h *Holding) place(r reference, counted bool) (connector.Place, bool) {
 // kept says that rows of which nothing says whose they are keep a parent's, and
 // what would settle it.
 func (h *Holding) kept(k ForeignKey, n int64) (says, fix string) {
-	says = plural(n, "row") + " of " + k.Child.String() + ", of which nothing says whose " + verb(n, "it is, refers", "they are, refer") + " by " + strings.Join(k.Columns, ", ") +
-		" to rows of " + k.Parent.String() + " that the tenant's rows refer to, and " + verb(n, "keeps", "keep") + " them from going"
+	says = Plural(n, "row") + " of " + k.Child.String() + ", of which nothing says whose " + Verb(n, "it is, refers", "they are, refer") + " by " + strings.Join(k.Columns, ", ") +
+		" to rows of " + k.Parent.String() + " that the tenant's rows refer to, and " + Verb(n, "keeps", "keep") + " them from going"
 	_, held := h.at[k.Child]
 	switch {
 	case h.claims.keyed[k.Child] != "":

@@ -119,7 +119,7 @@ func (e *estate) virtualPlace(ctx context.Context, s *session, v virtual, counte
 			return e.stray(p, wrong), nil
 		}
 		if n, err := e.unnumbered(ctx, s, t, by[strings.ToLower(t)], counted); err != nil || n > 0 {
-			return e.stray(p, plural(n, "row")+" of "+t+" have no "+by[strings.ToLower(t)]), err
+			return e.stray(p, relational.Plural(n, "row")+" of "+t+" have no "+by[strings.ToLower(t)]), err
 		}
 		if !e.c.steady(v.name, t, "delete") {
 			return blocked(p, "rows that triggers copy from "+t+" into "+v.name+" stay there, or may, when "+t+"'s rows go",

@@ -326,9 +326,9 @@ func (e *estate) remains(ctx context.Context, s *session, twin bool) error {
 		switch {
 		case p.Rows == 0 || !p.IsData() || twin && p.Class == "":
 		case p.Class == "":
-			return tenure.Errorf(tenure.Blocked, "%d rows of %s are in no data class", p.Rows, p.Name).WithHint("%s", p.Fix)
+			return tenure.Errorf(tenure.Blocked, "%s of %s %s in no data class", relational.Plural(p.Rows, "row"), p.Name, relational.Verb(p.Rows, "is", "are")).WithHint("%s", p.Fix)
 		default:
-			return tenure.Errorf(tenure.Conflict, "%d rows of %s are left", p.Rows, p.Name).Retryable().WithHint("erase class %s again", p.Class)
+			return tenure.Errorf(tenure.Conflict, "%s of %s %s left", relational.Plural(p.Rows, "row"), p.Name, relational.Verb(p.Rows, "is", "are")).Retryable().WithHint("erase class %s again", p.Class)
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
 )
 
 // errDoubted says that the batch is to be taken back and done again: something else
@@ -135,7 +136,7 @@ func (w *watch) verdict(ctx context.Context, before map[string]int64) error {
 	}
 	for name, n := range after {
 		if n > before[name] {
-			return tenure.Errorf(tenure.Blocked, "%s of %s refer to columns that would change, and be left without what they refer to: rows that they refer to lose a reference", plural(n-before[name], "row"), name).
+			return tenure.Errorf(tenure.Blocked, "%s of %s refer to columns that would change, and be left without what they refer to: rows that they refer to lose a reference", relational.Plural(n-before[name], "row"), name).
 				WithHint("let %s refer to columns that don't change; nothing was erased in this batch", name)
 		}
 	}
@@ -144,7 +145,7 @@ func (w *watch) verdict(ctx context.Context, before map[string]int64) error {
 
 func (w *watch) foul(s *sight, how string, n int64) error {
 	name := s.table.Name
-	return tenure.Errorf(tenure.Blocked, "the erasure would also %s %s of %s that it isn't to touch: %s", how, plural(n, "row"), name, w.causes(name)).
+	return tenure.Errorf(tenure.Blocked, "the erasure would also %s %s of %s that it isn't to touch: %s", how, relational.Plural(n, "row"), name, w.causes(name)).
 		WithHint("change it so that it leaves these rows of %s alone, then retry; nothing was erased in this batch", name)
 }
 

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/tenurehq/tenure/connector"
@@ -68,14 +67,14 @@ func tuple(alias string, columns []string) string {
 }
 
 // consequences are what the loss of references does besides: to other rows of the
-// same table, to rows that refer to those, and where a default leads nowhere.
+// same table, and where a default leads nowhere.
 func (e *estate) consequences(ctx context.Context, s *session, order []string) ([]connector.Place, error) {
 	var out []connector.Place
 	for _, k := range e.Graph.Keys() {
 		if _, held := e.Table(k.Parent); !held || !e.lets(k) {
 			continue
 		}
-		for _, look := range []func(context.Context, *session, relational.ForeignKey, []string) (*connector.Place, error){e.settled, e.follows, e.defaulted, e.disturbed} {
+		for _, look := range []func(context.Context, *session, relational.ForeignKey, []string) (*connector.Place, error){e.settled, e.defaulted, e.disturbed} {
 			p, err := look(ctx, s, k, order)
 			if err != nil {
 				return nil, err
@@ -103,24 +102,8 @@ func (e *estate) settled(ctx context.Context, s *session, k relational.ForeignKe
 		return nil, err
 	}
 	what := map[string]string{"replace": "delete the rows that they are alike with", "ignore": "keep the reference"}[x.how]
-	return blocked(connector.Place{Rows: n}, plural(n, "row")+" of "+k.Child.Name+" would lose their reference to "+k.Parent.Name+", and may "+what+": "+
+	return blocked(connector.Place{Rows: n}, relational.Plural(n, "row")+" of "+k.Child.Name+" would lose their reference to "+k.Parent.Name+", and may "+what+": "+
 		strings.Join(x.columns, ", ")+" is declared on conflict "+x.how, "take on conflict "+x.how+" out of the table's definition, or move these rows to another row of "+k.Parent.Name), nil
-}
-
-// follows is a reference whose loss changes what other rows refer to.
-func (e *estate) follows(ctx context.Context, s *session, k relational.ForeignKey, order []string) (*connector.Place, error) {
-	for _, o := range e.chained(k) {
-		n, err := s.count(ctx, "select count(*) from "+quote(o.Child.Name)+` as "x" where (`+tuple("x", o.Columns)+") in (select "+tuple("t", o.Parents)+
-			" from "+quote(k.Child.Name)+` as "t" where `+e.losing(k, order)+")")
-		if err != nil {
-			return nil, err
-		}
-		if n > 0 {
-			return blocked(connector.Place{Name: o.Link(), Via: "→ " + o.Parent.Name, Rows: n}, plural(n, "row")+" of "+o.Child.Name+" refer by "+strings.Join(o.Columns, ", ")+" to columns of "+k.Child.Name+
-				" that change when its rows lose their reference to "+k.Parent.Name, "let "+o.Child.Name+" refer to another column of "+k.Child.Name+", or move these rows"), nil
-		}
-	}
-	return nil, nil
 }
 
 // defaulted is a reference whose default leads to no row that stays.
@@ -148,7 +131,7 @@ func (e *estate) defaulted(ctx context.Context, s *session, k relational.Foreign
 	if err != nil || n == 0 {
 		return nil, err
 	}
-	return blocked(connector.Place{Rows: n}, plural(n, "row")+" of "+k.Child.Name+" would refer to "+k.Parent.Name+" by the default of "+strings.Join(k.Columns, ", ")+
+	return blocked(connector.Place{Rows: n}, relational.Plural(n, "row")+" of "+k.Child.Name+" would refer to "+k.Parent.Name+" by the default of "+strings.Join(k.Columns, ", ")+
 		", and no row stays there that it names", "add the row of "+k.Parent.Name+" that the default names, or move these rows to another"), nil
 }
 
@@ -171,7 +154,7 @@ func (e *estate) disturbed(ctx context.Context, s *session, k relational.Foreign
 		return nil, err
 	}
 	g := e.c.triggers[i]
-	return blocked(connector.Place{Rows: n}, plural(n, "row")+" of "+k.Child.Name+" which aren't the tenant's lose their reference to "+k.Parent.Name+", and trigger "+g.name+" runs on them",
+	return blocked(connector.Place{Rows: n}, relational.Plural(n, "row")+" of "+k.Child.Name+" which aren't the tenant's lose their reference to "+k.Parent.Name+", and trigger "+g.name+" runs on them",
 		"let it run at changes of other columns alone (update of), or, where it writes to tables that belong to no tenant, "+e.ignore(g)), nil
 }
 
@@ -207,11 +190,4 @@ func (e *estate) dangling(ctx context.Context, s *session) (map[string]int64, er
 func (s *session) count(ctx context.Context, query string) (n int64, err error) {
 	err = s.each(ctx, query, func() error { return nil }, &n)
 	return n, err
-}
-
-func plural(n int64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return strconv.FormatInt(n, 10) + " " + what + "s"
 }

@@ -197,7 +197,7 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 			case have != nil && have.String() == note.String():
 				return nil
 			case have == nil && n > 0 && !twin:
-				return tenure.Errorf(tenure.Conflict, "%d rows with %s = %q are there already and no owner mark names them", n, a.Column, a.Key).
+				return tenure.Errorf(tenure.Conflict, "%s with %s = %q %s there already and no owner mark names %s", relational.Plural(n, "row"), a.Column, a.Key, relational.Verb(n, "is", "are"), relational.Verb(n, "it", "them")).
 					WithHint("rows that are there can't be taken over; give the tenant another key, or move them away and bring them in again once it is onboarded")
 			}
 			if err := k.free(ctx, s, d.Ref, a.spec()); err != nil {

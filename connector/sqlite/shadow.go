@@ -10,6 +10,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector/relational"
 )
 
 // indexed is what was seen of an index.
@@ -123,7 +124,7 @@ func (w *watch) told(x *indexed) error {
 		return nil
 	}
 	if n := x.strays(); n > 0 {
-		return tenure.Errorf(tenure.Blocked, "the erasure would also change %s of %s that stand for no row which goes: %s", plural(n, "row"), x.name, w.causes(x.name)).
+		return tenure.Errorf(tenure.Blocked, "the erasure would also change %s of %s that stand for no row which goes: %s", relational.Plural(n, "row"), x.name, w.causes(x.name)).
 			WithHint("change it so that it takes out of %s what stands for the row that goes, and nothing else; nothing was erased in this batch", x.name)
 	}
 	for _, t := range w.e.sources(x.name) {
