@@ -160,17 +160,17 @@ func (f footing) judge(ctx context.Context, s *session, t touched, all []touched
 	case t.made:
 		says = t.String() + " would be made, altered or emptied"
 	case x.Deleted > 0:
-		says = rows(x.Deleted) + " of " + t.String() + " would be deleted"
+		says = relational.Plural(x.Deleted, "row") + " of " + t.String() + " would be deleted"
 	case x.Updated > 0:
-		says = rows(x.Updated) + " of " + t.String() + " would be changed"
+		says = relational.Plural(x.Updated, "row") + " of " + t.String() + " would be changed"
 	case x.Inserted > 0:
 		strays, err := f.strays(ctx, s, t, x.Inserted)
 		if err != nil || strays == 0 {
 			return err
 		}
-		says = rows(strays) + " would be added to " + t.String() + ", where the erasure doesn't find them as the tenant's"
+		says = relational.Plural(strays, "row") + " would be added to " + t.String() + ", where the erasure doesn't find them as the tenant's"
 		if f.Holding.Classes[t.TableName] == "" {
-			says = rows(strays) + " would be added to " + t.String() + ", which no data class covers"
+			says = relational.Plural(strays, "row") + " would be added to " + t.String() + ", which no data class covers"
 		}
 	default:
 		return nil
@@ -181,13 +181,6 @@ func (f footing) judge(ctx context.Context, s *session, t touched, all []touched
 	}
 	return tenure.Errorf(tenure.Blocked, "the erasure doesn't account for this: %s, by %s", says, by).
 		WithHint("change it so that it leaves other rows alone, and copies none without the tenant's key, then retry; nothing was erased in this batch")
-}
-
-func rows(n int64) string {
-	if n == 1 {
-		return "1 row"
-	}
-	return strconv.FormatInt(n, 10) + " rows"
 }
 
 // free says that a trigger that somebody answers for may do with the table what it
@@ -282,7 +275,7 @@ func (f footing) kept(ctx context.Context, s *session, after, before map[relatio
 		if by == "" { // somebody else has changed or deleted them meanwhile
 			return tenure.Errorf(tenure.Unavailable, "rows of %s changed while references of theirs became null", n).Retryable()
 		}
-		return tenure.Errorf(tenure.Blocked, "%s of %s keep references to rows that go: %s stands in the way of the update", rows(-x.Updated), n, by).
+		return tenure.Errorf(tenure.Blocked, "%s of %s keep references to rows that go: %s stands in the way of the update", relational.Plural(-x.Updated, "row"), n, by).
 			WithHint("change it so that these references can become null, then retry")
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
 )
 
 // lists finds rows that have a list or an object where a JSON document should have
@@ -24,7 +25,7 @@ func (g *ground) lists(ctx context.Context, s *session) (out []connector.Place, 
 			many, err := strconv.ParseInt(string(v[0]), 10, 64)
 			if many > 0 {
 				out = append(out, connector.Place{Name: n.String() + "." + column, Kind: connector.PlaceKey, Class: g.held[n].class, Via: "column " + column, Rows: many, Blocks: true,
-					Says: "a list or an object stands at " + column + " in " + rows(many) + " of " + n.String() + ", where one key should be, so nothing says whose they are",
+					Says: "a list or an object stands at " + column + " in " + relational.Plural(many, "row") + " of " + n.String() + ", where one key should be, so nothing says whose they are",
 					Fix:  "write one tenant's key there, or delete these rows"})
 			}
 			return err
