@@ -96,6 +96,10 @@ func counting(ctx context.Context, s *session) error {
 		WithHint("set track_counts to on in the server, or for the role of the option dsn (alter role … set track_counts to on), then retry")
 }
 
+// settles is how often what waits for the end of the transaction is run before the
+// accounting: a trigger that runs then may have more wait.
+const settles = 4
+
 // take takes one batch. Where more than its deletes may happen in it, it holds what
 // the whole transaction did to every table against what it was to do: the text of a
 // trigger never tells all.
@@ -113,8 +117,16 @@ func (f footing) take(ctx context.Context, s *session, b connector.Batch) (e con
 	if e, err = f.Batch(ctx, s, b); err != nil {
 		return e, err
 	}
-	if err := s.simple(ctx, "set constraints all immediate; "+upToNow, nil); err != nil { // a trigger may wait for the end
+	if err := s.simple(ctx, strings.Repeat("set constraints all immediate; ", settles)+upToNow, nil); err != nil { // a trigger may wait for the end
 		return e, err
+	}
+	on, err := textsOf(ctx, s, "select current_setting('track_counts')")
+	if err != nil {
+		return e, err
+	}
+	if on[0] != "on" {
+		return e, tenure.Errorf(tenure.Blocked, "a trigger has switched track_counts off, so what it does in a batch can't be told").
+			WithHint("change it so that it leaves the setting alone, then retry; nothing was erased in this batch")
 	}
 	after, err := f.effects(ctx, s)
 	if err != nil {
@@ -162,6 +174,9 @@ func (f footing) judge(ctx context.Context, s *session, t touched, all []touched
 	case x.Deleted > 0:
 		says = relational.Plural(x.Deleted, "row") + " of " + t.String() + " would be deleted"
 	case x.Updated > 0:
+		if own, err := f.keeps(ctx, s, t); err != nil || own {
+			return err
+		}
 		says = relational.Plural(x.Updated, "row") + " of " + t.String() + " would be changed"
 	case x.Inserted > 0:
 		strays, err := f.strays(ctx, s, t, x.Inserted)
@@ -211,6 +226,18 @@ func (f footing) objects(t touched, counts map[string]int64) relational.Effect {
 		}
 	}
 	return x
+}
+
+// keeps says that a trigger that somebody answers for has changed rows of a covered
+// table which are found as the tenant's, such as a counter, and no others.
+func (f footing) keeps(ctx context.Context, s *session, t touched) (bool, error) {
+	h := f.Holding
+	r, held := h.Table(t.TableName)
+	if !h.Vouches() || !held || h.Classes[t.TableName] == "" || slices.Contains(f.Nulled(), t.TableName) {
+		return false, nil
+	}
+	others, err := textsOf(ctx, s, "select '' from "+dialect{}.Name(t.TableName)+` "t" where (`+r.Where()+") is not true and "+mine("t")+" limit 1")
+	return len(others) == 0, err
 }
 
 // strays counts the rows that this transaction has added to a table and that aren't
@@ -265,7 +292,7 @@ func suspects(ctx context.Context, s *session, t touched, all []touched) (string
 func (f footing) kept(ctx context.Context, s *session, after, before map[relational.TableName]touched) error {
 	for _, n := range f.Nulled() {
 		x := f.Excess(n, nil, after[n].Minus(before[n].Effect))
-		if x.Updated >= 0 {
+		if x.Updated >= 0 || f.Entwined(n) {
 			continue
 		}
 		by, err := dialect{}.Obstacles(ctx, s, n)

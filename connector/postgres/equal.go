@@ -19,16 +19,17 @@ const equalTime = 10 * time.Second
 // The others, which are read where a column calls for it, are resources by their keys.
 func alone(ctx context.Context, s *session, h *relational.Holding, r connector.Ref, key string, read func() (map[string]string, error)) error {
 	var others map[string]string
+	collations, err := loose(ctx, s)
+	if err != nil {
+		return err
+	}
 	for _, t := range h.Tables {
 		column := h.TenantColumn(t.Table.TableName)
 		c, is := t.Table.Column(column)
 		if !is {
 			continue
 		}
-		cast, err := casts(ctx, s, t.Table.TableName, c)
-		if err != nil {
-			return err
-		}
+		cast := casts(c, collations[t.Table.TableName][c.Name])
 		if cast == "" {
 			continue
 		}
@@ -49,20 +50,29 @@ func alone(ctx context.Context, s *session, h *relational.Holding, r connector.R
 	return nil
 }
 
-// casts is what makes a text a value as the column compares it; "" where equal
-// values are written in one way only.
-func casts(ctx context.Context, s *session, n relational.TableName, c relational.Column) (string, error) {
-	collation := ""
-	err := s.simple(ctx, `select l.collname, n.nspname from pg_attribute a join pg_collation l on l.oid = a.attcollation and not l.collisdeterministic join pg_namespace n on n.oid = l.collnamespace
- where a.attrelid = `+literal(quote(n.Schema, n.Name))+"::regclass and a.attname = "+literal(c.Name), func(_ int, v [][]byte) error {
-		collation = " collate " + quote(string(v[1]), string(v[0]))
+// casts is what makes a text a value as the column compares it, of the collation if
+// one is given; "" where equal values are written in one way only.
+func casts(c relational.Column, collation string) string {
+	typ, _, _ := strings.Cut(c.Type, "(")
+	if collation == "" && slices.Contains([]string{"text", "name", "character varying", "smallint", "integer", "bigint"}, typ) {
+		return ""
+	}
+	return "::" + c.Type + collation
+}
+
+// loose are the collations of columns that take different texts for equal.
+func loose(ctx context.Context, s *session) (map[relational.TableName]map[string]string, error) {
+	out := map[relational.TableName]map[string]string{}
+	err := s.simple(ctx, `select tn.nspname, c.relname, a.attname, n.nspname, l.collname from pg_collation l join pg_namespace n on n.oid = l.collnamespace
+ join pg_attribute a on a.attcollation = l.oid join pg_class c on c.oid = a.attrelid join pg_namespace tn on tn.oid = c.relnamespace where not l.collisdeterministic`, func(_ int, v [][]byte) error {
+		t := relational.TableName{Schema: string(v[0]), Name: string(v[1])}
+		if out[t] == nil {
+			out[t] = map[string]string{}
+		}
+		out[t][string(v[2])] = " collate " + quote(string(v[3]), string(v[4]))
 		return nil
 	})
-	typ, _, _ := strings.Cut(c.Type, "(")
-	if err != nil || collation == "" && slices.Contains([]string{"text", "name", "character varying", "smallint", "integer", "bigint"}, typ) {
-		return "", err
-	}
-	return "::" + c.Type + collation, nil
+	return out, err
 }
 
 // keysBeside are the keys of other resources in the same schema and column, with

@@ -250,6 +250,11 @@ func (g *ground) parts(context.Context, *session) (out []connector.Place, err er
 		class, said := g.classOf(root), g.said(r.name)
 		place := connector.Place{Name: r.name.String(), Kind: connector.PlaceOrder, Class: class, Via: "a part of " + r.root.String(), Blocks: true}
 		_, alone := g.held[r.name] // an heir that adds the tenant column
+		if _, covered := g.held[r.root]; covered && g.strangers[r.name.Schema] {
+			place.Says = fmt.Sprintf("%s is in another tenant's own schema and a part of %s, so its rows would go with those of it", r.name, r.root)
+			place.Fix = fmt.Sprintf("take %s out of %s (no inherit, or detach partition), or move it to another schema", r.name, r.root)
+			out = append(out, place)
+		}
 		if said != "" && said != class && !alone {
 			place.Says = fmt.Sprintf("%s is a part of %s, so its rows are of class %q and not of %q", r.name, r.root, class, said)
 			place.Fix = fmt.Sprintf("take %s out of tables; or tables: {%s: CLASS, %s: CLASS} with one class for both", r.name, r.root, r.name)

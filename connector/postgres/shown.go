@@ -14,6 +14,9 @@ const viewColumnsSQL = `select a.attrelid::text, a.attname from pg_attribute a j
 // column that show tables of which nobody knows. A view has no rows to erase, and
 // isn't read: it may run what a tenant wrote.
 func (g *ground) shown(ctx context.Context, s *session) (out []connector.Place, err error) {
+	if !slices.ContainsFunc(g.relations, func(r relation) bool { return r.kind == 'v' || r.kind == 'm' }) {
+		return nil, nil
+	}
 	reads := map[oid][]oid{}
 	err = s.simple(ctx, viewsSQL, func(_ int, v [][]byte) error {
 		reads[oidOf(v[1])] = append(reads[oidOf(v[1])], oidOf(v[0]))
@@ -23,7 +26,7 @@ func (g *ground) shown(ctx context.Context, s *session) (out []connector.Place, 
 		return nil, err
 	}
 	for _, r := range g.relations {
-		if g.said(r.name) == "" || r.kind != 'v' && r.kind != 'm' {
+		if r.kind != 'v' && r.kind != 'm' || g.said(r.name) == "" {
 			continue
 		}
 		p := connector.Place{Name: r.name.String(), Kind: connector.PlaceTable, Class: g.said(r.name), Via: "a view", Blocks: true,

@@ -233,10 +233,16 @@ func (b Beside) covering(n TableName) *Covering {
 // answers for, save where their rows stand in the way of this one's order. A table
 // that both cover blocks: its rows would be counted, and certified, for both.
 func (b Beside) Settle(h *Holding, v connector.Survey, places []connector.Place) []connector.Place {
+	if len(b) == 0 {
+		return places
+	}
 	b.twice(h, v.Ref, places)
 	places = slices.DeleteFunc(places, func(p connector.Place) bool {
+		if !p.IsData() || p.Class != "" {
+			return false
+		}
 		n, ok := h.named(p.Name)
-		return ok && p.IsData() && p.Class == "" && b.Has(n)
+		return ok && b.Has(n)
 	})
 	all := *h
 	all.Classes = maps.Clone(h.Classes)

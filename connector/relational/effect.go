@@ -54,6 +54,22 @@ func (e *Erasure) Nulled() []TableName {
 	return slices.SortedFunc(maps.Keys(e.nulls), TableName.Compare)
 }
 
+// Entwined says that references of a table which may become null share a column: one
+// change lets several go, so that fewer rows change than references.
+func (e *Erasure) Entwined(n TableName) bool {
+	h := e.Holding
+	seen := map[string]bool{}
+	for _, k := range h.Graph.above[n] {
+		for _, c := range h.loses(k) {
+			if seen[c] {
+				return true
+			}
+			seen[c] = true
+		}
+	}
+	return false
+}
+
 // Vouches says that the blueprint answers for some trigger or rule.
 func (h *Holding) Vouches() bool { return len(h.ignored) > 0 }
 

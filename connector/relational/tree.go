@@ -36,6 +36,10 @@ func (c *claims) tree(n TableName) *tree {
 	return t
 }
 
+// closed says that rows of the table are found by a look at all that it refers to in
+// itself, or in other parents.
+func (c *claims) closed(n TableName) bool { return c.tree(n) != nil || c.circle(n) != nil }
+
 // key are columns that tell the rows of the tree apart.
 func (t *tree) key() []string { return t.self[0].Parents }
 
