@@ -94,6 +94,22 @@ create table review (id int primary key, film_id int not null references film, m
 			refers: map[string]int64{"s.review.moderated_by": 1},
 			left:   []string{"film: (2,birch)", "review: (2,2,)", "review: (3,2,2)", "staff: (2,birch)"},
 		},
+		"a neighbour's column that two references share": {
+			ddl: `create table p (id int primary key, tenant_key text, k int, unique (id, k));
+create table c (id int, tenant_key text, p int references p on delete set null, k int, foreign key (p, k) references p (id, k) on delete set null (p))`,
+			fill:   "insert into p values (1, 'acme', 1); insert into c values (1, 'birch', 1, 1)",
+			with:   covering("p", "c"),
+			refers: map[string]int64{"s.c.p": 1, "s.c.p,k": 1},
+			left:   []string{"c: (1,birch,,1)"},
+		},
+		"a counter that a trigger keeps": {
+			ddl: `create table p (id int primary key, tenant_key text); create table st (tenant_key text, n int);
+create function less() returns trigger language plpgsql as $$ begin update s.st set n = n - 1 where tenant_key = old.tenant_key; return old; end $$;
+create trigger counted after delete on p for each row execute function less()`,
+			fill: "insert into p values (1, 'acme'), (2, 'acme'), (3, 'birch'); insert into st values ('acme', 2), ('birch', 1)",
+			with: plus(covering("p", "st"), "triggers", map[string]any{"p.counted": "ignore"}),
+			left: []string{"p: (3,birch)", "st: (birch,1)"},
+		},
 		"a row that two tenants claim": {
 			ddl:    "create table a (id int primary key, tenant_key text not null); create table b (l int not null references a, r int not null references a)",
 			fill:   "insert into a values (1, 'acme'), (2, 'birch'); insert into b values (1, 2), (1, 1), (2, 2)",
