@@ -146,6 +146,13 @@ func (f footing) take(ctx context.Context, s *session, b connector.Batch) (e con
 			return e, err
 		}
 	}
+	if e.Done && slices.ContainsFunc(all, func(t touched) bool { return t.Inserted > 0 }) { // by what waited for the end
+		left, err := f.Holding.Remains(ctx, s, f.Class)
+		if err != nil {
+			return e, err
+		}
+		e.Done = left == ""
+	}
 	return e, f.kept(ctx, s, after, before)
 }
 
