@@ -23,7 +23,7 @@ const typesSQL = `select u.t, u.m, format_type(u.t, u.m), y.typnotnull,
    and not exists (select 1 from pg_opclass c join pg_am m on m.oid = c.opcmethod and m.amname = 'hash' where c.opcintype = b.oid)
  from unnest({{types}}::oid[], {{modifiers}}::int[]) u (t, m) join pg_type y on y.oid = u.t, lateral (
   with recursive d (oid, base) as (select y.oid, y.typbasetype union all select p.oid, p.typbasetype from d join pg_type p on p.oid = d.base) select oid from d where base = 0) i join pg_type b on b.oid = i.oid;
-select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '', a.attcollation from pg_attribute a where a.attrelid {{partitions}} and a.attnum > 0`
+select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '', a.attcollation, a.attgenerated <> '' from pg_attribute a where a.attrelid {{partitions}} and a.attnum > 0`
 
 // checksSQL reads the checks on columns of foreign keys that may be null, with
 // whether they can be evaluated: by what the server itself brings along alone.

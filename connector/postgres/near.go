@@ -72,7 +72,7 @@ const everySQL = `select c.oid from pg_class c join pg_namespace n on n.oid = c.
 const nearSQL = `select c.oid, n.nspname, c.relname, c.relkind = 'p' or c.relhassubclass, not has_table_privilege(c.oid, 'select') or c.relrowsecurity and row_security_active(c.oid), c.relispartition, c.relhasrules
  from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p') and c.oid {{new}} and ` + notOurs + `;
 select h.inhrelid, h.inhparent, h.inhseqno from pg_inherits h where h.inhrelid {{new}} union select h.inhrelid, h.inhparent, h.inhseqno from pg_inherits h where h.inhparent {{new}} order by 1, 3;
-select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '' or a.attidentity = 'a', a.attcollation
+select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '' or a.attidentity = 'a', a.attcollation, a.attgenerated <> ''
  from pg_attribute a where a.attrelid = any (array(select c.oid from pg_class c where c.oid {{new}} and not c.relispartition)) and a.attnum > 0 and not a.attisdropped;
 select k.conrelid, k.oid, k.contype, k.conkey, k.confrelid, k.confkey, k.conname, k.confdeltype, k.condeferrable, k.confmatchtype = 'f',
  case when 16384 <= any (k.conpfeqop) then k.conpfeqop end, case when k.confdeltype in ('n', 'd') then to_jsonb(k) -> 'confdelsetcols' end
@@ -174,7 +174,7 @@ func (n *near) take(result int, v [][]byte) error {
 		}
 	case columnRow:
 		c := nearColumn{number: number(v[1]), typed: typed{oidOf(v[3]), number(v[4])}, collation: oidOf(v[7])}
-		c.Name, c.Required, c.Generated = string(v[2]), yes(v[5]), yes(v[6])
+		c.Name, c.Required, c.Generated, c.Computed = string(v[2]), yes(v[5]), yes(v[6]), yes(v[8])
 		t.columns = append(t.columns, c)
 	case 3:
 		n.constraint(t, v)

@@ -28,6 +28,7 @@ type Column struct {
 	Type      string // as the database writes it
 	Required  bool   // it can't be null
 	Generated bool   // it can't be set
+	Computed  bool   // it is generated from other columns of the row
 	Equal     string // the operator by which its values are equal, = if blank
 	Locator   bool   // PostgreSQL: its values name large objects
 	List      bool   // its values are lists of such

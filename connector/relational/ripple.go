@@ -29,14 +29,14 @@ func (h *Holding) loses(k ForeignKey) []string {
 }
 
 // ripples are the references to the columns, of a key's child, and to those that are
-// generated, since what they are made of isn't worked out.
+// computed, since what they are made of isn't worked out.
 func (g *Graph) ripples(k ForeignKey, columns []string) (out []ForeignKey) {
 	if len(columns) == 0 {
 		return nil
 	}
 	columns = slices.Clone(columns)
 	for _, c := range g.tables[k.Child].Columns {
-		if c.Generated {
+		if c.Computed {
 			columns = append(columns, c.Name)
 		}
 	}

@@ -153,7 +153,7 @@ func readTables(ctx context.Context, q relational.Querier, apart []string) ([]re
 		if strict && strings.EqualFold(declared, "any") {
 			declared = "" // which has no affinity, while elsewhere the word means a number's
 		}
-		t.Columns = append(t.Columns, relational.Column{Name: column, Type: declared, Required: notNull || pk > 0 && wr, Generated: hidden > 1})
+		t.Columns = append(t.Columns, relational.Column{Name: column, Type: declared, Required: notNull || pk > 0 && wr, Generated: hidden > 1, Computed: hidden > 1})
 		if pk > 0 {
 			keys[name][pk] = column
 		}

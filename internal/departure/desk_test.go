@@ -47,7 +47,7 @@ func (d desk) resource() map[string]any {
 
 func (d desk) open(t *testing.T, file string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)")
+	db, err := sql.Open("sqlite", "file:"+strings.ReplaceAll(file, "#", "%23")+"?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)")
 	must(t, err)
 	db.SetMaxOpenConns(1)
 	t.Cleanup(func() { _ = db.Close() })

@@ -77,7 +77,7 @@ func (j *judge) foundWithout(out, table string) bool {
 
 // cycles judges those within a class: opened where a null can, or taken whole.
 func (j *judge) cycles() {
-	var hard, kin []*Link
+	var hard, kin, keyless []*Link
 	for _, l := range j.Links {
 		from, to := j.tables[l.From], j.tables[l.To]
 		if !j.taken(from) || !j.taken(to) || from.Class != to.Class {
@@ -93,12 +93,20 @@ func (j *judge) cycles() {
 		if j.parent[from.Name] && j.parent[to.Name] {
 			kin = append(kin, l)
 		}
+		if from.Key != "" && l.Word == "follow" {
+			keyless = append(keyless, l)
+		}
 		if !canNull(l) || j.needed(l) || l.Action == SetDefault && l.Default != 0 {
 			hard = append(hard, l)
 		}
 	}
 	if l := inCycle(kin); l != nil {
 		j.either("a parent refers back", l.From, l.Name, 0)
+	}
+	for _, l := range keyless { // rows without a key are found by it
+		if through(l, append(slices.Clone(hard), keyless...)) != nil {
+			j.either("cycle", l.From, l.Name, 0)
+		}
 	}
 	// SQLite can defer every check that is no restrict, said so or not.
 	rigid := slices.DeleteFunc(slices.Clone(hard), func(l *Link) bool { return (l.Deferred || j.Dialect == SQLite) && l.Action == NoAction })
