@@ -26,6 +26,9 @@ func (w *batch) links(ctx context.Context, s EraseStep, size int) (through bool,
 	if len(w.cuts) == 0 {
 		w.read = false // rows that came late, or moved, are looked for once more
 	}
+	if err := w.cut(ctx, s, list); err != nil {
+		return false, err
+	}
 	for _, some := range w.apart(list) {
 		found, err := w.pick(ctx, t, w.Holding.Dialect.At(t.Table, alias, some)+" and "+t.Where(), 0)
 		if err != nil {
@@ -39,6 +42,29 @@ func (w *batch) links(ctx context.Context, s EraseStep, size int) (through bool,
 		}
 	}
 	return false, nil
+}
+
+// cut sets to null what holds rows in a ring where each is looked at by itself.
+func (w *batch) cut(ctx context.Context, s EraseStep, list []string) error {
+	var ringed []string
+	for _, row := range list {
+		if w.ringed[row] && len(w.keeps[row]) > 0 {
+			ringed = append(ringed, row)
+		}
+	}
+	for _, k := range s.Keys {
+		columns := w.Holding.openable(k)
+		if k.OnDelete != Restrict || len(ringed) == 0 || columns == nil {
+			continue
+		}
+		if err := w.null(ctx, going{t: s.Tables[0], addresses: ringed}, EraseStep{Kind: StepNull, Tables: s.Tables, Keys: []ForeignKey{k}, Columns: columns}); err != nil {
+			return err
+		}
+		for _, row := range ringed {
+			delete(w.keeps, row)
+		}
+	}
+	return nil
 }
 
 // apart splits rows, those first that no other refers to, so that none stands
@@ -61,7 +87,7 @@ func (w *batch) apart(list []string) [][]string {
 // order reads the tenant's rows and what they refer to in their own table.
 func (w *batch) order(ctx context.Context, s EraseStep) error {
 	h, t := w.Holding, s.Tables[0]
-	w.chain, w.cuts, w.from, w.keeps = nil, nil, 0, map[string][]string{}
+	w.chain, w.cuts, w.from, w.keeps, w.ringed = nil, nil, 0, map[string][]string{}, map[string]bool{}
 	const parent = "p"
 	var nodes []string
 	edges := map[string][]string{}
@@ -95,6 +121,9 @@ func (w *batch) order(ctx context.Context, s EraseStep) error {
 		}
 	}
 	for _, part := range components(nodes, edges) {
+		for _, row := range part {
+			w.ringed[row] = len(part) > 1
+		}
 		w.chain = append(w.chain, part...)
 		w.cuts = append(w.cuts, len(w.chain))
 	}

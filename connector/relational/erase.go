@@ -20,15 +20,16 @@ type Erasure struct {
 	Holding *Holding
 	Class   string
 
-	steps []EraseStep
-	piece int                 // rows at once
-	chain []string            // addresses in their order, of the step under way
-	cuts  []int               // where the chain may be cut, from now on
-	from  int                 // how much of the chain is through
-	keeps map[string][]string // rows of the chain that each keeps from going while it is there itself
-	read  bool                // the chain was read
-	nulls map[TableName]int64 // rows whose references the last batch set to null, itself or by a constraint
-	wary  bool                // what refers to rows is looked at before they go, in every table
+	steps  []EraseStep
+	piece  int                 // rows at once
+	chain  []string            // addresses in their order, of the step under way
+	cuts   []int               // where the chain may be cut, from now on
+	from   int                 // how much of the chain is through
+	keeps  map[string][]string // rows of the chain that each keeps from going while it is there itself
+	ringed map[string]bool     // rows of the chain that refer to one another in a ring
+	read   bool                // the chain was read
+	nulls  map[TableName]int64 // rows whose references the last batch set to null, itself or by a constraint
+	wary   bool                // what refers to rows is looked at before they go, in every table
 }
 
 // Erasure plans the erasure of a class, "" of every covered one.
