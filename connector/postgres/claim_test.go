@@ -115,8 +115,8 @@ create trigger counted after delete on p for each row execute function less()`,
 			ddl: `create table p (id int primary key, tenant_key text); create table h (id int, tenant_key text);
 create function copied() returns trigger language plpgsql as $$ begin insert into s.h values (old.id, old.tenant_key); return null; end $$;
 create constraint trigger copied after delete on p deferrable initially deferred for each row execute function copied()`,
-			fill: "insert into p values (1, 'acme'), (2, 'acme'), (3, 'birch')",
-			with: covering("p", "h"), made: 2,
+			fill: "insert into p values (1, 'acme'), (3, 'birch')",
+			with: covering("p", "h"), made: 1,
 			left: []string{"p: (3,birch)"},
 		},
 		"a row that two tenants claim": {

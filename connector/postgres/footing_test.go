@@ -75,12 +75,7 @@ func TestAlteredBetweenBatches(t *testing.T) {
 func TestUndecidedRows(t *testing.T) {
 	t.Parallel()
 	d, w, r := shared(t, "create table p (id int primary key, tenant_key text not null)", map[string]any{"p": "aa"})
-	if !w.is(t, "select from pg_settings where name = 'max_prepared_transactions' and setting::int > 0") {
-		if os.Getenv("CI") != "" {
-			t.Fatal("the server takes no prepared transactions")
-		}
-		t.Skip("the server takes no prepared transactions")
-	}
+	w.prepares(t)
 	gid := "undecided_" + string(r.Resource)
 	postgrestest.Exec(t, w.dsn, "insert into s.p values (1, 'acme')")
 	postgrestest.Exec(t, w.dsn, "begin; insert into s.p values (2, 'acme'); prepare transaction '"+gid+"'")
@@ -99,12 +94,7 @@ func TestUndecidedRows(t *testing.T) {
 func TestLockOfAPreparedTransaction(t *testing.T) {
 	t.Parallel()
 	d, w, r := shared(t, "create table p (id int primary key, tenant_key text not null, v text)", map[string]any{"p": "aa"})
-	if !w.is(t, "select from pg_settings where name = 'max_prepared_transactions' and setting::int > 0") {
-		if os.Getenv("CI") != "" {
-			t.Fatal("the server takes no prepared transactions")
-		}
-		t.Skip("the server takes no prepared transactions")
-	}
+	w.prepares(t)
 	gid := "holder_" + string(r.Resource)
 	postgrestest.Exec(t, w.dsn, "insert into s.p values (1, 'acme')")
 	postgrestest.Exec(t, w.dsn, "begin; update s.p set v = 'x'; prepare transaction '"+gid+"'")
@@ -113,4 +103,18 @@ func TestLockOfAPreparedTransaction(t *testing.T) {
 		t.Errorf("erase: %v, want blocked by %s", err, gid)
 	}
 	postgrestest.Exec(t, w.dsn, "rollback prepared '"+gid+"'")
+}
+
+// prepares skips the test, or fails it in CI, where the server takes no prepared
+// transactions: scripts/with-postgres starts one that does.
+func (w *world) prepares(t *testing.T) {
+	t.Helper()
+	if w.is(t, "select from pg_settings where name = 'max_prepared_transactions' and setting::int > 0") {
+		return
+	}
+	const why = "the server takes no prepared transactions"
+	if os.Getenv("CI") != "" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
 }
