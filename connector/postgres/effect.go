@@ -306,6 +306,11 @@ func (f footing) kept(ctx context.Context, s *session, after, before map[relatio
 		if err != nil {
 			return err
 		}
+		if by == "" {
+			if by, err = idle(ctx, s, n); err != nil {
+				return err
+			}
+		}
 		if by == "" { // somebody else has changed or deleted them meanwhile
 			return tenure.Errorf(tenure.Unavailable, "rows of %s changed while references of theirs became null", n).Retryable()
 		}
@@ -313,4 +318,16 @@ func (f footing) kept(ctx context.Context, s *session, after, before map[relatio
 			WithHint("change it so that these references can become null, then retry")
 	}
 	return nil
+}
+
+// idle says why the foreign keys of a table, and of its parts, aren't looked after by
+// the server; "" if they are.
+func idle(ctx context.Context, s *session, n relational.TableName) (string, error) {
+	off, err := textsOf(ctx, s, hereSQL(n)+`select 'foreign key ' || k.conname || ', whose triggers are disabled,' from pg_constraint k join pg_trigger g on g.tgconstraint = k.oid
+ where k.contype = 'f' and k.conrelid in (select oid from here) and g.tgenabled in ('D', 'R')
+union select 'session_replication_role, which is replica,' where current_setting('session_replication_role') = 'replica' order by 1 limit 1`)
+	if err != nil || len(off) == 0 {
+		return "", err
+	}
+	return off[0], nil
 }
