@@ -88,34 +88,21 @@ func (w *batch) apart(list []string) [][]string {
 func (w *batch) order(ctx context.Context, s EraseStep) error {
 	h, t := w.Holding, s.Tables[0]
 	w.chain, w.cuts, w.from, w.keeps, w.ringed = nil, nil, 0, map[string][]string{}, map[string]bool{}
-	const parent = "p"
 	var nodes []string
 	edges := map[string][]string{}
 	for i, k := range s.Keys {
-		sql := "select " + h.Dialect.Address(t.Table, alias) + ", coalesce(" + h.Dialect.Address(t.Table, parent) + ", '') from " + h.from(t) +
-			" left join " + h.Dialect.Name(t.Table.TableName) + " " + Quote(parent) + " on " + k.same(alias, parent) + " where " + t.Where()
-		rows, err := w.q.Query(ctx, sql)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			var child, up string
-			if err := rows.Scan(&child, &up); err != nil {
-				rows.Close()
-				return err
-			}
+		err := h.refer(ctx, w.q, t, k, func(child, up string) {
 			if i == 0 {
 				nodes = append(nodes, child)
 			}
-			if up != "" && up != child {
-				edges[up] = append(edges[up], child)
-				if h.ByRow && k.OnDelete == Restrict {
-					w.keeps[child] = append(w.keeps[child], up)
-				}
+			if up == "" || up == child {
+				return
 			}
-		}
-		err = rows.Err()
-		rows.Close()
+			edges[up] = append(edges[up], child)
+			if h.ByRow && k.OnDelete == Restrict {
+				w.keeps[child] = append(w.keeps[child], up)
+			}
+		})
 		if err != nil {
 			return err
 		}

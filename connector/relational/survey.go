@@ -50,6 +50,13 @@ func (h *Holding) Places(ctx context.Context, q Querier, order []string, counted
 			out = append(out, p.place())
 		}
 	}
+	if counted {
+		knots, err := h.knots(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, knots...)
+	}
 	return append(append(out, h.unknown(counted)...), h.Objections(order)...), nil
 }
 

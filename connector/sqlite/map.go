@@ -80,6 +80,7 @@ func (d *Driver) places(ctx context.Context, s *session, e *estate, v connector.
 // resources by themselves: a table of such rows needs no class, unless there are
 // some without a mark.
 func (e *estate) held(ctx context.Context, s *session, order []string, counted bool) ([]connector.Place, error) {
+	e.ByRow = !e.unattended()
 	all, err := e.Places(ctx, s, order, counted)
 	if err != nil || e.whole {
 		return all, err
