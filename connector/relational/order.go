@@ -156,10 +156,15 @@ func (h *Holding) fixed(n TableName, column string) bool {
 	return c.Generated || column == tenant
 }
 
-// identifies says that a column is one by which the table's rows are found, or
-// one that can't be set.
+// identifies says that a column is one by which the table's rows are found, or one
+// that can't be set. Where a reference that is never null tells each row's tenant,
+// by a key, no other is needed.
 func (h *Holding) identifies(n TableName, column string) bool {
-	return h.fixed(n, column) || slices.ContainsFunc(h.claims.by[n], func(by ForeignKey) bool { return slices.Contains(by.Columns, column) })
+	has := func(k ForeignKey) bool { return slices.Contains(k.Columns, column) }
+	claims := h.claims.by[n]
+	return h.fixed(n, column) || slices.ContainsFunc(claims, has) && !slices.ContainsFunc(claims, func(k ForeignKey) bool {
+		return !has(k) && h.Graph.rigid(k) && !k.self() && h.claims.byKey(k.Parent)
+	})
 }
 
 // mayLose says that a row may lose the columns' values and is found all the same:

@@ -17,18 +17,60 @@ func (c *claims) told() {
 	firm.rings()
 	c.firm = &firm
 	firm.firm = &firm
-	for n := range c.held {
-		if len(c.by[n]) == 0 || c.keyed[n] != "" || slices.ContainsFunc(c.by[n], func(k ForeignKey) bool { return !k.self() && c.g.rigid(k) }) {
-			continue
+	certain := c.certain()
+	for more := true; more; {
+		more = false
+		for n := range c.held {
+			if c.also[n] || len(c.by[n]) == 0 || c.keyed[n] != "" || certain[n] {
+				continue
+			}
+			c.also[n] = slices.ContainsFunc(c.g.below[n], func(k ForeignKey) bool {
+				return (c.held[k.Child] || c.above[k.Child]) && (!c.claimed(k) || c.known(k))
+			})
+			more = more || c.also[n]
 		}
-		c.also[n] = slices.ContainsFunc(c.g.below[n], func(k ForeignKey) bool {
-			return (c.held[k.Child] || c.above[k.Child]) && (!c.claimed(k) || c.known(k))
-		})
 	}
 }
 
-// known says that something else than the key tells whose rows of its child are.
-func (c *claims) known(k ForeignKey) bool { return c.keyed[k.Child] != "" || len(c.by[k.Child]) > 1 }
+// certain are the tables each of whose rows a key or a claim tells to be somebody's.
+func (c *claims) certain() map[TableName]bool {
+	out := map[TableName]bool{}
+	for more := true; more; {
+		more = false
+		for n := range c.held {
+			key, _ := c.g.tables[n].Column(c.keyed[n])
+			if !out[n] && (c.own(n) || c.keyed[n] != "" && key.Required || slices.ContainsFunc(c.by[n], func(k ForeignKey) bool { return !k.self() && c.g.rigid(k) && out[k.Parent] })) {
+				out[n], more = true, true
+			}
+		}
+	}
+	return out
+}
+
+// known says that something else than the key may tell whose rows of its child are.
+func (c *claims) known(k ForeignKey) bool {
+	return c.keyed[k.Child] != "" || len(c.by[k.Child]) > 1 || c.also[k.Child]
+}
+
+// under says that rows of a table are among those that refer to rows of another,
+// however far.
+func (c *claims) under(n, top TableName) bool {
+	seen, todo := map[TableName]bool{}, []TableName{top}
+	for len(todo) > 0 {
+		at := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, k := range c.g.below[at] {
+			if k.Child == n {
+				return true
+			}
+			if !seen[k.Child] {
+				seen[k.Child] = true
+				todo = append(todo, k.Child)
+			}
+		}
+	}
+	return false
+}
 
 // leads says that rows of a table are found through those of another.
 func (c *claims) leads(from, to TableName) bool {
@@ -63,7 +105,11 @@ func (c *claims) leads(from, to TableName) bool {
 func (c *claims) following(k ForeignKey, a string) (from, but []string) {
 	inner := next(a)
 	if c.known(k) {
-		from = append(from, k.down(a, inner, c.d.Name(k.Child), either(c.firm.ours(k.Child, inner))))
+		ours := c.firm.ours(k.Child, inner)
+		if c.also[k.Child] && !c.under(k.Parent, k.Child) {
+			ours = append(ours, c.orphaned(k.Child, inner))
+		}
+		from = append(from, k.down(a, inner, c.d.Name(k.Child), either(ours)))
 	}
 	if theirs := c.foreign(k.Child, inner, []TableName{k.Parent}); theirs != "" {
 		but = append(but, "not exists (select 1 from "+c.d.Name(k.Child)+" "+Quote(inner)+" where "+k.same(inner, a)+" and ("+theirs+"))")

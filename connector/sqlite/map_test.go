@@ -152,6 +152,17 @@ create trigger keep after delete on note begin insert into history values (json_
 			rows:  "insert into org values (1, null), (2, 1), (3, 2), (4, 1), (5, null), (6, 5); insert into person (tenant, org) values ('acme', 3), ('birch', 4), ('acme', 6)",
 			attrs: with2(tablesOf("a", "org", "person")), left: map[string]int{"org": 2, "person": 1, "org where id = 4 and up = 1": 1},
 		},
+		"parents of parents that claims reach too": {
+			ddl:   "create table org (id integer primary key, tenant text); create table a (id integer primary key, org integer references org); create table b (id integer primary key, a integer not null references a); create table person (id integer primary key, tenant text not null, b integer not null references b)",
+			rows:  "insert into a values (1, null), (2, null); insert into b values (1, 1), (2, 2); insert into person values (1, 'acme', 1), (2, 'birch', 2)",
+			attrs: with2(tablesOf("a", "org", "a", "b", "person"), map[string]any{"links": map[string]any{"a.org": "follow"}}), left: map[string]int{"a": 1, "b": 1, "person": 1},
+		},
+		"a default that can't be": {
+			ddl:    "create table org (id integer primary key, tenant text); create table seat (id integer primary key, org integer not null references org on delete set default)",
+			rows:   "insert into org values (1, 'acme'); insert into seat values (1, 1)",
+			attrs:  with2(tablesOf("a", "org"), map[string]any{"links": map[string]any{"seat.org": "detach"}}),
+			blocks: []string{"reference seat.org"}, says: "default",
+		},
 		"a branch that follows": {
 			ddl:   "create table org (id integer primary key, up integer references org); create table person (id integer primary key, tenant text, org integer references org)",
 			rows:  "insert into org values (1, null), (2, 1), (4, 1), (5, 4), (6, null), (7, 6), (8, 7); insert into person (tenant, org) values ('acme', 1), ('acme', 6), ('birch', 5)",

@@ -121,13 +121,17 @@ func (e *estate) defaulted(ctx context.Context, s *session, k relational.Foreign
 		return nil, err
 	}
 	parent, _ := e.Table(k.Parent)
-	var none, same []string
+	child, _ := e.Graph.Table(k.Child)
+	none, same, must := []string{}, []string{}, []string{"false"}
 	for i, c := range k.Columns {
 		none = append(none, "("+defaults[c]+") is null")
+		if at, _ := child.Column(c); at.Required {
+			must = append(must, none[i])
+		}
 		same = append(same, relational.Quote("t", k.Parents[i])+" = ("+defaults[c]+")")
 	}
-	n, err := s.count(ctx, "select count(*) from "+quote(k.Child.Name)+` as "t" where `+e.losing(k, order)+" and not ("+strings.Join(none, " or ")+") and not exists (select 1 from "+
-		quote(k.Parent.Name)+` as "t" where `+strings.Join(same, " and ")+" and ("+parent.Where()+") is not true)")
+	n, err := s.count(ctx, "select count(*) from "+quote(k.Child.Name)+` as "t" where `+e.losing(k, order)+" and ("+strings.Join(must, " or ")+" or not ("+strings.Join(none, " or ")+") and not exists (select 1 from "+
+		quote(k.Parent.Name)+` as "t" where `+strings.Join(same, " and ")+" and ("+parent.Where()+") is not true))")
 	if err != nil || n == 0 {
 		return nil, err
 	}
