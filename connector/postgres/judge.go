@@ -209,7 +209,7 @@ func (j judgement) finders(n relational.TableName) (out []string) {
 // judge says what of a trigger's writing stands in the way.
 func (j judgement) judge(t trigger, e effect) (out []connector.Place) {
 	runs := j.runs(t)
-	if t.kind == "expression" && !runs {
+	if t.kind == "expression" && !runs || j.held[t.relation.root].class == "" && j.beside.Has(t.relation.root) { // the other resource's map has it
 		return nil
 	}
 	told := map[string]bool{}
@@ -251,6 +251,11 @@ func (j judgement) objection(t trigger, w written, target relational.TableName, 
 	case j.own(target) && into == class: // all of both is the tenant's, and goes at once
 		return j.place(t, "writes to "+target.String()+" rows that come back into "+source.String()), runs && class != "" && len(j.classes()) > 1 && j.returns(source, target)
 	case !j.settled(target) && (!held || into == ""), runs && w.verb == "insert" && into == "" && !j.own(target):
+		if by := j.beside.By(target); by != "" {
+			p = j.place(t, "writes to "+target.String()+", which "+by+" covers: each erasure accounts for its own rows alone")
+			p.Fix = fmt.Sprintf("cover %s and %s by one of the two; or %s", source, target, p.Fix)
+			return p, true
+		}
 		p = j.place(t, "writes to "+target.String()+", which no data class covers")
 		p.Fix = fmt.Sprintf("tables: {%s: CLASS}, with columns: {%s: COLUMN} if its tenant column is called otherwise; or %s", target, target, ignore(t))
 		return p, true

@@ -531,6 +531,12 @@ func TestParentsOfNobody(t *testing.T) {
 	}) {
 		t.Errorf("the map doesn't say that three addresses are nobody's: %+v", m.Places)
 	}
+	d, w, r = shared(t, "create table org (id int primary key, up int references org); create table person (tenant_key text, org int references org)", map[string]any{"org": "data", "person": "data"}, "links", map[string]any{"org.up": "follow"})
+	postgrestest.Exec(t, w.dsn, "insert into s.org values (1, null), (2, 1), (3, 2), (4, null); insert into s.person values ('acme', 1)")
+	m, err = d.DataMap(t.Context(), connector.Survey{Ref: r, Search: 10 * time.Second})
+	if i := slices.IndexFunc(m.Places, func(p connector.Place) bool { return strings.Contains(p.Says, "nothing says whose") }); err != nil || i < 0 || m.Places[i].Rows != 1 {
+		t.Errorf("the map says of those below a row that goes that they are nobody's: %+v, error %v", m.Places, err)
+	}
 }
 
 // TestShortKeys: a number that is too short to be sought everywhere is found where

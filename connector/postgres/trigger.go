@@ -16,7 +16,7 @@ import (
 type trigger struct {
 	relation *relation
 	name     string
-	kind     string // trigger, rule, or expression
+	kind     string // trigger, rule, or expression; disabled for that of a foreign key which is off
 	on       events
 	before   bool     // for each row, before it changes or instead of that
 	columns  []string // of an update: those at whose change it runs; none if at any
@@ -70,6 +70,9 @@ select k.conrelid::text, k.conname, 'expression', '20', '[]', '', '', '', '', ''
 union all
 select i.indrelid::text, c.relname, 'expression', '20', '[]', '', '', '', '', '', 'sql', concat_ws(' ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)), 'null'
  from pg_index i join pg_class c on c.oid = i.indexrelid where (i.indexprs is not null or i.indpred is not null) and i.indrelid {{oids}}
+union all
+select g.tgrelid::text, k.conname, 'disabled', '8', '[]', '', '', '', '', '', '', k.conrelid::regclass::text, 'null'
+ from pg_trigger g join pg_constraint k on k.oid = g.tgconstraint where g.tgisinternal and k.contype = 'f' and k.confdeltype in ('n', 'd') and g.tgenabled in ('D', 'R') and g.tgtype & 8 = 8 and g.tgrelid {{oids}}
 order by 1, 2`
 
 // An aggregate is what its functions do, under its own name.
@@ -121,12 +124,28 @@ func (g *ground) code(ctx context.Context, s *session) (out []connector.Place, e
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, g.ignored)
+	all = slices.DeleteFunc(all, func(t trigger) bool {
+		if t.kind != "disabled" {
+			return g.ignored(t)
+		}
+		if h := g.held[t.relation.root]; h.class != "" || g.own(t.relation.root) {
+			out = append(out, idles(t, g.classOf(t.relation)))
+		}
+		return true
+	})
 	known, err := called(ctx, s, all)
 	if err != nil {
 		return nil, err
 	}
-	return g.judgeAll(all, known, fired), nil
+	return append(out, g.judgeAll(all, known, fired)...), nil
+}
+
+// idles is the place of a foreign key that the server doesn't look after when the
+// rows go to which it refers.
+func idles(t trigger, class string) connector.Place {
+	return connector.Place{Name: t.String(), Kind: connector.PlaceCode, Class: class, Via: "foreign key of " + t.function.body, Blocks: true,
+		Says: "the triggers of foreign key " + t.name + " of " + t.function.body + " are disabled, so its references stay when rows of " + t.relation.root.String() + " go",
+		Fix:  "alter table " + t.relation.root.String() + " enable trigger all"}
 }
 
 // changes are what the erasure does to tables: rows go, and references that may be

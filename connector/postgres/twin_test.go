@@ -46,6 +46,27 @@ func TestTwoResourcesOverOneKey(t *testing.T) {
 			t.Errorf("%s beside %v, %v: what blocks is %q, want %q; error %v", c.r.Name, c.beside.Attributes["tables"], c.order, got, c.want, err)
 		}
 	}
+	copies := func(table, into string) string {
+		return "; create function s." + table + "_copy() returns trigger language plpgsql as $$ begin insert into s." + into + " values (old.tenant_key); return old; end $$; create trigger copy after delete on s." + table + " for each row execute function s." + table + "_copy()"
+	}
+	postgrestest.Exec(t, w.dsn, "create table s.log (tenant_key text); create table s.e (tenant_key text)"+copies("d", "log")+copies("e", "log"))
+	logged := rows("two", "ten_acme", map[string]any{"c": "second", "d": "second", "e": "second", "log": "second"})
+	alone := rows("two", "ten_acme", map[string]any{"c": "second", "d": "second", "log": "second"})
+	both := one
+	both.Attributes = map[string]any{"schema": "s", "column": "tenant_key", "key": "acme", "tables": map[string]any{"p": "first", "e": "first"}}
+	for _, c := range []struct {
+		r, beside connector.Desired
+		want      []string
+	}{
+		{one, logged, nil},
+		{both, alone, []string{"code s.e.copy"}},
+	} {
+		m, err := d.DataMap(t.Context(), connector.Survey{Ref: c.r.Ref, Beside: []connector.Ref{c.beside.Ref}, Order: []string{"second", "first"}})
+		if got := blocking(m); err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%v beside a trigger that copies: what blocks is %q, want %q; error %v", c.r.Attributes["tables"], got, c.want, err)
+		}
+	}
+	postgrestest.Exec(t, w.dsn, "drop table s.e, s.log; drop trigger copy on s.d")
 	for _, step := range []struct {
 		r     connector.Desired
 		class string

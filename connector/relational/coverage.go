@@ -220,6 +220,14 @@ func BesideOf(v connector.Survey, key, home string) Beside {
 // Has says that another resource has a word for the table.
 func (b Beside) Has(n TableName) bool { return b.covering(n) != nil }
 
+// By is the resource that covers the table, "" if none does.
+func (b Beside) By(n TableName) string {
+	if c := b.covering(n); c != nil {
+		return c.By
+	}
+	return ""
+}
+
 func (b Beside) covering(n TableName) *Covering {
 	for _, as := range []TableName{n, {n.Schema, Every}} {
 		if c, ok := b[as]; ok {

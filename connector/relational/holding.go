@@ -108,7 +108,11 @@ func (h *Holding) Alone(t Reached) string {
 	if !t.Parent || h.Classes[n] == "" {
 		return ""
 	}
-	return "select count(*) from " + h.from(t) + " where " + h.claims.alone(n, alias)
+	where := h.claims.alone(n, alias)
+	if t := h.claims.tree(n); t != nil && len(t.follows) > 0 { // what follows a row that goes is claimed by that
+		where += " and (" + h.at[n].Where() + ") is not true"
+	}
+	return "select count(*) from " + h.from(t) + " where " + where
 }
 
 // UnclaimedSays is what a person must know of n such rows.
