@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/postgrestest"
 )
@@ -121,6 +122,48 @@ func TestTraps(t *testing.T) {
 			left := strs(t, connect(t, w.dsn), "select m.member::regrole::text from pg_auth_members m where m.roleid = '"+owner.Name+"'::regrole")
 			if len(left) > 0 {
 				t.Errorf("deputies are left: %q", left)
+			}
+		})
+	}
+}
+
+// TestElevationTraps: what comes to belong to the login of an elevation reaches no more
+// when the elevation ends than the tenant does.
+func TestElevationTraps(t *testing.T) {
+	t.Parallel()
+	for name, owned := range map[string]bool{"in a schema of the tenant's role": true, "in a schema of Tenure's": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, w, _ := opened(t)
+			owner := desired("role", "acme_"+postgrestest.Token(), map[string]any{"login": true})
+			r := desired("schema", "acme", map[string]any{})
+			if owned {
+				r.Attributes["owner"] = owner.Name
+			}
+			for _, one := range []connector.Desired{owner, r} {
+				if _, _, err := d.Ensure(t.Context(), one); err != nil {
+					t.Fatal(err)
+				}
+			}
+			t.Cleanup(func() {
+				postgrestest.Exec(t, w.dsn, "drop schema if exists acme cascade; drop owned by "+owner.Name+"; drop role "+owner.Name)
+			})
+			e := elevation(t, w, tenure.DirectWrite, r.Ref)
+			if err := d.Elevate(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+			postgrestest.Exec(t, w.dsn, "create schema victim; create table victim.secret (n int); grant usage on schema victim to public; grant usage, create on schema acme to "+e.Login+"; grant usage on schema acme to "+owner.Name)
+			postgrestest.Exec(t, w.dsn, "set role "+e.Login+"; create function acme.read() returns bigint language sql security definer as 'select count(*) from victim.secret'; grant execute on function acme.read() to public; create view acme.seen as select 1 as n; create table acme.kept (n int)")
+			if err := d.Unelevate(t.Context(), e.Login); err != nil {
+				t.Fatal(err)
+			}
+			own := postgrestest.Connect(t, postgrestest.As(t, w.dsn, owner.Name, owner.Credential.Reveal()))
+			var n int64
+			if err := own.QueryRow(t.Context(), "select acme.read()").Scan(&n); err == nil {
+				t.Errorf("a function of the elevation's reads the neighbour's rows when it has ended")
+			}
+			if !w.is(t, "select from pg_class where relname = 'kept'") {
+				t.Error("what the elevation made was lost")
 			}
 		})
 	}
