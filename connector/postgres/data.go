@@ -48,10 +48,15 @@ func (d *Driver) reading(r connector.Ref, c relational.Coverage, t relational.Te
 			if err != nil {
 				return nil, err
 			}
-			if keep != nil {
-				g = g.Only(func(t relational.Table) bool { return keep(s, t) })
+			if keep == nil {
+				return d.holding(ctx, s, g, r, c, t)
 			}
-			return d.holding(ctx, s, g, r, c, t)
+			part := g.Only(func(t relational.Table) bool { return keep(s, t) })
+			h, err := d.holding(ctx, s, part, r, c, t)
+			if err == nil {
+				h.Beyond = len(changing(g, part)) > 0
+			}
+			return h, err
 		}
 	}
 	at := reading{all: of(nil)}
@@ -63,6 +68,19 @@ func (d *Driver) reading(r connector.Ref, c relational.Coverage, t relational.Te
 		at.deputise = func(ctx context.Context, f func(s *session) error) error { return d.deputise(ctx, r, *p, database, f) }
 	}
 	return at
+}
+
+// changing are the references to tables of a part of a graph by which rows of the rest
+// change or go when rows of the part do.
+func changing(g, part *relational.Graph) (out []relational.ForeignKey) {
+	for _, k := range g.Keys() {
+		_, child := part.Table(k.Child)
+		_, parent := part.Table(k.Parent)
+		if parent && !child && k.OnDelete != relational.NoAction && k.OnDelete != relational.Restrict {
+			out = append(out, k)
+		}
+	}
+	return out
 }
 
 func (k schemas) reach(ctx context.Context, r connector.Ref, marked bool, f func(*session, reading) error) (there bool, err error) {

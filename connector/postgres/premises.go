@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
 )
@@ -88,7 +89,42 @@ func unread(all, here *relational.Holding, at reading, order []string, counted b
 		}
 		out = append(out, p)
 	}
+	for _, k := range changing(all.Graph, here.Graph) {
+		child, _ := all.Graph.Table(k.Child)
+		if class := here.Classes[k.Parent]; class != "" && child.Alien && child.Code && !all.Own(k.Child) {
+			out = append(out, connector.Place{Name: k.Link(), Kind: connector.PlaceCode, Class: class, Via: "→ " + k.Parent.String(), Blocks: true,
+				Says: "rows of " + k.Child.String() + ", which belongs to a tenant's role, change when rows of " + k.Parent.String() + " go, and triggers there would run with Tenure's rights",
+				Fix:  "alter table " + k.Child.String() + " drop constraint " + k.Name + "; or drop the triggers"})
+		}
+	}
 	return append(out, crossing(all, at)...)
+}
+
+// lurkingSQL reads the triggers that would run on rows of tables that refer to some
+// tables, when rows of these go and the reference has the others change.
+const lurkingSQL = `select distinct pg_get_userbyid(c.relowner), 'trigger ' || g.tgname || ' of ' || c.oid::regclass from pg_trigger r join pg_constraint k on k.oid = r.tgconstraint
+ join pg_class c on c.oid = k.conrelid join pg_trigger g on g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled in ('O', 'A')
+ where r.tgisinternal and k.contype = 'f' and k.confdeltype in ('c', 'n', 'd') and r.tgrelid in (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where (c.relname, n.nspname) in (NAMES))`
+
+// lurking is Blocked if triggers of a tenant's role would run in Tenure's own session.
+func (f footing) lurking(ctx context.Context, s *session) error {
+	if s.deputy != nil || !f.Holding.Beyond {
+		return nil
+	}
+	owners, which := []string(nil), map[string]string{}
+	err := s.simple(ctx, replaced(lurkingSQL, "NAMES", values(f.Takes())), func(_ int, v [][]byte) error {
+		owners, which[string(v[0])] = append(owners, string(v[0])), string(v[1])
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	theirs, err := tenantsOf(ctx, s, owners)
+	for owner := range theirs {
+		return tenure.Errorf(tenure.Blocked, "%s, which belongs to a tenant's role, would run with Tenure's rights", which[owner]).
+			WithHint("drop it, or the reference by which its table changes, then retry")
+	}
+	return err
 }
 
 // crossing are references between a whole store that is read by a deputy and tables
