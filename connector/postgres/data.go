@@ -209,6 +209,9 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 	if relational.IsRecord(r.Type) {
 		return rowRecords{d, r.Type}.dataMap(ctx, v)
 	}
+	if r.Type == "role" {
+		return roles{d}.dataMap(ctx, v)
+	}
 	h, err := d.holder(r, "be mapped")
 	if err != nil {
 		return m, err

@@ -74,10 +74,13 @@ func (d *Driver) stage(ctx context.Context, s *session, r connector.Ref, at read
 	}
 	if inside {
 		err = at.deputise(ctx, func(s *session) error {
-			if err := out(s); !hindered(err) || ctx.Err() != nil {
-				return err
+			err := out(s)
+			if hindered(err) && ctx.Err() == nil {
+				e, err = d.raze(ctx, s, r, at, b)
 			}
-			e, err = d.raze(ctx, s, r, at, b)
+			if err == nil && e.Done {
+				err = s.settle(ctx)
+			}
 			return err
 		})
 	} else {
@@ -94,9 +97,7 @@ func (d *Driver) stage(ctx context.Context, s *session, r connector.Ref, at read
 			}
 			e.Total, e.Detached = total.Total, total.Detached
 		}
-		if e.Done {
-			err = d.settle(ctx, s, r, all, b.Class)
-		} else {
+		if !e.Done {
 			e.Cursor = indoors + e.Cursor
 		}
 	}
