@@ -21,7 +21,7 @@ func probes() []connector.ProbeKind {
 		{Name: "isolation", Help: "no other name in the folder leads to the file: no symbolic or hard link, and the mark in it is of this very database", Types: []string{"database"}},
 		{Name: "exposure", Help: "no other user of the machine can read or change the file, its journals or its folder", Types: []string{"database"}},
 		{Name: "encryption", Help: "the profile asks for nothing that SQLite can't show. Encryption at rest isn't visible here, so a profile that requires it fails"},
-		{Name: "sql", Help: "params query, as (tenant: the resource's own file; platform: the shared one), expect (rows, no-rows, refused or value) and value: a query that must answer so; it can't write"},
+		{Name: "sql", Help: "params query, as (tenant: the resource's own file; platform: the shared one), expect (rows, no-rows, refused or value) and value: a query that must answer so; it can't write", SQL: []string{"query"}},
 	}
 }
 

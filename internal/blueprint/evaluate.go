@@ -203,7 +203,9 @@ func (e *evaluation) resource(p path, env tenure.Environment, spec tenure.Resour
 		r.Name = e.name(p.with("name"), env, spec, name)
 	}
 	if spec.Attributes != nil {
-		r.Attributes, _ = e.value(p.with("attributes"), env, spec.Attributes, vars).(map[string]any)
+		beside := e.besideSQL(e.infos[spec.System], spec.Type, spec.Attributes)
+		r.Attributes, _ = e.value(p.with("attributes"), env, beside, vars).(map[string]any)
+		e.sql(p.with("attributes"), env, spec, r.Attributes, vars)
 	}
 	if len(e.found) == before {
 		e.checkAttributes(p.with("attributes"), env, spec, r.Attributes)
@@ -292,7 +294,11 @@ func (e *evaluation) probes(env tenure.Environment, vars, made map[string]any) [
 			probe.Params = map[string]string{}
 		}
 		for _, name := range keysOf(spec.Params) {
-			v, err := e.texts[inEnvironment][spec.Params[name]].run(vars)
+			t, info := e.texts[inEnvironment][spec.Params[name]], e.infos[spec.System]
+			if isSQL(info, spec.Kind, name) {
+				t = e.sqls[[2]string{info.Name, spec.Params[name]}]
+			}
+			v, err := t.run(vars)
 			if err == nil {
 				probe.Params[name], err = inText(v)
 			}
