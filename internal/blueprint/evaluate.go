@@ -22,6 +22,9 @@ type Input struct {
 	Features     map[string]bool // as requested
 	// ResourceID gives the id of a resource; the same arguments give the same.
 	ResourceID func(environment, key string) tenure.ResourceID
+	// Leaving says that nothing will be made of it. An SQL text that can't be written is
+	// left blank, and a probe with one left out, so that nobody stops their own exit.
+	Leaving bool
 }
 
 // Desired is what one tenant shall have.
@@ -293,6 +296,7 @@ func (e *evaluation) probes(env tenure.Environment, vars, made map[string]any) [
 		if len(spec.Params) > 0 {
 			probe.Params = map[string]string{}
 		}
+		left := false
 		for _, name := range keysOf(spec.Params) {
 			t, info := e.texts[inEnvironment][spec.Params[name]], e.infos[spec.System]
 			if isSQL(info, spec.Kind, name) {
@@ -302,11 +306,13 @@ func (e *evaluation) probes(env tenure.Environment, vars, made map[string]any) [
 			if err == nil {
 				probe.Params[name], err = inText(v)
 			}
-			if err != nil {
+			if left = left || e.left(err); err != nil && !left {
 				e.refuse(p.with("params", name), "in %s: %s", env.Name, cause(err))
 			}
 		}
-		out = append(out, probe)
+		if !left {
+			out = append(out, probe)
+		}
 	}
 	return out
 }

@@ -43,6 +43,17 @@ func (c *Compiled) sqlAttributes(info connector.Info, typ string) []string {
 	return out
 }
 
+// Rebind gives a resource as an inventory keeps it the SQL texts that it has by this
+// revision: an older release wrote values into them as they were.
+func (c *Compiled) Rebind(r Resource, kept map[string]any) {
+	info := c.infos[r.System]
+	for _, name := range c.sqlAttributes(info, r.Type) {
+		if text, ok := r.Attributes[name].(string); ok && kept[name] != nil {
+			kept[name] = text
+		}
+	}
+}
+
 // besideSQL are the attributes without those that are SQL texts.
 func (c *Compiled) besideSQL(info connector.Info, typ string, attributes map[string]any) map[string]any {
 	names := c.sqlAttributes(info, typ)
@@ -150,12 +161,23 @@ func (t *text) bound(vars map[string]any) (any, error) {
 	}
 	out, bad := t.write(values)
 	if bad != nil {
-		return nil, fmt.Errorf("${%s} %w", clip(t.hole(bad.Hole).source), errors.New(bad.Message))
+		return nil, &unwritten{t.hole(bad.Hole).source, bad.Message}
 	}
 	if len(out) > maxResult {
 		return nil, fmt.Errorf("the text grows over %d bytes", maxResult)
 	}
 	return out, nil
+}
+
+// unwritten is a value that can't be written where it stands in an SQL text.
+type unwritten struct{ expression, why string }
+
+func (e *unwritten) Error() string { return fmt.Sprintf("${%s} %s", clip(e.expression), e.why) }
+
+// left says whether an error is one that somebody who leaves isn't held up by.
+func (e *evaluation) left(err error) bool {
+	var bad *unwritten
+	return e.in.Leaving && errors.As(err, &bad)
 }
 
 // sql adds the attributes that are SQL texts.
@@ -167,6 +189,9 @@ func (e *evaluation) sql(p path, env tenure.Environment, spec tenure.ResourceSpe
 			continue
 		}
 		v, err := e.sqls[[2]string{info.Name, source}].run(vars)
+		if e.left(err) {
+			v, err = "", nil
+		}
 		if err != nil {
 			e.refuse(p.with(name), "in %s: %s", env.Name, cause(err))
 		}

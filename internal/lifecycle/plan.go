@@ -128,6 +128,9 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 		if c, err = s.compiled(ctx, in.Blueprint, true); err != nil {
 			return nil, err
 		}
+		if err := bound(c); err != nil && c.Ref() != from {
+			return nil, err
+		}
 		if c.Ref().Name != from.Name {
 			return nil, tenure.Errorf(tenure.Invalid, "%s is bound to blueprint %s and can't be upgraded to %s", t.Name, from.Name, c.Ref().Name)
 		}
@@ -188,7 +191,7 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 			return nil, err
 		}
 	}
-	out.Desired, err = s.evaluate(c, out.Tenant, params, features, func(env, key string) tenure.ResourceID {
+	out.Desired, err = s.evaluate(c, out.Tenant, in.Kind, params, features, func(env, key string) tenure.ResourceID {
 		if id := ids[env+"\x00"+key]; id != "" {
 			return id
 		}
@@ -200,13 +203,19 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 	if err := s.withAdditions(ctx, t.ID, out.Desired); err != nil {
 		return nil, err
 	}
+	if in.Kind == tenure.Repair || in.Kind == tenure.Resume || in.Kind == tenure.Reinstate {
+		if err := rebind(c, out); err != nil {
+			return nil, err
+		}
+	}
 	return out, s.openSystems(ctx, out)
 }
 
-func (s *Service) evaluate(c *blueprint.Compiled, t tenure.Tenant, params map[string]any, features map[string]bool, id func(env, key string) tenure.ResourceID) (*blueprint.Desired, error) {
+func (s *Service) evaluate(c *blueprint.Compiled, t tenure.Tenant, kind tenure.OperationKind, params map[string]any, features map[string]bool, id func(env, key string) tenure.ResourceID) (*blueprint.Desired, error) {
 	return c.Evaluate(blueprint.Input{
 		Tenant: t.ID, Name: t.Name, Tier: t.Tier, Organization: t.Organization, Installation: s.o.Installation,
 		Params: params, Features: features, ResourceID: id,
+		Leaving: kind == tenure.Offboard || kind == tenure.Suspend || kind == tenure.Revoke || kind == tenure.Supplement,
 	})
 }
 
@@ -227,6 +236,9 @@ func (s *Service) onboardInput(ctx context.Context, in Intent, now time.Time) (*
 	if err != nil {
 		return nil, err
 	}
+	if err := bound(c); err != nil {
+		return nil, err
+	}
 	if err := s.barred(ctx, c.Ref()); err != nil {
 		return nil, err
 	}
@@ -234,7 +246,7 @@ func (s *Service) onboardInput(ctx context.Context, in Intent, now time.Time) (*
 		ID: tenure.NewID[tenure.TenantID](now), Name: in.Tenant, Organization: in.Organization, Contact: in.Contact, Tier: in.Tier, Labels: in.Labels,
 		State: tenure.TenantRequested, Blueprint: c.Ref(), CreatedAt: now,
 	}
-	d, err := s.evaluate(c, t, in.Parameters, in.Features, func(env, key string) tenure.ResourceID {
+	d, err := s.evaluate(c, t, in.Kind, in.Parameters, in.Features, func(env, key string) tenure.ResourceID {
 		return tenure.DeriveID[tenure.ResourceID](now, string(t.ID), env, key)
 	})
 	if err != nil {
