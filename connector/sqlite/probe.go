@@ -13,6 +13,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/sqltext"
 )
 
 func probes() []connector.ProbeKind {
@@ -151,8 +152,8 @@ func encrypted(want tenure.Encryption) (connector.Outcome, error) {
 // reach another file.
 func (d *Driver) probeSQL(ctx context.Context, c connector.Check) (o connector.Outcome, err error) {
 	query, expect := c.Params["query"], c.Params["expect"]
-	if strings.TrimSpace(query) == "" || strings.ContainsRune(query, 0) {
-		return o, tenure.Errorf(tenure.Invalid, "probe sql needs the parameter query")
+	if err := sqltext.SQLite().One(query); err != nil {
+		return o, tenure.Errorf(tenure.Invalid, "probe sql: %w", err)
 	}
 	rows, first := 0, ""
 	try := func(s *session) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector/relational"
+	"github.com/tenurehq/tenure/connector/sqltext"
 )
 
 // types declares the resource types, ordered by name.
@@ -48,10 +49,8 @@ func review(typ string, attributes map[string]any) []string {
 	var reasons []string
 	for _, name := range []string{"ddl", "seed"} {
 		text, _ := attributes[name].(string)
-		for word := range strings.FieldsSeq(strings.ToLower(text)) {
-			if word = strings.Trim(word, ";("); word == "attach" || word == "detach" || word == "vacuum" {
-				reasons = append(reasons, fmt.Sprintf("%s holds %s, which reaches beyond the tenant's file", name, word))
-			}
+		for _, word := range sqltext.SQLite().Says(text, "attach", "detach", "vacuum", "load_extension") {
+			reasons = append(reasons, fmt.Sprintf("%s holds %s, which reaches beyond the tenant's file", name, word))
 		}
 	}
 	if key, _ := attributes["key"].(string); typ == "rows" && (key == "*" || key == "%") {
