@@ -17,8 +17,8 @@ var (
 // bare judges a hole that stands by itself.
 func (p spot) bare(kind connector.ValueKind) place {
 	if p.glued() {
-		if at := p.token.end; at < len(p.text) && strings.IndexByte("'\"`&", p.text[at]) >= 0 {
-			return refused(asNothing, inQuotes, "an expression stands before a quotation mark, of which it could make something else")
+		if p.bends() {
+			return refused(asNothing, inQuotes, "an expression stands at a quotation mark, of which it could make something else")
 		}
 		return refused(asWord, inQuotes, "an expression stands in the middle of a word")
 	}
@@ -63,6 +63,12 @@ func (p spot) glued() bool {
 		return isWord(c) || strings.IndexByte("'\"`\x00\\", c) >= 0 || c == '[' && p.brackets || p.tokenAt(p.at+1).sort == number && p.tokens[p.at+1].start == at
 	}
 	return false
+}
+
+// bends says whether what the hole touches is read in another way by what is in it.
+func (p spot) bends() bool {
+	before, after := p.token.start-1, p.token.end
+	return after < len(p.text) && strings.IndexByte("'\"`&$", p.text[after]) >= 0 || before >= 0 && p.text[before] == '$'
 }
 
 // isName says whether the hole is a name, as far as its neighbours tell.

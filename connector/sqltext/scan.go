@@ -102,7 +102,7 @@ func (s *script) next(i int) token {
 		t.sort, t.end = word, i+length(rest, isWord)
 		t.text = strings.ToLower(s.text[i:t.end])
 	case isDigit(c), c == '.' && len(rest) > 1 && isDigit(rest[1]):
-		t.sort, t.end = number, i+length(rest, func(c byte) bool { return isWord(c) || c == '.' })
+		t.sort, t.end = number, i+length(rest, func(c byte) bool { return isLetter(c) || isDigit(c) || c == '.' })
 	}
 	return t
 }

@@ -22,8 +22,8 @@ type Input struct {
 	Features     map[string]bool // as requested
 	// ResourceID gives the id of a resource; the same arguments give the same.
 	ResourceID func(environment, key string) tenure.ResourceID
-	// Leaving says that nothing will be made of it. An SQL text that can't be written is
-	// left blank, and a probe with one left out, so that nobody stops their own exit.
+	// Leaving says that nothing will be made of it. What can't be right is left out, so
+	// that nobody stops their own exit by a value that an older release took.
 	Leaving bool
 }
 
@@ -92,7 +92,9 @@ func (c *Compiled) Evaluate(in Input) (*Desired, error) {
 		}
 	}
 	params, err := c.Parameters(in.Params)
-	if err != nil {
+	if err != nil && in.Leaving {
+		params, _ = conform(c.Blueprint.Parameters, c.filled(in.Params)).(map[string]any)
+	} else if err != nil {
 		return nil, err
 	}
 	features, err := c.Features(in.Tier, in.Features)
@@ -111,7 +113,7 @@ func (c *Compiled) Evaluate(in Input) (*Desired, error) {
 		out.Environments = append(out.Environments, e.environment(env, shared))
 	}
 	out.Notices = e.notices(shared)
-	if err := e.found.err(); err != nil {
+	if err := e.found.err(); err != nil && !in.Leaving {
 		return nil, err
 	}
 	return out, nil
@@ -296,7 +298,7 @@ func (e *evaluation) probes(env tenure.Environment, vars, made map[string]any) [
 		if len(spec.Params) > 0 {
 			probe.Params = map[string]string{}
 		}
-		left := false
+		before := len(e.found)
 		for _, name := range keysOf(spec.Params) {
 			t, info := e.texts[inEnvironment][spec.Params[name]], e.infos[spec.System]
 			if isSQL(info, spec.Kind, name) {
@@ -306,11 +308,11 @@ func (e *evaluation) probes(env tenure.Environment, vars, made map[string]any) [
 			if err == nil {
 				probe.Params[name], err = inText(v)
 			}
-			if left = left || e.left(err); err != nil && !left {
+			if err != nil {
 				e.refuse(p.with("params", name), "in %s: %s", env.Name, cause(err))
 			}
 		}
-		if !left {
+		if len(e.found) == before {
 			out = append(out, probe)
 		}
 	}
@@ -337,7 +339,7 @@ func (e *evaluation) notices(vars map[string]any) []tenure.NoticeSpec {
 	var out []tenure.NoticeSpec
 	for i, spec := range e.Blueprint.Notices {
 		p := path{"notices"}.index(i)
-		n := tenure.NoticeSpec{On: spec.On}
+		n, before := tenure.NoticeSpec{On: spec.On}, len(e.found)
 		for _, f := range []struct {
 			name, source string
 			to           *string
@@ -352,7 +354,9 @@ func (e *evaluation) notices(vars map[string]any) []tenure.NoticeSpec {
 				e.refuse(p.with(f.name), "it is blank")
 			}
 		}
-		out = append(out, n)
+		if len(e.found) == before {
+			out = append(out, n)
+		}
 	}
 	return out
 }

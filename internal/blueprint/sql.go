@@ -1,7 +1,6 @@
 package blueprint
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -161,23 +160,12 @@ func (t *text) bound(vars map[string]any) (any, error) {
 	}
 	out, bad := t.write(values)
 	if bad != nil {
-		return nil, &unwritten{t.hole(bad.Hole).source, bad.Message}
+		return nil, fmt.Errorf("${%s} %s", clip(t.hole(bad.Hole).source), bad.Message)
 	}
 	if len(out) > maxResult {
 		return nil, fmt.Errorf("the text grows over %d bytes", maxResult)
 	}
 	return out, nil
-}
-
-// unwritten is a value that can't be written where it stands in an SQL text.
-type unwritten struct{ expression, why string }
-
-func (e *unwritten) Error() string { return fmt.Sprintf("${%s} %s", clip(e.expression), e.why) }
-
-// left says whether an error is one that somebody who leaves isn't held up by.
-func (e *evaluation) left(err error) bool {
-	var bad *unwritten
-	return e.in.Leaving && errors.As(err, &bad)
 }
 
 // sql adds the attributes that are SQL texts.
@@ -189,9 +177,6 @@ func (e *evaluation) sql(p path, env tenure.Environment, spec tenure.ResourceSpe
 			continue
 		}
 		v, err := e.sqls[[2]string{info.Name, source}].run(vars)
-		if e.left(err) {
-			v, err = "", nil
-		}
 		if err != nil {
 			e.refuse(p.with(name), "in %s: %s", env.Name, cause(err))
 		}

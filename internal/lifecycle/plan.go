@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -115,7 +116,9 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 	if in.Kind == tenure.Supplement {
 		t.Parameters = []byte("{}") // they are forgotten
 	}
-	if err := json.Unmarshal(t.Parameters, &params); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(t.Parameters))
+	dec.UseNumber() // whole numbers stay whole
+	if err := dec.Decode(&params); err != nil {
 		return nil, tenure.Errorf(tenure.Internal, "parameters of %s: %w", t.Name, err)
 	}
 	switch in.Kind {
