@@ -305,7 +305,7 @@ func readYAML(path string, into any) error {
 	if len(strings.TrimSpace(string(b))) == 0 {
 		return nil
 	}
-	if err := yaml.UnmarshalWithOptions(b, into, yaml.DisallowUnknownField(), yaml.CustomUnmarshaler(integer[int]), yaml.CustomUnmarshaler(integer[int64])); err != nil {
+	if err := yaml.UnmarshalWithOptions(b, into, yaml.DisallowUnknownField(), yaml.CustomUnmarshaler(integer[int]), yaml.CustomUnmarshaler(integer[int64]), yaml.CustomUnmarshaler(duration)); err != nil {
 		return tenure.Errorf(tenure.Invalid, "%s: %s", filepath.Base(path), yaml.FormatError(err, false, true))
 	}
 	return nil
@@ -318,5 +318,16 @@ func integer[T int | int64](into *T, b []byte) error {
 		return fmt.Errorf("%q is no whole number that fits", strings.TrimSpace(string(b)))
 	}
 	*into = T(n)
+	return nil
+}
+
+// duration reads how long something lasts: none at all is what leaving it out isn't.
+func duration(into *time.Duration, b []byte) error {
+	text := strings.Trim(strings.TrimSpace(string(b)), `"'`)
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return fmt.Errorf("%q is no duration such as 30m or 12h; leave it out for the default", text)
+	}
+	*into = d
 	return nil
 }
