@@ -26,7 +26,7 @@ func (p spot) bare(kind connector.ValueKind) place {
 		if kind == connector.List || kind == connector.Truth {
 			return refused(asWord, "", "an expression that is no text stands where a name is wanted")
 		}
-		return place{takes: asName, token: p.at}
+		return place{takes: asName, token: p.at, role: p.isRole()}
 	}
 	out := place{signs: p.operatorBeside()}
 	switch {
@@ -40,8 +40,10 @@ func (p spot) bare(kind connector.ValueKind) place {
 	case p.isValue():
 		out.takes = asValue
 		return out
-	case kind == connector.Text:
-		return refused(asWord, inQuotes, "nothing tells whether this expression is a value or a name")
+	case kind == connector.Text || kind == connector.Any:
+		out.takes, out.hint, out.why = asWord, inQuotes+", or int(…) for a number", "nothing tells whether this expression is a value or a name"
+		out.number = true
+		return out
 	}
 	out.takes = asNumber
 	return out
@@ -68,6 +70,9 @@ func (p spot) glued() bool {
 // bends says whether what the hole touches is read in another way by what is in it.
 func (p spot) bends() bool {
 	before, after := p.token.start-1, p.token.end
+	for after < len(p.text) && (isLetter(p.text[after]) || isDigit(p.text[after]) || p.text[after] == hole) {
+		after++
+	}
 	return after < len(p.text) && strings.IndexByte("'\"`&$", p.text[after]) >= 0 || before >= 0 && p.text[before] == '$'
 }
 
@@ -93,10 +98,20 @@ func (p spot) isName() bool {
 		return p.starts("create", "alter", "drop", "comment", "grant", "revoke", "set")
 	case b.is(named...):
 		return true
+	case b.is(",") && p.opener(p.at) < 0:
+		return p.starts("grant", "revoke", "drop") && p.says("to", "from", "on", "table", "role")
 	case b.is("(", ","):
 		return p.column()
 	}
 	return false
+}
+
+// isRole says whether the hole names a role, as far as its neighbours tell.
+func (p spot) isRole() bool {
+	if p.after(1).is(".") || p.longest == 0 {
+		return false
+	}
+	return p.before(1).is("to", "from", "role", "user", "group", "authorization", "by", "for") || p.before(1).is(",") && p.starts("grant", "revoke", "create", "alter", "drop", "reassign")
 }
 
 // inCall says whether the bracket around the hole belongs to a function.

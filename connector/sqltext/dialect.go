@@ -6,7 +6,12 @@
 // doesn't tell, the hole is refused: whoever wrote the text can put it into quotes.
 package sqltext
 
-import "github.com/tenurehq/tenure/connector"
+import (
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure/connector"
+)
 
 // Dialect is what tells the SQL of two systems apart.
 type Dialect struct {
@@ -36,8 +41,7 @@ const hole = 0
 
 // Read is a connector.SQL.
 func (d Dialect) Read(around []string, kinds []connector.ValueKind) (connector.SQLText, []connector.Refusal) {
-	t := d.scan(around)
-	places := t.places(kinds)
+	places := d.places(around, kinds)
 	var refused []connector.Refusal
 	for i, p := range places {
 		if p.why != "" {
@@ -45,4 +49,12 @@ func (d Dialect) Read(around []string, kinds []connector.ValueKind) (connector.S
 		}
 	}
 	return func(values []any) (string, *connector.Refusal) { return d.write(around, places, values) }, refused
+}
+
+// places judges the holes of a text.
+func (d Dialect) places(around []string, kinds []connector.ValueKind) []place {
+	if strings.ContainsRune(strings.Join(around, ""), hole) {
+		return slices.Repeat([]place{refused(asNothing, "take it out", "the text holds a NUL")}, len(kinds))
+	}
+	return d.scan(around).places(kinds)
 }

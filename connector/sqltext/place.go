@@ -32,6 +32,8 @@ type place struct {
 	quote     byte // of a name
 	signs     bool // an operator stands beside: a negative number needs brackets
 	dollars   bool // within $…$: a $ would end it
+	role      bool // of a role: public and none are none, in quotes too
+	number    bool // a number may stand there, whatever else may
 	rest      int  // bytes of the name that aren't a value's
 }
 
@@ -75,7 +77,7 @@ func (p spot) places(kinds []connector.ValueKind) []place {
 	if p.token.sort == dollar {
 		inner := p.cut(p.text[p.token.from:p.token.to], p.token.holes[0]).places(kinds)
 		for i, in := range inner {
-			out[i].takes, out[i].quote, out[i].signs, out[i].dollars = in.takes, in.quote, in.signs, true
+			out[i].takes, out[i].quote, out[i].signs, out[i].dollars, out[i].number = in.takes, in.quote, in.signs, true, in.number
 			out[i].token, out[i].rest = -1-in.token, in.rest
 		}
 	}
@@ -110,7 +112,7 @@ func (p spot) place(h int, kind connector.ValueKind) place {
 // part judges a hole within a name in quotes.
 func (p spot) part(h int) place {
 	rest := strings.ReplaceAll(p.text[p.token.from:p.token.to], string(rune(hole)), "")
-	return place{takes: asPart, quote: p.token.quote, token: p.at, rest: len(strings.ReplaceAll(rest, `""`, `"`))}
+	return place{takes: asPart, quote: p.token.quote, token: p.at, role: p.isRole(), rest: len(strings.ReplaceAll(rest, `""`, `"`))}
 }
 
 // before and after are the neighbouring tokens, comments left out; n is 1 for the

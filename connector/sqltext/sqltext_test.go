@@ -82,6 +82,52 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// A role that is called like everybody would be everybody.
+func TestNobodyIsPublic(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"grant select on t to {}", `grant select on t to "{}"`, "grant select on t to a, {}", "revoke all on t from {}", "alter table t owner to {}", `create policy p on t to "{}" using (true)`, "create schema s authorization {}"} {
+		for _, v := range []string{"public", "none"} {
+			if got, _, bad := filled(sqltext.PostgreSQL(), text, v); bad == nil {
+				t.Errorf("%s becomes %s", text, got)
+			}
+		}
+	}
+	if got, refused, bad := filled(sqltext.PostgreSQL(), "select * from {}.t", "public"); bad != nil || len(refused) > 0 || got != `select * from "public".t` {
+		t.Errorf("the schema public: %s, %v, %v", got, refused, bad)
+	}
+}
+
+// What can't be told is no value's place before its value is known, and what an older
+// release let pass takes words and numbers there.
+func TestUnknownKinds(t *testing.T) {
+	t.Parallel()
+	pg := sqltext.PostgreSQL()
+	write, refused := pg.Read([]string{"select ", " from t"}, []connector.ValueKind{connector.Any})
+	if len(refused) != 1 {
+		t.Errorf("a value of a kind that isn't known is taken")
+	}
+	for v, want := range map[any]string{"a": "select a from t", int64(-3): "select -3 from t", "a, b": ""} {
+		if got, _ := write([]any{v}); got != want {
+			t.Errorf("%v: %s", v, got)
+		}
+	}
+	for _, text := range []string{"do $$ begin insert into t values ('{}'); end $$", "do $x$ begin perform 5-{}; end $x$"} {
+		write, refused := pg.Read(strings.Split(text, "{}"), []connector.ValueKind{connector.Text})
+		if len(refused) != 1 {
+			t.Errorf("%s is taken", text)
+		}
+		if got, bad := write([]any{"O'Brien"}); bad != nil || !strings.Contains(got, "'O''Brien'") {
+			t.Errorf("%s becomes %s, %v", text, got, bad)
+		}
+		if got, bad := write([]any{"$$; drop table t; $$"}); bad == nil {
+			t.Errorf("%s becomes %s", text, got)
+		}
+	}
+	if _, refused := pg.Read([]string{"select '\x00', '", "'"}, []connector.ValueKind{connector.Text}); len(refused) != 1 {
+		t.Error("a text with a NUL is taken")
+	}
+}
+
 // Where the place can't be told, nothing is written that somebody could mean harm by.
 func TestRefuse(t *testing.T) {
 	t.Parallel()

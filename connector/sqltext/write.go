@@ -48,7 +48,13 @@ func (d Dialect) value(p place, v any) (string, error) {
 	if p.dollars && strings.Contains(s, "$") {
 		return "", fmt.Errorf("gives a $, which could end the dollar quotes that it stands in")
 	}
+	if p.role && p.rest == 0 && (s == "public" || s == "none") {
+		return "", fmt.Errorf("gives %q, which is no role's name", s)
+	}
 	_, text := v.(string)
+	if p.number && !text {
+		p.takes = asNumber
+	}
 	switch p.takes {
 	case asContent:
 		return strings.ReplaceAll(s, "'", "''"), nil

@@ -60,6 +60,9 @@ func sample(schema map[string]any) any {
 	case "boolean":
 		return false
 	case "array":
+		if items, ok := schema["items"].(map[string]any); ok {
+			return []any{sample(items)}
+		}
 		return []any{}
 	case "object":
 		return map[string]any{}
