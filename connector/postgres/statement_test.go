@@ -1,11 +1,15 @@
 package postgres
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/sqltext"
 	"github.com/tenurehq/tenure/internal/postgrestest"
 )
 
@@ -85,5 +89,51 @@ func TestReadOnlyIsTheServers(t *testing.T) {
 		if tenure.CodeOf(err) == "" {
 			t.Errorf("%s was run", query)
 		}
+	}
+}
+
+// TestValuesAreReadBack writes random values into SQL and lets the server read them:
+// what comes back is what went in, whatever signs it is made of.
+func TestValuesAreReadBack(t *testing.T) {
+	t.Parallel()
+	d, _, _ := shared(t, "create table c (id int primary key, tenant_key text)", map[string]any{"c": "data"})
+	places := []string{"select '{}'", "select E'{}'", "select e'\\t{}\\n'", "select N'{}'", "values ({})", "select array_to_string(array[{}], '')", "select text '{}'", "select 'a{}' 'b'", "select 'x' || {} -- '", `select 1 as "{}"`, "/* ' */ select $$'$$ || '{}'"}
+	signs := []string{"'", "''", `\`, `"`, ";", "--", "/*", "*/", "$", "$$", "$a$", "\n", "\r", "\t", "x", "E", "U&", "0", "-", " ", "(", ")", "]", "`", "\u2019", "\u02bc", "\uff07", "\U0001f600", "%", "{", "}", "select"}
+	random := rand.New(rand.NewPCG(1, 2))
+	err := d.with(t.Context(), func(s *session) error {
+		for range 400 {
+			value := ""
+			for range random.IntN(8) {
+				value += signs[random.IntN(len(signs))]
+			}
+			for _, place := range places {
+				write, _ := sqltext.PostgreSQL().Read(strings.Split(place, "{}"), []connector.ValueKind{connector.Text})
+				text, bad := write([]any{value})
+				if bad != nil {
+					continue // a name that is blank or has a control character
+				}
+				got, results := "", 0
+				err := s.each(t.Context(), text, func(n int, r *pgconn.ResultReader) error {
+					results, got = n, string(r.Values()[0])
+					if strings.HasPrefix(place, "select 1 as") {
+						got = r.FieldDescriptions()[0].Name
+					}
+					return nil
+				})
+				if place == "select 'a{}' 'b'" {
+					if state(err) != "42601" {
+						t.Errorf("%q in %s is %s: %v", value, place, text, err)
+					}
+					continue
+				}
+				if err != nil || results != 0 || !strings.Contains(got, value) && len(value) < 63 {
+					t.Errorf("%q in %s is %s: %q, %v", value, place, text, got, err)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

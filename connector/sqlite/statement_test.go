@@ -1,9 +1,12 @@
 package sqlite
 
 import (
+	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/sqltext"
 )
 
 // TestProbeRunsOneReadOnlyStatement: a blueprint's query is no way to change a file,
@@ -41,5 +44,55 @@ func TestProbeRunsOneReadOnlyStatement(t *testing.T) {
 		if err != nil || !o.Passed {
 			t.Errorf("%s: %+v, %v", query, o, err)
 		}
+	}
+}
+
+// TestValuesAreReadBack writes random values into SQL and lets SQLite read them: what
+// comes back is what went in, whatever signs it is made of.
+func TestValuesAreReadBack(t *testing.T) {
+	t.Parallel()
+	d := openWorld(t).opened(t, "5s")
+	places := []string{"select '{}'", "values ({})", "select 'x' || {} -- '", `select name from pragma_table_info('t') /* ' */ where name = '{}'`}
+	names := []string{`"{}"`, "`{}`", "[{}]"}
+	signs := []string{"'", "''", `\`, `"`, ";", "--", "/*", "*/", "$", ":a", "@b", "?1", "\n", "x", "0", "-", " ", "(", ")", "[", "]", "`", "\u2019", "%", "select"}
+	random := rand.New(rand.NewPCG(1, 2))
+	filled := func(place, value string) (string, bool) {
+		write, _ := sqltext.SQLite().Read(strings.Split(place, "{}"), []connector.ValueKind{connector.Text})
+		text, bad := write([]any{value})
+		return text, bad == nil
+	}
+	err := d.memory(t.Context(), func(s *session) error {
+		for range 300 {
+			value := ""
+			for range random.IntN(8) {
+				value += signs[random.IntN(len(signs))]
+			}
+			for _, place := range places[:3] {
+				text, _ := filled(place, value)
+				got, err := s.value(t.Context(), text)
+				if err != nil || got != value && got != "x"+value {
+					t.Errorf("%q in %s is %s: %q, %v", value, place, text, got, err)
+				}
+			}
+			for _, name := range names {
+				text, ok := filled("create table t ("+name+")", value)
+				if !ok {
+					continue // blank, a control character, or a ] in brackets
+				}
+				look, _ := filled(places[3], value)
+				err := s.run(t.Context(), text)
+				got, look2 := s.value(t.Context(), look)
+				if err != nil || look2 != nil || got != value {
+					t.Errorf("%q in %s is %s: %q, %v, %v", value, name, text, got, err, look2)
+				}
+				if err := s.run(t.Context(), "drop table if exists t"); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
