@@ -120,17 +120,25 @@ func (k roles) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceSta
 	return rec, err
 }
 
-// lost reads the note of what stands in no catalog of its own, and says whether it is
-// lost: it isn't there, or it can't be authenticated.
-func (d *Driver) lost(ctx context.Context, s *session, r connector.Ref) (bool, error) {
+// lost says whether the note of what stands in no catalog of its own is lost: it isn't
+// there, though the thing is, or it can't be authenticated. Where neither is there, it
+// is NotFound.
+func (d *Driver) lost(ctx context.Context, s *session, r connector.Ref, there func() (bool, error)) (bool, error) {
 	if err := relational.CheckName(r.Type, r.Name, 200); err != nil {
 		return false, err
 	}
-	found, _, err := marks.Get(ctx, s, r.Type, r.Name)
+	n, noted, err := marks.Get(ctx, s, r.Type, r.Name)
 	if err != nil {
 		return false, err
 	}
-	return relational.Lost(d.marker, found, r)
+	is, err := there()
+	switch {
+	case err != nil:
+		return false, err
+	case !noted && !is:
+		return false, absent(r)
+	}
+	return relational.Lost(d.marker, n, r)
 }
 
 // writeNote writes such a note again, in the given state.
@@ -151,7 +159,11 @@ func (k grants) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceSt
 		return rec, err
 	}
 	err = k.with(ctx, func(s *session) error {
-		if lost, err := k.lost(ctx, s, r); err != nil || !lost {
+		lost, err := k.lost(ctx, s, r, func() (bool, error) {
+			held, err := k.one(ctx, s, g)
+			return k.shown(r.Name, nil, g, held, nil).Found, err
+		})
+		if err != nil || !lost {
 			return err
 		}
 		rec, err = k.writeNote(ctx, s, k.note(r, spec, g.object()), as)
@@ -170,7 +182,11 @@ func (k policies) adopt(ctx context.Context, r connector.Ref, as tenure.Resource
 		return rec, err
 	}
 	err = k.with(ctx, func(s *session) error {
-		if lost, err := k.lost(ctx, s, r); err != nil || !lost {
+		lost, err := k.lost(ctx, s, r, func() (bool, error) {
+			tables, err := k.secured(ctx, s, []string{r.Name}, []policySpec{p})
+			return err == nil && k.shown(r.Name, nil, p, tables[0]).Found, err
+		})
+		if err != nil || !lost {
 			return err
 		}
 		rec, err = k.writeNote(ctx, s, k.note(r, spec, p.Schema+"\x00"+p.Role), as)
@@ -189,7 +205,11 @@ func (k pools) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceSta
 		return rec, err
 	}
 	err = k.with(ctx, func(s *session) error {
-		if lost, err := k.lost(ctx, s, r); err != nil || !lost {
+		lost, err := k.lost(ctx, s, r, func() (bool, error) {
+			n, err := k.has(ctx, s, a.spec())
+			return n > 0, err
+		})
+		if err != nil || !lost {
 			return err
 		}
 		n := k.note(r, spec, a.spec().object())
