@@ -37,6 +37,7 @@ var (
 	databaseClass = class{"database", "pg_database", "datname", "pg_shdescription"}
 	roleClass     = class{"role", "pg_roles", "rolname", "pg_shdescription"}
 	loginClass    = class{elevationType, "pg_roles", "rolname", "pg_shdescription"}
+	deputyClass   = class{deputyType, "pg_roles", "rolname", "pg_shdescription"}
 )
 
 // commentSQL is the beginning of the comment on an object: it may be of any size.
@@ -162,7 +163,7 @@ func (d *Driver) putNote(n relational.Note) string {
 // mark writes the note of an object of the catalog, and tells people of it in the
 // object's comment.
 func (d *Driver) mark(c class, name string, n relational.Note) []string {
-	word := map[string]string{elevationType: "role"}[c.typ]
+	word := map[string]string{elevationType: "role", deputyType: "role"}[c.typ]
 	if word == "" {
 		word = c.typ
 	}

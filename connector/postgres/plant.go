@@ -54,7 +54,7 @@ func (d *Driver) Plant(ctx context.Context) (string, error) {
 		if err := unowned(ctx, s); err != nil {
 			return err
 		}
-		return s.run(ctx, append(append([]string{plantSQL}, kept.DDL()...), closeSQL), "", nil)
+		return s.run(ctx, append(append([]string{plantSQL}, kept.DDL()...), tellSQL, closeSQL), "", nil)
 	})
 	return fingerprint, coded(err)
 }

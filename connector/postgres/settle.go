@@ -115,7 +115,8 @@ const exposedSQL = `with kept as (
  union all select 'column tenure.' || c.relname || '.' || a.attname, c.relowner, a.attacl
   from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attacl is not null where c.relnamespace = to_regnamespace('tenure'))
 select coalesce(g.rolname, 'everybody') || ' has ' || lower(x.privilege_type) || ' on ' || what
- from kept, aclexplode(acl) x left join pg_roles g on g.oid = x.grantee where x.grantee <> owner and not coalesce(g.rolsuper, false) and x.grantee <> (select oid from pg_roles where rolname = current_user)
+ from kept, aclexplode(acl) x left join pg_roles g on g.oid = x.grantee where x.grantee <> owner and not coalesce(g.rolsuper, false)
+ and not exists (select 1 from tenure.mark m where m.type = '` + deputyType + `' and m.object = x.grantee) and x.grantee <> (select oid from pg_roles where rolname = current_user)
 union all
 select what || ' belongs to ' || r.rolname from kept join pg_roles r on r.oid = owner
  where not r.rolsuper and r.rolname <> current_user and r.oid <> (select datdba from pg_database where datname = current_database())
