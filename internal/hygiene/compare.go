@@ -98,7 +98,11 @@ func (l *Looker) Drift(ctx context.Context, sys *connector.System, tenant tenure
 		sum.Findings++
 		return yield(f)
 	}
+	var declared []connector.Declared
 	trusted, err := l.compare(ctx, sys, tenant, func(p pair) error {
+		if p.inv != nil && tenant == "" && sys.Can("reach") {
+			declared = append(declared, declaredOf(*p.inv))
+		}
 		if p.inv == nil || p.inv.State == tenure.ResourcePlanned {
 			return nil
 		}
@@ -130,7 +134,7 @@ func (l *Looker) Drift(ctx context.Context, sys *connector.System, tenant tenure
 			return sum, err
 		}
 	}
-	return sum, nil
+	return sum, l.beyond(ctx, sys, tenant, declared, &sum, found)
 }
 
 // differs yields what of one resource isn't as it should be.
