@@ -198,3 +198,61 @@ func (n *neighbours) databaseDSN(name string) string {
 
 // reopen lets settings of the database come into force.
 func (n *neighbours) reopen() { n.d.pool.Reset() }
+
+// A tenant that opens its own schema to everybody stops nobody else's probe, which
+// names it; the look at rights lays it to its charge.
+func TestMisdeedOfANeighbour(t *testing.T) {
+	t.Parallel()
+	n := newNeighbours(t)
+	probe := func() connector.Outcome {
+		t.Helper()
+		o, err := n.system.Probe(t.Context(), connector.Check{Kind: "isolation", Ref: n.refs["acme role"], Credential: n.credential("acme")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	if o := probe(); !o.Passed {
+		t.Fatalf("before anything: %s", o.Detail)
+	}
+	birch := connect(t, postgrestest.As(t, n.dsn, n.token+"birch", n.credential("birch").Reveal()))
+	for _, sql := range []string{"grant usage on schema birch to public", "grant select on all tables in schema birch to public", n.fill("grant all on birch.orders to ACME")} {
+		if _, err := birch.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if o := probe(); !o.Passed || !strings.Contains(o.Detail, "birch") {
+		t.Errorf("a neighbour's misdeed: passed %t, %s", o.Passed, o.Detail)
+	}
+	ways := n.look()
+	n.wants(ways, "birch schema", "", tenure.Critical, "PUBLIC may select on table birch.orders")
+	n.wants(ways, "birch schema", "", tenure.Critical, n.fill("role ACME, another tenant's, may"))
+}
+
+// A view that a grant declares is tried: it is fine while it shows the tenant's own
+// rows, and fails the probe when it shows another's.
+func TestDeclaredView(t *testing.T) {
+	t.Parallel()
+	n := newNeighbours(t)
+	postgrestest.Exec(t, n.dsn, n.fill("create view shared.mine as select * from shared.orders where tenant = substr(current_user, length(current_user) - 3)"))
+	want := desired("grant", "acme view", map[string]any{"role": n.token + "acme", "schema": "shared", "tables": []any{"mine"}, "privileges": []any{"select"}})
+	if _, _, _, err := n.system.Ensure(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		view   string
+		passes bool
+	}{{"", true}, {"create or replace view shared.mine as select * from shared.orders", false}} {
+		if c.view != "" {
+			postgrestest.Exec(t, n.dsn, c.view)
+		}
+		o, err := n.system.Probe(t.Context(), connector.Check{Kind: "isolation", Ref: n.refs["acme role"], Credential: n.credential("acme")})
+		if err != nil || o.Passed != c.passes {
+			t.Errorf("after %q: passed %t (%s), %v", c.view, o.Passed, o.Detail, err)
+		}
+	}
+}
+
+func (n *neighbours) credential(tenant string) tenure.Secret {
+	return tenure.NewSecret("credential-of-" + n.token + tenant)
+}
