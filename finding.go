@@ -15,6 +15,7 @@ const (
 	FindingForeign   FindingKind = "foreign"          // in our place, under somebody else's mark or none
 	FindingAnomaly   FindingKind = "anomaly"          // somebody's access, or their use of it, is unusual
 	FindingUnproven  FindingKind = "unproven_absence" // gone, it seems, but not proven
+	FindingIsolation FindingKind = "isolation"        // a probe as the tenant reached what isn't its own, or couldn't be made
 )
 
 // Severity ranks a finding; Critical means that it can leak across tenants.

@@ -79,6 +79,7 @@ type Service struct {
 	unseen   store.StandingStart // the last one that a finding was made of
 	cost     costKeeper
 	figures  figureKeeper
+	probing  probing
 }
 
 // New puts a service together. It opens no system yet: each is opened when it is
