@@ -31,7 +31,7 @@ type Engine struct {
 
 	// Declared is the inventory of a system. With it a repair takes back, of what it
 	// repairs, the rights that nothing declares; nil leaves them.
-	Declared func(ctx context.Context, system string) ([]connector.Declared, error)
+	Declared func(ctx context.Context, sys *connector.System) ([]connector.Declared, error)
 
 	// Own runs the actions on Tenure's own things.
 	Own map[tenure.Action]Runner

@@ -153,7 +153,7 @@ func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 // confine takes back the rights at a resource that nothing declares, and adds that to
 // its receipt.
 func confine(ctx context.Context, e *Engine, sys *connector.System, r connector.Ref, rec connector.Receipt) (connector.Receipt, error) {
-	all, err := e.Declared(ctx, sys.Name)
+	all, err := e.Declared(ctx, sys)
 	if err != nil {
 		return rec, err
 	}

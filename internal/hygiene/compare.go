@@ -98,10 +98,13 @@ func (l *Looker) Drift(ctx context.Context, sys *connector.System, tenant tenure
 		sum.Findings++
 		return yield(f)
 	}
-	var declared []connector.Declared
+	declared, err := l.declarations(ctx, sys)
+	if err != nil {
+		return sum, err
+	}
 	trusted, err := l.compare(ctx, sys, tenant, func(p pair) error {
-		if p.inv != nil && tenant == "" && sys.Can("reach") {
-			declared = append(declared, declaredOf(*p.inv))
+		if p.inv != nil && declared != nil && tenant == "" {
+			declared.add(p.inv)
 		}
 		if p.inv == nil || p.inv.State == tenure.ResourcePlanned {
 			return nil

@@ -2,82 +2,130 @@ package hygiene
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-func declaredOf(r store.InventoryRow) connector.Declared {
-	return connector.Declared{Resource: r.ID, Tenant: r.Tenant, Type: r.Type, Name: r.Name, State: r.State, Normal: r.Normal}
+// declarations are a system's inventory, kept in little room: a fleet has many rows and
+// few words for their types and states.
+type declarations struct {
+	all   []connector.Declared
+	words map[string]string
+}
+
+func (l *Looker) declarations(ctx context.Context, sys *connector.System) (*declarations, error) {
+	if !sys.Can("reach") {
+		return nil, nil
+	}
+	n, err := l.DB.InventorySize(ctx, sys.Name)
+	return &declarations{all: make([]connector.Declared, 0, n), words: make(map[string]string)}, err
+}
+
+func (d *declarations) add(r *store.InventoryRow) {
+	d.all = append(d.all, connector.Declared{Resource: r.ID, Tenant: r.Tenant, Type: d.word(r.Type), Name: r.Name, State: tenure.ResourceState(d.word(string(r.State))), Normal: r.Normal})
+}
+
+func (d *declarations) word(w string) string {
+	if kept, known := d.words[w]; known {
+		return kept
+	}
+	d.words[w] = w
+	return w
 }
 
 // Declared is the inventory of a system, as a look at rights goes by it: that of every
 // tenant, since what one has may be declared by another's blueprint.
-func (l *Looker) Declared(ctx context.Context, system string) (out []connector.Declared, err error) {
-	err = l.DB.Inventory(ctx, system, "", func(r store.InventoryRow) error {
-		out = append(out, declaredOf(r))
-		return nil
-	})
-	return out, err
+func (l *Looker) Declared(ctx context.Context, sys *connector.System) ([]connector.Declared, error) {
+	d, err := l.declarations(ctx, sys)
+	if err != nil || d == nil {
+		return nil, err
+	}
+	err = l.DB.Inventory(ctx, sys.Name, "", func(r store.InventoryRow) error { d.add(&r); return nil })
+	return d.all, err
 }
 
-// beyond is a drift look's part that asks for rights that nothing declares. What it
-// finds is looked at a second time, with the inventory as it is by then: what an
-// operation made meanwhile is no stranger's.
-func (l *Looker) beyond(ctx context.Context, sys *connector.System, tenant tenure.TenantID, all []connector.Declared, sum *Summary, found func(tenure.Finding) error) (err error) {
-	if !sys.Can("reach") {
+// beyond is a drift look's part that asks for rights that nothing declares. Where the
+// inventory of a tenant changed while it looked, an operation is at work there: what
+// that made is no stranger's, and the next look tells.
+func (l *Looker) beyond(ctx context.Context, sys *connector.System, tenant tenure.TenantID, declared *declarations, sum *Summary, found func(tenure.Finding) error) (err error) {
+	if declared == nil {
 		return nil
 	}
-	var first map[place]connector.Way
-	for range 2 {
-		if all == nil {
-			if all, err = l.Declared(ctx, sys.Name); err != nil {
-				return err
-			}
-		}
-		ways := make(map[place]connector.Way)
-		var order []place
-		trusted, err := sys.Reach(ctx, all, func(w connector.Way) error {
-			if p := placeOf(w); tenant == "" || p.tenant == tenant {
-				if _, again := first[p]; first == nil || again {
-					ways[p], order = w, append(order, p)
-				}
-			}
-			return nil
-		})
-		if err != nil {
+	all := declared.all
+	if tenant != "" { // what another tenant has matters all the same
+		if all, err = l.Declared(ctx, sys); err != nil {
 			return err
 		}
-		if trusted != nil && sum.Trusted {
-			sum.Trusted, sum.Why = false, trusted.Error()
+	}
+	began := l.Now()
+	var ways []connector.Way
+	trusted, err := sys.Reach(ctx, all, func(w connector.Way) error {
+		if tenant == "" || w.At != nil && w.At.Tenant == tenant {
+			ways = append(ways, w)
 		}
-		if first != nil || len(ways) == 0 {
-			for _, p := range order {
-				if err := found(finding(ways[p])); err != nil {
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if trusted != nil && sum.Trusted {
+		sum.Trusted, sum.Why = false, trusted.Error()
+	}
+	still := still{l: l, system: sys.Name, began: began, all: all}
+	for _, w := range ways {
+		if w.At != nil {
+			if same, err := still.is(ctx, w.At.Tenant); err != nil || !same {
+				if err != nil {
 					return err
 				}
+				continue
 			}
-			return nil
 		}
-		first, all = ways, nil
+		if err := found(finding(w)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// place is where a way was found.
-type place struct {
-	tenant   tenure.TenantID
-	resource tenure.ResourceID
-	field    string
+// still says of tenants whether their inventory is as it was read.
+type still struct {
+	l      *Looker
+	system string
+	began  time.Time
+	all    []connector.Declared
+	was    map[tenure.TenantID][]connector.Declared
+	known  map[tenure.TenantID]bool
 }
 
-func placeOf(w connector.Way) place {
-	p := place{field: w.Field}
-	if w.At != nil {
-		p.tenant, p.resource = w.At.Tenant, w.At.Resource
+func (s *still) is(ctx context.Context, t tenure.TenantID) (bool, error) {
+	if s.was == nil {
+		s.was, s.known = make(map[tenure.TenantID][]connector.Declared), make(map[tenure.TenantID]bool)
+		for _, d := range s.all {
+			s.was[d.Tenant] = append(s.was[d.Tenant], d)
+		}
 	}
-	return p
+	if same, known := s.known[t]; known {
+		return same, nil
+	}
+	rows, err := s.l.DB.Resources(ctx, t, false)
+	if err != nil {
+		return false, err
+	}
+	here := 0
+	same := !slices.ContainsFunc(rows, func(r store.ResourceRow) bool {
+		if r.System != s.system {
+			return false
+		}
+		here++
+		return r.UpdatedAt.After(s.began) || !slices.ContainsFunc(s.was[t], func(d connector.Declared) bool { return d.Resource == r.ID && d.State == r.State })
+	})
+	s.known[t] = same && here == len(s.was[t])
+	return s.known[t], nil
 }
 
 // finding is what a way is to people.

@@ -45,13 +45,16 @@ func (s *Service) Probe(ctx context.Context, tenant string) ([]Probed, error) {
 	}
 	out := []Probed{}
 	for _, r := range rows {
-		if r.State != tenure.ResourcePresent {
-			continue
-		}
 		sys, err := s.system(ctx, r.System)
-		if err != nil || !isolates(sys, r.Type) {
-			if err != nil {
-				out = append(out, Probed{Resource: r.ID, System: r.System, Type: r.Type, Name: r.Name, Unknown: err.Error()})
+		switch {
+		case err != nil && r.State == tenure.ResourcePresent:
+			out = append(out, Probed{Resource: r.ID, System: r.System, Type: r.Type, Name: r.Name, Unknown: err.Error()})
+			continue
+		case err != nil || !isolates(sys, r.Type):
+			continue
+		case r.State != tenure.ResourcePresent: // its access is off
+			if err := s.keepProbe(ctx, r.Resource, Probed{Passed: true}); err != nil {
+				return nil, err
 			}
 			continue
 		}

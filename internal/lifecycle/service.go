@@ -109,9 +109,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		Credential: s.credential,
 		ExportTo:   s.exportTo,
 		Amend:      s.amended,
-		Declared: func(ctx context.Context, system string) ([]connector.Declared, error) {
-			return s.look.Declared(ctx, system)
-		},
+		Declared:   s.look.Declared,
 	}
 	s.Engine.Own = map[tenure.Action]engine.Runner{
 		tenure.ActMove: s.runMove, tenure.ActBind: s.runBind, tenure.ActKeyCreate: s.runKeyCreate, tenure.ActKeyDestroy: s.runKeyDestroy,

@@ -103,6 +103,12 @@ func (db *DB) Inventory(ctx context.Context, system string, tenant tenure.Tenant
 	})
 }
 
+// InventorySize is how many rows Inventory streams for a whole system.
+func (db *DB) InventorySize(ctx context.Context, system string) (n int, err error) {
+	err = db.reader(ctx).Row(`select count(*) from resource where system = $1 and live = 1`, []any{system}, &n)
+	return n, err
+}
+
 // SaveResource puts a resource into the inventory, or brings its desired state
 // up to date; its state and verdict stay unless it is new.
 func (tx *Tx) SaveResource(o tenure.Resource) error {
