@@ -64,6 +64,9 @@ select pg_get_userbyid(d.refobjid), pg_describe_object(d.classid, d.objid, 0) fr
  where d.refclassid = 'pg_authid'::regclass and d.deptype = 'o' and d.dbid in (0, (select oid from pg_database where datname = current_database())) and d.classid in ('pg_publication'::regclass,
  'pg_subscription'::regclass, 'pg_foreign_server'::regclass, 'pg_foreign_data_wrapper'::regclass, 'pg_event_trigger'::regclass, 'pg_extension'::regclass, 'pg_language'::regclass, 'pg_tablespace'::regclass)`
 
+// ownOID is the role that a session acts as.
+const ownOID = "(select oid from pg_roles where rolname = current_user)"
+
 // found is what reachSQL gave.
 type found struct {
 	things   []thing
@@ -110,7 +113,7 @@ func (l *ledger) rights(ctx context.Context, s *session, own *connector.Declared
 		columns = append(columns, c)
 	}
 	tenants := anyOf(append(sorted(columns), ""))
-	sql := strings.NewReplacer("$user", "(select oid from pg_roles where rolname = current_user)", "$columns", tenants).Replace(reachSQL)
+	sql := strings.NewReplacer("$user", ownOID, "$columns", tenants).Replace(reachSQL)
 	err := s.simple(ctx, sql, func(result int, v [][]byte) error {
 		text := func(i int) string { return string(v[i]) }
 		switch result {
