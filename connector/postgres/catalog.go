@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/tenurehq/tenure/connector"
@@ -16,7 +17,9 @@ type relation struct {
 	kind byte                 // pg_class.relkind
 	root relational.TableName // the table that shows its rows: itself, or the one it is a partition or heir of
 
-	blank bool // a materialized view that was made with no data
+	blank bool   // a materialized view that was made with no data
+	owner string // the role that it belongs to; "" of this session's
+	alien bool   // that is a tenant's role, whose code would run if it were read
 }
 
 // catalog is the relations of a database, save the server's and Tenure's own.
@@ -33,13 +36,13 @@ const notOurs = `n.nspname not in ('pg_catalog', 'information_schema', 'tenure',
 // catalogSQL reads schemas with what their notes say and whether they are people's,
 // relations, and what is a part of what.
 const catalogSQL = `select n.oid, n.nspname, ` + notOurs + `, d.description from pg_namespace n left ` + schemaNotes + `;
-select c.oid, c.relnamespace, c.relname, c.relkind, c.relispopulated from pg_class c where c.relkind in ('r', 'p', 'v', 'm', 'f');
+select c.oid, c.relnamespace, c.relname, c.relkind, c.relispopulated, case when c.relowner = (select oid from pg_roles where rolname = current_user) then '' else pg_get_userbyid(c.relowner) end from pg_class c where c.relkind in ('r', 'p', 'v', 'm', 'f');
 select h.inhrelid, h.inhparent from pg_inherits h join pg_class c on c.oid = h.inhrelid and c.relkind in ('r', 'p', 'f')`
 
 func (d *Driver) readCatalog(ctx context.Context, s *session, r connector.Ref) (*catalog, error) {
 	c := &catalog{byOID: map[oid]*relation{}, byName: map[relational.TableName]*relation{}, strangers: map[string]bool{}}
 	schemas, hidden := map[oid]string{}, map[string]bool{}
-	all, parents := map[oid]relation{}, map[oid][]oid{}
+	all, parents, owners := map[oid]relation{}, map[oid][]oid{}, map[string]bool{}
 	err := s.simple(ctx, catalogSQL, func(result int, v [][]byte) error {
 		at := oidOf(v[0])
 		switch result {
@@ -49,12 +52,17 @@ func (d *Driver) readCatalog(ctx context.Context, s *session, r connector.Ref) (
 				c.strangers[string(v[1])] = theirs
 			}
 		case 1:
-			all[at] = relation{oid: at, name: relational.TableName{Schema: schemas[oidOf(v[1])], Name: string(v[2])}, kind: v[3][0], blank: !yes(v[4])}
+			all[at] = relation{oid: at, name: relational.TableName{Schema: schemas[oidOf(v[1])], Name: string(v[2])}, kind: v[3][0], blank: !yes(v[4]), owner: string(v[5])}
+			owners[string(v[5])] = true
 		case 2:
 			parents[at] = append(parents[at], oidOf(v[1]))
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	theirs, err := tenantsOf(ctx, s, slices.Collect(maps.Keys(owners)))
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +74,7 @@ func (d *Driver) readCatalog(ctx context.Context, s *session, r connector.Ref) (
 		}
 		for _, root := range tops(at, parents) {
 			one.root = all[root].name
+			one.alien = theirs[one.owner]
 			c.relations = append(c.relations, one)
 		}
 	}

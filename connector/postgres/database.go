@@ -236,7 +236,7 @@ func (k databases) create(ctx context.Context, s *session, d connector.Desired, 
 	if err != nil {
 		return err
 	}
-	if err := k.apply(ctx, name, a.DDL, a.Seed); err != nil {
+	if err := k.inside(ctx, name, func(s *session) error { return apply(ctx, s, a.Owner, a.DDL, a.Seed) }); err != nil {
 		return err
 	}
 	last := []string{"alter database " + quote(name) + " rename to " + quote(d.Name)}
@@ -249,8 +249,9 @@ func (k databases) create(ctx context.Context, s *session, d connector.Desired, 
 	return s.run(ctx, last, "", nil)
 }
 
-// apply runs a blueprint's statements inside a database, in one transaction.
-func (k databases) apply(ctx context.Context, name string, texts ...string) error {
+// apply runs a blueprint's statements inside a database, in one transaction, as its
+// owner where it has one: what they make is the owner's.
+func apply(ctx context.Context, s *session, owner string, texts ...string) error {
 	var body []string
 	for _, t := range texts {
 		if strings.TrimSpace(t) != "" {
@@ -260,9 +261,44 @@ func (k databases) apply(ctx context.Context, name string, texts ...string) erro
 	if body == nil {
 		return nil
 	}
-	return k.inside(ctx, name, func(s *session) error {
-		return s.run(ctx, append([]string{"set local search_path to public"}, body...), "", nil)
+	first := []string{"set local search_path to public"}
+	if owner != "" {
+		first = append(first, "set local role "+quote(owner))
+		if s.deputy == nil {
+			first = append([]string{"grant create on schema public to " + quote(owner)}, first...)
+		}
+	}
+	return s.run(ctx, append(first, body...), "", nil)
+}
+
+// again runs the ddl in a database that is there, in which the tenant may have
+// written code that it sets off: by a deputy, if the database is a tenant's role's.
+func (k databases) again(ctx context.Context, d connector.Desired, a databaseAttributes) error {
+	var p *premises
+	err := k.inside(ctx, d.Name, func(s *session) (err error) {
+		if p, err = k.premises(ctx, s, "", a.Owner); err != nil {
+			return err
+		}
+		if p == nil {
+			return apply(ctx, s, "", a.DDL)
+		}
+		return hand(ctx, s, p.owner)
 	})
+	if err == nil && p != nil {
+		err = k.deputise(ctx, d.Ref, *p, d.Name, func(s *session) error { return apply(ctx, s, p.owner, a.DDL) })
+	}
+	return repeated("database", d.Name, err)
+}
+
+// hand gives the owner the tables and sequences that Tenure's role has made for it.
+func hand(ctx context.Context, s *session, owner string) error {
+	statements, err := textsOf(ctx, s, `select format('alter %s %I.%I owner to %I', case c.relkind when 'S' then 'sequence' when 'v' then 'view' when 'm' then 'materialized view' else 'table' end, n.nspname, c.relname, `+literal(owner)+`)
+ from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'S', 'v', 'm') and c.relowner = (select oid from pg_roles where rolname = current_user) and `+notOurs+`
+ and not exists (select 1 from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and (d.deptype = 'e' or c.relkind = 'S' and d.deptype in ('a', 'i')))`)
+	if err != nil || len(statements) == 0 {
+		return err
+	}
+	return s.run(ctx, statements, "", nil)
 }
 
 // inside runs f on a connection of its own to another database of the server.
@@ -274,7 +310,7 @@ func (d *Driver) inside(ctx context.Context, name string, f func(s *session) err
 		return coded(err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	return coded(f(&session{conn}))
+	return coded(f(&session{conn: conn}))
 }
 
 func (k databases) repair(ctx context.Context, s *session, d connector.Desired, a databaseAttributes, have database) (bool, error) {
@@ -294,9 +330,8 @@ func (k databases) repair(ctx context.Context, s *session, d connector.Desired, 
 		statements = append(statements, "alter database "+name+" connection limit "+strconv.Itoa(a.limit()))
 	}
 	if have.note.Get("ddl") != a.digest() {
-		if err := k.apply(ctx, d.Name, a.DDL); err != nil {
-			return false, tenure.Errorf(tenure.CodeOf(err), "database %q: its ddl can't be run again: %w", d.Name, err).
-				WithHint("write it so that it can: create table if not exists …, alter table … add column if not exists …")
+		if err := k.again(ctx, d, a); err != nil {
+			return false, err
 		}
 	}
 	if note := k.noteFor(d, a); note.String() != have.note.String() {
@@ -478,7 +513,7 @@ func (k databases) unquarantine(ctx context.Context, r connector.Ref) (rec conne
 
 // opened runs f inside the database of r. One in quarantine takes connections
 // while f runs; only Tenure's role may use them.
-func (k databases) opened(ctx context.Context, r connector.Ref, marked bool, f func(s *session) error) (there bool, err error) {
+func (k databases) opened(ctx context.Context, r connector.Ref, marked bool, f func(s *session, have database) error) (there bool, err error) {
 	err = k.with(ctx, func(s *session) error {
 		have, _, _, err := k.find(ctx, s, r)
 		if marked {
@@ -496,7 +531,7 @@ func (k databases) opened(ctx context.Context, r connector.Ref, marked bool, f f
 				_ = s.simple(context.WithoutCancel(ctx), "alter database "+quote(have.name)+" with allow_connections false", nil)
 			}()
 		}
-		return k.inside(ctx, have.name, f)
+		return k.inside(ctx, have.name, func(s *session) error { return f(s, *have) })
 	})
 	return there, err
 }

@@ -77,7 +77,7 @@ func (d *Driver) Unelevate(ctx context.Context, login string) error {
 		if err := (roles{d}).cut(ctx, s, login, &role{flags: "L"}, "alter role "+quote(login)+" password null"); err != nil {
 			return err
 		}
-		return k.drop(ctx, s, login)
+		return k.drop(ctx, s, login, "")
 	})
 }
 
@@ -323,38 +323,6 @@ func (k elevations) get(ctx context.Context, s *session, login string) (found *e
 		return nil
 	})
 	return found, err
-}
-
-// drop takes the role's rights back wherever it has some, and drops it. What it
-// came to own is Tenure's role's from now on: nothing is lost.
-func (k elevations) drop(ctx context.Context, s *session, login string) error {
-	var elsewhere []string
-	closed := ""
-	err := s.simple(ctx, `select distinct b.datname, b.datallowconn::text from pg_shdepend d join pg_database b on b.oid = d.dbid
- where d.refclassid = 'pg_authid'::regclass and d.refobjid = (select oid from pg_roles where rolname = `+literal(login)+`) and b.datname <> current_database()`, func(_ int, v [][]byte) error {
-		elsewhere = append(elsewhere, string(v[0]))
-		if string(v[1]) != "true" {
-			closed = string(v[0])
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if closed != "" {
-		return tenure.Errorf(tenure.Blocked, "role %q can't sign in any more, and has rights left in database %q, which is closed", login, closed).Retryable()
-	}
-	err = s.simple(ctx, "select pg_terminate_backend(pid)::text from pg_stat_activity where application_name = "+literal(guardName(login))+" and usename = current_user", nil)
-	if err != nil {
-		return err
-	}
-	take := []string{"reassign owned by " + quote(login) + " to current_user", "drop owned by " + quote(login)}
-	for _, db := range elsewhere {
-		if err := k.inside(ctx, db, func(s *session) error { return s.run(ctx, take, "", nil) }); err != nil {
-			return err
-		}
-	}
-	return s.run(ctx, append(take, "drop role "+quote(login)), "", nil)
 }
 
 // version is the server's, as server_version_num.

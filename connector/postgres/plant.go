@@ -45,7 +45,7 @@ func (d *Driver) Plant(ctx context.Context) (string, error) {
 			return tenure.Errorf(tenure.Blocked, "the endpoint is a read-only standby").WithHint("use the primary's")
 		}
 		fingerprint = g.Fingerprint
-		return s.run(ctx, append(append([]string{plantSQL}, kept.DDL()...), closeSQL), "", nil)
+		return s.run(ctx, append(append([]string{plantSQL}, kept.DDL()...), tellSQL, closeSQL), "", nil)
 	})
 	return fingerprint, coded(err)
 }

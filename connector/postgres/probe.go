@@ -65,7 +65,7 @@ func (d *Driver) as(ctx context.Context, role string, password tenure.Secret, db
 	if err != nil {
 		return nil, err
 	}
-	return &session{conn}, nil
+	return &session{conn: conn}, nil
 }
 
 func (s *session) close(ctx context.Context) { _ = s.conn.Close(context.WithoutCancel(ctx)) }

@@ -368,6 +368,9 @@ func (k roles) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 		if err != nil || have == nil {
 			return err
 		}
+		if err := k.overdue(ctx, s); err != nil {
+			return err
+		}
 		outside, err := k.outside(ctx, s, *have)
 		if err != nil {
 			return err
@@ -379,6 +382,9 @@ func (k roles) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 			return err
 		}
 		rec.Changed = true
+		if rec.Counts, err = k.unlinkOwned(ctx, s, r.Name); err != nil {
+			return err
+		}
 		// It owns nothing, so that the first takes back grants alone.
 		return s.run(ctx, []string{"drop owned by " + quote(r.Name), "drop role " + quote(r.Name)}, "", nil)
 	})

@@ -202,6 +202,11 @@ func (k schemas) ensure(ctx context.Context, d connector.Desired) (o connector.O
 		}
 		statements := k.create(d, a)
 		if have != nil {
+			if a.DDL != "" && k.altered(a, *have) {
+				if err := k.again(ctx, s, d, a, *have); err != nil {
+					return err
+				}
+			}
 			statements = k.repair(d, a, *have)
 		}
 		if len(statements) == 0 {
@@ -210,10 +215,6 @@ func (k schemas) ensure(ctx context.Context, d connector.Desired) (o connector.O
 		}
 		rec.Changed = true
 		err = s.run(ctx, statements, "", nil)
-		if have != nil && state(err) == "42P07" {
-			return tenure.Errorf(tenure.Invalid, "schema %q: its ddl can't be run again: %w", d.Name, coded(err)).
-				WithHint("write it so that it can: create table if not exists …, alter table … add column if not exists …")
-		}
 		if err != nil {
 			return err
 		}
@@ -268,8 +269,42 @@ func (k schemas) comment(d connector.Desired, a schemaAttributes, measure string
 	return []string{"do " + literal(body)}
 }
 
-// repair are the statements that bring a schema back to desired. Where ddl has
-// to run again it runs in a scratch schema too, whose shape is the one to have.
+// altered says that the schema isn't what its ddl makes.
+func (k schemas) altered(a schemaAttributes, have schema) bool {
+	return have.note.Get("ddl") != a.digest() || have.note.Get("shape") != have.shape
+}
+
+// again runs the ddl in a schema that is there, in which the tenant may have written
+// code that it sets off: by a deputy, if the schema is a tenant's role's.
+func (k schemas) again(ctx context.Context, s *session, d connector.Desired, a schemaAttributes, have schema) error {
+	p, err := k.premises(ctx, s, have.name, a.Owner, have.owner)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		return repeated("schema", d.Name, s.run(ctx, k.inside(quote(d.Name), "", a.DDL), "", nil))
+	}
+	if have.owner != p.owner {
+		if err := s.run(ctx, []string{"alter schema " + quote(d.Name) + " owner to " + quote(p.owner)}, "", nil); err != nil {
+			return err
+		}
+	}
+	return k.deputise(ctx, d.Ref, *p, "", func(s *session) error {
+		return repeated("schema", d.Name, s.run(ctx, k.inside(quote(d.Name), p.owner, a.DDL), "", nil))
+	})
+}
+
+// repeated puts into words that ddl can't be run again.
+func repeated(what, name string, err error) error {
+	if err == nil || tenure.CodeOf(coded(err)) == tenure.Unavailable {
+		return err
+	}
+	return tenure.Errorf(tenure.CodeOf(coded(err)), "%s %q: its ddl can't be run again: %w", what, name, coded(err)).
+		WithHint("write it so that it can, and by the owner alone: create table if not exists …, alter table … add column if not exists …")
+}
+
+// repair are the statements that bring a schema back to desired. Where ddl has run
+// again it runs in a scratch schema too, whose shape is the one to have.
 func (k schemas) repair(d connector.Desired, a schemaAttributes, have schema) []string {
 	name := quote(d.Name)
 	var statements []string
@@ -283,7 +318,7 @@ func (k schemas) repair(d connector.Desired, a schemaAttributes, have schema) []
 	if have.public {
 		statements = append(statements, "revoke all on schema "+name+" from public")
 	}
-	if a.DDL != "" && (have.note.Get("ddl") != a.digest() || have.note.Get("shape") != have.shape) {
+	if a.DDL != "" && k.altered(a, have) {
 		scratch := scratchPrefix + uuid(d.Resource)
 		create := "create schema " + quote(scratch)
 		if a.Owner != "" {
@@ -291,7 +326,6 @@ func (k schemas) repair(d connector.Desired, a schemaAttributes, have schema) []
 		}
 		statements = append(statements, create)
 		statements = append(statements, k.inside(quote(scratch), a.Owner, a.DDL)...)
-		statements = append(statements, k.inside(name, a.Owner, a.DDL)...)
 		statements = append(statements, k.comment(d, a, scratch)...)
 		return append(statements, "drop schema "+quote(scratch)+" cascade")
 	}
@@ -352,7 +386,7 @@ func (k schemas) discover(ctx context.Context, s *session, sc connector.Scope, y
 // remove drops the schema. What is covered outside of it was erased before, by its
 // key: a Conflict if rows are left there, as the drop wouldn't take them.
 func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
-	_, err = k.reach(ctx, r, true, func(s *session, of holdingOf) error {
+	_, err = k.reach(ctx, r, true, func(s *session, at reading) error {
 		have, err := k.own(ctx, s, r)
 		if err != nil || have == nil {
 			return err
@@ -360,13 +394,19 @@ func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Rec
 		if err := k.free(ctx, s, r, have.name); err != nil {
 			return err
 		}
-		if held, err := of(ctx, s); err != nil {
+		if held, err := at.here(ctx, s); err != nil {
 			return err
 		} else if err := held.Empty(ctx, s, false); err != nil {
 			return err
 		}
 		counts := map[string]int64{}
-		if err := s.unlinkAll(ctx, have.name, counts); err != nil {
+		unlink := func(s *session) error { return s.unlinkAll(ctx, have.name, counts) }
+		if at.deputise != nil {
+			err = at.deputise(ctx, unlink)
+		} else {
+			err = unlink(s)
+		}
+		if err != nil {
 			return err
 		}
 		rec.Changed, rec.Counts = true, knownAll(r, counts)
