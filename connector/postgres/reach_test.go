@@ -256,3 +256,23 @@ func TestDeclaredView(t *testing.T) {
 func (n *neighbours) credential(tenant string) tenure.Secret {
 	return tenure.NewSecret("credential-of-" + n.token + tenant)
 }
+
+// The logins that Tenure makes for people and for itself, for a while, are no strangers;
+// one that only bears such a name is.
+func TestLoginsOfOurOwn(t *testing.T) {
+	t.Parallel()
+	n := newNeighbours(t)
+	err := n.d.Elevate(t.Context(), connector.Elevation{ID: tenure.NewID[tenure.ElevationID](time.Now()), Login: loginPrefix + n.token, Access: tenure.DirectWrite, Secret: tenure.NewSecret("a-secret-text"), Until: time.Now().Add(time.Hour),
+		Refs: []connector.Ref{n.refs["acme schema"], n.refs["acme database"]}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = n.d.Unelevate(context.Background(), loginPrefix+n.token) }()
+	if ways := n.look(); len(ways) > 0 {
+		t.Errorf("a login of an elevation is found as %+v", ways)
+	}
+	fake := deputyPrefix + n.token
+	postgrestest.Exec(t, n.dsn, "create role "+quote(fake)+"; grant "+quote(n.token+"acme")+" to "+quote(fake))
+	defer postgrestest.Exec(t, n.dsn, "drop role "+quote(fake))
+	n.wants(n.look(), "acme role", "", tenure.High, fake+" is a member of")
+}

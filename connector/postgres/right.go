@@ -8,6 +8,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
 )
 
 // reaching compares what the catalog gives with what the ledger declares.
@@ -44,7 +45,9 @@ func (j *reaching) database(ctx context.Context, s *session, name string, own *c
 		}
 	}
 	for _, f := range f.defaults {
-		j.defaults(f)
+		if err := j.defaults(ctx, s, f); err != nil {
+			return err
+		}
 	}
 	for _, m := range f.mappings {
 		if r := j.role(m[1]); r != nil && own == nil {
@@ -228,7 +231,7 @@ func (j *reaching) public(t thing, i aclItem) {
 func (j *reaching) owner(t thing) {
 	r := j.role(t.owner)
 	switch {
-	case t.owner == j.d.user, strings.Contains(j.strong[t.owner], "superuser"), strings.HasPrefix(t.owner, "pg_"):
+	case t.owner == j.d.user, t.owner == heirRole, strings.Contains(j.strong[t.owner], "superuser"), strings.HasPrefix(t.owner, "pg_"):
 	case t.place == nil && r != nil:
 		j.say(way{Way: connector.Way{At: r, Severity: severityOfOwner(t), Field: "owner of " + t.says, Got: t.owner, Says: "role " + t.owner + " owns " + t.says + ", which is in no store of its tenant's",
 			Fix: "drop " + t.says + ", or give it to another role: alter … owner to …"}})
@@ -267,30 +270,37 @@ func (j *reaching) among(role string, place *connector.Declared) string {
 	return ""
 }
 
-// elevated says whether a role is the login of an elevation of ours.
+// elevated says whether a role is a login of ours: of an elevation, or a deputy.
 func (j *reaching) elevated(ctx context.Context, s *session, role string) (bool, error) {
-	if !strings.HasPrefix(role, loginPrefix) {
+	kind := map[bool]string{true: "deputy", false: "elevation"}[strings.HasPrefix(role, deputyPrefix)]
+	if kind == "elevation" && !strings.HasPrefix(role, loginPrefix) {
 		return false, nil
 	}
 	if ours, known := j.logins[role]; known {
 		return ours, nil
 	}
-	e, err := elevations{j.d}.get(ctx, s, role)
+	notes, err := textsOf(ctx, s, "select left(coalesce(shobj_description(oid, 'pg_authid'), ''), 2000) from pg_roles where rolname = "+literal(role))
 	if err != nil {
 		return false, err
+	}
+	ours := len(notes) == 0 // it has gone meanwhile
+	for _, text := range notes {
+		n := relational.ParseNote(strings.TrimPrefix(text, kind+" "))
+		_, whose := n.Read(j.d.marker, kind)
+		ours = n.Name == role && whose == connector.Ours
 	}
 	if j.logins == nil {
 		j.logins = map[string]bool{}
 	}
-	j.logins[role] = e != nil && e.owner == connector.Ours
-	return j.logins[role], nil
+	j.logins[role] = ours
+	return ours, nil
 }
 
 // defaultsOf are the kinds of pg_default_acl.
 var defaultsOf = map[byte]string{'r': "tables", 'S': "sequences", 'f': "functions", 'T': "types", 'n': "schemas", 'L': "large objects"}
 
 // defaults judges rights on what is yet to be made.
-func (j *reaching) defaults(f defaults) {
+func (j *reaching) defaults(ctx context.Context, s *session, f defaults) error {
 	place, of := j.own, j.role(f.of)
 	if place == nil {
 		place = j.schema(f.schema)
@@ -302,7 +312,12 @@ func (j *reaching) defaults(f defaults) {
 	for _, i := range f.acl {
 		r := j.role(i.grantee)
 		by := i.grantee == "" && (f.kind == 'f' || f.kind == 'T') // as it is by itself
-		if i.grantee == f.of || i.grantee == j.d.user || by || j.logins[i.grantee] || strings.Contains(j.strong[i.grantee], "superuser") || j.theirs(i.grantee, place) || i.grantee == "" && j.own != nil {
+		if i.grantee == f.of || i.grantee == j.d.user || by || strings.Contains(j.strong[i.grantee], "superuser") || j.theirs(i.grantee, place) || i.grantee == "" && j.own != nil {
+			continue
+		}
+		if ours, err := j.elevated(ctx, s, i.grantee); err != nil {
+			return err
+		} else if ours {
 			continue
 		}
 		at, severity, in, to := place, tenure.High, "", "public"
@@ -328,4 +343,5 @@ func (j *reaching) defaults(f defaults) {
 			Says: who + " gets " + words(i.letters) + " on " + what + " that " + f.of + " makes" + in + " from now on"},
 			undo: "alter default privileges for role " + quote(f.of) + in + " revoke all on " + what + " from " + to})
 	}
+	return nil
 }
