@@ -83,6 +83,13 @@ func (s *Service) probe(ctx context.Context, sys *connector.System, r tenure.Res
 		return p, nil // its access was taken off meanwhile
 	}
 	p.Passed, p.Detail = seen.Passed && err == nil, seen.Detail
+	if !p.Passed && err == nil {
+		there, _, err := sys.Observe(ctx, []connector.Ref{c.Ref})
+		if err == nil && (!there[0].Found || there[0].State != tenure.ResourcePresent) {
+			p.Unknown = "it isn't there as the inventory has it; see why: tenure drift"
+			return p, nil // a look at drift is what says so
+		}
+	}
 	if err != nil {
 		p.Unknown = err.Error()
 		if tenure.CanRetry(err) {
