@@ -140,7 +140,7 @@ func (h Hold) Release(by string, at time.Time) (Hold, error) {
 		return h, Errorf(Conflict, "hold %s was released at %s", h.ID, h.ReleasedAt.Format(time.RFC3339))
 	case by == "":
 		return h, Errorf(Unauthorized, "a release needs a name")
-	case slices.Contains(h.ReleaseBy, by):
+	case NamesPerson(h.ReleaseBy, by):
 		return h, Errorf(Forbidden, "%s has asked for this release already; a second person must", by)
 	}
 	h.ReleaseBy = append(slices.Clone(h.ReleaseBy), by)

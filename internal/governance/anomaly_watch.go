@@ -253,7 +253,7 @@ func (w *Watcher) ExtraApprovals(ctx context.Context, op tenure.Operation) (n in
 	}
 	names := []string{op.RequestedBy}
 	for _, a := range signed {
-		if !slices.Contains(names, a.By) && !strings.HasPrefix(a.By, tenure.StandingSigner) {
+		if !tenure.NamesPerson(names, a.By) && !strings.HasPrefix(a.By, tenure.StandingSigner) {
 			names = append(names, a.By)
 		}
 	}

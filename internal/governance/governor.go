@@ -70,6 +70,23 @@ func (g *Governor) Now() time.Time { return g.o.Now().UTC().Truncate(time.Micros
 // name is asserted.
 func Local(name string) tenure.Caller { return tenure.Caller{Kind: tenure.CallerLocal, Name: name} }
 
+// Asserted is Local under the one spelling of the name: that of the principal whose
+// it is, and otherwise its key.
+func (g *Governor) Asserted(ctx context.Context, name string) (tenure.Caller, error) {
+	c := Local(name)
+	if strings.HasPrefix(name, tenure.StandingSigner) {
+		return c, nil // refused where a person is asked for
+	}
+	p, err := g.o.DB.Principal(ctx, name)
+	switch tenure.CodeOf(err) {
+	case "":
+		c.Name = p.Name
+	case tenure.NotFound:
+		c.Name, err = tenure.PersonKey(name), nil
+	}
+	return c, err
+}
+
 // Target is what scopes look at of a tenant, by id or name. An unknown tenant is
 // NotFound.
 func (g *Governor) Target(ctx context.Context, tenant string) (tenure.Target, error) {

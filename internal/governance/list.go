@@ -71,8 +71,8 @@ func filterOwned[T any](ctx context.Context, g *Governor, c tenure.Caller, princ
 			}
 			owners[id] = p
 		}
-		mine := id == c.Principal && id != "" || p.Owner != "" && p.Owner == c.Name
-		if (everybody || mine) && (principal == "" || p.Name == principal || string(p.ID) == principal) {
+		mine := id == c.Principal && id != "" || tenure.SamePerson(p.Owner, c.Name)
+		if (everybody || mine) && (principal == "" || tenure.SamePerson(p.Name, principal) || string(p.ID) == principal) {
 			out = append(out, v)
 		}
 	}

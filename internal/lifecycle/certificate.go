@@ -74,7 +74,7 @@ type certificateRow struct {
 // own key, so that nobody else can confirm a guess at the name.
 func (s *Service) pseudonym(by string) string {
 	h := hmac.New(sha256.New, s.mac)
-	h.Write([]byte("person in a certificate\x00" + by))
+	h.Write([]byte("person in a certificate\x00" + tenure.PersonKey(by)))
 	return "person:" + hex.EncodeToString(h.Sum(nil)[:8])
 }
 

@@ -36,7 +36,7 @@ func accessRoutes(s *Server) {
 func principalOf(p store.Principal) client.Principal {
 	return client.Principal{
 		ID: p.ID, Name: p.Name, Display: p.Display, Email: p.Email, Kind: p.Kind, Owner: p.Owner, Issuer: p.Issuer, Bound: p.Subject != "",
-		Disabled: p.Disabled, CreatedBy: p.CreatedBy, CreatedAt: p.CreatedAt, SeenAt: p.SeenAt, Version: p.Version,
+		Disabled: p.Disabled, Waiting: p.Waiting, CreatedBy: p.CreatedBy, CreatedAt: p.CreatedAt, SeenAt: p.SeenAt, Version: p.Version,
 	}
 }
 

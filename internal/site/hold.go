@@ -3,7 +3,6 @@ package site
 import (
 	"io"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -76,7 +75,7 @@ func (v *visit) holdActions(h client.Hold, t tenure.Target) []dashboard.Action {
 	if len(h.ReleaseBy) > 0 {
 		a.Label, a.Says = "Release", strings.Join(h.ReleaseBy, " and ")+" asked for it. With your word the hold is released at once: the retention rules count again, and what they let go may be destroyed."
 	}
-	if slices.Contains(h.ReleaseBy, v.caller.Name) {
+	if tenure.NamesPerson(h.ReleaseBy, v.caller.Name) {
 		a.Not = "You have asked for this release; a second person must."
 	}
 	return []dashboard.Action{a}
