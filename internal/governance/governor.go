@@ -70,19 +70,15 @@ func (g *Governor) Now() time.Time { return g.o.Now().UTC().Truncate(time.Micros
 // name is asserted.
 func Local(name string) tenure.Caller { return tenure.Caller{Kind: tenure.CallerLocal, Name: name} }
 
-// Asserted is Local under the one spelling of the name: that of the principal whose
-// it is, and otherwise its key.
+// Asserted is Local under the principal's own spelling of the name, if it is one's.
 func (g *Governor) Asserted(ctx context.Context, name string) (tenure.Caller, error) {
 	c := Local(name)
-	if strings.HasPrefix(name, tenure.StandingSigner) {
-		return c, nil // refused where a person is asked for
-	}
 	p, err := g.o.DB.Principal(ctx, name)
 	switch tenure.CodeOf(err) {
 	case "":
 		c.Name = p.Name
 	case tenure.NotFound:
-		c.Name, err = tenure.PersonKey(name), nil
+		err = nil
 	}
 	return c, err
 }
