@@ -48,7 +48,8 @@ type Governor struct {
 	mu   sync.Mutex
 	seen map[string]time.Time // when a token or session was last written down as used
 
-	sweeps sweeps
+	sweeps   sweeps
+	refusals refusals
 }
 
 // New puts a Governor together.
@@ -60,7 +61,7 @@ func New(o Options) *Governor {
 		o.Idle = time.Hour
 	}
 	o.Elevation = o.Elevation.WithDefaults()
-	return &Governor{o: o, seen: make(map[string]time.Time)}
+	return &Governor{o: o, seen: make(map[string]time.Time), refusals: refusals{counts: make(map[refusalKey]*refusalCount)}}
 }
 
 // Now is the governor's time, in whole microseconds UTC.

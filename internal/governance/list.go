@@ -81,6 +81,7 @@ func filterOwned[T any](ctx context.Context, g *Governor, c tenure.Caller, princ
 
 // AccessEvents lists what happened at the door, the latest first.
 func (g *Governor) AccessEvents(ctx context.Context, kind, principal string, since time.Time, limit int) ([]store.AccessEvent, error) {
+	_ = g.TickRefusals(ctx, g.Now()) // a full disk mustn't hide what is written already
 	return g.o.DB.AccessEvents(ctx, kind, principal, since, limit)
 }
 

@@ -76,9 +76,6 @@ func (g *Governor) Redeem(ctx context.Context, code tenure.Secret, name, email s
 		}
 		return tx.Log(e)
 	})
-	if tenure.CodeOf(err) == tenure.Unauthorized {
-		g.Refused(ctx, "bootstrap", name, "the code isn't good")
-	}
 	return p, err
 }
 
@@ -106,16 +103,6 @@ func (g *Governor) NewSession(ctx context.Context, p store.Principal, method, ag
 			return err
 		}
 		return tx.Log(e)
-	})
-}
-
-// Refused notes a sign-in that failed, for who watches over them.
-func (g *Governor) Refused(ctx context.Context, method, who, why string) {
-	if len(who) > 100 {
-		who = strings.ToValidUTF8(who[:100], "")
-	}
-	_ = g.o.DB.Write(ctx, func(tx *store.Tx) error {
-		return tx.NoteAccess(store.AccessEvent{At: g.Now(), Kind: "signin.refused", Principal: who, Detail: method + ": " + why})
 	})
 }
 
@@ -164,12 +151,10 @@ func (g *Governor) FinishSignIn(ctx context.Context, cookie tenure.Secret, param
 	}
 	who, err := g.o.SignIn.Finish(ctx, identity.Flow{State: tenure.NewSecret(f.State), Nonce: tenure.NewSecret(f.Nonce), Verifier: tenure.NewSecret(f.Verifier), ExpiresAt: f.ExpiresAt}, params)
 	if err != nil {
-		g.Refused(ctx, "oidc", "", string(tenure.CodeOf(err)))
 		return s, value, "", err
 	}
 	p, err := g.known(ctx, who)
 	if err != nil {
-		g.Refused(ctx, "oidc", who.Email, "not invited or disabled")
 		return s, value, "", err
 	}
 	s, value, err = g.NewSession(ctx, p, "oidc", agent, who.Strong)

@@ -51,6 +51,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request, status int, wrong 
 	if s.o.Governor.AwaitsFirst(r.Context()) {
 		v.Bootstrap = bootstrapPath
 	}
+	s.refused(r, status)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	if err := s.pages.SignIn(w, s.frame(r), v); err != nil {

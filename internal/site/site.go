@@ -215,6 +215,9 @@ func (s *Site) problem(w http.ResponseWriter, r *http.Request, v *visit, err err
 		s.o.Log.Error("internal error", "id", id, "route", r.Pattern, "error", err)
 		p = dashboard.ProblemView{Code: tenure.Internal, Message: "internal error " + id, ID: id, Back: p.Back}
 	}
+	if v == nil { // the API counts what it refuses to who is signed in
+		s.refused(r, p.Code.Status())
+	}
 	frame := s.frame(r)
 	if v != nil {
 		frame = v.frame("", "")
@@ -222,6 +225,15 @@ func (s *Site) problem(w http.ResponseWriter, r *http.Request, v *visit, err err
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(p.Code.Status())
 	_ = s.pages.Problem(w, frame, p)
+}
+
+// refused has what was refused to somebody who isn't known counted, with the address
+// that it came from.
+func (s *Site) refused(r *http.Request, status int) {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests:
+		s.o.Governor.Refuse(governance.Refusal{Address: server.AddressOf(r), Route: r.Pattern, Status: status})
+	}
 }
 
 // back sends the browser to a page of ours after a change (RFC 9110 §15.4.4), with
