@@ -92,6 +92,7 @@ func (v *visit) placeAction(q url.Values) *dashboard.Action {
 			{Name: "class", Label: "Data class", Max: 100, Hint: "blank: every class"},
 			{Name: "system", Label: "System", Max: 100, Hint: "blank: every system"},
 			{Kind: dashboard.FieldLong, Name: "reason", Label: "Reason", Max: 1000},
+			{Kind: dashboard.FieldCheck, Name: "untold", Label: "The customer may not know that anything is kept for a legal reason"},
 		}}
 	if v.may(tenure.HoldPlace, tenure.Target{}) {
 		a.Fields = append(a.Fields, dashboard.Field{Kind: dashboard.FieldCheck, Name: "all", Label: "Every tenant: the class or system named above, wherever it is"})
@@ -101,7 +102,7 @@ func (v *visit) placeAction(q url.Values) *dashboard.Action {
 
 func (v *visit) placeHold() error {
 	p := client.HoldParams{Body: client.NewHold{
-		Matter: v.PostFormValue("matter"), Reason: v.PostFormValue("reason"), AllTenants: v.PostFormValue("all") == "true",
+		Matter: v.PostFormValue("matter"), Reason: v.PostFormValue("reason"), AllTenants: v.PostFormValue("all") == "true", Untold: v.PostFormValue("untold") == "true",
 		Scope: client.HoldScope{Tenant: strings.TrimSpace(v.PostFormValue("tenant")), Class: strings.TrimSpace(v.PostFormValue("class")), System: strings.TrimSpace(v.PostFormValue("system"))},
 	}}
 	h, err := ask(v, client.PlaceHold, p)
