@@ -6,6 +6,7 @@ package site
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
@@ -41,6 +42,7 @@ type Site struct {
 	mux   *http.ServeMux
 	cross *http.CrossOriginProtection
 	api   *client.Client
+	key   [32]byte // signs cookies that last a moment
 
 	inboxes inboxes
 }
@@ -52,6 +54,7 @@ func New(o Options) (*Site, error) {
 		return nil, err
 	}
 	s := &Site{o: o, pages: pages, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection()}
+	_, _ = rand.Read(s.key[:])
 	s.mux.Handle("GET "+dashboard.AssetPrefix, dashboard.Assets())
 	for _, room := range []func(){
 		s.signInPages, s.departurePages, s.fleetPages, s.tenantPages, s.operationPages, s.requestPages,
@@ -180,7 +183,7 @@ func (v *visit) frame(area dashboard.Area, events string) dashboard.Frame {
 	f := v.s.frame(v.Request)
 	f.Who, f.Current, f.Events = who, area, events
 	f.Nav = dashboard.Navigation(v.caller.May, v.badges())
-	f.Flash = takeFlash(v.w, v.Request)
+	f.Flash = v.s.takeFlash(v.w, v.Request)
 	f.Search = ""
 	return f
 }
@@ -239,7 +242,7 @@ func (s *Site) refused(r *http.Request, status int) {
 // back sends the browser to a page of ours after a change (RFC 9110 §15.4.4), with
 // what it came to.
 func (v *visit) back(path, kind, text string) error {
-	setFlash(v.w, v.Request, kind, text)
+	v.s.setFlash(v.w, v.Request, kind, text)
 	http.Redirect(v.w, v.Request, path, http.StatusSeeOther)
 	return nil
 }
