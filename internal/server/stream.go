@@ -172,6 +172,13 @@ func (t *tail) from(at int64) (events []happened, news <-chan struct{}, behind b
 	return t.ring[at-first:], nil, false
 }
 
+// head is the entry that the reader takes up next.
+func (t *tail) head() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.next
+}
+
 // eventOf is an entry as it is sent; one that can't be read is named by its index.
 func eventOf(r audit.Record) happened {
 	h := happened{Event: client.Event{ID: r.Index, Kind: "other"}}
@@ -195,6 +202,7 @@ func wire(e client.Event) []byte {
 func (t *tail) target(ctx context.Context, id tenure.TenantID) tenure.Target {
 	t.mu.Lock()
 	have, ok := t.targets[id]
+	asked := t.next
 	t.mu.Unlock()
 	if ok {
 		return have
@@ -204,8 +212,10 @@ func (t *tail) target(ctx context.Context, id tenure.TenantID) tenure.Target {
 		return tenure.Target{Tenant: id}
 	}
 	t.mu.Lock()
-	t.targets[id] = got
-	t.mu.Unlock()
+	defer t.mu.Unlock()
+	if t.next == asked { // what came meanwhile may have changed it
+		t.targets[id] = got
+	}
 	return got
 }
 
@@ -301,7 +311,7 @@ func (s *Server) play(ctx context.Context, c *Call, send *sender, at int64, pick
 			}
 		}
 		if behind {
-			n := 0
+			n, head := 0, s.tail.head() // beyond it a tenant's labels may be others than those that are known
 			for r, err := range s.db().Entries(ctx, at) {
 				if err != nil || r.Index != at {
 					return err
@@ -310,7 +320,7 @@ func (s *Server) play(ctx context.Context, c *Call, send *sender, at int64, pick
 				if last, err := give(eventOf(r)); last || err != nil {
 					return err
 				}
-				if n++; n == ringSize/2 {
+				if n++; n == ringSize/2 || at >= head {
 					break
 				}
 			}
