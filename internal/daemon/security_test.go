@@ -119,6 +119,42 @@ func TestNamesThatLeadInside(t *testing.T) {
 	}
 }
 
+// TestNamesThatTurn: a name that led to a system yesterday and leads inside today gains
+// nothing (DNS rebinding): each connection is judged as it is dialled.
+//
+// Not parallel: it answers for the process's name server.
+func TestNamesThatTurn(t *testing.T) {
+	var reached atomic.Int64
+	inside := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	inside.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	inside.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			reached.Add(1)
+		}
+	}
+	inside.Start()
+	defer inside.Close()
+	_, port, err := net.SplitHostPort(inside.Listener.Addr().String())
+	check(t, err)
+	system := net.DefaultResolver
+	t.Cleanup(func() { net.DefaultResolver = system })
+	for name, ask := range callers {
+		net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: nametest.Server(t, netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("0.0.0.0"))}
+		for i := range 4 {
+			reached.Store(0)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			err := ask(ctx, "https://turning.example:"+port+"/x")
+			cancel()
+			if i == 0 && reached.Load() == 0 {
+				t.Errorf("%s doesn't ask at all, so this test says nothing: %v", name, err)
+			}
+			if i > 0 && (err == nil || reached.Load() > 0) {
+				t.Errorf("%s was led inside at attempt %d (%d connections): %v", name, i+1, reached.Load(), err)
+			}
+		}
+	}
+}
+
 // TestNobodyIsLedOn: whoever answers at an address of the settings can't send
 // Tenure on to another host.
 func TestNobodyIsLedOn(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -23,6 +22,12 @@ type Refusal struct {
 	Route     string // "POST /v1/operations/{operation}/approve"
 	Status    int    // 401, 403, 404 of what they may not know of, 429
 }
+
+// HTTP statuses of which one alone is worth telling.
+const (
+	forbidden       = 403
+	tooManyRequests = 429
+)
 
 const (
 	aFew          = 3    // wrong credentials of one address within a minute that are slips
@@ -58,7 +63,7 @@ func (c *refusalCount) sum() (n int) {
 
 // slip says that there is nothing to tell: a person may mistype a credential.
 func (c *refusalCount) slip() bool {
-	return c.sum() <= aFew && c.statuses[http.StatusForbidden]+c.statuses[http.StatusTooManyRequests] == 0
+	return c.sum() <= aFew && c.statuses[forbidden]+c.statuses[tooManyRequests] == 0
 }
 
 // Refuse counts a refusal. What it comes to is written down by TickRefusals.

@@ -9,9 +9,10 @@ import (
 	"testing"
 )
 
-// Server starts a name server on loopback that gives one IPv4 address for every
-// name (RFC 1035), until the test ends. What it returns is a [net.Resolver]'s Dial.
-func Server(t testing.TB, ip netip.Addr) func(context.Context, string, string) (net.Conn, error) {
+// Server starts a name server on loopback that gives an IPv4 address for every name
+// (RFC 1035), until the test ends: the first at the first question, and so on, the last
+// one for good. What it returns is a [net.Resolver]'s Dial.
+func Server(t testing.TB, ips ...netip.Addr) func(context.Context, string, string) (net.Conn, error) {
 	t.Helper()
 	server, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -32,7 +33,10 @@ func Server(t testing.TB, ip netip.Addr) func(context.Context, string, string) (
 			if q[end-3] == 1 { // an A record was asked for
 				q[7] = 1
 				q = append(q, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4)
-				q = append(q, ip.AsSlice()...)
+				q = append(q, ips[0].AsSlice()...)
+				if len(ips) > 1 {
+					ips = ips[1:]
+				}
 			}
 			_, _ = server.WriteTo(q, from)
 		}

@@ -494,3 +494,29 @@ func TestNamesThatResolveInside(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesThatTurnInside: a name that led to a receiver elsewhere and leads to this
+// machine the next time (DNS rebinding) isn't connected to then.
+func TestNamesThatTurnInside(t *testing.T) {
+	t.Parallel()
+	inside := newReceiver(t, nil)
+	_, port, err := net.SplitHostPort(inside.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := onOne(t)
+	o.write("n1")
+	w := inside.hook()
+	w.URL, w.Timeout = "https://hooks.example.com:"+port+"/", 300*time.Millisecond
+	w.resolver = &net.Resolver{PreferGo: true, Dial: nametest.Server(t, netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("127.0.0.1"))}
+	n := o.notifier(w)
+	for i := range 4 {
+		o.must(n.Tick(t.Context(), start.Add(time.Duration(i)*48*time.Hour)))
+	}
+	if len(inside.ids()) > 0 || !o.sent("n1").IsZero() {
+		t.Error("the notice was sent to this machine")
+	}
+	if !strings.Contains(o.log.String(), "it is this machine") {
+		t.Errorf("it wasn't asked a second time, so this test says nothing: %s", o.log.String())
+	}
+}

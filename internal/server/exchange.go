@@ -107,10 +107,8 @@ func (x *exchange) end() {
 	if x.status == 0 {
 		x.status = http.StatusOK
 	}
-	// A caller who doesn't read is let go.
-	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(sendLimit))
 	x.w.WriteHeader(x.status)
-	_, _ = x.w.Write(x.answer.Bytes())
+	_ = letGo(x.w, func() error { _, err := x.w.Write(x.answer.Bytes()); return err })
 }
 
 // around is what happens before and after each route's handler.

@@ -24,7 +24,7 @@ const (
 	maxListeners = 2000
 	maxOwn       = 50               // streams of one principal
 	fewOwn       = 5                // that one may have when most are taken, so that there is room for others
-	sendLimit    = 30 * time.Second // of a listener that doesn't read
+	sendLimit    = 30 * time.Second // of a caller who doesn't read
 )
 
 // happened is an entry of the log, read once for all listeners.
@@ -237,16 +237,22 @@ func (s *sender) begin() {
 	s.x.w.WriteHeader(http.StatusOK)
 }
 
-// send writes and flushes. A listener that doesn't read is let go.
+// send writes and flushes.
 func (s *sender) send(raw []byte) error {
 	s.begin()
-	rc := http.NewResponseController(s.x.w)
-	late := time.AfterFunc(sendLimit, func() { _ = rc.SetWriteDeadline(time.Unix(1, 0)) })
+	return letGo(s.x.w, func() error {
+		if _, err := s.x.w.Write(raw); err != nil {
+			return err
+		}
+		return http.NewResponseController(s.x.w).Flush()
+	})
+}
+
+// letGo writes, and cuts off a caller who doesn't read.
+func letGo(w http.ResponseWriter, write func() error) error {
+	late := time.AfterFunc(sendLimit, func() { _ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) })
 	defer late.Stop()
-	if _, err := s.x.w.Write(raw); err != nil {
-		return err
-	}
-	return rc.Flush()
+	return write()
 }
 
 // askAgain is how long a stream tells on without asking whether it still may.

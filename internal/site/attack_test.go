@@ -74,6 +74,38 @@ func TestHostileWords(t *testing.T) {
 	}
 }
 
+// TestHostileTenantsOnTheLeaversPage: what a customer chose (names, contacts,
+// labels) and what a hold was placed for is words on the page of who leaves, and on
+// the staff's pages of that tenant.
+func TestHostileTenantsOnTheLeaversPage(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ctx := context.Background()
+	id := h.onboard("acme", "team")
+	h.must(h.db.Write(ctx, func(tx *store.Tx) error { // round the checks of what comes in
+		_, err := tx.Exec(`update tenant set organization = $1, contact = $2, labels = $3 where id = $4`, hostile, hostile, `{"team": "\"><script>alert(1)</script>"}`, string(id))
+		return err
+	}))
+	op := h.request(offboarding("acme"))
+	h.sign(op.ID, "rita")
+	h.pass(15 * 24 * time.Hour)
+	_, err := h.svc.PlaceHold(ctx, tenure.Hold{Matter: hostile, Reason: hostile, Scope: tenure.HoldScope{Tenant: id}}, "lena")
+	h.must(err)
+	_, secret, err := h.svc.NewDepartureLink(ctx, string(id), 30*24*time.Hour, "olga")
+	h.must(err)
+	officer := h.person("vera", tenure.SecurityOfficer, everything)
+	for _, a := range []answer{h.stranger().get(server.LeaverPath + secret.Reveal()), officer.get("/tenants/" + string(id)), officer.get("/holds"), officer.get("/tenants"), officer.get("/operations/" + string(op.ID))} {
+		a.wants(t, 200)
+		if strings.Contains(a.body, "<script>alert") || strings.Contains(a.body, "<img src=x") {
+			t.Errorf("%s lets words be markup", a.Request.URL.Path)
+		}
+	}
+	page := h.stranger().get(server.LeaverPath + secret.Reveal())
+	if !strings.Contains(page.body, "legal reason") || strings.Contains(page.body, "lena") {
+		t.Errorf("the page of who leaves says of the hold: %s", text(page.body))
+	}
+}
+
 // TestOtherSites: a page of another site changes nothing, whatever it makes a
 // browser send.
 func TestOtherSites(t *testing.T) {
