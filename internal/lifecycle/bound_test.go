@@ -254,6 +254,33 @@ func TestHostileTenantOfAnOlderRelease(t *testing.T) {
 	})
 }
 
+// A plan that an older release made, and nobody started, doesn't bring its SQL along.
+func TestPlanOfAnOlderRelease(t *testing.T) {
+	bothPools(t, func(t *testing.T, p *pool) {
+		ctx := context.Background()
+		newer := p.older()
+		p.publishText(p.plainText(""))
+		var plans []string
+		for name, title := range map[string]string{"acme": "Acme", "birch": "x'); create table if not exists evil (a int); --"} {
+			made, err := p.Plan(ctx, lifecycle.Intent{Kind: tenure.Onboard, Tenant: name, Blueprint: "bound", Parameters: map[string]any{"title": title}}, "operator")
+			p.must(err)
+			plans = append(plans, name, made.Digest)
+		}
+		newer()
+		for i := 0; i < len(plans); i += 2 {
+			op, err := p.Start(ctx, plans[i+1], lifecycle.Intent{}, "operator")
+			if plans[i] == "birch" {
+				wantCode(t, err, tenure.Conflict, "older release")
+				continue
+			}
+			p.must(err)
+			p.settle()
+			p.approve(op.ID, "reviewer")
+			p.wantState(op.ID, tenure.OperationSucceeded)
+		}
+	})
+}
+
 // A value that stands where none can be written keeps nobody from leaving.
 func TestLeavingWithAValueThatCantBeWritten(t *testing.T) {
 	bothPools(t, func(t *testing.T, p *pool) {
