@@ -64,14 +64,35 @@ func (d *Driver) beyond(ctx context.Context, s *session, role string) ([]string,
 	if err != nil {
 		return nil, err
 	}
-	return textsOf(ctx, s, `select 'superuser' from pg_roles where rolname = current_user and rolsuper
-union all select 'bypassrls' from pg_roles where rolname = current_user and rolbypassrls
-union all (select 'schema ' || n.nspname from pg_namespace n join pg_description d on d.objoid = n.oid and d.classoid = 'pg_namespace'::regclass and d.objsubid = 0
- where d.description like 'tenure:1:%' and n.nspowner <> (select oid from pg_roles where rolname = current_user)
- and (has_schema_privilege(n.oid, 'usage') or has_schema_privilege(n.oid, 'create')) and not n.nspname = `+anyOf(schemas)+` limit 5)
-union all (select 'database ' || b.datname from pg_database b join pg_shdescription d on d.objoid = b.oid and d.classoid = 'pg_database'::regclass
- where d.description like 'tenure:1:%' and b.datdba <> (select oid from pg_roles where rolname = current_user)
- and has_database_privilege(b.oid, 'connect') and not b.datname = `+anyOf(databases)+` limit 5)`)
+	reach, err := textsOf(ctx, s, `select 'superuser' from pg_roles where rolname = current_user and rolsuper
+union all select 'bypassrls' from pg_roles where rolname = current_user and rolbypassrls`)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range []struct {
+		class
+		sql string
+	}{
+		{schemaClass, `select nspname from pg_namespace where nspowner <> (select oid from pg_roles where rolname = current_user)
+ and (has_schema_privilege(oid, 'usage') or has_schema_privilege(oid, 'create')) and not nspname = ` + anyOf(schemas)},
+		{databaseClass, `select datname from pg_database where datdba <> (select oid from pg_roles where rolname = current_user)
+ and has_database_privilege(oid, 'connect') and not datname = ` + anyOf(databases)},
+	} {
+		names, err := textsOf(ctx, s, c.sql)
+		if err != nil {
+			return nil, err
+		}
+		err = d.with(ctx, func(p *session) error { // which sees the marks, as the tenant doesn't
+			return p.simple(ctx, "select "+c.columns()+c.from()+"where m.name is not null and o."+c.name+" = "+anyOf(names)+" order by 1 limit 5", func(_ int, v [][]byte) error {
+				reach = append(reach, c.typ+" "+string(v[0]))
+				return nil
+			})
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return reach, nil
 }
 
 // sharedTable is a table that holds rows of several tenants.

@@ -49,8 +49,8 @@ func types() []tenure.ResourceType {
 		},
 		{
 			Isolation: []string{"bypassrls", "createdb", "createrole", "memberOf", "replication", "superuser"},
-			Name:      "role", Summary: "A role, with a password or as a group", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing, Credential: true,
-			Deletion:     "the role is dropped; one that still owns something isn't",
+			Name:      "role", Summary: "A role, with a password or as a group", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing, Credential: true, Owner: true,
+			Deletion:     "the role is dropped, with large objects of its own that no row names; one that owns anything else isn't",
 			Verification: read,
 			Recovery:     tenure.Recovery{Declared: true, Says: "it is made again, with a new password"},
 			Attributes: schemaOf([]string{"login"}, `"login":{"type":"boolean"},"connectionLimit":{"type":"integer","minimum":-1,"maximum":1000000},

@@ -101,7 +101,7 @@ func (d *Driver) reachable(ctx context.Context, _ connector.Ref, f *file) (conne
 // isolated looks for other names of the file, in the folder and by its links.
 func (d *Driver) isolated(_ context.Context, r connector.Ref, f *file) (connector.Outcome, error) {
 	if d.owner(f) != r.Resource || f.note.Name != r.Name {
-		return failed("the mark in it isn't of this database")
+		return failed("its mark isn't of this database")
 	}
 	info, err := os.Lstat(f.path)
 	if err != nil {

@@ -193,7 +193,7 @@ func (s *Service) admit(tx *store.Tx, p *tenure.Plan, by string, now time.Time) 
 	}
 	if by, err := tx.ActiveExcluding(p.Kind, ids); err != nil || by != "" {
 		if err == nil {
-			err = tenure.Errorf(tenure.Conflict, "operation %s is at work on the same resources", by).WithHint("wait for it, or cancel it: tenure operation show %s", by)
+			err = tenure.Errorf(tenure.Conflict, "operation %s is at work on the same resources", by).WithHint("wait for it, pause it, or cancel it: tenure operation show %s", by)
 		}
 		return err
 	}

@@ -169,7 +169,7 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 			return nil, err
 		}
 	case tenure.Repair:
-		if out.Drifted, err = s.drifted(ctx, t.ID, in.Reissue); err != nil {
+		if out.Drifted, out.Lost, err = s.drifted(ctx, t.ID, in.Reissue); err != nil {
 			return nil, err
 		}
 	}
