@@ -11,6 +11,10 @@ type SQL func(around []string, kinds []ValueKind) (text SQLText, refused []Refus
 // content, a number or a name, and never as more than that.
 type SQLText func(values []any) (string, *Refusal)
 
+// OwnText is a value that is a text of the blueprint's own, whatever the tenant is: in
+// what was published before, it stands as it is where nothing can be bound.
+type OwnText string
+
 // Refusal says why a hole of an SQL text takes no value, or not this one.
 type Refusal struct {
 	Hole    int

@@ -1,6 +1,7 @@
 package all_test
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -45,12 +46,47 @@ func TestNames(t *testing.T) {
 	}
 	for _, e := range entries {
 		sources, _ := filepath.Glob(filepath.Join("..", e.Name(), "*.go"))
-		if !e.IsDir() || len(sources) == 0 || slices.Contains([]string{"all", "connectortest", "relational"}, e.Name()) {
+		if !e.IsDir() || len(sources) == 0 || slices.Contains([]string{"all", "connectortest", "relational", "sqltext"}, e.Name()) {
 			continue
 		}
 		if !slices.Contains(names, e.Name()) {
 			t.Errorf("connector/%s isn't in the catalog", e.Name())
 		}
+	}
+}
+
+// What is SQL is marked as such, and whoever has some can read it: an expression in it
+// would be put in as it is otherwise.
+func TestSQLIsMarked(t *testing.T) {
+	t.Parallel()
+	marked := 0
+	for _, info := range all.Catalog() {
+		for _, typ := range info.Types {
+			var schema struct {
+				Properties map[string]map[string]any `json:"properties"`
+			}
+			if err := json.Unmarshal([]byte(typ.Attributes), &schema); err != nil {
+				t.Fatalf("%s %s: %v", info.Name, typ.Name, err)
+			}
+			for name, p := range schema.Properties {
+				says, _ := p["description"].(string)
+				sql := p[connector.SQLKeyword] == true
+				if looks := name == "ddl" || name == "seed" || strings.HasPrefix(says, "SQL"); looks != sql || sql && (p["type"] != "string" || info.SQL == nil) {
+					t.Errorf("%s %s: the attribute %s is SQL: %v, and is marked: %v", info.Name, typ.Name, name, looks, sql)
+				}
+				if sql {
+					marked++
+				}
+			}
+		}
+		for _, probe := range info.Probes {
+			if sql := len(probe.SQL) > 0; sql != (probe.Name == "sql") || sql && info.SQL == nil {
+				t.Errorf("%s: probe %s marks %v as SQL", info.Name, probe.Name, probe.SQL)
+			}
+		}
+	}
+	if marked == 0 {
+		t.Error("nothing is marked as SQL")
 	}
 }
 

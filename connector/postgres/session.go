@@ -109,10 +109,16 @@ func (d *Driver) with(ctx context.Context, f func(s *session) error) error {
 }
 
 func release(c *pgxpool.Conn) {
-	if !c.Conn().IsClosed() && c.Conn().PgConn().TxStatus() != 'I' {
+	if !c.Conn().IsClosed() && (c.Conn().PgConn().TxStatus() != 'I' || !plainLiterals(c.Conn())) {
 		closeNow(c.Conn()) // a transaction that failed half-way ends with its connection
 	}
 	c.Release()
+}
+
+// plainLiterals says whether a backslash in '…' stands for itself, as whoever wrote a
+// value into a literal took it to. A blueprint's own statement may have changed that.
+func plainLiterals(c *pgx.Conn) bool {
+	return c.PgConn().ParameterStatus("standard_conforming_strings") == "on"
 }
 
 // atomic runs f in a transaction that commits if f ends well.

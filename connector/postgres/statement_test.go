@@ -137,3 +137,25 @@ func TestValuesAreReadBack(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestBackslashesStayPlain: a ddl that changes how the session reads literals doesn't
+// change how the next text's values are read.
+func TestBackslashesStayPlain(t *testing.T) {
+	t.Parallel()
+	d, _, _ := shared(t, "create table c (id int primary key, tenant_key text)", map[string]any{"c": "data"})
+	if err := d.with(t.Context(), func(s *session) error { return s.simple(t.Context(), "set standard_conforming_strings = off", nil) }); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		err := d.with(t.Context(), func(s *session) error {
+			got, err := textsOf(t.Context(), s, `select '\'::text`)
+			if err == nil && got[0] != `\` {
+				t.Errorf("a backslash is read as %q", got[0])
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

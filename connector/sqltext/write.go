@@ -32,6 +32,12 @@ func (d Dialect) write(around []string, places []place, values []any) (string, *
 }
 
 func (d Dialect) value(p place, v any) (string, error) {
+	if own, ok := v.(connector.OwnText); ok {
+		if p.why != "" {
+			return string(own), nil
+		}
+		v = string(own)
+	}
 	if list, ok := v.([]any); ok {
 		return d.list(p, list)
 	}

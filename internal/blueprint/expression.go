@@ -11,6 +11,7 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
 	"github.com/tenurehq/tenure/connector"
 )
 
@@ -29,6 +30,7 @@ type part struct {
 	source  string
 	typ     *cel.Type
 	offset  int
+	own     bool // it gives a text that stands in the expression itself
 }
 
 // whole says whether the text is one expression, whose type it keeps.
@@ -127,7 +129,19 @@ func (l *dialect) compile(s scope, expr string, refs references) (part, []fault)
 		return part{}, []fault{{0, firstLine(err.Error()), ""}}
 	}
 	refs.collect(checked.NativeRep().Expr())
-	return part{program: program, source: expr, typ: checked.OutputType()}, nil
+	return part{program: program, source: expr, typ: checked.OutputType(), own: isOwn(checked.NativeRep().Expr())}, nil
+}
+
+// isOwn says whether an expression can give nothing but texts that stand in it.
+func isOwn(e ast.Expr) bool {
+	switch e.Kind() {
+	case ast.LiteralKind:
+		return e.AsLiteral().Type() == types.StringType
+	case ast.CallKind:
+		call := e.AsCall()
+		return call.FunctionName() == operators.Conditional && isOwn(call.Args()[1]) && isOwn(call.Args()[2])
+	}
+	return false
 }
 
 // collect notes what an expression reads.

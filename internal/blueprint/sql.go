@@ -156,6 +156,9 @@ func (t *text) bound(vars map[string]any) (any, error) {
 		if err != nil {
 			return nil, fmt.Errorf("${%s} %w", clip(p.source), err)
 		}
+		if own, ok := v.(string); ok && p.own {
+			v = connector.OwnText(own)
+		}
 		values = append(values, v)
 	}
 	out, bad := t.write(values)

@@ -173,6 +173,7 @@ func TestRevisionsOfOlderReleases(t *testing.T) {
 		text = strings.Replace(text, "in (${params.words})", "in ('b')", 1)
 		text = strings.Replace(text, " and title = '${params.title}' union select 2 where 'x' = ${params.title}", "", 1)
 		text = strings.Replace(text, "-- it's one", "-- for ${params.title}", 1)
+		text = strings.Replace(text, "n int default ${params.seats});", "n int default ${params.seats}); ${tenant.tier == 'x' ? 'select 1;' : 'create table if not exists own (a int);'}", 1)
 		newer := p.older()
 		loose := p.publishText(text)
 		start := func(name, title string) {
@@ -193,7 +194,7 @@ func TestRevisionsOfOlderReleases(t *testing.T) {
 				said = append(said, fmt.Sprintf("%s@%s %s:%d ${%s}", f.Name, f.Version, u.Path, u.Line, u.Expression))
 			}
 		}
-		want := "loose@1.0 $.resources[0].attributes.ddl:2 ${tenant.name}, loose@1.0 $.resources[0].attributes.seed:1 ${params.title}"
+		want := "loose@1.0 $.resources[0].attributes.ddl:2 ${tenant.name}, loose@1.0 $.resources[0].attributes.ddl:2 ${tenant.tier == 'x' ? 'select 1;' : 'create table if not exists own (a int);'}, loose@1.0 $.resources[0].attributes.seed:1 ${params.title}"
 		if got := strings.Join(said, ", "); got != want {
 			t.Errorf("at fault are %s, want %s", got, want)
 		}
@@ -208,6 +209,9 @@ func TestRevisionsOfOlderReleases(t *testing.T) {
 		p.wantState(op, tenure.OperationSucceeded)
 		_, err = p.Plan(ctx, lifecycle.Intent{Kind: tenure.Change, Tenant: "acme", Parameters: map[string]any{"title": "x\n; create table evil (a int)"}}, "operator")
 		wantCode(t, err, tenure.Invalid, "params.title")
+		if !p.has("acme", "own") {
+			t.Error("SQL that the blueprint chooses by itself isn't run for those who have it")
+		}
 		if b, err := p.Blueprint(ctx, loose.Digest); err != nil || !b.Published() {
 			t.Errorf("the revision is gone for those who have it: %v", err)
 		}
@@ -250,6 +254,33 @@ func TestHostileTenantOfAnOlderRelease(t *testing.T) {
 		p.must(err)
 		if len(look.Findings) > 0 {
 			t.Errorf("after the repair there is drift: %+v", look.Findings)
+		}
+	})
+}
+
+// A plan that an older release made, and nobody started, doesn't bring its SQL along.
+func TestPlanOfAnOlderRelease(t *testing.T) {
+	bothPools(t, func(t *testing.T, p *pool) {
+		ctx := context.Background()
+		newer := p.older()
+		p.publishText(p.plainText(""))
+		var plans []string
+		for name, title := range map[string]string{"acme": "Acme", "birch": "x'); create table if not exists evil (a int); --"} {
+			made, err := p.Plan(ctx, lifecycle.Intent{Kind: tenure.Onboard, Tenant: name, Blueprint: "bound", Parameters: map[string]any{"title": title}}, "operator")
+			p.must(err)
+			plans = append(plans, name, made.Digest)
+		}
+		newer()
+		for i := 0; i < len(plans); i += 2 {
+			op, err := p.Start(ctx, plans[i+1], lifecycle.Intent{}, "operator")
+			if plans[i] == "birch" {
+				wantCode(t, err, tenure.Conflict, "older release")
+				continue
+			}
+			p.must(err)
+			p.settle()
+			p.approve(op.ID, "reviewer")
+			p.wantState(op.ID, tenure.OperationSucceeded)
 		}
 	})
 }

@@ -59,6 +59,13 @@ func (s *Service) Start(ctx context.Context, digest string, in Intent, by string
 	if trigger == "" {
 		trigger = "plan:" + digest
 	}
+	if _, started, err := s.triggered(ctx, trigger); err != nil {
+		return op, err
+	} else if p.Kind == tenure.Onboard && !started {
+		if err := s.stillBound(ctx, p); err != nil {
+			return op, err
+		}
+	}
 	now := s.Now()
 	id := tenure.NewID[tenure.OperationID](now)
 	e, err := s.entry(ctx, "operation.start", by, p.Tenant, id, string(id), map[string]string{"kind": string(p.Kind), "plan": digest, "to": string(tenure.OperationRunning)})

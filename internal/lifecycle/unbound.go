@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"reflect"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -57,6 +59,46 @@ func bound(c *blueprint.Compiled) error {
 	return tenure.Errorf(tenure.Blocked, "%s %s can't be used for more tenants, since it writes values into SQL where they can't be bound: %s",
 		c.Blueprint.Name, c.Blueprint.Version, strings.Join(why, "; ")).WithHint("publish a revision that is mended: tenure blueprint check FILE says how").
 		WithHint("list all such revisions: tenure blueprint check --published")
+}
+
+// stillBound is an error for an onboarding's plan that an older release made with other
+// SQL than this one writes for the same values.
+func (s *Service) stillBound(ctx context.Context, p *tenure.Plan) error {
+	c, err := s.compiled(ctx, p.Blueprint.Digest, true)
+	if err != nil {
+		return err
+	}
+	if err := bound(c); err != nil {
+		return err
+	}
+	have := make(map[string]*tenure.PlannedResource, len(p.Resources))
+	for i := range p.Resources {
+		have[p.Resources[i].Environment+"\x00"+p.Resources[i].Key] = &p.Resources[i]
+	}
+	t := tenure.Tenant{ID: p.Tenant, Name: p.Name, Tier: p.Tier, Organization: p.Organization}
+	d, err := s.evaluate(c, t, p.Kind, p.Parameters, p.Features, func(env, key string) tenure.ResourceID {
+		if r := have[env+"\x00"+key]; r != nil {
+			return r.ID
+		}
+		return tenure.DeriveID[tenure.ResourceID](s.Now(), string(p.Tenant), env, key)
+	})
+	if err != nil {
+		return err
+	}
+	for _, env := range d.Environments {
+		for _, want := range env.Resources {
+			r := have[env.Name+"\x00"+want.Key]
+			if r == nil {
+				continue
+			}
+			now := maps.Clone(r.Desired)
+			c.Rebind(want, now)
+			if !reflect.DeepEqual(now, r.Desired) {
+				return tenure.Errorf(tenure.Conflict, "%s/%s: the plan was made by an older release, which wrote values into its SQL in another way", env.Name, want.Key).WithHint("plan again")
+			}
+		}
+	}
+	return nil
 }
 
 // rebind gives the inventory's resources the SQL texts that the revision has for them
