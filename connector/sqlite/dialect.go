@@ -261,8 +261,8 @@ func (d dialect) Stored(v any) any {
 // object with its hexadecimal digits under "hex".
 func (dialect) View(ctx context.Context, q relational.Querier, t relational.TableName, alias string) (relational.View, error) {
 	v := relational.View{Whole: true}
-	r, err := q.Query(ctx, `select x.name from pragma_table_list t, pragma_table_xinfo(t.name) x
- where t.schema = 'main' and t.type in ('table', 'virtual') and t.name = $1 and x.hidden <> 1 and not `+ownSQL+` order by x.cid`, t.Name)
+	r, err := q.Query(ctx, `select x.name from sqlite_schema t, pragma_table_xinfo(t.name) x
+ where t.type = 'table' and t.name = $1 and x.hidden <> 1 and not `+ownSQL+` order by x.cid`, t.Name)
 	if err != nil {
 		return v, err
 	}

@@ -305,16 +305,17 @@ func unquote(s string) (text string, length int) {
 	if end == '[' {
 		end = ']'
 	}
+	var b strings.Builder
 	for i := 1; i < len(s); i++ {
 		if s[i] != end {
-			text += s[i : i+1]
+			b.WriteByte(s[i])
 			continue
 		}
 		if end == ']' || i+1 == len(s) || s[i+1] != end {
-			return text, i + 1
+			return b.String(), i + 1
 		}
-		text += s[i : i+1]
+		b.WriteByte(s[i])
 		i++
 	}
-	return text, len(s)
+	return b.String(), len(s)
 }
