@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 )
@@ -72,8 +74,8 @@ func RunTraps(t *testing.T, open func(t *testing.T) *Ground, traps []Trap) {
 			}
 			before := g.Neighbours(t)
 			g.spring(t, trap)
-			if after := g.Neighbours(t); after != before {
-				t.Errorf("what belongs to others was\n%s\nand is\n%s", before, after)
+			if diff := cmp.Diff(before, g.Neighbours(t)); diff != "" {
+				t.Errorf("what belongs to others changed:\n%s", diff)
 			}
 		})
 	}
@@ -102,6 +104,9 @@ func (g *Ground) spring(t *testing.T, trap Trap) {
 			t.Errorf("%s: %v", c.name, err)
 		case err != nil && tenure.CodeOf(err) == tenure.Internal:
 			t.Errorf("%s is refused without a reason: %v", c.name, err)
+		}
+		if err != nil {
+			t.Logf("%s: %v", c.name, err)
 		}
 		if trap.Check != nil {
 			trap.Check(t, c.name)
@@ -212,7 +217,7 @@ func (g *Ground) elevated(ctx context.Context, _ *bytes.Buffer) error {
 // erased takes all of a class, and reads the tally of it.
 func (g *Ground) erased(class string) func(context.Context, *bytes.Buffer) error {
 	return func(ctx context.Context, said *bytes.Buffer) error {
-		b := connector.Batch{Run: "run-" + class, Class: class, Limit: 100}
+		b := connector.Batch{Run: "run-" + class, Class: class, Limit: 5000}
 		for range 200 {
 			e, err := g.Driver.(connector.Eraser).Erase(ctx, g.Place.Ref, b)
 			if err != nil {

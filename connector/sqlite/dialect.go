@@ -21,7 +21,10 @@ func quote(name string) string { return relational.Quote(name) }
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 // own says whether a table is Tenure's or SQLite's own.
-const ownSQL = `(t.name like 'sqlite\_%' escape '\' or t.name in ('tenure_mark', 'tenure_sentinel', 'tenure_tally', 'tenure_parent'))`
+const (
+	ownTables = `('tenure_mark', 'tenure_sentinel', 'tenure_tally', 'tenure_parent')`
+	ownSQL    = `(t.name like 'sqlite\_%' escape '\' or t.name in ` + ownTables + `)`
+)
 
 func (dialect) Name(t relational.TableName) string { return quote(t.Name) }
 
@@ -279,8 +282,17 @@ func (dialect) View(ctx context.Context, q relational.Querier, t relational.Tabl
 		c := quote(alias) + "." + quote(column)
 		parts = append(parts, literal(string(name)+":")+" || case typeof("+c+") when 'blob' then json_object('hex', hex("+c+")) else json_quote("+c+") end")
 	}
-	v.JSON = "'{' || " + strings.Join(parts, " || ',' || ") + " || '}'"
+	v.JSON = "'{' || " + joined(parts, " || ',' || ") + " || '}'"
 	return v, r.Err()
+}
+
+// joined puts an operator between parts so that an expression of many isn't deep.
+func joined(parts []string, operator string) string {
+	if len(parts) < 3 {
+		return strings.Join(parts, operator)
+	}
+	half := len(parts) / 2
+	return "(" + joined(parts[:half], operator) + ")" + operator + "(" + joined(parts[half:], operator) + ")"
 }
 
 // Graph reads every table, save SQLite's and Tenure's own, those behind virtual
