@@ -22,9 +22,6 @@ type catalog struct {
 }
 
 func readCatalog(ctx context.Context, q relational.Querier) (c catalog, err error) {
-	if err := unveiled(ctx, q); err != nil {
-		return c, err
-	}
 	if c.virtuals, err = virtuals(ctx, q); err != nil {
 		return c, err
 	}

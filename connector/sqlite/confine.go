@@ -12,7 +12,6 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tenurehq/tenure"
-	"github.com/tenurehq/tenure/connector/relational"
 )
 
 // A tenant writes its own file as it likes: triggers, generated columns, indexes on
@@ -61,7 +60,7 @@ func (d *Driver) confined(ctx context.Context, file, dsn string, h how, f func(s
 		}
 		return f(s)
 	})
-	if err != nil && inside.Err() != nil && ctx.Err() == nil {
+	if err != nil && !time.Now().Before(end) && ctx.Err() == nil {
 		return tenure.Errorf(tenure.Blocked, "database %q keeps whoever works in it for more than %s: %w", strings.TrimSuffix(filepath.Base(file), suffix), last, errEndless).
 			WithHint("take out of the file what makes work without end, a trigger, a generated column or an index on an expression; a large file on a slow disk needs a longer option limit")
 	}
@@ -70,12 +69,15 @@ func (d *Driver) confined(ctx context.Context, file, dsn string, h how, f func(s
 
 var errEndless = errors.New("the file makes work without end")
 
-// unveiled is Blocked if something in the file bears the name of what Tenure asks
-// SQLite for: the file would answer in its place. So it is if code of the file's runs
-// when Tenure writes into its own tables.
-func unveiled(ctx context.Context, q relational.Querier) error {
+// unveiled is Blocked if something in a tenant's own file bears the name of what Tenure
+// asks SQLite for: the file would answer in its place. So it is if code of the file's
+// runs when Tenure writes into its own tables.
+func (s *session) unveiled(ctx context.Context) error {
+	if s.end.IsZero() {
+		return nil
+	}
 	var typ, name string
-	err := each(ctx, q, `select type, substr(name, 1, 100) from sqlite_schema where type in ('table', 'view') and lower(name) in ('pragma_table_xinfo', 'pragma_index_list',
+	err := s.each(ctx, `select type, substr(name, 1, 100) from sqlite_schema where type in ('table', 'view') and lower(name) in ('pragma_table_xinfo', 'pragma_index_list',
  'pragma_index_info', 'pragma_foreign_key_list', 'pragma_foreign_key_check', 'json_tree', 'dbstat', 'sqlite_dbpage')
  or type = 'trigger' and lower(tbl_name) in `+ownTables+` or type = 'view' and lower(name) in `+ownTables+` limit 1`, func() error { return nil }, &typ, &name)
 	if err == nil && name != "" {

@@ -261,11 +261,12 @@ func (d dialect) Stored(v any) any {
 }
 
 // View is described at relational.Dialect. A row's JSON gives a blob as an
-// object with its hexadecimal digits under "hex".
+// object with its hexadecimal digits under "hex". What is worked out when it is read
+// isn't in it: the schema says how, and a tenant's own expression may be anything.
 func (dialect) View(ctx context.Context, q relational.Querier, t relational.TableName, alias string) (relational.View, error) {
 	v := relational.View{Whole: true}
 	r, err := q.Query(ctx, `select x.name from sqlite_schema t, pragma_table_xinfo(t.name) x
- where t.type = 'table' and t.name = $1 and x.hidden <> 1 and not `+ownSQL+` order by x.cid`, t.Name)
+ where t.type = 'table' and t.name = $1 and x.hidden not in (1, 2) and not `+ownSQL+` order by x.cid`, t.Name)
 	if err != nil {
 		return v, err
 	}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"io/fs"
 	"os"
@@ -80,9 +81,9 @@ func (d *Driver) read(ctx context.Context, name, path string, aside bool, to dep
 		case info == nil:
 			f.odd = "a journal without its database"
 		case !side.Mode().IsRegular():
-			f.odd = "its " + s[1:] + " is no regular file"
+			f.odd = "a file whose " + s[1:] + " is no regular file"
 		case links(side) > 1: // SQLite would read what another file's process writes there
-			f.odd = "its " + s[1:] + " has other names on the file system"
+			f.odd = "a file whose " + s[1:] + " has other names on the file system"
 		}
 	}
 	switch {
@@ -160,7 +161,7 @@ func (d *Driver) readInside(ctx context.Context, f *file, to depth) error {
 	}
 	switch result(err) {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_FORMAT:
-		f.note, f.odd = nil, "no sound SQLite database"
+		f.note, f.odd = nil, fmt.Sprintf("no sound SQLite database (%.200s)", plain(err))
 		return nil
 	case sqlite3.SQLITE_CANTOPEN:
 		// Only here, where SQLite holds nothing: closing a file gives up the
