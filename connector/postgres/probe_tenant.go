@@ -3,10 +3,12 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/sqltext"
 )
 
 // probeIsolation acts as the role. Of what isn't the tenant's only names of
@@ -62,14 +64,35 @@ func (d *Driver) beyond(ctx context.Context, s *session, role string) ([]string,
 	if err != nil {
 		return nil, err
 	}
-	return textsOf(ctx, s, `select 'superuser' from pg_roles where rolname = current_user and rolsuper
-union all select 'bypassrls' from pg_roles where rolname = current_user and rolbypassrls
-union all (select 'schema ' || n.nspname from pg_namespace n join pg_description d on d.objoid = n.oid and d.classoid = 'pg_namespace'::regclass and d.objsubid = 0
- where d.description like 'tenure:1:%' and n.nspowner <> (select oid from pg_roles where rolname = current_user)
- and (has_schema_privilege(n.oid, 'usage') or has_schema_privilege(n.oid, 'create')) and not n.nspname = `+anyOf(schemas)+` limit 5)
-union all (select 'database ' || b.datname from pg_database b join pg_shdescription d on d.objoid = b.oid and d.classoid = 'pg_database'::regclass
- where d.description like 'tenure:1:%' and b.datdba <> (select oid from pg_roles where rolname = current_user)
- and has_database_privilege(b.oid, 'connect') and not b.datname = `+anyOf(databases)+` limit 5)`)
+	reach, err := textsOf(ctx, s, `select 'superuser' from pg_roles where rolname = current_user and rolsuper
+union all select 'bypassrls' from pg_roles where rolname = current_user and rolbypassrls`)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range []struct {
+		class
+		sql string
+	}{
+		{schemaClass, `select nspname from pg_namespace where nspowner <> (select oid from pg_roles where rolname = current_user)
+ and (has_schema_privilege(oid, 'usage') or has_schema_privilege(oid, 'create')) and not nspname = ` + anyOf(schemas)},
+		{databaseClass, `select datname from pg_database where datdba <> (select oid from pg_roles where rolname = current_user)
+ and has_database_privilege(oid, 'connect') and not datname = ` + anyOf(databases)},
+	} {
+		names, err := textsOf(ctx, s, c.sql)
+		if err != nil {
+			return nil, err
+		}
+		err = d.with(ctx, func(p *session) error { // which sees the marks, as the tenant doesn't
+			return p.simple(ctx, "select "+c.columns()+c.from()+"where m.name is not null and o."+c.name+" = "+anyOf(names)+" order by 1 limit 5", func(_ int, v [][]byte) error {
+				reach = append(reach, c.typ+" "+string(v[0]))
+				return nil
+			})
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return reach, nil
 }
 
 // sharedTable is a table that holds rows of several tenants.
@@ -268,23 +291,12 @@ func (d *Driver) noRows(ctx context.Context, s *session, c connector.Check, othe
 // probeSQL runs a blueprint's query in a transaction that can't write.
 func (d *Driver) probeSQL(ctx context.Context, c connector.Check) (o connector.Outcome, err error) {
 	query, expect := c.Params["query"], c.Params["expect"]
-	if strings.TrimSpace(query) == "" {
-		return o, tenure.Errorf(tenure.Invalid, "probe sql needs the parameter query")
+	if err := sqltext.PostgreSQL().One(query); err != nil {
+		return o, tenure.Errorf(tenure.Invalid, "probe sql: %w", err)
 	}
 	var rows int
 	var first string
-	try := func(s *session) error {
-		if err := s.simple(ctx, "begin read only", nil); err != nil {
-			return err
-		}
-		return s.simple(ctx, query, func(_ int, v [][]byte) error {
-			if rows == 0 && len(v) > 0 {
-				first = string(v[0])
-			}
-			rows++
-			return nil
-		})
-	}
+	try := func(s *session) error { return s.readOnly(ctx, query, &rows, &first) }
 	switch c.Params["as"] {
 	case "tenant":
 		s, login := d.tenant(ctx, c)
@@ -303,6 +315,35 @@ func (d *Driver) probeSQL(ctx context.Context, c connector.Check) (o connector.O
 		return o, tenure.Errorf(tenure.Invalid, "probe sql: parameter as is %q, not tenant or platform", c.Params["as"])
 	}
 	return judge(expect, c.Params["value"], rows, first, err)
+}
+
+// inReadOnly says when the transaction began, if it can't write.
+const inReadOnly = "select pg_catalog.now()::text where pg_catalog.current_setting('transaction_read_only') = 'on'"
+
+// readOnly asks one statement by the extended protocol, which takes no second, in a
+// transaction that can't write, and sees that it was the same one to the end.
+func (s *session) readOnly(ctx context.Context, query string, rows *int, first *string) error {
+	if err := s.simple(ctx, "begin read only", nil); err != nil {
+		return err
+	}
+	before, err := textsOf(ctx, s, inReadOnly)
+	if err != nil {
+		return err
+	}
+	r := s.conn.PgConn().ExecParams(ctx, query, nil, nil, nil, nil)
+	for ; r.NextRow(); *rows++ {
+		if v := r.Values(); *rows == 0 && len(v) > 0 {
+			*first = string(v[0])
+		}
+	}
+	if _, err := r.Close(); err != nil {
+		return err
+	}
+	after, err := textsOf(ctx, s, inReadOnly)
+	if err == nil && (s.conn.PgConn().TxStatus() != 'T' || !slices.Equal(before, after) || len(after) != 1) {
+		err = tenure.Errorf(tenure.Invalid, "probe sql: the query ends the read-only transaction that it runs in")
+	}
+	return err
 }
 
 // judge compares an answer with what was expected of it.
