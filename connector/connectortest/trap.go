@@ -22,6 +22,7 @@ import (
 type Trap struct {
 	Name  string
 	SQL   string                          // run there as the tenant, in the system's dialect
+	Held  string                          // SQL that a session of the tenant's runs after it, which stays open
 	Plant func(t testing.TB, g *Ground)   // run after it: what no SQL says
 	Stops []string                        // the calls that it may have refused, each with a reason; the others do their work
 	Check func(t testing.TB, when string) // looked at after each call; nil where Ground.Gained says it all
@@ -40,6 +41,7 @@ type Ground struct {
 	Elevation *connector.Elevation
 
 	Plant  func(t testing.TB, sql string) // runs SQL there as the tenant
+	Hold   func(t testing.TB, sql string) // does so in a session that stays open to the test's end
 	Damage func(t testing.TB)             // makes it differ from its desired state, as the tenant
 
 	// Secret stands in a neighbour's rows and in files that no tenant may read. No
@@ -68,6 +70,9 @@ func RunTraps(t *testing.T, open func(t *testing.T) *Ground, traps []Trap) {
 			g := open(t)
 			if trap.SQL != "" {
 				g.Plant(t, trap.SQL)
+			}
+			if trap.Held != "" {
+				g.Hold(t, trap.Held)
 			}
 			if trap.Plant != nil {
 				trap.Plant(t, g)

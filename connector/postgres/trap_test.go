@@ -66,7 +66,41 @@ var traps = []connectortest.Trap{
 	{Name: "a name of the server's", SQL: "create function count(anyelement) returns bigint language sql as 'select SCHEMA.gain(1)::bigint'; create function format(text, variadic text[]) returns text language sql as 'select SCHEMA.gain(1)::text'"},
 	{Name: "a reference of its own", SQL: "create table k (n int references t on delete cascade, check (gain(3) = 3 or n = 0)); create trigger g after delete on k for each row execute function gain_trigger()"},
 	{Name: "a check that is null", SQL: "create table k (n int references t on delete set null, check (n is null or query_to_xml('select SCHEMA.gain(1)', true, true, '') is not null))"},
+	{Name: "a function of definer's rights", SQL: "create function sd(n int) returns int immutable security definer language sql as 'select SCHEMA.gain(n)'; create index on t ((sd(n))); create view w with (security_barrier) as select sd(n) from t"},
+	{Name: "a range", SQL: "create function d(int, int) returns float8 immutable language sql as 'select SCHEMA.gain(1)::float8'; create type span as range (subtype = int4, subtype_diff = d); alter table t add r span default '[1,2)'; create index on t using gist (r)"},
+	{Name: "an aggregate called as the server's", SQL: "create function sf(text, text) returns text immutable language sql as 'select SCHEMA.gain(1)::text'; create aggregate max(text) (sfunc = sf, stype = text, initcond = ''); create aggregate count(int) (sfunc = int4pl, stype = int, initcond = '0')"},
+	{Name: "a collation", SQL: "create collation c from \"C\"; alter table t add x text collate c default 'x'; create index on t (x)"},
+	{Name: "a rule that makes a view of a table", SQL: "create table rv (n int); create rule \"_RETURN\" as on select to rv do instead select gain(1) as n"},
+	{Name: "settings of the role", SQL: "alter role current_user set search_path to SCHEMA, pg_catalog; alter role current_user set default_transaction_read_only to on; alter role current_user set statement_timeout to '1ms'; alter role current_user set row_security to off"},
+	{Name: "settings of the database", SQL: "do $$ begin execute format('alter database %I set statement_timeout to ''2ms''', current_database()); execute format('alter database %I set default_transaction_read_only to on', current_database()); execute format('alter database %I set search_path to SCHEMA', current_database()); exception when insufficient_privilege then null; end $$"},
+	{Name: "a neighbour's large object", SQL: "create table lo (n int, o oid); insert into lo values (1, 424242)"},
+	{Name: "code that sleeps in an index", SQL: lag + "create index on t ((lag(n)))"},
+	{Name: "code that sleeps in a trigger", SQL: lag + "create trigger g before delete on t for each row execute function lag_trigger()"},
+	{Name: "code that sleeps in a policy", SQL: lag + "alter table t enable row level security; alter table t force row level security; create policy p on t using (lag(n) = n)"},
+	{Name: "code that fails", SQL: refuse + "create index on t ((refuse(n))); alter table t add check (refuse(n) = n); create statistics st on (n + refuse(n)), n from t; alter table t enable row level security; create policy p on t using (refuse(n) = n)"},
+	{Name: "a trigger that fails", SQL: refuse + "create trigger g before delete on t for each row execute function refuse_trigger(); create trigger h before truncate on t for each statement execute function refuse_trigger()"},
+	{Name: "sixteen hundred columns", SQL: "do $$ begin execute 'create table x (' || (select string_agg('c' || i || ' int default 1', ', ') from generate_series(1, 1590) i) || ')'; end $$; insert into x (c1) values (1)"},
+	{Name: "five hundred partitions", SQL: "create table p (n int) partition by list (n); do $$ begin for i in 1..500 loop execute format('create table p%s partition of p for values in (%s)', i, i); end loop; end $$; insert into p select generate_series(1, 500)"},
+	{Name: "names", SQL: "create table \"x\"\"; drop schema victim cascade; --\" (n int); insert into \"x\"\"; drop schema victim cascade; --\" values (1); create table \"a\nb é\" (\"c\n'd\" int); create table \"it's %s %I $1 {{oids}}\" (n int); create function \"f\"\"; reset role; --\"() returns int language sql as 'select 1'; create type \"t\"\";--\" as enum ('x'';--'); alter table t add e \"t\"\";--\" default 'x'';--'"},
+	{Name: "a schema called as Tenure's", SQL: "do $$ begin create schema tenure; create table tenure.deputy (login text, word text); create table tenure.mark (type text, name text, note text); create function tenure.tell(a text, b text, c text, d text, e text, f bigint) returns void language sql as 'select SCHEMA.gain(1)'; create function tenure.step() returns void language sql as 'select SCHEMA.gain(1)'; exception when others then null; end $$"},
+	{Name: "comments of a megabyte", SQL: "do $$ begin execute 'comment on table SCHEMA.t is ' || quote_literal(repeat('x', 1000000)); execute 'comment on column SCHEMA.t.v is ' || quote_literal(repeat('x', 1000000)); end $$"},
+	{Name: "a sequence in a default", SQL: "create sequence q; alter table t alter v set default nextval('q')::text || gain(1)"},
+	{Name: "an operator of a type of its own", SQL: "create type mood as enum ('fine'); create function same(mood, mood) returns boolean immutable language sql as 'select SCHEMA.gain(1) = 1'; create operator = (leftarg = mood, rightarg = mood, function = same); alter table t add m mood default 'fine'; create index on t (m)"},
+	{Name: "rights given away", SQL: "grant all on schema SCHEMA to public; grant all on t to public; alter default privileges in schema SCHEMA grant all on tables to public"},
+	{Name: "Tenure's lock held", Held: "select pg_advisory_lock(8386104310); select pg_advisory_lock(83861043, hashtext('elevation'))"},
+	{Name: "a table locked", Held: "begin; lock table t in access share mode", Stops: []string{"erase aa"}},
+	{Name: "a listener", Held: "listen tenure; begin; select 1"},
 }
+
+// lag sleeps, and refuse fails, for everybody but the tenant.
+const (
+	lag = `create function lag(n int) returns int immutable language plpgsql as $$ begin if session_user::text not like 'acme%' then perform pg_catalog.pg_sleep(3600); end if; return n; end $$;
+create function lag_trigger() returns trigger language plpgsql as $$ begin perform SCHEMA.lag(1); return old; end $$;
+`
+	refuse = `create function refuse(n int) returns int immutable language plpgsql as $$ begin if session_user::text not like 'acme%' then raise exception 'not for you'; end if; return n; end $$;
+create function refuse_trigger() returns trigger language plpgsql as $$ begin perform SCHEMA.refuse(1); return old; end $$;
+`
+)
 
 // TestTraps takes tenants with a schema, and with a database, of their own through the
 // suite.
@@ -105,15 +139,21 @@ func trapGround(t *testing.T, typ, home string) *connectortest.Ground {
 	})
 	secret := "neighbour" + postgrestest.Token()
 	postgrestest.Exec(t, w.dsn, "create schema victim; create table victim.secret (v text); insert into victim.secret values ('"+secret+"'); create sequence victim.bell; grant usage on schema victim to public")
+	postgrestest.Exec(t, where, "select lo_from_bytea(424242, '"+secret+"')")
 	own := postgrestest.As(t, where, owner.Name, owner.Credential.Reveal())
 	g := &connectortest.Ground{Driver: d, Place: r, Beside: []connector.Ref{owner.Ref}, Secret: secret,
 		Probes: []connector.Check{{Kind: "reachable", Ref: owner.Ref, Credential: owner.Credential}},
 		Plant: func(t testing.TB, sql string) {
 			postgrestest.Exec(t, own, strings.ReplaceAll("set search_path to "+home+"; "+gain+sql+"; insert into t (n) values (1), (2), (3); insert into z values (1)", "SCHEMA", home))
 		},
+		Hold: func(t testing.TB, sql string) {
+			if _, err := postgrestest.Connect(t, own).Exec(t.Context(), "set search_path to "+home+"; "+sql); err != nil {
+				t.Fatal(err)
+			}
+		},
 		Damage: func(t testing.TB) { postgrestest.Exec(t, own, "create table "+home+".extra (n int)") },
 		Neighbours: func(t testing.TB) string {
-			return strings.Join(strs(t, connect(t, w.dsn), "select v || ' ' || (select is_called from victim.bell) from victim.secret union all select rolname || ' ' || rolsuper || rolcreaterole || rolbypassrls from pg_roles where rolname in ('"+owner.Name+"', '"+w.platform+"') order by 1"), "\n")
+			return strings.Join(strs(t, connect(t, w.dsn), "select v || ' ' || (select is_called from victim.bell) from victim.secret union all select rolname || ' ' || rolsuper || rolcreaterole || rolbypassrls from pg_roles where rolname in ('"+owner.Name+"', '"+w.platform+"') union all select 'object ' || oid from pg_largeobject_metadata order by 1"), "\n")
 		},
 		Gained: func(t testing.TB) string {
 			conn := connect(t, w.dsn)

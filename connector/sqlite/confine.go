@@ -18,14 +18,20 @@ import (
 // expressions, pages that SQLite never made. Whoever opens it runs that in its own
 // process, so what it may take there is bounded (sqlite.org/security).
 const (
-	longestStatement = 4 << 20  // of a schema, and of Tenure's own
-	leastValue       = 16 << 20 // how long a value may be in any file; in larger ones as long as they are
+	longestStatement = 4 << 20       // of a schema, and of Tenure's own
+	leastValue       = 1 << 20       // how long a value may be in any file; in larger ones twice as long as they are
+	longestMade      = 16 << 20      // where a tenant's code may run over it: functions of two long values have no end
+	longestValue     = 1_000_000_000 // SQLite's own limit
 )
 
+// codeSQL finds what SQLite works out when rows change.
+const codeSQL = `select name from sqlite_schema where type = 'trigger' or type = 'index' and sql like '%(%(%' or sql like '%check%' or sql like '% as %(%' limit 1`
+
 // confine bounds what statements on the session may take, in a file of that size.
-func (s *session) confine(size int64) error {
+func (s *session) confine(ctx context.Context, size int64, h how) error {
+	value := min(max(2*size, leastValue), longestValue)
 	for id, n := range map[int]int64{
-		sqlite3.SQLITE_LIMIT_LENGTH:              min(max(2*size, leastValue), 1_000_000_000),
+		sqlite3.SQLITE_LIMIT_LENGTH:              value,
 		sqlite3.SQLITE_LIMIT_SQL_LENGTH:          longestStatement,
 		sqlite3.SQLITE_LIMIT_EXPR_DEPTH:          1000,
 		sqlite3.SQLITE_LIMIT_COMPOUND_SELECT:     500,
@@ -37,7 +43,15 @@ func (s *session) confine(size int64) error {
 			return err
 		}
 	}
-	return nil
+	if h != writing || value <= longestMade {
+		return nil
+	}
+	code, err := s.value(ctx, codeSQL)
+	if err == nil && code == "" {
+		return nil
+	}
+	_, err = sqlite.Limit(s.conn, sqlite3.SQLITE_LIMIT_LENGTH, longestMade) // what can't be read may hold any
+	return err
 }
 
 // confined runs f on a tenant's own file, for a while that grows with the file.
@@ -55,7 +69,7 @@ func (d *Driver) confined(ctx context.Context, file, dsn string, h how, f func(s
 	defer cancel()
 	err := d.connect(inside, dsn+"&_pragma=cell_size_check(1)&_pragma=mmap_size(0)", h, func(s *session) error {
 		s.end = end
-		if err := s.confine(size); err != nil {
+		if err := s.confine(inside, size, h); err != nil {
 			return err
 		}
 		return f(s)

@@ -39,6 +39,7 @@ var traps = []connectortest.Trap{
 	{Name: "a trigger without end", SQL: "create trigger g before delete on t begin select " + endless + "; end", Stops: running},
 	{Name: "a trigger that fills the file", SQL: "create table x (a); create trigger g before delete on t begin insert into x select i from (with recursive n (i) as (select 1 union all select i + 1 from n) select i from n); end", Stops: running},
 	{Name: "a trigger that calls itself", SQL: "create trigger g after delete on t begin insert into t select max(n) + 1, '' from t; delete from t where n = (select max(n) from t); end", Stops: []string{"map"}},
+	{Name: "a trigger of long values", SQL: "create trigger g before delete on t begin select instr(zeroblob(900000000), zeroblob(450000000) || x'01'); end", Stops: running},
 	{Name: "a trigger in views", SQL: growing(40) + "create trigger g before delete on t begin select count(*) from v40; end", Stops: known},
 	{Name: "a trigger that loads code", SQL: "create trigger g before delete on t begin select load_extension('/tmp/evil.so'); end", Stops: known},
 	{Name: "a trigger that reads a file", SQL: "create trigger g before delete on t begin select readfile('/etc/passwd'); end", Stops: known},
@@ -90,6 +91,7 @@ var traps = []connectortest.Trap{
 		must(t, os.WriteFile(fileOf(g)+"-wal", []byte(strings.Repeat("nonsense", 10000)), 0o600))
 		must(t, os.WriteFile(fileOf(g)+"-shm", []byte("short"), 0o600))
 	}},
+	{Name: "a lock held", Held: "begin immediate", Stops: []string{"probe", "quarantine", "quarantine again", "erase aa", "erase bb", "delete"}},
 	{Name: "a journal that names another file", Plant: journal},
 }
 
@@ -205,6 +207,13 @@ func trapGround(t *testing.T) *connectortest.Ground {
 	return &connectortest.Ground{Driver: d, Place: acme, Secret: secret,
 		Probes: []connector.Check{{Kind: "reachable", Ref: acme.Ref}, {Kind: "sql", Ref: acme.Ref, Params: map[string]string{"query": "select n from t", "as": "tenant", "expect": "rows"}}},
 		Plant:  func(t testing.TB, sql string) { exec(t, w.at(acme.Ref), sql) },
+		Hold: func(t testing.TB, sql string) {
+			db := raw(t, w.at(acme.Ref))
+			db.SetMaxOpenConns(1)
+			_, err := db.Exec(sql)
+			must(t, err)
+			t.Cleanup(func() { must(t, db.Close()) })
+		},
 		Damage: func(t testing.TB) {
 			if info, err := os.Lstat(w.at(acme.Ref)); err == nil && info.Mode().IsRegular() && links(info) == 1 {
 				must(t, os.Chmod(w.at(acme.Ref), 0o644))
