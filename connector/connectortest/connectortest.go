@@ -3,6 +3,9 @@
 //
 //	func TestConformance(t *testing.T) { connectortest.Run(t, open) }
 //
+// One of a system in which tenants write code, in a place of their own, passes RunTraps
+// too, with the traps that such a system knows.
+//
 // The suite judges by what can be seen from outside (World.Look and the
 // functions of Case), not by the driver's word alone. Everything that a driver
 // returns is searched for the secrets that it was given.

@@ -2,25 +2,34 @@ package postgres
 
 import (
 	"io"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/connectortest"
 	"github.com/tenurehq/tenure/internal/postgrestest"
 )
 
 // gain is a function that a tenant writes: where it runs with more rights than its own,
-// or can take on more, it fails with the word that the tests look for.
+// or can take on more, it fails with the word that the suite looks for, and rings a
+// bell that no rollback takes back.
 const gain = `create function gain(n int) returns int immutable language plpgsql as $$
 declare how text;
 begin
- foreach how in array array['select 1', 'reset role', 'set session authorization default', 'set role victim'] loop
+ foreach how in array array['select 1', 'reset role', 'set session authorization default', 'set role victim', 'set role tenure'] loop
   begin
    execute how;
-   perform 1 from victim.secret;
-   raise exception 'GAINED: % as %, session of %', how, current_user, session_user using errcode = 'GA001';
+   if exists (select from pg_catalog.pg_roles where rolname in (current_user, session_user) and (rolsuper or rolcreaterole or rolcreatedb or rolbypassrls or rolreplication)) then
+    raise exception 'GAINED: % as %, session of %', how, current_user, session_user using errcode = 'GA001';
+   end if;
+   if pg_catalog.to_regclass('victim.secret') is not null then
+    perform 1 from victim.secret;
+    perform pg_catalog.nextval('victim.bell');
+    raise exception 'GAINED: % as %, session of %', how, current_user, session_user using errcode = 'GA001';
+   end if;
   exception when sqlstate 'GA001' then raise; when others then null;
   end;
  end loop;
@@ -31,100 +40,134 @@ create function gain_json(m anyenum) returns json language plpgsql as $$ begin p
 `
 
 // traps are what a tenant leaves in its own schema for whoever comes with more rights.
-var traps = map[string]string{
-	"an index on an expression":  "create index on t ((n + gain(1)))",
-	"an index with a condition":  "create index on t (n) where gain(2) = 2",
-	"a check":                    "alter table t add check (gain(1) = 1 or n > 0)",
-	"statistics":                 "create statistics st on (n + gain(1)), n from t",
-	"a generated column":         "alter table t add g int generated always as (gain(n)) stored",
-	"a default":                  "alter table t alter v set default gain(1)::text",
-	"a domain":                   "create domain d as int check (gain(1) = 1); alter table t add o d",
-	"a trigger before":           "create trigger g before insert or update or delete on t for each row execute function gain_trigger()",
-	"a trigger after":            "create trigger g after insert or update or delete on t for each row execute function gain_trigger()",
-	"a trigger of the statement": "create trigger g before delete on t for each statement execute function gain_trigger()",
-	"a trigger at the end":       "create constraint trigger g after insert or delete on t deferrable initially deferred for each row execute function gain_trigger()",
-	"a trigger of truncate":      "create trigger g before truncate on t for each statement execute function gain_trigger()",
-	"a cast to json":             "create type mood as enum ('fine'); create function m(mood) returns json language sql as 'select SCHEMA.gain_json($1)'; create cast (mood as json) with function m(mood); alter table t add m mood default 'fine'",
-	"a cast to text":             "create type mood as enum ('fine'); create function m(mood) returns text language sql as 'select SCHEMA.gain_json($1)::text'; create cast (mood as text) with function m(mood) as implicit; alter table t add m mood default 'fine'",
-	"a composite type":           "create type mood as enum ('fine'); create function m(mood) returns json language sql as 'select SCHEMA.gain_json($1)'; create cast (mood as json) with function m(mood); create type pair as (a int, m mood); alter table t add p pair default row(1, 'fine')",
-	"a policy":                   "alter table t enable row level security; create policy p on t using (gain(1) = 1)",
-	"a forced policy":            "alter table t enable row level security; alter table t force row level security; create policy p on t using (gain(n) = n)",
-	"a rule":                     "create rule r as on delete to t do also select gain(1)",
-	"a view":                     "create view w as select gain(n) from t",
-	"a materialized view":        "create function calm(int) returns int immutable language sql as 'select $1'; create materialized view w as select calm(n) from t; create or replace function calm(int) returns int immutable language sql as 'select SCHEMA.gain($1)'",
-	"a partition":                "create function part(int) returns int immutable language sql as 'select SCHEMA.gain($1)'; create table p (n int) partition by list ((part(n))); create table p1 partition of p for values in (1); insert into p values (1)",
-	"an operator":                "create function same(text, text) returns boolean immutable language sql as 'select SCHEMA.gain(1) = 1'; create operator = (leftarg = text, rightarg = text, function = same)",
-	"a name of the server's":     "create function count(anyelement) returns bigint language sql as 'select SCHEMA.gain(1)::bigint'; create function format(text, variadic text[]) returns text language sql as 'select SCHEMA.gain(1)::text'",
-	"a reference of its own":     "create table k (n int references t on delete cascade, check (gain(3) = 3 or n = 0)); create trigger g after delete on k for each row execute function gain_trigger()",
-	"a check that is null":       "create table k (n int references t on delete set null, check (n is null or query_to_xml('select SCHEMA.gain(1)', true, true, '') is not null))",
+var traps = []connectortest.Trap{
+	{Name: "an index on an expression", SQL: "create index on t ((n + gain(1)))"},
+	{Name: "an index with a condition", SQL: "create index on t (n) where gain(2) = 2"},
+	{Name: "a check", SQL: "alter table t add check (gain(1) = 1 or n > 0)"},
+	{Name: "statistics", SQL: "create statistics st on (n + gain(1)), n from t"},
+	{Name: "a generated column", SQL: "alter table t add g int generated always as (gain(n)) stored"},
+	{Name: "a default", SQL: "alter table t alter v set default gain(1)::text"},
+	{Name: "a domain", SQL: "create domain d as int check (gain(1) = 1); alter table t add o d"},
+	{Name: "a trigger before", SQL: "create trigger g before insert or update or delete on t for each row execute function gain_trigger()"},
+	{Name: "a trigger after", SQL: "create trigger g after insert or update or delete on t for each row execute function gain_trigger()"},
+	{Name: "a trigger of the statement", SQL: "create trigger g before delete on t for each statement execute function gain_trigger()"},
+	{Name: "a trigger at the end", SQL: "create constraint trigger g after insert or delete on t deferrable initially deferred for each row execute function gain_trigger()"},
+	{Name: "a trigger of truncate", SQL: "create trigger g before truncate on t for each statement execute function gain_trigger()"},
+	{Name: "a cast to json", SQL: "create type mood as enum ('fine'); create function m(mood) returns json language sql as 'select SCHEMA.gain_json($1)'; create cast (mood as json) with function m(mood); alter table t add m mood default 'fine'"},
+	{Name: "a cast to text", SQL: "create type mood as enum ('fine'); create function m(mood) returns text language sql as 'select SCHEMA.gain_json($1)::text'; create cast (mood as text) with function m(mood) as implicit; alter table t add m mood default 'fine'"},
+	{Name: "a composite type", SQL: "create type mood as enum ('fine'); create function m(mood) returns json language sql as 'select SCHEMA.gain_json($1)'; create cast (mood as json) with function m(mood); create type pair as (a int, m mood); alter table t add p pair default row(1, 'fine')"},
+	{Name: "a policy", SQL: "alter table t enable row level security; create policy p on t using (gain(1) = 1)"},
+	{Name: "a forced policy", SQL: "alter table t enable row level security; alter table t force row level security; create policy p on t using (gain(n) = n)"},
+	{Name: "a rule", SQL: "create rule r as on delete to t do also select gain(1)"},
+	{Name: "a view", SQL: "create view w as select gain(n) from t"},
+	{Name: "a materialized view", SQL: "create function calm(int) returns int immutable language sql as 'select $1'; create materialized view w as select calm(n) from t; create or replace function calm(int) returns int immutable language sql as 'select SCHEMA.gain($1)'"},
+	{Name: "a partition", SQL: "create function part(int) returns int immutable language sql as 'select SCHEMA.gain($1)'; create table p (n int) partition by list ((part(n))); create table p1 partition of p for values in (1); insert into p values (1)"},
+	{Name: "an operator", SQL: "create function same(text, text) returns boolean immutable language sql as 'select SCHEMA.gain(1) = 1'; create operator = (leftarg = text, rightarg = text, function = same)"},
+	{Name: "a name of the server's", SQL: "create function count(anyelement) returns bigint language sql as 'select SCHEMA.gain(1)::bigint'; create function format(text, variadic text[]) returns text language sql as 'select SCHEMA.gain(1)::text'"},
+	{Name: "a reference of its own", SQL: "create table k (n int references t on delete cascade, check (gain(3) = 3 or n = 0)); create trigger g after delete on k for each row execute function gain_trigger()"},
+	{Name: "a check that is null", SQL: "create table k (n int references t on delete set null, check (n is null or query_to_xml('select SCHEMA.gain(1)', true, true, '') is not null))"},
+	{Name: "a function of definer's rights", SQL: "create function sd(n int) returns int immutable security definer language sql as 'select SCHEMA.gain(n)'; create index on t ((sd(n))); create view w with (security_barrier) as select sd(n) from t"},
+	{Name: "a range", SQL: "create function d(int, int) returns float8 immutable language sql as 'select SCHEMA.gain(1)::float8'; create type span as range (subtype = int4, subtype_diff = d); alter table t add r span default '[1,2)'; create index on t using gist (r)"},
+	{Name: "an aggregate called as the server's", SQL: "create function sf(text, text) returns text immutable language sql as 'select SCHEMA.gain(1)::text'; create aggregate max(text) (sfunc = sf, stype = text, initcond = ''); create aggregate count(int) (sfunc = int4pl, stype = int, initcond = '0')"},
+	{Name: "a collation", SQL: "create collation c from \"C\"; alter table t add x text collate c default 'x'; create index on t (x)"},
+	{Name: "a rule that makes a view of a table", SQL: "create table rv (n int); create rule \"_RETURN\" as on select to rv do instead select gain(1) as n"},
+	{Name: "settings of the role", SQL: "alter role current_user set search_path to SCHEMA, pg_catalog; alter role current_user set default_transaction_read_only to on; alter role current_user set statement_timeout to '1ms'; alter role current_user set row_security to off"},
+	{Name: "settings of the database", SQL: "do $$ begin execute format('alter database %I set statement_timeout to ''2ms''', current_database()); execute format('alter database %I set default_transaction_read_only to on', current_database()); execute format('alter database %I set search_path to SCHEMA', current_database()); exception when insufficient_privilege then null; end $$"},
+	{Name: "a neighbour's large object", SQL: "create table lo (n int, o oid); insert into lo values (1, 424242)"},
+	{Name: "code that sleeps in an index", SQL: lag + "create index on t ((lag(n)))"},
+	{Name: "code that sleeps in a trigger", SQL: lag + "create trigger g before delete on t for each row execute function lag_trigger()"},
+	{Name: "code that sleeps in a policy", SQL: lag + "alter table t enable row level security; alter table t force row level security; create policy p on t using (lag(n) = n)"},
+	{Name: "code that fails", SQL: refuse + "create index on t ((refuse(n))); alter table t add check (refuse(n) = n); create statistics st on (n + refuse(n)), n from t; alter table t enable row level security; create policy p on t using (refuse(n) = n)"},
+	{Name: "a trigger that fails", SQL: refuse + "create trigger g before delete on t for each row execute function refuse_trigger(); create trigger h before truncate on t for each statement execute function refuse_trigger()"},
+	{Name: "sixteen hundred columns", SQL: "do $$ begin execute 'create table x (' || (select string_agg('c' || i || ' int default 1', ', ') from generate_series(1, 1590) i) || ')'; end $$; insert into x (c1) values (1)"},
+	{Name: "five hundred partitions", SQL: "create table p (n int) partition by list (n); do $$ begin for i in 1..500 loop execute format('create table p%s partition of p for values in (%s)', i, i); end loop; end $$; insert into p select generate_series(1, 500)"},
+	{Name: "names", SQL: "create table \"x\"\"; drop schema victim cascade; --\" (n int); insert into \"x\"\"; drop schema victim cascade; --\" values (1); create table \"a\nb é\" (\"c\n'd\" int); create table \"it's %s %I $1 {{oids}}\" (n int); create function \"f\"\"; reset role; --\"() returns int language sql as 'select 1'; create type \"t\"\";--\" as enum ('x'';--'); alter table t add e \"t\"\";--\" default 'x'';--'"},
+	{Name: "a schema called as Tenure's", SQL: "do $$ begin create schema tenure; create table tenure.deputy (login text, word text); create table tenure.mark (type text, name text, note text); create function tenure.tell(a text, b text, c text, d text, e text, f bigint) returns void language sql as 'select SCHEMA.gain(1)'; create function tenure.step() returns void language sql as 'select SCHEMA.gain(1)'; exception when others then null; end $$"},
+	{Name: "comments of a megabyte", SQL: "do $$ begin execute 'comment on table SCHEMA.t is ' || quote_literal(repeat('x', 1000000)); execute 'comment on column SCHEMA.t.v is ' || quote_literal(repeat('x', 1000000)); end $$"},
+	{Name: "a sequence in a default", SQL: "create sequence q; alter table t alter v set default nextval('q')::text || gain(1)"},
+	{Name: "an operator of a type of its own", SQL: "create type mood as enum ('fine'); create function same(mood, mood) returns boolean immutable language sql as 'select SCHEMA.gain(1) = 1'; create operator = (leftarg = mood, rightarg = mood, function = same); alter table t add m mood default 'fine'; create index on t (m)"},
+	{Name: "rights given away", SQL: "grant all on schema SCHEMA to public; grant all on t to public; alter default privileges in schema SCHEMA grant all on tables to public"},
+	{Name: "Tenure's lock held", Held: "select pg_advisory_lock(8386104310); select pg_advisory_lock(83861043, hashtext('elevation'))"},
+	{Name: "a table locked", Held: "begin; lock table t in access share mode", Stops: []string{"erase aa"}},
+	{Name: "a listener", Held: "listen tenure; begin; select 1"},
 }
 
-// TestTraps plants what a tenant may write into its own schema and makes every call
-// there: no code of the tenant's runs with rights that the tenant hasn't.
+// lag sleeps, and refuse fails, for everybody but the tenant.
+const (
+	lag = `create function lag(n int) returns int immutable language plpgsql as $$ begin if session_user::text not like 'acme%' then perform pg_catalog.pg_sleep(3600); end if; return n; end $$;
+create function lag_trigger() returns trigger language plpgsql as $$ begin perform SCHEMA.lag(1); return old; end $$;
+`
+	refuse = `create function refuse(n int) returns int immutable language plpgsql as $$ begin if session_user::text not like 'acme%' then raise exception 'not for you'; end if; return n; end $$;
+create function refuse_trigger() returns trigger language plpgsql as $$ begin perform SCHEMA.refuse(1); return old; end $$;
+`
+)
+
+// TestTraps takes tenants with a schema, and with a database, of their own through the
+// suite.
 func TestTraps(t *testing.T) {
 	t.Parallel()
-	for name, sql := range traps {
-		t.Run(name, func(t *testing.T) {
+	for typ, home := range map[string]string{"schema": "acme", "database": "public"} {
+		t.Run(typ, func(t *testing.T) {
 			t.Parallel()
-			d, w, _ := opened(t)
-			owner := desired("role", "acme_"+postgrestest.Token(), map[string]any{"login": true})
-			r := desired("schema", "acme", map[string]any{"owner": owner.Name, "tables": map[string]any{"*": "data"}, "ddl": "create table if not exists t (n int primary key, v text)"})
-			for _, one := range []connector.Desired{owner, r} {
-				if _, _, err := d.Ensure(t.Context(), one); err != nil {
-					t.Fatal(err)
-				}
-			}
-			t.Cleanup(func() {
-				postgrestest.Exec(t, w.dsn, "drop schema if exists acme cascade; drop owned by "+owner.Name+"; drop role "+owner.Name)
-			})
-			postgrestest.Exec(t, w.dsn, "create schema victim; create table victim.secret (n int); grant usage on schema victim to public")
-			own := postgrestest.As(t, w.dsn, owner.Name, owner.Credential.Reveal())
-			postgrestest.Exec(t, own, strings.ReplaceAll("set search_path to acme; "+gain+sql+"; insert into t (n) values (1), (2), (3)", "SCHEMA", "acme"))
-			for _, c := range []struct {
-				name string
-				call func() error
-			}{
-				{"observe", func() error {
-					_, err := d.Observe(t.Context(), []connector.Ref{r.Ref, owner.Ref}, func(connector.Observed) error { return nil })
-					return err
-				}},
-				{"discover", func() error {
-					_, err := d.Discover(t.Context(), connector.Scope{}, func(connector.Observed) error { return nil })
-					return err
-				}},
-				{"map", func() error {
-					m, err := d.DataMap(t.Context(), connector.Survey{Ref: r.Ref, Prove: true, Search: 5 * time.Second})
-					for _, p := range m.Places {
-						if p.Blocks {
-							t.Errorf("map: %s %s", p.Name, p.Says)
-						}
-					}
-					return err
-				}},
-				{"repair", func() error {
-					postgrestest.Exec(t, own, "create table acme.extra (n int)")
-					_, _, err := d.Ensure(t.Context(), r)
-					return err
-				}},
-				{"export", func() error { _, err := d.Export(t.Context(), r.Ref, io.Discard); return err }},
-				{"quarantine", func() error { _, err := d.Quarantine(t.Context(), r.Ref); return err }},
-				{"export from quarantine", func() error { _, err := d.Export(t.Context(), r.Ref, io.Discard); return err }},
-				{"erase", func() error { _, err := eraseAll(t, d, r.Ref, 100); return err }},
-				{"delete", func() error { _, err := d.Delete(t.Context(), r.Ref); return err }},
-			} {
-				if err := c.call(); err != nil {
-					t.Errorf("%s: %v", c.name, err)
-					if strings.Contains(err.Error(), "GAINED") {
-						return
-					}
-				}
-			}
-			left := strs(t, connect(t, w.dsn), "select m.member::regrole::text from pg_auth_members m where m.roleid = '"+owner.Name+"'::regrole")
-			if len(left) > 0 {
-				t.Errorf("deputies are left: %q", left)
-			}
+			connectortest.RunTraps(t, func(t *testing.T) *connectortest.Ground { return trapGround(t, typ, home) }, traps)
 		})
 	}
+}
+
+// trapGround has a place of that type, whose tables stand in the schema home.
+func trapGround(t *testing.T, typ, home string) *connectortest.Ground {
+	d, w, _ := opened(t)
+	owner := desired("role", "acme_"+postgrestest.Token(), map[string]any{"login": true})
+	r := desired(typ, "acme", map[string]any{"owner": owner.Name, "tables": map[string]any{"*": "aa", "z": "bb"},
+		"ddl": "create table if not exists t (n int primary key, v text); create table if not exists z (n int primary key)"})
+	r.Classes = []string{"aa", "bb"}
+	where := w.dsn
+	if typ == "database" {
+		r.Name = "acme_" + postgrestest.Token()
+		where = postgrestest.With(t, w.dsn, func(u *url.URL) { u.Path = "/" + r.Name })
+	}
+	for _, one := range []connector.Desired{owner, r} {
+		if _, _, err := d.Ensure(t.Context(), one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		if typ == "database" {
+			postgrestest.Exec(t, w.dsn, "drop database if exists "+r.Name+" with (force)")
+		}
+		postgrestest.Exec(t, w.dsn, "drop schema if exists acme cascade; drop owned by "+owner.Name+" cascade; drop role "+owner.Name)
+	})
+	secret := "neighbour" + postgrestest.Token()
+	postgrestest.Exec(t, w.dsn, "create schema victim; create table victim.secret (v text); insert into victim.secret values ('"+secret+"'); create sequence victim.bell; grant usage on schema victim to public")
+	postgrestest.Exec(t, where, "select lo_from_bytea(424242, '"+secret+"')")
+	own := postgrestest.As(t, where, owner.Name, owner.Credential.Reveal())
+	g := &connectortest.Ground{Driver: d, Place: r, Beside: []connector.Ref{owner.Ref}, Secret: secret,
+		Probes: []connector.Check{{Kind: "reachable", Ref: owner.Ref, Credential: owner.Credential}},
+		Plant: func(t testing.TB, sql string) {
+			postgrestest.Exec(t, own, strings.ReplaceAll("set search_path to "+home+"; "+gain+sql+"; insert into t (n) values (1), (2), (3); insert into z values (1)", "SCHEMA", home))
+		},
+		Hold: func(t testing.TB, sql string) {
+			if _, err := postgrestest.Connect(t, own).Exec(t.Context(), "set search_path to "+home+"; "+sql); err != nil {
+				t.Fatal(err)
+			}
+		},
+		Damage: func(t testing.TB) { postgrestest.Exec(t, own, "create table "+home+".extra (n int)") },
+		Neighbours: func(t testing.TB) string {
+			return strings.Join(strs(t, connect(t, w.dsn), "select v || ' ' || (select is_called from victim.bell) from victim.secret union all select rolname || ' ' || rolsuper || rolcreaterole || rolbypassrls from pg_roles where rolname in ('"+owner.Name+"', '"+w.platform+"') union all select 'object ' || oid from pg_largeobject_metadata order by 1"), "\n")
+		},
+		Gained: func(t testing.TB) string {
+			conn := connect(t, w.dsn)
+			defer func() { _ = conn.Close(t.Context()) }()
+			return strings.Join(append(
+				strs(t, conn, "select 'the tenant rang a bell that it may not touch' from victim.bell where is_called"),
+				strs(t, conn, "select 'a deputy is left: ' || m.member::regrole from pg_auth_members m where m.roleid = '"+owner.Name+"'::regrole and m.member::regrole::text like 't\\_%'")...), ", ")
+		},
+	}
+	if typ == "schema" {
+		e := elevation(t, w, tenure.DirectRead, r.Ref)
+		g.Elevation = &e
+	}
+	return g
 }
 
 // TestElevationTraps: what comes to belong to the login of an elevation reaches no more

@@ -15,6 +15,7 @@ type catalog struct {
 	broken    []relational.ForeignKey // whose parent's columns are no key, so that SQLite deletes nothing from it
 	indexes   map[string][]index      // by table
 	virtuals  []virtual
+	shadows   []string // tables in which virtual ones keep what they hold
 	fulltexts []fulltext
 	triggers  []trigger
 	conflicts map[string][]conflict // by table
@@ -24,28 +25,36 @@ func readCatalog(ctx context.Context, q relational.Querier) (c catalog, err erro
 	if c.virtuals, err = virtuals(ctx, q); err != nil {
 		return c, err
 	}
+	if c.shadows, err = shadows(ctx, q, c.virtuals); err != nil {
+		return c, err
+	}
 	if c.fulltexts, err = fulltexts(ctx, q, c.virtuals); err != nil {
 		return c, err
 	}
 	if c.triggers, err = triggers(ctx, q); err != nil {
 		return c, err
 	}
-	tables, texts, err := readTables(ctx, q, c.apart())
+	skip := append(c.apart(), c.shadows...)
+	texts, err := readTexts(ctx, q, skip)
+	if err != nil {
+		return c, err
+	}
+	tables, err := readTables(ctx, q, texts, skip)
 	if err != nil {
 		return c, err
 	}
 	collations := map[string]map[string]string{}
 	c.conflicts = map[string][]conflict{}
-	for name, text := range texts {
-		collations[name], c.conflicts[name] = collationsOf(text), conflictsOf(text)
+	for name, all := range texts {
+		collations[name], c.conflicts[name] = collationsOf(all), conflictsOf(all)
 	}
 	for i := range tables {
 		tables[i].Code = slices.ContainsFunc(c.triggers, func(g trigger) bool { return g.event != "insert" && strings.EqualFold(g.table, tables[i].Name) })
 	}
-	if c.indexes, err = readIndexes(ctx, q); err != nil {
+	if c.indexes, err = readIndexes(ctx, q, skip); err != nil {
 		return c, err
 	}
-	keys, broken, err := readKeys(ctx, q, tables, c.indexes)
+	keys, broken, err := readKeys(ctx, q, skip, tables, c.indexes)
 	if err != nil {
 		return c, err
 	}
@@ -128,57 +137,85 @@ func (c catalog) virtual(name string) *virtual {
 	return nil
 }
 
-// readTables reads the tables, and by table the statement that made it.
-func readTables(ctx context.Context, q relational.Querier, apart []string) ([]relational.Table, map[string]string, error) {
-	texts := map[string]string{}
-	skip := make([]string, len(apart))
-	for i, name := range apart {
-		skip[i] = literal(name)
+// readTexts reads the statements that made the tables, save SQLite's and Tenure's own
+// and those to skip. No pragma lists tables without having SQLite work out every view
+// of the file, which a few views can make endless.
+func readTexts(ctx context.Context, q relational.Querier, skip []string) (map[string][]word, error) {
+	out := map[string][]word{}
+	var name, text string
+	err := each(ctx, q, "select t.name, coalesce(t.sql, '') from sqlite_schema t where t.type = 'table' and not "+ownSQL, func() error {
+		out[name] = words(text)
+		return nil
+	}, &name, &text)
+	for _, name := range skip {
+		delete(out, name)
 	}
+	return out, err
+}
+
+// readTables reads the columns of tables whose statements are given.
+func readTables(ctx context.Context, q relational.Querier, texts map[string][]word, skip []string) ([]relational.Table, error) {
 	var out []relational.Table
-	keys := map[string]map[int]string{}
-	var name, column, declared, text string
-	var wr, strict, notNull bool
+	var keys map[int]string
+	var told map[string]bool
+	var strict bool
+	var name, column, declared string
+	var notNull bool
 	var pk, hidden int
-	// A list apart, since a virtual table that can't be read must not be asked.
-	err := each(ctx, q, `with l as materialized (select t.name, t.wr, t.strict, coalesce(s.sql, '') as sql from pragma_table_list t left join sqlite_schema s on s.type = 'table' and s.name = t.name
- where t.schema = 'main' and t.type in ('table', 'virtual') and not `+ownSQL+` and t.name not in (`+strings.Join(skip, ", ")+`))
- select l.name, l.wr, l.strict, l.sql, x.name, x.type, x.pk, x."notnull", x.hidden from l, pragma_table_xinfo(l.name) x where x.hidden <> 1 order by l.name, x.cid`, func() error {
+	err := each(ctx, q, listed(skip)+`
+ select l.name, x.name, x.type, x.pk, x."notnull", x.hidden from l, pragma_table_xinfo(l.name) x where x.hidden <> 1 order by l.name, x.cid`, func() error {
 		if len(out) == 0 || out[len(out)-1].Name != name {
-			out = append(out, relational.Table{TableName: relational.TableName{Name: name}, RowID: !wr})
-			keys[name] = map[int]string{}
-			texts[name] = text
+			var rowid bool
+			rowid, strict = endsOf(texts[name])
+			out = append(out, relational.Table{TableName: relational.TableName{Name: name}, RowID: rowid})
+			keys, told = map[int]string{}, checkedOf(texts[name])
 		}
 		t := &out[len(out)-1]
 		if strict && strings.EqualFold(declared, "any") {
 			declared = "" // which has no affinity, while elsewhere the word means a number's
 		}
-		t.Columns = append(t.Columns, relational.Column{Name: column, Type: declared, Required: notNull || pk > 0 && wr, Generated: hidden > 1, Computed: hidden > 1})
+		t.Columns = append(t.Columns, relational.Column{Name: column, Type: declared, Required: notNull || pk > 0 && !t.RowID, Generated: hidden > 1, Computed: hidden > 1})
 		if pk > 0 {
-			keys[name][pk] = column
+			keys[pk] = column
+			t.Key = make([]string, 0, len(keys))
+			for n := 1; n <= len(keys); n++ {
+				t.Key = append(t.Key, keys[n])
+			}
 		}
-		if checked(text, column) {
+		if told[strings.ToLower(column)] {
 			t.Checks = append(t.Checks, []string{column})
 		}
 		return nil
-	}, &name, &wr, &strict, &text, &column, &declared, &pk, &notNull, &hidden)
-	for i := range out {
-		for n := 1; n <= len(keys[out[i].Name]); n++ {
-			out[i].Key = append(out[i].Key, keys[out[i].Name][n])
-		}
+	}, &name, &column, &declared, &pk, &notNull, &hidden)
+	return out, err
+}
+
+// listed begins a query with the names of the tables as l, save those to skip: a list
+// apart, since one that can't be read must not be asked.
+func listed(skip []string) string {
+	names := make([]string, len(skip))
+	for i, name := range skip {
+		names[i] = literal(name)
 	}
-	return out, texts, err
+	return "with l as materialized (select t.name from sqlite_schema t where t.type = 'table' and not " + ownSQL + " and t.name not in (" + strings.Join(names, ", ") + "))"
+}
+
+// endsOf reads what follows a table's columns: whether its rows have a rowid, and
+// whether it is strict.
+func endsOf(all []word) (rowid, strict bool) {
+	rowid = true
+	for i := len(all) - 1; i >= 0 && !all[i].is(")"); i-- {
+		rowid = rowid && !all[i].is("without")
+		strict = strict || all[i].is("strict")
+	}
+	return rowid, strict
 }
 
 // collationsOf reads the collations that a table's statement gives its columns,
 // which no pragma shows: by the column's name in lower case, itself in lower case.
-func collationsOf(text string) map[string]string {
+func collationsOf(all []word) map[string]string {
 	out := map[string]string{}
-	if !strings.Contains(strings.ToLower(text), "collate") {
-		return out
-	}
 	depth, column := 0, ""
-	all := words(text)
 	for i, w := range all {
 		switch {
 		case w.is("("):
@@ -194,23 +231,20 @@ func collationsOf(text string) map[string]string {
 	return out
 }
 
-// checked says whether a check of a table's statement speaks of the column. What
-// such a check lets pass isn't worked out: it may be a tenant's own text.
-func checked(text, column string) bool {
-	if !strings.Contains(strings.ToLower(text), "check") {
-		return false
-	}
+// checkedOf are the columns, in lower case, that a check of a table's statement may
+// speak of. What such a check lets pass isn't worked out: it may be a tenant's own text.
+func checkedOf(all []word) map[string]bool {
+	out := map[string]bool{}
 	depth := 0
-	all := words(text)
 	for i, w := range all {
 		switch {
 		case depth == 0 && w.is("(") && i > 0 && all[i-1].is("check"), depth > 0 && w.is("("):
 			depth++
 		case depth > 0 && w.is(")"):
 			depth--
-		case depth > 0 && strings.EqualFold(w.text, column):
-			return true
+		case depth > 0:
+			out[strings.ToLower(w.text)] = true
 		}
 	}
-	return false
+	return out
 }

@@ -13,11 +13,10 @@ type conflict struct {
 }
 
 // conflictsOf reads them, which no pragma shows.
-func conflictsOf(text string) []conflict {
-	if !strings.Contains(strings.ToLower(text), "conflict") {
+func conflictsOf(all []word) []conflict {
+	if !slices.ContainsFunc(all, func(w word) bool { return w.is("conflict") }) {
 		return nil
 	}
-	all := words(text)
 	open := slices.IndexFunc(all, func(w word) bool { return w.is("(") })
 	if open < 0 {
 		return nil

@@ -260,6 +260,9 @@ func (d *Driver) holder(r connector.Ref, call string) (holder, error) {
 
 // held is what the resource holds as the file is now.
 func (s *session) held(ctx context.Context, of estateOf) (*estate, error) {
+	if err := s.unveiled(ctx); err != nil {
+		return nil, err
+	}
 	c, err := readCatalog(ctx, s)
 	if err != nil {
 		return nil, err

@@ -240,6 +240,9 @@ func (k databases) observe(ctx context.Context, _ *session, refs []connector.Ref
 			if errors.Is(err, fs.ErrPermission) {
 				whole, o, err = false, connector.Observed{Type: "database", Name: r.Name, Detail: "it may not be read"}, nil
 			}
+			if len(refs) > 1 && isBusy(extended(err)) { // who holds its own file keeps nobody else's from being seen
+				whole, o, err = false, connector.Observed{Type: "database", Name: r.Name, Detail: err.Error()}, nil
+			}
 			if err != nil {
 				return false, err
 			}

@@ -21,7 +21,10 @@ func quote(name string) string { return relational.Quote(name) }
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 // own says whether a table is Tenure's or SQLite's own.
-const ownSQL = `(t.name like 'sqlite\_%' escape '\' or t.name in ('tenure_mark', 'tenure_sentinel', 'tenure_tally', 'tenure_parent'))`
+const (
+	ownTables = `('tenure_mark', 'tenure_sentinel', 'tenure_tally', 'tenure_parent')`
+	ownSQL    = `(t.name like 'sqlite\_%' escape '\' or t.name in ` + ownTables + `)`
+)
 
 func (dialect) Name(t relational.TableName) string { return quote(t.Name) }
 
@@ -258,11 +261,12 @@ func (d dialect) Stored(v any) any {
 }
 
 // View is described at relational.Dialect. A row's JSON gives a blob as an
-// object with its hexadecimal digits under "hex".
+// object with its hexadecimal digits under "hex". What is worked out when it is read
+// isn't in it: the schema says how, and a tenant's own expression may be anything.
 func (dialect) View(ctx context.Context, q relational.Querier, t relational.TableName, alias string) (relational.View, error) {
 	v := relational.View{Whole: true}
-	r, err := q.Query(ctx, `select x.name from pragma_table_list t, pragma_table_xinfo(t.name) x
- where t.schema = 'main' and t.type in ('table', 'virtual') and t.name = $1 and x.hidden <> 1 and not `+ownSQL+` order by x.cid`, t.Name)
+	r, err := q.Query(ctx, `select x.name from sqlite_schema t, pragma_table_xinfo(t.name) x
+ where t.type = 'table' and t.name = $1 and x.hidden not in (1, 2) and not `+ownSQL+` order by x.cid`, t.Name)
 	if err != nil {
 		return v, err
 	}
@@ -279,8 +283,17 @@ func (dialect) View(ctx context.Context, q relational.Querier, t relational.Tabl
 		c := quote(alias) + "." + quote(column)
 		parts = append(parts, literal(string(name)+":")+" || case typeof("+c+") when 'blob' then json_object('hex', hex("+c+")) else json_quote("+c+") end")
 	}
-	v.JSON = "'{' || " + strings.Join(parts, " || ',' || ") + " || '}'"
+	v.JSON = "'{' || " + joined(parts, " || ',' || ") + " || '}'"
 	return v, r.Err()
+}
+
+// joined puts an operator between parts so that an expression of many isn't deep.
+func joined(parts []string, operator string) string {
+	if len(parts) < 3 {
+		return strings.Join(parts, operator)
+	}
+	half := len(parts) / 2
+	return "(" + joined(parts[:half], operator) + ")" + operator + "(" + joined(parts[half:], operator) + ")"
 }
 
 // Graph reads every table, save SQLite's and Tenure's own, those behind virtual

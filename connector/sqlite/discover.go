@@ -29,7 +29,7 @@ func (k databases) discover(ctx context.Context, _ *session, sc connector.Scope,
 	whole := true
 	for _, at := range stands {
 		f, err := k.read(ctx, at.name, at.path, at.aside, andSchema)
-		if errors.Is(err, fs.ErrPermission) {
+		if errors.Is(err, fs.ErrPermission) || isBusy(extended(err)) {
 			whole = false
 			continue
 		}

@@ -3,12 +3,14 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -79,7 +81,9 @@ func (d *Driver) read(ctx context.Context, name, path string, aside bool, to dep
 		case info == nil:
 			f.odd = "a journal without its database"
 		case !side.Mode().IsRegular():
-			f.odd = "its " + s[1:] + " is no regular file"
+			f.odd = "a file whose " + s[1:] + " is no regular file"
+		case links(side) > 1: // SQLite would read what another file's process writes there
+			f.odd = "a file whose " + s[1:] + " has other names on the file system"
 		}
 	}
 	switch {
@@ -93,6 +97,8 @@ func (d *Driver) read(ctx context.Context, name, path string, aside bool, to dep
 		f.odd = "a symbolic link"
 	case !info.Mode().IsRegular():
 		f.odd = "no regular file"
+	case links(info) > 1 && !d.moving(name, path, info):
+		f.odd = "a file that has other names on the file system"
 	}
 	f.mode, f.size = info.Mode().Perm(), info.Size()
 	if f.odd != "" {
@@ -102,6 +108,31 @@ func (d *Driver) read(ctx context.Context, name, path string, aside bool, to dep
 		return nil, err
 	}
 	return f, d.readInside(ctx, f, to)
+}
+
+// links is how many names a file has.
+func links(info fs.FileInfo) uint64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(st.Nlink)
+	}
+	return 1
+}
+
+// moving says that a file has two names because Tenure was cut off while it gave it
+// the second.
+func (d *Driver) moving(name, path string, info fs.FileInfo) bool {
+	places := []string{d.at(name + suffix), d.aside(name)}
+	entries, err := os.ReadDir(d.at(newDir))
+	for _, e := range entries {
+		places = append(places, d.at(filepath.Join(newDir, e.Name())))
+	}
+	names := 0
+	for _, p := range places {
+		if other, gone := os.Lstat(p); gone == nil && os.SameFile(info, other) {
+			names++
+		}
+	}
+	return err == nil && (names == 2 && links(info) == 2 || filepath.Dir(path) == d.at(newDir))
 }
 
 // readInside sees that the file is a database, and reads of one that is ours, or a copy
@@ -128,14 +159,18 @@ func (d *Driver) readInside(ctx context.Context, f *file, to depth) error {
 			return err
 		})
 	})
+	if errors.Is(err, errEndless) { // the mark may have been read before
+		f.odd = err.Error()
+		return nil
+	}
 	switch result(err) {
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR:
-		f.odd = "no sound SQLite database"
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_FORMAT:
+		f.odd = fmt.Sprintf("no sound SQLite database (%.200s)", plain(err))
 		return nil
 	case sqlite3.SQLITE_CANTOPEN:
 		// Only here, where SQLite holds nothing: closing a file gives up the
 		// locks that the whole process has on it (fcntl(2)).
-		file, denied := os.Open(f.path)
+		file, denied := os.OpenFile(f.path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0) // whatever stands there by now
 		if denied != nil {
 			return denied
 		}

@@ -85,6 +85,11 @@ func (e *estate) triggerPlaces(g trigger, runs bool, order []string) []connector
 		}
 		out = append(out, stands)
 	}
+	if runs && g.asks {
+		long := place
+		long.Says = "trigger " + g.name + " asks a query of its own for rows of " + g.table + " that go; an erasure that it keeps too long is broken off and blocked"
+		out = append(out, long)
+	}
 	told := map[string]bool{}
 	for _, w := range g.writes {
 		if p := e.writePlace(g, w, place, runs, order); p != nil && !told[p.Says] {

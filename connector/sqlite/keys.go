@@ -13,13 +13,17 @@ import (
 // case of ASCII letters, and a reference that names no columns means the
 // parent's primary key. Every reference but restrict can be checked late (pragma
 // defer_foreign_keys). Those in broken lead to columns that are no key.
-func readKeys(ctx context.Context, q relational.Querier, tables []relational.Table, indexes map[string][]index) (out, broken []relational.ForeignKey, err error) {
+func readKeys(ctx context.Context, q relational.Querier, skip []string, tables []relational.Table, indexes map[string][]index) (out, broken []relational.ForeignKey, err error) {
 	var all []relational.ForeignKey
 	var child, parent, from, to, action string
 	var id int
-	err = each(ctx, q, `select t.name, f.id, f."table", f."from", coalesce(f."to", ''), f.on_delete
- from pragma_table_list t, pragma_foreign_key_list(t.name) f where t.schema = 'main' and t.type = 'table' and not `+ownSQL+` order by t.name, f.id, f.seq`, func() error {
-		p, c := named(tables, parent), named(tables, child)
+	byName := map[string]*relational.Table{}
+	for i := range tables {
+		byName[strings.ToLower(tables[i].Name)] = &tables[i]
+	}
+	err = each(ctx, q, listed(skip)+` select l.name, f.id, f."table", f."from", coalesce(f."to", ''), f.on_delete
+ from l, pragma_foreign_key_list(l.name) f order by l.name, f.id, f.seq`, func() error {
+		p, c := byName[strings.ToLower(parent)], byName[strings.ToLower(child)]
 		if p == nil || c == nil {
 			return nil // a reference to a table that isn't there holds nothing up
 		}
@@ -35,7 +39,7 @@ func readKeys(ctx context.Context, q relational.Querier, tables []relational.Tab
 		return nil
 	}, &child, &id, &parent, &from, &to, &action)
 	for _, k := range all {
-		p := named(tables, k.Parent.Name)
+		p := byName[strings.ToLower(k.Parent.Name)]
 		if sameColumns(p.Key, k.Parents) || slices.ContainsFunc(indexes[k.Parent.Name], func(x index) bool { return x.unique && sameColumns(x.columns, k.Parents) }) {
 			out = append(out, k)
 		} else {
@@ -52,12 +56,12 @@ type index struct {
 }
 
 // readIndexes are the indexes that cover all rows, by table.
-func readIndexes(ctx context.Context, q relational.Querier) (map[string][]index, error) {
+func readIndexes(ctx context.Context, q relational.Querier, skip []string) (map[string][]index, error) {
 	out := map[string][]index{}
 	var table, name, column, last string
 	var unique bool
-	err := each(ctx, q, `select t.name, i.name, i."unique", coalesce(x.name, '') from pragma_table_list t, pragma_index_list(t.name) i, pragma_index_info(i.name) x
- where t.schema = 'main' and t.type = 'table' and not i.partial order by t.name, i.name, x.seqno`, func() error {
+	err := each(ctx, q, listed(skip)+` select l.name, i.name, i."unique", coalesce(x.name, '') from l, pragma_index_list(l.name) i, pragma_index_info(i.name) x
+ where not i.partial order by l.name, i.name, x.seqno`, func() error {
 		if name != last {
 			out[table] = append(out[table], index{unique: unique})
 		}
@@ -82,15 +86,6 @@ func (c catalog) slow(k relational.ForeignKey) bool {
 	}
 	t, _ := c.graph.Table(k.Child)
 	return !leads(t.Key) && !slices.ContainsFunc(c.indexes[k.Child.Name], func(x index) bool { return leads(x.columns) })
-}
-
-func named(tables []relational.Table, name string) *relational.Table {
-	for i := range tables {
-		if strings.EqualFold(tables[i].Name, name) {
-			return &tables[i]
-		}
-	}
-	return nil
 }
 
 // spelled gives a column's name as its table has it.

@@ -82,3 +82,35 @@ func TestHold(t *testing.T) {
 	_, _ = os.Stdout.WriteString("holding\n")
 	_, _ = os.Stdin.Read(make([]byte, 1))
 }
+
+// TestOneLocksItsFile: a tenant that holds a lock on its own file keeps nobody else's
+// from being seen.
+func TestOneLocksItsFile(t *testing.T) {
+	t.Parallel()
+	g := trapGround(t)
+	held := raw(t, fileOf(g))
+	defer held.Close()
+	held.SetMaxOpenConns(1)
+	for _, sql := range []string{"pragma journal_mode = delete", "pragma locking_mode = exclusive", "begin exclusive"} {
+		_, err := held.Exec(sql)
+		must(t, err)
+	}
+	birch := g.Place
+	birch.Name, birch.Resource = "birch", ""
+	seen := map[string]bool{}
+	sight, err := g.Driver.Observe(t.Context(), []connector.Ref{g.Place.Ref, birch.Ref}, func(o connector.Observed) error {
+		seen[o.Name] = o.Found
+		return nil
+	})
+	if err != nil || !seen["birch"] || seen["acme"] || sight.Complete {
+		t.Errorf("seen %v, complete %t, error %v; want birch alone, and a pass that isn't complete", seen, sight.Complete, err)
+	}
+	found := false
+	sight, err = g.Driver.Discover(t.Context(), connector.Scope{}, func(o connector.Observed) error {
+		found = found || o.Name == "birch"
+		return nil
+	})
+	if err != nil || !found || sight.Complete {
+		t.Errorf("discovery finds birch: %t, complete %t, error %v", found, sight.Complete, err)
+	}
+}

@@ -88,7 +88,7 @@ func (d *Driver) reachable(ctx context.Context, _ connector.Ref, f *file) (conne
 		return s.within(ctx, "begin immediate", "rollback", func() error { return nil })
 	})
 	switch r := result(err); {
-	case r == sqlite3.SQLITE_CORRUPT, r == sqlite3.SQLITE_NOTADB, r == sqlite3.SQLITE_READONLY:
+	case r == sqlite3.SQLITE_CORRUPT, r == sqlite3.SQLITE_NOTADB, r == sqlite3.SQLITE_READONLY, r == sqlite3.SQLITE_ERROR, r == sqlite3.SQLITE_TOOBIG:
 		return failed("it can't be used: %v", err)
 	case err != nil:
 		return connector.Outcome{}, err

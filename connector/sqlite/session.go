@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/url"
 	"strconv"
+	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -15,25 +16,46 @@ import (
 )
 
 // session is one connection to one file.
-type session struct{ conn *sql.Conn }
+type session struct {
+	conn *sql.Conn
+	end  time.Time // when statements are broken off; zero where nothing is a tenant's
+}
 
-type rows struct{ *sql.Rows }
+type rows struct {
+	*sql.Rows
+	done context.CancelFunc
+}
 
 // Close is described at relational.Rows.
-func (r rows) Close() { _ = r.Rows.Close() }
+func (r rows) Close() {
+	_ = r.Rows.Close()
+	r.done()
+}
+
+// bounded is ctx with the session's end. What cleans up isn't broken off.
+func (s *session) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.end.IsZero() || ctx.Done() == nil {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, s.end)
+}
 
 // Query is described at relational.Querier.
 func (s *session) Query(ctx context.Context, query string, args ...any) (relational.Rows, error) {
+	ctx, done := s.bounded(ctx)
 	r, err := s.conn.QueryContext(ctx, query, args...)
 	if err != nil {
+		done()
 		return nil, err
 	}
-	return rows{r}, nil
+	return rows{r, done}, nil
 }
 
 // Exec is described at relational.Querier. Without parameters the text may hold
 // several statements.
 func (s *session) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	ctx, done := s.bounded(ctx)
+	defer done()
 	r, err := s.conn.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, err
@@ -43,6 +65,8 @@ func (s *session) Exec(ctx context.Context, query string, args ...any) (int64, e
 
 // run is Exec for a text that may be empty, of which the driver has no count.
 func (s *session) run(ctx context.Context, query string) error {
+	ctx, done := s.bounded(ctx)
+	defer done()
 	_, err := s.conn.ExecContext(ctx, query)
 	return err
 }
@@ -127,7 +151,13 @@ const (
 // even to be read, since a file with a write-ahead log can't be read otherwise.
 // A lock that outlasts the option timeout is Unavailable and names who holds it.
 func (d *Driver) on(ctx context.Context, file string, h how, f func(s *session) error) error {
-	err := d.connect(ctx, "file:"+(&url.URL{Path: file}).EscapedPath()+"?mode=rw", h, f)
+	open := d.connect
+	if file != d.shared {
+		open = func(ctx context.Context, dsn string, h how, f func(s *session) error) error {
+			return d.confined(ctx, file, dsn, h, f)
+		}
+	}
+	err := open(ctx, "file:"+(&url.URL{Path: file}).EscapedPath()+"?mode=rw", h, f)
 	if isBusy(extended(err)) && !isCoded(err) {
 		return tenure.Errorf(tenure.Unavailable, "the database is locked by %s: %w", lockers(file), err).Retryable().
 			WithHint("let it end its transaction; a longer option timeout waits for it")
@@ -153,7 +183,7 @@ func (d *Driver) connect(ctx context.Context, dsn string, h how, f func(s *sessi
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	// No statement may reach another file: attach and vacuum are refused.
-	s := &session{conn}
+	s := &session{conn: conn}
 	if err := s.attachable(0); err != nil {
 		return err
 	}

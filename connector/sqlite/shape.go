@@ -14,8 +14,8 @@ type shape struct {
 	digest string
 }
 
-const shapeSQL = `select s.type, s.name, s.tbl_name, s.sql from sqlite_schema s left join pragma_table_list t on t.schema = 'main' and t.name = s.name
- where s.sql is not null and s.name not like 'sqlite\_%' escape '\' and coalesce(t.type, '') <> 'shadow' and s.tbl_name not in ('tenure_mark', 'tenure_tally', 'tenure_parent') order by s.type, s.name`
+const shapeSQL = `select type, name, tbl_name, sql, coalesce(rootpage, 0) from sqlite_schema
+ where sql is not null and name not like 'sqlite\_%' escape '\' and tbl_name not in ('tenure_mark', 'tenure_tally', 'tenure_parent') order by type, name`
 
 // shapeOf reads the schema that a file has. What its statements have in white
 // space and comments doesn't count.
@@ -23,15 +23,23 @@ func shapeOf(ctx context.Context, s *session) (out shape, err error) {
 	var typ, name, on, text string
 	lines := [][]string{}
 	out.tables = []string{}
+	var root int64
+	var behind []virtual
 	err = s.each(ctx, shapeSQL, func() error {
-		lines = append(lines, []string{typ, name, on, flatten(text)})
-		if typ == "table" {
-			out.tables = append(out.tables, name)
+		if typ == "table" && root == 0 {
+			behind = append(behind, parseVirtual(name, text))
 		}
+		lines = append(lines, []string{typ, name, on, flatten(text)})
 		return nil
-	}, &typ, &name, &on, &text)
+	}, &typ, &name, &on, &text, &root)
 	if err != nil {
 		return out, err
+	}
+	lines = slices.DeleteFunc(lines, func(l []string) bool { return l[0] == "table" && isShadow(l[1], behind) })
+	for _, l := range lines {
+		if l[0] == "table" {
+			out.tables = append(out.tables, l[1])
+		}
 	}
 	raw, err := tenure.Canonical(lines)
 	out.digest = tenure.Digest(raw)

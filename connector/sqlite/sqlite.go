@@ -31,6 +31,7 @@ func Info() connector.Info {
 			{Name: "dir", Help: "folder with the tenants' database files; adding the system creates it if its parent is there", Required: true},
 			{Name: "shared", Help: "the platform's database file, which all tenants share; without it there are no rows, accounts, keys and settings"},
 			{Name: "timeout", Help: "how long a locked database is waited for", Default: "5s"},
+			{Name: "limit", Help: "how long one call may be at work in a tenant's own file, and a second more for each MiB of it", Default: "2m"},
 		},
 		Types:  types(),
 		Probes: probes(),
@@ -45,6 +46,7 @@ type Driver struct {
 	dir     string // absolute
 	shared  string // absolute; "" for none
 	timeout time.Duration
+	limit   time.Duration // in a tenant's own file
 	marker  connector.Marker
 	now     func() time.Time
 	records relational.Records
@@ -68,7 +70,7 @@ var (
 )
 
 func open(_ context.Context, c connector.Config) (connector.Driver, error) {
-	d := &Driver{marker: c.Marker, now: c.Now, timeout: 5 * time.Second, shapes: map[string]shape{}}
+	d := &Driver{marker: c.Marker, now: c.Now, timeout: 5 * time.Second, limit: 2 * time.Minute, shapes: map[string]shape{}}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -89,10 +91,14 @@ func open(_ context.Context, c connector.Config) (connector.Driver, error) {
 	if d.shared != "" && filepath.Dir(d.shared) == d.dir {
 		return nil, tenure.Errorf(tenure.Invalid, "the option shared names a file in the folder of the tenants' files").WithHint("keep it outside")
 	}
-	if text := c.Option("timeout"); text != "" {
+	for option, into := range map[string]*time.Duration{"timeout": &d.timeout, "limit": &d.limit} {
+		text := c.Option(option)
+		if text == "" {
+			continue
+		}
 		var err error
-		if d.timeout, err = time.ParseDuration(text); err != nil || d.timeout < 0 || d.timeout > time.Hour {
-			return nil, tenure.Errorf(tenure.Invalid, "the option timeout must be a duration such as 5s, up to 1h")
+		if *into, err = time.ParseDuration(text); err != nil || *into < 0 || *into > time.Hour {
+			return nil, tenure.Errorf(tenure.Invalid, "the option %s must be a duration such as 5s, up to 1h", option)
 		}
 	}
 	d.records = relational.Records{Dialect: dialect{}, Marks: marks, Marker: c.Marker}

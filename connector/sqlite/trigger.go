@@ -16,6 +16,7 @@ type trigger struct {
 	always      bool     // it runs for every row: it has no condition
 	columns     []string // of an update: those at whose change it runs; none if at any
 	writes      []write
+	asks        bool   // it has a query of its own, which may have no end
 	raises      string // ignore, abort, fail or rollback: the last that it names; "" for none
 }
 
@@ -38,16 +39,20 @@ type write struct {
 func triggers(ctx context.Context, q relational.Querier) ([]trigger, error) {
 	var out []trigger
 	var name, table, text string
+	var views []string
+	if err := each(ctx, q, "select name from sqlite_schema where type = 'view'", func() error { views = append(views, name); return nil }, &name); err != nil {
+		return nil, err
+	}
 	err := each(ctx, q, `select g.name, g.tbl_name, g.sql from sqlite_schema g join sqlite_schema t on t.type = 'table' and t.name = g.tbl_name collate nocase
  where g.type = 'trigger' order by g.name`, func() error {
-		out = append(out, parseTrigger(name, table, text))
+		out = append(out, parseTrigger(name, table, text, views))
 		return nil
 	}, &name, &table, &text)
 	return out, err
 }
 
-// parseTrigger reads a statement that SQLite has accepted (sqlite.org/lang_createtrigger).
-func parseTrigger(name, table, text string) trigger {
+// parseTrigger reads, in a file with these views, a statement that SQLite has accepted (sqlite.org/lang_createtrigger).
+func parseTrigger(name, table, text string, views []string) trigger {
 	g := trigger{name: name, table: table, always: true}
 	all := words(text)
 	begin := slices.IndexFunc(all, func(w word) bool { return w.is("on") })
@@ -73,6 +78,8 @@ func parseTrigger(name, table, text string) trigger {
 			inside = true
 		case !inside && w.is("when"):
 			g.always = false
+		case inside && w.is("with", "from"):
+			g.asks = g.asks || w.is("with") || i+1 < len(all) && foldedIn(views, all[i+1].text)
 		case inside && w.is("raise") && i+2 < len(all) && all[i+1].is("("):
 			g.raises = strings.ToLower(all[i+2].text)
 		}
@@ -305,16 +312,17 @@ func unquote(s string) (text string, length int) {
 	if end == '[' {
 		end = ']'
 	}
+	var b strings.Builder
 	for i := 1; i < len(s); i++ {
 		if s[i] != end {
-			text += s[i : i+1]
+			b.WriteByte(s[i])
 			continue
 		}
 		if end == ']' || i+1 == len(s) || s[i+1] != end {
-			return text, i + 1
+			return b.String(), i + 1
 		}
-		text += s[i : i+1]
+		b.WriteByte(s[i])
 		i++
 	}
-	return text, len(s)
+	return b.String(), len(s)
 }

@@ -37,6 +37,34 @@ func virtuals(ctx context.Context, q relational.Querier) ([]virtual, error) {
 	return out, err
 }
 
+// shadowed are the ends of the names of tables in which virtual ones of a module keep
+// what they hold (sqlite.org/vtab, xShadowName).
+var shadowed = map[string][]string{
+	"fts3": {"content", "docsize", "segdir", "segments", "stat"}, "fts4": {"content", "docsize", "segdir", "segments", "stat"},
+	"fts5":  {"config", "content", "data", "docsize", "idx"},
+	"rtree": {"node", "parent", "rowid"}, "rtree_i32": {"node", "parent", "rowid"}, "geopoly": {"node", "parent", "rowid"},
+}
+
+// shadows are the tables in which virtual ones keep what they hold.
+func shadows(ctx context.Context, q relational.Querier, all []virtual) ([]string, error) {
+	var out []string
+	var name string
+	err := each(ctx, q, `select name from sqlite_schema where type = 'table' and name like '%\_%' escape '\'`, func() error {
+		if isShadow(name, all) {
+			out = append(out, name)
+		}
+		return nil
+	}, &name)
+	return out, err
+}
+
+func isShadow(name string, all []virtual) bool {
+	at := strings.LastIndexByte(name, '_')
+	return at > 0 && slices.ContainsFunc(all, func(v virtual) bool {
+		return strings.EqualFold(v.name, name[:at]) && foldedIn(shadowed[v.module], name[at+1:])
+	})
+}
+
 func parseVirtual(name, text string) virtual {
 	v := virtual{name: name}
 	all := words(text)

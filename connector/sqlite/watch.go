@@ -61,13 +61,8 @@ func look(ctx context.Context, s *session, e *estate, class string, doubts addre
 			w.seen[k.Child.Name].loses = append(w.seen[k.Child.Name].loses, l)
 		}
 	}
-	var shadow string
-	err := s.each(ctx, "select name from pragma_table_list where schema = 'main' and type = 'shadow'", func() error {
-		w.shadow(shadow)
-		return nil
-	}, &shadow)
-	if err != nil {
-		return nil, err
+	for _, name := range e.c.shadows {
+		w.shadow(name)
 	}
 	w.entries()
 	return w, w.clear(ctx)
