@@ -134,7 +134,7 @@ func (j *reaching) member(ctx context.Context, s *session, m membership) error {
 	if role == nil || m.member == j.d.user || strings.Contains(j.strong[m.member], "superuser") {
 		return nil
 	}
-	if ours, err := j.elevated(ctx, s, m.member); err != nil || ours {
+	if ours, err := j.elevated(ctx, m.member); err != nil || ours {
 		return err
 	}
 	severity, other := tenure.High, j.among(m.member, role)

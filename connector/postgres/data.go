@@ -177,8 +177,7 @@ func (d *Driver) holding(ctx context.Context, s *session, g *relational.Graph, r
 	if t.Others, err = d.others(ctx, s, g, r.Tenant); err != nil {
 		return nil, err
 	}
-	err = each(ctx, s, "select (to_regclass("+literal(kept.Parents)+") is not null)::text", 1, func(v []string) { t.Written = v[0] == "true" })
-	if err != nil {
+	if t.Written, err = keeps(ctx, s, "parent"); err != nil {
 		return nil, err
 	}
 	h, err := relational.NewHolding(dialect{}, g, t, c)

@@ -139,7 +139,7 @@ const rolesHoldSQL = `select coalesce((pg_identify_object(d.classid, d.objid, d.
  and d.dbid in (0, (select oid from pg_database where datname = current_database()))`
 
 // membersSQL lists the members of a role, and the memberships that it gave.
-const membersSQL = `select u.rolname, coalesce(shobj_description(u.oid, 'pg_authid'), ''), u.rolname || ' is a member of it', 'revoke ' || quote_ident(g.rolname) || ' from ' || quote_ident(u.rolname)
+const membersSQL = `select u.rolname, coalesce((select n.note from tenure.mark n where n.type = 'role' and n.object = u.oid and n.site = ` + siteSQL + `), ''), u.rolname || ' is a member of it', 'revoke ' || quote_ident(g.rolname) || ' from ' || quote_ident(u.rolname)
  from pg_auth_members m join pg_roles g on g.oid = m.roleid join pg_roles u on u.oid = m.member where g.rolname = $1 and u.rolname <> current_user
 union all
 select g.rolname, '', 'it made ' || u.rolname || ' a member of ' || g.rolname, 'revoke ' || quote_ident(g.rolname) || ' from ' || quote_ident(u.rolname) || ' granted by ' || quote_ident(by.rolname)
@@ -185,8 +185,9 @@ func (k roles) outside(ctx context.Context, s *session, have role, stores ...str
 		if strings.HasPrefix(string(v[0]), deputyPrefix) {
 			return nil // it goes by itself
 		}
-		tenant := relational.ParseNote(string(v[1])).Get("tenant")
-		if tenant == "" || tenant != have.note.Get("tenant") { // the tenant's own roles go too
+		n := relational.ParseNote(string(v[1]))
+		_, owner := n.Read(k.marker, "role")
+		if tenant := n.Get("tenant"); owner != connector.Ours || tenant == "" || tenant != have.note.Get("tenant") { // the tenant's own roles go too
 			out = append(out, dependent(string(v[0]), string(v[2]), string(v[3])))
 		}
 		return nil

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 )
 
 const (
-	deputyNote   = "deputy " // begins the note of such a role
+	deputyType   = "deputy"
 	deputyPrefix = "t_deputy_"
 	deputyTime   = 15 * time.Minute // for signing in; a call that takes longer goes on
 )
@@ -88,17 +89,29 @@ func (d *Driver) appoint(ctx context.Context, s *session, r connector.Ref, p pre
 	if err != nil {
 		return err
 	}
-	note := relational.NewNote(d.marker, connector.Ref{Type: "deputy", Name: login, Resource: r.Resource, Tenant: r.Tenant})
 	mine, err := (elevations{d}).mine(ctx, s, login)
 	if err != nil {
 		return err
 	}
-	return s.run(ctx, append([]string{
-		"create role " + quote(login) + " login nosuperuser nocreatedb nocreaterole inherit noreplication nobypassrls connection limit 1 password " + literal(password) +
-			" valid until " + literal(stamp(d.now().Add(deputyTime))),
-		"comment on role " + quote(login) + " is " + literal(deputyNote+note.String()),
-		"grant " + quote(p.owner) + " to " + quote(login),
-	}, mine...), "", nil)
+	// By the server's own clock, which is the one that it goes by.
+	until, err := textsOf(ctx, s, "select to_char(clock_timestamp() + interval '"+strconv.Itoa(int(deputyTime.Seconds()))+" seconds', 'YYYY-MM-DD HH24:MI:SSOF')")
+	if err != nil {
+		return err
+	}
+	return s.atomic(ctx, func(s *session) error {
+		err := s.simple(ctx, "create role "+quote(login)+" login nosuperuser nocreatedb nocreaterole inherit noreplication nobypassrls connection limit 1 password "+literal(password)+
+			" valid until "+literal(until[0]), nil)
+		if err != nil {
+			return err
+		}
+		object, err := deputyClass.made(ctx, s, login)
+		if err != nil {
+			return err
+		}
+		note := relational.NewNote(d.marker, connector.Ref{Type: deputyType, Name: login, Resource: r.Resource, Tenant: r.Tenant}).With(relational.ObjectKey, object)
+		statements := append(d.mark(deputyClass, login, note), "grant "+quote(p.owner)+" to "+quote(login))
+		return s.simple(ctx, strings.Join(append(statements, mine...), ";\n"), nil)
+	})
 }
 
 // admit gives the login what its role has lost, or never had, on the premises: the way
@@ -121,11 +134,11 @@ select 'select, update, delete on table ' || quote_ident(n.nspname) || '.' || qu
 	if err != nil {
 		return nil, err
 	}
-	there, err := textsOf(ctx, s, "select 'yes' where to_regclass('tenure.deputy') is not null")
+	there, err := keeps(ctx, s, "deputy", "tally")
 	if err != nil {
 		return nil, err
 	}
-	if len(there) > 0 {
+	if there {
 		sum := sha256.Sum256([]byte(word))
 		give = append(give, "insert into tenure.deputy (login, word) values ("+literals([]string{login, hex.EncodeToString(sum[:])})+")",
 			"grant usage on schema tenure to "+quote(login), "grant execute on function tenure.tell(text, text, text, text, text, bigint), tenure.step() to "+quote(login))
@@ -154,12 +167,10 @@ func (d *Driver) dismiss(ctx context.Context, s *session, login, owner string) e
 // overdue dismisses deputies that a process left behind.
 func (d *Driver) overdue(ctx context.Context, s *session) error {
 	var left []string
-	err := s.simple(ctx, `select r.rolname, left(d.description, 2000) from pg_roles r join pg_shdescription d on d.objoid = r.oid and d.classoid = 'pg_authid'::regclass
- where r.rolname like 't\_deputy\_%' and r.rolvaliduntil < `+literal(stamp(d.now())), func(_ int, v [][]byte) error {
-		if n := relational.ParseNote(strings.TrimPrefix(string(v[1]), deputyNote)); n.Name == string(v[0]) {
-			if _, whose := n.Read(d.marker, "deputy"); whose == connector.Ours {
-				left = append(left, n.Name)
-			}
+	err := s.simple(ctx, "select "+deputyClass.columns()+deputyClass.from()+"where m.name is not null and o.rolvaliduntil < clock_timestamp()", func(_ int, v [][]byte) error {
+		b := d.marked(deputyClass, v)
+		if _, whose := b.note.Read(d.marker, deputyType); whose == connector.Ours {
+			left = append(left, b.name)
 		}
 		return nil
 	})
@@ -171,7 +182,7 @@ func (d *Driver) overdue(ctx context.Context, s *session) error {
 	return err
 }
 
-// token is a random text of 12 hexadecimal digits.
+// random is a random text of 12 hexadecimal digits.
 func random() string {
 	var b [6]byte
 	_, _ = rand.Read(b[:])

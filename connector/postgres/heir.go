@@ -40,7 +40,8 @@ func (k elevations) drop(ctx context.Context, s *session, login, heir string) er
 			return err
 		}
 	}
-	return k.take(ctx, s, login, heir, "drop role "+quote(login))
+	return k.take(ctx, s, login, heir, "drop role "+quote(login),
+		"delete from tenure.mark where type in ("+literals([]string{elevationType, deputyType})+") and name = "+literal(login))
 }
 
 // take takes the role's rights in the session's database back.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -21,10 +22,12 @@ type premises struct {
 func (p premises) has(n relational.TableName) bool { return p.schema == "" || n.Schema == p.schema }
 
 // tenantsSQL reads which of some roles are a tenant's, or have one among their members:
-// what such a role owns isn't trusted. The comment of a role is out of its own reach.
+// what such a role owns isn't trusted. Where marks aren't kept a role's comment tells,
+// which is out of its own reach.
 const tenantsSQL = `select r.rolname from pg_roles r where r.rolname = ROLES and not r.rolsuper and exists (
  with recursive inside (oid) as (select r.oid union select m.member from inside join pg_auth_members m on m.roleid = inside.oid)
- select 1 from inside join pg_shdescription d on d.objoid = inside.oid and d.classoid = 'pg_authid'::regclass where left(d.description, 9) = 'tenure:1:' union all select 1 where r.rolname = '` + heirRole + `')`
+ select 1 from inside join pg_shdescription d on d.objoid = inside.oid and d.classoid = 'pg_authid'::regclass where left(d.description, 9) = 'tenure:1:'
+ MARKS union all select 1 where r.rolname = '` + heirRole + `')`
 
 // tenantsOf are those of the roles that are a tenant's.
 func tenantsOf(ctx context.Context, s *session, roles []string) (map[string]bool, error) {
@@ -33,7 +36,15 @@ func tenantsOf(ctx context.Context, s *session, roles []string) (map[string]bool
 	if len(roles) == 0 {
 		return out, nil
 	}
-	err := s.simple(ctx, replaced(tenantsSQL, "ROLES", anyOf(roles)), func(_ int, v [][]byte) error {
+	marked, err := keeps(ctx, s, "mark")
+	if err != nil {
+		return nil, err
+	}
+	marks := ""
+	if marked {
+		marks = "union all select 1 from inside join tenure.mark m on m.type = 'role' and m.site = " + siteSQL + " and m.object = inside.oid"
+	}
+	err = s.simple(ctx, replaced(tenantsSQL, "ROLES", anyOf(roles), "MARKS", marks), func(_ int, v [][]byte) error {
 		out[string(v[0])] = true
 		return nil
 	})
@@ -64,6 +75,17 @@ func (d *Driver) premises(ctx context.Context, s *session, schema string, owners
 	}
 	p.owner = slices.Sorted(maps.Keys(theirs))[0]
 	return &p, nil
+}
+
+// keepsSQL counts the tables of Tenure's that are there: whoever owns a database may
+// have made others of their names, and what is read there would be the tenant's code.
+const keepsSQL = `select count(*)::text from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_roles r on r.oid = c.relowner
+ where n.nspname = 'tenure' and c.relkind = 'r' and (r.rolsuper or r.rolname = current_user) and c.relname = `
+
+// keeps says that Tenure keeps such tables in the session's database.
+func keeps(ctx context.Context, s *session, tables ...string) (bool, error) {
+	n, err := textsOf(ctx, s, keepsSQL+anyOf(tables))
+	return err == nil && n[0] == strconv.Itoa(len(tables)), err
 }
 
 // unread are the places of tables that Tenure's own session doesn't read: those of

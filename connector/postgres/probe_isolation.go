@@ -58,15 +58,14 @@ type visit struct {
 }
 
 // beyondSQL is asked as the role: what it is, which schemas that aren't its own it may
-// use and whose they are, which databases that bear an owner mark, and as whom it may act.
+// use and whose they are, which databases likewise, and as whom it may act.
 // A fresh session has no catalog cached, so that it goes by the lists themselves and not
 // by what looks each of thousands of schemas up.
 const beyondSQL = `select case when rolsuper then 'superuser' when rolbypassrls then 'bypassrls' end from pg_roles where rolname = current_user and (rolsuper or rolbypassrls);
 with recursive ` + meSQL + ` select n.nspname, pg_get_userbyid(n.nspowner) from pg_namespace n where n.nspacl is not null and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
  and exists (select 1 from aclexplode(n.nspacl) x where x.grantee = 0 or x.grantee in (select oid from me)) and n.nspowner not in (select oid from me)
  and (has_schema_privilege(n.oid, 'usage') or has_schema_privilege(n.oid, 'create'));
-select b.datname, pg_get_userbyid(b.datdba) from pg_database b join pg_shdescription d on d.objoid = b.oid and d.classoid = 'pg_database'::regclass
- where left(d.description, 9) = 'tenure:1:' and not pg_has_role(b.datdba, 'usage') and has_database_privilege(b.oid, 'connect');
+select b.datname, pg_get_userbyid(b.datdba) from pg_database b where not pg_has_role(b.datdba, 'usage') and has_database_privilege(b.oid, 'connect');
 with recursive ` + meSQL + ` select rolname from pg_roles where oid in (select oid from me) and rolname <> current_user and rolname <> 'pg_database_owner'
  and (rolcanlogin or rolsuper or rolbypassrls or rolcreaterole or rolreplication or rolname ~ '^pg_')`
 
@@ -99,8 +98,12 @@ func (d *Driver) visit(ctx context.Context, s *session, r connector.Ref) (*visit
 	if err != nil {
 		return nil, err
 	}
+	marked, err := v.markedDatabases(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, b := range databases {
-		if !slices.ContainsFunc(v.grants, func(g grantSpec) bool { return g.Database == b[0] }) {
+		if marked[b[0]] && !slices.ContainsFunc(v.grants, func(g grantSpec) bool { return g.Database == b[0] }) {
 			if err := v.blame(ctx, "database "+b[0], b[1]); err != nil {
 				return nil, err
 			}
@@ -148,7 +151,7 @@ func (v *visit) declared(ctx context.Context) (err error) {
 // blamed says whether a schema is a tenant's: it bears a mark of ours, or its owner does.
 func (v *visit) blamed(ctx context.Context, schema, owner string) (tenants bool, err error) {
 	err = v.with(ctx, func(p *session) error {
-		n, err := schemas{v.Driver}.get(ctx, p, connector.Ref{Name: schema})
+		n, err := schemas{v.Driver}.get(ctx, p, connector.Ref{Type: "schema", Name: schema})
 		if err != nil {
 			return err
 		}
@@ -166,12 +169,20 @@ func (v *visit) blamed(ctx context.Context, schema, owner string) (tenants bool,
 
 // tenants says whether a role is a tenant's.
 func (v *visit) tenants(ctx context.Context, p *session, role string) (bool, error) {
-	r, err := roles{v.Driver}.get(ctx, p, role)
-	if err != nil || r == nil {
-		return false, err
-	}
-	_, whose := r.note.Read(v.marker, "role")
-	return whose == connector.Ours, nil
+	theirs, err := tenantsOf(ctx, p, []string{role})
+	return theirs[role], err
+}
+
+// markedDatabases are those that are tenants' resources, of whatever installation.
+func (v *visit) markedDatabases(ctx context.Context) (map[string]bool, error) {
+	out := map[string]bool{}
+	err := v.with(ctx, func(p *session) error {
+		return p.simple(ctx, "select o.datname"+databaseClass.from()+"where "+databaseClass.bears(), func(_ int, row [][]byte) error {
+			out[string(row[0])] = true
+			return nil
+		})
+	})
+	return out, err
 }
 
 // blame lays what is reached to the charge of its owner, if that is a tenant's role,

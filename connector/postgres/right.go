@@ -8,7 +8,6 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
-	"github.com/tenurehq/tenure/connector/relational"
 )
 
 // reaching compares what the catalog gives with what the ledger declares.
@@ -94,7 +93,7 @@ func (j *reaching) thing(ctx context.Context, s *session, t thing) error {
 			continue
 		}
 		if i.grantee != "" && j.role(i.grantee) == nil {
-			if ours, err := j.elevated(ctx, s, i.grantee); err != nil || ours {
+			if ours, err := j.elevated(ctx, i.grantee); err != nil || ours {
 				if err != nil {
 					return err
 				}
@@ -271,23 +270,27 @@ func (j *reaching) among(role string, place *connector.Declared) string {
 }
 
 // elevated says whether a role is a login of ours: of an elevation, or a deputy.
-func (j *reaching) elevated(ctx context.Context, s *session, role string) (bool, error) {
-	kind := map[bool]string{true: "deputy", false: "elevation"}[strings.HasPrefix(role, deputyPrefix)]
-	if kind == "elevation" && !strings.HasPrefix(role, loginPrefix) {
+func (j *reaching) elevated(ctx context.Context, role string) (bool, error) {
+	c := loginClass
+	switch {
+	case strings.HasPrefix(role, deputyPrefix):
+		c = deputyClass
+	case !strings.HasPrefix(role, loginPrefix):
 		return false, nil
 	}
 	if ours, known := j.logins[role]; known {
 		return ours, nil
 	}
-	notes, err := textsOf(ctx, s, "select left(coalesce(shobj_description(oid, 'pg_authid'), ''), 2000) from pg_roles where rolname = "+literal(role))
+	ours := true // it has gone meanwhile
+	err := j.d.with(ctx, func(s *session) error {
+		return s.simple(ctx, "select "+c.columns()+c.from()+"where o.rolname = "+literal(role), func(_ int, v [][]byte) error {
+			_, whose := j.d.marked(c, v).note.Read(j.d.marker, c.typ)
+			ours = whose == connector.Ours
+			return nil
+		})
+	})
 	if err != nil {
 		return false, err
-	}
-	ours := len(notes) == 0 // it has gone meanwhile
-	for _, text := range notes {
-		n := relational.ParseNote(strings.TrimPrefix(text, kind+" "))
-		_, whose := n.Read(j.d.marker, kind)
-		ours = n.Name == role && whose == connector.Ours
 	}
 	if j.logins == nil {
 		j.logins = map[string]bool{}
@@ -315,7 +318,7 @@ func (j *reaching) defaults(ctx context.Context, s *session, f defaults) error {
 		if i.grantee == f.of || i.grantee == j.d.user || by || strings.Contains(j.strong[i.grantee], "superuser") || j.theirs(i.grantee, place) || i.grantee == "" && j.own != nil {
 			continue
 		}
-		if ours, err := j.elevated(ctx, s, i.grantee); err != nil {
+		if ours, err := j.elevated(ctx, i.grantee); err != nil {
 			return err
 		} else if ours {
 			continue

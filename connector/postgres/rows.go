@@ -245,7 +245,7 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 			return tenure.Errorf(tenure.Conflict, "%s with %s = %q %s there already and no owner mark names %s", relational.Plural(n, "row"), a.Column, a.Key, relational.Verb(n, "is", "are"), relational.Verb(n, "it", "them")).
 				WithHint("rows that are there can't be taken over; give the tenant another key, or move them away and bring them in again once it is onboarded")
 		}
-		statements := []string{putNote(note)}
+		statements := []string{k.putNote(note)}
 		if have == nil && strings.TrimSpace(a.Seed) != "" {
 			statements = append(statements, "set local search_path to "+quote(a.Schema), a.Seed+"\n", "set local search_path to pg_catalog")
 		}

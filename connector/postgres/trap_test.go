@@ -129,11 +129,9 @@ func TestTraps(t *testing.T) {
 
 // TestElevationTraps: what comes to belong to the login of an elevation reaches no more
 // when the elevation ends than the tenant does.
-func TestElevationTraps(t *testing.T) {
-	t.Parallel()
+func TestElevationTraps(t *testing.T) { // logins are the whole server's
 	for name, owned := range map[string]bool{"in a schema of the tenant's role": true, "in a schema of Tenure's": false} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			d, w, _ := opened(t)
 			owner := desired("role", "acme_"+postgrestest.Token(), map[string]any{"login": true})
 			r := desired("schema", "acme", map[string]any{})

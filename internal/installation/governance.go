@@ -107,6 +107,7 @@ func (i *Installation) Ticks() []Tick {
 		{"reviews", i.Governor.TickReviews},
 		{"revocations", i.Service.TickRevocations}, // after reviews: what they decided
 		{"agreements", i.Service.TickAgreements},
+		{"refusals", i.Governor.TickRefusals}, // before anomalies: they look at them
 		{"anomalies", i.watcher.Tick},
 		{"figures", i.Service.TickFigures},
 		{"blocks", i.Service.TickBlocks},
