@@ -4,6 +4,7 @@ package main
 var benches = []bench{
 	{"engine", engineBench},
 	{"onboard", onboardBench},
+	{"crowd", crowdBench},
 	{"erase", eraseBench},
 	{"chain", chainBench},
 	{"map", mapBench},

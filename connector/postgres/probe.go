@@ -112,7 +112,8 @@ func (d *Driver) probeExposure(ctx context.Context, c connector.Check) (o connec
 	switch c.Ref.Type {
 	case "schema":
 		sql = `select 'schema ' || n.nspname from pg_namespace n, aclexplode(n.nspacl) x where x.grantee = 0 and n.nspname = ` + literal(c.Ref.Name) + `
-union all select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace, aclexplode(c.relacl) x where x.grantee = 0 and n.nspname = ` + literal(c.Ref.Name) + `
+union all select c.relname from pg_namespace n join pg_depend d on d.refclassid = 'pg_namespace'::regclass and d.refobjid = n.oid and d.classid = 'pg_class'::regclass
+ join pg_class c on c.oid = d.objid, aclexplode(c.relacl) x where x.grantee = 0 and n.nspname = ` + literal(c.Ref.Name) + `
 union all select p.proname || '()' from pg_proc p join pg_namespace n on n.oid = p.pronamespace where p.prosecdef
  and exists (select 1 from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x where x.grantee = 0) and n.nspname = ` + literal(c.Ref.Name) + ` limit 5`
 	case "database":

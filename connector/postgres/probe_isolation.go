@@ -59,11 +59,18 @@ type visit struct {
 
 // beyondSQL is asked as the role: what it is, which schemas that aren't its own it may
 // use and whose they are, which databases likewise, and as whom it may act.
+// A fresh session has no catalog cached, so that it goes by the lists themselves and not
+// by what looks each of thousands of schemas up.
 const beyondSQL = `select case when rolsuper then 'superuser' when rolbypassrls then 'bypassrls' end from pg_roles where rolname = current_user and (rolsuper or rolbypassrls);
-select n.nspname, pg_get_userbyid(n.nspowner) from pg_namespace n where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and not pg_has_role(n.nspowner, 'usage')
+with recursive ` + meSQL + ` select n.nspname, pg_get_userbyid(n.nspowner) from pg_namespace n where n.nspacl is not null and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+ and exists (select 1 from aclexplode(n.nspacl) x where x.grantee = 0 or x.grantee in (select oid from me)) and n.nspowner not in (select oid from me)
  and (has_schema_privilege(n.oid, 'usage') or has_schema_privilege(n.oid, 'create'));
 select b.datname, pg_get_userbyid(b.datdba) from pg_database b where not pg_has_role(b.datdba, 'usage') and has_database_privilege(b.oid, 'connect');
-select rolname from pg_roles where rolname <> current_user and rolname <> 'pg_database_owner' and (rolcanlogin or rolsuper or rolbypassrls or rolcreaterole or rolreplication or rolname ~ '^pg_') and pg_has_role(oid, 'member')`
+with recursive ` + meSQL + ` select rolname from pg_roles where oid in (select oid from me) and rolname <> current_user and rolname <> 'pg_database_owner'
+ and (rolcanlogin or rolsuper or rolbypassrls or rolcreaterole or rolreplication or rolname ~ '^pg_')`
+
+// meSQL are the role and all of which it is a member.
+const meSQL = `me (oid) as (select oid from pg_roles where rolname = current_user union select m.roleid from me join pg_auth_members m on m.member = me.oid)`
 
 // visit finds what the role reaches, asking as the role.
 func (d *Driver) visit(ctx context.Context, s *session, r connector.Ref) (*visit, error) {

@@ -428,7 +428,7 @@ func (k roles) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 const cutSQL = `with recursive may (oid) as (select oid from pg_roles where rolname = $1
  union select m.member from may join pg_auth_members m on m.roleid = may.oid and m.member <> $own)
 select pg_terminate_backend(a.pid, 5000)::text from may join pg_roles r on r.oid = may.oid and (r.rolname = $1 or not r.rolsuper and not starts_with(r.rolname, '` + deputyPrefix + `'))
- join pg_stat_get_activity(null) a on a.usesysid = r.oid where a.pid <> pg_backend_pid()`
+ join pg_stat_get_activity(null) a on a.usesysid = r.oid where a.pid <> pg_backend_pid() order by r.rolname <> $1`
 
 // cut takes the login away and ends the sessions. A note is set along with it.
 func (k roles) cut(ctx context.Context, s *session, name string, have *role, also string) error {
