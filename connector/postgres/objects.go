@@ -267,13 +267,21 @@ func (s *session) unlinkAll(ctx context.Context, schema string, counts map[strin
 	return nil
 }
 
+// readable is the condition for large objects, of which m is the metadata, that a
+// deputy's role owns or was given: a tenant's row may name anybody's.
+const readable = ` and (pg_has_role(m.lomowner, 'usage') or exists (select from aclexplode(m.lomacl) x
+ where x.privilege_type = 'SELECT' and case when x.grantee = 0 then false else pg_has_role(x.grantee, 'usage') end))`
+
 // exportObjects adds the large objects that the holding's rows name to an archive,
 // each once, in pieces.
 func exportObjects(ctx context.Context, s *session, h *relational.Holding, a *relational.Archive) error {
-	done := map[string]bool{}
+	done, which := map[string]bool{}, ""
+	if s.deputy != nil {
+		which = readable
+	}
 	for _, l := range locatorsOf(h.Tables) {
 		t, _ := h.Table(l.table)
-		ids, err := textsOf(ctx, s, fmt.Sprintf(`select m.oid::text from pg_largeobject_metadata m where m.oid in (select %s from %s "t" where %s) order by m.oid`, l.values(), l.in(), t.Where()))
+		ids, err := textsOf(ctx, s, fmt.Sprintf(`select m.oid::text from pg_largeobject_metadata m where m.oid in (select %s from %s "t" where %s)%s order by m.oid`, l.values(), l.in(), t.Where(), which))
 		if err != nil {
 			return err
 		}
