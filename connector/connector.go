@@ -33,6 +33,10 @@ type Info struct {
 	// to the public, to every tenant, or with more rights than a tenant needs).
 	// Attributes may still hold ${…} texts. No reasons means that it is fine.
 	Review func(typ string, attributes map[string]any) []string
+
+	// SQL reads the attributes and the probes' parameters that are SQL texts. Nil where
+	// the system speaks no SQL.
+	SQL SQL
 }
 
 // Type returns the named resource type.
@@ -61,6 +65,8 @@ type ProbeKind struct {
 	// Types that it runs on by itself during onboarding; empty: only where a
 	// blueprint asks for it.
 	Types []string
+	// SQL names the parameters that are SQL texts.
+	SQL []string
 }
 
 // Config is what a driver is opened with.

@@ -63,10 +63,8 @@ func (d *Driver) readCatalog(ctx context.Context, s *session, r connector.Ref) (
 	if err != nil {
 		return nil, err
 	}
-	kept := false // a tenant's own database keeps no marks
 	for at, one := range all {
 		if hidden[one.name.Schema] {
-			kept = kept || one.name == relational.TableName{Schema: "tenure", Name: "mark"}
 			continue
 		}
 		for _, root := range tops(at, parents) {
@@ -80,8 +78,8 @@ func (d *Driver) readCatalog(ctx context.Context, s *session, r connector.Ref) (
 		one := &c.relations[i]
 		c.byOID[one.oid], c.byName[one.name] = one, one
 	}
-	if !kept {
-		return c, nil
+	if kept, err := keeps(ctx, s, "mark"); err != nil || !kept { // a tenant's own database keeps no marks
+		return c, err
 	}
 	err = s.simple(ctx, strangersSQL, func(_ int, v [][]byte) error {
 		if owned, theirs := d.storeOf(d.marked(schemaClass, v), r.Tenant); owned {

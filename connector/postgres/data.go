@@ -48,10 +48,15 @@ func (d *Driver) reading(r connector.Ref, c relational.Coverage, t relational.Te
 			if err != nil {
 				return nil, err
 			}
-			if keep != nil {
-				g = g.Only(func(t relational.Table) bool { return keep(s, t) })
+			if keep == nil {
+				return d.holding(ctx, s, g, r, c, t)
 			}
-			return d.holding(ctx, s, g, r, c, t)
+			part := g.Only(func(t relational.Table) bool { return keep(s, t) })
+			h, err := d.holding(ctx, s, part, r, c, t)
+			if err == nil {
+				h.Beyond = len(changing(g, part)) > 0
+			}
+			return h, err
 		}
 	}
 	at := reading{all: of(nil)}
@@ -63,6 +68,19 @@ func (d *Driver) reading(r connector.Ref, c relational.Coverage, t relational.Te
 		at.deputise = func(ctx context.Context, f func(s *session) error) error { return d.deputise(ctx, r, *p, database, f) }
 	}
 	return at
+}
+
+// changing are the references to tables of a part of a graph by which rows of the rest
+// change or go when rows of the part do.
+func changing(g, part *relational.Graph) (out []relational.ForeignKey) {
+	for _, k := range g.Keys() {
+		_, child := part.Table(k.Child)
+		_, parent := part.Table(k.Parent)
+		if parent && !child && k.OnDelete != relational.NoAction && k.OnDelete != relational.Restrict {
+			out = append(out, k)
+		}
+	}
+	return out
 }
 
 func (k schemas) reach(ctx context.Context, r connector.Ref, marked bool, f func(*session, reading) error) (there bool, err error) {
@@ -159,8 +177,7 @@ func (d *Driver) holding(ctx context.Context, s *session, g *relational.Graph, r
 	if t.Others, err = d.others(ctx, s, g, r.Tenant); err != nil {
 		return nil, err
 	}
-	err = each(ctx, s, "select (to_regclass("+literal(kept.Parents)+") is not null)::text", 1, func(v []string) { t.Written = v[0] == "true" })
-	if err != nil {
+	if t.Written, err = keeps(ctx, s, "parent"); err != nil {
 		return nil, err
 	}
 	h, err := relational.NewHolding(dialect{}, g, t, c)
@@ -190,6 +207,9 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 	r := v.Ref
 	if relational.IsRecord(r.Type) {
 		return rowRecords{d, r.Type}.dataMap(ctx, v)
+	}
+	if r.Type == "role" {
+		return roles{d}.dataMap(ctx, v)
 	}
 	h, err := d.holder(r, "be mapped")
 	if err != nil {

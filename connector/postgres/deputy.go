@@ -128,11 +128,11 @@ select 'select, update, delete on table ' || quote_ident(n.nspname) || '.' || qu
 	if err != nil {
 		return nil, err
 	}
-	there, err := textsOf(ctx, s, "select 'yes' where to_regclass('tenure.deputy') is not null")
+	there, err := keeps(ctx, s, "deputy", "tally")
 	if err != nil {
 		return nil, err
 	}
-	if len(there) > 0 {
+	if there {
 		sum := sha256.Sum256([]byte(word))
 		give = append(give, "insert into tenure.deputy (login, word) values ("+literals([]string{login, hex.EncodeToString(sum[:])})+")",
 			"grant usage on schema tenure to "+quote(login), "grant execute on function tenure.tell(text, text, text, text, text, bigint), tenure.step() to "+quote(login))

@@ -42,10 +42,11 @@ func (d *Driver) Elevate(ctx context.Context, e connector.Elevation) error {
 	if err != nil {
 		return coded(err)
 	}
-	if err := d.with(ctx, func(s *session) error { return k.open(ctx, s, e, reach) }); err != nil {
-		return err
+	err = d.with(ctx, func(s *session) error { return k.open(ctx, s, e, reach) })
+	if err == nil {
+		err = k.finish(ctx, e, reach)
 	}
-	if err := k.finish(ctx, e, reach); err != nil {
+	if err != nil {
 		// A login that is half what was asked for is none; what this can't reach
 		// either is swept.
 		_ = d.Unelevate(context.WithoutCancel(ctx), e.Login)

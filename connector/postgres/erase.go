@@ -74,10 +74,13 @@ func (d *Driver) stage(ctx context.Context, s *session, r connector.Ref, at read
 	}
 	if inside {
 		err = at.deputise(ctx, func(s *session) error {
-			if err := out(s); !hindered(err) || ctx.Err() != nil {
-				return err
+			err := out(s)
+			if hindered(err) && ctx.Err() == nil {
+				e, err = d.raze(ctx, s, r, at, b)
 			}
-			e, err = d.raze(ctx, s, r, at, b)
+			if err == nil && e.Done {
+				err = s.settle(ctx)
+			}
 			return err
 		})
 	} else {
@@ -94,9 +97,7 @@ func (d *Driver) stage(ctx context.Context, s *session, r connector.Ref, at read
 			}
 			e.Total, e.Detached = total.Total, total.Detached
 		}
-		if e.Done {
-			err = d.settle(ctx, s, r, all, b.Class)
-		} else {
+		if !e.Done {
 			e.Cursor = indoors + e.Cursor
 		}
 	}
@@ -249,8 +250,8 @@ func keep(ctx context.Context, s *session) error {
 
 // forget takes away what is kept of a resource, where anything is kept at all.
 func forget(ctx context.Context, s *session, r tenure.ResourceID) error {
-	there, err := textsOf(ctx, s, "select 'yes' where to_regclass("+literal(kept.Tally)+") is not null and to_regclass("+literal(kept.Parents)+") is not null")
-	if err != nil || len(there) == 0 {
+	there, err := keeps(ctx, s, "tally", "parent")
+	if err != nil || !there {
 		return err
 	}
 	return kept.Forget(ctx, s, string(r))
@@ -263,11 +264,12 @@ func (d *Driver) Tally(ctx context.Context, r connector.Ref, run string) (e conn
 		return e, err
 	}
 	_, shared := h.(pools) // their tally outlives the mark while late rows go
-	_, err = h.reach(ctx, r, !shared, func(s *session, _ reading) (err error) {
-		e, err = kept.Read(ctx, s, run, string(r.Resource))
-		if state(err) == "42P01" || state(err) == "3F000" { // nothing was taken yet
-			e, err = connector.Erased{Total: map[string]int64{}}, nil
+	_, err = h.reach(ctx, r, !shared, func(s *session, _ reading) error {
+		there, err := keeps(ctx, s, "tally")
+		if e.Total = map[string]int64{}; err != nil || !there { // nothing was taken yet
+			return err
 		}
+		e, err = kept.Read(ctx, s, run, string(r.Resource))
 		return err
 	})
 	return e, coded(err)

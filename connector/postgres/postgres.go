@@ -18,6 +18,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
+	"github.com/tenurehq/tenure/connector/sqltext"
 )
 
 // Info describes the connector.
@@ -35,6 +36,7 @@ func Info() connector.Info {
 		Probes: probes(),
 		Open:   open,
 		Review: review,
+		SQL:    sqltext.PostgreSQL().Read,
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 
+	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
 )
@@ -20,10 +22,12 @@ type premises struct {
 func (p premises) has(n relational.TableName) bool { return p.schema == "" || n.Schema == p.schema }
 
 // tenantsSQL reads which of some roles are a tenant's, or have one among their members:
-// what such a role owns isn't trusted. The comment of a role is out of its own reach.
+// what such a role owns isn't trusted. Where marks aren't kept a role's comment tells,
+// which is out of its own reach.
 const tenantsSQL = `select r.rolname from pg_roles r where r.rolname = ROLES and not r.rolsuper and exists (
  with recursive inside (oid) as (select r.oid union select m.member from inside join pg_auth_members m on m.roleid = inside.oid)
- select 1 from inside join pg_shdescription d on d.objoid = inside.oid and d.classoid = 'pg_authid'::regclass where left(d.description, 9) = 'tenure:1:' union all select 1 where r.rolname = '` + heirRole + `')`
+ select 1 from inside join pg_shdescription d on d.objoid = inside.oid and d.classoid = 'pg_authid'::regclass where left(d.description, 9) = 'tenure:1:'
+ MARKS union all select 1 where r.rolname = '` + heirRole + `')`
 
 // tenantsOf are those of the roles that are a tenant's.
 func tenantsOf(ctx context.Context, s *session, roles []string) (map[string]bool, error) {
@@ -32,7 +36,15 @@ func tenantsOf(ctx context.Context, s *session, roles []string) (map[string]bool
 	if len(roles) == 0 {
 		return out, nil
 	}
-	err := s.simple(ctx, replaced(tenantsSQL, "ROLES", anyOf(roles)), func(_ int, v [][]byte) error {
+	marked, err := keeps(ctx, s, "mark")
+	if err != nil {
+		return nil, err
+	}
+	marks := ""
+	if marked {
+		marks = "union all select 1 from inside join tenure.mark m on m.type = 'role' and m.site = " + siteSQL + " and m.object = inside.oid"
+	}
+	err = s.simple(ctx, replaced(tenantsSQL, "ROLES", anyOf(roles), "MARKS", marks), func(_ int, v [][]byte) error {
 		out[string(v[0])] = true
 		return nil
 	})
@@ -65,6 +77,17 @@ func (d *Driver) premises(ctx context.Context, s *session, schema string, owners
 	return &p, nil
 }
 
+// keepsSQL counts the tables of Tenure's that are there: whoever owns a database may
+// have made others of their names, and what is read there would be the tenant's code.
+const keepsSQL = `select count(*)::text from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_roles r on r.oid = c.relowner
+ where n.nspname = 'tenure' and c.relkind = 'r' and (r.rolsuper or r.rolname = current_user) and c.relname = `
+
+// keeps says that Tenure keeps such tables in the session's database.
+func keeps(ctx context.Context, s *session, tables ...string) (bool, error) {
+	n, err := textsOf(ctx, s, keepsSQL+anyOf(tables))
+	return err == nil && n[0] == strconv.Itoa(len(tables)), err
+}
+
 // unread are the places of tables that Tenure's own session doesn't read: those of
 // tenants' roles, and what of a whole store the catalog alone tells.
 func unread(all, here *relational.Holding, at reading, order []string, counted bool) (out []connector.Place) {
@@ -88,7 +111,42 @@ func unread(all, here *relational.Holding, at reading, order []string, counted b
 		}
 		out = append(out, p)
 	}
+	for _, k := range changing(all.Graph, here.Graph) {
+		child, _ := all.Graph.Table(k.Child)
+		if class := here.Classes[k.Parent]; class != "" && child.Alien && child.Code && !all.Own(k.Child) {
+			out = append(out, connector.Place{Name: k.Link(), Kind: connector.PlaceCode, Class: class, Via: "→ " + k.Parent.String(), Blocks: true,
+				Says: "rows of " + k.Child.String() + ", which belongs to a tenant's role, change when rows of " + k.Parent.String() + " go, and triggers there would run with Tenure's rights",
+				Fix:  "alter table " + k.Child.String() + " drop constraint " + k.Name + "; or drop the triggers"})
+		}
+	}
 	return append(out, crossing(all, at)...)
+}
+
+// lurkingSQL reads the triggers that would run on rows of tables that refer to some
+// tables, when rows of these go and the reference has the others change.
+const lurkingSQL = `select distinct pg_get_userbyid(c.relowner), 'trigger ' || g.tgname || ' of ' || c.oid::regclass from pg_trigger r join pg_constraint k on k.oid = r.tgconstraint
+ join pg_class c on c.oid = k.conrelid join pg_trigger g on g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled in ('O', 'A')
+ where r.tgisinternal and k.contype = 'f' and k.confdeltype in ('c', 'n', 'd') and r.tgrelid in (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where (c.relname, n.nspname) in (NAMES))`
+
+// lurking is Blocked if triggers of a tenant's role would run in Tenure's own session.
+func (f footing) lurking(ctx context.Context, s *session) error {
+	if s.deputy != nil || !f.Holding.Beyond {
+		return nil
+	}
+	owners, which := []string(nil), map[string]string{}
+	err := s.simple(ctx, replaced(lurkingSQL, "NAMES", values(f.Takes())), func(_ int, v [][]byte) error {
+		owners, which[string(v[0])] = append(owners, string(v[0])), string(v[1])
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	theirs, err := tenantsOf(ctx, s, owners)
+	for owner := range theirs {
+		return tenure.Errorf(tenure.Blocked, "%s, which belongs to a tenant's role, would run with Tenure's rights", which[owner]).
+			WithHint("drop it, or the reference by which its table changes, then retry")
+	}
+	return err
 }
 
 // crossing are references between a whole store that is read by a deputy and tables

@@ -3,10 +3,12 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/sqltext"
 )
 
 // probeIsolation acts as the role. Of what isn't the tenant's only names of
@@ -289,23 +291,12 @@ func (d *Driver) noRows(ctx context.Context, s *session, c connector.Check, othe
 // probeSQL runs a blueprint's query in a transaction that can't write.
 func (d *Driver) probeSQL(ctx context.Context, c connector.Check) (o connector.Outcome, err error) {
 	query, expect := c.Params["query"], c.Params["expect"]
-	if strings.TrimSpace(query) == "" {
-		return o, tenure.Errorf(tenure.Invalid, "probe sql needs the parameter query")
+	if err := sqltext.PostgreSQL().One(query); err != nil {
+		return o, tenure.Errorf(tenure.Invalid, "probe sql: %w", err)
 	}
 	var rows int
 	var first string
-	try := func(s *session) error {
-		if err := s.simple(ctx, "begin read only", nil); err != nil {
-			return err
-		}
-		return s.simple(ctx, query, func(_ int, v [][]byte) error {
-			if rows == 0 && len(v) > 0 {
-				first = string(v[0])
-			}
-			rows++
-			return nil
-		})
-	}
+	try := func(s *session) error { return s.readOnly(ctx, query, &rows, &first) }
 	switch c.Params["as"] {
 	case "tenant":
 		s, login := d.tenant(ctx, c)
@@ -324,6 +315,35 @@ func (d *Driver) probeSQL(ctx context.Context, c connector.Check) (o connector.O
 		return o, tenure.Errorf(tenure.Invalid, "probe sql: parameter as is %q, not tenant or platform", c.Params["as"])
 	}
 	return judge(expect, c.Params["value"], rows, first, err)
+}
+
+// inReadOnly says when the transaction began, if it can't write.
+const inReadOnly = "select pg_catalog.now()::text where pg_catalog.current_setting('transaction_read_only') = 'on'"
+
+// readOnly asks one statement by the extended protocol, which takes no second, in a
+// transaction that can't write, and sees that it was the same one to the end.
+func (s *session) readOnly(ctx context.Context, query string, rows *int, first *string) error {
+	if err := s.simple(ctx, "begin read only", nil); err != nil {
+		return err
+	}
+	before, err := textsOf(ctx, s, inReadOnly)
+	if err != nil {
+		return err
+	}
+	r := s.conn.PgConn().ExecParams(ctx, query, nil, nil, nil, nil)
+	for ; r.NextRow(); *rows++ {
+		if v := r.Values(); *rows == 0 && len(v) > 0 {
+			*first = string(v[0])
+		}
+	}
+	if _, err := r.Close(); err != nil {
+		return err
+	}
+	after, err := textsOf(ctx, s, inReadOnly)
+	if err == nil && (s.conn.PgConn().TxStatus() != 'T' || !slices.Equal(before, after) || len(after) != 1) {
+		err = tenure.Errorf(tenure.Invalid, "probe sql: the query ends the read-only transaction that it runs in")
+	}
+	return err
 }
 
 // judge compares an answer with what was expected of it.

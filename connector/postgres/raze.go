@@ -85,3 +85,33 @@ func numbersIn(text []byte) (out []oid) {
 	slices.Sort(out)
 	return slices.Compact(out)
 }
+
+// settle ends the erasure of a class on a deputy's premises: materialized views forget
+// the rows, or are dropped where the tenant's code hinders that, and so does what the
+// planner keeps of the tables, unless it goes with them in the end.
+func (s *session) settle(ctx context.Context) error {
+	var views, tables []string
+	err := s.simple(ctx, "select c.relkind, quote_ident(n.nspname) || '.' || quote_ident(c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'm') and "+s.deputy.schemas(), func(_ int, v [][]byte) error {
+		if string(v[0]) == "m" {
+			views = append(views, string(v[1]))
+		} else {
+			tables = append(tables, string(v[1]))
+		}
+		return nil
+	})
+	for _, v := range views {
+		if err == nil {
+			if err = s.simple(ctx, "refresh materialized view "+v, nil); hindered(err) {
+				err = s.simple(ctx, "drop materialized view if exists "+v+" cascade", nil)
+			}
+		}
+	}
+	for _, t := range tables {
+		if err == nil {
+			if err = s.simple(ctx, "analyze "+t, nil); hindered(err) {
+				err = nil
+			}
+		}
+	}
+	return err
+}

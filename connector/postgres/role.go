@@ -400,6 +400,9 @@ func (k roles) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 		if have == nil {
 			return k.unmark(ctx, s, r)
 		}
+		if err := k.overdue(ctx, s); err != nil {
+			return err
+		}
 		outside, err := k.outside(ctx, s, *have)
 		if err != nil {
 			return err
@@ -411,6 +414,9 @@ func (k roles) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 			return err
 		}
 		rec.Changed = true
+		if rec.Counts, err = k.unlinkOwned(ctx, s, have.name); err != nil {
+			return err
+		}
 		// It owns nothing, so that the first takes back grants alone.
 		return s.run(ctx, []string{"drop owned by " + quote(have.name), "drop role " + quote(have.name), dropNote(r)}, "", nil)
 	})

@@ -32,7 +32,7 @@ func (d *Driver) others(ctx context.Context, s *session, g *relational.Graph, te
 		}
 	}
 	theirs := map[string]bool{}
-	if kept, err := textsOf(ctx, s, "select 'kept' where to_regclass('tenure.mark') is not null"); err != nil || len(kept) == 0 {
+	if kept, err := keeps(ctx, s, "mark"); err != nil || !kept {
 		return func(relational.TableName) bool { return false }, err // a tenant's own database keeps no marks
 	}
 	err := s.simple(ctx, strangersSQL+" and o.nspname = "+anyOf(schemas), func(_ int, v [][]byte) error {

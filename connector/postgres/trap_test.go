@@ -129,11 +129,9 @@ func TestTraps(t *testing.T) {
 
 // TestElevationTraps: what comes to belong to the login of an elevation reaches no more
 // when the elevation ends than the tenant does.
-func TestElevationTraps(t *testing.T) {
-	t.Parallel()
+func TestElevationTraps(t *testing.T) { // logins are the whole server's
 	for name, owned := range map[string]bool{"in a schema of the tenant's role": true, "in a schema of Tenure's": false} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			d, w, _ := opened(t)
 			owner := desired("role", "acme_"+postgrestest.Token(), map[string]any{"login": true})
 			r := desired("schema", "acme", map[string]any{})
@@ -164,6 +162,88 @@ func TestElevationTraps(t *testing.T) {
 			}
 			if !w.is(t, "select from pg_class where relname = 'kept'") {
 				t.Error("what the elevation made was lost")
+			}
+		})
+	}
+}
+
+// TestTrapsBesideSharedRows: a tenant's code in the way of another's erasure in shared
+// tables never runs with Tenure's rights. It is named, and blocks.
+func TestTrapsBesideSharedRows(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ platform, tenant, blocks string }{
+		"a trigger of a tenant's on a shared table": {
+			platform: "grant trigger on s.page to BIRCH",
+			tenant:   "create trigger g after delete on s.page for each row execute function birch.gain_trigger()",
+			blocks:   "a tenant's role",
+		},
+		"a shared table's trigger that calls a tenant's function": {
+			platform: "create function s.hook() returns trigger language plpgsql as $$ begin perform birch.gain(1); return null; end $$; create trigger g after delete on s.page for each row execute function s.hook()",
+			blocks:   "a tenant's role",
+		},
+		"a tenant's table whose rows go along": {
+			platform: "grant references on s.page to BIRCH",
+			tenant:   "create table birch.note (page int references s.page on delete cascade); create trigger g after delete on birch.note for each statement execute function birch.gain_trigger()",
+			blocks:   "a tenant's role",
+		},
+		"a tenant's table whose references become null": {
+			platform: "grant references on s.page to BIRCH",
+			tenant:   "create table birch.note (page int references s.page on delete set null); create trigger g after update on birch.note for each statement execute function birch.gain_trigger()",
+			blocks:   "a tenant's role",
+		},
+		"a tenant's table that refers and lets nothing change": {
+			platform: "grant references on s.page to BIRCH",
+			tenant:   "create table birch.note (page int references s.page); create index on birch.note ((birch.gain(1) + page)); create trigger g after delete or update on birch.note for each statement execute function birch.gain_trigger()",
+		},
+		"a tenant's table beside the shared ones": {
+			platform: "grant create on schema s to BIRCH; grant usage on schema s to BIRCH",
+			tenant:   "create table s.mine (id int, tenant_key text, o oid); create index on s.mine ((birch.gain(1) + id)); insert into s.mine values (1, 'birch', 1), (2, 'acme', 2)",
+		},
+		"a tenant's table with the tenant column": {
+			tenant: "create table birch.mine (id int, tenant_key text, o oid); create index on birch.mine ((birch.gain(1) + id)); insert into birch.mine values (1, 'acme', 1)",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, w, _ := opened(t)
+			role := desired("role", "birch_"+postgrestest.Token(), map[string]any{"login": true})
+			birch := desired("schema", "birch", map[string]any{"owner": role.Name})
+			role.Tenant, birch.Tenant = "ten_birch", "ten_birch"
+			postgrestest.Exec(t, w.dsn, "create schema victim; create table victim.secret (n int); grant usage on schema victim to public; create schema s; create table s.page (id int primary key, tenant_key text, o oid)")
+			acme := desired("rows", "acme", map[string]any{"schema": "s", "column": "tenant_key", "key": "acme", "tables": map[string]any{"page": "data"}})
+			acme.Tenant = "ten_acme"
+			for _, r := range []connector.Desired{role, birch, acme} {
+				if _, _, err := d.Ensure(t.Context(), r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			t.Cleanup(func() {
+				postgrestest.Exec(t, w.dsn, "drop schema if exists birch cascade; drop owned by "+role.Name+" cascade; drop role "+role.Name)
+			})
+			own := postgrestest.As(t, w.dsn, role.Name, role.Credential.Reveal())
+			postgrestest.Exec(t, own, strings.ReplaceAll("set search_path to birch; "+gain, "SCHEMA", "birch"))
+			postgrestest.Exec(t, w.dsn, strings.ReplaceAll("grant usage on schema s to BIRCH; "+c.platform, "BIRCH", role.Name))
+			postgrestest.Exec(t, own, c.tenant)
+			postgrestest.Exec(t, w.dsn, "insert into s.page values (1, 'acme'), (2, 'birch')")
+			m, err := d.DataMap(t.Context(), connector.Survey{Ref: acme.Ref, Search: 5 * time.Second, Prove: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			says := ""
+			for _, p := range m.Places {
+				if p.Blocks {
+					says += p.Says + "; "
+				}
+			}
+			if c.blocks == "" && says != "" || !strings.Contains(says, c.blocks) {
+				t.Errorf("what blocks: %q, want %q", says, c.blocks)
+			}
+			_, err = eraseAll(t, d, acme.Ref, 100)
+			if err != nil && (c.blocks == "" || strings.Contains(err.Error(), "GAINED")) || err == nil && c.blocks != "" {
+				t.Errorf("erase: %v, want blocked: %t", err, c.blocks != "")
+			}
+			if _, err := d.Export(t.Context(), acme.Ref, io.Discard); err != nil {
+				t.Errorf("export: %v", err)
 			}
 		})
 	}

@@ -28,6 +28,10 @@ type Holding struct {
 	// statement's end.
 	ByRow bool
 
+	// Beyond says that rows of tables that aren't looked at may change with the erasure:
+	// they refer to some of these.
+	Beyond bool
+
 	claims  *claims
 	at      map[TableName]Reached
 	ignored map[string]string // triggers of which the blueprint says so

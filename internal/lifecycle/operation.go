@@ -253,7 +253,7 @@ func (s *Service) admitTenant(tx *store.Tx, p *tenure.Plan, now time.Time) error
 // call goes out.
 func (s *Service) inventory(tx *store.Tx, p *tenure.Plan, op tenure.OperationID, now time.Time) error {
 	switch p.Kind {
-	case tenure.Onboard, tenure.Change, tenure.Upgrade:
+	case tenure.Onboard, tenure.Change, tenure.Upgrade, tenure.Repair:
 	default:
 		return nil
 	}
