@@ -9,7 +9,8 @@ import (
 // Kinds of access events: what anomalies are found in.
 const (
 	EventSignIn      = "signin"
-	EventRefused     = "signin.refused"
+	EventRefused     = "signin.refused"    // somebody who isn't known was refused; detail: RefusalsCounted
+	EventDenied      = "refused"           // somebody who is known was; detail: RefusalsCounted
 	EventElevation   = "elevation.request" // detail: the role and scope that were asked for
 	EventBreakGlass  = "breakglass"        // likewise
 	EventApproval    = "approval"          // detail: ApprovalGiven
@@ -68,4 +69,27 @@ func ApprovalDetail(gate Action, waited time.Duration) string {
 // ParseApprovalGiven reads it; ok is false for what can't be read.
 func ParseApprovalGiven(detail string) (a ApprovalGiven, ok bool) {
 	return a, json.Unmarshal([]byte(detail), &a) == nil && a.Gate != ""
+}
+
+// RefusalsCounted is what an event says of the refusals of one caller or address at
+// one route within one minute.
+type RefusalsCounted struct {
+	Route    string         `json:"route"`
+	Address  string         `json:"address,omitempty"` // of who isn't known
+	Count    int            `json:"count"`
+	Statuses map[string]int `json:"statuses"` // by HTTP status
+}
+
+// String is the event's detail.
+func (r RefusalsCounted) String() string {
+	b, _ := json.Marshal(r)
+	return string(b)
+}
+
+// ParseRefusalsCounted reads it; what can't be read is one refusal.
+func ParseRefusalsCounted(detail string) (r RefusalsCounted) {
+	if json.Unmarshal([]byte(detail), &r) != nil || r.Count < 1 {
+		return RefusalsCounted{Count: 1}
+	}
+	return r
 }

@@ -80,7 +80,7 @@ func (c Campaign) Check(now time.Time) error {
 		}
 	}
 	for i, r := range c.Reviewers {
-		if r == "" || slices.Contains(c.Reviewers[:i], r) {
+		if r == "" || NamesPerson(c.Reviewers[:i], r) {
 			return Errorf(Invalid, "the reviewer %q is named twice or not at all", clip(r))
 		}
 	}
@@ -120,7 +120,7 @@ type ReviewItem struct {
 // Concerns says whether a person has the item, or answers for the machine that
 // has it.
 func (i ReviewItem) Concerns(name string) bool {
-	return name == i.Holder || i.Owner != "" && name == i.Owner
+	return SamePerson(name, i.Holder) || SamePerson(name, i.Owner)
 }
 
 // AssignReviewers gives every item to a reviewer whom it doesn't concern and who
@@ -155,7 +155,7 @@ func CheckDecision(c Campaign, item ReviewItem, d ReviewItem) error {
 		return Errorf(Unauthorized, "a decision needs a name")
 	case item.Concerns(d.DecidedBy):
 		return Errorf(Forbidden, "item %d concerns %s, who can't review it", item.Seq, d.DecidedBy).WithHint("nobody reviews their own access or that of a machine they answer for")
-	case item.Reviewer != d.DecidedBy:
+	case !SamePerson(item.Reviewer, d.DecidedBy):
 		return Errorf(Forbidden, "item %d isn't for %s to review", item.Seq, d.DecidedBy)
 	case c.State != CampaignOpen || !d.DecidedAt.Before(c.DueAt):
 		return Errorf(Conflict, "the campaign %q takes no more answers", c.Name)

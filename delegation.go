@@ -37,7 +37,7 @@ func (d Delegation) Check(own []Grant, now time.Time) error {
 	switch {
 	case d.From == "" || d.To == "":
 		return Errorf(Invalid, "a delegation names who gives and who gets it")
-	case d.From == d.To:
+	case SamePerson(d.From, d.To):
 		return Errorf(Invalid, "nobody delegates to themselves")
 	case strings.TrimSpace(d.Reason) == "":
 		return Errorf(Invalid, "a delegation needs a reason")

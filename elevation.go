@@ -247,9 +247,9 @@ func (e Elevation) another(by Caller, what string) error {
 	switch {
 	case by.Kind == CallerMachine:
 		return Errorf(Forbidden, "only a person %s an elevation", what)
-	case by.Principal != "" && by.Principal == e.Principal || by.Name == e.Name:
+	case by.Principal != "" && by.Principal == e.Principal || SamePerson(by.Name, e.Name):
 		return Errorf(Forbidden, "nobody %s their own elevation", what).WithHint("ask another person")
-	case e.Owner != "" && by.Name == e.Owner:
+	case SamePerson(by.Name, e.Owner):
 		return Errorf(Forbidden, "%s answers for %s, and so can't be the one who %s its elevation", by.Name, e.Name, what)
 	case by.Name == "":
 		return Errorf(Forbidden, "nobody known %s it", what)
@@ -297,7 +297,7 @@ func (e Elevation) Reject(by Caller, why string, now time.Time) (Elevation, erro
 // Claim starts the clock. It is for whose elevation it is, once, within the
 // window; roles are looked at again, since others may have come meanwhile.
 func (e Elevation) Claim(by Caller, have []Grant, l ElevationLimits, now time.Time) (Elevation, error) {
-	if by.Kind != CallerLocal && by.Principal != e.Principal || by.Kind == CallerLocal && by.Name != e.Name {
+	if by.Kind != CallerLocal && by.Principal != e.Principal || by.Kind == CallerLocal && !SamePerson(by.Name, e.Name) {
 		return e, Errorf(Forbidden, "elevation %s is for %s to claim", e.ID, e.Name)
 	}
 	if e.due(l, now) == ElevationLapsed {

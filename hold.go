@@ -20,6 +20,9 @@ type Hold struct {
 	AlreadyGone string    // what had been destroyed before it bound
 	ReleaseBy   []string  // who has asked for the release, in order
 	ReleasedAt  time.Time
+	// Untold says that the customer may not know that anything is kept for a legal
+	// reason. Otherwise they are told that, and no more.
+	Untold bool
 }
 
 // HoldScope says what a hold covers. A blank field covers everything.
@@ -50,6 +53,9 @@ func (h Hold) Covers(s HoldSubject) bool {
 		(h.Scope.Resource == "" || s.Resource == "" || h.Scope.Resource == s.Resource) &&
 		(h.Scope.Class == "" || len(s.Classes) == 0 || slices.Contains(s.Classes, h.Scope.Class))
 }
+
+// KeptForLegalReason is all that a customer is told of a hold.
+const KeptForLegalReason = "kept for a legal reason"
 
 // Covering returns the active holds that cover the subject.
 func Covering(holds []Hold, s HoldSubject) []Hold {
@@ -140,7 +146,7 @@ func (h Hold) Release(by string, at time.Time) (Hold, error) {
 		return h, Errorf(Conflict, "hold %s was released at %s", h.ID, h.ReleasedAt.Format(time.RFC3339))
 	case by == "":
 		return h, Errorf(Unauthorized, "a release needs a name")
-	case slices.Contains(h.ReleaseBy, by):
+	case NamesPerson(h.ReleaseBy, by):
 		return h, Errorf(Forbidden, "%s has asked for this release already; a second person must", by)
 	}
 	h.ReleaseBy = append(slices.Clone(h.ReleaseBy), by)

@@ -46,7 +46,7 @@ func MakeMove(m Move, have []Grant, to []MoveRole) (Move, error) {
 		return m, Errorf(Invalid, "a move's reason has 1 to 1,000 bytes")
 	case len(to) > 50:
 		return m, Errorf(Invalid, "a move gives at most 50 roles")
-	case m.By == m.Name:
+	case SamePerson(m.By, m.Name):
 		return m, Errorf(Forbidden, "nobody moves themselves").WithHint("ask another admin")
 	}
 	left := slices.Clone(to)

@@ -86,7 +86,7 @@ func CheckApproval(op Operation, earlier []Approval, a Approval) error {
 	switch {
 	case a.By == "":
 		return Errorf(Unauthorized, "an approval needs a name")
-	case a.By == op.RequestedBy:
+	case SamePerson(a.By, op.RequestedBy):
 		return Errorf(Forbidden, "%s requested this operation and can't approve it", a.By).WithHint("ask somebody else to approve it")
 	case a.Digest != op.Plan:
 		return Errorf(Conflict, "the approval is for plan %s, the operation runs %s", a.Digest, op.Plan).WithHint("read the plan again: tenure operation show %s", op.ID)
@@ -94,7 +94,7 @@ func CheckApproval(op Operation, earlier []Approval, a Approval) error {
 		return Errorf(Conflict, "operation %s has ended as %s", op.ID, op.State)
 	}
 	for _, e := range earlier {
-		if e.By == a.By && e.Step == a.Step {
+		if e.Step == a.Step && SamePerson(e.By, a.By) {
 			return Errorf(Conflict, "%s has approved this already; the approval is used", a.By)
 		}
 	}

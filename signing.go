@@ -35,14 +35,14 @@ func (s Signing) Check(op Operation) error {
 	for _, name := range []string{op.RequestedBy, s.Answers} {
 		switch {
 		case name == "":
-		case a.By == name:
+		case SamePerson(a.By, name):
 			return Errorf(Forbidden, "%s answers for %s, which requested this operation, and can't approve it", a.By, op.RequestedBy).WithHint("ask somebody else to approve it")
-		case slices.Contains(same, name):
+		case NamesPerson(same, name):
 			return Errorf(Forbidden, "a delegation couples %s with %s, who requested this operation: they count as one person", a.By, name).WithHint("ask somebody else to approve it")
 		}
 	}
 	for _, e := range s.Earlier {
-		if e.Step == a.Step && (slices.Contains(same, e.By) || e.For != "" && (e.For == a.By || slices.Contains(same, e.For))) {
+		if e.Step == a.Step && (NamesPerson(same, e.By) || SamePerson(e.For, a.By) || NamesPerson(same, e.For)) {
 			return Errorf(Conflict, "%s has approved this already, and a delegation couples them with %s: they count once together", e.By, a.By)
 		}
 	}
@@ -67,10 +67,10 @@ func (s Signing) sameAs() []string {
 		out = append(out, s.For)
 	}
 	for _, d := range s.Delegations {
-		switch s.By {
-		case d.From:
+		switch {
+		case SamePerson(s.By, d.From):
 			out = append(out, d.To)
-		case d.To:
+		case SamePerson(s.By, d.To):
 			out = append(out, d.From)
 		}
 	}
@@ -133,11 +133,11 @@ func (g *Gate) Count(op Operation, step string, signed []Approval, since time.Ti
 		places = append(places, "")
 	}
 	c.Need = len(places)
-	seen := map[string]bool{op.RequestedBy: true}
-	filled := make([]int, len(places)) // which person, from 1
+	seen := map[string]bool{PersonKey(op.RequestedBy): true} // by their keys
+	filled := make([]int, len(places))                       // which person, from 1
 	var persons []Approval
 	for _, a := range signed {
-		if a.Step != step || a.Digest != op.Plan || a.At.Before(since) || seen[a.By] || a.For != "" && seen[a.For] {
+		if a.Step != step || a.Digest != op.Plan || a.At.Before(since) || seen[PersonKey(a.By)] || a.For != "" && seen[PersonKey(a.For)] {
 			continue
 		}
 		if strings.HasPrefix(a.By, StandingSigner) {
@@ -146,9 +146,9 @@ func (g *Gate) Count(op Operation, step string, signed []Approval, since time.Ti
 			}
 			continue
 		}
-		seen[a.By] = true
+		seen[PersonKey(a.By)] = true
 		if a.For != "" {
-			seen[a.For] = true
+			seen[PersonKey(a.For)] = true
 		}
 		persons = append(persons, a)
 		if seat(places, filled, persons, len(persons), make([]bool, len(places))) {

@@ -97,7 +97,7 @@ func (r StandingRule) Fits(p *Plan, f StartFacts) string {
 	switch {
 	case r.Trigger != "" && !strings.HasPrefix(f.Trigger, r.Trigger):
 		return "another trigger"
-	case r.Source != "" && r.Source != f.By:
+	case r.Source != "" && !SamePerson(r.Source, f.By):
 		return "another source"
 	case r.Blueprint == "" || r.Blueprint != p.Blueprint.Name:
 		return "another blueprint"
@@ -198,11 +198,11 @@ func (s Standing) Review(r StandingReview, answers string) (Standing, error) {
 		return s, Errorf(Conflict, "standing approval %s is %s", s.ID, s.State)
 	case !r.At.Before(s.Rule.EndsAt):
 		return s, Errorf(Conflict, "standing approval %s ended at %s", s.ID, s.Rule.EndsAt.Format(time.RFC3339))
-	case r.By == s.ProposedBy:
+	case SamePerson(r.By, s.ProposedBy):
 		return s, Errorf(Forbidden, "%s proposed it and can't review it", r.By).WithHint("two other persons review it")
-	case r.By == s.Rule.Source || answers != "" && r.By == answers:
+	case SamePerson(r.By, s.Rule.Source) || SamePerson(r.By, answers):
 		return s, Errorf(Forbidden, "%s is, or answers for, the source that the rule is for, and can't review it", r.By)
-	case slices.ContainsFunc(s.Reviews, func(o StandingReview) bool { return o.By == r.By }):
+	case slices.ContainsFunc(s.Reviews, func(o StandingReview) bool { return SamePerson(o.By, r.By) }):
 		return s, Errorf(Conflict, "%s has reviewed it already", r.By)
 	case r.Digest != s.Digest:
 		return s, Errorf(Conflict, "the review is of rule %s, this one is %s", r.Digest, s.Digest).WithHint("read it again: tenure standing show %s", s.ID)
@@ -244,9 +244,9 @@ func (s Standing) Starts(p *Plan, op Operation, gate *Step, f StartFacts, today 
 		switch {
 		case r.Digest != digest:
 			return "it was reviewed with another rule"
-		case r.By == s.ProposedBy:
+		case SamePerson(r.By, s.ProposedBy):
 			return "its proposer reviewed it"
-		case r.By == f.By || r.By == f.Answers:
+		case SamePerson(r.By, f.By) || SamePerson(r.By, f.Answers):
 			return r.By + " reviewed it, and asks"
 		}
 		signed = append(signed, Approval{Step: gate.Key, Digest: op.Plan, By: r.By, At: r.At, Roles: r.Roles})

@@ -46,7 +46,8 @@ func makeTenants(ctx context.Context, sys *connector.System, dsn, path string, m
 	}
 	var meddle []string
 	for i := range driftPlant {
-		meddle = append(meddle, fmt.Sprintf("alter role d_%05d connection limit 11", i*drifted/driftPlant))
+		one := i * drifted / driftPlant
+		meddle = append(meddle, fmt.Sprintf("alter role d_%05d connection limit 11", one), fmt.Sprintf("grant usage on schema d_%05d to d_%05d", one, one+1))
 	}
 	// They are marked as an older build did, and taken over here.
 	if _, _, err := sys.Observe(ctx, []connector.Ref{driftRefs(0)[0]}); err != nil {

@@ -9,14 +9,15 @@ import (
 // Principal is a person or a machine that can ask.
 type Principal struct {
 	ID        tenure.PrincipalID `json:"id"`
-	Name      string             `json:"name"` // unique for ever
+	Name      string             `json:"name"` // unique for ever, in lower case
 	Display   string             `json:"display,omitempty"`
 	Email     string             `json:"email,omitempty"`
 	Kind      tenure.CallerKind  `json:"kind"`
 	Owner     string             `json:"owner,omitempty"` // of a machine: who answers for it
 	Issuer    string             `json:"issuer,omitempty"`
-	Bound     bool               `json:"bound,omitempty"` // has signed in with an identity provider
-	Disabled  bool               `json:"disabled,omitempty"`
+	Bound     bool               `json:"bound,omitempty"`    // has signed in with an identity provider
+	Disabled  bool               `json:"disabled,omitempty"` // also while it waits
+	Waiting   bool               `json:"waiting,omitempty"`  // its name looks like another's: another admin than who added it must enable it
 	CreatedBy string             `json:"createdBy"`
 	CreatedAt time.Time          `json:"createdAt"`
 	SeenAt    time.Time          `json:"seenAt,omitzero"`
@@ -156,6 +157,12 @@ type AccessEvent struct {
 	Kind      string    `json:"kind"`
 	Principal string    `json:"principal,omitempty"`
 	Detail    string    `json:"detail,omitempty"`
+
+	// Of refusals: at which route, from which address if nobody is known, and how many
+	// within the minute.
+	Route   string `json:"route,omitempty"`
+	Address string `json:"address,omitempty"`
+	Count   int    `json:"count,omitempty"`
 }
 
 // AccessEventFilter narrows a listing of access events.

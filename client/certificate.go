@@ -37,6 +37,8 @@ var (
 	ListCertificates = Endpoint[TenantParams, Page[Certificate]]{Name: "certificate.list", Verb: "GET", Path: "/v1/tenants/{tenant}/certificates", Summary: "List a tenant's certificates in the order of their issue"}
 	// FetchCertificate puts a certificate's file together.
 	FetchCertificate = Endpoint[CertificateParams, File]{Name: "certificate.fetch", Verb: "GET", Path: "/v1/tenants/{tenant}/certificates/{certificate}", Summary: "Give a certificate's file"}
+	// FetchAnnex gives the auditor's annex of a certificate: the history of the holds.
+	FetchAnnex = Endpoint[CertificateParams, File]{Name: "certificate.annex", Verb: "GET", Path: "/v1/tenants/{tenant}/certificates/{certificate}/annex", Summary: "Give the auditor's annex of a certificate"}
 	// VerifierKey gives the public key that certificates and checkpoints are
 	// verified with.
 	VerifierKey = Endpoint[None, Key]{Name: "certificate.key", Verb: "GET", Path: "/v1/verifier-key", Summary: "Give the public key that certificates and checkpoints are verified with"}

@@ -18,6 +18,7 @@ type Hold struct {
 	AlreadyGone string        `json:"alreadyGone,omitempty"`
 	ReleaseBy   []string      `json:"releaseBy,omitempty"`
 	ReleasedAt  time.Time     `json:"releasedAt,omitzero"`
+	Untold      bool          `json:"untold,omitempty"` // the customer may not know of it
 }
 
 // HoldScope is what a hold covers; a blank field covers everything.
@@ -40,6 +41,7 @@ type NewHold struct {
 	Reason     string    `json:"reason,omitempty"`
 	Scope      HoldScope `json:"scope"`
 	AllTenants bool      `json:"allTenants,omitempty" doc:"the class or system of every tenant"`
+	Untold     bool      `json:"untold,omitempty" doc:"the customer may not know that anything is kept for a legal reason"`
 }
 
 // HoldFilter narrows a listing.

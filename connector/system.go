@@ -280,7 +280,7 @@ func (s *System) Delete(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 }
 
 // Can says whether the system offers an optional capability: adopt, suspend, revoke,
-// quarantine, export, erase, tally, map, expire, probe, elevate.
+// quarantine, export, erase, tally, map, expire, probe, reach, confine, elevate.
 func (s *System) Can(capability string) bool {
 	switch capability {
 	case "adopt":
@@ -303,6 +303,10 @@ func (s *System) Can(capability string) bool {
 		return is[Expirer](s)
 	case "probe":
 		return is[Prober](s)
+	case "reach":
+		return is[Reacher](s)
+	case "confine":
+		return is[Confiner](s)
 	case "elevate":
 		return is[Elevator](s)
 	}

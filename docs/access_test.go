@@ -103,7 +103,7 @@ func TestAccessPageIsTrue(t *testing.T) {
 // Each rule that finds anomalies is explained, and no other.
 func TestAnomaliesAreExplained(t *testing.T) {
 	t.Parallel()
-	rule := regexp.MustCompile(`"((?:elevation|destructive|approvals?|signin|dormant|hold)\.[a-z]+)"`)
+	rule := regexp.MustCompile(`"((?:access|elevation|destructive|approvals?|signin|dormant|hold)\.[a-z]+)"`)
 	told := regexp.MustCompile("(?m)^\\| `([a-z]+\\.[a-z]+)` \\| (?:low|medium|high|critical) \\|")
 	want := found(rule, read(t, "internal/governance/anomaly_rules.go"))
 	if len(want) < 10 {

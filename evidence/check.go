@@ -41,9 +41,17 @@ func (d *Departure) Open() []string {
 
 // Check says whether the departure may be certified. Missing or wrong fields
 // are Invalid. A closing or supplementary certificate is Blocked by whatever
-// isn't verified and not covered by an exception of two different persons, and
-// by a hold that isn't released, for which there is no exception.
+// isn't verified and not covered by an exception of two different persons. That no
+// hold stands is for who issues it: it says nothing of holds.
 func (d *Departure) Check() error {
+	if len(d.Holds) > 0 || !isDigest(d.Annex) {
+		return tenure.Errorf(tenure.Invalid, "a certificate lists no holds, and names the digest of its annex")
+	}
+	return d.checkV2()
+}
+
+// checkV2 is Check for a certificate of the second format, and what both share.
+func (d *Departure) checkV2() error {
 	for _, check := range []func() error{d.checkHeader, d.checkMethods, d.checkParts, d.checkExceptions, d.checkSteps, d.checkFinal} {
 		if err := check(); err != nil {
 			return err
@@ -55,7 +63,7 @@ func (d *Departure) Check() error {
 // checkV1 is Check for a certificate of the first format, whose items name no stores,
 // steps or entries.
 func (d *Departure) checkV1() error {
-	if d.Closing != "" || d.Witness != "" || d.Kind == Supplementary ||
+	if d.Annex != "" || d.LegalReason || d.Closing != "" || d.Witness != "" || d.Kind == Supplementary ||
 		slices.ContainsFunc(d.claims(), func(c claim) bool { return c.entry != "" || c.step != "" }) ||
 		slices.ContainsFunc(d.Keys, func(k Key) bool { return k.Step != "" }) ||
 		slices.ContainsFunc(d.Classes, func(c DataClass) bool { return c.LargeObjects != 0 || len(c.Stores) > 0 }) {

@@ -80,7 +80,8 @@ func TestIssueRefuses(t *testing.T) {
 			d.Keys[0].Copies = []evidence.Backup{{Where: "tape"}}
 		}, tenure.Blocked},
 		"backup left":   {func(d *evidence.Departure) { d.Backups = []evidence.Backup{{Where: "tape"}} }, tenure.Blocked},
-		"hold stands":   {func(d *evidence.Departure) { d.Holds[0].Released = time.Time{} }, tenure.Blocked},
+		"holds listed":  {func(d *evidence.Departure) { d.Holds = []evidence.Hold{{Since: noon, Released: noon}} }, tenure.Invalid},
+		"no annex":      {func(d *evidence.Departure) { d.Annex = "" }, tenure.Invalid},
 		"no interim":    {func(d *evidence.Departure) { d.Interim = "" }, tenure.Invalid},
 		"bad interim":   {func(d *evidence.Departure) { d.Interim = "sha256:xyz" }, tenure.Invalid},
 		"no kind":       {func(d *evidence.Departure) { d.Kind = "" }, tenure.Invalid},
@@ -100,7 +101,6 @@ func TestIssueRefuses(t *testing.T) {
 			d.Kind, d.Interim = evidence.Interim, ""
 			d.Keys[0].Verdict, d.Keys[0].Copies = tenure.Claimed, []evidence.Backup{{Where: "tape", Expires: noon}}
 			d.Backups = []evidence.Backup{{Where: "tape", Expires: noon}}
-			d.Holds[0].Released = time.Time{}
 		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

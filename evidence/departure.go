@@ -66,9 +66,12 @@ type Departure struct {
 	Backups    []Backup    `json:"backups,omitempty"` // still to expire
 	Tokens     []Token     `json:"tokens,omitempty"`  // that outlive the cut-off
 	Costs      []Cost      `json:"costs,omitempty"`   // that stopped
-	Holds      []Hold      `json:"holds,omitempty"`
+	Holds      []Hold      `json:"holds,omitempty"`   // of earlier formats alone: since the third they stand in the annex
 	Additions  []Addition  `json:"additions,omitempty"`
 	Entries    []string    `json:"entries,omitempty"` // digests of the log entries that a bundle must prove
+
+	LegalReason bool   `json:"keptForLegalReason,omitempty"` // some of it was kept for a legal reason, and the customer may know
+	Annex       string `json:"annex,omitempty"`              // digest of the auditor's Annex
 }
 
 // Tenant is who left. Names appear as NameDigest makes them.
@@ -192,7 +195,7 @@ type Addition struct {
 	Entry    string            `json:"entry"` // digest of the log entry of its review
 }
 
-// Hold is a legal hold that covered the tenant.
+// Hold is a legal hold that covered the tenant, as earlier formats list it.
 type Hold struct {
 	ID       tenure.HoldID `json:"id"`
 	Since    time.Time     `json:"since"`

@@ -85,7 +85,7 @@ func departure() evidence.Departure {
 		},
 		Keys:    []evidence.Key{{ID: "key_1", Purpose: "personal", Class: "contract", Method: evidence.CryptographicErase, Verdict: tenure.Verified, At: noon}},
 		Costs:   []evidence.Cost{{System: "main-db", Minor: 1250, Currency: "EUR"}},
-		Holds:   []evidence.Hold{{ID: tenure.DeriveID[tenure.HoldID](noon, "h"), Since: noon, Released: noon.Add(time.Hour)}},
+		Annex:   sum,
 		Entries: []string{digestOf(keyEntry()), digestOf(goneEntry())},
 	}
 }

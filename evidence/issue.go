@@ -22,9 +22,11 @@ const (
 	// StatementType is the in-toto Statement v1.
 	StatementType = "https://in-toto.io/Statement/v1"
 	// PredicateType is that of a Departure as this program issues it.
-	PredicateType = "https://tenure.dev/departure/v2"
+	PredicateType = "https://tenure.dev/departure/v3"
+	// PredicateV2 is that of a Departure that lists the holds itself, and has no annex.
+	PredicateV2 = "https://tenure.dev/departure/v2"
 	// PredicateV1 is that of a Departure without stores, steps and entries of its
-	// own items. Verify holds one to its own rules, and says what it doesn't prove.
+	// own items. Verify holds each to its own rules, and says what it doesn't prove.
 	PredicateV1 = "https://tenure.dev/departure/v1"
 	// PayloadType is the DSSE type of an in-toto statement.
 	PayloadType = "application/vnd.in-toto+json"

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/audit"
 	"github.com/tenurehq/tenure/evidence"
 )
@@ -35,6 +36,56 @@ func TestFirstFormat(t *testing.T) {
 		bad[i] ^= 1
 		if _, err := evidence.Verify(bad, string(key)); err == nil {
 			t.Fatalf("byte %d changed goes unnoticed", i)
+		}
+	}
+}
+
+// A certificate of the second format, which lists the holds itself, still verifies.
+func TestSecondFormat(t *testing.T) {
+	t.Parallel()
+	file, err := os.ReadFile(filepath.Join("testdata", "departure-v2.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := os.ReadFile(filepath.Join("testdata", "departure-v2.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := evidence.Verify(file, strings.TrimSpace(string(key)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Format != evidence.PredicateV2 || len(report.Departure.Holds) != 1 {
+		t.Errorf("format %s, holds %+v", report.Format, report.Departure.Holds)
+	}
+	if _, err := evidence.CheckAnnex([]byte("{}"), &report.Departure); err == nil {
+		t.Error("it has no annex, and one is taken for its own")
+	}
+}
+
+// An annex is the certificate's by its digest alone, whoever hands it over.
+func TestAnnex(t *testing.T) {
+	t.Parallel()
+	d := departure()
+	a := evidence.Annex{Type: evidence.AnnexType, Kind: d.Kind, Tenant: d.Tenant.ID, Operation: d.Operation, Issued: noon, Salt: "s", Holds: []evidence.AnnexHold{{Matter: "M-1", PlacedBy: "person:1", Placed: noon}}}
+	file, err := a.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Annex = tenure.Digest(file)
+	m := make1(t, d)
+	report, err := evidence.Verify(m.file, m.key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := evidence.CheckAnnex(file, &report.Departure); err != nil || got.Holds[0].Matter != "M-1" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for i := range file {
+		bad := bytes.Clone(file)
+		bad[i] ^= 1
+		if _, err := evidence.CheckAnnex(bad, &report.Departure); err == nil {
+			t.Fatalf("byte %d of the annex changed goes unnoticed", i)
 		}
 	}
 }

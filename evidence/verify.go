@@ -133,7 +133,7 @@ func (v *verification) statement() (string, error) {
 	if err := parse("the statement", v.payload, &s); err != nil {
 		return "", err
 	}
-	if s.Type != StatementType || s.PredicateType != PredicateType && s.PredicateType != PredicateV1 {
+	if s.Type != StatementType || s.PredicateType != PredicateType && s.PredicateType != PredicateV2 && s.PredicateType != PredicateV1 {
 		return "", tenure.Errorf(tenure.Invalid, "a statement of type %q about %q", s.Type, s.PredicateType)
 	}
 	if v.report.Format = s.PredicateType; s.PredicateType == PredicateV1 {
@@ -155,8 +155,14 @@ func (v *verification) statement() (string, error) {
 func (v *verification) departure() (string, error) {
 	d := &v.report.Departure
 	check := d.Check
-	if v.report.Format == PredicateV1 {
+	switch v.report.Format {
+	case PredicateV1:
 		check = d.checkV1
+	case PredicateV2:
+		check = d.checkV2
+		if d.Annex != "" || d.LegalReason {
+			return "", tenure.Errorf(tenure.Invalid, "a certificate of the second format says what that format doesn't have")
+		}
 	}
 	if err := check(); err != nil {
 		return "", err

@@ -19,7 +19,7 @@ func (a *app) certificate() *cobra.Command {
 		Use:   "certificate",
 		Short: "Fetch and verify certificates",
 		Long:  "A certificate says what became of each thing of a tenant's, signed, with proofs that the audit log holds it.",
-	}, a.certificateList(), a.certificateShow(), a.certificateVerify(), a.certificateKey())
+	}, a.certificateList(), a.certificateShow(), a.certificateVerify(), a.certificateAnnex(), a.certificateKey())
 }
 
 func (a *app) certificateList() *cobra.Command {
@@ -118,8 +118,30 @@ func writeFile(path string, content []byte) error {
 	return nil
 }
 
+func (a *app) certificateAnnex() *cobra.Command {
+	var kind, out string
+	cmd := command("annex TENANT --out FILE", "Write the auditor's annex of a certificate: the history of the holds",
+		"The certificate itself tells the customer no matter, person or scope of a hold; it has the annex's digest. Verify them together: tenure certificate verify FILE --annex ANNEX.",
+		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+			if out == "" {
+				return tenure.Errorf(tenure.Invalid, "an annex is written to a file").WithHint("--out FILE")
+			}
+			f, err := ask(cmd.Context(), a, client.FetchAnnex, client.CertificateParams{TenantParams: client.TenantParams{Tenant: args[0]}, Certificate: orElse(kind, "latest")})
+			if err != nil {
+				return err
+			}
+			if err := writeFile(out, f.Content); err != nil {
+				return err
+			}
+			return a.show(map[string]string{"digest": tenure.Digest(f.Content), "file": out}, func(o *page) { o.line("written to %s", out) })
+		})
+	cmd.Flags().StringVar(&kind, "kind", "", "of the interim, closing or supplementary certificate (default the latest)")
+	cmd.Flags().StringVar(&out, "out", "", "write the file here")
+	return cmd
+}
+
 func (a *app) certificateVerify() *cobra.Command {
-	var key string
+	var key, annex string
 	cmd := command("verify FILE --key KEY", "Verify a certificate's file, offline",
 		"Needs the file and the verifier key: no server, no store, no installation. Any changed byte makes it fail.",
 		cobra.ExactArgs(1), func(_ *cobra.Command, args []string) error {
@@ -135,6 +157,9 @@ func (a *app) certificateVerify() *cobra.Command {
 				return err
 			}
 			rep, bad := evidence.Verify(file, text)
+			if bad == nil && annex != "" {
+				bad = a.verifyAnnex(rep, annex)
+			}
 			err = a.show(rep, func(o *page) {
 				for _, c := range rep.Checks {
 					if c.OK {
@@ -154,7 +179,25 @@ func (a *app) certificateVerify() *cobra.Command {
 			return err
 		})
 	cmd.Flags().StringVar(&key, "key", "", "the verifier key, or a file that holds it")
+	cmd.Flags().StringVar(&annex, "annex", "", "the auditor's annex, to check that it is this certificate's")
 	return cmd
+}
+
+// verifyAnnex adds to a report whether a file is the certificate's annex.
+func (a *app) verifyAnnex(rep *evidence.Report, path string) error {
+	file, err := a.readCertificate(path)
+	if err != nil {
+		return err
+	}
+	x, err := evidence.CheckAnnex(file, &rep.Departure)
+	c := evidence.Check{Name: "its annex", OK: err == nil}
+	if err != nil {
+		c.Detail = err.Error()
+	} else {
+		c.Detail = fmt.Sprintf("the certificate has its digest; %d holds", len(x.Holds))
+	}
+	rep.Checks = append(rep.Checks, c)
+	return err
 }
 
 // maxCertificate bounds a certificate's file, which grows with the entries that

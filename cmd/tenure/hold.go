@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
 )
 
@@ -33,6 +34,7 @@ func (a *app) holdPlace() *cobra.Command {
 	f.StringVar(&p.Body.Scope.System, "system", "", "what it covers: one system")
 	f.StringVar(&p.Body.Scope.Resource, "resource", "", "what it covers: one resource, by its id")
 	f.BoolVar(&p.Body.AllTenants, "all-tenants", false, "the class or system of every tenant")
+	f.BoolVar(&p.Body.Untold, "untold", false, "the customer may not know that anything is kept for a legal reason")
 	return cmd
 }
 
@@ -76,8 +78,12 @@ func printHold(o *page, h client.Hold) {
 	if h.EffectiveAt.IsZero() {
 		effective = "when the batches in flight have drained"
 	}
+	told := "that something is " + tenure.KeptForLegalReason
+	if h.Untold {
+		told = "nothing"
+	}
 	o.fields("hold", string(h.ID), "matter", h.Matter, "covers", scopeWords(h.Scope), "reason", h.Reason, "placed", o.when(h.PlacedAt)+" by "+h.PlacedBy,
-		"effective", effective, "gone before", h.AlreadyGone, "release asked by", strings.Join(h.ReleaseBy, ", "), "released", o.when(h.ReleasedAt))
+		"effective", effective, "gone before", h.AlreadyGone, "release asked by", strings.Join(h.ReleaseBy, ", "), "released", o.when(h.ReleasedAt), "the customer is told", told)
 }
 
 func printHolds(o *page, list []client.Hold) {

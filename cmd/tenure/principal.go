@@ -19,7 +19,7 @@ func (a *app) principal() *cobra.Command {
 			"Neither may do anything before a role is given: tenure grant give.",
 	}, a.principalList(), a.principalShow(), a.principalAdd(),
 		a.principalChange("disable NAME", "Keep a principal out at once", "Their tokens and sessions end, and don't come back when the principal is enabled again.", true),
-		a.principalChange("enable NAME", "Let a disabled principal in again", "They sign in anew, and need new tokens.", false))
+		a.principalChange("enable NAME", "Let in a principal who is disabled or waits", "They sign in anew, and need new tokens. One whose name looks like another's waits for this, by another admin than who added it.", false))
 }
 
 func (a *app) principalList() *cobra.Command {
@@ -46,7 +46,10 @@ func (a *app) principalList() *cobra.Command {
 }
 
 func stateOf(p client.Principal) string {
-	if p.Disabled {
+	switch {
+	case p.Waiting:
+		return "waiting"
+	case p.Disabled:
 		return "disabled"
 	}
 	return "active"
@@ -73,7 +76,7 @@ func (a *app) principalShow() *cobra.Command {
 func (a *app) principalAdd() *cobra.Command {
 	var p client.NewPrincipalParams
 	var kind string
-	cmd := command("add NAME --kind KIND", "Add a person or a machine", "The name is unique for ever: the log knows them by it. The address, once verified, is what a person signs in with.",
+	cmd := command("add NAME --kind KIND", "Add a person or a machine", "The name is unique for ever, in all its spellings: the log knows them by it. One that looks like another's waits until another admin enables it. The address, once verified, is what a person signs in with; it is one principal's.",
 		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 			p.Body.Name, p.Body.Kind = args[0], tenure.CallerKind(kind)
 			made, err := ask(cmd.Context(), a, client.AddPrincipal, p)
@@ -82,6 +85,11 @@ func (a *app) principalAdd() *cobra.Command {
 			}
 			return a.show(made, func(o *page) {
 				printPrincipal(o, made)
+				if made.Waiting {
+					o.line("The name looks like another's. Another admin than you lets it in.")
+					o.next("another admin: tenure principal enable " + made.Name)
+					return
+				}
 				o.next("tenure grant give " + made.Name + " ROLE --all-tenants")
 			})
 		})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -82,6 +83,10 @@ func (a *app) accessEvents() *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, e := range list {
+				if e.Count > 0 {
+					e.Principal = orElse(e.Principal, e.Address)
+					e.Detail = fmt.Sprintf("%d at %s", e.Count, e.Route)
+				}
 				rows[i] = []string{o.when(e.At), e.Kind, e.Principal, e.Detail}
 			}
 			o.table([]string{"at", "kind", "who", "detail"}, rows)

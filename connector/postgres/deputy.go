@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -92,9 +93,14 @@ func (d *Driver) appoint(ctx context.Context, s *session, r connector.Ref, p pre
 	if err != nil {
 		return err
 	}
+	// By the server's own clock, which is the one that it goes by.
+	until, err := textsOf(ctx, s, "select to_char(clock_timestamp() + interval '"+strconv.Itoa(int(deputyTime.Seconds()))+" seconds', 'YYYY-MM-DD HH24:MI:SSOF')")
+	if err != nil {
+		return err
+	}
 	return s.atomic(ctx, func(s *session) error {
 		err := s.simple(ctx, "create role "+quote(login)+" login nosuperuser nocreatedb nocreaterole inherit noreplication nobypassrls connection limit 1 password "+literal(password)+
-			" valid until "+literal(stamp(d.now().Add(deputyTime))), nil)
+			" valid until "+literal(until[0]), nil)
 		if err != nil {
 			return err
 		}
@@ -161,7 +167,7 @@ func (d *Driver) dismiss(ctx context.Context, s *session, login, owner string) e
 // overdue dismisses deputies that a process left behind.
 func (d *Driver) overdue(ctx context.Context, s *session) error {
 	var left []string
-	err := s.simple(ctx, "select "+deputyClass.columns()+deputyClass.from()+"where m.name is not null and o.rolvaliduntil < "+literal(stamp(d.now())), func(_ int, v [][]byte) error {
+	err := s.simple(ctx, "select "+deputyClass.columns()+deputyClass.from()+"where m.name is not null and o.rolvaliduntil < clock_timestamp()", func(_ int, v [][]byte) error {
 		b := d.marked(deputyClass, v)
 		if _, whose := b.note.Read(d.marker, deputyType); whose == connector.Ours {
 			left = append(left, b.name)
@@ -176,7 +182,7 @@ func (d *Driver) overdue(ctx context.Context, s *session) error {
 	return err
 }
 
-// token is a random text of 12 hexadecimal digits.
+// random is a random text of 12 hexadecimal digits.
 func random() string {
 	var b [6]byte
 	_, _ = rand.Read(b[:])

@@ -4,96 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/sqltext"
 )
-
-// probeIsolation acts as the role. Of what isn't the tenant's only names of
-// things and numbers of rows are read, never a row.
-func (d *Driver) probeIsolation(ctx context.Context, c connector.Check) (o connector.Outcome, err error) {
-	s, err := d.tenant(ctx, c)
-	if err != nil {
-		return o, err
-	}
-	defer s.close(ctx)
-	if _, err := s.Exec(ctx, "select id from tenure_sentinel.canary"); err == nil {
-		return failed("role " + c.Ref.Name + " can read the sentinel neighbour")
-	} else if state(err) != "42501" {
-		return o, err
-	}
-	reach, err := d.beyond(ctx, s, c.Ref.Name)
-	if err != nil {
-		return o, err
-	}
-	if len(reach) > 0 {
-		return failed("role " + c.Ref.Name + " reaches beyond its tenant: " + strings.Join(reach, ", "))
-	}
-	places, err := d.shared(ctx, c.Ref.Name)
-	if err != nil {
-		return o, err
-	}
-	for _, p := range places {
-		if what, err := p.leak(ctx, s); err != nil {
-			return o, err
-		} else if what != "" {
-			return failed("role " + c.Ref.Name + ": " + what)
-		}
-	}
-	return passed("role " + c.Ref.Name + " is refused on the sentinel neighbour and reaches nothing of another tenant")
-}
-
-// beyond lists what the role may use and should not: what Tenure marked as a
-// tenant's and neither belongs to the role nor was granted to it by Tenure.
-func (d *Driver) beyond(ctx context.Context, s *session, role string) ([]string, error) {
-	var schemas, databases []string
-	err := d.with(ctx, func(p *session) error {
-		all, err := grants{d}.notes(ctx, p, nil)
-		for _, n := range all {
-			if n.spec.Role == role && n.spec.Schema != "" {
-				schemas = append(schemas, n.spec.Schema)
-			}
-			if n.spec.Role == role && n.spec.Database != "" {
-				databases = append(databases, n.spec.Database)
-			}
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	reach, err := textsOf(ctx, s, `select 'superuser' from pg_roles where rolname = current_user and rolsuper
-union all select 'bypassrls' from pg_roles where rolname = current_user and rolbypassrls`)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range []struct {
-		class
-		sql string
-	}{
-		{schemaClass, `select nspname from pg_namespace where nspowner <> (select oid from pg_roles where rolname = current_user)
- and (has_schema_privilege(oid, 'usage') or has_schema_privilege(oid, 'create')) and not nspname = ` + anyOf(schemas)},
-		{databaseClass, `select datname from pg_database where datdba <> (select oid from pg_roles where rolname = current_user)
- and has_database_privilege(oid, 'connect') and not datname = ` + anyOf(databases)},
-	} {
-		names, err := textsOf(ctx, s, c.sql)
-		if err != nil {
-			return nil, err
-		}
-		err = d.with(ctx, func(p *session) error { // which sees the marks, as the tenant doesn't
-			return p.simple(ctx, "select "+c.columns()+c.from()+"where m.name is not null and o."+c.name+" = "+anyOf(names)+" order by 1 limit 5", func(_ int, v [][]byte) error {
-				reach = append(reach, c.typ+" "+string(v[0]))
-				return nil
-			})
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return reach, nil
-}
 
 // sharedTable is a table that holds rows of several tenants.
 type sharedTable struct {
@@ -167,17 +82,23 @@ func (t sharedTable) leak(ctx context.Context, s *session) (string, error) {
 	if t.key == "" {
 		test = "true"
 	}
+	if says, err := t.sees(ctx, s, test); says != "" || err != nil {
+		return says, err
+	}
+	return t.open(ctx, s)
+}
+
+// sees counts the rows that the role sees and for which a condition holds.
+func (t sharedTable) sees(ctx context.Context, s *session, test string) (string, error) {
+	name := quote(t.schema, t.table)
 	rows, err := textsOf(ctx, s, "select count(*)::text from "+name+" where "+test)
 	if state(err) == "42501" {
 		return "", nil // it may write there, which the policy checks, and read nothing
 	}
-	if err != nil {
+	if err != nil || rows[0] == "0" {
 		return "", err
 	}
-	if rows[0] != "0" {
-		return "it sees " + rows[0] + " rows of " + name + " that aren't its tenant's", nil
-	}
-	return t.open(ctx, s)
+	return "it sees " + rows[0] + " rows of " + name + " that aren't its tenant's", nil
 }
 
 // open names a policy that lets the role see more than its key's rows, whether

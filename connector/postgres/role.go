@@ -423,6 +423,13 @@ func (k roles) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 	return rec, err
 }
 
+// cutSQL ends the sessions of a role, and those of others that may have taken it on:
+// the server doesn't say as whom a session acts. Superusers need no membership for that.
+const cutSQL = `with recursive may (oid) as (select oid from pg_roles where rolname = $1
+ union select m.member from may join pg_auth_members m on m.roleid = may.oid and m.member <> $own)
+select pg_terminate_backend(a.pid, 5000)::text from may join pg_roles r on r.oid = may.oid and (r.rolname = $1 or not r.rolsuper and not starts_with(r.rolname, '` + deputyPrefix + `'))
+ join pg_stat_get_activity(null) a on a.usesysid = r.oid where a.pid <> pg_backend_pid()`
+
 // cut takes the login away and ends the sessions. A note is set along with it.
 func (k roles) cut(ctx context.Context, s *session, name string, have *role, also string) error {
 	var statements []string
@@ -439,7 +446,7 @@ func (k roles) cut(ctx context.Context, s *session, name string, have *role, als
 	}
 	for range 3 {
 		left := 0
-		err := s.simple(ctx, "select pg_terminate_backend(pid, 5000)::text from pg_stat_activity where usename = "+literal(name), func(int, [][]byte) error {
+		err := s.simple(ctx, strings.NewReplacer("$1", literal(name), "$own", ownOID).Replace(cutSQL), func(int, [][]byte) error {
 			left++
 			return nil
 		})

@@ -444,8 +444,8 @@ func (s *snapshot) signatures(gate string, since time.Time, other bool) int {
 	n := 0
 	seen := make(map[string]bool)
 	for _, a := range s.approvals {
-		if a.Step == gate && a.Digest == s.op.Plan && !a.At.Before(since) && !seen[a.By] && (!other || a.By != s.op.RequestedBy) {
-			seen[a.By] = true
+		if a.Step == gate && a.Digest == s.op.Plan && !a.At.Before(since) && !seen[tenure.PersonKey(a.By)] && (!other || !tenure.SamePerson(a.By, s.op.RequestedBy)) {
+			seen[tenure.PersonKey(a.By)] = true
 			n++
 		}
 	}

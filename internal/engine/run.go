@@ -143,6 +143,11 @@ func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 		return Result{Verdict: v, Receipt: rec, Resources: []store.ResourceWrite{w},
 			Err: tenure.Errorf(tenure.Blocked, "%s %s was made, and reads back otherwise: %s", pr.Type, pr.Name, clip(string(seen.Attributes)))}
 	}
+	if t.Plan.Kind == tenure.Repair && e.Declared != nil && sys.Can("confine") {
+		if rec, err = confine(ctx, e, sys, d.Ref, rec); err != nil {
+			return Result{Receipt: rec, Err: err}
+		}
+	}
 	return Result{Verdict: v, Receipt: rec, Resources: []store.ResourceWrite{w}}
 }
 
@@ -156,6 +161,20 @@ func adopt(ctx context.Context, _ *Engine, t *Task, sys *connector.System, pr *t
 		return Result{Verdict: v, Receipt: rec, Err: tenure.Errorf(tenure.Blocked, "%s %s was marked, and reads back otherwise", pr.Type, pr.Name)}
 	}
 	return Result{Verdict: v, Receipt: rec}
+}
+
+// confine takes back the rights at a resource that nothing declares, and adds that to
+// its receipt.
+func confine(ctx context.Context, e *Engine, sys *connector.System, r connector.Ref, rec connector.Receipt) (connector.Receipt, error) {
+	all, err := e.Declared(ctx, sys)
+	if err != nil {
+		return rec, err
+	}
+	more, err := sys.Confine(ctx, r, all)
+	if more.Changed {
+		rec.Changed, rec.Counts = true, more.Counts
+	}
+	return rec, err
 }
 
 // observe reads the resource: present is verified. Its metrics are the receipt.

@@ -10,7 +10,7 @@ import (
 
 // watchedKinds are the access events that anomalies are found in.
 var watchedKinds = []string{
-	tenure.EventSignIn, tenure.EventRefused, tenure.EventElevation, tenure.EventBreakGlass, tenure.EventApproval, tenure.EventDestructive,
+	tenure.EventSignIn, tenure.EventRefused, tenure.EventDenied, tenure.EventElevation, tenure.EventBreakGlass, tenure.EventApproval, tenure.EventDestructive,
 	tenure.EventHoldRelease, tenure.EventErase,
 }
 
@@ -34,8 +34,8 @@ type Case struct {
 	Event store.AccessEvent
 	// Past are the earlier events of the same principal, the oldest first.
 	Past []store.AccessEvent
-	// Around are others' events that bear on it: of a refused sign-in the refused
-	// ones of the last ten minutes, of an erasure the holds released of late.
+	// Around are others' events that bear on it: of a refusal of who isn't known those
+	// of the last ten minutes, of an erasure the holds released of late.
 	Around []store.AccessEvent
 	// KnownSince is when this installation's first event was: without a past
 	// nothing is unusual.
@@ -47,7 +47,7 @@ type Case struct {
 func rules() []func(Case) *Anomaly {
 	return []func(Case) *Anomaly{
 		firstElevation, elevationHour, elevationScope, elevationRate,
-		destructiveRate, quickApproval, quickApprovals, failedSignIns, sprayedSignIns, dormantWakes, releasedAndErased,
+		destructiveRate, quickApproval, quickApprovals, spraying, probing, dormantWakes, releasedAndErased,
 	}
 }
 
@@ -85,6 +85,5 @@ func (c Case) before(span time.Duration, kinds ...string) []store.AccessEvent {
 func (c Case) day() string { return c.Event.At.UTC().Format("2006-01-02") }
 
 // needsMore are the rules in which the principal acted themselves, so that what
-// they ask for may take another's word. Failed sign-ins under somebody's name
-// aren't among them: anybody can make those.
+// they ask for may take another's word.
 var needsMore = []string{"elevation.hour", "elevation.scope", "elevation.rate", "destructive.rate", "approvals.quick", "dormant.wakes", "hold.erased"}

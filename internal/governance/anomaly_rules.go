@@ -1,6 +1,7 @@
 package governance
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -21,17 +22,18 @@ const (
 	destroyFloor   = 5         // destructive plans an hour that are never too few to look at
 	destroyFactor  = 2         // times their busiest hour
 	tooQuick       = 10 * time.Second
-	manyApprovals  = 5 // within a minute
-	failedPerName  = 5 // within ten minutes
-	failedOverall  = 20
+	manyApprovals  = 5  // within a minute
+	failedOverall  = 20 // within ten minutes
+	probedOften    = 30 // likewise
+	probedRoutes   = 5
 	dormantAfter   = 60 * aDay
 	releaseToErase = aDay
 	baselineSpan   = 30 * aDay
 )
 
 const (
-	failed  = "signin.failed"
 	sprayed = "signin.sprayed"
+	probed  = "access.probed"
 )
 
 func isElevation(kind string) bool {
@@ -213,38 +215,68 @@ func quickApprovals(c Case) *Anomaly {
 	}
 }
 
-// failedSignIns: somebody tries to come in under one name.
-func failedSignIns(c Case) *Anomaly {
-	if c.Event.Kind != tenure.EventRefused || c.Event.Principal == "" {
+// spraying: somebody who isn't known tries many credentials or names. Who gives a name
+// there may be anybody, so it is about nobody in particular.
+func spraying(c Case) *Anomaly {
+	if c.Event.Kind != tenure.EventRefused {
 		return nil
 	}
-	n := len(c.before(10*time.Minute, tenure.EventRefused)) + 1
-	if n < failedPerName {
+	n, from, _ := refused(append(c.Around, c.Event))
+	if n < failedOverall {
 		return nil
-	}
-	return &Anomaly{
-		Rule: failed, Severity: tenure.Medium, Occurrence: c.day(),
-		Baseline:    fmt.Sprintf("%d refused in the 30 days before", len(c.before(baselineSpan, tenure.EventRefused))-(n-1)),
-		Seen:        fmt.Sprintf("%d refused within ten minutes", n),
-		Explanation: "somebody tries to sign in as " + c.Event.Principal + " and is refused",
-	}
-}
-
-// sprayedSignIns: somebody tries many names, or none.
-func sprayedSignIns(c Case) *Anomaly {
-	if c.Event.Kind != tenure.EventRefused || len(c.Around) < failedOverall {
-		return nil
-	}
-	names := make(map[string]bool)
-	for _, e := range c.Around {
-		names[e.Principal] = true
 	}
 	return &Anomaly{
 		Rule: sprayed, Severity: tenure.High, Occurrence: c.day(),
 		Baseline:    fmt.Sprintf("fewer than %d refused in ten minutes", failedOverall),
-		Seen:        fmt.Sprintf("%d or more refused within ten minutes, under %d names", len(c.Around), len(names)),
-		Explanation: "somebody tries to sign in under many names",
+		Seen:        fmt.Sprintf("%d refused within ten minutes, from %s", n, named(from, "address", "addresses")),
+		Explanation: "somebody who isn't known tries credentials and is refused",
 	}
+}
+
+// probing: somebody who is known tries what they may not, at one place after the
+// other or again and again.
+func probing(c Case) *Anomaly {
+	if c.Event.Kind != tenure.EventDenied {
+		return nil
+	}
+	n, _, routes := refused(append(c.before(10*time.Minute, tenure.EventDenied), c.Event))
+	if n < probedOften && len(routes) < probedRoutes {
+		return nil
+	}
+	return &Anomaly{
+		Rule: probed, Severity: tenure.Medium, Occurrence: c.day(),
+		Baseline:    fmt.Sprintf("fewer than %d refused in ten minutes, at fewer than %d routes", probedOften, probedRoutes),
+		Seen:        fmt.Sprintf("%d refused within ten minutes, at %s", n, named(routes, "route", "routes")),
+		Explanation: c.Event.Principal + " tries what they may not do",
+	}
+}
+
+// refused sums what events count, with the addresses and routes that they name. An
+// event that is there twice counts as the later one.
+func refused(events []store.AccessEvent) (n int, addresses, routes []string) {
+	latest := make(map[string]tenure.RefusalsCounted)
+	for i, e := range events {
+		latest[cmp.Or(e.ID, fmt.Sprint(i))] = tenure.ParseRefusalsCounted(e.Detail)
+	}
+	for _, r := range latest {
+		n += r.Count
+		addresses, routes = append(addresses, r.Address), append(routes, r.Route)
+	}
+	return n, distinct(addresses), distinct(routes)
+}
+
+func distinct(list []string) []string { slices.Sort(list); return slices.Compact(list) }
+
+// named lists a few of some names, or says how many there are.
+func named(list []string, one, many string) string {
+	list = slices.DeleteFunc(list, func(s string) bool { return s == "" })
+	switch {
+	case len(list) == 1:
+		return "the " + one + " " + list[0]
+	case len(list) <= 3:
+		return "the " + many + " " + joinWords(list)
+	}
+	return fmt.Sprintf("%d %s", len(list), many)
 }
 
 // dormantWakes: who may give access out, or look after it, and had been away.
@@ -255,7 +287,7 @@ func dormantWakes(c Case) *Anomaly {
 	}
 	last := time.Time{}
 	for _, e := range c.Past {
-		if e.Kind != tenure.EventRefused { // somebody else's try is no sign of theirs
+		if e.Kind != tenure.EventRefused { // of an earlier build: somebody else's try is no sign of theirs
 			last = e.At
 		}
 	}

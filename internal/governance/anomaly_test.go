@@ -55,7 +55,19 @@ func TestAnomalyRules(t *testing.T) {
 	ask := event(0, tenure.EventElevation, "ada", "", detail(one))
 	wide := event(0, tenure.EventElevation, "ada", "", detail(whole))
 	destroy := event(0, tenure.EventDestructive, "ada", "ten_1", "offboard")
-	refused := event(0, tenure.EventRefused, "ada", "", "bootstrap: no")
+	counted := func(kind string, n int, routes ...string) (out []store.AccessEvent) {
+		for i, r := range routes {
+			e := event(time.Duration(len(routes)-1-i)*time.Minute, kind, "", "", tenure.RefusalsCounted{Route: r, Address: "192.0.2.7", Count: n}.String())
+			if e.ID = fmt.Sprint("refusal", i); kind == tenure.EventDenied {
+				e.Principal = "ada"
+			}
+			out = append(out, e)
+		}
+		return out
+	}
+	last := func(list []store.AccessEvent) governance.Case {
+		return governance.Case{Event: list[len(list)-1], Past: list[:len(list)-1], Around: list[:len(list)-1]}
+	}
 	signIn := event(0, tenure.EventSignIn, "ada", "", "oidc")
 	erase := event(0, tenure.EventErase, "ada", "ten_1", "")
 	approve := func(after time.Duration) store.AccessEvent {
@@ -104,11 +116,12 @@ func TestAnomalyRules(t *testing.T) {
 		{"approvals.quick", governance.Case{Event: approve(time.Hour), Past: every(4, 10*time.Second, 10*time.Second, tenure.EventApproval, approved(time.Hour))},
 			governance.Case{Event: approve(time.Hour), Past: every(4, 15*time.Second, 15*time.Second, tenure.EventApproval, approved(time.Hour))},
 			"0 approvals in the 30 days before", "5 approvals within a minute"},
-		{"signin.failed", governance.Case{Event: refused, Past: append(every(3, time.Hour, aDay, tenure.EventRefused, ""), every(4, time.Minute, time.Minute, tenure.EventRefused, "")...)},
-			governance.Case{Event: refused, Past: every(4, 3*time.Minute, 3*time.Minute, tenure.EventRefused, "")},
-			"3 refused in the 30 days before", "5 refused within ten minutes"},
-		{"signin.sprayed", governance.Case{Event: refused, Around: every(20, time.Second, 0, tenure.EventRefused, "")}, governance.Case{Event: refused, Around: every(19, time.Second, 0, tenure.EventRefused, "")},
-			"fewer than 20", "20 or more refused within ten minutes, under 1 names"},
+		{"signin.sprayed", last(counted(tenure.EventRefused, 10, "GET /a", "GET /b")), last(counted(tenure.EventRefused, 19, "GET /a")),
+			"fewer than 20", "20 refused within ten minutes, from the address 192.0.2.7"},
+		{"access.probed", last(counted(tenure.EventDenied, 1, "GET /a", "GET /b", "GET /c", "GET /d", "GET /e")), last(counted(tenure.EventDenied, 7, "GET /a", "GET /b", "GET /c", "GET /d")),
+			"at fewer than 5 routes", "5 refused within ten minutes, at 5 routes"},
+		{"access.probed", last(counted(tenure.EventDenied, 15, "GET /a", "GET /a")), last(counted(tenure.EventDenied, 29, "GET /a")),
+			"fewer than 30 refused", "30 refused within ten minutes, at the route GET /a"},
 		{"dormant.wakes", governance.Case{Event: signIn, Roles: admin, Past: append(every(1, 0, 60*aDay, tenure.EventSignIn, ""), every(3, aDay, aDay, tenure.EventRefused, "")...)},
 			governance.Case{Event: signIn, Roles: admin, Past: every(1, 0, 59*aDay, tenure.EventApproval, approved(time.Hour))},
 			"last seen 2026-01-01, 60 days before", "a sign-in with the role viewer, the role admin"},

@@ -16,10 +16,10 @@ import (
 const (
 	newEvents  = 1000
 	pastEvents = 5000
-	pastTries  = 100         // of refused sign-ins, which anybody can make many of
-	knownMost  = 10_000      // findings that are known to be written
-	lookBack   = 7 * aDay    // at the first look
-	overlap    = time.Minute // events are committed a little after their time
+	pastTries  = 1000            // of refusals, which anybody can make many of
+	knownMost  = 10_000          // findings that are known to be written
+	lookBack   = 7 * aDay        // at the first look
+	overlap    = 3 * time.Minute // events are committed a little after their time, and refusals count on for a minute
 )
 
 // Watcher looks for anomalies in what happens at the door and writes each down
@@ -56,11 +56,12 @@ func (w *Watcher) Tick(ctx context.Context, now time.Time) error {
 			return err
 		}
 		for _, e := range events {
-			if _, ok := w.done[e.ID]; ok {
+			seen := e.ID + e.Detail // a count that has grown is looked at again
+			if _, ok := w.done[seen]; ok {
 				continue
 			}
 			if w.told(e) {
-				w.done[e.ID] = e.At
+				w.done[seen] = e.At
 				continue
 			}
 			c, err := w.caseOf(ctx, e)
@@ -70,7 +71,7 @@ func (w *Watcher) Tick(ctx context.Context, now time.Time) error {
 			if err := w.report(ctx, c.Anomalies(), now); err != nil {
 				return err
 			}
-			w.done[e.ID] = e.At
+			w.done[seen] = e.At
 		}
 		full := len(events) == newEvents && events[len(events)-1].At.After(w.from)
 		if full {
@@ -89,14 +90,17 @@ func (w *Watcher) Tick(ctx context.Context, now time.Time) error {
 	}
 }
 
-// told says that a refused sign-in has nothing to add: what can be said of it is
-// written down for this day. So a flood of them costs little.
+// told says that a refusal has nothing to add: what can be said of it is written down
+// for this day. So a flood of them costs little.
 func (w *Watcher) told(e store.AccessEvent) bool {
-	if e.Kind != tenure.EventRefused {
-		return false
-	}
 	day := Case{Event: e}.day()
-	return w.known[Anomaly{Rule: failed, Principal: e.Principal, Occurrence: day}.finding().ID] && w.known[Anomaly{Rule: sprayed, Occurrence: day}.finding().ID]
+	switch e.Kind {
+	case tenure.EventRefused:
+		return w.known[Anomaly{Rule: sprayed, Occurrence: day}.finding().ID]
+	case tenure.EventDenied:
+		return w.known[Anomaly{Rule: probed, Principal: e.Principal, Occurrence: day}.finding().ID]
+	}
+	return false
 }
 
 // dropOld drops, once a day, the events that have been kept for long enough.
@@ -112,12 +116,13 @@ func (w *Watcher) dropOld(ctx context.Context, now time.Time) error {
 func (w *Watcher) caseOf(ctx context.Context, e store.AccessEvent) (Case, error) {
 	c := Case{Event: e}
 	db := w.g.o.DB
-	// Refused sign-ins are anybody's to make, so they are kept out of the rest: many
-	// of them must not push out what the others are compared with.
-	kinds, span, limit := []string{tenure.EventRefused}, baselineSpan, pastTries
-	if e.Kind != tenure.EventRefused {
+	// Refusals are anybody's to make, so they are kept out of the rest: many of them
+	// must not push out what the others are compared with.
+	isRefusal := func(k string) bool { return k == tenure.EventRefused || k == tenure.EventDenied }
+	kinds, span, limit := []string{e.Kind}, 10*time.Minute, pastTries
+	if !isRefusal(e.Kind) {
 		limit, span = pastEvents, store.AccessEventsKept
-		kinds = slices.DeleteFunc(slices.Clone(watchedKinds), func(k string) bool { return k == tenure.EventRefused })
+		kinds = slices.DeleteFunc(slices.Clone(watchedKinds), isRefusal)
 	}
 	var err error
 	if c.Past, err = db.AccessEventsOf(ctx, e.Principal, kinds, e.At.Add(-span), e.At, limit); err != nil {
@@ -126,8 +131,8 @@ func (w *Watcher) caseOf(ctx context.Context, e store.AccessEvent) (Case, error)
 	c.Past = slices.DeleteFunc(c.Past, func(o store.AccessEvent) bool { return o.ID == e.ID })
 	switch e.Kind {
 	case tenure.EventRefused:
-		c.Around, err = db.AccessEventsAfter(ctx, []string{tenure.EventRefused}, e.At.Add(-10*time.Minute), 2*failedOverall)
-		c.Around = slices.DeleteFunc(c.Around, func(o store.AccessEvent) bool { return o.At.After(e.At) })
+		c.Around, err = db.AccessEventsAfter(ctx, []string{tenure.EventRefused}, e.At.Add(-10*time.Minute), pastTries)
+		c.Around = slices.DeleteFunc(c.Around, func(o store.AccessEvent) bool { return o.At.After(e.At) || o.ID == e.ID })
 	case tenure.EventErase, tenure.EventApproval:
 		c.Around, err = db.AccessEventsAfter(ctx, []string{tenure.EventHoldRelease}, e.At.Add(-releaseToErase), newEvents)
 	case tenure.EventElevation, tenure.EventBreakGlass:
@@ -220,8 +225,7 @@ const weighs = 7 * aDay
 
 // RequiresMore says how many more persons must approve what a principal asks for,
 // and why: one while an anomaly of theirs from the last seven days stands open. A
-// waiver ends it. Failed sign-ins under their name don't count: anybody can make
-// those.
+// waiver ends it.
 func (g *Governor) RequiresMore(ctx context.Context, principal string, now time.Time) (n int, why string, err error) {
 	if principal == "" {
 		return 0, "", nil
@@ -253,7 +257,7 @@ func (w *Watcher) ExtraApprovals(ctx context.Context, op tenure.Operation) (n in
 	}
 	names := []string{op.RequestedBy}
 	for _, a := range signed {
-		if !slices.Contains(names, a.By) && !strings.HasPrefix(a.By, tenure.StandingSigner) {
+		if !tenure.NamesPerson(names, a.By) && !strings.HasPrefix(a.By, tenure.StandingSigner) {
 			names = append(names, a.By)
 		}
 	}

@@ -68,6 +68,15 @@ func (w *watched) note(events ...store.AccessEvent) {
 	}))
 }
 
+// refuse has an address that nobody is known by refused n times.
+func (w *watched) refuse(n int) {
+	w.t.Helper()
+	for range n {
+		w.Refuse(governance.Refusal{Address: "192.0.2.7", Route: "POST /v1/bootstrap", Status: 401})
+	}
+	w.must(w.TickRefusals(w.t.Context(), w.now))
+}
+
 func (w *watched) findings() []tenure.Finding {
 	w.t.Helper()
 	out, err := w.db.FindingsPage(w.t.Context(), store.FindingFilter{Kind: tenure.FindingAnomaly, Limit: 100})
@@ -81,22 +90,20 @@ func (w *watched) findings() []tenure.Finding {
 func TestWatcherWritesOnce(t *testing.T) {
 	watch(t, func(w *watched) {
 		ctx := w.t.Context()
-		for range 7 { // all at one moment: a clock may stand still
-			w.Refused(ctx, "bootstrap", "ada", "the code isn't good")
-		}
+		w.refuse(27) // all at one moment: a clock may stand still
 		before, err := w.db.LogSize(ctx)
 		w.must(err)
 		first := w.Watcher()
 		w.must(first.Tick(ctx, w.now))
 		got := w.findings()
-		if len(got) != 1 || got[0].Type != "signin.failed" || got[0].Name != "ada" || !strings.Contains(got[0].Got, "7 refused within ten minutes") {
+		if len(got) != 1 || got[0].Type != "signin.sprayed" || got[0].Name != "" || !strings.Contains(got[0].Got, "27 refused within ten minutes") {
 			w.t.Fatalf("findings: %+v", got)
 		}
 		w.must(w.db.Write(ctx, func(tx *store.Tx) error { return tx.Waive(got[0].ID, "sid", w.now.Add(time.Hour)) }))
 		w.must(first.Tick(ctx, w.now))
 		w.must(w.Watcher().Tick(ctx, w.now.Add(time.Second))) // after a restart
 		w.now = w.now.Add(2 * time.Minute)
-		w.Refused(ctx, "bootstrap", "ada", "the code isn't good")
+		w.refuse(1)
 		w.must(first.Tick(ctx, w.now))
 		if got := w.findings(); len(got) != 1 || got[0].WaivedBy != "sid" {
 			w.t.Errorf("findings: %+v", got)
@@ -108,7 +115,7 @@ func TestWatcherWritesOnce(t *testing.T) {
 		}
 		notices, err := w.db.Notices(ctx, "")
 		w.must(err)
-		if len(notices) != 1 || !strings.Contains(notices[0].Body, "Usual: 0 refused in the 30 days before. Seen: 7 refused") {
+		if len(notices) != 1 || !strings.Contains(notices[0].Body, "Seen: 27 refused") {
 			w.t.Errorf("notices: %+v", notices)
 		}
 	})
@@ -146,14 +153,14 @@ func TestFloodDoesNotHide(t *testing.T) {
 	watch(t, func(w *watched) {
 		ctx := w.t.Context()
 		w.note(every(6, aDay, 15*time.Hour, tenure.EventElevation, detail(one))...)
-		w.note(every(5100, time.Second, time.Minute, tenure.EventRefused, "")...)
+		w.note(every(5100, time.Second, time.Minute, tenure.EventRefused, "")...) // an earlier build wrote them one by one, with the name that was given
 		w.note(event(0, tenure.EventElevation, "ada", "", detail(whole)))
 		w.must(w.Watcher().Tick(ctx, w.now))
 		rules := make(map[string]int)
 		for _, f := range w.findings() {
 			rules[f.Type]++
 		}
-		if rules["elevation.hour"] != 1 || rules["elevation.scope"] != 1 || rules["signin.failed"] != 1 || rules["signin.sprayed"] != 1 {
+		if rules["elevation.hour"] != 1 || rules["elevation.scope"] != 1 || rules["signin.sprayed"] != 1 || len(rules) > 4 {
 			w.t.Errorf("findings: %v", rules)
 		}
 	})
@@ -165,9 +172,7 @@ func TestRequiresMore(t *testing.T) {
 	watch(t, func(w *watched) {
 		ctx := w.t.Context()
 		w.note(event(aDay, tenure.EventElevation, "ada", "", detail(one)), event(0, tenure.EventElevation, "ada", "", detail(whole)))
-		for range 6 {
-			w.Refused(ctx, "oidc", "bob", "no")
-		}
+		w.refuse(40)
 		w.must(w.Watcher().Tick(ctx, w.now))
 		more := func(who string, at time.Time) (int, string) {
 			n, why, err := w.RequiresMore(ctx, who, at)

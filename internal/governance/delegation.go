@@ -90,7 +90,7 @@ func (g *Governor) RevokeDelegation(ctx context.Context, c tenure.Caller, id ten
 		if d, err = tx.Delegation(id); err != nil {
 			return Hidden()
 		}
-		if c.Name != d.From && c.Name != d.To {
+		if !tenure.SamePerson(c.Name, d.From) && !tenure.SamePerson(c.Name, d.To) {
 			if !within(c, tenure.AccessManage, d.Scope) {
 				return Hidden()
 			}

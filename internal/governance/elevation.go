@@ -104,7 +104,7 @@ func (g *Governor) RevokeElevation(ctx context.Context, c tenure.Caller, id tenu
 }
 
 func (g *Governor) mayRevoke(ctx context.Context, tx *store.Tx, c tenure.Caller, e tenure.Elevation) error {
-	if isHolder(c, e) || e.Owner != "" && e.Owner == c.Name {
+	if isHolder(c, e) || tenure.SamePerson(e.Owner, c.Name) {
 		return nil
 	}
 	var first error
@@ -156,13 +156,13 @@ func (g *Governor) unlessSeen(tx *store.Tx, c tenure.Caller, e tenure.Elevation,
 var seeing = []tenure.Permission{tenure.AccessRead, tenure.ElevationApprove, tenure.BreakGlassReview, tenure.AccessManage}
 
 func isHolder(c tenure.Caller, e tenure.Elevation) bool {
-	return c.Principal != "" && c.Principal == e.Principal || c.Kind == tenure.CallerLocal && c.Name == e.Name
+	return c.Principal != "" && c.Principal == e.Principal || c.Kind == tenure.CallerLocal && tenure.SamePerson(c.Name, e.Name)
 }
 
 // sees says whether the caller may know of an elevation: it is theirs, or a
 // machine's that they answer for, or they may see every tenant that it is over.
 func (g *Governor) sees(tx *store.Tx, c tenure.Caller, e tenure.Elevation) (bool, error) {
-	if c.Kind == tenure.CallerLocal || isHolder(c, e) || e.Owner != "" && e.Owner == c.Name {
+	if c.Kind == tenure.CallerLocal || isHolder(c, e) || tenure.SamePerson(e.Owner, c.Name) {
 		return true, nil
 	}
 	for _, p := range seeing {

@@ -48,7 +48,8 @@ type Governor struct {
 	mu   sync.Mutex
 	seen map[string]time.Time // when a token or session was last written down as used
 
-	sweeps sweeps
+	sweeps   sweeps
+	refusals refusals
 }
 
 // New puts a Governor together.
@@ -60,7 +61,7 @@ func New(o Options) *Governor {
 		o.Idle = time.Hour
 	}
 	o.Elevation = o.Elevation.WithDefaults()
-	return &Governor{o: o, seen: make(map[string]time.Time)}
+	return &Governor{o: o, seen: make(map[string]time.Time), refusals: refusals{counts: make(map[refusalKey]*refusalCount)}}
 }
 
 // Now is the governor's time, in whole microseconds UTC.
@@ -69,6 +70,19 @@ func (g *Governor) Now() time.Time { return g.o.Now().UTC().Truncate(time.Micros
 // Local is the caller who opened the installation's folder or its socket. The
 // name is asserted.
 func Local(name string) tenure.Caller { return tenure.Caller{Kind: tenure.CallerLocal, Name: name} }
+
+// Asserted is Local under the principal's own spelling of the name, if it is one's.
+func (g *Governor) Asserted(ctx context.Context, name string) (tenure.Caller, error) {
+	c := Local(name)
+	p, err := g.o.DB.Principal(ctx, name)
+	switch tenure.CodeOf(err) {
+	case "":
+		c.Name = p.Name
+	case tenure.NotFound:
+		err = nil
+	}
+	return c, err
+}
 
 // Target is what scopes look at of a tenant, by id or name. An unknown tenant is
 // NotFound.

@@ -71,8 +71,8 @@ func filterOwned[T any](ctx context.Context, g *Governor, c tenure.Caller, princ
 			}
 			owners[id] = p
 		}
-		mine := id == c.Principal && id != "" || p.Owner != "" && p.Owner == c.Name
-		if (everybody || mine) && (principal == "" || p.Name == principal || string(p.ID) == principal) {
+		mine := id == c.Principal && id != "" || tenure.SamePerson(p.Owner, c.Name)
+		if (everybody || mine) && (principal == "" || tenure.SamePerson(p.Name, principal) || string(p.ID) == principal) {
 			out = append(out, v)
 		}
 	}
@@ -81,6 +81,7 @@ func filterOwned[T any](ctx context.Context, g *Governor, c tenure.Caller, princ
 
 // AccessEvents lists what happened at the door, the latest first.
 func (g *Governor) AccessEvents(ctx context.Context, kind, principal string, since time.Time, limit int) ([]store.AccessEvent, error) {
+	_ = g.TickRefusals(ctx, g.Now()) // a full disk mustn't hide what is written already
 	return g.o.DB.AccessEvents(ctx, kind, principal, since, limit)
 }
 

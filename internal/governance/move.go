@@ -65,7 +65,7 @@ func (g *Governor) compileMove(tx *store.Tx, c tenure.Caller, p store.Principal,
 		return m, tenure.Errorf(tenure.Forbidden, "%s manages nobody's access", c.Name)
 	case p.Disabled:
 		return m, tenure.Errorf(tenure.Conflict, "%s is disabled", p.Name)
-	case p.Owner != "" && p.Owner == c.Name:
+	case tenure.SamePerson(p.Owner, c.Name):
 		return m, tenure.Errorf(tenure.Forbidden, "nobody moves a machine of theirs").WithHint("ask another admin")
 	}
 	for _, r := range to {
@@ -222,7 +222,7 @@ func (g *Governor) decideMove(ctx context.Context, c tenure.Caller, digest, stat
 		if err != nil {
 			return err
 		}
-		withdrawn := state == "rejected" && m.By == c.Name
+		withdrawn := state == "rejected" && tenure.SamePerson(m.By, c.Name)
 		for _, s := range scopesOf(m.Move) {
 			if withdrawn {
 				break

@@ -5,49 +5,22 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/lookalike"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-// CheckName accepts a principal's name: 1 to 100 bytes of printable text without
-// spaces at its ends.
-func CheckName(name string) error {
-	if name == "" || len(name) > 100 || strings.TrimSpace(name) != name {
-		return tenure.Errorf(tenure.Invalid, "a principal's name has 1 to 100 bytes and no space at its ends")
-	}
-	for _, r := range name {
-		if !unicode.IsPrint(r) || r == '<' || r == '>' || r == '"' {
-			return tenure.Errorf(tenure.Invalid, "a principal's name holds printable letters only, without quotes and angle brackets")
-		}
-	}
-	return nil
-}
-
 // AddPrincipal adds a person, who then signs in with the address, or a machine,
-// which a person answers for.
+// which a person answers for. The name is stored in one spelling; what was written is
+// the display name unless there is one. A name or address that is another's is
+// Conflict. A name that looks like another's waits for another admin's word.
 func (g *Governor) AddPrincipal(ctx context.Context, p store.Principal, by string) (store.Principal, error) {
-	if err := CheckName(p.Name); err != nil {
+	if err := checkPrincipal(&p); err != nil {
 		return p, err
-	}
-	p.Email = strings.ToLower(strings.TrimSpace(p.Email))
-	switch {
-	case p.Kind != tenure.CallerPerson && p.Kind != tenure.CallerMachine:
-		return p, tenure.Errorf(tenure.Invalid, "a principal is a person or a machine, not %q", p.Kind)
-	case p.Kind == tenure.CallerMachine && p.Owner == "":
-		return p, tenure.Errorf(tenure.Invalid, "a machine needs a person who answers for it").WithHint("owner: a person's name")
-	case p.Kind == tenure.CallerPerson && p.Owner != "":
-		return p, tenure.Errorf(tenure.Invalid, "a person has no owner")
-	case p.Email != "" && (!strings.Contains(p.Email, "@") || len(p.Email) > 254 || strings.ContainsAny(p.Email, " <>\r\n\"")):
-		return p, tenure.Errorf(tenure.Invalid, "the address isn't one")
 	}
 	now := g.Now()
 	p.ID, p.CreatedBy, p.CreatedAt, p.Version, p.Issuer, p.Subject, p.Disabled = tenure.NewID[tenure.PrincipalID](now), by, now, 1, "", "", false
-	e, err := g.o.Entry(ctx, "principal.add", by, "", "", string(p.ID), map[string]string{"kind": string(p.Kind)})
-	if err != nil {
-		return p, err
-	}
 	return p, g.o.DB.Write(ctx, func(tx *store.Tx) error {
 		if p.Owner != "" {
 			o, err := tx.Principal(p.Owner)
@@ -59,6 +32,18 @@ func (g *Governor) AddPrincipal(ctx context.Context, p store.Principal, by strin
 			}
 			p.Owner = o.Name
 		}
+		alike, err := place(tx, p)
+		if err != nil {
+			return err
+		}
+		facts := map[string]string{"kind": string(p.Kind)}
+		if p.Waiting = alike != ""; p.Waiting {
+			p.Disabled, facts["waiting"], facts["alike"] = true, "true", string(alike)
+		}
+		e, err := g.o.Entry(ctx, "principal.add", by, "", "", string(p.ID), facts)
+		if err != nil {
+			return err
+		}
 		if err := tx.SavePrincipal(p); err != nil {
 			return err
 		}
@@ -66,18 +51,86 @@ func (g *Governor) AddPrincipal(ctx context.Context, p store.Principal, by strin
 	})
 }
 
+// checkPrincipal refuses what is no principal, and brings its name and address into
+// the spelling in which they are stored.
+func checkPrincipal(p *store.Principal) error {
+	name, err := tenure.PrincipalName(p.Name)
+	if err != nil {
+		return err
+	}
+	if p.Display == "" && p.Name != name {
+		p.Display = p.Name
+	}
+	p.Name, p.Email = name, tenure.PersonKey(p.Email)
+	switch {
+	case strings.HasPrefix(p.Name, tenure.StandingSigner):
+		return tenure.Errorf(tenure.Invalid, "a name that begins with %s is a standing approval's", tenure.StandingSigner)
+	case p.Kind != tenure.CallerPerson && p.Kind != tenure.CallerMachine:
+		return tenure.Errorf(tenure.Invalid, "a principal is a person or a machine, not %q", p.Kind)
+	case p.Kind == tenure.CallerMachine && p.Owner == "":
+		return tenure.Errorf(tenure.Invalid, "a machine needs a person who answers for it").WithHint("owner: a person's name")
+	case p.Kind == tenure.CallerPerson && p.Owner != "":
+		return tenure.Errorf(tenure.Invalid, "a person has no owner")
+	case p.Email != "" && (!strings.Contains(p.Email, "@") || len(p.Email) > 254 || strings.ContainsAny(p.Email, " <>\r\n\"")):
+		return tenure.Errorf(tenure.Invalid, "the address isn't one")
+	}
+	return nil
+}
+
+// place refuses a new principal whose name or address is another's, and says whose
+// name theirs looks like.
+func place(tx *store.Tx, p store.Principal) (alike tenure.PrincipalID, err error) {
+	all, err := tx.EveryPrincipal()
+	if err != nil {
+		return "", err
+	}
+	looks := lookalike.Skeleton(p.Name)
+	for _, o := range all {
+		if tenure.SamePerson(o.Name, p.Name) {
+			return "", tenure.Errorf(tenure.Conflict, "there is or was a principal named %q", o.Name)
+		}
+		if alike == "" && lookalike.Skeleton(o.Name) == looks {
+			alike = o.ID
+		}
+	}
+	return alike, freeAddress(all, p)
+}
+
+// freeAddress refuses an address by which another person is let in.
+func freeAddress(all []store.Principal, p store.Principal) error {
+	for _, o := range all {
+		if p.Email != "" && o.ID != p.ID && (!o.Disabled || o.Waiting) && tenure.SamePerson(o.Email, p.Email) {
+			return tenure.Errorf(tenure.Conflict, "the address is that of %s: an address is one principal's", o.Name).WithHint("disable %s first, or use another address", o.Name)
+		}
+	}
+	return nil
+}
+
 // DisablePrincipal keeps somebody out at once, with their tokens and sessions; or
-// lets them sign in again, with new ones. Version 0 isn't compared.
+// lets them sign in again, with new ones, which for one who waits takes another admin
+// than the one who added them. Version 0 isn't compared.
 func (g *Governor) DisablePrincipal(ctx context.Context, idOrName string, disabled bool, version int64, by string) (store.Principal, error) {
 	var p store.Principal
 	now := g.Now()
 	err := g.o.DB.Write(ctx, func(tx *store.Tx) error {
-		var err error
+		all, err := tx.EveryPrincipal()
+		if err != nil {
+			return err
+		}
 		if p, err = tx.Principal(idOrName); err != nil {
 			return err
 		}
-		if p.Name == by {
+		switch {
+		case tenure.SamePerson(p.Name, by):
 			return tenure.Errorf(tenure.Forbidden, "nobody disables or enables themselves")
+		case disabled && p.Waiting: // kept out already, and it goes on waiting
+			return nil
+		case !disabled && p.Waiting && (tenure.SamePerson(p.CreatedBy, by) || tenure.SamePerson(p.Owner, by)):
+			return tenure.Errorf(tenure.Forbidden, "%s looks like another's name, and %s added it: another admin lets it in", p.Name, by)
+		case !disabled && p.Disabled:
+			if err := freeAddress(all, p); err != nil {
+				return err
+			}
 		}
 		if err := tx.SetPrincipalState(p.ID, disabled, version); err != nil {
 			return err
@@ -129,9 +182,11 @@ func (g *Governor) saveGrant(ctx context.Context, tx *store.Tx, c tenure.Caller,
 	}
 	gr.Principal = p.ID
 	switch {
+	case p.Waiting:
+		return tenure.Errorf(tenure.Conflict, "%s waits for another admin's word, since the name looks like another's", p.Name).WithHint("another admin: tenure principal enable %s", p.Name)
 	case p.Disabled:
 		return tenure.Errorf(tenure.Conflict, "%s is disabled", p.Name)
-	case p.Name == c.Name || p.Owner == c.Name && p.Owner != "":
+	case tenure.SamePerson(p.Name, c.Name) || tenure.SamePerson(p.Owner, c.Name):
 		return tenure.Errorf(tenure.Forbidden, "nobody gives a role to themselves or to a machine of theirs").WithHint("ask another admin")
 	case p.Kind == tenure.CallerMachine && slices.ContainsFunc(machineNever, gr.Role.May):
 		return tenure.Errorf(tenure.Invalid, "a machine can't be %s: only persons approve, release and review", gr.Role)

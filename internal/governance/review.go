@@ -91,7 +91,7 @@ func (g *Governor) reviewers(ctx context.Context, names []string) (map[string]te
 		if err != nil {
 			return nil, err
 		}
-		if p.Name != name || p.Kind != tenure.CallerPerson || p.Disabled {
+		if !tenure.SamePerson(p.Name, name) || p.Kind != tenure.CallerPerson || p.Disabled {
 			return nil, tenure.Errorf(tenure.Invalid, "a reviewer is a person who can sign in, by name: %s isn't", name)
 		}
 		grants, err := g.o.DB.Grants(ctx, p.ID, false)
@@ -254,7 +254,7 @@ func (g *Governor) Campaigns(ctx context.Context, c tenure.Caller, before tenure
 // seesCampaign says whether the caller may see a campaign whole, and whether they
 // review items of it.
 func seesCampaign(c tenure.Caller, cp tenure.Campaign) (whole, own bool) {
-	return within(c, tenure.ReviewRead, cp.Scope), slices.Contains(cp.Reviewers, c.Name) && c.May(tenure.ReviewDecide)
+	return within(c, tenure.ReviewRead, cp.Scope), tenure.NamesPerson(cp.Reviewers, c.Name) && c.May(tenure.ReviewDecide)
 }
 
 // Campaign returns a campaign that the caller may see, with the filter of those

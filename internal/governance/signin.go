@@ -48,17 +48,24 @@ func (g *Governor) BootstrapCode(ctx context.Context) (tenure.Secret, error) {
 // and says who they are now. The code is good once, for 24 hours.
 func (g *Governor) Redeem(ctx context.Context, code tenure.Secret, name, email string) (store.Principal, error) {
 	now := g.Now()
-	if err := CheckName(name); err != nil {
+	p := store.Principal{ID: tenure.NewID[tenure.PrincipalID](now), Name: name, Email: email, Kind: tenure.CallerPerson, CreatedBy: "bootstrap", CreatedAt: now, Version: 1}
+	if err := checkPrincipal(&p); err != nil {
 		return store.Principal{}, err
 	}
-	p := store.Principal{ID: tenure.NewID[tenure.PrincipalID](now), Name: name, Email: strings.ToLower(strings.TrimSpace(email)), Kind: tenure.CallerPerson, CreatedBy: "bootstrap", CreatedAt: now, Version: 1}
 	gr := tenure.Grant{ID: tenure.NewID[tenure.GrantID](now), Principal: p.ID, Role: tenure.Admin, Scope: tenure.Scope{All: true}, Reason: "bootstrap", By: "bootstrap", At: now}
-	e, err := g.o.Entry(ctx, "bootstrap.redeem", name, "", "", string(p.ID), nil)
+	e, err := g.o.Entry(ctx, "bootstrap.redeem", p.Name, "", "", string(p.ID), nil)
 	if err != nil {
 		return p, err
 	}
 	err = g.o.DB.Write(ctx, func(tx *store.Tx) error {
 		if _, err := tx.UseOneTime(purposeBootstrap, hashOf(code), now); err != nil {
+			return err
+		}
+		alike, err := place(tx, p)
+		if err == nil && alike != "" {
+			err = tenure.Errorf(tenure.Conflict, "the name %q looks like another's", p.Name).WithHint("choose a name that nobody takes for another's")
+		}
+		if err != nil {
 			return err
 		}
 		if err := tx.SavePrincipal(p); err != nil {
@@ -69,9 +76,6 @@ func (g *Governor) Redeem(ctx context.Context, code tenure.Secret, name, email s
 		}
 		return tx.Log(e)
 	})
-	if tenure.CodeOf(err) == tenure.Unauthorized {
-		g.Refused(ctx, "bootstrap", name, "the code isn't good")
-	}
 	return p, err
 }
 
@@ -99,16 +103,6 @@ func (g *Governor) NewSession(ctx context.Context, p store.Principal, method, ag
 			return err
 		}
 		return tx.Log(e)
-	})
-}
-
-// Refused notes a sign-in that failed, for who watches over them.
-func (g *Governor) Refused(ctx context.Context, method, who, why string) {
-	if len(who) > 100 {
-		who = strings.ToValidUTF8(who[:100], "")
-	}
-	_ = g.o.DB.Write(ctx, func(tx *store.Tx) error {
-		return tx.NoteAccess(store.AccessEvent{At: g.Now(), Kind: "signin.refused", Principal: who, Detail: method + ": " + why})
 	})
 }
 
@@ -157,12 +151,10 @@ func (g *Governor) FinishSignIn(ctx context.Context, cookie tenure.Secret, param
 	}
 	who, err := g.o.SignIn.Finish(ctx, identity.Flow{State: tenure.NewSecret(f.State), Nonce: tenure.NewSecret(f.Nonce), Verifier: tenure.NewSecret(f.Verifier), ExpiresAt: f.ExpiresAt}, params)
 	if err != nil {
-		g.Refused(ctx, "oidc", "", string(tenure.CodeOf(err)))
 		return s, value, "", err
 	}
 	p, err := g.known(ctx, who)
 	if err != nil {
-		g.Refused(ctx, "oidc", who.Email, "not invited or disabled")
 		return s, value, "", err
 	}
 	s, value, err = g.NewSession(ctx, p, "oidc", agent, who.Strong)
@@ -177,7 +169,7 @@ func (g *Governor) known(ctx context.Context, who identity.Identity) (store.Prin
 		var err error
 		p, err = tx.PrincipalByIdentity(who.Issuer, who.Subject)
 		if tenure.CodeOf(err) == tenure.NotFound {
-			if p, err = tx.UnboundPrincipal(strings.ToLower(who.Email)); err == nil {
+			if p, err = tx.UnboundPrincipal(tenure.PersonKey(who.Email)); err == nil {
 				err = tx.BindPrincipal(p.ID, who.Issuer, who.Subject)
 			}
 		}

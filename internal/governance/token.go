@@ -44,7 +44,7 @@ func (g *Governor) NewToken(ctx context.Context, c tenure.Caller, principal stri
 		if p.Disabled {
 			return tenure.Errorf(tenure.Conflict, "%s is disabled", p.Name)
 		}
-		mine := p.Name == c.Name || p.Owner == c.Name && p.Owner != ""
+		mine := tenure.SamePerson(p.Name, c.Name) || tenure.SamePerson(p.Owner, c.Name)
 		if !mine && p.Kind == tenure.CallerPerson && c.Kind != tenure.CallerLocal {
 			return tenure.Errorf(tenure.Forbidden, "a person's token is made by that person alone: it speaks in their name")
 		}
@@ -65,7 +65,7 @@ func (g *Governor) NewToken(ctx context.Context, c tenure.Caller, principal stri
 		t.ID, t.Principal, t.CreatedBy, t.CreatedAt = tenure.NewID[tenure.TokenID](now), p.ID, c.Name, now
 		t.Strong = p.Kind == tenure.CallerPerson && (c.Strong && mine || c.Kind == tenure.CallerLocal) // who has the folder has its keys
 
-		if p.Name == c.Name && c.Token != "" { // nor one that outlives it: a leaked one would never end
+		if tenure.SamePerson(p.Name, c.Name) && c.Token != "" { // nor one that outlives it: a leaked one would never end
 			asks, err := tx.Token(c.Token)
 			if err != nil {
 				return err
@@ -157,7 +157,7 @@ func (g *Governor) mineOr(ctx context.Context, tx *store.Tx, c tenure.Caller, ow
 	if err != nil {
 		return err
 	}
-	if p.Owner != "" && p.Owner == c.Name {
+	if tenure.SamePerson(p.Owner, c.Name) {
 		return nil
 	}
 	if g.Decide(ctx, c, tenure.AccessManage, tenure.Target{}).Allowed {

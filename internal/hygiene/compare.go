@@ -98,7 +98,14 @@ func (l *Looker) Drift(ctx context.Context, sys *connector.System, tenant tenure
 		sum.Findings++
 		return yield(f)
 	}
+	declared, err := l.declarations(ctx, sys)
+	if err != nil {
+		return sum, err
+	}
 	trusted, err := l.compare(ctx, sys, tenant, func(p pair) error {
+		if p.inv != nil && declared != nil && tenant == "" {
+			declared.add(p.inv)
+		}
 		if p.inv == nil || p.inv.State == tenure.ResourcePlanned {
 			return nil
 		}
@@ -134,7 +141,7 @@ func (l *Looker) Drift(ctx context.Context, sys *connector.System, tenant tenure
 			return sum, err
 		}
 	}
-	return sum, nil
+	return sum, l.beyond(ctx, sys, tenant, declared, &sum, found)
 }
 
 // differs yields what of one resource isn't as it should be.

@@ -107,11 +107,13 @@ func (i *Installation) Ticks() []Tick {
 		{"reviews", i.Governor.TickReviews},
 		{"revocations", i.Service.TickRevocations}, // after reviews: what they decided
 		{"agreements", i.Service.TickAgreements},
+		{"refusals", i.Governor.TickRefusals}, // before anomalies: they look at them
 		{"anomalies", i.watcher.Tick},
 		{"figures", i.Service.TickFigures},
 		{"blocks", i.Service.TickBlocks},
 		{"cost", i.Service.TickCost},
 		{"closed", i.Service.TickSought},
+		{"isolation", i.Service.TickProbes},
 	}
 }
 

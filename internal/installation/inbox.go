@@ -69,7 +69,7 @@ func inboxMoves(ctx context.Context, gov *governance.Governor, c tenure.Caller) 
 	}
 	list, err := gov.Moves(ctx, c, true)
 	for _, m := range list {
-		if m.By == c.Name || m.Name == c.Name || !mayMove(ctx, gov, c, m.Move) {
+		if tenure.SamePerson(m.By, c.Name) || tenure.SamePerson(m.Name, c.Name) || !mayMove(ctx, gov, c, m.Move) {
 			continue
 		}
 		out = append(out, lifecycle.InboxItem{

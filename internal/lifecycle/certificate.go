@@ -30,7 +30,7 @@ func (s *Service) statement() statement.Source {
 // into the log with the step's result. The file with its proofs is put together
 // when somebody asks for it, since the proofs need the log to have moved on.
 func (s *Service) runCertify(ctx context.Context, t *engine.Task) engine.Result {
-	d, err := s.statement().Departure(ctx, t)
+	d, annex, err := s.statement().Departure(ctx, t)
 	if err != nil {
 		return engine.Result{Err: err}
 	}
@@ -47,7 +47,7 @@ func (s *Service) runCertify(ctx context.Context, t *engine.Task) engine.Result 
 	if err != nil {
 		return engine.Result{Err: err}
 	}
-	body, err := json.Marshal(certificateRow{Envelope: *env, Entries: d.Entries})
+	body, err := json.Marshal(certificateRow{Envelope: *env, Entries: d.Entries, Annex: annex})
 	if err != nil {
 		return engine.Result{Err: tenure.Errorf(tenure.Internal, "certificate: %w", err)}
 	}
@@ -68,13 +68,14 @@ func (s *Service) runCertify(ctx context.Context, t *engine.Task) engine.Result 
 type certificateRow struct {
 	Envelope evidence.Envelope `json:"envelope"`
 	Entries  []string          `json:"entries"`
+	Annex    []byte            `json:"annex,omitempty"` // of who may read the log, not of who reads the certificate
 }
 
 // pseudonym stands for a person in a certificate: an HMAC under the installation's
 // own key, so that nobody else can confirm a guess at the name.
 func (s *Service) pseudonym(by string) string {
 	h := hmac.New(sha256.New, s.mac)
-	h.Write([]byte("person in a certificate\x00" + by))
+	h.Write([]byte("person in a certificate\x00" + tenure.PersonKey(by)))
 	return "person:" + hex.EncodeToString(h.Sum(nil)[:8])
 }
 
@@ -87,26 +88,44 @@ func (s *Service) Certificates(ctx context.Context, tenant string) ([]store.Cert
 	return s.o.DB.Certificates(ctx, t.ID)
 }
 
+// certificate finds one as it is kept.
+func (s *Service) certificate(ctx context.Context, tenant, kind string) (c store.Certificate, row certificateRow, err error) {
+	list, err := s.Certificates(ctx, tenant)
+	if err != nil {
+		return c, row, err
+	}
+	if kind != "" {
+		list = slices.DeleteFunc(list, func(c store.Certificate) bool { return c.Kind != kind && string(c.ID) != kind })
+	}
+	if len(list) == 0 {
+		return c, row, tenure.Errorf(tenure.NotFound, "%s has no %scertificate yet", tenant, strings.TrimPrefix(kind+" ", " ")).WithHint("see how far it is: tenure explain %s", tenant)
+	}
+	c = list[len(list)-1]
+	if err := json.Unmarshal(c.Body, &row); err != nil {
+		return c, row, tenure.Errorf(tenure.Internal, "certificate %s: %w", c.ID, err)
+	}
+	return c, row, nil
+}
+
+// Annex gives the annex of a certificate, which is for auditors: what the certificate
+// itself says nothing of. One of an earlier format has none, and is NotFound.
+func (s *Service) Annex(ctx context.Context, tenant, kind string) ([]byte, error) {
+	c, row, err := s.certificate(ctx, tenant, kind)
+	if err == nil && len(row.Annex) == 0 {
+		err = tenure.Errorf(tenure.NotFound, "certificate %s is of a format without an annex: it lists the holds itself", c.ID)
+	}
+	return row.Annex, err
+}
+
 // Certificate puts a certificate's file together: the envelope and the proofs
 // that the log, at one checkpoint of now, which the witness has if there is one,
 // holds its digest and what it rests on. The certificate is named by its id, by
 // its kind (the latest one) or by nothing (the latest of all). What it hands out
 // has passed evidence.Verify.
 func (s *Service) Certificate(ctx context.Context, tenant, kind string) ([]byte, error) {
-	list, err := s.Certificates(ctx, tenant)
+	c, row, err := s.certificate(ctx, tenant, kind)
 	if err != nil {
 		return nil, err
-	}
-	if kind != "" {
-		list = slices.DeleteFunc(list, func(c store.Certificate) bool { return c.Kind != kind && string(c.ID) != kind })
-	}
-	if len(list) == 0 {
-		return nil, tenure.Errorf(tenure.NotFound, "%s has no %scertificate yet", tenant, strings.TrimPrefix(kind+" ", " ")).WithHint("see how far it is: tenure explain %s", tenant)
-	}
-	c := list[len(list)-1]
-	var row certificateRow
-	if err := json.Unmarshal(c.Body, &row); err != nil {
-		return nil, tenure.Errorf(tenure.Internal, "certificate %s: %w", c.ID, err)
 	}
 	check, _, err := s.Checkpoint(ctx)
 	if err != nil {

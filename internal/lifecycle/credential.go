@@ -87,7 +87,7 @@ func (s *Service) Outputs(ctx context.Context, id tenure.OperationID, claim bool
 	if err != nil {
 		return nil, err
 	}
-	if claim && by != op.RequestedBy {
+	if claim && !tenure.SamePerson(by, op.RequestedBy) {
 		return nil, tenure.Errorf(tenure.Forbidden, "only %s, who asked for operation %s, can claim its secrets", op.RequestedBy, id)
 	}
 	if op.State != tenure.OperationSucceeded {

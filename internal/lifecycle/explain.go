@@ -49,16 +49,22 @@ func (s *Service) Tenant(ctx context.Context, idOrName string) (*TenantView, err
 	if v.Agreements, err = s.o.DB.Agreements(ctx, store.AgreementFilter{Tenant: t.ID, Limit: 1000, Visible: store.All}); err != nil {
 		return nil, err
 	}
-	if c, err := s.compiled(ctx, t.Blueprint.Digest, false); err == nil && len(t.Anchors) > 0 {
+	return v, s.clocks(ctx, v)
+}
+
+// clocks says where each data class stands, as the tenant's holds have it.
+func (s *Service) clocks(ctx context.Context, v *TenantView) error {
+	v.Clocks = nil
+	if c, err := s.compiled(ctx, v.Blueprint.Digest, false); err == nil && len(v.Anchors) > 0 {
 		p, _, err := s.leaving(ctx, v)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, class := range c.Blueprint.DataClasses {
 			v.Clocks = append(v.Clocks, v.clock(p, class, s.Now()))
 		}
 	}
-	return v, nil
+	return nil
 }
 
 // leaving is the plan of the departure that is under way, nil if none is, and its
@@ -171,6 +177,39 @@ func (s *Service) Explain(ctx context.Context, idOrName string) ([]Reason, error
 		out = append(out, a)
 	}
 	out = append(out, back(v)...)
+	return append(out, agreementReasons(v.Agreements)...), nil
+}
+
+// ExplainToCustomer is Explain for who leaves: no hold's matter, person or scope, and
+// no word of an operation's own. A hold that the customer may know of is a legal
+// reason; one that they may not know of changes nothing of what is said.
+func (s *Service) ExplainToCustomer(ctx context.Context, idOrName string) ([]Reason, error) {
+	v, err := s.Tenant(ctx, idOrName)
+	if err != nil {
+		return nil, err
+	}
+	told := slices.DeleteFunc(v.Holds, func(h tenure.Hold) bool { return h.Untold })
+	v.Holds = nil
+	if err := s.clocks(ctx, v); err != nil {
+		return nil, err
+	}
+	leaving, _, err := s.leaving(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	var out []Reason
+	for _, r := range v.Resources {
+		if r.State == tenure.ResourceGone {
+			continue
+		}
+		a := Reason{Environment: r.Environment, Resource: r.Key, System: r.System, State: r.State}
+		if len(tenure.Covering(told, tenure.HoldSubject{Tenant: v.ID, Classes: r.Classes, System: r.System, Resource: r.ID})) > 0 {
+			a.Why = tenure.KeptForLegalReason
+		} else {
+			s.reason(&a, v, r, leaving, "it goes in its turn")
+		}
+		out = append(out, a)
+	}
 	return append(out, agreementReasons(v.Agreements)...), nil
 }
 

@@ -30,8 +30,18 @@ const maxFindings = 10_000
 
 // Drift compares live with desired, in bulk, over every system, and the places that
 // the systems' catalogs give with what the blueprints cover; a tenant narrows it.
-// Findings are stored; those that weren't seen again are resolved.
+// Findings are stored; those that weren't seen again are resolved. The isolation of
+// the tenant is probed as well; without one, that of those whose probe failed last.
 func (s *Service) Drift(ctx context.Context, tenant string) (*Look, error) {
+	again, err := s.suspects(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range again {
+		if _, err := s.Probe(ctx, t); err != nil {
+			return nil, err
+		}
+	}
 	return s.lookAll(ctx, tenant, driftKinds, s.look.Drift)
 }
 
@@ -124,7 +134,7 @@ func (s *Service) lookAll(ctx context.Context, tenant string, kinds []tenure.Fin
 		return nil, err
 	}
 	for _, f := range all {
-		if slices.Contains(kinds, f.Kind) {
+		if slices.Contains(kinds, f.Kind) || f.Kind == tenure.FindingIsolation && slices.Contains(kinds, tenure.FindingDrift) {
 			out.Findings = append(out.Findings, f)
 		}
 	}

@@ -32,7 +32,11 @@ func (s *Service) PlaceHold(ctx context.Context, h tenure.Hold, by string) (tenu
 		}
 		h.Scope.Tenant = row.ID
 	}
-	e, err := s.entry(ctx, "hold.place", by, h.Scope.Tenant, "", string(h.ID), map[string]string{"class": h.Scope.Class, "system": h.Scope.System, "resource": string(h.Scope.Resource)})
+	facts := map[string]string{"class": h.Scope.Class, "system": h.Scope.System, "resource": string(h.Scope.Resource)}
+	if h.Untold {
+		facts["untold"] = "true"
+	}
+	e, err := s.entry(ctx, "hold.place", by, h.Scope.Tenant, "", string(h.ID), facts)
 	if err != nil {
 		return h, err
 	}

@@ -116,7 +116,7 @@ func (s *Service) InboxCount(ctx context.Context, c tenure.Caller) (n int, more 
 // answer for.
 func (s *Service) oneOf(ctx context.Context, c tenure.Caller, names ...string) (bool, error) {
 	for _, name := range names {
-		if name == c.Name {
+		if tenure.SamePerson(name, c.Name) {
 			return true, nil
 		}
 		p, err := s.o.DB.Principal(ctx, name)
@@ -328,7 +328,7 @@ func (s *Service) inboxStandings(ctx context.Context, c tenure.Caller) (out []In
 	}
 	list, err := s.o.DB.Standings(ctx, false)
 	for _, st := range list {
-		mine := st.ProposedBy == c.Name || slices.ContainsFunc(st.Reviews, func(r tenure.StandingReview) bool { return r.By == c.Name })
+		mine := tenure.SamePerson(st.ProposedBy, c.Name) || slices.ContainsFunc(st.Reviews, func(r tenure.StandingReview) bool { return tenure.SamePerson(r.By, c.Name) })
 		if st.State != tenure.StandingProposed || mine || !s.Now().Before(st.Rule.EndsAt) || s.speaksFor(c, tenure.StandingApprove, st.Rule) != nil {
 			continue
 		}

@@ -37,7 +37,7 @@ func (s *Service) Reject(ctx context.Context, c tenure.Caller, id tenure.Operati
 		if err != nil {
 			return err
 		}
-		if c.Name == op.RequestedBy || c.Name == couples.answers {
+		if tenure.SamePerson(c.Name, op.RequestedBy) || tenure.SamePerson(c.Name, couples.answers) {
 			return tenure.Errorf(tenure.Forbidden, "%s requested this operation, and withdraws it rather than rejects it", c.Name).WithHint("tenure operation cancel %s", id)
 		}
 		if op.State.Ended() {

@@ -142,7 +142,7 @@ func onePerson(tx *store.Tx, a, b string) (bool, error) {
 		return false, err
 	}
 	y, err := countsAs(tx, b)
-	return x == y, err
+	return tenure.SamePerson(x, y), err
 }
 
 // EndStanding ends a standing approval at once: who proposed it, or who may approve
@@ -157,7 +157,7 @@ func (s *Service) EndStanding(ctx context.Context, c tenure.Caller, id tenure.St
 		if st, err = tx.Standing(id); err != nil {
 			return err
 		}
-		if c.Name != st.ProposedBy {
+		if !tenure.SamePerson(c.Name, st.ProposedBy) {
 			if err := s.speaksFor(c, tenure.StandingApprove, st.Rule); err != nil {
 				return err
 			}
@@ -226,7 +226,7 @@ func (s *Service) SeeStandingStart(ctx context.Context, c tenure.Caller, id tenu
 		switch {
 		case err != nil:
 			return err
-		case c.Name == op.RequestedBy || c.Name == answers:
+		case tenure.SamePerson(c.Name, op.RequestedBy) || tenure.SamePerson(c.Name, answers):
 			return tenure.Errorf(tenure.Forbidden, "%s asked for it, or answers for who did; another person looks at it", c.Name)
 		case !start.ReviewedAt.IsZero():
 			return nil

@@ -151,7 +151,7 @@ func (s *Service) SkipAs(ctx context.Context, c tenure.Caller, id tenure.Operati
 			}
 			kind = "exception.ask"
 			err = tx.AskException(store.Exception{Operation: id, Step: step, Reason: reason, AskedBy: by, AskedAt: now})
-		case have[j].AskedBy == by:
+		case tenure.SamePerson(have[j].AskedBy, by):
 			return tenure.Errorf(tenure.Forbidden, "%s asked for this exception; a second person must attest it", by)
 		default:
 			attested = true
@@ -201,7 +201,7 @@ func (s *Service) maySkip(ctx context.Context, tx *store.Tx, c tenure.Caller, op
 	if i < 0 {
 		return s.require(ctx, c, tenure.OperationSteer, targetOf(t))
 	}
-	if asked := have[i].AskedBy; asked != c.Name {
+	if asked := have[i].AskedBy; !tenure.SamePerson(asked, c.Name) {
 		one, err := s.oneEyed(tx, asked, c.Name, targetOf(t))
 		if err != nil {
 			return err
@@ -228,5 +228,7 @@ func (s *Service) oneEyed(tx *store.Tx, a, b string, t tenure.Target) (bool, err
 		return false, err
 	}
 	all, err := tx.DelegationsOf(b, s.Now())
-	return slices.ContainsFunc(covering(all, t), func(d tenure.Delegation) bool { return d.From == person || d.To == person }), err
+	return slices.ContainsFunc(covering(all, t), func(d tenure.Delegation) bool {
+		return tenure.SamePerson(d.From, person) || tenure.SamePerson(d.To, person)
+	}), err
 }

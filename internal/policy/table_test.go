@@ -9,7 +9,7 @@ var floors = []floor{
 	{"ground", []string{".", "audit", "examples", "examples/*"}},
 	{"parts", []string{
 		"client", "connector", "connector/*", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/dashboard", "internal/demoidp", "internal/guard",
-		"internal/identity", "internal/keystore", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/schematest", "internal/store", "internal/witness",
+		"internal/identity", "internal/keystore", "internal/lookalike", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/schematest", "internal/store", "internal/witness",
 	}},
 	{"work", []string{"internal/engine", "internal/governance", "internal/hygiene", "internal/notify", "internal/planner", "internal/statement", "internal/telemetry"}},
 	{"door", []string{"internal/lifecycle"}},
@@ -63,7 +63,7 @@ type edge struct {
 // sights narrow what the code of a package sees of this module, and of modules
 // where these are given. Test files keep to the floors.
 var sights = []sight{
-	{who: ".", sees: nil, modules: []string{}, why: "the domain is pure: it stands on the standard library alone"},
+	{who: ".", sees: nil, modules: []string{"golang.org/x/text"}, why: "the domain is pure: it stands on the standard library, and on Unicode's tables to know one person by every spelling of a name"},
 	{who: "audit", sees: []string{"."}, modules: []string{"golang.org/x/mod"}, why: "a verifier with almost no dependencies can be read whole by who must trust it"},
 	{who: "evidence", sees: []string{".", "audit"}, modules: []string{"github.com/secure-systems-lab/go-securesystemslib"}, why: "a certificate is verified without server and store"},
 	{who: "connector", sees: []string{"."}, modules: []string{}, why: "the contract drags nothing into a connector"},
@@ -83,6 +83,7 @@ var sights = []sight{
 	{who: "internal/identity", sees: []string{"."}, modules: []string{"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2"}, why: "who somebody is; sessions are governance's"},
 	{who: "internal/site", sees: []string{".", "audit", "client", "evidence", "internal/dashboard", "internal/governance", "internal/installation", "internal/lifecycle", "internal/server", "internal/store"}, modules: []string{"golang.org/x/mod"}, why: "a page shows what the API tells its caller"},
 	{who: "internal/witness", sees: []string{".", "audit"}, why: "it sees checkpoints, never the store that it watches"},
+	{who: "internal/lookalike", sees: []string{"."}, why: "it compares names and knows nobody"},
 	{who: "internal/keystore", sees: []string{".", "audit"}, why: "keys live apart from the store"},
 	{who: "examples", sees: nil, modules: []string{}, why: "it embeds files"},
 	{who: "examples/*", sees: nil, why: "an example platform knows nothing of Tenure"},
@@ -110,7 +111,7 @@ var modules = []module{
 	{"github.com/prometheus/client_golang", []string{"internal/telemetry"}, []string{"*"}, "metrics are made in one place"},
 	{"go.opentelemetry.io/otel", []string{"internal/telemetry"}, []string{"*"}, "spans are made in one place"},
 	{"golang.org/x/oauth2", []string{"internal/identity"}, nil, "as go-oidc"},
-	{"golang.org/x/text", []string{"connector/relational"}, []string{"*"}, "keys that are written alike are found"},
+	{"golang.org/x/text", []string{".", "connector/relational", "internal/lookalike"}, []string{"*"}, "names and keys that are written alike are found"},
 	{"golang.org/x/time", []string{"internal/server"}, []string{"*"}, "a principal's requests are limited"},
 	{"github.com/google/go-cmp", []string{"connector/connectortest", "internal/schematest"}, []string{"*"}, "it compares in tests"},
 	{"github.com/jackc/pgx/v5", []string{"bench", "connector/postgres", "internal/demo", "internal/postgrestest", "internal/store"}, []string{"*"}, "PostgreSQL is spoken by the store, by its connector, and by who looks from outside"},

@@ -36,7 +36,7 @@ func accessRoutes(s *Server) {
 func principalOf(p store.Principal) client.Principal {
 	return client.Principal{
 		ID: p.ID, Name: p.Name, Display: p.Display, Email: p.Email, Kind: p.Kind, Owner: p.Owner, Issuer: p.Issuer, Bound: p.Subject != "",
-		Disabled: p.Disabled, CreatedBy: p.CreatedBy, CreatedAt: p.CreatedAt, SeenAt: p.SeenAt, Version: p.Version,
+		Disabled: p.Disabled, Waiting: p.Waiting, CreatedBy: p.CreatedBy, CreatedAt: p.CreatedAt, SeenAt: p.SeenAt, Version: p.Version,
 	}
 }
 
@@ -137,6 +137,11 @@ func explainDecision(ctx context.Context, c *Call, p *client.DecisionParams) (te
 func listAccessEvents(ctx context.Context, c *Call, p *client.AccessEventFilter) ([]client.AccessEvent, error) {
 	list, err := c.Governor.AccessEvents(ctx, p.Kind, p.Principal, p.From, p.Limit)
 	return each(list, func(e store.AccessEvent) client.AccessEvent {
-		return client.AccessEvent{At: e.At, Kind: e.Kind, Principal: e.Principal, Detail: e.Detail}
+		out := client.AccessEvent{At: e.At, Kind: e.Kind, Principal: e.Principal, Detail: e.Detail}
+		if e.Kind == tenure.EventRefused || e.Kind == tenure.EventDenied {
+			r := tenure.ParseRefusalsCounted(e.Detail)
+			out.Route, out.Address, out.Count = r.Route, r.Address, r.Count
+		}
+		return out
 	}), err
 }

@@ -30,7 +30,7 @@ func (s *Server) identify(r *http.Request, public bool) (tenure.Caller, error) {
 		if err != nil {
 			return tenure.Caller{}, tenure.Errorf(tenure.Invalid, "the header %s is not percent-encoded", client.PrincipalHeader)
 		}
-		return governance.Local(name), nil
+		return s.o.Governor.Asserted(r.Context(), name)
 	}
 	if as, ok := r.Context().Value(callerKey{}).(tenure.Caller); ok {
 		return as, nil

@@ -38,7 +38,7 @@ func watchOperation(ctx context.Context, c *Call, p *client.OperationEvents, sen
 	if err != nil {
 		return err
 	}
-	size, leave, err := c.server.tail.join(ctx)
+	size, leave, err := c.server.tail.join(ctx, c.Caller)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func watchAll(ctx context.Context, c *Call, p *client.AllEvents, send *sender) e
 		}
 		only = row.ID
 	}
-	size, leave, err := c.server.tail.join(ctx)
+	size, leave, err := c.server.tail.join(ctx, c.Caller)
 	if err != nil {
 		return err
 	}

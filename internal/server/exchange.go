@@ -37,6 +37,7 @@ type exchange struct {
 	r       *http.Request
 	w       http.ResponseWriter
 	call    *Call
+	who     string // the caller's name, once it is known
 	body    []byte
 	header  http.Header
 	status  int
@@ -97,12 +98,17 @@ func (x *exchange) end() {
 	if x.live {
 		return
 	}
+	if x.tells() {
+		x.s.refused(x.r, x.who, x.status)
+	}
 	for k, v := range x.header {
 		x.w.Header()[k] = v
 	}
 	if x.status == 0 {
 		x.status = http.StatusOK
 	}
+	// A caller who doesn't read is let go.
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(sendLimit))
 	x.w.WriteHeader(x.status)
 	_, _ = x.w.Write(x.answer.Bytes())
 }
@@ -145,7 +151,13 @@ func (x *exchange) enter(ctx context.Context, rt Route) error {
 	if err != nil {
 		return err
 	}
-	if err := x.s.limits.take(x.r, caller); err != nil {
+	x.who = caller.Name
+	if caller.Name == "" {
+		err = x.s.limits.stranger(x.r, rt.Name)
+	} else {
+		err = x.s.limits.take(caller)
+	}
+	if err != nil {
 		return err
 	}
 	x.call = &Call{Caller: caller, Service: x.s.o.Service, Governor: x.s.o.Governor, server: x.s, x: x, access: rt.Access, checked: x.s.o.Governor.Now()}

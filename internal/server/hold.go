@@ -18,7 +18,7 @@ func holdRoutes(s *Server) {
 func holdOf(h tenure.Hold) client.Hold {
 	return client.Hold{
 		ID: h.ID, Matter: h.Matter, Scope: client.HoldScope{Tenant: string(h.Scope.Tenant), Class: h.Scope.Class, System: h.Scope.System, Resource: string(h.Scope.Resource)}, Reason: h.Reason,
-		PlacedBy: h.PlacedBy, PlacedAt: h.PlacedAt, EffectiveAt: h.EffectiveAt, AlreadyGone: h.AlreadyGone, ReleaseBy: h.ReleaseBy, ReleasedAt: h.ReleasedAt,
+		PlacedBy: h.PlacedBy, PlacedAt: h.PlacedAt, EffectiveAt: h.EffectiveAt, AlreadyGone: h.AlreadyGone, ReleaseBy: h.ReleaseBy, ReleasedAt: h.ReleasedAt, Untold: h.Untold,
 	}
 }
 
@@ -57,7 +57,7 @@ func listHolds(ctx context.Context, c *Call, p *client.HoldFilter) (client.Page[
 
 func placeHold(ctx context.Context, c *Call, p *client.HoldParams) (client.Hold, error) {
 	in := p.Body
-	h := tenure.Hold{Matter: in.Matter, Reason: in.Reason, Scope: tenure.HoldScope{Class: in.Scope.Class, System: in.Scope.System}}
+	h := tenure.Hold{Matter: in.Matter, Reason: in.Reason, Untold: in.Untold, Scope: tenure.HoldScope{Class: in.Scope.Class, System: in.Scope.System}}
 	switch {
 	case in.AllTenants && in.Scope.Tenant != "":
 		return client.Hold{}, tenure.Errorf(tenure.Invalid, "a hold is of one tenant or of all, not both")

@@ -3,6 +3,7 @@ package server
 import (
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -17,18 +18,27 @@ const (
 	wrongRate    = 5 // wrong credentials a second from one address
 	wrongBurst   = 20
 	maxLimiters  = 10_000
+
+	// What somebody who isn't known can cause, such as a row of a sign-in that begins.
+	strangerRate  = 5 // a second from one address
+	strangerBurst = 40
+	strangersRate = 50 // a second of one kind, from all addresses
+	strangersMost = 200
 )
 
-// limits bound how often one principal asks, and how often one address shows a
-// wrong credential. Who opened the installation's folder isn't bounded.
+// limits bound how often one principal asks, how often one address shows a wrong
+// credential, and what those who aren't known can cause, by address and in all. Who
+// opened the installation's folder isn't bounded.
 type limits struct {
 	now   func() time.Time
 	rate  rate.Limit
 	burst int
 
 	mu    sync.Mutex
-	asks  map[string]*rate.Limiter
-	wrong map[string]*rate.Limiter
+	asks  map[string]*rate.Limiter // by principal
+	wrong map[string]*rate.Limiter // by address
+	from  map[string]*rate.Limiter // by address: of who isn't known
+	all   map[string]*rate.Limiter // by what they ask for
 }
 
 func newLimits(now func() time.Time, perSecond float64, burst int) *limits {
@@ -38,22 +48,37 @@ func newLimits(now func() time.Time, perSecond float64, burst int) *limits {
 	if burst <= 0 {
 		burst = defaultBurst
 	}
-	return &limits{now: now, rate: rate.Limit(perSecond), burst: burst, asks: map[string]*rate.Limiter{}, wrong: map[string]*rate.Limiter{}}
+	return &limits{now: now, rate: rate.Limit(perSecond), burst: burst, asks: map[string]*rate.Limiter{}, wrong: map[string]*rate.Limiter{}, from: map[string]*rate.Limiter{}, all: map[string]*rate.Limiter{}}
 }
 
-// take counts a request of a caller, or of an address where nobody is known.
-func (l *limits) take(r *http.Request, c tenure.Caller) error {
+// take counts a request of a caller.
+func (l *limits) take(c tenure.Caller) error {
 	if c.Kind == tenure.CallerLocal {
 		return nil
 	}
-	key := "principal " + string(c.Principal)
-	if c.Principal == "" {
-		key = "address " + addressOf(r)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !limiter(l.asks, string(c.Principal), l.rate, l.burst).AllowN(l.now(), 1) {
+		return tooMany("that is more than %d requests at once", l.burst)
+	}
+	return nil
+}
+
+// stranger counts a request of somebody who isn't known: by their address, and for
+// what is asked from all addresses together, so that a flood of one kind leaves room
+// for the others. At the installation's own socket nothing is counted.
+func (l *limits) stranger(r *http.Request, what string) error {
+	if isLocal(r) {
+		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !limiter(l.asks, key, l.rate, l.burst).AllowN(l.now(), 1) {
-		return tooMany("that is more than %d requests at once", l.burst)
+	now := l.now()
+	if !limiter(l.from, AddressOf(r), strangerRate, strangerBurst).AllowN(now, 1) {
+		return tooMany("that is more than %d requests at once from one address by who isn't signed in", strangerBurst)
+	}
+	if !limiter(l.all, what, strangersRate, strangersMost).AllowN(now, 1) {
+		return tooMany("that is more than %d requests at once by who isn't signed in", strangersMost)
 	}
 	return nil
 }
@@ -62,7 +87,7 @@ func (l *limits) take(r *http.Request, c tenure.Caller) error {
 func (l *limits) tries(r *http.Request) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if w := l.wrong[addressOf(r)]; w != nil && w.TokensAt(l.now()) < 1 {
+	if w := l.wrong[AddressOf(r)]; w != nil && w.TokensAt(l.now()) < 1 {
 		return tooMany("that is more than %d wrong credentials", wrongBurst)
 	}
 	return nil
@@ -72,7 +97,7 @@ func (l *limits) tries(r *http.Request) error {
 func (l *limits) failed(r *http.Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	limiter(l.wrong, addressOf(r), wrongRate, wrongBurst).AllowN(l.now(), 1)
+	limiter(l.wrong, AddressOf(r), wrongRate, wrongBurst).AllowN(l.now(), 1)
 }
 
 func limiter(of map[string]*rate.Limiter, key string, perSecond rate.Limit, burst int) *rate.Limiter {
@@ -90,10 +115,19 @@ func tooMany(format string, args ...any) error {
 	return &statusError{http.StatusTooManyRequests, tenure.Errorf(tenure.Unavailable, format, args...).Retryable().WithHint("ask again in a second, and less often")}
 }
 
-func addressOf(r *http.Request) string {
+// AddressOf is where a request comes from: of an IPv6 address the network of 64 bits,
+// in which one subscriber has as many addresses as they like (RFC 6177).
+func AddressOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr
 	}
-	return host
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
+	}
+	if ip = ip.Unmap().WithZone(""); ip.Is4() {
+		return ip.String()
+	}
+	return netip.PrefixFrom(ip, 64).Masked().String()
 }

@@ -141,17 +141,19 @@ func (s *Server) mount() {
 	}
 	if s.o.Dashboard != nil {
 		s.mux.Handle("/", s.o.Dashboard)
-		// Whoever isn't known yet can have a row written by these.
-		s.mux.Handle("POST /sign-in/", s.bounded(s.o.Dashboard))
+		// Whoever isn't known yet can have rows read and written by these.
+		s.mux.Handle("/sign-in", s.o.Dashboard)
+		s.mux.Handle("/sign-in/", s.bounded("sign-in", s.o.Dashboard))
+		s.mux.Handle(LeaverPath, s.bounded("departure", s.o.Dashboard))
 		return
 	}
 	s.mux.HandleFunc("/", nothing)
 }
 
-// bounded limits the requests of an address.
-func (s *Server) bounded(h http.Handler) http.Handler {
+// bounded limits the requests of who isn't known.
+func (s *Server) bounded(what string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := s.limits.take(r, tenure.Caller{}); err != nil {
+		if err := s.limits.stranger(r, what); err != nil {
 			s.refuse(w, r, err)
 			return
 		}

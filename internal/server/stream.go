@@ -22,6 +22,8 @@ const (
 	glance       = 200 * time.Millisecond // how late a change is seen that woke nobody here
 	ringSize     = 8192                   // entries that listeners share
 	maxListeners = 2000
+	maxOwn       = 50               // streams of one principal
+	fewOwn       = 5                // that one may have when most are taken, so that there is room for others
 	sendLimit    = 30 * time.Second // of a listener that doesn't read
 )
 
@@ -43,13 +45,14 @@ type tail struct {
 	next      int64
 	news      chan struct{} // closed when there is more
 	listeners int
-	stop      func() // of the reader, while somebody listens
+	own       map[tenure.PrincipalID]int // of them, those of a principal
+	stop      func()                     // of the reader, while somebody listens
 	ended     chan struct{}
 	targets   map[tenure.TenantID]tenure.Target
 }
 
 func newTail(db *store.DB, gov *governance.Governor) *tail {
-	return &tail{db: db, gov: gov, news: make(chan struct{}), ended: make(chan struct{}), targets: map[tenure.TenantID]tenure.Target{}}
+	return &tail{db: db, gov: gov, news: make(chan struct{}), ended: make(chan struct{}), own: map[tenure.PrincipalID]int{}, targets: map[tenure.TenantID]tenure.Target{}}
 }
 
 func (t *tail) close() {
@@ -62,8 +65,9 @@ func (t *tail) close() {
 	}
 }
 
-// join adds a listener and says where the log ends now.
-func (t *tail) join(ctx context.Context) (size int64, leave func(), err error) {
+// join adds a listener and says where the log ends now. One principal has so many, and
+// fewer once most are taken; who opened the installation's folder isn't bounded by that.
+func (t *tail) join(ctx context.Context, c tenure.Caller) (size int64, leave func(), err error) {
 	size, err = t.db.LogSize(ctx)
 	if err != nil {
 		return 0, nil, err
@@ -73,12 +77,19 @@ func (t *tail) join(ctx context.Context) (size int64, leave func(), err error) {
 	if t.listeners >= maxListeners {
 		return 0, nil, tenure.Errorf(tenure.Unavailable, "%d streams are open already", t.listeners).Retryable()
 	}
+	if n := t.own[c.Principal]; c.Principal != "" && (n >= maxOwn || n >= fewOwn && t.listeners >= maxListeners/2) {
+		return 0, nil, tooMany("%d of your event streams are open already", n)
+	}
 	if t.listeners++; t.listeners == 1 {
 		t.start(size)
 	}
+	t.own[c.Principal]++
 	return size, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
+		if t.own[c.Principal]--; t.own[c.Principal] == 0 {
+			delete(t.own, c.Principal)
+		}
 		if t.listeners--; t.listeners == 0 {
 			t.stop()
 		}
@@ -161,6 +172,13 @@ func (t *tail) from(at int64) (events []happened, news <-chan struct{}, behind b
 	return t.ring[at-first:], nil, false
 }
 
+// head is the entry that the reader takes up next.
+func (t *tail) head() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.next
+}
+
 // eventOf is an entry as it is sent; one that can't be read is named by its index.
 func eventOf(r audit.Record) happened {
 	h := happened{Event: client.Event{ID: r.Index, Kind: "other"}}
@@ -184,6 +202,7 @@ func wire(e client.Event) []byte {
 func (t *tail) target(ctx context.Context, id tenure.TenantID) tenure.Target {
 	t.mu.Lock()
 	have, ok := t.targets[id]
+	asked := t.next
 	t.mu.Unlock()
 	if ok {
 		return have
@@ -193,8 +212,10 @@ func (t *tail) target(ctx context.Context, id tenure.TenantID) tenure.Target {
 		return tenure.Target{Tenant: id}
 	}
 	t.mu.Lock()
-	t.targets[id] = got
-	t.mu.Unlock()
+	defer t.mu.Unlock()
+	if t.next == asked { // what came meanwhile may have changed it
+		t.targets[id] = got
+	}
 	return got
 }
 
@@ -290,7 +311,7 @@ func (s *Server) play(ctx context.Context, c *Call, send *sender, at int64, pick
 			}
 		}
 		if behind {
-			n := 0
+			n, head := 0, s.tail.head() // beyond it a tenant's labels may be others than those that are known
 			for r, err := range s.db().Entries(ctx, at) {
 				if err != nil || r.Index != at {
 					return err
@@ -299,7 +320,7 @@ func (s *Server) play(ctx context.Context, c *Call, send *sender, at int64, pick
 				if last, err := give(eventOf(r)); last || err != nil {
 					return err
 				}
-				if n++; n == ringSize/2 {
+				if n++; n == ringSize/2 || at >= head {
 					break
 				}
 			}

@@ -34,7 +34,7 @@ func (v *visit) delegations(view *dashboard.AccessView) error {
 		if row.State == "active" && now.Before(d.StartsAt) {
 			row.State = "pending"
 		}
-		if (row.State == "active" || row.State == "pending") && (d.From == v.caller.Name || v.may(tenure.AccessManage, tenure.Target{})) {
+		if (row.State == "active" || row.State == "pending") && (tenure.SamePerson(d.From, v.caller.Name) || v.may(tenure.AccessManage, tenure.Target{})) {
 			row.Actions = []dashboard.Action{{Label: "End it", Post: "/access/delegations/" + url.PathEscape(string(d.ID)) + "/revoke", Tone: dashboard.ToneBad, Says: d.To + " no longer decides in " + d.From + "'s place, at once."}}
 		}
 		view.Delegations = append(view.Delegations, row)

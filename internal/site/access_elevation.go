@@ -87,7 +87,7 @@ func elevationFields(approved bool) []dashboard.Field {
 // elevationActions are what whose it is can do with it, and what another person can.
 func (v *visit) elevationActions(e client.Elevation) []dashboard.Action {
 	var out []dashboard.Action
-	mine := e.Name == v.caller.Name
+	mine := tenure.SamePerson(e.Name, v.caller.Name)
 	end := dashboard.Action{Label: "Revoke", Post: elevationPath(e.ID, "revoke"), Tone: dashboard.ToneBad, Says: "It ends at once, with the sessions of its login.", Fields: []dashboard.Field{{Name: "reason", Label: "Reason", Max: 1000}}}
 	switch e.State {
 	case tenure.ElevationRequested:
@@ -208,7 +208,7 @@ func glassState(e client.Elevation, review time.Duration, now time.Time) string 
 
 func (v *visit) breakGlassActions(e client.Elevation) []dashboard.Action {
 	var out []dashboard.Action
-	if e.State == tenure.ElevationActive && (e.Name == v.caller.Name || v.caller.May(tenure.ElevationApprove)) {
+	if e.State == tenure.ElevationActive && (tenure.SamePerson(e.Name, v.caller.Name) || v.caller.May(tenure.ElevationApprove)) {
 		out = append(out, dashboard.Action{Label: "End it now", Post: elevationPath(e.ID, "revoke"), Tone: dashboard.ToneBad})
 	}
 	if e.ReviewedAt.IsZero() && v.caller.May(tenure.BreakGlassReview) {
@@ -216,7 +216,7 @@ func (v *visit) breakGlassActions(e client.Elevation) []dashboard.Action {
 			Label: "Review", Post: "/access/break-glass/" + url.PathEscape(string(e.ID)) + "/review", Tone: dashboard.ToneAccent, Says: "You say what you found when you looked at what was done under it.",
 			Fields: []dashboard.Field{{Kind: dashboard.FieldLong, Name: "note", Label: "What you found", Required: true, Max: 2000}},
 		}
-		if e.Name == v.caller.Name {
+		if tenure.SamePerson(e.Name, v.caller.Name) {
 			a.Not = "It was you; another person must review it."
 		}
 		out = append(out, a)

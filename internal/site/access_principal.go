@@ -40,6 +40,8 @@ func (v *visit) principals(view *dashboard.AccessView) error {
 			last = p.CreatedAt
 		}
 		switch {
+		case p.Waiting:
+			row.State = "waiting"
 		case p.Disabled:
 			row.State = "disabled"
 		case now.Sub(last) > dormantAfter:

@@ -127,9 +127,9 @@ func (v *visit) standingActions(s tenure.Standing) []dashboard.Action {
 	if s.State == tenure.StandingProposed {
 		a := dashboard.Action{Label: "Review", Post: standingPath(s.ID, "review"), Tone: dashboard.ToneAccent, Digest: s.Digest, Says: "You sign this rule. The second signature makes it active: from then on it starts plans with no hands."}
 		switch {
-		case s.ProposedBy == v.caller.Name:
+		case tenure.SamePerson(s.ProposedBy, v.caller.Name):
 			a.Not = "You proposed it; two other persons review it."
-		case slices.ContainsFunc(s.Reviews, func(r tenure.StandingReview) bool { return r.By == v.caller.Name }):
+		case slices.ContainsFunc(s.Reviews, func(r tenure.StandingReview) bool { return tenure.SamePerson(r.By, v.caller.Name) }):
 			a.Not = "You have reviewed it already."
 		}
 		out = append(out, a)

@@ -25,7 +25,7 @@ func (v *visit) tokens(view *dashboard.AccessView) error {
 		a := dashboard.Action{Label: "Revoke", Post: "/access/tokens/" + url.PathEscape(string(t.ID)) + "/revoke", Tone: dashboard.ToneBad, Says: "What uses it is refused from now on."}
 		switch {
 		case row.State != "active":
-		case t.Principal == v.caller.Principal || t.CreatedBy == v.caller.Name:
+		case t.Principal == v.caller.Principal || tenure.SamePerson(t.CreatedBy, v.caller.Name):
 			row.Actions = []dashboard.Action{a}
 		default:
 			row.Actions = v.offer(a, tenure.AccessManage, tenure.Target{})

@@ -3,7 +3,9 @@ package site_test
 import (
 	"context"
 	"encoding/base64"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/server"
+	"github.com/tenurehq/tenure/internal/site"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -192,22 +195,68 @@ func TestSessionIsNew(t *testing.T) {
 	}
 }
 
-// TestFlashIsWords: who can set a cookie can write a sentence on a page, and
-// nothing more: no markup, no secret's box, no tone that there isn't.
-func TestFlashIsWords(t *testing.T) {
+// TestFlashIsOurs: who can set a cookie, from another port of this machine or a
+// sibling's site, writes no sentence on a page: the flash is signed on loopback and of
+// the __Host- kind over https.
+func TestFlashIsOurs(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	b := h.person("vera", tenure.Viewer, everything)
-	for _, raw := range []string{"done\n" + hostile, "done\n<script>alert(1)</script>", "evil\nplanted words", "done", "", strings.Repeat("x", 3000)} {
-		b.flash = base64.RawURLEncoding.EncodeToString([]byte(raw))
-		a := b.get("/tenants")
-		a.wants(t, 200)
-		if strings.Contains(a.body, "<script>alert") || strings.Contains(a.body, "planted words") {
-			t.Errorf("the flash %q is on the page", raw)
+	for _, raw := range []string{"done\n" + hostile, "done\nplanted words", "note\nplanted words", "done", "", strings.Repeat("x", 3000)} {
+		value := base64.RawURLEncoding.EncodeToString([]byte(raw))
+		for _, mark := range []string{"", ".", "." + value, "." + base64.RawURLEncoding.EncodeToString(make([]byte, 32))} {
+			b.flash = value + mark
+			a := b.get("/tenants")
+			a.wants(t, 200)
+			if strings.Contains(a.body, "<script>alert") || strings.Contains(a.body, "planted words") {
+				t.Errorf("the flash %q%s is on the page", raw, mark)
+			}
 		}
 	}
 	b.flash = "!!not base64!!"
 	b.get("/tenants").wants(t, 200)
+}
+
+// TestCookiesOverHTTPS: behind a proxy with TLS every cookie that is set is of the
+// __Host- kind, so that no sibling's site plants a session, a sign-in or a sentence.
+func TestCookiesOverHTTPS(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ctx := context.Background()
+	pages, err := site.New(site.Options{Governor: h.gov, Service: h.svc, Log: slog.New(slog.DiscardHandler), Name: "the house", URL: "https://tenure.example"})
+	h.must(err)
+	srv, err := server.New(server.Options{Service: h.svc, Governor: h.gov, Dashboard: pages})
+	h.must(err)
+	t.Cleanup(srv.Close)
+	h.must(pages.Use(srv.Handler()))
+	code, err := h.gov.BootstrapCode(ctx)
+	h.must(err)
+	send := func(path string, form url.Values, cookies ...*http.Cookie) []*http.Cookie {
+		t.Helper()
+		r := httptest.NewRequest("POST", "https://tenure.example"+path, strings.NewReader(form.Encode()))
+		r.TLS = nil // the proxy has it
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		for _, k := range cookies {
+			r.AddCookie(k)
+		}
+		w := httptest.NewRecorder()
+		srv.Handler().ServeHTTP(w, r)
+		got := w.Result().Cookies()
+		for _, k := range got {
+			if !strings.HasPrefix(k.Name, "__Host-") || !k.Secure || k.Path != "/" || k.Domain != "" || !k.HttpOnly {
+				t.Errorf("POST %s sets %+v", path, k)
+			}
+		}
+		return got
+	}
+	session := send("/sign-in/bootstrap", url.Values{"code": {code.Reveal()}, "name": {"first"}, "email": {"first@example.com"}})
+	if len(session) != 1 {
+		t.Fatalf("the sign-in sets %d cookies", len(session))
+	}
+	flashed := send("/access/principals", url.Values{"name": {"second"}, "kind": {"person"}}, session...)
+	if len(flashed) == 0 {
+		t.Error("a change sets no flash, so this test says nothing")
+	}
 }
 
 // TestNamesInHeaders: no name that somebody chose writes a header of an answer, and

@@ -256,7 +256,7 @@ func (v *visit) revisionActions(b client.Blueprint) []dashboard.Action {
 	}
 	if v.caller.May(tenure.BlueprintPublish) {
 		a := dashboard.Action{Label: "Publish", Post: revisionPath(b.BlueprintRef) + "/publish", Tone: dashboard.ToneAccent, Digest: b.Digest, Says: "Tenants can be bound to exactly this revision from then on; it never changes."}
-		if b.Author == v.caller.Name {
+		if tenure.SamePerson(b.Author, v.caller.Name) {
 			a.Not = "You wrote it, so another person must publish it."
 		}
 		out = append(out, a)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/evidence"
 	"github.com/tenurehq/tenure/internal/dashboard"
@@ -55,6 +56,9 @@ func certificateView(file []byte, key string) dashboard.CertificateView {
 	view.Statement = "Nothing of this tenant remains."
 	if d.Kind == evidence.Interim {
 		view.Statement = "Everything of this tenant is erased but for copies that expire by themselves."
+	}
+	if d.LegalReason {
+		view.Statement += " Some of it was " + tenure.KeptForLegalReason + "."
 	}
 	if len(d.Exceptions) > 0 {
 		view.Statement += " The exceptions are listed."

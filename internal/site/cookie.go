@@ -1,6 +1,8 @@
 package site
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"net"
 	"net/http"
@@ -55,24 +57,63 @@ func (s *Site) dropSession(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// flashCookie carries what a change came to over the redirect that follows it. It
-// holds no secret.
-const flashCookie = "tenure-flash"
+// Cookies that last a moment, by the names that they have on loopback.
+const (
+	flashCookie  = "tenure-flash"   // what a change came to, over the redirect that follows it; it holds no secret
+	flightCookie = "tenure-sign-in" // binds a sign-in under way to the browser that began it
+)
 
-func setFlash(w http.ResponseWriter, _ *http.Request, kind, text string) {
+// setBrief gives the browser a cookie for a moment. Over https only this host can have
+// set it (the prefix __Host-, RFC 6265bis §4.1.3.2); on loopback http, where browsers
+// take no such name, it is signed, so that no neighbouring port plants one.
+func (s *Site) setBrief(w http.ResponseWriter, r *http.Request, name, value string, seconds int, same http.SameSite) {
+	k := &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: seconds, HttpOnly: true, SameSite: same}
+	if s.secure(r) {
+		k.Name, k.Secure = "__Host-"+name, true
+	} else if seconds > 0 {
+		k.Value += "." + s.mark(name, value)
+	}
+	http.SetCookie(w, k)
+}
+
+// takeBrief reads a cookie that setBrief set, and takes it away; "" for none and for one
+// that wasn't set here.
+func (s *Site) takeBrief(w http.ResponseWriter, r *http.Request, name string, same http.SameSite) string {
+	stands := name
+	if s.secure(r) {
+		stands = "__Host-" + name
+	}
+	k, err := r.Cookie(stands)
+	if err != nil || len(k.Value) > 3000 {
+		return ""
+	}
+	s.setBrief(w, r, name, "", -1, same)
+	if s.secure(r) {
+		return k.Value
+	}
+	value, mark, _ := strings.Cut(k.Value, ".")
+	if !hmac.Equal([]byte(mark), []byte(s.mark(name, value))) {
+		return ""
+	}
+	return value
+}
+
+// mark signs a cookie's value with this process's own key.
+func (s *Site) mark(name, value string) string {
+	h := hmac.New(sha256.New, s.key[:])
+	_, _ = h.Write([]byte(name + "\x00" + value))
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+}
+
+func (s *Site) setFlash(w http.ResponseWriter, r *http.Request, kind, text string) {
 	if len(text) > 1000 {
 		text = strings.ToValidUTF8(text[:1000], "") + "…"
 	}
-	http.SetCookie(w, &http.Cookie{Name: flashCookie, Value: base64.RawURLEncoding.EncodeToString([]byte(kind + "\n" + text)), Path: "/", MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	s.setBrief(w, r, flashCookie, base64.RawURLEncoding.EncodeToString([]byte(kind+"\n"+text)), 60, http.SameSiteStrictMode)
 }
 
-func takeFlash(w http.ResponseWriter, r *http.Request) *dashboard.Flash {
-	k, err := r.Cookie(flashCookie)
-	if err != nil {
-		return nil
-	}
-	http.SetCookie(w, &http.Cookie{Name: flashCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
-	raw, err := base64.RawURLEncoding.DecodeString(k.Value)
+func (s *Site) takeFlash(w http.ResponseWriter, r *http.Request) *dashboard.Flash {
+	raw, err := base64.RawURLEncoding.DecodeString(s.takeBrief(w, r, flashCookie, http.SameSiteStrictMode))
 	if err != nil {
 		return nil
 	}

@@ -140,7 +140,7 @@ func (s *Site) departureRemains(r *http.Request, t *lifecycle.TenantView, view *
 		view.Gone = append(view.Gone, "everything")
 		return nil
 	}
-	reasons, err := s.o.Service.Explain(r.Context(), string(t.ID))
+	reasons, err := s.o.Service.ExplainToCustomer(r.Context(), string(t.ID))
 	if err != nil {
 		return err
 	}

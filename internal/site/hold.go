@@ -3,7 +3,6 @@ package site
 import (
 	"io"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -76,7 +75,7 @@ func (v *visit) holdActions(h client.Hold, t tenure.Target) []dashboard.Action {
 	if len(h.ReleaseBy) > 0 {
 		a.Label, a.Says = "Release", strings.Join(h.ReleaseBy, " and ")+" asked for it. With your word the hold is released at once: the retention rules count again, and what they let go may be destroyed."
 	}
-	if slices.Contains(h.ReleaseBy, v.caller.Name) {
+	if tenure.NamesPerson(h.ReleaseBy, v.caller.Name) {
 		a.Not = "You have asked for this release; a second person must."
 	}
 	return []dashboard.Action{a}
@@ -93,6 +92,7 @@ func (v *visit) placeAction(q url.Values) *dashboard.Action {
 			{Name: "class", Label: "Data class", Max: 100, Hint: "blank: every class"},
 			{Name: "system", Label: "System", Max: 100, Hint: "blank: every system"},
 			{Kind: dashboard.FieldLong, Name: "reason", Label: "Reason", Max: 1000},
+			{Kind: dashboard.FieldCheck, Name: "untold", Label: "The customer may not know that anything is kept for a legal reason"},
 		}}
 	if v.may(tenure.HoldPlace, tenure.Target{}) {
 		a.Fields = append(a.Fields, dashboard.Field{Kind: dashboard.FieldCheck, Name: "all", Label: "Every tenant: the class or system named above, wherever it is"})
@@ -102,7 +102,7 @@ func (v *visit) placeAction(q url.Values) *dashboard.Action {
 
 func (v *visit) placeHold() error {
 	p := client.HoldParams{Body: client.NewHold{
-		Matter: v.PostFormValue("matter"), Reason: v.PostFormValue("reason"), AllTenants: v.PostFormValue("all") == "true",
+		Matter: v.PostFormValue("matter"), Reason: v.PostFormValue("reason"), AllTenants: v.PostFormValue("all") == "true", Untold: v.PostFormValue("untold") == "true",
 		Scope: client.HoldScope{Tenant: strings.TrimSpace(v.PostFormValue("tenant")), Class: strings.TrimSpace(v.PostFormValue("class")), System: strings.TrimSpace(v.PostFormValue("system"))},
 	}}
 	h, err := ask(v, client.PlaceHold, p)

@@ -124,7 +124,7 @@ func (v *visit) operationView(o client.OperationDetail) dashboard.OperationView 
 		view.StepRows = append(view.StepRows, row)
 	}
 	view.Actions = v.operationActions(o, target, name)
-	if o.State == tenure.OperationSucceeded && o.RequestedBy == v.caller.Name && len(o.Body.Outputs) > 0 {
+	if o.State == tenure.OperationSucceeded && tenure.SamePerson(o.RequestedBy, v.caller.Name) && len(o.Body.Outputs) > 0 {
 		view.Outputs = &dashboard.Action{Label: "Show what is handed over", Post: dashboard.OperationPath(o.ID) + "/claim", Says: "Secrets in it are shown this once. Keep them before you leave the page."}
 		view.OutputsSay = "to " + o.RequestedBy + ", who asked for it"
 	}
@@ -195,7 +195,7 @@ func (v *visit) skipAction(row *dashboard.StepRow, o client.OperationDetail, t t
 			continue
 		}
 		a := dashboard.Action{Label: "Attest that it is left out", Post: at, Tone: dashboard.ToneBad, Hidden: hiddenPairs("step", row.Key), Says: e.AskedBy + " asks to leave it out: " + e.Reason + ". With your word it is left out, and the certificate lists it as an exception."}
-		if e.AskedBy == v.caller.Name {
+		if tenure.SamePerson(e.AskedBy, v.caller.Name) {
 			a.Not = "You asked for this; a second person must attest it."
 		} else if !v.may(tenure.OperationApprove, t) {
 			a.Not = "It takes somebody who may approve."
@@ -249,13 +249,13 @@ func (v *visit) gateActions(o client.OperationDetail, t tenure.Target, name stri
 		}
 		why := ""
 		switch {
-		case o.RequestedBy == v.caller.Name:
+		case tenure.SamePerson(o.RequestedBy, v.caller.Name):
 			why = "You asked for this operation, so somebody else must approve it."
 		case !v.may(tenure.OperationApprove, t):
 			why = "It takes somebody who may approve for this tenant."
 		}
 		for _, a := range o.Approvals {
-			if a.Step == st.Key && a.By == v.caller.Name {
+			if a.Step == st.Key && tenure.SamePerson(a.By, v.caller.Name) {
 				why = "You have signed this already."
 			}
 		}

@@ -109,7 +109,7 @@ func (v *visit) review() error {
 	grants := false
 	for _, i := range list.Items {
 		row := reviewItem(i, names)
-		row.Mine = i.Reviewer == v.caller.Name && i.Decision == "" && c.State == tenure.CampaignOpen
+		row.Mine = tenure.SamePerson(i.Reviewer, v.caller.Name) && i.Decision == "" && c.State == tenure.CampaignOpen
 		grants = grants || row.Mine && i.Kind == tenure.ReviewGrant
 		view.Rows = append(view.Rows, row)
 	}

@@ -16,7 +16,6 @@ const (
 	signInPath    = "/sign-in"
 	beginPath     = "/sign-in/begin"
 	bootstrapPath = "/sign-in/bootstrap"
-	flightCookie  = "tenure-sign-in"
 )
 
 func (s *Site) signInPages() {
@@ -51,6 +50,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request, status int, wrong 
 	if s.o.Governor.AwaitsFirst(r.Context()) {
 		v.Bootstrap = bootstrapPath
 	}
+	s.refused(r, status)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	if err := s.pages.SignIn(w, s.frame(r), v); err != nil {
@@ -66,15 +66,14 @@ func (s *Site) begin(w http.ResponseWriter, r *http.Request) {
 		s.signIn(w, r, tenure.CodeOf(err).Status(), err.Error())
 		return
 	}
-	http.SetCookie(w, &http.Cookie{Name: flightCookie, Value: cookie.Reveal(), Path: signInPath, MaxAge: 600, HttpOnly: true, Secure: s.secure(r), SameSite: http.SameSiteLaxMode})
+	s.setBrief(w, r, flightCookie, cookie.Reveal(), 600, http.SameSiteLaxMode)
 	http.Redirect(w, r, address, http.StatusSeeOther)
 }
 
 func (s *Site) callback(w http.ResponseWriter, r *http.Request) {
-	http.SetCookie(w, &http.Cookie{Name: flightCookie, Path: signInPath, MaxAge: -1, HttpOnly: true, Secure: s.secure(r), SameSite: http.SameSiteLaxMode})
 	var cookie tenure.Secret
-	if k, err := r.Cookie(flightCookie); err == nil && len(k.Value) <= 512 {
-		cookie = tenure.NewSecret(k.Value)
+	if value := s.takeBrief(w, r, flightCookie, http.SameSiteLaxMode); len(value) <= 512 {
+		cookie = tenure.NewSecret(value)
 	}
 	session, value, returnTo, err := s.o.Governor.FinishSignIn(r.Context(), cookie, r.URL.Query(), r.UserAgent())
 	if err == nil {

@@ -6,6 +6,7 @@ package site
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
@@ -41,6 +42,7 @@ type Site struct {
 	mux   *http.ServeMux
 	cross *http.CrossOriginProtection
 	api   *client.Client
+	key   [32]byte // signs cookies that last a moment
 
 	inboxes inboxes
 }
@@ -52,6 +54,7 @@ func New(o Options) (*Site, error) {
 		return nil, err
 	}
 	s := &Site{o: o, pages: pages, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection()}
+	_, _ = rand.Read(s.key[:])
 	s.mux.Handle("GET "+dashboard.AssetPrefix, dashboard.Assets())
 	for _, room := range []func(){
 		s.signInPages, s.departurePages, s.fleetPages, s.tenantPages, s.operationPages, s.requestPages,
@@ -180,7 +183,7 @@ func (v *visit) frame(area dashboard.Area, events string) dashboard.Frame {
 	f := v.s.frame(v.Request)
 	f.Who, f.Current, f.Events = who, area, events
 	f.Nav = dashboard.Navigation(v.caller.May, v.badges())
-	f.Flash = takeFlash(v.w, v.Request)
+	f.Flash = v.s.takeFlash(v.w, v.Request)
 	f.Search = ""
 	return f
 }
@@ -215,6 +218,9 @@ func (s *Site) problem(w http.ResponseWriter, r *http.Request, v *visit, err err
 		s.o.Log.Error("internal error", "id", id, "route", r.Pattern, "error", err)
 		p = dashboard.ProblemView{Code: tenure.Internal, Message: "internal error " + id, ID: id, Back: p.Back}
 	}
+	if v == nil { // the API counts what it refuses to who is signed in
+		s.refused(r, p.Code.Status())
+	}
 	frame := s.frame(r)
 	if v != nil {
 		frame = v.frame("", "")
@@ -224,10 +230,19 @@ func (s *Site) problem(w http.ResponseWriter, r *http.Request, v *visit, err err
 	_ = s.pages.Problem(w, frame, p)
 }
 
+// refused has what was refused to somebody who isn't known counted, with the address
+// that it came from.
+func (s *Site) refused(r *http.Request, status int) {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests:
+		s.o.Governor.Refuse(governance.Refusal{Address: server.AddressOf(r), Route: r.Pattern, Status: status})
+	}
+}
+
 // back sends the browser to a page of ours after a change (RFC 9110 §15.4.4), with
 // what it came to.
 func (v *visit) back(path, kind, text string) error {
-	setFlash(v.w, v.Request, kind, text)
+	v.s.setFlash(v.w, v.Request, kind, text)
 	http.Redirect(v.w, v.Request, path, http.StatusSeeOther)
 	return nil
 }

@@ -25,11 +25,13 @@ type Source struct {
 	System       func(ctx context.Context, name string) (*connector.System, error) // for the copies of backups that are still there
 }
 
-// Departure is what the certificate of a step says. It reads the whole log.
-func (s Source) Departure(ctx context.Context, t *engine.Task) (*evidence.Departure, error) {
+// Departure is what the certificate of a step says, with the file of its annex. It
+// reads the whole log. A hold that stands is Blocked, unless the certificate is an
+// interim one.
+func (s Source) Departure(ctx context.Context, t *engine.Task) (*evidence.Departure, []byte, error) {
 	l, err := s.ledger(ctx, t)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	d := &evidence.Departure{
 		Kind: evidence.Kind(t.Step.To), Issued: t.Now.UTC().Truncate(time.Microsecond), Installation: s.Installation, Operation: t.Operation.ID, Plan: t.Operation.Plan, Witness: s.Witness,
@@ -37,14 +39,15 @@ func (s Source) Departure(ctx context.Context, t *engine.Task) (*evidence.Depart
 		Blueprint: evidence.Blueprint{Name: t.Plan.Blueprint.Name, Revision: t.Plan.Blueprint.Digest},
 	}
 	for _, f := range []func(context.Context, *engine.Task, *ledger, *evidence.Departure) error{
-		s.certifyPeople, s.certifyResources, s.certifyKeys, s.certifyExceptions, s.certifyAdditions, s.certifyHolds, s.certifyEarlier,
+		s.certifyPeople, s.certifyResources, s.certifyKeys, s.certifyExceptions, s.certifyAdditions, s.certifyEarlier,
 	} {
 		if err := f(ctx, t, l, d); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	l.list(d)
-	return d, nil
+	annex, err := s.annex(ctx, t, d)
+	return d, annex, err
 }
 
 // list names the entries that the certificate rests on: the tenant's moves, every
@@ -267,17 +270,6 @@ func (s Source) certifyAdditions(ctx context.Context, t *engine.Task, l *ledger,
 		if e, ok := l.covered[c.Digest]; ok && !c.ReviewedAt.IsZero() {
 			d.Additions = append(d.Additions, evidence.Addition{Resource: c.Resource, Digest: c.Digest, By: s.Pseudonym(c.AskedBy), Reviewed: s.Pseudonym(c.ReviewedBy), At: e.at, Entry: e.digest})
 		}
-	}
-	return nil
-}
-
-func (s Source) certifyHolds(ctx context.Context, t *engine.Task, _ *ledger, d *evidence.Departure) error {
-	holds, err := s.DB.Holds(ctx, t.Plan.Tenant, true)
-	if err != nil {
-		return err
-	}
-	for _, h := range holds {
-		d.Holds = append(d.Holds, evidence.Hold{ID: h.ID, Since: h.PlacedAt, Released: h.ReleasedAt})
 	}
 	return nil
 }

@@ -5,10 +5,13 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"time"
+
+	"github.com/tenurehq/tenure"
 )
 
 // AccessEvent is one thing that somebody did at the door: what anomalies are
-// found in. Principal is a name, or what was given as one.
+// found in. Principal is a person's key (tenure.PersonKey), blank where nobody is
+// known.
 type AccessEvent struct {
 	ID        string    `json:"-"` // made as it is stored
 	At        time.Time `json:"at"`
@@ -25,7 +28,14 @@ const AccessEventsKept = 400 * 24 * time.Hour
 func (tx *Tx) NoteAccess(e AccessEvent) error {
 	var raw [12]byte
 	_, _ = rand.Read(raw[:])
-	_, err := tx.Exec(`insert into access_event (id, at, kind, principal, tenant, detail) values ($1, $2, $3, $4, $5, $6)`, hex.EncodeToString(raw[:]), micros(e.At), e.Kind, e.Principal, e.Tenant, e.Detail)
+	_, err := tx.Exec(`insert into access_event (id, at, kind, principal, tenant, detail) values ($1, $2, $3, $4, $5, $6)`, hex.EncodeToString(raw[:]), micros(e.At), e.Kind, tenure.PersonKey(e.Principal), e.Tenant, e.Detail)
+	return err
+}
+
+// CountAccess stores an event under its own id, in place of the one that counted less.
+func (tx *Tx) CountAccess(e AccessEvent) error {
+	_, err := tx.Exec(`insert into access_event (id, at, kind, principal, tenant, detail) values ($1, $2, $3, $4, $5, $6) on conflict (id) do update set detail = excluded.detail`,
+		e.ID, micros(e.At), e.Kind, tenure.PersonKey(e.Principal), e.Tenant, e.Detail)
 	return err
 }
 
@@ -33,8 +43,8 @@ func (tx *Tx) NoteAccess(e AccessEvent) error {
 // it, and blank ones take all.
 func (db *DB) AccessEvents(ctx context.Context, kind, principal string, since time.Time, limit int) ([]AccessEvent, error) {
 	var out []AccessEvent
-	err := db.reader(ctx).Rows(`select at, kind, principal, tenant, detail from access_event where ($1 = '' or kind = $1) and ($2 = '' or principal = $2) and at >= $3 order by at desc, id limit $4`,
-		[]any{kind, principal, micros(since), limit}, func(r scanner) error {
+	err := db.reader(ctx).Rows(`select at, kind, principal, tenant, detail from access_event where ($1 = '' or kind = $1) and ($2 = '' or principal in ($2, $3)) and at >= $4 order by at desc, id limit $5`,
+		[]any{kind, principal, tenure.PersonKey(principal), micros(since), limit}, func(r scanner) error {
 			var e AccessEvent
 			var at int64
 			err := r.Scan(&at, &e.Kind, &e.Principal, &e.Tenant, &e.Detail)

@@ -18,8 +18,8 @@ func (db *DB) AccessEventsAfter(ctx context.Context, kinds []string, from time.T
 // AccessEventsOf lists a principal's latest events of some kinds between two
 // moments, the oldest of them first.
 func (db *DB) AccessEventsOf(ctx context.Context, principal string, kinds []string, from, until time.Time, limit int) ([]AccessEvent, error) {
-	args := []any{principal, micros(from), micros(until), limit}
-	out, err := db.accessEvents(ctx, `principal = $1 and at >= $2 and at <= $3 and `+among("kind", kinds, &args)+` order by at desc, id desc limit $4`, args)
+	args := []any{principal, tenure.PersonKey(principal), micros(from), micros(until), limit}
+	out, err := db.accessEvents(ctx, `principal in ($1, $2) and at >= $3 and at <= $4 and `+among("kind", kinds, &args)+` order by at desc, id desc limit $5`, args)
 	slices.Reverse(out)
 	return out, err
 }
@@ -66,8 +66,8 @@ func (db *DB) accessEvents(ctx context.Context, where string, args []any) (out [
 // open at now: not resolved and not waived.
 func (db *DB) Anomalies(ctx context.Context, principal string, since, now time.Time) ([]tenure.Finding, error) {
 	var out []tenure.Finding
-	err := db.reader(ctx).Rows(`select `+findingColumns+` from finding where kind = 'anomaly' and resolved_at = 0 and name = $1 and seen_at >= $2 and waived_until <= $3 order by seen_at, id`,
-		[]any{principal, micros(since), micros(now)}, func(r scanner) error {
+	err := db.reader(ctx).Rows(`select `+findingColumns+` from finding where kind = 'anomaly' and resolved_at = 0 and name in ($1, $2) and seen_at >= $3 and waived_until <= $4 order by seen_at, id`,
+		[]any{principal, tenure.PersonKey(principal), micros(since), micros(now)}, func(r scanner) error {
 			f, err := scanFinding(r)
 			out = append(out, f)
 			return err

@@ -7,15 +7,15 @@ import (
 	"github.com/tenurehq/tenure"
 )
 
-const holdColumns = `id, matter, tenant, class, system, resource, reason, placed_by, placed_at, effective_at, already_gone, release_by, released_at`
+const holdColumns = `id, matter, tenant, class, system, resource, reason, placed_by, placed_at, effective_at, already_gone, release_by, released_at, untold`
 
 func holds(q querier, where string, args ...any) (out []tenure.Hold, err error) {
 	err = q.Rows(`select `+holdColumns+` from hold where `+where+` order by placed_at, id`, args, func(r scanner) error {
 		var h tenure.Hold
-		var placed, effective, released int64
+		var placed, effective, released, untold int64
 		var by string
-		err := r.Scan(&h.ID, &h.Matter, &h.Scope.Tenant, &h.Scope.Class, &h.Scope.System, &h.Scope.Resource, &h.Reason, &h.PlacedBy, &placed, &effective, &h.AlreadyGone, &by, &released)
-		h.PlacedAt, h.EffectiveAt, h.ReleasedAt = fromMicros(placed), fromMicros(effective), fromMicros(released)
+		err := r.Scan(&h.ID, &h.Matter, &h.Scope.Tenant, &h.Scope.Class, &h.Scope.System, &h.Scope.Resource, &h.Reason, &h.PlacedBy, &placed, &effective, &h.AlreadyGone, &by, &released, &untold)
+		h.PlacedAt, h.EffectiveAt, h.ReleasedAt, h.Untold = fromMicros(placed), fromMicros(effective), fromMicros(released), untold == 1
 		if by != "" {
 			h.ReleaseBy = strings.Split(by, "\n")
 		}
@@ -63,10 +63,10 @@ func (tx *Tx) SaveHold(h tenure.Hold) error {
 	if err := tx.LockHolds(); err != nil {
 		return err
 	}
-	_, err := tx.Exec(`insert into hold (`+holdColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+	_, err := tx.Exec(`insert into hold (`+holdColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 		on conflict (id) do update set effective_at = excluded.effective_at, already_gone = excluded.already_gone, release_by = excluded.release_by, released_at = excluded.released_at`,
 		string(h.ID), h.Matter, string(h.Scope.Tenant), h.Scope.Class, h.Scope.System, string(h.Scope.Resource), h.Reason, h.PlacedBy,
-		micros(h.PlacedAt), micros(h.EffectiveAt), h.AlreadyGone, strings.Join(h.ReleaseBy, "\n"), micros(h.ReleasedAt))
+		micros(h.PlacedAt), micros(h.EffectiveAt), h.AlreadyGone, strings.Join(h.ReleaseBy, "\n"), micros(h.ReleasedAt), flag(h.Untold))
 	return err
 }
 

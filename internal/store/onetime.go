@@ -43,9 +43,10 @@ func (db *DB) OneTimeByCode(ctx context.Context, purpose, code string) (OneTime,
 	return firstOf(oneTimes(db.reader(ctx), `purpose = $1 and code = $2 and used_at = 0 and code <> ''`, purpose, code))
 }
 
-// SaveOneTime stores one, and clears away those that lapsed a day ago.
+// SaveOneTime stores one, and clears away those that have lapsed: who isn't known
+// can have one stored.
 func (tx *Tx) SaveOneTime(o OneTime) error {
-	if _, err := tx.Exec(`delete from one_time where expires_at < $1`, micros(o.CreatedAt.Add(-24*time.Hour))); err != nil {
+	if _, err := tx.Exec(`delete from one_time where expires_at < $1`, micros(o.CreatedAt)); err != nil {
 		return err
 	}
 	_, err := tx.Exec(`insert into one_time (hash, purpose, code, principal, data, created_at, expires_at, used_at) values ($1, $2, $3, $4, $5, $6, $7, 0)`,

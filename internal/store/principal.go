@@ -11,19 +11,27 @@ import (
 // Principal is somebody who can ask: a person or a machine.
 type Principal struct {
 	ID        tenure.PrincipalID `json:"id"`
-	Name      string             `json:"name"` // unique for ever; the log and separation of duties know them by it
+	Name      string             `json:"name"` // unique for ever in all its spellings; the log and separation of duties know them by it
 	Display   string             `json:"display,omitempty"`
 	Email     string             `json:"email,omitempty"`
 	Kind      tenure.CallerKind  `json:"kind"` // person or machine
 	Owner     string             `json:"owner,omitempty"`
 	Issuer    string             `json:"issuer,omitempty"`
 	Subject   string             `json:"-"`
-	Disabled  bool               `json:"disabled,omitempty"`
+	Disabled  bool               `json:"disabled,omitempty"` // also while it waits
+	Waiting   bool               `json:"waiting,omitempty"`  // for another admin's word: the name looks like another's
 	CreatedBy string             `json:"createdBy"`
 	CreatedAt time.Time          `json:"createdAt"`
 	SeenAt    time.Time          `json:"seenAt,omitzero"`
 	Version   int64              `json:"version"`
 }
+
+// What state holds.
+const (
+	stateActive   = "active"
+	stateDisabled = "disabled"
+	stateWaiting  = "waiting"
+)
 
 const principalColumns = `id, name, display, email, kind, owner, issuer, subject, state, created_by, created_at, seen_at, version`
 
@@ -31,7 +39,7 @@ func scanPrincipal(r scanner, p *Principal) error {
 	var state string
 	var created, seen int64
 	err := r.Scan(&p.ID, &p.Name, &p.Display, &p.Email, &p.Kind, &p.Owner, &p.Issuer, &p.Subject, &state, &p.CreatedBy, &created, &seen, &p.Version)
-	p.Disabled, p.CreatedAt, p.SeenAt = state != "active", fromMicros(created), fromMicros(seen)
+	p.Disabled, p.Waiting, p.CreatedAt, p.SeenAt = state != stateActive, state == stateWaiting, fromMicros(created), fromMicros(seen)
 	return err
 }
 
@@ -56,14 +64,46 @@ func onePrincipal(q querier, where, what string, args ...any) (Principal, error)
 	return list[0], nil
 }
 
-// Principal finds one by id or name.
+// Principal finds one by id or name, in any spelling of it.
 func (db *DB) Principal(ctx context.Context, idOrName string) (Principal, error) {
-	return onePrincipal(db.reader(ctx), `id = $1 or name = $1`, idOrName, idOrName)
+	return namedPrincipal(db.reader(ctx), idOrName)
 }
 
-// Principal finds one by id or name as the transaction sees it.
-func (tx *Tx) Principal(idOrName string) (Principal, error) {
-	return onePrincipal(tx, `id = $1 or name = $1`, idOrName, idOrName)
+// Principal finds one by id or name, in any spelling of it, as the transaction sees
+// it.
+func (tx *Tx) Principal(idOrName string) (Principal, error) { return namedPrincipal(tx, idOrName) }
+
+// namedPrincipal prefers the name as it is written: a store of earlier builds may have
+// two spellings of one.
+func namedPrincipal(q querier, idOrName string) (Principal, error) {
+	p, err := onePrincipal(q, `id = $1 or name = $1`, idOrName, idOrName)
+	if tenure.CodeOf(err) != tenure.NotFound {
+		return p, err
+	}
+	all, failed := principals(q, `name <> '' order by created_at, id`)
+	for _, p := range all {
+		if tenure.SamePerson(p.Name, idOrName) {
+			return p, nil
+		}
+	}
+	if failed != nil {
+		return Principal{}, failed
+	}
+	return p, err
+}
+
+// EveryPrincipal lists them all, the oldest first. Until the transaction ends no other
+// adds one or changes one's state.
+func (tx *Tx) EveryPrincipal() ([]Principal, error) {
+	if _, err := tx.Exec(`update meta set value = value where key = 'principal_epoch'`); err != nil {
+		return nil, err
+	}
+	return principals(tx, `name <> '' order by created_at, id`)
+}
+
+// WaitingPrincipals lists those who wait for an admin's word.
+func (db *DB) WaitingPrincipals(ctx context.Context) ([]Principal, error) {
+	return principals(db.reader(ctx), `state = $1 order by created_at, id limit 1000`, stateWaiting)
 }
 
 // PrincipalByIdentity finds who an identity provider's subject is.
@@ -71,10 +111,10 @@ func (tx *Tx) PrincipalByIdentity(issuer, subject string) (Principal, error) {
 	return onePrincipal(tx, `issuer = $1 and subject = $2 and subject <> ''`, "with this identity", issuer, subject)
 }
 
-// UnboundPrincipal finds the person who was invited by an address and hasn't
-// signed in yet.
+// UnboundPrincipal finds the person who was invited by an address, hasn't signed in
+// yet and may.
 func (tx *Tx) UnboundPrincipal(email string) (Principal, error) {
-	return onePrincipal(tx, `email = $1 and subject = '' and kind = 'person' order by id`, "invited with this address", email)
+	return onePrincipal(tx, `email = $1 and subject = '' and kind = 'person' and state = $2 order by id`, "invited with this address", email, stateActive)
 }
 
 // Principals lists them by name, after a name.
@@ -89,9 +129,13 @@ func (tx *Tx) MachinesOf(name string) ([]Principal, error) {
 
 // SavePrincipal stores a new principal. A name that was ever given is Conflict.
 func (tx *Tx) SavePrincipal(p Principal) error {
+	state := stateActive
+	if p.Waiting {
+		state = stateWaiting
+	}
 	_, err := tx.Exec(`insert into principal (id, name, display, email, kind, owner, issuer, subject, state, created_by, created_at, seen_at, version)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, 0, 1)`,
-		string(p.ID), p.Name, p.Display, p.Email, string(p.Kind), p.Owner, p.Issuer, p.Subject, p.CreatedBy, micros(p.CreatedAt))
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 1)`,
+		string(p.ID), p.Name, p.Display, p.Email, string(p.Kind), p.Owner, p.Issuer, p.Subject, state, p.CreatedBy, micros(p.CreatedAt))
 	if tenure.CodeOf(err) == tenure.Conflict {
 		return tenure.Errorf(tenure.Conflict, "there is or was a principal named %q", p.Name)
 	}
@@ -110,9 +154,9 @@ func (tx *Tx) BindPrincipal(id tenure.PrincipalID, issuer, subject string) error
 // SetPrincipalState lets a principal in or keeps them out. A version of 0 isn't
 // compared.
 func (tx *Tx) SetPrincipalState(id tenure.PrincipalID, disabled bool, version int64) error {
-	state := "active"
+	state := stateActive
 	if disabled {
-		state = "disabled"
+		state = stateDisabled
 	}
 	n, err := tx.Exec(`update principal set state = $1, version = version + 1 where id = $2 and ($3 = 0 or version = $3)`, state, string(id), version)
 	if err == nil && n != 1 {

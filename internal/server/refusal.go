@@ -1,0 +1,25 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/tenurehq/tenure/internal/governance"
+)
+
+// refused has a refusal counted for who watches over the door. Who is known is named;
+// of who isn't there is the address alone.
+func (s *Server) refused(r *http.Request, who string, status int) {
+	s.o.Governor.Refuse(governance.Refusal{Principal: who, Address: AddressOf(r), Route: r.Pattern, Status: status})
+}
+
+// tells says whether the answer of a call is a refusal that leaves an access event:
+// what isn't there counts where a caller may not know of it.
+func (x *exchange) tells() bool {
+	switch x.status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
+		return x.failed
+	case http.StatusNotFound:
+		return x.failed && !x.reached && x.who != ""
+	}
+	return false
+}
