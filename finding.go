@@ -12,9 +12,11 @@ const (
 	FindingExposure  FindingKind = "exposure"         // reachable by who should not
 	FindingGhost     FindingKind = "ghost_user"       // alive after its tenant left
 	FindingUncovered FindingKind = "uncovered_data"   // reachable from the tenant, in no data class
-	FindingForeign   FindingKind = "foreign"          // in our place, under somebody else's mark or none
+	FindingForeign   FindingKind = "foreign"          // in our place, under somebody else's mark
+	FindingLostMark  FindingKind = "lost_mark"        // in our place, and nothing says whose it is: two persons let it be ours again
 	FindingAnomaly   FindingKind = "anomaly"          // somebody's access, or their use of it, is unusual
 	FindingUnproven  FindingKind = "unproven_absence" // gone, it seems, but not proven
+	FindingIsolation FindingKind = "isolation"        // a probe as the tenant reached what isn't its own, or couldn't be made
 )
 
 // Severity ranks a finding; Critical means that it can leak across tenants.

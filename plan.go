@@ -24,7 +24,7 @@ var OperationKinds = map[OperationKind][]TenantState{
 	Onboard:   {TenantRequested},
 	Change:    {TenantActive},
 	Upgrade:   {TenantActive},
-	Repair:    {TenantActive, TenantSuspended, TenantTransition},
+	Repair:    {TenantActive, TenantSuspended, TenantTransition, TenantTerminating, TenantRetained, TenantErasing, TenantAwaitingExpiry}, // after the cut: lost marks alone
 	Suspend:   {TenantActive},
 	Resume:    {TenantSuspended},
 	Offboard:  {TenantActive, TenantSuspended},
@@ -69,6 +69,7 @@ const (
 	ActTask      Action = "gate.task"      // a person does something and says so
 	// On resources.
 	ActEnsure       Action = "ensure"       // bring to desired, read back
+	ActAdopt        Action = "adopt"        // mark anew what has lost its mark, read back
 	ActObserve      Action = "observe"      // read back only
 	ActCount        Action = "count"        // what is about to go: every place of a data class, and what stands in its way
 	ActSuspend      Action = "suspend"      // access off, can be resumed

@@ -46,7 +46,8 @@ func makeTenants(ctx context.Context, sys *connector.System, dsn, path string, m
 	}
 	var meddle []string
 	for i := range driftPlant {
-		meddle = append(meddle, fmt.Sprintf("alter role d_%05d connection limit 11", i*drifted/driftPlant))
+		one := i * drifted / driftPlant
+		meddle = append(meddle, fmt.Sprintf("alter role d_%05d connection limit 11", one), fmt.Sprintf("grant usage on schema d_%05d to d_%05d", one, one+1))
 	}
 	return admin(ctx, dsn, append(meddle, "vacuum (analyze) pg_authid, pg_shdescription, pg_namespace, pg_description", "checkpoint")...)
 }

@@ -49,6 +49,21 @@ type DiffParams struct {
 	To string `query:"to" required:"true" doc:"the other revision" maxLength:"200"`
 }
 
+// FaultyBlueprint is a published revision that can't be used for more tenants.
+type FaultyBlueprint struct {
+	tenure.BlueprintRef
+	Faults []BlueprintFault `json:"faults"`
+}
+
+// BlueprintFault is one reason, and where in the revision it stands.
+type BlueprintFault struct {
+	Path       string `json:"path,omitempty" doc:"such as $.resources[2].attributes.ddl"`
+	Line       int    `json:"line,omitempty" doc:"of the text that stands there, from 1"`
+	Expression string `json:"expression,omitempty"`
+	Reason     string `json:"reason"`
+	Hint       string `json:"hint,omitempty"`
+}
+
 var (
 	// ListBlueprints lists every revision by name and age.
 	ListBlueprints = Endpoint[BlueprintFilter, Page[Blueprint]]{Name: "blueprint.list", Verb: "GET", Path: "/v1/blueprints", Summary: "List every revision"}
@@ -59,6 +74,8 @@ var (
 	// PublishBlueprint makes a draft available; it takes another person than its
 	// author.
 	PublishBlueprint = Endpoint[BlueprintParams, Blueprint]{Name: "blueprint.publish", Verb: "POST", Path: "/v1/blueprints/{blueprint}/publish", Summary: "Publish a draft that another person wrote"}
+	// ListFaultyBlueprints lists the published revisions that wouldn't be published today.
+	ListFaultyBlueprints = Endpoint[Paging, Page[FaultyBlueprint]]{Name: "blueprint.faulty", Verb: "GET", Path: "/v1/faulty-blueprints", Summary: "List the published revisions that can't be used for more tenants, and why"}
 	// DiffBlueprints says in what two revisions differ.
 	DiffBlueprints = Endpoint[DiffParams, Page[tenure.Difference]]{Name: "blueprint.diff", Verb: "GET", Path: "/v1/blueprints/{blueprint}/diff", Summary: "Say in what two revisions differ"}
 )

@@ -51,7 +51,25 @@ type WaiveParams struct {
 	}
 }
 
+// Probed is what one isolation probe showed.
+type Probed struct {
+	Resource tenure.ResourceID `json:"resource"`
+	System   string            `json:"system"`
+	Type     string            `json:"type"`
+	Name     string            `json:"name"`
+	Passed   bool              `json:"passed"`
+	Detail   string            `json:"detail,omitempty"`
+	Unknown  string            `json:"unknown,omitempty" doc:"why it couldn't be made"`
+}
+
+// Probes are the isolation probes of one tenant.
+type Probes struct {
+	Probes []Probed `json:"probes"`
+}
+
 var (
+	// ProbeTenant makes a tenant's isolation probes.
+	ProbeTenant = Endpoint[TenantParams, Probes]{Name: "probe.make", Verb: "POST", Path: "/v1/tenants/{tenant}/probes", Summary: "Probe, as the tenant, that its neighbours are refused"}
 	// LookAt compares live with desired, or sweeps, and stores what it finds.
 	LookAt = Endpoint[LookParams, Look]{Name: "look.make", Verb: "POST", Path: "/v1/looks", Summary: "Look at the systems: for drift, or for what no inventory knows", Example: `{"kind": "drift"}`}
 	// ListFindings lists what is open, the worst first.

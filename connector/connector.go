@@ -33,6 +33,10 @@ type Info struct {
 	// to the public, to every tenant, or with more rights than a tenant needs).
 	// Attributes may still hold ${…} texts. No reasons means that it is fine.
 	Review func(typ string, attributes map[string]any) []string
+
+	// SQL reads the attributes and the probes' parameters that are SQL texts. Nil where
+	// the system speaks no SQL.
+	SQL SQL
 }
 
 // Type returns the named resource type.
@@ -61,6 +65,8 @@ type ProbeKind struct {
 	// Types that it runs on by itself during onboarding; empty: only where a
 	// blueprint asks for it.
 	Types []string
+	// SQL names the parameters that are SQL texts.
+	SQL []string
 }
 
 // Config is what a driver is opened with.
@@ -179,6 +185,28 @@ type Driver interface {
 
 	// Close lets go of the system.
 	Close() error
+}
+
+// Settler brings what an older build left in a system to where this one looks for it,
+// such as marks that stood where a tenant could write. It is called on an identified
+// system before the first look and the first change, and changes nothing of a tenant's.
+type Settler interface {
+	Settle(ctx context.Context) error
+}
+
+// Adopter gives a resource back the mark that it lost: what stands at the place of r,
+// or is set aside for it, is ours again, in the given state. It writes the mark and
+// nothing else; Ensure does the rest. A thing that bears a mark of another resource's or
+// another installation's is Conflict, one that bears r's own is left as it is, and
+// absent is NotFound. Callers see to it that two persons have let it pass.
+type Adopter interface {
+	Adopt(ctx context.Context, r Ref, as tenure.ResourceState) (Receipt, error)
+}
+
+// Secluder says who else has rights where Tenure keeps its marks, in words; none is
+// as it should be.
+type Secluder interface {
+	Exposed(ctx context.Context) ([]string, error)
 }
 
 // Suspender takes access off and puts it on again; data stays.

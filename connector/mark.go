@@ -30,7 +30,10 @@ type Marker struct {
 	Key          []byte
 }
 
-const markPrefix = "tenure:1:"
+const (
+	markPrefix   = "tenure:1:"
+	sealedPrefix = "tenure:2:"
+)
 
 // Mark is the text that a resource bears, below 140 bytes of [A-Za-z0-9:_-].
 func (m Marker) Mark(typ string, id tenure.ResourceID) string {
@@ -48,20 +51,68 @@ func (m Marker) mac(typ string, id tenure.ResourceID) string {
 
 // Read says whose mark a text is, and which resource it names if it is ours.
 func (m Marker) Read(typ, text string) (tenure.ResourceID, Ownership) {
+	id, code, owner := m.parse(text)
+	if owner == Ours && !hmac.Equal([]byte(code), []byte(m.mac(typ, id))) {
+		return "", Forged
+	}
+	return id, owner
+}
+
+// Seal authenticates a whole text, such as a mark with all that is kept beside it:
+// an HMAC over it, the installation and the system.
+func (m Marker) Seal(text string) string {
+	h := hmac.New(sha256.New, m.Key)
+	for _, s := range []string{"seal", string(m.Installation), m.System, text} {
+		h.Write([]byte{byte(len(s) >> 24), byte(len(s) >> 16), byte(len(s) >> 8), byte(len(s))})
+		h.Write([]byte(s))
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18])
+}
+
+// ReadSealed is Read for a mark that begins a sealed text and has no code of its own:
+// only the seal counts.
+func (m Marker) ReadSealed(text, seal string) (tenure.ResourceID, Ownership) {
+	first, _, _ := strings.Cut(text, "\n")
+	rest, ok := strings.CutPrefix(first, sealedPrefix)
+	if !ok {
+		_, _, owner := m.parse(first)
+		if owner == Ours { // a mark with a code, where a seal was due
+			owner = Forged
+		}
+		return "", owner
+	}
+	of, id, ok := strings.Cut(rest, ":")
+	switch {
+	case !ok:
+		return "", Malformed
+	case tenure.InstallationID(of) != m.Installation:
+		return "", Others
+	case seal == "":
+		return "", Unmarked // it only tells people
+	case !hmac.Equal([]byte(seal), []byte(m.Seal(text))):
+		return "", Forged
+	}
+	return tenure.ResourceID(id), Ours
+}
+
+// Named is the mark that begins a sealed text. By itself it tells people, and other
+// installations, whose a thing is, and proves nothing.
+func (m Marker) Named(id tenure.ResourceID) string {
+	return sealedPrefix + string(m.Installation) + ":" + string(id)
+}
+
+// parse takes a mark apart; whether its code holds isn't looked at.
+func (m Marker) parse(text string) (id tenure.ResourceID, code string, owner Ownership) {
 	rest, ok := strings.CutPrefix(text, markPrefix)
 	if !ok {
-		return "", Unmarked
+		return "", "", Unmarked
 	}
 	parts := strings.Split(rest, ":")
 	if len(parts) != 3 {
-		return "", Malformed
+		return "", "", Malformed
 	}
 	if tenure.InstallationID(parts[0]) != m.Installation {
-		return "", Others
+		return "", "", Others
 	}
-	id := tenure.ResourceID(parts[1])
-	if !hmac.Equal([]byte(parts[2]), []byte(m.mac(typ, id))) {
-		return "", Forged
-	}
-	return id, Ours
+	return tenure.ResourceID(parts[1]), parts[2], Ours
 }

@@ -90,10 +90,28 @@ func (s *System) identify(ctx context.Context) error {
 	if err := s.trust(sight); err != nil {
 		return err
 	}
+	if d, ok := s.driver.(Settler); ok && sight.Complete {
+		if err := d.Settle(ctx); err != nil {
+			return s.wrap("settle", err)
+		}
+	}
 	s.mu.Lock()
 	s.identified = true
 	s.mu.Unlock()
 	return nil
+}
+
+// settle identifies a system with something to settle before it is looked at. One that
+// isn't to be trusted is looked at all the same, which is what shows it.
+func (s *System) settle(ctx context.Context) error {
+	if !is[Settler](s) {
+		return nil
+	}
+	err := s.identify(ctx)
+	if tenure.CodeOf(err) == tenure.Blocked {
+		return nil
+	}
+	return err
 }
 
 // trust checks a sighting against the record.
@@ -183,6 +201,9 @@ func (s *System) Observe(ctx context.Context, refs []Ref) (seen []Observed, abse
 		return nil, tenure.Unknown, err
 	}
 	defer leave()
+	if err := s.settle(ctx); err != nil {
+		return nil, tenure.Unknown, err
+	}
 	seen = make([]Observed, len(refs))
 	index := make(map[[2]string]int, len(refs))
 	for i, r := range refs {
@@ -217,6 +238,9 @@ func (s *System) Discover(ctx context.Context, sc Scope, yield func(Observed) er
 		return nil, err
 	}
 	defer leave()
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
 	var sight Sighting
 	err = s.observed(ctx, "discover", func() (err error) {
 		sight, err = s.driver.Discover(ctx, sc, func(o Observed) error {
@@ -255,10 +279,12 @@ func (s *System) Delete(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 	return rec, absent, nil // a stranger's thing in its place is not ours to delete
 }
 
-// Can says whether the system offers an optional capability: suspend, revoke,
-// quarantine, export, erase, tally, map, expire, probe, elevate.
+// Can says whether the system offers an optional capability: adopt, suspend, revoke,
+// quarantine, export, erase, tally, map, expire, probe, reach, confine, elevate.
 func (s *System) Can(capability string) bool {
 	switch capability {
+	case "adopt":
+		return is[Adopter](s)
 	case "suspend":
 		return is[Suspender](s)
 	case "revoke":
@@ -277,6 +303,10 @@ func (s *System) Can(capability string) bool {
 		return is[Expirer](s)
 	case "probe":
 		return is[Prober](s)
+	case "reach":
+		return is[Reacher](s)
+	case "confine":
+		return is[Confiner](s)
 	case "elevate":
 		return is[Elevator](s)
 	}
@@ -366,6 +396,32 @@ func (s *System) Unquarantine(ctx context.Context, r Ref) (rec Receipt, v tenure
 	}
 	v, err = s.state(ctx, r, tenure.ResourcePresent, tenure.ResourceSuspended, tenure.ResourceRevoked)
 	return rec, v, err
+}
+
+// Adopt gives a resource back the mark that it lost, and reads it back.
+func (s *System) Adopt(ctx context.Context, r Ref, as tenure.ResourceState) (rec Receipt, v tenure.Verdict, err error) {
+	err = capable(ctx, s, "adopt what has lost its mark", func(d Adopter) (err error) { rec, err = d.Adopt(ctx, r, as); return err })
+	rec = s.Veil.Receipt(rec)
+	if err != nil {
+		return rec, tenure.Unknown, err
+	}
+	seen, _, err := s.Observe(ctx, []Ref{r})
+	if err != nil {
+		return rec, tenure.Unknown, err
+	}
+	if seen[0].Owner != Ours || seen[0].Resource != r.Resource {
+		return rec, tenure.Failed, nil
+	}
+	return rec, tenure.Verified, nil
+}
+
+// Exposed says who else has rights where Tenure keeps its marks.
+func (s *System) Exposed(ctx context.Context) (out []string, err error) {
+	if !is[Secluder](s) {
+		return nil, nil
+	}
+	err = capable(ctx, s, "say who has rights", func(d Secluder) (err error) { out, err = d.Exposed(ctx); return err })
+	return out, err
 }
 
 // Export writes all of the resource's data to w.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +23,16 @@ func (a *app) blueprint() *cobra.Command {
 }
 
 func (a *app) blueprintCheck() *cobra.Command {
-	return command("check FILE", "Say what is wrong with a blueprint", "Needs no installation. - is the standard input.", cobra.ExactArgs(1), func(_ *cobra.Command, args []string) error {
+	published := false
+	cmd := command("check FILE", "Say what is wrong with a blueprint", "A file needs no installation. - is the standard input.\nWith --published it lists the published revisions that can't be used for more tenants, and why; the tenants that have them go on.", cobra.MaximumNArgs(1), func(cmd *cobra.Command, args []string) error {
+		switch {
+		case published && len(args) > 0:
+			return tenure.Errorf(tenure.Invalid, "--published takes no file")
+		case published:
+			return a.checkPublished(cmd.Context())
+		case len(args) == 0:
+			return tenure.Errorf(tenure.Invalid, "the file is missing").WithHint("tenure blueprint check FILE, or tenure blueprint check --published")
+		}
 		b, err := a.readFile(args[0])
 		if err != nil {
 			return err
@@ -40,6 +51,38 @@ func (a *app) blueprintCheck() *cobra.Command {
 			o.fields("digest", ref.Digest)
 		})
 	})
+	cmd.Flags().BoolVar(&published, "published", false, "look at the published revisions instead of a file")
+	return cmd
+}
+
+// checkPublished is Blocked while there is a revision at fault.
+func (a *app) checkPublished(ctx context.Context) error {
+	list, err := listed(ctx, a, client.ListFaultyBlueprints, client.Paging{}, 0)
+	if err != nil {
+		return err
+	}
+	err = a.show(list, func(o *page) {
+		if len(list) == 0 {
+			o.line("Every published revision can be used.")
+			return
+		}
+		var rows [][]string
+		for _, b := range list {
+			for _, f := range b.Faults {
+				at := f.Path
+				if f.Line > 0 {
+					at += ", line " + strconv.Itoa(f.Line)
+				}
+				rows = append(rows, []string{b.Name + "@" + b.Version, at, f.Expression, f.Reason})
+			}
+		}
+		o.table([]string{"blueprint", "at", "expression", "reason"}, rows)
+		o.next("publish a mended revision and move its tenants to it: tenure blueprint upgrade")
+	})
+	if err == nil && len(list) > 0 {
+		err = tenure.Errorf(tenure.Blocked, "published revisions that can't be used for more tenants: %d", len(list))
+	}
+	return err
 }
 
 func (a *app) blueprintSubmit() *cobra.Command {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/blueprint"
 	"github.com/tenurehq/tenure/internal/installation"
 )
 
@@ -57,6 +58,7 @@ func TestScripts(t *testing.T) {
 			"digest":   digestOf,
 			"flip":     flipByte,
 			"sql":      changeStore,
+			"older":    publishedBefore,
 		},
 	})
 }
@@ -221,6 +223,20 @@ func flipByte(ts *testscript.TestScript, _ bool, args []string) {
 	b := []byte(ts.ReadFile(args[0]))
 	b[at] ^= 1
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
+}
+
+// older FILE: a revision that a release published which checked less.
+func publishedBefore(ts *testscript.TestScript, _ bool, args []string) {
+	src, err := blueprint.Parse([]byte(ts.ReadFile(args[0])), args[0])
+	ts.Check(err)
+	body, err := tenure.Canonical(src.Blueprint)
+	ts.Check(err)
+	db, err := sql.Open("sqlite", "file:"+ts.MkAbs("tenure-data/tenure.db"))
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec("insert into blueprint (digest, name, version, body, author, created_at, published_by, published_at) values ($1, $2, $3, $4, 'ben', 1, 'rita', 2)",
+		tenure.Digest(body), src.Blueprint.Name, src.Blueprint.Version, string(body))
+	ts.Check(err)
 }
 
 // sql FILE STATEMENT: changes a store behind Tenure's back; it must change a row.

@@ -105,6 +105,9 @@ type Case struct {
 	// Remark replaces the owner mark that the thing bears.
 	Remark func(t testing.TB, r connector.Ref, mark string)
 
+	// Unmark takes the owner mark away, and nothing else.
+	Unmark func(t testing.TB, r connector.Ref)
+
 	// Exists says whether the thing is there under its own name.
 	Exists func(t testing.TB, r connector.Ref) bool
 
@@ -187,6 +190,7 @@ func runCase(t *testing.T, w *World, c Case, mode string) {
 		{"another installation", checkInstallations},
 		{"another resource", checkAnotherResource},
 		{"marks", checkMarks},
+		{"lost mark", checkLost},
 		{"names", checkNames},
 		{"twin names", checkTwins},
 		{"cancelled", checkCancelled},

@@ -112,5 +112,9 @@ func checkMarks(a *actor) {
 	}
 	d := a.made()
 	a.c.Remark(a.t, d.Ref, a.marker.Mark(a.c.Type, tenure.NewID[tenure.ResourceID](epoch)))
-	a.guarded(d, connector.Ours, true)
+	owner := connector.Ours
+	if a.observe(d.Ref)[0].Owner == connector.Forged { // more than the mark is authenticated
+		owner = connector.Forged
+	}
+	a.guarded(d, owner, true)
 }

@@ -130,6 +130,9 @@ func common(root, typ string) connectortest.Case {
 			must(t, err)
 			must(t, os.WriteFile(p, raw, 0o600))
 		},
+		Unmark: func(t testing.TB, r connector.Ref) {
+			must(t, os.Remove(filepath.Join(root, ".tenure", "marks", r.Type, r.Name+".json")))
+		},
 		Exists: func(_ testing.TB, r connector.Ref) bool { _, err := os.Lstat(at(r)); return err == nil },
 	}
 }

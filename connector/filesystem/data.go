@@ -51,7 +51,7 @@ func (d *Driver) Erase(ctx context.Context, ref connector.Ref, b connector.Batch
 		if gone.Objects > 0 && p.quarantined && p.rec.Quarantine != nil {
 			p.rec.Quarantine.Objects -= gone.Objects
 			p.rec.Quarantine.Bytes -= gone.Bytes
-			err = errors.Join(err, p.rec.write(r))
+			err = errors.Join(err, d.keep(r, p.rec))
 		}
 		e.Counts = map[string]int64{"objects": gone.Objects}
 		e.Done = e.Cursor == "" && after == ""

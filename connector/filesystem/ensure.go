@@ -61,11 +61,8 @@ func (d *Driver) create(r *os.Root, ref connector.Ref, a attributes) error {
 	if err != nil {
 		return err
 	}
-	rec := record{
-		Mark: d.marker.Mark(ref.Type, ref.Resource), Type: ref.Type, Name: ref.Name, Tenant: ref.Tenant, Environment: ref.Environment,
-		Identities: []string{id}, Attributes: a.recorded(),
-	}
-	if err := rec.write(r); err != nil {
+	rec := d.recordOf(ref, a, id)
+	if err := d.keep(r, &rec); err != nil {
 		return err
 	}
 	to := path.Join(ref.Type, ref.Name)
@@ -115,7 +112,7 @@ func (d *Driver) bring(r *os.Root, ref connector.Ref, p place, a attributes) (ch
 	}
 	if !p.rec.Attributes.equal(a.recorded()) {
 		p.rec.Attributes = a.recorded()
-		return true, p.rec.write(r)
+		return true, d.keep(r, p.rec)
 	}
 	return changed, nil
 }
@@ -139,7 +136,7 @@ func (d *Driver) rewrite(r *os.Root, p place, a attributes) error {
 		return err
 	}
 	p.rec.Identities, p.rec.Attributes = []string{was, is}, a.recorded()
-	if err := p.rec.write(r); err != nil {
+	if err := d.keep(r, p.rec); err != nil {
 		return err
 	}
 	if err := r.Rename(stage, p.path); err != nil {
@@ -149,7 +146,7 @@ func (d *Driver) rewrite(r *os.Root, p place, a attributes) error {
 		return err
 	}
 	p.rec.Identities = []string{is}
-	return p.rec.write(r)
+	return d.keep(r, p.rec)
 }
 
 // readText is a document's text; what can't be one is given as its size.
@@ -223,7 +220,7 @@ func (d *Driver) forget(r *os.Root, ref connector.Ref) error {
 	if err != nil || broken || rec == nil {
 		return err
 	}
-	if id, owner := d.marker.Read(rec.Type, rec.Mark); owner != connector.Ours || id != ref.Resource {
+	if id, owner := d.whose(rec); owner != connector.Ours || id != ref.Resource {
 		return nil
 	}
 	if err := r.RemoveAll(d.stage(ref.Type, ref.Name)); err != nil {

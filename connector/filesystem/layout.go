@@ -48,7 +48,7 @@ func plant(r *os.Root) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		s = system{Format: 1, ID: rand.Text()}
 		raw, _ := json.Marshal(s)
-		err = replace(r, systemFile, raw, 0o600)
+		err = errors.Join(replace(r, sealedFile, nil, 0o600), replace(r, systemFile, raw, 0o600))
 	}
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ func (d *Driver) Quarantine(ctx context.Context, ref connector.Ref) (rec connect
 	err = d.onBucket(ctx, "quarantine", ref, nil, func(r *os.Root, p place) error {
 		if !p.quarantined {
 			rec.Changed = true
-			if p, err = setAside(ctx, r, p); err != nil {
+			if p, err = d.setAside(ctx, r, p); err != nil {
 				return err
 			}
 		}
@@ -30,13 +30,13 @@ func (d *Driver) Quarantine(ctx context.Context, ref connector.Ref) (rec connect
 	return rec, err
 }
 
-func setAside(ctx context.Context, r *os.Root, p place) (place, error) {
+func (d *Driver) setAside(ctx context.Context, r *os.Root, p place) (place, error) {
 	metrics, _, err := measure(ctx, r, p, p.rec.Attributes)
 	if err != nil {
 		return p, err
 	}
 	p.rec.Quarantine = &census{Objects: metrics["objects"], Bytes: metrics["bytes"]}
-	if err := p.rec.write(r); err != nil {
+	if err := d.keep(r, p.rec); err != nil {
 		return p, err
 	}
 	to := path.Join(quarantineDir, p.rec.Type, p.rec.Name)
@@ -64,7 +64,7 @@ func (d *Driver) Unquarantine(ctx context.Context, ref connector.Ref) (rec conne
 			return nil
 		}
 		p.rec.Quarantine = nil
-		return p.rec.write(r)
+		return d.keep(r, p.rec)
 	})
 	return rec, err
 }

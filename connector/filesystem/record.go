@@ -22,6 +22,7 @@ type record struct {
 	Identities  []string        `json:"identities"` // of the file; two while one replaces the other
 	Attributes  attributes      `json:"attributes"`
 	Quarantine  *census         `json:"quarantine,omitempty"` // what was in it when it was set aside
+	Seal        string          `json:"seal,omitempty"`       // over all of the above
 }
 
 // census counts a tree.
@@ -45,14 +46,6 @@ func readRecord(r *os.Root, typ, name string) (rec *record, broken bool, err err
 		return nil, true, nil
 	}
 	return rec, false, nil
-}
-
-func (rec *record) write(r *os.Root) error {
-	raw, err := json.Marshal(rec)
-	if err != nil {
-		return err
-	}
-	return replace(r, recordPath(rec.Type, rec.Name), raw, 0o600)
 }
 
 // place is one thing as it stands: where, and whose.
@@ -107,7 +100,7 @@ func (d *Driver) at(r *os.Root, at string, rec *record, broken bool) (place, err
 		p.owner = connector.Malformed
 	case rec != nil && (id == "" || slices.Contains(rec.Identities, id)):
 		p.rec = rec
-		p.resource, p.owner = d.marker.Read(rec.Type, rec.Mark)
+		p.resource, p.owner = d.whose(rec)
 	}
 	return p, nil
 }

@@ -83,6 +83,9 @@ func caseOf(w *memory.World, s sample) connectortest.Case {
 		Remark: func(t testing.TB, r connector.Ref, mark string) {
 			w.Tamper(r.Type, r.Name, func(t *memory.Thing) { t.Mark = mark })
 		},
+		Unmark: func(t testing.TB, r connector.Ref) {
+			w.Tamper(r.Type, r.Name, func(t *memory.Thing) { t.Mark = "" })
+		},
 		Exists: func(_ testing.TB, r connector.Ref) bool {
 			t, ok := w.Get(r.Type, r.Name)
 			return ok && t.State != tenure.ResourceQuarantined

@@ -20,6 +20,7 @@ type Driver struct {
 
 var (
 	_ connector.Driver      = (*Driver)(nil)
+	_ connector.Adopter     = (*Driver)(nil)
 	_ connector.Suspender   = (*Driver)(nil)
 	_ connector.Revoker     = (*Driver)(nil)
 	_ connector.Quarantiner = (*Driver)(nil)
@@ -278,6 +279,33 @@ func (d *Driver) change(ctx context.Context, call string, r connector.Ref, absen
 		return rec, err
 	}
 	return rec, f.end(w.save(rec.Changed))
+}
+
+// Adopt gives a thing that has lost its mark another one.
+func (d *Driver) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
+	w := d.world
+	f, err := w.begin(ctx, "adopt", r)
+	if err != nil {
+		return rec, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t, ok := w.things[key{r.Type, r.Name}]
+	if !ok {
+		return rec, f.end(tenure.Errorf(tenure.NotFound, "%s %q isn't there", r.Type, r.Name))
+	}
+	switch id, owner := d.read(t); {
+	case owner == connector.Ours && id == r.Resource:
+		return rec, f.end(nil)
+	case owner == connector.Ours, owner == connector.Others:
+		return rec, d.owns(t, r)
+	}
+	t.maker, t.owner, t.Tenant, t.Environment = d, r.Resource, r.Tenant, r.Environment
+	if t.State == tenure.ResourcePresent && (as == tenure.ResourceSuspended || as == tenure.ResourceRevoked) {
+		t.State = as
+	}
+	rec.Changed = true
+	return rec, f.end(w.save(true))
 }
 
 // Delete removes the thing, in quarantine or not. One whose copies haven't

@@ -118,7 +118,7 @@ func TestTallySurvives(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.forget(planKey{r.Resource, "data"})
+		d.forget(planKey{r.Resource, "data", false})
 		if b.Cursor = e.Cursor; e.Done {
 			break
 		}

@@ -220,6 +220,10 @@ func (w *world) remark(table, column, where string) func(testing.TB, connector.R
 	}
 }
 
+func (w *world) unmark(t testing.TB, r connector.Ref) {
+	w.exec(t, "delete from tenure.mark where type = %s and name = %s", literal(r.Type), literal(r.Name))
+}
+
 func key(r connector.Ref) string {
 	if k, ok := r.Attributes["key"].(map[string]any); ok {
 		return k["id"].(string)
@@ -260,9 +264,8 @@ func (w *world) schemaCase() connectortest.Case {
 		Invalid: []map[string]any{{"owner": "public"}, {"tables": map[string]any{"x": ""}}, {"ddl": 1}, {"nonsense": true}},
 		Tamper:  func(t testing.TB, r connector.Ref) { w.exec(t, "drop table %s.notes", quote(r.Name)) },
 		Foreign: func(t testing.TB, r connector.Ref) { w.exec(t, "create schema %s", quote(r.Name)) }, Unlisted: true,
-		Remark: func(t testing.TB, r connector.Ref, mark string) {
-			w.exec(t, "comment on schema %s is %s", quote(r.Name), literal(mark))
-		},
+		Remark: w.remark("tenure.mark", "note", "type = 'schema' and name = %s"),
+		Unmark: w.unmark,
 		Exists: func(t testing.TB, r connector.Ref) bool {
 			return w.is(t, "select from pg_namespace where nspname = %s", literal(r.Name))
 		},
@@ -330,9 +333,8 @@ func (w *world) databaseCase() connectortest.Case {
 			w.exec(t, "grant connect on database %s to public", quote(r.Name))
 		},
 		Foreign: func(t testing.TB, r connector.Ref) { w.exec(t, "create database %s", quote(r.Name)) }, Unlisted: true,
-		Remark: func(t testing.TB, r connector.Ref, mark string) {
-			w.exec(t, "comment on database %s is %s", quote(r.Name), literal(mark))
-		},
+		Remark: w.remark("tenure.mark", "note", "type = 'database' and name = %s"),
+		Unmark: w.unmark,
 		Exists: func(t testing.TB, r connector.Ref) bool {
 			return w.is(t, "select from pg_database where datname = %s", literal(r.Name))
 		},
@@ -367,9 +369,8 @@ func (w *world) roleCase() connectortest.Case {
 		Invalid: []map[string]any{{"login": "yes"}, {"login": true, "superuser": true}, {"login": true, "memberOf": []any{"pg_read_all_data"}}},
 		Tamper:  func(t testing.TB, r connector.Ref) { w.exec(t, "alter role %s createdb bypassrls", quote(r.Name)) },
 		Foreign: func(t testing.TB, r connector.Ref) { w.exec(t, "create role %s", quote(r.Name)) }, Unlisted: true,
-		Remark: func(t testing.TB, r connector.Ref, mark string) {
-			w.exec(t, "comment on role %s is %s", quote(r.Name), literal(mark))
-		},
+		Remark: w.remark("tenure.mark", "note", "type = 'role' and name = %s"),
+		Unmark: w.unmark,
 		Exists: func(t testing.TB, r connector.Ref) bool {
 			return w.is(t, "select from pg_roles where rolname = %s", literal(r.Name))
 		},
@@ -407,6 +408,7 @@ func (w *world) grantCase() connectortest.Case {
 			w.exec(t, "grant select on %s.a to %s", quote(text(r, "schema")), quote(text(r, "role")))
 		}, Unlisted: true,
 		Remark: w.remark("tenure.mark", "note", "type = 'grant' and name = %s"),
+		Unmark: w.unmark,
 		Exists: func(t testing.TB, r connector.Ref) bool {
 			return w.is(t, "select where has_table_privilege(%s, %s, 'select')", literal(text(r, "role")), literal(quote(text(r, "schema"), "a")))
 		},
@@ -440,6 +442,7 @@ func (w *world) policyCase() connectortest.Case {
 			w.exec(t, "create policy %s on shared.orders to %s using (false)", quote(r.Name), quote(text(r, "role")))
 		}, Unlisted: true,
 		Remark: w.remark("tenure.mark", "note", "type = 'policy' and name = %s"),
+		Unmark: w.unmark,
 		Exists: func(t testing.TB, r connector.Ref) bool {
 			return w.is(t, "select from pg_policy where polname = %s", literal(r.Name))
 		},
@@ -512,6 +515,9 @@ func (w *world) recordCases() []connectortest.Case {
 				w.exec(t, "insert into %s (id) values (%s)", table, literal(key(r)))
 			}, Unlisted: true,
 			Remark: w.remark(table, "tenure_mark", "id = %s"),
+			Unmark: func(t testing.TB, r connector.Ref) {
+				w.exec(t, "update %s set tenure_mark = null where id = %s", table, literal(key(r)))
+			},
 			Exists: func(t testing.TB, r connector.Ref) bool {
 				return w.is(t, "select from %s where id = %s", table, literal(key(r)))
 			},

@@ -13,16 +13,77 @@ import (
 // holder is a kind that holds a tenant's rows.
 type holder interface {
 	kind
-	// reach runs f on a session that can see the rows of r, with what they are
-	// made from. It isn't run if r is absent; Conflict if r isn't ours. Where marks
-	// aren't asked for, whatever stands at r's place is taken for it.
-	reach(ctx context.Context, r connector.Ref, marked bool, f func(s *session, of holdingOf) error) (there bool, err error)
+	// reach runs f on a session of Tenure's that can see what r is made from. It isn't
+	// run if r is absent; Conflict if r isn't ours. Where marks aren't asked for, whatever
+	// stands at r's place is taken for it.
+	reach(ctx context.Context, r connector.Ref, marked bool, f func(s *session, at reading) error) (there bool, err error)
 }
 
 // holdingOf reads from the catalog what is held.
 type holdingOf func(ctx context.Context, s *session) (*relational.Holding, error)
 
-func (k schemas) reach(ctx context.Context, r connector.Ref, marked bool, f func(*session, holdingOf) error) (there bool, err error) {
+// reading is how what is held can be read.
+type reading struct {
+	all  holdingOf // for looks at the catalog alone
+	here holdingOf // what the session may read: in Tenure's own nothing of the premises, in a deputy's nothing else
+
+	// deputise runs f in a deputy's session; nil where Tenure's own reads everything.
+	deputise func(ctx context.Context, f func(s *session) error) error
+}
+
+// each runs f in every session that it takes to read all, the deputy's last.
+func (at reading) each(ctx context.Context, s *session, f func(s *session) error) error {
+	if err := f(s); err != nil || at.deputise == nil {
+		return err
+	}
+	return at.deputise(ctx, f)
+}
+
+// reading is how the tables of a graph can be read; those on the premises, if any, by a
+// deputy alone. What belongs to tenants' roles elsewhere isn't read at all.
+func (d *Driver) reading(r connector.Ref, c relational.Coverage, t relational.Tenancy, p *premises, database string, graph func(context.Context, *session) (*relational.Graph, error)) reading {
+	of := func(keep func(s *session, t relational.Table) bool) holdingOf {
+		return func(ctx context.Context, s *session) (*relational.Holding, error) {
+			g, err := graph(ctx, s)
+			if err != nil {
+				return nil, err
+			}
+			if keep == nil {
+				return d.holding(ctx, s, g, r, c, t)
+			}
+			part := g.Only(func(t relational.Table) bool { return keep(s, t) })
+			h, err := d.holding(ctx, s, part, r, c, t)
+			if err == nil {
+				h.Beyond = len(changing(g, part)) > 0
+			}
+			return h, err
+		}
+	}
+	at := reading{all: of(nil)}
+	at.here = of(func(s *session, t relational.Table) bool {
+		on := p != nil && p.has(t.TableName)
+		return s.deputy != nil && on || s.deputy == nil && !on && !t.Alien
+	})
+	if p != nil {
+		at.deputise = func(ctx context.Context, f func(s *session) error) error { return d.deputise(ctx, r, *p, database, f) }
+	}
+	return at
+}
+
+// changing are the references to tables of a part of a graph by which rows of the rest
+// change or go when rows of the part do.
+func changing(g, part *relational.Graph) (out []relational.ForeignKey) {
+	for _, k := range g.Keys() {
+		_, child := part.Table(k.Child)
+		_, parent := part.Table(k.Parent)
+		if parent && !child && k.OnDelete != relational.NoAction && k.OnDelete != relational.Restrict {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+func (k schemas) reach(ctx context.Context, r connector.Ref, marked bool, f func(*session, reading) error) (there bool, err error) {
 	a, err := k.parse(r)
 	if err != nil {
 		return false, err
@@ -36,39 +97,37 @@ func (k schemas) reach(ctx context.Context, r connector.Ref, marked bool, f func
 			return err
 		}
 		home := r.Name
+		var p *premises
 		if have != nil {
 			home = have.name
+			if p, err = k.premises(ctx, s, home, have.owner, have.note.Get("owner"), a.Owner); err != nil {
+				return err
+			}
 		}
 		there = true
-		return f(s, func(ctx context.Context, s *session) (*relational.Holding, error) {
-			cover := a.Within(r.Name)
-			g, err := graphOf(ctx, s, home, a.Column, cover)
-			if err != nil {
-				return nil, err
-			}
-			return k.holding(ctx, s, g, r, cover, a.tenancy(home))
-		})
+		cover := a.Within(r.Name)
+		return f(s, k.reading(r, cover, a.tenancy(home), p, "", func(ctx context.Context, s *session) (*relational.Graph, error) {
+			return graphOf(ctx, s, home, a.Column, cover)
+		}))
 	})
 	return there, err
 }
 
-func (k databases) reach(ctx context.Context, r connector.Ref, marked bool, f func(*session, holdingOf) error) (bool, error) {
+func (k databases) reach(ctx context.Context, r connector.Ref, marked bool, f func(*session, reading) error) (bool, error) {
 	a, err := k.parse(r)
 	if err != nil {
 		return false, err
 	}
-	return k.opened(ctx, r, marked, func(s *session) error {
-		return f(s, func(ctx context.Context, s *session) (*relational.Holding, error) {
-			g, err := databaseGraph(ctx, s)
-			if err != nil {
-				return nil, err
-			}
-			return k.holding(ctx, s, g, r, a.Coverage, relational.Tenancy{Home: "public", Own: func(relational.TableName) bool { return true }})
-		})
+	return k.opened(ctx, r, marked, func(s *session, have database) error {
+		p, err := k.premises(ctx, s, "", have.owner, have.note.Get("owner"), a.Owner)
+		if err != nil {
+			return err
+		}
+		return f(s, k.reading(r, a.Coverage, relational.Tenancy{Home: "public", Own: func(relational.TableName) bool { return true }}, p, have.name, databaseGraph))
 	})
 }
 
-func (k pools) reach(ctx context.Context, r connector.Ref, marked bool, f func(*session, holdingOf) error) (there bool, err error) {
+func (k pools) reach(ctx context.Context, r connector.Ref, marked bool, f func(*session, reading) error) (there bool, err error) {
 	a, err := k.parse(r)
 	if err != nil {
 		return false, err
@@ -97,13 +156,9 @@ func (k pools) reach(ctx context.Context, r connector.Ref, marked bool, f func(*
 			}
 		}
 		there = true
-		return f(s, func(ctx context.Context, s *session) (*relational.Holding, error) {
-			g, err := graphOf(ctx, s, a.Schema, a.Column, a.Coverage)
-			if err != nil {
-				return nil, err
-			}
-			return k.holding(ctx, s, g, r, a.Coverage, relational.Tenancy{Home: a.Schema, Column: a.Column, Key: a.Key})
-		})
+		return f(s, k.reading(r, a.Coverage, relational.Tenancy{Home: a.Schema, Column: a.Column, Key: a.Key}, nil, "", func(ctx context.Context, s *session) (*relational.Graph, error) {
+			return graphOf(ctx, s, a.Schema, a.Column, a.Coverage)
+		}))
 	})
 	return there, err
 }
@@ -111,12 +166,18 @@ func (k pools) reach(ctx context.Context, r connector.Ref, marked bool, f func(*
 // holding works out what is held on a session.
 func (d *Driver) holding(ctx context.Context, s *session, g *relational.Graph, r connector.Ref, c relational.Coverage, t relational.Tenancy) (*relational.Holding, error) {
 	t.Resource = string(r.Resource)
+	if s.deputy != nil { // of what is Tenure's it reads nothing
+		h, err := relational.NewHolding(dialect{}, g, t, c)
+		if err == nil {
+			h.Before, err = unlinker(ctx, s, h)
+		}
+		return h, err
+	}
 	var err error
 	if t.Others, err = d.others(ctx, s, g, r.Tenant); err != nil {
 		return nil, err
 	}
-	err = each(ctx, s, "select (to_regclass("+literal(kept.Parents)+") is not null)::text", 1, func(v []string) { t.Written = v[0] == "true" })
-	if err != nil {
+	if t.Written, err = keeps(ctx, s, "parent"); err != nil {
 		return nil, err
 	}
 	h, err := relational.NewHolding(dialect{}, g, t, c)
@@ -147,6 +208,9 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 	if relational.IsRecord(r.Type) {
 		return rowRecords{d, r.Type}.dataMap(ctx, v)
 	}
+	if r.Type == "role" {
+		return roles{d}.dataMap(ctx, v)
+	}
 	h, err := d.holder(r, "be mapped")
 	if err != nil {
 		return m, err
@@ -155,7 +219,7 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 		return m, err
 	}
 	counted := r.Resource != ""
-	_, err = h.reach(ctx, r, counted && !v.Gone, func(s *session, of holdingOf) error {
+	_, err = h.reach(ctx, r, counted && !v.Gone, func(s *session, at reading) error {
 		if r.Type == "database" {
 			err = s.simple(ctx, "begin isolation level repeatable read read only", nil)
 		} else {
@@ -164,15 +228,23 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 		if err != nil {
 			return err
 		}
-		err = d.survey(ctx, s, v, of, &m, counted)
+		g, err := d.survey(ctx, s, v, at, &m, counted)
 		if err != nil {
 			closeNow(s.conn)
 			return err
 		}
-		if err := s.simple(ctx, "commit", nil); err != nil || !v.Prove {
+		if err := s.simple(ctx, "commit", nil); err != nil {
 			return err
 		}
-		more, partial, err := prove(ctx, s, of)
+		if at.deputise != nil && counted {
+			if err := at.deputise(ctx, func(s *session) error { return g.indoors(ctx, s, at, &m) }); err != nil {
+				return err
+			}
+		}
+		if !v.Prove {
+			return nil
+		}
+		more, partial, err := prove(ctx, s, at.all)
 		m.Places = append(m.Places, more...)
 		if m.Partial == "" {
 			m.Partial = partial
@@ -206,27 +278,94 @@ func knownAll(r connector.Ref, counts map[string]int64) map[string]int64 {
 	return out
 }
 
-// survey fills in the map on a session that is in the snapshot.
-func (d *Driver) survey(ctx context.Context, s *session, v connector.Survey, of holdingOf, m *connector.Map, counted bool) error {
-	held, err := of(ctx, s)
+// survey fills in the map on a session of Tenure's that is in the snapshot.
+func (d *Driver) survey(ctx context.Context, s *session, v connector.Survey, at reading, m *connector.Map, counted bool) (*ground, error) {
+	held, err := at.here(ctx, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	m.Sighting.Complete = m.Sighting.Complete && held.Seen() == nil
 	g, err := d.ground(ctx, s, v, held)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	held.Missing = slices.DeleteFunc(held.Missing, g.shows)
 	if m.Places, err = held.Places(ctx, s, v.Order, counted); err != nil {
-		return err
+		return nil, err
 	}
+	all, err := at.all(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	m.Places = append(m.Places, unread(all, held, at, v.Order, counted)...)
 	m.Places = g.beside.Settle(held, v, m.Places)
 	alike, err := d.alike(ctx, s, v, held)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	more, partial, err := d.audit(ctx, s, g)
+	if at.deputise != nil {
+		g.harmless(more)
+	}
 	m.Places, m.Partial = append(append(m.Places, alike...), more...), partial
-	return err
+	return g, err
+}
+
+// harmless lets code on the premises stand: it runs with the tenant's own rights, what
+// it does besides is seen in each batch, and where it keeps rows from going their
+// tables are dropped.
+func (g *ground) harmless(places []connector.Place) {
+	for i := range places {
+		if p := &places[i]; p.Kind == connector.PlaceCode && (g.store == "" || strings.HasPrefix(p.Name, g.store+".")) {
+			p.Blocks, p.Fix = false, ""
+		}
+	}
+}
+
+// indoors adds to the map what only a deputy can read.
+func (g *ground) indoors(ctx context.Context, s *session, at reading, m *connector.Map) error {
+	if err := s.simple(ctx, "begin isolation level repeatable read read only", nil); err != nil {
+		return err
+	}
+	held, err := at.here(ctx, s)
+	if err != nil {
+		return err
+	}
+	m.Sighting.Complete = m.Sighting.Complete && held.Seen() == nil
+	own := *g
+	own.holding, own.tables, own.held = held, held.Tables, holdsOf(held)
+	var objects []connector.Place
+	places, err := held.Places(ctx, s, g.survey.Order, true)
+	if err == nil {
+		objects, err = own.objects(ctx, s)
+	}
+	if hindered(err) {
+		places, err = own.copied(ctx, s)
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range append(places, objects...) {
+		if !slices.ContainsFunc(m.Places, func(o connector.Place) bool { return o.Name == p.Name && o.Kind == p.Kind && o.Says == p.Says }) {
+			m.Places = append(m.Places, p)
+		}
+	}
+	return s.simple(ctx, "rollback", nil)
+}
+
+// copied counts the rows where code on the premises hinders that they are counted by a
+// query: at least they are there.
+func (g *ground) copied(ctx context.Context, s *session) ([]connector.Place, error) {
+	if err := s.simple(ctx, "rollback; begin isolation level repeatable read; set local lock_timeout = '2s'", nil); err != nil {
+		return nil, err
+	}
+	places, err := g.holding.Places(ctx, s, g.survey.Order, false)
+	for i := range places {
+		for _, t := range g.tables {
+			if p := &places[i]; err == nil && p.IsData() && p.Name == t.Table.String() {
+				p.Rows, err = s.copied(ctx, t.Table.TableName)
+			}
+		}
+	}
+	return places, err
 }

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -72,11 +74,12 @@ func (a databaseAttributes) digest() string {
 	return tenure.Digest([]byte(a.DDL))
 }
 
-func (k databases) shaped(owner string, limit int, public bool) json.RawMessage {
+func (k databases) shaped(renamed, owner string, limit int, public bool) json.RawMessage {
 	var o object
 	if limit >= 0 {
 		o.raw("connectionLimit", strconv.Itoa(limit))
 	}
+	o.text("name", renamed)
 	if owner != k.user {
 		o.text("owner", owner)
 	}
@@ -91,26 +94,22 @@ func (k databases) normalise(d connector.Desired) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.shaped(a.Owner, a.limit(), false), nil
+	return k.shaped("", a.Owner, a.limit(), false), nil
 }
 
-const databasesSQL = `select b.datname as ` + seen + `, coalesce(d.description, ''), pg_get_userbyid(b.datdba), b.datconnlimit::text,
- exists (select 1 from aclexplode(coalesce(b.datacl, acldefault('d', b.datdba))) x where x.grantee = 0)::text
- from pg_database b `
-
-const databaseNotes = `join pg_shdescription d on d.objoid = b.oid and d.classoid = 'pg_database'::regclass `
+var databasesSQL = "select " + databaseClass.columns() + `, pg_get_userbyid(o.datdba), o.datconnlimit::text,
+ exists (select 1 from aclexplode(coalesce(o.datacl, acldefault('d', o.datdba))) x where x.grantee = 0)::text` + databaseClass.from()
 
 type database struct {
-	name   string
-	note   relational.Note
+	marked
 	owner  string
 	limit  int
 	public bool
 }
 
-func readDatabase(v [][]byte) database {
-	b := database{name: string(v[0]), note: relational.ParseNote(string(v[1])), owner: string(v[2]), public: string(v[4]) == "true"}
-	b.limit, _ = strconv.Atoi(string(v[3]))
+func (k databases) read(v [][]byte) database {
+	b := database{marked: k.marked(databaseClass, v), owner: string(v[4]), public: string(v[6]) == "true"}
+	b.limit, _ = strconv.Atoi(string(v[5]))
 	return b
 }
 
@@ -123,7 +122,7 @@ func (b database) closed() bool {
 }
 
 func (k databases) observed(b database) connector.Observed {
-	o := connector.Observed{Type: "database", Name: b.name, Found: true, State: tenure.ResourcePresent}
+	o := connector.Observed{Type: "database", Name: b.shownAs(), Found: true, State: tenure.ResourcePresent}
 	o.Resource, o.Owner = b.note.Read(k.marker, "database")
 	switch s := tenure.ResourceState(b.note.Get("state")); {
 	case b.aside():
@@ -131,35 +130,34 @@ func (k databases) observed(b database) connector.Observed {
 	case s != "":
 		o.State = s
 	}
-	owner, limit := b.owner, b.limit
+	owner, renamed := b.owner, ""
 	if o.State != tenure.ResourcePresent {
 		owner = b.note.Get("owner")
 	}
-	if b.aside() && b.note.Name != "" {
-		o.Name = b.note.Name
+	switch {
+	case b.unfinished():
+		o.Name, o.Detail = b.name, "it is being made, or its making was cut off"
+	case b.renamed():
+		renamed, o.Detail = b.name, "it has got another name"
 	}
-	if b.unfinished() {
-		o.Detail = "it is being made, or its making was cut off"
-	}
-	o.Attributes = k.shaped(owner, limit, b.public)
+	o.Attributes = k.shaped(renamed, owner, b.limit, b.public)
 	return o
 }
 
-// find reads the databases that may be r's: under its name, aside, unfinished.
-func (k databases) find(ctx context.Context, s *session, r connector.Ref) (named, aside, begun *database, err error) {
-	err = s.simple(ctx, databasesSQL+"left "+databaseNotes+"where b.datname = "+anyOf([]string{r.Name, quarantined(r.Resource), unfinished(r.Resource)}), func(_ int, v [][]byte) error {
-		b := readDatabase(v)
-		switch {
-		case b.aside():
-			aside = &b
-		case b.unfinished():
+// find reads the databases that may be r's: by its note, under its name or aside, and
+// unfinished.
+func (k databases) find(ctx context.Context, s *session, r connector.Ref) (have, begun *database, err error) {
+	names := "array[" + literals([]string{r.Name, quarantined(r.Resource), unfinished(r.Resource)}) + "]::name[]"
+	err = s.simple(ctx, databasesSQL+databaseClass.named(names), func(_ int, v [][]byte) error {
+		switch b := k.read(v); {
+		case b.name == unfinished(r.Resource):
 			begun = &b
-		default:
-			named = &b
+		case b.answers(r) > 0 && (have == nil || b.answers(r) > have.answers(r)):
+			have = &b
 		}
 		return nil
 	})
-	return named, aside, begun, err
+	return have, begun, err
 }
 
 // own is the database of r, aside or under its name.
@@ -167,14 +165,8 @@ func (k databases) own(ctx context.Context, s *session, r connector.Ref) (have, 
 	if err := checkName(r); err != nil {
 		return nil, nil, err
 	}
-	named, aside, begun, err := k.find(ctx, s, r)
-	if err != nil {
-		return nil, nil, err
-	}
-	if have = named; aside != nil {
-		have = aside
-	}
-	if have != nil {
+	have, begun, err = k.find(ctx, s, r)
+	if err == nil && have != nil {
 		err = relational.Claim(k.marker, have.note, r)
 	}
 	return have, begun, err
@@ -201,16 +193,16 @@ func (k databases) ensure(ctx context.Context, d connector.Desired) (o connector
 		if err != nil {
 			return err
 		}
-		return s.simple(ctx, databasesSQL+"left "+databaseNotes+"where b.datname = "+literal(d.Name), func(_ int, v [][]byte) error {
-			o = k.observed(readDatabase(v))
-			return nil
-		})
+		if have, _, err = k.find(ctx, s, d.Ref); have != nil {
+			o = k.observed(*have)
+		}
+		return err
 	})
 	return o, rec, err
 }
 
-func (k databases) noteFor(d connector.Desired, a databaseAttributes) relational.Note {
-	return relational.NewNote(k.marker, d.Ref).With("ddl", a.digest())
+func (k databases) noteFor(r connector.Ref, a databaseAttributes, object string) relational.Note {
+	return relational.NewNote(k.marker, r).With(relational.ObjectKey, object).With("ddl", a.digest())
 }
 
 // create makes the database under its reserved name, fills it and renames it.
@@ -229,14 +221,15 @@ func (k databases) create(ctx context.Context, s *session, d connector.Desired, 
 	if err := s.simple(ctx, create, nil); err != nil {
 		return err
 	}
-	err := s.run(ctx, []string{
-		"revoke all on database " + quote(name) + " from public",
-		"comment on database " + quote(name) + " is " + literal(k.noteFor(d, a).String()),
-	}, "", nil)
+	object, err := databaseClass.made(ctx, s, name)
 	if err != nil {
 		return err
 	}
-	if err := k.apply(ctx, name, a.DDL, a.Seed); err != nil {
+	marked := k.mark(databaseClass, name, k.noteFor(d.Ref, a, object))
+	if err := s.run(ctx, append(marked, "revoke all on database "+quote(name)+" from public"), "", nil); err != nil {
+		return err
+	}
+	if err := k.inside(ctx, name, func(s *session) error { return apply(ctx, s, a.Owner, a.DDL, a.Seed) }); err != nil {
 		return err
 	}
 	last := []string{"alter database " + quote(name) + " rename to " + quote(d.Name)}
@@ -249,8 +242,9 @@ func (k databases) create(ctx context.Context, s *session, d connector.Desired, 
 	return s.run(ctx, last, "", nil)
 }
 
-// apply runs a blueprint's statements inside a database, in one transaction.
-func (k databases) apply(ctx context.Context, name string, texts ...string) error {
+// apply runs a blueprint's statements inside a database, in one transaction, as its
+// owner where it has one: what they make is the owner's.
+func apply(ctx context.Context, s *session, owner string, texts ...string) error {
 	var body []string
 	for _, t := range texts {
 		if strings.TrimSpace(t) != "" {
@@ -260,9 +254,44 @@ func (k databases) apply(ctx context.Context, name string, texts ...string) erro
 	if body == nil {
 		return nil
 	}
-	return k.inside(ctx, name, func(s *session) error {
-		return s.run(ctx, append([]string{"set local search_path to public"}, body...), "", nil)
+	first := []string{"set local search_path to public"}
+	if owner != "" {
+		first = append(first, "set local role "+quote(owner))
+		if s.deputy == nil {
+			first = append([]string{"grant create on schema public to " + quote(owner)}, first...)
+		}
+	}
+	return s.run(ctx, append(first, body...), "", nil)
+}
+
+// again runs the ddl in a database that is there, in which the tenant may have
+// written code that it sets off: by a deputy, if the database is a tenant's role's.
+func (k databases) again(ctx context.Context, d connector.Desired, a databaseAttributes) error {
+	var p *premises
+	err := k.inside(ctx, d.Name, func(s *session) (err error) {
+		if p, err = k.premises(ctx, s, "", a.Owner); err != nil {
+			return err
+		}
+		if p == nil {
+			return apply(ctx, s, "", a.DDL)
+		}
+		return hand(ctx, s, p.owner)
 	})
+	if err == nil && p != nil {
+		err = k.deputise(ctx, d.Ref, *p, d.Name, func(s *session) error { return apply(ctx, s, p.owner, a.DDL) })
+	}
+	return repeated("database", d.Name, err)
+}
+
+// hand gives the owner the tables and sequences that Tenure's role has made for it.
+func hand(ctx context.Context, s *session, owner string) error {
+	statements, err := textsOf(ctx, s, `select format('alter %s %I.%I owner to %I', case c.relkind when 'S' then 'sequence' when 'v' then 'view' when 'm' then 'materialized view' else 'table' end, n.nspname, c.relname, `+literal(owner)+`)
+ from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'S', 'v', 'm') and c.relowner = (select oid from pg_roles where rolname = current_user) and `+notOurs+`
+ and not exists (select 1 from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and (d.deptype = 'e' or c.relkind = 'S' and d.deptype in ('a', 'i')))`)
+	if err != nil || len(statements) == 0 {
+		return err
+	}
+	return s.run(ctx, statements, "", nil)
 }
 
 // inside runs f on a connection of its own to another database of the server.
@@ -274,12 +303,18 @@ func (d *Driver) inside(ctx context.Context, name string, f func(s *session) err
 		return coded(err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	return coded(f(&session{conn}))
+	return coded(f(&session{conn: conn}))
 }
 
 func (k databases) repair(ctx context.Context, s *session, d connector.Desired, a databaseAttributes, have database) (bool, error) {
 	name := quote(d.Name)
 	var statements []string
+	changed := have.renamed()
+	if changed {
+		if err := s.simple(ctx, "alter database "+quote(have.name)+" rename to "+name, nil); err != nil {
+			return false, err
+		}
+	}
 	if have.public {
 		statements = append(statements, "revoke all on database "+name+" from public")
 	}
@@ -294,48 +329,48 @@ func (k databases) repair(ctx context.Context, s *session, d connector.Desired, 
 		statements = append(statements, "alter database "+name+" connection limit "+strconv.Itoa(a.limit()))
 	}
 	if have.note.Get("ddl") != a.digest() {
-		if err := k.apply(ctx, d.Name, a.DDL); err != nil {
-			return false, tenure.Errorf(tenure.CodeOf(err), "database %q: its ddl can't be run again: %w", d.Name, err).
-				WithHint("write it so that it can: create table if not exists …, alter table … add column if not exists …")
+		if err := k.again(ctx, d, a); err != nil {
+			return false, err
 		}
 	}
-	if note := k.noteFor(d, a); note.String() != have.note.String() {
-		statements = append(statements, "comment on database "+name+" is "+literal(note.String()))
+	if note := k.noteFor(d.Ref, a, have.object); note.String() != have.note.String() {
+		statements = append(statements, k.mark(databaseClass, d.Name, note)...)
 	}
 	if len(statements) == 0 {
-		return false, nil
+		return changed, nil
 	}
 	return true, s.run(ctx, statements, "", nil)
 }
 
 func (k databases) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	err := byName(refs, func(part []connector.Ref, names []string) error {
-		byID := map[string]string{}
+		byID, byName := map[string]connector.Ref{}, map[string]connector.Ref{}
 		for i, r := range part {
 			if names[i] != "" {
-				byID[quarantined(r.Resource)], byID[unfinished(r.Resource)] = r.Name, r.Name
+				byName[r.Name], byID[quarantined(r.Resource)], byID[unfinished(r.Resource)] = r, r, r
 				names = append(names, quarantined(r.Resource), unfinished(r.Resource))
 			}
 		}
-		found := map[string]connector.Observed{}
-		var sizes []string
-		err := s.simple(ctx, databasesSQL+"left "+databaseNotes+"where b.datname = "+anyOf(names)+" order by b.datname like 'tenure\\_%'", func(_ int, v [][]byte) error {
-			b := readDatabase(v)
-			o := k.observed(b)
-			if name, ok := byID[b.name]; ok {
-				o.Name = name
+		found, best, sizes := map[string]connector.Observed{}, map[string]int{}, map[string]string{}
+		err := s.simple(ctx, databasesSQL+databaseClass.named("array["+literals(names)+"]::name[]"), func(_ int, v [][]byte) error {
+			b := k.read(v)
+			for _, r := range []connector.Ref{byName[b.known], byID[b.name], byName[b.name]} {
+				rank := 2 * b.answers(r)
+				if b.unfinished() {
+					rank = 1
+				}
+				if r.Name != "" && rank > best[r.Name] {
+					o := k.observed(b)
+					o.Name = r.Name
+					found[r.Name], best[r.Name], sizes[r.Name] = o, rank, b.name
+				}
 			}
-			if _, there := found[o.Name]; there && b.unfinished() {
-				return nil
-			}
-			found[o.Name] = o
-			sizes = append(sizes, b.name)
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		if err := k.sizes(ctx, s, sizes, byID, found); err != nil {
+		if err := k.sizes(ctx, s, sizes, found); err != nil {
 			return err
 		}
 		return answer(part, found, yield)
@@ -343,17 +378,18 @@ func (k databases) observe(ctx context.Context, s *session, refs []connector.Ref
 	return true, err
 }
 
-// sizes adds the bytes that each database takes.
-func (k databases) sizes(ctx context.Context, s *session, names []string, byID map[string]string, found map[string]connector.Observed) error {
-	if len(names) == 0 {
+// sizes adds the bytes that each database takes, by the names that they have now.
+func (k databases) sizes(ctx context.Context, s *session, now map[string]string, found map[string]connector.Observed) error {
+	if len(now) == 0 {
 		return nil
 	}
-	return s.simple(ctx, "select datname, pg_database_size(oid)::text from pg_database where datname = "+anyOf(names)+
+	was := make(map[string]string, len(now))
+	for name, is := range now {
+		was[is] = name
+	}
+	return s.simple(ctx, "select datname, pg_database_size(oid)::text from pg_database where datname = "+anyOf(slices.Collect(maps.Keys(was)))+
 		" and (has_database_privilege(oid, 'connect') or pg_has_role('pg_read_all_stats', 'usage'))", func(_ int, v [][]byte) error {
-		name := string(v[0])
-		if original, ok := byID[name]; ok {
-			name = original
-		}
+		name := was[string(v[0])]
 		n, err := strconv.ParseInt(string(v[1]), 10, 64)
 		if o, ok := found[name]; ok {
 			o.Metrics = map[string]int64{"bytes": n}
@@ -364,15 +400,14 @@ func (k databases) sizes(ctx context.Context, s *session, names []string, byID m
 }
 
 func (k databases) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
-	err := s.simple(ctx, databasesSQL+"left "+databaseNotes+`where d.description like 'tenure:1:%' or b.datname like 'tenure\_new\_%' or b.datname like 'tenure\_quarantine\_%'
- order by case when b.datname like 'tenure\_quarantine\_%' then coalesce(nullif(substr(split_part(d.description, E'\n', 2), 10), ''), b.datname) else b.datname end collate "C"`,
-		func(_ int, v [][]byte) error {
-			b := readDatabase(v)
-			if k.elsewhere(b.note, sc) {
-				return nil
-			}
-			return stop(yield(k.observed(b)))
-		})
+	err := s.simple(ctx, databasesSQL+"where "+databaseClass.bears()+` or o.datname like 'tenure\_new\_%' or o.datname like 'tenure\_quarantine\_%'
+ order by case when o.datname like 'tenure\_new\_%' then o.datname else coalesce(m.name, o.datname) end collate "C"`, func(_ int, v [][]byte) error {
+		b := k.read(v)
+		if k.elsewhere(b.note, sc) {
+			return nil
+		}
+		return stop(yield(k.observed(b)))
+	})
 	return true, err
 }
 
@@ -407,7 +442,7 @@ func (k databases) remove(ctx context.Context, r connector.Ref) (rec connector.R
 			}
 			rec.Changed = true
 		}
-		return nil
+		return k.unmark(ctx, s, r)
 	})
 	return rec, err
 }
@@ -426,10 +461,10 @@ func (k databases) quarantine(ctx context.Context, r connector.Ref) (rec connect
 		if have.note.Get("state") == "" {
 			note = note.With("owner", have.owner)
 		}
-		name, aside := quote(r.Name), quote(quarantined(r.Resource))
+		name, aside := quote(have.name), quote(quarantined(r.Resource))
 		statements := []string{"alter database " + name + " owner to current_user"}
 		err = s.simple(ctx, `select distinct case when x.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(x.grantee)) end
- from pg_database b, aclexplode(b.datacl) x where x.grantee <> (select oid from pg_roles where rolname = current_user) and b.datname = `+literal(r.Name), func(_ int, v [][]byte) error {
+ from pg_database b, aclexplode(b.datacl) x where x.grantee <> (select oid from pg_roles where rolname = current_user) and b.datname = `+literal(have.name), func(_ int, v [][]byte) error {
 			statements = append(statements, "revoke all on database "+name+" from "+string(v[0]))
 			return nil
 		})
@@ -438,11 +473,11 @@ func (k databases) quarantine(ctx context.Context, r connector.Ref) (rec connect
 		}
 		rec.Changed = true
 		// The note goes first, so that a call that is cut off here can be taken up.
-		statements = append(statements, "alter database "+name+" with allow_connections false", "comment on database "+name+" is "+literal(note.String()))
+		statements = append(statements, "alter database "+name+" with allow_connections false", k.putNote(note))
 		if err := s.run(ctx, statements, "", nil); err != nil {
 			return err
 		}
-		err = s.simple(ctx, "select pg_terminate_backend(pid, 5000)::text from pg_stat_activity where datname = "+literal(r.Name), nil)
+		err = s.simple(ctx, "select pg_terminate_backend(pid, 5000)::text from pg_stat_activity where datname = "+literal(have.name), nil)
 		if err != nil {
 			return err
 		}
@@ -470,7 +505,7 @@ func (k databases) unquarantine(ctx context.Context, r connector.Ref) (rec conne
 		}
 		return s.run(ctx, append(statements,
 			"alter database "+name+" with allow_connections true",
-			"comment on database "+name+" is "+literal(have.note.With("state", string(tenure.ResourceSuspended)).String()),
+			k.putNote(have.note.With("state", string(tenure.ResourceSuspended))),
 		), "", nil)
 	})
 	return rec, err
@@ -478,9 +513,9 @@ func (k databases) unquarantine(ctx context.Context, r connector.Ref) (rec conne
 
 // opened runs f inside the database of r. One in quarantine takes connections
 // while f runs; only Tenure's role may use them.
-func (k databases) opened(ctx context.Context, r connector.Ref, marked bool, f func(s *session) error) (there bool, err error) {
+func (k databases) opened(ctx context.Context, r connector.Ref, marked bool, f func(s *session, have database) error) (there bool, err error) {
 	err = k.with(ctx, func(s *session) error {
-		have, _, _, err := k.find(ctx, s, r)
+		have, _, err := k.find(ctx, s, r)
 		if marked {
 			have, _, err = k.own(ctx, s, r)
 		}
@@ -496,7 +531,7 @@ func (k databases) opened(ctx context.Context, r connector.Ref, marked bool, f f
 				_ = s.simple(context.WithoutCancel(ctx), "alter database "+quote(have.name)+" with allow_connections false", nil)
 			}()
 		}
-		return k.inside(ctx, have.name, f)
+		return k.inside(ctx, have.name, func(s *session) error { return f(s, *have) })
 	})
 	return there, err
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -132,28 +133,32 @@ func (k databases) outside(ctx context.Context, s *session, name string) (out []
 
 // rolesHoldSQL describes what pg_shdepend says of a role, in the database that it is
 // run in: what it owns, and with all, what it was granted as well.
-const rolesHoldSQL = `select d.classid::regclass::text, pg_describe_object(d.classid, d.objid, d.objsubid), case d.deptype when 'o' then 'owns' else 'is named by' end
+const rolesHoldSQL = `select coalesce((pg_identify_object(d.classid, d.objid, d.objsubid)).schema, case when d.classid in ('pg_namespace'::regclass, 'pg_database'::regclass) then (pg_identify_object(d.classid, d.objid, d.objsubid)).name end, ''),
+ pg_describe_object(d.classid, d.objid, d.objsubid), case d.deptype when 'o' then 'owns' else 'is named by' end
  from pg_shdepend d where d.refclassid = 'pg_authid'::regclass and d.refobjid = (select oid from pg_roles where rolname = %s)
  and d.dbid in (0, (select oid from pg_database where datname = current_database()))`
 
 // membersSQL lists the members of a role, and the memberships that it gave.
-const membersSQL = `select u.rolname, coalesce(shobj_description(u.oid, 'pg_authid'), ''), u.rolname || ' is a member of it', 'revoke ' || quote_ident(g.rolname) || ' from ' || quote_ident(u.rolname)
+const membersSQL = `select u.rolname, coalesce((select n.note from tenure.mark n where n.type = 'role' and n.object = u.oid and n.site = ` + siteSQL + `), ''), u.rolname || ' is a member of it', 'revoke ' || quote_ident(g.rolname) || ' from ' || quote_ident(u.rolname)
  from pg_auth_members m join pg_roles g on g.oid = m.roleid join pg_roles u on u.oid = m.member where g.rolname = $1 and u.rolname <> current_user
 union all
 select g.rolname, '', 'it made ' || u.rolname || ' a member of ' || g.rolname, 'revoke ' || quote_ident(g.rolname) || ' from ' || quote_ident(u.rolname) || ' granted by ' || quote_ident(by.rolname)
  from pg_auth_members m join pg_roles g on g.oid = m.roleid join pg_roles u on u.oid = m.member join pg_roles by on by.oid = m.grantor where by.rolname = $1
  order by 1`
 
-// outside lists what depends on a role and doesn't go with it: what it owns anywhere,
-// what it may do in other databases, and who has its rights.
-func (k roles) outside(ctx context.Context, s *session, have role) (out []connector.Place, err error) {
+// outside lists what depends on a role and doesn't go with it: what it owns anywhere
+// but in the given stores, what it may do in other databases, and who has its rights.
+// Its large objects go with it.
+func (k roles) outside(ctx context.Context, s *session, have role, stores ...string) (out []connector.Place, err error) {
 	held := func(in string) func(int, [][]byte) error {
 		return func(_ int, v [][]byte) error {
-			out = append(out, dependent(string(v[1]), "it "+string(v[2])+" "+string(v[1])+in, "drop "+string(v[1])+in+", or give it to another role"))
+			if at := string(v[0]); at == "" || !slices.Contains(stores, strings.Trim(at, `"`)) {
+				out = append(out, dependent(string(v[1]), "it "+string(v[2])+" "+string(v[1])+in, "drop "+string(v[1])+in+", or give it to another role"))
+			}
 			return nil
 		}
 	}
-	if err := s.simple(ctx, sqlf(rolesHoldSQL, literal(have.name))+" and d.deptype = 'o'", held("")); err != nil {
+	if err := s.simple(ctx, sqlf(rolesHoldSQL, literal(have.name))+" and d.deptype = 'o' and d.classid <> 'pg_largeobject'::regclass", held("")); err != nil {
 		return nil, err
 	}
 	elsewhere, err := textsOf(ctx, s, `select distinct b.datname from pg_shdepend d join pg_database b on b.oid = d.dbid where d.refclassid = 'pg_authid'::regclass
@@ -162,6 +167,9 @@ func (k roles) outside(ctx context.Context, s *session, have role) (out []connec
 		return nil, err
 	}
 	for _, db := range elsewhere {
+		if slices.Contains(stores, db) {
+			continue
+		}
 		in := " in database " + db
 		err := k.inside(ctx, db, func(s *session) error {
 			return s.simple(ctx, sqlf(rolesHoldSQL, literal(have.name))+" and d.dbid <> 0", held(in))
@@ -174,8 +182,12 @@ func (k roles) outside(ctx context.Context, s *session, have role) (out []connec
 		}
 	}
 	err = s.simple(ctx, strings.ReplaceAll(membersSQL, "$1", literal(have.name)), func(_ int, v [][]byte) error {
-		tenant := relational.ParseNote(string(v[1])).Get("tenant")
-		if tenant == "" || tenant != have.note.Get("tenant") { // the tenant's own roles go too
+		if strings.HasPrefix(string(v[0]), deputyPrefix) {
+			return nil // it goes by itself
+		}
+		n := relational.ParseNote(string(v[1]))
+		_, owner := n.Read(k.marker, "role")
+		if tenant := n.Get("tenant"); owner != connector.Ours || tenant == "" || tenant != have.note.Get("tenant") { // the tenant's own roles go too
 			out = append(out, dependent(string(v[0]), string(v[2]), string(v[3])))
 		}
 		return nil

@@ -205,10 +205,16 @@ func (dialect) Argument(v any) any {
 
 func (dialect) Stored(v any) any { return v }
 
-const viewSQL = `select a.attname, (has_table_privilege(c.oid, 'select') and not row_security_active(c.oid))::text
- from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
- where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped`
+// viewSQL reads a table's columns, and which are of types that somebody but a
+// superuser made, or of lists of such.
+const viewSQL = `select a.attname, (has_table_privilege(c.oid, 'select') and not row_security_active(c.oid))::text,
+ exists (select 1 from pg_type t join pg_roles r on r.oid = t.typowner where t.oid in (y.oid, y.typelem) and t.oid >= 16384 and not r.rolsuper)::text
+ from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid join pg_type y on y.oid = a.atttypid
+ where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped order by a.attnum`
 
+// View is described at relational.Dialect. The server writes a value of a type with a
+// cast to json by that cast; people's types are written by their output instead, which
+// no one but a superuser can make.
 func (dialect) View(ctx context.Context, q relational.Querier, t relational.TableName, alias string) (relational.View, error) {
 	v := relational.View{JSON: "to_jsonb(" + quote(alias) + ".*)::text"}
 	rows, err := q.Query(ctx, viewSQL, t.Schema, t.Name)
@@ -216,13 +222,24 @@ func (dialect) View(ctx context.Context, q relational.Querier, t relational.Tabl
 		return v, err
 	}
 	defer rows.Close()
+	var columns []string
+	peoples := false
 	for rows.Next() {
-		var column, whole string
-		if err := rows.Scan(&column, &whole); err != nil {
+		var column, whole, made string
+		if err := rows.Scan(&column, &whole, &made); err != nil {
 			return v, err
 		}
 		v.Exists, v.Whole = true, whole == "true"
 		v.Columns = append(v.Columns, column)
+		at := quote(alias, column)
+		if made == "true" {
+			peoples = true
+			at = "case when pg_catalog.num_nulls(" + at + ") = 0 then format('%s', " + at + ") end as " + quote(column)
+		}
+		columns = append(columns, at)
+	}
+	if peoples {
+		v.JSON = "(select to_jsonb(x.*)::text from (select " + strings.Join(columns, ", ") + ") x)"
 	}
 	return v, rows.Err()
 }

@@ -24,7 +24,13 @@ func mine(alias string) string { return strings.ReplaceAll(mineSQL, "ROW", quote
 
 // upToNow makes every snapshot from here on know the numbers that parts of this
 // transaction have.
-const upToNow = `savepoint upto; insert into tenure.parent values ('', '', '', ''); rollback to savepoint upto; release savepoint upto`
+func (s *session) upToNow() string {
+	takes := "insert into tenure.parent values ('', '', '', '')"
+	if s.deputy != nil {
+		takes = "select tenure.step()"
+	}
+	return "savepoint upto; " + takes + "; rollback to savepoint upto; release savepoint upto"
+}
 
 // effectSQL is what this connection did to the rows of each table since its last
 // report to the server's statistics, so only the difference between two looks
@@ -114,10 +120,16 @@ func (f footing) take(ctx context.Context, s *session, b connector.Batch) (e con
 	if err != nil {
 		return e, err
 	}
+	if err := f.lurking(ctx, s); err != nil {
+		return e, err
+	}
 	if e, err = f.Batch(ctx, s, b); err != nil {
 		return e, err
 	}
-	if err := s.simple(ctx, strings.Repeat("set constraints all immediate; ", settles)+upToNow, nil); err != nil { // a trigger may wait for the end
+	if err := f.lurking(ctx, s); err != nil { // it came meanwhile; what it did is rolled back
+		return e, err
+	}
+	if err := s.simple(ctx, strings.Repeat("set constraints all immediate; ", settles)+s.upToNow(), nil); err != nil { // a trigger may wait for the end
 		return e, err
 	}
 	on, err := textsOf(ctx, s, "select current_setting('track_counts')")

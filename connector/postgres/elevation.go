@@ -15,12 +15,12 @@ import (
 var _ connector.Elevator = (*Driver)(nil)
 
 // elevations are logins of people, for a while. They stand in no inventory, so
-// their note begins with a word of its own and a sweep doesn't take them for a
+// their notes are of a type of their own and a sweep doesn't take them for a
 // tenant's roles.
 type elevations struct{ *Driver }
 
 const (
-	elevationNote = "elevation " // begins the note of such a role
+	elevationType = "elevation"
 	loginPrefix   = "t_elev_"
 
 	// What a session that was opened before the end may still do without Tenure
@@ -42,10 +42,11 @@ func (d *Driver) Elevate(ctx context.Context, e connector.Elevation) error {
 	if err != nil {
 		return coded(err)
 	}
-	if err := d.with(ctx, func(s *session) error { return k.open(ctx, s, e, reach) }); err != nil {
-		return err
+	err = d.with(ctx, func(s *session) error { return k.open(ctx, s, e, reach) })
+	if err == nil {
+		err = k.finish(ctx, e, reach)
 	}
-	if err := k.finish(ctx, e, reach); err != nil {
+	if err != nil {
 		// A login that is half what was asked for is none; what this can't reach
 		// either is swept.
 		_ = d.Unelevate(context.WithoutCancel(ctx), e.Login)
@@ -77,7 +78,7 @@ func (d *Driver) Unelevate(ctx context.Context, login string) error {
 		if err := (roles{d}).cut(ctx, s, login, &role{flags: "L"}, "alter role "+quote(login)+" password null"); err != nil {
 			return err
 		}
-		return k.drop(ctx, s, login)
+		return k.drop(ctx, s, login, "")
 	})
 }
 
@@ -85,7 +86,7 @@ func (d *Driver) Unelevate(ctx context.Context, login string) error {
 func (d *Driver) Elevations(ctx context.Context) (out []connector.Elevated, err error) {
 	k := elevations{d}
 	err = d.with(ctx, func(s *session) error {
-		return s.simple(ctx, elevationsSQL+" where d.description like 'elevation tenure:1:%' order by r.rolname", func(_ int, v [][]byte) error {
+		return s.simple(ctx, elevationsSQL+"where m.name is not null order by o.rolname", func(_ int, v [][]byte) error {
 			one := k.read(v)
 			if one.owner == connector.Ours {
 				out = append(out, one.Elevated)
@@ -149,14 +150,13 @@ func (k elevations) reach(ctx context.Context, e connector.Elevation) (out reach
 	return out, err
 }
 
-// note is what the role bears.
-func (k elevations) note(e connector.Elevation) string {
-	n := relational.NewNote(k.marker, connector.Ref{Type: "elevation", Name: e.Login, Resource: tenure.ResourceID(e.ID)})
-	return elevationNote + n.String()
+// noteFor is what the login bears.
+func (k elevations) noteFor(e connector.Elevation, object string) relational.Note {
+	return relational.NewNote(k.marker, connector.Ref{Type: elevationType, Name: e.Login, Resource: tenure.ResourceID(e.ID)}).With(relational.ObjectKey, object)
 }
 
-// open makes the role in one transaction with its note and its rights on schemas.
-// One of ours that is there is brought to what is asked.
+// open makes the role in one transaction with its note, and then gives it its rights
+// on schemas. One of ours that is there is brought to what is asked.
 func (k elevations) open(ctx context.Context, s *session, e connector.Elevation, reach reached) error {
 	have, err := k.get(ctx, s, e.Login)
 	if err != nil {
@@ -178,16 +178,25 @@ func (k elevations) open(ctx context.Context, s *session, e connector.Elevation,
 	if err != nil {
 		return err
 	}
-	statements := []string{
-		first + " login nosuperuser nocreatedb nocreaterole noinherit noreplication nobypassrls connection limit " + strconv.Itoa(maxSessions) +
-			" password " + literal(password) + " valid until " + literal(stamp(e.Until)),
-		"comment on role " + name + " is " + literal(k.note(e)),
-	}
-	mine, err := k.mine(ctx, s, e.Login)
+	err = s.atomic(ctx, func(s *session) error {
+		err := s.simple(ctx, first+" login nosuperuser nocreatedb nocreaterole noinherit noreplication nobypassrls connection limit "+strconv.Itoa(maxSessions)+
+			" password "+literal(password)+" valid until "+literal(stamp(e.Until)), nil)
+		if err != nil {
+			return err
+		}
+		object, err := loginClass.made(ctx, s, e.Login)
+		if err != nil {
+			return err
+		}
+		return s.simple(ctx, strings.Join(k.mark(loginClass, e.Login, k.noteFor(e, object)), ";\n"), nil)
+	})
 	if err != nil {
 		return err
 	}
-	statements = append(statements, mine...)
+	statements, err := k.mine(ctx, s, e.Login)
+	if err != nil {
+		return err
+	}
 	rest := len(statements)
 	for setting, value := range k.settings(e, reach, version) {
 		statements = append(statements, "alter role "+name+" set "+setting+" to "+value)
@@ -292,69 +301,29 @@ type elevated struct {
 	owner connector.Ownership
 }
 
-const elevationsSQL = `select r.rolname, coalesce(d.description, ''), r.rolcanlogin::text,
- case when r.rolvaliduntil is null or not isfinite(r.rolvaliduntil) then '' else (extract(epoch from r.rolvaliduntil) * 1000000)::bigint::text end,
- (select count(*)::text from pg_stat_get_activity(null) a where a.usesysid = r.oid)
- from pg_roles r left join pg_shdescription d on d.objoid = r.oid and d.classoid = 'pg_authid'::regclass`
+var elevationsSQL = "select " + loginClass.columns() + `, o.rolcanlogin::text,
+ case when o.rolvaliduntil is null or not isfinite(o.rolvaliduntil) then '' else (extract(epoch from o.rolvaliduntil) * 1000000)::bigint::text end,
+ (select count(*)::text from pg_stat_get_activity(null) a where a.usesysid = o.oid)` + loginClass.from()
 
 func (k elevations) read(v [][]byte) elevated {
-	e := elevated{Elevated: connector.Elevated{Login: string(v[0]), Open: string(v[2]) == "true"}, owner: connector.Unmarked}
-	if micros, err := strconv.ParseInt(string(v[3]), 10, 64); err == nil {
+	b := k.marked(loginClass, v)
+	e := elevated{Elevated: connector.Elevated{Login: b.name, Open: string(v[4]) == "true"}}
+	if micros, err := strconv.ParseInt(string(v[5]), 10, 64); err == nil {
 		e.Until = time.UnixMicro(micros).UTC()
 	}
-	e.Sessions, _ = strconv.Atoi(string(v[4]))
-	text, ok := strings.CutPrefix(string(v[1]), elevationNote)
-	if !ok {
-		return e
-	}
-	n := relational.ParseNote(text)
-	id, owner := n.Read(k.marker, "elevation")
+	e.Sessions, _ = strconv.Atoi(string(v[6]))
+	id, owner := b.note.Read(k.marker, elevationType)
 	e.ID, e.owner = tenure.ElevationID(id), owner
-	if n.Name != e.Login && owner == connector.Ours {
-		e.owner = connector.Forged // a mark of ours that was copied to another role
-	}
 	return e
 }
 
 func (k elevations) get(ctx context.Context, s *session, login string) (found *elevated, err error) {
-	err = s.simple(ctx, elevationsSQL+" where r.rolname = "+literal(login), func(_ int, v [][]byte) error {
+	err = s.simple(ctx, elevationsSQL+"where o.rolname = "+literal(login), func(_ int, v [][]byte) error {
 		one := k.read(v)
 		found = &one
 		return nil
 	})
 	return found, err
-}
-
-// drop takes the role's rights back wherever it has some, and drops it. What it
-// came to own is Tenure's role's from now on: nothing is lost.
-func (k elevations) drop(ctx context.Context, s *session, login string) error {
-	var elsewhere []string
-	closed := ""
-	err := s.simple(ctx, `select distinct b.datname, b.datallowconn::text from pg_shdepend d join pg_database b on b.oid = d.dbid
- where d.refclassid = 'pg_authid'::regclass and d.refobjid = (select oid from pg_roles where rolname = `+literal(login)+`) and b.datname <> current_database()`, func(_ int, v [][]byte) error {
-		elsewhere = append(elsewhere, string(v[0]))
-		if string(v[1]) != "true" {
-			closed = string(v[0])
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if closed != "" {
-		return tenure.Errorf(tenure.Blocked, "role %q can't sign in any more, and has rights left in database %q, which is closed", login, closed).Retryable()
-	}
-	err = s.simple(ctx, "select pg_terminate_backend(pid)::text from pg_stat_activity where application_name = "+literal(guardName(login))+" and usename = current_user", nil)
-	if err != nil {
-		return err
-	}
-	take := []string{"reassign owned by " + quote(login) + " to current_user", "drop owned by " + quote(login)}
-	for _, db := range elsewhere {
-		if err := k.inside(ctx, db, func(s *session) error { return s.run(ctx, take, "", nil) }); err != nil {
-			return err
-		}
-	}
-	return s.run(ctx, append(take, "drop role "+quote(login)), "", nil)
 }
 
 // version is the server's, as server_version_num.

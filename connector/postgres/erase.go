@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 type planKey struct {
 	resource tenure.ResourceID
 	class    string
+	deputy   bool
 }
 
 var _ connector.Tallier = (*Driver)(nil)
@@ -32,8 +34,8 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 		shared.gone = true
 		h = shared
 	}
-	there, err := h.reach(ctx, r, true, func(s *session, of holdingOf) (err error) {
-		e, err = d.batch(ctx, s, r, of, b)
+	there, err := h.reach(ctx, r, true, func(s *session, at reading) (err error) {
+		e, err = d.stage(ctx, s, r, at, b)
 		return refused(err)
 	})
 	if err == nil && !there {
@@ -43,10 +45,76 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 	return e, coded(err)
 }
 
+// indoors begins the cursor of a batch that a deputy takes.
+const indoors = "own."
+
+// stage erases one batch where the erasure has come to: outside of a tenant's premises
+// first, where rows may refer to what is on them, and then there; the other way round
+// if rows on them refer to those that go outside.
+func (d *Driver) stage(ctx context.Context, s *session, r connector.Ref, at reading, b connector.Batch) (e connector.Erased, err error) {
+	if at.deputise == nil {
+		return d.batch(ctx, s, r, at, b)
+	}
+	if err := keep(ctx, s); err != nil {
+		return e, err
+	}
+	all, err := at.all(ctx, s)
+	if err != nil {
+		return e, err
+	}
+	first := slices.ContainsFunc(all.Graph.Keys(), func(k relational.ForeignKey) bool {
+		return all.Own(k.Child) && !all.Own(k.Parent) && all.Classes[k.Parent] != ""
+	})
+	cursor, inside := strings.CutPrefix(b.Cursor, indoors)
+	b.Cursor = cursor
+	inside = inside || first && b.Cursor == ""
+	out := func(s *session) (err error) {
+		e, err = d.batch(ctx, s, r, at, b)
+		return err
+	}
+	if inside {
+		err = at.deputise(ctx, func(s *session) error {
+			err := out(s)
+			if hindered(err) && ctx.Err() == nil {
+				e, err = d.raze(ctx, s, r, at, b)
+			}
+			if err == nil && e.Done {
+				err = s.settle(ctx)
+			}
+			return err
+		})
+	} else {
+		err = out(s)
+	}
+	if err != nil {
+		return connector.Erased{}, err
+	}
+	if inside {
+		if b.Run != "" {
+			total, err := kept.Read(ctx, s, b.Run, string(r.Resource))
+			if err != nil {
+				return e, err
+			}
+			e.Total, e.Detached = total.Total, total.Detached
+		}
+		if !e.Done {
+			e.Cursor = indoors + e.Cursor
+		}
+	}
+	if err != nil || !e.Done || inside != first {
+		return e, err
+	}
+	e.Done = false
+	if e.Cursor = "0."; !inside {
+		e.Cursor = indoors
+	}
+	return e, nil
+}
+
 // batch erases one batch, by the plan of the last one if there is one.
-func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of holdingOf, b connector.Batch) (e connector.Erased, err error) {
-	key := planKey{r.Resource, b.Class}
-	p, known, err := d.planned(ctx, s, of, key, b.Cursor)
+func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, at reading, b connector.Batch) (e connector.Erased, err error) {
+	key := planKey{r.Resource, b.Class, s.deputy != nil}
+	p, known, err := d.planned(ctx, s, at.here, key, b.Cursor)
 	if err != nil {
 		return e, err
 	}
@@ -55,7 +123,7 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 		b.Limit = min(b.Limit, objectsAtOnce)
 	}
 	once := func(s *session) (err error) {
-		e, err = d.once(ctx, s, r, of, &p, b, known)
+		e, err = d.once(ctx, s, r, at, &p, b, known)
 		return err
 	}
 	switch err = d.patient(ctx, s, once); state(err) {
@@ -63,7 +131,7 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 		p.Erasure = p.Wary()
 		err = d.patient(ctx, s, once)
 	case "42P01", "42703": // a table or a column has another name by now
-		if p, known, err = d.planned(ctx, s, of, key, ""); err == nil {
+		if p, known, err = d.planned(ctx, s, at.here, key, ""); err == nil {
 			err = d.patient(ctx, s, once)
 		}
 	}
@@ -74,6 +142,9 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 		d.remember(key, p)
 		return e, nil
 	}
+	if s.deputy != nil {
+		return e, nil // what is left to do is done by Tenure's own session
+	}
 	if err := d.settle(ctx, s, r, p.Holding, b.Class); err != nil {
 		return connector.Erased{}, err
 	}
@@ -82,15 +153,15 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, of hold
 
 // once erases one batch in a transaction. A plan that is known is an older
 // batch's, and the catalog may have changed since it was made.
-func (d *Driver) once(ctx context.Context, s *session, r connector.Ref, of holdingOf, p *footing, b connector.Batch, known bool) (e connector.Erased, err error) {
-	if *p, err = d.current(ctx, s, r, of, *p, b.Class); err != nil {
+func (d *Driver) once(ctx context.Context, s *session, r connector.Ref, at reading, p *footing, b connector.Batch, known bool) (e connector.Erased, err error) {
+	if *p, err = d.current(ctx, s, r, at, *p, b.Class); err != nil {
 		return e, err
 	}
 	if e, err = p.take(ctx, s, b); err != nil {
 		return e, err
 	}
 	if e.Done && known {
-		if e.Done, err = d.again(ctx, s, of, p, b); err != nil {
+		if e.Done, err = d.again(ctx, s, at.here, p, b); err != nil {
 			return e, err
 		}
 	}
@@ -102,6 +173,9 @@ func (d *Driver) once(ctx context.Context, s *session, r connector.Ref, of holdi
 	e.Counts, e.Detached = knownAll(r, e.Counts), knownAll(r, e.Detached)
 	if b.Run == "" {
 		return e, nil
+	}
+	if s.deputy != nil {
+		return e, s.tell(ctx, b.Run, string(r.Resource), &e)
 	}
 	err = kept.Add(ctx, s, b.Run, string(r.Resource), &e)
 	return e, err
@@ -152,29 +226,32 @@ func (d *Driver) forget(k planKey) {
 // tenant's own database they stand in a schema of Tenure's own. One that somebody
 // else made isn't used.
 func keep(ctx context.Context, s *session) error {
+	if s.deputy != nil {
+		return nil // Tenure's own session has seen to it
+	}
 	var there, ours, schema int
 	err := each(ctx, s, `select count(*)::text, count(*) filter (where c.relowner = r.oid)::text,
  (select count(*) from pg_namespace where nspname = 'tenure' and not pg_has_role(nspowner, 'usage'))::text
  from pg_class c join pg_namespace n on n.oid = c.relnamespace, (select oid from pg_roles where rolname = current_user) r
- where n.nspname = 'tenure' and c.relname in ('tally', 'parent')`, 3, func(v []string) {
+ where n.nspname = 'tenure' and c.relname in ('tally', 'parent', 'deputy')`, 3, func(v []string) {
 		_, _ = fmt.Sscan(strings.Join(v, " "), &there, &ours, &schema)
 	})
 	switch {
 	case err != nil:
 		return err
-	case there == 2 && ours == 2:
+	case there == 3 && ours == 3:
 		return nil
 	case there != ours || schema > 0:
 		return tenure.Errorf(tenure.Blocked, "the schema tenure, or a table in it, isn't Tenure's").WithHint("rename it; Tenure keeps its counts there")
 	}
 	made := append([]string{"select pg_advisory_xact_lock(8386104310)", "create schema if not exists tenure", "revoke all on schema tenure from public"}, kept.DDL()...)
-	return s.run(ctx, append(made, closeSQL), "", nil)
+	return s.run(ctx, append(made, tellSQL, closeSQL), "", nil)
 }
 
 // forget takes away what is kept of a resource, where anything is kept at all.
 func forget(ctx context.Context, s *session, r tenure.ResourceID) error {
-	there, err := textsOf(ctx, s, "select 'yes' where to_regclass("+literal(kept.Tally)+") is not null and to_regclass("+literal(kept.Parents)+") is not null")
-	if err != nil || len(there) == 0 {
+	there, err := keeps(ctx, s, "tally", "parent")
+	if err != nil || !there {
 		return err
 	}
 	return kept.Forget(ctx, s, string(r))
@@ -187,11 +264,12 @@ func (d *Driver) Tally(ctx context.Context, r connector.Ref, run string) (e conn
 		return e, err
 	}
 	_, shared := h.(pools) // their tally outlives the mark while late rows go
-	_, err = h.reach(ctx, r, !shared, func(s *session, _ holdingOf) (err error) {
-		e, err = kept.Read(ctx, s, run, string(r.Resource))
-		if state(err) == "42P01" || state(err) == "3F000" { // nothing was taken yet
-			e, err = connector.Erased{Total: map[string]int64{}}, nil
+	_, err = h.reach(ctx, r, !shared, func(s *session, _ reading) error {
+		there, err := keeps(ctx, s, "tally")
+		if e.Total = map[string]int64{}; err != nil || !there { // nothing was taken yet
+			return err
 		}
+		e, err = kept.Read(ctx, s, run, string(r.Resource))
 		return err
 	})
 	return e, coded(err)
@@ -255,12 +333,12 @@ func (d *Driver) blockers(ctx context.Context, pid uint32) (who holders) {
 // remove takes the owner mark and what was kept of the rows away. It deletes no
 // row: those that are left are Blocked if no class covers them, else a Conflict.
 func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
-	rec.Changed, err = k.reach(ctx, r, true, func(s *session, of holdingOf) error {
+	rec.Changed, err = k.reach(ctx, r, true, func(s *session, at reading) error {
 		if err := keep(ctx, s); err != nil {
 			return err
 		}
 		return s.atomic(ctx, func(s *session) error {
-			held, err := of(ctx, s)
+			held, err := at.here(ctx, s)
 			if err != nil {
 				return err
 			}

@@ -12,38 +12,94 @@ import (
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
-// Export is described at connector.Exporter: relational.Archive's form, all of
-// it from one snapshot. Views, functions and triggers aren't in schema.sql.
+// Export is described at connector.Exporter: relational.Archive's form, from one
+// snapshot of a tenant's own store and one of what stands elsewhere. Views, functions
+// and triggers aren't in schema.sql.
 func (d *Driver) Export(ctx context.Context, r connector.Ref, w io.Writer) (rec connector.Receipt, err error) {
 	h, err := d.holder(r, "be exported")
 	if err != nil {
 		return rec, err
 	}
-	there, err := h.reach(ctx, r, true, func(s *session, of holdingOf) error {
-		if err := s.simple(ctx, "begin isolation level repeatable read read only", nil); err != nil {
-			return err
+	there, err := h.reach(ctx, r, true, func(s *session, at reading) error {
+		a := relational.NewArchive(w, d.now())
+		err := archiveDDL(ctx, s, at, a)
+		if err == nil {
+			err = at.each(ctx, s, func(s *session) error { return export(ctx, s, at.here, a) })
 		}
-		held, err := of(ctx, s)
-		if err != nil {
-			return err
-		}
-		ddl, err := ddlOf(ctx, s, held.Tables)
-		if err != nil {
-			return err
-		}
-		held.Objects = func(ctx context.Context, a *relational.Archive) error { return exportObjects(ctx, s, held, a) }
-		a, err := held.Export(ctx, s, w, ddl, d.now())
-		if err != nil {
-			closeNow(s.conn)
-			return err
+		if err == nil {
+			err = a.Close()
 		}
 		rec.Counts = map[string]int64{"rows": a.Rows, "bytes": a.Bytes}
-		return s.simple(ctx, "commit", nil)
+		return err
 	})
 	if err == nil && !there {
 		err = tenure.Errorf(tenure.NotFound, "%s %q isn't there", r.Type, r.Name)
 	}
 	return rec, coded(err)
+}
+
+// archiveDDL adds schema.sql, for which the catalog alone is read.
+func archiveDDL(ctx context.Context, s *session, at reading, a *relational.Archive) error {
+	held, err := at.all(ctx, s)
+	if err != nil {
+		return err
+	}
+	ddl, err := ddlOf(ctx, s, held.Tables)
+	if err != nil {
+		return err
+	}
+	return a.Text("schema.sql", ddl)
+}
+
+// export adds the rows and large objects that a session may read, from one snapshot.
+func export(ctx context.Context, s *session, of holdingOf, a *relational.Archive) (err error) {
+	begin := "begin isolation level repeatable read read only"
+	if s.deputy != nil {
+		begin = "begin isolation level repeatable read" // for unforced, which is undone
+	}
+	if err := s.simple(ctx, begin, nil); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			closeNow(s.conn)
+		}
+	}()
+	held, err := of(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, t := range held.Tables {
+		if s.deputy == nil {
+			err = held.ExportTable(ctx, s, a, t)
+		} else {
+			err = s.exportOwn(ctx, held, a, t)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := exportObjects(ctx, s, held, a); err != nil {
+		return err
+	}
+	return s.simple(ctx, "rollback", nil)
+}
+
+// exportOwn adds the rows of a tenant's own table: by a query, or copied as texts where
+// code on the premises, or row security that is forced on their owner, hinders that.
+func (s *session) exportOwn(ctx context.Context, held *relational.Holding, a *relational.Archive, t relational.Reached) error {
+	if err := s.simple(ctx, "savepoint before", nil); err != nil {
+		return err
+	}
+	err := held.ExportTable(ctx, s, a, t)
+	if hindered(err) && ctx.Err() == nil {
+		if err := s.simple(ctx, "rollback to savepoint before; set local lock_timeout = "+strconv.FormatInt(lockTime.Milliseconds(), 10), nil); err != nil {
+			return err
+		}
+		n := t.Table.TableName
+		return a.Table(n, held.Classes[n], func(yield func([]byte) error) error { return s.copyRows(ctx, t.Table, yield) })
+	}
+	return err
 }
 
 func (d *Driver) now() time.Time {

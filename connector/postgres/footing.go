@@ -94,7 +94,7 @@ func (f footing) lock(ctx context.Context, s *session) error {
 
 // current is the plan if the catalog is still what it was made on, by now that
 // the batch holds its locks; else a new one, unless what has come stands in the way.
-func (d *Driver) current(ctx context.Context, s *session, r connector.Ref, of holdingOf, f footing, class string) (footing, error) {
+func (d *Driver) current(ctx context.Context, s *session, r connector.Ref, at reading, f footing, class string) (footing, error) {
 	for range 3 {
 		if err := f.lock(ctx, s); err != nil {
 			return f, err
@@ -103,10 +103,10 @@ func (d *Driver) current(ctx context.Context, s *session, r connector.Ref, of ho
 		if err != nil || now == f.catalog {
 			return f, err
 		}
-		if f, err = d.plan(ctx, s, of, class); err != nil {
+		if f, err = d.plan(ctx, s, at.here, class); err != nil {
 			return f, err
 		}
-		if err := d.allowed(ctx, s, r, of, class); err != nil {
+		if err := d.allowed(ctx, s, r, at, class); err != nil {
 			return f, err
 		}
 	}
@@ -114,9 +114,12 @@ func (d *Driver) current(ctx context.Context, s *session, r connector.Ref, of ho
 }
 
 // allowed is Blocked by what the data map would show as blocking the class.
-func (d *Driver) allowed(ctx context.Context, s *session, r connector.Ref, of holdingOf, class string) error {
+func (d *Driver) allowed(ctx context.Context, s *session, r connector.Ref, at reading, class string) error {
+	if s.deputy != nil {
+		return nil // all on the premises goes, and is the tenant's own
+	}
 	var m connector.Map
-	if err := d.survey(ctx, s, connector.Survey{Ref: r}, of, &m, true); err != nil {
+	if _, err := d.survey(ctx, s, connector.Survey{Ref: r}, at, &m, true); err != nil {
 		return err
 	}
 	i := slices.IndexFunc(m.Places, func(p connector.Place) bool {

@@ -112,7 +112,7 @@ func (k grants) ensure(ctx context.Context, d connector.Desired) (o connector.Ob
 		statements = append(statements, st.spec.statements(true, minus(st.spec.rights(), st.held))...)
 		note := k.note(d.Ref, spec, st.spec.object())
 		if st.note == nil || st.note.String() != note.String() {
-			statements = append(statements, putNote(note))
+			statements = append(statements, k.putNote(note))
 		}
 		held := st.held
 		if len(statements) > 0 {
@@ -243,7 +243,7 @@ func (k grants) disable(ctx context.Context, r connector.Ref, to tenure.Resource
 			return nil
 		}
 		rec.Changed = true
-		return k.take(ctx, s, st, putNote(st.note.With("state", string(to))))
+		return k.take(ctx, s, st, k.putNote(st.note.With("state", string(to))))
 	})
 	return rec, err
 }
@@ -262,7 +262,7 @@ func (k grants) resume(ctx context.Context, r connector.Ref) (rec connector.Rece
 			return nil
 		}
 		rec.Changed = true
-		return s.run(ctx, st.was.alone(append(st.was.statements(true, minus(st.was.rights(), st.before)), putNote(st.note.With("state", "")))), "", nil)
+		return s.run(ctx, st.was.alone(append(st.was.statements(true, minus(st.was.rights(), st.before)), k.putNote(st.note.With("state", "")))), "", nil)
 	})
 	return rec, err
 }

@@ -70,6 +70,9 @@ func graph(ctx context.Context, s *session, tells []string, seeds, shared string
 		return nil, err
 	}
 	n.tells = tells
+	if err := n.owners(ctx, s); err != nil {
+		return nil, err
+	}
 	if err := n.describe(ctx, s); err != nil {
 		return nil, err
 	}
@@ -83,7 +86,7 @@ func graph(ctx context.Context, s *session, tells []string, seeds, shared string
 	tables := make([]relational.Table, 0, len(n.tables))
 	for at, t := range n.tables {
 		if root := n.root(at); root != nil && root != t {
-			root.Code = root.Code || t.Code
+			root.Code, root.Alien = root.Code || t.Code, root.Alien || t.Alien
 		}
 	}
 	for at, t := range n.tables {
@@ -92,6 +95,24 @@ func graph(ctx context.Context, s *session, tells []string, seeds, shared string
 		}
 	}
 	return relational.NewGraph(tables, keys), nil
+}
+
+// owners tells which tables are a tenant's role's. A deputy sees none but its role's.
+func (n *near) owners(ctx context.Context, s *session) error {
+	var roles []string
+	for _, t := range n.tables {
+		if t.found && t.owner != "" && !slices.Contains(roles, t.owner) {
+			roles = append(roles, t.owner)
+		}
+	}
+	if s.deputy != nil {
+		return nil
+	}
+	theirs, err := tenantsOf(ctx, s, roles)
+	for _, t := range n.tables {
+		t.Alien = theirs[t.owner]
+	}
+	return err
 }
 
 // table is one that was found; nil for any other oid.

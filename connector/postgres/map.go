@@ -86,7 +86,7 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 	if err != nil {
 		return nil, err
 	}
-	g := &ground{survey: v, cover: a.Coverage, column: a.Column, key: a.Key, home: a.Schema, held: map[relational.TableName]holds{}, beside: relational.BesideOf(v, a.Key, "public")}
+	g := &ground{survey: v, cover: a.Coverage, column: a.Column, key: a.Key, home: a.Schema, beside: relational.BesideOf(v, a.Key, "public")}
 	if g.catalog, err = d.readCatalog(ctx, s, v.Ref); err != nil {
 		return nil, err
 	}
@@ -102,13 +102,19 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 		g.whole, g.home = true, "public"
 	}
 	g.holding, g.tables, g.graph, g.keyed = held, held.Tables, held.Graph, held.TenantColumn
-	for _, t := range held.Tables {
-		g.held[t.Table.TableName] = holds{class: held.Classes[t.Table.TableName], where: t.Where()}
-	}
+	g.held = holdsOf(held)
 	if err != nil {
 		return nil, err
 	}
 	return g, g.readBearing(ctx, s)
+}
+
+func holdsOf(held *relational.Holding) map[relational.TableName]holds {
+	out := make(map[relational.TableName]holds, len(held.Tables))
+	for _, t := range held.Tables {
+		out[t.Table.TableName] = holds{class: held.Classes[t.Table.TableName], where: t.Where()}
+	}
+	return out
 }
 
 // attributes reads those of a resource's that into has.
@@ -185,7 +191,7 @@ func (g *ground) classOf(r *relation) string {
 // audit finds what can hold the tenant's data beside the tables that its rows
 // were followed to, and what stands in the way of its erasure there.
 func (g *ground) audit(ctx context.Context, s *session) (places []connector.Place, partial string, err error) {
-	for _, look := range []func(context.Context, *session) ([]connector.Place, error){g.bearers, g.shown, g.unmarked, g.lists, g.parts, g.code, g.droppers, g.published, g.derived, g.objects, g.foreign} {
+	for _, look := range []func(context.Context, *session) ([]connector.Place, error){g.bearers, g.aliens, g.shown, g.unmarked, g.lists, g.parts, g.code, g.droppers, g.published, g.derived, g.objects, g.foreign} {
 		found, err := look(ctx, s)
 		if err != nil {
 			return nil, "", err
@@ -273,11 +279,31 @@ func (g *ground) parts(context.Context, *session) (out []connector.Place, err er
 	return out, nil
 }
 
-// others says that the table stands in a schema that is a resource by itself, or is
-// covered by another resource of the tenant's.
+// others says that the table stands in a schema that is a resource by itself, is covered
+// by another resource of the tenant's, or belongs to a tenant's role.
 func (g *ground) others(n relational.TableName) bool {
 	_, schema := g.strangers[n.Schema]
-	return g.beside.Has(n) || schema
+	return g.beside.Has(n) || schema || g.alien(n)
+}
+
+// alien says that the table belongs to a tenant's role, so that it isn't read.
+func (g *ground) alien(n relational.TableName) bool {
+	r := g.byName[n]
+	return r != nil && r.alien
+}
+
+// aliens are such tables that no whole store holds, if a column of theirs has the name
+// of the tenant column.
+func (g *ground) aliens(context.Context, *session) (out []connector.Place, err error) {
+	for _, b := range g.bearing {
+		n := b.relation.name
+		if _, store := g.strangers[n.Schema]; !store && b.relation.alien && !g.own(n) {
+			out = append(out, connector.Place{Name: n.String(), Kind: connector.PlaceTable, Via: "column " + b.column,
+				Says: n.String() + " belongs to " + b.relation.owner + ", a tenant's role whose code would run with Tenure's rights if it were read",
+				Fix:  "give it to a role that no tenant is a member of, or drop it"})
+		}
+	}
+	return out, nil
 }
 
 func uncovered(n relational.TableName, via, says string) connector.Place {

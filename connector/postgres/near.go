@@ -24,8 +24,9 @@ type near struct {
 // nearTable is one of them, or a relation that it is a part of.
 type nearTable struct {
 	relational.Table
-	found      bool // it is a table, and not the server's
-	partition  bool // its columns are those of its root
+	found      bool   // it is a table, and not the server's
+	owner      string // whose it is; "" of this session's role
+	partition  bool   // its columns are those of its root
 	parents    []oid
 	parts      []oid
 	references []oid // the tables that it refers to
@@ -69,7 +70,8 @@ const everySQL = `select c.oid from pg_class c join pg_namespace n on n.oid = c.
 // nearSQL reads tables, with what they are parts of, their columns (a partition has
 // those of its root), constraints and triggers, and what refers to them. A foreign
 // key that a partition has from its root has a parent.
-const nearSQL = `select c.oid, n.nspname, c.relname, c.relkind = 'p' or c.relhassubclass, not has_table_privilege(c.oid, 'select') or c.relrowsecurity and row_security_active(c.oid), c.relispartition, c.relhasrules
+const nearSQL = `select c.oid, n.nspname, c.relname, c.relkind = 'p' or c.relhassubclass, not has_table_privilege(c.oid, 'select') or c.relrowsecurity and row_security_active(c.oid), c.relispartition, c.relhasrules,
+ case when c.relowner = (select r.oid from pg_roles r where r.rolname = current_user) then '' else pg_get_userbyid(c.relowner) end
  from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p') and c.oid {{new}} and ` + notOurs + `;
 select h.inhrelid, h.inhparent, h.inhseqno from pg_inherits h where h.inhrelid {{new}} union select h.inhrelid, h.inhparent, h.inhseqno from pg_inherits h where h.inhparent {{new}} order by 1, 3;
 select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '' or a.attidentity = 'a', a.attcollation, a.attgenerated <> ''
@@ -164,6 +166,7 @@ func (n *near) take(result int, v [][]byte) error {
 	case 0:
 		t.found, t.TableName = true, relational.TableName{Schema: string(v[1]), Name: string(v[2])}
 		t.Parts, t.Hidden, t.partition, t.Code = yes(v[3]), yes(v[4]), yes(v[5]), yes(v[6]) || t.Code
+		t.owner = string(v[7])
 	case 1:
 		up := oidOf(v[1])
 		if t != nil {

@@ -54,20 +54,35 @@ const objectsOf = "large objects of "
 // kind is the name under which the objects are tallied.
 func (l locator) kind() string { return objectsOf + l.table.String() }
 
-const locatorsSQL = `select n.nspname, c.relname, a.attname, e.oid is not null from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+const locatorsSQL = `select n.nspname, c.relname, a.attname, e.oid is not null, pg_get_userbyid(c.relowner) from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
  join pg_type t on t.oid = a.atttypid left join pg_type b on b.oid = t.typbasetype
  left join pg_type e on e.oid in (t.typelem, b.typelem) and 'oid'::regtype in (e.oid, e.typbasetype) and 'array_in'::regproc in (t.typinput, b.typinput)
  where c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped and not c.relispartition
  and ('oid'::regtype in (t.oid, t.typbasetype) or e.oid is not null) and ` + notOurs + ` order by 1, 2, a.attnum`
 
 // locators are the columns of the whole database that may name large objects: of the
-// type oid, or of a domain over it, as lo is, or lists of them.
+// type oid, or of a domain over it, as lo is, or lists of them. Those of tenants' roles
+// are read by deputies alone.
 func locators(ctx context.Context, s *session) (out []locator, err error) {
+	var owners []string
 	err = s.simple(ctx, locatorsSQL, func(_ int, v [][]byte) error {
-		out = append(out, locator{relational.TableName{Schema: string(v[0]), Name: string(v[1])}, string(v[2]), yes(v[3])})
+		n := relational.TableName{Schema: string(v[0]), Name: string(v[1])}
+		if s.deputy == nil || s.deputy.has(n) {
+			out, owners = append(out, locator{n, string(v[2]), yes(v[3])}), append(owners, string(v[4]))
+		}
 		return nil
 	})
-	return out, err
+	if err != nil || s.deputy != nil {
+		return out, err
+	}
+	theirs, err := tenantsOf(ctx, s, owners)
+	var safe []locator
+	for i, l := range out {
+		if !theirs[owners[i]] {
+			safe = append(safe, l)
+		}
+	}
+	return safe, err
 }
 
 // locatorsOf are those of the tables.
@@ -218,8 +233,8 @@ func managers(ctx context.Context, s *session) (map[string]bool, error) {
 	return out, err
 }
 
-// unlinkAll takes away the large objects that a whole store's rows name and no
-// row elsewhere does, a bounded number in each transaction.
+// unlinkAll takes away the large objects that a whole store's rows name and no other
+// row that the session can read does, a bounded number in each transaction.
 func (s *session) unlinkAll(ctx context.Context, schema string, counts map[string]int64) error {
 	all, err := locators(ctx, s)
 	if err != nil {

@@ -104,8 +104,9 @@ func (k schemas) keyed(ctx context.Context, s *session, d connector.Desired, a s
 		}
 	}
 	err = s.simple(ctx, strangersSQL, func(_ int, v [][]byte) error {
-		if n := relational.ParseNote(string(v[1])); n.Get("key") != "" && n.Get("tenant") != string(d.Tenant) {
-			others[n.Get("key")] = n.Name
+		b := k.marked(schemaClass, v)
+		if owned, theirs := k.storeOf(b, d.Tenant); owned && theirs && b.note.Get("key") != "" {
+			others[b.note.Get("key")] = b.note.Name
 		}
 		return nil
 	})

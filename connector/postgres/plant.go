@@ -17,8 +17,8 @@ create table if not exists tenure.sentinel (id int primary key, token text not n
 create table if not exists tenure.mark (
 	type text collate "C" not null, name text collate "C" not null, note text not null,
 	constraint mark_pk primary key (type, name));
-create index if not exists mark_on on tenure.mark (type, ` + placeSQL + `);
-comment on schema tenure is 'kept by Tenure: its sentinel, and owner marks of what can bear no comment';
+` + marksSQL + `;
+comment on schema tenure is 'kept by Tenure: its sentinel, and owner marks';
 insert into tenure.sentinel (id, token) values (1, md5(random()::text || clock_timestamp()::text)) on conflict do nothing;
 create schema if not exists tenure_sentinel;
 revoke all on schema tenure_sentinel from public;
@@ -26,6 +26,12 @@ create table if not exists tenure_sentinel.canary (id int primary key);
 revoke all on table tenure_sentinel.canary from public;
 insert into tenure_sentinel.canary (id) values (1) on conflict do nothing;
 comment on schema tenure_sentinel is 'kept by Tenure: a neighbour that no tenant may read'`
+
+// marksSQL brings the table of notes of an older build up to this one: what a note is
+// on is told by its identity, too.
+const marksSQL = `alter table tenure.mark add column if not exists site text, add column if not exists object oid;
+create index if not exists mark_on on tenure.mark (type, ` + placeSQL + `);
+create unique index if not exists mark_object on tenure.mark (type, site, object)`
 
 // closeSQL closes what Tenure keeps to everybody else.
 const closeSQL = "revoke all on all tables in schema tenure from public"
@@ -45,9 +51,28 @@ func (d *Driver) Plant(ctx context.Context) (string, error) {
 			return tenure.Errorf(tenure.Blocked, "the endpoint is a read-only standby").WithHint("use the primary's")
 		}
 		fingerprint = g.Fingerprint
-		return s.run(ctx, append(append([]string{plantSQL}, kept.DDL()...), closeSQL), "", nil)
+		if err := unowned(ctx, s); err != nil {
+			return err
+		}
+		return s.run(ctx, append(append([]string{plantSQL}, kept.DDL()...), tellSQL, closeSQL), "", nil)
 	})
 	return fingerprint, coded(err)
+}
+
+// unowned is Conflict if somebody has made a schema of Tenure's name before, who
+// could write the marks then.
+func unowned(ctx context.Context, s *session) error {
+	owner := ""
+	err := s.simple(ctx, `select r.rolname from pg_namespace n join pg_roles r on r.oid = n.nspowner where n.nspname in ('tenure', 'tenure_sentinel')
+ and not r.rolsuper and r.rolname <> current_user and r.oid <> (select datdba from pg_database where datname = current_database())`, func(_ int, v [][]byte) error {
+		owner = string(v[0])
+		return nil
+	})
+	if err == nil && owner != "" {
+		err = tenure.Errorf(tenure.Conflict, "there is a schema of Tenure's name already, and it belongs to role %q", owner).
+			WithHint("give it to Tenure's own role, or drop it: alter schema tenure owner to …")
+	}
+	return err
 }
 
 func standby(ctx context.Context, s *session) bool {

@@ -211,7 +211,7 @@ func (k policies) ensure(ctx context.Context, d connector.Desired) (o connector.
 		}
 		note := k.note(d.Ref, spec, p.Schema+"\x00"+p.Role)
 		if have == nil || have.String() != note.String() {
-			statements = append(statements, putNote(note))
+			statements = append(statements, k.putNote(note))
 		}
 		if len(statements) > 0 {
 			rec.Changed = true

@@ -1,7 +1,7 @@
 // Package postgres connects Tenure to PostgreSQL 14 and newer: databases,
 // schemas, roles, grants, row security policies, and tenants' rows in shared
-// tables. What it makes bears its owner mark in a comment; what can't bear one
-// stands in the table tenure.mark.
+// tables. The owner marks of what it makes stand in the table tenure.mark, where no
+// tenant can write; comments only tell people.
 package postgres
 
 import (
@@ -18,6 +18,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
+	"github.com/tenurehq/tenure/connector/sqltext"
 )
 
 // Info describes the connector.
@@ -35,6 +36,7 @@ func Info() connector.Info {
 		Probes: probes(),
 		Open:   open,
 		Review: review,
+		SQL:    sqltext.PostgreSQL().Read,
 	}
 }
 
@@ -55,6 +57,7 @@ type Driver struct {
 
 var (
 	_ connector.Driver      = (*Driver)(nil)
+	_ connector.Adopter     = (*Driver)(nil)
 	_ connector.Suspender   = (*Driver)(nil)
 	_ connector.Revoker     = (*Driver)(nil)
 	_ connector.Quarantiner = (*Driver)(nil)
@@ -123,6 +126,7 @@ type kind interface {
 	ensure(ctx context.Context, d connector.Desired) (connector.Observed, connector.Receipt, error)
 	observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (whole bool, err error)
 	remove(ctx context.Context, r connector.Ref) (connector.Receipt, error)
+	adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (connector.Receipt, error)
 	discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (whole bool, err error)
 }
 

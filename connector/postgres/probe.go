@@ -18,7 +18,7 @@ func probes() []connector.ProbeKind {
 		{Name: "environment", Help: "the role's credential is refused on the second resource, of another environment", Types: []string{"role"}},
 		{Name: "exposure", Help: "nothing of it is granted to PUBLIC, and a fresh role can't use it", Types: []string{"database", "schema"}},
 		{Name: "encryption", Help: "where the profile requires encryption in transit: this connection has it, and one without it is refused", Types: []string{"role"}},
-		{Name: "sql", Help: "params query, as (tenant or platform), expect (rows, no-rows, refused or value) and value: a query that must answer so; it runs read-only"},
+		{Name: "sql", Help: "params query, as (tenant or platform), expect (rows, no-rows, refused or value) and value: a query that must answer so; it runs read-only", SQL: []string{"query"}},
 	}
 }
 
@@ -65,7 +65,7 @@ func (d *Driver) as(ctx context.Context, role string, password tenure.Secret, db
 	if err != nil {
 		return nil, err
 	}
-	return &session{conn}, nil
+	return &session{conn: conn}, nil
 }
 
 func (s *session) close(ctx context.Context) { _ = s.conn.Close(context.WithoutCancel(ctx)) }

@@ -3,74 +3,12 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-	"strings"
+	"slices"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/sqltext"
 )
-
-// probeIsolation acts as the role. Of what isn't the tenant's only names of
-// things and numbers of rows are read, never a row.
-func (d *Driver) probeIsolation(ctx context.Context, c connector.Check) (o connector.Outcome, err error) {
-	s, err := d.tenant(ctx, c)
-	if err != nil {
-		return o, err
-	}
-	defer s.close(ctx)
-	if _, err := s.Exec(ctx, "select id from tenure_sentinel.canary"); err == nil {
-		return failed("role " + c.Ref.Name + " can read the sentinel neighbour")
-	} else if state(err) != "42501" {
-		return o, err
-	}
-	reach, err := d.beyond(ctx, s, c.Ref.Name)
-	if err != nil {
-		return o, err
-	}
-	if len(reach) > 0 {
-		return failed("role " + c.Ref.Name + " reaches beyond its tenant: " + strings.Join(reach, ", "))
-	}
-	places, err := d.shared(ctx, c.Ref.Name)
-	if err != nil {
-		return o, err
-	}
-	for _, p := range places {
-		if what, err := p.leak(ctx, s); err != nil {
-			return o, err
-		} else if what != "" {
-			return failed("role " + c.Ref.Name + ": " + what)
-		}
-	}
-	return passed("role " + c.Ref.Name + " is refused on the sentinel neighbour and reaches nothing of another tenant")
-}
-
-// beyond lists what the role may use and should not: what Tenure marked as a
-// tenant's and neither belongs to the role nor was granted to it by Tenure.
-func (d *Driver) beyond(ctx context.Context, s *session, role string) ([]string, error) {
-	var schemas, databases []string
-	err := d.with(ctx, func(p *session) error {
-		all, err := grants{d}.notes(ctx, p, nil)
-		for _, n := range all {
-			if n.spec.Role == role && n.spec.Schema != "" {
-				schemas = append(schemas, n.spec.Schema)
-			}
-			if n.spec.Role == role && n.spec.Database != "" {
-				databases = append(databases, n.spec.Database)
-			}
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return textsOf(ctx, s, `select 'superuser' from pg_roles where rolname = current_user and rolsuper
-union all select 'bypassrls' from pg_roles where rolname = current_user and rolbypassrls
-union all (select 'schema ' || n.nspname from pg_namespace n join pg_description d on d.objoid = n.oid and d.classoid = 'pg_namespace'::regclass and d.objsubid = 0
- where d.description like 'tenure:1:%' and n.nspowner <> (select oid from pg_roles where rolname = current_user)
- and (has_schema_privilege(n.oid, 'usage') or has_schema_privilege(n.oid, 'create')) and not n.nspname = `+anyOf(schemas)+` limit 5)
-union all (select 'database ' || b.datname from pg_database b join pg_shdescription d on d.objoid = b.oid and d.classoid = 'pg_database'::regclass
- where d.description like 'tenure:1:%' and b.datdba <> (select oid from pg_roles where rolname = current_user)
- and has_database_privilege(b.oid, 'connect') and not b.datname = `+anyOf(databases)+` limit 5)`)
-}
 
 // sharedTable is a table that holds rows of several tenants.
 type sharedTable struct {
@@ -144,17 +82,23 @@ func (t sharedTable) leak(ctx context.Context, s *session) (string, error) {
 	if t.key == "" {
 		test = "true"
 	}
+	if says, err := t.sees(ctx, s, test); says != "" || err != nil {
+		return says, err
+	}
+	return t.open(ctx, s)
+}
+
+// sees counts the rows that the role sees and for which a condition holds.
+func (t sharedTable) sees(ctx context.Context, s *session, test string) (string, error) {
+	name := quote(t.schema, t.table)
 	rows, err := textsOf(ctx, s, "select count(*)::text from "+name+" where "+test)
 	if state(err) == "42501" {
 		return "", nil // it may write there, which the policy checks, and read nothing
 	}
-	if err != nil {
+	if err != nil || rows[0] == "0" {
 		return "", err
 	}
-	if rows[0] != "0" {
-		return "it sees " + rows[0] + " rows of " + name + " that aren't its tenant's", nil
-	}
-	return t.open(ctx, s)
+	return "it sees " + rows[0] + " rows of " + name + " that aren't its tenant's", nil
 }
 
 // open names a policy that lets the role see more than its key's rows, whether
@@ -268,23 +212,12 @@ func (d *Driver) noRows(ctx context.Context, s *session, c connector.Check, othe
 // probeSQL runs a blueprint's query in a transaction that can't write.
 func (d *Driver) probeSQL(ctx context.Context, c connector.Check) (o connector.Outcome, err error) {
 	query, expect := c.Params["query"], c.Params["expect"]
-	if strings.TrimSpace(query) == "" {
-		return o, tenure.Errorf(tenure.Invalid, "probe sql needs the parameter query")
+	if err := sqltext.PostgreSQL().One(query); err != nil {
+		return o, tenure.Errorf(tenure.Invalid, "probe sql: %w", err)
 	}
 	var rows int
 	var first string
-	try := func(s *session) error {
-		if err := s.simple(ctx, "begin read only", nil); err != nil {
-			return err
-		}
-		return s.simple(ctx, query, func(_ int, v [][]byte) error {
-			if rows == 0 && len(v) > 0 {
-				first = string(v[0])
-			}
-			rows++
-			return nil
-		})
-	}
+	try := func(s *session) error { return s.readOnly(ctx, query, &rows, &first) }
 	switch c.Params["as"] {
 	case "tenant":
 		s, login := d.tenant(ctx, c)
@@ -303,6 +236,35 @@ func (d *Driver) probeSQL(ctx context.Context, c connector.Check) (o connector.O
 		return o, tenure.Errorf(tenure.Invalid, "probe sql: parameter as is %q, not tenant or platform", c.Params["as"])
 	}
 	return judge(expect, c.Params["value"], rows, first, err)
+}
+
+// inReadOnly says when the transaction began, if it can't write.
+const inReadOnly = "select pg_catalog.now()::text where pg_catalog.current_setting('transaction_read_only') = 'on'"
+
+// readOnly asks one statement by the extended protocol, which takes no second, in a
+// transaction that can't write, and sees that it was the same one to the end.
+func (s *session) readOnly(ctx context.Context, query string, rows *int, first *string) error {
+	if err := s.simple(ctx, "begin read only", nil); err != nil {
+		return err
+	}
+	before, err := textsOf(ctx, s, inReadOnly)
+	if err != nil {
+		return err
+	}
+	r := s.conn.PgConn().ExecParams(ctx, query, nil, nil, nil, nil)
+	for ; r.NextRow(); *rows++ {
+		if v := r.Values(); *rows == 0 && len(v) > 0 {
+			*first = string(v[0])
+		}
+	}
+	if _, err := r.Close(); err != nil {
+		return err
+	}
+	after, err := textsOf(ctx, s, inReadOnly)
+	if err == nil && (s.conn.PgConn().TxStatus() != 'T' || !slices.Equal(before, after) || len(after) != 1) {
+		err = tenure.Errorf(tenure.Invalid, "probe sql: the query ends the read-only transaction that it runs in")
+	}
+	return err
 }
 
 // judge compares an answer with what was expected of it.

@@ -100,6 +100,11 @@ func (w *world) probes() []connectortest.ProbeCase {
 		{Kind: "isolation", Name: "policy for all", Check: own(nil), Misconfigure: do("create policy leak on shared.orders using (tenant <> '')")},
 		{Kind: "isolation", Name: "policy for all, no rows yet", Check: own(nil), Misconfigure: do("delete from shared.orders; create policy leak on shared.orders using (tenant <> '')")},
 		{Kind: "isolation", Name: "shared table that no policy covers", Check: own(nil), Misconfigure: do("create table shared.more (tenant text); insert into shared.more values ('other'); grant select on shared.more to ROLE")},
+		{Kind: "isolation", Name: "view past row security", Check: own(nil), Misconfigure: do("create view shared.v as select * from shared.orders; grant select on shared.v to ROLE")},
+		{Kind: "isolation", Name: "view past row security, no rows yet", Check: own(nil), Misconfigure: do("delete from shared.orders; create view shared.v as select * from shared.orders; grant select on shared.v to public")},
+		{Kind: "isolation", Name: "copy past row security", Check: own(nil), Misconfigure: do("create materialized view shared.v as select n from shared.orders; grant select on shared.v to public")},
+		{Kind: "isolation", Name: "function past row security", Check: own(nil), Misconfigure: do("create function shared.f() returns setof shared.orders security definer language sql as 'select * from shared.orders'")},
+		{Kind: "isolation", Name: "may act as one who reads all", Check: own(nil), Misconfigure: do("grant pg_read_all_data to ROLE")},
 		{Kind: "environment", Name: "schema", Check: own(other("schema", "other", nil)), Misconfigure: do("grant usage on schema other to ROLE")},
 		{Kind: "environment", Name: "rows", Check: own(other("rows", "other", shared)), Misconfigure: do("alter policy own on shared.orders using (true)")},
 		{Kind: "environment", Name: "role by password", Check: own(other("role", w.token+"other", nil)), Misconfigure: func(t testing.TB) {

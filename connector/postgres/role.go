@@ -55,8 +55,8 @@ func (a roleAttributes) limit() int {
 }
 
 // roleShape gives the canonical attributes; flags are rights that no tenant's
-// role should have.
-func roleShape(login bool, limit int, members []string, flags string) json.RawMessage {
+// role should have, and renamed is a name that it has got since.
+func roleShape(login bool, limit int, members []string, flags, renamed string) json.RawMessage {
 	var o object
 	set := func(name string, letter byte) {
 		if strings.IndexByte(flags, letter) >= 0 {
@@ -71,6 +71,7 @@ func roleShape(login bool, limit int, members []string, flags string) json.RawMe
 	set("createrole", 'C')
 	o.flag("login", login)
 	o.list("memberOf", members)
+	o.text("name", renamed)
 	set("replication", 'R')
 	set("superuser", 'S')
 	return o.done()
@@ -86,36 +87,32 @@ func (k roles) normalise(d connector.Desired) (json.RawMessage, error) {
 			return nil, err
 		}
 	}
-	return roleShape(a.Login, a.limit(), a.MemberOf, ""), nil
+	return roleShape(a.Login, a.limit(), a.MemberOf, "", ""), nil
 }
 
-const rolesSQL = `select r.rolname as ` + seen + `, coalesce(d.description, ''), r.rolconnlimit::text,
- concat(case when r.rolcanlogin then 'L' end, case when r.rolsuper then 'S' end, case when r.rolcreatedb then 'D' end,
-  case when r.rolcreaterole then 'C' end, case when r.rolbypassrls then 'B' end, case when r.rolreplication then 'R' end),
- coalesce((select json_agg(g.rolname)::text from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = r.oid), ''),
- case when r.rolcanlogin then '0' else (select count(*)::text from pg_stat_get_activity(null) a where a.usesysid = r.oid) end
- from pg_roles r `
-
-const roleNotes = `join pg_shdescription d on d.objoid = r.oid and d.classoid = 'pg_authid'::regclass `
+var rolesSQL = "select " + roleClass.columns() + `, o.rolconnlimit::text,
+ concat(case when o.rolcanlogin then 'L' end, case when o.rolsuper then 'S' end, case when o.rolcreatedb then 'D' end,
+  case when o.rolcreaterole then 'C' end, case when o.rolbypassrls then 'B' end, case when o.rolreplication then 'R' end),
+ coalesce((select json_agg(g.rolname)::text from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = o.oid), ''),
+ case when o.rolcanlogin then '0' else (select count(*)::text from pg_stat_get_activity(null) a where a.usesysid = o.oid) end` + roleClass.from()
 
 // role is one row of rolesSQL.
 type role struct {
-	name     string
-	note     relational.Note
+	marked
 	limit    int
 	flags    string
 	members  []string
 	sessions int
 }
 
-func readRole(v [][]byte) role {
-	r := role{name: string(v[0]), note: relational.ParseNote(string(v[1])), flags: string(v[3])}
-	r.limit, _ = strconv.Atoi(string(v[2]))
-	if len(v[4]) > 0 {
-		_ = json.Unmarshal(v[4], &r.members)
+func (k roles) read(v [][]byte) role {
+	r := role{marked: k.marked(roleClass, v), flags: string(v[5])}
+	r.limit, _ = strconv.Atoi(string(v[4]))
+	if len(v[6]) > 0 {
+		_ = json.Unmarshal(v[6], &r.members)
 		slices.Sort(r.members)
 	}
-	r.sessions, _ = strconv.Atoi(string(v[5]))
+	r.sessions, _ = strconv.Atoi(string(v[7]))
 	return r
 }
 
@@ -131,25 +128,30 @@ func (r role) off() tenure.ResourceState {
 }
 
 func (k roles) observed(r role) connector.Observed {
-	o := connector.Observed{Type: "role", Name: r.name, Found: true, State: r.off()}
+	o := connector.Observed{Type: "role", Name: r.shownAs(), Found: true, State: r.off()}
 	o.Resource, o.Owner = r.note.Read(k.marker, "role")
-	login := r.login()
+	login, renamed := r.login(), ""
 	if r.note.Get("state") != "" && !login {
 		login = r.note.Get("login") == "true"
 	}
 	if r.sessions > 0 {
 		o.Detail = strconv.Itoa(r.sessions) + " sessions are left although it can't log in"
 	}
-	o.Attributes = roleShape(login, r.limit, r.members, r.flags)
+	if r.renamed() {
+		renamed, o.Detail = r.name, "it has got another name"
+	}
+	o.Attributes = roleShape(login, r.limit, r.members, r.flags, renamed)
 	return o
 }
 
-func (k roles) get(ctx context.Context, s *session, name string) (found *role, err error) {
-	err = s.prepared(ctx, rolesSQL+"left "+roleNotes+"where r.rolname = $1", func(v [][]byte) error {
-		r := readRole(v)
-		found = &r
+// get reads the role of r: by its note, or by its name.
+func (k roles) get(ctx context.Context, s *session, r connector.Ref) (found *role, err error) {
+	err = s.prepared(ctx, rolesSQL+roleClass.named("$1::name[]"), func(v [][]byte) error {
+		if one := k.read(v); one.answers(r) > 0 && (found == nil || one.answers(r) > found.answers(r)) {
+			found = &one
+		}
 		return nil
-	}, name)
+	}, []string{r.Name})
 	return found, err
 }
 
@@ -158,7 +160,7 @@ func (k roles) own(ctx context.Context, s *session, r connector.Ref) (*role, err
 	if err := checkName(r); err != nil {
 		return nil, err
 	}
-	have, err := k.get(ctx, s, r.Name)
+	have, err := k.get(ctx, s, r)
 	if err != nil || have == nil {
 		return nil, err
 	}
@@ -187,15 +189,28 @@ func (k roles) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 		if err != nil {
 			return err
 		}
-		if len(statements) == 0 {
+		note := k.noteFor(d)
+		if have != nil && len(statements) == 0 && note.With(relational.ObjectKey, have.object).String() == have.note.String() {
 			o = k.observed(*have)
 			return nil
 		}
 		rec.Changed = true
-		if err := s.run(ctx, statements, "", nil); err != nil {
+		err = s.atomic(ctx, func(s *session) error {
+			if len(statements) > 0 {
+				if err := s.simple(ctx, strings.Join(statements, ";\n"), nil); err != nil {
+					return err
+				}
+			}
+			object, err := roleClass.made(ctx, s, d.Name)
+			if err != nil {
+				return err
+			}
+			return s.simple(ctx, strings.Join(k.mark(roleClass, d.Name, note.With(relational.ObjectKey, object)), ";\n"), nil)
+		})
+		if err != nil {
 			return err
 		}
-		if have, err = k.get(ctx, s, d.Name); have != nil {
+		if have, err = k.get(ctx, s, d.Ref); have != nil {
 			o = k.observed(*have)
 		}
 		return err
@@ -206,14 +221,13 @@ func (k roles) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 // changes are the statements that bring the role to desired.
 func (k roles) changes(ctx context.Context, s *session, d connector.Desired, a roleAttributes, have *role) ([]string, error) {
 	name := quote(d.Name)
-	note := relational.NewNote(k.marker, d.Ref)
-	if !d.Credential.IsZero() {
-		note = note.With("cred", k.seal(d))
-	}
 	var statements, with []string
-	if have == nil {
+	switch {
+	case have == nil:
 		have = &role{limit: -1}
 		statements = append(statements, "create role "+name)
+	case have.renamed(): // which takes an MD5 password away, and none of Tenure's is one
+		statements = append(statements, "alter role "+quote(have.name)+" rename to "+name)
 	}
 	if a.Login != have.login() {
 		with = append(with, map[bool]string{true: "login", false: "nologin"}[a.Login])
@@ -247,10 +261,15 @@ func (k roles) changes(ctx context.Context, s *session, d connector.Desired, a r
 			statements = append(statements, "revoke "+quote(m)+" from "+name)
 		}
 	}
-	if have.note.String() != note.String() {
-		statements = append(statements, "comment on role "+name+" is "+literal(note.String()))
-	}
 	return statements, nil
+}
+
+func (k roles) noteFor(d connector.Desired) relational.Note {
+	note := relational.NewNote(k.marker, d.Ref)
+	if !d.Credential.IsZero() {
+		note = note.With("cred", k.seal(d))
+	}
+	return note
 }
 
 // password is the verifier to set, "" if the role has the credential already.
@@ -260,7 +279,7 @@ func (k roles) password(ctx context.Context, s *session, d connector.Desired, ha
 		return "", nil
 	}
 	if have.name != "" && have.note.Get("cred") == k.seal(d) {
-		stored, readable, err := storedVerifier(ctx, s, d.Name)
+		stored, readable, err := storedVerifier(ctx, s, have.name)
 		if err != nil {
 			return "", err
 		}
@@ -288,10 +307,20 @@ func storedVerifier(ctx context.Context, s *session, name string) (stored string
 
 func (k roles) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	err := byName(refs, func(part []connector.Ref, names []string) error {
-		found := make(map[string]connector.Observed, len(part))
-		err := s.simple(ctx, rolesSQL+"left "+roleNotes+"where r.rolname = "+anyOf(names), func(_ int, v [][]byte) error {
-			r := readRole(v)
-			found[r.name] = k.observed(r)
+		asked := make(map[string]connector.Ref, len(part))
+		for _, r := range part {
+			asked[r.Name] = r
+		}
+		found, best := make(map[string]connector.Observed, len(part)), make(map[string]int, len(part))
+		err := s.simple(ctx, rolesSQL+roleClass.named("array["+literals(names)+"]::name[]"), func(_ int, v [][]byte) error {
+			one := k.read(v)
+			for _, name := range []string{one.known, one.name} {
+				if rank := one.answers(asked[name]); name != "" && asked[name].Name != "" && rank > best[name] {
+					o := k.observed(one)
+					o.Name = name
+					found[name], best[name] = o, rank
+				}
+			}
 			return nil
 		})
 		if err != nil {
@@ -334,8 +363,8 @@ func answer(part []connector.Ref, found map[string]connector.Observed, yield fun
 }
 
 func (k roles) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
-	err := s.simple(ctx, rolesSQL+roleNotes+`where d.description like 'tenure:1:%' order by r.rolname collate "C"`, func(_ int, v [][]byte) error {
-		r := readRole(v)
+	err := s.simple(ctx, rolesSQL+"where "+roleClass.bears()+roleClass.order(), func(_ int, v [][]byte) error {
+		r := k.read(v)
 		if k.elsewhere(r.note, sc) {
 			return nil
 		}
@@ -365,7 +394,13 @@ func stop(err error) error {
 func (k roles) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
 		have, err := k.own(ctx, s, r)
-		if err != nil || have == nil {
+		if err != nil {
+			return err
+		}
+		if have == nil {
+			return k.unmark(ctx, s, r)
+		}
+		if err := k.overdue(ctx, s); err != nil {
 			return err
 		}
 		outside, err := k.outside(ctx, s, *have)
@@ -375,15 +410,25 @@ func (k roles) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 		if err := unbound("role "+strconv.Quote(r.Name), outside); err != nil {
 			return err
 		}
-		if err := k.cut(ctx, s, r.Name, have, ""); err != nil {
+		if err := k.cut(ctx, s, have.name, have, ""); err != nil {
 			return err
 		}
 		rec.Changed = true
+		if rec.Counts, err = k.unlinkOwned(ctx, s, have.name); err != nil {
+			return err
+		}
 		// It owns nothing, so that the first takes back grants alone.
-		return s.run(ctx, []string{"drop owned by " + quote(r.Name), "drop role " + quote(r.Name)}, "", nil)
+		return s.run(ctx, []string{"drop owned by " + quote(have.name), "drop role " + quote(have.name), dropNote(r)}, "", nil)
 	})
 	return rec, err
 }
+
+// cutSQL ends the sessions of a role, and those of others that may have taken it on:
+// the server doesn't say as whom a session acts. Superusers need no membership for that.
+const cutSQL = `with recursive may (oid) as (select oid from pg_roles where rolname = $1
+ union select m.member from may join pg_auth_members m on m.roleid = may.oid and m.member <> $own)
+select pg_terminate_backend(a.pid, 5000)::text from may join pg_roles r on r.oid = may.oid and (r.rolname = $1 or not r.rolsuper and not starts_with(r.rolname, '` + deputyPrefix + `'))
+ join pg_stat_get_activity(null) a on a.usesysid = r.oid where a.pid <> pg_backend_pid()`
 
 // cut takes the login away and ends the sessions. A note is set along with it.
 func (k roles) cut(ctx context.Context, s *session, name string, have *role, also string) error {
@@ -401,7 +446,7 @@ func (k roles) cut(ctx context.Context, s *session, name string, have *role, als
 	}
 	for range 3 {
 		left := 0
-		err := s.simple(ctx, "select pg_terminate_backend(pid, 5000)::text from pg_stat_activity where usename = "+literal(name), func(int, [][]byte) error {
+		err := s.simple(ctx, strings.NewReplacer("$1", literal(name), "$own", ownOID).Replace(cutSQL), func(int, [][]byte) error {
 			left++
 			return nil
 		})
@@ -432,12 +477,12 @@ func (k roles) disable(ctx context.Context, r connector.Ref, to tenure.ResourceS
 		if to == tenure.ResourceRevoked {
 			note = note.With("cred", "")
 		}
-		also := "comment on role " + quote(r.Name) + " is " + literal(note.String())
+		also := k.putNote(note)
 		if to == tenure.ResourceRevoked {
-			also += "; alter role " + quote(r.Name) + " password null"
+			also += "; alter role " + quote(have.name) + " password null"
 		}
 		rec.Changed = true
-		return k.cut(ctx, s, r.Name, have, also)
+		return k.cut(ctx, s, have.name, have, also)
 	})
 	return rec, err
 }
@@ -455,9 +500,9 @@ func (k roles) resume(ctx context.Context, r connector.Ref) (rec connector.Recei
 		case have.note.Get("state") == "":
 			return nil
 		}
-		statements := []string{"comment on role " + quote(r.Name) + " is " + literal(have.note.With("state", "").With("login", "").String())}
+		statements := []string{k.putNote(have.note.With("state", "").With("login", ""))}
 		if have.note.Get("login") == "true" {
-			statements = append(statements, "alter role "+quote(r.Name)+" login")
+			statements = append(statements, "alter role "+quote(have.name)+" login")
 		}
 		rec.Changed = true
 		return s.run(ctx, statements, "", nil)

@@ -68,18 +68,34 @@ func (k pools) normalise(d connector.Desired) (json.RawMessage, error) {
 // bearing is a table that has the tenant column, with the column's type.
 type bearing struct{ table, typ string }
 
-// bearers are the tables of a schema that have the tenant column, and whether
-// every row of them can be seen.
+// bearers are the tables of a schema that have the tenant column and belong to no
+// tenant's role, and whether every row of them can be seen.
 func bearers(ctx context.Context, s *session, schema, column string) (tables []bearing, whole bool, err error) {
-	whole = true
-	err = s.simple(ctx, `select c.relname, (has_table_privilege(c.oid, 'select') and not row_security_active(c.oid))::text, format_type(a.atttypid, null)
+	type one struct {
+		bearing
+		whole bool
+		owner string
+	}
+	var all []one
+	var owners []string
+	err = s.simple(ctx, `select c.relname, (has_table_privilege(c.oid, 'select') and not row_security_active(c.oid))::text, format_type(a.atttypid, null),
+ case when c.relowner = (select oid from pg_roles where rolname = current_user) then '' else pg_get_userbyid(c.relowner) end
  from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
  where n.nspname = `+literal(schema)+` and a.attname = `+literal(column)+` and c.relkind in ('r', 'p')
  and not exists (select 1 from pg_inherits h where h.inhrelid = c.oid) order by c.relname collate "C"`, func(_ int, v [][]byte) error {
-		tables = append(tables, bearing{string(v[0]), string(v[2])})
-		whole = whole && string(v[1]) == "true"
+		all, owners = append(all, one{bearing{string(v[0]), string(v[2])}, string(v[1]) == "true", string(v[3])}), append(owners, string(v[3]))
 		return nil
 	})
+	if err != nil {
+		return nil, false, err
+	}
+	theirs, err := tenantsOf(ctx, s, owners)
+	whole = true
+	for _, t := range all {
+		if !theirs[t.owner] {
+			tables, whole = append(tables, t.bearing), whole && t.whole
+		}
+	}
 	return tables, whole, err
 }
 
@@ -229,7 +245,7 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 			return tenure.Errorf(tenure.Conflict, "%s with %s = %q %s there already and no owner mark names %s", relational.Plural(n, "row"), a.Column, a.Key, relational.Verb(n, "is", "are"), relational.Verb(n, "it", "them")).
 				WithHint("rows that are there can't be taken over; give the tenant another key, or move them away and bring them in again once it is onboarded")
 		}
-		statements := []string{putNote(note)}
+		statements := []string{k.putNote(note)}
 		if have == nil && strings.TrimSpace(a.Seed) != "" {
 			statements = append(statements, "set local search_path to "+quote(a.Schema), a.Seed+"\n", "set local search_path to pg_catalog")
 		}

@@ -68,12 +68,13 @@ func (k schemas) normalise(d connector.Desired) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.shaped(a.digest(), a.Owner, false), nil
+	return k.shaped(a.digest(), "", a.Owner, false), nil
 }
 
-func (k schemas) shaped(ddl, owner string, public bool) json.RawMessage {
+func (k schemas) shaped(ddl, renamed, owner string, public bool) json.RawMessage {
 	var o object
 	o.text("ddl", ddl)
+	o.text("name", renamed)
 	if owner != k.user {
 		o.text("owner", owner)
 	}
@@ -95,23 +96,18 @@ func shapeOf(oid string) string {
 }
 
 // schemasSQL reads schemas; what bears no ddl in its note isn't measured.
-var schemasSQL = `select n.nspname as ` + seen + `, coalesce(d.description, ''), pg_get_userbyid(n.nspowner),
- (n.nspacl is not null and exists (select 1 from aclexplode(n.nspacl) x where x.grantee = 0))::text,
- case when d.description like '% ddl=%' then ` + shapeOf("n.oid") + ` end
- from pg_namespace n `
+var schemasSQL = "select " + schemaClass.columns() + `, pg_get_userbyid(o.nspowner),
+ (o.nspacl is not null and exists (select 1 from aclexplode(o.nspacl) x where x.grantee = 0))::text,
+ case when m.note like '% ddl=%' then ` + shapeOf("o.oid") + " end" + schemaClass.from()
 
-// withBytes adds the size that the schema's tables take.
-var schemasWithBytes = strings.Replace(schemasSQL, "\n from pg_namespace n ", `, (select coalesce(sum(pg_total_relation_size(c.oid)), 0)::text
+// schemasWithBytes adds the size that the schema's tables take.
+var schemasWithBytes = strings.Replace(schemasSQL, schemaClass.from(), `, (select coalesce(sum(pg_total_relation_size(c.oid)), 0)::text
  from pg_depend p join pg_class c on c.oid = p.objid and c.relkind in ('r', 'm') where p.refclassid = 'pg_namespace'::regclass
- and p.refobjid = n.oid and p.classid = 'pg_class'::regclass)
- from pg_namespace n `, 1)
-
-const schemaNotes = `join pg_description d on d.objoid = n.oid and d.classoid = 'pg_namespace'::regclass and d.objsubid = 0 `
+ and p.refobjid = o.oid and p.classid = 'pg_class'::regclass)`+schemaClass.from(), 1)
 
 // schema is one row of schemasSQL.
 type schema struct {
-	name   string // the one that it has in the catalog
-	note   relational.Note
+	marked
 	owner  string
 	public bool
 	shape  string
@@ -119,10 +115,10 @@ type schema struct {
 	sized  bool
 }
 
-func readSchema(v [][]byte) schema {
-	s := schema{name: string(v[0]), note: relational.ParseNote(string(v[1])), owner: string(v[2]), public: string(v[3]) == "true", shape: string(v[4])}
-	if len(v) > 5 {
-		s.bytes, _ = strconv.ParseInt(string(v[5]), 10, 64)
+func (k schemas) read(v [][]byte) schema {
+	s := schema{marked: k.marked(schemaClass, v), owner: string(v[4]), public: string(v[5]) == "true", shape: string(v[6])}
+	if len(v) > 7 {
+		s.bytes, _ = strconv.ParseInt(string(v[7]), 10, 64)
 		s.sized = true
 	}
 	return s
@@ -141,12 +137,9 @@ func (s schema) state() tenure.ResourceState {
 }
 
 func (k schemas) observed(s schema) connector.Observed {
-	o := connector.Observed{Type: "schema", Name: s.name, Found: true, State: s.state()}
+	o := connector.Observed{Type: "schema", Name: s.shownAs(), Found: true, State: s.state()}
 	o.Resource, o.Owner = s.note.Read(k.marker, "schema")
-	if s.aside() && s.note.Name != "" {
-		o.Name = s.note.Name
-	}
-	owner := s.owner
+	owner, renamed := s.owner, ""
 	if o.State != tenure.ResourcePresent {
 		owner = s.note.Get("owner")
 	}
@@ -154,22 +147,24 @@ func (k schemas) observed(s schema) connector.Observed {
 	if ddl != "" && s.shape != s.note.Get("shape") {
 		ddl, o.Detail = "altered", "the tables aren't those that its ddl gives"
 	}
-	o.Attributes = k.shaped(ddl, owner, s.public)
+	if s.renamed() {
+		renamed, o.Detail = s.name, "it has got another name"
+	}
+	o.Attributes = k.shaped(ddl, renamed, owner, s.public)
 	if s.sized {
 		o.Metrics = map[string]int64{"bytes": s.bytes}
 	}
 	return o
 }
 
-// get reads the schema of r, aside or under its name; a thing of ours in
-// quarantine is preferred.
+// get reads the schema of r: by its note, as what was set aside for it, or by its name.
 func (k schemas) get(ctx context.Context, s *session, r connector.Ref) (found *schema, err error) {
-	err = s.prepared(ctx, schemasSQL+"left "+schemaNotes+"where n.nspname = any (array[$1, $2]::name[])", func(v [][]byte) error {
-		if one := readSchema(v); found == nil || one.aside() {
+	err = s.prepared(ctx, schemasSQL+schemaClass.named("$1::name[]"), func(v [][]byte) error {
+		if one := k.read(v); one.answers(r) > 0 && (found == nil || one.answers(r) > found.answers(r)) {
 			found = &one
 		}
 		return nil
-	}, r.Name, quarantined(r.Resource))
+	}, []string{r.Name, quarantined(r.Resource)})
 	return found, err
 }
 
@@ -200,20 +195,27 @@ func (k schemas) ensure(ctx context.Context, d connector.Desired) (o connector.O
 		if err := k.keyed(ctx, s, d, a); err != nil {
 			return err
 		}
-		statements := k.create(d, a)
+		statements, measure := k.create(d, a), d.Name
 		if have != nil {
-			statements = k.repair(d, a, *have)
+			if have.renamed() {
+				if err := s.run(ctx, []string{"alter schema " + quote(have.name) + " rename to " + quote(d.Name)}, "", nil); err != nil {
+					return err
+				}
+				have.name, rec.Changed = d.Name, true
+			}
+			if a.DDL != "" && k.altered(a, *have) {
+				if err := k.again(ctx, s, d, a, *have); err != nil {
+					return err
+				}
+			}
+			statements, measure = k.repair(d, a, *have)
 		}
-		if len(statements) == 0 {
+		if len(statements) == 0 && measure == "" {
 			o = k.observed(*have)
 			return nil
 		}
 		rec.Changed = true
-		err = s.run(ctx, statements, "", nil)
-		if have != nil && state(err) == "42P07" {
-			return tenure.Errorf(tenure.Invalid, "schema %q: its ddl can't be run again: %w", d.Name, coded(err)).
-				WithHint("write it so that it can: create table if not exists …, alter table … add column if not exists …")
-		}
+		err = s.atomic(ctx, func(s *session) error { return k.bring(ctx, s, d, a, statements, measure) })
 		if err != nil {
 			return err
 		}
@@ -233,8 +235,43 @@ func (k schemas) create(d connector.Desired, a schemaAttributes) []string {
 		create += " authorization " + quote(a.Owner)
 	}
 	statements := []string{create}
-	statements = append(statements, k.inside(name, a.Owner, a.DDL, a.Seed)...)
-	return append(statements, k.comment(d, a, d.Name)...)
+	return append(statements, k.inside(name, a.Owner, a.DDL, a.Seed)...)
+}
+
+// bring runs the statements and then writes the note, with the shape of the schema
+// measure if there is ddl; without measure the note stays.
+func (k schemas) bring(ctx context.Context, s *session, d connector.Desired, a schemaAttributes, statements []string, measure string) error {
+	if len(statements) > 0 {
+		if err := s.simple(ctx, strings.Join(statements, ";\n"), nil); err != nil {
+			return err
+		}
+	}
+	if measure == "" {
+		return nil
+	}
+	object, err := schemaClass.made(ctx, s, d.Name)
+	if err != nil {
+		return err
+	}
+	shape := ""
+	if a.DDL != "" {
+		err := s.simple(ctx, "select "+shapeOf("(select oid from pg_namespace where nspname = "+literal(measure)+")"), func(_ int, v [][]byte) error {
+			shape = string(v[0])
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	last := k.mark(schemaClass, d.Name, k.noteFor(d.Ref, a, object, shape))
+	if measure != d.Name {
+		last = append(last, "drop schema "+quote(measure)+" cascade")
+	}
+	return s.simple(ctx, strings.Join(last, ";\n"), nil)
+}
+
+func (k schemas) noteFor(r connector.Ref, a schemaAttributes, object, shape string) relational.Note {
+	return relational.NewNote(k.marker, r).With(relational.ObjectKey, object).With("ddl", a.digest()).With("key", a.Key).With("shape", shape)
 }
 
 // inside runs a blueprint's statements with the schema alone on the search path
@@ -257,22 +294,45 @@ func (k schemas) inside(name, owner string, texts ...string) []string {
 	return append(append(out, body...), "set local search_path to pg_catalog")
 }
 
-// comment writes the note, with the shape of the schema measure if there is ddl.
-func (k schemas) comment(d connector.Desired, a schemaAttributes, measure string) []string {
-	note := relational.NewNote(k.marker, d.Ref).With("ddl", a.digest()).With("key", a.Key)
-	if a.DDL == "" {
-		return []string{"comment on schema " + quote(d.Name) + " is " + literal(note.String())}
-	}
-	body := "begin execute format('comment on schema %I is %L', " + literal(d.Name) + ", " + literal(note.String()+" shape=") + " || " +
-		shapeOf("(select oid from pg_namespace where nspname = "+literal(measure)+")") + "); end"
-	return []string{"do " + literal(body)}
+// altered says that the schema isn't what its ddl makes.
+func (k schemas) altered(a schemaAttributes, have schema) bool {
+	return have.note.Get("ddl") != a.digest() || have.note.Get("shape") != have.shape
 }
 
-// repair are the statements that bring a schema back to desired. Where ddl has
-// to run again it runs in a scratch schema too, whose shape is the one to have.
-func (k schemas) repair(d connector.Desired, a schemaAttributes, have schema) []string {
+// again runs the ddl in a schema that is there, in which the tenant may have written
+// code that it sets off: by a deputy, if the schema is a tenant's role's.
+func (k schemas) again(ctx context.Context, s *session, d connector.Desired, a schemaAttributes, have schema) error {
+	p, err := k.premises(ctx, s, have.name, a.Owner, have.owner)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		return repeated("schema", d.Name, s.run(ctx, k.inside(quote(d.Name), "", a.DDL), "", nil))
+	}
+	if have.owner != p.owner {
+		if err := s.run(ctx, []string{"alter schema " + quote(d.Name) + " owner to " + quote(p.owner)}, "", nil); err != nil {
+			return err
+		}
+	}
+	return k.deputise(ctx, d.Ref, *p, "", func(s *session) error {
+		return repeated("schema", d.Name, s.run(ctx, k.inside(quote(d.Name), p.owner, a.DDL), "", nil))
+	})
+}
+
+// repeated puts into words that ddl can't be run again.
+func repeated(what, name string, err error) error {
+	if err == nil || tenure.CodeOf(coded(err)) == tenure.Unavailable {
+		return err
+	}
+	return tenure.Errorf(tenure.CodeOf(coded(err)), "%s %q: its ddl can't be run again: %w", what, name, coded(err)).
+		WithHint("write it so that it can, and by the owner alone: create table if not exists …, alter table … add column if not exists …")
+}
+
+// repair are the statements that bring a schema back to desired, and the schema that
+// its note is to be written by, "" if the note is right. Where ddl has run again it runs
+// in a scratch schema too, whose shape is the one to have.
+func (k schemas) repair(d connector.Desired, a schemaAttributes, have schema) (statements []string, measure string) {
 	name := quote(d.Name)
-	var statements []string
 	owner := a.Owner
 	if owner == "" {
 		owner = k.user
@@ -283,47 +343,45 @@ func (k schemas) repair(d connector.Desired, a schemaAttributes, have schema) []
 	if have.public {
 		statements = append(statements, "revoke all on schema "+name+" from public")
 	}
-	if a.DDL != "" && (have.note.Get("ddl") != a.digest() || have.note.Get("shape") != have.shape) {
+	if a.DDL != "" && k.altered(a, have) {
 		scratch := scratchPrefix + uuid(d.Resource)
 		create := "create schema " + quote(scratch)
 		if a.Owner != "" {
 			create += " authorization " + quote(a.Owner)
 		}
 		statements = append(statements, create)
-		statements = append(statements, k.inside(quote(scratch), a.Owner, a.DDL)...)
-		statements = append(statements, k.inside(name, a.Owner, a.DDL)...)
-		statements = append(statements, k.comment(d, a, scratch)...)
-		return append(statements, "drop schema "+quote(scratch)+" cascade")
+		return append(statements, k.inside(quote(scratch), a.Owner, a.DDL)...), scratch
 	}
-	want := relational.NewNote(k.marker, d.Ref).With("ddl", a.digest()).With("key", a.Key)
-	if a.DDL != "" {
-		want = want.With("shape", have.note.Get("shape"))
+	shape := have.note.Get("shape")
+	if a.DDL == "" {
+		shape = ""
 	}
-	if want.String() != have.note.String() {
-		statements = append(statements, "comment on schema "+name+" is "+literal(want.String()))
+	if k.noteFor(d.Ref, a, have.object, shape).String() != have.note.String() {
+		measure = d.Name
 	}
-	return statements
+	return statements, measure
 }
 
 func (k schemas) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	err := byName(refs, func(part []connector.Ref, names []string) error {
-		byID := make(map[string]string, len(part))
+		byID := make(map[string]connector.Ref, len(part))
+		byName := make(map[string]connector.Ref, len(part))
 		for i, r := range part {
 			if names[i] != "" {
-				byID[quarantined(r.Resource)] = r.Name
+				byName[r.Name], byID[quarantined(r.Resource)] = r, r
 				names = append(names, quarantined(r.Resource))
 			}
 		}
-		found := make(map[string]connector.Observed, len(part))
-		err := s.simple(ctx, schemasWithBytes+"left "+schemaNotes+"where n.nspname = "+anyOf(names), func(_ int, v [][]byte) error {
-			one := readSchema(v)
-			o := k.observed(one)
-			if name, aside := byID[one.name]; aside {
-				o.Name = name
-			} else if was, twice := found[o.Name]; twice && was.State == tenure.ResourceQuarantined {
-				return nil
+		found, best := make(map[string]connector.Observed, len(part)), make(map[string]int, len(part))
+		err := s.simple(ctx, schemasWithBytes+schemaClass.named("array["+literals(names)+"]::name[]"), func(_ int, v [][]byte) error {
+			one := k.read(v)
+			for _, r := range []connector.Ref{byName[one.known], byID[one.name], byName[one.name]} {
+				if rank := one.answers(r); r.Name != "" && rank > best[r.Name] {
+					o := k.observed(one)
+					o.Name = r.Name
+					found[r.Name], best[r.Name] = o, rank
+				}
 			}
-			found[o.Name] = o
 			return nil
 		})
 		if err != nil {
@@ -335,9 +393,8 @@ func (k schemas) observe(ctx context.Context, s *session, refs []connector.Ref, 
 }
 
 func (k schemas) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
-	err := s.simple(ctx, schemasSQL+schemaNotes+`where d.description like 'tenure:1:%' order by case when n.nspname like 'tenure\_quarantine\_%'
- then coalesce(nullif(substr(split_part(d.description, E'\n', 2), 8), ''), n.nspname) else n.nspname end collate "C"`, func(_ int, v [][]byte) error {
-		one := readSchema(v)
+	err := s.simple(ctx, schemasSQL+"where "+schemaClass.bears()+` or o.nspname like 'tenure\_quarantine\_%'`+schemaClass.order(), func(_ int, v [][]byte) error {
+		one := k.read(v)
 		if k.elsewhere(one.note, sc) {
 			return nil
 		}
@@ -348,25 +405,33 @@ func (k schemas) discover(ctx context.Context, s *session, sc connector.Scope, y
 
 // remove drops the schema with all in it; Blocked if anything outside depends on it.
 // That is looked for first, and again in the drop's own transaction, under locks that
-// keep more from coming.
-// remove drops the schema. What is covered outside of it was erased before, by its
+// keep more from coming. What is covered outside of it was erased before, by its
 // key: a Conflict if rows are left there, as the drop wouldn't take them.
 func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
-	_, err = k.reach(ctx, r, true, func(s *session, of holdingOf) error {
+	_, err = k.reach(ctx, r, true, func(s *session, at reading) error {
 		have, err := k.own(ctx, s, r)
-		if err != nil || have == nil {
+		if err != nil {
 			return err
+		}
+		if have == nil {
+			return k.unmark(ctx, s, r)
 		}
 		if err := k.free(ctx, s, r, have.name); err != nil {
 			return err
 		}
-		if held, err := of(ctx, s); err != nil {
+		if held, err := at.here(ctx, s); err != nil {
 			return err
 		} else if err := held.Empty(ctx, s, false); err != nil {
 			return err
 		}
 		counts := map[string]int64{}
-		if err := s.unlinkAll(ctx, have.name, counts); err != nil {
+		unlink := func(s *session) error { return s.unlinkAll(ctx, have.name, counts) }
+		if at.deputise != nil {
+			err = at.deputise(ctx, unlink)
+		} else {
+			err = unlink(s)
+		}
+		if err != nil {
 			return err
 		}
 		rec.Changed, rec.Counts = true, knownAll(r, counts)
@@ -389,7 +454,7 @@ func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Rec
 			if err := forget(ctx, s, r.Resource); err != nil {
 				return err
 			}
-			return s.simple(ctx, "drop schema "+quote(have.name)+" cascade", nil)
+			return s.simple(ctx, dropNote(r)+"; drop schema "+quote(have.name)+" cascade", nil)
 		})
 	})
 	return rec, err
@@ -463,10 +528,10 @@ func (k schemas) quarantine(ctx context.Context, r connector.Ref) (rec connector
 			statements = append(statements, p.detach(have.name))
 		}
 		aside := quote(quarantined(r.Resource))
-		statements = append(statements, "alter schema "+quote(r.Name)+" rename to "+aside, "alter schema "+aside+" owner to current_user")
+		statements = append(statements, "alter schema "+quote(have.name)+" rename to "+aside, "alter schema "+aside+" owner to current_user")
 		err = s.simple(ctx, `select distinct case when x.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(x.grantee)) end
  from pg_namespace n, aclexplode(n.nspacl) x where x.grantee <> (select oid from pg_roles where rolname = current_user)
- and n.nspname = `+literal(r.Name), func(_ int, v [][]byte) error {
+ and n.nspname = `+literal(have.name), func(_ int, v [][]byte) error {
 			statements = append(statements, "revoke all on schema "+aside+" from "+string(v[0]))
 			return nil
 		})
@@ -474,7 +539,7 @@ func (k schemas) quarantine(ctx context.Context, r connector.Ref) (rec connector
 			return err
 		}
 		rec.Changed = true
-		return s.run(ctx, append(statements, "comment on schema "+aside+" is "+literal(note.String())), "", nil)
+		return s.run(ctx, append(statements, k.mark(schemaClass, quarantined(r.Resource), note)...), "", nil)
 	})
 	return rec, err
 }
@@ -497,10 +562,7 @@ func (k schemas) unquarantine(ctx context.Context, r connector.Ref) (rec connect
 			return err
 		}
 		note := have.note.With("state", string(tenure.ResourceSuspended)).With(partsKey, "")
-		statements := []string{
-			"alter schema " + quote(have.name) + " rename to " + quote(r.Name),
-			"comment on schema " + quote(r.Name) + " is " + literal(note.String()),
-		}
+		statements := append([]string{"alter schema " + quote(have.name) + " rename to " + quote(r.Name)}, k.mark(schemaClass, r.Name, note)...)
 		for _, p := range parts {
 			statements = append(statements, p.attach(r.Name))
 		}

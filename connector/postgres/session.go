@@ -18,7 +18,10 @@ import (
 
 // session is one connection. As a relational.Querier it runs statements with
 // parameters; simple runs several at once by the simple protocol, in one trip.
-type session struct{ conn *pgx.Conn }
+type session struct {
+	conn   *pgx.Conn
+	deputy *deputy // whose session it is; nil for Tenure's own
+}
 
 // Query is described at relational.Querier.
 func (s *session) Query(ctx context.Context, sql string, args ...any) (relational.Rows, error) {
@@ -102,7 +105,7 @@ func (d *Driver) with(ctx context.Context, f func(s *session) error) error {
 		return coded(err)
 	}
 	defer release(c)
-	return coded(f(&session{c.Conn()}))
+	return coded(f(&session{conn: c.Conn()}))
 }
 
 func release(c *pgxpool.Conn) {

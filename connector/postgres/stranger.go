@@ -8,22 +8,18 @@ import (
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
-// strangersSQL is the schemas that bear a note, with it.
-const strangersSQL = `select n.nspname, d.description from pg_namespace n ` + schemaNotes + `where d.description like 'tenure:1:%'`
+// strangersSQL is the schemas that bear a note, or a comment that speaks of one.
+var strangersSQL = "select " + schemaClass.columns() + schemaClass.from() + "where " + schemaClass.bears()
 
-// storeOf says whether a schema with a note is somebody's own store, and whether it
-// is another tenant's than the given one. A note counts if its mark authenticates and
-// it stands on the schema that it names, or if another installation wrote it.
-func (d *Driver) storeOf(schema, note string, tenant tenure.TenantID) (owned, theirs bool) {
-	n := relational.ParseNote(note)
-	id, owner := n.Read(d.marker, "schema")
-	switch owner {
-	case connector.Ours:
-		owned = n.Name == schema || quarantined(id) == schema
-	case connector.Others:
+// storeOf says whether a schema is somebody's own store, and whether it is another
+// tenant's than the given one: its note is ours, or another installation says that the
+// schema is its own.
+func (d *Driver) storeOf(b marked, tenant tenure.TenantID) (owned, theirs bool) {
+	switch _, owner := b.note.Read(d.marker, "schema"); owner {
+	case connector.Ours, connector.Others:
 		owned = true
 	}
-	return owned, owned && (n.Get("tenant") != string(tenant) || tenant == "")
+	return owned, owned && (b.note.Get("tenant") != string(tenant) || tenant == "")
 }
 
 // others are the tables of the graph that are in other tenants' own schemas.
@@ -36,8 +32,11 @@ func (d *Driver) others(ctx context.Context, s *session, g *relational.Graph, te
 		}
 	}
 	theirs := map[string]bool{}
-	err := s.simple(ctx, strangersSQL+" and n.nspname = "+anyOf(schemas), func(_ int, v [][]byte) error {
-		_, theirs[string(v[0])] = d.storeOf(string(v[0]), string(v[1]), tenant)
+	if kept, err := keeps(ctx, s, "mark"); err != nil || !kept {
+		return func(relational.TableName) bool { return false }, err // a tenant's own database keeps no marks
+	}
+	err := s.simple(ctx, strangersSQL+" and o.nspname = "+anyOf(schemas), func(_ int, v [][]byte) error {
+		_, theirs[string(v[0])] = d.storeOf(d.marked(schemaClass, v), tenant)
 		return nil
 	})
 	return func(n relational.TableName) bool { return theirs[n.Schema] }, err

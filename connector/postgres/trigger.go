@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,6 +38,7 @@ func (t trigger) String() string { return t.relation.root.String() + "." + t.nam
 // function is a function as the catalog keeps it.
 type function struct {
 	name     name
+	owner    string
 	language string
 	body     string
 	when     string   // of a trigger: the condition under which it runs
@@ -52,7 +54,7 @@ func (f function) text() string {
 }
 
 // The body of a function in the standard's form is kept apart from its text.
-const bodySQL = `l.lanname, p.prosrc || coalesce(pg_get_function_sqlbody(p.oid), ''),
+const bodySQL = `pg_get_userbyid(p.proowner), l.lanname, p.prosrc || coalesce(pg_get_function_sqlbody(p.oid), ''),
  coalesce((select json_agg(trim(both '" ' from w)) from unnest(p.proconfig) c, regexp_split_to_table(substr(c, 13), ',') w where c like 'search\_path=%')::text, 'null')`
 
 const triggersSQL = `select g.tgrelid::text, g.tgname, 'trigger', g.tgtype::text, (select coalesce(json_agg(a.attname), '[]') from pg_attribute a where a.attrelid = g.tgrelid and a.attnum = any (g.tgattr))::text,
@@ -60,18 +62,18 @@ const triggersSQL = `select g.tgrelid::text, g.tgname, 'trigger', g.tgtype::text
  from pg_trigger g join pg_proc p on p.oid = g.tgfoid join pg_namespace pn on pn.oid = p.pronamespace join pg_language l on l.oid = p.prolang
  where not g.tgisinternal and g.tgenabled in ('O', 'A') and g.tgrelid {{oids}}
 union all
-select w.ev_class::text, w.rulename, 'rule', case w.ev_type when '2' then 19 when '3' then 7 when '4' then 11 else 0 end::text, '[]', '', '', '', '', '', 'rule', pg_get_ruledef(w.oid), 'null'
+select w.ev_class::text, w.rulename, 'rule', case w.ev_type when '2' then 19 when '3' then 7 when '4' then 11 else 0 end::text, '[]', '', '', '', '', '', '', 'rule', pg_get_ruledef(w.oid), 'null'
  from pg_rewrite w where w.rulename <> '_RETURN' and w.ev_enabled in ('O', 'A') and w.ev_class {{oids}}
 union all
-select d.adrelid::text, a.attname, 'expression', case a.attgenerated when '' then 4 else 20 end::text, '[]', '', '', '', '', '', 'sql', pg_get_expr(d.adbin, d.adrelid), 'null'
+select d.adrelid::text, a.attname, 'expression', case a.attgenerated when '' then 4 else 20 end::text, '[]', '', '', '', '', '', '', 'sql', pg_get_expr(d.adbin, d.adrelid), 'null'
  from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum where d.adrelid {{oids}}
 union all
-select k.conrelid::text, k.conname, 'expression', '20', '[]', '', '', '', '', '', 'sql', pg_get_constraintdef(k.oid), 'null' from pg_constraint k where k.contype = 'c' and k.conrelid {{oids}}
+select k.conrelid::text, k.conname, 'expression', '20', '[]', '', '', '', '', '', '', 'sql', pg_get_constraintdef(k.oid), 'null' from pg_constraint k where k.contype = 'c' and k.conrelid {{oids}}
 union all
-select i.indrelid::text, c.relname, 'expression', '20', '[]', '', '', '', '', '', 'sql', concat_ws(' ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)), 'null'
+select i.indrelid::text, c.relname, 'expression', '20', '[]', '', '', '', '', '', '', 'sql', concat_ws(' ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)), 'null'
  from pg_index i join pg_class c on c.oid = i.indexrelid where (i.indexprs is not null or i.indpred is not null) and i.indrelid {{oids}}
 union all
-select g.tgrelid::text, k.conname, 'disabled', '8', '[]', '', '', '', '', '', '', k.conrelid::regclass::text, 'null'
+select g.tgrelid::text, k.conname, 'disabled', '8', '[]', '', '', '', '', '', '', '', k.conrelid::regclass::text, 'null'
  from pg_trigger g join pg_constraint k on k.oid = g.tgconstraint where g.tgisinternal and k.contype = 'f' and k.confdeltype in ('n', 'd') and g.tgenabled in ('D', 'R') and g.tgtype & 8 = 8 and g.tgrelid {{oids}}
 order by 1, 2`
 
@@ -124,8 +126,12 @@ func (g *ground) code(ctx context.Context, s *session) (out []connector.Place, e
 	if err != nil {
 		return nil, err
 	}
+	var vouched []trigger
 	all = slices.DeleteFunc(all, func(t trigger) bool {
 		if t.kind != "disabled" {
+			if g.ignored(t) {
+				vouched = append(vouched, t)
+			}
 			return g.ignored(t)
 		}
 		if h := g.held[t.relation.root]; h.class != "" || g.own(t.relation.root) {
@@ -137,7 +143,37 @@ func (g *ground) code(ctx context.Context, s *session) (out []connector.Place, e
 	if err != nil {
 		return nil, err
 	}
-	return append(out, g.judgeAll(all, known, fired)...), nil
+	theirs, err := known.tenants(ctx, s, append(vouched, all...))
+	for _, t := range vouched { // nobody can answer for what a tenant may change
+		if theirs[t.function.owner] {
+			out = append(out, lent(t, t.function, g.classOf(t.relation)))
+		}
+	}
+	return append(out, g.judgeAll(all, known, fired, theirs)...), err
+}
+
+// lent is the place of code that runs a tenant's function where Tenure's rights are.
+func lent(t trigger, f function, class string) connector.Place {
+	return connector.Place{Name: t.String(), Kind: connector.PlaceCode, Class: class, Via: t.kind + " of " + t.relation.root.String(), Blocks: true,
+		Says: t.kind + " " + t.name + " of " + t.relation.root.String() + " runs " + f.name.String() + ", which belongs to " + f.owner + ", a tenant's role: it would run with Tenure's rights",
+		Fix:  "drop the " + t.kind + ", or give the function to a role that no tenant is a member of"}
+}
+
+// tenants are the tenants' roles among those to whom the functions belong.
+func (l library) tenants(ctx context.Context, s *session, triggers []trigger) (map[string]bool, error) {
+	owners := map[string]bool{}
+	for _, t := range triggers {
+		owners[t.function.owner] = true
+	}
+	for _, u := range l.unnamed {
+		owners[u.owner] = true
+	}
+	for _, named := range l.functions {
+		for _, f := range named {
+			owners[f.owner] = true
+		}
+	}
+	return tenantsOf(ctx, s, slices.Collect(maps.Keys(owners)))
 }
 
 // idles is the place of a foreign key that the server doesn't look after when the
@@ -201,8 +237,8 @@ func triggerOf(r *relation, v [][]byte) trigger {
 }
 
 func functionOf(v [][]byte) function {
-	f := function{name: name{string(v[0]), string(v[1])}, language: string(v[2]), body: string(v[3])}
-	_ = json.Unmarshal(v[4], &f.path)
+	f := function{name: name{string(v[0]), string(v[1])}, owner: string(v[2]), language: string(v[3]), body: string(v[4])}
+	_ = json.Unmarshal(v[5], &f.path)
 	if f.language == "rule" { // what comes before do is its name and its event
 		if _, body, ok := strings.Cut(f.body, " DO "); ok {
 			f.body = "do " + body
@@ -292,6 +328,7 @@ func called(ctx context.Context, s *session, triggers []trigger) (library, error
 type effect struct {
 	writes []written
 	hidden string
+	runs   []function // itself, and what it calls
 }
 
 // written is a statement by which a function writes.
@@ -308,6 +345,7 @@ func (l library) effect(f function, seen map[string]bool) (e effect) {
 	}
 	seen[id] = true
 	direct := len(seen) == 1
+	e.runs = append(e.runs, f)
 	switch f.language {
 	case "sql", "plpgsql", "rule":
 	case "internal":
@@ -319,7 +357,7 @@ func (l library) effect(f function, seen map[string]bool) (e effect) {
 		if !direct && f.language == "c" && !strings.HasPrefix(f.name.name, "dblink") {
 			return e // an extension's function that gives a value
 		}
-		return effect{hidden: "runs " + f.name.String() + ", whose language is " + f.language}
+		return effect{runs: e.runs, hidden: "runs " + f.name.String() + ", whose language is " + f.language}
 	}
 	d := read(f.text())
 	if e.hidden = d.hidden; e.hidden != "" && f.name.name != "" {
@@ -330,7 +368,7 @@ func (l library) effect(f function, seen map[string]bool) (e effect) {
 	}
 	add := func(other function) {
 		more := l.effect(other, seen)
-		e.writes = append(e.writes, more.writes...)
+		e.writes, e.runs = append(e.writes, more.writes...), append(e.runs, more.runs...)
 		if e.hidden == "" {
 			e.hidden = more.hidden
 		}

@@ -20,7 +20,7 @@ func types() []tenure.ResourceType {
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it is renamed, closed to connections and can be brought back; dropped, it comes back from a backup alone"},
 			Attributes: schemaOf(nil, `"owner":{"type":"string","minLength":1,"description":"role that owns it; Tenure's own where it isn't given"},
 "template":{"type":"string","minLength":1,"description":"database to copy when it is made"},
-"connectionLimit":{"type":"integer","minimum":0},`+ddlSchema("run in it, in one transaction, on the search path public")+`,
+"connectionLimit":{"type":"integer","minimum":0,"maximum":1000000},`+ddlSchema("run in it, in one transaction, on the search path public")+`,
 `+relational.ElsewhereSchema("the platform's database")+`,
 `+relational.CoverageSchema("table of the schema public, or schema.table; \"*\" covers those that aren't named")),
 			Cost: []tenure.CostTerm{{Metric: "one", Per: 1, Price: "database"}, {Metric: "bytes", Per: 1 << 30, Price: "gibibyte"}},
@@ -49,11 +49,11 @@ func types() []tenure.ResourceType {
 		},
 		{
 			Isolation: []string{"bypassrls", "createdb", "createrole", "memberOf", "replication", "superuser"},
-			Name:      "role", Summary: "A role, with a password or as a group", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing, Credential: true,
-			Deletion:     "the role is dropped; one that still owns something isn't",
+			Name:      "role", Summary: "A role, with a password or as a group", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing, Credential: true, Owner: true,
+			Deletion:     "the role is dropped, with large objects of its own that no row names; one that owns anything else isn't",
 			Verification: read,
 			Recovery:     tenure.Recovery{Declared: true, Says: "it is made again, with a new password"},
-			Attributes: schemaOf([]string{"login"}, `"login":{"type":"boolean"},"connectionLimit":{"type":"integer","minimum":-1},
+			Attributes: schemaOf([]string{"login"}, `"login":{"type":"boolean"},"connectionLimit":{"type":"integer","minimum":-1,"maximum":1000000},
 "memberOf":{"type":"array","items":{"type":"string","minLength":1}}`),
 		},
 		{
@@ -64,7 +64,7 @@ func types() []tenure.ResourceType {
 			Attributes: schemaOf([]string{"schema", "column", "key", "tables"}, `"schema":{"type":"string","minLength":1},
 "column":{"type":"string","minLength":1,"description":"the tenant column; every table that has it holds the tenant's rows, unless columns says otherwise"},
 "key":{"type":"string","minLength":1,"description":"the tenant's value in it"},
-"seed":{"type":"string","description":"SQL that is run once, when it is made"},`+relational.CoverageSchema("table of the schema, or schema.table")),
+"seed":{"type":"string","x-sql":true,"description":"SQL that is run once, when it is made"},`+relational.CoverageSchema("table of the schema, or schema.table")),
 			Cost: []tenure.CostTerm{{Metric: "rows", Per: 1_000_000, Price: "million_rows"}},
 		},
 		{
@@ -96,6 +96,6 @@ func schemaOf(required []string, properties string) string {
 }
 
 func ddlSchema(how string) string {
-	return `"ddl":{"type":"string","description":"SQL, ` + how + `. It runs again when it changes or its tables were altered, so write it so that it can"},
-"seed":{"type":"string","description":"SQL that is run once, when it is made"}`
+	return `"ddl":{"type":"string","x-sql":true,"description":"SQL, ` + how + `. It runs again when it changes or its tables were altered, so write it so that it can"},
+"seed":{"type":"string","x-sql":true,"description":"SQL that is run once, when it is made"}`
 }

@@ -124,25 +124,19 @@ func (a *Archive) Close() error {
 	return nil
 }
 
-// Export writes the holding's rows, and the given text as schema.sql, to w. The
-// querier is one snapshot.
-func (h *Holding) Export(ctx context.Context, q Querier, w io.Writer, ddl string, at time.Time) (*Archive, error) {
-	a := NewArchive(w, at)
-	if err := a.Text("schema.sql", ddl); err != nil {
-		return nil, err
-	}
+// Export adds the holding's rows to an archive. The querier is one snapshot.
+func (h *Holding) Export(ctx context.Context, q Querier, a *Archive) error {
 	for _, t := range h.Tables {
-		err := a.Table(t.Table.TableName, h.Classes[t.Table.TableName], func(yield func([]byte) error) error { return h.rows(ctx, q, t, yield) })
-		if err != nil {
-			return nil, err
+		if err := h.ExportTable(ctx, q, a, t); err != nil {
+			return err
 		}
 	}
-	if h.Objects != nil {
-		if err := h.Objects(ctx, a); err != nil {
-			return nil, err
-		}
-	}
-	return a, a.Close()
+	return nil
+}
+
+// ExportTable adds the rows of one of its tables. After an error the archive is as it was.
+func (h *Holding) ExportTable(ctx context.Context, q Querier, a *Archive, t Reached) error {
+	return a.Table(t.Table.TableName, h.Classes[t.Table.TableName], func(yield func([]byte) error) error { return h.rows(ctx, q, t, yield) })
 }
 
 func (h *Holding) rows(ctx context.Context, q Querier, t Reached, yield func([]byte) error) error {

@@ -19,7 +19,7 @@ func (f Effect) Minus(o Effect) Effect {
 // may run, or a reference change.
 func (e *Erasure) Stirs() bool {
 	h := e.Holding
-	if slices.ContainsFunc(e.steps, func(s EraseStep) bool { return s.Kind == StepNull }) {
+	if h.Beyond || slices.ContainsFunc(e.steps, func(s EraseStep) bool { return s.Kind == StepNull }) {
 		return true
 	}
 	for _, n := range e.Touches() {

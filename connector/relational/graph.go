@@ -46,6 +46,7 @@ type Table struct {
 	RowID   bool       // SQLite: rows have a rowid
 	Code    bool       // triggers or rules that people made run when its rows change or go
 	Hidden  bool       // rights or row security may hide rows from this connection
+	Alien   bool       // it belongs to a tenant's role: code of that tenant runs when it is read
 }
 
 // Column returns a column.
@@ -215,6 +216,19 @@ func NewGraph(tables []Table, keys []ForeignKey) *Graph {
 		g.above[k.Child] = append(g.above[k.Child], k)
 	}
 	return g
+}
+
+// Only is the graph of those of its tables that keep takes, and of the keys between them.
+func (g *Graph) Only(keep func(Table) bool) *Graph {
+	var tables []Table
+	for _, t := range g.sorted {
+		if keep(t) {
+			tables = append(tables, t)
+		}
+	}
+	out := NewGraph(tables, g.keys)
+	out.fold = g.fold
+	return out
 }
 
 // Fold makes names be found without regard to the case of letters, and returns

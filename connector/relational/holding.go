@@ -20,9 +20,6 @@ type Holding struct {
 	// condition over the table under the alias t. What it counts is tallied.
 	Before func(ctx context.Context, q Querier, t Reached, where string) (map[string]int64, error)
 
-	// Objects, where it is set, adds to an export what the rows name and don't hold.
-	Objects func(ctx context.Context, a *Archive) error
-
 	// Unenforced says that the transaction does nothing about references by itself:
 	// what a constraint would set to null the erasure sets to null.
 	Unenforced bool
@@ -30,6 +27,10 @@ type Holding struct {
 	// ByRow says that a restrict reference is looked at for each row, and not at the
 	// statement's end.
 	ByRow bool
+
+	// Beyond says that rows of tables that aren't looked at may change with the erasure:
+	// they refer to some of these.
+	Beyond bool
 
 	claims  *claims
 	at      map[TableName]Reached

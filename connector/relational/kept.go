@@ -23,10 +23,15 @@ const (
 	detached = "references"
 )
 
+// Tallied is what of a batch is written down, by the kinds under which it is.
+func Tallied(e *connector.Erased) map[string]map[string]int64 {
+	return map[string]map[string]int64{taken: e.Counts, detached: e.Detached}
+}
+
 // Add writes a batch into the tally of its run, in the batch's transaction, and
 // fills in the totals.
 func (k Kept) Add(ctx context.Context, q Querier, run, resource string, e *connector.Erased) error {
-	for kind, counts := range map[string]map[string]int64{taken: e.Counts, detached: e.Detached} {
+	for kind, counts := range Tallied(e) {
 		for name, n := range counts {
 			_, err := q.Exec(ctx, "insert into "+k.Tally+" (run, resource, kind, name, n) values ($1, $2, $3, $4, $5) on conflict (run, resource, kind, name) do update set n = "+
 				k.Tally+".n + excluded.n", run, resource, kind, name, n)

@@ -8,8 +8,9 @@ import (
 	"github.com/tenurehq/tenure/connector"
 )
 
-// Marks is Tenure's own table in a database: the notes of what can't bear one
-// itself. It has the columns type, name and note; (type, name) is its key.
+// Marks is Tenure's own table in a database: the notes of what is a tenant's there.
+// It has the columns type, name and note; (type, name) is its key. No tenant may
+// write it, and its notes are sealed all the same.
 type Marks struct{ Table string } // quoted
 
 // RegistryType is the type under which the marks table lists the platform's
@@ -31,12 +32,12 @@ func (m Marks) Registered(ctx context.Context, q Querier, d Dialect) (map[TableN
 }
 
 // Unmarked is the condition that a row bears no owner mark in a column.
-func Unmarked(mark string) string { return "coalesce(" + Quote(mark) + ", '') not like 'tenure:1:%'" }
+func Unmarked(mark string) string { return "coalesce(" + Quote(mark) + ", '') not like 'tenure:_:%'" }
 
-// Put writes a note.
-func (m Marks) Put(ctx context.Context, q Querier, n Note) error {
+// Put writes a note with its seal.
+func (m Marks) Put(ctx context.Context, q Querier, marker connector.Marker, n Note) error {
 	_, err := q.Exec(ctx, "insert into "+m.Table+" (type, name, note) values ($1, $2, $3) on conflict (type, name) do update set note = excluded.note",
-		n.Type, n.Name, n.String())
+		n.Type, n.Name, n.Sealed(marker))
 	return err
 }
 
@@ -46,7 +47,7 @@ func (m Marks) Get(ctx context.Context, q Querier, typ, name string) (Note, bool
 	if err != nil || len(found) == 0 {
 		return Note{}, false, err
 	}
-	return ParseNote(found[0]), true, nil
+	return ParseNote(found[0]).At(typ, name), true, nil
 }
 
 // Delete takes a note away.

@@ -36,7 +36,20 @@ func (s Records) Normalise(d connector.Desired) (json.RawMessage, error) {
 // live is a row as it stands.
 type live struct {
 	note Note
+	text string // of the note, as it stands there
 	row  map[string]any
+}
+
+// noteOf reads what a row bears. The platform's rows were marked before notes were
+// sealed, and the platform alone writes there: such a note counts as it is, until
+// the row is ensured again.
+func (s Records) noteOf(text string) Note {
+	n := ParseNote(text)
+	if id, owner := n.Unsealed(s.Marker, n.Type); owner == connector.Ours {
+		n.Mark = s.Marker.Named(id)
+		return ParseNote(n.Sealed(s.Marker))
+	}
+	return n
 }
 
 // state is what a row's access is: as its note says, if the row shows it.
@@ -157,7 +170,7 @@ func (s Records) read(ctx context.Context, q Querier, v View, t TableName, mark,
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, live{ParseNote(note), row})
+		out = append(out, live{s.noteOf(note), note, row})
 	}
 	return out, rows.Err()
 }
@@ -176,7 +189,7 @@ func (s Records) Ensure(ctx context.Context, q Querier, d connector.Desired) (co
 		return connector.Receipt{}, err
 	}
 	set := maps.Clone(rec.values)
-	set[rec.mark] = s.note(d.Ref, rec).String()
+	set[rec.mark] = s.note(d.Ref, rec).Sealed(s.Marker)
 	if rec.secret != "" && !d.Credential.IsZero() {
 		set[rec.secret] = digest(d.Credential)
 	}
@@ -191,7 +204,7 @@ func (s Records) Ensure(ctx context.Context, q Querier, d connector.Desired) (co
 		return connector.Receipt{}, err
 	}
 	for c, v := range set {
-		if reflect.DeepEqual(l.row[c], v) || c == rec.mark && l.note.String() == v {
+		if reflect.DeepEqual(l.row[c], v) || c == rec.mark && l.text == v {
 			delete(set, c)
 		}
 	}
@@ -229,7 +242,7 @@ func (s Records) register(ctx context.Context, q Querier, rec record) error {
 	if err != nil || found {
 		return err
 	}
-	return s.Marks.Put(ctx, q, Note{Type: RegistryType, Name: name})
+	return s.Marks.Put(ctx, q, s.Marker, Note{Type: RegistryType, Name: name})
 }
 
 func (s Records) insert(ctx context.Context, q Querier, rec record, set map[string]any) error {
@@ -343,7 +356,7 @@ func (s Records) Disable(ctx context.Context, q Querier, r connector.Ref, to ten
 	}
 	was := l.values(slices.Collect(maps.Keys(rec.disable)), rec.disable)
 	set := maps.Clone(rec.disable)
-	set[rec.mark] = s.note(r, rec).With("state", string(to)).With("was", encode(was)).String()
+	set[rec.mark] = s.note(r, rec).With("state", string(to)).With("was", encode(was)).Sealed(s.Marker)
 	if to == tenure.ResourceRevoked && rec.secret != "" {
 		var b [32]byte
 		_, _ = rand.Read(b[:])
@@ -367,9 +380,35 @@ func (s Records) Resume(ctx context.Context, q Querier, r connector.Ref) (connec
 	case l.state(rec.disable) == tenure.ResourcePresent:
 		return connector.Receipt{}, nil
 	}
-	set := map[string]any{rec.mark: s.note(r, rec).String()}
+	set := map[string]any{rec.mark: s.note(r, rec).Sealed(s.Marker)}
 	for c := range rec.disable {
 		set[c] = rec.values[c]
 	}
 	return connector.Receipt{Changed: true}, s.update(ctx, q, rec, set)
+}
+
+// Adopt marks the row of r again, in the given state.
+func (s Records) Adopt(ctx context.Context, q Querier, r connector.Ref, as tenure.ResourceState) (connector.Receipt, error) {
+	rec, err := s.parse(r)
+	if err != nil {
+		return connector.Receipt{}, err
+	}
+	l, _, err := s.find(ctx, q, r, rec)
+	if err != nil {
+		return connector.Receipt{}, err
+	}
+	if l == nil {
+		return connector.Receipt{}, tenure.Errorf(tenure.NotFound, "%s %q isn't there", r.Type, r.Name)
+	}
+	if lost, err := Lost(s.Marker, l.note, r); err != nil || !lost {
+		return connector.Receipt{}, err
+	}
+	n := s.note(r, rec)
+	if as == tenure.ResourceSuspended || as == tenure.ResourceRevoked {
+		n = n.With("state", string(as)).With("was", encode(rec.values))
+	}
+	if err := s.register(ctx, q, rec); err != nil {
+		return connector.Receipt{}, err
+	}
+	return connector.Receipt{Changed: true}, s.update(ctx, q, rec, map[string]any{rec.mark: n.Sealed(s.Marker)})
 }

@@ -135,7 +135,7 @@ func (s Records) Discover(ctx context.Context, q Querier, typ string, tenant ten
 		}
 		column := `"t".` + Quote(mark)
 		selects = append(selects, "select "+strconv.Itoa(len(tables))+` as "n", `+column+` as "note", `+v.JSON+` as "body" from `+s.Dialect.Name(t)+
-			` "t" where `+column+" like 'tenure:1:%' and substr("+s.Dialect.Rest(column)+", 1, "+strconv.Itoa(len(typ)+1)+") = "+s.Dialect.Literal(typ+" "))
+			` "t" where `+column+" like 'tenure:_:%' and substr("+s.Dialect.Rest(column)+", 1, "+strconv.Itoa(len(typ)+1)+") = "+s.Dialect.Literal(typ+" "))
 		tables = append(tables, t)
 	}
 	if len(selects) == 0 {
@@ -152,7 +152,7 @@ func (s Records) Discover(ctx context.Context, q Querier, typ string, tenant ten
 		if err := rows.Scan(&n, &note, &body); err != nil {
 			return false, err
 		}
-		o, err := s.discovered(typ, tables[n], ParseNote(note), body)
+		o, err := s.discovered(typ, tables[n], s.noteOf(note), body)
 		if err != nil {
 			return false, err
 		}
@@ -182,5 +182,5 @@ func (s Records) discovered(typ string, t TableName, n Note, body string) (conne
 	for _, c := range values {
 		rec.values[c] = row[c]
 	}
-	return s.shown(typ, n.Name, live{n, row}, rec), nil
+	return s.shown(typ, n.Name, live{note: n, row: row}, rec), nil
 }

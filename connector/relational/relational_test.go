@@ -13,12 +13,16 @@ func FuzzNote(f *testing.F) {
 	f.Add("tenure:1:ins:res:mac", "role", "ac me", "key", "va lue=%+&\n")
 	f.Fuzz(func(t *testing.T, mark, typ, name, k, v string) {
 		for _, s := range []string{mark, typ, name, k} {
-			if strings.ContainsAny(s, "\n") || s == "" || strings.ContainsAny(typ+k, " =\n") {
+			if strings.ContainsAny(s, "\n") || s == "" || strings.ContainsAny(typ+k, " =\n") || k == "seal" || strings.HasPrefix(k, "seal") {
 				return
 			}
 		}
 		n := Note{Mark: mark, Type: typ, Name: name}.With(k, v).With("other"+k, "x")
-		got := ParseNote(n.String())
+		m := connector.Marker{Installation: "ins_a", System: "db", Key: []byte("key")}
+		got := ParseNote(n.Sealed(m))
+		if got.seal != m.Seal(got.String()) {
+			t.Errorf("the seal of %q doesn't hold when it is read back", n.Sealed(m))
+		}
 		if got.Mark != mark || got.Type != typ || got.Name != name || got.Get(k) != v || got.Get("other"+k) != "x" {
 			t.Errorf("%q reads back as %+v", n.String(), got)
 		}
@@ -28,30 +32,40 @@ func FuzzNote(f *testing.F) {
 	})
 }
 
-// TestClaim lets a resource be touched by its own note alone.
+// TestClaim lets a resource be touched by its own note alone, and by none in which a
+// single field isn't what was sealed.
 func TestClaim(t *testing.T) {
 	t.Parallel()
 	m := connector.Marker{Installation: "ins_a", System: "db", Key: []byte("key")}
-	r := connector.Ref{Resource: "res_1", Type: "role", Name: "acme"}
-	own := NewNote(m, r)
+	r := connector.Ref{Resource: "res_1", Tenant: "ten_1", Type: "role", Name: "acme"}
+	own := NewNote(m, r).With("state", "suspended")
 	elsewhere := m
 	elsewhere.System = "other"
 	other := r
 	other.Resource = "res_2"
 	stranger := m
 	stranger.Installation = "ins_b"
+	sealed := func(m connector.Marker, r connector.Ref) Note { return ParseNote(NewNote(m, r).Sealed(m)) }
+	forged := func(old, new string) Note { return ParseNote(strings.Replace(own.Sealed(m), old, new, 1)) }
 	for name, c := range map[string]struct {
 		note Note
 		ok   bool
 	}{
-		"own":                       {own, true},
-		"read back":                 {ParseNote(own.String()), true},
-		"none":                      {Note{}, false},
-		"another resource's":        {NewNote(m, other), false},
-		"another system's":          {NewNote(elsewhere, r), false},
-		"another installation's":    {NewNote(stranger, r), false},
-		"another type's":            {Note{Mark: m.Mark("schema", r.Resource)}, false},
-		"own, said to be another's": {own.With("system", "other"), true},
+		"own":                     {ParseNote(own.Sealed(m)), true},
+		"without its seal":        {ParseNote(own.String()), false},
+		"none":                    {Note{}, false},
+		"another resource's":      {sealed(m, other), false},
+		"another system's":        {sealed(elsewhere, r), false},
+		"another installation's":  {sealed(stranger, r), false},
+		"another type's":          {sealed(m, connector.Ref{Resource: r.Resource, Type: "schema", Name: r.Name}), false},
+		"another name":            {forged("role acme", "role birch"), false},
+		"another tenant":          {forged("ten_1", "ten_2"), false},
+		"another state":           {forged("state=suspended", "state=revoked"), false},
+		"no state":                {forged(" state=suspended", ""), false},
+		"another system by name":  {forged("system=db", "system=other"), false},
+		"something more":          {forged("system=db", "system=db owner=mallory"), false},
+		"the seal of another":     {ParseNote(own.String() + " seal=" + m.Seal(NewNote(m, other).String())), false},
+		"copied to another place": {ParseNote(own.Sealed(m)).At("role", "birch"), false},
 	} {
 		if err := Claim(m, c.note, r); (err == nil) != c.ok || err != nil && tenure.CodeOf(err) != tenure.Conflict {
 			t.Errorf("%s: error %v, want allowed %t", name, err, c.ok)

@@ -135,11 +135,14 @@ func (k databases) remove(ctx context.Context, r connector.Ref) (rec connector.R
 	if err != nil {
 		return rec, err
 	}
-	if f != nil {
-		if err := k.exclusively(ctx, f, func() error { return unlink(f.path) }); err != nil {
-			return rec, err
-		}
+	if f == nil {
+		err = k.unmark(r)
+	} else {
+		err = k.exclusively(ctx, f, func() error { return k.unlinkMarked(f.path) })
 		rec.Changed, rec.Counts = true, map[string]int64{"bytes": f.size}
+	}
+	if err != nil {
+		return connector.Receipt{}, err
 	}
 	begun, err := k.dropBegun(r.Resource)
 	rec.Changed = rec.Changed || begun

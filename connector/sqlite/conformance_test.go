@@ -235,7 +235,12 @@ func (w *world) databaseCase() connectortest.Case {
 		},
 		Foreign: func(t testing.TB, r connector.Ref) { exec(t, w.at(r), "create table theirs (a)") },
 		Remark: func(t testing.TB, r connector.Ref, mark string) {
-			exec(t, w.at(r), "update tenure_mark set note = "+literal(mark)+" || substr(note, instr(note, char(10)))")
+			w.remarkFile(t, w.at(r), func(note string) string { return mark + note[strings.IndexByte(note, '\n'):] })
+		},
+		Unmark: func(t testing.TB, r connector.Ref) {
+			object, err := identity(w.at(r))
+			must(t, err)
+			must(t, os.Remove(filepath.Join(w.dir, marksDir, object)))
 		},
 		Exists: func(_ testing.TB, r connector.Ref) bool { _, err := os.Lstat(w.at(r)); return err == nil },
 		Fill: func(t testing.TB, r connector.Ref, class string, n int) {
@@ -251,6 +256,17 @@ func (w *world) databaseCase() connectortest.Case {
 		},
 		Exported: exported,
 	}
+}
+
+// remarkFile changes the note that is kept of a file.
+func (w *world) remarkFile(t testing.TB, file string, change func(string) string) {
+	t.Helper()
+	object, err := identity(file)
+	must(t, err)
+	path := filepath.Join(w.dir, marksDir, object)
+	note, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.WriteFile(path, []byte(change(string(note))), 0o600))
 }
 
 // stick adds a trigger that swallows deletes.
@@ -404,7 +420,9 @@ func (w *world) probes() []connectortest.ProbeCase {
 			return errors.Join(os.Rename(file, file+"x"), os.Symlink(file+"x", file))
 		})},
 		{Kind: "isolation", Name: "another's file", Check: check(nil), Misconfigure: func(t testing.TB) {
-			exec(t, file, "update tenure_mark set name = 'x', note = replace(note, 'database probed', 'database other')")
+			w.remarkFile(t, file, func(note string) string {
+				return strings.Replace(note, "database probed", "database other", 1)
+			})
 		}},
 		{Kind: "exposure", Name: "file", Check: check(nil), Misconfigure: do(func() error { return os.Chmod(file, 0o640) })},
 		{Kind: "exposure", Name: "folder", Check: check(nil), Misconfigure: do(func() error { return os.Chmod(w.dir, 0o755) })},

@@ -352,10 +352,15 @@ func (d *Driver) Export(ctx context.Context, r connector.Ref, w io.Writer) (rec 
 			if err != nil {
 				return err
 			}
-			a, err := e.Export(ctx, s, w, ddl, d.now())
-			if err == nil {
-				rec.Counts = map[string]int64{"rows": a.Rows, "bytes": a.Bytes}
+			a := relational.NewArchive(w, d.now())
+			if err := a.Text("schema.sql", ddl); err != nil {
+				return err
 			}
+			if err := e.Export(ctx, s, a); err != nil {
+				return err
+			}
+			err = a.Close()
+			rec.Counts = map[string]int64{"rows": a.Rows, "bytes": a.Bytes}
 			return err
 		})
 	})

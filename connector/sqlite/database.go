@@ -122,21 +122,25 @@ func (k databases) create(ctx context.Context, d connector.Desired, a databaseAt
 	if err == nil {
 		err = k.on(ctx, tmp, writing, func(s *session) error { return k.fill(ctx, s, d, a) })
 	}
+	if err == nil {
+		err = k.writeMark(tmp, relational.NewNote(k.marker, d.Ref))
+	}
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
 		err = move(tmp, k.at(d.Name+suffix))
 	}
 	if err != nil {
-		_ = unlink(tmp)
+		_ = k.unlinkMarked(tmp)
 	}
 	return err
 }
 
 func (k databases) fill(ctx context.Context, s *session, d connector.Desired, a databaseAttributes) error {
 	err := s.atomic(ctx, func() error {
+		// By which copies of the file are known; of the file itself it proves nothing.
 		if err := s.run(ctx, markSQL); err != nil {
 			return err
 		}
-		if err := marks.Put(ctx, s, relational.NewNote(k.marker, d.Ref)); err != nil {
+		if err := marks.Put(ctx, s, k.marker, relational.NewNote(k.marker, d.Ref)); err != nil {
 			return err
 		}
 		if err := s.run(ctx, a.DDL+"\n"); err != nil {

@@ -98,23 +98,27 @@ func (d *Driver) read(ctx context.Context, name, path string, aside bool, to dep
 	if f.odd != "" {
 		return f, nil
 	}
+	if f.note, err = d.readMark(path); err != nil {
+		return nil, err
+	}
 	return f, d.readInside(ctx, f, to)
 }
 
-// readInside reads the owner mark that the file bears, and what to asks for.
+// readInside sees that the file is a database, and reads of one that is ours, or a copy
+// of ours, what to asks for.
 func (d *Driver) readInside(ctx context.Context, f *file, to depth) error {
 	err := d.on(ctx, f.path, reading, func(s *session) error {
 		return s.snapshot(ctx, func() error {
-			has, err := s.value(ctx, "select name from sqlite_schema where type = 'table' and name = 'tenure_mark'")
-			if err != nil || has == "" {
+			if _, err := s.value(ctx, "select name from sqlite_schema limit 1"); err != nil {
 				return err
 			}
-			text, err := s.value(ctx, "select note from tenure_mark where type = 'database' limit 1")
-			if err != nil || text == "" {
-				return err
+			if f.note == nil {
+				of, err := d.copied(ctx, s, f.name)
+				if f.note = of; err != nil || of == nil {
+					return err
+				}
 			}
-			n := relational.ParseNote(text)
-			f.note = &n
+			var err error
 			if to >= andSchema {
 				f.shape, err = shapeOf(ctx, s)
 			}
@@ -126,7 +130,7 @@ func (d *Driver) readInside(ctx context.Context, f *file, to depth) error {
 	})
 	switch result(err) {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR:
-		f.note, f.odd = nil, "no sound SQLite database"
+		f.odd = "no sound SQLite database"
 		return nil
 	case sqlite3.SQLITE_CANTOPEN:
 		// Only here, where SQLite holds nothing: closing a file gives up the
@@ -282,7 +286,7 @@ func (d *Driver) begun(id tenure.ResourceID) ([]string, error) {
 func (d *Driver) dropBegun(id tenure.ResourceID) (bool, error) {
 	files, err := d.begun(id)
 	for _, f := range files {
-		err = errors.Join(err, os.Remove(f))
+		err = errors.Join(err, d.unlinkMarked(f))
 	}
 	return len(files) > 0, err
 }

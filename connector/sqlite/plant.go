@@ -59,7 +59,7 @@ func (d *Driver) plant(ctx context.Context) (id string, err error) {
 	if err := context.Cause(ctx); err != nil {
 		return "", err
 	}
-	for _, dir := range []string{"", ownDir, newDir, quarantineDir} {
+	for _, dir := range []string{"", ownDir, newDir, marksDir, quarantineDir} {
 		if err := makeDir(d.at(dir)); err != nil {
 			return "", err
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/sqltext"
 )
 
 func probes() []connector.ProbeKind {
@@ -21,7 +22,7 @@ func probes() []connector.ProbeKind {
 		{Name: "isolation", Help: "no other name in the folder leads to the file: no symbolic or hard link, and the mark in it is of this very database", Types: []string{"database"}},
 		{Name: "exposure", Help: "no other user of the machine can read or change the file, its journals or its folder", Types: []string{"database"}},
 		{Name: "encryption", Help: "the profile asks for nothing that SQLite can't show. Encryption at rest isn't visible here, so a profile that requires it fails"},
-		{Name: "sql", Help: "params query, as (tenant: the resource's own file; platform: the shared one), expect (rows, no-rows, refused or value) and value: a query that must answer so; it can't write"},
+		{Name: "sql", Help: "params query, as (tenant: the resource's own file; platform: the shared one), expect (rows, no-rows, refused or value) and value: a query that must answer so; it can't write", SQL: []string{"query"}},
 	}
 }
 
@@ -100,7 +101,7 @@ func (d *Driver) reachable(ctx context.Context, _ connector.Ref, f *file) (conne
 // isolated looks for other names of the file, in the folder and by its links.
 func (d *Driver) isolated(_ context.Context, r connector.Ref, f *file) (connector.Outcome, error) {
 	if d.owner(f) != r.Resource || f.note.Name != r.Name {
-		return failed("the mark in it isn't of this database")
+		return failed("its mark isn't of this database")
 	}
 	info, err := os.Lstat(f.path)
 	if err != nil {
@@ -151,8 +152,8 @@ func encrypted(want tenure.Encryption) (connector.Outcome, error) {
 // reach another file.
 func (d *Driver) probeSQL(ctx context.Context, c connector.Check) (o connector.Outcome, err error) {
 	query, expect := c.Params["query"], c.Params["expect"]
-	if strings.TrimSpace(query) == "" || strings.ContainsRune(query, 0) {
-		return o, tenure.Errorf(tenure.Invalid, "probe sql needs the parameter query")
+	if err := sqltext.SQLite().One(query); err != nil {
+		return o, tenure.Errorf(tenure.Invalid, "probe sql: %w", err)
 	}
 	rows, first := 0, ""
 	try := func(s *session) error {

@@ -170,7 +170,7 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 	if err != nil {
 		return o, rec, err
 	}
-	note := relational.NewNote(k.marker, d.Ref).With("spec", string(text))
+	note := relational.NewNote(k.marker, d.Ref).With("spec", string(text)).Seal(k.marker)
 	err = k.onShared(ctx, writing, func(s *session) error {
 		return s.atomic(ctx, func() error {
 			have, err := k.noteOf(ctx, s, d.Ref)
@@ -204,7 +204,7 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 				return err
 			}
 			rec.Changed = true
-			return marks.Put(ctx, s, note)
+			return marks.Put(ctx, s, k.marker, note)
 		})
 	})
 	return o, rec, err

@@ -3,8 +3,8 @@
 // there is one, a database file that all tenants share.
 //
 // What Tenure keeps for itself is in DIR/.tenure and in the tables tenure_mark,
-// tenure_sentinel, tenure_tally and tenure_parent. A tenant's file is DIR/NAME.db
-// and bears its owner mark in a table tenure_mark of its own. No symbolic link is ever followed.
+// tenure_sentinel, tenure_tally and tenure_parent. A tenant's file is DIR/NAME.db, and
+// its owner mark stands in DIR/.tenure/marks, where no tenant can write. No symbolic link is ever followed.
 package sqlite
 
 import (
@@ -18,6 +18,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
+	"github.com/tenurehq/tenure/connector/sqltext"
 )
 
 // Info describes the connector.
@@ -35,6 +36,7 @@ func Info() connector.Info {
 		Probes: probes(),
 		Open:   open,
 		Review: review,
+		SQL:    sqltext.SQLite().Read,
 	}
 }
 
@@ -54,6 +56,7 @@ type Driver struct {
 
 var (
 	_ connector.Driver      = (*Driver)(nil)
+	_ connector.Adopter     = (*Driver)(nil)
 	_ connector.Suspender   = (*Driver)(nil)
 	_ connector.Revoker     = (*Driver)(nil)
 	_ connector.Quarantiner = (*Driver)(nil)
@@ -109,6 +112,7 @@ type kind interface {
 	observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (whole bool, err error)
 	discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (whole bool, err error)
 	remove(ctx context.Context, r connector.Ref) (connector.Receipt, error)
+	adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (connector.Receipt, error)
 }
 
 func (d *Driver) kind(typ string) (kind, error) {
@@ -137,7 +141,7 @@ func (d *Driver) Normalise(want connector.Desired) (json.RawMessage, error) {
 }
 
 // Ensure is described at connector.Driver. A file is made under another name,
-// with its mark in it, and gets its own name when it is whole.
+// and marked, and gets its own name when it is whole.
 func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (connector.Observed, connector.Receipt, error) {
 	k, err := d.kind(want.Type)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector/relational"
+	"github.com/tenurehq/tenure/connector/sqltext"
 )
 
 // types declares the resource types, ordered by name.
@@ -17,8 +18,8 @@ func types() []tenure.ResourceType {
 			Deletion:     "the file, its journals and what was begun under other names are unlinked once no other process has it open; rows that were erased before are logically deleted, and what their pages hold unused is then written over in a file of up to 256 MiB; the blocks on the medium are not written over",
 			Verification: "the file is read in the pass that sees the sentinel: its owner mark, its schema as compared with what its ddl gives, its permissions",
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it stands in Tenure's own folder, read-only, and can be brought back; deleted, it comes back from a backup alone"},
-			Attributes: schemaOf(`"ddl"`, `"ddl":{"type":"string","description":"SQL, run in one transaction with its making. It runs again when it changes or the schema was altered, so write it so that it can"},
-"seed":{"type":"string","description":"SQL that is run once, when it is made"},
+			Attributes: schemaOf(`"ddl"`, `"ddl":{"type":"string","x-sql":true,"description":"SQL, run in one transaction with its making. It runs again when it changes or the schema was altered, so write it so that it can"},
+"seed":{"type":"string","x-sql":true,"description":"SQL that is run once, when it is made"},
 `+relational.ElsewhereSchema("the platform's file")+`,
 `+relational.CoverageSchema("name; \"*\" covers those that aren't named")),
 			Cost:      []tenure.CostTerm{{Metric: "one", Per: 1, Price: "database"}, {Metric: "bytes", Per: 1_000_000_000, Price: "gigabyte"}},
@@ -48,10 +49,8 @@ func review(typ string, attributes map[string]any) []string {
 	var reasons []string
 	for _, name := range []string{"ddl", "seed"} {
 		text, _ := attributes[name].(string)
-		for word := range strings.FieldsSeq(strings.ToLower(text)) {
-			if word = strings.Trim(word, ";("); word == "attach" || word == "detach" || word == "vacuum" {
-				reasons = append(reasons, fmt.Sprintf("%s holds %s, which reaches beyond the tenant's file", name, word))
-			}
+		for _, word := range sqltext.SQLite().Says(text, "attach", "detach", "vacuum", "load_extension") {
+			reasons = append(reasons, fmt.Sprintf("%s holds %s, which reaches beyond the tenant's file", name, word))
 		}
 	}
 	if key, _ := attributes["key"].(string); typ == "rows" && (key == "*" || key == "%") {

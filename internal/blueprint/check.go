@@ -33,7 +33,7 @@ func check(bp tenure.Blueprint, src *Source, catalog []connector.Info) (*Compile
 	k := &checker{
 		Compiled: &Compiled{
 			Blueprint: bp, infos: map[string]connector.Info{}, shapes: map[[2]string]*shape{},
-			texts: map[scope]map[string]*text{inEnvironment: {}, inOutput: {}, inTenant: {}}, whens: map[string]*text{},
+			texts: map[scope]map[string]*text{inEnvironment: {}, inOutput: {}, inTenant: {}}, whens: map[string]*text{}, sqls: map[[2]string]*text{},
 		},
 		src: src, dialect: d, catalog: map[string]connector.Info{}, index: map[string]int{},
 	}
@@ -115,6 +115,9 @@ func (k *checker) text(s scope, p path, source string) *text {
 		return nil
 	}
 	t, faults := k.dialect.compileText(s, source)
+	if len(faults) == 0 {
+		faults = k.dialect.checkMixed(t)
+	}
 	for _, f := range faults {
 		k.fault(p, source, f)
 	}
@@ -122,6 +125,12 @@ func (k *checker) text(s scope, p path, source string) *text {
 		return nil
 	}
 	k.texts[s][source] = t
+	k.count(p, t)
+	return t
+}
+
+// count refuses a text that makes the blueprint's expressions too many.
+func (k *checker) count(p path, t *text) {
 	for _, part := range t.parts {
 		if part.program != nil {
 			k.expressions++
@@ -130,7 +139,6 @@ func (k *checker) text(s scope, p path, source string) *text {
 	if k.expressions > maxExpressions {
 		k.refuse(p, "", "the blueprint has more than %d different expressions", maxExpressions)
 	}
-	return t
 }
 
 // when compiles a condition, which is an expression by itself.
@@ -227,8 +235,14 @@ func (k *checker) checkProbes() {
 			k.checkReads(user, p.with("when"), when)
 		}
 		for _, name := range keysOf(probe.Params) {
-			if t := k.text(inEnvironment, p.with("params", name), probe.Params[name]); t != nil {
-				k.checkReads(user, p.with("params", name), t)
+			at, t := p.with("params", name), (*text)(nil)
+			if isSQL(info, probe.Kind, name) {
+				t = k.sql(at, info, probe.Params[name])
+			} else {
+				t = k.text(inEnvironment, at, probe.Params[name])
+			}
+			if t != nil {
+				k.checkReads(user, at, t)
 			}
 		}
 	}

@@ -13,12 +13,17 @@ type Compiled struct {
 	// Digest names the revision: the SHA-256 of its canonical JSON. Comments,
 	// the order of keys and how the YAML was written don't change it.
 	Digest string
+	// Unbound is what a revision that was published by an older release writes into SQL
+	// texts where no value can be bound. Its tenants go on, with values that do no harm
+	// there; no other tenant may have it.
+	Unbound []Unbound
 
 	body   []byte
 	infos  map[string]connector.Info // by system
 	shapes map[[2]string]*shape      // by connector and type
 	params *shape
 	texts  map[scope]map[string]*text
+	sqls   map[[2]string]*text // by connector and source: SQL texts
 	whens  map[string]*text
 	order  []int // indexes of resources, what is needed first
 }

@@ -22,6 +22,9 @@ type Input struct {
 	Features     map[string]bool // as requested
 	// ResourceID gives the id of a resource; the same arguments give the same.
 	ResourceID func(environment, key string) tenure.ResourceID
+	// Leaving says that nothing will be made of it. What can't be right is left out, so
+	// that nobody stops their own exit by a value that an older release took.
+	Leaving bool
 }
 
 // Desired is what one tenant shall have.
@@ -89,7 +92,9 @@ func (c *Compiled) Evaluate(in Input) (*Desired, error) {
 		}
 	}
 	params, err := c.Parameters(in.Params)
-	if err != nil {
+	if err != nil && in.Leaving {
+		params, _ = conform(c.Blueprint.Parameters, c.filled(in.Params)).(map[string]any)
+	} else if err != nil {
 		return nil, err
 	}
 	features, err := c.Features(in.Tier, in.Features)
@@ -108,7 +113,7 @@ func (c *Compiled) Evaluate(in Input) (*Desired, error) {
 		out.Environments = append(out.Environments, e.environment(env, shared))
 	}
 	out.Notices = e.notices(shared)
-	if err := e.found.err(); err != nil {
+	if err := e.found.err(); err != nil && !in.Leaving {
 		return nil, err
 	}
 	return out, nil
@@ -203,7 +208,9 @@ func (e *evaluation) resource(p path, env tenure.Environment, spec tenure.Resour
 		r.Name = e.name(p.with("name"), env, spec, name)
 	}
 	if spec.Attributes != nil {
-		r.Attributes, _ = e.value(p.with("attributes"), env, spec.Attributes, vars).(map[string]any)
+		beside := e.besideSQL(e.infos[spec.System], spec.Type, spec.Attributes)
+		r.Attributes, _ = e.value(p.with("attributes"), env, beside, vars).(map[string]any)
+		e.sql(p.with("attributes"), env, spec, r.Attributes, vars)
 	}
 	if len(e.found) == before {
 		e.checkAttributes(p.with("attributes"), env, spec, r.Attributes)
@@ -291,8 +298,13 @@ func (e *evaluation) probes(env tenure.Environment, vars, made map[string]any) [
 		if len(spec.Params) > 0 {
 			probe.Params = map[string]string{}
 		}
+		before := len(e.found)
 		for _, name := range keysOf(spec.Params) {
-			v, err := e.texts[inEnvironment][spec.Params[name]].run(vars)
+			t, info := e.texts[inEnvironment][spec.Params[name]], e.infos[spec.System]
+			if isSQL(info, spec.Kind, name) {
+				t = e.sqls[[2]string{info.Name, spec.Params[name]}]
+			}
+			v, err := t.run(vars)
 			if err == nil {
 				probe.Params[name], err = inText(v)
 			}
@@ -300,7 +312,9 @@ func (e *evaluation) probes(env tenure.Environment, vars, made map[string]any) [
 				e.refuse(p.with("params", name), "in %s: %s", env.Name, cause(err))
 			}
 		}
-		out = append(out, probe)
+		if len(e.found) == before {
+			out = append(out, probe)
+		}
 	}
 	return out
 }
@@ -325,7 +339,7 @@ func (e *evaluation) notices(vars map[string]any) []tenure.NoticeSpec {
 	var out []tenure.NoticeSpec
 	for i, spec := range e.Blueprint.Notices {
 		p := path{"notices"}.index(i)
-		n := tenure.NoticeSpec{On: spec.On}
+		n, before := tenure.NoticeSpec{On: spec.On}, len(e.found)
 		for _, f := range []struct {
 			name, source string
 			to           *string
@@ -340,7 +354,9 @@ func (e *evaluation) notices(vars map[string]any) []tenure.NoticeSpec {
 				e.refuse(p.with(f.name), "it is blank")
 			}
 		}
-		out = append(out, n)
+		if len(e.found) == before {
+			out = append(out, n)
+		}
 	}
 	return out
 }

@@ -11,13 +11,16 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
+	"github.com/tenurehq/tenure/connector"
 )
 
 // text is a compiled text: literals and expressions in turn.
 type text struct {
-	source string
-	parts  []part
-	refs   references
+	source  string
+	parts   []part
+	refs    references
+	write   connector.SQLText // of an SQL text with expressions
+	refused []connector.Refusal
 }
 
 type part struct {
@@ -70,7 +73,7 @@ func (l *dialect) compileText(s scope, source string) (*text, []fault) {
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	return t, l.checkMixed(t)
+	return t, nil
 }
 
 // checkMixed refuses what can't stand between literals.
@@ -287,6 +290,9 @@ const maxRun = 2 * time.Second
 
 // run evaluates the text: a whole expression's own value, or a string.
 func (t *text) run(vars map[string]any) (any, error) {
+	if t.write != nil {
+		return t.bound(vars)
+	}
 	var b strings.Builder
 	for _, p := range t.parts {
 		if p.program == nil {

@@ -1,9 +1,10 @@
 package blueprint
 
 import (
+	"encoding/json"
 	"fmt"
-	"math"
 	"strconv"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
@@ -162,19 +163,23 @@ func (r *reader) leaf(n ast.Node, p path) *node {
 	case *ast.NullNode:
 		out.scalar = nil
 	case *ast.IntegerNode:
+		if why := misnumbered(n.Value); why != "" {
+			r.report(out.pos, p, why, "")
+			break
+		}
 		switch v := n.Value.(type) {
 		case int64:
 			out.scalar = v
 		case uint64:
-			if v > math.MaxInt64 {
-				r.report(out.pos, p, "the number is too large", "")
-				break
-			}
 			out.scalar = int64(v)
 		default:
-			out.scalar, _ = strconv.ParseInt(n.Token.Value, 0, 64)
+			r.report(out.pos, p, "the number is too large", "")
 		}
 	case *ast.FloatNode:
+		if why := misnumbered(json.Number(strings.ReplaceAll(n.Token.Value, "_", ""))); why != "" {
+			r.report(out.pos, p, why, "")
+			break
+		}
 		out.scalar = n.Value
 	case *ast.InfinityNode, *ast.NanNode:
 		r.report(out.pos, p, "infinity and not-a-number aren't allowed", "")

@@ -129,12 +129,13 @@ func (c *Compiled) Parameters(given map[string]any) (map[string]any, error) {
 	schema := c.Blueprint.Parameters
 	properties, _ := schema["properties"].(map[string]any)
 	required, _ := schema["required"].([]any)
-	values, _ := copyJSON(given).(map[string]any)
-	if values == nil {
-		values = map[string]any{}
-	}
-	applyDefaults(schema, values)
 	var found Problems
+	eachNumber(nil, given, func(p path, v any) {
+		if why := misnumbered(v); why != "" {
+			found = append(found, Problem{Message: "parameter " + strings.TrimPrefix(p.String(), "$.") + ": " + why})
+		}
+	})
+	values := c.filled(given)
 	for _, name := range keysOf(values) {
 		if _, ok := properties[name]; !ok {
 			found = append(found, Problem{Message: fmt.Sprintf("unknown parameter %q", clip(name)), Hint: didYouMean(name, keysOf(properties))})
@@ -160,6 +161,16 @@ func (c *Compiled) Parameters(given map[string]any) (map[string]any, error) {
 	}
 	out, _ := conform(schema, values).(map[string]any)
 	return out, nil
+}
+
+// filled are the given values with the defaults.
+func (c *Compiled) filled(given map[string]any) map[string]any {
+	values, _ := copyJSON(given).(map[string]any)
+	if values == nil {
+		values = map[string]any{}
+	}
+	applyDefaults(c.Blueprint.Parameters, values)
+	return values
 }
 
 func isBlank(v any) bool {

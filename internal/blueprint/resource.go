@@ -37,7 +37,7 @@ func (k *checker) checkResource(i int) {
 		k.checkData(p, *r, t)
 	}
 	k.checkEnvironments(p, r.Environments)
-	k.checkResourceTexts(p, r)
+	k.checkResourceTexts(p, r, info)
 }
 
 // checkDeclared refuses a type that doesn't say how it leaves.
@@ -148,7 +148,7 @@ func (k *checker) checkData(p path, r tenure.ResourceSpec, t tenure.ResourceType
 
 // checkResourceTexts compiles what a resource says in expressions, and adds
 // the resources that it reads to its needs.
-func (k *checker) checkResourceTexts(p path, r *tenure.ResourceSpec) {
+func (k *checker) checkResourceTexts(p path, r *tenure.ResourceSpec, info connector.Info) {
 	when := k.when(p.with("when"), r.When)
 	u := user{p: p, what: "resource " + r.Key, environments: k.environments(r.Environments), condition: r.When, when: when}
 	needs := slices.Clone(r.Needs)
@@ -166,7 +166,13 @@ func (k *checker) checkResourceTexts(p path, r *tenure.ResourceSpec) {
 	}
 	use(p.with("when"), when)
 	use(p.with("name"), k.text(inEnvironment, p.with("name"), r.Name))
-	k.eachText(p.with("attributes"), r.Attributes, func(p path, s string) { use(p, k.text(inEnvironment, p, s)) })
+	for _, name := range k.sqlAttributes(info, r.Type) {
+		if s, ok := r.Attributes[name].(string); ok {
+			use(p.with("attributes", name), k.sql(p.with("attributes", name), info, s))
+		}
+	}
+	attributes := k.besideSQL(info, r.Type, r.Attributes)
+	k.eachText(p.with("attributes"), attributes, func(p path, s string) { use(p, k.text(inEnvironment, p, s)) })
 	slices.Sort(needs)
 	r.Needs = slices.Compact(needs)
 }

@@ -3,6 +3,7 @@ package blueprint
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -64,12 +65,9 @@ func nativeWithin(v ref.Val, budget *int) (any, error) {
 		}
 		return string(v), nil
 	case types.Int:
-		return int64(v), nil
+		return whole(int64(v))
 	case types.Uint:
-		if v > 1<<62 {
-			return nil, fmt.Errorf("gives a number that is too large")
-		}
-		return int64(v), nil
+		return whole(int64(min(v, math.MaxInt64)))
 	case types.Double:
 		if f := float64(v); f-f != 0 {
 			return nil, fmt.Errorf("gives a number that isn't finite")
@@ -107,6 +105,13 @@ func nativeWithin(v ref.Val, budget *int) (any, error) {
 		return out, nil
 	}
 	return nil, fmt.Errorf("gives a %s, which can't be stored", v.Type().TypeName())
+}
+
+func whole(n int64) (any, error) {
+	if why := misnumbered(n); why != "" {
+		return nil, fmt.Errorf("gives %d: %s", n, why)
+	}
+	return n, nil
 }
 
 // inText is a value as it stands between literals.

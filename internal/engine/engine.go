@@ -29,6 +29,10 @@ type Engine struct {
 	// repetition gives the same.
 	Credential func(ctx context.Context, t *Task, resource tenure.ResourceID, fresh bool) (tenure.Secret, error)
 
+	// Declared is the inventory of a system. With it a repair takes back, of what it
+	// repairs, the rights that nothing declares; nil leaves them.
+	Declared func(ctx context.Context, sys *connector.System) ([]connector.Declared, error)
+
 	// Own runs the actions on Tenure's own things.
 	Own map[tenure.Action]Runner
 

@@ -65,6 +65,7 @@ func (e *Engine) run(ctx context.Context, t *Task) (r Result) {
 // resourceActions are the actions on resources.
 var resourceActions = map[tenure.Action]func(context.Context, *Engine, *Task, *connector.System, *tenure.PlannedResource) Result{
 	tenure.ActEnsure:       ensure,
+	tenure.ActAdopt:        adopt,
 	tenure.ActObserve:      observe,
 	tenure.ActCount:        count,
 	tenure.ActSuspend:      transit((*connector.System).Suspend, tenure.ResourceSuspended),
@@ -142,7 +143,38 @@ func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 		return Result{Verdict: v, Receipt: rec, Resources: []store.ResourceWrite{w},
 			Err: tenure.Errorf(tenure.Blocked, "%s %s was made, and reads back otherwise: %s", pr.Type, pr.Name, clip(string(seen.Attributes)))}
 	}
+	if t.Plan.Kind == tenure.Repair && e.Declared != nil && sys.Can("confine") {
+		if rec, err = confine(ctx, e, sys, d.Ref, rec); err != nil {
+			return Result{Receipt: rec, Err: err}
+		}
+	}
 	return Result{Verdict: v, Receipt: rec, Resources: []store.ResourceWrite{w}}
+}
+
+// adopt marks anew what has lost its mark, in the state that the inventory knows.
+func adopt(ctx context.Context, _ *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
+	rec, v, err := sys.Adopt(ctx, Ref(t.Plan.Tenant, pr), tenure.ResourceState(t.Step.To))
+	if err != nil {
+		return Result{Err: err}
+	}
+	if v != tenure.Verified {
+		return Result{Verdict: v, Receipt: rec, Err: tenure.Errorf(tenure.Blocked, "%s %s was marked, and reads back otherwise", pr.Type, pr.Name)}
+	}
+	return Result{Verdict: v, Receipt: rec}
+}
+
+// confine takes back the rights at a resource that nothing declares, and adds that to
+// its receipt.
+func confine(ctx context.Context, e *Engine, sys *connector.System, r connector.Ref, rec connector.Receipt) (connector.Receipt, error) {
+	all, err := e.Declared(ctx, sys)
+	if err != nil {
+		return rec, err
+	}
+	more, err := sys.Confine(ctx, r, all)
+	if more.Changed {
+		rec.Changed, rec.Counts = true, more.Counts
+	}
+	return rec, err
 }
 
 // observe reads the resource: present is verified. Its metrics are the receipt.

@@ -98,7 +98,14 @@ func (l *Looker) Drift(ctx context.Context, sys *connector.System, tenant tenure
 		sum.Findings++
 		return yield(f)
 	}
+	declared, err := l.declarations(ctx, sys)
+	if err != nil {
+		return sum, err
+	}
 	trusted, err := l.compare(ctx, sys, tenant, func(p pair) error {
+		if p.inv != nil && declared != nil && tenant == "" {
+			declared.add(p.inv)
+		}
 		if p.inv == nil || p.inv.State == tenure.ResourcePlanned {
 			return nil
 		}
@@ -120,6 +127,10 @@ func (l *Looker) Drift(ctx context.Context, sys *connector.System, tenant tenure
 	if trusted != nil {
 		sum.Why = trusted.Error()
 	}
+	missing, err = l.without(ctx, sys, missing, found)
+	if err != nil {
+		return sum, err
+	}
 	for _, row := range missing {
 		f := tenure.Finding{Kind: tenure.FindingDrift, Severity: tenure.High, Tenant: row.Tenant, Resource: row.ID, Type: row.Type, Name: row.Name,
 			Field: "presence", Want: string(row.State), Got: "absent", Detail: row.Type + " " + row.Name + " is gone from " + sys.Name}
@@ -130,12 +141,15 @@ func (l *Looker) Drift(ctx context.Context, sys *connector.System, tenant tenure
 			return sum, err
 		}
 	}
-	return sum, nil
+	return sum, l.beyond(ctx, sys, tenant, declared, &sum, found)
 }
 
 // differs yields what of one resource isn't as it should be.
 func (l *Looker) differs(sys *connector.System, p pair, found func(tenure.Finding) error) error {
 	base := tenure.Finding{Kind: tenure.FindingDrift, Tenant: p.inv.Tenant, Resource: p.inv.ID, Type: p.inv.Type, Name: p.inv.Name}
+	if unmarked(p.seen.Owner) {
+		return found(lost(*p.inv, sys.Name, p.seen.Owner))
+	}
 	if p.seen.Owner != connector.Ours || p.seen.Resource != p.inv.ID {
 		f := base
 		f.Kind, f.Severity, f.Field, f.Want, f.Got = tenure.FindingForeign, tenure.Critical, "mark", string(p.inv.ID), string(p.seen.Owner)

@@ -66,13 +66,15 @@ func TestAbsence(t *testing.T) {
 	}
 }
 
-// Another's thing in a tenant's place is critical: its data may go there.
+// Another's thing in a tenant's place is critical: its data may go there. One that has
+// lost its mark is told apart, as it can be marked again.
 func TestForeignInPlace(t *testing.T) {
 	l := small(t)
-	ids := l.make("store", nil, "acme", "beta")
+	ids := l.make("store", nil, "acme", "beta", "cedar")
 	l.world.Tamper("store", "acme", func(x *memory.Thing) { x.Mark = "" })
 	l.world.Tamper("store", "beta", func(x *memory.Thing) { x.Mark = l.marker.Mark("store", ids[0]) })
-	l.drift("foreign critical store acme mark", "foreign critical store beta mark")
+	l.world.Tamper("store", "cedar", func(x *memory.Thing) { x.Mark = "tenure:1:rubbish" })
+	l.drift("lost_mark critical store acme mark", "foreign critical store beta mark", "lost_mark critical store cedar mark")
 }
 
 // What is only planned may be absent, and drift doesn't look at it.

@@ -38,7 +38,7 @@ func (l *Looker) Maps(ctx context.Context, rows, all []tenure.Resource, ask conn
 		if err != nil {
 			return err
 		}
-		if t, _ := sys.Info.Type(r.Type); !Mapped(sys, r.Type) || ask.Gone && t.Row || !ask.Gone && (r.State == tenure.ResourcePlanned || r.State == tenure.ResourceGone) {
+		if t, _ := sys.Info.Type(r.Type); !Mapped(sys, r.Type) && !(t.Owner && ask.Prove && sys.Can("map")) || ask.Gone && t.Row || !ask.Gone && (r.State == tenure.ResourcePlanned || r.State == tenure.ResourceGone) {
 			continue
 		}
 		q := ask

@@ -113,6 +113,7 @@ func (i *Installation) Ticks() []Tick {
 		{"blocks", i.Service.TickBlocks},
 		{"cost", i.Service.TickCost},
 		{"closed", i.Service.TickSought},
+		{"isolation", i.Service.TickProbes},
 	}
 }
 

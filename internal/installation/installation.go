@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,13 +37,10 @@ import (
 
 // Settings are tenure.yaml. Every field may be left out.
 type Settings struct {
-	Store   string `yaml:"store"`   // path in the folder, env:NAME or file:PATH of a postgres:// address
-	Keys    string `yaml:"keys"`    // folder of the keystore
-	Witness string `yaml:"witness"` // file path or http(s) address that keeps checkpoints elsewhere
-	Budget  struct {
-		Person    int `yaml:"person"`    // destructive operations an hour by one person
-		Blueprint int `yaml:"blueprint"` // and under one blueprint
-	} `yaml:"budget"`
+	Store     string    `yaml:"store"`   // path in the folder, env:NAME or file:PATH of a postgres:// address
+	Keys      string    `yaml:"keys"`    // folder of the keystore
+	Witness   string    `yaml:"witness"` // file path or http(s) address that keeps checkpoints elsewhere
+	Budget    Budget    `yaml:"budget"`
 	Name      string    `yaml:"name"`      // what people are told runs this; default the installation's id
 	URL       string    `yaml:"url"`       // the address that people reach this server at
 	SignIn    *SignIn   `yaml:"signIn"`    // nil: people come in with one-time codes and tokens alone
@@ -55,6 +53,28 @@ type Settings struct {
 	// Sought is how long the places of closed tenants are looked at, with their sealed
 	// names and keys; zero is two years.
 	Sought tenure.Period `yaml:"sought"`
+}
+
+// Budget bounds how much may be destroyed in an hour. What isn't given has a default.
+type Budget struct {
+	Person    *int `yaml:"person"`    // destructive operations by one person
+	Blueprint *int `yaml:"blueprint"` // and under one blueprint
+}
+
+func (b Budget) read() (out lifecycle.Budget, err error) {
+	for _, limit := range []struct {
+		name string
+		set  *int
+		into *int
+	}{{"person", b.Person, &out.Person}, {"blueprint", b.Blueprint, &out.Blueprint}} {
+		if limit.set == nil {
+			continue
+		}
+		if *limit.into = *limit.set; *limit.into < 1 {
+			return out, tenure.Errorf(tenure.Invalid, "budget: %s is %d, and must be at least 1", limit.name, *limit.into).WithHint("leave it out for the default")
+		}
+	}
+	return out, nil
 }
 
 // Systems is systems.yaml.
@@ -210,6 +230,10 @@ func open(ctx context.Context, o Options, settings Settings) (*Installation, err
 	if err := checkApprovals(set.Approvals); err != nil {
 		return fail(err)
 	}
+	budget, err := set.Budget.read()
+	if err != nil {
+		return fail(err)
+	}
 	host, _ := os.Hostname()
 	var calls connector.Observer
 	if o.Measure != nil {
@@ -219,7 +243,7 @@ func open(ctx context.Context, o Options, settings Settings) (*Installation, err
 	svc, err := lifecycle.New(ctx, lifecycle.Options{
 		DB: db, Keys: keys, Catalog: catalog(o.Catalog), Installation: tenure.InstallationID(id), Settings: systems,
 		Folder: filepath.Join(o.Dir, "handover"), Now: now, Witness: w, WitnessName: witness.Name(set.Witness), SoughtFor: set.Sought,
-		Budget:    lifecycle.Budget{Person: set.Budget.Person, Blueprint: set.Budget.Blueprint},
+		Budget:    budget,
 		Approvals: set.Approvals, Calls: calls,
 		Owner: fmt.Sprintf("%s/%d/%d", host, os.Getpid(), time.Now().UnixNano()),
 	})
@@ -281,8 +305,29 @@ func readYAML(path string, into any) error {
 	if len(strings.TrimSpace(string(b))) == 0 {
 		return nil
 	}
-	if err := yaml.UnmarshalWithOptions(b, into, yaml.DisallowUnknownField()); err != nil {
+	if err := yaml.UnmarshalWithOptions(b, into, yaml.DisallowUnknownField(), yaml.CustomUnmarshaler(integer[int]), yaml.CustomUnmarshaler(integer[int64]), yaml.CustomUnmarshaler(duration)); err != nil {
 		return tenure.Errorf(tenure.Invalid, "%s: %s", filepath.Base(path), yaml.FormatError(err, false, true))
 	}
+	return nil
+}
+
+// integer reads a whole number that fits; YAML's reader would round others.
+func integer[T int | int64](into *T, b []byte) error {
+	n, err := strconv.ParseInt(strings.ReplaceAll(strings.TrimSpace(string(b)), "_", ""), 0, strconv.IntSize)
+	if err != nil {
+		return fmt.Errorf("%q is no whole number that fits", strings.TrimSpace(string(b)))
+	}
+	*into = T(n)
+	return nil
+}
+
+// duration reads how long something lasts: none at all is what leaving it out isn't.
+func duration(into *time.Duration, b []byte) error {
+	text := strings.Trim(strings.TrimSpace(string(b)), `"'`)
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return fmt.Errorf("%q is no duration such as 30m or 12h; leave it out for the default", text)
+	}
+	*into = d
 	return nil
 }

@@ -44,7 +44,7 @@ func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 			}
 		}
 		if to == tenure.TenantClosed { // nothing of it is left to be otherwise than desired
-			if err := tx.ResolveTenant(driftKinds, row.ID, t.Now); err != nil {
+			if err := tx.ResolveTenant(append(slices.Clone(driftKinds), tenure.FindingIsolation), row.ID, t.Now); err != nil {
 				return err
 			}
 		}

@@ -125,6 +125,9 @@ func (s *Service) fitting(ctx context.Context, ref string) (looked string, says 
 	if err != nil {
 		return b.Digest, nil, err
 	}
+	if err := bound(c); err != nil {
+		return b.Digest, nil, err
+	}
 	says, err = s.fits(ctx, c)
 	return b.Digest, says, err
 }

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ type Look struct {
 }
 
 var (
-	driftKinds = []tenure.FindingKind{tenure.FindingDrift, tenure.FindingExposure, tenure.FindingForeign, tenure.FindingUnproven, tenure.FindingUncovered}
+	driftKinds = []tenure.FindingKind{tenure.FindingDrift, tenure.FindingExposure, tenure.FindingForeign, tenure.FindingLostMark, tenure.FindingUnproven, tenure.FindingUncovered}
 	sweepKinds = []tenure.FindingKind{tenure.FindingOrphan, tenure.FindingResidue, tenure.FindingGhost}
 )
 
@@ -29,8 +30,18 @@ const maxFindings = 10_000
 
 // Drift compares live with desired, in bulk, over every system, and the places that
 // the systems' catalogs give with what the blueprints cover; a tenant narrows it.
-// Findings are stored; those that weren't seen again are resolved.
+// Findings are stored; those that weren't seen again are resolved. The isolation of
+// the tenant is probed as well; without one, that of those whose probe failed last.
 func (s *Service) Drift(ctx context.Context, tenant string) (*Look, error) {
+	again, err := s.suspects(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range again {
+		if _, err := s.Probe(ctx, t); err != nil {
+			return nil, err
+		}
+	}
 	return s.lookAll(ctx, tenant, driftKinds, s.look.Drift)
 }
 
@@ -78,6 +89,11 @@ func (s *Service) lookAll(ctx context.Context, tenant string, kinds []tenure.Fin
 		}
 		if slices.Contains(kinds, tenure.FindingExposure) {
 			more, err := s.unencrypted(ctx, systems[name])
+			if err == nil && id == "" {
+				var exposed []tenure.Finding
+				exposed, err = s.exposed(ctx, systems[name])
+				more = append(more, exposed...)
+			}
 			if err == nil {
 				var places []tenure.Finding
 				places, err = s.look.Uncovered(ctx, systems[name], id, maxFindings)
@@ -118,11 +134,29 @@ func (s *Service) lookAll(ctx context.Context, tenant string, kinds []tenure.Fin
 		return nil, err
 	}
 	for _, f := range all {
-		if slices.Contains(kinds, f.Kind) {
+		if slices.Contains(kinds, f.Kind) || f.Kind == tenure.FindingIsolation && slices.Contains(kinds, tenure.FindingDrift) {
 			out.Findings = append(out.Findings, f)
 		}
 	}
 	return out, nil
+}
+
+// exposed asks a system whether anybody but Tenure has rights where marks stand.
+func (s *Service) exposed(ctx context.Context, sys *connector.System) ([]tenure.Finding, error) {
+	says, err := sys.Exposed(ctx)
+	if err != nil || len(says) == 0 {
+		return nil, err
+	}
+	const named = 10
+	more := ""
+	if n := len(says) - named; n > 0 {
+		says, more = says[:named], fmt.Sprintf("; and %d more", n)
+	}
+	now, what := s.Now(), strings.Join(says, "; ")+more
+	return []tenure.Finding{{
+		ID: tenure.NewID[tenure.FindingID](now), Kind: tenure.FindingExposure, Severity: tenure.Critical, System: sys.Name, Field: "marks", Got: what, SeenAt: now,
+		Detail: "what Tenure keeps in " + sys.Name + " is open to others, who could change whose a thing is: " + what,
+	}}, nil
 }
 
 // unencrypted asks a system, where it can say, whether it still keeps the
@@ -185,25 +219,28 @@ func (s *Service) Findings(ctx context.Context, tenant string, waived bool) ([]t
 
 // drifted says which of a tenant's resources to repair: those with an open drift
 // finding that isn't waived, after a fresh look; with reissue also every one that
-// has a credential.
-func (s *Service) drifted(ctx context.Context, tenant tenure.TenantID, reissue bool) (map[tenure.ResourceID]bool, error) {
+// has a credential. Lost are those of them that stand there without their mark.
+func (s *Service) drifted(ctx context.Context, tenant tenure.TenantID, reissue bool) (out, lost map[tenure.ResourceID]bool, err error) {
 	look, err := s.Drift(ctx, string(tenant))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	out := make(map[tenure.ResourceID]bool)
+	out, lost = make(map[tenure.ResourceID]bool), make(map[tenure.ResourceID]bool)
 	now := s.Now()
 	for _, f := range look.Findings {
+		if f.Open(now) && f.Kind == tenure.FindingLostMark {
+			lost[f.Resource] = true
+		}
 		if f.Open(now) && f.Kind != tenure.FindingUnproven && f.Kind != tenure.FindingForeign && f.Kind != tenure.FindingUncovered {
 			out[f.Resource] = true
 		}
 	}
 	if !reissue {
-		return out, nil
+		return out, lost, nil
 	}
 	rows, err := s.o.DB.Resources(ctx, tenant, false)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, r := range rows {
 		if sys, err := s.system(ctx, r.System); err == nil && r.State != tenure.ResourceRevoked {
@@ -212,7 +249,7 @@ func (s *Service) drifted(ctx context.Context, tenant tenure.TenantID, reissue b
 			}
 		}
 	}
-	return out, nil
+	return out, lost, nil
 }
 
 // maxWaiver bounds how long a finding may be let be.

@@ -186,7 +186,7 @@ func (s *Service) admit(tx *store.Tx, p *tenure.Plan, by string, now time.Time) 
 	}
 	if by, err := tx.ActiveExcluding(p.Kind, ids); err != nil || by != "" {
 		if err == nil {
-			err = tenure.Errorf(tenure.Conflict, "operation %s is at work on the same resources", by).WithHint("wait for it, or cancel it: tenure operation show %s", by)
+			err = tenure.Errorf(tenure.Conflict, "operation %s is at work on the same resources", by).WithHint("wait for it, pause it, or cancel it: tenure operation show %s", by)
 		}
 		return err
 	}
@@ -253,7 +253,7 @@ func (s *Service) admitTenant(tx *store.Tx, p *tenure.Plan, now time.Time) error
 // call goes out.
 func (s *Service) inventory(tx *store.Tx, p *tenure.Plan, op tenure.OperationID, now time.Time) error {
 	switch p.Kind {
-	case tenure.Onboard, tenure.Change, tenure.Upgrade:
+	case tenure.Onboard, tenure.Change, tenure.Upgrade, tenure.Repair:
 	default:
 		return nil
 	}

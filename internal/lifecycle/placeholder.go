@@ -35,7 +35,7 @@ func (s *Service) placeholder(c *blueprint.Compiled) (*blueprint.Desired, map[st
 	}
 	now := s.Now()
 	t := tenure.Tenant{ID: tenure.DeriveID[tenure.TenantID](now, "placeholder"), Name: "placeholder"}
-	d, err := s.evaluate(c, t, params, nil, func(env, key string) tenure.ResourceID {
+	d, err := s.evaluate(c, t, tenure.Onboard, params, nil, func(env, key string) tenure.ResourceID {
 		return tenure.DeriveID[tenure.ResourceID](now, "placeholder", env, key)
 	})
 	return d, asked, err
@@ -60,6 +60,9 @@ func sample(schema map[string]any) any {
 	case "boolean":
 		return false
 	case "array":
+		if items, ok := schema["items"].(map[string]any); ok {
+			return []any{sample(items)}
+		}
 		return []any{}
 	case "object":
 		return map[string]any{}

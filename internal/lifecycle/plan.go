@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -115,7 +116,9 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 	if in.Kind == tenure.Supplement {
 		t.Parameters = []byte("{}") // they are forgotten
 	}
-	if err := json.Unmarshal(t.Parameters, &params); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(t.Parameters))
+	dec.UseNumber() // whole numbers stay whole
+	if err := dec.Decode(&params); err != nil {
 		return nil, tenure.Errorf(tenure.Internal, "parameters of %s: %w", t.Name, err)
 	}
 	switch in.Kind {
@@ -126,6 +129,9 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 			in.Blueprint = t.Blueprint.Name
 		}
 		if c, err = s.compiled(ctx, in.Blueprint, true); err != nil {
+			return nil, err
+		}
+		if err := bound(c); err != nil && c.Ref() != from {
 			return nil, err
 		}
 		if c.Ref().Name != from.Name {
@@ -163,7 +169,7 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 			return nil, err
 		}
 	case tenure.Repair:
-		if out.Drifted, err = s.drifted(ctx, t.ID, in.Reissue); err != nil {
+		if out.Drifted, out.Lost, err = s.drifted(ctx, t.ID, in.Reissue); err != nil {
 			return nil, err
 		}
 	}
@@ -188,7 +194,7 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 			return nil, err
 		}
 	}
-	out.Desired, err = s.evaluate(c, out.Tenant, params, features, func(env, key string) tenure.ResourceID {
+	out.Desired, err = s.evaluate(c, out.Tenant, in.Kind, params, features, func(env, key string) tenure.ResourceID {
 		if id := ids[env+"\x00"+key]; id != "" {
 			return id
 		}
@@ -200,13 +206,19 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 	if err := s.withAdditions(ctx, t.ID, out.Desired); err != nil {
 		return nil, err
 	}
+	if in.Kind == tenure.Repair || in.Kind == tenure.Resume || in.Kind == tenure.Reinstate {
+		if err := rebind(c, out); err != nil {
+			return nil, err
+		}
+	}
 	return out, s.openSystems(ctx, out)
 }
 
-func (s *Service) evaluate(c *blueprint.Compiled, t tenure.Tenant, params map[string]any, features map[string]bool, id func(env, key string) tenure.ResourceID) (*blueprint.Desired, error) {
+func (s *Service) evaluate(c *blueprint.Compiled, t tenure.Tenant, kind tenure.OperationKind, params map[string]any, features map[string]bool, id func(env, key string) tenure.ResourceID) (*blueprint.Desired, error) {
 	return c.Evaluate(blueprint.Input{
 		Tenant: t.ID, Name: t.Name, Tier: t.Tier, Organization: t.Organization, Installation: s.o.Installation,
 		Params: params, Features: features, ResourceID: id,
+		Leaving: kind == tenure.Offboard || kind == tenure.Suspend || kind == tenure.Revoke || kind == tenure.Supplement,
 	})
 }
 
@@ -227,6 +239,9 @@ func (s *Service) onboardInput(ctx context.Context, in Intent, now time.Time) (*
 	if err != nil {
 		return nil, err
 	}
+	if err := bound(c); err != nil {
+		return nil, err
+	}
 	if err := s.barred(ctx, c.Ref()); err != nil {
 		return nil, err
 	}
@@ -234,7 +249,7 @@ func (s *Service) onboardInput(ctx context.Context, in Intent, now time.Time) (*
 		ID: tenure.NewID[tenure.TenantID](now), Name: in.Tenant, Organization: in.Organization, Contact: in.Contact, Tier: in.Tier, Labels: in.Labels,
 		State: tenure.TenantRequested, Blueprint: c.Ref(), CreatedAt: now,
 	}
-	d, err := s.evaluate(c, t, in.Parameters, in.Features, func(env, key string) tenure.ResourceID {
+	d, err := s.evaluate(c, t, in.Kind, in.Parameters, in.Features, func(env, key string) tenure.ResourceID {
 		return tenure.DeriveID[tenure.ResourceID](now, string(t.ID), env, key)
 	})
 	if err != nil {

@@ -79,6 +79,7 @@ type Service struct {
 	unseen   store.StandingStart // the last one that a finding was made of
 	cost     costKeeper
 	figures  figureKeeper
+	probing  probing
 }
 
 // New puts a service together. It opens no system yet: each is opened when it is
@@ -108,6 +109,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		Credential: s.credential,
 		ExportTo:   s.exportTo,
 		Amend:      s.amended,
+		Declared:   s.look.Declared,
 	}
 	s.Engine.Own = map[tenure.Action]engine.Runner{
 		tenure.ActMove: s.runMove, tenure.ActBind: s.runBind, tenure.ActKeyCreate: s.runKeyCreate, tenure.ActKeyDestroy: s.runKeyDestroy,

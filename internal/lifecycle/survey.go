@@ -82,7 +82,7 @@ func saveFindings(tx *store.Tx, found []tenure.Finding) error {
 
 // barred is Blocked for an onboarding from a revision while nothing covers some place
 // that a tenant bound to it has in a shared store. What a tenant made in a store of
-// its own stops no other tenant.
+// its own, or what belongs to its role, stops no other tenant.
 func (s *Service) barred(ctx context.Context, ref tenure.BlueprintRef) error {
 	open, err := s.o.DB.FindingsPage(ctx, store.FindingFilter{Kind: tenure.FindingUncovered, Severity: tenure.High, Limit: maxFindings})
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *Service) barred(ctx context.Context, ref tenure.BlueprintRef) error {
 		if err != nil {
 			continue // a system that can't be opened stops an onboarding by itself
 		}
-		if typ, _ := sys.Info.Type(f.Type); typ.Whole {
+		if typ, _ := sys.Info.Type(f.Type); typ.Whole || typ.Owner {
 			continue
 		}
 		t, err := s.o.DB.Tenant(ctx, string(f.Tenant))

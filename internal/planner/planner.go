@@ -30,6 +30,7 @@ type Input struct {
 	Normal    map[tenure.ResourceID]json.RawMessage
 	Systems   map[string]*connector.System // asked what they are and can, never called
 	Drifted   map[tenure.ResourceID]bool   // repair: what to bring back
+	Lost      map[tenure.ResourceID]bool   // repair: what of it stands there without its mark
 	Anchors   map[tenure.Anchor]time.Time
 	Recipient string                     // age recipient of the exports
 	AtOnce    bool                       // offboard: no grace
@@ -173,6 +174,9 @@ func (c *compiler) approve() string {
 	n := c.in.Blueprint.Approvals[c.in.Kind]
 	if c.plan.Destructive > 0 && n < 1 {
 		n = 1
+	}
+	if c.in.Kind == tenure.Repair && len(c.in.Lost) > 0 { // what is marked as a tenant's is deleted with it
+		n = max(n, 2)
 	}
 	if n < 1 && !c.gate {
 		return ""

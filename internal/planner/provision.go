@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -322,41 +321,63 @@ func (c *compiler) parametersDiffer() bool {
 	return err1 != nil || !bytes.Equal(a, c.in.Tenant.Parameters)
 }
 
-// repair brings what has drifted back to what the inventory says.
+// repair brings what has drifted back to what the inventory says. What has lost its
+// mark is marked again first; once access is cut that is all a repair does.
 func (c *compiler) repair() error {
 	if _, err := c.planned(); err != nil {
 		return err
 	}
 	c.plan.Parameters = object(c.in.Tenant.Parameters)
+	cut := !slices.Contains([]tenure.TenantState{tenure.TenantActive, tenure.TenantSuspended, tenure.TenantTransition}, c.in.Tenant.State)
 	gate := c.approve()
-	var done []string
+	kept := c.plan.Resources[:0]
 	for i := range c.plan.Resources {
-		r := &c.plan.Resources[i]
-		if c.in.Drifted[r.ID] && c.off(r.ID) {
-			done = append(done, c.offAgain(r, gate)...)
-		} else if c.in.Drifted[r.ID] {
-			done = append(done, c.ensure(r, tenure.StageChange, "repair", []string{gate}))
+		r := c.plan.Resources[i]
+		before := len(c.plan.Steps)
+		first := gate
+		if c.in.Lost[r.ID] {
+			first = c.adopt(&r, gate)
+		}
+		switch {
+		case cut || !c.in.Drifted[r.ID]:
+		case c.off(r.ID):
+			c.offAgain(&r, first)
+		default:
+			c.ensure(&r, tenure.StageChange, "repair", []string{first})
 			c.plan.Steps[len(c.plan.Steps)-1].Reissue = c.in.Reissue
 		}
-	}
-	if len(done) == 0 {
-		return tenure.Errorf(tenure.Conflict, "there is nothing to repair: %s shows no drift", c.in.Tenant.Name).WithHint("look again: tenure drift --tenant %s", c.in.Tenant.Name)
-	}
-	// Only what the plan touches stays in it, with what that stands on.
-	kept := c.plan.Resources[:0]
-	for _, r := range c.plan.Resources {
-		if c.in.Drifted[r.ID] && (!c.off(r.ID) || c.keys[pathOf(&r)+"/revoke"]) {
+		if len(c.plan.Steps) > before { // only what the plan touches stays in it
 			kept = append(kept, r)
 		}
 	}
-	c.plan.Resources = kept
-	for _, key := range done {
-		r := strings.TrimSuffix(key, "/ensure")
-		for i := range c.plan.Resources {
-			if p := &c.plan.Resources[i]; pathOf(p) == r {
-				c.add(tenure.Step{Key: r + "/observe", Stage: tenure.StageVerify, Action: tenure.ActObserve, Resource: p.ID, System: p.System, Environment: p.Environment, Needs: []string{key}, Summary: "see that " + p.Name + " is as it should be"})
-			}
+	c.plan.Resources = slices.Clip(kept)
+	if len(kept) == 0 {
+		return tenure.Errorf(tenure.Conflict, "there is nothing to repair: %s shows no drift", c.in.Tenant.Name).WithHint("look again: tenure drift --tenant %s", c.in.Tenant.Name)
+	}
+	for i := range c.plan.Resources {
+		p := &c.plan.Resources[i]
+		last := pathOf(p) + "/ensure"
+		if c.keys[pathOf(p)+"/adopt"] && !c.keys[last] && !c.keys[pathOf(p)+"/revoke"] {
+			last = pathOf(p) + "/adopt"
+		}
+		if c.keys[last] {
+			c.add(tenure.Step{Key: pathOf(p) + "/observe", Stage: tenure.StageVerify, Action: tenure.ActObserve, Resource: p.ID, System: p.System, Environment: p.Environment, Needs: []string{last}, Summary: "see that " + p.Name + " is as it should be"})
 		}
 	}
 	return nil
+}
+
+// adopt adds the step that marks a thing anew, in the state that the inventory knows.
+func (c *compiler) adopt(r *tenure.PlannedResource, gate string) string {
+	state := tenure.ResourcePresent
+	for i := range c.in.Inventory {
+		if c.in.Inventory[i].ID == r.ID {
+			state = c.in.Inventory[i].State
+		}
+	}
+	c.plan.Diff = append(c.plan.Diff, tenure.Difference{Resource: pathOf(r), Field: "mark", From: "none that can be authenticated", To: r.Type + " " + r.Name + " in " + r.System + " is the tenant's"})
+	return c.add(tenure.Step{
+		Key: pathOf(r) + "/adopt", Stage: tenure.StageChange, Action: tenure.ActAdopt, Resource: r.ID, System: r.System, Environment: r.Environment, To: string(state),
+		Needs: some([]string{gate}), Summary: fmt.Sprintf("mark %s %s in %s as the tenant's again", r.Type, r.Name, r.System),
+	})
 }

@@ -13,6 +13,7 @@ func blueprintRoutes(s *Server) {
 	created(s, client.SubmitBlueprint, Access{tenure.BlueprintWrite, Anywhere}, submitBlueprint)
 	route(s, client.ShowBlueprint, Access{tenure.BlueprintRead, Anywhere}, showBlueprint)
 	route(s, client.PublishBlueprint, Access{tenure.BlueprintPublish, Anywhere}, publishBlueprint)
+	route(s, client.ListFaultyBlueprints, Access{tenure.BlueprintRead, Anywhere}, listFaultyBlueprints)
 	route(s, client.DiffBlueprints, Access{tenure.BlueprintRead, Anywhere}, diffBlueprints)
 }
 
@@ -57,4 +58,22 @@ func publishBlueprint(ctx context.Context, c *Call, p *client.BlueprintParams) (
 func diffBlueprints(ctx context.Context, c *Call, p *client.DiffParams) (client.Page[tenure.Difference], error) {
 	list, err := c.Service.DiffBlueprints(ctx, p.Blueprint, p.To)
 	return whole(list), err
+}
+
+func listFaultyBlueprints(ctx context.Context, c *Call, p *client.Paging) (client.Page[client.FaultyBlueprint], error) {
+	faulty, err := c.Service.FaultyBlueprints(ctx)
+	if err != nil {
+		return client.Page[client.FaultyBlueprint]{}, err
+	}
+	list := make([]client.FaultyBlueprint, len(faulty))
+	for i, f := range faulty {
+		list[i].BlueprintRef = f.BlueprintRef
+		for _, u := range f.Unbound {
+			list[i].Faults = append(list[i].Faults, client.BlueprintFault{Path: u.Path, Line: u.Line, Expression: u.Expression, Reason: u.Message, Hint: u.Hint})
+		}
+		if f.Err != nil {
+			list[i].Faults = []client.BlueprintFault{{Reason: f.Err.Error()}}
+		}
+	}
+	return pageInOrder(list, *p, func(f client.FaultyBlueprint) string { return f.Digest })
 }

@@ -7,11 +7,13 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/hygiene"
+	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
 func findingRoutes(s *Server) {
 	route(s, client.LookAt, Access{tenure.FindingLook, OfBody}, lookAt)
+	route(s, client.ProbeTenant, Access{tenure.FindingLook, OfTenant}, probeTenant)
 	route(s, client.ListFindings, Access{tenure.TenantRead, List}, listFindings)
 	route(s, client.WaiveFinding, Access{tenure.FindingWaive, OfFinding}, waiveFinding)
 }
@@ -43,6 +45,11 @@ func lookAt(ctx context.Context, c *Call, p *client.LookParams) (client.Look, er
 	out := client.Look{Findings: seen.Findings, Dead: seen.Dead}
 	out.Systems = each(seen.Systems, func(s hygiene.Summary) client.LookedAt { return client.LookedAt(s) })
 	return out, nil
+}
+
+func probeTenant(ctx context.Context, c *Call, p *client.TenantParams) (client.Probes, error) {
+	seen, err := c.Service.Probe(ctx, p.Tenant)
+	return client.Probes{Probes: each(seen, func(p lifecycle.Probed) client.Probed { return client.Probed(p) })}, err
 }
 
 // findingLot is how many findings are read at once, some of which a filter that

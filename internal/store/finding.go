@@ -60,6 +60,12 @@ func (tx *Tx) ResolveUnseen(kinds []tenure.FindingKind, system string, tenant te
 	return nil
 }
 
+// ResolveFinding closes the open finding at the place of one that isn't so any more.
+func (tx *Tx) ResolveFinding(f tenure.Finding, at time.Time) error {
+	_, err := tx.Exec(`update finding set resolved_at = $1 where fingerprint = $2 and resolved_at = 0`, micros(at), fingerprint(f))
+	return err
+}
+
 // ResolveTenant closes a tenant's open findings of some kinds, in every system.
 func (tx *Tx) ResolveTenant(kinds []tenure.FindingKind, tenant tenure.TenantID, at time.Time) error {
 	for _, k := range kinds {

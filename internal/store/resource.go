@@ -77,7 +77,7 @@ type InventoryRow struct {
 	Type   string
 	Name   string
 	State  tenure.ResourceState
-	Normal []byte
+	Normal []byte // what is desired, of what is yet to be made
 }
 
 // Inventory streams the living resources of a system in the byte order of type
@@ -87,7 +87,7 @@ func (db *DB) Inventory(ctx context.Context, system string, tenant tenure.Tenant
 	if db.Dialect == Postgres {
 		collate = ` collate "C"`
 	}
-	q := `select id, tenant, type, name, state, normal from resource where system = $1 and live = 1 and ($2 = '' or tenant = $2) order by type` + collate + `, name` + collate
+	q := `select id, tenant, type, name, state, case when state = 'planned' then desired else normal end from resource where system = $1 and live = 1 and ($2 = '' or tenant = $2) order by type` + collate + `, name` + collate
 	rows, err := db.read.QueryContext(ctx, q, system, string(tenant))
 	if err != nil {
 		return storeError(q, err)
@@ -101,6 +101,12 @@ func (db *DB) Inventory(ctx context.Context, system string, tenant tenure.Tenant
 		}
 		return yield(InventoryRow{ID: tenure.ResourceID(id), Tenant: tenure.TenantID(owner), Type: typ, Name: name, State: tenure.ResourceState(state), Normal: normal})
 	})
+}
+
+// InventorySize is how many rows Inventory streams for a whole system.
+func (db *DB) InventorySize(ctx context.Context, system string) (n int, err error) {
+	err = db.reader(ctx).Row(`select count(*) from resource where system = $1 and live = 1`, []any{system}, &n)
+	return n, err
 }
 
 // SaveResource puts a resource into the inventory, or brings its desired state

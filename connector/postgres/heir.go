@@ -1,0 +1,85 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/tenurehq/tenure"
+)
+
+// heirRole owns what a login made where nobody but Tenure owns the schema. It can't
+// sign in, has no rights and no members: a function or a view of its reaches nothing.
+const heirRole = "t_heir"
+
+// drop takes the role's rights back wherever it has some, and drops it. What it came
+// to own is its heir's from now on: "" finds whose the schemas are in which it lies.
+// Nothing of it becomes Tenure's, since functions and views run with the rights of
+// whom they belong to.
+func (k elevations) drop(ctx context.Context, s *session, login, heir string) error {
+	var elsewhere []string
+	closed := ""
+	err := s.simple(ctx, `select distinct b.datname, b.datallowconn::text from pg_shdepend d join pg_database b on b.oid = d.dbid
+ where d.refclassid = 'pg_authid'::regclass and d.refobjid = (select oid from pg_roles where rolname = `+literal(login)+`) and b.datname <> current_database()`, func(_ int, v [][]byte) error {
+		elsewhere = append(elsewhere, string(v[0]))
+		if string(v[1]) != "true" {
+			closed = string(v[0])
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if closed != "" {
+		return tenure.Errorf(tenure.Blocked, "role %q can't sign in any more, and has rights left in database %q, which is closed", login, closed).Retryable()
+	}
+	err = s.simple(ctx, "select pg_terminate_backend(pid)::text from pg_stat_activity where application_name = "+literal(guardName(login))+" and usename = current_user", nil)
+	if err != nil {
+		return err
+	}
+	for _, db := range elsewhere {
+		if err := k.inside(ctx, db, func(s *session) error { return k.take(ctx, s, login, heir) }); err != nil {
+			return err
+		}
+	}
+	return k.take(ctx, s, login, heir, "drop role "+quote(login),
+		"delete from tenure.mark where type in ("+literals([]string{elevationType, deputyType})+") and name = "+literal(login))
+}
+
+// take takes the role's rights in the session's database back.
+func (k elevations) take(ctx context.Context, s *session, login, heir string, last ...string) error {
+	owned, err := textsOf(ctx, s, `select 'yes' from pg_shdepend d where d.deptype = 'o' and d.refclassid = 'pg_authid'::regclass
+ and d.refobjid = (select oid from pg_roles where rolname = `+literal(login)+`) and d.dbid in (0, (select oid from pg_database where datname = current_database())) limit 1`)
+	if err != nil {
+		return err
+	}
+	var statements []string
+	if len(owned) > 0 {
+		if heir == "" {
+			if heir, err = k.heir(ctx, s, login); err != nil {
+				return err
+			}
+		}
+		mine, err := k.mine(ctx, s, heir)
+		if err != nil {
+			return err
+		}
+		statements = append(mine, "reassign owned by "+quote(login)+" to "+quote(heir))
+	}
+	return s.run(ctx, append(append(statements, "drop owned by "+quote(login)), last...), "", nil)
+}
+
+// heir is the role that owns every schema in which the login's things lie, if it is
+// neither Tenure's nor a superuser; else the one that has no rights.
+func (k elevations) heir(ctx context.Context, s *session, login string) (string, error) {
+	owners, err := textsOf(ctx, s, `with own as (select d.classid, d.objid from pg_shdepend d where d.deptype = 'o' and d.refclassid = 'pg_authid'::regclass
+  and d.refobjid = (select oid from pg_roles where rolname = `+literal(login)+`) and d.dbid = (select oid from pg_database where datname = current_database()))
+ select distinct coalesce(case when r.rolsuper or r.rolname = current_user then null else r.rolname end, '') from own o
+ left join pg_depend p on p.classid = o.classid and p.objid = o.objid and p.refclassid = 'pg_namespace'::regclass left join pg_namespace n on n.oid = p.refobjid left join pg_roles r on r.oid = n.nspowner`)
+	if err != nil || len(owners) == 1 && owners[0] != "" && owners[0] != login {
+		return append(owners, "")[0], err
+	}
+	have, err := textsOf(ctx, s, "select 'yes' from pg_roles where rolname = "+literal(heirRole))
+	if err != nil || len(have) > 0 {
+		return heirRole, err
+	}
+	return heirRole, s.run(ctx, []string{"create role " + heirRole, "comment on role " + heirRole + " is " + literal("owns what logins of Tenure's left behind, and has no rights")}, "", nil)
+}

@@ -1,0 +1,145 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+)
+
+var (
+	_ connector.Reacher  = (*Driver)(nil)
+	_ connector.Confiner = (*Driver)(nil)
+)
+
+// way is a right that nothing declares, and how it is taken back.
+type way struct {
+	connector.Way
+	database string // where undo runs
+	undo     string
+}
+
+// Reach is described at connector.Reacher: the server's own catalogs and those of the
+// system's database in one snapshot, then each database that is a tenant's or in which
+// a tenant's role has something.
+func (d *Driver) Reach(ctx context.Context, all []connector.Declared, yield func(connector.Way) error) (connector.Sighting, error) {
+	return d.ways(ctx, all, func(w way) error { return stop(yield(w.Way)) })
+}
+
+func (d *Driver) ways(ctx context.Context, all []connector.Declared, yield func(way) error) (connector.Sighting, error) {
+	j := &reaching{ledger: newLedger(all), d: d}
+	g, err := d.look(ctx, func(s *session) (bool, error) {
+		if err := j.server(ctx, s); err != nil {
+			return false, err
+		}
+		return true, j.database(ctx, s, d.config.Database, nil)
+	})
+	if err == nil && g.Sentinel {
+		var whole bool
+		whole, err = j.elsewhere(ctx)
+		g.Complete = g.Complete && whole
+	}
+	if err != nil {
+		return g, coded(err)
+	}
+	slices.SortStableFunc(j.out, func(a, b way) int { return strings.Compare(a.Field, b.Field) })
+	for _, w := range j.out {
+		if err := yield(w); err != nil {
+			return g, coded(err)
+		}
+	}
+	return g, nil
+}
+
+// elsewhere looks into the other databases in which there is something to see, one
+// after the other. One that can't be looked into is said, and isn't whole.
+func (j *reaching) elsewhere(ctx context.Context) (whole bool, err error) {
+	whole = true
+	for _, db := range j.databases {
+		own := j.ledger.database(db)
+		err := j.d.inside(ctx, db, func(s *session) error {
+			return s.within(ctx, "begin isolation level repeatable read read only", func(s *session) error { return j.database(ctx, s, db, own) })
+		})
+		switch {
+		case err == nil || tenure.CodeOf(err) == tenure.NotFound: // it has gone meanwhile
+		case ctx.Err() != nil:
+			return false, err
+		default:
+			whole = false
+		}
+	}
+	return whole, nil
+}
+
+// Confine is described at connector.Confiner. Each right is taken back by itself, so
+// that one that can't be keeps no other; what is left is looked for again.
+func (d *Driver) Confine(ctx context.Context, r connector.Ref, all []connector.Declared) (rec connector.Receipt, err error) {
+	at := func(w way) bool { return w.At != nil && w.At.Resource == r.Resource }
+	var list, left []way
+	collect := func(to *[]way) func(way) error {
+		return func(w way) error {
+			if at(w) {
+				*to = append(*to, w)
+			}
+			return nil
+		}
+	}
+	if _, err := d.ways(ctx, all, collect(&list)); err != nil {
+		return rec, err
+	}
+	failed := map[string]error{}
+	undone := 0
+	for _, w := range list {
+		if w.undo == "" {
+			continue
+		}
+		undo := func(s *session) error { return s.simple(ctx, w.undo, nil) }
+		if w.database == d.config.Database {
+			err = d.with(ctx, undo)
+		} else {
+			err = d.inside(ctx, w.database, undo)
+		}
+		if err != nil {
+			if tenure.CanRetry(err) {
+				return rec, err
+			}
+			failed[w.Field] = err
+			continue
+		}
+		undone++
+	}
+	if undone > 0 {
+		rec.Changed, rec.Counts = true, map[string]int64{"rights taken back": int64(undone)}
+	}
+	if len(list) == 0 {
+		return rec, nil
+	}
+	if _, err := d.ways(ctx, all, collect(&left)); err != nil {
+		return rec, err
+	}
+	return rec, remaining(r, left, failed)
+}
+
+// remaining is Blocked, and says of each right that is left why and what to do.
+func remaining(r connector.Ref, left []way, failed map[string]error) error {
+	if len(left) == 0 {
+		return nil
+	}
+	var says []string
+	for _, w := range left {
+		line := w.Says
+		if err := failed[w.Field]; err != nil {
+			line += " (" + err.Error() + ")"
+		}
+		says = append(says, line)
+	}
+	err := tenure.Errorf(tenure.Blocked, "%s %s: what can't be taken back: %s", r.Type, r.Name, strings.Join(says, "; "))
+	for _, w := range left {
+		if w.Fix != "" {
+			err = err.WithHint("%s", w.Fix)
+		}
+	}
+	return err
+}

@@ -1,0 +1,144 @@
+package hygiene
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// declarations are a system's inventory, kept in little room: a fleet has many rows and
+// few words for their types and states.
+type declarations struct {
+	all   []connector.Declared
+	words map[string]string
+}
+
+func (l *Looker) declarations(ctx context.Context, sys *connector.System) (*declarations, error) {
+	if !sys.Can("reach") {
+		return nil, nil
+	}
+	n, err := l.DB.InventorySize(ctx, sys.Name)
+	return &declarations{all: make([]connector.Declared, 0, n), words: make(map[string]string)}, err
+}
+
+func (d *declarations) add(r *store.InventoryRow) {
+	d.all = append(d.all, connector.Declared{Resource: r.ID, Tenant: r.Tenant, Type: d.word(r.Type), Name: r.Name, State: tenure.ResourceState(d.word(string(r.State))), Normal: r.Normal})
+}
+
+func (d *declarations) word(w string) string {
+	if kept, known := d.words[w]; known {
+		return kept
+	}
+	d.words[w] = w
+	return w
+}
+
+// Declared is the inventory of a system, as a look at rights goes by it: that of every
+// tenant, since what one has may be declared by another's blueprint.
+func (l *Looker) Declared(ctx context.Context, sys *connector.System) ([]connector.Declared, error) {
+	d, err := l.declarations(ctx, sys)
+	if err != nil || d == nil {
+		return nil, err
+	}
+	err = l.DB.Inventory(ctx, sys.Name, "", func(r store.InventoryRow) error { d.add(&r); return nil })
+	return d.all, err
+}
+
+// beyond is a drift look's part that asks for rights that nothing declares. Where the
+// inventory of a tenant changed while it looked, an operation is at work there: what
+// that made is no stranger's, and the next look tells.
+func (l *Looker) beyond(ctx context.Context, sys *connector.System, tenant tenure.TenantID, declared *declarations, sum *Summary, found func(tenure.Finding) error) (err error) {
+	if declared == nil {
+		return nil
+	}
+	all := declared.all
+	if tenant != "" { // what another tenant has matters all the same
+		if all, err = l.Declared(ctx, sys); err != nil {
+			return err
+		}
+	}
+	began := l.Now()
+	var ways []connector.Way
+	trusted, err := sys.Reach(ctx, all, func(w connector.Way) error {
+		if tenant == "" || w.At != nil && w.At.Tenant == tenant {
+			ways = append(ways, w)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if trusted != nil && sum.Trusted {
+		sum.Trusted, sum.Why = false, trusted.Error()
+	}
+	still := still{l: l, system: sys.Name, began: began, all: all}
+	for _, w := range ways {
+		if w.At != nil {
+			if same, err := still.is(ctx, w.At.Tenant); err != nil || !same {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		if err := found(finding(w)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// still says of tenants whether their inventory is as it was read.
+type still struct {
+	l      *Looker
+	system string
+	began  time.Time
+	all    []connector.Declared
+	was    map[tenure.TenantID][]connector.Declared
+	known  map[tenure.TenantID]bool
+}
+
+func (s *still) is(ctx context.Context, t tenure.TenantID) (bool, error) {
+	if s.was == nil {
+		s.was, s.known = make(map[tenure.TenantID][]connector.Declared), make(map[tenure.TenantID]bool)
+		for _, d := range s.all {
+			s.was[d.Tenant] = append(s.was[d.Tenant], d)
+		}
+	}
+	if same, known := s.known[t]; known {
+		return same, nil
+	}
+	rows, err := s.l.DB.Resources(ctx, t, false)
+	if err != nil {
+		return false, err
+	}
+	here := 0
+	same := !slices.ContainsFunc(rows, func(r store.ResourceRow) bool {
+		if r.System != s.system {
+			return false
+		}
+		here++
+		return r.UpdatedAt.After(s.began) || !slices.ContainsFunc(s.was[t], func(d connector.Declared) bool { return d.Resource == r.ID && d.State == r.State })
+	})
+	s.known[t] = same && here == len(s.was[t])
+	return s.known[t], nil
+}
+
+// finding is what a way is to people.
+func finding(w connector.Way) tenure.Finding {
+	f := tenure.Finding{Kind: tenure.FindingExposure, Severity: w.Severity, Field: w.Field, Got: clip([]byte(w.Got)), Detail: w.Says}
+	if w.Setting {
+		f.Kind = tenure.FindingDrift
+	}
+	if w.At != nil {
+		f.Tenant, f.Resource, f.Type, f.Name = w.At.Tenant, w.At.Resource, w.At.Type, w.At.Name
+	}
+	if !w.Mends && w.Fix != "" {
+		f.Detail += "; to mend it: " + w.Fix
+	}
+	return f
+}
