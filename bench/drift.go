@@ -102,13 +102,11 @@ func driftOnce(ctx context.Context, look *hygiene.Looker, sys *connector.System)
 // bareCatalogSQL asks for what a look at a role and at a schema needs: the first two for
 // what they are, the others for who has which rights.
 var bareCatalogSQL = []string{
-	`select r.rolname, d.description, r.rolconnlimit, r.rolcanlogin, r.rolsuper, r.rolcreatedb, r.rolcreaterole, r.rolbypassrls, r.rolreplication,
+	`select r.rolname, m.note, r.rolconnlimit, r.rolcanlogin, r.rolsuper, r.rolcreatedb, r.rolcreaterole, r.rolbypassrls, r.rolreplication,
 		(select json_agg(g.rolname)::text from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = r.oid)
-		from pg_roles r join pg_shdescription d on d.objoid = r.oid and d.classoid = 'pg_authid'::regclass
-		where d.description like 'tenure:1:%' order by r.rolname collate "C"`,
-	`select n.nspname, d.description, pg_get_userbyid(n.nspowner), n.nspacl is not null and exists (select 1 from aclexplode(n.nspacl) x where x.grantee = 0)
-		from pg_namespace n join pg_description d on d.objoid = n.oid and d.classoid = 'pg_namespace'::regclass and d.objsubid = 0
-		where d.description like 'tenure:1:%' order by n.nspname collate "C"`,
+		from pg_roles r join tenure.mark m on m.type = 'role' and m.object = r.oid order by r.rolname collate "C"`,
+	`select n.nspname, m.note, pg_get_userbyid(n.nspowner), n.nspacl is not null and exists (select 1 from aclexplode(n.nspacl) x where x.grantee = 0)
+		from pg_namespace n join tenure.mark m on m.type = 'schema' and m.object = n.oid order by n.nspname collate "C"`,
 	`select m.roleid, m.member, m.admin_option, m.grantor from pg_auth_members m`,
 	`select d.datname, d.datdba, d.datacl::text from pg_database d`,
 	`select s.setrole, s.setdatabase, unnest(s.setconfig) from pg_db_role_setting s`,

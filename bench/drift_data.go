@@ -49,7 +49,11 @@ func makeTenants(ctx context.Context, sys *connector.System, dsn, path string, m
 		one := i * drifted / driftPlant
 		meddle = append(meddle, fmt.Sprintf("alter role d_%05d connection limit 11", one), fmt.Sprintf("grant usage on schema d_%05d to d_%05d", one, one+1))
 	}
-	return admin(ctx, dsn, append(meddle, "vacuum (analyze) pg_authid, pg_shdescription, pg_namespace, pg_description", "checkpoint")...)
+	// They are marked as an older build did, and taken over here.
+	if _, _, err := sys.Observe(ctx, []connector.Ref{driftRefs(0)[0]}); err != nil {
+		return err
+	}
+	return admin(ctx, dsn, append(meddle, "vacuum (analyze) pg_authid, pg_shdescription, pg_namespace, pg_description, tenure.mark", "checkpoint")...)
 }
 
 func makeLot(ctx context.Context, dsn string, m connector.Marker, first, end int) error {
@@ -63,12 +67,19 @@ func makeLot(ctx context.Context, dsn string, m connector.Marker, first, end int
 	for i := first; i < end; i++ {
 		refs := driftRefs(i)
 		name := pgx.Identifier{refs[0].Name}.Sanitize()
-		fmt.Fprintf(&b, "create role %s login connection limit 10;\ncomment on role %s is '%s';\n", name, name, relational.NewNote(m, refs[0]))
-		fmt.Fprintf(&b, "create schema %s;\ncomment on schema %s is '%s';\n", name, name, relational.NewNote(m, refs[1]))
+		fmt.Fprintf(&b, "create role %s login connection limit 10;\ncomment on role %s is '%s';\n", name, name, older(m, refs[0]))
+		fmt.Fprintf(&b, "create schema %s;\ncomment on schema %s is '%s';\n", name, name, older(m, refs[1]))
 	}
 	b.WriteString("commit")
 	_, err = conn.PgConn().Exec(ctx, b.String()).ReadAll()
 	return err
+}
+
+// older is a note as it stood in a comment.
+func older(m connector.Marker, r connector.Ref) string {
+	n := relational.NewNote(m, r)
+	n.Mark = m.Mark(r.Type, r.Resource)
+	return n.String()
 }
 
 // storeTenants writes the inventory, in lots, as it stands when all has been seen.

@@ -3,6 +3,7 @@ package filesystem_test
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -439,4 +440,47 @@ func FuzzName(f *testing.F) {
 			t.Errorf("name %q left:\n%s", name, diff)
 		}
 	})
+}
+
+// Records of an older build, without seals, are sealed at the first look; one in which a
+// field was changed since is nobody's.
+func TestOlderRecords(t *testing.T) {
+	t.Parallel()
+	f := planted(t)
+	d := f.make("bucket", "acme", nil)
+	file := filepath.Join(f.root, ".tenure", "marks", "bucket", "acme.json")
+	change := func(old, new string) {
+		raw, err := os.ReadFile(file)
+		must(t, err)
+		if !strings.Contains(string(raw), old) {
+			t.Fatalf("%s doesn't hold %q", raw, old)
+		}
+		must(t, os.WriteFile(file, []byte(strings.Replace(string(raw), old, new, 1)), 0o600))
+	}
+	owner := func() (o connector.Observed) {
+		_, err := f.d.Observe(t.Context(), []connector.Ref{d.Ref}, func(seen connector.Observed) error { o = seen; return nil })
+		must(t, err)
+		return o
+	}
+	raw, err := os.ReadFile(file)
+	must(t, err)
+	var rec map[string]any
+	must(t, json.Unmarshal(raw, &rec))
+	delete(rec, "seal")
+	rec["mark"] = connector.Marker{Installation: "ins_1", System: "files", Key: []byte("key")}.Mark("bucket", d.Resource)
+	raw, err = json.Marshal(rec)
+	must(t, err)
+	must(t, os.WriteFile(file, raw, 0o600))
+	must(t, os.Remove(filepath.Join(f.root, ".tenure", "sealed")))
+	must(t, f.d.(connector.Settler).Settle(t.Context()))
+	if o := owner(); o.Owner != connector.Ours || o.Resource != d.Resource {
+		t.Errorf("an older record is %q of %s", o.Owner, o.Resource)
+	}
+	change(`"attributes":{`, `"environment":"x","attributes":{`)
+	if o := owner(); o.Owner != connector.Forged || !o.Found {
+		t.Errorf("a record with a changed field is %q, found %v", o.Owner, o.Found)
+	}
+	if _, err := f.d.Delete(t.Context(), d.Ref); tenure.CodeOf(err) != tenure.Conflict {
+		t.Errorf("it is deleted: %v", err)
+	}
 }

@@ -26,7 +26,7 @@ func (p premises) has(n relational.TableName) bool { return p.schema == "" || n.
 // which is out of its own reach.
 const tenantsSQL = `select r.rolname from pg_roles r where r.rolname = ROLES and not r.rolsuper and exists (
  with recursive inside (oid) as (select r.oid union select m.member from inside join pg_auth_members m on m.roleid = inside.oid)
- select 1 from inside join pg_shdescription d on d.objoid = inside.oid and d.classoid = 'pg_authid'::regclass where left(d.description, 9) = 'tenure:1:'
+ select 1 from inside join pg_shdescription d on d.objoid = inside.oid and d.classoid = 'pg_authid'::regclass where left(d.description, 7) = 'tenure:'
  MARKS union all select 1 where r.rolname = '` + heirRole + `')`
 
 // tenantsOf are those of the roles that are a tenant's.

@@ -19,7 +19,7 @@ import (
 func probes() []connector.ProbeKind {
 	return []connector.ProbeKind{
 		{Name: "reachable", Help: "the file opens, can be written and is sound (pragma quick_check)", Types: []string{"database"}},
-		{Name: "isolation", Help: "no other name in the folder leads to the file: no symbolic or hard link, and the mark in it is of this very database", Types: []string{"database"}},
+		{Name: "isolation", Help: "no other name in the folder leads to the file: no symbolic or hard link, and its mark is of this very file", Types: []string{"database"}},
 		{Name: "exposure", Help: "no other user of the machine can read or change the file, its journals or its folder", Types: []string{"database"}},
 		{Name: "encryption", Help: "the profile asks for nothing that SQLite can't show. Encryption at rest isn't visible here, so a profile that requires it fails"},
 		{Name: "sql", Help: "params query, as (tenant: the resource's own file; platform: the shared one), expect (rows, no-rows, refused or value) and value: a query that must answer so; it can't write", SQL: []string{"query"}},

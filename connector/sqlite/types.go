@@ -16,7 +16,7 @@ func types() []tenure.ResourceType {
 		{
 			Name: "database", Summary: "A database file of the tenant's own", Whole: true, Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
 			Deletion:     "the file, its journals and what was begun under other names are unlinked once no other process has it open; rows that were erased before are logically deleted, and what their pages hold unused is then written over in a file of up to 256 MiB; the blocks on the medium are not written over",
-			Verification: "the file is read in the pass that sees the sentinel: its owner mark, its schema as compared with what its ddl gives, its permissions",
+			Verification: "the file is read in the pass that sees the sentinel, with its owner mark in .tenure/marks: its schema as compared with what its ddl gives, its permissions",
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it stands in Tenure's own folder, read-only, and can be brought back; deleted, it comes back from a backup alone"},
 			Attributes: schemaOf(`"ddl"`, `"ddl":{"type":"string","x-sql":true,"description":"SQL, run in one transaction with its making. It runs again when it changes or the schema was altered, so write it so that it can"},
 "seed":{"type":"string","x-sql":true,"description":"SQL that is run once, when it is made"},
