@@ -19,8 +19,8 @@ import (
 // process, so what it may take there is bounded (sqlite.org/security).
 const (
 	longestStatement = 4 << 20       // of a schema, and of Tenure's own
-	leastValue       = 1 << 20       // how long a value may be in any file; in larger ones twice as long as they are
-	longestMade      = 16 << 20      // where a tenant's code may run over it: functions of two long values have no end
+	leastMade        = 1 << 20       // how long a value may be that a tenant's code may run over: functions of two long
+	longestMade      = 16 << 20      // ones have no end; in between twice as long as the file
 	longestValue     = 1_000_000_000 // SQLite's own limit
 )
 
@@ -29,9 +29,8 @@ const codeSQL = `select name from sqlite_schema where type = 'trigger' or type =
 
 // confine bounds what statements on the session may take, in a file of that size.
 func (s *session) confine(ctx context.Context, size int64, h how) error {
-	value := min(max(2*size, leastValue), longestValue)
 	for id, n := range map[int]int64{
-		sqlite3.SQLITE_LIMIT_LENGTH:              value,
+		sqlite3.SQLITE_LIMIT_LENGTH:              longestValue,
 		sqlite3.SQLITE_LIMIT_SQL_LENGTH:          longestStatement,
 		sqlite3.SQLITE_LIMIT_EXPR_DEPTH:          1000,
 		sqlite3.SQLITE_LIMIT_COMPOUND_SELECT:     500,
@@ -43,14 +42,14 @@ func (s *session) confine(ctx context.Context, size int64, h how) error {
 			return err
 		}
 	}
-	if h != writing || value <= longestMade {
+	if h != writing { // nothing of the file's runs
 		return nil
 	}
 	code, err := s.value(ctx, codeSQL)
 	if err == nil && code == "" {
 		return nil
 	}
-	_, err = sqlite.Limit(s.conn, sqlite3.SQLITE_LIMIT_LENGTH, longestMade) // what can't be read may hold any
+	_, err = sqlite.Limit(s.conn, sqlite3.SQLITE_LIMIT_LENGTH, int(min(max(2*size, leastMade), longestMade))) // what can't be read may hold any
 	return err
 }
 
@@ -72,7 +71,7 @@ func (d *Driver) confined(ctx context.Context, file, dsn string, h how, f func(s
 		if err := s.confine(inside, size, h); err != nil {
 			return err
 		}
-		return f(s)
+		return s.ready(inside, h, f)
 	})
 	if err != nil && !time.Now().Before(end) && ctx.Err() == nil {
 		return tenure.Errorf(tenure.Blocked, "database %q keeps whoever works in it for more than %s: %w", strings.TrimSuffix(filepath.Base(file), suffix), last, errEndless).

@@ -143,15 +143,28 @@ type how string
 
 const (
 	reading   how = "&_defensive=1&_foreign_keys=1&_query_only=1"
-	writing   how = "&_defensive=1&_foreign_keys=1&_synchronous=full&_pragma=secure_delete(1)"
-	scrubbing how = "&_synchronous=full" // pages themselves are written
+	writing   how = "&_defensive=1&_foreign_keys=1"
+	scrubbing how = "" // pages themselves are written
 )
+
+// ready runs f on a session that keeps what it writes. What says so reads the file's
+// schema, and so comes after its bounds.
+func (s *session) ready(ctx context.Context, h how, f func(s *session) error) error {
+	if h != reading {
+		if err := s.run(ctx, "pragma synchronous = full; pragma secure_delete = 1"); err != nil {
+			return err
+		}
+	}
+	return f(s)
+}
 
 // on opens a file that is there, runs f and closes it. It is opened for writing
 // even to be read, since a file with a write-ahead log can't be read otherwise.
 // A lock that outlasts the option timeout is Unavailable and names who holds it.
 func (d *Driver) on(ctx context.Context, file string, h how, f func(s *session) error) error {
-	open := d.connect
+	open := func(ctx context.Context, dsn string, h how, f func(s *session) error) error {
+		return d.connect(ctx, dsn, h, func(s *session) error { return s.ready(ctx, h, f) })
+	}
 	if file != d.shared {
 		open = func(ctx context.Context, dsn string, h how, f func(s *session) error) error {
 			return d.confined(ctx, file, dsn, h, f)

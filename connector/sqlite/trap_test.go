@@ -58,7 +58,7 @@ var traps = []connectortest.Trap{
 	{Name: "Tenure's own in another shape", SQL: "create table tenure_tally (a); create table tenure_parent (a)", Stops: []string{"erase aa", "erase bb"}},
 	{Name: "a mark that is a generated column", Plant: rewrite("alter table tenure_mark rename to m; create table tenure_mark (type text, name text, note text as (hex(zeroblob(100000000))))", "insert into tenure_mark values ('database', 'acme')")},
 	{Name: "a schema of a deep expression", Plant: rewrite("create table x (a)", "update sqlite_schema set sql = 'create table x (a check ("+strings.Repeat("(", 5000)+"1"+strings.Repeat(")", 5000)+"))' where name = 'x'"), Stops: broken},
-	{Name: "a comment of 8 MB", SQL: "create table x (a /* " + strings.Repeat("x", 8<<20) + " */)", Stops: tables},
+	{Name: "a comment of 8 MB", SQL: "create table x (a /* " + strings.Repeat("x", 8<<20) + " */)", Stops: broken},
 	{Name: "names", SQL: `create table "x""; drop table t; --" (a); create table "` + "a\nb\x01é" + `" ("` + "c\n'd" + `"); insert into "x""; drop table t; --" values (1); create table 'it''s' (a)`},
 	{Name: "two thousand columns", SQL: "create table x (" + many(2000, "c%d text default 'x'") + "); insert into x (c1) values (1)"},
 	{Name: "three thousand tables", SQL: manyTables(3000)},
