@@ -20,7 +20,8 @@ import (
 const (
 	deputyType   = "deputy"
 	deputyPrefix = "t_deputy_"
-	deputyTime   = 15 * time.Minute // for signing in; a call that takes longer goes on
+	deputyTime   = 15 * time.Minute // for signing in, and for all of the call
+	deputyLimit  = 20 * time.Second // for one statement: code on the premises may sleep
 )
 
 // A deputy is a login, made for one call, that is a member of the role that premises
@@ -71,6 +72,9 @@ func (d *Driver) deputise(ctx context.Context, r connector.Ref, p premises, data
 		}
 		defer own.close(ctx)
 		own.deputy = &deputy{p, word}
+		if err := own.simple(ctx, "set statement_timeout to "+strconv.FormatInt(deputyLimit.Milliseconds(), 10), nil); err != nil {
+			return err
+		}
 		return f(own)
 	})
 }

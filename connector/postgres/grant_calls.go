@@ -207,7 +207,7 @@ func (k grants) discover(ctx context.Context, s *session, sc connector.Scope, yi
 // alone keeps grants on one schema or database from meeting: PostgreSQL gives
 // those that change one object's rights at once an error, not a queue.
 func (g grantSpec) alone(statements []string) []string {
-	return append([]string{"select pg_advisory_xact_lock(83861043, hashtext(" + literal(g.Schema+"/"+g.Database) + "))"}, statements...)
+	return append([]string{turnSQL}, statements...)
 }
 
 // take revokes what the grant gave, save what others give too.
