@@ -65,7 +65,7 @@ union all
 select w.ev_class::text, w.rulename, 'rule', case w.ev_type when '2' then 19 when '3' then 7 when '4' then 11 else 0 end::text, '[]', '', '', '', '', '', '', 'rule', pg_get_ruledef(w.oid), 'null'
  from pg_rewrite w where w.rulename <> '_RETURN' and w.ev_enabled in ('O', 'A') and w.ev_class {{oids}}
 union all
-select d.adrelid::text, a.attname, 'expression', case a.attgenerated when '' then 4 else 20 end::text, '[]', '', '', '', '', '', '', 'sql', pg_get_expr(d.adbin, d.adrelid), 'null'
+select d.adrelid::text, a.attname, 'expression', case a.attgenerated when '' then 4 else 20 end::text, '[]', '', '', '', '', '', '', 'sql', pg_get_expr(d.adbin, case a.attgenerated when '' then 0 else d.adrelid end), 'null'
  from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum where d.adrelid {{oids}}
 union all
 select k.conrelid::text, k.conname, 'expression', '20', '[]', '', '', '', '', '', '', 'sql', pg_get_constraintdef(k.oid), 'null' from pg_constraint k where k.contype = 'c' and k.conrelid {{oids}}
