@@ -204,11 +204,9 @@ func unlinker(ctx context.Context, s *session, h *relational.Holding) (func(cont
 // limit of 0 is none. What a trigger manages is counted alone: it goes with its row.
 func (l locator) unlink(ctx context.Context, q relational.Querier, where string, all []locator, limit int, managed bool, owned string) (n int64, err error) {
 	named := fmt.Sprintf(`select %s from %s "t" where %s`, l.values(), l.in(), where)
-	sql := "with named as (select m.oid from pg_catalog.pg_largeobject_metadata m where " + owned + " and m.oid in (" + named + ")), others as ("
-	for i, o := range all {
-		if i > 0 {
-			sql += " union all "
-		}
+	sql := "with named as (select m.oid from pg_catalog.pg_largeobject_metadata m where " + owned + " and m.oid in (" + named + ")), others as (select null::oid where false"
+	for _, o := range all {
+		sql += " union all "
 		rest := "true"
 		if o.table == l.table {
 			rest = "(" + where + ") is not true"
