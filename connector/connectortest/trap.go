@@ -21,11 +21,10 @@ import (
 // rights than it has.
 type Trap struct {
 	Name  string
-	SQL   string                          // run there as the tenant, in the system's dialect
-	Held  string                          // SQL that a session of the tenant's runs after it, which stays open
-	Plant func(t testing.TB, g *Ground)   // run after it: what no SQL says
-	Stops []string                        // the calls that it may have refused, each with a reason; the others do their work
-	Check func(t testing.TB, when string) // looked at after each call; nil where Ground.Gained says it all
+	SQL   string                        // run there as the tenant, in the system's dialect
+	Held  string                        // SQL that a session of the tenant's runs after it, which stays open
+	Plant func(t testing.TB, g *Ground) // run after it: what no SQL says
+	Stops []string                      // the calls that it may have refused, each with a reason; the others do their work
 }
 
 // Ground is a fresh system with a place in it that a tenant can write to, and what
@@ -115,9 +114,6 @@ func (g *Ground) spring(t *testing.T, trap Trap) {
 		}
 		if err == nil && slices.Contains(trap.Stops, c.name) {
 			t.Errorf("%s isn't refused, and the trap lets it be", c.name)
-		}
-		if trap.Check != nil {
-			trap.Check(t, c.name)
 		}
 	}
 }
