@@ -316,7 +316,7 @@ func (d *Driver) survey(ctx context.Context, s *session, v connector.Survey, at 
 // tables are dropped.
 func (g *ground) harmless(places []connector.Place) {
 	for i := range places {
-		if p := &places[i]; p.Kind == connector.PlaceCode && (g.store == "" || strings.HasPrefix(p.Name, g.store+".")) {
+		if p := &places[i]; (p.Kind == connector.PlaceCode || p.Kind == connector.PlaceDerived) && (g.store == "" || strings.HasPrefix(p.Name, g.store+".")) {
 			p.Blocks, p.Fix = false, ""
 		}
 	}

@@ -20,7 +20,8 @@ import (
 const (
 	deputyType   = "deputy"
 	deputyPrefix = "t_deputy_"
-	deputyTime   = 15 * time.Minute // for signing in; a call that takes longer goes on
+	deputyTime   = 15 * time.Minute // for signing in, and for all of the call
+	deputyLimit  = 20 * time.Second // for one statement: code on the premises may sleep
 )
 
 // A deputy is a login, made for one call, that is a member of the role that premises
@@ -71,8 +72,20 @@ func (d *Driver) deputise(ctx context.Context, r connector.Ref, p premises, data
 		}
 		defer own.close(ctx)
 		own.deputy = &deputy{p, word}
+		if err := own.simple(ctx, "set statement_timeout to "+d.limit(), nil); err != nil {
+			return err
+		}
 		return f(own)
 	})
+}
+
+// limit is how long a deputy's statement may run, in milliseconds.
+func (d *Driver) limit() string {
+	limit := deputyLimit.Milliseconds()
+	if set, err := strconv.ParseInt(d.config.RuntimeParams["statement_timeout"], 10, 64); err == nil && set > 0 {
+		limit = min(limit, set)
+	}
+	return strconv.FormatInt(limit, 10)
 }
 
 // within runs f on the session, or on one in another database.

@@ -277,7 +277,7 @@ func (k elevations) give(ctx context.Context, s *session, e connector.Elevation,
 			"grant "+tables+" on all tables in schema "+on+to,
 			"grant "+sequences+" on all sequences in schema "+on+to)
 	}
-	return s.run(ctx, append(oneAtATime("elevation"), statements...), "", nil)
+	return s.run(ctx, append([]string{turnSQL}, statements...), "", nil)
 }
 
 // harmless refuses schemas with functions that run with their owner's rights and

@@ -229,23 +229,26 @@ func keep(ctx context.Context, s *session) error {
 	if s.deputy != nil {
 		return nil // Tenure's own session has seen to it
 	}
-	var there, ours, schema int
-	err := each(ctx, s, `select count(*)::text, count(*) filter (where c.relowner = r.oid)::text,
- (select count(*) from pg_namespace where nspname = 'tenure' and not pg_has_role(nspowner, 'usage'))::text
- from pg_class c join pg_namespace n on n.oid = c.relnamespace, (select oid from pg_roles where rolname = current_user) r
- where n.nspname = 'tenure' and c.relname in ('tally', 'parent', 'deputy')`, 3, func(v []string) {
-		_, _ = fmt.Sscan(strings.Join(v, " "), &there, &ours, &schema)
-	})
-	switch {
-	case err != nil:
+	if there, err := keeps(ctx, s, "tally", "parent", "deputy"); err != nil || there {
 		return err
-	case there == 3 && ours == 3:
-		return nil
-	case there != ours || schema > 0:
-		return tenure.Errorf(tenure.Blocked, "the schema tenure, or a table in it, isn't Tenure's").WithHint("rename it; Tenure keeps its counts there")
 	}
-	made := append([]string{"select pg_advisory_xact_lock(8386104310)", "create schema if not exists tenure", "revoke all on schema tenure from public"}, kept.DDL()...)
-	return s.run(ctx, append(made, tellSQL, closeSQL), "", nil)
+	made := append([]string{"create schema if not exists tenure", "revoke all on schema tenure from public"}, kept.DDL()...)
+	if err := s.make(ctx, append(made, tellSQL, closeSQL)); err != nil {
+		return err
+	}
+	there, err := keeps(ctx, s, "tally", "parent", "deputy")
+	if err == nil && !there {
+		err = tenure.Errorf(tenure.Blocked, "the schema tenure, or a table in it, isn't Tenure's").WithHint("rename it; Tenure keeps its counts there")
+	}
+	return err
+}
+
+// taken says that somebody else has made the schema in which Tenure keeps its counts,
+// or something in it, in a tenant's own database.
+func taken(ctx context.Context, s *session) (bool, error) {
+	theirs, err := textsOf(ctx, s, `select 'yes' from pg_namespace n left join pg_class c on c.relnamespace = n.oid join pg_roles r on r.oid in (n.nspowner, c.relowner)
+ where n.nspname = 'tenure' and not r.rolsuper and r.rolname <> current_user limit 1`)
+	return len(theirs) > 0, err
 }
 
 // forget takes away what is kept of a resource, where anything is kept at all.

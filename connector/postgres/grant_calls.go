@@ -207,13 +207,7 @@ func (k grants) discover(ctx context.Context, s *session, sc connector.Scope, yi
 // alone keeps grants on one schema or database from meeting: PostgreSQL gives
 // those that change one object's rights at once an error, not a queue.
 func (g grantSpec) alone(statements []string) []string {
-	return append(oneAtATime(g.Schema+"/"+g.Database), statements...)
-}
-
-// oneAtATime begins a transaction that another of Tenure's about the same waits for. Anybody
-// may take such a lock, and so it isn't waited for without end.
-func oneAtATime(what string) []string {
-	return []string{"set local lock_timeout = '10s'", "select pg_advisory_xact_lock(83861043, hashtext(" + literal(what) + "))"}
+	return append([]string{turnSQL}, statements...)
 }
 
 // take revokes what the grant gave, save what others give too.

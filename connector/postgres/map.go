@@ -62,7 +62,14 @@ func (d *Driver) hanging(ctx context.Context, s *session, g *ground) (out []conn
 		if err != nil {
 			return nil, err
 		}
-		return databases{d}.outside(ctx, s, name[0])
+		if out, err = (databases{d}).outside(ctx, s, name[0]); err != nil {
+			return nil, err
+		}
+		taken, err := taken(ctx, s)
+		if err == nil && taken {
+			out = append(out, dependent("tenure", "the schema tenure, or a table in it, isn't Tenure's, which keeps its counts there", "alter schema tenure rename to something else"))
+		}
+		return out, err
 	}
 	k := schemas{d}
 	parts, err := k.parts(ctx, s, g.store)

@@ -26,6 +26,15 @@ type locator struct {
 	many   bool // its values are lists
 }
 
+// ownedSQL is a condition over pg_largeobject_metadata under the alias m: a deputy
+// counts, takes and hands over objects of its role alone, whatever its rows name.
+func (s *session) ownedSQL() string {
+	if s.deputy == nil {
+		return "true"
+	}
+	return "pg_has_role(m.lomowner, 'usage')"
+}
+
 // values is an expression of what the column names, in a select's list.
 func (l locator) values() string {
 	if l.many {
@@ -117,7 +126,7 @@ func (g *ground) objects(ctx context.Context, s *session) (out []connector.Place
 	}
 	arms := make([]string, len(of))
 	for i, l := range of {
-		named := fmt.Sprintf("select m.oid from pg_largeobject_metadata m where m.oid in (select %s from %s t where %s)", l.values(), l.in(), g.held[l.table].where)
+		named := fmt.Sprintf("select m.oid from pg_largeobject_metadata m where %s and m.oid in (select %s from %s t where %s)", s.ownedSQL(), l.values(), l.in(), g.held[l.table].where)
 		for j, o := range of {
 			if at := cmp.Compare(g.place(o), g.place(l)); at > 0 || at == 0 && j < i {
 				named += fmt.Sprintf(" except select %s from %s t where %s", o.values(), o.in(), g.held[o.table].where)
@@ -180,7 +189,7 @@ func unlinker(ctx context.Context, s *session, h *relational.Holding) (func(cont
 			if l.table != t.Table.TableName {
 				continue
 			}
-			n, err := l.unlink(ctx, q, where, all, 0, managed[l.String()])
+			n, err := l.unlink(ctx, q, where, all, 0, managed[l.String()], s.ownedSQL())
 			counts[l.kind()] += n
 			if err != nil {
 				return nil, err
@@ -193,13 +202,11 @@ func unlinker(ctx context.Context, s *session, h *relational.Holding) (func(cont
 // unlink takes away the large objects named by the column in rows for which where
 // holds under the alias t, save those that a row of all the rest names too. A
 // limit of 0 is none. What a trigger manages is counted alone: it goes with its row.
-func (l locator) unlink(ctx context.Context, q relational.Querier, where string, all []locator, limit int, managed bool) (n int64, err error) {
+func (l locator) unlink(ctx context.Context, q relational.Querier, where string, all []locator, limit int, managed bool, owned string) (n int64, err error) {
 	named := fmt.Sprintf(`select %s from %s "t" where %s`, l.values(), l.in(), where)
-	sql := "with named as (select m.oid from pg_catalog.pg_largeobject_metadata m where m.oid in (" + named + ")), others as ("
-	for i, o := range all {
-		if i > 0 {
-			sql += " union all "
-		}
+	sql := "with named as (select m.oid from pg_catalog.pg_largeobject_metadata m where " + owned + " and m.oid in (" + named + ")), others as (select null::oid where false"
+	for _, o := range all {
+		sql += " union all "
 		rest := "true"
 		if o.table == l.table {
 			rest = "(" + where + ") is not true"
@@ -255,7 +262,7 @@ func (s *session) unlinkAll(ctx context.Context, schema string, counts map[strin
 				return err
 			}
 			err := s.atomic(ctx, func(s *session) (err error) {
-				n, err = l.unlink(ctx, s, "true", rest, objectsAtOnce, false)
+				n, err = l.unlink(ctx, s, "true", rest, objectsAtOnce, false, s.ownedSQL())
 				return err
 			})
 			if err != nil {
@@ -267,21 +274,13 @@ func (s *session) unlinkAll(ctx context.Context, schema string, counts map[strin
 	return nil
 }
 
-// readable is the condition for large objects, of which m is the metadata, that a
-// deputy's role owns or was given: a tenant's row may name anybody's.
-const readable = ` and (pg_has_role(m.lomowner, 'usage') or exists (select from aclexplode(m.lomacl) x
- where x.privilege_type = 'SELECT' and case when x.grantee = 0 then false else pg_has_role(x.grantee, 'usage') end))`
-
 // exportObjects adds the large objects that the holding's rows name to an archive,
 // each once, in pieces.
 func exportObjects(ctx context.Context, s *session, h *relational.Holding, a *relational.Archive) error {
-	done, which := map[string]bool{}, ""
-	if s.deputy != nil {
-		which = readable
-	}
+	done := map[string]bool{}
 	for _, l := range locatorsOf(h.Tables) {
 		t, _ := h.Table(l.table)
-		ids, err := textsOf(ctx, s, fmt.Sprintf(`select m.oid::text from pg_largeobject_metadata m where m.oid in (select %s from %s "t" where %s)%s order by m.oid`, l.values(), l.in(), t.Where(), which))
+		ids, err := textsOf(ctx, s, fmt.Sprintf(`select m.oid::text from pg_largeobject_metadata m where %s and m.oid in (select %s from %s "t" where %s) order by m.oid`, s.ownedSQL(), l.values(), l.in(), t.Where()))
 		if err != nil {
 			return err
 		}

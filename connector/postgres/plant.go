@@ -10,7 +10,6 @@ import (
 // sentinel, the notes and what erasures took, closed to everybody else, and the schema
 // tenure_sentinel, the neighbour that isolation probes try to read.
 const plantSQL = `
-select pg_advisory_xact_lock(8386104310);
 create schema if not exists tenure;
 revoke all on schema tenure from public;
 create table if not exists tenure.sentinel (id int primary key, token text not null);
@@ -36,6 +35,24 @@ create unique index if not exists mark_object on tenure.mark (type, site, object
 // closeSQL closes what Tenure keeps to everybody else.
 const closeSQL = "revoke all on all tables in schema tenure from public"
 
+// turnSQL lets one transaction after the other change rights, of which the server keeps
+// one list for each object. Nobody else can hold this lock, as anybody could an advisory one.
+const turnSQL = "select 1 from tenure.sentinel where id = 1 for update"
+
+// make runs statements that make what isn't there. Another session may do so at the
+// same time; then it is there at the next try.
+func (s *session) make(ctx context.Context, statements []string) (err error) {
+	for range 5 {
+		err = s.run(ctx, statements, "", nil)
+		switch state(err) {
+		case "23505", "42P06", "42P07", "42710", "42723", "40001", "XX000": // the last is a tuple that was updated meanwhile
+			continue
+		}
+		return err
+	}
+	return err
+}
+
 // Plant is described at connector.Driver.
 func (d *Driver) Plant(ctx context.Context) (string, error) {
 	var fingerprint string
@@ -54,7 +71,7 @@ func (d *Driver) Plant(ctx context.Context) (string, error) {
 		if err := unowned(ctx, s); err != nil {
 			return err
 		}
-		return s.run(ctx, append(append([]string{plantSQL}, kept.DDL()...), tellSQL, closeSQL), "", nil)
+		return s.make(ctx, append(append([]string{plantSQL}, kept.DDL()...), tellSQL, closeSQL))
 	})
 	return fingerprint, coded(err)
 }

@@ -32,7 +32,7 @@ func (d *Driver) Settle(ctx context.Context) error {
 			}
 		}
 		return s.atomic(ctx, func(s *session) error {
-			first := "select pg_advisory_xact_lock(8386104310)"
+			first := "lock table tenure.mark in share row exclusive mode"
 			if ready == 0 {
 				first += "; " + marksSQL
 			}
