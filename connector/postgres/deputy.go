@@ -102,7 +102,7 @@ func (d *Driver) appoint(ctx context.Context, s *session, r connector.Ref, p pre
 	if err != nil {
 		return err
 	}
-	mine, err := (elevations{d}).mine(ctx, s, login)
+	mine, err := d.mine(ctx, s, login)
 	if err != nil {
 		return err
 	}

@@ -163,12 +163,12 @@ func (k elevations) open(ctx context.Context, s *session, e connector.Elevation,
 		return err
 	}
 	name := quote(e.Login)
-	first := "create role " + name
+	first := "create role " + name + " login nosuperuser nocreatedb nocreaterole noinherit noreplication nobypassrls"
 	if have != nil {
 		if have.owner != connector.Ours || have.ID != e.ID {
 			return tenure.Errorf(tenure.Conflict, "role %q is there already and isn't this elevation's", e.Login)
 		}
-		first = "alter role " + name
+		first = "alter role " + name + " login"
 	}
 	password, err := verifier(e.Secret)
 	if err != nil {
@@ -179,8 +179,7 @@ func (k elevations) open(ctx context.Context, s *session, e connector.Elevation,
 		return err
 	}
 	err = s.atomic(ctx, func(s *session) error {
-		err := s.simple(ctx, first+" login nosuperuser nocreatedb nocreaterole noinherit noreplication nobypassrls connection limit "+strconv.Itoa(maxSessions)+
-			" password "+literal(password)+" valid until "+literal(stamp(e.Until)), nil)
+		err := s.simple(ctx, first+" connection limit "+strconv.Itoa(maxSessions)+" password "+literal(password)+" valid until "+literal(stamp(e.Until)), nil)
 		if err != nil {
 			return err
 		}
@@ -188,15 +187,16 @@ func (k elevations) open(ctx context.Context, s *session, e connector.Elevation,
 		if err != nil {
 			return err
 		}
-		return s.simple(ctx, strings.Join(k.mark(loginClass, e.Login, k.noteFor(e, object)), ";\n"), nil)
+		mine, err := k.mine(ctx, s, e.Login)
+		if err != nil {
+			return err
+		}
+		return s.simple(ctx, strings.Join(append(mine, k.mark(loginClass, e.Login, k.noteFor(e, object))...), ";\n"), nil)
 	})
 	if err != nil {
 		return err
 	}
-	statements, err := k.mine(ctx, s, e.Login)
-	if err != nil {
-		return err
-	}
+	var statements []string
 	rest := len(statements)
 	for setting, value := range k.settings(e, reach, version) {
 		statements = append(statements, "alter role "+name+" set "+setting+" to "+value)
@@ -212,13 +212,12 @@ func (k elevations) open(ctx context.Context, s *session, e connector.Elevation,
 	return k.give(ctx, s, e, append([]string{""}, reach.schemas...), statements...)
 }
 
-// mine makes Tenure's role, where it is no superuser, a member of the login's: a
-// server lets no other end its sessions and take its rights back.
-func (k elevations) mine(ctx context.Context, s *session, login string) (statements []string, err error) {
-	err = s.simple(ctx, "select rolsuper::text from pg_roles where rolname = current_user", func(_ int, v [][]byte) error {
-		if string(v[0]) != "true" {
-			statements = []string{"grant " + quote(login) + " to current_user"}
-		}
+// mine makes Tenure's role, where it is no superuser, a member of another: a server lets
+// no one else end its sessions, make things for it or take its rights back.
+func (d *Driver) mine(ctx context.Context, s *session, role string) (statements []string, err error) {
+	err = s.simple(ctx, `select 'needed' from pg_roles me where me.rolname = current_user and not me.rolsuper
+ and not exists (select 1 from pg_roles r where r.rolname = `+literal(role)+` and pg_has_role(r.oid, 'usage'))`, func(int, [][]byte) error {
+		statements = []string{"grant " + quote(role) + " to current_user"}
 		return nil
 	})
 	return statements, err
@@ -277,7 +276,10 @@ func (k elevations) give(ctx context.Context, s *session, e connector.Elevation,
 			"grant "+tables+" on all tables in schema "+on+to,
 			"grant "+sequences+" on all sequences in schema "+on+to)
 	}
-	return s.run(ctx, append([]string{turnSQL}, statements...), "", nil)
+	if named != nil { // in a tenant's own database nobody else changes rights
+		statements = append([]string{turnSQL}, statements...)
+	}
+	return s.run(ctx, statements, "", nil)
 }
 
 // harmless refuses schemas with functions that run with their owner's rights and

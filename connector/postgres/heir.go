@@ -63,6 +63,17 @@ func (k elevations) take(ctx context.Context, s *session, login, heir string, la
 			return err
 		}
 		statements = append(mine, "reassign owned by "+quote(login)+" to "+quote(heir))
+		if len(mine) > 0 { // no superuser gives things to who mayn't make any where they lie
+			in, err := textsOf(ctx, s, `select distinct quote_ident(n.nspname) from pg_shdepend d join pg_depend p on p.classid = d.classid and p.objid = d.objid and p.refclassid = 'pg_namespace'::regclass
+ join pg_namespace n on n.oid = p.refobjid where d.deptype = 'o' and d.refclassid = 'pg_authid'::regclass and d.refobjid = (select oid from pg_roles where rolname = `+literal(login)+`)
+ and d.dbid = (select oid from pg_database where datname = current_database()) and not has_schema_privilege(`+literal(heir)+`, n.oid, 'create')`)
+			if err != nil {
+				return err
+			}
+			for _, n := range in {
+				statements = append(append([]string{"grant create on schema " + n + " to " + quote(heir)}, statements...), "revoke create on schema "+n+" from "+quote(heir))
+			}
+		}
 	}
 	return s.run(ctx, append(append(statements, "drop owned by "+quote(login)), last...), "", nil)
 }

@@ -201,6 +201,13 @@ func (k roles) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 					return err
 				}
 			}
+			mine, err := k.mine(ctx, s, d.Name)
+			if err != nil {
+				return err
+			}
+			if err := s.simple(ctx, strings.Join(append(mine, ""), ";\n"), nil); err != nil {
+				return err
+			}
 			object, err := roleClass.made(ctx, s, d.Name)
 			if err != nil {
 				return err
