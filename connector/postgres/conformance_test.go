@@ -90,6 +90,13 @@ alter table shared.orders enable row level security; alter table shared.orders f
 	return w
 }
 
+// least takes from the driver's role what docs/operators-guide.md says that it doesn't
+// need.
+func (w *world) least(t *testing.T) {
+	w.exec(t, `alter role %[1]s nosuperuser createrole createdb bypassrls; grant pg_monitor, pg_signal_backend to %[1]s;
+do $$ begin execute format('alter database %%I owner to %%I', current_database(), %[2]s); end $$`, quote(w.platform), literal(w.platform))
+}
+
 // clean drops what the test left in the whole server.
 func (w *world) clean(t *testing.T) {
 	defer w.hand(t, func(c *pgx.Conn) error { return c.Close(context.Background()) })

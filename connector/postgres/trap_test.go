@@ -108,24 +108,38 @@ var stops = map[string]map[string][]string{
 }
 
 // TestTraps takes tenants with a schema, and with a database, of their own through the
-// suite.
+// suite: with the least rights that Tenure's role needs, and as a superuser.
 func TestTraps(t *testing.T) {
 	t.Parallel()
-	for typ, home := range map[string]string{"schema": "acme", "database": "public"} {
-		t.Run(typ, func(t *testing.T) {
+	for _, c := range []struct {
+		typ, home string
+		super     bool
+	}{{typ: "schema", home: "acme"}, {typ: "database", home: "public"}, {"schema", "acme", true}} {
+		typ, home, name := c.typ, c.home, c.typ
+		if c.super {
+			name += ", as a superuser"
+		}
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			own := slices.Clone(traps)
 			for i := range own {
 				own[i].Stops = append(own[i].Stops, stops[typ][own[i].Name]...)
 			}
-			connectortest.RunTraps(t, func(t *testing.T) *connectortest.Ground { return trapGround(t, typ, home) }, own)
+			connectortest.RunTraps(t, func(t *testing.T) *connectortest.Ground { return trapGround(t, typ, home, c.super) }, own)
 		})
 	}
 }
 
 // trapGround has a place of that type, whose tables stand in the schema home.
-func trapGround(t *testing.T, typ, home string) *connectortest.Ground {
-	d, w, _ := opened(t)
+func trapGround(t *testing.T, typ, home string, super bool) *connectortest.Ground {
+	w := openWorld(t)
+	if !super {
+		w.least(t)
+	}
+	d := w.driver(t, w.proxy.DSN)
+	if _, err := d.Plant(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	d.config.RuntimeParams["statement_timeout"] = "8000" // what a tenant's code runs in
 	owner := desired("role", "acme_"+postgrestest.Token(), map[string]any{"login": true})
 	r := desired(typ, "acme", map[string]any{"owner": owner.Name, "tables": map[string]any{"*": "aa", "z": "bb"},
