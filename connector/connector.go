@@ -296,6 +296,7 @@ type Survey struct {
 	Order []string
 
 	Search time.Duration // how long values may be sought in columns that the catalog doesn't give away; 0: not at all
+	Brief  bool          // how many rows a tenant's own store has isn't asked: a look that comes often
 	Prove  bool          // the erasure is proven in this order, with a dry run on an empty copy of the catalog
 
 	// Beside are the tenant's other resources in the same system, also those that are

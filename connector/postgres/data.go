@@ -236,7 +236,7 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 		if err := s.simple(ctx, "commit", nil); err != nil {
 			return err
 		}
-		if at.deputise != nil && counted {
+		if at.deputise != nil && counted && !v.Brief {
 			if err := at.deputise(ctx, func(s *session) error { return g.indoors(ctx, s, at, &m) }); err != nil {
 				return err
 			}
@@ -297,7 +297,16 @@ func (d *Driver) survey(ctx context.Context, s *session, v connector.Survey, at 
 	if err != nil {
 		return nil, err
 	}
-	m.Places = append(m.Places, unread(all, held, at, v.Order, counted)...)
+	m.Places = append(m.Places, unread(all, held, at, v.Order)...)
+	if at.deputise != nil && (v.Brief || !counted) {
+		own, err := all.Places(ctx, s, v.Order, false)
+		if err != nil {
+			return nil, err
+		}
+		m.Places = append(m.Places, slices.DeleteFunc(own, func(p connector.Place) bool {
+			return !p.IsData() || !slices.ContainsFunc(all.Tables, func(t relational.Reached) bool { return t.Table.String() == p.Name && all.Own(t.Table.TableName) })
+		})...)
+	}
 	m.Places = g.beside.Settle(held, v, m.Places)
 	alike, err := d.alike(ctx, s, v, held)
 	if err != nil {

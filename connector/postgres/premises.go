@@ -88,9 +88,9 @@ func keeps(ctx context.Context, s *session, tables ...string) (bool, error) {
 	return err == nil && n[0] == strconv.Itoa(len(tables)), err
 }
 
-// unread are the places of tables that Tenure's own session doesn't read: those of
-// tenants' roles, and what of a whole store the catalog alone tells.
-func unread(all, here *relational.Holding, at reading, order []string, counted bool) (out []connector.Place) {
+// unread are the places of tables of tenants' roles that no session reads, and what the
+// catalog alone tells of a whole store that a deputy reads.
+func unread(all, here *relational.Holding, at reading, order []string) (out []connector.Place) {
 	if at.deputise != nil {
 		for _, p := range all.Objections(order) {
 			if !slices.ContainsFunc(here.Objections(order), func(o connector.Place) bool { return o.Name == p.Name && o.Kind == p.Kind }) {
@@ -100,16 +100,11 @@ func unread(all, here *relational.Holding, at reading, order []string, counted b
 	}
 	for _, t := range all.Tables {
 		n := t.Table.TableName
-		if _, read := here.Table(n); read || all.Own(n) && at.deputise != nil && counted {
-			continue
+		if _, read := here.Table(n); !read && !all.Own(n) {
+			out = append(out, connector.Place{Name: n.String(), Kind: connector.PlaceTable, Class: all.Classes[n], Via: t.Via, Blocks: all.Classes[n] != "",
+				Says: n.String() + " belongs to a tenant's role, whose code would run with Tenure's rights if it were read",
+				Fix:  "alter table " + n.String() + " owner to the role of the platform's application, which no tenant is a member of"})
 		}
-		p := connector.Place{Name: n.String(), Kind: connector.PlaceTable, Class: all.Classes[n], Via: t.Via}
-		if !all.Own(n) {
-			p.Blocks = p.Class != ""
-			p.Says = n.String() + " belongs to a tenant's role, whose code would run with Tenure's rights if it were read"
-			p.Fix = "alter table " + n.String() + " owner to the role of the platform's application, which no tenant is a member of"
-		}
-		out = append(out, p)
 	}
 	for _, k := range changing(all.Graph, here.Graph) {
 		child, _ := all.Graph.Table(k.Child)

@@ -144,7 +144,7 @@ func (l *Looker) Uncovered(ctx context.Context, sys *connector.System, tenant te
 				one = append(one, r.Resource)
 			}
 		}
-		err = l.Maps(ctx, one, all, connector.Survey{}, func(m Map) error {
+		err = l.Maps(ctx, one, all, connector.Survey{Brief: true}, func(m Map) error {
 			out = append(out, m.Findings(now)...)
 			return nil
 		})
