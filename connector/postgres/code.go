@@ -165,7 +165,7 @@ var unreadable = map[string]string{
 }
 
 // outward are the server's own functions by which a text can write elsewhere.
-var outward = []string{"lo_from_bytea", "lo_put", "lowrite", "lo_import", "lo_export", "query_to_xml", "query_to_xml_and_xmlschema", "pg_logical_emit_message"}
+var outward = []string{"lo_from_bytea", "lo_put", "lowrite", "lo_import", "lo_export", "query_to_xml", "query_to_xml_and_xmlschema", "query_to_xmlschema", "cursor_to_xml", "table_to_xml", "table_to_xml_and_xmlschema", "schema_to_xml", "schema_to_xml_and_xmlschema", "database_to_xml", "database_to_xml_and_xmlschema", "ts_rewrite", "ts_stat", "pg_logical_emit_message"}
 
 // read says what a function's body or a rule does. It errs on the side of
 // writing: a name that may be a target is one.

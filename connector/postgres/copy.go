@@ -12,10 +12,10 @@ import (
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
-// hindered says that an error is none of the server's state, or a statement's end by its
-// limit, and so may be the doing of code on the premises.
+// hindered says that an error may be the doing of code on the premises, which can raise
+// one with any code of the server's: all but a connection that was lost.
 func hindered(err error) bool {
-	return err != nil && (tenure.CodeOf(coded(err)) != tenure.Unavailable || state(err) == "57014")
+	return err != nil && (state(err) != "" || tenure.CodeOf(coded(err)) != tenure.Unavailable)
 }
 
 // copyTo copies a table's rows, or the columns of a list, as text. That asks the planner

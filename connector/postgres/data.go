@@ -237,7 +237,16 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 			return err
 		}
 		if at.deputise != nil && counted && !v.Brief {
-			if err := at.deputise(ctx, func(s *session) error { return g.indoors(ctx, s, at, &m) }); err != nil {
+			var hinders bool
+			err := at.deputise(ctx, func(s *session) error {
+				err := g.indoors(ctx, s, at, &m, false)
+				hinders = hindered(err)
+				return err
+			})
+			if hinders && ctx.Err() == nil { // by a session of its own: code there may have ended the other
+				err = at.deputise(ctx, func(s *session) error { return g.indoors(ctx, s, at, &m, true) })
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -331,8 +340,8 @@ func (g *ground) harmless(places []connector.Place) {
 	}
 }
 
-// indoors adds to the map what only a deputy can read.
-func (g *ground) indoors(ctx context.Context, s *session, at reading, m *connector.Map) error {
+// indoors adds to the map what only a deputy can read, counted by queries or by copying.
+func (g *ground) indoors(ctx context.Context, s *session, at reading, m *connector.Map, copy bool) error {
 	if err := s.simple(ctx, "begin isolation level repeatable read read only", nil); err != nil {
 		return err
 	}
@@ -343,13 +352,11 @@ func (g *ground) indoors(ctx context.Context, s *session, at reading, m *connect
 	m.Sighting.Complete = m.Sighting.Complete && held.Seen() == nil
 	own := *g
 	own.holding, own.tables, own.held = held, held.Tables, holdsOf(held)
-	var objects []connector.Place
-	places, err := held.Places(ctx, s, g.survey.Order, true)
-	if err == nil {
-		objects, err = own.objects(ctx, s)
-	}
-	if hindered(err) {
+	var places, objects []connector.Place
+	if copy {
 		places, err = own.copied(ctx, s)
+	} else if places, err = held.Places(ctx, s, g.survey.Order, true); err == nil {
+		objects, err = own.objects(ctx, s)
 	}
 	if err != nil {
 		return err

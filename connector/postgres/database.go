@@ -215,9 +215,11 @@ func (k databases) create(ctx context.Context, s *session, d connector.Desired, 
 		}
 	}
 	create := "create database " + quote(name)
-	if a.Template != "" {
-		create += " template " + quote(a.Template)
+	template := a.Template
+	if template == "" {
+		template = "template0" // to which nobody connects: a session in the copied one would hold everybody up
 	}
+	create += " template " + quote(template)
 	if err := s.simple(ctx, create, nil); err != nil {
 		return err
 	}

@@ -41,9 +41,7 @@ func (d *Driver) deputise(ctx context.Context, r connector.Ref, p premises, data
 	ctx, cancel := context.WithTimeout(ctx, deputyTime) // code there may switch the server's limit off
 	defer cancel()
 	return d.with(ctx, func(s *session) (err error) {
-		if err := d.overdue(ctx, s); err != nil {
-			return err
-		}
+		_ = d.overdue(ctx, s) // what one tenant holds up, the next call tries again
 		if err := d.appoint(ctx, s, r, p, login, secret); err != nil {
 			return err
 		}
@@ -187,9 +185,16 @@ func (d *Driver) overdue(ctx context.Context, s *session) error {
 		}
 		return nil
 	})
+	member := map[string]string{}
+	if err == nil && len(left) > 0 {
+		err = s.simple(ctx, "select u.rolname, g.rolname from pg_auth_members m join pg_roles u on u.oid = m.member join pg_roles g on g.oid = m.roleid where u.rolname = "+anyOf(left), func(_ int, v [][]byte) error {
+			member[string(v[0])] = string(v[1])
+			return nil
+		})
+	}
 	for _, login := range left {
 		if err == nil {
-			err = d.dismiss(ctx, s, login, "")
+			err = d.dismiss(ctx, s, login, member[login])
 		}
 	}
 	return err

@@ -120,13 +120,13 @@ func (f footing) take(ctx context.Context, s *session, b connector.Batch) (e con
 	if err != nil {
 		return e, err
 	}
-	if err := f.lurking(ctx, s); err != nil {
+	if err := lurking(ctx, s, f.Takes()); err != nil {
 		return e, err
 	}
 	if e, err = f.Batch(ctx, s, b); err != nil {
 		return e, err
 	}
-	if err := f.lurking(ctx, s); err != nil { // it came meanwhile; what it did is rolled back
+	if err := lurking(ctx, s, f.Takes()); err != nil { // it came meanwhile; what it did is rolled back
 		return e, err
 	}
 	if err := s.simple(ctx, strings.Repeat("set constraints all immediate; ", settles)+s.upToNow(), nil); err != nil { // a trigger may wait for the end

@@ -73,16 +73,24 @@ func (d *Driver) stage(ctx context.Context, s *session, r connector.Ref, at read
 		return err
 	}
 	if inside {
-		err = at.deputise(ctx, func(s *session) error {
-			err := out(s)
-			if hindered(err) && ctx.Err() == nil {
-				e, err = d.raze(ctx, s, r, at, b)
-			}
+		settle := func(s *session, err error) error {
 			if err == nil && e.Done {
 				err = s.settle(ctx)
 			}
 			return err
+		}
+		var hinders bool
+		err = at.deputise(ctx, func(s *session) error {
+			err := out(s)
+			hinders = hindered(err)
+			return settle(s, err)
 		})
+		if hinders && ctx.Err() == nil { // by a session of its own: code there may have ended the other
+			err = at.deputise(ctx, func(s *session) (err error) {
+				e, err = d.raze(ctx, s, r, at, b)
+				return settle(s, err)
+			})
+		}
 	} else {
 		err = out(s)
 	}

@@ -78,15 +78,18 @@ func (k elevations) take(ctx context.Context, s *session, login, heir string, la
 	return s.run(ctx, append(append(statements, "drop owned by "+quote(login)), last...), "", nil)
 }
 
-// heir is the role that owns every schema in which the login's things lie, if it is
-// neither Tenure's nor a superuser; else the one that has no rights.
+// heir is the tenant's role that owns every schema in which the login's things lie; else
+// the one that has no rights.
 func (k elevations) heir(ctx context.Context, s *session, login string) (string, error) {
 	owners, err := textsOf(ctx, s, `with own as (select d.classid, d.objid from pg_shdepend d where d.deptype = 'o' and d.refclassid = 'pg_authid'::regclass
   and d.refobjid = (select oid from pg_roles where rolname = `+literal(login)+`) and d.dbid = (select oid from pg_database where datname = current_database()))
  select distinct coalesce(case when r.rolsuper or r.rolname = current_user then null else r.rolname end, '') from own o
  left join pg_depend p on p.classid = o.classid and p.objid = o.objid and p.refclassid = 'pg_namespace'::regclass left join pg_namespace n on n.oid = p.refobjid left join pg_roles r on r.oid = n.nspowner`)
-	if err != nil || len(owners) == 1 && owners[0] != "" && owners[0] != login {
-		return append(owners, "")[0], err
+	if err != nil {
+		return "", err
+	}
+	if theirs, err := tenantsOf(ctx, s, owners); err != nil || len(owners) == 1 && theirs[owners[0]] && owners[0] != login {
+		return owners[0], err
 	}
 	have, err := textsOf(ctx, s, "select 'yes' from pg_roles where rolname = "+literal(heirRole))
 	if err != nil || len(have) > 0 {

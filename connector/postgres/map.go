@@ -198,7 +198,7 @@ func (g *ground) classOf(r *relation) string {
 // audit finds what can hold the tenant's data beside the tables that its rows
 // were followed to, and what stands in the way of its erasure there.
 func (g *ground) audit(ctx context.Context, s *session) (places []connector.Place, partial string, err error) {
-	for _, look := range []func(context.Context, *session) ([]connector.Place, error){g.bearers, g.aliens, g.shown, g.unmarked, g.lists, g.parts, g.code, g.droppers, g.published, g.derived, g.objects, g.foreign} {
+	for _, look := range []func(context.Context, *session) ([]connector.Place, error){g.bearers, g.aliens, g.lent, g.shown, g.unmarked, g.lists, g.parts, g.code, g.droppers, g.published, g.derived, g.objects, g.foreign} {
 		found, err := look(ctx, s)
 		if err != nil {
 			return nil, "", err

@@ -51,6 +51,16 @@ func tenantsOf(ctx context.Context, s *session, roles []string) (map[string]bool
 	return out, err
 }
 
+// madeSQL reads who has made things in schemas, or may make some there, and whose
+// functions triggers there run.
+const madeSQL = `select distinct pg_get_userbyid(x.role) from pg_namespace n, lateral (
+ select c.relowner from pg_class c where c.relnamespace = n.oid union select p.proowner from pg_proc p where p.pronamespace = n.oid
+ union select t.typowner from pg_type t where t.typnamespace = n.oid union select o.oprowner from pg_operator o where o.oprnamespace = n.oid
+ union select a.grantee from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE'
+ union select a.grantee from pg_class c, aclexplode(c.relacl) a where c.relnamespace = n.oid and c.relkind in ('r', 'p') and a.privilege_type = 'TRIGGER'
+ union select p.proowner from pg_class c join pg_trigger g on g.tgrelid = c.oid and not g.tgisinternal join pg_proc p on p.oid = g.tgfoid where c.relnamespace = n.oid) x (role)
+ where x.role <> 0 and SCHEMAS`
+
 // premises are those of a whole store, by the roles that it may belong to, the likeliest
 // first; nil if all there is Tenure's own or the platform's. A schema of "" is the
 // session's database.
@@ -65,7 +75,7 @@ func (d *Driver) premises(ctx context.Context, s *session, schema string, owners
 		p.owner = in[i]
 		return &p, nil
 	}
-	all, err := textsOf(ctx, s, "select distinct pg_get_userbyid(c.relowner) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f') and "+p.schemas())
+	all, err := textsOf(ctx, s, replaced(madeSQL, "SCHEMAS", p.schemas()))
 	if err != nil {
 		return nil, err
 	}
@@ -117,31 +127,69 @@ func unread(all, here *relational.Holding, at reading, order []string) (out []co
 	return append(out, crossing(all, at)...)
 }
 
-// lurkingSQL reads the triggers that would run on rows of tables that refer to some
-// tables, when rows of these go and the reference has the others change.
-const lurkingSQL = `select distinct pg_get_userbyid(c.relowner), 'trigger ' || g.tgname || ' of ' || c.oid::regclass from pg_trigger r join pg_constraint k on k.oid = r.tgconstraint
- join pg_class c on c.oid = k.conrelid join pg_trigger g on g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled in ('O', 'A')
- where r.tgisinternal and k.contype = 'f' and k.confdeltype in ('c', 'n', 'd') and r.tgrelid in (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where (c.relname, n.nspname) in (NAMES))`
+// lurkingSQL reads to whom belongs what some tables run: those that refer to them,
+// however far, and have rows that change when theirs go, with their parts; the functions
+// of triggers; and the functions, types and operators by which triggers, checks, defaults,
+// policies and indexes are written.
+const lurkingSQL = `with recursive here (oid, named) as (select c.oid, true from pg_class c join pg_namespace n on n.oid = c.relnamespace where (c.relname, n.nspname) in (NAMES)
+ union select x.oid, false from here h, lateral (select i.inhrelid from pg_inherits i where i.inhparent = h.oid
+  union all select k.conrelid from pg_trigger r join pg_constraint k on k.oid = r.tgconstraint and k.contype = 'f' and k.confdeltype in ('c', 'n', 'd') where r.tgisinternal and r.tgrelid = h.oid and k.confrelid = h.oid) x (oid)),
+code as (select h.oid, g.oid as trigger, g.tgname, c.relowner, g.tgfoid from here h join pg_class c on c.oid = h.oid join pg_trigger g on g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled in ('O', 'A')),
+parts as (select h.oid, d.classid, d.objid from here h join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = h.oid
+ and d.classid in ('pg_trigger'::regclass, 'pg_constraint'::regclass, 'pg_attrdef'::regclass, 'pg_class'::regclass, 'pg_policy'::regclass) where h.named)
+select pg_get_userbyid(relowner), 'trigger ' || tgname || ' of ' || oid::regclass from code
+union select pg_get_userbyid(p.proowner), 'trigger ' || tgname || ' of ' || code.oid::regclass from code join pg_proc p on p.oid = tgfoid
+union select pg_get_userbyid(coalesce(p.proowner, t.typowner, o.oprowner)), pg_describe_object(x.classid, x.objid, 0) from parts x join pg_depend r on r.classid = x.classid and r.objid = x.objid
+ left join pg_proc p on r.refclassid = 'pg_proc'::regclass and p.oid = r.refobjid left join pg_type t on r.refclassid = 'pg_type'::regclass and t.oid = r.refobjid
+ left join pg_operator o on r.refclassid = 'pg_operator'::regclass and o.oid = r.refobjid where coalesce(p.oid, t.oid, o.oid) is not null`
 
-// lurking is Blocked if triggers of a tenant's role would run in Tenure's own session.
-func (f footing) lurking(ctx context.Context, s *session) error {
-	if s.deputy != nil || !f.Holding.Beyond {
-		return nil
+// lurks names something that a tenant made and that would run in Tenure's own session
+// when rows of the tables go, or change; "" if there is nothing.
+func lurks(ctx context.Context, s *session, tables []relational.TableName) (string, error) {
+	if s.deputy != nil || len(tables) == 0 {
+		return "", nil
+	}
+	any, err := textsOf(ctx, s, "select 'yes' from pg_shdescription d where d.classoid = 'pg_authid'::regclass and left(d.description, 7) = 'tenure:' limit 1")
+	if err != nil || len(any) == 0 { // no role of the server's is a tenant's
+		return "", err
 	}
 	owners, which := []string(nil), map[string]string{}
-	err := s.simple(ctx, replaced(lurkingSQL, "NAMES", values(f.Takes())), func(_ int, v [][]byte) error {
+	err = s.simple(ctx, replaced(lurkingSQL, "NAMES", values(tables)), func(_ int, v [][]byte) error {
 		owners, which[string(v[0])] = append(owners, string(v[0])), string(v[1])
 		return nil
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	theirs, err := tenantsOf(ctx, s, owners)
 	for owner := range theirs {
-		return tenure.Errorf(tenure.Blocked, "%s, which belongs to a tenant's role, would run with Tenure's rights", which[owner]).
-			WithHint("drop it, or the reference by which its table changes, then retry")
+		return which[owner] + ", which is of " + owner + ", a tenant's role", err
 	}
-	return err
+	return "", err
+}
+
+// lurking is Blocked if code of a tenant's role would run in Tenure's own session.
+func lurking(ctx context.Context, s *session, tables []relational.TableName) error {
+	what, err := lurks(ctx, s, tables)
+	if err != nil || what == "" {
+		return err
+	}
+	return tenure.Errorf(tenure.Blocked, "%s, would run with Tenure's rights", what).WithHint("drop it, or the reference by which its table changes, then retry")
+}
+
+// lent are the covered tables' parts that a tenant's role has made.
+func (g *ground) lent(ctx context.Context, s *session) (out []connector.Place, err error) {
+	var tables []relational.TableName
+	for n, h := range g.held {
+		if h.class != "" && !g.own(n) {
+			tables = append(tables, n)
+		}
+	}
+	what, err := lurks(ctx, s, tables)
+	if what != "" {
+		out = append(out, connector.Place{Name: what, Kind: connector.PlaceCode, Via: "shared tables", Blocks: true, Says: what + ", would run with Tenure's rights", Fix: "drop it, and revoke trigger and references on shared tables from tenants' roles"})
+	}
+	return out, err
 }
 
 // crossing are references between a whole store that is read by a deputy and tables

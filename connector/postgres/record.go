@@ -6,6 +6,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
 )
 
 // rowRecords are resources that are one row in a platform's table.
@@ -21,6 +22,9 @@ func (k rowRecords) normalise(d connector.Desired) (json.RawMessage, error) {
 func (k rowRecords) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
 		err := s.atomic(ctx, func(s *session) (err error) {
+			if err := k.unlent(ctx, s, d.Ref); err != nil {
+				return err
+			}
 			rec, err = k.records.Ensure(ctx, s, d)
 			return err
 		})
@@ -42,6 +46,9 @@ func (k rowRecords) observe(ctx context.Context, s *session, refs []connector.Re
 
 func (k rowRecords) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.atomic(ctx, func(s *session) (err error) {
+		if err := k.unlent(ctx, s, r); err != nil {
+			return err
+		}
 		rec, err = k.records.Delete(ctx, s, r)
 		return err
 	})
@@ -54,6 +61,9 @@ func (k rowRecords) discover(ctx context.Context, s *session, sc connector.Scope
 
 func (k rowRecords) disable(ctx context.Context, r connector.Ref, to tenure.ResourceState) (rec connector.Receipt, err error) {
 	err = k.atomic(ctx, func(s *session) (err error) {
+		if err := k.unlent(ctx, s, r); err != nil {
+			return err
+		}
 		rec, err = k.records.Disable(ctx, s, r, to)
 		return err
 	})
@@ -62,8 +72,16 @@ func (k rowRecords) disable(ctx context.Context, r connector.Ref, to tenure.Reso
 
 func (k rowRecords) resume(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.atomic(ctx, func(s *session) (err error) {
+		if err := k.unlent(ctx, s, r); err != nil {
+			return err
+		}
 		rec, err = k.records.Resume(ctx, s, r)
 		return err
 	})
 	return rec, err
+}
+
+// unlent is Blocked if a change to the record's table would run a tenant's code.
+func (k rowRecords) unlent(ctx context.Context, s *session, r connector.Ref) error {
+	return lurking(ctx, s, []relational.TableName{relational.RecordTable(r, "public")})
 }

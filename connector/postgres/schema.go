@@ -203,12 +203,13 @@ func (k schemas) ensure(ctx context.Context, d connector.Desired) (o connector.O
 				}
 				have.name, rec.Changed = d.Name, true
 			}
+			tried := false
 			if a.DDL != "" && k.altered(a, *have) {
-				if err := k.again(ctx, s, d, a, *have); err != nil {
+				if tried, err = k.again(ctx, s, d, a, *have); err != nil {
 					return err
 				}
 			}
-			statements, measure = k.repair(d, a, *have)
+			statements, measure = k.repair(d, a, *have, tried)
 		}
 		if len(statements) == 0 && measure == "" {
 			o = k.observed(*have)
@@ -301,22 +302,33 @@ func (k schemas) altered(a schemaAttributes, have schema) bool {
 
 // again runs the ddl in a schema that is there, in which the tenant may have written
 // code that it sets off: by a deputy, if the schema is a tenant's role's.
-func (k schemas) again(ctx context.Context, s *session, d connector.Desired, a schemaAttributes, have schema) error {
+// It tells whether the ddl was run in a scratch schema by one, too.
+func (k schemas) again(ctx context.Context, s *session, d connector.Desired, a schemaAttributes, have schema) (tried bool, err error) {
 	p, err := k.premises(ctx, s, have.name, a.Owner, have.owner)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if p == nil {
-		return repeated("schema", d.Name, s.run(ctx, k.inside(quote(d.Name), "", a.DDL), "", nil))
+		return false, repeated("schema", d.Name, s.run(ctx, k.inside(quote(d.Name), "", a.DDL), "", nil))
 	}
-	if have.owner != p.owner {
-		if err := s.run(ctx, []string{"alter schema " + quote(d.Name) + " owner to " + quote(p.owner)}, "", nil); err != nil {
-			return err
+	scratch := scratchPrefix + uuid(d.Resource)
+	statements := []string{"drop schema if exists " + quote(scratch) + " cascade", "create schema " + quote(scratch) + " authorization " + quote(p.owner)}
+	if a.Owner == p.owner && have.owner != p.owner {
+		statements = append(statements, "alter schema "+quote(d.Name)+" owner to "+quote(p.owner))
+	}
+	if err := s.run(ctx, statements, "", nil); err != nil {
+		return false, err
+	}
+	for _, on := range []premises{{scratch, p.owner}, *p} {
+		err := k.deputise(ctx, d.Ref, on, "", func(s *session) error {
+			return s.run(ctx, k.inside(quote(on.schema), on.owner, a.DDL), "", nil)
+		})
+		if err != nil {
+			_ = s.run(context.WithoutCancel(ctx), statements[:1], "", nil)
+			return false, repeated("schema", d.Name, err)
 		}
 	}
-	return k.deputise(ctx, d.Ref, *p, "", func(s *session) error {
-		return repeated("schema", d.Name, s.run(ctx, k.inside(quote(d.Name), p.owner, a.DDL), "", nil))
-	})
+	return true, nil
 }
 
 // repeated puts into words that ddl can't be run again.
@@ -331,7 +343,7 @@ func repeated(what, name string, err error) error {
 // repair are the statements that bring a schema back to desired, and the schema that
 // its note is to be written by, "" if the note is right. Where ddl has run again it runs
 // in a scratch schema too, whose shape is the one to have.
-func (k schemas) repair(d connector.Desired, a schemaAttributes, have schema) (statements []string, measure string) {
+func (k schemas) repair(d connector.Desired, a schemaAttributes, have schema, tried bool) (statements []string, measure string) {
 	name := quote(d.Name)
 	owner := a.Owner
 	if owner == "" {
@@ -345,6 +357,9 @@ func (k schemas) repair(d connector.Desired, a schemaAttributes, have schema) (s
 	}
 	if a.DDL != "" && k.altered(a, have) {
 		scratch := scratchPrefix + uuid(d.Resource)
+		if tried {
+			return statements, scratch
+		}
 		create := "create schema " + quote(scratch)
 		if a.Owner != "" {
 			create += " authorization " + quote(a.Owner)

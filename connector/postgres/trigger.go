@@ -348,8 +348,11 @@ func (l library) effect(f function, seen map[string]bool) (e effect) {
 	e.runs = append(e.runs, f)
 	switch f.language {
 	case "sql", "plpgsql", "rule":
-	case "internal":
-		return e // the server's own triggers write nothing elsewhere
+	case "internal": // the server's own triggers write nothing elsewhere
+		if f.when == "" {
+			return e
+		}
+		f.body = ""
 	default:
 		if f.language == "c" && f.name.name == "lo_manage" {
 			return e // it unlinks what the column of its row names, which is counted
