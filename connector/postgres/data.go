@@ -28,12 +28,12 @@ type reading struct {
 	here holdingOf // what the session may read: in Tenure's own nothing of the premises, in a deputy's nothing else
 
 	// deputise runs f in a deputy's session; nil where Tenure's own reads everything.
-	deputise func(ctx context.Context, f func(s *session) error) error
+	deputise func(ctx context.Context, f func(ctx context.Context, s *session) error) error
 }
 
 // each runs f in every session that it takes to read all, the deputy's last.
-func (at reading) each(ctx context.Context, s *session, f func(s *session) error) error {
-	if err := f(s); err != nil || at.deputise == nil {
+func (at reading) each(ctx context.Context, s *session, f func(ctx context.Context, s *session) error) error {
+	if err := f(ctx, s); err != nil || at.deputise == nil {
 		return err
 	}
 	return at.deputise(ctx, f)
@@ -65,7 +65,9 @@ func (d *Driver) reading(r connector.Ref, c relational.Coverage, t relational.Te
 		return s.deputy != nil && on || s.deputy == nil && !on && !t.Alien
 	})
 	if p != nil {
-		at.deputise = func(ctx context.Context, f func(s *session) error) error { return d.deputise(ctx, r, *p, database, f) }
+		at.deputise = func(ctx context.Context, f func(ctx context.Context, s *session) error) error {
+			return d.deputise(ctx, r, *p, database, f)
+		}
 	}
 	return at
 }
@@ -238,13 +240,13 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 		}
 		if at.deputise != nil && counted && !v.Brief {
 			var hinders bool
-			err := at.deputise(ctx, func(s *session) error {
+			err := at.deputise(ctx, func(ctx context.Context, s *session) error {
 				err := g.indoors(ctx, s, at, &m, false)
 				hinders = hindered(err)
 				return err
 			})
 			if hinders && ctx.Err() == nil { // by a session of its own: code there may have ended the other
-				err = at.deputise(ctx, func(s *session) error { return g.indoors(ctx, s, at, &m, true) })
+				err = at.deputise(ctx, func(ctx context.Context, s *session) error { return g.indoors(ctx, s, at, &m, true) })
 			}
 			if err != nil {
 				return err

@@ -280,7 +280,7 @@ func (k databases) again(ctx context.Context, d connector.Desired, a databaseAtt
 		return hand(ctx, s, p.owner)
 	})
 	if err == nil && p != nil {
-		err = k.deputise(ctx, d.Ref, *p, d.Name, func(s *session) error { return apply(ctx, s, p.owner, a.DDL) })
+		err = k.deputise(ctx, d.Ref, *p, d.Name, func(ctx context.Context, s *session) error { return apply(ctx, s, p.owner, a.DDL) })
 	}
 	return repeated("database", d.Name, err)
 }
@@ -513,8 +513,8 @@ func (k databases) unquarantine(ctx context.Context, r connector.Ref) (rec conne
 	return rec, err
 }
 
-// opened runs f inside the database of r. One in quarantine takes connections
-// while f runs; only Tenure's role may use them.
+// opened runs f inside the database of r. One that is closed takes connections while f
+// runs; of one in quarantine only Tenure's role may use them.
 func (k databases) opened(ctx context.Context, r connector.Ref, marked bool, f func(s *session, have database) error) (there bool, err error) {
 	err = k.with(ctx, func(s *session) error {
 		have, _, err := k.find(ctx, s, r)
@@ -525,13 +525,16 @@ func (k databases) opened(ctx context.Context, r connector.Ref, marked bool, f f
 			return err
 		}
 		there = true
-		if have.closed() {
-			if err := s.simple(ctx, "alter database "+quote(have.name)+" with allow_connections true", nil); err != nil {
+		// Set aside, or closed by its owner.
+		back, err := textsOf(ctx, s, "select format('alter database %I with allow_connections %s connection limit %s', datname, datallowconn, datconnlimit) from pg_database where datname = "+literal(have.name)+" and (not datallowconn or datconnlimit = 0)")
+		if err != nil {
+			return err
+		}
+		if len(back) > 0 {
+			if err := s.simple(ctx, "alter database "+quote(have.name)+" with allow_connections true connection limit -1", nil); err != nil {
 				return err
 			}
-			defer func() {
-				_ = s.simple(context.WithoutCancel(ctx), "alter database "+quote(have.name)+" with allow_connections false", nil)
-			}()
+			defer func() { _ = s.simple(context.WithoutCancel(ctx), back[0], nil) }()
 		}
 		return k.inside(ctx, have.name, func(s *session) error { return f(s, *have) })
 	})

@@ -35,8 +35,8 @@ type deputy struct {
 }
 
 // deputise runs f in a deputy's session on the premises, which are in a database, "" for
-// the system's own.
-func (d *Driver) deputise(ctx context.Context, r connector.Ref, p premises, database string, f func(s *session) error) error {
+// the system's own. The context that f gets ends with the deputy's term.
+func (d *Driver) deputise(ctx context.Context, r connector.Ref, p premises, database string, f func(ctx context.Context, s *session) error) error {
 	login, secret, word := deputyPrefix+random(), random()+random(), random()+random()
 	ctx, cancel := context.WithTimeout(ctx, deputyTime) // code there may switch the server's limit off
 	defer cancel()
@@ -49,9 +49,7 @@ func (d *Driver) deputise(ctx context.Context, r connector.Ref, p premises, data
 		defer func() {
 			ctx := context.WithoutCancel(ctx)
 			last := d.within(ctx, s, database, func(s *session) error { return s.run(ctx, back, "", nil) })
-			if err = cmp.Or(err, last, d.dismiss(ctx, s, login, p.owner)); err != nil {
-				return
-			}
+			err = cmp.Or(err, last, d.dismiss(ctx, s, login, p.owner))
 		}()
 		err = d.within(ctx, s, database, func(s *session) (err error) {
 			back, err = d.admit(ctx, s, p, login, word)
@@ -73,7 +71,7 @@ func (d *Driver) deputise(ctx context.Context, r connector.Ref, p premises, data
 		if err := own.simple(ctx, "set statement_timeout to "+d.limit(), nil); err != nil {
 			return err
 		}
-		return f(own)
+		return f(ctx, own)
 	})
 }
 
@@ -230,7 +228,7 @@ revoke all on function tenure.tell(text, text, text, text, text, bigint), tenure
 func (s *session) tell(ctx context.Context, run, resource string, e *connector.Erased) error {
 	for kind, counts := range relational.Tallied(e) {
 		for _, name := range slices.Sorted(maps.Keys(counts)) {
-			if _, err := s.Exec(ctx, "select tenure.tell($1, $2, $3, $4, $5, $6)", s.deputy.word, run, resource, kind, name, counts[name]); err != nil {
+			if _, err := s.Exec(ctx, "select tenure.tell($1::text, $2::text, $3::text, $4::text, $5::text, $6::bigint)", s.deputy.word, run, resource, kind, name, counts[name]); err != nil {
 				return err
 			}
 		}

@@ -45,8 +45,8 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 	return e, coded(err)
 }
 
-// indoors begins the cursor of a batch that a deputy takes.
-const indoors = "own."
+// ownCursor begins the cursor of a batch that a deputy takes.
+const ownCursor = "own."
 
 // stage erases one batch where the erasure has come to: outside of a tenant's premises
 // first, where rows may refer to what is on them, and then there; the other way round
@@ -65,34 +65,13 @@ func (d *Driver) stage(ctx context.Context, s *session, r connector.Ref, at read
 	first := slices.ContainsFunc(all.Graph.Keys(), func(k relational.ForeignKey) bool {
 		return all.Own(k.Child) && !all.Own(k.Parent) && all.Classes[k.Parent] != ""
 	})
-	cursor, inside := strings.CutPrefix(b.Cursor, indoors)
+	cursor, inside := strings.CutPrefix(b.Cursor, ownCursor)
 	b.Cursor = cursor
 	inside = inside || first && b.Cursor == ""
-	out := func(s *session) (err error) {
-		e, err = d.batch(ctx, s, r, at, b)
-		return err
-	}
 	if inside {
-		settle := func(s *session, err error) error {
-			if err == nil && e.Done {
-				err = s.settle(ctx)
-			}
-			return err
-		}
-		var hinders bool
-		err = at.deputise(ctx, func(s *session) error {
-			err := out(s)
-			hinders = hindered(err)
-			return settle(s, err)
-		})
-		if hinders && ctx.Err() == nil { // by a session of its own: code there may have ended the other
-			err = at.deputise(ctx, func(s *session) (err error) {
-				e, err = d.raze(ctx, s, r, at, b)
-				return settle(s, err)
-			})
-		}
+		e, err = d.indoors(ctx, r, at, b)
 	} else {
-		err = out(s)
+		e, err = d.batch(ctx, s, r, at, b)
 	}
 	if err != nil {
 		return connector.Erased{}, err
@@ -106,7 +85,7 @@ func (d *Driver) stage(ctx context.Context, s *session, r connector.Ref, at read
 			e.Total, e.Detached = total.Total, total.Detached
 		}
 		if !e.Done {
-			e.Cursor = indoors + e.Cursor
+			e.Cursor = ownCursor + e.Cursor
 		}
 	}
 	if err != nil || !e.Done || inside != first {
@@ -114,9 +93,40 @@ func (d *Driver) stage(ctx context.Context, s *session, r connector.Ref, at read
 	}
 	e.Done = false
 	if e.Cursor = "0."; !inside {
-		e.Cursor = indoors
+		e.Cursor = ownCursor
 	}
 	return e, nil
+}
+
+// deputyBatch bounds a batch in a deputy's session, where code may switch the server's
+// own limit off and sleep until the transaction ends.
+const deputyBatch = 3 * deputyLimit
+
+// indoors erases one batch by a deputy; or drops a table, in a session of its own, where
+// code on the premises keeps the rows: it may have ended the other session.
+func (d *Driver) indoors(ctx context.Context, r connector.Ref, at reading, b connector.Batch) (e connector.Erased, err error) {
+	settled := func(ctx context.Context, s *session, err error) error {
+		if err == nil && e.Done {
+			err = s.settle(ctx)
+		}
+		return err
+	}
+	hinders := false
+	err = at.deputise(ctx, func(term context.Context, s *session) (err error) {
+		term, end := context.WithTimeout(term, deputyBatch)
+		defer end()
+		e, err = d.batch(term, s, r, at, b)
+		hinders = hindered(err) || err != nil && term.Err() != nil
+		return settled(term, s, err)
+	})
+	if !hinders || ctx.Err() != nil {
+		return e, err
+	}
+	err = at.deputise(ctx, func(ctx context.Context, s *session) (err error) {
+		e, err = d.raze(ctx, s, r, at, b)
+		return settled(ctx, s, err)
+	})
+	return e, err
 }
 
 // batch erases one batch, by the plan of the last one if there is one.
@@ -162,7 +172,7 @@ func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, at read
 // once erases one batch in a transaction. A plan that is known is an older
 // batch's, and the catalog may have changed since it was made.
 func (d *Driver) once(ctx context.Context, s *session, r connector.Ref, at reading, p *footing, b connector.Batch, known bool) (e connector.Erased, err error) {
-	if *p, err = d.current(ctx, s, r, at, *p, b.Class); err != nil {
+	if *p, err = d.current(ctx, s, r, at, *p, b.Class, known); err != nil {
 		return e, err
 	}
 	if e, err = p.take(ctx, s, b); err != nil {
@@ -310,6 +320,8 @@ func (d *Driver) patient(ctx context.Context, s *session, f func(s *session) err
 		return err
 	}
 	switch {
+	case who.says == "" && s.deputy != nil:
+		return err // code on the premises may have raised it
 	case who.prepared: // nobody's session that could come to its end
 		return tenure.Errorf(tenure.Blocked, "a lock is held by %s", who.says).WithHint("%s, then retry", endPrepared)
 	case who.says == "":

@@ -24,7 +24,7 @@ func (d *Driver) Export(ctx context.Context, r connector.Ref, w io.Writer) (rec 
 		a := relational.NewArchive(w, d.now())
 		err := archiveDDL(ctx, s, at, a)
 		if err == nil {
-			err = at.each(ctx, s, func(s *session) error { return export(ctx, s, at.here, a) })
+			err = at.each(ctx, s, func(ctx context.Context, s *session) error { return export(ctx, s, at.here, a) })
 		}
 		if err == nil {
 			err = a.Close()

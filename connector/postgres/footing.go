@@ -94,12 +94,15 @@ func (f footing) lock(ctx context.Context, s *session) error {
 
 // current is the plan if the catalog is still what it was made on, by now that
 // the batch holds its locks; else a new one, unless what has come stands in the way.
-func (d *Driver) current(ctx context.Context, s *session, r connector.Ref, at reading, f footing, class string) (footing, error) {
-	for range 3 {
+func (d *Driver) current(ctx context.Context, s *session, r connector.Ref, at reading, f footing, class string, known bool) (footing, error) {
+	for try := range 3 {
 		if err := f.lock(ctx, s); err != nil {
 			return f, err
 		}
 		now, err := f.digest(ctx, s)
+		if err == nil && now == f.catalog && try == 0 && !known {
+			err = d.unarmed(ctx, s, r, f, class) // what came since somebody looked at the map
+		}
 		if err != nil || now == f.catalog {
 			return f, err
 		}
@@ -122,18 +125,39 @@ func (d *Driver) allowed(ctx context.Context, s *session, r connector.Ref, at re
 	if _, err := d.survey(ctx, s, connector.Survey{Ref: r}, at, &m, true); err != nil {
 		return err
 	}
-	i := slices.IndexFunc(m.Places, func(p connector.Place) bool {
+	return blockedBy(r, m.Places, class)
+}
+
+func blockedBy(r connector.Ref, places []connector.Place, class string) error {
+	i := slices.IndexFunc(places, func(p connector.Place) bool {
 		return p.Blocks && (class == "" || p.Class == "" || p.Class == class)
 	})
 	if i < 0 {
 		return nil
 	}
-	p := m.Places[i]
+	p := places[i]
 	says := p.Says
 	if says == "" {
 		says = p.Name + " holds rows of the tenant, and no data class covers it"
 	}
-	return tenure.Errorf(tenure.Blocked, "the tables changed while rows were erased: %s", known(r, says)).WithHint("%s", known(r, p.Fix))
+	return tenure.Errorf(tenure.Blocked, "something has changed since the rows were counted: %s", known(r, says)).WithHint("%s", known(r, p.Fix))
+}
+
+// unarmed is Blocked by code that would run when rows of the class go, as the map
+// judges it.
+func (d *Driver) unarmed(ctx context.Context, s *session, r connector.Ref, f footing, class string) error {
+	if s.deputy != nil || !f.Stirs() {
+		return nil
+	}
+	g, err := d.ground(ctx, s, connector.Survey{Ref: r}, f.Holding)
+	if err != nil {
+		return err
+	}
+	places, err := g.code(ctx, s)
+	if err != nil {
+		return err
+	}
+	return blockedBy(r, places, class)
 }
 
 // undecidedSQL names the prepared transactions that have written to the tables:

@@ -89,8 +89,9 @@ func (d *Driver) premises(ctx context.Context, s *session, schema string, owners
 
 // keepsSQL counts the tables of Tenure's that are there: whoever owns a database may
 // have made others of their names, and what is read there would be the tenant's code.
-const keepsSQL = `select count(*)::text from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_roles r on r.oid = c.relowner
- where n.nspname = 'tenure' and c.relkind = 'r' and (r.rolsuper or r.rolname = current_user) and c.relname = `
+const keepsSQL = `select count(*)::text from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_roles r on r.oid = c.relowner join pg_roles o on o.oid = n.nspowner
+ where n.nspname = 'tenure' and c.relkind = 'r' and (r.rolsuper or r.rolname = current_user)
+ and not exists (select 1 from pg_shdescription d where d.objoid = o.oid and d.classoid = 'pg_authid'::regclass and left(d.description, 7) = 'tenure:') and c.relname = `
 
 // keeps says that Tenure keeps such tables in the session's database.
 func keeps(ctx context.Context, s *session, tables ...string) (bool, error) {

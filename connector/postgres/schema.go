@@ -195,7 +195,19 @@ func (k schemas) ensure(ctx context.Context, d connector.Desired) (o connector.O
 		if err := k.keyed(ctx, s, d, a); err != nil {
 			return err
 		}
+		if have != nil && have.note.Get(begunKey) != "" { // nobody was told of it yet
+			if err := k.undo(ctx, s, d.Ref); err != nil {
+				return err
+			}
+			have = nil
+		}
 		statements, measure := k.create(d, a), d.Name
+		if have == nil && a.Owner != "" && a.Owner != k.user && strings.TrimSpace(a.DDL+a.Seed) != "" {
+			statements = nil
+			if err := k.begin(ctx, s, d, a); err != nil {
+				return err
+			}
+		}
 		if have != nil {
 			if have.renamed() {
 				if err := s.run(ctx, []string{"alter schema " + quote(have.name) + " rename to " + quote(d.Name)}, "", nil); err != nil {
@@ -275,6 +287,43 @@ func (k schemas) noteFor(r connector.Ref, a schemaAttributes, object, shape stri
 	return relational.NewNote(k.marker, r).With(relational.ObjectKey, object).With("ddl", a.digest()).With("key", a.Key).With("shape", shape)
 }
 
+// begunKey stands in the note of a schema until what its ddl and seed make is in it.
+const begunKey = "begun"
+
+// begin makes a schema of a tenant's role and fills it, by a deputy: what the ddl or the
+// seed touches elsewhere may be the tenant's too. A schema that was only begun is made
+// anew by the next call.
+func (k schemas) begin(ctx context.Context, s *session, d connector.Desired, a schemaAttributes) error {
+	err := s.atomic(ctx, func(s *session) error {
+		if err := s.simple(ctx, "create schema "+quote(d.Name)+" authorization "+quote(a.Owner), nil); err != nil {
+			return err
+		}
+		object, err := schemaClass.made(ctx, s, d.Name)
+		if err != nil {
+			return err
+		}
+		note := k.noteFor(d.Ref, schemaAttributes{}, object, "").With(begunKey, "true")
+		return s.simple(ctx, strings.Join(k.mark(schemaClass, d.Name, note), ";\n"), nil)
+	})
+	if err != nil {
+		return err
+	}
+	err = k.deputise(ctx, d.Ref, premises{d.Name, a.Owner}, "", func(ctx context.Context, s *session) error {
+		return s.run(ctx, k.inside(quote(d.Name), a.Owner, a.DDL, a.Seed), "", nil)
+	})
+	if err != nil {
+		_ = k.undo(context.WithoutCancel(ctx), s, d.Ref)
+	}
+	return err
+}
+
+func (k schemas) undo(ctx context.Context, s *session, r connector.Ref) error {
+	if err := k.free(ctx, s, r, r.Name); err != nil {
+		return err
+	}
+	return s.run(ctx, []string{"drop schema " + quote(r.Name) + " cascade", dropNote(r)}, "", nil)
+}
+
 // inside runs a blueprint's statements with the schema alone on the search path
 // and, where the schema has an owner, as the owner.
 func (k schemas) inside(name, owner string, texts ...string) []string {
@@ -320,7 +369,7 @@ func (k schemas) again(ctx context.Context, s *session, d connector.Desired, a s
 		return false, err
 	}
 	for _, on := range []premises{{scratch, p.owner}, *p} {
-		err := k.deputise(ctx, d.Ref, on, "", func(s *session) error {
+		err := k.deputise(ctx, d.Ref, on, "", func(ctx context.Context, s *session) error {
 			return s.run(ctx, k.inside(quote(on.schema), on.owner, a.DDL), "", nil)
 		})
 		if err != nil {
@@ -440,11 +489,11 @@ func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Rec
 			return err
 		}
 		counts := map[string]int64{}
-		unlink := func(s *session) error { return s.unlinkAll(ctx, have.name, counts) }
+		unlink := func(ctx context.Context, s *session) error { return s.unlinkAll(ctx, have.name, counts) }
 		if at.deputise != nil {
 			err = at.deputise(ctx, unlink)
 		} else {
-			err = unlink(s)
+			err = unlink(ctx, s)
 		}
 		if err != nil {
 			return err
