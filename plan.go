@@ -60,6 +60,10 @@ const (
 // Action is what a step does. The engine has one function for each.
 type Action string
 
+// ApprovalKey is the step at which persons approve a plan as a whole. Other steps of
+// [ActApproval] ask for one part of it.
+const ApprovalKey = "approve"
+
 const (
 	// Gates: steps that wait.
 	ActApproval  Action = "gate.approval"  // distinct persons, none the requester, sign the plan's digest

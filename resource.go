@@ -102,6 +102,7 @@ type ResourceType struct {
 	Whole        bool       // deleting it takes along all that it holds, known or not; otherwise what it holds is erased before
 	Owner        bool       // things that aren't resources may belong to it: what keeps it from going can be mapped
 	Row          bool       // it is a row of a table that others share: what the table's triggers make of it can be mapped
+	Shared       bool       // making it may change what others than its tenant see of a thing that they share
 	Isolation    []string   // observed attributes whose drift can leak across tenants; "*" means every one
 }
 

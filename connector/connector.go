@@ -209,6 +209,19 @@ type Secluder interface {
 	Exposed(ctx context.Context) ([]string, error)
 }
 
+// Foreseer says, before a plan is made, what making resources would change for others
+// than their tenant: what other programs that use a shared thing see of it, or may do.
+// It changes nothing. A change that has no effect on anybody isn't one.
+type Foreseer interface {
+	Foresee(ctx context.Context, all []Desired) ([]SharedChange, error)
+}
+
+// SharedChange is one change of a thing that a tenant shares with others.
+type SharedChange struct {
+	Resource tenure.ResourceID // whose making changes it
+	Says     string            // what changes, for whom, and how to leave them out
+}
+
 // Suspender takes access off and puts it on again; data stays.
 type Suspender interface {
 	Suspend(ctx context.Context, r Ref) (Receipt, error)

@@ -415,6 +415,15 @@ func (s *System) Adopt(ctx context.Context, r Ref, as tenure.ResourceState) (rec
 	return rec, tenure.Verified, nil
 }
 
+// Foresee says what making the resources would change for others than their tenant.
+func (s *System) Foresee(ctx context.Context, all []Desired) (out []SharedChange, err error) {
+	if !is[Foreseer](s) || len(all) == 0 {
+		return nil, nil
+	}
+	err = capable(ctx, s, "foresee", func(d Foreseer) (err error) { out, err = d.Foresee(ctx, all); return err })
+	return out, err
+}
+
 // Exposed says who else has rights where Tenure keeps its marks.
 func (s *System) Exposed(ctx context.Context) (out []string, err error) {
 	if !is[Secluder](s) {

@@ -71,6 +71,8 @@ func bySQLState(pg *pgconn.PgError) error {
 		if strings.HasPrefix(pg.Message, "tuple concurrently ") {
 			return set(tenure.Unavailable).Retryable()
 		}
+	case "54000": // a limit of the server's own, such as an access list that fills its page
+		return set(tenure.Blocked).WithHint("where a table's or schema's access list is full, revoke what roles no longer need there")
 	case "25006": // a standby
 		return set(tenure.Blocked).WithHint("the endpoint is a read-only standby; use the primary's")
 	case "28P01", "28000":

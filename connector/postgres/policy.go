@@ -19,6 +19,7 @@ type policies struct{ *Driver }
 
 type policySpec struct {
 	Column string   `json:"column"`
+	Force  bool     `json:"force,omitempty"` // the tables' owner is bound too
 	Key    string   `json:"key"`
 	Role   string   `json:"role"`
 	Schema string   `json:"schema"`
@@ -144,7 +145,7 @@ func (k policies) shown(name string, note *relational.Note, p policySpec, tables
 		}
 		if !is.rowSecurity {
 			problems = append(problems, t+": row security is off")
-		} else if !is.forced {
+		} else if p.Force && !is.forced {
 			problems = append(problems, t+": row security isn't forced")
 		}
 		for _, other := range is.open {
@@ -157,6 +158,9 @@ func (k policies) shown(name string, note *relational.Note, p policySpec, tables
 		return connector.Observed{Type: "policy", Name: name}
 	}
 	attributes := map[string]any{"column": p.Column, "key": p.Key, "role": p.Role, "schema": p.Schema, "tables": p.Tables}
+	if p.Force {
+		attributes["force"] = true
+	}
 	if len(problems) > 0 {
 		attributes["problems"] = sorted(problems)
 	}
@@ -240,7 +244,7 @@ func secure(name string, p policySpec, table string, is secured) []string {
 	if !is.rowSecurity {
 		out = append(out, "alter table "+on+" enable row level security")
 	}
-	if !is.forced {
+	if p.Force && !is.forced {
 		out = append(out, "alter table "+on+" force row level security")
 	}
 	if is.sound {

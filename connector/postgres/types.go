@@ -38,14 +38,15 @@ func types() []tenure.ResourceType {
 		},
 		{
 			Isolation: []string{"*"},
-			Name:      "policy", Summary: "Row level security that lets one role see one tenant's rows of shared tables", Layer: tenure.LayerConfiguration, Holds: tenure.HoldsNothing,
+			Name:      "policy", Summary: "Row level security that lets one role see one tenant's rows of shared tables", Shared: true, Layer: tenure.LayerConfiguration, Holds: tenure.HoldsNothing,
 			Deletion:     "the policies are dropped; row security stays on, so that nobody sees more than before",
 			Verification: "the tables' row security and the policies' expressions are read in the same snapshot as the sentinel",
 			Recovery:     tenure.Recovery{Declared: true, Says: "it is made again"},
 			Attributes: schemaOf([]string{"schema", "tables", "column", "key", "role"}, `"schema":{"type":"string","minLength":1},
 "tables":{"type":"array","minItems":1,"items":{"type":"string","minLength":1}},
 "column":{"type":"string","minLength":1,"description":"the tenant column"},"key":{"type":"string","minLength":1,"description":"the tenant's value in it"},
-"role":{"type":"string","minLength":1}`),
+"role":{"type":"string","minLength":1},
+"force":{"type":"boolean","description":"whether the tables' owner is bound too (force row level security): an application that logs in as the owner then sees no row without a policy of its own. Where it isn't given the owner stays as it is"}`),
 		},
 		{
 			Isolation: []string{"bypassrls", "createdb", "createrole", "memberOf", "replication", "superuser"},

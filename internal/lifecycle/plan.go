@@ -55,7 +55,37 @@ func (s *Service) Plan(ctx context.Context, in Intent, by string) (*Planned, err
 	if err != nil {
 		return nil, err
 	}
+	if input.Shared, err = foresee(ctx, input); err != nil {
+		return nil, err
+	}
 	return s.makePlan(ctx, input, by)
+}
+
+// foresee asks the systems what making the tenant's resources would change for others.
+func foresee(ctx context.Context, in *planner.Input) (out []connector.SharedChange, err error) {
+	if in.Desired == nil {
+		return nil, nil
+	}
+	all := map[string][]connector.Desired{}
+	for _, env := range in.Desired.Environments {
+		for _, r := range env.Resources {
+			sys := in.Systems[r.System]
+			if sys == nil {
+				continue
+			}
+			if t, ok := sys.Info.Type(r.Type); ok && t.Shared {
+				all[r.System] = append(all[r.System], connector.Desired{Ref: connector.Ref{Resource: r.ID, Tenant: in.Tenant.ID, Environment: env.Name, Type: r.Type, Name: r.Name, Attributes: r.Attributes}})
+			}
+		}
+	}
+	for name, desired := range all {
+		changes, err := in.Systems[name].Foresee(ctx, desired)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, changes...)
+	}
+	return out, nil
 }
 
 func (s *Service) makePlan(ctx context.Context, input *planner.Input, by string) (*Planned, error) {

@@ -256,7 +256,7 @@ func (s *Service) startStanding(ctx context.Context, tx *store.Tx, p *tenure.Pla
 	}
 	var gate *tenure.Step
 	for i := range p.Steps {
-		if p.Steps[i].Action == tenure.ActApproval {
+		if p.Steps[i].Key == tenure.ApprovalKey {
 			gate = &p.Steps[i]
 		}
 	}

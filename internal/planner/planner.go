@@ -40,6 +40,7 @@ type Input struct {
 	WasTier   string                     // the tenant's tier until now, where the plan changes it
 	Revoke    map[tenure.ResourceID]bool // revoke: what to take off
 	Off       map[tenure.ResourceID]bool // reinstate: what a revoke took off, and stays off
+	Shared    []connector.SharedChange   // what making the resources changes for others than the tenant
 }
 
 // Make compiles the plan. An intent that the tenant's state doesn't allow is
@@ -182,8 +183,29 @@ func (c *compiler) approve() string {
 		return ""
 	}
 	return c.add(tenure.Step{
-		Key: "approve", Stage: tenure.StageApproval, Action: tenure.ActApproval, Gate: &tenure.Gate{Approvals: n},
+		Key: tenure.ApprovalKey, Stage: tenure.StageApproval, Action: tenure.ActApproval, Gate: &tenure.Gate{Approvals: n},
 		Summary: approvalOf(n),
+	})
+}
+
+// sharedGate adds the gate at which a person lets the plan change what others see of
+// shared things, and gives its key; blank where making r changes nothing of theirs.
+func (c *compiler) sharedGate(r *tenure.PlannedResource, needs []string) string {
+	if !slices.ContainsFunc(c.in.Shared, func(s connector.SharedChange) bool { return s.Resource == r.ID }) {
+		return ""
+	}
+	const key = "approve/shared"
+	if c.keys[key] {
+		return key
+	}
+	var says []string
+	for _, s := range c.in.Shared {
+		says = append(says, s.Says)
+	}
+	slices.Sort(says)
+	return c.add(tenure.Step{
+		Key: key, Stage: tenure.StageApproval, Action: tenure.ActApproval, Gate: &tenure.Gate{Approvals: 1}, Needs: some(needs),
+		Summary: "a person lets this plan change what others share: " + strings.Join(slices.Compact(says), "; "),
 	})
 }
 

@@ -111,7 +111,7 @@ func refOf(tenant tenure.TenantID, r *tenure.PlannedResource) connector.Ref {
 // ensure adds the step that makes a resource, after what it stands on.
 func (c *compiler) ensure(r *tenure.PlannedResource, stage tenure.Stage, verb string, needs []string) string {
 	all := byID(c.plan.Resources)
-	needs = slices.Clone(needs)
+	needs = append(slices.Clone(needs), c.sharedGate(r, needs))
 	for _, id := range r.Needs {
 		if n := all[id]; n != nil {
 			if key := pathOf(n) + "/ensure"; c.keys[key] {

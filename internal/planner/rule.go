@@ -39,7 +39,7 @@ func asks(in Input, p *tenure.Plan) bool {
 // lacksGate says whether rules ask for persons where the plan has no approval gate.
 func lacksGate(in Input, p *tenure.Plan) bool {
 	return tenure.RaiseGate(in.Rules, tenure.ActApproval, tenure.Gate{}, facts(in, p)).Approvals > 0 &&
-		!slices.ContainsFunc(p.Steps, func(s tenure.Step) bool { return s.Action == tenure.ActApproval })
+		!slices.ContainsFunc(p.Steps, func(s tenure.Step) bool { return s.Key == tenure.ApprovalKey })
 }
 
 // raise writes what the rules ask for into the plan's gates, so that the digest
@@ -58,7 +58,9 @@ func raise(in Input, p *tenure.Plan) {
 		s.Gate = &g
 		switch s.Action {
 		case tenure.ActApproval:
-			s.Summary = approvalOf(g.Approvals) + ofRoles(g)
+			if s.Key == tenure.ApprovalKey { // another says what it is about
+				s.Summary = approvalOf(g.Approvals) + ofRoles(g)
+			}
 		default:
 			label := strings.TrimPrefix(s.Key, "noreturn/")
 			s.Summary = fmt.Sprintf("point of no return for %s: %d persons confirm the counts", label, g.Approvals) + ofRoles(g)
