@@ -16,6 +16,7 @@ const (
 	FindingLostMark  FindingKind = "lost_mark"        // in our place, and nothing says whose it is: two persons let it be ours again
 	FindingAnomaly   FindingKind = "anomaly"          // somebody's access, or their use of it, is unusual
 	FindingUnproven  FindingKind = "unproven_absence" // gone, it seems, but not proven
+	FindingLimit     FindingKind = "limit"            // half of one of a system's own limits is used up, or more
 	FindingIsolation FindingKind = "isolation"        // a probe as the tenant reached what isn't its own, or couldn't be made
 )
 

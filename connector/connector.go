@@ -222,6 +222,21 @@ type SharedChange struct {
 	Says     string            // what changes, for whom, and how to leave them out
 }
 
+// Gauger says which of the system's own limits tenants have used up to half or more, so
+// that somebody acts before the system refuses the next tenant.
+type Gauger interface {
+	Gauge(ctx context.Context) ([]Level, error)
+}
+
+// Level is how much of a limit is used.
+type Level struct {
+	Name  string // what the limit is of
+	Used  int64
+	Limit int64
+	Unit  string // plural, as in "bytes"
+	Fix   string // what makes room
+}
+
 // Suspender takes access off and puts it on again; data stays.
 type Suspender interface {
 	Suspend(ctx context.Context, r Ref) (Receipt, error)

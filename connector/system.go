@@ -424,6 +424,15 @@ func (s *System) Foresee(ctx context.Context, all []Desired) (out []SharedChange
 	return out, err
 }
 
+// Gauge says which of the system's limits are half used up, or more.
+func (s *System) Gauge(ctx context.Context) (out []Level, err error) {
+	if !is[Gauger](s) {
+		return nil, nil
+	}
+	err = capable(ctx, s, "gauge its limits", func(d Gauger) (err error) { out, err = d.Gauge(ctx); return err })
+	return out, err
+}
+
 // Exposed says who else has rights where Tenure keeps its marks.
 func (s *System) Exposed(ctx context.Context) (out []string, err error) {
 	if !is[Secluder](s) {

@@ -21,7 +21,7 @@ type Look struct {
 }
 
 var (
-	driftKinds = []tenure.FindingKind{tenure.FindingDrift, tenure.FindingExposure, tenure.FindingForeign, tenure.FindingLostMark, tenure.FindingUnproven, tenure.FindingUncovered}
+	driftKinds = []tenure.FindingKind{tenure.FindingDrift, tenure.FindingExposure, tenure.FindingForeign, tenure.FindingLostMark, tenure.FindingUnproven, tenure.FindingUncovered, tenure.FindingLimit}
 	sweepKinds = []tenure.FindingKind{tenure.FindingOrphan, tenure.FindingResidue, tenure.FindingGhost}
 )
 
@@ -94,6 +94,11 @@ func (s *Service) lookAll(ctx context.Context, tenant string, kinds []tenure.Fin
 				exposed, err = s.exposed(ctx, systems[name])
 				more = append(more, exposed...)
 			}
+			if err == nil && id == "" {
+				var levels []tenure.Finding
+				levels, err = s.strained(ctx, systems[name])
+				more = append(more, levels...)
+			}
 			if err == nil {
 				var places []tenure.Finding
 				places, err = s.look.Uncovered(ctx, systems[name], id, maxFindings)
@@ -157,6 +162,27 @@ func (s *Service) exposed(ctx context.Context, sys *connector.System) ([]tenure.
 		ID: tenure.NewID[tenure.FindingID](now), Kind: tenure.FindingExposure, Severity: tenure.Critical, System: sys.Name, Field: "marks", Got: what, SeenAt: now,
 		Detail: "what Tenure keeps in " + sys.Name + " is open to others, who could change whose a thing is: " + what,
 	}}, nil
+}
+
+// strained asks a system which of its limits tenants have used up to half.
+func (s *Service) strained(ctx context.Context, sys *connector.System) (out []tenure.Finding, err error) {
+	levels, err := sys.Gauge(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := s.Now()
+	for _, l := range levels {
+		f := tenure.Finding{
+			ID: tenure.NewID[tenure.FindingID](now), Kind: tenure.FindingLimit, Severity: tenure.Medium, System: sys.Name, Name: l.Name, Field: l.Unit, SeenAt: now,
+			Want: fmt.Sprintf("less than %d", l.Limit/2), Got: fmt.Sprint(l.Used),
+			Detail: fmt.Sprintf("%s takes %d of at most %d %s; when it is full, %s refuses the next tenant. %s", l.Name, l.Used, l.Limit, l.Unit, sys.Name, l.Fix),
+		}
+		if l.Used > l.Limit*3/4 {
+			f.Severity = tenure.High
+		}
+		out = append(out, f)
+	}
+	return out, nil
 }
 
 // unencrypted asks a system, where it can say, whether it still keeps the

@@ -93,8 +93,15 @@ type life struct {
 
 func newLife(t *testing.T) *life {
 	t.Helper()
+	w := memory.NewWorld("main")
+	return newLifeOn(t, w, memory.InfoOf(w))
+}
+
+// newLifeOn has a system that may do more than the world behind it.
+func newLifeOn(t *testing.T, w *memory.World, info connector.Info) *life {
+	t.Helper()
 	ctx := context.Background()
-	l := &life{t: t, world: memory.NewWorld("main")}
+	l := &life{t: t, world: w}
 	l.clock.Store(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).UnixMicro())
 	now := func() time.Time { return time.UnixMicro(l.clock.Load()).UTC() }
 	dir := t.TempDir()
@@ -105,7 +112,7 @@ func newLife(t *testing.T) *life {
 	l.must(err)
 	t.Cleanup(func() { _ = l.db.Close() })
 	l.Service, err = lifecycle.New(ctx, lifecycle.Options{
-		DB: l.db, Keys: keys, Catalog: []connector.Info{memory.InfoOf(l.world)}, Installation: tenure.NewID[tenure.InstallationID](now()),
+		DB: l.db, Keys: keys, Catalog: []connector.Info{info}, Installation: tenure.NewID[tenure.InstallationID](now()),
 		Settings: map[string]lifecycle.SystemSettings{"main": {Connector: "memory", Prices: map[string]int64{"store": 900}, Currency: "EUR"}},
 		Folder:   l.folder, Now: now, Owner: "test",
 	})
