@@ -129,8 +129,10 @@ func (d *Driver) appoint(ctx context.Context, s *session, r connector.Ref, p pre
 // keys with the rights of whom the tables belong to. back takes that back.
 func (d *Driver) admit(ctx context.Context, s *session, p premises, login, word string) (back []string, err error) {
 	var give []string
-	err = s.simple(ctx, `select 'connect on database ' || quote_ident(current_database());
-select 'usage on schema ' || quote_ident(n.nspname) from pg_namespace n where `+p.schemas()+`;
+	// What the role has the login has through it; a list that is changed and changed back
+	// isn't as it was.
+	err = s.simple(ctx, `select 'connect on database ' || quote_ident(current_database()) where not has_database_privilege(`+literal(p.owner)+`, current_database(), 'connect');
+select 'usage on schema ' || quote_ident(n.nspname) from pg_namespace n where not has_schema_privilege(`+literal(p.owner)+`, n.oid, 'usage') and `+p.schemas()+`;
 select 'select, update, delete on table ' || quote_ident(n.nspname) || '.' || quote_ident(c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r', 'p') and pg_get_userbyid(c.relowner) <> `+literal(p.owner)+` and `+p.schemas(), func(result int, v [][]byte) error {
 		give = append(give, "grant "+string(v[0])+" to "+quote(login))

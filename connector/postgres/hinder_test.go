@@ -129,16 +129,16 @@ func TestSchemaIsMadeWholeOrNotAtAll(t *testing.T) {
 	if n.is(t, "select from pg_namespace where nspname = 'acme'") {
 		t.Error("a schema is left that is half made")
 	}
-	n.proxy.CutAt("create role \"" + deputyPrefix)
-	seeded := n.place
-	seeded.Attributes = map[string]any{"owner": n.owner.Name, "ddl": "create table if not exists t (n int)", "seed": "insert into t values (1)"}
-	if _, _, err := n.d.Ensure(t.Context(), seeded); err == nil {
+	n.proxy.CutAt("drop schema ")
+	if _, _, err := n.d.Ensure(t.Context(), broken); err == nil {
 		t.Error("a connection that is lost half-way is no error")
 	}
 	n.proxy.Heal()
 	if !n.is(t, "select from pg_namespace where nspname = 'acme'") {
 		t.Error("nothing was cut off: the test shows nothing")
 	}
+	seeded := n.place
+	seeded.Attributes = map[string]any{"owner": n.owner.Name, "ddl": "create table if not exists t (n int)", "seed": "insert into t values (1)"}
 	n.ensure(t, seeded)
 	n.ensure(t, seeded)
 	if got := strs(t, connect(t, n.dsn), "select n::text from acme.t"); len(got) != 1 {
