@@ -63,8 +63,10 @@ func (s *Service) Plan(ctx context.Context, in Intent, by string) (*Planned, err
 
 // foresee asks the systems what making the tenant's resources would change for others.
 func foresee(ctx context.Context, in *planner.Input) (out []connector.SharedChange, err error) {
-	if in.Desired == nil {
-		return nil, nil
+	switch in.Kind {
+	case tenure.Onboard, tenure.Change, tenure.Upgrade, tenure.Repair, tenure.Resume, tenure.Reinstate:
+	default:
+		return nil, nil // nothing is made, and a system that is away must not stand in the way
 	}
 	all := map[string][]connector.Desired{}
 	for _, env := range in.Desired.Environments {
