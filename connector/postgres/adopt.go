@@ -159,14 +159,22 @@ func (k grants) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceSt
 		return rec, err
 	}
 	err = k.with(ctx, func(s *session) error {
+		specs := []grantSpec{g}
+		if err := k.grouped(ctx, s, specs); err != nil {
+			return err
+		}
+		note := k.note(r, spec, g.object())
 		lost, err := k.lost(ctx, s, r, func() (bool, error) {
-			held, err := k.one(ctx, s, g)
-			return k.shown(r.Name, nil, g, held, nil).Found, err
+			held, err := k.one(ctx, s, specs[0])
+			if held.member {
+				note = note.With(viaKey, specs[0].group)
+			}
+			return k.shown(r.Name, nil, specs[0], held, nil).Found, err
 		})
 		if err != nil || !lost {
 			return err
 		}
-		rec, err = k.writeNote(ctx, s, k.note(r, spec, g.object()), as)
+		rec, err = k.writeNote(ctx, s, note, as)
 		return err
 	})
 	return rec, err

@@ -125,6 +125,10 @@ func (j *reaching) member(ctx context.Context, s *session, m membership) error {
 		by = " granted by " + quote(m.grantor)
 	}
 	if member != nil {
+		if strings.HasPrefix(m.role, groupPrefix) && !j.members[[2]string{m.member, m.role}] {
+			j.say(way{Way: connector.Way{At: member, Severity: tenure.Critical, Field: "member of " + m.role, Got: m.role, Says: "role " + m.member + " is a member of the group " + m.role},
+				undo: "revoke " + quote(m.role) + " from " + quote(m.member) + by + " cascade"})
+		}
 		if m.admin {
 			j.say(way{Way: connector.Way{At: member, Severity: tenure.Critical, Field: "admin option of " + m.member + " on " + m.role, Got: "admin", Says: "role " + m.member + " may make others members of role " + m.role},
 				undo: "revoke admin option for " + quote(m.role) + " from " + quote(m.member) + by + " cascade"})

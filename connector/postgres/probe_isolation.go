@@ -238,7 +238,7 @@ func (v *visit) inside(ctx context.Context, s *session, names []string) error {
 	for _, t := range v.shared {
 		columns = append(columns, t.column)
 	}
-	if err := newLedger(nil).pasts(ctx, s, f, anyOf(append(sorted(columns), ""))); err != nil {
+	if err := v.newLedger(nil).pasts(ctx, s, f, anyOf(append(sorted(columns), ""))); err != nil {
 		return err
 	}
 	for _, t := range f.things {

@@ -107,6 +107,11 @@ func (j *reaching) thing(ctx context.Context, s *session, t thing) error {
 			j.inStore(t, i)
 		case i.grantee == "":
 			j.public(t, i)
+		case strings.HasPrefix(i.grantee, groupPrefix):
+			if more := j.beyond(t, i); more != "" && j.among(i.grantee, nil) != "" {
+				i.letters = more
+				j.grantee(t, i, nil, tenure.Critical)
+			}
 		default:
 			if r := j.role(i.grantee); r != nil {
 				if more := j.beyond(t, i); more != "" {
