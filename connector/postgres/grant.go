@@ -295,7 +295,7 @@ func (k grants) shown(name string, n *noted, g grantSpec, h held, others map[rig
 		extra = append(extra, strings.TrimSpace(r.table+" "+r.privilege))
 	}
 	if g.group != "" && (n == nil || n.note.Get(viaKey) == "") { // as an older release, or a stranger, gave it
-		given += len(minus(h.own, minus(h.own, want), others))
+		given += len(minus(h.own, minus(h.own, want), others, map[right]bool{{"", "usage"}: true}))
 	}
 	if n == nil {
 		o.Found = given > 0

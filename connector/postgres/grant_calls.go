@@ -114,7 +114,7 @@ func (st standing) drop(keep map[right]bool) []string {
 }
 
 func (k grants) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
-	err = k.with(ctx, func(s *session) error {
+	err = k.inTurn(ctx, func(s *session) error {
 		st, err := k.stands(ctx, s, d.Ref)
 		if err != nil {
 			return err
@@ -132,7 +132,7 @@ func (k grants) ensure(ctx context.Context, d connector.Desired) (o connector.Ob
 			statements = append(statements, st.drop(keep)...)
 		}
 		statements = append(statements, st.spec.statements(false, st.spec.excess(st.held.own, st.others))...)
-		note := k.note(d.Ref, spec, st.spec.object())
+		note := k.noteBy(d.Ref, spec, st.spec.object(), st.spec.Role)
 		if st.spec.group != "" {
 			note = note.With(viaKey, st.spec.group).Seal(k.marker)
 		}
@@ -247,7 +247,7 @@ func (k grants) take(ctx context.Context, s *session, st standing, last string) 
 }
 
 func (k grants) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
-	err = k.with(ctx, func(s *session) error {
+	err = k.inTurn(ctx, func(s *session) error {
 		st, err := k.stands(ctx, s, r)
 		if err != nil || st.note == nil {
 			return err
@@ -259,7 +259,7 @@ func (k grants) remove(ctx context.Context, r connector.Ref) (rec connector.Rece
 }
 
 func (k grants) disable(ctx context.Context, r connector.Ref, to tenure.ResourceState) (rec connector.Receipt, err error) {
-	err = k.with(ctx, func(s *session) error {
+	err = k.inTurn(ctx, func(s *session) error {
 		st, err := k.stands(ctx, s, r)
 		switch {
 		case err != nil:
@@ -280,7 +280,7 @@ func (k grants) disable(ctx context.Context, r connector.Ref, to tenure.Resource
 }
 
 func (k grants) resume(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
-	err = k.with(ctx, func(s *session) error {
+	err = k.inTurn(ctx, func(s *session) error {
 		st, err := k.stands(ctx, s, r)
 		switch {
 		case err != nil:

@@ -63,7 +63,15 @@ func (d *Driver) newLedger(all []connector.Declared) *ledger {
 					shared = append(shared, g)
 				}
 			}
-		case "policy", "rows":
+		case "policy":
+			var p policySpec
+			if json.Unmarshal(d.Normal, &p) == nil {
+				l.columns[p.Column] = true
+				if d.State != tenure.ResourceRevoked {
+					l.members[[2]string{p.Role, boundOf(l.installation, l.base, p)}] = true
+				}
+			}
+		case "rows":
 			if bytes.Contains(d.Normal, []byte(`"column"`)) {
 				var p struct{ Column string }
 				_ = json.Unmarshal(d.Normal, &p)

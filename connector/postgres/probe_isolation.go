@@ -111,6 +111,9 @@ func (d *Driver) visit(ctx context.Context, s *session, r connector.Ref) (*visit
 	}
 	var platforms []string
 	for _, n := range schemas {
+		if n[0] == "tenure_shared" {
+			continue // what the policies that bind it go by
+		}
 		declared := slices.ContainsFunc(v.grants, func(g grantSpec) bool { return g.Schema == n[0] })
 		tenants, err := v.blamed(ctx, n[0], n[1])
 		if err != nil {
@@ -135,7 +138,8 @@ func (v *visit) declared(ctx context.Context) (err error) {
 	}
 	err = v.with(ctx, func(p *session) error {
 		of := url.QueryEscape(`"role":` + string(name))
-		return p.simple(ctx, "select note from tenure.mark where type = 'grant' and strpos(note, "+literal(of)+") > 0", func(_ int, row [][]byte) error {
+		by := literal(place(v.ref.Name))
+		return p.simple(ctx, "select note from tenure.mark where type = 'grant' and "+bySQL+" = "+by+" union all select note from tenure.mark where type = 'grant' and "+bySQL+" is null and strpos(note, "+literal(of)+") > 0", func(_ int, row [][]byte) error {
 			if n := readNoted(row); n.spec.Role == v.ref.Name && n.note.Get("state") == "" {
 				v.grants = append(v.grants, n.spec)
 			}

@@ -101,13 +101,14 @@ func (j *reaching) thing(ctx context.Context, s *session, t thing) error {
 			}
 		}
 		switch {
+		case t.foundation && strings.HasPrefix(i.grantee, boundPrefix) && t.opens(i.letters):
 		case t.foundation:
 			j.grantee(t, i, j.role(i.grantee), tenure.Critical)
 		case t.place != nil:
 			j.inStore(t, i)
 		case i.grantee == "":
 			j.public(t, i)
-		case strings.HasPrefix(i.grantee, groupPrefix):
+		case isGroup(i.grantee):
 			if more := j.beyond(t, i); more != "" && j.among(i.grantee, nil) != "" {
 				i.letters = more
 				j.grantee(t, i, nil, tenure.Critical)
@@ -122,6 +123,11 @@ func (j *reaching) thing(ctx context.Context, s *session, t thing) error {
 		}
 	}
 	return nil
+}
+
+// opens says that the rights are those that a policy's group has on what policies go by.
+func (t thing) opens(letters string) bool {
+	return t.schema == "tenure_shared" && (t.kind == "schema" && letters == "U" || t.kind == "view" && t.column == "" && letters == "r")
 }
 
 // beyond are the rights of an item that no grant declares. What a grant names is the
