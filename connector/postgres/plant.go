@@ -40,7 +40,8 @@ create unique index if not exists mark_object on tenure.mark (type, site, object
 
 // renew makes what this build keeps beside the notes, where an older one planted them.
 func (s *session) renew(ctx context.Context) error {
-	due, err := textsOf(ctx, s, "select 'yes' where to_regclass('tenure.mark') is not null and to_regclass('tenure_shared.own_key') is null")
+	due, err := textsOf(ctx, s, `select 'yes' where to_regclass('tenure.mark') is not null and (to_regclass('tenure_shared.own_key') is null
+ or not exists (select 1 from pg_attribute where attrelid = to_regclass('tenure.mark') and attname = 'object'))`)
 	if err != nil || len(due) == 0 {
 		return err
 	}

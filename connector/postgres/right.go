@@ -22,7 +22,7 @@ type reaching struct {
 
 	in   string              // the database that is looked at
 	own  *connector.Declared // whose the whole of it is
-	open map[string]bool     // its schemas that everybody, or a tenant's role, may use
+	open map[string]bool     // its schemas that everybody, or a tenant's role, itself or through a group, may use
 	out  []way
 }
 
@@ -34,7 +34,9 @@ func (j *reaching) database(ctx context.Context, s *session, name string, own *c
 	}
 	j.in, j.own, j.open = name, own, map[string]bool{}
 	for _, t := range f.things {
-		if t.kind == "schema" && slices.ContainsFunc(t.acl, func(i aclItem) bool { return i.may("U") && (i.grantee == "" || j.role(i.grantee) != nil) }) {
+		if t.kind == "schema" && slices.ContainsFunc(t.acl, func(i aclItem) bool {
+			return i.may("U") && (i.grantee == "" || j.role(i.grantee) != nil || j.among(i.grantee, nil) != "")
+		}) {
 			j.open[t.schema] = true
 		}
 	}
