@@ -66,7 +66,7 @@ with recursive ` + meSQL + ` select n.nspname, pg_get_userbyid(n.nspowner) from 
  and exists (select 1 from aclexplode(n.nspacl) x where x.grantee = 0 or x.grantee in (select oid from me)) and n.nspowner not in (select oid from me)
  and (has_schema_privilege(n.oid, 'usage') or has_schema_privilege(n.oid, 'create'));
 select b.datname, pg_get_userbyid(b.datdba) from pg_database b where not pg_has_role(b.datdba, 'usage') and has_database_privilege(b.oid, 'connect');
-with recursive ` + meSQL + ` select rolname from pg_roles where oid in (select oid from me) and rolname <> current_user and rolname <> 'pg_database_owner'
+with recursive ` + meSQL + ` select rolname from me join pg_roles using (oid) where rolname <> current_user and rolname <> 'pg_database_owner'
  and (rolcanlogin or rolsuper or rolbypassrls or rolcreaterole or rolreplication or rolname ~ '^pg_')`
 
 // meSQL are the role and all of which it is a member.
