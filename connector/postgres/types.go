@@ -48,6 +48,7 @@ func types() []tenure.ResourceType {
 "tables":{"type":"array","minItems":1,"items":{"type":"string","minLength":1}},
 "column":{"type":"string","minLength":1,"description":"the tenant column"},"key":{"type":"string","minLength":1,"description":"the tenant's value in it"},
 "role":{"type":"string","minLength":1},
+"setting":{"type":"string","pattern":"^[a-z_][a-z0-9_]*\\.[a-z_][a-z0-9_]*$","description":"an application's own setting, such as app.tenant: the policy then goes by the key that the application sets for its transaction (set_config), and role is the application's, as which no tenant logs in. Where it isn't given the policy goes by the role's own key"},
 "force":{"type":"boolean","description":"whether the tables' owner is bound too (force row level security): an application that logs in as the owner then sees no row without a policy of its own. Where it isn't given the owner stays as it is"}`),
 		},
 		{
