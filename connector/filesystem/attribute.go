@@ -118,13 +118,14 @@ func mode(typ string, public bool) fs.FileMode {
 }
 
 // shown is the attributes as they are observed: what is recorded beside a
-// thing, and its live mode and text.
-func (a attributes) shown(m fs.FileMode, text *string) (json.RawMessage, error) {
+// thing, and its live mode, text and owner, if that is a stranger.
+func (a attributes) shown(m fs.FileMode, text *string, owner string) (json.RawMessage, error) {
 	a.Public, a.Text = false, text
 	raw, err := tenure.Canonical(struct {
 		attributes
-		Mode string `json:"mode"`
-	}{a, fmt.Sprintf("%04o", bits(m))})
+		Mode  string `json:"mode"`
+		Owner string `json:"owner,omitempty"`
+	}{a, fmt.Sprintf("%04o", bits(m)), owner})
 	return raw, err
 }
 

@@ -82,7 +82,7 @@ func (d *Driver) Normalise(want connector.Desired) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.shown(mode(want.Type, a.Public), a.Text)
+	return a.shown(mode(want.Type, a.Public), a.Text, "")
 }
 
 // Observe looks each thing up; the file system has no bulk query.
@@ -157,6 +157,6 @@ func (d *Driver) describe(ctx context.Context, r *os.Root, typ, name string, p p
 	if err != nil {
 		return o, err
 	}
-	o.Attributes, err = a.shown(m, text)
+	o.Attributes, err = a.shown(m, text, stranger(p.info))
 	return o, err
 }

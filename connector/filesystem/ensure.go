@@ -104,6 +104,12 @@ func (d *Driver) bring(r *os.Root, ref connector.Ref, p place, a attributes) (ch
 			return true, d.rewrite(r, p, a)
 		}
 	}
+	if stranger(p.info) != "" {
+		if err := r.Lchown(p.path, os.Geteuid(), os.Getegid()); err != nil {
+			return false, err
+		}
+		changed = true
+	}
 	if bits(p.info.Mode()) != bits(mode(ref.Type, a.Public)) {
 		if err := r.Chmod(p.path, mode(ref.Type, a.Public)); err != nil {
 			return false, err

@@ -379,6 +379,33 @@ func TestMissingRights(t *testing.T) {
 	}
 }
 
+// TestStrangersFiles: whose folder it is may open it to others at any time, so that is
+// drift, and mended.
+func TestStrangersFiles(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only the superuser gives a file to somebody else")
+	}
+	f := planted(t)
+	b := f.make("bucket", "b", nil)
+	must(t, os.Chown(f.root+"/bucket/b", 65534, -1))
+	seen := func() (text string) {
+		t.Helper()
+		_, err := f.d.Observe(t.Context(), []connector.Ref{b.Ref}, func(o connector.Observed) error { text = string(o.Attributes); return nil })
+		must(t, err)
+		return text
+	}
+	if got := seen(); !strings.Contains(got, `"owner":"uid 65534"`) {
+		t.Errorf("a stranger's folder is seen as %s", got)
+	}
+	if _, rec, err := f.d.Ensure(t.Context(), b); err != nil || !rec.Changed {
+		t.Errorf("the repair: changed %t, error %v", rec.Changed, err)
+	}
+	if got := seen(); strings.Contains(got, "owner") {
+		t.Errorf("after the repair: %s", got)
+	}
+}
+
 func TestEncryptionProbe(t *testing.T) {
 	t.Parallel()
 	f := planted(t)

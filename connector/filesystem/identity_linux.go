@@ -32,3 +32,12 @@ func links(info os.FileInfo) (names, device uint64) {
 	}
 	return 1, 0
 }
+
+// stranger names the user whose file it is, "" if that is the one that Tenure runs as:
+// an owner may always change the permissions.
+func stranger(info os.FileInfo) string {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
+		return fmt.Sprintf("uid %d", st.Uid)
+	}
+	return ""
+}

@@ -8,3 +8,5 @@ import "os"
 func identity(*os.File, string) (string, error) { return "", nil }
 
 func links(os.FileInfo) (names, device uint64) { return 1, 0 }
+
+func stranger(os.FileInfo) string { return "" }

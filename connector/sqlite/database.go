@@ -31,6 +31,7 @@ type databaseAttributes struct {
 // spec is what of a database can be observed.
 type spec struct {
 	Mode   string   `json:"mode"`
+	Owner  string   `json:"owner,omitempty"` // a stranger's
 	Schema string   `json:"schema"`
 	Tables []string `json:"tables"`
 }
@@ -74,11 +75,11 @@ func (k databases) normalise(d connector.Desired) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return specOf(s, fileMode)
+	return specOf(s, fileMode, "")
 }
 
-func specOf(s shape, mode fs.FileMode) (json.RawMessage, error) {
-	return tenure.Canonical(spec{fmt.Sprintf("%04o", mode), s.digest, s.tables})
+func specOf(s shape, mode fs.FileMode, owner string) (json.RawMessage, error) {
+	return tenure.Canonical(spec{fmt.Sprintf("%04o", mode), owner, s.digest, s.tables})
 }
 
 func (k databases) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
@@ -158,6 +159,12 @@ func (k databases) fill(ctx context.Context, s *session, d connector.Desired, a 
 // repair brings permissions and schema back. What the ddl doesn't know stays,
 // and shows as drift.
 func (k databases) repair(ctx context.Context, f *file, a databaseAttributes) (changed bool, err error) {
+	if f.owner != "" {
+		if err := os.Lchown(f.path, os.Geteuid(), os.Getegid()); err != nil {
+			return false, err
+		}
+		changed = true
+	}
 	if f.mode != fileMode {
 		if err := os.Chmod(f.path, fileMode); err != nil {
 			return false, err
@@ -211,7 +218,7 @@ func (k databases) shown(f *file) (o connector.Observed, err error) {
 	if f.aside && mode == asideMode {
 		mode = fileMode // as it will be when it is brought back
 	}
-	o.Attributes, err = specOf(f.shape, mode)
+	o.Attributes, err = specOf(f.shape, mode, f.owner)
 	return o, err
 }
 

@@ -44,6 +44,7 @@ type file struct {
 	path  string
 	aside bool // in quarantine
 	mode  fs.FileMode
+	owner string // a stranger whose file it is
 	size  int64
 	note  *relational.Note // nil: it bears none
 	odd   string           // why it is no database of ours, in words
@@ -100,7 +101,7 @@ func (d *Driver) read(ctx context.Context, name, path string, aside bool, to dep
 	case links(info) > 1 && !d.moving(name, path, info):
 		f.odd = "a file that has other names on the file system"
 	}
-	f.mode, f.size = info.Mode().Perm(), info.Size()
+	f.mode, f.size, f.owner = info.Mode().Perm(), info.Size(), stranger(info)
 	if f.odd != "" {
 		return f, nil
 	}
@@ -116,6 +117,15 @@ func links(info fs.FileInfo) uint64 {
 		return uint64(st.Nlink)
 	}
 	return 1
+}
+
+// stranger names the user whose file it is, "" if that is the one that Tenure runs as:
+// an owner may always change the permissions.
+func stranger(info fs.FileInfo) string {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
+		return fmt.Sprintf("uid %d", st.Uid)
+	}
+	return ""
 }
 
 // moving says that a file has two names because Tenure was cut off while it gave it
