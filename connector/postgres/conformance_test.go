@@ -45,6 +45,7 @@ type world struct {
 
 func newWorld(t *testing.T) *connectortest.World {
 	w := openWorld(t)
+	w.least(t)
 	return &connectortest.World{
 		Info:         Info(),
 		Options:      map[string]string{"connections": "6"},
@@ -91,11 +92,29 @@ alter table shared.orders enable row level security; alter table shared.orders f
 }
 
 // least takes from the driver's role what docs/operators-guide.md says that it doesn't
-// need.
+// need: what is left is what the guide's statements grant. The shared tables come to
+// belong to a role of the application's, as they do on a platform.
 func (w *world) least(t *testing.T) {
-	w.exec(t, `alter role %[1]s nosuperuser createrole createdb bypassrls; grant pg_monitor, pg_signal_backend to %[1]s;
-do $$ begin execute format('alter database %%I owner to %%I', current_database(), %[2]s); end $$`, quote(w.platform), literal(w.platform))
+	w.exec(t, `alter role %[1]s nosuperuser createrole createdb bypassrls; grant pg_monitor, pg_signal_backend to %[1]s; create role %[3]s; grant %[3]s to %[1]s;
+do $$ declare it text; begin
+ execute format('alter database %%I owner to %%I', current_database(), %[2]s);
+ for it in select format('alter schema %%I owner to %[3]s', nspname) from pg_namespace where nspname in ('app', 'pool', 'granted', 'shared')
+  union all select format('alter table %%s owner to %[3]s', oid::regclass) from pg_class where relkind = 'r' and relnamespace::regnamespace::text in ('app', 'pool', 'granted', 'shared') loop execute it; end loop;
+end $$`, quote(w.platform), literal(w.platform), quote(w.application()))
+	options := ""
+	if w.modern(t) {
+		options = "with admin option"
+	}
+	w.exec(t, "grant %s to %s %s", quote(w.token+"owner"), quote(w.platform), options)
 }
+
+// modern says that the server keeps createrole to the roles that its holder has made.
+func (w *world) modern(t testing.TB) bool {
+	return w.number(t, "select current_setting('server_version_num')::int") >= version16
+}
+
+// application is the role that owns the shared tables.
+func (w *world) application() string { return w.token + "app" }
 
 // clean drops what the test left in the whole server.
 func (w *world) clean(t *testing.T) {
@@ -374,7 +393,7 @@ func (w *world) roleCase() connectortest.Case {
 		},
 		Changed: func(d connector.Desired) connector.Desired { return with(d, "connectionLimit", 5) },
 		Invalid: []map[string]any{{"login": "yes"}, {"login": true, "superuser": true}, {"login": true, "memberOf": []any{"pg_read_all_data"}}},
-		Tamper:  func(t testing.TB, r connector.Ref) { w.exec(t, "alter role %s createdb bypassrls", quote(r.Name)) },
+		Tamper:  func(t testing.TB, r connector.Ref) { w.exec(t, "alter role %s createdb createrole", quote(r.Name)) },
 		Foreign: func(t testing.TB, r connector.Ref) { w.exec(t, "create role %s", quote(r.Name)) }, Unlisted: true,
 		Remark: w.remark("tenure.mark", "note", "type = 'role' and name = %s"),
 		Unmark: w.unmark,

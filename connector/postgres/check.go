@@ -1,0 +1,209 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tenurehq/tenure/connector"
+)
+
+// version16 is the first server on which createrole is power over a role's own roles
+// alone, and on which a membership has options of its own.
+const version16 = 160000
+
+// checkup is what Tenure's role is seen to have.
+type checkup struct {
+	connector.Checkup
+	session  *session
+	version  int // as server_version_num
+	role     string
+	database string
+	traits   map[string]bool
+	lacks    []string // what a superuser has by being one, and needs of its own when it no longer is
+}
+
+const traitsSQL = `select current_user, current_setting('server_version_num'), current_setting('server_version'), current_database(), concat_ws(' ',
+ case when rolsuper then 'superuser' end, case when oid = 10 then 'first' end, case when rolinherit then 'inherit' end, case when rolcreaterole then 'createrole' end,
+ case when rolcreatedb then 'createdb' end, case when rolbypassrls then 'bypassrls' end, case when rolreplication then 'replication' end,
+ case when has_database_privilege(current_database(), 'create') then 'create' end) from pg_roles where rolname = current_user`
+
+// Check is described at connector.Checker.
+func (d *Driver) Check(ctx context.Context, asked []connector.Asked) (out connector.Checkup, err error) {
+	err = d.with(ctx, func(s *session) error {
+		c := checkup{session: s, traits: map[string]bool{}}
+		err := s.simple(ctx, traitsSQL, func(_ int, v [][]byte) error {
+			c.role, c.database = string(v[0]), string(v[3])
+			c.version, _ = strconv.Atoi(string(v[1]))
+			c.Role, c.Version = c.role, "PostgreSQL "+string(v[2])
+			for _, t := range strings.Fields(string(v[4])) {
+				c.traits[t] = true
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		c.notes(asked != nil)
+		for _, part := range []func(context.Context) error{c.basics, c.keeps, c.made, func(ctx context.Context) error { return c.features(ctx, asked) }, c.beyond} {
+			if err := part(ctx); err != nil {
+				return err
+			}
+		}
+		order := []connector.RightState{connector.RightMissing, connector.RightBeyond, connector.RightOptional, connector.RightHeld}
+		slices.SortStableFunc(c.Rights, func(a, b connector.Right) int {
+			return cmp.Compare(slices.Index(order, a.State), slices.Index(order, b.State))
+		})
+		out = c.Checkup
+		return nil
+	})
+	return out, coded(err)
+}
+
+// needs adds a right that is held, or in the given state if it isn't.
+func (c *checkup) needs(held bool, otherwise connector.RightState, name, use, fix string) {
+	r := connector.Right{Name: name, State: connector.RightHeld, For: use}
+	if !held {
+		r.State, r.Fix = otherwise, fix
+	}
+	c.Rights = append(c.Rights, r)
+}
+
+func (c *checkup) has(trait string) bool { return c.traits[trait] || c.traits["superuser"] }
+
+func (c *checkup) alter(trait string) string { return "alter role " + quote(c.role) + " " + trait }
+
+// notes say what this version of the server makes of the rights.
+func (c *checkup) notes(asked bool) {
+	add := func(text string) { c.Notes = append(c.Notes, text) }
+	if c.version < version16 {
+		add("on this version createrole is power over every role but superusers: whoever has this login can become a member of any, pg_execute_server_program too, so guard it as a superuser's; from PostgreSQL 16 on it isn't")
+	} else {
+		add("on this version createrole is power over the roles that Tenure makes and over no other: it becomes a member of each by itself (createrole_self_grant isn't needed), and of others needs the admin option")
+	}
+	if c.version < 150000 || c.version >= 180000 {
+		add("this version isn't among those that Tenure is tested with: 15, 16 and 17")
+	}
+	if !asked {
+		add("which roles own the shared tables only a blueprint says: name one with --blueprint")
+	}
+}
+
+// basics are the rights without which nothing works.
+func (c *checkup) basics(ctx context.Context) error {
+	c.needs(c.has("createrole"), connector.RightMissing, "createrole", "roles of tenants, and the logins in whose name Tenure acts in a tenant's own place or lends access", c.alter("createrole"))
+	c.needs(c.traits["create"], connector.RightMissing, "create on database "+c.database, "schemas of tenants, Tenure's own, and the copies on which an erasure is tried out",
+		"grant create on database "+quote(c.database)+" to "+quote(c.role))
+	for _, g := range []struct{ name, use string }{
+		{"pg_monitor", "sessions and settings of others, which a cut of access is read from"},
+		{"pg_signal_backend", "the end of sessions when access is cut"},
+	} {
+		held, fix, err := c.member(ctx, g.name)
+		if err != nil {
+			return err
+		}
+		c.needs(held, connector.RightMissing, "member of "+g.name, g.use, fix)
+	}
+	return nil
+}
+
+// member says whether Tenure's role has the rights of a group without further ado, and
+// how it gets them.
+func (c *checkup) member(ctx context.Context, group string) (held bool, fix string, err error) {
+	is, err := textsOf(ctx, c.session, "select pg_has_role(oid, 'usage')::text || ' ' || pg_has_role(oid, 'member')::text from pg_roles where rolname = "+literal(group))
+	if err != nil || len(is) == 0 {
+		return false, "", err
+	}
+	fix = "grant " + quote(group) + " to " + quote(c.role)
+	switch {
+	case c.version >= version16 && (!c.traits["inherit"] || is[0] == "false true"):
+		fix += " with inherit true"
+	case !c.traits["inherit"] && is[0] == "false true":
+		fix = c.alter("inherit")
+	case !c.traits["inherit"]:
+		fix += "; " + c.alter("inherit")
+	}
+	return is[0] == "true true", fix, nil
+}
+
+// foreignSQL writes what gives Tenure's role what is kept in its schemas, where that
+// belongs to another.
+const foreignSQL = `select format('alter schema %I owner to ROLE', n.nspname) from pg_namespace n where n.nspname in ('tenure', 'tenure_sentinel') and pg_get_userbyid(n.nspowner) <> current_user
+union all select format('alter table %s owner to ROLE', c.oid::regclass) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+ where n.nspname in ('tenure', 'tenure_sentinel') and c.relkind in ('r', 'p') and pg_get_userbyid(c.relowner) <> current_user
+union all select format('alter function %s owner to ROLE', p.oid::regprocedure) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+ where n.nspname in ('tenure', 'tenure_sentinel') and pg_get_userbyid(p.proowner) <> current_user`
+
+// keeps looks at Tenure's own schemas: another role may have made them, when it was
+// Tenure's.
+func (c *checkup) keeps(ctx context.Context) error {
+	if c.traits["superuser"] {
+		return nil
+	}
+	fixes, err := textsOf(ctx, c.session, replaced(foreignSQL, "ROLE", strings.ReplaceAll(quote(c.role), "%", "%%")))
+	if err == nil && len(fixes) > 0 {
+		c.needs(false, connector.RightMissing, "owner of the schemas tenure and tenure_sentinel", "Tenure's sentinel, its marks and its tallies", strings.Join(fixes, "; "))
+	}
+	return err
+}
+
+// powerlessSQL counts the roles that Tenure keeps and that its role has no power over.
+const powerlessSQL = `select count(*)::text from tenure.mark m join pg_roles r on r.oid = m.object where m.type in ('role', '` + elevationType + `', '` + deputyType + `')
+ and m.site = ` + siteSQL + ` and not pg_has_role(r.oid, 'member with admin option')`
+
+// made looks at the roles that Tenure has made, perhaps by another login, or before the
+// server was upgraded from a version that asked no admin option.
+func (c *checkup) made(ctx context.Context) error {
+	if c.version < version16 || c.traits["superuser"] {
+		return nil
+	}
+	there, err := keeps(ctx, c.session, "mark")
+	if err != nil || !there {
+		return err
+	}
+	readable, err := textsOf(ctx, c.session, "select 'yes' where has_table_privilege('tenure.mark', 'select') and has_schema_privilege('tenure', 'usage')")
+	if err != nil || len(readable) == 0 {
+		return err
+	}
+	n, err := textsOf(ctx, c.session, powerlessSQL)
+	if err != nil || n[0] == "0" {
+		return err
+	}
+	c.needs(false, connector.RightMissing, "admin option on "+n[0]+" roles that Tenure keeps", "their passwords, their members and their end: they were made by another login, or on a version before 16",
+		"do $$ declare r text; begin for r in select g.rolname from tenure.mark m join pg_roles g on g.oid = m.object where m.type in ('role', '"+elevationType+"', '"+deputyType+"') loop execute format('grant %I to "+
+			strings.ReplaceAll(quote(c.role), "%", "%%")+" with admin option', r); end loop; end $$")
+	return nil
+}
+
+// spelled reads the texts of an attribute that are written out, without ${…}.
+func spelled(v any) (out []string, open bool) {
+	add := func(v any) {
+		switch t, is := v.(string); {
+		case !is || t == "":
+		case strings.Contains(t, "${"):
+			open = true
+		default:
+			out = append(out, t)
+		}
+	}
+	switch v := v.(type) {
+	case []any:
+		for _, one := range v {
+			add(one)
+		}
+	case []string:
+		for _, one := range v {
+			add(one)
+		}
+	case map[string]any:
+		for k := range v {
+			add(k)
+		}
+		slices.Sort(out)
+	default:
+		add(v)
+	}
+	return out, open
+}
