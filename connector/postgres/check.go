@@ -79,12 +79,15 @@ func (c *checkup) alter(trait string) string { return "alter role " + quote(c.ro
 func (c *checkup) notes(asked bool) {
 	add := func(text string) { c.Notes = append(c.Notes, text) }
 	if c.version < version16 {
-		add("on this version createrole is power over every role but superusers: whoever has this login can become a member of any, pg_execute_server_program too, so guard it as a superuser's; from PostgreSQL 16 on it isn't")
+		add("on this version createrole makes its holder a member of any role but a superuser, pg_execute_server_program too: guard this login as you would a superuser's, or upgrade to PostgreSQL 16")
 	} else {
-		add("on this version createrole is power over the roles that Tenure makes and over no other: it becomes a member of each by itself (createrole_self_grant isn't needed), and of others needs the admin option")
+		add("on this version createrole is power over the roles that Tenure makes, and over no others without their admin option; createrole_self_grant isn't needed")
 	}
 	if c.version < 150000 || c.version >= 180000 {
 		add("this version isn't among those that Tenure is tested with: 15, 16 and 17")
+	}
+	if c.traits["first"] {
+		add("the server keeps "+c.role+" a superuser: make another role, and name it in the option dsn")
 	}
 	if !asked {
 		add("which roles own the shared tables only a blueprint says: name one with --blueprint")
@@ -177,11 +180,12 @@ func (c *checkup) made(ctx context.Context) error {
 	return nil
 }
 
-// spelled reads the texts of an attribute that are written out, without ${…}.
+// spelled reads the texts of an attribute that are written out. Open is one that depends
+// on the tenant; what the blueprint makes itself isn't looked up.
 func spelled(v any) (out []string, open bool) {
 	add := func(v any) {
 		switch t, is := v.(string); {
-		case !is || t == "":
+		case !is || t == "" || strings.HasPrefix(t, "${resources."):
 		case strings.Contains(t, "${"):
 			open = true
 		default:

@@ -87,14 +87,24 @@ func (c *checkup) beyond(ctx context.Context) error {
 	})
 }
 
-// lessen are the statements that leave a superuser what Tenure needs.
+// lessen are the statements that leave a superuser what Tenure needs, or make a role that
+// has it where the server lets nobody lessen it.
 func (c *checkup) lessen() string {
-	groups := slices.Concat([]string{"pg_monitor", "pg_signal_backend"}, c.lacks)
-	for i := range groups {
-		groups[i] = quote(groups[i])
+	role, attributes := quote(c.role), " nosuperuser noreplication inherit createrole createdb bypassrls"
+	first := "alter role " + role + " inherit"
+	if c.traits["first"] {
+		role, attributes = quote("tenure"), ""
+		if c.role == "tenure" {
+			role = quote("tenure_least")
+		}
+		first = "create role " + role + " login createrole createdb bypassrls password '…'"
 	}
-	if c.traits["first"] { // the server keeps it a superuser
-		return "create role tenure login createrole createdb bypassrls password '…'; grant create on database " + quote(c.database) + " to tenure; grant " + strings.Join(groups, ", ") + " to tenure"
+	statements := []string{first, "grant create on database " + quote(c.database) + " to " + role}
+	for _, g := range slices.Concat([]string{"pg_monitor", "pg_signal_backend"}, c.lacks) {
+		statements = append(statements, "grant "+quote(g)+" to "+role)
 	}
-	return "grant create on database " + quote(c.database) + " to " + quote(c.role) + "; grant " + strings.Join(groups, ", ") + " to " + quote(c.role) + "; alter role " + quote(c.role) + " nosuperuser noreplication inherit createrole createdb bypassrls"
+	if attributes != "" {
+		statements = append(statements, "alter role "+role+attributes)
+	}
+	return strings.Join(statements, "; ")
 }

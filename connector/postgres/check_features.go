@@ -180,7 +180,7 @@ func (a *asks) owners(ctx context.Context) error {
 		if n.Name == "" {
 			users, what, kind = a.schemas[n.Schema], "schema "+n.Schema, "schema "
 		}
-		if string(v[5]) == "t" { // its rows are all that some need
+		if string(v[4]) == "f" && string(v[5]) == "t" { // its rows are all that some need
 			users = slices.DeleteFunc(slices.Clone(users), func(r connector.Asked) bool { return relational.IsRecord(r.Type) })
 		}
 		if len(users) == 0 {
