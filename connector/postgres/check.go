@@ -174,7 +174,11 @@ func (c *checkup) made(ctx context.Context) error {
 	if err != nil || n[0] == "0" {
 		return err
 	}
-	c.needs(false, connector.RightMissing, "admin option on "+n[0]+" roles that Tenure keeps", "their passwords, their members and their end: they were made by another login, or on a version before 16",
+	roles := n[0] + " roles"
+	if n[0] == "1" {
+		roles = "1 role"
+	}
+	c.needs(false, connector.RightMissing, "admin option on "+roles+" that Tenure keeps", "their passwords, their members and their end: they were made by another login, or on a version before 16",
 		"do $$ declare r text; begin for r in select g.rolname from tenure.mark m join pg_roles g on g.oid = m.object where m.type in ('role', '"+elevationType+"', '"+deputyType+"') loop execute format('grant %I to "+
 			strings.ReplaceAll(quote(c.role), "%", "%%")+" with admin option', r); end loop; end $$")
 	return nil

@@ -146,3 +146,74 @@ func TestCheckBeyond(t *testing.T) {
 		})
 	}
 }
+
+// TestCheckNewLogin: an operator who gives Tenure another login, with rights as they
+// should be, is told what still belongs to the old one, and Tenure goes on when the
+// statements have run.
+func TestCheckNewLogin(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	w.least(t)
+	old := w.driver(t, w.proxy.DSN)
+	if _, err := old.Plant(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	role := desired("role", w.token+"tenant", map[string]any{"login": true})
+	if _, _, err := old.Ensure(t.Context(), role); err != nil {
+		t.Fatal(err)
+	}
+	second := w.token + "second"
+	w.exec(t, "create role %s login createrole createdb bypassrls password 'second-secret-text'; grant pg_monitor, pg_signal_backend to %[1]s; grant create on database %s to %[1]s", second, quote(strs(t, connect(t, w.dsn), "select current_database()")[0]))
+	d := w.driver(t, postgrestest.As(t, w.dsn, second, "second-secret-text"))
+	want := []string{"owner of the schemas tenure and tenure_sentinel"}
+	if w.modern(t) {
+		want = append(want, "admin option on 1 role that Tenure keeps")
+	}
+	for _, name := range want {
+		missing := in(checked(t, d, nil), connector.RightMissing)
+		if names(missing) != name {
+			t.Fatalf("missing: %+v, want %q", missing, name)
+		}
+		postgrestest.Exec(t, w.dsn, missing[0].Fix)
+	}
+	if m := in(checked(t, d, nil), connector.RightMissing); len(m) > 0 {
+		t.Fatalf("at the end is missing: %+v", m)
+	}
+	_ = old.Close()
+	w.exec(t, "reassign owned by %s to %s; drop owned by %[1]s; drop role %[1]s", quote(w.platform), second)
+	role.Attributes = map[string]any{"login": true, "connectionLimit": 3}
+	if _, _, err := d.Ensure(t.Context(), role); err != nil {
+		t.Errorf("with the new login a role is changed: %v", err)
+	}
+	if _, err := d.Delete(t.Context(), role.Ref); err != nil {
+		t.Errorf("with the new login a role is deleted: %v", err)
+	}
+}
+
+// TestCheckSuperusersTables: nobody is told to make Tenure's role a member of a
+// superuser, and a superuser's rights are told from those that it needs of its own.
+func TestCheckSuperusersTables(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	w.least(t)
+	w.exec(t, "alter table pool.notes owner to tenure")
+	d := w.driver(t, w.proxy.DSN)
+	missing := in(checked(t, d, w.pooled()), connector.RightMissing)
+	if len(missing) != 1 || strings.Contains(missing[0].Fix, `grant "tenure"`) || !strings.HasPrefix(missing[0].Fix, `alter table "pool"."notes" owner to `) {
+		t.Fatalf("missing: %+v", missing)
+	}
+	postgrestest.Exec(t, w.dsn, strings.ReplaceAll(missing[0].Fix, "APPLICATION", quote(w.application())))
+	if m := in(checked(t, d, w.pooled()), connector.RightMissing); len(m) > 0 {
+		t.Errorf("then is missing: %+v", m)
+	}
+
+	w.exec(t, "alter role %[1]s superuser nocreaterole nocreatedb nobypassrls; revoke pg_monitor, pg_signal_backend, %s from %[1]s", quote(w.platform), quote(w.application()))
+	beyond := in(checked(t, d, w.pooled()), connector.RightBeyond)
+	if names(beyond) != "superuser" {
+		t.Fatalf("beyond: %+v", beyond)
+	}
+	postgrestest.Exec(t, w.dsn, beyond[0].Fix)
+	if c := checked(t, d, w.pooled()); names(in(c, connector.RightMissing))+names(in(c, connector.RightBeyond)) != "" {
+		t.Errorf("after %q: %+v", beyond[0].Fix, c.Rights)
+	}
+}
