@@ -87,7 +87,7 @@ func (c *checkup) notes(asked bool) {
 		add("this version isn't among those that Tenure is tested with: 15, 16 and 17")
 	}
 	if c.traits["first"] {
-		add("the server keeps "+c.role+" a superuser: make another role, and name it in the option dsn")
+		add("the server keeps " + c.role + " a superuser: make another role, and name it in the option dsn")
 	}
 	if !asked {
 		add("which roles own the shared tables only a blueprint says: name one with --blueprint")
