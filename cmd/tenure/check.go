@@ -82,7 +82,7 @@ func verdictOfCheck(c client.SystemCheck) error {
 	}
 	if missing > 0 {
 		return tenure.Errorf(tenure.Blocked, "Tenure's role %s lacks rights in system %s: %d", c.Role, c.System, missing).
-			WithHint("run the statements as a superuser, or as who may grant them; then check again")
+			WithHint("run the statements in its database as a superuser, or as who may grant them; then check again")
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ type checkup struct {
 	role     string
 	database string
 	traits   map[string]bool
-	lacks    []string // what a superuser has by being one, and needs of its own when it no longer is
+	lacks    []string // the grants that give a superuser what it has by being one, to a grantee
 }
 
 const traitsSQL = `select current_user, current_setting('server_version_num'), current_setting('server_version'), current_database(), concat_ws(' ',
@@ -152,25 +152,29 @@ func (c *checkup) keeps(ctx context.Context) error {
 	return err
 }
 
-// powerlessSQL counts the roles that Tenure keeps and that its role has no power over.
-const powerlessSQL = `select count(*)::text from tenure.mark m join pg_roles r on r.oid = m.object where m.type in ('role', '` + elevationType + `', '` + deputyType + `')
- and m.site = ` + siteSQL + ` and not pg_has_role(r.oid, 'member with admin option')`
+// keptSQL reads the roles that Tenure keeps.
+const keptSQL = ` from tenure.mark m join pg_roles r on r.oid = m.object where m.type in ('role', '` + elevationType + `', '` + deputyType + `') and m.site = ` + siteSQL
 
-// made looks at the roles that Tenure has made, perhaps by another login, or before the
-// server was upgraded from a version that asked no admin option.
+// made looks at the roles that Tenure has made, perhaps by another login or as a
+// superuser, or before the server was upgraded from a version that asked no admin option.
 func (c *checkup) made(ctx context.Context) error {
-	if c.version < version16 || c.traits["superuser"] {
+	if c.version < version16 {
 		return nil
 	}
 	there, err := keeps(ctx, c.session, "mark")
 	if err != nil || !there {
 		return err
 	}
+	give := "do $$ declare r text; begin for r in select r.rolname" + keptSQL + " loop execute format('grant %I to %I with admin option', r, " + granteeText + "); end loop; end $$"
+	if c.traits["superuser"] {
+		c.lacks = append(c.lacks, give)
+		return nil
+	}
 	readable, err := textsOf(ctx, c.session, "select 'yes' where has_table_privilege('tenure.mark', 'select') and has_schema_privilege('tenure', 'usage')")
 	if err != nil || len(readable) == 0 {
 		return err
 	}
-	n, err := textsOf(ctx, c.session, powerlessSQL)
+	n, err := textsOf(ctx, c.session, "select count(*)::text"+keptSQL+" and not pg_has_role(r.oid, 'member with admin option')")
 	if err != nil || n[0] == "0" {
 		return err
 	}
@@ -178,10 +182,20 @@ func (c *checkup) made(ctx context.Context) error {
 	if n[0] == "1" {
 		roles = "1 role"
 	}
-	c.needs(false, connector.RightMissing, "admin option on "+roles+" that Tenure keeps", "their passwords, their members and their end: they were made by another login, or on a version before 16",
-		"do $$ declare r text; begin for r in select g.rolname from tenure.mark m join pg_roles g on g.oid = m.object where m.type in ('role', '"+elevationType+"', '"+deputyType+"') loop execute format('grant %I to "+
-			strings.ReplaceAll(quote(c.role), "%", "%%")+" with admin option', r); end loop; end $$")
+	c.needs(false, connector.RightMissing, "admin option on "+roles+" that Tenure keeps", "their passwords, their members and their end: they were made by another login, or on a version before 16", to(give, c.role))
 	return nil
+}
+
+// grantee stands in a grant for the role that gets it, and granteeText for its name as a
+// text: no name holds such bytes.
+const (
+	grantee     = "\x01"
+	granteeText = "\x02"
+)
+
+// to is a grant with the role in it that gets it.
+func to(grant, role string) string {
+	return replaced(grant, grantee, quote(role), granteeText, literal(role))
 }
 
 // spelled reads the texts of an attribute that are written out. Open is one that depends

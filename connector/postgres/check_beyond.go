@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure/connector"
@@ -90,21 +89,21 @@ func (c *checkup) beyond(ctx context.Context) error {
 // lessen are the statements that leave a superuser what Tenure needs, or make a role that
 // has it where the server lets nobody lessen it.
 func (c *checkup) lessen() string {
-	role, attributes := quote(c.role), " nosuperuser noreplication inherit createrole createdb bypassrls"
-	first := "alter role " + role + " inherit"
+	role := c.role
+	first, last := "alter role "+grantee+" inherit", "alter role "+grantee+" nosuperuser noreplication createrole createdb bypassrls"
 	if c.traits["first"] {
-		role, attributes = quote("tenure"), ""
-		if c.role == "tenure" {
-			role = quote("tenure_least")
+		role = "tenure"
+		if c.role == role {
+			role = "tenure_least"
 		}
-		first = "create role " + role + " login createrole createdb bypassrls password '…'"
+		first, last = "create role "+grantee+" login createrole createdb bypassrls password '…'", ""
 	}
-	statements := []string{first, "grant create on database " + quote(c.database) + " to " + role}
-	for _, g := range slices.Concat([]string{"pg_monitor", "pg_signal_backend"}, c.lacks) {
-		statements = append(statements, "grant "+quote(g)+" to "+role)
+	all := append([]string{first, "grant create on database " + quote(c.database) + " to " + grantee, "grant pg_monitor, pg_signal_backend to " + grantee}, c.lacks...)
+	if last != "" {
+		all = append(all, last)
 	}
-	if attributes != "" {
-		statements = append(statements, "alter role "+role+attributes)
+	for i, one := range all {
+		all[i] = to(one, role)
 	}
-	return strings.Join(statements, "; ")
+	return strings.Join(all, "; ")
 }

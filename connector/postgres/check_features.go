@@ -212,7 +212,7 @@ func (a *asks) owners(ctx context.Context) error {
 			a.Notes = append(a.Notes, name+" is a superuser, and no other should have its rights: APPLICATION is a role of the platform's application, which is to own "+strings.Join(o.what, ", "))
 		}
 		if a.traits["superuser"] && !o.super {
-			a.lacks = append(a.lacks, name)
+			a.lacks = append(a.lacks, "grant "+quote(name)+" to "+grantee)
 		}
 		a.needs(held, connector.RightMissing, "member of "+name, uses(strings.Join(o.what, ", "), o.keys), fix)
 	}
@@ -252,22 +252,29 @@ func (a *asks) admins(ctx context.Context) error {
 			continue
 		}
 		_, owns := a.holders[name]
+		grant := "grant " + quote(name) + " to " + grantee
+		if a.version >= version16 {
+			grant += " with admin option"
+			if owns {
+				grant += ", inherit true"
+			}
+		}
+		if a.traits["superuser"] && !strings.Contains(is[0], "superuser") && (owns || a.version >= version16) {
+			a.lacks = append(a.lacks, grant)
+		}
 		switch {
 		case strings.Contains(is[0], "superuser"):
 			a.Notes = append(a.Notes, name+" is a superuser, whose rights no tenant may have: name another role in "+strings.Join(sorted(keys), ", "))
 		case a.version >= version16 && owns:
-			a.needs(strings.Contains(is[0], "member admin"), connector.RightMissing, "member of "+name+" with admin option", uses("things and members of its", keys), "grant "+quote(name)+" to "+quote(a.role)+" with admin option, inherit true")
+			a.needs(strings.Contains(is[0], "member admin"), connector.RightMissing, "member of "+name+" with admin option", uses("things and members of its", keys), to(grant, a.role))
 		case a.version >= version16:
-			a.needs(strings.Contains(is[0], "admin"), connector.RightMissing, "admin option on "+name, uses("members of its", keys), "grant "+quote(name)+" to "+quote(a.role)+" with admin option")
+			a.needs(strings.Contains(is[0], "admin"), connector.RightMissing, "admin option on "+name, uses("members of its", keys), to(grant, a.role))
 		case owns:
 			held, fix, err := a.member(ctx, name)
 			if err != nil {
 				return err
 			}
 			a.needs(held, connector.RightMissing, "member of "+name, uses("things of its", a.holders[name]), fix)
-		}
-		if a.traits["superuser"] && owns {
-			a.lacks = append(a.lacks, name)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -215,5 +216,50 @@ func TestCheckSuperusersTables(t *testing.T) {
 	postgrestest.Exec(t, w.dsn, beyond[0].Fix)
 	if c := checked(t, d, w.pooled()); names(in(c, connector.RightMissing))+names(in(c, connector.RightBeyond)) != "" {
 		t.Errorf("after %q: %+v", beyond[0].Fix, c.Rights)
+	}
+}
+
+// TestCheckLessens: an operator whose Tenure ran as a superuser does what the check says,
+// and Tenure goes on with the tenants that it has.
+func TestCheckLessens(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	role := desired("role", w.token+"tenant", map[string]any{"login": true})
+	place := desired("schema", w.token+"place", map[string]any{"owner": role.Name, "ddl": "create table if not exists t (n int)", "tables": map[string]any{"t": "aa"}})
+	place.Classes = []string{"aa"}
+	bare := desired("schema", w.token+"bare", map[string]any{"ddl": "create table if not exists t (n int)", "tables": map[string]any{"t": "aa"}})
+	bare.Classes = place.Classes
+	base := desired("database", w.token+"base", map[string]any{"owner": role.Name})
+	all := []connector.Desired{role, place, bare, base}
+	for _, r := range all {
+		if _, _, err := d.Ensure(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	postgrestest.Exec(t, w.dsn, "insert into "+place.Name+".t values (1)")
+	beyond := in(checked(t, d, nil), connector.RightBeyond)
+	if names(beyond) != "superuser" {
+		t.Fatalf("beyond: %+v", beyond)
+	}
+	postgrestest.Exec(t, w.dsn, beyond[0].Fix)
+	if c := checked(t, d, nil); names(in(c, connector.RightMissing))+names(in(c, connector.RightBeyond)) != "" {
+		t.Errorf("after %q: %+v", beyond[0].Fix, c.Rights)
+	}
+	role.Attributes["connectionLimit"] = 3
+	if _, _, err := d.Ensure(t.Context(), role); err != nil {
+		t.Errorf("then a role is changed: %v", err)
+	}
+	if _, err := d.Export(t.Context(), place.Ref, io.Discard); err != nil {
+		t.Errorf("then a schema is exported: %v", err)
+	}
+	for _, r := range []connector.Desired{place, bare} {
+		if _, err := eraseAll(t, d, r.Ref, 100); err != nil {
+			t.Errorf("then %s is erased: %v", r.Name, err)
+		}
+	}
+	for _, r := range []connector.Desired{base, place, bare, role} {
+		if _, err := d.Delete(t.Context(), r.Ref); err != nil {
+			t.Errorf("then %s is deleted: %v", r.Name, err)
+		}
 	}
 }
