@@ -129,7 +129,7 @@ func makeNeighbours(ctx context.Context, dsn string, first, end int) error {
 		}
 		spec := fmt.Sprintf(`{"privileges":["insert","select"],"role":"%s","schema":"%s","tables":["%s"]}`, name, name, strings.Join(tables[:crowdTables], `","`))
 		grant := connector.Ref{Resource: refs[1].Resource, Tenant: refs[1].Tenant, Type: "grant", Name: name}
-		fmt.Fprintf(&b, "insert into tenure.mark (type, name, note) values ('grant', '%s', '%s');\n", name, relational.NewNote(m, grant).With("spec", spec).With("on", fmt.Sprintf("%024x", i)))
+		fmt.Fprintf(&b, "insert into tenure.mark (type, name, note) values ('grant', '%s', '%s');\n", name, relational.NewNote(m, grant).With("spec", spec).With("on", fmt.Sprintf("%024x", i)).With("by", fmt.Sprintf("%024x", i)))
 	}
 	b.WriteString("commit")
 	_, err = conn.PgConn().Exec(ctx, b.String()).ReadAll()

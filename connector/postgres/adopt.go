@@ -159,14 +159,22 @@ func (k grants) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceSt
 		return rec, err
 	}
 	err = k.with(ctx, func(s *session) error {
+		specs := []grantSpec{g}
+		if err := k.grouped(ctx, s, specs); err != nil {
+			return err
+		}
+		note := k.noteBy(r, spec, g.object(), g.Role)
 		lost, err := k.lost(ctx, s, r, func() (bool, error) {
-			held, err := k.one(ctx, s, g)
-			return k.shown(r.Name, nil, g, held, nil).Found, err
+			held, err := k.one(ctx, s, specs[0])
+			if held.member {
+				note = note.With(viaKey, specs[0].group)
+			}
+			return k.shown(r.Name, nil, specs[0], held, nil).Found, err
 		})
 		if err != nil || !lost {
 			return err
 		}
-		rec, err = k.writeNote(ctx, s, k.note(r, spec, g.object()), as)
+		rec, err = k.writeNote(ctx, s, note, as)
 		return err
 	})
 	return rec, err
@@ -177,19 +185,19 @@ func (k policies) adopt(ctx context.Context, r connector.Ref, as tenure.Resource
 	if err != nil {
 		return rec, err
 	}
-	spec, err := tenure.Canonical(p)
+	note, err := k.noteOn(r, p)
 	if err != nil {
 		return rec, err
 	}
 	err = k.with(ctx, func(s *session) error {
 		lost, err := k.lost(ctx, s, r, func() (bool, error) {
-			tables, err := k.secured(ctx, s, []string{r.Name}, []policySpec{p})
-			return err == nil && k.shown(r.Name, nil, p, tables[0]).Found, err
+			is, err := k.guarded(ctx, s, []string{r.Name}, []policySpec{p})
+			return err == nil && k.shown(r.Name, nil, p, is[0]).Found, err
 		})
 		if err != nil || !lost {
 			return err
 		}
-		rec, err = k.writeNote(ctx, s, k.note(r, spec, p.Schema+"\x00"+p.Role), as)
+		rec, err = k.writeNote(ctx, s, note, as)
 		return err
 	})
 	return rec, err
@@ -212,7 +220,7 @@ func (k pools) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceSta
 		if err != nil || !lost {
 			return err
 		}
-		n := k.note(r, spec, a.spec().object())
+		n := k.noteBy(r, spec, a.spec().object(), a.spec().shared())
 		if err := k.free(ctx, s, r, n.Get("on")); err != nil {
 			return err
 		}

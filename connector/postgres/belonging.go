@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -91,6 +92,9 @@ func (j *reaching) server(ctx context.Context, s *session) error {
 			return err
 		}
 	}
+	if err := j.keys(ctx, s); err != nil {
+		return err
+	}
 	for _, t := range things {
 		if err := j.thing(ctx, s, t); err != nil {
 			return err
@@ -114,6 +118,20 @@ func (j *reaching) server(ctx context.Context, s *session) error {
 	return nil
 }
 
+// keys judges what roles have as their tenants' keys: a policy's note must speak of it.
+func (j *reaching) keys(ctx context.Context, s *session) error {
+	if kept, err := keeps(ctx, s, "role_key", "mark"); err != nil || !kept {
+		return err
+	}
+	return s.simple(ctx, `select k.name, coalesce(r.rolname, ''), k.key from tenure.role_key k left join pg_roles r on r.oid = k.role
+ where not exists (select 1 from tenure.mark m where m.type = 'policy' and m.name = k.name)`, func(_ int, v [][]byte) error {
+		role := string(v[1])
+		j.say(way{Way: connector.Way{At: j.role(role), Severity: tenure.Critical, Field: "key " + string(v[0]) + " of " + role, Got: string(v[2]),
+			Says: "role " + role + " sees the rows of the key " + strconv.Quote(string(v[2])) + " in shared tables"}, undo: "delete from tenure.role_key where name = " + literal(string(v[0]))})
+		return nil
+	})
+}
+
 // member judges who is a member of a tenant's role. Of whom a tenant's role is a
 // member is an attribute of its own.
 func (j *reaching) member(ctx context.Context, s *session, m membership) error {
@@ -125,6 +143,10 @@ func (j *reaching) member(ctx context.Context, s *session, m membership) error {
 		by = " granted by " + quote(m.grantor)
 	}
 	if member != nil {
+		if isGroup(m.role) && !j.members[[2]string{m.member, m.role}] {
+			j.say(way{Way: connector.Way{At: member, Severity: tenure.Critical, Field: "member of " + m.role, Got: m.role, Says: "role " + m.member + " is a member of the group " + m.role},
+				undo: "revoke " + quote(m.role) + " from " + quote(m.member) + by + " cascade"})
+		}
 		if m.admin {
 			j.say(way{Way: connector.Way{At: member, Severity: tenure.Critical, Field: "admin option of " + m.member + " on " + m.role, Got: "admin", Says: "role " + m.member + " may make others members of role " + m.role},
 				undo: "revoke admin option for " + quote(m.role) + " from " + quote(m.member) + by + " cascade"})

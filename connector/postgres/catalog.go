@@ -31,7 +31,7 @@ type catalog struct {
 	marked    map[relational.TableName]string // the column of owner marks of tables whose rows are resources by themselves
 }
 
-const notOurs = `n.nspname not in ('pg_catalog', 'information_schema', 'tenure', 'tenure_sentinel') and n.nspname not like 'pg\_toast%' and n.nspname not like 'pg\_temp%'`
+const notOurs = `n.nspname not in ('pg_catalog', 'information_schema', 'tenure', 'tenure_sentinel', 'tenure_shared') and n.nspname not like 'pg\_toast%' and n.nspname not like 'pg\_temp%'`
 
 // catalogSQL reads schemas with whether they are people's, relations, and what is a
 // part of what.

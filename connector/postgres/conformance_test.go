@@ -471,7 +471,7 @@ func (w *world) policyCase() connectortest.Case {
 		Changed: func(d connector.Desired) connector.Desired { return with(d, "key", "another") },
 		Invalid: []map[string]any{{"schema": "s", "tables": []any{"t"}, "column": "c", "key": "", "role": "r"}, {"schema": "s", "tables": []any{}, "column": "c", "key": "k", "role": "r"}},
 		Tamper: func(t testing.TB, r connector.Ref) {
-			w.exec(t, "alter policy %s on shared.orders using (true)", quote(r.Name))
+			w.exec(t, "update tenure.role_key set key = 'another' where name = %s", literal(r.Name))
 		},
 		Foreign: func(t testing.TB, r connector.Ref) {
 			w.exec(t, "create policy %s on shared.orders to %s using (false)", quote(r.Name), quote(text(r, "role")))
@@ -479,7 +479,7 @@ func (w *world) policyCase() connectortest.Case {
 		Remark: w.remark("tenure.mark", "note", "type = 'policy' and name = %s"),
 		Unmark: w.unmark,
 		Exists: func(t testing.TB, r connector.Ref) bool {
-			return w.is(t, "select from pg_policy where polname = %s", literal(r.Name))
+			return w.is(t, "select from pg_policy p, unnest(p.polroles) x where p.polrelid = 'shared.orders'::regclass and x <> 0 and pg_has_role(%s, x, 'usage')", literal(text(r, "role")))
 		},
 	}
 }

@@ -14,7 +14,8 @@ import (
 )
 
 // grants are privileges of one role on one schema, on named tables of it, or on
-// one database. What a role has there beyond all of its grants is drift.
+// one database. What a role has there beyond all of its grants is drift. Rights on
+// tables that tenants share a role has through a group (group.go).
 type grants struct{ *Driver }
 
 type grantSpec struct {
@@ -23,6 +24,8 @@ type grantSpec struct {
 	Role       string   `json:"role"`
 	Schema     string   `json:"schema,omitempty"`
 	Tables     []string `json:"tables,omitempty"`
+
+	group string // through which the role has it, "" where the role has it itself
 }
 
 var grantable = map[string][]string{
@@ -111,11 +114,28 @@ func (g grantSpec) rights() map[right]bool {
 
 func (g grantSpec) object() string { return g.Database + "\x00" + g.Schema + "\x00" + g.Role }
 
+// held is what there is of a grant: the rights that its role has itself, those of its
+// group, and whether the role is a member of that.
+type held struct {
+	own, group    map[right]bool
+	there, member bool // the group is there, and the role is in it
+}
+
+func newHeld() held { return held{own: map[right]bool{}, group: map[right]bool{}} }
+
+// through are the rights that the role has through its group.
+func (h held) through() map[right]bool {
+	if !h.member {
+		return nil
+	}
+	return h.group
+}
+
 // held reads what each grant's role has on what the grant names, in one query.
-func (k grants) held(ctx context.Context, s *session, specs []grantSpec) ([]map[right]bool, error) {
-	out := make([]map[right]bool, len(specs))
+func (k grants) held(ctx context.Context, s *session, specs []grantSpec) ([]held, error) {
+	out := make([]held, len(specs))
 	for i := range out {
-		out[i] = map[right]bool{}
+		out[i] = newHeld()
 	}
 	if len(specs) == 0 {
 		return out, nil
@@ -124,27 +144,43 @@ func (k grants) held(ctx context.Context, s *session, specs []grantSpec) ([]map[
 }
 
 // one is held for one grant, by a statement that the server keeps planned.
-func (k grants) one(ctx context.Context, s *session, g grantSpec) (map[right]bool, error) {
-	out := []map[right]bool{{}}
+func (k grants) one(ctx context.Context, s *session, g grantSpec) (held, error) {
+	out := []held{newHeld()}
 	read := func(v [][]byte) error { return readHeld(out, v) }
 	role := quote(g.Role)
 	if g.Database != "" {
-		return out[0], s.prepared(ctx, `select '0', '', lower(x.privilege_type) from pg_database d, aclexplode(d.datacl) x
+		err := s.prepared(ctx, `select '0', '', lower(x.privilege_type), '' from pg_database d, aclexplode(d.datacl) x
  where d.datname = $1 and x.grantee = to_regrole($2)`, read, g.Database, role)
+		return out[0], err
 	}
-	return out[0], s.prepared(ctx, `select '0', '', lower(x.privilege_type) from pg_namespace n, aclexplode(n.nspacl) x
- where n.nspname = $1 and x.grantee = to_regrole($2)
+	err := s.prepared(ctx, `select '0', '', lower(x.privilege_type), case when x.grantee = to_regrole($2) then '' else 'group' end from pg_namespace n, aclexplode(n.nspacl) x
+ where n.nspname = $1 and x.grantee in (to_regrole($2), to_regrole($5))
 union all
-select '0', c.relname::text, lower(x.privilege_type) from pg_class c, aclexplode(c.relacl) x
- where c.relnamespace = to_regnamespace($3) and c.relname = any ($4) and x.grantee = to_regrole($2)`, read, g.Schema, role, quote(g.Schema), append([]string{}, g.Tables...))
+select '0', c.relname::text, lower(x.privilege_type), case when x.grantee = to_regrole($2) then '' else 'group' end from pg_class c, aclexplode(c.relacl) x
+ where c.relnamespace = to_regnamespace($3) and c.relname = any ($4) and x.grantee in (to_regrole($2), to_regrole($5))
+union all
+select '0', '', '', case when m.member is null then 'there' else 'member' end from pg_roles o left join pg_auth_members m on m.roleid = o.oid and m.member = to_regrole($2)
+ where o.oid = to_regrole($5)`, read, g.Schema, role, quote(g.Schema), append([]string{}, g.Tables...), quote(g.group))
+	return out[0], err
 }
 
-func readHeld(out []map[right]bool, v [][]byte) error {
+func readHeld(out []held, v [][]byte) error {
 	i, err := strconv.Atoi(string(v[0]))
-	if err == nil {
-		out[i][right{string(v[1]), string(v[2])}] = true
+	if err != nil {
+		return err
 	}
-	return err
+	r := right{string(v[1]), string(v[2])}
+	switch string(v[3]) {
+	case "":
+		out[i].own[r] = true
+	case "group":
+		out[i].group[r] = true
+	case "member":
+		out[i].there, out[i].member = true, true
+	default:
+		out[i].there = true
+	}
+	return nil
 }
 
 // heldSQL gives, for each spec by its number, the objects and privileges. It
@@ -158,19 +194,20 @@ func heldSQL(specs []grantSpec) string {
 			tables = "array[" + literals(g.Tables) + "]"
 		}
 		database, schema, table = database || g.Database != "", schema || g.Schema != "", table || len(g.Tables) > 0
-		values[i] = fmt.Sprintf("(%d, to_regrole(%s)::oid, to_regnamespace(%s)::oid, %s::name, %s::name[])",
-			i, literal(quote(g.Role)), literal(quote(g.Schema)), literal(g.Database), tables)
+		values[i] = fmt.Sprintf("(%d, to_regrole(%s)::oid, to_regrole(%s)::oid, to_regnamespace(%s)::oid, %s::name, %s::name[])",
+			i, literal(quote(g.Role)), literal(quote(g.group)), literal(quote(g.Schema)), literal(g.Database), tables)
 	}
 	var parts []string
 	add := func(wanted bool, object, from, acl string) {
 		if wanted {
-			parts = append(parts, "select g.i::text as "+seen+", "+object+", lower(x.privilege_type) from g join "+from+", aclexplode("+acl+") x where x.grantee = g.role")
+			parts = append(parts, "select g.i::text as "+seen+", "+object+", lower(x.privilege_type), case when x.grantee = g.role then '' else 'group' end from g join "+from+", aclexplode("+acl+") x where x.grantee in (g.role, g.via)")
 		}
 	}
 	add(schema || !database, "''", "pg_namespace n on n.oid = g.ns", "n.nspacl")
 	add(database, "''", "pg_database d on d.datname = g.db", "d.datacl")
 	add(table, "c.relname::text", "pg_class c on c.relnamespace = g.ns and c.relname = any (g.tables)", "c.relacl")
-	return "with g (i, role, ns, db, tables) as materialized (values " + strings.Join(values, ", ") + ")\n" + strings.Join(parts, "\nunion all\n")
+	parts = append(parts, "select g.i::text, '', '', case when m.member is null then 'there' else 'member' end from g join pg_roles o on o.oid = g.via left join pg_auth_members m on m.roleid = o.oid and m.member = g.role")
+	return "with g (i, role, via, ns, db, tables) as materialized (values " + strings.Join(values, ", ") + ")\n" + strings.Join(parts, "\nunion all\n")
 }
 
 // noted is a grant as its note has it.
@@ -216,11 +253,12 @@ func index(all []noted) map[string][]noted {
 	return out
 }
 
-// others are the rights that further notes give the same role on the same object.
+// others are the rights that further notes give the same role on the same object
+// itself, and not through a group.
 func others(same []noted, name string) map[right]bool {
 	out := map[right]bool{}
 	for _, o := range same {
-		if o.note.Name != name && o.note.Get("state") == "" {
+		if o.note.Name != name && o.note.Get("state") == "" && o.note.Get(viaKey) == "" {
 			for r := range o.spec.rights() {
 				out[r] = true
 			}
@@ -231,25 +269,33 @@ func others(same []noted, name string) map[right]bool {
 
 // shown is the grant as it is: its attributes where the role has just these
 // rights, and what is missing or too much by name where it hasn't.
-func (k grants) shown(name string, n *noted, g grantSpec, held, others map[right]bool) connector.Observed {
+func (k grants) shown(name string, n *noted, g grantSpec, h held, others map[right]bool) connector.Observed {
 	o := connector.Observed{Type: "grant", Name: name, Found: true, State: tenure.ResourcePresent, Owner: connector.Unmarked}
-	want := g.rights()
 	given := 0
 	var missing, extra []string
+	want := g.rights()
+	has := h.own
+	if g.group != "" {
+		has = h.through()
+		for r := range minus(h.group, want) {
+			extra = append(extra, strings.TrimSpace("group "+r.table+" "+r.privilege))
+		}
+	}
 	for r := range want {
 		switch {
-		case held[r]:
-			if !others[r] {
+		case has[r]:
+			if g.group != "" || !others[r] {
 				given++
 			}
 		default:
 			missing = append(missing, strings.TrimSpace(r.table+" "+r.privilege))
 		}
 	}
-	for r := range held {
-		if !want[r] && !others[r] && (r.table != "" || g.on() != "table") {
-			extra = append(extra, strings.TrimSpace(r.table+" "+r.privilege))
-		}
+	for r := range g.excess(h.own, others) {
+		extra = append(extra, strings.TrimSpace(r.table+" "+r.privilege))
+	}
+	if g.group != "" && (n == nil || n.note.Get(viaKey) == "") { // as an older release, or a stranger, gave it
+		given += len(minus(h.own, minus(h.own, want), others, map[right]bool{{"", "usage"}: true}))
 	}
 	if n == nil {
 		o.Found = given > 0
@@ -275,6 +321,24 @@ func (k grants) shown(name string, n *noted, g grantSpec, held, others map[right
 	}
 	o.Attributes, _ = tenure.Canonical(attributes)
 	return o
+}
+
+// excess are the rights that the role has itself beyond what its grants give it so. Of
+// a grant on tables the use of their schema may be another grant's matter.
+func (g grantSpec) excess(own, others map[right]bool) map[right]bool {
+	want := g.rights()
+	if g.group != "" {
+		want = nil
+	}
+	out := minus(own, want, others)
+	if g.on() == "table" {
+		for r := range out {
+			if r.table == "" && (g.group == "" || r.privilege != "usage") {
+				delete(out, r)
+			}
+		}
+	}
+	return out
 }
 
 // statements give or take rights.
@@ -314,4 +378,10 @@ func (g grantSpec) statement(give bool, privileges, on string) string {
 		return "grant " + privileges + " on " + on + " to " + quote(g.Role)
 	}
 	return "revoke " + privileges + " on " + on + " from " + quote(g.Role)
+}
+
+// ofGroup is what the grant's group has.
+func (g grantSpec) ofGroup() grantSpec {
+	g.Role = g.group
+	return g
 }

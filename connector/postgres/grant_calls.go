@@ -15,8 +15,8 @@ type standing struct {
 	note   *relational.Note
 	spec   grantSpec // as it is to be
 	was    grantSpec // as the note has it
-	held   map[right]bool
-	before map[right]bool // what the role has on what the note names
+	held   held
+	before held // on what the note names
 	others map[right]bool
 }
 
@@ -24,8 +24,12 @@ func (k grants) stands(ctx context.Context, s *session, r connector.Ref) (st sta
 	if st.spec, err = k.parse(r); err != nil {
 		return st, err
 	}
+	specs := []grantSpec{st.spec}
+	if err := k.grouped(ctx, s, specs); err != nil {
+		return st, err
+	}
+	st.spec = specs[0]
 	var same []noted
-	held := make([]map[right]bool, 1)
 	err = s.prepared(ctx, "select note from tenure.mark where type = 'grant' and (name = $1 or "+placeSQL+" = $2) order by name", func(v [][]byte) error {
 		n := readNoted(v)
 		if n.note.Name == r.Name {
@@ -39,21 +43,23 @@ func (k grants) stands(ctx context.Context, s *session, r connector.Ref) (st sta
 	if err != nil {
 		return st, err
 	}
-	if held[0], err = k.one(ctx, s, st.spec); err != nil {
+	if st.held, err = k.one(ctx, s, st.spec); err != nil {
 		return st, err
 	}
-	st.others, st.held, st.was, st.before = others(same, r.Name), held[0], st.spec, held[0]
+	st.others, st.was, st.before = others(same, r.Name), st.spec, st.held
 	if st.note != nil {
 		if err := relational.Claim(k.marker, *st.note, r); err != nil {
 			return st, err
 		}
 		was := grantSpec{}
-		if json.Unmarshal([]byte(st.note.Get("spec")), &was) == nil && !reflect.DeepEqual(was, st.spec) {
-			before, err := k.held(ctx, s, []grantSpec{was})
-			if err != nil {
-				return st, err
+		if json.Unmarshal([]byte(st.note.Get("spec")), &was) == nil {
+			if was.group = st.note.Get(viaKey); !reflect.DeepEqual(was, st.spec) {
+				before, err := k.held(ctx, s, []grantSpec{was})
+				if err != nil {
+					return st, err
+				}
+				st.was, st.before = was, before[0]
 			}
-			st.was, st.before = was, before[0]
 		}
 	}
 	if st.note == nil && k.shown(r.Name, nil, st.spec, st.held, st.others).Found {
@@ -76,25 +82,39 @@ func minus(a map[right]bool, bs ...map[right]bool) map[right]bool {
 	return out
 }
 
-// extra are the rights too many on what the grant names.
-func (st standing) extra() map[right]bool {
-	out := minus(st.held, st.spec.rights(), st.others)
-	for r := range out {
-		if r.table == "" && st.spec.on() == "table" {
-			delete(out, r) // another grant's matter
-		}
-	}
-	return out
+// old are the rights of its own that the note's grant gave the role and that nothing
+// wants now.
+func (st standing) old(keep map[right]bool) map[right]bool {
+	return minus(st.before.own, minus(st.before.own, st.was.rights()), keep, st.others)
 }
 
-// old are the rights that the note's grant gave and that nothing wants now.
-func (st standing) old(keep map[right]bool) map[right]bool {
-	was := st.was.rights()
-	return minus(st.before, minus(st.before, was), keep, st.others)
+// taken says that nothing is left of what the note's grant gave.
+func (st standing) taken() bool {
+	if st.was.group != "" {
+		return !st.before.member
+	}
+	return len(st.old(nil)) == 0
+}
+
+// give are the statements after which the role has what the grant says, in the way in
+// which it is to have it.
+func (st standing) give() []string {
+	if st.spec.group != "" {
+		return st.spec.join(st.held)
+	}
+	return st.spec.statements(true, minus(st.spec.rights(), st.held.own))
+}
+
+// drop are the statements that take back what the note's grant gave, but for keep.
+func (st standing) drop(keep map[right]bool) []string {
+	if st.was.group != "" {
+		return st.was.leave(st.before)
+	}
+	return st.was.statements(false, st.old(keep))
 }
 
 func (k grants) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
-	err = k.with(ctx, func(s *session) error {
+	err = k.inTurn(ctx, func(s *session) error {
 		st, err := k.stands(ctx, s, d.Ref)
 		if err != nil {
 			return err
@@ -104,13 +124,18 @@ func (k grants) ensure(ctx context.Context, d connector.Desired) (o connector.Ob
 			return err
 		}
 		keep := map[right]bool{}
-		if st.was.object() == st.spec.object() {
+		if st.spec.group == "" && st.was.object() == st.spec.object() {
 			keep = st.spec.rights()
 		}
-		statements := st.was.statements(false, st.old(keep))
-		statements = append(statements, st.spec.statements(false, st.extra())...)
-		statements = append(statements, st.spec.statements(true, minus(st.spec.rights(), st.held))...)
-		note := k.note(d.Ref, spec, st.spec.object())
+		statements := st.give()
+		if st.was.group != st.spec.group || st.spec.group == "" {
+			statements = append(statements, st.drop(keep)...)
+		}
+		statements = append(statements, st.spec.statements(false, st.spec.excess(st.held.own, st.others))...)
+		note := k.noteBy(d.Ref, spec, st.spec.object(), st.spec.Role)
+		if st.spec.group != "" {
+			note = note.With(viaKey, st.spec.group).Seal(k.marker)
+		}
 		if st.note == nil || st.note.String() != note.String() {
 			statements = append(statements, k.putNote(note))
 		}
@@ -158,6 +183,9 @@ func (k grants) observe(ctx context.Context, s *session, refs []connector.Ref, y
 			specs[i] = n.spec
 		}
 	}
+	if err := k.grouped(ctx, s, specs); err != nil {
+		return false, err
+	}
 	all, err := k.notes(ctx, s, specs)
 	if err != nil {
 		return false, err
@@ -188,6 +216,9 @@ func (k grants) discover(ctx context.Context, s *session, sc connector.Scope, yi
 	for i, n := range all {
 		specs[i] = n.spec
 	}
+	if err := k.grouped(ctx, s, specs); err != nil {
+		return false, err
+	}
 	held, err := k.held(ctx, s, specs)
 	if err != nil {
 		return false, err
@@ -197,7 +228,7 @@ func (k grants) discover(ctx context.Context, s *session, sc connector.Scope, yi
 		if k.elsewhere(n.note, sc) {
 			continue
 		}
-		if err := yield(k.shown(n.note.Name, &n, n.spec, held[i], others(same[n.spec.object()], n.note.Name))); err != nil {
+		if err := yield(k.shown(n.note.Name, &n, specs[i], held[i], others(same[n.spec.object()], n.note.Name))); err != nil {
 			return false, &stopped{err}
 		}
 	}
@@ -212,11 +243,11 @@ func (g grantSpec) alone(statements []string) []string {
 
 // take revokes what the grant gave, save what others give too.
 func (k grants) take(ctx context.Context, s *session, st standing, last string) error {
-	return s.run(ctx, st.was.alone(append(st.was.statements(false, st.old(nil)), last)), "", nil)
+	return s.run(ctx, st.was.alone(append(st.drop(nil), last)), "", nil)
 }
 
 func (k grants) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
-	err = k.with(ctx, func(s *session) error {
+	err = k.inTurn(ctx, func(s *session) error {
 		st, err := k.stands(ctx, s, r)
 		if err != nil || st.note == nil {
 			return err
@@ -228,7 +259,7 @@ func (k grants) remove(ctx context.Context, r connector.Ref) (rec connector.Rece
 }
 
 func (k grants) disable(ctx context.Context, r connector.Ref, to tenure.ResourceState) (rec connector.Receipt, err error) {
-	err = k.with(ctx, func(s *session) error {
+	err = k.inTurn(ctx, func(s *session) error {
 		st, err := k.stands(ctx, s, r)
 		switch {
 		case err != nil:
@@ -239,7 +270,7 @@ func (k grants) disable(ctx context.Context, r connector.Ref, to tenure.Resource
 			return tenure.Errorf(tenure.NotFound, "grant %q isn't there", r.Name)
 		}
 		now := tenure.ResourceState(st.note.Get("state"))
-		if (now == to || now == tenure.ResourceRevoked) && len(st.old(nil)) == 0 {
+		if (now == to || now == tenure.ResourceRevoked) && st.taken() {
 			return nil
 		}
 		rec.Changed = true
@@ -249,7 +280,7 @@ func (k grants) disable(ctx context.Context, r connector.Ref, to tenure.Resource
 }
 
 func (k grants) resume(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
-	err = k.with(ctx, func(s *session) error {
+	err = k.inTurn(ctx, func(s *session) error {
 		st, err := k.stands(ctx, s, r)
 		switch {
 		case err != nil:
@@ -262,7 +293,9 @@ func (k grants) resume(ctx context.Context, r connector.Ref) (rec connector.Rece
 			return nil
 		}
 		rec.Changed = true
-		return s.run(ctx, st.was.alone(append(st.was.statements(true, minus(st.was.rights(), st.before)), k.putNote(st.note.With("state", "")))), "", nil)
+		back := st
+		back.spec, back.held = st.was, st.before
+		return s.run(ctx, st.was.alone(append(back.give(), k.putNote(st.note.With("state", "")))), "", nil)
 	})
 	return rec, err
 }

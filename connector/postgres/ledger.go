@@ -17,7 +17,10 @@ type ledger struct {
 	databases map[string]int32
 
 	granted map[[2]string]string // what a role may do on an object, by its rights' letters
+	members map[[2]string]bool   // roles and the groups through which a grant gives them rights
 	columns map[string]bool      // tenant columns of shared tables
+
+	installation, base string // whose groups they are, and in which database
 }
 
 // How the ledger names what rights are on.
@@ -31,8 +34,9 @@ var rightLetters = map[string]string{
 }
 
 // newLedger reads the inventory. What is about to be made counts as well.
-func newLedger(all []connector.Declared) *ledger {
-	l := &ledger{all: all, roles: map[string]int32{}, schemas: map[string]int32{}, databases: map[string]int32{}, granted: map[[2]string]string{}, columns: map[string]bool{}}
+func (d *Driver) newLedger(all []connector.Declared) *ledger {
+	l := &ledger{installation: string(d.marker.Installation), base: d.config.Database, members: map[[2]string]bool{}, all: all, roles: map[string]int32{}, schemas: map[string]int32{}, databases: map[string]int32{}, granted: map[[2]string]string{}, columns: map[string]bool{}}
+	var shared []grantSpec
 	for i := range all {
 		d, at := &all[i], int32(i)
 		switch d.Type {
@@ -54,9 +58,20 @@ func newLedger(all []connector.Declared) *ledger {
 			}
 			var g grantSpec
 			if json.Unmarshal(d.Normal, &g) == nil {
-				l.grant(g)
+				l.grant(g) // as it stands until it goes through a group
+				if g.on() == "table" {
+					shared = append(shared, g)
+				}
 			}
-		case "policy", "rows":
+		case "policy":
+			var p policySpec
+			if json.Unmarshal(d.Normal, &p) == nil {
+				l.columns[p.Column] = true
+				if d.State != tenure.ResourceRevoked {
+					l.members[[2]string{p.Role, boundOf(l.installation, l.base, p)}] = true
+				}
+			}
+		case "rows":
 			if bytes.Contains(d.Normal, []byte(`"column"`)) {
 				var p struct{ Column string }
 				_ = json.Unmarshal(d.Normal, &p)
@@ -64,9 +79,19 @@ func newLedger(all []connector.Declared) *ledger {
 			}
 		}
 	}
+	for _, g := range shared {
+		if l.schema(g.Schema) != nil {
+			continue // a tenant's own
+		}
+		role := g.Role
+		g.Role = groupOf(l.installation, l.base, g)
+		l.members[[2]string{role, g.Role}] = true
+		l.grant(g)
+	}
 	return l
 }
 
+// grant declares what a grant gives.
 func (l *ledger) grant(g grantSpec) {
 	for r := range g.rights() {
 		on := onTable(g.Schema, r.table)

@@ -15,6 +15,12 @@ import (
 // indexed, so that notes on one object are found among many.
 const placeSQL = `substring(note from ' on=([0-9a-f]+)')`
 
+// bySQL is by what else a note is found (noteBy); null in notes of an older release.
+const (
+	bySQL = `substring(note from ' by=([0-9a-f]+)')`
+	byKey = "by"
+)
+
 func place(object string) string {
 	sum := sha256.Sum256([]byte(object))
 	return hex.EncodeToString(sum[:12])
@@ -147,6 +153,12 @@ func (c class) made(ctx context.Context, s *session, name string) (object string
 // its blueprint.
 func (d *Driver) note(r connector.Ref, spec []byte, object string) relational.Note {
 	return relational.NewNote(d.marker, r).With("spec", string(spec)).With("on", place(object)).Seal(d.marker)
+}
+
+// noteBy is note, to be found by something else, too: a grant by its role, what is of
+// shared tables by their schema and tenant column.
+func (d *Driver) noteBy(r connector.Ref, spec []byte, object, by string) relational.Note {
+	return d.note(r, spec, object).With(byKey, place(by)).Seal(d.marker)
 }
 
 // putNote writes a note, sealed.

@@ -7,8 +7,8 @@ import (
 )
 
 // plantSQL sets up what Tenure keeps in a database: the schema tenure with the
-// sentinel, the notes and what erasures took, closed to everybody else, and the schema
-// tenure_sentinel, the neighbour that isolation probes try to read.
+// sentinel, the notes and what erasures took, closed to everybody else; the schema
+// tenure_sentinel, the neighbour that isolation probes try to read; and tenure_shared.
 const plantSQL = `
 create schema if not exists tenure;
 revoke all on schema tenure from public;
@@ -24,13 +24,32 @@ revoke all on schema tenure_sentinel from public;
 create table if not exists tenure_sentinel.canary (id int primary key);
 revoke all on table tenure_sentinel.canary from public;
 insert into tenure_sentinel.canary (id) values (1) on conflict do nothing;
-comment on schema tenure_sentinel is 'kept by Tenure: a neighbour that no tenant may read'`
+comment on schema tenure_sentinel is 'kept by Tenure: a neighbour that no tenant may read';` + sharedSQL
+
+// keptSchema says whether a schema is one of Tenure's.
+func keptSchema(name string) bool {
+	return name == "tenure" || name == "tenure_sentinel" || name == "tenure_shared"
+}
 
 // marksSQL brings the table of notes of an older build up to this one: what a note is
 // on is told by its identity, too.
 const marksSQL = `alter table tenure.mark add column if not exists site text, add column if not exists object oid;
 create index if not exists mark_on on tenure.mark (type, ` + placeSQL + `);
+create index if not exists mark_by on tenure.mark (type, (` + bySQL + `));
 create unique index if not exists mark_object on tenure.mark (type, site, object)`
+
+// renew makes what this build keeps beside the notes, where an older one planted them.
+func (s *session) renew(ctx context.Context) error {
+	due, err := textsOf(ctx, s, `select 'yes' where to_regclass('tenure.mark') is not null and (to_regclass('tenure_shared.own_key') is null
+ or not exists (select 1 from pg_attribute where attrelid = to_regclass('tenure.mark') and attname = 'object'))`)
+	if err != nil || len(due) == 0 {
+		return err
+	}
+	if err := unowned(ctx, s); err != nil {
+		return err
+	}
+	return s.make(ctx, []string{marksSQL + ";" + sharedSQL, closeSQL, ownKeySQL})
+}
 
 // closeSQL closes what Tenure keeps to everybody else.
 const closeSQL = "revoke all on all tables in schema tenure from public"
@@ -71,7 +90,7 @@ func (d *Driver) Plant(ctx context.Context) (string, error) {
 		if err := unowned(ctx, s); err != nil {
 			return err
 		}
-		return s.make(ctx, append(append([]string{plantSQL}, kept.DDL()...), tellSQL, closeSQL))
+		return s.make(ctx, append(append([]string{plantSQL}, kept.DDL()...), tellSQL, closeSQL, ownKeySQL))
 	})
 	return fingerprint, coded(err)
 }
@@ -80,7 +99,7 @@ func (d *Driver) Plant(ctx context.Context) (string, error) {
 // could write the marks then.
 func unowned(ctx context.Context, s *session) error {
 	owner := ""
-	err := s.simple(ctx, `select r.rolname from pg_namespace n join pg_roles r on r.oid = n.nspowner where n.nspname in ('tenure', 'tenure_sentinel')
+	err := s.simple(ctx, `select r.rolname from pg_namespace n join pg_roles r on r.oid = n.nspowner where n.nspname in ('tenure', 'tenure_sentinel', 'tenure_shared')
  and not r.rolsuper and r.rolname <> current_user and r.oid <> (select datdba from pg_database where datname = current_database())`, func(_ int, v [][]byte) error {
 		owner = string(v[0])
 		return nil

@@ -14,7 +14,8 @@ import (
 )
 
 // policies let one role see one tenant's rows of shared tables and nothing
-// else (row level security, PostgreSQL §5.8).
+// else (row level security, PostgreSQL §5.8). However many they are, a table has one
+// policy for each set of tables that they name (policy_group.go).
 type policies struct{ *Driver }
 
 type policySpec struct {
@@ -24,6 +25,8 @@ type policySpec struct {
 	Role   string   `json:"role"`
 	Schema string   `json:"schema"`
 	Tables []string `json:"tables"`
+
+	group string // for which the policy is, of the same name
 }
 
 func (k policies) parse(r connector.Ref) (p policySpec, err error) {
@@ -43,7 +46,7 @@ func (k policies) parse(r connector.Ref) (p policySpec, err error) {
 		return p, tenure.Errorf(tenure.Invalid, "policy %q names no table", r.Name)
 	}
 	p.Tables = sorted(p.Tables)
-	return p, checkKey(r, p.Key)
+	return k.bound(p), checkKey(r, p.Key)
 }
 
 // checkKey accepts the value of a tenant column.
@@ -65,92 +68,113 @@ func (k policies) normalise(d connector.Desired) (json.RawMessage, error) {
 // secured is one table as the catalog has it for a policy.
 type secured struct {
 	rowSecurity, forced bool
-	there               bool // a policy of that name is there
-	sound               bool // and it is the one that was asked for
+	there               bool // the group's policy is there
+	sound               bool // and it is the one that was made
+	old                 bool // a policy of its own is there, as an older release made it
 	open                []string
+	column              keyColumn
 }
 
+// bound is a role as it stands to the policy's group.
+type bound struct {
+	there, member, reads bool // the group is there, the role is in it, and it may read its members' keys
+	found, kept          bool // there is a row with the resource's key, and it is as it is to be
+	others               []string
+}
+
+// guarded is a policy as it is.
+type guarded struct {
+	bound
+	tables map[string]secured
+}
+
+// securedSQL reads the tables, and then the group, of each of g.
 const securedSQL = `select g.i::text, c.relname, c.relrowsecurity::text, c.relforcerowsecurity::text, (p.oid is not null)::text,
- coalesce(p.polpermissive and p.polcmd = '*' and p.polroles = array[r.oid], false)::text,
- coalesce(quote_ident(a.attname), ''), coalesce(format_type(a.atttypid, null), ''),
+ coalesce(p.polpermissive and p.polcmd = '*' and p.polroles = array[b.oid], false)::text,
  coalesce(pg_get_expr(p.polqual, p.polrelid), ''), coalesce(pg_get_expr(p.polwithcheck, p.polrelid), ''),
- coalesce((select json_agg(o.polname)::text from pg_policy o where o.polrelid = c.oid and o.polpermissive and o.oid is distinct from p.oid
-  and exists (select 1 from unnest(o.polroles) x where x = 0 or pg_has_role(r.oid, x, 'usage'))), '')
+ exists (select 1 from pg_policy o where o.polrelid = c.oid and o.polname = g.name::name)::text,
+ coalesce((select json_agg(o.polname)::text from pg_policy o where o.polrelid = c.oid and o.polpermissive and o.polname not in (g.name::name, g.bound::name)
+  and exists (select 1 from unnest(o.polroles) x where x = 0 or pg_has_role(r.oid, x, 'usage'))), ''), ` + keyColumnSQL + `
  from g join pg_namespace n on n.nspname = g.schema::name join pg_class c on c.relnamespace = n.oid and c.relname = any (g.tables)
- left join pg_roles r on r.rolname = g.role::name
- left join pg_policy p on p.polrelid = c.oid and p.polname = g.name::name
+ left join pg_roles r on r.rolname = g.role::name left join pg_roles b on b.rolname = g.bound::name
+ left join pg_policy p on p.polrelid = c.oid and p.polname = g.bound::name
  left join pg_attribute a on a.attrelid = c.oid and a.attname = g.col::name and not a.attisdropped`
 
-// expression says whether a policy's text, as the server writes it, compares the
-// column with the key and does nothing else. The server writes the comparison
-// by the column's type.
-func expression(text, column, typ, key string) bool {
-	k := "'" + strings.ReplaceAll(key, "'", "''") + "'"
-	switch text {
-	case "(" + column + " = " + k + "::" + typ + ")", "((" + column + ")::text = " + k + "::text)", "(" + column + " = " + k + "::bpchar)":
-		return true
-	case "(" + column + " = " + key + ")":
-		_, err := strconv.ParseInt(key, 10, 64)
-		return err == nil
-	}
-	return false
-}
+const boundToSQL = `select g.i::text, (m.member is not null)::text, coalesce(has_schema_privilege(b.oid, 'tenure_shared', 'usage') and has_table_privilege(b.oid, 'tenure_shared.own_key', 'select'), false)::text,
+ (k.name is not null)::text, coalesce(k.role = r.oid and k.policy = g.bound and k.key = g.key, false)::text, (b.oid is not null)::text,
+ coalesce((select json_agg(o.name)::text from tenure.role_key o where o.policy = g.bound and o.key <> g.key and o.name <> g.name
+  and o.role = any (array(select r.oid union all select u.roleid from pg_auth_members u where u.member = r.oid))), '')
+ from g left join pg_roles r on r.rolname = g.role::name left join pg_roles b on b.rolname = g.bound::name
+ left join pg_auth_members m on m.roleid = b.oid and m.member = r.oid left join tenure.role_key k on k.name = g.name`
 
-func (k policies) secured(ctx context.Context, s *session, names []string, specs []policySpec) ([]map[string]secured, error) {
-	out := make([]map[string]secured, len(specs))
+func (k policies) guarded(ctx context.Context, s *session, names []string, specs []policySpec) ([]guarded, error) {
+	out := make([]guarded, len(specs))
 	values := make([]string, len(specs))
 	for i, p := range specs {
-		out[i] = map[string]secured{}
-		values[i] = fmt.Sprintf("(%d, %s, array[%s]::name[])", i, literals([]string{names[i], p.Role, p.Schema, p.Column}), literals(p.Tables))
+		out[i].tables = map[string]secured{}
+		values[i] = fmt.Sprintf("(%d, %s, array[%s]::name[])", i, literals([]string{names[i], p.group, p.Role, p.Schema, p.Column, p.Key}), literals(p.Tables))
 	}
 	if len(specs) == 0 {
 		return out, nil
 	}
-	sql := "with g (i, name, role, schema, col, tables) as materialized (values " + strings.Join(values, ", ") + ") " + securedSQL
-	err := s.simple(ctx, sql, func(_ int, v [][]byte) error {
+	with := "with g (i, name, bound, role, schema, col, key, tables) as materialized (values " + strings.Join(values, ", ") + ") "
+	err := s.simple(ctx, with+securedSQL+"; "+with+boundToSQL, func(result int, v [][]byte) error {
 		i, err := strconv.Atoi(string(v[0]))
 		if err != nil {
 			return err
 		}
 		is := func(n int) bool { return string(v[n]) == "true" }
-		t := secured{rowSecurity: is(2), forced: is(3), there: is(4)}
-		column, typ, key := string(v[6]), string(v[7]), specs[i].Key
-		t.sound = is(5) && expression(string(v[8]), column, typ, key) && expression(string(v[9]), column, typ, key)
-		if len(v[10]) > 0 {
-			_ = json.Unmarshal(v[10], &t.open)
+		names := func(n int) (all []string) {
+			if len(v[n]) > 0 {
+				_ = json.Unmarshal(v[n], &all)
+			}
+			return all
 		}
-		out[i][string(v[1])] = t
+		if result == 1 {
+			out[i].bound = bound{member: is(1), reads: is(2), found: is(3), kept: is(4), there: is(5), others: names(6)}
+			return nil
+		}
+		t := secured{rowSecurity: is(2), forced: is(3), there: is(4), old: is(8), open: names(9), column: keyColumnOf(v[10:])}
+		t.sound = is(5) && t.column.printed(string(v[6]), specs[i].group) && t.column.printed(string(v[7]), specs[i].group)
+		out[i].tables[string(v[1])] = t
 		return nil
 	})
 	return out, err
 }
 
-// shown is the policy as it is. What lets the role see more than the key's rows
-// stands under problems.
-func (k policies) shown(name string, note *relational.Note, p policySpec, tables map[string]secured) connector.Observed {
+// shown is the policy as it is. What lets the role see more than the key's rows, or
+// fewer, stands under problems.
+func (k policies) shown(name string, note *relational.Note, p policySpec, is guarded) connector.Observed {
 	o := connector.Observed{Type: "policy", Name: name, Found: true, State: tenure.ResourcePresent, Owner: connector.Unmarked}
 	var problems []string
-	there := false
+	say := func(text string, is bool) {
+		if is {
+			problems = append(problems, text)
+		}
+	}
+	there := is.found
 	for _, t := range p.Tables {
-		is, found := tables[t]
-		there = there || is.there
-		switch {
-		case !found:
-			problems = append(problems, t+": no such table")
+		at, found := is.tables[t]
+		there = there || at.old
+		if !found {
+			say(t+": no such table", true)
 			continue
-		case !is.there:
-			problems = append(problems, t+": no policy")
-		case !is.sound:
-			problems = append(problems, t+": the policy isn't the one that was made")
 		}
-		if !is.rowSecurity {
-			problems = append(problems, t+": row security is off")
-		} else if p.Force && !is.forced {
-			problems = append(problems, t+": row security isn't forced")
+		say(t+": no policy", !at.there)
+		say(t+": the policy isn't the one that was made", at.there && !at.sound)
+		say(t+": the policy is of the form of an older release", at.old)
+		say(t+": row security is off", !at.rowSecurity)
+		say(t+": row security isn't forced", at.rowSecurity && p.Force && !at.forced)
+		for _, other := range at.open {
+			say(t+": policy "+strconv.Quote(other)+" lets more through", true)
 		}
-		for _, other := range is.open {
-			problems = append(problems, t+": policy "+strconv.Quote(other)+" lets more through")
-		}
+	}
+	say("no key is kept for the role", !is.found)
+	say("the key that is kept is another role's, or another one", is.found && !is.kept)
+	say("the role isn't bound by the policy", !is.member)
+	say("the policy's group can't read the keys", is.there && !is.reads)
+	for _, other := range is.others {
+		say("policy "+strconv.Quote(other)+" gives the role another key", true)
 	}
 	if note != nil {
 		o.Resource, o.Owner = note.Read(k.marker, "policy")
@@ -168,77 +192,115 @@ func (k policies) shown(name string, note *relational.Note, p policySpec, tables
 	return o
 }
 
+// noteOn is the note of a policy.
+func (k policies) noteOn(r connector.Ref, p policySpec) (relational.Note, error) {
+	spec, err := tenure.Canonical(p)
+	return k.noteBy(r, spec, p.Schema+"\x00"+p.Role, p.Schema+"\x00"+p.Column), err
+}
+
+// policyStanding is what there is of a policy before something is done to it.
+type policyStanding struct {
+	note      *relational.Note
+	spec, was policySpec // as it is to be, and as the note has it
+	is, old   guarded    // what there is of the two
+}
+
 // stands reads what there is of a policy; a policy of that name without a note
 // is Conflict.
-func (k policies) stands(ctx context.Context, s *session, r connector.Ref) (note *relational.Note, p, was policySpec, tables, before map[string]secured, err error) {
-	if p, err = k.parse(r); err != nil {
-		return note, p, was, nil, nil, err
+func (k policies) stands(ctx context.Context, s *session, r connector.Ref) (st policyStanding, err error) {
+	if st.spec, err = k.parse(r); err != nil {
+		return st, err
 	}
-	if note, err = k.noteOf(ctx, s, r); err != nil {
-		return note, p, was, nil, nil, err
+	if st.note, err = k.noteOf(ctx, s, r); err != nil {
+		return st, err
 	}
-	was = p
-	if note != nil {
-		var old policySpec
-		if json.Unmarshal([]byte(note.Get("spec")), &old) == nil {
-			was = old
+	st.was = st.spec
+	if st.note != nil {
+		if p, ok := k.specOf(*st.note); ok {
+			st.was = p
 		}
 	}
-	both, err := k.secured(ctx, s, []string{r.Name, r.Name}, []policySpec{p, was})
+	both, err := k.guarded(ctx, s, []string{r.Name, r.Name}, []policySpec{st.spec, st.was})
 	if err != nil {
-		return note, p, was, nil, nil, err
+		return st, err
 	}
-	if note == nil && k.shown(r.Name, nil, p, both[0]).Found {
+	st.is, st.old = both[0], both[1]
+	if st.note == nil && k.shown(r.Name, nil, st.spec, st.is).Found {
 		err = relational.Claim(k.marker, relational.Note{}, r)
 	}
-	return note, p, was, both[0], both[1], err
+	return st, err
+}
+
+// specOf is the policy as its note has it.
+func (k policies) specOf(n relational.Note) (p policySpec, ok bool) {
+	ok = json.Unmarshal([]byte(n.Get("spec")), &p) == nil
+	return k.bound(p), ok
 }
 
 func (k policies) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
-	err = k.with(ctx, func(s *session) error {
-		have, p, was, tables, before, err := k.stands(ctx, s, d.Ref)
+	err = k.inTurn(ctx, func(s *session) error {
+		st, err := k.stands(ctx, s, d.Ref)
 		if err != nil {
 			return err
 		}
-		var statements []string
-		for _, t := range was.Tables {
-			if before[t].there && (was.Schema != p.Schema || !slices.Contains(p.Tables, t)) {
-				statements = append(statements, dropPolicy(d.Name, was.Schema, t))
-			}
+		if err := k.fits(ctx, s, d.Ref, st.spec, st.is.tables); err != nil {
+			return err
 		}
+		note, err := k.noteOn(d.Ref, st.spec)
+		if err != nil {
+			return err
+		}
+		p, is := st.spec, st.is
+		statements := p.share(is.bound)
 		for _, t := range p.Tables {
-			statements = append(statements, secure(d.Name, p, t, tables[t])...)
+			statements = append(statements, p.secure(t, is.tables[t])...)
 		}
-		spec, err := tenure.Canonical(p)
-		if err != nil {
-			return err
+		statements = append(append(statements, p.enter(d.Name, is.bound)...), st.older(d.Name)...)
+		if st.was.group != p.group || st.was.Role != p.Role {
+			statements = append(statements, st.was.leave(st.old.bound)...)
 		}
-		note := k.note(d.Ref, spec, p.Schema+"\x00"+p.Role)
-		if have == nil || have.String() != note.String() {
+		if st.note == nil || st.note.String() != note.String() {
 			statements = append(statements, k.putNote(note))
 		}
 		if len(statements) > 0 {
 			rec.Changed = true
-			if err := s.run(ctx, statements, "", nil); err != nil {
+			if err := s.run(ctx, append([]string{turnSQL}, statements...), "", nil); err != nil {
 				return err
 			}
-			both, err := k.secured(ctx, s, []string{d.Name}, []policySpec{p})
+			now, err := k.guarded(ctx, s, []string{d.Name}, []policySpec{p})
 			if err != nil {
 				return err
 			}
-			tables = both[0]
+			is = now[0]
 		}
-		o = k.shown(d.Name, &note, p, tables)
+		o = k.shown(d.Name, &note, p, is)
 		return nil
 	})
 	return o, rec, err
+}
+
+// older drops the policies that an older release made for the one role.
+func (st policyStanding) older(name string) (out []string) {
+	for _, each := range []struct {
+		policySpec
+		guarded
+	}{{st.was, st.old}, {st.spec, st.is}} {
+		for _, t := range each.Tables {
+			if each.tables[t].old {
+				out = append(out, dropPolicy(name, each.Schema, t))
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func dropPolicy(name, schema, table string) string {
 	return "drop policy if exists " + quote(name) + " on " + quote(schema, table)
 }
 
-func secure(name string, p policySpec, table string, is secured) []string {
+// secure are the statements that switch the table's row security on and make its policy.
+func (p policySpec) secure(table string, is secured) []string {
 	var out []string
 	on := quote(p.Schema, table)
 	if !is.rowSecurity {
@@ -251,26 +313,24 @@ func secure(name string, p policySpec, table string, is secured) []string {
 		return out
 	}
 	if is.there {
-		out = append(out, dropPolicy(name, p.Schema, table))
+		out = append(out, dropPolicy(p.group, p.Schema, table))
 	}
-	test := "(" + quote(p.Column) + " = " + literal(p.Key) + ")"
-	return append(out, "create policy "+quote(name)+" on "+on+" as permissive for all to "+quote(p.Role)+" using "+test+" with check "+test)
+	if is.column.name == "" {
+		is.column = keyColumn{name: quote(p.Column), typ: "text"} // the server says that there is no such column
+	}
+	test := is.column.test(p.group)
+	return append(out, "create policy "+quote(p.group)+" on "+on+" as permissive for all to "+quote(p.group)+" using "+test+" with check "+test)
 }
 
 func (k policies) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
-	err = k.with(ctx, func(s *session) error {
-		note, _, was, _, before, err := k.stands(ctx, s, r)
-		if err != nil || note == nil {
+	err = k.inTurn(ctx, func(s *session) error {
+		st, err := k.stands(ctx, s, r)
+		if err != nil || st.note == nil {
 			return err
 		}
-		var statements []string
-		for _, t := range was.Tables {
-			if before[t].there {
-				statements = append(statements, dropPolicy(r.Name, was.Schema, t))
-			}
-		}
 		rec.Changed = true
-		return s.run(ctx, append(statements, dropNote(r)), "", nil)
+		statements := append(st.older(r.Name), "delete from tenure.role_key where name = "+literal(r.Name))
+		return s.run(ctx, append([]string{turnSQL}, append(append(statements, st.was.leave(st.old.bound)...), dropNote(r))...), "", nil)
 	})
 	return rec, err
 }
@@ -294,8 +354,7 @@ func (k policies) observe(ctx context.Context, s *session, refs []connector.Ref,
 	}
 	for i, r := range refs {
 		if n, ok := notes[r.Name]; ok {
-			var p policySpec
-			if json.Unmarshal([]byte(n.Get("spec")), &p) == nil {
+			if p, ok := k.specOf(n); ok {
 				specs[i] = p
 			}
 		}
@@ -304,7 +363,7 @@ func (k policies) observe(ctx context.Context, s *session, refs []connector.Ref,
 }
 
 func (k policies) yield(ctx context.Context, s *session, names []string, specs []policySpec, notes map[string]relational.Note, yield func(connector.Observed) error) error {
-	tables, err := k.secured(ctx, s, names, specs)
+	all, err := k.guarded(ctx, s, names, specs)
 	if err != nil {
 		return err
 	}
@@ -313,7 +372,7 @@ func (k policies) yield(ctx context.Context, s *session, names []string, specs [
 		if n, ok := notes[name]; ok {
 			note = &n
 		}
-		if err := yield(k.shown(name, note, specs[i], tables[i])); err != nil {
+		if err := yield(k.shown(name, note, specs[i], all[i])); err != nil {
 			return &stopped{err}
 		}
 	}
@@ -332,8 +391,7 @@ func (k policies) discover(ctx context.Context, s *session, sc connector.Scope, 
 		if k.elsewhere(n, sc) {
 			continue
 		}
-		var p policySpec
-		_ = json.Unmarshal([]byte(n.Get("spec")), &p)
+		p, _ := k.specOf(n)
 		names, specs, notes[n.Name] = append(names, n.Name), append(specs, p), n
 	}
 	return true, k.yield(ctx, s, names, specs, notes, yield)

@@ -128,13 +128,14 @@ func TestNoDriftOnKeyTypes(t *testing.T) {
 	t.Parallel()
 	for typ, key := range map[string]string{
 		"text": `it's "a" \ key`, "varchar(80)": "acme", "char(8)": "acme", "uuid": "01890a5d-ac96-774b-bcce-b302099a8057",
-		"int": "42", "bigint": "-42", "numeric": "42", "name": "acme", "shared.colour": "red",
+		"int": "42", "bigint": "-42", "numeric": "42", "name": "acme", "shared.colour": "red", `text collate "C"`: "acme", `char(8) collate "C"`: "acme",
+		"shared.number": "42", "shared.word": "acme", "shared.short": "acme", "shared.nested": "acme", "bit(3)": "101", "date": "2027-01-01", `text collate shared.alike`: "acme",
 	} {
 		t.Run(typ, func(t *testing.T) {
 			t.Parallel()
 			_, w, system := opened(t)
 			role := w.token + "typed"
-			postgrestest.Exec(t, w.dsn, "create role "+quote(role)+"; create type shared.colour as enum ('red', 'blue'); create table shared.typed (\"the Key\" "+typ+", v text)")
+			postgrestest.Exec(t, w.dsn, "create role "+quote(role)+"; create type shared.colour as enum ('red', 'blue'); create domain shared.number as int; create domain shared.word as varchar(9); create domain shared.short as char(9); create domain shared.nested as shared.short; create collation shared.alike (provider = icu, locale = 'und-u-ks-level2', deterministic = false); create table shared.typed (\"the Key\" "+typ+", v text)")
 			p := desired("policy", "typed", map[string]any{"schema": "shared", "tables": []any{"typed"}, "column": "the Key", "key": key, "role": role})
 			if o, _, verdict, err := system.Ensure(t.Context(), p); err != nil || verdict != tenure.Verified {
 				t.Fatalf("ensure: %q, %s, error %v", verdict, o.Attributes, err)

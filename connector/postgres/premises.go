@@ -53,13 +53,16 @@ func tenantsOf(ctx context.Context, s *session, roles []string) (map[string]bool
 
 // madeSQL reads who has made things in schemas, or may make some there, and whose
 // functions triggers there run.
-const madeSQL = `select distinct pg_get_userbyid(x.role) from pg_namespace n, lateral (
- select c.relowner from pg_class c where c.relnamespace = n.oid union select p.proowner from pg_proc p where p.pronamespace = n.oid
- union select t.typowner from pg_type t where t.typnamespace = n.oid union select o.oprowner from pg_operator o where o.oprnamespace = n.oid
- union select a.grantee from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE'
- union select a.grantee from pg_class c, aclexplode(c.relacl) a where c.relnamespace = n.oid and c.relkind in ('r', 'p') and a.privilege_type = 'TRIGGER'
- union select p.proowner from pg_class c join pg_trigger g on g.tgrelid = c.oid and not g.tgisinternal join pg_proc p on p.oid = g.tgfoid where c.relnamespace = n.oid) x (role)
- where x.role <> 0 and SCHEMAS`
+const madeSQL = `with inside (classid, objid, ns) as materialized (select d.classid, d.objid, n.oid from pg_namespace n join pg_depend d on d.refclassid = 'pg_namespace'::regclass and d.refobjid = n.oid where SCHEMAS),
+ tables as materialized (select c.* from inside i join pg_class c on i.classid = 'pg_class'::regclass and c.oid = i.objid)
+select distinct pg_get_userbyid(x.role) from (
+ select relowner from tables union select p.proowner from inside i join pg_proc p on i.classid = 'pg_proc'::regclass and p.oid = i.objid
+ union select t.typowner from inside i join pg_type t on i.classid = 'pg_type'::regclass and t.oid = i.objid
+ union select o.oprowner from inside i join pg_operator o on i.classid = 'pg_operator'::regclass and o.oid = i.objid
+ union select a.grantee from pg_namespace n, aclexplode(n.nspacl) a where a.privilege_type = 'CREATE' and SCHEMAS
+ union select a.grantee from tables c, aclexplode(c.relacl) a where c.relkind in ('r', 'p') and a.privilege_type = 'TRIGGER'
+ union select p.proowner from tables c join pg_trigger g on g.tgrelid = c.oid and not g.tgisinternal join pg_proc p on p.oid = g.tgfoid) x (role)
+ where x.role <> 0`
 
 // premises are those of a whole store, by the roles that it may belong to, the likeliest
 // first; nil if all there is Tenure's own or the platform's. A schema of "" is the

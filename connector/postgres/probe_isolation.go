@@ -66,7 +66,7 @@ with recursive ` + meSQL + ` select n.nspname, pg_get_userbyid(n.nspowner) from 
  and exists (select 1 from aclexplode(n.nspacl) x where x.grantee = 0 or x.grantee in (select oid from me)) and n.nspowner not in (select oid from me)
  and (has_schema_privilege(n.oid, 'usage') or has_schema_privilege(n.oid, 'create'));
 select b.datname, pg_get_userbyid(b.datdba) from pg_database b where not pg_has_role(b.datdba, 'usage') and has_database_privilege(b.oid, 'connect');
-with recursive ` + meSQL + ` select rolname from pg_roles where oid in (select oid from me) and rolname <> current_user and rolname <> 'pg_database_owner'
+with recursive ` + meSQL + ` select rolname from me join pg_roles using (oid) where rolname <> current_user and rolname <> 'pg_database_owner'
  and (rolcanlogin or rolsuper or rolbypassrls or rolcreaterole or rolreplication or rolname ~ '^pg_')`
 
 // meSQL are the role and all of which it is a member.
@@ -111,6 +111,9 @@ func (d *Driver) visit(ctx context.Context, s *session, r connector.Ref) (*visit
 	}
 	var platforms []string
 	for _, n := range schemas {
+		if n[0] == "tenure_shared" {
+			continue // what the policies that bind it go by
+		}
 		declared := slices.ContainsFunc(v.grants, func(g grantSpec) bool { return g.Schema == n[0] })
 		tenants, err := v.blamed(ctx, n[0], n[1])
 		if err != nil {
@@ -135,7 +138,8 @@ func (v *visit) declared(ctx context.Context) (err error) {
 	}
 	err = v.with(ctx, func(p *session) error {
 		of := url.QueryEscape(`"role":` + string(name))
-		return p.simple(ctx, "select note from tenure.mark where type = 'grant' and strpos(note, "+literal(of)+") > 0", func(_ int, row [][]byte) error {
+		by := literal(place(v.ref.Name))
+		return p.simple(ctx, "select note from tenure.mark where type = 'grant' and "+bySQL+" = "+by+" union all select note from tenure.mark where type = 'grant' and "+bySQL+" is null and strpos(note, "+literal(of)+") > 0", func(_ int, row [][]byte) error {
 			if n := readNoted(row); n.spec.Role == v.ref.Name && n.note.Get("state") == "" {
 				v.grants = append(v.grants, n.spec)
 			}
@@ -238,7 +242,7 @@ func (v *visit) inside(ctx context.Context, s *session, names []string) error {
 	for _, t := range v.shared {
 		columns = append(columns, t.column)
 	}
-	if err := newLedger(nil).pasts(ctx, s, f, anyOf(append(sorted(columns), ""))); err != nil {
+	if err := v.newLedger(nil).pasts(ctx, s, f, anyOf(append(sorted(columns), ""))); err != nil {
 		return err
 	}
 	for _, t := range f.things {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
 	"github.com/tenurehq/tenure/connector/sqltext"
 )
 
@@ -16,35 +19,30 @@ type sharedTable struct {
 	key                   string // the role's own; "" if no policy of Tenure's gives it one
 }
 
+// placesSQL finds one note of each place where rows of many tenants stand, and each note
+// of an older release, which doesn't say its place in a way that can be found.
+const placesSQL = `with recursive place (type, by) as (
+ select t.type, (select min(` + bySQL + `) from tenure.mark m where m.type = t.type) from (values ('policy'), ('rows')) t (type)
+ union all select p.type, (select min(` + bySQL + `) from tenure.mark m where m.type = p.type and ` + bySQL + ` > p.by) from place p where p.by is not null)
+select n.note from place p, lateral (select m.note from tenure.mark m where m.type = p.type and ` + bySQL + ` = p.by limit 1) n
+union all select m.note from tenure.mark m where m.type in ('policy', 'rows') and ` + bySQL + ` is null`
+
 // shared lists the shared tables that notes name, with the role's own key.
 func (d *Driver) shared(ctx context.Context, role string) (out []sharedTable, err error) {
 	err = d.with(ctx, func(s *session) error {
 		keys, places := map[sharedTable]string{}, map[[2]string]bool{}
-		note := func(typ string, each func(spec string)) error {
-			all, err := marks.All(ctx, s, dialect{}, typ)
-			for _, n := range all {
-				each(n.Get("spec"))
-			}
-			return err
-		}
-		err := note("policy", func(spec string) {
+		read := func(_ int, v [][]byte) error {
 			var p policySpec
-			_ = json.Unmarshal([]byte(spec), &p)
+			_ = json.Unmarshal([]byte(relational.ParseNote(string(v[0])).Get("spec")), &p)
 			places[[2]string{p.Schema, p.Column}] = true
 			for _, t := range p.Tables {
 				if p.Role == role {
 					keys[sharedTable{schema: p.Schema, table: t, column: p.Column}] = p.Key
 				}
 			}
-		})
-		if err != nil {
-			return err
+			return nil
 		}
-		err = note("rows", func(spec string) {
-			var p poolSpec
-			_ = json.Unmarshal([]byte(spec), &p)
-			places[[2]string{p.Schema, p.Column}] = true
-		})
+		err := s.simple(ctx, placesSQL+"; select m.note from tenure.role_key k join tenure.mark m on m.type = 'policy' and m.name = k.name where k.role = to_regrole("+literal(quote(role))+")", read)
 		if err != nil {
 			return err
 		}
@@ -104,16 +102,29 @@ func (t sharedTable) sees(ctx context.Context, s *session, test string) (string,
 // open names a policy that lets the role see more than its key's rows, whether
 // such rows are there yet or not.
 func (t sharedTable) open(ctx context.Context, s *session) (found string, err error) {
-	name := quote(t.schema, t.table)
-	err = s.simple(ctx, `select p.polname, coalesce(pg_get_expr(p.polqual, p.polrelid), 'true'), quote_ident(a.attname), format_type(a.atttypid, null)
+	name, bound := quote(t.schema, t.table), []string(nil)
+	err = s.simple(ctx, `select p.polname, coalesce(pg_get_expr(p.polqual, p.polrelid), 'true'), `+keyColumnSQL+`
  from pg_policy p join pg_attribute a on a.attrelid = p.polrelid and a.attname = `+literal(t.column)+` where p.polrelid = `+literal(name)+`::regclass and p.polpermissive
  and exists (select 1 from unnest(p.polroles) x where x = 0 or pg_has_role(x, 'usage'))`, func(_ int, v [][]byte) error {
-		text := string(v[1])
-		if text == "true" || t.key != "" && !expression(text, string(v[2]), string(v[3]), t.key) {
-			found = "policy " + string(v[0]) + " of " + name + " lets it see more than its tenant's rows"
+		policy, text, column := string(v[0]), string(v[1]), keyColumnOf(v[2:])
+		switch {
+		case strings.HasPrefix(policy, boundPrefix) && column.printed(text, policy):
+			bound = append(bound, policy)
+		case t.key == "" && text != "true", column.equals(text, t.key):
+		default:
+			found = "policy " + policy + " of " + name + " lets it see more than its tenant's rows"
 		}
 		return nil
 	})
+	if err != nil || found != "" || len(bound) == 0 {
+		return found, err
+	}
+	keys, err := textsOf(ctx, s, "select key from tenure_shared.own_key where policy = "+anyOf(bound))
+	for _, k := range keys {
+		if k != t.key {
+			found = "it has the key " + strconv.Quote(k) + " on " + name + ", which isn't its tenant's"
+		}
+	}
 	return found, err
 }
 

@@ -69,7 +69,7 @@ func checkRole(r connector.Ref, role string) error {
 	if err := relational.CheckName("the role of "+r.Type, role, maxName); err != nil {
 		return err
 	}
-	if strings.HasPrefix(role, "pg_") || role == "public" || role == "none" {
+	if strings.HasPrefix(role, "pg_") || isGroup(role) || role == "public" || role == "none" {
 		return tenure.Errorf(tenure.Invalid, "%s %q: role %q is not a tenant's", r.Type, r.Name, role)
 	}
 	return nil

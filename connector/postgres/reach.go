@@ -29,7 +29,7 @@ func (d *Driver) Reach(ctx context.Context, all []connector.Declared, yield func
 }
 
 func (d *Driver) ways(ctx context.Context, all []connector.Declared, yield func(way) error) (connector.Sighting, error) {
-	j := &reaching{ledger: newLedger(all), d: d}
+	j := &reaching{ledger: d.newLedger(all), d: d}
 	g, err := d.look(ctx, func(s *session) (bool, error) {
 		if err := j.server(ctx, s); err != nil {
 			return false, err

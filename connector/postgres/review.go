@@ -42,7 +42,7 @@ func review(typ string, attributes map[string]any) []string {
 			refuse("tables %q isn't a list of names", t)
 		}
 	}
-	if s := text("schema"); typ == "grant" && (s == "pg_catalog" || s == "information_schema" || s == "tenure" || s == "tenure_sentinel") {
+	if s := text("schema"); typ == "grant" && (s == "pg_catalog" || s == "information_schema" || keptSchema(s)) {
 		refuse("schema %s is not a tenant's", s)
 	}
 	if key := text("key"); (typ == "policy" || typ == "rows") && (key == "*" || key == "%") {

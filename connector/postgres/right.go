@@ -22,7 +22,7 @@ type reaching struct {
 
 	in   string              // the database that is looked at
 	own  *connector.Declared // whose the whole of it is
-	open map[string]bool     // its schemas that everybody, or a tenant's role, may use
+	open map[string]bool     // its schemas that everybody, or a tenant's role, itself or through a group, may use
 	out  []way
 }
 
@@ -34,7 +34,9 @@ func (j *reaching) database(ctx context.Context, s *session, name string, own *c
 	}
 	j.in, j.own, j.open = name, own, map[string]bool{}
 	for _, t := range f.things {
-		if t.kind == "schema" && slices.ContainsFunc(t.acl, func(i aclItem) bool { return i.may("U") && (i.grantee == "" || j.role(i.grantee) != nil) }) {
+		if t.kind == "schema" && slices.ContainsFunc(t.acl, func(i aclItem) bool {
+			return i.may("U") && (i.grantee == "" || j.role(i.grantee) != nil || j.among(i.grantee, nil) != "")
+		}) {
 			j.open[t.schema] = true
 		}
 	}
@@ -101,12 +103,18 @@ func (j *reaching) thing(ctx context.Context, s *session, t thing) error {
 			}
 		}
 		switch {
+		case t.foundation && strings.HasPrefix(i.grantee, boundPrefix) && t.opens(i.letters):
 		case t.foundation:
 			j.grantee(t, i, j.role(i.grantee), tenure.Critical)
 		case t.place != nil:
 			j.inStore(t, i)
 		case i.grantee == "":
 			j.public(t, i)
+		case isGroup(i.grantee):
+			if more := j.beyond(t, i); more != "" && j.among(i.grantee, nil) != "" {
+				i.letters = more
+				j.grantee(t, i, nil, tenure.Critical)
+			}
 		default:
 			if r := j.role(i.grantee); r != nil {
 				if more := j.beyond(t, i); more != "" {
@@ -117,6 +125,11 @@ func (j *reaching) thing(ctx context.Context, s *session, t thing) error {
 		}
 	}
 	return nil
+}
+
+// opens says that the rights are those that a policy's group has on what policies go by.
+func (t thing) opens(letters string) bool {
+	return t.schema == "tenure_shared" && (t.kind == "schema" && letters == "U" || t.kind == "view" && t.column == "" && letters == "r")
 }
 
 // beyond are the rights of an item that no grant declares. What a grant names is the

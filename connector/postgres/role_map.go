@@ -43,11 +43,15 @@ func (k roles) dataMap(ctx context.Context, v connector.Survey) (m connector.Map
 
 // ownedObjects are large objects of the role that no row which Tenure may read names.
 func (k roles) ownedObjects(ctx context.Context, s *session, name string, limit int) ([]string, error) {
+	own := "select m.oid from pg_catalog.pg_largeobject_metadata m where m.lomowner = to_regrole(" + literal(quote(name)) + ")"
+	if any, err := textsOf(ctx, s, own+" limit 1"); err != nil || len(any) == 0 {
+		return nil, err
+	}
 	all, err := locators(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	sql := "with own as materialized (select m.oid from pg_catalog.pg_largeobject_metadata m where pg_get_userbyid(m.lomowner) = " + literal(name) + ") select oid::text from own"
+	sql := "with own as materialized (" + own + ") select oid::text from own"
 	var named []string
 	for _, l := range all {
 		named = append(named, l.others("true", "select oid from own"))
@@ -81,7 +85,7 @@ func (k roles) unlinkOwned(ctx context.Context, s *session, name string) (map[st
 		}
 		counts[objectsOf+"role "+name] += int64(len(ids))
 	}
-	left, err := textsOf(ctx, s, "select m.oid::text from pg_largeobject_metadata m where pg_get_userbyid(m.lomowner) = "+literal(name)+" limit 1")
+	left, err := textsOf(ctx, s, "select m.oid::text from pg_largeobject_metadata m where m.lomowner = to_regrole("+literal(quote(name))+") limit 1")
 	if err == nil && len(left) > 0 {
 		err = tenure.Errorf(tenure.Blocked, "role %q can't be dropped: it owns large object %s, which a row names that stays", name, left[0]).
 			WithHint("give it to the role of the application: alter large object %s owner to …", left[0])

@@ -57,6 +57,9 @@ func (a poolAttributes) spec() poolSpec { return poolSpec{a.Column, a.Key, a.Sch
 
 func (p poolSpec) object() string { return p.Schema + "\x00" + p.Column + "\x00" + p.Key }
 
+// shared is where rows of many tenants stand.
+func (p poolSpec) shared() string { return p.Schema + "\x00" + p.Column }
+
 func (k pools) normalise(d connector.Desired) (json.RawMessage, error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
@@ -230,7 +233,7 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 		if err != nil {
 			return err
 		}
-		note := k.note(d.Ref, spec, a.spec().object())
+		note := k.noteBy(d.Ref, spec, a.spec().object(), a.spec().shared())
 		twin, _, err := k.beside(ctx, s, d.Ref, note.Get("on"))
 		if err != nil {
 			return err

@@ -21,22 +21,14 @@ const settledType = "settled"
 func (d *Driver) Settle(ctx context.Context) error {
 	done := connector.Ref{Type: settledType, Name: string(d.marker.Installation) + "/" + d.system}
 	err := d.with(ctx, func(s *session) error {
-		ready := 0
-		err := s.simple(ctx, `select from pg_attribute where attrelid = to_regclass('tenure.mark') and attname = 'object'`, func(int, [][]byte) error { ready++; return nil })
-		if err != nil {
+		if err := s.renew(ctx); err != nil {
 			return err
 		}
-		if ready > 0 {
-			if n, err := d.noteOf(ctx, s, done); err != nil || n != nil {
-				return err
-			}
+		if n, err := d.noteOf(ctx, s, done); err != nil || n != nil {
+			return err
 		}
 		return s.atomic(ctx, func(s *session) error {
-			first := "lock table tenure.mark in share row exclusive mode"
-			if ready == 0 {
-				first += "; " + marksSQL
-			}
-			if err := s.simple(ctx, first, nil); err != nil {
+			if err := s.simple(ctx, "lock table tenure.mark in share row exclusive mode", nil); err != nil {
 				return err
 			}
 			older, err := d.older(ctx, s)

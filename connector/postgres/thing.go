@@ -105,7 +105,7 @@ func (l *ledger) rights(ctx context.Context, s *session, own *connector.Declared
 				t.place = l.schema(t.schema)
 			}
 		}
-		t.foundation = t.schema == "tenure" || t.schema == "tenure_sentinel"
+		t.foundation = keptSchema(t.schema)
 		f.things = append(f.things, t)
 	}
 	columns := make([]string, 0, len(l.columns)+1)
