@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -32,9 +33,12 @@ func (a *app) systemCheck() *cobra.Command {
 	return cmd
 }
 
-// blueprintOf fills in the blueprint: a file's source where there is such a file.
+// blueprintOf fills in the blueprint: a file's source where there is such a file, or the
+// name is one of a file.
 func (a *app) blueprintOf(p *client.CheckSystemParams, of string) error {
-	if at, err := os.Stat(of); of != "-" && (err != nil || at.IsDir()) {
+	at, err := os.Stat(of)
+	file := err == nil && at.Mode().IsRegular() || of == "-" || slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(of))
+	if !file {
 		p.Body.Blueprint = of
 		return nil
 	}

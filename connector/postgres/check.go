@@ -131,13 +131,16 @@ func (c *checkup) member(ctx context.Context, group string) (held bool, fix stri
 	return is[0] == "true true", fix, nil
 }
 
+// keptIn are the schemas that Tenure keeps for itself, under the alias n.
+const keptIn = "n.nspname in ('tenure', 'tenure_sentinel', 'tenure_shared')"
+
 // foreignSQL writes what gives Tenure's role what is kept in its schemas, where that
 // belongs to another.
-const foreignSQL = `select format('alter schema %I owner to ROLE', n.nspname) from pg_namespace n where n.nspname in ('tenure', 'tenure_sentinel') and pg_get_userbyid(n.nspowner) <> current_user
+const foreignSQL = `select format('alter schema %I owner to ROLE', n.nspname) from pg_namespace n where ` + keptIn + ` and pg_get_userbyid(n.nspowner) <> current_user
 union all select format('alter table %s owner to ROLE', c.oid::regclass) from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where n.nspname in ('tenure', 'tenure_sentinel') and c.relkind in ('r', 'p') and pg_get_userbyid(c.relowner) <> current_user
+ where ` + keptIn + ` and c.relkind in ('r', 'p', 'v') and pg_get_userbyid(c.relowner) <> current_user
 union all select format('alter function %s owner to ROLE', p.oid::regprocedure) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
- where n.nspname in ('tenure', 'tenure_sentinel') and pg_get_userbyid(p.proowner) <> current_user`
+ where ` + keptIn + ` and pg_get_userbyid(p.proowner) <> current_user`
 
 // keeps looks at Tenure's own schemas: another role may have made them, when it was
 // Tenure's.
@@ -147,13 +150,18 @@ func (c *checkup) keeps(ctx context.Context) error {
 	}
 	fixes, err := textsOf(ctx, c.session, replaced(foreignSQL, "ROLE", strings.ReplaceAll(quote(c.role), "%", "%%")))
 	if err == nil && len(fixes) > 0 {
-		c.needs(false, connector.RightMissing, "owner of the schemas tenure and tenure_sentinel", "Tenure's sentinel, its marks and its tallies", strings.Join(fixes, "; "))
+		c.needs(false, connector.RightMissing, "owner of Tenure's own schemas", "Tenure's sentinel, its marks and its tallies", strings.Join(fixes, "; "))
 	}
 	return err
 }
 
-// keptSQL reads the roles that Tenure keeps.
-const keptSQL = ` from tenure.mark m join pg_roles r on r.oid = m.object where m.type in ('role', '` + elevationType + `', '` + deputyType + `') and m.site = ` + siteSQL
+// keptSQL reads the roles that Tenure keeps: those that bear its marks, the groups of its
+// grants and, with keptBoundSQL, those of its policies.
+const (
+	keptSQL = ` from pg_roles r where exists (select 1 from tenure.mark m where m.type in ('role', '` + elevationType + `', '` + deputyType + `') and m.object = r.oid and m.site = ` + siteSQL + `)
+ or left(r.rolname, 9) = '` + groupPrefix + `' and exists (select 1 from tenure.mark m where m.type = 'grant' and strpos(m.note, r.rolname) > 0)`
+	keptBoundSQL = ` or left(r.rolname, 9) = '` + boundPrefix + `' and exists (select 1 from tenure.role_key k where k.policy = r.rolname)`
+)
 
 // made looks at the roles that Tenure has made, perhaps by another login or as a
 // superuser, or before the server was upgraded from a version that asked no admin option.
@@ -165,7 +173,15 @@ func (c *checkup) made(ctx context.Context) error {
 	if err != nil || !there {
 		return err
 	}
-	give := "do $$ declare r text; begin for r in select r.rolname" + keptSQL + " loop execute format('grant %I to %I with admin option', r, " + granteeText + "); end loop; end $$"
+	bound, err := keeps(ctx, c.session, "role_key")
+	if err != nil {
+		return err
+	}
+	kept := keptSQL
+	if bound {
+		kept += keptBoundSQL
+	}
+	give := "do $$ declare r text; begin for r in select r.rolname" + kept + " loop execute format('grant %I to %I with admin option', r, " + granteeText + "); end loop; end $$"
 	if c.traits["superuser"] {
 		c.lacks = append(c.lacks, give)
 		return nil
@@ -174,7 +190,7 @@ func (c *checkup) made(ctx context.Context) error {
 	if err != nil || len(readable) == 0 {
 		return err
 	}
-	n, err := textsOf(ctx, c.session, "select count(*)::text"+keptSQL+" and not pg_has_role(r.oid, 'member with admin option')")
+	n, err := textsOf(ctx, c.session, "select count(*)::text from (select r.oid"+kept+") r where not pg_has_role(r.oid, 'member with admin option')")
 	if err != nil || n[0] == "0" {
 		return err
 	}

@@ -68,7 +68,7 @@ type asks struct {
 	schemas   map[string][]connector.Asked // on which something is granted
 	groups    map[string][]string          // by name: which resources make their roles members
 	holders   map[string][]string          // by name: which resources belong to the role
-	databases map[string][]string          // by name: what is granted on it, as grant's words, by which resource
+	databases map[string][]string          // by name: the privileges that are granted on it
 	own       []string                     // roles of the blueprint's own
 	open      []string                     // keys of resources whose names depend on the tenant
 }
@@ -103,30 +103,49 @@ func (a *asks) read(r connector.Asked) {
 		for _, owner := range names("owner") {
 			a.holders[owner] = append(a.holders[owner], r.Key)
 		}
-		return
 	}
-	schemas := names("schema")
-	if _, given := r.Attributes["schema"]; !given && relational.IsRecord(r.Type) {
-		schemas = []string{"public"}
-	}
-	for _, schema := range schemas {
-		if r.Type == "grant" {
-			a.schemas[schema] = append(a.schemas[schema], r)
-		}
-		for _, t := range slices.Concat(names("tables"), names("table")) {
-			n := relational.TableName{Schema: schema, Name: t}
-			if in, name, qualified := strings.Cut(t, "."); qualified && r.Type == "rows" {
-				n = relational.TableName{Schema: in, Name: name}
+	switch schemas := names("schema"); {
+	case r.Type == "database":
+	case r.Type == "schema": // of its tables those elsewhere are named with their schemas
+		a.named(r, "", slices.Concat(names("tables"), columnsOf(r)))
+	case len(schemas) == 0 && r.Attributes["schema"] == nil && relational.IsRecord(r.Type):
+		a.named(r, "public", names("table"))
+	default:
+		for _, schema := range schemas {
+			if r.Type == "grant" {
+				a.schemas[schema] = append(a.schemas[schema], r)
 			}
-			if n.Name != "*" {
-				a.tables[n] = append(a.tables[n], r)
-			}
+			a.named(r, schema, slices.Concat(names("tables"), names("table"), columnsOf(r)))
 		}
 	}
 	if r.Type == "grant" {
 		for _, db := range names("database") {
 			privileges, _ := spelled(r.Attributes["privileges"])
 			a.databases[db] = append(a.databases[db], privileges...)
+		}
+	}
+}
+
+// columnsOf are the tables that have the tenant column by another name.
+func columnsOf(r connector.Asked) (tables []string) {
+	all, _ := r.Attributes["columns"].(map[string]any)
+	for table, column := range all {
+		if column != "" { // which says that the table hasn't any
+			tables = append(tables, table)
+		}
+	}
+	return tables
+}
+
+// named adds tables of a schema, or of the one that a name says itself.
+func (a *asks) named(r connector.Asked, schema string, tables []string) {
+	for _, t := range sorted(tables) {
+		n := relational.TableName{Schema: schema, Name: t}
+		if in, name, qualified := strings.Cut(t, "."); qualified && (r.Type == "rows" || r.Type == "schema") {
+			n = relational.TableName{Schema: in, Name: name}
+		}
+		if n.Name != "*" && n.Schema != "" {
+			a.tables[n] = append(a.tables[n], r)
 		}
 	}
 }

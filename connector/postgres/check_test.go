@@ -16,7 +16,7 @@ func (w *world) pooled() []connector.Asked {
 	return []connector.Asked{
 		{Key: "login", Type: "role", Name: "${tenant.name}", Attributes: map[string]any{"login": true, "memberOf": []any{w.token + "owner"}}},
 		{Key: "base", Type: "database", Name: "${tenant.name}", Attributes: map[string]any{"owner": "${resources.login.name}"}},
-		{Key: "place", Type: "schema", Name: "${tenant.name}", Attributes: map[string]any{"owner": w.token + "owner"}},
+		{Key: "place", Type: "schema", Name: "${tenant.name}", Attributes: map[string]any{"owner": w.token + "owner", "tables": map[string]any{"*": "crm", "app.settings": "crm"}}},
 		{Key: "use", Type: "grant", Name: "use", Attributes: map[string]any{"role": "${resources.login.name}", "schema": "granted", "tables": []any{"a", "b"}, "privileges": []any{"select"}}},
 		{Key: "orders", Type: "policy", Name: "orders", Attributes: map[string]any{"schema": "shared", "tables": []any{"orders"}, "column": "tenant", "key": "${tenant.id}", "role": "${resources.login.name}"}},
 		{Key: "notes", Type: "rows", Name: "notes", Attributes: map[string]any{"schema": "pool", "column": "tenant", "key": "${tenant.id}", "tables": map[string]any{"notes": "crm", "shared.orders": "crm"}}},
@@ -160,15 +160,19 @@ func TestCheckNewLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	role := desired("role", w.token+"tenant", map[string]any{"login": true})
-	if _, _, err := old.Ensure(t.Context(), role); err != nil {
-		t.Fatal(err)
+	use := desired("grant", "use", map[string]any{"role": role.Name, "schema": "granted", "tables": []any{"a"}, "privileges": []any{"select"}})
+	sees := desired("policy", "sees", map[string]any{"role": role.Name, "schema": "shared", "tables": []any{"orders"}, "column": "tenant", "key": "acme"})
+	for _, r := range []connector.Desired{role, use, sees} {
+		if _, _, err := old.Ensure(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
 	}
 	second := w.token + "second"
-	w.exec(t, "create role %s login createrole createdb bypassrls password 'second-secret-text'; grant pg_monitor, pg_signal_backend to %[1]s; grant create on database %s to %[1]s", second, quote(strs(t, connect(t, w.dsn), "select current_database()")[0]))
+	w.exec(t, "create role %s login createrole createdb bypassrls password 'second-secret-text'; grant pg_monitor, pg_signal_backend to %[1]s; grant create on database %s to %[1]s; grant %s to %[1]s", second, quote(strs(t, connect(t, w.dsn), "select current_database()")[0]), w.application())
 	d := w.driver(t, postgrestest.As(t, w.dsn, second, "second-secret-text"))
-	want := []string{"owner of the schemas tenure and tenure_sentinel"}
+	want := []string{"owner of Tenure's own schemas"}
 	if w.modern(t) {
-		want = append(want, "admin option on 1 role that Tenure keeps")
+		want = append(want, "admin option on 3 roles that Tenure keeps")
 	}
 	for _, name := range want {
 		missing := in(checked(t, d, nil), connector.RightMissing)
@@ -186,8 +190,10 @@ func TestCheckNewLogin(t *testing.T) {
 	if _, _, err := d.Ensure(t.Context(), role); err != nil {
 		t.Errorf("with the new login a role is changed: %v", err)
 	}
-	if _, err := d.Delete(t.Context(), role.Ref); err != nil {
-		t.Errorf("with the new login a role is deleted: %v", err)
+	for _, r := range []connector.Desired{sees, use, role} {
+		if _, err := d.Delete(t.Context(), r.Ref); err != nil {
+			t.Errorf("with the new login a %s is deleted: %v", r.Type, err)
+		}
 	}
 }
 

@@ -114,7 +114,7 @@ func (w *world) modern(t testing.TB) bool {
 }
 
 // application is the role that owns the shared tables.
-func (w *world) application() string { return w.token + "app" }
+func (w *world) application() string { return w.token + "application" }
 
 // clean drops what the test left in the whole server.
 func (w *world) clean(t *testing.T) {
