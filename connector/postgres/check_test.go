@@ -168,7 +168,7 @@ func TestCheckNewLogin(t *testing.T) {
 		}
 	}
 	second := w.token + "second"
-	w.exec(t, "create role %s login createrole createdb bypassrls password 'second-secret-text'; grant pg_monitor, pg_signal_backend to %[1]s; grant create on database %s to %[1]s; grant %s to %[1]s", second, quote(strs(t, connect(t, w.dsn), "select current_database()")[0]), w.application())
+	w.exec(t, "create role %s login createrole createdb bypassrls password 'second-secret-text'; grant pg_monitor, pg_signal_backend to %[1]s; grant create on database %[2]s to %[1]s; grant %[3]s to %[1]s", second, quote(strs(t, connect(t, w.dsn), "select current_database()")[0]), w.application())
 	d := w.driver(t, postgrestest.As(t, w.dsn, second, "second-secret-text"))
 	want := []string{"owner of Tenure's own schemas"}
 	if w.modern(t) {

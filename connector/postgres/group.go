@@ -108,5 +108,5 @@ func (g grantSpec) leave(h held) []string {
 	if !h.member {
 		return nil
 	}
-	return []string{"revoke " + quote(g.group) + " from " + quote(g.Role), emptied(g.group, g.ofGroup().statements(false, h.group)...)}
+	return []string{leaving(g.group, g.Role), emptied(g.group, g.ofGroup().statements(false, h.group)...)}
 }
