@@ -125,7 +125,13 @@ func makeNeighbours(ctx context.Context, dsn string, first, end int) error {
 		fmt.Fprintf(&b, "create role %s login connection limit 10;\ncomment on role %s is '%s';\n", name, name, relational.NewNote(m, refs[0]))
 		fmt.Fprintf(&b, "create schema %s;\ncomment on schema %s is '%s';\ngrant usage on schema %s to %s;\n", name, name, relational.NewNote(m, refs[1]), name, name)
 		for t := range crowdTables {
-			fmt.Fprintf(&b, "create table %s.%s (id bigint generated always as identity primary key, note text);\ngrant select, insert on %s.%s to %s;\n", name, tables[t], name, tables[t], name)
+			fmt.Fprintf(&b, "create table %s.%s (id bigint generated always as identity primary key, note text);\nalter table %[1]s.%[2]s owner to %[1]s;\n", name, tables[t])
+		}
+		fmt.Fprintf(&b, "alter schema %s owner to %[1]s;\n", name)
+		for _, r := range refs {
+			from := map[string]string{"role": "pg_roles where rolname", "schema": "pg_namespace where nspname"}[r.Type]
+			fmt.Fprintf(&b, "insert into tenure.mark (type, name, note, site, object) select '%s', '%s', '%s', (select system_identifier::text from pg_control_system()) || ':' || (select oid from pg_database where datname = current_database()), oid from %s = '%s';\n",
+				r.Type, name, relational.NewNote(m, r).Sealed(m), from, name)
 		}
 		spec := fmt.Sprintf(`{"privileges":["insert","select"],"role":"%s","schema":"%s","tables":["%s"]}`, name, name, strings.Join(tables[:crowdTables], `","`))
 		grant := connector.Ref{Resource: refs[1].Resource, Tenant: refs[1].Tenant, Type: "grant", Name: name}

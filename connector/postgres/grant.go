@@ -13,35 +13,21 @@ import (
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
-// grants are privileges of one role on one schema, on named tables of it, or on
+// grants are privileges of one role on one schema, on named objects of it, or on
 // one database. What a role has there beyond all of its grants is drift. Rights on
-// tables that tenants share a role has through a group (group.go).
+// objects that tenants share a role has through a group (group.go).
 type grants struct{ *Driver }
 
 type grantSpec struct {
 	Database   string   `json:"database,omitempty"`
+	Functions  []string `json:"functions,omitempty"` // name(type,type)
 	Privileges []string `json:"privileges"`
 	Role       string   `json:"role"`
 	Schema     string   `json:"schema,omitempty"`
-	Tables     []string `json:"tables,omitempty"`
+	Sequences  []string `json:"sequences,omitempty"`
+	Tables     []string `json:"tables,omitempty"` // views too
 
 	group string // through which the role has it, "" where the role has it itself
-}
-
-var grantable = map[string][]string{
-	"table":    {"delete", "insert", "references", "select", "trigger", "truncate", "update"},
-	"schema":   {"create", "usage"},
-	"database": {"connect", "create", "temporary"},
-}
-
-func (g grantSpec) on() string {
-	switch {
-	case g.Database != "":
-		return "database"
-	case len(g.Tables) > 0:
-		return "table"
-	}
-	return "schema"
 }
 
 func (k grants) parse(r connector.Ref) (g grantSpec, err error) {
@@ -54,14 +40,23 @@ func (k grants) parse(r connector.Ref) (g grantSpec, err error) {
 	if err := checkRole(r, g.Role); err != nil {
 		return g, err
 	}
-	if (g.Schema == "") == (g.Database == "") || g.Database != "" && len(g.Tables) > 0 {
-		return g, tenure.Errorf(tenure.Invalid, "grant %q needs either a schema, with tables or without, or a database", r.Name)
+	kinds := 0
+	for _, list := range [][]string{g.Tables, g.Sequences, g.Functions} {
+		kinds += min(len(list), 1)
 	}
-	if err := checkNames("what a grant names", append(slices.Clone(g.Tables), g.Schema+g.Database)...); err != nil {
+	if (g.Schema == "") == (g.Database == "") || kinds > 1 || g.Database != "" && kinds > 0 {
+		return g, tenure.Errorf(tenure.Invalid, "grant %q needs a database, or a schema with tables, sequences or functions of it or without", r.Name)
+	}
+	for i, f := range g.Functions {
+		if g.Functions[i], err = signature(r, f); err != nil {
+			return g, err
+		}
+	}
+	if err := checkNames("what a grant names", append(append(slices.Clone(g.Tables), g.Sequences...), g.Schema+g.Database)...); err != nil {
 		return g, err
 	}
-	if slices.Contains(g.Tables, "*") {
-		return g, tenure.Errorf(tenure.Invalid, "grant %q must name its tables", r.Name)
+	if slices.Contains(g.names(), "*") {
+		return g, tenure.Errorf(tenure.Invalid, "grant %q must name its %ss", r.Name, g.on())
 	}
 	for i, p := range g.Privileges {
 		p = strings.ToLower(p)
@@ -77,7 +72,7 @@ func (k grants) parse(r connector.Ref) (g grantSpec, err error) {
 	if len(g.Privileges) == 0 {
 		return g, tenure.Errorf(tenure.Invalid, "grant %q names no privilege", r.Name)
 	}
-	g.Privileges, g.Tables = sorted(g.Privileges), sorted(g.Tables)
+	g.Privileges, g.Tables, g.Sequences, g.Functions = sorted(g.Privileges), sorted(g.Tables), sorted(g.Sequences), sorted(g.Functions)
 	return g, nil
 }
 
@@ -89,29 +84,30 @@ func (k grants) normalise(d connector.Desired) (json.RawMessage, error) {
 	return tenure.Canonical(g)
 }
 
-// right is one privilege on one object: a table by its name, "" for the schema
+// right is one privilege on one object of the schema, by its name; "" for the schema
 // or database itself.
-type right struct{ table, privilege string }
+type right struct{ object, privilege string }
 
-// rights are what the grant gives; a grant on tables includes the use of their
-// schema.
+// rights are what the grant gives; a grant on objects of a schema includes the use of it.
 func (g grantSpec) rights() map[right]bool {
 	out := map[right]bool{}
-	if g.on() != "table" {
+	objects := g.names()
+	if len(objects) == 0 {
 		for _, p := range g.Privileges {
 			out[right{"", p}] = true
 		}
 		return out
 	}
 	out[right{"", "usage"}] = true
-	for _, t := range g.Tables {
+	for _, o := range objects {
 		for _, p := range g.Privileges {
-			out[right{t, p}] = true
+			out[right{o, p}] = true
 		}
 	}
 	return out
 }
 
+// object is what grants of one role meet on.
 func (g grantSpec) object() string { return g.Database + "\x00" + g.Schema + "\x00" + g.Role }
 
 // held is what there is of a grant: the rights that its role has itself, those of its
@@ -159,8 +155,11 @@ union all
 select '0', c.relname::text, lower(x.privilege_type), case when x.grantee = to_regrole($2) then '' else 'group' end from pg_class c, aclexplode(c.relacl) x
  where c.relnamespace = to_regnamespace($3) and c.relname = any ($4) and x.grantee in (to_regrole($2), to_regrole($5))
 union all
+select '0', f.name, lower(x.privilege_type), case when x.grantee = to_regrole($2) then '' else 'group' end from unnest($6::text[], $7::text[]) f (name, call) join pg_proc p on p.oid = to_regprocedure(f.call), aclexplode(p.proacl) x
+ where x.grantee in (to_regrole($2), to_regrole($5))
+union all
 select '0', '', '', case when m.member is null then 'there' else 'member' end from pg_roles o left join pg_auth_members m on m.roleid = o.oid and m.member = to_regrole($2)
- where o.oid = to_regrole($5)`, read, g.Schema, role, quote(g.Schema), append([]string{}, g.Tables...), quote(g.group))
+ where o.oid = to_regrole($5)`, read, g.Schema, role, quote(g.Schema), append(append([]string{}, g.Tables...), g.Sequences...), quote(g.group), append([]string{}, g.Functions...), g.calls())
 	return out[0], err
 }
 
@@ -186,16 +185,18 @@ func readHeld(out []held, v [][]byte) error {
 // heldSQL gives, for each spec by its number, the objects and privileges. It
 // asks for no more kinds of object than the specs name.
 func heldSQL(specs []grantSpec) string {
-	values := make([]string, len(specs))
-	var database, schema, table bool
-	for i, g := range specs {
-		tables := "'{}'"
-		if len(g.Tables) > 0 {
-			tables = "array[" + literals(g.Tables) + "]"
+	list := func(names []string, typ string) string {
+		if len(names) == 0 {
+			return "'{}'::" + typ + "[]"
 		}
-		database, schema, table = database || g.Database != "", schema || g.Schema != "", table || len(g.Tables) > 0
-		values[i] = fmt.Sprintf("(%d, to_regrole(%s)::oid, to_regrole(%s)::oid, to_regnamespace(%s)::oid, %s::name, %s::name[])",
-			i, literal(quote(g.Role)), literal(quote(g.group)), literal(quote(g.Schema)), literal(g.Database), tables)
+		return "array[" + literals(names) + "]::" + typ + "[]"
+	}
+	values := make([]string, len(specs))
+	asked := map[string]bool{}
+	for i, g := range specs {
+		asked[g.on()] = true
+		values[i] = fmt.Sprintf("(%d, to_regrole(%s)::oid, to_regrole(%s)::oid, to_regnamespace(%s)::oid, %s::name, %s, %s, %s)", i, literal(quote(g.Role)), literal(quote(g.group)), literal(quote(g.Schema)), literal(g.Database),
+			list(append(slices.Clone(g.Tables), g.Sequences...), "name"), list(g.Functions, "text"), list(g.calls(), "text"))
 	}
 	var parts []string
 	add := func(wanted bool, object, from, acl string) {
@@ -203,11 +204,12 @@ func heldSQL(specs []grantSpec) string {
 			parts = append(parts, "select g.i::text as "+seen+", "+object+", lower(x.privilege_type), case when x.grantee = g.role then '' else 'group' end from g join "+from+", aclexplode("+acl+") x where x.grantee in (g.role, g.via)")
 		}
 	}
-	add(schema || !database, "''", "pg_namespace n on n.oid = g.ns", "n.nspacl")
-	add(database, "''", "pg_database d on d.datname = g.db", "d.datacl")
-	add(table, "c.relname::text", "pg_class c on c.relnamespace = g.ns and c.relname = any (g.tables)", "c.relacl")
+	add(len(asked) > 1 || !asked["database"], "''", "pg_namespace n on n.oid = g.ns", "n.nspacl")
+	add(asked["database"], "''", "pg_database d on d.datname = g.db", "d.datacl")
+	add(asked["table"] || asked["sequence"], "c.relname::text", "pg_class c on c.relnamespace = g.ns and c.relname = any (g.relations)", "c.relacl")
+	add(asked["function"], "f.name", "lateral unnest(g.functions, g.calls) f (name, call) on true join pg_proc p on p.oid = to_regprocedure(f.call)", "p.proacl")
 	parts = append(parts, "select g.i::text, '', '', case when m.member is null then 'there' else 'member' end from g join pg_roles o on o.oid = g.via left join pg_auth_members m on m.roleid = o.oid and m.member = g.role")
-	return "with g (i, role, via, ns, db, tables) as materialized (values " + strings.Join(values, ", ") + ")\n" + strings.Join(parts, "\nunion all\n")
+	return "with g (i, role, via, ns, db, relations, functions, calls) as materialized (values " + strings.Join(values, ", ") + ")\n" + strings.Join(parts, "\nunion all\n")
 }
 
 // noted is a grant as its note has it.
@@ -278,7 +280,7 @@ func (k grants) shown(name string, n *noted, g grantSpec, h held, others map[rig
 	if g.group != "" {
 		has = h.through()
 		for r := range minus(h.group, want) {
-			extra = append(extra, strings.TrimSpace("group "+r.table+" "+r.privilege))
+			extra = append(extra, strings.TrimSpace("group "+r.object+" "+r.privilege))
 		}
 	}
 	for r := range want {
@@ -288,11 +290,11 @@ func (k grants) shown(name string, n *noted, g grantSpec, h held, others map[rig
 				given++
 			}
 		default:
-			missing = append(missing, strings.TrimSpace(r.table+" "+r.privilege))
+			missing = append(missing, strings.TrimSpace(r.object+" "+r.privilege))
 		}
 	}
 	for r := range g.excess(h.own, others) {
-		extra = append(extra, strings.TrimSpace(r.table+" "+r.privilege))
+		extra = append(extra, strings.TrimSpace(r.object+" "+r.privilege))
 	}
 	if g.group != "" && (n == nil || n.note.Get(viaKey) == "") { // as an older release, or a stranger, gave it
 		given += len(minus(h.own, minus(h.own, want), others, map[right]bool{{"", "usage"}: true}))
@@ -309,7 +311,7 @@ func (k grants) shown(name string, n *noted, g grantSpec, h held, others map[rig
 		}
 	}
 	attributes := map[string]any{"privileges": g.Privileges, "role": g.Role}
-	for key, v := range map[string][]string{"missing": sorted(missing), "extra": sorted(extra), "tables": g.Tables} {
+	for key, v := range map[string][]string{"missing": sorted(missing), "extra": sorted(extra), "tables": g.Tables, "sequences": g.Sequences, "functions": g.Functions} {
 		if len(v) > 0 {
 			attributes[key] = v
 		}
@@ -331,9 +333,9 @@ func (g grantSpec) excess(own, others map[right]bool) map[right]bool {
 		want = nil
 	}
 	out := minus(own, want, others)
-	if g.on() == "table" {
+	if len(g.names()) > 0 {
 		for r := range out {
-			if r.table == "" && (g.group == "" || r.privilege != "usage") {
+			if r.object == "" && (g.group == "" || r.privilege != "usage") {
 				delete(out, r)
 			}
 		}
@@ -343,31 +345,30 @@ func (g grantSpec) excess(own, others map[right]bool) map[right]bool {
 
 // statements give or take rights.
 func (g grantSpec) statements(give bool, rights map[right]bool) []string {
-	byTable := map[string][]string{}
+	byObject := map[string][]string{}
 	for r := range rights {
-		byTable[r.table] = append(byTable[r.table], r.privilege)
+		byObject[r.object] = append(byObject[r.object], r.privilege)
 	}
-	byRights := map[string][]string{} // privileges to tables
-	for t, p := range byTable {
+	byRights := map[string][]string{} // privileges to objects
+	for o, p := range byObject {
 		slices.Sort(p)
 		list := strings.Join(p, ", ")
-		byRights[list] = append(byRights[list], t)
+		byRights[list] = append(byRights[list], o)
 	}
 	var out []string
-	for list, tables := range byRights {
-		slices.Sort(tables)
-		if tables[0] == "" {
+	for list, objects := range byRights {
+		slices.Sort(objects)
+		if objects[0] == "" {
 			out = append(out, g.statement(give, list, map[bool]string{true: "schema " + quote(g.Schema), false: "database " + quote(g.Database)}[g.Schema != ""]))
-			tables = tables[1:]
+			objects = objects[1:]
 		}
-		if len(tables) == 0 {
+		if len(objects) == 0 {
 			continue
 		}
-		quoted := make([]string, len(tables))
-		for i, t := range tables {
-			quoted[i] = quote(g.Schema, t)
+		for i, o := range objects {
+			objects[i] = g.named(o)
 		}
-		out = append(out, g.statement(give, list, "table "+strings.Join(quoted, ", ")))
+		out = append(out, g.statement(give, list, g.on()+" "+strings.Join(objects, ", ")))
 	}
 	slices.Sort(out)
 	return out

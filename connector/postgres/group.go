@@ -28,9 +28,9 @@ func groupName(prefix string, parts ...string) string {
 	return prefix + hex.EncodeToString(sum[:12])
 }
 
-// groupOf names the group of a grant on shared tables of the database.
+// groupOf names the group of a grant on shared objects of the database.
 func groupOf(installation, database string, g grantSpec) string {
-	return groupName(groupPrefix, append([]string{installation, database, g.Schema, strings.Join(g.Privileges, ",")}, g.Tables...)...)
+	return groupName(groupPrefix, append([]string{installation, database, g.on(), g.Schema, strings.Join(g.Privileges, ",")}, g.names()...)...)
 }
 
 // newGroup makes a group that may have been made meanwhile. It stands after turnSQL.
@@ -63,12 +63,12 @@ func (d *Driver) inTurn(ctx context.Context, f func(s *session) error) error {
 	})
 }
 
-// grouped fills in through which groups the grants go: those on tables of schemas that
+// grouped fills in through which groups the grants go: those on objects of schemas that
 // aren't a tenant's own.
 func (k grants) grouped(ctx context.Context, s *session, specs []grantSpec) error {
 	var names []string
 	for _, g := range specs {
-		if g.on() == "table" {
+		if len(g.names()) > 0 {
 			names = append(names, g.Schema)
 		}
 	}
@@ -82,7 +82,7 @@ func (k grants) grouped(ctx context.Context, s *session, specs []grantSpec) erro
 	})
 	for i := range specs {
 		specs[i].group = ""
-		if g := specs[i]; g.on() == "table" && !own[g.Schema] {
+		if g := specs[i]; len(g.names()) > 0 && !own[g.Schema] {
 			specs[i].group = groupOf(string(k.marker.Installation), k.config.Database, g)
 		}
 	}

@@ -28,6 +28,8 @@ func onSchema(name string) string         { return "schema " + name }
 func onDatabase(name string) string       { return "database " + name }
 func onTable(schema, table string) string { return "table " + schema + "\x00" + table }
 
+func onFunction(schema, call string) string { return "function " + schema + "\x00" + call }
+
 var rightLetters = map[string]string{
 	"select": "r", "update": "w", "insert": "a", "delete": "d", "truncate": "D", "references": "x", "trigger": "t", "maintain": "m",
 	"usage": "U", "create": "C", "connect": "c", "temporary": "T", "temp": "T", "execute": "X",
@@ -59,7 +61,7 @@ func (d *Driver) newLedger(all []connector.Declared) *ledger {
 			var g grantSpec
 			if json.Unmarshal(d.Normal, &g) == nil {
 				l.grant(g) // as it stands until it goes through a group
-				if g.on() == "table" {
+				if len(g.names()) > 0 {
 					shared = append(shared, g)
 				}
 			}
@@ -94,12 +96,14 @@ func (d *Driver) newLedger(all []connector.Declared) *ledger {
 // grant declares what a grant gives.
 func (l *ledger) grant(g grantSpec) {
 	for r := range g.rights() {
-		on := onTable(g.Schema, r.table)
+		on := onTable(g.Schema, r.object)
 		switch {
-		case r.table == "" && g.Database != "":
+		case r.object == "" && g.Database != "":
 			on = onDatabase(g.Database)
-		case r.table == "":
+		case r.object == "":
 			on = onSchema(g.Schema)
+		case g.on() == "function":
+			on = onFunction(g.Schema, r.object)
 		}
 		key := [2]string{g.Role, on}
 		if letter := rightLetters[strings.ToLower(r.privilege)]; !strings.Contains(l.granted[key], letter) {

@@ -19,12 +19,13 @@ import (
 type policies struct{ *Driver }
 
 type policySpec struct {
-	Column string   `json:"column"`
-	Force  bool     `json:"force,omitempty"` // the tables' owner is bound too
-	Key    string   `json:"key"`
-	Role   string   `json:"role"`
-	Schema string   `json:"schema"`
-	Tables []string `json:"tables"`
+	Column  string   `json:"column"`
+	Force   bool     `json:"force,omitempty"` // the tables' owner is bound too
+	Key     string   `json:"key"`
+	Role    string   `json:"role"`
+	Schema  string   `json:"schema"`
+	Setting string   `json:"setting,omitempty"` // whose value is the key, instead of the role's own
+	Tables  []string `json:"tables"`
 
 	group string // for which the policy is, of the same name
 }
@@ -44,6 +45,9 @@ func (k policies) parse(r connector.Ref) (p policySpec, err error) {
 	}
 	if len(p.Tables) == 0 {
 		return p, tenure.Errorf(tenure.Invalid, "policy %q names no table", r.Name)
+	}
+	if p.Setting != "" && !settingName.MatchString(p.Setting) {
+		return p, tenure.Errorf(tenure.Invalid, "policy %q: %q isn't an application's own setting", r.Name, p.Setting).WithHint("write it like app.tenant")
 	}
 	p.Tables = sorted(p.Tables)
 	return k.bound(p), checkKey(r, p.Key)
@@ -135,7 +139,7 @@ func (k policies) guarded(ctx context.Context, s *session, names []string, specs
 			return nil
 		}
 		t := secured{rowSecurity: is(2), forced: is(3), there: is(4), old: is(8), open: names(9), column: keyColumnOf(v[10:])}
-		t.sound = is(5) && t.column.printed(string(v[6]), specs[i].group) && t.column.printed(string(v[7]), specs[i].group)
+		t.sound = is(5) && t.column.printed(string(v[6]), specs[i]) && t.column.printed(string(v[7]), specs[i])
 		out[i].tables[string(v[1])] = t
 		return nil
 	})
@@ -174,6 +178,9 @@ func (k policies) shown(name string, note *relational.Note, p policySpec, is gua
 	say("the role isn't bound by the policy", !is.member)
 	say("the policy's group can't read the keys", is.there && !is.reads)
 	for _, other := range is.others {
+		if p.Setting != "" {
+			break // the role is every tenant's
+		}
 		say("policy "+strconv.Quote(other)+" gives the role another key", true)
 	}
 	if note != nil {
@@ -184,6 +191,9 @@ func (k policies) shown(name string, note *relational.Note, p policySpec, is gua
 	attributes := map[string]any{"column": p.Column, "key": p.Key, "role": p.Role, "schema": p.Schema, "tables": p.Tables}
 	if p.Force {
 		attributes["force"] = true
+	}
+	if p.Setting != "" {
+		attributes["setting"] = p.Setting
 	}
 	if len(problems) > 0 {
 		attributes["problems"] = sorted(problems)
@@ -244,6 +254,9 @@ func (k policies) ensure(ctx context.Context, d connector.Desired) (o connector.
 			return err
 		}
 		if err := k.fits(ctx, s, d.Ref, st.spec, st.is.tables); err != nil {
+			return err
+		}
+		if err := k.settable(ctx, s, d.Ref, st.spec); err != nil {
 			return err
 		}
 		note, err := k.noteOn(d.Ref, st.spec)
@@ -318,7 +331,7 @@ func (p policySpec) secure(table string, is secured) []string {
 	if is.column.name == "" {
 		is.column = keyColumn{name: quote(p.Column), typ: "text"} // the server says that there is no such column
 	}
-	test := is.column.test(p.group)
+	test := is.column.test(p)
 	return append(out, "create policy "+quote(p.group)+" on "+on+" as permissive for all to "+quote(p.group)+" using "+test+" with check "+test)
 }
 

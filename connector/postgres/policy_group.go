@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -28,10 +29,13 @@ const ownKeySQL = `create or replace view tenure_shared.own_key with (security_b
  with recursive me (role) as (select o.oid from pg_catalog.pg_roles o where o.rolname = current_user union select m.roleid from me join pg_catalog.pg_auth_members m on m.member = me.role)
  select k.policy, k.key from tenure.role_key k where k.role in (select role from me where pg_catalog.pg_has_role(role, 'usage'))`
 
+// settingName is an application's own setting, in two parts.
+var settingName = regexp.MustCompile(`^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$`)
+
 // boundOf names the group that the policy is for, and the policy: one for each column of
-// each set of tables.
+// each set of tables, and for each setting that says whose rows they are.
 func boundOf(installation, database string, p policySpec) string {
-	return groupName(boundPrefix, append([]string{installation, database, p.Schema, p.Column}, p.Tables...)...)
+	return groupName(boundPrefix, append([]string{installation, database, p.Schema, p.Column, p.Setting}, p.Tables...)...)
 }
 
 // bound fills in the policy's group.
@@ -55,9 +59,17 @@ func keyColumnOf(v [][]byte) keyColumn {
 	return keyColumn{string(v[0]), string(v[1]), string(v[2])}
 }
 
-// test is the policy's condition.
-func (c keyColumn) test(policy string) string {
-	in := "array(select key from tenure_shared.own_key where policy = " + literal(policy) + ")::" + c.typ + "[]"
+// test is the policy's condition: the column has one of the role's keys, or the one that
+// the application has set for its transaction; none if it has set nothing.
+func (c keyColumn) test(p policySpec) string {
+	if p.Setting != "" {
+		key := "nullif(current_setting(" + literal(p.Setting) + ", true), '')::" + c.typ
+		if c.collation != "" {
+			key = "(" + key + ") collate " + c.collation
+		}
+		return "(" + c.name + " = (" + key + "))"
+	}
+	in := "array(select key from tenure_shared.own_key where policy = " + literal(p.group) + ")::" + c.typ + "[]"
 	if c.collation != "" {
 		in = "(" + in + ") collate " + c.collation
 	}
@@ -65,16 +77,36 @@ func (c keyColumn) test(policy string) string {
 }
 
 // printed says whether the server wrote the condition so, and no other one.
-func (c keyColumn) printed(text, policy string) bool {
-	text = strings.NewReplacer(" own_key.", " ", "(own_key.", "(").Replace(strings.Join(strings.Fields(text), " "))
-	in := "ARRAY( SELECT key FROM tenure_shared.own_key WHERE (policy = " + literal(policy) + "::text))"
+func (c keyColumn) printed(text string, p policySpec) bool {
+	in, list := "NULLIF(current_setting("+literal(p.Setting)+"::text, true), ''::text)", ""
+	if p.Setting == "" {
+		text = strings.NewReplacer(" own_key.", " ", "(own_key.", "(").Replace(strings.Join(strings.Fields(text), " "))
+		in, list = "ARRAY( SELECT key FROM tenure_shared.own_key WHERE (policy = "+literal(p.group)+"::text))", "[]"
+	}
 	if c.typ != "text" {
-		in = "(" + in + ")::" + c.typ + "[]"
+		in = "(" + in + ")::" + c.typ + list
 	}
 	if c.collation != "" {
 		in = "(" + in + " COLLATE " + c.collation + ")"
 	}
-	return text == "("+c.name+" = ANY ("+in+"))" || text == "(("+c.name+")::"+c.typ+" = ANY ("+in+"))"
+	if p.Setting == "" {
+		in = "ANY (" + in + ")"
+	}
+	return text == "("+c.name+" = "+in+")" || text == "(("+c.name+")::"+c.typ+" = "+in+")"
+}
+
+// settable is Invalid if a tenant could log in as the role of a policy that goes by a
+// setting: whoever may run statements sets what they like.
+func (k policies) settable(ctx context.Context, s *session, r connector.Ref, p policySpec) error {
+	if p.Setting == "" {
+		return nil
+	}
+	theirs, err := tenantsOf(ctx, s, []string{p.Role})
+	if err == nil && theirs[p.Role] {
+		err = tenure.Errorf(tenure.Invalid, "policy %q: role %q is a tenant's, which could set %s to another tenant's key", r.Name, p.Role, p.Setting).
+			WithHint("leave setting out, and the policy goes by the role's own key; or name the application's role, as which no tenant logs in")
+	}
+	return err
 }
 
 // equals says whether a policy's text, as the server writes it, compares the column with

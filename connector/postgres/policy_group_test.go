@@ -352,3 +352,54 @@ func TestTenantsComeAndGoAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestPoliciesBySetting: an application's role sees the rows of the tenant that it has set
+// for its transaction, none if it has set nothing, and its tables' owner is as it was; a
+// tenant's own role isn't let in that way.
+func TestPoliciesBySetting(t *testing.T) {
+	t.Parallel()
+	for typ, keys := range map[string][2]string{"text": {"acme", "birch"}, "int": {"1", "2"}, "uuid": {"01890a5d-ac96-774b-bcce-b302099a0001", "01890a5d-ac96-774b-bcce-b302099a0002"}, `char(8) collate "C"`: {"acme", "birch"}} {
+		t.Run(typ, func(t *testing.T) {
+			t.Parallel()
+			_, w, system := opened(t)
+			w.sharing(t, typ)
+			app := w.token + "pool"
+			w.exec(t, "create role %s; grant usage on schema app_data to %[1]s; grant select, insert on app_data.docs to %[1]s; insert into app_data.docs values (%s, 'a'), (%s, 'b'), (null, 'c')", quote(app), literal(keys[0]), literal(keys[1]))
+			all := make([]connector.Desired, 2)
+			for i, key := range keys {
+				all[i] = desired("policy", fmt.Sprint(w.token, "by", i), map[string]any{"role": app, "schema": "app_data", "tables": []any{"docs"}, "column": "tenant", "key": key, "setting": "app.tenant"})
+				ensured(t, system, all[i])
+				if _, rec, _, err := system.Ensure(t.Context(), all[i]); err != nil || rec.Changed {
+					t.Errorf("again: changed %t, error %v", rec.Changed, err)
+				}
+			}
+			if got := w.sees(t, app); len(got) > 0 {
+				t.Errorf("without a setting the application sees %q", got)
+			}
+			for i, key := range keys {
+				if err := w.try(t, app, "set local app.tenant = "+literal(key)+fmt.Sprintf("; do $$ begin assert (select string_agg(body, ' ') from app_data.docs) = %s; end $$; insert into app_data.docs values (%s, '')", literal(string("ab"[i])), literal(key))); err != nil {
+					t.Errorf("with the setting %s: %v", key, err)
+				}
+				if err := w.try(t, app, "set local app.tenant = "+literal(key)+"; insert into app_data.docs values ("+literal(keys[1-i])+", '')"); state(err) != "42501" {
+					t.Errorf("with the setting %s the other's row is written: %v", key, err)
+				}
+			}
+			if got := w.sees(t, w.token+"app"); len(got) != 3 {
+				t.Errorf("the tables' owner sees %q", got)
+			}
+			role := desired("role", w.token+"tenant", map[string]any{"login": true})
+			ensured(t, system, role)
+			if _, _, _, err := system.Ensure(t.Context(), with(all[0], "role", role.Name)); tenure.CodeOf(err) != tenure.Invalid || !strings.Contains(err.Error(), "is a tenant's") {
+				t.Errorf("a tenant's role: %v", err)
+			}
+			for _, p := range all {
+				if _, _, err := system.Delete(t.Context(), p.Ref); err != nil {
+					t.Error(err)
+				}
+			}
+			if w.is(t, "select from pg_policy where polrelid = 'app_data.docs'::regclass") {
+				t.Error("the policy is left")
+			}
+		})
+	}
+}

@@ -24,10 +24,10 @@ func (p premises) has(n relational.TableName) bool { return p.schema == "" || n.
 // tenantsSQL reads which of some roles are a tenant's, or have one among their members:
 // what such a role owns isn't trusted. Where marks aren't kept a role's comment tells,
 // which is out of its own reach.
-const tenantsSQL = `select r.rolname from pg_roles r where r.rolname = ROLES and not r.rolsuper and exists (
- with recursive inside (oid) as (select r.oid union select m.member from inside join pg_auth_members m on m.roleid = inside.oid)
- select 1 from inside join pg_shdescription d on d.objoid = inside.oid and d.classoid = 'pg_authid'::regclass where left(d.description, 7) = 'tenure:'
- MARKS union all select 1 where r.rolname = '` + heirRole + `')`
+const tenantsSQL = `with recursive asked (oid, name) as (select r.oid, r.rolname from pg_roles r where r.rolname = ROLES and not r.rolsuper),
+ inside (root, oid) as (select oid, oid from asked union select i.root, m.member from inside i join pg_auth_members m on m.roleid = i.oid)
+select a.name from inside i join pg_shdescription d on d.objoid = i.oid and d.classoid = 'pg_authid'::regclass and left(d.description, 7) = 'tenure:' join asked a on a.oid = i.root
+ MARKS union select name from asked where name = '` + heirRole + `'`
 
 // tenantsOf are those of the roles that are a tenant's.
 func tenantsOf(ctx context.Context, s *session, roles []string) (map[string]bool, error) {
@@ -42,7 +42,7 @@ func tenantsOf(ctx context.Context, s *session, roles []string) (map[string]bool
 	}
 	marks := ""
 	if marked {
-		marks = "union all select 1 from inside join tenure.mark m on m.type = 'role' and m.site = " + siteSQL + " and m.object = inside.oid"
+		marks = "union select a.name from inside i join tenure.mark m on m.type = 'role' and m.site = " + siteSQL + " and m.object = i.oid join asked a on a.oid = i.root"
 	}
 	err = s.simple(ctx, replaced(tenantsSQL, "ROLES", anyOf(roles), "MARKS", marks), func(_ int, v [][]byte) error {
 		out[string(v[0])] = true

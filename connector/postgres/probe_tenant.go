@@ -108,7 +108,7 @@ func (t sharedTable) open(ctx context.Context, s *session) (found string, err er
  and exists (select 1 from unnest(p.polroles) x where x = 0 or pg_has_role(x, 'usage'))`, func(_ int, v [][]byte) error {
 		policy, text, column := string(v[0]), string(v[1]), keyColumnOf(v[2:])
 		switch {
-		case strings.HasPrefix(policy, boundPrefix) && column.printed(text, policy):
+		case strings.HasPrefix(policy, boundPrefix) && column.printed(text, policySpec{group: policy}):
 			bound = append(bound, policy)
 		case t.key == "" && text != "true", column.equals(text, t.key):
 		default:

@@ -36,10 +36,11 @@ func review(typ string, attributes map[string]any) []string {
 			refuse("privileges %q isn't a list of what the tenant needs", p)
 		}
 	}
-	tables := list(attributes["tables"])
-	for _, t := range tables {
-		if strings.Contains(t, "*") || t == "all" {
-			refuse("tables %q isn't a list of names", t)
+	for _, kind := range []string{"tables", "sequences", "functions"} {
+		for _, t := range list(attributes[kind]) {
+			if strings.Contains(t, "*") || t == "all" {
+				refuse("%s %q isn't a list of names", kind, t)
+			}
 		}
 	}
 	if s := text("schema"); typ == "grant" && (s == "pg_catalog" || s == "information_schema" || keptSchema(s)) {

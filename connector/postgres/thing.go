@@ -46,7 +46,7 @@ select n.nspname, c.relname, a.attname, pg_get_userbyid(c.relowner), a.attacl::t
  left join pg_init_privs i on i.objoid = c.oid and i.classoid = 'pg_class'::regclass and i.objsubid = a.attnum
  where a.attacl is not null and not a.attisdropped and i.initprivs is distinct from a.attacl;
 select n.nspname, quote_ident(p.proname) || '(' || pg_get_function_identity_arguments(p.oid) || ')', pg_get_userbyid(p.proowner), coalesce(p.proacl::text, ''), p.prosecdef, p.proowner <> n.nspowner,
- p.prorettype in ('trigger'::regtype, 'event_trigger'::regtype)
+ p.prorettype in ('trigger'::regtype, 'event_trigger'::regtype), p.proname || '(' || array_to_string(array(select format_type(t, null) from unnest(p.proargtypes::oid[]) t), ',') || ')'
  from pg_proc p join pg_namespace n on n.oid = p.pronamespace left join pg_init_privs i on i.objoid = p.oid and i.classoid = 'pg_proc'::regclass
  where (p.proacl is not null and i.initprivs is distinct from p.proacl or (p.prosecdef or p.proowner <> n.nspowner)
   and not exists (select 1 from pg_depend e where e.classid = 'pg_proc'::regclass and e.objid = p.oid and e.deptype = 'e')) and n.nspname !~ '^pg_temp';
@@ -134,7 +134,7 @@ func (l *ledger) rights(ctx context.Context, s *session, own *connector.Declared
 			add(thing{kind: "column", says: "column " + text(2) + " of " + text(0) + "." + text(1), on: "table " + quote(text(0), text(1)), column: quote(text(2)), schema: text(0), owner: text(3),
 				key: onTable(text(0), text(1))}, v[4])
 		case 3:
-			add(thing{kind: "function", says: "function " + text(0) + "." + text(1), on: "function " + quote(text(0)) + "." + text(1), schema: text(0), owner: text(2),
+			add(thing{kind: "function", says: "function " + text(0) + "." + text(1), on: "function " + quote(text(0)) + "." + text(1), schema: text(0), owner: text(2), key: onFunction(text(0), text(7)),
 				definer: yes(v[4]) && !yes(v[6]), misplaced: yes(v[5]), everybody: len(v[3]) == 0}, v[3])
 		case 4:
 			add(thing{kind: "type", says: "type " + text(0) + "." + text(1), on: "type " + quote(text(0)) + "." + text(1), schema: text(0), owner: text(2)}, v[3])

@@ -27,13 +27,15 @@ func types() []tenure.ResourceType {
 		},
 		{
 			Isolation: []string{"*"},
-			Name:      "grant", Summary: "Privileges of a role on a schema, on named tables or on a database", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing,
+			Name:      "grant", Summary: "Privileges of a role on a schema, on named tables, sequences or functions of it, or on a database", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing,
 			Deletion:     "the privileges are revoked, save those that another grant gives too",
 			Verification: "the access control lists are read in the same snapshot as the sentinel; its owner mark stands in the table tenure.mark",
 			Recovery:     tenure.Recovery{Declared: true, Says: "it is granted again"},
 			Attributes: schemaOf([]string{"role", "privileges"}, `"role":{"type":"string","minLength":1},
 "schema":{"type":"string","minLength":1},"database":{"type":"string","minLength":1},
-"tables":{"type":"array","items":{"type":"string","minLength":1},"description":"tables of the schema, by name; the use of the schema is granted with them"},
+"tables":{"type":"array","items":{"type":"string","minLength":1},"description":"tables and views of the schema, by name; the use of the schema is granted with them. On a schema that isn't a tenant's own the role has these rights through a group, one for each set of them, so that access lists stay short"},
+"sequences":{"type":"array","items":{"type":"string","minLength":1},"description":"sequences of the schema, likewise"},
+"functions":{"type":"array","items":{"type":"string","minLength":1},"description":"functions of the schema with the types of their arguments, like refresh(integer,text), likewise"},
 "privileges":{"type":"array","minItems":1,"items":{"type":"string","minLength":1}}`),
 		},
 		{
@@ -46,6 +48,7 @@ func types() []tenure.ResourceType {
 "tables":{"type":"array","minItems":1,"items":{"type":"string","minLength":1}},
 "column":{"type":"string","minLength":1,"description":"the tenant column"},"key":{"type":"string","minLength":1,"description":"the tenant's value in it"},
 "role":{"type":"string","minLength":1},
+"setting":{"type":"string","pattern":"^[a-z_][a-z0-9_]*\\.[a-z_][a-z0-9_]*$","description":"an application's own setting, such as app.tenant: the policy then goes by the key that the application sets for its transaction (set_config), and role is the application's, as which no tenant logs in. Where it isn't given the policy goes by the role's own key"},
 "force":{"type":"boolean","description":"whether the tables' owner is bound too (force row level security): an application that logs in as the owner then sees no row without a policy of its own. Where it isn't given the owner stays as it is"}`),
 		},
 		{
