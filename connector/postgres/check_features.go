@@ -115,7 +115,7 @@ func (a *asks) read(r connector.Asked) {
 			if r.Type == "grant" {
 				a.schemas[schema] = append(a.schemas[schema], r)
 			}
-			a.named(r, schema, slices.Concat(names("tables"), names("table"), columnsOf(r)))
+			a.named(r, schema, slices.Concat(names("tables"), names("table"), names("sequences"), names("functions"), columnsOf(r)))
 		}
 	}
 	if r.Type == "grant" {
@@ -174,12 +174,29 @@ func (a *asks) secured(ctx context.Context) (keys []string, err error) {
 	return keys, err
 }
 
-// ownersSQL reads who owns tables and schemas, whether that is a superuser, whether
-// Tenure's role has the owner's rights, and whether it may change the rows without.
+// ownersSQL reads who owns tables, functions and schemas, whether that is a superuser,
+// whether Tenure's role has the owner's rights, whether it may change the rows without,
+// and what statements call the thing.
 const ownersSQL = `select n.nspname, c.relname, o.rolname, o.rolsuper, pg_has_role(o.oid, 'usage'),
- has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert') and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete')
+ has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert') and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete'),
+ coalesce((select 'table ' || d.refobjid::regclass from pg_depend d where c.relkind = 'S' and d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i') limit 1),
+  case c.relkind when 'S' then 'sequence' when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' else 'table' end || format(' %I.%I', n.nspname, c.relname))
  from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_roles o on o.oid = c.relowner where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and (c.relname, n.nspname) in (TABLES)
-union all select n.nspname, '', o.rolname, o.rolsuper, pg_has_role(o.oid, 'usage'), false from pg_namespace n join pg_roles o on o.oid = n.nspowner where n.nspname = SCHEMAS order by 1, 2`
+union all select f.schema, f.called, o.rolname, o.rolsuper, pg_has_role(o.oid, 'usage'), false, 'function ' || p.oid::regprocedure from (FUNCTIONS) f (called, schema, name) join pg_namespace n on n.nspname = f.schema
+ join pg_proc p on p.pronamespace = n.oid and p.proname = f.name join pg_roles o on o.oid = p.proowner
+union all select n.nspname, '', o.rolname, o.rolsuper, pg_has_role(o.oid, 'usage'), false, format('schema %I', n.nspname) from pg_namespace n join pg_roles o on o.oid = n.nspowner where n.nspname = SCHEMAS order by 1, 2`
+
+// calls are the functions that are named, as ownersSQL takes them: without their types,
+// which can be spelled in several ways.
+func (a *asks) calls() string {
+	out := []string{"(null, null, null)"}
+	for n := range a.tables {
+		if name, _, is := strings.Cut(n.Name, "("); is {
+			out = append(out, "("+literals([]string{n.Name, n.Schema, strings.TrimSpace(name)})+")")
+		}
+	}
+	return "values " + strings.Join(out, ", ")
+}
 
 // owners are the roles that own what the resources name.
 func (a *asks) owners(ctx context.Context) error {
@@ -191,13 +208,13 @@ func (a *asks) owners(ctx context.Context) error {
 		fixes []string
 	}
 	all, seen := map[string]*owner{}, map[relational.TableName]bool{}
-	sql := replaced(ownersSQL, "TABLES", values(slices.Collect(maps.Keys(a.tables))), "SCHEMAS", anyOf(slices.Collect(maps.Keys(a.schemas))))
+	sql := replaced(ownersSQL, "TABLES", values(slices.Collect(maps.Keys(a.tables))), "FUNCTIONS", a.calls(), "SCHEMAS", anyOf(slices.Collect(maps.Keys(a.schemas))))
 	err := a.session.simple(ctx, sql, func(_ int, v [][]byte) error {
 		n := relational.TableName{Schema: string(v[0]), Name: string(v[1])}
 		seen[n] = true
-		users, what, kind := a.tables[n], n.String(), "table "
+		users, what := a.tables[n], n.String()
 		if n.Name == "" {
-			users, what, kind = a.schemas[n.Schema], "schema "+n.Schema, "schema "
+			users, what = a.schemas[n.Schema], "schema "+n.Schema
 		}
 		if string(v[4]) == "f" && string(v[5]) == "t" { // its rows are all that some need
 			users = slices.DeleteFunc(slices.Clone(users), func(r connector.Asked) bool { return relational.IsRecord(r.Type) })
@@ -214,7 +231,7 @@ func (a *asks) owners(ctx context.Context) error {
 		for _, r := range users {
 			o.keys = append(o.keys, r.Key)
 		}
-		o.fixes = append(o.fixes, "alter "+kind+strings.TrimPrefix(quoted(n), ".")+" owner to APPLICATION")
+		o.fixes = append(o.fixes, "alter "+string(v[6])+" owner to APPLICATION")
 		return nil
 	})
 	if err != nil {
@@ -227,7 +244,7 @@ func (a *asks) owners(ctx context.Context) error {
 			return err
 		}
 		if o.super && !a.traits["superuser"] {
-			fix = strings.Join(o.fixes, "; ") + "; grant APPLICATION to " + quote(a.role)
+			fix = strings.Join(sorted(o.fixes), "; ") + "; grant APPLICATION to " + quote(a.role)
 			a.Notes = append(a.Notes, name+" is a superuser, and no other should have its rights: APPLICATION is a role of the platform's application, which is to own "+strings.Join(o.what, ", "))
 		}
 		if a.traits["superuser"] && !o.super {
@@ -241,14 +258,6 @@ func (a *asks) owners(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// quoted is a schema's or a table's name in SQL.
-func quoted(n relational.TableName) string {
-	if n.Name == "" {
-		return quote(n.Schema)
-	}
-	return quote(n.Schema, n.Name)
 }
 
 // admins are the roles that aren't of the blueprint's making and of which it makes others

@@ -18,6 +18,8 @@ func (w *world) pooled() []connector.Asked {
 		{Key: "base", Type: "database", Name: "${tenant.name}", Attributes: map[string]any{"owner": "${resources.login.name}"}},
 		{Key: "place", Type: "schema", Name: "${tenant.name}", Attributes: map[string]any{"owner": w.token + "owner", "tables": map[string]any{"*": "crm", "app.settings": "crm"}}},
 		{Key: "use", Type: "grant", Name: "use", Attributes: map[string]any{"role": "${resources.login.name}", "schema": "granted", "tables": []any{"a", "b"}, "privileges": []any{"select"}}},
+		{Key: "count", Type: "grant", Name: "count", Attributes: map[string]any{"role": "${resources.login.name}", "schema": "pool", "sequences": []any{"notes_id_seq"}, "privileges": []any{"usage"}}},
+		{Key: "call", Type: "grant", Name: "call", Attributes: map[string]any{"role": "${resources.login.name}", "schema": "granted", "functions": []any{"ring(integer, text)"}, "privileges": []any{"execute"}}},
 		{Key: "orders", Type: "policy", Name: "orders", Attributes: map[string]any{"schema": "shared", "tables": []any{"orders"}, "column": "tenant", "key": "${tenant.id}", "role": "${resources.login.name}"}},
 		{Key: "notes", Type: "rows", Name: "notes", Attributes: map[string]any{"schema": "pool", "column": "tenant", "key": "${tenant.id}", "tables": map[string]any{"notes": "crm", "shared.orders": "crm"}}},
 		{Key: "account", Type: "account", Name: "account", Attributes: map[string]any{"schema": "app", "table": "accounts", "key": map[string]any{"id": "${tenant.id}"}}},
@@ -58,11 +60,15 @@ func TestCheckRights(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
 	w.least(t)
+	w.exec(t, "create function granted.ring(int, text) returns void language sql as ''; alter function granted.ring owner to %s", quote(w.application()))
 	d := w.driver(t, w.proxy.DSN)
 	for name, asked := range map[string][]connector.Asked{"no blueprint": nil, "a blueprint": w.pooled()} {
 		c := checked(t, d, asked)
 		if bad := slices.Concat(in(c, connector.RightMissing), in(c, connector.RightBeyond), in(c, connector.RightOptional)); len(bad) > 0 {
 			t.Fatalf("with the least rights and %s: %+v", name, bad)
+		}
+		if text := strings.Join(c.Notes, "; "); strings.Contains(text, "there is no") {
+			t.Errorf("notes: %s", text)
 		}
 		if !strings.HasPrefix(c.Version, "PostgreSQL ") || c.Role != w.platform || len(c.Notes) == 0 {
 			t.Errorf("with %s: role %q, version %q, notes %q", name, c.Role, c.Version, c.Notes)
@@ -203,10 +209,10 @@ func TestCheckSuperusersTables(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
 	w.least(t)
-	w.exec(t, "alter table pool.notes owner to tenure")
+	w.exec(t, "alter table pool.notes owner to tenure; create function granted.ring(int, text) returns void language sql as ''")
 	d := w.driver(t, w.proxy.DSN)
 	missing := in(checked(t, d, w.pooled()), connector.RightMissing)
-	if len(missing) != 1 || strings.Contains(missing[0].Fix, `grant "tenure"`) || !strings.HasPrefix(missing[0].Fix, `alter table "pool"."notes" owner to `) {
+	if len(missing) != 1 || strings.Contains(missing[0].Fix, `grant "tenure"`) || !strings.HasPrefix(missing[0].Fix, `alter function granted.ring(integer,text) owner to `) {
 		t.Fatalf("missing: %+v", missing)
 	}
 	postgrestest.Exec(t, w.dsn, strings.ReplaceAll(missing[0].Fix, "APPLICATION", quote(w.application())))
