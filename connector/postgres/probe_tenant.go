@@ -239,10 +239,7 @@ func (d *Driver) probeSQL(ctx context.Context, c connector.Check) (o connector.O
 		defer s.close(ctx)
 		err = try(s)
 	case "platform", "":
-		err = d.with(ctx, func(s *session) error {
-			defer closeNow(s.conn)
-			return try(s)
-		})
+		err = d.asPlatform(ctx, c.Ref, query, try)
 	default:
 		return o, tenure.Errorf(tenure.Invalid, "probe sql: parameter as is %q, not tenant or platform", c.Params["as"])
 	}
