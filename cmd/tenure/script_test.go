@@ -45,7 +45,7 @@ func TestPostgresScripts(t *testing.T) {
 	p.Setup = func(e *testscript.Env) error {
 		token := postgrestest.Token()
 		t.Cleanup(func() {
-			for _, list := range []string{"'database %I with (force)', datname) from pg_database where datname", "'role %I', rolname) from pg_roles where rolname"} {
+			for _, list := range []string{"'database %I with (force)', datname) from pg_database where datname", "'role %I', rolname) from (select oid, rolname from pg_roles order by rolname ~ '^(plain|owner)_') r where rolname like 'tenure\\__\\_%' and exists (select 1 from pg_auth_members m where m.roleid = r.oid and m.member::regrole::text = 'plain_" + token + "') or rolname"} {
 				for _, drop := range postgrestest.Value[[]string](t, server, "select array(select format('drop ' || "+list+" like '%"+token+"%')") {
 					postgrestest.Exec(t, server, drop)
 				}
