@@ -9,12 +9,13 @@ FUZZTIME    ?= 10s
 SCHEMAS     ?= 500
 DEPARTURES  ?= 2000
 KILLS       ?= 200
+VERSIONS    ?= 16 17
 
 # The race detector makes test binaries large and slow to link: two at a time.
 # Child processes of tests would each sleep a second at their end without GORACE.
 export GORACE = atexit_sleep_ms=0
 
-.PHONY: help build test lint bench docs fuzz crash
+.PHONY: help build test versions lint bench docs fuzz crash
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -27,6 +28,12 @@ test: ## every test, with the race detector, on SQLite and on a throw-away Postg
 	scripts/with-postgres $(GO) test -race -p 2 -timeout 40m ./...
 	scripts/with-postgres $(GO) test -count=1 -timeout 10m ./internal/crash # kill -9 over 1,000 operations; fewer under -race
 	$(GO) test -count=1 -timeout 10m -run TestRandomDepartures ./internal/lifecycle # 100 departures; fewer under -race
+	for v in $(VERSIONS); do scripts/with-postgres --version $$v $(GO) test -count=1 -run TestCheck ./connector/postgres || exit; done # all of it: make versions
+
+versions: ## all tests of the PostgreSQL connector on VERSIONS (16 and 17), and the story of a tenant there
+	@scripts/prepare node
+	for v in $(VERSIONS); do scripts/with-postgres --version $$v $(GO) test -count=1 -timeout 40m ./connector/postgres || exit; \
+		scripts/with-postgres --version $$v $(GO) test -count=1 -run TestPostgresScripts ./cmd/tenure || exit; done
 
 lint: ## gofmt, go vet, staticcheck, tidy modules, and the rules of internal/policy
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "lint: run gofmt -w on these files" >&2; exit 1; }

@@ -24,13 +24,55 @@ import (
 	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/blueprint"
 	"github.com/tenurehq/tenure/internal/installation"
+	"github.com/tenurehq/tenure/internal/postgrestest"
 )
 
 // TestScripts runs the stories in testdata/script: what a person types and sees.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+	testscript.Run(t, scripts("testdata/script"))
+}
+
+// TestPostgresScripts runs the stories that take a PostgreSQL server: $SUPERUSER is the
+// address of a database of each story's own, $PLAIN that of a role without rights, and
+// $OWNER of one that owns the database, as an application's role does. $TOKEN is in the
+// name of all that the server has of a story.
+func TestPostgresScripts(t *testing.T) {
+	t.Parallel()
+	server := postgrestest.DSN(t)
+	p := scripts("testdata/postgres")
+	setUp := p.Setup
+	p.Setup = func(e *testscript.Env) error {
+		token := postgrestest.Token()
+		t.Cleanup(func() {
+			for _, list := range []string{"'database %I with (force)', datname) from pg_database where datname", "'role %I', rolname) from (select oid, rolname from pg_roles order by rolname ~ '^(plain|owner)_') r where rolname like 'tenure\\__\\_%' and exists (select 1 from pg_auth_members m where m.roleid = r.oid and m.member::regrole::text = 'plain_" + token + "') or rolname"} {
+				for _, drop := range postgrestest.Value[[]string](t, server, "select array(select format('drop ' || "+list+" like '%"+token+"%')") {
+					postgrestest.Exec(t, server, drop)
+				}
+			}
+		})
+		dsn := postgrestest.Database(t)
+		e.Setenv("TOKEN", token)
+		e.Setenv("SUPERUSER", dsn)
+		for _, name := range []string{"PLAIN", "OWNER"} {
+			role := strings.ToLower(name) + "_" + token
+			postgrestest.Exec(t, dsn, "create role "+role+" login password 'secret-of-a-test'")
+			e.Setenv(name, postgrestest.As(t, dsn, role, "secret-of-a-test"))
+			e.Setenv(name+"_ROLE", role)
+		}
+		postgrestest.Exec(t, dsn, "do $$ begin execute format('alter database %I owner to owner_"+token+"', current_database()); end $$")
+		if err := os.CopyFS(filepath.Join(e.WorkDir, "saas"), os.DirFS("../../examples/postgres-saas")); err != nil {
+			return err
+		}
+		return setUp(e)
+	}
+	testscript.Run(t, p)
+}
+
+// scripts are the stories in a folder.
+func scripts(dir string) testscript.Params {
+	return testscript.Params{
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
@@ -59,8 +101,9 @@ func TestScripts(t *testing.T) {
 			"flip":     flipByte,
 			"sql":      changeStore,
 			"older":    publishedBefore,
+			"psql":     runSQL,
 		},
-	})
+	}
 }
 
 // setUpPlatform makes an installation with both systems and a published blueprint.
@@ -249,4 +292,17 @@ func changeStore(ts *testscript.TestScript, _ bool, args []string) {
 	if n, err := r.RowsAffected(); err != nil || n == 0 {
 		ts.Fatalf("changed %d rows: %v", n, err)
 	}
+}
+
+// psql ADDRESS SQL, or psql ADDRESS -f FILE: runs statements on a PostgreSQL server.
+func runSQL(ts *testscript.TestScript, _ bool, args []string) {
+	text := args[1]
+	if text == "-f" {
+		text = ts.ReadFile(args[2])
+	}
+	db, err := sql.Open("pgx", args[0])
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec(text)
+	ts.Check(err)
 }

@@ -11,7 +11,7 @@ func (a *app) system() *cobra.Command {
 		Use:   "system",
 		Short: "Add the systems that tenants live in, and look at them",
 		Long:  "A system is described in systems.yaml and then added, which plants Tenure's sentinel there and records who it is.",
-	}, a.systemAdd(), a.systemList())
+	}, a.systemAdd(), a.systemList(), a.systemCheck())
 }
 
 func (a *app) systemAdd() *cobra.Command {

@@ -45,6 +45,7 @@ type world struct {
 
 func newWorld(t *testing.T) *connectortest.World {
 	w := openWorld(t)
+	w.least(t)
 	return &connectortest.World{
 		Info:         Info(),
 		Options:      map[string]string{"connections": "6"},
@@ -91,11 +92,29 @@ alter table shared.orders enable row level security; alter table shared.orders f
 }
 
 // least takes from the driver's role what docs/operators-guide.md says that it doesn't
-// need.
+// need: what is left is what the guide's statements grant. The shared tables come to
+// belong to a role of the application's, as they do on a platform.
 func (w *world) least(t *testing.T) {
-	w.exec(t, `alter role %[1]s nosuperuser createrole createdb bypassrls; grant pg_monitor, pg_signal_backend to %[1]s;
-do $$ begin execute format('alter database %%I owner to %%I', current_database(), %[2]s); end $$`, quote(w.platform), literal(w.platform))
+	w.exec(t, `alter role %[1]s nosuperuser createrole createdb bypassrls; grant pg_monitor, pg_signal_backend to %[1]s; create role %[3]s; grant %[3]s to %[1]s;
+do $$ declare it text; begin
+ execute format('alter database %%I owner to %%I', current_database(), %[2]s);
+ for it in select format('alter schema %%I owner to %[3]s', nspname) from pg_namespace where nspname in ('app', 'pool', 'granted', 'shared')
+  union all select format('alter table %%s owner to %[3]s', oid::regclass) from pg_class where relkind = 'r' and relnamespace::regnamespace::text in ('app', 'pool', 'granted', 'shared') loop execute it; end loop;
+end $$`, quote(w.platform), literal(w.platform), quote(w.application()))
+	options := ""
+	if w.modern(t) {
+		options = "with admin option"
+	}
+	w.exec(t, "grant %s to %s %s", quote(w.token+"owner"), quote(w.platform), options)
 }
+
+// modern says that the server keeps createrole to the roles that its holder has made.
+func (w *world) modern(t testing.TB) bool {
+	return w.number(t, "select current_setting('server_version_num')::int") >= version16
+}
+
+// application is the role that owns the shared tables.
+func (w *world) application() string { return w.token + "application" }
 
 // clean drops what the test left in the whole server.
 func (w *world) clean(t *testing.T) {
@@ -278,7 +297,7 @@ func (w *world) schemaCase() connectortest.Case {
 		},
 		Fill: func(t testing.TB, r connector.Ref, class string, n int) {
 			table := home(t, r) + "." + classOf[class]
-			w.exec(t, "create table if not exists %s (v text); insert into %s (v) select 'x' from generate_series(1, %d)", table, table, n)
+			w.exec(t, "create table if not exists %s (v text); insert into %s (v) select 'x' from generate_series(1, %d)%s", table, table, n, w.gives(class, table, w.platform))
 		},
 		Count: func(t testing.TB, r connector.Ref, class string) int {
 			return w.number(t, "select count(*) from "+home(t, r)+"."+classOf[class])
@@ -288,6 +307,15 @@ func (w *world) schemaCase() connectortest.Case {
 		},
 		Exported: exported,
 	}
+}
+
+// gives has a table that no class covers, which a superuser's hand has just made, belong
+// to the role that would have made it.
+func (w *world) gives(class, table, owner string) string {
+	if class != "" {
+		return ""
+	}
+	return "; alter table " + table + " owner to " + quote(owner)
 }
 
 // stick adds a trigger that swallows deletes.
@@ -349,7 +377,7 @@ func (w *world) databaseCase() connectortest.Case {
 			c := conn(t, r)
 			defer c.Close(context.Background())
 			table := classOf[class]
-			if _, err := c.Exec(context.Background(), fmt.Sprintf("create table if not exists %s (v text); insert into %s (v) select 'x' from generate_series(1, %d)", table, table, n)); err != nil {
+			if _, err := c.Exec(context.Background(), fmt.Sprintf("create table if not exists %s (v text); insert into %s (v) select 'x' from generate_series(1, %d)%s", table, table, n, w.gives(class, table, w.platform))); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -374,7 +402,7 @@ func (w *world) roleCase() connectortest.Case {
 		},
 		Changed: func(d connector.Desired) connector.Desired { return with(d, "connectionLimit", 5) },
 		Invalid: []map[string]any{{"login": "yes"}, {"login": true, "superuser": true}, {"login": true, "memberOf": []any{"pg_read_all_data"}}},
-		Tamper:  func(t testing.TB, r connector.Ref) { w.exec(t, "alter role %s createdb bypassrls", quote(r.Name)) },
+		Tamper:  func(t testing.TB, r connector.Ref) { w.exec(t, "alter role %s createdb createrole", quote(r.Name)) },
 		Foreign: func(t testing.TB, r connector.Ref) { w.exec(t, "create role %s", quote(r.Name)) }, Unlisted: true,
 		Remark: w.remark("tenure.mark", "note", "type = 'role' and name = %s"),
 		Unmark: w.unmark,
@@ -472,7 +500,7 @@ func (w *world) rowsCase() connectortest.Case {
 		Remark: w.remark("tenure.mark", "note", "type = 'rows' and name = %s"),
 		Fill: func(t testing.TB, r connector.Ref, class string, n int) {
 			table := quote(text(r, "schema"), classOf[class])
-			w.exec(t, "create table if not exists %s (tenant text); insert into %[1]s (tenant) select %s from generate_series(1, %d)", table, literal(text(r, "key")), n)
+			w.exec(t, "create table if not exists %s (tenant text); insert into %[1]s (tenant) select %s from generate_series(1, %d)%s", table, literal(text(r, "key")), n, w.gives(class, table, w.application()))
 		},
 		Count: func(t testing.TB, r connector.Ref, class string) int {
 			return w.number(t, "select count(*) from "+quote(text(r, "schema"), classOf[class])+" where tenant = "+literal(text(r, "key")))

@@ -55,7 +55,7 @@ func ifSQL(condition, then string) string {
 func (d *Driver) inTurn(ctx context.Context, f func(s *session) error) error {
 	return d.with(ctx, func(s *session) (err error) {
 		for range 3 {
-			if err = f(s); state(err) != "42704" {
+			if err = f(s); state(err) != "42704" && state(err) != "42710" { // it went, or another has made it
 				break
 			}
 		}
@@ -108,5 +108,5 @@ func (g grantSpec) leave(h held) []string {
 	if !h.member {
 		return nil
 	}
-	return []string{"revoke " + quote(g.group) + " from " + quote(g.Role), emptied(g.group, g.ofGroup().statements(false, h.group)...)}
+	return []string{leaving(g.group, g.Role), emptied(g.group, g.ofGroup().statements(false, h.group)...)}
 }

@@ -167,7 +167,7 @@ func (p policySpec) enter(name string, is bound) (out []string) {
 // nobody goes, with its group.
 func (p policySpec) leave(is bound) (out []string) {
 	if is.member {
-		out = append(out, ifSQL("not exists (select 1 from tenure.role_key where policy = "+literal(p.group)+" and role = "+literal(quote(p.Role))+"::regrole)", "revoke "+quote(p.group)+" from "+quote(p.Role)))
+		out = append(out, ifSQL("not exists (select 1 from tenure.role_key where policy = "+literal(p.group)+" and role = "+literal(quote(p.Role))+"::regrole)", leaving(p.group, p.Role)))
 	}
 	var all []string
 	for _, t := range p.Tables {

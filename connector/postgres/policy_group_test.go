@@ -233,10 +233,10 @@ func TestKeysThatArentDeclared(t *testing.T) {
 		"the role was made anew":  {"drop owned by ROLE; drop role ROLE; create role ROLE; grant GROUP to ROLE", "another role's"},
 		"a second key":            {"insert into tenure.role_key select 'x', role, policy, 'birch' from tenure.role_key", ""},
 		"no key":                  {"delete from tenure.role_key", "no key is kept"},
-		"no member":               {"revoke GROUP from ROLE", "isn't bound"},
+		"no member":               {"set role PLATFORM; revoke GROUP from ROLE; reset role", "isn't bound"}, // from version 16 on a grant is taken back in its grantor's name
 		"the group reads no keys": {"revoke all on tenure_shared.own_key from GROUP", "can't read the keys"},
 	} {
-		w.exec(t, "%s", strings.NewReplacer("GROUPNAME", group, "GROUP", quote(group), "ROLE", quote(roleOf(acme))).Replace(c[0]))
+		w.exec(t, "%s", strings.NewReplacer("GROUPNAME", group, "GROUP", quote(group), "ROLE", quote(roleOf(acme)), "PLATFORM", quote(w.platform)).Replace(c[0]))
 		seen, _, err := system.Observe(t.Context(), []connector.Ref{acme.Ref})
 		if err != nil || !strings.Contains(string(seen[0].Attributes), c[1]) || !strings.Contains(string(seen[0].Attributes), "problems") {
 			t.Errorf("%s: seen as %s, error %v", name, seen[0].Attributes, err)

@@ -110,7 +110,7 @@ func (k roles) read(v [][]byte) role {
 	r.limit, _ = strconv.Atoi(string(v[4]))
 	if len(v[6]) > 0 {
 		_ = json.Unmarshal(v[6], &r.members)
-		slices.Sort(r.members)
+		r.members = sorted(r.members) // one that several have granted stands once for each
 	}
 	r.sessions, _ = strconv.Atoi(string(v[7]))
 	return r
@@ -265,7 +265,7 @@ func (k roles) changes(ctx context.Context, s *session, d connector.Desired, a r
 	}
 	for _, m := range have.members {
 		if !slices.Contains(a.MemberOf, m) {
-			statements = append(statements, "revoke "+quote(m)+" from "+name)
+			statements = append(statements, leaving(m, d.Name))
 		}
 	}
 	return statements, nil

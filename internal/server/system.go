@@ -11,6 +11,7 @@ import (
 func systemRoutes(s *Server) {
 	created(s, client.AddSystem, Access{tenure.SystemManage, Installation}, addSystem)
 	route(s, client.ListSystems, Access{tenure.SystemRead, Anywhere}, listSystems)
+	route(s, client.CheckSystem, Access{tenure.SystemRead, Installation}, checkSystem)
 }
 
 func addSystem(ctx context.Context, c *Call, p *client.AddSystemParams) (client.System, error) {
