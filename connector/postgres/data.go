@@ -254,9 +254,11 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 		}
 		if at.deputise != nil && counted && !v.Brief {
 			var hinders bool
-			err := at.deputise(ctx, func(ctx context.Context, s *session) error {
-				err := g.indoors(ctx, s, at, &m, false)
-				hinders = hindered(err)
+			err := at.deputise(ctx, func(ctx context.Context, s *session) (err error) {
+				if hinders, err = d.crowded(ctx, s, at); err == nil && !hinders {
+					err = g.indoors(ctx, s, at, &m, false)
+					hinders = hindered(err)
+				}
 				return err
 			})
 			if hinders && ctx.Err() == nil { // by a session of its own: code there may have ended the other
@@ -399,5 +401,10 @@ func (g *ground) copied(ctx context.Context, s *session) ([]connector.Place, err
 			}
 		}
 	}
+	if err != nil {
+		return nil, err
+	}
+	many, err := crowdIn(ctx, s, g.tables)
+	many.tell(places)
 	return places, err
 }

@@ -113,6 +113,9 @@ func (d *Driver) indoors(ctx context.Context, r connector.Ref, at reading, b con
 	err = at.deputise(ctx, func(term context.Context, s *session) (err error) {
 		term, end := context.WithTimeout(term, deputyBatch)
 		defer end()
+		if hinders, err = d.crowded(term, s, at); err != nil || hinders {
+			return err
+		}
 		e, err = d.batch(term, s, r, at, b)
 		hinders = hindered(err) || err != nil && term.Err() != nil
 		return settled(term, s, err)

@@ -66,7 +66,7 @@ func TestManyX(t *testing.T) {
 	step("make", func(ctx context.Context) error {
 		c := postgrestest.Connect(t, n.own)
 		c.Exec(ctx, "create table acme.p (n int primary key, v text) partition by range (n)")
-		for i := 0; i < 10000; i += 1000 {
+		for i := 0; i < 4000; i += 1000 {
 			if _, err := c.Exec(ctx, "do $$ begin for i in "+itoa(i)+".."+itoa(i+999)+" loop execute format('create table acme.p%s partition of acme.p for values from (%s) to (%s)', i, i, i+1); end loop; end $$"); err != nil {
 				return err
 			}

@@ -135,7 +135,7 @@ func (d *Driver) keeping(ctx context.Context, s *session, r connector.Ref, at re
 		} else {
 			p.Fix = "let it come to its end, or select pg_terminate_backend(" + string(v[3]) + ")"
 		}
-		shut = shut || yes(v[6])
+		shut = shut || string(v[6]) == "true"
 		out, users = append(out, p), append(users, string(v[5]))
 		return nil
 	})

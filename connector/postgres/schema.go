@@ -263,6 +263,9 @@ func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Rec
 			return err
 		}
 		rec.Changed, rec.Counts = true, knownAll(r, counts)
+		if err := k.thin(ctx, s, r, have.name); err != nil {
+			return err
+		}
 		return k.patient(ctx, s, func(s *session) error {
 			parts, err := k.parts(ctx, s, have.name)
 			if err != nil {
