@@ -2,91 +2,120 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"io"
-	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/postgrestest"
 )
 
-func TestHoldX(t *testing.T) {
+// locksOf are the places of a map at which somebody holds a lock.
+func locksOf(m connector.Map) (out []connector.Place) {
+	for _, p := range m.Places {
+		if p.Kind == connector.PlaceLock {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// TestLockKeepsNobody: a lock that a tenant's session holds on its table hangs no look,
+// its neighbours' least of all; it is named with its holder before anything is confirmed,
+// and ends with the tenant's access.
+func TestLockKeepsNobody(t *testing.T) {
+	t.Parallel()
 	for name, sql := range map[string]string{
-		"exclusive": "lock table acme.t in access exclusive mode",
-		"row":       "update acme.t set v = 'x'",
-		"ddl":       "alter table acme.t add more int",
-		"cursor":    "declare c cursor with hold for select * from acme.t; fetch 1 from c",
-		"advisory":  "select pg_advisory_lock(1)",
+		"a lock":      "lock table acme.t in access exclusive mode",
+		"a migration": "alter table acme.t add more int",
+		"an index":    "reindex table acme.t",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			n := opensDen(t)
-			n.ensure(t, n.place)
+			other := desired("schema", "other", map[string]any{"tables": map[string]any{"*": "aa"}, "ddl": "create table u (n int)"})
+			n.ensure(t, n.place, other)
 			postgrestest.Exec(t, n.own, "insert into acme.t select g, 'x' from generate_series(1, 5) g")
 			c := postgrestest.Connect(t, n.own)
 			if _, err := c.Exec(t.Context(), "begin; "+sql); err != nil {
 				t.Fatal(err)
 			}
-			step := func(name string, f func(ctx context.Context) error) {
-				ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
-				defer cancel()
-				at := time.Now()
-				err := f(ctx)
-				t.Logf("%s: %v %v", name, time.Since(at).Round(time.Millisecond), err)
+			pid := fmt.Sprintf("process %d of %s", c.PgConn().PID(), n.owner.Name)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			bytes := map[string]int64{}
+			if _, err := n.d.Observe(ctx, []connector.Ref{n.place.Ref, other.Ref}, func(o connector.Observed) error { bytes[o.Name] = o.Metrics["bytes"]; return nil }); err != nil || len(bytes) != 2 {
+				t.Errorf("a look at drift: %v, saw %v", err, bytes)
 			}
-			step("observe", func(ctx context.Context) error {
-				_, err := n.d.Observe(ctx, []connector.Ref{n.place.Ref}, func(o connector.Observed) error { return nil })
-				return err
-			})
-			step("map", func(ctx context.Context) error {
-				m, err := n.d.DataMap(ctx, connector.Survey{Ref: n.place.Ref, Prove: true})
-				t.Logf("%q %s", blocking(m), m.Partial)
-				return err
-			})
-			step("export", func(ctx context.Context) error { _, err := n.d.Export(ctx, n.place.Ref, io.Discard); return err })
-			step("suspend schema", func(ctx context.Context) error { _, _, err := n.d.Ensure(ctx, n.place); return err })
-			step("revoke", func(ctx context.Context) error { _, err := n.d.Revoke(ctx, n.owner.Ref); return err })
-			step("quarantine", func(ctx context.Context) error { _, err := n.d.Quarantine(ctx, n.place.Ref); return err })
-			step("erase", func(ctx context.Context) error { _, err := eraseAll(t, n.d, n.place.Ref, 10); return err })
-			step("delete", func(ctx context.Context) error { _, err := n.d.Delete(ctx, n.place.Ref); return err })
+			m, err := n.d.DataMap(ctx, connector.Survey{Ref: n.place.Ref, Prove: true})
+			if held := locksOf(m); err != nil || len(blocking(m)) > 0 || len(held) != 1 || !strings.Contains(held[0].Says, pid) || !strings.Contains(held[0].Says, "acme.t") {
+				t.Errorf("map: %v, what blocks %q, locks %+v, want one of %s", err, blocking(m), held, pid)
+			}
+			next := desired("schema", "next", map[string]any{"tables": map[string]any{"*": "aa"}, "ddl": "create table u (n int)"})
+			n.ensure(t, next)
+			if _, err := n.d.Revoke(ctx, n.owner.Ref); err != nil {
+				t.Fatalf("the cut: %v", err)
+			}
+			n.leaves(t)
 		})
 	}
 }
 
-func TestManyX(t *testing.T) {
+// TestExportNamesWhoHoldsALock: what can't be read now is no riddle.
+func TestExportNamesWhoHoldsALock(t *testing.T) {
+	t.Parallel()
 	n := opensDen(t)
 	n.ensure(t, n.place)
-	step := func(name string, f func(ctx context.Context) error) {
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
-		defer cancel()
-		at := time.Now()
-		err := f(ctx)
-		t.Logf("%s: %v %v", name, time.Since(at).Round(time.Millisecond), err)
+	c := postgrestest.Connect(t, n.own)
+	if _, err := c.Exec(t.Context(), "begin; lock table acme.t in access exclusive mode"); err != nil {
+		t.Fatal(err)
 	}
-	step("make", func(ctx context.Context) error {
-		c := postgrestest.Connect(t, n.own)
-		c.Exec(ctx, "create table acme.p (n int primary key, v text) partition by range (n)")
-		for i := 0; i < 4000; i += 1000 {
-			if _, err := c.Exec(ctx, "do $$ begin for i in "+itoa(i)+".."+itoa(i+999)+" loop execute format('create table acme.p%s partition of acme.p for values from (%s) to (%s)', i, i, i+1); end loop; end $$"); err != nil {
-				return err
-			}
-		}
-		_, err := c.Exec(ctx, "insert into acme.p values (1, 'a'), (500, 'b')")
-		return err
-	})
-	step("observe", func(ctx context.Context) error {
-		_, err := n.d.Observe(ctx, []connector.Ref{n.place.Ref}, func(o connector.Observed) error { return nil })
-		return err
-	})
-	step("map", func(ctx context.Context) error {
-		m, err := n.d.DataMap(ctx, connector.Survey{Ref: n.place.Ref, Prove: true})
-		t.Logf("%d %q %s", len(m.Places), blocking(m), m.Partial)
-		return err
-	})
-	step("export", func(ctx context.Context) error { _, err := n.d.Export(ctx, n.place.Ref, io.Discard); return err })
-	step("revoke", func(ctx context.Context) error { _, err := n.d.Revoke(ctx, n.owner.Ref); return err })
-	step("quarantine", func(ctx context.Context) error { _, err := n.d.Quarantine(ctx, n.place.Ref); return err })
-	step("erase", func(ctx context.Context) error { _, err := eraseAll(t, n.d, n.place.Ref, 10); return err })
-	step("delete", func(ctx context.Context) error { _, err := n.d.Delete(ctx, n.place.Ref); return err })
+	_, err := n.d.Export(t.Context(), n.place.Ref, io.Discard)
+	if who := fmt.Sprintf("process %d of %s", c.PgConn().PID(), n.owner.Name); tenure.CodeOf(err) != tenure.Unavailable || !strings.Contains(err.Error(), who) || !strings.Contains(err.Error(), "acme.t") {
+		t.Errorf("export: %v, want it to name %s and acme.t", err, who)
+	}
+	if _, err := c.Exec(t.Context(), "rollback"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.d.Export(t.Context(), n.place.Ref, io.Discard); err != nil {
+		t.Errorf("export once the lock is gone: %v", err)
+	}
 }
-func itoa(i int) string { return strconv.Itoa(i) }
+
+// TestLockThatStaysIsAsked: what doesn't end with the tenant's access stands in the way
+// of a departure before it begins, with what to do about it.
+func TestLockThatStaysIsAsked(t *testing.T) {
+	t.Parallel()
+	t.Run("another's session", func(t *testing.T) {
+		t.Parallel()
+		n := opensDen(t)
+		n.ensure(t, n.place)
+		c := postgrestest.Connect(t, n.dsn)
+		if _, err := c.Exec(t.Context(), "begin; lock table acme.t in access exclusive mode"); err != nil {
+			t.Fatal(err)
+		}
+		m, err := n.d.DataMap(t.Context(), connector.Survey{Ref: n.place.Ref, Prove: true})
+		if held := locksOf(m); err != nil || len(held) != 1 || !held[0].Blocks || !strings.Contains(held[0].Fix, fmt.Sprintf("pg_terminate_backend(%d)", c.PgConn().PID())) {
+			t.Errorf("map: %v, locks %+v", err, held)
+		}
+	})
+	t.Run("a prepared transaction", func(t *testing.T) {
+		t.Parallel()
+		n := opensDen(t)
+		n.ensure(t, n.place)
+		n.prepares(t)
+		gid := "exit_" + postgrestest.Token()
+		postgrestest.Exec(t, n.own, "begin; insert into acme.t values (9, 'x'); prepare transaction '"+gid+"'")
+		m, err := n.d.DataMap(t.Context(), connector.Survey{Ref: n.place.Ref, Prove: true})
+		if held := locksOf(m); err != nil || len(held) != 1 || !held[0].Blocks || !strings.Contains(held[0].Fix, "rollback prepared '"+gid+"'") {
+			t.Errorf("map: %v, locks %+v", err, held)
+		}
+		postgrestest.Exec(t, n.own, "rollback prepared '"+gid+"'")
+		if m, err = n.d.DataMap(t.Context(), connector.Survey{Ref: n.place.Ref, Prove: true}); err != nil || len(locksOf(m)) > 0 {
+			t.Errorf("map: %v, locks %+v, want none", err, locksOf(m))
+		}
+	})
+}
