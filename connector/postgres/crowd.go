@@ -86,7 +86,7 @@ func (k schemas) thin(ctx context.Context, s *session, r connector.Ref, schema s
 		if err := s.simple(ctx, "select count(*)::text from pg_depend where refclassid = 'pg_namespace'::regclass and refobjid = to_regnamespace("+literal(quote(schema))+")", func(_ int, v [][]byte) (err error) {
 			n, err = strconv.Atoi(string(v[0]))
 			return err
-		}); err != nil || n <= crowdOf || n == last {
+		}); err != nil || n <= pieceful || n == last {
 			return err
 		}
 		last = n
