@@ -119,3 +119,31 @@ func TestLockThatStaysIsAsked(t *testing.T) {
 		}
 	})
 }
+
+// TestLockOnASharedTableIsNamed: a tenant that keeps a shared table for itself doesn't
+// hang a neighbour's onboarding, which says whose lock it waits for and goes on after.
+func TestLockOnASharedTableIsNamed(t *testing.T) {
+	t.Parallel()
+	n := opensDen(t)
+	one := n.policyCase()
+	policy := one.New(t, 1)
+	policy.Type, policy.Resource = "policy", desired("policy", "x", nil).Resource
+	schema, table := policy.Attributes["schema"].(string), policy.Attributes["tables"].([]any)[0].(string)
+	postgrestest.Exec(t, n.dsn, fmt.Sprintf("grant usage on schema %s to %s; grant select, update on %s to %[2]s", quote(schema), quote(n.owner.Name), quote(schema, table)))
+	c := postgrestest.Connect(t, n.own)
+	if _, err := c.Exec(t.Context(), "begin; lock table "+quote(schema, table)+" in access exclusive mode"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, _, err := n.d.Ensure(ctx, policy)
+	if who := fmt.Sprintf("process %d of %s", c.PgConn().PID(), n.owner.Name); tenure.CodeOf(err) != tenure.Unavailable || !strings.Contains(err.Error(), who) || !strings.Contains(err.Error(), table) {
+		t.Errorf("ensure: %v, want it to name %s and %s", err, who, table)
+	}
+	if _, err := n.d.Revoke(ctx, n.owner.Ref); err != nil {
+		t.Fatalf("the cut: %v", err)
+	}
+	if _, _, err := n.d.Ensure(ctx, policy); err != nil {
+		t.Errorf("ensure once its access is cut: %v", err)
+	}
+}

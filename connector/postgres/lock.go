@@ -102,7 +102,7 @@ const keepingSQL = `with of as (select c.oid from pg_class c join pg_namespace n
  held as (select l.pid, l.virtualtransaction, l.relation, l.mode from pg_locks l join of on of.oid = l.relation
   where l.granted and l.database = (select oid from pg_database where datname = current_database()) and l.pid is distinct from pg_backend_pid() and l.mode in ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
 select min(h.relation::regclass::text), count(distinct h.relation)::text, ` + sessionSQL + `, a.pid::text, '', coalesce(a.usename, ''), bool_or(h.mode = 'AccessExclusiveLock')::text
- from held h join pg_stat_activity a on a.pid = h.pid where not starts_with(a.application_name, 'tenure')
+ from held h join pg_stat_activity a on a.pid = h.pid where (a.usename is null or a.usename <> current_user or not starts_with(coalesce(a.application_name, ''), 'tenure')) and not starts_with(coalesce(a.usename, ''), '` + deputyPrefix + `')
  and (h.mode = 'AccessExclusiveLock' or starts_with(a.state, 'idle in transaction') and a.xact_start < clock_timestamp() - interval '$idle seconds') group by a.pid, a.usename, a.application_name, a.backend_type, a.state
 union all select min(h.relation::regclass::text), count(distinct h.relation)::text, 'the prepared transaction ' || x.gid || ' of ' || x.owner, '', x.gid, '', bool_or(h.mode = 'AccessExclusiveLock')::text
  from held h join pg_locks t on t.pid is null and t.virtualtransaction = h.virtualtransaction join pg_prepared_xacts x on x.transaction = t.transactionid
