@@ -10,12 +10,13 @@ SCHEMAS     ?= 500
 DEPARTURES  ?= 2000
 KILLS       ?= 200
 VERSIONS    ?= 16 17
+CROWD       ?= 10000
 
 # The race detector makes test binaries large and slow to link: two at a time.
 # Child processes of tests would each sleep a second at their end without GORACE.
 export GORACE = atexit_sleep_ms=0
 
-.PHONY: help build test versions lint bench docs fuzz crash
+.PHONY: help build test versions lint bench docs fuzz crash crowd
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -56,3 +57,6 @@ fuzz: ## every fuzz target for FUZZTIME (10s), DEPARTURES (2000) random departur
 
 crash: ## kill Tenure and its database KILLS (200) times while tenants leave a shop and a clinic
 	TENURE_DEPARTURE_KILLS=$(KILLS) scripts/with-postgres $(GO) test -count=1 -timeout 2h ./internal/departure
+
+crowd: ## a tenant with CROWD (10000) partitions, and one with as many tables, leave
+	TENURE_CROWD=$(CROWD) scripts/with-postgres $(GO) test -count=1 -v -timeout 2h -run TestCrowdLeavesLocksToOthers ./connector/postgres

@@ -355,6 +355,7 @@ const (
 	PlaceReference PlaceKind = "reference" // another tenant's rows that refer to this one's: Name is "table.column"
 	PlaceDependent PlaceKind = "dependent" // something outside that a drop would take along
 	PlaceOrder     PlaceKind = "order"     // the erasure can't go in this order
+	PlaceLock      PlaceKind = "lock"      // somebody's session or transaction keeps tables from being read or emptied
 	PlaceKey       PlaceKind = "key"       // a key that is null, or that means the same and compares unequal
 	PlaceShared    PlaceKind = "shared"    // rows that have to do with the tenant and stay, as they belong to others too or to nobody
 )

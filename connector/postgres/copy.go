@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -31,6 +32,21 @@ func (s *session) copyTo(ctx context.Context, n relational.TableName, columns st
 	if err := s.simple(ctx, "set local statement_timeout to 0", nil); err != nil {
 		return 0, err
 	}
+	for part := range slices.Chunk(leaves, pieceful) {
+		n, err := s.copyPart(ctx, part, columns, w)
+		if rows += n; err != nil {
+			return rows, err
+		}
+	}
+	return rows, nil
+}
+
+// copyPart copies some tables and lets go of their locks, of which the server has so many
+// for everybody.
+func (s *session) copyPart(ctx context.Context, leaves []string, columns string, w io.Writer) (rows int64, err error) {
+	if err := s.simple(ctx, "savepoint part", nil); err != nil {
+		return 0, err
+	}
 	for _, leaf := range leaves {
 		i := strings.LastIndexByte(leaf, ' ')
 		name, forced := leaf[:i], leaf[i+1:] == "true"
@@ -45,7 +61,7 @@ func (s *session) copyTo(ctx context.Context, n relational.TableName, columns st
 			return rows, err
 		}
 	}
-	return rows, nil
+	return rows, s.simple(ctx, "rollback to savepoint part; release savepoint part", nil)
 }
 
 // copied counts a table's rows by copying them.

@@ -29,6 +29,7 @@ type reading struct {
 
 	// deputise runs f in a deputy's session; nil where Tenure's own reads everything.
 	deputise func(ctx context.Context, f func(ctx context.Context, s *session) error) error
+	premises *premises // what deputise is on
 }
 
 // each runs f in every session that it takes to read all, the deputy's last.
@@ -65,6 +66,7 @@ func (d *Driver) reading(r connector.Ref, c relational.Coverage, t relational.Te
 		return s.deputy != nil && on || s.deputy == nil && !on && !t.Alien
 	})
 	if p != nil {
+		at.premises = p
 		at.deputise = func(ctx context.Context, f func(ctx context.Context, s *session) error) error {
 			return d.deputise(ctx, r, *p, database, f)
 		}
@@ -230,19 +232,33 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 		if err != nil {
 			return err
 		}
+		var locks []connector.Place
+		if counted && !v.Brief {
+			var shut bool
+			if locks, shut, err = d.keeping(ctx, s, v.Ref, at); err != nil {
+				closeNow(s.conn)
+				return err
+			}
+			counted = !shut
+		}
 		g, err := d.survey(ctx, s, v, at, &m, counted)
 		if err != nil {
 			closeNow(s.conn)
 			return err
+		}
+		if m.Places = append(m.Places, locks...); !counted && len(locks) > 0 {
+			m.Partial = "rows aren't counted while a table is locked"
 		}
 		if err := s.simple(ctx, "commit", nil); err != nil {
 			return err
 		}
 		if at.deputise != nil && counted && !v.Brief {
 			var hinders bool
-			err := at.deputise(ctx, func(ctx context.Context, s *session) error {
-				err := g.indoors(ctx, s, at, &m, false)
-				hinders = hindered(err)
+			err := at.deputise(ctx, func(ctx context.Context, s *session) (err error) {
+				if hinders, err = d.crowded(ctx, s, at); err == nil && !hinders {
+					err = g.indoors(ctx, s, at, &m, false)
+					hinders = hindered(err)
+				}
 				return err
 			})
 			if hinders && ctx.Err() == nil { // by a session of its own: code there may have ended the other
@@ -385,5 +401,10 @@ func (g *ground) copied(ctx context.Context, s *session) ([]connector.Place, err
 			}
 		}
 	}
+	if err != nil {
+		return nil, err
+	}
+	many, err := crowdIn(ctx, s, g.tables)
+	many.tell(places)
 	return places, err
 }

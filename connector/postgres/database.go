@@ -305,7 +305,8 @@ func (d *Driver) inside(ctx context.Context, name string, f func(s *session) err
 		return coded(err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	return coded(f(&session{conn: conn}))
+	s := &session{conn: conn}
+	return coded(d.naming(ctx, s, func() error { return f(s) }))
 }
 
 func (k databases) repair(ctx context.Context, s *session, d connector.Desired, a databaseAttributes, have database) (bool, error) {

@@ -68,10 +68,10 @@ func (d *Driver) deputise(ctx context.Context, r connector.Ref, p premises, data
 		}
 		defer own.close(ctx)
 		own.deputy = &deputy{p, word}
-		if err := own.simple(ctx, "set statement_timeout to "+d.limit(), nil); err != nil {
+		if err := own.simple(ctx, "set statement_timeout to "+d.limit()+"; set lock_timeout to "+strconv.FormatInt(lockTime.Milliseconds(), 10), nil); err != nil {
 			return err
 		}
-		return f(ctx, own)
+		return d.naming(ctx, own, func() error { return f(ctx, own) })
 	})
 }
 

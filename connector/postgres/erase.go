@@ -2,10 +2,8 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -115,6 +113,9 @@ func (d *Driver) indoors(ctx context.Context, r connector.Ref, at reading, b con
 	err = at.deputise(ctx, func(term context.Context, s *session) (err error) {
 		term, end := context.WithTimeout(term, deputyBatch)
 		defer end()
+		if hinders, err = d.crowded(term, s, at); err != nil || hinders {
+			return err
+		}
 		e, err = d.batch(term, s, r, at, b)
 		hinders = hindered(err) || err != nil && term.Err() != nil
 		return settled(term, s, err)
@@ -294,63 +295,6 @@ func (d *Driver) Tally(ctx context.Context, r connector.Ref, run string) (e conn
 		return err
 	})
 	return e, coded(err)
-}
-
-// lockTime is how long a batch or a drop waits for a lock that somebody else holds.
-const lockTime = 4 * time.Second
-
-// patient runs f in a transaction that waits for locks so long and, where one was
-// held for longer, says by whom.
-func (d *Driver) patient(ctx context.Context, s *session, f func(s *session) error) error {
-	watch, stop := context.WithCancel(ctx)
-	found := make(chan holders, 1)
-	go func() {
-		defer close(found)
-		select {
-		case <-watch.Done():
-			return
-		case <-time.After(lockTime / 2):
-		}
-		found <- d.blockers(ctx, s.conn.PgConn().PID())
-	}()
-	err := s.within(ctx, "begin; set local lock_timeout = "+fmt.Sprint(lockTime.Milliseconds()), f)
-	stop()
-	who := <-found
-	if state(err) != "55P03" {
-		return err
-	}
-	switch {
-	case who.says == "" && s.deputy != nil:
-		return err // code on the premises may have raised it
-	case who.prepared: // nobody's session that could come to its end
-		return tenure.Errorf(tenure.Blocked, "a lock is held by %s", who.says).WithHint("%s, then retry", endPrepared)
-	case who.says == "":
-		who.says = "another session"
-	}
-	return tenure.Errorf(tenure.Unavailable, "a lock is held by %s", who.says).WithHint("end that session or transaction; the call is tried again").Retryable()
-}
-
-// holders are who holds what a backend waits for.
-type holders struct {
-	says     string
-	prepared bool // a prepared transaction is among them
-}
-
-// blockersSQL names what a backend waits for.
-const blockersSQL = `select coalesce(string_agg(who, ', ' order by who), ''), coalesce(bool_or(prepared), false)::text from (
- select false as prepared, 'process ' || a.pid || ' (' || coalesce(nullif(a.application_name, ''), a.backend_type) || ', ' || coalesce(a.state, '') || ')' as who
- from pg_stat_activity a where a.pid = any (pg_blocking_pids($1))
- union
- select true, 'the prepared transaction ' || x.gid from pg_prepared_xacts x where 0 = any (pg_blocking_pids($1)) and exists (
-  select 1 from pg_locks w join pg_locks l on l.pid is null and l.granted and (l.transactionid = w.transactionid or l.relation = w.relation and l.database = w.database)
-  join pg_locks t on t.pid is null and t.transactionid = x.transaction and t.virtualtransaction = l.virtualtransaction
-  where w.pid = $1 and not w.granted)) x`
-
-func (d *Driver) blockers(ctx context.Context, pid uint32) (who holders) {
-	_ = d.with(ctx, func(s *session) error {
-		return each(ctx, s, strings.ReplaceAll(blockersSQL, "$1", fmt.Sprint(pid)), 2, func(v []string) { who = holders{v[0], v[1] == "true"} })
-	})
-	return who
 }
 
 // remove takes the owner mark and what was kept of the rows away. It deletes no

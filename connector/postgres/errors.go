@@ -73,6 +73,10 @@ func bySQLState(pg *pgconn.PgError) error {
 		}
 	case "54000": // a limit of the server's own, such as an access list that fills its page
 		return set(tenure.Blocked).WithHint("where a table's or schema's access list is full, revoke what roles no longer need there")
+	case "53200": // memory, which locks on very many objects take up
+		return set(tenure.Unavailable).Retryable().WithHint("raise max_locks_per_transaction, or let whoever holds very many locks end (select pid, count(*) from pg_locks group by pid order by 2 desc)")
+	case "53100":
+		return set(tenure.Unavailable).Retryable().WithHint("the server's disk, or the tablespace's, is full; make room there; the call is tried again")
 	case "25006": // a standby
 		return set(tenure.Blocked).WithHint("the endpoint is a read-only standby; use the primary's")
 	case "28P01", "28000":

@@ -69,11 +69,15 @@ func export(ctx context.Context, s *session, of holdingOf, a *relational.Archive
 	if err != nil {
 		return err
 	}
+	many, err := crowdIn(ctx, s, held.Tables)
+	if err != nil {
+		return err
+	}
 	for _, t := range held.Tables {
 		if s.deputy == nil {
 			err = held.ExportTable(ctx, s, a, t)
 		} else {
-			err = s.exportOwn(ctx, held, a, t)
+			err = s.exportOwn(ctx, held, a, t, many.is())
 		}
 		if err != nil {
 			return err
@@ -87,13 +91,16 @@ func export(ctx context.Context, s *session, of holdingOf, a *relational.Archive
 
 // exportOwn adds the rows of a tenant's own table: by a query, or copied as texts where
 // code on the premises, or row security that is forced on their owner, hinders that.
-func (s *session) exportOwn(ctx context.Context, held *relational.Holding, a *relational.Archive, t relational.Reached) error {
+func (s *session) exportOwn(ctx context.Context, held *relational.Holding, a *relational.Archive, t relational.Reached, copies bool) error {
 	if err := s.simple(ctx, "savepoint before", nil); err != nil {
 		return err
 	}
-	err := held.ExportTable(ctx, s, a, t)
-	if hindered(err) && ctx.Err() == nil {
-		if err := s.simple(ctx, "rollback to savepoint before; set local lock_timeout = "+strconv.FormatInt(lockTime.Milliseconds(), 10), nil); err != nil {
+	var err error
+	if !copies {
+		err = held.ExportTable(ctx, s, a, t)
+	}
+	if copies || hindered(err) && ctx.Err() == nil {
+		if err := s.simple(ctx, "rollback to savepoint before; "+lockBound, nil); err != nil {
 			return err
 		}
 		n := t.Table.TableName

@@ -27,6 +27,9 @@ func prove(ctx context.Context, s *session, of holdingOf) (places []connector.Pl
 		return nil, "", err
 	}
 	copies, ddl := scratch(held, scratchPrefix+"prove_"+strconv.FormatUint(uint64(s.conn.PgConn().PID()), 10))
+	if len(held.Tables) > crowdOf && held.Own(held.Tables[0].Table.TableName) {
+		return nil, "the erasure wasn't tried on an empty copy: " + strconv.Itoa(len(held.Tables)) + " tables take more locks than one transaction may have; they are dropped " + strconv.Itoa(pieceful) + " at a time", nil
+	}
 	if err := s.simple(ctx, strings.Join(ddl, ";\n"), nil); err != nil {
 		says := "the erasure couldn't be tried on an empty copy: " + coded(err).Error()
 		switch {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
@@ -27,30 +28,79 @@ func (d *Driver) raze(ctx context.Context, s *session, r connector.Ref, at readi
 		e.Done = true
 		return e, nil
 	}
-	t := tables[0].Table
-	err = d.patient(ctx, s, func(s *session) error {
-		if err := s.simple(ctx, "lock table "+quote(t.Schema, t.Name)+" in access exclusive mode", nil); err != nil {
-			return err
-		}
-		n, err := s.copied(ctx, t.TableName)
-		if err != nil {
-			return err
-		}
-		e.Counts = knownAll(r, map[string]int64{t.String(): n})
-		objects, err := s.unlinkNamed(ctx, t)
-		if err != nil {
-			return err
-		}
-		if objects > 0 {
-			e.Counts[known(r, locator{table: t.TableName}.kind())] = objects
-		}
-		if err := s.simple(ctx, "drop table "+quote(t.Schema, t.Name)+" cascade", nil); err != nil || b.Run == "" {
+	many, err := crowdIn(ctx, s, tables)
+	if err != nil {
+		return e, err
+	}
+	razed := 0
+	err = d.patient(ctx, s, func(s *session) (err error) {
+		if razed, err = razeSome(ctx, s, r, tables, many.is(), &e); err != nil || b.Run == "" {
 			return err
 		}
 		return s.tell(ctx, b.Run, string(r.Resource), &e)
 	})
-	e.Done = err == nil && len(tables) == 1
+	e.Done = err == nil && razed == len(tables)
 	return e, err
+}
+
+// razeSome drops the first of the tables; of many, as many as a piece holds, and a table
+// that has more partitions than that loses a piece of them. It says how many tables went.
+func razeSome(ctx context.Context, s *session, r connector.Ref, tables []relational.Reached, many bool, e *connector.Erased) (razed int, err error) {
+	e.Counts = map[string]int64{}
+	for room := pieceful; room > 0 && razed < len(tables); {
+		t := tables[razed].Table
+		drop := []relational.TableName{t.TableName}
+		if many {
+			parts, err := partsOf(ctx, s, t.TableName, room+1)
+			if err != nil {
+				return razed, err
+			}
+			if len(parts) > room {
+				drop = parts[:room]
+			} else {
+				room -= len(parts)
+			}
+		}
+		if room -= len(drop); !many {
+			room = 0
+		}
+		if err := s.razeTables(ctx, r, t, drop, e); err != nil {
+			return razed, err
+		}
+		if drop[0] == t.TableName {
+			razed++
+		}
+	}
+	return razed, nil
+}
+
+// razeTables drops a table, or parts of it, and counts what was there.
+func (s *session) razeTables(ctx context.Context, r connector.Ref, t relational.Table, drop []relational.TableName, e *connector.Erased) error {
+	names := make([]string, len(drop))
+	for i, n := range drop {
+		names[i] = quote(n.Schema, n.Name)
+	}
+	list := strings.Join(names, ", ")
+	if err := s.simple(ctx, "lock table "+list+" in access exclusive mode", nil); err != nil {
+		return err
+	}
+	for _, n := range drop {
+		rows, err := s.copied(ctx, n)
+		if err != nil {
+			return err
+		}
+		e.Counts[known(r, t.String())] += rows
+		part := t
+		part.TableName = n
+		objects, err := s.unlinkNamed(ctx, part)
+		if err != nil {
+			return err
+		}
+		if objects > 0 {
+			e.Counts[known(r, locator{table: t.TableName}.kind())] += objects
+		}
+	}
+	return s.simple(ctx, "drop table "+list+" cascade", nil)
 }
 
 // unlinkNamed takes away the large objects that a table's rows name and the deputy's

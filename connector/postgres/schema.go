@@ -100,10 +100,14 @@ var schemasSQL = "select " + schemaClass.columns() + `, pg_get_userbyid(o.nspown
  (o.nspacl is not null and exists (select 1 from aclexplode(o.nspacl) x where x.grantee = 0))::text,
  case when m.note like '% ddl=%' then ` + shapeOf("o.oid") + " end" + schemaClass.from()
 
-// schemasWithBytes adds the size that the schema's tables take.
-var schemasWithBytes = strings.Replace(schemasSQL, schemaClass.from(), `, (select coalesce(sum(pg_total_relation_size(c.oid)), 0)::text
+// schemasWithBytes adds the size that the schema's tables take, where nobody keeps them
+// locked: the server opens a table to measure it, and one tenant's lock would hold up
+// the look at all.
+var schemasWithBytes = "savepoint sized; set local lock_timeout = 500;\n" + `with shut as materialized (select distinct c.relnamespace as oid from pg_locks l join pg_class c on c.oid = l.relation
+ where l.mode = 'AccessExclusiveLock' and l.database = (select oid from pg_database where datname = current_database()) and l.pid is distinct from pg_backend_pid())
+` + strings.Replace(schemasSQL, schemaClass.from(), `, case when o.oid not in (select oid from shut) then (select coalesce(sum(pg_total_relation_size(c.oid)), 0)::text
  from pg_depend p join pg_class c on c.oid = p.objid and c.relkind in ('r', 'm') where p.refclassid = 'pg_namespace'::regclass
- and p.refobjid = o.oid and p.classid = 'pg_class'::regclass)`+schemaClass.from(), 1)
+ and p.refobjid = o.oid and p.classid = 'pg_class'::regclass) end`+schemaClass.from(), 1)
 
 // schema is one row of schemasSQL.
 type schema struct {
@@ -117,7 +121,7 @@ type schema struct {
 
 func (k schemas) read(v [][]byte) schema {
 	s := schema{marked: k.marked(schemaClass, v), owner: string(v[4]), public: string(v[5]) == "true", shape: string(v[6])}
-	if len(v) > 7 {
+	if len(v) > 7 && v[7] != nil {
 		s.bytes, _ = strconv.ParseInt(string(v[7]), 10, 64)
 		s.sized = true
 	}
@@ -190,7 +194,7 @@ func (k schemas) observe(ctx context.Context, s *session, refs []connector.Ref, 
 			}
 		}
 		found, best := make(map[string]connector.Observed, len(part)), make(map[string]int, len(part))
-		err := s.simple(ctx, schemasWithBytes+schemaClass.named("array["+literals(names)+"]::name[]"), func(_ int, v [][]byte) error {
+		row := func(_ int, v [][]byte) error {
 			one := k.read(v)
 			for _, r := range []connector.Ref{byName[one.known], byID[one.name], byName[one.name]} {
 				if rank := one.answers(r); r.Name != "" && rank > best[r.Name] {
@@ -200,7 +204,14 @@ func (k schemas) observe(ctx context.Context, s *session, refs []connector.Ref, 
 				}
 			}
 			return nil
-		})
+		}
+		at := schemaClass.named("array[" + literals(names) + "]::name[]")
+		err := s.simple(ctx, schemasWithBytes+at+";\nrollback to savepoint sized; release savepoint sized", row)
+		if state(err) == "55P03" { // somebody has locked a table meanwhile
+			clear(found)
+			clear(best)
+			err = s.simple(ctx, "rollback to savepoint sized; release savepoint sized;\n"+schemasSQL+at, row)
+		}
 		if err != nil {
 			return err
 		}
@@ -252,6 +263,9 @@ func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Rec
 			return err
 		}
 		rec.Changed, rec.Counts = true, knownAll(r, counts)
+		if err := k.thin(ctx, s, r, have.name); err != nil {
+			return err
+		}
 		return k.patient(ctx, s, func(s *session) error {
 			parts, err := k.parts(ctx, s, have.name)
 			if err != nil {

@@ -105,7 +105,8 @@ func (d *Driver) with(ctx context.Context, f func(s *session) error) error {
 		return coded(err)
 	}
 	defer release(c)
-	return coded(f(&session{conn: c.Conn()}))
+	s := &session{conn: c.Conn()}
+	return coded(d.naming(ctx, s, func() error { return f(s) }))
 }
 
 func release(c *pgxpool.Conn) {
@@ -236,16 +237,16 @@ func blind(err error) bool {
 }
 
 func (s *session) sight(ctx context.Context, sentinel bool) (g connector.Sighting, err error) {
-	sql := "begin isolation level repeatable read read only;\n" + identitySQL
+	sql := "begin isolation level repeatable read read only; " + lockBound + ";\n" + identitySQL
 	if sentinel {
 		sql += ";\n" + sentinelSQL
 	}
 	err = s.simple(ctx, sql, func(n int, v [][]byte) error {
 		switch n {
-		case 1:
+		case 2:
 			g.Fingerprint = "postgres:" + string(v[0]) + ":" + string(v[1])
 			g.Complete = string(v[2]) == "false"
-		case 2:
+		case 3:
 			g.Sentinel = len(v[0]) > 0
 		}
 		return nil
