@@ -105,7 +105,7 @@ const securedSQL = `select g.i::text, c.relname, c.relrowsecurity::text, c.relfo
  left join pg_attribute a on a.attrelid = c.oid and a.attname = g.col::name and not a.attisdropped`
 
 const boundToSQL = `select g.i::text, (m.member is not null)::text, coalesce(has_schema_privilege(b.oid, 'tenure_shared', 'usage') and has_table_privilege(b.oid, 'tenure_shared.own_key', 'select'), false)::text,
- (k.name is not null)::text, coalesce(k.role = r.oid and k.policy = g.bound and k.key = g.key, false)::text, (b.oid is not null)::text,
+ (k.name is not null)::text, coalesce(k.role = r.oid and k.login = r.rolname and k.policy = g.bound and k.key = g.key, false)::text, (b.oid is not null)::text,
  coalesce((select json_agg(o.name)::text from tenure.role_key o where o.policy = g.bound and o.key <> g.key and o.name <> g.name
   and o.role = any (array(select r.oid union all select u.roleid from pg_auth_members u where u.member = r.oid))), '')
  from g left join pg_roles r on r.rolname = g.role::name left join pg_roles b on b.rolname = g.bound::name

@@ -11,12 +11,13 @@ import (
 )
 
 // sharedSQL is what the policies of shared tables go by. tenure.role_key says which role
-// has which key: one row for each policy resource. The view shows each role its own keys,
+// has which key: one row for each policy resource. In a copy that was restored elsewhere
+// another role may have that oid, so the role's name must agree, too. The view shows each role its own keys,
 // and those of roles whose rights it has, so that one policy does for all of them; only
 // the policies' groups may read it, and nobody but Tenure writes what stands behind it.
 const sharedSQL = `
 create table if not exists tenure.role_key (
-	name text collate "C" not null, role oid not null, policy text not null, key text not null,
+	name text collate "C" not null, role oid not null, login text collate "C" not null, policy text not null, key text not null,
 	constraint role_key_pk primary key (name));
 create index if not exists role_key_role on tenure.role_key (role, policy);
 create schema if not exists tenure_shared;
@@ -27,7 +28,7 @@ comment on schema tenure_shared is 'kept by Tenure: what the policies of shared 
 // none of its keys.
 const ownKeySQL = `create or replace view tenure_shared.own_key with (security_barrier) as
  with recursive me (role) as (select o.oid from pg_catalog.pg_roles o where o.rolname = current_user union select m.roleid from me join pg_catalog.pg_auth_members m on m.member = me.role)
- select k.policy, k.key from tenure.role_key k where k.role in (select role from me where pg_catalog.pg_has_role(role, 'usage'))`
+ select k.policy, k.key from tenure.role_key k where (k.role, k.login) in (select o.oid, o.rolname::text from me join pg_catalog.pg_roles o on o.oid = me.role where pg_catalog.pg_has_role(me.role, 'usage'))`
 
 // settingName is an application's own setting, in two parts.
 var settingName = regexp.MustCompile(`^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$`)
@@ -154,8 +155,8 @@ func (p policySpec) share(is bound) (out []string) {
 // enter are the statements that give the role the key, and bind it by the policy.
 func (p policySpec) enter(name string, is bound) (out []string) {
 	if !is.kept {
-		out = append(out, "insert into tenure.role_key (name, role, policy, key) values ("+literal(name)+", "+literal(quote(p.Role))+"::regrole, "+literals([]string{p.group, p.Key})+
-			") on conflict (name) do update set role = excluded.role, policy = excluded.policy, key = excluded.key")
+		out = append(out, "insert into tenure.role_key (name, role, login, policy, key) values ("+literal(name)+", "+literal(quote(p.Role))+"::regrole, "+literals([]string{p.Role, p.group, p.Key})+
+			") on conflict (name) do update set role = excluded.role, login = excluded.login, policy = excluded.policy, key = excluded.key")
 	}
 	if !is.member {
 		out = append(out, "grant "+quote(p.group)+" to "+quote(p.Role))

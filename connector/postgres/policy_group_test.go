@@ -112,7 +112,7 @@ func TestOnePolicyForManyTenants(t *testing.T) {
 			if got := w.sees(t, w.token+"bystander"); !slices.Equal(got, []string{"42501"}) {
 				t.Errorf("a member without the tenant's rights sees %q", got)
 			}
-			for _, sql := range []string{"insert into tenure.role_key values ('x', 0, 'x', 'x')", "select from tenure.role_key", "create table tenure_shared.t ()", "delete from tenure_shared.own_key", "insert into app_data.docs values (" + literal(key(3)) + ", '')"} {
+			for _, sql := range []string{"insert into tenure.role_key values ('x', 0, 'x', 'x', 'x')", "select from tenure.role_key", "create table tenure_shared.t ()", "delete from tenure_shared.own_key", "insert into app_data.docs values (" + literal(key(3)) + ", '')"} {
 				if err := w.try(t, roleOf(all[7]), sql); err == nil {
 					t.Errorf("a tenant can %s: %v", sql, err)
 				}
@@ -145,6 +145,20 @@ func (w *world) try(t *testing.T, role, sql string) (err error) {
 		return tx.Rollback(t.Context())
 	})
 	return err
+}
+
+// TestKeysAreOfOneRole: in a copy that was restored elsewhere another role may have the oid
+// that a key was given to; it sees nothing by it.
+func TestKeysAreOfOneRole(t *testing.T) {
+	t.Parallel()
+	_, w, system := opened(t)
+	w.sharing(t, "text")
+	p := w.policyOf(t, 0, "acme")
+	ensured(t, system, p)
+	w.exec(t, "alter role %s rename to %s", quote(roleOf(p)), quote(w.token+"renamed"))
+	if got := w.sees(t, w.token+"renamed"); len(got) > 0 {
+		t.Errorf("a role of another name with the same oid sees %q", got)
+	}
 }
 
 // TestLastTenantLeaves: with the last tenant the policy and its group go; row security
@@ -230,8 +244,9 @@ func TestKeysThatArentDeclared(t *testing.T) {
 		"it asks for others":      {"alter policy GROUP on app_data.docs using (tenant = any (array(select key from tenure_shared.own_key)::text[]))", "isn't the one that was made"},
 		"another key":             {"update tenure.role_key set key = 'birch'", "another one"},
 		"another role's key":      {"update tenure.role_key set role = 10", "another role's"},
+		"another name's key":      {"update tenure.role_key set login = 'x'", "another role's"},
 		"the role was made anew":  {"drop owned by ROLE; drop role ROLE; create role ROLE; grant GROUP to ROLE", "another role's"},
-		"a second key":            {"insert into tenure.role_key select 'x', role, policy, 'birch' from tenure.role_key", ""},
+		"a second key":            {"insert into tenure.role_key select 'x', role, login, policy, 'birch' from tenure.role_key", ""},
 		"no key":                  {"delete from tenure.role_key", "no key is kept"},
 		"no member":               {"set role PLATFORM; revoke GROUP from ROLE; reset role", "isn't bound"}, // from version 16 on a grant is taken back in its grantor's name
 		"the group reads no keys": {"revoke all on tenure_shared.own_key from GROUP", "can't read the keys"},
@@ -269,7 +284,7 @@ func TestStrangersAmongKeys(t *testing.T) {
 	group := n.groupsOf(t, n.token+"acme")
 	bound := group[slices.IndexFunc(group, func(g string) bool { return strings.HasPrefix(g, boundPrefix) })]
 	for _, c := range []struct{ plant, says, kind string }{
-		{"insert into tenure.role_key select 'x', 'BIRCH'::regrole, " + literal(bound) + ", 'acme'", `role BIRCH sees the rows of the key "acme"`, "birch role"},
+		{"insert into tenure.role_key select 'x', 'BIRCH'::regrole, 'BIRCH', " + literal(bound) + ", 'acme'", `role BIRCH sees the rows of the key "acme"`, "birch role"},
 		{"grant " + quote(bound) + " to BIRCH with admin option", "may make others members of role " + bound, "birch role"},
 		{"grant select on lookup.colours to " + quote(bound), "role " + bound + ", of which", ""},
 		{"grant insert on tenure_shared.own_key to " + quote(bound), "may insert, select on view tenure_shared.own_key", ""},
