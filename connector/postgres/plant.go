@@ -90,7 +90,7 @@ func (d *Driver) Plant(ctx context.Context) (string, error) {
 		if err := unowned(ctx, s); err != nil {
 			return err
 		}
-		return s.make(ctx, append(append([]string{plantSQL}, kept.DDL()...), tellSQL, closeSQL, ownKeySQL))
+		return s.make(ctx, append(append([]string{plantSQL}, kept.DDL()...), tellSQL, closeSQL, ifSQL("to_regclass('tenure_shared.own_key') is null", ownKeySQL)))
 	})
 	return fingerprint, coded(err)
 }

@@ -18,7 +18,7 @@ func probes() []connector.ProbeKind {
 		{Name: "environment", Help: "the role's credential is refused on the second resource, of another environment", Types: []string{"role"}},
 		{Name: "exposure", Help: "nothing of it is granted to PUBLIC, and a fresh role can't use it", Types: []string{"database", "schema"}},
 		{Name: "encryption", Help: "where the profile requires encryption in transit: this connection has it, and one without it is refused", Types: []string{"role"}},
-		{Name: "sql", Help: "params query, as (tenant or platform), expect (rows, no-rows, refused or value) and value: a query that must answer so; it runs read-only", SQL: []string{"query"}},
+		{Name: "sql", Help: "params query, as (tenant or platform), expect (rows, no-rows, refused or value) and value: a query that must answer so; it runs read-only, and reads what a tenant owns with that tenant's rights", SQL: []string{"query"}},
 	}
 }
 

@@ -57,20 +57,25 @@ type visit struct {
 	opened  []string // by the fault of a tenant whose it is
 }
 
-// beyondSQL is asked as the role: what it is, which schemas that aren't its own it may
-// use and whose they are, which databases likewise, and as whom it may act.
-// A fresh session has no catalog cached, so that it goes by the lists themselves and not
-// by what looks each of thousands of schemas up.
-const beyondSQL = `select case when rolsuper then 'superuser' when rolbypassrls then 'bypassrls' end from pg_roles where rolname = current_user and (rolsuper or rolbypassrls);
-with recursive ` + meSQL + ` select n.nspname, pg_get_userbyid(n.nspowner) from pg_namespace n where n.nspacl is not null and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
- and exists (select 1 from aclexplode(n.nspacl) x where x.grantee = 0 or x.grantee in (select oid from me)) and n.nspowner not in (select oid from me)
- and (has_schema_privilege(n.oid, 'usage') or has_schema_privilege(n.oid, 'create'));
-select b.datname, pg_get_userbyid(b.datdba) from pg_database b where not pg_has_role(b.datdba, 'usage') and has_database_privilege(b.oid, 'connect');
-with recursive ` + meSQL + ` select rolname from me join pg_roles using (oid) where rolname <> current_user and rolname <> 'pg_database_owner'
+// actsSQL is asked as the role: what it is, and as whom it may act, by whose grant.
+const actsSQL = `select case when rolsuper then 'superuser' when rolbypassrls then 'bypassrls' end, '' from pg_roles where rolname = current_user and (rolsuper or rolbypassrls);
+with recursive me (oid) as (select oid from pg_roles where rolname = current_user union select m.roleid from me join pg_auth_members m on m.member = me.oid)
+ select rolname, coalesce((select pg_get_userbyid(m.grantor) from pg_auth_members m where m.roleid = r.oid and m.member in (select oid from me) limit 1), '')
+ from me join pg_roles r using (oid) where rolname <> current_user and rolname <> 'pg_database_owner'
  and (rolcanlogin or rolsuper or rolbypassrls or rolcreaterole or rolreplication or rolname ~ '^pg_')`
 
-// meSQL are the role and all of which it is a member.
-const meSQL = `me (oid) as (select oid from pg_roles where rolname = current_user union select m.roleid from me join pg_auth_members m on m.member = me.oid)`
+// beyondSQL is asked as the role: which schemas that aren't its own it may use and whose
+// they are, and which databases; LENT are roles that other tenants made it a member of.
+// A fresh session has no catalog cached, so that it goes by the lists themselves and not
+// by what looks each of thousands of schemas up.
+const beyondSQL = `with recursive ` + meSQL + ` select n.nspname, pg_get_userbyid(n.nspowner) from pg_namespace n where n.nspacl is not null and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+ and exists (select 1 from aclexplode(n.nspacl) x where x.grantee = 0 or x.grantee in (select oid from me)) and n.nspowner not in (select oid from me)
+ and (has_schema_privilege(n.oid, 'usage') or has_schema_privilege(n.oid, 'create'));
+with recursive ` + meSQL + ` select b.datname, pg_get_userbyid(b.datdba) from pg_database b where not pg_has_role(b.datdba, 'usage') and has_database_privilege(b.oid, 'connect')
+ and exists (select 1 from aclexplode(coalesce(b.datacl, acldefault('d', b.datdba))) x where x.grantee = 0 or x.grantee in (select oid from me))`
+
+// meSQL are the role and all of which it is a member, but for the roles of others.
+const meSQL = `me (oid) as (select oid from pg_roles where rolname = current_user union select m.roleid from me join pg_auth_members m on m.member = me.oid where pg_get_userbyid(m.roleid) <> all (array[LENT]::name[]))`
 
 // visit finds what the role reaches, asking as the role.
 func (d *Driver) visit(ctx context.Context, s *session, r connector.Ref) (*visit, error) {
@@ -78,20 +83,17 @@ func (d *Driver) visit(ctx context.Context, s *session, r connector.Ref) (*visit
 	if err := v.declared(ctx); err != nil {
 		return nil, err
 	}
+	lent, err := v.acts(ctx, s)
+	if err != nil {
+		return nil, err
+	}
 	var schemas, databases [][2]string
-	err := s.simple(ctx, beyondSQL, func(result int, row [][]byte) error {
-		name := string(row[0])
-		switch result {
-		case 0:
-			v.reached = append(v.reached, name)
-		case 1:
-			schemas = append(schemas, [2]string{name, string(row[1])})
-		case 2:
-			databases = append(databases, [2]string{name, string(row[1])})
-		case 3:
-			if !slices.Contains(list(r.Attributes["memberOf"]), strings.ToLower(name)) {
-				v.reached = append(v.reached, "role "+name)
-			}
+	err = s.simple(ctx, strings.ReplaceAll(beyondSQL, "LENT", literals(lent)), func(result int, row [][]byte) error {
+		found := [2]string{string(row[0]), string(row[1])}
+		if result == 0 {
+			schemas = append(schemas, found)
+		} else {
+			databases = append(databases, found)
 		}
 		return nil
 	})
@@ -150,6 +152,43 @@ func (v *visit) declared(ctx context.Context) (err error) {
 		v.shared, err = v.Driver.shared(ctx, v.ref.Name)
 	}
 	return err
+}
+
+// acts finds as whom the role may act. A role that another tenant itself made it a member
+// of is that one's misdeed, with what it shows of shared tables: these are given back.
+func (v *visit) acts(ctx context.Context, s *session) (lent []string, err error) {
+	var roles [][2]string
+	err = s.simple(ctx, actsSQL, func(result int, row [][]byte) error {
+		switch name := string(row[0]); {
+		case result == 0:
+			v.reached = append(v.reached, name)
+		case !slices.Contains(list(v.ref.Attributes["memberOf"]), strings.ToLower(name)):
+			roles = append(roles, [2]string{name, string(row[1])})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range roles {
+		own := len(v.opened)
+		if err := v.blame(ctx, "role "+m[0], m[1]); err != nil {
+			return nil, err
+		}
+		if len(v.opened) > own {
+			lent = append(lent, m[0])
+		}
+	}
+	if len(lent) == 0 {
+		return nil, nil
+	}
+	return lent, v.with(ctx, func(p *session) error {
+		keys, err := textsOf(ctx, p, "select k.key from tenure.role_key k where k.login = "+anyOf(lent))
+		for i := range v.shared {
+			v.shared[i].lent = keys
+		}
+		return err
+	})
 }
 
 // blamed says whether a schema is a tenant's: it bears a mark of ours, or its owner does.

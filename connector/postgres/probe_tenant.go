@@ -16,7 +16,8 @@ import (
 // sharedTable is a table that holds rows of several tenants.
 type sharedTable struct {
 	schema, table, column string
-	key                   string // the role's own; "" if no policy of Tenure's gives it one
+	key                   string   // the role's own; "" if no policy of Tenure's gives it one
+	lent                  []string // those of tenants who made the role a member of theirs
 }
 
 // placesSQL finds one note of each place where rows of many tenants stand, and each note
@@ -30,14 +31,14 @@ union all select m.note from tenure.mark m where m.type in ('policy', 'rows') an
 // shared lists the shared tables that notes name, with the role's own key.
 func (d *Driver) shared(ctx context.Context, role string) (out []sharedTable, err error) {
 	err = d.with(ctx, func(s *session) error {
-		keys, places := map[sharedTable]string{}, map[[2]string]bool{}
+		keys, places := map[[3]string]string{}, map[[2]string]bool{}
 		read := func(_ int, v [][]byte) error {
 			var p policySpec
 			_ = json.Unmarshal([]byte(relational.ParseNote(string(v[0])).Get("spec")), &p)
 			places[[2]string{p.Schema, p.Column}] = true
 			for _, t := range p.Tables {
 				if p.Role == role {
-					keys[sharedTable{schema: p.Schema, table: t, column: p.Column}] = p.Key
+					keys[[3]string{p.Schema, t, p.Column}] = p.Key
 				}
 			}
 			return nil
@@ -52,9 +53,7 @@ func (d *Driver) shared(ctx context.Context, role string) (out []sharedTable, er
 				return err
 			}
 			for _, t := range tables {
-				one := sharedTable{schema: p[0], table: t.table, column: p[1]}
-				one.key = keys[one]
-				out = append(out, one)
+				out = append(out, sharedTable{schema: p[0], table: t.table, column: p[1], key: keys[[3]string{p[0], t.table, p[1]}]})
 			}
 		}
 		return nil
@@ -76,11 +75,13 @@ func (t sharedTable) leak(ctx context.Context, s *session) (string, error) {
 	if has[0] != "true" {
 		return "row security doesn't bind it on " + name, nil
 	}
-	test := quote(t.column) + " is distinct from " + literal(t.key)
-	if t.key == "" {
-		test = "true"
+	var test []string
+	for _, key := range append([]string{t.key}, t.lent...) {
+		if key != "" {
+			test = append(test, quote(t.column)+" is distinct from "+literal(key))
+		}
 	}
-	if says, err := t.sees(ctx, s, test); says != "" || err != nil {
+	if says, err := t.sees(ctx, s, strings.Join(append(test, "true"), " and ")); says != "" || err != nil {
 		return says, err
 	}
 	return t.open(ctx, s)
@@ -121,7 +122,7 @@ func (t sharedTable) open(ctx context.Context, s *session) (found string, err er
 	}
 	keys, err := textsOf(ctx, s, "select key from tenure_shared.own_key where policy = "+anyOf(bound))
 	for _, k := range keys {
-		if k != t.key {
+		if k != t.key && !slices.Contains(t.lent, k) {
 			found = "it has the key " + strconv.Quote(k) + " on " + name + ", which isn't its tenant's"
 		}
 	}

@@ -172,3 +172,29 @@ func wait(t testing.TB, done func() bool) {
 		}
 	}
 }
+
+// TestTenantsOwnMembershipStopsNoOther: up to PostgreSQL 15 a role may make others members
+// of itself. A tenant that does so to a neighbour is named, and the neighbour's probe passes.
+func TestTenantsOwnMembershipStopsNoOther(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	own, other := w.onboarded(t, d)
+	check := connector.Check{Kind: "isolation", Ref: own, Credential: tenure.NewSecret("own" + tenantSecret)}
+	if o, err := d.Probe(t.Context(), check); err != nil || !o.Passed {
+		t.Fatalf("before: %+v, %v", o, err)
+	}
+	c := connect(t, postgrestest.As(t, w.dsn, other.Name, "other"+tenantSecret))
+	if _, err := c.Exec(t.Context(), "grant "+quote(other.Name)+" to "+quote(own.Name)); state(err) == "42501" {
+		t.Skip("this version of the server doesn't let a tenant do that")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	o, err := d.Probe(t.Context(), check)
+	if err != nil || !o.Passed || !strings.Contains(o.Detail, "role "+other.Name) {
+		t.Errorf("a neighbour's misdeed: %+v, %v", o, err)
+	}
+	w.exec(t, "create policy leak on shared.orders using (tenant <> '')")
+	if o, err := d.Probe(t.Context(), check); err != nil || o.Passed {
+		t.Errorf("with a misdeed of the platform's beside it: %+v, %v", o, err)
+	}
+}
