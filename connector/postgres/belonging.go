@@ -81,9 +81,11 @@ func (j *reaching) server(ctx context.Context, s *session) error {
 		}
 	}
 	j.databases = slices.DeleteFunc(sorted(j.databases), func(name string) bool { return closed[name] })
-	if version, err := s.version(ctx); err != nil {
+	version, err := s.version(ctx)
+	if err != nil {
 		return err
-	} else if version >= 150000 {
+	}
+	if version >= 150000 {
 		err := s.simple(ctx, parametersSQL, func(_ int, v [][]byte) error {
 			things = append(things, thing{kind: "parameter", says: "parameter " + string(v[0]), on: "parameter " + string(v[0]), acl: parseACL(string(v[1]))})
 			return nil
@@ -105,7 +107,11 @@ func (j *reaching) server(ctx context.Context, s *session) error {
 		}
 	}
 	for _, m := range members {
-		if err := j.member(ctx, s, m); err != nil {
+		by := ""
+		if version >= 160000 {
+			by = " granted by " + quote(m.grantor)
+		}
+		if err := j.member(ctx, m, by); err != nil {
 			return err
 		}
 	}
@@ -133,15 +139,9 @@ func (j *reaching) keys(ctx context.Context, s *session) error {
 }
 
 // member judges who is a member of a tenant's role. Of whom a tenant's role is a
-// member is an attribute of its own.
-func (j *reaching) member(ctx context.Context, s *session, m membership) error {
+// member is an attribute of its own. By says whose grant it is, where the server asks.
+func (j *reaching) member(ctx context.Context, m membership, by string) error {
 	role, member := j.role(m.role), j.role(m.member)
-	by := ""
-	if version, err := s.version(ctx); err != nil {
-		return err
-	} else if version >= 160000 {
-		by = " granted by " + quote(m.grantor)
-	}
 	if member != nil {
 		if isGroup(m.role) && !j.members[[2]string{m.member, m.role}] {
 			j.say(way{Way: connector.Way{At: member, Severity: tenure.Critical, Field: "member of " + m.role, Got: m.role, Says: "role " + m.member + " is a member of the group " + m.role},
