@@ -120,6 +120,33 @@ func TestLockThatStaysIsAsked(t *testing.T) {
 	})
 }
 
+// TestNeighboursTransactionHindersNoExit: what a neighbour has begun to write into a shared
+// table, and doesn't end, is named and keeps no other tenant's rows.
+func TestNeighboursTransactionHindersNoExit(t *testing.T) {
+	t.Parallel()
+	n := opensDen(t)
+	d := n.driver(t, n.proxy.DSN)
+	d.idle = 0
+	postgrestest.Exec(t, n.dsn, fmt.Sprintf("create schema pooled; create table pooled.t (id int primary key, tenant text); grant usage on schema pooled to %s; grant select, insert on pooled.t to %[1]s", quote(n.owner.Name)))
+	cedar := desired("rows", "cedar", map[string]any{"schema": "pooled", "column": "tenant", "key": "cedar", "tables": map[string]any{"t": "data"}})
+	n.ensure(t, cedar)
+	postgrestest.Exec(t, n.dsn, "insert into pooled.t values (1, 'cedar'), (2, 'birch')")
+	c := postgrestest.Connect(t, n.own)
+	if _, err := c.Exec(t.Context(), "begin; insert into pooled.t values (3, 'birch')"); err != nil {
+		t.Fatal(err)
+	}
+	m, err := d.DataMap(t.Context(), connector.Survey{Ref: cedar.Ref, Prove: true})
+	if held := locksOf(m); err != nil || len(held) != 1 || held[0].Blocks || m.Partial != "" || !strings.Contains(held[0].Says, fmt.Sprintf("process %d", c.PgConn().PID())) {
+		t.Errorf("map: %v, partial %q, locks %+v", err, m.Partial, held)
+	}
+	if _, err := eraseAll(t, d, cedar.Ref, 100); err != nil {
+		t.Errorf("erase: %v", err)
+	}
+	if left := n.number(t, "select count(*) from pooled.t where tenant = 'cedar'"); left != 0 {
+		t.Errorf("%d rows are left", left)
+	}
+}
+
 // TestLockOnASharedTableIsNamed: a tenant that keeps a shared table for itself doesn't
 // hang a neighbour's onboarding, which says whose lock it waits for and goes on after.
 func TestLockOnASharedTableIsNamed(t *testing.T) {

@@ -95,16 +95,21 @@ func (d *Driver) blockers(ctx context.Context, pid uint32) (who holders) {
 // idleTooLong is how old a transaction is that sits idle before it is named.
 const idleTooLong = time.Minute
 
+// hinderingModes are those of locks that let nobody change rows (PostgreSQL §13.3). A
+// tenant's own store is dropped, which any lock hinders; and what was prepared may bring
+// rows back.
+const hinderingModes = "'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'"
+
 // keepingSQL lists who keeps tables from being read or emptied: by a lock that lets nobody
 // in, by a transaction that was prepared, or by one that sits idle on what it wrote. It
 // reads what the server has of locks, and waits for none.
 const keepingSQL = `with of as (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where $tables),
  held as (select l.pid, l.virtualtransaction, l.relation, l.mode from pg_locks l join of on of.oid = l.relation
   where l.granted and l.database = (select oid from pg_database where datname = current_database()) and l.pid is distinct from pg_backend_pid() and l.mode in ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
-select min(h.relation::regclass::text), count(distinct h.relation)::text, ` + sessionSQL + `, a.pid::text, '', coalesce(a.usename, ''), bool_or(h.mode = 'AccessExclusiveLock')::text
+select min(h.relation::regclass::text), count(distinct h.relation)::text, ` + sessionSQL + `, a.pid::text, '', coalesce(a.usename, ''), bool_or(h.mode = 'AccessExclusiveLock')::text, bool_or(h.mode in ($hinder))::text
  from held h join pg_stat_activity a on a.pid = h.pid where (a.usename is null or a.usename <> current_user or not starts_with(coalesce(a.application_name, ''), 'tenure')) and not starts_with(coalesce(a.usename, ''), '` + deputyPrefix + `')
  and (h.mode = 'AccessExclusiveLock' or starts_with(a.state, 'idle in transaction') and a.xact_start < clock_timestamp() - interval '$idle seconds') group by a.pid, a.usename, a.application_name, a.backend_type, a.state
-union all select min(h.relation::regclass::text), count(distinct h.relation)::text, 'the prepared transaction ' || x.gid || ' of ' || x.owner, '', x.gid, '', bool_or(h.mode = 'AccessExclusiveLock')::text
+union all select min(h.relation::regclass::text), count(distinct h.relation)::text, 'the prepared transaction ' || x.gid || ' of ' || x.owner, '', x.gid, '', bool_or(h.mode = 'AccessExclusiveLock')::text, bool_or(h.mode in ($hinder))::text
  from held h join pg_locks t on t.pid is null and t.virtualtransaction = h.virtualtransaction join pg_prepared_xacts x on x.transaction = t.transactionid
  where h.pid is null group by x.gid, x.owner order by 1, 3`
 
@@ -125,8 +130,8 @@ func (d *Driver) keeping(ctx context.Context, s *session, r connector.Ref, at re
 		tables, owner = tables+" or "+at.premises.schemas(), at.premises.owner
 	}
 	var users []string
-	err = s.simple(ctx, replaced(keepingSQL, "$tables", tables, "$idle", fmt.Sprint(int(idleTooLong.Seconds()))), func(_ int, v [][]byte) error {
-		p := connector.Place{Name: string(v[0]), Kind: connector.PlaceLock, Blocks: true, Says: string(v[2]) + " holds a lock on " + string(v[0])}
+	err = s.simple(ctx, replaced(keepingSQL, "$tables", tables, "$hinder", hinderingModes, "$idle", fmt.Sprint(int(d.idle.Seconds()))), func(_ int, v [][]byte) error {
+		p := connector.Place{Name: string(v[0]), Kind: connector.PlaceLock, Blocks: at.premises != nil || string(v[4]) != "" || string(v[7]) == "true", Says: string(v[2]) + " holds a lock on " + string(v[0])}
 		if n := string(v[1]); n != "1" {
 			p.Says += " and others, " + n + " in all"
 		}
@@ -134,6 +139,9 @@ func (d *Driver) keeping(ctx context.Context, s *session, r connector.Ref, at re
 			p.Fix = "rollback prepared " + literal(gid) + ", or commit it"
 		} else {
 			p.Fix = "let it come to its end, or select pg_terminate_backend(" + string(v[3]) + ")"
+		}
+		if !p.Blocks {
+			p.Says += "; the tenant's rows go beside it, but for what it has changed of them"
 		}
 		shut = shut || string(v[6]) == "true"
 		out, users = append(out, p), append(users, string(v[5]))

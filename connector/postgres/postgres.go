@@ -50,6 +50,7 @@ type Driver struct {
 	clock  func() time.Time
 
 	records relational.Records
+	idle    time.Duration // how old a transaction is that sits idle before it is named
 
 	mu    sync.Mutex
 	plans map[planKey]footing
@@ -108,7 +109,7 @@ func open(ctx context.Context, c connector.Config) (connector.Driver, error) {
 		return nil, coded(err)
 	}
 	d := &Driver{
-		pool: pool, config: conf.ConnConfig.Copy(), system: c.System, marker: c.Marker, user: conf.ConnConfig.User, clock: c.Now,
+		pool: pool, config: conf.ConnConfig.Copy(), system: c.System, marker: c.Marker, user: conf.ConnConfig.User, clock: c.Now, idle: idleTooLong,
 		plans: map[planKey]footing{},
 	}
 	d.records = relational.Records{Dialect: dialect{}, Marks: marks, Marker: c.Marker, Schema: "public"}

@@ -118,7 +118,7 @@ func count(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 		return Result{Verdict: tenure.Failed, Receipt: rec, Err: standing(stand)}
 	}
 	// Whoever holds a lock ends with its access; until then not every row was counted.
-	if i := slices.IndexFunc(m.Places, func(p connector.Place) bool { return p.Kind == connector.PlaceLock }); i >= 0 {
+	if i := slices.IndexFunc(m.Places, func(p connector.Place) bool { return p.Kind == connector.PlaceLock }); i >= 0 && m.Partial != "" {
 		return Result{Err: tenure.Errorf(tenure.Unavailable, "%s", m.Places[i].Says).WithHint("end that session; the count is taken again").Retryable()}
 	}
 	return Result{Verdict: v, Receipt: rec}
