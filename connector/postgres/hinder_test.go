@@ -195,6 +195,29 @@ create function e_trigger() returns trigger language plpgsql as $$ begin perform
 			})
 		}
 	}
+	for name, policy := range map[string]string{
+		"without a policy":            "",
+		"by a policy that is false":   "create policy p on t using (false)",
+		"by one for some of the rows": "create policy p on t using (n < 3)",
+	} {
+		t.Run("row security is forced on it "+name, func(t *testing.T) {
+			t.Parallel()
+			n := opensDen(t)
+			n.ensure(t, n.place)
+			n.plant(t, "insert into t select generate_series(1, 5); alter table t enable row level security; alter table t force row level security; "+policy)
+			m, err := n.d.DataMap(t.Context(), connector.Survey{Ref: n.place.Ref, Order: []string{"aa"}, Prove: true})
+			rows := int64(0)
+			for _, p := range m.Places {
+				if p.Name == "acme.t" {
+					rows += p.Rows
+				}
+			}
+			if err != nil || rows != 5 {
+				t.Errorf("%d rows are counted, want 5; error %v", rows, err)
+			}
+			n.leaves(t)
+		})
+	}
 	t.Run("it sleeps at the end", func(t *testing.T) {
 		t.Parallel()
 		n := opensDen(t)
