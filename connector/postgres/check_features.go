@@ -19,7 +19,7 @@ func (c *checkup) features(ctx context.Context, asked []connector.Asked) error {
 		c.needs(c.has("bypassrls"), connector.RightOptional, "bypassrls", rows, c.alter("bypassrls"))
 		return nil
 	}
-	a := asks{checkup: c, tables: map[relational.TableName][]connector.Asked{}, schemas: map[string][]connector.Asked{}, groups: map[string][]string{}, holders: map[string][]string{}, databases: map[string][]string{}}
+	a := asks{checkup: c, tables: map[relational.TableName][]connector.Asked{}, schemas: map[string][]connector.Asked{}, groups: map[string][]string{}, holders: map[string][]string{}, databases: map[string][]string{}, marked: map[[2]string][]string{}}
 	for _, r := range asked {
 		a.read(r)
 	}
@@ -29,7 +29,7 @@ func (c *checkup) features(ctx context.Context, asked []connector.Asked) error {
 		return err
 	}
 	c.needs(c.has("bypassrls"), unless(len(secured) > 0, connector.RightMissing), "bypassrls", uses(rows, secured), c.alter("bypassrls"))
-	for _, part := range []func(context.Context) error{a.owners, a.admins, a.lent} {
+	for _, part := range []func(context.Context) error{a.owners, a.admins, a.lent, a.marks} {
 		if err := part(ctx); err != nil {
 			return err
 		}
@@ -70,6 +70,7 @@ type asks struct {
 	holders   map[string][]string          // by name: which resources belong to the role
 	databases map[string][]string          // by name: the privileges that are granted on it
 	own       []string                     // roles of the blueprint's own
+	marked    map[[2]string][]string       // which resources put an owner mark into a column, by the quoted table and the column
 	open      []string                     // keys of resources whose names depend on the tenant
 }
 
@@ -118,12 +119,45 @@ func (a *asks) read(r connector.Asked) {
 			a.named(r, schema, slices.Concat(names("tables"), names("table"), names("sequences"), names("functions"), columnsOf(r)))
 		}
 	}
+	if relational.IsRecord(r.Type) {
+		or := func(attribute, otherwise string) []string {
+			if r.Attributes[attribute] == nil {
+				return []string{otherwise}
+			}
+			list, _ := spelled(r.Attributes[attribute])
+			return list
+		}
+		schemas, columns := or("schema", "public"), or("markColumn", relational.MarkColumn)
+		tables, _ := spelled(r.Attributes["table"])
+		for _, schema := range schemas {
+			for _, table := range tables {
+				for _, column := range columns {
+					at := [2]string{quote(schema, table), column}
+					a.marked[at] = append(a.marked[at], r.Key)
+				}
+			}
+		}
+	}
 	if r.Type == "grant" {
 		for _, db := range names("database") {
 			privileges, _ := spelled(r.Attributes["privileges"])
 			a.databases[db] = append(a.databases[db], privileges...)
 		}
 	}
+}
+
+// marks looks whether tables whose rows are to bear an owner mark have a column for it.
+func (a *asks) marks(ctx context.Context) error {
+	for _, at := range slices.SortedFunc(maps.Keys(a.marked), func(x, y [2]string) int { return slices.Compare(x[:], y[:]) }) {
+		lacks, err := textsOf(ctx, a.session, "select 'yes' where to_regclass("+literal(at[0])+") is not null and not exists (select 1 from pg_attribute where attrelid = to_regclass("+literal(at[0])+") and attname = "+literal(at[1])+" and not attisdropped)")
+		if err != nil {
+			return err
+		}
+		if len(lacks) > 0 {
+			a.needs(false, connector.RightMissing, "column "+at[1]+" of "+at[0], uses("owner marks of rows", a.marked[at]), "alter table "+at[0]+" add column "+quote(at[1])+" text")
+		}
+	}
+	return nil
 }
 
 // columnsOf are the tables that have the tenant column by another name.

@@ -140,7 +140,7 @@ func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 		w.Normal = seen.Attributes
 	} else {
 		w.State = tenure.ResourceUnknown
-		err = tenure.Errorf(tenure.Blocked, "%s %s was made, and reads back otherwise: %s", pr.Type, pr.Name, clip(string(seen.Attributes)))
+		err = tenure.Errorf(tenure.Blocked, "%s %s was made, and reads back otherwise: %s", pr.Type, pr.Name, strings.TrimSpace(seen.Detail+" "+clip(string(seen.Attributes))))
 	}
 	if t.Plan.Kind == tenure.Repair && e.Declared != nil && sys.Can("confine") { // whatever else stays: rights don't wait for it
 		more, failed := confine(ctx, e, sys, d.Ref, rec)
