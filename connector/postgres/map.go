@@ -94,7 +94,7 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 		return nil, err
 	}
 	g := &ground{survey: v, cover: a.Coverage, column: a.Column, key: a.Key, home: a.Schema, beside: relational.BesideOf(v, a.Key, "public")}
-	if g.catalog, err = d.readCatalog(ctx, s, v.Ref, a.Schemas()...); err != nil {
+	if g.catalog, err = d.readCatalog(ctx, s, v.Ref, append(a.Schemas(), v.Ref.Name, quarantined(v.Ref.Resource), a.Schema)...); err != nil {
 		return nil, err
 	}
 	switch v.Ref.Type {

@@ -49,7 +49,7 @@ func (k rowRecords) places(ctx context.Context, s *session, v connector.Survey) 
 		return nil, err
 	}
 	vantages := relational.Vantages(v.Ref, v.Beside, "public", "rows", "schema")
-	var named []string
+	named := []string{table.Schema}
 	for _, from := range vantages {
 		named = append(named, from.Coverage.Schemas()...)
 	}
