@@ -64,6 +64,10 @@ type Action string
 // [ActApproval] ask for one part of it.
 const ApprovalKey = "approve"
 
+// SharedKey is the step at which a person lets a plan change what others share: its
+// summary says each change in full.
+const SharedKey = "approve/shared"
+
 const (
 	// Gates: steps that wait.
 	ActApproval  Action = "gate.approval"  // distinct persons, none the requester, sign the plan's digest

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -19,7 +20,7 @@ func (c *checkup) features(ctx context.Context, asked []connector.Asked) error {
 		c.needs(c.has("bypassrls"), connector.RightOptional, "bypassrls", rows, c.alter("bypassrls"))
 		return nil
 	}
-	a := asks{checkup: c, tables: map[relational.TableName][]connector.Asked{}, schemas: map[string][]connector.Asked{}, groups: map[string][]string{}, holders: map[string][]string{}, databases: map[string][]string{}, marked: map[[2]string][]string{}}
+	a := asks{checkup: c, tables: map[relational.TableName][]connector.Asked{}, schemas: map[string][]connector.Asked{}, groups: map[string][]string{}, holders: map[string][]string{}, databases: map[string][]string{}, marked: map[markColumn][]string{}}
 	for _, r := range asked {
 		a.read(r)
 	}
@@ -70,12 +71,18 @@ type asks struct {
 	holders   map[string][]string          // by name: which resources belong to the role
 	databases map[string][]string          // by name: the privileges that are granted on it
 	own       []string                     // roles of the blueprint's own
-	marked    map[[2]string][]string       // which resources put an owner mark into a column, by the quoted table and the column
+	marked    map[markColumn][]string      // which resources put an owner mark there
 	open      []string                     // keys of resources whose names depend on the tenant
 }
 
 // tenantColumn is the column by which rows anywhere are a tenant's.
 type tenantColumn struct{ key, name string }
+
+// markColumn is where rows of a table bear an owner mark.
+type markColumn struct {
+	table  relational.TableName
+	column string
+}
 
 func (a *asks) read(r connector.Asked) {
 	names := func(attribute string) []string {
@@ -132,8 +139,8 @@ func (a *asks) read(r connector.Asked) {
 		for _, schema := range schemas {
 			for _, table := range tables {
 				for _, column := range columns {
-					at := [2]string{quote(schema, table), column}
-					a.marked[at] = append(a.marked[at], r.Key)
+					m := markColumn{relational.TableName{Schema: schema, Name: table}, column}
+					a.marked[m] = append(a.marked[m], r.Key)
 				}
 			}
 		}
@@ -148,13 +155,17 @@ func (a *asks) read(r connector.Asked) {
 
 // marks looks whether tables whose rows are to bear an owner mark have a column for it.
 func (a *asks) marks(ctx context.Context) error {
-	for _, at := range slices.SortedFunc(maps.Keys(a.marked), func(x, y [2]string) int { return slices.Compare(x[:], y[:]) }) {
-		lacks, err := textsOf(ctx, a.session, "select 'yes' where to_regclass("+literal(at[0])+") is not null and not exists (select 1 from pg_attribute where attrelid = to_regclass("+literal(at[0])+") and attname = "+literal(at[1])+" and not attisdropped)")
+	for _, m := range slices.SortedFunc(maps.Keys(a.marked), func(x, y markColumn) int {
+		return cmp.Or(x.table.Compare(y.table), strings.Compare(x.column, y.column))
+	}) {
+		lacks, err := textsOf(ctx, a.session, "select 'yes' from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = "+literal(m.table.Schema)+" and c.relname = "+literal(m.table.Name)+
+			" and not exists (select 1 from pg_attribute b where b.attrelid = c.oid and b.attname = "+literal(m.column)+" and not b.attisdropped)")
 		if err != nil {
 			return err
 		}
 		if len(lacks) > 0 {
-			a.needs(false, connector.RightMissing, "column "+at[1]+" of "+at[0], uses("owner marks of rows", a.marked[at]), "alter table "+at[0]+" add column "+quote(at[1])+" text")
+			a.needs(false, connector.RightMissing, "column "+m.column+" of "+m.table.String(), uses("owner marks of rows", a.marked[m]),
+				"alter table "+quote(m.table.Schema, m.table.Name)+" add column "+quote(m.column)+" text")
 		}
 	}
 	return nil

@@ -84,7 +84,7 @@ func TestCheckRights(t *testing.T) {
 		{take: "alter role " + me + " nocreaterole", says: "createrole"},
 		{take: "alter role " + me + " nocreatedb", says: "createdb", feature: true},
 		{take: "alter role " + me + " nobypassrls", says: "bypassrls", feature: true},
-		{take: "alter table app.accounts drop column tenure_mark", says: `column tenure_mark of "app"."accounts"`, feature: true},
+		{take: "alter table app.accounts drop column tenure_mark", says: "column tenure_mark of app.accounts", feature: true},
 		{take: "alter database " + database + " owner to tenure", says: "create on database"},
 		{take: "revoke pg_monitor from " + me, says: "member of pg_monitor"},
 		{take: "revoke pg_signal_backend from " + me, says: "member of pg_signal_backend"},

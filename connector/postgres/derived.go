@@ -85,7 +85,7 @@ func (l library) looks(f function, seen map[string]bool) bool {
 // views finds the views over the tenant's tables, or that may be, each after those
 // that it reads.
 func (g *ground) views(ctx context.Context, s *session) ([]view, error) {
-	if g.over != nil || !slices.ContainsFunc(g.relations, func(r relation) bool { return r.kind == 'v' || r.kind == 'm' }) {
+	if g.over != nil || !slices.ContainsFunc(g.relations, func(r *relation) bool { return r.kind == 'v' || r.kind == 'm' }) {
 		return g.over, nil
 	}
 	reads := map[oid][]oid{}

@@ -18,19 +18,8 @@ type judgement struct {
 }
 
 // judgeAll says what of the triggers' effects stands in the way.
-func (g *ground) judgeAll(all []trigger, known library, fired map[relational.TableName]events) (out []connector.Place) {
+func (g *ground) judgeAll(all []trigger, effects []effect, known library, fired map[relational.TableName]events) (out []connector.Place) {
 	j := judgement{g, known, fired, map[relational.TableName]map[relational.TableName]bool{}}
-	seen := map[string]bool{}
-	all = slices.DeleteFunc(all, func(t trigger) bool { // the same one on each partition
-		id := t.kind + " " + t.String()
-		had := seen[id]
-		seen[id] = true
-		return had
-	})
-	effects := make([]effect, len(all))
-	for i, t := range all {
-		effects[i] = known.effect(t.function, map[string]bool{})
-	}
 	for more := true; more; {
 		more = false
 		for i, t := range all {

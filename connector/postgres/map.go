@@ -94,7 +94,7 @@ func (d *Driver) ground(ctx context.Context, s *session, v connector.Survey, hel
 		return nil, err
 	}
 	g := &ground{survey: v, cover: a.Coverage, column: a.Column, key: a.Key, home: a.Schema, beside: relational.BesideOf(v, a.Key, "public")}
-	if g.catalog, err = d.readCatalog(ctx, s, v.Ref); err != nil {
+	if g.catalog, err = d.readCatalog(ctx, s, v.Ref, append(a.Schemas(), v.Ref.Name, quarantined(v.Ref.Resource), a.Schema)...); err != nil {
 		return nil, err
 	}
 	switch v.Ref.Type {
@@ -237,18 +237,18 @@ func (g *ground) shows(as string) bool {
 	if _, is := g.part(as); is {
 		return true
 	}
-	return slices.ContainsFunc(g.relations, func(r relation) bool { return strings.IndexByte("fvm", r.kind) >= 0 && g.named(r.name, as) })
+	return slices.ContainsFunc(g.relations, func(r *relation) bool { return strings.IndexByte("fvm", r.kind) >= 0 && g.named(r.name, as) })
 }
 
 // part is the table that a name of the blueprint's is a partition or an heir of.
 func (g *ground) part(as string) (r *relation, is bool) {
-	i := slices.IndexFunc(g.relations, func(r relation) bool {
+	i := slices.IndexFunc(g.relations, func(r *relation) bool {
 		return r.root != r.name && strings.IndexByte("rp", r.kind) >= 0 && g.named(r.name, as)
 	})
 	if i < 0 {
 		return nil, false
 	}
-	return &g.relations[i], true
+	return g.relations[i], true
 }
 
 // parts are partitions and heirs whose class isn't that of the tables which show

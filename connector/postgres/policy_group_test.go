@@ -419,7 +419,7 @@ func TestPoliciesBySetting(t *testing.T) {
 			if got := w.sees(t, app); len(got) > 0 {
 				t.Errorf("and without a setting it sees %q", got)
 			}
-			w.exec(t, "do $$ declare g text; begin select polname into g from pg_policy where polrelid = 'app_data.docs'::regclass; execute format('drop policy %%1$I on app_data.docs; drop owned by %%1$I; drop role %%1$I', g); end $$")
+			w.exec(t, "do $$ declare g text; begin select polname into g from pg_policy where polrelid = 'app_data.docs'::regclass; execute format('drop policy %1$I on app_data.docs; drop owned by %1$I; drop role %1$I', g); end $$")
 		})
 	}
 }

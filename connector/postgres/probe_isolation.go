@@ -66,11 +66,11 @@ with recursive me (oid) as (select oid from pg_roles where rolname = current_use
 
 // beyondSQL is asked as the role: which schemas that aren't its own it may use and whose
 // they are, and which databases; LENT are roles that other tenants made it a member of.
-// A fresh session has no catalog cached, so that it goes by the lists themselves and not
-// by what looks each of thousands of schemas up.
-const beyondSQL = `with recursive ` + meSQL + ` select n.nspname, pg_get_userbyid(n.nspowner) from pg_namespace n where n.nspacl is not null and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
- and exists (select 1 from aclexplode(n.nspacl) x where x.grantee = 0 or x.grantee in (select oid from me)) and n.nspowner not in (select oid from me)
- and (has_schema_privilege(n.oid, 'usage') or has_schema_privilege(n.oid, 'create'));
+// A fresh session has no catalog cached, so that the lists themselves are gone through
+// before what looks a schema up, which would be thousands.
+const beyondSQL = `with recursive ` + meSQL + `, listed as materialized (select distinct oid, nspname, nspowner from (select oid, nspname, nspowner, (aclexplode(nspacl)).grantee from pg_namespace) x where grantee = 0 or grantee in (select oid from me))
+ select nspname, pg_get_userbyid(nspowner) from listed where nspname !~ '^pg_' and nspname <> 'information_schema' and nspowner not in (select oid from me)
+ and (has_schema_privilege(oid, 'usage') or has_schema_privilege(oid, 'create'));
 with recursive ` + meSQL + ` select b.datname, pg_get_userbyid(b.datdba) from pg_database b where not pg_has_role(b.datdba, 'usage') and has_database_privilege(b.oid, 'connect')
  and exists (select 1 from aclexplode(coalesce(b.datacl, acldefault('d', b.datdba))) x where x.grantee = 0 or x.grantee in (select oid from me))`
 

@@ -48,12 +48,17 @@ func (k rowRecords) places(ctx context.Context, s *session, v connector.Survey) 
 	if code, err := textsOf(ctx, s, hereSQL(table)+runsCodeSQL); err != nil || len(code) == 0 {
 		return nil, err
 	}
-	c, err := k.readCatalog(ctx, s, v.Ref)
+	vantages := relational.Vantages(v.Ref, v.Beside, "public", "rows", "schema")
+	named := []string{table.Schema}
+	for _, from := range vantages {
+		named = append(named, from.Coverage.Schemas()...)
+	}
+	c, err := k.readCatalog(ctx, s, v.Ref, named...)
 	if err != nil {
 		return nil, err
 	}
 	var all [][]connector.Place
-	for _, from := range relational.Vantages(v.Ref, v.Beside, "public", "rows", "schema") {
+	for _, from := range vantages {
 		g, err := groundFrom(ctx, s, c, v, table, from)
 		if err != nil {
 			return nil, err

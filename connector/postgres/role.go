@@ -93,7 +93,7 @@ func (k roles) normalise(d connector.Desired) (json.RawMessage, error) {
 var rolesSQL = "select " + roleClass.columns() + `, o.rolconnlimit::text,
  concat(case when o.rolcanlogin then 'L' end, case when o.rolsuper then 'S' end, case when o.rolcreatedb then 'D' end,
   case when o.rolcreaterole then 'C' end, case when o.rolbypassrls then 'B' end, case when o.rolreplication then 'R' end),
- coalesce((select json_agg(g.rolname)::text from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = o.oid and left(g.rolname, 9) not in ('` + groupPrefix + `', '` + boundPrefix + `')), ''),
+ case when not exists (select from pg_auth_members m where m.member = o.oid) then '' else coalesce((select json_agg(g.rolname)::text from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = o.oid and left(g.rolname, 9) not in ('` + groupPrefix + `', '` + boundPrefix + `')), '') end,
  case when o.rolcanlogin then '0' else (select count(*)::text from pg_stat_get_activity(null) a where a.usesysid = o.oid) end` + roleClass.from()
 
 // role is one row of rolesSQL.

@@ -14,7 +14,7 @@ const viewColumnsSQL = `select a.attrelid::text, a.attname from pg_attribute a j
 // column that show tables of which nobody knows. A view has no rows to erase, and
 // isn't read: it may run what a tenant wrote.
 func (g *ground) shown(ctx context.Context, s *session) (out []connector.Place, err error) {
-	if !slices.ContainsFunc(g.relations, func(r relation) bool { return r.kind == 'v' || r.kind == 'm' }) {
+	if !slices.ContainsFunc(g.relations, func(r *relation) bool { return r.kind == 'v' || r.kind == 'm' }) {
 		return nil, nil
 	}
 	reads := map[oid][]oid{}

@@ -19,6 +19,7 @@ type beside struct {
 	with      map[string]any // its attributes
 
 	blocks  string // what a blocking place must say
+	unsaid  bool   // by the map alone
 	invalid string // what is refused outright
 	refers  map[string]int64
 	shared  []string // tables of which the map says that rows stay
@@ -57,6 +58,14 @@ func TestAnotherTenantsStore(t *testing.T) {
 	detached := func(c beside) beside {
 		c.refers, c.left = map[string]int64{"birch.t.page": 1}, []string{"birch.t: (7,)", "birch.t: (8,2)", "page: (2,birch)"}
 		return c
+	}
+	writes := func(does, path string) beside {
+		return beside{
+			ddl: "create table s.page (id int, tenant_key text); create table birch.t (id int, tenant_key text); create table s.t (id int, tenant_key text); " +
+				"create function s.f() returns trigger language plpgsql " + path + " as 'begin " + does + "; return old; end'; create trigger f after delete on s.page for each row execute function s.f()",
+			fill: "insert into s.page values (1, 'acme'), (2, 'birch')",
+			with: map[string]any{"tables": map[string]any{"page": "data", "t": "data"}}, blocks: "birch.t, which no data class covers",
+		}
 	}
 	blocked := func(c beside, says string) beside { c.blocks = says; return c }
 	for name, c := range map[string]beside{
@@ -100,6 +109,24 @@ func TestAnotherTenantsStore(t *testing.T) {
 			fill:   "insert into s.page values (1); insert into birch.p values (1); insert into extra.mid values (1, 1); insert into extra.link values (1, 1)",
 			with:   map[string]any{"tables": map[string]any{"*": "data", "extra.link": "data"}},
 			blocks: "rows of this tenant and of another",
+		},
+		"a trigger writes to it by name":        writes("insert into birch.t values (1, old.tenant_key)", ""),
+		"a trigger writes to it along its path": writes("insert into t values (1, old.tenant_key)", "set search_path = birch, s"),
+		"a trigger means by a bare name the tenant's own": {own: true,
+			ddl: "create table s.log (id int); create table birch.log (id int); create table s.page (id int); create function s.f() returns trigger language plpgsql as 'begin insert into log values (old.id); return old; end'; " +
+				"create trigger f after delete on s.page for each row execute function s.f()",
+			fill: "insert into birch.log values (7)", with: map[string]any{"tables": map[string]any{"*": "data"}}, left: []string{"birch.log: (7)"},
+		},
+		"a copy there is made of the pool's rows": {
+			ddl:    "create table s.page (id int, tenant_key text); insert into s.page values (1, 'acme'); create materialized view birch.copy as select * from s.page",
+			with:   map[string]any{"tables": map[string]any{"page": "data"}},
+			blocks: "birch.copy keeps what it was made from", unsaid: true,
+		},
+		"a table there is a part of the pool's": {
+			ddl:    "create table s.page (id int, tenant_key text) partition by list (id); create table birch.part partition of s.page for values in (1)",
+			fill:   "insert into s.page values (1, 'acme')",
+			with:   map[string]any{"tables": map[string]any{"page": "data"}},
+			blocks: "in another tenant's own schema and a part of s.page", unsaid: true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -158,6 +185,9 @@ func (c beside) run(t *testing.T) {
 	}
 	if len(c.refers)+len(announced) > 0 && !cmp.Equal(announced, c.refers) || !slices.Equal(shared, c.shared) {
 		t.Errorf("announced: %v becomes null, rows of %v stay; want %v and %v", announced, shared, c.refers, c.shared)
+	}
+	if c.unsaid {
+		return
 	}
 	before := w.rowsIn(t, "s", "extra", "birch")
 	var gone map[string]int64

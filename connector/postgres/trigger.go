@@ -132,7 +132,13 @@ func (g *ground) code(ctx context.Context, s *session) (out []connector.Place, e
 		return nil, err
 	}
 	var vouched []trigger
+	seen := map[string]bool{}
 	all = slices.DeleteFunc(all, func(t trigger) bool {
+		id := t.kind + " " + t.String()
+		if t.kind != "disabled" && seen[id] { // the same one on each partition
+			return true
+		}
+		seen[id] = true
 		if t.kind != "disabled" {
 			if g.ignored(t) {
 				vouched = append(vouched, t)
@@ -158,7 +164,26 @@ func (g *ground) code(ctx context.Context, s *session) (out []connector.Place, e
 			out = append(out, lent(t, t.function, g.classOf(t.relation)))
 		}
 	}
-	return append(out, g.judgeAll(all, known, fired)...), err
+	if err != nil {
+		return nil, err
+	}
+	effects, err := g.effects(ctx, s, all, known)
+	if err != nil {
+		return nil, err
+	}
+	return append(out, g.judgeAll(all, effects, known, fired)...), nil
+}
+
+// effects are what the triggers do. The catalog is read where they name another tenant's store.
+func (g *ground) effects(ctx context.Context, s *session, all []trigger, known library) ([]effect, error) {
+	out, schemas := make([]effect, len(all)), []string(nil)
+	for i, t := range all {
+		out[i] = known.effect(t.function, map[string]bool{})
+		for _, w := range out[i].writes {
+			schemas = append(append(schemas, w.name.schema), w.by.path...)
+		}
+	}
+	return out, g.admit(ctx, s, schemas)
 }
 
 // lent is the place of code that runs a tenant's function where Tenure's rights are.
@@ -475,7 +500,7 @@ func (g *ground) earlier(n relational.TableName, class string) bool {
 }
 
 // resolve finds the tables that a bare or qualified name may mean: along the
-// function's own search path if it sets one, else anywhere.
+// function's own search path if it sets one, else anywhere but in other tenants' stores.
 func (j judgement) resolve(w written) (out []relational.TableName) {
 	if w.name.schema != "" {
 		if w.name.schema == "tenure" {
@@ -492,7 +517,7 @@ func (j judgement) resolve(w written) (out []relational.TableName) {
 		}
 	}
 	for _, r := range j.relations {
-		if r.name.Name == w.name.name && j.known.bare(w.by, r.name.Schema, r.alien) && !slices.Contains(out, r.root) {
+		if r.name.Name == w.name.name && !j.strangers[r.name.Schema] && j.known.bare(w.by, r.name.Schema, r.alien) && !slices.Contains(out, r.root) {
 			out = append(out, r.root)
 		}
 	}

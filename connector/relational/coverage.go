@@ -143,6 +143,36 @@ func renamed[V any](m map[string]V, name func(string) string) map[string]V {
 	return out
 }
 
+// Schemas are those that the tables' names may begin with: a name may have dots.
+func (c Coverage) Schemas() (out []string) {
+	add := func(name string) {
+		for i, r := range name {
+			if r == '.' {
+				out = append(out, name[:i])
+			}
+		}
+	}
+	for name := range c.Tables {
+		add(name)
+	}
+	for name := range c.Columns {
+		add(name)
+	}
+	for name := range c.Derived {
+		add(name)
+	}
+	for name := range c.Links {
+		add(name)
+	}
+	for name := range c.Triggers {
+		add(name)
+	}
+	for _, name := range c.Shared {
+		add(name)
+	}
+	return out
+}
+
 // Seeds are the tables that the attributes name; a name with a dot counts both as a
 // table of the schema home and as schema.table.
 func (c Coverage) Seeds(home string) []TableName {

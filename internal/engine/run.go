@@ -119,6 +119,25 @@ func Ref(tenant tenure.TenantID, pr *tenure.PlannedResource) connector.Ref {
 	return connector.Ref{Resource: pr.ID, Tenant: tenant, Environment: pr.Environment, Type: pr.Type, Name: pr.Name, Attributes: pr.Desired, Classes: pr.Classes}
 }
 
+// foreseen is Blocked if making the resource would change for others what nobody let
+// the plan change: shared things may have become otherwise since it was made.
+func foreseen(ctx context.Context, t *Task, sys *connector.System, d connector.Desired) error {
+	if typ, _ := sys.Info.Type(d.Type); !typ.Shared {
+		return nil
+	}
+	changes, err := sys.Foresee(ctx, []connector.Desired{d})
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if !slices.ContainsFunc(t.Plan.Steps, func(s tenure.Step) bool { return s.Key == tenure.SharedKey && strings.Contains(s.Summary, c.Says) }) {
+			return tenure.Errorf(tenure.Blocked, "%s %s: since the plan was made, shared things have changed, so that nobody has let this pass: %s", d.Type, d.Name, c.Says).
+				WithHint("put back what changed there and retry, or cancel the operation and plan again")
+		}
+	}
+	return nil
+}
+
 func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
 	d := connector.Desired{Ref: Ref(t.Plan.Tenant, pr), Encryption: t.Plan.Encryption}
 	if typ, _ := sys.Info.Type(pr.Type); typ.Credential {
@@ -127,6 +146,9 @@ func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 			return Result{Err: err}
 		}
 		d.Credential = secret
+	}
+	if err := foreseen(ctx, t, sys, d); err != nil {
+		return Result{Err: err}
 	}
 	seen, rec, v, err := sys.Ensure(ctx, d)
 	if err != nil {

@@ -13,20 +13,35 @@ import (
 // declarations are a system's inventory, kept in little room: a fleet has many rows and
 // few words for their types and states.
 type declarations struct {
-	all   []connector.Declared
-	words map[string]string
+	all     []connector.Declared
+	words   map[string]string
+	normals map[string][]byte // at most alike of them
 }
+
+const alike = 1000
 
 func (l *Looker) declarations(ctx context.Context, sys *connector.System) (*declarations, error) {
 	if !sys.Can("reach") {
 		return nil, nil
 	}
 	n, err := l.DB.InventorySize(ctx, sys.Name)
-	return &declarations{all: make([]connector.Declared, 0, n), words: make(map[string]string)}, err
+	return &declarations{all: make([]connector.Declared, 0, n), words: make(map[string]string), normals: make(map[string][]byte)}, err
 }
 
 func (d *declarations) add(r *store.InventoryRow) {
-	d.all = append(d.all, connector.Declared{Resource: r.ID, Tenant: r.Tenant, Type: d.word(r.Type), Name: r.Name, State: tenure.ResourceState(d.word(string(r.State))), Normal: r.Normal})
+	d.all = append(d.all, connector.Declared{Resource: r.ID, Tenant: r.Tenant, Type: d.word(r.Type), Name: r.Name, State: tenure.ResourceState(d.word(string(r.State))), Normal: d.normal(r.Normal)})
+}
+
+// normal is the same attributes' first copy: those of most roles are alike.
+func (d *declarations) normal(n []byte) []byte {
+	kept, known := d.normals[string(n)]
+	if known {
+		return kept
+	}
+	if len(d.normals) < alike {
+		d.normals[string(n)] = n
+	}
+	return n
 }
 
 func (d *declarations) word(w string) string {
@@ -75,7 +90,7 @@ func (l *Looker) beyond(ctx context.Context, sys *connector.System, tenant tenur
 	if trusted != nil && sum.Trusted {
 		sum.Trusted, sum.Why = false, trusted.Error()
 	}
-	still := still{l: l, system: sys.Name, began: began, all: all}
+	still := newStill(l, sys.Name, began, ways, all)
 	for _, w := range ways {
 		if w.At != nil {
 			if same, err := still.is(ctx, w.At.Tenant); err != nil || !same {
@@ -97,18 +112,27 @@ type still struct {
 	l      *Looker
 	system string
 	began  time.Time
-	all    []connector.Declared
 	was    map[tenure.TenantID][]connector.Declared
 	known  map[tenure.TenantID]bool
 }
 
-func (s *still) is(ctx context.Context, t tenure.TenantID) (bool, error) {
-	if s.was == nil {
-		s.was, s.known = make(map[tenure.TenantID][]connector.Declared), make(map[tenure.TenantID]bool)
-		for _, d := range s.all {
-			s.was[d.Tenant] = append(s.was[d.Tenant], d)
+// newStill is that of the tenants whose things the ways lead to, by all that was read.
+func newStill(l *Looker, system string, began time.Time, ways []connector.Way, all []connector.Declared) *still {
+	s := &still{l, system, began, make(map[tenure.TenantID][]connector.Declared), make(map[tenure.TenantID]bool)}
+	for _, w := range ways {
+		if w.At != nil {
+			s.was[w.At.Tenant] = nil
 		}
 	}
+	for i := range all {
+		if was, asked := s.was[all[i].Tenant]; asked {
+			s.was[all[i].Tenant] = append(was, all[i])
+		}
+	}
+	return s
+}
+
+func (s *still) is(ctx context.Context, t tenure.TenantID) (bool, error) {
 	if same, known := s.known[t]; known {
 		return same, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tenurehq/tenure"
@@ -17,12 +18,16 @@ import (
 type crowded struct {
 	*memory.Driver
 	world *memory.World
+	dark  *atomic.Bool // and the lamps would go out
 }
 
 func (c crowded) Foresee(_ context.Context, all []connector.Desired) (out []connector.SharedChange, err error) {
 	for _, d := range all {
 		if _, there := c.world.Get("setting", "first-prod-seats"); !there && d.Name == "first-prod-seats" {
 			out = append(out, connector.SharedChange{Resource: d.Resource, Says: "everybody's seats are locked"})
+		}
+		if c.dark.Load() {
+			out = append(out, connector.SharedChange{Resource: d.Resource, Says: "everybody's lamps go out"})
 		}
 	}
 	return out, nil
@@ -32,7 +37,8 @@ func (crowded) Gauge(context.Context) ([]connector.Level, error) {
 	return []connector.Level{{Name: "the list of seats", Used: 60, Limit: 100, Unit: "seats", Fix: "Take seats away."}}, nil
 }
 
-func newCrowdedLife(t *testing.T) *life {
+func newCrowdedLife(t *testing.T) (l *life, dark *atomic.Bool) {
+	dark = &atomic.Bool{}
 	w := memory.NewWorld("main")
 	info := memory.InfoOf(w)
 	info.Types = slices.Clone(info.Types)
@@ -45,16 +51,16 @@ func newCrowdedLife(t *testing.T) *life {
 		if err != nil {
 			return nil, err
 		}
-		return crowded{d.(*memory.Driver), w}, nil
+		return crowded{d.(*memory.Driver), w, dark}, nil
 	}
-	return newLifeOn(t, w, info)
+	return newLifeOn(t, w, info), dark
 }
 
 // TestSharedChangeWaitsForItsOwnApproval: the approval of the plan doesn't let what it
 // changes for others pass; that waits for a word of its own, once.
 func TestSharedChangeWaitsForItsOwnApproval(t *testing.T) {
 	t.Parallel()
-	l := newCrowdedLife(t)
+	l, dark := newCrowdedLife(t)
 	intent := func(name string) lifecycle.Intent {
 		return lifecycle.Intent{Kind: tenure.Onboard, Tenant: name, Blueprint: "small", Tier: "team", Parameters: map[string]any{"login": "a@b.example"}}
 	}
@@ -65,7 +71,7 @@ func TestSharedChangeWaitsForItsOwnApproval(t *testing.T) {
 	}
 	p, err := l.Operation(t.Context(), op)
 	l.must(err)
-	i := slices.IndexFunc(p.Body.Steps, func(s tenure.Step) bool { return s.Key == "approve/shared" })
+	i := slices.IndexFunc(p.Body.Steps, func(s tenure.Step) bool { return s.Key == tenure.SharedKey })
 	if i < 0 || !strings.Contains(p.Body.Steps[i].Summary, "everybody's seats are locked") {
 		t.Fatalf("the gate doesn't say what it lets pass\n%s", l.show(op))
 	}
@@ -78,12 +84,24 @@ func TestSharedChangeWaitsForItsOwnApproval(t *testing.T) {
 	if l.state("second") != tenure.TenantActive {
 		t.Errorf("nothing changes for others any more\n%s", l.show(op))
 	}
+
+	op = l.request(intent("third"), "operator")
+	dark.Store(true)
+	l.approve(op, "reviewer")
+	if _, there := l.world.Get("setting", "third-prod-seats"); there || !strings.Contains(l.show(op), "everybody's lamps go out") {
+		t.Fatalf("what nobody let pass since the plan was made was done\n%s", l.show(op))
+	}
+	dark.Store(false)
+	l.approve(l.request(intent("fourth"), "operator"), "reviewer")
+	if l.state("fourth") != tenure.TenantActive {
+		t.Error("what stood in the way is gone, and still no tenant can come")
+	}
 }
 
 // TestHalfFullLimitIsAFinding: a look names what is half used up before it refuses tenants.
 func TestHalfFullLimitIsAFinding(t *testing.T) {
 	t.Parallel()
-	l := newCrowdedLife(t)
+	l, _ := newCrowdedLife(t)
 	look, err := l.Drift(t.Context(), "")
 	l.must(err)
 	i := slices.IndexFunc(look.Findings, func(f tenure.Finding) bool { return f.Kind == tenure.FindingLimit })

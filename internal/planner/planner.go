@@ -194,9 +194,8 @@ func (c *compiler) sharedGate(r *tenure.PlannedResource, needs []string) string 
 	if !slices.ContainsFunc(c.in.Shared, func(s connector.SharedChange) bool { return s.Resource == r.ID }) {
 		return ""
 	}
-	const key = "approve/shared"
-	if c.keys[key] {
-		return key
+	if c.keys[tenure.SharedKey] {
+		return tenure.SharedKey
 	}
 	var says []string
 	for _, s := range c.in.Shared {
@@ -204,7 +203,7 @@ func (c *compiler) sharedGate(r *tenure.PlannedResource, needs []string) string 
 	}
 	slices.Sort(says)
 	return c.add(tenure.Step{
-		Key: key, Stage: tenure.StageApproval, Action: tenure.ActApproval, Gate: &tenure.Gate{Approvals: 1}, Needs: some(needs),
+		Key: tenure.SharedKey, Stage: tenure.StageApproval, Action: tenure.ActApproval, Gate: &tenure.Gate{Approvals: 1}, Needs: some(needs),
 		Summary: "a person lets this plan change what others share: " + strings.Join(slices.Compact(says), "; "),
 	})
 }
