@@ -199,6 +199,21 @@ func (n *neighbours) databaseDSN(name string) string {
 // reopen lets settings of the database come into force.
 func (n *neighbours) reopen() { n.d.pool.Reset() }
 
+// A repair runs ddl in a schema of its own beside the tenant's, and what it makes there is
+// the tenant's role's: a look at that moment finds nothing, and a repair has nothing to take back.
+func TestAScratchSchemaIsNoDrift(t *testing.T) {
+	t.Parallel()
+	n := newNeighbours(t)
+	at := quote(scratchPrefix + uuid(n.refs["acme schema"].Resource))
+	postgrestest.Exec(t, n.dsn, n.fill("create schema "+at+" authorization ACME; create table "+at+".t (i int); alter table "+at+".t owner to ACME"))
+	if ways := n.look(); len(ways) > 0 {
+		t.Errorf("there is %+v", ways)
+	}
+	if rec, err := n.system.Confine(t.Context(), n.refs["acme role"], n.all); err != nil || rec.Changed {
+		t.Errorf("a repair: changed %t, error %v", rec.Changed, err)
+	}
+}
+
 // A tenant that opens its own schema to everybody stops nobody else's probe, which
 // names it; the look at rights lays it to its charge.
 func TestMisdeedOfANeighbour(t *testing.T) {

@@ -88,6 +88,16 @@ func TestPlannedIsNoDrift(t *testing.T) {
 	}
 }
 
+// What a repair couldn't bring back stays drift: a look that was silent of it would say
+// that all is well.
+func TestUnknownIsComparedStill(t *testing.T) {
+	l := small(t)
+	ids := l.make("store", nil, "acme")
+	l.world.Tamper("store", "acme", func(x *memory.Thing) { x.Attributes = json.RawMessage(`{"public":false,"region":"us"}`) })
+	l.stands(ids[0], tenure.ResourceUnknown)
+	l.drift("drift medium store acme region")
+}
+
 // The sweep names everything that the inventory doesn't know, as what it is, and
 // keeps silent about what belongs to another installation.
 func TestSweep(t *testing.T) {
