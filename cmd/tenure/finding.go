@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -115,12 +116,15 @@ func printFindings(o *page, list []tenure.Finding) {
 	for i, f := range list {
 		what := f.Detail
 		if f.Field != "" {
-			what = fmt.Sprintf("%s (%s: want %s, got %s)", what, f.Field, clip(f.Want, 60), clip(f.Got, 60))
+			what = fmt.Sprintf("%s (%s: want %s, got %s)", what, f.Field, clip(orNothing(f.Want), 60), clip(orNothing(f.Got), 60))
 		}
 		rows[i] = []string{string(f.Severity), string(f.Kind), f.System, strings.TrimSpace(f.Type + " " + f.Name), what, o.when(f.SeenAt), o.when(f.WaivedUntil), string(f.ID)}
 	}
 	o.table([]string{"severity", "kind", "system", "what", "detail", "seen", "waived until", "id"}, rows)
 }
+
+// orNothing is one side of a comparison as a person reads it.
+func orNothing(s string) string { return cmp.Or(s, "nothing") }
 
 func (a *app) finding() *cobra.Command {
 	return group(&cobra.Command{

@@ -84,7 +84,7 @@ func (g *ground) unmarked(ctx context.Context, s *session) (out []connector.Plac
 	var arms []string
 	for _, b := range g.bearing {
 		n := b.relation.name
-		if g.marked[n] == "" || g.spoken(n) || g.alien(n) {
+		if g.marked[n] == "" || g.spoken(n) || g.others(n) {
 			continue
 		}
 		arms = append(arms, fmt.Sprintf("select %d, count(*)::text from %s where %s::text = %s and %s", len(tables), quote(n.Schema, n.Name),

@@ -16,7 +16,7 @@ import (
 const serverSQL = `select rolname, concat_ws(', ', case when rolsuper then 'superuser' end, case when rolbypassrls then 'bypassrls' end, case when rolcreaterole then 'createrole' end,
  case when rolreplication then 'replication' end, case when rolname ~ '^pg_' then 'predefined' end)
  from pg_roles where rolsuper or rolbypassrls or rolcreaterole or rolreplication or rolname ~ '^pg_';
-select pg_get_userbyid(roleid), pg_get_userbyid(member), admin_option, pg_get_userbyid(grantor) from pg_auth_members where member <> ` + ownOID + `;
+select g.rolname, u.rolname, m.admin_option, pg_get_userbyid(m.grantor) from pg_auth_members m join pg_roles g on g.oid = m.roleid join pg_roles u on u.oid = m.member where m.member <> ` + ownOID + `;
 select datname, pg_get_userbyid(datdba), datacl::text, datallowconn from pg_database where datacl is not null or datdba <> ` + ownOID + `;
 select coalesce(r.rolname, ''), coalesce(b.datname, ''), split_part(c, '=', 1), substr(c, strpos(c, '=') + 1) from pg_db_role_setting x
  left join pg_roles r on r.oid = x.setrole left join pg_database b on b.oid = x.setdatabase, unnest(x.setconfig) c where x.setrole <> 0 or x.setdatabase <> 0;

@@ -3,19 +3,21 @@ package postgres
 // everything is what a statement runs at that stands under no condition.
 var everything = events{true, true, true}
 
-// branch is an if or a case of PL/pgSQL, around the statements that come.
+// branch is an if, a case, a loop or a block of PL/pgSQL, around the statements that come.
 type branch struct {
-	word  string // if or case
+	word  string // if, case, loop or begin
 	taken events // of the conditions so far: those that ask for nothing but the event
 	above events
+	left  events // at which the arms so far come to their end, rather than return
 }
 
 // branches says for each token at which events it is reached, as far as conditions
-// on tg_op tell.
+// on tg_op, and what returns under them, tell.
 func branches(t []token) []events {
 	out := make([]events, len(t))
 	on := everything
 	var open []branch
+	returns := false
 	for i := range t {
 		before, after := token{}, token{}
 		if i > 0 {
@@ -25,6 +27,10 @@ func branches(t []token) []events {
 			after = t[i+1]
 		}
 		top := len(open) - 1
+		in := func(word string) bool { return top >= 0 && open[top].word == word }
+		if before.text == ";" && !before.word && returns {
+			on, returns = events{}, false
+		}
 		switch {
 		case t[i].is("if") && starts(before):
 			asks, only := asked(t[i+1:])
@@ -33,18 +39,28 @@ func branches(t []token) []events {
 			if only {
 				open[top+1].taken = asks
 			}
-		case t[i].is("elsif", "elseif") && top >= 0 && open[top].word == "if":
+		case t[i].is("elsif", "elseif") && in("if"):
 			asks, only := asked(t[i+1:])
+			open[top].left = open[top].left.or(on)
 			on = open[top].above.and(open[top].taken.not()).and(asks)
 			if only {
 				open[top].taken = open[top].taken.or(asks)
 			}
-		case t[i].is("else") && top >= 0 && open[top].word == "if":
+		case t[i].is("else") && in("if"):
+			open[top].left = open[top].left.or(on)
 			on = open[top].above.and(open[top].taken.not())
-		case t[i].is("case") && !before.is("end"):
-			open = append(open, branch{word: "case", above: on})
-		case t[i].is("end") && top >= 0 && (after.is("if") || open[top].word == "case"):
+			open[top].taken = everything
+		case t[i].is("end") && in("if") && after.is("if"):
+			on = on.or(open[top].left).or(open[top].above.and(open[top].taken.not()))
+			open = open[:top]
+		case t[i].is("case") && !before.is("end"), t[i].is("loop") && !before.is("end"), t[i].is("begin"):
+			open = append(open, branch{word: t[i].text, above: on})
+		case t[i].is("when", "else", "exception") && (in("case") || in("begin")):
+			on = open[top].above // whatever returned in another arm, or before the error
+		case t[i].is("end") && (in("case") || in("loop") || in("begin")):
 			on, open = open[top].above, open[:top]
+		case t[i].is("return") && starts(before) && !after.is("next", "query"):
+			returns = true
 		}
 		out[i] = on
 	}

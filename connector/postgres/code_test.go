@@ -79,6 +79,17 @@ func TestReadsBranches(t *testing.T) {
 		"begin if tg_op in ('DELETE', 'UPDATE') then if old.v > 1 then insert into x values (case old.v when 1 then 2 else 3 end); else insert into x values (2); end if; end if; end":    "ud ud",
 		"begin if tg_op = 'DELETE' and old.v > 1 then insert into x values (1); else insert into x values (2); end if; end":                                                               "iud iud",
 		"begin if old.v > 1 then return old; elsif tg_op = 'UPDATE' then insert into x values (1); else insert into x values (2); end if; end":                                            "u id",
+		"begin if tg_op = 'DELETE' then insert into x values (1); return old; end if; insert into x values (2); return new; end":                                                          "d iu",
+		"begin if tg_op = 'DELETE' then return old; end if; if tg_op = 'UPDATE' then return new; end if; insert into x values (1); end":                                                   "i",
+		"begin if tg_op = 'DELETE' then if old.v > 1 then return old; end if; end if; insert into x values (1); end":                                                                      "iud",
+		"begin if tg_op = 'DELETE' and old.v > 1 then return old; end if; insert into x values (1); end":                                                                                  "iud",
+		"begin if tg_op = 'DELETE' then if old.v > 1 then return old; else return null; end if; end if; insert into x values (1); end":                                                    "iu",
+		"begin for i in 1..old.v loop if tg_op = 'DELETE' then return old; end if; end loop; insert into x values (1); end":                                                               "iud",
+		"begin begin return old; exception when others then insert into x values (1); end; insert into x values (2); end":                                                                 "iud iud",
+		"begin case old.v when 1 then return old; when 2 then insert into x values (1); else insert into x values (2); end case; insert into x values (3); end":                           "iud iud iud",
+		"begin if tg_op = 'DELETE' then return next old; end if; insert into x values (1); end":                                                                                           "iud",
+		"begin if tg_op = 'DELETE' then return case when f(old.v) then old end; end if; insert into x values (1); end":                                                                    "iu",
+		"begin return f(old); insert into x values (1); end":                                                                                                                              "",
 		"begin if tg_op <> 'DELETE' then insert into x values (1); end if; end":                                                                                                           "iud",
 	} {
 		var got []string

@@ -158,7 +158,7 @@ func (k roles) outside(ctx context.Context, s *session, have role, stores ...str
 			return nil
 		}
 	}
-	if err := s.simple(ctx, sqlf(rolesHoldSQL, literal(have.name))+" and d.deptype = 'o' and d.classid <> 'pg_largeobject'::regclass", held("")); err != nil {
+	if err := s.simple(ctx, sqlf(rolesHoldSQL, literal(have.name))+" and d.deptype = 'o' and d.classid not in ('pg_largeobject'::regclass, 'pg_default_acl'::regclass)", held("")); err != nil {
 		return nil, err
 	}
 	elsewhere, err := textsOf(ctx, s, `select distinct b.datname from pg_shdepend d join pg_database b on b.oid = d.dbid where d.refclassid = 'pg_authid'::regclass

@@ -381,6 +381,25 @@ func TestRoleElsewhere(t *testing.T) {
 	}
 }
 
+// TestDefaultPrivilegesGoWithTheirRole: rights on what a tenant's role is yet to make
+// are nothing that it could leave by making.
+func TestDefaultPrivilegesGoWithTheirRole(t *testing.T) {
+	t.Parallel()
+	n := opensDen(t)
+	n.ensure(t, n.place)
+	postgrestest.Exec(t, n.own, "alter default privileges in schema acme grant select on tables to public; alter default privileges revoke execute on functions from public; alter default privileges grant usage on types to "+n.owner.Name)
+	m, err := n.d.DataMap(t.Context(), connector.Survey{Ref: n.owner.Ref, Beside: []connector.Ref{n.place.Ref}})
+	if got := blocking(m); err != nil || got != nil {
+		t.Errorf("what blocks is %q, error %v", got, err)
+	}
+	for _, r := range []connector.Ref{n.place.Ref, n.owner.Ref} {
+		if rec, err := n.d.Delete(t.Context(), r); err != nil || !rec.Changed {
+			t.Errorf("delete %s: changed %t, error %v", r.Name, rec.Changed, err)
+		}
+	}
+	n.ensure(t, n.owner) // the den takes it down
+}
+
 // connectTo is the superuser's URL of another database.
 func connectTo(t *testing.T, w *world, database string) string {
 	t.Helper()

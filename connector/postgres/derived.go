@@ -73,11 +73,13 @@ func (l library) looks(f function, seen map[string]bool) bool {
 		return true
 	}
 	for _, call := range d.calls {
-		if slices.ContainsFunc(l.functions[call.name], func(o function) bool { return l.looks(o, seen) }) {
+		if slices.ContainsFunc(l.functions[call.name], func(o function) bool {
+			return (call.schema != "" || l.bare(f, o.name.schema, l.tenants[o.owner])) && l.looks(o, seen)
+		}) {
 			return true
 		}
 	}
-	return slices.ContainsFunc(l.unnamed, func(u unnamed) bool { return strings.Contains(f.body, u.sign) && l.looks(u.function, seen) })
+	return slices.ContainsFunc(l.unnamed, func(u unnamed) bool { return l.unsaid(f, u) && l.looks(u.function, seen) })
 }
 
 // views finds the views over the tenant's tables, or that may be, each after those
@@ -152,8 +154,9 @@ func (g *ground) derived(ctx context.Context, s *session) (out []connector.Place
 	}
 	for _, v := range views {
 		n := v.relation.name
-		if v.relation.kind != 'm' || len(v.from) == 0 && g.strangers[n.Schema] {
-			continue
+		_, store := g.strangers[n.Schema]
+		if v.relation.kind != 'm' || len(v.from) == 0 && g.strangers[n.Schema] || v.relation.alien && store && !g.own(n) {
+			continue // what a tenant's role keeps in a store of its own goes with that store
 		}
 		of := v.sources()
 		p := connector.Place{Name: n.String(), Kind: connector.PlaceDerived, Class: g.lone(v.from), Via: "made from " + of}
@@ -185,12 +188,15 @@ func (v view) sources() string {
 	return strings.Join(out, ", ")
 }
 
-// countDerived fills in how many of a view's rows show the key, where one does.
+// countDerived fills in how many of a view's rows show the key, where one does. One of a
+// tenant's role isn't read, as its column may have a type of the tenant's own.
 func (g *ground) countDerived(ctx context.Context, s *session, places []connector.Place) error {
 	var of []bearer
 	var at []int
 	for _, b := range g.bearing {
-		if i := slices.IndexFunc(places, func(p connector.Place) bool { return b.relation.kind == 'm' && p.Name == b.relation.name.String() }); i >= 0 {
+		if i := slices.IndexFunc(places, func(p connector.Place) bool {
+			return b.relation.kind == 'm' && !b.relation.alien && p.Name == b.relation.name.String()
+		}); i >= 0 {
 			of, at = append(of, b), append(at, i)
 		}
 	}
@@ -284,7 +290,7 @@ func (g *ground) refresh(ctx context.Context, s *session, class string) error {
 // readBack is Blocked if a refreshed view still shows rows with the tenant's key
 // although every class that it is made from is gone.
 func (g *ground) readBack(ctx context.Context, s *session, v view) error {
-	if g.column == "" || g.lone(v.from) == "" {
+	if g.column == "" || g.lone(v.from) == "" || v.relation.alien {
 		return nil
 	}
 	n := v.relation.name

@@ -195,6 +195,29 @@ create function e_trigger() returns trigger language plpgsql as $$ begin perform
 			})
 		}
 	}
+	for name, policy := range map[string]string{
+		"without a policy":            "",
+		"by a policy that is false":   "create policy p on t using (false)",
+		"by one for some of the rows": "create policy p on t using (n < 3)",
+	} {
+		t.Run("row security is forced on it "+name, func(t *testing.T) {
+			t.Parallel()
+			n := opensDen(t)
+			n.ensure(t, n.place)
+			n.plant(t, "insert into t select generate_series(1, 5); alter table t enable row level security; alter table t force row level security; "+policy)
+			m, err := n.d.DataMap(t.Context(), connector.Survey{Ref: n.place.Ref, Order: []string{"aa"}, Prove: true})
+			rows := int64(0)
+			for _, p := range m.Places {
+				if p.Name == "acme.t" {
+					rows += p.Rows
+				}
+			}
+			if err != nil || rows != 5 {
+				t.Errorf("%d rows are counted, want 5; error %v", rows, err)
+			}
+			n.leaves(t)
+		})
+	}
 	t.Run("it sleeps at the end", func(t *testing.T) {
 		t.Parallel()
 		n := opensDen(t)
@@ -306,5 +329,62 @@ create function tenure.tell(a varchar, b varchar, c varchar, d varchar, e varcha
 	e, err := n.d.Erase(t.Context(), db.Ref, connector.Batch{Run: "run", Limit: 10})
 	if err == nil && e.Total["public.t"] != 2 {
 		t.Errorf("the tally says %v, want two rows or an error", e.Total)
+	}
+}
+
+// TestNoTenantStandsInANeighboursWay: what a tenant makes in its own schema, over tables
+// that it shares or called as what the platform's triggers call, is nothing that keeps
+// another tenant from coming or going, and isn't run by who looks.
+func TestNoTenantStandsInANeighboursWay(t *testing.T) {
+	t.Parallel()
+	const mood = "create type mood as enum ('fine'); create function told(mood) returns text language plpgsql as $$ begin perform acme.take(1); insert into acme.t values (1); return 'x'; end $$; create cast (mood as text) with function told(mood) as assignment; "
+	for what, plant := range map[string]string{
+		"a materialized view":                      "create materialized view w as select * from pl.orders",
+		"one with a tenant column of its own type": mood + "create materialized view w as select 'fine'::acme.mood as org, o.id from pl.orders o",
+		"a view with a rule":                       "create view w as select * from pl.orders; create rule r as on delete to w do instead insert into acme.t values (1)",
+		"a cast":                                   mood,
+		"an operator":                              "create function glue(text, text) returns text language plpgsql as $$ begin insert into acme.t values (1); return 'x'; end $$; create operator || (leftarg = text, rightarg = text, function = glue)",
+		"an operator over the platform's function": "create operator || (leftarg = text, rightarg = text, function = pl.forget)",
+		"functions called as the server's":         "create function to_jsonb(anyelement) returns jsonb language plpgsql as $$ begin insert into acme.t values (1); return '{}'; end $$; create function upper(text) returns text language plpgsql as $$ begin insert into acme.t values (1); return 'x'; end $$",
+		"a table with the tenant column":           mood + "create table history (org mood); insert into history values ('fine')",
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			n := opensDen(t)
+			n.ensure(t, n.place)
+			postgrestest.Exec(t, n.dsn, `create schema pl; create table pl.orders (id int primary key, org text not null); create table pl.history (org text, body jsonb, says text);
+create function pl.forget(text, text) returns text language plpgsql as $$ begin delete from pl.orders; return $1; end $$;
+create function pl.tell() returns trigger language plpgsql as $$ begin insert into pl.history (org, body, says) values (old.org, to_jsonb(old), upper('gone ') || old.id::text); return old; end $$;
+create trigger tells after delete on pl.orders for each row execute function pl.tell();
+create materialized view pl.load as select org, count(*) as n from pl.orders group by 1;
+insert into pl.orders values (3, 'acme'); grant usage on schema pl to public; grant select on pl.orders to public`)
+			n.plant(t, plant)
+			postgrestest.Exec(t, n.own, "grant all on schema acme to public; grant all on all tables in schema acme to public; grant execute on all functions in schema acme to public")
+			birch := desired("rows", "birch", map[string]any{"schema": "pl", "column": "org", "key": "birch", "tables": map[string]any{"orders": "aa", "history": "bb"}, "derived": map[string]any{"pl.load": "refresh"}})
+			birch.Tenant, birch.Classes = "ten_birch", []string{"aa", "bb"}
+			n.ensure(t, birch)
+			postgrestest.Exec(t, n.dsn, "insert into pl.orders values (1, 'birch'), (2, 'birch'); refresh materialized view pl.load")
+			for _, v := range []connector.Survey{{Ref: birch.Ref, Order: []string{"aa", "bb"}}, {Ref: birch.Ref, Order: []string{"aa", "bb"}, Prove: true, Search: 5 * time.Second}} {
+				m, err := n.d.DataMap(t.Context(), v)
+				if got := blocking(m); err != nil || got != nil {
+					t.Errorf("the neighbour's map: what blocks is %q, error %v", got, err)
+				}
+			}
+			for _, class := range []string{"aa", "bb"} {
+				for done := false; !done; {
+					e, err := n.d.Erase(t.Context(), birch.Ref, connector.Batch{Run: "run", Class: class})
+					if err != nil {
+						t.Fatalf("the neighbour's class %s: %v", class, err)
+					}
+					done = e.Done
+				}
+			}
+			if got := postgrestest.Value[string](t, n.dsn, "select string_agg(x, ', ' order by x) from (select 'orders ' || org from pl.orders union all select 'history ' || org from pl.history union all select 'load ' || org from pl.load) y (x)"); got != "load acme, orders acme" {
+				t.Errorf("left: %s", got)
+			}
+			if n.is(t, "select from victim.bell where is_called") || n.is(t, "select from acme.t") {
+				t.Error("the tenant's code ran")
+			}
+		})
 	}
 }

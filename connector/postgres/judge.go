@@ -15,13 +15,11 @@ type judgement struct {
 	known library
 	fired map[relational.TableName]events                        // what the erasure does, by itself or through triggers
 	feeds map[relational.TableName]map[relational.TableName]bool // into which tables deletes from a table insert
-
-	tenants map[string]bool // the tenants' roles among the functions' owners
 }
 
 // judgeAll says what of the triggers' effects stands in the way.
-func (g *ground) judgeAll(all []trigger, effects []effect, known library, fired map[relational.TableName]events, tenants map[string]bool) (out []connector.Place) {
-	j := judgement{g, known, fired, map[relational.TableName]map[relational.TableName]bool{}, tenants}
+func (g *ground) judgeAll(all []trigger, effects []effect, known library, fired map[relational.TableName]events) (out []connector.Place) {
+	j := judgement{g, known, fired, map[relational.TableName]map[relational.TableName]bool{}}
 	for more := true; more; {
 		more = false
 		for i, t := range all {
@@ -210,7 +208,7 @@ func (j judgement) judge(t trigger, e effect) (out []connector.Place) {
 			out = append(out, p)
 		}
 	}
-	if i := slices.IndexFunc(e.runs, func(f function) bool { return j.tenants[f.owner] }); i >= 0 {
+	if i := slices.IndexFunc(e.runs, func(f function) bool { return j.known.tenants[f.owner] }); i >= 0 {
 		add(lent(t, e.runs[i], j.classFor(t)))
 	}
 	if e.hidden != "" {

@@ -46,6 +46,7 @@ func (d *Driver) newLedger(all []connector.Declared) *ledger {
 			l.roles[d.Name] = at
 		case "schema":
 			l.schemas[d.Name] = at
+			l.schemas[scratchPrefix+uuid(d.Resource)] = at // its ddl may be at work beside it
 			if d.State == tenure.ResourceQuarantined {
 				l.schemas[quarantined(d.Resource)] = at
 			}

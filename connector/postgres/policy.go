@@ -343,7 +343,10 @@ func (k policies) remove(ctx context.Context, r connector.Ref) (rec connector.Re
 		}
 		rec.Changed = true
 		statements := append(st.older(r.Name), "delete from tenure.role_key where name = "+literal(r.Name))
-		return s.run(ctx, append([]string{turnSQL}, append(append(statements, st.was.leave(st.old.bound)...), dropNote(r))...), "", nil)
+		if st.was.Setting == "" { // else it binds the application, which would see no row of anybody's without it
+			statements = append(statements, st.was.leave(st.old.bound)...)
+		}
+		return s.run(ctx, append([]string{turnSQL}, append(statements, dropNote(r))...), "", nil)
 	})
 	return rec, err
 }

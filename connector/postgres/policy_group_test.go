@@ -412,9 +412,14 @@ func TestPoliciesBySetting(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if w.is(t, "select from pg_policy where polrelid = 'app_data.docs'::regclass") {
-				t.Error("the policy is left")
+			// The application serves others than Tenure's tenants, and row security stays on.
+			if err := w.try(t, app, "set local app.tenant = "+literal(keys[0])+"; do $$ begin assert (select count(*) from app_data.docs) > 0; end $$"); err != nil {
+				t.Errorf("once no tenant of Tenure's is left the application sees nothing: %v", err)
 			}
+			if got := w.sees(t, app); len(got) > 0 {
+				t.Errorf("and without a setting it sees %q", got)
+			}
+			w.exec(t, "do $$ declare g text; begin select polname into g from pg_policy where polrelid = 'app_data.docs'::regclass; execute format('drop policy %%1$I on app_data.docs; drop owned by %%1$I; drop role %%1$I', g); end $$")
 		})
 	}
 }

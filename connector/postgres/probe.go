@@ -115,7 +115,8 @@ func (d *Driver) probeExposure(ctx context.Context, c connector.Check) (o connec
 union all select c.relname from pg_namespace n join pg_depend d on d.refclassid = 'pg_namespace'::regclass and d.refobjid = n.oid and d.classid = 'pg_class'::regclass
  join pg_class c on c.oid = d.objid, aclexplode(c.relacl) x where x.grantee = 0 and n.nspname = ` + literal(c.Ref.Name) + `
 union all select p.proname || '()' from pg_proc p join pg_namespace n on n.oid = p.pronamespace where p.prosecdef
- and exists (select 1 from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x where x.grantee = 0) and n.nspname = ` + literal(c.Ref.Name) + ` limit 5`
+ and exists (select 1 from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x where x.grantee = 0) and n.nspname = ` + literal(c.Ref.Name) + `
+ and (p.proacl is not null or exists (select 1 from aclexplode(n.nspacl) u where u.privilege_type = 'USAGE' and u.grantee <> n.nspowner)) limit 5` // what nobody else may look into is closed
 	case "database":
 		sql = `select 'database ' || b.datname from pg_database b, aclexplode(coalesce(b.datacl, acldefault('d', b.datdba))) x where x.grantee = 0 and b.datname = ` + literal(c.Ref.Name) + ` limit 1`
 	default:

@@ -198,3 +198,26 @@ func TestTenantsOwnMembershipStopsNoOther(t *testing.T) {
 		t.Errorf("with a misdeed of the platform's beside it: %+v, %v", o, err)
 	}
 }
+
+// TestExposureOfFunctions: what a tenant's developer writes with its definer's rights is
+// exposed once somebody else may look into the schema, and not by being there.
+func TestExposureOfFunctions(t *testing.T) {
+	t.Parallel()
+	n := opensDen(t)
+	n.ensure(t, n.place)
+	check := connector.Check{Kind: "exposure", Ref: n.place.Ref}
+	for _, c := range []struct {
+		sql  string
+		want bool
+	}{
+		{"create function acme.f() returns int language sql security definer as 'select 1'", true},
+		{"grant usage on schema acme to pg_monitor", false},
+		{"revoke usage on schema acme from pg_monitor; grant execute on function acme.f() to public", false},
+		{"revoke execute on function acme.f() from public", true},
+	} {
+		postgrestest.Exec(t, n.own, c.sql)
+		if o, err := n.d.Probe(t.Context(), check); err != nil || o.Passed != c.want {
+			t.Errorf("after %q: passed %t (%s), want %t; error %v", c.sql, o.Passed, o.Detail, c.want, err)
+		}
+	}
+}

@@ -102,3 +102,41 @@ func TestTriggersOfRecords(t *testing.T) {
 		})
 	}
 }
+
+// TestRowsBesideARecordThatCameFirst: a tenant's account in a shared table may be made
+// before the resource that covers the table's rows. It is none of the rows that can't be
+// taken over; a row of a stranger's is, whatever it says of itself.
+func TestRowsBesideARecordThatCameFirst(t *testing.T) {
+	t.Parallel()
+	const key = "00000000-0000-4000-8000-000000000001"
+	for what, c := range map[string]struct {
+		sql  string
+		want tenure.Code
+	}{
+		"its own":           {},
+		"an unmarked row":   {"insert into m.users (login, org) values ('zed', '" + key + "')", tenure.Conflict},
+		"a mark made up":    {"insert into m.users (login, org, tenure_mark) values ('zed', '" + key + "', (select overlay(tenure_mark placing 'x' from length(tenure_mark)) from m.users limit 1))", tenure.Conflict},
+		"a neighbour's row": {"update m.users set org = '" + key + "' where login = 'bob'", tenure.Conflict},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			d, w, _ := opened(t)
+			postgrestest.Exec(t, w.dsn, "create schema m; create table m.users (login text primary key, org uuid not null, tenure_mark text)")
+			for login, org := range map[string]string{"ann": key, "bob": "00000000-0000-4000-8000-000000000002"} {
+				r := desired("account", login, map[string]any{"schema": "m", "table": "users", "key": map[string]any{"login": login}, "values": map[string]any{"org": org}})
+				r.Tenant = tenure.TenantID("ten_" + login)
+				if _, _, err := d.Ensure(t.Context(), r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.sql != "" {
+				postgrestest.Exec(t, w.dsn, c.sql)
+			}
+			r := desired("rows", "ann's rows", map[string]any{"schema": "m", "column": "org", "key": key, "tables": map[string]any{"users": "people"}})
+			r.Tenant = "ten_ann"
+			if _, _, err := d.Ensure(t.Context(), r); tenure.CodeOf(err) != c.want {
+				t.Errorf("its rows: %v, want %q", err, c.want)
+			}
+		})
+	}
+}

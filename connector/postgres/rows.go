@@ -238,14 +238,20 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 		if err != nil {
 			return err
 		}
+		strange := n
+		if have == nil && n > 0 && !twin {
+			if strange, err = k.strange(ctx, s, d.Ref, a.spec(), n); err != nil {
+				return err
+			}
+		}
 		switch {
 		case have != nil && have.Get("on") != note.Get("on"):
 			return tenure.Errorf(tenure.Conflict, "rows %q are of another schema, column or key: %s", d.Name, have.Get("spec"))
 		case have != nil && have.String() == note.String():
 			o = k.shown(d.Name, have, a.spec(), n)
 			return nil
-		case have == nil && n > 0 && !twin:
-			return tenure.Errorf(tenure.Conflict, "%s with %s = %q %s there already and no owner mark names %s", relational.Plural(n, "row"), a.Column, a.Key, relational.Verb(n, "is", "are"), relational.Verb(n, "it", "them")).
+		case have == nil && strange > 0 && !twin:
+			return tenure.Errorf(tenure.Conflict, "%s with %s = %q %s there already and no owner mark names %s", relational.Plural(strange, "row"), a.Column, a.Key, relational.Verb(strange, "is", "are"), relational.Verb(strange, "it", "them")).
 				WithHint("rows that are there can't be taken over; give the tenant another key, or move them away and bring them in again once it is onboarded")
 		}
 		statements := []string{k.putNote(note)}
@@ -269,6 +275,23 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 		return nil
 	})
 	return o, rec, err
+}
+
+// strange is how many of n rows with the key aren't accounts, settings and the like of
+// the same tenant, which may have been made first.
+func (k pools) strange(ctx context.Context, s *session, r connector.Ref, p poolSpec, n int64) (int64, error) {
+	tables, _, err := bearers(ctx, s, p.Schema, p.Column)
+	if err != nil {
+		return n, err
+	}
+	where := map[relational.TableName]string{}
+	for _, t := range tables {
+		if at, asked := comparable(quote(p.Column), t.typ, []string{p.Key}); len(asked) > 0 {
+			where[relational.TableName{Schema: p.Schema, Name: t.table}] = at + " = " + literal(asked[0])
+		}
+	}
+	own, err := k.records.Beside(ctx, s, r, where)
+	return n - own, err
 }
 
 // free is Conflict if another tenant's resource names the same rows, or any does once

@@ -85,8 +85,13 @@ const functionsSQL = `with f as (select n.nspname, p.proname, ` + bodySQL + ` fr
 select * from f where proname = `
 
 // What a text runs without naming it as a function: operators by their sign, and
-// casts, which may go unsaid.
-const unnamedSQL = `select sign, n.nspname, p.proname, ` + bodySQL + ` from (select oprname, oprcode::oid from pg_operator union all select '', castfunc from pg_cast where castfunc <> 0) o (sign, code)
+// casts, which may go unsaid, with their types: whose each is, and whether a column of
+// somebody else's table has it.
+const unnamedSQL = `select sign, n.nspname, p.proname, ` + bodySQL + `, o.schema, o.owner, o.types::text from (
+ select r.oprname, r.oprcode::oid, s.nspname, pg_get_userbyid(r.oprowner), '[]'::json from pg_operator r join pg_namespace s on s.oid = r.oprnamespace
+ union all select '', k.castfunc, '', '', (select json_agg(json_build_object('Name', t.typname, 'Owner', pg_get_userbyid(t.typowner), 'Stands', t.oid >= 16384 and exists (select 1 from pg_attribute a
+ join pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p') where a.atttypid in (t.oid, t.typarray) and a.atttypid <> 0 and not a.attisdropped and c.relowner <> t.typowner)))
+ from pg_type t where t.oid in (k.castsource, k.casttarget)) from pg_cast k where k.castfunc <> 0) o (sign, code, schema, owner, types)
  join pg_proc p on p.oid = o.code join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang where l.lanname not in ('internal', 'c') and ` + notOurs + ` order by 1, 2, 3`
 
 // code finds triggers and rules on the tenant's tables, and on views of them,
@@ -109,7 +114,7 @@ func (g *ground) code(ctx context.Context, s *session) (out []connector.Place, e
 		return nil, err
 	}
 	for _, v := range views {
-		if len(v.from) > 0 {
+		if len(v.from) > 0 && (!v.relation.alien || g.own(v.relation.name)) {
 			oids = append(oids, v.relation.oid)
 		}
 	}
@@ -149,7 +154,11 @@ func (g *ground) code(ctx context.Context, s *session) (out []connector.Place, e
 	if err != nil {
 		return nil, err
 	}
-	theirs, err := known.tenants(ctx, s, append(vouched, all...))
+	owners := map[string]bool{}
+	for _, t := range vouched {
+		owners[t.function.owner] = true
+	}
+	theirs, err := tenantsOf(ctx, s, slices.Collect(maps.Keys(owners)))
 	for _, t := range vouched { // nobody can answer for what a tenant may change
 		if theirs[t.function.owner] {
 			out = append(out, lent(t, t.function, g.classOf(t.relation)))
@@ -162,16 +171,16 @@ func (g *ground) code(ctx context.Context, s *session) (out []connector.Place, e
 	if err != nil {
 		return nil, err
 	}
-	return append(out, g.judgeAll(all, effects, known, fired, theirs)...), nil
+	return append(out, g.judgeAll(all, effects, known, fired)...), nil
 }
 
 // effects are what the triggers do. The catalog is read where they name another tenant's store.
 func (g *ground) effects(ctx context.Context, s *session, all []trigger, known library) ([]effect, error) {
-	out, schemas := make([]effect, len(all)), []string(nil)
+	out, schemas := make([]effect, len(all)), slices.Collect(maps.Keys(known.paths))
 	for i, t := range all {
 		out[i] = known.effect(t.function, map[string]bool{})
 		for _, w := range out[i].writes {
-			schemas = append(append(schemas, w.name.schema), w.by.path...)
+			schemas = append(append(schemas, w.name.schema), w.by.path...) // of a tenant's function too
 		}
 	}
 	return out, g.admit(ctx, s, schemas)
@@ -184,21 +193,39 @@ func lent(t trigger, f function, class string) connector.Place {
 		Fix:  "drop the " + t.kind + ", or give the function to a role that no tenant is a member of"}
 }
 
-// tenants are the tenants' roles among those to whom the functions belong.
-func (l library) tenants(ctx context.Context, s *session, triggers []trigger) (map[string]bool, error) {
+// owners reads which of those to whom the functions, operators and types belong are
+// tenants' roles, and the schemas in which others' functions look for bare names.
+func (l *library) owners(ctx context.Context, s *session, triggers []trigger) (err error) {
+	all := make([]function, 0, len(triggers)+len(l.unnamed))
 	owners := map[string]bool{}
 	for _, t := range triggers {
-		owners[t.function.owner] = true
+		all = append(all, t.function)
 	}
 	for _, u := range l.unnamed {
-		owners[u.owner] = true
-	}
-	for _, named := range l.functions {
-		for _, f := range named {
-			owners[f.owner] = true
+		all, owners[u.by] = append(all, u.function), true
+		for _, t := range u.types {
+			owners[t.Owner] = true
 		}
 	}
-	return tenantsOf(ctx, s, slices.Collect(maps.Keys(owners)))
+	for _, named := range l.functions {
+		all = append(all, named...)
+	}
+	for _, f := range all {
+		owners[f.owner] = true
+	}
+	if l.tenants, err = tenantsOf(ctx, s, slices.Collect(maps.Keys(owners))); err != nil {
+		return err
+	}
+	l.paths = map[string]bool{}
+	for _, f := range all {
+		if l.tenants[f.owner] {
+			continue
+		}
+		for _, schema := range f.path {
+			l.paths[schema] = true
+		}
+	}
+	return nil
 }
 
 // idles is the place of a foreign key that the server doesn't look after when the
@@ -288,14 +315,53 @@ type functions map[string][]function
 
 // unnamed is a function that a text runs without its name.
 type unnamed struct {
-	sign string // the operator; "" for a cast
+	sign   string // the operator; "" for a cast
+	schema string // of the operator
+	by     string // to whom the operator belongs
+	types  []castType
 	function
+}
+
+// castType is one of the types of a cast.
+type castType struct {
+	Name, Owner string
+	Stands      bool // a column of a table of another owner has it
 }
 
 // library is all that triggers may run.
 type library struct {
 	functions
 	unnamed []unnamed
+	tenants map[string]bool // the tenants' roles among the owners
+	paths   map[string]bool // where functions that are no tenant's look for bare names
+}
+
+// bare says that a function's bare names may mean something in a schema. Tenure's
+// sessions look for them in the server's own schema, so what is a tenant's is found by
+// code of its own alone, or where a function's own search path leads.
+func (l library) bare(f function, schema string, theirs bool) bool {
+	return !theirs || l.tenants[f.owner] || l.paths[schema]
+}
+
+// unsaid says that a function may run u. A cast of a tenant's type takes a value of
+// it, which others' code comes by if it names the type, or a table of others has it.
+func (l library) unsaid(f function, u unnamed) bool {
+	text := f.text()
+	if !strings.Contains(text, u.sign) {
+		return false
+	}
+	if u.sign != "" {
+		return l.bare(f, u.schema, l.tenants[u.by] || l.tenants[u.owner]) || strings.Contains(text, u.schema)
+	}
+	theirs := false
+	for _, t := range u.types {
+		if l.tenants[t.Owner] {
+			if theirs = true; t.Stands || strings.Contains(text, t.Name) {
+				return true
+			}
+		}
+	}
+	return !theirs || l.tenants[f.owner]
 }
 
 // called reads the functions that the triggers call, and those that these call,
@@ -313,8 +379,9 @@ func called(ctx context.Context, s *session, triggers []trigger) (library, error
 		return l, nil
 	}
 	err := s.simple(ctx, unnamedSQL, func(_ int, v [][]byte) error {
-		l.unnamed = append(l.unnamed, unnamed{string(v[0]), functionOf(v[1:])})
-		return nil
+		u := unnamed{sign: string(v[0]), function: functionOf(v[1:]), schema: string(v[7]), by: string(v[8])}
+		l.unnamed = append(l.unnamed, u)
+		return json.Unmarshal(v[9], &l.unnamed[len(l.unnamed)-1].types)
 	})
 	if err != nil {
 		return l, err
@@ -346,7 +413,7 @@ func called(ctx context.Context, s *session, triggers []trigger) (library, error
 			}
 		}
 	}
-	return l, nil
+	return l, l.owners(ctx, s, triggers)
 }
 
 // effect is what a function does, with all that it calls.
@@ -403,13 +470,13 @@ func (l library) effect(f function, seen map[string]bool) (e effect) {
 	}
 	for _, call := range d.calls {
 		for _, other := range l.functions[call.name] {
-			if call.schema == "" || call.schema == other.name.schema {
+			if call.schema == "" && l.bare(f, other.name.schema, l.tenants[other.owner]) || call.schema == other.name.schema {
 				add(other)
 			}
 		}
 	}
 	for _, u := range l.unnamed {
-		if strings.Contains(f.text(), u.sign) {
+		if l.unsaid(f, u) {
 			add(u.function)
 		}
 	}
@@ -434,23 +501,23 @@ func (g *ground) earlier(n relational.TableName, class string) bool {
 
 // resolve finds the tables that a bare or qualified name may mean: along the
 // function's own search path if it sets one, else anywhere but in other tenants' stores.
-func (g *ground) resolve(w written) (out []relational.TableName) {
+func (j judgement) resolve(w written) (out []relational.TableName) {
 	if w.name.schema != "" {
 		if w.name.schema == "tenure" {
 			return []relational.TableName{{Schema: "tenure", Name: w.name.name}}
 		}
-		if r := g.byName[relational.TableName{Schema: w.name.schema, Name: w.name.name}]; r != nil {
+		if r := j.byName[relational.TableName{Schema: w.name.schema, Name: w.name.name}]; r != nil {
 			return []relational.TableName{r.root}
 		}
 		return nil
 	}
 	for _, schema := range w.by.path {
-		if r := g.byName[relational.TableName{Schema: schema, Name: w.name.name}]; r != nil {
+		if r := j.byName[relational.TableName{Schema: schema, Name: w.name.name}]; r != nil {
 			return []relational.TableName{r.root}
 		}
 	}
-	for _, r := range g.relations {
-		if r.name.Name == w.name.name && !g.strangers[r.name.Schema] && !slices.Contains(out, r.root) {
+	for _, r := range j.relations {
+		if r.name.Name == w.name.name && (!j.strangers[r.name.Schema] || j.known.paths[r.name.Schema]) && j.known.bare(w.by, r.name.Schema, r.alien) && !slices.Contains(out, r.root) {
 			out = append(out, r.root)
 		}
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -94,6 +95,41 @@ func TestTwoResourcesOverOneKey(t *testing.T) {
 		})
 		if err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestAccountsAmongCoveredRows: a table that holds accounts which Tenure makes, and rows
+// of the application's, is covered by the tenant's rows there. Its schema's map has
+// nothing to say of it, and without them it names the rows.
+func TestAccountsAmongCoveredRows(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	postgrestest.Exec(t, w.dsn, "create schema m; create table m.users (login text primary key, org text not null, tenure_mark text)")
+	made := func(typ, name string, attributes map[string]any) connector.Ref {
+		r := desired(typ, name, attributes)
+		r.Tenant = "ten_acme"
+		if _, _, err := d.Ensure(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		return r.Ref
+	}
+	rows := made("rows", "acme's rows", map[string]any{"schema": "m", "column": "org", "key": "acme", "tables": map[string]any{"users": "people"}})
+	account := made("account", "ann", map[string]any{"schema": "m", "table": "users", "key": map[string]any{"login": "ann"}, "values": map[string]any{"org": "acme"}})
+	own := made("schema", "acme", map[string]any{"key": "acme", "column": "org", "tables": map[string]any{"*": "people"}})
+	postgrestest.Exec(t, w.dsn, "insert into m.users values ('zed', 'acme')")
+	for what, c := range map[string]struct {
+		r      connector.Ref
+		beside []connector.Ref
+		want   []string
+	}{
+		"the schema, beside the rows": {own, []connector.Ref{rows, account}, nil},
+		"the schema alone":            {own, []connector.Ref{account}, []string{"table m.users"}},
+		"the rows":                    {rows, []connector.Ref{own, account}, nil},
+	} {
+		m, err := d.DataMap(t.Context(), connector.Survey{Ref: c.r, Beside: c.beside, Order: []string{"people"}, Prove: true, Search: time.Second})
+		if got := blocking(m); err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%s: what blocks is %q, want %q; error %v", what, got, c.want, err)
 		}
 	}
 }

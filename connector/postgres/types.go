@@ -41,7 +41,7 @@ func types() []tenure.ResourceType {
 		{
 			Isolation: []string{"*"},
 			Name:      "policy", Summary: "Row level security that lets one role see one tenant's rows of shared tables", Shared: true, Layer: tenure.LayerConfiguration, Holds: tenure.HoldsNothing,
-			Deletion:     "the policies are dropped; row security stays on, so that nobody sees more than before",
+			Deletion:     "the policies are dropped, save those by a setting, which the application goes on by for its other tenants; row security stays on, so that nobody sees more than before",
 			Verification: "the tables' row security and the policies' expressions are read in the same snapshot as the sentinel",
 			Recovery:     tenure.Recovery{Declared: true, Says: "it is made again"},
 			Attributes: schemaOf([]string{"schema", "tables", "column", "key", "role"}, `"schema":{"type":"string","minLength":1},

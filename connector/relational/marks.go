@@ -32,7 +32,7 @@ func (m Marks) Registered(ctx context.Context, q Querier, d Dialect) (map[TableN
 }
 
 // Unmarked is the condition that a row bears no owner mark in a column.
-func Unmarked(mark string) string { return "coalesce(" + Quote(mark) + ", '') not like 'tenure:_:%'" }
+func Unmarked(mark string) string { return "(coalesce(" + Quote(mark) + ", '') not like 'tenure:_:%')" }
 
 // Put writes a note with its seal.
 func (m Marks) Put(ctx context.Context, q Querier, marker connector.Marker, n Note) error {

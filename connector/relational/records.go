@@ -175,6 +175,37 @@ func (s Records) read(ctx context.Context, q Querier, v View, t TableName, mark,
 	return out, rows.Err()
 }
 
+// Beside counts the rows of some tables that are other resources of r's tenant: those
+// that bear its mark, and for which the table's condition holds.
+func (s Records) Beside(ctx context.Context, q Querier, r connector.Ref, where map[TableName]string) (n int64, err error) {
+	registered, err := s.Marks.Registered(ctx, q, s.Dialect)
+	if err != nil {
+		return 0, err
+	}
+	for t, mark := range registered {
+		if where[t] == "" {
+			continue
+		}
+		v, err := s.Dialect.View(ctx, q, t, "t")
+		if err != nil {
+			return 0, err
+		}
+		if !slices.Contains(v.Columns, mark) {
+			continue
+		}
+		found, err := s.read(ctx, q, v, t, mark, where[t]+" and not "+Unmarked(mark))
+		if err != nil {
+			return 0, err
+		}
+		for _, l := range found {
+			if r.Type = l.note.Type; Twin(s.Marker, l.note, r) {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
 // Ensure inserts the row or brings it to desired.
 func (s Records) Ensure(ctx context.Context, q Querier, d connector.Desired) (connector.Receipt, error) {
 	rec, err := s.parse(d.Ref)

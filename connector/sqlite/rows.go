@@ -191,13 +191,19 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 				return err
 			}
 			o = k.shown(d.Name, &note, a.spec(), n)
+			strange := n
+			if have == nil && n > 0 && !twin {
+				if strange, err = k.strange(ctx, s, d.Ref, a, n); err != nil {
+					return err
+				}
+			}
 			switch {
 			case have != nil && have.Get("spec") != note.Get("spec"):
 				return tenure.Errorf(tenure.Conflict, "rows %q are of another column or key: %s", d.Name, have.Get("spec"))
 			case have != nil && have.String() == note.String():
 				return nil
-			case have == nil && n > 0 && !twin:
-				return tenure.Errorf(tenure.Conflict, "%s with %s = %q %s there already and no owner mark names %s", relational.Plural(n, "row"), a.Column, a.Key, relational.Verb(n, "is", "are"), relational.Verb(n, "it", "them")).
+			case have == nil && strange > 0 && !twin:
+				return tenure.Errorf(tenure.Conflict, "%s with %s = %q %s there already and no owner mark names %s", relational.Plural(strange, "row"), a.Column, a.Key, relational.Verb(strange, "is", "are"), relational.Verb(strange, "it", "them")).
 					WithHint("rows that are there can't be taken over; give the tenant another key, or move them away and bring them in again once it is onboarded")
 			}
 			if err := k.free(ctx, s, d.Ref, a.spec()); err != nil {
@@ -208,6 +214,25 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 		})
 	})
 	return o, rec, err
+}
+
+// strange is how many of n rows with the key aren't accounts, settings and the like of
+// the same tenant, which may have been made first.
+func (k pools) strange(ctx context.Context, s *session, r connector.Ref, a poolAttributes, n int64) (int64, error) {
+	c, err := readCatalog(ctx, s)
+	if err != nil {
+		return n, err
+	}
+	bearers, err := c.bearers(a)
+	if err != nil {
+		return n, err
+	}
+	where := map[relational.TableName]string{}
+	for t, column := range bearers {
+		where[t.TableName] = isKey(valueOf("", column), affinityOf(*t, column), a.Key)
+	}
+	own, err := k.records.Beside(ctx, s, r, where)
+	return n - own, err
 }
 
 // free is Conflict if another tenant's resource names the same rows, or any does once

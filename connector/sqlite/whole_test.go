@@ -261,3 +261,28 @@ func TestRowsThatAreResources(t *testing.T) {
 	_, err = d.Delete(t.Context(), r)
 	must(t, err)
 }
+
+// A tenant's account in a shared table may be made before the resource that covers the
+// table's rows; a row that bears no mark of the tenant's still can't be taken over.
+func TestRowsBesideARecordThatCameFirst(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, "1s")
+	exec(t, w.shared, "create table member (login text primary key, tenant text, tenure_mark text)")
+	account := connector.Ref{Type: "account", Name: "ann", Tenant: "ten_acme", Resource: tenure.DeriveID[tenure.ResourceID](epoch, "ann"),
+		Attributes: map[string]any{"table": "member", "key": map[string]any{"login": "ann"}, "values": map[string]any{"tenant": "acme"}}}
+	d.made(t, account)
+	r := pool("tenant", "acme", map[string]any{"member": "a"})
+	for _, other := range []string{"insert into member (login, tenant) values ('zed', 'acme')", "insert into member select 'zed', tenant, tenure_mark || 'x' from member"} {
+		exec(t, w.shared, other)
+		r.Tenant = "ten_acme"
+		_, _, err := d.Ensure(t.Context(), connector.Desired{Ref: r})
+		wants(t, "rows beside a stranger's", err, tenure.Conflict, false)
+		exec(t, w.shared, "delete from member where login = 'zed'")
+	}
+	r.Tenant = "ten_birch"
+	_, _, err := d.Ensure(t.Context(), connector.Desired{Ref: r})
+	wants(t, "rows beside a neighbour's account", err, tenure.Conflict, false)
+	r.Tenant = "ten_acme"
+	d.made(t, r)
+}

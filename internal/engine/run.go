@@ -162,13 +162,16 @@ func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 		w.Normal = seen.Attributes
 	} else {
 		w.State = tenure.ResourceUnknown
-		return Result{Verdict: v, Receipt: rec, Resources: []store.ResourceWrite{w},
-			Err: tenure.Errorf(tenure.Blocked, "%s %s was made, and reads back otherwise: %s", pr.Type, pr.Name, clip(string(seen.Attributes)))}
+		err = tenure.Errorf(tenure.Blocked, "%s %s was made, and reads back otherwise: %s", pr.Type, pr.Name, clip(string(seen.Attributes)))
 	}
-	if t.Plan.Kind == tenure.Repair && e.Declared != nil && sys.Can("confine") {
-		if rec, err = confine(ctx, e, sys, d.Ref, rec); err != nil {
-			return Result{Receipt: rec, Err: err}
+	if t.Plan.Kind == tenure.Repair && e.Declared != nil && sys.Can("confine") { // whatever else stays: rights don't wait for it
+		more, failed := confine(ctx, e, sys, d.Ref, rec)
+		if rec = more; failed != nil && err == nil {
+			return Result{Receipt: rec, Err: failed}
 		}
+	}
+	if err != nil {
+		return Result{Verdict: v, Receipt: rec, Resources: []store.ResourceWrite{w}, Err: err}
 	}
 	return Result{Verdict: v, Receipt: rec, Resources: []store.ResourceWrite{w}}
 }

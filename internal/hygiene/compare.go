@@ -169,7 +169,7 @@ func (l *Looker) differs(sys *connector.System, p pair, found func(tenure.Findin
 			return err
 		}
 	}
-	if p.inv.State != tenure.ResourcePresent || len(p.inv.Normal) == 0 || bytes.Equal(p.inv.Normal, p.seen.Attributes) {
+	if p.inv.State != tenure.ResourcePresent && p.inv.State != tenure.ResourceUnknown || len(p.inv.Normal) == 0 || bytes.Equal(p.inv.Normal, p.seen.Attributes) {
 		return nil
 	}
 	var want, got map[string]json.RawMessage

@@ -47,6 +47,9 @@ func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 			if err := tx.ResolveTenant(append(slices.Clone(driftKinds), tenure.FindingIsolation), row.ID, t.Now); err != nil {
 				return err
 			}
+			if err := tx.FreeNames(row.ID); err != nil {
+				return err
+			}
 		}
 		if to == tenure.TenantErasing {
 			if err := tx.NoteAccess(store.AccessEvent{At: t.Now, Kind: tenure.EventErase, Principal: t.Operation.RequestedBy, Tenant: string(row.ID)}); err != nil {

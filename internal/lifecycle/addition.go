@@ -215,12 +215,9 @@ func (s *Service) withAdditions(ctx context.Context, tenant tenure.TenantID, d *
 }
 
 // amended is a plan under way with the additions that came since it was made. The
-// approved digest stays, since it says how the tenant leaves, and two persons have
-// agreed to each addition.
+// approved digest stays: two persons have agreed to each addition, and one that is
+// taken back leaves as the tenant would.
 func (s *Service) amended(ctx context.Context, p *tenure.Plan) (*tenure.Plan, error) {
-	if p.Kind != tenure.Offboard {
-		return p, nil
-	}
 	added, err := s.additions(ctx, p.Tenant)
 	if err != nil || len(added) == 0 {
 		return p, err

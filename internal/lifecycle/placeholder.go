@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"encoding/json"
 	"maps"
+	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -68,7 +69,14 @@ func sample(schema map[string]any) any {
 		return map[string]any{}
 	}
 	short := max(number(schema["minLength"]), 1)
-	if pattern, ok := schema["pattern"].(string); ok {
+	format, _ := schema["format"].(string)
+	pattern, ok := schema["pattern"].(string)
+	if text := formatted(format); text != "" {
+		if fits, err := regexp.MatchString(pattern, text); fits && err == nil {
+			return text
+		}
+	}
+	if ok {
 		if re, err := syntax.Parse(pattern, syntax.Perl); err == nil {
 			text := ""
 			for n := 0; n <= short && len(text) < short; n++ {
@@ -78,6 +86,34 @@ func sample(schema map[string]any) any {
 		}
 	}
 	return strings.Repeat("x", short)
+}
+
+// formatted is a text of one of JSON Schema's formats (2020-12, validation, §7.3),
+// "" if it isn't known.
+func formatted(format string) string {
+	switch format {
+	case "uuid":
+		return "00000000-0000-4000-8000-000000000000"
+	case "email", "idn-email":
+		return "x@x.example"
+	case "hostname", "idn-hostname":
+		return "x.example"
+	case "uri", "uri-reference", "iri", "iri-reference":
+		return "https://x.example"
+	case "date":
+		return "2000-01-01"
+	case "time":
+		return "00:00:00Z"
+	case "date-time":
+		return "2000-01-01T00:00:00Z"
+	case "duration":
+		return "P1D"
+	case "ipv4":
+		return "192.0.2.1"
+	case "ipv6":
+		return "2001:db8::1"
+	}
+	return ""
 }
 
 // matching is a text that an expression matches, with n of what it may repeat.

@@ -142,6 +142,26 @@ func TestCompensationGoesInReverseOrder(t *testing.T) {
 	s.audited()
 }
 
+// An onboarding that never came to be takes no name with it: neither of what was never
+// begun, since something before it failed, nor of anything if it was called off.
+func TestNamesOfWhatWasNeverMadeAreFree(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.world.Inject(memory.Fault{Call: "ensure", Name: "acme-prod", Err: tenure.Errorf(tenure.Invalid, "no such zone")})
+	failed := s.begin("acme", "small")
+	s.wantState(failed, tenure.OperationFailed)
+	if st := s.row(failed, "prod/admin/ensure").State; st != tenure.StepPending {
+		t.Fatalf("what stands on the thing that failed is %s, so it isn't what this is about", st)
+	}
+	s.world.Heal()
+	off := s.request(lifecycle.Intent{Kind: tenure.Onboard, Tenant: "acme", Blueprint: "small", Tier: "team", Parameters: map[string]any{"login": "a@b.example"}}, "operator")
+	s.must(s.Steer(context.Background(), off, "cancel", "operator"))
+	s.pass(time.Minute)
+	s.wantState(off, tenure.OperationCancelled)
+	s.wantState(s.begin("acme", "small"), tenure.OperationSucceeded)
+	s.audited()
+}
+
 // A compensation that can't finish is blocked, says where, and goes on after a
 // person's retry; it never reports that it took back what is still there.
 func TestCompensationThatFailsIsBlocked(t *testing.T) {

@@ -157,6 +157,12 @@ func (tx *Tx) bury(id tenure.ResourceID) error {
 	return err
 }
 
+// FreeNames frees the names of what was planned for a tenant and never begun.
+func (tx *Tx) FreeNames(id tenure.TenantID) error {
+	_, err := tx.Exec(`update resource set live = 0 where tenant = $1 and state = $2 and live = 1`, string(id), string(tenure.ResourcePlanned))
+	return err
+}
+
 // stepArrays writes each kind of row of all commits with one statement, since on
 // PostgreSQL each statement costs a round trip.
 func (tx *Tx) stepArrays(commits []*StepCommit) error {
