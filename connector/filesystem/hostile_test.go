@@ -124,7 +124,7 @@ func TestFilesBecomePipes(t *testing.T) {
 			}
 		}
 	}()
-	for range 300 {
+	for range 3000 {
 		err := within(t, "the export", func() error {
 			_, err := f.d.(connector.Exporter).Export(context.WithoutCancel(t.Context()), d.Ref, io.Discard)
 			return err
