@@ -64,6 +64,9 @@ func (j *reaching) elsewhere(ctx context.Context) (whole bool, err error) {
 		})
 		switch {
 		case err == nil || tenure.CodeOf(err) == tenure.NotFound: // it has gone meanwhile
+		case own != nil && ctx.Err() == nil && shutOut(err, db): // its own doing, which mustn't keep others' from being seen
+			j.say(way{Way: connector.Way{At: own, Severity: tenure.High, Field: "way in", Got: "shut", Says: "Tenure isn't let in, so what is there can't be seen (" + err.Error() + ")",
+				Fix: "alter database " + quote(db) + " connection limit -1; grant connect on database " + quote(db) + " to " + quote(j.d.user)}, database: db})
 		case ctx.Err() != nil:
 			return false, err
 		default:
@@ -71,6 +74,12 @@ func (j *reaching) elsewhere(ctx context.Context) (whole bool, err error) {
 		}
 	}
 	return whole, nil
+}
+
+// shutOut says that it is the one database that doesn't let this login in: the server then
+// names it.
+func shutOut(err error, db string) bool {
+	return strings.Contains(err.Error(), `"`+db+`"`)
 }
 
 // Confine is described at connector.Confiner. Each right is taken back by itself, so

@@ -55,7 +55,7 @@ func (a roleAttributes) limit() int {
 }
 
 // roleShape gives the canonical attributes; flags are rights that no tenant's
-// role should have, and renamed is a name that it has got since.
+// role should have, and what keeps it from its own; renamed is a name that it has got since.
 func roleShape(login bool, limit int, members []string, flags, renamed string) json.RawMessage {
 	var o object
 	set := func(name string, letter byte) {
@@ -72,8 +72,10 @@ func roleShape(login bool, limit int, members []string, flags, renamed string) j
 	o.flag("login", login)
 	o.list("memberOf", members)
 	o.text("name", renamed)
+	set("noinherit", 'I')
 	set("replication", 'R')
 	set("superuser", 'S')
+	set("validUntil", 'U')
 	return o.done()
 }
 
@@ -92,7 +94,8 @@ func (k roles) normalise(d connector.Desired) (json.RawMessage, error) {
 
 var rolesSQL = "select " + roleClass.columns() + `, o.rolconnlimit::text,
  concat(case when o.rolcanlogin then 'L' end, case when o.rolsuper then 'S' end, case when o.rolcreatedb then 'D' end,
-  case when o.rolcreaterole then 'C' end, case when o.rolbypassrls then 'B' end, case when o.rolreplication then 'R' end),
+  case when o.rolcreaterole then 'C' end, case when o.rolbypassrls then 'B' end, case when o.rolreplication then 'R' end,
+  case when not o.rolinherit then 'I' end, case when o.rolvaliduntil < 'infinity' then 'U' end),
  coalesce((select json_agg(g.rolname)::text from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = o.oid and left(g.rolname, 9) not in ('` + groupPrefix + `', '` + boundPrefix + `')), ''),
  case when o.rolcanlogin then '0' else (select count(*)::text from pg_stat_get_activity(null) a where a.usesysid = o.oid) end` + roleClass.from()
 
@@ -239,7 +242,7 @@ func (k roles) changes(ctx context.Context, s *session, d connector.Desired, a r
 	if a.Login != have.login() {
 		with = append(with, map[bool]string{true: "login", false: "nologin"}[a.Login])
 	}
-	for _, f := range []struct{ letter, off string }{{"S", "nosuperuser"}, {"D", "nocreatedb"}, {"C", "nocreaterole"}, {"B", "nobypassrls"}, {"R", "noreplication"}} {
+	for _, f := range []struct{ letter, off string }{{"S", "nosuperuser"}, {"D", "nocreatedb"}, {"C", "nocreaterole"}, {"B", "nobypassrls"}, {"R", "noreplication"}, {"I", "inherit"}, {"U", "valid until 'infinity'"}} {
 		if strings.Contains(have.flags, f.letter) {
 			with = append(with, f.off)
 		}
