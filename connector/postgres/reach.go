@@ -99,7 +99,6 @@ func (d *Driver) Confine(ctx context.Context, r connector.Ref, all []connector.D
 		return rec, err
 	}
 	failed := map[string]error{}
-	undone := 0
 	for _, w := range list {
 		if w.undo == "" {
 			continue
@@ -115,18 +114,19 @@ func (d *Driver) Confine(ctx context.Context, r connector.Ref, all []connector.D
 				return rec, err
 			}
 			failed[w.Field] = err
-			continue
 		}
-		undone++
-	}
-	if undone > 0 {
-		rec.Changed, rec.Counts = true, map[string]int64{"rights taken back": int64(undone)}
 	}
 	if len(list) == 0 {
 		return rec, nil
 	}
 	if _, err := d.ways(ctx, all, collect(&left)); err != nil {
+		rec.Changed = true
 		return rec, err
+	}
+	if undone := slices.DeleteFunc(list, func(w way) bool { // the server takes back another's grant with a warning, which does nothing
+		return w.undo == "" || slices.ContainsFunc(left, func(l way) bool { return l.Field == w.Field && l.Got == w.Got })
+	}); len(undone) > 0 {
+		rec.Changed, rec.Counts = true, map[string]int64{"rights taken back": int64(len(undone))}
 	}
 	return rec, remaining(r, left, failed)
 }

@@ -428,9 +428,27 @@ func (k roles) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 			return err
 		}
 		// It owns nothing, so that the first takes back grants alone.
-		return s.run(ctx, []string{"drop owned by " + quote(have.name), "drop role " + quote(have.name), dropNote(r)}, "", nil)
+		err = s.run(ctx, []string{"drop owned by " + quote(have.name), "drop role " + quote(have.name), dropNote(r)}, "", nil)
+		if state(err) == "2BP01" {
+			err = k.kept(ctx, s, have.name, err)
+		}
+		return err
 	})
 	return rec, err
+}
+
+// kept says which rights keep a role from being dropped: those that somebody gave it whom
+// Tenure's own role doesn't stand above.
+func (k roles) kept(ctx context.Context, s *session, name string, err error) error {
+	var says []string
+	if look := s.simple(ctx, sqlf(rolesHoldSQL, literal(name))+" order by 2", func(_ int, v [][]byte) error {
+		says = append(says, "it "+string(v[2])+" "+string(v[1]))
+		return nil
+	}); look != nil || len(says) == 0 {
+		return err
+	}
+	return tenure.Errorf(tenure.Blocked, "role %q can't be dropped: %s", name, strings.Join(says[:min(5, len(says))], "; ")).
+		WithHint("what others gave it takes them, or a superuser, to take back: drop owned by %s", quote(name))
 }
 
 // cutSQL ends the sessions of a role, and those of others that may have taken it on:
