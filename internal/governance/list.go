@@ -31,7 +31,9 @@ func (g *Governor) WaitingPrincipals(ctx context.Context, c tenure.Caller) ([]st
 		return nil, nil
 	}
 	list, err := g.o.DB.WaitingPrincipals(ctx)
-	return slices.DeleteFunc(list, func(p store.Principal) bool { return tenure.NamesPerson([]string{p.Name, p.CreatedBy, p.Owner}, c.Name) }), err
+	return slices.DeleteFunc(list, func(p store.Principal) bool {
+		return tenure.NamesPerson([]string{p.Name, p.CreatedBy, p.Owner}, c.Name)
+	}), err
 }
 
 // Grants lists grants; a principal, by id or name, narrows it.
