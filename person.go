@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/net/idna"
 	"golang.org/x/text/cases"
 	"golang.org/x/text/secure/precis"
 	"golang.org/x/text/unicode/norm"
@@ -70,4 +71,51 @@ func PrincipalName(name string) (string, error) {
 		return "", Errorf(Invalid, "a principal's name has 1 to 100 bytes, one space between its parts and none at its ends")
 	}
 	return name, nil
+}
+
+// EmailAddress is an address as it is stored and as who signs in is found by it: in
+// lower case, composed (NFC), its domain as the name system has it (RFC 5891 §5) and
+// without the root's dot. Addresses that only look alike, or that case folding would
+// join ("ß" and "ss" are two domains), stay apart.
+func EmailAddress(address string) string {
+	address = strings.ToLower(norm.NFC.String(strings.TrimSpace(address)))
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 {
+		return address
+	}
+	domain := address[at+1:]
+	if ascii, err := idna.Lookup.ToASCII(domain); err == nil {
+		domain = ascii
+	}
+	return address[:at+1] + strings.TrimSuffix(domain, ".")
+}
+
+// SameAddress says whether two addresses could be taken for one: they are the same in
+// one spelling, as names are. A blank one is nobody's.
+func SameAddress(a, b string) bool {
+	return a != "" && b != "" && addressKey(a) == addressKey(b)
+}
+
+// SameMailbox says whether two addresses reach one mailbox by the custom that what
+// stands behind a plus is a note of its owner's (RFC 5233).
+func SameMailbox(a, b string) bool {
+	return a != "" && b != "" && mailbox(addressKey(a)) == mailbox(addressKey(b))
+}
+
+func addressKey(address string) string {
+	address = EmailAddress(address)
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 {
+		return PersonKey(address)
+	}
+	domain, _ := idna.Lookup.ToUnicode(address[at+1:]) // what can't be read comes back as it is
+	return PersonKey(address[:at]) + "@" + strings.TrimSuffix(PersonKey(domain), ".")
+}
+
+func mailbox(key string) string {
+	at := strings.LastIndexByte(key, '@')
+	if plus := strings.IndexByte(key, '+'); plus > 0 && plus < at {
+		return key[:plus] + key[at:]
+	}
+	return key
 }

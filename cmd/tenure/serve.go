@@ -82,7 +82,7 @@ func (a *app) logger(format string) (*slog.Logger, error) {
 	case "text":
 		return slog.New(slog.NewTextHandler(a.err, nil)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(a.err, nil)), nil
+		return slog.New(slog.NewJSONHandler(cleanLines{a.err}, nil)), nil
 	}
 	return nil, tenure.Errorf(tenure.Invalid, "there is no log format %q", format).WithHint("--log text or --log json")
 }

@@ -45,7 +45,8 @@ func (d *Driver) Erase(ctx context.Context, ref connector.Ref, b connector.Batch
 		}
 		var gone census
 		err := inTree(r, p, func(tree *os.Root) (err error) {
-			gone, err = eraseFiles(ctx, tree, after, b.Limit, takes, &e.Cursor)
+			_, device := links(p.info)
+			gone, err = eraseFiles(ctx, tree, device, after, b.Limit, takes, &e.Cursor)
 			return err
 		})
 		if gone.Objects > 0 && p.quarantined && p.rec.Quarantine != nil {
@@ -65,7 +66,7 @@ func (d *Driver) Erase(ctx context.Context, ref connector.Ref, b connector.Batch
 
 // eraseFiles removes up to limit files behind a path. cursor is where it
 // stopped, "" if it came to the end.
-func eraseFiles(ctx context.Context, tree *os.Root, after string, limit int, takes func(string) bool, cursor *string) (gone census, err error) {
+func eraseFiles(ctx context.Context, tree *os.Root, device uint64, after string, limit int, takes func(string) bool, cursor *string) (gone census, err error) {
 	last := ""
 	dirs := map[string]bool{}
 	err = walk(ctx, tree, after, func(name string, info fs.FileInfo) error {
@@ -75,6 +76,9 @@ func eraseFiles(ctx context.Context, tree *os.Root, after string, limit int, tak
 		if gone.Objects == int64(limit) {
 			*cursor = url.PathEscape(last)
 			return errEnough
+		}
+		if err := unmounted(device, name, info); err != nil {
+			return err
 		}
 		if err := removeIfThere(tree, name); err != nil {
 			return err
@@ -132,8 +136,11 @@ func (d *Driver) DataMap(ctx context.Context, s connector.Survey) (m connector.M
 func mapFiles(ctx context.Context, r *os.Root, p place, ref connector.Ref) (out []connector.Place, err error) {
 	a := classesOf(ref, p)
 	byName := map[string]*connector.Place{}
+	_, device := links(p.info)
+	beside := outside{device: device, files: map[uint64]*shared{}}
 	err = inTree(r, p, func(tree *os.Root) error {
-		return walk(ctx, tree, "", func(name string, info fs.FileInfo) error {
+		return walkDir(ctx, tree, ".", nil, func(name string, info fs.FileInfo) error {
+			beside.file(name, info)
 			class, prefix := a.classOf(name, ref.Classes)
 			if class == "" {
 				prefix, _, _ = strings.Cut(name, "/")
@@ -146,7 +153,7 @@ func mapFiles(ctx context.Context, r *os.Root, p place, ref connector.Ref) (out 
 			at.Rows++
 			at.Bytes += info.Size()
 			return nil
-		})
+		}, beside.dir(tree))
 	})
 	for _, p := range byName {
 		if p.Class == "" {
@@ -154,7 +161,8 @@ func mapFiles(ctx context.Context, r *os.Root, p place, ref connector.Ref) (out 
 		}
 		out = append(out, *p)
 	}
-	slices.SortFunc(out, func(a, b connector.Place) int { return cmp.Compare(a.Name, b.Name) })
+	out = append(out, beside.places()...)
+	slices.SortStableFunc(out, func(a, b connector.Place) int { return cmp.Compare(a.Name, b.Name) })
 	return out, err
 }
 

@@ -53,7 +53,15 @@ func (d *Driver) Export(ctx context.Context, ref connector.Ref, to io.Writer) (r
 					m.Skipped = append(m.Skipped, skipped{name, info.Mode().Type().String()})
 					return nil
 				}
-				f, err := exportFile(ctx, tree, w, name)
+				if theirs, err := borrowed(tree, name, info); err != nil || theirs {
+					m.Skipped = append(m.Skipped, skipped{name, "hard link to another user's file"})
+					return err
+				}
+				f, ok, err := exportFile(ctx, tree, w, name, info)
+				if err == nil && !ok {
+					m.Skipped = append(m.Skipped, skipped{name, "exchanged while it was exported"})
+					return nil
+				}
 				f.Class, _ = a.classOf(name, ref.Classes)
 				size += f.Bytes
 				m.Files = append(m.Files, f)
@@ -72,20 +80,21 @@ func (d *Driver) Export(ctx context.Context, ref connector.Ref, to io.Writer) (r
 	return rec, nil
 }
 
-func exportFile(ctx context.Context, tree *os.Root, w *tar.Writer, name string) (out file, err error) {
-	f, err := tree.Open(name)
-	if err != nil {
-		return out, err
+// exportFile writes a file; one that has been exchanged since it was seen isn't ok.
+func exportFile(ctx context.Context, tree *os.Root, w *tar.Writer, name string, seen fs.FileInfo) (out file, ok bool, err error) {
+	f, ok, err := openFile(tree, name, seen)
+	if err != nil || !ok {
+		return out, false, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	info, err := f.Stat()
 	if err != nil {
-		return out, err
+		return out, false, err
 	}
 	out = file{Path: name, Bytes: info.Size(), Modified: info.ModTime().UTC()}
 	h := &tar.Header{Name: "data/" + name, Mode: 0o600, Size: info.Size(), ModTime: out.Modified, Format: tar.FormatPAX}
 	if err := w.WriteHeader(h); err != nil {
-		return out, writing(err)
+		return out, true, writing(err)
 	}
 	sum := sha256.New()
 	// What is appended meanwhile is left out; what is cut off is an error.
@@ -94,7 +103,7 @@ func exportFile(ctx context.Context, tree *os.Root, w *tar.Writer, name string) 
 		err = tenure.Errorf(tenure.Unavailable, "a file became shorter while it was exported").Retryable()
 	}
 	out.SHA256 = hex.EncodeToString(sum.Sum(nil))
-	return out, writing(err)
+	return out, true, writing(err)
 }
 
 func exportManifest(w *tar.Writer, m manifest, now time.Time) error {

@@ -33,6 +33,21 @@ func links(info os.FileInfo) (names, device uint64) {
 	return 1, 0
 }
 
+// inode tells a file's content from others', whatever names lead to it.
+func inode(info os.FileInfo) uint64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Ino
+	}
+	return 0
+}
+
+// sameOwner says whether two files are one user's.
+func sameOwner(a, b os.FileInfo) bool {
+	x, ok := a.Sys().(*syscall.Stat_t)
+	y, also := b.Sys().(*syscall.Stat_t)
+	return !ok || !also || x.Uid == y.Uid
+}
+
 // stranger names the user whose file it is, "" if that is the one that Tenure runs as:
 // an owner may always change the permissions.
 func stranger(info os.FileInfo) string {

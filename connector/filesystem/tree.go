@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -104,7 +105,7 @@ func walkDir(ctx context.Context, tree *os.Root, dir string, after []string, f f
 }
 
 func list(tree *os.Root, dir string) ([]fs.DirEntry, error) {
-	f, err := tree.Open(dir)
+	f, err := tree.OpenFile(dir, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may have become a named pipe
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +145,11 @@ func removeTree(ctx context.Context, r *os.Root, p place) (n int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	err = walkDir(ctx, tree, ".", nil, func(name string, _ fs.FileInfo) error {
+	_, device := links(p.info)
+	err = walkDir(ctx, tree, ".", nil, func(name string, info fs.FileInfo) error {
+		if err := unmounted(device, name, info); err != nil {
+			return err
+		}
 		n++
 		return removeIfThere(tree, name)
 	}, tree.Remove)

@@ -14,8 +14,9 @@ import (
 // a member of whom, databases, settings, tablespaces, in which other databases roles
 // have something, and whether large objects are guarded.
 const serverSQL = `select rolname, concat_ws(', ', case when rolsuper then 'superuser' end, case when rolbypassrls then 'bypassrls' end, case when rolcreaterole then 'createrole' end,
- case when rolreplication then 'replication' end, case when rolname ~ '^pg_' then 'predefined' end)
- from pg_roles where rolsuper or rolbypassrls or rolcreaterole or rolreplication or rolname ~ '^pg_';
+ case when rolreplication then 'replication' end, case when rolname ~ '^pg_' then 'predefined' end,
+ case when rolcanlogin and left(rolname, 9) in ('` + groupPrefix + `', '` + boundPrefix + `') then 'login' end)
+ from pg_roles where rolsuper or rolbypassrls or rolcreaterole or rolreplication or rolname ~ '^pg_' or rolcanlogin and left(rolname, 9) in ('` + groupPrefix + `', '` + boundPrefix + `');
 select g.rolname, u.rolname, m.admin_option, pg_get_userbyid(m.grantor) from pg_auth_members m join pg_roles g on g.oid = m.roleid join pg_roles u on u.oid = m.member where m.member <> ` + ownOID + `;
 select datname, pg_get_userbyid(datdba), datacl::text, datallowconn from pg_database where datacl is not null or datdba <> ` + ownOID + `;
 select coalesce(r.rolname, ''), coalesce(b.datname, ''), split_part(c, '=', 1), substr(c, strpos(c, '=') + 1) from pg_db_role_setting x
@@ -24,7 +25,7 @@ select spcname, pg_get_userbyid(spcowner), spcacl::text from pg_tablespace where
 select distinct b.datname, pg_get_userbyid(d.refobjid) from pg_shdepend d join pg_database b on b.oid = d.dbid where d.refclassid = 'pg_authid'::regclass and b.datname <> current_database();
 select setting from pg_settings where name = 'lo_compat_privileges'`
 
-const parametersSQL = `select parname, paracl::text from pg_parameter_acl`
+const parametersSQL = `select parname, paracl::text, pg_get_userbyid(10) from pg_parameter_acl`
 
 // membership is one grant of a role to another.
 type membership struct {
@@ -87,7 +88,7 @@ func (j *reaching) server(ctx context.Context, s *session) error {
 	}
 	if version >= 150000 {
 		err := s.simple(ctx, parametersSQL, func(_ int, v [][]byte) error {
-			things = append(things, thing{kind: "parameter", says: "parameter " + string(v[0]), on: "parameter " + string(v[0]), acl: parseACL(string(v[1]))})
+			things = append(things, thing{kind: "parameter", says: "parameter " + string(v[0]), on: "parameter " + string(v[0]), owner: string(v[2]), acl: parseACL(string(v[1]))})
 			return nil
 		})
 		if err != nil {
@@ -118,16 +119,48 @@ func (j *reaching) server(ctx context.Context, s *session) error {
 	for member := range j.up {
 		j.through(member)
 	}
+	for group := range j.down {
+		j.group(group)
+	}
 	for _, x := range settings {
 		j.setting(x)
 	}
 	return nil
 }
 
+// group judges what a group of ours is beyond its rights on what it is for: its members,
+// tenants' roles, may become it.
+func (j *reaching) group(name string) {
+	member := ""
+	if isGroup(name) {
+		member = j.among(name, nil)
+	}
+	if member == "" {
+		return
+	}
+	says := "the group " + name + ", of which " + member + " is a member, "
+	if how := j.strong[name]; how != "" {
+		j.say(way{Way: connector.Way{Severity: tenure.Critical, Field: "attributes of " + name, Got: how, Says: says + "has " + how,
+			Fix: "alter role " + quote(name) + " nosuperuser nobypassrls nocreaterole noreplication nologin"}})
+	}
+	for _, up := range sorted(j.up[name]) {
+		j.say(way{Way: connector.Way{Severity: tenure.Critical, Field: "member of " + up + " through " + name, Got: up, Says: says + "is itself a member of " + up,
+			Fix: "revoke " + quote(up) + " from " + quote(name)}})
+	}
+}
+
 // keys judges what roles have as their tenants' keys: a policy's note must speak of it.
 func (j *reaching) keys(ctx context.Context, s *session) error {
 	if kept, err := keeps(ctx, s, "role_key", "mark"); err != nil || !kept {
 		return err
+	}
+	shown, err := textsOf(ctx, s, "select coalesce(c.reloptions::text, '') || pg_get_viewdef(c.oid) from pg_class c where c.oid = to_regclass('tenure_shared.own_key')")
+	if err != nil {
+		return err
+	}
+	if len(shown) > 0 && !isOwnKey(shown[0]) {
+		j.say(way{Way: connector.Way{Severity: tenure.Critical, Field: "view tenure_shared.own_key", Got: "changed", Fix: ownKeySQL,
+			Says: "view tenure_shared.own_key, which shows each role its own keys, isn't as Tenure made it: roles may see other tenants' rows of shared tables"}})
 	}
 	return s.simple(ctx, `select k.name, coalesce(r.rolname, ''), k.key from tenure.role_key k left join pg_roles r on r.oid = k.role
  where not exists (select 1 from tenure.mark m where m.type = 'policy' and m.name = k.name)`, func(_ int, v [][]byte) error {
@@ -179,8 +212,8 @@ func (j *reaching) through(member string) {
 	type step struct{ role, via string }
 	var queue []step
 	for _, g := range j.up[member] {
-		if seen[g] = true; j.strong[g] != "" || j.role(g) != nil {
-			continue // its memberOf shows it
+		if seen[g] = true; j.strong[g] != "" || j.role(g) != nil || isGroup(g) {
+			continue // its memberOf shows it, or its group does
 		}
 		for _, more := range j.up[g] {
 			queue = append(queue, step{more, g})

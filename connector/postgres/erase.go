@@ -33,7 +33,14 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 		h = shared
 	}
 	there, err := h.reach(ctx, r, true, func(s *session, at reading) (err error) {
-		e, err = d.stage(ctx, s, r, at, b)
+		if b.Cursor == "" {
+			if err := at.shut(ctx, s, b.Class); err != nil {
+				return err
+			}
+		}
+		if e, err = d.stage(ctx, s, r, at, b); err == nil && e.Done {
+			err = at.shut(ctx, s, b.Class)
+		}
 		return refused(err)
 	})
 	if err == nil && !there {

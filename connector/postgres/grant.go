@@ -269,11 +269,18 @@ func others(same []noted, name string) map[right]bool {
 	return out
 }
 
+// kin says whether a further note gives the same role the same rights through the group.
+func kin(same []noted, name, group string) bool {
+	return group != "" && slices.ContainsFunc(same, func(o noted) bool {
+		return o.note.Name != name && o.note.Get("state") == "" && o.note.Get(viaKey) == group
+	})
+}
+
 // shown is the grant as it is: its attributes where the role has just these
 // rights, and what is missing or too much by name where it hasn't.
-func (k grants) shown(name string, n *noted, g grantSpec, h held, others map[right]bool) connector.Observed {
+func (k grants) shown(name string, n *noted, g grantSpec, h held, same []noted) connector.Observed {
 	o := connector.Observed{Type: "grant", Name: name, Found: true, State: tenure.ResourcePresent, Owner: connector.Unmarked}
-	given := 0
+	given, beside, shared := 0, others(same, name), kin(same, name, g.group)
 	var missing, extra []string
 	want := g.rights()
 	has := h.own
@@ -286,18 +293,18 @@ func (k grants) shown(name string, n *noted, g grantSpec, h held, others map[rig
 	for r := range want {
 		switch {
 		case has[r]:
-			if g.group != "" || !others[r] {
+			if g.group != "" && !shared || g.group == "" && !beside[r] {
 				given++
 			}
 		default:
 			missing = append(missing, strings.TrimSpace(r.object+" "+r.privilege))
 		}
 	}
-	for r := range g.excess(h.own, others) {
+	for r := range g.excess(h.own, beside) {
 		extra = append(extra, strings.TrimSpace(r.object+" "+r.privilege))
 	}
 	if g.group != "" && (n == nil || n.note.Get(viaKey) == "") { // as an older release, or a stranger, gave it
-		given += len(minus(h.own, minus(h.own, want), others, map[right]bool{{"", "usage"}: true}))
+		given += len(minus(h.own, minus(h.own, want), beside, map[right]bool{{"", "usage"}: true}))
 	}
 	if n == nil {
 		o.Found = given > 0

@@ -12,11 +12,13 @@ import (
 
 // standing is what there is of a grant, before something is done to it.
 type standing struct {
+	name   string
 	note   *relational.Note
 	spec   grantSpec // as it is to be
 	was    grantSpec // as the note has it
 	held   held
-	before held // on what the note names
+	before held    // on what the note names
+	same   []noted // what the notes say that the role has there
 	others map[right]bool
 }
 
@@ -46,7 +48,7 @@ func (k grants) stands(ctx context.Context, s *session, r connector.Ref) (st sta
 	if st.held, err = k.one(ctx, s, st.spec); err != nil {
 		return st, err
 	}
-	st.others, st.was, st.before = others(same, r.Name), st.spec, st.held
+	st.name, st.same, st.others, st.was, st.before = r.Name, same, others(same, r.Name), st.spec, st.held
 	if st.note != nil {
 		if err := relational.Claim(k.marker, *st.note, r); err != nil {
 			return st, err
@@ -62,7 +64,7 @@ func (k grants) stands(ctx context.Context, s *session, r connector.Ref) (st sta
 			}
 		}
 	}
-	if st.note == nil && k.shown(r.Name, nil, st.spec, st.held, st.others).Found {
+	if st.note == nil && k.shown(r.Name, nil, st.spec, st.held, same).Found {
 		return st, relational.Claim(k.marker, relational.Note{}, r)
 	}
 	return st, nil
@@ -88,10 +90,13 @@ func (st standing) old(keep map[right]bool) map[right]bool {
 	return minus(st.before.own, minus(st.before.own, st.was.rights()), keep, st.others)
 }
 
+// kin says whether the role stays in the group for another grant's sake.
+func (st standing) kin() bool { return kin(st.same, st.name, st.was.group) }
+
 // taken says that nothing is left of what the note's grant gave.
 func (st standing) taken() bool {
 	if st.was.group != "" {
-		return !st.before.member
+		return !st.before.member || st.kin()
 	}
 	return len(st.old(nil)) == 0
 }
@@ -108,6 +113,9 @@ func (st standing) give() []string {
 // drop are the statements that take back what the note's grant gave, but for keep.
 func (st standing) drop(keep map[right]bool) []string {
 	if st.was.group != "" {
+		if st.kin() {
+			return nil
+		}
 		return st.was.leave(st.before)
 	}
 	return st.was.statements(false, st.old(keep))
@@ -149,7 +157,7 @@ func (k grants) ensure(ctx context.Context, d connector.Desired) (o connector.Ob
 				return err
 			}
 		}
-		o = k.shown(d.Name, &noted{note: note, spec: st.spec}, st.spec, held, st.others)
+		o = k.shown(d.Name, &noted{note: note, spec: st.spec}, st.spec, held, st.same)
 		return nil
 	})
 	return o, rec, err
@@ -200,7 +208,7 @@ func (k grants) observe(ctx context.Context, s *session, refs []connector.Ref, y
 		if one, ok := byRef[r.Name]; ok {
 			n = &one
 		}
-		if err := yield(k.shown(r.Name, n, specs[i], held[i], others(same[specs[i].object()], r.Name))); err != nil {
+		if err := yield(k.shown(r.Name, n, specs[i], held[i], same[specs[i].object()])); err != nil {
 			return false, &stopped{err}
 		}
 	}
@@ -228,7 +236,7 @@ func (k grants) discover(ctx context.Context, s *session, sc connector.Scope, yi
 		if k.elsewhere(n.note, sc) {
 			continue
 		}
-		if err := yield(k.shown(n.note.Name, &n, specs[i], held[i], others(same[n.spec.object()], n.note.Name))); err != nil {
+		if err := yield(k.shown(n.note.Name, &n, specs[i], held[i], same[n.spec.object()])); err != nil {
 			return false, &stopped{err}
 		}
 	}

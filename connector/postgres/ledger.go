@@ -17,6 +17,7 @@ type ledger struct {
 	databases map[string]int32
 
 	granted map[[2]string]string // what a role may do on an object, by its rights' letters
+	kept    map[[2]string]bool   // of which a grant itself says what is too much
 	members map[[2]string]bool   // roles and the groups through which a grant gives them rights
 	columns map[string]bool      // tenant columns of shared tables
 
@@ -37,7 +38,7 @@ var rightLetters = map[string]string{
 
 // newLedger reads the inventory. What is about to be made counts as well.
 func (d *Driver) newLedger(all []connector.Declared) *ledger {
-	l := &ledger{installation: string(d.marker.Installation), base: d.config.Database, members: map[[2]string]bool{}, all: all, roles: map[string]int32{}, schemas: map[string]int32{}, databases: map[string]int32{}, granted: map[[2]string]string{}, columns: map[string]bool{}}
+	l := &ledger{installation: string(d.marker.Installation), base: d.config.Database, members: map[[2]string]bool{}, all: all, roles: map[string]int32{}, schemas: map[string]int32{}, databases: map[string]int32{}, granted: map[[2]string]string{}, kept: map[[2]string]bool{}, columns: map[string]bool{}}
 	var shared []grantSpec
 	for i := range all {
 		d, at := &all[i], int32(i)
@@ -107,6 +108,9 @@ func (l *ledger) grant(g grantSpec) {
 			on = onFunction(g.Schema, r.object)
 		}
 		key := [2]string{g.Role, on}
+		if r.object != "" || len(g.names()) == 0 {
+			l.kept[key] = true
+		}
 		if letter := rightLetters[strings.ToLower(r.privilege)]; !strings.Contains(l.granted[key], letter) {
 			l.granted[key] += letter
 		}

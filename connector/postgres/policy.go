@@ -287,9 +287,21 @@ func (k policies) ensure(ctx context.Context, d connector.Desired) (o connector.
 			is = now[0]
 		}
 		o = k.shown(d.Name, &note, p, is)
-		return nil
+		return p.foreign(d.Name, is)
 	})
 	return o, rec, err
+}
+
+// foreign is Blocked, by name, if policies that Tenure didn't make let the role see more:
+// whose they are and what goes by them isn't known, so that they stay.
+func (p policySpec) foreign(name string, is guarded) error {
+	for _, t := range p.Tables {
+		for _, other := range is.tables[t].open {
+			return tenure.Errorf(tenure.Blocked, "policy %q: policy %q of %s.%s, which isn't Tenure's, lets role %s see more rows", name, other, p.Schema, t, p.Role).
+				WithHint("drop policy %s on %s, or alter it to the roles that it is meant for: alter policy … to …", quote(other), quote(p.Schema, t))
+		}
+	}
+	return nil
 }
 
 // older drops the policies that an older release made for the one role.

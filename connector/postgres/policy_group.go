@@ -30,6 +30,15 @@ const ownKeySQL = `create or replace view tenure_shared.own_key with (security_b
  with recursive me (role) as (select o.oid from pg_catalog.pg_roles o where o.rolname = current_user union select m.roleid from me join pg_catalog.pg_auth_members m on m.member = me.role)
  select k.policy, k.key from tenure.role_key k where (k.role, k.login) in (select o.oid, o.rolname::text from me join pg_catalog.pg_roles o on o.oid = me.role where pg_catalog.pg_has_role(me.role, 'usage'))`
 
+// ownKeyPrinted is ownKeySQL's view as servers print it, each in its own way as to blanks,
+// parentheses and the names before columns.
+const ownKeyPrinted = "{security_barrier=true}WITHRECURSIVEmeroleASSELECTo.oidFROMpg_rolesoWHEREo.rolname=CURRENT_USERUNIONSELECTm.roleidFROMmeJOINpg_auth_membersmONm.member=me.roleSELECTpolicy,keyFROMtenure.role_keykWHERErole,loginINSELECTo.oid,o.rolname::textASrolnameFROMmeJOINpg_rolesoONo.oid=me.roleWHEREpg_has_roleme.role,'usage'::text;"
+
+// isOwnKey says whether a view's options and text are those of ownKeySQL.
+func isOwnKey(text string) bool {
+	return strings.NewReplacer(" ", "", "\n", "", "(", "", ")", "", "k.", "").Replace(text) == ownKeyPrinted
+}
+
 // settingName is an application's own setting, in two parts.
 var settingName = regexp.MustCompile(`^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$`)
 

@@ -94,7 +94,7 @@ func open(ctx context.Context, c connector.Config) (connector.Driver, error) {
 	// What a tenant sets for its own database isn't to hold here.
 	for name, value := range map[string]string{"role": "none", "default_transaction_read_only": "off", "default_transaction_isolation": "read committed",
 		"default_transaction_deferrable": "off", "local_preload_libraries": "", "row_security": "on", "lock_timeout": strconv.FormatInt(lockMost.Milliseconds(), 10), "idle_in_transaction_session_timeout": "0", "DateStyle": "ISO, MDY",
-		"IntervalStyle": "postgres", "extra_float_digits": "1", "bytea_output": "hex",
+		"IntervalStyle": "postgres", "extra_float_digits": "1", "bytea_output": "hex", "quote_all_identifiers": "off", "idle_session_timeout": "0",
 		"work_mem": "16MB"} { // the notes of 20,000 tenants are sorted in memory
 		if _, given := params[name]; !given {
 			params[name] = value

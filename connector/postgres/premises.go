@@ -26,11 +26,21 @@ func (p premises) has(n relational.TableName) bool { return p.schema == "" || n.
 // which is out of its own reach.
 const tenantsSQL = `with recursive asked (oid, name) as (select r.oid, r.rolname from pg_roles r where r.rolname = ROLES and not r.rolsuper),
  inside (root, oid) as (select oid, oid from asked union select i.root, m.member from inside i join pg_auth_members m on m.roleid = i.oid)
-select a.name from inside i join pg_shdescription d on d.objoid = i.oid and d.classoid = 'pg_authid'::regclass and left(d.description, 7) = 'tenure:' join asked a on a.oid = i.root
- MARKS union select name from asked where name = '` + heirRole + `'`
+select a.name, (i.oid = i.root)::text from inside i join pg_shdescription d on d.objoid = i.oid and d.classoid = 'pg_authid'::regclass and left(d.description, 7) = 'tenure:' join asked a on a.oid = i.root
+ MARKS union select name, 'true' from asked where name = '` + heirRole + `'`
 
 // tenantsOf are those of the roles that are a tenant's.
 func tenantsOf(ctx context.Context, s *session, roles []string) (map[string]bool, error) {
+	out, err := tenantsAmong(ctx, s, roles)
+	for r := range out {
+		out[r] = true
+	}
+	return out, err
+}
+
+// tenantsAmong are those of the roles that are a tenant's, true if themselves and not only
+// by a member.
+func tenantsAmong(ctx context.Context, s *session, roles []string) (map[string]bool, error) {
 	out := map[string]bool{}
 	roles = sorted(slices.DeleteFunc(slices.Clone(roles), func(r string) bool { return r == "" }))
 	if len(roles) == 0 {
@@ -42,10 +52,10 @@ func tenantsOf(ctx context.Context, s *session, roles []string) (map[string]bool
 	}
 	marks := ""
 	if marked {
-		marks = "union select a.name from inside i join tenure.mark m on m.type = 'role' and m.site = " + siteSQL + " and m.object = i.oid join asked a on a.oid = i.root"
+		marks = "union select a.name, (i.oid = i.root)::text from inside i join tenure.mark m on m.type = 'role' and m.site = " + siteSQL + " and m.object = i.oid join asked a on a.oid = i.root"
 	}
 	err = s.simple(ctx, replaced(tenantsSQL, "ROLES", anyOf(roles), "MARKS", marks), func(_ int, v [][]byte) error {
-		out[string(v[0])] = true
+		out[string(v[0])] = out[string(v[0])] || string(v[1]) == "true"
 		return nil
 	})
 	return out, err
@@ -100,6 +110,25 @@ const keepsSQL = `select count(*)::text from pg_class c join pg_namespace n on n
 func keeps(ctx context.Context, s *session, tables ...string) (bool, error) {
 	n, err := textsOf(ctx, s, keepsSQL+anyOf(tables))
 	return err == nil && n[0] == strconv.Itoa(len(tables)), err
+}
+
+// shut is Blocked if a table of the class belongs to a tenant's role elsewhere: what isn't
+// read isn't erased, and none of it may count as gone.
+func (at reading) shut(ctx context.Context, s *session, class string) error {
+	all, err := at.all(ctx, s)
+	if err != nil || !slices.ContainsFunc(all.Tables, func(t relational.Reached) bool { return t.Table.Alien && !all.Own(t.Table.TableName) }) {
+		return err
+	}
+	here, err := at.here(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, p := range unread(all, here, reading{}, nil) {
+		if p.Kind == connector.PlaceTable && p.Blocks && (class == "" || p.Class == class) {
+			return tenure.Errorf(tenure.Blocked, "%s", p.Says).WithHint("%s", p.Fix)
+		}
+	}
+	return nil
 }
 
 // unread are the places of tables of tenants' roles that no session reads, and what the

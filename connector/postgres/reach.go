@@ -64,6 +64,9 @@ func (j *reaching) elsewhere(ctx context.Context) (whole bool, err error) {
 		})
 		switch {
 		case err == nil || tenure.CodeOf(err) == tenure.NotFound: // it has gone meanwhile
+		case own != nil && ctx.Err() == nil && shutOut(err, db): // its own doing, which mustn't keep others' from being seen
+			j.say(way{Way: connector.Way{At: own, Severity: tenure.High, Field: "way in", Got: "shut", Says: "Tenure isn't let in, so what is there can't be seen (" + err.Error() + ")",
+				Fix: "alter database " + quote(db) + " connection limit -1; grant connect on database " + quote(db) + " to " + quote(j.d.user)}, database: db})
 		case ctx.Err() != nil:
 			return false, err
 		default:
@@ -71,6 +74,12 @@ func (j *reaching) elsewhere(ctx context.Context) (whole bool, err error) {
 		}
 	}
 	return whole, nil
+}
+
+// shutOut says that it is the one database that doesn't let this login in: the server then
+// names it.
+func shutOut(err error, db string) bool {
+	return strings.Contains(err.Error(), `"`+db+`"`)
 }
 
 // Confine is described at connector.Confiner. Each right is taken back by itself, so
@@ -90,7 +99,6 @@ func (d *Driver) Confine(ctx context.Context, r connector.Ref, all []connector.D
 		return rec, err
 	}
 	failed := map[string]error{}
-	undone := 0
 	for _, w := range list {
 		if w.undo == "" {
 			continue
@@ -106,18 +114,19 @@ func (d *Driver) Confine(ctx context.Context, r connector.Ref, all []connector.D
 				return rec, err
 			}
 			failed[w.Field] = err
-			continue
 		}
-		undone++
-	}
-	if undone > 0 {
-		rec.Changed, rec.Counts = true, map[string]int64{"rights taken back": int64(undone)}
 	}
 	if len(list) == 0 {
 		return rec, nil
 	}
 	if _, err := d.ways(ctx, all, collect(&left)); err != nil {
+		rec.Changed = true
 		return rec, err
+	}
+	if undone := slices.DeleteFunc(list, func(w way) bool { // the server takes back another's grant with a warning, which does nothing
+		return w.undo == "" || slices.ContainsFunc(left, func(l way) bool { return l.Field == w.Field && l.Got == w.Got })
+	}); len(undone) > 0 {
+		rec.Changed, rec.Counts = true, map[string]int64{"rights taken back": int64(len(undone))}
 	}
 	return rec, remaining(r, left, failed)
 }

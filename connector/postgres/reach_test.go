@@ -26,7 +26,16 @@ type neighbours struct {
 
 func newNeighbours(t *testing.T) *neighbours {
 	t.Helper()
+	return neighboursAs(t, false)
+}
+
+// neighboursAs is newNeighbours; Tenure may have the least rights alone.
+func neighboursAs(t *testing.T, least bool) *neighbours {
+	t.Helper()
 	d, w, system := opened(t)
+	if least {
+		w.least(t)
+	}
 	n := &neighbours{world: w, t: t, d: d, system: system, refs: map[string]connector.Ref{}}
 	postgrestest.Exec(t, w.dsn, "create role "+quote(w.token+"reader")+" login password 'reader-secret-text'; create role "+quote(w.token+"group")+"; create schema lookup; create table lookup.colours (c text)")
 	for _, tenant := range []string{"acme", "birch"} {
@@ -71,7 +80,7 @@ func (n *neighbours) look() (out []connector.Way) {
 
 // fill puts this run's names into a statement.
 func (n *neighbours) fill(sql string) string {
-	return strings.NewReplacer("ACME", n.token+"acme", "BIRCH", n.token+"birch", "READER", n.token+"reader", "GROUP", n.token+"group", "DB", postgrestest.Value[string](n.t, n.dsn, "select current_database()")).Replace(sql)
+	return strings.NewReplacer("ACME", n.token+"acme", "BIRCH", n.token+"birch", "READER", n.token+"reader", "APP", n.application(), "GROUP", n.token+"group", "DB", postgrestest.Value[string](n.t, n.dsn, "select current_database()")).Replace(sql)
 }
 
 // Each way in that a person or a tenant opened by hand is found, at whose it is, and a

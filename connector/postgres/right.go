@@ -45,6 +45,11 @@ func (j *reaching) database(ctx context.Context, s *session, name string, own *c
 			return err
 		}
 	}
+	if own == nil {
+		if err := j.crossings(ctx, s); err != nil {
+			return err
+		}
+	}
 	for _, f := range f.defaults {
 		if err := j.defaults(ctx, s, f); err != nil {
 			return err
@@ -87,11 +92,13 @@ func (j *reaching) thing(ctx context.Context, s *session, t thing) error {
 	if t.misplaced || t.kind == "schema" {
 		j.owner(t)
 	}
+	j.lends(t)
+	j.unbound(t)
 	if t.everybody && t.place == nil && t.definer && j.open[t.schema] {
 		j.public(t, aclItem{letters: "X", grantor: t.owner})
 	}
 	for _, i := range t.acl {
-		if i.grantee == t.owner || i.grantee == j.d.user || strings.Contains(j.strong[i.grantee], "superuser") {
+		if i.grantee != "" && i.grantee == t.owner || i.grantee == j.d.user || strings.Contains(j.strong[i.grantee], "superuser") {
 			continue
 		}
 		if i.grantee != "" && j.role(i.grantee) == nil {
@@ -115,12 +122,14 @@ func (j *reaching) thing(ctx context.Context, s *session, t thing) error {
 				i.letters = more
 				j.grantee(t, i, nil, tenure.Critical)
 			}
-		default:
-			if r := j.role(i.grantee); r != nil {
-				if more := j.beyond(t, i); more != "" {
-					i.letters = more
-					j.grantee(t, i, r, t.leaks(more))
-				}
+		case j.role(i.grantee) != nil:
+			if more := j.beyond(t, i); more != "" {
+				i.letters = more
+				j.grantee(t, i, j.role(i.grantee), t.leaks(more))
+			}
+		case j.among(i.grantee, nil) != "": // what a group of the platform's may is its own business, unless it leaks
+			if i.letters = j.beyond(t, i); i.letters != "" {
+				j.public(t, i)
 			}
 		}
 	}
@@ -142,7 +151,7 @@ func (j *reaching) beyond(t thing, i aclItem) string {
 	if strings.Contains(i.letters, "*") {
 		return i.letters
 	}
-	if have != "" && t.column == "" {
+	if t.column == "" && j.kept[[2]string{i.grantee, t.key}] {
 		return ""
 	}
 	if t.kind == "database" && t.on == "database "+quote(j.d.config.Database) {
@@ -173,7 +182,11 @@ func (j *reaching) inStore(t thing, i aclItem) {
 	i.letters = more
 	if j.theirs(i.grantee, t.place) {
 		if !j.theirs(t.owner, t.place) { // what it gives to its own is its own business
-			j.grantee(t, i, j.role(i.grantee), tenure.High)
+			severity := tenure.High
+			if len(t.past) > 0 {
+				severity = tenure.Critical
+			}
+			j.grantee(t, i, j.role(i.grantee), severity)
 		}
 		return
 	}
@@ -206,7 +219,7 @@ func (j *reaching) grantee(t thing, i aclItem, at *connector.Declared, severity 
 	if t.column != "" {
 		column = " (" + t.column + ")"
 	}
-	undo := "revoke all" + column + " on " + t.on + " from " + to + " cascade"
+	undo := j.undo(t, i, column) + " on " + t.on + " from " + to + " cascade"
 	if i.grantor != t.owner {
 		undo = "revoke grant option for all" + column + " on " + t.on + " from " + quote(i.grantor) + " cascade"
 	}
@@ -214,24 +227,46 @@ func (j *reaching) grantee(t thing, i aclItem, at *connector.Declared, severity 
 		Got: words(i.letters), Says: says}, undo: undo})
 }
 
-// public judges what everybody may do with something of the platform's: of whose
-// making that is, no tenant is told.
+// undo begins the statement that takes an item's rights back, and leaves those that a
+// grant declares.
+func (j *reaching) undo(t thing, i aclItem, column string) string {
+	have := j.granted[[2]string{i.grantee, t.key}]
+	if t.kind == "database" {
+		have += "cT"
+	}
+	if t.key == "" || have == "" {
+		return "revoke all" + column
+	}
+	if strings.ContainsAny(i.letters, "*") {
+		return "revoke grant option for all" + column
+	}
+	var rights []string
+	for _, l := range i.letters {
+		rights = append(rights, rightNames[l]+column)
+	}
+	return "revoke " + strings.Join(rights, ", ")
+}
+
+// public judges what everybody, or a group that tenants are in, may do with something of
+// the platform's: of whose making that is, no tenant is told.
 func (j *reaching) public(t thing, i aclItem) {
 	severity := tenure.Medium
 	switch {
-	case t.kind == "schema":
+	case t.kind == "schema", t.kind == "database":
 		if !i.may("C") {
 			return
 		}
 		severity, i.letters = tenure.Critical, "C"
-	case t.kind == "type", t.kind == "language", t.kind == "function" && !t.definer, t.kind == "database", t.kind == "tablespace":
+	case t.kind == "type", t.kind == "language", t.kind == "function" && !t.definer, t.kind == "tablespace":
+		return
+	case len(t.past) > 0, t.tenants && !t.secured && !t.definer:
+		severity = tenure.Critical
+	case i.grantee != "":
 		return
 	case t.kind == "function", t.kind == "large object":
 		severity = tenure.Critical
-	case t.kind == "foreign server", t.kind == "foreign data wrapper":
+	case t.kind == "foreign server", t.kind == "foreign data wrapper", t.kind == "parameter":
 		severity = tenure.High
-	case len(t.past) > 0, t.tenants && !t.secured && !t.definer:
-		severity = tenure.Critical
 	}
 	if t.schema == "information_schema" || t.schema != "" && !j.open[t.schema] && t.kind != "schema" {
 		return // nobody comes so far
@@ -249,11 +284,39 @@ func (j *reaching) owner(t thing) {
 			Fix: "drop " + t.says + ", or give it to another role: alter … owner to …"}})
 	case t.place != nil && t.kind != "schema" && !j.theirs(t.owner, t.place):
 		severity := tenure.High
-		if r != nil {
+		if r != nil || len(t.past) > 0 {
 			severity = tenure.Critical
 		}
 		j.say(way{Way: connector.Way{At: t.place, Severity: severity, Field: "owner of " + t.says, Got: t.owner, Says: "role " + t.owner + ", which isn't the tenant's, owns " + t.says,
 			Fix: "drop " + t.says + ", or give it to the tenant: alter … owner to …"}})
+	}
+}
+
+// lends judges a function in a tenant's store that runs with the rights of somebody
+// else, whom the tenant so acts as.
+func (j *reaching) lends(t thing) {
+	if t.kind != "function" || !t.definer || t.place == nil || j.own != nil || j.theirs(t.owner, t.place) || t.owner == heirRole || t.owner == j.d.user && !t.misplaced {
+		return
+	}
+	if !t.everybody && !slices.ContainsFunc(t.acl, func(i aclItem) bool {
+		return i.grantee == "" || i.grantee != t.owner && (j.role(i.grantee) != nil || j.among(i.grantee, nil) != "")
+	}) {
+		return
+	}
+	j.say(way{Way: connector.Way{At: t.place, Severity: tenure.Critical, Field: "rights of " + t.owner + " through " + t.says, Got: t.owner,
+		Says: t.says + " runs with the rights of " + t.owner + ", which isn't the tenant's, for whoever calls it",
+		Fix:  "drop " + t.says + ", or give it to the tenant: alter … owner to …"}})
+}
+
+// unbound judges a table of many tenants' rows whose owner, whom row security needn't bind,
+// has a tenant's role as a member.
+func (j *reaching) unbound(t thing) {
+	if t.place != nil || t.kind != "table" || !t.tenants && !t.secured || j.role(t.owner) != nil {
+		return
+	}
+	if member := j.among(t.owner, nil); member != "" {
+		j.say(way{Way: connector.Way{Severity: tenure.Critical, Field: "owner of " + t.says, Got: t.owner,
+			Says: "role " + member + " is a member of " + t.owner + ", which owns " + t.says + ", so that row security doesn't bind it", Fix: "revoke " + quote(t.owner) + " from whoever leads to " + quote(member) + ", or give the table to another role"}})
 	}
 }
 

@@ -55,7 +55,7 @@ func (a roleAttributes) limit() int {
 }
 
 // roleShape gives the canonical attributes; flags are rights that no tenant's
-// role should have, and renamed is a name that it has got since.
+// role should have, and what keeps it from its own; renamed is a name that it has got since.
 func roleShape(login bool, limit int, members []string, flags, renamed string) json.RawMessage {
 	var o object
 	set := func(name string, letter byte) {
@@ -72,8 +72,10 @@ func roleShape(login bool, limit int, members []string, flags, renamed string) j
 	o.flag("login", login)
 	o.list("memberOf", members)
 	o.text("name", renamed)
+	set("noinherit", 'I')
 	set("replication", 'R')
 	set("superuser", 'S')
+	set("validUntil", 'U')
 	return o.done()
 }
 
@@ -92,7 +94,8 @@ func (k roles) normalise(d connector.Desired) (json.RawMessage, error) {
 
 var rolesSQL = "select " + roleClass.columns() + `, o.rolconnlimit::text,
  concat(case when o.rolcanlogin then 'L' end, case when o.rolsuper then 'S' end, case when o.rolcreatedb then 'D' end,
-  case when o.rolcreaterole then 'C' end, case when o.rolbypassrls then 'B' end, case when o.rolreplication then 'R' end),
+  case when o.rolcreaterole then 'C' end, case when o.rolbypassrls then 'B' end, case when o.rolreplication then 'R' end,
+  case when not o.rolinherit then 'I' end, case when o.rolvaliduntil < 'infinity' then 'U' end),
  case when not exists (select from pg_auth_members m where m.member = o.oid) then '' else coalesce((select json_agg(g.rolname)::text from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = o.oid and left(g.rolname, 9) not in ('` + groupPrefix + `', '` + boundPrefix + `')), '') end,
  case when o.rolcanlogin then '0' else (select count(*)::text from pg_stat_get_activity(null) a where a.usesysid = o.oid) end` + roleClass.from()
 
@@ -239,7 +242,7 @@ func (k roles) changes(ctx context.Context, s *session, d connector.Desired, a r
 	if a.Login != have.login() {
 		with = append(with, map[bool]string{true: "login", false: "nologin"}[a.Login])
 	}
-	for _, f := range []struct{ letter, off string }{{"S", "nosuperuser"}, {"D", "nocreatedb"}, {"C", "nocreaterole"}, {"B", "nobypassrls"}, {"R", "noreplication"}} {
+	for _, f := range []struct{ letter, off string }{{"S", "nosuperuser"}, {"D", "nocreatedb"}, {"C", "nocreaterole"}, {"B", "nobypassrls"}, {"R", "noreplication"}, {"I", "inherit"}, {"U", "valid until 'infinity'"}} {
 		if strings.Contains(have.flags, f.letter) {
 			with = append(with, f.off)
 		}
@@ -425,9 +428,27 @@ func (k roles) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 			return err
 		}
 		// It owns nothing, so that the first takes back grants alone.
-		return s.run(ctx, []string{"drop owned by " + quote(have.name), "drop role " + quote(have.name), dropNote(r)}, "", nil)
+		err = s.run(ctx, []string{"drop owned by " + quote(have.name), "drop role " + quote(have.name), dropNote(r)}, "", nil)
+		if state(err) == "2BP01" {
+			err = k.kept(ctx, s, have.name, err)
+		}
+		return err
 	})
 	return rec, err
+}
+
+// kept says which rights keep a role from being dropped: those that somebody gave it whom
+// Tenure's own role doesn't stand above.
+func (k roles) kept(ctx context.Context, s *session, name string, err error) error {
+	var says []string
+	if look := s.simple(ctx, sqlf(rolesHoldSQL, literal(name))+" order by 2", func(_ int, v [][]byte) error {
+		says = append(says, "it "+string(v[2])+" "+string(v[1]))
+		return nil
+	}); look != nil || len(says) == 0 {
+		return err
+	}
+	return tenure.Errorf(tenure.Blocked, "role %q can't be dropped: %s", name, strings.Join(says[:min(5, len(says))], "; ")).
+		WithHint("what others gave it takes them, or a superuser, to take back: drop owned by %s", quote(name))
 }
 
 // cutSQL ends the sessions of a role, and those of others that may have taken it on:

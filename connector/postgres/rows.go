@@ -92,12 +92,14 @@ func bearers(ctx context.Context, s *session, schema, column string) (tables []b
 	if err != nil {
 		return nil, false, err
 	}
-	theirs, err := tenantsOf(ctx, s, owners)
+	theirs, err := tenantsAmong(ctx, s, owners)
 	whole = true
 	for _, t := range all {
-		if !theirs[t.owner] {
-			tables, whole = append(tables, t.bearing), whole && t.whole
+		if own, is := theirs[t.owner]; is {
+			whole = whole && own // one of the platform's that a tenant came into isn't read either, and holds rows
+			continue
 		}
+		tables, whole = append(tables, t.bearing), whole && t.whole
 	}
 	return tables, whole, err
 }
@@ -196,7 +198,7 @@ func (k pools) has(ctx context.Context, s *session, p poolSpec) (int64, error) {
 	}
 	if !whole {
 		return 0, tenure.Errorf(tenure.Forbidden, "the rows of schema %q can't all be seen", p.Schema).
-			WithHint("grant select on its tables to the role of the option dsn, with bypassrls where row security is on")
+			WithHint("grant select on its tables to the role of the option dsn, with bypassrls where row security is on; and take tenants' roles out of those that own such tables")
 	}
 	n, err := counts(ctx, s, p.Schema, p.Column, tables, []string{p.Key})
 	var sum int64

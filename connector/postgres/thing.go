@@ -62,7 +62,14 @@ select pg_get_userbyid(f.defaclrole), coalesce(n.nspname, ''), f.defaclobjtype, 
 select srvname, case when umuser = 0 then '' else usename end from pg_user_mappings;
 select pg_get_userbyid(d.refobjid), pg_describe_object(d.classid, d.objid, 0) from pg_shdepend d
  where d.refclassid = 'pg_authid'::regclass and d.deptype = 'o' and d.dbid in (0, (select oid from pg_database where datname = current_database())) and d.classid in ('pg_publication'::regclass,
- 'pg_subscription'::regclass, 'pg_foreign_server'::regclass, 'pg_foreign_data_wrapper'::regclass, 'pg_event_trigger'::regclass, 'pg_extension'::regclass, 'pg_language'::regclass, 'pg_tablespace'::regclass)`
+ 'pg_subscription'::regclass, 'pg_foreign_server'::regclass, 'pg_foreign_data_wrapper'::regclass, 'pg_event_trigger'::regclass, 'pg_extension'::regclass, 'pg_language'::regclass, 'pg_tablespace'::regclass);
+select n.nspname, x.kind || ' ' || quote_ident(n.nspname) || '.' || x.name, pg_get_userbyid(x.owner) from (
+ select 'type' as kind, quote_ident(typname) as name, typnamespace as ns, typowner as owner from pg_type where typtype in ('d', 'e', 'r') or typtype = 'b' and typelem = 0
+ union all select 'operator', oprname, oprnamespace, oprowner from pg_operator union all select 'operator class', quote_ident(opcname), opcnamespace, opcowner from pg_opclass
+ union all select 'operator family', quote_ident(opfname), opfnamespace, opfowner from pg_opfamily union all select 'collation', quote_ident(collname), collnamespace, collowner from pg_collation
+ union all select 'conversion', quote_ident(conname), connamespace, conowner from pg_conversion union all select 'text search configuration', quote_ident(cfgname), cfgnamespace, cfgowner from pg_ts_config
+ union all select 'text search dictionary', quote_ident(dictname), dictnamespace, dictowner from pg_ts_dict union all select 'statistics', quote_ident(stxname), stxnamespace, stxowner from pg_statistic_ext) x
+ join pg_namespace n on n.oid = x.ns where x.owner <> n.nspowner and n.nspname !~ '^pg_(toast|temp)'`
 
 // ownOID is the role that a session acts as.
 const ownOID = "(select oid from pg_roles where rolname = current_user)"
@@ -134,7 +141,7 @@ func (l *ledger) rights(ctx context.Context, s *session, own *connector.Declared
 			add(thing{kind: "column", says: "column " + text(2) + " of " + text(0) + "." + text(1), on: "table " + quote(text(0), text(1)), column: quote(text(2)), schema: text(0), owner: text(3),
 				key: onTable(text(0), text(1))}, v[4])
 		case 3:
-			add(thing{kind: "function", says: "function " + text(0) + "." + text(1), on: "function " + quote(text(0)) + "." + text(1), schema: text(0), owner: text(2), key: onFunction(text(0), text(7)),
+			add(thing{kind: "function", says: "function " + text(0) + "." + text(1), on: "routine " + quote(text(0)) + "." + text(1), schema: text(0), owner: text(2), key: onFunction(text(0), text(7)),
 				definer: yes(v[4]) && !yes(v[6]), misplaced: yes(v[5]), everybody: len(v[3]) == 0}, v[3])
 		case 4:
 			add(thing{kind: "type", says: "type " + text(0) + "." + text(1), on: "type " + quote(text(0)) + "." + text(1), schema: text(0), owner: text(2)}, v[3])
@@ -148,6 +155,9 @@ func (l *ledger) rights(ctx context.Context, s *session, own *connector.Declared
 			f.mappings = append(f.mappings, [2]string{text(0), text(1)})
 		case 9:
 			f.owned = append(f.owned, [2]string{text(0), text(1)})
+		case 10:
+			kind, _, _ := strings.Cut(text(1), " ")
+			add(thing{kind: kind, says: text(1), schema: text(0), owner: text(2), misplaced: true}, nil)
 		}
 		return nil
 	})
@@ -178,7 +188,11 @@ func (l *ledger) pasts(ctx context.Context, s *session, f *found, columns string
 		return nil
 	}
 	return s.simple(ctx, strings.NewReplacer("$views", array(list), "$columns", columns).Replace(pastSQL), func(_ int, v [][]byte) error {
-		if t := views[oidOf(v[0])]; yes(v[3]) || l.schema(string(v[1])) != nil {
+		t, from := views[oidOf(v[0])], l.schema(string(v[1]))
+		if from != nil && t.place != nil && from.Tenant == t.place.Tenant {
+			return nil // its own tenant's
+		}
+		if yes(v[3]) || from != nil {
 			t.past = append(t.past, string(v[1])+"."+string(v[2]))
 		}
 		return nil

@@ -176,11 +176,11 @@ func (g *ground) code(ctx context.Context, s *session) (out []connector.Place, e
 
 // effects are what the triggers do. The catalog is read where they name another tenant's store.
 func (g *ground) effects(ctx context.Context, s *session, all []trigger, known library) ([]effect, error) {
-	out, schemas := make([]effect, len(all)), []string(nil)
+	out, schemas := make([]effect, len(all)), slices.Collect(maps.Keys(known.paths))
 	for i, t := range all {
 		out[i] = known.effect(t.function, map[string]bool{})
 		for _, w := range out[i].writes {
-			schemas = append(append(schemas, w.name.schema), w.by.path...)
+			schemas = append(append(schemas, w.name.schema), w.by.path...) // of a tenant's function too
 		}
 	}
 	return out, g.admit(ctx, s, schemas)
@@ -517,7 +517,7 @@ func (j judgement) resolve(w written) (out []relational.TableName) {
 		}
 	}
 	for _, r := range j.relations {
-		if r.name.Name == w.name.name && !j.strangers[r.name.Schema] && j.known.bare(w.by, r.name.Schema, r.alien) && !slices.Contains(out, r.root) {
+		if r.name.Name == w.name.name && (!j.strangers[r.name.Schema] || j.known.paths[r.name.Schema]) && j.known.bare(w.by, r.name.Schema, r.alien) && !slices.Contains(out, r.root) {
 			out = append(out, r.root)
 		}
 	}

@@ -24,6 +24,18 @@ func (g *Governor) Principal(ctx context.Context, idOrName string) (store.Princi
 	return p, grants, err
 }
 
+// WaitingPrincipals lists those whom the caller may let in although they look like
+// another: none that they added or would answer for.
+func (g *Governor) WaitingPrincipals(ctx context.Context, c tenure.Caller) ([]store.Principal, error) {
+	if !g.Decide(ctx, c, tenure.AccessManage, tenure.Target{}).Allowed {
+		return nil, nil
+	}
+	list, err := g.o.DB.WaitingPrincipals(ctx)
+	return slices.DeleteFunc(list, func(p store.Principal) bool {
+		return tenure.NamesPerson([]string{p.Name, p.CreatedBy, p.Owner}, c.Name)
+	}), err
+}
+
 // Grants lists grants; a principal, by id or name, narrows it.
 func (g *Governor) Grants(ctx context.Context, principal string, ended bool) ([]tenure.Grant, error) {
 	id := tenure.PrincipalID("")

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/lookalike"
@@ -14,7 +15,8 @@ import (
 // AddPrincipal adds a person, who then signs in with the address, or a machine,
 // which a person answers for. The name is stored in one spelling; what was written is
 // the display name unless there is one. A name or address that is another's is
-// Conflict. A name that looks like another's waits for another admin's word.
+// Conflict. A name that looks like another's, or an address that differs from another's
+// in what stands behind a plus alone, waits for another admin's word.
 func (g *Governor) AddPrincipal(ctx context.Context, p store.Principal, by string) (store.Principal, error) {
 	if err := checkPrincipal(&p); err != nil {
 		return p, err
@@ -61,7 +63,7 @@ func checkPrincipal(p *store.Principal) error {
 	if p.Display == "" && p.Name != name {
 		p.Display = p.Name
 	}
-	p.Name, p.Email = name, tenure.PersonKey(p.Email)
+	p.Name, p.Email = name, tenure.EmailAddress(p.Email)
 	switch {
 	case strings.HasPrefix(p.Name, tenure.StandingSigner):
 		return tenure.Errorf(tenure.Invalid, "a name that begins with %s is a standing approval's", tenure.StandingSigner)
@@ -71,14 +73,14 @@ func checkPrincipal(p *store.Principal) error {
 		return tenure.Errorf(tenure.Invalid, "a machine needs a person who answers for it").WithHint("owner: a person's name")
 	case p.Kind == tenure.CallerPerson && p.Owner != "":
 		return tenure.Errorf(tenure.Invalid, "a person has no owner")
-	case p.Email != "" && (!strings.Contains(p.Email, "@") || len(p.Email) > 254 || strings.ContainsAny(p.Email, " <>\r\n\"")):
+	case p.Email != "" && (!strings.Contains(p.Email, "@") || len(p.Email) > 254 || strings.ContainsFunc(p.Email, func(r rune) bool { return !unicode.IsPrint(r) || strings.ContainsRune(" <>\"", r) })):
 		return tenure.Errorf(tenure.Invalid, "the address isn't one")
 	}
 	return nil
 }
 
 // place refuses a new principal whose name or address is another's, and says whose
-// name theirs looks like.
+// name theirs looks like, or whose mailbox it is.
 func place(tx *store.Tx, p store.Principal) (alike tenure.PrincipalID, err error) {
 	all, err := tx.EveryPrincipal()
 	if err != nil {
@@ -89,17 +91,20 @@ func place(tx *store.Tx, p store.Principal) (alike tenure.PrincipalID, err error
 		if tenure.SamePerson(o.Name, p.Name) {
 			return "", tenure.Errorf(tenure.Conflict, "there is or was a principal named %q", o.Name)
 		}
-		if alike == "" && lookalike.Skeleton(o.Name) == looks {
+		if alike == "" && (lookalike.Skeleton(o.Name) == looks || mayEnter(o) && tenure.SameMailbox(o.Email, p.Email)) {
 			alike = o.ID
 		}
 	}
 	return alike, freeAddress(all, p)
 }
 
+// mayEnter says whether somebody is let in, or may be by an admin's word.
+func mayEnter(p store.Principal) bool { return !p.Disabled || p.Waiting }
+
 // freeAddress refuses an address by which another person is let in.
 func freeAddress(all []store.Principal, p store.Principal) error {
 	for _, o := range all {
-		if p.Email != "" && o.ID != p.ID && (!o.Disabled || o.Waiting) && tenure.SamePerson(o.Email, p.Email) {
+		if o.ID != p.ID && mayEnter(o) && tenure.SameAddress(o.Email, p.Email) {
 			return tenure.Errorf(tenure.Conflict, "the address is that of %s: an address is one principal's", o.Name).WithHint("disable %s first, or use another address", o.Name)
 		}
 	}
@@ -126,7 +131,7 @@ func (g *Governor) DisablePrincipal(ctx context.Context, idOrName string, disabl
 		case disabled && p.Waiting: // kept out already, and it goes on waiting
 			return nil
 		case !disabled && p.Waiting && (tenure.SamePerson(p.CreatedBy, by) || tenure.SamePerson(p.Owner, by)):
-			return tenure.Errorf(tenure.Forbidden, "%s looks like another's name, and %s added it: another admin lets it in", p.Name, by)
+			return tenure.Errorf(tenure.Forbidden, "%s looks like another, and %s added it: another admin lets it in", p.Name, by)
 		case !disabled && p.Disabled:
 			if err := freeAddress(all, p); err != nil {
 				return err
@@ -183,7 +188,7 @@ func (g *Governor) saveGrant(ctx context.Context, tx *store.Tx, c tenure.Caller,
 	gr.Principal = p.ID
 	switch {
 	case p.Waiting:
-		return tenure.Errorf(tenure.Conflict, "%s waits for another admin's word, since the name looks like another's", p.Name).WithHint("another admin: tenure principal enable %s", p.Name)
+		return tenure.Errorf(tenure.Conflict, "%s waits for another admin's word, since the name or address looks like another's", p.Name).WithHint("another admin: tenure principal enable %s", p.Name)
 	case p.Disabled:
 		return tenure.Errorf(tenure.Conflict, "%s is disabled", p.Name)
 	case tenure.SamePerson(p.Name, c.Name) || tenure.SamePerson(p.Owner, c.Name):

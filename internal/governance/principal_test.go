@@ -95,7 +95,7 @@ func TestLookalikesWait(t *testing.T) {
 
 // bindable says whether the first sign-in with an address would be somebody's.
 func (d *door) bindable(email string) bool {
-	err := d.db.Write(context.Background(), func(tx *store.Tx) error { _, err := tx.UnboundPrincipal(email); return err })
+	err := d.db.Write(context.Background(), func(tx *store.Tx) error { _, err := tx.UnboundPrincipal(tenure.EmailAddress(email)); return err })
 	return err == nil
 }
 
@@ -110,8 +110,28 @@ func TestAnAddressIsOnePrincipals(t *testing.T) {
 		return err
 	}
 	d.must(add("carl", "c@example.com"))
-	for _, same := range []string{"c@example.com", " C@Example.COM ", "ｃ@example.com", "c\u200b@example.com"} {
+	for _, same := range []string{"c@example.com", " C@Example.COM ", "ｃ@example.com", "c@example.com.", "c@example。com"} {
 		d.wants(add("karl", same), tenure.Conflict, "address")
+	}
+	d.wants(add("karl", "c\u200b@example.com"), tenure.Invalid, "address")
+	d.must(add("zoe", "z@xn--bcher-kva.example"))
+	for _, same := range []string{"z@bücher.example", "Z@BÜCHER.example.", "z@bu\u0308cher.example", "z@XN--BCHER-KVA.example"} {
+		d.wants(add("zoltan", same), tenure.Conflict, "address")
+		if !d.bindable(same) {
+			t.Errorf("zoe doesn't sign in with %s", same)
+		}
+	}
+	// Another domain's owner isn't let in by what case folding makes of it.
+	d.must(add("petra", "p@straße.example"))
+	if d.bindable("p@strasse.example") || d.bindable("p\u200b@straße.example") || !d.bindable("p@Straße.example") {
+		t.Error("petra's address binds to who has another")
+	}
+	// One mailbox under two notes is one person's more often than not.
+	for _, same := range []string{"z+2@bücher.example", "Z+admin@xn--bcher-kva.example."} {
+		p, err := d.AddPrincipal(ctx, store.Principal{Name: "second" + same[:3], Kind: tenure.CallerPerson, Email: same}, "root")
+		if d.must(err); !p.Waiting || d.bindable(same) {
+			t.Errorf("%s is let in beside zoe: %+v", same, p)
+		}
 	}
 	_, err := d.DisablePrincipal(ctx, "carl", true, 0, "root")
 	d.must(err)

@@ -63,7 +63,7 @@ func (g *Governor) Redeem(ctx context.Context, code tenure.Secret, name, email s
 		}
 		alike, err := place(tx, p)
 		if err == nil && alike != "" {
-			err = tenure.Errorf(tenure.Conflict, "the name %q looks like another's", p.Name).WithHint("choose a name that nobody takes for another's")
+			err = tenure.Errorf(tenure.Conflict, "the name %q or its address looks like another's", p.Name).WithHint("choose a name and an address that nobody takes for another's")
 		}
 		if err != nil {
 			return err
@@ -169,7 +169,7 @@ func (g *Governor) known(ctx context.Context, who identity.Identity) (store.Prin
 		var err error
 		p, err = tx.PrincipalByIdentity(who.Issuer, who.Subject)
 		if tenure.CodeOf(err) == tenure.NotFound {
-			if p, err = tx.UnboundPrincipal(tenure.PersonKey(who.Email)); err == nil {
+			if p, err = tx.UnboundPrincipal(tenure.EmailAddress(who.Email)); err == nil {
 				err = tx.BindPrincipal(p.ID, who.Issuer, who.Subject)
 			}
 		}

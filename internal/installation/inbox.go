@@ -14,7 +14,7 @@ import (
 const inboxed = 500
 
 // inboxes are what waits for somebody's word beside operations: elevations to
-// approve, break-glass to review, moves to sign.
+// approve, break-glass to review, moves to sign, lookalikes to let in.
 func inboxes(gov *governance.Governor, limits tenure.ElevationLimits) []lifecycle.InboxSource {
 	return []lifecycle.InboxSource{
 		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
@@ -25,6 +25,9 @@ func inboxes(gov *governance.Governor, limits tenure.ElevationLimits) []lifecycl
 		},
 		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
 			return inboxMoves(ctx, gov, c)
+		},
+		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
+			return inboxPrincipals(ctx, gov, c)
 		},
 	}
 }
@@ -75,6 +78,17 @@ func inboxMoves(ctx context.Context, gov *governance.Governor, c tenure.Caller) 
 		out = append(out, lifecycle.InboxItem{
 			Kind: "move", ID: m.Digest, Summary: fmt.Sprintf("move %s: %d roles begin, %d end: %s", m.Name, len(m.Begins), len(m.Ends), m.Reason),
 			RequestedBy: m.By, Digest: m.Digest, Need: 1, Since: m.At,
+		})
+	}
+	return out, err
+}
+
+func inboxPrincipals(ctx context.Context, gov *governance.Governor, c tenure.Caller) (out []lifecycle.InboxItem, err error) {
+	list, err := gov.WaitingPrincipals(ctx, c)
+	for _, p := range list {
+		out = append(out, lifecycle.InboxItem{
+			Kind: "principal", ID: string(p.ID), Summary: fmt.Sprintf("let in %s, whose name or address looks like another's", p.Name),
+			RequestedBy: p.CreatedBy, Need: 1, Since: p.CreatedAt,
 		})
 	}
 	return out, err

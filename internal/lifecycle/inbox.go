@@ -123,7 +123,7 @@ func (s *Service) oneOf(ctx context.Context, c tenure.Caller, names ...string) (
 		if notThere(err) != nil {
 			return false, err
 		}
-		if p.Owner != "" && p.Owner == c.Name {
+		if tenure.SamePerson(p.Owner, c.Name) {
 			return true, nil
 		}
 	}

@@ -63,7 +63,7 @@ type edge struct {
 // sights narrow what the code of a package sees of this module, and of modules
 // where these are given. Test files keep to the floors.
 var sights = []sight{
-	{who: ".", sees: nil, modules: []string{"golang.org/x/text"}, why: "the domain is pure: it stands on the standard library, and on Unicode's tables to know one person by every spelling of a name"},
+	{who: ".", sees: nil, modules: []string{"golang.org/x/net", "golang.org/x/text"}, why: "the domain is pure: it stands on the standard library, and on Unicode's tables to know one person by every spelling of a name and of an address"},
 	{who: "audit", sees: []string{"."}, modules: []string{"golang.org/x/mod"}, why: "a verifier with almost no dependencies can be read whole by who must trust it"},
 	{who: "evidence", sees: []string{".", "audit"}, modules: []string{"github.com/secure-systems-lab/go-securesystemslib"}, why: "a certificate is verified without server and store"},
 	{who: "connector", sees: []string{"."}, modules: []string{}, why: "the contract drags nothing into a connector"},
@@ -110,6 +110,7 @@ var modules = []module{
 	{"github.com/danielgtaylor/huma/v2", []string{"internal/server"}, nil, "routes and their document come from the same types"},
 	{"github.com/prometheus/client_golang", []string{"internal/telemetry"}, []string{"*"}, "metrics are made in one place"},
 	{"go.opentelemetry.io/otel", []string{"internal/telemetry"}, []string{"*"}, "spans are made in one place"},
+	{"golang.org/x/net", []string{"."}, []string{"*"}, "an address is one person's in every spelling of its domain (net/idna)"},
 	{"golang.org/x/oauth2", []string{"internal/identity"}, nil, "as go-oidc"},
 	{"golang.org/x/text", []string{".", "connector/relational", "internal/lookalike"}, []string{"*"}, "names and keys that are written alike are found"},
 	{"golang.org/x/time", []string{"internal/server"}, []string{"*"}, "a principal's requests are limited"},

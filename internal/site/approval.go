@@ -76,6 +76,9 @@ func (v *visit) waitingRow(w client.Waiting) (dashboard.ApprovalRow, error) {
 		return row, nil
 	}
 	row.Subject = subjectOf(w)
+	if w.Kind == "principal" {
+		row.Actions = []dashboard.Action{{Label: "Let in", Post: "/access/principals/" + url.PathEscape(w.ID), Tone: dashboard.ToneAccent, Hidden: hiddenPairs("disabled", "false"), Says: w.Summary + ". They may sign in then, and be given roles."}}
+	}
 	if w.Kind == "move" {
 		at := "/moves/" + url.PathEscape(w.Digest)
 		row.Actions = []dashboard.Action{
@@ -101,6 +104,8 @@ func subjectOf(w client.Waiting) dashboard.Ref {
 		return dashboard.Ref{Label: "Elevation", Href: "/access/elevations#" + url.PathEscape(w.ID)}
 	case "breakglass":
 		return dashboard.Ref{Label: "Review of a break-glass", Href: "/access/break-glass"}
+	case "principal":
+		return dashboard.Ref{Label: "Lookalike to let in", Href: "/access/principals"}
 	case "move":
 		return dashboard.Ref{Label: "Change of roles"}
 	}

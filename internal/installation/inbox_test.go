@@ -1,0 +1,63 @@
+package installation_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/installation"
+	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// TestInboxHoldsLookalikes: somebody whose name reads like another's waits for an admin's
+// word, so that word is asked for where admins look, of all but who added them.
+func TestInboxHoldsLookalikes(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i, err := installation.Init(ctx, installation.Options{Dir: t.TempDir()}, installation.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = i.Close() })
+	var cyrillic store.Principal
+	for _, name := range []string{"carl", "саrl"} {
+		if cyrillic, err = i.Governor.AddPrincipal(ctx, store.Principal{Name: name, Kind: tenure.CallerPerson}, "mallory"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waits := func(who string) (ids []string) {
+		c, err := i.Governor.Asserted(ctx, who)
+		if err != nil {
+			t.Fatal(err)
+		}
+		items, _, err := i.Inbox(ctx, c, "", 50)
+		if err != nil {
+			t.Fatal(err)
+		}
+		items = slices.DeleteFunc(items, func(i lifecycle.InboxItem) bool { return i.Kind != "principal" })
+		for _, i := range items {
+			if !strings.Contains(i.Summary, "саrl") || i.RequestedBy != "mallory" {
+				t.Errorf("%s reads %+v", who, i)
+			}
+			ids = append(ids, i.ID)
+		}
+		return ids
+	}
+	if got := waits("root"); !slices.Equal(got, []string{string(cyrillic.ID)}) {
+		t.Errorf("an admin's inbox holds %v", got)
+	}
+	for _, who := range []string{"mallory", "Mallory"} {
+		if got := waits(who); len(got) > 0 {
+			t.Errorf("%s, who added them, is asked to let them in", who)
+		}
+	}
+	if _, err := i.Governor.DisablePrincipal(ctx, string(cyrillic.ID), false, 0, "root"); err != nil {
+		t.Fatal(err)
+	}
+	if got := waits("root"); len(got) > 0 {
+		t.Errorf("who was let in still waits: %v", got)
+	}
+}
