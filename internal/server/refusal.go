@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/tenurehq/tenure/internal/governance"
 )
@@ -22,4 +23,15 @@ func (x *exchange) tells() bool {
 		return x.failed && !x.reached && x.who != ""
 	}
 	return false
+}
+
+// refusedBody is how long who is refused may take over the rest of their request.
+const refusedBody = time.Second
+
+// hurry ends the wait for a body that nobody is going to read: net/http reads what is
+// left of it before it answers, as long as the server's own deadline lets it.
+func hurry(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedBody))
+	}
 }
