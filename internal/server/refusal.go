@@ -25,13 +25,12 @@ func (x *exchange) tells() bool {
 	return false
 }
 
-// refusedBody is how long who is refused may take over the rest of their request.
-const refusedBody = time.Second
-
 // hurry ends the wait for a body that nobody is going to read: net/http reads what is
-// left of it before it answers, as long as the server's own deadline lets it.
+// left of it before it lets go of the connection, as long as the server's own deadline
+// lets it.
 func hurry(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedBody))
+		w.Header().Set("Connection", "close")
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
 	}
 }
