@@ -127,6 +127,7 @@ func (s *Server) around(rt Route) func(huma.Context, func(huma.Context)) {
 		}
 		defer cancel()
 		if err := x.enter(ctx, rt); err != nil {
+			hurry(w, r)
 			x.fail(err)
 			return
 		}

@@ -6,12 +6,14 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -340,4 +342,63 @@ func TestSlowClients(t *testing.T) {
 			t.Fatal("slow clients are still connected")
 		}
 	}
+}
+
+// TestSlowBodies: a body that comes byte by byte is let go as well; who isn't signed in
+// is refused before any of it is read.
+func TestSlowBodies(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	srv := newServer(t, s)
+	token := tokenOf(t, s, "ada", tenure.Admin, tenure.Scope{All: true}).Reveal()
+	at, _ := running(t, srv, server.Listen{Socket: socketDir(t) + "/s", Address: "127.0.0.1:0"})
+	address := strings.TrimPrefix(at, "http://")
+	// send begins a long body and says how long it took until it was answered or let go.
+	send := func(header string) time.Duration {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		defer conn.Close()
+		begun, stop := time.Now(), make(chan struct{})
+		defer close(stop)
+		_, _ = io.WriteString(conn, "POST /v1/principals HTTP/1.1\r\nHost: "+address+"\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n"+header+"\r\n{\"name\": \"")
+		go func() {
+			tick := time.NewTicker(500 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				select {
+				case <-stop:
+					return
+				case <-tick.C:
+					_, _ = conn.Write([]byte("a"))
+				}
+			}
+		}()
+		_ = conn.SetReadDeadline(begun.Add(time.Minute))
+		if _, err := bufio.NewReader(conn).ReadByte(); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error("a slow body holds its connection")
+		}
+		return time.Since(begun)
+	}
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			if took := send("Authorization: Bearer " + token + "\r\n"); took > 40*time.Second {
+				t.Errorf("a slow body was let go after %s", took)
+			}
+		})
+		all.Go(func() {
+			if took := send(""); took > 10*time.Second {
+				t.Errorf("a stranger's body was waited for: %s", took)
+			}
+		})
+	}
+	res, err := http.Get(at + "/readyz")
+	if err != nil || res.StatusCode != 200 {
+		t.Fatalf("meanwhile others are answered %v (%v)", res, err)
+	}
+	_ = res.Body.Close()
+	all.Wait()
 }

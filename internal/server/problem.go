@@ -57,6 +57,7 @@ func isLocal(r *http.Request) bool { return r.Context().Value(localKey{}) != nil
 
 // refuse answers with an error where no route is.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	hurry(w, r)
 	p, header := s.problem(r, err)
 	if p.Status == http.StatusUnauthorized || p.Status == http.StatusTooManyRequests {
 		s.refused(r, "", p.Status)
