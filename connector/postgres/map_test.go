@@ -499,11 +499,12 @@ func members(t *testing.T, r io.Reader) map[string]string {
 func TestCopyMadeByTheErasure(t *testing.T) {
 	t.Parallel()
 	d, w, _ := opened(t)
-	postgrestest.Exec(t, w.dsn, twoTenants+`create table platform.history (doc jsonb); insert into platform.history values ('{"tenant_key": "birch"}'), ('{"tenant_key": "acme"}');
-create function platform.note() returns trigger language plpgsql as 'begin insert into platform.history values (to_jsonb(old)); return null; end';
-create trigger noted after delete on m.orders for each row execute function platform.note()`)
+	postgrestest.Exec(t, w.dsn, twoTenants+"create table platform.history (doc jsonb)")
 	own := rowsOf(map[string]any{"tables": map[string]any{"orders": "trade", "lines": "trade", "platform.history": "trade"}, "columns": map[string]any{"platform.history": "doc->>tenant_key"}})
 	mark(t, d, w, own)
+	postgrestest.Exec(t, w.dsn, `insert into platform.history values ('{"tenant_key": "birch"}'), ('{"tenant_key": "acme"}');
+create function platform.note() returns trigger language plpgsql as 'begin insert into platform.history values (to_jsonb(old)); return null; end';
+create trigger noted after delete on m.orders for each row execute function platform.note()`)
 	m, err := d.DataMap(t.Context(), connector.Survey{Ref: own.Ref, Search: time.Second})
 	if got := blocking(m); err != nil || len(got) > 0 {
 		t.Fatalf("what blocks: %q, error %v", got, err)

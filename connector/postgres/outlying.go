@@ -74,9 +74,27 @@ func (d *Driver) platform(ctx context.Context, s *session, v connector.Survey) (
 	return g.audit(ctx, s)
 }
 
+// unheld is Conflict if rows that a resource to be made covers are there already. Those
+// in a schema and column that a resource of the same tenant's has under the same key, or
+// that own names, have been looked at.
+func (d *Driver) unheld(ctx context.Context, s *session, want connector.Desired, held *relational.Holding, key string, own []poolSpec) error {
+	all, err := marks.All(ctx, s, dialect{}, "rows")
+	if err != nil {
+		return err
+	}
+	for _, n := range all {
+		if p, ok := specOf(n); ok && p.Key == key && relational.Twin(d.marker, n, connector.Ref{Type: "rows", Tenant: want.Tenant}) {
+			own = append(own, p)
+		}
+	}
+	return held.Strange(ctx, s, d.records, want.Ref, func(t relational.TableName) bool {
+		return slices.ContainsFunc(own, func(p poolSpec) bool { return p.Schema == t.Schema && p.Column == held.TenantColumn(t) })
+	})
+}
+
 // keyed is an error if the rows that a schema covers outside of itself can't be told
 // by its key: Invalid if a column can't hold it, Conflict if another tenant's
-// resource has the same.
+// resource has the same, or rows with it are there before the schema is made.
 func (k schemas) keyed(ctx context.Context, s *session, d connector.Desired, a schemaAttributes) error {
 	if a.Key == "" {
 		return nil
@@ -85,6 +103,8 @@ func (k schemas) keyed(ctx context.Context, s *session, d connector.Desired, a s
 	if err != nil {
 		return err
 	}
+	whole := *held
+	whole.Tables = slices.Clone(held.Tables)
 	held.Tables = slices.DeleteFunc(held.Tables, func(t relational.Reached) bool { return held.TenantColumn(t.Table.TableName) == "" })
 	if len(held.Tables) == 0 {
 		return nil
@@ -117,5 +137,11 @@ func (k schemas) keyed(ctx context.Context, s *session, d connector.Desired, a s
 		return tenure.Errorf(tenure.Conflict, "schema %q: the key %q is that of another tenant's %q, whose rows of %s would go with it", d.Name, a.Key, name, held.Tables[0].Table).
 			WithHint("give each tenant a key of its own")
 	}
-	return alone(ctx, s, held, d.Ref, a.Key, func() (map[string]string, error) { return others, nil })
+	if err := alone(ctx, s, held, d.Ref, a.Key, func() (map[string]string, error) { return others, nil }); err != nil {
+		return err
+	}
+	if note, err := k.noteOf(ctx, s, d.Ref); err != nil || note != nil {
+		return err
+	}
+	return k.unheld(ctx, s, d, &whole, a.Key, nil)
 }

@@ -256,6 +256,11 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 			return tenure.Errorf(tenure.Conflict, "%s with %s = %q %s there already and no owner mark names %s", relational.Plural(strange, "row"), a.Column, a.Key, relational.Verb(strange, "is", "are"), relational.Verb(strange, "it", "them")).
 				WithHint("rows that are there can't be taken over; give the tenant another key, or move them away and bring them in again once it is onboarded")
 		}
+		if have == nil {
+			if err := k.unheld(ctx, s, d, held, a.Key, []poolSpec{a.spec()}); err != nil {
+				return err
+			}
+		}
 		statements := []string{k.putNote(note)}
 		if have == nil && strings.TrimSpace(a.Seed) != "" {
 			statements = append(statements, "set local search_path to "+quote(a.Schema), a.Seed+"\n", "set local search_path to pg_catalog")

@@ -206,6 +206,11 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 				return tenure.Errorf(tenure.Conflict, "%s with %s = %q %s there already and no owner mark names %s", relational.Plural(strange, "row"), a.Column, a.Key, relational.Verb(strange, "is", "are"), relational.Verb(strange, "it", "them")).
 					WithHint("rows that are there can't be taken over; give the tenant another key, or move them away and bring them in again once it is onboarded")
 			}
+			if have == nil && !twin {
+				if err := k.unheld(ctx, s, d.Ref, a); err != nil {
+					return err
+				}
+			}
 			if err := k.free(ctx, s, d.Ref, a.spec()); err != nil {
 				return err
 			}
@@ -233,6 +238,20 @@ func (k pools) strange(ctx context.Context, s *session, r connector.Ref, a poolA
 	}
 	own, err := k.records.Beside(ctx, s, r, where)
 	return n - own, err
+}
+
+// unheld is Conflict if rows that no tenant column tells, and that references lead to, are
+// there already.
+func (k pools) unheld(ctx context.Context, s *session, r connector.Ref, a poolAttributes) error {
+	c, err := readCatalog(ctx, s)
+	if err != nil {
+		return err
+	}
+	h, err := relational.NewHolding(dialect{}, c.graph, a.tenancy(r), c.within(a.Coverage))
+	if err != nil {
+		return err
+	}
+	return h.Strange(ctx, s, k.records, r, func(relational.TableName) bool { return false })
 }
 
 // free is Conflict if another tenant's resource names the same rows, or any does once
