@@ -113,15 +113,16 @@ func (g grantSpec) object() string { return g.Database + "\x00" + g.Schema + "\x
 // held is what there is of a grant: the rights that its role has itself, those of its
 // group, and whether the role is a member of that.
 type held struct {
-	own, group    map[right]bool
-	there, member bool // the group is there, and the role is in it
+	own, group map[right]bool
+	there      bool // the group is there
+	bond
 }
 
 func newHeld() held { return held{own: map[right]bool{}, group: map[right]bool{}} }
 
 // through are the rights that the role has through its group.
 func (h held) through() map[right]bool {
-	if !h.member {
+	if !h.heir {
 		return nil
 	}
 	return h.group
@@ -158,8 +159,7 @@ union all
 select '0', f.name, lower(x.privilege_type), case when x.grantee = to_regrole($2) then '' else 'group' end from unnest($6::text[], $7::text[]) f (name, call) join pg_proc p on p.oid = to_regprocedure(f.call), aclexplode(p.proacl) x
  where x.grantee in (to_regrole($2), to_regrole($5))
 union all
-select '0', '', '', case when m.member is null then 'there' else 'member' end from pg_roles o left join pg_auth_members m on m.roleid = o.oid and m.member = to_regrole($2)
- where o.oid = to_regrole($5)`, read, g.Schema, role, quote(g.Schema), append(append([]string{}, g.Tables...), g.Sequences...), quote(g.group), append([]string{}, g.Functions...), g.calls())
+select '0', '', '', coalesce(`+memberSQL("o.oid", "to_regrole($2)")+`, 'there') from pg_roles o where o.oid = to_regrole($5)`, read, g.Schema, role, quote(g.Schema), append(append([]string{}, g.Tables...), g.Sequences...), quote(g.group), append([]string{}, g.Functions...), g.calls())
 	return out[0], err
 }
 
@@ -174,10 +174,8 @@ func readHeld(out []held, v [][]byte) error {
 		out[i].own[r] = true
 	case "group":
 		out[i].group[r] = true
-	case "member":
-		out[i].there, out[i].member = true, true
 	default:
-		out[i].there = true
+		out[i].there, out[i].bond = true, bondOf(string(v[3]))
 	}
 	return nil
 }
@@ -208,7 +206,7 @@ func heldSQL(specs []grantSpec) string {
 	add(asked["database"], "''", "pg_database d on d.datname = g.db", "d.datacl")
 	add(asked["table"] || asked["sequence"], "c.relname::text", "pg_class c on c.relnamespace = g.ns and c.relname = any (g.relations)", "c.relacl")
 	add(asked["function"], "f.name", "lateral unnest(g.functions, g.calls) f (name, call) on true join pg_proc p on p.oid = to_regprocedure(f.call)", "p.proacl")
-	parts = append(parts, "select g.i::text, '', '', case when m.member is null then 'there' else 'member' end from g join pg_roles o on o.oid = g.via left join pg_auth_members m on m.roleid = o.oid and m.member = g.role")
+	parts = append(parts, "select g.i::text, '', '', coalesce("+memberSQL("o.oid", "g.role")+", 'there') from g join pg_roles o on o.oid = g.via")
 	return "with g (i, role, via, ns, db, relations, functions, calls) as materialized (values " + strings.Join(values, ", ") + ")\n" + strings.Join(parts, "\nunion all\n")
 }
 
@@ -286,6 +284,9 @@ func (k grants) shown(name string, n *noted, g grantSpec, h held, same []noted) 
 	has := h.own
 	if g.group != "" {
 		has = h.through()
+		if h.chief {
+			extra = append(extra, "group admin option")
+		}
 		for r := range minus(h.group, want) {
 			extra = append(extra, strings.TrimSpace("group "+r.object+" "+r.privilege))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"slices"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -20,6 +21,7 @@ type standing struct {
 	before held    // on what the note names
 	same   []noted // what the notes say that the role has there
 	others map[right]bool
+	beside []noted // what they say that the role has where the note's grant is
 }
 
 func (k grants) stands(ctx context.Context, s *session, r connector.Ref) (st standing, err error) {
@@ -31,15 +33,13 @@ func (k grants) stands(ctx context.Context, s *session, r connector.Ref) (st sta
 		return st, err
 	}
 	st.spec = specs[0]
-	var same []noted
-	err = s.prepared(ctx, "select note from tenure.mark where type = 'grant' and (name = $1 or "+placeSQL+" = $2) order by name", func(v [][]byte) error {
+	var all []noted
+	err = s.prepared(ctx, "select note from tenure.mark where type = 'grant' and (name = $1 or "+placeSQL+" in ($2, (select "+placeSQL+" from tenure.mark where type = 'grant' and name = $1))) order by name", func(v [][]byte) error {
 		n := readNoted(v)
 		if n.note.Name == r.Name {
 			st.note = &n.note
 		}
-		if n.note.Get("on") == place(st.spec.object()) {
-			same = append(same, n)
-		}
+		all = append(all, n)
 		return nil
 	}, r.Name, place(st.spec.object()))
 	if err != nil {
@@ -48,7 +48,11 @@ func (k grants) stands(ctx context.Context, s *session, r connector.Ref) (st sta
 	if st.held, err = k.one(ctx, s, st.spec); err != nil {
 		return st, err
 	}
-	st.name, st.same, st.others, st.was, st.before = r.Name, same, others(same, r.Name), st.spec, st.held
+	on := func(place string) []noted {
+		return slices.DeleteFunc(slices.Clone(all), func(n noted) bool { return n.note.Get("on") != place })
+	}
+	same := on(place(st.spec.object()))
+	st.name, st.same, st.others, st.was, st.before, st.beside = r.Name, same, others(same, r.Name), st.spec, st.held, same
 	if st.note != nil {
 		if err := relational.Claim(k.marker, *st.note, r); err != nil {
 			return st, err
@@ -60,7 +64,7 @@ func (k grants) stands(ctx context.Context, s *session, r connector.Ref) (st sta
 				if err != nil {
 					return st, err
 				}
-				st.was, st.before = was, before[0]
+				st.was, st.before, st.beside = was, before[0], on(st.note.Get("on"))
 			}
 		}
 	}
@@ -87,11 +91,11 @@ func minus(a map[right]bool, bs ...map[right]bool) map[right]bool {
 // old are the rights of its own that the note's grant gave the role and that nothing
 // wants now.
 func (st standing) old(keep map[right]bool) map[right]bool {
-	return minus(st.before.own, minus(st.before.own, st.was.rights()), keep, st.others)
+	return minus(st.before.own, minus(st.before.own, st.was.rights()), keep, others(st.beside, st.name))
 }
 
 // kin says whether the role stays in the group for another grant's sake.
-func (st standing) kin() bool { return kin(st.same, st.name, st.was.group) }
+func (st standing) kin() bool { return kin(st.beside, st.name, st.was.group) }
 
 // taken says that nothing is left of what the note's grant gave.
 func (st standing) taken() bool {

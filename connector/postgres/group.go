@@ -96,10 +96,7 @@ func (g grantSpec) join(h held) (out []string) {
 	}
 	out = append(out, g.ofGroup().statements(false, minus(h.group, g.rights()))...)
 	out = append(out, g.ofGroup().statements(true, minus(g.rights(), h.group))...)
-	if !h.member {
-		out = append(out, "grant "+quote(g.group)+" to "+quote(g.Role))
-	}
-	return out
+	return append(out, h.joining(g.group, g.Role)...)
 }
 
 // leave are the statements that take the role out of the group. A group without a

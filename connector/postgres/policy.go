@@ -81,9 +81,10 @@ type secured struct {
 
 // bound is a role as it stands to the policy's group.
 type bound struct {
-	there, member, reads bool // the group is there, the role is in it, and it may read its members' keys
-	found, kept          bool // there is a row with the resource's key, and it is as it is to be
-	others               []string
+	bond
+	there, reads bool // the group is there, and it may read its members' keys
+	found, kept  bool // there is a row with the resource's key, and it is as it is to be
+	others       []string
 }
 
 // guarded is a policy as it is.
@@ -97,19 +98,18 @@ const securedSQL = `select g.i::text, c.relname, c.relrowsecurity::text, c.relfo
  coalesce(p.polpermissive and p.polcmd = '*' and p.polroles = array[b.oid], false)::text,
  coalesce(pg_get_expr(p.polqual, p.polrelid), ''), coalesce(pg_get_expr(p.polwithcheck, p.polrelid), ''),
  exists (select 1 from pg_policy o where o.polrelid = c.oid and o.polname = g.name::name)::text,
- coalesce((select json_agg(o.polname)::text from pg_policy o where o.polrelid = c.oid and o.polpermissive and o.polname not in (g.name::name, g.bound::name)
+ coalesce((select json_agg(json_build_array(o.polname, coalesce(pg_get_expr(o.polqual, o.polrelid), ''), coalesce(pg_get_expr(o.polwithcheck, o.polrelid), '')))::text from pg_policy o where o.polrelid = c.oid and o.polpermissive and o.polname not in (g.name::name, g.bound::name)
   and exists (select 1 from unnest(o.polroles) x where x = 0 or pg_has_role(r.oid, x, 'usage'))), ''), ` + keyColumnSQL + `
  from g join pg_namespace n on n.nspname = g.schema::name join pg_class c on c.relnamespace = n.oid and c.relname = any (g.tables)
  left join pg_roles r on r.rolname = g.role::name left join pg_roles b on b.rolname = g.bound::name
  left join pg_policy p on p.polrelid = c.oid and p.polname = g.bound::name
  left join pg_attribute a on a.attrelid = c.oid and a.attname = g.col::name and not a.attisdropped`
 
-const boundToSQL = `select g.i::text, (m.member is not null)::text, coalesce(has_schema_privilege(b.oid, 'tenure_shared', 'usage') and has_table_privilege(b.oid, 'tenure_shared.own_key', 'select'), false)::text,
+var boundToSQL = `select g.i::text, coalesce(` + memberSQL("b.oid", "r.oid") + `, ''), coalesce(has_schema_privilege(b.oid, 'tenure_shared', 'usage') and has_table_privilege(b.oid, 'tenure_shared.own_key', 'select'), false)::text,
  (k.name is not null)::text, coalesce(k.role = r.oid and k.login = r.rolname and k.policy = g.bound and k.key = g.key, false)::text, (b.oid is not null)::text,
  coalesce((select json_agg(o.name)::text from tenure.role_key o where o.policy = g.bound and o.key <> g.key and o.name <> g.name
   and o.role = any (array(select r.oid union all select u.roleid from pg_auth_members u where u.member = r.oid))), '')
- from g left join pg_roles r on r.rolname = g.role::name left join pg_roles b on b.rolname = g.bound::name
- left join pg_auth_members m on m.roleid = b.oid and m.member = r.oid left join tenure.role_key k on k.name = g.name`
+ from g left join pg_roles r on r.rolname = g.role::name left join pg_roles b on b.rolname = g.bound::name left join tenure.role_key k on k.name = g.name`
 
 func (k policies) guarded(ctx context.Context, s *session, names []string, specs []policySpec) ([]guarded, error) {
 	out := make([]guarded, len(specs))
@@ -135,10 +135,13 @@ func (k policies) guarded(ctx context.Context, s *session, names []string, specs
 			return all
 		}
 		if result == 1 {
-			out[i].bound = bound{member: is(1), reads: is(2), found: is(3), kept: is(4), there: is(5), others: names(6)}
+			out[i].bound = bound{bond: bondOf(string(v[1])), reads: is(2), found: is(3), kept: is(4), there: is(5), others: names(6)}
 			return nil
 		}
-		t := secured{rowSecurity: is(2), forced: is(3), there: is(4), old: is(8), open: names(9), column: keyColumnOf(v[10:])}
+		t := secured{rowSecurity: is(2), forced: is(3), there: is(4), old: is(8), column: keyColumnOf(v[10:])}
+		if t.open, err = t.column.wider(v[9], specs[i]); err != nil {
+			return err
+		}
 		t.sound = is(5) && t.column.printed(string(v[6]), specs[i]) && t.column.printed(string(v[7]), specs[i])
 		out[i].tables[string(v[1])] = t
 		return nil
@@ -175,7 +178,8 @@ func (k policies) shown(name string, note *relational.Note, p policySpec, is gua
 	}
 	say("no key is kept for the role", !is.found)
 	say("the key that is kept is another role's, or another one", is.found && !is.kept)
-	say("the role isn't bound by the policy", !is.member)
+	say("the role isn't bound by the policy", !is.heir)
+	say("the role may bind others by the policy", is.chief)
 	say("the policy's group can't read the keys", is.there && !is.reads)
 	for _, other := range is.others {
 		if p.Setting != "" {
@@ -270,7 +274,7 @@ func (k policies) ensure(ctx context.Context, d connector.Desired) (o connector.
 		}
 		statements = append(append(statements, p.enter(d.Name, is.bound)...), st.older(d.Name)...)
 		if st.was.group != p.group || st.was.Role != p.Role {
-			statements = append(statements, st.was.leave(st.old.bound)...)
+			statements = append(statements, st.left()...)
 		}
 		if st.note == nil || st.note.String() != note.String() {
 			statements = append(statements, k.putNote(note))
@@ -290,6 +294,27 @@ func (k policies) ensure(ctx context.Context, d connector.Desired) (o connector.
 		return p.foreign(d.Name, is)
 	})
 	return o, rec, err
+}
+
+// left are the statements that take the role out of the policy as it was. One that goes by
+// a setting binds the application: on a table that it leaves it stays, like the row
+// security, or the application would see no row of anybody's there.
+func (st policyStanding) left() []string {
+	was, now := st.was, st.spec
+	kept := func(t string) bool { return was.Schema != now.Schema || !slices.Contains(now.Tables, t) }
+	if was.Setting == "" || was.group == now.group || !slices.ContainsFunc(was.Tables, kept) {
+		return was.leave(st.old.bound)
+	}
+	var drop []string
+	for _, t := range was.Tables {
+		if !kept(t) {
+			drop = append(drop, dropPolicy(was.group, was.Schema, t))
+		}
+	}
+	if drop == nil {
+		return nil
+	}
+	return []string{ifSQL("not exists (select 1 from tenure.role_key where policy = "+literal(was.group)+")", strings.Join(drop, "; "))}
 }
 
 // foreign is Blocked, by name, if policies that Tenure didn't make let the role see more:

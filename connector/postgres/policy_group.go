@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"regexp"
 	"strconv"
 	"strings"
@@ -105,6 +106,22 @@ func (c keyColumn) printed(text string, p policySpec) bool {
 	return text == "("+c.name+" = "+in+")" || text == "(("+c.name+")::"+c.typ+" = "+in+")"
 }
 
+// wider are, of a table's other policies for the role, those that let more rows through
+// than its own: each is its name and its two conditions.
+func (c keyColumn) wider(all []byte, p policySpec) (names []string, err error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	var policies [][3]string
+	err = json.Unmarshal(all, &policies)
+	for _, o := range policies {
+		if !c.printed(o[1], p) || o[2] != "" && !c.printed(o[2], p) {
+			names = append(names, o[0])
+		}
+	}
+	return names, err
+}
+
 // settable is Invalid if a tenant could log in as the role of a policy that goes by a
 // setting: whoever may run statements sets what they like.
 func (k policies) settable(ctx context.Context, s *session, r connector.Ref, p policySpec) error {
@@ -167,10 +184,7 @@ func (p policySpec) enter(name string, is bound) (out []string) {
 		out = append(out, "insert into tenure.role_key (name, role, login, policy, key) values ("+literal(name)+", "+literal(quote(p.Role))+"::regrole, "+literals([]string{p.Role, p.group, p.Key})+
 			") on conflict (name) do update set role = excluded.role, login = excluded.login, policy = excluded.policy, key = excluded.key")
 	}
-	if !is.member {
-		out = append(out, "grant "+quote(p.group)+" to "+quote(p.Role))
-	}
-	return out
+	return append(out, is.joining(p.group, p.Role)...)
 }
 
 // leave are the statements that take the role out of the policy. A policy that binds
