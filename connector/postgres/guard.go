@@ -19,7 +19,7 @@ import (
 // (client_connection_check_interval is 0), so the guard outlives this process.
 const guardSQL = `do $guard$
 begin
- perform set_config('client_connection_check_interval', '0', false), set_config('statement_timeout', '0', false){{more}};
+ perform set_config('client_connection_check_interval', '0', false), set_config('statement_timeout', '0', false);
  commit;
  raise notice '{{hello}}';
  while clock_timestamp() < {{until}}::timestamptz and exists (select 1 from pg_roles where rolname = {{login}} and rolvaliduntil = {{until}}::timestamptz) loop
@@ -40,20 +40,8 @@ func guardName(login string) string { return "tenure guard " + login }
 
 // guard leaves a guard for the login in the server, and returns once it is up.
 func (k elevations) guard(ctx context.Context, login string, until time.Time) error {
-	var version int
-	err := k.with(ctx, func(s *session) (err error) {
-		version, err = s.version(ctx)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	more := ""
-	if version >= 170000 {
-		more = ", set_config('transaction_timeout', '0', false)"
-	}
-	sql := strings.NewReplacer("{{more}}", more, "{{hello}}", guardHello, "{{login}}", literal(login), "{{until}}", literal(stamp(until))).Replace(guardSQL)
-	conf := k.config.Copy()
+	sql := strings.NewReplacer("{{hello}}", guardHello, "{{login}}", literal(login), "{{until}}", literal(stamp(until))).Replace(guardSQL)
+	conf := k.sessionConfig()
 	conf.RuntimeParams["application_name"] = guardName(login)
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()

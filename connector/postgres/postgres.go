@@ -9,10 +9,13 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenurehq/tenure"
@@ -51,6 +54,8 @@ type Driver struct {
 
 	records relational.Records
 	idle    time.Duration // how old a transaction is that sits idle before it is named
+
+	unbound *atomic.Bool // sessions are to be begun without a limit to their transactions
 
 	mu    sync.Mutex
 	plans map[planKey]footing
@@ -105,16 +110,47 @@ func open(ctx context.Context, c connector.Config) (connector.Driver, error) {
 	if conf.ConnConfig.ConnectTimeout == 0 {
 		conf.ConnConfig.ConnectTimeout = 15 * time.Second
 	}
+	unbound := new(atomic.Bool)
+	if _, given := params[transactionTimeout]; !given {
+		conf.ConnConfig.AfterConnect = func(ctx context.Context, c *pgconn.PgConn) error { return unbind(ctx, c, unbound) }
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, conf)
 	if err != nil {
 		return nil, coded(err)
 	}
 	d := &Driver{
 		pool: pool, config: conf.ConnConfig.Copy(), system: c.System, marker: c.Marker, user: conf.ConnConfig.User, clock: c.Now, idle: idleTooLong,
-		plans: map[planKey]footing{},
+		plans: map[planKey]footing{}, unbound: unbound,
 	}
 	d.records = relational.Records{Dialect: dialect{}, Marks: marks, Marker: c.Marker, Schema: "public"}
 	return d, nil
+}
+
+// transactionTimeout is a setting that servers know from version 17 on. A server that
+// doesn't takes no session that names it.
+const transactionTimeout = "transaction_timeout"
+
+// unbind takes the limit that a database or a role has for its transactions off a session,
+// and says in know that this server can be told so when a session begins: a short limit
+// would end this statement, too.
+func unbind(ctx context.Context, c *pgconn.PgConn, know *atomic.Bool) error {
+	version := c.ParameterStatus("server_version") // 17.2, or 17beta1
+	end := strings.IndexFunc(version+".", func(r rune) bool { return r < '0' || r > '9' })
+	if major, err := strconv.Atoi(version[:end]); err != nil || major < 17 {
+		return nil
+	}
+	know.Store(true)
+	_, err := c.Exec(ctx, "set "+transactionTimeout+" to 0").ReadAll()
+	return err
+}
+
+// sessionConfig is how a session of its own is begun.
+func (d *Driver) sessionConfig() *pgx.ConnConfig {
+	conf := d.config.Copy()
+	if d.unbound.Load() {
+		conf.RuntimeParams[transactionTimeout] = "0"
+	}
+	return conf
 }
 
 func orDefault(s, def string) string {

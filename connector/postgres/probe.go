@@ -56,7 +56,7 @@ func failed(detail string) (connector.Outcome, error) {
 
 // as logs in as a role, to a database ("" is the system's own).
 func (d *Driver) as(ctx context.Context, role string, password tenure.Secret, db string) (*session, error) {
-	conf := d.config.Copy()
+	conf := d.sessionConfig()
 	conf.User, conf.Password = role, password.Reveal()
 	if db != "" {
 		conf.Database = db
@@ -200,7 +200,7 @@ func (d *Driver) probeEncryption(ctx context.Context, c connector.Check) (o conn
 	if !strings.HasPrefix(on, "true") {
 		return failed("this connection isn't encrypted")
 	}
-	conf := d.config.Copy()
+	conf := d.sessionConfig()
 	conf.TLSConfig, conf.Fallbacks = nil, nil
 	conn, err := pgx.ConnectConfig(ctx, conf)
 	if err == nil {
