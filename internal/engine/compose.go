@@ -102,7 +102,7 @@ func (a *advance) result(c *composed, n *node, r store.StepResult, res Result) {
 		}
 		leaf, err := a.entry(n, r, res, c.Now)
 		if err != nil { // a fact that can't be written down: the step has failed
-			r.State, r.Verdict, r.ErrorCode, r.Error = tenure.StepFailed, tenure.Unknown, tenure.CodeOf(err), clip(err.Error())
+			r.State, r.Verdict, r.ErrorCode, r.Error = tenure.StepFailed, tenure.Unknown, tenure.CodeOf(err), says(err)
 			leaf, _ = a.entry(n, r, Result{}, c.Now)
 		}
 		c.Leaves = append(c.Leaves, leaf)
@@ -241,7 +241,7 @@ func (a *advance) settle(n *node, r Result, now time.Time) store.StepResult {
 	default:
 		err = tenure.Errorf(tenure.Blocked, "it couldn't be read back with certainty").Retryable()
 	}
-	out.ErrorCode, out.Error = tenure.CodeOf(err), clip(err.Error())
+	out.ErrorCode, out.Error = tenure.CodeOf(err), says(err)
 	if out.Progress == "" { // it didn't get as far as to say
 		out.Progress = n.row.Progress
 	}
@@ -254,6 +254,15 @@ func (a *advance) settle(n *node, r Result, now time.Time) store.StepResult {
 		out.Verdict = tenure.Unknown
 	}
 	return out
+}
+
+// says is an error as its step shows it: what went wrong, and what to do about it.
+func says(err error) string {
+	text := err.Error()
+	if hints := tenure.HintsOf(err); len(hints) > 0 {
+		text += " (" + strings.Join(hints, "; ") + ")"
+	}
+	return clip(text)
 }
 
 func clip(s string) string {

@@ -216,11 +216,18 @@ func (s *snapshot) why() string {
 	if s.op.Wanted == "cancel" {
 		return s.op.Why
 	}
-	var out []string
+	var out, before []string
 	for i := range s.plan.Steps {
-		if n := &s.nodes[i]; n.row.State == tenure.StepFailed && !n.step.Optional {
+		switch n := &s.nodes[i]; {
+		case n.step.Optional || n.row.State == tenure.StepDone || n.row.ErrorCode == "":
+		case n.row.State == tenure.StepFailed:
 			out = append(out, n.step.Key+": "+n.row.Error)
+		default: // somebody has had it skipped, or tried again, since
+			before = append(before, n.step.Key+": "+n.row.Error)
 		}
+	}
+	if out == nil {
+		out = before
 	}
 	return strings.Join(out, "; ")
 }

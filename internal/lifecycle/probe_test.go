@@ -191,6 +191,33 @@ func TestCompensationThatFailsIsBlocked(t *testing.T) {
 	s.audited()
 }
 
+// What an onboarding failed for stays its reason, with what to do about it, when all that
+// failed is tried again while it is taken back, and once it has been.
+func TestReasonOfWhatWasTakenBackOutlivesARetry(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.world.Inject(memory.Fault{Call: "ensure", Name: "acme-test-key", Err: tenure.Errorf(tenure.Invalid, "no such room").WithHint("take another one")})
+	s.world.Inject(memory.Fault{Call: "delete", Name: "acme-prod", Err: tenure.Errorf(tenure.Forbidden, "deletion is locked")})
+	op := s.begin("acme", "small")
+	if v := s.view(op); v.State != tenure.OperationBlocked {
+		t.Fatalf("the operation is %s: %q\n%s", v.State, v.Reason, s.show(op))
+	}
+	if says := s.show(op); !strings.Contains(says, "no such room (take another one)") {
+		t.Errorf("the failed step doesn't say what to do\n%s", says)
+	}
+	s.world.Heal()
+	_, err := s.Retry(context.Background(), op, "", "operator")
+	s.must(err)
+	s.settle()
+	s.pass(time.Hour)
+	if v := s.view(op); v.State != tenure.OperationFailed || !strings.Contains(v.Reason, "no such room (take another one)") {
+		t.Errorf("taken back, the operation is %s: %q\n%s", v.State, v.Reason, s.show(op))
+	}
+	_, err = s.Retry(context.Background(), op, "", "operator")
+	wantCode(t, err, tenure.Conflict, "no failed step")
+	s.audited()
+}
+
 // A policy of parking keeps what was made for a person to look at.
 func TestParkingKeepsWhatWasMade(t *testing.T) {
 	t.Parallel()

@@ -60,7 +60,8 @@ func cancellable(id tenure.OperationID, p *tenure.Plan, rows []store.StepRow) er
 	return nil
 }
 
-// Retry lets a failed step have its attempts again.
+// Retry lets a failed step have its attempts again. Of an operation that is taken back
+// these are the steps that take it back: what made it fail isn't tried, and stays its reason.
 func (s *Service) Retry(ctx context.Context, id tenure.OperationID, step, by string) (int, error) {
 	if err := person(by); err != nil {
 		return 0, err
@@ -69,13 +70,12 @@ func (s *Service) Retry(ctx context.Context, id tenure.OperationID, step, by str
 	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		n = 0
 		var seqs []string
-		op, err := tx.Operation(id)
+		op, p, rows, err := s.operation(tx, id)
 		if err != nil {
 			return err
 		}
-		rows, err := tx.Steps(id)
-		if err != nil {
-			return err
+		if len(rows) > len(p.Steps) {
+			rows = rows[len(p.Steps):]
 		}
 		for _, r := range rows {
 			if r.State == tenure.StepFailed && (step == "" || r.Key == step) {
