@@ -30,6 +30,37 @@ func words(letters string) string {
 	return strings.Join(out, ", ")
 }
 
+// since is what a list has beyond what it had when the object was made.
+func since(now, initial []aclItem) (out []aclItem) {
+	for _, i := range now {
+		for _, was := range initial {
+			if was.grantee == i.grantee && was.grantor == i.grantor {
+				i.letters = lettersBeyond(i.letters, was.letters)
+			}
+		}
+		if i.letters != "" {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// lettersBeyond are the rights, each with its grant option, that aren't among others.
+func lettersBeyond(letters, others string) string {
+	var b strings.Builder
+	for i := 0; i < len(letters); i++ {
+		one := letters[i : i+1]
+		if strings.HasPrefix(letters[i+1:], "*") {
+			one += "*"
+			i++
+		}
+		if !strings.Contains(others, one) {
+			b.WriteString(one)
+		}
+	}
+	return b.String()
+}
+
 // parseACL reads the text of an aclitem[], as the server writes it.
 func parseACL(text string) (out []aclItem) {
 	text = strings.TrimSuffix(strings.TrimPrefix(text, "{"), "}")

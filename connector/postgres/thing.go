@@ -38,25 +38,25 @@ const reachSQL = `select n.nspname, pg_get_userbyid(n.nspowner), n.nspacl::text 
  where (n.nspacl is not null or n.nspowner <> $user) and n.nspname !~ '^pg_(toast|temp)';
 select n.nspname, c.relname, c.relkind, pg_get_userbyid(c.relowner), c.relacl::text, c.oid, c.relrowsecurity, c.relowner <> n.nspowner,
  'security_invoker' = any (select lower(split_part(o, '=', 1)) from unnest(c.reloptions) o where lower(split_part(o, '=', 2)) in ('true', 'on', '1', 'yes')),
- exists (select 1 from pg_attribute a where a.attrelid = c.oid and a.attname = $columns and not a.attisdropped)
+ exists (select 1 from pg_attribute a where a.attrelid = c.oid and a.attname = $columns and not a.attisdropped), i.initprivs::text
  from pg_class c join pg_namespace n on n.oid = c.relnamespace left join pg_init_privs i on i.objoid = c.oid and i.classoid = 'pg_class'::regclass and i.objsubid = 0
  where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and (c.relacl is not null and i.initprivs is distinct from c.relacl or c.relowner <> n.nspowner) and n.nspname !~ '^pg_(toast|temp)';
-select n.nspname, c.relname, a.attname, pg_get_userbyid(c.relowner), a.attacl::text
+select n.nspname, c.relname, a.attname, pg_get_userbyid(c.relowner), a.attacl::text, i.initprivs::text
  from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
  left join pg_init_privs i on i.objoid = c.oid and i.classoid = 'pg_class'::regclass and i.objsubid = a.attnum
  where a.attacl is not null and not a.attisdropped and i.initprivs is distinct from a.attacl;
 select n.nspname, quote_ident(p.proname) || '(' || pg_get_function_identity_arguments(p.oid) || ')', pg_get_userbyid(p.proowner), coalesce(p.proacl::text, ''), p.prosecdef, p.proowner <> n.nspowner,
- p.prorettype in ('trigger'::regtype, 'event_trigger'::regtype), p.proname || '(' || array_to_string(array(select format_type(t, null) from unnest(p.proargtypes::oid[]) t), ',') || ')'
+ p.prorettype in ('trigger'::regtype, 'event_trigger'::regtype), p.proname || '(' || array_to_string(array(select format_type(t, null) from unnest(p.proargtypes::oid[]) t), ',') || ')', i.initprivs::text
  from pg_proc p join pg_namespace n on n.oid = p.pronamespace left join pg_init_privs i on i.objoid = p.oid and i.classoid = 'pg_proc'::regclass
  where (p.proacl is not null and i.initprivs is distinct from p.proacl or (p.prosecdef or p.proowner <> n.nspowner)
   and not exists (select 1 from pg_depend e where e.classid = 'pg_proc'::regclass and e.objid = p.oid and e.deptype = 'e')) and n.nspname !~ '^pg_temp';
-select n.nspname, quote_ident(t.typname), pg_get_userbyid(t.typowner), t.typacl::text
+select n.nspname, quote_ident(t.typname), pg_get_userbyid(t.typowner), t.typacl::text, i.initprivs::text
  from pg_type t join pg_namespace n on n.oid = t.typnamespace left join pg_init_privs i on i.objoid = t.oid and i.classoid = 'pg_type'::regclass
  where t.typacl is not null and i.initprivs is distinct from t.typacl;
 select o.oid::text, pg_get_userbyid(o.lomowner), o.lomacl::text from pg_largeobject_metadata o where o.lomacl is not null;
-select 'foreign server', quote_ident(srvname), pg_get_userbyid(srvowner), srvacl::text from pg_foreign_server where srvacl is not null
- union all select 'foreign data wrapper', quote_ident(fdwname), pg_get_userbyid(fdwowner), fdwacl::text from pg_foreign_data_wrapper where fdwacl is not null
- union all select 'language', quote_ident(lanname), pg_get_userbyid(lanowner), lanacl::text from pg_language l left join pg_init_privs i on i.objoid = l.oid and i.classoid = 'pg_language'::regclass
+select 'foreign server', quote_ident(srvname), pg_get_userbyid(srvowner), srvacl::text, null from pg_foreign_server where srvacl is not null
+ union all select 'foreign data wrapper', quote_ident(fdwname), pg_get_userbyid(fdwowner), fdwacl::text, null from pg_foreign_data_wrapper where fdwacl is not null
+ union all select 'language', quote_ident(lanname), pg_get_userbyid(lanowner), lanacl::text, i.initprivs::text from pg_language l left join pg_init_privs i on i.objoid = l.oid and i.classoid = 'pg_language'::regclass
   where lanacl is not null and i.initprivs is distinct from lanacl;
 select pg_get_userbyid(f.defaclrole), coalesce(n.nspname, ''), f.defaclobjtype, f.defaclacl::text from pg_default_acl f left join pg_namespace n on n.oid = f.defaclnamespace;
 select srvname, case when umuser = 0 then '' else usename end from pg_user_mappings;
@@ -106,8 +106,8 @@ func relationKind(relkind byte) string {
 // rights reads a database; own is the tenant whose own the whole of it is.
 func (l *ledger) rights(ctx context.Context, s *session, own *connector.Declared) (*found, error) {
 	f := &found{}
-	add := func(t thing, acl []byte) {
-		if t.acl = parseACL(string(acl)); t.place == nil {
+	add := func(t thing, acl, initial []byte) {
+		if t.acl = since(parseACL(string(acl)), parseACL(string(initial))); t.place == nil {
 			if t.place = own; own == nil {
 				t.place = l.schema(t.schema)
 			}
@@ -125,7 +125,7 @@ func (l *ledger) rights(ctx context.Context, s *session, own *connector.Declared
 		text := func(i int) string { return string(v[i]) }
 		switch result {
 		case 0:
-			add(thing{kind: "schema", says: "schema " + text(0), on: "schema " + quote(text(0)), schema: text(0), owner: text(1), key: onSchema(text(0))}, v[2])
+			add(thing{kind: "schema", says: "schema " + text(0), on: "schema " + quote(text(0)), schema: text(0), owner: text(1), key: onSchema(text(0))}, v[2], nil)
 		case 1:
 			kind := relationKind(v[2][0])
 			t := thing{kind: kind, says: kind + " " + text(0) + "." + text(1), on: "table " + quote(text(0), text(1)), schema: text(0), owner: text(3), key: onTable(text(0), text(1)),
@@ -136,19 +136,19 @@ func (l *ledger) rights(ctx context.Context, s *session, own *connector.Declared
 			if kind == "materialized view" || kind == "view" && !yes(v[8]) {
 				t.view, t.definer = oidOf(v[5]), true
 			}
-			add(t, v[4])
+			add(t, v[4], v[10])
 		case 2:
 			add(thing{kind: "column", says: "column " + text(2) + " of " + text(0) + "." + text(1), on: "table " + quote(text(0), text(1)), column: quote(text(2)), schema: text(0), owner: text(3),
-				key: onTable(text(0), text(1))}, v[4])
+				key: onTable(text(0), text(1))}, v[4], v[5])
 		case 3:
 			add(thing{kind: "function", says: "function " + text(0) + "." + text(1), on: "routine " + quote(text(0)) + "." + text(1), schema: text(0), owner: text(2), key: onFunction(text(0), text(7)),
-				definer: yes(v[4]) && !yes(v[6]), misplaced: yes(v[5]), everybody: len(v[3]) == 0}, v[3])
+				definer: yes(v[4]) && !yes(v[6]), misplaced: yes(v[5]), everybody: len(v[3]) == 0}, v[3], v[8])
 		case 4:
-			add(thing{kind: "type", says: "type " + text(0) + "." + text(1), on: "type " + quote(text(0)) + "." + text(1), schema: text(0), owner: text(2)}, v[3])
+			add(thing{kind: "type", says: "type " + text(0) + "." + text(1), on: "type " + quote(text(0)) + "." + text(1), schema: text(0), owner: text(2)}, v[3], v[4])
 		case 5:
-			add(thing{kind: "large object", says: "large object " + text(0), on: "large object " + text(0), owner: text(1), place: l.role(text(1))}, v[2])
+			add(thing{kind: "large object", says: "large object " + text(0), on: "large object " + text(0), owner: text(1), place: l.role(text(1))}, v[2], nil)
 		case 6:
-			add(thing{kind: text(0), says: text(0) + " " + text(1), on: text(0) + " " + text(1), owner: text(2)}, v[3])
+			add(thing{kind: text(0), says: text(0) + " " + text(1), on: text(0) + " " + text(1), owner: text(2)}, v[3], v[4])
 		case 7:
 			f.defaults = append(f.defaults, defaults{of: text(0), schema: text(1), kind: v[2][0], acl: parseACL(text(3))})
 		case 8:
@@ -157,7 +157,7 @@ func (l *ledger) rights(ctx context.Context, s *session, own *connector.Declared
 			f.owned = append(f.owned, [2]string{text(0), text(1)})
 		case 10:
 			kind, _, _ := strings.Cut(text(1), " ")
-			add(thing{kind: kind, says: text(1), schema: text(0), owner: text(2), misplaced: true}, nil)
+			add(thing{kind: kind, says: text(1), schema: text(0), owner: text(2), misplaced: true}, nil, nil)
 		}
 		return nil
 	})
