@@ -314,7 +314,8 @@ func (st policyStanding) left() []string {
 	if drop == nil {
 		return nil
 	}
-	return []string{ifSQL("not exists (select 1 from tenure.role_key where policy = "+literal(was.group)+")", strings.Join(drop, "; "))}
+	return []string{ifSQL("not exists (select 1 from tenure.role_key where policy = "+literal(was.group)+") and not exists (select 1 from pg_auth_members m where m.roleid = to_regrole("+
+		literal(quote(was.group))+") and m.member not in ("+ownOID+", to_regrole("+literal(quote(was.Role))+")))", strings.Join(drop, "; "))}
 }
 
 // foreign is Blocked, by name, if policies that Tenure didn't make let the role see more:
