@@ -28,7 +28,7 @@ select distinct 'code', coalesce(n.nspname, ''), pg_describe_object(x.classid, x
  left join pg_operator o on x.classid = 'pg_operator'::regclass and o.oid = x.objid
  left join pg_class c on c.oid = coalesce(g.tgrelid, a.adrelid, nullif(k.conrelid, 0), w.ev_class, y.polrelid, case when x.classid = 'pg_class'::regclass then x.objid end)
  left join pg_namespace n on n.oid = coalesce(c.relnamespace, kt.typnamespace, o.oprnamespace)
- where n.oid is distinct from x.ns and c.relkind is distinct from 'c'`
+ where coalesce(c.relnamespace, kt.typnamespace, o.oprnamespace) is distinct from x.ns and c.relkind is distinct from 'c'`
 
 // crossings judges what crosses between the stores of a database.
 func (j *reaching) crossings(ctx context.Context, s *session) error {

@@ -123,7 +123,6 @@ func (o *oddities) seen(t *testing.T) (ways []connector.Way, drift []string) {
 				t.Errorf("a look at %s %s: %v", r.Type, r.Name, err)
 			case !s[0].Found:
 				drift = append(drift, r.Type+" "+r.Name+" isn't there: "+string(verdict))
-			case strings.Contains(string(s[0].Attributes), `"ddl":"altered"`): // tables of its own, which no repair takes
 			case string(s[0].Attributes) != string(d.Normal) || s[0].State != tenure.ResourcePresent || s[0].Resource != r.Resource:
 				drift = append(drift, r.Type+" "+r.Name+": "+string(s[0].Attributes)+" "+string(s[0].State))
 			}

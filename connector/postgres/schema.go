@@ -86,19 +86,30 @@ func (k schemas) shaped(ddl, renamed, owner string, public bool) json.RawMessage
 
 // shapeOf is an expression for the form of a schema's tables: names, kinds,
 // columns with type and nullability, and row security. It goes by pg_depend,
-// since pg_class has no index on the schema alone.
-func shapeOf(oid string) string {
+// since pg_class has no index on the schema alone. The second expression is for the
+// names of tables that count, as namesSQL gives them; null counts all.
+func shapeOf(oid, of string) string {
 	return `coalesce((select md5(string_agg(format('%s %s %s %s %s %s %s %s', c.relname, c.relkind, c.relrowsecurity, c.relforcerowsecurity,
  a.attname, t.typname, a.atttypmod, a.attnotnull), E'\n' order by c.relname collate "C", a.attname collate "C"))
  from pg_depend p join pg_class c on c.oid = p.objid and c.relkind in ('r', 'p', 'v', 'm', 'f')
  left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped left join pg_type t on t.oid = a.atttypid
- where p.refclassid = 'pg_namespace'::regclass and p.refobjid = ` + oid + ` and p.classid = 'pg_class'::regclass), 'none')`
+ where p.refclassid = 'pg_namespace'::regclass and p.refobjid = ` + oid + ` and p.classid = 'pg_class'::regclass
+ and (` + of + ` is null or left(md5(c.relname), 5) = any (string_to_array(` + of + `, '-')))), 'none')`
 }
+
+// namesSQL are the names of a schema's tables in little room, since a note bears them:
+// those of a blueprint's ddl, where the tenant may make tables of its own beside them.
+const namesSQL = `coalesce((select string_agg(left(md5(c.relname), 5), '-' order by c.relname collate "C") 
+ from pg_depend p join pg_class c on c.oid = p.objid and c.relkind in ('r', 'p', 'v', 'm', 'f')
+ where p.refclassid = 'pg_namespace'::regclass and p.refobjid = OID and p.classid = 'pg_class'::regclass), 'none')`
+
+// namesKey is the key of a note for such names.
+const namesKey = "of"
 
 // schemasSQL reads schemas; what bears no ddl in its note isn't measured.
 var schemasSQL = "select " + schemaClass.columns() + `, pg_get_userbyid(o.nspowner),
  (o.nspacl is not null and exists (select 1 from aclexplode(o.nspacl) x where x.grantee = 0))::text,
- case when m.note like '% ddl=%' then ` + shapeOf("o.oid") + " end" + schemaClass.from()
+ case when m.note like '% ddl=%' then ` + shapeOf("o.oid", `substring(m.note from ' ' || '`+namesKey+`=([^ \n]*)')`) + " end" + schemaClass.from()
 
 // schemasWithBytes adds the size that the schema's tables take, where nobody keeps them
 // locked: the server opens a table to measure it, and one tenant's lock would hold up

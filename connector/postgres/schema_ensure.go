@@ -96,25 +96,31 @@ func (k schemas) bring(ctx context.Context, s *session, d connector.Desired, a s
 	if err != nil {
 		return err
 	}
-	shape := ""
+	shape, names := "", ""
 	if a.DDL != "" {
-		err := s.simple(ctx, "select "+shapeOf("(select oid from pg_namespace where nspname = "+literal(measure)+")"), func(_ int, v [][]byte) error {
-			shape = string(v[0])
+		at := "(select oid from pg_namespace where nspname = " + literal(measure) + ")"
+		err := s.simple(ctx, "select "+shapeOf(at, "null::text")+", "+strings.Replace(namesSQL, "OID", at, 1), func(_ int, v [][]byte) error {
+			shape, names = string(v[0]), string(v[1])
 			return nil
 		})
 		if err != nil {
 			return err
 		}
 	}
-	last := k.mark(schemaClass, d.Name, k.noteFor(d.Ref, a, object, shape))
+	last := k.mark(schemaClass, d.Name, k.noteFor(d.Ref, a, object, shape, names))
 	if measure != d.Name {
 		last = append(last, "drop schema "+quote(measure)+" cascade")
 	}
 	return s.simple(ctx, strings.Join(last, ";\n"), nil)
 }
 
-func (k schemas) noteFor(r connector.Ref, a schemaAttributes, object, shape string) relational.Note {
-	return relational.NewNote(k.marker, r).With(relational.ObjectKey, object).With("ddl", a.digest()).With("key", a.Key).With("shape", shape)
+// noteFor is the note of a schema. In one of Tenure's own every table counts; in one that
+// belongs to a role, those of its ddl.
+func (k schemas) noteFor(r connector.Ref, a schemaAttributes, object, shape, names string) relational.Note {
+	if a.Owner == "" || a.Owner == k.user {
+		names = ""
+	}
+	return relational.NewNote(k.marker, r).With(relational.ObjectKey, object).With("ddl", a.digest()).With("key", a.Key).With("shape", shape).With(namesKey, names)
 }
 
 // begunKey stands in the note of a schema until what its ddl and seed make is in it.
@@ -132,7 +138,7 @@ func (k schemas) begin(ctx context.Context, s *session, d connector.Desired, a s
 		if err != nil {
 			return err
 		}
-		note := k.noteFor(d.Ref, schemaAttributes{}, object, "").With(begunKey, "true")
+		note := k.noteFor(d.Ref, schemaAttributes{}, object, "", "").With(begunKey, "true")
 		return s.simple(ctx, strings.Join(k.mark(schemaClass, d.Name, note), ";\n"), nil)
 	})
 	if err != nil {
@@ -250,7 +256,7 @@ func (k schemas) repair(d connector.Desired, a schemaAttributes, have schema, tr
 	if a.DDL == "" {
 		shape = ""
 	}
-	if k.noteFor(d.Ref, a, have.object, shape).String() != have.note.String() {
+	if k.noteFor(d.Ref, a, have.object, shape, have.note.Get(namesKey)).String() != have.note.String() {
 		measure = d.Name
 	}
 	return statements, measure

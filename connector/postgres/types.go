@@ -78,7 +78,7 @@ func types() []tenure.ResourceType {
 			Verification: read + "; its tables are compared with those that its ddl gives",
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it is renamed, closed to everybody and can be brought back; dropped, it comes back from a backup alone"},
 			Attributes: schemaOf(nil, `"owner":{"type":"string","minLength":1,"description":"role that owns it and its tables; Tenure's own where it isn't given"},`+
-				ddlSchema("run with the schema alone on the search path, as the owner, in one transaction with its making")+`,
+				ddlSchema("run with the schema alone on the search path, as the owner, in one transaction with its making; other tables that a role makes in its own schema are no drift")+`,
 `+relational.ElsewhereSchema("every other schema of the database")+`,`+relational.CoverageSchema("table of this schema, or schema.table of another that refers to it or has the key; \"*\" covers those of this schema that aren't named")),
 			Cost: []tenure.CostTerm{{Metric: "one", Per: 1, Price: "schema"}, {Metric: "bytes", Per: 1 << 30, Price: "gibibyte"}},
 		},
