@@ -298,7 +298,7 @@ func hand(ctx context.Context, s *session, owner string) error {
 
 // inside runs f on a connection of its own to another database of the server.
 func (d *Driver) inside(ctx context.Context, name string, f func(s *session) error) error {
-	conf := d.settled()
+	conf := d.config.Copy()
 	conf.Database = name
 	conn, err := pgx.ConnectConfig(ctx, conf)
 	if err != nil {

@@ -9,13 +9,10 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tenurehq/tenure"
@@ -52,7 +49,6 @@ type Driver struct {
 	user   string
 	clock  func() time.Time
 
-	server  atomic.Int32 // its major version, once a connection said it
 	records relational.Records
 	idle    time.Duration // how old a transaction is that sits idle before it is named
 
@@ -109,20 +105,14 @@ func open(ctx context.Context, c connector.Config) (connector.Driver, error) {
 	if conf.ConnConfig.ConnectTimeout == 0 {
 		conf.ConnConfig.ConnectTimeout = 15 * time.Second
 	}
-	d := &Driver{
-		system: c.System, marker: c.Marker, user: conf.ConnConfig.User, clock: c.Now, idle: idleTooLong,
-		plans: map[planKey]footing{},
-	}
-	conf.ConnConfig.AfterConnect = func(_ context.Context, conn *pgconn.PgConn) error {
-		major, _, _ := strings.Cut(conn.ParameterStatus("server_version"), ".")
-		n, _ := strconv.Atoi(major) // 0 for a version that is being developed
-		d.server.Store(int32(n))
-		return nil
-	}
-	if d.pool, err = pgxpool.NewWithConfig(ctx, conf); err != nil {
+	pool, err := pgxpool.NewWithConfig(ctx, conf)
+	if err != nil {
 		return nil, coded(err)
 	}
-	d.config = conf.ConnConfig.Copy()
+	d := &Driver{
+		pool: pool, config: conf.ConnConfig.Copy(), system: c.System, marker: c.Marker, user: conf.ConnConfig.User, clock: c.Now, idle: idleTooLong,
+		plans: map[planKey]footing{},
+	}
 	d.records = relational.Records{Dialect: dialect{}, Marks: marks, Marker: c.Marker, Schema: "public"}
 	return d, nil
 }
@@ -132,16 +122,6 @@ func orDefault(s, def string) string {
 		return def
 	}
 	return s
-}
-
-// settled is how to connect to another database or as another role: one whose owner may
-// have given it settings. Versions before 17 don't know the last of them, and refuse it.
-func (d *Driver) settled() *pgx.ConnConfig {
-	conf := d.config.Copy()
-	if d.server.Load() >= 17 {
-		conf.RuntimeParams["transaction_timeout"] = "0"
-	}
-	return conf
 }
 
 // Close closes the connections.

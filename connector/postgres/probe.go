@@ -56,7 +56,7 @@ func failed(detail string) (connector.Outcome, error) {
 
 // as logs in as a role, to a database ("" is the system's own).
 func (d *Driver) as(ctx context.Context, role string, password tenure.Secret, db string) (*session, error) {
-	conf := d.settled()
+	conf := d.config.Copy()
 	conf.User, conf.Password = role, password.Reveal()
 	if db != "" {
 		conf.Database = db
