@@ -15,7 +15,7 @@ const groupsSQL = `with recursive mine (oid) as (select oid from pg_roles where 
 // each is had.
 const strongSQL = groupsSQL + ` select distinct g.rolname, u.rolname, case when m.grantor = 10 then '' else coalesce(b.rolname, '') end, case when g.rolsuper then 'superuser' when g.rolreplication then 'replication' end
  from mine join pg_auth_members m on m.member = mine.oid join pg_roles g on g.oid = m.roleid join pg_roles u on u.oid = m.member left join pg_roles b on b.oid = m.grantor
- where u.rolname !~ '^pg_' and (g.rolsuper or g.rolreplication or g.rolname ~ '^pg_' and g.rolname not in ('pg_monitor', 'pg_signal_backend', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables')) order by 1, 2`
+ where u.rolname !~ '^pg_' and (g.rolsuper or g.rolreplication or g.rolname ~ '^pg_' and g.rolname not in ('pg_monitor', 'pg_signal_backend', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables', 'pg_use_reserved_connections')) order by 1, 2`
 
 // privateSQL reads what was granted of the system's own that superusers alone have.
 const privateSQL = groupsSQL + `, them as (select g.oid, g.rolname from mine join pg_roles g on g.oid = mine.oid where g.rolname !~ '^pg_' and not g.rolsuper)

@@ -289,6 +289,63 @@ func TestElevateWithoutSuperuser(t *testing.T) {
 	}
 }
 
+// TestUnelevateEndsWhatIsPrepared: a prepared transaction outlives its session, and would
+// keep what the login wrote open, and the tenant from leaving, with nobody left to end it.
+func TestUnelevateEndsWhatIsPrepared(t *testing.T) {
+	t.Parallel()
+	n := neighboursAs(t, true)
+	e := elevation(t, n.world, tenure.DirectWrite, n.refs["acme schema"], n.refs["acme database"])
+	postgrestest.Exec(t, n.databaseDSN(n.token+"acme_db"), n.fill(`create table public.bare (i int); alter table public.bare owner to "ACME"`))
+	if err := n.system.Elevate(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	for db, sql := range map[string]string{"": "insert into acme.orders values (7, 'late')", n.token + "acme_db": "insert into public.bare values (7)"} {
+		if _, err := n.signIn(t, e, db).Exec(t.Context(), "begin; "+sql+"; prepare transaction 'it''s "+e.Login+db+"'"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.system.Unelevate(t.Context(), e.Login); err != nil {
+		t.Fatal(err)
+	}
+	if left := n.number(t, "select count(*)::int from pg_prepared_xacts where gid like '%"+e.Login+"%'"); left > 0 {
+		t.Errorf("%d transactions of the login are still prepared", left)
+		n.exec(t, "rollback prepared %s", literal("it's "+e.Login))
+		postgrestest.Exec(t, n.databaseDSN(n.token+"acme_db"), "rollback prepared "+literal("it's "+e.Login+n.token+"acme_db"))
+	}
+	if rows := n.number(t, "select count(*)::int from acme.orders where note = 'late'"); rows > 0 {
+		t.Error("what wasn't committed is there")
+	}
+	for _, typ := range []string{"grant", "policy", "database", "schema", "role"} {
+		if _, verdict, err := n.system.Delete(t.Context(), n.refs["acme "+typ]); err != nil || verdict != tenure.Verified {
+			t.Errorf("the tenant's %s: %s, %v", typ, verdict, err)
+		}
+	}
+}
+
+// TestUnelevateSaysWhatKeepsTheRole: rights that somebody above Tenure gave the login
+// outlive it, and whoever is to take them back is told which.
+func TestUnelevateSaysWhatKeepsTheRole(t *testing.T) {
+	t.Parallel()
+	n := neighboursAs(t, true)
+	e := elevation(t, n.world, tenure.DirectRead, n.refs["acme schema"])
+	if err := n.system.Elevate(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	n.exec(t, "grant select on lookup.colours to %s", quote(e.Login))
+	err := n.system.Unelevate(t.Context(), e.Login)
+	if tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), "lookup.colours") || len(tenure.HintsOf(err)) == 0 {
+		t.Errorf("the login's end says %v", err)
+	}
+	if c, err := pgx.Connect(t.Context(), postgrestest.As(t, n.dsn, e.Login, e.Secret.Reveal())); err == nil {
+		_ = c.Close(t.Context())
+		t.Error("it still signs in")
+	}
+	n.exec(t, "drop owned by %s", quote(e.Login))
+	if err := n.system.Unelevate(t.Context(), e.Login); err != nil {
+		t.Errorf("then: %v", err)
+	}
+}
+
 // TestElevatedSecretNeverTravels looks at what goes to the server.
 func TestElevatedSecretNeverTravels(t *testing.T) {
 	t.Parallel()

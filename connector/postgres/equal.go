@@ -43,11 +43,71 @@ func alone(ctx context.Context, s *session, h *relational.Holding, r connector.R
 			return err
 		}
 		if same != "" {
-			return tenure.Errorf(tenure.Conflict, "%s %q: %s.%s takes its key %q for that of %q, which is %q", r.Type, r.Name, t.Table, column, key, others[same], same).
-				WithHint("give the tenants keys that the column's type (%s) tells apart", c.Type)
+			return mistaken(r, t.Table.String()+"."+column, c.Type, key, same, others[same])
 		}
 	}
 	return nil
+}
+
+func mistaken(r connector.Ref, at, typ, key, same, whose string) error {
+	return tenure.Errorf(tenure.Conflict, "%s %q: %s takes its key %q for that of %q, which is %q", r.Type, r.Name, at, key, whose, same).
+		WithHint("give the tenants keys that the column's type (%s) tells apart", typ)
+}
+
+// alone refuses a policy whose key a column takes for another's: Invalid if the database
+// shows the key in another way than it was written, since a key that is written so is the
+// same value, and Conflict if that of another policy is. Each would show the rows of both.
+func (k policies) alone(ctx context.Context, s *session, r connector.Ref, p policySpec, tables map[string]secured) error {
+	var others map[string]string
+	collations, err := loose(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, t := range p.Tables {
+		c := tables[t].column
+		column, at := relational.Column{Name: p.Column, Type: c.typ}, p.Schema+"."+t+"."+p.Column
+		if c.typ == "" {
+			continue
+		}
+		shown, err := textsOf(ctx, s, "select "+literal(p.Key)+"::"+c.typ+"::text")
+		if err != nil {
+			return err
+		}
+		if shown[0] != p.Key {
+			return tenure.Errorf(tenure.Invalid, "policy %q: the key %q reads back from %s as %q, which isn't how it was written", r.Name, p.Key, at, shown[0]).
+				WithHint("write the key in the form that the database shows")
+		}
+		cast := casts(column, collations[relational.TableName{Schema: p.Schema, Name: t}][p.Column])
+		if cast == "" {
+			continue
+		}
+		if others == nil {
+			if others, err = k.keysBeside(ctx, s, p); err != nil {
+				return err
+			}
+		}
+		same, err := equalKeys(ctx, s, column, cast, p.Key, others)
+		if err != nil {
+			return err
+		}
+		if same != "" {
+			return mistaken(r, at, c.typ, p.Key, same, others[same])
+		}
+	}
+	return nil
+}
+
+// keysBeside are the keys of other policies on the same tables, with the policies' names.
+func (k policies) keysBeside(ctx context.Context, s *session, p policySpec) (map[string]string, error) {
+	all, err := marks.All(ctx, s, dialect{}, "policy")
+	out := map[string]string{}
+	for _, n := range all {
+		other, ok := k.specOf(n)
+		if ok && other.Schema == p.Schema && other.Column == p.Column && other.Key != p.Key && slices.ContainsFunc(other.Tables, func(t string) bool { return slices.Contains(p.Tables, t) }) {
+			out[other.Key] = n.Name
+		}
+	}
+	return out, err
 }
 
 // casts is what makes a text a value as the column compares it, of the collation if

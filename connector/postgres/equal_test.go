@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,67 @@ create schema c; create table c.q (tenant_key text collate kinds.ci); create sch
 		}
 		if err := made(c.other); (tenure.CodeOf(err) == tenure.Conflict) != c.taken && (c.taken || err != nil) {
 			t.Errorf("%s: %q beside %q: %v", c.schema, c.other, c.one, err)
+		}
+	}
+}
+
+// TestPolicyOfAnEqualKey gives a second tenant's role a policy by a key that the column
+// takes for the first one's: each would read the other's rows.
+func TestPolicyOfAnEqualKey(t *testing.T) {
+	t.Parallel()
+	_, w, system := opened(t)
+	postgrestest.Exec(t, w.dsn, `create schema kinds; create extension citext schema kinds; create collation kinds.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false); create domain kinds.money as numeric(10,2)`)
+	long := strings.Repeat("k", 63)
+	for i, c := range []struct {
+		typ, one, other string
+		code            tenure.Code
+	}{
+		{"numeric", "1", "1.0", tenure.Conflict}, {"double precision", "0", "-0", tenure.Conflict}, {"interval", "1 day", "24:00:00", tenure.Conflict}, {"jsonb", "1", "1.0", tenure.Conflict},
+		{"text collate kinds.ci", "acme", "ACME", tenure.Conflict}, {"integer", "7", "007", tenure.Invalid}, {"kinds.money", "1.00", "1.000", tenure.Conflict}, {`"char"`, "a", "acme", tenure.Invalid}, {"char(8)", "acme", "acme ", tenure.Invalid},
+		{"uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", tenure.Invalid}, {"bytea", `\x61`, "a", tenure.Invalid}, {"date", "2026-01-02", "01/02/2026", tenure.Invalid},
+		{"bigint", "9223372036854775807", "-9223372036854775808", ""}, {"text", "acme", "ACME", ""}, {"kinds.citext", "acme", "ACME", ""}, {"varchar(4)", "acme", "acmex", ""}, {"numeric", "2", "20", ""},
+		{"name", long, long + "x", ""},
+	} {
+		schema, roles := "e"+strconv.Itoa(i), []string{}
+		postgrestest.Exec(t, w.dsn, "create schema "+schema+"; create table "+schema+".q (k "+c.typ+", whose text)")
+		var last error
+		for _, key := range []string{c.one, c.other} {
+			if last != nil {
+				t.Fatalf("%s: the first key: %v", c.typ, last)
+			}
+			role := w.token + schema + "_" + strconv.Itoa(len(roles))
+			roles = append(roles, role)
+			for _, r := range []connector.Desired{
+				desired("role", role, map[string]any{"login": true}),
+				desired("grant", role, map[string]any{"role": role, "schema": schema, "tables": []any{"q"}, "privileges": []any{"select"}}),
+				desired("policy", role, map[string]any{"role": role, "schema": schema, "tables": []any{"q"}, "column": "k", "key": key}),
+			} {
+				if _, _, _, last = system.Ensure(t.Context(), r); last != nil && r.Type != "policy" {
+					t.Fatal(last)
+				}
+			}
+		}
+		if code := tenure.CodeOf(last); last != nil && code != c.code || (last == nil) != (c.code == "") {
+			t.Errorf("%s: a policy by %q beside one by %q: %v, want %q", c.typ, c.other, c.one, last, c.code)
+		}
+		if _, err := connect(t, w.dsn).Exec(t.Context(), "insert into "+schema+".q values ("+literal(c.one)+", 'one')"); err != nil {
+			t.Fatal(err)
+		}
+		if seen := strs(t, connect(t, postgrestest.As(t, w.dsn, roles[1], "credential-of-"+roles[1])), "select whose from "+schema+".q"); len(seen) > 0 {
+			t.Errorf("%s: the role of key %q sees a row of key %q", c.typ, c.other, c.one)
+		}
+	}
+}
+
+// TestRowsByACutKey: a column of type name cuts a long key, so that it is another's too.
+func TestRowsByACutKey(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	postgrestest.Exec(t, w.dsn, "create schema n; create table n.q (k name)")
+	for _, key := range []string{strings.Repeat("k", 63) + "x", strings.Repeat("k", 63) + "y"} {
+		r := desired("rows", key, map[string]any{"schema": "n", "column": "k", "key": key, "tables": map[string]any{"q": "data"}})
+		if _, _, err := d.Ensure(t.Context(), r); tenure.CodeOf(err) != tenure.Invalid {
+			t.Errorf("a key that the column can't hold: %v", err)
 		}
 	}
 }

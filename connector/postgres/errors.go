@@ -73,6 +73,10 @@ func bySQLState(pg *pgconn.PgError) error {
 		}
 	case "54000": // a limit of the server's own, such as an access list that fills its page
 		return set(tenure.Blocked).WithHint("where a table's or schema's access list is full, revoke what roles no longer need there")
+	case "25P03", "25P04": // idle in a transaction, transaction timeout
+		return set(tenure.Unavailable).Retryable().WithHint("the server ends transactions sooner than Tenure's take: let neither transaction_timeout nor idle_in_transaction_session_timeout bind the role of the option dsn")
+	case "53300": // connections, which a tenant may have taken up
+		return set(tenure.Unavailable).Retryable().WithHint("all connections of the server, or of a role, are taken (select usename, count(*) from pg_stat_activity group by 1 order by 2 desc): end some, and give tenants' roles a connectionLimit; from version 16 on reserved_connections and pg_use_reserved_connections keep some for Tenure's role")
 	case "53200": // memory, which locks on very many objects take up
 		return set(tenure.Unavailable).Retryable().WithHint("raise max_locks_per_transaction, or let whoever holds very many locks end (select pid, count(*) from pg_locks group by pid order by 2 desc)")
 	case "53100":

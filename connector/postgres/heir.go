@@ -35,13 +35,47 @@ func (k elevations) drop(ctx context.Context, s *session, login, heir string) er
 	if err != nil {
 		return err
 	}
+	if err := k.undo(ctx, s, login); err != nil {
+		return err
+	}
 	for _, db := range elsewhere {
 		if err := k.inside(ctx, db, func(s *session) error { return k.take(ctx, s, login, heir) }); err != nil {
 			return err
 		}
 	}
-	return k.take(ctx, s, login, heir, "drop role "+quote(login),
+	err = k.take(ctx, s, login, heir, "drop role "+quote(login),
 		"delete from tenure.mark where type in ("+literals([]string{elevationType, deputyType})+") and name = "+literal(login))
+	if state(err) == "2BP01" {
+		err = roles(k).kept(ctx, s, login, err)
+	}
+	return err
+}
+
+// undo rolls back the transactions that the login prepared: they hold locks after its
+// sessions have ended, and once the role is gone a superuser alone could end them.
+func (k elevations) undo(ctx context.Context, s *session, login string) error {
+	in := map[string][]string{}
+	err := s.simple(ctx, "select database, gid from pg_prepared_xacts where owner = "+literal(login), func(_ int, v [][]byte) error {
+		in[string(v[0])] = append(in[string(v[0])], string(v[1]))
+		return nil
+	})
+	for db, gids := range in {
+		if err != nil {
+			break
+		}
+		err = k.inside(ctx, db, func(s *session) error { // whose connection isn't used again
+			if err := s.simple(ctx, "set role "+quote(login), nil); err != nil {
+				return err
+			}
+			for _, gid := range gids {
+				if err := s.simple(ctx, "rollback prepared "+literal(gid), nil); err != nil && state(err) != "42704" { // another has ended it
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return err
 }
 
 // take takes the role's rights in the session's database back.

@@ -260,6 +260,11 @@ func (k policies) ensure(ctx context.Context, d connector.Desired) (o connector.
 		if err := k.fits(ctx, s, d.Ref, st.spec, st.is.tables); err != nil {
 			return err
 		}
+		if st.note == nil || st.was.Key != st.spec.Key {
+			if err := k.alone(ctx, s, d.Ref, st.spec, st.is.tables); err != nil {
+				return err
+			}
+		}
 		if err := k.settable(ctx, s, d.Ref, st.spec); err != nil {
 			return err
 		}

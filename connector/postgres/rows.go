@@ -167,7 +167,7 @@ func (d *Driver) byKey(ctx context.Context, s *session, tenant tenure.TenantID, 
 // fits is Invalid if the key isn't a value of a tenant column's type, or if the
 // database would show it otherwise: another tenant's key could be the same value.
 func fits(ctx context.Context, s *session, h *relational.Holding, key string) error {
-	seen := map[string]bool{"text": true, "name": true, "character varying": true}
+	seen := map[string]bool{"text": true, "character varying": true}
 	for _, r := range h.Tables {
 		name := h.TenantColumn(r.Table.TableName)
 		c, has := r.Table.Column(name)
