@@ -101,6 +101,21 @@ func TestRowsByACutKey(t *testing.T) {
 	}
 }
 
+// TestRowsByAnIncomparableKey: a column whose values the server doesn't compare is refused
+// before its tenant is let in, not at its erasure.
+func TestRowsByAnIncomparableKey(t *testing.T) {
+	t.Parallel()
+	d, w, _ := opened(t)
+	postgrestest.Exec(t, w.dsn, "create schema n")
+	for typ, key := range map[string]string{"json": "1", "xml": "acme", "regclass": "pg_class", "point": "(1,2)"} {
+		postgrestest.Exec(t, w.dsn, "drop table if exists n.q; create table n.q (k "+typ+")")
+		r := desired("rows", typ, map[string]any{"schema": "n", "column": "k", "key": key, "tables": map[string]any{"q": "data"}})
+		if _, _, err := d.Ensure(t.Context(), r); tenure.CodeOf(err) != tenure.Invalid {
+			t.Errorf("a tenant column of type %s: %v", typ, err)
+		}
+	}
+}
+
 // TestKeysWrittenAlike looks for rows that somebody wrote under another spelling of
 // the tenant's key: they would stay, under a certificate.
 func TestKeysWrittenAlike(t *testing.T) {

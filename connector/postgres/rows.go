@@ -176,7 +176,11 @@ func fits(ctx context.Context, s *session, h *relational.Holding, key string) er
 		}
 		seen[c.Type] = true
 		at, shown := r.Table.String()+"."+name, ""
-		err := s.simple(ctx, "select "+literal(key)+"::"+c.Type+"::text", func(_ int, v [][]byte) error { shown = string(v[0]); return nil })
+		err := s.simple(ctx, "select v::text, v = "+literal(key)+" from (select "+literal(key)+"::"+c.Type+") x (v)", func(_ int, v [][]byte) error { shown = string(v[0]); return nil })
+		if state(err) == "42883" {
+			return tenure.Errorf(tenure.Invalid, "%s can't be a tenant column: values of its type, %s, can't be compared", at, c.Type).
+				WithHint("keep the key in a column of another type, such as text")
+		}
 		if class := state(err); len(class) == 5 && (class[:2] == "22" || class[:2] == "23") {
 			return tenure.Errorf(tenure.Invalid, "the key %q can't stand in %s, whose type is %s", key, at, c.Type).WithHint("give the tenant a key that is a value of this type")
 		}
