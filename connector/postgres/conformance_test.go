@@ -179,7 +179,7 @@ func (w *world) seen(t testing.TB, conn *pgx.Conn) string {
 		{sql: "select concat_ws(' ', 'schema', nspname, nspowner::regrole, nspacl, obj_description(oid, 'pg_namespace')) from pg_namespace where nspname not like 'pg_temp%' and nspname not like 'pg_toast_temp%'"},
 		{sql: "select concat_ws(' ', 'relation', relnamespace::regnamespace, relname, relkind, relowner::regrole, relacl, relrowsecurity, relforcerowsecurity, relnatts) from pg_class where relnamespace >= 16384 and relkind <> 't' and relname not like 'pg_toast%'"},
 		{sql: "select concat_ws(' ', 'policy', polrelid::regclass, polname, polroles, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) from pg_policy"},
-		{"select concat_ws(' ', 'role', a.rolname, rolsuper, rolcanlogin, rolcreatedb, rolconnlimit, rolpassword, shobj_description(oid, 'pg_authid'), (select array_agg(roleid::regrole) from pg_auth_members where member = a.oid)) from pg_authid a where " + on("a.rolname", w.roles.Load()), []any{w.token}},
+		{"select concat_ws(' ', 'role', a.rolname, rolsuper, rolcanlogin, rolcreatedb, rolconnlimit, rolpassword, shobj_description(oid, 'pg_authid'), (select array_agg(roleid::regrole order by roleid::regrole::text) from pg_auth_members where member = a.oid)) from pg_authid a where " + on("a.rolname", w.roles.Load()), []any{w.token}},
 		{"select concat_ws(' ', 'database', b.datname, datdba::regrole, datacl, datallowconn, datconnlimit, shobj_description(oid, 'pg_database')) from pg_database b where " + on("b.datname", w.databases.Load()) +
 			" or shobj_description(oid, 'pg_database') like '%' || $1 || '%'", []any{w.token}},
 	} {

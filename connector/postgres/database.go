@@ -480,13 +480,39 @@ func (k databases) quarantine(ctx context.Context, r connector.Ref) (rec connect
 		if err := s.run(ctx, statements, "", nil); err != nil {
 			return err
 		}
-		err = s.simple(ctx, "select pg_terminate_backend(pid, 5000)::text from pg_stat_activity where datname = "+literal(have.name), nil)
-		if err != nil {
+		if err := vacated(ctx, s, have.name); err != nil {
 			return err
 		}
 		return s.run(ctx, []string{"alter database " + name + " rename to " + aside}, "", nil)
 	})
 	return rec, err
+}
+
+// occupantsSQL are the sessions in a database, each with whether Tenure's role may end it.
+// What the server does there by itself has no user, and makes way.
+const occupantsSQL = `select a.pid::text, r.rolname, (not r.rolsuper or me.rolsuper)::text from pg_stat_get_activity(null) a join pg_database b on b.oid = a.datid join pg_roles r on r.oid = a.usesysid
+ cross join (select rolsuper from pg_roles where rolname = current_user) me where b.datname = `
+
+// vacated ends the sessions in a database. Blocked are those of superusers, which they
+// alone may end.
+func vacated(ctx context.Context, s *session, name string) error {
+	var ends, stays []string
+	err := s.simple(ctx, occupantsSQL+literal(name)+" order by 1", func(_ int, v [][]byte) error {
+		if string(v[2]) == "true" {
+			ends = append(ends, string(v[0]))
+		} else {
+			stays = append(stays, "process "+string(v[0])+" of "+string(v[1]))
+		}
+		return nil
+	})
+	if err == nil && len(ends) > 0 {
+		err = s.simple(ctx, "select pg_terminate_backend(pid, 5000)::text from unnest("+literal("{"+strings.Join(ends, ",")+"}")+"::int[]) p (pid)", nil)
+	}
+	if err == nil && len(stays) > 0 {
+		return tenure.Errorf(tenure.Blocked, "database %q is in use by a superuser: %s", name, strings.Join(stays, ", ")).
+			WithHint("a superuser ends such a session: select pg_terminate_backend(PROCESS); then retry")
+	}
+	return err
 }
 
 func (k databases) unquarantine(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {

@@ -46,7 +46,8 @@ func (w *world) sees(t *testing.T, roles ...string) (out []string) {
 				set = "set role "
 			}
 			if _, err := tx.Exec(t.Context(), set+quote(role)); err != nil {
-				return err
+				out = []string{state(err)}
+				return nil
 			}
 		}
 		rows, err := tx.Query(t.Context(), "select body from app_data.docs order by body")
@@ -106,7 +107,7 @@ func TestOnePolicyForManyTenants(t *testing.T) {
 					t.Errorf("%s sees %q", who, got)
 				}
 			}
-			if got := w.sees(t, roleOf(all[7]), group); len(got) > 0 {
+			if got := w.sees(t, roleOf(all[7]), group); len(got) > 0 && !(w.modern(t) && slices.Equal(got, []string{"42501"})) { // from 16 on it can't become that
 				t.Errorf("the tenant's role as the policy's group sees %q", got)
 			}
 			if got := w.sees(t, w.token+"bystander"); !slices.Equal(got, []string{"42501"}) {
