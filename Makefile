@@ -29,7 +29,7 @@ test: ## every test, with the race detector, on SQLite and on a throw-away Postg
 	scripts/with-postgres $(GO) test -race -p 2 -timeout 40m ./...
 	scripts/with-postgres $(GO) test -count=1 -timeout 10m ./internal/crash # kill -9 over 1,000 operations; fewer under -race
 	$(GO) test -count=1 -timeout 10m -run TestRandomDepartures ./internal/lifecycle # 100 departures; fewer under -race
-	for v in $(VERSIONS); do scripts/with-postgres --version $$v $(GO) test -count=1 -run TestCheck ./connector/postgres || exit; done # all of it: make versions
+	for v in $(VERSIONS); do scripts/with-postgres --version $$v $(GO) test -count=1 -run 'TestCheck|TestLimits|TestMemberships|TestSuperuser' ./connector/postgres || exit; done # all of it: make versions
 
 versions: ## all tests of the PostgreSQL connector on VERSIONS (16 and 17), and the story of a tenant there
 	@scripts/prepare node

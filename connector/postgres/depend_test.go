@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/postgrestest"
@@ -242,7 +240,7 @@ func TestDatabaseInUse(t *testing.T) {
 	if _, _, err := d.Ensure(t.Context(), own); err != nil {
 		t.Fatal(err)
 	}
-	in := connectTo(t, w, own.Name)
+	in := dsnOf(t, w, own.Name)
 	blocked := func(by string) {
 		t.Helper()
 		for name, call := range map[string]func() error{
@@ -370,7 +368,7 @@ func TestRoleElsewhere(t *testing.T) {
 				}
 			}
 			named := strings.NewReplacer("ROLE", own.Name, "TOKEN", w.token)
-			postgrestest.Exec(t, connectTo(t, w, other.Name), named.Replace(c.sql))
+			postgrestest.Exec(t, dsnOf(t, w, other.Name), named.Replace(c.sql))
 			if _, err := d.Delete(t.Context(), own.Ref); tenure.CodeOf(err) != tenure.Blocked || tenure.CanRetry(err) || !strings.Contains(err.Error(), named.Replace(c.by)) {
 				t.Errorf("delete: %v (%s), want blocked for good by %s", err, tenure.CodeOf(err), named.Replace(c.by))
 			}
@@ -398,14 +396,4 @@ func TestDefaultPrivilegesGoWithTheirRole(t *testing.T) {
 		}
 	}
 	n.ensure(t, n.owner) // the den takes it down
-}
-
-// connectTo is the superuser's URL of another database.
-func connectTo(t *testing.T, w *world, database string) string {
-	t.Helper()
-	conf, err := pgx.ParseConfig(w.dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Replace(w.dsn, "/"+conf.Database, "/"+database, 1)
 }

@@ -145,30 +145,13 @@ func renamed[V any](m map[string]V, name func(string) string) map[string]V {
 
 // Schemas are those that the tables' names may begin with: a name may have dots.
 func (c Coverage) Schemas() (out []string) {
-	add := func(name string) {
+	for _, name := range slices.Concat(c.Shared, slices.Collect(maps.Keys(c.Tables)), slices.Collect(maps.Keys(c.Columns)), slices.Collect(maps.Keys(c.Derived)),
+		slices.Collect(maps.Keys(c.Links)), slices.Collect(maps.Keys(c.Triggers))) {
 		for i, r := range name {
 			if r == '.' {
 				out = append(out, name[:i])
 			}
 		}
-	}
-	for name := range c.Tables {
-		add(name)
-	}
-	for name := range c.Columns {
-		add(name)
-	}
-	for name := range c.Derived {
-		add(name)
-	}
-	for name := range c.Links {
-		add(name)
-	}
-	for name := range c.Triggers {
-		add(name)
-	}
-	for _, name := range c.Shared {
-		add(name)
 	}
 	return out
 }
