@@ -150,7 +150,7 @@ func (s *Server) mount() {
 // nothing answers where no route does: what a path can be asked, if there is anything
 // at it, or that there is nothing.
 func (s *Server) nothing(w http.ResponseWriter, r *http.Request) {
-	allow := strings.Join(s.allowed(r), ", ")
+	allow := strings.Join(Allowed(s.mux, r), ", ")
 	if allow != "" {
 		w.Header().Set("Allow", allow)
 	}
@@ -170,12 +170,13 @@ func (s *Server) nothing(w http.ResponseWriter, r *http.Request) {
 	s.refuse(w, r, err)
 }
 
-// allowed lists the methods for which there is a route at the request's path.
-func (s *Server) allowed(r *http.Request) (out []string) {
+// Allowed lists the methods for which mux has a route at the request's path: those
+// whose patterns name a method.
+func Allowed(mux *http.ServeMux, r *http.Request) (out []string) {
 	for _, verb := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		as := *r
 		as.Method = verb
-		if _, pattern := s.mux.Handler(&as); strings.Contains(pattern, " ") { // a method and a path
+		if _, pattern := mux.Handler(&as); strings.Contains(pattern, " ") { // a method and a path
 			out = append(out, verb)
 		}
 	}
