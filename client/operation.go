@@ -41,8 +41,8 @@ type OperationFilter struct {
 	Paging
 	Tenant string                `query:"tenant" doc:"only those of this tenant" maxLength:"64"`
 	Open   bool                  `query:"open" doc:"only those that haven't ended"`
-	Kind   tenure.OperationKind  `query:"kind" doc:"only those of this kind"`
-	State  tenure.OperationState `query:"state" doc:"only those in this state"`
+	Kind   tenure.OperationKind  `query:"kind" doc:"only those of this kind" enum:"onboard,change,upgrade,repair,suspend,resume,offboard,reinstate,revoke,supplement"`
+	State  tenure.OperationState `query:"state" doc:"only those in this state" enum:"running,waiting,paused,blocked,compensating,succeeded,failed,cancelled"`
 	From   time.Time             `query:"from" doc:"only those made at or after this moment (RFC 3339)"`
 	To     time.Time             `query:"to" doc:"only those made before this moment (RFC 3339)"`
 }

@@ -209,6 +209,9 @@ func answerOf(keep, revoke bool, change, reason string) (client.ReviewAnswer, er
 	if change == "" {
 		return out, nil
 	}
+	if err := tenure.CheckJSON([]byte(change)); err != nil {
+		return out, err
+	}
 	dec := json.NewDecoder(strings.NewReader(change))
 	dec.DisallowUnknownFields()
 	out.ChangeTo = new(tenure.ReviewTo)

@@ -17,6 +17,9 @@ func accessRoutes(s *Server) {
 	route(s, client.ChangePrincipal, Access{tenure.AccessManage, Installation}, changePrincipal)
 	route(s, client.ListGrants, Access{tenure.AccessRead, Installation}, func(ctx context.Context, c *Call, p *client.GrantFilter) ([]tenure.Grant, error) {
 		list, err := c.Governor.Grants(ctx, p.Principal, p.Ended)
+		if tenure.CodeOf(err) == tenure.NotFound {
+			err = unknown("principal", p.Principal)
+		}
 		return each(list, func(g tenure.Grant) tenure.Grant { return g }), err
 	})
 	created(s, client.GiveGrant, Access{tenure.AccessManage, OfBody}, giveGrant)
@@ -42,7 +45,7 @@ func principalOf(p store.Principal) client.Principal {
 
 func listPrincipals(ctx context.Context, c *Call, p *client.PrincipalFilter) (client.Page[client.Principal], error) {
 	var from string
-	if err := after(p.Cursor, &from); err != nil {
+	if err := c.after(p.Cursor, &from); err != nil {
 		return client.Page[client.Principal]{}, err
 	}
 	n := limitOf(p.Paging)
@@ -52,7 +55,7 @@ func listPrincipals(ctx context.Context, c *Call, p *client.PrincipalFilter) (cl
 	}
 	out := whole(each(list, principalOf))
 	if len(list) > n {
-		out.Items, out.Next = out.Items[:n], cursor(list[n-1].Name)
+		out.Items, out.Next = out.Items[:n], c.cursor(list[n-1].Name)
 	}
 	return out, nil
 }
@@ -136,6 +139,9 @@ func explainDecision(ctx context.Context, c *Call, p *client.DecisionParams) (te
 
 func listAccessEvents(ctx context.Context, c *Call, p *client.AccessEventFilter) ([]client.AccessEvent, error) {
 	list, err := c.Governor.AccessEvents(ctx, p.Kind, p.Principal, p.From, p.Limit)
+	if err == nil && len(list) == 0 {
+		err = c.knownPerson(ctx, p.Principal)
+	}
 	return each(list, func(e store.AccessEvent) client.AccessEvent {
 		out := client.AccessEvent{At: e.At, Kind: e.Kind, Principal: e.Principal, Detail: e.Detail}
 		if e.Kind == tenure.EventRefused || e.Kind == tenure.EventDenied {

@@ -40,7 +40,7 @@ func listAgreements(ctx context.Context, c *Call, p *client.AgreementFilter) (cl
 		}
 		f.Tenant = t.Tenant
 	}
-	if err := after(p.Cursor, &f.After); err != nil {
+	if err := c.after(p.Cursor, &f.After); err != nil {
 		return out, err
 	}
 	n := limitOf(p.Paging)
@@ -51,7 +51,7 @@ func listAgreements(ctx context.Context, c *Call, p *client.AgreementFilter) (cl
 	}
 	if len(list) > n {
 		list = list[:n]
-		out.Next = cursor(list[n-1].ID)
+		out.Next = c.cursor(list[n-1].ID)
 	}
 	out.Items = append(out.Items, list...)
 	return out, nil

@@ -34,7 +34,7 @@ const maxScan = 20_000
 func readLog(ctx context.Context, c *Call, p *client.LogFilter) (client.Page[client.LogEntry], error) {
 	out := client.Page[client.LogEntry]{Items: []client.LogEntry{}}
 	from := p.From
-	if err := after(p.Cursor, &from); err != nil {
+	if err := c.after(p.Cursor, &from); err != nil {
 		return out, err
 	}
 	pick, err := c.picker(ctx, p)
@@ -57,7 +57,7 @@ func readLog(ctx context.Context, c *Call, p *client.LogFilter) (client.Page[cli
 				continue
 			}
 			if out.Items = append(out.Items, client.LogEntry(e)); len(out.Items) == n {
-				out.Next = cursor(from)
+				out.Next = c.cursor(from)
 				return out, nil
 			}
 		}
@@ -66,7 +66,7 @@ func readLog(ctx context.Context, c *Call, p *client.LogFilter) (client.Page[cli
 		}
 		n = max(n, maxPage)
 	}
-	out.Next = cursor(from)
+	out.Next = c.cursor(from)
 	return out, nil
 }
 
@@ -82,6 +82,9 @@ func (c *Call) picker(ctx context.Context, p *client.LogFilter) (func(lifecycle.
 			return nil, err
 		}
 		tenant = string(t.ID)
+	}
+	if _, err := tenure.ParseID[tenure.OperationID](p.Operation); p.Operation != "" && err != nil {
+		return nil, err
 	}
 	var since, until time.Time
 	for text, at := range map[string]*time.Time{p.Since: &since, p.Until: &until} {

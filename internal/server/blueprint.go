@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
@@ -26,13 +27,16 @@ func listBlueprints(ctx context.Context, c *Call, p *client.BlueprintFilter) (cl
 	if err != nil {
 		return client.Page[client.Blueprint]{}, err
 	}
+	if p.Name != "" && !slices.ContainsFunc(rows, func(b store.Blueprint) bool { return b.Name == p.Name }) {
+		return client.Page[client.Blueprint]{}, unknown("blueprint", p.Name)
+	}
 	var list []client.Blueprint
 	for _, b := range rows {
 		if (p.Name == "" || p.Name == b.Name) && (!p.Published || b.Published()) {
 			list = append(list, blueprintOf(b))
 		}
 	}
-	return pageInOrder(list, p.Paging, func(b client.Blueprint) string { return b.Digest })
+	return pageInOrder(c, list, p.Paging, func(b client.Blueprint) string { return b.Digest })
 }
 
 func submitBlueprint(ctx context.Context, c *Call, p *client.SourceParams) (client.Blueprint, error) {
@@ -75,5 +79,5 @@ func listFaultyBlueprints(ctx context.Context, c *Call, p *client.Paging) (clien
 			list[i].Faults = []client.BlueprintFault{{Reason: f.Err.Error()}}
 		}
 	}
-	return pageInOrder(list, *p, func(f client.FaultyBlueprint) string { return f.Digest })
+	return pageInOrder(c, list, *p, func(f client.FaultyBlueprint) string { return f.Digest })
 }

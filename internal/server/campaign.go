@@ -46,7 +46,7 @@ func (c *Call) counted(ctx context.Context, cp tenure.Campaign, f store.ItemFilt
 func listCampaigns(ctx context.Context, c *Call, p *client.CampaignFilter) (client.Page[client.Campaign], error) {
 	out := client.Page[client.Campaign]{Items: []client.Campaign{}}
 	var before tenure.CampaignID
-	if err := after(p.Cursor, &before); err != nil {
+	if err := c.after(p.Cursor, &before); err != nil {
 		return out, err
 	}
 	n := limitOf(p.Paging)
@@ -56,7 +56,7 @@ func listCampaigns(ctx context.Context, c *Call, p *client.CampaignFilter) (clie
 	}
 	if len(list) > n {
 		list = list[:n]
-		out.Next = cursor(list[n-1].ID)
+		out.Next = c.cursor(list[n-1].ID)
 	}
 	for _, cp := range list {
 		_, f, err := c.Governor.Campaign(ctx, c.Caller, cp.ID)
@@ -92,7 +92,7 @@ func listReviewItems(ctx context.Context, c *Call, p *client.ReviewItemFilter) (
 	}
 	_, f, err := c.Governor.Campaign(ctx, c.Caller, id)
 	if err == nil {
-		err = after(p.Cursor, &f.After)
+		err = c.after(p.Cursor, &f.After)
 	}
 	if err != nil {
 		return out, err
@@ -105,7 +105,7 @@ func listReviewItems(ctx context.Context, c *Call, p *client.ReviewItemFilter) (
 	}
 	if len(list) > n {
 		list = list[:n]
-		out.Next = cursor(list[n-1].Seq)
+		out.Next = c.cursor(list[n-1].Seq)
 	}
 	out.Items = append(out.Items, list...)
 	return out, nil

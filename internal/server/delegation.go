@@ -19,7 +19,7 @@ func listDelegations(ctx context.Context, c *Call, p *client.DelegationFilter) (
 	if err != nil {
 		return client.Page[tenure.Delegation]{}, err
 	}
-	return pageInOrder(list, p.Paging, func(d tenure.Delegation) string { return string(d.ID) })
+	return pageInOrder(c, list, p.Paging, func(d tenure.Delegation) string { return string(d.ID) })
 }
 
 func delegate(ctx context.Context, c *Call, p *client.NewDelegation) (tenure.Delegation, error) {

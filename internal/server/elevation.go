@@ -64,13 +64,16 @@ func elevationOf(e tenure.Elevation) client.Elevation {
 
 func listElevations(ctx context.Context, c *Call, p *client.ElevationFilter) (client.Page[client.Elevation], error) {
 	f := store.ElevationFilter{Principal: p.Principal, State: p.State, Kind: p.Kind, Unreviewed: p.Unreviewed, Limit: limitOf(p.Paging) + 1}
-	if err := after(p.Cursor, &f.Before); err != nil {
+	if err := c.after(p.Cursor, &f.Before); err != nil {
 		return client.Page[client.Elevation]{}, err
 	}
 	list, err := c.Governor.Elevations(ctx, c.Caller, f)
+	if err == nil && len(list) == 0 {
+		err = c.knownPerson(ctx, p.Principal)
+	}
 	out := whole(each(list, elevationOf))
 	if n := f.Limit - 1; len(list) > n {
-		out.Items, out.Next = out.Items[:n], cursor(list[n-1].ID)
+		out.Items, out.Next = out.Items[:n], c.cursor(list[n-1].ID)
 	}
 	return out, err
 }

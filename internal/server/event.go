@@ -21,10 +21,18 @@ func lastEvent(given string) (int64, error) {
 		return -1, nil
 	}
 	n, err := strconv.ParseInt(given, 10, 64)
-	if err != nil || n < 0 {
+	if err != nil || n < 0 || strconv.FormatInt(n, 10) != given {
 		return 0, tenure.Errorf(tenure.Invalid, "the Last-Event-ID is none of ours")
 	}
 	return n, nil
+}
+
+// happenedBy refuses a Last-Event-ID that no event can have had yet.
+func happenedBy(last, size int64) error {
+	if last >= size {
+		return tenure.Errorf(tenure.Invalid, "the Last-Event-ID is beyond the log, which has %d entries", size).WithHint("leave it out to begin with what happens now")
+	}
+	return nil
 }
 
 // watchOperation begins with where the operation stands, unless it goes on after
@@ -43,6 +51,9 @@ func watchOperation(ctx context.Context, c *Call, p *client.OperationEvents, sen
 		return err
 	}
 	defer leave()
+	if err := happenedBy(last, size); err != nil {
+		return err
+	}
 	// After the log's size: if it hasn't ended here, the entry of its end comes after
 	// that and is heard. If it has, the entry is below the size as it is then.
 	row, err := c.Service.Engine.DB.Operation(ctx, id)
@@ -56,7 +67,7 @@ func watchOperation(ctx context.Context, c *Call, p *client.OperationEvents, sen
 	end := func(at int64) error {
 		return send.send(wire(client.Event{ID: at, Kind: "end", At: c.Service.Now().Format(time.RFC3339Nano), Tenant: row.Tenant, Operation: id}))
 	}
-	from := min(last+1, size)
+	from := last + 1
 	if last < 0 {
 		from = size
 		stands, err := progressOf(ctx, c.Service, row)
@@ -122,9 +133,12 @@ func watchAll(ctx context.Context, c *Call, p *client.AllEvents, send *sender) e
 		return err
 	}
 	defer leave()
+	if err := happenedBy(last, size); err != nil {
+		return err
+	}
 	from := size
 	if last >= 0 {
-		from = min(last+1, size)
+		from = last + 1
 	}
 	return c.server.play(ctx, c, send, from, func(h happened) (wanted, last bool) {
 		switch {

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -20,7 +23,6 @@ import (
 
 const (
 	maxBody   = 1 << 20          // bytes of a request
-	maxDepth  = 32               // of a request's JSON
 	readLimit = 30 * time.Second // of one read's work
 	callLimit = 10 * time.Minute // of one write's
 )
@@ -45,6 +47,7 @@ type exchange struct {
 	reached bool // the handler ran: what fails from here on is no longer a fault of the request's form
 	failed  bool // the answer is a problem
 	live    bool // a stream has begun; nothing is kept
+	once    bool // the answer may hold a secret
 }
 
 func (x *exchange) BodyReader() io.Reader           { return bytes.NewReader(x.body) }
@@ -107,15 +110,14 @@ func (x *exchange) end() {
 	if x.status == 0 {
 		x.status = http.StatusOK
 	}
-	x.w.WriteHeader(x.status)
-	_ = letGo(x.w, func() error { _, err := x.w.Write(x.answer.Bytes()); return err })
+	_ = letGo(x.w, func() error { return deliver(x.w, x.r, x.status, x.answer.Bytes(), x.once) })
 }
 
 // around is what happens before and after each route's handler.
 func (s *Server) around(rt Route) func(huma.Context, func(huma.Context)) {
 	return func(hc huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(hc)
-		x := &exchange{humaContext: hc, s: s, r: r, w: w, header: make(http.Header)}
+		x := &exchange{humaContext: hc, s: s, r: r, w: w, header: make(http.Header), once: rt.Once}
 		defer x.end()
 		limit := callLimit
 		if rt.Verb == http.MethodGet {
@@ -159,6 +161,9 @@ func (x *exchange) enter(ctx context.Context, rt Route) error {
 	if err != nil {
 		return err
 	}
+	if err := query(x.r.URL.RawQuery); err != nil {
+		return err
+	}
 	x.call = &Call{Caller: caller, Service: x.s.o.Service, Governor: x.s.o.Governor, server: x.s, x: x, access: rt.Access, checked: x.s.o.Governor.Now()}
 	if err := x.s.admit(ctx, x.call, rt.Access, x.r.PathValue(string(rt.Access.Reach))); err != nil {
 		return err
@@ -174,31 +179,39 @@ func (x *exchange) read() error {
 		return tenure.Errorf(tenure.Invalid, "the request is longer than %d bytes", big.Limit)
 	case err != nil:
 		return tenure.Errorf(tenure.Invalid, "read the request: %w", err)
-	case len(body) > 0 && !strings.HasPrefix(x.r.Header.Get("Content-Type"), "application/json") && x.r.Header.Get("Content-Type") != "":
+	case len(body) > 0 && !isJSON(x.r.Header.Get("Content-Type")):
 		return tenure.Errorf(tenure.Invalid, "the request's body is JSON, and its Content-Type says otherwise").WithHint("send Content-Type: application/json")
 	}
 	x.body = body
-	return depth(body)
+	if len(body) == 0 {
+		return nil
+	}
+	return tenure.CheckJSON(body)
 }
 
-// depth refuses JSON that is nested too deep.
-func depth(body []byte) error {
-	n, text, escaped := 0, false, false
-	for _, c := range body {
+// isJSON says whether a Content-Type is of JSON in UTF-8, as a blank one is.
+func isJSON(kind string) bool {
+	if kind == "" {
+		return true
+	}
+	media, params, err := mime.ParseMediaType(kind)
+	charset, said := params["charset"]
+	return err == nil && media == "application/json" && (!said || strings.EqualFold(charset, "utf-8"))
+}
+
+// query refuses what could be read in two ways: a name that is given twice, and
+// escapes that name no text.
+func query(raw string) error {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return tenure.Errorf(tenure.Invalid, "the query isn't right: %w", err)
+	}
+	for name, v := range values {
 		switch {
-		case escaped:
-			escaped = false
-		case text && c == '\\':
-			escaped = true
-		case c == '"':
-			text = !text
-		case text:
-		case c == '{' || c == '[':
-			if n++; n > maxDepth {
-				return tenure.Errorf(tenure.Invalid, "the request's JSON is nested deeper than %d", maxDepth)
-			}
-		case c == '}' || c == ']':
-			n--
+		case len(v) > 1:
+			return tenure.Errorf(tenure.Invalid, "query.%.40s is given %d times", name, len(v)).WithHint("give it once")
+		case !utf8.ValidString(name+v[0]) || strings.ContainsRune(name+v[0], 0):
+			return tenure.Errorf(tenure.Invalid, "query.%.40q isn't text in UTF-8", name)
 		}
 	}
 	return nil

@@ -57,9 +57,17 @@ func probeTenant(ctx context.Context, c *Call, p *client.TenantParams) (client.P
 const findingLot = 500
 
 func listFindings(ctx context.Context, c *Call, p *client.FindingFilter) (client.Page[tenure.Finding], error) {
+	out, err := findings(ctx, c, p)
+	if err == nil && len(out.Items) == 0 {
+		err = c.knownSystem(ctx, p.System)
+	}
+	return out, err
+}
+
+func findings(ctx context.Context, c *Call, p *client.FindingFilter) (client.Page[tenure.Finding], error) {
 	out := client.Page[tenure.Finding]{Items: []tenure.Finding{}}
 	var from findingPlace
-	if err := after(p.Cursor, &from); err != nil {
+	if err := c.after(p.Cursor, &from); err != nil {
 		return out, err
 	}
 	f := store.FindingFilter{Severity: p.Severity, Kind: p.Kind, Limit: findingLot, Visible: &c.Visible}
@@ -87,7 +95,7 @@ func listFindings(ctx context.Context, c *Call, p *client.FindingFilter) (client
 			case !p.Waived && !v.Open(now), p.System != "" && v.System != p.System,
 				!p.From.IsZero() && v.SeenAt.Before(p.From), !p.To.IsZero() && !v.SeenAt.Before(p.To):
 			case len(out.Items) == limitOf(p.Paging):
-				out.Next = cursor(placeOf(out.Items[len(out.Items)-1]))
+				out.Next = c.cursor(placeOf(out.Items[len(out.Items)-1]))
 				return out, nil
 			default:
 				out.Items = append(out.Items, v)

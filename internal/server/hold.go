@@ -52,7 +52,7 @@ func listHolds(ctx context.Context, c *Call, p *client.HoldFilter) (client.Page[
 	if err != nil {
 		return client.Page[client.Hold]{}, err
 	}
-	return pageInOrder(each(list, holdOf), p.Paging, func(h client.Hold) string { return string(h.ID) })
+	return pageInOrder(c, each(list, holdOf), p.Paging, func(h client.Hold) string { return string(h.ID) })
 }
 
 func placeHold(ctx context.Context, c *Call, p *client.HoldParams) (client.Hold, error) {

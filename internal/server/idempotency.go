@@ -59,12 +59,15 @@ func (k *replays) begin(ctx context.Context, x *exchange, rt Route) (finish func
 	if rt.Verb != http.MethodPost || key == "" || !k.db.Writable() {
 		return func() {}, false, nil
 	}
+	if len(x.r.Header.Values("Idempotency-Key")) > 1 {
+		return nil, false, tenure.Errorf(tenure.Invalid, "a request has one Idempotency-Key")
+	}
 	if len(key) > 200 || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return nil, false, tenure.Errorf(tenure.Invalid, "an Idempotency-Key has at most 200 printable bytes")
 	}
 	c := x.call.Caller
 	mine := store.Replay{
-		Caller: string(c.Kind) + " " + string(c.Principal) + " " + c.Name, Key: key, Path: x.r.URL.Path,
+		Caller: callerOf(c), Key: key, Path: x.r.URL.Path,
 		Digest: tenure.Digest(append([]byte(x.r.URL.RequestURI()+"\n"), x.body...)), At: k.now(),
 	}
 	var have store.Replay
@@ -125,6 +128,11 @@ func (k *replays) finish(ctx context.Context, mine store.Replay, x *exchange, rt
 	if err != nil { // the answer goes out all the same; a repeated request finds it under way, and later makes it again
 		x.s.o.Log.Error("keep an answer under its Idempotency-Key", "error", err)
 	}
+}
+
+// callerOf names a caller for what is theirs alone.
+func callerOf(c tenure.Caller) string {
+	return string(c.Kind) + " " + string(c.Principal) + " " + c.Name
 }
 
 func retryable(problem []byte) bool {

@@ -19,7 +19,7 @@ const maxImpact = 50
 func showImpact(ctx context.Context, c *Call, p *client.ImpactParams) (client.Page[client.Impact], error) {
 	out := client.Page[client.Impact]{Items: []client.Impact{}}
 	var from tenure.TenantID
-	if err := after(p.Cursor, &from); err != nil {
+	if err := c.after(p.Cursor, &from); err != nil {
 		return out, err
 	}
 	_, list, next, err := c.Service.ImpactOf(ctx, p.Blueprint, c.Visible, from, min(limitOf(p.Paging), maxImpact))
@@ -28,7 +28,7 @@ func showImpact(ctx context.Context, c *Call, p *client.ImpactParams) (client.Pa
 	}
 	out.Items = each(list, func(i lifecycle.Impact) client.Impact { return client.Impact(i) })
 	if next != "" {
-		out.Next = cursor(next)
+		out.Next = c.cursor(next)
 	}
 	return out, nil
 }

@@ -18,7 +18,7 @@ func moveRoutes(s *Server) {
 		if err != nil {
 			return client.Page[client.Move]{}, err
 		}
-		return pageInOrder(each(list, moveOf), p.Paging, func(m client.Move) string { return m.Digest })
+		return pageInOrder(c, each(list, moveOf), p.Paging, func(m client.Move) string { return m.Digest })
 	})
 	route(s, client.ShowMove, Access{"", Signed}, func(ctx context.Context, c *Call, p *client.MoveID) (client.Move, error) {
 		v, err := c.Governor.Move(ctx, c.Caller, wholeDigest(p.Move))

@@ -82,7 +82,7 @@ func (c *Call) changing(ctx context.Context, p client.OperationChange) (tenure.O
 func listOperations(ctx context.Context, c *Call, p *client.OperationFilter) (client.Page[client.Operation], error) {
 	var before tenure.OperationID
 	out := client.Page[client.Operation]{Items: []client.Operation{}}
-	if err := after(p.Cursor, &before); err != nil {
+	if err := c.after(p.Cursor, &before); err != nil {
 		return out, err
 	}
 	n := limitOf(p.Paging)
@@ -114,7 +114,7 @@ func listOperations(ctx context.Context, c *Call, p *client.OperationFilter) (cl
 	}
 	if len(rows) > n {
 		rows = rows[:n]
-		out.Next = cursor(rows[n-1].ID)
+		out.Next = c.cursor(rows[n-1].ID)
 	}
 	out.Items, err = operationsOf(ctx, c.Service, rows)
 	return out, err

@@ -125,6 +125,11 @@ func stream[P any](s *Server, e client.Endpoint[P, client.Stream], a Access, f f
 	huma.Register(s.api, op, func(ctx context.Context, p *P) (*struct{}, error) {
 		c := callOf(ctx)
 		c.x.reached = true
+		if c.x.r.Method == http.MethodHead {
+			c.x.header.Set("Content-Type", "text/event-stream")
+			c.x.SetStatus(http.StatusOK)
+			return nil, nil
+		}
 		send := &sender{x: c.x}
 		if err := f(ctx, c, p, send); err != nil && !send.begun {
 			c.x.fail(err)

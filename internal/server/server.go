@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -120,24 +122,19 @@ func (s *Server) outermost(h http.Handler) http.Handler {
 
 // mount puts what isn't a route beside them.
 func (s *Server) mount() {
-	s.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+	s.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(s.document)
+		w.Header().Set("Cache-Control", "no-cache")
+		_ = letGo(w, func() error { return deliver(w, r, http.StatusOK, s.document, false) })
 	})
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "alive\n") })
 	s.mux.HandleFunc("GET /readyz", s.ready)
-	nothing := func(w http.ResponseWriter, r *http.Request) {
-		err := error(tenure.Errorf(tenure.NotFound, "there is nothing at %s %s", r.Method, r.URL.Path).WithHint("what there is stands in /openapi.json"))
-		if strings.HasPrefix(r.URL.Path, "/v1/") {
-			if _, who := s.identify(r, false); who != nil {
-				err = who
-			}
-		}
-		s.refuse(w, r, err)
+	for _, path := range []string{"/v1/", "/openapi.json", "/healthz", "/readyz"} {
+		s.mux.HandleFunc(path, s.nothing)
 	}
-	s.mux.HandleFunc("/v1/", nothing)
 	if s.o.Metrics != nil {
 		s.mux.Handle("GET /metrics", s.o.Metrics)
+		s.mux.HandleFunc("/metrics", s.nothing)
 	}
 	if s.o.Dashboard != nil {
 		s.mux.Handle("/", s.o.Dashboard)
@@ -147,7 +144,46 @@ func (s *Server) mount() {
 		s.mux.Handle(LeaverPath, s.bounded("departure", s.o.Dashboard))
 		return
 	}
-	s.mux.HandleFunc("/", nothing)
+	s.mux.HandleFunc("/", s.nothing)
+}
+
+// nothing answers where no route does: what a path can be asked, if there is anything
+// at it, or that there is nothing.
+func (s *Server) nothing(w http.ResponseWriter, r *http.Request) {
+	allow := strings.Join(Allowed(s.mux, r), ", ")
+	if allow != "" {
+		w.Header().Set("Allow", allow)
+	}
+	if allow != "" && r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	err := error(tenure.Errorf(tenure.NotFound, "there is nothing at %s %s", r.Method, r.URL.Path).WithHint("what there is stands in /openapi.json"))
+	if allow != "" {
+		err = &statusError{http.StatusMethodNotAllowed, tenure.Errorf(tenure.Invalid, "%s doesn't take %s", r.URL.Path, r.Method).WithHint("it takes %s", allow)}
+	}
+	if strings.HasPrefix(r.URL.Path, "/v1/") {
+		if _, who := s.identify(r, false); who != nil {
+			err = who
+		}
+	}
+	s.refuse(w, r, err)
+}
+
+// Allowed lists the methods for which mux has a route at the request's path: those
+// whose patterns name a method.
+func Allowed(mux *http.ServeMux, r *http.Request) (out []string) {
+	for _, verb := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		as := *r
+		as.Method = verb
+		if _, pattern := mux.Handler(&as); strings.Contains(pattern, " ") { // a method and a path
+			out = append(out, verb)
+		}
+	}
+	if len(out) > 0 {
+		out = append(out, http.MethodOptions)
+	}
+	return out
 }
 
 // bounded limits the requests of who isn't known.
@@ -177,8 +213,12 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "ready\n")
 }
 
+// exactNames has huma take a field's name as it is written and no other.
+var exactNames = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
+
 // config is huma's: no pages of its own, JSON alone, and refusals as problems.
 func config() huma.Config {
+	exactNames()
 	c := huma.DefaultConfig("Tenure", "1")
 	c.DocsPath, c.SchemasPath, c.OpenAPIPath = "", "", ""
 	c.CreateHooks = nil
@@ -206,7 +246,7 @@ func unmarshal(data []byte, v any) error {
 	if loose, ok := v.(*any); ok {
 		return json.Unmarshal(data, loose)
 	}
-	dec := json.NewDecoder(strings.NewReader(string(data)))
+	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	return dec.Decode(v)
 }

@@ -24,7 +24,7 @@ func listStandings(ctx context.Context, c *Call, p *client.StandingFilter) (clie
 	if err != nil {
 		return client.Page[tenure.Standing]{}, err
 	}
-	return pageInOrder(list, p.Paging, func(s tenure.Standing) string { return string(s.ID) })
+	return pageInOrder(c, list, p.Paging, func(s tenure.Standing) string { return string(s.ID) })
 }
 
 func proposeStanding(ctx context.Context, c *Call, p *client.StandingProposal) (tenure.Standing, error) {
@@ -70,7 +70,7 @@ type startAt struct {
 func listStarts(ctx context.Context, c *Call, p *client.StartFilter) (client.Page[client.StandingStart], error) {
 	out := client.Page[client.StandingStart]{Items: []client.StandingStart{}}
 	var from startAt
-	if err := after(p.Cursor, &from); err != nil {
+	if err := c.after(p.Cursor, &from); err != nil {
 		return out, err
 	}
 	n := limitOf(p.Paging)
@@ -91,7 +91,7 @@ func listStarts(ctx context.Context, c *Call, p *client.StartFilter) (client.Pag
 	}
 	if len(list) > n {
 		list = list[:n]
-		out.Next = cursor(startAt{list[n-1].At.UnixMicro(), list[n-1].Operation})
+		out.Next = c.cursor(startAt{list[n-1].At.UnixMicro(), list[n-1].Operation})
 	}
 	out.Items = each(list, func(s store.StandingStart) client.StandingStart { return client.StandingStart(s) })
 	return out, nil

@@ -18,7 +18,10 @@ func tenantRoutes(s *Server) {
 
 func listTenants(ctx context.Context, c *Call, p *client.TenantFilter) (client.Page[client.Tenant], error) {
 	from := p.After
-	if err := after(p.Cursor, &from); err != nil {
+	if _, err := tenure.ParseID[tenure.TenantID](string(from)); from != "" && err != nil {
+		return client.Page[client.Tenant]{}, err
+	}
+	if err := c.after(p.Cursor, &from); err != nil {
 		return client.Page[client.Tenant]{}, err
 	}
 	n := limitOf(p.Paging)
@@ -29,7 +32,10 @@ func listTenants(ctx context.Context, c *Call, p *client.TenantFilter) (client.P
 	out := client.Page[client.Tenant]{}
 	if len(rows) > n {
 		rows = rows[:n]
-		out.Next = cursor(rows[n-1].ID)
+		out.Next = c.cursor(rows[n-1].ID)
+	}
+	if err == nil && len(rows) == 0 {
+		err = c.knownBlueprint(ctx, p.Blueprint)
 	}
 	if err != nil {
 		return out, err
@@ -74,7 +80,7 @@ func listResources(ctx context.Context, c *Call, p *client.TenantPart) (client.P
 	if err != nil {
 		return client.Page[client.Resource]{}, err
 	}
-	return pageInOrder(each(list, resourceOf), p.Paging, func(r client.Resource) string { return string(r.ID) })
+	return pageInOrder(c, each(list, resourceOf), p.Paging, func(r client.Resource) string { return string(r.ID) })
 }
 
 func explainTenant(ctx context.Context, c *Call, p *client.TenantParams) (client.Page[client.Reason], error) {

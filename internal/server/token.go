@@ -11,6 +11,9 @@ import (
 func tokenRoutes(s *Server) {
 	route(s, client.ListTokens, Access{"", Signed}, func(ctx context.Context, c *Call, p *client.TokenFilter) ([]client.APIToken, error) {
 		list, err := c.Governor.Tokens(ctx, c.Caller, p.Principal)
+		if err == nil && len(list) == 0 {
+			err = c.knownPerson(ctx, p.Principal)
+		}
 		return each(list, tokenOf), err
 	})
 	created(s, client.MakeToken, Access{"", Signed}, makeToken)
@@ -23,6 +26,9 @@ func tokenRoutes(s *Server) {
 	})
 	route(s, client.ListSessions, Access{"", Signed}, func(ctx context.Context, c *Call, p *client.TokenFilter) ([]client.Session, error) {
 		list, err := c.Governor.Sessions(ctx, c.Caller, p.Principal)
+		if err == nil && len(list) == 0 {
+			err = c.knownPerson(ctx, p.Principal)
+		}
 		return each(list, func(v store.Session) client.Session {
 			return client.Session{
 				ID: v.ID, Principal: v.Principal, Strong: v.Strong, Method: v.Method, Agent: v.Agent,

@@ -63,6 +63,15 @@ func New(o Options) (*Site, error) {
 		room()
 	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if allow := strings.Join(server.Allowed(s.mux, r), ", "); allow != "" {
+			w.Header().Set("Allow", allow)
+			if r.Method == http.MethodOptions {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			http.Error(w, "this page takes "+allow, http.StatusMethodNotAllowed)
+			return
+		}
 		s.problem(w, r, nil, tenure.Errorf(tenure.NotFound, "there is no page at %s", r.URL.Path))
 	})
 	return s, nil
