@@ -69,7 +69,10 @@ func TestAnomalyLetBeOpensTheGate(t *testing.T) {
 	s := newSite(t, nil)
 	ctx := context.Background()
 	asked := 1
-	s.Engine.Extra = func(context.Context, tenure.Operation) (int, string, error) { return asked, "a finding stands", nil }
+	ends := s.options.Now().Add(30 * time.Minute)
+	s.Engine.Extra = func(context.Context, tenure.Operation) (int, string, time.Time, error) {
+		return asked, "a finding stands", ends, nil
+	}
 	op := s.begin("acme", "small")
 	s.settle()
 	s.wantState(op, tenure.OperationWaiting)

@@ -270,7 +270,16 @@ func (tx *Tx) TakeLock(id tenure.OperationID, kind tenure.OperationKind) (by str
 	if _, err := tx.Exec(`update meta set value = value where key = 'hold_epoch'`); err != nil {
 		return "", err
 	}
-	err = tx.Rows(`select distinct o.id, o.kind from touch mine join touch theirs on theirs.resource = mine.resource and theirs.operation <> mine.operation
+	by, err = excluding(tx, id, kind)
+	if err != nil || by != "" {
+		return by, err
+	}
+	_, err = tx.Exec(`update operation set locked = 1 where id = $1`, string(id))
+	return "", err
+}
+
+func excluding(q querier, id tenure.OperationID, kind tenure.OperationKind) (by string, err error) {
+	err = q.Rows(`select distinct o.id, o.kind from touch mine join touch theirs on theirs.resource = mine.resource and theirs.operation <> mine.operation
 		join operation o on o.id = theirs.operation and o.locked = 1 where mine.operation = $1 order by o.id`, []any{string(id)}, func(r scanner) error {
 		var other string
 		var k tenure.OperationKind
@@ -282,11 +291,13 @@ func (tx *Tx) TakeLock(id tenure.OperationID, kind tenure.OperationKind) (by str
 		}
 		return nil
 	})
-	if err != nil || by != "" {
-		return by, err
-	}
-	_, err = tx.Exec(`update operation set locked = 1 where id = $1`, string(id))
-	return "", err
+	return by, err
+}
+
+// Excluding names an operation that keeps this one from its resources; blank if none
+// does.
+func (db *DB) Excluding(ctx context.Context, id tenure.OperationID, kind tenure.OperationKind) (by string, err error) {
+	return excluding(db.reader(ctx), id, kind)
 }
 
 // FreeLock lets go of what an operation touches and wakes those that it kept out.
