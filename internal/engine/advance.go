@@ -49,11 +49,16 @@ const budget = 4096
 // process a second caller is told to wait for the event that the first one makes.
 // When ctx ends it claims nothing more, waits for the steps under way, and
 // commits their results.
-func (e *Engine) Advance(ctx context.Context, id tenure.OperationID) (Answer, error) {
+func (e *Engine) Advance(ctx context.Context, id tenure.OperationID) (answer Answer, err error) {
 	if _, taken := e.active.LoadOrStore(id, true); taken {
 		return Answer{Kind: Event}, nil
 	}
-	defer e.active.Delete(id)
+	defer func() {
+		e.active.Delete(id)
+		if err == nil { // what can't be carried on isn't handed out again at once
+			e.DB.Free(id)
+		}
+	}()
 	a := &advance{
 		e: e, ctx: ctx, work: context.WithoutCancel(ctx), id: id,
 		done: make(chan outcome, maxParallel), running: make(map[int]lease),

@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -162,9 +163,9 @@ func (s *site) minute(svc *lifecycle.Service, op tenure.OperationID) {
 // running makes the engine's clock go on with every look at it, as a real one does,
 // and bounds how often it is looked at.
 func (s *site) running(svc *lifecycle.Service) {
-	looks := 0
+	var looks atomic.Int64
 	svc.Engine.Now = func() time.Time {
-		if looks++; looks > 100_000 {
+		if looks.Add(1) > 100_000 {
 			panic("an operation that waits spins")
 		}
 		return time.UnixMicro(s.clock.Add(1)).UTC()
@@ -229,13 +230,13 @@ func TestWaitingCostsNothing(t *testing.T) {
 			t.Run(c.name+"/"+e.name, func(t *testing.T) {
 				t.Parallel()
 				s := newSite(t, nil)
+				svc := s.Service
+				s.running(svc)
 				op := c.begin(s)
 				v := s.view(op)
 				if text := s.show(op); v.State != c.state || !strings.Contains(text, c.why) {
 					t.Fatalf("it doesn't wait as it should: %s %q\n%s", v.State, v.Reason, text)
 				}
-				svc := s.Service
-				s.running(svc)
 				s.must(svc.TickApprovals(ctx, s.options.Now())) // what is due once a process
 				if e.do != nil {
 					if n := s.commits(func() {
@@ -256,5 +257,140 @@ func TestWaitingCostsNothing(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// One person approves eight onboardings in a row, so that each asks for one more:
+// they wait without a commit, say so in the inbox from the first moment, and the
+// server ends when it is told to. What one more person approves goes on.
+func TestApprovalsInARowDontSpin(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.Engine.Extra = s.watcher().ExtraApprovals
+	s.Engine.Now = func() time.Time { return time.UnixMicro(s.clock.Add(1)).UTC() }
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- s.Engine.Run(ctx, 4, slog.New(slog.DiscardHandler)) }()
+	var ops []tenure.OperationID
+	for i := range 8 {
+		_, op, err := s.Request(ctx, lifecycle.Intent{Kind: tenure.Onboard, Tenant: fmt.Sprint("acme-", i), Blueprint: "small", Tier: "team", Parameters: map[string]any{"login": "a"}}, "operator")
+		s.must(err)
+		ops = append(ops, op.ID)
+	}
+	for _, op := range ops {
+		s.until(op, func(v *lifecycle.OperationView) bool { return v.State == tenure.OperationWaiting })
+		_, err := s.Approve(ctx, op, "", s.view(op).Plan, "reviewer", "")
+		s.must(err)
+	}
+	last := ops[len(ops)-1]
+	s.until(last, func(v *lifecycle.OperationView) bool { return strings.Contains(v.Reason, "1 of 2 approvals") })
+	who := everywhere("third", tenure.Approver)
+	items, _, err := s.Inbox(ctx, who, "", 0)
+	s.must(err)
+	found := false
+	for _, i := range items {
+		if i.ID == string(last) {
+			found = i.Have == 1 && i.Need == 2 && strings.Contains(i.Missing, "1 more than the plan says, because finding")
+		}
+	}
+	if !found {
+		t.Errorf("the inbox doesn't say that it asks for one more: %+v", items)
+	}
+	version := s.view(last).Version
+	_, err = s.Approve(ctx, last, "", s.view(last).Plan, "third", "")
+	s.must(err)
+	s.until(last, func(v *lifecycle.OperationView) bool { return v.State == tenure.OperationSucceeded })
+	if version > 20 {
+		t.Errorf("its row was written %d times before one more approved", version)
+	}
+	stop()
+	select {
+	case err := <-ended:
+		s.must(err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("the engine doesn't end when it is told to")
+	}
+}
+
+// until waits for an operation to stand as it should.
+func (s *site) until(op tenure.OperationID, ok func(*lifecycle.OperationView) bool) {
+	s.t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(s.view(op)); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatalf("it doesn't come to that\n%s", s.show(op))
+		}
+	}
+}
+
+// A point of no return whose counts grew old before enough had confirmed asks again:
+// everybody finds it in the inbox with none of the old words, also who gave them.
+func TestLapsedCountsAskAgain(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	ctx := context.Background()
+	asked := 1
+	ends := s.options.Now().Add(300 * day)
+	op := halfConfirmed(s)
+	s.Engine.Extra = func(context.Context, tenure.Operation) (int, string, time.Time, error) {
+		return asked, "a finding stands", ends, nil
+	}
+	_, err := s.Approve(ctx, op, "noreturn/aa", s.view(op).Plan, "counsel", "")
+	s.must(err)
+	s.settle()
+	inbox := func(who string) *lifecycle.InboxItem {
+		items, _, err := s.Inbox(ctx, everywhere(who, tenure.Approver), "", 0)
+		s.must(err)
+		for i := range items {
+			if items[i].ID == string(op) && items[i].Gate == "noreturn/aa" {
+				return &items[i]
+			}
+		}
+		return nil
+	}
+	if i := inbox("third"); i == nil || i.Have != 2 || i.Need != 3 || !strings.Contains(i.Missing, "a finding stands") {
+		t.Errorf("two of three confirmed, and the inbox has %+v", i)
+	}
+	if i := inbox("reviewer"); i != nil {
+		t.Errorf("who has confirmed is asked again: %+v", i)
+	}
+	s.pass(3*day + time.Second)
+	for _, who := range []string{"reviewer", "counsel", "third"} {
+		if i := inbox(who); i == nil || i.Have != 0 || i.Need != 3 {
+			t.Errorf("the counts lapsed, and the inbox of %s has %+v", who, i)
+		}
+	}
+	if v := s.view(op); !strings.Contains(v.Reason, "0 of 3 confirmations") || !strings.Contains(v.Reason, "older than") {
+		t.Errorf("the reason doesn't say what it still needs: %q", v.Reason)
+	}
+	s.confirmAt(op, "noreturn/aa")
+	if got := s.held("rows", "aa"); got != 10 {
+		t.Fatalf("%d rows of aa are left, and two of three have confirmed", got)
+	}
+	_, err = s.Approve(ctx, op, "noreturn/aa", s.view(op).Plan, "third", "")
+	s.must(err)
+	s.settle()
+	if got := s.held("rows", "aa"); got != 0 {
+		t.Errorf("%d rows of aa are left, and all three have confirmed\n%s", got, s.show(op))
+	}
+	s.audited()
+}
+
+// A system that is away costs the commits of its attempts alone, ever fewer of them.
+func TestSystemThatIsAwayIsTriedSeldom(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	op := s.request(lifecycle.Intent{Kind: tenure.Onboard, Tenant: "acme", Blueprint: "small", Tier: "team", Parameters: map[string]any{"login": "a"}}, "operator")
+	s.world.Inject(memory.Fault{Call: "ensure", Name: "acme-prod"})
+	s.approve(op, "reviewer")
+	s.pass(time.Hour)
+	before := s.row(op, "prod/store/ensure").Attempt
+	n := s.commits(func() { s.pass(time.Hour) })
+	attempts := s.row(op, "prod/store/ensure").Attempt - before
+	if attempts < 4 || attempts > 12 {
+		t.Errorf("%d attempts in the second hour\n%s", attempts, s.show(op))
+	}
+	if n > 2*attempts {
+		t.Errorf("%d commits for %d attempts: each is a claim and its result", n, attempts)
 	}
 }

@@ -227,13 +227,18 @@ func (db *DB) Due(ctx context.Context, now time.Time, limit int, reserve time.Du
 		return found, err
 	}
 	// A look without the writer first: an idle server writes nothing.
-	if found, err := find(db.reader(ctx), ""); err != nil || len(found) == 0 {
+	wanted := limit
+	if db.Dialect == SQLite {
+		limit += db.handed.held()
+	}
+	found, err := find(db.reader(ctx), "")
+	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	lock := ""
-	if db.Dialect == Postgres {
-		lock = " for update skip locked"
+	if db.Dialect == SQLite {
+		return db.handed.take(found, wanted, reserve), nil
 	}
+	const lock = " for update skip locked"
 	err = db.Write(ctx, func(tx *Tx) error {
 		if ids, err = find(tx, lock); err != nil {
 			return err
