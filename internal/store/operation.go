@@ -209,7 +209,8 @@ func (tx *Tx) WantBecause(id tenure.OperationID, what, why string, now time.Time
 
 // Due reserves operations that somebody must call Advance for, until the
 // reservation lapses: those whose time has come, and those with a running step
-// whose lease has run out.
+// whose lease has run out. On SQLite a reservation is the process's own and isn't
+// written down.
 func (db *DB) Due(ctx context.Context, now time.Time, limit int, reserve time.Duration) (ids []tenure.OperationID, err error) {
 	find := func(q querier, lock string) ([]tenure.OperationID, error) {
 		var found []tenure.OperationID
