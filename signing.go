@@ -163,6 +163,23 @@ func (g *Gate) Count(op Operation, step string, signed []Approval, since time.Ti
 	return c
 }
 
+// CountMore is Count for a gate that asks for so many more persons than its plan
+// says. Then a standing approval doesn't open it: it stands for its two reviewers.
+func (g *Gate) CountMore(more int, op Operation, step string, signed []Approval, since time.Time) GateCount {
+	c := g.Count(op, step, signed, since)
+	if more <= 0 {
+		return c
+	}
+	var raised Gate
+	if g != nil {
+		raised = *g
+	}
+	raised.Approvals = c.Need + more
+	c = raised.Count(op, step, signed, since)
+	c.Standing = ""
+	return c
+}
+
 // seat finds a place for a person, moving others along where that helps (an
 // augmenting path of the bipartite matching; places are few).
 func seat(places []Role, filled []int, persons []Approval, who int, tried []bool) bool {

@@ -49,11 +49,16 @@ const budget = 4096
 // process a second caller is told to wait for the event that the first one makes.
 // When ctx ends it claims nothing more, waits for the steps under way, and
 // commits their results.
-func (e *Engine) Advance(ctx context.Context, id tenure.OperationID) (Answer, error) {
+func (e *Engine) Advance(ctx context.Context, id tenure.OperationID) (answer Answer, err error) {
 	if _, taken := e.active.LoadOrStore(id, true); taken {
 		return Answer{Kind: Event}, nil
 	}
-	defer e.active.Delete(id)
+	defer func() {
+		e.active.Delete(id)
+		if err == nil { // what can't be carried on isn't handed out again at once
+			e.DB.Free(id)
+		}
+	}()
 	a := &advance{
 		e: e, ctx: ctx, work: context.WithoutCancel(ctx), id: id,
 		done: make(chan outcome, maxParallel), running: make(map[int]lease),
@@ -85,6 +90,9 @@ func (a *advance) loop() (Answer, error) {
 			}
 			a.s = s
 			a.keepOwn()
+			if err := a.ask(); err != nil {
+				return Answer{}, err
+			}
 		}
 		now := a.e.Now()
 		c := a.compose(now)
@@ -115,10 +123,22 @@ func (a *advance) loop() (Answer, error) {
 		}
 		conflicts = 0
 		a.committed(c, now)
-		if len(a.running) > 0 {
+		switch {
+		case len(a.running) > 0:
 			a.collect()
+		case a.ctx.Err() != nil: // told to stop, whatever there is to decide
+			return a.answer(c.d), nil
 		}
 	}
+}
+
+// ask looks who keeps a waiting operation from its resources, so that it doesn't
+// try to take them in vain each time that somebody calls.
+func (a *advance) ask() (err error) {
+	if op := &a.s.op; a.excluded == "" && op.State == tenure.OperationWaiting && !op.Locked {
+		a.excluded, err = a.e.DB.Excluding(a.work, a.id, op.Kind)
+	}
+	return err
 }
 
 // maxConflicts bounds how often in a row a commit may be refused before the
@@ -148,6 +168,11 @@ func (a *advance) decide(now time.Time) decision {
 	d := decide(a.s, now)
 	switch {
 	case d.ended:
+	case a.excluded != "" && len(d.claims) > 0 && !a.s.op.Locked:
+		d.claims = nil
+		if len(a.running) == 0 {
+			d.state, d.reason, d.due = tenure.OperationWaiting, "operation "+a.excluded+" is at work on the same resources", time.Time{}
+		}
 	case a.stopping() && len(d.claims)+len(d.drains)+len(d.opened)+len(d.reopen) > 0:
 		// What is due already stays due since then: a new moment each time round
 		// would be something to commit each time round.
@@ -155,11 +180,9 @@ func (a *advance) decide(now time.Time) decision {
 		if at := a.s.op.DueAt; !at.IsZero() && !at.After(now) {
 			d.due = at
 		}
-	case a.excluded != "" && len(d.claims) > 0 && !a.s.op.Locked:
-		d.claims = nil
-		if len(a.running) == 0 {
-			d.state, d.reason, d.due = tenure.OperationWaiting, "operation "+a.excluded+" is at work on the same resources", time.Time{}
-		}
+	}
+	if kept := a.s.op.DueAt; kept.After(now) && d.due.After(kept) && !d.acts() && d.state == a.s.op.State && d.reason == a.s.op.Reason {
+		d.due = kept // to look sooner than need be costs less than to write down later
 	}
 	return d
 }

@@ -48,7 +48,7 @@ func (a *advance) compose(now time.Time) *composed {
 		for _, i := range c.d.opened {
 			n := &s.nodes[i]
 			if forPersons(n.step.Action) {
-				n.awaited = false
+				n.awaited = time.Time{}
 				c.extras = append(c.extras, func(tx *store.Tx) error { return tx.DropWait(a.id, n.step.Key) })
 			}
 			a.result(c, n, store.StepResult{Seq: n.row.Seq, Token: n.row.Token, From: n.row.State, State: tenure.StepDone, Verdict: tenure.Verified}, Result{})
@@ -114,8 +114,8 @@ func (a *advance) result(c *composed, n *node, r store.StepResult, res Result) {
 	}
 }
 
-// awaits records the gates that begin to wait for persons: the inbox, reminders
-// and expiry read them. Those of an operation that ends are forgotten.
+// awaits records the gates that begin to wait for persons, and those that ask again:
+// the inbox, reminders and expiry read them. Those of an operation that ends are forgotten.
 func (a *advance) awaits(c *composed) {
 	s := a.s
 	if c.d.ended || c.d.undo {
@@ -124,14 +124,14 @@ func (a *advance) awaits(c *composed) {
 		}
 		return
 	}
-	for _, i := range c.d.awaits {
-		n := &s.nodes[i]
-		if n.awaited {
+	for _, w := range c.d.awaits {
+		n := &s.nodes[w.index]
+		if n.awaited.Equal(w.since) {
 			continue
 		}
-		n.awaited = true
-		w := store.WaitAt(s.op.Operation, n.step, s.plan.Radius(), s.awaitedSince(n))
-		c.extras = append(c.extras, func(tx *store.Tx) error { return tx.AwaitApproval(w) })
+		n.awaited = w.since
+		row := store.WaitAt(s.op.Operation, n.step, s.plan.Radius(), w.since)
+		c.extras = append(c.extras, func(tx *store.Tx) error { return tx.AwaitApproval(row) })
 	}
 }
 

@@ -21,6 +21,7 @@ type snapshot struct {
 	approvals []tenure.Approval
 	extra     int // how many more persons must approve than the plan says
 	extraWhy  string
+	extraEnds time.Time // when that may pass by itself; zero: on an event
 	holds     []tenure.Hold
 	tenant    store.TenantRow
 	// reopened says that a step which had ended has to run again, so that steps after
@@ -35,21 +36,32 @@ type node struct {
 	needs []int // indexes of what the step needs; -1 for one that isn't there
 	mine  bool  // a task of this very Advance runs it
 
-	awaited bool // as a gate for persons, it has been recorded
+	awaited time.Time // since when it waits for persons, as it has been recorded; zero: it hasn't
 }
 
 // decision is what may happen now.
 type decision struct {
-	claims []int // indexes of nodes to run
-	drains []int // destructive steps whose process died and that a hold stands against: only to be counted
-	opened []int // gates that open
-	awaits []int // gates that wait for persons
-	reopen []int // gates whose confirmation has lapsed
-	undo   bool  // begin the compensation
+	claims []int   // indexes of nodes to run
+	drains []int   // destructive steps whose process died and that a hold stands against: only to be counted
+	opened []int   // gates that open
+	awaits []await // gates that wait for persons
+	reopen []int   // gates whose confirmation has lapsed
+	undo   bool    // begin the compensation
 	state  tenure.OperationState
 	reason string
 	due    time.Time
 	ended  bool
+}
+
+// await is a gate that waits for persons, and since when.
+type await struct {
+	index int
+	since time.Time
+}
+
+// acts says whether a decision changes more than how the operation stands.
+func (d *decision) acts() bool {
+	return d.ended || d.undo || len(d.claims)+len(d.drains)+len(d.opened)+len(d.reopen) > 0
 }
 
 // maxParallel bounds how many steps of one operation run at once.
@@ -104,7 +116,10 @@ func decide(s *snapshot, now time.Time) decision {
 				continue
 			}
 			if w.persons {
-				d.awaits = append(d.awaits, i)
+				if w.since.IsZero() {
+					w.since = s.awaitedSince(n)
+				}
+				d.awaits = append(d.awaits, await{i, w.since})
 			}
 			waits = append(waits, w.why)
 			d.due = earliest(d.due, w.at)
@@ -334,6 +349,8 @@ type wait struct {
 	at   time.Time // when to look again; zero: on an event
 	// persons says that their signatures at the gate are what it waits for.
 	persons bool
+	// since is when they began to be asked, where that isn't when the gate was reached.
+	since time.Time
 }
 
 // gate says whether a waiting step opens now.
@@ -349,34 +366,14 @@ func (s *snapshot) gate(n *node, now time.Time) wait {
 	}
 	switch n.step.Action {
 	case tenure.ActApproval:
-		c := g.Count(s.op.Operation, n.step.Key, s.approvals, time.Time{})
-		if c.Open() && (c.Standing == "" || tenure.OnlyCreates(s.plan) == "") {
-			return s.more(n, g, c, s.approvals, time.Time{}, now)
-		}
-		return wait{why: fmt.Sprintf("%d of %d approvals at %s%s", c.Have, c.Need, n.step.Key, roles(c)), persons: true}
+		return s.signed(n, g, "approvals at", s.approvals, time.Time{}, tenure.OnlyCreates(s.plan) == "")
 	case tenure.ActTask:
 		if s.signatures(n.step.Key, time.Time{}, false) > 0 {
 			return wait{open: true}
 		}
 		return wait{why: "a person's task: " + n.step.Summary}
 	case tenure.ActNoReturn:
-		words := s.approvals
-		first, since := Counted(s.plan, n.step, func(i int) store.StepRow { return s.nodes[i].row })
-		if since.IsZero() {
-			since = s.since(g.After)
-		}
-		switch {
-		case g.Period.IsZero():
-		case first.IsZero(): // nothing can grow old but the words themselves
-			words = slices.DeleteFunc(slices.Clone(words), func(a tenure.Approval) bool { return now.After(g.Period.After(a.At)) })
-		case now.After(g.Period.After(first)):
-			return wait{why: fmt.Sprintf("the counts at %s are older than %s; confirm again to take fresh ones", n.step.Key, g.Period), persons: true}
-		}
-		c := g.Count(s.op.Operation, n.step.Key, words, since)
-		if c.Open() && c.Standing == "" {
-			return s.more(n, g, c, words, since, now)
-		}
-		return wait{why: fmt.Sprintf("%d of %d confirmations of the point of no return at %s%s", c.Have, c.Need, n.step.Key, roles(c)), persons: true}
+		return s.noReturn(n, g, now)
 	case tenure.ActDate:
 		at := g.Period.After(s.since(g.After))
 		if !now.Before(at) {
@@ -389,23 +386,61 @@ func (s *snapshot) gate(n *node, now time.Time) wait {
 	return wait{why: "an unknown gate " + string(n.step.Action)}
 }
 
-// more opens a gate that has what its plan asks for, unless something makes it ask
-// for more persons: then it looks again in a while, since that may pass.
-func (s *snapshot) more(n *node, g *tenure.Gate, c tenure.GateCount, words []tenure.Approval, since, now time.Time) wait {
-	if s.extra <= 0 {
-		return wait{open: true}
+// noReturn says whether a point of no return opens. Its words grow old with the counts
+// that they are about or, where nothing is counted, by themselves; then it asks again.
+func (s *snapshot) noReturn(n *node, g *tenure.Gate, now time.Time) wait {
+	words := s.approvals
+	first, since := Counted(s.plan, n.step, func(i int) store.StepRow { return s.nodes[i].row })
+	if since.IsZero() {
+		since = s.since(g.After)
 	}
-	raised := *g
-	raised.Approvals = c.Need + s.extra
-	c = raised.Count(s.op.Operation, n.step.Key, words, since)
-	if c.Have >= c.Need {
-		return wait{open: true}
+	var lapse time.Time
+	switch {
+	case g.Period.IsZero():
+	case first.IsZero():
+		words = nil
+		for _, a := range s.approvals {
+			if end := lapsesAt(g, a.At); a.Step == n.step.Key && now.Before(end) {
+				words, lapse = append(words, a), earliest(lapse, end)
+			}
+		}
+	default:
+		if lapse = lapsesAt(g, first); !now.Before(lapse) {
+			w := s.signed(n, g, confirmations, nil, since, false)
+			w.why += fmt.Sprintf("; the counts are older than %s: confirm again to take fresh ones", g.Period)
+			w.since = lapse
+			return w
+		}
 	}
-	return wait{why: fmt.Sprintf("%d of %d approvals at %s, with %d more than the plan says: %s", c.Have, c.Need, n.step.Key, s.extra, s.extraWhy), at: now.Add(extraLook), persons: true}
+	w := s.signed(n, g, confirmations, words, since, false)
+	if !w.open {
+		w.at = earliest(w.at, lapse)
+	}
+	return w
 }
 
-// extraLook is how soon a gate that asks for more persons is looked at again.
-const extraLook = 10 * time.Minute
+const confirmations = "confirmations of the point of no return at"
+
+// lapsesAt is the first moment at which what was counted or said at a point of no
+// return is too old.
+func lapsesAt(g *tenure.Gate, at time.Time) time.Time {
+	return g.Period.After(at).Add(time.Microsecond)
+}
+
+// signed says whether a gate has the signatures that it asks for: those of its plan
+// and, while something makes it ask for more persons, theirs too. A standing approval
+// opens it where standing says so and nothing more is asked for.
+func (s *snapshot) signed(n *node, g *tenure.Gate, what string, words []tenure.Approval, since time.Time, standing bool) wait {
+	c := g.CountMore(s.extra, s.op.Operation, n.step.Key, words, since)
+	if c.Open() && (c.Standing == "" || standing && s.extra <= 0) {
+		return wait{open: true}
+	}
+	why := fmt.Sprintf("%d of %d %s %s%s", c.Have, c.Need, what, n.step.Key, roles(c))
+	if s.extra <= 0 {
+		return wait{why: why, persons: true}
+	}
+	return wait{why: fmt.Sprintf("%s, with %d more than the plan says: %s", why, s.extra, s.extraWhy), at: s.extraEnds, persons: true}
+}
 
 // awaitsPersons says whether a gate for persons isn't open yet.
 func (s *snapshot) awaitsPersons() bool {

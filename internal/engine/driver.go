@@ -28,7 +28,11 @@ func (e *Engine) Run(ctx context.Context, workers int, log *slog.Logger) error {
 	slots := make(chan struct{}, workers)
 	freed := make(chan struct{}, 1)
 	launch := func(id tenure.OperationID) {
-		slots <- struct{}{}
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
 		running.Add(1)
 		go func() {
 			defer running.Done()
@@ -57,7 +61,7 @@ func (e *Engine) Run(ctx context.Context, workers int, log *slog.Logger) error {
 			for _, id := range ids {
 				launch(id)
 			}
-			look = len(ids) == cap(slots)
+			look = len(ids) == cap(slots) && ctx.Err() == nil
 			if look {
 				continue
 			}

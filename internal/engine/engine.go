@@ -37,9 +37,10 @@ type Engine struct {
 	Own map[tenure.Action]Runner
 
 	// Extra says how many more persons than its plan says must approve an operation
-	// at its gates, and why; nil is none. It is asked as an operation is read whose
-	// gates aren't all open, and again ten minutes later while it holds one shut.
-	Extra func(ctx context.Context, op tenure.Operation) (n int, why string, err error)
+	// at its gates, why, and until when if nobody decides otherwise; nil is none. It is
+	// asked as an operation is read whose gates aren't all open. Whoever decides that
+	// no more are needed pokes the operation (store.Tx.Poke).
+	Extra func(ctx context.Context, op tenure.Operation) (n int, why string, until time.Time, err error)
 
 	// ExportTo opens where a resource's export goes, and gives its place.
 	ExportTo func(ctx context.Context, t *Task) (Sink, error)
@@ -146,10 +147,10 @@ func (e *Engine) attempts() int {
 }
 
 // backoff is how long to wait before another attempt: a second doubled for each
-// attempt up to ten minutes, with jitter down to half of it.
+// attempt up to 15 minutes, with jitter down to half of it.
 func backoff(attempt int) time.Duration {
 	d := time.Second << min(attempt-1, 10)
-	d = min(d, 10*time.Minute)
+	d = min(d, 15*time.Minute)
 	return d/2 + time.Duration(rand.Int64N(int64(d/2)+1))
 }
 
@@ -208,8 +209,19 @@ func (e *Engine) load(ctx context.Context, id tenure.OperationID) (*snapshot, er
 	if s.approvals, err = e.DB.Approvals(ctx, id); err != nil {
 		return nil, err
 	}
+	if s.awaitsPersons() {
+		waits, err := e.DB.ApprovalWaits(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range waits {
+			if i, ok := s.byKey[w.Step]; ok {
+				s.nodes[i].awaited = w.Since
+			}
+		}
+	}
 	if e.Extra != nil && s.awaitsPersons() {
-		if s.extra, s.extraWhy, err = e.Extra(ctx, s.op.Operation); err != nil {
+		if s.extra, s.extraWhy, s.extraEnds, err = e.Extra(ctx, s.op.Operation); err != nil {
 			return nil, err
 		}
 	}

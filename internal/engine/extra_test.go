@@ -29,7 +29,7 @@ func TestExtraApprovals(t *testing.T) {
 		} {
 			for extra, want := range open {
 				p := &tenure.Plan{Tenant: "ten_x", Kind: tenure.Onboard, Steps: []tenure.Step{{Key: "gate", Action: action, Gate: &tenure.Gate{Approvals: 1}}}}
-				s := &snapshot{plan: p, extra: extra, extraWhy: "finding fnd_1 stands", op: store.OperationRow{Operation: tenure.Operation{
+				s := &snapshot{plan: p, extra: extra, extraWhy: "finding fnd_1 stands", extraEnds: now.Add(time.Hour), op: store.OperationRow{Operation: tenure.Operation{
 					ID: "op_x", Kind: p.Kind, Plan: "sha256:x", State: tenure.OperationRunning, RequestedBy: "asker", CreatedAt: now.Add(-time.Hour),
 				}}}
 				s.link([]store.StepRow{{StepStatus: tenure.StepStatus{Key: "gate", State: tenure.StepPending}}})
@@ -46,7 +46,7 @@ func TestExtraApprovals(t *testing.T) {
 				if bare := decideBare(s, now); !bare || want {
 					continue
 				}
-				if !strings.Contains(d.reason, "finding fnd_1 stands") || !d.due.Equal(now.Add(extraLook)) || len(d.awaits) != 1 {
+				if !strings.Contains(d.reason, "finding fnd_1 stands") || !d.due.Equal(s.extraEnds) || len(d.awaits) != 1 {
 					t.Errorf("%s: %+v", name, d)
 				}
 			}

@@ -162,7 +162,7 @@ func (a *advance) undone(c *composed, i int, progress string) bool {
 	r := store.StepResult{Seq: n.row.Seq, Token: n.row.Token, From: n.row.State, State: tenure.StepPending, Progress: progress}
 	c.Results = append(c.Results, r)
 	n.apply(r, c.Now)
-	n.row.EndedAt, n.awaited = time.Time{}, false
+	n.row.EndedAt, n.awaited = time.Time{}, time.Time{}
 	a.s.begin, a.s.reopened = 0, true
 	return true
 }

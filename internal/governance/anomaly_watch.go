@@ -224,36 +224,36 @@ func (a Anomaly) words() string {
 const weighs = 7 * aDay
 
 // RequiresMore says how many more persons must approve what a principal asks for,
-// and why: one while an anomaly of theirs from the last seven days stands open. A
-// waiver ends it.
-func (g *Governor) RequiresMore(ctx context.Context, principal string, now time.Time) (n int, why string, err error) {
+// why, and until when: one while an anomaly of theirs from the last seven days stands
+// open. A waiver ends it.
+func (g *Governor) RequiresMore(ctx context.Context, principal string, now time.Time) (n int, why string, until time.Time, err error) {
 	if principal == "" {
-		return 0, "", nil
+		return 0, "", until, nil
 	}
 	found, err := g.o.DB.Anomalies(ctx, principal, now.Add(-weighs), now)
 	if err != nil {
-		return 0, "", err
+		return 0, "", until, err
 	}
 	for _, f := range found {
 		if slices.Contains(needsMore, f.Type) {
-			return 1, "finding " + string(f.ID) + " stands: " + f.Detail, nil
+			return 1, "finding " + string(f.ID) + " stands: " + f.Detail, f.SeenAt.Add(weighs + time.Microsecond), nil
 		}
 	}
-	return 0, "", nil
+	return 0, "", until, nil
 }
 
 // ExtraApprovals says how many more persons than its plan says must approve an
-// operation, and why: one while an anomaly stands open of who requested it or of
-// who signed it. It looks at what is new first, so that a word given too quickly
-// counts before the gate opens. It is what engine.Engine.Extra takes.
-func (w *Watcher) ExtraApprovals(ctx context.Context, op tenure.Operation) (n int, why string, err error) {
+// operation, why, and until when: one while an anomaly stands open of who requested
+// it or of who signed it. It looks at what is new first, so that a word given too
+// quickly counts before the gate opens. It is what engine.Engine.Extra takes.
+func (w *Watcher) ExtraApprovals(ctx context.Context, op tenure.Operation) (n int, why string, until time.Time, err error) {
 	now := w.g.Now()
 	if err := w.Tick(ctx, now); err != nil {
-		return 0, "", err
+		return 0, "", until, err
 	}
 	signed, err := w.g.o.DB.Approvals(ctx, op.ID)
 	if err != nil {
-		return 0, "", err
+		return 0, "", until, err
 	}
 	names := []string{op.RequestedBy}
 	for _, a := range signed {
@@ -262,9 +262,9 @@ func (w *Watcher) ExtraApprovals(ctx context.Context, op tenure.Operation) (n in
 		}
 	}
 	for _, name := range names {
-		if n, why, err = w.g.RequiresMore(ctx, name, now); err != nil || n > 0 {
-			return n, why, err
+		if n, why, until, err = w.g.RequiresMore(ctx, name, now); err != nil || n > 0 {
+			return n, why, until, err
 		}
 	}
-	return 0, "", nil
+	return 0, "", until, nil
 }

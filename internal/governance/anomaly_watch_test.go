@@ -175,8 +175,11 @@ func TestRequiresMore(t *testing.T) {
 		w.refuse(40)
 		w.must(w.Watcher().Tick(ctx, w.now))
 		more := func(who string, at time.Time) (int, string) {
-			n, why, err := w.RequiresMore(ctx, who, at)
+			n, why, until, err := w.RequiresMore(ctx, who, at)
 			w.must(err)
+			if n > 0 && until.Sub(w.now) <= 7*aDay {
+				w.t.Errorf("it weighs until %s", until)
+			}
 			return n, why
 		}
 		if n, why := more("ada", w.now); n != 1 || !strings.Contains(why, "over more than they ever did") {

@@ -89,7 +89,7 @@ func (s *Service) expire(ctx context.Context, w store.ApprovalWait, now time.Tim
 			return err
 		case op.State.Ended() || i < 0 || rows[i].State != tenure.StepPending:
 			return tx.DropWait(op.ID, w.Step)
-		case raised(*p.Steps[i].Gate, more, op.Operation, w.Step, signed).Open():
+		case p.Steps[i].Gate.CountMore(more, op.Operation, w.Step, w.Words(signed, now), time.Time{}).Open():
 			if err := tx.DropWait(op.ID, w.Step); err != nil {
 				return err
 			}
@@ -125,7 +125,7 @@ func (s *Service) remind(ctx context.Context, w store.ApprovalWait, now time.Tim
 		if err != nil {
 			return err
 		}
-		c := raised(w.Gate, more, op.Operation, w.Step, signed)
+		c := w.Gate.CountMore(more, op.Operation, w.Step, w.Words(signed, now), time.Time{})
 		if c.Open() {
 			return nil
 		}
@@ -157,19 +157,8 @@ func (s *Service) extraOf(ctx context.Context, id tenure.OperationID) (int, erro
 	if err != nil {
 		return 0, err
 	}
-	return s.extra(ctx, op.Operation)
-}
-
-// raised counts a gate that asks for so many more persons than its plan says.
-func raised(g tenure.Gate, more int, op tenure.Operation, step string, signed []tenure.Approval) tenure.GateCount {
-	c := g.Count(op, step, signed, time.Time{})
-	if more == 0 {
-		return c
-	}
-	g.Approvals = c.Need + more
-	c = g.Count(op, step, signed, time.Time{})
-	c.Standing = "" // it stands for its two reviewers, and more are asked for
-	return c
+	n, _, err := s.extra(ctx, op.Operation)
+	return n, err
 }
 
 // recipients are the roles that a notice goes to.

@@ -301,7 +301,10 @@ func (s *Service) Waive(ctx context.Context, id tenure.FindingID, until time.Tim
 		if err := tx.Waive(id, by, until); err != nil {
 			return err
 		}
-		return tx.Log(e)
+		if err := tx.Log(e); err != nil {
+			return err
+		}
+		return tx.PokeWaits(id, now) // what weighed on who asks or signs may not any more
 	})
 }
 

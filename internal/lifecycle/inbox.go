@@ -148,7 +148,8 @@ func (s *Service) inboxGates(ctx context.Context, c tenure.Caller, after inboxAt
 		return nil, err
 	}
 	answers := make(map[string]string) // by who requested
-	var since time.Time                // the store sorts texts its own way, so the place within a moment is found here
+	asked := make(map[string]more)
+	var since time.Time // the store sorts texts its own way, so the place within a moment is found here
 	if after.Since > 0 {
 		since = time.UnixMicro(after.Since - 1).UTC()
 	}
@@ -167,7 +168,10 @@ func (s *Service) inboxGates(ctx context.Context, c tenure.Caller, after inboxAt
 				}
 				answers[by] = p.Owner
 			}
-			item, ok := s.inboxGate(ctx, c, &page[i], linked{answers[by], delegations})
+			item, ok, err := s.inboxGate(ctx, c, &page[i], linked{answers[by], delegations}, asked)
+			if err != nil {
+				return nil, err
+			}
 			if ok && item.at().compare(after) > 0 {
 				out = append(out, item)
 			}
@@ -181,54 +185,78 @@ func (s *Service) inboxGates(ctx context.Context, c tenure.Caller, after inboxAt
 	return out, nil
 }
 
-func (s *Service) inboxGate(ctx context.Context, c tenure.Caller, g *store.WaitingGate, couples linked) (item InboxItem, ok bool) {
+func (s *Service) inboxGate(ctx context.Context, c tenure.Caller, g *store.WaitingGate, couples linked, asked map[string]more) (item InboxItem, ok bool, err error) {
 	now := s.Now()
 	target := tenure.Target{Tenant: g.Tenant, Tier: g.Tier, Labels: g.Labels}
 	ways := s.waysOver(ctx, c, target)
 	if g.Op.State.Ended() || len(ways) == 0 {
-		return item, false
+		return item, false, nil
 	}
 	couples.delegations = covering(couples.delegations, target)
-	signed := g.Signed
-	var from time.Time
-	if g.Action == tenure.ActNoReturn { // words about older counts don't count
-		from = g.Since
-		signed = slices.DeleteFunc(slices.Clone(signed), func(a tenure.Approval) bool { return a.At.Before(from) })
-	}
+	signed := g.Words(g.Signed, now)
 	gate := g.Gate
 	if g.Action == tenure.ActRetention {
 		gate.Approvals = 2
 	}
 	sign := tenure.Signing{Approval: tenure.Approval{Operation: g.Operation, Step: g.Step, Digest: g.Op.Plan, By: c.Name, At: now}, Gate: &gate, Earlier: signed, Since: g.Since}
-	sign, err := counts(g.Op, sign, ways, couples)
-	if err != nil { // why they can't is for who asks at the gate itself
-		return item, false
+	sign, refused := counts(g.Op, sign, ways, couples)
+	if refused != nil { // why they can't is for who asks at the gate itself
+		return item, false, nil
 	}
-	count := gate.Count(g.Op, g.Step, signed, from)
-	if count.Open() { // it waits for more persons than the plan says, or opens at any moment
-		n, err := s.extra(ctx, g.Op)
-		if gate.Approvals = count.Need + n; err != nil || n == 0 {
-			return item, false
-		}
-		if count = gate.Count(g.Op, g.Step, signed, from); count.Open() {
-			return item, false
-		}
+	m, err := s.more(ctx, g, asked)
+	if err != nil {
+		return item, false, err
+	}
+	count := gate.CountMore(m.n, g.Op, g.Step, signed, time.Time{})
+	if count.Open() { // it opens at any moment
+		return item, false, nil
 	}
 	return InboxItem{
 		Kind: "approval", ID: string(g.Operation), Gate: g.Step, Tenant: g.Tenant, TenantName: g.Name, Operation: g.Op.Kind,
 		Summary: gateSummary(g), RequestedBy: g.Op.RequestedBy, Digest: g.Op.Plan, Resources: g.Radius.Resources, Destructive: g.Radius.Destructive,
-		Need: count.Need, Have: count.Have, Missing: count.Missing(), Rules: gate.Rules, For: sign.For,
+		Need: count.Need, Have: count.Have, Missing: m.says(count.Missing()), Rules: gate.Rules, For: sign.For,
 		Since: g.Since, ExpiresAt: g.ExpiresAt, Escalated: !g.EscalatedAt.IsZero(),
-	}, true
+	}, true, nil
+}
+
+// more is how many more persons than its plan says an operation asks for, and why.
+type more struct {
+	n   int
+	why string
+}
+
+// says is what a gate still needs, with why that is more than its plan says.
+func (m more) says(missing string) string {
+	if m.n == 0 {
+		return missing
+	}
+	return fmt.Sprintf("%s; %d more than the plan says, because %s", missing, m.n, m.why)
+}
+
+// more asks once for gates with the same requester and signers: it is about them.
+func (s *Service) more(ctx context.Context, g *store.WaitingGate, asked map[string]more) (more, error) {
+	persons := []string{g.Op.RequestedBy}
+	for _, a := range g.Signed {
+		persons = append(persons, a.By)
+	}
+	key := strings.Join(persons, "\n")
+	if m, ok := asked[key]; ok {
+		return m, nil
+	}
+	n, why, err := s.extra(ctx, g.Op)
+	if err == nil {
+		asked[key] = more{n, why}
+	}
+	return more{n, why}, err
 }
 
 // extra is how many more persons than its plan says must approve an operation.
-func (s *Service) extra(ctx context.Context, op tenure.Operation) (int, error) {
+func (s *Service) extra(ctx context.Context, op tenure.Operation) (n int, why string, err error) {
 	if s.Engine.Extra == nil {
-		return 0, nil
+		return 0, "", nil
 	}
-	n, _, err := s.Engine.Extra(ctx, op)
-	return n, err
+	n, why, _, err = s.Engine.Extra(ctx, op)
+	return n, why, err
 }
 
 func gateSummary(g *store.WaitingGate) string {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -40,6 +41,17 @@ func WaitAt(op tenure.Operation, step *tenure.Step, radius tenure.BlastRadius, s
 	return w
 }
 
+// Words are the signatures that count at the gate at now. At a point of no return
+// those from before it last began to ask don't, nor those that are too old by now.
+func (w ApprovalWait) Words(signed []tenure.Approval, now time.Time) []tenure.Approval {
+	if w.Action != tenure.ActNoReturn {
+		return signed
+	}
+	return slices.DeleteFunc(slices.Clone(signed), func(a tenure.Approval) bool {
+		return a.At.Before(w.Since) || !w.Gate.Period.IsZero() && now.After(w.Gate.Period.After(a.At))
+	})
+}
+
 const waitColumns = `w.operation, w.step, w.tenant, w.action, w.gate, w.resources, w.destructive, w.since, w.expires_at, w.remind_at, w.escalate_at, w.reminded_at, w.escalated_at`
 
 func scanWait(r scanner, w *ApprovalWait, more ...any) error {
@@ -70,10 +82,13 @@ func waits(q querier, where string, args ...any) (out []ApprovalWait, err error)
 	return out, err
 }
 
-// AwaitApproval records that a gate waits; one that is recorded stays as it is.
+// AwaitApproval records that a gate waits. One that is recorded with the same
+// beginning stays as it is; with another, it asks anew, and so do its reminders.
 func (tx *Tx) AwaitApproval(w ApprovalWait) error {
 	_, err := tx.Exec(`insert into approval_wait (operation, step, tenant, action, gate, resources, destructive, since, expires_at, remind_at, escalate_at, reminded_at, escalated_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0) on conflict (operation, step) do nothing`,
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0)
+		on conflict (operation, step) do update set since = excluded.since, expires_at = excluded.expires_at, remind_at = excluded.remind_at, escalate_at = excluded.escalate_at,
+			reminded_at = 0, escalated_at = 0 where approval_wait.since <> excluded.since`,
 		string(w.Operation), w.Step, string(w.Tenant), string(w.Action), text(w.Gate), w.Radius.Resources, w.Radius.Destructive,
 		micros(w.Since), micros(w.ExpiresAt), micros(w.RemindAt), micros(w.EscalateAt))
 	return err
@@ -164,6 +179,36 @@ func (db *DB) WaitingGates(ctx context.Context, v Visible, since time.Time, op t
 		}
 	}
 	return out, err
+}
+
+// PokeWaits makes the operations due whose gates wait for persons and that the person
+// whom an anomaly is about requested or signed. Other findings hold no gate shut.
+func (tx *Tx) PokeWaits(id tenure.FindingID, now time.Time) error {
+	var name string
+	err := tx.Row(`select name from finding where id = $1 and kind = 'anomaly'`, []any{string(id)}, &name)
+	if tenure.CodeOf(err) == tenure.NotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	about := make(map[tenure.OperationID]bool)
+	err = tx.Rows(`select o.id, o.requested_by from operation o where exists (select 1 from approval_wait w where w.operation = o.id)
+		union select a.operation, a.approver from approval a where exists (select 1 from approval_wait w where w.operation = a.operation)`, nil, func(r scanner) error {
+		var op tenure.OperationID
+		var who string
+		err := r.Scan(&op, &who)
+		if tenure.SamePerson(who, name) {
+			about[op] = true
+		}
+		return err
+	})
+	for op := range about {
+		if err == nil {
+			err = tx.Poke(op, now)
+		}
+	}
+	return err
 }
 
 // UnrecordedWaits lists operations that wait for persons, by what they say, at no

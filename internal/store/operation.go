@@ -209,7 +209,8 @@ func (tx *Tx) WantBecause(id tenure.OperationID, what, why string, now time.Time
 
 // Due reserves operations that somebody must call Advance for, until the
 // reservation lapses: those whose time has come, and those with a running step
-// whose lease has run out.
+// whose lease has run out. On SQLite a reservation is the process's own and isn't
+// written down.
 func (db *DB) Due(ctx context.Context, now time.Time, limit int, reserve time.Duration) (ids []tenure.OperationID, err error) {
 	find := func(q querier, lock string) ([]tenure.OperationID, error) {
 		var found []tenure.OperationID
@@ -227,13 +228,18 @@ func (db *DB) Due(ctx context.Context, now time.Time, limit int, reserve time.Du
 		return found, err
 	}
 	// A look without the writer first: an idle server writes nothing.
-	if found, err := find(db.reader(ctx), ""); err != nil || len(found) == 0 {
+	wanted := limit
+	if db.Dialect == SQLite {
+		limit += db.handed.held()
+	}
+	found, err := find(db.reader(ctx), "")
+	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	lock := ""
-	if db.Dialect == Postgres {
-		lock = " for update skip locked"
+	if db.Dialect == SQLite {
+		return db.handed.take(found, wanted, reserve), nil
 	}
+	const lock = " for update skip locked"
 	err = db.Write(ctx, func(tx *Tx) error {
 		if ids, err = find(tx, lock); err != nil {
 			return err
@@ -270,7 +276,16 @@ func (tx *Tx) TakeLock(id tenure.OperationID, kind tenure.OperationKind) (by str
 	if _, err := tx.Exec(`update meta set value = value where key = 'hold_epoch'`); err != nil {
 		return "", err
 	}
-	err = tx.Rows(`select distinct o.id, o.kind from touch mine join touch theirs on theirs.resource = mine.resource and theirs.operation <> mine.operation
+	by, err = excluding(tx, id, kind)
+	if err != nil || by != "" {
+		return by, err
+	}
+	_, err = tx.Exec(`update operation set locked = 1 where id = $1`, string(id))
+	return "", err
+}
+
+func excluding(q querier, id tenure.OperationID, kind tenure.OperationKind) (by string, err error) {
+	err = q.Rows(`select distinct o.id, o.kind from touch mine join touch theirs on theirs.resource = mine.resource and theirs.operation <> mine.operation
 		join operation o on o.id = theirs.operation and o.locked = 1 where mine.operation = $1 order by o.id`, []any{string(id)}, func(r scanner) error {
 		var other string
 		var k tenure.OperationKind
@@ -282,11 +297,13 @@ func (tx *Tx) TakeLock(id tenure.OperationID, kind tenure.OperationKind) (by str
 		}
 		return nil
 	})
-	if err != nil || by != "" {
-		return by, err
-	}
-	_, err = tx.Exec(`update operation set locked = 1 where id = $1`, string(id))
-	return "", err
+	return by, err
+}
+
+// Excluding names an operation that keeps this one from its resources; blank if none
+// does.
+func (db *DB) Excluding(ctx context.Context, id tenure.OperationID, kind tenure.OperationKind) (by string, err error) {
+	return excluding(db.reader(ctx), id, kind)
 }
 
 // FreeLock lets go of what an operation touches and wakes those that it kept out.

@@ -131,6 +131,7 @@ func (tx *Tx) operationRow(c *StepCommit) error {
 	if err == nil && n != 1 {
 		return lost(c.Operation, movedOn)
 	}
+	tx.w.db.Free(c.Operation)
 	if tx.w.last[c.Operation] = c.By; c.Ended {
 		delete(tx.w.last, c.Operation)
 	}

@@ -56,6 +56,7 @@ type DB struct {
 	write   *writer
 	lock    *os.File
 	wakes   wakes
+	handed  reservations
 	commits atomic.Pointer[func(Commit)] // see ObserveCommits
 }
 
