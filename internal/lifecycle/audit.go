@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
-	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/audit"
@@ -128,81 +127,6 @@ func (s *Service) VerifyAudit(ctx context.Context) (*AuditReport, error) {
 		out.Problems = append(out.Problems, "keystore: "+p.Text)
 	}
 	return out, nil
-}
-
-// fsck replays the log and compares where it says that things stand with the
-// store's rows.
-func (s *Service) fsck(ctx context.Context) (destroyed []keystore.KeyID, problems []string, err error) {
-	tenants := make(map[string]string)
-	ops := make(map[string]string)
-	steps := make(map[string]string)
-	resources := make(map[string]string)
-	for r, err := range s.o.DB.Entries(ctx, 0) {
-		if err != nil {
-			return nil, nil, err
-		}
-		e, err := audit.Decode(r.Entry)
-		if err != nil {
-			continue // the log's own check names it
-		}
-		var f map[string]any
-		_ = json.Unmarshal(e.Data, &f)
-		str := func(k string) string { v, _ := f[k].(string); return v }
-		switch e.Kind {
-		case "tenant.move":
-			from, to := str("from"), str("to")
-			have := tenants[e.Subject]
-			if have == "" {
-				have = string(tenure.TenantRequested)
-			}
-			if have != from {
-				problems = append(problems, fmt.Sprintf("entry %d: tenant %s leaves %s, and the log has it in %s", r.Index, e.Subject, from, have))
-			}
-			if !tenure.CanMove(tenure.TenantState(from), tenure.TenantState(to)) {
-				problems = append(problems, fmt.Sprintf("entry %d: tenant %s goes from %s to %s, which is outside the table", r.Index, e.Subject, from, to))
-			}
-			tenants[e.Subject] = to
-		case "operation.start":
-			ops[e.Subject] = str("to")
-			if str("kind") == string(tenure.Onboard) {
-				tenants[string(e.Tenant)] = string(tenure.TenantRequested)
-			}
-		case "operation.state":
-			ops[e.Subject] = str("to")
-		case "step.result":
-			steps[string(e.Operation)+"/"+str("seq")] = str("state") + " " + str("verdict")
-			if state := str("resource"); state != "" {
-				resources[e.Subject] = state
-			}
-			if key := str("key"); key != "" && str("action") == string(tenure.ActKeyDestroy) {
-				destroyed = append(destroyed, keystore.KeyID(key))
-			}
-		case "sought.end":
-			destroyed = append(destroyed, keystore.KeyID(str("key")))
-		case "exception.attest":
-			steps[string(e.Operation)+"/"+str("seq")] = "skipped"
-		case "step.retry", "step.reopened":
-			for seq := range strings.SplitSeq(str("seqs"), ",") {
-				delete(steps, string(e.Operation)+"/"+seq)
-			}
-		}
-	}
-	err = s.o.DB.Standing(ctx, func(kind, id, state string) error {
-		want, known := map[string]map[string]string{"tenant": tenants, "operation": ops, "step": steps, "resource": resources}[kind][id]
-		switch {
-		case kind == "resource" && !known && state == string(tenure.ResourcePlanned):
-		case kind == "step" && !known && (state == "pending " || state == "running "):
-		case kind == "step" && known && (state == "pending " || state == "running "):
-			// a gate that was opened again, or a step that is tried again
-		case kind == "step" && want == "skipped" && len(state) >= 7 && state[:7] == "skipped":
-		case !known:
-			problems = append(problems, fmt.Sprintf("%s %s is %q in the store, and the log doesn't know it", kind, id, state))
-		case want != state:
-			problems = append(problems, fmt.Sprintf("%s %s is %q in the store, and the log says %q", kind, id, state, want))
-		}
-		return nil
-	})
-	return destroyed, problems, err
 }
 
 // LogEntry is one entry as a person reads it: who did it is opened while the

@@ -5,6 +5,8 @@ package lifecycle
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"strings"
 	"sync"
 	"time"
@@ -102,6 +104,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, err
 	}
 	s.mac = []byte(mac.Reveal())
+	if err := o.DB.Seal(ctx, rowsKey(s.mac)); err != nil {
+		return nil, err
+	}
 	s.staff = keystore.KeySpec{Purpose: keystore.Evidence, Class: "evidence"}.ID()
 	s.Engine = &engine.Engine{
 		DB: o.DB, Owner: o.Owner, Now: o.Now,
@@ -117,6 +122,13 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		tenure.ActOutputs: s.runOutputs, tenure.ActForget: s.runForget, tenure.ActTeardown: s.runTeardown, tenure.ActDropExport: s.runDropExport,
 	}
 	return s, nil
+}
+
+// rowsKey is the key of the digests that the log keeps of rows.
+func rowsKey(mac []byte) []byte {
+	m := hmac.New(sha256.New, mac)
+	m.Write([]byte("tenure rows v1"))
+	return m.Sum(nil)
 }
 
 // Close lets go of the systems.

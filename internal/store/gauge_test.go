@@ -43,7 +43,10 @@ func TestGauges(t *testing.T) {
 		f.must(f.SaveCheckpoint(ctx, 0, []byte("note"), start.Add(-time.Hour)))
 		got, err := f.Gauges(ctx, start)
 		f.must(err)
+		size, err := f.LogSize(ctx)
+		f.must(err)
 		want := store.Gauges{
+			LogSize:    size,
 			Operations: []store.OpenOperations{{tenure.Offboard, tenure.OperationBlocked, 1}, {tenure.Offboard, tenure.OperationWaiting, 2}, {tenure.Onboard, tenure.OperationRunning, 1}},
 			Findings:   map[tenure.Severity]int{tenure.High: 1}, Unsent: 1, CheckpointAt: start.Add(-time.Hour),
 		}

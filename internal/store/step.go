@@ -88,6 +88,9 @@ func (tx *Tx) commitSteps(commits []*StepCommit) error {
 	}
 	for _, c := range commits {
 		tx.leaves = append(tx.leaves, c.Leaves...)
+		if err := tx.noteSteps(c); err != nil {
+			return err
+		}
 		if c.Extra != nil {
 			if err := c.Extra(tx); err != nil {
 				return err

@@ -58,6 +58,7 @@ type DB struct {
 	wakes   wakes
 	handed  reservations
 	commits atomic.Pointer[func(Commit)] // see ObserveCommits
+	key     []byte                       // of the rows' digests; see Seal
 }
 
 // Open opens or creates the store. A store that another process has open for

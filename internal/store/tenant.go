@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"maps"
 	"strings"
@@ -110,9 +111,9 @@ func text(v any) string {
 // CreateTenant stores a new tenant in the state requested. A name that a living
 // tenant has is Conflict.
 func (tx *Tx) CreateTenant(t TenantRow) error {
-	_, err := tx.Exec(`insert into tenant (id, name, organization, contact, tier, state, previous, blocked, blueprint, parameters, features, anchors, labels, created_at, updated_at, version)
-		values ($1, $2, $3, $4, $5, 'requested', '', '', $6, $7, $8, $9, $10, $11, $11, 1)`,
-		string(t.ID), t.Name, t.Organization, t.Contact, t.Tier, text(t.Blueprint), string(t.Parameters), text(t.Features), text(t.Anchors), text(t.Labels), micros(t.CreatedAt))
+	_, err := tx.Exec(`insert into tenant (id, name, organization, contact, tier, state, previous, blocked, blueprint, parameters, features, anchors, labels, created_at, updated_at, version, salt)
+		values ($1, $2, $3, $4, $5, 'requested', '', '', $6, $7, $8, $9, $10, $11, $11, 1, $12)`,
+		string(t.ID), t.Name, t.Organization, t.Contact, t.Tier, text(t.Blueprint), string(t.Parameters), text(t.Features), text(t.Anchors), text(t.Labels), micros(t.CreatedAt), rand.Text())
 	if tenure.CodeOf(err) == tenure.Conflict {
 		return tenure.Errorf(tenure.Conflict, "there is a tenant named %q already", t.Name)
 	}
@@ -185,7 +186,7 @@ func (tx *Tx) ClearAnchors(id tenure.TenantID) error {
 func (tx *Tx) Forget(id tenure.TenantID, at time.Time) (int64, error) {
 	var sum int64
 	for _, q := range []string{
-		`update tenant set name = '', organization = '', contact = '', parameters = '', features = '', blocked = '' where id = $1`,
+		`update tenant set name = '', organization = '', contact = '', parameters = '', features = '', blocked = '', salt = '' where id = $1`,
 		`update plan set body = '' where tenant = $1`,
 		`update resource set name = '', desired = '', normal = '', observed = '' where tenant = $1`,
 		`delete from secret where resource in (select id from resource where tenant = $1)`,
@@ -213,7 +214,8 @@ func (tx *Tx) Forget(id tenure.TenantID, at time.Time) (int64, error) {
 		return sum, err
 	}
 	tx.emptyLog = true
-	return sum, nil
+	tx.forgetSalts()
+	return sum, tx.noteTenant(id)
 }
 
 func (tx *Tx) forgetTriggers(id tenure.TenantID) error {

@@ -22,27 +22,38 @@ type Tx struct {
 	leaves [][]byte
 	wake   []tenure.OperationID
 	counts map[countKey]int64 // see count.go
+	facts  map[string]string  // see collect.go
+	salts  map[string]string
 
 	emptyLog bool // after the commit, nothing of what was overwritten may stay in the write-ahead log
 }
 
-func (tx *Tx) stmt(query string) (*sql.Stmt, error) {
+func (tx *Tx) stmt(query string) (*statement, error) {
 	if s, ok := tx.w.stmts[query]; ok {
 		return s, nil
 	}
-	s, err := tx.w.conn.PrepareContext(tx.ctx, query)
-	if err != nil {
+	s := &statement{change: changeOf(query)}
+	text := query
+	if s.change != nil {
+		text += " returning " + strings.Join(s.change.columns, ", ")
+	}
+	var err error
+	if s.Stmt, err = tx.w.conn.PrepareContext(tx.ctx, text); err != nil {
 		return nil, storeError(query, err)
 	}
 	tx.w.stmts[query] = s
 	return s, nil
 }
 
-// Exec runs a statement, prepared once, and says how many rows it changed.
+// Exec runs a statement, prepared once, and says how many rows it changed. How the
+// rows that the log covers stand after it is in the log with the commit.
 func (tx *Tx) Exec(query string, args ...any) (int64, error) {
 	s, err := tx.stmt(query)
 	if err != nil {
 		return 0, err
+	}
+	if s.change != nil {
+		return tx.collect(s, query, args)
 	}
 	res, err := s.ExecContext(tx.ctx, args...)
 	if err != nil {

@@ -27,19 +27,21 @@ type request struct {
 // writer is the process's one committer. It owns one connection, the statements
 // prepared on it and the tree's right edge.
 type writer struct {
-	db    *DB
-	sql   *sql.DB
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
-	hot   map[string]driver.StmtExecContext // see rows
-	args  []driver.NamedValue               // of the statement under way, used again
-	tree  *audit.Tree
-	last  map[tenure.OperationID]string // on SQLite: which engine committed an operation's steps last
-	max   int
-	in    chan *request
-	once  sync.Once
-	ended chan struct{}
-	shut  chan struct{}
+	db     *DB
+	sql    *sql.DB
+	conn   *sql.Conn
+	stmts  map[string]*statement
+	hot    map[string]driver.StmtExecContext // see rows
+	args   []driver.NamedValue               // of the statement under way, used again
+	tree   *audit.Tree
+	digest *digester
+	salts  map[string]string             // see saltBy
+	last   map[tenure.OperationID]string // on SQLite: which engine committed an operation's steps last
+	max    int
+	in     chan *request
+	once   sync.Once
+	ended  chan struct{}
+	shut   chan struct{}
 }
 
 func newWriter(ctx context.Context, db *DB, pool *sql.DB, maxBatch int) (*writer, error) {
@@ -51,7 +53,7 @@ func newWriter(ctx context.Context, db *DB, pool *sql.DB, maxBatch int) (*writer
 		maxBatch = 512
 	}
 	w := &writer{
-		db: db, sql: pool, conn: conn, stmts: make(map[string]*sql.Stmt), hot: make(map[string]driver.StmtExecContext), last: make(map[tenure.OperationID]string), max: maxBatch,
+		db: db, sql: pool, conn: conn, stmts: make(map[string]*statement), digest: newDigester(nil), hot: make(map[string]driver.StmtExecContext), last: make(map[tenure.OperationID]string), max: maxBatch,
 		in: make(chan *request, maxBatch), ended: make(chan struct{}), shut: make(chan struct{}),
 	}
 	go w.loop()
@@ -201,7 +203,7 @@ func (w *writer) attempt(batch []*request) (err error) {
 			if _, e := w.conn.ExecContext(ctx, "rollback"); e != nil {
 				w.reconnect(ctx)
 			}
-			w.tree = nil // rebuilt from the store: a failed commit may have happened
+			w.tree, w.salts = nil, nil // read anew from the store: a failed commit may have happened
 			clear(w.last)
 		}
 	}()
@@ -230,6 +232,9 @@ func (w *writer) attempt(batch []*request) (err error) {
 		}
 	}
 	if err := tx.flushCounts(); err != nil {
+		return err
+	}
+	if err := tx.flushFacts(); err != nil {
 		return err
 	}
 	next, err := tx.appendLog()

@@ -1,0 +1,268 @@
+package store
+
+import (
+	"bytes"
+	"database/sql"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+)
+
+// RowsEntry is the kind of the entries that say how rows stand: their data is the digest of each row by its
+// name, blank for one that is gone.
+const RowsEntry = "rows"
+
+// statement is a prepared statement, and what it changes of what the log covers.
+type statement struct {
+	*sql.Stmt
+	change *change
+}
+
+// collect runs a statement that changes what the log covers, and notes how the rows stand after it.
+func (tx *Tx) collect(s *statement, query string, args []any) (n int64, err error) {
+	rows, err := s.QueryContext(tx.ctx, args...)
+	if err != nil {
+		return 0, storeError(query, err)
+	}
+	var all [][]any
+	err = eachRow(query, rows, func(r scanner) error {
+		n++
+		values, err := scanAll(r, len(s.change.columns))
+		all = append(all, values)
+		return err
+	})
+	for _, values := range all { // what a tenant's salt is can only be asked once they are read
+		if err == nil {
+			err = tx.noteRow(s.change, values)
+		}
+	}
+	return n, err
+}
+
+func (tx *Tx) noteRow(c *change, values []any) error {
+	keys := len(c.groups[0].key)
+	key, rest := values[:keys], values[keys:]
+	for _, f := range c.groups {
+		mine := rest[:len(f.columns)]
+		rest = rest[len(f.columns):]
+		name := tx.w.digest.named(f, key)
+		switch absent := f.isAbsent(mine); {
+		case c.removes:
+			tx.note(name, "")
+		case absent && c.creates:
+		case absent:
+			tx.note(name, "")
+		default:
+			salt, err := tx.saltFor(f, key, mine)
+			if err != nil {
+				return err
+			}
+			tx.note(name, tx.w.digest.row(f, name, salt, mine))
+		}
+	}
+	return nil
+}
+
+func (f *fact) isAbsent(values []any) bool {
+	return f.absent != nil && f.absent(func(col string) any { return values[slices.Index(f.columns, col)] })
+}
+
+func (tx *Tx) note(name, digest string) {
+	if tx.facts == nil {
+		tx.facts = make(map[string]string)
+	}
+	tx.facts[name] = digest
+}
+
+// saltFor is the salt of a row's tenant; blank for a row of nobody's.
+func (tx *Tx) saltFor(f *fact, key, values []any) (string, error) {
+	column := func(name string) string {
+		if i := slices.Index(f.key, name); i >= 0 {
+			return asText(key[i])
+		}
+		if i := slices.Index(f.columns, name); i >= 0 {
+			return asText(values[i])
+		}
+		return ""
+	}
+	switch f.whose {
+	case ownTenant:
+		return column("salt"), nil
+	case byTenant:
+		if t := column("tenant"); t != "" {
+			return tx.saltBy(`select salt from tenant where id = $1`, t)
+		}
+	case byResource:
+		return tx.saltBy(`select t.salt from resource r join tenant t on t.id = r.tenant where r.id = $1`, column("id"))
+	case byOperation:
+		return tx.saltOf(tenure.OperationID(column("operation")))
+	}
+	return "", nil
+}
+
+// saltOf is the salt of an operation's tenant.
+func (tx *Tx) saltOf(id tenure.OperationID) (string, error) {
+	return tx.saltBy(`select t.salt from operation o join tenant t on t.id = o.tenant where o.id = $1`, string(id))
+}
+
+// saltBy asks for a salt once a transaction; on SQLite, where no other process writes, once while it stays.
+func (tx *Tx) saltBy(query, id string) (salt string, err error) {
+	kept := &tx.salts
+	if tx.w.db.Dialect == SQLite {
+		kept = &tx.w.salts
+	}
+	if salt, ok := (*kept)[id]; ok {
+		return salt, nil
+	}
+	err = tx.Row(query, []any{id}, &salt)
+	if tenure.CodeOf(err) == tenure.NotFound { // a row without its tenant has no salt
+		return "", nil
+	}
+	if *kept == nil || len(*kept) >= 4096 {
+		*kept = make(map[string]string)
+	}
+	if err == nil {
+		(*kept)[id] = salt
+	}
+	return salt, err
+}
+
+// forgetSalts is called when a tenant's salt changes.
+func (tx *Tx) forgetSalts() { tx.salts, tx.w.salts = nil, nil }
+
+// noteTenant notes anew how all of a tenant's rows stand: under another salt, or when the log begins to cover them.
+func (tx *Tx) noteTenant(id tenure.TenantID) error {
+	for _, f := range facts {
+		where := ""
+		switch f.whose {
+		case ownTenant:
+			where = `id = $1`
+		case byTenant:
+			where = `tenant = $1`
+		case byResource:
+			where = `id in (select id from resource where tenant = $1)`
+		case byOperation:
+			where = `operation in (select id from operation where tenant = $1)`
+		default:
+			continue
+		}
+		if err := tx.noteWhere(f, where, string(id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx *Tx) noteWhere(f *fact, where string, args ...any) error {
+	c := &change{groups: []*fact{f}, columns: slices.Concat(f.key, f.columns), creates: true}
+	var all [][]any
+	err := tx.Rows(`select `+strings.Join(c.columns, ", ")+` from `+f.table+` where `+where, args, func(r scanner) error {
+		values, err := scanAll(r, len(c.columns))
+		all = append(all, values)
+		return err
+	})
+	for _, values := range all {
+		if err == nil {
+			err = tx.noteRow(c, values)
+		}
+	}
+	return err
+}
+
+func scanAll(r scanner, n int) ([]any, error) {
+	values, into := make([]any, n), make([]any, n)
+	for i := range values {
+		into[i] = &values[i]
+	}
+	return values, r.Scan(into...)
+}
+
+// flushFacts appends what was noted to the log.
+func (tx *Tx) flushFacts() error {
+	if len(tx.facts) == 0 {
+		return nil
+	}
+	at := tx.at()
+	var b []byte
+	write := func() error {
+		if len(b) == 0 {
+			return nil
+		}
+		e := audit.Entry{Format: audit.Format, At: at, Kind: RowsEntry, Data: append(append([]byte(`{"rows":{`), b...), `}}`...)}
+		b = nil
+		return tx.Log(e)
+	}
+	for _, name := range slices.Sorted(maps.Keys(tx.facts)) {
+		if len(b) > audit.MaxEntry-1024 {
+			if err := write(); err != nil {
+				return err
+			}
+		}
+		if len(b) > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(append(append(append(b, '"'), name...), `":"`...), tx.facts[name]...), '"')
+	}
+	return write()
+}
+
+// at is the moment of the transaction's last entry, so that the log's times stay in the order of its clock.
+func (tx *Tx) at() time.Time {
+	if n := len(tx.leaves); n > 0 {
+		if rest, ok := bytes.CutPrefix(tx.leaves[n-1], []byte(`{"at":`)); ok {
+			if end := bytes.IndexByte(rest, ','); end > 0 {
+				if us, err := strconv.ParseInt(string(rest[:end]), 10, 64); err == nil {
+					return time.UnixMicro(us).UTC()
+				}
+			}
+		}
+	}
+	return time.Now().UTC().Truncate(time.Microsecond)
+}
+
+// noteSteps notes how a commit's steps and resources stand after it.
+func (tx *Tx) noteSteps(c *StepCommit) error {
+	if len(c.Results)+len(c.Resources) == 0 {
+		return nil
+	}
+	salt, err := tx.saltOf(c.Operation)
+	if err != nil {
+		return err
+	}
+	d := tx.w.digest
+	for i := range c.Results {
+		r := &c.Results[i]
+		ended := r.State != tenure.StepPending
+		if !ended && r.from() == tenure.StepRunning { // it had no result before
+			continue
+		}
+		name, digest := d.named(stepResult, []any{string(c.Operation), int64(r.Seq)}), ""
+		if ended {
+			digest = d.row(stepResult, name, salt, []any{string(r.State), string(r.Verdict), string(r.ErrorCode), r.Error, r.Receipt})
+		}
+		tx.note(name, digest)
+	}
+	for i := range c.Resources {
+		v := &c.Resources[i]
+		if !v.plain() {
+			if err := tx.noteWhere(resourceState, `id = $1`, string(v.ID)); err != nil {
+				return err
+			}
+			continue
+		}
+		name := d.named(resourceState, []any{string(v.ID)})
+		tx.note(name, d.row(resourceState, name, salt, []any{string(v.State), string(v.Verdict), v.Normal, v.Observed, int64(0)}))
+	}
+	return nil
+}
+
+var stepResult, resourceState = group("step.result"), group("resource.state")
+
+func group(name string) *fact {
+	return facts[slices.IndexFunc(facts, func(f *fact) bool { return f.name == name })]
+}

@@ -1,0 +1,224 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"strings"
+)
+
+// Unproven is the columns that the log says nothing of, by "table.column" or by "table.*", with the reason.
+var Unproven = map[string]string{
+	"meta.*":                   "locks, and marks that are checked where they are used",
+	"tenant_move.*":            "copied from the program's own table at each start",
+	"tenure_migration.*":       "the store's format; a wrong one stops the program",
+	"tenant.updated_at":        "only shown; what changed is in an entry with its date",
+	"tenant.version":           "a counter against lost updates",
+	"operation.state":          "replayed from operation.start and operation.state",
+	"operation.reason":         "worked out anew at each decision",
+	"operation.driver":         "who calls, never whether",
+	"operation.locked":         "worked out from what is touched; at worst two operations wait for each other",
+	"operation.updated_at":     "only shown",
+	"operation.due_at":         "when to look again; a decision goes by what it then finds",
+	"operation.reserved_until": "when to look again; a decision goes by what it then finds",
+	"operation.version":        "a counter against lost updates",
+	"operation.trace":          "only shown",
+	"step.attempt":             "how often it was tried; at worst it is tried once more, or given up",
+	"step.owner":               "leases between processes",
+	"step.token":               "leases between processes",
+	"step.lease_until":         "leases between processes",
+	"step.due_at":              "when to try again",
+	"step.started_at":          "only shown; its end is in an entry",
+	"step.ended_at":            "only shown; its end is in an entry",
+	"step.progress":            "where a step under way goes on: what it leaves out is counted at its end",
+	"step.failing_since":       "only shown",
+	"resource.operation":       "the last that changed it; only shown",
+	"resource.updated_at":      "only shown",
+	"resource.version":         "a counter against lost updates",
+	"touch.*":                  "worked out from the plan; at worst two operations meet at a resource, whose steps are fenced",
+	"finding.id":               "what drift sees is looked at anew; a waiver is covered",
+	"finding.fingerprint":      "what drift sees is looked at anew",
+	"finding.kind":             "what drift sees is looked at anew",
+	"finding.severity":         "what drift sees is looked at anew",
+	"finding.tenant":           "what drift sees is looked at anew",
+	"finding.resource":         "what drift sees is looked at anew",
+	"finding.system":           "what drift sees is looked at anew",
+	"finding.type":             "what drift sees is looked at anew",
+	"finding.name":             "what drift sees is looked at anew",
+	"finding.field":            "what drift sees is looked at anew",
+	"finding.want":             "what drift sees is looked at anew",
+	"finding.got":              "what drift sees is looked at anew",
+	"finding.detail":           "what drift sees is looked at anew",
+	"finding.seen_at":          "what drift sees is looked at anew",
+	"finding.resolved_at":      "what drift sees is looked at anew",
+	"notice.*":                 "words on their way out; what they tell of is in an entry",
+	"audit_entry.*":            "the log itself: checked against its tree",
+	"audit_node.*":             "the log's tree: checked against its entries",
+	"audit_head.*":             "the log's size: checked against its tree",
+	"checkpoint.*":             "signed; checked against the log, and against the witness",
+	"principal.seen_at":        "only shown, and a hint in reviews",
+	"principal.version":        "a counter against lost updates",
+	"token.used_at":            "only shown, and a hint in reviews",
+	"session.agent":            "only shown",
+	"session.seen_at":          "only shown",
+	"one_time.*":               "good for minutes; what it lets in leaves a token, a session or a principal, which is covered",
+	"access_event.*":           "what anomalies are found in; strangers cause them, so they aren't in the log",
+	"elevation.claiming_at":    "since when a login is being made",
+	"elevation.version":        "a counter against lost updates",
+	"campaign.version":         "a counter against lost updates",
+	"agreement.noticed_at":     "whether a reminder went out",
+	"agreement.version":        "a counter against lost updates",
+	"standing.version":         "a counter against lost updates",
+	"approval_wait.*":          "the inbox: dates of reminders; an approval is checked at its gate",
+	"departure_link.seen_at":   "only shown",
+	"idempotency.*":            "answers to repeated requests, for a day; they change nothing",
+	"tenant_label.*":           "an index of tenant.labels, which is covered",
+	"fleet_count.*":            "kept counts of tenants, which are covered",
+	"sought.looked_at":         "when it was last looked at; at worst it is looked at sooner or later",
+}
+
+// rowsFrom is the mark of when the log began to cover rows.
+const rowsFrom = "rows_from"
+
+// Seal gives the key of the rows' digests, before the store is used. What an older program wrote is
+// put into the log as it stands, once. The log then says how each row that matters stands.
+func (db *DB) Seal(ctx context.Context, key []byte) error {
+	db.key = slices.Clone(key)
+	if db.write == nil {
+		return nil
+	}
+	db.write.digest = newDigester(key)
+	if mark, err := db.Meta(ctx, rowsFrom); err != nil || mark != "" {
+		return err
+	}
+	return db.Write(ctx, func(tx *Tx) error {
+		size, err := tx.headSize()
+		if err != nil {
+			return err
+		}
+		if err := tx.baseline(); err != nil {
+			return err
+		}
+		_, err = tx.Exec(`insert into meta (key, value) values ($1, $2)`, rowsFrom, text(size))
+		return err
+	})
+}
+
+// baseline notes all rows. A log that has noted some already has had its baseline: who took the mark away
+// doesn't get another one, and an audit names what differs.
+func (tx *Tx) baseline() error {
+	find := `select count(*) from audit_entry where instr(body, $1) > 0`
+	if tx.w.db.Dialect == Postgres {
+		find = `select count(*) from audit_entry where position($1::bytea in body) > 0`
+	}
+	var noted int
+	if err := tx.Row(find, []any{[]byte(`"kind":"` + RowsEntry + `"`)}, &noted); err != nil || noted > 0 {
+		return err
+	}
+	var ids []string
+	err := tx.Rows(`select id from tenant where name <> '' and salt = ''`, nil, func(r scanner) error {
+		var id string
+		err := r.Scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	for _, id := range ids {
+		if err == nil {
+			_, err = tx.Exec(`update tenant set salt = $1 where id = $2`, rand.Text(), id)
+		}
+	}
+	for _, f := range facts {
+		if err == nil {
+			err = tx.noteWhere(f, `1 = 1`)
+		}
+	}
+	return err
+}
+
+// Proven is a row that the log covers, as it stands.
+type Proven struct {
+	Name   string // as the log has it: "hold/hld_…"
+	Says   string // as people read it
+	Digest string // blank: it says nothing yet
+}
+
+// Proven streams how all rows stand that the log covers.
+func (db *DB) Proven(ctx context.Context, yield func(Proven) error) error {
+	d := newDigester(db.key)
+	salts, owner, err := db.salts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range facts {
+		columns := slices.Concat(f.key, f.columns)
+		q := `select ` + strings.Join(columns, ", ") + ` from ` + f.table
+		if f.whose == byResource {
+			q = `select ` + strings.Join(columns, ", ") + `, tenant from ` + f.table
+			columns = append(columns, "tenant")
+		}
+		rows, err := db.read.QueryContext(ctx, q)
+		if err != nil {
+			return storeError(q, err)
+		}
+		err = eachRow(q, rows, func(r scanner) error {
+			values, err := scanAll(r, len(columns))
+			if err != nil {
+				return err
+			}
+			column := func(name string) string { return asText(values[slices.Index(columns, name)]) }
+			salt := ""
+			switch f.whose {
+			case ownTenant:
+				salt = column("salt")
+			case byTenant, byResource:
+				salt = salts[column("tenant")]
+			case byOperation:
+				salt = salts[owner[column("operation")]]
+			}
+			key, rest := values[:len(f.key)], values[len(f.key):len(f.key)+len(f.columns)]
+			p := Proven{Name: d.named(f, key)}
+			p.Says = f.says(key)
+			if !f.isAbsent(rest) {
+				p.Digest = d.row(f, p.Name, salt, rest)
+			}
+			return yield(p)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// says names a row for people: its table, and its key as it stands.
+func (f *fact) says(key []any) string {
+	out := f.table + " "
+	for i, v := range key {
+		if i > 0 {
+			out += "/"
+		}
+		if n, ok := v.(int64); ok {
+			out += text(n)
+		} else {
+			out += asText(v)
+		}
+	}
+	return out
+}
+
+// salts reads the tenants' salts, and whose each operation is.
+func (db *DB) salts(ctx context.Context) (salts, owner map[string]string, err error) {
+	salts, owner = make(map[string]string), make(map[string]string)
+	pair := func(into map[string]string) func(scanner) error {
+		return func(r scanner) error {
+			var k, v string
+			err := r.Scan(&k, &v)
+			into[k] = v
+			return err
+		}
+	}
+	if err := db.reader(ctx).Rows(`select id, salt from tenant`, nil, pair(salts)); err != nil {
+		return nil, nil, err
+	}
+	return salts, owner, db.reader(ctx).Rows(`select id, tenant from operation`, nil, pair(owner))
+}
