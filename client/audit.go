@@ -42,7 +42,7 @@ type LogFilter struct {
 	From      int64  `query:"from" doc:"begin with this entry" minimum:"0"`
 	Tenant    string `query:"tenant" doc:"only those of this tenant" maxLength:"64"`
 	Operation string `query:"operation" doc:"only those of this operation" maxLength:"64"`
-	Kind      string `query:"kind" doc:"only those of this kind, such as tenant.move" maxLength:"64" pattern:"^[a-z]+[.][a-z._]+$" patternDescription:"noun.what"`
+	Kind      string `query:"kind" doc:"only those of this kind, such as tenant.move; store.rows, which say how rows stand, come only when they are asked for" maxLength:"64" pattern:"^[a-z]+[.][a-z._]+$" patternDescription:"noun.what"`
 	Since     string `query:"since" doc:"only those at or after this moment (RFC 3339)"`
 	Until     string `query:"until" doc:"only those before this moment (RFC 3339)"`
 }

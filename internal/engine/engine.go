@@ -8,6 +8,7 @@ package engine
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -202,7 +203,10 @@ func (e *Engine) load(ctx context.Context, id tenure.OperationID) (*snapshot, er
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) < len(s.plan.Steps) {
+	if rows, err = e.vouch(ctx, s, rows); err != nil {
+		return nil, err
+	}
+	if len(rows) < len(s.plan.Steps) && s.doubt == nil {
 		return nil, tenure.Errorf(tenure.Internal, "operation %s has %d step rows for %d steps", id, len(rows), len(s.plan.Steps))
 	}
 	s.link(rows)
@@ -229,9 +233,24 @@ func (e *Engine) load(ctx context.Context, id tenure.OperationID) (*snapshot, er
 		return nil, err
 	}
 	if s.plan.Destructive > 0 || len(rows) > len(s.plan.Steps) {
-		s.holds, err = e.DB.Holds(ctx, s.op.Tenant, false)
+		if s.holds, err = e.DB.Holds(ctx, s.op.Tenant, false); err != nil {
+			return nil, err
+		}
 	}
 	return s, err
+}
+
+// vouch notes in the snapshot if the rows can't be gone by. What somebody has added to the steps is left out then.
+func (e *Engine) vouch(ctx context.Context, s *snapshot, rows []store.StepRow) ([]store.StepRow, error) {
+	if s.plan.Destructive == 0 && !slices.ContainsFunc(s.plan.Steps, func(st tenure.Step) bool { return st.Action.IsGate() }) {
+		return rows, nil
+	}
+	err := e.DB.Vouched(ctx, s.op.ID, s.op.Tenant)
+	if tenure.CodeOf(err) != tenure.Blocked {
+		return rows, err
+	}
+	s.doubt = err
+	return rows[:min(len(rows), len(s.plan.Steps))], nil
 }
 
 func (s *snapshot) link(rows []store.StepRow) {

@@ -184,6 +184,9 @@ func (e *Engine) batches(ctx context.Context, t *Task, sys *connector.System, pr
 		if err := t.between(ctx, p.text()); err != nil {
 			return err
 		}
+		if err := e.DB.Vouched(ctx, t.Operation.ID, t.Plan.Tenant); err != nil {
+			return err
+		}
 		if t.stop.Err() != nil || errors.Is(ctx.Err(), context.Canceled) {
 			return errYield
 		}

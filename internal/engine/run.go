@@ -38,6 +38,11 @@ func (e *Engine) run(ctx context.Context, t *Task) (r Result) {
 			r.Err = tenure.Errorf(tenure.Unavailable, "step %s was cut off after %s: %w", t.Step.Key, e.timeout(), r.Err).Retryable()
 		}
 	}()
+	if t.Step.Destructive {
+		if err := e.DB.Vouched(ctx, t.Operation.ID, t.Plan.Tenant); err != nil {
+			return Result{Err: err}
+		}
+	}
 	if own, ok := e.Own[t.Step.Action]; ok {
 		if t.drains { // what it did is read back when it may go on
 			return Result{yield: true, Progress: t.Row.Progress}

@@ -9,6 +9,7 @@ import (
 	"github.com/tenurehq/tenure/audit"
 	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/store"
 )
 
 func auditRoutes(s *Server) {
@@ -103,7 +104,7 @@ func (c *Call) picker(ctx context.Context, p *client.LogFilter) (func(lifecycle.
 		if err != nil {
 			return false, err
 		}
-		want := (tenant == "" || e.Tenant == tenant) && (p.Operation == "" || e.Operation == p.Operation) && (p.Kind == "" || e.Kind == p.Kind) &&
+		want := (tenant == "" || e.Tenant == tenant) && (p.Operation == "" || e.Operation == p.Operation) && (p.Kind == "" && e.Kind != store.RowsEntry || e.Kind == p.Kind) &&
 			(since.IsZero() || !at.Before(since)) && (until.IsZero() || at.Before(until))
 		return want && seen(e.Tenant), nil
 	}, nil

@@ -15,12 +15,13 @@ import (
 
 // RowsEntry is the kind of the entries that say how rows stand: their data is the digest of each row by its
 // name, blank for one that is gone.
-const RowsEntry = "rows"
+const RowsEntry = "store.rows"
 
 // statement is a prepared statement, and what it changes of what the log covers.
 type statement struct {
 	*sql.Stmt
 	change *change
+	width  int // of what it returns
 }
 
 // collect runs a statement that changes what the log covers, and notes how the rows stand after it.
@@ -32,7 +33,7 @@ func (tx *Tx) collect(s *statement, query string, args []any) (n int64, err erro
 	var all [][]any
 	err = eachRow(query, rows, func(r scanner) error {
 		n++
-		values, err := scanAll(r, len(s.change.columns))
+		values, err := scanAll(r, s.width)
 		all = append(all, values)
 		return err
 	})
@@ -45,31 +46,52 @@ func (tx *Tx) collect(s *statement, query string, args []any) (n int64, err erro
 }
 
 func (tx *Tx) noteRow(c *change, values []any) error {
-	keys := len(c.groups[0].key)
+	keys := len(c.parts[0].key)
 	key, rest := values[:keys], values[keys:]
-	for _, f := range c.groups {
+	beside := ""
+	if len(c.parts[0].beside()) > 0 {
+		beside, rest = asText(rest[0]), rest[1:]
+	}
+	for _, f := range c.parts {
 		mine := rest[:len(f.columns)]
 		rest = rest[len(f.columns):]
 		name := tx.w.digest.named(f, key)
-		switch absent := f.isAbsent(mine); {
-		case c.removes:
-			tx.note(name, "")
-		case absent && c.creates:
-		case absent:
-			tx.note(name, "")
-		default:
-			salt, err := tx.saltFor(f, key, mine)
+		silent := c.removes || f.isAbsent(mine)
+		if silent && c.creates {
+			continue
+		}
+		digest := ""
+		if !silent {
+			salt, err := tx.saltFor(f, key, beside)
 			if err != nil {
 				return err
 			}
-			tx.note(name, tx.w.digest.row(f, name, salt, mine))
+			digest = tx.w.digest.row(f, name, salt, mine)
 		}
+		tx.note(name, digest)
 	}
 	return nil
 }
 
+// isAbsent says whether a part says nothing.
 func (f *fact) isAbsent(values []any) bool {
-	return f.absent != nil && f.absent(func(col string) any { return values[slices.Index(f.columns, col)] })
+	if f.absent != nil && f.absent(func(col string) any { return values[slices.Index(f.columns, col)] }) {
+		return true
+	}
+	return !f.lasting && !slices.ContainsFunc(values, says)
+}
+
+// says whether a value is neither blank nor zero.
+func says(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return v != ""
+	case []byte:
+		return len(v) > 0
+	case int64:
+		return v != 0
+	}
+	return false
 }
 
 func (tx *Tx) note(name, digest string) {
@@ -80,27 +102,16 @@ func (tx *Tx) note(name, digest string) {
 }
 
 // saltFor is the salt of a row's tenant; blank for a row of nobody's.
-func (tx *Tx) saltFor(f *fact, key, values []any) (string, error) {
-	column := func(name string) string {
-		if i := slices.Index(f.key, name); i >= 0 {
-			return asText(key[i])
-		}
-		if i := slices.Index(f.columns, name); i >= 0 {
-			return asText(values[i])
-		}
-		return ""
-	}
+func (tx *Tx) saltFor(f *fact, key []any, beside string) (string, error) {
 	switch f.whose {
 	case ownTenant:
-		return column("salt"), nil
+		return beside, nil
 	case byTenant:
-		if t := column("tenant"); t != "" {
-			return tx.saltBy(`select salt from tenant where id = $1`, t)
+		if beside != "" {
+			return tx.saltBy(`select salt from tenant where id = $1`, beside)
 		}
-	case byResource:
-		return tx.saltBy(`select t.salt from resource r join tenant t on t.id = r.tenant where r.id = $1`, column("id"))
 	case byOperation:
-		return tx.saltOf(tenure.OperationID(column("operation")))
+		return tx.saltOf(tenure.OperationID(asText(key[0])))
 	}
 	return "", nil
 }
@@ -144,25 +155,25 @@ func (tx *Tx) noteTenant(id tenure.TenantID) error {
 			where = `id = $1`
 		case byTenant:
 			where = `tenant = $1`
-		case byResource:
-			where = `id in (select id from resource where tenant = $1)`
 		case byOperation:
 			where = `operation in (select id from operation where tenant = $1)`
 		default:
 			continue
 		}
-		if err := tx.noteWhere(f, where, string(id)); err != nil {
+		if err := tx.noteWhere(f, false, where, string(id)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (tx *Tx) noteWhere(f *fact, where string, args ...any) error {
-	c := &change{groups: []*fact{f}, columns: slices.Concat(f.key, f.columns), creates: true}
+// noteWhere notes how rows stand; those that say nothing are left out if they never did.
+func (tx *Tx) noteWhere(f *fact, creates bool, where string, args ...any) error {
+	c := &change{parts: []*fact{f}, creates: creates}
+	columns := list(f)
 	var all [][]any
-	err := tx.Rows(`select `+strings.Join(c.columns, ", ")+` from `+f.table+` where `+where, args, func(r scanner) error {
-		values, err := scanAll(r, len(c.columns))
+	err := tx.Rows(`select `+strings.Join(columns, ", ")+` from `+f.table+` where `+where, args, func(r scanner) error {
+		values, err := scanAll(r, len(columns))
 		all = append(all, values)
 		return err
 	})
@@ -249,20 +260,27 @@ func (tx *Tx) noteSteps(c *StepCommit) error {
 	}
 	for i := range c.Resources {
 		v := &c.Resources[i]
-		if !v.plain() {
-			if err := tx.noteWhere(resourceState, `id = $1`, string(v.ID)); err != nil {
-				return err
-			}
-			continue
+		tx.noteResource(resourceState, v, salt, string(v.State), string(v.Verdict), micros(v.ExpiresAt))
+		if v.Normal != nil {
+			tx.noteResource(resourceNormal, v, salt, v.Normal)
 		}
-		name := d.named(resourceState, []any{string(v.ID)})
-		tx.note(name, d.row(resourceState, name, salt, []any{string(v.State), string(v.Verdict), v.Normal, v.Observed, int64(0)}))
+		if v.Observed != nil {
+			tx.noteResource(resourceObserved, v, salt, v.Observed)
+		}
 	}
 	return nil
 }
 
-var stepResult, resourceState = group("step.result"), group("resource.state")
+func (tx *Tx) noteResource(f *fact, v *ResourceWrite, salt string, values ...any) {
+	name, digest := tx.w.digest.named(f, []any{string(v.ID)}), ""
+	if !f.isAbsent(values) {
+		digest = tx.w.digest.row(f, name, salt, values)
+	}
+	tx.note(name, digest)
+}
 
-func group(name string) *fact {
+var stepResult, resourceState, resourceNormal, resourceObserved = part("step.result"), part("resource.state"), part("resource.normal"), part("resource.observed")
+
+func part(name string) *fact {
 	return facts[slices.IndexFunc(facts, func(f *fact) bool { return f.name == name })]
 }

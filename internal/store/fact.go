@@ -14,17 +14,19 @@ import (
 	"github.com/tenurehq/tenure"
 )
 
-// fact is a group of columns that lets something happen, or keeps it from
-// happening. Whatever changes one, the log gets a digest of it with the same
-// commit (see collect), and an audit compares the rows with what the log says.
+// fact is a part of a row that lets something happen, or keeps it from happening: columns that are only ever
+// set together. Whatever sets them, the log gets a digest of them with the same commit (see collect), and an audit
+// compares the rows with what the log says. What is set beside them says nothing of them: a forged column isn't
+// vouched for by the next honest change of another.
 type fact struct {
-	name    string // of the group: the table's, or the table's and a part's
+	name    string // of the table, and of the part after a point; blank after it: what a row is from its beginning
 	table   string
 	key     []string // the table's primary key
-	columns []string // beside the key
+	columns []string // of the part
 	hidden  string   // the column of the key that may name a person or hold a label
 	whose   whose
-	absent  func(column func(string) any) bool // the row says nothing yet; nil: it always does
+	lasting bool                               // a row has it from its beginning; other parts say nothing while all their columns are blank
+	absent  func(column func(string) any) bool // the part says nothing yet; nil: it does
 }
 
 // whose says how a row's tenant is found, whose salt goes into the digest.
@@ -35,51 +37,75 @@ const (
 	ownTenant         // the row is the tenant's own
 	byTenant          // a column tenant names it
 	byOperation       // a column operation names one of its operations
-	byResource        // the row is of one of its resources
 )
 
-func words(s string) []string { return strings.Fields(s) }
-
-// facts are all groups. What isn't in one is declared in unproven, with the reason.
-var facts = []*fact{
-	{name: "blueprint", table: "blueprint", key: words("digest"), columns: words("name version body author created_at published_by published_at")},
-	{name: "system", table: "system", key: words("name"), columns: words("connector version fingerprint added_by added_at")},
-	{name: "tenant", table: "tenant", key: words("id"), columns: words("name organization contact tier state previous blocked blueprint parameters features anchors labels created_at salt"), whose: ownTenant},
-	{name: "plan", table: "plan", key: words("digest"), columns: words("tenant kind body made_by created_at")},
-	{name: "operation", table: "operation", key: words("id"), columns: words("kind tenant plan requested_by trigger_key blueprint destructive wanted wanted_why created_at"), whose: byTenant},
-	{name: "step", table: "step", key: words("operation seq"), columns: words("key destructive"), whose: byOperation},
-	{name: "step.result", table: "step", key: words("operation seq"), columns: words("state verdict error_code error receipt"), whose: byOperation, absent: func(col func(string) any) bool {
-		s := tenure.StepState(asText(col("state")))
-		return s == tenure.StepPending || s == tenure.StepRunning
-	}},
-	{name: "approval", table: "approval", key: words("operation step approver"), columns: words("digest at note on_behalf roles"), hidden: "approver", whose: byOperation},
-	{name: "exception", table: "exception", key: words("operation step"), columns: words("reason asked_by asked_at attested_by attested_at"), whose: byOperation},
-	{name: "resource", table: "resource", key: words("id"), columns: words("tenant environment key system type name layer live desired classes needs created_at"), whose: byTenant},
-	{name: "resource.state", table: "resource", key: words("id"), columns: words("state verdict normal observed expires_at"), whose: byResource},
-	{name: "secret", table: "secret", key: words("resource"), columns: words("key box created_at claimed_at")},
-	{name: "hold", table: "hold", key: words("id"), columns: words("matter tenant class system resource reason placed_by placed_at effective_at already_gone release_by released_at untold"), whose: byTenant},
-	{name: "finding.waiver", table: "finding", key: words("id"), columns: words("waived_until waived_by"), absent: func(col func(string) any) bool { return asInt(col("waived_until")) == 0 }},
-	{name: "certificate", table: "certificate", key: words("id"), columns: words("tenant kind digest body issued_at")},
-	{name: "principal", table: "principal", key: words("id"), columns: words("name display email kind owner issuer subject state created_by created_at")},
-	{name: "role_grant", table: "role_grant", key: words("id"), columns: words("principal role scope reason granted_by granted_at expires_at elevation break_glass revoked_at revoked_by")},
-	{name: "token", table: "token", key: words("id"), columns: words("hash principal name scope allows strong created_by created_at expires_at revoked_at")},
-	{name: "session", table: "session", key: words("id"), columns: words("hash principal strong method created_at expires_at revoked_at")},
-	{name: "elevation", table: "elevation", key: words("id"), columns: words("kind principal name owner role scope reason lasts system access digest state requested_at decided_by decided_at claim_until started_at ends_at ended_at ended_by why reviewed_by reviewed_at review_note login login_gone_at")},
-	{name: "elevation_scope", table: "elevation_scope", key: words("elevation kind value"), hidden: "value"},
-	{name: "campaign", table: "campaign", key: words("id"), columns: words("name covers scope reviewers silence state due_at created_by created_at closed_at closed_by digest evidence")},
-	{name: "review_item", table: "review_item", key: words("campaign seq"), columns: words("kind subject tenant holder owner detail salt reviewer decision change_to reason decided_by decided_at operation outcome"), whose: byTenant},
-	{name: "access_move", table: "access_move", key: words("digest"), columns: words("principal body state requested_by requested_at decided_by decided_at note")},
-	{name: "agreement", table: "agreement", key: words("id"), columns: words("tenant kind party classes purpose starts_at expires_at created_by created_at ended_at ended_by ended_why"), whose: byTenant},
-	{name: "delegation", table: "delegation", key: words("id"), columns: words("from_name to_name scope reason starts_at ends_at created_at revoked_at revoked_by")},
-	{name: "standing", table: "standing", key: words("id"), columns: words("name rule digest state proposed_by proposed_at reviews ends_at ended_by ended_at")},
-	{name: "standing_start", table: "standing_start", key: words("operation"), columns: words("standing tenant resources at reviewed_by reviewed_at"), whose: byTenant},
-	{name: "departure_link", table: "departure_link", key: words("id"), columns: words("hash tenant created_by created_at expires_at revoked_at"), whose: byTenant},
-	{name: "incident", table: "incident", key: words("id"), columns: words("tenant severity source detail at"), whose: byTenant},
-	{name: "coverage", table: "coverage", key: words("digest"), columns: words("tenant resource body reason asked_by asked_at reviewed_by reviewed_at"), whose: byTenant},
-	{name: "sought", table: "sought", key: words("resource"), columns: words("tenant system type places key box expires_at")},
+// covered is a table of which the log says how its rows stand.
+type covered struct {
+	table, key, parts string
+	whose             whose
+	hidden            string
+	absent            func(column func(string) any) bool // of all named parts
 }
 
-// factsOf is the groups of each table.
+// unfinished says that a step has no result.
+func unfinished(col func(string) any) bool {
+	s := tenure.StepState(asText(col("state")))
+	return s == tenure.StepPending || s == tenure.StepRunning
+}
+
+var facts = declare([]covered{
+	{table: "blueprint", key: "digest", parts: "name version body author created_at; published: published_by published_at"},
+	{table: "system", key: "name", parts: "connector version fingerprint added_by added_at"},
+	{table: "tenant", key: "id", whose: ownTenant, parts: `created_at; name: name organization contact; state: state previous; blocked: blocked; binding: blueprint tier;
+		parameters: parameters features; anchors: anchors; labels: labels; salt: salt`},
+	{table: "plan", key: "digest", parts: "tenant kind made_by created_at; body: body"},
+	{table: "operation", key: "id", whose: byTenant, parts: "kind tenant plan requested_by blueprint destructive created_at; trigger: trigger_key; wanted: wanted; why: wanted_why"},
+	{table: "step", key: "operation seq", whose: byOperation, absent: unfinished, parts: "key destructive; result: state verdict error_code error receipt"},
+	{table: "approval", key: "operation step approver", whose: byOperation, hidden: "approver", parts: "digest at on_behalf roles; note: note"},
+	{table: "exception", key: "operation step", whose: byOperation, parts: "reason asked_by asked_at; attested: attested_by attested_at"},
+	{table: "resource", key: "id", whose: byTenant, parts: `tenant environment key system type layer created_at; name: name; desired: desired; needs: classes needs; live: live;
+		state: state verdict expires_at; normal: normal; observed: observed`},
+	{table: "secret", key: "resource", parts: "key box created_at; claimed: claimed_at"},
+	{table: "hold", key: "id", whose: byTenant, parts: "matter tenant class system resource reason placed_by placed_at untold; release: release_by released_at; effective: effective_at already_gone"},
+	{table: "finding", key: "id", parts: "waiver: waived_until waived_by"},
+	{table: "certificate", key: "id", parts: "tenant kind digest issued_at; body: body"},
+	{table: "principal", key: "id", parts: "name display email kind owner created_by created_at; bound: issuer subject; state: state"},
+	{table: "role_grant", key: "id", parts: "principal role scope reason granted_by granted_at expires_at elevation break_glass; revoked: revoked_at revoked_by"},
+	{table: "token", key: "id", parts: "hash principal name scope allows strong created_by created_at expires_at; revoked: revoked_at"},
+	{table: "session", key: "id", parts: "hash principal strong method created_at expires_at; revoked: revoked_at"},
+	{table: "elevation", key: "id", parts: `kind principal name owner role scope reason lasts system access digest requested_at;
+		state: state decided_by decided_at claim_until started_at ends_at ended_at ended_by why reviewed_by reviewed_at review_note; login: login; gone: login_gone_at`},
+	{table: "elevation_scope", key: "elevation kind value", hidden: "value", parts: ""},
+	{table: "campaign", key: "id", parts: "name covers scope reviewers silence due_at created_by created_at; state: state; closed: closed_at closed_by; evidence: digest evidence"},
+	{table: "review_item", key: "campaign seq", whose: byTenant, parts: `kind subject tenant reviewer; asked: holder owner detail salt; decision: decision decided_by decided_at;
+		words: change_to reason; operation: operation; outcome: outcome`},
+	{table: "access_move", key: "digest", parts: "principal body requested_by requested_at; decision: state decided_by decided_at note"},
+	{table: "agreement", key: "id", whose: byTenant, parts: "tenant kind starts_at created_by created_at; with: party purpose; term: classes expires_at; ended: ended_at ended_by; why: ended_why"},
+	{table: "delegation", key: "id", parts: "from_name to_name scope reason starts_at ends_at created_at; revoked: revoked_at revoked_by"},
+	{table: "standing", key: "id", parts: "name rule digest proposed_by proposed_at ends_at; state: state reviews ended_by ended_at"},
+	{table: "standing_start", key: "operation", whose: byTenant, parts: "standing tenant resources at; reviewed: reviewed_by reviewed_at"},
+	{table: "departure_link", key: "id", whose: byTenant, parts: "hash tenant created_by created_at expires_at; revoked: revoked_at"},
+	{table: "incident", key: "id", whose: byTenant, parts: "tenant severity at; told: source detail"},
+	{table: "coverage", key: "digest", whose: byTenant, parts: "tenant resource asked_by asked_at; asked: body reason; reviewed: reviewed_by reviewed_at"},
+	{table: "sought", key: "resource", parts: "tenant system type places expires_at; box: key box"},
+})
+
+func declare(tables []covered) (out []*fact) {
+	for _, t := range tables {
+		for part := range strings.SplitSeq(t.parts, ";") {
+			name, columns, named := strings.Cut(part, ":")
+			f := &fact{name: t.table, table: t.table, key: strings.Fields(t.key), hidden: t.hidden, whose: t.whose, lasting: !named}
+			if f.columns = strings.Fields(part); named {
+				f.name += "." + strings.TrimSpace(name)
+				f.columns, f.absent = strings.Fields(columns), t.absent
+			}
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// factsOf is the parts of each table.
 var factsOf = func() map[string][]*fact {
 	by := make(map[string][]*fact)
 	for _, f := range facts {
@@ -88,10 +114,29 @@ var factsOf = func() map[string][]*fact {
 	return by
 }()
 
+// beside is the column that a row's salt is found by, where the key doesn't say it.
+func (f *fact) beside() []string {
+	switch f.whose {
+	case ownTenant:
+		return []string{"salt"}
+	case byTenant:
+		return []string{"tenant"}
+	}
+	return nil
+}
+
+// list is the columns that parts of one table are read by: the key, what the salt is found by, and theirs.
+func list(parts ...*fact) []string {
+	out := slices.Concat(parts[0].key, parts[0].beside())
+	for _, f := range parts {
+		out = append(out, f.columns...)
+	}
+	return out
+}
+
 // change is what a statement changes of what the log covers.
 type change struct {
-	groups  []*fact
-	columns []string // what it is asked to return: the key, then the groups' columns
+	parts   []*fact
 	removes bool
 	creates bool
 }
@@ -101,41 +146,37 @@ var (
 	setting  = regexp.MustCompile(`(?is)\bset\s(.*?)(?:\bwhere\b|\bfrom\b|$)`)
 )
 
-// changeOf reads a statement: nil if it changes nothing that the log covers.
-func changeOf(query string) *change {
+// changeOf reads a statement: nil if it changes nothing that the log covers. One that sets a part of a part
+// is Internal: what it leaves as it is would be vouched for unseen.
+func changeOf(query string) (*change, error) {
 	m := changing.FindStringSubmatch(query)
 	if m == nil || factsOf[m[2]] == nil {
-		return nil
+		return nil, nil
 	}
-	c := &change{groups: factsOf[m[2]], removes: m[1][0]|' ' == 'd', creates: m[1][0]|' ' == 'i'}
-	if !c.removes && !c.creates {
-		c.groups = touched(query, c.groups)
-	}
-	if len(c.groups) == 0 {
-		return nil
-	}
-	c.columns = append(c.columns, c.groups[0].key...)
-	for _, f := range c.groups {
-		c.columns = append(c.columns, f.columns...)
-	}
-	return c
-}
-
-// touched is the groups that have a column which an update sets.
-func touched(query string, groups []*fact) (out []*fact) {
+	c := &change{parts: factsOf[m[2]], removes: m[1][0]|' ' == 'd', creates: m[1][0]|' ' == 'i'}
 	set := setting.FindStringSubmatch(query)
 	if set == nil {
-		return groups
+		return c, nil
 	}
-	for _, f := range groups {
-		for _, col := range slices.Concat(f.key, f.columns) {
+	var touched []*fact
+	for _, f := range c.parts {
+		n := 0
+		for _, col := range f.columns {
 			if assigns(set[1], col) {
-				out = append(out, f)
-				break
+				n++
 			}
 		}
+		switch {
+		case n == len(f.columns):
+			touched = append(touched, f)
+		case n > 0 || c.creates:
+			return nil, tenure.Errorf(tenure.Internal, "store: a statement sets %d of the %d columns that the log covers together as %s: %s", n, len(f.columns), f.name, strings.Join(f.columns, ", "))
+		}
 	}
-	return out
+	if c.parts = touched; len(touched) == 0 {
+		return nil, nil
+	}
+	return c, nil
 }
 
 // assigns says whether a list of assignments has one to a column.
@@ -180,7 +221,7 @@ func (d *digester) text(s string) {
 	d.buf = append(d.buf, s...)
 }
 
-// row is the digest of a group: of its key and of its columns by name, those that are blank or zero left out, so
+// row is the digest of a part: of its key and of its columns by name, those that are blank or zero left out, so
 // that a column which comes later changes nothing until it says something.
 func (d *digester) row(f *fact, key, salt string, values []any) string {
 	d.buf = d.buf[:0]

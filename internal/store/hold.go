@@ -63,8 +63,12 @@ func (tx *Tx) SaveHold(h tenure.Hold) error {
 	if err := tx.LockHolds(); err != nil {
 		return err
 	}
-	_, err := tx.Exec(`insert into hold (`+holdColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-		on conflict (id) do update set effective_at = excluded.effective_at, already_gone = excluded.already_gone, release_by = excluded.release_by, released_at = excluded.released_at`,
+	n, err := tx.Exec(`update hold set effective_at = $1, already_gone = $2, release_by = $3, released_at = $4 where id = $5`,
+		micros(h.EffectiveAt), h.AlreadyGone, strings.Join(h.ReleaseBy, "\n"), micros(h.ReleasedAt), string(h.ID))
+	if err != nil || n > 0 {
+		return err
+	}
+	_, err = tx.Exec(`insert into hold (`+holdColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 		string(h.ID), h.Matter, string(h.Scope.Tenant), h.Scope.Class, h.Scope.System, string(h.Scope.Resource), h.Reason, h.PlacedBy,
 		micros(h.PlacedAt), micros(h.EffectiveAt), h.AlreadyGone, strings.Join(h.ReleaseBy, "\n"), micros(h.ReleasedAt), flag(h.Untold))
 	return err

@@ -129,7 +129,7 @@ func (tx *Tx) baseline() error {
 	}
 	for _, f := range facts {
 		if err == nil {
-			err = tx.noteWhere(f, `1 = 1`)
+			err = tx.noteWhere(f, true, `1 = 1`)
 		}
 	}
 	return err
@@ -150,12 +150,8 @@ func (db *DB) Proven(ctx context.Context, yield func(Proven) error) error {
 		return err
 	}
 	for _, f := range facts {
-		columns := slices.Concat(f.key, f.columns)
+		columns := list(f)
 		q := `select ` + strings.Join(columns, ", ") + ` from ` + f.table
-		if f.whose == byResource {
-			q = `select ` + strings.Join(columns, ", ") + `, tenant from ` + f.table
-			columns = append(columns, "tenant")
-		}
 		rows, err := db.read.QueryContext(ctx, q)
 		if err != nil {
 			return storeError(q, err)
@@ -165,19 +161,17 @@ func (db *DB) Proven(ctx context.Context, yield func(Proven) error) error {
 			if err != nil {
 				return err
 			}
-			column := func(name string) string { return asText(values[slices.Index(columns, name)]) }
+			key, rest := values[:len(f.key)], values[len(values)-len(f.columns):]
 			salt := ""
 			switch f.whose {
 			case ownTenant:
-				salt = column("salt")
-			case byTenant, byResource:
-				salt = salts[column("tenant")]
+				salt = asText(values[len(f.key)])
+			case byTenant:
+				salt = salts[asText(values[len(f.key)])]
 			case byOperation:
-				salt = salts[owner[column("operation")]]
+				salt = salts[owner[asText(key[0])]]
 			}
-			key, rest := values[:len(f.key)], values[len(f.key):len(f.key)+len(f.columns)]
-			p := Proven{Name: d.named(f, key)}
-			p.Says = f.says(key)
+			p := Proven{Name: d.named(f, key), Says: f.says(key)}
 			if !f.isAbsent(rest) {
 				p.Digest = d.row(f, p.Name, salt, rest)
 			}

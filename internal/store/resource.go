@@ -116,11 +116,14 @@ func (tx *Tx) SaveResource(o tenure.Resource) error {
 	for i, id := range o.Needs {
 		needs[i] = string(id)
 	}
-	_, err := tx.Exec(`insert into resource (id, tenant, environment, key, system, type, name, layer, state, live, verdict, desired, normal, observed, classes, needs, operation, created_at, updated_at, expires_at, version)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, '', $10, '', '', $11, $12, $13, $14, $14, 0, 1)
-		on conflict (id) do update set name = excluded.name, desired = excluded.desired, classes = excluded.classes, needs = excluded.needs, operation = excluded.operation, updated_at = excluded.updated_at, version = resource.version + 1`,
+	n, err := tx.Exec(`insert into resource (id, tenant, environment, key, system, type, name, layer, state, live, verdict, desired, normal, observed, classes, needs, operation, created_at, updated_at, expires_at, version)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, '', $10, '', '', $11, $12, $13, $14, $14, 0, 1) on conflict (id) do nothing`,
 		string(o.ID), string(o.Tenant), o.Environment, o.Key, o.System, o.Type, o.Name, int(o.Layer), string(tenure.ResourcePlanned),
 		string(o.Desired), strings.Join(o.Classes, ","), strings.Join(needs, ","), string(o.Operation), micros(o.UpdatedAt))
+	if err == nil && n == 0 {
+		_, err = tx.Exec(`update resource set name = $1, desired = $2, classes = $3, needs = $4, operation = $5, updated_at = $6, version = version + 1 where id = $7`,
+			o.Name, string(o.Desired), strings.Join(o.Classes, ","), strings.Join(needs, ","), string(o.Operation), micros(o.UpdatedAt), string(o.ID))
+	}
 	if tenure.CodeOf(err) == tenure.Conflict {
 		return tenure.Errorf(tenure.Conflict, "%s %q in system %s stands in the inventory for somebody else", o.Type, o.Name, o.System)
 	}

@@ -291,7 +291,7 @@ func (tx *Tx) SetStep(op tenure.OperationID, seq int, from, to tenure.StepState,
 	if to == tenure.StepPending {
 		ended = time.Time{}
 	}
-	n, err := tx.Exec(`update step set state = $1, verdict = case when $1 = 'pending' then '' else verdict end, due_at = 0, attempt = 0, failing_since = 0, ended_at = $2, token = token + 1 where operation = $3 and seq = $4 and state = $5`,
+	n, err := tx.Exec(`update step set state = $1, verdict = case when $1 = 'pending' then '' else verdict end, error_code = error_code, error = error, receipt = receipt, due_at = 0, attempt = 0, failing_since = 0, ended_at = $2, token = token + 1 where operation = $3 and seq = $4 and state = $5`,
 		string(to), micros(ended), string(op), seq, string(from))
 	if err == nil && n != 1 {
 		return lost(op, "the step isn't "+string(from)+" any more")

@@ -59,6 +59,7 @@ type DB struct {
 	handed  reservations
 	commits atomic.Pointer[func(Commit)] // see ObserveCommits
 	key     []byte                       // of the rows' digests; see Seal
+	ledger  ledger
 }
 
 // Open opens or creates the store. A store that another process has open for

@@ -197,7 +197,7 @@ func (tx *Tx) Forget(id tenure.TenantID, at time.Time) (int64, error) {
 		`update review_item set holder = '', owner = '', detail = '', salt = '', change_to = '', reason = '' where tenant = $1`,
 		`update approval set note = '' where operation in (select id from operation where tenant = $1)`,
 		`update finding set name = '', want = '', got = '', detail = '' where tenant = $1`,
-		`update step set receipt = '', error = '', progress = '' where operation in (select id from operation where tenant = $1)`,
+		`update step set receipt = '', error = '', progress = '', state = state, verdict = verdict, error_code = error_code where operation in (select id from operation where tenant = $1)`,
 		`update operation set reason = '', wanted_why = '' where tenant = $1`,
 		`update coverage set body = '', reason = '' where tenant = $1`,
 	} {

@@ -32,12 +32,16 @@ func (tx *Tx) stmt(query string) (*statement, error) {
 	if s, ok := tx.w.stmts[query]; ok {
 		return s, nil
 	}
-	s := &statement{change: changeOf(query)}
-	text := query
-	if s.change != nil {
-		text += " returning " + strings.Join(s.change.columns, ", ")
+	c, err := changeOf(query)
+	if err != nil {
+		return nil, err
 	}
-	var err error
+	s, text := &statement{change: c}, query
+	if c != nil {
+		columns := list(c.parts...)
+		s.width = len(columns)
+		text += " returning " + strings.Join(columns, ", ")
+	}
 	if s.Stmt, err = tx.w.conn.PrepareContext(tx.ctx, text); err != nil {
 		return nil, storeError(query, err)
 	}
@@ -116,10 +120,13 @@ type querier interface {
 	Rows(query string, args []any, scan func(scanner) error) error
 }
 
-// reader makes the readers' pool a querier.
+// reader makes the readers' pool, or one read-only transaction, a querier.
 type reader struct {
 	ctx context.Context
-	db  *sql.DB
+	db  interface {
+		QueryContext(context.Context, string, ...any) (*sql.Rows, error)
+		QueryRowContext(context.Context, string, ...any) *sql.Row
+	}
 }
 
 func (r reader) Row(query string, args []any, into ...any) error {

@@ -1,0 +1,100 @@
+package lifecycle_test
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+// behind changes the store past the program, as whoever holds its file can.
+func (s *site) behind(q string, args ...any) {
+	s.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, "tenure.db")+"?_pragma=busy_timeout(10000)")
+	s.must(err)
+	defer db.Close()
+	res, err := db.Exec(q, args...)
+	s.must(err)
+	if n, _ := res.RowsAffected(); n == 0 {
+		s.t.Fatalf("%s changed nothing", q)
+	}
+}
+
+// Whoever changes what an erasure goes by, past the program, finds it stopped before anything is destroyed.
+func TestForgedRowsDestroyNothing(t *testing.T) {
+	t.Parallel()
+	const approval = `insert into approval (operation, step, digest, approver, at, note, on_behalf, roles) select ?1, step.key, operation.plan, ?2, step.started_at + 1, '', '', '' from step join operation on operation.id = step.operation where operation.id = ?1 and step.key in (select w.step from approval_wait w where w.operation = ?1)`
+	for name, c := range map[string]struct {
+		hold  bool
+		after time.Duration // from the request
+		forge func(s *site, op tenure.OperationID)
+		says  string
+	}{
+		"hold deleted": {true, 50 * day, func(s *site, _ tenure.OperationID) { s.behind(`delete from hold`) }, "hold hld_"},
+		"hold released": {true, 50 * day, func(s *site, _ tenure.OperationID) {
+			s.behind(`update hold set released_at = placed_at + 1, release_by = 'counsel' || char(10) || 'director'`)
+		}, "hold hld_"},
+		"hold narrowed":  {true, 50 * day, func(s *site, _ tenure.OperationID) { s.behind(`update hold set class = 'invoices'`) }, "hold hld_"},
+		"hold elsewhere": {true, 50 * day, func(s *site, _ tenure.OperationID) { s.behind(`update hold set tenant = 'ten_other'`) }, "hold hld_"},
+		"anchors moved": {false, 20 * day, func(s *site, _ tenure.OperationID) {
+			s.behind(`update tenant set anchors = replace(anchors, '"2026', '"2016') where name = 'acme'`)
+		}, "tenant ten_"},
+		"approvals forged": {false, 50 * day, func(s *site, op tenure.OperationID) {
+			s.behind(approval, string(op), "mallory")
+			s.behind(approval, string(op), "malik")
+		}, "approval op_"},
+		"steps done": {false, 50 * day, func(s *site, op tenure.OperationID) {
+			s.behind(`update step set state = 'done', verdict = 'verified', ended_at = 1 where operation = ? and key in (select w.step from approval_wait w where w.operation = step.operation)`, string(op))
+		}, "step op_"},
+		"steps skipped": {false, 50 * day, func(s *site, op tenure.OperationID) {
+			s.behind(`update step set state = 'skipped' where operation = ? and key in (select w.step from approval_wait w where w.operation = step.operation)`, string(op))
+		}, "step op_"},
+		"exception forged": {false, 50 * day, func(s *site, op tenure.OperationID) {
+			s.behind(`insert into exception (operation, step, reason, asked_by, asked_at, attested_by, attested_at) select operation, key, 'x', 'a', 1, 'b', 2 from step where operation = ? and state = 'pending' limit 1`, string(op))
+		}, "exception op_"},
+		"the wish to cancel": {false, 50 * day, func(s *site, op tenure.OperationID) {
+			s.behind(`update operation set wanted = 'cancel', wanted_why = 'no' where id = ?`, string(op))
+		}, "operation op_"},
+		"a step more": {false, 50 * day, func(s *site, op tenure.OperationID) {
+			s.behind(`insert into step select operation, seq + 1000, 'undo/' || key, state, verdict, attempt, 1, owner, token, lease_until, due_at, started_at, ended_at, error_code, error, receipt, progress, failing_since from step where operation = ? and state = 'pending'`, string(op))
+		}, "step op_"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, nil)
+			s.onboard("acme")
+			s.fill("acme-prod", 100, 5)
+			op := s.leave("acme")
+			if c.hold {
+				_, err := s.PlaceHold(context.Background(), tenure.Hold{Matter: "case 7", Scope: tenure.HoldScope{Class: "orders"}}, "counsel")
+				s.must(err)
+			}
+			for passed := time.Duration(0); passed < c.after; passed += 5 * day {
+				s.pass(5 * day)
+			}
+			before := s.rows("acme-prod", "orders")
+			c.forge(s, op)
+			s.behind(`update operation set due_at = 1 where id = ?`, string(op))
+			s.settle()
+			for range 20 {
+				s.pass(5 * day)
+			}
+			if got := s.rows("acme-prod", "orders"); got != before || before == 0 {
+				t.Fatalf("%d of %d orders are left\n%s", got, before, s.show(op))
+			}
+			v := s.view(op)
+			if v.State != tenure.OperationBlocked || !strings.Contains(v.Reason, "isn't as the log says") || !strings.Contains(v.Reason, c.says) {
+				t.Errorf("the operation is %s: %q", v.State, v.Reason)
+			}
+			rep, err := s.VerifyAudit(context.Background())
+			s.must(err)
+			if all := strings.Join(rep.Problems, "\n"); !strings.Contains(all, c.says) {
+				t.Errorf("the audit doesn't name it:\n%s", all)
+			}
+		})
+	}
+}

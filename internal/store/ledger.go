@@ -1,0 +1,331 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+)
+
+// ledger is what the log says of the rows that an operation goes by, checked against
+// the log's tree and kept up with it. It reads the whole log once, when it is first asked.
+type ledger struct {
+	mu      sync.Mutex
+	tree    *audit.Tree
+	seed    maphash.Seed
+	tenants map[uint64]uint64 // short hashes: there are many
+	holds   map[string]string // digests by the rows' names
+	covers  map[string]string
+	open    map[string]map[string]string // of operations that haven't ended
+}
+
+// goneBy is the tables of which an operation goes by its own rows.
+var goneBy = []string{"operation", "step", "approval", "exception"}
+
+// Vouched is nil if the rows that an operation goes by are as the log says: its own, its steps', approvals
+// and exceptions, its tenant's, and every hold. Otherwise it is Blocked, and says what differs: somebody
+// has changed the store behind the log's back.
+func (db *DB) Vouched(ctx context.Context, op tenure.OperationID, tenant tenure.TenantID) error {
+	if db.key == nil {
+		return nil
+	}
+	l := &db.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	snapshot := &sql.TxOptions{ReadOnly: true}
+	if db.Dialect == Postgres {
+		snapshot.Isolation = sql.LevelRepeatableRead
+	}
+	tx, err := db.read.BeginTx(ctx, snapshot)
+	if err != nil {
+		return storeError("begin", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	q := reader{ctx, tx}
+	if err := l.follow(q); err != nil {
+		return err
+	}
+	said, known := l.open[string(op)]
+	if !known {
+		return doubt(fmt.Sprintf("operation %s stands in the store, and the log doesn't know that it is open", op))
+	}
+	c := comparison{q: q, d: newDigester(db.key)}
+	if err := q.Row(`select salt from tenant where id = $1`, []any{string(tenant)}, &c.salt); err != nil {
+		return err
+	}
+	for _, table := range goneBy {
+		where := `operation = $1`
+		if table == "operation" {
+			where = `id = $1`
+		}
+		if err := c.compare(table, where, string(op), said); err != nil {
+			return err
+		}
+	}
+	c.missing(said)
+	if err := c.compare("coverage", `tenant = $1`, string(tenant), l.covers); err != nil {
+		return err
+	}
+	if err := l.tenant(&c, tenant); err != nil {
+		return err
+	}
+	if err := l.held(&c); err != nil {
+		return err
+	}
+	if len(c.differ) > 0 {
+		return doubt(strings.Join(c.differ, "; "))
+	}
+	return nil
+}
+
+func doubt(what string) error {
+	return tenure.Errorf(tenure.Blocked, "the store isn't as the log says: %s", what).
+		WithHint("see tenure audit verify; put the row back as it was, or restore the store, and retry")
+}
+
+// comparison holds rows against what the log says of them.
+type comparison struct {
+	q      reader
+	d      *digester
+	salt   string
+	salts  map[string]string // by tenant, where rows of several are read
+	seen   map[string]bool
+	differ []string
+}
+
+// compare reads rows of a table; what the log doesn't know, or has otherwise, differs.
+func (c *comparison) compare(table, where, arg string, said map[string]string) error {
+	return c.each(table, where, []any{arg}, func(name, digest, says string) {
+		switch was := said[name]; {
+		case was == digest:
+		case was == "":
+			c.differ = append(c.differ, says+" isn't known to it")
+		default:
+			c.differ = append(c.differ, says+" was changed")
+		}
+	})
+}
+
+// each gives the parts of a table's rows: their names, their digests, and what people call them.
+func (c *comparison) each(table, where string, args []any, yield func(name, digest, says string)) error {
+	for _, f := range factsOf[table] {
+		columns := list(f)
+		err := c.q.Rows(`select `+strings.Join(columns, ", ")+` from `+table+` where `+where, args, func(r scanner) error {
+			values, err := scanAll(r, len(columns))
+			if err != nil {
+				return err
+			}
+			key, rest := values[:len(f.key)], values[len(values)-len(f.columns):]
+			salt := c.salt
+			if c.salts != nil {
+				salt = c.salts[asText(values[len(f.key)])]
+			}
+			name, digest := c.d.named(f, key), ""
+			if c.seen == nil {
+				c.seen = make(map[string]bool)
+			}
+			c.seen[name] = true
+			if !f.isAbsent(rest) {
+				digest = c.d.row(f, name, salt, rest)
+			}
+			yield(name, digest, f.says(key))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// missing adds what the log has and no row was read of.
+func (c *comparison) missing(said map[string]string) {
+	var gone []string
+	for name, digest := range said {
+		table, part, _ := strings.Cut(name[:strings.IndexByte(name, '/')], ".")
+		if digest != "" && !c.seen[name] && (part == "" || c.seen[table+"/"+rowOf(name)]) {
+			gone = append(gone, strings.Replace(name, "/", " ", 1)+" is gone")
+		}
+	}
+	slices.Sort(gone)
+	c.differ = append(c.differ, gone...)
+}
+
+// tenant compares the tenant's own row, whose anchors say from when its dates count.
+func (l *ledger) tenant(c *comparison, id tenure.TenantID) error {
+	return c.each("tenant", `id = $1`, []any{string(id)}, func(name, digest, says string) {
+		if l.tenants[l.short(name)] != l.short(digest) {
+			c.differ = append(c.differ, says+" was changed")
+		}
+	})
+}
+
+// held compares all holds: which operation one that is gone stood against can't be known any more. One that
+// the log doesn't know keeps more, not less.
+func (l *ledger) held(c *comparison) error {
+	c.salts = make(map[string]string)
+	err := c.q.Rows(`select id, salt from tenant where id in (select tenant from hold)`, nil, func(r scanner) error {
+		var id, salt string
+		err := r.Scan(&id, &salt)
+		c.salts[id] = salt
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = c.each("hold", `1 = 1`, nil, func(name, digest, says string) {
+		if l.holds["hold/"+rowOf(name)] != "" && l.holds[name] != digest {
+			c.differ = append(c.differ, says+" was changed")
+		}
+	})
+	c.missing(l.holds)
+	return err
+}
+
+// rowOf is which row a name is of.
+func rowOf(name string) string {
+	_, row, _ := strings.Cut(name, "/")
+	return row
+}
+
+func (l *ledger) short(s string) uint64 {
+	if s == "" {
+		return 0
+	}
+	return maphash.String(l.seed, s)
+}
+
+// follow reads what the log has more than when it was last asked, and checks that all of it is what
+// its tree was made of.
+func (l *ledger) follow(q reader) error {
+	if l.tree == nil {
+		l.tree, _ = audit.NewTree(0, nil)
+		l.seed, l.tenants = maphash.MakeSeed(), make(map[uint64]uint64)
+		l.holds, l.covers, l.open = make(map[string]string), make(map[string]string), make(map[string]map[string]string)
+	}
+	var size int64
+	if err := q.Row(`select size from audit_head where id = 1`, nil, &size); err != nil {
+		return err
+	}
+	if size == l.tree.Size() {
+		return nil
+	}
+	rewritten := doubt("the log itself was changed")
+	if size < l.tree.Size() {
+		return rewritten
+	}
+	tree, lot := l.tree, make([][]byte, 0, 256)
+	push := func() {
+		_, tree = tree.Prepare(lot)
+		lot = lot[:0]
+	}
+	err := q.Rows(`select idx, body from audit_entry where idx >= $1 and idx < $2 order by idx`, []any{tree.Size(), size}, func(r scanner) error {
+		var at int64
+		var body []byte
+		if err := r.Scan(&at, &body); err != nil {
+			return err
+		}
+		if at != tree.Size()+int64(len(lot)) {
+			return rewritten
+		}
+		if lot = append(lot, body); len(lot) == cap(lot) {
+			push()
+		}
+		return l.take(body)
+	})
+	push()
+	if err == nil {
+		var now *audit.Tree
+		now, err = audit.NewTree(size, tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+			return readHashes(indexes, func(i int64) (first int64, data []byte, err error) {
+				err = q.Row(`select first, data from audit_node where first <= $1 order by first desc limit 1`, []any{i}, &first, &data)
+				return first, data, err
+			})
+		}))
+		if err == nil && (tree.Size() != size || tree.Root() != now.Root()) {
+			err = rewritten
+		}
+	}
+	if err != nil { // what was taken of it may be wrong: read it all again
+		l.tree = nil
+		return err
+	}
+	l.tree = tree
+	return nil
+}
+
+// take reads one entry.
+func (l *ledger) take(body []byte) error {
+	kind := kindOf(body)
+	switch kind {
+	case "operation.start", "operation.state", RowsEntry:
+	default:
+		return nil
+	}
+	e, err := audit.Decode(body)
+	if err != nil {
+		return doubt("an entry can't be read: " + err.Error())
+	}
+	switch kind {
+	case "operation.start":
+		l.open[e.Subject] = make(map[string]string)
+		return nil
+	case "operation.state":
+		var f struct{ To tenure.OperationState }
+		if json.Unmarshal(e.Data, &f) == nil && f.To.Ended() {
+			delete(l.open, e.Subject)
+		}
+		return nil
+	}
+	var f struct{ Rows map[string]string }
+	if err := json.Unmarshal(e.Data, &f); err != nil {
+		return doubt("an entry can't be read: " + err.Error())
+	}
+	for name, digest := range f.Rows {
+		table, _, _ := strings.Cut(name[:strings.IndexByte(name+"/", '/')], ".")
+		op, _, _ := strings.Cut(rowOf(name), "/")
+		switch table {
+		case "tenant":
+			l.tenants[l.short(name)] = l.short(digest)
+		case "hold":
+			keep(l.holds, name, digest)
+		case "coverage":
+			keep(l.covers, name, digest)
+		case "operation", "step", "approval", "exception":
+			if rows := l.open[op]; rows != nil {
+				keep(rows, name, digest)
+			}
+		}
+	}
+	return nil
+}
+
+// keep sets a row's digest; one without any is gone.
+func keep(rows map[string]string, name, digest string) {
+	if digest == "" {
+		delete(rows, name)
+	} else {
+		rows[name] = digest
+	}
+}
+
+// kindOf finds an entry's kind without reading the rest; blank if it isn't where it should be.
+func kindOf(body []byte) string {
+	mark := []byte(`,"kind":"`)
+	i := bytes.LastIndex(body, mark) // its data, which stands before it, may have one of its own
+	if i < 0 {
+		return ""
+	}
+	kind, _, _ := bytes.Cut(body[i+len(mark):], []byte(`"`))
+	return string(kind)
+}
