@@ -51,6 +51,8 @@ type decision struct {
 	reason string
 	due    time.Time
 	ended  bool
+
+	asks map[string][]int // systems to ask first, and the steps that would be claimed
 }
 
 // await is a gate that waits for persons, and since when.

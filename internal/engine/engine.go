@@ -56,9 +56,13 @@ type Engine struct {
 	StepTimeout time.Duration // cuts a hung step; 0 is 5 min
 	Attempts    int           // before a retryable failure is final; 0 is 24: over an hour
 	BatchRows   int           // rows of one erasure batch; 0 is 5,000, which is also the most
+	Grace       time.Duration // after being told to stop, for the steps under way; 0 is 20 s
 
 	plans  planCache
 	active sync.Map // operation ids: one Advance an operation in this process
+	stuck  stuckLooks
+
+	answering sync.Map // *connector.System by name: those that have answered
 }
 
 // Sink takes an export: its bytes, and where they stay.
@@ -139,6 +143,13 @@ func (e *Engine) timeout() time.Duration {
 	return 5 * time.Minute
 }
 
+func (e *Engine) grace() time.Duration {
+	if e.Grace > 0 {
+		return e.Grace
+	}
+	return 20 * time.Second
+}
+
 func (e *Engine) attempts() int {
 	if e.Attempts > 0 {
 		return e.Attempts
@@ -181,6 +192,34 @@ func (c *planCache) get(ctx context.Context, db *store.DB, digest string) (*tenu
 	return p, nil
 }
 
+// planOf reads an operation's plan anew, unless the operation is under way, and sees
+// that its row and its blueprint revision's are there.
+func (e *Engine) planOf(ctx context.Context, op store.OperationRow) (*tenure.Plan, error) {
+	if op.State != tenure.OperationRunning && op.State != tenure.OperationCompensating {
+		e.plans.drop(op.Plan)
+	}
+	p, err := e.plans.get(ctx, e.DB, op.Plan)
+	if err != nil {
+		return nil, missed(err, "plan %s", op.Plan)
+	}
+	plan, revision, err := e.DB.Ground(ctx, op.Plan, p.Blueprint.Digest)
+	switch {
+	case err != nil:
+		return nil, err
+	case !plan:
+		return nil, missing("plan %s", op.Plan)
+	case !revision:
+		return nil, missing("revision %s of blueprint %s (%s)", p.Blueprint.Version, p.Blueprint.Name, p.Blueprint.Digest)
+	}
+	return p, nil
+}
+
+func (c *planCache) drop(digest string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.by, digest)
+}
+
 // load reads an operation's snapshot.
 func (e *Engine) load(ctx context.Context, id tenure.OperationID) (*snapshot, error) {
 	s := &snapshot{}
@@ -190,7 +229,11 @@ func (e *Engine) load(ctx context.Context, id tenure.OperationID) (*snapshot, er
 	if s.op, err = e.DB.Operation(ctx, id); err != nil {
 		return nil, err
 	}
-	if s.plan, err = e.plans.get(ctx, e.DB, s.op.Plan); err != nil {
+	if s.op.State.Ended() {
+		s.plan = &tenure.Plan{}
+		return s, nil
+	}
+	if s.plan, err = e.planOf(ctx, s.op); err != nil {
 		return nil, err
 	}
 	if e.Amend != nil {
@@ -202,8 +245,8 @@ func (e *Engine) load(ctx context.Context, id tenure.OperationID) (*snapshot, er
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) < len(s.plan.Steps) {
-		return nil, tenure.Errorf(tenure.Internal, "operation %s has %d step rows for %d steps", id, len(rows), len(s.plan.Steps))
+	if err := Whole(s.plan, s.op.Operation, rows); err != nil {
+		return nil, err
 	}
 	s.link(rows)
 	if s.approvals, err = e.DB.Approvals(ctx, id); err != nil {
@@ -226,7 +269,7 @@ func (e *Engine) load(ctx context.Context, id tenure.OperationID) (*snapshot, er
 		}
 	}
 	if s.tenant, err = e.DB.Tenant(ctx, string(s.op.Tenant)); err != nil {
-		return nil, err
+		return nil, missed(err, "the row of tenant %s", s.op.Tenant)
 	}
 	if s.plan.Destructive > 0 || len(rows) > len(s.plan.Steps) {
 		s.holds, err = e.DB.Holds(ctx, s.op.Tenant, false)
