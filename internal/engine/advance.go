@@ -15,6 +15,7 @@ import (
 type outcome struct {
 	asked  *asked // a system's answer, and nothing else
 	index  int
+	seq    int
 	token  int64
 	result Result
 }
@@ -63,13 +64,14 @@ func (e *Engine) Advance(ctx context.Context, id tenure.OperationID) (answer Ans
 	if _, taken := e.active.LoadOrStore(id, true); taken {
 		return Answer{Kind: Event}, nil
 	}
+	var a *advance
 	defer func() {
 		e.active.Delete(id)
 		if p := recover(); p != nil {
 			err = tenure.Errorf(tenure.Internal, "panic: %v", p)
 		}
 		if err != nil {
-			if err = e.block(context.WithoutCancel(ctx), id, err); err == nil {
+			if err = e.block(context.WithoutCancel(ctx), id, err, a.handBack()); err == nil {
 				answer = Answer{Kind: Event}
 			}
 		}
@@ -77,7 +79,7 @@ func (e *Engine) Advance(ctx context.Context, id tenure.OperationID) (answer Ans
 			e.DB.Free(id)
 		}
 	}()
-	a := &advance{
+	a = &advance{
 		e: e, ctx: ctx, work: context.WithoutCancel(ctx), id: id,
 		done: make(chan outcome, 2*maxParallel), running: make(map[int]lease),
 		asking: make(map[string]context.CancelFunc), answered: make(map[string]bool), refused: make(map[string]error),
@@ -93,6 +95,17 @@ func (a *advance) abandon() {
 	for a.busy() && !a.gone {
 		a.collect()
 	}
+}
+
+// handBack are results that let go of the steps whose own results couldn't be committed.
+func (a *advance) handBack() (back []store.StepResult) {
+	if a == nil {
+		return nil
+	}
+	for _, o := range a.pending {
+		back = append(back, store.StepResult{Seq: o.seq, Token: o.token, State: tenure.StepPending, Progress: o.result.Progress, Error: "its result couldn't be recorded"})
+	}
+	return back
 }
 
 // busy says whether steps run or systems are asked.
@@ -113,7 +126,7 @@ func (a *advance) cutOff() {
 func (a *advance) loop() (Answer, error) {
 	for conflicts := 0; ; {
 		if a.s == nil {
-			s, err := a.e.load(a.work, a.id)
+			s, err := a.e.load(a.work, a.id, false)
 			if err != nil {
 				return Answer{}, err
 			}
@@ -299,7 +312,7 @@ func (a *advance) start(i int, now time.Time, died, drains bool) {
 	a.running[i] = lease{seq: n.row.Seq, token: n.row.Token, key: n.row.Key, cancel: cancel}
 	a.mu.Unlock()
 	a.steps++
-	go func() { a.done <- outcome{index: i, token: t.Row.Token, result: a.e.observed(ctx, t)} }()
+	go func() { a.done <- outcome{index: i, seq: t.Row.Seq, token: t.Row.Token, result: a.e.observed(ctx, t)} }()
 }
 
 // renewals prolongs the leases of the tasks under way, three times a lease. A

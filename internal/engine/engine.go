@@ -8,6 +8,7 @@ package engine
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -220,8 +221,9 @@ func (c *planCache) drop(digest string) {
 	delete(c.by, digest)
 }
 
-// load reads an operation's snapshot.
-func (e *Engine) load(ctx context.Context, id tenure.OperationID) (*snapshot, error) {
+// load reads an operation's snapshot. Thorough looks at rows, too, that are otherwise
+// seen to be missing as they are written, and always does at what can't go on.
+func (e *Engine) load(ctx context.Context, id tenure.OperationID, thorough bool) (*snapshot, error) {
 	s := &snapshot{}
 	var err error
 	// The operation first: its version is what the commit checks, so whatever
@@ -249,6 +251,11 @@ func (e *Engine) load(ctx context.Context, id tenure.OperationID) (*snapshot, er
 		return nil, err
 	}
 	s.link(rows)
+	if thorough || s.op.State == tenure.OperationBlocked && strings.HasPrefix(s.op.Reason, Stuck) {
+		if err := s.stands(ctx, e.DB); err != nil {
+			return nil, err
+		}
+	}
 	if s.approvals, err = e.DB.Approvals(ctx, id); err != nil {
 		return nil, err
 	}

@@ -41,7 +41,8 @@ func Whole(p *tenure.Plan, op tenure.Operation, rows []store.StepRow) error {
 
 // takesBack looks at the rows of a compensation: the plan's own steps come before it.
 func takesBack(p *tenure.Plan, op tenure.Operation, own, undo []store.StepRow) error {
-	if len(undo) == 0 && op.State != tenure.OperationCompensating {
+	lost := op.State == tenure.OperationBlocked && strings.HasPrefix(op.Reason, Stuck+"the row of step undo/")
+	if len(undo) == 0 && op.State != tenure.OperationCompensating && !lost {
 		return nil
 	}
 	have := make(map[int]string, len(undo))
@@ -61,6 +62,18 @@ func takesBack(p *tenure.Plan, op tenure.Operation, own, undo []store.StepRow) e
 	return nil
 }
 
+// stands sees that the inventory has the resources that steps have yet to write to.
+func (s *snapshot) stands(ctx context.Context, db *store.DB) error {
+	var ids []tenure.ResourceID
+	for i := range s.nodes {
+		st := s.nodes[i].step
+		if writes := st.Destructive || st.Action == tenure.ActEnsure; writes && st.Resource != "" && !s.nodes[i].ended() {
+			ids = append(ids, st.Resource)
+		}
+	}
+	return db.InInventory(ctx, ids)
+}
+
 func missing(what string, args ...any) error {
 	return tenure.Errorf(tenure.Internal, what+" is missing in the store", args...).WithHint("restore it from a backup of the store")
 }
@@ -74,10 +87,14 @@ func missed(err error, what string, args ...any) error {
 }
 
 // block records that an operation can't be carried on, and why; nil if it is recorded.
-// What another attempt may mend by itself is left to that.
-func (e *Engine) block(ctx context.Context, id tenure.OperationID, cause error) error {
+// What another attempt may mend by itself is left to that. The steps whose results
+// couldn't be committed are handed back.
+func (e *Engine) block(ctx context.Context, id tenure.OperationID, cause error, back []store.StepResult) error {
 	if tenure.CanRetry(cause) || tenure.CodeOf(cause) == tenure.Unavailable {
 		return cause
+	}
+	if _, err := e.load(ctx, id, true); err != nil { // as whoever looks again will see it
+		cause = err
 	}
 	for range maxConflicts {
 		op, err := e.DB.Operation(ctx, id)
@@ -90,7 +107,7 @@ func (e *Engine) block(ctx context.Context, id tenure.OperationID, cause error) 
 			return nil
 		}
 		now := e.Now()
-		c := store.StepCommit{Operation: id, Version: op.Version, State: tenure.OperationBlocked, Reason: reason, Now: now}
+		c := store.StepCommit{Operation: id, Version: op.Version, State: tenure.OperationBlocked, Reason: reason, Now: now, Results: back}
 		if op.State != c.State {
 			leaf, err := stateEntry(op.Operation, c.State, now)
 			if err != nil {
@@ -105,6 +122,7 @@ func (e *Engine) block(ctx context.Context, id tenure.OperationID, cause error) 
 		} else if !isStale(err) {
 			return err
 		}
+		back = nil
 	}
 	return cause
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -284,6 +285,25 @@ func (db *DB) Ground(ctx context.Context, plan, revision string) (hasPlan, hasRe
 	var p, r int
 	err = db.reader(ctx).Row(`select (select count(*) from plan where digest = $1), (select count(*) from blueprint where digest = $2)`, []any{plan, revision}, &p, &r)
 	return p > 0, r > 0 || revision == "", err
+}
+
+// InInventory is Internal, naming them, if resources have no row.
+func (db *DB) InInventory(ctx context.Context, ids []tenure.ResourceID) error {
+	var lost []string
+	for _, id := range ids {
+		var one int
+		err := db.reader(ctx).Row(`select 1 from resource where id = $1`, []any{string(id)}, &one)
+		if tenure.CodeOf(err) == tenure.NotFound && !slices.Contains(lost, string(id)) {
+			lost, err = append(lost, string(id)), nil
+		}
+		if err != nil && tenure.CodeOf(err) != tenure.NotFound {
+			return err
+		}
+	}
+	if len(lost) > 0 {
+		return notInInventory(lost)
+	}
+	return nil
 }
 
 // NextDue is the earliest moment at which an operation becomes due; zero if
