@@ -65,7 +65,7 @@ func (db *DB) Keep(id tenure.OperationID, due time.Time) {
 	if db.handed.keep == nil {
 		db.handed.keep = make(map[tenure.OperationID]time.Time)
 	}
-	db.handed.keep[id] = due
+	db.handed.keep[id] = due.Truncate(time.Microsecond) // as the row has it
 }
 
 // kept takes those of the kept operations whose time has come, at most limit.
