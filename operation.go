@@ -48,6 +48,15 @@ const (
 	StepSkipped StepState = "skipped" // left out, with a reason and a second person
 )
 
+// Known says whether it is one of the states.
+func (s StepState) Known() bool {
+	switch s {
+	case StepPending, StepRunning, StepDone, StepFailed, StepSkipped:
+		return true
+	}
+	return false
+}
+
 // StepStatus is a step's row: where it stands and how it got there.
 type StepStatus struct {
 	Operation  OperationID `json:"operation"`

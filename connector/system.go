@@ -101,6 +101,25 @@ func (s *System) identify(ctx context.Context) error {
 	return nil
 }
 
+// Identify makes sure that the system answers and is the recorded one, within the
+// limit. It reads, and changes nothing of a tenant's.
+func (s *System) Identify(ctx context.Context) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return s.identify(ctx)
+}
+
+// Identified says whether it was the recorded one when it was asked last, and has
+// answered since.
+func (s *System) Identified() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.identified
+}
+
 // settle identifies a system with something to settle before it is looked at. One that
 // isn't to be trusted is looked at all the same, which is what shows it.
 func (s *System) settle(ctx context.Context) error {

@@ -13,7 +13,9 @@ import (
 
 // outcome is a task's result on its way to the commit.
 type outcome struct {
+	asked  *asked // a system's answer, and nothing else
 	index  int
+	seq    int
 	token  int64
 	result Result
 }
@@ -22,6 +24,7 @@ type outcome struct {
 type lease struct {
 	seq    int
 	token  int64
+	key    string
 	cancel context.CancelFunc
 }
 
@@ -36,6 +39,14 @@ type advance struct {
 	pending  []outcome // results that aren't committed yet
 	steps    int
 	excluded string // the operation that keeps this one from its resources
+
+	asking   map[string]context.CancelFunc // systems that are asked whether they are there
+	answered map[string]bool               // those that may be called
+	refused  map[string]error              // those that can't be opened
+	away     []asked                       // those that aren't there, and their steps' attempts aren't committed yet
+
+	cut, leave <-chan time.Time // since it was told to stop: when steps are cut off, and left
+	gone       bool             // steps were left
 
 	mu      sync.Mutex
 	running map[int]lease
@@ -53,15 +64,25 @@ func (e *Engine) Advance(ctx context.Context, id tenure.OperationID) (answer Ans
 	if _, taken := e.active.LoadOrStore(id, true); taken {
 		return Answer{Kind: Event}, nil
 	}
+	var a *advance
 	defer func() {
 		e.active.Delete(id)
+		if p := recover(); p != nil {
+			err = tenure.Errorf(tenure.Internal, "panic: %v", p)
+		}
+		if err != nil {
+			if err = e.block(context.WithoutCancel(ctx), id, err, a.handBack()); err == nil {
+				answer = Answer{Kind: Event}
+			}
+		}
 		if err == nil { // what can't be carried on isn't handed out again at once
 			e.DB.Free(id)
 		}
 	}()
-	a := &advance{
+	a = &advance{
 		e: e, ctx: ctx, work: context.WithoutCancel(ctx), id: id,
-		done: make(chan outcome, maxParallel), running: make(map[int]lease),
+		done: make(chan outcome, 2*maxParallel), running: make(map[int]lease),
+		asking: make(map[string]context.CancelFunc), answered: make(map[string]bool), refused: make(map[string]error),
 	}
 	defer a.abandon()
 	defer a.renewals()()
@@ -70,21 +91,42 @@ func (e *Engine) Advance(ctx context.Context, id tenure.OperationID) (answer Ans
 
 // abandon stops the tasks that an error left behind; their leases lapse.
 func (a *advance) abandon() {
+	a.cutOff()
+	for a.busy() && !a.gone {
+		a.collect()
+	}
+}
+
+// handBack are results that let go of the steps whose own results couldn't be committed.
+func (a *advance) handBack() (back []store.StepResult) {
+	if a == nil {
+		return nil
+	}
+	for _, o := range a.pending {
+		back = append(back, store.StepResult{Seq: o.seq, Token: o.token, State: tenure.StepPending, Progress: o.result.Progress, Error: "its result couldn't be recorded"})
+	}
+	return back
+}
+
+// busy says whether steps run or systems are asked.
+func (a *advance) busy() bool { return len(a.running)+len(a.asking) > 0 }
+
+// cutOff ends the contexts of what is under way.
+func (a *advance) cutOff() {
 	a.mu.Lock()
-	n := len(a.running)
+	defer a.mu.Unlock()
 	for _, l := range a.running {
 		l.cancel()
 	}
-	a.mu.Unlock()
-	for range n {
-		<-a.done
+	for _, cancel := range a.asking {
+		cancel()
 	}
 }
 
 func (a *advance) loop() (Answer, error) {
 	for conflicts := 0; ; {
 		if a.s == nil {
-			s, err := a.e.load(a.work, a.id)
+			s, err := a.e.load(a.work, a.id, false)
 			if err != nil {
 				return Answer{}, err
 			}
@@ -97,10 +139,13 @@ func (a *advance) loop() (Answer, error) {
 		now := a.e.Now()
 		c := a.compose(now)
 		if c.empty() {
-			if len(a.running) == 0 {
+			if a.askSystems(c.d); !a.busy() {
+				a.e.stuck.settled(a.id, c.d)
 				return a.answer(c.d), nil
 			}
-			a.collect()
+			if a.collect(); a.gone {
+				return Answer{}, a.left()
+			}
 			continue
 		}
 		err := a.e.DB.CommitSteps(a.work, &c.StepCommit)
@@ -123,9 +168,14 @@ func (a *advance) loop() (Answer, error) {
 		}
 		conflicts = 0
 		a.committed(c, now)
+		if a.s != nil {
+			a.askSystems(c.d)
+		}
 		switch {
-		case len(a.running) > 0:
-			a.collect()
+		case a.busy():
+			if a.collect(); a.gone {
+				return Answer{}, a.left()
+			}
 		case a.ctx.Err() != nil: // told to stop, whatever there is to decide
 			return a.answer(c.d), nil
 		}
@@ -163,9 +213,15 @@ func (a *advance) dropLate() {
 // stopping says that nothing more may be claimed in this call.
 func (a *advance) stopping() bool { return a.ctx.Err() != nil || a.steps >= budget }
 
-// decide asks the pure function, and takes back what this call may not do.
+// decide asks the pure function, and takes back what can't be done now.
 func (a *advance) decide(now time.Time) decision {
-	d := decide(a.s, now)
+	d := a.allowed(decide(a.s, now), now)
+	a.reach(&d)
+	return d
+}
+
+// allowed is a decision without what this call may not do now.
+func (a *advance) allowed(d decision, now time.Time) decision {
 	switch {
 	case d.ended:
 	case a.excluded != "" && len(d.claims) > 0 && !a.s.op.Locked:
@@ -200,9 +256,26 @@ func (a *advance) answer(d decision) Answer {
 	return Answer{Kind: Event}
 }
 
-// collect waits for one result and takes what else is there.
+// collect waits for one result and takes what else is there. Told to stop it waits for
+// the engine's grace, cuts off what is still under way, and leaves what doesn't heed that.
 func (a *advance) collect() {
-	a.take(<-a.done)
+	stop := a.ctx.Done()
+	if a.leave != nil {
+		stop = nil
+	}
+	select {
+	case o := <-a.done:
+		a.take(o)
+	case <-stop:
+		a.cut, a.leave = time.After(a.e.grace()), time.After(a.e.grace()+a.e.grace()/4)
+		return
+	case <-a.cut:
+		a.cutOff()
+		return
+	case <-a.leave:
+		a.gone = true
+		return
+	}
 	for {
 		select {
 		case o := <-a.done:
@@ -214,6 +287,10 @@ func (a *advance) collect() {
 }
 
 func (a *advance) take(o outcome) {
+	if o.asked != nil {
+		a.answeredBy(o.asked)
+		return
+	}
 	a.mu.Lock()
 	a.running[o.index].cancel()
 	delete(a.running, o.index)
@@ -232,10 +309,10 @@ func (a *advance) start(i int, now time.Time, died, drains bool) {
 	t := &Task{Operation: a.s.op.Operation, Plan: a.s.plan, Step: n.step, Row: n.row, Tenant: a.s.tenant, Now: now, Trace: a.s.op.Trace, engine: a.e, stop: a.ctx, died: died, drains: drains}
 	ctx, cancel := context.WithTimeout(a.work, a.e.timeout())
 	a.mu.Lock()
-	a.running[i] = lease{seq: n.row.Seq, token: n.row.Token, cancel: cancel}
+	a.running[i] = lease{seq: n.row.Seq, token: n.row.Token, key: n.row.Key, cancel: cancel}
 	a.mu.Unlock()
 	a.steps++
-	go func() { a.done <- outcome{i, t.Row.Token, a.e.observed(ctx, t)} }()
+	go func() { a.done <- outcome{index: i, seq: t.Row.Seq, token: t.Row.Token, result: a.e.observed(ctx, t)} }()
 }
 
 // renewals prolongs the leases of the tasks under way, three times a lease. A
@@ -280,7 +357,10 @@ func (e excludedError) Error() string { return "excluded by " + e.by }
 // committed brings the snapshot up to what was written, and starts the claims.
 func (a *advance) committed(c *composed, now time.Time) {
 	s := a.s
-	a.pending = a.pending[:0]
+	a.pending, a.away = a.pending[:0], a.away[:0]
+	if c.Keep > 0 {
+		a.e.DB.Keep(a.id, c.DueAt)
+	}
 	if !c.Kept {
 		s.op.Version++
 	}

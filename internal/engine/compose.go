@@ -21,6 +21,7 @@ type composed struct {
 	stale  bool // the snapshot must be read again after this commit
 	locked bool // the operation holds its resources after this commit
 	same   bool // nothing but the operation's row, and that is as it should be
+	tried  bool // it has attempts at steps whose system is away
 }
 
 func (c *composed) empty() bool {
@@ -43,6 +44,7 @@ func (a *advance) compose(now time.Time) *composed {
 		a.result(c, n, a.settle(n, o.result, now), o.result)
 		destroyed = destroyed || n.step.Destructive
 	}
+	a.tried(c)
 	// What an open gate lets through starts with the same commit.
 	for c.d = a.decide(now); len(c.d.opened) > 0; c.d = a.decide(now) {
 		for _, i := range c.d.opened {
@@ -59,11 +61,15 @@ func (a *advance) compose(now time.Time) *composed {
 		a.reopened(c, string(a.id), a.recount(c, i), map[string]string{"why": "the confirmation at " + gate + " has lapsed"})
 	}
 	c.State, c.Reason, c.DueAt, c.Ended = c.d.state, c.d.reason, c.d.due, c.d.ended
+	if len(c.d.asks)+len(a.asking) > 0 && !c.d.ended {
+		a.meanwhile(c)
+	}
 	c.same = s.op.State == c.State && s.op.Reason == c.Reason && s.op.DueAt.Equal(c.DueAt) && !c.d.undo
 	c.Same = c.same
 	a.claims(c)
 	a.lock(c)
 	a.awaits(c)
+	a.keeps(c)
 	if destroyed {
 		c.extras = append(c.extras, func(tx *store.Tx) error { return SettleHolds(tx, s.plan.Tenant, now) })
 	}
@@ -90,6 +96,19 @@ func (a *advance) compose(now time.Time) *composed {
 		}
 	}
 	return c
+}
+
+// meanwhile leaves an operation as it stands while a system is asked: if this process
+// dies it is still due, and nothing is written before there is something to say.
+func (a *advance) meanwhile(c *composed) {
+	op := &a.s.op
+	if len(c.Results)+len(c.extras)+len(a.running) == 0 && !c.d.acts() {
+		c.State, c.Reason, c.DueAt = op.State, op.Reason, op.DueAt
+		return
+	}
+	if c.DueAt = op.DueAt; c.DueAt.IsZero() || c.DueAt.After(c.Now) {
+		c.DueAt = c.Now
+	}
 }
 
 // result adds a step's result with its inventory change and its audit entry.
@@ -198,17 +217,13 @@ func (a *advance) lock(c *composed) {
 // that it is blocked, or isn't any more.
 func (a *advance) moved(c *composed) {
 	op := a.s.op
-	leaf, err := encode(audit.Entry{
-		Kind: "operation.state", Subject: string(a.id), At: c.Now, Tenant: op.Tenant, Operation: a.id,
-		Data: audit.Facts(map[string]string{"from": string(op.State), "to": string(c.State), "kind": string(op.Kind)}),
-	})
-	if err == nil {
+	if leaf, err := stateEntry(op.Operation, c.State, c.Now); err == nil {
 		c.Leaves = append(c.Leaves, leaf)
 	}
 	switch tenure.OperationBlocked {
 	case c.State:
 		c.extras = append(c.extras, func(tx *store.Tx) error {
-			return tx.SetBlocked(op.Tenant, "operation "+string(a.id)+" is blocked: "+c.Reason, c.Now)
+			return tx.SetBlocked(op.Tenant, blockedBy(a.id, c.Reason), c.Now)
 		})
 	case op.State:
 		c.extras = append(c.extras, func(tx *store.Tx) error { return tx.SetBlocked(op.Tenant, "", c.Now) })

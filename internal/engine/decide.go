@@ -24,7 +24,6 @@ type snapshot struct {
 	extraEnds time.Time // when that may pass by itself; zero: on an event
 	holds     []tenure.Hold
 	tenant    store.TenantRow
-	doubt     error // why the rows can't be gone by: they aren't as the log says
 	// reopened says that a step which had ended has to run again, so that steps after
 	// it have ended too early: what follows waits for all that comes before it.
 	reopened bool
@@ -52,6 +51,8 @@ type decision struct {
 	reason string
 	due    time.Time
 	ended  bool
+
+	asks map[string][]int // systems to ask first, and the steps that would be claimed
 }
 
 // await is a gate that waits for persons, and since when.
@@ -170,13 +171,6 @@ func decide(s *snapshot, now time.Time) decision {
 	}
 	if free := max(0, maxParallel-running); len(d.claims) > free {
 		d.claims = d.claims[:free]
-	}
-	if s.doubt != nil {
-		d.claims, d.drains, d.opened, d.reopen, d.due = nil, nil, nil, nil, time.Time{}
-		if running == 0 {
-			d.state, d.reason = tenure.OperationBlocked, says(s.doubt)
-		}
-		return d
 	}
 	busy := running+len(d.claims)+len(d.drains)+len(d.opened)+len(d.reopen) > 0
 	switch {

@@ -38,7 +38,7 @@ func (e *Engine) Run(ctx context.Context, workers int, log *slog.Logger) error {
 			defer running.Done()
 			answer, err := e.Advance(ctx, id)
 			<-slots
-			if err != nil && ctx.Err() == nil {
+			if err != nil && (ctx.Err() == nil || tenure.CanRetry(err)) {
 				log.Error("advance", "operation", id, "code", tenure.CodeOf(err), "error", err)
 			}
 			if answer.Kind == Again || len(slots) < cap(slots)/2 {
@@ -51,8 +51,16 @@ func (e *Engine) Run(ctx context.Context, workers int, log *slog.Logger) error {
 	}
 	poll := time.NewTicker(time.Second)
 	defer poll.Stop()
+	again, err := e.DB.BlockedOperations(ctx, Stuck) // what they lacked may be there since the restart
+	if err != nil && ctx.Err() == nil {
+		log.Error("blocked operations", "error", err)
+	}
 	look := true
 	for {
+		for _, id := range again {
+			launch(id)
+		}
+		again = nil
 		if look {
 			ids, err := e.DB.Due(ctx, e.Now(), cap(slots), e.lease())
 			if err != nil && ctx.Err() == nil {
@@ -74,7 +82,7 @@ func (e *Engine) Run(ctx context.Context, workers int, log *slog.Logger) error {
 		case <-freed:
 			look = true
 		case <-poll.C:
-			look = true
+			look, again = true, e.stuck.due()
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,9 +58,13 @@ type Engine struct {
 	StepTimeout time.Duration // cuts a hung step; 0 is 5 min
 	Attempts    int           // before a retryable failure is final; 0 is 24: over an hour
 	BatchRows   int           // rows of one erasure batch; 0 is 5,000, which is also the most
+	Grace       time.Duration // after being told to stop, for the steps under way; 0 is 20 s
 
 	plans  planCache
 	active sync.Map // operation ids: one Advance an operation in this process
+	stuck  stuckLooks
+
+	answering sync.Map // *connector.System by name: those that have answered
 }
 
 // Sink takes an export: its bytes, and where they stay.
@@ -140,6 +145,13 @@ func (e *Engine) timeout() time.Duration {
 	return 5 * time.Minute
 }
 
+func (e *Engine) grace() time.Duration {
+	if e.Grace > 0 {
+		return e.Grace
+	}
+	return 20 * time.Second
+}
+
 func (e *Engine) attempts() int {
 	if e.Attempts > 0 {
 		return e.Attempts
@@ -182,8 +194,37 @@ func (c *planCache) get(ctx context.Context, db *store.DB, digest string) (*tenu
 	return p, nil
 }
 
-// load reads an operation's snapshot.
-func (e *Engine) load(ctx context.Context, id tenure.OperationID) (*snapshot, error) {
+// planOf reads an operation's plan anew, unless the operation is under way, and sees
+// that its row and its blueprint revision's are there.
+func (e *Engine) planOf(ctx context.Context, op store.OperationRow) (*tenure.Plan, error) {
+	if op.State != tenure.OperationRunning && op.State != tenure.OperationCompensating {
+		e.plans.drop(op.Plan)
+	}
+	p, err := e.plans.get(ctx, e.DB, op.Plan)
+	if err != nil {
+		return nil, missed(err, "plan %s", op.Plan)
+	}
+	plan, revision, err := e.DB.Ground(ctx, op.Plan, p.Blueprint.Digest)
+	switch {
+	case err != nil:
+		return nil, err
+	case !plan:
+		return nil, missing("plan %s", op.Plan)
+	case !revision:
+		return nil, missing("revision %s of blueprint %s (%s)", p.Blueprint.Version, p.Blueprint.Name, p.Blueprint.Digest)
+	}
+	return p, nil
+}
+
+func (c *planCache) drop(digest string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.by, digest)
+}
+
+// load reads an operation's snapshot. Thorough looks at rows, too, that are otherwise
+// seen to be missing as they are written, and always does at what can't go on.
+func (e *Engine) load(ctx context.Context, id tenure.OperationID, thorough bool) (*snapshot, error) {
 	s := &snapshot{}
 	var err error
 	// The operation first: its version is what the commit checks, so whatever
@@ -191,7 +232,11 @@ func (e *Engine) load(ctx context.Context, id tenure.OperationID) (*snapshot, er
 	if s.op, err = e.DB.Operation(ctx, id); err != nil {
 		return nil, err
 	}
-	if s.plan, err = e.plans.get(ctx, e.DB, s.op.Plan); err != nil {
+	if s.op.State.Ended() {
+		s.plan = &tenure.Plan{}
+		return s, nil
+	}
+	if s.plan, err = e.planOf(ctx, s.op); err != nil {
 		return nil, err
 	}
 	if e.Amend != nil {
@@ -203,13 +248,15 @@ func (e *Engine) load(ctx context.Context, id tenure.OperationID) (*snapshot, er
 	if err != nil {
 		return nil, err
 	}
-	if rows, err = e.vouch(ctx, s, rows); err != nil {
+	if err := Whole(s.plan, s.op.Operation, rows); err != nil {
 		return nil, err
 	}
-	if len(rows) < len(s.plan.Steps) && s.doubt == nil {
-		return nil, tenure.Errorf(tenure.Internal, "operation %s has %d step rows for %d steps", id, len(rows), len(s.plan.Steps))
-	}
 	s.link(rows)
+	if thorough || s.op.State == tenure.OperationBlocked && strings.HasPrefix(s.op.Reason, Stuck) {
+		if err := s.stands(ctx, e.DB); err != nil {
+			return nil, err
+		}
+	}
 	if s.approvals, err = e.DB.Approvals(ctx, id); err != nil {
 		return nil, err
 	}
@@ -230,27 +277,19 @@ func (e *Engine) load(ctx context.Context, id tenure.OperationID) (*snapshot, er
 		}
 	}
 	if s.tenant, err = e.DB.Tenant(ctx, string(s.op.Tenant)); err != nil {
-		return nil, err
+		return nil, missed(err, "the row of tenant %s", s.op.Tenant)
 	}
 	if s.plan.Destructive > 0 || len(rows) > len(s.plan.Steps) {
 		if s.holds, err = e.DB.Holds(ctx, s.op.Tenant, false); err != nil {
 			return nil, err
 		}
 	}
-	return s, err
-}
-
-// vouch notes in the snapshot if the rows can't be gone by. What somebody has added to the steps is left out then.
-func (e *Engine) vouch(ctx context.Context, s *snapshot, rows []store.StepRow) ([]store.StepRow, error) {
-	if s.plan.Destructive == 0 && !slices.ContainsFunc(s.plan.Steps, func(st tenure.Step) bool { return st.Action.IsGate() }) {
-		return rows, nil
+	if s.plan.Destructive > 0 || slices.ContainsFunc(s.plan.Steps, func(st tenure.Step) bool { return st.Action.IsGate() }) {
+		if err := e.DB.Vouched(ctx, id, s.op.Tenant); err != nil {
+			return nil, err
+		}
 	}
-	err := e.DB.Vouched(ctx, s.op.ID, s.op.Tenant)
-	if tenure.CodeOf(err) != tenure.Blocked {
-		return rows, err
-	}
-	s.doubt = err
-	return rows[:min(len(rows), len(s.plan.Steps))], nil
+	return s, nil
 }
 
 func (s *snapshot) link(rows []store.StepRow) {

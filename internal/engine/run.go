@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,7 +36,11 @@ func (e *Engine) run(ctx context.Context, t *Task) (r Result) {
 			r = Result{Verdict: tenure.Unknown, Err: tenure.Errorf(tenure.Internal, "step %s: panic: %v", t.Step.Key, p)}
 		}
 		if r.Err != nil && ctx.Err() != nil && !r.yield {
-			r.Err = tenure.Errorf(tenure.Unavailable, "step %s was cut off after %s: %w", t.Step.Key, e.timeout(), r.Err).Retryable()
+			after := "after " + e.timeout().String()
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				after = "as its lease was lost, or as the server stopped"
+			}
+			r.Err = tenure.Errorf(tenure.Unavailable, "step %s was cut off %s: %w", t.Step.Key, after, r.Err).Retryable()
 		}
 	}()
 	if t.Step.Destructive {

@@ -213,11 +213,18 @@ func (s *Service) operation(tx *store.Tx, id tenure.OperationID) (store.Operatio
 	if err != nil {
 		return op, nil, nil, err
 	}
-	p, err := tx.Plan(op.Plan)
+	rows, err := tx.Steps(id)
 	if err != nil {
 		return op, nil, nil, err
 	}
-	rows, err := tx.Steps(id)
+	p, err := tx.Plan(op.Plan)
+	if err == nil && !op.State.Ended() {
+		err = engine.Whole(p, op.Operation, rows)
+	}
+	if err != nil && !tenure.CanRetry(err) && !op.State.Ended() {
+		s.o.DB.Wake(id) // the engine sees it, too, and the operation shows it
+		err = tenure.Errorf(tenure.Blocked, "operation %s can't go on: %w", id, err).WithHint("once that is mended: tenure operation retry %s", id)
+	}
 	return op, p, rows, err
 }
 

@@ -25,21 +25,30 @@ func (s *Service) TickApprovals(ctx context.Context, now time.Time) error {
 		return err
 	}
 	for _, w := range expired {
-		if err := s.expire(ctx, w, now); err != nil {
+		if err := unlessStuck(s.expire(ctx, w, now)); err != nil {
 			return err
 		}
 	}
 	for _, w := range remind {
-		if err := s.remind(ctx, w, now, false); err != nil {
+		if err := unlessStuck(s.remind(ctx, w, now, false)); err != nil {
 			return err
 		}
 	}
 	for _, w := range escalate {
-		if err := s.remind(ctx, w, now, true); err != nil {
+		if err := unlessStuck(s.remind(ctx, w, now, true)); err != nil {
 			return err
 		}
 	}
 	return s.tickStandings(ctx, now)
+}
+
+// unlessStuck is err, unless it is about an operation that can't go on, which shows it
+// by itself and keeps no other from its turn.
+func unlessStuck(err error) error {
+	if tenure.CodeOf(err) == tenure.Blocked {
+		return nil
+	}
+	return err
 }
 
 // recordWaits makes the operations of a store from before gates were recorded be

@@ -73,6 +73,9 @@ func (s *Service) leaving(ctx context.Context, v *TenantView) (*tenure.Plan, sto
 	for _, op := range v.Operations {
 		if op.Kind == tenure.Offboard && !op.State.Ended() {
 			p, err := s.o.DB.Plan(ctx, op.Plan)
+			if err != nil && !tenure.CanRetry(err) { // the operation says so
+				return nil, op, nil
+			}
 			return p, op, err
 		}
 	}
@@ -102,7 +105,7 @@ func (s *Service) TenantRow(ctx context.Context, id tenure.TenantID) (store.Tena
 // OperationView is an operation with its plan, steps and signatures.
 type OperationView struct {
 	store.OperationRow
-	Body       *tenure.Plan      `json:"body,omitempty"` // nil once it is forgotten
+	Body       *tenure.Plan      `json:"body,omitempty"` // nil once it is forgotten, and where it can't be read
 	Steps      []store.StepRow   `json:"steps"`
 	Approvals  []tenure.Approval `json:"approvals,omitempty"`
 	Exceptions []store.Exception `json:"exceptions,omitempty"`
@@ -115,7 +118,7 @@ func (s *Service) Operation(ctx context.Context, id tenure.OperationID) (*Operat
 		return nil, err
 	}
 	v := &OperationView{OperationRow: op}
-	if v.Body, err = s.o.DB.Plan(ctx, op.Plan); err != nil && tenure.CodeOf(err) != tenure.NotFound {
+	if v.Body, err = s.o.DB.Plan(ctx, op.Plan); err != nil && tenure.CanRetry(err) {
 		return nil, err
 	}
 	if v.Steps, err = s.o.DB.Steps(ctx, id); err != nil {

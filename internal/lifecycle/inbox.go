@@ -16,7 +16,7 @@ import (
 
 // InboxItem is one thing that waits for somebody's word.
 type InboxItem struct {
-	Kind        string               `json:"kind"` // approval, exception, hold, blueprint, standing, start, or what a source adds
+	Kind        string               `json:"kind"` // approval, exception, hold, blueprint, standing, start, blocked, or what a source adds
 	ID          string               `json:"id"`   // of the operation, hold, …
 	Gate        string               `json:"gate,omitempty"`
 	Tenant      tenure.TenantID      `json:"tenant,omitempty"`
@@ -80,7 +80,7 @@ func (s *Service) Inbox(ctx context.Context, c tenure.Caller, cursor string, lim
 	if c.Kind == tenure.CallerMachine {
 		return nil, "", nil
 	}
-	for _, source := range append([]InboxSource{s.inboxExceptions, s.inboxHolds, s.inboxBlueprints, s.inboxStandings, s.inboxStarts}, s.inbox...) {
+	for _, source := range append([]InboxSource{s.inboxExceptions, s.inboxHolds, s.inboxBlueprints, s.inboxStandings, s.inboxStarts, s.inboxBlocked}, s.inbox...) {
 		found, err := source(ctx, c)
 		if err != nil {
 			return nil, "", err
@@ -363,6 +363,29 @@ func (s *Service) inboxStandings(ctx context.Context, c tenure.Caller) (out []In
 		out = append(out, InboxItem{
 			Kind: "standing", ID: string(st.ID), RequestedBy: st.ProposedBy, Digest: st.Digest, Need: tenure.StandingReviewers, Have: len(st.Reviews), Since: st.ProposedAt, ExpiresAt: st.Rule.EndsAt,
 			Summary: fmt.Sprintf("let %s start up to %d onboardings a day from %s with no hands", st.Rule.Name, st.Rule.PerDay, st.Rule.Blueprint),
+		})
+	}
+	return out, err
+}
+
+// inboxBlocked lists the blocked operations that the caller may let go on.
+func (s *Service) inboxBlocked(ctx context.Context, c tenure.Caller) (out []InboxItem, err error) {
+	v := visible(c, tenure.OperationSteer)
+	if v.Nothing() {
+		return nil, nil
+	}
+	list, err := s.o.DB.Operations(ctx, store.OperationFilter{State: tenure.OperationBlocked, Limit: maxInbox, Visible: &v})
+	for _, op := range list {
+		t, err := s.o.DB.Tenant(ctx, string(op.Tenant))
+		if notThere(err) != nil {
+			return nil, err
+		}
+		if !s.decide(ctx, c, tenure.OperationSteer, targetOf(t)).Allowed {
+			continue
+		}
+		out = append(out, InboxItem{
+			Kind: "blocked", ID: string(op.ID), Tenant: op.Tenant, TenantName: t.Name, Operation: op.Kind, RequestedBy: op.RequestedBy, Digest: op.Plan,
+			Summary: fmt.Sprintf("%s of %s is blocked: %s", op.Kind, t.Name, op.Reason), Since: op.UpdatedAt,
 		})
 	}
 	return out, err

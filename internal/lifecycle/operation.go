@@ -13,7 +13,8 @@ import (
 )
 
 // Request makes a plan and starts it: what most commands do. A trigger that was
-// seen before gives the operation that it started.
+// seen before, or is seen by another at the same time, gives the operation that it
+// started, and no plan.
 func (s *Service) Request(ctx context.Context, in Intent, by string) (*Planned, store.OperationRow, error) {
 	if in.Trigger != "" {
 		if op, ok, err := s.triggered(ctx, in.Trigger); err != nil || ok {
@@ -21,10 +22,19 @@ func (s *Service) Request(ctx context.Context, in Intent, by string) (*Planned, 
 		}
 	}
 	p, err := s.Plan(ctx, in, by)
-	if err != nil {
-		return nil, store.OperationRow{}, err
+	var op store.OperationRow
+	if err == nil {
+		op, err = s.Start(ctx, p.Digest, in, by)
 	}
-	op, err := s.Start(ctx, p.Digest, in, by)
+	switch {
+	case in.Trigger == "" || tenure.CanRetry(err):
+	case err != nil: // the same trigger may have been ahead, and have taken the ground from under this plan
+		if op, ok, terr := s.triggered(ctx, in.Trigger); terr == nil && ok {
+			return nil, op, nil
+		}
+	case op.Plan != p.Digest:
+		p = nil
+	}
 	return p, op, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -115,6 +114,29 @@ func (m *schema) fill(table string, columns []column, n int) {
 	}))
 }
 
+// dump is all of the store, as text.
+func (s *site) dump() string {
+	db, err := sql.Open("sqlite", "file:"+s.dsn+"?_pragma=busy_timeout(10000)")
+	s.must(err)
+	defer db.Close()
+	m, out := &schema{s, db}, ""
+	for _, table := range m.tables() {
+		rows, err := db.Query(`select * from ` + table + ` order by 1, 2`)
+		s.must(err)
+		names, err := rows.Columns()
+		s.must(err)
+		for rows.Next() {
+			row, into := make([]any, len(names)), make([]any, len(names))
+			for i := range row {
+				into[i] = &row[i]
+			}
+			s.must(rows.Scan(into...))
+			out += fmt.Sprintln(table, row)
+		}
+	}
+	return out
+}
+
 func other(v any) any {
 	switch v := v.(type) {
 	case string:
@@ -148,7 +170,7 @@ func TestEveryChangePastTheProgramIsNamedOrDeclared(t *testing.T) {
 	s.must(err)
 	_, _, err = s.Checkpoint(context.Background())
 	s.must(err)
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, "tenure.db")+"?_pragma=busy_timeout(10000)")
+	db, err := sql.Open("sqlite", "file:"+s.dsn+"?_pragma=busy_timeout(10000)")
 	s.must(err)
 	t.Cleanup(func() { _ = db.Close() })
 	m := &schema{s, db}

@@ -24,11 +24,15 @@ func (s *Service) Steer(ctx context.Context, id tenure.OperationID, what, by str
 		return tenure.Errorf(tenure.Invalid, "an operation can't be asked to %q", what)
 	}
 	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
-		op, p, rows, err := s.operation(tx, id)
+		op, err := tx.Operation(id)
 		if err != nil {
 			return err
 		}
 		if what == "cancel" {
+			_, p, rows, err := s.operation(tx, id)
+			if err != nil {
+				return err
+			}
 			if err := cancellable(id, p, rows); err != nil {
 				return err
 			}
@@ -62,6 +66,7 @@ func cancellable(id tenure.OperationID, p *tenure.Plan, rows []store.StepRow) er
 
 // Retry lets a failed step have its attempts again. Of an operation that is taken back
 // these are the steps that take it back: what made it fail isn't tried, and stays its reason.
+// One that can't go on, and in which no step has failed, is looked at again.
 func (s *Service) Retry(ctx context.Context, id tenure.OperationID, step, by string) (int, error) {
 	if err := person(by); err != nil {
 		return 0, err
@@ -70,6 +75,20 @@ func (s *Service) Retry(ctx context.Context, id tenure.OperationID, step, by str
 	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		n = 0
 		var seqs []string
+		stuck, err := tx.Operation(id)
+		if err != nil {
+			return err
+		}
+		if step == "" && stuck.State == tenure.OperationBlocked && strings.HasPrefix(stuck.Reason, engine.Stuck) {
+			e, err := s.entry(ctx, "operation.retry", by, stuck.Tenant, id, string(id), nil)
+			if err != nil {
+				return err
+			}
+			if err := tx.Log(e); err != nil {
+				return err
+			}
+			return tx.Poke(id, s.Now())
+		}
 		op, p, rows, err := s.operation(tx, id)
 		if err != nil {
 			return err

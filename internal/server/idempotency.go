@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -25,6 +26,44 @@ const takeover = callLimit + time.Minute
 type replays struct {
 	now func() time.Time
 	db  *store.DB
+
+	mu    sync.Mutex
+	under map[[2]string]chan struct{} // requests under way, by caller and key; closed when they end
+}
+
+// alone waits until no other request of this process is under way under a caller's key,
+// and says when this one has ended. It doesn't wait for longer than a read takes.
+func (k *replays) alone(ctx context.Context, caller, key string) (ended func(), err error) {
+	at, mine, late := [2]string{caller, key}, make(chan struct{}), time.After(readLimit)
+	for {
+		k.mu.Lock()
+		under := k.under[at]
+		if under == nil {
+			if k.under == nil {
+				k.under = make(map[[2]string]chan struct{})
+			}
+			k.under[at] = mine
+			k.mu.Unlock()
+			return func() {
+				k.mu.Lock()
+				defer k.mu.Unlock()
+				delete(k.under, at)
+				close(mine)
+			}, nil
+		}
+		k.mu.Unlock()
+		select {
+		case <-under:
+		case <-late:
+			return nil, underWay()
+		case <-ctx.Done():
+			return nil, underWay()
+		}
+	}
+}
+
+func underWay() error {
+	return tenure.Errorf(tenure.Conflict, "the first request under this Idempotency-Key is still under way").Retryable()
 }
 
 // start forgets what is too old and, where one process alone has the store, what a
@@ -52,8 +91,9 @@ func (k *replays) forget(ctx context.Context, now time.Time) error {
 }
 
 // begin gives the answer of an earlier request again, or makes room for this one's:
-// finish keeps it. Another request under the same key is Conflict, and so is one
-// whose first is still under way.
+// finish keeps it. Another request under the same key is Conflict. One whose first is
+// still under way gets that one's answer if it comes within the time of a read, and is
+// Conflict otherwise.
 func (k *replays) begin(ctx context.Context, x *exchange, rt Route) (finish func(), replayed bool, err error) {
 	key := x.r.Header.Get("Idempotency-Key")
 	if rt.Verb != http.MethodPost || key == "" || !k.db.Writable() {
@@ -65,6 +105,24 @@ func (k *replays) begin(ctx context.Context, x *exchange, rt Route) (finish func
 	if len(key) > 200 || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return nil, false, tenure.Errorf(tenure.Invalid, "an Idempotency-Key has at most 200 printable bytes")
 	}
+	ended, err := k.alone(ctx, callerOf(x.call.Caller), key)
+	if err != nil {
+		return nil, false, err
+	}
+	keep, replayed, err := k.claim(ctx, x, rt, key)
+	if keep == nil {
+		ended()
+		return nil, replayed, err
+	}
+	return func() {
+		defer ended()
+		keep()
+	}, false, nil
+}
+
+// claim is begin among the store's processes: finish is nil where an earlier request has
+// the answer, or will have it.
+func (k *replays) claim(ctx context.Context, x *exchange, rt Route, key string) (finish func(), replayed bool, err error) {
 	c := x.call.Caller
 	mine := store.Replay{
 		Caller: callerOf(c), Key: key, Path: x.r.URL.Path,
@@ -97,7 +155,7 @@ func (k *replays) begin(ctx context.Context, x *exchange, rt Route) (finish func
 	case have.Path != mine.Path || have.Digest != mine.Digest:
 		return nil, false, tenure.Errorf(tenure.Conflict, "another request was sent under this Idempotency-Key").WithHint("a new request takes a new key")
 	case have.Status == 0:
-		return nil, false, tenure.Errorf(tenure.Conflict, "the first request under this Idempotency-Key is still under way").Retryable()
+		return nil, false, underWay()
 	}
 	return nil, true, replay(have, x, c)
 }

@@ -75,6 +75,11 @@ func (v *visit) waitingRow(w client.Waiting) (dashboard.ApprovalRow, error) {
 		}
 		return row, nil
 	}
+	if w.Kind == "blocked" {
+		row.Operation = tenure.OperationID(w.ID)
+		row.Actions = []dashboard.Action{{Label: "Let it go on", Post: dashboard.OperationPath(row.Operation) + "/retry", Tone: dashboard.ToneAccent, Says: w.Summary}}
+		return row, nil
+	}
 	row.Subject = subjectOf(w)
 	if w.Kind == "principal" {
 		row.Actions = []dashboard.Action{{Label: "Let in", Post: "/access/principals/" + url.PathEscape(w.ID), Tone: dashboard.ToneAccent, Hidden: hiddenPairs("disabled", "false"), Says: w.Summary + ". They may sign in then, and be given roles."}}
@@ -225,7 +230,7 @@ func waitsForPeople(o client.OperationDetail, i int) bool {
 func needOf(w client.Waiting) dashboard.Need {
 	need := dashboard.Need{What: dashboard.Ref{Label: w.Summary}, Kind: w.Kind, Since: w.Since, Due: w.ExpiresAt, Mine: true}
 	switch w.Kind {
-	case "approval", "exception":
+	case "approval", "exception", "blocked":
 		need.What.Href = dashboard.OperationPath(tenure.OperationID(w.ID))
 	default:
 		need.What.Href = cmp.Or(subjectOf(w).Href, "/approvals")

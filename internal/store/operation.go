@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -166,7 +167,7 @@ func (tx *Tx) DestructiveSince(by, blueprint string, since time.Time) (n int, er
 // Poke makes an operation due now, in the transaction of the event that it may
 // have waited for.
 func (tx *Tx) Poke(id tenure.OperationID, now time.Time) error {
-	_, err := tx.Exec(`update operation set due_at = $1, version = version + 1 where id = $2 and state not in ('succeeded', 'failed', 'cancelled')`, micros(now), string(id))
+	_, err := tx.Exec(`update operation set due_at = $1, reserved_until = 0, version = version + 1 where id = $2 and state not in ('succeeded', 'failed', 'cancelled')`, micros(now), string(id))
 	tx.Wake(id)
 	return err
 }
@@ -195,7 +196,7 @@ func (tx *Tx) Want(id tenure.OperationID, what string, now time.Time) error {
 
 // WantBecause is Want with the reason, which an operation that ends for it shows.
 func (tx *Tx) WantBecause(id tenure.OperationID, what, why string, now time.Time) error {
-	n, err := tx.Exec(`update operation set wanted = $1, wanted_why = $2, due_at = $3, version = version + 1 where id = $4 and state not in ('succeeded', 'failed', 'cancelled')`, what, why, micros(now), string(id))
+	n, err := tx.Exec(`update operation set wanted = $1, wanted_why = $2, due_at = $3, reserved_until = 0, version = version + 1 where id = $4 and state not in ('succeeded', 'failed', 'cancelled')`, what, why, micros(now), string(id))
 	if err == nil && n == 0 {
 		o, err := tx.Operation(id)
 		if err != nil {
@@ -232,12 +233,17 @@ func (db *DB) Due(ctx context.Context, now time.Time, limit int, reserve time.Du
 	if db.Dialect == SQLite {
 		limit += db.handed.held()
 	}
+	kept := db.handed.kept(now, limit)
 	found, err := find(db.reader(ctx), "")
 	if err != nil || len(found) == 0 {
-		return nil, err
+		return kept, err
 	}
 	if db.Dialect == SQLite {
 		return db.handed.take(found, wanted, reserve), nil
+	}
+	defer func() { ids = append(ids, kept...) }()
+	if limit -= len(kept); limit <= 0 {
+		return nil, nil
 	}
 	const lock = " for update skip locked"
 	err = db.Write(ctx, func(tx *Tx) error {
@@ -260,6 +266,44 @@ func (db *DB) Due(ctx context.Context, now time.Time, limit int, reserve time.Du
 		return nil
 	})
 	return ids, err
+}
+
+// BlockedOperations lists the blocked operations whose reason begins so.
+func (db *DB) BlockedOperations(ctx context.Context, reason string) (ids []tenure.OperationID, err error) {
+	err = db.reader(ctx).Rows(`select id from operation where state = 'blocked' and substr(reason, 1, $1) = $2 order by id`, []any{len(reason), reason}, func(r scanner) error {
+		var id tenure.OperationID
+		err := r.Scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
+}
+
+// Ground says whether the rows of a plan and of a blueprint revision are there; a blank
+// revision is.
+func (db *DB) Ground(ctx context.Context, plan, revision string) (hasPlan, hasRevision bool, err error) {
+	var p, r int
+	err = db.reader(ctx).Row(`select (select count(*) from plan where digest = $1), (select count(*) from blueprint where digest = $2)`, []any{plan, revision}, &p, &r)
+	return p > 0, r > 0 || revision == "", err
+}
+
+// InInventory is Internal, naming them, if resources have no row.
+func (db *DB) InInventory(ctx context.Context, ids []tenure.ResourceID) error {
+	var lost []string
+	for _, id := range ids {
+		var one int
+		err := db.reader(ctx).Row(`select 1 from resource where id = $1`, []any{string(id)}, &one)
+		if tenure.CodeOf(err) == tenure.NotFound && !slices.Contains(lost, string(id)) {
+			lost, err = append(lost, string(id)), nil
+		}
+		if err != nil && tenure.CodeOf(err) != tenure.NotFound {
+			return err
+		}
+	}
+	if len(lost) > 0 {
+		return notInInventory(lost)
+	}
+	return nil
 }
 
 // NextDue is the earliest moment at which an operation becomes due; zero if

@@ -31,6 +31,9 @@ type StepCommit struct {
 	By   string
 	// Kept is set by the commit: the operation's version is what it was.
 	Kept bool
+	// Keep has this process alone be handed the operation for so long (see DB.Keep); 0
+	// leaves it to all.
+	Keep time.Duration
 	// Ended tells that the operation is over, so that those it kept out are woken.
 	Ended bool
 }
@@ -48,6 +51,7 @@ type StepResult struct {
 	Error     string
 	Receipt   string
 	Progress  string
+	Tried     bool // it was an attempt without a claim, which counts
 }
 
 // StepClaim takes a step for an owner: it goes to running under the next token.
@@ -173,10 +177,11 @@ func (tx *Tx) stepArrays(commits []*StepCommit) error {
 	var ops struct {
 		id, state, reason []string
 		due, at, version  []int64
+		keep              []int64
 	}
 	var res struct {
 		op, from, state, verdict, code, msg, receipt, progress []string
-		seq, token, due, ended, at                             []int64
+		seq, token, due, ended, at, tried                      []int64
 	}
 	var claim struct {
 		op, owner, from        []string
@@ -191,6 +196,7 @@ func (tx *Tx) stepArrays(commits []*StepCommit) error {
 	for _, c := range commits {
 		ops.id, ops.state, ops.reason = append(ops.id, string(c.Operation)), append(ops.state, string(c.State)), append(ops.reason, c.Reason)
 		ops.due, ops.at, ops.version = append(ops.due, micros(c.DueAt)), append(ops.at, micros(c.Now)), append(ops.version, c.Version)
+		ops.keep = append(ops.keep, c.Keep.Microseconds())
 		for i := range c.Results {
 			r := &c.Results[i]
 			res.op, res.state, res.verdict = append(res.op, string(c.Operation)), append(res.state, string(r.State)), append(res.verdict, string(r.Verdict))
@@ -199,6 +205,7 @@ func (tx *Tx) stepArrays(commits []*StepCommit) error {
 			res.receipt, res.progress = append(res.receipt, r.Receipt), append(res.progress, r.Progress)
 			res.seq, res.token = append(res.seq, int64(r.Seq)), append(res.token, r.Token)
 			res.due, res.ended = append(res.due, micros(r.DueAt)), append(res.ended, micros(r.ended(c.Now)))
+			res.tried = append(res.tried, int64(flag(r.Tried)))
 		}
 		for _, l := range c.Claims {
 			claim.op, claim.owner, claim.from = append(claim.op, string(c.Operation)), append(claim.owner, l.Owner), append(claim.from, string(l.From))
@@ -217,27 +224,32 @@ func (tx *Tx) stepArrays(commits []*StepCommit) error {
 		}
 	}
 	var p pipeline
-	add := func(want int, why, query string, args ...any) {
+	addAs := func(want int, not func() error, query string, args ...any) {
 		if want > 0 {
-			p = append(p, counted{query, args, want, func() error { return lost(commits[0].Operation, why) }})
+			p = append(p, counted{query, args, want, not})
 		}
 	}
-	add(len(ops.id), movedOn, `update operation o set state = u.state, reason = u.reason, due_at = u.due, updated_at = u.at, reserved_until = 0, version = o.version + 1
-		from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[]) as u (id, state, reason, due, at, version)
-		where o.id = u.id and o.version = u.version`, ops.id, ops.state, ops.reason, ops.due, ops.at, ops.version)
+	add := func(want int, why, query string, args ...any) {
+		addAs(want, func() error { return lost(commits[0].Operation, why) }, query, args...)
+	}
+	add(len(ops.id), movedOn, `update operation o set state = u.state, reason = u.reason, due_at = u.due, updated_at = u.at, version = o.version + 1,
+		reserved_until = case when u.keep > 0 then `+tx.w.db.storeNow()+` + u.keep else 0 end
+		from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) as u (id, state, reason, due, at, version, keep)
+		where o.id = u.id and o.version = u.version`, ops.id, ops.state, ops.reason, ops.due, ops.at, ops.version, ops.keep)
 	add(len(res.op), lostLease, `update step s set state = u.state, verdict = u.verdict, due_at = u.due, ended_at = u.ended, error_code = u.code, error = u.msg,
-		receipt = u.receipt, progress = u.progress, lease_until = 0,
+		receipt = u.receipt, progress = u.progress, lease_until = 0, attempt = s.attempt + u.tried,
 		failing_since = case when u.code = '' then 0 when s.failing_since > 0 then s.failing_since else u.at end
-		from unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[])
-			as u (op, seq, token, state, verdict, due, ended, code, msg, receipt, progress, prior, at)
+		from unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[])
+			as u (op, seq, token, state, verdict, due, ended, code, msg, receipt, progress, prior, at, tried)
 		where s.operation = u.op and s.seq = u.seq and s.token = u.token and s.state = u.prior`,
-		res.op, res.seq, res.token, res.state, res.verdict, res.due, res.ended, res.code, res.msg, res.receipt, res.progress, res.from, res.at)
+		res.op, res.seq, res.token, res.state, res.verdict, res.due, res.ended, res.code, res.msg, res.receipt, res.progress, res.from, res.at, res.tried)
 	add(len(claim.op), notFree, `update step s set state = 'running', owner = u.owner, token = s.token + 1, attempt = s.attempt + 1, started_at = u.now,
 		lease_until = `+tx.w.db.storeNow()+` + u.lease
 		from unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[]) as u (op, seq, token, prior, owner, lease, now)
 		where s.operation = u.op and s.seq = u.seq and s.token = u.token and s.state = u.prior`,
 		claim.op, claim.seq, claim.token, claim.from, claim.owner, claim.lease, claim.now)
-	add(len(inv.id), "a resource of it is not in the inventory", `update resource r set state = u.state, verdict = u.verdict, normal = coalesce(u.normal, r.normal),
+	stands := func() error { return notInInventory(inv.id) }
+	addAs(len(inv.id), stands, `update resource r set state = u.state, verdict = u.verdict, normal = coalesce(u.normal, r.normal),
 		observed = coalesce(u.observed, r.observed), expires_at = u.expires, operation = u.op, updated_at = u.at, version = r.version + 1
 		from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[])
 			as u (id, state, verdict, normal, observed, expires, op, at)
@@ -249,6 +261,11 @@ func (tx *Tx) stepArrays(commits []*StepCommit) error {
 		}
 	}
 	return err
+}
+
+// notInInventory is the error of a result for a resource without a row.
+func notInInventory(ids []string) error {
+	return tenure.Errorf(tenure.Internal, "the row of a resource is missing in the inventory (%s)", strings.Join(ids, ", ")).WithHint("restore it from a backup of the store")
 }
 
 func textPtr(b []byte) *string {

@@ -11,7 +11,7 @@ import (
 // The statements that SQLite runs for each step. They go to the driver itself: at
 // some microseconds each, what database/sql adds to a call is a fifth of it.
 const (
-	resultRow = `update step set state = $1, verdict = $2, due_at = $3, ended_at = $4, error_code = $5, error = $6, receipt = $7, progress = $8, lease_until = 0,
+	resultRow = `update step set state = $1, verdict = $2, due_at = $3, ended_at = $4, error_code = $5, error = $6, receipt = $7, progress = $8, lease_until = 0, attempt = attempt + $15,
 		failing_since = case when $5 = '' then 0 when failing_since > 0 then failing_since else $9 end
 		where operation = $10 and seq = $11 and token = $12 and state = $13 and (select version from operation where id = $10) = $14`
 	doneRow = `update step set state = 'done', verdict = 'verified', due_at = 0, ended_at = $1, error_code = '', error = '', receipt = $2, progress = '', lease_until = 0, failing_since = 0
@@ -134,7 +134,7 @@ func (r *rows) result(c *StepCommit, s *StepResult, version int64) (err error) {
 		n, err = r.exec(doneRow, micros(c.Now), s.Receipt, string(c.Operation), int64(s.Seq), s.Token, version)
 	} else {
 		n, err = r.exec(resultRow, string(s.State), string(s.Verdict), micros(s.DueAt), micros(s.ended(c.Now)), string(s.ErrorCode), s.Error, s.Receipt, s.Progress, micros(c.Now),
-			string(c.Operation), int64(s.Seq), s.Token, string(s.from()), version)
+			string(c.Operation), int64(s.Seq), s.Token, string(s.from()), version, int64(flag(s.Tried)))
 	}
 	if err == nil && n != 1 {
 		return lost(c.Operation, lostLease)
@@ -151,7 +151,7 @@ func (r *rows) resource(c *StepCommit, v *ResourceWrite) (err error) {
 		n, err = r.exec(resourceRow, string(v.State), string(v.Verdict), textOrNull(v.Normal), textOrNull(v.Observed), micros(v.ExpiresAt), string(c.Operation), micros(c.Now), string(v.ID))
 	}
 	if err == nil && n != 1 {
-		return tenure.Errorf(tenure.Internal, "resource %s is not in the inventory", v.ID)
+		return notInInventory([]string{string(v.ID)})
 	}
 	return err
 }

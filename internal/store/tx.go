@@ -190,6 +190,9 @@ func illegalMove(err error) error {
 	return tenure.Errorf(tenure.Conflict, "the store refuses a reference that isn't legal, such as a state change outside the table: %w", err)
 }
 
+// Wake tells the drivers of this process that an operation is to be looked at.
+func (db *DB) Wake(op tenure.OperationID) { db.wakes.send([]tenure.OperationID{op}) }
+
 // wakes hands out which operations have become due to whoever listens in this
 // process.
 type wakes struct {
