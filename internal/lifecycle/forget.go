@@ -151,10 +151,17 @@ func openRecord(aead boxer, r store.Record) (out []store.Written, err error) {
 // Record opens what staff wrote of a tenant that has closed: reasons of holds, of
 // access and of exceptions, notes at gates. NotFound if there is none, or the
 // retention of the key that seals it has ended.
-func (s *Service) Record(ctx context.Context, id tenure.TenantID) ([]store.Written, time.Time, error) {
-	r, err := s.o.DB.Record(ctx, id)
-	if err == nil && r.Key == "" {
-		err = tenure.Errorf(tenure.NotFound, "what was written of this tenant was destroyed: its retention has ended")
+func (s *Service) Record(ctx context.Context, tenant string) ([]store.Written, time.Time, error) {
+	t, err := s.o.DB.Tenant(ctx, tenant)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	r, err := s.o.DB.Record(ctx, t.ID)
+	switch {
+	case tenure.CodeOf(err) == tenure.NotFound:
+		return nil, time.Time{}, tenure.Errorf(tenure.NotFound, "nothing is sealed that was written of tenant %s", t.ID).WithHint("before a tenant has closed it stands where it was written")
+	case err == nil && r.Key == "":
+		err = tenure.Errorf(tenure.NotFound, "what was written of tenant %s was destroyed: its retention has ended", t.ID)
 	}
 	if err != nil {
 		return nil, time.Time{}, err
