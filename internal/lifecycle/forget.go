@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -150,18 +151,23 @@ func openRecord(aead boxer, r store.Record) (out []store.Written, err error) {
 
 // Record opens what staff wrote of a tenant that has closed: reasons of holds, of
 // access and of exceptions, notes at gates. NotFound if there is none, or the
-// retention of the key that seals it has ended.
+// retention of the key that seals it has ended. See Annex for the annexes in it.
 func (s *Service) Record(ctx context.Context, tenant string) ([]store.Written, time.Time, error) {
 	t, err := s.o.DB.Tenant(ctx, tenant)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	r, err := s.o.DB.Record(ctx, t.ID)
+	words, until, err := s.record(ctx, t.ID)
+	return slices.DeleteFunc(words, func(w store.Written) bool { return w.Table == "certificate" }), until, err
+}
+
+func (s *Service) record(ctx context.Context, id tenure.TenantID) ([]store.Written, time.Time, error) {
+	r, err := s.o.DB.Record(ctx, id)
 	switch {
 	case tenure.CodeOf(err) == tenure.NotFound:
-		return nil, time.Time{}, tenure.Errorf(tenure.NotFound, "nothing is sealed that was written of tenant %s", t.ID).WithHint("before a tenant has closed it stands where it was written")
+		err = tenure.Errorf(tenure.NotFound, "nothing is sealed that was written of tenant %s", id).WithHint("before a tenant has closed it stands where it was written")
 	case err == nil && r.Key == "":
-		err = tenure.Errorf(tenure.NotFound, "what was written of tenant %s was destroyed: its retention has ended", t.ID)
+		err = tenure.Errorf(tenure.NotFound, "what was written of tenant %s was destroyed: its retention has ended", id)
 	}
 	if err != nil {
 		return nil, time.Time{}, err

@@ -93,5 +93,6 @@ func (tx *Tx) DropReplay(caller, key string) error {
 // DropReplays forgets the requests made before a moment and, with underway, those
 // that a process which has ended since was answering. It says how many.
 func (tx *Tx) DropReplays(before time.Time, underway bool) (int64, error) {
+	tx.emptyLog = true
 	return tx.Exec(`delete from idempotency where created_at < $1 or ($2 = 1 and status = 0)`, micros(before), flag(underway))
 }

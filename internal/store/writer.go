@@ -39,7 +39,7 @@ type writer struct {
 	max   int
 
 	unclean atomic.Bool // what was forgotten may still stand in the write-ahead log
-	emptied time.Time   // when emptying it was last tried
+	refused time.Time   // when a reader last kept it from being emptied
 
 	in    chan *request
 	once  sync.Once
@@ -260,19 +260,21 @@ func (w *writer) attempt(batch []*request) (err error) {
 // emptyLog takes what was overwritten out of the write-ahead log, too. A reader who is
 // at it isn't waited for: Clean tries again.
 func (w *writer) emptyLog(ctx context.Context) {
-	if now := time.Now(); now.Sub(w.emptied) < emptyEvery {
+	if time.Since(w.refused) < emptyEvery {
 		return
-	} else {
-		w.emptied = now
 	}
 	var busy, pages, moved int
 	_, _ = w.conn.ExecContext(ctx, "pragma busy_timeout(0)")
 	err := w.conn.QueryRowContext(ctx, "pragma wal_checkpoint(truncate)").Scan(&busy, &pages, &moved)
 	_, _ = w.conn.ExecContext(ctx, "pragma busy_timeout(10000)")
-	w.unclean.Store(err != nil || busy != 0)
+	if err != nil || busy != 0 {
+		w.refused = time.Now()
+		return
+	}
+	w.unclean.Store(false)
 }
 
-// emptyEvery is how often emptying the write-ahead log is tried at the most.
+// emptyEvery is how often emptying the write-ahead log is tried against readers.
 const emptyEvery = time.Second
 
 // Clean empties the write-ahead log of what was forgotten, if a reader kept that from

@@ -15,3 +15,9 @@ create index record_expiry on record (expires_at);
 
 -- idempotency.tenants (public): the tenants that an answer is about, so that it goes with them.
 alter table idempotency add column tenants text not null default '';
+
+-- certificate.annex (sensitive): the auditor's annex, in base64: which holds covered the tenant. It goes into the record when
+-- the tenant has closed.
+alter table certificate add column annex text not null default '';
+/*sqlite: update certificate set annex = json_extract(body, '$.annex'), body = json_remove(body, '$.annex') where json_extract(body, '$.annex') is not null; */
+/*postgres: update certificate set annex = body::json ->> 'annex', body = (body::jsonb - 'annex')::text where body::json ->> 'annex' is not null; */
