@@ -134,8 +134,8 @@ func (k *replays) finish(ctx context.Context, mine store.Replay, x *exchange, rt
 	}
 }
 
-// anID is an id by which a kept answer tells of a tenant.
-var anID = regexp.MustCompile(`\b(ten|op)_[0-9a-f]{8}-[0-9a-f-]{27}`)
+// anID is an id of a tenant or an operation, or a digest such as a plan's.
+var anID = regexp.MustCompile(`\b((ten|op)_[0-9a-f]{8}-[0-9a-f-]{27}|sha256:[0-9a-f]{64})`)
 
 // namedAtMost bounds how many of the ids in an answer are looked up.
 const namedAtMost = 100

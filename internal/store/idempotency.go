@@ -61,13 +61,16 @@ func joined(ids []tenure.TenantID) string {
 	return b.String()
 }
 
-// TenantsOf finds whose tenants some words are: their ids, names of those that aren't
-// closed, and ids of their operations. Other words are nobody's.
+// TenantsOf finds the tenants that some words stand for: their ids, names of those that
+// aren't closed, ids of their operations, digests of their plans. Other words are nobody's.
 func (tx *Tx) TenantsOf(words []string) (out []tenure.TenantID, err error) {
 	for _, word := range words {
 		query := `select id from tenant where name = $1 and name <> '' and state <> 'closed'`
-		if strings.HasPrefix(word, "op_") {
+		switch {
+		case strings.HasPrefix(word, "op_"):
 			query = `select tenant from operation where id = $1`
+		case strings.HasPrefix(word, "sha256:"):
+			query = `select tenant from plan where digest = $1`
 		}
 		ids := []string{word} // a plan names a tenant that there isn't yet
 		if _, err := tenure.ParseID[tenure.TenantID](word); err != nil {
