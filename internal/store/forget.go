@@ -257,7 +257,7 @@ func old(now time.Time, do func(table, where string, before int64) error) error 
 			return err
 		}
 	}
-	return do("plan", `body <> '' and created_at < $1 and tenant not in (select id from tenant) and digest not in (select plan from operation)`, micros(now.Add(-unstarted)))
+	return do("plan", `body <> '' and created_at < $1 and not exists (select 1 from tenant t where t.id = plan.tenant)`, micros(now.Add(-unstarted)))
 }
 
 // HasOld says whether DropOld would do anything.
