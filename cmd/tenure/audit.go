@@ -17,7 +17,7 @@ func (a *app) audit() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "audit",
 		Short: "Verify, read and export the audit log",
-	}, a.auditVerify(), a.auditLog(), a.auditCheckpoint(), a.auditExport())
+	}, a.auditVerify(), a.auditLog(), a.auditCheckpoint(), a.auditExport(), a.auditRecord())
 }
 
 func (a *app) auditVerify() *cobra.Command {

@@ -27,11 +27,10 @@ const (
 type Watcher struct {
 	g *Governor
 
-	mu      sync.Mutex
-	from    time.Time                 // events before were looked at
-	done    map[string]time.Time      // and these, by id
-	known   map[tenure.FindingID]bool // findings that are written
-	cleared time.Time                 // when old events were last dropped
+	mu    sync.Mutex
+	from  time.Time                 // events before were looked at
+	done  map[string]time.Time      // and these, by id
+	known map[tenure.FindingID]bool // findings that are written
 }
 
 // Watcher makes one.
@@ -44,9 +43,6 @@ func (g *Governor) Watcher() *Watcher {
 func (w *Watcher) Tick(ctx context.Context, now time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.dropOld(ctx, now); err != nil {
-		return err
-	}
 	if w.from.IsZero() {
 		w.from = now.Add(-lookBack)
 	}
@@ -101,15 +97,6 @@ func (w *Watcher) told(e store.AccessEvent) bool {
 		return w.known[Anomaly{Rule: probed, Principal: e.Principal, Occurrence: day}.finding().ID]
 	}
 	return false
-}
-
-// dropOld drops, once a day, the events that have been kept for long enough.
-func (w *Watcher) dropOld(ctx context.Context, now time.Time) error {
-	if now.Sub(w.cleared) < aDay {
-		return nil
-	}
-	w.cleared = now
-	return w.g.o.DB.Write(ctx, func(tx *store.Tx) error { return tx.DropAccessEvents(now.Add(-store.AccessEventsKept)) })
 }
 
 // caseOf reads what an event is judged by.

@@ -113,6 +113,7 @@ func (i *Installation) Ticks() []Tick {
 		{"blocks", i.Service.TickBlocks},
 		{"cost", i.Service.TickCost},
 		{"closed", i.Service.TickSought},
+		{"forgotten", i.Service.TickForget},
 		{"isolation", i.Service.TickProbes},
 	}
 }

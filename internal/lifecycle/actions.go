@@ -213,29 +213,6 @@ func (s *Service) runOutputs(_ context.Context, t *engine.Task) engine.Result {
 	return engine.Result{Verdict: tenure.Verified, Receipt: map[string]int{"outputs": n}}
 }
 
-// runForget blanks what Tenure's own rows say of a tenant that has closed, after it has
-// sealed what later looks at its places need.
-func (s *Service) runForget(ctx context.Context, t *engine.Task) engine.Result {
-	sought, err := s.keepSought(ctx, t)
-	if err != nil {
-		return engine.Result{Err: err}
-	}
-	return engine.Result{Verdict: tenure.Verified, Extra: func(tx *store.Tx) error {
-		for _, row := range sought {
-			if err := tx.SaveSought(row); err != nil {
-				return err
-			}
-		}
-		if t.Plan.Kind == tenure.Supplement { // its last reconciliation has seen nothing of the tenant
-			if err := tx.ResolveTenant(sweepKinds, t.Plan.Tenant, t.Now); err != nil {
-				return err
-			}
-		}
-		_, err := tx.Forget(t.Plan.Tenant, t.Now)
-		return err
-	}}
-}
-
 // runTeardown compiles the offboarding of what was made, and has the plan prove that
 // it would delete every single resource, in the right order.
 func (s *Service) runTeardown(ctx context.Context, t *engine.Task) engine.Result {

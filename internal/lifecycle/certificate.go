@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"slices"
@@ -47,11 +48,11 @@ func (s *Service) runCertify(ctx context.Context, t *engine.Task) engine.Result 
 	if err != nil {
 		return engine.Result{Err: err}
 	}
-	body, err := json.Marshal(certificateRow{Envelope: *env, Entries: d.Entries, Annex: annex})
+	body, err := json.Marshal(certificateRow{Envelope: *env, Entries: d.Entries})
 	if err != nil {
 		return engine.Result{Err: tenure.Errorf(tenure.Internal, "certificate: %w", err)}
 	}
-	row := store.Certificate{ID: id, Tenant: t.Plan.Tenant, Kind: string(d.Kind), Digest: digest, Body: body, IssuedAt: d.Issued}
+	row := store.Certificate{ID: id, Tenant: t.Plan.Tenant, Kind: string(d.Kind), Digest: digest, Body: body, Annex: base64.StdEncoding.EncodeToString(annex), IssuedAt: d.Issued}
 	return engine.Result{
 		Verdict: tenure.Verified, Facts: map[string]string{"certificate": string(id), "payload": digest},
 		Receipt: map[string]string{"certificate": string(id), "digest": digest},
@@ -68,7 +69,6 @@ func (s *Service) runCertify(ctx context.Context, t *engine.Task) engine.Result 
 type certificateRow struct {
 	Envelope evidence.Envelope `json:"envelope"`
 	Entries  []string          `json:"entries"`
-	Annex    []byte            `json:"annex,omitempty"` // of who may read the log, not of who reads the certificate
 }
 
 // pseudonym stands for a person in a certificate: an HMAC under the installation's
@@ -108,13 +108,37 @@ func (s *Service) certificate(ctx context.Context, tenant, kind string) (c store
 }
 
 // Annex gives the annex of a certificate, which is for auditors: what the certificate
-// itself says nothing of. One of an earlier format has none, and is NotFound.
+// itself says nothing of. Once the tenant was forgotten it comes from its record. One of
+// an earlier format has none, and is NotFound.
 func (s *Service) Annex(ctx context.Context, tenant, kind string) ([]byte, error) {
-	c, row, err := s.certificate(ctx, tenant, kind)
-	if err == nil && len(row.Annex) == 0 {
-		err = tenure.Errorf(tenure.NotFound, "certificate %s is of a format without an annex: it lists the holds itself", c.ID)
+	c, _, err := s.certificate(ctx, tenant, kind)
+	if err != nil {
+		return nil, err
 	}
-	return row.Annex, err
+	if c.Annex == "" {
+		if c.Annex, err = s.recordedAnnex(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	annex, err := base64.StdEncoding.DecodeString(c.Annex)
+	if err != nil {
+		return nil, tenure.Errorf(tenure.Internal, "the annex of certificate %s: %w", c.ID, err)
+	}
+	return annex, nil
+}
+
+// recordedAnnex is a certificate's annex out of its tenant's record.
+func (s *Service) recordedAnnex(ctx context.Context, c store.Certificate) (string, error) {
+	words, _, err := s.record(ctx, c.Tenant)
+	if err != nil && tenure.CodeOf(err) != tenure.NotFound {
+		return "", err
+	}
+	for _, w := range words {
+		if w.Table == "certificate" && w.Row == string(c.ID) {
+			return w.Text, nil
+		}
+	}
+	return "", tenure.Errorf(tenure.NotFound, "certificate %s has no annex: it is of a format that lists the holds itself, or the retention of its tenant's record has ended", c.ID)
 }
 
 // Certificate puts a certificate's file together: the envelope and the proofs

@@ -38,7 +38,7 @@ func (s *Service) ReportIncident(ctx context.Context, tenantName string, i store
 		if err != nil || !added {
 			return err
 		}
-		e, err := s.entry(ctx, "incident.report", by, t.ID, "", i.ID, map[string]string{"severity": string(i.Severity)})
+		e, err := s.entry(ctx, "incident.report", by, t.ID, "", string(t.ID)+"/"+s.pseudonym(i.ID), map[string]string{"severity": string(i.Severity)})
 		if err != nil {
 			return err
 		}

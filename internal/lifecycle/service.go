@@ -77,6 +77,7 @@ type Service struct {
 
 	may      Decider             // nil: grants alone decide
 	inbox    []InboxSource       // what else waits for somebody's word
+	forgot   time.Time           // when TickForget last looked everywhere
 	recorded bool                // gates from before they were recorded have been looked for
 	unseen   store.StandingStart // the last one that a finding was made of
 	cost     costKeeper

@@ -13,6 +13,7 @@ func certificateRoutes(s *Server) {
 	route(s, client.ListCertificates, Access{tenure.CertificateRead, OfTenant}, listCertificates)
 	route(s, client.FetchCertificate, Access{tenure.CertificateRead, OfTenant}, fetchCertificate)
 	route(s, client.FetchAnnex, Access{tenure.AuditRead, Installation}, fetchAnnex)
+	route(s, client.ShowRecord, Access{tenure.AuditRead, Installation}, showRecord)
 	route(s, client.VerifierKey, Access{Reach: Signed}, verifierKey)
 }
 

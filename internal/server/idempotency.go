@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -181,11 +182,37 @@ func (k *replays) finish(ctx context.Context, mine store.Replay, x *exchange, rt
 			return err
 		}
 		mine.Header = string(text)
+		if mine.Tenants, err = tx.TenantsOf(named(mine.Path, x.body, mine.Answer)); err != nil {
+			return err
+		}
 		return tx.EndReplay(mine)
 	})
 	if err != nil { // the answer goes out all the same; a repeated request finds it under way, and later makes it again
 		x.s.o.Log.Error("keep an answer under its Idempotency-Key", "error", err)
 	}
+}
+
+// anID is an id of a tenant or an operation, or a digest such as a plan's.
+var anID = regexp.MustCompile(`\b((ten|op)_[0-9a-f]{8}-[0-9a-f-]{27}|sha256:[0-9a-f]{64})`)
+
+// namedAtMost bounds how many of the ids in an answer are looked up.
+const namedAtMost = 100
+
+// named are the words of a request and its answer that may name a tenant.
+func named(path string, body, answer []byte) []string {
+	out := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+	var asked struct {
+		Tenant string `json:"tenant"`
+	}
+	if json.Unmarshal(body, &asked) == nil && asked.Tenant != "" {
+		out = append(out, asked.Tenant)
+	}
+	for _, id := range anID.FindAllString(string(answer), namedAtMost) {
+		if !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out
 }
 
 // callerOf names a caller for what is theirs alone.

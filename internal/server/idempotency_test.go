@@ -3,11 +3,15 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/store"
 )
 
 // onboarded brings a tenant's onboarding to its gate, in an installation with one
@@ -132,5 +136,79 @@ func TestSecretsAreNotReplayed(t *testing.T) {
 	}
 	if code, body := claim(); code != 409 || strings.Contains(body, secret) || !strings.Contains(body, "given once") {
 		t.Errorf("the replay: %d %s", code, body)
+	}
+}
+
+// TestAnswersGoWithTheirTenant: what is kept of the requests about a tenant goes when
+// it is forgotten, and a neighbour's stays, however the tenant was named.
+func TestAnswersGoWithTheirTenant(t *testing.T) {
+	t.Parallel()
+	svc := newService(t)
+	srv := newServer(t, svc)
+	olga, rita := as(t, srv, "olga"), as(t, srv, "rita")
+	op, other := onboarding(t, olga, rita, "acme"), onboarding(t, olga, rita, "birch")
+	h := srv.LocalHandler()
+	plan := func(login string) string {
+		return `{"kind":"onboard","tenant":"zzplanned","blueprint":"small","parameters":{"login":"` + login + `"}}`
+	}
+	var planned client.Plan
+	asked := []struct{ path, body string }{
+		{"/v1/plans", plan("a")},
+		{"/v1/operations/" + string(op.ID) + "/cancel", ``},
+		{"/v1/tenants/acme/incidents", `{"id":"i","severity":"low","source":"s","detail":"d"}`},
+		{"/v1/operations", `{"kind":"suspend","tenant":"acme","reason":"it isn't active yet"}`}, // refused, and named
+		{"/v1/operations/" + string(other.ID) + "/cancel", ``},
+		{"/v1/tenants/birch/incidents", `{"id":"i","severity":"low","source":"s","detail":"d"}`},
+	}
+	send := func(i int, body string) (int, string) {
+		code, _, answer := do(t, h, "POST", asked[i].path, body, map[string]string{client.PrincipalHeader: "olga", "Idempotency-Key": fmt.Sprint("key", i)})
+		return code, answer
+	}
+	for i, c := range asked {
+		code, answer := send(i, c.body)
+		if code >= 500 || code == 404 {
+			t.Fatalf("%s: %d %s", c.path, code, answer)
+		}
+		if i == 0 {
+			if err := json.Unmarshal([]byte(answer), &planned); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	p, err := planned.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Another request under a key is refused for as long as its answer is kept.
+	left := func() (kept []int) {
+		for i := range asked {
+			if _, answer := send(i, `{"x":1}`); strings.Contains(answer, "another request was sent under this") {
+				kept = append(kept, i)
+			}
+		}
+		return kept
+	}
+	forget := func(id tenure.TenantID) {
+		err := svc.Engine.DB.Write(t.Context(), func(tx *store.Tx) error {
+			if err := tx.FreeNames(id); err != nil {
+				return err
+			}
+			_, err := tx.Forget(id, svc.Now())
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := cmp.Diff([]int{0, 1, 2, 3, 4, 5}, left()); d != "" {
+		t.Fatal(d)
+	}
+	if code, _, answer := do(t, h, "POST", "/v1/operations", `{"plan":"`+planned.Digest+`"}`, map[string]string{client.PrincipalHeader: "olga"}); code >= 300 {
+		t.Fatalf("%d %s", code, answer)
+	}
+	forget(p.Tenant)
+	forget(op.Tenant)
+	if d := cmp.Diff([]int{4, 5}, left()); d != "" {
+		t.Error("when two tenants are forgotten:", d)
 	}
 }

@@ -21,7 +21,7 @@ type AccessEvent struct {
 	Detail    string    `json:"detail,omitempty"`
 }
 
-// AccessEventsKept is how long they are kept.
+// AccessEventsKept is how long they are kept; see DropOld.
 const AccessEventsKept = 400 * 24 * time.Hour
 
 // NoteAccess stores an event.
@@ -53,10 +53,4 @@ func (db *DB) AccessEvents(ctx context.Context, kind, principal string, since ti
 			return err
 		})
 	return out, err
-}
-
-// DropAccessEvents clears away what is older than a moment.
-func (tx *Tx) DropAccessEvents(before time.Time) error {
-	_, err := tx.Exec(`delete from access_event where at < $1`, micros(before))
-	return err
 }

@@ -382,7 +382,7 @@ func TestAccessEvents(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", what, d)
 			}
 		}
-		f.write(func(tx *store.Tx) error { return tx.DropAccessEvents(start.Add(4 * time.Minute)) })
+		f.write(func(tx *store.Tx) error { return tx.DropOld(start.Add(store.AccessEventsKept + 4*time.Minute)) })
 		if got := list("", "", start, 10); len(got) != 2 {
 			t.Errorf("%d events are left, want 2", len(got))
 		}

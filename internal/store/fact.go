@@ -68,12 +68,12 @@ var facts = declare([]covered{
 	{table: "secret", key: "resource", parts: "key box created_at; claimed: claimed_at"},
 	{table: "hold", key: "id", whose: byTenant, parts: "matter tenant class system resource reason placed_by placed_at untold; release: release_by released_at; effective: effective_at already_gone"},
 	{table: "finding", key: "id", parts: "waiver: waived_until waived_by"},
-	{table: "certificate", key: "id", parts: "tenant kind digest issued_at; body: body"},
+	{table: "certificate", key: "id", parts: "tenant kind digest issued_at; body: body; annex: annex"},
 	{table: "principal", key: "id", parts: "name display email kind owner created_by created_at; bound: issuer subject; state: state"},
-	{table: "role_grant", key: "id", parts: "principal role scope reason granted_by granted_at expires_at elevation break_glass; revoked: revoked_at revoked_by"},
+	{table: "role_grant", key: "id", parts: "principal role granted_by granted_at expires_at elevation break_glass; scope: scope; reason: reason; revoked: revoked_at revoked_by"},
 	{table: "token", key: "id", parts: "hash principal name scope allows strong created_by created_at expires_at; revoked: revoked_at"},
 	{table: "session", key: "id", parts: "hash principal strong method created_at expires_at; revoked: revoked_at"},
-	{table: "elevation", key: "id", parts: `kind principal name owner role scope reason lasts system access digest requested_at;
+	{table: "elevation", key: "id", parts: `kind principal name owner role lasts system access digest requested_at; scope: scope; reason: reason;
 		state: state decided_by decided_at claim_until started_at ends_at ended_at ended_by why reviewed_by reviewed_at review_note; login: login; gone: login_gone_at`},
 	{table: "elevation_scope", key: "elevation kind value", hidden: "value", parts: ""},
 	{table: "campaign", key: "id", parts: "name covers scope reviewers silence due_at created_by created_at; state: state; closed: closed_at closed_by; evidence: digest evidence"},
@@ -87,6 +87,7 @@ var facts = declare([]covered{
 	{table: "departure_link", key: "id", whose: byTenant, parts: "hash tenant created_by created_at expires_at; revoked: revoked_at"},
 	{table: "incident", key: "id", whose: byTenant, parts: "tenant severity at; told: source detail"},
 	{table: "coverage", key: "digest", whose: byTenant, parts: "tenant resource asked_by asked_at; asked: body reason; reviewed: reviewed_by reviewed_at"},
+	{table: "record", key: "tenant", parts: "expires_at; box: key box"},
 	{table: "sought", key: "resource", parts: "tenant system type places expires_at; box: key box"},
 })
 
@@ -177,6 +178,20 @@ func changeOf(query string) (*change, error) {
 		return nil, nil
 	}
 	return c, nil
+}
+
+// rest is what else the parts have that some of these columns are of.
+func rest(table string, columns []string) (out []string) {
+	for _, f := range factsOf[table] {
+		if slices.ContainsFunc(f.columns, func(c string) bool { return slices.Contains(columns, c) }) {
+			for _, c := range f.columns {
+				if !slices.Contains(columns, c) {
+					out = append(out, c)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // assigns says whether a list of assignments has one to a column.

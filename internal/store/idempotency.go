@@ -2,7 +2,11 @@ package store
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/tenurehq/tenure"
 )
 
 // Replay is a request that brought an Idempotency-Key, and its answer. Status 0 is
@@ -14,6 +18,7 @@ type Replay struct {
 	Header       string // JSON
 	Answer       []byte
 	At           time.Time
+	Tenants      []tenure.TenantID // whom the answer is about: it goes with them
 }
 
 // Writable says whether this process may write.
@@ -44,8 +49,42 @@ func (tx *Tx) BeginReplay(r Replay) error {
 
 // EndReplay keeps a request's answer.
 func (tx *Tx) EndReplay(r Replay) error {
-	_, err := tx.Exec(`update idempotency set status = $1, header = $2, answer = $3 where caller = $4 and key = $5 and status = 0`, r.Status, r.Header, r.Answer, r.Caller, r.Key)
+	_, err := tx.Exec(`update idempotency set status = $1, header = $2, answer = $3, tenants = $4 where caller = $5 and key = $6 and status = 0`, r.Status, r.Header, r.Answer, joined(r.Tenants), r.Caller, r.Key)
 	return err
+}
+
+func joined(ids []tenure.TenantID) string {
+	var b strings.Builder
+	for _, id := range ids {
+		b.WriteString(string(id) + " ")
+	}
+	return b.String()
+}
+
+// TenantsOf finds the tenants that some words stand for: their ids, names of those that
+// aren't closed, ids of their operations, digests of their plans. Other words are nobody's.
+func (tx *Tx) TenantsOf(words []string) (out []tenure.TenantID, err error) {
+	for _, word := range words {
+		query := `select id from tenant where name = $1 and name <> '' and state <> 'closed'`
+		switch {
+		case strings.HasPrefix(word, "op_"):
+			query = `select tenant from operation where id = $1`
+		case strings.HasPrefix(word, "sha256:"):
+			query = `select tenant from plan where digest = $1`
+		}
+		ids := []string{word} // a plan names a tenant that there isn't yet
+		if _, err := tenure.ParseID[tenure.TenantID](word); err != nil {
+			if ids, err = texts(tx, query, word); err != nil {
+				return nil, err
+			}
+		}
+		for _, id := range ids {
+			if !slices.Contains(out, tenure.TenantID(id)) {
+				out = append(out, tenure.TenantID(id))
+			}
+		}
+	}
+	return out, nil
 }
 
 // DropReplay forgets a request, so that it may be made again.
@@ -57,5 +96,6 @@ func (tx *Tx) DropReplay(caller, key string) error {
 // DropReplays forgets the requests made before a moment and, with underway, those
 // that a process which has ended since was answering. It says how many.
 func (tx *Tx) DropReplays(before time.Time, underway bool) (int64, error) {
+	tx.emptyLog = true
 	return tx.Exec(`delete from idempotency where created_at < $1 or ($2 = 1 and status = 0)`, micros(before), flag(underway))
 }

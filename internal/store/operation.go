@@ -539,10 +539,6 @@ func plan(q querier, digest string) (*tenure.Plan, error) {
 	return tenure.DecodePlan([]byte(body), full)
 }
 
-// forgottenTrigger is what is kept of a trigger's key when its tenant is forgotten:
-// enough to know it again, and not what it said.
-func forgottenTrigger(key string) string { return "forgotten:" + tenure.Digest([]byte(key)) }
-
 // OperationByTrigger finds the operation that a trigger started.
 func (db *DB) OperationByTrigger(ctx context.Context, key string) (out []OperationRow, err error) {
 	err = db.reader(ctx).Rows(`select `+operationColumns+` from operation where trigger_key in ($1, $2)`, []any{key, forgottenTrigger(key)}, func(r scanner) error {

@@ -202,30 +202,25 @@ type Certificate struct {
 	Kind     string               `json:"kind"`
 	Digest   string               `json:"digest"` // of the statement
 	Body     json.RawMessage      `json:"-"`
+	Annex    string               `json:"-"` // of who may read the log, in base64; blank once the tenant was forgotten
 	IssuedAt time.Time            `json:"issuedAt"`
 }
 
 // SaveCertificate stores a certificate; the same id again keeps the first.
 func (tx *Tx) SaveCertificate(c Certificate) error {
-	_, err := tx.Exec(`insert into certificate (id, tenant, kind, digest, body, issued_at) values ($1, $2, $3, $4, $5, $6) on conflict (id) do nothing`,
-		string(c.ID), string(c.Tenant), c.Kind, c.Digest, string(c.Body), micros(c.IssuedAt))
-	return err
-}
-
-// SetCertificateBody completes a certificate with its proofs.
-func (tx *Tx) SetCertificateBody(id tenure.CertificateID, body []byte) error {
-	_, err := tx.Exec(`update certificate set body = $1 where id = $2`, string(body), string(id))
+	_, err := tx.Exec(`insert into certificate (id, tenant, kind, digest, body, annex, issued_at) values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing`,
+		string(c.ID), string(c.Tenant), c.Kind, c.Digest, string(c.Body), c.Annex, micros(c.IssuedAt))
 	return err
 }
 
 // Certificates lists a tenant's certificates in the order of their issue.
 func (db *DB) Certificates(ctx context.Context, tenant tenure.TenantID) ([]Certificate, error) {
 	var out []Certificate
-	err := db.reader(ctx).Rows(`select id, tenant, kind, digest, body, issued_at from certificate where tenant = $1 order by issued_at, id`, []any{string(tenant)}, func(r scanner) error {
+	err := db.reader(ctx).Rows(`select id, tenant, kind, digest, body, annex, issued_at from certificate where tenant = $1 order by issued_at, id`, []any{string(tenant)}, func(r scanner) error {
 		var c Certificate
 		var at int64
 		var body string
-		err := r.Scan(&c.ID, &c.Tenant, &c.Kind, &c.Digest, &body, &at)
+		err := r.Scan(&c.ID, &c.Tenant, &c.Kind, &c.Digest, &body, &c.Annex, &at)
 		c.Body, c.IssuedAt = json.RawMessage(body), fromMicros(at)
 		out = append(out, c)
 		return err

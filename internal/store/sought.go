@@ -50,9 +50,9 @@ func (db *DB) SoughtSince(ctx context.Context, before time.Time, limit int) ([]t
 }
 
 // SoughtUntil returns tenants whose places are looked at no longer than until a moment,
-// and whose boxes aren't empty yet.
+// or whose record is kept no longer, and whose boxes aren't empty yet.
 func (db *DB) SoughtUntil(ctx context.Context, at time.Time, limit int) ([]tenure.TenantID, error) {
-	return soughtTenants(db.reader(ctx), `select distinct tenant from sought where expires_at <= $1 and key <> '' limit $2`, micros(at), limit)
+	return soughtTenants(db.reader(ctx), `select tenant from sought where expires_at <= $1 and key <> '' union select tenant from record where expires_at <= $1 and key <> '' limit $2`, micros(at), limit)
 }
 
 func soughtTenants(q querier, text string, args ...any) (out []tenure.TenantID, err error) {
@@ -80,6 +80,10 @@ func (tx *Tx) LookedAtSought(tenant tenure.TenantID, at time.Time) error {
 
 // EndSought empties a tenant's boxes; that they were its places stays known.
 func (tx *Tx) EndSought(tenant tenure.TenantID) error {
+	tx.emptyLog = true
+	if _, err := tx.Exec(`update record set key = '', box = $1 where tenant = $2`, []byte{}, string(tenant)); err != nil {
+		return err
+	}
 	_, err := tx.Exec(`update sought set key = '', box = $1, looked_at = expires_at where tenant = $2`, []byte{}, string(tenant))
 	return err
 }

@@ -181,59 +181,6 @@ func (tx *Tx) ClearAnchors(id tenure.TenantID) error {
 	return err
 }
 
-// Forget blanks what Tenure's own rows say of a tenant beyond ids, states, dates
-// and digests, and says how many rows it blanked or removed.
-func (tx *Tx) Forget(id tenure.TenantID, at time.Time) (int64, error) {
-	var sum int64
-	for _, q := range []string{
-		`update tenant set name = '', organization = '', contact = '', parameters = '', features = '', blocked = '', salt = '' where id = $1`,
-		`update plan set body = '' where tenant = $1`,
-		`update resource set name = '', desired = '', normal = '', observed = '' where tenant = $1`,
-		`delete from secret where resource in (select id from resource where tenant = $1)`,
-		`delete from notice where tenant = $1`,
-		`update incident set source = '', detail = '' where tenant = $1`,
-		`update agreement set party = '', purpose = '', ended_why = '' where tenant = $1`,
-		`update access_event set detail = '' where tenant = $1`,
-		`update review_item set holder = '', owner = '', detail = '', salt = '', change_to = '', reason = '' where tenant = $1`,
-		`update approval set note = '' where operation in (select id from operation where tenant = $1)`,
-		`update finding set name = '', want = '', got = '', detail = '' where tenant = $1`,
-		`update step set receipt = '', error = '', progress = '', state = state, verdict = verdict, error_code = error_code where operation in (select id from operation where tenant = $1)`,
-		`update operation set reason = '', wanted_why = '' where tenant = $1`,
-		`update coverage set body = '', reason = '' where tenant = $1`,
-	} {
-		n, err := tx.Exec(q, string(id))
-		if err != nil {
-			return sum, err
-		}
-		sum += n
-	}
-	if err := tx.SetLabels(id, nil, 0, at); err != nil {
-		return sum, err
-	}
-	if err := tx.forgetTriggers(id); err != nil {
-		return sum, err
-	}
-	tx.emptyLog = true
-	tx.forgetSalts()
-	return sum, tx.noteTenant(id)
-}
-
-func (tx *Tx) forgetTriggers(id tenure.TenantID) error {
-	keys := make(map[string]string)
-	err := tx.Rows(`select id, trigger_key from operation where tenant = $1 and trigger_key <> ''`, []any{string(id)}, func(r scanner) error {
-		var op, key string
-		err := r.Scan(&op, &key)
-		keys[op] = key
-		return err
-	})
-	for op, key := range keys {
-		if err == nil && !strings.HasPrefix(key, "forgotten:") {
-			_, err = tx.Exec(`update operation set trigger_key = $1 where id = $2`, forgottenTrigger(key), op)
-		}
-	}
-	return err
-}
-
 // ForgetPlans blanks the plans of a closed tenant that were made before a moment
 // and that no open operation runs: a supplementary plan names it again.
 func (tx *Tx) ForgetPlans(tenant tenure.TenantID, before time.Time) error {

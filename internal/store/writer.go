@@ -7,6 +7,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -38,10 +39,14 @@ type writer struct {
 	salts  map[string]string             // see saltBy
 	last   map[tenure.OperationID]string // on SQLite: which engine committed an operation's steps last
 	max    int
-	in     chan *request
-	once   sync.Once
-	ended  chan struct{}
-	shut   chan struct{}
+
+	unclean atomic.Bool // what was forgotten may still stand in the write-ahead log
+	refused time.Time   // when a reader last kept it from being emptied
+
+	in    chan *request
+	once  sync.Once
+	ended chan struct{}
+	shut  chan struct{}
 }
 
 func newWriter(ctx context.Context, db *DB, pool *sql.DB, maxBatch int) (*writer, error) {
@@ -248,11 +253,42 @@ func (w *writer) attempt(batch []*request) (err error) {
 		w.tree = next
 	}
 	if tx.emptyLog && w.db.Dialect == SQLite {
-		// A reader can make it wait; the next checkpoint then does it.
-		_, _ = w.conn.ExecContext(ctx, "pragma wal_checkpoint(truncate)")
+		w.unclean.Store(true)
+	}
+	if w.unclean.Load() {
+		w.emptyLog(ctx)
 	}
 	w.db.wakes.send(tx.wake)
 	return nil
+}
+
+// emptyLog takes what was overwritten out of the write-ahead log, too. A reader who is
+// at it isn't waited for: Clean tries again.
+func (w *writer) emptyLog(ctx context.Context) {
+	if time.Since(w.refused) < emptyEvery {
+		return
+	}
+	var busy, pages, moved int
+	_, _ = w.conn.ExecContext(ctx, "pragma busy_timeout(0)")
+	err := w.conn.QueryRowContext(ctx, "pragma wal_checkpoint(truncate)").Scan(&busy, &pages, &moved)
+	_, _ = w.conn.ExecContext(ctx, "pragma busy_timeout(10000)")
+	if err != nil || busy != 0 {
+		w.refused = time.Now()
+		return
+	}
+	w.unclean.Store(false)
+}
+
+// emptyEvery is how often emptying the write-ahead log is tried against readers.
+const emptyEvery = time.Second
+
+// Clean empties the write-ahead log of what was forgotten, if a reader kept that from
+// being done at once.
+func (db *DB) Clean(ctx context.Context) error {
+	if db.write == nil || !db.write.unclean.Load() {
+		return nil
+	}
+	return db.Write(ctx, func(*Tx) error { return nil })
 }
 
 // errTwice sends a batch that holds one operation twice to single transactions.
