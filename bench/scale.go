@@ -17,7 +17,7 @@ import (
 
 const (
 	pageLimit   = 50 * time.Millisecond
-	fleetLimit  = 150 * time.Millisecond
+	fleetLimit  = 100 * time.Millisecond
 	memoryLimit = 256 << 20
 	pageOverSQL = 2.0
 	decideLimit = 100 * time.Microsecond

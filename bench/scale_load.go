@@ -76,7 +76,7 @@ func (f *full) loads(ctx context.Context, e *env, srv *child) ([]line, error) {
 	fleet99, fleetBase := quantile(all(fleet), 0.99), quantile(alone["fleet"], 0.5)
 	return []line{
 		{"api-page-p99-" + f.kind, fine(p99), fine(base), times(p99.Seconds() / base.Seconds()), "<50ms", p99 < pageLimit},
-		{"fleet-p99-" + f.kind, fine(fleet99), fine(fleetBase), times(fleet99.Seconds() / fleetBase.Seconds()), "<150ms", fleet99 < fleetLimit},
+		{"fleet-p99-" + f.kind, fine(fleet99), fine(fleetBase), times(fleet99.Seconds() / fleetBase.Seconds()), "<100ms", fleet99 < fleetLimit},
 	}, nil
 }
 

@@ -21,9 +21,9 @@ import (
 
 const (
 	keptTenants  = 100_000
-	binaryLimit  = 45e6
-	idleLimit    = 40 << 20
-	readyLimit   = 100 * time.Millisecond
+	binaryLimit  = 55e6
+	idleLimit    = 44 << 20
+	readyLimit   = 60 * time.Millisecond
 	restAfter    = 3 * time.Second // how long a server is left alone before it counts as idle
 	serverStarts = 7
 )
@@ -40,7 +40,7 @@ func sizeBench(ctx context.Context, e *env) ([]line, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []line{{"binary", fmt.Sprintf("%.1fMB", float64(info.Size())/1e6), "-", "-", "<45MB", info.Size() < binaryLimit}}
+	out := []line{{"binary", fmt.Sprintf("%.1fMB", float64(info.Size())/1e6), "-", "-", "<=55MB", info.Size() <= binaryLimit}}
 	if runtime.GOOS == "windows" {
 		return out, nil
 	}
@@ -78,9 +78,9 @@ func sizeBench(ctx context.Context, e *env) ([]line, error) {
 	}
 	ready, bare := median(took), median(base)
 	fmt.Printf("a server over %d tenants: ready after %s (%s over an empty store), %.1f MiB at rest (%.1f)\n", keptTenants, round(ready), round(bare), mib(idle), mib(idleEmpty))
-	out = append(out, line{"ready", round(ready), round(bare), times(ready.Seconds() / bare.Seconds()), "<100ms", ready < readyLimit})
+	out = append(out, line{"ready", round(ready), round(bare), times(ready.Seconds() / bare.Seconds()), "<60ms", ready < readyLimit})
 	if idle > 0 {
-		out = append(out, line{"idle-memory", fmt.Sprintf("%.1fMiB", mib(idle)), fmt.Sprintf("%.1fMiB", mib(idleEmpty)), times(float64(idle) / float64(idleEmpty)), "<40MiB", idle < idleLimit})
+		out = append(out, line{"idle-memory", fmt.Sprintf("%.1fMiB", mib(idle)), fmt.Sprintf("%.1fMiB", mib(idleEmpty)), times(float64(idle) / float64(idleEmpty)), "<=44MiB", idle <= idleLimit})
 	}
 	return out, nil
 }

@@ -32,38 +32,44 @@ type None struct{}
 // Call asks. Its errors are *tenure.Error. What may be asked again without harm (a
 // GET, and a POST under its Idempotency-Key) is asked again up to twice when the
 // connection breaks or the server says that a later try may succeed.
-func (e Endpoint[P, R]) Call(ctx context.Context, c *Client, p P) (R, error) {
-	var out R
-	body, _, err := e.send(ctx, c, p)
-	if err != nil {
-		return out, err
-	}
-	if len(bytes.TrimSpace(body)) == 0 {
-		return out, nil
+func (e Endpoint[P, R]) Call(ctx context.Context, c *Client, p P) (out R, err error) {
+	err = c.call(ctx, &endpoint{e.Name, e.Verb, e.Path}, p, &out)
+	return out, err
+}
+
+// endpoint is what a call needs to know of an Endpoint, whatever its types: code
+// that names these is compiled anew for each.
+type endpoint struct{ name, verb, path string }
+
+// call asks, and reads the answer into a pointer.
+func (c *Client) call(ctx context.Context, e *endpoint, p, out any) error {
+	body, err := c.send(ctx, e, p)
+	if err != nil || len(bytes.TrimSpace(body)) == 0 {
+		return err
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
-	if err := dec.Decode(&out); err != nil {
-		return out, tenure.Errorf(tenure.Internal, "answer of %s: %w", e.Name, err).WithHint("the server may be of another version than this program")
+	if err := dec.Decode(out); err != nil {
+		return tenure.Errorf(tenure.Internal, "answer of %s: %w", e.name, err).WithHint("the server may be of another version than this program")
 	}
-	return out, nil
+	return nil
 }
 
-func (e Endpoint[P, R]) send(ctx context.Context, c *Client, p P) ([]byte, http.Header, error) {
-	r, err := bind(e.Name, e.Path, p)
+func (c *Client) send(ctx context.Context, e *endpoint, p any) ([]byte, error) {
+	r, err := bind(e.name, e.path, p)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if e.Verb == http.MethodPost && r.header.Get("Idempotency-Key") == "" {
+	if e.verb == http.MethodPost && r.header.Get("Idempotency-Key") == "" {
 		r.header.Set("Idempotency-Key", rand.Text())
 	}
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	again := e.Verb == http.MethodGet || e.Verb == http.MethodPost
+	again := e.verb == http.MethodGet || e.verb == http.MethodPost
 	for try := 1; ; try++ {
-		body, header, err := c.once(ctx, e.Name, e.Verb, r)
+		body, _, err := c.once(ctx, e.name, e.verb, r)
 		if err == nil || !again || !tenure.CanRetry(err) || try >= c.tries || !pause(ctx, try) {
-			return body, header, err
+			return body, err
 		}
 	}
 }

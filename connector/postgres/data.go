@@ -30,6 +30,17 @@ type reading struct {
 	// deputise runs f in a deputy's session; nil where Tenure's own reads everything.
 	deputise func(ctx context.Context, f func(ctx context.Context, s *session) error) error
 	premises *premises // what deputise is on
+
+	still *still
+}
+
+// still keeps what a session reads of the catalog while a snapshot lasts: within one
+// it can't change.
+type still struct {
+	of      *session // nil: nothing is kept
+	graph   *relational.Graph
+	others  func(relational.TableName) bool
+	written bool
 }
 
 // each runs f in every session that it takes to read all, the deputy's last.
@@ -43,24 +54,27 @@ func (at reading) each(ctx context.Context, s *session, f func(ctx context.Conte
 // reading is how the tables of a graph can be read; those on the premises, if any, by a
 // deputy alone. What belongs to tenants' roles elsewhere isn't read at all.
 func (d *Driver) reading(r connector.Ref, c relational.Coverage, t relational.Tenancy, p *premises, database string, graph func(context.Context, *session) (*relational.Graph, error)) reading {
+	at := reading{still: &still{}}
 	of := func(keep func(s *session, t relational.Table) bool) holdingOf {
 		return func(ctx context.Context, s *session) (*relational.Holding, error) {
-			g, err := graph(ctx, s)
+			seen, err := d.seen(ctx, s, at.still, r.Tenant, graph)
 			if err != nil {
 				return nil, err
 			}
+			t := t
+			t.Resource, t.Others, t.Written = string(r.Resource), seen.others, seen.written
 			if keep == nil {
-				return d.holding(ctx, s, g, r, c, t)
+				return holding(ctx, s, seen.graph, c, t)
 			}
-			part := g.Only(func(t relational.Table) bool { return keep(s, t) })
-			h, err := d.holding(ctx, s, part, r, c, t)
+			part := seen.graph.Only(func(t relational.Table) bool { return keep(s, t) })
+			h, err := holding(ctx, s, part, c, t)
 			if err == nil {
-				h.Beyond = len(changing(g, part)) > 0
+				h.Beyond = len(changing(seen.graph, part)) > 0
 			}
 			return h, err
 		}
 	}
-	at := reading{all: of(nil)}
+	at.all = of(nil)
 	at.here = of(func(s *session, t relational.Table) bool {
 		on := p != nil && p.has(t.TableName)
 		return s.deputy != nil && on || s.deputy == nil && !on && !t.Alien
@@ -173,23 +187,31 @@ func (k pools) reach(ctx context.Context, r connector.Ref, marked bool, f func(*
 	return there, err
 }
 
-// holding works out what is held on a session.
-func (d *Driver) holding(ctx context.Context, s *session, g *relational.Graph, r connector.Ref, c relational.Coverage, t relational.Tenancy) (*relational.Holding, error) {
-	t.Resource = string(r.Resource)
-	if s.deputy != nil { // of what is Tenure's it reads nothing
-		h, err := relational.NewHolding(dialect{}, g, t, c)
-		if err == nil {
-			h.Before, err = unlinker(ctx, s, h)
+// seen reads the catalog for a session, once for a snapshot that is kept. A deputy reads
+// nothing of what is Tenure's.
+func (d *Driver) seen(ctx context.Context, s *session, kept *still, tenant tenure.TenantID, graph func(context.Context, *session) (*relational.Graph, error)) (out still, err error) {
+	if kept.of == s && kept.graph != nil {
+		return *kept, nil
+	}
+	if out.graph, err = graph(ctx, s); err != nil {
+		return out, err
+	}
+	if s.deputy == nil {
+		if out.others, err = d.others(ctx, s, out.graph, tenant); err != nil {
+			return out, err
 		}
-		return h, err
+		if out.written, err = keeps(ctx, s, "parent"); err != nil {
+			return out, err
+		}
 	}
-	var err error
-	if t.Others, err = d.others(ctx, s, g, r.Tenant); err != nil {
-		return nil, err
+	if out.of = kept.of; kept.of == s {
+		*kept = out
 	}
-	if t.Written, err = keeps(ctx, s, "parent"); err != nil {
-		return nil, err
-	}
+	return out, nil
+}
+
+// holding works out what is held on a session.
+func holding(ctx context.Context, s *session, g *relational.Graph, c relational.Coverage, t relational.Tenancy) (*relational.Holding, error) {
 	h, err := relational.NewHolding(dialect{}, g, t, c)
 	if err != nil {
 		return nil, err
@@ -238,6 +260,7 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 		if err != nil {
 			return err
 		}
+		at.still.of = s
 		var locks []connector.Place
 		if counted && !v.Brief {
 			var shut bool
@@ -255,6 +278,7 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 		if m.Places = append(m.Places, locks...); !counted && len(locks) > 0 {
 			m.Partial = "rows aren't counted while a table is locked"
 		}
+		*at.still = still{}
 		if err := s.simple(ctx, "commit", nil); err != nil {
 			return err
 		}
@@ -277,7 +301,7 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 		if !v.Prove {
 			return nil
 		}
-		more, partial, err := prove(ctx, s, at.all)
+		more, partial, err := d.prove(ctx, s, at.all, g.all)
 		m.Places = append(m.Places, more...)
 		if m.Partial == "" {
 			m.Partial = partial
@@ -330,6 +354,7 @@ func (d *Driver) survey(ctx context.Context, s *session, v connector.Survey, at 
 	if err != nil {
 		return nil, err
 	}
+	g.all = all
 	m.Places = append(m.Places, unread(all, held, at, v.Order)...)
 	if at.deputise != nil && (v.Brief || !counted) {
 		own, err := all.Places(ctx, s, v.Order, false)

@@ -26,13 +26,14 @@ const typesSQL = `select u.t, u.m, format_type(u.t, u.m), y.typnotnull,
 select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '', a.attcollation, a.attgenerated <> '' from pg_attribute a where a.attrelid {{partitions}} and a.attnum > 0`
 
 // checksSQL reads the checks on columns of foreign keys that may be null, with
-// whether they can be evaluated: by what the server itself brings along alone.
+// whether they can be evaluated: by what the server itself brings along alone. With
+// offset 0 the planner asks for each check; it would read the whole catalog for a join.
 const checksSQL = `select k.conrelid, pg_get_expr(k.conbin, k.conrelid),
  (select json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod))) from pg_attribute a where a.attrelid = k.conrelid and a.attnum = any (k.conkey)),
- not exists (select 1 from pg_depend d where d.classid = 'pg_constraint'::regclass and d.objid = k.oid and d.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass) and d.refobjid >= 16384)
-  and not exists (select 1 from pg_attribute a join pg_type y on y.oid = a.atttypid where a.attrelid = k.conrelid and a.attnum = any (k.conkey) and (y.oid >= 16384 or y.typtype <> 'b'))
+ not exists (select 1 from pg_depend d where d.classid = 'pg_constraint'::regclass and d.objid = k.oid and d.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass) and d.refobjid >= 16384 offset 0)
+  and not exists (select 1 from pg_attribute a join pg_type y on y.oid = a.atttypid where a.attrelid = k.conrelid and a.attnum = any (k.conkey) and (y.oid >= 16384 or y.typtype <> 'b') offset 0)
  from pg_constraint k where k.oid {{checks}} and exists (select 1 from pg_constraint f join pg_attribute a on a.attrelid = f.conrelid and a.attnum = any (f.conkey) and not a.attnotnull
-  where f.contype = 'f' and f.conrelid = k.conrelid and a.attnum = any (k.conkey))`
+  where f.contype = 'f' and f.conrelid = k.conrelid and a.attnum = any (k.conkey) offset 0)`
 
 // comparisonsSQL reads the schemas of operators that the server doesn't bring along,
 // and the names of collations.

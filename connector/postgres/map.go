@@ -25,6 +25,7 @@ type ground struct {
 	key     string
 	record  relational.TableName // the table of a record, of which one row comes, changes and goes
 	holding *relational.Holding
+	all     *relational.Holding // with what a deputy alone reads
 	tables  []relational.Reached
 	graph   *relational.Graph
 	keyed   func(relational.TableName) string // a table's tenant column, or the path in one

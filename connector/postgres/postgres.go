@@ -59,6 +59,8 @@ type Driver struct {
 
 	mu    sync.Mutex
 	plans map[planKey]footing
+
+	proven trials
 }
 
 var (

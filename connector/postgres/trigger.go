@@ -86,13 +86,15 @@ select * from f where proname = `
 
 // What a text runs without naming it as a function: operators by their sign, and
 // casts, which may go unsaid, with their types: whose each is, and whether a column of
-// somebody else's table has it.
-const unnamedSQL = `select sign, n.nspname, p.proname, ` + bodySQL + `, o.schema, o.owner, o.types::text from (
- select r.oprname, r.oprcode::oid, s.nspname, pg_get_userbyid(r.oprowner), '[]'::json from pg_operator r join pg_namespace s on s.oid = r.oprnamespace
- union all select '', k.castfunc, '', '', (select json_agg(json_build_object('Name', t.typname, 'Owner', pg_get_userbyid(t.typowner), 'Stands', t.oid >= 16384 and exists (select 1 from pg_attribute a
- join pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p') where a.atttypid in (t.oid, t.typarray) and a.atttypid <> 0 and not a.attisdropped and c.relowner <> t.typowner)))
- from pg_type t where t.oid in (k.castsource, k.casttarget)) from pg_cast k where k.castfunc <> 0) o (sign, code, schema, owner, types)
- join pg_proc p on p.oid = o.code join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang where l.lanname not in ('internal', 'c') and ` + notOurs + ` order by 1, 2, 3`
+// somebody else's table has it. Whose functions are meant is asked first, by lists: by the
+// planner's guesses about a new schema it would go through all operators for each.
+const unnamedSQL = `select sign, n.nspname, p.proname, ` + bodySQL + `, o.schema, o.owner, case when o.source is null then '[]' else (select json_agg(json_build_object('Name', t.typname, 'Owner', pg_get_userbyid(t.typowner),
+ 'Stands', t.oid >= 16384 and exists (select 1 from pg_attribute a join pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p') where a.atttypid in (t.oid, t.typarray) and a.atttypid <> 0 and not a.attisdropped and c.relowner <> t.typowner)))
+ from pg_type t where t.oid in (o.source, o.target))::text end from (
+ select r.oprname, r.oprcode::oid, s.nspname, pg_get_userbyid(r.oprowner), null::oid, null::oid from pg_operator r join pg_namespace s on s.oid = r.oprnamespace
+ union all select '', k.castfunc, '', '', k.castsource, k.casttarget from pg_cast k where k.castfunc <> 0) o (sign, code, schema, owner, source, target)
+ join pg_proc p on p.oid = o.code join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
+ where o.code = any (array(select p.oid from pg_proc p where p.prolang <> all (array(select oid from pg_language where lanname in ('internal', 'c'))) and p.pronamespace = any (array(select n.oid from pg_namespace n where ` + notOurs + `)))) order by 1, 2, 3`
 
 // code finds triggers and rules on the tenant's tables, and on views of them,
 // that write to a table which no data class covers, that touch rows of which can't

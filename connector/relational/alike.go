@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
@@ -14,8 +15,11 @@ import (
 // composed, or in how a number or a UUID is written.
 func Alike(a, b string) bool { return plainKey(a) == plainKey(b) }
 
-// numeral is a number of a length that is cheap to compare.
-var numeral = regexp.MustCompile(`^[+-]?([0-9]{1,300}\.?[0-9]{0,300}|\.[0-9]{1,300})(e[+-]?[0-9]{1,2})?$`)
+// numeral is a number of a length that is cheap to compare. It is a large
+// expression, so it is made when it is first needed.
+var numeral = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[+-]?([0-9]{1,300}\.?[0-9]{0,300}|\.[0-9]{1,300})(e[+-]?[0-9]{1,2})?$`)
+})
 
 // hexUUID are the digits of a UUID.
 var hexUUID = regexp.MustCompile(`^[0-9a-f]{32}$`)
@@ -28,7 +32,7 @@ func plainKey(key string) string {
 		return r
 	}, strings.ToValidUTF8(key, "\uFFFD"))
 	key = norm.NFC.String(strings.ToLower(norm.NFC.String(key)))
-	if numeral.MatchString(key) {
+	if numeral().MatchString(key) {
 		if n, ok := new(big.Rat).SetString(key); ok {
 			return n.RatString()
 		}

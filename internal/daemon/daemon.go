@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/url"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,7 +50,6 @@ func Run(ctx context.Context, inst *installation.Installation, o Options) error 
 	if err != nil {
 		return err
 	}
-	debug.FreeOSMemory() // the routes' and the document's making is over: give back what it took
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		running.Store(true)
@@ -58,7 +58,7 @@ func Run(ctx context.Context, inst *installation.Installation, o Options) error 
 	})
 	g.Go(func() error { checkpoints(ctx, inst, o.Log, o.Checkpoints); return nil })
 	g.Go(func() error {
-		ticks(ctx, inst, o.Log, append(inst.Ticks(), installation.Tick{Name: "answers", Do: srv.Tick}))
+		ticks(ctx, inst, o.Log, append(inst.Ticks(), installation.Tick{Name: "answers", Do: srv.Tick}, installation.Tick{Name: "rest", Do: once(giveBack)}))
 		return nil
 	})
 	// A receiver that hangs holds up nothing but notices.
@@ -141,6 +141,18 @@ func ticks(ctx context.Context, inst *installation.Installation, log *slog.Logge
 		case <-tick.C:
 		}
 	}
+}
+
+// once is a tick's work that its first turn alone does.
+func once(do func()) func(context.Context, time.Time) error {
+	var first sync.Once
+	return func(context.Context, time.Time) error { first.Do(do); return nil }
+}
+
+// giveBack hands the system what starting took and resting doesn't need.
+func giveBack() {
+	debug.FreeOSMemory()
+	forgetProgram()
 }
 
 // checkpoints signs the log's head whenever it grew, and a last time at the end.

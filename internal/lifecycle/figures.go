@@ -21,6 +21,8 @@ type figures struct {
 const (
 	figuresFrom  = 1_000            // tenants, from which figures are counted once for several looks
 	figuresFor   = 5 * time.Second  // how old they may be then
+	figuresAhead = time.Second      // how long before that they are counted again, while nobody waits
+	figuresTake  = time.Minute      // how long that may take
 	onboardFor   = 60 * time.Second // and those over 90 days
 	figuresLimit = 200              // scopes whose figures are kept
 )
@@ -36,7 +38,11 @@ func (s *Service) counted(ctx context.Context, v store.Visible, now time.Time) (
 	if n < figuresFrom {
 		return s.count(ctx, v, now, nil)
 	}
-	return s.figures.of(v, now, func(old *keptFigures) (figures, error) { return s.count(ctx, v, now, old) })
+	return s.figures.of(v, now, func(old *keptFigures) (figures, error) { // for others too, so that it goes on when who asked has gone
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), figuresTake)
+		defer cancel()
+		return s.count(ctx, v, now, old)
+	})
 }
 
 // count counts the figures; those of onboarding are taken over while they are
@@ -115,13 +121,24 @@ func (e *keptFigures) read() (figures, time.Time) {
 	return f, e.at
 }
 
-// of gives a scope's figures. Where they are too old one caller counts them, and
-// the others meanwhile get the old ones, if there are any.
+// of gives a scope's figures. Soon before they are too old they are counted anew
+// beside whoever looks. Where they are too old one caller counts them, and the others
+// meanwhile get the old ones, if there are any.
 func (k *figureKeeper) of(v store.Visible, now time.Time, count func(*keptFigures) (figures, error)) (figures, error) {
 	e := k.entry(v)
-	if f, at := e.read(); young(at, now, figuresFor) {
+	f, at := e.read()
+	switch {
+	case young(at, now, figuresFor-figuresAhead):
 		return f, nil
-	} else if !e.busy.TryLock() {
+	case young(at, now, figuresFor):
+		if e.busy.TryLock() {
+			go func() {
+				defer e.busy.Unlock()
+				_, _ = e.count(now, count) // who finds them too old counts them, and is told
+			}()
+		}
+		return f, nil
+	case !e.busy.TryLock():
 		if !at.IsZero() {
 			return f, nil
 		}
@@ -131,6 +148,11 @@ func (k *figureKeeper) of(v store.Visible, now time.Time, count func(*keptFigure
 	if f, at := e.read(); young(at, now, figuresFor) { // counted while this one waited
 		return f, nil
 	}
+	return e.count(now, count)
+}
+
+// count counts and keeps the figures, for who holds busy.
+func (e *keptFigures) count(now time.Time, count func(*keptFigures) (figures, error)) (figures, error) {
 	f, err := count(e)
 	if err != nil {
 		return figures{}, err

@@ -72,6 +72,19 @@ func (x *exchange) Write(p []byte) (int, error) {
 	return x.answer.Write(p)
 }
 
+// say makes a value the answer.
+func (x *exchange) say(status int, v any) {
+	kind, err := x.s.api.Negotiate(x.Header("Accept"))
+	if err == nil {
+		x.header.Set("Content-Type", kind)
+		x.SetStatus(status)
+		err = encode(&x.answer, v)
+	}
+	if err != nil {
+		x.fail(tenure.Errorf(tenure.Internal, "the answer: %w", err))
+	}
+}
+
 // fail makes a problem the answer.
 func (x *exchange) fail(err error) {
 	p, header := x.s.problem(x.r, err)

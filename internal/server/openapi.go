@@ -15,8 +15,9 @@ import (
 	"github.com/tenurehq/tenure/client"
 )
 
-// openAPI writes the document: huma's, with our problems in the place of its own.
-func (s *Server) openAPI() ([]byte, error) {
+// describe makes the API's document ready: huma's, with our problems in the place of
+// its own.
+func (s *Server) describe() {
 	doc := s.api.OpenAPI()
 	doc.Info.Description = "The control plane for a tenant's whole life on multi-tenant platforms. Who may use a route stands in x-tenure-permission and x-tenure-reach."
 	doc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
@@ -33,7 +34,12 @@ func (s *Server) openAPI() ([]byte, error) {
 	}
 	delete(doc.Components.Schemas.Map(), "ErrorModel")
 	delete(doc.Components.Schemas.Map(), "ErrorDetail")
-	raw, err := json.Marshal(doc)
+}
+
+// openAPI writes the document. That takes as long as the rest of a server's start,
+// and few ask for it.
+func (s *Server) openAPI() ([]byte, error) {
+	raw, err := json.Marshal(s.api.OpenAPI())
 	if err != nil {
 		return nil, tenure.Errorf(tenure.Internal, "the OpenAPI document: %w", err)
 	}

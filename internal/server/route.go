@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -69,36 +70,42 @@ type Route struct {
 	Once             bool // its answer may carry a secret that is shown once, and is never kept
 }
 
-// answered is huma's output; what it has beside the body is written through Call.
+// answered is what huma would have as its output. It is described here, and written
+// by the exchange: huma's code is compiled anew for each pair of input and output, and
+// one output for all halves that.
 type answered[R any] struct{ Body R }
 
 // route registers an endpoint with who may use it and what answers it.
 func route[P, R any](s *Server, e client.Endpoint[P, R], a Access, f func(ctx context.Context, c *Call, p *P) (R, error)) {
 	op := s.operation(e.Name, e.Verb, e.Path, e.Summary, e.Example, e.Once, a)
-	run := func(ctx context.Context, p *P) (R, bool) {
+	silent := reflect.TypeFor[R]() == reflect.TypeFor[client.None]()
+	if silent {
+		op.DefaultStatus = http.StatusNoContent
+	} else {
+		s.answers(&op, reflect.TypeFor[answered[R]]())
+	}
+	huma.Register(s.api, op, func(ctx context.Context, p *P) (*struct{}, error) {
 		c := callOf(ctx)
 		c.x.reached = true
 		out, err := f(ctx, c, p)
-		if err != nil {
+		switch {
+		case err != nil:
 			c.x.fail(err)
+		case !silent:
+			c.x.say(op.DefaultStatus, out)
 		}
-		return out, err == nil
-	}
-	if reflect.TypeFor[R]() == reflect.TypeFor[client.None]() {
-		op.DefaultStatus = http.StatusNoContent
-		huma.Register(s.api, op, func(ctx context.Context, p *P) (*struct{}, error) {
-			_, _ = run(ctx, p)
-			return nil, nil
-		})
-		return
-	}
-	huma.Register(s.api, op, func(ctx context.Context, p *P) (*answered[R], error) {
-		out, ok := run(ctx, p)
-		if !ok {
-			return nil, nil
-		}
-		return &answered[R]{out}, nil
+		return nil, nil
 	})
+}
+
+// answers describes what a route answers: the body of the type.
+func (s *Server) answers(op *huma.Operation, t reflect.Type) {
+	op.DefaultStatus = cmp.Or(op.DefaultStatus, http.StatusOK)
+	schema := huma.SchemaFromField(s.api.OpenAPI().Components.Schemas, t.Field(0), t.Name()+"Body")
+	op.Responses = map[string]*huma.Response{strconv.Itoa(op.DefaultStatus): {
+		Description: http.StatusText(op.DefaultStatus),
+		Content:     map[string]*huma.MediaType{"application/json": {Schema: schema}},
+	}}
 }
 
 // accepted is route for what goes on after the answer: 202.

@@ -44,7 +44,7 @@ type Server struct {
 	limits   *limits
 	replays  *replays
 	tail     *tail
-	document []byte
+	document func() ([]byte, error) // written when it is first asked for
 
 	routes  []Route
 	status  map[string]int  // of routes that don't answer 200
@@ -73,10 +73,8 @@ func New(o Options) (*Server, error) {
 	if err := s.replays.start(context.Background()); err != nil {
 		return nil, err
 	}
-	var err error
-	if s.document, err = s.openAPI(); err != nil {
-		return nil, err
-	}
+	s.describe()
+	s.document = sync.OnceValues(s.openAPI)
 	s.mount()
 	return s, nil
 }
@@ -95,7 +93,11 @@ func (s *Server) Listeners() int { return s.tail.open() }
 func (s *Server) Routes() []Route { return append([]Route(nil), s.routes...) }
 
 // OpenAPI is the document of the API (OpenAPI 3.1), indented JSON.
-func (s *Server) OpenAPI() []byte { return append([]byte(nil), s.document...) }
+// Nothing is an error of the program, which its tests would show.
+func (s *Server) OpenAPI() []byte {
+	doc, _ := s.document()
+	return bytes.Clone(doc)
+}
 
 // Handler answers on the network: a bearer token or a session's cookie says who
 // asks.
@@ -123,9 +125,14 @@ func (s *Server) outermost(h http.Handler) http.Handler {
 // mount puts what isn't a route beside them.
 func (s *Server) mount() {
 	s.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
+		doc, err := s.document()
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-cache")
-		_ = letGo(w, func() error { return deliver(w, r, http.StatusOK, s.document, false) })
+		_ = letGo(w, func() error { return deliver(w, r, http.StatusOK, doc, false) })
 	})
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "alive\n") })
 	s.mux.HandleFunc("GET /readyz", s.ready)

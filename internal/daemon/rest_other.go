@@ -1,0 +1,6 @@
+//go:build !linux
+
+package daemon
+
+// forgetProgram is Linux's alone.
+func forgetProgram() {}
