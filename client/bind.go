@@ -43,6 +43,9 @@ func (b *bound) fields(name string, v reflect.Value) error {
 				return err
 			}
 		case f.Name == "Body":
+			if of, changed := full(value); changed {
+				value = of
+			}
 			body, err := json.Marshal(value.Interface())
 			if err != nil {
 				return tenure.Errorf(tenure.Invalid, "call %s: %w", name, err)

@@ -19,6 +19,14 @@ import (
 func (s *Server) openAPI() ([]byte, error) {
 	doc := s.api.OpenAPI()
 	doc.Info.Description = "The control plane for a tenant's whole life on multi-tenant platforms. Who may use a route stands in x-tenure-permission and x-tenure-reach."
+	doc.Info.License = &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}
+	doc.Info.Contact = &huma.Contact{Name: "Tenure", URL: "https://github.com/tenurehq/tenure"}
+	doc.Servers = []*huma.Server{{URL: "/", Description: "The server that this document comes from"}}
+	tags, err := s.tags()
+	if err != nil {
+		return nil, err
+	}
+	doc.Tags = tags
 	doc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token":   {Type: "http", Scheme: "bearer"},
 		"session": {Type: "apiKey", In: "cookie", Name: SessionCookie},
@@ -28,6 +36,11 @@ func (s *Server) openAPI() ([]byte, error) {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
 			if op != nil {
 				problems(op, problem)
+				for _, p := range op.Parameters {
+					if p.Schema != nil {
+						p.Schema.PatternDescription = "" // huma's own, and in the refusals by now
+					}
+				}
 			}
 		}
 	}

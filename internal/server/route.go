@@ -82,7 +82,7 @@ func route[P, R any](s *Server, e client.Endpoint[P, R], a Access, f func(ctx co
 		if err != nil {
 			c.x.fail(err)
 		}
-		return out, err == nil
+		return client.Full(out), err == nil
 	}
 	if reflect.TypeFor[R]() == reflect.TypeFor[client.None]() {
 		op.DefaultStatus = http.StatusNoContent
@@ -147,7 +147,7 @@ func (s *Server) operation(name, verb, path, summary, example string, once bool,
 	s.routes = append(s.routes, rt)
 	noun, _, _ := strings.Cut(name, ".")
 	op := huma.Operation{
-		OperationID: name, Method: verb, Path: path, Summary: summary, Tags: []string{noun}, DefaultStatus: s.status[name],
+		OperationID: name, Method: verb, Path: path, Summary: summary, Description: rt.describe(summary), Tags: []string{noun}, DefaultStatus: s.status[name],
 		MaxBodyBytes: maxBody, BodyReadTimeout: -1, RejectUnknownQueryParameters: true,
 		Middlewares: huma.Middlewares{s.around(rt)},
 		Extensions:  map[string]any{"x-tenure-reach": string(a.Reach)},
@@ -158,8 +158,9 @@ func (s *Server) operation(name, verb, path, summary, example string, once bool,
 	if once {
 		op.Extensions["x-tenure-once"] = true
 	}
-	if a.Reach != Public {
-		op.Security = []map[string][]string{{"token": {}}, {"session": {}}}
+	op.Security = []map[string][]string{{"token": {}}, {"session": {}}}
+	if a.Reach == Public {
+		op.Security = []map[string][]string{{}}
 	}
 	if verb == http.MethodPost {
 		op.Parameters = append(op.Parameters, &huma.Param{
