@@ -25,18 +25,18 @@ type Fleet struct {
 
 // FleetCount is how many tenants that aren't closed have something in common.
 type FleetCount struct {
-	What string `json:"what"`
-	N    int64  `json:"n"`
+	What string `json:"name"`
+	N    int64  `json:"count"`
 }
 
 // FleetOperation is an operation on the fleet page.
 type FleetOperation struct {
-	Operation   tenure.OperationID    `json:"operation"`
+	Operation   tenure.OperationID    `json:"id"`
 	Kind        tenure.OperationKind  `json:"kind"`
 	State       tenure.OperationState `json:"state"`
 	Reason      string                `json:"reason,omitempty"`
-	Since       time.Time             `json:"since"`
-	Due         time.Time             `json:"due,omitzero"` // when it goes on by itself; zero: on an event
+	Since       time.Time             `json:"updatedAt"`
+	Due         time.Time             `json:"dueAt,omitzero"` // when it goes on by itself; zero: on an event
 	Tenant      tenure.TenantID       `json:"tenant"`
 	TenantName  string                `json:"tenantName"`
 	TenantState tenure.TenantState    `json:"tenantState"`
@@ -45,7 +45,7 @@ type FleetOperation struct {
 // OnboardingFigures say how moving in went in the last 90 days. Times are in
 // seconds from the request to active.
 type OnboardingFigures struct {
-	Since     time.Time        `json:"since"`
+	Since     time.Time        `json:"startsAt"`
 	Runs      int              `json:"runs"`
 	Failed    int              `json:"failed"`
 	P50       float64          `json:"p50"`
@@ -57,7 +57,7 @@ type OnboardingFigures struct {
 
 // OnboardingWeek is one week of it.
 type OnboardingWeek struct {
-	Start  time.Time `json:"start"`
+	Start  time.Time `json:"startsAt"`
 	Runs   int       `json:"runs"`
 	Failed int       `json:"failed"`
 	P50    float64   `json:"p50"`
@@ -131,8 +131,8 @@ type AccountAccess struct {
 	What   string    `json:"what"` // the role, or the type of the account
 	Where  string    `json:"where,omitempty"`
 	State  string    `json:"state,omitempty"`
-	Since  time.Time `json:"since,omitzero"`
-	Until  time.Time `json:"until,omitzero"`
+	Since  time.Time `json:"createdAt,omitzero"`
+	Until  time.Time `json:"expiresAt,omitzero"`
 	Source string    `json:"source"` // the grant's or resource's id
 }
 
