@@ -45,7 +45,7 @@ type RejectParams struct {
 	OperationChange
 	Body struct {
 		Gate   string `json:"gate,omitempty"`
-		Reason string `json:"reason" maxLength:"1000"`
+		Reason string `json:"reason" doc:"1,000 bytes at most" maxLength:"1000"`
 	}
 }
 

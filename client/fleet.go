@@ -83,11 +83,11 @@ type LabelParams struct {
 
 // Incident is trouble of a tenant's that another system saw.
 type Incident struct {
-	ID       string          `json:"id" doc:"the reporting system's id of it; the same again changes nothing" maxLength:"250"`
+	ID       string          `json:"id" doc:"the reporting system's id of it; the same again changes nothing; 200 bytes at most" maxLength:"200"`
 	Tenant   tenure.TenantID `json:"tenant,omitempty"`
 	Severity tenure.Severity `json:"severity" enum:"critical,high,medium,low"`
-	Source   string          `json:"source" maxLength:"100"`
-	Detail   string          `json:"detail,omitempty" maxLength:"2000"`
+	Source   string          `json:"source" doc:"100 bytes at most" maxLength:"100"`
+	Detail   string          `json:"detail,omitempty" doc:"2,000 bytes at most" maxLength:"2000"`
 	At       time.Time       `json:"at,omitzero"`
 }
 

@@ -51,7 +51,7 @@ type DecideMoveParams struct {
 	MoveID
 	Body struct {
 		Digest string `json:"digest,omitempty" doc:"of the move that was read" maxLength:"80"`
-		Note   string `json:"note,omitempty" maxLength:"1000"`
+		Note   string `json:"note,omitempty" doc:"1,000 bytes at most" maxLength:"1000"`
 	}
 }
 

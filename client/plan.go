@@ -9,7 +9,7 @@ import (
 // Intent is what somebody asks for.
 type Intent struct {
 	Kind         tenure.OperationKind `json:"kind,omitempty" doc:"onboard, change, upgrade, repair, suspend, resume, offboard, reinstate, revoke or supplement"`
-	Tenant       string               `json:"tenant,omitempty" doc:"id or name; the new name for onboard" maxLength:"64"`
+	Tenant       string               `json:"tenant,omitempty" doc:"id or name; the new name for onboard, 40 bytes at most" maxLength:"40"`
 	Blueprint    string               `json:"blueprint,omitempty" doc:"name, name@version or digest; for onboard and upgrade"`
 	Parameters   map[string]any       `json:"parameters,omitempty"`
 	Features     map[string]bool      `json:"features,omitempty"`

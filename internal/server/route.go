@@ -148,7 +148,7 @@ func (s *Server) operation(name, verb, path, summary, example string, once bool,
 	noun, _, _ := strings.Cut(name, ".")
 	op := huma.Operation{
 		OperationID: name, Method: verb, Path: path, Summary: summary, Description: rt.describe(summary), Tags: []string{noun}, DefaultStatus: s.status[name],
-		MaxBodyBytes: maxBody, BodyReadTimeout: -1, RejectUnknownQueryParameters: true,
+		MaxBodyBytes: maxBody + 1, BodyReadTimeout: -1, RejectUnknownQueryParameters: true,
 		Middlewares: huma.Middlewares{s.around(rt)},
 		Extensions:  map[string]any{"x-tenure-reach": string(a.Reach)},
 	}
