@@ -253,8 +253,8 @@ type Grant struct {
 	Role      Role        `json:"role"`
 	Scope     Scope       `json:"scope"`
 	Reason    string      `json:"reason,omitempty"`
-	By        string      `json:"by"`
-	At        time.Time   `json:"at"`
+	By        string      `json:"createdBy"`
+	At        time.Time   `json:"createdAt"`
 	ExpiresAt time.Time   `json:"expiresAt,omitzero"`
 	Elevation ElevationID `json:"elevation,omitempty"` // the elevation that it lasts for
 	RevokedAt time.Time   `json:"revokedAt,omitzero"`
@@ -327,7 +327,7 @@ type Decision struct {
 	Visible bool       `json:"visible"` // the caller may know that the target exists
 	Role    Role       `json:"role,omitempty"`
 	Grant   GrantID    `json:"grant,omitempty"`
-	Why     string     `json:"why"`
+	Why     string     `json:"reason"`
 	Denied  []string   `json:"deniedBy,omitempty"` // policies that deny
 	Asked   Permission `json:"permission"`
 }

@@ -30,8 +30,8 @@ type Agreement struct {
 	CreatedBy string        `json:"createdBy"`
 	CreatedAt time.Time     `json:"createdAt"`
 	EndedAt   time.Time     `json:"endedAt,omitzero"`
-	EndedBy   string        `json:"endedBy,omitempty"`  // "" if nobody did
-	EndedWhy  string        `json:"endedWhy,omitempty"` // expired, the tenant's access is cut, …
+	EndedBy   string        `json:"endedBy,omitempty"`     // "" if nobody did
+	EndedWhy  string        `json:"endedReason,omitempty"` // expired, the tenant's access is cut, …
 	Version   int64         `json:"version"`
 }
 

@@ -19,7 +19,7 @@ type Delegation struct {
 	Scope     Scope        `json:"scope"`
 	Reason    string       `json:"reason"`
 	StartsAt  time.Time    `json:"startsAt"`
-	EndsAt    time.Time    `json:"endsAt"`
+	EndsAt    time.Time    `json:"expiresAt"`
 	CreatedAt time.Time    `json:"createdAt"`
 	RevokedAt time.Time    `json:"revokedAt,omitzero"`
 	RevokedBy string       `json:"revokedBy,omitempty"`

@@ -46,7 +46,7 @@ type Finding struct {
 	Detail      string      `json:"detail"`
 	SeenAt      time.Time   `json:"seenAt"`
 	ResolvedAt  time.Time   `json:"resolvedAt,omitzero"`
-	WaivedUntil time.Time   `json:"waivedUntil,omitzero"`
+	WaivedUntil time.Time   `json:"waiverExpiresAt,omitzero"`
 	WaivedBy    string      `json:"waivedBy,omitempty"`
 }
 

@@ -33,6 +33,20 @@ func CheckJSON(b []byte) error {
 	return nil
 }
 
+// ReadJSON is the value of b, which CheckJSON lets through; numbers are json.Number, as
+// they are written.
+func ReadJSON(b []byte) (v any, err error) {
+	if err := CheckJSON(b); err != nil {
+		return nil, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	if err := dec.Decode(&v); err != nil {
+		return nil, Errorf(Invalid, "the JSON isn't right: %w", err)
+	}
+	return v, nil
+}
+
 type jsonCheck struct{ *json.Decoder }
 
 func (c jsonCheck) token() (json.Token, error) {

@@ -24,6 +24,19 @@ type MoveGrant struct {
 type Move struct {
 	Format    int         `json:"format"`
 	Principal PrincipalID `json:"principal"`
+	Name      string      `json:"principalName"`
+	Keeps     []MoveGrant `json:"keeps,omitempty"`
+	Ends      []MoveGrant `json:"ends,omitempty"`
+	Begins    []MoveRole  `json:"begins,omitempty"`
+	Reason    string      `json:"reason"`
+	By        string      `json:"requestedBy"`
+	At        time.Time   `json:"requestedAt"`
+}
+
+// SignedMove is a move as its digest and the store have it.
+type SignedMove struct {
+	Format    int         `json:"format"`
+	Principal PrincipalID `json:"principal"`
 	Name      string      `json:"name"`
 	Keeps     []MoveGrant `json:"keeps,omitempty"`
 	Ends      []MoveGrant `json:"ends,omitempty"`
@@ -93,7 +106,7 @@ func (m Move) Touches(t Target) bool {
 
 // Encode is the move's canonical JSON, and its digest.
 func (m Move) Encode() (body []byte, digest string, err error) {
-	if body, err = Canonical(m); err != nil {
+	if body, err = Canonical(SignedMove(m)); err != nil {
 		return nil, "", err
 	}
 	return body, Digest(body), nil

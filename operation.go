@@ -67,7 +67,7 @@ type StepStatus struct {
 	Attempt    int         `json:"attempt,omitempty"`
 	Owner      string      `json:"owner,omitempty"`
 	Token      int64       `json:"token,omitempty"` // fencing token
-	LeaseUntil time.Time   `json:"leaseUntil,omitzero"`
+	LeaseUntil time.Time   `json:"leaseExpiresAt,omitzero"`
 	DueAt      time.Time   `json:"dueAt,omitzero"` // backoff, or when a gate opens
 	StartedAt  time.Time   `json:"startedAt,omitzero"`
 	EndedAt    time.Time   `json:"endedAt,omitzero"`
@@ -85,8 +85,8 @@ type Approval struct {
 	By        string      `json:"by"`
 	At        time.Time   `json:"at"`
 	Note      string      `json:"note,omitempty"`
-	For       string      `json:"for,omitempty"`   // the delegator on whose behalf it was given
-	Roles     []Role      `json:"roles,omitempty"` // approving roles over the tenant that it was given with
+	For       string      `json:"delegator,omitempty"` // the delegator on whose behalf it was given
+	Roles     []Role      `json:"roles,omitempty"`     // approving roles over the tenant that it was given with
 }
 
 // CheckApproval is the separation of duties at a gate: the requester never

@@ -71,8 +71,8 @@ const (
 type Clock struct {
 	Class     string     `json:"class"`
 	State     ClockState `json:"state"`
-	KeepUntil time.Time  `json:"keepUntil,omitzero"`
-	GoneBy    time.Time  `json:"goneBy,omitzero"`
+	KeepUntil time.Time  `json:"retentionExpiresAt,omitzero"`
+	GoneBy    time.Time  `json:"goneAt,omitzero"`
 	Overdue   bool       `json:"overdue,omitempty"` // past GoneBy
 	Winner    string     `json:"winner,omitempty"`
 	Losers    []string   `json:"losers,omitempty"`

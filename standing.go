@@ -31,6 +31,20 @@ type StandingRule struct {
 	Labels       []string  `json:"labels,omitempty"` // "key=value"; one of them
 	MaxResources int       `json:"maxResources"`     // that one plan makes
 	PerDay       int       `json:"perDay"`           // starts within 24 hours
+	EndsAt       time.Time `json:"expiresAt"`
+}
+
+// SignedStandingRule is a rule as its digest and the store have it.
+type SignedStandingRule struct {
+	Name         string    `json:"name"`
+	Trigger      string    `json:"trigger,omitempty"`
+	Source       string    `json:"source,omitempty"`
+	Blueprint    string    `json:"blueprint"`
+	Revision     string    `json:"revision,omitempty"`
+	Tiers        []string  `json:"tiers,omitempty"`
+	Labels       []string  `json:"labels,omitempty"`
+	MaxResources int       `json:"maxResources"`
+	PerDay       int       `json:"perDay"`
 	EndsAt       time.Time `json:"endsAt"`
 }
 
@@ -72,7 +86,7 @@ func (r StandingRule) Check(now time.Time) error {
 // Digest names the rule: reviewers sign it, and a changed rule is another one.
 func (r StandingRule) Digest() (string, error) {
 	r.EndsAt = r.EndsAt.UTC().Truncate(time.Microsecond)
-	b, err := Canonical(r)
+	b, err := Canonical(SignedStandingRule(r))
 	if err != nil {
 		return "", err
 	}

@@ -33,7 +33,7 @@ type PrincipalFilter struct {
 // NewPrincipalParams add a principal.
 type NewPrincipalParams struct {
 	Body struct {
-		Name    string            `json:"name" doc:"unique for ever; the log knows them by it" maxLength:"100"`
+		Name    string            `json:"name" doc:"unique for ever; the log knows them by it; 100 bytes at most" maxLength:"100"`
 		Display string            `json:"display,omitempty" maxLength:"200"`
 		Email   string            `json:"email,omitempty" doc:"a person signs in with this verified address" maxLength:"254"`
 		Kind    tenure.CallerKind `json:"kind" enum:"person,machine"`
@@ -67,7 +67,7 @@ type NewGrantParams struct {
 		Principal string       `json:"principal" doc:"id or name" maxLength:"100"`
 		Role      tenure.Role  `json:"role" maxLength:"40"`
 		Scope     tenure.Scope `json:"scope"`
-		Reason    string       `json:"reason,omitempty" maxLength:"1000"`
+		Reason    string       `json:"reason,omitempty" doc:"1,000 bytes at most" maxLength:"1000"`
 		ExpiresAt time.Time    `json:"expiresAt,omitzero"`
 	}
 }
@@ -100,7 +100,7 @@ type NewAPIToken struct {
 type NewTokenParams struct {
 	Body struct {
 		Principal string              `json:"principal,omitempty" doc:"id or name; blank is oneself" maxLength:"100"`
-		Name      string              `json:"name" maxLength:"100"`
+		Name      string              `json:"name" doc:"100 bytes at most" maxLength:"100"`
 		Limit     tenure.Scope        `json:"limit,omitzero" doc:"narrows what the principal's grants cover"`
 		Only      []tenure.Permission `json:"only,omitempty" doc:"narrows what the principal's roles let" maxItems:"50"`
 		ExpiresAt time.Time           `json:"expiresAt" doc:"at most 366 days away"`

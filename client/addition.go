@@ -13,8 +13,8 @@ type Addition struct {
 	Digest     string            `json:"digest"`
 	Resource   tenure.ResourceID `json:"resource"`
 	Reason     string            `json:"reason"`
-	AskedBy    string            `json:"askedBy"`
-	AskedAt    time.Time         `json:"askedAt"`
+	AskedBy    string            `json:"requestedBy"`
+	AskedAt    time.Time         `json:"requestedAt"`
 	ReviewedBy string            `json:"reviewedBy,omitempty"`
 	ReviewedAt time.Time         `json:"reviewedAt,omitzero"`
 }
@@ -35,11 +35,17 @@ type CoverageID struct {
 	Coverage string `path:"coverage" doc:"the addition's digest, sha256:…" maxLength:"80"`
 }
 
+// CoverageReview names an addition, and by its digest which one was read.
+type CoverageReview struct {
+	CoverageID
+	SignedBody
+}
+
 var (
 	// ListCoverage lists a tenant's additions in the order of their asking.
 	ListCoverage = Endpoint[TenantParams, Page[Addition]]{Name: "coverage.list", Verb: "GET", Path: "/v1/tenants/{tenant}/coverage", Summary: "List what was added to a tenant's coverage"}
 	// Cover asks for an addition, which a second person reviews.
 	Cover = Endpoint[CoverParams, Addition]{Name: "coverage.ask", Verb: "POST", Path: "/v1/tenants/{tenant}/coverage", Summary: "Ask for a table to be covered for this tenant alone; a second person reviews it", Example: `{"resource": "prod/store", "tables": {"notes": "orders"}, "reason": "the tenant made this table itself"}`}
 	// ReviewCoverage makes an addition count, for what is under way, too.
-	ReviewCoverage = Endpoint[CoverageID, Addition]{Name: "coverage.review", Verb: "POST", Path: "/v1/tenants/{tenant}/coverage/{coverage}/review", Summary: "Review an addition that another person asked for, so that it counts"}
+	ReviewCoverage = Endpoint[CoverageReview, Addition]{Name: "coverage.review", Verb: "POST", Path: "/v1/tenants/{tenant}/coverage/{coverage}/review", Summary: "Review an addition that another person asked for, so that it counts", Example: exampleDigest}
 )

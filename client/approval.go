@@ -13,7 +13,7 @@ type Waiting struct {
 	Gate        string               `json:"gate,omitempty"`
 	Tenant      tenure.TenantID      `json:"tenant,omitempty"`
 	TenantName  string               `json:"tenantName,omitempty"`
-	Operation   tenure.OperationKind `json:"operation,omitempty"`
+	Operation   tenure.OperationKind `json:"operationKind,omitempty"`
 	Summary     string               `json:"summary"`
 	RequestedBy string               `json:"requestedBy"`
 	Digest      string               `json:"digest,omitempty" doc:"what the word signs"`
@@ -23,8 +23,8 @@ type Waiting struct {
 	Have        int                  `json:"have,omitempty"`
 	Missing     string               `json:"missing,omitempty" doc:"who is still needed, in words"`
 	Rules       []string             `json:"rules,omitempty" doc:"approval rules that asked"`
-	For         string               `json:"for,omitempty" doc:"the delegator on whose behalf"`
-	Since       time.Time            `json:"since"`
+	For         string               `json:"delegator,omitempty" doc:"the delegator on whose behalf"`
+	Since       time.Time            `json:"openedAt"`
 	ExpiresAt   time.Time            `json:"expiresAt,omitzero"`
 	Escalated   bool                 `json:"escalated,omitempty"`
 }
@@ -45,7 +45,7 @@ type RejectParams struct {
 	OperationChange
 	Body struct {
 		Gate   string `json:"gate,omitempty"`
-		Reason string `json:"reason" maxLength:"1000"`
+		Reason string `json:"reason" doc:"1,000 bytes at most" maxLength:"1000"`
 	}
 }
 

@@ -42,7 +42,11 @@ func (b *bound) fields(name string, v reflect.Value) error {
 			if err := b.fields(name, value); err != nil {
 				return err
 			}
+		case f.Name == "Body" && value.Kind() == reflect.Pointer && value.IsNil():
 		case f.Name == "Body":
+			if of, changed := full(value); changed {
+				value = of
+			}
 			body, err := json.Marshal(value.Interface())
 			if err != nil {
 				return tenure.Errorf(tenure.Invalid, "call %s: %w", name, err)

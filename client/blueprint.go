@@ -11,7 +11,7 @@ import (
 // shown.
 type Blueprint struct {
 	tenure.BlueprintRef
-	Author      string          `json:"author"`
+	Author      string          `json:"createdBy"`
 	CreatedAt   time.Time       `json:"createdAt"`
 	PublishedBy string          `json:"publishedBy,omitempty"`
 	PublishedAt time.Time       `json:"publishedAt,omitzero"`
@@ -41,6 +41,12 @@ type BlueprintFilter struct {
 // latest published one.
 type BlueprintParams struct {
 	Blueprint string `path:"blueprint" doc:"a digest, name@version, or a name for its latest published revision" maxLength:"200"`
+}
+
+// PublishParams name a draft, and by its digest which one was read.
+type PublishParams struct {
+	BlueprintParams
+	SignedBody
 }
 
 // DiffParams name two revisions.
@@ -73,7 +79,7 @@ var (
 	ShowBlueprint = Endpoint[BlueprintParams, Blueprint]{Name: "blueprint.show", Verb: "GET", Path: "/v1/blueprints/{blueprint}", Summary: "Give a revision whole"}
 	// PublishBlueprint makes a draft available; it takes another person than its
 	// author.
-	PublishBlueprint = Endpoint[BlueprintParams, Blueprint]{Name: "blueprint.publish", Verb: "POST", Path: "/v1/blueprints/{blueprint}/publish", Summary: "Publish a draft that another person wrote"}
+	PublishBlueprint = Endpoint[PublishParams, Blueprint]{Name: "blueprint.publish", Verb: "POST", Path: "/v1/blueprints/{blueprint}/publish", Summary: "Publish a draft that another person wrote", Example: exampleDigest}
 	// ListFaultyBlueprints lists the published revisions that wouldn't be published today.
 	ListFaultyBlueprints = Endpoint[Paging, Page[FaultyBlueprint]]{Name: "blueprint.faulty", Verb: "GET", Path: "/v1/faulty-blueprints", Summary: "List the published revisions that can't be used for more tenants, and why"}
 	// DiffBlueprints says in what two revisions differ.

@@ -30,7 +30,7 @@ type NewCampaignParams struct {
 
 // NewCampaign is an access review that is to be started.
 type NewCampaign struct {
-	Name      string                `json:"name" maxLength:"200"`
+	Name      string                `json:"name" doc:"200 bytes at most" maxLength:"200"`
 	Covers    []tenure.ReviewKind   `json:"covers" doc:"grant, account, agreement, export" minItems:"1" maxItems:"4"`
 	Scope     tenure.Scope          `json:"scope" doc:"over which tenants; grants count whose scope lies within it"`
 	Reviewers []string              `json:"reviewers" doc:"persons by name; nobody gets items that concern them" minItems:"1" maxItems:"50"`

@@ -25,7 +25,7 @@ type NewDelegation struct {
 		Scope    tenure.Scope `json:"scope" doc:"at most what one approves oneself"`
 		Reason   string       `json:"reason" maxLength:"1000"`
 		StartsAt time.Time    `json:"startsAt,omitzero" doc:"now, if left out"`
-		EndsAt   time.Time    `json:"endsAt" doc:"at most 90 days after it begins"`
+		EndsAt   time.Time    `json:"expiresAt" doc:"at most 90 days after it begins"`
 	}
 }
 
@@ -33,7 +33,7 @@ var (
 	// ListDelegations lists one's own delegations, given and got.
 	ListDelegations = Endpoint[DelegationFilter, Page[tenure.Delegation]]{Name: "delegation.list", Verb: "GET", Path: "/v1/delegations", Summary: "List one's own delegations, given and got"}
 	// Delegate gives one's own approvals into another's hands for a while.
-	Delegate = Endpoint[NewDelegation, tenure.Delegation]{Name: "delegation.give", Verb: "POST", Path: "/v1/delegations", Summary: "Give one's own approvals into another person's hands for a while", Example: `{"to": "bob", "scope": {"all": true}, "reason": "on leave", "endsAt": "2027-01-15T00:00:00Z"}`}
+	Delegate = Endpoint[NewDelegation, tenure.Delegation]{Name: "delegation.give", Verb: "POST", Path: "/v1/delegations", Summary: "Give one's own approvals into another person's hands for a while", Example: `{"to": "bob", "scope": {"all": true}, "reason": "on leave", "expiresAt": "2027-01-15T00:00:00Z"}`}
 	// RevokeDelegation ends a delegation at once.
 	RevokeDelegation = Endpoint[DelegationParams, tenure.Delegation]{Name: "delegation.revoke", Verb: "POST", Path: "/v1/delegations/{delegation}/revoke", Summary: "End a delegation at once"}
 )

@@ -9,13 +9,13 @@ import (
 // Elevation is a role for a while, as it is shown.
 type Elevation struct {
 	ID          tenure.ElevationID    `json:"id"`
-	Kind        tenure.ElevationKind  `json:"kind"` // elevation or breakglass
-	Name        string                `json:"name"` // whose it is
+	Kind        tenure.ElevationKind  `json:"kind"`      // elevation or breakglass
+	Name        string                `json:"principal"` // whose it is
 	Owner       string                `json:"owner,omitempty"`
 	Role        tenure.Role           `json:"role"`
 	Scope       tenure.Scope          `json:"scope"`
 	Reason      string                `json:"reason"`
-	For         string                `json:"for"` // ISO 8601, such as PT2H
+	For         string                `json:"duration"` // ISO 8601, such as PT2H
 	System      string                `json:"system,omitempty"`
 	Access      tenure.DirectAccess   `json:"access,omitempty"`
 	Digest      string                `json:"digest"` // of what was asked for; an approval signs it
@@ -23,12 +23,12 @@ type Elevation struct {
 	RequestedAt time.Time             `json:"requestedAt"`
 	DecidedBy   string                `json:"decidedBy,omitempty"`
 	DecidedAt   time.Time             `json:"decidedAt,omitzero"`
-	ClaimUntil  time.Time             `json:"claimUntil,omitzero"`
+	ClaimUntil  time.Time             `json:"claimExpiresAt,omitzero"`
 	StartedAt   time.Time             `json:"startedAt,omitzero"`
-	EndsAt      time.Time             `json:"endsAt,omitzero"`
+	EndsAt      time.Time             `json:"expiresAt,omitzero"`
 	EndedAt     time.Time             `json:"endedAt,omitzero"`
 	EndedBy     string                `json:"endedBy,omitempty"`
-	Why         string                `json:"why,omitempty"` // of a rejection or revocation
+	Why         string                `json:"endedReason,omitempty"` // of a rejection or revocation
 	ReviewedBy  string                `json:"reviewedBy,omitempty"`
 	ReviewedAt  time.Time             `json:"reviewedAt,omitzero"`
 	ReviewNote  string                `json:"reviewNote,omitempty"`
@@ -50,7 +50,7 @@ type NewElevation struct {
 	Role   tenure.Role         `json:"role" maxLength:"40"`
 	Scope  tenure.Scope        `json:"scope" doc:"tenants by id or name, tiers, labels, or all"`
 	Reason string              `json:"reason" maxLength:"1000"`
-	For    string              `json:"for" doc:"from when it is claimed, ISO 8601, such as PT2H" maxLength:"20"`
+	For    string              `json:"duration" doc:"from when it is claimed, ISO 8601, such as PT2H" maxLength:"20"`
 	System string              `json:"system,omitempty" doc:"open a login of its own in this system" maxLength:"100"`
 	Access tenure.DirectAccess `json:"access,omitempty" doc:"what the login may: read, or write (insert and update)" enum:"read,write"`
 }
@@ -65,7 +65,7 @@ type NewBreakGlass struct {
 	Role   tenure.Role  `json:"role" doc:"viewer, operator or security-officer" maxLength:"40"`
 	Scope  tenure.Scope `json:"scope" doc:"tenants by id or name, tiers, labels, or all"`
 	Reason string       `json:"reason" doc:"at least 10 bytes" maxLength:"1000"`
-	For    string       `json:"for,omitempty" doc:"from now, ISO 8601; PT1H where it isn't given" maxLength:"20"`
+	For    string       `json:"duration,omitempty" doc:"from now, ISO 8601; PT1H where it isn't given" maxLength:"20"`
 	System string       `json:"system,omitempty" doc:"open a login of its own in this system, to read" maxLength:"100"`
 }
 
@@ -120,7 +120,7 @@ var (
 	// RequestElevation asks for a role for a while.
 	RequestElevation = Endpoint[ElevationParams, Elevation]{
 		Name: "elevation.request", Verb: "POST", Path: "/v1/elevations", Summary: "Ask for a role for a while; another person approves, and the clock starts when it is claimed",
-		Example: `{"role": "operator", "scope": {"tenants": ["acme"]}, "reason": "a stuck migration", "for": "PT2H", "system": "main-db", "access": "read"}`,
+		Example: `{"role": "operator", "scope": {"tenants": ["acme"]}, "reason": "a stuck migration", "duration": "PT2H", "system": "main-db", "access": "read"}`,
 	}
 	// ApproveElevation signs what was asked for.
 	ApproveElevation = Endpoint[ElevationApproval, Elevation]{
@@ -136,7 +136,7 @@ var (
 	// BreakGlass takes a role at once.
 	BreakGlass = Endpoint[BreakGlassParams, ClaimedElevation]{
 		Name: "elevation.breakglass", Verb: "POST", Path: "/v1/break-glass", Summary: "Take a role at once, without approval: everybody hears of it, and another person reviews it within 24 hours",
-		Example: `{"role": "operator", "scope": {"tenants": ["acme"]}, "reason": "checkout is down for everybody", "for": "PT1H"}`, Once: true,
+		Example: `{"role": "operator", "scope": {"tenants": ["acme"]}, "reason": "checkout is down for everybody", "duration": "PT1H"}`, Once: true,
 	}
 	// ReviewBreakGlass records another person's look at it.
 	ReviewBreakGlass = Endpoint[BreakGlassReview, Elevation]{Name: "elevation.review", Verb: "POST", Path: "/v1/elevations/{elevation}/review", Summary: "Review another person's break-glass", Example: `{"note": "was needed; the runbook is mended"}`}

@@ -27,7 +27,7 @@ type LookedAt struct {
 	Checked  int    `json:"checked"`
 	Findings int    `json:"findings"`
 	Trusted  bool   `json:"trusted"` // absence in this pass is proven
-	Why      string `json:"why,omitempty"`
+	Why      string `json:"reason,omitempty"`
 }
 
 // FindingFilter narrows a listing.
@@ -46,7 +46,7 @@ type FindingFilter struct {
 type WaiveParams struct {
 	Finding string `path:"finding" doc:"a finding's id, fnd_…" maxLength:"64"`
 	Body    struct {
-		Until  time.Time `json:"until" doc:"at most a year away"`
+		Until  time.Time `json:"expiresAt" doc:"at most a year away"`
 		Reason string    `json:"reason"`
 	}
 }
@@ -75,5 +75,5 @@ var (
 	// ListFindings lists what is open, the worst first.
 	ListFindings = Endpoint[FindingFilter, Page[tenure.Finding]]{Name: "finding.list", Verb: "GET", Path: "/v1/findings", Summary: "List open findings, the worst first"}
 	// WaiveFinding lets a finding be until a moment, at most a year away.
-	WaiveFinding = Endpoint[WaiveParams, None]{Name: "finding.waive", Verb: "POST", Path: "/v1/findings/{finding}/waive", Summary: "Let a finding be until a moment, for a reason", Example: `{"until": "2026-12-31T00:00:00Z", "reason": "the vendor mends it in December"}`}
+	WaiveFinding = Endpoint[WaiveParams, None]{Name: "finding.waive", Verb: "POST", Path: "/v1/findings/{finding}/waive", Summary: "Let a finding be until a moment, for a reason", Example: `{"expiresAt": "2026-12-31T00:00:00Z", "reason": "the vendor mends it in December"}`}
 )

@@ -25,18 +25,18 @@ type Fleet struct {
 
 // FleetCount is how many tenants that aren't closed have something in common.
 type FleetCount struct {
-	What string `json:"what"`
-	N    int64  `json:"n"`
+	What string `json:"name"`
+	N    int64  `json:"count"`
 }
 
 // FleetOperation is an operation on the fleet page.
 type FleetOperation struct {
-	Operation   tenure.OperationID    `json:"operation"`
+	Operation   tenure.OperationID    `json:"id"`
 	Kind        tenure.OperationKind  `json:"kind"`
 	State       tenure.OperationState `json:"state"`
 	Reason      string                `json:"reason,omitempty"`
-	Since       time.Time             `json:"since"`
-	Due         time.Time             `json:"due,omitzero"` // when it goes on by itself; zero: on an event
+	Since       time.Time             `json:"updatedAt"`
+	Due         time.Time             `json:"dueAt,omitzero"` // when it goes on by itself; zero: on an event
 	Tenant      tenure.TenantID       `json:"tenant"`
 	TenantName  string                `json:"tenantName"`
 	TenantState tenure.TenantState    `json:"tenantState"`
@@ -45,7 +45,7 @@ type FleetOperation struct {
 // OnboardingFigures say how moving in went in the last 90 days. Times are in
 // seconds from the request to active.
 type OnboardingFigures struct {
-	Since     time.Time        `json:"since"`
+	Since     time.Time        `json:"startsAt"`
 	Runs      int              `json:"runs"`
 	Failed    int              `json:"failed"`
 	P50       float64          `json:"p50"`
@@ -57,7 +57,7 @@ type OnboardingFigures struct {
 
 // OnboardingWeek is one week of it.
 type OnboardingWeek struct {
-	Start  time.Time `json:"start"`
+	Start  time.Time `json:"startsAt"`
 	Runs   int       `json:"runs"`
 	Failed int       `json:"failed"`
 	P50    float64   `json:"p50"`
@@ -83,11 +83,11 @@ type LabelParams struct {
 
 // Incident is trouble of a tenant's that another system saw.
 type Incident struct {
-	ID       string          `json:"id" doc:"the reporting system's id of it; the same again changes nothing" maxLength:"250"`
+	ID       string          `json:"id" doc:"the reporting system's id of it; the same again changes nothing; 200 bytes at most" maxLength:"200"`
 	Tenant   tenure.TenantID `json:"tenant,omitempty"`
 	Severity tenure.Severity `json:"severity" enum:"critical,high,medium,low"`
-	Source   string          `json:"source" maxLength:"100"`
-	Detail   string          `json:"detail,omitempty" maxLength:"2000"`
+	Source   string          `json:"source" doc:"100 bytes at most" maxLength:"100"`
+	Detail   string          `json:"detail,omitempty" doc:"2,000 bytes at most" maxLength:"2000"`
 	At       time.Time       `json:"at,omitzero"`
 }
 
@@ -131,8 +131,8 @@ type AccountAccess struct {
 	What   string    `json:"what"` // the role, or the type of the account
 	Where  string    `json:"where,omitempty"`
 	State  string    `json:"state,omitempty"`
-	Since  time.Time `json:"since,omitzero"`
-	Until  time.Time `json:"until,omitzero"`
+	Since  time.Time `json:"createdAt,omitzero"`
+	Until  time.Time `json:"expiresAt,omitzero"`
 	Source string    `json:"source"` // the grant's or resource's id
 }
 

@@ -5,7 +5,7 @@ import "github.com/tenurehq/tenure"
 // Impact is what a revision would change of one tenant that runs another one.
 type Impact struct {
 	Tenant    tenure.TenantID     `json:"tenant"`
-	Name      string              `json:"name"`
+	Name      string              `json:"tenantName"`
 	From      tenure.BlueprintRef `json:"from"`
 	Makes     int                 `json:"makes"`     // resources that come
 	Changes   int                 `json:"changes"`   // resources that change
@@ -34,7 +34,7 @@ type UpgradesParams struct {
 // Upgrade is one upgrade that was begun, or why it wasn't.
 type Upgrade struct {
 	Tenant    tenure.TenantID    `json:"tenant"`
-	Name      string             `json:"name"`
+	Name      string             `json:"tenantName"`
 	Operation tenure.OperationID `json:"operation,omitempty"`
 	Problem   string             `json:"problem,omitempty"`
 }

@@ -8,13 +8,13 @@ import (
 
 // KeyStatus is a key of the keystore and where it stands.
 type KeyStatus struct {
-	Key       string    `json:"key"`
+	Key       string    `json:"id"`
 	Spec      KeySpec   `json:"spec"`
 	State     string    `json:"state"` // active, destroyed, erased
-	Created   time.Time `json:"created"`
-	Destroyed time.Time `json:"destroyed,omitzero"`
+	Created   time.Time `json:"createdAt"`
+	Destroyed time.Time `json:"destroyedAt,omitzero"`
 	Copies    []KeyCopy `json:"copies,omitempty"`  // that remain
-	Until     time.Time `json:"until,omitzero"`    // when the last of them expires
+	Until     time.Time `json:"goneAt,omitzero"`   // when the last of them expires
 	Overdue   []string  `json:"overdue,omitempty"` // locations past their expiry which nobody has seen empty yet
 }
 
@@ -29,16 +29,16 @@ type KeySpec struct {
 // KeyCopy is a place where a key can still be read.
 type KeyCopy struct {
 	Location string    `json:"location"`
-	Expires  time.Time `json:"expires,omitzero"` // zero: nobody knows
-	Own      bool      `json:"own,omitempty"`    // the keystore's file
+	Expires  time.Time `json:"expiresAt,omitzero"` // zero: nobody knows
+	Own      bool      `json:"own,omitempty"`      // the keystore's file
 }
 
 // KeyCopyParams name a copy of a key by the place where it is.
 type KeyCopyParams struct {
 	Key  string `path:"key" doc:"a key's id, key_…" maxLength:"80"`
 	Body struct {
-		Where   string    `json:"where" doc:"the place of the copy"`
-		Expires time.Time `json:"expires,omitzero" doc:"when it expires; absent: nobody knows"`
+		Where   string    `json:"location" doc:"the place of the copy"`
+		Expires time.Time `json:"expiresAt,omitzero" doc:"when it expires; absent: nobody knows"`
 	}
 }
 
@@ -46,7 +46,7 @@ type KeyCopyParams struct {
 type KeyGoneParams struct {
 	Key  string `path:"key" doc:"a key's id, key_…" maxLength:"80"`
 	Body struct {
-		Where string `json:"where" doc:"the place of the copy"`
+		Where string `json:"location" doc:"the place of the copy"`
 	}
 }
 
@@ -56,7 +56,7 @@ var (
 	// ListTenantKeys lists a tenant's keys with the copies that are known.
 	ListTenantKeys = Endpoint[TenantParams, Page[KeyStatus]]{Name: "tenant.keys", Verb: "GET", Path: "/v1/tenants/{tenant}/keys", Summary: "List a tenant's keys with the copies that are known"}
 	// AddKeyCopy notes that a backup elsewhere holds a key.
-	AddKeyCopy = Endpoint[KeyCopyParams, None]{Name: "key.copy", Verb: "POST", Path: "/v1/keys/{key}/copies", Summary: "Note that a backup elsewhere holds a key", Example: `{"where": "tape 17", "expires": "2027-03-01T00:00:00Z"}`}
+	AddKeyCopy = Endpoint[KeyCopyParams, None]{Name: "key.copy", Verb: "POST", Path: "/v1/keys/{key}/copies", Summary: "Note that a backup elsewhere holds a key", Example: `{"location": "tape 17", "expiresAt": "2027-03-01T00:00:00Z"}`}
 	// DropKeyCopy notes that somebody has seen that a copy is gone.
-	DropKeyCopy = Endpoint[KeyGoneParams, None]{Name: "key.gone", Verb: "POST", Path: "/v1/keys/{key}/copies/gone", Summary: "Note that a copy of a key was seen to be gone", Example: `{"where": "tape 17"}`}
+	DropKeyCopy = Endpoint[KeyGoneParams, None]{Name: "key.gone", Verb: "POST", Path: "/v1/keys/{key}/copies/gone", Summary: "Note that a copy of a key was seen to be gone", Example: `{"location": "tape 17"}`}
 )

@@ -50,7 +50,8 @@ type MoveID struct {
 type DecideMoveParams struct {
 	MoveID
 	Body struct {
-		Note string `json:"note,omitempty" maxLength:"1000"`
+		Digest string `json:"digest,omitempty" doc:"of the move that was read" maxLength:"80"`
+		Note   string `json:"note,omitempty" doc:"1,000 bytes at most" maxLength:"1000"`
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 // Intent is what somebody asks for.
 type Intent struct {
 	Kind         tenure.OperationKind `json:"kind,omitempty" doc:"onboard, change, upgrade, repair, suspend, resume, offboard, reinstate, revoke or supplement"`
-	Tenant       string               `json:"tenant,omitempty" doc:"id or name; the new name for onboard" maxLength:"64"`
+	Tenant       string               `json:"tenant,omitempty" doc:"id or name; the new name for onboard, 40 bytes at most" maxLength:"40"`
 	Blueprint    string               `json:"blueprint,omitempty" doc:"name, name@version or digest; for onboard and upgrade"`
 	Parameters   map[string]any       `json:"parameters,omitempty"`
 	Features     map[string]bool      `json:"features,omitempty"`
@@ -46,6 +46,30 @@ type PlanIntent struct {
 type DigestParams struct {
 	Digest string `path:"digest" doc:"sha256:… or at least 8 of its digits" maxLength:"80"`
 }
+
+// SignedBody says in a request's body which document was read: with another one's
+// digest nothing is signed. It may be left out.
+type SignedBody struct {
+	Body *Signed
+}
+
+// Sign is the body of a signature under what has the digest.
+func Sign(digest string) SignedBody { return SignedBody{&Signed{digest}} }
+
+// Signs is the digest that is signed; blank: it was left out.
+func (b SignedBody) Signs() string {
+	if b.Body == nil {
+		return ""
+	}
+	return b.Body.Digest
+}
+
+// Signed is the body of a signature.
+type Signed struct {
+	Digest string `json:"digest,omitempty" doc:"of what was read" maxLength:"80"`
+}
+
+const exampleDigest = `{"digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}`
 
 const exampleIntent = `{"kind": "onboard", "tenant": "acme", "blueprint": "small", "parameters": {"login": "a@b.example"}, "reason": "contract 4711"}`
 

@@ -50,8 +50,8 @@ type Token struct {
 type BootstrapParams struct {
 	Body struct {
 		Code  string `json:"code" maxLength:"200"`
-		Name  string `json:"name" maxLength:"200"`
-		Email string `json:"email,omitempty" maxLength:"320"`
+		Name  string `json:"name" doc:"100 bytes at most" maxLength:"100"`
+		Email string `json:"email,omitempty" maxLength:"254"`
 	}
 }
 

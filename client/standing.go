@@ -48,7 +48,7 @@ type StartFilter struct {
 	Unseen   bool   `query:"unseen" doc:"only those that nobody has looked at"`
 }
 
-const exampleStanding = `{"name": "sign-ups", "trigger": "shop:", "source": "shop", "blueprint": "small", "tiers": ["team"], "maxResources": 20, "perDay": 50, "endsAt": "2027-03-31T00:00:00Z"}`
+const exampleStanding = `{"name": "sign-ups", "trigger": "shop:", "source": "shop", "blueprint": "small", "tiers": ["team"], "maxResources": 20, "perDay": 50, "expiresAt": "2027-03-31T00:00:00Z"}`
 
 var (
 	// ListStandings lists standing approvals, the latest first.
@@ -58,7 +58,7 @@ var (
 	// ShowStanding shows one.
 	ShowStanding = Endpoint[StandingParams, tenure.Standing]{Name: "standing.show", Verb: "GET", Path: "/v1/standing-approvals/{standing}", Summary: "Show a standing approval with its rule and reviews"}
 	// ReviewStanding signs a rule's digest; the second signature makes it active.
-	ReviewStanding = Endpoint[StandingReviewParams, tenure.Standing]{Name: "standing.review", Verb: "POST", Path: "/v1/standing-approvals/{standing}/review", Summary: "Sign a standing approval's rule; the second signature makes it active", Example: `{"digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}`}
+	ReviewStanding = Endpoint[StandingReviewParams, tenure.Standing]{Name: "standing.review", Verb: "POST", Path: "/v1/standing-approvals/{standing}/review", Summary: "Sign a standing approval's rule; the second signature makes it active", Example: exampleDigest}
 	// EndStanding ends one at once.
 	EndStanding = Endpoint[StandingParams, tenure.Standing]{Name: "standing.end", Verb: "POST", Path: "/v1/standing-approvals/{standing}/end", Summary: "End a standing approval at once; what it started goes on"}
 	// ListStarts lists what standing approvals started.

@@ -16,7 +16,7 @@ type System struct {
 type SystemStatus struct {
 	System
 	Well  bool   `json:"well"`
-	Why   string `json:"why,omitempty"`
+	Why   string `json:"reason,omitempty"`
 	Limit int    `json:"limit,omitempty"`
 }
 

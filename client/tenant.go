@@ -63,9 +63,9 @@ type Reason struct {
 	Resource    string               `json:"resource"`
 	System      string               `json:"system"`
 	State       tenure.ResourceState `json:"state"`
-	Why         string               `json:"why"`
-	GoneBy      time.Time            `json:"goneBy,omitzero"` // projected; zero: nobody knows
-	UndoUntil   time.Time            `json:"undoUntil,omitzero"`
+	Why         string               `json:"reason"`
+	GoneBy      time.Time            `json:"goneAt,omitzero"` // projected; zero: nobody knows
+	UndoUntil   time.Time            `json:"undoExpiresAt,omitzero"`
 }
 
 // TenantFilter narrows a listing.

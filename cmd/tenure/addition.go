@@ -26,7 +26,7 @@ func (a *app) tenantCover() *cobra.Command {
 			case review != "" && (p.Body.Resource != "" || !p.Body.Addition.Empty()):
 				return tenure.Errorf(tenure.Invalid, "an addition is asked for, or reviewed: not both at once")
 			case review != "":
-				return a.reviewCoverage(ctx, client.CoverageID{TenantParams: p.TenantParams, Coverage: review})
+				return a.reviewCoverage(ctx, client.CoverageReview{CoverageID: client.CoverageID{TenantParams: p.TenantParams, Coverage: review}})
 			case p.Body.Resource == "" && p.Body.Addition.Empty():
 				list, err := ask(ctx, a, client.ListCoverage, p.TenantParams)
 				if err != nil {
@@ -62,7 +62,7 @@ func (a *app) tenantCover() *cobra.Command {
 	return cmd
 }
 
-func (a *app) reviewCoverage(ctx context.Context, p client.CoverageID) error {
+func (a *app) reviewCoverage(ctx context.Context, p client.CoverageReview) error {
 	s, err := a.writing(ctx)
 	if err != nil {
 		return err

@@ -108,7 +108,7 @@ func (a *app) blueprintSubmit() *cobra.Command {
 
 func (a *app) blueprintPublish() *cobra.Command {
 	return command("publish NAME@VERSION", "Publish a draft that another person wrote", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-		b, err := ask(cmd.Context(), a, client.PublishBlueprint, client.BlueprintParams{Blueprint: args[0]})
+		b, err := ask(cmd.Context(), a, client.PublishBlueprint, client.PublishParams{BlueprintParams: client.BlueprintParams{Blueprint: args[0]}})
 		if err != nil {
 			return err
 		}

@@ -121,6 +121,11 @@ func readDocument(path string, line int, source []byte) (document, error) {
 		if err := yaml.UnmarshalWithOptions(padded, d.tenant, yaml.DisallowUnknownField()); err != nil {
 			return d, bad(err)
 		}
+		values, err := blueprint.Values(padded, path) // numbers as they are written
+		if err != nil {
+			return d, err
+		}
+		d.tenant.Parameters, _ = values["parameters"].(map[string]any)
 		if strings.TrimSpace(d.tenant.Blueprint) == "" {
 			return d, tenure.Errorf(tenure.Invalid, "%s: the tenant %q names no blueprint", d.place(), d.tenant.Name)
 		}

@@ -8,13 +8,14 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"filippo.io/age"
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/blueprint"
 )
 
 // kindWords says of each operation what its command does.
@@ -158,23 +159,26 @@ func parseParams(given []string, schema map[string]any) (map[string]any, error) 
 		case twice:
 			return nil, tenure.Errorf(tenure.Invalid, "--param %s is given twice", name)
 		}
-		out[name] = typed(raw, schema[name])
+		v, err := typed(raw, schema[name])
+		if err != nil {
+			return nil, tenure.Errorf(tenure.Invalid, "--param %s: %w", clip(name, 80), err)
+		}
+		out[name] = v
 	}
 	return out, nil
 }
 
 // typed reads a parameter's text: as JSON where it is JSON of a type that its
-// schema takes, and as the text itself otherwise.
-func typed(raw string, schema any) any {
-	var v any
-	dec := json.NewDecoder(strings.NewReader(raw))
-	dec.UseNumber()
-	if err := dec.Decode(&v); err != nil {
-		return raw
+// schema takes, and as the text itself otherwise. What reads as JSON in two ways, and
+// text that isn't UTF-8, is Invalid.
+func typed(raw string, schema any) (any, error) {
+	if !utf8.ValidString(raw) {
+		return nil, tenure.Errorf(tenure.Invalid, "the text isn't UTF-8")
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return raw
+	if !json.Valid([]byte(raw)) {
+		return raw, nil
 	}
+	v, wrong := tenure.ReadJSON([]byte(raw))
 	property, _ := schema.(map[string]any)
 	var types []any
 	switch t := property["type"].(type) {
@@ -185,15 +189,15 @@ func typed(raw string, schema any) any {
 	}
 	takesText := len(types) == 0 && property["enum"] != nil
 	for _, t := range types {
-		if isOfType(v, t) {
-			return v
+		if wrong == nil && isOfType(v, t) {
+			return v, nil
 		}
 		takesText = takesText || t == "string"
 	}
 	if takesText {
-		return raw
+		return raw, nil
 	}
-	return v
+	return v, wrong
 }
 
 func isOfType(v, typ any) bool {
@@ -260,14 +264,10 @@ func (a *app) readParameters(path string) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]any{}
 	if len(bytes.TrimSpace(b)) == 0 {
 		return nil, tenure.Errorf(tenure.Invalid, "%s holds no parameters", path)
 	}
-	if err := yaml.Unmarshal(b, &out); err != nil {
-		return nil, tenure.Errorf(tenure.Invalid, "%s: %s", path, yaml.FormatError(err, false, true))
-	}
-	return out, nil
+	return blueprint.Values(b, path)
 }
 
 // parseDate reads a date, which is its first moment in UTC, or a moment.

@@ -114,8 +114,9 @@ func TestTyped(t *testing.T) {
 		if err := json.Unmarshal([]byte(c.schema), &schema); err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(c.want, typed(c.raw, schema)); d != "" {
-			t.Errorf("%q under %s: %s", c.raw, c.schema, d)
+		got, err := typed(c.raw, schema)
+		if d := cmp.Diff(c.want, got); d != "" || err != nil {
+			t.Errorf("%q under %s: %v %s", c.raw, c.schema, err, d)
 		}
 	}
 }

@@ -31,7 +31,42 @@ type Source struct {
 // counting what aliases repeat, and be nested 32 deep.
 func Parse(src []byte, file string) (*Source, error) {
 	s := &Source{File: file}
-	var found Problems
+	found, err := s.read(src)
+	if err != nil {
+		return nil, err
+	}
+	found = append(found, s.checkShape()...)
+	if err := found.err(); err != nil {
+		return nil, err
+	}
+	s.Blueprint, err = fromFile(s.root.value())
+	if err != nil {
+		return nil, tenure.Errorf(tenure.Invalid, "%s: %w", file, err)
+	}
+	return s, nil
+}
+
+// Values reads parameters' values from YAML 1.2 or JSON, as strictly as Parse: what is
+// given twice, and numbers that can't be kept as they are written, are Invalid.
+func Values(src []byte, file string) (map[string]any, error) {
+	s := &Source{File: file}
+	found, err := s.read(src)
+	if err == nil {
+		err = found.err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	values, ok := s.root.value().(map[string]any)
+	if !ok {
+		return nil, tenure.Errorf(tenure.Invalid, "%s doesn't map names to values", file)
+	}
+	return values, nil
+}
+
+// read makes the tree of the file's values, and says what is wrong with any.
+func (s *Source) read(src []byte) (found Problems, err error) {
+	file := s.File
 	report := func(pos position, p path, message, hint string) {
 		found = append(found, s.problem(pos, p, message, hint))
 	}
@@ -55,15 +90,7 @@ func Parse(src []byte, file string) (*Source, error) {
 	if r.full || len(found) > 0 && !s.root.isMap {
 		return nil, found.err()
 	}
-	found = append(found, s.checkShape()...)
-	if err := found.err(); err != nil {
-		return nil, err
-	}
-	s.Blueprint, err = fromFile(s.root.value())
-	if err != nil {
-		return nil, tenure.Errorf(tenure.Invalid, "%s: %w", file, err)
-	}
-	return s, nil
+	return found, nil
 }
 
 // syntax parses the YAML to its one document.

@@ -308,7 +308,7 @@ func readYAML(path string, into any) error {
 	if err := yaml.UnmarshalWithOptions(b, into, yaml.DisallowUnknownField(), yaml.CustomUnmarshaler(integer[int]), yaml.CustomUnmarshaler(integer[int64]), yaml.CustomUnmarshaler(duration)); err != nil {
 		return tenure.Errorf(tenure.Invalid, "%s: %s", filepath.Base(path), yaml.FormatError(err, false, true))
 	}
-	return nil
+	return checkBlanks(filepath.Base(path), b)
 }
 
 // integer reads a whole number that fits; YAML's reader would round others.

@@ -150,9 +150,9 @@ type Reason struct {
 	Resource    string               `json:"resource"`
 	System      string               `json:"system"`
 	State       tenure.ResourceState `json:"state"`
-	Why         string               `json:"why"`
-	GoneBy      time.Time            `json:"goneBy,omitzero"` // projected; zero: nobody knows
-	UndoUntil   time.Time            `json:"undoUntil,omitzero"`
+	Why         string               `json:"reason"`
+	GoneBy      time.Time            `json:"goneAt,omitzero"` // projected; zero: nobody knows
+	UndoUntil   time.Time            `json:"undoExpiresAt,omitzero"`
 }
 
 // Explain says for each thing of a tenant why it is still there, and when it will

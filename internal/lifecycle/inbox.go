@@ -21,7 +21,7 @@ type InboxItem struct {
 	Gate        string               `json:"gate,omitempty"`
 	Tenant      tenure.TenantID      `json:"tenant,omitempty"`
 	TenantName  string               `json:"tenantName,omitempty"`
-	Operation   tenure.OperationKind `json:"operation,omitempty"`
+	Operation   tenure.OperationKind `json:"operationKind,omitempty"`
 	Summary     string               `json:"summary"`
 	RequestedBy string               `json:"requestedBy"`
 	Digest      string               `json:"digest,omitempty"` // what the word signs
@@ -30,9 +30,9 @@ type InboxItem struct {
 	Need        int                  `json:"need,omitempty"`
 	Have        int                  `json:"have,omitempty"`
 	Missing     string               `json:"missing,omitempty"`
-	Rules       []string             `json:"rules,omitempty"` // approval rules that asked
-	For         string               `json:"for,omitempty"`   // the delegator on whose behalf
-	Since       time.Time            `json:"since"`
+	Rules       []string             `json:"rules,omitempty"`     // approval rules that asked
+	For         string               `json:"delegator,omitempty"` // the delegator on whose behalf
+	Since       time.Time            `json:"openedAt"`
 	ExpiresAt   time.Time            `json:"expiresAt,omitzero"`
 	Escalated   bool                 `json:"escalated,omitempty"`
 }

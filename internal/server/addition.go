@@ -28,7 +28,10 @@ func cover(ctx context.Context, c *Call, p *client.CoverParams) (client.Addition
 	return coverageOf(out), err
 }
 
-func reviewCoverage(ctx context.Context, c *Call, p *client.CoverageID) (client.Addition, error) {
+func reviewCoverage(ctx context.Context, c *Call, p *client.CoverageReview) (client.Addition, error) {
+	if err := isRead(p.Signs(), wholeDigest(p.Coverage)); err != nil {
+		return client.Addition{}, err
+	}
 	out, err := c.Service.ReviewAddition(ctx, p.Tenant, wholeDigest(p.Coverage), c.Caller)
 	return coverageOf(out), err
 }

@@ -217,7 +217,7 @@ func TestReplaysAskAgain(t *testing.T) {
 	keyed := func(who map[string]string) map[string]string {
 		return map[string]string{"Authorization": who["Authorization"], "Idempotency-Key": "once"}
 	}
-	ask := `{"role":"operator","scope":{"tenants":["acme"]},"reason":"ticket 4711","for":"PT1H"}`
+	ask := `{"role":"operator","scope":{"tenants":["acme"]},"reason":"ticket 4711","duration":"PT1H"}`
 	code, _, first := do(t, h, "POST", "/v1/elevations", ask, keyed(near))
 	if code != http.StatusCreated || !strings.Contains(first, string(p.tenant)) {
 		t.Fatalf("%d %s", code, first)
@@ -260,7 +260,7 @@ func TestPoliciesBindWhatIsNoTenants(t *testing.T) {
 		{tenure.BlueprintPublish, tenure.SecurityOfficer, "POST", "/v1/blueprints/small@1.0/publish", ""},
 		{tenure.BlueprintWrite, tenure.BlueprintAuthor, "POST", "/v1/blueprints", client.SubmitBlueprint.Example},
 		{tenure.SystemManage, tenure.Admin, "POST", "/v1/systems", `{"name":"main"}`},
-		{tenure.OperationApprove, tenure.Approver, "POST", "/v1/delegations", `{"to":"olga","scope":{"all":true},"reason":"away","endsAt":"` + time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + `"}`},
+		{tenure.OperationApprove, tenure.Approver, "POST", "/v1/delegations", `{"to":"olga","scope":{"all":true},"reason":"away","expiresAt":"` + time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + `"}`},
 		{tenure.StandingPropose, tenure.Operator, "POST", "/v1/standing-approvals", client.ProposeStanding.Example},
 	} {
 		t.Run(string(c.deny), func(t *testing.T) {
@@ -502,7 +502,7 @@ func TestUpgradesByBreakGlassDestroyNothing(t *testing.T) {
 	if _, err := client.SubmitBlueprint.Call(ctx, as(t, srv, "olga"), src); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.PublishBlueprint.Call(ctx, as(t, srv, "rita"), client.BlueprintParams{Blueprint: "small@2.0"}); err != nil {
+	if _, err := client.PublishBlueprint.Call(ctx, as(t, srv, "rita"), client.PublishParams{BlueprintParams: client.BlueprintParams{Blueprint: "small@2.0"}}); err != nil {
 		t.Fatal(err)
 	}
 	glass := bearer(t, s, "glass", tenure.Viewer, tenure.Scope{All: true})

@@ -54,8 +54,19 @@ func showBlueprint(ctx context.Context, c *Call, p *client.BlueprintParams) (cli
 	return out, err
 }
 
-func publishBlueprint(ctx context.Context, c *Call, p *client.BlueprintParams) (client.Blueprint, error) {
-	b, err := c.Service.PublishBlueprint(ctx, p.Blueprint, c.By())
+func publishBlueprint(ctx context.Context, c *Call, p *client.PublishParams) (client.Blueprint, error) {
+	ref := p.Blueprint
+	if p.Signs() != "" {
+		b, err := c.Service.Blueprint(ctx, ref)
+		if err == nil {
+			err = isRead(p.Signs(), b.Digest)
+		}
+		if err != nil {
+			return client.Blueprint{}, err
+		}
+		ref = b.Digest
+	}
+	b, err := c.Service.PublishBlueprint(ctx, ref, c.By())
 	return blueprintOf(b), err
 }
 

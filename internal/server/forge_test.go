@@ -178,7 +178,7 @@ func TestPublishedBlueprintsStay(t *testing.T) {
 		if err != nil {
 			continue // refused as it comes
 		}
-		if _, err := client.PublishBlueprint.Call(ctx, as(t, srv, "rita"), client.BlueprintParams{Blueprint: b.Digest}); err == nil && b.Digest != before.Digest {
+		if _, err := client.PublishBlueprint.Call(ctx, as(t, srv, "rita"), client.PublishParams{BlueprintParams: client.BlueprintParams{Blueprint: b.Digest}}); err == nil && b.Digest != before.Digest {
 			t.Errorf("another text is published as small@1.0")
 		}
 	}

@@ -31,7 +31,7 @@ func onboarding(t *testing.T, c, reviewer *client.Client, name string) client.Op
 		if _, err := client.SubmitBlueprint.Call(ctx, c, p); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := client.PublishBlueprint.Call(ctx, reviewer, client.BlueprintParams{Blueprint: "small@1.0"}); err != nil {
+		if _, err := client.PublishBlueprint.Call(ctx, reviewer, client.PublishParams{BlueprintParams: client.BlueprintParams{Blueprint: "small@1.0"}}); err != nil {
 			t.Fatal(err)
 		}
 		op, err = client.RequestOperation.Call(ctx, c, in)

@@ -25,10 +25,16 @@ func moveRoutes(s *Server) {
 		return moveViewOf(v), err
 	})
 	route(s, client.ApproveMove, Access{tenure.ElevationApprove, Anywhere}, func(ctx context.Context, c *Call, p *client.DecideMoveParams) (client.Move, error) {
+		if err := isRead(p.Body.Digest, wholeDigest(p.Move)); err != nil {
+			return client.Move{}, err
+		}
 		m, err := c.Governor.ApproveMove(ctx, c.Caller, wholeDigest(p.Move), p.Body.Note)
 		return moveOf(m), err
 	})
 	route(s, client.RejectMove, Access{"", Signed}, func(ctx context.Context, c *Call, p *client.DecideMoveParams) (client.Move, error) {
+		if err := isRead(p.Body.Digest, wholeDigest(p.Move)); err != nil {
+			return client.Move{}, err
+		}
 		m, err := c.Governor.RejectMove(ctx, c.Caller, wholeDigest(p.Move), p.Body.Note)
 		return moveOf(m), err
 	})

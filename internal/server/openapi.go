@@ -20,6 +20,9 @@ import (
 func (s *Server) describe() {
 	doc := s.api.OpenAPI()
 	doc.Info.Description = "The control plane for a tenant's whole life on multi-tenant platforms. Who may use a route stands in x-tenure-permission and x-tenure-reach."
+	doc.Info.License = &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}
+	doc.Info.Contact = &huma.Contact{Name: "Tenure", URL: "https://github.com/tenurehq/tenure"}
+	doc.Servers = []*huma.Server{{URL: "/", Description: "The server that this document comes from"}}
 	doc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token":   {Type: "http", Scheme: "bearer"},
 		"session": {Type: "apiKey", In: "cookie", Name: SessionCookie},
@@ -29,6 +32,11 @@ func (s *Server) describe() {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
 			if op != nil {
 				problems(op, problem)
+				for _, p := range op.Parameters {
+					if p.Schema != nil {
+						p.Schema.PatternDescription = "" // huma's own, and in the refusals by now
+					}
+				}
 			}
 		}
 	}
@@ -39,7 +47,13 @@ func (s *Server) describe() {
 // openAPI writes the document. That takes as long as the rest of a server's start,
 // and few ask for it.
 func (s *Server) openAPI() ([]byte, error) {
-	raw, err := json.Marshal(s.api.OpenAPI())
+	doc := s.api.OpenAPI()
+	tags, err := s.tags()
+	if err != nil {
+		return nil, err
+	}
+	doc.Tags = tags
+	raw, err := json.Marshal(doc)
 	if err != nil {
 		return nil, tenure.Errorf(tenure.Internal, "the OpenAPI document: %w", err)
 	}

@@ -142,7 +142,7 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s %s: %d %s", d.verb, path, code, body)
 		}
 		if d.OperationID == client.SubmitBlueprint.Name {
-			if _, err := client.PublishBlueprint.Call(ctx, as(t, srv, "rita"), client.BlueprintParams{Blueprint: "small@1.0"}); err != nil {
+			if _, err := client.PublishBlueprint.Call(ctx, as(t, srv, "rita"), client.PublishParams{BlueprintParams: client.BlueprintParams{Blueprint: "small@1.0"}}); err != nil {
 				t.Error(err)
 			}
 		}

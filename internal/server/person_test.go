@@ -50,7 +50,7 @@ func TestOnePersonInEverySpelling(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range append(others, "ada") {
-		if _, err := client.PublishBlueprint.Call(ctx, as(t, srv, name), client.BlueprintParams{Blueprint: b.Digest}); tenure.CodeOf(err) != tenure.Forbidden {
+		if _, err := client.PublishBlueprint.Call(ctx, as(t, srv, name), client.PublishParams{BlueprintParams: client.BlueprintParams{Blueprint: b.Digest}}); tenure.CodeOf(err) != tenure.Forbidden {
 			t.Errorf("Ada wrote it, and %q publishes it: %v", name, err)
 		}
 	}

@@ -23,6 +23,14 @@ func wholeDigest(d string) string {
 	return "sha256:" + d
 }
 
+// isRead refuses a signature under another document than the one that stands there.
+func isRead(digest, stands string) error {
+	if digest != "" && wholeDigest(digest) != stands {
+		return tenure.Errorf(tenure.Conflict, "the digest %s is another one's; this one's is %s", digest, stands).WithHint("read it again, and send its digest")
+	}
+	return nil
+}
+
 func intentOf(in client.Intent) lifecycle.Intent { return lifecycle.Intent(in) }
 
 // requireIntent asks whether the caller may request this: over the tenant that

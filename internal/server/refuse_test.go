@@ -84,7 +84,7 @@ func TestRefusals(t *testing.T) {
 		{"too deep", "POST", "/v1/systems", `{"name":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`, "a", 400, "deeper than 32"},
 		{"bad principal", "GET", "/v1/tenants", "", "%zz", 400, "percent-encoded"},
 		{"nobody asks", "POST", "/v1/systems", `{"name":"main"}`, "", 401, "nobody is named"},
-		{"negative", "GET", "/v1/audit/entries?from=-1", "", "a", 400, "query.from"},
+		{"negative", "GET", "/v1/audit/entries?index=-1", "", "a", 400, "query.index"},
 		{"relative folder", "POST", "/v1/audit/export", `{"dir":"../x"}`, "a", 400, "absolute"},
 		{"no kind", "POST", "/v1/plans", `{"tenant":"x"}`, "a", 400, "no operation of kind"},
 		{"a plan and more", "POST", "/v1/operations", `{"plan":"sha256:00000000","tier":"gold"}`, "a", 400, "exactly as it is"},

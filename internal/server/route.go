@@ -92,7 +92,7 @@ func route[P, R any](s *Server, e client.Endpoint[P, R], a Access, f func(ctx co
 		case err != nil:
 			c.x.fail(err)
 		case !silent:
-			c.x.say(op.DefaultStatus, out)
+			c.x.say(op.DefaultStatus, client.Full(out))
 		}
 		return nil, nil
 	})
@@ -154,8 +154,8 @@ func (s *Server) operation(name, verb, path, summary, example string, once bool,
 	s.routes = append(s.routes, rt)
 	noun, _, _ := strings.Cut(name, ".")
 	op := huma.Operation{
-		OperationID: name, Method: verb, Path: path, Summary: summary, Tags: []string{noun}, DefaultStatus: s.status[name],
-		MaxBodyBytes: maxBody, BodyReadTimeout: -1, RejectUnknownQueryParameters: true,
+		OperationID: name, Method: verb, Path: path, Summary: summary, Description: rt.describe(summary), Tags: []string{noun}, DefaultStatus: s.status[name],
+		MaxBodyBytes: maxBody + 1, BodyReadTimeout: -1, RejectUnknownQueryParameters: true,
 		Middlewares: huma.Middlewares{s.around(rt)},
 		Extensions:  map[string]any{"x-tenure-reach": string(a.Reach)},
 	}
@@ -165,8 +165,9 @@ func (s *Server) operation(name, verb, path, summary, example string, once bool,
 	if once {
 		op.Extensions["x-tenure-once"] = true
 	}
-	if a.Reach != Public {
-		op.Security = []map[string][]string{{"token": {}}, {"session": {}}}
+	op.Security = []map[string][]string{{"token": {}}, {"session": {}}}
+	if a.Reach == Public {
+		op.Security = []map[string][]string{{}}
 	}
 	if verb == http.MethodPost {
 		op.Parameters = append(op.Parameters, &huma.Param{

@@ -220,12 +220,13 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "ready\n")
 }
 
-// exactNames has huma take a field's name as it is written and no other.
-var exactNames = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
+// strict has huma take a field's name as it is written and no other, and null for no
+// list.
+var strict = sync.OnceFunc(func() { huma.ValidateStrictCasing, huma.DefaultArrayNullable = true, false })
 
 // config is huma's: no pages of its own, JSON alone, and refusals as problems.
 func config() huma.Config {
-	exactNames()
+	strict()
 	c := huma.DefaultConfig("Tenure", "1")
 	c.DocsPath, c.SchemasPath, c.OpenAPIPath = "", "", ""
 	c.CreateHooks = nil

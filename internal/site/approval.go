@@ -247,14 +247,11 @@ func (v *visit) reject(id string) error {
 
 func (v *visit) decideMove() error {
 	p := client.DecideMoveParams{MoveID: client.MoveID{Move: v.PathValue("move")}}
-	p.Body.Note = v.PostFormValue("note")
+	p.Body.Note, p.Body.Digest = v.PostFormValue("note"), v.PostFormValue("digest")
 	var err error
 	say := "You have signed it; it is carried out."
 	switch v.PathValue("what") {
 	case "approve":
-		if v.PostFormValue("digest") != p.Move {
-			return tenure.Errorf(tenure.Conflict, "the digest that was shown isn't the change's")
-		}
 		_, err = ask(v, client.ApproveMove, p)
 	case "reject":
 		_, err = ask(v, client.RejectMove, p)

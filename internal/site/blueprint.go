@@ -276,9 +276,7 @@ func (v *visit) submitBlueprint() error {
 
 func (v *visit) publishBlueprint() error {
 	ref := v.PathValue("ref")
-	if d := v.PostFormValue("digest"); d != "" && d != ref {
-		return tenure.Errorf(tenure.Conflict, "the digest that was shown isn't the revision's")
-	}
-	_, err := ask(v, client.PublishBlueprint, client.BlueprintParams{Blueprint: ref})
+	p := client.PublishParams{BlueprintParams: client.BlueprintParams{Blueprint: ref}, SignedBody: client.Sign(v.PostFormValue("digest"))}
+	_, err := ask(v, client.PublishBlueprint, p)
 	return v.tried("/blueprints/"+url.PathEscape(ref), "It is published: tenants can be bound to it.", err)
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
@@ -290,17 +291,21 @@ func readParameters(in *client.Intent, body blueprintBody, f url.Values) error {
 	for name, p := range body.Parameters.Properties {
 		raw := strings.TrimSpace(f.Get("param." + name))
 		switch {
+		case len(f["param."+name]) > 1:
+			return tenure.Errorf(tenure.Invalid, "the parameter %s is given twice", name)
+		case !utf8.ValidString(raw):
+			return tenure.Errorf(tenure.Invalid, "the parameter %s isn't text in UTF-8", name)
+		case p.Type == "boolean" && raw != "" && raw != "true" && raw != "false":
+			return tenure.Errorf(tenure.Invalid, "the parameter %s is true or false, and not %.40q", name, raw)
 		case p.Type == "boolean":
 			in.Parameters[name] = raw == "true"
 		case raw == "":
 		case p.Type == "string" || p.Type == nil && len(p.Enum) > 0 && !json.Valid([]byte(raw)):
 			in.Parameters[name] = raw
 		default:
-			var value any
-			dec := json.NewDecoder(strings.NewReader(raw))
-			dec.UseNumber()
-			if err := dec.Decode(&value); err != nil {
-				return tenure.Errorf(tenure.Invalid, "the parameter %s isn't a JSON value of its type", name)
+			value, err := tenure.ReadJSON([]byte(raw))
+			if err != nil {
+				return tenure.Errorf(tenure.Invalid, "the parameter %s isn't a JSON value of its type: %w", name, err)
 			}
 			in.Parameters[name] = value
 		}

@@ -30,9 +30,11 @@ func moves(q querier, where string, args ...any) (out []Move, err error) {
 		if got := tenure.Digest([]byte(body)); got != m.Digest {
 			return tenure.Errorf(tenure.Conflict, "move %s doesn't match its digest (it hashes to %s): it was changed", m.Digest, got)
 		}
-		if err := json.Unmarshal([]byte(body), &m.Move); err != nil {
+		var signed tenure.SignedMove
+		if err := json.Unmarshal([]byte(body), &signed); err != nil {
 			return tenure.Errorf(tenure.Internal, "move %s: %w", m.Digest, err)
 		}
+		m.Move = tenure.Move(signed)
 		out = append(out, m)
 		return nil
 	})

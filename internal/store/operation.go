@@ -442,8 +442,8 @@ type Exception struct {
 	Operation  tenure.OperationID `json:"operation"`
 	Step       string             `json:"step"`
 	Reason     string             `json:"reason"`
-	AskedBy    string             `json:"askedBy"`
-	AskedAt    time.Time          `json:"askedAt"`
+	AskedBy    string             `json:"requestedBy"`
+	AskedAt    time.Time          `json:"requestedAt"`
 	AttestedBy string             `json:"attestedBy,omitempty"`
 	AttestedAt time.Time          `json:"attestedAt,omitzero"`
 }

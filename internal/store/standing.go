@@ -13,13 +13,14 @@ const standingColumns = `id, rule, digest, state, proposed_by, proposed_at, revi
 func standings(q querier, where string, args ...any) (out []tenure.Standing, err error) {
 	err = q.Rows(`select `+standingColumns+` from standing where `+where, args, func(r scanner) error {
 		var s tenure.Standing
+		var signed tenure.SignedStandingRule
 		var rule, reviews string
 		var proposed, ended int64
 		if err := r.Scan(&s.ID, &rule, &s.Digest, &s.State, &s.ProposedBy, &proposed, &reviews, &s.EndedBy, &ended, &s.Version); err != nil {
 			return err
 		}
 		s.ProposedAt, s.EndedAt = fromMicros(proposed), fromMicros(ended)
-		for text, into := range map[string]any{rule: &s.Rule, reviews: &s.Reviews} {
+		for text, into := range map[string]any{rule: &signed, reviews: &s.Reviews} {
 			if text == "" {
 				continue
 			}
@@ -27,6 +28,7 @@ func standings(q querier, where string, args ...any) (out []tenure.Standing, err
 				return tenure.Errorf(tenure.Internal, "standing approval %s: %w", s.ID, err)
 			}
 		}
+		s.Rule = tenure.StandingRule(signed)
 		out = append(out, s)
 		return nil
 	})
@@ -72,7 +74,7 @@ func (db *DB) DueStandings(ctx context.Context, now time.Time) ([]tenure.Standin
 func (tx *Tx) SaveStanding(s tenure.Standing) error {
 	if s.Version == 0 {
 		_, err := tx.Exec(`insert into standing (id, name, rule, digest, state, proposed_by, proposed_at, reviews, ends_at, ended_by, ended_at, version) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 0, 1)`,
-			string(s.ID), s.Rule.Name, text(s.Rule), s.Digest, string(s.State), s.ProposedBy, micros(s.ProposedAt), text(s.Reviews), micros(s.Rule.EndsAt))
+			string(s.ID), s.Rule.Name, text(tenure.SignedStandingRule(s.Rule)), s.Digest, string(s.State), s.ProposedBy, micros(s.ProposedAt), text(s.Reviews), micros(s.Rule.EndsAt))
 		return err
 	}
 	n, err := tx.Exec(`update standing set state = $1, reviews = $2, ended_by = $3, ended_at = $4, version = version + 1 where id = $5 and version = $6`,
