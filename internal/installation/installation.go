@@ -49,8 +49,9 @@ type Settings struct {
 	Policies  string    `yaml:"policies"`  // folder of Cedar policies that deny further; default policies, if it is there
 	// Approvals are what plans need on top of what their blueprint asks for.
 	Approvals []tenure.ApprovalRule `yaml:"approvals"`
-	Groups    map[string][]string   `yaml:"groups"` // of persons by name, for what escalates to them
-	Notify    Notify                `yaml:"notify"` // where notices go
+	Reviews   []Review              `yaml:"reviews"` // access reviews that open by themselves
+	Groups    map[string][]string   `yaml:"groups"`  // of persons by name, for what escalates to them
+	Notify    Notify                `yaml:"notify"`  // where notices go
 	// Sought is how long the places of closed tenants are looked at, with their sealed
 	// names and keys; zero is two years.
 	Sought tenure.Period `yaml:"sought"`
