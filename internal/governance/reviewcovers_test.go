@@ -23,7 +23,7 @@ func (d *desk) furnish() (token tenure.TokenID) {
 	d.write(func(tx *store.Tx) error {
 		return tx.SaveSystem(store.System{Name: "main", Connector: "memory", Fingerprint: "f", AddedBy: "cleo", AddedAt: now}, false)
 	})
-	made, _, err := d.MakeToken(ctx, governance.Local("root"), store.Token{Principal: d.ids["robot"], Name: "ci", ExpiresAt: now.AddDate(0, 1, 0)})
+	made, _, err := d.NewToken(ctx, governance.Local("root"), "robot", store.Token{Name: "ci", ExpiresAt: now.AddDate(0, 1, 0)})
 	d.must(err)
 	d.write(func(tx *store.Tx) error { return tx.UseToken(made.ID, now.Add(time.Minute)) })
 	_, err = d.Delegate(ctx, d.as("bob"), tenure.Delegation{To: "cleo", Scope: everywhere, Reason: "leave", StartsAt: now, EndsAt: now.AddDate(0, 1, 0)})
@@ -107,6 +107,7 @@ func TestReassign(t *testing.T) {
 		ctx := t.Context()
 		d.furnish()
 		d.hire("eve", tenure.SecurityOfficer, everywhere)
+		d.hire("aud", tenure.Auditor, everywhere)
 		cp, err := d.StartCampaign(ctx, d.as("ann"), tenure.Campaign{Name: "all", Covers: []tenure.ReviewKind{tenure.ReviewDelegation}, Scope: everywhere, Reviewers: []string{"ann"}, Silence: tenure.ReviewKeep, DueAt: d.Now().AddDate(0, 0, 14)})
 		d.must(err)
 		give := func(by, to, why string) error {
@@ -125,7 +126,7 @@ func TestReassign(t *testing.T) {
 			"to nobody known":           {"ann", "zoe", "leave", tenure.Invalid},
 			"to who sees a part":        {"ann", "dan", "leave", tenure.Invalid},
 			"by who has no part in it":  {"dan", "eve", "leave", tenure.NotFound},
-			"by who may read it, alone": {"eve", "eve", "mine", tenure.Forbidden},
+			"by who may read it, alone": {"aud", "eve", "mine", tenure.Forbidden},
 		} {
 			if err := give(c.by, c.to, c.why); tenure.CodeOf(err) != c.code {
 				t.Errorf("%s: %v (%s), want %s", what, err, tenure.CodeOf(err), c.code)
@@ -188,7 +189,7 @@ func TestScheduledReview(t *testing.T) {
 		entries := func(_ context.Context, kind, by string, tenant tenure.TenantID, op tenure.OperationID, subject string, facts map[string]string) (audit.Entry, error) {
 			return audit.Entry{Format: audit.Format, At: d.Now(), Kind: kind, Tenant: tenant, Operation: op, Subject: subject, Data: audit.Facts(facts)}, nil
 		}
-		s := governance.Schedule{Name: "quarterly", Every: period(t, "P3M"), From: start.Add(24 * time.Hour), Lasts: period(t, "P14D"), Covers: []tenure.ReviewKind{tenure.ReviewGrant}, Scope: tenure.Scope{Tiers: []string{"team"}}, Reviewers: []string{"bob"}, Silence: tenure.ReviewRevoke}
+		s := governance.Schedule{Name: "quarterly", Every: period(t, "P3M"), From: start.Add(24 * time.Hour), Lasts: period(t, "P14D"), Covers: []tenure.ReviewKind{tenure.ReviewGrant}, Scope: tenure.Scope{Tiers: []string{"team"}}, Reviewers: []string{"bob"}, Silence: tenure.ReviewKeep}
 		d.must(s.Check())
 		process := func() *governance.Governor {
 			return governance.New(governance.Options{DB: d.db, Now: d.Now, Entry: entries, Schedules: []governance.Schedule{s}})
