@@ -174,7 +174,11 @@ func nextSteps(v client.OperationDetail) []string {
 				out = append(out, "two persons, that the longer rule wins: tenure operation approve "+id+" --gate "+st.Key+" --digest "+v.Plan+" --as SOMEBODY-ELSE")
 			}
 		case tenure.ActTask:
-			out = append(out, "tenure operation done "+id+" --gate "+st.Key)
+			say := "tenure operation done " + id + " --gate " + st.Key
+			if st.Gate != nil && st.Gate.Another {
+				say += " --as SOMEBODY-ELSE"
+			}
+			out = append(out, say)
 		}
 	}
 	return out
