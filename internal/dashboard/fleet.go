@@ -71,7 +71,10 @@ type Leaving struct {
 }
 
 // CostFigures are what tenants' resources cost a month.
-type CostFigures struct{ Running, Stopped, Orphaned Money }
+type CostFigures struct {
+	Running, Stopped, Orphaned Money // stopped is of what ran and has ended
+	At                         time.Time
+}
 
 // Fleet renders the fleet page.
 func (p *Pages) Fleet(w io.Writer, frame Frame, v FleetView) error {

@@ -14,3 +14,8 @@ create unique index campaign_occasion on campaign (schedule, occasion) where sch
 alter table review_item add column last_used_at bigint not null default 0;
 alter table review_item add column assigned_by text not null default '';
 alter table review_item add column assigned_why text not null default '';
+
+-- operation.refused (public): why it was cancelled, where no person withdrew it: expired (nobody approved it in time) or rejected.
+alter table operation add column refused text not null default '';
+update operation set refused = 'rejected' where state = 'cancelled' and wanted_why like 'rejected at %';
+update operation set refused = 'expired' where state = 'cancelled' and wanted_why like 'nobody approved it within %';
