@@ -19,6 +19,7 @@ type Blueprint struct {
 	Notices      []NoticeSpec          `json:"notices,omitempty"`
 	Failure      FailurePolicy         `json:"failure"`
 	Approvals    map[OperationKind]int `json:"approvals"` // how many persons, for each kind
+	Onboarding   OnboardingSpec        `json:"onboarding,omitzero"`
 	Offboarding  OffboardingSpec       `json:"offboarding"`
 }
 
@@ -82,8 +83,8 @@ type NoticeSpec struct {
 
 // OffboardingSpec is how a tenant leaves.
 type OffboardingSpec struct {
-	Grace      Period   `json:"grace"`           // full service after the notice; PT0S cuts at once
-	Retrieval  Period   `json:"retrieval"`       // the export stays for the customer, at least
-	Quarantine Period   `json:"quarantine"`      // a store is set aside this long before it is dropped
-	Tasks      []string `json:"tasks,omitempty"` // hand-over that a person does and confirms
+	Grace      Period     `json:"grace"`           // full service after the notice; PT0S cuts at once
+	Retrieval  Period     `json:"retrieval"`       // the export stays for the customer, at least
+	Quarantine Period     `json:"quarantine"`      // a store is set aside this long before it is dropped
+	Tasks      []TaskSpec `json:"tasks,omitempty"` // hand-over that a person does and confirms
 }

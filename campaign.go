@@ -2,6 +2,7 @@ package tenure
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -13,10 +14,22 @@ const (
 	ReviewAccount   ReviewKind = "account"   // a tenant's resource that gives access: key, account, integration
 	ReviewAgreement ReviewKind = "agreement" // a data sharing agreement of a tenant's
 	ReviewExport    ReviewKind = "export"    // an export grant of a tenant's
+
+	ReviewToken      ReviewKind = "token"      // a token of a person's or a machine's
+	ReviewDelegation ReviewKind = "delegation" // somebody's approvals in another's hands
+	ReviewStanding   ReviewKind = "standing"   // a standing approval
+	ReviewBreakGlass ReviewKind = "breakglass" // a use of break-glass within the last year
+	ReviewCredential ReviewKind = "credential" // what Tenure itself comes into a system with
 )
 
 // ReviewKinds lists every kind.
-var ReviewKinds = []ReviewKind{ReviewGrant, ReviewAccount, ReviewAgreement, ReviewExport}
+var ReviewKinds = []ReviewKind{ReviewGrant, ReviewAccount, ReviewAgreement, ReviewExport, ReviewToken, ReviewDelegation, ReviewStanding, ReviewBreakGlass, ReviewCredential}
+
+// Narrows says whether a review can make less of such a thing, rather than keep it
+// or take it away.
+func (k ReviewKind) Narrows() bool {
+	return k == ReviewGrant || k == ReviewAccount || k == ReviewAgreement || k == ReviewExport
+}
 
 // ReviewDecision is the answer to "is this still needed?".
 type ReviewDecision string
@@ -46,8 +59,11 @@ type Campaign struct {
 	Name      string         `json:"name"`
 	Covers    []ReviewKind   `json:"covers"`
 	Scope     Scope          `json:"scope"`
-	Reviewers []string       `json:"reviewers"` // persons' names
-	Silence   ReviewDecision `json:"silence"`   // what an item that nobody answered becomes: keep or revoke
+	Reviewers []string       `json:"reviewers"`          // persons' names
+	ByOwner   bool           `json:"byOwner,omitempty"`  // items go to their owner first: see AssignReviewers
+	Schedule  string         `json:"schedule,omitempty"` // of the settings, that opened it
+	Occasion  time.Time      `json:"occasion,omitzero"`  // which of the schedule's dates it was opened for
+	Silence   ReviewDecision `json:"silence"`            // what an item that nobody answered becomes: keep or revoke
 	State     CampaignState  `json:"state"`
 	DueAt     time.Time      `json:"dueAt"`
 	CreatedBy string         `json:"createdBy"`
@@ -64,7 +80,7 @@ func (c Campaign) Check(now time.Time) error {
 	case c.Name == "" || len(c.Name) > 200:
 		return Errorf(Invalid, "a campaign's name has 1 to 200 bytes")
 	case len(c.Covers) == 0:
-		return Errorf(Invalid, "a campaign covers something").WithHint("kinds: grant, account, agreement, export")
+		return Errorf(Invalid, "a campaign covers something").WithHint("kinds: %s", joinWords(ReviewKinds))
 	case len(c.Reviewers) == 0 || len(c.Reviewers) > MaxReviewers:
 		return Errorf(Invalid, "a campaign has 1 to %d reviewers", MaxReviewers)
 	case c.Silence != ReviewKeep && c.Silence != ReviewRevoke:
@@ -76,7 +92,7 @@ func (c Campaign) Check(now time.Time) error {
 	}
 	for i, k := range c.Covers {
 		if !slices.Contains(ReviewKinds, k) || slices.Contains(c.Covers[:i], k) {
-			return Errorf(Invalid, "a campaign can't cover %q", clip(string(k))).WithHint("kinds, each once: grant, account, agreement, export")
+			return Errorf(Invalid, "a campaign can't cover %q", clip(string(k))).WithHint("kinds, each once: %s", joinWords(ReviewKinds))
 		}
 	}
 	for i, r := range c.Reviewers {
@@ -102,12 +118,15 @@ type ReviewItem struct {
 	Campaign  CampaignID     `json:"campaign"`
 	Seq       int            `json:"seq"` // from 1
 	Kind      ReviewKind     `json:"kind"`
-	Subject   string         `json:"subject"`          // id of the grant, resource or agreement
-	Tenant    TenantID       `json:"tenant,omitempty"` // "" for a grant
-	Holder    string         `json:"holder,omitempty"` // the principal who has it, or who made it
-	Owner     string         `json:"owner,omitempty"`  // of a machine: who answers for it
+	Subject   string         `json:"subject"`             // id of the grant, resource or agreement
+	Tenant    TenantID       `json:"tenant,omitempty"`    // "" for a grant
+	Holder    string         `json:"holder,omitempty"`    // the principal who has it, or who made it
+	Owner     string         `json:"owner,omitempty"`     // of a machine: who answers for it; of a delegation: who gave it
+	LastUsed  time.Time      `json:"lastUsedAt,omitzero"` // as far as Tenure knows
 	Detail    string         `json:"detail"`
 	Reviewer  string         `json:"reviewer"`
+	Assigned  string         `json:"assignedBy,omitempty"` // who gave it to another reviewer
+	AssignWhy string         `json:"assignedWhy,omitempty"`
 	Decision  ReviewDecision `json:"decision,omitempty"`
 	ChangeTo  *ReviewTo      `json:"changeTo,omitempty"`
 	Reason    string         `json:"reason,omitempty"`
@@ -124,13 +143,20 @@ func (i ReviewItem) Concerns(name string) bool {
 }
 
 // AssignReviewers gives every item to a reviewer whom it doesn't concern and who
-// can see it, the one with the fewest items first and then in the order in which
-// they are named. An item that none of them can review is Invalid: nobody
+// can see it: to its owner if it has one of whom that is true, else to the one named
+// with the fewest items, and then in the order in which they are named. An item that none of them can review is Invalid: nobody
 // reviews their own access or that of a machine they answer for.
-func AssignReviewers(items []ReviewItem, reviewers []string, sees func(item ReviewItem, reviewer string) bool) error {
+func AssignReviewers(items []ReviewItem, reviewers []string, owner func(item int) string, sees func(item ReviewItem, reviewer string) bool) error {
 	load := make(map[string]int, len(reviewers))
 	for n := range items {
-		best := ""
+		best := owner(n)
+		if best != "" && (items[n].Concerns(best) || !sees(items[n], best)) {
+			best = ""
+		}
+		if best != "" {
+			items[n].Reviewer = best
+			continue
+		}
 		for _, r := range reviewers {
 			if !items[n].Concerns(r) && sees(items[n], r) && (best == "" || load[r] < load[best]) {
 				best = r
@@ -144,6 +170,25 @@ func AssignReviewers(items []ReviewItem, reviewers []string, sees func(item Revi
 		load[best]++
 	}
 	return nil
+}
+
+// Reassign gives an item that nobody has answered yet to another reviewer, for a
+// reason: whom it doesn't concern.
+func (i ReviewItem) Reassign(c Campaign, to, by, why string, now time.Time) (ReviewItem, error) {
+	switch {
+	case c.State != CampaignOpen || !now.Before(c.DueAt):
+		return i, Errorf(Conflict, "the campaign %q takes no more answers", c.Name)
+	case i.Decision != "":
+		return i, Errorf(Conflict, "item %d is answered already: %s", i.Seq, i.Decision)
+	case i.Concerns(to):
+		return i, Errorf(Forbidden, "item %d concerns %s, who can't review it", i.Seq, to).WithHint("nobody reviews their own access or that of a machine they answer for")
+	case SamePerson(to, i.Reviewer):
+		return i, Errorf(Conflict, "item %d is for %s to review already", i.Seq, to)
+	case strings.TrimSpace(why) == "" || len(why) > 1000:
+		return i, Errorf(Invalid, "giving an item to another reviewer needs a reason of at most 1,000 bytes")
+	}
+	i.Reviewer, i.Assigned, i.AssignWhy = to, by, why
+	return i, nil
 }
 
 // CheckDecision is the separation of duties in a review: only the item's
@@ -165,6 +210,8 @@ func CheckDecision(c Campaign, item ReviewItem, d ReviewItem) error {
 		return Errorf(Invalid, "an answer is keep, revoke or change, not %q", clip(string(d.Decision)))
 	case d.Decision == ReviewChange && d.ChangeTo == nil:
 		return Errorf(Invalid, "a change says what to")
+	case d.Decision == ReviewChange && !item.Kind.Narrows():
+		return Errorf(Invalid, "a %s can't be made less of", item.Kind).WithHint("keep it or revoke it")
 	case d.Decision != ReviewChange && d.ChangeTo != nil:
 		return Errorf(Invalid, "only the answer change says what to")
 	case d.Decision != ReviewKeep && d.Reason == "":

@@ -93,7 +93,7 @@ type ElevationLimits struct {
 	Claim         time.Duration // an approved one that isn't claimed lapses; default 1 hour
 	BreakGlass    time.Duration // a break-glass that doesn't say how long; default 1 hour
 	MaxBreakGlass time.Duration // default 4 hours
-	Review        time.Duration // a break-glass is to be reviewed within; default 24 hours
+	Review        time.Duration // a break-glass is to be reviewed within, from its end; default 24 hours
 }
 
 // WithDefaults fills in what isn't set.
@@ -351,7 +351,14 @@ func (e Elevation) Settle(l ElevationLimits, now time.Time) (Elevation, bool) {
 	return e, true
 }
 
-// Review records a second person's look at a break-glass, once.
+// OverAt says whether nothing more can be done under it at now: it has ended, or
+// its clock has run out and nobody has written that down yet.
+func (e Elevation) OverAt(now time.Time) bool {
+	return e.State.Over() || e.State == ElevationActive && !now.Before(e.EndsAt)
+}
+
+// Review records a second person's look at a break-glass, once and after its end:
+// before, more could be done under it than was looked at.
 func (e Elevation) Review(by Caller, note string, now time.Time) (Elevation, error) {
 	switch {
 	case e.Kind != BreakGlass:
@@ -364,13 +371,26 @@ func (e Elevation) Review(by Caller, note string, now time.Time) (Elevation, err
 	if err := e.another(by, "reviews"); err != nil {
 		return e, err
 	}
+	if !e.OverAt(now) {
+		return e, Errorf(Conflict, "the break-glass goes on until %s, and is reviewed when it has ended", e.EndsAt.Format("2006-01-02 15:04 MST")).
+			WithHint("end it now: tenure elevation revoke %s", e.ID)
+	}
 	e.ReviewedBy, e.ReviewedAt, e.ReviewNote = by.Name, now, note
 	return e, nil
 }
 
+// ReviewDueAt is by when a break-glass is to be reviewed, counted from its end.
+func (e Elevation) ReviewDueAt(l ElevationLimits) time.Time {
+	end := e.EndedAt
+	if end.IsZero() {
+		end = e.EndsAt
+	}
+	return end.Add(l.Review)
+}
+
 // ReviewOverdue says whether a break-glass should have been reviewed by now.
 func (e Elevation) ReviewOverdue(l ElevationLimits, now time.Time) bool {
-	return e.Kind == BreakGlass && e.ReviewedAt.IsZero() && !now.Before(e.RequestedAt.Add(l.Review))
+	return e.Kind == BreakGlass && e.ReviewedAt.IsZero() && !now.Before(e.ReviewDueAt(l))
 }
 
 // Grant is what an active elevation gives.

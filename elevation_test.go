@@ -124,8 +124,11 @@ func TestElevationStates(t *testing.T) {
 			if e.Grant("grt_1").Active(now) && e.State == tenure.ElevationActive && !now.Before(e.EndsAt) {
 				t.Fatal("its grant counts after its end, though nothing ran")
 			}
+			if !before.OverAt(now) && e.ReviewedBy != "" {
+				t.Fatal("a break-glass was reviewed before its end")
+			}
 			reviewed := e.ReviewedBy != "" && e.ReviewedBy != e.Name && e.ReviewedBy != e.Owner && e.ReviewedBy != "ci"
-			if glass && !reviewed && !e.ReviewOverdue(limits, start.Add(limits.Review)) {
+			if glass && !reviewed && !e.ReviewOverdue(limits, now.Add(2*time.Hour+limits.Review)) {
 				t.Fatal("a break-glass that nobody reviewed is fine")
 			}
 			if before.State.Over() && e.State != before.State {
@@ -215,7 +218,9 @@ func TestElevationNeedsAnother(t *testing.T) {
 	if _, err := e.Approve(caller("bo"), e.Digest, limits, start); err != nil {
 		t.Errorf("another person approves: %v", err)
 	}
-	reviewed, err := glass.Review(caller("bo"), "fine", start)
+	_, err = glass.Review(caller("bo"), "fine", glass.EndsAt.Add(-time.Second))
+	code(t, "a review before its end", err, tenure.Conflict)
+	reviewed, err := glass.Review(caller("bo"), "fine", glass.EndsAt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -150,6 +150,8 @@ type Gate struct {
 	Remind   Period      `json:"remind,omitzero"`  // unanswered for so long, a reminder is sent
 	Escalate *Escalation `json:"escalate,omitempty"`
 	Rules    []string    `json:"rules,omitempty"` // names of the rules that asked
+	// Another is of a task: it isn't who requested the operation that confirms it.
+	Another bool `json:"another,omitempty"`
 }
 
 // Probe is one check of what must work or must be refused.

@@ -44,10 +44,42 @@ type Quorum struct {
 	Count int  `json:"count" yaml:"count"` // 1 to 9
 }
 
-// Escalation says after how long which role is told that a gate still waits.
+// Escalation says after how long who is told that a gate still waits: a role, or a
+// group of persons that the settings name. Of them those are told whom the reminder
+// didn't go to.
 type Escalation struct {
 	After Period `json:"after" yaml:"after"`
-	Role  Role   `json:"role" yaml:"role"`
+	Role  Role   `json:"role,omitempty" yaml:"role"`
+	Group string `json:"group,omitempty" yaml:"group"`
+}
+
+// Recipient is whom a notice is addressed to: "role:…" or "group:…".
+func (e Escalation) Recipient() string {
+	if e.Group != "" {
+		return "group:" + e.Group
+	}
+	return "role:" + string(e.Role)
+}
+
+// String names them in words.
+func (e Escalation) String() string { return strings.Replace(e.Recipient(), ":", " ", 1) }
+
+// CheckGroups refuses groups of persons that can't be right.
+func CheckGroups(groups map[string][]string) error {
+	for name, persons := range groups {
+		if CheckLabel(name, "") != nil {
+			return Errorf(Invalid, "groups: %q is no name for a group", clip(name))
+		}
+		if len(persons) == 0 || len(persons) > MaxReviewers {
+			return Errorf(Invalid, "groups: %s has 1 to %d persons", name, MaxReviewers)
+		}
+		for i, p := range persons {
+			if strings.TrimSpace(p) == "" || NamesPerson(persons[:i], p) {
+				return Errorf(Invalid, "groups: %s names %q twice, or nobody", name, clip(p))
+			}
+		}
+	}
+	return nil
 }
 
 // maxSigners bounds how many persons a gate can ask for: more than nine is a gate
@@ -106,7 +138,9 @@ func (r ApprovalRule) checkDates(bad func(string, ...any) *Error) error {
 	}
 	if e := r.Escalate; e != nil {
 		switch {
-		case !slices.Contains(Roles, e.Role):
+		case (e.Role == "") == (e.Group == ""):
+			return bad("it escalates to a role or to a group, one of the two")
+		case e.Group == "" && !slices.Contains(Roles, e.Role):
 			return bad("there is no role %q to escalate to", clip(string(e.Role))).WithHint("roles: %s", joinRoles())
 		case !e.After.longer(Period{}):
 			return bad("escalate.after is longer than nothing")

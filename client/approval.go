@@ -27,6 +27,8 @@ type Waiting struct {
 	Since       time.Time            `json:"openedAt"`
 	ExpiresAt   time.Time            `json:"expiresAt,omitzero"`
 	Escalated   bool                 `json:"escalated,omitempty"`
+	EscalatedTo string               `json:"escalatedTo,omitempty" doc:"role:…, group:… or person:…, with commas; blank beside an escalation if nobody stands above those who were reminded"`
+	Escalation  string               `json:"escalation,omitempty" doc:"why it went to them, or to nobody"`
 }
 
 // InboxParams say which part of the inbox is wanted.

@@ -29,6 +29,7 @@ type Elevation struct {
 	EndedAt     time.Time             `json:"endedAt,omitzero"`
 	EndedBy     string                `json:"endedBy,omitempty"`
 	Why         string                `json:"endedReason,omitempty"` // of a rejection or revocation
+	ReviewDueAt time.Time             `json:"reviewDueAt,omitzero"`  // of a break-glass: counted from its end
 	ReviewedBy  string                `json:"reviewedBy,omitempty"`
 	ReviewedAt  time.Time             `json:"reviewedAt,omitzero"`
 	ReviewNote  string                `json:"reviewNote,omitempty"`
@@ -104,6 +105,19 @@ type ElevationReason struct {
 	}
 }
 
+// ElevationEntries page through what was done while an elevation lasted.
+type ElevationEntries struct {
+	ElevationID
+	Limit int `query:"limit" doc:"at most this many (default 50)" minimum:"1" maximum:"500"`
+}
+
+// DoneUnder is what somebody did while an elevation of theirs lasted, as the log has
+// it, the oldest first.
+type DoneUnder struct {
+	Items []LogEntry `json:"items"`
+	More  bool       `json:"more"` // there may be more than this
+}
+
 // BreakGlassReview says what a look at a break-glass found.
 type BreakGlassReview struct {
 	ElevationID
@@ -135,9 +149,11 @@ var (
 	RevokeElevation = Endpoint[ElevationReason, Elevation]{Name: "elevation.revoke", Verb: "POST", Path: "/v1/elevations/{elevation}/revoke", Summary: "End an elevation at once, with its login's sessions, or take a request back", Example: `{"reason": "done"}`}
 	// BreakGlass takes a role at once.
 	BreakGlass = Endpoint[BreakGlassParams, ClaimedElevation]{
-		Name: "elevation.breakglass", Verb: "POST", Path: "/v1/break-glass", Summary: "Take a role at once, without approval: everybody hears of it, and another person reviews it within 24 hours",
+		Name: "elevation.breakglass", Verb: "POST", Path: "/v1/break-glass", Summary: "Take a role at once, without approval: everybody hears of it, and another person reviews it within 24 hours of its end",
 		Example: `{"role": "operator", "scope": {"tenants": ["acme"]}, "reason": "checkout is down for everybody", "duration": "PT1H"}`, Once: true,
 	}
+	// ElevationLog lists what was done while it lasted.
+	ElevationLog = Endpoint[ElevationEntries, DoneUnder]{Name: "elevation.entries", Verb: "GET", Path: "/v1/elevations/{elevation}/entries", Summary: "List what its holder did while an elevation or break-glass lasted, for who reviews it or reads the log"}
 	// ReviewBreakGlass records another person's look at it.
-	ReviewBreakGlass = Endpoint[BreakGlassReview, Elevation]{Name: "elevation.review", Verb: "POST", Path: "/v1/elevations/{elevation}/review", Summary: "Review another person's break-glass", Example: `{"note": "was needed; the runbook is mended"}`}
+	ReviewBreakGlass = Endpoint[BreakGlassReview, Elevation]{Name: "elevation.review", Verb: "POST", Path: "/v1/elevations/{elevation}/review", Summary: "Review another person's break-glass when it has ended", Example: `{"note": "was needed; the runbook is mended"}`}
 )

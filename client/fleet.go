@@ -21,6 +21,7 @@ type Fleet struct {
 	Findings   map[tenure.Severity]int      `json:"findings"`
 	Onboarding OnboardingFigures            `json:"onboarding"`
 	Cost       *FleetCost                   `json:"cost,omitempty"` // for who sees everything
+	CountedAt  time.Time                    `json:"countedAt"`      // when held, waiting, stuckAll, leavingAll and findings were counted
 }
 
 // FleetCount is how many tenants that aren't closed have something in common.
@@ -43,11 +44,14 @@ type FleetOperation struct {
 }
 
 // OnboardingFigures say how moving in went in the last 90 days. Times are in
-// seconds from the request to active.
+// seconds from the request to the end, of all that ended.
 type OnboardingFigures struct {
 	Since     time.Time        `json:"startsAt"`
 	Runs      int              `json:"runs"`
-	Failed    int              `json:"failed"`
+	Failed    int              `json:"failed"`    // for a technical cause
+	Expired   int              `json:"expired"`   // nobody approved it in time
+	Rejected  int              `json:"rejected"`  // somebody said no
+	Withdrawn int              `json:"withdrawn"` // whoever asked took it back
 	P50       float64          `json:"p50"`
 	P95       float64          `json:"p95"`
 	Settled   int              `json:"settled"`   // succeeded
@@ -66,9 +70,9 @@ type OnboardingWeek struct {
 
 // FleetCost is what resources cost a month, in minor units by currency.
 type FleetCost struct {
-	At       time.Time        `json:"at"`
+	At       time.Time        `json:"at"` // when it was added up
 	Running  map[string]int64 `json:"running"`
-	Stopped  map[string]int64 `json:"stopped"`
+	Stopped  map[string]int64 `json:"stopped"` // of what ran and has ended
 	Orphaned map[string]int64 `json:"orphaned"`
 }
 

@@ -23,6 +23,16 @@ type OperationDetail struct {
 	Rows       []tenure.StepStatus `json:"rows"`
 	Approvals  []tenure.Approval   `json:"approvals,omitempty"`
 	Exceptions []Exception         `json:"exceptions,omitempty"`
+
+	Escalations []Escalated `json:"escalations,omitempty"` // of gates that still wait
+}
+
+// Escalated says whom the escalation of a gate went to, and why.
+type Escalated struct {
+	Gate string    `json:"gate"`
+	To   string    `json:"to,omitempty" doc:"role:…, group:… or person:…, with commas; blank if nobody stands above those who were reminded"`
+	Why  string    `json:"why"`
+	At   time.Time `json:"at"`
 }
 
 // Exception is a step that is left out, with who asked and who attested.

@@ -25,6 +25,17 @@ type Tenant struct {
 	CreatedAt    time.Time                   `json:"createdAt"`
 	UpdatedAt    time.Time                   `json:"updatedAt"`
 	Version      int64                       `json:"version"` // the ETag's
+
+	OpenFindings map[tenure.Severity]int `json:"openFindings,omitempty" doc:"in lists: how many are open and not waived, by severity"`
+	Next         *TenantNext             `json:"next,omitempty" doc:"in lists: the next thing to happen; absent if nothing is open"`
+}
+
+// TenantNext is the next thing to happen to a tenant.
+type TenantNext struct {
+	What      string             `json:"what"`
+	At        time.Time          `json:"at,omitzero" doc:"when it happens, or by when somebody must act; absent: nobody knows"`
+	Who       string             `json:"who,omitempty" doc:"who must act; absent: it goes on by itself"`
+	Operation tenure.OperationID `json:"operation"`
 }
 
 // TenantDetail is a tenant with all that stands around it.

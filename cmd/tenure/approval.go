@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -30,11 +31,19 @@ func (a *app) approvalList() *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, w := range list {
-				rows[i] = []string{w.Kind, w.ID, clip(w.Summary, 70), w.RequestedBy, fmt.Sprintf("%d of %d", w.Have, w.Need), w.Missing, relative(w.Since.Sub(o.now)), o.when(w.ExpiresAt), short(w.Digest)}
+				rows[i] = []string{w.Kind, w.ID, clip(w.Summary, 70), w.RequestedBy, fmt.Sprintf("%d of %d", w.Have, w.Need), w.Missing, relative(w.Since.Sub(o.now)), o.when(w.ExpiresAt), escalatedTo(w), short(w.Digest)}
 			}
-			o.table([]string{"KIND", "ID", "WHAT", "ASKED BY", "HAS", "NEEDS", "SINCE", "EXPIRES", "DIGEST"}, rows)
+			o.table([]string{"KIND", "ID", "WHAT", "ASKED BY", "HAS", "NEEDS", "SINCE", "EXPIRES", "ESCALATED TO", "DIGEST"}, rows)
 		})
 	})
+}
+
+// escalatedTo is whom the gate's escalation went to, if there was one.
+func escalatedTo(w client.Waiting) string {
+	if w.Escalation == "" {
+		return ""
+	}
+	return cmp.Or(w.EscalatedTo, "nobody stands above")
 }
 
 func (a *app) approvalCount() *cobra.Command {

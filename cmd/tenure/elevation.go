@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ func (a *app) elevation() *cobra.Command {
 		Short: "Ask for a role for a while, approve, claim and end it",
 		Long: "A role for a while is asked for with a reason, approved by another person, and claimed within an hour; its clock runs from\n" +
 			"the claim, and it ends by itself or at once by revoke. With --system it opens a login of its own to the named tenants' data.",
-	}, a.elevationRequest(), a.elevationApprove(), a.elevationReject(), a.elevationClaim(), a.elevationRevoke(), a.elevationReview(), a.elevationShow(), a.elevationList())
+	}, a.elevationRequest(), a.elevationApprove(), a.elevationReject(), a.elevationClaim(), a.elevationRevoke(), a.elevationReview(), a.elevationEntries(), a.elevationShow(), a.elevationList())
 }
 
 // elevationFlags are what both ways to a role take.
@@ -126,7 +127,7 @@ func (a *app) elevationClaim() *cobra.Command {
 
 func (a *app) elevationReview() *cobra.Command {
 	var p client.BreakGlassReview
-	cmd := command("review ELEVATION --note NOTE", "Review another person's break-glass", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+	cmd := command("review ELEVATION --note NOTE", "Review another person's break-glass", "It is reviewed when it has ended; elevation entries lists what was done while it lasted.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 		p.Elevation = args[0]
 		e, err := ask(cmd.Context(), a, client.ReviewBreakGlass, p)
 		if err != nil {
@@ -144,8 +145,46 @@ func (a *app) elevationShow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(e, func(o *page) { printElevation(o, e) })
+		return a.show(e, func(o *page) {
+			printElevation(o, e)
+			if e.Kind != tenure.BreakGlass {
+				return
+			}
+			if did, err := ask(cmd.Context(), a, client.ElevationLog, client.ElevationEntries{ElevationID: client.ElevationID{Elevation: args[0]}, Limit: 50}); err == nil {
+				o.line("")
+				printDone(o, did)
+			}
+		})
 	})
+}
+
+func (a *app) elevationEntries() *cobra.Command {
+	var p client.ElevationEntries
+	cmd := command("entries ELEVATION", "List what was done while an elevation or break-glass lasted", "From the audit log: what its holder did from its start to its end, by whatever right.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+		p.Elevation = args[0]
+		did, err := ask(cmd.Context(), a, client.ElevationLog, p)
+		if err != nil {
+			return err
+		}
+		return a.show(did, func(o *page) { printDone(o, did) })
+	})
+	cmd.Flags().IntVar(&p.Limit, "limit", 50, "at most this many, up to 500")
+	return cmd
+}
+
+func printDone(o *page, did client.DoneUnder) {
+	if len(did.Items) == 0 {
+		o.line("The log has nothing that was done while it lasted.")
+		return
+	}
+	rows := make([][]string, len(did.Items))
+	for i, e := range did.Items {
+		rows[i] = []string{fmt.Sprint(e.Index), e.At, e.Kind, e.Tenant, e.Subject}
+	}
+	o.table([]string{"entry", "at", "what", "tenant", "subject"}, rows)
+	if did.More {
+		o.line("There may be more: read the log, tenure audit log --from %d", did.Items[len(did.Items)-1].Index+1)
+	}
 }
 
 func (a *app) elevationList() *cobra.Command {
@@ -183,7 +222,7 @@ func (a *app) elevationList() *cobra.Command {
 func (a *app) breakGlass() *cobra.Command {
 	var e elevationFlags
 	cmd := command("break-glass --role ROLE --tenant TENANT --reason REASON", "Take a role at once, without approval",
-		"For emergencies. Everybody hears of it, and another person reviews it within 24 hours. It lasts an hour, or --for up to four,\nand never destroys data, approves, gives access out or releases a hold.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+		"For emergencies. Everybody hears of it, and another person reviews it within 24 hours of its end. It lasts an hour, or --for up to four,\nand never destroys data, approves, gives access out or releases a hold.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
 			scope, length, err := e.read()
 			if err != nil {
 				return err
@@ -205,12 +244,14 @@ func printElevation(o *page, e client.Elevation) {
 	}
 	o.fields("elevation", string(e.ID), "kind", string(e.Kind), "whose", e.Name, "role", string(e.Role), "over", e.Scope.String(), "direct access", direct, "reason", e.Reason, "for", e.For,
 		"digest", e.Digest, "state", string(e.State), "requested", o.when(e.RequestedAt), "decided by", e.DecidedBy, "claim until", o.when(e.ClaimUntil), "started", o.when(e.StartedAt),
-		"ends", o.when(e.EndsAt), "ended", o.when(e.EndedAt), "ended by", e.EndedBy, "why", e.Why, "reviewed by", e.ReviewedBy, "review", e.ReviewNote)
+		"ends", o.when(e.EndsAt), "ended", o.when(e.EndedAt), "ended by", e.EndedBy, "why", e.Why, "review due", o.when(e.ReviewDueAt), "reviewed by", e.ReviewedBy, "review", e.ReviewNote)
 	switch {
 	case e.State == tenure.ElevationRequested:
 		o.next("another person: tenure elevation approve " + string(e.ID) + " --digest " + e.Digest)
 	case e.State == tenure.ElevationApproved:
 		o.next(e.Name + ": tenure elevation claim " + string(e.ID))
+	case e.Kind == tenure.BreakGlass && e.State == tenure.ElevationActive:
+		o.next("tenure elevation revoke "+string(e.ID), "when it has ended, another person reviews it")
 	case e.Kind == tenure.BreakGlass && e.ReviewedAt.IsZero():
 		o.next("another person: tenure elevation review " + string(e.ID) + " --note WHAT-WAS-FOUND")
 	}

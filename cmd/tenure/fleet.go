@@ -26,7 +26,7 @@ func (a *app) fleet() *cobra.Command {
 func printFleet(o *page, f client.Fleet) {
 	o.fields("tenants", fmt.Sprint(f.Tenants), "by state", counted(tenure.TenantStates, f.ByState), "by tier", inCommon(f.ByTier), "by blueprint", inCommon(f.ByRevision),
 		"held", fmt.Sprint(f.Held), "waiting", fmt.Sprint(f.Waiting)+", for a date or a person", "stuck", fmt.Sprint(f.StuckAll), "leaving", fmt.Sprint(f.LeavingAll),
-		"findings", orElse(counted(severities(), f.Findings), "none"), "onboarding", onboardingWords(f.Onboarding))
+		"findings", orElse(counted(severities(), f.Findings), "none"), "onboarding", onboardingWords(f.Onboarding), "counted", o.when(f.CountedAt))
 	if c := f.Cost; c != nil {
 		o.fields("a month", "running "+moneyWords(c.Running)+"; stopped "+moneyWords(c.Stopped)+"; orphaned "+moneyWords(c.Orphaned), "as of", o.when(c.At))
 	}
@@ -70,8 +70,9 @@ func onboardingWords(f client.OnboardingFigures) string {
 		return "none since " + f.Since.UTC().Format(time.DateOnly)
 	}
 	s := fmt.Sprintf("%d since %s, %d failed", f.Runs, f.Since.UTC().Format(time.DateOnly), f.Failed)
+	s += fmt.Sprintf(", %d expired, %d rejected, %d withdrawn; p50 %s, p95 %s", f.Expired, f.Rejected, f.Withdrawn, seconds(f.P50), seconds(f.P95))
 	if f.Settled > 0 {
-		s += fmt.Sprintf("; p50 %s, p95 %s; %d of %d with an incident within 30 days", seconds(f.P50), seconds(f.P95), f.Incidents, f.Settled)
+		s += fmt.Sprintf("; %d of %d with an incident within 30 days", f.Incidents, f.Settled)
 	}
 	return s
 }

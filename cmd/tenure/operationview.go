@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,6 +62,9 @@ func printOperation(o *page, v client.OperationDetail, whole bool) {
 		} else if whole {
 			o.line("exception for %s asked by %s (%s), attested by %s", e.Step, e.AskedBy, e.Reason, e.AttestedBy)
 		}
+	}
+	for _, e := range v.Escalations {
+		o.line("%s was escalated to %s at %s: %s", e.Gate, cmp.Or(e.To, "nobody"), o.when(e.At), e.Why)
 	}
 	o.next(nextSteps(v)...)
 }
@@ -170,7 +174,11 @@ func nextSteps(v client.OperationDetail) []string {
 				out = append(out, "two persons, that the longer rule wins: tenure operation approve "+id+" --gate "+st.Key+" --digest "+v.Plan+" --as SOMEBODY-ELSE")
 			}
 		case tenure.ActTask:
-			out = append(out, "tenure operation done "+id+" --gate "+st.Key)
+			say := "tenure operation done " + id + " --gate " + st.Key
+			if st.Gate != nil && st.Gate.Another {
+				say += " --as SOMEBODY-ELSE"
+			}
+			out = append(out, say)
 		}
 	}
 	return out

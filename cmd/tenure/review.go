@@ -17,10 +17,10 @@ import (
 func (a *app) review() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "review",
-		Short: "Review who has access: principals' roles, tenants' accounts, agreements",
+		Short: "Review who has access: roles, tokens, delegations, accounts, agreements",
 		Long: "A campaign asks named reviewers, item by item, whether access is still needed. Nobody reviews their own. A role that is\n" +
 			"revoked is gone at once; an account that is revoked is taken off by an operation that somebody else approves.",
-	}, a.reviewStart(), a.reviewList(), a.reviewShow(), a.reviewDecide(), a.reviewClose(), a.reviewEvidence())
+	}, a.reviewStart(), a.reviewList(), a.reviewShow(), a.reviewDecide(), a.reviewReassign(), a.reviewClose(), a.reviewEvidence())
 }
 
 // over are the flags that say over which tenants something is.
@@ -82,7 +82,8 @@ func (a *app) reviewStart() *cobra.Command {
 	})
 	f := cmd.Flags()
 	f.StringVar(&p.Body.Name, "name", "", "what it is called")
-	f.StringSliceVar(&covers, "covers", []string{"grant", "account", "agreement", "export"}, "what it asks about")
+	f.StringSliceVar(&covers, "covers", []string{"grant", "account", "agreement", "export"}, "what it asks about; also token, delegation, standing, breakglass, credential")
+	f.BoolVar(&p.Body.ByOwner, "by-owner", false, "items go first to their owner: whom the tenant's label owner names, or who gave it")
 	f.StringSliceVar(&p.Body.Reviewers, "reviewer", nil, "who answers, by name (may be repeated)")
 	f.StringVar((*string)(&p.Body.Silence), "silence", "revoke", "what becomes of what nobody answers: keep or revoke")
 	f.StringVar(&due, "due", "P14D", "until when: a date, RFC 3339, or a period such as P14D")
@@ -191,6 +192,26 @@ func (a *app) reviewDecide() *cobra.Command {
 	return cmd
 }
 
+func (a *app) reviewReassign() *cobra.Command {
+	var p client.ReassignParams
+	cmd := command("reassign REVIEW --item N --to PERSON --reason REASON", "Give items to another reviewer", "For their reviewer, and for who manages reviews. Nobody gets what concerns themselves.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+		p.Campaign = args[0]
+		if len(p.Body.Items) == 0 {
+			return tenure.Errorf(tenure.Invalid, "no item is named").WithHint("name them: --item 1,2,5")
+		}
+		done, err := ask(cmd.Context(), a, client.ReassignReview, p)
+		if err != nil {
+			return err
+		}
+		return a.show(done.Items, func(o *page) { printItems(o, done.Items) })
+	})
+	f := cmd.Flags()
+	f.IntSliceVar(&p.Body.Items, "item", nil, "the items' numbers (may be repeated)")
+	f.StringVar(&p.Body.To, "to", "", "the other reviewer, by name")
+	f.StringVar(&p.Body.Reason, "reason", "", "why; it is kept")
+	return cmd
+}
+
 func answerOf(keep, revoke bool, change, reason string) (client.ReviewAnswer, error) {
 	out := client.ReviewAnswer{Reason: reason}
 	n := 0
@@ -257,7 +278,7 @@ func printCampaign(o *page, c client.Campaign) {
 		words[i] = string(k)
 	}
 	o.fields("review", string(c.ID), "name", c.Name, "state", strings.ReplaceAll(string(c.State), "_", " "), "covers", strings.Join(words, ", "), "over", c.Scope.String(),
-		"reviewers", strings.Join(c.Reviewers, ", "), "silence", string(c.Silence), "due", o.when(c.DueAt),
+		"reviewers", strings.Join(c.Reviewers, ", "), "schedule", c.Schedule, "silence", string(c.Silence), "due", o.when(c.DueAt),
 		"answers", fmt.Sprintf("%d of %d: %d kept, %d revoked, %d changed", c.Items-c.Open, c.Items, c.Kept, c.Revoked, c.Narrowed),
 		"started by", c.CreatedBy, "evidence", c.Evidence)
 }
@@ -273,7 +294,7 @@ func printItems(o *page, list []tenure.ReviewItem) {
 		if outcome == "" && it.Operation != "" {
 			outcome = "by " + string(it.Operation)
 		}
-		rows[i] = []string{strconv.Itoa(it.Seq), string(it.Kind), it.Detail, it.Reviewer, string(it.Decision), outcome}
+		rows[i] = []string{strconv.Itoa(it.Seq), string(it.Kind), it.Detail, o.when(it.LastUsed), it.Reviewer, string(it.Decision), outcome}
 	}
-	o.table([]string{"item", "kind", "what", "reviewer", "answer", "outcome"}, rows)
+	o.table([]string{"item", "kind", "what", "last used", "reviewer", "answer", "outcome"}, rows)
 }

@@ -92,6 +92,21 @@ func (a *app) withdraw(ctx context.Context, s *session, name string) error {
 	return nil
 }
 
+// nextWords is what is next for a tenant, when, and who must act.
+func nextWords(o *page, n *client.TenantNext) string {
+	if n == nil {
+		return ""
+	}
+	out := clip(n.What, 60)
+	if !n.At.IsZero() {
+		out += ", " + o.when(n.At)
+	}
+	if n.Who != "" {
+		out += ", by " + n.Who
+	}
+	return out
+}
+
 func (a *app) tenantList() *cobra.Command {
 	var f client.TenantFilter
 	var limit int
@@ -119,9 +134,9 @@ func (a *app) tenantList() *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, t := range list {
-				rows[i] = []string{t.Name, string(t.State), t.Blueprint.Name + "@" + t.Blueprint.Version, t.Tier, t.Organization, o.when(t.CreatedAt), string(t.ID), t.Blocked}
+				rows[i] = []string{t.Name, string(t.State), t.Blueprint.Name + "@" + t.Blueprint.Version, t.Tier, t.Organization, o.when(t.CreatedAt), string(t.ID), counted(severities(), t.OpenFindings), nextWords(o, t.Next), t.Blocked}
 			}
-			o.table([]string{"name", "state", "blueprint", "tier", "organization", "since", "id", "blocked"}, rows)
+			o.table([]string{"name", "state", "blueprint", "tier", "organization", "since", "id", "findings", "next", "blocked"}, rows)
 		})
 	})
 	cmd.Flags().StringVar(&state, "state", "", "only those in this state")

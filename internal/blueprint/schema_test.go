@@ -80,6 +80,11 @@ func element(doc map[string]any, typ reflect.Type, schema map[string]any) (refle
 			schema = resolve(doc, rest)
 		}
 	}
+	for _, way := range anyList(schema["anyOf"]) { // a text, or what says more
+		if way, ok := way.(map[string]any); ok && way["properties"] != nil {
+			schema = way
+		}
+	}
 	if typ.Kind() != reflect.Struct || typ == reflect.TypeFor[tenure.Period]() {
 		return nil, nil
 	}
@@ -129,7 +134,7 @@ func reference(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString(string(head) + "\n## The file\n\n")
 	properties, _ := doc["properties"].(map[string]any)
-	order := []string{"apiVersion", "kind", "name", "version", "title", "parameters", "environments", "systems", "encryption", "features", "dataClasses", "resources", "probes", "outputs", "notices", "failure", "approvals", "offboarding"}
+	order := []string{"apiVersion", "kind", "name", "version", "title", "parameters", "environments", "systems", "encryption", "features", "dataClasses", "resources", "probes", "outputs", "notices", "failure", "approvals", "onboarding", "offboarding"}
 	if diff := cmp.Diff(slices.Sorted(slices.Values(order)), slices.Sorted(maps.Keys(properties))); diff != "" {
 		t.Errorf("the reference's order (-order +schema):\n%s", diff)
 	}

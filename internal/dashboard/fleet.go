@@ -46,8 +46,11 @@ type Stuck struct {
 type OnboardingFigures struct {
 	Window    string // "the last 90 days"
 	Runs      int
-	Failed    int
-	P50, P95  time.Duration // from request to active
+	Failed    int // for a technical cause
+	Expired   int
+	Rejected  int
+	Withdrawn int
+	P50, P95  time.Duration // from request to end, of all that ended
 	Incidents int           // tenants with an incident within 30 days of moving in
 	Settled   int           // tenants onboarded in the window, that Incidents is out of
 	Weeks     []OnboardingWeek
@@ -71,7 +74,10 @@ type Leaving struct {
 }
 
 // CostFigures are what tenants' resources cost a month.
-type CostFigures struct{ Running, Stopped, Orphaned Money }
+type CostFigures struct {
+	Running, Stopped, Orphaned Money // stopped is of what ran and has ended
+	At                         time.Time
+}
 
 // Fleet renders the fleet page.
 func (p *Pages) Fleet(w io.Writer, frame Frame, v FleetView) error {

@@ -370,7 +370,7 @@ func (s *snapshot) gate(n *node, now time.Time) wait {
 	case tenure.ActApproval:
 		return s.signed(n, g, "approvals at", s.approvals, time.Time{}, tenure.OnlyCreates(s.plan) == "")
 	case tenure.ActTask:
-		if s.signatures(n.step.Key, time.Time{}, false) > 0 {
+		if s.signatures(n.step.Key, time.Time{}, g.Another) > 0 {
 			return wait{open: true}
 		}
 		return wait{why: "a person's task: " + n.step.Summary}

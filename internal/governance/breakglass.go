@@ -67,7 +67,7 @@ func (g *Governor) saveBreakGlass(ctx context.Context, tx *store.Tx, e tenure.El
 	if err := tx.SaveGrant(e.Grant(tenure.NewID[tenure.GrantID](now))); err != nil {
 		return err
 	}
-	if err := tx.SaveFinding(breakGlassFinding(e, tenure.High, "to be reviewed by another person by "+now.Add(g.o.Elevation.Review).Format("2006-01-02 15:04 MST"), now)); err != nil {
+	if err := tx.SaveFinding(breakGlassFinding(e, tenure.High, "to be reviewed by another person after its end, by "+e.ReviewDueAt(g.o.Elevation).Format("2006-01-02 15:04 MST"), now)); err != nil {
 		return err
 	}
 	body := fmt.Sprintf("%s took the role %s over %s by break-glass until %s: %s", e.Name, e.Role, e.Scope, e.EndsAt.Format("2006-01-02 15:04 MST"), e.Reason)
@@ -103,6 +103,9 @@ func (g *Governor) ReviewBreakGlass(ctx context.Context, c tenure.Caller, id ten
 		return e, tx.ResolveElevationFindings(e.ID, tenure.FindingAnomaly, now)
 	})
 }
+
+// ReviewDueAt is by when a break-glass is to be reviewed.
+func (g *Governor) ReviewDueAt(e tenure.Elevation) time.Time { return e.ReviewDueAt(g.o.Elevation) }
 
 func breakGlassFinding(e tenure.Elevation, s tenure.Severity, detail string, now time.Time) tenure.Finding {
 	return tenure.Finding{

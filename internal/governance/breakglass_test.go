@@ -65,7 +65,10 @@ func TestBreakGlassUnreviewed(t *testing.T) {
 	ctx := t.Context()
 	e, _, err := w.BreakGlass(ctx, w.who["ada"], w.ask(tenure.Operator, "", ""))
 	w.must(err)
-	w.pass(24*time.Hour - time.Second)
+	w.pass(e.EndsAt.Sub(w.clock()) - time.Second)
+	_, err = w.ReviewBreakGlass(ctx, w.who["sue"], e.ID, "fine so far")
+	w.wants("a review before its end", err, tenure.Conflict)
+	w.pass(24 * time.Hour)
 	w.tick()
 	open, err := w.db.Findings(ctx, w.acme)
 	if err != nil || len(open) != 1 || open[0].Severity != tenure.High {

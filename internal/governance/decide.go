@@ -107,17 +107,25 @@ func (g *Governor) canChange(ctx context.Context, c tenure.Caller, tx *store.Tx,
 	return err
 }
 
-// answer writes one decision with its entry. Of a grant it carries the decision
-// out; of what is a tenant's the outcome stays open.
+// answer writes one decision with its entry. Of a grant, a token, a delegation and a
+// break-glass it carries the decision out; of what is a tenant's, of a standing
+// approval and of a system's credential the outcome stays open: see lifecycle.
 func (g *Governor) answer(ctx context.Context, tx *store.Tx, d tenure.ReviewItem, by string) (string, error) {
 	var err error
 	switch {
 	case d.Decision == tenure.ReviewKeep:
 		d.Outcome = "kept"
 	case d.Kind == tenure.ReviewGrant:
-		if d.Outcome, err = g.reviewedGrant(ctx, tx, d, by); err != nil {
-			return "", err
-		}
+		d.Outcome, err = g.reviewedGrant(ctx, tx, d, by)
+	case d.Kind == tenure.ReviewToken:
+		d.Outcome, err = g.reviewedToken(ctx, tx, d, by)
+	case d.Kind == tenure.ReviewDelegation:
+		d.Outcome, err = g.reviewedDelegation(ctx, tx, d, by)
+	case d.Kind == tenure.ReviewBreakGlass:
+		d.Outcome, err = g.reviewedBreakGlass(ctx, tx, d, by)
+	}
+	if err != nil {
+		return "", err
 	}
 	if err := tx.AnswerItem(d); err != nil {
 		return "", err
@@ -226,9 +234,12 @@ func (g *Governor) CloseCampaign(ctx context.Context, c tenure.Caller, id tenure
 	return g.o.DB.Campaign(ctx, id)
 }
 
-// TickReviews applies the campaigns' rules to what nobody answered by the due
+// TickReviews opens what schedules make due, applies the campaigns' rules to what nobody answered by the due
 // date, and seals the evidence of those in which nothing is left to carry out.
 func (g *Governor) TickReviews(ctx context.Context, now time.Time) error {
+	if err := g.openScheduled(ctx, now); err != nil {
+		return err
+	}
 	list, err := g.o.DB.UnfinishedCampaigns(ctx, now)
 	if err != nil {
 		return err

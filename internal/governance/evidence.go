@@ -25,6 +25,8 @@ type evidenceItem struct {
 	Subject   string                `json:"subject"`
 	Tenant    tenure.TenantID       `json:"tenant,omitempty"`
 	Reviewer  string                `json:"reviewer"`
+	Assigned  string                `json:"assignedBy,omitempty"` // who gave it to that reviewer; "": the campaign's start
+	LastUsed  time.Time             `json:"lastUsedAt,omitzero"`
 	Decision  tenure.ReviewDecision `json:"decision"`
 	DecidedBy string                `json:"decidedBy,omitempty"` // "": nobody, by the campaign's rule
 	DecidedAt time.Time             `json:"decidedAt"`
@@ -40,12 +42,13 @@ type EvidenceText struct {
 	Holder   string           `json:"holder,omitempty"`
 	Owner    string           `json:"owner,omitempty"`
 	Detail   string           `json:"detail"`
+	Assigned string           `json:"assignedWhy,omitempty"`
 	Reason   string           `json:"reason,omitempty"`
 	ChangeTo *tenure.ReviewTo `json:"changeTo,omitempty"`
 }
 
 func textOf(r store.ReviewItem) EvidenceText {
-	return EvidenceText{Salt: r.Salt, Holder: r.Holder, Owner: r.Owner, Detail: r.Detail, Reason: r.Reason, ChangeTo: r.ChangeTo}
+	return EvidenceText{Salt: r.Salt, Holder: r.Holder, Owner: r.Owner, Detail: r.Detail, Assigned: r.AssignWhy, Reason: r.Reason, ChangeTo: r.ChangeTo}
 }
 
 // seal closes a campaign once nothing is left to carry out. The SHA-256 of its
@@ -77,7 +80,7 @@ func (g *Governor) seal(ctx context.Context, id tenure.CampaignID) error {
 				silent++
 			}
 			doc.Items = append(doc.Items, evidenceItem{
-				Seq: r.Seq, Kind: r.Kind, Subject: r.Subject, Tenant: r.Tenant, Reviewer: r.Reviewer, Decision: r.Decision, DecidedBy: r.DecidedBy,
+				Seq: r.Seq, Kind: r.Kind, Subject: r.Subject, Tenant: r.Tenant, Reviewer: r.Reviewer, Assigned: r.Assigned, LastUsed: r.LastUsed, Decision: r.Decision, DecidedBy: r.DecidedBy,
 				DecidedAt: r.DecidedAt, Operation: r.Operation, Outcome: r.Outcome, Text: tenure.Digest(words),
 			})
 		}

@@ -33,6 +33,8 @@ type Options struct {
 	System func(ctx context.Context, name string) (*connector.System, error)
 	// Elevation bounds elevations; zero fields take their defaults.
 	Elevation tenure.ElevationLimits
+	// Schedules are access reviews that open by themselves.
+	Schedules []Schedule
 }
 
 // Policies are what may deny further: it names the policies that deny, or why
@@ -48,8 +50,9 @@ type Governor struct {
 	mu   sync.Mutex
 	seen map[string]time.Time // when a token or session was last written down as used
 
-	sweeps   sweeps
-	refusals refusals
+	sweeps    sweeps
+	refusals  refusals
+	scheduled schedules // of TickReviews alone
 }
 
 // New puts a Governor together.

@@ -34,20 +34,37 @@ func (g *Governor) StartCampaign(ctx context.Context, c tenure.Caller, cp tenure
 	if err != nil {
 		return cp, err
 	}
+	return g.open(ctx, cp, reviewers, c.Name)
+}
+
+// open gathers and assigns a checked campaign's items, and stores it. One that its
+// schedule opened already, in another process maybe, is Conflict.
+func (g *Governor) open(ctx context.Context, cp tenure.Campaign, reviewers map[string]tenure.Caller, by string) (tenure.Campaign, error) {
 	items, err := g.gather(ctx, cp)
 	if err != nil {
 		return cp, err
 	}
-	if err := g.assign(ctx, items, cp.Reviewers, reviewers); err != nil {
+	if cp.Reviewers, err = g.assign(ctx, items, cp, reviewers); err != nil {
 		return cp, err
 	}
-	e, err := g.o.Entry(ctx, "campaign.start", c.Name, "", "", string(cp.ID), map[string]string{
-		"items": strconv.Itoa(len(items)), "scope": cp.Scope.String(), "silence": string(cp.Silence), "due": cp.DueAt.Format(time.RFC3339),
-	})
+	facts := map[string]string{"items": strconv.Itoa(len(items)), "scope": cp.Scope.String(), "silence": string(cp.Silence), "due": cp.DueAt.Format(time.RFC3339)}
+	if cp.Schedule != "" {
+		facts["schedule"], facts["occasion"] = cp.Schedule, cp.Occasion.Format(time.DateOnly)
+	}
+	e, err := g.o.Entry(ctx, "campaign.start", by, "", "", string(cp.ID), facts)
 	if err != nil {
 		return cp, err
 	}
 	return cp, g.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if cp.Schedule != "" {
+			done, err := tx.Opened(cp.Schedule, cp.Occasion)
+			if err != nil {
+				return err
+			}
+			if done {
+				return errOpened
+			}
+		}
 		if err := tx.SaveCampaign(cp, items); err != nil {
 			return err
 		}
@@ -84,38 +101,52 @@ func (g *Governor) mayOver(c tenure.Caller, p tenure.Permission, s tenure.Scope)
 
 // reviewers are the persons named, as callers with what they may do now.
 func (g *Governor) reviewers(ctx context.Context, names []string) (map[string]tenure.Caller, error) {
-	now := g.Now()
 	out := make(map[string]tenure.Caller, len(names))
 	for _, name := range names {
-		p, err := g.o.DB.Principal(ctx, name)
+		r, err := g.reviewer(ctx, name)
 		if err != nil {
 			return nil, err
-		}
-		if !tenure.SamePerson(p.Name, name) || p.Kind != tenure.CallerPerson || p.Disabled {
-			return nil, tenure.Errorf(tenure.Invalid, "a reviewer is a person who can sign in, by name: %s isn't", name)
-		}
-		grants, err := g.o.DB.Grants(ctx, p.ID, false)
-		if err != nil {
-			return nil, err
-		}
-		r := tenure.Caller{Principal: p.ID, Name: p.Name, Kind: p.Kind, Grants: slices.DeleteFunc(grants, func(gr tenure.Grant) bool { return !gr.Active(now) })}
-		if !r.May(tenure.ReviewDecide) {
-			return nil, tenure.Errorf(tenure.Invalid, "%s may not decide reviews", name).WithHint("give them a role over what the campaign covers")
 		}
 		out[name] = r
 	}
 	return out, nil
 }
 
-// assign gives each item its reviewer.
-func (g *Governor) assign(ctx context.Context, items []store.ReviewItem, order []string, reviewers map[string]tenure.Caller) error {
+// reviewer is a person as a caller; Invalid if they may not decide reviews.
+func (g *Governor) reviewer(ctx context.Context, name string) (r tenure.Caller, err error) {
+	now := g.Now()
+	p, err := g.o.DB.Principal(ctx, name)
+	if err != nil {
+		return r, err
+	}
+	if !tenure.SamePerson(p.Name, name) || p.Kind != tenure.CallerPerson || p.Disabled {
+		return r, tenure.Errorf(tenure.Invalid, "a reviewer is a person who can sign in, by name: %s isn't", name)
+	}
+	grants, err := g.o.DB.Grants(ctx, p.ID, false)
+	if err != nil {
+		return r, err
+	}
+	r = tenure.Caller{Principal: p.ID, Name: p.Name, Kind: p.Kind, Grants: slices.DeleteFunc(grants, func(gr tenure.Grant) bool { return !gr.Active(now) })}
+	if !r.May(tenure.ReviewDecide) {
+		return r, tenure.Errorf(tenure.Invalid, "%s may not decide reviews", name).WithHint("give them a role over what the campaign covers")
+	}
+	return r, nil
+}
+
+// assign gives each item its reviewer, and says who the reviewers are, owners too.
+func (g *Governor) assign(ctx context.Context, items []store.ReviewItem, cp tenure.Campaign, reviewers map[string]tenure.Caller) ([]string, error) {
+	order := cp.Reviewers
+	owners, err := g.owners(ctx, items, cp, reviewers)
+	if err != nil {
+		return nil, err
+	}
 	plain := make([]tenure.ReviewItem, len(items))
 	for i := range items {
 		plain[i] = items[i].ReviewItem
 	}
 	targets := make(map[tenure.TenantID]tenure.Target)
 	var failed error
-	err := tenure.AssignReviewers(plain, order, func(it tenure.ReviewItem, name string) bool {
+	err = tenure.AssignReviewers(plain, order, func(i int) string { return owners[i] }, func(it tenure.ReviewItem, name string) bool {
 		r := reviewers[name]
 		if reach, _ := r.Reach(tenure.ReviewDecide); reach.All {
 			return true
@@ -135,20 +166,23 @@ func (g *Governor) assign(ctx context.Context, items []store.ReviewItem, order [
 		return r.Decide(tenure.ReviewDecide, t).Allowed
 	})
 	if failed != nil {
-		return failed
+		return nil, failed
 	}
 	for i := range plain {
 		items[i].ReviewItem = plain[i]
+		if !tenure.NamesPerson(order, plain[i].Reviewer) {
+			order = append(slices.Clone(order), plain[i].Reviewer)
+		}
 	}
-	return err
+	return order, err
 }
 
 // gather lists what a campaign covers.
 func (g *Governor) gather(ctx context.Context, cp tenure.Campaign) ([]store.ReviewItem, error) {
 	var out []store.ReviewItem
-	add := func(it tenure.ReviewItem) {
+	add := func(it tenure.ReviewItem, giver string) {
 		it.Campaign, it.Seq = cp.ID, len(out)+1
-		out = append(out, store.ReviewItem{ReviewItem: it, Salt: rand.Text()})
+		out = append(out, store.ReviewItem{ReviewItem: it, Salt: rand.Text(), Giver: giver})
 	}
 	v := store.Visible{Reach: cp.Scope, Limit: tenure.Scope{All: true}}
 	for _, kind := range tenure.ReviewKinds {
@@ -161,6 +195,16 @@ func (g *Governor) gather(ctx context.Context, cp tenure.Campaign) ([]store.Revi
 			err = g.gatherGrants(ctx, cp.Scope, add)
 		case tenure.ReviewAccount:
 			err = g.gatherAccounts(ctx, v, add)
+		case tenure.ReviewToken:
+			err = g.gatherTokens(ctx, cp.Scope, add)
+		case tenure.ReviewDelegation:
+			err = g.gatherDelegations(ctx, cp.Scope, add)
+		case tenure.ReviewStanding:
+			err = g.gatherStandings(ctx, cp.Scope, add)
+		case tenure.ReviewBreakGlass:
+			err = g.gatherBreakGlass(ctx, cp.Scope, add)
+		case tenure.ReviewCredential:
+			err = g.gatherCredentials(ctx, cp.Scope, add)
 		default:
 			err = g.gatherAgreements(ctx, v, kind, add)
 		}
@@ -179,7 +223,7 @@ func (g *Governor) gather(ctx context.Context, cp tenure.Campaign) ([]store.Revi
 
 // gatherGrants adds the grants that lie within the scope. Those of elevations end
 // by themselves.
-func (g *Governor) gatherGrants(ctx context.Context, scope tenure.Scope, add func(tenure.ReviewItem)) error {
+func (g *Governor) gatherGrants(ctx context.Context, scope tenure.Scope, add adder) error {
 	grants, err := g.o.DB.Grants(ctx, "", false)
 	if err != nil {
 		return err
@@ -201,23 +245,23 @@ func (g *Governor) gatherGrants(ctx context.Context, scope tenure.Scope, add fun
 		if !gr.ExpiresAt.IsZero() {
 			detail += ", until " + gr.ExpiresAt.Format(time.DateOnly)
 		}
-		add(tenure.ReviewItem{Kind: tenure.ReviewGrant, Subject: string(gr.ID), Holder: p.Name, Owner: p.Owner, Detail: detail})
+		add(tenure.ReviewItem{Kind: tenure.ReviewGrant, Subject: string(gr.ID), Holder: p.Name, Owner: p.Owner, Detail: detail, LastUsed: p.SeenAt}, gr.By)
 	}
 	return nil
 }
 
-func (g *Governor) gatherAccounts(ctx context.Context, v store.Visible, add func(tenure.ReviewItem)) error {
+func (g *Governor) gatherAccounts(ctx context.Context, v store.Visible, add adder) error {
 	rows, err := g.o.DB.AccessResources(ctx, v, MaxReviewItems+1)
 	for _, r := range rows {
 		add(tenure.ReviewItem{
 			Kind: tenure.ReviewAccount, Subject: string(r.ID), Tenant: r.Tenant,
 			Detail: fmt.Sprintf("%s: %s %s in %s, %s since %s", r.Path(), r.Type, r.Name, r.System, r.State, r.UpdatedAt.Format(time.DateOnly)),
-		})
+		}, "")
 	}
 	return err
 }
 
-func (g *Governor) gatherAgreements(ctx context.Context, v store.Visible, kind tenure.ReviewKind, add func(tenure.ReviewItem)) error {
+func (g *Governor) gatherAgreements(ctx context.Context, v store.Visible, kind tenure.ReviewKind, add adder) error {
 	rows, err := g.o.DB.Agreements(ctx, store.AgreementFilter{Limit: MaxReviewItems + 1, Visible: v})
 	for _, a := range rows {
 		if (a.Kind == tenure.ExportGrant) != (kind == tenure.ReviewExport) || !a.Open(g.Now()) {
@@ -226,7 +270,7 @@ func (g *Governor) gatherAgreements(ctx context.Context, v store.Visible, kind t
 		add(tenure.ReviewItem{
 			Kind: kind, Subject: string(a.ID), Tenant: a.Tenant, Holder: a.CreatedBy,
 			Detail: fmt.Sprintf("%s with %s for %q: %s, until %s", a.Kind, strings.Join(a.Parties, ", "), a.Purpose, strings.Join(a.Classes, ", "), a.ExpiresAt.Format(time.DateOnly)),
-		})
+		}, "")
 	}
 	return err
 }

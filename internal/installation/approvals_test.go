@@ -84,10 +84,21 @@ func TestApprovalRulesAreReadStrictly(t *testing.T) {
 		"a label without value":  {"region=eu", "region", "key=value"},
 		"a negative radius":      {"resources: 5", "resources: -5", "negative"},
 		"more persons than nine": {"count: 2", "count: 12", "0 to 9"},
+		"escalation to no group": {"role: security-officer", "group: heads", "groups doesn't have"},
+		"escalation to two":      {"role: security-officer", "role: legal, group: heads", "one of the two"},
+		"escalation to nobody":   {", role: security-officer", "", "one of the two"},
 		"no name":                {"name: leaving", "name: ''", "name"},
 	} {
 		if _, err := open(strings.Replace(rulesText, c.from, c.to, 1)); err == nil || tenure.CodeOf(err) != tenure.Invalid || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want an Invalid that says %q", name, err, c.says)
+		}
+	}
+	heads := strings.Replace(rulesText, "role: security-officer", "group: heads", 1)
+	for groups, says := range map[string]string{
+		"groups: {heads: [hanna, otto]}": "", "groups: {heads: []}": "1 to 50", "groups: {heads: [hanna, Hanna]}": "twice", "groups: {heads: ['']}": "nobody", "groups: {'': [hanna], heads: [hanna]}": "no name",
+	} {
+		if _, err := open(heads + groups); (says == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", groups, err, says)
 		}
 	}
 	if _, err := open(rulesText + strings.TrimPrefix(rulesText, "approvals:\n")); err == nil || !strings.Contains(err.Error(), "two rules named") {

@@ -40,6 +40,9 @@ func governor(db *store.DB, svc *lifecycle.Service, policies *guard.Live, set Se
 		return nil, err
 	}
 	o := governance.Options{DB: db, Now: now, Entry: svc.Entry, Policies: policies, SessionFor: set.Sessions.For, Idle: set.Sessions.Idle, System: svc.System, Elevation: limits}
+	if o.Schedules, err = schedules(set.Reviews); err != nil {
+		return nil, err
+	}
 	if set.URL != "" {
 		u, err := url.Parse(set.URL)
 		if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {

@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/installation"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/store"
@@ -59,5 +61,46 @@ func TestInboxHoldsLookalikes(t *testing.T) {
 	}
 	if got := waits("root"); len(got) > 0 {
 		t.Errorf("who was let in still waits: %v", got)
+	}
+}
+
+// TestInboxBreakGlass: a break-glass is to be reviewed when it has ended, and so it
+// waits in the inbox from then on, not before.
+func TestInboxBreakGlass(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	now := time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)
+	i, err := installation.Init(ctx, installation.Options{Dir: t.TempDir(), Now: func() time.Time { return now }}, installation.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = i.Close() })
+	as := func(who string) tenure.Caller {
+		c, err := i.Governor.Asserted(ctx, who)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	if _, err := i.Governor.AddPrincipal(ctx, store.Principal{Name: "ada", Kind: tenure.CallerPerson}, "root"); err != nil {
+		t.Fatal(err)
+	}
+	e, _, err := i.Governor.BreakGlass(ctx, as("ada"), governance.ElevationAsk{Role: tenure.Operator, Scope: tenure.Scope{All: true}, Reason: "checkout is down"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits := func(who string) int {
+		items, _, err := i.Inbox(ctx, as(who), "", 50)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(slices.DeleteFunc(items, func(i lifecycle.InboxItem) bool { return i.Kind != "breakglass" || i.ID != string(e.ID) }))
+	}
+	if n := waits("root"); n != 0 {
+		t.Errorf("while it lasts the inbox asks for %d reviews", n)
+	}
+	now = e.EndsAt
+	if root, ada := waits("root"), waits("ada"); root != 1 || ada != 0 {
+		t.Errorf("when it has ended %d reviews wait for another and %d for its holder, want 1 and 0", root, ada)
 	}
 }

@@ -49,7 +49,9 @@ type Settings struct {
 	Policies  string    `yaml:"policies"`  // folder of Cedar policies that deny further; default policies, if it is there
 	// Approvals are what plans need on top of what their blueprint asks for.
 	Approvals []tenure.ApprovalRule `yaml:"approvals"`
-	Notify    Notify                `yaml:"notify"` // where notices go
+	Reviews   []Review              `yaml:"reviews"` // access reviews that open by themselves
+	Groups    map[string][]string   `yaml:"groups"`  // of persons by name, for what escalates to them
+	Notify    Notify                `yaml:"notify"`  // where notices go
 	// Sought is how long the places of closed tenants are looked at, with their sealed
 	// names and keys; zero is two years.
 	Sought tenure.Period `yaml:"sought"`
@@ -227,7 +229,7 @@ func open(ctx context.Context, o Options, settings Settings) (*Installation, err
 			return fail(err)
 		}
 	}
-	if err := checkApprovals(set.Approvals); err != nil {
+	if err := checkApprovals(set.Approvals, set.Groups); err != nil {
 		return fail(err)
 	}
 	budget, err := set.Budget.read()
@@ -244,7 +246,7 @@ func open(ctx context.Context, o Options, settings Settings) (*Installation, err
 		DB: db, Keys: keys, Catalog: catalog(o.Catalog), Installation: tenure.InstallationID(id), Settings: systems,
 		Folder: filepath.Join(o.Dir, "handover"), Now: now, Witness: w, WitnessName: witness.Name(set.Witness), SoughtFor: set.Sought,
 		Budget:    budget,
-		Approvals: set.Approvals, Calls: calls,
+		Approvals: set.Approvals, Groups: set.Groups, Calls: calls,
 		Owner: fmt.Sprintf("%s/%d/%d", host, os.Getpid(), time.Now().UnixNano()),
 	})
 	if err != nil {

@@ -265,6 +265,23 @@ func waitingGate(p *tenure.Plan, rows []store.StepRow, key string, actions ...te
 	return nil, 0, tenure.Errorf(tenure.Invalid, "more than one gate waits").WithHint("name one with --gate: %s", strings.Join(keys, ", "))
 }
 
+// confirms refuses a word that a task is done where the blueprint has another person
+// than the requester say it.
+func confirms(tx *store.Tx, op tenure.Operation, g *tenure.Gate, by string, now time.Time) error {
+	if g == nil || !g.Another {
+		return nil
+	}
+	l, err := links(tx, op, by, now)
+	if err != nil {
+		return err
+	}
+	owner, err := answersFor(tx, by)
+	if err != nil {
+		return err
+	}
+	return tenure.TaskWord{By: by, Owner: owner, Answers: l.answers, Delegations: l.delegations}.Check(op, g)
+}
+
 // FinishTask says that a person has done a task that an operation waits for.
 func (s *Service) FinishTask(ctx context.Context, id tenure.OperationID, gate, by, note string) (string, error) {
 	if err := person(by); err != nil {
@@ -282,6 +299,9 @@ func (s *Service) FinishTask(ctx context.Context, id tenure.OperationID, gate, b
 		}
 		key = step.Key
 		now := s.Now()
+		if err := confirms(tx, op.Operation, step.Gate, by, now); err != nil {
+			return err
+		}
 		if err := tx.Approve(tenure.Approval{Operation: id, Step: key, Digest: op.Plan, By: by, At: now, Note: note}); err != nil {
 			return err
 		}

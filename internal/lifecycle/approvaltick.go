@@ -1,8 +1,11 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -111,20 +114,16 @@ func (s *Service) expire(ctx context.Context, w store.ApprovalWait, now time.Tim
 }
 
 // remind puts the notice of a gate that still waits into the outbox: to those who
-// can sign, or to the role that it escalates to.
+// can sign, or to those above them that it escalates to.
 func (s *Service) remind(ctx context.Context, w store.ApprovalWait, now time.Time, escalate bool) error {
 	more, err := s.extraOf(ctx, w.Operation)
 	if err != nil {
 		return err
 	}
 	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
-		note, word := tx.NoteReminded, "reminder"
-		if escalate {
-			note, word = tx.NoteEscalated, "escalation"
-		}
-		first, err := note(w.Operation, w.Step, now)
-		if err != nil || !first {
-			return err
+		w, err := tx.ApprovalWait(w.Operation, w.Step)
+		if err != nil || escalate && !w.EscalatedAt.IsZero() || !escalate && !w.RemindedAt.IsZero() {
+			return notThere(err)
 		}
 		op, p, _, err := s.operation(tx, w.Operation)
 		if err != nil {
@@ -138,17 +137,39 @@ func (s *Service) remind(ctx context.Context, w store.ApprovalWait, now time.Tim
 		if c.Open() {
 			return nil
 		}
+		facts := map[string]string{"gate": w.Step, "have": fmt.Sprint(c.Have), "need": fmt.Sprint(c.Need)}
+		word, to := "reminder", recipients(w, c)
+		if escalate {
+			above, err := s.escalate(tx, op, w, now)
+			if err != nil {
+				return err
+			}
+			word, to = "escalation", above.to
+			facts["to"], facts["why"] = cmp.Or(strings.Join(to, ", "), "nobody"), above.why
+			if len(to) == 0 {
+				to = []string{"platform"} // who runs Tenure hears that nobody else does
+			}
+			err = tx.NoteEscalated(w.Operation, w.Step, strings.Join(above.to, ", "), above.why, now)
+			if err != nil {
+				return err
+			}
+		} else if err := tx.NoteReminded(w.Operation, w.Step, now); err != nil {
+			return err
+		}
 		body := fmt.Sprintf("The %s of %s waits at %s since %s: %d of %d signed, still needed: %s.", op.Kind, p.Name, w.Step, w.Since.Format("2006-01-02 15:04 MST"), c.Have, c.Need, c.Missing())
 		if !w.ExpiresAt.IsZero() {
 			body += " It expires at " + w.ExpiresAt.Format("2006-01-02 15:04 MST") + "."
 		}
-		for _, to := range recipients(w, c, escalate) {
-			n := store.Notice{ID: fmt.Sprintf("%s/%s/%s/%s", op.ID, w.Step, word, to), Tenant: op.Tenant, Operation: op.ID, Recipient: "role:" + string(to), Body: body, CreatedAt: now}
+		if escalate {
+			body += " This is an escalation to " + facts["to"] + ": " + facts["why"] + "."
+		}
+		for _, r := range to {
+			n := store.Notice{ID: waitNotice(w, word, r), Tenant: op.Tenant, Operation: op.ID, Recipient: r, Body: body, CreatedAt: now}
 			if err := tx.AddNotice(n); err != nil {
 				return err
 			}
 		}
-		e, err := s.entry(ctx, "approval."+word, "", op.Tenant, op.ID, string(op.ID), map[string]string{"gate": w.Step, "have": fmt.Sprint(c.Have), "need": fmt.Sprint(c.Need)})
+		e, err := s.entry(ctx, "approval."+word, "", op.Tenant, op.ID, string(op.ID), facts)
 		if err != nil {
 			return err
 		}
@@ -170,19 +191,23 @@ func (s *Service) extraOf(ctx context.Context, id tenure.OperationID) (int, erro
 	return n, err
 }
 
-// recipients are the roles that a notice goes to.
-func recipients(w store.ApprovalWait, c tenure.GateCount, escalate bool) []tenure.Role {
-	if escalate {
-		return []tenure.Role{w.Gate.Escalate.Role}
-	}
-	var out []tenure.Role
+// recipients are the roles that a reminder goes to: those that are still needed, or
+// where anybody who approves can fill a place, all of these but the one that the gate
+// escalates to, which is to hear of it later.
+func recipients(w store.ApprovalWait, c tenure.GateCount) (out []string) {
 	sum := 0
 	for _, q := range c.Roles {
-		out = append(out, q.Role)
+		out = append(out, "role:"+string(q.Role))
 		sum += q.Count
 	}
-	if c.Need-c.Have > sum { // anybody who approves can fill a place
-		return tenure.ApprovingRoles()
+	if c.Need-c.Have <= sum {
+		return out
+	}
+	for _, r := range tenure.ApprovingRoles() {
+		to := "role:" + string(r)
+		if later := w.Gate.Escalate != nil && w.Gate.Escalate.Recipient() == to; !later && !slices.Contains(out, to) {
+			out = append(out, to)
+		}
 	}
 	return out
 }

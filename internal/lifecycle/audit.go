@@ -8,7 +8,6 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/audit"
-	"github.com/tenurehq/tenure/internal/keystore"
 )
 
 // origin names this installation's log: it is the name of its signing key.
@@ -163,16 +162,7 @@ func (s *Service) Log(ctx context.Context, from int64, limit int, tenant string)
 		if tenant != "" && string(e.Tenant) != tenant {
 			continue
 		}
-		line := LogEntry{Index: r.Index, At: e.At.Format("2006-01-02T15:04:05.000Z"), Kind: e.Kind, Tenant: string(e.Tenant), Operation: string(e.Operation), Subject: e.Subject, Data: e.Data}
-		if sealed, ok := e.Sealed["by"]; ok {
-			line.By = "[key destroyed]"
-			if aead, err := s.o.Keys.AEAD(ctx, keystore.KeyID(sealed.Key)); err == nil {
-				if name, err := e.Open(aead, "by"); err == nil {
-					line.By = string(name)
-				}
-			}
-		}
-		if out = append(out, line); len(out) >= limit {
+		if out = append(out, s.readable(ctx, r.Index, e)); len(out) >= limit {
 			break
 		}
 	}

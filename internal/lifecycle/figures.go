@@ -13,6 +13,7 @@ import (
 
 // figures are what of the fleet isn't kept with each change, but counted.
 type figures struct {
+	at                            time.Time
 	held, stuck, waiting, leaving int
 	findings                      map[tenure.Severity]int
 	onboarding                    Onboarding
@@ -48,6 +49,7 @@ func (s *Service) counted(ctx context.Context, v store.Visible, now time.Time) (
 // count counts the figures; those of onboarding are taken over while they are
 // young enough.
 func (s *Service) count(ctx context.Context, v store.Visible, now time.Time, old *keptFigures) (f figures, err error) {
+	f.at = now
 	for _, c := range []struct {
 		into  *int
 		state tenure.OperationState

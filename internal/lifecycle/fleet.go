@@ -22,15 +22,19 @@ type Fleet struct {
 	LeavingAll int
 	Findings   map[tenure.Severity]int
 	Onboarding Onboarding
-	Cost       *Cost // nil for who doesn't see everything
+	Cost       *Cost     // nil for who doesn't see everything
+	CountedAt  time.Time // how old what is counted is: waiting, held, findings
 }
 
 // Onboarding says how moving in went in the last 90 days.
 type Onboarding struct {
 	Since     time.Time
-	Runs      int
-	Failed    int
-	P50, P95  time.Duration // from request to active, of those that succeeded
+	Runs      int           // that ended
+	Failed    int           // for a technical cause
+	Expired   int           // nobody approved it in time
+	Rejected  int           // somebody said no
+	Withdrawn int           // whoever asked took it back
+	P50, P95  time.Duration // from request to end, of all that ended
 	Settled   int           // succeeded
 	Incidents int           // of these, with trouble within 30 days
 	Weeks     []OnboardingWeek
@@ -46,8 +50,8 @@ type OnboardingWeek struct {
 // Cost is what the tenants' resources cost a month, by currency, in minor units:
 // the part of each type's formula that doesn't hang on what was measured.
 type Cost struct {
-	At                         time.Time
-	Running, Stopped, Orphaned map[string]int64
+	At                         time.Time        // when it was added up
+	Running, Stopped, Orphaned map[string]int64 // Stopped is of what ran and has ended
 }
 
 // onboardingWindow is how far back the figures go.
@@ -73,6 +77,7 @@ func (s *Service) Fleet(ctx context.Context, v store.Visible) (*Fleet, error) {
 		return nil, err
 	}
 	f.Held, f.Findings, f.Onboarding = counted.held, counted.findings, counted.onboarding
+	f.CountedAt = counted.at
 	f.StuckAll, f.LeavingAll, f.Waiting = counted.stuck, counted.leaving, counted.waiting
 	if v.Reach.All && v.Limit.All {
 		f.Cost = s.cost.last()
@@ -87,15 +92,22 @@ func onboardingOf(runs []store.OnboardingRun, since, now time.Time) Onboarding {
 	for _, r := range runs {
 		o.Runs++
 		weeks[int(r.Ended.Sub(since)/(7*24*time.Hour))] = append(weeks[int(r.Ended.Sub(since)/(7*24*time.Hour))], r)
-		if r.State != tenure.OperationSucceeded {
-			o.Failed++
-			continue
-		}
-		o.Settled++
-		if r.Troubled {
-			o.Incidents++
-		}
 		took = append(took, r.Ended.Sub(r.Began))
+		switch {
+		case r.State == tenure.OperationSucceeded:
+			o.Settled++
+			if r.Troubled {
+				o.Incidents++
+			}
+		case r.State == tenure.OperationFailed:
+			o.Failed++
+		case r.Refused == "expired":
+			o.Expired++
+		case r.Refused == "rejected":
+			o.Rejected++
+		default:
+			o.Withdrawn++
+		}
 	}
 	o.P50, o.P95 = quantile(took, 0.50), quantile(took, 0.95)
 	for n := 0; since.Add(time.Duration(n) * 7 * 24 * time.Hour).Before(now); n++ {
@@ -103,9 +115,8 @@ func onboardingOf(runs []store.OnboardingRun, since, now time.Time) Onboarding {
 		var took []time.Duration
 		for _, r := range weeks[n] {
 			w.Runs++
-			if r.State != tenure.OperationSucceeded {
+			if r.State == tenure.OperationFailed {
 				w.Failed++
-				continue
 			}
 			took = append(took, r.Ended.Sub(r.Began))
 		}
@@ -155,11 +166,13 @@ func (s *Service) TickCost(ctx context.Context, now time.Time) error {
 	}
 	c := &Cost{At: now, Running: map[string]int64{}, Stopped: map[string]int64{}, Orphaned: map[string]int64{}}
 	for _, r := range rows {
-		into := c.Running
-		if r.State != tenure.ResourcePresent {
-			into = c.Stopped
+		switch r.State {
+		case tenure.ResourcePlanned: // nothing of it runs yet
+		case tenure.ResourceGone:
+			s.addCost(c.Stopped, r)
+		default: // what is suspended or set aside is still there
+			s.addCost(c.Running, r)
 		}
-		s.addCost(into, r)
 	}
 	for _, r := range stray {
 		s.addCost(c.Orphaned, r)

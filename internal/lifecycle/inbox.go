@@ -35,6 +35,8 @@ type InboxItem struct {
 	Since       time.Time            `json:"openedAt"`
 	ExpiresAt   time.Time            `json:"expiresAt,omitzero"`
 	Escalated   bool                 `json:"escalated,omitempty"`
+	EscalatedTo string               `json:"escalatedTo,omitempty"`
+	Escalation  string               `json:"escalation,omitempty"`
 }
 
 // InboxSource lists what waits for a caller's word beside operations: all of it,
@@ -215,7 +217,7 @@ func (s *Service) inboxGate(ctx context.Context, c tenure.Caller, g *store.Waiti
 		Kind: "approval", ID: string(g.Operation), Gate: g.Step, Tenant: g.Tenant, TenantName: g.Name, Operation: g.Op.Kind,
 		Summary: gateSummary(g), RequestedBy: g.Op.RequestedBy, Digest: g.Op.Plan, Resources: g.Radius.Resources, Destructive: g.Radius.Destructive,
 		Need: count.Need, Have: count.Have, Missing: m.says(count.Missing()), Rules: gate.Rules, For: sign.For,
-		Since: g.Since, ExpiresAt: g.ExpiresAt, Escalated: !g.EscalatedAt.IsZero(),
+		Since: g.Since, ExpiresAt: g.ExpiresAt, Escalated: !g.EscalatedAt.IsZero(), EscalatedTo: g.EscalatedTo, Escalation: g.ApprovalWait.Escalated,
 	}, true, nil
 }
 

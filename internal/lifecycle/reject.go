@@ -66,6 +66,9 @@ func (s *Service) refuse(ctx context.Context, tx *store.Tx, op store.OperationRo
 	if err := tx.DropWait(op.ID, ""); err != nil {
 		return err
 	}
+	if err := tx.NoteRefused(op.ID, map[string]string{"approval.reject": "rejected", "approval.expire": "expired"}[kind]); err != nil {
+		return err
+	}
 	if err := tx.WantBecause(op.ID, "cancel", why, now); err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func (s *Service) CarryReviews(ctx context.Context) error {
 	lots := make(map[reviewLot][]store.ReviewItem)
 	for _, it := range items {
 		if it.Kind != tenure.ReviewAccount {
-			if err := s.carryAgreement(ctx, it); err != nil {
+			if err := s.carryOne(ctx, it); err != nil {
 				return err
 			}
 			continue
@@ -55,6 +55,35 @@ func (s *Service) CarryReviews(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// carryOne carries out what takes no operation.
+func (s *Service) carryOne(ctx context.Context, it store.ReviewItem) error {
+	switch it.Kind {
+	case tenure.ReviewStanding:
+		return s.carryStanding(ctx, it)
+	case tenure.ReviewCredential: // Tenure only reads where it comes from
+		return s.outcome(ctx, it, "", "not taken back by Tenure: whoever runs the system takes it back there, and gives Tenure another in systems.yaml")
+	}
+	return s.carryAgreement(ctx, it)
+}
+
+// carryStanding ends a standing approval.
+func (s *Service) carryStanding(ctx context.Context, it store.ReviewItem) error {
+	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		st, err := tx.Standing(tenure.StandingID(it.Subject))
+		if err != nil {
+			return err
+		}
+		outcome := "it had ended already"
+		if st.State != tenure.StandingEnded {
+			outcome = "ended"
+			if err := s.endStanding(ctx, tx, &st, it.DecidedBy); err != nil {
+				return err
+			}
+		}
+		return tx.CarryItem(it.Campaign, it.Seq, "", outcome)
+	})
 }
 
 // TickRevocations is CarryReviews as a part of what time makes due.

@@ -241,6 +241,7 @@ func (s *site) tick() {
 func TestGateRemindsOnceEscalatesOnceAndExpires(t *testing.T) {
 	t.Parallel()
 	s := strict(t)
+	s.employ(map[string][]tenure.Role{"sam": {tenure.SecurityOfficer}})
 	ctx := context.Background()
 	op, plan := s.ask("acme", "operator")
 	tenant := s.view(op).Tenant

@@ -41,6 +41,7 @@ type Options struct {
 	Calls     connector.Observer
 	SoughtFor tenure.Period         // how long a closed tenant's places are looked at; zero is two years
 	Approvals []tenure.ApprovalRule // on top of what blueprints ask for
+	Groups    map[string][]string   // of persons, by name, for escalations
 }
 
 // Budget bounds how much may be destroyed in an hour: destructive operations by

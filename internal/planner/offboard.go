@@ -145,7 +145,7 @@ func (c *compiler) handover(cut []string, sweep string) (out, dropped []string) 
 		exports = append(exports, c.add(tenure.Step{Key: pathOf(r) + "/export", Stage: tenure.StageHandover, Action: tenure.ActExport, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: cut, Summary: fmt.Sprintf("export %s %s", r.Type, r.Name)}))
 	}
 	for i, task := range c.in.Blueprint.Offboarding.Tasks {
-		out = append(out, c.add(tenure.Step{Key: fmt.Sprintf("task/%d", i+1), Stage: tenure.StageHandover, Action: tenure.ActTask, Needs: some([]string{sweep}), Gate: &tenure.Gate{Approvals: 1}, Summary: task}))
+		out = append(out, c.add(tenure.Step{Key: fmt.Sprintf("task/%d", i+1), Stage: tenure.StageHandover, Action: tenure.ActTask, Needs: some([]string{sweep}), Gate: task.Gate(), Summary: task.Task}))
 	}
 	if len(exports) == 0 {
 		return out, nil

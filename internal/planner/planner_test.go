@@ -51,7 +51,7 @@ func draw(t *rapid.T, systems map[string]*connector.System) planner.Input {
 	}
 	b := &tenure.Blueprint{
 		Name: "small", Version: "1", Approvals: map[tenure.OperationKind]int{kind: rapid.IntRange(0, 2).Draw(t, "approvals")},
-		Offboarding: tenure.OffboardingSpec{Grace: period(t, "P14D"), Retrieval: period(t, "P30D"), Quarantine: period(t, "P7D"), Tasks: []string{"hand over the keys"}},
+		Offboarding: tenure.OffboardingSpec{Grace: period(t, "P14D"), Retrieval: period(t, "P30D"), Quarantine: period(t, "P7D"), Tasks: []tenure.TaskSpec{{Task: "hand over the keys"}}},
 		Notices:     []tenure.NoticeSpec{{On: "closed", To: "platform", Text: "gone"}},
 	}
 	classes := []string{"a", "b", "c"}

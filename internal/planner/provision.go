@@ -13,7 +13,8 @@ import (
 var tenantKeys = []string{"personal", "credential"}
 
 // onboard: intake, approval, keys, resources in the order of their needs, probes,
-// hand-over. The tenant isn't active until every probe has passed.
+// persons' tasks, hand-over. The tenant isn't active until every probe has passed and
+// every task is done.
 func (c *compiler) onboard() error {
 	c.plan.OnFailure = c.in.Blueprint.Failure
 	c.plan.Organization, c.plan.Contact = c.in.Tenant.Organization, c.in.Tenant.Contact
@@ -41,6 +42,10 @@ func (c *compiler) onboard() error {
 	}
 	probes := c.probes(made)
 	probes = append(probes, c.add(tenure.Step{Key: "verify/teardown", Stage: tenure.StageVerify, Action: tenure.ActTeardown, Needs: made, Summary: "the teardown plan is complete"}))
+	probed := slices.Clone(probes)
+	for i, task := range c.in.Blueprint.Onboarding.Tasks {
+		probes = append(probes, c.add(tenure.Step{Key: fmt.Sprintf("task/%d", i+1), Stage: tenure.StageVerify, Action: tenure.ActTask, Needs: slices.Clone(probed), Gate: task.Gate(), Summary: task.Task}))
+	}
 	active := c.move("active", tenure.StageHandover, tenure.TenantActive, probes...)
 	out := c.outputs(active)
 	c.notices("active", tenure.StageHandover, active, out)

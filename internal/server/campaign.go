@@ -18,6 +18,7 @@ func campaignRoutes(s *Server) {
 	})
 	route(s, client.ListReviewItems, Access{tenure.ReviewDecide, List}, listReviewItems)
 	route(s, client.DecideReview, Access{tenure.ReviewDecide, OfBody}, decideReview)
+	route(s, client.ReassignReview, Access{tenure.ReviewDecide, OfBody}, reassignReview)
 	route(s, client.CloseCampaign, Access{tenure.ReviewManage, Anywhere}, closeCampaign)
 	route(s, client.ShowEvidence, Access{tenure.ReviewRead, Anywhere}, showEvidence)
 }
@@ -75,7 +76,7 @@ func listCampaigns(ctx context.Context, c *Call, p *client.CampaignFilter) (clie
 func startCampaign(ctx context.Context, c *Call, p *client.NewCampaignParams) (client.Campaign, error) {
 	b := p.Body
 	cp, err := c.Governor.StartCampaign(ctx, c.Caller, tenure.Campaign{
-		Name: b.Name, Covers: b.Covers, Scope: b.Scope, Reviewers: b.Reviewers, Silence: b.Silence, DueAt: b.DueAt.UTC(),
+		Name: b.Name, Covers: b.Covers, Scope: b.Scope, Reviewers: b.Reviewers, ByOwner: b.ByOwner, Silence: b.Silence, DueAt: b.DueAt.UTC(),
 	})
 	if err != nil {
 		return client.Campaign{}, err
@@ -131,6 +132,15 @@ func decideReview(ctx context.Context, c *Call, p *client.DecideParams) (client.
 		}
 	}
 	return whole(done), nil
+}
+
+func reassignReview(ctx context.Context, c *Call, p *client.ReassignParams) (client.Page[tenure.ReviewItem], error) {
+	id, err := tenure.ParseID[tenure.CampaignID](p.Campaign)
+	if err != nil {
+		return client.Page[tenure.ReviewItem]{}, err
+	}
+	done, err := c.Governor.ReassignItems(ctx, c.Caller, id, p.Body.Items, p.Body.To, p.Body.Reason)
+	return whole(done), err
 }
 
 func closeCampaign(ctx context.Context, c *Call, p *client.CampaignID) (client.Campaign, error) {

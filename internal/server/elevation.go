@@ -17,6 +17,7 @@ func elevationRoutes(s *Server) {
 		func(ctx context.Context, c *Call, id tenure.ElevationID, _ *client.ElevationID) (tenure.Elevation, error) {
 			return c.Governor.Elevation(ctx, c.Caller, id)
 		}))
+	route(s, client.ElevationLog, Access{"", Signed}, elevationLog)
 	created(s, client.RequestElevation, Access{tenure.ElevationRequest, Anywhere}, requestElevation)
 	route(s, client.ApproveElevation, Access{tenure.ElevationApprove, OfBody}, changing(func(p *client.ElevationApproval) string { return p.Elevation },
 		func(ctx context.Context, c *Call, id tenure.ElevationID, p *client.ElevationApproval) (tenure.Elevation, error) {
@@ -50,16 +51,60 @@ func changing[P any](id func(*P) string, f func(context.Context, *Call, tenure.E
 			return client.Elevation{}, err
 		}
 		c.Version(e.Version)
-		return elevationOf(e), nil
+		return c.elevationOf(e), nil
 	}
 }
 
-func elevationOf(e tenure.Elevation) client.Elevation {
-	return client.Elevation{
+func (c *Call) elevationOf(e tenure.Elevation) client.Elevation {
+	out := client.Elevation{
 		ID: e.ID, Kind: e.Kind, Name: e.Name, Owner: e.Owner, Role: e.Role, Scope: e.Scope, Reason: e.Reason, For: e.For.String(), System: e.System, Access: e.Access, Digest: e.Digest, State: e.State,
 		RequestedAt: e.RequestedAt, DecidedBy: e.DecidedBy, DecidedAt: e.DecidedAt, ClaimUntil: e.ClaimUntil, StartedAt: e.StartedAt, EndsAt: e.EndsAt, EndedAt: e.EndedAt, EndedBy: e.EndedBy, Why: e.Why,
 		ReviewedBy: e.ReviewedBy, ReviewedAt: e.ReviewedAt, ReviewNote: e.ReviewNote, Login: e.Login, LoginGoneAt: e.LoginGoneAt, Version: e.Version,
 	}
+	if e.Kind == tenure.BreakGlass {
+		out.ReviewDueAt = c.Governor.ReviewDueAt(e)
+	}
+	return out
+}
+
+// elevationLog lists what the holder of an elevation did while it lasted, to who may
+// review it or read the log over all that it is over. Of tenants that they may not
+// see they hear nothing here either.
+func elevationLog(ctx context.Context, c *Call, p *client.ElevationEntries) (client.DoneUnder, error) {
+	out := client.DoneUnder{Items: []client.LogEntry{}}
+	id, err := tenure.ParseID[tenure.ElevationID](p.Elevation)
+	if err != nil {
+		return out, err
+	}
+	e, err := c.Governor.Elevation(ctx, c.Caller, id)
+	if err != nil {
+		return out, err
+	}
+	may := tenure.BreakGlassReview
+	if err = c.Governor.RequireScope(ctx, c.Caller, may, e.Scope); err != nil {
+		may = tenure.AuditRead
+		if c.Governor.RequireScope(ctx, c.Caller, may, e.Scope) != nil {
+			return out, err
+		}
+	}
+	if e.StartedAt.IsZero() {
+		return out, nil
+	}
+	until := c.Service.Now()
+	if !e.EndedAt.IsZero() {
+		until = e.EndedAt
+	}
+	c.Visible = c.Governor.Visible(c.Caller, may)
+	seen := c.seer(ctx)
+	n := limitOf(client.Paging{Limit: p.Limit})
+	list, more, err := c.Service.Did(ctx, e.Name, e.StartedAt, until, n)
+	for _, l := range list {
+		if seen(l.Tenant) || l.Subject == string(e.ID) {
+			out.Items = append(out.Items, client.LogEntry(l))
+		}
+	}
+	out.More = more
+	return out, err
 }
 
 func listElevations(ctx context.Context, c *Call, p *client.ElevationFilter) (client.Page[client.Elevation], error) {
@@ -71,7 +116,7 @@ func listElevations(ctx context.Context, c *Call, p *client.ElevationFilter) (cl
 	if err == nil && len(list) == 0 {
 		err = c.knownPerson(ctx, p.Principal)
 	}
-	out := whole(each(list, elevationOf))
+	out := whole(each(list, c.elevationOf))
 	if n := f.Limit - 1; len(list) > n {
 		out.Items, out.Next = out.Items[:n], c.cursor(list[n-1].ID)
 	}
@@ -90,7 +135,7 @@ func requestElevation(ctx context.Context, c *Call, p *client.ElevationParams) (
 	}
 	c.Location("/v1/elevations/" + string(e.ID))
 	c.Version(e.Version)
-	return elevationOf(e), nil
+	return c.elevationOf(e), nil
 }
 
 func claimElevation(ctx context.Context, c *Call, p *client.ElevationID) (client.ClaimedElevation, error) {
@@ -99,11 +144,11 @@ func claimElevation(ctx context.Context, c *Call, p *client.ElevationID) (client
 		return client.ClaimedElevation{}, err
 	}
 	e, login, err := c.Governor.ClaimElevation(ctx, c.Caller, id)
-	return claimedOf(e, login), err
+	return c.claimedOf(e, login), err
 }
 
-func claimedOf(e tenure.Elevation, login *governance.Login) client.ClaimedElevation {
-	out := client.ClaimedElevation{Elevation: elevationOf(e)}
+func (c *Call) claimedOf(e tenure.Elevation, login *governance.Login) client.ClaimedElevation {
+	out := client.ClaimedElevation{Elevation: c.elevationOf(e)}
 	if login != nil {
 		out.Secret = login.Secret.Reveal()
 	}
@@ -129,7 +174,7 @@ func breakGlass(ctx context.Context, c *Call, p *client.BreakGlassParams) (clien
 	}
 	c.Location("/v1/elevations/" + string(e.ID))
 	c.Version(e.Version)
-	return claimedOf(e, login), nil
+	return c.claimedOf(e, login), nil
 }
 
 // planTarget is what scopes look at of a plan's tenant, or of the one that it makes.

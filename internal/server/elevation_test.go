@@ -141,3 +141,58 @@ func TestElevationOverHTTP(t *testing.T) {
 		t.Errorf("the auditor's list: %+v, %v", list, err)
 	}
 }
+
+// TestDoneUnderBreakGlass: who reviews a break-glass sees what was done while it
+// lasted, and nothing of others or of afterwards; who may not review sees nothing.
+func TestDoneUnderBreakGlass(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := newService(t)
+	srv := newServer(t, s)
+	h := remote(t, srv)
+	all := tenure.Scope{All: true}
+	ada, sue := signedIn(t, s, h, "ada", tenure.Operator, all), signedIn(t, s, h, "sue", tenure.SecurityOfficer, all)
+	onboarding(t, as(t, srv, "olga"), as(t, srv, "rita"), "first")
+	onboarding(t, ada, as(t, srv, "rita"), "before")
+	e, err := client.BreakGlass.Call(ctx, as(t, srv, "ada"), client.BreakGlassParams{Body: client.NewBreakGlass{Role: tenure.Operator, Scope: all, Reason: "checkout is down"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := client.ElevationID{Elevation: string(e.ID)}
+	done := onboarding(t, ada, as(t, srv, "rita"), "during")
+	onboarding(t, as(t, srv, "olga"), as(t, srv, "rita"), "others")
+	var review client.BreakGlassReview
+	review.ElevationID, review.Body.Note = id, "was needed"
+	if _, err := client.ReviewBreakGlass.Call(ctx, sue, review); tenure.CodeOf(err) != tenure.Conflict {
+		t.Errorf("a review while it lasts: %v", err)
+	}
+	if _, err := client.RevokeElevation.Call(ctx, ada, client.ElevationReason{ElevationID: id}); err != nil {
+		t.Fatal(err)
+	}
+	onboarding(t, ada, as(t, srv, "rita"), "after")
+	did, err := client.ElevationLog.Call(ctx, sue, client.ElevationEntries{ElevationID: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := 0
+	for _, l := range did.Items {
+		if l.By != "ada" {
+			t.Errorf("it shows %+v", l)
+		}
+		if l.Kind == "operation.start" {
+			started++
+			if l.Operation != string(done.ID) {
+				t.Errorf("it shows %s, which wasn't done under it", l.Operation)
+			}
+		}
+	}
+	if started != 1 || did.More {
+		t.Errorf("what was done under it is %+v", did)
+	}
+	if _, err := client.ElevationLog.Call(ctx, ada, client.ElevationEntries{ElevationID: id}); tenure.CodeOf(err) != tenure.Forbidden {
+		t.Errorf("its holder, who may not review, reads: %v", err)
+	}
+	if _, err := client.ReviewBreakGlass.Call(ctx, sue, review); err != nil {
+		t.Error(err)
+	}
+}

@@ -25,7 +25,7 @@ func fleetRoutes(s *Server) {
 func fleetOf(f *lifecycle.Fleet) client.Fleet {
 	out := client.Fleet{
 		Held: f.Held, ByState: map[tenure.TenantState]int64{}, Stuck: each(f.Stuck, fleetOperationOf), StuckAll: f.StuckAll, Waiting: f.Waiting,
-		Leaving: each(f.Leaving, fleetOperationOf), LeavingAll: f.LeavingAll, Findings: f.Findings, Onboarding: onboardingOf(f.Onboarding),
+		Leaving: each(f.Leaving, fleetOperationOf), LeavingAll: f.LeavingAll, Findings: f.Findings, Onboarding: onboardingOf(f.Onboarding), CountedAt: f.CountedAt,
 	}
 	revisions, tiers := map[string]int64{}, map[string]int64{}
 	for _, c := range f.Counts {
@@ -72,7 +72,7 @@ func fleetOperationOf(a store.Attention) client.FleetOperation {
 }
 
 func onboardingOf(o lifecycle.Onboarding) client.OnboardingFigures {
-	out := client.OnboardingFigures{Since: o.Since, Runs: o.Runs, Failed: o.Failed, P50: o.P50.Seconds(), P95: o.P95.Seconds(), Settled: o.Settled, Incidents: o.Incidents}
+	out := client.OnboardingFigures{Since: o.Since, Runs: o.Runs, Failed: o.Failed, Expired: o.Expired, Rejected: o.Rejected, Withdrawn: o.Withdrawn, P50: o.P50.Seconds(), P95: o.P95.Seconds(), Settled: o.Settled, Incidents: o.Incidents}
 	out.Weeks = each(o.Weeks, func(w lifecycle.OnboardingWeek) client.OnboardingWeek {
 		return client.OnboardingWeek{Start: w.Start, Runs: w.Runs, Failed: w.Failed, P50: w.P50.Seconds(), P95: w.P95.Seconds()}
 	})

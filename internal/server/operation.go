@@ -235,6 +235,15 @@ func showOperation(ctx context.Context, c *Call, p *client.OperationParams) (cli
 	out := client.OperationDetail{Body: v.Body, Approvals: v.Approvals}
 	out.Exceptions = each(v.Exceptions, func(e store.Exception) client.Exception { return client.Exception(e) })
 	out.Rows = each(v.Steps, func(r store.StepRow) tenure.StepStatus { return r.StepStatus })
+	waits, err := c.Service.Engine.DB.ApprovalWaits(ctx, id)
+	if err != nil {
+		return out, err
+	}
+	for _, w := range waits {
+		if !w.EscalatedAt.IsZero() {
+			out.Escalations = append(out.Escalations, client.Escalated{Gate: w.Step, To: w.EscalatedTo, Why: w.Escalated, At: w.EscalatedAt})
+		}
+	}
 	out.Operation, err = progressOf(ctx, c.Service, v.OperationRow)
 	return out, err
 }

@@ -44,7 +44,20 @@ func listTenants(ctx context.Context, c *Call, p *client.TenantFilter) (client.P
 	for i := range rows {
 		rows[i].Held = held[rows[i].ID]
 	}
-	out.Items = each(rows, tenantOf)
+	if err != nil {
+		return out, err
+	}
+	ahead, err := c.server.db().Ahead(ctx, rows, c.Service.Now())
+	out.Items = each(rows, func(t store.TenantRow) client.Tenant {
+		shown := tenantOf(t)
+		if a := ahead[t.ID]; a != nil {
+			shown.OpenFindings = a.Findings
+			if n, ok := lifecycle.NextOf(a); ok {
+				shown.Next = &client.TenantNext{What: n.What, At: n.At, Who: n.Who, Operation: n.Operation}
+			}
+		}
+		return shown
+	})
 	return out, err
 }
 

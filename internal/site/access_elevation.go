@@ -2,6 +2,7 @@ package site
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -167,24 +168,22 @@ func (v *visit) breakGlasses(view *dashboard.AccessView) error {
 		return err
 	}
 	view.Pager = v.pager(list.Next, len(list.Items))
-	names, now, limits := v.names(), v.s.o.Governor.Now(), tenure.ElevationLimits{}.WithDefaults()
+	names, now := v.names(), v.s.o.Governor.Now()
 	for _, e := range list.Items {
 		row := dashboard.BreakGlassRow{
-			Principal: e.Name, Reason: e.Reason, Scope: v.scopeText(e.Scope, names) + ", as " + string(e.Role), Started: e.StartedAt, Ends: e.EndsAt, ReviewBy: e.RequestedAt.Add(limits.Review),
-			Reviewed: e.ReviewedBy, Outcome: e.ReviewNote, State: glassState(e, limits.Review, now), Actions: v.breakGlassActions(e),
+			Principal: e.Name, Reason: e.Reason, Scope: v.scopeText(e.Scope, names) + ", as " + string(e.Role), Started: e.StartedAt, Ends: e.EndsAt, ReviewBy: e.ReviewDueAt,
+			Reviewed: e.ReviewedBy, Outcome: e.ReviewNote, State: glassState(e, now), Actions: v.breakGlassActions(e),
 		}
 		if !e.EndedAt.IsZero() {
 			row.Ends = e.EndedAt
 		}
-		if v.caller.May(tenure.AuditRead) {
-			row.Did = []dashboard.Ref{{Label: "the log of that day", Href: pathWith("/audit", url.Values{"since": {e.RequestedAt.Format(time.DateOnly)}, "until": {e.RequestedAt.AddDate(0, 0, 2).Format(time.DateOnly)}})}}
-		}
+		row.Did = v.doneUnder(e)
 		view.BreakGlass = append(view.BreakGlass, row)
 	}
 	if v.caller.May(tenure.BreakGlassUse) {
 		a := dashboard.Action{
 			Label: "Break the glass", Post: "/access/break-glass", Tone: dashboard.ToneBad, Fields: elevationFields(false),
-			Says: "You have the role at once, without approval. Everybody hears of it, and another person reviews it within 24 hours. It never destroys data and never releases a hold.",
+			Says: "You have the role at once, without approval. Everybody hears of it, and another person reviews it within 24 hours of its end. It never destroys data and never releases a hold.",
 		}
 		if v.caller.Kind == tenure.CallerPerson && !v.caller.Strong {
 			a.Not = "It takes a stronger sign-in than this one."
@@ -194,13 +193,42 @@ func (v *visit) breakGlasses(view *dashboard.AccessView) error {
 	return nil
 }
 
-func glassState(e client.Elevation, review time.Duration, now time.Time) string {
+// doneUnder is what was done while a break-glass lasted, for who may know: the last
+// things of one that wait for a review, and a way to the log of the others.
+func (v *visit) doneUnder(e client.Elevation) (out []dashboard.Ref) {
+	if e.ReviewedAt.IsZero() {
+		did, err := ask(v, client.ElevationLog, client.ElevationEntries{ElevationID: client.ElevationID{Elevation: string(e.ID)}, Limit: shownDone})
+		if err != nil {
+			return nil
+		}
+		for _, l := range did.Items {
+			what := l.Kind
+			if l.Subject != "" {
+				what += " " + l.Subject
+			}
+			r := dashboard.Ref{Label: l.At[11:16] + " " + what}
+			if v.caller.May(tenure.AuditRead) {
+				r.Href = "/audit/" + strconv.FormatInt(l.Index, 10)
+			}
+			out = append(out, r)
+		}
+	}
+	if v.caller.May(tenure.AuditRead) {
+		out = append(out, dashboard.Ref{Label: "the log of that day", Href: pathWith("/audit", url.Values{"since": {e.RequestedAt.Format(time.DateOnly)}, "until": {e.RequestedAt.AddDate(0, 0, 2).Format(time.DateOnly)}})})
+	}
+	return out
+}
+
+// shownDone is how much of what was done under a break-glass a page shows.
+const shownDone = 20
+
+func glassState(e client.Elevation, now time.Time) string {
 	switch {
 	case !e.ReviewedAt.IsZero():
 		return "reviewed"
 	case e.State == tenure.ElevationActive && now.Before(e.EndsAt):
 		return "active"
-	case now.After(e.RequestedAt.Add(review)):
+	case now.After(e.ReviewDueAt):
 		return "overdue"
 	}
 	return "unreviewed"
@@ -211,7 +239,7 @@ func (v *visit) breakGlassActions(e client.Elevation) []dashboard.Action {
 	if e.State == tenure.ElevationActive && (tenure.SamePerson(e.Name, v.caller.Name) || v.caller.May(tenure.ElevationApprove)) {
 		out = append(out, dashboard.Action{Label: "End it now", Post: elevationPath(e.ID, "revoke"), Tone: dashboard.ToneBad})
 	}
-	if e.ReviewedAt.IsZero() && v.caller.May(tenure.BreakGlassReview) {
+	if e.ReviewedAt.IsZero() && e.State.Over() && v.caller.May(tenure.BreakGlassReview) {
 		a := dashboard.Action{
 			Label: "Review", Post: "/access/break-glass/" + url.PathEscape(string(e.ID)) + "/review", Tone: dashboard.ToneAccent, Says: "You say what you found when you looked at what was done under it.",
 			Fields: []dashboard.Field{{Kind: dashboard.FieldLong, Name: "note", Label: "What you found", Required: true, Max: 2000}},

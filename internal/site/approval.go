@@ -52,7 +52,7 @@ func (v *visit) approvals() error {
 func (v *visit) waitingRow(w client.Waiting) (dashboard.ApprovalRow, error) {
 	row := dashboard.ApprovalRow{
 		Step: w.Gate, Kind: w.Operation, Summary: w.Summary, RequestedBy: w.RequestedBy, Asked: w.Since, Expires: w.ExpiresAt, Digest: w.Digest,
-		Destructive: w.Destructive, Need: w.Need, Have: w.Have, Escalated: w.Escalated, Rule: missing(w),
+		Destructive: w.Destructive, Need: w.Need, Have: w.Have, Escalated: w.EscalatedTo != "", Rule: missing(w),
 	}
 	if w.Tenant != "" {
 		row.Tenant = tenantRef(w.Tenant, w.TenantName)
@@ -117,6 +117,10 @@ func subjectOf(w client.Waiting) dashboard.Ref {
 	return dashboard.Ref{Label: w.Kind}
 }
 
+func escalatedTo(to, why string) string {
+	return "Escalated to " + cmp.Or(to, "nobody") + ": " + why + "."
+}
+
 func missing(w client.Waiting) string {
 	var parts []string
 	if w.Missing != "" {
@@ -124,6 +128,9 @@ func missing(w client.Waiting) string {
 	}
 	if len(w.Rules) > 0 {
 		parts = append(parts, "Asked for by the rule "+strings.Join(w.Rules, ", ")+".")
+	}
+	if w.Escalation != "" {
+		parts = append(parts, escalatedTo(w.EscalatedTo, w.Escalation))
 	}
 	if w.For != "" {
 		parts = append(parts, "You decide in "+w.For+"'s place.")
@@ -207,6 +214,11 @@ func (v *visit) othersInto(view *dashboard.ApprovalsView, mine map[string]bool) 
 				row.Need = s.Gate.Approvals
 			}
 			row.Have = len(row.Signatures)
+			for _, e := range full.Escalations {
+				if e.Gate == s.Key {
+					row.Escalated, row.Rule = e.To != "", escalatedTo(e.To, e.Why)
+				}
+			}
 			for _, a := range v.gateActions(full, v.targetOf(o.Tenant), name) {
 				if ofGate(a, s.Key) {
 					row.Why = cmp.Or(a.Not, "Your signature isn't the one that is needed here.")

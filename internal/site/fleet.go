@@ -53,7 +53,7 @@ func fleetView(f client.Fleet) dashboard.FleetView {
 		v.Leaving = append(v.Leaving, l)
 	}
 	if f.Cost != nil {
-		v.Cost = dashboard.CostFigures{Running: money(f.Cost.Running), Stopped: money(f.Cost.Stopped), Orphaned: money(f.Cost.Orphaned)}
+		v.Cost = dashboard.CostFigures{Running: money(f.Cost.Running), Stopped: money(f.Cost.Stopped), Orphaned: money(f.Cost.Orphaned), At: f.Cost.At}
 	}
 	return v
 }
@@ -76,7 +76,7 @@ func stageOf(s tenure.TenantState) tenure.Stage {
 }
 
 func onboardingView(o client.OnboardingFigures) dashboard.OnboardingFigures {
-	out := dashboard.OnboardingFigures{Window: "the last 90 days", Runs: o.Runs, Failed: o.Failed, P50: seconds(o.P50), P95: seconds(o.P95), Incidents: o.Incidents, Settled: o.Settled}
+	out := dashboard.OnboardingFigures{Window: "the last 90 days", Runs: o.Runs, Failed: o.Failed, Expired: o.Expired, Rejected: o.Rejected, Withdrawn: o.Withdrawn, P50: seconds(o.P50), P95: seconds(o.P95), Incidents: o.Incidents, Settled: o.Settled}
 	for _, w := range o.Weeks {
 		out.Weeks = append(out.Weeks, dashboard.OnboardingWeek{Start: w.Start, Runs: w.Runs, Failed: w.Failed, P50: seconds(w.P50), P95: seconds(w.P95)})
 	}

@@ -183,8 +183,12 @@ func (v *visit) stepActions(row *dashboard.StepRow, st *tenure.Step, o client.Op
 		}
 		v.skipAction(row, o, t)
 	case row.Action == tenure.ActTask && row.State != tenure.StepDone && waitsAtGates(o.State) && ready(o, st) && v.may(tenure.OperationSteer, t):
-		row.Actions = append(row.Actions, dashboard.Action{Label: "It is done", Post: at + "/done", Says: "You say that this task has been carried out; your name stands in the log.",
-			Fields: []dashboard.Field{{Name: "note", Label: "Note", Max: 1000}}, Hidden: hiddenPairs("gate", row.Key)})
+		done := dashboard.Action{Label: "It is done", Post: at + "/done", Says: "You say that this task has been carried out; your name stands in the log.",
+			Fields: []dashboard.Field{{Name: "note", Label: "Note", Max: 1000}}, Hidden: hiddenPairs("gate", row.Key)}
+		if st.Gate != nil && st.Gate.Another && tenure.SamePerson(o.RequestedBy, v.caller.Name) {
+			done.Not = "You requested the operation; another person confirms this task."
+		}
+		row.Actions = append(row.Actions, done)
 	}
 }
 

@@ -19,6 +19,7 @@ func (s *Site) reviewPages() {
 	s.page("GET /reviews/{campaign}", (*visit).review)
 	s.page("GET /reviews/{campaign}/evidence", (*visit).evidenceFile)
 	s.page("POST /reviews/{campaign}/decide", (*visit).decideReview)
+	s.page("POST /reviews/{campaign}/reassign", (*visit).reassignReview)
 	s.page("POST /reviews/{campaign}/close", (*visit).closeReview)
 }
 
@@ -44,12 +45,15 @@ func (v *visit) reviews() error {
 		covers.Options = []dashboard.Option{
 			{Value: string(tenure.ReviewGrant), Label: "roles of persons and machines", On: true}, {Value: string(tenure.ReviewAccount), Label: "accounts, keys and integrations of tenants", On: true},
 			{Value: string(tenure.ReviewAgreement), Label: "data sharing agreements"}, {Value: string(tenure.ReviewExport), Label: "export grants"},
+			{Value: string(tenure.ReviewToken), Label: "tokens"}, {Value: string(tenure.ReviewDelegation), Label: "delegations"}, {Value: string(tenure.ReviewStanding), Label: "standing approvals"},
+			{Value: string(tenure.ReviewBreakGlass), Label: "uses of break-glass"}, {Value: string(tenure.ReviewCredential), Label: "Tenure's own credentials for systems"},
 		}
 		fields := append([]dashboard.Field{{Name: "name", Label: "Name", Required: true, Max: 200}, covers}, scopeFields(true)...)
 		view.Start = &dashboard.Action{
 			Label: "Start a review", Post: "/reviews", Tone: dashboard.ToneAccent, Says: "Each reviewer answers keep, revoke or change for what they are given; nobody gets what concerns themselves.",
 			Fields: append(fields,
 				dashboard.Field{Name: "reviewers", Label: "Reviewers", Required: true, Max: 2000, Hint: "persons by name, with commas"},
+				dashboard.Field{Kind: dashboard.FieldCheck, Name: "byowner", Label: "Items go to their owner first", Hint: "whom the tenant's label owner names, or who gave it"},
 				dashboard.Field{Kind: dashboard.FieldChoice, Name: "silence", Label: "What nobody answers is", Options: []dashboard.Option{{Value: "revoke", Label: "revoked"}, {Value: "keep", Label: "kept"}}},
 				dashboard.Field{Kind: dashboard.FieldDate, Name: "due", Label: "Due", Required: true},
 			),
@@ -128,16 +132,26 @@ func (v *visit) review() error {
 		}
 		view.Actions = []dashboard.Action{a}
 	}
+	if c.Open > 0 && c.State == tenure.CampaignOpen && (view.Mine > 0 || v.caller.May(tenure.ReviewManage)) {
+		view.Actions = append(view.Actions, dashboard.Action{
+			Label: "Give items to another reviewer", Post: reviewPath(c.ID) + "/reassign", Says: "Nobody gets what concerns themselves.",
+			Fields: []dashboard.Field{{Name: "items", Label: "Items", Required: true, Max: 2000, Hint: "numbers, with commas"}, {Name: "to", Label: "To", Required: true, Max: 100, Hint: "a person by name"}, {Name: "reason", Label: "Reason", Required: true, Max: 1000}},
+		})
+	}
 	return v.show(dashboard.AreaReviews, "", func(w io.Writer, f dashboard.Frame) error { return v.s.pages.Review(w, f, view) })
 }
 
 func reviewItem(i tenure.ReviewItem, names *nameTable) dashboard.ReviewItem {
 	row := dashboard.ReviewItem{
-		ID: strconv.Itoa(i.Seq), Subject: i.Holder, Kind: string(i.Kind), What: i.Detail, Reviewer: i.Reviewer, Decision: string(i.Decision), By: i.DecidedBy, At: i.DecidedAt, Note: i.Reason,
+		ID: strconv.Itoa(i.Seq), Subject: i.Holder, Kind: string(i.Kind), What: i.Detail, Reviewer: i.Reviewer, LastUsed: i.LastUsed, Decision: string(i.Decision), By: i.DecidedBy, At: i.DecidedAt, Note: i.Reason,
 		Operation: operationRef(i.Operation, i.Outcome),
 	}
 	if row.Subject == "" || i.Kind != tenure.ReviewGrant { // it is the thing itself that is asked about
 		row.Subject, row.What = i.Detail, i.Subject
+	}
+	row.Kind += " · item " + row.ID
+	if i.Assigned != "" && i.Decision == "" {
+		row.Flags = append(row.Flags, "from "+i.Assigned+": "+i.AssignWhy)
 	}
 	if i.Tenant != "" {
 		row.Tenant = tenantRef(i.Tenant, names.of(i.Tenant))
@@ -156,7 +170,7 @@ func (v *visit) startReview() error {
 	if err != nil {
 		return v.tried("/reviews", "", err)
 	}
-	n := client.NewCampaign{Name: strings.TrimSpace(v.PostFormValue("name")), Scope: scope, Reviewers: listOf(v.PostFormValue("reviewers")), Silence: tenure.ReviewDecision(v.PostFormValue("silence")), DueAt: day(v.PostFormValue("due"))}
+	n := client.NewCampaign{Name: strings.TrimSpace(v.PostFormValue("name")), Scope: scope, Reviewers: listOf(v.PostFormValue("reviewers")), ByOwner: v.PostFormValue("byowner") == "true", Silence: tenure.ReviewDecision(v.PostFormValue("silence")), DueAt: day(v.PostFormValue("due"))}
 	for _, k := range v.PostForm["covers"] {
 		n.Covers = append(n.Covers, tenure.ReviewKind(k))
 	}
@@ -193,6 +207,21 @@ func (v *visit) decideReview() error {
 	}
 	_, err := ask(v, client.DecideReview, p)
 	return v.tried(back, plural(len(p.Body.Answers), "item is", "items are")+" answered.", err)
+}
+
+func (v *visit) reassignReview() error {
+	id := v.PathValue("campaign")
+	p := client.ReassignParams{CampaignID: client.CampaignID{Campaign: id}}
+	p.Body.To, p.Body.Reason = strings.TrimSpace(v.PostFormValue("to")), v.PostFormValue("reason")
+	for _, text := range listOf(v.PostFormValue("items")) {
+		seq, err := strconv.Atoi(text)
+		if err != nil {
+			return tenure.Errorf(tenure.Invalid, "%q is no item", text)
+		}
+		p.Body.Items = append(p.Body.Items, seq)
+	}
+	_, err := ask(v, client.ReassignReview, p)
+	return v.tried("/reviews/"+url.PathEscape(id), plural(len(p.Body.Items), "item is", "items are")+" for "+p.Body.To+" to review now.", err)
 }
 
 func (v *visit) closeReview() error {

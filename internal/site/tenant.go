@@ -66,10 +66,20 @@ func (v *visit) tenants() error {
 }
 
 func tenantRow(t client.Tenant) dashboard.TenantRow {
-	return dashboard.TenantRow{
+	row := dashboard.TenantRow{
 		ID: t.ID, Name: t.Name, Organization: t.Organization, Tier: t.Tier, State: t.State, Held: t.Held, Blocked: t.Blocked,
 		Blueprint: revision(t.Blueprint), Updated: t.UpdatedAt,
 	}
+	for _, n := range t.OpenFindings {
+		row.Findings += n
+	}
+	if n := t.Next; n != nil {
+		row.Next, row.NextWhat = n.At, n.What
+		if n.Who != "" {
+			row.NextWhat += " (" + n.Who + ")"
+		}
+	}
+	return row
 }
 
 func (v *visit) tenant() error {

@@ -23,6 +23,8 @@ type ApprovalWait struct {
 	EscalateAt  time.Time
 	RemindedAt  time.Time
 	EscalatedAt time.Time
+	EscalatedTo string // recipients; blank if it went to nobody
+	Escalated   string // why to them, or why to nobody
 }
 
 // WaitAt is a gate of an operation that begins to wait at a moment.
@@ -52,12 +54,12 @@ func (w ApprovalWait) Words(signed []tenure.Approval, now time.Time) []tenure.Ap
 	})
 }
 
-const waitColumns = `w.operation, w.step, w.tenant, w.action, w.gate, w.resources, w.destructive, w.since, w.expires_at, w.remind_at, w.escalate_at, w.reminded_at, w.escalated_at`
+const waitColumns = `w.operation, w.step, w.tenant, w.action, w.gate, w.resources, w.destructive, w.since, w.expires_at, w.remind_at, w.escalate_at, w.reminded_at, w.escalated_at, w.escalated_to, w.escalated_why`
 
 func scanWait(r scanner, w *ApprovalWait, more ...any) error {
 	var gate string
 	var since, expires, remind, escalate, reminded, escalated int64
-	into := append([]any{&w.Operation, &w.Step, &w.Tenant, &w.Action, &gate, &w.Radius.Resources, &w.Radius.Destructive, &since, &expires, &remind, &escalate, &reminded, &escalated}, more...)
+	into := append([]any{&w.Operation, &w.Step, &w.Tenant, &w.Action, &gate, &w.Radius.Resources, &w.Radius.Destructive, &since, &expires, &remind, &escalate, &reminded, &escalated, &w.EscalatedTo, &w.Escalated}, more...)
 	if err := r.Scan(into...); err != nil {
 		return err
 	}
@@ -88,7 +90,7 @@ func (tx *Tx) AwaitApproval(w ApprovalWait) error {
 	_, err := tx.Exec(`insert into approval_wait (operation, step, tenant, action, gate, resources, destructive, since, expires_at, remind_at, escalate_at, reminded_at, escalated_at)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0)
 		on conflict (operation, step) do update set since = excluded.since, expires_at = excluded.expires_at, remind_at = excluded.remind_at, escalate_at = excluded.escalate_at,
-			reminded_at = 0, escalated_at = 0 where approval_wait.since <> excluded.since`,
+			reminded_at = 0, escalated_at = 0, escalated_to = '', escalated_why = '' where approval_wait.since <> excluded.since`,
 		string(w.Operation), w.Step, string(w.Tenant), string(w.Action), text(w.Gate), w.Radius.Resources, w.Radius.Destructive,
 		micros(w.Since), micros(w.ExpiresAt), micros(w.RemindAt), micros(w.EscalateAt))
 	return err
@@ -124,17 +126,28 @@ func (db *DB) DueWaits(ctx context.Context, now time.Time, limit int) (expired, 
 	return expired, remind, escalate, err
 }
 
-// NoteReminded records that the reminder of a gate was written; false if it was
-// already, or the gate doesn't wait any more.
-func (tx *Tx) NoteReminded(op tenure.OperationID, step string, at time.Time) (bool, error) {
-	n, err := tx.Exec(`update approval_wait set reminded_at = $1 where operation = $2 and step = $3 and reminded_at = 0`, micros(at), string(op), step)
-	return n == 1, err
+// NoteReminded records that the reminder of a gate was written.
+func (tx *Tx) NoteReminded(op tenure.OperationID, step string, at time.Time) error {
+	_, err := tx.Exec(`update approval_wait set reminded_at = $1 where operation = $2 and step = $3 and reminded_at = 0`, micros(at), string(op), step)
+	return err
 }
 
-// NoteEscalated is NoteReminded for the escalation.
-func (tx *Tx) NoteEscalated(op tenure.OperationID, step string, at time.Time) (bool, error) {
-	n, err := tx.Exec(`update approval_wait set escalated_at = $1 where operation = $2 and step = $3 and escalated_at = 0`, micros(at), string(op), step)
-	return n == 1, err
+// NoteEscalated records whom the escalation of a gate went to, and why; blank, that
+// nobody stands above.
+func (tx *Tx) NoteEscalated(op tenure.OperationID, step, to, why string, at time.Time) error {
+	_, err := tx.Exec(`update approval_wait set escalated_at = $1, escalated_to = $2, escalated_why = $3 where operation = $4 and step = $5 and escalated_at = 0`, micros(at), to, why, string(op), step)
+	return err
+}
+
+// NoticesFor lists the recipients of notices whose id begins so.
+func (tx *Tx) NoticesFor(prefix string) (out []string, err error) {
+	err = tx.Rows(`select recipient from notice where id >= $1 and id < $2 order by id`, []any{prefix, prefix + "\x7f"}, func(r scanner) error {
+		var to string
+		err := r.Scan(&to)
+		out = append(out, to)
+		return err
+	})
+	return out, err
 }
 
 // WaitingGate is a row of the inbox: a gate with its operation and tenant.

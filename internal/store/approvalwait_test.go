@@ -60,23 +60,20 @@ func TestApprovalWaits(t *testing.T) {
 		}
 		for range 2 {
 			f.write(func(tx *store.Tx) error {
-				if _, err := tx.NoteReminded(a.Operation, a.Step, start); err != nil {
+				if err := tx.NoteReminded(a.Operation, a.Step, start); err != nil {
 					return err
 				}
-				_, err := tx.NoteEscalated(a.Operation, a.Step, start)
-				return err
+				return tx.NoteEscalated(a.Operation, a.Step, "role:security-officer", "nobody answered", start)
 			})
 		}
 		if got := due(2 * day); got != [3]int{} {
 			t.Errorf("what was noted is due again: %v", got)
 		}
-		f.write(func(tx *store.Tx) error {
-			first, err := tx.NoteReminded(a.Operation, a.Step, start)
-			if first {
-				t.Error("noted as the first twice")
-			}
-			return err
-		})
+		noted, err := f.ApprovalWaits(ctx, a.Operation)
+		f.must(err)
+		if len(noted) != 1 || noted[0].EscalatedTo != "role:security-officer" || noted[0].Escalated != "nobody answered" {
+			t.Errorf("the escalation is noted as %+v", noted)
+		}
 
 		gates := func(v store.Visible, since time.Time, op tenure.OperationID, step string) (out []string) {
 			list, err := f.WaitingGates(ctx, v, since, op, step, 10)

@@ -8,16 +8,17 @@ import (
 	"github.com/tenurehq/tenure"
 )
 
-const campaignColumns = `id, name, covers, scope, reviewers, silence, state, due_at, created_by, created_at, closed_at, closed_by, digest, version`
+const campaignColumns = `id, name, covers, scope, reviewers, silence, state, due_at, created_by, created_at, closed_at, closed_by, digest, by_owner, schedule, occasion, version`
 
 func campaigns(q querier, where string, args ...any) (out []tenure.Campaign, err error) {
 	err = q.Rows(`select `+campaignColumns+` from campaign where `+where, args, func(r scanner) error {
 		var c tenure.Campaign
 		var covers, scope, reviewers string
-		var due, created, closed int64
-		if err := r.Scan(&c.ID, &c.Name, &covers, &scope, &reviewers, &c.Silence, &c.State, &due, &c.CreatedBy, &created, &closed, &c.ClosedBy, &c.Evidence, &c.Version); err != nil {
+		var due, created, closed, owner, occasion int64
+		if err := r.Scan(&c.ID, &c.Name, &covers, &scope, &reviewers, &c.Silence, &c.State, &due, &c.CreatedBy, &created, &closed, &c.ClosedBy, &c.Evidence, &owner, &c.Schedule, &occasion, &c.Version); err != nil {
 			return err
 		}
+		c.ByOwner, c.Occasion = owner == 1, fromMicros(occasion)
 		c.DueAt, c.CreatedAt, c.ClosedAt = fromMicros(due), fromMicros(created), fromMicros(closed)
 		for _, f := range []struct {
 			text string
@@ -56,15 +57,15 @@ func (db *DB) UnfinishedCampaigns(ctx context.Context, due time.Time) ([]tenure.
 
 // SaveCampaign stores a new campaign with its items.
 func (tx *Tx) SaveCampaign(c tenure.Campaign, items []ReviewItem) error {
-	_, err := tx.Exec(`insert into campaign (id, name, covers, scope, reviewers, silence, state, due_at, created_by, created_at, closed_at, closed_by, digest, evidence, version)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', '', '', 1)`,
-		string(c.ID), c.Name, text(c.Covers), text(c.Scope), text(c.Reviewers), string(c.Silence), string(tenure.CampaignOpen), micros(c.DueAt), c.CreatedBy, micros(c.CreatedAt))
+	_, err := tx.Exec(`insert into campaign (id, name, covers, scope, reviewers, silence, state, due_at, created_by, created_at, closed_at, closed_by, digest, evidence, by_owner, schedule, occasion, version)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', '', '', $11, $12, $13, 1)`,
+		string(c.ID), c.Name, text(c.Covers), text(c.Scope), text(c.Reviewers), string(c.Silence), string(tenure.CampaignOpen), micros(c.DueAt), c.CreatedBy, micros(c.CreatedAt), flag(c.ByOwner), c.Schedule, micros(c.Occasion))
 	for i := range items {
 		it := &items[i]
 		if err == nil {
-			_, err = tx.Exec(`insert into review_item (campaign, seq, kind, subject, tenant, holder, owner, detail, salt, reviewer, decision, change_to, reason, decided_by, decided_at, operation, outcome)
-				values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', '', '', '', 0, '', '')`,
-				string(c.ID), it.Seq, string(it.Kind), it.Subject, string(it.Tenant), it.Holder, it.Owner, it.Detail, it.Salt, it.Reviewer)
+			_, err = tx.Exec(`insert into review_item (campaign, seq, kind, subject, tenant, holder, owner, detail, salt, reviewer, decision, change_to, reason, decided_by, decided_at, operation, outcome, last_used_at)
+				values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', '', '', '', 0, '', '', $11)`,
+				string(c.ID), it.Seq, string(it.Kind), it.Subject, string(it.Tenant), it.Holder, it.Owner, it.Detail, it.Salt, it.Reviewer, micros(it.LastUsed))
 		}
 	}
 	return err
@@ -104,20 +105,21 @@ func (db *DB) Evidence(ctx context.Context, id tenure.CampaignID) ([]byte, error
 // the evidence, from being guessed once the text is forgotten.
 type ReviewItem struct {
 	tenure.ReviewItem
-	Salt string
+	Salt  string
+	Giver string // who gave it, while a campaign is being started
 }
 
-const itemColumns = `campaign, seq, kind, subject, tenant, holder, owner, detail, salt, reviewer, decision, change_to, reason, decided_by, decided_at, operation, outcome`
+const itemColumns = `campaign, seq, kind, subject, tenant, holder, owner, detail, salt, reviewer, decision, change_to, reason, decided_by, decided_at, operation, outcome, last_used_at, assigned_by, assigned_why`
 
 func reviewItems(q querier, where string, args ...any) (out []ReviewItem, err error) {
 	err = q.Rows(`select `+itemColumns+` from review_item where `+where, args, func(r scanner) error {
 		var o ReviewItem
 		var to string
-		var decided int64
-		if err := r.Scan(&o.Campaign, &o.Seq, &o.Kind, &o.Subject, &o.Tenant, &o.Holder, &o.Owner, &o.Detail, &o.Salt, &o.Reviewer, &o.Decision, &to, &o.Reason, &o.DecidedBy, &decided, &o.Operation, &o.Outcome); err != nil {
+		var decided, used int64
+		if err := r.Scan(&o.Campaign, &o.Seq, &o.Kind, &o.Subject, &o.Tenant, &o.Holder, &o.Owner, &o.Detail, &o.Salt, &o.Reviewer, &o.Decision, &to, &o.Reason, &o.DecidedBy, &decided, &o.Operation, &o.Outcome, &used, &o.Assigned, &o.AssignWhy); err != nil {
 			return err
 		}
-		o.DecidedAt = fromMicros(decided)
+		o.DecidedAt, o.LastUsed = fromMicros(decided), fromMicros(used)
 		if to != "" {
 			o.ChangeTo = new(tenure.ReviewTo)
 			if err := json.Unmarshal([]byte(to), o.ChangeTo); err != nil {
@@ -202,6 +204,58 @@ func (tx *Tx) AnswerItem(o tenure.ReviewItem) error {
 func (tx *Tx) CarryItem(campaign tenure.CampaignID, seq int, op tenure.OperationID, outcome string) error {
 	_, err := tx.Exec(`update review_item set operation = $1, outcome = $2 where campaign = $3 and seq = $4 and decision <> '' and outcome = ''`, string(op), outcome, string(campaign), seq)
 	return err
+}
+
+// AssignItem gives an item that waits for an answer to another reviewer.
+func (tx *Tx) AssignItem(o tenure.ReviewItem) error {
+	n, err := tx.Exec(`update review_item set reviewer = $1, assigned_by = $2, assigned_why = $3 where campaign = $4 and seq = $5 and decision = ''`, o.Reviewer, o.Assigned, o.AssignWhy, string(o.Campaign), o.Seq)
+	if err == nil && n != 1 {
+		err = tenure.Errorf(tenure.Conflict, "item %d is answered already", o.Seq)
+	}
+	return err
+}
+
+// SetReviewers notes who reviews items of a campaign.
+func (tx *Tx) SetReviewers(id tenure.CampaignID, names []string) error {
+	_, err := tx.Exec(`update campaign set reviewers = $1, version = version + 1 where id = $2`, text(names), string(id))
+	return err
+}
+
+// Opened says whether a schedule has opened a campaign for one of its dates.
+func (db *DB) Opened(ctx context.Context, schedule string, occasion time.Time) (bool, error) {
+	return opened(db.reader(ctx), schedule, occasion)
+}
+
+// Opened says it as the transaction sees it.
+func (tx *Tx) Opened(schedule string, occasion time.Time) (bool, error) {
+	return opened(tx, schedule, occasion)
+}
+
+func opened(q querier, schedule string, occasion time.Time) (bool, error) {
+	n := 0
+	err := q.Row(`select count(*) from campaign where schedule = $1 and occasion = $2`, []any{schedule, micros(occasion)}, &n)
+	return n > 0, err
+}
+
+// LastDelegated is when a delegate last approved in the place of a delegator.
+func (db *DB) LastDelegated(ctx context.Context, d tenure.Delegation) (time.Time, error) {
+	return db.latest(ctx, `select coalesce(max(at), 0) from approval where approver = $1 and on_behalf = $2 and at >= $3`, d.To, d.From, micros(d.StartsAt))
+}
+
+// LastStanding is when a standing approval last started something.
+func (db *DB) LastStanding(ctx context.Context, id tenure.StandingID) (time.Time, error) {
+	return db.latest(ctx, `select coalesce(max(at), 0) from standing_start where standing = $1`, string(id))
+}
+
+// LastUsedSystem is when Tenure last changed a thing in a system.
+func (db *DB) LastUsedSystem(ctx context.Context, name string) (time.Time, error) {
+	return db.latest(ctx, `select coalesce(max(updated_at), 0) from resource where system = $1`, name)
+}
+
+func (db *DB) latest(ctx context.Context, query string, args ...any) (time.Time, error) {
+	var at int64
+	err := db.reader(ctx).Row(query, args, &at)
+	return fromMicros(at), err
 }
 
 // ReviewCounts is how many items of a campaign there are by decision; "" for

@@ -152,10 +152,10 @@ func (db *DB) ElevationLogins(ctx context.Context, system string) ([]ElevationRo
 	return elevations(db.reader(ctx), `login <> '' and login_gone_at = 0 and ($1 = '' or system = $1) order by id limit 10000`, system)
 }
 
-// UnreviewedBreakGlass lists the break-glass since before a moment that nobody
+// UnreviewedBreakGlass lists the break-glass that ended before a moment, that nobody
 // has reviewed and that isn't a critical finding yet.
 func (db *DB) UnreviewedBreakGlass(ctx context.Context, before time.Time) ([]ElevationRow, error) {
-	return elevations(db.reader(ctx), `kind = 'breakglass' and reviewed_at = 0 and requested_at <= $1
+	return elevations(db.reader(ctx), `kind = 'breakglass' and reviewed_at = 0 and case when ended_at > 0 then ended_at else ends_at end <= $1
 		and not exists (select 1 from finding f where f.kind = 'anomaly' and f.type = 'elevation' and f.name = elevation.id and f.severity = 'critical' and f.resolved_at = 0) order by id limit 1000`, micros(before))
 }
 

@@ -187,8 +187,11 @@ func TestDueElevations(t *testing.T) {
 		if n := due(start.Add(time.Hour)); n != 1 {
 			t.Errorf("%d are due at the end, want one", n)
 		}
-		if rows, err := f.UnreviewedBreakGlass(t.Context(), start); err != nil || len(rows) != 1 {
+		if rows, err := f.UnreviewedBreakGlass(t.Context(), start.Add(time.Hour)); err != nil || len(rows) != 1 {
 			t.Errorf("%d wait for a review (%v), want one", len(rows), err)
+		}
+		if rows, err := f.UnreviewedBreakGlass(t.Context(), start.Add(time.Hour-time.Second)); err != nil || len(rows) != 0 {
+			t.Errorf("%d wait for a review before they ended (%v)", len(rows), err)
 		}
 		f.write(func(tx *store.Tx) error { return tx.RevokeElevationGrants(glass, "ann", start) })
 		if n := due(start); n != 1 {

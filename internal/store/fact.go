@@ -59,7 +59,7 @@ var facts = declare([]covered{
 	{table: "tenant", key: "id", whose: ownTenant, parts: `created_at; name: name organization contact; state: state previous; blocked: blocked; binding: blueprint tier;
 		parameters: parameters features; anchors: anchors; labels: labels; salt: salt`},
 	{table: "plan", key: "digest", parts: "tenant kind made_by created_at; body: body"},
-	{table: "operation", key: "id", whose: byTenant, parts: "kind tenant plan requested_by blueprint destructive created_at; trigger: trigger_key; wanted: wanted; why: wanted_why"},
+	{table: "operation", key: "id", whose: byTenant, parts: "kind tenant plan requested_by blueprint destructive created_at; trigger: trigger_key; wanted: wanted; why: wanted_why; refused: refused"},
 	{table: "step", key: "operation seq", whose: byOperation, absent: unfinished, parts: "key destructive; result: state verdict error_code error receipt"},
 	{table: "approval", key: "operation step approver", whose: byOperation, hidden: "approver", parts: "digest at on_behalf roles; note: note"},
 	{table: "exception", key: "operation step", whose: byOperation, parts: "reason asked_by asked_at; attested: attested_by attested_at"},
@@ -76,8 +76,8 @@ var facts = declare([]covered{
 	{table: "elevation", key: "id", parts: `kind principal name owner role lasts system access digest requested_at; scope: scope; reason: reason;
 		state: state decided_by decided_at claim_until started_at ends_at ended_at ended_by why reviewed_by reviewed_at review_note; login: login; gone: login_gone_at`},
 	{table: "elevation_scope", key: "elevation kind value", hidden: "value", parts: ""},
-	{table: "campaign", key: "id", parts: "name covers scope reviewers silence due_at created_by created_at; state: state; closed: closed_at closed_by; evidence: digest evidence"},
-	{table: "review_item", key: "campaign seq", whose: byTenant, parts: `kind subject tenant reviewer; asked: holder owner detail salt; decision: decision decided_by decided_at;
+	{table: "campaign", key: "id", parts: "name covers scope silence due_at created_by created_at by_owner schedule occasion; reviewers: reviewers; state: state; closed: closed_at closed_by; evidence: digest evidence"},
+	{table: "review_item", key: "campaign seq", whose: byTenant, parts: `kind subject tenant last_used_at; asked: holder owner detail salt; reviewer: reviewer assigned_by assigned_why; decision: decision decided_by decided_at;
 		words: change_to reason; operation: operation; outcome: outcome`},
 	{table: "access_move", key: "digest", parts: "principal body requested_by requested_at; decision: state decided_by decided_at note"},
 	{table: "agreement", key: "id", whose: byTenant, parts: "tenant kind starts_at created_by created_at; with: party purpose; term: classes expires_at; ended: ended_at ended_by; why: ended_why"},

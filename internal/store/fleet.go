@@ -13,7 +13,8 @@ type OnboardingRun struct {
 	State    tenure.OperationState
 	Began    time.Time
 	Ended    time.Time
-	Troubled bool // within 30 days of its end: an incident, a critical finding, or an operation that blocked or failed
+	Refused  string // of a cancelled one: expired or rejected; blank: withdrawn
+	Troubled bool   // within 30 days of its end: an incident, a critical finding, or an operation that blocked or failed
 }
 
 // OnboardingRuns lists the onboardings that ended since a moment, the latest
@@ -21,7 +22,7 @@ type OnboardingRun struct {
 func (db *DB) OnboardingRuns(ctx context.Context, v Visible, since time.Time) ([]OnboardingRun, error) {
 	args := []any{micros(since), int64(30 * 24 * time.Hour / time.Microsecond)}
 	var out []OnboardingRun
-	err := db.reader(ctx).Rows(`select o.tenant, o.state, o.created_at, o.updated_at,
+	err := db.reader(ctx).Rows(`select o.tenant, o.state, o.refused, o.created_at, o.updated_at,
 			case when exists (select 1 from incident i where i.tenant = o.tenant and i.at >= o.updated_at and i.at < o.updated_at + $2)
 				or exists (select 1 from operation b where b.tenant = o.tenant and b.id <> o.id and b.state in ('blocked', 'failed') and b.updated_at >= o.updated_at and b.updated_at < o.updated_at + $2)
 				or exists (select 1 from finding f where f.tenant = o.tenant and f.severity = 'critical' and f.seen_at >= o.updated_at and f.seen_at < o.updated_at + $2) then 1 else 0 end
@@ -29,7 +30,7 @@ func (db *DB) OnboardingRuns(ctx context.Context, v Visible, since time.Time) ([
 		order by o.updated_at desc, o.id limit 5000`, args, func(r scanner) error {
 		var o OnboardingRun
 		var began, ended, troubled int64
-		err := r.Scan(&o.Tenant, &o.State, &began, &ended, &troubled)
+		err := r.Scan(&o.Tenant, &o.State, &o.Refused, &began, &ended, &troubled)
 		o.Began, o.Ended, o.Troubled = fromMicros(began), fromMicros(ended), troubled == 1
 		out = append(out, o)
 		return err
@@ -94,11 +95,14 @@ type ResourceCount struct {
 	N            int64
 }
 
-// ResourceCounts counts the living resources by system, type and state. It reads
-// them all: keep the answer.
+// ResourceCounts counts resources by system, type and state: those that live, and
+// those that ran and are gone. What an onboarding that came to nothing took back never
+// ran. It reads them all: keep the answer.
 func (db *DB) ResourceCounts(ctx context.Context) ([]ResourceCount, error) {
 	var out []ResourceCount
-	err := db.reader(ctx).Rows(`select system, type, state, count(*) from resource where live = 1 group by system, type, state`, nil, func(r scanner) error {
+	err := db.reader(ctx).Rows(`select system, type, state, count(*) from resource
+		where live = 1 or state = 'gone' and not exists (select 1 from tenant t where t.id = resource.tenant and t.state = 'closed' and t.previous in ('requested', 'validating', 'provisioning'))
+		group by system, type, state`, nil, func(r scanner) error {
 		var c ResourceCount
 		err := r.Scan(&c.System, &c.Type, &c.State, &c.N)
 		out = append(out, c)

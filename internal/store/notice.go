@@ -47,6 +47,13 @@ func (tx *Tx) NoticeFailed(id, why string, next time.Time) error {
 	return err
 }
 
+// Noticed says whether there is such a notice.
+func (db *DB) Noticed(ctx context.Context, id string) (bool, error) {
+	n := 0
+	err := db.reader(ctx).Row(`select count(*) from notice where id = $1`, []any{id}, &n)
+	return n > 0, err
+}
+
 // NoticeSentAt is when a notice arrived; zero if it hasn't.
 func (db *DB) NoticeSentAt(ctx context.Context, id string) (time.Time, error) {
 	var at int64

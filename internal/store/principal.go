@@ -241,3 +241,44 @@ func (tx *Tx) RevokeGrant(id tenure.GrantID, by string, at time.Time) error {
 	_, err := tx.Exec(`update role_grant set revoked_at = $1, revoked_by = $2 where id = $3 and revoked_at = 0`, micros(at), by, string(id))
 	return err
 }
+
+// RoleHolder is a person who has a role, and over what.
+type RoleHolder struct {
+	Name  string
+	Scope tenure.Scope
+}
+
+// RoleHolders lists the persons who can sign in and have a role at now by a grant of
+// their own, not by break-glass.
+func (tx *Tx) RoleHolders(role tenure.Role, now time.Time) (out []RoleHolder, err error) {
+	err = tx.Rows(`select p.name, g.scope from role_grant g join principal p on p.id = g.principal
+		where g.role = $1 and g.revoked_at = 0 and (g.expires_at = 0 or g.expires_at > $2) and g.break_glass = 0 and p.kind = $3 and p.state = 'active' order by p.name`,
+		[]any{string(role), micros(now), string(tenure.CallerPerson)}, func(r scanner) error {
+			var h RoleHolder
+			var scope string
+			if err := r.Scan(&h.Name, &scope); err != nil {
+				return err
+			}
+			if err := json.Unmarshal([]byte(scope), &h.Scope); err != nil {
+				return tenure.Errorf(tenure.Internal, "scope of a grant of %s: %w", h.Name, err)
+			}
+			out = append(out, h)
+			return nil
+		})
+	return out, err
+}
+
+// ActivePersons are those of the names that are persons who can sign in.
+func (tx *Tx) ActivePersons(names []string) (out []string, err error) {
+	for _, name := range names {
+		p, err := tx.Principal(name)
+		switch {
+		case tenure.CodeOf(err) == tenure.NotFound:
+		case err != nil:
+			return nil, err
+		case p.Kind == tenure.CallerPerson && !p.Disabled:
+			out = append(out, p.Name)
+		}
+	}
+	return out, nil
+}
