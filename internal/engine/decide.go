@@ -27,6 +27,7 @@ type snapshot struct {
 	// reopened says that a step which had ended has to run again, so that steps after
 	// it have ended too early: what follows waits for all that comes before it.
 	reopened bool
+	doubt    string // why the time can't be relied on
 }
 
 // node is a step with its row.
@@ -111,6 +112,9 @@ func decide(s *snapshot, now time.Time) decision {
 			continue
 		case n.step.Action.IsGate():
 			w := s.gate(n, now)
+			if w.open && s.doubt != "" && dated(n.step.Action) {
+				w = wait{why: s.doubt}
+			}
 			if w.open {
 				d.opened = append(d.opened, i)
 				continue
@@ -143,6 +147,10 @@ func decide(s *snapshot, now time.Time) decision {
 		if n.step.Destructive {
 			if s.destroying(n.step.Resource, d.claims) {
 				running++ // it follows when that has ended
+				continue
+			}
+			if s.doubt != "" {
+				waits = append(waits, s.doubt)
 				continue
 			}
 			if h := s.holding(n.step); h != "" {

@@ -52,6 +52,11 @@ type Engine struct {
 	// and what to call with its result. Nil is nobody.
 	Observe func(ctx context.Context, t *Task) (context.Context, func(Result))
 
+	// Doubt says why the time that Now gives can't be relied on; "" or nil: it can. While
+	// it says something, no gate opens that a date opens, and no destructive step starts.
+	// Whoever ends it pokes all operations.
+	Doubt func() string
+
 	Lease       time.Duration // of a running step; 0 is 30 s
 	StepTimeout time.Duration // cuts a hung step; 0 is 5 min
 	Attempts    int           // before a retryable failure is final; 0 is 24: over an hour

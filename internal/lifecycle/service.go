@@ -15,6 +15,7 @@ import (
 	"github.com/tenurehq/tenure/audit"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/blueprint"
+	"github.com/tenurehq/tenure/internal/clock"
 	"github.com/tenurehq/tenure/internal/engine"
 	"github.com/tenurehq/tenure/internal/hygiene"
 	"github.com/tenurehq/tenure/internal/keystore"
@@ -31,6 +32,7 @@ type Options struct {
 	Settings     map[string]SystemSettings // by system
 	Folder       string                    // of hand-overs
 	Now          func() time.Time
+	Clock        clock.Clock     // nil: Now, as a virtual clock
 	Witness      witness.Witness // nil: checkpoints stay here, and the past can be rewritten by who holds store and key
 	WitnessName  string          // how certificates call the witness
 	Budget       Budget
@@ -93,6 +95,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if o.Budget.Blueprint <= 0 {
 		s.o.Budget.Blueprint = 50
 	}
+	if o.Clock == nil {
+		s.o.Clock = clock.Virtual(o.Now)
+	}
 	var err error
 	if s.signer, err = o.Keys.Signer(ctx); err != nil {
 		return nil, err
@@ -110,6 +115,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		ExportTo:   s.exportTo,
 		Amend:      s.amended,
 		Declared:   s.look.Declared,
+		Doubt:      s.doubt,
 	}
 	s.Engine.Own = map[tenure.Action]engine.Runner{
 		tenure.ActMove: s.runMove, tenure.ActBind: s.runBind, tenure.ActKeyCreate: s.runKeyCreate, tenure.ActKeyDestroy: s.runKeyDestroy,
