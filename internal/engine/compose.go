@@ -233,6 +233,9 @@ func (a *advance) settle(n *node, r Result, now time.Time) store.StepResult {
 	}
 	if !r.Again.IsZero() {
 		out.State, out.Verdict, out.DueAt, out.Error = tenure.StepPending, "", r.Again, r.Note
+		if r.Stuck {
+			out.ErrorCode = tenure.Blocked
+		}
 		return out
 	}
 	err := r.Err

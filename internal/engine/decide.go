@@ -79,7 +79,7 @@ func decide(s *snapshot, now time.Time) decision {
 	// A compensation that is blocked stays one: it isn't begun anew.
 	compensating := s.op.State == tenure.OperationCompensating || len(s.nodes) > len(s.plan.Steps)
 	running, backoff, open := 0, 0, 0
-	var failed, waits, tries []string
+	var failed, waits, tries, stuck []string
 	var last tenure.Verdict
 	for s.begin < len(s.nodes) && s.nodes[s.begin].ended() {
 		s.begin++
@@ -130,6 +130,10 @@ func decide(s *snapshot, now time.Time) decision {
 			continue
 		case n.row.DueAt.After(now) && n.row.ErrorCode == "":
 			waits = append(waits, n.row.Error)
+			d.due = earliest(d.due, n.row.DueAt)
+			continue
+		case n.row.DueAt.After(now) && n.step.Action == tenure.ActCertify && n.row.ErrorCode == tenure.Blocked:
+			stuck = append(stuck, n.step.Key+": "+n.row.Error)
 			d.due = earliest(d.due, n.row.DueAt)
 			continue
 		case n.row.DueAt.After(now):
@@ -221,6 +225,8 @@ func decide(s *snapshot, now time.Time) decision {
 		if len(waits) > 0 {
 			d.reason += "; beside it: " + strings.Join(unique(waits), "; ")
 		}
+	case len(stuck) > 0:
+		d.state, d.reason = tenure.OperationBlocked, strings.Join(append(stuck, unique(waits)...), "; beside it: ")
 	default:
 		d.state, d.reason = tenure.OperationWaiting, strings.Join(unique(waits), "; ")
 	}

@@ -100,6 +100,7 @@ type Result struct {
 	yield     bool      // stopped between batches; not a failure
 	Again     time.Time // look again then; not a failure
 	Note      string    // why it waits
+	Stuck     bool      // with Again, of a certificate: somebody outside must do something, and then it goes on by itself
 	Reopen    []Late    // what must be erased again before this step can end
 }
 

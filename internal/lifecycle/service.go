@@ -82,6 +82,7 @@ type Service struct {
 	cost     costKeeper
 	figures  figureKeeper
 	probing  probing
+	witness  witnessed
 }
 
 // New puts a service together. It opens no system yet: each is opened when it is
