@@ -73,24 +73,28 @@ func (s *Service) VerifyAudit(ctx context.Context) (*AuditReport, error) {
 	if log.Witnessed != nil && !rep.OK() {
 		out.Witness = "see the problems"
 	}
-	destroyed, rows, err := s.fsck(ctx)
+	ledger, rows, err := s.fsck(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out.Problems = append(out.Problems, rows...)
-	keys, err := s.o.Keys.Fsck(ctx, destroyed...)
+	keys, err := s.checkKeys(ctx, ledger)
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range keys {
-		out.Problems = append(out.Problems, "keystore: "+p.Text)
+	out.Problems = append(out.Problems, keys...)
+	if apart, err := s.Apart(ctx); err != nil {
+		out.Problems = append(out.Problems, "keystore: "+err.Error())
+	} else if apart != "" {
+		out.Problems = append(out.Problems, "keystore: "+apart)
 	}
 	return out, nil
 }
 
 // fsck replays the log and compares where it says that things stand with the
 // store's rows.
-func (s *Service) fsck(ctx context.Context) (destroyed []keystore.KeyID, problems []string, err error) {
+func (s *Service) fsck(ctx context.Context) (keys *keyLedger, problems []string, err error) {
+	keys = newKeyLedger()
 	tenants := make(map[string]string)
 	ops := make(map[string]string)
 	steps := make(map[string]string)
@@ -106,6 +110,7 @@ func (s *Service) fsck(ctx context.Context) (destroyed []keystore.KeyID, problem
 		var f map[string]any
 		_ = json.Unmarshal(e.Data, &f)
 		str := func(k string) string { v, _ := f[k].(string); return v }
+		keys.take(r.Index, e, str)
 		switch e.Kind {
 		case "tenant.move":
 			from, to := str("from"), str("to")
@@ -133,10 +138,10 @@ func (s *Service) fsck(ctx context.Context) (destroyed []keystore.KeyID, problem
 				resources[e.Subject] = state
 			}
 			if key := str("key"); key != "" && str("action") == string(tenure.ActKeyDestroy) {
-				destroyed = append(destroyed, keystore.KeyID(key))
+				keys.destroyed[keystore.KeyID(key)] = true
 			}
 		case "sought.end":
-			destroyed = append(destroyed, keystore.KeyID(str("key")))
+			keys.destroyed[keystore.KeyID(str("key"))] = true
 		case "exception.attest":
 			steps[string(e.Operation)+"/"+str("seq")] = "skipped"
 		case "step.retry", "step.reopened":
@@ -160,7 +165,7 @@ func (s *Service) fsck(ctx context.Context) (destroyed []keystore.KeyID, problem
 		}
 		return nil
 	})
-	return destroyed, problems, err
+	return keys, problems, err
 }
 
 // LogEntry is one entry as a person reads it: who did it is opened while the

@@ -103,6 +103,10 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if s.signer, err = o.Keys.Signer(ctx); err != nil {
 		return nil, err
 	}
+	o.Keys.Follow(func(ctx context.Context) (keystore.Seen, error) {
+		size, root, err := o.DB.Root(ctx)
+		return keystore.Seen{Size: size, Root: root.String()}, err
+	})
 	mac, err := o.Keys.MACKey(ctx)
 	if err != nil {
 		return nil, err
