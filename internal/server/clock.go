@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
@@ -15,7 +16,7 @@ func clockRoutes(s *Server) {
 
 func showClock(_ context.Context, c *Call, _ *client.None) (client.ServerClock, error) {
 	at := c.Service.Clock()
-	out := client.ServerClock{Now: c.Service.Now()}
+	out := client.ServerClock{Now: c.Service.Now().Truncate(time.Second)}
 	_, out.Virtual = at.(clock.Virtual)
 	if d := at.Doubt(); d != nil {
 		out.Doubt = &client.ClockDoubt{Kind: string(d.Kind), Why: d.String(), Was: d.Was, Is: d.Is}
