@@ -83,9 +83,13 @@ func writeWhole(root *os.Root, name string, data []byte) error {
 // from the entries and compares. It returns the checkpoint; what doesn't fit
 // is Invalid and names the file.
 func VerifyTiles(ctx context.Context, dir fs.FS, origin string, verifiers ...note.Verifier) (Checkpoint, error) {
+	return verifyTiles(ctx, dir, nil, origin, verifiers...)
+}
+
+func verifyTiles(ctx context.Context, dir fs.FS, marks []Checkpoint, origin string, verifiers ...note.Verifier) (Checkpoint, error) {
 	msg, err := fs.ReadFile(dir, "checkpoint")
 	if err != nil {
-		return Checkpoint{}, tenure.Errorf(tenure.NotFound, "read tiles: %w", err)
+		return Checkpoint{}, unread(tenure.NotFound, err)
 	}
 	c, err := VerifyCheckpoint(msg, origin, verifiers...)
 	if err != nil {
@@ -94,13 +98,20 @@ func VerifyTiles(ctx context.Context, dir fs.FS, origin string, verifiers ...not
 	t := tiler{emit: func(name string, data []byte) error {
 		stored, err := fs.ReadFile(dir, name)
 		if err != nil {
-			return tenure.Errorf(tenure.Invalid, "read tiles: %w", err)
+			return unread(tenure.Invalid, err)
 		}
 		if !bytes.Equal(stored, data) {
 			return tenure.Errorf(tenure.Invalid, "%s differs from what the entries make", name)
 		}
 		return nil
 	}}
+	if n := len(marks); n > 0 && marks[n-1].Size > c.Size {
+		return Checkpoint{}, tenure.Errorf(tenure.Blocked, "the witness has seen %d entries, and the log shows %d: it is stale, or entries were dropped", marks[n-1].Size, c.Size)
+	}
+	if marks, err = t.against(marks); err != nil {
+		return Checkpoint{}, err
+	}
+	t.grown = func() (err error) { marks, err = t.against(marks); return err }
 	for t.size < c.Size {
 		if err := ctx.Err(); err != nil {
 			return Checkpoint{}, err
@@ -122,6 +133,7 @@ func VerifyTiles(ctx context.Context, dir fs.FS, origin string, verifiers ...not
 // tiler turns entries into the files of a tiled log; emit writes or compares one.
 type tiler struct {
 	emit   func(name string, data []byte) error
+	grown  func() error // after each entry, if it isn't nil
 	size   int64
 	bundle []byte
 	levels []level
@@ -146,7 +158,19 @@ func (t *tiler) add(entry []byte) error {
 		}
 		t.bundle = t.bundle[:0]
 	}
-	return t.push(0, tlog.RecordHash(entry))
+	if err := t.push(0, tlog.RecordHash(entry)); err != nil || t.grown == nil {
+		return err
+	}
+	return t.grown()
+}
+
+// unread is a file that can't be read: with a code of its own where the error has none.
+func unread(code tenure.Code, err error) error {
+	var coded *tenure.Error
+	if errors.As(err, &coded) {
+		return err
+	}
+	return tenure.Errorf(code, "read tiles: %w", err)
 }
 
 func (t *tiler) push(height int, h tlog.Hash) error {
@@ -173,7 +197,6 @@ func (t *tiler) finish() (tlog.Hash, error) {
 			return tlog.Hash{}, err
 		}
 	}
-	var edge []tlog.Hash
 	for height, l := range t.levels {
 		if len(l.hashes) == 0 {
 			continue
@@ -181,10 +204,19 @@ func (t *tiler) finish() (tlog.Hash, error) {
 		if err := t.emit(tilePath(strconv.Itoa(height), l.n, len(l.hashes)), packed(l.hashes)); err != nil {
 			return tlog.Hash{}, err
 		}
-		part := []tlog.Hash{subtree(l.hashes)}
-		edge = append(part, edge...)
 	}
-	return edgeRoot(edge), nil
+	return t.root(), nil
+}
+
+// root is the root of the tree as it is.
+func (t *tiler) root() tlog.Hash {
+	var edge []tlog.Hash
+	for _, l := range t.levels {
+		if len(l.hashes) > 0 {
+			edge = append([]tlog.Hash{subtree(l.hashes)}, edge...)
+		}
+	}
+	return edgeRoot(edge)
 }
 
 // subtree is the RFC 9162 §2.1.1 hash over hashes of complete, equal subtrees.
@@ -227,7 +259,7 @@ func (t *tiler) addBundle(dir fs.FS, width int64) error {
 	name := tilePath("entries", t.size/tileWidth, int(width))
 	b, err := fs.ReadFile(dir, name)
 	if err != nil {
-		return tenure.Errorf(tenure.Invalid, "read tiles: %w", err)
+		return unread(tenure.Invalid, err)
 	}
 	for range width {
 		if len(b) < 2 || len(b)-2 < int(binary.BigEndian.Uint16(b)) {

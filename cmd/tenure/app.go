@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/clock"
 )
 
 // app is what every command shares: where it reads and writes, and the flags
@@ -23,7 +24,7 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	env      func(string) string
-	now      func() time.Time
+	clock    clock.Virtual // nil: the machine's
 
 	dir      string
 	dirGiven bool
@@ -33,6 +34,14 @@ type app struct {
 	output   string
 	noColor  bool
 	ran      bool // the command's own code was reached
+}
+
+// now is the time that commands go by.
+func (a *app) now() time.Time {
+	if a.clock != nil {
+		return a.clock.Now()
+	}
+	return time.Now()
 }
 
 // root is the tree of commands.
@@ -64,7 +73,7 @@ func (a *app) root() *cobra.Command {
 	_ = root.MarkPersistentFlagDirname("dir")
 	group(root,
 		a.initCommand(), a.serveCommand(), a.system(), a.connector(), a.blueprint(), a.plan(), a.tenant(), a.operation(),
-		a.hold(), a.drift(), a.sweep(), a.probe(), a.finding(), a.audit(), a.certificate(), a.key(), a.explain(), a.apply(),
+		a.hold(), a.drift(), a.sweep(), a.probe(), a.finding(), a.audit(), a.certificate(), a.key(), a.clockCommand(), a.explain(), a.apply(),
 		a.review(), a.agreement(), a.move(), a.approval(), a.standing(), a.delegation(), a.elevation(), a.breakGlass(),
 		a.principal(), a.grant(), a.role(), a.token(), a.sessionCommand(), a.accessCommand(), a.fleet(), a.events(),
 		a.whoami(), a.login(), a.logout(), a.contextCommand(), a.demo(), a.version(),

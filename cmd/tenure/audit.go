@@ -3,14 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/audit"
 	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/witness"
 )
 
 func (a *app) audit() *cobra.Command {
@@ -21,12 +24,14 @@ func (a *app) audit() *cobra.Command {
 }
 
 func (a *app) auditVerify() *cobra.Command {
-	var tiles, key string
+	var v verifiedLog
 	cmd := command("verify", "Check the whole log, the store against it, and the witness",
-		"With --tiles it checks an exported log instead, by the verifier key alone: no installation is needed.",
+		"With --tiles it checks an exported log instead, and with --server and --witness or --key the log that a server serves,\n"+
+			"entry by entry: no installation is needed, and the server's word counts for nothing. The key is the one that is given\n"+
+			"or, without --key, the one that signed all the witness's checkpoints.",
 		cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
-			if tiles != "" || key != "" {
-				return a.verifyTiles(cmd.Context(), tiles, key)
+			if v != (verifiedLog{}) {
+				return a.verifyLog(cmd.Context(), v)
 			}
 			rep, err := ask(cmd.Context(), a, client.VerifyAudit, client.None{})
 			if err != nil {
@@ -37,10 +42,14 @@ func (a *app) auditVerify() *cobra.Command {
 			}
 			return tenure.Errorf(tenure.Blocked, "the audit finds %d wrong, the first: %s", len(rep.Problems), rep.Problems[0])
 		})
-	cmd.Flags().StringVar(&tiles, "tiles", "", "folder of an exported log")
-	cmd.Flags().StringVar(&key, "key", "", "verifier key, or a file that holds it; with --tiles")
+	cmd.Flags().StringVar(&v.tiles, "tiles", "", "folder of an exported log")
+	cmd.Flags().StringVar(&v.key, "key", "", "verifier key, or a file that holds it")
+	cmd.Flags().StringVar(&v.witness, "witness", "", "what the log must continue: the witness's file or http(s) address")
 	return cmd
 }
+
+// verifiedLog is a log to check without its store, and by what.
+type verifiedLog struct{ tiles, key, witness string }
 
 func printAudit(o *page, rep *client.AuditReport) {
 	o.fields("entries", fmt.Sprint(rep.Entries), "root", rep.Root, "checkpoints", fmt.Sprint(rep.Checkpoints), "witness", rep.Witness)
@@ -52,38 +61,101 @@ func printAudit(o *page, rep *client.AuditReport) {
 	}
 }
 
-// checkedTiles is what the check of an exported log says.
+// checkedTiles is what the check of an exported or served log says.
 type checkedTiles struct {
-	OK     bool   `json:"ok"`
-	Origin string `json:"origin"`
-	Size   int64  `json:"size"`
-	Root   string `json:"root"`
+	OK        bool   `json:"ok"`
+	Origin    string `json:"origin"`
+	Size      int64  `json:"size"`
+	Root      string `json:"root"`
+	Key       string `json:"key"`
+	Witnessed int    `json:"witnessed"` // checkpoints of the witness that it continues
 }
 
-func (a *app) verifyTiles(ctx context.Context, dir, key string) error {
-	if dir == "" || key == "" {
+// verifyLog checks an exported log or one that a server serves.
+func (a *app) verifyLog(ctx context.Context, v verifiedLog) error {
+	if v.tiles != "" && v.key == "" {
 		return tenure.Errorf(tenure.Invalid, "an exported log is checked with its folder and a key").WithHint("audit verify --tiles FOLDER --key FILE")
 	}
+	seen, err := witnessed(ctx, v.witness)
+	if err != nil {
+		return err
+	}
+	if v.tiles != "" {
+		if info, err := os.Stat(v.tiles); err != nil || !info.IsDir() {
+			return tenure.Errorf(tenure.NotFound, "there is no folder %s", v.tiles)
+		}
+		return a.verifyFiles(ctx, os.DirFS(v.tiles), v.key, seen)
+	}
+	s, err := a.reading(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if v.key == "" {
+		if len(seen) == 0 {
+			return tenure.Errorf(tenure.Invalid, "the witness has no checkpoint yet that would say whose key is right").WithHint("name the key: --key FILE")
+		}
+		k, err := client.VerifierKey.Call(ctx, s.Client, client.None{})
+		if err != nil {
+			return err
+		}
+		v.key = k.Key
+	}
+	err = a.verifyFiles(ctx, s.LogFiles(ctx), v.key, seen)
+	if tenure.CodeOf(err) == tenure.Invalid { // what a server says isn't a fault of who asks it
+		err = tenure.Errorf(tenure.Blocked, "the server's log isn't right: %w", err)
+	}
+	return err
+}
+
+// witnessed are the checkpoints that a witness has: all of a file, the latest of an address.
+func witnessed(ctx context.Context, spec string) ([][]byte, error) {
+	if spec == "" {
+		return nil, nil
+	}
+	w, err := witness.Open(spec)
+	if err != nil {
+		return nil, err
+	}
+	var all [][]byte
+	if f, ok := w.(*witness.File); ok {
+		all, err = f.All(ctx)
+	} else {
+		var latest []byte
+		latest, err = w.Latest(ctx)
+		all = [][]byte{latest}
+	}
+	if err != nil {
+		return nil, tenure.Errorf(tenure.CodeOf(err), "the witness %s: %w", spec, err)
+	}
+	return all, nil
+}
+
+func (a *app) verifyFiles(ctx context.Context, dir fs.FS, key string, seen [][]byte) error {
 	text, err := readKey(key)
 	if err != nil {
 		return err
 	}
-	v, err := audit.ParseVerifier(text)
+	v, err := audit.ParseVerifier(strings.TrimSpace(text))
 	if err != nil {
 		return err
 	}
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return tenure.Errorf(tenure.NotFound, "there is no folder %s", dir)
-	}
-	c, err := audit.VerifyTiles(ctx, os.DirFS(dir), v.Name(), v)
+	c, err := audit.VerifyServed(ctx, dir, seen, v.Name(), v)
 	if err != nil {
 		return err
 	}
-	out := checkedTiles{true, c.Origin, c.Size, c.Root.String()}
+	out := checkedTiles{true, c.Origin, c.Size, c.Root.String(), v.String(), len(seen)}
 	return a.show(out, func(o *page) {
-		o.fields("log", out.Origin, "entries", fmt.Sprint(out.Size), "root", out.Root)
-		o.line("The exported log is whole.")
+		o.fields("log", out.Origin, "entries", fmt.Sprint(out.Size), "root", out.Root, "key", out.Key, "witness", witnessWords(len(seen)))
+		o.line("The log is whole.")
 	})
+}
+
+func witnessWords(n int) string {
+	if n == 0 {
+		return "none given: another past could be as whole"
+	}
+	return fmt.Sprintf("consistent with %d of its checkpoints", n)
 }
 
 // readKey takes a verifier key as its text, or as the name of a file that holds it.

@@ -35,7 +35,7 @@ func TestFollowingEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			a := &app{out: &out, err: io.Discard, now: time.Now, output: "json"}
+			a := &app{out: &out, err: io.Discard, output: "json"}
 			heard := 0
 			err := a.tell(func(yield func(client.Event, error) bool) {
 				if yield(client.Event{ID: 7, Entry: "tenant.labels"}, nil) && yield(client.Event{ID: 9}, nil) {

@@ -44,7 +44,7 @@ func (a *app) initCommand() *cobra.Command {
 
 // initialise makes an installation, with the code that lets its first admin in.
 func (a *app) initialise(ctx context.Context, set installation.Settings) (madeInstallation, error) {
-	inst, err := installation.Init(ctx, installation.Options{Dir: a.dir, Now: a.now}, set)
+	inst, err := installation.Init(ctx, installation.Options{Dir: a.dir, Now: a.clock}, set)
 	if err != nil {
 		return madeInstallation{}, err
 	}

@@ -13,9 +13,9 @@ import (
 // file that $TENURE_TEST_CLOCK names, so that a script lives through years.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"tenure": func() {
-		a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, now: time.Now}
+		a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv}
 		if path := os.Getenv("TENURE_TEST_CLOCK"); path != "" {
-			a.now = func() time.Time { return readClock(path) }
+			a.clock = func() time.Time { return readClock(path) }
 		}
 		os.Exit(a.run(os.Args[1:]))
 	}})

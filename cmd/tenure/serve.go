@@ -47,7 +47,7 @@ func (a *app) serveCommand() *cobra.Command {
 				return err
 			}
 			defer func() { _ = measure.Close(context.WithoutCancel(cmd.Context())) }()
-			inst, err := a.installed(cmd.Context(), installation.Options{Dir: a.dir, Now: a.now, Measure: measure, Log: log})
+			inst, err := a.installed(cmd.Context(), installation.Options{Dir: a.dir, Now: a.clock, Measure: measure, Log: log})
 			if err != nil {
 				return err
 			}

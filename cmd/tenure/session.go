@@ -54,7 +54,7 @@ func (a *app) connect(ctx context.Context, readOnly bool) (*session, error) {
 }
 
 func (a *app) open(ctx context.Context, readOnly bool) (*session, error) {
-	inst, err := installation.Open(ctx, installation.Options{Dir: a.dir, ReadOnly: readOnly, Now: a.now})
+	inst, err := installation.Open(ctx, installation.Options{Dir: a.dir, ReadOnly: readOnly, Now: a.clock})
 	if err != nil {
 		return nil, err
 	}

@@ -50,6 +50,10 @@ func Run(ctx context.Context, inst *installation.Installation, o Options) error 
 	if err != nil {
 		return err
 	}
+	// A warning: who restores a backup must be able to run what mends it.
+	if apart, err := inst.Apart(ctx); err != nil || apart != "" {
+		o.Log.Error("store and keystore don't belong together", "why", apart, "error", err, "next", "tenure audit verify, and the guide's part on restoring a backup")
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		running.Store(true)

@@ -33,6 +33,7 @@ func (c *composed) empty() bool {
 // so applying them twice can't happen.
 func (a *advance) compose(now time.Time) *composed {
 	s := a.s
+	s.doubt = a.e.doubt()
 	c := &composed{StepCommit: store.StepCommit{Operation: a.id, Version: s.op.Version, Now: now, By: a.e.Owner}}
 	destroyed := false
 	a.dropLate()
@@ -177,6 +178,9 @@ func (a *advance) claims(c *composed) {
 		return
 	}
 	c.extras = append(c.extras, func(tx *store.Tx) error {
+		if a.e.doubt() != "" {
+			return tenure.Errorf(tenure.Conflict, "the time came into doubt").Retryable()
+		}
 		holds, err := tx.ActiveHolds(a.s.plan.Tenant)
 		if err != nil {
 			return err
@@ -244,6 +248,9 @@ func (a *advance) settle(n *node, r Result, now time.Time) store.StepResult {
 	}
 	if !r.Again.IsZero() {
 		out.State, out.Verdict, out.DueAt, out.Error = tenure.StepPending, "", r.Again, r.Note
+		if r.Stuck {
+			out.ErrorCode = tenure.Blocked
+		}
 		return out
 	}
 	err := r.Err

@@ -27,6 +27,7 @@ type snapshot struct {
 	// reopened says that a step which had ended has to run again, so that steps after
 	// it have ended too early: what follows waits for all that comes before it.
 	reopened bool
+	doubt    string // why the time can't be relied on
 }
 
 // node is a step with its row.
@@ -80,7 +81,7 @@ func decide(s *snapshot, now time.Time) decision {
 	// A compensation that is blocked stays one: it isn't begun anew.
 	compensating := s.op.State == tenure.OperationCompensating || len(s.nodes) > len(s.plan.Steps)
 	running, backoff, open := 0, 0, 0
-	var failed, waits, tries []string
+	var failed, waits, tries, stuck []string
 	var last tenure.Verdict
 	for s.begin < len(s.nodes) && s.nodes[s.begin].ended() {
 		s.begin++
@@ -113,6 +114,9 @@ func decide(s *snapshot, now time.Time) decision {
 			continue
 		case n.step.Action.IsGate():
 			w := s.gate(n, now)
+			if w.open && s.doubt != "" && dated(n.step.Action) {
+				w = wait{why: s.doubt}
+			}
 			if w.open {
 				d.opened = append(d.opened, i)
 				continue
@@ -130,6 +134,10 @@ func decide(s *snapshot, now time.Time) decision {
 			waits = append(waits, n.row.Error)
 			d.due = earliest(d.due, n.row.DueAt)
 			continue
+		case n.row.DueAt.After(now) && n.step.Action == tenure.ActCertify && n.row.ErrorCode == tenure.Blocked:
+			stuck = append(stuck, n.step.Key+": "+n.row.Error)
+			d.due = earliest(d.due, n.row.DueAt)
+			continue
 		case n.row.DueAt.After(now):
 			backoff++
 			d.due = earliest(d.due, n.row.DueAt)
@@ -145,6 +153,10 @@ func decide(s *snapshot, now time.Time) decision {
 		if n.step.Destructive {
 			if s.destroying(n.step.Resource, d.claims) {
 				running++ // it follows when that has ended
+				continue
+			}
+			if s.doubt != "" {
+				waits = append(waits, s.doubt)
 				continue
 			}
 			if h := s.holding(n.step); h != "" {
@@ -215,6 +227,8 @@ func decide(s *snapshot, now time.Time) decision {
 		if len(waits) > 0 {
 			d.reason += "; beside it: " + strings.Join(unique(waits), "; ")
 		}
+	case len(stuck) > 0:
+		d.state, d.reason = tenure.OperationBlocked, strings.Join(append(stuck, unique(waits)...), "; beside it: ")
 	default:
 		d.state, d.reason = tenure.OperationWaiting, strings.Join(unique(waits), "; ")
 	}

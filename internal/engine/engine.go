@@ -54,6 +54,11 @@ type Engine struct {
 	// and what to call with its result. Nil is nobody.
 	Observe func(ctx context.Context, t *Task) (context.Context, func(Result))
 
+	// Doubt says why the time that Now gives can't be relied on; "" or nil: it can. While
+	// it says something, no gate opens that a date opens, and no destructive step starts.
+	// Whoever ends it pokes all operations.
+	Doubt func() string
+
 	Lease       time.Duration // of a running step; 0 is 30 s
 	StepTimeout time.Duration // cuts a hung step; 0 is 5 min
 	Attempts    int           // before a retryable failure is final; 0 is 24: over an hour
@@ -101,6 +106,7 @@ type Result struct {
 	yield     bool      // stopped between batches; not a failure
 	Again     time.Time // look again then; not a failure
 	Note      string    // why it waits
+	Stuck     bool      // with Again, of a certificate: somebody outside must do something, and then it goes on by itself
 	Reopen    []Late    // what must be erased again before this step can end
 }
 

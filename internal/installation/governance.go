@@ -105,19 +105,31 @@ type Tick struct {
 // Ticks are the parts, in the order of their turn.
 func (i *Installation) Ticks() []Tick {
 	return []Tick{
+		{"heartbeat", func(context.Context, time.Time) error { return i.Clock().Beat() }},
 		{"elevations", i.Governor.TickElevations},
-		{"approvals", i.Service.TickApprovals},
-		{"reviews", i.Governor.TickReviews},
+		{"approvals", i.inTime(i.Service.TickApprovals)},
+		{"reviews", i.inTime(i.Governor.TickReviews)},
 		{"revocations", i.Service.TickRevocations}, // after reviews: what they decided
-		{"agreements", i.Service.TickAgreements},
+		{"agreements", i.inTime(i.Service.TickAgreements)},
 		{"refusals", i.Governor.TickRefusals}, // before anomalies: they look at them
 		{"anomalies", i.watcher.Tick},
 		{"figures", i.Service.TickFigures},
 		{"blocks", i.Service.TickBlocks},
 		{"cost", i.Service.TickCost},
-		{"closed", i.Service.TickSought},
-		{"forgotten", i.Service.TickForget},
+		{"closed", i.inTime(i.Service.TickSought)},
+		{"forgotten", i.inTime(i.Service.TickForget)},
 		{"isolation", i.Service.TickProbes},
+	}
+}
+
+// inTime leaves a part out while the time is in doubt: it takes something away for good
+// because a date has come. Elevations end all the same: whose ended too early asks again.
+func (i *Installation) inTime(do func(context.Context, time.Time) error) func(context.Context, time.Time) error {
+	return func(ctx context.Context, now time.Time) error {
+		if i.Clock().Doubt() != nil {
+			return nil
+		}
+		return do(ctx, now)
 	}
 }
 

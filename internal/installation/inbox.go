@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/clock"
 	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/store"
@@ -14,8 +15,8 @@ import (
 const inboxed = 500
 
 // inboxes are what waits for somebody's word beside operations: elevations to
-// approve, break-glass to review, moves to sign, lookalikes to let in.
-func inboxes(gov *governance.Governor, limits tenure.ElevationLimits) []lifecycle.InboxSource {
+// approve, break-glass to review, moves to sign, lookalikes to let in, a time to confirm.
+func inboxes(gov *governance.Governor, at clock.Clock, limits tenure.ElevationLimits) []lifecycle.InboxSource {
 	return []lifecycle.InboxSource{
 		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
 			return inboxElevations(ctx, gov, limits, c)
@@ -28,6 +29,9 @@ func inboxes(gov *governance.Governor, limits tenure.ElevationLimits) []lifecycl
 		},
 		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
 			return inboxPrincipals(ctx, gov, c)
+		},
+		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
+			return inboxClock(ctx, gov, at, c), nil
 		},
 	}
 }
@@ -107,4 +111,12 @@ func mayMove(ctx context.Context, gov *governance.Governor, c tenure.Caller, m t
 		}
 	}
 	return true
+}
+
+func inboxClock(ctx context.Context, gov *governance.Governor, at clock.Clock, c tenure.Caller) []lifecycle.InboxItem {
+	d := at.Doubt()
+	if d == nil || gov.Require(ctx, c, tenure.ClockConfirm, tenure.Target{}) != nil {
+		return nil
+	}
+	return []lifecycle.InboxItem{{Kind: "clock", ID: string(d.Kind), Summary: "confirm the time: " + d.String(), RequestedBy: "tenure", Need: 1, Since: d.Is}}
 }

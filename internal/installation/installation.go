@@ -7,6 +7,7 @@
 //	tenure.db      the store, unless the settings name a PostgreSQL one
 //	keys/          the keystore; keep it out of the store's backups
 //	handover/      exports that wait for customers
+//	heartbeat.json when the machine's clock was last right
 //	tenure.sock    while a server runs
 package installation
 
@@ -25,6 +26,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/all"
+	"github.com/tenurehq/tenure/internal/clock"
 	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/guard"
 	"github.com/tenurehq/tenure/internal/keystore"
@@ -99,8 +101,8 @@ type System struct {
 type Options struct {
 	Dir      string
 	ReadOnly bool
-	Now      func() time.Time // nil: time.Now
-	Catalog  []Connector      // nil: every connector that there is
+	Now      clock.Virtual // nil: the machine's clock
+	Catalog  []Connector   // nil: every connector that there is
 	Measure  *telemetry.Telemetry
 	Log      *slog.Logger // of what goes on by itself; nil: nowhere
 }
@@ -111,7 +113,7 @@ func Open(ctx context.Context, o Options) (*Installation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return open(ctx, o, set)
+	return open(ctx, o, set, false)
 }
 
 // Installation is an opened folder.
@@ -149,7 +151,10 @@ func Init(ctx context.Context, o Options, settings Settings) (*Installation, err
 	if _, err := os.Stat(set.Keys); err == nil {
 		return nil, tenure.Errorf(tenure.Conflict, "there is an installation in %s already", o.Dir)
 	}
-	now := clock(o.Now)
+	now := time.Now
+	if o.Now != nil {
+		now = o.Now
+	}
 	id := tenure.NewID[tenure.InstallationID](now())
 	origin := "tenure-" + strings.TrimPrefix(string(id), "ins_")
 	if _, err := keystore.Init(ctx, set.Keys, keystore.Options{Origin: origin, Now: now}); err != nil {
@@ -169,7 +174,7 @@ func Init(ctx context.Context, o Options, settings Settings) (*Installation, err
 	if err != nil {
 		return nil, err
 	}
-	return open(ctx, o, settings)
+	return open(ctx, o, settings, true)
 }
 
 func (s Settings) withDefaults(dir string) Settings {
@@ -190,16 +195,19 @@ func (s Settings) withDefaults(dir string) Settings {
 	return s
 }
 
-func clock(now func() time.Time) func() time.Time {
-	if now == nil {
-		return time.Now
+// clockOf is the clock of an installation: the one that somebody sets or, held against
+// the folder's heartbeat, the machine's.
+func clockOf(o Options, fresh bool) clock.Clock {
+	if o.Now != nil {
+		return o.Now
 	}
-	return now
+	return clock.Open(clock.Options{File: filepath.Join(o.Dir, "heartbeat.json"), New: fresh, ReadOnly: o.ReadOnly})
 }
 
-func open(ctx context.Context, o Options, settings Settings) (*Installation, error) {
+func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Installation, error) {
 	set := settings.withDefaults(o.Dir)
-	now := clock(o.Now)
+	ticks := clockOf(o, fresh)
+	now := ticks.Now
 	keys, err := keystore.Open(set.Keys, keystore.Options{Now: now})
 	if err != nil {
 		if tenure.CodeOf(err) == tenure.NotFound {
@@ -244,7 +252,7 @@ func open(ctx context.Context, o Options, settings Settings) (*Installation, err
 	}
 	svc, err := lifecycle.New(ctx, lifecycle.Options{
 		DB: db, Keys: keys, Catalog: catalog(o.Catalog), Installation: tenure.InstallationID(id), Settings: systems,
-		Folder: filepath.Join(o.Dir, "handover"), Now: now, Witness: w, WitnessName: witness.Name(set.Witness), SoughtFor: set.Sought,
+		Folder: filepath.Join(o.Dir, "handover"), Now: now, Clock: ticks, Witness: w, WitnessName: witness.Name(set.Witness), SoughtFor: set.Sought,
 		Budget:    budget,
 		Approvals: set.Approvals, Groups: set.Groups, Calls: calls,
 		Owner: fmt.Sprintf("%s/%d/%d", host, os.Getpid(), time.Now().UnixNano()),
@@ -268,15 +276,31 @@ func open(ctx context.Context, o Options, settings Settings) (*Installation, err
 	if err != nil {
 		return fail(err)
 	}
+	heed(ticks, o.Log)
 	watcher := gov.Watcher()
 	limits, err := set.Elevation.limits()
 	if err != nil {
 		return fail(err)
 	}
-	for _, source := range inboxes(gov, limits.WithDefaults()) {
+	for _, source := range inboxes(gov, svc.Clock(), limits.WithDefaults()) {
 		svc.AddInbox(source)
 	}
 	return &Installation{Service: svc, Governor: gov, Policies: policies, Notices: notices, Measure: o.Measure, watcher: watcher, DB: db, Keys: keys, Settings: set, Dir: o.Dir}, nil
+}
+
+// heed notes that the time is right up to now, or says that it is in doubt. A heartbeat
+// that can't be written stops nobody: the next start asks about the time.
+func heed(at clock.Clock, log *slog.Logger) {
+	err := at.Beat()
+	if log == nil {
+		return
+	}
+	if d := at.Doubt(); d != nil {
+		log.Warn("the time is in doubt", "why", d.String(), "next", "look at another clock, set this one right, then: tenure clock confirm")
+	}
+	if err != nil {
+		log.Error("heartbeat", "code", tenure.CodeOf(err), "error", err)
+	}
 }
 
 func catalog(given []Connector) []Connector {

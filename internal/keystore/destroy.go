@@ -69,7 +69,7 @@ type Destruction struct {
 // whoever holds its AEAD. It is idempotent and finishes what a crash left. It
 // doesn't ask whether anything held or retained still needs the key: that is
 // for the caller to know. Memory that the process used is not overwritten.
-func (s *Store) Destroy(_ context.Context, id KeyID) (Destruction, error) {
+func (s *Store) Destroy(ctx context.Context, id KeyID) (Destruction, error) {
 	defer s.lock(id)()
 	r, err := s.readRecord(id)
 	if err != nil {
@@ -81,6 +81,7 @@ func (s *Store) Destroy(_ context.Context, id KeyID) (Destruction, error) {
 		if err := s.writeRecord(r); err != nil {
 			return Destruction{}, err
 		}
+		s.note(ctx)
 	}
 	group, err := id.parse()
 	if err != nil {
@@ -190,6 +191,24 @@ func (s *Store) changeCopies(id KeyID, change func([]Copy) ([]Copy, error)) erro
 		return err
 	}
 	return s.writeRecord(r)
+}
+
+// All tells of every key that has a record which can be read.
+func (s *Store) All(ctx context.Context) (out []Status, err error) {
+	paths, err := filepath.Glob(filepath.Join(s.dir, "keys", "*", "key_*.json"))
+	if err != nil {
+		return nil, fileError("list", s.dir, err)
+	}
+	for _, p := range paths {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		st, err := s.Status(ctx, KeyID(strings.TrimSuffix(filepath.Base(p), ".json")))
+		if err == nil { // Fsck names what can't be read
+			out = append(out, st)
+		}
+	}
+	return out, nil
 }
 
 // List tells of every key of a tenant, the destroyed ones too, in the order of

@@ -186,7 +186,11 @@ func (s *Store) Create(ctx context.Context, spec KeySpec) (KeyID, error) {
 	if err := replaceFile(s.path(group, id, ".key"), wrapped); err != nil {
 		return "", err
 	}
-	return id, s.writeRecord(&record{Format: recordFormat, ID: id, Spec: spec, Created: s.at()})
+	if err := s.writeRecord(&record{Format: recordFormat, ID: id, Spec: spec, Created: s.at()}); err != nil {
+		return id, err
+	}
+	s.note(ctx)
+	return id, nil
 }
 
 func (s *Store) newKeyset(ctx context.Context, id KeyID) ([]byte, error) {

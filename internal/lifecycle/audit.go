@@ -13,48 +13,6 @@ import (
 // origin names this installation's log: it is the name of its signing key.
 func (s *Service) origin() string { return s.signer.Name() }
 
-// Checkpoint signs the log's head and keeps it, and hands it to the witness with
-// the proof that it continues what the witness has.
-func (s *Service) Checkpoint(ctx context.Context) (note []byte, size int64, err error) {
-	size, root, err := s.o.DB.Root(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	note, err = audit.SignCheckpoint(audit.Checkpoint{Origin: s.origin(), Size: size, Root: root}, s.signer)
-	if err != nil {
-		return nil, 0, err
-	}
-	if err := s.o.DB.SaveCheckpoint(ctx, size, note, s.Now()); err != nil {
-		return nil, 0, err
-	}
-	return note, size, s.publish(ctx, note, size)
-}
-
-func (s *Service) publish(ctx context.Context, note []byte, size int64) error {
-	if s.o.Witness == nil || size == 0 {
-		return nil
-	}
-	latest, err := s.o.Witness.Latest(ctx)
-	switch {
-	case tenure.CodeOf(err) == tenure.NotFound:
-		return s.o.Witness.Publish(ctx, nil, note, nil)
-	case err != nil:
-		return tenure.Errorf(tenure.CodeOf(err), "witness: %w", err)
-	}
-	old, err := audit.ParseCheckpoint(latest)
-	if err != nil {
-		return tenure.Errorf(tenure.Blocked, "witness: its checkpoint can't be read: %w", err)
-	}
-	if old.Size > size {
-		return tenure.Errorf(tenure.Blocked, "the witness has seen %d entries, and the log has %d: entries were dropped", old.Size, size)
-	}
-	proof, err := audit.ProveConsistency(old.Size, size, s.o.DB.HashReader(ctx))
-	if err != nil {
-		return err
-	}
-	return s.o.Witness.Publish(ctx, latest, note, proof)
-}
-
 // AuditReport is what the check of the log and of the store against it found.
 type AuditReport struct {
 	Entries     int64    `json:"entries"`
@@ -113,17 +71,20 @@ func (s *Service) VerifyAudit(ctx context.Context) (*AuditReport, error) {
 	if log.Witnessed != nil && !rep.OK() {
 		out.Witness = "see the problems"
 	}
-	destroyed, rows, err := s.fsck(ctx)
+	ledger, rows, err := s.fsck(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out.Problems = append(out.Problems, rows...)
-	keys, err := s.o.Keys.Fsck(ctx, destroyed...)
+	keys, err := s.checkKeys(ctx, ledger)
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range keys {
-		out.Problems = append(out.Problems, "keystore: "+p.Text)
+	out.Problems = append(out.Problems, keys...)
+	if apart, err := s.Apart(ctx); err != nil {
+		out.Problems = append(out.Problems, "keystore: "+err.Error())
+	} else if apart != "" {
+		out.Problems = append(out.Problems, "keystore: "+apart)
 	}
 	return out, nil
 }

@@ -27,13 +27,19 @@ func (s *Service) statement() statement.Source {
 	return src
 }
 
-// runCertify issues a certificate: the statement is signed and its digest goes
-// into the log with the step's result. The file with its proofs is put together
+// runCertify issues a certificate: when the witness, if there is one, has all that it
+// cites, the statement is signed and its digest goes into the log with the step's result. The file with its proofs is put together
 // when somebody asks for it, since the proofs need the log to have moved on.
 func (s *Service) runCertify(ctx context.Context, t *engine.Task) engine.Result {
+	if err := s.reachWitness(ctx); err != nil { // before the whole log is read in vain
+		return s.stuckAtWitness(t, err)
+	}
 	d, annex, err := s.statement().Departure(ctx, t)
 	if err != nil {
 		return engine.Result{Err: err}
+	}
+	if err := s.reachWitness(ctx); err != nil { // with all that was cited
+		return s.stuckAtWitness(t, err)
 	}
 	env, err := evidence.Issue(ctx, s.signer, *d)
 	if err != nil {

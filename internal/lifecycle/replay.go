@@ -15,7 +15,8 @@ import (
 
 // fsck replays the log and compares where it says that things stand with the
 // store's rows.
-func (s *Service) fsck(ctx context.Context) (destroyed []keystore.KeyID, problems []string, err error) {
+func (s *Service) fsck(ctx context.Context) (keys *keyLedger, problems []string, err error) {
+	keys = newKeyLedger()
 	tenants := make(map[string]string)
 	ops := make(map[string]string)
 	steps := make(map[string]string)
@@ -32,6 +33,7 @@ func (s *Service) fsck(ctx context.Context) (destroyed []keystore.KeyID, problem
 		var f map[string]any
 		_ = json.Unmarshal(e.Data, &f)
 		str := func(k string) string { v, _ := f[k].(string); return v }
+		keys.take(r.Index, e, str)
 		switch e.Kind {
 		case store.RowsEntry:
 			rows, _ := f["rows"].(map[string]any)
@@ -65,10 +67,10 @@ func (s *Service) fsck(ctx context.Context) (destroyed []keystore.KeyID, problem
 				resources[e.Subject] = state
 			}
 			if key := str("key"); key != "" && str("action") == string(tenure.ActKeyDestroy) {
-				destroyed = append(destroyed, keystore.KeyID(key))
+				keys.destroyed[keystore.KeyID(key)] = true
 			}
 		case "sought.end":
-			destroyed = append(destroyed, keystore.KeyID(str("key")))
+			keys.destroyed[keystore.KeyID(str("key"))] = true
 		case "exception.attest":
 			steps[string(e.Operation)+"/"+str("seq")] = "skipped"
 		case "step.retry", "step.reopened":
@@ -96,7 +98,7 @@ func (s *Service) fsck(ctx context.Context) (destroyed []keystore.KeyID, problem
 		return nil, nil, err
 	}
 	rows, err := s.unlike(ctx, said)
-	return destroyed, append(problems, rows...), err
+	return keys, append(problems, rows...), err
 }
 
 // standing is what the log last said of a row.

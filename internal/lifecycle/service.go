@@ -17,6 +17,7 @@ import (
 	"github.com/tenurehq/tenure/audit"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/blueprint"
+	"github.com/tenurehq/tenure/internal/clock"
 	"github.com/tenurehq/tenure/internal/engine"
 	"github.com/tenurehq/tenure/internal/hygiene"
 	"github.com/tenurehq/tenure/internal/keystore"
@@ -33,6 +34,7 @@ type Options struct {
 	Settings     map[string]SystemSettings // by system
 	Folder       string                    // of hand-overs
 	Now          func() time.Time
+	Clock        clock.Clock     // nil: Now, as a virtual clock
 	Witness      witness.Witness // nil: checkpoints stay here, and the past can be rewritten by who holds store and key
 	WitnessName  string          // how certificates call the witness
 	Budget       Budget
@@ -84,6 +86,7 @@ type Service struct {
 	cost     costKeeper
 	figures  figureKeeper
 	probing  probing
+	witness  witnessed
 }
 
 // New puts a service together. It opens no system yet: each is opened when it is
@@ -97,16 +100,23 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if o.Budget.Blueprint <= 0 {
 		s.o.Budget.Blueprint = 50
 	}
+	if o.Clock == nil {
+		s.o.Clock = clock.Virtual(o.Now)
+	}
 	var err error
 	if s.signer, err = o.Keys.Signer(ctx); err != nil {
 		return nil, err
 	}
+	o.Keys.Follow(func(ctx context.Context) (keystore.Seen, error) {
+		size, root, err := o.DB.Root(ctx)
+		return keystore.Seen{Size: size, Root: root.String()}, err
+	})
 	mac, err := o.Keys.MACKey(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s.mac = []byte(mac.Reveal())
-	if err := o.DB.Seal(ctx, rowsKey(s.mac)); err != nil {
+	if err := o.DB.Seal(ctx, rowsKey(s.mac), o.Now); err != nil {
 		return nil, err
 	}
 	s.staff = keystore.KeySpec{Purpose: keystore.Evidence, Class: "evidence"}.ID()
@@ -117,6 +127,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		ExportTo:   s.exportTo,
 		Amend:      s.amended,
 		Declared:   s.look.Declared,
+		Doubt:      s.doubt,
 	}
 	s.Engine.Own = map[tenure.Action]engine.Runner{
 		tenure.ActMove: s.runMove, tenure.ActBind: s.runBind, tenure.ActKeyCreate: s.runKeyCreate, tenure.ActKeyDestroy: s.runKeyDestroy,

@@ -8,7 +8,7 @@ package policy
 var floors = []floor{
 	{"ground", []string{".", "audit", "examples", "examples/*"}},
 	{"parts", []string{
-		"client", "connector", "connector/*", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/dashboard", "internal/demoidp", "internal/guard",
+		"client", "connector", "connector/*", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/clock", "internal/dashboard", "internal/demoidp", "internal/guard",
 		"internal/identity", "internal/keystore", "internal/lookalike", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/schematest", "internal/store", "internal/witness",
 	}},
 	{"work", []string{"internal/engine", "internal/governance", "internal/hygiene", "internal/notify", "internal/planner", "internal/statement", "internal/telemetry"}},
@@ -83,6 +83,7 @@ var sights = []sight{
 	{who: "internal/identity", sees: []string{"."}, modules: []string{"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2"}, why: "who somebody is; sessions are governance's"},
 	{who: "internal/site", sees: []string{".", "audit", "client", "evidence", "internal/dashboard", "internal/governance", "internal/installation", "internal/lifecycle", "internal/server", "internal/store"}, modules: []string{"golang.org/x/mod"}, why: "a page shows what the API tells its caller"},
 	{who: "internal/witness", sees: []string{".", "audit"}, why: "it sees checkpoints, never the store that it watches"},
+	{who: "internal/clock", sees: []string{"."}, modules: []string{}, why: "the time is held against clocks and one file, and nothing of the store"},
 	{who: "internal/lookalike", sees: []string{"."}, why: "it compares names and knows nobody"},
 	{who: "internal/keystore", sees: []string{".", "audit"}, why: "keys live apart from the store"},
 	{who: "examples", sees: nil, modules: []string{}, why: "it embeds files"},

@@ -81,6 +81,7 @@ var clocks = map[string]string{
 	"cmd/*":                 "wiring: the clock is handed down from here",
 	"connector/*":           "timers, and dates of files that only the system sees; business time is Config.Now",
 	"examples/*":            "a platform of its own",
+	"internal/clock":        "it is the machine's clock",
 	"internal/demo":         "wiring: it hands down a fast clock",
 	"internal/installation": "wiring: the clock is handed down from here",
 	"internal/keystore":     "the default of its option",

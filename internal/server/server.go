@@ -118,7 +118,9 @@ func (s *Server) outermost(h http.Handler) http.Handler {
 		if strings.HasPrefix(r.URL.Path, "/v1/") {
 			w.Header().Set("Cache-Control", "no-store")
 		}
-		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, id)))
+		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, id))
+		slashes(r)
+		h.ServeHTTP(w, r)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
@@ -15,6 +16,7 @@ import (
 func (s *Site) approvalPages() {
 	s.page("GET /approvals", (*visit).approvals)
 	s.page("POST /moves/{move}/{what}", (*visit).decideMove)
+	s.page("POST /clock/confirm", (*visit).confirmTime)
 }
 
 // How much the inbox's page and the figure beside it read at the most.
@@ -84,6 +86,10 @@ func (v *visit) waitingRow(w client.Waiting) (dashboard.ApprovalRow, error) {
 	if w.Kind == "principal" {
 		row.Actions = []dashboard.Action{{Label: "Let in", Post: "/access/principals/" + url.PathEscape(w.ID), Tone: dashboard.ToneAccent, Hidden: hiddenPairs("disabled", "false"), Says: w.Summary + ". They may sign in then, and be given roles."}}
 	}
+	if w.Kind == "clock" {
+		now := v.s.o.Service.Now()
+		row.Actions = []dashboard.Action{{Label: "The time is right", Post: "/clock/confirm", Tone: dashboard.ToneBad, Hidden: hiddenPairs("now", now.Format(time.RFC3339)), Says: w.Summary + ". You say that it is " + now.Format("2006-01-02 15:04 MST") + " now: look at another clock first. What destroys, and what a date makes due, goes on by it."}}
+	}
 	if w.Kind == "move" {
 		at := "/moves/" + url.PathEscape(w.Digest)
 		row.Actions = []dashboard.Action{
@@ -109,6 +115,8 @@ func subjectOf(w client.Waiting) dashboard.Ref {
 		return dashboard.Ref{Label: "Elevation", Href: "/access/elevations#" + url.PathEscape(w.ID)}
 	case "breakglass":
 		return dashboard.Ref{Label: "Review of a break-glass", Href: "/access/break-glass"}
+	case "clock":
+		return dashboard.Ref{Label: "Time to confirm"}
 	case "principal":
 		return dashboard.Ref{Label: "Lookalike to let in", Href: "/access/principals"}
 	case "move":

@@ -233,7 +233,11 @@ func (tx *Tx) at() time.Time {
 			}
 		}
 	}
-	return time.Now().UTC().Truncate(time.Microsecond)
+	now := time.Now
+	if tx.w.db.now != nil {
+		now = tx.w.db.now
+	}
+	return now().UTC().Truncate(time.Microsecond)
 }
 
 // noteSteps notes how a commit's steps and resources stand after it.

@@ -62,6 +62,17 @@ func (db *DB) Entries(ctx context.Context, from int64) iter.Seq2[audit.Record, e
 	}
 }
 
+// EntrySpan reads the stored entries from one index up to another, which isn't read.
+func (db *DB) EntrySpan(ctx context.Context, from, to int64) (out []audit.Record, err error) {
+	err = db.reader(ctx).Rows(`select idx, body from audit_entry where idx >= $1 and idx < $2 order by idx`, []any{from, to}, func(r scanner) error {
+		var rec audit.Record
+		err := r.Scan(&rec.Index, &rec.Entry)
+		out = append(out, rec)
+		return err
+	})
+	return out, err
+}
+
 // Nodes streams the rows of stored hashes.
 func (db *DB) Nodes(ctx context.Context) iter.Seq2[audit.NodeRow, error] {
 	return func(yield func(audit.NodeRow, error) bool) {

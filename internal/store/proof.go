@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Unproven is the columns that the log says nothing of, by "table.column" or by "table.*", and the tables whose rows
@@ -78,10 +79,10 @@ var Unproven = map[string]string{
 // rowsFrom is the mark of when the log began to cover rows.
 const rowsFrom = "rows_from"
 
-// Seal gives the key of the rows' digests, before the store is used. What an older program wrote is
+// Seal gives the key of the rows' digests, and the clock of the entries that have them, before the store is used. What an older program wrote is
 // put into the log as it stands, once. The log then says how each row that matters stands.
-func (db *DB) Seal(ctx context.Context, key []byte) error {
-	db.key = slices.Clone(key)
+func (db *DB) Seal(ctx context.Context, key []byte, now func() time.Time) error {
+	db.key, db.now = slices.Clone(key), now
 	if db.write == nil {
 		return nil
 	}

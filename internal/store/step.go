@@ -286,6 +286,15 @@ func (tx *Tx) RetryWaits(tenant tenure.TenantID, now time.Time) error {
 	return tx.PokeTenant(tenant, now)
 }
 
+// RetryStuck lets an operation's steps that were blocked from outside be tried again now.
+func (tx *Tx) RetryStuck(op tenure.OperationID, now time.Time) error {
+	_, err := tx.Exec(`update step set due_at = 0 where operation = $1 and state = 'pending' and due_at > 0 and error_code = 'blocked'`, string(op))
+	if err != nil {
+		return err
+	}
+	return tx.Poke(op, now)
+}
+
 // Renew prolongs the lease on a running step. Conflict means that it was lost.
 func (db *DB) Renew(ctx context.Context, op tenure.OperationID, seq int, token int64, lease time.Duration) error {
 	return db.Write(ctx, func(tx *Tx) error { return tx.Renew(op, seq, token, lease) })

@@ -60,6 +60,7 @@ type DB struct {
 	commits atomic.Pointer[func(Commit)] // see ObserveCommits
 	key     []byte                       // of the rows' digests; see Seal
 	ledger  ledger
+	now     func() time.Time // see Seal
 }
 
 // Open opens or creates the store. A store that another process has open for

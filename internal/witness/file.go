@@ -35,6 +35,14 @@ func (f *File) Latest(context.Context) ([]byte, error) {
 	return last, err
 }
 
+// All reads every checkpoint that is whole, the oldest first.
+func (f *File) All(context.Context) (all [][]byte, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, _, err = f.each(func(c []byte) { all = append(all, c) })
+	return all, err
+}
+
 // Publish appends new. See Witness.
 func (f *File) Publish(_ context.Context, old, new []byte, proof tlog.TreeProof) error {
 	f.mu.Lock()
@@ -72,7 +80,9 @@ func (f *File) append(end int64, new []byte) error {
 }
 
 // read returns the last whole checkpoint and where it ends.
-func (f *File) read() (last []byte, end int64, err error) {
+func (f *File) read() (last []byte, end int64, err error) { return f.each(func([]byte) {}) }
+
+func (f *File) each(do func([]byte)) (last []byte, end int64, err error) {
 	b, err := os.ReadFile(f.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, tenure.Errorf(tenure.Unavailable, "the witness's file: %w", err).Retryable()
@@ -87,6 +97,7 @@ func (f *File) read() (last []byte, end int64, err error) {
 			return nil, 0, tenure.Errorf(tenure.Invalid, "the witness's file %s is damaged at byte %d", filepath.Base(f.path), end)
 		}
 		last, rest = body[:n], body[n:]
+		do(last)
 		end += int64(len(head) + 1 + n)
 	}
 	if last == nil {

@@ -1,0 +1,103 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+	"github.com/tenurehq/tenure/internal/keystore"
+)
+
+// keyLedger is what the log says of keys.
+type keyLedger struct {
+	made      map[keystore.KeyID]int64 // that something was sealed under, or a step made: by which entry
+	destroyed map[keystore.KeyID]bool
+	tenants   map[tenure.TenantID]bool
+}
+
+func newKeyLedger() *keyLedger {
+	return &keyLedger{made: make(map[keystore.KeyID]int64), destroyed: make(map[keystore.KeyID]bool), tenants: make(map[tenure.TenantID]bool)}
+}
+
+func (l *keyLedger) take(index int64, e *audit.Entry, fact func(string) string) {
+	l.tenants[e.Tenant] = true
+	note := func(id keystore.KeyID) {
+		if _, ok := l.made[id]; !ok {
+			l.made[id] = index
+		}
+	}
+	for _, sealed := range e.Sealed {
+		note(keystore.KeyID(sealed.Key))
+	}
+	if e.Kind == "step.result" && fact("action") == string(tenure.ActKeyCreate) && fact("state") == string(tenure.StepDone) && fact("key") != "" {
+		note(keystore.KeyID(fact("key")))
+	}
+}
+
+// checkKeys compares the keystore with the log, both ways.
+func (s *Service) checkKeys(ctx context.Context, l *keyLedger) (problems []string, err error) {
+	found, err := s.o.Keys.Fsck(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range found {
+		problems = append(problems, "keystore: "+p.Text)
+	}
+	var lost []string
+	for id, entry := range l.made {
+		if _, err := s.o.Keys.Status(ctx, id); tenure.CodeOf(err) == tenure.NotFound && !l.destroyed[id] {
+			lost = append(lost, fmt.Sprintf("keystore: key %s is lost: entry %d of the log knows it, and it was never destroyed", id, entry))
+		}
+	}
+	slices.Sort(lost)
+	problems = append(problems, lost...)
+	all, err := s.o.Keys.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[tenure.TenantID]int)
+	for _, k := range all {
+		of[k.Spec.Tenant]++
+	}
+	for _, k := range all {
+		// A request that was refused at its last moment leaves the one key of a tenant that never was.
+		refused := k.Spec.Purpose == keystore.Personal && of[k.Spec.Tenant] == 1
+		_, made := l.made[k.Key]
+		switch {
+		case k.State != keystore.Active:
+		case l.destroyed[k.Key]:
+			problems = append(problems, fmt.Sprintf("keystore: key %s is revived: the key was destroyed, and a backup of the keystore brought it back", k.Key))
+		case !made && k.Spec.Tenant != "" && !l.tenants[k.Spec.Tenant] && !refused:
+			problems = append(problems, fmt.Sprintf("keystore: key %s is unknown: the log has never heard of it, nor of its tenant", k.Key))
+		}
+	}
+	return problems, nil
+}
+
+// Apart says how the store and the keystore don't belong together: "" if they seem to.
+// It looks at the keystore's own note of the log, which takes no witness.
+func (s *Service) Apart(ctx context.Context) (string, error) {
+	seen, err := s.o.Keys.Seen()
+	if err != nil {
+		return err.Error(), nil
+	}
+	size, err := s.o.DB.LogSize(ctx)
+	if err != nil || seen.Size == 0 {
+		return "", err
+	}
+	if seen.Size > size {
+		return fmt.Sprintf("the store is older than the keystore: the log has %d entries, and had %d when a key was last made or destroyed", size, seen.Size), nil
+	}
+	root, err := tlog.TreeHash(seen.Size, s.o.DB.HashReader(ctx))
+	if err != nil {
+		return "", err
+	}
+	if root.String() != seen.Root {
+		return fmt.Sprintf("the store isn't the keystore's: the log had another root when it had %d entries and a key was made or destroyed", seen.Size), nil
+	}
+	return "", nil
+}
