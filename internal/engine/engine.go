@@ -57,7 +57,7 @@ type Engine struct {
 	StepTimeout time.Duration // cuts a hung step; 0 is 5 min
 	Attempts    int           // before a retryable failure is final; 0 is 24: over an hour
 	BatchRows   int           // rows of one erasure batch; 0 is 5,000, which is also the most
-	Grace       time.Duration // after being told to stop, for the steps under way; 0 is 20 s
+	Grace       time.Duration // after being told to stop, for the steps under way; 0 is 15 s
 
 	plans  planCache
 	active sync.Map // operation ids: one Advance an operation in this process
@@ -148,7 +148,7 @@ func (e *Engine) grace() time.Duration {
 	if e.Grace > 0 {
 		return e.Grace
 	}
-	return 20 * time.Second
+	return 15 * time.Second
 }
 
 func (e *Engine) attempts() int {
