@@ -193,8 +193,7 @@ func (c *planCache) get(ctx context.Context, db *store.DB, digest string) (*tenu
 	return p, nil
 }
 
-// planOf reads an operation's plan anew, unless the operation is under way, and sees
-// that its row and its blueprint revision's are there.
+// planOf reads an operation's plan, anew unless the operation is under way.
 func (e *Engine) planOf(ctx context.Context, op store.OperationRow) (*tenure.Plan, error) {
 	if op.State != tenure.OperationRunning && op.State != tenure.OperationCompensating {
 		e.plans.drop(op.Plan)
@@ -203,16 +202,23 @@ func (e *Engine) planOf(ctx context.Context, op store.OperationRow) (*tenure.Pla
 	if err != nil {
 		return nil, missed(err, "plan %s", op.Plan)
 	}
-	plan, revision, err := e.DB.Ground(ctx, op.Plan, p.Blueprint.Digest)
+	return p, nil
+}
+
+// grounded sees that the rows of a plan and its blueprint revision are there, and says
+// whether the operation's row is still as the snapshot has it.
+func (e *Engine) grounded(ctx context.Context, s *snapshot) (fresh bool, err error) {
+	b := s.plan.Blueprint
+	g, err := e.DB.Ground(ctx, s.op.ID, s.op.Plan, b.Digest)
 	switch {
 	case err != nil:
-		return nil, err
-	case !plan:
-		return nil, missing("plan %s", op.Plan)
-	case !revision:
-		return nil, missing("revision %s of blueprint %s (%s)", p.Blueprint.Version, p.Blueprint.Name, p.Blueprint.Digest)
+		return false, err
+	case !g.Plan:
+		return false, missing("plan %s", s.op.Plan)
+	case !g.Revision:
+		return false, missing("revision %s of blueprint %s (%s)", b.Version, b.Name, b.Digest)
 	}
-	return p, nil
+	return g.Version == s.op.Version, nil
 }
 
 func (c *planCache) drop(digest string) {
@@ -223,7 +229,20 @@ func (c *planCache) drop(digest string) {
 
 // load reads an operation's snapshot. Thorough looks at rows, too, that are otherwise
 // seen to be missing as they are written, and always does at what can't go on.
-func (e *Engine) load(ctx context.Context, id tenure.OperationID, thorough bool) (*snapshot, error) {
+func (e *Engine) load(ctx context.Context, id tenure.OperationID, thorough bool) (s *snapshot, err error) {
+	// What moved on between two of its reads would only be refused as it is committed.
+	for range 3 {
+		if s, err = e.read(ctx, id, thorough); err != nil || s.op.State.Ended() {
+			break
+		}
+		if fresh, err := e.grounded(ctx, s); err != nil || fresh {
+			return s, err
+		}
+	}
+	return s, err
+}
+
+func (e *Engine) read(ctx context.Context, id tenure.OperationID, thorough bool) (*snapshot, error) {
 	s := &snapshot{}
 	var err error
 	// The operation first: its version is what the commit checks, so whatever
