@@ -179,10 +179,11 @@ func (m *beginning) end() {
 		if m.s.view(m.op).State.Ended() {
 			break
 		}
+		what := "continue"
 		if i > 10 { // what was skipped keeps what needs it from passing
-			_ = m.s.Steer(ctx, m.op, "cancel", "operator")
+			what = "cancel"
 		}
-		_ = m.s.Steer(ctx, m.op, "continue", "operator")
+		_ = m.s.Steer(ctx, m.op, what, "operator")
 		m.settle()
 		_, _ = m.s.Approve(ctx, m.op, "", m.s.view(m.op).Plan, "reviewer", "")
 		m.pass(time.Hour)

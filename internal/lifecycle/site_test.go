@@ -124,20 +124,23 @@ func (h *hooked) Probe(ctx context.Context, c connector.Check) (connector.Outcom
 // newSite sets a site up. change, if any, has the last word on the options.
 func newSite(t *testing.T, change func(*lifecycle.Options)) *site {
 	t.Helper()
-	return newSiteIn(t, filepath.Join(t.TempDir(), "tenure.db"), change)
+	return newSiteIn(t, "", change)
 }
 
-// newSiteIn is newSite over a store of the test's own.
+// newSiteIn is newSite over a store of the test's own; blank is one in the site's folder.
 func newSiteIn(t *testing.T, dsn string, change func(*lifecycle.Options)) *site {
 	t.Helper()
 	ctx := context.Background()
 	s := &site{life: &life{t: t, world: memory.NewWorld("main")}, side: memory.NewWorld("side"), dir: t.TempDir(), dsn: dsn}
 	s.clock.Store(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).UnixMicro())
 	now := func() time.Time { return time.UnixMicro(s.clock.Load()).UTC() }
+	if s.dsn == "" {
+		s.dsn = filepath.Join(s.dir, "tenure.db")
+	}
 	var err error
 	s.keys, err = keystore.Init(ctx, filepath.Join(s.dir, "keys"), keystore.Options{Origin: "tenure-test", Now: now})
 	s.must(err)
-	s.db, err = store.Open(ctx, store.Options{DSN: dsn})
+	s.db, err = store.Open(ctx, store.Options{DSN: s.dsn})
 	s.must(err)
 	t.Cleanup(func() { _ = s.db.Close() })
 	s.options = lifecycle.Options{
