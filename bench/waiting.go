@@ -114,6 +114,7 @@ func thousandBeside(ctx context.Context, dsn string, waiting int) (took time.Dur
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := newEnd(func() error { return eng.Run(running, 64, slog.New(slog.DiscardHandler)) })
+	before := cpu()
 	took, err = timed(func() error {
 		select {
 		case <-done:
@@ -124,6 +125,7 @@ func thousandBeside(ctx context.Context, dsn string, waiting int) (took time.Dur
 			return fmt.Errorf("only %d steps ran within 5 minutes", ran.Load())
 		}
 	})
+	fmt.Printf("%d operations beside %d that wait: %s, %s of processor time, %d commits\n", runners, waiting, round(took), round(cpu()-before), all.Load())
 	stop()
 	<-ended
 	return took, float64(bad.Load()) / float64(max(1, all.Load())), err
