@@ -3,6 +3,7 @@ package main
 // benches are measured in this order.
 var benches = []bench{
 	{"engine", engineBench},
+	{"waiting", waitingBench},
 	{"onboard", onboardBench},
 	{"crowd", crowdBench},
 	{"erase", eraseBench},

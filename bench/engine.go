@@ -161,6 +161,11 @@ func steps(ctx context.Context, dsn string, maxBatch, length int) (float64, time
 // chainOperation stores an operation of length steps in a row, each on a resource
 // of its own.
 func chainOperation(ctx context.Context, db *store.DB, n, length int) (tenure.OperationID, error) {
+	return gatedOperation(ctx, db, n, length, false)
+}
+
+// gatedOperation is chainOperation, behind a gate that waits for a person if gate says so.
+func gatedOperation(ctx context.Context, db *store.DB, n, length int, gate bool) (tenure.OperationID, error) {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	tenant := tenure.NewID[tenure.TenantID](now)
 	p := &tenure.Plan{Format: tenure.PlanFormat, Kind: tenure.Change, Tenant: tenant, Name: fmt.Sprintf("t%d", n), At: now, OnFailure: tenure.Park}
@@ -173,6 +178,10 @@ func chainOperation(ctx context.Context, db *store.DB, n, length int) (tenure.Op
 			s.Needs = []string{fmt.Sprintf("s%d/ensure", i-1)}
 		}
 		p.Steps = append(p.Steps, s)
+	}
+	if gate {
+		p.Steps = append([]tenure.Step{{Key: "approve", Stage: tenure.StageChange, Action: tenure.ActApproval, Gate: &tenure.Gate{Approvals: 1}}}, p.Steps...)
+		p.Steps[1].Needs = []string{"approve"}
 	}
 	body, digest, err := p.Encode()
 	if err != nil {
@@ -192,7 +201,8 @@ func chainOperation(ctx context.Context, db *store.DB, n, length int) (tenure.Op
 		}
 		for i := range p.Steps {
 			o.Steps = append(o.Steps, tenure.StepStatus{Operation: id, Seq: i, Key: p.Steps[i].Key})
-			r := p.Resources[i]
+		}
+		for _, r := range p.Resources {
 			o.Touches = append(o.Touches, r.ID)
 			if err := tx.SaveResource(tenure.Resource{ID: r.ID, Tenant: tenant, Key: r.Key, System: r.System, Type: r.Type, Name: r.Name, Layer: r.Layer, Desired: []byte("{}"), Operation: id, UpdatedAt: now}); err != nil {
 				return err

@@ -33,7 +33,8 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd := command("serve", "Run what is due, and answer the other commands and the API",
 		"Runs operations, answers HTTP at an address and at the folder's Unix socket, and hands a checkpoint of the log to the\n"+
 			"witness when it grew. Without an installation in the default folder it makes one. It prints one line when it is ready,\n"+
-			"logs to the standard error, and ends in order on an interrupt or SIGTERM: steps in flight are finished or handed back.",
+			"logs to the standard error, and ends in order on an interrupt or SIGTERM: steps in flight are finished or handed back,\n"+
+			"and what heeds no end is left after half a minute and taken over later.",
 		cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
 			log, err := a.logger(f.log)
 			if err != nil {

@@ -30,17 +30,44 @@ type Options struct {
 	Name        string // of the installation, for people; blank is its id
 	Ready       func(url string)
 	Reload      <-chan struct{} // asks to read the policies again
+	Leave       time.Duration   // how long to wait for what is under way when told to stop; 0 is 28 s
 }
 
 // tickEvery is how often the clock's work is looked at: expiries, reminders,
 // reviews that are due, notices that wait.
 const tickEvery = 5 * time.Second
 
+// leaveAfter is how long a daemon that was told to stop waits for what is under way. A
+// step has the engine's grace within it, which is shorter.
+const leaveAfter = 28 * time.Second
+
+// within waits for what runs, and once it was told to stop no longer than a while.
+func within(ctx context.Context, wait func() error, leave time.Duration) error {
+	ended := make(chan error, 1)
+	go func() { ended <- wait() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(leave):
+		return tenure.Errorf(tenure.Unavailable, "something was still under way %s after the server was told to stop, and was left", leave)
+	}
+}
+
 // Run serves until ctx ends. Steps in flight are then finished or handed back,
-// event streams end, and calls under way are waited for.
+// event streams end, and calls under way are waited for, all within half a minute: a
+// call to a system that heeds no end is left, and its step is taken over when its lease
+// has run out.
 func Run(ctx context.Context, inst *installation.Installation, o Options) error {
 	if o.Workers <= 0 {
 		o.Workers = 64
+	}
+	if o.Leave <= 0 {
+		o.Leave = leaveAfter
 	}
 	if o.Checkpoints <= 0 {
 		o.Checkpoints = time.Minute
@@ -79,7 +106,7 @@ func Run(ctx context.Context, inst *installation.Installation, o Options) error 
 			}
 		})
 	})
-	err = g.Wait()
+	err = within(ctx, g.Wait, o.Leave)
 	o.Log.Info("stopped", "installation", inst.Installation())
 	return err
 }

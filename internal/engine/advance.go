@@ -198,13 +198,18 @@ const maxConflicts = 200
 // keepOwn marks, after a reload, what this Advance runs.
 func (a *advance) keepOwn() {
 	for i := range a.running {
-		a.s.nodes[i].mine = true
+		if i < len(a.s.nodes) { // an operation that has ended meanwhile has none
+			a.s.nodes[i].mine = true
+		}
 	}
 }
 
 // dropLate drops the results whose lease was lost: somebody else answers for the step.
 func (a *advance) dropLate() {
 	a.pending = slices.DeleteFunc(a.pending, func(o outcome) bool {
+		if o.index >= len(a.s.nodes) {
+			return true
+		}
 		row := a.s.nodes[o.index].row
 		return row.State != tenure.StepRunning || row.Token != o.token
 	})
@@ -295,7 +300,7 @@ func (a *advance) take(o outcome) {
 	a.running[o.index].cancel()
 	delete(a.running, o.index)
 	a.mu.Unlock()
-	if a.s != nil {
+	if a.s != nil && o.index < len(a.s.nodes) {
 		a.s.nodes[o.index].mine = false
 	}
 	a.pending = append(a.pending, o)

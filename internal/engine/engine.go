@@ -63,7 +63,7 @@ type Engine struct {
 	StepTimeout time.Duration // cuts a hung step; 0 is 5 min
 	Attempts    int           // before a retryable failure is final; 0 is 24: over an hour
 	BatchRows   int           // rows of one erasure batch; 0 is 5,000, which is also the most
-	Grace       time.Duration // after being told to stop, for the steps under way; 0 is 20 s
+	Grace       time.Duration // after being told to stop, for the steps under way; 0 is 15 s
 
 	plans  planCache
 	active sync.Map // operation ids: one Advance an operation in this process
@@ -155,7 +155,7 @@ func (e *Engine) grace() time.Duration {
 	if e.Grace > 0 {
 		return e.Grace
 	}
-	return 20 * time.Second
+	return 15 * time.Second
 }
 
 func (e *Engine) attempts() int {
@@ -200,8 +200,7 @@ func (c *planCache) get(ctx context.Context, db *store.DB, digest string) (*tenu
 	return p, nil
 }
 
-// planOf reads an operation's plan anew, unless the operation is under way, and sees
-// that its row and its blueprint revision's are there.
+// planOf reads an operation's plan, anew unless the operation is under way.
 func (e *Engine) planOf(ctx context.Context, op store.OperationRow) (*tenure.Plan, error) {
 	if op.State != tenure.OperationRunning && op.State != tenure.OperationCompensating {
 		e.plans.drop(op.Plan)
@@ -210,16 +209,23 @@ func (e *Engine) planOf(ctx context.Context, op store.OperationRow) (*tenure.Pla
 	if err != nil {
 		return nil, missed(err, "plan %s", op.Plan)
 	}
-	plan, revision, err := e.DB.Ground(ctx, op.Plan, p.Blueprint.Digest)
+	return p, nil
+}
+
+// grounded sees that the rows of a plan and its blueprint revision are there, and says
+// whether the operation's row is still as the snapshot has it.
+func (e *Engine) grounded(ctx context.Context, s *snapshot) (fresh bool, err error) {
+	b := s.plan.Blueprint
+	g, err := e.DB.Ground(ctx, s.op.ID, s.op.Plan, b.Digest)
 	switch {
 	case err != nil:
-		return nil, err
-	case !plan:
-		return nil, missing("plan %s", op.Plan)
-	case !revision:
-		return nil, missing("revision %s of blueprint %s (%s)", p.Blueprint.Version, p.Blueprint.Name, p.Blueprint.Digest)
+		return false, err
+	case !g.Plan:
+		return false, missing("plan %s", s.op.Plan)
+	case !g.Revision:
+		return false, missing("revision %s of blueprint %s (%s)", b.Version, b.Name, b.Digest)
 	}
-	return p, nil
+	return g.Version == s.op.Version, nil
 }
 
 func (c *planCache) drop(digest string) {
@@ -230,7 +236,20 @@ func (c *planCache) drop(digest string) {
 
 // load reads an operation's snapshot. Thorough looks at rows, too, that are otherwise
 // seen to be missing as they are written, and always does at what can't go on.
-func (e *Engine) load(ctx context.Context, id tenure.OperationID, thorough bool) (*snapshot, error) {
+func (e *Engine) load(ctx context.Context, id tenure.OperationID, thorough bool) (s *snapshot, err error) {
+	// What moved on between two of its reads would only be refused as it is committed.
+	for range 3 {
+		if s, err = e.read(ctx, id, thorough); err != nil || s.op.State.Ended() {
+			break
+		}
+		if fresh, err := e.grounded(ctx, s); err != nil || fresh {
+			return s, err
+		}
+	}
+	return s, err
+}
+
+func (e *Engine) read(ctx context.Context, id tenure.OperationID, thorough bool) (*snapshot, error) {
 	s := &snapshot{}
 	var err error
 	// The operation first: its version is what the commit checks, so whatever

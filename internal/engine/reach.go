@@ -108,6 +108,9 @@ func (a *advance) tried(c *composed) {
 	for _, q := range a.away {
 		var due time.Time // one for all of a system's, so that they cost one commit
 		for _, i := range q.steps {
+			if i >= len(a.s.nodes) {
+				continue
+			}
 			n := &a.s.nodes[i]
 			if n.row.State != tenure.StepPending || n.row.DueAt.After(c.Now) {
 				continue

@@ -133,9 +133,22 @@ type Installation struct {
 
 // Close closes what Open opened.
 func (i *Installation) Close() error {
-	i.Service.Close()
-	return i.DB.Close()
+	// A system that heeds no end keeps nobody from ending.
+	ended := make(chan error, 1)
+	go func() {
+		i.Service.Close()
+		ended <- i.DB.Close()
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(closeWithin):
+		return tenure.Errorf(tenure.Unavailable, "a system or the store didn't close within %s", closeWithin)
+	}
 }
+
+// closeWithin is how long closing waits for the connections to systems.
+const closeWithin = 5 * time.Second
 
 // Socket is where a server of this installation listens.
 func Socket(dir string) string { return filepath.Join(dir, "tenure.sock") }

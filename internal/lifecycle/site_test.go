@@ -132,11 +132,11 @@ func newSiteIn(t *testing.T, dsn string, change func(*lifecycle.Options)) *site 
 	t.Helper()
 	ctx := context.Background()
 	s := &site{life: &life{t: t, world: memory.NewWorld("main")}, side: memory.NewWorld("side"), dir: t.TempDir(), dsn: dsn}
-	if dsn == "" {
-		s.dsn = filepath.Join(s.dir, "tenure.db")
-	}
 	s.clock.Store(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).UnixMicro())
 	now := func() time.Time { return time.UnixMicro(s.clock.Load()).UTC() }
+	if s.dsn == "" {
+		s.dsn = filepath.Join(s.dir, "tenure.db")
+	}
 	var err error
 	s.keys, err = keystore.Init(ctx, filepath.Join(s.dir, "keys"), keystore.Options{Origin: "tenure-test", Now: now})
 	s.must(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +21,7 @@ func onBoth(t *testing.T, test func(*testing.T, *site)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		test(t, newSiteIn(t, filepath.Join(t.TempDir(), "tenure.db"), nil))
+		test(t, newSite(t, nil))
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()

@@ -279,12 +279,19 @@ func (db *DB) BlockedOperations(ctx context.Context, reason string) (ids []tenur
 	return ids, err
 }
 
-// Ground says whether the rows of a plan and of a blueprint revision are there; a blank
-// revision is.
-func (db *DB) Ground(ctx context.Context, plan, revision string) (hasPlan, hasRevision bool, err error) {
-	var p, r int
-	err = db.reader(ctx).Row(`select (select count(*) from plan where digest = $1), (select count(*) from blueprint where digest = $2)`, []any{plan, revision}, &p, &r)
-	return p > 0, r > 0 || revision == "", err
+// Ground is what an operation stands on.
+type Ground struct {
+	Version        int64 // of the operation's row; 0 if it is gone
+	Plan, Revision bool  // whether their rows are there
+}
+
+// Ground reads it; a blank revision is there.
+func (db *DB) Ground(ctx context.Context, op tenure.OperationID, plan, revision string) (g Ground, err error) {
+	var plans, revisions int
+	err = db.reader(ctx).Row(`select coalesce((select version from operation where id = $1), 0), (select count(*) from plan where digest = $2), (select count(*) from blueprint where digest = $3)`,
+		[]any{string(op), plan, revision}, &g.Version, &plans, &revisions)
+	g.Plan, g.Revision = plans > 0, revisions > 0 || revision == ""
+	return g, err
 }
 
 // InInventory is Internal, naming them, if resources have no row.
