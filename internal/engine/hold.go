@@ -31,7 +31,7 @@ func SettleHolds(tx *store.Tx, tenant tenure.TenantID, now time.Time) error {
 			return err
 		}
 		h.EffectiveAt = now
-		if err := tx.SaveHold(h); err != nil {
+		if err := tx.SettleHold(h); err != nil {
 			return err
 		}
 	}

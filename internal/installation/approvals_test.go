@@ -95,7 +95,7 @@ func TestApprovalRulesAreReadStrictly(t *testing.T) {
 	}
 	heads := strings.Replace(rulesText, "role: security-officer", "group: heads", 1)
 	for groups, says := range map[string]string{
-		"groups: {heads: [hanna, otto]}": "", "groups: {heads: []}": "1 to 50", "groups: {heads: [hanna, Hanna]}": "twice", "groups: {heads: ['']}": "nobody", "groups: {'': [hanna], heads: [hanna]}": "no name",
+		"groups: {heads: [hanna, otto]}": "", "groups: {heads: []}": "lists nothing", "groups: {heads: [hanna, Hanna]}": "twice", "groups: {heads: ['']}": "is blank", "groups: {'': [hanna], heads: [hanna]}": "blank name",
 	} {
 		if _, err := open(heads + groups); (says == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", groups, err, says)

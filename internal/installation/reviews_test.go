@@ -58,7 +58,7 @@ func TestReviewsOfTheSettings(t *testing.T) {
 		return installation.Open(ctx, o)
 	}
 	for what, c := range map[string]struct{ from, to, says string }{
-		"no date": {`"2027-01-01"`, "soon", "from is the date"}, "nobody": {"[rita]", "[]", "reviewers"}, "an unknown kind": {"token", "car", "car"}, "no period": {"P3M", "P0D", "every"}, "longer than its period": {"P14D", "P4M", "beyond"}, "another silence": {"keep", "escalate", "escalate"}, "a blank name": {"quarterly", "''", "1 to 100"},
+		"no date": {`"2027-01-01"`, "soon", "from is the date"}, "nobody": {"[rita]", "[]", "reviewers"}, "an unknown kind": {"token", "car", "car"}, "no period": {"P3M", "P0D", "every"}, "longer than its period": {"P14D", "P4M", "beyond"}, "another silence": {"keep", "escalate", "escalate"}, "a blank name": {"quarterly", "''", "is blank"},
 	} {
 		if i, err := open(strings.Replace(reviewsText, c.from, c.to, 1)); err == nil || tenure.CodeOf(err) != tenure.Invalid || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want Invalid that says %q", what, err, c.says)

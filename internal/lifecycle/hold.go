@@ -63,6 +63,9 @@ func (s *Service) ReleaseHold(ctx context.Context, id tenure.HoldID, by string) 
 	if err := person(by); err != nil {
 		return h, err
 	}
+	if err := s.o.DB.VouchedHolds(ctx); err != nil { // a first word that nobody gave isn't counted with the second
+		return h, err
+	}
 	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		var err error
 		if h, err = tx.Hold(id); err != nil {
@@ -79,7 +82,7 @@ func (s *Service) ReleaseHold(ctx context.Context, id tenure.HoldID, by string) 
 		if h, err = h.Release(by, now); err != nil {
 			return err
 		}
-		if err := tx.SaveHold(h); err != nil {
+		if err := tx.ReleaseHold(h); err != nil {
 			return err
 		}
 		e, err := s.entry(ctx, "hold.release", by, h.Scope.Tenant, "", string(h.ID), map[string]string{"words": fmt.Sprint(len(h.ReleaseBy)), "released": fmt.Sprint(!h.Active())})

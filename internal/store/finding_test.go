@@ -130,7 +130,7 @@ func TestHolds(t *testing.T) {
 			}
 			settled := want
 			settled.EffectiveAt = start.Add(time.Minute)
-			return tx.SaveHold(settled)
+			return tx.SettleHold(settled)
 		})
 		for _, by := range []string{"officer", "counsel"} {
 			f.write(func(tx *store.Tx) error {
@@ -141,7 +141,7 @@ func TestHolds(t *testing.T) {
 				if h, err = h.Release(by, start.Add(time.Hour)); err != nil {
 					return err
 				}
-				return tx.SaveHold(h)
+				return tx.ReleaseHold(h)
 			})
 		}
 		got, err := f.Holds(ctx, ten.ID, true)

@@ -58,19 +58,32 @@ func (tx *Tx) Hold(id tenure.HoldID) (tenure.Hold, error) {
 	return hs[0], nil
 }
 
-// SaveHold stores a hold, new or changed.
+// SaveHold stores a new hold.
 func (tx *Tx) SaveHold(h tenure.Hold) error {
 	if err := tx.LockHolds(); err != nil {
 		return err
 	}
-	n, err := tx.Exec(`update hold set effective_at = $1, already_gone = $2, release_by = $3, released_at = $4 where id = $5`,
-		micros(h.EffectiveAt), h.AlreadyGone, strings.Join(h.ReleaseBy, "\n"), micros(h.ReleasedAt), string(h.ID))
-	if err != nil || n > 0 {
-		return err
-	}
-	_, err = tx.Exec(`insert into hold (`+holdColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+	_, err := tx.Exec(`insert into hold (`+holdColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 		string(h.ID), h.Matter, string(h.Scope.Tenant), h.Scope.Class, h.Scope.System, string(h.Scope.Resource), h.Reason, h.PlacedBy,
 		micros(h.PlacedAt), micros(h.EffectiveAt), h.AlreadyGone, strings.Join(h.ReleaseBy, "\n"), micros(h.ReleasedAt), flag(h.Untold))
+	return err
+}
+
+// SettleHold records from when a hold keeps what it covers, and what had gone by then.
+func (tx *Tx) SettleHold(h tenure.Hold) error {
+	if err := tx.LockHolds(); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`update hold set effective_at = $1, already_gone = $2 where id = $3`, micros(h.EffectiveAt), h.AlreadyGone, string(h.ID))
+	return err
+}
+
+// ReleaseHold records who wants a hold released, and that it is.
+func (tx *Tx) ReleaseHold(h tenure.Hold) error {
+	if err := tx.LockHolds(); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`update hold set release_by = $1, released_at = $2 where id = $3`, strings.Join(h.ReleaseBy, "\n"), micros(h.ReleasedAt), string(h.ID))
 	return err
 }
 

@@ -36,6 +36,41 @@ var goneBy = []string{"operation", "step", "approval", "exception"}
 // and exceptions, its tenant's, and every hold. Otherwise it is Blocked, and says what differs: somebody
 // has changed the store behind the log's back.
 func (db *DB) Vouched(ctx context.Context, op tenure.OperationID, tenant tenure.TenantID) error {
+	return db.vouched(ctx, func(l *ledger, c *comparison) error {
+		said, known := l.open[string(op)]
+		if !known {
+			return doubt(fmt.Sprintf("operation %s stands in the store, and the log doesn't know that it is open", op))
+		}
+		if err := c.q.Row(`select salt from tenant where id = $1`, []any{string(tenant)}, &c.salt); err != nil {
+			return err
+		}
+		for _, table := range goneBy {
+			where := `operation = $1`
+			if table == "operation" {
+				where = `id = $1`
+			}
+			if err := c.compare(table, where, string(op), said); err != nil {
+				return err
+			}
+		}
+		c.missing(said)
+		if err := c.compare("coverage", `tenant = $1`, string(tenant), l.covers); err != nil {
+			return err
+		}
+		if err := l.tenant(c, tenant); err != nil {
+			return err
+		}
+		return l.held(c)
+	})
+}
+
+// VouchedHolds is nil if the holds are as the log says, and Blocked otherwise.
+func (db *DB) VouchedHolds(ctx context.Context) error {
+	return db.vouched(ctx, func(l *ledger, c *comparison) error { return l.held(c) })
+}
+
+// vouched compares rows with the log in one snapshot of both.
+func (db *DB) vouched(ctx context.Context, look func(*ledger, *comparison) error) error {
 	if db.key == nil {
 		return nil
 	}
@@ -55,31 +90,8 @@ func (db *DB) Vouched(ctx context.Context, op tenure.OperationID, tenant tenure.
 	if err := l.follow(q); err != nil {
 		return err
 	}
-	said, known := l.open[string(op)]
-	if !known {
-		return doubt(fmt.Sprintf("operation %s stands in the store, and the log doesn't know that it is open", op))
-	}
-	c := comparison{q: q, d: newDigester(db.key)}
-	if err := q.Row(`select salt from tenant where id = $1`, []any{string(tenant)}, &c.salt); err != nil {
-		return err
-	}
-	for _, table := range goneBy {
-		where := `operation = $1`
-		if table == "operation" {
-			where = `id = $1`
-		}
-		if err := c.compare(table, where, string(op), said); err != nil {
-			return err
-		}
-	}
-	c.missing(said)
-	if err := c.compare("coverage", `tenant = $1`, string(tenant), l.covers); err != nil {
-		return err
-	}
-	if err := l.tenant(&c, tenant); err != nil {
-		return err
-	}
-	if err := l.held(&c); err != nil {
+	c := &comparison{q: q, d: newDigester(db.key)}
+	if err := look(l, c); err != nil {
 		return err
 	}
 	if len(c.differ) > 0 {
