@@ -177,6 +177,7 @@ func changeOf(query string) (*change, error) {
 	if c.parts = touched; len(touched) == 0 {
 		return nil, nil
 	}
+	c.creates = false // a row that was there may say less now
 	return c, nil
 }
 
