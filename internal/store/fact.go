@@ -308,8 +308,3 @@ func asText(v any) string {
 	}
 	return ""
 }
-
-func asInt(v any) int64 {
-	n, _ := v.(int64)
-	return n
-}
