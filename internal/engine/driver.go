@@ -82,7 +82,7 @@ func (e *Engine) Run(ctx context.Context, workers int, log *slog.Logger) error {
 		case <-freed:
 			look = true
 		case <-poll.C:
-			look, again = true, e.stuck.due()
+			look, again = true, e.stuck.due(e.Now())
 		}
 	}
 }

@@ -103,7 +103,7 @@ func (e *Engine) block(ctx context.Context, id tenure.OperationID, cause error, 
 		}
 		reason := stuckBecause(id, says(cause))
 		if op.State.Ended() || op.State == tenure.OperationBlocked && op.Reason == reason && op.DueAt.IsZero() {
-			e.stuck.note(id)
+			e.stuck.note(id, e.Now())
 			return nil
 		}
 		now := e.Now()
@@ -117,7 +117,7 @@ func (e *Engine) block(ctx context.Context, id tenure.OperationID, cause error, 
 		}
 		c.Extra = func(tx *store.Tx) error { return tx.SetBlocked(op.Tenant, blockedBy(id, reason), now) }
 		if err := e.DB.CommitSteps(ctx, &c); err == nil {
-			e.stuck.note(id)
+			e.stuck.note(id, e.Now())
 			return nil
 		} else if !isStale(err) {
 			return err
@@ -152,20 +152,20 @@ type stuckLook struct {
 }
 
 // note has an operation looked at again, each time after twice as long.
-func (l *stuckLooks) note(id tenure.OperationID) {
+func (l *stuckLooks) note(id tenure.OperationID, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	every := min(max(30*time.Second, l.by[id].every)*2, 15*time.Minute)
 	if l.by == nil {
 		l.by = make(map[tenure.OperationID]stuckLook)
 	}
-	l.by[id] = stuckLook{time.Now().Add(every), every}
+	l.by[id] = stuckLook{now.Add(every), every}
 }
 
 // settled keeps or forgets an operation by how it stands after a look.
-func (l *stuckLooks) settled(id tenure.OperationID, d decision) {
+func (l *stuckLooks) settled(id tenure.OperationID, d decision, now time.Time) {
 	if d.state == tenure.OperationBlocked && strings.HasPrefix(d.reason, Stuck) {
-		l.note(id)
+		l.note(id, now)
 		return
 	}
 	l.mu.Lock()
@@ -174,10 +174,9 @@ func (l *stuckLooks) settled(id tenure.OperationID, d decision) {
 }
 
 // due are those whose time has come.
-func (l *stuckLooks) due() (ids []tenure.OperationID) {
+func (l *stuckLooks) due(now time.Time) (ids []tenure.OperationID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
 	for id, look := range l.by {
 		if now.After(look.at) {
 			ids = append(ids, id)
