@@ -140,14 +140,8 @@ func (tx *Tx) NoteEscalated(op tenure.OperationID, step, to, why string, at time
 }
 
 // NoticesFor lists the recipients of notices whose id begins so.
-func (tx *Tx) NoticesFor(prefix string) (out []string, err error) {
-	err = tx.Rows(`select recipient from notice where id >= $1 and id < $2 order by id`, []any{prefix, prefix + "\x7f"}, func(r scanner) error {
-		var to string
-		err := r.Scan(&to)
-		out = append(out, to)
-		return err
-	})
-	return out, err
+func (tx *Tx) NoticesFor(prefix string) ([]string, error) {
+	return oneColumn[string](tx, `select recipient from notice where id >= $1 and id < $2 order by id`, prefix, prefix+"\x7f")
 }
 
 // WaitingGate is a row of the inbox: a gate with its operation and tenant.

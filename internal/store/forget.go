@@ -45,7 +45,7 @@ func (tx *Tx) forget(t *Table, where string, arg any) (int64, error) {
 		return 0, nil
 	}
 	set := strings.Join(blank, ` = '', `) + ` = ''`
-	for _, c := range rest(t.Name, blank) {
+	for _, c := range completing(t.Name, blank) {
 		set += `, ` + c + ` = ` + c
 	}
 	return tx.Exec(`update `+t.Name+` set `+set+` where `+where+` and `+filled(blank), arg)

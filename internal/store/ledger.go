@@ -37,7 +37,7 @@ func (db *DB) Vouched(ctx context.Context, op tenure.OperationID, tenant tenure.
 	return db.vouched(ctx, func(l *ledger, c *comparison) error {
 		said, known := l.open[string(op)]
 		if !known {
-			return doubt(fmt.Sprintf("operation %s stands in the store, and the log doesn't know that it is open", op))
+			return notAsLogged(fmt.Sprintf("operation %s stands in the store, and the log doesn't know that it is open", op))
 		}
 		if err := c.q.Row(`select salt from tenant where id = $1`, []any{string(tenant)}, &c.salt); err != nil {
 			return err
@@ -93,12 +93,12 @@ func (db *DB) vouched(ctx context.Context, look func(*ledger, *comparison) error
 		return err
 	}
 	if len(c.differ) > 0 {
-		return doubt(strings.Join(c.differ, "; "))
+		return notAsLogged(strings.Join(c.differ, "; "))
 	}
 	return nil
 }
 
-func doubt(what string) error {
+func notAsLogged(what string) error {
 	return tenure.Errorf(tenure.Blocked, "the store isn't as the log says: %s", what).
 		WithHint("see tenure audit verify; put the row back as it was, or restore the store, and retry")
 }
@@ -222,7 +222,7 @@ func (l *ledger) follow(q reader) error {
 	if size == l.tree.Size() {
 		return nil
 	}
-	rewritten := doubt("the log itself was changed")
+	rewritten := notAsLogged("the log itself was changed")
 	if size < l.tree.Size() {
 		return rewritten
 	}
@@ -271,7 +271,7 @@ func (l *ledger) take(body []byte) error {
 	}
 	e, err := audit.Decode(body)
 	if err != nil {
-		return doubt("an entry can't be read: " + err.Error())
+		return notAsLogged("an entry can't be read: " + err.Error())
 	}
 	switch kind {
 	case "operation.start":
@@ -286,7 +286,7 @@ func (l *ledger) take(body []byte) error {
 	}
 	var f struct{ Rows map[string]string }
 	if err := json.Unmarshal(e.Data, &f); err != nil {
-		return doubt("an entry can't be read: " + err.Error())
+		return notAsLogged("an entry can't be read: " + err.Error())
 	}
 	for name, digest := range f.Rows {
 		table, _, _ := strings.Cut(name[:strings.IndexByte(name+"/", '/')], ".")

@@ -165,7 +165,7 @@ func (db *DB) Proven(ctx context.Context, yield func(Proven) error) error {
 // proven reads how a part stands in the rows of a condition. It asks for the salt of a row's tenant by what that is
 // found by: the salt itself, the tenant or the operation.
 func (f *fact) proven(q querier, d *digester, where string, args []any, salt func(by string) string, yield func(Proven) error) error {
-	columns := list(f)
+	columns := columnsOf(f)
 	return q.Rows(`select `+strings.Join(columns, ", ")+` from `+f.table+` where `+where, args, func(r scanner) error {
 		values, err := scanAll(r, len(columns))
 		if err != nil {
@@ -176,7 +176,7 @@ func (f *fact) proven(q querier, d *digester, where string, args []any, salt fun
 		if len(f.beside()) > 0 {
 			by = asText(values[len(f.key)])
 		}
-		p := Proven{Name: d.named(f, key), Says: f.says(key)}
+		p := Proven{Name: d.named(f, key), Says: f.label(key)}
 		if !f.isAbsent(rest) {
 			p.Digest = d.row(f, p.Name, salt(by), rest)
 		}
@@ -184,8 +184,8 @@ func (f *fact) proven(q querier, d *digester, where string, args []any, salt fun
 	})
 }
 
-// says names a row for people: its table, and its key as it stands.
-func (f *fact) says(key []any) string {
+// label names a row for people: its table, and its key as it stands.
+func (f *fact) label(key []any) string {
 	out := f.table + " "
 	for i, v := range key {
 		if i > 0 {

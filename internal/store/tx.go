@@ -38,7 +38,7 @@ func (tx *Tx) stmt(query string) (*statement, error) {
 	}
 	s, text := &statement{change: c}, query
 	if c != nil {
-		columns := list(c.parts...)
+		columns := columnsOf(c.parts...)
 		s.width = len(columns)
 		text += " returning " + strings.Join(columns, ", ")
 	}
