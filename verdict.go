@@ -12,24 +12,3 @@ const (
 
 // Settled says whether a tenant may close on this verdict without an exception.
 func (v Verdict) Settled() bool { return v == Verified }
-
-// Worst is the less sure of two verdicts.
-func Worst(a, b Verdict) Verdict {
-	if rank(a) >= rank(b) {
-		return a
-	}
-	return b
-}
-
-func rank(v Verdict) int {
-	switch v {
-	case Verified:
-		return 0
-	case Claimed:
-		return 1
-	case Unknown:
-		return 2
-	default:
-		return 3
-	}
-}

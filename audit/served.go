@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"io/fs"
 	"regexp"
@@ -8,9 +9,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tenurehq/tenure"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tenurehq/tenure"
 )
 
 // Tile names a tile or an entry bundle of a log as C2SP tlog-tiles has it.
@@ -80,9 +82,8 @@ func Bundle(b, entry []byte) []byte {
 	return append(append(b, byte(len(entry)>>8), byte(len(entry))), entry...)
 }
 
-// VerifyServed is VerifyTiles that also holds the log against checkpoints of it which
-// stand elsewhere, at a witness: each must be signed by the log, and the log continue
-// it. A log that is shorter than one of them is Blocked.
+// VerifyServed is VerifyTiles that also checks the log against checkpoints of it that
+// a witness keeps: the log must have signed each, and must continue it. A log that is shorter than one of them is Blocked.
 func VerifyServed(ctx context.Context, dir fs.FS, witnessed [][]byte, origin string, verifiers ...note.Verifier) (Checkpoint, error) {
 	var marks []Checkpoint
 	for _, msg := range witnessed {
@@ -92,7 +93,7 @@ func VerifyServed(ctx context.Context, dir fs.FS, witnessed [][]byte, origin str
 		}
 		marks = append(marks, c)
 	}
-	slices.SortStableFunc(marks, func(a, b Checkpoint) int { return int(min(1, max(-1, a.Size-b.Size))) })
+	slices.SortStableFunc(marks, func(a, b Checkpoint) int { return cmp.Compare(a.Size, b.Size) })
 	return verifyTiles(ctx, dir, marks, origin, verifiers...)
 }
 

@@ -52,11 +52,6 @@ type EntryParams struct {
 	Index int64 `path:"index" minimum:"0"`
 }
 
-// TileParams name a tile.
-type TileParams struct {
-	Tile string `path:"tile" doc:"level and number, such as 0/x001/234, 1/000.p/17 or entries/005; its slashes are sent as they are" maxLength:"64"`
-}
-
 // Checkpoint is a signed head of the log (C2SP tlog-checkpoint).
 type Checkpoint struct {
 	Size int64  `json:"size"`
@@ -85,10 +80,6 @@ var (
 	ShowEntry = Endpoint[EntryParams, ProvenEntry]{Name: "audit.entry", Verb: "GET", Path: "/v1/audit/entries/{index}", Summary: "Give an entry of the log with its inclusion proof"}
 	// MakeCheckpoint signs the log's head, keeps it, and hands it to the witness.
 	MakeCheckpoint = Endpoint[None, Checkpoint]{Name: "audit.checkpoint", Verb: "POST", Path: "/v1/audit/checkpoint", Summary: "Sign the log's head and hand it to the witness"}
-	// LogCheckpoint gives the log's last signed head as C2SP tlog-tiles serves it.
-	LogCheckpoint = Endpoint[None, []byte]{Name: "log.checkpoint", Verb: "GET", Path: "/v1/log/checkpoint", Summary: "Give the log's last signed head (C2SP tlog-tiles)"}
-	// LogTile gives a tile of the log's hashes or a bundle of its entries (C2SP tlog-tiles).
-	LogTile = Endpoint[TileParams, []byte]{Name: "log.tile", Verb: "GET", Path: "/v1/log/tile/{tile}", Summary: "Give a tile of the log's hashes, or a bundle of its entries (C2SP tlog-tiles)"}
 	// ExportLog writes the log as C2SP tlog-tiles. Who may is who opened the
 	// installation's own folder or socket: it writes files on the server's machine.
 	ExportLog = Endpoint[FolderParams, Exported]{Name: "audit.export", Verb: "POST", Path: "/v1/audit/export", Summary: "Write the log as tiles into a folder on the server's machine; at its socket alone", Example: `{"dir": "/srv/tenure-log"}`}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 )
 
@@ -77,14 +76,4 @@ func (m Marks) Free(ctx context.Context, q Querier, marker connector.Marker, r c
 		return n, found, err
 	}
 	return n, true, Claim(marker, n, r)
-}
-
-// Placed is an Observed that a note speaks for.
-func Placed(m connector.Marker, n Note, typ, name string) connector.Observed {
-	o := connector.Observed{Type: typ, Name: name, Found: true, State: tenure.ResourcePresent}
-	o.Resource, o.Owner = n.Read(m, typ)
-	if s := tenure.ResourceState(n.Get("state")); s != "" {
-		o.State = s
-	}
-	return o
 }

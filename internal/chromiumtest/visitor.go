@@ -75,9 +75,6 @@ func (v *Visitor) Go(url string) {
 	})
 }
 
-// Reload opens the same address again.
-func (v *Visitor) Reload() { v.t.Helper(); v.Go(Eval[string](v, "location.href")) }
-
 // leaving does what leads to another document, and waits for it.
 func (v *Visitor) leaving(do func()) {
 	v.t.Helper()

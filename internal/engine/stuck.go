@@ -47,9 +47,9 @@ func takesBack(p *tenure.Plan, op tenure.Operation, own, undo []store.StepRow) e
 	}
 	have := make(map[int]string, len(undo))
 	for _, row := range undo {
-		i := 2*len(p.Steps) - row.Seq
+		i := undoSeq(p, row.Seq)
 		compensates := i >= 0 && i < len(p.Steps) && undoAction(p.Steps[i].Action) != "" && row.Key == "undo/"+p.Steps[i].Key
-		if !compensates && (i != -1 || row.Key != "undo/close") {
+		if !compensates && (i != undoClose || row.Key != "undo/close") {
 			return tenure.Errorf(tenure.Internal, "the row %q takes back no step of the plan", row.Key).WithHint("restore the operation's steps from a backup of the store")
 		}
 		have[row.Seq] = row.Key

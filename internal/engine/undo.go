@@ -15,10 +15,14 @@ func undoSteps(p *tenure.Plan, rows []store.StepRow) []tenure.StepStatus {
 			out = append(out, tenure.StepStatus{Operation: rows[i].Operation, Seq: undoSeq(p, i), Key: "undo/" + p.Steps[i].Key})
 		}
 	}
-	return append(out, tenure.StepStatus{Operation: rows[0].Operation, Seq: 2*len(p.Steps) + 1, Key: "undo/close"})
+	return append(out, tenure.StepStatus{Operation: rows[0].Operation, Seq: undoSeq(p, undoClose), Key: "undo/close"})
 }
 
-// undoSeq orders compensations in reverse behind the plan's own steps.
+// undoClose stands for the tenant's close among the steps that undoSeq orders: it comes last.
+const undoClose = -1
+
+// undoSeq orders compensations in reverse behind the plan's own steps. It is its own
+// inverse: of a compensation's seq it is the step that is taken back.
 func undoSeq(p *tenure.Plan, i int) int { return 2*len(p.Steps) - i }
 
 func undoAction(a tenure.Action) tenure.Action {
@@ -40,7 +44,7 @@ func undoStep(p *tenure.Plan, row store.StepRow, before string) *tenure.Step {
 	if row.Key == "undo/close" {
 		return &tenure.Step{Key: row.Key, Stage: tenure.StageRestore, Action: tenure.ActMove, To: string(tenure.TenantClosed), Needs: needs, Summary: "close the tenant, which was never active"}
 	}
-	orig := p.Steps[2*len(p.Steps)-row.Seq]
+	orig := p.Steps[undoSeq(p, row.Seq)]
 	return &tenure.Step{
 		Key: row.Key, Stage: tenure.StageRestore, Action: undoAction(orig.Action), Resource: orig.Resource, System: orig.System,
 		Environment: orig.Environment, To: orig.To, Class: orig.Class, Needs: needs, Destructive: true, Summary: "take back: " + orig.Summary,

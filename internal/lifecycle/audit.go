@@ -8,6 +8,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/audit"
+	"github.com/tenurehq/tenure/internal/keystore"
 )
 
 // origin names this installation's log: it is the name of its signing key.
@@ -145,4 +146,18 @@ func (s *Service) ExportLog(ctx context.Context, dir string) (int64, error) {
 		}
 	})
 	return size, audit.WriteTiles(ctx, entries, check, dir)
+}
+
+// readable is an entry as a person reads it.
+func (s *Service) readable(ctx context.Context, index int64, e *audit.Entry) LogEntry {
+	line := LogEntry{Index: index, At: e.At.Format("2006-01-02T15:04:05.000Z"), Kind: e.Kind, Tenant: string(e.Tenant), Operation: string(e.Operation), Subject: e.Subject, Data: e.Data}
+	if sealed, ok := e.Sealed["by"]; ok {
+		line.By = "[key destroyed]"
+		if aead, err := s.o.Keys.AEAD(ctx, keystore.KeyID(sealed.Key)); err == nil {
+			if name, err := e.Open(aead, "by"); err == nil {
+				line.By = string(name)
+			}
+		}
+	}
+	return line
 }

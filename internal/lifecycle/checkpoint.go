@@ -115,8 +115,8 @@ func (s *Service) reachWitness(ctx context.Context) error {
 	return err
 }
 
-// witnessHas looks whether the witness has a checkpoint that it accepted, or a later one
-// of this log: a witness that accepts and doesn't keep is none.
+// witnessHas checks that the witness has a checkpoint that it accepted, or a later one
+// of this log: a witness may accept a checkpoint and not keep it.
 func (s *Service) witnessHas(ctx context.Context, note []byte, size int64) error {
 	latest, c, err := s.witnessLatest(ctx)
 	if tenure.CodeOf(err) == tenure.NotFound || err == nil && c.Size < size {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
 	"github.com/tenurehq/tenure/internal/engine"
 	"github.com/tenurehq/tenure/internal/keystore"
 	"github.com/tenurehq/tenure/internal/store"
@@ -105,14 +106,8 @@ func (s *Service) sealedUntil(ctx context.Context, id tenure.TenantID, now time.
 	return r.ExpiresAt, r.Key == "", nil
 }
 
-// boxer seals and opens.
-type boxer interface {
-	Encrypt(plain, about []byte) ([]byte, error)
-	Decrypt(box, about []byte) ([]byte, error)
-}
-
 // keepRecord seals what is written of a tenant, with what was sealed before.
-func keepRecord(tx *store.Tx, aead boxer, r store.Record) error {
+func keepRecord(tx *store.Tx, aead audit.AEAD, r store.Record) error {
 	words, err := tx.Written(r.Tenant)
 	if err != nil || len(words) == 0 {
 		return err
@@ -135,7 +130,7 @@ func keepRecord(tx *store.Tx, aead boxer, r store.Record) error {
 	return tx.SaveRecord(r)
 }
 
-func openRecord(aead boxer, r store.Record) (out []store.Written, err error) {
+func openRecord(aead audit.AEAD, r store.Record) (out []store.Written, err error) {
 	if len(r.Box) == 0 {
 		return nil, nil
 	}

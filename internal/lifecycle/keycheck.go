@@ -14,7 +14,7 @@ import (
 
 // keyLedger is what the log says of keys.
 type keyLedger struct {
-	made      map[keystore.KeyID]int64 // that something was sealed under, or a step made: by which entry
+	made      map[keystore.KeyID]int64 // the first entry that has something sealed under a key, or of the step that made it
 	destroyed map[keystore.KeyID]bool
 	tenants   map[tenure.TenantID]bool
 }
@@ -23,6 +23,7 @@ func newKeyLedger() *keyLedger {
 	return &keyLedger{made: make(map[keystore.KeyID]int64), destroyed: make(map[keystore.KeyID]bool), tenants: make(map[tenure.TenantID]bool)}
 }
 
+// take reads one entry.
 func (l *keyLedger) take(index int64, e *audit.Entry, fact func(string) string) {
 	l.tenants[e.Tenant] = true
 	note := func(id keystore.KeyID) {
@@ -33,8 +34,13 @@ func (l *keyLedger) take(index int64, e *audit.Entry, fact func(string) string) 
 	for _, sealed := range e.Sealed {
 		note(keystore.KeyID(sealed.Key))
 	}
-	if e.Kind == "step.result" && fact("action") == string(tenure.ActKeyCreate) && fact("state") == string(tenure.StepDone) && fact("key") != "" {
-		note(keystore.KeyID(fact("key")))
+	key, action := keystore.KeyID(fact("key")), tenure.Action(fact("action"))
+	switch {
+	case key == "":
+	case e.Kind == "step.result" && action == tenure.ActKeyCreate && fact("state") == string(tenure.StepDone):
+		note(key)
+	case e.Kind == "step.result" && action == tenure.ActKeyDestroy, e.Kind == "sought.end":
+		l.destroyed[key] = true
 	}
 }
 
@@ -78,8 +84,8 @@ func (s *Service) checkKeys(ctx context.Context, l *keyLedger) (problems []strin
 	return problems, nil
 }
 
-// Apart says how the store and the keystore don't belong together: "" if they seem to.
-// It looks at the keystore's own note of the log, which takes no witness.
+// Apart says why the store and the keystore don't belong together; blank if nothing
+// shows it. It goes by the keystore's own note of the log, and needs no witness.
 func (s *Service) Apart(ctx context.Context) (string, error) {
 	seen, err := s.o.Keys.Seen()
 	if err != nil {

@@ -9,19 +9,18 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/audit"
-	"github.com/tenurehq/tenure/internal/keystore"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-// fsck replays the log and compares where it says that things stand with the
-// store's rows.
+// fsck replays the log and compares what it says of things with the store's rows. It
+// also gives what the log says of keys: see checkKeys.
 func (s *Service) fsck(ctx context.Context) (keys *keyLedger, problems []string, err error) {
 	keys = newKeyLedger()
 	tenants := make(map[string]string)
 	ops := make(map[string]string)
 	steps := make(map[string]string)
 	resources := make(map[string]string)
-	said := make(map[string]standing)
+	said := make(map[string]logged)
 	for r, err := range s.o.DB.Entries(ctx, 0) {
 		if err != nil {
 			return nil, nil, err
@@ -39,7 +38,7 @@ func (s *Service) fsck(ctx context.Context) (keys *keyLedger, problems []string,
 			rows, _ := f["rows"].(map[string]any)
 			for name, digest := range rows {
 				digest, _ := digest.(string)
-				said[name] = standing{digest: digest, entry: r.Index}
+				said[name] = logged{digest: digest, entry: r.Index}
 			}
 		case "tenant.move":
 			from, to := str("from"), str("to")
@@ -66,11 +65,6 @@ func (s *Service) fsck(ctx context.Context) (keys *keyLedger, problems []string,
 			if state := str("resource"); state != "" {
 				resources[e.Subject] = state
 			}
-			if key := str("key"); key != "" && str("action") == string(tenure.ActKeyDestroy) {
-				keys.destroyed[keystore.KeyID(key)] = true
-			}
-		case "sought.end":
-			keys.destroyed[keystore.KeyID(str("key"))] = true
 		case "exception.attest":
 			steps[string(e.Operation)+"/"+str("seq")] = "skipped"
 		case "step.retry", "step.reopened":
@@ -79,14 +73,14 @@ func (s *Service) fsck(ctx context.Context) (keys *keyLedger, problems []string,
 			}
 		}
 	}
-	err = s.o.DB.Standing(ctx, func(kind, id, state string) error {
+	err = s.o.DB.States(ctx, func(kind, id, state string) error {
 		want, known := map[string]map[string]string{"tenant": tenants, "operation": ops, "step": steps, "resource": resources}[kind][id]
 		switch {
 		case kind == "resource" && !known && state == string(tenure.ResourcePlanned):
 		case kind == "step" && !known && (state == "pending " || state == "running "):
 		case kind == "step" && known && (state == "pending " || state == "running "):
 			// a gate that was opened again, or a step that is tried again
-		case kind == "step" && want == "skipped" && len(state) >= 7 && state[:7] == "skipped":
+		case kind == "step" && want == "skipped" && strings.HasPrefix(state, "skipped"):
 		case !known:
 			problems = append(problems, fmt.Sprintf("%s %s is %q in the store, and the log doesn't know it", kind, id, state))
 		case want != state:
@@ -101,15 +95,15 @@ func (s *Service) fsck(ctx context.Context) (keys *keyLedger, problems []string,
 	return keys, append(problems, rows...), err
 }
 
-// standing is what the log last said of a row.
-type standing struct {
+// logged is what the log last said of a row.
+type logged struct {
 	digest string // blank: it is gone
 	entry  int64
 	seen   bool
 }
 
 // unlike compares the rows with what the log said of them last, both ways.
-func (s *Service) unlike(ctx context.Context, said map[string]standing) (problems []string, err error) {
+func (s *Service) unlike(ctx context.Context, said map[string]logged) (problems []string, err error) {
 	err = s.o.DB.Proven(ctx, func(p store.Proven) error {
 		was, known := said[p.Name]
 		was.seen = true
@@ -139,7 +133,8 @@ func (s *Service) unlike(ctx context.Context, said map[string]standing) (problem
 	return append(problems, missing...), err
 }
 
-// partOf says which part of a row a group of columns is, where it isn't all of it.
+// partOf is the part that a name in the log is of, in brackets; blank for what a row
+// is from its beginning.
 func partOf(name string) string {
 	group, _, _ := strings.Cut(name, "/")
 	if _, part, ok := strings.Cut(group, "."); ok {

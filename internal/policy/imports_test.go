@@ -302,7 +302,7 @@ func files(t *testing.T, suffix string) []string {
 		if d.IsDir() && slices.Contains([]string{".git", "bin", "tmp", "demo-data", "testdata", "node_modules"}, d.Name()) {
 			return fs.SkipDir
 		}
-		if d.Type().IsRegular() && strings.HasSuffix(rel, suffix) {
+		if d.Type().IsRegular() && rel != ".git" && strings.HasSuffix(rel, suffix) { // a linked worktree's .git is a file
 			out = append(out, rel)
 		}
 		return nil

@@ -140,14 +140,8 @@ func (tx *Tx) NoteEscalated(op tenure.OperationID, step, to, why string, at time
 }
 
 // NoticesFor lists the recipients of notices whose id begins so.
-func (tx *Tx) NoticesFor(prefix string) (out []string, err error) {
-	err = tx.Rows(`select recipient from notice where id >= $1 and id < $2 order by id`, []any{prefix, prefix + "\x7f"}, func(r scanner) error {
-		var to string
-		err := r.Scan(&to)
-		out = append(out, to)
-		return err
-	})
-	return out, err
+func (tx *Tx) NoticesFor(prefix string) ([]string, error) {
+	return oneColumn[string](tx, `select recipient from notice where id >= $1 and id < $2 order by id`, prefix, prefix+"\x7f")
 }
 
 // WaitingGate is a row of the inbox: a gate with its operation and tenant.
@@ -226,15 +220,9 @@ func (tx *Tx) PokeWaits(id tenure.FindingID, now time.Time) error {
 
 // UnrecordedWaits lists operations that wait for persons, by what they say, at no
 // recorded gate: those of a store from before gates were recorded.
-func (db *DB) UnrecordedWaits(ctx context.Context) (ids []tenure.OperationID, err error) {
-	err = db.reader(ctx).Rows(`select o.id from operation o where o.state = 'waiting' and (o.reason like '%approvals at %' or o.reason like '%confirmations of the point%' or o.reason like '%two persons to decide%')
-		and not exists (select 1 from approval_wait w where w.operation = o.id) order by o.id limit 10000`, nil, func(r scanner) error {
-		var id tenure.OperationID
-		err := r.Scan(&id)
-		ids = append(ids, id)
-		return err
-	})
-	return ids, err
+func (db *DB) UnrecordedWaits(ctx context.Context) ([]tenure.OperationID, error) {
+	return oneColumn[tenure.OperationID](db.reader(ctx), `select o.id from operation o where o.state = 'waiting' and (o.reason like '%approvals at %' or o.reason like '%confirmations of the point%' or o.reason like '%two persons to decide%')
+		and not exists (select 1 from approval_wait w where w.operation = o.id) order by o.id limit 10000`)
 }
 
 // OpenExceptions lists the exceptions that wait for a second person's word, in

@@ -170,7 +170,7 @@ func (tx *Tx) noteTenant(id tenure.TenantID) error {
 // noteWhere notes how rows stand; those that say nothing are left out if they never did.
 func (tx *Tx) noteWhere(f *fact, creates bool, where string, args ...any) error {
 	c := &change{parts: []*fact{f}, creates: creates}
-	columns := list(f)
+	columns := columnsOf(f)
 	var all [][]any
 	err := tx.Rows(`select `+strings.Join(columns, ", ")+` from `+f.table+` where `+where, args, func(r scanner) error {
 		values, err := scanAll(r, len(columns))

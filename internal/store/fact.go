@@ -126,8 +126,8 @@ func (f *fact) beside() []string {
 	return nil
 }
 
-// list is the columns that parts of one table are read by: the key, what the salt is found by, and theirs.
-func list(parts ...*fact) []string {
+// columnsOf is the columns that parts of one table are read by: the key, what the salt is found by, and theirs.
+func columnsOf(parts ...*fact) []string {
 	out := slices.Concat(parts[0].key, parts[0].beside())
 	for _, f := range parts {
 		out = append(out, f.columns...)
@@ -181,8 +181,8 @@ func changeOf(query string) (*change, error) {
 	return c, nil
 }
 
-// rest is what else the parts have that some of these columns are of.
-func rest(table string, columns []string) (out []string) {
+// completing is the other columns of the parts that some of these columns are of.
+func completing(table string, columns []string) (out []string) {
 	for _, f := range factsOf[table] {
 		if slices.ContainsFunc(f.columns, func(c string) bool { return slices.Contains(columns, c) }) {
 			for _, c := range f.columns {
@@ -308,9 +308,4 @@ func asText(v any) string {
 		return string(v)
 	}
 	return ""
-}
-
-func asInt(v any) int64 {
-	n, _ := v.(int64)
-	return n
 }

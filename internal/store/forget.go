@@ -45,7 +45,7 @@ func (tx *Tx) forget(t *Table, where string, arg any) (int64, error) {
 		return 0, nil
 	}
 	set := strings.Join(blank, ` = '', `) + ` = ''`
-	for _, c := range rest(t.Name, blank) {
+	for _, c := range completing(t.Name, blank) {
 		set += `, ` + c + ` = ` + c
 	}
 	return tx.Exec(`update `+t.Name+` set `+set+` where `+where+` and `+filled(blank), arg)
@@ -59,23 +59,13 @@ const forgotten = "forgotten:"
 func forgottenTrigger(key string) string { return forgotten + tenure.Digest([]byte(key)) }
 
 func (tx *Tx) digest(table, column, where string, arg any) error {
-	values, err := texts(tx, `select distinct `+column+` from `+table+` where `+where+` and `+column+` <> '' and `+column+` not like '`+forgotten+`%'`, arg)
+	values, err := oneColumn[string](tx, `select distinct `+column+` from `+table+` where `+where+` and `+column+` <> '' and `+column+` not like '`+forgotten+`%'`, arg)
 	for _, v := range values {
 		if err == nil {
 			_, err = tx.Exec(`update `+table+` set `+column+` = $2 where `+column+` = $3 and `+where, arg, forgottenTrigger(v), v)
 		}
 	}
 	return err
-}
-
-func texts(q querier, query string, args ...any) (out []string, err error) {
-	err = q.Rows(query, args, func(r scanner) error {
-		var v string
-		err := r.Scan(&v)
-		out = append(out, v)
-		return err
-	})
-	return out, err
 }
 
 // each gives the conditions by which a tenant's rows are found, with their argument.
@@ -229,7 +219,7 @@ func (db *DB) Unforgotten(ctx context.Context, before time.Time, limit int) (out
 		switch {
 		case len(t.Tenant) == 0 || len(out) >= limit:
 		case t.Tenant[0] == "tenant" || t.Tenant[0] == "id":
-			ids, err := texts(q, `select distinct `+t.Tenant[0]+` from `+t.Name+` where `+some+` and `+t.Tenant[0]+` in (select id from tenant where `+closed+`) limit $2`, micros(before), limit)
+			ids, err := oneColumn[string](q, `select distinct `+t.Tenant[0]+` from `+t.Name+` where `+some+` and `+t.Tenant[0]+` in (select id from tenant where `+closed+`) limit $2`, micros(before), limit)
 			if err != nil {
 				return nil, err
 			}

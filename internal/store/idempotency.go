@@ -74,7 +74,7 @@ func (tx *Tx) TenantsOf(words []string) (out []tenure.TenantID, err error) {
 		}
 		ids := []string{word} // a plan names a tenant that there isn't yet
 		if _, err := tenure.ParseID[tenure.TenantID](word); err != nil {
-			if ids, err = texts(tx, query, word); err != nil {
+			if ids, err = oneColumn[string](tx, query, word); err != nil {
 				return nil, err
 			}
 		}

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/audit"
 )
@@ -39,7 +37,7 @@ func (db *DB) Vouched(ctx context.Context, op tenure.OperationID, tenant tenure.
 	return db.vouched(ctx, func(l *ledger, c *comparison) error {
 		said, known := l.open[string(op)]
 		if !known {
-			return doubt(fmt.Sprintf("operation %s stands in the store, and the log doesn't know that it is open", op))
+			return notAsLogged(fmt.Sprintf("operation %s stands in the store, and the log doesn't know that it is open", op))
 		}
 		if err := c.q.Row(`select salt from tenant where id = $1`, []any{string(tenant)}, &c.salt); err != nil {
 			return err
@@ -95,12 +93,12 @@ func (db *DB) vouched(ctx context.Context, look func(*ledger, *comparison) error
 		return err
 	}
 	if len(c.differ) > 0 {
-		return doubt(strings.Join(c.differ, "; "))
+		return notAsLogged(strings.Join(c.differ, "; "))
 	}
 	return nil
 }
 
-func doubt(what string) error {
+func notAsLogged(what string) error {
 	return tenure.Errorf(tenure.Blocked, "the store isn't as the log says: %s", what).
 		WithHint("see tenure audit verify; put the row back as it was, or restore the store, and retry")
 }
@@ -117,40 +115,32 @@ type comparison struct {
 
 // compare reads rows of a table; what the log doesn't know, or has otherwise, differs.
 func (c *comparison) compare(table, where, arg string, said map[string]string) error {
-	return c.each(table, where, []any{arg}, func(name, digest, says string) {
-		switch was := said[name]; {
-		case was == digest:
+	return c.each(table, where, []any{arg}, func(p Proven) {
+		switch was := said[p.Name]; {
+		case was == p.Digest:
 		case was == "":
-			c.differ = append(c.differ, says+" isn't known to it")
+			c.differ = append(c.differ, p.Says+" isn't known to it")
 		default:
-			c.differ = append(c.differ, says+" was changed")
+			c.differ = append(c.differ, p.Says+" was changed")
 		}
 	})
 }
 
-// each gives the parts of a table's rows: their names, their digests, and what people call them.
-func (c *comparison) each(table, where string, args []any, yield func(name, digest, says string)) error {
+// each gives the parts of a table's rows.
+func (c *comparison) each(table, where string, args []any, yield func(Proven)) error {
+	salt := func(by string) string {
+		if c.salts != nil {
+			return c.salts[by]
+		}
+		return c.salt
+	}
 	for _, f := range factsOf[table] {
-		columns := list(f)
-		err := c.q.Rows(`select `+strings.Join(columns, ", ")+` from `+table+` where `+where, args, func(r scanner) error {
-			values, err := scanAll(r, len(columns))
-			if err != nil {
-				return err
-			}
-			key, rest := values[:len(f.key)], values[len(values)-len(f.columns):]
-			salt := c.salt
-			if c.salts != nil {
-				salt = c.salts[asText(values[len(f.key)])]
-			}
-			name, digest := c.d.named(f, key), ""
+		err := f.proven(c.q, c.d, where, args, salt, func(p Proven) error {
 			if c.seen == nil {
 				c.seen = make(map[string]bool)
 			}
-			c.seen[name] = true
-			if !f.isAbsent(rest) {
-				digest = c.d.row(f, name, salt, rest)
-			}
-			yield(name, digest, f.says(key))
+			c.seen[p.Name] = true
+			yield(p)
 			return nil
 		})
 		if err != nil {
@@ -175,9 +165,9 @@ func (c *comparison) missing(said map[string]string) {
 
 // tenant compares the tenant's own row, whose anchors say from when its dates count.
 func (l *ledger) tenant(c *comparison, id tenure.TenantID) error {
-	return c.each("tenant", `id = $1`, []any{string(id)}, func(name, digest, says string) {
-		if l.tenants[l.short(name)] != l.short(digest) {
-			c.differ = append(c.differ, says+" was changed")
+	return c.each("tenant", `id = $1`, []any{string(id)}, func(p Proven) {
+		if l.tenants[l.short(p.Name)] != l.short(p.Digest) {
+			c.differ = append(c.differ, p.Says+" was changed")
 		}
 	})
 }
@@ -195,9 +185,9 @@ func (l *ledger) held(c *comparison) error {
 	if err != nil {
 		return err
 	}
-	err = c.each("hold", `1 = 1`, nil, func(name, digest, says string) {
-		if l.holds["hold/"+rowOf(name)] != "" && l.holds[name] != digest {
-			c.differ = append(c.differ, says+" was changed")
+	err = c.each("hold", `1 = 1`, nil, func(p Proven) {
+		if l.holds["hold/"+rowOf(p.Name)] != "" && l.holds[p.Name] != p.Digest {
+			c.differ = append(c.differ, p.Says+" was changed")
 		}
 	})
 	c.missing(l.holds)
@@ -232,7 +222,7 @@ func (l *ledger) follow(q reader) error {
 	if size == l.tree.Size() {
 		return nil
 	}
-	rewritten := doubt("the log itself was changed")
+	rewritten := notAsLogged("the log itself was changed")
 	if size < l.tree.Size() {
 		return rewritten
 	}
@@ -258,12 +248,7 @@ func (l *ledger) follow(q reader) error {
 	push()
 	if err == nil {
 		var now *audit.Tree
-		now, err = audit.NewTree(size, tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-			return readHashes(indexes, func(i int64) (first int64, data []byte, err error) {
-				err = q.Row(`select first, data from audit_node where first <= $1 order by first desc limit 1`, []any{i}, &first, &data)
-				return first, data, err
-			})
-		}))
+		now, err = audit.NewTree(size, hashReader{q})
 		if err == nil && (tree.Size() != size || tree.Root() != now.Root()) {
 			err = rewritten
 		}
@@ -286,7 +271,7 @@ func (l *ledger) take(body []byte) error {
 	}
 	e, err := audit.Decode(body)
 	if err != nil {
-		return doubt("an entry can't be read: " + err.Error())
+		return notAsLogged("an entry can't be read: " + err.Error())
 	}
 	switch kind {
 	case "operation.start":
@@ -301,7 +286,7 @@ func (l *ledger) take(body []byte) error {
 	}
 	var f struct{ Rows map[string]string }
 	if err := json.Unmarshal(e.Data, &f); err != nil {
-		return doubt("an entry can't be read: " + err.Error())
+		return notAsLogged("an entry can't be read: " + err.Error())
 	}
 	for name, digest := range f.Rows {
 		table, _, _ := strings.Cut(name[:strings.IndexByte(name+"/", '/')], ".")

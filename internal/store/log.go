@@ -18,13 +18,28 @@ func (db *DB) LogSize(ctx context.Context) (size int64, err error) {
 
 // HashReader reads the stored hashes of the log's tree.
 func (db *DB) HashReader(ctx context.Context) tlog.HashReader {
-	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		q := db.reader(ctx)
-		return readHashes(indexes, func(i int64) (first int64, data []byte, err error) {
-			err = q.Row(`select first, data from audit_node where first <= $1 order by first desc limit 1`, []any{i}, &first, &data)
-			return first, data, err
-		})
-	})
+	return hashReader{db.reader(ctx)}
+}
+
+// hashReader is a tlog.HashReader of the stored hashes.
+type hashReader struct{ querier }
+
+// ReadHashes reads the hashes at indexes.
+func (h hashReader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	out := make([]tlog.Hash, len(indexes))
+	for n, i := range indexes {
+		var first int64
+		var data []byte
+		if err := h.Row(`select first, data from audit_node where first <= $1 order by first desc limit 1`, []any{i}, &first, &data); err != nil {
+			return nil, tenure.Errorf(tenure.Internal, "stored hash %d: %w", i, err)
+		}
+		at := (i - first) * tlog.HashSize
+		if at < 0 || at+tlog.HashSize > int64(len(data)) {
+			return nil, tenure.Errorf(tenure.Internal, "stored hash %d is missing", i)
+		}
+		copy(out[n][:], data[at:])
+	}
+	return out, nil
 }
 
 // Root is the log's size and root.
@@ -136,13 +151,7 @@ func (db *DB) SetMeta(ctx context.Context, key, value string) error {
 // Checkpoints streams the kept checkpoints by ascending size.
 func (db *DB) Checkpoints(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		var notes []string
-		err := db.reader(ctx).Rows(`select note from checkpoint order by size`, nil, func(r scanner) error {
-			var n string
-			err := r.Scan(&n)
-			notes = append(notes, n)
-			return err
-		})
+		notes, err := oneColumn[string](db.reader(ctx), `select note from checkpoint order by size`)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -155,20 +164,16 @@ func (db *DB) Checkpoints(ctx context.Context) iter.Seq2[[]byte, error] {
 	}
 }
 
-// Standing streams where everything stands that the log tells of: tenants,
+// States streams where everything stands that the log tells of: tenants,
 // operations, steps ("operation/seq", "state verdict") and resources.
-func (db *DB) Standing(ctx context.Context, yield func(kind, id, state string) error) error {
+func (db *DB) States(ctx context.Context, yield func(kind, id, state string) error) error {
 	for _, q := range []string{
 		`select 'tenant', id, state from tenant order by id`,
 		`select 'operation', id, state from operation order by id`,
 		`select 'step', operation || '/' || cast(seq as text), state || ' ' || verdict from step order by operation, seq`,
 		`select 'resource', id, state from resource order by id`,
 	} {
-		rows, err := db.read.QueryContext(ctx, q)
-		if err != nil {
-			return storeError(q, err)
-		}
-		err = eachRow(q, rows, func(r scanner) error {
+		err := db.reader(ctx).Rows(q, nil, func(r scanner) error {
 			var kind, id, state string
 			if err := r.Scan(&kind, &id, &state); err != nil {
 				return err

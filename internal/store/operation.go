@@ -172,15 +172,16 @@ func (tx *Tx) Poke(id tenure.OperationID, now time.Time) error {
 	return err
 }
 
+// NoteRefused notes that an operation is cancelled because it expired or was
+// rejected, not because somebody withdrew it.
+func (tx *Tx) NoteRefused(id tenure.OperationID, what string) error {
+	_, err := tx.Exec(`update operation set refused = $1 where id = $2`, what, string(id))
+	return err
+}
+
 // PokeTenant makes every open operation of a tenant due now; a blank tenant, all.
 func (tx *Tx) PokeTenant(tenant tenure.TenantID, now time.Time) error {
-	var ids []tenure.OperationID
-	err := tx.Rows(`select id from operation where ($1 = '' or tenant = $1) and state not in ('succeeded', 'failed', 'cancelled')`, []any{string(tenant)}, func(r scanner) error {
-		var id tenure.OperationID
-		err := r.Scan(&id)
-		ids = append(ids, id)
-		return err
-	})
+	ids, err := oneColumn[tenure.OperationID](tx, `select id from operation where ($1 = '' or tenant = $1) and state not in ('succeeded', 'failed', 'cancelled')`, string(tenant))
 	for _, id := range ids {
 		if err == nil {
 			err = tx.Poke(id, now)
@@ -214,17 +215,12 @@ func (tx *Tx) WantBecause(id tenure.OperationID, what, why string, now time.Time
 // written down.
 func (db *DB) Due(ctx context.Context, now time.Time, limit int, reserve time.Duration) (ids []tenure.OperationID, err error) {
 	find := func(q querier, lock string) ([]tenure.OperationID, error) {
-		var found []tenure.OperationID
-		take := func(r scanner) error {
-			var id tenure.OperationID
-			err := r.Scan(&id)
-			found = append(found, id)
-			return err
-		}
-		err := q.Rows(`select id from operation where due_at > 0 and due_at <= $1 and reserved_until < `+db.storeNow()+` order by due_at limit $2`+lock, []any{micros(now), limit}, take)
+		found, err := oneColumn[tenure.OperationID](q, `select id from operation where due_at > 0 and due_at <= $1 and reserved_until < `+db.storeNow()+` order by due_at limit $2`+lock, micros(now), limit)
 		if err == nil && len(found) < limit {
-			err = q.Rows(`select o.id from operation o where o.state in ('running', 'compensating') and o.reserved_until < `+db.storeNow()+` and exists
-				(select 1 from step s where s.operation = o.id and s.state = 'running' and s.lease_until < `+db.storeNow()+`) limit $1`, []any{limit - len(found)}, take)
+			var late []tenure.OperationID
+			late, err = oneColumn[tenure.OperationID](q, `select o.id from operation o where o.state in ('running', 'compensating') and o.reserved_until < `+db.storeNow()+` and exists
+				(select 1 from step s where s.operation = o.id and s.state = 'running' and s.lease_until < `+db.storeNow()+`) limit $1`, limit-len(found))
+			found = append(found, late...)
 		}
 		return found, err
 	}
@@ -269,14 +265,8 @@ func (db *DB) Due(ctx context.Context, now time.Time, limit int, reserve time.Du
 }
 
 // BlockedOperations lists the blocked operations whose reason begins so.
-func (db *DB) BlockedOperations(ctx context.Context, reason string) (ids []tenure.OperationID, err error) {
-	err = db.reader(ctx).Rows(`select id from operation where state = 'blocked' and substr(reason, 1, $1) = $2 order by id`, []any{len(reason), reason}, func(r scanner) error {
-		var id tenure.OperationID
-		err := r.Scan(&id)
-		ids = append(ids, id)
-		return err
-	})
-	return ids, err
+func (db *DB) BlockedOperations(ctx context.Context, reason string) ([]tenure.OperationID, error) {
+	return oneColumn[tenure.OperationID](db.reader(ctx), `select id from operation where state = 'blocked' and substr(reason, 1, $1) = $2 order by id`, len(reason), reason)
 }
 
 // Ground is what an operation stands on.

@@ -79,8 +79,9 @@ var Unproven = map[string]string{
 // rowsFrom is the mark of when the log began to cover rows.
 const rowsFrom = "rows_from"
 
-// Seal gives the key of the rows' digests, and the clock of the entries that have them, before the store is used. What an older program wrote is
-// put into the log as it stands, once. The log then says how each row that matters stands.
+// Seal takes the key of the rows' digests, and the clock of the entries that hold them; it is called before the store
+// is used. What an older program wrote is put into the log as it stands, once. From then on the log says how each row
+// that matters stands.
 func (db *DB) Seal(ctx context.Context, key []byte, now func() time.Time) error {
 	db.key, db.now = slices.Clone(key), now
 	if db.write == nil {
@@ -114,13 +115,7 @@ func (tx *Tx) baseline() error {
 	if err := tx.Row(find, []any{[]byte(`"kind":"` + RowsEntry + `"`)}, &noted); err != nil || noted > 0 {
 		return err
 	}
-	var ids []string
-	err := tx.Rows(`select id from tenant where name <> '' and salt = ''`, nil, func(r scanner) error {
-		var id string
-		err := r.Scan(&id)
-		ids = append(ids, id)
-		return err
-	})
+	ids, err := oneColumn[string](tx, `select id from tenant where name <> '' and salt = ''`)
 	for _, id := range ids {
 		if err == nil {
 			_, err = tx.Exec(`update tenant set salt = $1 where id = $2`, rand.Text(), id)
@@ -134,14 +129,14 @@ func (tx *Tx) baseline() error {
 	return err
 }
 
-// Proven is a row that the log covers, as it stands.
+// Proven is a part of a row that the log covers, as it stands.
 type Proven struct {
 	Name   string // as the log has it: "hold/hld_…"
 	Says   string // as people read it
 	Digest string // blank: it says nothing yet
 }
 
-// Proven streams how all rows stand that the log covers.
+// Proven streams how all rows that the log covers stand.
 func (db *DB) Proven(ctx context.Context, yield func(Proven) error) error {
 	d := newDigester(db.key)
 	salts, owner, err := db.salts(ctx)
@@ -149,42 +144,48 @@ func (db *DB) Proven(ctx context.Context, yield func(Proven) error) error {
 		return err
 	}
 	for _, f := range facts {
-		columns := list(f)
-		q := `select ` + strings.Join(columns, ", ") + ` from ` + f.table
-		rows, err := db.read.QueryContext(ctx, q)
-		if err != nil {
-			return storeError(q, err)
-		}
-		err = eachRow(q, rows, func(r scanner) error {
-			values, err := scanAll(r, len(columns))
-			if err != nil {
-				return err
-			}
-			key, rest := values[:len(f.key)], values[len(values)-len(f.columns):]
-			salt := ""
+		salt := func(by string) string {
 			switch f.whose {
 			case ownTenant:
-				salt = asText(values[len(f.key)])
+				return by
 			case byTenant:
-				salt = salts[asText(values[len(f.key)])]
+				return salts[by]
 			case byOperation:
-				salt = salts[owner[asText(key[0])]]
+				return salts[owner[by]]
 			}
-			p := Proven{Name: d.named(f, key), Says: f.says(key)}
-			if !f.isAbsent(rest) {
-				p.Digest = d.row(f, p.Name, salt, rest)
-			}
-			return yield(p)
-		})
-		if err != nil {
+			return ""
+		}
+		if err := f.proven(db.reader(ctx), d, `1 = 1`, nil, salt, yield); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// says names a row for people: its table, and its key as it stands.
-func (f *fact) says(key []any) string {
+// proven reads how a part stands in the rows of a condition. It asks for the salt of a row's tenant by what that is
+// found by: the salt itself, the tenant or the operation.
+func (f *fact) proven(q querier, d *digester, where string, args []any, salt func(by string) string, yield func(Proven) error) error {
+	columns := columnsOf(f)
+	return q.Rows(`select `+strings.Join(columns, ", ")+` from `+f.table+` where `+where, args, func(r scanner) error {
+		values, err := scanAll(r, len(columns))
+		if err != nil {
+			return err
+		}
+		key, rest := values[:len(f.key)], values[len(values)-len(f.columns):]
+		by := asText(key[0])
+		if len(f.beside()) > 0 {
+			by = asText(values[len(f.key)])
+		}
+		p := Proven{Name: d.named(f, key), Says: f.label(key)}
+		if !f.isAbsent(rest) {
+			p.Digest = d.row(f, p.Name, salt(by), rest)
+		}
+		return yield(p)
+	})
+}
+
+// label names a row for people: its table, and its key as it stands.
+func (f *fact) label(key []any) string {
 	out := f.table + " "
 	for i, v := range key {
 		if i > 0 {

@@ -46,23 +46,13 @@ func (db *DB) Sought(ctx context.Context, tenant tenure.TenantID) ([]Sought, err
 // SoughtSince returns tenants with a place that was last looked at before a moment and
 // is still looked at, the longest ago first.
 func (db *DB) SoughtSince(ctx context.Context, before time.Time, limit int) ([]tenure.TenantID, error) {
-	return soughtTenants(db.reader(ctx), `select tenant from sought where looked_at < $1 and expires_at > looked_at group by tenant order by min(looked_at) limit $2`, micros(before), limit)
+	return oneColumn[tenure.TenantID](db.reader(ctx), `select tenant from sought where looked_at < $1 and expires_at > looked_at group by tenant order by min(looked_at) limit $2`, micros(before), limit)
 }
 
 // SoughtUntil returns tenants whose places are looked at no longer than until a moment,
 // or whose record is kept no longer, and whose boxes aren't empty yet.
 func (db *DB) SoughtUntil(ctx context.Context, at time.Time, limit int) ([]tenure.TenantID, error) {
-	return soughtTenants(db.reader(ctx), `select tenant from sought where expires_at <= $1 and key <> '' union select tenant from record where expires_at <= $1 and key <> '' limit $2`, micros(at), limit)
-}
-
-func soughtTenants(q querier, text string, args ...any) (out []tenure.TenantID, err error) {
-	err = q.Rows(text, args, func(r scanner) error {
-		var id tenure.TenantID
-		err := r.Scan(&id)
-		out = append(out, id)
-		return err
-	})
-	return out, err
+	return oneColumn[tenure.TenantID](db.reader(ctx), `select tenant from sought where expires_at <= $1 and key <> '' union select tenant from record where expires_at <= $1 and key <> '' limit $2`, micros(at), limit)
 }
 
 // SaveSought stores where a resource's data stood; the same again changes nothing.

@@ -65,10 +65,3 @@ func (db *DB) Ahead(ctx context.Context, rows []TenantRow, now time.Time) (map[t
 	}
 	return out, err
 }
-
-// NoteRefused notes that an operation is cancelled since it expired or was rejected,
-// and not because somebody withdrew it.
-func (tx *Tx) NoteRefused(id tenure.OperationID, what string) error {
-	_, err := tx.Exec(`update operation set refused = $1 where id = $2`, what, string(id))
-	return err
-}

@@ -38,7 +38,7 @@ func (tx *Tx) stmt(query string) (*statement, error) {
 	}
 	s, text := &statement{change: c}, query
 	if c != nil {
-		columns := list(c.parts...)
+		columns := columnsOf(c.parts...)
 		s.width = len(columns)
 		text += " returning " + strings.Join(columns, ", ")
 	}
@@ -142,6 +142,17 @@ func (r reader) Rows(query string, args []any, scan func(scanner) error) error {
 }
 
 func (db *DB) reader(ctx context.Context) reader { return reader{ctx, db.read} }
+
+// oneColumn lists what a query of one column gives.
+func oneColumn[T any](q querier, query string, args ...any) (out []T, err error) {
+	err = q.Rows(query, args, func(r scanner) error {
+		var v T
+		err := r.Scan(&v)
+		out = append(out, v)
+		return err
+	})
+	return out, err
+}
 
 // storeError gives a database's error a code. Coded errors pass.
 func storeError(what string, err error) error {

@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/audit"
 )
@@ -322,7 +320,7 @@ func (tx *Tx) appendLog() (*audit.Tree, error) {
 		if err != nil {
 			return nil, err
 		}
-		if w.tree, err = audit.NewTree(size, tx); err != nil {
+		if w.tree, err = audit.NewTree(size, hashReader{tx}); err != nil {
 			return nil, err
 		}
 	}
@@ -336,7 +334,7 @@ func (tx *Tx) appendLog() (*audit.Tree, error) {
 		if err != nil {
 			return nil, err
 		}
-		if w.tree, err = audit.NewTree(size, tx); err != nil {
+		if w.tree, err = audit.NewTree(size, hashReader{tx}); err != nil {
 			return nil, err
 		}
 		batch, next = w.tree.Prepare(tx.leaves)
@@ -408,28 +406,4 @@ func insertRows(n int) string {
 		q += "(" + placeholder(2*i+1) + ", " + placeholder(2*i+2) + ")"
 	}
 	return q
-}
-
-// ReadHashes makes the transaction a tlog.HashReader.
-func (tx *Tx) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
-	return readHashes(indexes, func(i int64) (first int64, data []byte, err error) {
-		err = tx.Row(`select first, data from audit_node where first <= $1 order by first desc limit 1`, []any{i}, &first, &data)
-		return first, data, err
-	})
-}
-
-func readHashes(indexes []int64, row func(int64) (int64, []byte, error)) ([]tlog.Hash, error) {
-	out := make([]tlog.Hash, len(indexes))
-	for n, i := range indexes {
-		first, data, err := row(i)
-		if err != nil {
-			return nil, tenure.Errorf(tenure.Internal, "stored hash %d: %w", i, err)
-		}
-		at := (i - first) * tlog.HashSize
-		if at < 0 || at+tlog.HashSize > int64(len(data)) {
-			return nil, tenure.Errorf(tenure.Internal, "stored hash %d is missing", i)
-		}
-		copy(out[n][:], data[at:])
-	}
-	return out, nil
 }

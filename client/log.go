@@ -10,6 +10,18 @@ import (
 	"github.com/tenurehq/tenure"
 )
 
+// TileParams name a tile.
+type TileParams struct {
+	Tile string `path:"tile" doc:"level and number, such as 0/x001/234, 1/000.p/17 or entries/005; its slashes are sent as they are" maxLength:"64"`
+}
+
+var (
+	// LogCheckpoint gives the log's last signed head as C2SP tlog-tiles serves it.
+	LogCheckpoint = Endpoint[None, []byte]{Name: "log.checkpoint", Verb: "GET", Path: "/v1/log/checkpoint", Summary: "Give the log's last signed head (C2SP tlog-tiles)"}
+	// LogTile gives a tile of the log's hashes or a bundle of its entries (C2SP tlog-tiles).
+	LogTile = Endpoint[TileParams, []byte]{Name: "log.tile", Verb: "GET", Path: "/v1/log/tile/{tile}", Summary: "Give a tile of the log's hashes, or a bundle of its entries (C2SP tlog-tiles)"}
+)
+
 // LogFiles reads a server's log as the files that C2SP tlog-tiles names: checkpoint,
 // tile/0/000, tile/entries/000.p/17. An answer that is too long for its file is Blocked,
 // and so is one that leads elsewhere: a server that serves its log gives neither.
@@ -25,11 +37,11 @@ func (l logFiles) Open(name string) (fs.File, error) {
 	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 }
 
-// ReadFile gets a file. What breaks on the way is tried again up to twice.
+// ReadFile gets a file. What breaks on the way is tried again, up to twice.
 func (l logFiles) ReadFile(name string) ([]byte, error) {
 	for try := 1; ; try++ {
 		b, err := l.get(name)
-		if err == nil || !tenure.CanRetry(err) || try >= max(l.c.tries, 3) || !pause(l.ctx, try) {
+		if err == nil || !tenure.CanRetry(err) || try >= 3 || !pause(l.ctx, try) {
 			return b, err
 		}
 	}
