@@ -71,6 +71,9 @@ func (s *Service) VerifyAudit(ctx context.Context) (*AuditReport, error) {
 	if log.Witnessed != nil && !rep.OK() {
 		out.Witness = "see the problems"
 	}
+	if sealed, err := s.o.DB.Sealed(ctx); err == nil && !sealed { // a broken edge is named above
+		out.Problems = append(out.Problems, "the log was written past the program: its head isn't sealed with this installation's key, and nothing that it says is vouched for")
+	}
 	ledger, rows, err := s.fsck(ctx)
 	if err != nil {
 		return nil, err
