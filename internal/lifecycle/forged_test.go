@@ -206,3 +206,39 @@ func TestStrippedLogIsNoBeginning(t *testing.T) {
 		t.Errorf("the audit doesn't name it:\n%s", all)
 	}
 }
+
+// What somebody planted in the store to change what the program writes is named, and stops what would go by it.
+func TestPlantedRulesAreNamed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ plant, says string }{
+		"a hold that isn't kept":  {`create trigger quiet before insert on hold begin select raise(ignore); end`, "trigger quiet"},
+		"a hold that is narrowed": {`create trigger narrow after insert on hold begin update hold set class = 'other' where id = new.id; end`, "trigger narrow"},
+		"a view of some holds":    {`alter table hold rename to hold_all; create view hold as select * from hold_all where (select query_only from pragma_query_only) = 1`, "view hold"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, nil)
+			s.onboard("acme")
+			op := s.leave("acme")
+			for range 4 {
+				s.pass(5 * day)
+			}
+			s.tamper(c.plant)
+			_, err := s.PlaceHold(context.Background(), tenure.Hold{Matter: "case 7", Scope: tenure.HoldScope{Class: "orders"}}, "counsel")
+			if holds, _ := s.db.Holds(context.Background(), "", false); err == nil && len(holds) == 0 {
+				t.Error("a hold counts as placed, and isn't there")
+			}
+			rep, err := s.VerifyAudit(context.Background())
+			s.must(err)
+			if all := strings.Join(rep.Problems, "\n"); !strings.Contains(all, c.says) {
+				t.Errorf("the audit doesn't name it:\n%s", all)
+			}
+			s.behind(`update operation set due_at = 1 where id = ?`, string(op))
+			s.settle()
+			s.pass(40 * day)
+			if v := s.view(op); v.State != tenure.OperationBlocked || !strings.Contains(v.Reason, c.says) {
+				t.Errorf("the operation is %s: %q", v.State, v.Reason)
+			}
+		})
+	}
+}

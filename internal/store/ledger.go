@@ -89,6 +89,9 @@ func (db *DB) vouched(ctx context.Context, look func(*ledger, *comparison) error
 	defer func() { _ = tx.Rollback() }()
 	q := reader{ctx, tx}
 	c := &comparison{q: q, d: newDigester(db.key)}
+	if err := unplanted(q, db.Dialect); err != nil {
+		return err
+	}
 	if err := l.follow(q, c.d); err != nil {
 		return err
 	}
