@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/tenurehq/tenure"
 )
 
@@ -62,6 +64,8 @@ var facts = declare([]covered{
 	{table: "operation", key: "id", whose: byTenant, parts: "kind tenant plan requested_by blueprint destructive created_at; trigger: trigger_key; wanted: wanted; why: wanted_why; refused: refused"},
 	{table: "step", key: "operation seq", whose: byOperation, absent: unfinished, parts: "key destructive; result: state verdict error_code error receipt"},
 	{table: "approval", key: "operation step approver", whose: byOperation, hidden: "approver", parts: "digest at on_behalf roles; note: note"},
+	{table: "approval_wait", key: "operation step", whose: byOperation, parts: `tenant action gate resources destructive; dates: since expires_at remind_at escalate_at;
+		reminded: reminded_at; escalated: escalated_at escalated_to escalated_why`},
 	{table: "exception", key: "operation step", whose: byOperation, parts: "reason asked_by asked_at; attested: attested_by attested_at"},
 	{table: "resource", key: "id", whose: byTenant, parts: `tenant environment key system type layer created_at; name: name; desired: desired; needs: classes needs; live: live;
 		state: state verdict expires_at; normal: normal; observed: observed`},
@@ -266,6 +270,20 @@ func (d *digester) row(f *fact, key, salt string, values []any) string {
 		}
 	}
 	return d.done()
+}
+
+// head is the seal of a log of this size and root.
+func (d *digester) head(size int64, root tlog.Hash) string {
+	d.buf = d.buf[:0]
+	d.text("audit_head")
+	d.buf = binary.AppendUvarint(d.buf, uint64(size))
+	d.add(root[:])
+	return d.done()
+}
+
+// sealed says whether a log of this size and root was left so by a program that has the key.
+func (d *digester) sealed(size int64, root tlog.Hash, seal string) bool {
+	return size == 0 || hmac.Equal([]byte(seal), []byte(d.head(size, root)))
 }
 
 // named is a row's name in the log. A part of the key that may name a person is a digest there.
