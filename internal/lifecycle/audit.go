@@ -72,6 +72,16 @@ func (s *Service) VerifyAudit(ctx context.Context) (*AuditReport, error) {
 	if log.Witnessed != nil && !rep.OK() {
 		out.Witness = "see the problems"
 	}
+	if sealed, err := s.o.DB.Sealed(ctx); err == nil && !sealed { // a broken edge is named above
+		out.Problems = append(out.Problems, "the log was written past the program: its head isn't sealed with this installation's key, and nothing that it says is vouched for")
+	}
+	planted, err := s.o.DB.Planted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, what := range planted {
+		out.Problems = append(out.Problems, fmt.Sprintf("%s stands in the store, and the program makes none: it may change what is written and read", what))
+	}
 	ledger, rows, err := s.fsck(ctx)
 	if err != nil {
 		return nil, err

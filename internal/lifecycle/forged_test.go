@@ -2,11 +2,14 @@ package lifecycle_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
+	"github.com/tenurehq/tenure/internal/store"
 )
 
 // behind changes something of the store past the program, or fails: args stand in the place of question marks.
@@ -92,6 +95,149 @@ func TestForgedRowsDestroyNothing(t *testing.T) {
 			s.must(err)
 			if all := strings.Join(rep.Problems, "\n"); !strings.Contains(all, strings.Replace(c.says, "takes back no step", "step op_", 1)) {
 				t.Errorf("the audit doesn't name it:\n%s", all)
+			}
+		})
+	}
+}
+
+// launder appends an entry to the log as somebody would who holds the store and no key: with its hashes, and the head after it.
+func (s *site) launder(kind, data string) {
+	s.t.Helper()
+	size, err := s.db.LogSize(context.Background())
+	s.must(err)
+	tree, err := audit.NewTree(size, s.db.HashReader(context.Background()))
+	s.must(err)
+	body, err := (&audit.Entry{Format: audit.Format, At: s.options.Now(), Kind: kind, Data: []byte(data)}).Encode()
+	s.must(err)
+	b, _ := tree.Prepare([][]byte{body})
+	hex := `x'%x'`
+	if s.db.Dialect == store.Postgres {
+		hex = `'\x%x'`
+	}
+	s.tamper(fmt.Sprintf(`insert into audit_entry (idx, body) values (%d, `+hex+`)`, size, body),
+		fmt.Sprintf(`insert into audit_node (first, data) values (%d, `+hex+`)`, b.First, b.Hashes),
+		fmt.Sprintf(`update audit_head set size = %d where id = 1`, b.NewSize))
+}
+
+// A log that somebody wrote on behind the program's back vouches for nothing, also once the program has written on.
+func TestForgedEntriesVouchForNothing(t *testing.T) {
+	t.Parallel()
+	for name, restart := range map[string]bool{"while it runs": false, "while it is stopped": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, nil)
+			s.onboard("acme")
+			s.fill("acme-prod", 100, 5)
+			op := s.leave("acme")
+			held, err := s.PlaceHold(context.Background(), tenure.Hold{Matter: "case 7", Scope: tenure.HoldScope{Class: "orders"}}, "counsel")
+			s.must(err)
+			for range 10 {
+				s.pass(5 * day)
+			}
+			before := s.rows("acme-prod", "orders")
+			s.behind(`delete from hold`)
+			s.launder(store.RowsEntry, fmt.Sprintf(`{"rows":{"hold.effective/%[1]s":"","hold/%[1]s":""}}`, held.ID))
+			if restart {
+				s.must(s.db.Close())
+				s.db, err = store.Open(context.Background(), store.Options{DSN: s.dsn})
+				s.must(err)
+				s.options.DB = s.db
+				s.Service = s.service(s.options)
+			}
+			s.behind(`update operation set due_at = 1 where id = ?`, string(op))
+			s.settle()
+			for range 20 {
+				s.pass(5 * day)
+			}
+			if got := s.rows("acme-prod", "orders"); got != before || before == 0 {
+				t.Fatalf("%d of %d orders are left\n%s", got, before, s.show(op))
+			}
+			if v := s.view(op); v.State != tenure.OperationBlocked || !strings.Contains(v.Reason, "past the program") {
+				t.Errorf("the operation is %s: %q", v.State, v.Reason)
+			}
+			rep, err := s.VerifyAudit(context.Background())
+			s.must(err)
+			if all := strings.Join(rep.Problems, "\n"); !strings.Contains(all, "past the program") {
+				t.Errorf("the audit doesn't name it:\n%s", all)
+			}
+		})
+	}
+}
+
+// Who takes out of the log what it says of the rows, and the mark that it says it, gets no new beginning.
+func TestStrippedLogIsNoBeginning(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.onboard("acme")
+	op := s.leave("acme")
+	ctx := context.Background()
+	var bodies [][]byte
+	for r, err := range s.db.Entries(ctx, 0) {
+		s.must(err)
+		body := r.Entry
+		if e, err := audit.Decode(body); err == nil && e.Kind == store.RowsEntry {
+			body, err = (&audit.Entry{Format: audit.Format, At: e.At, Kind: "drift.checked"}).Encode()
+			s.must(err)
+		}
+		bodies = append(bodies, body)
+	}
+	s.must(s.db.Close())
+	tree, err := audit.NewTree(0, nil)
+	s.must(err)
+	b, _ := tree.Prepare(bodies)
+	forge := []string{`delete from audit_entry`, `delete from audit_node`, `delete from checkpoint`, `delete from meta where key = 'rows_from'`, `update audit_head set seal = ''`,
+		fmt.Sprintf(`insert into audit_node (first, data) values (0, x'%x')`, b.Hashes)}
+	for i, body := range bodies {
+		forge = append(forge, fmt.Sprintf(`insert into audit_entry (idx, body) values (%d, x'%x')`, i, body))
+	}
+	s.tamper(append(forge, `update tenant set anchors = replace(anchors, '"2026', '"2016')`, `update operation set due_at = 1`)...)
+	s.db, err = store.Open(ctx, store.Options{DSN: s.dsn})
+	s.must(err)
+	s.options.DB = s.db
+	s.Service = s.service(s.options)
+	s.settle()
+	s.pass(60 * day)
+	if v := s.view(op); v.State != tenure.OperationBlocked || !strings.Contains(v.Reason, "past the program") {
+		t.Errorf("the operation is %s: %q", v.State, v.Reason)
+	}
+	rep, err := s.VerifyAudit(ctx)
+	s.must(err)
+	if all := strings.Join(rep.Problems, "\n"); !strings.Contains(all, "past the program") {
+		t.Errorf("the audit doesn't name it:\n%s", all)
+	}
+}
+
+// What somebody planted in the store to change what the program writes is named, and stops what would go by it.
+func TestPlantedRulesAreNamed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ plant, says string }{
+		"a hold that isn't kept":  {`create trigger quiet before insert on hold begin select raise(ignore); end`, "trigger quiet"},
+		"a hold that is narrowed": {`create trigger narrow after insert on hold begin update hold set class = 'other' where id = new.id; end`, "trigger narrow"},
+		"a view of some holds":    {`alter table hold rename to hold_all; create view hold as select * from hold_all where (select query_only from pragma_query_only) = 1`, "view hold"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, nil)
+			s.onboard("acme")
+			op := s.leave("acme")
+			for range 4 {
+				s.pass(5 * day)
+			}
+			s.tamper(c.plant)
+			_, err := s.PlaceHold(context.Background(), tenure.Hold{Matter: "case 7", Scope: tenure.HoldScope{Class: "orders"}}, "counsel")
+			if holds, _ := s.db.Holds(context.Background(), "", false); err == nil && len(holds) == 0 {
+				t.Error("a hold counts as placed, and isn't there")
+			}
+			rep, err := s.VerifyAudit(context.Background())
+			s.must(err)
+			if all := strings.Join(rep.Problems, "\n"); !strings.Contains(all, c.says) {
+				t.Errorf("the audit doesn't name it:\n%s", all)
+			}
+			s.behind(`update operation set due_at = 1 where id = ?`, string(op))
+			s.settle()
+			s.pass(40 * day)
+			if v := s.view(op); v.State != tenure.OperationBlocked || !strings.Contains(v.Reason, c.says) {
+				t.Errorf("the operation is %s: %q", v.State, v.Reason)
 			}
 		})
 	}

@@ -98,12 +98,27 @@ func (s *Service) Apart(ctx context.Context) (string, error) {
 	if seen.Size > size {
 		return fmt.Sprintf("the store is older than the keystore: the log has %d entries, and had %d when a key was last made or destroyed", size, seen.Size), nil
 	}
-	root, err := tlog.TreeHash(seen.Size, s.o.DB.HashReader(ctx))
-	if err != nil {
+	if other, err := s.otherRoot(ctx, seen); err != nil || !other {
 		return "", err
 	}
-	if root.String() != seen.Root {
-		return fmt.Sprintf("the store isn't the keystore's: the log had another root when it had %d entries and a key was made or destroyed", seen.Size), nil
+	return fmt.Sprintf("the store isn't the keystore's: the log had another root when it had %d entries and a key was made or destroyed", seen.Size), nil
+}
+
+// rewritten says whether the log is as long as the one that the keystore has seen, and isn't that one.
+func (s *Service) rewritten(ctx context.Context) bool {
+	seen, err := s.o.Keys.Seen()
+	if err != nil {
+		return true
 	}
-	return "", nil
+	size, err := s.o.DB.LogSize(ctx)
+	if err != nil || seen.Size == 0 || seen.Size > size {
+		return err != nil
+	}
+	other, err := s.otherRoot(ctx, seen)
+	return other || err != nil
+}
+
+func (s *Service) otherRoot(ctx context.Context, seen keystore.Seen) (bool, error) {
+	root, err := tlog.TreeHash(seen.Size, s.o.DB.HashReader(ctx))
+	return err == nil && root.String() != seen.Root, err
 }

@@ -116,7 +116,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, err
 	}
 	s.mac = []byte(mac.Reveal())
-	if err := o.DB.Seal(ctx, rowsKey(s.mac), o.Now); err != nil {
+	if err := o.DB.Seal(ctx, rowsKey(s.mac), o.Now, !s.rewritten(ctx)); err != nil {
 		return nil, err
 	}
 	s.staff = keystore.KeySpec{Purpose: keystore.Evidence, Class: "evidence"}.ID()

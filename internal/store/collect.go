@@ -37,6 +37,10 @@ func (tx *Tx) collect(s *statement, query string, args []any) (n int64, err erro
 		all = append(all, values)
 		return err
 	})
+	if err == nil && n == 0 && s.change.creates && !strings.Contains(query, "on conflict") {
+		err = tenure.Errorf(tenure.Blocked, "the store didn't keep a new row of %s", s.change.parts[0].table).
+			WithHint("somebody changed the store so that it drops rows: see tenure audit verify")
+	}
 	for _, values := range all { // what a tenant's salt is can only be asked once they are read
 		if err == nil {
 			err = tx.noteRow(s.change, values)

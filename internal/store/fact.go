@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/tenurehq/tenure"
 )
 
@@ -177,6 +179,7 @@ func changeOf(query string) (*change, error) {
 	if c.parts = touched; len(touched) == 0 {
 		return nil, nil
 	}
+	c.creates = false // an insert that may update also takes back what a part said
 	return c, nil
 }
 
@@ -265,6 +268,20 @@ func (d *digester) row(f *fact, key, salt string, values []any) string {
 		}
 	}
 	return d.done()
+}
+
+// head is the seal of a log of this size and root.
+func (d *digester) head(size int64, root tlog.Hash) string {
+	d.buf = d.buf[:0]
+	d.text("audit_head")
+	d.buf = binary.AppendUvarint(d.buf, uint64(size))
+	d.add(root[:])
+	return d.done()
+}
+
+// sealed says whether a log of this size and root was left so by a program that has the key.
+func (d *digester) sealed(size int64, root tlog.Hash, seal string) bool {
+	return size == 0 || hmac.Equal([]byte(seal), []byte(d.head(size, root)))
 }
 
 // named is a row's name in the log. A part of the key that may name a person is a digest there.

@@ -20,6 +20,7 @@ import (
 type ledger struct {
 	mu      sync.Mutex
 	tree    *audit.Tree
+	seal    string // of the head that the tree was compared with
 	seed    maphash.Seed
 	tenants map[uint64]uint64 // short hashes: there are many
 	holds   map[string]string // digests by the rows' names
@@ -85,10 +86,13 @@ func (db *DB) vouched(ctx context.Context, look func(*ledger, *comparison) error
 	}
 	defer func() { _ = tx.Rollback() }()
 	q := reader{ctx, tx}
-	if err := l.follow(q); err != nil {
+	c := &comparison{q: q, d: newDigester(db.key)}
+	if err := unplanted(q, db.Dialect); err != nil {
 		return err
 	}
-	c := &comparison{q: q, d: newDigester(db.key)}
+	if err := l.follow(q, c.d); err != nil {
+		return err
+	}
 	if err := look(l, c); err != nil {
 		return err
 	}
@@ -209,17 +213,18 @@ func (l *ledger) short(s string) uint64 {
 
 // follow reads what the log has more than when it was last asked, and checks that all of it is what
 // its tree was made of.
-func (l *ledger) follow(q reader) error {
+func (l *ledger) follow(q reader, d *digester) error {
 	if l.tree == nil {
 		l.tree, _ = audit.NewTree(0, nil)
 		l.seed, l.tenants = maphash.MakeSeed(), make(map[uint64]uint64)
 		l.holds, l.covers, l.open = make(map[string]string), make(map[string]string), make(map[string]map[string]string)
 	}
 	var size int64
-	if err := q.Row(`select size from audit_head where id = 1`, nil, &size); err != nil {
+	var seal string
+	if err := q.Row(`select size, seal from audit_head where id = 1`, nil, &size, &seal); err != nil {
 		return err
 	}
-	if size == l.tree.Size() {
+	if size == l.tree.Size() && seal == l.seal {
 		return nil
 	}
 	rewritten := notAsLogged("the log itself was changed")
@@ -252,12 +257,15 @@ func (l *ledger) follow(q reader) error {
 		if err == nil && (tree.Size() != size || tree.Root() != now.Root()) {
 			err = rewritten
 		}
+		if err == nil && !d.sealed(size, tree.Root(), seal) {
+			err = notAsLogged("its log was written past the program")
+		}
 	}
 	if err != nil { // what was taken of it may be wrong: read it all again
 		l.tree = nil
 		return err
 	}
-	l.tree = tree
+	l.tree, l.seal = tree, seal
 	return nil
 }
 

@@ -54,6 +54,21 @@ func (db *DB) Root(ctx context.Context) (size int64, root tlog.Hash, err error) 
 	return size, tree.Root(), nil
 }
 
+// Sealed says whether the log was left by the program as it stands: who has the store and no
+// key can't write it on, or anew.
+func (db *DB) Sealed(ctx context.Context) (bool, error) {
+	var size int64
+	var seal string
+	if err := db.reader(ctx).Row(`select size, seal from audit_head where id = 1`, nil, &size, &seal); err != nil || db.key == nil {
+		return err == nil, err
+	}
+	tree, err := audit.NewTree(size, db.HashReader(ctx))
+	if err != nil {
+		return false, err
+	}
+	return newDigester(db.key).sealed(size, tree.Root(), seal), nil
+}
+
 // Entries streams the stored entries from an index on.
 func (db *DB) Entries(ctx context.Context, from int64) iter.Seq2[audit.Record, error] {
 	return func(yield func(audit.Record, error) bool) {

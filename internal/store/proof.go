@@ -81,8 +81,8 @@ const rowsFrom = "rows_from"
 
 // Seal takes the key of the rows' digests, and the clock of the entries that hold them; it is called before the store
 // is used. What an older program wrote is put into the log as it stands, once. From then on the log says how each row
-// that matters stands.
-func (db *DB) Seal(ctx context.Context, key []byte, now func() time.Time) error {
+// that matters stands. A log that isn't trusted gets no seal for its first.
+func (db *DB) Seal(ctx context.Context, key []byte, now func() time.Time, trusted bool) error {
 	db.key, db.now = slices.Clone(key), now
 	if db.write == nil {
 		return nil
@@ -92,11 +92,11 @@ func (db *DB) Seal(ctx context.Context, key []byte, now func() time.Time) error 
 		return err
 	}
 	return db.Write(ctx, func(tx *Tx) error {
-		size, err := tx.headSize()
+		size, _, err := tx.head()
 		if err != nil {
 			return err
 		}
-		if err := tx.baseline(); err != nil {
+		if err := tx.baseline(trusted); err != nil {
 			return err
 		}
 		_, err = tx.Exec(`insert into meta (key, value) values ($1, $2)`, rowsFrom, text(size))
@@ -106,7 +106,7 @@ func (db *DB) Seal(ctx context.Context, key []byte, now func() time.Time) error 
 
 // baseline notes all rows. A log that has noted some already has had its baseline: who took the mark away
 // doesn't get another one, and an audit names what differs.
-func (tx *Tx) baseline() error {
+func (tx *Tx) baseline(trusted bool) error {
 	find := `select count(*) from audit_entry where instr(body, $1) > 0`
 	if tx.w.db.Dialect == Postgres {
 		find = `select count(*) from audit_entry where position($1::bytea in body) > 0`
@@ -115,6 +115,7 @@ func (tx *Tx) baseline() error {
 	if err := tx.Row(find, []any{[]byte(`"kind":"` + RowsEntry + `"`)}, &noted); err != nil || noted > 0 {
 		return err
 	}
+	tx.w.tree, tx.first = nil, trusted
 	ids, err := oneColumn[string](tx, `select id from tenant where name <> '' and salt = ''`)
 	for _, id := range ids {
 		if err == nil {

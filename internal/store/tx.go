@@ -24,6 +24,7 @@ type Tx struct {
 	counts map[countKey]int64 // see count.go
 	facts  map[string]string  // see collect.go
 	salts  map[string]string
+	first  bool // the log is sealed for the first time
 
 	emptyLog bool // after the commit, nothing of what was overwritten may stay in the write-ahead log
 }

@@ -26,17 +26,18 @@ type request struct {
 // writer is the process's one committer. It owns one connection, the statements
 // prepared on it and the tree's right edge.
 type writer struct {
-	db     *DB
-	sql    *sql.DB
-	conn   *sql.Conn
-	stmts  map[string]*statement
-	hot    map[string]driver.StmtExecContext // see rows
-	args   []driver.NamedValue               // of the statement under way, used again
-	tree   *audit.Tree
-	digest *digester
-	salts  map[string]string             // see saltBy
-	last   map[tenure.OperationID]string // on SQLite: which engine committed an operation's steps last
-	max    int
+	db      *DB
+	sql     *sql.DB
+	conn    *sql.Conn
+	stmts   map[string]*statement
+	hot     map[string]driver.StmtExecContext // see rows
+	args    []driver.NamedValue               // of the statement under way, used again
+	tree    *audit.Tree
+	foreign bool // the log that the tree is of wasn't left so by the program: it is never sealed again
+	digest  *digester
+	salts   map[string]string             // see saltBy
+	last    map[tenure.OperationID]string // on SQLite: which engine committed an operation's steps last
+	max     int
 
 	unclean atomic.Bool // what was forgotten may still stand in the write-ahead log
 	refused time.Time   // when a reader last kept it from being emptied
@@ -316,31 +317,18 @@ func (tx *Tx) appendLog() (*audit.Tree, error) {
 	}
 	w := tx.w
 	if w.tree == nil {
-		size, err := tx.headSize()
-		if err != nil {
-			return nil, err
-		}
-		if w.tree, err = audit.NewTree(size, hashReader{tx}); err != nil {
+		if err := tx.readTree(); err != nil {
 			return nil, err
 		}
 	}
-	batch, next := w.tree.Prepare(tx.leaves)
-	n, err := tx.Exec(`update audit_head set size = $1 where id = 1 and size = $2`, batch.NewSize, batch.OldSize)
-	if err != nil {
-		return nil, err
+	batch, next, n, err := tx.takeHead()
+	if err == nil && n == 0 { // another process has appended since
+		if err = tx.readTree(); err == nil {
+			batch, next, n, err = tx.takeHead()
+		}
 	}
-	if n == 0 { // another process has appended since
-		size, err := tx.headSize()
-		if err != nil {
-			return nil, err
-		}
-		if w.tree, err = audit.NewTree(size, hashReader{tx}); err != nil {
-			return nil, err
-		}
-		batch, next = w.tree.Prepare(tx.leaves)
-		if n, err = tx.Exec(`update audit_head set size = $1 where id = 1 and size = $2`, batch.NewSize, batch.OldSize); err != nil || n != 1 {
-			return nil, storeError("take the log's head", err)
-		}
+	if err != nil || n != 1 {
+		return nil, storeError("take the log's head", err)
 	}
 	if w.db.Dialect == Postgres {
 		return next, tx.sendEntries(&batch)
@@ -354,13 +342,40 @@ func (tx *Tx) appendLog() (*audit.Tree, error) {
 	return next, nil
 }
 
-// headSize locks the head and reads it.
-func (tx *Tx) headSize() (size int64, err error) {
-	q := `select size from audit_head where id = 1`
+// takeHead moves the head over the transaction's entries, unless it isn't where the tree ends.
+func (tx *Tx) takeHead() (batch audit.Batch, next *audit.Tree, n int64, err error) {
+	w := tx.w
+	batch, next = w.tree.Prepare(tx.leaves)
+	seal := ""
+	if w.db.key != nil && !w.foreign {
+		seal = w.digest.head(batch.NewSize, batch.Root)
+	}
+	n, err = tx.Exec(`update audit_head set size = $1, seal = $2 where id = 1 and size = $3`, batch.NewSize, seal, batch.OldSize)
+	return batch, next, n, err
+}
+
+// readTree locks the head, and reads where the tree ends. One that the program didn't leave so is
+// written on, so that what mends the store can be done, and not sealed: nothing vouches for it.
+func (tx *Tx) readTree() error {
+	w := tx.w
+	size, seal, err := tx.head()
+	if err != nil {
+		return err
+	}
+	if w.tree, err = audit.NewTree(size, hashReader{tx}); err != nil {
+		return err
+	}
+	w.foreign = !tx.first && (w.db.key == nil || !w.digest.sealed(size, w.tree.Root(), seal))
+	return nil
+}
+
+// head locks the head and reads it.
+func (tx *Tx) head() (size int64, seal string, err error) {
+	q := `select size, seal from audit_head where id = 1`
 	if tx.w.db.Dialect == Postgres {
 		q += ` for update`
 	}
-	return size, tx.Row(q, nil, &size)
+	return size, seal, tx.Row(q, nil, &size, &seal)
 }
 
 // sendEntries writes the entries and the nodes to PostgreSQL.
