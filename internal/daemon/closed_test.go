@@ -158,7 +158,7 @@ func (l *leaving) lives(tenant string) {
 	})
 	found := l.as("sam", "POST", "/v1/looks", map[string]any{"kind": "drift"}, 2)
 	for _, f := range found["findings"].([]any) {
-		l.as("sam", "POST", "/v1/findings/"+id(f.(map[string]any))+"/waive", map[string]any{"until": l.now().Add(10 * oneDay), "reason": l.text("the waiver of a finding")}, 2)
+		l.as("sam", "POST", "/v1/findings/"+id(f.(map[string]any))+"/waive", map[string]any{"expiresAt": l.now().Add(10 * oneDay), "reason": l.text("the waiver of a finding")}, 2)
 	}
 	l.world.Tamper("store", name+"-prod", func(t *memory.Thing) { t.Places = nil })
 	change := l.as("olga", "POST", "/v1/operations", map[string]any{"kind": "change", "tenant": name, "parameters": map[string]any{"login": l.login, "motto": l.text("plan.body")}, "reason": l.text("operation.reason")}, 2)
@@ -171,18 +171,18 @@ func (l *leaving) lives(tenant string) {
 func (l *leaving) staff(tenant string) {
 	over := map[string]any{"tenants": []string{tenant}}
 	elevation := func(by string) map[string]any {
-		return l.as(by, "POST", "/v1/elevations", map[string]any{"role": "operator", "scope": over, "reason": l.text("elevation.reason"), "for": "PT1H", "system": "main", "access": "read"}, 2)
+		return l.as(by, "POST", "/v1/elevations", map[string]any{"role": "operator", "scope": over, "reason": l.text("elevation.reason"), "duration": "PT1H", "system": "main", "access": "read"}, 2)
 	}
 	e := elevation("sam")
 	l.as("rita", "POST", "/v1/elevations/"+id(e)+"/approve", map[string]any{"digest": e["digest"]}, 2)
 	l.as("sam", "POST", "/v1/elevations/"+id(e)+"/claim", nil, 2)
 	l.as("sam", "POST", "/v1/elevations/"+id(e)+"/revoke", map[string]any{"reason": l.text("elevation.why")}, 2)
 	l.as("rita", "POST", "/v1/elevations/"+id(elevation("sam"))+"/reject", map[string]any{"reason": l.text("elevation.why")}, 2)
-	glass := l.as("olga", "POST", "/v1/break-glass", map[string]any{"role": "operator", "scope": over, "reason": l.text("elevation.reason"), "for": "PT1H"}, 2)
+	glass := l.as("olga", "POST", "/v1/break-glass", map[string]any{"role": "operator", "scope": over, "reason": l.text("elevation.reason"), "duration": "PT1H"}, 2)
 	l.pass(2 * time.Hour)
 	l.as("sue", "POST", "/v1/elevations/"+id(glass)+"/review", map[string]any{"note": l.text("elevation.review_note")}, 2)
 	l.as("adam", "POST", "/v1/grants", map[string]any{"principal": "aurel", "role": "viewer", "scope": over, "reason": l.text("role_grant.reason")}, 2)
-	l.as("rita", "POST", "/v1/delegations", map[string]any{"to": "ruth", "scope": over, "reason": l.text("delegation.reason"), "endsAt": l.now().Add(20 * oneDay)}, 2)
+	l.as("rita", "POST", "/v1/delegations", map[string]any{"to": "ruth", "scope": over, "reason": l.text("delegation.reason"), "expiresAt": l.now().Add(20 * oneDay)}, 2)
 	for range 2 { // a hold over nothing that stands in the way, and one that is released
 		h := l.as("leo", "POST", "/v1/holds", map[string]any{"matter": l.text("hold.matter"), "reason": l.text("hold.reason"), "scope": map[string]any{"tenant": tenant, "class": "orders"}}, 2)
 		for _, by := range []string{"leo", "lena"} {
@@ -198,6 +198,10 @@ func (l *leaving) staff(tenant string) {
 	}
 	for _, raw := range items {
 		it := raw.(map[string]any)
+		if it["kind"] == "account" && it["reviewer"] != "olga" {
+			l.as("sam", "POST", "/v1/reviews/"+id(review)+"/reassign", map[string]any{"items": []any{it["seq"]}, "to": "olga", "reason": l.text("review_item.assigned_why")}, 2)
+			it["reviewer"] = "olga"
+		}
 		field := "review_item.reason"
 		if it["kind"] == "grant" {
 			field = "review_item.reason of a grant"

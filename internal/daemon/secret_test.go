@@ -192,13 +192,13 @@ func (v *vault) claims(op string) {
 // elevations open logins, whose secrets are shown once.
 func (v *vault) elevations() {
 	officer := v.who["sam"]
-	a := v.ask(officer, "POST", "/v1/elevations", `{"role":"operator","scope":{"tenants":["acme"]},"reason":"a stuck migration","for":"PT1H","system":"main","access":"read"}`)
+	a := v.ask(officer, "POST", "/v1/elevations", `{"role":"operator","scope":{"tenants":["acme"]},"reason":"a stuck migration","duration":"PT1H","system":"main","access":"read"}`)
 	v.hear("an elevation", a)
 	id := a.field("id")
 	v.hear("its approval", v.ask(v.who["rita"], "POST", "/v1/elevations/"+id+"/approve", `{"digest":"`+a.field("digest")+`"}`))
 	v.shows("its claim", v.ask(officer, "POST", "/v1/elevations/"+id+"/claim", ""), "login of an elevation", "secret")
 	v.hear("its claim again", v.ask(officer, "POST", "/v1/elevations/"+id+"/claim", ""))
-	v.shows("break-glass", v.ask(v.who["olga"], "POST", "/v1/break-glass", `{"role":"operator","scope":{"tenants":["acme"]},"reason":"checkout is down for everybody","for":"PT1H","system":"main"}`), "login of a break-glass", "secret")
+	v.shows("break-glass", v.ask(v.who["olga"], "POST", "/v1/break-glass", `{"role":"operator","scope":{"tenants":["acme"]},"reason":"checkout is down for everybody","duration":"PT1H","system":"main"}`), "login of a break-glass", "secret")
 }
 
 // echoes: a system puts its own credential, and the resource's, into all that it

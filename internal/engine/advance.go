@@ -140,7 +140,7 @@ func (a *advance) loop() (Answer, error) {
 		c := a.compose(now)
 		if c.empty() {
 			if a.askSystems(c.d); !a.busy() {
-				a.e.stuck.settled(a.id, c.d, a.e.Now())
+				a.e.stuck.settled(a.id, c.d, now)
 				return a.answer(c.d), nil
 			}
 			if a.collect(); a.gone {

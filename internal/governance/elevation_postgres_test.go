@@ -67,7 +67,7 @@ func TestElevationInPostgres(t *testing.T) {
 		if err := tx.SaveResource(r); err != nil {
 			return err
 		}
-		_, err := tx.Exec(`update resource set state = 'present' where id = $1`, string(schema))
+		_, err := tx.Exec(`update resource set state = 'present', verdict = verdict, expires_at = expires_at where id = $1`, string(schema))
 		return err
 	})
 	for _, name := range []string{"ada", "bo"} {

@@ -122,7 +122,7 @@ func (w *ward) tenant(name, tier string) tenure.TenantID {
 		if err := tx.SaveResource(r); err != nil {
 			return err
 		}
-		_, err := tx.Exec(`update resource set state = 'present' where id = $1`, string(res))
+		_, err := tx.Exec(`update resource set state = 'present', verdict = verdict, expires_at = expires_at where id = $1`, string(res))
 		return err
 	})
 	_, _, err := w.driver.Ensure(w.t.Context(), connector.Desired{Ref: connector.Ref{Resource: res, Tenant: id, Environment: "prod", Type: "store", Name: name, Attributes: map[string]any{}}})

@@ -180,7 +180,7 @@ func TestExceptionExcusesNothingElse(t *testing.T) {
 	}
 	// The store turns out to be there when the tenant awaits its expiry.
 	spoil := func(tx *store.Tx) error {
-		_, err := tx.Exec(`update resource set state = 'unknown' where id = $1`, string(id))
+		_, err := tx.Exec(`update resource set state = 'unknown', verdict = verdict, expires_at = expires_at where id = $1`, string(id))
 		return err
 	}
 	s.places(func(v connector.Survey) []connector.Place {

@@ -142,10 +142,7 @@ func TestChangedStandingApprovalStartsNothing(t *testing.T) {
 	s := newSite(t, nil)
 	ctx := context.Background()
 	st := s.stand(s.rule())
-	s.must(s.db.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(`update standing set rule = replace(rule, '"perDay":2', '"perDay":2000') where id = $1`, string(st.ID))
-		return err
-	}))
+	s.tamper(`update standing set rule = replace(rule, '"perDay":2', '"perDay":2000') where id = '` + string(st.ID) + `'`)
 	got, err := s.Standing(ctx, st.ID)
 	s.must(err)
 	if got.Rule.PerDay != 2000 {

@@ -83,7 +83,7 @@ func TestHostileTenantsOnTheLeaversPage(t *testing.T) {
 	ctx := context.Background()
 	id := h.onboard("acme", "team")
 	h.must(h.db.Write(ctx, func(tx *store.Tx) error { // round the checks of what comes in
-		_, err := tx.Exec(`update tenant set organization = $1, contact = $2, labels = $3 where id = $4`, hostile, hostile, `{"team": "\"><script>alert(1)</script>"}`, string(id))
+		_, err := tx.Exec(`update tenant set organization = $1, contact = $2, labels = $3, name = name where id = $4`, hostile, hostile, `{"team": "\"><script>alert(1)</script>"}`, string(id))
 		return err
 	}))
 	op := h.request(offboarding("acme"))

@@ -181,13 +181,33 @@ func (v *visit) entry() error {
 	if e.By != "" {
 		view.Sealed = append(view.Sealed, dashboard.Pair{Name: "by", Value: e.By})
 	}
-	if n > 0 {
-		view.Older = entryPath(n - 1)
-	}
-	if n+1 < view.Checkpoint.Size {
-		view.Newer = entryPath(n + 1)
+	if view.Older, view.Newer, err = v.around(n); err != nil {
+		return err
 	}
 	return v.show(dashboard.AreaAudit, "", func(w io.Writer, f dashboard.Frame) error { return v.s.pages.Entry(w, f, view) })
+}
+
+// around are the pages of the entries before and after one, of those that are listed to whoever looks.
+func (v *visit) around(n int64) (older, newer string, err error) {
+	p := client.LogFilter{From: n + 1}
+	p.Limit = 1
+	after, err := ask(v, client.ReadLog, p)
+	if err == nil && len(after.Items) > 0 {
+		newer = entryPath(after.Items[0].Index)
+	}
+	const windows = 20 // who sees few of them looks in the list
+	for end, i := n, 0; err == nil && end > 0 && older == "" && i < windows; end, i = p.From, i+1 {
+		p.From = max(0, end-logWindow)
+		p.Limit = int(end - p.From)
+		var before client.Page[client.LogEntry]
+		before, err = ask(v, client.ReadLog, p)
+		for _, e := range before.Items {
+			if e.Index < end {
+				older = entryPath(e.Index)
+			}
+		}
+	}
+	return older, newer, err
 }
 
 // checkProof is this server's own check of what it shows.
