@@ -54,7 +54,7 @@ func TestBodiesReadOneWay(t *testing.T) {
 			rest = "," + rest
 		}
 		bad := map[string]string{
-			"twice below": `{"x":{"a":1,"a":2}` + rest, "half a pair": `{"x":"\ud800"` + rest, "half a pair in a name": `{"\udc00":1` + rest, "no UTF-8": "{\"x\":\"\xff\"" + rest,
+			"twice below": `{"x":{"a":1,"a":2}` + rest, "half a pair": `{"x":"\ud800"` + rest, "half a pair in a name": `{"\udc00":1` + rest, "a NUL": `{"x":["\u0000"]` + rest, "no UTF-8": "{\"x\":\"\xff\"" + rest,
 			"too large": `{"x":1e400` + rest, "not exact": `{"x":0.1000000000000000055511151231257827` + rest, "beyond 64 bits": `{"x":9223372036854775808` + rest,
 			"trailing": whole + ` {}`, "trailing bracket": whole + `}`, "mark": "\ufeff" + whole,
 		}
