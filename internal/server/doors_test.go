@@ -103,7 +103,7 @@ func TestMediaTypes(t *testing.T) {
 }
 
 // TestQueriesReadOneWay: a query that is malformed, says a thing twice, or isn't UTF-8
-// is refused by every route.
+// is refused by every route, and so are a path and a name that no store holds.
 func TestQueriesReadOneWay(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -121,6 +121,14 @@ func TestQueriesReadOneWay(t *testing.T) {
 					t.Errorf("%s?%s=%s: %d %.200s", d.ID, p.Name, v, code, body)
 				}
 			}
+		}
+	}
+	for _, v := range []string{"%ff", "a%00b"} {
+		if code, _, body := do(t, srv.LocalHandler(), "GET", "/v1/tenants/"+v, "", tester); code != 400 {
+			t.Errorf("the tenant %s: %d %s", v, code, body)
+		}
+		if code, _, body := do(t, srv.LocalHandler(), "GET", "/v1/tenants", "", with(nil, client.PrincipalHeader, v)); code != 400 {
+			t.Errorf("%s asks: %d %s", v, code, body)
 		}
 	}
 }
