@@ -49,6 +49,7 @@ func TestNothingOfAClosedTenantStays(t *testing.T) {
 			l.pass(3 * 366 * oneDay)
 			l.recorded(tenant, false)
 			l.seek("when every retention has ended")
+			l.verified()
 			if state, _ := l.view(op); state != tenure.OperationSucceeded {
 				t.Errorf("the departure is %s", state)
 			}
@@ -140,7 +141,8 @@ func (l *leaving) name(tenant string) string {
 func (l *leaving) lives(tenant string) {
 	name := l.name(tenant)
 	l.as("olga", "PATCH", "/v1/tenants/"+name, map[string]any{"labels": map[string]string{"k": l.word("tenant_label.label")}}, 2)
-	l.as("olga", "POST", "/v1/tenants/"+name+"/incidents", map[string]any{"id": l.text("incident.id"), "severity": "low", "source": l.text("incident.source"), "detail": l.text("incident.detail")}, 2)
+	l.incident = l.text("incident.id")
+	l.as("olga", "POST", "/v1/tenants/"+name+"/incidents", map[string]any{"id": l.incident, "severity": "low", "source": l.text("incident.source"), "detail": l.text("incident.detail")}, 2)
 	for range 2 {
 		a := l.as("olga", "POST", "/v1/agreements", map[string]any{
 			"tenant": name, "kind": "sharing", "parties": []string{l.text("agreement.party")}, "classes": []string{"orders"}, "purpose": l.text("agreement.purpose"), "expiresAt": l.now().Add(300 * oneDay),
@@ -158,7 +160,7 @@ func (l *leaving) lives(tenant string) {
 	})
 	found := l.as("sam", "POST", "/v1/looks", map[string]any{"kind": "drift"}, 2)
 	for _, f := range found["findings"].([]any) {
-		l.as("sam", "POST", "/v1/findings/"+id(f.(map[string]any))+"/waive", map[string]any{"until": l.now().Add(10 * oneDay), "reason": l.text("the waiver of a finding")}, 2)
+		l.as("sam", "POST", "/v1/findings/"+id(f.(map[string]any))+"/waive", map[string]any{"expiresAt": l.now().Add(10 * oneDay), "reason": l.text("the waiver of a finding")}, 2)
 	}
 	l.world.Tamper("store", name+"-prod", func(t *memory.Thing) { t.Places = nil })
 	change := l.as("olga", "POST", "/v1/operations", map[string]any{"kind": "change", "tenant": name, "parameters": map[string]any{"login": l.login, "motto": l.text("plan.body")}, "reason": l.text("operation.reason")}, 2)
@@ -171,18 +173,18 @@ func (l *leaving) lives(tenant string) {
 func (l *leaving) staff(tenant string) {
 	over := map[string]any{"tenants": []string{tenant}}
 	elevation := func(by string) map[string]any {
-		return l.as(by, "POST", "/v1/elevations", map[string]any{"role": "operator", "scope": over, "reason": l.text("elevation.reason"), "for": "PT1H", "system": "main", "access": "read"}, 2)
+		return l.as(by, "POST", "/v1/elevations", map[string]any{"role": "operator", "scope": over, "reason": l.text("elevation.reason"), "duration": "PT1H", "system": "main", "access": "read"}, 2)
 	}
 	e := elevation("sam")
 	l.as("rita", "POST", "/v1/elevations/"+id(e)+"/approve", map[string]any{"digest": e["digest"]}, 2)
 	l.as("sam", "POST", "/v1/elevations/"+id(e)+"/claim", nil, 2)
 	l.as("sam", "POST", "/v1/elevations/"+id(e)+"/revoke", map[string]any{"reason": l.text("elevation.why")}, 2)
 	l.as("rita", "POST", "/v1/elevations/"+id(elevation("sam"))+"/reject", map[string]any{"reason": l.text("elevation.why")}, 2)
-	glass := l.as("olga", "POST", "/v1/break-glass", map[string]any{"role": "operator", "scope": over, "reason": l.text("elevation.reason"), "for": "PT1H"}, 2)
+	glass := l.as("olga", "POST", "/v1/break-glass", map[string]any{"role": "operator", "scope": over, "reason": l.text("elevation.reason"), "duration": "PT1H"}, 2)
 	l.pass(2 * time.Hour)
 	l.as("sue", "POST", "/v1/elevations/"+id(glass)+"/review", map[string]any{"note": l.text("elevation.review_note")}, 2)
 	l.as("adam", "POST", "/v1/grants", map[string]any{"principal": "aurel", "role": "viewer", "scope": over, "reason": l.text("role_grant.reason")}, 2)
-	l.as("rita", "POST", "/v1/delegations", map[string]any{"to": "ruth", "scope": over, "reason": l.text("delegation.reason"), "endsAt": l.now().Add(20 * oneDay)}, 2)
+	l.as("rita", "POST", "/v1/delegations", map[string]any{"to": "ruth", "scope": over, "reason": l.text("delegation.reason"), "expiresAt": l.now().Add(20 * oneDay)}, 2)
 	for range 2 { // a hold over nothing that stands in the way, and one that is released
 		h := l.as("leo", "POST", "/v1/holds", map[string]any{"matter": l.text("hold.matter"), "reason": l.text("hold.reason"), "scope": map[string]any{"tenant": tenant, "class": "orders"}}, 2)
 		for _, by := range []string{"leo", "lena"} {
@@ -201,6 +203,10 @@ func (l *leaving) staff(tenant string) {
 		field := "review_item.reason"
 		if it["kind"] == "grant" {
 			field = "review_item.reason of a grant"
+		}
+		if it["kind"] == "account" {
+			l.as("otto", "POST", "/v1/reviews/"+id(review)+"/reassign", map[string]any{"items": []any{it["seq"]}, "to": "olga", "reason": l.text("review_item.assigned_why")}, 2)
+			it["reviewer"] = "olga"
 		}
 		answer := map[string]any{"item": it["seq"], "decision": "keep", "reason": l.text(field)}
 		if it["kind"] == "account" {
@@ -320,12 +326,22 @@ func (l *leaving) recorded(tenant string, open bool) {
 
 // writtenSince is what people write of a tenant that has closed.
 func (l *leaving) writtenSince(tenant string) {
-	l.as("olga", "POST", "/v1/tenants/"+tenant+"/incidents", map[string]any{"id": l.text("incident.id"), "severity": "low", "source": l.text("incident.source"), "detail": l.text("incident.detail")}, 2)
+	for _, incident := range []string{l.text("incident.id"), l.incident} { // another, and once more what was told before
+		l.as("olga", "POST", "/v1/tenants/"+tenant+"/incidents", map[string]any{"id": incident, "severity": "low", "source": l.text("incident.source"), "detail": l.text("incident.detail")}, 2)
+	}
 	h := l.as("leo", "POST", "/v1/holds", map[string]any{"matter": l.text("hold.matter"), "reason": l.text("hold.reason"), "scope": map[string]any{"tenant": tenant, "class": "orders"}}, 2)
 	for _, by := range []string{"leo", "lena"} {
 		l.as(by, "POST", "/v1/holds/"+id(h)+"/release", nil, 2)
 	}
 	l.as("adam", "POST", "/v1/grants", map[string]any{"principal": "aurel", "role": "viewer", "scope": map[string]any{"tenants": []string{tenant}}, "reason": l.text("role_grant.reason")}, 2)
+}
+
+// verified holds the store against the log: what was forgotten is gone by both.
+func (l *leaving) verified() {
+	rep, err := l.inst.VerifyAudit(l.t.Context())
+	if check(l.t, err); len(rep.Problems) > 0 {
+		l.t.Errorf("the audit: %v", rep.Problems)
+	}
 }
 
 // apart are the columns that no planted word can come to, and why.
