@@ -124,7 +124,7 @@ func (tx *Tx) baseline(trusted bool) error {
 	}
 	for _, f := range facts {
 		if err == nil {
-			err = tx.noteWhere(f, true, `1 = 1`)
+			err = tx.noteWhere(&change{parts: []*fact{f}, creates: true}, `1 = 1`)
 		}
 	}
 	return err
