@@ -62,7 +62,7 @@ type Campaign struct {
 	Reviewers []string       `json:"reviewers"`          // persons' names
 	ByOwner   bool           `json:"byOwner,omitempty"`  // items go to their owner first: see AssignReviewers
 	Schedule  string         `json:"schedule,omitempty"` // of the settings, that opened it
-	Occasion  time.Time      `json:"occasion,omitzero"`  // which of the schedule's dates it was opened for
+	Occasion  time.Time      `json:"scheduledAt,omitzero"`  // which of the schedule's dates it was opened for
 	Silence   ReviewDecision `json:"silence"`            // what an item that nobody answered becomes: keep or revoke
 	State     CampaignState  `json:"state"`
 	DueAt     time.Time      `json:"dueAt"`
@@ -126,7 +126,7 @@ type ReviewItem struct {
 	Detail    string         `json:"detail"`
 	Reviewer  string         `json:"reviewer"`
 	Assigned  string         `json:"assignedBy,omitempty"` // who gave it to another reviewer
-	AssignWhy string         `json:"assignedWhy,omitempty"`
+	AssignWhy string         `json:"assignedReason,omitempty"`
 	Decision  ReviewDecision `json:"decision,omitempty"`
 	ChangeTo  *ReviewTo      `json:"changeTo,omitempty"`
 	Reason    string         `json:"reason,omitempty"`

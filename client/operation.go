@@ -31,7 +31,7 @@ type OperationDetail struct {
 type Escalated struct {
 	Gate string    `json:"gate"`
 	To   string    `json:"to,omitempty" doc:"role:…, group:… or person:…, with commas; blank if nobody stands above those who were reminded"`
-	Why  string    `json:"why"`
+	Why  string    `json:"reason"`
 	At   time.Time `json:"at"`
 }
 

@@ -132,8 +132,9 @@ func TestOneNameForOneThing(t *testing.T) {
 // undated are acts whose moment isn't kept, or stands in another name.
 var undated = []string{
 	"Operation.requestedBy", "OperationDetail.requestedBy", // at createdAt
-	"Waiting.requestedBy", // waits since openedAt
-	"Finding.waivedBy",    // until waiverExpiresAt
+	"Waiting.requestedBy",   // waits since openedAt
+	"Finding.waivedBy",      // until waiverExpiresAt
+	"ReviewItem.assignedBy", // before it was answered; the log has when
 }
 
 // TestDigestsAreInTheBody: what is signed is named by its digest in the request's body,

@@ -92,7 +92,7 @@ func noNulls(t *testing.T, srv *server.Server, seen planted, atLeast int) {
 			continue
 		}
 		code, header, body := do(t, srv.LocalHandler(), d.verb, d.at(seen), "", tester)
-		if code/100 != 2 || !strings.Contains(header.Get("Content-Type"), "json") { // a signed note
+		if code/100 != 2 || !strings.Contains(header.Get("Content-Type"), "json") {
 			continue
 		}
 		n++
