@@ -80,8 +80,15 @@ func (s *Service) recordWaits(ctx context.Context, now time.Time) error {
 
 // expire cancels an operation that nobody approved in time. One that has its
 // signatures by now, or doesn't wait any more, goes on; one past its point of no return
-// goes on waiting.
+// goes on waiting, and so does one that isn't as the log says.
 func (s *Service) expire(ctx context.Context, w store.ApprovalWait, now time.Time) error {
+	of, err := s.o.DB.Operation(ctx, w.Operation)
+	if err != nil {
+		return notThere(err)
+	}
+	if err := s.o.DB.Vouched(ctx, w.Operation, of.Tenant); err != nil && !of.State.Ended() {
+		return err
+	}
 	more, err := s.extraOf(ctx, w.Operation)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/audit"
+	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -240,5 +241,30 @@ func TestPlantedRulesAreNamed(t *testing.T) {
 				t.Errorf("the operation is %s: %q", v.State, v.Reason)
 			}
 		})
+	}
+}
+
+// A gate that somebody made expire takes nothing back.
+func TestForgedExpiryTakesNothingBack(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.onboard("acme")
+	op := s.request(lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", Reason: "contract lapsed"}, "operator")
+	s.settle()
+	w, err := s.db.ApprovalWaits(context.Background(), op)
+	s.must(err)
+	if len(w) == 0 {
+		t.Fatalf("no gate waits\n%s", s.show(op))
+	}
+	s.behind(`update approval_wait set expires_at = since`)
+	s.tick()
+	s.settle()
+	if v := s.view(op); v.State == tenure.OperationCancelled || v.Wanted != "" {
+		t.Errorf("the operation is %s, wanted %q: %q", v.State, v.Wanted, v.Reason)
+	}
+	rep, err := s.VerifyAudit(context.Background())
+	s.must(err)
+	if all := strings.Join(rep.Problems, "\n"); !strings.Contains(all, "approval_wait ") {
+		t.Errorf("the audit doesn't name it:\n%s", all)
 	}
 }

@@ -89,7 +89,8 @@ func waits(q querier, where string, args ...any) (out []ApprovalWait, err error)
 func (tx *Tx) AwaitApproval(w ApprovalWait) error {
 	_, err := tx.Exec(`insert into approval_wait (operation, step, tenant, action, gate, resources, destructive, since, expires_at, remind_at, escalate_at, reminded_at, escalated_at)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0)
-		on conflict (operation, step) do update set since = excluded.since, expires_at = excluded.expires_at, remind_at = excluded.remind_at, escalate_at = excluded.escalate_at,
+		on conflict (operation, step) do update set tenant = excluded.tenant, action = excluded.action, gate = excluded.gate, resources = excluded.resources, destructive = excluded.destructive,
+			since = excluded.since, expires_at = excluded.expires_at, remind_at = excluded.remind_at, escalate_at = excluded.escalate_at,
 			reminded_at = 0, escalated_at = 0, escalated_to = '', escalated_why = '' where approval_wait.since <> excluded.since`,
 		string(w.Operation), w.Step, string(w.Tenant), string(w.Action), text(w.Gate), w.Radius.Resources, w.Radius.Destructive,
 		micros(w.Since), micros(w.ExpiresAt), micros(w.RemindAt), micros(w.EscalateAt))

@@ -64,6 +64,8 @@ var facts = declare([]covered{
 	{table: "operation", key: "id", whose: byTenant, parts: "kind tenant plan requested_by blueprint destructive created_at; trigger: trigger_key; wanted: wanted; why: wanted_why; refused: refused"},
 	{table: "step", key: "operation seq", whose: byOperation, absent: unfinished, parts: "key destructive; result: state verdict error_code error receipt"},
 	{table: "approval", key: "operation step approver", whose: byOperation, hidden: "approver", parts: "digest at on_behalf roles; note: note"},
+	{table: "approval_wait", key: "operation step", whose: byOperation, parts: `tenant action gate resources destructive; dates: since expires_at remind_at escalate_at;
+		reminded: reminded_at; escalated: escalated_at escalated_to escalated_why`},
 	{table: "exception", key: "operation step", whose: byOperation, parts: "reason asked_by asked_at; attested: attested_by attested_at"},
 	{table: "resource", key: "id", whose: byTenant, parts: `tenant environment key system type layer created_at; name: name; desired: desired; needs: classes needs; live: live;
 		state: state verdict expires_at; normal: normal; observed: observed`},

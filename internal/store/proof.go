@@ -68,7 +68,6 @@ var Unproven = map[string]string{
 	"agreement.noticed_at":     "whether a reminder went out",
 	"agreement.version":        "a counter against lost updates",
 	"standing.version":         "a counter against lost updates",
-	"approval_wait.*":          "the inbox: dates of reminders; an approval is checked at its gate",
 	"departure_link.seen_at":   "only shown",
 	"idempotency.*":            "answers to repeated requests, for a day; they change nothing",
 	"tenant_label.*":           "an index of tenant.labels, which is covered",
