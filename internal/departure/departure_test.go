@@ -25,6 +25,7 @@ import (
 	"github.com/tenurehq/tenure/evidence"
 	"github.com/tenurehq/tenure/internal/installation"
 	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/postgrestest"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -67,6 +68,7 @@ func carryOn(arg string) error {
 // a schema of its own. If it fails, a certificate says that nothing remains while
 // something does, or a neighbour has lost what nobody announced.
 func TestDeparture(t *testing.T) {
+	postgrestest.DSN(t) // or no round makes a kill
 	kills := number(t, "TENURE_DEPARTURE_KILLS", 20)
 	seed := uint64(number(t, "TENURE_DEPARTURE_SEED", int(time.Now().UnixNano()&0xffffff)))
 	t.Logf("%d kills, TENURE_DEPARTURE_SEED=%d", kills, seed)
