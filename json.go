@@ -14,7 +14,8 @@ const MaxJSONDepth = 32
 
 // CheckJSON says whether everybody who reads b reads the same: one value in UTF-8, no
 // name twice in an object, no half of a surrogate pair, and each number exactly what a
-// 64-bit integer or float holds (I-JSON, RFC 7493 §2). Otherwise it is Invalid.
+// 64-bit integer or float holds (I-JSON, RFC 7493 §2). A NUL is none either: PostgreSQL
+// keeps no text that has one. Otherwise it is Invalid.
 func CheckJSON(b []byte) error {
 	if !utf8.Valid(b) {
 		return Errorf(Invalid, "the JSON isn't UTF-8")
@@ -66,6 +67,10 @@ func (c jsonCheck) value(depth int) error {
 		return err
 	}
 	switch t := t.(type) {
+	case string:
+		if strings.IndexByte(t, 0) >= 0 {
+			return Errorf(Invalid, `the JSON has a NUL in a text`)
+		}
 	case json.Number:
 		if !exact(string(t)) {
 			return Errorf(Invalid, "the number %.40s isn't one that can be kept exactly", string(t)).WithHint("whole numbers have 64 bits at most, others 15 digits; give another as a text")
@@ -89,6 +94,9 @@ func (c jsonCheck) inside(open json.Delim, depth int) error {
 				return err
 			}
 			name, _ := t.(string)
+			if strings.IndexByte(name, 0) >= 0 {
+				return Errorf(Invalid, "the JSON has a NUL in a name")
+			}
 			if names[name] {
 				return Errorf(Invalid, "the JSON has %.60q twice in one object", name).WithHint("send each name once")
 			}

@@ -48,9 +48,10 @@ type leaving struct {
 	clock   atomic.Int64
 	who     map[string]store.Principal
 
-	login  string // of the tenant's first account
-	words  []planted
-	filled map[string]bool // columns of a tenant's that aren't public: whether a planted word was seen there
+	login    string // of the tenant's first account
+	incident string // its first
+	words    []planted
+	filled   map[string]bool // columns of a tenant's that aren't public: whether a planted word was seen there
 }
 
 // planted is a word that nothing else looks like, in two halves: half of it is as bad

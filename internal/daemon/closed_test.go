@@ -49,6 +49,7 @@ func TestNothingOfAClosedTenantStays(t *testing.T) {
 			l.pass(3 * 366 * oneDay)
 			l.recorded(tenant, false)
 			l.seek("when every retention has ended")
+			l.verified()
 			if state, _ := l.view(op); state != tenure.OperationSucceeded {
 				t.Errorf("the departure is %s", state)
 			}
@@ -140,7 +141,8 @@ func (l *leaving) name(tenant string) string {
 func (l *leaving) lives(tenant string) {
 	name := l.name(tenant)
 	l.as("olga", "PATCH", "/v1/tenants/"+name, map[string]any{"labels": map[string]string{"k": l.word("tenant_label.label")}}, 2)
-	l.as("olga", "POST", "/v1/tenants/"+name+"/incidents", map[string]any{"id": l.text("incident.id"), "severity": "low", "source": l.text("incident.source"), "detail": l.text("incident.detail")}, 2)
+	l.incident = l.text("incident.id")
+	l.as("olga", "POST", "/v1/tenants/"+name+"/incidents", map[string]any{"id": l.incident, "severity": "low", "source": l.text("incident.source"), "detail": l.text("incident.detail")}, 2)
 	for range 2 {
 		a := l.as("olga", "POST", "/v1/agreements", map[string]any{
 			"tenant": name, "kind": "sharing", "parties": []string{l.text("agreement.party")}, "classes": []string{"orders"}, "purpose": l.text("agreement.purpose"), "expiresAt": l.now().Add(300 * oneDay),
@@ -205,6 +207,10 @@ func (l *leaving) staff(tenant string) {
 		field := "review_item.reason"
 		if it["kind"] == "grant" {
 			field = "review_item.reason of a grant"
+		}
+		if it["kind"] == "account" {
+			l.as("otto", "POST", "/v1/reviews/"+id(review)+"/reassign", map[string]any{"items": []any{it["seq"]}, "to": "olga", "reason": l.text("review_item.assigned_why")}, 2)
+			it["reviewer"] = "olga"
 		}
 		answer := map[string]any{"item": it["seq"], "decision": "keep", "reason": l.text(field)}
 		if it["kind"] == "account" {
@@ -324,12 +330,22 @@ func (l *leaving) recorded(tenant string, open bool) {
 
 // writtenSince is what people write of a tenant that has closed.
 func (l *leaving) writtenSince(tenant string) {
-	l.as("olga", "POST", "/v1/tenants/"+tenant+"/incidents", map[string]any{"id": l.text("incident.id"), "severity": "low", "source": l.text("incident.source"), "detail": l.text("incident.detail")}, 2)
+	for _, incident := range []string{l.text("incident.id"), l.incident} { // another, and once more what was told before
+		l.as("olga", "POST", "/v1/tenants/"+tenant+"/incidents", map[string]any{"id": incident, "severity": "low", "source": l.text("incident.source"), "detail": l.text("incident.detail")}, 2)
+	}
 	h := l.as("leo", "POST", "/v1/holds", map[string]any{"matter": l.text("hold.matter"), "reason": l.text("hold.reason"), "scope": map[string]any{"tenant": tenant, "class": "orders"}}, 2)
 	for _, by := range []string{"leo", "lena"} {
 		l.as(by, "POST", "/v1/holds/"+id(h)+"/release", nil, 2)
 	}
 	l.as("adam", "POST", "/v1/grants", map[string]any{"principal": "aurel", "role": "viewer", "scope": map[string]any{"tenants": []string{tenant}}, "reason": l.text("role_grant.reason")}, 2)
+}
+
+// verified holds the store against the log: what was forgotten is gone by both.
+func (l *leaving) verified() {
+	rep, err := l.inst.VerifyAudit(l.t.Context())
+	if check(l.t, err); len(rep.Problems) > 0 {
+		l.t.Errorf("the audit: %v", rep.Problems)
+	}
 }
 
 // apart are the columns that no planted word can come to, and why.

@@ -27,8 +27,8 @@ type localKey struct{}
 func (s *Server) identify(r *http.Request, public bool) (tenure.Caller, error) {
 	if r.Context().Value(localKey{}) != nil {
 		name, err := url.PathUnescape(r.Header.Get(client.PrincipalHeader))
-		if err != nil {
-			return tenure.Caller{}, tenure.Errorf(tenure.Invalid, "the header %s is not percent-encoded", client.PrincipalHeader)
+		if err != nil || !isText(name) {
+			return tenure.Caller{}, tenure.Errorf(tenure.Invalid, "the header %s is not text in UTF-8, percent-encoded", client.PrincipalHeader)
 		}
 		return s.o.Governor.Asserted(r.Context(), name)
 	}

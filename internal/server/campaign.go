@@ -101,6 +101,9 @@ func listReviewItems(ctx context.Context, c *Call, p *client.ReviewItemFilter) (
 	n := limitOf(p.Paging)
 	f.Reviewer, f.Open, f.Limit = p.Reviewer, p.Open, n+1
 	list, err := c.Governor.ReviewItems(ctx, f)
+	if err == nil && len(list) == 0 {
+		err = c.knownPerson(ctx, p.Reviewer)
+	}
 	if err != nil {
 		return out, err
 	}

@@ -68,6 +68,9 @@ func TestReviewOverTheAPI(t *testing.T) {
 	if err != nil || len(items) != c.Items {
 		t.Fatalf("%d items are listed, want %d: %v", len(items), c.Items, err)
 	}
+	if err := second(client.ListReviewItems.Call(ctx, as(t, srv, "root"), client.ReviewItemFilter{CampaignID: id, Reviewer: "nobody"})); tenure.CodeOf(err) != tenure.Invalid {
+		t.Errorf("the items of a reviewer whom there isn't: %v", err)
+	}
 	reviewers := map[string]*client.Client{"bob": bob, "cleo": cleo}
 	var carried tenure.OperationID
 	for _, it := range items {

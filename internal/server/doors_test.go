@@ -54,7 +54,7 @@ func TestBodiesReadOneWay(t *testing.T) {
 			rest = "," + rest
 		}
 		bad := map[string]string{
-			"twice below": `{"x":{"a":1,"a":2}` + rest, "half a pair": `{"x":"\ud800"` + rest, "half a pair in a name": `{"\udc00":1` + rest, "no UTF-8": "{\"x\":\"\xff\"" + rest,
+			"twice below": `{"x":{"a":1,"a":2}` + rest, "half a pair": `{"x":"\ud800"` + rest, "half a pair in a name": `{"\udc00":1` + rest, "a NUL": `{"x":["\u0000"]` + rest, "no UTF-8": "{\"x\":\"\xff\"" + rest,
 			"too large": `{"x":1e400` + rest, "not exact": `{"x":0.1000000000000000055511151231257827` + rest, "beyond 64 bits": `{"x":9223372036854775808` + rest,
 			"trailing": whole + ` {}`, "trailing bracket": whole + `}`, "mark": "\ufeff" + whole,
 		}
@@ -103,7 +103,7 @@ func TestMediaTypes(t *testing.T) {
 }
 
 // TestQueriesReadOneWay: a query that is malformed, says a thing twice, or isn't UTF-8
-// is refused by every route.
+// is refused by every route, and so are a path and a name that no store holds.
 func TestQueriesReadOneWay(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -121,6 +121,14 @@ func TestQueriesReadOneWay(t *testing.T) {
 					t.Errorf("%s?%s=%s: %d %.200s", d.ID, p.Name, v, code, body)
 				}
 			}
+		}
+	}
+	for _, v := range []string{"%ff", "a%00b"} {
+		if code, _, body := do(t, srv.LocalHandler(), "GET", "/v1/tenants/"+v, "", tester); code != 400 {
+			t.Errorf("the tenant %s: %d %s", v, code, body)
+		}
+		if code, _, body := do(t, srv.LocalHandler(), "GET", "/v1/tenants", "", with(nil, client.PrincipalHeader, v)); code != 400 {
+			t.Errorf("%s asks: %d %s", v, code, body)
 		}
 	}
 }

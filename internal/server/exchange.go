@@ -177,6 +177,9 @@ func (x *exchange) enter(ctx context.Context, rt Route) error {
 	if err := query(x.r.URL.RawQuery); err != nil {
 		return err
 	}
+	if !isText(x.r.URL.Path) {
+		return tenure.Errorf(tenure.Invalid, "the path isn't text in UTF-8")
+	}
 	x.call = &Call{Caller: caller, Service: x.s.o.Service, Governor: x.s.o.Governor, server: x.s, x: x, access: rt.Access, checked: x.s.o.Governor.Now()}
 	if err := x.s.admit(ctx, x.call, rt.Access, x.r.PathValue(string(rt.Access.Reach))); err != nil {
 		return err
@@ -223,12 +226,15 @@ func query(raw string) error {
 		switch {
 		case len(v) > 1:
 			return tenure.Errorf(tenure.Invalid, "query.%.40s is given %d times", name, len(v)).WithHint("give it once")
-		case !utf8.ValidString(name+v[0]) || strings.ContainsRune(name+v[0], 0):
+		case !isText(name + v[0]):
 			return tenure.Errorf(tenure.Invalid, "query.%.40q isn't text in UTF-8", name)
 		}
 	}
 	return nil
 }
+
+// isText says whether s is UTF-8 without a NUL, which no text of a store holds.
+func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
 // refusal turns what huma found wrong with a request into a problem.
 func refusal(hc huma.Context, _ string, v any) (any, error) {

@@ -164,19 +164,18 @@ func (tx *Tx) noteTenant(id tenure.TenantID) error {
 		default:
 			continue
 		}
-		if err := tx.noteWhere(f, false, where, string(id)); err != nil {
+		if err := tx.noteWhere(&change{parts: []*fact{f}}, where, string(id)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// noteWhere notes how rows stand; those that say nothing are left out if they never did.
-func (tx *Tx) noteWhere(f *fact, creates bool, where string, args ...any) error {
-	c := &change{parts: []*fact{f}, creates: creates}
-	columns := columnsOf(f)
+// noteWhere notes how rows stand of which a change says that they were made, changed or go.
+func (tx *Tx) noteWhere(c *change, where string, args ...any) error {
+	columns := columnsOf(c.parts...)
 	var all [][]any
-	err := tx.Rows(`select `+strings.Join(columns, ", ")+` from `+f.table+` where `+where, args, func(r scanner) error {
+	err := tx.Rows(`select `+strings.Join(columns, ", ")+` from `+c.parts[0].table+` where `+where, args, func(r scanner) error {
 		values, err := scanAll(r, len(columns))
 		all = append(all, values)
 		return err

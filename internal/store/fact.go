@@ -181,7 +181,7 @@ func changeOf(query string) (*change, error) {
 	if c.parts = touched; len(touched) == 0 {
 		return nil, nil
 	}
-	c.creates = false // a row that was there may say less now
+	c.creates = false // an insert that may update also takes back what a part said
 	return c, nil
 }
 

@@ -133,8 +133,13 @@ type Incident struct {
 	At       time.Time       `json:"at"`
 }
 
-// AddIncident stores an incident; the same id again changes nothing, and is said.
+// AddIncident stores an incident; the same id again changes nothing, and is said, also
+// once its tenant was forgotten.
 func (tx *Tx) AddIncident(i Incident) (added bool, err error) {
+	known := 0
+	if err := tx.Row(`select count(*) from incident where id = $1`, []any{forgottenTrigger(i.ID)}, &known); err != nil || known > 0 {
+		return false, err
+	}
 	n, err := tx.Exec(`insert into incident (id, tenant, severity, source, detail, at) values ($1, $2, $3, $4, $5, $6) on conflict (id) do nothing`, i.ID, string(i.Tenant), string(i.Severity), i.Source, i.Detail, micros(i.At))
 	return n == 1, err
 }

@@ -54,12 +54,15 @@ func (tx *Tx) forget(t *Table, where string, arg any) (int64, error) {
 // forgotten begins a digest in the place of what was forgotten.
 const forgotten = "forgotten:"
 
-// forgottenTrigger is what is kept of a trigger's key when its tenant is forgotten:
+// forgottenTrigger is what is kept of a trigger's key, or an incident's, when its tenant is forgotten:
 // enough to know it again, and not what it said.
 func forgottenTrigger(key string) string { return forgotten + tenure.Digest([]byte(key)) }
 
 func (tx *Tx) digest(table, column, where string, arg any) error {
 	values, err := oneColumn[string](tx, `select distinct `+column+` from `+table+` where `+where+` and `+column+` <> '' and `+column+` not like '`+forgotten+`%'`, arg)
+	if parts := factsOf[table]; err == nil && len(parts) > 0 && slices.Contains(parts[0].key, column) { // the log has the rows under other names from now on
+		err = tx.noteWhere(&change{parts: parts, removes: true}, where+` and `+column+` not like '`+forgotten+`%'`, arg)
+	}
 	for _, v := range values {
 		if err == nil {
 			_, err = tx.Exec(`update `+table+` set `+column+` = $2 where `+column+` = $3 and `+where, arg, forgottenTrigger(v), v)

@@ -78,8 +78,9 @@ var Unproven = map[string]string{
 // rowsFrom is the mark of when the log began to cover rows.
 const rowsFrom = "rows_from"
 
-// Seal gives the key of the rows' digests, and the clock of the entries that have them, before the store is used. What an older program wrote is
-// put into the log as it stands, once. The log then says how each row that matters stands. A log that isn't trusted gets no seal for its first.
+// Seal takes the key of the rows' digests, and the clock of the entries that hold them; it is called before the store
+// is used. What an older program wrote is put into the log as it stands, once. From then on the log says how each row
+// that matters stands. A log that isn't trusted gets no seal for its first.
 func (db *DB) Seal(ctx context.Context, key []byte, now func() time.Time, trusted bool) error {
 	db.key, db.now = slices.Clone(key), now
 	if db.write == nil {
@@ -122,7 +123,7 @@ func (tx *Tx) baseline(trusted bool) error {
 	}
 	for _, f := range facts {
 		if err == nil {
-			err = tx.noteWhere(f, true, `1 = 1`)
+			err = tx.noteWhere(&change{parts: []*fact{f}, creates: true}, `1 = 1`)
 		}
 	}
 	return err
