@@ -7,15 +7,17 @@ import (
 	"github.com/tenurehq/tenure"
 )
 
-// FleetView is the first page: how all tenants are, and what wants a person.
+// FleetView is the first page: how all tenants are, and what wants who looks.
 type FleetView struct {
 	Tenants    int // those that aren't closed
 	Held       int
 	ByState    map[tenure.TenantState]int
 	ByTier     []Count
 	ByRevision []Count // "name version", the fleet's newest first
-	Needs      []Need
+	Needs      []Need  // of who looks
+	NeedsAll   int     // how many there are, if Needs is cut short
 	Stuck      []Stuck
+	StuckAll   int
 	Findings   map[tenure.Severity]int // open ones
 	Onboarding OnboardingFigures
 	Leaving    []Leaving // by their next date

@@ -169,7 +169,7 @@ func fleet(s shape) dashboard.FleetView {
 		Findings:   map[tenure.Severity]int{tenure.Critical: 2, tenure.High: 9, tenure.Medium: 41, tenure.Low: 120},
 		Onboarding: dashboard.OnboardingFigures{Window: "the last 90 days", Runs: 1204, Failed: 17, P50: 94 * time.Second, P95: 412 * time.Second, Incidents: 11, Settled: 1102},
 		Cost:       dashboard.CostFigures{Running: dashboard.Money{Minor: 48_213_450, Currency: "EUR"}, Stopped: dashboard.Money{Minor: 3_120_000, Currency: "EUR"}, Orphaned: dashboard.Money{Minor: 184_200, Currency: "EUR"}},
-		LeavingAll: 690,
+		NeedsAll:   s.many, StuckAll: s.many, LeavingAll: 690,
 	}
 	for i := range min(s.many, 5) {
 		v.Needs = append(v.Needs, dashboard.Need{What: ref(t(pick(i, "Approve the offboarding of acme", "Hand over the reports of cobalt", "Decide on a conflict of rules: ember, invoices", "Review break-glass by marco")), "/approvals"), Kind: pick(i, "approval", "task", "conflict", "review"), Since: ago(time.Duration(i+1) * 3 * time.Hour), Due: in(time.Duration(i) * 9 * time.Hour), Mine: i%2 == 0})

@@ -24,13 +24,13 @@ func (v *visit) fleet() error {
 		return err
 	}
 	view := fleetView(f)
-	view.Needs = v.needs(12)
+	view.Needs, view.NeedsAll = v.needs(12), v.waiting()
 	return v.show(dashboard.AreaFleet, "/v1/events", func(w io.Writer, frame dashboard.Frame) error { return v.s.pages.Fleet(w, frame, view) })
 }
 
 func fleetView(f client.Fleet) dashboard.FleetView {
 	v := dashboard.FleetView{
-		Tenants: int(f.Tenants), Held: f.Held, ByState: map[tenure.TenantState]int{}, Findings: f.Findings, LeavingAll: f.LeavingAll,
+		Tenants: int(f.Tenants), Held: f.Held, ByState: map[tenure.TenantState]int{}, Findings: f.Findings, StuckAll: f.StuckAll, LeavingAll: f.LeavingAll,
 		Onboarding: onboardingView(f.Onboarding),
 	}
 	for s, n := range f.ByState {

@@ -102,6 +102,8 @@ func TestFleetCountsWhatWaits(t *testing.T) {
 	rita.get("/").wants(t, 200, "offboard acme")
 	rita.get("/approvals").wants(t, 200, "offboard acme", "Approve", "Plan digest", op.Plan)
 	vera := h.person("vera", tenure.Viewer, everything)
+	vera.get("/").wants(t, 200, "Nothing waits for you.")
+	vera.get("/tenants").wants(t, 200, "offboard waits for approval at approve")
 	page := vera.get("/approvals")
 	page.wants(t, 200, "Nothing waits for you", "Waiting for others")
 }
