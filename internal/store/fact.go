@@ -29,6 +29,7 @@ type fact struct {
 	whose   whose
 	lasting bool                               // a row has it from its beginning; other parts say nothing while all their columns are blank
 	absent  func(column func(string) any) bool // the part says nothing yet; nil: it does
+	unless  string                             // a statement with this condition changes no row of which the part says something
 }
 
 // whose says how a row's tenant is found, whose salt goes into the digest.
@@ -45,7 +46,7 @@ const (
 type covered struct {
 	table, key, parts string
 	whose             whose
-	hidden            string
+	hidden, unless    string
 	absent            func(column func(string) any) bool // of all named parts
 }
 
@@ -54,6 +55,12 @@ func unfinished(col func(string) any) bool {
 	s := tenure.StepState(asText(col("state")))
 	return s == tenure.StepPending || s == tenure.StepRunning
 }
+
+// notAnomalies is the condition that a finding holds no gate shut.
+const notAnomalies = `kind <> 'anomaly'`
+
+// harmless says that a finding asks nobody for one more approval.
+func harmless(col func(string) any) bool { return asText(col("kind")) != string(tenure.FindingAnomaly) }
 
 var facts = declare([]covered{
 	{table: "blueprint", key: "digest", parts: "name version body author created_at; published: published_by published_at"},
@@ -71,7 +78,8 @@ var facts = declare([]covered{
 		state: state verdict expires_at; normal: normal; observed: observed`},
 	{table: "secret", key: "resource", parts: "key box created_at; claimed: claimed_at"},
 	{table: "hold", key: "id", whose: byTenant, parts: "matter tenant class system resource reason placed_by placed_at untold; release: release_by released_at; effective: effective_at already_gone"},
-	{table: "finding", key: "id", parts: "waiver: waived_until waived_by"},
+	{table: "finding", key: "id", parts: "waiver: waived_until waived_by; resolved: resolved_at"},
+	{table: "finding", key: "id", unless: notAnomalies, absent: harmless, parts: "anomaly: kind type name seen_at"},
 	{table: "certificate", key: "id", parts: "tenant kind digest issued_at; body: body; annex: annex"},
 	{table: "principal", key: "id", parts: "name display email kind owner created_by created_at; bound: issuer subject; state: state"},
 	{table: "role_grant", key: "id", parts: "principal role granted_by granted_at expires_at elevation break_glass; scope: scope; reason: reason; revoked: revoked_at revoked_by"},
@@ -99,7 +107,7 @@ func declare(tables []covered) (out []*fact) {
 	for _, t := range tables {
 		for part := range strings.SplitSeq(t.parts, ";") {
 			name, columns, named := strings.Cut(part, ":")
-			f := &fact{name: t.table, table: t.table, key: strings.Fields(t.key), hidden: t.hidden, whose: t.whose, lasting: !named}
+			f := &fact{name: t.table, table: t.table, key: strings.Fields(t.key), hidden: t.hidden, whose: t.whose, unless: t.unless, lasting: !named}
 			if f.columns = strings.Fields(part); named {
 				f.name += "." + strings.TrimSpace(name)
 				f.columns, f.absent = strings.Fields(columns), t.absent
@@ -165,6 +173,9 @@ func changeOf(query string) (*change, error) {
 	}
 	var touched []*fact
 	for _, f := range c.parts {
+		if f.unless != "" && strings.Contains(query, f.unless) {
+			continue
+		}
 		n := 0
 		for _, col := range f.columns {
 			if assigns(set[1], col) {

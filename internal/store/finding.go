@@ -18,8 +18,14 @@ func fingerprint(f tenure.Finding) string {
 // and keeps its id and its waiver.
 func (tx *Tx) SaveFinding(f tenure.Finding) error {
 	fp := fingerprint(f)
-	n, err := tx.Exec(`update finding set severity = $1, want = $2, got = $3, detail = $4, seen_at = $5 where fingerprint = $6 and resolved_at = 0`,
-		string(f.Severity), f.Want, f.Got, f.Detail, micros(f.SeenAt), fp)
+	set, args := `update finding set severity = $1, want = $2, got = $3, detail = $4, seen_at = $5`, []any{string(f.Severity), f.Want, f.Got, f.Detail, micros(f.SeenAt), fp}
+	if f.Kind == tenure.FindingAnomaly { // the log covers when it was seen together with what it is
+		set += `, kind = $7, type = $8, name = $9 where fingerprint = $6 and resolved_at = 0`
+		args = append(args, string(f.Kind), f.Type, f.Name)
+	} else {
+		set += ` where fingerprint = $6 and resolved_at = 0 and ` + notAnomalies
+	}
+	n, err := tx.Exec(set, args...)
 	if err != nil || n > 0 {
 		return err
 	}
