@@ -59,11 +59,11 @@ type Campaign struct {
 	Name      string         `json:"name"`
 	Covers    []ReviewKind   `json:"covers"`
 	Scope     Scope          `json:"scope"`
-	Reviewers []string       `json:"reviewers"`          // persons' names
-	ByOwner   bool           `json:"byOwner,omitempty"`  // items go to their owner first: see AssignReviewers
-	Schedule  string         `json:"schedule,omitempty"` // of the settings, that opened it
-	Occasion  time.Time      `json:"scheduledAt,omitzero"`  // which of the schedule's dates it was opened for
-	Silence   ReviewDecision `json:"silence"`            // what an item that nobody answered becomes: keep or revoke
+	Reviewers []string       `json:"reviewers"`            // persons' names
+	ByOwner   bool           `json:"byOwner,omitempty"`    // items go to their owner first: see AssignReviewers
+	Schedule  string         `json:"schedule,omitempty"`   // of the settings, that opened it
+	Occasion  time.Time      `json:"scheduledAt,omitzero"` // which of the schedule's dates it was opened for
+	Silence   ReviewDecision `json:"silence"`              // what an item that nobody answered becomes: keep or revoke
 	State     CampaignState  `json:"state"`
 	DueAt     time.Time      `json:"dueAt"`
 	CreatedBy string         `json:"createdBy"`
