@@ -58,7 +58,6 @@ type leaving struct {
 // as the whole.
 type planted struct {
 	field, text string
-	ours        bool // the declaration keeps it: it is our staff's or the installation's
 	needles     [][]byte
 }
 

@@ -100,8 +100,8 @@ func TestNobodyWaitsForFigures(t *testing.T) {
 		t.Errorf("too old, while they are counted: %d, want 1", got)
 	}
 	close(goOn)
-	k.entry(store.All).busy.Lock() // the count has ended
-	k.entry(store.All).busy.Unlock()
+	ended := func() { k.entry(store.All).busy.Lock(); defer k.entry(store.All).busy.Unlock() }
+	ended()
 	if got := look(6*time.Second, 5, false); got != 3 {
 		t.Errorf("after the count: %d, want 3", got)
 	}
