@@ -72,10 +72,10 @@ func problems(op *huma.Operation, schema *huma.Schema) {
 	if op.Extensions["x-tenure-reach"] != string(Public) || op.Method != http.MethodGet { // a wrong code is a wrong credential
 		codes = append(codes, tenure.Unauthorized, tenure.Forbidden)
 	}
-	if strings.Contains(op.Path, "{") || op.Method == http.MethodPost {
+	if strings.Contains(op.Path, "{") || op.Method == http.MethodPost || op.OperationID == client.LogCheckpoint.Name {
 		codes = append(codes, tenure.NotFound)
 	}
-	if op.Method != http.MethodGet {
+	if op.Method != http.MethodGet || strings.Contains(op.Path, "{") { // what a thing says may need a state that it hasn't
 		codes = append(codes, tenure.Conflict, tenure.Blocked)
 	}
 	said := map[int]string{http.StatusTooManyRequests: "too many requests; see Retry-After"}
