@@ -268,3 +268,13 @@ func TestForgedExpiryTakesNothingBack(t *testing.T) {
 		t.Errorf("the audit doesn't name it:\n%s", all)
 	}
 }
+
+// Entries beyond the log's head stop what is written, and the error says so.
+func TestEntriesBeyondTheHead(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.onboard("acme")
+	s.behind(`insert into audit_entry (idx, body) select size, x'7b7d' from audit_head`)
+	_, err := s.PlaceHold(context.Background(), tenure.Hold{Matter: "case 7", Scope: tenure.HoldScope{Class: "orders"}}, "counsel")
+	wantCode(t, err, tenure.Blocked, "beyond the log's head")
+}

@@ -65,7 +65,6 @@ var Unproven = map[string]string{
 	"standing.version":         "a counter against lost updates",
 	"departure_link.seen_at":   "only shown",
 	"idempotency.*":            "answers to repeated requests, for a day; they change nothing",
-	"tenant_label.*":           "an index of tenant.labels, which is covered",
 	"fleet_count.*":            "kept counts of tenants, which are covered",
 	"sought.looked_at":         "when it was last looked at; at worst it is looked at sooner or later",
 }

@@ -331,15 +331,24 @@ func (tx *Tx) appendLog() (*audit.Tree, error) {
 		return nil, storeError("take the log's head", err)
 	}
 	if w.db.Dialect == Postgres {
-		return next, tx.sendEntries(&batch)
+		return next, beyond(tx.sendEntries(&batch))
 	}
 	if err := tx.insertEntries(batch.OldSize); err != nil {
-		return nil, err
+		return nil, beyond(err)
 	}
 	if _, err := tx.Exec(`insert into audit_node (first, data) values ($1, $2)`, batch.First, batch.Hashes); err != nil {
-		return nil, err
+		return nil, beyond(err)
 	}
 	return next, nil
+}
+
+// beyond says of an entry that can't be appended because its place is taken that somebody else wrote there.
+func beyond(err error) error {
+	if tenure.CodeOf(err) != tenure.Conflict {
+		return err
+	}
+	return tenure.Errorf(tenure.Blocked, "nothing can be written: rows stand in the store beyond the log's head: %w", err).
+		WithHint("see tenure audit verify; take these rows away, or restore the store")
 }
 
 // takeHead moves the head over the transaction's entries, unless it isn't where the tree ends.
