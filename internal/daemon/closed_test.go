@@ -200,10 +200,6 @@ func (l *leaving) staff(tenant string) {
 	}
 	for _, raw := range items {
 		it := raw.(map[string]any)
-		if it["kind"] == "account" && it["reviewer"] != "olga" {
-			l.as("sam", "POST", "/v1/reviews/"+id(review)+"/reassign", map[string]any{"items": []any{it["seq"]}, "to": "olga", "reason": l.text("review_item.assigned_why")}, 2)
-			it["reviewer"] = "olga"
-		}
 		field := "review_item.reason"
 		if it["kind"] == "grant" {
 			field = "review_item.reason of a grant"
