@@ -28,7 +28,7 @@ test: ## every test, with the race detector, on SQLite and on a throw-away Postg
 	@scripts/prepare cc postgresql chromium node
 	scripts/with-postgres $(GO) test -race -p 2 -timeout 40m ./...
 	scripts/with-postgres $(GO) test -count=1 -timeout 10m ./internal/crash # kill -9 over 1,000 operations; fewer under -race
-	$(GO) test -count=1 -timeout 10m -run TestRandomDepartures ./internal/lifecycle # 100 departures; fewer under -race
+	scripts/with-postgres $(GO) test -count=1 -timeout 15m -run 'TestRandomDepartures|TestRandomOnboardings|TestFiveHundredAtOnce|TestEveryChangePast' ./internal/lifecycle # 100 departures and the rest; fewer under -race
 	for v in $(VERSIONS); do scripts/with-postgres --version $$v $(GO) test -count=1 -run 'TestCheck|TestLimits|TestMemberships|TestSuperuser' ./connector/postgres || exit; done # all of it: make versions
 
 versions: ## all tests of the PostgreSQL connector on VERSIONS (16 and 17), and the story of a tenant there

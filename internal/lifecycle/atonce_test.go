@@ -34,8 +34,11 @@ func TestFiveHundredAtOnceRefuseFewCommits(t *testing.T) {
 			}
 		})
 		var each sync.WaitGroup
-		began := time.Now()
-		for i := range 500 {
+		began, n := time.Now(), 500
+		if raced() {
+			n = 50
+		}
+		for i := range n {
 			each.Go(func() {
 				_, op, err := s.Request(ctx, lifecycle.Intent{Kind: tenure.Onboard, Tenant: fmt.Sprint("t", i), Blueprint: "side", Tier: "team"}, "operator")
 				if err != nil {

@@ -34,7 +34,7 @@ func TestRandomDepartures(t *testing.T) {
 	n, _ := strconv.Atoi(os.Getenv("TENURE_DEPARTURES"))
 	if n <= 0 {
 		n = 100
-		if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		if raced() {
 			n = 20 // SQLite is many times slower there
 		}
 	}
@@ -320,4 +320,10 @@ func (m *departure) end() {
 	if !rep.OK() {
 		m.Errorf("the audit has problems: %q", rep.Problems)
 	}
+}
+
+// raced says whether the race detector watches, under which everything takes many times as long.
+func raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
