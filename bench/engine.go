@@ -94,6 +94,26 @@ func engineOn(ctx context.Context, e *env, kind string, dsn func(string) (string
 func perSecond(f float64) string { return fmt.Sprintf("%.0f/s", f) }
 func times(f float64) string     { return fmt.Sprintf("%.2fx", f) }
 
+// sealedEngine is an engine over a store, sealed as an installation's is, and a system in memory.
+func sealedEngine(ctx context.Context, db *store.DB) (*engine.Engine, error) {
+	key := []byte(strings.Repeat("k", 32))
+	if err := db.Seal(ctx, key, time.Now, true); err != nil {
+		return nil, err
+	}
+	info := memory.InfoOf(memory.NewWorld("bench"))
+	marker := connector.Marker{Installation: tenure.NewID[tenure.InstallationID](time.Now()), System: "bench", Key: key}
+	d, err := info.Open(ctx, connector.Config{System: "bench", Marker: marker, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	fp, err := d.Plant(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sys := connector.NewSystem("bench", info, d, fp, 64)
+	return &engine.Engine{DB: db, Owner: "bench", Now: time.Now, System: func(string) (*connector.System, error) { return sys, nil }}, nil
+}
+
 // steps runs the operations on a fresh store and gives steps a second and the
 // processor time of one.
 func steps(ctx context.Context, dsn string, maxBatch, length int) (float64, time.Duration, error) {
@@ -102,19 +122,10 @@ func steps(ctx context.Context, dsn string, maxBatch, length int) (float64, time
 		return 0, 0, err
 	}
 	defer db.Close()
-	world := memory.NewWorld("bench")
-	info := memory.InfoOf(world)
-	marker := connector.Marker{Installation: tenure.NewID[tenure.InstallationID](time.Now()), System: "bench", Key: []byte(strings.Repeat("k", 32))}
-	d, err := info.Open(ctx, connector.Config{System: "bench", Marker: marker, Now: time.Now})
+	eng, err := sealedEngine(ctx, db)
 	if err != nil {
 		return 0, 0, err
 	}
-	fp, err := d.Plant(ctx)
-	if err != nil {
-		return 0, 0, err
-	}
-	sys := connector.NewSystem("bench", info, d, fp, 64)
-	eng := &engine.Engine{DB: db, Owner: "bench", Now: time.Now, System: func(string) (*connector.System, error) { return sys, nil }}
 	ids := make([]tenure.OperationID, operations)
 	for i := range ids {
 		if ids[i], err = chainOperation(ctx, db, i, length); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -63,20 +62,12 @@ func thousandBeside(ctx context.Context, dsn string, waiting int) (took time.Dur
 		return 0, 0, err
 	}
 	defer db.Close()
-	info := memory.InfoOf(memory.NewWorld("bench"))
-	marker := connector.Marker{Installation: tenure.NewID[tenure.InstallationID](time.Now()), System: "bench", Key: []byte(strings.Repeat("k", 32))}
-	d, err := info.Open(ctx, connector.Config{System: "bench", Marker: marker, Now: time.Now})
+	eng, err := sealedEngine(ctx, db)
 	if err != nil {
 		return 0, 0, err
 	}
-	fp, err := d.Plant(ctx)
-	if err != nil {
-		return 0, 0, err
-	}
-	sys := connector.NewSystem("bench", info, d, fp, 64)
 	var ran atomic.Int64
 	done := make(chan struct{})
-	eng := &engine.Engine{DB: db, Owner: "bench", Now: time.Now, System: func(string) (*connector.System, error) { return sys, nil }}
 	make := func(n, first int, gate bool) error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(64)

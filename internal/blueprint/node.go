@@ -167,6 +167,10 @@ func (r *reader) leaf(n ast.Node, p path) *node {
 			r.report(out.pos, p, why, "")
 			break
 		}
+		if written := strings.ReplaceAll(n.Token.Value, "_", ""); decimal(written) != decimal(fmt.Sprint(n.Value)) {
+			r.report(out.pos, p, fmt.Sprintf("%s isn't written in decimal digits, and would mean %v", n.Token.Value, n.Value), "write the digits of the number that is meant, or put a text in quotes")
+			break
+		}
 		switch v := n.Value.(type) {
 		case int64:
 			out.scalar = v

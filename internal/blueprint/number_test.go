@@ -45,7 +45,7 @@ func TestNumbersAreRefusedEverywhere(t *testing.T) {
 			t.Errorf("seats: %v: the tenant can't leave: %v", n, err)
 		}
 	}
-	for _, n := range []string{"9007199254740993", "99999999999999999999", "-9223372036854775808", "0xffffffffffffffff", "1.0000000000000000001", "9007199254740993.0", "1.0e+400", ".inf"} {
+	for _, n := range []string{"9007199254740993", "99999999999999999999", "-9223372036854775808", "0xffffffffffffffff", "1.0000000000000000001", "9007199254740993.0", "1.0e+400", ".inf", "010", "-010", "0x10", "0o17", "0b11"} {
 		yaml := edit(t, shop(t), "limit: ${params.seats * 2}", "limit: "+n)
 		src, err := Parse([]byte(yaml), "f.yaml")
 		if err == nil {

@@ -18,8 +18,20 @@ func fleetRoutes(s *Server) {
 		if err != nil {
 			return client.Fleet{}, err
 		}
-		return fleetOf(f), nil
+		out := fleetOf(f)
+		return out, c.tag(timeless(out))
 	})
+}
+
+// timeless is a fleet without the moments that move on by themselves: counted again and
+// found the same, it is the same.
+func timeless(f client.Fleet) client.Fleet {
+	f.CountedAt, f.Onboarding.Since = time.Time{}, time.Time{}
+	f.Onboarding.Weeks = slices.Clone(f.Onboarding.Weeks)
+	for i := range f.Onboarding.Weeks {
+		f.Onboarding.Weeks[i].Start = time.Time{}
+	}
+	return f
 }
 
 func fleetOf(f *lifecycle.Fleet) client.Fleet {

@@ -42,6 +42,16 @@ func (c *Call) Location(path string) { c.x.header.Set("Location", path) }
 // Version gives the answer an ETag, which If-Match is compared with.
 func (c *Call) Version(n int64) { c.x.header.Set("ETag", etag(n)) }
 
+// tag gives the answer the ETag of another one: of what matters in it.
+func (c *Call) tag(answer any) error {
+	raw, err := json.Marshal(answer)
+	if err != nil {
+		return tenure.Errorf(tenure.Internal, "an answer can't be written: %w", err)
+	}
+	c.x.header.Set("ETag", tagOf(raw))
+	return nil
+}
+
 func etag(n int64) string { return `"` + strconv.FormatInt(n, 10) + `"` }
 
 // Match refuses a change of another version than the caller has read (If-Match,

@@ -69,24 +69,7 @@ func (f *fixture) insert(conn *sql.Conn, table store.Table, of tenure.TenantID, 
 }
 
 // numbers are the columns that hold numbers.
-func (f *fixture) numbers() map[string]bool {
-	f.t.Helper()
-	query := `select m.name, c.name from sqlite_master m, pragma_table_info(m.name) c where m.type = 'table' and lower(c.type) in ('integer', 'smallint', 'bigint')`
-	if f.Dialect == store.Postgres {
-		query = `select table_name, column_name from information_schema.columns where table_schema = current_schema() and data_type in ('bigint', 'smallint', 'integer')`
-	}
-	rows, err := f.raw().QueryContext(f.t.Context(), query)
-	f.must(err)
-	defer rows.Close()
-	out := make(map[string]bool)
-	for rows.Next() {
-		var table, column string
-		f.must(rows.Scan(&table, &column))
-		out[table+"."+column] = true
-	}
-	f.must(rows.Err())
-	return out
-}
+func (f *fixture) numbers() map[string]bool { return f.columns("integer", "smallint", "bigint") }
 
 // marks counts the values of a table in which a text stands.
 func (f *fixture) marks(conn *sql.Conn, table store.Table, text string) (n int) {
