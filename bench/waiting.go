@@ -10,9 +10,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tenurehq/tenure"
-	"github.com/tenurehq/tenure/connector"
-	"github.com/tenurehq/tenure/connector/memory"
 	"github.com/tenurehq/tenure/internal/engine"
 	"github.com/tenurehq/tenure/internal/store"
 )

@@ -9,6 +9,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/audit"
 	"github.com/tenurehq/tenure/internal/keystore"
+	"github.com/tenurehq/tenure/internal/store"
 )
 
 // origin names this installation's log: it is the name of its signing key.
@@ -27,40 +28,81 @@ type AuditReport struct {
 func (r *AuditReport) OK() bool { return len(r.Problems) == 0 }
 
 // VerifyAudit checks the whole log, that it continues the witness's checkpoint,
-// that the store's rows are what the log says they are, and the keystore. It
-// changes nothing.
+// that the store's rows are what the log says they are, and the keystore. It looks at
+// the store as it stands at one moment, so that what goes on meanwhile is nothing wrong,
+// and changes nothing.
 func (s *Service) VerifyAudit(ctx context.Context) (*AuditReport, error) {
+	out := &AuditReport{Witness: "none configured"}
+	// What others hold is read before the store: it is never ahead of it then.
+	witnessed := s.witnessed(ctx, out)
+	keys, err := s.o.Keys.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	apart, err := s.Apart(ctx)
+	if err != nil {
+		apart = err.Error()
+	}
+	err = s.o.DB.View(ctx, func(db *store.DB) error {
+		if err := s.verifyLog(ctx, db, witnessed, out); err != nil {
+			return err
+		}
+		said, rows, err := s.fsck(ctx, db)
+		if err != nil {
+			return err
+		}
+		out.Problems = append(out.Problems, rows...)
+		problems, err := s.checkKeys(ctx, keys, said)
+		out.Problems = append(out.Problems, problems...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if apart != "" {
+		out.Problems = append(out.Problems, "keystore: "+apart)
+	}
+	return out, nil
+}
+
+// witnessed is the witness's latest checkpoint; nil if there is none.
+func (s *Service) witnessed(ctx context.Context, out *AuditReport) []byte {
+	if s.o.Witness == nil {
+		return nil
+	}
+	latest, err := s.o.Witness.Latest(ctx)
+	switch {
+	case tenure.CodeOf(err) == tenure.NotFound:
+		out.Witness = "has no checkpoint yet"
+		return nil
+	case err != nil:
+		out.Witness = "can't be asked"
+		out.Problems = append(out.Problems, "witness: "+err.Error())
+		return nil
+	}
+	out.Witness = "consistent"
+	return latest
+}
+
+// verifyLog checks the log alone: its entries, its tree, its head and its checkpoints.
+func (s *Service) verifyLog(ctx context.Context, db *store.DB, witnessed []byte, out *AuditReport) error {
 	vs, err := s.verifiers()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	size, root, err := s.o.DB.Root(ctx)
-	out := &AuditReport{Witness: "none configured"}
+	size, root, err := db.Root(ctx)
 	if err != nil { // a broken edge is a finding, not the end of the check
 		out.Problems = append(out.Problems, "the log's head: "+err.Error())
-		if size, err = s.o.DB.LogSize(ctx); err != nil {
-			return nil, err
+		if size, err = db.LogSize(ctx); err != nil {
+			return err
 		}
 	}
-	log := audit.Log{
-		Size: size, Root: root, Records: s.o.DB.Entries(ctx, 0), Nodes: s.o.DB.Nodes(ctx),
-		Origin: s.origin(), Verifiers: vs, Checkpoints: s.o.DB.Checkpoints(ctx),
-	}
-	if s.o.Witness != nil {
-		latest, err := s.o.Witness.Latest(ctx)
-		switch {
-		case tenure.CodeOf(err) == tenure.NotFound:
-			out.Witness = "has no checkpoint yet"
-		case err != nil:
-			out.Witness = "can't be asked"
-			out.Problems = append(out.Problems, "witness: "+err.Error())
-		default:
-			out.Witness, log.Witnessed = "consistent", latest
-		}
-	}
-	rep, err := audit.Verify(ctx, log)
+	rep, err := audit.Verify(ctx, audit.Log{
+		Size: size, Root: root, Records: db.Entries(ctx, 0), Nodes: db.Nodes(ctx),
+		Origin: s.origin(), Verifiers: vs, Checkpoints: db.Checkpoints(ctx), Witnessed: witnessed,
+	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	out.Entries, out.Root, out.Checkpoints = rep.Entries, rep.Root.String(), rep.Checkpoints
 	for _, p := range rep.Problems {
@@ -69,35 +111,17 @@ func (s *Service) VerifyAudit(ctx context.Context) (*AuditReport, error) {
 	if rep.More > 0 {
 		out.Problems = append(out.Problems, fmt.Sprintf("and %d more", rep.More))
 	}
-	if log.Witnessed != nil && !rep.OK() {
+	if witnessed != nil && !rep.OK() {
 		out.Witness = "see the problems"
 	}
-	if sealed, err := s.o.DB.Sealed(ctx); err == nil && !sealed { // a broken edge is named above
+	if sealed, err := db.Sealed(ctx); err == nil && !sealed { // a broken edge is named above
 		out.Problems = append(out.Problems, "the log was written past the program: its head isn't sealed with this installation's key, and nothing that it says is vouched for")
 	}
-	planted, err := s.o.DB.Planted(ctx)
-	if err != nil {
-		return nil, err
-	}
+	planted, err := db.Planted(ctx)
 	for _, what := range planted {
 		out.Problems = append(out.Problems, fmt.Sprintf("%s stands in the store, and the program makes none: it may change what is written and read", what))
 	}
-	ledger, rows, err := s.fsck(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out.Problems = append(out.Problems, rows...)
-	keys, err := s.checkKeys(ctx, ledger)
-	if err != nil {
-		return nil, err
-	}
-	out.Problems = append(out.Problems, keys...)
-	if apart, err := s.Apart(ctx); err != nil {
-		out.Problems = append(out.Problems, "keystore: "+err.Error())
-	} else if apart != "" {
-		out.Problems = append(out.Problems, "keystore: "+apart)
-	}
-	return out, nil
+	return err
 }
 
 // LogEntry is one entry as a person reads it: who did it is opened while the

@@ -44,8 +44,9 @@ func (l *keyLedger) take(index int64, e *audit.Entry, fact func(string) string) 
 	}
 }
 
-// checkKeys compares the keystore with the log, both ways.
-func (s *Service) checkKeys(ctx context.Context, l *keyLedger) (problems []string, err error) {
+// checkKeys compares the keystore with the log, both ways: all are its keys as they stood
+// before the log was read.
+func (s *Service) checkKeys(ctx context.Context, all []keystore.Status, l *keyLedger) (problems []string, err error) {
 	found, err := s.o.Keys.Fsck(ctx)
 	if err != nil {
 		return nil, err
@@ -61,10 +62,6 @@ func (s *Service) checkKeys(ctx context.Context, l *keyLedger) (problems []strin
 	}
 	slices.Sort(lost)
 	problems = append(problems, lost...)
-	all, err := s.o.Keys.All(ctx)
-	if err != nil {
-		return nil, err
-	}
 	of := make(map[tenure.TenantID]int)
 	for _, k := range all {
 		of[k.Spec.Tenant]++
@@ -76,6 +73,9 @@ func (s *Service) checkKeys(ctx context.Context, l *keyLedger) (problems []strin
 		switch {
 		case k.State != keystore.Active:
 		case l.destroyed[k.Key]:
+			if now, err := s.o.Keys.Status(ctx, k.Key); err == nil && now.State != keystore.Active {
+				continue // it was destroyed while it was listed
+			}
 			problems = append(problems, fmt.Sprintf("keystore: key %s is revived: the key was destroyed, and a backup of the keystore brought it back", k.Key))
 		case !made && k.Spec.Tenant != "" && !l.tenants[k.Spec.Tenant] && !refused:
 			problems = append(problems, fmt.Sprintf("keystore: key %s is unknown: the log has never heard of it, nor of its tenant", k.Key))

@@ -14,14 +14,14 @@ import (
 
 // fsck replays the log and compares what it says of things with the store's rows. It
 // also gives what the log says of keys: see checkKeys.
-func (s *Service) fsck(ctx context.Context) (keys *keyLedger, problems []string, err error) {
+func (s *Service) fsck(ctx context.Context, db *store.DB) (keys *keyLedger, problems []string, err error) {
 	keys = newKeyLedger()
 	tenants := make(map[string]string)
 	ops := make(map[string]string)
 	steps := make(map[string]string)
 	resources := make(map[string]string)
 	said := make(map[string]logged)
-	for r, err := range s.o.DB.Entries(ctx, 0) {
+	for r, err := range db.Entries(ctx, 0) {
 		if err != nil {
 			return nil, nil, err
 		}
@@ -73,7 +73,7 @@ func (s *Service) fsck(ctx context.Context) (keys *keyLedger, problems []string,
 			}
 		}
 	}
-	err = s.o.DB.States(ctx, func(kind, id, state string) error {
+	err = db.States(ctx, func(kind, id, state string) error {
 		want, known := map[string]map[string]string{"tenant": tenants, "operation": ops, "step": steps, "resource": resources}[kind][id]
 		switch {
 		case kind == "resource" && !known && state == string(tenure.ResourcePlanned):
@@ -91,7 +91,7 @@ func (s *Service) fsck(ctx context.Context) (keys *keyLedger, problems []string,
 	if err != nil {
 		return nil, nil, err
 	}
-	rows, err := s.unlike(ctx, said)
+	rows, err := unlike(ctx, db, said)
 	return keys, append(problems, rows...), err
 }
 
@@ -103,8 +103,8 @@ type logged struct {
 }
 
 // unlike compares the rows with what the log said of them last, both ways.
-func (s *Service) unlike(ctx context.Context, said map[string]logged) (problems []string, err error) {
-	err = s.o.DB.Proven(ctx, func(p store.Proven) error {
+func unlike(ctx context.Context, db *store.DB, said map[string]logged) (problems []string, err error) {
+	err = db.Proven(ctx, func(p store.Proven) error {
 		was, known := said[p.Name]
 		was.seen = true
 		said[p.Name] = was

@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
@@ -76,30 +75,23 @@ func (db *DB) vouched(ctx context.Context, look func(*ledger, *comparison) error
 	l := &db.ledger
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	snapshot := &sql.TxOptions{ReadOnly: true}
-	if db.Dialect == Postgres {
-		snapshot.Isolation = sql.LevelRepeatableRead
-	}
-	tx, err := db.read.BeginTx(ctx, snapshot)
-	if err != nil {
-		return storeError("begin", err)
-	}
-	defer func() { _ = tx.Rollback() }()
-	q := reader{ctx, tx}
-	c := &comparison{q: q, d: newDigester(db.key)}
-	if err := unplanted(q, db.Dialect); err != nil {
-		return err
-	}
-	if err := l.follow(q, c.d); err != nil {
-		return err
-	}
-	if err := look(l, c); err != nil {
-		return err
-	}
-	if len(c.differ) > 0 {
-		return notAsLogged(strings.Join(c.differ, "; "))
-	}
-	return nil
+	return db.View(ctx, func(db *DB) error {
+		q := db.reader(ctx)
+		c := &comparison{q: q, d: newDigester(db.key)}
+		if err := unplanted(q, db.Dialect); err != nil {
+			return err
+		}
+		if err := l.follow(q, c.d); err != nil {
+			return err
+		}
+		if err := look(l, c); err != nil {
+			return err
+		}
+		if len(c.differ) > 0 {
+			return notAsLogged(strings.Join(c.differ, "; "))
+		}
+		return nil
+	})
 }
 
 func notAsLogged(what string) error {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"iter"
+	"math"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -69,25 +70,38 @@ func (db *DB) Sealed(ctx context.Context) (bool, error) {
 	return newDigester(db.key).sealed(size, tree.Root(), seal), nil
 }
 
-// Entries streams the stored entries from an index on.
+// Entries streams the stored entries from an index on, a page at a time: whoever takes
+// them may ask the store between two.
 func (db *DB) Entries(ctx context.Context, from int64) iter.Seq2[audit.Record, error] {
-	return func(yield func(audit.Record, error) bool) {
-		const q = `select idx, body from audit_entry where idx >= $1 order by idx`
-		rows, err := db.read.QueryContext(ctx, q, from)
-		if err != nil {
-			yield(audit.Record{}, storeError(q, err))
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var r audit.Record
-			err := rows.Scan(&r.Index, &r.Entry)
-			if !yield(r, storeError(q, err)) || err != nil {
+	return paged(func() (page []audit.Record, err error) {
+		err = db.reader(ctx).Rows(`select idx, body from audit_entry where idx >= $1 order by idx limit $2`, []any{from, logPage}, func(r scanner) error {
+			var rec audit.Record
+			err := r.Scan(&rec.Index, &rec.Entry)
+			page, from = append(page, rec), rec.Index+1
+			return err
+		})
+		return page, err
+	})
+}
+
+// paged yields what next gives until a page isn't full.
+func paged[T any](next func() ([]T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for {
+			page, err := next()
+			if err != nil {
+				var none T
+				yield(none, err)
 				return
 			}
-		}
-		if err := rows.Err(); err != nil {
-			yield(audit.Record{}, storeError(q, err))
+			for _, v := range page {
+				if !yield(v, nil) {
+					return
+				}
+			}
+			if len(page) < logPage {
+				return
+			}
 		}
 	}
 }
@@ -103,27 +117,18 @@ func (db *DB) EntrySpan(ctx context.Context, from, to int64) (out []audit.Record
 	return out, err
 }
 
-// Nodes streams the rows of stored hashes.
+// Nodes streams the rows of stored hashes, a page at a time.
 func (db *DB) Nodes(ctx context.Context) iter.Seq2[audit.NodeRow, error] {
-	return func(yield func(audit.NodeRow, error) bool) {
-		const q = `select first, data from audit_node order by first`
-		rows, err := db.read.QueryContext(ctx, q)
-		if err != nil {
-			yield(audit.NodeRow{}, storeError(q, err))
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var r audit.NodeRow
-			err := rows.Scan(&r.First, &r.Hashes)
-			if !yield(r, storeError(q, err)) || err != nil {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
-			yield(audit.NodeRow{}, storeError(q, err))
-		}
-	}
+	from := int64(math.MinInt64)
+	return paged(func() (page []audit.NodeRow, err error) {
+		err = db.reader(ctx).Rows(`select first, data from audit_node where first >= $1 order by first limit $2`, []any{from, logPage}, func(r scanner) error {
+			var row audit.NodeRow
+			err := r.Scan(&row.First, &row.Hashes)
+			page, from = append(page, row), row.First+1
+			return err
+		})
+		return page, err
+	})
 }
 
 // SaveCheckpoint keeps a signed checkpoint.

@@ -88,14 +88,10 @@ func (db *DB) Inventory(ctx context.Context, system string, tenant tenure.Tenant
 		collate = ` collate "C"`
 	}
 	q := `select id, tenant, type, name, state, case when state = 'planned' then desired else normal end from resource where system = $1 and live = 1 and ($2 = '' or tenant = $2) order by type` + collate + `, name` + collate
-	rows, err := db.read.QueryContext(ctx, q, system, string(tenant))
-	if err != nil {
-		return storeError(q, err)
-	}
 	// Plain strings: a named type costs database/sql a detour through reflection.
 	var id, owner, typ, name, state string
 	var normal []byte
-	return eachRow(q, rows, func(r scanner) error {
+	return db.reader(ctx).Rows(q, []any{system, string(tenant)}, func(r scanner) error {
 		if err := r.Scan(&id, &owner, &typ, &name, &state, &normal); err != nil {
 			return err
 		}

@@ -53,6 +53,7 @@ type Options struct {
 type DB struct {
 	Dialect Dialect
 	read    *sql.DB
+	view    *sql.Tx // of a View; nil: reads go to read
 	write   *writer
 	lock    *os.File
 	wakes   wakes

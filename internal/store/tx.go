@@ -142,7 +142,27 @@ func (r reader) Rows(query string, args []any, scan func(scanner) error) error {
 	return eachRow(query, rows, scan)
 }
 
-func (db *DB) reader(ctx context.Context) reader { return reader{ctx, db.read} }
+func (db *DB) reader(ctx context.Context) reader {
+	if db.view != nil {
+		return reader{ctx, db.view}
+	}
+	return reader{ctx, db.read}
+}
+
+// View gives f the store as it stands at one moment, for reading alone: what is written
+// meanwhile isn't in it.
+func (db *DB) View(ctx context.Context, f func(*DB) error) error {
+	o := &sql.TxOptions{ReadOnly: true}
+	if db.Dialect == Postgres {
+		o.Isolation = sql.LevelRepeatableRead
+	}
+	tx, err := db.read.BeginTx(ctx, o)
+	if err != nil {
+		return storeError("begin", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	return f(&DB{Dialect: db.Dialect, view: tx, key: db.key, now: db.now})
+}
 
 // oneColumn lists what a query of one column gives.
 func oneColumn[T any](q querier, query string, args ...any) (out []T, err error) {
