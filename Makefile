@@ -24,9 +24,9 @@ help: ## list these commands
 build: ## bin/tenure, as it is released
 	$(GO) build -trimpath -ldflags='-s -w' -o bin/tenure ./cmd/tenure
 
-test: ## every test, with the race detector, on SQLite and on a throw-away PostgreSQL
+test: ## every test, with the race detector, on SQLite and on throw-away PostgreSQL servers
 	@scripts/prepare cc postgresql chromium node
-	scripts/with-postgres $(GO) test -race -p 2 -timeout 40m ./...
+	$(GO) test -race -p 2 -timeout 40m -exec "'$(CURDIR)/scripts/with-postgres' --if-named" ./...
 	scripts/with-postgres $(GO) test -count=1 -timeout 10m ./internal/crash # kill -9 over 1,000 operations; fewer under -race
 	scripts/with-postgres $(GO) test -count=1 -timeout 15m -run 'TestRandomDepartures|TestRandomOnboardings|TestFiveHundredAtOnce|TestEveryChangePast' ./internal/lifecycle # 100 departures and the rest; fewer under -race
 	for v in $(VERSIONS); do scripts/with-postgres --version $$v $(GO) test -count=1 -run 'TestCheck|TestLimits|TestMemberships|TestSuperuser' ./connector/postgres || exit; done # all of it: make versions

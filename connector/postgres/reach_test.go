@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -75,8 +76,19 @@ func (n *neighbours) look() (out []connector.Way) {
 	if err != nil || trusted != nil {
 		n.t.Fatalf("a look at rights: %v, %v", trusted, err)
 	}
-	return out
+	return slices.DeleteFunc(out, n.elsewhere)
 }
+
+// elsewhere says that a way is another test's doing: roles and databases are the whole
+// server's, and tests run side by side on one.
+func (n *neighbours) elsewhere(w connector.Way) bool {
+	database := postgrestest.Value[string](n.t, n.dsn, "select current_database()")
+	return slices.ContainsFunc(placesOfTests.FindAllString(w.Says, -1), func(name string) bool {
+		return name != database && name != n.token
+	})
+}
+
+var placesOfTests = regexp.MustCompile(`\btest_[0-9a-f]{12}\b|\bt[0-9a-f]{12}_`)
 
 // fill puts this run's names into a statement.
 func (n *neighbours) fill(sql string) string {
