@@ -48,6 +48,9 @@ const (
 	StandingApprove  Permission = "standing.approve"  // review one
 )
 
+// Reads says that a permission lets somebody look and do nothing.
+func (p Permission) Reads() bool { return strings.HasSuffix(string(p), ".read") }
+
 // Role is a named set of permissions. A principal has it through a grant.
 type Role string
 

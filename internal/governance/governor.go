@@ -104,12 +104,15 @@ func TargetOf(t store.TenantRow) tenure.Target {
 
 // Require refuses what the caller may not do: NotFound where they may not even
 // know of the target, as if it weren't there; Forbidden, with the reason, where
-// they may.
+// they may. What somebody may do beyond reading is compared with the log, and
+// Blocked where it was written into the store past it.
 func (g *Governor) Require(ctx context.Context, c tenure.Caller, p tenure.Permission, t tenure.Target) error {
 	d := g.Decide(ctx, c, p, t)
 	switch {
-	case d.Allowed:
+	case d.Allowed && (p.Reads() || c.Kind == tenure.CallerLocal):
 		return nil
+	case d.Allowed:
+		return g.o.DB.VouchedCaller(ctx, c)
 	case !d.Visible && t.Tenant != "":
 		return Hidden()
 	}

@@ -21,10 +21,10 @@ type ledger struct {
 	tree    *audit.Tree
 	seal    string // of the head that the tree was compared with
 	seed    maphash.Seed
-	tenants map[uint64]uint64 // short hashes: there are many
-	holds   map[string]string // digests by the rows' names
-	covers  map[string]string
-	open    map[string]map[string]string // of operations that haven't ended
+	short  map[uint64]uint64 // short hashes of tenants' and callers' rows: there are many
+	holds  map[string]string // digests by the rows' names
+	covers map[string]string
+	open   map[string]map[string]string // of operations that haven't ended
 }
 
 // goneBy is the tables of which an operation goes by its own rows.
@@ -55,7 +55,7 @@ func (db *DB) Vouched(ctx context.Context, op tenure.OperationID, tenant tenure.
 		if err := c.compare("coverage", `tenant = $1`, string(tenant), l.covers); err != nil {
 			return err
 		}
-		if err := l.tenant(c, tenant); err != nil {
+		if err := l.same(c, "tenant", `id = $1`, string(tenant)); err != nil { // its anchors say from when its dates count
 			return err
 		}
 		return l.held(c)
@@ -65,6 +65,30 @@ func (db *DB) Vouched(ctx context.Context, op tenure.OperationID, tenant tenure.
 // VouchedHolds is nil if the holds are as the log says, and Blocked otherwise.
 func (db *DB) VouchedHolds(ctx context.Context) error {
 	return db.vouched(ctx, func(l *ledger, c *comparison) error { return l.held(c) })
+}
+
+// VouchedCaller is nil if who calls, the token or session that they call with, and what they may do are as
+// the log says, and Blocked otherwise: a grant that was written into the store lets nobody sign.
+func (db *DB) VouchedCaller(ctx context.Context, who tenure.Caller) error {
+	lent := `(select from_name from delegation where to_name = $1)`
+	return db.vouched(ctx, func(l *ledger, c *comparison) error {
+		for _, of := range []struct{ table, where, arg string }{
+			{"principal", `name = $1 or name in ` + lent, who.Name},
+			{"principal", `name = $1`, who.Owner},
+			{"role_grant", `principal in (select id from principal where name = $1 or name in ` + lent + `)`, who.Name},
+			{"delegation", `to_name = $1`, who.Name},
+			{"token", `id = $1`, string(who.Token)},
+			{"session", `id = $1`, string(who.Session)},
+		} {
+			if of.arg == "" {
+				continue
+			}
+			if err := l.same(c, of.table, of.where, of.arg); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // vouched compares rows with the log in one snapshot of both.
@@ -159,10 +183,14 @@ func (c *comparison) missing(said map[string]string) {
 	c.differ = append(c.differ, gone...)
 }
 
-// tenant compares the tenant's own row, whose anchors say from when its dates count.
-func (l *ledger) tenant(c *comparison, id tenure.TenantID) error {
-	return c.each("tenant", `id = $1`, []any{string(id)}, func(p Proven) {
-		if l.tenants[l.short(p.Name)] != l.short(p.Digest) {
+// same compares rows of which only short hashes are kept.
+func (l *ledger) same(c *comparison, table, where string, args ...any) error {
+	return c.each(table, where, args, func(p Proven) {
+		switch was := l.short[l.hash(p.Name)]; was {
+		case l.hash(p.Digest):
+		case 0:
+			c.differ = append(c.differ, p.Says+" isn't known to it")
+		default:
 			c.differ = append(c.differ, p.Says+" was changed")
 		}
 	})
@@ -196,7 +224,7 @@ func rowOf(name string) string {
 	return row
 }
 
-func (l *ledger) short(s string) uint64 {
+func (l *ledger) hash(s string) uint64 {
 	if s == "" {
 		return 0
 	}
@@ -208,7 +236,7 @@ func (l *ledger) short(s string) uint64 {
 func (l *ledger) follow(q reader, d *digester) error {
 	if l.tree == nil {
 		l.tree, _ = audit.NewTree(0, nil)
-		l.seed, l.tenants = maphash.MakeSeed(), make(map[uint64]uint64)
+		l.seed, l.short = maphash.MakeSeed(), make(map[uint64]uint64)
 		l.holds, l.covers, l.open = make(map[string]string), make(map[string]string), make(map[string]map[string]string)
 	}
 	var size int64
@@ -292,8 +320,12 @@ func (l *ledger) take(body []byte) error {
 		table, _, _ := strings.Cut(name[:strings.IndexByte(name+"/", '/')], ".")
 		op, _, _ := strings.Cut(rowOf(name), "/")
 		switch table {
-		case "tenant":
-			l.tenants[l.short(name)] = l.short(digest)
+		case "tenant", "principal", "role_grant", "delegation", "token", "session":
+			if digest == "" {
+				delete(l.short, l.hash(name))
+			} else {
+				l.short[l.hash(name)] = l.hash(digest)
+			}
 		case "hold":
 			keep(l.holds, name, digest)
 		case "coverage":

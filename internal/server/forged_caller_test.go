@@ -1,0 +1,112 @@
+package server_test
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/keystore"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// Whoever writes a right into the store, past the program, may look and do nothing with it.
+func TestForgedRightsLetNobodyAct(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		forge, says string
+		mend        string // blank: none is needed
+	}{
+		"a grant": {
+			`insert into role_grant select 'gra_forged', principal, 'admin', scope, reason, granted_by, granted_at, expires_at, elevation, break_glass, revoked_at, revoked_by from role_grant where principal = (select id from principal where name = 'mallory')`,
+			"role_grant gra_forged isn't known to it", `delete from role_grant where id = 'gra_forged'`,
+		},
+		"a longer grant":      {`update role_grant set expires_at = 9000000000000000000 where principal = (select id from principal where name = 'mallory')`, "was changed", `update role_grant set expires_at = 0 where principal = (select id from principal where name = 'mallory')`},
+		"a wider scope":       {`update role_grant set scope = '{"all":true}' where principal = (select id from principal where name = 'mallory')`, "was changed", ""},
+		"a revocation undone": {`update role_grant set revoked_at = 0, revoked_by = '' where principal = (select id from principal where name = 'mallory')`, "was changed", ""},
+		"who answers for it":  {`update principal set owner = 'ada' where name = 'mallory'`, "was changed", ""},
+		"a token's end":       {`update token set expires_at = expires_at + 1 where principal = (select id from principal where name = 'mallory')`, "was changed", ""},
+		"another's token":     {`update token set principal = (select id from principal where name = 'mallory') where principal = (select id from principal where name = 'ada')`, "was changed", ""},
+		"a delegation": {
+			`insert into delegation values ('del_forged', 'ada', 'mallory', '{"all":true}', 'x', 0, 9223372036854775807, 0, 0, '')`,
+			"delegation del_forged isn't known to it", `delete from delegation where id = 'del_forged'`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, dir := context.Background(), t.TempDir()
+			keys, err := keystore.Init(ctx, filepath.Join(dir, "keys"), keystore.Options{Origin: "tenure-test", Now: time.Now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			db, err := store.Open(ctx, store.Options{DSN: filepath.Join(dir, "tenure.db")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = db.Close() })
+			s := serviceOn(t, db, keys, dir, time.Now)
+			srv := newServer(t, s)
+			ada := bearer(t, s, "ada", tenure.Approver, tenure.Scope{All: true})
+			mallory := bearer(t, s, "mallory", tenure.Operator, gold)
+			plant(t, s, "acme", "gold", "seen")
+			called := mallory
+			if name == "another's token" {
+				called = ada
+			}
+			label := func() (int, string) {
+				code, _, body := do(t, srv.Handler(), "PATCH", "/v1/tenants/acme", `{"labels":{"team":"gold"}}`, called)
+				return code, body
+			}
+			if code, body := label(); name != "another's token" && code != 200 {
+				t.Fatalf("before: %d %s", code, body)
+			}
+			if strings.HasPrefix(name, "a revocation") {
+				p, err := db.Principal(ctx, "mallory")
+				if err != nil {
+					t.Fatal(err)
+				}
+				grants, err := db.Grants(ctx, p.ID, false)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, g := range grants {
+					if err := db.Write(ctx, func(tx *store.Tx) error { return tx.RevokeGrant(g.ID, "ada", time.Now()) }); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			raw, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "tenure.db")+"?_pragma=busy_timeout(10000)")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer raw.Close()
+			past := func(q string) {
+				r, err := raw.Exec(q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n, _ := r.RowsAffected(); n == 0 {
+					t.Fatalf("%s changed nothing", q)
+				}
+			}
+			past(c.forge)
+			code, body := label()
+			if said, detail := codeOf(t, body); said != tenure.Blocked || !strings.Contains(detail, c.says) {
+				t.Errorf("with what is forged: %d %s", code, body)
+			}
+			if code, _, body := do(t, srv.Handler(), "GET", "/v1/tenants/acme", "", called); code != 200 {
+				t.Errorf("a look: %d %s", code, body)
+			}
+			if c.mend == "" {
+				return
+			}
+			past(c.mend)
+			if code, body := label(); code != 200 {
+				t.Errorf("put back: %d %s", code, body)
+			}
+		})
+	}
+}
