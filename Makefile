@@ -49,7 +49,7 @@ lint: ## gofmt, go vet, staticcheck, tidy modules, and the rules of internal/pol
 
 bench: ## the promises on speed and size, each beside its baseline
 	@scripts/prepare postgresql
-	scripts/with-postgres $(GO) run ./bench
+	scripts/with-postgres --durable $(GO) run ./bench
 
 docs: ## write anew what is derived from code: pages, diagrams, golden files
 	scripts/derive
