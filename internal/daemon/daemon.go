@@ -87,6 +87,7 @@ func Run(ctx context.Context, inst *installation.Installation, o Options) error 
 		defer running.Store(false)
 		return inst.Engine.Run(ctx, o.Workers, o.Log)
 	})
+	g.Go(func() error { keys(ctx, inst, o.Log); return nil })
 	g.Go(func() error { checkpoints(ctx, inst, o.Log, o.Checkpoints); return nil })
 	g.Go(func() error {
 		ticks(ctx, inst, o.Log, append(inst.Ticks(), installation.Tick{Name: "answers", Do: srv.Tick}, installation.Tick{Name: "rest", Do: once(giveBack)}))
@@ -184,6 +185,18 @@ func once(do func()) func(context.Context, time.Time) error {
 func giveBack() {
 	debug.FreeOSMemory()
 	forgetProgram()
+}
+
+// keys compares the keystore with the log once, beside the work: a backup of one of them
+// may have been put back while the server was down.
+func keys(ctx context.Context, inst *installation.Installation, log *slog.Logger) {
+	problems, err := inst.CheckKeys(ctx)
+	for _, p := range problems {
+		log.Error("store and keystore don't belong together", "why", p, "next", "tenure audit verify, and the guide's part on restoring a backup")
+	}
+	if err != nil && ctx.Err() == nil {
+		log.Error("the keystore couldn't be compared with the log", "error", err)
+	}
 }
 
 // checkpoints signs the log's head whenever it grew, and a last time at the end.

@@ -2,10 +2,12 @@ package keystore
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenurehq/tenure"
 )
@@ -21,8 +23,24 @@ type Problem struct {
 // backup brought back is refused by AEAD, and named here), each key must
 // unwrap, and nobody else may read any of it. destroyed are the keys that the
 // audit log knows to be destroyed; one of them that is active here came back
-// with a backup of the whole folder. It changes nothing.
+// with a backup of the whole folder. It changes nothing. What another process is
+// writing looks wrong for a moment, so that what is wrong is looked at twice, a second
+// apart.
 func (s *Store) Fsck(ctx context.Context, destroyed ...KeyID) ([]Problem, error) {
+	found, err := s.look(ctx, destroyed)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(time.Second):
+	}
+	again, err := s.look(ctx, destroyed)
+	return slices.DeleteFunc(again, func(p Problem) bool { return !slices.Contains(found, p) }), err
+}
+
+func (s *Store) look(ctx context.Context, destroyed []KeyID) ([]Problem, error) {
 	var found []Problem
 	add := func(id KeyID, text string) { found = append(found, Problem{Key: id, Text: text}) }
 	root := filepath.Join(s.dir, "keys")
@@ -30,10 +48,13 @@ func (s *Store) Fsck(ctx context.Context, destroyed ...KeyID) ([]Problem, error)
 		if err == nil {
 			err = ctx.Err()
 		}
-		if err != nil {
-			return err
+		var info fs.FileInfo
+		if err == nil {
+			info, err = d.Info()
 		}
-		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) && path != root { // it took its place, or was destroyed
+			return nil
+		}
 		if err != nil {
 			return err
 		}

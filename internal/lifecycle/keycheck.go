@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -24,7 +25,7 @@ func newKeyLedger() *keyLedger {
 }
 
 // take reads one entry.
-func (l *keyLedger) take(index int64, e *audit.Entry, fact func(string) string) {
+func (l *keyLedger) take(index int64, e *audit.Entry) {
 	l.tenants[e.Tenant] = true
 	note := func(id keystore.KeyID) {
 		if _, ok := l.made[id]; !ok {
@@ -34,14 +35,40 @@ func (l *keyLedger) take(index int64, e *audit.Entry, fact func(string) string) 
 	for _, sealed := range e.Sealed {
 		note(keystore.KeyID(sealed.Key))
 	}
-	key, action := keystore.KeyID(fact("key")), tenure.Action(fact("action"))
-	switch {
-	case key == "":
-	case e.Kind == "step.result" && action == tenure.ActKeyCreate && fact("state") == string(tenure.StepDone):
-		note(key)
-	case e.Kind == "step.result" && action == tenure.ActKeyDestroy, e.Kind == "sought.end":
-		l.destroyed[key] = true
+	if e.Kind != "step.result" && e.Kind != "sought.end" {
+		return
 	}
+	var f struct {
+		Key    keystore.KeyID
+		Action tenure.Action
+		State  tenure.StepState
+	}
+	switch _ = json.Unmarshal(e.Data, &f); { // what can't be read names no key
+	case f.Key == "":
+	case e.Kind == "sought.end" || f.Action == tenure.ActKeyDestroy:
+		l.destroyed[f.Key] = true
+	case f.Action == tenure.ActKeyCreate && f.State == tenure.StepDone:
+		note(f.Key)
+	}
+}
+
+// CheckKeys names the keys that are lost, revived or unknown by what the log says of
+// them, all of which it reads.
+func (s *Service) CheckKeys(ctx context.Context) (problems []string, err error) {
+	all, err := s.o.Keys.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	said := newKeyLedger()
+	for r, err := range s.o.DB.Entries(ctx, 0) {
+		if err != nil {
+			return nil, err
+		}
+		if e, err := audit.Decode(r.Entry); err == nil { // what can't be read is the audit's to name
+			said.take(r.Index, e)
+		}
+	}
+	return s.checkKeys(ctx, all, said)
 }
 
 // checkKeys compares the keystore with the log, both ways: all are its keys as they stood

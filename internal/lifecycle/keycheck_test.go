@@ -82,6 +82,11 @@ func TestKeystoreBesideTheLog(t *testing.T) {
 			if c.says == "" && all != "" || c.says != "" && !strings.Contains(all, c.says) {
 				t.Errorf("the problems are %q, want %q", all, c.says)
 			}
+			keys, err := s.CheckKeys(ctx)
+			s.must(err)
+			if apart, err := s.Apart(ctx); err != nil || !strings.Contains(strings.Join(append(keys, apart), "\n"), c.says) || c.says == "" && len(keys) > 0 {
+				t.Errorf("a look at the keys alone says %q and %q, %v, want %q", keys, apart, err, c.says)
+			}
 		})
 	}
 	t.Run("keys that were destroyed are back", func(t *testing.T) {

@@ -29,10 +29,10 @@ func (s *Service) fsck(ctx context.Context, db *store.DB) (keys *keyLedger, prob
 		if err != nil {
 			continue // the log's own check names it
 		}
+		keys.take(r.Index, e)
 		var f map[string]any
 		_ = json.Unmarshal(e.Data, &f)
 		str := func(k string) string { v, _ := f[k].(string); return v }
-		keys.take(r.Index, e, str)
 		switch e.Kind {
 		case store.RowsEntry:
 			rows, _ := f["rows"].(map[string]any)

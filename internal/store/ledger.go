@@ -17,10 +17,10 @@ import (
 // ledger is what the log says of the rows that an operation goes by, checked against
 // the log's tree and kept up with it. It reads the whole log once, when it is first asked.
 type ledger struct {
-	mu      sync.Mutex
-	tree    *audit.Tree
-	seal    string // of the head that the tree was compared with
-	seed    maphash.Seed
+	mu     sync.Mutex
+	tree   *audit.Tree
+	seal   string // of the head that the tree was compared with
+	seed   maphash.Seed
 	short  map[uint64]uint64 // short hashes of tenants' and callers' rows: there are many
 	holds  map[string]string // digests by the rows' names
 	covers map[string]string
