@@ -8,6 +8,7 @@
 //	keys/          the keystore; keep it out of the store's backups
 //	handover/      exports that wait for customers
 //	heartbeat.json when the machine's clock was last right
+//	ledger         what the log was read to say of the store's rows; may be deleted
 //	tenure.sock    while a server runs
 package installation
 
@@ -232,7 +233,7 @@ func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Insta
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, store.Options{DSN: set.Store, ReadOnly: o.ReadOnly})
+	db, err := store.Open(ctx, store.Options{DSN: set.Store, ReadOnly: o.ReadOnly, Ledger: filepath.Join(o.Dir, "ledger")})
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"hash/maphash"
+	"hash/fnv"
 	"slices"
 	"strings"
 	"sync"
@@ -15,12 +15,13 @@ import (
 )
 
 // ledger is what the log says of the rows that an operation goes by, checked against
-// the log's tree and kept up with it. It reads the whole log once, when it is first asked.
+// the log's tree and kept up with it. When it is first asked it reads what the log has
+// more than its file, or the whole log.
 type ledger struct {
 	mu     sync.Mutex
 	tree   *audit.Tree
-	seal   string // of the head that the tree was compared with
-	seed   maphash.Seed
+	seal   string            // of the head that the tree was compared with
+	saved  int64             // how far the file has read
 	short  map[uint64]uint64 // short hashes of tenants' and callers' rows: there are many
 	holds  map[string]string // digests by the rows' names
 	covers map[string]string
@@ -96,7 +97,7 @@ func (db *DB) vouched(ctx context.Context, look func(*ledger, *comparison) error
 	if db.key == nil {
 		return nil
 	}
-	l := &db.ledger
+	l, file := &db.ledger, db.ledgerFile
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return db.View(ctx, func(db *DB) error {
@@ -105,7 +106,7 @@ func (db *DB) vouched(ctx context.Context, look func(*ledger, *comparison) error
 		if err := unplanted(q, db.Dialect); err != nil {
 			return err
 		}
-		if err := l.follow(q, c.d); err != nil {
+		if err := l.follow(q, c.d, file, db.key); err != nil {
 			return err
 		}
 		if err := look(l, c); err != nil {
@@ -224,25 +225,29 @@ func rowOf(name string) string {
 	return row
 }
 
+// hash shortens a name, or a digest, which nobody makes without the key.
 func (l *ledger) hash(s string) uint64 {
 	if s == "" {
 		return 0
 	}
-	return maphash.String(l.seed, s)
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(s))
+	return h.Sum64()
 }
 
 // follow reads what the log has more than when it was last asked, and checks that all of it is what
 // its tree was made of.
-func (l *ledger) follow(q reader, d *digester) error {
-	if l.tree == nil {
-		l.tree, _ = audit.NewTree(0, nil)
-		l.seed, l.short = maphash.MakeSeed(), make(map[uint64]uint64)
-		l.holds, l.covers, l.open = make(map[string]string), make(map[string]string), make(map[string]map[string]string)
-	}
+func (l *ledger) follow(q reader, d *digester, file string, key []byte) error {
 	var size int64
 	var seal string
 	if err := q.Row(`select size, seal from audit_head where id = 1`, nil, &size, &seal); err != nil {
 		return err
+	}
+	if l.tree == nil {
+		l.tree, _ = audit.NewTree(0, nil)
+		l.saved, l.short = 0, make(map[uint64]uint64)
+		l.holds, l.covers, l.open = make(map[string]string), make(map[string]string), make(map[string]map[string]string)
+		l.recall(q, file, key, size)
 	}
 	if size == l.tree.Size() && seal == l.seal {
 		return nil
@@ -286,6 +291,7 @@ func (l *ledger) follow(q reader, d *digester) error {
 		return err
 	}
 	l.tree, l.seal = tree, seal
+	l.keep(file, key)
 	return nil
 }
 

@@ -47,21 +47,25 @@ type Options struct {
 	// MaxBatch bounds how many writes share one commit; 0 is 512. The benchmark
 	// of one write a transaction sets it to 1.
 	MaxBatch int
+	// Ledger is a file that keeps what the log was read to say of the rows, so that a
+	// process needn't read all of it again; blank: there is none.
+	Ledger string
 }
 
 // DB is an opened store.
 type DB struct {
-	Dialect Dialect
-	read    *sql.DB
-	view    *sql.Tx // of a View; nil: reads go to read
-	write   *writer
-	lock    *os.File
-	wakes   wakes
-	handed  reservations
-	commits atomic.Pointer[func(Commit)] // see ObserveCommits
-	key     []byte                       // of the rows' digests; see Seal
-	ledger  ledger
-	now     func() time.Time // see Seal
+	Dialect    Dialect
+	read       *sql.DB
+	view       *sql.Tx // of a View; nil: reads go to read
+	write      *writer
+	lock       *os.File
+	wakes      wakes
+	handed     reservations
+	commits    atomic.Pointer[func(Commit)] // see ObserveCommits
+	key        []byte                       // of the rows' digests; see Seal
+	ledger     ledger
+	ledgerFile string
+	now        func() time.Time // see Seal
 }
 
 // Open opens or creates the store. A store that another process has open for
@@ -81,7 +85,7 @@ func openSQLite(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, tenure.Errorf(tenure.Invalid, "store path: %w", err)
 	}
-	db := &DB{Dialect: SQLite}
+	db := &DB{Dialect: SQLite, ledgerFile: o.Ledger}
 	if o.ReadOnly {
 		if _, err := os.Stat(path); err != nil {
 			return nil, tenure.Errorf(tenure.NotFound, "no store at %s", o.DSN).WithHint("make one: tenure init")
@@ -137,7 +141,7 @@ func sqliteDSN(path string, read bool) string {
 }
 
 func openPostgres(ctx context.Context, o Options) (*DB, error) {
-	db := &DB{Dialect: Postgres}
+	db := &DB{Dialect: Postgres, ledgerFile: o.Ledger}
 	var err error
 	if db.read, err = sql.Open("pgx", o.DSN); err != nil {
 		return nil, tenure.Errorf(tenure.Invalid, "store address: %w", redactDSN(err))
