@@ -99,12 +99,16 @@ func route[P, R any](s *Server, e client.Endpoint[P, R], a Access, f func(ctx co
 }
 
 // answers describes what a route answers, the body of the type or nothing, and gives its status.
+// Only the document needs the description.
 func (s *Server) answers(op *huma.Operation, t reflect.Type) int {
 	if t.Field(0).Type == reflect.TypeFor[client.None]() {
 		op.DefaultStatus = http.StatusNoContent
 		return op.DefaultStatus
 	}
 	op.DefaultStatus = cmp.Or(op.DefaultStatus, http.StatusOK)
+	if !s.describing {
+		return op.DefaultStatus
+	}
 	schema := huma.SchemaFromField(s.api.OpenAPI().Components.Schemas, t.Field(0), t.Name()+"Body")
 	op.Responses = map[string]*huma.Response{strconv.Itoa(op.DefaultStatus): {
 		Description: http.StatusText(op.DefaultStatus),
