@@ -26,7 +26,7 @@ help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 build: ## bin/tenure, as it is released
-	$(GO) build -trimpath -ldflags='-s -w' -o bin/tenure ./cmd/tenure
+	$(GO) build -trimpath -tags=grpcnotrace -ldflags='-s -w' -o bin/tenure ./cmd/tenure
 
 test: ## every test, with the race detector, on SQLite and on throw-away PostgreSQL servers
 	@scripts/prepare cc postgresql chromium node

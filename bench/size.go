@@ -88,7 +88,7 @@ func sizeBench(ctx context.Context, e *env) ([]line, error) {
 // buildTenure builds the program as it is released.
 func buildTenure(ctx context.Context, e *env) (string, error) {
 	bin := filepath.Join(e.dir, "tenure")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", bin, "./cmd/tenure")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags=grpcnotrace", "-ldflags=-s -w", "-o", bin, "./cmd/tenure")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return "", fmt.Errorf("build cmd/tenure from the module's folder: %w", err)

@@ -32,7 +32,7 @@ type None struct{}
 // Call asks. Its errors are *tenure.Error. What may be asked again without harm (a
 // GET, and a POST under its Idempotency-Key) is asked again up to twice when the
 // connection breaks or the server says that a later try may succeed.
-func (e Endpoint[P, R]) Call(ctx context.Context, c *Client, p P) (out R, err error) {
+func (e *Endpoint[P, R]) Call(ctx context.Context, c *Client, p P) (out R, err error) {
 	err = c.call(ctx, &endpoint{e.Name, e.Verb, e.Path}, p, &out)
 	return out, err
 }

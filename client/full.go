@@ -11,12 +11,14 @@ var marshaler = reflect.TypeFor[json.Marshaler]()
 // Full gives v with an empty list or map in the place of each that is nil, so that it
 // travels as [] or {} and not as null. What may be left out stays left out, and what
 // writes its own JSON is as it was. Nothing that v holds is changed.
-func Full[T any](v T) T {
-	out, changed := full(reflect.ValueOf(&v).Elem())
-	if !changed {
-		return v
+func Full(v any) any {
+	if v == nil {
+		return nil
 	}
-	return out.Interface().(T)
+	if out, changed := full(reflect.ValueOf(v)); changed {
+		return out.Interface()
+	}
+	return v
 }
 
 func full(v reflect.Value) (out reflect.Value, changed bool) {

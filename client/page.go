@@ -54,18 +54,22 @@ func All[P, T any, Q paged[P]](ctx context.Context, c *Client, e Endpoint[P, Pag
 
 // UpTo collects at most n items of a list; n under 1 is all of it.
 func UpTo[P, T any, Q paged[P]](ctx context.Context, c *Client, e Endpoint[P, Page[T]], p P, n int) ([]T, error) {
-	Q(&p).Page().Limit = 500
+	part := Q(&p).Page()
+	part.Limit = 500
 	if n > 0 {
-		Q(&p).Page().Limit = min(n, 500)
+		part.Limit = min(n, 500)
 	}
 	out := []T{}
-	for item, err := range All[P, T, Q](ctx, c, e, p) {
+	for {
+		page, err := e.Call(ctx, c, p)
 		if err != nil {
 			return nil, err
 		}
-		if out = append(out, item); len(out) == n {
-			break
+		if out = append(out, page.Items...); n > 0 && len(out) >= n {
+			return out[:n], nil
+		}
+		if part.Cursor = page.Next; page.Next == "" {
+			return out, nil
 		}
 	}
-	return out, nil
 }

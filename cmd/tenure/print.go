@@ -10,8 +10,6 @@ import (
 	"time"
 	"unicode"
 
-	"charm.land/lipgloss/v2"
-	"charm.land/lipgloss/v2/table"
 	"golang.org/x/term"
 
 	"github.com/tenurehq/tenure"
@@ -78,20 +76,12 @@ func (p *page) text(format string, args ...any) string {
 
 // loud prints a line that must not be overlooked.
 func (p *page) loud(format string, args ...any) {
-	s := p.text(format, args...)
-	if p.colour {
-		s = lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Red).Render(s)
-	}
-	p.print(s + "\n")
+	p.print(p.styled(boldRed, p.text(format, args...)) + "\n")
 }
 
 // title prints a heading.
 func (p *page) title(format string, args ...any) {
-	s := p.text(format, args...)
-	if p.colour {
-		s = lipgloss.NewStyle().Bold(true).Render(s)
-	}
-	p.print("\n" + s + "\n")
+	p.print("\n" + p.styled(bold, p.text(format, args...)) + "\n")
 }
 
 // fields prints pairs of a name and a value, leaving out those without a value.
@@ -106,53 +96,6 @@ func (p *page) fields(pairs ...string) {
 		if pairs[i+1] != "" {
 			p.print(fmt.Sprintf("%-*s  %s\n", width, pairs[i], clean(pairs[i+1])))
 		}
-	}
-}
-
-// table prints rows: ruled on a terminal, in aligned columns elsewhere.
-func (p *page) table(headers []string, rows [][]string) {
-	for _, r := range rows {
-		for i := range r {
-			if r[i] = clean(r[i]); r[i] == "" {
-				r[i] = "-"
-			}
-		}
-	}
-	if !p.terminal {
-		p.columns(headers, rows)
-		return
-	}
-	t := table.New().Headers(headers...).Rows(rows...).Border(lipgloss.RoundedBorder()).
-		StyleFunc(func(row, _ int) lipgloss.Style {
-			s := lipgloss.NewStyle().Padding(0, 1)
-			if row == table.HeaderRow && p.colour {
-				s = s.Bold(true)
-			}
-			return s
-		})
-	if s := t.String(); lipgloss.Width(s) <= p.width {
-		p.print(s + "\n")
-		return
-	}
-	p.print(t.Width(p.width).String() + "\n")
-}
-
-func (p *page) columns(headers []string, rows [][]string) {
-	widths := make([]int, len(headers))
-	for _, r := range append([][]string{headers}, rows...) {
-		for i, cell := range r {
-			widths[i] = max(widths[i], lipgloss.Width(cell))
-		}
-	}
-	for _, r := range append([][]string{headers}, rows...) {
-		var b strings.Builder
-		for i, cell := range r {
-			b.WriteString(cell)
-			if i < len(r)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-lipgloss.Width(cell)+2))
-			}
-		}
-		p.print(b.String() + "\n")
 	}
 }
 

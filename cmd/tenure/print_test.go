@@ -58,6 +58,13 @@ func TestTables(t *testing.T) {
 			t.Errorf("%d wide: %s", n, line)
 		}
 	}
+	var wide bytes.Buffer
+	(&page{w: &wide, width: 24, terminal: true}).table([]string{"name", "why"}, [][]string{{"テナント", "two words\nand " + strings.Repeat("x", 20)}})
+	want = "╭──────────┬───────────╮\n│ name     │ why       │\n├──────────┼───────────┤\n│ テナント │ two words │\n" +
+		"│          │ and       │\n│          │ xxxxxxxxx │\n│          │ xxxxxxxxx │\n│          │ xx        │\n╰──────────┴───────────╯\n"
+	if d := cmp.Diff(want, wide.String()); d != "" {
+		t.Error(d)
+	}
 	if s := ruled.String(); !strings.Contains(s, "╭") || strings.Contains(s, "\x1b") {
 		t.Errorf("without colour a terminal's table is\n%q", s)
 	}

@@ -72,18 +72,22 @@ func (a *app) open(ctx context.Context, readOnly bool) (*session, error) {
 
 // ask makes one call. After a write on the folder itself it also runs what is
 // due, since no server does.
-func ask[P, R any](ctx context.Context, a *app, e client.Endpoint[P, R], p P) (R, error) {
-	var none R
+func ask[P, R any](ctx context.Context, a *app, e client.Endpoint[P, R], p P) (out R, err error) {
 	s, err := a.connect(ctx, e.Verb == http.MethodGet)
-	if err != nil {
-		return none, err
-	}
-	defer s.close()
-	out, err := e.Call(ctx, s.Client, p)
-	if err == nil && e.Verb != http.MethodGet {
-		err = s.carryOn(ctx, "")
+	if err == nil {
+		out, err = e.Call(ctx, s.Client, p)
+		err = s.asked(ctx, e.Verb, err)
 	}
 	return out, err
+}
+
+// asked ends a session of one call, which may have failed.
+func (s *session) asked(ctx context.Context, verb string, err error) error {
+	defer s.close()
+	if err == nil && verb != http.MethodGet {
+		err = s.carryOn(ctx, "")
+	}
+	return err
 }
 
 // pagedBy is a struct of parameters whose pages ask can turn.

@@ -311,7 +311,7 @@ func (a *advance) take(o outcome) {
 func (a *advance) start(i int, now time.Time, died, drains bool) {
 	n := &a.s.nodes[i]
 	n.mine = true
-	t := &Task{Operation: a.s.op.Operation, Plan: a.s.plan, Step: n.step, Row: n.row, Tenant: a.s.tenant, Now: now, Trace: a.s.op.Trace, engine: a.e, stop: a.ctx, died: died, drains: drains}
+	t := &Task{Operation: a.s.op.Operation, Plan: a.s.plan, Step: n.step, on: n.on, Row: n.row, Tenant: a.s.tenant, Now: now, Trace: a.s.op.Trace, engine: a.e, stop: a.ctx, died: died, drains: drains}
 	ctx, cancel := context.WithTimeout(a.work, a.e.timeout())
 	a.mu.Lock()
 	a.running[i] = lease{seq: n.row.Seq, token: n.row.Token, key: n.row.Key, cancel: cancel}

@@ -17,6 +17,7 @@ type snapshot struct {
 	plan      *tenure.Plan
 	nodes     []node // the plan's steps, then compensations
 	begin     int    // every node before it has ended well
+	waiting   waiting
 	byKey     map[string]int
 	approvals []tenure.Approval
 	extra     int // how many more persons must approve than the plan says
@@ -33,6 +34,7 @@ type snapshot struct {
 // node is a step with its row.
 type node struct {
 	step  *tenure.Step
+	on    *tenure.PlannedResource // what the step is about; nil: no resource of the plan
 	row   store.StepRow
 	needs []int // indexes of what the step needs; -1 for one that isn't there
 	mine  bool  // a task of this very Advance runs it
@@ -86,9 +88,17 @@ func decide(s *snapshot, now time.Time) decision {
 	for s.begin < len(s.nodes) && s.nodes[s.begin].ended() {
 		s.begin++
 	}
+	s.waiting.begin(len(s.nodes))
 	for i := s.begin; i < len(s.nodes); i++ {
+		if !compensating && s.waiting.still(i) {
+			open++
+			continue
+		}
 		n := &s.nodes[i]
 		undo := i >= len(s.plan.Steps)
+		if !s.over(i) {
+			s.waiting.open[i] = s.waiting.look
+		}
 		switch n.row.State {
 		case tenure.StepDone, tenure.StepSkipped:
 			continue
@@ -110,7 +120,7 @@ func decide(s *snapshot, now time.Time) decision {
 		case n.row.State == tenure.StepRunning && n.step.Destructive && s.holding(n.step) != "":
 			d.drains = append(d.drains, i)
 			continue
-		case !s.ready(n):
+		case !s.ready(i):
 			continue
 		case n.step.Action.IsGate():
 			w := s.gate(n, now)
@@ -285,41 +295,6 @@ func unique(in []string) []string {
 // ended says whether a step is over for good, well or by an exception.
 func (n *node) ended() bool {
 	return n.row.State == tenure.StepDone || n.row.State == tenure.StepSkipped
-}
-
-// ready says whether all that the step needs has ended well enough. Where
-// something was reopened, all that came before counts, not the last step alone.
-func (s *snapshot) ready(n *node) bool {
-	if s.reopened {
-		return s.allReady(n, make(map[int]bool))
-	}
-	for _, i := range n.needs {
-		if i < 0 || !s.over(i) {
-			return false
-		}
-	}
-	return true
-}
-
-func (s *snapshot) allReady(n *node, seen map[int]bool) bool {
-	for _, i := range n.needs {
-		if i < 0 || !s.over(i) {
-			return false
-		}
-		if !seen[i] {
-			seen[i] = true
-			if !s.allReady(&s.nodes[i], seen) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// over says whether a step has ended, well enough for what follows.
-func (s *snapshot) over(i int) bool {
-	n := &s.nodes[i]
-	return n.ended() || n.step.Optional && n.row.State == tenure.StepFailed
 }
 
 // undoable says whether the operation may be taken back: only one that creates.

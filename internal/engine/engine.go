@@ -86,8 +86,9 @@ type Task struct {
 	Step      *tenure.Step
 	Row       store.StepRow // as claimed: its token is the fence
 	Tenant    store.TenantRow
-	Now       time.Time // business time at the claim
-	Trace     string    // of the request that started the operation (W3C traceparent); blank: none
+	Now       time.Time               // business time at the claim
+	Trace     string                  // of the request that started the operation (W3C traceparent); blank: none
+	on        *tenure.PlannedResource // what the step is about
 	engine    *Engine
 	stop      context.Context // ends when the engine is told to stop: a step then yields between batches
 	died      bool            // the attempt before this one died with its process
@@ -319,6 +320,11 @@ func (e *Engine) read(ctx context.Context, id tenure.OperationID, thorough bool)
 
 func (s *snapshot) link(rows []store.StepRow) {
 	s.nodes = make([]node, len(rows))
+	s.waiting.begin(len(rows))
+	resources := make(map[tenure.ResourceID]*tenure.PlannedResource, len(s.plan.Resources))
+	for i := range s.plan.Resources {
+		resources[s.plan.Resources[i].ID] = &s.plan.Resources[i]
+	}
 	s.byKey = make(map[string]int, len(rows))
 	before := ""
 	for i, row := range rows {
@@ -329,7 +335,7 @@ func (s *snapshot) link(rows []store.StepRow) {
 			step = undoStep(s.plan, row, before)
 			before = row.Key
 		}
-		s.nodes[i] = node{step: step, row: row}
+		s.nodes[i] = node{step: step, on: resources[step.Resource], row: row}
 		s.byKey[step.Key] = i
 	}
 	for i := range s.nodes {
@@ -343,7 +349,7 @@ func (s *snapshot) link(rows []store.StepRow) {
 		}
 	}
 	for i := range s.nodes {
-		s.reopened = s.reopened || s.nodes[i].ended() && !s.ready(&s.nodes[i])
+		s.reopened = s.reopened || s.nodes[i].ended() && !s.ready(i)
 	}
 }
 

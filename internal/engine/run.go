@@ -116,6 +116,9 @@ func major(version string) string {
 
 // Planned returns the plan's record of a resource; nil if it has none.
 func (t *Task) Planned(id tenure.ResourceID) *tenure.PlannedResource {
+	if t.on != nil && t.on.ID == id {
+		return t.on
+	}
 	for i := range t.Plan.Resources {
 		if t.Plan.Resources[i].ID == id {
 			return &t.Plan.Resources[i]

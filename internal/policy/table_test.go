@@ -101,7 +101,7 @@ type sight struct {
 // used in test files besides.
 var modules = []module{
 	{"cel.dev/cel-go", []string{"internal/blueprint"}, nil, "expressions are a blueprint's; what they give is plain data"},
-	{"charm.land/lipgloss/v2", []string{"cmd/*"}, nil, "looks are the command line's"},
+	{"github.com/mattn/go-runewidth", []string{"cmd/*"}, nil, "looks are the command line's"},
 	{"filippo.io/age", []string{"cmd/*", "internal/lifecycle"}, []string{"*"}, "exports are encrypted as they are handed over; a recipient is checked where it is typed"},
 	{"github.com/goccy/go-yaml", []string{"cmd/*", "internal/blueprint", "internal/installation"}, []string{"*"}, "blueprints, settings and parameter files are YAML"},
 	{"github.com/cedar-policy/cedar-go", []string{"internal/guard"}, nil, "policies that deny are Cedar's"},

@@ -72,6 +72,16 @@ func (x *exchange) Write(p []byte) (int, error) {
 	return x.answer.Write(p)
 }
 
+// answers makes what a handler returned the answer; what has no content says nothing.
+func (x *exchange) answers(status int, v any, err error) {
+	switch {
+	case err != nil:
+		x.fail(err)
+	case status != http.StatusNoContent:
+		x.say(status, client.Full(v))
+	}
+}
+
 // say makes a value the answer.
 func (x *exchange) say(status int, v any) {
 	kind, err := x.s.api.Negotiate(x.Header("Accept"))

@@ -44,11 +44,16 @@ func (s *Server) describe() {
 	delete(doc.Components.Schemas.Map(), "ErrorDetail")
 }
 
-// openAPI writes the document. That takes as long as the rest of a server's start,
-// and few ask for it.
+// openAPI writes the document, of routes that are registered once more for it: to describe what
+// they answer takes as long as the rest of a server's start, and few ask for it.
 func (s *Server) openAPI() ([]byte, error) {
-	doc := s.api.OpenAPI()
-	tags, err := s.tags()
+	d := &Server{o: s.o, mux: http.NewServeMux(), status: map[string]int{}, streams: map[string]bool{}, describing: true}
+	if err := d.register(); err != nil {
+		return nil, err
+	}
+	d.describe()
+	doc := d.api.OpenAPI()
+	tags, err := d.tags()
 	if err != nil {
 		return nil, err
 	}

@@ -88,34 +88,33 @@ type answered[R any] struct{ Body R }
 // route registers an endpoint with who may use it and what answers it.
 func route[P, R any](s *Server, e client.Endpoint[P, R], a Access, f func(ctx context.Context, c *Call, p *P) (R, error)) {
 	op := s.operation(e.Name, e.Verb, e.Path, e.Summary, e.Example, e.Once, a)
-	silent := reflect.TypeFor[R]() == reflect.TypeFor[client.None]()
-	if silent {
-		op.DefaultStatus = http.StatusNoContent
-	} else {
-		s.answers(&op, reflect.TypeFor[answered[R]]())
-	}
+	status := s.answers(&op, reflect.TypeFor[answered[R]]())
 	huma.Register(s.api, op, func(ctx context.Context, p *P) (*struct{}, error) {
 		c := callOf(ctx)
 		c.x.reached = true
 		out, err := f(ctx, c, p)
-		switch {
-		case err != nil:
-			c.x.fail(err)
-		case !silent:
-			c.x.say(op.DefaultStatus, client.Full(out))
-		}
+		c.x.answers(status, out, err)
 		return nil, nil
 	})
 }
 
-// answers describes what a route answers: the body of the type.
-func (s *Server) answers(op *huma.Operation, t reflect.Type) {
+// answers describes what a route answers, the body of the type or nothing, and gives its status.
+// Only the document needs the description.
+func (s *Server) answers(op *huma.Operation, t reflect.Type) int {
+	if t.Field(0).Type == reflect.TypeFor[client.None]() {
+		op.DefaultStatus = http.StatusNoContent
+		return op.DefaultStatus
+	}
 	op.DefaultStatus = cmp.Or(op.DefaultStatus, http.StatusOK)
+	if !s.describing {
+		return op.DefaultStatus
+	}
 	schema := huma.SchemaFromField(s.api.OpenAPI().Components.Schemas, t.Field(0), t.Name()+"Body")
 	op.Responses = map[string]*huma.Response{strconv.Itoa(op.DefaultStatus): {
 		Description: http.StatusText(op.DefaultStatus),
 		Content:     map[string]*huma.MediaType{"application/json": {Schema: schema}},
 	}}
+	return op.DefaultStatus
 }
 
 // accepted is route for what goes on after the answer: 202.

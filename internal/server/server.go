@@ -46,6 +46,8 @@ type Server struct {
 	tail     *tail
 	document func() ([]byte, error) // written when it is first asked for
 
+	describing bool // it only describes its routes, answers among them, and serves nothing
+
 	routes  []Route
 	status  map[string]int  // of routes that don't answer 200
 	streams map[string]bool // routes that stream
@@ -63,20 +65,24 @@ func New(o Options) (*Server, error) {
 		replays: &replays{now: o.Service.Now, db: o.Service.Engine.DB}, status: map[string]int{}, streams: map[string]bool{},
 	}
 	s.tail = newTail(s.db(), o.Governor)
-	s.api = humago.New(s.mux, config())
-	for _, noun := range nouns() {
-		noun(s)
-	}
-	if s.broken != nil {
-		return nil, s.broken
+	if err := s.register(); err != nil {
+		return nil, err
 	}
 	if err := s.replays.start(context.Background()); err != nil {
 		return nil, err
 	}
-	s.describe()
 	s.document = sync.OnceValues(s.openAPI)
 	s.mount()
 	return s, nil
+}
+
+// register registers every route.
+func (s *Server) register() error {
+	s.api = humago.New(s.mux, config())
+	for _, noun := range nouns() {
+		noun(s)
+	}
+	return s.broken
 }
 
 // Close ends the streams.

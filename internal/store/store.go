@@ -134,7 +134,7 @@ func sqliteDSN(path string, read bool) string {
 		q.Add("_pragma", "journal_mode(wal)")
 		q.Add("_pragma", "secure_delete(1)") // what is forgotten is overwritten, not only unlinked
 		q.Add("_pragma", "wal_autocheckpoint(16000)")
-		q.Add("_pragma", "cache_size(-32000)")
+		q.Add("_pragma", "cache_size(-8000)")
 		q.Set("_txlock", "immediate")
 	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
