@@ -43,17 +43,18 @@ const catalogSQL = `select c.oid, n.nspname, c.relname, c.relkind, c.relispopula
 select h.inhrelid, h.inhparent from pg_inherits h join pg_class c on c.oid = h.inhrelid and c.relkind in ('r', 'p', 'f')`
 
 // connectedSQL is such a condition: what is in no schema of APART, every view, and what
-// inheritance, foreign keys and views connect with these, however far. It goes along
-// indexes, so that its cost is that of what is read and not of what is left out.
-const connectedSQL = `c.oid in (with recursive connected (oid) as (
- (select d.objid from pg_depend d where d.refclassid = 'pg_namespace'::regclass and d.classid = 'pg_class'::regclass and d.refobjid = any (array(select oid from pg_namespace where oid <> all (APART::oid[])))
+// inheritance, foreign keys and views connect with these, however far. What came with the server
+// (under 16384) is connected with nothing of anybody's. It goes along indexes, so that its cost is
+// that of what is read and not of what is left out.
+const connectedSQL = `c.oid = any (array(with recursive connected (oid) as (
+ (select d.objid from pg_depend d where d.refclassid = 'pg_namespace'::regclass and d.classid = 'pg_class'::regclass and d.refobjid = any (array(select oid from pg_namespace where oid <> all (APART::oid[]))) and d.objid::bigint >= 16384
   union all select w.ev_class from pg_rewrite w where w.rulename = '_RETURN' and w.oid >= 16384)
  union select x.oid from connected r, lateral (
   select h.inhparent from pg_inherits h where h.inhrelid = r.oid union all select h.inhrelid from pg_inherits h where h.inhparent = r.oid
   union all select k.confrelid from pg_constraint k where k.conrelid = r.oid and k.contype = 'f'
   union all select k.conrelid from pg_depend d join pg_constraint k on k.oid = d.objid and k.contype = 'f' where d.refclassid = 'pg_class'::regclass and d.refobjid = r.oid and d.classid = 'pg_constraint'::regclass
   union all select d.refobjid from pg_rewrite w join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid and d.refclassid = 'pg_class'::regclass where w.ev_class = r.oid) x (oid))
- select oid from connected)`
+ select oid from connected))`
 
 // readCatalog reads the catalog for a tenant's resource. Relations of the named schemas
 // are there even if they are another tenant's.

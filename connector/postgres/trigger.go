@@ -57,6 +57,8 @@ func (f function) text() string {
 const bodySQL = `pg_get_userbyid(p.proowner), l.lanname, p.prosrc || coalesce(pg_get_function_sqlbody(p.oid), ''),
  coalesce((select json_agg(trim(both '" ' from w)) from unnest(p.proconfig) c, regexp_split_to_table(substr(c, 13), ',') w where c like 'search\_path=%')::text, 'null')`
 
+// Each part goes by the tables' oids, along an index: the planner is told so where it would go through
+// the columns or the keys of all tables.
 const triggersSQL = `select g.tgrelid::text, g.tgname, 'trigger', g.tgtype::text, (select coalesce(json_agg(a.attname), '[]') from pg_attribute a where a.attrelid = g.tgrelid and a.attnum = any (g.tgattr))::text,
  coalesce(g.tgoldtable, ''), coalesce(g.tgnewtable, ''), coalesce(substring(pg_get_triggerdef(g.oid) from ' WHEN (\(.*\)) EXECUTE '), ''), pn.nspname, p.proname, ` + bodySQL + `
  from pg_trigger g join pg_proc p on p.oid = g.tgfoid join pg_namespace pn on pn.oid = p.pronamespace join pg_language l on l.oid = p.prolang
@@ -66,7 +68,7 @@ select w.ev_class::text, w.rulename, 'rule', case w.ev_type when '2' then 19 whe
  from pg_rewrite w where w.rulename <> '_RETURN' and w.ev_enabled in ('O', 'A') and w.ev_class {{oids}}
 union all
 select d.adrelid::text, a.attname, 'expression', case a.attgenerated when '' then 4 else 20 end::text, '[]', '', '', '', '', '', '', 'sql', pg_get_expr(d.adbin, case a.attgenerated when '' then 0 else d.adrelid end), 'null'
- from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum where d.adrelid {{oids}}
+ from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum where d.adrelid {{oids}} and a.attrelid {{oids}}
 union all
 select k.conrelid::text, k.conname, 'expression', '20', '[]', '', '', '', '', '', '', 'sql', pg_get_constraintdef(k.oid), 'null' from pg_constraint k where k.contype = 'c' and k.conrelid {{oids}}
 union all
@@ -74,7 +76,8 @@ select i.indrelid::text, c.relname, 'expression', '20', '[]', '', '', '', '', ''
  from pg_index i join pg_class c on c.oid = i.indexrelid where (i.indexprs is not null or i.indpred is not null) and i.indrelid {{oids}}
 union all
 select g.tgrelid::text, k.conname, 'disabled', '8', '[]', '', '', '', '', '', '', '', k.conrelid::regclass::text, 'null'
- from pg_trigger g join pg_constraint k on k.oid = g.tgconstraint where g.tgisinternal and k.contype = 'f' and k.confdeltype in ('n', 'd') and g.tgenabled in ('D', 'R') and g.tgtype & 8 = 8 and g.tgrelid {{oids}}
+ from (select t.tgrelid, t.tgconstraint from pg_trigger t where t.tgisinternal and t.tgenabled in ('D', 'R') and t.tgtype & 8 = 8 and t.tgrelid {{oids}} offset 0) g
+ join pg_constraint k on k.oid = g.tgconstraint where k.contype = 'f' and k.confdeltype in ('n', 'd')
 order by 1, 2`
 
 // An aggregate is what its functions do, under its own name.
