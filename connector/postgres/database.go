@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -494,10 +495,29 @@ const occupantsSQL = `select a.pid::text, r.rolname, (not r.rolsuper or me.rolsu
  cross join (select rolsuper from pg_roles where rolname = current_user) me where b.datname = `
 
 // vacated ends the sessions in a database. Blocked are those of superusers, which they
-// alone may end.
+// alone may end, if they don't go by themselves within two seconds: one that somebody has
+// closed stands there for a moment.
 func vacated(ctx context.Context, s *session, name string) error {
-	var ends, stays []string
-	err := s.simple(ctx, occupantsSQL+literal(name)+" order by 1", func(_ int, v [][]byte) error {
+	stays, err := occupants(ctx, s, name)
+	for end := time.Now().Add(2 * time.Second); err == nil && len(stays) > 0 && time.Now().Before(end); {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+		stays, err = occupants(ctx, s, name)
+	}
+	if err == nil && len(stays) > 0 {
+		return tenure.Errorf(tenure.Blocked, "database %q is in use by a superuser: %s", name, strings.Join(stays, ", ")).
+			WithHint("a superuser ends such a session: select pg_terminate_backend(PROCESS); then retry")
+	}
+	return err
+}
+
+// occupants ends the sessions that Tenure's role may end, and names the others.
+func occupants(ctx context.Context, s *session, name string) (stays []string, err error) {
+	var ends []string
+	err = s.simple(ctx, occupantsSQL+literal(name)+" order by 1", func(_ int, v [][]byte) error {
 		if string(v[2]) == "true" {
 			ends = append(ends, string(v[0]))
 		} else {
@@ -508,11 +528,7 @@ func vacated(ctx context.Context, s *session, name string) error {
 	if err == nil && len(ends) > 0 {
 		err = s.simple(ctx, "select pg_terminate_backend(pid, 5000)::text from unnest("+literal("{"+strings.Join(ends, ",")+"}")+"::int[]) p (pid)", nil)
 	}
-	if err == nil && len(stays) > 0 {
-		return tenure.Errorf(tenure.Blocked, "database %q is in use by a superuser: %s", name, strings.Join(stays, ", ")).
-			WithHint("a superuser ends such a session: select pg_terminate_backend(PROCESS); then retry")
-	}
-	return err
+	return stays, err
 }
 
 func (k databases) unquarantine(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {

@@ -123,6 +123,9 @@ func (g *Governor) mayRevoke(ctx context.Context, tx *store.Tx, c tenure.Caller,
 // change reads an elevation that the caller may see, lets f move it, and stores
 // and audits what came of it.
 func (g *Governor) change(ctx context.Context, c tenure.Caller, id tenure.ElevationID, kind string, f func(*store.Tx, tenure.Elevation) (tenure.Elevation, error)) (e tenure.Elevation, err error) {
+	if err := g.o.DB.VouchedRow(ctx, "elevation", string(id)); err != nil {
+		return e, err
+	}
 	err = g.o.DB.Write(ctx, func(tx *store.Tx) error {
 		row, err := tx.Elevation(id)
 		if tenure.CodeOf(err) == tenure.NotFound {

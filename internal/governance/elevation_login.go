@@ -29,6 +29,9 @@ const claiming = 5 * time.Minute
 // window. When the login can't be opened the clock doesn't start.
 func (g *Governor) ClaimElevation(ctx context.Context, c tenure.Caller, id tenure.ElevationID) (tenure.Elevation, *Login, error) {
 	now := g.Now()
+	if err := g.o.DB.VouchedRow(ctx, "elevation", string(id)); err != nil {
+		return tenure.Elevation{}, nil, err
+	}
 	e, login, err := g.beginClaim(ctx, c, id, now)
 	if err != nil {
 		return e, nil, err

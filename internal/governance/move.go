@@ -214,6 +214,9 @@ func (g *Governor) decideMove(ctx context.Context, c tenure.Caller, digest, stat
 		return store.Move{}, tenure.Errorf(tenure.Invalid, "a note has at most 1,000 bytes")
 	}
 	now := g.Now()
+	if err := g.o.DB.VouchedRow(ctx, "access_move", digest); err != nil {
+		return store.Move{}, err
+	}
 	err := g.o.DB.Write(ctx, func(tx *store.Tx) error {
 		m, err := tx.Move(digest)
 		if tenure.CodeOf(err) == tenure.NotFound || err == nil && !seesMove(c, m.Move) {

@@ -15,9 +15,8 @@ import (
 
 // Purposes of one-time texts.
 const (
-	purposeBootstrap = "bootstrap"
-	purposeSignIn    = "sign-in"
-	purposeDevice    = "device"
+	purposeSignIn = "sign-in"
+	purposeDevice = "device"
 )
 
 // Lives of one-time texts.
@@ -37,7 +36,7 @@ func (g *Governor) BootstrapCode(ctx context.Context) (tenure.Secret, error) {
 		return code, err
 	}
 	return code, g.o.DB.Write(ctx, func(tx *store.Tx) error {
-		if err := tx.SaveOneTime(store.OneTime{Hash: hash, Purpose: purposeBootstrap, CreatedAt: now, ExpiresAt: now.Add(bootstrapLife)}); err != nil {
+		if err := tx.SaveOneTime(store.OneTime{Hash: hash, Purpose: store.Bootstrap, CreatedAt: now, ExpiresAt: now.Add(bootstrapLife)}); err != nil {
 			return err
 		}
 		return tx.Log(e)
@@ -57,8 +56,11 @@ func (g *Governor) Redeem(ctx context.Context, code tenure.Secret, name, email s
 	if err != nil {
 		return p, err
 	}
+	if err := g.o.DB.VouchedRow(ctx, "one_time", hashOf(code)); err != nil {
+		return p, err
+	}
 	err = g.o.DB.Write(ctx, func(tx *store.Tx) error {
-		if _, err := tx.UseOneTime(purposeBootstrap, hashOf(code), now); err != nil {
+		if _, err := tx.UseOneTime(store.Bootstrap, hashOf(code), now); err != nil {
 			return err
 		}
 		alike, err := place(tx, p)
@@ -271,6 +273,9 @@ func (g *Governor) DeviceToken(ctx context.Context, code tenure.Secret) (store.T
 	case o.Principal == "":
 		return store.Token{}, tenure.Secret{}, ErrPending
 	}
+	if err := g.o.DB.VouchedRow(ctx, "one_time", o.Hash); err != nil { // that the person has confirmed it
+		return store.Token{}, tenure.Secret{}, err
+	}
 	text, hash := newSecret(tokenPrefix)
 	t := store.Token{ID: tenure.NewID[tenure.TokenID](now), Principal: tenure.PrincipalID(o.Principal), Name: "command line", Strong: o.Data == "strong", CreatedAt: now, ExpiresAt: now.Add(deviceToken)}
 	err = g.o.DB.Write(ctx, func(tx *store.Tx) error {
@@ -299,6 +304,6 @@ func (g *Governor) DeviceToken(ctx context.Context, code tenure.Secret) (store.T
 
 // AwaitsFirst says whether a bootstrap code is out that nobody has used.
 func (g *Governor) AwaitsFirst(ctx context.Context) bool {
-	open, err := g.o.DB.OneTimeOpen(ctx, purposeBootstrap, g.Now())
+	open, err := g.o.DB.OneTimeOpen(ctx, store.Bootstrap, g.Now())
 	return err == nil && open
 }

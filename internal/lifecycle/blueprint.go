@@ -164,6 +164,16 @@ func (s *Service) Blueprints(ctx context.Context) ([]store.Blueprint, error) {
 	return s.o.DB.Blueprints(ctx)
 }
 
+// plannable loads a revision that plans may be made by: another person has published it,
+// as the log says too.
+func (s *Service) plannable(ctx context.Context, ref string) (*blueprint.Compiled, error) {
+	c, err := s.compiled(ctx, ref, true)
+	if err != nil {
+		return nil, err
+	}
+	return c, s.o.DB.VouchedRow(ctx, "blueprint", c.Digest)
+}
+
 // compiled loads a revision, ready to be evaluated.
 func (s *Service) compiled(ctx context.Context, ref string, published bool) (*blueprint.Compiled, error) {
 	b, err := s.Blueprint(ctx, ref)

@@ -76,6 +76,9 @@ func (s *Service) OpenDepartureLink(ctx context.Context, secret tenure.Secret) (
 	case !hmac.Equal([]byte(s.linkSecret(l).Reveal()), []byte(secret.Reveal())), !l.RevokedAt.IsZero(), !s.Now().Before(l.ExpiresAt):
 		return store.DepartureLink{}, none
 	}
+	if err := s.o.DB.VouchedRow(ctx, "departure_link", string(l.ID)); err != nil {
+		return store.DepartureLink{}, err
+	}
 	if now := s.Now(); now.Sub(l.SeenAt) > time.Minute {
 		_ = s.o.DB.Write(ctx, func(tx *store.Tx) error { return tx.SeeDepartureLink(l.ID, now) })
 	}

@@ -52,6 +52,9 @@ func TestForgedRowsDestroyNothing(t *testing.T) {
 		"steps done": {false, 50 * day, func(s *site, op tenure.OperationID) {
 			s.behind(`update step set state = 'done', verdict = 'verified', ended_at = 1 where operation = ? and key in (select w.step from approval_wait w where w.operation = step.operation)`, string(op))
 		}, "step op_"},
+		"waits shortened": {false, 20 * day, func(s *site, op tenure.OperationID) {
+			s.behind(`update step set ended_at = 1 where operation = ? and state = 'done'`, string(op))
+		}, "step op_"},
 		"steps skipped": {false, 50 * day, func(s *site, op tenure.OperationID) {
 			s.behind(`update step set state = 'skipped' where operation = ? and key in (select w.step from approval_wait w where w.operation = step.operation)`, string(op))
 		}, "step op_"},

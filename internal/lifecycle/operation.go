@@ -86,6 +86,10 @@ func (s *Service) Start(ctx context.Context, digest string, in Intent, by string
 	if err != nil {
 		return op, err
 	}
+	standing, err := s.standings(ctx, p)
+	if err != nil {
+		return op, err
+	}
 	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		if have, err := tx.TriggeredOperation(trigger); err != nil || have != "" {
 			id = have
@@ -128,7 +132,7 @@ func (s *Service) Start(ctx context.Context, digest string, in Intent, by string
 		if err := tx.Log(e); err != nil {
 			return err
 		}
-		return s.startStanding(ctx, tx, p, n.Operation, in.Trigger, now)
+		return s.startStanding(ctx, tx, p, n.Operation, standing, in.Trigger, now)
 	})
 	if err != nil {
 		return op, err

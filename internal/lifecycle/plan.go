@@ -140,7 +140,7 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 	}
 	out := &planner.Input{Kind: in.Kind, At: now, Reason: in.Reason, Tenant: t.Tenant, Ref: t.Blueprint, Anchors: t.Anchors, Recipient: in.Recipient, AtOnce: in.AtOnce, EraseOnly: in.EraseOnly, Reissue: in.Reissue, Rules: s.o.Approvals}
 	out.Tenant.Labels = t.Labels
-	c, err := s.compiled(ctx, t.Blueprint.Digest, true)
+	c, err := s.plannable(ctx, t.Blueprint.Digest)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 		if in.Blueprint == "" {
 			in.Blueprint = t.Blueprint.Name
 		}
-		if c, err = s.compiled(ctx, in.Blueprint, true); err != nil {
+		if c, err = s.plannable(ctx, in.Blueprint); err != nil {
 			return nil, err
 		}
 		if err := bound(c); err != nil && c.Ref() != from {
@@ -272,6 +272,9 @@ func (s *Service) onboardInput(ctx context.Context, in Intent, now time.Time) (*
 		return nil, err
 	}
 	if err := bound(c); err != nil {
+		return nil, err
+	}
+	if err := s.o.DB.VouchedRow(ctx, "blueprint", c.Digest); err != nil { // that another person has published it
 		return nil, err
 	}
 	if err := s.barred(ctx, c.Ref()); err != nil {

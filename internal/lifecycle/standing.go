@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -60,6 +61,9 @@ func (s *Service) speaksFor(c tenure.Caller, p tenure.Permission, rule tenure.St
 func (s *Service) ReviewStanding(ctx context.Context, c tenure.Caller, id tenure.StandingID, digest string) (tenure.Standing, error) {
 	var st tenure.Standing
 	if err := signer(c); err != nil {
+		return st, err
+	}
+	if err := s.o.DB.VouchedRow(ctx, "standing", string(id)); err != nil { // a first review that nobody gave isn't counted with the second
 		return st, err
 	}
 	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
@@ -248,10 +252,31 @@ func (s *Service) SeeStandingStart(ctx context.Context, c tenure.Caller, id tenu
 	return start, err
 }
 
+// standings are the standing approvals that may open a plan's gate: those that are as
+// the log says.
+func (s *Service) standings(ctx context.Context, p *tenure.Plan) (out []tenure.StandingID, err error) {
+	if tenure.OnlyCreates(p) != "" {
+		return nil, nil
+	}
+	all, err := s.o.DB.Standings(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	for _, st := range all {
+		switch err := s.o.DB.VouchedRow(ctx, "standing", string(st.ID)); {
+		case err == nil:
+			out = append(out, st.ID)
+		case tenure.CodeOf(err) != tenure.Blocked:
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // startStanding lets a standing approval that covers a plan open its approval gate,
 // in the transaction that starts it. Where none does, the gate waits for hands.
-func (s *Service) startStanding(ctx context.Context, tx *store.Tx, p *tenure.Plan, op tenure.Operation, trigger string, now time.Time) error {
-	if tenure.OnlyCreates(p) != "" {
+func (s *Service) startStanding(ctx context.Context, tx *store.Tx, p *tenure.Plan, op tenure.Operation, vouched []tenure.StandingID, trigger string, now time.Time) error {
+	if len(vouched) == 0 {
 		return nil
 	}
 	var gate *tenure.Step
@@ -272,7 +297,7 @@ func (s *Service) startStanding(ctx context.Context, tx *store.Tx, p *tenure.Pla
 		return err
 	}
 	for _, st := range rules {
-		if st.Starts(p, op, gate, facts, 0, now) != "" {
+		if !slices.Contains(vouched, st.ID) || st.Starts(p, op, gate, facts, 0, now) != "" {
 			continue
 		}
 		today, err := tx.CountStarts(st.ID, now.Add(-24*time.Hour))

@@ -137,6 +137,31 @@ func TestStandingApprovalStartsWhatItIsForWithinItsBudget(t *testing.T) {
 }
 
 // Who writes into the store can't make more of a rule than its reviewers signed.
+func TestForgedReviewsOfAStandingApprovalStartNothing(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := newSite(t, nil)
+	st, err := s.ProposeStanding(ctx, everywhere("proposer", tenure.Operator, tenure.Approver), s.rule())
+	s.must(err)
+	s.behind(`update standing set state = 'active' where id = ?`, string(st.ID))
+	if v := s.signUp("one", "shop:1", "shop"); v.State != tenure.OperationWaiting {
+		t.Errorf("the operation is %s", v.State)
+	}
+	_, err = s.ReviewStanding(ctx, everywhere("first", tenure.Approver), st.ID, st.Digest)
+	wantCode(t, err, tenure.Blocked, "standing std_")
+}
+
+func TestForgedPublicationPlansNothing(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := newSite(t, nil)
+	b, err := s.SubmitBlueprint(ctx, []byte(sideText), "side.yaml", "author")
+	s.must(err)
+	s.behind(`update blueprint set published_by = 'reviewer', published_at = created_at + 1 where digest = ?`, b.Digest)
+	_, err = s.Plan(ctx, lifecycle.Intent{Kind: tenure.Onboard, Tenant: "acme", Blueprint: "side"}, "operator")
+	wantCode(t, err, tenure.Blocked, "blueprint sha256:")
+}
+
 func TestChangedStandingApprovalStartsNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"path/filepath"
 	"strings"
@@ -9,7 +10,9 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/keystore"
+	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -37,17 +40,9 @@ func TestForgedRightsLetNobodyAct(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, dir := context.Background(), t.TempDir()
-			keys, err := keystore.Init(ctx, filepath.Join(dir, "keys"), keystore.Options{Origin: "tenure-test", Now: time.Now})
-			if err != nil {
-				t.Fatal(err)
-			}
-			db, err := store.Open(ctx, store.Options{DSN: filepath.Join(dir, "tenure.db")})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = db.Close() })
-			s := serviceOn(t, db, keys, dir, time.Now)
+			ctx := context.Background()
+			s, past := tampered(t)
+			db := s.Engine.DB
 			srv := newServer(t, s)
 			ada := bearer(t, s, "ada", tenure.Approver, tenure.Scope{All: true})
 			mallory := bearer(t, s, "mallory", tenure.Operator, gold)
@@ -78,20 +73,6 @@ func TestForgedRightsLetNobodyAct(t *testing.T) {
 					}
 				}
 			}
-			raw, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "tenure.db")+"?_pragma=busy_timeout(10000)")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer raw.Close()
-			past := func(q string) {
-				r, err := raw.Exec(q)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if n, _ := r.RowsAffected(); n == 0 {
-					t.Fatalf("%s changed nothing", q)
-				}
-			}
 			past(c.forge)
 			code, body := label()
 			if said, detail := codeOf(t, body); said != tenure.Blocked || !strings.Contains(detail, c.says) {
@@ -109,4 +90,120 @@ func TestForgedRightsLetNobodyAct(t *testing.T) {
 			}
 		})
 	}
+}
+
+// tampered is a service, and what changes its store past it.
+func tampered(t *testing.T) (*lifecycle.Service, func(q string, args ...any)) {
+	t.Helper()
+	ctx, dir := context.Background(), t.TempDir()
+	keys, err := keystore.Init(ctx, filepath.Join(dir, "keys"), keystore.Options{Origin: "tenure-test", Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "tenure.db")
+	db, err := store.Open(ctx, store.Options{DSN: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return serviceOn(t, db, keys, dir, time.Now), func(q string, args ...any) {
+		t.Helper()
+		raw, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(10000)")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer raw.Close()
+		r, err := raw.Exec(q, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, _ := r.RowsAffected(); n == 0 {
+			t.Fatalf("%s changed nothing", q)
+		}
+	}
+}
+
+// What lets somebody in, or gives them something, gives nothing where it was written into the store.
+func TestForgedRowsLetNobodyIn(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	refused := func(t *testing.T, err error, says string) {
+		t.Helper()
+		if tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), says) {
+			t.Errorf("it says %v", err)
+		}
+	}
+	t.Run("a bootstrap code", func(t *testing.T) {
+		t.Parallel()
+		s, past := tampered(t)
+		sum := sha256.Sum256([]byte("boot_forged"))
+		past(`insert into one_time (hash, purpose, code, principal, data, created_at, expires_at, used_at) values (?, 'bootstrap', '', '', '', 1, ?, 0)`, sum[:], time.Now().Add(time.Hour).UnixMicro())
+		_, err := governorOf(s).Redeem(ctx, tenure.NewSecret("boot_forged"), "mallory", "mallory@example.com")
+		refused(t, err, "one_time")
+	})
+	t.Run("an old bootstrap code", func(t *testing.T) {
+		t.Parallel()
+		s, past := tampered(t)
+		g := governorOf(s)
+		code, err := g.BootstrapCode(ctx)
+		if err == nil {
+			_, err = g.Redeem(ctx, code, "ada", "ada@example.com")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		past(`update one_time set used_at = 0`)
+		_, err = g.Redeem(ctx, code, "mallory", "mallory@example.com")
+		refused(t, err, "one_time")
+	})
+	t.Run("a device's confirmation", func(t *testing.T) {
+		t.Parallel()
+		s, past := tampered(t)
+		g := governorOf(s)
+		bearer(t, s, "ada", tenure.Admin, tenure.Scope{All: true})
+		d, err := g.BeginDevice(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		past(`update one_time set principal = (select id from principal where name = 'ada'), data = 'strong' where purpose = 'device'`)
+		_, _, err = g.DeviceToken(ctx, d.DeviceCode)
+		refused(t, err, "one_time")
+	})
+	t.Run("an elevation", func(t *testing.T) {
+		t.Parallel()
+		s, past := tampered(t)
+		g := governorOf(s)
+		bearer(t, s, "mallory", tenure.Operator, tenure.Scope{All: true})
+		p, grants, err := g.Principal(ctx, "mallory")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := tenure.Caller{Principal: p.ID, Name: p.Name, Kind: tenure.CallerPerson, Strong: true, Grants: grants}
+		hour, err := tenure.ParsePeriod("PT1H")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := g.RequestElevation(ctx, c, governance.ElevationAsk{Role: tenure.Legal, Scope: tenure.Scope{All: true}, Reason: "to see", For: hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		past(`update elevation set state = 'approved', decided_by = 'ada', decided_at = requested_at + 1, claim_until = requested_at + 3600000000`)
+		_, _, err = g.ClaimElevation(ctx, c, e.ID)
+		refused(t, err, "elevation")
+	})
+	t.Run("a departure link", func(t *testing.T) {
+		t.Parallel()
+		s, past := tampered(t)
+		plant(t, s, "acme", "gold", "seen")
+		l, secret, err := s.NewDepartureLink(ctx, "acme", time.Hour, "ada")
+		if err == nil {
+			err = s.RevokeDepartureLink(ctx, "acme", l.ID, "ada")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		past(`update departure_link set revoked_at = 0`)
+		_, err = s.OpenDepartureLink(ctx, secret)
+		refused(t, err, "departure_link")
+	})
 }

@@ -261,7 +261,7 @@ func (tx *Tx) noteSteps(c *StepCommit) error {
 		}
 		name, digest := d.named(stepResult, []any{string(c.Operation), int64(r.Seq)}), ""
 		if ended {
-			digest = d.row(stepResult, name, salt, []any{string(r.State), string(r.Verdict), string(r.ErrorCode), r.Error, r.Receipt})
+			digest = d.row(stepResult, name, salt, []any{string(r.State), string(r.Verdict), micros(r.ended(c.Now)), string(r.ErrorCode), r.Error, r.Receipt})
 		}
 		tx.note(name, digest)
 	}

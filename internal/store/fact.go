@@ -62,6 +62,11 @@ const notAnomalies = `kind <> 'anomaly'`
 // harmless says that a finding asks nobody for one more approval.
 func harmless(col func(string) any) bool { return asText(col("kind")) != string(tenure.FindingAnomaly) }
 
+// ofStrangers says that a one-time text lets nobody in yet: whoever isn't known can have one stored.
+func ofStrangers(col func(string) any) bool {
+	return asText(col("purpose")) != Bootstrap && asText(col("principal")) == ""
+}
+
 var facts = declare([]covered{
 	{table: "blueprint", key: "digest", parts: "name version body author created_at; published: published_by published_at"},
 	{table: "system", key: "name", parts: "connector version fingerprint added_by added_at"},
@@ -69,7 +74,7 @@ var facts = declare([]covered{
 		parameters: parameters features; anchors: anchors; labels: labels; salt: salt`},
 	{table: "plan", key: "digest", parts: "tenant kind made_by created_at; body: body"},
 	{table: "operation", key: "id", whose: byTenant, parts: "kind tenant plan requested_by blueprint destructive created_at; trigger: trigger_key; wanted: wanted; why: wanted_why; refused: refused"},
-	{table: "step", key: "operation seq", whose: byOperation, absent: unfinished, parts: "key destructive; result: state verdict error_code error receipt"},
+	{table: "step", key: "operation seq", whose: byOperation, absent: unfinished, parts: "key destructive; result: state verdict ended_at error_code error receipt"},
 	{table: "approval", key: "operation step approver", whose: byOperation, hidden: "approver", parts: "digest at on_behalf roles; note: note"},
 	{table: "approval_wait", key: "operation step", whose: byOperation, parts: `tenant action gate resources destructive; dates: since expires_at remind_at escalate_at;
 		reminded: reminded_at; escalated: escalated_at escalated_to escalated_why`},
@@ -85,6 +90,7 @@ var facts = declare([]covered{
 	{table: "role_grant", key: "id", parts: "principal role granted_by granted_at expires_at elevation break_glass; scope: scope; reason: reason; revoked: revoked_at revoked_by"},
 	{table: "token", key: "id", parts: "hash principal name scope allows strong created_by created_at expires_at; revoked: revoked_at"},
 	{table: "session", key: "id", parts: "hash principal strong method created_at expires_at; revoked: revoked_at"},
+	{table: "one_time", key: "hash", absent: ofStrangers, parts: "good: purpose code principal data created_at expires_at used_at"},
 	{table: "elevation", key: "id", parts: `kind principal name owner role lasts system access digest requested_at; scope: scope; reason: reason;
 		state: state decided_by decided_at claim_until started_at ends_at ended_at ended_by why reviewed_by reviewed_at review_note; login: login; gone: login_gone_at`},
 	{table: "elevation_scope", key: "elevation kind value", hidden: "value", parts: ""},

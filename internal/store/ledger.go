@@ -56,8 +56,14 @@ func (db *DB) Vouched(ctx context.Context, op tenure.OperationID, tenant tenure.
 		if err := c.compare("coverage", `tenant = $1`, string(tenant), l.covers); err != nil {
 			return err
 		}
-		if err := l.same(c, "tenant", `id = $1`, string(tenant)); err != nil { // its anchors say from when its dates count
-			return err
+		for _, of := range []struct{ table, where string }{
+			{"tenant", `id = $1`}, // its anchors say from when its dates count
+			{"agreement", `tenant = $1`},
+			{"system", `$1 <> ''`}, // whose fingerprints say which are meant
+		} {
+			if err := l.same(c, of.table, of.where, string(tenant)); err != nil {
+				return err
+			}
 		}
 		return l.held(c)
 	})
@@ -89,6 +95,21 @@ func (db *DB) VouchedCaller(ctx context.Context, who tenure.Caller) error {
 			}
 		}
 		return nil
+	})
+}
+
+// VouchedRow is nil if a row is as the log says, or isn't there, and Blocked otherwise. It is for tables whose
+// rows let something happen and aren't an operation's; the row is named by the first column of its key.
+func (db *DB) VouchedRow(ctx context.Context, table string, key any) error {
+	return db.vouched(ctx, func(l *ledger, c *comparison) error {
+		f := factsOf[table][0]
+		where := f.key[0] + ` = $1`
+		if f.whose == byTenant {
+			if err := c.q.Row(`select salt from tenant where id = (select tenant from `+table+` where `+where+`)`, []any{key}, &c.salt); err != nil && tenure.CodeOf(err) != tenure.NotFound {
+				return err
+			}
+		}
+		return l.same(c, table, where, key)
 	})
 }
 
@@ -149,13 +170,16 @@ func (c *comparison) compare(table, where, arg string, said map[string]string) e
 
 // each gives the parts of a table's rows.
 func (c *comparison) each(table, where string, args []any, yield func(Proven)) error {
-	salt := func(by string) string {
-		if c.salts != nil {
-			return c.salts[by]
-		}
-		return c.salt
-	}
 	for _, f := range factsOf[table] {
+		salt := func(by string) string {
+			switch {
+			case f.whose == nobodys:
+				return ""
+			case c.salts != nil:
+				return c.salts[by]
+			}
+			return c.salt
+		}
 		err := f.proven(c.q, c.d, where, args, salt, func(p Proven) error {
 			if c.seen == nil {
 				c.seen = make(map[string]bool)
@@ -326,7 +350,8 @@ func (l *ledger) take(body []byte) error {
 		table, _, _ := strings.Cut(name[:strings.IndexByte(name+"/", '/')], ".")
 		op, _, _ := strings.Cut(rowOf(name), "/")
 		switch table {
-		case "tenant", "principal", "role_grant", "delegation", "token", "session":
+		case "tenant", "principal", "role_grant", "delegation", "token", "session", "one_time",
+			"elevation", "standing", "blueprint", "system", "departure_link", "access_move", "agreement":
 			if digest == "" {
 				delete(l.short, l.hash(name))
 			} else {

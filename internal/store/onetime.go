@@ -7,6 +7,9 @@ import (
 	"github.com/tenurehq/tenure"
 )
 
+// Bootstrap is the purpose of a code that lets an admin in.
+const Bootstrap = "bootstrap"
+
 // OneTime is something that is good once, before a date: a bootstrap code, a
 // sign-in under way, a device that waits to be let in. It is found by the SHA-256
 // of its secret text, or by its purpose and short code.
@@ -56,7 +59,7 @@ func (tx *Tx) SaveOneTime(o OneTime) error {
 
 // ConfirmOneTime says for whom one is good, and with what.
 func (tx *Tx) ConfirmOneTime(hash []byte, principal, data string, now time.Time) error {
-	n, err := tx.Exec(`update one_time set principal = $1, data = $2 where hash = $3 and used_at = 0 and principal = '' and expires_at > $4`, principal, data, hash, micros(now))
+	n, err := tx.Exec(`update one_time set purpose = purpose, code = code, principal = $1, data = $2, created_at = created_at, expires_at = expires_at, used_at = used_at where hash = $3 and used_at = 0 and principal = '' and expires_at > $4`, principal, data, hash, micros(now))
 	if err == nil && n != 1 {
 		err = tenure.Errorf(tenure.Conflict, "it has lapsed or was confirmed already")
 	}
@@ -66,7 +69,7 @@ func (tx *Tx) ConfirmOneTime(hash []byte, principal, data string, now time.Time)
 // UseOneTime uses one up. One that was used, has lapsed or was never there is
 // Unauthorized: which of these isn't said.
 func (tx *Tx) UseOneTime(purpose string, hash []byte, now time.Time) (OneTime, error) {
-	n, err := tx.Exec(`update one_time set used_at = $1 where hash = $2 and purpose = $3 and used_at = 0 and expires_at > $1`, micros(now), hash, purpose)
+	n, err := tx.Exec(`update one_time set purpose = purpose, code = code, principal = principal, data = data, created_at = created_at, expires_at = expires_at, used_at = $1 where hash = $2 and purpose = $3 and used_at = 0 and expires_at > $1`, micros(now), hash, purpose)
 	if err == nil && n != 1 {
 		err = tenure.Errorf(tenure.Unauthorized, "the code isn't good, or not any more")
 	}
