@@ -58,7 +58,7 @@ type PrincipalChange struct {
 // GrantFilter narrows a listing of grants.
 type GrantFilter struct {
 	Principal string `query:"principal" doc:"only this principal's, by id or name" maxLength:"100"`
-	Ended     bool   `query:"ended" doc:"revoked ones too"`
+	Ended     bool   `query:"ended" doc:"include revoked ones"`
 }
 
 // NewGrantParams give a role.
@@ -189,13 +189,13 @@ var (
 	// RevokeGrant ends a grant at once.
 	RevokeGrant = Endpoint[GrantID, None]{Name: "grant.revoke", Verb: "DELETE", Path: "/v1/grants/{grant}", Summary: "Revoke a grant at once"}
 	// ListTokens lists tokens that aren't revoked.
-	ListTokens = Endpoint[TokenFilter, []APIToken]{Name: "token.list", Verb: "GET", Path: "/v1/tokens", Summary: "List tokens: one's own and one's machines'; everybody's for who reads access"}
+	ListTokens = Endpoint[TokenFilter, []APIToken]{Name: "token.list", Verb: "GET", Path: "/v1/tokens", Summary: "List tokens: one's own and one's machines', or everybody's for a caller who may read access"}
 	// MakeToken makes a token; its text is shown this once.
 	MakeToken = Endpoint[NewTokenParams, NewAPIToken]{Name: "token.make", Verb: "POST", Path: "/v1/tokens", Summary: "Make a token; its text is shown this once", Example: `{"principal": "olga", "name": "laptop", "expiresAt": "2099-01-01T00:00:00Z"}`, Once: true}
 	// RevokeToken ends a token at once.
 	RevokeToken = Endpoint[TokenID, None]{Name: "token.revoke", Verb: "DELETE", Path: "/v1/tokens/{token}", Summary: "Revoke a token at once"}
 	// ListSessions lists browsers that are signed in.
-	ListSessions = Endpoint[TokenFilter, []Session]{Name: "session.list", Verb: "GET", Path: "/v1/sessions", Summary: "List signed-in browsers: one's own; everybody's for who reads access"}
+	ListSessions = Endpoint[TokenFilter, []Session]{Name: "session.list", Verb: "GET", Path: "/v1/sessions", Summary: "List signed-in browsers: one's own, or everybody's for a caller who may read access"}
 	// RevokeSession signs a browser out.
 	RevokeSession = Endpoint[SessionID, None]{Name: "session.revoke", Verb: "DELETE", Path: "/v1/sessions/{session}", Summary: "Sign a browser out"}
 	// ListRoles lists the roles.

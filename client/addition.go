@@ -10,13 +10,13 @@ import (
 // a store. It counts once it was reviewed.
 type Addition struct {
 	tenure.Addition
-	Digest     string            `json:"digest"`
-	Resource   tenure.ResourceID `json:"resource"`
-	Reason     string            `json:"reason"`
-	AskedBy    string            `json:"requestedBy"`
-	AskedAt    time.Time         `json:"requestedAt"`
-	ReviewedBy string            `json:"reviewedBy,omitempty"`
-	ReviewedAt time.Time         `json:"reviewedAt,omitzero"`
+	Digest      string            `json:"digest"`
+	Resource    tenure.ResourceID `json:"resource"`
+	Reason      string            `json:"reason"`
+	RequestedBy string            `json:"requestedBy"`
+	RequestedAt time.Time         `json:"requestedAt"`
+	ReviewedBy  string            `json:"reviewedBy,omitempty"`
+	ReviewedAt  time.Time         `json:"reviewedAt,omitzero"`
 }
 
 // CoverParams ask for an addition.

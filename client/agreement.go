@@ -10,7 +10,7 @@ import (
 type AgreementFilter struct {
 	Paging
 	Tenant string `query:"tenant" doc:"only this tenant's, by id or name" maxLength:"64"`
-	Ended  bool   `query:"ended" doc:"ended ones too"`
+	Ended  bool   `query:"ended" doc:"include ended ones"`
 }
 
 // NewAgreementParams write an agreement down.
@@ -47,7 +47,7 @@ var (
 	// ListAgreements lists agreements.
 	ListAgreements = Endpoint[AgreementFilter, Page[tenure.Agreement]]{Name: "agreement.list", Verb: "GET", Path: "/v1/agreements", Summary: "List data sharing agreements and export grants"}
 	// AddAgreement writes one down.
-	AddAgreement = Endpoint[NewAgreementParams, tenure.Agreement]{Name: "agreement.add", Verb: "POST", Path: "/v1/agreements", Summary: "Write a data sharing agreement or an export grant down", Example: `{"tenant": "acme", "kind": "sharing", "parties": ["Parcel Post"], "classes": ["orders"], "purpose": "delivery", "expiresAt": "2099-01-01T00:00:00Z"}`}
+	AddAgreement = Endpoint[NewAgreementParams, tenure.Agreement]{Name: "agreement.add", Verb: "POST", Path: "/v1/agreements", Summary: "Record a data sharing agreement or an export grant", Example: `{"tenant": "acme", "kind": "sharing", "parties": ["Parcel Post"], "classes": ["orders"], "purpose": "delivery", "expiresAt": "2099-01-01T00:00:00Z"}`}
 	// ShowAgreement shows one.
 	ShowAgreement = Endpoint[AgreementID, tenure.Agreement]{Name: "agreement.show", Verb: "GET", Path: "/v1/agreements/{agreement}", Summary: "Show an agreement"}
 	// EndAgreement ends one before its date.

@@ -39,12 +39,12 @@ type ProvenEntry struct {
 // LogFilter says which entries to read.
 type LogFilter struct {
 	Paging
-	From      int64  `query:"index" doc:"begin with this entry" minimum:"0"`
+	Index     int64  `query:"index" doc:"begin with this entry" minimum:"0"`
 	Tenant    string `query:"tenant" doc:"only those of this tenant" maxLength:"64"`
 	Operation string `query:"operation" doc:"only those of this operation" maxLength:"64"`
 	Kind      string `query:"kind" doc:"only those of this kind, such as tenant.move; store.rows, which say how rows stand, come only when they are asked for" maxLength:"64" pattern:"^[a-z]+[.][a-z._]+$" patternDescription:"noun.what"`
-	Since     string `query:"from" doc:"only those at or after this moment (RFC 3339)"`
-	Until     string `query:"to" doc:"only those before this moment (RFC 3339)"`
+	From      string `query:"from" doc:"only those at or after this moment (RFC 3339)"`
+	To        string `query:"to" doc:"only those before this moment (RFC 3339)"`
 }
 
 // EntryParams name an entry of the log.

@@ -11,7 +11,7 @@ import (
 // shown.
 type Blueprint struct {
 	tenure.BlueprintRef
-	Author      string          `json:"createdBy"`
+	CreatedBy   string          `json:"createdBy"`
 	CreatedAt   time.Time       `json:"createdAt"`
 	PublishedBy string          `json:"publishedBy,omitempty"`
 	PublishedAt time.Time       `json:"publishedAt,omitzero"`
@@ -76,12 +76,12 @@ var (
 	// SubmitBlueprint stores a revision as a draft.
 	SubmitBlueprint = Endpoint[SourceParams, Blueprint]{Name: "blueprint.submit", Verb: "POST", Path: "/v1/blueprints", Summary: "Store a revision as a draft", Example: exampleSource}
 	// ShowBlueprint gives one revision whole.
-	ShowBlueprint = Endpoint[BlueprintParams, Blueprint]{Name: "blueprint.show", Verb: "GET", Path: "/v1/blueprints/{blueprint}", Summary: "Give a revision whole"}
+	ShowBlueprint = Endpoint[BlueprintParams, Blueprint]{Name: "blueprint.show", Verb: "GET", Path: "/v1/blueprints/{blueprint}", Summary: "Give a whole revision"}
 	// PublishBlueprint makes a draft available; it takes another person than its
 	// author.
 	PublishBlueprint = Endpoint[PublishParams, Blueprint]{Name: "blueprint.publish", Verb: "POST", Path: "/v1/blueprints/{blueprint}/publish", Summary: "Publish a draft that another person wrote", Example: exampleDigest}
 	// ListFaultyBlueprints lists the published revisions that wouldn't be published today.
 	ListFaultyBlueprints = Endpoint[Paging, Page[FaultyBlueprint]]{Name: "blueprint.faulty", Verb: "GET", Path: "/v1/faulty-blueprints", Summary: "List the published revisions that can't be used for more tenants, and why"}
 	// DiffBlueprints says in what two revisions differ.
-	DiffBlueprints = Endpoint[DiffParams, Page[tenure.Difference]]{Name: "blueprint.diff", Verb: "GET", Path: "/v1/blueprints/{blueprint}/diff", Summary: "Say in what two revisions differ"}
+	DiffBlueprints = Endpoint[DiffParams, Page[tenure.Difference]]{Name: "blueprint.diff", Verb: "GET", Path: "/v1/blueprints/{blueprint}/diff", Summary: "Show how two revisions differ"}
 )

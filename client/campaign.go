@@ -32,9 +32,9 @@ type NewCampaignParams struct {
 type NewCampaign struct {
 	Name      string                `json:"name" doc:"200 bytes at most" maxLength:"200"`
 	Covers    []tenure.ReviewKind   `json:"covers" doc:"grant, account, agreement, export, token, delegation, standing, breakglass, credential" minItems:"1" maxItems:"9"`
-	Scope     tenure.Scope          `json:"scope" doc:"over which tenants; grants count whose scope lies within it"`
+	Scope     tenure.Scope          `json:"scope" doc:"over which tenants; only grants whose scope lies within it count"`
 	Reviewers []string              `json:"reviewers" doc:"persons by name; nobody gets items that concern them" minItems:"1" maxItems:"50"`
-	ByOwner   bool                  `json:"byOwner,omitempty" doc:"items go first to their owner: whom the tenant's label owner names, or who gave what it is about; what has none, or one who may not review it, goes to the reviewers"`
+	ByOwner   bool                  `json:"byOwner,omitempty" doc:"items go first to their owner: the person whom the tenant's label owner names, or who gave the access; an item without an owner, or whose owner may not review it, goes to the reviewers"`
 	Silence   tenure.ReviewDecision `json:"silence" enum:"keep,revoke" doc:"what becomes of an item that nobody answers by the due date"`
 	DueAt     time.Time             `json:"dueAt" doc:"at most a year away"`
 }
@@ -99,7 +99,7 @@ var (
 	// DecideReview answers items.
 	DecideReview = Endpoint[DecideParams, Page[tenure.ReviewItem]]{Name: "review.decide", Verb: "POST", Path: "/v1/reviews/{campaign}/decide", Summary: "Answer items that one is the reviewer of; all of the answers are taken, or none", Example: `{"answers": [{"item": 1, "decision": "keep"}, {"item": 2, "decision": "revoke", "reason": "left the team"}]}`}
 	// ReassignReview gives items to another reviewer.
-	ReassignReview = Endpoint[ReassignParams, Page[tenure.ReviewItem]]{Name: "review.reassign", Verb: "POST", Path: "/v1/reviews/{campaign}/reassign", Summary: "Give items that wait for an answer to another reviewer, whom they don't concern, for a reason", Example: `{"items": [3], "to": "carl", "reason": "rita is on leave"}`}
+	ReassignReview = Endpoint[ReassignParams, Page[tenure.ReviewItem]]{Name: "review.reassign", Verb: "POST", Path: "/v1/reviews/{campaign}/reassign", Summary: "Hand unanswered items to another reviewer, whom they don't concern, with a reason", Example: `{"items": [3], "to": "carl", "reason": "rita is on leave"}`}
 	// CloseCampaign closes a review whose items are all answered.
 	CloseCampaign = Endpoint[CampaignID, Campaign]{Name: "review.close", Verb: "POST", Path: "/v1/reviews/{campaign}/close", Summary: "Close an access review whose items are all answered"}
 	// ShowEvidence gives a closed review's evidence.

@@ -4,7 +4,7 @@ import "time"
 
 // ServerClock is how the server's clock stands.
 type ServerClock struct {
-	Now     time.Time   `json:"at"`
+	At      time.Time   `json:"at"`
 	Virtual bool        `json:"virtual,omitempty" doc:"somebody sets it, so it is never in doubt"`
 	Doubt   *ClockDoubt `json:"doubt,omitempty" doc:"why the time can't be relied on; absent if it can"`
 }
@@ -12,16 +12,16 @@ type ServerClock struct {
 // ClockDoubt is why the time can't be relied on. While it lasts nothing is destroyed
 // that hadn't begun to be, and nothing happens that a date alone makes due.
 type ClockDoubt struct {
-	Kind string    `json:"kind" enum:"jump,back,gap,lost,unusable"`
-	Why  string    `json:"reason"`
-	Was  time.Time `json:"wasAt,omitzero" doc:"what the time should have been or, at start, the last heartbeat's"`
-	Is   time.Time `json:"nowAt" doc:"what the clock said when that was noticed"`
+	Kind   string    `json:"kind" enum:"jump,back,gap,lost,unusable"`
+	Reason string    `json:"reason"`
+	WasAt  time.Time `json:"wasAt,omitzero" doc:"what the time should have been or, at start, the last heartbeat's"`
+	NowAt  time.Time `json:"nowAt" doc:"what the clock said when that was noticed"`
 }
 
 // ConfirmTimeParams say what time it is.
 type ConfirmTimeParams struct {
 	Body struct {
-		Now time.Time `json:"at" doc:"what time it is; the server's clock must say about the same, within an hour"`
+		At time.Time `json:"at" doc:"what time it is; the server's clock must say about the same, within an hour"`
 	}
 }
 

@@ -8,34 +8,34 @@ import (
 
 // Elevation is a role for a while, as it is shown.
 type Elevation struct {
-	ID          tenure.ElevationID    `json:"id"`
-	Kind        tenure.ElevationKind  `json:"kind"`      // elevation or breakglass
-	Name        string                `json:"principal"` // whose it is
-	Owner       string                `json:"owner,omitempty"`
-	Role        tenure.Role           `json:"role"`
-	Scope       tenure.Scope          `json:"scope"`
-	Reason      string                `json:"reason"`
-	For         string                `json:"duration"` // ISO 8601, such as PT2H
-	System      string                `json:"system,omitempty"`
-	Access      tenure.DirectAccess   `json:"access,omitempty"`
-	Digest      string                `json:"digest"` // of what was asked for; an approval signs it
-	State       tenure.ElevationState `json:"state"`
-	RequestedAt time.Time             `json:"requestedAt"`
-	DecidedBy   string                `json:"decidedBy,omitempty"`
-	DecidedAt   time.Time             `json:"decidedAt,omitzero"`
-	ClaimUntil  time.Time             `json:"claimExpiresAt,omitzero"`
-	StartedAt   time.Time             `json:"startedAt,omitzero"`
-	EndsAt      time.Time             `json:"expiresAt,omitzero"`
-	EndedAt     time.Time             `json:"endedAt,omitzero"`
-	EndedBy     string                `json:"endedBy,omitempty"`
-	Why         string                `json:"endedReason,omitempty"` // of a rejection or revocation
-	ReviewDueAt time.Time             `json:"reviewDueAt,omitzero"`  // of a break-glass: counted from its end
-	ReviewedBy  string                `json:"reviewedBy,omitempty"`
-	ReviewedAt  time.Time             `json:"reviewedAt,omitzero"`
-	ReviewNote  string                `json:"reviewNote,omitempty"`
-	Login       string                `json:"login,omitempty"`
-	LoginGoneAt time.Time             `json:"loginGoneAt,omitzero"`
-	Version     int64                 `json:"version"`
+	ID             tenure.ElevationID    `json:"id"`
+	Kind           tenure.ElevationKind  `json:"kind"`      // elevation or breakglass
+	Principal      string                `json:"principal"` // whose it is
+	Owner          string                `json:"owner,omitempty"`
+	Role           tenure.Role           `json:"role"`
+	Scope          tenure.Scope          `json:"scope"`
+	Reason         string                `json:"reason"`
+	Duration       string                `json:"duration"` // ISO 8601, such as PT2H
+	System         string                `json:"system,omitempty"`
+	Access         tenure.DirectAccess   `json:"access,omitempty"`
+	Digest         string                `json:"digest"` // of what was asked for; an approval signs it
+	State          tenure.ElevationState `json:"state"`
+	RequestedAt    time.Time             `json:"requestedAt"`
+	DecidedBy      string                `json:"decidedBy,omitempty"`
+	DecidedAt      time.Time             `json:"decidedAt,omitzero"`
+	ClaimExpiresAt time.Time             `json:"claimExpiresAt,omitzero"`
+	StartedAt      time.Time             `json:"startedAt,omitzero"`
+	ExpiresAt      time.Time             `json:"expiresAt,omitzero"`
+	EndedAt        time.Time             `json:"endedAt,omitzero"`
+	EndedBy        string                `json:"endedBy,omitempty"`
+	EndedReason    string                `json:"endedReason,omitempty"` // of a rejection or revocation
+	ReviewDueAt    time.Time             `json:"reviewDueAt,omitzero"`  // of a break-glass: counted from its end
+	ReviewedBy     string                `json:"reviewedBy,omitempty"`
+	ReviewedAt     time.Time             `json:"reviewedAt,omitzero"`
+	ReviewNote     string                `json:"reviewNote,omitempty"`
+	Login          string                `json:"login,omitempty"`
+	LoginGoneAt    time.Time             `json:"loginGoneAt,omitzero"`
+	Version        int64                 `json:"version"`
 }
 
 // ClaimedElevation is an elevation whose clock runs, with the login that it
@@ -48,12 +48,12 @@ type ClaimedElevation struct {
 // NewElevation is what is asked for. Direct access, to tenants by name, names a
 // system and says read or write.
 type NewElevation struct {
-	Role   tenure.Role         `json:"role" maxLength:"40"`
-	Scope  tenure.Scope        `json:"scope" doc:"tenants by id or name, tiers, labels, or all"`
-	Reason string              `json:"reason" maxLength:"1000"`
-	For    string              `json:"duration" doc:"from when it is claimed, ISO 8601, such as PT2H" maxLength:"20"`
-	System string              `json:"system,omitempty" doc:"open a login of its own in this system" maxLength:"100"`
-	Access tenure.DirectAccess `json:"access,omitempty" doc:"what the login may: read, or write (insert and update)" enum:"read,write"`
+	Role     tenure.Role         `json:"role" maxLength:"40"`
+	Scope    tenure.Scope        `json:"scope" doc:"tenants by id or name, tiers, labels, or all"`
+	Reason   string              `json:"reason" maxLength:"1000"`
+	Duration string              `json:"duration" doc:"from when it is claimed, ISO 8601, such as PT2H" maxLength:"20"`
+	System   string              `json:"system,omitempty" doc:"open a login of its own in this system" maxLength:"100"`
+	Access   tenure.DirectAccess `json:"access,omitempty" doc:"what the login may: read, or write (insert and update)" enum:"read,write"`
 }
 
 // ElevationParams ask for an elevation.
@@ -63,11 +63,11 @@ type ElevationParams struct {
 
 // NewBreakGlass is a role that is taken at once.
 type NewBreakGlass struct {
-	Role   tenure.Role  `json:"role" doc:"viewer, operator or security-officer" maxLength:"40"`
-	Scope  tenure.Scope `json:"scope" doc:"tenants by id or name, tiers, labels, or all"`
-	Reason string       `json:"reason" doc:"at least 10 bytes" maxLength:"1000"`
-	For    string       `json:"duration,omitempty" doc:"from now, ISO 8601; PT1H where it isn't given" maxLength:"20"`
-	System string       `json:"system,omitempty" doc:"open a login of its own in this system, to read" maxLength:"100"`
+	Role     tenure.Role  `json:"role" doc:"viewer, operator or security-officer" maxLength:"40"`
+	Scope    tenure.Scope `json:"scope" doc:"tenants by id or name, tiers, labels, or all"`
+	Reason   string       `json:"reason" doc:"at least 10 bytes" maxLength:"1000"`
+	Duration string       `json:"duration,omitempty" doc:"from now, ISO 8601; PT1H where it isn't given" maxLength:"20"`
+	System   string       `json:"system,omitempty" doc:"open a login of its own in this system, to read" maxLength:"100"`
 }
 
 // BreakGlassParams take a role at once.
@@ -153,7 +153,7 @@ var (
 		Example: `{"role": "operator", "scope": {"tenants": ["acme"]}, "reason": "checkout is down for everybody", "duration": "PT1H"}`, Once: true,
 	}
 	// ElevationLog lists what was done while it lasted.
-	ElevationLog = Endpoint[ElevationEntries, DoneUnder]{Name: "elevation.entries", Verb: "GET", Path: "/v1/elevations/{elevation}/entries", Summary: "List what its holder did while an elevation or break-glass lasted, for who reviews it or reads the log"}
+	ElevationLog = Endpoint[ElevationEntries, DoneUnder]{Name: "elevation.entries", Verb: "GET", Path: "/v1/elevations/{elevation}/entries", Summary: "List what the holder did during an elevation or break-glass, for whoever reviews it or may read the log"}
 	// ReviewBreakGlass records another person's look at it.
 	ReviewBreakGlass = Endpoint[BreakGlassReview, Elevation]{Name: "elevation.review", Verb: "POST", Path: "/v1/elevations/{elevation}/review", Summary: "Review another person's break-glass when it has ended", Example: `{"note": "was needed; the runbook is mended"}`}
 )

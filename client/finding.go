@@ -27,7 +27,7 @@ type LookedAt struct {
 	Checked  int    `json:"checked"`
 	Findings int    `json:"findings"`
 	Trusted  bool   `json:"trusted"` // absence in this pass is proven
-	Why      string `json:"reason,omitempty"`
+	Reason   string `json:"reason,omitempty"`
 }
 
 // FindingFilter narrows a listing.
@@ -39,15 +39,15 @@ type FindingFilter struct {
 	System   string             `query:"system" doc:"only those in this system"`
 	From     time.Time          `query:"from" doc:"only those seen at or after this moment (RFC 3339)"`
 	To       time.Time          `query:"to" doc:"only those seen before this moment (RFC 3339)"`
-	Waived   bool               `query:"waived" doc:"waived ones too"`
+	Waived   bool               `query:"waived" doc:"include waived ones"`
 }
 
 // WaiveParams let a finding be until a moment, for a reason.
 type WaiveParams struct {
 	Finding string `path:"finding" doc:"a finding's id, fnd_…" maxLength:"64"`
 	Body    struct {
-		Until  time.Time `json:"expiresAt" doc:"at most a year away"`
-		Reason string    `json:"reason"`
+		ExpiresAt time.Time `json:"expiresAt" doc:"at most a year away"`
+		Reason    string    `json:"reason"`
 	}
 }
 
@@ -75,5 +75,5 @@ var (
 	// ListFindings lists what is open, the worst first.
 	ListFindings = Endpoint[FindingFilter, Page[tenure.Finding]]{Name: "finding.list", Verb: "GET", Path: "/v1/findings", Summary: "List open findings, the worst first"}
 	// WaiveFinding lets a finding be until a moment, at most a year away.
-	WaiveFinding = Endpoint[WaiveParams, None]{Name: "finding.waive", Verb: "POST", Path: "/v1/findings/{finding}/waive", Summary: "Let a finding be until a moment, for a reason", Example: `{"expiresAt": "2026-12-31T00:00:00Z", "reason": "the vendor mends it in December"}`}
+	WaiveFinding = Endpoint[WaiveParams, None]{Name: "finding.waive", Verb: "POST", Path: "/v1/findings/{finding}/waive", Summary: "Waive a finding until a moment, for a reason", Example: `{"expiresAt": "2026-12-31T00:00:00Z", "reason": "the vendor mends it in December"}`}
 )

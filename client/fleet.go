@@ -26,18 +26,18 @@ type Fleet struct {
 
 // FleetCount is how many tenants that aren't closed have something in common.
 type FleetCount struct {
-	What string `json:"name"`
-	N    int64  `json:"count"`
+	Name  string `json:"name"`
+	Count int64  `json:"count"`
 }
 
 // FleetOperation is an operation on the fleet page.
 type FleetOperation struct {
-	Operation   tenure.OperationID    `json:"id"`
+	ID          tenure.OperationID    `json:"id"`
 	Kind        tenure.OperationKind  `json:"kind"`
 	State       tenure.OperationState `json:"state"`
 	Reason      string                `json:"reason,omitempty"`
-	Since       time.Time             `json:"updatedAt"`
-	Due         time.Time             `json:"dueAt,omitzero"` // when it goes on by itself; zero: on an event
+	UpdatedAt   time.Time             `json:"updatedAt"`
+	DueAt       time.Time             `json:"dueAt,omitzero"` // when it goes on by itself; zero: on an event
 	Tenant      tenure.TenantID       `json:"tenant"`
 	TenantName  string                `json:"tenantName"`
 	TenantState tenure.TenantState    `json:"tenantState"`
@@ -46,7 +46,7 @@ type FleetOperation struct {
 // OnboardingFigures say how moving in went in the last 90 days. Times are in
 // seconds from the request to the end, of all that ended.
 type OnboardingFigures struct {
-	Since     time.Time        `json:"startsAt"`
+	StartsAt  time.Time        `json:"startsAt"`
 	Runs      int              `json:"runs"`
 	Failed    int              `json:"failed"`    // for a technical cause
 	Expired   int              `json:"expired"`   // nobody approved it in time
@@ -61,11 +61,11 @@ type OnboardingFigures struct {
 
 // OnboardingWeek is one week of it.
 type OnboardingWeek struct {
-	Start  time.Time `json:"startsAt"`
-	Runs   int       `json:"runs"`
-	Failed int       `json:"failed"`
-	P50    float64   `json:"p50"`
-	P95    float64   `json:"p95"`
+	StartsAt time.Time `json:"startsAt"`
+	Runs     int       `json:"runs"`
+	Failed   int       `json:"failed"`
+	P50      float64   `json:"p50"`
+	P95      float64   `json:"p95"`
 }
 
 // FleetCost is what resources cost a month, in minor units by currency.
@@ -87,7 +87,7 @@ type LabelParams struct {
 
 // Incident is trouble of a tenant's that another system saw.
 type Incident struct {
-	ID       string          `json:"id" doc:"the reporting system's id of it; the same again changes nothing; 200 bytes at most" maxLength:"200"`
+	ID       string          `json:"id" doc:"the reporting system's own id for it; the same id again changes nothing; 200 bytes at most" maxLength:"200"`
 	Tenant   tenure.TenantID `json:"tenant,omitempty"`
 	Severity tenure.Severity `json:"severity" enum:"critical,high,medium,low"`
 	Source   string          `json:"source" doc:"100 bytes at most" maxLength:"100"`
@@ -130,29 +130,29 @@ type LinkID struct {
 // AccountAccess is one way into a tenant: an account, a credential or a role in a
 // system, or a principal's grant.
 type AccountAccess struct {
-	Kind   string    `json:"kind"` // grant, account
-	Who    string    `json:"who"`
-	What   string    `json:"what"` // the role, or the type of the account
-	Where  string    `json:"where,omitempty"`
-	State  string    `json:"state,omitempty"`
-	Since  time.Time `json:"createdAt,omitzero"`
-	Until  time.Time `json:"expiresAt,omitzero"`
-	Source string    `json:"source"` // the grant's or resource's id
+	Kind      string    `json:"kind"` // grant, account
+	Who       string    `json:"who"`
+	What      string    `json:"what"` // the role, or the type of the account
+	Where     string    `json:"where,omitempty"`
+	State     string    `json:"state,omitempty"`
+	CreatedAt time.Time `json:"createdAt,omitzero"`
+	ExpiresAt time.Time `json:"expiresAt,omitzero"`
+	Source    string    `json:"source"` // the grant's or resource's id
 }
 
 var (
 	// ShowFleet gives the fleet's figures.
-	ShowFleet = Endpoint[None, Fleet]{Name: "fleet.show", Verb: "GET", Path: "/v1/fleet", Summary: "Show how all tenants are that the caller may see"}
+	ShowFleet = Endpoint[None, Fleet]{Name: "fleet.show", Verb: "GET", Path: "/v1/fleet", Summary: "Show the state of all tenants that the caller may see"}
 	// SetLabels replaces a tenant's labels.
 	SetLabels = Endpoint[LabelParams, Tenant]{Name: "tenant.labels", Verb: "PATCH", Path: "/v1/tenants/{tenant}", Summary: "Replace a tenant's labels", Example: `{"labels": {"region": "eu"}}`}
 	// ReportIncident notes trouble of a tenant's.
-	ReportIncident = Endpoint[IncidentParams, Incident]{Name: "incident.report", Verb: "POST", Path: "/v1/tenants/{tenant}/incidents", Summary: "Report trouble of a tenant's that another system saw", Example: `{"id": "pager-17", "severity": "high", "source": "pager", "detail": "login errors"}`}
+	ReportIncident = Endpoint[IncidentParams, Incident]{Name: "incident.report", Verb: "POST", Path: "/v1/tenants/{tenant}/incidents", Summary: "Report an incident of a tenant that another system saw", Example: `{"id": "pager-17", "severity": "high", "source": "pager", "detail": "login errors"}`}
 	// ListIncidents lists a tenant's incidents.
 	ListIncidents = Endpoint[TenantParams, []Incident]{Name: "incident.list", Verb: "GET", Path: "/v1/tenants/{tenant}/incidents", Summary: "List a tenant's incidents, the latest first"}
 	// TenantAccess lists who and what has access to a tenant.
 	TenantAccess = Endpoint[TenantParams, []AccountAccess]{Name: "tenant.access", Verb: "GET", Path: "/v1/tenants/{tenant}/access", Summary: "List who and what has access to a tenant"}
 	// MakeLink makes a departure link; its path is shown this once.
-	MakeLink = Endpoint[LinkParams, DepartureLink]{Name: "link.make", Verb: "POST", Path: "/v1/tenants/{tenant}/departure-links", Summary: "Make a link for who leaves; it is shown this once", Example: `{"days": 30}`, Once: true}
+	MakeLink = Endpoint[LinkParams, DepartureLink]{Name: "link.make", Verb: "POST", Path: "/v1/tenants/{tenant}/departure-links", Summary: "Make a departure link for a leaving customer; it is shown this once", Example: `{"days": 30}`, Once: true}
 	// ListLinks lists a tenant's departure links.
 	ListLinks = Endpoint[TenantParams, []DepartureLink]{Name: "link.list", Verb: "GET", Path: "/v1/tenants/{tenant}/departure-links", Summary: "List a tenant's departure links"}
 	// RevokeLink ends a departure link.

@@ -37,7 +37,7 @@ type HoldParams struct {
 
 // NewHold is a hold that is to be placed.
 type NewHold struct {
-	Matter     string    `json:"matter" doc:"the case that it serves"`
+	Matter     string    `json:"matter" doc:"the case that it is for"`
 	Reason     string    `json:"reason,omitempty"`
 	Scope      HoldScope `json:"scope"`
 	AllTenants bool      `json:"allTenants,omitempty" doc:"the class or system of every tenant"`
@@ -48,7 +48,7 @@ type NewHold struct {
 type HoldFilter struct {
 	Paging
 	Tenant   string `query:"tenant" doc:"only those that can cover this tenant" maxLength:"64"`
-	Released bool   `query:"released" doc:"released ones too"`
+	Released bool   `query:"released" doc:"include released ones"`
 }
 
 // HoldID names a hold.
@@ -64,5 +64,5 @@ var (
 	// ShowHold shows one hold.
 	ShowHold = Endpoint[HoldID, Hold]{Name: "hold.show", Verb: "GET", Path: "/v1/holds/{hold}", Summary: "Show a legal hold"}
 	// ReleaseHold records one person's word for a release; the second releases it.
-	ReleaseHold = Endpoint[HoldID, Hold]{Name: "hold.release", Verb: "POST", Path: "/v1/holds/{hold}/release", Summary: "Say that a hold may go; the second person's word releases it"}
+	ReleaseHold = Endpoint[HoldID, Hold]{Name: "hold.release", Verb: "POST", Path: "/v1/holds/{hold}/release", Summary: "Agree to the release of a hold; the second person's agreement releases it"}
 )

@@ -4,16 +4,16 @@ import "github.com/tenurehq/tenure"
 
 // Impact is what a revision would change of one tenant that runs another one.
 type Impact struct {
-	Tenant    tenure.TenantID     `json:"tenant"`
-	Name      string              `json:"tenantName"`
-	From      tenure.BlueprintRef `json:"from"`
-	Makes     int                 `json:"makes"`     // resources that come
-	Changes   int                 `json:"changes"`   // resources that change
-	Leaves    int                 `json:"leaves"`    // resources that leave, with their data
-	Fields    int                 `json:"fields"`    // lines of the difference
-	Destroys  int                 `json:"destroys"`  // steps that destroy
-	Approvals int                 `json:"approvals"` // persons who must sign the upgrade
-	Blocked   string              `json:"blocked,omitempty"`
+	Tenant     tenure.TenantID     `json:"tenant"`
+	TenantName string              `json:"tenantName"`
+	From       tenure.BlueprintRef `json:"from"`
+	Makes      int                 `json:"makes"`     // resources that come
+	Changes    int                 `json:"changes"`   // resources that change
+	Leaves     int                 `json:"leaves"`    // resources that leave, with their data
+	Fields     int                 `json:"fields"`    // lines of the difference
+	Destroys   int                 `json:"destroys"`  // steps that destroy
+	Approvals  int                 `json:"approvals"` // persons who must sign the upgrade
+	Blocked    string              `json:"blocked,omitempty"`
 }
 
 // ImpactParams ask what a revision would change.
@@ -33,10 +33,10 @@ type UpgradesParams struct {
 
 // Upgrade is one upgrade that was begun, or why it wasn't.
 type Upgrade struct {
-	Tenant    tenure.TenantID    `json:"tenant"`
-	Name      string             `json:"tenantName"`
-	Operation tenure.OperationID `json:"operation,omitempty"`
-	Problem   string             `json:"problem,omitempty"`
+	Tenant     tenure.TenantID    `json:"tenant"`
+	TenantName string             `json:"tenantName"`
+	Operation  tenure.OperationID `json:"operation,omitempty"`
+	Problem    string             `json:"problem,omitempty"`
 }
 
 // Upgrades are the upgrades that were begun. Stopped says why the rest weren't.

@@ -8,14 +8,14 @@ import (
 
 // KeyStatus is a key of the keystore and where it stands.
 type KeyStatus struct {
-	Key       string    `json:"id"`
-	Spec      KeySpec   `json:"spec"`
-	State     string    `json:"state"` // active, destroyed, erased
-	Created   time.Time `json:"createdAt"`
-	Destroyed time.Time `json:"destroyedAt,omitzero"`
-	Copies    []KeyCopy `json:"copies,omitempty"`  // that remain
-	Until     time.Time `json:"goneAt,omitzero"`   // when the last of them expires
-	Overdue   []string  `json:"overdue,omitempty"` // locations past their expiry which nobody has seen empty yet
+	ID          string    `json:"id"`
+	Spec        KeySpec   `json:"spec"`
+	State       string    `json:"state"` // active, destroyed, erased
+	CreatedAt   time.Time `json:"createdAt"`
+	DestroyedAt time.Time `json:"destroyedAt,omitzero"`
+	Copies      []KeyCopy `json:"copies,omitempty"`  // that remain
+	GoneAt      time.Time `json:"goneAt,omitzero"`   // when the last of them expires
+	Overdue     []string  `json:"overdue,omitempty"` // locations past their expiry which nobody has seen empty yet
 }
 
 // KeySpec says which key is meant.
@@ -28,17 +28,17 @@ type KeySpec struct {
 
 // KeyCopy is a place where a key can still be read.
 type KeyCopy struct {
-	Location string    `json:"location"`
-	Expires  time.Time `json:"expiresAt,omitzero"` // zero: nobody knows
-	Own      bool      `json:"own,omitempty"`      // the keystore's file
+	Location  string    `json:"location"`
+	ExpiresAt time.Time `json:"expiresAt,omitzero"` // zero: nobody knows
+	Own       bool      `json:"own,omitempty"`      // the keystore's file
 }
 
 // KeyCopyParams name a copy of a key by the place where it is.
 type KeyCopyParams struct {
 	Key  string `path:"key" doc:"a key's id, key_…" maxLength:"80"`
 	Body struct {
-		Where   string    `json:"location" doc:"the place of the copy"`
-		Expires time.Time `json:"expiresAt,omitzero" doc:"when it expires; absent: nobody knows"`
+		Location  string    `json:"location" doc:"the place of the copy"`
+		ExpiresAt time.Time `json:"expiresAt,omitzero" doc:"when it expires; absent: nobody knows"`
 	}
 }
 
@@ -46,15 +46,15 @@ type KeyCopyParams struct {
 type KeyGoneParams struct {
 	Key  string `path:"key" doc:"a key's id, key_…" maxLength:"80"`
 	Body struct {
-		Where string `json:"location" doc:"the place of the copy"`
+		Location string `json:"location" doc:"the place of the copy"`
 	}
 }
 
 var (
 	// ListKeys lists the keys that are no tenant's.
-	ListKeys = Endpoint[None, Page[KeyStatus]]{Name: "key.list", Verb: "GET", Path: "/v1/keys", Summary: "List the keys that are no tenant's, with the copies that are known"}
+	ListKeys = Endpoint[None, Page[KeyStatus]]{Name: "key.list", Verb: "GET", Path: "/v1/keys", Summary: "List the keys that belong to no tenant, with their known copies"}
 	// ListTenantKeys lists a tenant's keys with the copies that are known.
-	ListTenantKeys = Endpoint[TenantParams, Page[KeyStatus]]{Name: "tenant.keys", Verb: "GET", Path: "/v1/tenants/{tenant}/keys", Summary: "List a tenant's keys with the copies that are known"}
+	ListTenantKeys = Endpoint[TenantParams, Page[KeyStatus]]{Name: "tenant.keys", Verb: "GET", Path: "/v1/tenants/{tenant}/keys", Summary: "List a tenant's keys with their known copies"}
 	// AddKeyCopy notes that a backup elsewhere holds a key.
 	AddKeyCopy = Endpoint[KeyCopyParams, None]{Name: "key.copy", Verb: "POST", Path: "/v1/keys/{key}/copies", Summary: "Note that a backup elsewhere holds a key", Example: `{"location": "tape 17", "expiresAt": "2027-03-01T00:00:00Z"}`}
 	// DropKeyCopy notes that somebody has seen that a copy is gone.

@@ -29,7 +29,7 @@ type Move struct {
 type NewMoveParams struct {
 	Body struct {
 		Principal string            `json:"principal" doc:"id or name" maxLength:"100"`
-		To        []tenure.MoveRole `json:"to" doc:"every role that they have after it; none is a leaver" maxItems:"50"`
+		To        []tenure.MoveRole `json:"to" doc:"every role that they have afterwards; none if they leave" maxItems:"50"`
 		Reason    string            `json:"reason" minLength:"1" maxLength:"1000"`
 		DryRun    bool              `json:"dryRun,omitempty" doc:"say what would happen, and store nothing"`
 	}
@@ -66,5 +66,5 @@ var (
 	// ApproveMove signs a move's digest, which carries it out.
 	ApproveMove = Endpoint[DecideMoveParams, Move]{Name: "move.approve", Verb: "POST", Path: "/v1/moves/{move}/approve", Summary: "Sign a change of roles, which carries it out", Example: `{"note": "as agreed"}`}
 	// RejectMove turns a move down.
-	RejectMove = Endpoint[DecideMoveParams, Move]{Name: "move.reject", Verb: "POST", Path: "/v1/moves/{move}/reject", Summary: "Turn a change of roles down, or withdraw one's own", Example: `{"note": "not yet"}`}
+	RejectMove = Endpoint[DecideMoveParams, Move]{Name: "move.reject", Verb: "POST", Path: "/v1/moves/{move}/reject", Summary: "Reject a change of roles, or withdraw one's own", Example: `{"note": "not yet"}`}
 )

@@ -29,21 +29,21 @@ type OperationDetail struct {
 
 // Escalated says whom the escalation of a gate went to, and why.
 type Escalated struct {
-	Gate string    `json:"gate"`
-	To   string    `json:"to,omitempty" doc:"role:…, group:… or person:…, with commas; blank if nobody stands above those who were reminded"`
-	Why  string    `json:"reason"`
-	At   time.Time `json:"at"`
+	Gate   string    `json:"gate"`
+	To     string    `json:"to,omitempty" doc:"role:…, group:… or person:…, with commas; blank if nobody stands above those who were reminded"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
 }
 
 // Exception is a step that is left out, with who asked and who attested.
 type Exception struct {
-	Operation  tenure.OperationID `json:"operation"`
-	Step       string             `json:"step"`
-	Reason     string             `json:"reason"`
-	AskedBy    string             `json:"requestedBy"`
-	AskedAt    time.Time          `json:"requestedAt"`
-	AttestedBy string             `json:"attestedBy,omitempty"`
-	AttestedAt time.Time          `json:"attestedAt,omitzero"`
+	Operation   tenure.OperationID `json:"operation"`
+	Step        string             `json:"step"`
+	Reason      string             `json:"reason"`
+	RequestedBy string             `json:"requestedBy"`
+	RequestedAt time.Time          `json:"requestedAt"`
+	AttestedBy  string             `json:"attestedBy,omitempty"`
+	AttestedAt  time.Time          `json:"attestedAt,omitzero"`
 }
 
 // OperationFilter narrows a listing.
@@ -165,11 +165,11 @@ var (
 	// CancelOperation cancels an operation: an onboarding takes back what it made.
 	CancelOperation = Endpoint[OperationChange, Operation]{Name: "operation.cancel", Verb: "POST", Path: "/v1/operations/{operation}/cancel", Summary: "Cancel an operation: an onboarding takes back what it made"}
 	// RetryOperation gives failed steps their attempts again.
-	RetryOperation = Endpoint[RetryParams, Retried]{Name: "operation.retry", Verb: "POST", Path: "/v1/operations/{operation}/retry", Summary: "Give failed steps their attempts again", Example: `{"step": "prod/db/ensure"}`}
+	RetryOperation = Endpoint[RetryParams, Retried]{Name: "operation.retry", Verb: "POST", Path: "/v1/operations/{operation}/retry", Summary: "Try failed steps again, with all their attempts", Example: `{"step": "prod/db/ensure"}`}
 	// SkipStep asks for a failed step to be left out, or attests what another asked.
 	SkipStep = Endpoint[SkipParams, Skipped]{Name: "operation.skip", Verb: "POST", Path: "/v1/operations/{operation}/skip", Summary: "Ask for a failed step to be left out, or attest what another asked", Example: `{"step": "prod/db/ensure", "reason": "its region is closed for good"}`}
 	// ShowOutputs lists what an operation hands over, without secrets.
 	ShowOutputs = Endpoint[OperationParams, Page[Output]]{Name: "operation.outputs", Verb: "GET", Path: "/v1/operations/{operation}/outputs", Summary: "List what an operation hands over, without secrets"}
 	// ClaimOutputs also reveals the one-time secrets, once, to the requester.
-	ClaimOutputs = Endpoint[OperationParams, Page[Output]]{Name: "operation.claim", Verb: "POST", Path: "/v1/operations/{operation}/claim", Summary: "Reveal an operation's one-time secrets, once, to who asked for it", Once: true}
+	ClaimOutputs = Endpoint[OperationParams, Page[Output]]{Name: "operation.claim", Verb: "POST", Path: "/v1/operations/{operation}/claim", Summary: "Reveal an operation's one-time secrets, once, to its requester", Once: true}
 )

@@ -14,7 +14,7 @@ type Page[T any] struct {
 
 // Paging says which part of a list is wanted.
 type Paging struct {
-	Cursor string `query:"cursor" doc:"the next of the page before; opaque" maxLength:"512"`
+	Cursor string `query:"cursor" doc:"next of the previous page; opaque" maxLength:"512"`
 	Limit  int    `query:"limit" doc:"at most this many; the default is 50" minimum:"1" maximum:"500"`
 }
 

@@ -24,7 +24,7 @@ type Intent struct {
 	EraseOnly    bool                 `json:"eraseOnly,omitempty" doc:"offboard without export"`
 	Reissue      bool                 `json:"reissue,omitempty" doc:"repair with new credentials"`
 	Resources    []string             `json:"resources,omitempty" doc:"revoke: environment/key or id of what gives access"`
-	Trigger      string               `json:"trigger,omitempty" doc:"key of what asks for this; the same key again gives the same operation" maxLength:"200"`
+	Trigger      string               `json:"trigger,omitempty" doc:"the requester's key for this; the same key again gives the same operation" maxLength:"200"`
 }
 
 // Plan is a stored plan: the canonical bytes, and the digest that names them.

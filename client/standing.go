@@ -9,7 +9,7 @@ import (
 // StandingFilter narrows a listing.
 type StandingFilter struct {
 	Paging
-	Ended bool `query:"ended" doc:"those that are over too"`
+	Ended bool `query:"ended" doc:"include those that are over"`
 }
 
 // StandingParams name a standing approval.
@@ -62,7 +62,7 @@ var (
 	// EndStanding ends one at once.
 	EndStanding = Endpoint[StandingParams, tenure.Standing]{Name: "standing.end", Verb: "POST", Path: "/v1/standing-approvals/{standing}/end", Summary: "End a standing approval at once; what it started goes on"}
 	// ListStarts lists what standing approvals started.
-	ListStarts = Endpoint[StartFilter, Page[StandingStart]]{Name: "standing.starts", Verb: "GET", Path: "/v1/standing-starts", Summary: "List what standing approvals started with no hands"}
+	ListStarts = Endpoint[StartFilter, Page[StandingStart]]{Name: "standing.starts", Verb: "GET", Path: "/v1/standing-starts", Summary: "List what standing approvals started without a person"}
 	// SeeStart records that a person has looked at a start.
-	SeeStart = Endpoint[OperationParams, StandingStart]{Name: "standing.see", Verb: "POST", Path: "/v1/standing-starts/{operation}/see", Summary: "Record that one has looked at what was started with no hands"}
+	SeeStart = Endpoint[OperationParams, StandingStart]{Name: "standing.see", Verb: "POST", Path: "/v1/standing-starts/{operation}/see", Summary: "Record that one has looked at what a standing approval started"}
 )

@@ -15,16 +15,16 @@ type System struct {
 // SystemStatus is a system and whether it is well.
 type SystemStatus struct {
 	System
-	Well  bool   `json:"well"`
-	Why   string `json:"reason,omitempty"`
-	Limit int    `json:"limit,omitempty"`
+	Well   bool   `json:"well"`
+	Reason string `json:"reason,omitempty"`
+	Limit  int    `json:"limit,omitempty"`
 }
 
 // AddSystemParams name a system of the systems file.
 type AddSystemParams struct {
 	Body struct {
 		Name    string `json:"name"`
-		Replace bool   `json:"replace,omitempty" doc:"a person means it: the system was replaced"`
+		Replace bool   `json:"replace,omitempty" doc:"confirms that the system was replaced on purpose"`
 	}
 }
 

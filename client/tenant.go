@@ -70,13 +70,13 @@ type Resource struct {
 
 // Reason says of one thing of a tenant why it is still there.
 type Reason struct {
-	Environment string               `json:"environment,omitempty"`
-	Resource    string               `json:"resource"`
-	System      string               `json:"system"`
-	State       tenure.ResourceState `json:"state"`
-	Why         string               `json:"reason"`
-	GoneBy      time.Time            `json:"goneAt,omitzero"` // projected; zero: nobody knows
-	UndoUntil   time.Time            `json:"undoExpiresAt,omitzero"`
+	Environment   string               `json:"environment,omitempty"`
+	Resource      string               `json:"resource"`
+	System        string               `json:"system"`
+	State         tenure.ResourceState `json:"state"`
+	Reason        string               `json:"reason"`
+	GoneAt        time.Time            `json:"goneAt,omitzero"` // projected; zero: nobody knows
+	UndoExpiresAt time.Time            `json:"undoExpiresAt,omitzero"`
 }
 
 // TenantFilter narrows a listing.
@@ -90,7 +90,7 @@ type TenantFilter struct {
 	From      time.Time          `query:"from" doc:"only those made at or after this moment (RFC 3339)"`
 	To        time.Time          `query:"to" doc:"only those made before this moment (RFC 3339)"`
 	After     tenure.TenantID    `query:"after" doc:"only those made after this one"`
-	Closed    bool               `query:"closed" doc:"closed ones too"`
+	Closed    bool               `query:"closed" doc:"include closed ones"`
 }
 
 // TenantParams name a tenant by id, or by the name of one that isn't closed.
@@ -106,11 +106,11 @@ type TenantPart struct {
 
 var (
 	// ListTenants lists tenants in the order of their making.
-	ListTenants = Endpoint[TenantFilter, Page[Tenant]]{Name: "tenant.list", Verb: "GET", Path: "/v1/tenants", Summary: "List tenants in the order of their making"}
+	ListTenants = Endpoint[TenantFilter, Page[Tenant]]{Name: "tenant.list", Verb: "GET", Path: "/v1/tenants", Summary: "List tenants in the order in which they were created"}
 	// ShowTenant shows one tenant whole.
-	ShowTenant = Endpoint[TenantParams, TenantDetail]{Name: "tenant.show", Verb: "GET", Path: "/v1/tenants/{tenant}", Summary: "Show a tenant with all that stands around it"}
+	ShowTenant = Endpoint[TenantParams, TenantDetail]{Name: "tenant.show", Verb: "GET", Path: "/v1/tenants/{tenant}", Summary: "Show a tenant with everything about it"}
 	// ListResources lists what there is, and was, of a tenant.
-	ListResources = Endpoint[TenantPart, Page[Resource]]{Name: "tenant.resources", Verb: "GET", Path: "/v1/tenants/{tenant}/resources", Summary: "List a tenant's resources, those that are gone too"}
+	ListResources = Endpoint[TenantPart, Page[Resource]]{Name: "tenant.resources", Verb: "GET", Path: "/v1/tenants/{tenant}/resources", Summary: "List a tenant's resources, including those that are gone"}
 	// ExplainTenant says of each thing of a tenant why it is still there, and when
 	// it will be gone.
 	ExplainTenant = Endpoint[TenantParams, Page[Reason]]{Name: "tenant.explain", Verb: "GET", Path: "/v1/tenants/{tenant}/explain", Summary: "Say why a tenant's things still exist, and when they will be gone"}

@@ -86,7 +86,7 @@ func printCoverage(o *page, list []client.Addition) {
 		if c.ReviewedBy != "" {
 			reviewed = c.ReviewedBy + ", " + o.when(c.ReviewedAt)
 		}
-		rows[i] = []string{string(c.Resource), coverageWords(c.Addition), c.Reason, c.AskedBy, reviewed, c.Digest}
+		rows[i] = []string{string(c.Resource), coverageWords(c.Addition), c.Reason, c.RequestedBy, reviewed, c.Digest}
 	}
 	o.table([]string{"resource", "adds", "because", "asked by", "reviewed", "digest"}, rows)
 }

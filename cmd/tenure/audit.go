@@ -178,7 +178,7 @@ func (a *app) auditLog() *cobra.Command {
 	var p client.LogFilter
 	var limit int
 	cmd := command("log", "List entries of the log", "Who did it is shown while the evidence key lives.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
-		if limit < 1 || limit > 10_000 || p.From < 0 {
+		if limit < 1 || limit > 10_000 || p.Index < 0 {
 			return tenure.Errorf(tenure.Invalid, "entries are read from 0 on, 1 to 10,000 at a time")
 		}
 		list, err := listed(cmd.Context(), a, client.ReadLog, p, limit)
@@ -196,13 +196,13 @@ func (a *app) auditLog() *cobra.Command {
 			}
 			o.table([]string{"entry", "at", "kind", "by", "subject", "facts"}, rows)
 			if len(list) == limit {
-				o.line("These are the oldest from entry %d on; there may be more.", p.From)
+				o.line("These are the oldest from entry %d on; there may be more.", p.Index)
 				o.next(fmt.Sprintf("tenure audit log --from %d", list[len(list)-1].Index+1))
 			}
 		})
 	})
 	cmd.Flags().StringVar(&p.Tenant, "tenant", "", "only those of this tenant")
-	cmd.Flags().Int64Var(&p.From, "from", 0, "begin with this entry")
+	cmd.Flags().Int64Var(&p.Index, "from", 0, "begin with this entry")
 	cmd.Flags().IntVar(&limit, "limit", 100, "at most this many, up to 10000")
 	return cmd
 }

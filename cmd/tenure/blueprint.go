@@ -121,7 +121,7 @@ func printBlueprint(o *page, b client.Blueprint) {
 	if b.Published() {
 		published = o.when(b.PublishedAt) + " by " + b.PublishedBy
 	}
-	o.fields("blueprint", b.Name+"@"+b.Version, "digest", b.Digest, "author", b.Author+", "+o.when(b.CreatedAt), "published", published)
+	o.fields("blueprint", b.Name+"@"+b.Version, "digest", b.Digest, "author", b.CreatedBy+", "+o.when(b.CreatedAt), "published", published)
 	for _, text := range b.Says {
 		o.loud("note: %s", text)
 	}
@@ -144,7 +144,7 @@ func (a *app) blueprintList() *cobra.Command {
 				if b.Published() {
 					state = "published"
 				}
-				rows[i] = []string{b.Name + "@" + b.Version, state, b.Author, b.PublishedBy, o.when(b.CreatedAt), b.Digest}
+				rows[i] = []string{b.Name + "@" + b.Version, state, b.CreatedBy, b.PublishedBy, o.when(b.CreatedAt), b.Digest}
 			}
 			o.table([]string{"blueprint", "state", "author", "published by", "submitted", "digest"}, rows)
 		})

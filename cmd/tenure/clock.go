@@ -34,13 +34,13 @@ func (a *app) clockConfirm() *cobra.Command {
 			"confirms the time of this machine, which the server's clock must agree with to within an hour.",
 		cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
 			p := client.ConfirmTimeParams{}
-			p.Body.Now = a.now().UTC()
+			p.Body.At = a.now().UTC()
 			if said != "" {
 				t, err := time.Parse(time.RFC3339, said)
 				if err != nil {
 					return tenure.Errorf(tenure.Invalid, "%q is no moment", said).WithHint("write it like 2027-01-31T12:00:00Z")
 				}
-				p.Body.Now = t.UTC()
+				p.Body.At = t.UTC()
 			}
 			before, err := ask(cmd.Context(), a, client.ShowClock, client.None{})
 			if err != nil {
@@ -52,7 +52,7 @@ func (a *app) clockConfirm() *cobra.Command {
 			}
 			return a.show(c, func(o *page) {
 				if d := before.Doubt; d != nil {
-					o.line("It was in doubt: %s.", d.Why)
+					o.line("It was in doubt: %s.", d.Reason)
 				}
 				printClock(o, c)
 			})
@@ -62,14 +62,14 @@ func (a *app) clockConfirm() *cobra.Command {
 }
 
 func printClock(o *page, c client.ServerClock) {
-	o.fields("time", c.Now.UTC().Format(time.RFC3339))
+	o.fields("time", c.At.UTC().Format(time.RFC3339))
 	switch {
 	case c.Virtual:
 		o.line("Somebody sets this clock: it is never in doubt.")
 	case c.Doubt == nil:
 		o.line("The time can be relied on.")
 	default:
-		o.loud("in doubt: %s", c.Doubt.Why)
+		o.loud("in doubt: %s", c.Doubt.Reason)
 		o.line("What destroys, and what a date makes due, waits until somebody confirms the time.")
 		o.next("tenure clock confirm")
 	}

@@ -24,7 +24,7 @@ func (a *app) delegationGive() *cobra.Command {
 	cmd := command("give PERSON --until DATE --reason REASON", "Give one's own approvals to a person for a while", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 		b.To = args[0]
 		var err error
-		if b.EndsAt, err = parseDate(until); err != nil {
+		if b.ExpiresAt, err = parseDate(until); err != nil {
 			return err
 		}
 		if from != "" {

@@ -67,7 +67,7 @@ func (a *app) elevationRequest() *cobra.Command {
 			access = string(tenure.DirectRead)
 		}
 		out, err := ask(cmd.Context(), a, client.RequestElevation, client.ElevationParams{Body: client.NewElevation{
-			Role: tenure.Role(e.role), Scope: scope, Reason: e.reason, For: length, System: e.system, Access: tenure.DirectAccess(access)}})
+			Role: tenure.Role(e.role), Scope: scope, Reason: e.reason, Duration: length, System: e.system, Access: tenure.DirectAccess(access)}})
 		if err != nil {
 			return err
 		}
@@ -207,7 +207,7 @@ func (a *app) elevationList() *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, e := range list {
-				rows[i] = []string{string(e.ID), string(e.Kind), e.Name, string(e.Role), e.Scope.String(), string(e.State), o.when(e.RequestedAt), o.when(e.EndsAt), e.ReviewedBy}
+				rows[i] = []string{string(e.ID), string(e.Kind), e.Principal, string(e.Role), e.Scope.String(), string(e.State), o.when(e.RequestedAt), o.when(e.ExpiresAt), e.ReviewedBy}
 			}
 			o.table([]string{"id", "kind", "whose", "role", "over", "state", "requested", "ends", "reviewed by"}, rows)
 		})
@@ -227,7 +227,7 @@ func (a *app) breakGlass() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out, err := ask(cmd.Context(), a, client.BreakGlass, client.BreakGlassParams{Body: client.NewBreakGlass{Role: tenure.Role(e.role), Scope: scope, Reason: e.reason, For: length, System: e.system}})
+			out, err := ask(cmd.Context(), a, client.BreakGlass, client.BreakGlassParams{Body: client.NewBreakGlass{Role: tenure.Role(e.role), Scope: scope, Reason: e.reason, Duration: length, System: e.system}})
 			if err != nil {
 				return err
 			}
@@ -242,14 +242,14 @@ func printElevation(o *page, e client.Elevation) {
 	if e.System != "" {
 		direct = string(e.Access) + " in " + e.System
 	}
-	o.fields("elevation", string(e.ID), "kind", string(e.Kind), "whose", e.Name, "role", string(e.Role), "over", e.Scope.String(), "direct access", direct, "reason", e.Reason, "for", e.For,
-		"digest", e.Digest, "state", string(e.State), "requested", o.when(e.RequestedAt), "decided by", e.DecidedBy, "claim until", o.when(e.ClaimUntil), "started", o.when(e.StartedAt),
-		"ends", o.when(e.EndsAt), "ended", o.when(e.EndedAt), "ended by", e.EndedBy, "why", e.Why, "review due", o.when(e.ReviewDueAt), "reviewed by", e.ReviewedBy, "review", e.ReviewNote)
+	o.fields("elevation", string(e.ID), "kind", string(e.Kind), "whose", e.Principal, "role", string(e.Role), "over", e.Scope.String(), "direct access", direct, "reason", e.Reason, "for", e.Duration,
+		"digest", e.Digest, "state", string(e.State), "requested", o.when(e.RequestedAt), "decided by", e.DecidedBy, "claim until", o.when(e.ClaimExpiresAt), "started", o.when(e.StartedAt),
+		"ends", o.when(e.ExpiresAt), "ended", o.when(e.EndedAt), "ended by", e.EndedBy, "why", e.EndedReason, "review due", o.when(e.ReviewDueAt), "reviewed by", e.ReviewedBy, "review", e.ReviewNote)
 	switch {
 	case e.State == tenure.ElevationRequested:
 		o.next("another person: tenure elevation approve " + string(e.ID) + " --digest " + e.Digest)
 	case e.State == tenure.ElevationApproved:
-		o.next(e.Name + ": tenure elevation claim " + string(e.ID))
+		o.next(e.Principal + ": tenure elevation claim " + string(e.ID))
 	case e.Kind == tenure.BreakGlass && e.State == tenure.ElevationActive:
 		o.next("tenure elevation revoke "+string(e.ID), "when it has ended, another person reviews it")
 	case e.Kind == tenure.BreakGlass && e.ReviewedAt.IsZero():

@@ -21,7 +21,7 @@ func (a *app) explain() *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, r := range list {
-				rows[i] = []string{tenure.ResourcePath(r.Environment, r.Resource), r.System, string(r.State), r.Why, o.when(r.GoneBy), o.when(r.UndoUntil)}
+				rows[i] = []string{tenure.ResourcePath(r.Environment, r.Resource), r.System, string(r.State), r.Reason, o.when(r.GoneAt), o.when(r.UndoExpiresAt)}
 			}
 			o.table([]string{"what", "where", "state", "why", "gone when", "can be undone until"}, rows)
 		})

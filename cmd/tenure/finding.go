@@ -90,7 +90,7 @@ func printLook(o *page, look client.Look, fine string) {
 	for _, s := range look.Systems {
 		trust := "proven"
 		if !s.Trusted {
-			trust = "not proven: " + s.Why
+			trust = "not proven: " + s.Reason
 		}
 		rows = append(rows, []string{s.System, fmt.Sprint(s.Checked), fmt.Sprint(s.Findings), trust})
 	}
@@ -168,7 +168,7 @@ func (a *app) findingWaive() *cobra.Command {
 			return err
 		}
 		p := client.WaiveParams{Finding: args[0]}
-		p.Body.Until, p.Body.Reason = at, reason
+		p.Body.ExpiresAt, p.Body.Reason = at, reason
 		if _, err := ask(cmd.Context(), a, client.WaiveFinding, p); err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func printFleet(o *page, f client.Fleet) {
 		o.title("%s", part.title)
 		rows := make([][]string, len(part.list))
 		for i, op := range part.list {
-			rows[i] = []string{op.TenantName, string(op.TenantState), string(op.Kind), string(op.State), clip(op.Reason, 60), o.when(op.Since), o.when(op.Due), string(op.Operation)}
+			rows[i] = []string{op.TenantName, string(op.TenantState), string(op.Kind), string(op.State), clip(op.Reason, 60), o.when(op.UpdatedAt), o.when(op.DueAt), string(op.ID)}
 		}
 		o.table([]string{"tenant", "its state", "kind", "state", "why", "since", "goes on", "operation"}, rows)
 	}
@@ -60,16 +60,16 @@ func counted[K ~string, N int | int64](order []K, n map[K]N) string {
 func inCommon(list []client.FleetCount) string {
 	out := make([]string, len(list))
 	for i, c := range list {
-		out[i] = fmt.Sprintf("%s: %d", c.What, c.N)
+		out[i] = fmt.Sprintf("%s: %d", c.Name, c.Count)
 	}
 	return strings.Join(out, ", ")
 }
 
 func onboardingWords(f client.OnboardingFigures) string {
 	if f.Runs == 0 {
-		return "none since " + f.Since.UTC().Format(time.DateOnly)
+		return "none since " + f.StartsAt.UTC().Format(time.DateOnly)
 	}
-	s := fmt.Sprintf("%d since %s, %d failed", f.Runs, f.Since.UTC().Format(time.DateOnly), f.Failed)
+	s := fmt.Sprintf("%d since %s, %d failed", f.Runs, f.StartsAt.UTC().Format(time.DateOnly), f.Failed)
 	s += fmt.Sprintf(", %d expired, %d rejected, %d withdrawn; p50 %s, p95 %s", f.Expired, f.Rejected, f.Withdrawn, seconds(f.P50), seconds(f.P95))
 	if f.Settled > 0 {
 		s += fmt.Sprintf("; %d of %d with an incident within 30 days", f.Incidents, f.Settled)

@@ -21,10 +21,10 @@ func (a *app) blueprintImpact() *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, t := range list {
-				rows[i] = []string{t.Name, t.From.Version, strconv.Itoa(t.Makes), strconv.Itoa(t.Changes), strconv.Itoa(t.Leaves), strconv.Itoa(t.Destroys), strconv.Itoa(t.Approvals), t.Blocked}
+				rows[i] = []string{t.TenantName, t.From.Version, strconv.Itoa(t.Makes), strconv.Itoa(t.Changes), strconv.Itoa(t.Leaves), strconv.Itoa(t.Destroys), strconv.Itoa(t.Approvals), t.Blocked}
 			}
 			o.table([]string{"tenant", "runs", "comes", "changes", "leaves", "destroys", "approvals", "blocked"}, rows)
-			o.next("tenure blueprint upgrade " + args[0] + " --tenant " + list[0].Name)
+			o.next("tenure blueprint upgrade " + args[0] + " --tenant " + list[0].TenantName)
 		})
 	})
 }
@@ -40,7 +40,7 @@ func (a *app) blueprintUpgrade() *cobra.Command {
 		return a.show(done, func(o *page) {
 			rows := make([][]string, len(done.Items))
 			for i, u := range done.Items {
-				rows[i] = []string{u.Name, string(u.Operation), u.Problem}
+				rows[i] = []string{u.TenantName, string(u.Operation), u.Problem}
 			}
 			o.table([]string{"tenant", "operation", "problem"}, rows)
 			if done.Stopped != "" {

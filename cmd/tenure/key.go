@@ -33,7 +33,7 @@ func (a *app) keyList() *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, k := range list {
-				rows[i] = []string{k.Key, k.Spec.Purpose, k.Spec.Class, k.State, copyWords(o, k.Copies), strings.Join(k.Overdue, ", ")}
+				rows[i] = []string{k.ID, k.Spec.Purpose, k.Spec.Class, k.State, copyWords(o, k.Copies), strings.Join(k.Overdue, ", ")}
 			}
 			o.table([]string{"key", "purpose", "class", "state", "copies", "overdue"}, rows)
 		})
@@ -48,10 +48,10 @@ func copyWords(o *page, copies []client.KeyCopy) string {
 		switch {
 		case c.Own:
 			out = append(out, "the keystore")
-		case c.Expires.IsZero():
+		case c.ExpiresAt.IsZero():
 			out = append(out, c.Location+", nobody knows until when")
 		default:
-			out = append(out, c.Location+" until "+o.when(c.Expires))
+			out = append(out, c.Location+" until "+o.when(c.ExpiresAt))
 		}
 	}
 	return strings.Join(out, "; ")
@@ -67,14 +67,14 @@ func (a *app) keyCopy() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p.Body.Expires = at.Truncate(time.Microsecond)
+			p.Body.ExpiresAt = at.Truncate(time.Microsecond)
 		}
 		if _, err := ask(cmd.Context(), a, client.AddKeyCopy, p); err != nil {
 			return err
 		}
-		return a.show(notedCopy{p.Key, p.Body.Where, p.Body.Expires}, func(o *page) { o.line("noted: a copy of %s is at %s", p.Key, p.Body.Where) })
+		return a.show(notedCopy{p.Key, p.Body.Location, p.Body.ExpiresAt}, func(o *page) { o.line("noted: a copy of %s is at %s", p.Key, p.Body.Location) })
 	})
-	cmd.Flags().StringVar(&p.Body.Where, "where", "", "the place of the copy")
+	cmd.Flags().StringVar(&p.Body.Location, "where", "", "the place of the copy")
 	cmd.Flags().StringVar(&expires, "expires", "", "when it expires: a date, or a period from now such as P30D")
 	return cmd
 }
@@ -86,9 +86,9 @@ func (a *app) keyGone() *cobra.Command {
 		if _, err := ask(cmd.Context(), a, client.DropKeyCopy, p); err != nil {
 			return err
 		}
-		return a.show(notedCopy{Key: p.Key, Where: p.Body.Where}, func(o *page) { o.line("noted: the copy of %s at %s is gone", p.Key, p.Body.Where) })
+		return a.show(notedCopy{Key: p.Key, Where: p.Body.Location}, func(o *page) { o.line("noted: the copy of %s at %s is gone", p.Key, p.Body.Location) })
 	})
-	cmd.Flags().StringVar(&p.Body.Where, "where", "", "the place of the copy")
+	cmd.Flags().StringVar(&p.Body.Location, "where", "", "the place of the copy")
 	return cmd
 }
 

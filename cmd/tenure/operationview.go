@@ -58,13 +58,13 @@ func printOperation(o *page, v client.OperationDetail, whole bool) {
 	}
 	for _, e := range v.Exceptions {
 		if e.AttestedBy == "" {
-			o.line("exception for %s asked by %s (%s); a second person attests it", e.Step, e.AskedBy, e.Reason)
+			o.line("exception for %s asked by %s (%s); a second person attests it", e.Step, e.RequestedBy, e.Reason)
 		} else if whole {
-			o.line("exception for %s asked by %s (%s), attested by %s", e.Step, e.AskedBy, e.Reason, e.AttestedBy)
+			o.line("exception for %s asked by %s (%s), attested by %s", e.Step, e.RequestedBy, e.Reason, e.AttestedBy)
 		}
 	}
 	for _, e := range v.Escalations {
-		o.line("%s was escalated to %s at %s: %s", e.Gate, cmp.Or(e.To, "nobody"), o.when(e.At), e.Why)
+		o.line("%s was escalated to %s at %s: %s", e.Gate, cmp.Or(e.To, "nobody"), o.when(e.At), e.Reason)
 	}
 	o.next(nextSteps(v)...)
 }

@@ -48,7 +48,7 @@ func (a *app) systemList() *cobra.Command {
 			for i, s := range list {
 				state := "well"
 				if !s.Well {
-					state = "not well: " + s.Why
+					state = "not well: " + s.Reason
 				}
 				rows[i] = []string{s.Name, s.Connector, state, s.Fingerprint, o.when(s.AddedAt), s.AddedBy}
 			}

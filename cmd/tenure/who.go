@@ -112,7 +112,7 @@ func (a *app) tenantAccess() *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, w := range list {
-				rows[i] = []string{w.Kind, w.Who, w.What, w.Where, w.State, o.when(w.Since), o.when(w.Until), w.Source}
+				rows[i] = []string{w.Kind, w.Who, w.What, w.Where, w.State, o.when(w.CreatedAt), o.when(w.ExpiresAt), w.Source}
 			}
 			o.table([]string{"kind", "who", "what", "where", "state", "since", "until", "from"}, rows)
 		})

@@ -435,7 +435,7 @@ func (s *story) leave(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.note("tenure explain alder: %s/%s is still there: %s", reasons[0].Environment, reasons[0].Resource, reasons[0].Why)
+	s.note("tenure explain alder: %s/%s is still there: %s", reasons[0].Environment, reasons[0].Resource, reasons[0].Reason)
 	if _, err := s.inst.ReleaseHold(ctx, h.ID, counsel); err != nil {
 		return err
 	}

@@ -19,6 +19,9 @@ type wait struct {
 	since time.Time
 }
 
+// TaskReason begins what an operation says while it waits for a person's task.
+const TaskReason = "a person's task: "
+
 // gate says whether a waiting step opens now.
 func (s *snapshot) gate(n *node, now time.Time) wait {
 	g := n.step.Gate
@@ -37,7 +40,7 @@ func (s *snapshot) gate(n *node, now time.Time) wait {
 		if s.signatures(n.step.Key, time.Time{}, g.Another) > 0 {
 			return wait{open: true}
 		}
-		return wait{why: "a person's task: " + n.step.Summary}
+		return wait{why: TaskReason + n.step.Summary}
 	case tenure.ActNoReturn:
 		return s.noReturn(n, g, now)
 	case tenure.ActDate:

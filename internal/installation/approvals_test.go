@@ -31,18 +31,12 @@ const rulesText = `approvals:
 
 func TestApprovalRulesAreReadStrictly(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
-	dir := t.TempDir()
-	i, err := installation.Init(ctx, installation.Options{Dir: dir}, installation.Settings{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = i.Close()
+	dir := initialized(t)
 	open := func(text string) ([]tenure.ApprovalRule, error) {
 		if err := os.WriteFile(filepath.Join(dir, "tenure.yaml"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		i, err := installation.Open(ctx, installation.Options{Dir: dir})
+		i, err := installation.Open(context.Background(), installation.Options{Dir: dir})
 		if err != nil {
 			return nil, err
 		}

@@ -40,7 +40,7 @@ func governor(db *store.DB, svc *lifecycle.Service, policies *guard.Live, set Se
 		return nil, err
 	}
 	o := governance.Options{DB: db, Now: now, Entry: svc.Entry, Policies: policies, SessionFor: set.Sessions.For, Idle: set.Sessions.Idle, System: svc.System, Elevation: limits}
-	if o.Schedules, err = schedules(set.Reviews); err != nil {
+	if o.Schedules, err = reviewSchedules(set.Reviews); err != nil {
 		return nil, err
 	}
 	if set.URL != "" {

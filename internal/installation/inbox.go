@@ -47,7 +47,7 @@ func inboxElevations(ctx context.Context, gov *governance.Governor, limits tenur
 		}
 		out = append(out, lifecycle.InboxItem{
 			Kind: "elevation", ID: string(e.ID), Summary: fmt.Sprintf("give %s the role %s over %s for %s: %s", e.Name, e.Role, e.Scope, e.For, e.Reason),
-			RequestedBy: e.Name, Digest: e.Digest, Need: 1, Since: e.RequestedAt, ExpiresAt: e.RequestedAt.Add(limits.Answer),
+			RequestedBy: e.Name, Digest: e.Digest, Need: 1, OpenedAt: e.RequestedAt, ExpiresAt: e.RequestedAt.Add(limits.Answer),
 		})
 	}
 	return out, err
@@ -64,7 +64,7 @@ func inboxBreakGlass(ctx context.Context, gov *governance.Governor, c tenure.Cal
 		}
 		out = append(out, lifecycle.InboxItem{
 			Kind: "breakglass", ID: string(e.ID), Summary: fmt.Sprintf("review how %s broke the glass: the role %s over %s: %s", e.Name, e.Role, e.Scope, e.Reason),
-			RequestedBy: e.Name, Digest: e.Digest, Need: 1, Since: e.RequestedAt,
+			RequestedBy: e.Name, Digest: e.Digest, Need: 1, OpenedAt: e.RequestedAt,
 		})
 	}
 	return out, err
@@ -81,7 +81,7 @@ func inboxMoves(ctx context.Context, gov *governance.Governor, c tenure.Caller) 
 		}
 		out = append(out, lifecycle.InboxItem{
 			Kind: "move", ID: m.Digest, Summary: fmt.Sprintf("move %s: %d roles begin, %d end: %s", m.Name, len(m.Begins), len(m.Ends), m.Reason),
-			RequestedBy: m.By, Digest: m.Digest, Need: 1, Since: m.At,
+			RequestedBy: m.By, Digest: m.Digest, Need: 1, OpenedAt: m.At,
 		})
 	}
 	return out, err
@@ -92,7 +92,7 @@ func inboxPrincipals(ctx context.Context, gov *governance.Governor, c tenure.Cal
 	for _, p := range list {
 		out = append(out, lifecycle.InboxItem{
 			Kind: "principal", ID: string(p.ID), Summary: fmt.Sprintf("let in %s, whose name or address looks like another's", p.Name),
-			RequestedBy: p.CreatedBy, Need: 1, Since: p.CreatedAt,
+			RequestedBy: p.CreatedBy, Need: 1, OpenedAt: p.CreatedAt,
 		})
 	}
 	return out, err
@@ -118,5 +118,5 @@ func inboxClock(ctx context.Context, gov *governance.Governor, at clock.Clock, c
 	if d == nil || gov.Require(ctx, c, tenure.ClockConfirm, tenure.Target{}) != nil {
 		return nil
 	}
-	return []lifecycle.InboxItem{{Kind: "clock", ID: string(d.Kind), Summary: "confirm the time: " + d.String(), RequestedBy: "tenure", Need: 1, Since: d.Is}}
+	return []lifecycle.InboxItem{{Kind: "clock", ID: string(d.Kind), Summary: "confirm the time: " + d.String(), RequestedBy: "tenure", Need: 1, OpenedAt: d.Is}}
 }

@@ -52,7 +52,7 @@ type Settings struct {
 	Policies  string    `yaml:"policies"`  // folder of Cedar policies that deny further; default policies, if it is there
 	// Approvals are what plans need on top of what their blueprint asks for.
 	Approvals []tenure.ApprovalRule `yaml:"approvals"`
-	Reviews   []Review              `yaml:"reviews"` // access reviews that open by themselves
+	Reviews   []ReviewSchedule      `yaml:"reviews"` // access reviews that open by themselves
 	Groups    map[string][]string   `yaml:"groups"`  // of persons by name, for what escalates to them
 	Notify    Notify                `yaml:"notify"`  // where notices go
 	// Sought is how long the places of closed tenants are looked at, with their sealed

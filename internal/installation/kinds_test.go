@@ -1,13 +1,11 @@
 package installation_test
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/tenurehq/tenure"
-	"github.com/tenurehq/tenure/internal/installation"
 )
 
 // TestSettingsThatSayNothing: a number, a length of time, a list or a text that is zero,
@@ -15,13 +13,7 @@ import (
 // leaving it out does.
 func TestSettingsThatSayNothing(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
-	dir := t.TempDir()
-	i, err := installation.Init(ctx, installation.Options{Dir: dir}, installation.Settings{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = i.Close()
+	dir := initialized(t)
 	const rule = "approvals: [{name: leaving, when: {kinds: [offboard]}, count: 2, "
 	const system = "systems: {files: {connector: filesystem, options: {root: ./files}, "
 	for file, texts := range map[string][]string{
@@ -47,14 +39,7 @@ func TestSettingsThatSayNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, text := range texts {
-			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			i, err := installation.Open(ctx, installation.Options{Dir: dir})
-			if err == nil {
-				_ = i.Close()
-			}
-			if tenure.CodeOf(err) != tenure.Invalid {
+			if err := reopened(t, dir, file, text); tenure.CodeOf(err) != tenure.Invalid {
 				t.Errorf("%s: %s: %v", file, text, err)
 			}
 		}

@@ -11,27 +11,37 @@ import (
 	"github.com/tenurehq/tenure/internal/installation"
 )
 
-// A budget that means something else than what is written would let a mass deletion
-// go on, or stop a single one.
-func TestNumbersInSettingsAreReadStrictly(t *testing.T) {
-	t.Parallel()
-	ctx := context.Background()
+// initialized is the folder of a new installation that nobody has open.
+func initialized(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
-	i, err := installation.Init(ctx, installation.Options{Dir: dir}, installation.Settings{})
+	i, err := installation.Init(context.Background(), installation.Options{Dir: dir}, installation.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = i.Close()
-	open := func(text string) error {
-		if err := os.WriteFile(filepath.Join(dir, "tenure.yaml"), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		i, err := installation.Open(ctx, installation.Options{Dir: dir})
-		if err == nil {
-			_ = i.Close()
-		}
-		return err
+	return dir
+}
+
+// reopened says what becomes of an installation that is opened with a file's new text.
+func reopened(t *testing.T, dir, file, text string) error {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
+	i, err := installation.Open(context.Background(), installation.Options{Dir: dir})
+	if err == nil {
+		_ = i.Close()
+	}
+	return err
+}
+
+// A budget that means something else than what is written would let a mass deletion
+// go on, or stop a single one.
+func TestNumbersInSettingsAreReadStrictly(t *testing.T) {
+	t.Parallel()
+	dir := initialized(t)
+	open := func(text string) error { return reopened(t, dir, "tenure.yaml", text) }
 	for _, n := range []string{"0", "-1", "1.5", "1.0e+30", "1e30", "9223372036854775808", "99999999999999999999", "true", "ten", "''"} {
 		if err := open("budget: {person: " + n + "}"); tenure.CodeOf(err) != tenure.Invalid {
 			t.Errorf("budget person %s: %v", n, err)

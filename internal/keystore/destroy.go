@@ -17,9 +17,9 @@ import (
 // Copy is a place where a key can still be read: the keystore's own file, or
 // a backup of it.
 type Copy struct {
-	Location string    `json:"location"`
-	Expires  time.Time `json:"expires,omitzero"` // zero: nobody knows, so it stays until it is forgotten
-	Own      bool      `json:"own,omitempty"`    // the keystore's file
+	Location  string    `json:"location"`
+	ExpiresAt time.Time `json:"expires,omitzero"` // zero: nobody knows, so it stays until it is forgotten
+	Own       bool      `json:"own,omitempty"`    // the keystore's file
 }
 
 // State is where a key stands.
@@ -119,11 +119,11 @@ func (s *Store) status(r *record) Status {
 		if c.Own {
 			continue
 		}
-		dated = dated && !c.Expires.IsZero()
-		if c.Expires.After(st.Until) {
-			st.Until = c.Expires
+		dated = dated && !c.ExpiresAt.IsZero()
+		if c.ExpiresAt.After(st.Until) {
+			st.Until = c.ExpiresAt
 		}
-		if !c.Expires.IsZero() && !c.Expires.After(now) {
+		if !c.ExpiresAt.IsZero() && !c.ExpiresAt.After(now) {
 			st.Overdue = append(st.Overdue, c.Location)
 		}
 	}
@@ -158,7 +158,7 @@ func (s *Store) RegisterCopy(_ context.Context, id KeyID, location string, expir
 	}
 	c := Copy{Location: location}
 	if !expires.IsZero() {
-		c.Expires = expires.UTC().Truncate(time.Microsecond)
+		c.ExpiresAt = expires.UTC().Truncate(time.Microsecond)
 	}
 	return s.changeCopies(id, func(list []Copy) ([]Copy, error) {
 		list = slices.DeleteFunc(list, func(c Copy) bool { return c.Location == location })

@@ -260,7 +260,7 @@ func TestCopies(t *testing.T) {
 	must(s.RegisterCopy(ctx, id, "s3://a", noon.Add(time.Hour)))
 	copies, err := s.Copies(ctx, id)
 	must(err)
-	if len(copies) != 3 || !copies[0].Own || copies[1].Location != "s3://a" || !copies[1].Expires.Equal(noon.Add(time.Hour)) {
+	if len(copies) != 3 || !copies[0].Own || copies[1].Location != "s3://a" || !copies[1].ExpiresAt.Equal(noon.Add(time.Hour)) {
 		t.Errorf("copies %+v", copies)
 	}
 	status := func() keystore.Status {

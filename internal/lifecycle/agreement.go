@@ -172,8 +172,8 @@ func agreementReasons(open []tenure.Agreement) []Reason {
 	var out []Reason
 	for _, a := range open {
 		out = append(out, Reason{
-			Resource: string(a.ID), System: string(a.Kind), State: tenure.ResourcePresent, GoneBy: a.ExpiresAt,
-			Why: fmt.Sprintf("%s with %s for %q stands; it ends at its date, or when the tenant's access is cut", agreementWord(a.Kind), strings.Join(a.Parties, ", "), a.Purpose),
+			Resource: string(a.ID), System: string(a.Kind), State: tenure.ResourcePresent, GoneAt: a.ExpiresAt,
+			Reason: fmt.Sprintf("%s with %s for %q stands; it ends at its date, or when the tenant's access is cut", agreementWord(a.Kind), strings.Join(a.Parties, ", "), a.Purpose),
 		})
 	}
 	return out

@@ -47,7 +47,7 @@ func (s *Service) VerifyAudit(ctx context.Context) (*AuditReport, error) {
 		if err := s.verifyLog(ctx, db, witnessed, out); err != nil {
 			return err
 		}
-		said, rows, err := s.fsck(ctx, db)
+		said, rows, err := s.replay(ctx, db)
 		if err != nil {
 			return err
 		}

@@ -111,7 +111,7 @@ func TestDelegationGivesApprovalsAndNothingElse(t *testing.T) {
 	}
 	items, _, err := f.Inbox(ctx, dora, "", 0)
 	f.must(err)
-	if len(items) != 1 || items[0].For != "lena" {
+	if len(items) != 1 || items[0].Delegator != "lena" {
 		t.Errorf("the inbox of the delegate is %+v", items)
 	}
 	f.must(f.sign("dora", op)) // in lena's role

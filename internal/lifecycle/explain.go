@@ -146,13 +146,13 @@ func (s *Service) Operations(ctx context.Context, tenant string, open bool, limi
 
 // Reason is one answer to "why does this still exist, and when will it be gone?".
 type Reason struct {
-	Environment string               `json:"environment,omitempty"`
-	Resource    string               `json:"resource"`
-	System      string               `json:"system"`
-	State       tenure.ResourceState `json:"state"`
-	Why         string               `json:"reason"`
-	GoneBy      time.Time            `json:"goneAt,omitzero"` // projected; zero: nobody knows
-	UndoUntil   time.Time            `json:"undoExpiresAt,omitzero"`
+	Environment   string               `json:"environment,omitempty"`
+	Resource      string               `json:"resource"`
+	System        string               `json:"system"`
+	State         tenure.ResourceState `json:"state"`
+	Reason        string               `json:"reason"`
+	GoneAt        time.Time            `json:"goneAt,omitzero"` // projected; zero: nobody knows
+	UndoExpiresAt time.Time            `json:"undoExpiresAt,omitzero"`
 }
 
 // Explain says for each thing of a tenant why it is still there, and when it will
@@ -207,7 +207,7 @@ func (s *Service) ExplainToCustomer(ctx context.Context, idOrName string) ([]Rea
 		}
 		a := Reason{Environment: r.Environment, Resource: r.Key, System: r.System, State: r.State}
 		if len(tenure.Covering(told, tenure.HoldSubject{Tenant: v.ID, Classes: r.Classes, System: r.System, Resource: r.ID})) > 0 {
-			a.Why = tenure.KeptForLegalReason
+			a.Reason = tenure.KeptForLegalReason
 		} else {
 			s.reason(&a, v, r, leaving, "it goes in its turn")
 		}
@@ -231,7 +231,7 @@ func back(v *TenantView) (out []Reason) {
 		if v.State != tenure.TenantClosed || f.Kind != tenure.FindingResidue {
 			continue
 		}
-		a := Reason{Resource: f.Type, System: f.System, State: tenure.ResourcePresent, Why: f.Detail + takes}
+		a := Reason{Resource: f.Type, System: f.System, State: tenure.ResourcePresent, Reason: f.Detail + takes}
 		if i := slices.IndexFunc(v.Resources, func(r store.ResourceRow) bool { return r.ID == f.Resource }); i >= 0 {
 			a.Environment, a.Resource = v.Resources[i].Environment, v.Resources[i].Key
 		}
@@ -243,34 +243,34 @@ func back(v *TenantView) (out []Reason) {
 func (s *Service) reason(a *Reason, v *TenantView, r store.ResourceRow, leaving *tenure.Plan, waits string) {
 	for _, h := range v.Holds {
 		if h.Covers(tenure.HoldSubject{Tenant: v.ID, Classes: r.Classes, System: r.System, Resource: r.ID}) {
-			a.Why = fmt.Sprintf("hold %s (%s) stands; a hold has no expiry", h.ID, h.Matter)
+			a.Reason = fmt.Sprintf("hold %s (%s) stands; a hold has no expiry", h.ID, h.Matter)
 			return
 		}
 	}
 	if leaving == nil {
 		switch v.State {
 		case tenure.TenantClosed:
-			a.Why = "its tenant is closed, and it isn't gone: look at the operation that closed it"
+			a.Reason = "its tenant is closed, and it isn't gone: look at the operation that closed it"
 		default:
-			a.Why = fmt.Sprintf("its tenant is %s; no offboarding is under way", v.State)
+			a.Reason = fmt.Sprintf("its tenant is %s; no offboarding is under way", v.State)
 		}
 		return
 	}
 	for _, d := range leaving.Dates {
 		if d.Step == path(r.Environment, r.Key)+"/delete" {
-			a.GoneBy = d.At
+			a.GoneAt = d.At
 			if slices.Contains(tenure.OperationKinds[tenure.Reinstate], v.State) { // after the first point of no return nothing is undone
-				a.UndoUntil = d.Undo
+				a.UndoExpiresAt = d.Undo
 			}
 		}
 	}
-	a.Why = waits
+	a.Reason = waits
 	for _, c := range v.Clocks {
 		for _, class := range r.Classes {
 			if c.Class == class && c.State == tenure.ClockKeep {
-				a.Why = "retention of " + class + ": " + c.Because
-				if c.KeepUntil.After(a.GoneBy) {
-					a.GoneBy = c.KeepUntil
+				a.Reason = "retention of " + class + ": " + c.Because
+				if c.KeepUntil.After(a.GoneAt) {
+					a.GoneAt = c.KeepUntil
 				}
 			}
 		}

@@ -171,8 +171,8 @@ func TestStoresOfEveryFormatAreFinished(t *testing.T) {
 			why, err := l.Explain(context.Background(), "acme")
 			l.must(err)
 			for _, r := range why {
-				if l.state("acme") == tenure.TenantErasing && !r.UndoUntil.IsZero() {
-					t.Errorf("%s is said to be undoable until %s, past a point of no return", r.Resource, r.UndoUntil)
+				if l.state("acme") == tenure.TenantErasing && !r.UndoExpiresAt.IsZero() {
+					t.Errorf("%s is said to be undoable until %s, past a point of no return", r.Resource, r.UndoExpiresAt)
 				}
 			}
 			s.pass(50 * day)

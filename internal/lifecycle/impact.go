@@ -12,16 +12,16 @@ import (
 // Impact is what a revision would change of one tenant that is bound to another
 // revision of the same blueprint.
 type Impact struct {
-	Tenant    tenure.TenantID
-	Name      string
-	From      tenure.BlueprintRef
-	Makes     int    // resources that come
-	Changes   int    // resources that change
-	Leaves    int    // resources that leave, with their data
-	Fields    int    // lines of the difference
-	Destroys  int    // steps that destroy
-	Approvals int    // persons who must sign the upgrade
-	Blocked   string // why it can't be upgraded now
+	Tenant     tenure.TenantID
+	TenantName string
+	From       tenure.BlueprintRef
+	Makes      int    // resources that come
+	Changes    int    // resources that change
+	Leaves     int    // resources that leave, with their data
+	Fields     int    // lines of the difference
+	Destroys   int    // steps that destroy
+	Approvals  int    // persons who must sign the upgrade
+	Blocked    string // why it can't be upgraded now
 }
 
 // ImpactOf lists, of the tenants that v shows and after one, which are bound to
@@ -64,7 +64,7 @@ func leaving(state tenure.TenantState) bool {
 
 // impact compiles the upgrade and counts what it would do.
 func (s *Service) impact(ctx context.Context, t store.TenantRow, to tenure.BlueprintRef) Impact {
-	out := Impact{Tenant: t.ID, Name: t.Name, From: t.Blueprint}
+	out := Impact{Tenant: t.ID, TenantName: t.Name, From: t.Blueprint}
 	in, err := s.input(ctx, Intent{Kind: tenure.Upgrade, Tenant: string(t.ID), Blueprint: to.Digest})
 	var p *tenure.Plan
 	if err == nil {
@@ -100,10 +100,10 @@ func (s *Service) impact(ctx context.Context, t store.TenantRow, to tenure.Bluep
 
 // Upgraded is one upgrade that was begun, or why it wasn't.
 type Upgraded struct {
-	Tenant    tenure.TenantID
-	Name      string
-	Operation tenure.OperationID
-	Problem   string
+	Tenant     tenure.TenantID
+	TenantName string
+	Operation  tenure.OperationID
+	Problem    string
 }
 
 // UpgradeAll begins the upgrade of each tenant to a revision, as an operation
@@ -124,7 +124,7 @@ func (s *Service) UpgradeAll(ctx context.Context, ref string, tenants []string, 
 		if err != nil {
 			return done, "", err
 		}
-		u := Upgraded{Tenant: t.ID, Name: t.Name}
+		u := Upgraded{Tenant: t.ID, TenantName: t.Name}
 		in := Intent{Kind: tenure.Upgrade, Tenant: string(t.ID), Blueprint: c.Ref().Digest, Reason: reason}
 		if in.Trigger, err = s.upgradeTrigger(ctx, t, c.Ref()); err != nil {
 			return done, "", err

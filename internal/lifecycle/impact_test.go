@@ -43,7 +43,7 @@ func TestImpactOfAStricterRevision(t *testing.T) {
 	_, rest, next, err := s.ImpactOf(ctx, b.Digest, store.All, next, 2)
 	s.must(err)
 	for _, i := range append(list, rest...) {
-		seen[i.Name] = true
+		seen[i.TenantName] = true
 	}
 	if len(rest) != 1 || next != "" || len(seen) != 3 {
 		t.Errorf("the pages show %v, the second %+v, next %q", seen, rest, next)
@@ -85,8 +85,8 @@ func TestUpgradeAllStopsAtTheBudget(t *testing.T) {
 	s.settle()
 	for _, u := range done {
 		s.wantState(u.Operation, tenure.OperationWaiting)
-		if got, err := s.Tenant(ctx, u.Name); err != nil || got.Blueprint.Version != "1.0" {
-			t.Errorf("unapproved, %s runs %s (%v)", u.Name, got.Blueprint.Version, err)
+		if got, err := s.Tenant(ctx, u.TenantName); err != nil || got.Blueprint.Version != "1.0" {
+			t.Errorf("unapproved, %s runs %s (%v)", u.TenantName, got.Blueprint.Version, err)
 		}
 	}
 	if got, err := s.Tenant(ctx, "cedar"); err != nil || len(got.Operations) != 1 {

@@ -16,27 +16,27 @@ import (
 
 // InboxItem is one thing that waits for somebody's word.
 type InboxItem struct {
-	Kind        string               `json:"kind"` // approval, exception, hold, blueprint, standing, start, blocked, or what a source adds
-	ID          string               `json:"id"`   // of the operation, hold, …
-	Gate        string               `json:"gate,omitempty"`
-	Tenant      tenure.TenantID      `json:"tenant,omitempty"`
-	TenantName  string               `json:"tenantName,omitempty"`
-	Operation   tenure.OperationKind `json:"operationKind,omitempty"`
-	Summary     string               `json:"summary"`
-	RequestedBy string               `json:"requestedBy"`
-	Digest      string               `json:"digest,omitempty"` // what the word signs
-	Resources   int                  `json:"resources,omitempty"`
-	Destructive int                  `json:"destructive,omitempty"`
-	Need        int                  `json:"need,omitempty"`
-	Have        int                  `json:"have,omitempty"`
-	Missing     string               `json:"missing,omitempty"`
-	Rules       []string             `json:"rules,omitempty"`     // approval rules that asked
-	For         string               `json:"delegator,omitempty"` // the delegator on whose behalf
-	Since       time.Time            `json:"openedAt"`
-	ExpiresAt   time.Time            `json:"expiresAt,omitzero"`
-	Escalated   bool                 `json:"escalated,omitempty"`
-	EscalatedTo string               `json:"escalatedTo,omitempty"`
-	Escalation  string               `json:"escalation,omitempty"`
+	Kind          string               `json:"kind"` // approval, exception, hold, blueprint, standing, start, blocked, or what a source adds
+	ID            string               `json:"id"`   // of the operation, hold, …
+	Gate          string               `json:"gate,omitempty"`
+	Tenant        tenure.TenantID      `json:"tenant,omitempty"`
+	TenantName    string               `json:"tenantName,omitempty"`
+	OperationKind tenure.OperationKind `json:"operationKind,omitempty"`
+	Summary       string               `json:"summary"`
+	RequestedBy   string               `json:"requestedBy"`
+	Digest        string               `json:"digest,omitempty"` // what the word signs
+	Resources     int                  `json:"resources,omitempty"`
+	Destructive   int                  `json:"destructive,omitempty"`
+	Need          int                  `json:"need,omitempty"`
+	Have          int                  `json:"have,omitempty"`
+	Missing       string               `json:"missing,omitempty"`
+	Rules         []string             `json:"rules,omitempty"`     // approval rules that asked
+	Delegator     string               `json:"delegator,omitempty"` // the delegator on whose behalf
+	OpenedAt      time.Time            `json:"openedAt"`
+	ExpiresAt     time.Time            `json:"expiresAt,omitzero"`
+	Escalated     bool                 `json:"escalated,omitempty"`
+	EscalatedTo   string               `json:"escalatedTo,omitempty"`
+	Escalation    string               `json:"escalation,omitempty"`
 }
 
 // InboxSource lists what waits for a caller's word beside operations: all of it,
@@ -54,7 +54,7 @@ type inboxAt struct {
 	Gate  string `json:"g"`
 }
 
-func (i InboxItem) at() inboxAt { return inboxAt{i.Since.UnixMicro(), i.Kind, i.ID, i.Gate} }
+func (i InboxItem) at() inboxAt { return inboxAt{i.OpenedAt.UnixMicro(), i.Kind, i.ID, i.Gate} }
 
 func (a inboxAt) compare(b inboxAt) int {
 	return cmp.Or(cmp.Compare(a.Since, b.Since), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Gate, b.Gate), cmp.Compare(a.Kind, b.Kind))
@@ -214,10 +214,10 @@ func (s *Service) inboxGate(ctx context.Context, c tenure.Caller, g *store.Waiti
 		return item, false, nil
 	}
 	return InboxItem{
-		Kind: "approval", ID: string(g.Operation), Gate: g.Step, Tenant: g.Tenant, TenantName: g.Name, Operation: g.Op.Kind,
+		Kind: "approval", ID: string(g.Operation), Gate: g.Step, Tenant: g.Tenant, TenantName: g.Name, OperationKind: g.Op.Kind,
 		Summary: gateSummary(g), RequestedBy: g.Op.RequestedBy, Digest: g.Op.Plan, Resources: g.Radius.Resources, Destructive: g.Radius.Destructive,
-		Need: count.Need, Have: count.Have, Missing: m.says(count.Missing()), Rules: gate.Rules, For: sign.For,
-		Since: g.Since, ExpiresAt: g.ExpiresAt, Escalated: !g.EscalatedAt.IsZero(), EscalatedTo: g.EscalatedTo, Escalation: g.ApprovalWait.Escalated,
+		Need: count.Need, Have: count.Have, Missing: m.says(count.Missing()), Rules: gate.Rules, Delegator: sign.For,
+		OpenedAt: g.Since, ExpiresAt: g.ExpiresAt, Escalated: !g.EscalatedAt.IsZero(), EscalatedTo: g.EscalatedTo, Escalation: g.ApprovalWait.Escalated,
 	}, true, nil
 }
 
@@ -284,7 +284,7 @@ func (s *Service) inboxExceptions(ctx context.Context, c tenure.Caller) (out []I
 	}
 	list, ops, err := s.o.DB.OpenExceptions(ctx, v, maxInbox)
 	for i, e := range list {
-		if one, err := s.oneOf(ctx, c, e.AskedBy); err != nil || one {
+		if one, err := s.oneOf(ctx, c, e.RequestedBy); err != nil || one {
 			if err != nil {
 				return nil, err
 			}
@@ -298,8 +298,8 @@ func (s *Service) inboxExceptions(ctx context.Context, c tenure.Caller) (out []I
 			continue
 		}
 		out = append(out, InboxItem{
-			Kind: "exception", ID: string(e.Operation), Gate: e.Step, Tenant: t.ID, TenantName: t.Name, Operation: ops[i].Kind, Digest: ops[i].Plan,
-			Summary: fmt.Sprintf("leave out %s of the %s of %s: %s", e.Step, ops[i].Kind, t.Name, e.Reason), RequestedBy: e.AskedBy, Need: 1, Since: e.AskedAt,
+			Kind: "exception", ID: string(e.Operation), Gate: e.Step, Tenant: t.ID, TenantName: t.Name, OperationKind: ops[i].Kind, Digest: ops[i].Plan,
+			Summary: fmt.Sprintf("leave out %s of the %s of %s: %s", e.Step, ops[i].Kind, t.Name, e.Reason), RequestedBy: e.RequestedBy, Need: 1, OpenedAt: e.RequestedAt,
 		})
 	}
 	return out, err
@@ -329,7 +329,7 @@ func (s *Service) inboxHolds(ctx context.Context, c tenure.Caller) (out []InboxI
 		}
 		out = append(out, InboxItem{
 			Kind: "hold", ID: string(h.ID), Tenant: h.Scope.Tenant, TenantName: name, Summary: fmt.Sprintf("release the hold of matter %s on %s", h.Matter, name),
-			RequestedBy: strings.Join(h.ReleaseBy, ", "), Need: 2, Have: len(h.ReleaseBy), Since: h.PlacedAt,
+			RequestedBy: strings.Join(h.ReleaseBy, ", "), Need: 2, Have: len(h.ReleaseBy), OpenedAt: h.PlacedAt,
 		})
 	}
 	return out, err
@@ -346,7 +346,7 @@ func (s *Service) inboxBlueprints(ctx context.Context, c tenure.Caller) (out []I
 			return nil, err
 		}
 		if !one {
-			out = append(out, InboxItem{Kind: "blueprint", ID: b.Name + "@" + b.Version, Summary: fmt.Sprintf("publish blueprint %s %s", b.Name, b.Version), RequestedBy: b.Author, Digest: b.Digest, Need: 1, Since: b.CreatedAt})
+			out = append(out, InboxItem{Kind: "blueprint", ID: b.Name + "@" + b.Version, Summary: fmt.Sprintf("publish blueprint %s %s", b.Name, b.Version), RequestedBy: b.Author, Digest: b.Digest, Need: 1, OpenedAt: b.CreatedAt})
 		}
 	}
 	return out, err
@@ -363,7 +363,7 @@ func (s *Service) inboxStandings(ctx context.Context, c tenure.Caller) (out []In
 			continue
 		}
 		out = append(out, InboxItem{
-			Kind: "standing", ID: string(st.ID), RequestedBy: st.ProposedBy, Digest: st.Digest, Need: tenure.StandingReviewers, Have: len(st.Reviews), Since: st.ProposedAt, ExpiresAt: st.Rule.EndsAt,
+			Kind: "standing", ID: string(st.ID), RequestedBy: st.ProposedBy, Digest: st.Digest, Need: tenure.StandingReviewers, Have: len(st.Reviews), OpenedAt: st.ProposedAt, ExpiresAt: st.Rule.EndsAt,
 			Summary: fmt.Sprintf("let %s start up to %d onboardings a day from %s with no hands", st.Rule.Name, st.Rule.PerDay, st.Rule.Blueprint),
 		})
 	}
@@ -386,8 +386,8 @@ func (s *Service) inboxBlocked(ctx context.Context, c tenure.Caller) (out []Inbo
 			continue
 		}
 		out = append(out, InboxItem{
-			Kind: "blocked", ID: string(op.ID), Tenant: op.Tenant, TenantName: t.Name, Operation: op.Kind, RequestedBy: op.RequestedBy, Digest: op.Plan,
-			Summary: fmt.Sprintf("%s of %s is blocked: %s", op.Kind, t.Name, op.Reason), Since: op.UpdatedAt,
+			Kind: "blocked", ID: string(op.ID), Tenant: op.Tenant, TenantName: t.Name, OperationKind: op.Kind, RequestedBy: op.RequestedBy, Digest: op.Plan,
+			Summary: fmt.Sprintf("%s of %s is blocked: %s", op.Kind, t.Name, op.Reason), OpenedAt: op.UpdatedAt,
 		})
 	}
 	return out, err
@@ -420,8 +420,8 @@ func (s *Service) inboxStarts(ctx context.Context, c tenure.Caller) (out []Inbox
 			continue
 		}
 		out = append(out, InboxItem{
-			Kind: "start", ID: string(st.Operation), Tenant: t.ID, TenantName: t.Name, Operation: op.Kind, Resources: st.Resources, RequestedBy: op.RequestedBy, Digest: op.Plan, Need: 1,
-			Summary: fmt.Sprintf("look at the onboarding of %s, which standing approval %s started", t.Name, st.Standing), Since: st.At, ExpiresAt: st.At.Add(tenure.StandingLookWithin),
+			Kind: "start", ID: string(st.Operation), Tenant: t.ID, TenantName: t.Name, OperationKind: op.Kind, Resources: st.Resources, RequestedBy: op.RequestedBy, Digest: op.Plan, Need: 1,
+			Summary: fmt.Sprintf("look at the onboarding of %s, which standing approval %s started", t.Name, st.Standing), OpenedAt: st.At, ExpiresAt: st.At.Add(tenure.StandingLookWithin),
 		})
 	}
 	return out, nil

@@ -12,87 +12,113 @@ import (
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-// fsck replays the log and compares what it says of things with the store's rows. It
-// also gives what the log says of keys: see checkKeys.
-func (s *Service) fsck(ctx context.Context, db *store.DB) (keys *keyLedger, problems []string, err error) {
-	keys = newKeyLedger()
-	tenants := make(map[string]string)
-	ops := make(map[string]string)
-	steps := make(map[string]string)
-	resources := make(map[string]string)
-	said := make(map[string]logged)
+// replay reads the log through and compares what it says of things with the store's
+// rows. It also gives what the log says of keys: see checkKeys.
+func (s *Service) replay(ctx context.Context, db *store.DB) (keys *keyLedger, problems []string, err error) {
+	l := newReplayed()
 	for r, err := range db.Entries(ctx, 0) {
 		if err != nil {
 			return nil, nil, err
 		}
-		e, err := audit.Decode(r.Entry)
-		if err != nil {
-			continue // the log's own check names it
-		}
-		keys.take(r.Index, e)
-		var f map[string]any
-		_ = json.Unmarshal(e.Data, &f)
-		str := func(k string) string { v, _ := f[k].(string); return v }
-		switch e.Kind {
-		case store.RowsEntry:
-			rows, _ := f["rows"].(map[string]any)
-			for name, digest := range rows {
-				digest, _ := digest.(string)
-				said[name] = logged{digest: digest, entry: r.Index}
-			}
-		case "tenant.move":
-			from, to := str("from"), str("to")
-			have := tenants[e.Subject]
-			if have == "" {
-				have = string(tenure.TenantRequested)
-			}
-			if have != from {
-				problems = append(problems, fmt.Sprintf("entry %d: tenant %s leaves %s, and the log has it in %s", r.Index, e.Subject, from, have))
-			}
-			if !tenure.CanMove(tenure.TenantState(from), tenure.TenantState(to)) {
-				problems = append(problems, fmt.Sprintf("entry %d: tenant %s goes from %s to %s, which is outside the table", r.Index, e.Subject, from, to))
-			}
-			tenants[e.Subject] = to
-		case "operation.start":
-			ops[e.Subject] = str("to")
-			if str("kind") == string(tenure.Onboard) {
-				tenants[string(e.Tenant)] = string(tenure.TenantRequested)
-			}
-		case "operation.state":
-			ops[e.Subject] = str("to")
-		case "step.result":
-			steps[string(e.Operation)+"/"+str("seq")] = str("state") + " " + str("verdict")
-			if state := str("resource"); state != "" {
-				resources[e.Subject] = state
-			}
-		case "exception.attest":
-			steps[string(e.Operation)+"/"+str("seq")] = "skipped"
-		case "step.retry", "step.reopened":
-			for seq := range strings.SplitSeq(str("seqs"), ",") {
-				delete(steps, string(e.Operation)+"/"+seq)
-			}
+		if e, err := audit.Decode(r.Entry); err == nil { // the log's own check names one that isn't right
+			l.take(r.Index, e)
 		}
 	}
-	err = db.States(ctx, func(kind, id, state string) error {
-		want, known := map[string]map[string]string{"tenant": tenants, "operation": ops, "step": steps, "resource": resources}[kind][id]
-		switch {
-		case kind == "resource" && !known && state == string(tenure.ResourcePlanned):
-		case kind == "step" && !known && (state == "pending " || state == "running "):
-		case kind == "step" && known && (state == "pending " || state == "running "):
-			// a gate that was opened again, or a step that is tried again
-		case kind == "step" && want == "skipped" && strings.HasPrefix(state, "skipped"):
-		case !known:
-			problems = append(problems, fmt.Sprintf("%s %s is %q in the store, and the log doesn't know it", kind, id, state))
-		case want != state:
-			problems = append(problems, fmt.Sprintf("%s %s is %q in the store, and the log says %q", kind, id, state, want))
-		}
+	if err := db.States(ctx, func(kind, id, state string) error {
+		l.compare(kind, id, state)
 		return nil
-	})
-	if err != nil {
+	}); err != nil {
 		return nil, nil, err
 	}
-	rows, err := unlike(ctx, db, said)
-	return keys, append(problems, rows...), err
+	rows, err := unlike(ctx, db, l.rows)
+	return l.keys, append(l.problems, rows...), err
+}
+
+// replayed is what the log has said so far, and what is wrong with it. States are by
+// the names that DB.States gives.
+type replayed struct {
+	tenants, ops, steps, resources map[string]string
+
+	keys     *keyLedger
+	rows     map[string]logged
+	problems []string
+}
+
+func newReplayed() *replayed {
+	return &replayed{
+		tenants: make(map[string]string), ops: make(map[string]string), steps: make(map[string]string), resources: make(map[string]string),
+		keys: newKeyLedger(), rows: make(map[string]logged),
+	}
+}
+
+func (l *replayed) problem(format string, args ...any) {
+	l.problems = append(l.problems, fmt.Sprintf(format, args...))
+}
+
+// take adds what an entry says.
+func (l *replayed) take(index int64, e *audit.Entry) {
+	l.keys.take(index, e)
+	var f map[string]any
+	_ = json.Unmarshal(e.Data, &f)
+	str := func(k string) string { v, _ := f[k].(string); return v }
+	switch e.Kind {
+	case store.RowsEntry:
+		rows, _ := f["rows"].(map[string]any)
+		for name, digest := range rows {
+			digest, _ := digest.(string)
+			l.rows[name] = logged{digest: digest, entry: index}
+		}
+	case "tenant.move":
+		l.move(index, e.Subject, str("from"), str("to"))
+	case "operation.start":
+		l.ops[e.Subject] = str("to")
+		if str("kind") == string(tenure.Onboard) {
+			l.tenants[string(e.Tenant)] = string(tenure.TenantRequested)
+		}
+	case "operation.state":
+		l.ops[e.Subject] = str("to")
+	case "step.result":
+		l.steps[string(e.Operation)+"/"+str("seq")] = str("state") + " " + str("verdict")
+		if state := str("resource"); state != "" {
+			l.resources[e.Subject] = state
+		}
+	case "exception.attest":
+		l.steps[string(e.Operation)+"/"+str("seq")] = "skipped"
+	case "step.retry", "step.reopened":
+		for seq := range strings.SplitSeq(str("seqs"), ",") {
+			delete(l.steps, string(e.Operation)+"/"+seq)
+		}
+	}
+}
+
+// move takes a tenant from one state to another.
+func (l *replayed) move(index int64, tenant, from, to string) {
+	have := l.tenants[tenant]
+	if have == "" {
+		have = string(tenure.TenantRequested)
+	}
+	if have != from {
+		l.problem("entry %d: tenant %s leaves %s, and the log has it in %s", index, tenant, from, have)
+	}
+	if !tenure.CanMove(tenure.TenantState(from), tenure.TenantState(to)) {
+		l.problem("entry %d: tenant %s goes from %s to %s, which is outside the table", index, tenant, from, to)
+	}
+	l.tenants[tenant] = to
+}
+
+// compare holds a state of the store against what the log says of it.
+func (l *replayed) compare(kind, id, state string) {
+	want, known := map[string]map[string]string{"tenant": l.tenants, "operation": l.ops, "step": l.steps, "resource": l.resources}[kind][id]
+	switch {
+	case kind == "resource" && !known && state == string(tenure.ResourcePlanned):
+	case kind == "step" && (state == "pending " || state == "running "):
+		// not begun, or a gate that was opened again, or a step that is tried again
+	case kind == "step" && want == "skipped" && strings.HasPrefix(state, "skipped"):
+	case !known:
+		l.problem("%s %s is %q in the store, and the log doesn't know it", kind, id, state)
+	case want != state:
+		l.problem("%s %s is %q in the store, and the log says %q", kind, id, state, want)
+	}
 }
 
 // logged is what the log last said of a row.

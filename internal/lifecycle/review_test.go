@@ -342,7 +342,7 @@ func TestAgreementsEnd(t *testing.T) {
 	}
 	reasons, err := o.Explain(ctx, "acme")
 	o.must(err)
-	if last := reasons[len(reasons)-1]; last.Resource != string(long) || last.GoneBy.IsZero() {
+	if last := reasons[len(reasons)-1]; last.Resource != string(long) || last.GoneAt.IsZero() {
 		t.Errorf("nobody says why the export grant still stands: %+v", last)
 	}
 	leaving := o.leave("acme")

@@ -309,7 +309,7 @@ func TestInboxHoldsWhatWaitsForEachPersonsWord(t *testing.T) {
 		if !c.May(tenure.ElevationApprove) {
 			return nil, nil
 		}
-		return []lifecycle.InboxItem{{Kind: "elevation", ID: "elv_x", Since: s.Now()}}, nil
+		return []lifecycle.InboxItem{{Kind: "elevation", ID: "elv_x", OpenedAt: s.Now()}}, nil
 	})
 	eu := tenure.Scope{Labels: []string{"region=eu"}}
 	a, b := "approval "+string(op), "approval "+string(other)
@@ -403,7 +403,7 @@ func TestInboxHoldsExceptions(t *testing.T) {
 	ctx := context.Background()
 	op, _ := s.ask("acme", "operator")
 	s.must(s.db.Write(ctx, func(tx *store.Tx) error {
-		return tx.AskException(store.Exception{Operation: op, Step: "prod/store/ensure", Reason: "r", AskedBy: "operator", AskedAt: s.Now()})
+		return tx.AskException(store.Exception{Operation: op, Step: "prod/store/ensure", Reason: "r", RequestedBy: "operator", RequestedAt: s.Now()})
 	}))
 	for name, want := range map[string]int{"operator": 0, "reviewer": 1} {
 		items, _, err := s.Inbox(ctx, everywhere(name, tenure.Approver), "", 0)

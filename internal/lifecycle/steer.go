@@ -169,8 +169,8 @@ func (s *Service) SkipAs(ctx context.Context, c tenure.Caller, id tenure.Operati
 				return tenure.Errorf(tenure.Invalid, "skipping a step needs a reason")
 			}
 			kind = "exception.ask"
-			err = tx.AskException(store.Exception{Operation: id, Step: step, Reason: reason, AskedBy: by, AskedAt: now})
-		case tenure.SamePerson(have[j].AskedBy, by):
+			err = tx.AskException(store.Exception{Operation: id, Step: step, Reason: reason, RequestedBy: by, RequestedAt: now})
+		case tenure.SamePerson(have[j].RequestedBy, by):
 			return tenure.Errorf(tenure.Forbidden, "%s asked for this exception; a second person must attest it", by)
 		default:
 			attested = true
@@ -220,7 +220,7 @@ func (s *Service) maySkip(ctx context.Context, tx *store.Tx, c tenure.Caller, op
 	if i < 0 {
 		return s.require(ctx, c, tenure.OperationSteer, targetOf(t))
 	}
-	if asked := have[i].AskedBy; !tenure.SamePerson(asked, c.Name) {
+	if asked := have[i].RequestedBy; !tenure.SamePerson(asked, c.Name) {
 		one, err := s.oneEyed(tx, asked, c.Name, targetOf(t))
 		if err != nil {
 			return err

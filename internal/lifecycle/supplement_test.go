@@ -47,7 +47,7 @@ func TestSupplementGoesByReferences(t *testing.T) {
 		p.approve(again, "reviewer")
 		why, err := p.Explain(context.Background(), string(id))
 		p.must(err)
-		if len(why) != 3 || why[0].Resource != "data" || !strings.Contains(why[0].Why, string(again)) {
+		if len(why) != 3 || why[0].Resource != "data" || !strings.Contains(why[0].Reason, string(again)) {
 			t.Errorf("that rows are back, and what takes them away, isn't explained: %+v", why)
 		}
 		for range 3 {

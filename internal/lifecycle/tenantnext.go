@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/engine"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -58,7 +59,7 @@ func nextOf(op *store.OperationRow, gates []store.ApprovalWait) (n Next, rank in
 			return n, 2
 		}
 		n.What, n.At = because(string(op.Kind)+" waits"), op.DueAt
-		if op.DueAt.IsZero() && strings.Contains(op.Reason, "a person's task") {
+		if op.DueAt.IsZero() && strings.Contains(op.Reason, engine.TaskReason) {
 			n.Who = steering
 			return n, 2
 		}

@@ -44,13 +44,13 @@ func TestCustomersLearnNoHold(t *testing.T) {
 			s.must(err)
 			var page strings.Builder
 			for _, r := range reasons {
-				page.WriteString(r.Why + "\n")
-				if strings.Contains(strings.ToLower(r.Why), "hold") {
-					t.Errorf("the page speaks of a hold: %s", r.Why)
+				page.WriteString(r.Reason + "\n")
+				if strings.Contains(strings.ToLower(r.Reason), "hold") {
+					t.Errorf("the page speaks of a hold: %s", r.Reason)
 				}
 			}
 			says("the page", page.String())
-			if held, err := s.Explain(ctx, "acme"); err != nil || !strings.Contains(held[0].Why, "Ruritania") {
+			if held, err := s.Explain(ctx, "acme"); err != nil || !strings.Contains(held[0].Reason, "Ruritania") {
 				t.Errorf("the staff's explanation: %+v, %v", held, err)
 			}
 			for _, by := range []string{"counsel", "director"} {

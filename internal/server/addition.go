@@ -15,7 +15,7 @@ func coverageRoutes(s *Server) {
 }
 
 func coverageOf(c store.Addition) client.Addition {
-	return client.Addition{Addition: c.Addition, Digest: c.Digest, Resource: c.Resource, Reason: c.Reason, AskedBy: c.AskedBy, AskedAt: c.AskedAt, ReviewedBy: c.ReviewedBy, ReviewedAt: c.ReviewedAt}
+	return client.Addition{Addition: c.Addition, Digest: c.Digest, Resource: c.Resource, Reason: c.Reason, RequestedBy: c.AskedBy, RequestedAt: c.AskedAt, ReviewedBy: c.ReviewedBy, ReviewedAt: c.ReviewedAt}
 }
 
 func listCoverage(ctx context.Context, c *Call, p *client.TenantParams) (client.Page[client.Addition], error) {

@@ -95,7 +95,7 @@ func TestInboxOverTheAPI(t *testing.T) {
 	code("viewer signs", sign(viewer, two), tenure.Forbidden)
 
 	give := client.NewDelegation{}
-	give.Body.To, give.Body.Scope, give.Body.Reason, give.Body.EndsAt = "helper", gold, "on leave", s.Now().Add(time.Hour)
+	give.Body.To, give.Body.Scope, give.Body.Reason, give.Body.ExpiresAt = "helper", gold, "on leave", s.Now().Add(time.Hour)
 	d, err := client.Delegate.Call(ctx, narrow, give)
 	if err != nil {
 		t.Fatal(err)

@@ -34,7 +34,7 @@ const maxScan = 20_000
 
 func readLog(ctx context.Context, c *Call, p *client.LogFilter) (client.Page[client.LogEntry], error) {
 	out := client.Page[client.LogEntry]{Items: []client.LogEntry{}}
-	from := p.From
+	from := p.Index
 	if err := c.after(p.Cursor, &from); err != nil {
 		return out, err
 	}
@@ -88,7 +88,7 @@ func (c *Call) picker(ctx context.Context, p *client.LogFilter) (func(lifecycle.
 		return nil, err
 	}
 	var since, until time.Time
-	for text, at := range map[string]*time.Time{p.Since: &since, p.Until: &until} {
+	for text, at := range map[string]*time.Time{p.From: &since, p.To: &until} {
 		if text == "" {
 			continue
 		}

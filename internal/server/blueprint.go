@@ -19,7 +19,7 @@ func blueprintRoutes(s *Server) {
 }
 
 func blueprintOf(b store.Blueprint) client.Blueprint {
-	return client.Blueprint{BlueprintRef: b.BlueprintRef, Author: b.Author, CreatedAt: b.CreatedAt, PublishedBy: b.PublishedBy, PublishedAt: b.PublishedAt, Says: b.Says}
+	return client.Blueprint{BlueprintRef: b.BlueprintRef, CreatedBy: b.Author, CreatedAt: b.CreatedAt, PublishedBy: b.PublishedBy, PublishedAt: b.PublishedAt, Says: b.Says}
 }
 
 func listBlueprints(ctx context.Context, c *Call, p *client.BlueprintFilter) (client.Page[client.Blueprint], error) {

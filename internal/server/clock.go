@@ -16,16 +16,16 @@ func clockRoutes(s *Server) {
 
 func showClock(_ context.Context, c *Call, _ *client.None) (client.ServerClock, error) {
 	at := c.Service.Clock()
-	out := client.ServerClock{Now: c.Service.Now().Truncate(time.Second)}
+	out := client.ServerClock{At: c.Service.Now().Truncate(time.Second)}
 	_, out.Virtual = at.(clock.Virtual)
 	if d := at.Doubt(); d != nil {
-		out.Doubt = &client.ClockDoubt{Kind: string(d.Kind), Why: d.String(), Was: d.Was, Is: d.Is}
+		out.Doubt = &client.ClockDoubt{Kind: string(d.Kind), Reason: d.String(), WasAt: d.Was, NowAt: d.Is}
 	}
 	return out, nil
 }
 
 func confirmTime(ctx context.Context, c *Call, p *client.ConfirmTimeParams) (client.ServerClock, error) {
-	if _, err := c.Service.ConfirmTime(ctx, p.Body.Now, c.By()); err != nil {
+	if _, err := c.Service.ConfirmTime(ctx, p.Body.At, c.By()); err != nil {
 		return client.ServerClock{}, err
 	}
 	return showClock(ctx, c, nil)

@@ -24,7 +24,7 @@ func listDelegations(ctx context.Context, c *Call, p *client.DelegationFilter) (
 
 func delegate(ctx context.Context, c *Call, p *client.NewDelegation) (tenure.Delegation, error) {
 	in := p.Body
-	d, err := c.Governor.Delegate(ctx, c.Caller, tenure.Delegation{To: in.To, Scope: in.Scope, Reason: in.Reason, StartsAt: in.StartsAt, EndsAt: in.EndsAt})
+	d, err := c.Governor.Delegate(ctx, c.Caller, tenure.Delegation{To: in.To, Scope: in.Scope, Reason: in.Reason, StartsAt: in.StartsAt, EndsAt: in.ExpiresAt})
 	if err == nil {
 		c.Location("/v1/delegations/" + string(d.ID))
 	}

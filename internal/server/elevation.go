@@ -57,8 +57,8 @@ func changing[P any](id func(*P) string, f func(context.Context, *Call, tenure.E
 
 func (c *Call) elevationOf(e tenure.Elevation) client.Elevation {
 	out := client.Elevation{
-		ID: e.ID, Kind: e.Kind, Name: e.Name, Owner: e.Owner, Role: e.Role, Scope: e.Scope, Reason: e.Reason, For: e.For.String(), System: e.System, Access: e.Access, Digest: e.Digest, State: e.State,
-		RequestedAt: e.RequestedAt, DecidedBy: e.DecidedBy, DecidedAt: e.DecidedAt, ClaimUntil: e.ClaimUntil, StartedAt: e.StartedAt, EndsAt: e.EndsAt, EndedAt: e.EndedAt, EndedBy: e.EndedBy, Why: e.Why,
+		ID: e.ID, Kind: e.Kind, Principal: e.Name, Owner: e.Owner, Role: e.Role, Scope: e.Scope, Reason: e.Reason, Duration: e.For.String(), System: e.System, Access: e.Access, Digest: e.Digest, State: e.State,
+		RequestedAt: e.RequestedAt, DecidedBy: e.DecidedBy, DecidedAt: e.DecidedAt, ClaimExpiresAt: e.ClaimUntil, StartedAt: e.StartedAt, ExpiresAt: e.EndsAt, EndedAt: e.EndedAt, EndedBy: e.EndedBy, EndedReason: e.Why,
 		ReviewedBy: e.ReviewedBy, ReviewedAt: e.ReviewedAt, ReviewNote: e.ReviewNote, Login: e.Login, LoginGoneAt: e.LoginGoneAt, Version: e.Version,
 	}
 	if e.Kind == tenure.BreakGlass {
@@ -125,7 +125,7 @@ func listElevations(ctx context.Context, c *Call, p *client.ElevationFilter) (cl
 
 func requestElevation(ctx context.Context, c *Call, p *client.ElevationParams) (client.Elevation, error) {
 	b := p.Body
-	length, err := tenure.ParsePeriod(b.For)
+	length, err := tenure.ParsePeriod(b.Duration)
 	if err != nil {
 		return client.Elevation{}, err
 	}
@@ -161,8 +161,8 @@ func breakGlass(ctx context.Context, c *Call, p *client.BreakGlassParams) (clien
 	if b.System != "" {
 		ask.Access = tenure.DirectRead
 	}
-	if b.For != "" {
-		length, err := tenure.ParsePeriod(b.For)
+	if b.Duration != "" {
+		length, err := tenure.ParsePeriod(b.Duration)
 		if err != nil {
 			return client.ClaimedElevation{}, err
 		}

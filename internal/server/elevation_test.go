@@ -99,7 +99,7 @@ func TestElevationOverHTTP(t *testing.T) {
 	all := tenure.Scope{All: true}
 	ada, aud := signedIn(t, s, h, "ada", tenure.Operator, all), signedIn(t, s, h, "aud", tenure.Auditor, all)
 	far := signedIn(t, s, h, "far", tenure.Operator, tenure.Scope{Tiers: []string{"gold"}})
-	e, err := client.RequestElevation.Call(ctx, ada, client.ElevationParams{Body: client.NewElevation{Role: tenure.SecurityOfficer, Scope: all, Reason: "an audit", For: "PT1H"}})
+	e, err := client.RequestElevation.Call(ctx, ada, client.ElevationParams{Body: client.NewElevation{Role: tenure.SecurityOfficer, Scope: all, Reason: "an audit", Duration: "PT1H"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,7 @@ func TestEventsReachTheEnd(t *testing.T) {
 func entriesOf(t *testing.T, c *client.Client, op tenure.OperationID, after int64) []int64 {
 	t.Helper()
 	var out []int64
-	for e, err := range client.All(context.Background(), c, client.ReadLog, client.LogFilter{Operation: string(op), From: after + 1}) {
+	for e, err := range client.All(context.Background(), c, client.ReadLog, client.LogFilter{Operation: string(op), Index: after + 1}) {
 		if err != nil {
 			t.Fatal(err)
 		}

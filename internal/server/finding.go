@@ -43,7 +43,9 @@ func lookAt(ctx context.Context, c *Call, p *client.LookParams) (client.Look, er
 		return client.Look{}, err
 	}
 	out := client.Look{Findings: seen.Findings, Dead: seen.Dead}
-	out.Systems = each(seen.Systems, func(s hygiene.Summary) client.LookedAt { return client.LookedAt(s) })
+	out.Systems = each(seen.Systems, func(s hygiene.Summary) client.LookedAt {
+		return client.LookedAt{System: s.System, Checked: s.Checked, Findings: s.Findings, Trusted: s.Trusted, Reason: s.Why}
+	})
 	return out, nil
 }
 
@@ -129,5 +131,5 @@ func waiveFinding(ctx context.Context, c *Call, p *client.WaiveParams) (client.N
 	if err != nil {
 		return client.None{}, err
 	}
-	return client.None{}, c.Service.Waive(ctx, id, p.Body.Until, p.Body.Reason, c.By())
+	return client.None{}, c.Service.Waive(ctx, id, p.Body.ExpiresAt, p.Body.Reason, c.By())
 }

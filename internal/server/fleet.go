@@ -26,10 +26,10 @@ func fleetRoutes(s *Server) {
 // timeless is a fleet without the moments that move on by themselves: counted again and
 // found the same, it is the same.
 func timeless(f client.Fleet) client.Fleet {
-	f.CountedAt, f.Onboarding.Since = time.Time{}, time.Time{}
+	f.CountedAt, f.Onboarding.StartsAt = time.Time{}, time.Time{}
 	f.Onboarding.Weeks = slices.Clone(f.Onboarding.Weeks)
 	for i := range f.Onboarding.Weeks {
-		f.Onboarding.Weeks[i].Start = time.Time{}
+		f.Onboarding.Weeks[i].StartsAt = time.Time{}
 	}
 	return f
 }
@@ -64,29 +64,29 @@ func countsOf(m map[string]int64) []client.FleetCount {
 	out := []client.FleetCount{}
 	for what, n := range m {
 		if n > 0 {
-			out = append(out, client.FleetCount{What: what, N: n})
+			out = append(out, client.FleetCount{Name: what, Count: n})
 		}
 	}
 	slices.SortFunc(out, func(a, b client.FleetCount) int {
-		if a.N != b.N {
-			return int(b.N - a.N)
+		if a.Count != b.Count {
+			return int(b.Count - a.Count)
 		}
-		return strings.Compare(a.What, b.What)
+		return strings.Compare(a.Name, b.Name)
 	})
 	return out
 }
 
 func fleetOperationOf(a store.Attention) client.FleetOperation {
 	return client.FleetOperation{
-		Operation: a.ID, Kind: a.Kind, State: a.State, Reason: a.Reason, Since: a.UpdatedAt, Due: a.DueAt,
+		ID: a.ID, Kind: a.Kind, State: a.State, Reason: a.Reason, UpdatedAt: a.UpdatedAt, DueAt: a.DueAt,
 		Tenant: a.Tenant, TenantName: a.TenantName, TenantState: a.TenantState,
 	}
 }
 
 func onboardingOf(o lifecycle.Onboarding) client.OnboardingFigures {
-	out := client.OnboardingFigures{Since: o.Since, Runs: o.Runs, Failed: o.Failed, Expired: o.Expired, Rejected: o.Rejected, Withdrawn: o.Withdrawn, P50: o.P50.Seconds(), P95: o.P95.Seconds(), Settled: o.Settled, Incidents: o.Incidents}
+	out := client.OnboardingFigures{StartsAt: o.Since, Runs: o.Runs, Failed: o.Failed, Expired: o.Expired, Rejected: o.Rejected, Withdrawn: o.Withdrawn, P50: o.P50.Seconds(), P95: o.P95.Seconds(), Settled: o.Settled, Incidents: o.Incidents}
 	out.Weeks = each(o.Weeks, func(w lifecycle.OnboardingWeek) client.OnboardingWeek {
-		return client.OnboardingWeek{Start: w.Start, Runs: w.Runs, Failed: w.Failed, P50: w.P50.Seconds(), P95: w.P95.Seconds()}
+		return client.OnboardingWeek{StartsAt: w.Start, Runs: w.Runs, Failed: w.Failed, P50: w.P50.Seconds(), P95: w.P95.Seconds()}
 	})
 	return out
 }
@@ -160,7 +160,7 @@ func tenantAccess(ctx context.Context, c *Call, _ *client.TenantParams) ([]clien
 		return nil, err
 	}
 	for _, g := range grants {
-		out = append(out, client.AccountAccess{Kind: "grant", Who: who[g.Principal].Name, What: string(g.Role), Where: "Tenure", State: "active", Since: g.At, Until: g.ExpiresAt, Source: string(g.ID)})
+		out = append(out, client.AccountAccess{Kind: "grant", Who: who[g.Principal].Name, What: string(g.Role), Where: "Tenure", State: "active", CreatedAt: g.At, ExpiresAt: g.ExpiresAt, Source: string(g.ID)})
 	}
 	rows, err := c.server.db().Resources(ctx, c.Target.Tenant, false)
 	if err != nil {
@@ -168,7 +168,7 @@ func tenantAccess(ctx context.Context, c *Call, _ *client.TenantParams) ([]clien
 	}
 	for _, r := range rows {
 		if r.Layer.IsAccess() {
-			out = append(out, client.AccountAccess{Kind: "account", Who: r.Name, What: r.Type, Where: strings.Trim(r.System+"/"+r.Environment, "/"), State: string(r.State), Since: r.CreatedAt, Until: r.ExpiresAt, Source: string(r.ID)})
+			out = append(out, client.AccountAccess{Kind: "account", Who: r.Name, What: r.Type, Where: strings.Trim(r.System+"/"+r.Environment, "/"), State: string(r.State), CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, Source: string(r.ID)})
 		}
 	}
 	return out, nil

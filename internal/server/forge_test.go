@@ -129,7 +129,7 @@ func TestDelegationsMakeNoChain(t *testing.T) {
 	}
 	lend := func(from, to string) error {
 		give := client.NewDelegation{}
-		give.Body.To, give.Body.Scope, give.Body.Reason, give.Body.EndsAt = to, all, "on leave", s.Now().Add(time.Hour)
+		give.Body.To, give.Body.Scope, give.Body.Reason, give.Body.ExpiresAt = to, all, "on leave", s.Now().Add(time.Hour)
 		_, err := client.Delegate.Call(ctx, people[from], give)
 		return err
 	}

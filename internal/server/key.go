@@ -18,8 +18,8 @@ func keyRoutes(s *Server) {
 
 func keyOf(k keystore.Status) client.KeyStatus {
 	return client.KeyStatus{
-		Key: string(k.Key), Spec: client.KeySpec{Tenant: k.Spec.Tenant, Purpose: string(k.Spec.Purpose), Class: k.Spec.Class, Name: k.Spec.Name}, State: string(k.State),
-		Created: k.Created, Destroyed: k.Destroyed, Until: k.Until, Overdue: k.Overdue,
+		ID: string(k.Key), Spec: client.KeySpec{Tenant: k.Spec.Tenant, Purpose: string(k.Spec.Purpose), Class: k.Spec.Class, Name: k.Spec.Name}, State: string(k.State),
+		CreatedAt: k.Created, DestroyedAt: k.Destroyed, GoneAt: k.Until, Overdue: k.Overdue,
 		Copies: each(k.Copies, func(c keystore.Copy) client.KeyCopy { return client.KeyCopy(c) }),
 	}
 }
@@ -35,9 +35,9 @@ func listTenantKeys(ctx context.Context, c *Call, p *client.TenantParams) (clien
 }
 
 func addKeyCopy(ctx context.Context, c *Call, p *client.KeyCopyParams) (client.None, error) {
-	return client.None{}, c.Service.RegisterKeyCopy(ctx, keystore.KeyID(p.Key), p.Body.Where, p.Body.Expires, c.By())
+	return client.None{}, c.Service.RegisterKeyCopy(ctx, keystore.KeyID(p.Key), p.Body.Location, p.Body.ExpiresAt, c.By())
 }
 
 func dropKeyCopy(ctx context.Context, c *Call, p *client.KeyGoneParams) (client.None, error) {
-	return client.None{}, c.Service.ForgetKeyCopy(ctx, keystore.KeyID(p.Key), p.Body.Where, c.By())
+	return client.None{}, c.Service.ForgetKeyCopy(ctx, keystore.KeyID(p.Key), p.Body.Location, c.By())
 }

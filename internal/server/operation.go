@@ -241,7 +241,7 @@ func showOperation(ctx context.Context, c *Call, p *client.OperationParams) (cli
 	}
 	for _, w := range waits {
 		if !w.EscalatedAt.IsZero() {
-			out.Escalations = append(out.Escalations, client.Escalated{Gate: w.Step, To: w.EscalatedTo, Why: w.Escalated, At: w.EscalatedAt})
+			out.Escalations = append(out.Escalations, client.Escalated{Gate: w.Step, To: w.EscalatedTo, Reason: w.Escalated, At: w.EscalatedAt})
 		}
 	}
 	out.Operation, err = progressOf(ctx, c.Service, v.OperationRow)

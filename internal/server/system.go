@@ -22,6 +22,6 @@ func addSystem(ctx context.Context, c *Call, p *client.AddSystemParams) (client.
 func listSystems(ctx context.Context, c *Call, _ *client.None) (client.Page[client.SystemStatus], error) {
 	list, err := c.Service.Systems(ctx)
 	return whole(each(list, func(s lifecycle.SystemStatus) client.SystemStatus {
-		return client.SystemStatus{System: client.System(s.System), Well: s.Well, Why: s.Why, Limit: s.Limit}
+		return client.SystemStatus{System: client.System(s.System), Well: s.Well, Reason: s.Why, Limit: s.Limit}
 	})), err
 }

@@ -55,7 +55,7 @@ func (v *visit) delegate() error {
 	scope, err := v.scopeOf()
 	if err == nil {
 		p.Body.To, p.Body.Scope, p.Body.Reason = strings.TrimSpace(v.PostFormValue("to")), scope, v.PostFormValue("reason")
-		p.Body.StartsAt, p.Body.EndsAt = day(v.PostFormValue("starts")), day(v.PostFormValue("ends"))
+		p.Body.StartsAt, p.Body.ExpiresAt = day(v.PostFormValue("starts")), day(v.PostFormValue("ends"))
 		_, err = ask(v, client.Delegate, p)
 	}
 	if tenure.CodeOf(err) == tenure.NotFound {

@@ -38,13 +38,13 @@ func (v *visit) elevations(view *dashboard.AccessView) error {
 	names, now := v.names(), v.s.o.Governor.Now()
 	for _, e := range list.Items {
 		row := dashboard.ElevationRow{
-			ID: e.ID, Principal: e.Name, Role: e.Role, Scope: v.scopeText(e.Scope, names), Reason: e.Reason, State: elevationWord(e.State), Asked: e.RequestedAt, ClaimUntil: e.ClaimUntil, Ends: e.EndsAt,
+			ID: e.ID, Principal: e.Principal, Role: e.Role, Scope: v.scopeText(e.Scope, names), Reason: e.Reason, State: elevationWord(e.State), Asked: e.RequestedAt, ClaimUntil: e.ClaimExpiresAt, Ends: e.ExpiresAt,
 			Ephemeral: e.Login, Actions: v.elevationActions(e),
 		}
 		if e.State != tenure.ElevationRejected {
 			row.Approved = e.DecidedBy
 		}
-		if length, err := tenure.ParsePeriod(e.For); err == nil {
+		if length, err := tenure.ParsePeriod(e.Duration); err == nil {
 			row.Duration = length.After(now).Sub(now)
 		}
 		view.Elevations = append(view.Elevations, row)
@@ -88,13 +88,13 @@ func elevationFields(approved bool) []dashboard.Field {
 // elevationActions are what whose it is can do with it, and what another person can.
 func (v *visit) elevationActions(e client.Elevation) []dashboard.Action {
 	var out []dashboard.Action
-	mine := tenure.SamePerson(e.Name, v.caller.Name)
+	mine := tenure.SamePerson(e.Principal, v.caller.Name)
 	end := dashboard.Action{Label: "Revoke", Post: elevationPath(e.ID, "revoke"), Tone: dashboard.ToneBad, Says: "It ends at once, with the sessions of its login.", Fields: []dashboard.Field{{Name: "reason", Label: "Reason", Max: 1000}}}
 	switch e.State {
 	case tenure.ElevationRequested:
 		end.Label, end.Says = "Take it back", "Nobody can approve it any more."
 		if !mine && v.caller.May(tenure.ElevationApprove) {
-			say := "You agree that " + e.Name + " is " + string(e.Role) + " over " + v.scopeText(e.Scope, v.names()) + " for " + e.For + ", from when it is claimed"
+			say := "You agree that " + e.Principal + " is " + string(e.Role) + " over " + v.scopeText(e.Scope, v.names()) + " for " + e.Duration + ", from when it is claimed"
 			if e.System != "" {
 				say += ", with a login of its own in " + e.System + " that may " + string(e.Access)
 			}
@@ -122,7 +122,7 @@ func (v *visit) requestElevation() error {
 	scope, err := v.scopeOf()
 	if err == nil {
 		p.Body = client.NewElevation{
-			Role: tenure.Role(v.PostFormValue("role")), Scope: scope, Reason: v.PostFormValue("reason"), For: v.PostFormValue("for"),
+			Role: tenure.Role(v.PostFormValue("role")), Scope: scope, Reason: v.PostFormValue("reason"), Duration: v.PostFormValue("for"),
 			System: strings.TrimSpace(v.PostFormValue("system")), Access: tenure.DirectAccess(v.PostFormValue("access")),
 		}
 		_, err = ask(v, client.RequestElevation, p)
@@ -153,7 +153,7 @@ func (v *visit) steerElevation() error {
 		if e, err = ask(v, client.ClaimElevation, id); err == nil && e.Secret != "" {
 			return v.once(dashboard.AccessElevations, "The clock runs. This is the password of "+e.Login+"; it is shown this once.", e.Secret)
 		}
-		say = "The clock runs until " + e.EndsAt.Format("15:04") + " UTC."
+		say = "The clock runs until " + e.ExpiresAt.Format("15:04") + " UTC."
 	default:
 		return tenure.Errorf(tenure.NotFound, "an elevation can't be asked to %q", v.PathValue("what"))
 	}
@@ -171,7 +171,7 @@ func (v *visit) breakGlasses(view *dashboard.AccessView) error {
 	names, now := v.names(), v.s.o.Governor.Now()
 	for _, e := range list.Items {
 		row := dashboard.BreakGlassRow{
-			Principal: e.Name, Reason: e.Reason, Scope: v.scopeText(e.Scope, names) + ", as " + string(e.Role), Started: e.StartedAt, Ends: e.EndsAt, ReviewBy: e.ReviewDueAt,
+			Principal: e.Principal, Reason: e.Reason, Scope: v.scopeText(e.Scope, names) + ", as " + string(e.Role), Started: e.StartedAt, Ends: e.ExpiresAt, ReviewBy: e.ReviewDueAt,
 			Reviewed: e.ReviewedBy, Outcome: e.ReviewNote, State: glassState(e, now), Actions: v.breakGlassActions(e),
 		}
 		if !e.EndedAt.IsZero() {
@@ -226,7 +226,7 @@ func glassState(e client.Elevation, now time.Time) string {
 	switch {
 	case !e.ReviewedAt.IsZero():
 		return "reviewed"
-	case e.State == tenure.ElevationActive && now.Before(e.EndsAt):
+	case e.State == tenure.ElevationActive && now.Before(e.ExpiresAt):
 		return "active"
 	case now.After(e.ReviewDueAt):
 		return "overdue"
@@ -236,7 +236,7 @@ func glassState(e client.Elevation, now time.Time) string {
 
 func (v *visit) breakGlassActions(e client.Elevation) []dashboard.Action {
 	var out []dashboard.Action
-	if e.State == tenure.ElevationActive && (tenure.SamePerson(e.Name, v.caller.Name) || v.caller.May(tenure.ElevationApprove)) {
+	if e.State == tenure.ElevationActive && (tenure.SamePerson(e.Principal, v.caller.Name) || v.caller.May(tenure.ElevationApprove)) {
 		out = append(out, dashboard.Action{Label: "End it now", Post: elevationPath(e.ID, "revoke"), Tone: dashboard.ToneBad})
 	}
 	if e.ReviewedAt.IsZero() && e.State.Over() && v.caller.May(tenure.BreakGlassReview) {
@@ -244,7 +244,7 @@ func (v *visit) breakGlassActions(e client.Elevation) []dashboard.Action {
 			Label: "Review", Post: "/access/break-glass/" + url.PathEscape(string(e.ID)) + "/review", Tone: dashboard.ToneAccent, Says: "You say what you found when you looked at what was done under it.",
 			Fields: []dashboard.Field{{Kind: dashboard.FieldLong, Name: "note", Label: "What you found", Required: true, Max: 2000}},
 		}
-		if tenure.SamePerson(e.Name, v.caller.Name) {
+		if tenure.SamePerson(e.Principal, v.caller.Name) {
 			a.Not = "It was you; another person must review it."
 		}
 		out = append(out, a)
@@ -258,12 +258,12 @@ func (v *visit) breakGlass() error {
 	if err != nil {
 		return v.tried("/access/break-glass", "", err)
 	}
-	p.Body = client.NewBreakGlass{Role: tenure.Role(v.PostFormValue("role")), Scope: scope, Reason: v.PostFormValue("reason"), For: v.PostFormValue("for"), System: strings.TrimSpace(v.PostFormValue("system"))}
+	p.Body = client.NewBreakGlass{Role: tenure.Role(v.PostFormValue("role")), Scope: scope, Reason: v.PostFormValue("reason"), Duration: v.PostFormValue("for"), System: strings.TrimSpace(v.PostFormValue("system"))}
 	e, err := ask(v, client.BreakGlass, p)
 	if err == nil && e.Secret != "" {
-		return v.once(dashboard.AccessBreakGlass, "You have it until "+e.EndsAt.Format("15:04")+" UTC. This is the password of "+e.Login+"; it is shown this once.", e.Secret)
+		return v.once(dashboard.AccessBreakGlass, "You have it until "+e.ExpiresAt.Format("15:04")+" UTC. This is the password of "+e.Login+"; it is shown this once.", e.Secret)
 	}
-	return v.tried("/access/break-glass", "You are "+string(e.Role)+" until "+e.EndsAt.Format("15:04")+" UTC. Everybody has heard of it.", err)
+	return v.tried("/access/break-glass", "You are "+string(e.Role)+" until "+e.ExpiresAt.Format("15:04")+" UTC. Everybody has heard of it.", err)
 }
 
 func (v *visit) reviewBreakGlass() error {

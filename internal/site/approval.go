@@ -53,7 +53,7 @@ func (v *visit) approvals() error {
 // waitingRow is one thing that waits for the caller's word.
 func (v *visit) waitingRow(w client.Waiting) (dashboard.ApprovalRow, error) {
 	row := dashboard.ApprovalRow{
-		Step: w.Gate, Kind: w.Operation, Summary: w.Summary, RequestedBy: w.RequestedBy, Asked: w.Since, Expires: w.ExpiresAt, Digest: w.Digest,
+		Step: w.Gate, Kind: w.OperationKind, Summary: w.Summary, RequestedBy: w.RequestedBy, Asked: w.OpenedAt, Expires: w.ExpiresAt, Digest: w.Digest,
 		Destructive: w.Destructive, Need: w.Need, Have: w.Have, Escalated: w.EscalatedTo != "", Rule: missing(w),
 	}
 	if w.Tenant != "" {
@@ -140,8 +140,8 @@ func missing(w client.Waiting) string {
 	if w.Escalation != "" {
 		parts = append(parts, escalatedTo(w.EscalatedTo, w.Escalation))
 	}
-	if w.For != "" {
-		parts = append(parts, "You decide in "+w.For+"'s place.")
+	if w.Delegator != "" {
+		parts = append(parts, "You decide in "+w.Delegator+"'s place.")
 	}
 	return strings.Join(parts, " ")
 }
@@ -224,7 +224,7 @@ func (v *visit) othersInto(view *dashboard.ApprovalsView, mine map[string]bool) 
 			row.Have = len(row.Signatures)
 			for _, e := range full.Escalations {
 				if e.Gate == s.Key {
-					row.Escalated, row.Rule = e.To != "", escalatedTo(e.To, e.Why)
+					row.Escalated, row.Rule = e.To != "", escalatedTo(e.To, e.Reason)
 				}
 			}
 			for _, a := range v.gateActions(full, v.targetOf(o.Tenant), name) {
@@ -248,7 +248,7 @@ func waitsForPeople(o client.OperationDetail, i int) bool {
 
 // needOf is one of what waits, for the fleet page.
 func needOf(w client.Waiting) dashboard.Need {
-	need := dashboard.Need{What: dashboard.Ref{Label: w.Summary}, Kind: w.Kind, Since: w.Since, Due: w.ExpiresAt, Mine: true}
+	need := dashboard.Need{What: dashboard.Ref{Label: w.Summary}, Kind: w.Kind, Since: w.OpenedAt, Due: w.ExpiresAt, Mine: true}
 	switch w.Kind {
 	case "approval", "exception", "blocked":
 		need.What.Href = dashboard.OperationPath(tenure.OperationID(w.ID))

@@ -34,12 +34,12 @@ const logWindow = 50
 func (v *visit) logFilter() (p client.LogFilter, narrow bool) {
 	q := v.URL.Query()
 	p = client.LogFilter{Tenant: strings.TrimSpace(q.Get("tenant")), Operation: strings.TrimSpace(q.Get("operation")), Kind: strings.TrimSpace(q.Get("kind"))}
-	for name, to := range map[string]*string{"since": &p.Since, "until": &p.Until} {
+	for name, to := range map[string]*string{"since": &p.From, "until": &p.To} {
 		if t := day(q.Get(name)); !t.IsZero() {
 			*to = t.Format(time.RFC3339)
 		}
 	}
-	narrow = p.Tenant+p.Operation+p.Kind+p.Since+p.Until != ""
+	narrow = p.Tenant+p.Operation+p.Kind+p.From+p.To != ""
 	p.Cursor = q.Get("cursor")
 	return p, narrow || p.Cursor != ""
 }
@@ -92,7 +92,7 @@ func (v *visit) latest(size int64) (list client.Page[client.LogEntry], pager das
 		pager.First = "/audit"
 	}
 	from := max(0, end-logWindow)
-	p := client.LogFilter{From: from}
+	p := client.LogFilter{Index: from}
 	p.Limit = max(1, int(end-from))
 	list, err = ask(v, client.ReadLog, p)
 	list.Items = slices.DeleteFunc(list.Items, func(e client.LogEntry) bool { return e.Index >= end })
@@ -189,16 +189,16 @@ func (v *visit) entry() error {
 
 // around are the pages of the entries before and after one, of those that are listed to whoever looks.
 func (v *visit) around(n int64) (older, newer string, err error) {
-	p := client.LogFilter{From: n + 1}
+	p := client.LogFilter{Index: n + 1}
 	p.Limit = 1
 	after, err := ask(v, client.ReadLog, p)
 	if err == nil && len(after.Items) > 0 {
 		newer = entryPath(after.Items[0].Index)
 	}
 	const windows = 20 // who sees few of them looks in the list
-	for end, i := n, 0; err == nil && end > 0 && older == "" && i < windows; end, i = p.From, i+1 {
-		p.From = max(0, end-logWindow)
-		p.Limit = int(end - p.From)
+	for end, i := n, 0; err == nil && end > 0 && older == "" && i < windows; end, i = p.Index, i+1 {
+		p.Index = max(0, end-logWindow)
+		p.Limit = int(end - p.Index)
 		var before client.Page[client.LogEntry]
 		before, err = ask(v, client.ReadLog, p)
 		for _, e := range before.Items {

@@ -61,7 +61,7 @@ func (v *visit) runners() map[string]int {
 	out := make(map[string]int)
 	if f, err := ask(v, client.ShowFleet, client.None{}); err == nil {
 		for _, c := range f.ByRevision {
-			out[c.What] = int(c.N)
+			out[c.Name] = int(c.Count)
 		}
 	}
 	return out
@@ -80,7 +80,7 @@ func (v *visit) blueprints() error {
 		if !ok {
 			i = len(view.Rows)
 			at[b.Name] = i
-			view.Rows = append(view.Rows, dashboard.BlueprintRow{Name: b.Name, Href: revisionPath(b.BlueprintRef), Newest: b.Version, State: revisionState(b), Published: b.PublishedAt, Author: b.Author})
+			view.Rows = append(view.Rows, dashboard.BlueprintRow{Name: b.Name, Href: revisionPath(b.BlueprintRef), Newest: b.Version, State: revisionState(b), Published: b.PublishedAt, Author: b.CreatedBy})
 		}
 		row := &view.Rows[i]
 		row.Revisions++
@@ -112,13 +112,13 @@ func (v *visit) blueprint() error {
 		return err
 	}
 	view := dashboard.BlueprintView{
-		Name: b.Name, Version: b.Version, Digest: b.Digest, State: revisionState(b), Author: b.Author, Submitted: b.CreatedAt, PublishedBy: b.PublishedBy, Published: b.PublishedAt,
+		Name: b.Name, Version: b.Version, Digest: b.Digest, State: revisionState(b), Author: b.CreatedBy, Submitted: b.CreatedAt, PublishedBy: b.PublishedBy, Published: b.PublishedAt,
 		Source: pretty(b.Body),
 	}
 	bodyInto(&view, b.Body)
 	run := v.runners()
 	for _, r := range all {
-		row := dashboard.RevisionRow{Version: r.Version, Href: revisionPath(r.BlueprintRef), State: revisionState(r), Digest: r.Digest, Author: r.Author, By: r.PublishedBy, Published: r.PublishedAt, Current: r.Digest == b.Digest}
+		row := dashboard.RevisionRow{Version: r.Version, Href: revisionPath(r.BlueprintRef), State: revisionState(r), Digest: r.Digest, Author: r.CreatedBy, By: r.PublishedBy, Published: r.PublishedAt, Current: r.Digest == b.Digest}
 		if r.Published() {
 			row.Tenants = run[revision(r.BlueprintRef)]
 		}
@@ -256,7 +256,7 @@ func (v *visit) revisionActions(b client.Blueprint) []dashboard.Action {
 	}
 	if v.caller.May(tenure.BlueprintPublish) {
 		a := dashboard.Action{Label: "Publish", Post: revisionPath(b.BlueprintRef) + "/publish", Tone: dashboard.ToneAccent, Digest: b.Digest, Says: "Tenants can be bound to exactly this revision from then on; it never changes."}
-		if tenure.SamePerson(b.Author, v.caller.Name) {
+		if tenure.SamePerson(b.CreatedBy, v.caller.Name) {
 			a.Not = "You wrote it, so another person must publish it."
 		}
 		out = append(out, a)

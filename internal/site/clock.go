@@ -11,7 +11,7 @@ import (
 func (v *visit) confirmTime() error {
 	p := client.ConfirmTimeParams{}
 	var err error
-	if p.Body.Now, err = time.Parse(time.RFC3339, v.PostFormValue("now")); err != nil {
+	if p.Body.At, err = time.Parse(time.RFC3339, v.PostFormValue("now")); err != nil {
 		return tenure.Errorf(tenure.Invalid, "the form says no time")
 	}
 	_, err = ask(v, client.ConfirmTime, p)

@@ -150,7 +150,7 @@ func (s *Site) departureRemains(r *http.Request, t *lifecycle.TenantView, view *
 			view.Gone = append(view.Gone, what)
 			continue
 		}
-		rm := dashboard.Remains{What: what, Why: x.Why, Until: x.GoneBy}
+		rm := dashboard.Remains{What: what, Why: x.Reason, Until: x.GoneAt}
 		if rm.Until.IsZero() {
 			rm.NoDate = "no date is fixed yet"
 		}

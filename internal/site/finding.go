@@ -135,9 +135,9 @@ func (v *visit) look() error {
 
 func (v *visit) waive() error {
 	p := client.WaiveParams{Finding: v.PathValue("finding")}
-	p.Body.Until, p.Body.Reason = day(v.PostFormValue("until")), v.PostFormValue("reason")
+	p.Body.ExpiresAt, p.Body.Reason = day(v.PostFormValue("until")), v.PostFormValue("reason")
 	_, err := ask(v, client.WaiveFinding, p)
-	return v.tried("/findings", "It is let be until "+p.Body.Until.Format("2 January 2006")+".", err)
+	return v.tried("/findings", "It is let be until "+p.Body.ExpiresAt.Format("2 January 2006")+".", err)
 }
 
 // targetTable remembers what scopes look at of the tenants on one page.

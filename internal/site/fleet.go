@@ -37,19 +37,19 @@ func fleetView(f client.Fleet) dashboard.FleetView {
 		v.ByState[s] = int(n)
 	}
 	for _, c := range f.ByTier {
-		v.ByTier = append(v.ByTier, dashboard.Count{Label: c.What, N: int(c.N), Href: "/tenants?tier=" + queryEscape(c.What)})
+		v.ByTier = append(v.ByTier, dashboard.Count{Label: c.Name, N: int(c.Count), Href: "/tenants?tier=" + queryEscape(c.Name)})
 	}
 	for _, c := range f.ByRevision {
-		v.ByRevision = append(v.ByRevision, dashboard.Count{Label: c.What, N: int(c.N), Href: "/tenants?blueprint=" + queryEscape(atVersion(c.What))})
+		v.ByRevision = append(v.ByRevision, dashboard.Count{Label: c.Name, N: int(c.Count), Href: "/tenants?blueprint=" + queryEscape(atVersion(c.Name))})
 	}
 	for _, o := range f.Stuck {
 		v.Stuck = append(v.Stuck, dashboard.Stuck{
-			Tenant: tenantRef(o.Tenant, o.TenantName), Operation: operationRef(o.Operation, string(o.Kind)), State: o.State, Why: o.Reason,
-			Unblocks: "an operator: mend the cause and retry, or leave the step out with a second person", Since: o.Since,
+			Tenant: tenantRef(o.Tenant, o.TenantName), Operation: operationRef(o.ID, string(o.Kind)), State: o.State, Why: o.Reason,
+			Unblocks: "an operator: mend the cause and retry, or leave the step out with a second person", Since: o.UpdatedAt,
 		})
 	}
 	for _, o := range f.Leaving {
-		l := dashboard.Leaving{Tenant: tenantRef(o.Tenant, o.TenantName), State: o.TenantState, Stage: stageOf(o.TenantState), Next: o.Due, What: o.Reason}
+		l := dashboard.Leaving{Tenant: tenantRef(o.Tenant, o.TenantName), State: o.TenantState, Stage: stageOf(o.TenantState), Next: o.DueAt, What: o.Reason}
 		v.Leaving = append(v.Leaving, l)
 	}
 	if f.Cost != nil {
@@ -78,7 +78,7 @@ func stageOf(s tenure.TenantState) tenure.Stage {
 func onboardingView(o client.OnboardingFigures) dashboard.OnboardingFigures {
 	out := dashboard.OnboardingFigures{Window: "the last 90 days", Runs: o.Runs, Failed: o.Failed, Expired: o.Expired, Rejected: o.Rejected, Withdrawn: o.Withdrawn, P50: seconds(o.P50), P95: seconds(o.P95), Incidents: o.Incidents, Settled: o.Settled}
 	for _, w := range o.Weeks {
-		out.Weeks = append(out.Weeks, dashboard.OnboardingWeek{Start: w.Start, Runs: w.Runs, Failed: w.Failed, P50: seconds(w.P50), P95: seconds(w.P95)})
+		out.Weeks = append(out.Weeks, dashboard.OnboardingWeek{Start: w.StartsAt, Runs: w.Runs, Failed: w.Failed, P50: seconds(w.P50), P95: seconds(w.P95)})
 	}
 	return out
 }

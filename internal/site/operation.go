@@ -92,7 +92,7 @@ func (v *visit) operationView(o client.OperationDetail) dashboard.OperationView 
 		view.Signatures = append(view.Signatures, dashboard.Signature{By: a.By, Step: a.Step, Note: a.Note, At: a.At})
 	}
 	for _, e := range o.Exceptions {
-		view.Exceptions = append(view.Exceptions, dashboard.ExceptionRow{Step: e.Step, Reason: e.Reason, By: e.AskedBy, Second: e.AttestedBy, At: e.AskedAt})
+		view.Exceptions = append(view.Exceptions, dashboard.ExceptionRow{Step: e.Step, Reason: e.Reason, By: e.RequestedBy, Second: e.AttestedBy, At: e.RequestedAt})
 	}
 	if o.Body == nil {
 		return view
@@ -198,8 +198,8 @@ func (v *visit) skipAction(row *dashboard.StepRow, o client.OperationDetail, t t
 		if e.Step != row.Key || e.AttestedBy != "" {
 			continue
 		}
-		a := dashboard.Action{Label: "Attest that it is left out", Post: at, Tone: dashboard.ToneBad, Hidden: hiddenPairs("step", row.Key), Says: e.AskedBy + " asks to leave it out: " + e.Reason + ". With your word it is left out, and the certificate lists it as an exception."}
-		if tenure.SamePerson(e.AskedBy, v.caller.Name) {
+		a := dashboard.Action{Label: "Attest that it is left out", Post: at, Tone: dashboard.ToneBad, Hidden: hiddenPairs("step", row.Key), Says: e.RequestedBy + " asks to leave it out: " + e.Reason + ". With your word it is left out, and the certificate lists it as an exception."}
+		if tenure.SamePerson(e.RequestedBy, v.caller.Name) {
 			a.Not = "You asked for this; a second person must attest it."
 		} else if !v.may(tenure.OperationApprove, t) {
 			a.Not = "It takes somebody who may approve."

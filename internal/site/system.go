@@ -25,7 +25,7 @@ func (v *visit) systems() error {
 			Name: s.Name, Connector: strings.TrimSpace(s.Connector + " " + s.Version), State: "healthy", Fingerprint: s.Fingerprint, Limit: s.Limit, Checked: v.s.o.Governor.Now(),
 		}
 		if !s.Well {
-			row.State, row.LastError = "down", s.Why
+			row.State, row.LastError = "down", s.Reason
 		}
 		view.Rows = append(view.Rows, row)
 	}

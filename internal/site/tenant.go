@@ -131,9 +131,9 @@ func (v *visit) tenantAround(view *dashboard.TenantView, t client.TenantDetail) 
 			ID: r.ID, Environment: r.Environment, System: dashboard.Ref{Label: r.System, Href: "/systems"}, Type: r.Type, Name: r.Name, State: r.State, Verdict: r.Verdict, Classes: r.Classes, GoneBy: r.ExpiresAt,
 		}
 		if w, ok := why[r.Environment+"\x00"+r.Key]; ok {
-			row.Why, row.UndoUntil = w.Why, w.UndoUntil
-			if !w.GoneBy.IsZero() {
-				row.GoneBy = w.GoneBy
+			row.Why, row.UndoUntil = w.Reason, w.UndoExpiresAt
+			if !w.GoneAt.IsZero() {
+				row.GoneBy = w.GoneAt
 			}
 		}
 		view.Resources = append(view.Resources, row)
@@ -144,7 +144,7 @@ func (v *visit) tenantAround(view *dashboard.TenantView, t client.TenantDetail) 
 		if kind == "" {
 			kind = a.Kind
 		}
-		view.People = append(view.People, dashboard.AccessRow{Who: a.Who, Kind: kind, System: a.Where, Role: a.What, State: a.State, Since: a.Since, Until: a.Until})
+		view.People = append(view.People, dashboard.AccessRow{Who: a.Who, Kind: kind, System: a.Where, Role: a.What, State: a.State, Since: a.CreatedAt, Until: a.ExpiresAt})
 	}
 	v.classesInto(view, t)
 	v.documentsInto(view, t)

@@ -218,7 +218,7 @@ func (s Source) certifyKeys(ctx context.Context, t *engine.Task, l *ledger, d *e
 			out.Verdict = tenure.Unknown
 		}
 		for _, c := range k.Copies {
-			out.Copies = append(out.Copies, evidence.Backup{Where: c.Location, Expires: c.Expires.UTC()})
+			out.Copies = append(out.Copies, evidence.Backup{Where: c.Location, Expires: c.ExpiresAt.UTC()})
 		}
 		d.Keys = append(d.Keys, out)
 	}
@@ -234,7 +234,7 @@ func (s Source) certifyExceptions(_ context.Context, t *engine.Task, l *ledger, 
 			return
 		}
 		d.Exceptions = append(d.Exceptions, evidence.Exception{
-			What: what, Reason: e.Reason, By: s.Pseudonym(e.AskedBy), Attested: s.Pseudonym(e.AttestedBy), Step: step, Entry: l.attested[step].digest,
+			What: what, Reason: e.Reason, By: s.Pseudonym(e.RequestedBy), Attested: s.Pseudonym(e.AttestedBy), Step: step, Entry: l.attested[step].digest,
 		})
 	}
 	for i := range t.Plan.Steps {

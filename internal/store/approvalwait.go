@@ -233,14 +233,14 @@ func (db *DB) OpenExceptions(ctx context.Context, v Visible, limit int) ([]Excep
 	var out []Exception
 	var ops []tenure.Operation
 	err := db.reader(ctx).Rows(`select e.operation, e.step, e.reason, e.asked_by, e.asked_at, o.kind, o.tenant, o.plan, o.requested_by from exception e join operation o on o.id = e.operation
-		where e.attested_at = 0 and o.state not in ('succeeded', 'failed', 'cancelled') and `+v.where("o.tenant", &args)+` order by e.asked_at, e.operation, e.step limit $1`, args, func(r scanner) error {
+		where e.attested_at = 0 and o.state not in `+endedStates+` and `+v.where("o.tenant", &args)+` order by e.asked_at, e.operation, e.step limit $1`, args, func(r scanner) error {
 		var e Exception
 		var o tenure.Operation
 		var asked int64
-		if err := r.Scan(&e.Operation, &e.Step, &e.Reason, &e.AskedBy, &asked, &o.Kind, &o.Tenant, &o.Plan, &o.RequestedBy); err != nil {
+		if err := r.Scan(&e.Operation, &e.Step, &e.Reason, &e.RequestedBy, &asked, &o.Kind, &o.Tenant, &o.Plan, &o.RequestedBy); err != nil {
 			return err
 		}
-		e.AskedAt, o.ID = fromMicros(asked), e.Operation
+		e.RequestedAt, o.ID = fromMicros(asked), e.Operation
 		out, ops = append(out, e), append(ops, o)
 		return nil
 	})

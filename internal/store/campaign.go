@@ -182,7 +182,7 @@ func (db *DB) PendingItems(ctx context.Context) ([]ReviewItem, error) {
 // CarriedItems lists items whose operation has ended since it was begun.
 func (db *DB) CarriedItems(ctx context.Context) ([]ReviewItem, error) {
 	return reviewItems(db.reader(ctx), `decision <> '' and outcome = '' and operation <> ''
-		and exists (select 1 from operation o where o.id = review_item.operation and o.state in ('succeeded', 'failed', 'cancelled')) order by campaign, seq limit 5000`)
+		and exists (select 1 from operation o where o.id = review_item.operation and o.state in `+endedStates+`) order by campaign, seq limit 5000`)
 }
 
 // AnswerItem writes a decision, and its outcome if that is known. An item that

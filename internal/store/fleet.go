@@ -26,7 +26,7 @@ func (db *DB) OnboardingRuns(ctx context.Context, v Visible, since time.Time) ([
 			case when exists (select 1 from incident i where i.tenant = o.tenant and i.at >= o.updated_at and i.at < o.updated_at + $2)
 				or exists (select 1 from operation b where b.tenant = o.tenant and b.id <> o.id and b.state in ('blocked', 'failed') and b.updated_at >= o.updated_at and b.updated_at < o.updated_at + $2)
 				or exists (select 1 from finding f where f.tenant = o.tenant and f.severity = 'critical' and f.seen_at >= o.updated_at and f.seen_at < o.updated_at + $2) then 1 else 0 end
-		from operation o where o.kind = 'onboard' and o.state in ('succeeded', 'failed', 'cancelled') and o.updated_at >= $1 and `+v.where("o.tenant", &args)+`
+		from operation o where o.kind = 'onboard' and o.state in `+endedStates+` and o.updated_at >= $1 and `+v.where("o.tenant", &args)+`
 		order by o.updated_at desc, o.id limit 5000`, args, func(r scanner) error {
 		var o OnboardingRun
 		var began, ended, troubled int64

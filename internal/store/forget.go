@@ -202,7 +202,7 @@ func (tx *Tx) SaveRecord(r Record) error {
 // something: they closed in another way than by an offboarding, or it was written
 // since.
 func (db *DB) Unforgotten(ctx context.Context, before time.Time, limit int) (out []tenure.TenantID, err error) {
-	const closed = `state = 'closed' and updated_at < $1 and not exists (select 1 from operation o where o.tenant = tenant.id and o.state not in ('succeeded', 'failed', 'cancelled'))`
+	const closed = `state = 'closed' and updated_at < $1 and not exists (select 1 from operation o where o.tenant = tenant.id and o.state not in ` + endedStates + `)`
 	q := db.reader(ctx)
 	add := func(ids ...string) {
 		for _, id := range ids {

@@ -15,6 +15,9 @@ func placeholder(n int) string { return "$" + strconv.Itoa(n) }
 
 const operationColumns = `id, kind, tenant, plan, state, reason, requested_by, trigger_key, created_at, updated_at, due_at, version, locked, wanted, wanted_why, trace`
 
+// endedStates are the states of an operation that is over: see tenure.OperationState.Ended.
+const endedStates = `('succeeded', 'failed', 'cancelled')`
+
 // OperationRow is an operation's row with what the engine alone needs of it.
 type OperationRow struct {
 	tenure.Operation
@@ -83,7 +86,7 @@ func (db *DB) Operations(ctx context.Context, f OperationFilter) ([]OperationRow
 	}
 	args = append(args, f.Limit)
 	var out []OperationRow
-	err := db.reader(ctx).Rows(`select `+operationColumns+` from operation where ($2 = 0 or state not in ('succeeded', 'failed', 'cancelled'))
+	err := db.reader(ctx).Rows(`select `+operationColumns+` from operation where ($2 = 0 or state not in `+endedStates+`)
 		and ($3 = '' or state = $3) and ($4 = '' or kind = $4) and ($5 = '' or id < $5) and `+where+`
 		order by id desc limit `+placeholder(len(args)), args, func(r scanner) error {
 		var o OperationRow
@@ -138,7 +141,7 @@ func (tx *Tx) CreateOperation(o NewOperation) (id tenure.OperationID, created bo
 // Destroyers returns a tenant's operations that may destroy, the oldest first; a
 // blank tenant: the open ones of all.
 func (tx *Tx) Destroyers(tenant tenure.TenantID) (out []OperationRow, err error) {
-	err = tx.Rows(`select `+operationColumns+` from operation where destructive = 1 and (tenant = $1 or $1 = '' and state not in ('succeeded', 'failed', 'cancelled'))
+	err = tx.Rows(`select `+operationColumns+` from operation where destructive = 1 and (tenant = $1 or $1 = '' and state not in `+endedStates+`)
 		order by created_at, id`, []any{string(tenant)}, func(r scanner) error {
 		var o OperationRow
 		err := scanOperation(r, &o)
@@ -167,7 +170,7 @@ func (tx *Tx) DestructiveSince(by, blueprint string, since time.Time) (n int, er
 // Poke makes an operation due now, in the transaction of the event that it may
 // have waited for.
 func (tx *Tx) Poke(id tenure.OperationID, now time.Time) error {
-	_, err := tx.Exec(`update operation set due_at = $1, reserved_until = 0, version = version + 1 where id = $2 and state not in ('succeeded', 'failed', 'cancelled')`, micros(now), string(id))
+	_, err := tx.Exec(`update operation set due_at = $1, reserved_until = 0, version = version + 1 where id = $2 and state not in `+endedStates, micros(now), string(id))
 	tx.Wake(id)
 	return err
 }
@@ -181,7 +184,7 @@ func (tx *Tx) NoteRefused(id tenure.OperationID, what string) error {
 
 // PokeTenant makes every open operation of a tenant due now; a blank tenant, all.
 func (tx *Tx) PokeTenant(tenant tenure.TenantID, now time.Time) error {
-	ids, err := oneColumn[tenure.OperationID](tx, `select id from operation where ($1 = '' or tenant = $1) and state not in ('succeeded', 'failed', 'cancelled')`, string(tenant))
+	ids, err := oneColumn[tenure.OperationID](tx, `select id from operation where ($1 = '' or tenant = $1) and state not in `+endedStates, string(tenant))
 	for _, id := range ids {
 		if err == nil {
 			err = tx.Poke(id, now)
@@ -197,7 +200,7 @@ func (tx *Tx) Want(id tenure.OperationID, what string, now time.Time) error {
 
 // WantBecause is Want with the reason, which an operation that ends for it shows.
 func (tx *Tx) WantBecause(id tenure.OperationID, what, why string, now time.Time) error {
-	n, err := tx.Exec(`update operation set wanted = $1, wanted_why = $2, due_at = $3, reserved_until = 0, version = version + 1 where id = $4 and state not in ('succeeded', 'failed', 'cancelled')`, what, why, micros(now), string(id))
+	n, err := tx.Exec(`update operation set wanted = $1, wanted_why = $2, due_at = $3, reserved_until = 0, version = version + 1 where id = $4 and state not in `+endedStates, what, why, micros(now), string(id))
 	if err == nil && n == 0 {
 		o, err := tx.Operation(id)
 		if err != nil {
@@ -362,7 +365,7 @@ func (tx *Tx) release(id tenure.OperationID, now time.Time) error {
 	}
 	var waiting []tenure.OperationID
 	err := tx.Rows(`select distinct o.id from touch mine join touch theirs on theirs.resource = mine.resource and theirs.operation <> mine.operation
-		join operation o on o.id = theirs.operation where mine.operation = $1 and o.state not in ('succeeded', 'failed', 'cancelled')`, []any{string(id)}, func(r scanner) error {
+		join operation o on o.id = theirs.operation where mine.operation = $1 and o.state not in `+endedStates, []any{string(id)}, func(r scanner) error {
 		var other tenure.OperationID
 		err := r.Scan(&other)
 		waiting = append(waiting, other)
@@ -436,19 +439,19 @@ func (tx *Tx) Approvals(op tenure.OperationID) ([]tenure.Approval, error) { retu
 // Exception is a step that was left out, or whose verdict was accepted, by one
 // person and attested by another.
 type Exception struct {
-	Operation  tenure.OperationID `json:"operation"`
-	Step       string             `json:"step"`
-	Reason     string             `json:"reason"`
-	AskedBy    string             `json:"requestedBy"`
-	AskedAt    time.Time          `json:"requestedAt"`
-	AttestedBy string             `json:"attestedBy,omitempty"`
-	AttestedAt time.Time          `json:"attestedAt,omitzero"`
+	Operation   tenure.OperationID `json:"operation"`
+	Step        string             `json:"step"`
+	Reason      string             `json:"reason"`
+	RequestedBy string             `json:"requestedBy"`
+	RequestedAt time.Time          `json:"requestedAt"`
+	AttestedBy  string             `json:"attestedBy,omitempty"`
+	AttestedAt  time.Time          `json:"attestedAt,omitzero"`
 }
 
 // AskException stores a request; an earlier one for the step is Conflict.
 func (tx *Tx) AskException(e Exception) error {
 	_, err := tx.Exec(`insert into exception (operation, step, reason, asked_by, asked_at, attested_by, attested_at) values ($1, $2, $3, $4, $5, '', 0)`,
-		string(e.Operation), e.Step, e.Reason, e.AskedBy, micros(e.AskedAt))
+		string(e.Operation), e.Step, e.Reason, e.RequestedBy, micros(e.RequestedAt))
 	return err
 }
 
@@ -472,8 +475,8 @@ func exceptions(q querier, where string, args ...any) (out []Exception, err erro
 	err = q.Rows(`select e.operation, e.step, e.reason, e.asked_by, e.asked_at, e.attested_by, e.attested_at from exception e join operation o on o.id = e.operation where `+where+` order by e.asked_at, e.step`, args, func(r scanner) error {
 		var e Exception
 		var asked, attested int64
-		err := r.Scan(&e.Operation, &e.Step, &e.Reason, &e.AskedBy, &asked, &e.AttestedBy, &attested)
-		e.AskedAt, e.AttestedAt = fromMicros(asked), fromMicros(attested)
+		err := r.Scan(&e.Operation, &e.Step, &e.Reason, &e.RequestedBy, &asked, &e.AttestedBy, &attested)
+		e.RequestedAt, e.AttestedAt = fromMicros(asked), fromMicros(attested)
 		out = append(out, e)
 		return err
 	})
@@ -555,7 +558,7 @@ func (tx *Tx) TriggeredOperation(key string) (id tenure.OperationID, err error) 
 
 // OpenOperation names a tenant's open operation of a kind; blank if it has none.
 func (tx *Tx) OpenOperation(tenant tenure.TenantID, kind tenure.OperationKind) (id tenure.OperationID, err error) {
-	err = tx.Rows(`select id from operation where tenant = $1 and kind = $2 and state not in ('succeeded', 'failed', 'cancelled') limit 1`, []any{string(tenant), string(kind)}, func(r scanner) error {
+	err = tx.Rows(`select id from operation where tenant = $1 and kind = $2 and state not in `+endedStates+` limit 1`, []any{string(tenant), string(kind)}, func(r scanner) error {
 		return r.Scan(&id)
 	})
 	return id, err

@@ -333,7 +333,7 @@ func TestExceptions(t *testing.T) {
 		}
 		refused(t, attest("ben"), tenure.Conflict)
 		ask := func(tx *store.Tx) error {
-			return tx.AskException(store.Exception{Operation: op.ID, Step: "prod/db/delete", Reason: "the host burnt", AskedBy: "ada", AskedAt: start})
+			return tx.AskException(store.Exception{Operation: op.ID, Step: "prod/db/delete", Reason: "the host burnt", RequestedBy: "ada", RequestedAt: start})
 		}
 		f.write(ask)
 		refused(t, f.Write(ctx, ask), tenure.Conflict)
@@ -342,7 +342,7 @@ func TestExceptions(t *testing.T) {
 		refused(t, attest("cleo"), tenure.Conflict)
 		got, err := f.Exceptions(ctx, op.ID)
 		f.must(err)
-		want := []store.Exception{{Operation: op.ID, Step: "prod/db/delete", Reason: "the host burnt", AskedBy: "ada", AskedAt: start, AttestedBy: "ben", AttestedAt: start}}
+		want := []store.Exception{{Operation: op.ID, Step: "prod/db/delete", Reason: "the host burnt", RequestedBy: "ada", RequestedAt: start, AttestedBy: "ben", AttestedAt: start}}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("exceptions:\n%s", d)
 		}

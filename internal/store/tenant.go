@@ -185,6 +185,6 @@ func (tx *Tx) ClearAnchors(id tenure.TenantID) error {
 // and that no open operation runs: a supplementary plan names it again.
 func (tx *Tx) ForgetPlans(tenant tenure.TenantID, before time.Time) error {
 	_, err := tx.Exec(`update plan set body = '' where tenant = $1 and created_at < $2 and body <> '' and tenant in (select id from tenant where state = 'closed')
-		and digest not in (select plan from operation where tenant = $1 and state not in ('succeeded', 'failed', 'cancelled'))`, string(tenant), micros(before))
+		and digest not in (select plan from operation where tenant = $1 and state not in `+endedStates+`)`, string(tenant), micros(before))
 	return err
 }

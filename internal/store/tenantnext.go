@@ -45,7 +45,7 @@ func (db *DB) Ahead(ctx context.Context, rows []TenantRow, now time.Time) (map[t
 	args = args[:len(ids)]
 	var open []string
 	err = q.Rows(`select id, kind, tenant, state, reason, requested_by, created_at, updated_at, due_at from operation
-		where tenant in (`+in+`) and state in ('running', 'waiting', 'paused', 'blocked', 'compensating') order by created_at, id`, args, func(r scanner) error {
+		where tenant in (`+in+`) and state not in `+endedStates+` order by created_at, id`, args, func(r scanner) error {
 		var o OperationRow
 		var created, updated, due int64
 		err := r.Scan(&o.ID, &o.Kind, &o.Tenant, &o.State, &o.Reason, &o.RequestedBy, &created, &updated, &due)

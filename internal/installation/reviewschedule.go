@@ -7,8 +7,8 @@ import (
 	"github.com/tenurehq/tenure/internal/governance"
 )
 
-// Review is an access review of tenure.yaml, which opens by itself again and again.
-type Review struct {
+// ReviewSchedule is an access review of tenure.yaml, which opens by itself again and again.
+type ReviewSchedule struct {
 	Name      string                `yaml:"name"`
 	Every     tenure.Period         `yaml:"every"` // such as P3M
 	From      string                `yaml:"from"`  // the first: a date
@@ -21,8 +21,8 @@ type Review struct {
 	Silence   tenure.ReviewDecision `yaml:"silence"` // default revoke
 }
 
-// schedules reads the reviews that open by themselves.
-func schedules(list []Review) ([]governance.Schedule, error) {
+// reviewSchedules reads the reviews that open by themselves.
+func reviewSchedules(list []ReviewSchedule) ([]governance.Schedule, error) {
 	names := make(map[string]bool, len(list))
 	var out []governance.Schedule
 	for i, r := range list {
