@@ -19,7 +19,7 @@ const (
 	FindingUnseenStart FindingKind = "standing_unseen"
 )
 
-// StandingRule says which plans may start with no hands: those that only create,
+// StandingRule says which plans may start without a person: those that only create,
 // asked for by a known trigger or source, from one blueprint, within a budget.
 type StandingRule struct {
 	Name         string    `json:"name"`

@@ -108,7 +108,7 @@ func TestStandingApprovalStartsOnlyWhatItIsFor(t *testing.T) {
 }
 
 // Whatever the rule, whoever asks: a plan with a step that destroys, revokes or
-// does anything but create is never started with no hands.
+// does anything but create is never started without a person.
 func TestStandingApprovalNeverStartsWhatDestroys(t *testing.T) {
 	t.Parallel()
 	harm := []tenure.Action{

@@ -13,20 +13,20 @@ import (
 func (a *app) approval() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "approval",
-		Short: "See what waits for one's own word, and reject",
+		Short: "See what waits for your decision, and reject",
 		Long:  "The inbox holds what the caller may give a word to now: approvals, exceptions, releases of holds, blueprints to publish,\nstanding approvals and elevations to review. Sign an operation with: tenure operation approve.",
 	}, a.approvalList(), a.approvalCount(), a.approvalReject())
 }
 
 func (a *app) approvalList() *cobra.Command {
-	return command("list", "List what waits for one's own word, the oldest first", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+	return command("list", "List what waits for your decision, the oldest first", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
 		list, err := listed(cmd.Context(), a, client.ListApprovals, client.InboxParams{}, 0)
 		if err != nil {
 			return err
 		}
 		return a.show(list, func(o *page) {
 			if len(list) == 0 {
-				o.line("Nothing waits for your word.")
+				o.line("Nothing waits for your decision.")
 				return
 			}
 			rows := make([][]string, len(list))
@@ -47,7 +47,7 @@ func escalatedTo(w client.Waiting) string {
 }
 
 func (a *app) approvalCount() *cobra.Command {
-	return command("count", "Count what waits for one's own word", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+	return command("count", "Count what waits for your decision", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
 		n, err := ask(cmd.Context(), a, client.CountApprovals, client.None{})
 		if err != nil {
 			return err

@@ -10,7 +10,7 @@ import (
 func (a *app) delegation() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "delegation",
-		Short: "Give one's own approvals into another's hands for a while",
+		Short: "Let others give your approvals for a while",
 		Long: "The delegate may approve what the delegator may, for 90 days at most, and can't hand it on. While it stands the two count\n" +
 			"as one person: neither signs what the other requested, and their words at one gate count once.",
 	}, a.delegationGive(), a.delegationList(), a.delegationRevoke())
@@ -21,7 +21,7 @@ func (a *app) delegationGive() *cobra.Command {
 	var from, until string
 	var tenants []string
 	b := &p.Body
-	cmd := command("give PERSON --until DATE --reason REASON", "Give one's own approvals to a person for a while", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+	cmd := command("give PERSON --until DATE --reason REASON", "Let another person give your approvals for a while", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 		b.To = args[0]
 		var err error
 		if b.ExpiresAt, err = parseDate(until); err != nil {

@@ -129,7 +129,7 @@ func orNothing(s string) string { return cmp.Or(s, "nothing") }
 func (a *app) finding() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "finding",
-		Short: "List findings, and let some be for a while",
+		Short: "List findings, and waive some for a while",
 	}, a.findingList(), a.findingWaive())
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) fleet() *cobra.Command {
-	return command("fleet", "Show how all tenants are that one may see", "Onboardings are those of the last 90 days; costs are shown to who sees every tenant.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+	return command("fleet", "Show the state of all tenants that you may see", "Onboardings are those of the last 90 days; costs are shown to those who see every tenant.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
 		f, err := ask(cmd.Context(), a, client.ShowFleet, client.None{})
 		if err != nil {
 			return err

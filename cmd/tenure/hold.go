@@ -39,7 +39,7 @@ func (a *app) holdPlace() *cobra.Command {
 }
 
 func (a *app) holdRelease() *cobra.Command {
-	return command("release HOLD", "Ask for a hold's release; the second person's word releases it", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+	return command("release HOLD", "Ask for a hold's release; the second person who asks releases it", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 		h, err := ask(cmd.Context(), a, client.ReleaseHold, client.HoldID{Hold: args[0]})
 		if err != nil {
 			return err

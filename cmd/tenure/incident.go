@@ -14,7 +14,7 @@ func severities() []tenure.Severity {
 func (a *app) tenantIncident() *cobra.Command {
 	var p client.IncidentParams
 	var severity, at string
-	cmd := command("incident TENANT --id ID --severity SEVERITY --source SOURCE", "Report trouble of a tenant's that another system saw",
+	cmd := command("incident TENANT --id ID --severity SEVERITY --source SOURCE", "Report an incident of a tenant that another system saw",
 		"The id is the reporting system's: the same one again changes nothing. One within 30 days of the onboarding counts in the\nfleet's figures.",
 		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 			p.Tenant, p.Body.Severity = args[0], tenure.Severity(severity)

@@ -27,11 +27,11 @@ var kindWords = []struct {
 	{tenure.Change, "Change a tenant's parameters, features or tier", "What isn't named stays as it is."},
 	{tenure.Upgrade, "Bring a tenant to another revision of its blueprint", "Without --blueprint it is the latest published revision."},
 	{tenure.Repair, "Bring what has drifted back to desired", "Looks again first; what has an open finding is brought back to desired."},
-	{tenure.Suspend, "Take a tenant's access off, and keep everything", "Access is off until resume; nothing is destroyed."},
-	{tenure.Resume, "Put a suspended tenant's access on again", ""},
+	{tenure.Suspend, "Cut a tenant's access, and keep everything", "Access is off until resume; nothing is destroyed."},
+	{tenure.Resume, "Restore a suspended tenant's access", ""},
 	{tenure.Offboard, "Move a tenant out, to the certificate", "Grace, cut of access, hand-over, retention, erasure with its points of no return, and the certificates."},
 	{tenure.Reinstate, "Bring a leaving tenant back, before its point of no return", "What was revoked isn't revived: new credentials are issued."},
-	{tenure.Revoke, "Take accounts off by name, for good", "Another person approves it. What is taken off stays off: no change, repair or reinstatement brings it back."},
+	{tenure.Revoke, "Revoke accounts by name, for good", "Another person approves it. What is taken off stays off: no change, repair or reinstatement brings it back."},
 	{tenure.Supplement, "Take away what came back after a tenant had closed", "The tenant is named by its id, and stays closed. Approval, fresh counts, a point of no return by two persons, erasure, and a\nsupplementary certificate that names the closing one."},
 }
 

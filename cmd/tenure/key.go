@@ -20,7 +20,7 @@ func (a *app) key() *cobra.Command {
 
 func (a *app) keyList() *cobra.Command {
 	var p client.TenantParams
-	cmd := command("list", "List keys with the copies that are known", "Without --tenant those that are no tenant's.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+	cmd := command("list", "List keys with their known copies", "Without --tenant it lists the keys that belong to no tenant.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
 		keys, err := a.keys(cmd, p)
 		if err != nil {
 			return err
@@ -60,7 +60,7 @@ func copyWords(o *page, copies []client.KeyCopy) string {
 func (a *app) keyCopy() *cobra.Command {
 	var p client.KeyCopyParams
 	var expires string
-	cmd := command("copy KEY --where PLACE", "Note that a backup elsewhere holds a key", "Without --expires nobody knows until when it is there.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+	cmd := command("copy KEY --where PLACE", "Note that a backup elsewhere holds a key", "Without --expires it isn't known how long the copy stays.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 		p.Key = args[0]
 		if expires != "" {
 			at, err := a.parseUntil(expires)

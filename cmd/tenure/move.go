@@ -24,7 +24,7 @@ func (a *app) move() *cobra.Command {
 func (a *app) movePlan() *cobra.Command {
 	var p client.NewMoveParams
 	var to []string
-	cmd := command("plan PRINCIPAL --to ROLE@SCOPE", "Plan a change of somebody's roles", "Every role that they shall have is named, also those that they keep; without any they have none.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+	cmd := command("plan PRINCIPAL --to ROLE@SCOPE", "Plan a change of somebody's roles", "Name every role that they will have, including those that they keep; without any they have none.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 		p.Body.Principal = args[0]
 		for _, text := range to {
 			r, err := moveRole(text)

@@ -106,7 +106,7 @@ func (a *app) operationStart() *cobra.Command {
 			defer s.close()
 			return a.startPlan(cmd.Context(), s, args[0], &f, "")
 		})
-	cmd.Flags().StringVar(&f.in.Trigger, "trigger", "", "key of what asks for this; the same key again gives the same operation")
+	cmd.Flags().StringVar(&f.in.Trigger, "trigger", "", "the requester's key for this; the same key again gives the same operation")
 	return cmd
 }
 
@@ -208,7 +208,7 @@ func (a *app) operationSteer(what string, e client.Endpoint[client.OperationChan
 
 func (a *app) operationRetry() *cobra.Command {
 	var p client.RetryParams
-	cmd := command("retry OPERATION", "Give failed steps their attempts again", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+	cmd := command("retry OPERATION", "Try failed steps again, with all their attempts", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 		p.Operation = args[0]
 		return word(a, cmd, args[0], func(ctx context.Context, s *session) (client.Retried, error) {
 			return client.RetryOperation.Call(ctx, s.Client, p)

@@ -16,7 +16,7 @@ func (a *app) sessionCommand() *cobra.Command {
 
 func (a *app) sessionList() *cobra.Command {
 	var f client.TokenFilter
-	cmd := command("list", "List signed-in browsers: one's own, everybody's for who reads access", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+	cmd := command("list", "List signed-in browsers: your own, or everybody's if you may read access", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
 		s, err := a.reading(ctx)
 		if err != nil {

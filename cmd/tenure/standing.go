@@ -14,7 +14,7 @@ func (a *app) standing() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "standing",
 		Short: "Propose, review and end standing approvals",
-		Long: "A standing approval lets onboardings that only create start with no hands: those of one blueprint that come by a known\n" +
+		Long: "A standing approval lets onboardings that only create start without a person: those of one blueprint that come by a known\n" +
 			"trigger or from a known source, within a budget a day, for a year at most. Two persons beside the proposer review its\nrule. It never covers erasure, and what it started is listed until somebody has looked at it.",
 	}, a.standingPropose(), a.standingList(), a.standingShow(), a.standingReview(), a.standingEnd(), a.standingStarts(), a.standingSee())
 }
@@ -116,7 +116,7 @@ func (a *app) standingStarts() *cobra.Command {
 		}
 		return a.show(list, func(o *page) {
 			if len(list) == 0 {
-				o.line("Nothing was started with no hands.")
+				o.line("No standing approval has started anything.")
 				return
 			}
 			rows := make([][]string, len(list))
@@ -132,7 +132,7 @@ func (a *app) standingStarts() *cobra.Command {
 }
 
 func (a *app) standingSee() *cobra.Command {
-	return command("see OPERATION", "Say that one has looked at what was started with no hands", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+	return command("see OPERATION", "Say that you have looked at what a standing approval started", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 		st, err := ask(cmd.Context(), a, client.SeeStart, client.OperationParams{Operation: args[0]})
 		if err != nil {
 			return err

@@ -28,7 +28,7 @@ func (a *app) systemAdd() *cobra.Command {
 				o.fields("system", sys.Name, "connector", sys.Connector+" "+sys.Version, "fingerprint", sys.Fingerprint, "added", o.when(sys.AddedAt)+" by "+sys.AddedBy)
 			})
 		})
-	cmd.Flags().BoolVar(&p.Body.Replace, "replace", false, "the system was replaced, and a person means it")
+	cmd.Flags().BoolVar(&p.Body.Replace, "replace", false, "confirm that the system was replaced on purpose")
 	return cmd
 }
 

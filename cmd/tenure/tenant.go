@@ -42,7 +42,7 @@ func (a *app) tenantAct(kind tenure.OperationKind, short, long string) *cobra.Co
 	})
 	f.register(cmd, kind)
 	cmd.Flags().StringVar(&plan, "plan", "", "start this stored plan, by its digest, instead of making one")
-	cmd.Flags().StringVar(&f.in.Trigger, "trigger", "", "key of what asks for this; the same key again gives the same operation")
+	cmd.Flags().StringVar(&f.in.Trigger, "trigger", "", "the requester's key for this; the same key again gives the same operation")
 	return cmd
 }
 
@@ -158,7 +158,7 @@ func texts[T ~string](in []T) []string {
 func joined[T ~string](in []T) string { return strings.Join(texts(in), ", ") }
 
 func (a *app) tenantShow() *cobra.Command {
-	return command("show TENANT", "Show a tenant with all that stands around it", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+	return command("show TENANT", "Show a tenant with everything about it", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 		t, err := ask(cmd.Context(), a, client.ShowTenant, client.TenantParams{Tenant: args[0]})
 		if err != nil {
 			return orClosed(err, args[0])

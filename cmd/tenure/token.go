@@ -18,7 +18,7 @@ func (a *app) token() *cobra.Command {
 
 func (a *app) tokenList() *cobra.Command {
 	var f client.TokenFilter
-	cmd := command("list", "List tokens: one's own and one's machines', everybody's for who reads access", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+	cmd := command("list", "List tokens: your own and your machines', or everybody's if you may read access", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
 		s, err := a.reading(ctx)
 		if err != nil {

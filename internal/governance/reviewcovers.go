@@ -102,7 +102,7 @@ func (g *Governor) gatherStandings(ctx context.Context, scope tenure.Scope, add 
 		}
 		add(tenure.ReviewItem{
 			Kind: tenure.ReviewStanding, Subject: string(st.ID), Holder: st.ProposedBy, LastUsed: used,
-			Detail: fmt.Sprintf("standing approval %s starts up to %d onboardings a day from %s over %s with no hands, until %s", st.Rule.Name, st.Rule.PerDay, st.Rule.Blueprint, over, st.Rule.EndsAt.Format(time.DateOnly)),
+			Detail: fmt.Sprintf("standing approval %s starts up to %d onboardings a day from %s over %s without a person, until %s", st.Rule.Name, st.Rule.PerDay, st.Rule.Blueprint, over, st.Rule.EndsAt.Format(time.DateOnly)),
 		}, "")
 	}
 	return nil

@@ -364,7 +364,7 @@ func (s *Service) inboxStandings(ctx context.Context, c tenure.Caller) (out []In
 		}
 		out = append(out, InboxItem{
 			Kind: "standing", ID: string(st.ID), RequestedBy: st.ProposedBy, Digest: st.Digest, Need: tenure.StandingReviewers, Have: len(st.Reviews), OpenedAt: st.ProposedAt, ExpiresAt: st.Rule.EndsAt,
-			Summary: fmt.Sprintf("let %s start up to %d onboardings a day from %s with no hands", st.Rule.Name, st.Rule.PerDay, st.Rule.Blueprint),
+			Summary: fmt.Sprintf("let %s start up to %d onboardings a day from %s without a person", st.Rule.Name, st.Rule.PerDay, st.Rule.Blueprint),
 		})
 	}
 	return out, err
@@ -393,7 +393,7 @@ func (s *Service) inboxBlocked(ctx context.Context, c tenure.Caller) (out []Inbo
 	return out, err
 }
 
-// inboxStarts lists what was started with no hands and nobody has looked at.
+// inboxStarts lists what was started without a person and nobody has looked at.
 func (s *Service) inboxStarts(ctx context.Context, c tenure.Caller) (out []InboxItem, err error) {
 	v := visible(c, tenure.StandingApprove)
 	if v.Nothing() {

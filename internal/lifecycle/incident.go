@@ -17,7 +17,7 @@ func (s *Service) ReportIncident(ctx context.Context, tenantName string, i store
 	}
 	switch {
 	case strings.TrimSpace(i.ID) == "" || len(i.ID) > 200:
-		return i, tenure.Errorf(tenure.Invalid, "an incident needs the reporting system's id of it, of up to 200 bytes")
+		return i, tenure.Errorf(tenure.Invalid, "an incident needs the reporting system's own id for it, of up to 200 bytes")
 	case i.Severity != tenure.Critical && i.Severity != tenure.High && i.Severity != tenure.Medium && i.Severity != tenure.Low:
 		return i, tenure.Errorf(tenure.Invalid, "there is no severity %q", i.Severity).WithHint("critical, high, medium or low")
 	case len(i.Source) > 100 || len(i.Detail) > 2000:

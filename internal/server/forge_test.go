@@ -237,7 +237,7 @@ func TestStandingApprovalsTakeNoHostileParameters(t *testing.T) {
 		{Tier: "team", Trigger: "shop:9", Parameters: map[string]any{"login": map[string]any{"$credential": "admin"}}},
 	} {
 		if op, err := ask(i+1, in); err == nil && op.State == tenure.OperationSucceeded {
-			t.Errorf("started with no hands: %+v", in)
+			t.Errorf("started without a person: %+v", in)
 		}
 	}
 }

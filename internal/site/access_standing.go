@@ -125,7 +125,7 @@ func (v *visit) standingActions(s tenure.Standing) []dashboard.Action {
 	}
 	var out []dashboard.Action
 	if s.State == tenure.StandingProposed {
-		a := dashboard.Action{Label: "Review", Post: standingPath(s.ID, "review"), Tone: dashboard.ToneAccent, Digest: s.Digest, Says: "You sign this rule. The second signature makes it active: from then on it starts plans with no hands."}
+		a := dashboard.Action{Label: "Review", Post: standingPath(s.ID, "review"), Tone: dashboard.ToneAccent, Digest: s.Digest, Says: "You sign this rule. The second signature makes it active: from then on it starts plans without a person."}
 		switch {
 		case tenure.SamePerson(s.ProposedBy, v.caller.Name):
 			a.Not = "You proposed it; two other persons review it."

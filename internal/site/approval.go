@@ -110,7 +110,7 @@ func subjectOf(w client.Waiting) dashboard.Ref {
 	case "standing":
 		return dashboard.Ref{Label: "Standing approval", Href: "/access/standing#" + url.PathEscape(w.ID)}
 	case "start":
-		return dashboard.Ref{Label: "Start with no hands", Href: "/access/standing"}
+		return dashboard.Ref{Label: "Start without a person", Href: "/access/standing"}
 	case "elevation":
 		return dashboard.Ref{Label: "Elevation", Href: "/access/elevations#" + url.PathEscape(w.ID)}
 	case "breakglass":
