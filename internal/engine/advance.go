@@ -103,7 +103,7 @@ func (a *advance) handBack() (back []store.StepResult) {
 		return nil
 	}
 	for _, o := range a.pending {
-		back = append(back, store.StepResult{Seq: o.seq, Token: o.token, State: tenure.StepPending, Progress: o.result.Progress, Error: "its result couldn't be recorded"})
+		back = append(back, store.StepResult{Seq: o.seq, Token: o.token, State: tenure.StepPending, Progress: o.result.Progress, Batched: true, Error: "its result couldn't be recorded"})
 	}
 	return back
 }
@@ -382,6 +382,11 @@ func (a *advance) committed(c *composed, now time.Time) {
 	if c.d.undo || len(c.d.reopen) > 0 || c.stale {
 		a.s = nil
 	}
+}
+
+// batched says whether the step's row may say how far it got.
+func (n *node) batched() bool {
+	return n.row.Progress != "" || n.step.Action == tenure.ActErase || n.step.Action == tenure.ActDelete
 }
 
 // apply brings a node's row up to a result.

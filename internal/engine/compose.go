@@ -236,7 +236,7 @@ func (a *advance) moved(c *composed) {
 
 // settle turns a task's result into the step's: done, another attempt, or failed.
 func (a *advance) settle(n *node, r Result, now time.Time) store.StepResult {
-	out := store.StepResult{Seq: n.row.Seq, Token: n.row.Token, State: tenure.StepDone, Verdict: r.Verdict, Progress: r.Progress}
+	out := store.StepResult{Seq: n.row.Seq, Token: n.row.Token, State: tenure.StepDone, Verdict: r.Verdict, Progress: r.Progress, Batched: n.batched()}
 	if r.Receipt != nil {
 		if b, err := json.Marshal(r.Receipt); err == nil && string(b) != "null" {
 			out.Receipt = string(b)

@@ -270,26 +270,51 @@ func (e *Engine) read(ctx context.Context, id tenure.OperationID, thorough bool)
 			return nil, err
 		}
 	}
-	rows, err := e.DB.Steps(ctx, id)
+	if s.plan.Destructive > 0 || slices.ContainsFunc(s.plan.Steps, func(st tenure.Step) bool { return st.Action.IsGate() }) {
+		err = e.DB.Vouched(ctx, id, s.op.Tenant, func(db *store.DB) (err error) {
+			if s.op, err = db.Operation(ctx, id); err != nil || s.op.State.Ended() {
+				return err
+			}
+			return s.fill(ctx, db, thorough)
+		})
+		if s.op.State.Ended() { // meanwhile
+			return &snapshot{op: s.op, plan: &tenure.Plan{}}, nil
+		}
+	} else {
+		err = s.fill(ctx, e.DB, thorough)
+	}
+	if err == nil && e.Extra != nil && s.awaitsPersons() {
+		s.extra, s.extraWhy, s.extraEnds, err = e.Extra(ctx, s.op.Operation)
+	}
 	if err != nil {
 		return nil, err
 	}
+	return s, nil
+}
+
+// fill reads the rows that decisions go by.
+func (s *snapshot) fill(ctx context.Context, db *store.DB, thorough bool) (err error) {
+	id := s.op.ID
+	rows, err := db.Steps(ctx, id)
+	if err != nil {
+		return err
+	}
 	if err := Whole(s.plan, s.op.Operation, rows); err != nil {
-		return nil, err
+		return err
 	}
 	s.link(rows)
 	if thorough || s.op.State == tenure.OperationBlocked && strings.HasPrefix(s.op.Reason, Stuck) {
-		if err := s.stands(ctx, e.DB); err != nil {
-			return nil, err
+		if err := s.stands(ctx, db); err != nil {
+			return err
 		}
 	}
-	if s.approvals, err = e.DB.Approvals(ctx, id); err != nil {
-		return nil, err
+	if s.approvals, err = db.Approvals(ctx, id); err != nil {
+		return err
 	}
 	if s.awaitsPersons() {
-		waits, err := e.DB.ApprovalWaits(ctx, id)
+		waits, err := db.ApprovalWaits(ctx, id)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, w := range waits {
 			if i, ok := s.byKey[w.Step]; ok {
@@ -297,25 +322,13 @@ func (e *Engine) read(ctx context.Context, id tenure.OperationID, thorough bool)
 			}
 		}
 	}
-	if e.Extra != nil && s.awaitsPersons() {
-		if s.extra, s.extraWhy, s.extraEnds, err = e.Extra(ctx, s.op.Operation); err != nil {
-			return nil, err
-		}
-	}
-	if s.tenant, err = e.DB.Tenant(ctx, string(s.op.Tenant)); err != nil {
-		return nil, missed(err, "the row of tenant %s", s.op.Tenant)
+	if s.tenant, err = db.Tenant(ctx, string(s.op.Tenant)); err != nil {
+		return missed(err, "the row of tenant %s", s.op.Tenant)
 	}
 	if s.plan.Destructive > 0 || len(rows) > len(s.plan.Steps) {
-		if s.holds, err = e.DB.Holds(ctx, s.op.Tenant, false); err != nil {
-			return nil, err
-		}
+		s.holds, err = db.Holds(ctx, s.op.Tenant, false)
 	}
-	if s.plan.Destructive > 0 || slices.ContainsFunc(s.plan.Steps, func(st tenure.Step) bool { return st.Action.IsGate() }) {
-		if err := e.DB.Vouched(ctx, id, s.op.Tenant); err != nil {
-			return nil, err
-		}
-	}
-	return s, nil
+	return err
 }
 
 func (s *snapshot) link(rows []store.StepRow) {

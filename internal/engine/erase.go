@@ -184,7 +184,7 @@ func (e *Engine) batches(ctx context.Context, t *Task, sys *connector.System, pr
 		if err := t.between(ctx, p.text()); err != nil {
 			return err
 		}
-		if err := e.DB.Vouched(ctx, t.Operation.ID, t.Plan.Tenant); err != nil {
+		if err := t.vouched(ctx); err != nil {
 			return err
 		}
 		if t.stop.Err() != nil || errors.Is(ctx.Err(), context.Canceled) {
@@ -296,6 +296,18 @@ func (t *Task) between(ctx context.Context, progress string) error {
 		err = errYield
 	}
 	return err
+}
+
+// vouched compares what the next batch goes by with the log, and looks for holds in the same
+// snapshot: errYield if one stands against the step.
+func (t *Task) vouched(ctx context.Context) error {
+	return t.engine.DB.Vouched(ctx, t.Operation.ID, t.Plan.Tenant, func(db *store.DB) error {
+		holds, err := db.Holds(ctx, t.Plan.Tenant, false)
+		if err == nil && len(t.Plan.Standing(holds, t.Step)) > 0 {
+			err = errYield
+		}
+		return err
+	})
 }
 
 // drain counts what an attempt that died had taken, and takes nothing: a hold stands

@@ -159,7 +159,7 @@ func (a *advance) undone(c *composed, i int, progress string) bool {
 	if n.row.State == tenure.StepSkipped {
 		c.extras = append(c.extras, func(tx *store.Tx) error { return tx.DropException(a.id, n.step.Key) })
 	}
-	r := store.StepResult{Seq: n.row.Seq, Token: n.row.Token, From: n.row.State, State: tenure.StepPending, Progress: progress}
+	r := store.StepResult{Seq: n.row.Seq, Token: n.row.Token, From: n.row.State, State: tenure.StepPending, Progress: progress, Batched: n.batched()}
 	c.Results = append(c.Results, r)
 	n.apply(r, c.Now)
 	n.row.EndedAt, n.awaited = time.Time{}, time.Time{}

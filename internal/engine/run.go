@@ -44,7 +44,7 @@ func (e *Engine) run(ctx context.Context, t *Task) (r Result) {
 		}
 	}()
 	if t.Step.Destructive {
-		if err := e.DB.Vouched(ctx, t.Operation.ID, t.Plan.Tenant); err != nil {
+		if err := e.DB.Vouched(ctx, t.Operation.ID, t.Plan.Tenant, nil); err != nil {
 			return Result{Err: err}
 		}
 	}

@@ -27,6 +27,11 @@ func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 			return engine.Result{Verdict: tenure.Failed, Err: err}
 		}
 	}
+	if to == tenure.TenantErasing { // what the inventory has lost would be left behind
+		if err := s.o.DB.VouchedInventory(ctx, t.Plan.Tenant); err != nil {
+			return engine.Result{Err: err}
+		}
+	}
 	return engine.Result{Verdict: tenure.Verified, Facts: facts, Extra: func(tx *store.Tx) error {
 		row, err := tx.Tenant(string(t.Plan.Tenant))
 		if err != nil || row.State == to {

@@ -86,7 +86,7 @@ func (s *Service) expire(ctx context.Context, w store.ApprovalWait, now time.Tim
 	if err != nil {
 		return notThere(err)
 	}
-	if err := s.o.DB.Vouched(ctx, w.Operation, of.Tenant); err != nil && !of.State.Ended() {
+	if err := s.o.DB.Vouched(ctx, w.Operation, of.Tenant, nil); err != nil && !of.State.Ended() {
 		return err
 	}
 	more, err := s.extraOf(ctx, w.Operation)

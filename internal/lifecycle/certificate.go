@@ -34,6 +34,9 @@ func (s *Service) runCertify(ctx context.Context, t *engine.Task) engine.Result 
 	if err := s.reachWitness(ctx); err != nil { // before the whole log is read in vain
 		return s.stuckAtWitness(t, err)
 	}
+	if err := s.o.DB.VouchedInventory(ctx, t.Plan.Tenant); err != nil {
+		return engine.Result{Err: err}
+	}
 	d, annex, err := s.statement().Departure(ctx, t)
 	if err != nil {
 		return engine.Result{Err: err}

@@ -60,10 +60,11 @@ func (tx *Tx) noteRow(c *change, values []any) error {
 		mine := rest[:len(f.columns)]
 		rest = rest[len(f.columns):]
 		name := tx.w.digest.named(f, key)
-		silent := c.removes || f.isAbsent(mine)
-		if silent && c.creates {
+		absent := f.isAbsent(mine)
+		if absent && (c.creates || c.removes) { // the log has nothing to take back
 			continue
 		}
+		silent := c.removes || absent
 		digest := ""
 		if !silent {
 			salt, err := tx.saltFor(f, key, beside)
@@ -255,38 +256,41 @@ func (tx *Tx) noteSteps(c *StepCommit) error {
 	d := tx.w.digest
 	for i := range c.Results {
 		r := &c.Results[i]
-		ended := r.State != tenure.StepPending
-		if !ended && r.from() == tenure.StepRunning { // it had no result before
-			continue
+		key := []any{string(c.Operation), int64(r.Seq)}
+		if r.Batched || r.Progress != "" {
+			tx.notePart(stepProgress, key, salt, r.Progress)
 		}
-		name, digest := d.named(stepResult, []any{string(c.Operation), int64(r.Seq)}), ""
-		if ended {
-			digest = d.row(stepResult, name, salt, []any{string(r.State), string(r.Verdict), micros(r.ended(c.Now)), string(r.ErrorCode), r.Error, r.Receipt})
+		switch {
+		case r.State != tenure.StepPending:
+			tx.notePart(stepResult, key, salt, string(r.State), string(r.Verdict), micros(r.ended(c.Now)), string(r.ErrorCode), r.Error, r.Receipt)
+		case r.from() != tenure.StepRunning: // it had a result before
+			tx.note(d.named(stepResult, key), "")
 		}
-		tx.note(name, digest)
 	}
 	for i := range c.Resources {
 		v := &c.Resources[i]
-		tx.noteResource(resourceState, v, salt, string(v.State), string(v.Verdict), micros(v.ExpiresAt))
+		key := []any{string(v.ID)}
+		tx.notePart(resourceState, key, salt, string(v.State), string(v.Verdict), micros(v.ExpiresAt))
 		if v.Normal != nil {
-			tx.noteResource(resourceNormal, v, salt, v.Normal)
+			tx.notePart(resourceNormal, key, salt, v.Normal)
 		}
 		if v.Observed != nil {
-			tx.noteResource(resourceObserved, v, salt, v.Observed)
+			tx.notePart(resourceObserved, key, salt, v.Observed)
 		}
 	}
 	return nil
 }
 
-func (tx *Tx) noteResource(f *fact, v *ResourceWrite, salt string, values ...any) {
-	name, digest := tx.w.digest.named(f, []any{string(v.ID)}), ""
+// notePart notes how one part of a row stands.
+func (tx *Tx) notePart(f *fact, key []any, salt string, values ...any) {
+	name, digest := tx.w.digest.named(f, key), ""
 	if !f.isAbsent(values) {
 		digest = tx.w.digest.row(f, name, salt, values)
 	}
 	tx.note(name, digest)
 }
 
-var stepResult, resourceState, resourceNormal, resourceObserved = part("step.result"), part("resource.state"), part("resource.normal"), part("resource.observed")
+var stepResult, stepProgress, resourceState, resourceNormal, resourceObserved = part("step.result"), part("step.progress"), part("resource.state"), part("resource.normal"), part("resource.observed")
 
 func part(name string) *fact {
 	return facts[slices.IndexFunc(facts, func(f *fact) bool { return f.name == name })]

@@ -75,6 +75,7 @@ var facts = declare([]covered{
 	{table: "plan", key: "digest", parts: "tenant kind made_by created_at; body: body"},
 	{table: "operation", key: "id", whose: byTenant, parts: "kind tenant plan requested_by blueprint destructive created_at; trigger: trigger_key; wanted: wanted; why: wanted_why; refused: refused"},
 	{table: "step", key: "operation seq", whose: byOperation, absent: unfinished, parts: "key destructive; result: state verdict ended_at error_code error receipt"},
+	{table: "step", key: "operation seq", whose: byOperation, parts: "progress: progress"}, // what has begun isn't asked about again
 	{table: "approval", key: "operation step approver", whose: byOperation, hidden: "approver", parts: "digest at on_behalf roles; note: note"},
 	{table: "approval_wait", key: "operation step", whose: byOperation, parts: `tenant action gate resources destructive; dates: since expires_at remind_at escalate_at;
 		reminded: reminded_at; escalated: escalated_at escalated_to escalated_why`},

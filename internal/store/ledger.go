@@ -33,9 +33,10 @@ var goneBy = []string{"operation", "step", "approval", "approval_wait", "excepti
 
 // Vouched is nil if the rows that an operation goes by are as the log says: its own, its steps', approvals
 // and exceptions, its tenant's, and every hold. Otherwise it is Blocked, and says what differs: somebody
-// has changed the store behind the log's back.
-func (db *DB) Vouched(ctx context.Context, op tenure.OperationID, tenant tenure.TenantID) error {
-	return db.vouched(ctx, func(l *ledger, c *comparison) error {
+// has changed the store behind the log's back. What is gone by is read by read, if it isn't nil, in the same
+// snapshot, so that nothing can be otherwise for the moment of the comparison; its error is told first.
+func (db *DB) Vouched(ctx context.Context, op tenure.OperationID, tenant tenure.TenantID, read func(*DB) error) error {
+	return db.vouchedWith(ctx, read, func(l *ledger, c *comparison) error {
 		said, known := l.open[string(op)]
 		if !known {
 			return notAsLogged(fmt.Sprintf("operation %s stands in the store, and the log doesn't know that it is open", op))
@@ -115,35 +116,55 @@ func (db *DB) VouchedRow(ctx context.Context, table string, key any) error {
 
 // vouched compares rows with the log in one snapshot of both.
 func (db *DB) vouched(ctx context.Context, look func(*ledger, *comparison) error) error {
+	return db.vouchedWith(ctx, nil, look)
+}
+
+// vouchedWith is vouched, and has read look at the same snapshot.
+func (db *DB) vouchedWith(ctx context.Context, read func(*DB) error, look func(*ledger, *comparison) error) error {
+	if read == nil {
+		read = func(*DB) error { return nil }
+	}
 	if db.key == nil {
-		return nil
+		return read(db)
 	}
 	l, file := &db.ledger, db.ledgerFile
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.mu.Lock() // before there is a snapshot: what was read of the log is never ahead of it
+	unlock := sync.OnceFunc(l.mu.Unlock)
+	defer unlock()
 	return db.View(ctx, func(db *DB) error {
-		q := db.reader(ctx)
-		c := &comparison{q: q, d: newDigester(db.key)}
-		if err := unplanted(q, db.Dialect); err != nil {
+		differs := l.differs(db.reader(ctx), db.Dialect, file, db.key, look)
+		unlock()
+		if err := read(db); err != nil {
 			return err
 		}
-		if err := l.follow(q, c.d, file, db.key); err != nil {
-			return err
-		}
-		if err := look(l, c); err != nil {
-			return err
-		}
-		if len(c.differ) > 0 {
-			return notAsLogged(strings.Join(c.differ, "; "))
-		}
-		return nil
+		return differs
 	})
+}
+
+// differs is Blocked if rows aren't as the log says.
+func (l *ledger) differs(q reader, dialect Dialect, file string, key []byte, look func(*ledger, *comparison) error) error {
+	c := &comparison{q: q, d: newDigester(key)}
+	if err := unplanted(q, dialect); err != nil {
+		return err
+	}
+	if err := l.follow(q, c.d, file, key); err != nil {
+		return err
+	}
+	if err := look(l, c); err != nil {
+		return err
+	}
+	if len(c.differ) > 0 {
+		return notAsLogged(strings.Join(c.differ, "; "))
+	}
+	return nil
 }
 
 func notAsLogged(what string) error {
 	return tenure.Errorf(tenure.Blocked, "the store isn't as the log says: %s", what).
 		WithHint("see tenure audit verify; put the row back as it was, or restore the store, and retry")
 }
+
+func errRewritten() error { return notAsLogged("the log itself was changed") }
 
 // comparison holds rows against what the log says of them.
 type comparison struct {
@@ -276,11 +297,23 @@ func (l *ledger) follow(q reader, d *digester, file string, key []byte) error {
 	if size == l.tree.Size() && seal == l.seal {
 		return nil
 	}
-	rewritten := notAsLogged("the log itself was changed")
-	if size < l.tree.Size() {
-		return rewritten
+	if size < l.tree.Size() { // what was read stays, so that an older log isn't taken for a new one
+		return errRewritten()
 	}
-	tree, lot := l.tree, make([][]byte, 0, 256)
+	tree, err := grown(q, d, l.tree, size, seal, l.take)
+	if err != nil { // what was taken of it may be wrong: read it all again
+		l.tree = nil
+		return err
+	}
+	l.tree, l.seal = tree, seal
+	l.keep(file, key)
+	return nil
+}
+
+// grown reads what a log of this size and seal has more than a tree, and gives the tree with it. Blocked if
+// the log doesn't continue the tree, or the program didn't leave it so.
+func grown(q reader, d *digester, tree *audit.Tree, size int64, seal string, take func(body []byte) error) (*audit.Tree, error) {
+	lot := make([][]byte, 0, 256)
 	push := func() {
 		_, tree = tree.Prepare(lot)
 		lot = lot[:0]
@@ -292,31 +325,27 @@ func (l *ledger) follow(q reader, d *digester, file string, key []byte) error {
 			return err
 		}
 		if at != tree.Size()+int64(len(lot)) {
-			return rewritten
+			return errRewritten()
 		}
 		if lot = append(lot, body); len(lot) == cap(lot) {
 			push()
 		}
-		return l.take(body)
+		return take(body)
 	})
 	push()
-	if err == nil {
-		var now *audit.Tree
-		now, err = audit.NewTree(size, hashReader{q})
-		if err == nil && (tree.Size() != size || tree.Root() != now.Root()) {
-			err = rewritten
-		}
-		if err == nil && !d.sealed(size, tree.Root(), seal) {
-			err = notAsLogged("its log was written past the program")
-		}
+	if err != nil {
+		return nil, err
 	}
-	if err != nil { // what was taken of it may be wrong: read it all again
-		l.tree = nil
-		return err
+	now, err := audit.NewTree(size, hashReader{q})
+	switch {
+	case err != nil:
+		return nil, err
+	case tree.Size() != size || tree.Root() != now.Root():
+		return nil, errRewritten()
+	case !d.sealed(size, tree.Root(), seal):
+		return nil, notAsLogged("its log was written past the program")
 	}
-	l.tree, l.seal = tree, seal
-	l.keep(file, key)
-	return nil
+	return tree, nil
 }
 
 // take reads one entry.

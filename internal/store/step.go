@@ -52,6 +52,7 @@ type StepResult struct {
 	Receipt   string
 	Progress  string
 	Tried     bool // it was an attempt without a claim, which counts
+	Batched   bool // its row may have a progress, which this one replaces
 }
 
 // StepClaim takes a step for an owner: it goes to running under the next token.
