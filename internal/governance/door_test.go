@@ -31,14 +31,20 @@ func newDoor(t *testing.T, policies governance.Policies) *door {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	d := &door{t: t, db: db, now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
+	d := &door{t: t, now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
+	d.on(db, policies)
+	return d
+}
+
+// on sets the door up over a store.
+func (d *door) on(db *store.DB, policies governance.Policies) {
+	d.db = db
 	d.Governor = governance.New(governance.Options{
 		DB: db, Now: d.clock, Policies: policies,
 		Entry: func(_ context.Context, kind, _ string, ten tenure.TenantID, op tenure.OperationID, subject string, facts map[string]string) (audit.Entry, error) {
 			return audit.Entry{Format: audit.Format, At: d.clock(), Kind: kind, Tenant: ten, Operation: op, Subject: subject, Data: audit.Facts(facts)}, nil
 		},
 	})
-	return d
 }
 
 func (d *door) clock() time.Time { d.mu.Lock(); defer d.mu.Unlock(); return d.now }

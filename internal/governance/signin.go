@@ -167,16 +167,21 @@ func (g *Governor) FinishSignIn(ctx context.Context, cookie tenure.Secret, param
 // the verified address that they were invited with.
 func (g *Governor) known(ctx context.Context, who identity.Identity) (store.Principal, error) {
 	var p store.Principal
+	first := false
 	err := g.o.DB.Write(ctx, func(tx *store.Tx) error {
 		var err error
 		p, err = tx.PrincipalByIdentity(who.Issuer, who.Subject)
-		if tenure.CodeOf(err) == tenure.NotFound {
-			if p, err = tx.UnboundPrincipal(tenure.EmailAddress(who.Email)); err == nil {
-				err = tx.BindPrincipal(p.ID, who.Issuer, who.Subject)
-			}
+		if first = tenure.CodeOf(err) == tenure.NotFound; first {
+			p, err = tx.UnboundPrincipal(tenure.EmailAddress(who.Email))
 		}
 		return err
 	})
+	if err == nil {
+		err = g.o.DB.VouchedPrincipal(ctx, p)
+	}
+	if err == nil && first {
+		err = g.o.DB.Write(ctx, func(tx *store.Tx) error { return tx.BindPrincipal(p.ID, who.Issuer, who.Subject) })
+	}
 	if tenure.CodeOf(err) == tenure.NotFound || err == nil && p.Disabled {
 		return p, tenure.Errorf(tenure.Forbidden, "you are signed in, and nobody has let you in here").WithHint("ask an admin to add you with the address that you signed in with")
 	}

@@ -99,6 +99,21 @@ func (db *DB) VouchedCaller(ctx context.Context, who tenure.Caller) error {
 	})
 }
 
+// VouchedPrincipal is nil if a principal is as the log says and as somebody has read it, and Blocked otherwise:
+// a sign-in makes a session that is good by itself, so who it is for mustn't come from a forged row.
+func (db *DB) VouchedPrincipal(ctx context.Context, p Principal) error {
+	same := func(db *DB) error {
+		now, err := db.Principal(ctx, string(p.ID))
+		if now.SeenAt, now.Version = p.SeenAt, p.Version; err == nil && now != p {
+			err = tenure.Errorf(tenure.Conflict, "who signs in was changed at the same moment").Retryable().WithHint("sign in again")
+		}
+		return err
+	}
+	return db.vouchedWith(ctx, same, func(l *ledger, c *comparison) error {
+		return l.same(c, "principal", `id = $1`, string(p.ID))
+	})
+}
+
 // VouchedRow is nil if a row is as the log says, or isn't there, and Blocked otherwise. It is for tables whose
 // rows let something happen and aren't an operation's; the row is named by the first column of its key.
 func (db *DB) VouchedRow(ctx context.Context, table string, key any) error {

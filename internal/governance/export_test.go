@@ -1,0 +1,4 @@
+package governance
+
+// Known is who an identity is: see FinishSignIn.
+var Known = (*Governor).known
