@@ -79,6 +79,11 @@ func (tx *Tx) noteRow(c *change, values []any) error {
 
 // isAbsent says whether a part says nothing.
 func (f *fact) isAbsent(values []any) bool {
+	for i, v := range values {
+		if foreign(f.types[len(f.key)+i], v) != "" {
+			return false
+		}
+	}
 	if f.absent != nil && f.absent(func(col string) any { return values[slices.Index(f.columns, col)] }) {
 		return true
 	}
@@ -269,10 +274,10 @@ func (tx *Tx) noteSteps(c *StepCommit) error {
 		v := &c.Resources[i]
 		tx.noteResource(resourceState, v, salt, string(v.State), string(v.Verdict), micros(v.ExpiresAt))
 		if v.Normal != nil {
-			tx.noteResource(resourceNormal, v, salt, v.Normal)
+			tx.noteResource(resourceNormal, v, salt, string(v.Normal))
 		}
 		if v.Observed != nil {
-			tx.noteResource(resourceObserved, v, salt, v.Observed)
+			tx.noteResource(resourceObserved, v, salt, string(v.Observed))
 		}
 	}
 	return nil

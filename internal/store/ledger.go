@@ -154,12 +154,16 @@ func (c *comparison) each(table, where string, args []any, yield func(Proven)) e
 		}
 		return c.salt
 	}
+	here := make(map[string]bool)
 	for _, f := range factsOf[table] {
 		err := f.proven(c.q, c.d, where, args, salt, func(p Proven) error {
 			if c.seen == nil {
 				c.seen = make(map[string]bool)
 			}
-			c.seen[p.Name] = true
+			if here[p.Name] {
+				c.differ = append(c.differ, p.Says+" stands there twice")
+			}
+			c.seen[p.Name], here[p.Name] = true, true
 			yield(p)
 			return nil
 		})
