@@ -132,6 +132,9 @@ type logged struct {
 func unlike(ctx context.Context, db *store.DB, said map[string]logged) (problems []string, err error) {
 	err = db.Proven(ctx, func(p store.Proven) error {
 		was, known := said[p.Name]
+		if was.seen {
+			problems = append(problems, fmt.Sprintf("%s%s stands in the store twice", p.Says, partOf(p.Name)))
+		}
 		was.seen = true
 		said[p.Name] = was
 		part := partOf(p.Name)

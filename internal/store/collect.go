@@ -80,6 +80,11 @@ func (tx *Tx) noteRow(c *change, values []any) error {
 
 // isAbsent says whether a part says nothing.
 func (f *fact) isAbsent(values []any) bool {
+	for i, v := range values {
+		if foreign(f.types[len(f.key)+i], v) != "" {
+			return false
+		}
+	}
 	if f.absent != nil && f.absent(func(col string) any { return values[slices.Index(f.columns, col)] }) {
 		return true
 	}
@@ -272,10 +277,10 @@ func (tx *Tx) noteSteps(c *StepCommit) error {
 		key := []any{string(v.ID)}
 		tx.notePart(resourceState, key, salt, string(v.State), string(v.Verdict), micros(v.ExpiresAt))
 		if v.Normal != nil {
-			tx.notePart(resourceNormal, key, salt, v.Normal)
+			tx.notePart(resourceNormal, key, salt, string(v.Normal))
 		}
 		if v.Observed != nil {
-			tx.notePart(resourceObserved, key, salt, v.Observed)
+			tx.notePart(resourceObserved, key, salt, string(v.Observed))
 		}
 	}
 	return nil

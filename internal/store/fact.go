@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"hash"
 	"regexp"
 	"slices"
@@ -25,6 +26,7 @@ type fact struct {
 	table   string
 	key     []string // the table's primary key
 	columns []string // of the part
+	types   []string // of the key, then of the columns: see foreign
 	hidden  string   // the column of the key that may name a person or hold a label
 	whose   whose
 	lasting bool                               // a row has it from its beginning; other parts say nothing while all their columns are blank
@@ -119,6 +121,9 @@ func declare(tables []covered) (out []*fact) {
 			if f.columns = strings.Fields(part); named {
 				f.name += "." + strings.TrimSpace(name)
 				f.columns, f.absent = strings.Fields(columns), t.absent
+			}
+			for _, col := range slices.Concat(f.key, f.columns) {
+				f.types = append(f.types, columnTypes[t.table+"."+col])
 			}
 			out = append(out, f)
 		}
@@ -261,7 +266,8 @@ func (d *digester) text(s string) {
 }
 
 // row is the digest of a part: of its key and of its columns by name, those that are blank or zero left out, so
-// that a column which comes later changes nothing until it says something.
+// that a column which comes later changes nothing until it says something. A value of a type that isn't the column's
+// stands there with its type, behind a blank, which no other value is.
 func (d *digester) row(f *fact, key, salt string, values []any) string {
 	d.buf = d.buf[:0]
 	d.text(salt)
@@ -269,6 +275,13 @@ func (d *digester) row(f *fact, key, salt string, values []any) string {
 	for i, col := range f.columns {
 		var num [20]byte
 		var b []byte
+		if typ := foreign(f.types[len(f.key)+i], values[i]); typ != "" {
+			d.text(col)
+			d.text("")
+			d.text(typ)
+			d.text(fmt.Sprint(values[i]))
+			continue
+		}
 		switch v := values[i].(type) {
 		case string:
 			if v != "" {
@@ -310,19 +323,23 @@ func (d *digester) named(f *fact, key []any) string {
 	n := append([]byte(nil), f.name...)
 	for i, col := range f.key {
 		n = append(n, '/')
-		switch v := key[i].(type) {
-		case int64:
+		typ := foreign(f.types[i], key[i])
+		if v, ok := key[i].(int64); ok && typ == "" {
 			n = strconv.AppendInt(n, v, 10)
-		default:
-			s := asText(v)
-			if col == f.hidden || !plain(s) {
-				d.buf = d.buf[:0]
-				d.text(f.name)
-				d.text(s)
-				s = "#" + d.done()
-			}
-			n = append(n, s...)
+			continue
 		}
+		s := asText(key[i])
+		if col == f.hidden || typ != "" || !plain(s) {
+			d.buf = d.buf[:0]
+			d.text(f.name)
+			d.text(s)
+			if typ != "" {
+				d.text(typ)
+				d.text(fmt.Sprint(key[i]))
+			}
+			s = "#" + d.done()
+		}
+		n = append(n, s...)
 	}
 	return string(n)
 }

@@ -206,6 +206,7 @@ func (c *comparison) compare(table, where, arg string, said map[string]string) e
 
 // each gives the parts of a table's rows.
 func (c *comparison) each(table, where string, args []any, yield func(Proven)) error {
+	here := make(map[string]bool)
 	for _, f := range factsOf[table] {
 		salt := func(by string) string {
 			switch {
@@ -220,7 +221,10 @@ func (c *comparison) each(table, where string, args []any, yield func(Proven)) e
 			if c.seen == nil {
 				c.seen = make(map[string]bool)
 			}
-			c.seen[p.Name] = true
+			if here[p.Name] {
+				c.differ = append(c.differ, p.Says+" stands there twice")
+			}
+			c.seen[p.Name], here[p.Name] = true, true
 			yield(p)
 			return nil
 		})
