@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"reflect"
 	"strings"
 	"time"
 
@@ -104,7 +105,11 @@ func unknownOr(err error) error {
 // caller reads who a principal is, and what they may do now: grants are never
 // kept in memory, so that a revocation holds from the next request on.
 func (g *Governor) caller(ctx context.Context, id tenure.PrincipalID, now time.Time) (tenure.Caller, error) {
-	p, err := g.o.DB.Principal(ctx, string(id))
+	return callerIn(ctx, g.o.DB, id, now)
+}
+
+func callerIn(ctx context.Context, db *store.DB, id tenure.PrincipalID, now time.Time) (tenure.Caller, error) {
+	p, err := db.Principal(ctx, string(id))
 	if err != nil {
 		return tenure.Caller{}, unknownOr(err)
 	}
@@ -112,11 +117,11 @@ func (g *Governor) caller(ctx context.Context, id tenure.PrincipalID, now time.T
 		return tenure.Caller{}, errUnknown
 	}
 	if p.Owner != "" { // nobody answers for a machine whose person was kept out
-		if owner, err := g.o.DB.Principal(ctx, p.Owner); err != nil || owner.Disabled {
+		if owner, err := db.Principal(ctx, p.Owner); err != nil || owner.Disabled {
 			return tenure.Caller{}, errUnknown
 		}
 	}
-	all, err := g.o.DB.Grants(ctx, id, false)
+	all, err := db.Grants(ctx, id, false)
 	if err != nil {
 		return tenure.Caller{}, err
 	}
@@ -129,7 +134,7 @@ func (g *Governor) caller(ctx context.Context, id tenure.PrincipalID, now time.T
 	if p.Kind != tenure.CallerPerson {
 		return c, nil
 	}
-	given, err := g.delegated(ctx, p.Name, now)
+	given, err := delegatedIn(ctx, db, p.Name, now)
 	own := c.Grants
 	for _, gr := range given { // a role that came since may conflict with what was lent before
 		if tenure.CheckGrant(own, gr, now) == nil {
@@ -137,6 +142,44 @@ func (g *Governor) caller(ctx context.Context, id tenure.PrincipalID, now time.T
 		}
 	}
 	return c, err
+}
+
+// still fails in a snapshot of the store where a caller may no longer do what they could when they were let
+// in, so that what let them in is what that snapshot compares with the log: Conflict, and may be tried again.
+func (g *Governor) still(ctx context.Context, c tenure.Caller) func(*store.DB) error {
+	return func(db *store.DB) error {
+		at := g.Now()
+		now, err := callerIn(ctx, db, c.Principal, at)
+		if err != nil {
+			return err
+		}
+		if c.Token != "" {
+			all, err := db.Tokens(ctx, c.Principal)
+			if err != nil {
+				return err
+			}
+			for _, t := range all {
+				if t.ID == c.Token && at.Before(t.ExpiresAt) {
+					now.Token, now.Limit, now.Only, now.Strong = t.ID, t.Limit, t.Only, t.Strong
+				}
+			}
+		}
+		if c.Session != "" {
+			all, err := db.Sessions(ctx, c.Principal, at)
+			if err != nil {
+				return err
+			}
+			for _, s := range all {
+				if s.ID == c.Session {
+					now.Session, now.Strong = s.ID, s.Strong
+				}
+			}
+		}
+		if !reflect.DeepEqual(now, c) {
+			return tenure.Errorf(tenure.Conflict, "what %s may do was changed at the same moment", c.Name).Retryable()
+		}
+		return nil
+	}
 }
 
 // noteEvery is how often a credential in use is written down as used.

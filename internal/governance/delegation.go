@@ -129,17 +129,17 @@ func (g *Governor) Delegations(ctx context.Context, c tenure.Caller, everybody, 
 
 // delegated are the grants that a person has by others' delegations at now: of each
 // delegator who isn't disabled, what they have themselves at this moment.
-func (g *Governor) delegated(ctx context.Context, name string, now time.Time) (out []tenure.Grant, err error) {
-	list, err := g.o.DB.DelegationsTo(ctx, name, now)
+func delegatedIn(ctx context.Context, db *store.DB, name string, now time.Time) (out []tenure.Grant, err error) {
+	list, err := db.DelegationsTo(ctx, name, now)
 	for _, d := range list {
-		from, err := g.o.DB.Principal(ctx, d.From)
+		from, err := db.Principal(ctx, d.From)
 		if err != nil {
 			return nil, err
 		}
 		if from.Disabled {
 			continue
 		}
-		own, err := g.o.DB.Grants(ctx, from.ID, false)
+		own, err := db.Grants(ctx, from.ID, false)
 		if err != nil {
 			return nil, err
 		}

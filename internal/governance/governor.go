@@ -112,7 +112,7 @@ func (g *Governor) Require(ctx context.Context, c tenure.Caller, p tenure.Permis
 	case d.Allowed && (p.Reads() || c.Kind == tenure.CallerLocal):
 		return nil
 	case d.Allowed:
-		return g.o.DB.VouchedCaller(ctx, c)
+		return g.o.DB.VouchedCaller(ctx, c, g.still(ctx, c))
 	case !d.Visible && t.Tenant != "":
 		return Hidden()
 	}

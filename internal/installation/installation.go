@@ -161,7 +161,10 @@ func Init(ctx context.Context, o Options, settings Settings) (*Installation, err
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, tenure.Errorf(tenure.Unavailable, "installation folder: %w", err)
 	}
-	set := settings.withDefaults(o.Dir)
+	set, err := settings.withDefaults(o.Dir)
+	if err != nil {
+		return nil, err
+	}
 	if _, err := os.Stat(set.Keys); err == nil {
 		return nil, tenure.Errorf(tenure.Conflict, "there is an installation in %s already", o.Dir)
 	}
@@ -191,7 +194,9 @@ func Init(ctx context.Context, o Options, settings Settings) (*Installation, err
 	return open(ctx, o, settings, true)
 }
 
-func (s Settings) withDefaults(dir string) Settings {
+// withDefaults has the places that the settings name. An address that can't be read from
+// where it is kept is Invalid: a file of that name would be another store, an empty one.
+func (s Settings) withDefaults(dir string) (Settings, error) {
 	in := func(path, other string) string {
 		if path == "" {
 			path = other
@@ -201,12 +206,12 @@ func (s Settings) withDefaults(dir string) Settings {
 		}
 		return filepath.Join(dir, path)
 	}
-	store := s.Store
-	if v, ok, err := indirect(store); ok && err == nil {
-		store = v
+	store, _, err := indirect(s.Store)
+	if err != nil {
+		return s, fmt.Errorf("settings: store: %w", err)
 	}
 	s.Store, s.Keys = in(store, "tenure.db"), in(s.Keys, "keys")
-	return s
+	return s, nil
 }
 
 // clockOf is the clock of an installation: the one that somebody sets or, held against
@@ -219,7 +224,10 @@ func clockOf(o Options, fresh bool) clock.Clock {
 }
 
 func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Installation, error) {
-	set := settings.withDefaults(o.Dir)
+	set, err := settings.withDefaults(o.Dir)
+	if err != nil {
+		return nil, err
+	}
 	ticks := clockOf(o, fresh)
 	now := ticks.Now
 	keys, err := keystore.Open(set.Keys, keystore.Options{Now: now})

@@ -55,7 +55,7 @@ func TestLedgerGoesOnWhereItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	caller := tenure.Caller{Principal: who.ID, Name: "ada", Kind: tenure.CallerPerson}
-	if err := db.VouchedCaller(ctx, caller); err != nil {
+	if err := db.VouchedCaller(ctx, caller, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {
@@ -93,7 +93,7 @@ func TestLedgerGoesOnWhereItWas(t *testing.T) {
 			}
 		}
 		db := open(path, file)
-		switch err := db.VouchedCaller(ctx, caller); {
+		switch err := db.VouchedCaller(ctx, caller, nil); {
 		case c.whole && err != nil:
 			t.Errorf("%s: %v", name, err)
 		case !c.whole && (err == nil || !strings.Contains(err.Error(), "the log itself was changed")):
@@ -101,7 +101,7 @@ func TestLedgerGoesOnWhereItWas(t *testing.T) {
 		}
 		if c.whole { // and what comes after it is read
 			past(t, path, `update principal set display = 'x' where name = 'ada'`)
-			if err := db.VouchedCaller(ctx, caller); err == nil || !strings.Contains(err.Error(), "was changed") {
+			if err := db.VouchedCaller(ctx, caller, nil); err == nil || !strings.Contains(err.Error(), "was changed") {
 				t.Errorf("%s: a forged row: %v", name, err)
 			}
 			past(t, path, `update principal set display = '' where name = 'ada'`)
