@@ -31,6 +31,7 @@ const (
 	SystemRead       Permission = "system.read"       //
 	SystemManage     Permission = "system.manage"     //
 	ClockConfirm     Permission = "clock.confirm"     // say that the time is right after it came into doubt
+	StoreConfirm     Permission = "store.confirm"     // say that the store is the right one after it came into doubt
 	KeyRead          Permission = "key.read"          //
 	KeyManage        Permission = "key.manage"        // note copies of keys
 	AccessRead       Permission = "access.read"       // principals, grants, tokens, sessions
@@ -78,11 +79,11 @@ var rolePermissions = map[Role][]Permission{
 	BlueprintAuthor: slices.Concat(reading, []Permission{BlueprintWrite, BlueprintPublish, StandingPropose}),
 	SecurityOfficer: slices.Concat(reading, []Permission{
 		OperationApprove, FindingLook, FindingWaive, IncidentReport, BlueprintPublish, AuditRead, AccessRead, KeyRead, KeyManage,
-		ElevationRequest, ElevationApprove, BreakGlassUse, BreakGlassReview, ReviewRead, ReviewManage, StandingApprove, AgreementManage, ClockConfirm,
+		ElevationRequest, ElevationApprove, BreakGlassUse, BreakGlassReview, ReviewRead, ReviewManage, StandingApprove, AgreementManage, ClockConfirm, StoreConfirm,
 	}),
 	Legal:   slices.Concat(reading, []Permission{HoldPlace, HoldRelease, OperationApprove, AuditRead, TenantChange}),
 	Auditor: slices.Concat(reading, []Permission{AuditRead, AuditExport, AccessRead, KeyRead, ReviewRead}),
-	Admin:   slices.Concat(reading, []Permission{SystemManage, ClockConfirm, AccessRead, AccessManage, KeyRead, KeyManage, AuditRead, AuditExport, ReviewRead, ReviewManage, IncidentReport, BlueprintPublish, StandingPropose, ElevationRequest, BreakGlassUse}),
+	Admin:   slices.Concat(reading, []Permission{SystemManage, ClockConfirm, StoreConfirm, AccessRead, AccessManage, KeyRead, KeyManage, AuditRead, AuditExport, ReviewRead, ReviewManage, IncidentReport, BlueprintPublish, StandingPropose, ElevationRequest, BreakGlassUse}),
 }
 
 // Permissions lists what a role may do; nil for a role that isn't one.
@@ -93,7 +94,7 @@ func (r Role) May(p Permission) bool { return slices.Contains(rolePermissions[r]
 
 // destroying are the permissions that can lead to the loss of data or of the
 // control over who has access. A person needs a strong sign-in for them.
-var destroying = []Permission{OperationApprove, HoldRelease, AccessManage, BreakGlassUse, ElevationApprove, StandingApprove, ClockConfirm}
+var destroying = []Permission{OperationApprove, HoldRelease, AccessManage, BreakGlassUse, ElevationApprove, StandingApprove, ClockConfirm, StoreConfirm}
 
 // NeedsStrong says whether a permission takes a strong sign-in (amr or acr, RFC
 // 8176) where people sign in with OIDC.

@@ -96,6 +96,7 @@ func scripts(dir string) testscript.Params {
 			"term":     terminate,
 			"clock":    moveClock,
 			"await":    awaitServer,
+			"until":    untilSaid,
 			"address":  addressOf,
 			"digest":   digestOf,
 			"flip":     flipByte,
@@ -230,6 +231,19 @@ func awaitServer(ts *testscript.TestScript, neg bool, args []string) {
 		case <-ctx.Done():
 			ts.Fatalf("waited for the server: %v", err)
 		case <-tick.C:
+		}
+	}
+}
+
+// until WORDS PROGRAM [ARG...]: runs the program until it prints the words.
+func untilSaid(ts *testscript.TestScript, _ bool, args []string) {
+	for end := time.Now().Add(time.Minute); ; {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if strings.Contains(ts.ReadFile("stdout"), args[0]) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("it never said %q", args[0])
 		}
 	}
 }

@@ -77,12 +77,9 @@ func Run(ctx context.Context, inst *installation.Installation, o Options) error 
 	if err != nil {
 		return err
 	}
-	// A warning: who restores a backup must be able to run what mends it.
-	if apart, err := inst.Apart(ctx); err != nil || apart != "" {
-		o.Log.Error("store and keystore don't belong together", "why", apart, "error", err, "next", "tenure audit verify, and the guide's part on restoring a backup")
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
+		compareStore(ctx, inst, o.Log, 0)
 		running.Store(true)
 		defer running.Store(false)
 		return inst.Engine.Run(ctx, o.Workers, o.Log)
@@ -204,13 +201,15 @@ func keys(ctx context.Context, inst *installation.Installation, log *slog.Logger
 func checkpoints(ctx context.Context, inst *installation.Installation, log *slog.Logger, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	last := int64(-1)
+	last, doubts := int64(-1), len(inst.StoreDoubts())
 	sign := func(ctx context.Context) {
 		size, err := inst.DB.LogSize(ctx)
 		if err == nil && size == last {
 			return
 		}
 		if err == nil {
+			doubts = compareStore(ctx, inst, log, doubts)
+			inst.Keys.Note(ctx)
 			_, size, err = inst.Checkpoint(ctx)
 		}
 		if err != nil {
@@ -230,6 +229,22 @@ func checkpoints(ctx context.Context, inst *installation.Installation, log *slog
 			sign(ctx)
 		}
 	}
+}
+
+// compareStore says whether the store is an older one than was in use, or another, which ends
+// nothing but what destroys: who restores a backup must be able to run what mends it. A
+// witness that hangs is waited for as long as a start may take. What is more than was told already is told.
+func compareStore(ctx context.Context, inst *installation.Installation, log *slog.Logger, told int) int {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := inst.CompareStore(ctx); err != nil {
+		log.Error("the store can't be compared with what was seen of it", "code", tenure.CodeOf(err), "error", err)
+	}
+	doubts := inst.StoreDoubts()
+	for _, d := range doubts[min(told, len(doubts)):] {
+		log.Error("the store is in doubt: nothing is destroyed", "why", d.Reason, "next", "tenure audit verify, the guide's part on restoring a backup, then tenure store confirm by two persons")
+	}
+	return len(doubts)
 }
 
 // reloads reads the policies again when asked. A set that isn't right leaves the

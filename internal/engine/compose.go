@@ -178,8 +178,8 @@ func (a *advance) claims(c *composed) {
 		return
 	}
 	c.extras = append(c.extras, func(tx *store.Tx) error {
-		if a.e.doubt() != "" {
-			return tenure.Errorf(tenure.Conflict, "the time came into doubt").Retryable()
+		if why := a.e.doubt(); why != "" {
+			return tenure.Errorf(tenure.Conflict, "%s", why).Retryable()
 		}
 		holds, err := tx.ActiveHolds(a.s.plan.Tenant)
 		if err != nil {

@@ -3,6 +3,7 @@ package installation
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/clock"
@@ -15,8 +16,8 @@ import (
 const inboxed = 500
 
 // inboxes are what waits for somebody's word beside operations: elevations to
-// approve, break-glass to review, moves to sign, lookalikes to let in, a time to confirm.
-func inboxes(gov *governance.Governor, at clock.Clock, limits tenure.ElevationLimits) []lifecycle.InboxSource {
+// approve, break-glass to review, moves to sign, lookalikes to let in, a time or a store to confirm.
+func inboxes(gov *governance.Governor, svc *lifecycle.Service, limits tenure.ElevationLimits) []lifecycle.InboxSource {
 	return []lifecycle.InboxSource{
 		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
 			return inboxElevations(ctx, gov, limits, c)
@@ -31,7 +32,7 @@ func inboxes(gov *governance.Governor, at clock.Clock, limits tenure.ElevationLi
 			return inboxPrincipals(ctx, gov, c)
 		},
 		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
-			return inboxClock(ctx, gov, at, c), nil
+			return slices.Concat(inboxClock(ctx, gov, svc.Clock(), c), inboxStore(ctx, gov, svc, c)), nil
 		},
 	}
 }
@@ -119,4 +120,14 @@ func inboxClock(ctx context.Context, gov *governance.Governor, at clock.Clock, c
 		return nil
 	}
 	return []lifecycle.InboxItem{{Kind: "clock", ID: string(d.Kind), Summary: "confirm the time: " + d.String(), RequestedBy: "tenure", Need: 1, OpenedAt: d.Is}}
+}
+
+func inboxStore(ctx context.Context, gov *governance.Governor, svc *lifecycle.Service, c tenure.Caller) (out []lifecycle.InboxItem) {
+	for _, d := range svc.StoreDoubts() {
+		if slices.ContainsFunc(d.ConfirmedBy, func(n string) bool { return tenure.SamePerson(n, c.Name) }) || gov.Require(ctx, c, tenure.StoreConfirm, tenure.Target{}) != nil {
+			continue
+		}
+		out = append(out, lifecycle.InboxItem{Kind: "store", ID: d.About, Summary: "confirm the store: " + d.Reason, RequestedBy: "tenure", Need: lifecycle.StoreConfirmers, Have: len(d.ConfirmedBy), OpenedAt: svc.Now()})
+	}
+	return out
 }

@@ -137,6 +137,7 @@ func (i *Installation) Close() error {
 	// A system that heeds no end keeps nobody from ending.
 	ended := make(chan error, 1)
 	go func() {
+		i.Keys.Note(context.Background()) // a store that is older than this isn't the one that was in use last
 		i.Service.Close()
 		ended <- i.DB.Close()
 	}()
@@ -304,7 +305,7 @@ func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Insta
 	if err != nil {
 		return fail(err)
 	}
-	for _, source := range inboxes(gov, svc.Clock(), limits.WithDefaults()) {
+	for _, source := range inboxes(gov, svc, limits.WithDefaults()) {
 		svc.AddInbox(source)
 	}
 	return &Installation{Service: svc, Governor: gov, Policies: policies, Notices: notices, Measure: o.Measure, watcher: watcher, DB: db, Keys: keys, Settings: set, Dir: o.Dir}, nil

@@ -81,7 +81,7 @@ func (s *Store) Destroy(ctx context.Context, id KeyID) (Destruction, error) {
 		if err := s.writeRecord(r); err != nil {
 			return Destruction{}, err
 		}
-		s.note(ctx)
+		s.Note(ctx)
 	}
 	group, err := id.parse()
 	if err != nil {

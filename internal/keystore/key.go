@@ -189,7 +189,7 @@ func (s *Store) Create(ctx context.Context, spec KeySpec) (KeyID, error) {
 	if err := s.writeRecord(&record{Format: recordFormat, ID: id, Spec: spec, Created: s.at()}); err != nil {
 		return id, err
 	}
-	s.note(ctx)
+	s.Note(ctx)
 	return id, nil
 }
 

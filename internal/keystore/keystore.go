@@ -9,7 +9,7 @@
 //	log.pub                  the verifier key of log and certificates
 //	system/mac.key           wrapped: the key of the owner marks
 //	system/signing.key       wrapped: the Ed25519 key of log and certificates
-//	seen.json                how far the log was when a key was last made or destroyed
+//	seen.json                how far the log was when that was last noted
 //	keys/<group>/<id>.key    wrapped: a tink AES-256-GCM keyset
 //	keys/<group>/<id>.json   its record: what for, known copies, tombstone
 //
@@ -49,7 +49,7 @@ type Store struct {
 
 	locks [64]sync.Mutex // by key: whoever reads or changes a key's files
 
-	head   func(context.Context) (Seen, error) // of the log; nil: nothing is noted
+	head   func(ctx context.Context, before Seen) (Seen, error) // of the log; nil: nothing is noted
 	noting sync.Mutex
 
 	mu     sync.Mutex

@@ -182,11 +182,14 @@ func (s *Service) ExportLog(ctx context.Context, dir string) (int64, error) {
 	return size, audit.WriteTiles(ctx, entries, check, dir)
 }
 
+// unreadable stands for a name whose key is gone.
+const unreadable = "[key destroyed]"
+
 // readable is an entry as a person reads it.
 func (s *Service) readable(ctx context.Context, index int64, e *audit.Entry) LogEntry {
 	line := LogEntry{Index: index, At: e.At.Format("2006-01-02T15:04:05.000Z"), Kind: e.Kind, Tenant: string(e.Tenant), Operation: string(e.Operation), Subject: e.Subject, Data: e.Data}
 	if sealed, ok := e.Sealed["by"]; ok {
-		line.By = "[key destroyed]"
+		line.By = unreadable
 		if aead, err := s.o.Keys.AEAD(ctx, keystore.KeyID(sealed.Key)); err == nil {
 			if name, err := e.Open(aead, "by"); err == nil {
 				line.By = string(name)

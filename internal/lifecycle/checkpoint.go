@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/audit"
 	"github.com/tenurehq/tenure/internal/engine"
@@ -125,21 +123,11 @@ func (s *Service) witnessHas(ctx context.Context, note []byte, size int64) error
 	if err != nil || bytes.Equal(latest, note) {
 		return err
 	}
-	have, err := s.o.DB.LogSize(ctx)
-	if err != nil {
-		return err
+	why, err := s.past(ctx, c)
+	if err == nil && why != "" {
+		err = tenure.Errorf(tenure.Blocked, "%s", why)
 	}
-	if c.Size > have {
-		return tenure.Errorf(tenure.Blocked, "the witness has seen %d entries, and the log has %d: entries were dropped", c.Size, have)
-	}
-	root, err := tlog.TreeHash(c.Size, s.o.DB.HashReader(ctx))
-	if err != nil {
-		return tenure.Errorf(tenure.Internal, "the log's root at size %d: %w", c.Size, err)
-	}
-	if root != c.Root {
-		return tenure.Errorf(tenure.Blocked, "the witness has another log's checkpoint of %d entries", c.Size)
-	}
-	return nil
+	return err
 }
 
 // witnessAgain is when a certificate that waits for its witness is tried again, if no

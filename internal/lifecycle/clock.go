@@ -11,14 +11,6 @@ import (
 // Clock is the clock that the service goes by.
 func (s *Service) Clock() clock.Clock { return s.o.Clock }
 
-// doubt is why nothing may be destroyed by the time that the clock gives; "" if it may.
-func (s *Service) doubt() string {
-	if d := s.o.Clock.Doubt(); d != nil {
-		return d.String() + "; what destroys, and what a date makes due, waits until somebody confirms the time"
-	}
-	return ""
-}
-
 // ConfirmTime takes a person's word that the time is about what they say. It ends the
 // doubt, which it gives, and what waited for it goes on. Conflict means that there is
 // none, Invalid that the clock says another time.

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/audit"
 	"github.com/tenurehq/tenure/internal/keystore"
@@ -111,26 +109,6 @@ func (s *Service) checkKeys(ctx context.Context, all []keystore.Status, l *keyLe
 	return problems, nil
 }
 
-// Apart says why the store and the keystore don't belong together; blank if nothing
-// shows it. It goes by the keystore's own note of the log, and needs no witness.
-func (s *Service) Apart(ctx context.Context) (string, error) {
-	seen, err := s.o.Keys.Seen()
-	if err != nil {
-		return err.Error(), nil
-	}
-	size, err := s.o.DB.LogSize(ctx)
-	if err != nil || seen.Size == 0 {
-		return "", err
-	}
-	if seen.Size > size {
-		return fmt.Sprintf("the store is older than the keystore: the log has %d entries, and had %d when a key was last made or destroyed", size, seen.Size), nil
-	}
-	if other, err := s.otherRoot(ctx, seen); err != nil || !other {
-		return "", err
-	}
-	return fmt.Sprintf("the store isn't the keystore's: the log had another root when it had %d entries and a key was made or destroyed", seen.Size), nil
-}
-
 // rewritten says whether the log is as long as the one that the keystore has seen, and isn't that one.
 func (s *Service) rewritten(ctx context.Context) bool {
 	seen, err := s.o.Keys.Seen()
@@ -143,9 +121,4 @@ func (s *Service) rewritten(ctx context.Context) bool {
 	}
 	other, err := s.otherRoot(ctx, seen)
 	return other || err != nil
-}
-
-func (s *Service) otherRoot(ctx context.Context, seen keystore.Seen) (bool, error) {
-	root, err := tlog.TreeHash(seen.Size, s.o.DB.HashReader(ctx))
-	return err == nil && root.String() != seen.Root, err
 }

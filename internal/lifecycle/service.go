@@ -87,6 +87,7 @@ type Service struct {
 	figures  figureKeeper
 	probing  probing
 	witness  witnessed
+	doubts   storeDoubts
 }
 
 // New puts a service together. It opens no system yet: each is opened when it is
@@ -107,16 +108,20 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if s.signer, err = o.Keys.Signer(ctx); err != nil {
 		return nil, err
 	}
-	o.Keys.Follow(func(ctx context.Context) (keystore.Seen, error) {
-		size, root, err := o.DB.Root(ctx)
-		return keystore.Seen{Size: size, Root: root.String()}, err
-	})
+	o.Keys.Follow(s.noted)
 	mac, err := o.Keys.MACKey(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s.mac = []byte(mac.Reveal())
 	if err := o.DB.Seal(ctx, rowsKey(s.mac), o.Now, !s.rewritten(ctx)); err != nil {
+		return nil, err
+	}
+	apart, err := s.notContinued(ctx, false)
+	if err == nil {
+		err = s.doubtStore(ctx, apart)
+	}
+	if err != nil {
 		return nil, err
 	}
 	s.staff = keystore.KeySpec{Purpose: keystore.Evidence, Class: "evidence"}.ID()
@@ -127,7 +132,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		ExportTo:   s.exportTo,
 		Amend:      s.amended,
 		Declared:   s.look.Declared,
-		Doubt:      s.doubt,
+		Doubt:      s.Doubt,
 	}
 	s.Engine.Own = map[tenure.Action]engine.Runner{
 		tenure.ActMove: s.runMove, tenure.ActBind: s.runBind, tenure.ActKeyCreate: s.runKeyCreate, tenure.ActKeyDestroy: s.runKeyDestroy,

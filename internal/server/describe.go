@@ -46,6 +46,7 @@ var nounTexts = map[string]string{
 	"role":        "Roles, and what they let",
 	"session":     "Browsers that are signed in",
 	"standing":    "Standing approvals, and what they started",
+	"store":       "Whether the store is the one that was last in use, and the word of persons that it is right",
 	"system":      "The systems in which tenants live",
 	"tenant":      "Tenants, and everything about them",
 	"token":       "Credentials of programs",

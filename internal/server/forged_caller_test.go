@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/json"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -206,4 +207,50 @@ func TestForgedRowsLetNobodyIn(t *testing.T) {
 		_, err = s.OpenDepartureLink(ctx, secret)
 		refused(t, err, "departure_link")
 	})
+}
+
+// What lets somebody in and is taken away again before it is compared with the log lets
+// nobody act: both are looked at in one snapshot.
+func TestForgedForAMomentLetsNobodyAct(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s, past := tampered(t)
+	newServer(t, s)
+	plant(t, s, "acme", "gold", "seen")
+	header := bearer(t, s, "mallory", tenure.Operator, gold)["Authorization"]
+	gov := governorOf(s)
+	acme, err := gov.Target(ctx, "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whose := ` where principal = (select id from principal where name = 'mallory')`
+	for name, c := range map[string]struct {
+		forge, back string
+		over        tenure.Target
+	}{
+		"a wider grant": {`update role_grant set scope = '{"all":true}'` + whose, `update role_grant set scope = '` + text(t, gold) + `'` + whose, tenure.Target{}},
+		"a strong mark": {`update token set strong = 1 - strong` + whose, `update token set strong = 1 - strong` + whose, acme},
+	} {
+		past(c.forge)
+		as, err := gov.Authenticate(ctx, governance.Credential{Bearer: tenure.NewSecret(strings.TrimPrefix(header, "Bearer "))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		past(c.back)
+		if err := gov.Require(ctx, as, tenure.TenantRead, c.over); err != nil {
+			t.Errorf("%s: a look: %v", name, err)
+		}
+		if err := gov.Require(ctx, as, tenure.TenantChange, c.over); tenure.CodeOf(err) != tenure.Conflict {
+			t.Errorf("%s that was there for a moment: %v", name, err)
+		}
+	}
+}
+
+func text(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }

@@ -4,7 +4,7 @@ package server
 func nouns() []func(*Server) {
 	return []func(*Server){
 		tenantRoutes, planRoutes, operationRoutes, eventRoutes, blueprintRoutes, holdRoutes, findingRoutes,
-		auditRoutes, logRoutes, checkpointRoutes, policyRoutes, systemRoutes, clockRoutes, certificateRoutes, keyRoutes, meRoutes,
+		auditRoutes, logRoutes, checkpointRoutes, policyRoutes, systemRoutes, clockRoutes, storeRoutes, certificateRoutes, keyRoutes, meRoutes,
 		campaignRoutes, agreementRoutes, moveRoutes, impactRoutes,
 		signInRoutes, accessRoutes, fleetRoutes, departureRoutes, elevationRoutes,
 		approvalRoutes, standingRoutes, delegationRoutes, coverageRoutes,

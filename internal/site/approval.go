@@ -17,6 +17,7 @@ func (s *Site) approvalPages() {
 	s.page("GET /approvals", (*visit).approvals)
 	s.page("POST /moves/{move}/{what}", (*visit).decideMove)
 	s.page("POST /clock/confirm", (*visit).confirmTime)
+	s.page("POST /store/confirm", (*visit).confirmStore)
 }
 
 // How much the inbox's page and the figure beside it read at the most.
@@ -90,6 +91,9 @@ func (v *visit) waitingRow(w client.Waiting) (dashboard.ApprovalRow, error) {
 		now := v.s.o.Service.Now()
 		row.Actions = []dashboard.Action{{Label: "The time is right", Post: "/clock/confirm", Tone: dashboard.ToneBad, Hidden: hiddenPairs("now", now.Format(time.RFC3339)), Says: w.Summary + ". You say that it is " + now.Format("2006-01-02 15:04 MST") + " now: look at another clock first. What destroys, and what a date makes due, goes on by it."}}
 	}
+	if w.Kind == "store" {
+		row.Actions = []dashboard.Action{{Label: "The store is right", Post: "/store/confirm", Tone: dashboard.ToneBad, Says: w.Summary + ". Put back first what came after it: holds, releases, grants. What destroys goes on when two persons have confirmed it.", Fields: []dashboard.Field{{Name: "reason", Label: "Where it is from, and what was put back", Required: true, Max: 1000}}}}
+	}
 	if w.Kind == "move" {
 		at := "/moves/" + url.PathEscape(w.Digest)
 		row.Actions = []dashboard.Action{
@@ -117,6 +121,8 @@ func subjectOf(w client.Waiting) dashboard.Ref {
 		return dashboard.Ref{Label: "Review of a break-glass", Href: "/access/break-glass"}
 	case "clock":
 		return dashboard.Ref{Label: "Time to confirm"}
+	case "store":
+		return dashboard.Ref{Label: "Store to confirm"}
 	case "principal":
 		return dashboard.Ref{Label: "Lookalike to let in", Href: "/access/principals"}
 	case "move":

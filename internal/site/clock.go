@@ -17,3 +17,15 @@ func (v *visit) confirmTime() error {
 	_, err = ask(v, client.ConfirmTime, p)
 	return v.tried("/approvals", "You have confirmed the time; what waited for it goes on.", err)
 }
+
+// confirmStore takes the word of who looks that the store is the right one.
+func (v *visit) confirmStore() error {
+	p := client.ConfirmStoreParams{}
+	p.Body.Reason = v.PostFormValue("reason")
+	out, err := ask(v, client.ConfirmStore, p)
+	says := "You have confirmed the store; what destroys waits for another person's word too."
+	if len(out.Doubts) == 0 {
+		says = "You have confirmed the store; what waited for it goes on."
+	}
+	return v.tried("/approvals", says, err)
+}
