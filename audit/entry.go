@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"maps"
@@ -132,4 +133,16 @@ func (e *Entry) appendSealed(b []byte) []byte {
 		b = append(appendString(append(b, `","key":`...), s.Key), '}')
 	}
 	return append(b, '}')
+}
+
+// KindOf finds the kind of an entry as Encode wrote it without reading the rest. It is blank
+// if there is none where it should be; of other bytes it may be anything.
+func KindOf(body []byte) string {
+	mark := []byte(`,"kind":"`)
+	i := bytes.LastIndex(body, mark) // its data, which stands before it, may have one of its own
+	if i < 0 {
+		return ""
+	}
+	kind, _, _ := bytes.Cut(body[i+len(mark):], []byte(`"`))
+	return string(kind)
 }

@@ -273,3 +273,24 @@ func BenchmarkEncode(b *testing.B) {
 		}
 	})
 }
+
+// TestKindOf: an entry's kind is found whatever its other fields say.
+func TestKindOf(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		hostile := rapid.SampledFrom([]string{"", `,"kind":"x"`, `","kind":"x","subject":"`, `"kind"`, "kind", `\,"kind":"x"`})
+		e := &audit.Entry{
+			Format: audit.Format, At: time.UnixMicro(1).UTC(), Kind: rapid.StringMatching(`[a-z]{1,9}(\.[a-z]{1,9})?`).Draw(t, "kind"),
+			Subject: hostile.Draw(t, "subject"), Tenant: tenure.TenantID(hostile.Draw(t, "tenant")),
+			Data:   audit.Facts(map[string]string{"kind": hostile.Draw(t, "fact"), "a": hostile.Draw(t, "another")}),
+			Sealed: map[string]audit.Sealed{"kind": {Key: "key" + hostile.Draw(t, "key"), Box: []byte("x")}},
+		}
+		b, err := e.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := audit.KindOf(b); got != e.Kind {
+			t.Fatalf("of %s it finds %q", b, got)
+		}
+	})
+}

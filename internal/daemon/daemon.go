@@ -84,10 +84,19 @@ func Run(ctx context.Context, inst *installation.Installation, o Options) error 
 		defer running.Store(false)
 		return inst.Engine.Run(ctx, o.Workers, o.Log)
 	})
-	g.Go(func() error { keys(ctx, inst, o.Log); return nil })
+	rested := make(chan struct{})
+	g.Go(func() error {
+		keys(ctx, inst, o.Log)
+		select {
+		case <-rested: // not in the middle of a start
+			giveBack()
+		case <-ctx.Done():
+		}
+		return nil
+	})
 	g.Go(func() error { checkpoints(ctx, inst, o.Log, o.Checkpoints); return nil })
 	g.Go(func() error {
-		ticks(ctx, inst, o.Log, append(inst.Ticks(), installation.Tick{Name: "answers", Do: srv.Tick}, installation.Tick{Name: "rest", Do: once(giveBack)}))
+		ticks(ctx, inst, o.Log, append(inst.Ticks(), installation.Tick{Name: "answers", Do: srv.Tick}, installation.Tick{Name: "rest", Do: once(func() { giveBack(); close(rested) })}))
 		return nil
 	})
 	// A receiver that hangs holds up nothing but notices.
@@ -178,7 +187,8 @@ func once(do func()) func(context.Context, time.Time) error {
 	return func(context.Context, time.Time) error { first.Do(do); return nil }
 }
 
-// giveBack hands the system what starting took and resting doesn't need.
+// giveBack hands the system what starting, or a look at everything, took and resting
+// doesn't need.
 func giveBack() {
 	debug.FreeOSMemory()
 	forgetProgram()

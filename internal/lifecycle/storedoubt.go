@@ -159,9 +159,12 @@ func (s *Service) storeConfirmations(ctx context.Context) (map[string][]string, 
 		if err != nil {
 			return nil, err
 		}
-		e, err := audit.Decode(r.Entry)
-		if err != nil || e.Kind != "store.confirm" {
+		if audit.KindOf(r.Entry) != "store.confirm" {
 			continue
+		}
+		e, err := audit.Decode(r.Entry)
+		if err != nil {
+			return nil, err
 		}
 		by := s.readable(ctx, r.Index, e).By
 		var f struct{ About string }

@@ -65,7 +65,7 @@ type inventory struct {
 
 // take reads one entry.
 func (i *inventory) take(body []byte) error {
-	kind := kindOf(body)
+	kind := audit.KindOf(body)
 	rows := kind == RowsEntry && bytes.Contains(body, []byte(`"resource`))
 	if !rows && (kind != "step.result" || !bytes.Contains(body, []byte(i.tenant))) {
 		return nil

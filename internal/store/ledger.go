@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -373,7 +372,7 @@ func grown(q reader, d *digester, tree *audit.Tree, size int64, seal string, tak
 
 // take reads one entry.
 func (l *ledger) take(body []byte) error {
-	kind := kindOf(body)
+	kind := audit.KindOf(body)
 	switch kind {
 	case "operation.start", "operation.state", RowsEntry:
 	default:
@@ -429,15 +428,4 @@ func keep(rows map[string]string, name, digest string) {
 	} else {
 		rows[name] = digest
 	}
-}
-
-// kindOf finds an entry's kind without reading the rest; blank if it isn't where it should be.
-func kindOf(body []byte) string {
-	mark := []byte(`,"kind":"`)
-	i := bytes.LastIndex(body, mark) // its data, which stands before it, may have one of its own
-	if i < 0 {
-		return ""
-	}
-	kind, _, _ := bytes.Cut(body[i+len(mark):], []byte(`"`))
-	return string(kind)
 }
