@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+
+	jsonv2 "github.com/go-json-experiment/json"
 )
 
 // Canonical is v as JSON with sorted object keys, no insignificant space and no
@@ -53,7 +55,7 @@ func DecodePlan(body []byte, digest string) (*Plan, error) {
 		return nil, Errorf(Conflict, "plan %s doesn't match its digest (it hashes to %s): it was changed", digest, got)
 	}
 	var p Plan
-	if err := json.Unmarshal(body, &p); err != nil {
+	if err := jsonv2.Unmarshal(body, &p); err != nil { // takes half the time of encoding/json's
 		return nil, Errorf(Invalid, "plan %s: %w", digest, err)
 	}
 	if p.Format < 1 || p.Format > PlanFormat {

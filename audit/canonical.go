@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"strconv"
 	"unicode/utf8"
 )
@@ -117,16 +118,16 @@ func (s *scanner) object(depth int) bool {
 	if s.take('}') {
 		return true
 	}
-	last := ""
+	var last []byte
 	for {
 		key, ok := s.text()
-		if !ok || !plainKey(string(key)) || string(key) <= last || !s.take(':') || !s.value(depth+1) {
+		if !ok || !plainKey(string(key)) || bytes.Compare(key, last) <= 0 || !s.take(':') || !s.value(depth+1) {
 			return false
 		}
 		if s.take('}') {
 			return true
 		}
-		if last = string(key); !s.take(',') {
+		if last = key; !s.take(',') {
 			return false
 		}
 	}

@@ -207,27 +207,26 @@ func (tx *Tx) flushFacts() error {
 	if len(tx.facts) == 0 {
 		return nil
 	}
+	const before, after = `{"rows":{`, `}}`
 	at := tx.at()
-	var b []byte
+	b := append(tx.w.rows[:0], before...)
 	write := func() error {
-		if len(b) == 0 {
-			return nil
-		}
-		e := audit.Entry{Format: audit.Format, At: at, Kind: RowsEntry, Data: append(append([]byte(`{"rows":{`), b...), `}}`...)}
-		b = nil
-		return tx.Log(e)
+		e := audit.Entry{Format: audit.Format, At: at, Kind: RowsEntry, Data: append(b, after...)}
+		return tx.Log(e) // which copies it
 	}
 	for _, name := range slices.Sorted(maps.Keys(tx.facts)) {
 		if len(b) > audit.MaxEntry-1024 {
 			if err := write(); err != nil {
 				return err
 			}
+			b = b[:len(before)]
 		}
-		if len(b) > 0 {
+		if len(b) > len(before) {
 			b = append(b, ',')
 		}
 		b = append(append(append(append(append(b, '"'), name...), `":"`...), tx.facts[name]...), '"')
 	}
+	tx.w.rows = b
 	return write()
 }
 

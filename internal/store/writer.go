@@ -35,6 +35,7 @@ type writer struct {
 	tree    *audit.Tree
 	foreign bool // the log that the tree is of wasn't left so by the program: it is never sealed again
 	digest  *digester
+	rows    []byte                        // the rows' entry that is written, used again
 	salts   map[string]string             // see saltBy
 	last    map[tenure.OperationID]string // on SQLite: which engine committed an operation's steps last
 	max     int
