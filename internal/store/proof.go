@@ -70,7 +70,7 @@ var Unproven = map[string]string{
 const rowsFrom = "rows_from"
 
 // Seal takes the key of the rows' digests, and the clock of the entries that hold them; it is called before the store
-// is used. What an older program wrote is put into the log as it stands, once. From then on the log says how each row
+// is used. What an older program wrote, or has no word on yet, is put into the log as it stands, once. From then on the log says how each row
 // that matters stands. A log that isn't trusted gets no seal for its first.
 func (db *DB) Seal(ctx context.Context, key []byte, now func() time.Time, trusted bool) error {
 	db.key, db.now = slices.Clone(key), now
@@ -78,8 +78,11 @@ func (db *DB) Seal(ctx context.Context, key []byte, now func() time.Time, truste
 		return nil
 	}
 	db.write.digest = newDigester(key)
-	if mark, err := db.Meta(ctx, rowsFrom); err != nil || mark != "" {
+	switch mark, err := db.Meta(ctx, rowsFrom); {
+	case err != nil:
 		return err
+	case mark != "":
+		return db.cover(ctx)
 	}
 	return db.Write(ctx, func(tx *Tx) error {
 		size, _, err := tx.head()
@@ -87,6 +90,9 @@ func (db *DB) Seal(ctx context.Context, key []byte, now func() time.Time, truste
 			return err
 		}
 		if err := tx.baseline(trusted); err != nil {
+			return err
+		}
+		if err := tx.sayParts(false); err != nil {
 			return err
 		}
 		_, err = tx.Exec(`insert into meta (key, value) values ($1, $2)`, rowsFrom, text(size))
