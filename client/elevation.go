@@ -80,7 +80,7 @@ type ElevationFilter struct {
 	Paging
 	State      tenure.ElevationState `query:"state" doc:"only those in this state" enum:"requested,approved,rejected,lapsed,active,ended,revoked"`
 	Kind       tenure.ElevationKind  `query:"kind" doc:"only those of this kind" enum:"elevation,breakglass"`
-	Principal  string                `query:"principal" doc:"only this principal's, by name" maxLength:"100"`
+	Principal  string                `query:"principal" doc:"only this principal's, by id or name" maxLength:"100"`
 	Unreviewed bool                  `query:"unreviewed" doc:"only break-glass that nobody has reviewed"`
 }
 

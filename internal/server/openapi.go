@@ -47,7 +47,7 @@ func (s *Server) describe() {
 // openAPI writes the document, of routes that are registered once more for it: to describe what
 // they answer takes as long as the rest of a server's start, and few ask for it.
 func (s *Server) openAPI() ([]byte, error) {
-	d := &Server{o: s.o, mux: http.NewServeMux(), status: map[string]int{}, streams: map[string]bool{}, describing: true}
+	d := &Server{o: s.o, mux: http.NewServeMux(), status: map[string]int{}, streams: map[string]bool{}, spelled: map[string]spelled{}, describing: true}
 	if err := d.register(); err != nil {
 		return nil, err
 	}
