@@ -93,6 +93,7 @@ func route[P, R any](s *Server, e client.Endpoint[P, R], a Access, f func(ctx co
 	huma.Register(s.api, op, func(ctx context.Context, p *P) (*struct{}, error) {
 		c := callOf(ctx)
 		c.x.reached = true
+		kept(p)
 		out, err := f(ctx, c, p)
 		c.x.answers(status, out, err)
 		return nil, nil
