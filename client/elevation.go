@@ -93,7 +93,7 @@ type ElevationID struct {
 type ElevationApproval struct {
 	ElevationID
 	Body struct {
-		Digest string `json:"digest" doc:"the elevation's, as it was read" maxLength:"100"`
+		Digest string `json:"digest" doc:"the elevation's, as it was read" pattern:"^(sha256:)?[0-9a-f]{64}$" patternDescription:"a digest: sha256: and 64 hexadecimal digits"`
 	}
 }
 

@@ -266,14 +266,10 @@ func refusal(hc huma.Context, _ string, v any) (any, error) {
 			says = append(says, fmt.Sprintf("and %d more", len(m.Errors)-i))
 			break
 		}
-		text := e.Message
-		if e.Location != "" {
-			text = e.Location + ": " + text
-		}
-		says = append(says, text)
+		says = append(says, plainly(e))
 	}
 	if len(says) == 0 {
-		says = []string{m.Detail}
+		says = []string{plainly(&huma.ErrorDetail{Message: m.Detail})}
 	}
 	x := callOf(hc.Context()).x
 	p, _ := x.s.problem(x.r, tenure.Errorf(tenure.Invalid, "the request isn't right: %s", strings.Join(says, "; ")))

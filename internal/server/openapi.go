@@ -42,6 +42,11 @@ func (s *Server) describe() {
 	}
 	delete(doc.Components.Schemas.Map(), "ErrorModel")
 	delete(doc.Components.Schemas.Map(), "ErrorDetail")
+	for _, schema := range doc.Components.Schemas.Map() {
+		for _, p := range schema.Properties {
+			p.PatternDescription = ""
+		}
+	}
 }
 
 // openAPI writes the document, of routes that are registered once more for it: to describe what
@@ -91,6 +96,9 @@ func problems(op *huma.Operation, schema *huma.Schema) {
 		if p.Name == "If-Match" {
 			said[http.StatusPreconditionFailed] = "it has changed since it was read"
 		}
+	}
+	if op.RequestBody != nil {
+		said[http.StatusUnsupportedMediaType] = "the body isn't said to be JSON"
 	}
 	for status, why := range said {
 		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: why, Content: map[string]*huma.MediaType{client.ProblemType: {Schema: schema}}}
