@@ -211,10 +211,10 @@ func (x *exchange) read() error {
 		return tenure.Errorf(tenure.Invalid, "read the request: %w", err)
 	case len(body) > 0 && !isJSON(x.r.Header.Values("Content-Type")):
 		says := "has no Content-Type"
-		if kind := x.r.Header.Get("Content-Type"); kind != "" {
-			says = fmt.Sprintf("is said to be %.80q", kind)
+		if x.r.Header.Get("Content-Type") != "" {
+			says = "is said to be something else"
 		}
-		return &statusError{http.StatusUnsupportedMediaType, tenure.Errorf(tenure.Invalid, "the request's body %s, and it must be JSON", says).WithHint("send Content-Type: application/json")}
+		return &statusError{http.StatusUnsupportedMediaType, tenure.Errorf(tenure.Invalid, "the request's body must be JSON, and it %s", says).WithHint("send Content-Type: application/json")}
 	}
 	x.body = body
 	if len(body) == 0 {

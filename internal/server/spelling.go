@@ -70,7 +70,7 @@ func (s *spelled) add(t reflect.Type) {
 }
 
 // check refuses a value that isn't written as it should be, and an empty one: it
-// would be a filter that says nothing.
+// would be a filter that says nothing. The value isn't repeated: it may be a secret.
 func (s spelled) check(r *http.Request, query url.Values) error {
 	for name, as := range s.query {
 		given, said := query[name]
@@ -79,12 +79,12 @@ func (s spelled) check(r *http.Request, query url.Values) error {
 		case given[0] == "":
 			return tenure.Errorf(tenure.Invalid, "query.%s is empty", name).WithHint("leave it out, or give it a value")
 		case as.right != nil && !as.right(given[0]):
-			return tenure.Errorf(tenure.Invalid, "query.%s is %.40q, which isn't %s", name, given[0], as.means)
+			return tenure.Errorf(tenure.Invalid, "query.%s must be %s", name, as.means)
 		}
 	}
 	for name, as := range s.path {
 		if given := r.PathValue(name); as.right != nil && !as.right(given) {
-			return tenure.Errorf(tenure.Invalid, "path.%s is %.40q, which isn't %s", name, given, as.means)
+			return tenure.Errorf(tenure.Invalid, "path.%s must be %s", name, as.means)
 		}
 	}
 	return nil
