@@ -168,7 +168,7 @@ type AccessEvent struct {
 // AccessEventFilter narrows a listing of access events.
 type AccessEventFilter struct {
 	Kind      string    `query:"kind" doc:"only those of this kind" enum:"signin,signin.refused,refused,elevation.request,breakglass,approval,destructive,hold.release,erase"`
-	Principal string    `query:"principal" maxLength:"100"`
+	Principal string    `query:"principal" doc:"only this principal's, by id or name" maxLength:"100"`
 	From      time.Time `query:"from"`
 	Limit     int       `query:"limit" minimum:"1" maximum:"500" default:"100"`
 }

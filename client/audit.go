@@ -42,9 +42,9 @@ type LogFilter struct {
 	Index     int64  `query:"index" doc:"begin with this entry" minimum:"0"`
 	Tenant    string `query:"tenant" doc:"only those of this tenant" maxLength:"64"`
 	Operation string `query:"operation" doc:"only those of this operation" maxLength:"64"`
-	Kind      string `query:"kind" doc:"only those of this kind, such as tenant.move; store.rows, which say how rows stand, come only when they are asked for" maxLength:"64" pattern:"^[a-z]+[.][a-z._]+$" patternDescription:"noun.what"`
-	From      string `query:"from" doc:"only those at or after this moment (RFC 3339)"`
-	To        string `query:"to" doc:"only those before this moment (RFC 3339)"`
+	Kind      string `query:"kind" doc:"only those of this kind, such as tenant.move; store.rows, which say how rows stand, come only when they are asked for" maxLength:"64" pattern:"^[a-z._]+$" patternDescription:"noun.what"`
+	From      string `query:"from" doc:"only those at or after this moment (RFC 3339)" format:"date-time"`
+	To        string `query:"to" doc:"only those before this moment (RFC 3339)" format:"date-time"`
 }
 
 // EntryParams name an entry of the log.

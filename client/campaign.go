@@ -48,7 +48,7 @@ type CampaignID struct {
 type ReviewItemFilter struct {
 	CampaignID
 	Paging
-	Reviewer string `query:"reviewer" doc:"only this reviewer's, by name" maxLength:"100"`
+	Reviewer string `query:"reviewer" doc:"only this reviewer's, by id or name" maxLength:"100"`
 	Open     bool   `query:"open" doc:"only those that aren't answered"`
 }
 

@@ -80,7 +80,7 @@ type ElevationFilter struct {
 	Paging
 	State      tenure.ElevationState `query:"state" doc:"only those in this state" enum:"requested,approved,rejected,lapsed,active,ended,revoked"`
 	Kind       tenure.ElevationKind  `query:"kind" doc:"only those of this kind" enum:"elevation,breakglass"`
-	Principal  string                `query:"principal" doc:"only this principal's, by name" maxLength:"100"`
+	Principal  string                `query:"principal" doc:"only this principal's, by id or name" maxLength:"100"`
 	Unreviewed bool                  `query:"unreviewed" doc:"only break-glass that nobody has reviewed"`
 }
 
@@ -93,7 +93,7 @@ type ElevationID struct {
 type ElevationApproval struct {
 	ElevationID
 	Body struct {
-		Digest string `json:"digest" doc:"the elevation's, as it was read" maxLength:"100"`
+		Digest string `json:"digest" doc:"the elevation's, as it was read" pattern:"^(sha256:)?[0-9a-f]{64}$" patternDescription:"a digest: sha256: and 64 hexadecimal digits"`
 	}
 }
 

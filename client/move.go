@@ -50,7 +50,7 @@ type MoveID struct {
 type DecideMoveParams struct {
 	MoveID
 	Body struct {
-		Digest string `json:"digest,omitempty" doc:"of the move that was read" maxLength:"80"`
+		Digest string `json:"digest,omitempty" doc:"of the move that was read" pattern:"^(sha256:)?[0-9a-f]{64}$" patternDescription:"a digest: sha256: and 64 hexadecimal digits"`
 		Note   string `json:"note,omitempty" doc:"1,000 bytes at most" maxLength:"1000"`
 	}
 }

@@ -83,7 +83,7 @@ type GateParams struct {
 	OperationChange
 	Body struct {
 		Gate   string `json:"gate,omitempty"`
-		Digest string `json:"digest,omitempty" doc:"of the plan that was read"`
+		Digest string `json:"digest,omitempty" doc:"of the plan that was read" pattern:"^(sha256:)?[0-9a-f]{64}$" patternDescription:"a digest: sha256: and 64 hexadecimal digits"`
 		Note   string `json:"note,omitempty"`
 	}
 }

@@ -66,7 +66,7 @@ func (b SignedBody) Signs() string {
 
 // Signed is the body of a signature.
 type Signed struct {
-	Digest string `json:"digest,omitempty" doc:"of what was read" maxLength:"80"`
+	Digest string `json:"digest,omitempty" doc:"of what was read" pattern:"^(sha256:)?[0-9a-f]{64}$" patternDescription:"a digest: sha256: and 64 hexadecimal digits"`
 }
 
 const exampleDigest = `{"digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}`

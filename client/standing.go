@@ -26,7 +26,7 @@ type StandingProposal struct {
 type StandingReviewParams struct {
 	StandingParams
 	Body struct {
-		Digest string `json:"digest" doc:"of the rule that was read" maxLength:"80"`
+		Digest string `json:"digest" doc:"of the rule that was read" pattern:"^(sha256:)?[0-9a-f]{64}$" patternDescription:"a digest: sha256: and 64 hexadecimal digits"`
 	}
 }
 

@@ -119,6 +119,9 @@ func witnessed(ctx context.Context, spec string) ([][]byte, error) {
 	}
 	var all [][]byte
 	if f, ok := w.(*witness.File); ok {
+		if !f.Exists() {
+			return nil, tenure.Errorf(tenure.Invalid, "the witness: there is no file %s", spec)
+		}
 		all, err = f.All(ctx)
 	} else {
 		var latest []byte

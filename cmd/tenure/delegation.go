@@ -19,7 +19,7 @@ func (a *app) delegation() *cobra.Command {
 func (a *app) delegationGive() *cobra.Command {
 	var p client.NewDelegation
 	var from, until string
-	var tenants []string
+	var over scopeFlags
 	b := &p.Body
 	cmd := command("give PERSON --until DATE --reason REASON", "Let another person give your approvals for a while", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 		b.To = args[0]
@@ -32,24 +32,22 @@ func (a *app) delegationGive() *cobra.Command {
 				return err
 			}
 		}
-		for _, t := range tenants {
-			id, err := tenure.ParseID[tenure.TenantID](t)
-			if err != nil {
-				return err
-			}
-			b.Scope.Tenants = append(b.Scope.Tenants, id)
+		s, err := a.writing(cmd.Context())
+		if err != nil {
+			return err
 		}
-		d, err := ask(cmd.Context(), a, client.Delegate, p)
+		defer s.close()
+		if b.Scope, err = over.scope(cmd.Context(), s); err != nil {
+			return err
+		}
+		d, err := client.Delegate.Call(cmd.Context(), s.Client, p)
 		if err != nil {
 			return err
 		}
 		return a.show(d, func(o *page) { printDelegation(o, d) })
 	})
 	f := cmd.Flags()
-	f.BoolVar(&b.Scope.All, "all-tenants", false, "over all tenants")
-	f.StringSliceVar(&tenants, "tenant", nil, "over this tenant, by its id (may be repeated)")
-	f.StringSliceVar(&b.Scope.Tiers, "tier", nil, "over this tier (may be repeated)")
-	f.StringSliceVar(&b.Scope.Labels, "label", nil, "over tenants with this label, key=value (may be repeated)")
+	over.add(cmd)
 	f.StringVar(&b.Reason, "reason", "", "why")
 	f.StringVar(&from, "from", "", "when it begins: a date, or RFC 3339 (default now)")
 	f.StringVar(&until, "until", "", "when it ends: a date, or RFC 3339; within 90 days")

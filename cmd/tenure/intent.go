@@ -41,6 +41,7 @@ type intentFlags struct {
 	params      []string
 	paramsFile  string
 	features    []string
+	labels      []string
 	contractEnd string
 }
 
@@ -63,6 +64,7 @@ func (f *intentFlags) register(cmd *cobra.Command, kind tenure.OperationKind) {
 	case tenure.Onboard:
 		fl.StringVar(&f.in.Organization, "organization", "", "the customer's legal entity")
 		fl.StringVar(&f.in.Contact, "contact", "", "who asked on the customer's side")
+		fl.StringArrayVar(&f.labels, "label", nil, "a label, as key=value (repeatable)")
 	case tenure.Repair:
 		fl.BoolVar(&f.in.Reissue, "reissue", false, "issue new credentials too")
 	case tenure.Revoke:
@@ -93,6 +95,16 @@ func (f *intentFlags) intent(ctx context.Context, a *app, s *session, tenant str
 	}
 	if in.Features, err = parseFeatures(f.features); err != nil {
 		return in, err
+	}
+	for _, l := range f.labels {
+		if key, _, set := strings.Cut(l, "="); !set || key == "" {
+			return in, tenure.Errorf(tenure.Invalid, "%q is no label", clip(l, 80)).WithHint("write it as key=value")
+		}
+	}
+	if len(f.labels) > 0 {
+		if in.Labels, err = relabelled(nil, f.labels); err != nil {
+			return in, err
+		}
 	}
 	if f.paramsFile != "" {
 		if in.Parameters, err = a.readParameters(f.paramsFile); err != nil {

@@ -93,6 +93,8 @@ type Service struct {
 // New puts a service together. It opens no system yet: each is opened when it is
 // first needed.
 func New(ctx context.Context, o Options) (*Service, error) {
+	exact := o.Now
+	o.Now = func() time.Time { return exact().UTC().Truncate(time.Microsecond) } // what a store keeps of it
 	s := &Service{o: o, systems: make(map[string]*connector.System), look: &hygiene.Looker{DB: o.DB, Now: o.Now}}
 	s.look.System = s.system
 	if o.Budget.Person <= 0 {
@@ -160,7 +162,7 @@ func (s *Service) Close() {
 }
 
 // Now is the service's time, in whole microseconds UTC.
-func (s *Service) Now() time.Time { return s.o.Now().UTC().Truncate(time.Microsecond) }
+func (s *Service) Now() time.Time { return s.o.Now() }
 
 // Installation is the installation's id.
 func (s *Service) Installation() tenure.InstallationID { return s.o.Installation }

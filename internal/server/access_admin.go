@@ -138,7 +138,11 @@ func explainDecision(ctx context.Context, c *Call, p *client.DecisionParams) (te
 }
 
 func listAccessEvents(ctx context.Context, c *Call, p *client.AccessEventFilter) ([]client.AccessEvent, error) {
-	list, err := c.Governor.AccessEvents(ctx, p.Kind, p.Principal, p.From, p.Limit)
+	who, err := c.person(ctx, p.Principal)
+	if err != nil {
+		return nil, err
+	}
+	list, err := c.Governor.AccessEvents(ctx, p.Kind, who, p.From, p.Limit)
 	if err == nil && len(list) == 0 {
 		err = c.knownPerson(ctx, p.Principal)
 	}

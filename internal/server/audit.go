@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 	"time"
@@ -32,10 +33,16 @@ func verifyAudit(ctx context.Context, c *Call, _ *client.None) (client.AuditRepo
 // limit and still have a next.
 const maxScan = 20_000
 
+// logPlace is where a page of the log ended, and whether the filter has met anything.
+type logPlace struct {
+	At  int64 `json:"a"`
+	Met bool  `json:"m,omitempty"`
+}
+
 func readLog(ctx context.Context, c *Call, p *client.LogFilter) (client.Page[client.LogEntry], error) {
 	out := client.Page[client.LogEntry]{Items: []client.LogEntry{}}
-	from := p.Index
-	if err := c.after(p.Cursor, &from); err != nil {
+	place := logPlace{At: p.Index}
+	if err := c.after(p.Cursor, &place); err != nil {
 		return out, err
 	}
 	pick, err := c.picker(ctx, p)
@@ -44,12 +51,12 @@ func readLog(ctx context.Context, c *Call, p *client.LogFilter) (client.Page[cli
 	}
 	n, scanned := limitOf(p.Paging), 0
 	for scanned < maxScan {
-		lot, err := c.Service.Log(ctx, from, n, "")
+		lot, err := c.Service.Log(ctx, place.At, n, "")
 		if err != nil {
 			return out, err
 		}
 		for _, e := range lot {
-			from = e.Index + 1
+			place.At = e.Index + 1
 			ok, err := pick(e)
 			if err != nil {
 				return out, err
@@ -57,17 +64,21 @@ func readLog(ctx context.Context, c *Call, p *client.LogFilter) (client.Page[cli
 			if !ok {
 				continue
 			}
+			place.Met = true
 			if out.Items = append(out.Items, client.LogEntry(e)); len(out.Items) == n {
-				out.Next = c.cursor(from)
+				out.Next = c.cursor(place)
 				return out, nil
 			}
 		}
 		if scanned += len(lot); len(lot) < n {
-			return out, nil
+			if !place.Met {
+				err = cmp.Or(knownKind(p.Kind), c.knownOperation(ctx, p.Operation))
+			}
+			return out, err
 		}
 		n = max(n, maxPage)
 	}
-	out.Next = c.cursor(from)
+	out.Next = c.cursor(place)
 	return out, nil
 }
 

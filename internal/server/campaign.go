@@ -99,7 +99,10 @@ func listReviewItems(ctx context.Context, c *Call, p *client.ReviewItemFilter) (
 		return out, err
 	}
 	n := limitOf(p.Paging)
-	f.Reviewer, f.Open, f.Limit = p.Reviewer, p.Open, n+1
+	if f.Reviewer, err = c.person(ctx, p.Reviewer); err != nil {
+		return out, err
+	}
+	f.Open, f.Limit = p.Open, n+1
 	list, err := c.Governor.ReviewItems(ctx, f)
 	if err == nil && len(list) == 0 {
 		err = c.knownPerson(ctx, p.Reviewer)

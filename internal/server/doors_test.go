@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strconv"
@@ -94,11 +95,20 @@ func TestMediaTypes(t *testing.T) {
 	srv := newServer(t, newService(t))
 	for kind, want := range map[string]int{
 		"application/json": 201, "application/json; charset=utf-8": 201, "Application/JSON;charset=UTF-8": 201,
-		"application/jsonp": 400, "application/json; charset=latin1": 400, "text/plain": 400, "application/x-www-form-urlencoded": 400, "application/json; charset": 400,
+		"application/jsonp": 415, "application/json; charset=latin1": 415, "text/plain": 415, "application/x-www-form-urlencoded": 415, "application/json; charset": 415, "": 415,
 	} {
 		code, _, body := do(t, srv.LocalHandler(), "POST", client.AddSystem.Path, `{"name":"main"}`, with(tester, "Content-Type", kind))
-		if ok := code/100 == 2; ok != (want/100 == 2) && (ok || code == 400) != (want/100 == 2) {
-			t.Errorf("%s: %d %s", kind, code, body)
+		if (code == 415) != (want == 415) || code == 415 && !strings.Contains(parseProblem(t, body).Detail, "must be JSON") {
+			t.Errorf("%q: %d %s", kind, code, body)
+		}
+	}
+	for _, kinds := range [][]string{nil, {"application/json", "text/plain"}} {
+		r := httptest.NewRequest("POST", client.AddSystem.Path, strings.NewReader(`{"name":"main"}`))
+		r.Header.Set(client.PrincipalHeader, "tester")
+		r.Header["Content-Type"] = kinds
+		w := httptest.NewRecorder()
+		if srv.LocalHandler().ServeHTTP(w, r); w.Code != 415 {
+			t.Errorf("%v: %d %s", kinds, w.Code, w.Body)
 		}
 	}
 }
@@ -122,6 +132,11 @@ func TestQueriesReadOneWay(t *testing.T) {
 					t.Errorf("%s?%s=%s: %d %.200s", d.ID, p.Name, v, code, body)
 				}
 			}
+		}
+	}
+	for path, want := range map[string]int{"0": 200, "01": 400, "00": 400, "+0": 400, "-0": 400, "0x0": 400} {
+		if code, _, body := do(t, srv.LocalHandler(), "GET", "/v1/audit/entries/"+path, "", tester); code != want || code == 400 && !strings.Contains(body, "path.index") {
+			t.Errorf("the entry %s: %d %s", path, code, body)
 		}
 	}
 	for _, v := range []string{"%ff", "a%00b"} {
@@ -304,6 +319,17 @@ func TestVerbs(t *testing.T) {
 	s := newService(t)
 	srv := newServer(t, s)
 	seen := plant(t, s, "alder", "gold", "ordinary")
+	for _, path := range []string{"/v1", "/v1/", "/v1/nothing"} {
+		for _, verb := range []string{"GET", "HEAD", "POST", "OPTIONS"} {
+			code, header, _ := do(t, srv.LocalHandler(), verb, path, "", tester)
+			if code != 404 || header.Get("Content-Type") != client.ProblemType || header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s %s: %d %v", verb, path, code, header)
+			}
+		}
+		if code, _, _ := do(t, srv.Handler(), "GET", path, "", nil); code != 401 {
+			t.Errorf("GET %s of a stranger: %d", path, code)
+		}
+	}
 	verbs := map[string][]string{"/healthz": {"GET"}, "/readyz": {"GET"}, "/openapi.json": {"GET"}}
 	for _, d := range documentedRoutes(t, srv) {
 		verbs[d.at(seen)] = append(verbs[d.at(seen)], d.verb)
@@ -328,7 +354,7 @@ func TestVerbs(t *testing.T) {
 				}
 			case verb == "HEAD" && slices.Contains(has, "HEAD"):
 				if strings.HasSuffix(path, "/events") {
-					if code != 200 || header.Get("Content-Type") != "text/event-stream" || body != "" {
+					if code != 200 || header.Get("Content-Type") != "text/event-stream" || header.Get("ETag") != "" || header.Get("Content-Length") != "" || body != "" {
 						t.Errorf("HEAD %s: %d %v %q", path, code, header, body)
 					}
 					continue

@@ -108,7 +108,11 @@ func elevationLog(ctx context.Context, c *Call, p *client.ElevationEntries) (cli
 }
 
 func listElevations(ctx context.Context, c *Call, p *client.ElevationFilter) (client.Page[client.Elevation], error) {
-	f := store.ElevationFilter{Principal: p.Principal, State: p.State, Kind: p.Kind, Unreviewed: p.Unreviewed, Limit: limitOf(p.Paging) + 1}
+	who, err := c.person(ctx, p.Principal)
+	if err != nil {
+		return client.Page[client.Elevation]{}, err
+	}
+	f := store.ElevationFilter{Principal: who, State: p.State, Kind: p.Kind, Unreviewed: p.Unreviewed, Limit: limitOf(p.Paging) + 1}
 	if err := c.after(p.Cursor, &f.Before); err != nil {
 		return client.Page[client.Elevation]{}, err
 	}

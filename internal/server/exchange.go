@@ -184,7 +184,11 @@ func (x *exchange) enter(ctx context.Context, rt Route) error {
 	if err != nil {
 		return err
 	}
-	if err := query(x.r.URL.RawQuery); err != nil {
+	values, err := query(x.r.URL.RawQuery)
+	if err == nil {
+		err = x.s.spelled[rt.Name].check(x.r, values)
+	}
+	if err != nil {
 		return err
 	}
 	if !isText(x.r.URL.Path) {
@@ -205,8 +209,12 @@ func (x *exchange) read() error {
 		return tenure.Errorf(tenure.Invalid, "the request is longer than %d bytes", big.Limit)
 	case err != nil:
 		return tenure.Errorf(tenure.Invalid, "read the request: %w", err)
-	case len(body) > 0 && !isJSON(x.r.Header.Get("Content-Type")):
-		return tenure.Errorf(tenure.Invalid, "the request's body is JSON, and its Content-Type says otherwise").WithHint("send Content-Type: application/json")
+	case len(body) > 0 && !isJSON(x.r.Header.Values("Content-Type")):
+		says := "has no Content-Type"
+		if x.r.Header.Get("Content-Type") != "" {
+			says = "is said to be something else"
+		}
+		return &statusError{http.StatusUnsupportedMediaType, tenure.Errorf(tenure.Invalid, "the request's body must be JSON, and it %s", says).WithHint("send Content-Type: application/json")}
 	}
 	x.body = body
 	if len(body) == 0 {
@@ -215,32 +223,32 @@ func (x *exchange) read() error {
 	return tenure.CheckJSON(body)
 }
 
-// isJSON says whether a Content-Type is of JSON in UTF-8, as a blank one is.
-func isJSON(kind string) bool {
-	if kind == "" {
-		return true
+// isJSON says whether a request has one Content-Type, and that of JSON in UTF-8.
+func isJSON(kinds []string) bool {
+	if len(kinds) != 1 {
+		return false
 	}
-	media, params, err := mime.ParseMediaType(kind)
+	media, params, err := mime.ParseMediaType(kinds[0])
 	charset, said := params["charset"]
 	return err == nil && media == "application/json" && (!said || strings.EqualFold(charset, "utf-8"))
 }
 
 // query refuses what could be read in two ways: a name that is given twice, and
 // escapes that name no text.
-func query(raw string) error {
+func query(raw string) (url.Values, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return tenure.Errorf(tenure.Invalid, "the query isn't right: %w", err)
+		return nil, tenure.Errorf(tenure.Invalid, "the query isn't right: %w", err)
 	}
 	for name, v := range values {
 		switch {
 		case len(v) > 1:
-			return tenure.Errorf(tenure.Invalid, "query.%.40s is given %d times", name, len(v)).WithHint("give it once")
+			return nil, tenure.Errorf(tenure.Invalid, "query.%.40s is given %d times", name, len(v)).WithHint("give it once")
 		case !isText(name + v[0]):
-			return tenure.Errorf(tenure.Invalid, "query.%.40q isn't text in UTF-8", name)
+			return nil, tenure.Errorf(tenure.Invalid, "query.%.40q isn't text in UTF-8", name)
 		}
 	}
-	return nil
+	return values, nil
 }
 
 // isText says whether s is UTF-8 without a NUL, which no text of a store holds.
@@ -258,14 +266,10 @@ func refusal(hc huma.Context, _ string, v any) (any, error) {
 			says = append(says, fmt.Sprintf("and %d more", len(m.Errors)-i))
 			break
 		}
-		text := e.Message
-		if e.Location != "" {
-			text = e.Location + ": " + text
-		}
-		says = append(says, text)
+		says = append(says, plainly(e))
 	}
 	if len(says) == 0 {
-		says = []string{m.Detail}
+		says = []string{plainly(&huma.ErrorDetail{Message: m.Detail})}
 	}
 	x := callOf(hc.Context()).x
 	p, _ := x.s.problem(x.r, tenure.Errorf(tenure.Invalid, "the request isn't right: %s", strings.Join(says, "; ")))

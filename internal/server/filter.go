@@ -5,12 +5,35 @@ import (
 	"slices"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
 // unknown refuses a filter's value that nothing bears: an empty list would hide a slip.
 func unknown(noun, value string) error {
 	return tenure.Errorf(tenure.Invalid, "there is no %s %q", noun, value).WithHint("mend the filter, or leave it out")
+}
+
+// person is the name of who is meant, by id or any spelling of the name, as far as the
+// caller may know whom there is: lists are narrowed by names. One that isn't found
+// stays as it is.
+func (c *Call) person(ctx context.Context, who string) (string, error) {
+	switch {
+	case who == "":
+		return "", nil
+	case who == string(c.Caller.Principal), tenure.SamePerson(who, c.By()):
+		return c.By(), nil
+	case c.Require(ctx, tenure.AccessRead, tenure.Target{}) != nil:
+		return who, nil
+	}
+	p, _, err := c.Governor.Principal(ctx, who)
+	switch {
+	case err == nil:
+		return p.Name, nil
+	case tenure.CodeOf(err) == tenure.NotFound:
+		return who, nil
+	}
+	return "", err
 }
 
 // knownPerson refuses the name or id of nobody, to who may know whom there is. It is
@@ -25,6 +48,31 @@ func (c *Call) knownPerson(ctx context.Context, who string) error {
 		return unknown("principal", who)
 	}
 	return err
+}
+
+// knownOperation refuses an operation that isn't there, or not for the caller, for a
+// list that came out empty.
+func (c *Call) knownOperation(ctx context.Context, id string) error {
+	if id == "" {
+		return nil
+	}
+	t, err := lookups[OfOperation](ctx, c.server, id)
+	if err == nil {
+		err = c.Require(ctx, c.access.Permission, t)
+	}
+	if tenure.CodeOf(err) == tenure.NotFound {
+		err = notThere(OfOperation, id)
+	}
+	return err
+}
+
+// knownKind refuses a kind of entries that nothing writes, for a list that came out
+// empty: a log of another build may have others.
+func knownKind(kind string) error {
+	if kind == "" || slices.Contains(audit.Kinds(), kind) {
+		return nil
+	}
+	return unknown("kind of entries", kind)
 }
 
 // knownSystem refuses the name of no system, for a list that came out empty.

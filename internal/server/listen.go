@@ -14,6 +14,10 @@ import (
 	"github.com/tenurehq/tenure/client"
 )
 
+// maxHead is how many bytes a request may have before its body: the request's line, its
+// headers, and the blank line at their end.
+const maxHead = 16 << 10
+
 const drainLimit = 30 * time.Second // of the calls under way when the server is told to stop
 
 // Listen says where a server answers.
@@ -83,7 +87,7 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      callLimit + 10*time.Second,
 		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    16 << 10,
+		MaxHeaderBytes:    maxHead - 4096, // net/http adds as many, for a reader's buffer
 		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelWarn),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -28,6 +29,7 @@ func raw[P any](s *Server, e client.Endpoint[P, []byte], a Access, kind string, 
 		Description: "The file, as C2SP tlog-tiles has it",
 		Content:     map[string]*huma.MediaType{strings.Split(kind, ";")[0]: {Schema: &huma.Schema{Type: "string", Format: "binary"}}},
 	}}
+	s.spelled[e.Name] = spelledIn(reflect.TypeFor[P]())
 	huma.Register(s.api, op, func(ctx context.Context, p *P) (*struct{}, error) {
 		c := callOf(ctx)
 		c.x.reached = true

@@ -42,12 +42,17 @@ func (s *Server) describe() {
 	}
 	delete(doc.Components.Schemas.Map(), "ErrorModel")
 	delete(doc.Components.Schemas.Map(), "ErrorDetail")
+	for _, schema := range doc.Components.Schemas.Map() {
+		for _, p := range schema.Properties {
+			p.PatternDescription = ""
+		}
+	}
 }
 
 // openAPI writes the document, of routes that are registered once more for it: to describe what
 // they answer takes as long as the rest of a server's start, and few ask for it.
 func (s *Server) openAPI() ([]byte, error) {
-	d := &Server{o: s.o, mux: http.NewServeMux(), status: map[string]int{}, streams: map[string]bool{}, describing: true}
+	d := &Server{o: s.o, mux: http.NewServeMux(), status: map[string]int{}, streams: map[string]bool{}, spelled: map[string]spelled{}, describing: true}
 	if err := d.register(); err != nil {
 		return nil, err
 	}
@@ -91,6 +96,9 @@ func problems(op *huma.Operation, schema *huma.Schema) {
 		if p.Name == "If-Match" {
 			said[http.StatusPreconditionFailed] = "it has changed since it was read"
 		}
+	}
+	if op.RequestBody != nil {
+		said[http.StatusUnsupportedMediaType] = "the body isn't said to be JSON"
 	}
 	for status, why := range said {
 		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: why, Content: map[string]*huma.MediaType{client.ProblemType: {Schema: schema}}}

@@ -88,10 +88,12 @@ type answered[R any] struct{ Body R }
 // route registers an endpoint with who may use it and what answers it.
 func route[P, R any](s *Server, e client.Endpoint[P, R], a Access, f func(ctx context.Context, c *Call, p *P) (R, error)) {
 	op := s.operation(e.Name, e.Verb, e.Path, e.Summary, e.Example, e.Once, a)
+	s.spelled[e.Name] = spelledIn(reflect.TypeFor[P]())
 	status := s.answers(&op, reflect.TypeFor[answered[R]]())
 	huma.Register(s.api, op, func(ctx context.Context, p *P) (*struct{}, error) {
 		c := callOf(ctx)
 		c.x.reached = true
+		kept(p)
 		out, err := f(ctx, c, p)
 		c.x.answers(status, out, err)
 		return nil, nil
@@ -137,15 +139,10 @@ func stream[P any](s *Server, e client.Endpoint[P, client.Stream], a Access, f f
 		Description: "Server-sent events; the id of each is the index of its audit entry",
 		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}},
 	}}
-	s.streams[e.Name] = true
+	s.streams[e.Name], s.spelled[e.Name] = true, spelledIn(reflect.TypeFor[P]())
 	huma.Register(s.api, op, func(ctx context.Context, p *P) (*struct{}, error) {
 		c := callOf(ctx)
 		c.x.reached = true
-		if c.x.r.Method == http.MethodHead {
-			c.x.header.Set("Content-Type", "text/event-stream")
-			c.x.SetStatus(http.StatusOK)
-			return nil, nil
-		}
 		send := &sender{x: c.x}
 		if err := f(ctx, c, p, send); err != nil && !send.begun {
 			c.x.fail(err)

@@ -51,7 +51,8 @@ type Server struct {
 	routes  []Route
 	status  map[string]int  // of routes that don't answer 200
 	streams map[string]bool // routes that stream
-	broken  error           // the first route that doesn't say what it must
+	spelled map[string]spelled
+	broken  error // the first route that doesn't say what it must
 }
 
 // New makes the server. A route that doesn't say who may use it is Internal: the
@@ -62,7 +63,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		o: o, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), limits: newLimits(o.Service.Now, o.Rate, o.Burst),
-		replays: &replays{now: o.Service.Now, db: o.Service.Engine.DB}, status: map[string]int{}, streams: map[string]bool{},
+		replays: &replays{now: o.Service.Now, db: o.Service.Engine.DB}, status: map[string]int{}, streams: map[string]bool{}, spelled: map[string]spelled{},
 	}
 	s.tail = newTail(s.db(), o.Governor)
 	if err := s.register(); err != nil {
@@ -121,7 +122,7 @@ func (s *Server) outermost(h http.Handler) http.Handler {
 		id := newRequestID()
 		w.Header().Set("Tenure-Request-Id", id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if strings.HasPrefix(r.URL.Path, "/v1/") {
+		if inAPI(r) {
 			w.Header().Set("Cache-Control", "no-store")
 		}
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, id))
@@ -129,6 +130,9 @@ func (s *Server) outermost(h http.Handler) http.Handler {
 		h.ServeHTTP(w, r)
 	})
 }
+
+// inAPI says whether a request is to the API, where only who is known is answered.
+func inAPI(r *http.Request) bool { return r.URL.Path == "/v1" || strings.HasPrefix(r.URL.Path, "/v1/") }
 
 // mount puts what isn't a route beside them.
 func (s *Server) mount() {
@@ -144,7 +148,7 @@ func (s *Server) mount() {
 	})
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "alive\n") })
 	s.mux.HandleFunc("GET /readyz", s.ready)
-	for _, path := range []string{"/v1/", "/openapi.json", "/healthz", "/readyz"} {
+	for _, path := range []string{"/v1", "/v1/", "/openapi.json", "/healthz", "/readyz"} {
 		s.mux.HandleFunc(path, s.nothing)
 	}
 	if s.o.Metrics != nil {
@@ -177,7 +181,7 @@ func (s *Server) nothing(w http.ResponseWriter, r *http.Request) {
 	if allow != "" {
 		err = &statusError{http.StatusMethodNotAllowed, tenure.Errorf(tenure.Invalid, "%s doesn't take %s", r.URL.Path, r.Method).WithHint("it takes %s", allow)}
 	}
-	if strings.HasPrefix(r.URL.Path, "/v1/") {
+	if inAPI(r) {
 		if _, who := s.identify(r, false); who != nil {
 			err = who
 		}

@@ -86,6 +86,9 @@ func listStarts(ctx context.Context, c *Call, p *client.StartFilter) (client.Pag
 		f.Standing = id
 	}
 	list, err := c.Service.StandingStarts(ctx, f)
+	if err == nil && len(list) == 0 && f.Standing != "" {
+		_, err = c.Service.Standing(ctx, f.Standing) // not found, if there is none
+	}
 	if err != nil {
 		return out, err
 	}

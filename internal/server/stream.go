@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -237,9 +238,15 @@ func (s *sender) begin() {
 	s.x.w.WriteHeader(http.StatusOK)
 }
 
+// errHead ends a stream of which only the head is wanted.
+var errHead = errors.New("only the head of the stream is wanted")
+
 // send writes and flushes.
 func (s *sender) send(raw []byte) error {
 	s.begin()
+	if s.x.r.Method == http.MethodHead {
+		return errHead
+	}
 	return letGo(s.x.w, func() error {
 		if _, err := s.x.w.Write(raw); err != nil {
 			return err

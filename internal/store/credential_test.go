@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -315,6 +316,24 @@ func TestOneTimeIsUsedOnce(t *testing.T) {
 			if err := try(); tenure.CodeOf(err) != tenure.Unauthorized {
 				t.Errorf("%s: %v", what, err)
 			}
+		}
+	})
+}
+
+// A row's key is named so that a terminal shows it: bytes as hexadecimal digits.
+func TestRowsAreNamedInPlainLetters(t *testing.T) {
+	onBoth(t, func(t *testing.T, f *fixture) {
+		o := store.OneTime{Hash: sum("x"), Purpose: "device", Code: "X", CreatedAt: start, ExpiresAt: start.Add(time.Hour)}
+		f.write(func(tx *store.Tx) error { return tx.SaveOneTime(o) })
+		var says []string
+		f.must(f.Proven(t.Context(), func(p store.Proven) error {
+			if strings.HasPrefix(p.Says, "one_time ") {
+				says = append(says, p.Says)
+			}
+			return nil
+		}))
+		if d := cmp.Diff([]string{fmt.Sprintf("one_time %x", sum("x"))}, says); d != "" {
+			t.Errorf("a row is named (-want +got):\n%s", d)
 		}
 	})
 }

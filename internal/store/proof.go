@@ -3,9 +3,13 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Unproven is the columns that the log says nothing of, by "table.column" or by "table.*", and the tables whose rows
@@ -181,17 +185,24 @@ func (f *fact) proven(q querier, d *digester, where string, args []any, salt fun
 	})
 }
 
-// label names a row for people: its table, and its key as it stands.
+// label names a row for people: its table, and its key as it stands; bytes are written
+// in hexadecimal digits, and what could steer a terminal in quotes.
 func (f *fact) label(key []any) string {
 	out := f.table + " "
 	for i, v := range key {
 		if i > 0 {
 			out += "/"
 		}
-		if n, ok := v.(int64); ok {
+		raw := asText(v)
+		switch n, ok := v.(int64); {
+		case ok:
 			out += text(n)
-		} else {
-			out += asText(v)
+		case f.types[i] == "[]uint8":
+			out += hex.EncodeToString([]byte(raw))
+		case strings.ContainsFunc(raw, func(r rune) bool { return !unicode.IsPrint(r) }) || !utf8.ValidString(raw):
+			out += strconv.Quote(raw)
+		default:
+			out += raw
 		}
 	}
 	return out

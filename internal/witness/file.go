@@ -27,6 +27,12 @@ type File struct {
 // NewFile is the witness in the file at path, which Publish makes if need be.
 func NewFile(path string) *File { return &File{path: path} }
 
+// Exists says whether anything stands at the witness's path.
+func (f *File) Exists() bool {
+	_, err := os.Lstat(f.path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // Latest reads the last checkpoint that is whole. Junk before it is Invalid.
 func (f *File) Latest(context.Context) ([]byte, error) {
 	f.mu.Lock()
