@@ -37,7 +37,7 @@ session.begin session.revoke
 sought.end
 standing.end standing.propose standing.review standing.seen
 step.reopened step.result step.retry
-store.rows
+store.confirm store.parts store.rows
 system.add
 task.done
 tenant.forget tenant.labels tenant.move tenant.request
