@@ -116,6 +116,7 @@ var modules = []module{
 	{"golang.org/x/text", []string{".", "connector/relational", "internal/lookalike"}, []string{"*"}, "names and keys that are written alike are found"},
 	{"golang.org/x/time", []string{"internal/server"}, []string{"*"}, "a principal's requests are limited"},
 	{"github.com/google/go-cmp", []string{"connector/connectortest", "internal/schematest"}, []string{"*"}, "it compares in tests"},
+	{"github.com/go-json-experiment/json", []string{"internal/store"}, nil, "plans are decoded in half the time of encoding/json"},
 	{"github.com/jackc/pgx/v5", []string{"bench", "connector/postgres", "internal/demo", "internal/postgrestest", "internal/store"}, []string{"*"}, "PostgreSQL is spoken by the store, by its connector, and by who looks from outside"},
 	{"github.com/pressly/goose/v3", []string{"internal/store"}, nil, "migrations are the store's"},
 	{"github.com/rogpeppe/go-internal", nil, []string{"cmd/*"}, "testscript tells the commands' stories"},

