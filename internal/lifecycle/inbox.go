@@ -198,18 +198,18 @@ func (s *Service) inboxGate(ctx context.Context, c tenure.Caller, g *store.Waiti
 	signed := g.Words(g.Signed, now)
 	gate := g.Gate
 	if g.Action == tenure.ActRetention {
-		gate.Approvals = 2
+		gate.Approvals = retentionDeciders
 	}
 	sign := tenure.Signing{Approval: tenure.Approval{Operation: g.Operation, Step: g.Step, Digest: g.Op.Plan, By: c.Name, At: now}, Gate: &gate, Earlier: signed, Since: g.Since}
 	sign, refused := counts(g.Op, sign, ways, couples)
 	if refused != nil { // why they can't is for who asks at the gate itself
 		return item, false, nil
 	}
-	m, err := s.more(ctx, g, asked)
+	m, err := s.more(ctx, g.Op, g.Signed, asked)
 	if err != nil {
 		return item, false, err
 	}
-	count := gate.CountMore(m.n, g.Op, g.Step, signed, time.Time{})
+	count, m := standsAt(g.ApprovalWait, g.Op, signed, m)
 	if count.Open() { // it opens at any moment
 		return item, false, nil
 	}
@@ -236,16 +236,16 @@ func (m more) says(missing string) string {
 }
 
 // more asks once for gates with the same requester and signers: it is about them.
-func (s *Service) more(ctx context.Context, g *store.WaitingGate, asked map[string]more) (more, error) {
-	persons := []string{g.Op.RequestedBy}
-	for _, a := range g.Signed {
+func (s *Service) more(ctx context.Context, op tenure.Operation, signed []tenure.Approval, asked map[string]more) (more, error) {
+	persons := []string{op.RequestedBy}
+	for _, a := range signed {
 		persons = append(persons, a.By)
 	}
 	key := strings.Join(persons, "\n")
 	if m, ok := asked[key]; ok {
 		return m, nil
 	}
-	n, why, err := s.extra(ctx, g.Op)
+	n, why, err := s.extra(ctx, op)
 	if err == nil {
 		asked[key] = more{n, why}
 	}

@@ -223,7 +223,8 @@ func (tx *Tx) PokeWaits(id tenure.FindingID, now time.Time) error {
 // recorded gate: those of a store from before gates were recorded.
 func (db *DB) UnrecordedWaits(ctx context.Context) ([]tenure.OperationID, error) {
 	return oneColumn[tenure.OperationID](db.reader(ctx), `select o.id from operation o where o.state = 'waiting' and (o.reason like '%approvals at %' or o.reason like '%confirmations of the point%' or o.reason like '%two persons to decide%')
-		and not exists (select 1 from approval_wait w where w.operation = o.id) order by o.id limit 10000`)
+		and not exists (select 1 from approval_wait w where w.operation = o.id)
+		or o.state = 'waiting' and o.reason like '%a person''s task: %' and not exists (select 1 from approval_wait w where w.operation = o.id and w.action = 'gate.task') order by o.id limit 10000`)
 }
 
 // OpenExceptions lists the exceptions that wait for a second person's word, in
