@@ -85,7 +85,12 @@ func (s *Service) nextOf(ctx context.Context, op *store.OperationRow, gates []st
 func (s *Service) awaited(ctx context.Context, op tenure.Operation, g store.ApprovalWait, signed []tenure.Approval, asked map[string]more) (string, error) {
 	if g.Action == tenure.ActTask {
 		if g.Gate.Another {
-			return steering + " other than " + op.RequestedBy, nil
+			p, err := s.o.DB.Principal(ctx, op.RequestedBy)
+			who := op.RequestedBy
+			if p.Owner != "" {
+				who += " (for " + p.Owner + ")"
+			}
+			return steering + " other than " + who, notThere(err)
 		}
 		return steering, nil
 	}

@@ -16,12 +16,20 @@ func approvalRoutes(s *Server) {
 }
 
 func listApprovals(ctx context.Context, c *Call, p *client.InboxParams) (client.Page[client.Waiting], error) {
-	items, next, err := c.Service.Inbox(ctx, c.Caller, p.Cursor, limitOf(p.Paging))
+	who, err := c.Governor.Named(ctx, c.Caller)
+	if err != nil {
+		return client.Page[client.Waiting]{}, err
+	}
+	items, next, err := c.Service.Inbox(ctx, who, p.Cursor, limitOf(p.Paging))
 	return client.Page[client.Waiting]{Items: each(items, func(i lifecycle.InboxItem) client.Waiting { return client.Waiting(i) }), Next: next}, err
 }
 
 func countApprovals(ctx context.Context, c *Call, _ *client.None) (client.InboxCount, error) {
-	n, more, err := c.Service.InboxCount(ctx, c.Caller)
+	who, err := c.Governor.Named(ctx, c.Caller)
+	if err != nil {
+		return client.InboxCount{}, err
+	}
+	n, more, err := c.Service.InboxCount(ctx, who)
 	return client.InboxCount{Count: n, More: more}, err
 }
 

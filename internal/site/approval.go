@@ -77,6 +77,11 @@ func (v *visit) waitingRow(w client.Waiting) (dashboard.ApprovalRow, error) {
 		}
 		return row, nil
 	}
+	if w.Kind == "task" {
+		row.Operation = tenure.OperationID(w.ID)
+		row.Actions = []dashboard.Action{taskDone(row.Operation, w.Gate)}
+		return row, nil
+	}
 	if w.Kind == "blocked" {
 		row.Operation = tenure.OperationID(w.ID)
 		row.Actions = []dashboard.Action{{Label: "Let it go on", Post: dashboard.OperationPath(row.Operation) + "/retry", Tone: dashboard.ToneAccent, Says: w.Summary}}
@@ -250,7 +255,7 @@ func waitsForPeople(o client.OperationDetail, i int) bool {
 func needOf(w client.Waiting) dashboard.Need {
 	need := dashboard.Need{What: dashboard.Ref{Label: w.Summary}, Kind: w.Kind, Since: w.OpenedAt, Due: w.ExpiresAt, Mine: true}
 	switch w.Kind {
-	case "approval", "exception", "blocked":
+	case "approval", "exception", "blocked", "task":
 		need.What.Href = dashboard.OperationPath(tenure.OperationID(w.ID))
 	default:
 		need.What.Href = cmp.Or(subjectOf(w).Href, "/approvals")

@@ -183,13 +183,18 @@ func (v *visit) stepActions(row *dashboard.StepRow, st *tenure.Step, o client.Op
 		}
 		v.skipAction(row, o, t)
 	case row.Action == tenure.ActTask && row.State != tenure.StepDone && waitsAtGates(o.State) && ready(o, st) && v.may(tenure.OperationSteer, t):
-		done := dashboard.Action{Label: "It is done", Post: at + "/done", Says: "You say that this task has been carried out; your name stands in the log.",
-			Fields: []dashboard.Field{{Name: "note", Label: "Note", Max: 1000}}, Hidden: hiddenPairs("gate", row.Key)}
+		done := taskDone(o.ID, row.Key)
 		if st.Gate != nil && st.Gate.Another && tenure.SamePerson(o.RequestedBy, v.caller.Name) {
 			done.Not = "You requested the operation; another person confirms this task."
 		}
 		row.Actions = append(row.Actions, done)
 	}
+}
+
+// taskDone is the word that a task has been carried out.
+func taskDone(op tenure.OperationID, gate string) dashboard.Action {
+	return dashboard.Action{Label: "It is done", Post: dashboard.OperationPath(op) + "/done", Says: "You say that this task has been carried out; your name stands in the log.",
+		Fields: []dashboard.Field{{Name: "note", Label: "Note", Max: 1000}}, Hidden: hiddenPairs("gate", gate)}
 }
 
 func (v *visit) skipAction(row *dashboard.StepRow, o client.OperationDetail, t tenure.Target) {
