@@ -119,6 +119,9 @@ func (v *visit) operationView(o client.OperationDetail) dashboard.OperationView 
 						view.Have++
 					}
 				}
+				if w, ok := v.inboxed(o.ID, row.Key); ok { // it may ask for more than its plan says
+					view.Need, view.Have = w.Need, w.Have
+				}
 			}
 		}
 		view.StepRows = append(view.StepRows, row)
