@@ -14,7 +14,7 @@ import (
 // inboxed bounds how many elevations a source of the inbox reads.
 const inboxed = 500
 
-// inboxes are what waits for somebody's word beside operations: elevations to
+// inboxes are what waits for somebody's decision beside operations: elevations to
 // approve, break-glass to review, moves to sign, lookalikes to let in, a time to confirm.
 func inboxes(gov *governance.Governor, at clock.Clock, limits tenure.ElevationLimits) []lifecycle.InboxSource {
 	return []lifecycle.InboxSource{

@@ -24,7 +24,7 @@ type InboxItem struct {
 	OperationKind tenure.OperationKind `json:"operationKind,omitempty"`
 	Summary       string               `json:"summary"`
 	RequestedBy   string               `json:"requestedBy"`
-	Digest        string               `json:"digest,omitempty"` // what the word signs
+	Digest        string               `json:"digest,omitempty"` // what the decision signs
 	Resources     int                  `json:"resources,omitempty"`
 	Destructive   int                  `json:"destructive,omitempty"`
 	Need          int                  `json:"need,omitempty"`
@@ -39,7 +39,7 @@ type InboxItem struct {
 	Escalation    string               `json:"escalation,omitempty"`
 }
 
-// InboxSource lists what waits for a caller's word beside operations: all of it,
+// InboxSource lists what waits for a caller's decision beside operations: all of it,
 // narrowed to what they may see and may do now.
 type InboxSource func(context.Context, tenure.Caller) ([]InboxItem, error)
 

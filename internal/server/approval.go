@@ -9,7 +9,7 @@ import (
 )
 
 func approvalRoutes(s *Server) {
-	// Each item is asked about by itself: what may be given a word to is listed.
+	// Each item is asked about by itself: what may be decided is listed.
 	route(s, client.ListApprovals, Access{Reach: Signed}, listApprovals)
 	route(s, client.CountApprovals, Access{Reach: Signed}, countApprovals)
 	route(s, client.RejectOperation, Access{tenure.OperationApprove, OfOperation}, rejectOperation)

@@ -50,7 +50,7 @@ func (v *visit) approvals() error {
 	return v.show(dashboard.AreaApprovals, "/v1/events", func(w io.Writer, f dashboard.Frame) error { return v.s.pages.Approvals(w, f, view) })
 }
 
-// waitingRow is one thing that waits for the caller's word.
+// waitingRow is one thing that waits for the caller's decision.
 func (v *visit) waitingRow(w client.Waiting) (dashboard.ApprovalRow, error) {
 	row := dashboard.ApprovalRow{
 		Step: w.Gate, Kind: w.OperationKind, Summary: w.Summary, RequestedBy: w.RequestedBy, Asked: w.OpenedAt, Expires: w.ExpiresAt, Digest: w.Digest,
@@ -105,7 +105,7 @@ func (v *visit) waitingRow(w client.Waiting) (dashboard.ApprovalRow, error) {
 	return row, nil
 }
 
-// subjectOf is what waits, and where one can give one's word, if it is no operation.
+// subjectOf is what waits, and where one can decide on it, if it is no operation.
 func subjectOf(w client.Waiting) dashboard.Ref {
 	switch w.Kind {
 	case "hold":

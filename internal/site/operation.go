@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
@@ -194,7 +195,7 @@ func (v *visit) stepActions(row *dashboard.StepRow, st *tenure.Step, o client.Op
 	}
 }
 
-// taskDone is the word that a task has been carried out.
+// taskDone is what says that a task has been carried out.
 func taskDone(op tenure.OperationID, gate string) dashboard.Action {
 	return dashboard.Action{Label: "It is done", Post: dashboard.OperationPath(op) + "/done", Says: "You say that this task has been carried out; your name stands in the log.",
 		Fields: []dashboard.Field{{Name: "note", Label: "Note", Max: 1000}}, Hidden: hiddenPairs("gate", gate)}
@@ -206,7 +207,7 @@ func (v *visit) skipAction(row *dashboard.StepRow, o client.OperationDetail, t t
 		if e.Step != row.Key || e.AttestedBy != "" {
 			continue
 		}
-		a := dashboard.Action{Label: "Attest that it is left out", Post: at, Tone: dashboard.ToneBad, Hidden: hiddenPairs("step", row.Key), Says: e.RequestedBy + " asks to leave it out: " + e.Reason + ". With your word it is left out, and the certificate lists it as an exception."}
+		a := dashboard.Action{Label: "Attest that it is left out", Post: at, Tone: dashboard.ToneBad, Hidden: hiddenPairs("step", row.Key), Says: e.RequestedBy + " asks to leave it out: " + e.Reason + ". When you attest it, it is left out, and the certificate lists it as an exception."}
 		if tenure.SamePerson(e.RequestedBy, v.caller.Name) {
 			a.Not = "You asked for this; a second person must attest it."
 		} else if !v.may(tenure.OperationApprove, t) {
@@ -393,8 +394,10 @@ func (v *visit) claim(id string) error {
 		case value != "":
 		case l.Value != nil:
 			value = valueText(l.Value)
+		case l.Claim == "claimed":
+			value = "claimed " + l.ClaimedAt.Format(time.RFC3339)
 		default:
-			value = "claimed " + l.Claimed
+			value = l.Claim
 		}
 		lines = append(lines, strings.Trim(l.Environment+"/"+l.Name, "/")+" = "+value)
 	}
