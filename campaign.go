@@ -116,7 +116,7 @@ type ReviewTo struct {
 // ReviewItem is one thing that a campaign asks about.
 type ReviewItem struct {
 	Campaign  CampaignID     `json:"campaign"`
-	Seq       int            `json:"seq"` // from 1
+	Seq       int            `json:"item"` // from 1
 	Kind      ReviewKind     `json:"kind"`
 	Subject   string         `json:"subject"`             // id of the grant, resource or agreement
 	Tenant    TenantID       `json:"tenant,omitempty"`    // "" for a grant

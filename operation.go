@@ -89,6 +89,15 @@ type Approval struct {
 	Roles     []Role      `json:"roles,omitempty"`     // approving roles over the tenant that it was given with
 }
 
+// AskedBy says in words that somebody requested the operation or, of another than its
+// requester, that they answer for the machine that did.
+func (o Operation) AskedBy(name string) string {
+	if SamePerson(name, o.RequestedBy) {
+		return name + " requested this operation"
+	}
+	return name + " answers for " + o.RequestedBy + ", which requested this operation"
+}
+
 // CheckApproval is the separation of duties at a gate: the requester never
 // approves, nobody counts twice, and only the plan that was read is signed.
 func CheckApproval(op Operation, earlier []Approval, a Approval) error {

@@ -36,9 +36,9 @@ func (s Signing) Check(op Operation) error {
 		switch {
 		case name == "":
 		case SamePerson(a.By, name):
-			return Errorf(Forbidden, "%s answers for %s, which requested this operation, and can't approve it", a.By, op.RequestedBy).WithHint("ask somebody else to approve it")
+			return Errorf(Forbidden, "%s, and can't approve it", op.AskedBy(a.By)).WithHint("ask somebody else to approve it")
 		case NamesPerson(same, name):
-			return Errorf(Forbidden, "a delegation couples %s with %s, who requested this operation: they count as one person", a.By, name).WithHint("ask somebody else to approve it")
+			return Errorf(Forbidden, "%s, and a delegation couples %s with them: they count as one person", op.AskedBy(name), a.By).WithHint("ask somebody else to approve it")
 		}
 	}
 	for _, e := range s.Earlier {

@@ -66,7 +66,7 @@ func (w TaskWord) Check(op Operation, g *Gate) error {
 	words := append(Signing{Approval: Approval{By: w.By}, Delegations: w.Delegations}.sameAs(), w.By, w.Owner)
 	for _, name := range []string{op.RequestedBy, w.Answers} {
 		if name != "" && NamesPerson(words, name) {
-			return Errorf(Forbidden, "%s requested this operation, and the blueprint has another person confirm the task", name).WithHint("ask somebody else to confirm it")
+			return Errorf(Forbidden, "%s, and the blueprint has another person confirm the task", op.AskedBy(name)).WithHint("ask somebody else to confirm it")
 		}
 	}
 	return nil

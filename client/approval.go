@@ -6,9 +6,9 @@ import (
 	"github.com/tenurehq/tenure"
 )
 
-// Waiting is one thing that waits for the caller's word.
+// Waiting is one thing that waits for the caller's decision.
 type Waiting struct {
-	Kind          string               `json:"kind" doc:"approval, exception, hold, blueprint, standing, start, blocked, elevation, breakglass, move, principal"`
+	Kind          string               `json:"kind" doc:"approval, exception, hold, blueprint, standing, start, blocked, task, elevation, breakglass, move, principal, clock"`
 	ID            string               `json:"id" doc:"of the operation, hold, …"`
 	Gate          string               `json:"gate,omitempty"`
 	Tenant        tenure.TenantID      `json:"tenant,omitempty"`
@@ -52,7 +52,7 @@ type RejectParams struct {
 }
 
 var (
-	// ListApprovals lists what waits for the caller's word, the oldest first.
+	// ListApprovals lists what waits for the caller's decision, the oldest first.
 	ListApprovals = Endpoint[InboxParams, Page[Waiting]]{Name: "approval.list", Verb: "GET", Path: "/v1/approvals", Summary: "List what waits for the caller's decision, the oldest first"}
 	// CountApprovals counts it, up to 1,000.
 	CountApprovals = Endpoint[None, InboxCount]{Name: "approval.count", Verb: "GET", Path: "/v1/approvals/count", Summary: "Count what waits for the caller's decision"}

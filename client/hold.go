@@ -40,7 +40,7 @@ type NewHold struct {
 	Matter     string    `json:"matter" doc:"the case that it is for"`
 	Reason     string    `json:"reason,omitempty"`
 	Scope      HoldScope `json:"scope"`
-	AllTenants bool      `json:"allTenants,omitempty" doc:"the class or system of every tenant"`
+	AllTenants bool      `json:"all,omitempty" doc:"the class or system of every tenant"`
 	Untold     bool      `json:"untold,omitempty" doc:"the customer may not know that anything is kept for a legal reason"`
 }
 

@@ -135,8 +135,10 @@ type Output struct {
 	Environment string `json:"environment"`
 	Name        string `json:"name"`
 	Value       any    `json:"value,omitempty"`
-	Secret      string `json:"secret,omitempty"`  // shown this once
-	Claimed     string `json:"claimed,omitempty"` // "not yet", "gone", or when
+	Secret      string `json:"secret,omitempty"` // shown this once
+	// Claim says how a one-time secret stands that isn't shown: open, claimed or gone.
+	Claim     string    `json:"claim,omitempty" doc:"how a one-time secret stands that isn't shown: open, claimed or gone"`
+	ClaimedAt time.Time `json:"claimedAt,omitzero"`
 }
 
 const (

@@ -14,7 +14,7 @@ func (a *app) approval() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "approval",
 		Short: "See what waits for your decision, and reject",
-		Long:  "The inbox holds what the caller may give a word to now: approvals, exceptions, releases of holds, blueprints to publish,\nstanding approvals and elevations to review. Sign an operation with: tenure operation approve.",
+		Long:  "The inbox holds what the caller may decide now: approvals, exceptions, releases of holds, blueprints to publish, standing\napprovals and elevations to review; and the tasks that they may confirm. Sign an operation with: tenure operation approve.\nSay that a task is done with: tenure operation done.",
 	}, a.approvalList(), a.approvalCount(), a.approvalReject())
 }
 

@@ -12,7 +12,7 @@ func (a *app) delegation() *cobra.Command {
 		Use:   "delegation",
 		Short: "Let others give your approvals for a while",
 		Long: "The delegate may approve what the delegator may, for 90 days at most, and can't hand it on. While it stands the two count\n" +
-			"as one person: neither signs what the other requested, and their words at one gate count once.",
+			"as one person: neither signs what the other requested, and their approvals at one gate count once.",
 	}, a.delegationGive(), a.delegationList(), a.delegationRevoke())
 }
 

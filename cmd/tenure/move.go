@@ -128,7 +128,7 @@ func (a *app) moveDecide(word, short string, e client.Endpoint[client.DecideMove
 		}
 		return a.show(m, func(o *page) { printMove(o, m) })
 	})
-	cmd.Flags().StringVar(&p.Body.Note, "note", "", "a word to it")
+	cmd.Flags().StringVar(&p.Body.Note, "note", "", "a comment")
 	return cmd
 }
 

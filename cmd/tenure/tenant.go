@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -255,7 +256,7 @@ func (a *app) tenantOutputs() *cobra.Command {
 				}
 				rows := make([][]string, len(list))
 				for i, out := range list {
-					rows[i] = []string{out.Environment, out.Name, valueWords(out.Value, out.Secret, out.Claimed)}
+					rows[i] = []string{out.Environment, out.Name, outputWords(out)}
 				}
 				o.table([]string{"environment", "name", "value"}, rows)
 			})
@@ -264,20 +265,20 @@ func (a *app) tenantOutputs() *cobra.Command {
 	return cmd
 }
 
-func valueWords(value any, secret, claimed string) string {
+func outputWords(out client.Output) string {
 	switch {
-	case secret != "":
-		return secret
-	case claimed == "not yet":
+	case out.Secret != "":
+		return out.Secret
+	case out.Claim == "open":
 		return "[secret, to be claimed once with --claim]"
-	case claimed == "gone":
-		return "[secret, gone]"
-	case claimed != "":
-		return "[secret, claimed at " + claimed + "]"
+	case out.Claim == "claimed":
+		return "[secret, claimed at " + out.ClaimedAt.Format(time.RFC3339) + "]"
+	case out.Claim != "":
+		return "[secret, " + out.Claim + "]"
 	}
-	if s, ok := value.(string); ok {
+	if s, ok := out.Value.(string); ok {
 		return s
 	}
-	b, _ := json.Marshal(value)
+	b, _ := json.Marshal(out.Value)
 	return string(b)
 }

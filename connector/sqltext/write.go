@@ -2,7 +2,6 @@ package sqltext
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -17,7 +16,7 @@ func (d Dialect) write(around []string, places []place, values []any) (string, *
 		b.WriteString(around[i])
 		s, err := d.value(p, values[i])
 		if err == nil && (p.takes == asName || p.takes == asPart) && d.longest > 0 {
-			whole, _ := inText(values[i])
+			whole, _ := connector.InText(values[i])
 			if names[p.token] += len(whole); names[p.token]+p.rest > d.longest {
 				err = fmt.Errorf("makes a name of more than %d bytes, which %s would cut off", d.longest, d.name)
 			}
@@ -44,7 +43,7 @@ func (d Dialect) value(p place, v any) (string, error) {
 	if v == nil && (p.takes == asValue || p.takes == asNumber || p.takes == asList) {
 		return "null", nil
 	}
-	s, err := inText(v)
+	s, err := connector.InText(v)
 	if err != nil {
 		return "", err
 	}
@@ -90,23 +89,6 @@ func (d Dialect) value(p place, v any) (string, error) {
 		return "(" + s + ")", nil
 	}
 	return s, nil
-}
-
-// inText is a value as it is read within a text.
-func inText(v any) (string, error) {
-	switch v := v.(type) {
-	case string:
-		return v, nil
-	case int64:
-		return strconv.FormatInt(v, 10), nil
-	case float64:
-		return strconv.FormatFloat(v, 'g', -1, 64), nil
-	case bool:
-		return strconv.FormatBool(v), nil
-	case nil:
-		return "", fmt.Errorf("gives nothing to write into the text")
-	}
-	return "", fmt.Errorf("gives a list or a map, which can't be written here")
 }
 
 // inName is a text as it stands within a name in quotes that has rest bytes beside.

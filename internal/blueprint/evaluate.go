@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
 )
 
 // Input is one tenant, as expressions see it.
@@ -220,7 +221,7 @@ func (e *evaluation) resource(p path, env tenure.Environment, spec tenure.Resour
 
 // name refuses names that no system should be asked for.
 func (e *evaluation) name(p path, env tenure.Environment, spec tenure.ResourceSpec, v any) string {
-	name, err := inText(v)
+	name, err := connector.InText(v)
 	who := env.Name + "/" + spec.Key
 	switch {
 	case err != nil:
@@ -306,7 +307,7 @@ func (e *evaluation) probes(env tenure.Environment, vars, made map[string]any) [
 			}
 			v, err := t.run(vars)
 			if err == nil {
-				probe.Params[name], err = inText(v)
+				probe.Params[name], err = connector.InText(v)
 			}
 			if err != nil {
 				e.refuse(p.with("params", name), "in %s: %s", env.Name, cause(err))
@@ -346,7 +347,7 @@ func (e *evaluation) notices(vars map[string]any) []tenure.NoticeSpec {
 		}{{"to", spec.To, &n.To}, {"text", spec.Text, &n.Text}} {
 			v, err := e.texts[inTenant][f.source].run(vars)
 			if err == nil {
-				*f.to, err = inText(v)
+				*f.to, err = connector.InText(v)
 			}
 			if err != nil {
 				e.refuse(p.with(f.name), "%s", cause(err))

@@ -320,7 +320,7 @@ func (t *text) run(vars map[string]any) (any, error) {
 		if t.whole() {
 			return v, nil
 		}
-		s, err := inText(v)
+		s, err := connector.InText(v)
 		if err != nil {
 			return nil, fmt.Errorf("${%s} %w", clip(p.source), err)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"unicode/utf8"
 
 	"cel.dev/cel-go/common/types"
@@ -112,21 +111,4 @@ func whole(n int64) (any, error) {
 		return nil, fmt.Errorf("gives %d: %s", n, why)
 	}
 	return n, nil
-}
-
-// inText is a value as it stands between literals.
-func inText(v any) (string, error) {
-	switch v := v.(type) {
-	case string:
-		return v, nil
-	case int64:
-		return strconv.FormatInt(v, 10), nil
-	case float64:
-		return strconv.FormatFloat(v, 'g', -1, 64), nil
-	case bool:
-		return strconv.FormatBool(v), nil
-	case nil:
-		return "", fmt.Errorf("gives nothing to write into the text")
-	}
-	return "", fmt.Errorf("gives a list or a map, which can't be written into a text")
 }

@@ -205,10 +205,10 @@ func (l *leaving) staff(tenant string) {
 			field = "review_item.reason of a grant"
 		}
 		if it["kind"] == "account" {
-			l.as("otto", "POST", "/v1/reviews/"+id(review)+"/reassign", map[string]any{"items": []any{it["seq"]}, "to": "olga", "reason": l.text("review_item.assigned_why")}, 2)
+			l.as("otto", "POST", "/v1/reviews/"+id(review)+"/reassign", map[string]any{"items": []any{it["item"]}, "to": "olga", "reason": l.text("review_item.assigned_why")}, 2)
 			it["reviewer"] = "olga"
 		}
-		answer := map[string]any{"item": it["seq"], "decision": "keep", "reason": l.text(field)}
+		answer := map[string]any{"item": it["item"], "decision": "keep", "reason": l.text(field)}
 		if it["kind"] == "account" {
 			answer["decision"], answer["changeTo"] = "change", map[string]any{"parameters": map[string]any{"login": l.login, "motto": l.text("review_item.change_to")}}
 		}

@@ -16,7 +16,7 @@ type ApprovalsView struct {
 }
 
 // ApprovalRow is an operation that waits at a gate, or another thing that waits for
-// somebody's word.
+// somebody's decision.
 type ApprovalRow struct {
 	Subject     Ref // what waits, if it is no operation; then Operation is blank
 	Operation   tenure.OperationID

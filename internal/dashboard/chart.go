@@ -56,6 +56,7 @@ type lineChart struct {
 	Band          string
 	Ticks         []tick
 	Dots          []dot
+	Gaps          bool // some weeks have no point
 	First, Last   time.Time
 	Left, Right   int
 	Baseline, Top int
@@ -71,9 +72,14 @@ type dot struct {
 	Week        OnboardingWeek
 }
 
-// newLineChart has nothing to draw for less than two weeks.
+// newLineChart has nothing to draw for less than two weeks in which something ended.
+// Where nothing did there is no point, and the lines have a gap.
 func newLineChart(weeks []OnboardingWeek) *lineChart {
-	if len(weeks) < 2 {
+	some := 0
+	for _, w := range weeks {
+		some += min(w.Runs, 1)
+	}
+	if some < 2 {
 		return nil
 	}
 	c := &lineChart{W: 560, H: 160, Left: 72, Right: 552, Top: 12, Baseline: 132, First: weeks[0].Start, Last: weeks[len(weeks)-1].Start}
@@ -92,19 +98,31 @@ func newLineChart(weeks []OnboardingWeek) *lineChart {
 		}
 		c.Ticks = append(c.Ticks, tick{y(part), label})
 	}
-	back := ""
+	top95, back := "", "" // of the band's part in the making
+	flush := func() {
+		if top95 != "" {
+			c.Band += top95 + back + " Z"
+		}
+		top95, back = "", ""
+	}
 	for i, w := range weeks {
+		if w.Runs == 0 {
+			flush()
+			c.Gaps = true
+			continue
+		}
 		d := dot{X: c.Left + (c.Right-c.Left)*i/(len(weeks)-1), Y50: y(w.P50), Y95: y(w.P95), Week: w}
 		c.Dots = append(c.Dots, d)
 		move := " L"
-		if i == 0 {
+		if top95 == "" {
 			move = "M"
 		}
 		c.P50 += move + point(d.X, d.Y50)
 		c.P95 += move + point(d.X, d.Y95)
+		top95 += move + point(d.X, d.Y95)
 		back = " L" + point(d.X, d.Y50) + back
 	}
-	c.Band = c.P95 + back + " Z"
+	flush()
 	return c
 }
 

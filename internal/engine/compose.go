@@ -155,9 +155,9 @@ func (a *advance) awaits(c *composed) {
 	}
 }
 
-// forPersons says whether a step is a gate that can wait for persons' signatures.
+// forPersons says whether a step is a gate that can wait for persons' words.
 func forPersons(a tenure.Action) bool {
-	return a == tenure.ActApproval || a == tenure.ActNoReturn || a == tenure.ActRetention
+	return forSigners(a) || a == tenure.ActRetention || a == tenure.ActTask
 }
 
 // claims adds the claims; destructive ones depend on there being no hold.

@@ -283,7 +283,7 @@ func (e *Engine) read(ctx context.Context, id tenure.OperationID, thorough bool)
 	} else {
 		err = s.fill(ctx, e.DB, thorough)
 	}
-	if err == nil && e.Extra != nil && s.awaitsPersons() {
+	if err == nil && e.Extra != nil && s.awaits(forSigners) {
 		s.extra, s.extraWhy, s.extraEnds, err = e.Extra(ctx, s.op.Operation)
 	}
 	if err != nil {
@@ -311,7 +311,7 @@ func (s *snapshot) fill(ctx context.Context, db *store.DB, thorough bool) (err e
 	if s.approvals, err = db.Approvals(ctx, id); err != nil {
 		return err
 	}
-	if s.awaitsPersons() {
+	if s.awaits(forPersons) {
 		waits, err := db.ApprovalWaits(ctx, id)
 		if err != nil {
 			return err

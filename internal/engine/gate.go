@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -13,14 +14,11 @@ type wait struct {
 	open bool
 	why  string
 	at   time.Time // when to look again; zero: on an event
-	// persons says that their signatures at the gate are what it waits for.
+	// persons says that their words at the gate are what it waits for.
 	persons bool
 	// since is when they began to be asked, where that isn't when the gate was reached.
 	since time.Time
 }
-
-// TaskReason begins what an operation says while it waits for a person's task.
-const TaskReason = "a person's task: "
 
 // gate says whether a waiting step opens now.
 func (s *snapshot) gate(n *node, now time.Time) wait {
@@ -40,7 +38,7 @@ func (s *snapshot) gate(n *node, now time.Time) wait {
 		if s.signatures(n.step.Key, time.Time{}, g.Another) > 0 {
 			return wait{open: true}
 		}
-		return wait{why: TaskReason + n.step.Summary}
+		return wait{why: "a person's task: " + n.step.Summary, persons: true}
 	case tenure.ActNoReturn:
 		return s.noReturn(n, g, now)
 	case tenure.ActDate:
@@ -111,15 +109,14 @@ func (s *snapshot) signed(n *node, g *tenure.Gate, what string, words []tenure.A
 	return wait{why: fmt.Sprintf("%s, with %d more than the plan says: %s", why, s.extra, s.extraWhy), at: s.extraEnds, persons: true}
 }
 
-// awaitsPersons says whether a gate for persons isn't open yet.
-func (s *snapshot) awaitsPersons() bool {
-	for i := range s.nodes {
-		if n := &s.nodes[i]; !n.ended() && (n.step.Action == tenure.ActApproval || n.step.Action == tenure.ActNoReturn) {
-			return true
-		}
-	}
-	return false
+// awaits says whether a gate of such an action isn't open yet.
+func (s *snapshot) awaits(such func(tenure.Action) bool) bool {
+	return slices.ContainsFunc(s.nodes, func(n node) bool { return !n.ended() && such(n.step.Action) })
 }
+
+// forSigners says whether a step is a gate that what stands against a signer can make
+// ask for more persons.
+func forSigners(a tenure.Action) bool { return a == tenure.ActApproval || a == tenure.ActNoReturn }
 
 // roles says which roles a gate still asks for, where it asks for some.
 func roles(c tenure.GateCount) string {

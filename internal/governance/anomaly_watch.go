@@ -170,6 +170,11 @@ func (w *Watcher) report(ctx context.Context, found []Anomaly, now time.Time) er
 			if err := tx.AddNotice(n); err != nil {
 				return err
 			}
+			if slices.Contains(needsMore, a.Rule) { // gates that wait say at once that they ask for more
+				if err := tx.PokeWaits(f.ID, now); err != nil {
+					return err
+				}
+			}
 			return tx.Log(e)
 		})
 		if err != nil {

@@ -87,6 +87,28 @@ func (g *Governor) Asserted(ctx context.Context, name string) (tenure.Caller, er
 	return c, err
 }
 
+// Named is who an asserted name stands for: the principal with that name and what
+// their own grants let them do, with a strong sign-in. Another caller, and a name that
+// is no principal's, stay as they are; who is disabled has no grants.
+func (g *Governor) Named(ctx context.Context, c tenure.Caller) (tenure.Caller, error) {
+	if c.Kind != tenure.CallerLocal {
+		return c, nil
+	}
+	p, err := g.o.DB.Principal(ctx, c.Name)
+	if tenure.CodeOf(err) == tenure.NotFound {
+		return c, nil
+	}
+	if err != nil {
+		return c, err
+	}
+	named, err := g.caller(ctx, p.ID, g.Now())
+	if err == errUnknown {
+		named, err = tenure.Caller{Principal: p.ID, Name: p.Name, Kind: p.Kind, Owner: p.Owner, Grants: []tenure.Grant{}}, nil
+	}
+	named.Strong = p.Kind == tenure.CallerPerson
+	return named, err
+}
+
 // Target is what scopes look at of a tenant, by id or name. An unknown tenant is
 // NotFound.
 func (g *Governor) Target(ctx context.Context, tenant string) (tenure.Target, error) {

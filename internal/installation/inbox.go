@@ -15,7 +15,7 @@ import (
 // inboxed bounds how many elevations a source of the inbox reads.
 const inboxed = 500
 
-// inboxes are what waits for somebody's word beside operations: elevations to
+// inboxes are what waits for somebody's decision beside operations: elevations to
 // approve, break-glass to review, moves to sign, lookalikes to let in, a time or a store to confirm.
 func inboxes(gov *governance.Governor, svc *lifecycle.Service, limits tenure.ElevationLimits) []lifecycle.InboxSource {
 	return []lifecycle.InboxSource{

@@ -48,8 +48,8 @@ func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 				return err
 			}
 		}
-		if to == tenure.TenantClosed { // nothing of it is left to be otherwise than desired
-			if err := tx.ResolveTenant(append(slices.Clone(driftKinds), tenure.FindingIsolation), row.ID, t.Now); err != nil {
+		if to == tenure.TenantClosed {
+			if err := s.resolveClosed(tx, t); err != nil {
 				return err
 			}
 			if err := tx.FreeNames(row.ID); err != nil {
@@ -66,6 +66,37 @@ func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 			Data: audit.Facts(map[string]string{"from": string(row.State), "to": string(to)}),
 		})
 	}}
+}
+
+// resolveClosed resolves the findings of a tenant that closes: nothing of it is left to be
+// otherwise than desired or to be looked at, and what was left when it was looked for
+// isn't any more, where the last look has seen that. What somebody's use of access was
+// (tenure.FindingAnomaly) stays, and what is found later is another finding.
+func (s *Service) resolveClosed(tx *store.Tx, t *engine.Task) error {
+	kinds := append(slices.Clone(driftKinds), tenure.FindingIsolation, tenure.FindingUnseenStart)
+	if err := tx.ResolveTenant(kinds, t.Plan.Tenant, t.Now, t.Now); err != nil {
+		return err
+	}
+	rows, err := tx.Steps(t.Operation.ID)
+	if err != nil {
+		return err
+	}
+	var looked time.Time
+	for i := range t.Plan.Steps {
+		if st := &t.Plan.Steps[i]; st.Action != tenure.ActSweep || st.To == "" {
+			continue
+		}
+		if rows[i].State != tenure.StepDone {
+			return nil
+		}
+		if at := rows[i].EndedAt; at.After(looked) {
+			looked = at
+		}
+	}
+	if looked.IsZero() {
+		return nil
+	}
+	return tx.ResolveTenant(sweepKinds, t.Plan.Tenant, looked, t.Now)
 }
 
 // certified is Blocked if a certificate of the departure was skipped: the tenant stays

@@ -62,6 +62,56 @@ func TestAnomalyAsksForAnotherWord(t *testing.T) {
 	s.audited()
 }
 
+// TestAnomalyIsToldAtOnce: an anomaly that is seen while a gate waits is told by the
+// operation, the inbox and the tenants list then, not when somebody has signed.
+func TestAnomalyIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	ctx := context.Background()
+	w := s.watcher()
+	s.Engine.Extra = w.ExtraApprovals
+	s.onboard("acme")
+	s.fill("acme-prod", 4, 2)
+	op := s.request(lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", AtOnce: true, Reason: "r"}, "operator")
+	s.approve(op, "reviewer")
+	for range 400 { // to the first point of no return
+		if strings.Contains(s.view(op).Reason, "0 of 2 confirmations") {
+			break
+		}
+		s.pass(day)
+		s.settle()
+	}
+	if why := s.view(op).Reason; !strings.Contains(why, "0 of 2 confirmations") {
+		t.Fatalf("it waits for no confirmations: %s", why)
+	}
+	now := s.Now()
+	s.must(s.db.Write(ctx, func(tx *store.Tx) error {
+		for _, e := range []store.AccessEvent{
+			{At: now.Add(-48 * time.Hour), Detail: tenure.ElevationAsked{Role: tenure.Operator, Scope: tenure.Scope{Tenants: []tenure.TenantID{"ten_1"}}}.String()},
+			{At: now, Detail: tenure.ElevationAsked{Role: tenure.Operator, Scope: tenure.Scope{All: true}}.String()},
+		} {
+			e.Kind, e.Principal = tenure.EventElevation, "operator"
+			if err := tx.NoteAccess(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	s.must(w.Tick(ctx, now))
+	s.settle()
+	if why := s.view(op).Reason; !strings.Contains(why, "0 of 3 confirmations") || !strings.Contains(why, "with 1 more than the plan says: finding") {
+		t.Errorf("the operation says: %s", why)
+	}
+	if n, _ := s.next("acme"); !strings.HasPrefix(n.Who, "3 of any role") || !strings.Contains(n.Who, "1 more than the plan says, because finding") {
+		t.Errorf("the tenants list says that it waits for %q", n.Who)
+	}
+	items, _, err := s.Inbox(ctx, everywhere("counsel", tenure.Legal), "", 0)
+	s.must(err)
+	if len(items) != 1 || items[0].Need != 3 || !strings.Contains(items[0].Missing, "because finding") {
+		t.Errorf("the inbox holds %+v", items)
+	}
+}
+
 // TestAnomalyLetBeOpensTheGate: who lets a finding be decides that the words given
 // are enough.
 func TestAnomalyLetBeOpensTheGate(t *testing.T) {

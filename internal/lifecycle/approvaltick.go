@@ -252,6 +252,13 @@ func (s *Service) tickStandings(ctx context.Context, now time.Time) error {
 	}
 	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		for _, l := range late {
+			of, err := tx.Tenant(string(l.Tenant))
+			if err != nil {
+				return err
+			}
+			if of.State == tenure.TenantClosed {
+				continue
+			}
 			f := tenure.Finding{
 				ID: tenure.NewID[tenure.FindingID](now), Kind: tenure.FindingUnseenStart, Severity: tenure.Medium, Tenant: l.Tenant, Type: "operation", Name: string(l.Operation), SeenAt: now,
 				Detail: fmt.Sprintf("standing approval %s started operation %s at %s, and nobody has looked at it", l.Standing, l.Operation, l.At.Format("2006-01-02 15:04 MST")),

@@ -70,7 +70,9 @@ type Output struct {
 	Name        string `json:"name"`
 	Value       any    `json:"value,omitempty"`
 	Secret      string `json:"secret,omitempty"` // shown this once
-	Claimed     string `json:"claimed,omitempty"`
+	// Claim says how a one-time secret stands that isn't shown: open, claimed or gone.
+	Claim     string    `json:"claim,omitempty"`
+	ClaimedAt time.Time `json:"claimedAt,omitzero"`
 }
 
 // Outputs hands an operation's outputs to its requester. With claim it reveals
@@ -118,15 +120,15 @@ func (s *Service) secretOutput(ctx context.Context, p *tenure.Plan, env, key str
 	_, _, claimed, err := s.o.DB.Secret(ctx, id)
 	switch {
 	case tenure.CodeOf(err) == tenure.NotFound:
-		o.Claimed = "gone"
+		o.Claim = "gone"
 		return nil
 	case err != nil:
 		return err
 	case !claimed.IsZero():
-		o.Claimed = claimed.Format(time.RFC3339)
+		o.Claim, o.ClaimedAt = "claimed", claimed
 		return nil
 	case !claim:
-		o.Claimed = "not yet"
+		o.Claim = "open"
 		return nil
 	}
 	secret, _, err := s.secretOf(ctx, id)

@@ -36,7 +36,7 @@ func (s *Service) runForget(ctx context.Context, t *engine.Task) engine.Result {
 			}
 		}
 		if t.Plan.Kind == tenure.Supplement { // its last reconciliation has seen nothing of the tenant
-			if err := tx.ResolveTenant(sweepKinds, t.Plan.Tenant, t.Now); err != nil {
+			if err := tx.ResolveTenant(sweepKinds, t.Plan.Tenant, t.Now, t.Now); err != nil {
 				return err
 			}
 		}

@@ -6,12 +6,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/evidence"
 	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/store"
 )
 
 // files reads every file of the site: the store with its log, and the keystore.
@@ -96,4 +99,48 @@ func values(m map[string][]byte) (out [][]byte) {
 		out = append(out, v)
 	}
 	return out
+}
+
+// TestClosedTenantsFindings: what was found of a tenant is resolved when it closes, save
+// what somebody's access was used for; what comes back afterwards is found anew.
+func TestClosedTenantsFindings(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	ctx := context.Background()
+	s.onboard("acme")
+	s.fill("acme-prod", 4, 2)
+	row, err := s.db.Tenant(ctx, "acme")
+	s.must(err)
+	kinds := []tenure.FindingKind{
+		tenure.FindingDrift, tenure.FindingResidue, tenure.FindingOrphan, tenure.FindingExposure, tenure.FindingGhost, tenure.FindingUncovered, tenure.FindingForeign,
+		tenure.FindingLostMark, tenure.FindingAnomaly, tenure.FindingUnproven, tenure.FindingLimit, tenure.FindingIsolation, tenure.FindingUnseenStart,
+	}
+	s.must(s.db.Write(ctx, func(tx *store.Tx) error {
+		for _, k := range kinds {
+			f := tenure.Finding{ID: tenure.NewID[tenure.FindingID](s.Now()), Kind: k, Severity: tenure.Low, Tenant: row.ID, System: "store", Name: string(k), Detail: "d", SeenAt: s.Now()}
+			if err := tx.SaveFinding(f); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	s.pass(time.Hour)
+	op := s.request(lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", AtOnce: true, Reason: "r"}, "operator")
+	s.approve(op, "reviewer")
+	s.through(op)
+	if got := s.state(string(row.ID)); got != tenure.TenantClosed {
+		t.Fatalf("it is %s", got)
+	}
+	open := func() (out []tenure.FindingKind) {
+		all, err := s.db.Findings(ctx, row.ID)
+		s.must(err)
+		for _, f := range all {
+			out = append(out, f.Kind)
+		}
+		return out
+	}
+	if got := open(); !slices.Equal(got, []tenure.FindingKind{tenure.FindingAnomaly}) {
+		t.Errorf("of a closed tenant stand open: %q", got)
+	}
+	s.audited()
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-// InboxItem is one thing that waits for somebody's word.
+// InboxItem is one thing that waits for somebody's decision, or for them to do it.
 type InboxItem struct {
-	Kind          string               `json:"kind"` // approval, exception, hold, blueprint, standing, start, blocked, or what a source adds
+	Kind          string               `json:"kind"` // approval, exception, hold, blueprint, standing, start, blocked, task, or what a source adds
 	ID            string               `json:"id"`   // of the operation, hold, …
 	Gate          string               `json:"gate,omitempty"`
 	Tenant        tenure.TenantID      `json:"tenant,omitempty"`
@@ -24,7 +24,7 @@ type InboxItem struct {
 	OperationKind tenure.OperationKind `json:"operationKind,omitempty"`
 	Summary       string               `json:"summary"`
 	RequestedBy   string               `json:"requestedBy"`
-	Digest        string               `json:"digest,omitempty"` // what the word signs
+	Digest        string               `json:"digest,omitempty"` // what the decision signs
 	Resources     int                  `json:"resources,omitempty"`
 	Destructive   int                  `json:"destructive,omitempty"`
 	Need          int                  `json:"need,omitempty"`
@@ -39,7 +39,7 @@ type InboxItem struct {
 	Escalation    string               `json:"escalation,omitempty"`
 }
 
-// InboxSource lists what waits for a caller's word beside operations: all of it,
+// InboxSource lists what waits for a caller's decision beside operations: all of it,
 // narrowed to what they may see and may do now.
 type InboxSource func(context.Context, tenure.Caller) ([]InboxItem, error)
 
@@ -63,9 +63,30 @@ func (a inboxAt) compare(b inboxAt) int {
 // maxInbox bounds how much is counted, and how much of one source is read.
 const maxInbox = 1000
 
-// Inbox lists what waits for this caller's word and what they may give it to now,
-// the oldest first, after a cursor; at most limit. next is "" at the end.
+// Inbox lists what waits for this caller's decision, of what they may decide now, and
+// the tasks that they may confirm, the oldest first, after a cursor; at most limit.
+// next is "" at the end.
 func (s *Service) Inbox(ctx context.Context, c tenure.Caller, cursor string, limit int) (items []InboxItem, next string, err error) {
+	if items, next, err = s.inboxOf(ctx, c, cursor, limit); err != nil {
+		return nil, "", err
+	}
+	for i := range items {
+		if items[i].Kind != "task" {
+			continue
+		}
+		p, err := s.o.DB.Plan(ctx, items[i].Digest)
+		if err != nil {
+			return nil, "", err
+		}
+		if at := stepIndex(p, items[i].Gate); at >= 0 {
+			items[i].Summary += ": " + p.Steps[at].Summary
+		}
+	}
+	return items, next, nil
+}
+
+// inboxOf is Inbox without what the tasks are, which their plans say.
+func (s *Service) inboxOf(ctx context.Context, c tenure.Caller, cursor string, limit int) (items []InboxItem, next string, err error) {
 	var after inboxAt
 	if cursor != "" {
 		b, err := base64.RawURLEncoding.DecodeString(cursor)
@@ -82,7 +103,7 @@ func (s *Service) Inbox(ctx context.Context, c tenure.Caller, cursor string, lim
 	if c.Kind == tenure.CallerMachine {
 		return nil, "", nil
 	}
-	for _, source := range append([]InboxSource{s.inboxExceptions, s.inboxHolds, s.inboxBlueprints, s.inboxStandings, s.inboxStarts, s.inboxBlocked}, s.inbox...) {
+	for _, source := range append([]InboxSource{s.inboxExceptions, s.inboxHolds, s.inboxBlueprints, s.inboxStandings, s.inboxStarts, s.inboxBlocked, s.inboxTasks}, s.inbox...) {
 		found, err := source(ctx, c)
 		if err != nil {
 			return nil, "", err
@@ -107,10 +128,10 @@ func (s *Service) Inbox(ctx context.Context, c tenure.Caller, cursor string, lim
 	return items, next, nil
 }
 
-// InboxCount counts what waits for this caller's word, up to 1,000; more says that
+// InboxCount counts what waits for this caller's decision, up to 1,000; more says that
 // there is more.
 func (s *Service) InboxCount(ctx context.Context, c tenure.Caller) (n int, more bool, err error) {
-	items, next, err := s.Inbox(ctx, c, "", maxInbox)
+	items, next, err := s.inboxOf(ctx, c, "", maxInbox)
 	return len(items), next != "", err
 }
 
@@ -198,18 +219,18 @@ func (s *Service) inboxGate(ctx context.Context, c tenure.Caller, g *store.Waiti
 	signed := g.Words(g.Signed, now)
 	gate := g.Gate
 	if g.Action == tenure.ActRetention {
-		gate.Approvals = 2
+		gate.Approvals = retentionDeciders
 	}
 	sign := tenure.Signing{Approval: tenure.Approval{Operation: g.Operation, Step: g.Step, Digest: g.Op.Plan, By: c.Name, At: now}, Gate: &gate, Earlier: signed, Since: g.Since}
 	sign, refused := counts(g.Op, sign, ways, couples)
 	if refused != nil { // why they can't is for who asks at the gate itself
 		return item, false, nil
 	}
-	m, err := s.more(ctx, g, asked)
+	m, err := s.more(ctx, g.Op, g.Signed, asked)
 	if err != nil {
 		return item, false, err
 	}
-	count := gate.CountMore(m.n, g.Op, g.Step, signed, time.Time{})
+	count, m := standsAt(g.ApprovalWait, g.Op, signed, m)
 	if count.Open() { // it opens at any moment
 		return item, false, nil
 	}
@@ -236,16 +257,16 @@ func (m more) says(missing string) string {
 }
 
 // more asks once for gates with the same requester and signers: it is about them.
-func (s *Service) more(ctx context.Context, g *store.WaitingGate, asked map[string]more) (more, error) {
-	persons := []string{g.Op.RequestedBy}
-	for _, a := range g.Signed {
+func (s *Service) more(ctx context.Context, op tenure.Operation, signed []tenure.Approval, asked map[string]more) (more, error) {
+	persons := []string{op.RequestedBy}
+	for _, a := range signed {
 		persons = append(persons, a.By)
 	}
 	key := strings.Join(persons, "\n")
 	if m, ok := asked[key]; ok {
 		return m, nil
 	}
-	n, why, err := s.extra(ctx, g.Op)
+	n, why, err := s.extra(ctx, op)
 	if err == nil {
 		asked[key] = more{n, why}
 	}
@@ -370,6 +391,49 @@ func (s *Service) inboxStandings(ctx context.Context, c tenure.Caller) (out []In
 	return out, err
 }
 
+// inboxTasks lists the tasks that operations wait for and that the caller may say are
+// done.
+func (s *Service) inboxTasks(ctx context.Context, c tenure.Caller) (out []InboxItem, err error) {
+	v := visible(c, tenure.OperationSteer)
+	if v.Nothing() {
+		return nil, nil
+	}
+	list, err := s.o.DB.WaitingTasks(ctx, v, maxInbox)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	delegations, err := s.o.DB.DelegationsOf(ctx, c.Name, s.Now())
+	if err != nil {
+		return nil, err
+	}
+	answers := make(map[string]string) // by who requested
+	for _, g := range list {
+		target := tenure.Target{Tenant: g.Tenant, Tier: g.Tier, Labels: g.Labels}
+		destroys := g.Op.Kind == tenure.Offboard || g.Radius.Destructive > 0
+		if g.Op.State.Ended() || !s.decide(ctx, c, tenure.OperationSteer, target).Allowed || destroys && c.OnlyBreakGlass(tenure.OperationSteer, target) {
+			continue
+		}
+		if g.Gate.Another {
+			by := g.Op.RequestedBy
+			if _, ok := answers[by]; !ok {
+				p, err := s.o.DB.Principal(ctx, by)
+				if notThere(err) != nil {
+					return nil, err
+				}
+				answers[by] = p.Owner
+			}
+			if (tenure.TaskWord{By: c.Name, Answers: answers[by], Delegations: covering(delegations, target)}).Check(g.Op, &g.Gate) != nil {
+				continue
+			}
+		}
+		out = append(out, InboxItem{
+			Kind: "task", ID: string(g.Operation), Gate: g.Step, Tenant: g.Tenant, TenantName: g.Name, OperationKind: g.Op.Kind,
+			Summary: fmt.Sprintf("a task of the %s of %s", g.Op.Kind, g.Name), RequestedBy: g.Op.RequestedBy, Digest: g.Op.Plan, Need: 1, OpenedAt: g.Since,
+		})
+	}
+	return out, nil
+}
+
 // inboxBlocked lists the blocked operations that the caller may let go on.
 func (s *Service) inboxBlocked(ctx context.Context, c tenure.Caller) (out []InboxItem, err error) {
 	v := visible(c, tenure.OperationSteer)
@@ -384,6 +448,15 @@ func (s *Service) inboxBlocked(ctx context.Context, c tenure.Caller) (out []Inbo
 		}
 		if !s.decide(ctx, c, tenure.OperationSteer, targetOf(t)).Allowed {
 			continue
+		}
+		if c.OnlyBreakGlass(tenure.OperationSteer, targetOf(t)) {
+			p, err := s.o.DB.Plan(ctx, op.Plan)
+			if err != nil {
+				return nil, err
+			}
+			if c.CheckDestructive(tenure.OperationSteer, p, targetOf(t)) != nil {
+				continue
+			}
 		}
 		out = append(out, InboxItem{
 			Kind: "blocked", ID: string(op.ID), Tenant: op.Tenant, TenantName: t.Name, OperationKind: op.Kind, RequestedBy: op.RequestedBy, Digest: op.Plan,

@@ -38,7 +38,7 @@ func (s *Service) Reject(ctx context.Context, c tenure.Caller, id tenure.Operati
 			return err
 		}
 		if tenure.SamePerson(c.Name, op.RequestedBy) || tenure.SamePerson(c.Name, couples.answers) {
-			return tenure.Errorf(tenure.Forbidden, "%s requested this operation, and withdraws it rather than rejects it", c.Name).WithHint("tenure operation cancel %s", id)
+			return tenure.Errorf(tenure.Forbidden, "%s, and withdraws it rather than rejects it", op.AskedBy(c.Name)).WithHint("tenure operation cancel %s", id)
 		}
 		if op.State.Ended() {
 			return tenure.Errorf(tenure.Conflict, "operation %s has ended as %s", id, op.State)

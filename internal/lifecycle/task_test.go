@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,11 +39,22 @@ func TestTasksOfAnOnboarding(t *testing.T) {
 		if got := s.state(name); got != tenure.TenantProvisioning {
 			t.Fatalf("with its tasks undone the tenant is %s", got)
 		}
+		for who, want := range map[string][]string{"operator": {"task/1"}, "dora": {"task/1"}, "second": {"task/1", "task/2"}} {
+			if got := s.tasks(everywhere(who, tenure.Operator), op); !slices.Equal(got, want) {
+				t.Errorf("the inbox of %s holds the tasks %q, want %q", who, got, want)
+			}
+		}
+		if got := s.tasks(everywhere("viewer", tenure.Viewer, tenure.Approver), op); got != nil {
+			t.Errorf("who can't confirm a task has %q in the inbox", got)
+		}
 		_, err := s.FinishTask(ctx, op, "task/1", "operator", "") // anybody may
 		s.must(err)
 		for _, who := range []string{"operator", "Operator", "robot", "dora"} {
 			_, err := s.FinishTask(ctx, op, "task/2", who, "")
 			wantCode(t, err, tenure.Forbidden, "another person")
+			if by == "robot" && tenure.SamePerson(who, "operator") {
+				wantCode(t, err, tenure.Forbidden, "operator answers for robot, which requested this operation")
+			}
 		}
 		s.settle()
 		if got := s.state(name); got != tenure.TenantProvisioning {
@@ -55,6 +67,31 @@ func TestTasksOfAnOnboarding(t *testing.T) {
 		if got := s.state(name); got != tenure.TenantActive {
 			t.Errorf("with its tasks done the tenant is %s", got)
 		}
+		if got := s.tasks(everywhere("second", tenure.Operator), op); got != nil {
+			t.Errorf("when they are done the inbox holds %q", got)
+		}
 	}
 	s.audited()
+}
+
+// tasks are those of an operation that somebody's inbox holds.
+func (s *site) tasks(c tenure.Caller, op tenure.OperationID) (gates []string) {
+	s.t.Helper()
+	items, _, err := s.Inbox(context.Background(), c, "", 0)
+	s.must(err)
+	n, _, err := s.InboxCount(context.Background(), c)
+	s.must(err)
+	if n != len(items) {
+		s.t.Errorf("%d are counted, %d listed", n, len(items))
+	}
+	for _, i := range items {
+		if i.Kind != "task" || i.ID != string(op) {
+			continue
+		}
+		if want := map[string]string{"task/1": "Enter the customer", "task/2": "Check the contract"}[i.Gate]; !strings.Contains(i.Summary, want) {
+			s.t.Errorf("%s reads %q", i.Gate, i.Summary)
+		}
+		gates = append(gates, i.Gate)
+	}
+	return gates
 }

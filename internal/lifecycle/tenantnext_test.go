@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,10 @@ func (s *site) next(name string) (lifecycle.Next, bool) {
 	s.must(err)
 	ahead, err := s.db.Ahead(context.Background(), []store.TenantRow{row}, s.Now())
 	s.must(err)
-	return lifecycle.NextOf(ahead[row.ID])
+	all, err := s.Next(context.Background(), ahead)
+	s.must(err)
+	n, ok := all[row.ID]
+	return n, ok
 }
 
 // TestNext: what is next for a tenant, when, and who must act.
@@ -33,6 +37,9 @@ func TestNext(t *testing.T) {
 	for _, c := range []tenure.Caller{everywhere("approver", tenure.Approver), everywhere("counsel", tenure.Legal)} {
 		_, err := s.ApproveAs(context.Background(), c, op, "", plan, "")
 		s.must(err)
+		if n, _ := s.next("acme"); c.Name == "approver" && n.Who != "1 of legal" {
+			t.Errorf("when one of two has signed it waits for %q", n.Who)
+		}
 	}
 	s.settle()
 	if n, ok := s.next("acme"); ok {
@@ -43,6 +50,52 @@ func TestNext(t *testing.T) {
 	n, ok = s.next("acme")
 	if v := s.view(leaving); !ok || n.Operation != leaving || n.Who != "" || !n.At.Equal(v.DueAt) || n.At.IsZero() {
 		t.Errorf("of a tenant that leaves: %+v, due at %s", n, v.DueAt)
+	}
+}
+
+// TestNextAtAGate: what a gate still needs is told as it stands: less with each
+// signature, and more while something makes it ask for more than its plan says.
+func TestNextAtAGate(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	extra := 1
+	s.Engine.Extra = func(context.Context, tenure.Operation) (int, string, time.Time, error) {
+		return extra, "finding fnd_1 stands", time.Time{}, nil
+	}
+	s.begin("acme", "small")
+	s.settle()
+	if n, _ := s.next("acme"); n.Who != "1 of any role that approves; 1 more than the plan says, because finding fnd_1 stands" {
+		t.Errorf("with one of two signatures it waits for %q", n.Who)
+	}
+	extra = 0
+	s.pass(time.Hour)
+	if n, ok := s.next("acme"); ok && n.Who != "" {
+		t.Errorf("with all its signatures it waits for %q", n.Who)
+	}
+}
+
+// TestNextAtATask: a task is somebody's to do whatever else its words say, and an
+// operation that isn't at one waits for nobody, though its words may read as if it did.
+func TestNextAtATask(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	ctx := context.Background()
+	s.publishText(strings.Replace(fmt.Sprintf(blueprintText, "1.2"), "\noffboarding:", "\nonboarding:\n  tasks:\n    - {task: Check the contract, confirmedBy: another}\noffboarding:", 1))
+	op := s.request(lifecycle.Intent{Kind: tenure.Onboard, Tenant: "acme", Blueprint: "small@1.2", Tier: "team", Parameters: map[string]any{"login": "a@b.example"}}, "operator")
+	s.approve(op, "reviewer")
+	if n, _ := s.next("acme"); n.Who != "somebody with operation.steer other than operator" || !strings.Contains(n.What, "Check the contract") {
+		t.Errorf("at its task: %+v", n)
+	}
+	row, err := s.db.Tenant(ctx, "acme")
+	s.must(err)
+	ahead, err := s.db.Ahead(ctx, []store.TenantRow{row}, s.Now())
+	s.must(err)
+	a := ahead[row.ID]
+	a.Waits = nil
+	all, err := s.Next(ctx, ahead)
+	s.must(err)
+	if n := all[row.ID]; n.Who != "" {
+		t.Errorf("by its words alone it waits for %q", n.Who)
 	}
 }
 

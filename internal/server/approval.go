@@ -9,19 +9,27 @@ import (
 )
 
 func approvalRoutes(s *Server) {
-	// Each item is asked about by itself: what may be given a word to is listed.
+	// Each item is asked about by itself: what may be decided is listed.
 	route(s, client.ListApprovals, Access{Reach: Signed}, listApprovals)
 	route(s, client.CountApprovals, Access{Reach: Signed}, countApprovals)
 	route(s, client.RejectOperation, Access{tenure.OperationApprove, OfOperation}, rejectOperation)
 }
 
 func listApprovals(ctx context.Context, c *Call, p *client.InboxParams) (client.Page[client.Waiting], error) {
-	items, next, err := c.Service.Inbox(ctx, c.Caller, p.Cursor, limitOf(p.Paging))
+	who, err := c.Governor.Named(ctx, c.Caller)
+	if err != nil {
+		return client.Page[client.Waiting]{}, err
+	}
+	items, next, err := c.Service.Inbox(ctx, who, p.Cursor, limitOf(p.Paging))
 	return client.Page[client.Waiting]{Items: each(items, func(i lifecycle.InboxItem) client.Waiting { return client.Waiting(i) }), Next: next}, err
 }
 
 func countApprovals(ctx context.Context, c *Call, _ *client.None) (client.InboxCount, error) {
-	n, more, err := c.Service.InboxCount(ctx, c.Caller)
+	who, err := c.Governor.Named(ctx, c.Caller)
+	if err != nil {
+		return client.InboxCount{}, err
+	}
+	n, more, err := c.Service.InboxCount(ctx, who)
 	return client.InboxCount{Count: n, More: more}, err
 }
 

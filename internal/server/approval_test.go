@@ -163,3 +163,23 @@ func TestMachinesApproveNothing(t *testing.T) {
 		t.Errorf("a machine's inbox holds %v", got)
 	}
 }
+
+// TestInboxAtTheSocket: who says a principal's name is offered what that principal may
+// do, and a name that is nobody's all that the folder's owner may do.
+func TestInboxAtTheSocket(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	srv := newServer(t, s)
+	web := httptest.NewServer(srv.Handler())
+	t.Cleanup(web.Close)
+	op := onboarding(t, as(t, srv, "olga"), as(t, srv, "rita"), "alder")
+	settle(t, s)
+	strongly(t, s, web, "signs", tenure.Approver, tenure.Scope{All: true})
+	strongly(t, s, web, "looks", tenure.Viewer, tenure.Scope{All: true})
+	strongly(t, s, web, "elsewhere", tenure.Approver, tenure.Scope{Tiers: []string{"gold"}})
+	for who, want := range map[string][]string{"signs": {string(op.ID)}, "Signs": {string(op.ID)}, "looks": nil, "elsewhere": nil, "nobody": {string(op.ID)}} {
+		if got := waitingIDs(t, as(t, srv, who), "approval"); !slices.Equal(got, want) {
+			t.Errorf("as %s the inbox holds %v, want %v", who, got, want)
+		}
+	}
+}

@@ -48,11 +48,15 @@ func listTenants(ctx context.Context, c *Call, p *client.TenantFilter) (client.P
 		return out, err
 	}
 	ahead, err := c.server.db().Ahead(ctx, rows, c.Service.Now())
+	if err != nil {
+		return out, err
+	}
+	next, err := c.Service.Next(ctx, ahead)
 	out.Items = each(rows, func(t store.TenantRow) client.Tenant {
 		shown := tenantOf(t)
 		if a := ahead[t.ID]; a != nil {
 			shown.OpenFindings = a.Findings
-			if n, ok := lifecycle.NextOf(a); ok {
+			if n, ok := next[t.ID]; ok {
 				shown.Next = &client.TenantNext{What: n.What, At: n.At, Who: n.Who, Operation: n.Operation}
 			}
 		}

@@ -51,7 +51,7 @@ func (v *visit) approvals() error {
 	return v.show(dashboard.AreaApprovals, "/v1/events", func(w io.Writer, f dashboard.Frame) error { return v.s.pages.Approvals(w, f, view) })
 }
 
-// waitingRow is one thing that waits for the caller's word.
+// waitingRow is one thing that waits for the caller's decision.
 func (v *visit) waitingRow(w client.Waiting) (dashboard.ApprovalRow, error) {
 	row := dashboard.ApprovalRow{
 		Step: w.Gate, Kind: w.OperationKind, Summary: w.Summary, RequestedBy: w.RequestedBy, Asked: w.OpenedAt, Expires: w.ExpiresAt, Digest: w.Digest,
@@ -76,6 +76,11 @@ func (v *visit) waitingRow(w client.Waiting) (dashboard.ApprovalRow, error) {
 		} else {
 			row.Actions = []dashboard.Action{{Label: "Attest that it is left out", Post: dashboard.OperationPath(row.Operation) + "/skip", Tone: dashboard.ToneBad, Hidden: hiddenPairs("step", w.Gate), Says: w.Summary + ". The certificate lists it as an exception."}}
 		}
+		return row, nil
+	}
+	if w.Kind == "task" {
+		row.Operation = tenure.OperationID(w.ID)
+		row.Actions = []dashboard.Action{taskDone(row.Operation, w.Gate)}
 		return row, nil
 	}
 	if w.Kind == "blocked" {
@@ -104,7 +109,7 @@ func (v *visit) waitingRow(w client.Waiting) (dashboard.ApprovalRow, error) {
 	return row, nil
 }
 
-// subjectOf is what waits, and where one can give one's word, if it is no operation.
+// subjectOf is what waits, and where one can decide on it, if it is no operation.
 func subjectOf(w client.Waiting) dashboard.Ref {
 	switch w.Kind {
 	case "hold":
@@ -256,7 +261,7 @@ func waitsForPeople(o client.OperationDetail, i int) bool {
 func needOf(w client.Waiting) dashboard.Need {
 	need := dashboard.Need{What: dashboard.Ref{Label: w.Summary}, Kind: w.Kind, Since: w.OpenedAt, Due: w.ExpiresAt, Mine: true}
 	switch w.Kind {
-	case "approval", "exception", "blocked":
+	case "approval", "exception", "blocked", "task":
 		need.What.Href = dashboard.OperationPath(tenure.OperationID(w.ID))
 	default:
 		need.What.Href = cmp.Or(subjectOf(w).Href, "/approvals")

@@ -7,7 +7,7 @@ import (
 	"github.com/tenurehq/tenure/client"
 )
 
-// confirmTime takes the word of who looks that the time that they were shown is right.
+// confirmTime takes it from who looks that the time that they were shown is right.
 func (v *visit) confirmTime() error {
 	p := client.ConfirmTimeParams{}
 	var err error

@@ -73,7 +73,7 @@ func (v *visit) holdActions(h client.Hold, t tenure.Target) []dashboard.Action {
 	}
 	a := dashboard.Action{Label: "Ask for the release", Post: "/holds/" + url.PathEscape(string(h.ID)) + "/release", Tone: dashboard.ToneBad, Says: "A second person must say the same. Then the retention rules count again, and what they let go may be destroyed."}
 	if len(h.ReleaseBy) > 0 {
-		a.Label, a.Says = "Release", strings.Join(h.ReleaseBy, " and ")+" asked for it. With your word the hold is released at once: the retention rules count again, and what they let go may be destroyed."
+		a.Label, a.Says = "Release", strings.Join(h.ReleaseBy, " and ")+" asked for it. With your decision the hold is released at once: the retention rules count again, and what they let go may be destroyed."
 	}
 	if tenure.NamesPerson(h.ReleaseBy, v.caller.Name) {
 		a.Not = "You have asked for this release; a second person must."

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/dashboard"
 )
@@ -72,6 +73,16 @@ func (v *visit) inbox() []client.Waiting {
 	items := b.items
 	v.mine = &items
 	return items
+}
+
+// inboxed is a gate that waits for the caller's signature, if it does.
+func (v *visit) inboxed(op tenure.OperationID, gate string) (client.Waiting, bool) {
+	for _, w := range v.inbox() {
+		if w.Kind == "approval" && w.ID == string(op) && w.Gate == gate {
+			return w, true
+		}
+	}
+	return client.Waiting{}, false
 }
 
 // waiting counts what waits for who looks, for the navigation.

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
@@ -119,6 +120,9 @@ func (v *visit) operationView(o client.OperationDetail) dashboard.OperationView 
 						view.Have++
 					}
 				}
+				if w, ok := v.inboxed(o.ID, row.Key); ok { // it may ask for more than its plan says
+					view.Need, view.Have = w.Need, w.Have
+				}
 			}
 		}
 		view.StepRows = append(view.StepRows, row)
@@ -183,13 +187,18 @@ func (v *visit) stepActions(row *dashboard.StepRow, st *tenure.Step, o client.Op
 		}
 		v.skipAction(row, o, t)
 	case row.Action == tenure.ActTask && row.State != tenure.StepDone && waitsAtGates(o.State) && ready(o, st) && v.may(tenure.OperationSteer, t):
-		done := dashboard.Action{Label: "It is done", Post: at + "/done", Says: "You say that this task has been carried out; your name stands in the log.",
-			Fields: []dashboard.Field{{Name: "note", Label: "Note", Max: 1000}}, Hidden: hiddenPairs("gate", row.Key)}
+		done := taskDone(o.ID, row.Key)
 		if st.Gate != nil && st.Gate.Another && tenure.SamePerson(o.RequestedBy, v.caller.Name) {
 			done.Not = "You requested the operation; another person confirms this task."
 		}
 		row.Actions = append(row.Actions, done)
 	}
+}
+
+// taskDone is what says that a task has been carried out.
+func taskDone(op tenure.OperationID, gate string) dashboard.Action {
+	return dashboard.Action{Label: "It is done", Post: dashboard.OperationPath(op) + "/done", Says: "You say that this task has been carried out; your name stands in the log.",
+		Fields: []dashboard.Field{{Name: "note", Label: "Note", Max: 1000}}, Hidden: hiddenPairs("gate", gate)}
 }
 
 func (v *visit) skipAction(row *dashboard.StepRow, o client.OperationDetail, t tenure.Target) {
@@ -198,7 +207,7 @@ func (v *visit) skipAction(row *dashboard.StepRow, o client.OperationDetail, t t
 		if e.Step != row.Key || e.AttestedBy != "" {
 			continue
 		}
-		a := dashboard.Action{Label: "Attest that it is left out", Post: at, Tone: dashboard.ToneBad, Hidden: hiddenPairs("step", row.Key), Says: e.RequestedBy + " asks to leave it out: " + e.Reason + ". With your word it is left out, and the certificate lists it as an exception."}
+		a := dashboard.Action{Label: "Attest that it is left out", Post: at, Tone: dashboard.ToneBad, Hidden: hiddenPairs("step", row.Key), Says: e.RequestedBy + " asks to leave it out: " + e.Reason + ". When you attest it, it is left out, and the certificate lists it as an exception."}
 		if tenure.SamePerson(e.RequestedBy, v.caller.Name) {
 			a.Not = "You asked for this; a second person must attest it."
 		} else if !v.may(tenure.OperationApprove, t) {
@@ -385,8 +394,10 @@ func (v *visit) claim(id string) error {
 		case value != "":
 		case l.Value != nil:
 			value = valueText(l.Value)
+		case l.Claim == "claimed":
+			value = "claimed " + l.ClaimedAt.Format(time.RFC3339)
 		default:
-			value = "claimed " + l.Claimed
+			value = l.Claim
 		}
 		lines = append(lines, strings.Trim(l.Environment+"/"+l.Name, "/")+" = "+value)
 	}

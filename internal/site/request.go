@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -476,7 +477,7 @@ func (v *visit) confirmNoReturn(wrong, typed string) error {
 	name, at := v.names().of(o.Tenant), dashboard.OperationPath(o.ID)
 	view := dashboard.ConfirmView{
 		Title: "Point of no return for " + name, Name: name, Says: st.Summary, NoUndo: "After this nobody can bring it back.", Digest: o.Plan, PlanHref: at,
-		Who: "It takes the word of two persons, given within 72 hours of the counts.", Hidden: hiddenPairs("gate", st.Key), Post: at + "/no-return", Button: "Confirm for " + name, Cancel: at, Error: wrong, Typed: typed,
+		Who: v.whoConfirms(o, st), Hidden: hiddenPairs("gate", st.Key), Post: at + "/no-return", Button: "Confirm for " + name, Cancel: at, Error: wrong, Typed: typed,
 	}
 	for _, c := range o.Counts(st.Key) {
 		for _, p := range c.Places {
@@ -493,6 +494,19 @@ func (v *visit) confirmNoReturn(wrong, typed string) error {
 		v.w.WriteHeader(http.StatusBadRequest)
 	}
 	return v.show(dashboard.AreaOperations, "", func(w io.Writer, f dashboard.Frame) error { return v.s.pages.Confirm(w, f, view) })
+}
+
+// whoConfirms says how many persons a point of no return takes, and who is still needed.
+func (v *visit) whoConfirms(o client.OperationDetail, st *tenure.Step) string {
+	need, still := 2, ""
+	if st.Gate != nil {
+		need = max(need, st.Gate.Approvals)
+	}
+	if w, ok := v.inboxed(o.ID, st.Key); ok {
+		need = w.Need
+		still = " " + plural(w.Have, "person has", "persons have") + " confirmed. Still needed: " + w.Missing + "."
+	}
+	return "It takes " + strconv.Itoa(need) + " persons, who confirm within 72 hours of the counts." + still
 }
 
 // placeWords say what a counted place is, how it is reached and what becomes of it.
@@ -522,5 +536,5 @@ func (v *visit) noReturn(id string) error {
 	p := client.GateParams{OperationChange: client.OperationChange{OperationParams: client.OperationParams{Operation: id}}}
 	p.Body.Gate, p.Body.Digest = v.PostFormValue("gate"), v.PostFormValue("digest")
 	_, err = ask(v, client.ApproveOperation, p)
-	return v.tried(dashboard.OperationPath(o.ID), "Your word is noted. What it was for goes once two persons have given theirs.", err)
+	return v.tried(dashboard.OperationPath(o.ID), "Your confirmation is noted. What it is about goes once everybody who is needed has confirmed.", err)
 }

@@ -156,15 +156,30 @@ type WaitingGate struct {
 	Signed []tenure.Approval
 }
 
-// WaitingGates lists the gates that wait in the order of their age, after one of
-// them (blank: from the start), narrowed to what can be seen.
+// WaitingGates lists the gates that wait for signatures in the order of their age, after
+// one of them (blank: from the start), narrowed to what can be seen.
 func (db *DB) WaitingGates(ctx context.Context, v Visible, since time.Time, op tenure.OperationID, step string, limit int) ([]WaitingGate, error) {
-	args := []any{micros(since), string(op), step, limit}
-	var out []WaitingGate
 	q := db.reader(ctx)
-	err := q.Rows(`select `+waitColumns+`, o.kind, o.plan, o.state, o.requested_by, o.created_at, t.name, t.tier, t.labels
+	out, err := waitingGates(q, v, `w.action <> 'gate.task'`, since, op, step, limit)
+	for i := range out {
+		if err == nil {
+			out[i].Signed, err = approvals(q, out[i].Operation)
+		}
+	}
+	return out, err
+}
+
+// WaitingTasks lists the tasks that wait for a person, the oldest first, narrowed to
+// what can be seen.
+func (db *DB) WaitingTasks(ctx context.Context, v Visible, limit int) ([]WaitingGate, error) {
+	return waitingGates(db.reader(ctx), v, `w.action = 'gate.task'`, time.Time{}, "", "", limit)
+}
+
+func waitingGates(q querier, v Visible, such string, since time.Time, op tenure.OperationID, step string, limit int) (out []WaitingGate, err error) {
+	args := []any{micros(since), string(op), step, limit}
+	err = q.Rows(`select `+waitColumns+`, o.kind, o.plan, o.state, o.requested_by, o.created_at, t.name, t.tier, t.labels
 		from approval_wait w join operation o on o.id = w.operation join tenant t on t.id = w.tenant
-		where (w.since > $1 or (w.since = $1 and (w.operation > $2 or (w.operation = $2 and w.step > $3)))) and `+v.where("w.tenant", &args)+`
+		where `+such+` and (w.since > $1 or (w.since = $1 and (w.operation > $2 or (w.operation = $2 and w.step > $3)))) and `+v.where("w.tenant", &args)+`
 		order by w.since, w.operation, w.step limit $4`, args, func(r scanner) error {
 		var g WaitingGate
 		var created int64
@@ -181,11 +196,6 @@ func (db *DB) WaitingGates(ctx context.Context, v Visible, since time.Time, op t
 		out = append(out, g)
 		return nil
 	})
-	for i := range out {
-		if err == nil {
-			out[i].Signed, err = approvals(q, out[i].Operation)
-		}
-	}
 	return out, err
 }
 
@@ -223,7 +233,8 @@ func (tx *Tx) PokeWaits(id tenure.FindingID, now time.Time) error {
 // recorded gate: those of a store from before gates were recorded.
 func (db *DB) UnrecordedWaits(ctx context.Context) ([]tenure.OperationID, error) {
 	return oneColumn[tenure.OperationID](db.reader(ctx), `select o.id from operation o where o.state = 'waiting' and (o.reason like '%approvals at %' or o.reason like '%confirmations of the point%' or o.reason like '%two persons to decide%')
-		and not exists (select 1 from approval_wait w where w.operation = o.id) order by o.id limit 10000`)
+		and not exists (select 1 from approval_wait w where w.operation = o.id)
+		or o.state = 'waiting' and o.reason like '%a person''s task: %' and not exists (select 1 from approval_wait w where w.operation = o.id and w.action = 'gate.task') order by o.id limit 10000`)
 }
 
 // OpenExceptions lists the exceptions that wait for a second person's word, in

@@ -255,3 +255,44 @@ func TestDelegations(t *testing.T) {
 		}
 	})
 }
+
+// TestWaitingTasks: a task that waits is told apart from a gate for signatures, and an
+// operation of a store that didn't record tasks is found by what it says.
+func TestWaitingTasks(t *testing.T) {
+	onBoth(t, func(t *testing.T, f *fixture) {
+		ctx := context.Background()
+		acme := f.tenant("acme")
+		gate := f.waitingGate(acme, start, tenure.Gate{Approvals: 1})
+		op := f.operation(request(acme.ID, tenure.Onboard, 1))
+		task := store.WaitAt(op.Operation, &tenure.Step{Key: "task/1", Action: tenure.ActTask, Gate: &tenure.Gate{Approvals: 1}}, tenure.BlastRadius{}, start)
+		f.write(func(tx *store.Tx) error {
+			if err := tx.AwaitApproval(task); err != nil {
+				return err
+			}
+			_, err := tx.Exec(`update operation set state = 'waiting', reason = 'a person''s task: call them' where id = $1`, string(op.ID))
+			return err
+		})
+		gates, err := f.WaitingGates(ctx, store.All, time.Time{}, "", "", 10)
+		f.must(err)
+		tasks, err := f.WaitingTasks(ctx, store.All, 10)
+		f.must(err)
+		if len(gates) != 1 || gates[0].Operation != gate.Operation || len(tasks) != 1 || tasks[0].Operation != op.ID || tasks[0].Name != "acme" {
+			t.Errorf("gates %+v, tasks %+v", gates, tasks)
+		}
+		g, err := f.Gauges(ctx, start)
+		f.must(err)
+		if g.Waiting != 1 {
+			t.Errorf("%d gates wait for signatures, want 1", g.Waiting)
+		}
+		for _, recorded := range []bool{true, false} {
+			if !recorded {
+				f.write(func(tx *store.Tx) error { return tx.DropWait(op.ID, "") })
+			}
+			ids, err := f.UnrecordedWaits(ctx)
+			f.must(err)
+			if slices.Contains(ids, op.ID) == recorded {
+				t.Errorf("recorded is %v: unrecorded are %v", recorded, ids)
+			}
+		}
+	})
+}

@@ -72,10 +72,11 @@ func (tx *Tx) ResolveFinding(f tenure.Finding, at time.Time) error {
 	return err
 }
 
-// ResolveTenant closes a tenant's open findings of some kinds, in every system.
-func (tx *Tx) ResolveTenant(kinds []tenure.FindingKind, tenant tenure.TenantID, at time.Time) error {
+// ResolveTenant closes a tenant's open findings of some kinds that were last seen no
+// later than a moment, in every system.
+func (tx *Tx) ResolveTenant(kinds []tenure.FindingKind, tenant tenure.TenantID, seen, at time.Time) error {
 	for _, k := range kinds {
-		if _, err := tx.Exec(`update finding set resolved_at = $1 where kind = $2 and tenant = $3 and resolved_at = 0`, micros(at), string(k), string(tenant)); err != nil {
+		if _, err := tx.Exec(`update finding set resolved_at = $1 where kind = $2 and tenant = $3 and seen_at <= $4 and resolved_at = 0`, micros(at), string(k), string(tenant), micros(seen)); err != nil {
 			return err
 		}
 	}

@@ -156,3 +156,36 @@ func TestHolds(t *testing.T) {
 		refused(t, f.Write(ctx, func(tx *store.Tx) error { _, err := tx.Hold(newID[tenure.HoldID]()); return err }), tenure.NotFound)
 	})
 }
+
+// TestResolveTenant: what was seen of one tenant up to a moment is resolved; another
+// kind, another tenant's and what was seen later stay.
+func TestResolveTenant(t *testing.T) {
+	onBoth(t, func(t *testing.T, f *fixture) {
+		acme, beta := f.tenant("acme"), f.tenant("beta")
+		find := func(ten tenure.TenantID, k tenure.FindingKind, name string, at time.Time) tenure.Finding {
+			return tenure.Finding{ID: newID[tenure.FindingID](), Kind: k, Severity: tenure.Low, Tenant: ten, System: "main", Name: name, Detail: "d", SeenAt: at}
+		}
+		gone := find(acme.ID, tenure.FindingResidue, "gone", start)
+		stay := []tenure.Finding{
+			find(acme.ID, tenure.FindingResidue, "later", start.Add(time.Second)),
+			find(acme.ID, tenure.FindingAnomaly, "ada", start),
+			find(beta.ID, tenure.FindingResidue, "gone", start),
+		}
+		f.write(func(tx *store.Tx) error {
+			for _, x := range append(stay, gone) {
+				if err := tx.SaveFinding(x); err != nil {
+					return err
+				}
+			}
+			return tx.ResolveTenant([]tenure.FindingKind{tenure.FindingResidue, tenure.FindingOrphan}, acme.ID, start, start.Add(time.Hour))
+		})
+		if got, err := f.Finding(t.Context(), gone.ID); err != nil || !got.ResolvedAt.Equal(start.Add(time.Hour)) {
+			t.Errorf("what was seen until then is resolved at %s (%v)", got.ResolvedAt, err)
+		}
+		for _, x := range stay {
+			if got, err := f.Finding(t.Context(), x.ID); err != nil || !got.ResolvedAt.IsZero() {
+				t.Errorf("%s %s is resolved at %s (%v)", x.Kind, x.Name, got.ResolvedAt, err)
+			}
+		}
+	})
+}

@@ -34,7 +34,7 @@ type OpenOperations struct {
 // Gauges is where the store stands, for who measures.
 type Gauges struct {
 	Operations   []OpenOperations
-	Waiting      int // gates that wait for persons
+	Waiting      int // gates that wait for persons' signatures
 	Findings     map[tenure.Severity]int
 	Unsent       int // notices of the last seven days that weren't sent
 	LogSize      int64
@@ -54,7 +54,7 @@ func (db *DB) Gauges(ctx context.Context, now time.Time) (g Gauges, err error) {
 			return g, err
 		}
 	}
-	if err := db.reader(ctx).Row(`select count(*) from approval_wait`, nil, &g.Waiting); err != nil {
+	if err := db.reader(ctx).Row(`select count(*) from approval_wait where action <> 'gate.task'`, nil, &g.Waiting); err != nil {
 		return g, err
 	}
 	if err := db.reader(ctx).Row(`select count(*) from notice where sent_at = 0 and created_at >= $1`, []any{micros(now.AddDate(0, 0, -7))}, &g.Unsent); err != nil {

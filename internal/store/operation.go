@@ -409,8 +409,13 @@ func (tx *Tx) Approve(a tenure.Approval) error {
 	return err
 }
 
-func approvals(q querier, op tenure.OperationID) (out []tenure.Approval, err error) {
-	err = q.Rows(`select operation, step, digest, approver, at, note, on_behalf, roles from approval where operation = $1 order by at, approver`, []any{string(op)}, func(r scanner) error {
+func approvals(q querier, op tenure.OperationID) ([]tenure.Approval, error) {
+	return signatures(q, `operation = $1`, string(op))
+}
+
+// signatures reads approvals in order.
+func signatures(q querier, where string, args ...any) (out []tenure.Approval, err error) {
+	err = q.Rows(`select operation, step, digest, approver, at, note, on_behalf, roles from approval where `+where+` order by at, approver`, args, func(r scanner) error {
 		var a tenure.Approval
 		var at int64
 		var roles string

@@ -27,13 +27,16 @@ func TestAhead(t *testing.T) {
 			return err
 		})
 		gate := f.waitingGate(beta, start, tenure.Gate{Approvals: 2, Expires: period("P4D")})
+		f.write(func(tx *store.Tx) error {
+			return tx.Approve(tenure.Approval{Operation: gate.Operation, Step: gate.Step, Digest: "sha256:x", By: "ada", At: start})
+		})
 		ahead, err := f.Ahead(t.Context(), []store.TenantRow{acme, beta}, start)
 		f.must(err)
 		if a := ahead[acme.ID]; a.Findings[tenure.High] != 2 || a.Findings[tenure.Low] != 1 || len(a.Operations) != 0 {
 			t.Errorf("of acme it says %+v", a)
 		}
 		b := ahead[beta.ID]
-		if len(b.Findings) != 0 || len(b.Operations) != 1 || len(b.Waits[gate.Operation]) != 1 || b.Waits[gate.Operation][0].Gate.Approvals != 2 {
+		if len(b.Findings) != 0 || len(b.Operations) != 1 || len(b.Waits[gate.Operation]) != 1 || b.Waits[gate.Operation][0].Gate.Approvals != 2 || len(b.Signed[gate.Operation]) != 1 || b.Operations[0].Plan == "" {
 			t.Errorf("of beta it says %+v", b)
 		}
 		later, err := f.Ahead(t.Context(), []store.TenantRow{acme}, start.Add(2*time.Hour))
