@@ -3,6 +3,7 @@ package site_test
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/governance"
+	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -205,6 +207,59 @@ func TestRejectAndCertificate(t *testing.T) {
 	aurel.get("/tenants/"+string(id)).wants(t, 200, "/certificates/", "/view")
 	aurel.get("/tenants/"+string(id)+"/certificates/closing/view").wants(t, 200, "signature and proofs hold", "Nothing of this tenant remains", "tenure certificate verify", "logically deleted")
 	aurel.get("/tenants/"+string(id)+"/certificates/nonsense/view").wants(t, 404)
+}
+
+// TestConfirmSaysWhoIsNeeded: the page of a point of no return says how many persons it
+// takes and why, while it asks for more than its plan says, too.
+func TestConfirmSaysWhoIsNeeded(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.onboard("acme", "team")
+	rita := h.person("rita", tenure.Approver, everything)
+	op := h.request(offboarding("acme"))
+	rita.use("/approvals", "/operations/"+string(op.ID)+"/approve", "note", "fine").wants(t, 200)
+	h.settle()
+	h.pass(60 * 24 * time.Hour)
+	o, err := h.svc.Operation(context.Background(), op.ID)
+	h.must(err)
+	_, gate, ok := strings.Cut(o.Reason, "confirmations of the point of no return at ")
+	if !ok {
+		t.Fatalf("it waits for no confirmations: %s", o.Reason)
+	}
+	gate, _, _ = strings.Cut(gate, ";")
+	gate, _, _ = strings.Cut(gate, " ")
+	page := "/operations/" + string(op.ID) + "/no-return?gate=" + url.QueryEscape(gate)
+	rita.get(page).wants(t, 200, "It takes 2 persons", "0 persons have confirmed", "2 of any role that approves")
+	h.svc.Engine.Extra = func(context.Context, tenure.Operation) (int, string, time.Time, error) {
+		return 1, "finding fnd_1 stands", time.Time{}, nil
+	}
+	h.pass(time.Minute)
+	rita.get(page).wants(t, 200, "It takes 3 persons", "1 more than the plan says, because finding fnd_1 stands")
+}
+
+// TestTaskForm: a task waits on the approvals page of who may confirm it, who says there
+// that it is done.
+func TestTaskForm(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	_, err := h.svc.SubmitBlueprint(context.Background(), []byte(fmt.Sprintf(blueprintText, "1.5")+"\nonboarding:\n  tasks: [Enter them in the address book]\n"), "small.yaml", "author")
+	h.must(err)
+	_, err = h.svc.PublishBlueprint(context.Background(), "small@1.5", "reviewer")
+	h.must(err)
+	op := h.request(lifecycle.Intent{Kind: tenure.Onboard, Tenant: "acme", Blueprint: "small@1.5", Tier: "team"})
+	h.sign(op.ID, "rita")
+	olga, rita := h.person("olga", tenure.Operator, everything), h.person("rita", tenure.Approver, everything)
+	if rita.get("/approvals").offers("/operations/" + string(op.ID) + "/done") {
+		t.Error("who can't confirm a task is offered it")
+	}
+	olga.get("/approvals").wants(t, 200, "Enter them in the address book")
+	olga.use("/approvals", "/operations/"+string(op.ID)+"/done", "note", "entered").wants(t, 200, "Thank you: it goes on.")
+	h.settle()
+	o, err := h.svc.Operation(context.Background(), op.ID)
+	h.must(err)
+	if o.State != tenure.OperationSucceeded {
+		t.Errorf("when it is done the operation is %s: %s", o.State, o.Reason)
+	}
 }
 
 // confirm has persons confirm the point of no return, looking at fresh counts.
