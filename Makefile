@@ -29,7 +29,7 @@ build: ## bin/tenure, as it is released
 	$(GO) build -trimpath -tags=grpcnotrace -ldflags='-s -w' -o bin/tenure ./cmd/tenure
 
 test: ## every test, with the race detector, on SQLite and on throw-away PostgreSQL servers
-	@scripts/prepare cc postgresql chromium node
+	@scripts/prepare cc postgresql chromium node versitygw
 	$(GO) test $(RACE) -p 2 -timeout 40m -exec "'$(CURDIR)/scripts/with-postgres' --if-named" ./...
 	scripts/with-postgres $(GO) test -count=1 -timeout 10m ./internal/crash # kill -9 over 1,000 operations; fewer under -race
 	scripts/with-postgres $(GO) test -count=1 -timeout 15m -run 'TestRandomDepartures|TestRandomOnboardings|TestFiveHundredAtOnce|TestEveryChangePast' ./internal/lifecycle # 100 departures and the rest; fewer under -race

@@ -1,0 +1,198 @@
+package s3
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/xml"
+	"net/http"
+	"net/url"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+)
+
+// roleUser is the role of a user who may do what policies say, and makes no bucket.
+const roleUser = "user"
+
+// account is a user as versitygw's administration API writes it. Secrets that it lists
+// are left out.
+type account struct {
+	XMLName xml.Name `xml:"Account"`
+	Access  string
+	Secret  string `xml:",omitempty"`
+	Role    string
+}
+
+type change struct {
+	XMLName xml.Name `xml:"MutableProps"`
+	Secret  string   `xml:",omitempty"`
+	Role    string   `xml:",omitempty"`
+}
+
+func (d *Driver) administer(ctx context.Context, call string, query url.Values, v any) ([]byte, error) {
+	var body []byte
+	if v != nil {
+		var err error
+		if body, err = xml.Marshal(v); err != nil {
+			return nil, tenure.Errorf(tenure.Internal, "%s can't be written", call) // what it is of holds a secret
+		}
+	}
+	return d.plain(ctx, d.admin, http.MethodPatch, "/"+call, query.Encode(), nil, body)
+}
+
+// roles are the server's users with their roles.
+func (d *Driver) roles(ctx context.Context) (map[string]string, error) {
+	raw, err := d.administer(ctx, "list-users", nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	var list struct {
+		Accounts []struct{ Access, Role string }
+	}
+	if err := xml.Unmarshal(raw, &list); err != nil {
+		return nil, tenure.Errorf(tenure.Unavailable, "the list of users can't be read").Retryable()
+	}
+	out := make(map[string]string, len(list.Accounts))
+	for _, a := range list.Accounts {
+		out[a.Access] = a.Role
+	}
+	return out, nil
+}
+
+// findUser looks a user up in the server's list, and reads its record.
+func (d *Driver) findUser(ctx context.Context, name string) (thing, error) {
+	all, err := d.roles(ctx)
+	if err != nil {
+		return thing{}, err
+	}
+	role, there := all[name]
+	if !there {
+		return thing{}, nil
+	}
+	r, err := d.stored(ctx, user, name)
+	if err != nil {
+		return thing{}, err
+	}
+	t := d.as(thing{found: true}, r)
+	t.shown, err = tenure.Canonical(userShown{Role: role})
+	return t, err
+}
+
+func (d *Driver) listUsers(ctx context.Context) (names []string, err error) {
+	if !d.users {
+		return nil, nil
+	}
+	all, err := d.roles(ctx)
+	for name := range all {
+		names = append(names, name)
+	}
+	return names, err
+}
+
+// ensureUser makes the user or brings it to desired. Its record is written first: one of
+// ours for a user that isn't there yet makes the user ours once it is.
+func (d *Driver) ensureUser(ctx context.Context, want connector.Desired, t thing) (rec connector.Receipt, err error) {
+	secret := want.Credential.Reveal()
+	if !t.found {
+		if secret == "" {
+			return rec, tenure.Errorf(tenure.Invalid, "user %q needs a credential", want.Name)
+		}
+		if err := d.reserve(ctx, want.Ref); err != nil {
+			return rec, err
+		}
+		rec.Changed = true
+		_, err := d.administer(ctx, "create-user", nil, account{Access: want.Name, Secret: secret, Role: roleUser})
+		if is(err, "XAdminUserExists") {
+			return rec, tenure.Errorf(tenure.Conflict, "user %q has just been made by somebody else", want.Name)
+		}
+		return rec, err
+	}
+	var c change
+	if secret != "" && !d.signsIn(ctx, want.Name, secret) {
+		c.Secret = secret
+	}
+	if all, err := d.roles(ctx); err != nil {
+		return rec, err
+	} else if all[want.Name] != roleUser {
+		c.Role = roleUser
+	}
+	if c.Secret != "" || c.Role != "" {
+		rec.Changed = true
+		if _, err := d.administer(ctx, "update-user", url.Values{"access": {want.Name}}, c); err != nil {
+			return rec, err
+		}
+	}
+	fresh := d.recordOf(want.Ref)
+	if t.rec.State != "" && c.Secret == "" && secret == "" {
+		fresh.State = t.rec.State
+	}
+	if fresh.Tenant != t.rec.Tenant || fresh.Environment != t.rec.Environment || fresh.State != t.rec.State {
+		rec.Changed = true
+		return rec, d.keep(ctx, fresh, false)
+	}
+	return rec, nil
+}
+
+// reserve writes the record of a user that isn't there. A record of another's stands
+// for a user that was deleted past it, or is being made.
+func (d *Driver) reserve(ctx context.Context, ref connector.Ref) error {
+	old, err := d.stored(ctx, user, ref.Name)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		if _, owner := d.whose(old); owner == connector.Others {
+			return tenure.Errorf(tenure.Conflict, "user %q is another installation's", ref.Name).WithHint("choose another name")
+		}
+	}
+	return d.keep(ctx, d.recordOf(ref), old == nil)
+}
+
+// signsIn says whether the server takes a secret as the user's.
+func (d *Driver) signsIn(ctx context.Context, name, secret string) bool {
+	c, err := d.signing(name, secret)
+	if err != nil {
+		return false
+	}
+	_, err = c.ListBuckets(ctx)
+	return err == nil || denied(err) && !is(err, "SignatureDoesNotMatch", "InvalidAccessKeyId")
+}
+
+// Revoke gives a user a secret that nobody knows: what it signed is refused from now on.
+func (d *Driver) Revoke(ctx context.Context, ref connector.Ref) (rec connector.Receipt, err error) {
+	if ref.Type != user {
+		return rec, tenure.Errorf(tenure.Invalid, "a %s can't be used with revoke", ref.Type)
+	}
+	err = d.on(ctx, "revoke", ref, nil, func(t thing) error {
+		if t.state == tenure.ResourceRevoked {
+			return nil
+		}
+		rec.Changed = true
+		if _, err := d.administer(ctx, "update-user", url.Values{"access": {ref.Name}}, change{Secret: rand.Text() + rand.Text()}); err != nil {
+			return err
+		}
+		r := *t.rec
+		r.State = tenure.ResourceRevoked
+		return d.keep(ctx, r, false)
+	})
+	return rec, err
+}
+
+// deleteUser deletes the user, and its record last, also one that a crash left.
+func (d *Driver) deleteUser(ctx context.Context, ref connector.Ref, t thing) (rec connector.Receipt, err error) {
+	if !t.found {
+		r, err := d.stored(ctx, user, ref.Name)
+		if err != nil || r == nil {
+			return rec, err
+		}
+		if id, owner := d.whose(r); owner != connector.Ours || id != ref.Resource {
+			return rec, nil
+		}
+		return rec, d.forget(ctx, user, ref.Name)
+	}
+	rec.Changed = true
+	if _, err := d.administer(ctx, "delete-user", url.Values{"access": {ref.Name}}, nil); err != nil && !is(err, "XAdminUserNotFound") {
+		return rec, err
+	}
+	return rec, d.forget(ctx, user, ref.Name)
+}
