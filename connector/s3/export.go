@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/minio/minio-go/v7"
-
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 )
@@ -103,8 +101,7 @@ func (d *Driver) Export(ctx context.Context, ref connector.Ref, to io.Writer) (r
 
 // exportVersion writes one version; one that has gone since it was listed isn't ok.
 func (d *Driver) exportVersion(ctx context.Context, w *tar.Writer, at site, e entry, names *archive) (out object, ok bool, err error) {
-	core := minio.Core{Client: d.client}
-	body, info, _, err := core.GetObject(ctx, at.bucket, e.key, minio.GetObjectOptions{VersionID: e.id})
+	body, info, err := d.content(ctx, at.bucket, e)
 	if missing(err) {
 		return out, false, nil
 	}

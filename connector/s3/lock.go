@@ -2,12 +2,15 @@ package s3
 
 import (
 	"context"
+	"encoding/xml"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/minio/minio-go/v7"
+
+	"github.com/tenurehq/tenure"
 )
 
 // hold is what Object Lock says of a version.
@@ -30,24 +33,39 @@ func (h hold) String() string {
 	return strings.Join(out, ", and ")
 }
 
-// held reads the lock of a version. One that isn't there any more isn't there.
+// held reads the lock of a version. One that isn't there any more isn't there. Servers
+// leave the lock of an earlier version out of its headers, and differ in how they name
+// the answer's root, so it is asked for and read here.
 func (d *Driver) held(ctx context.Context, bucket string, e entry) (h hold, there bool, err error) {
-	o, err := d.client.StatObject(ctx, bucket, e.key, minio.StatObjectOptions{VersionID: e.id})
-	if missing(err) {
-		return h, false, nil
+	var retention struct {
+		Mode            string
+		RetainUntilDate time.Time
 	}
-	if err != nil {
-		return h, true, err
-	}
-	h.mode = strings.ToUpper(o.Metadata.Get("X-Amz-Object-Lock-Mode"))
-	h.legal = strings.EqualFold(o.Metadata.Get("X-Amz-Object-Lock-Legal-Hold"), "ON")
-	if h.mode != "" {
-		if h.until, err = time.Parse(time.RFC3339, o.Metadata.Get("X-Amz-Object-Lock-Retain-Until-Date")); err != nil {
-			h.until, err = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), nil // a date that can't be read binds
+	var legal struct{ Status string }
+	for query, into := range map[string]any{"retention": &retention, "legal-hold": &legal} {
+		raw, err := d.plain(ctx, d.endpoint, http.MethodGet, "/"+bucket+"/"+e.key, query+"=&"+versionQuery(e), nil, nil)
+		switch {
+		case missing(err):
+			return h, false, nil
+		case is(err, "NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "InvalidRequest"), unable(err):
+			continue
+		case err != nil:
+			return h, true, err
+		}
+		if err := xml.Unmarshal(raw, into); err != nil {
+			return h, true, tenure.Errorf(tenure.Unavailable, "the lock of %s can't be read: %w", e, err).Retryable()
 		}
 	}
+	h.mode, h.until = strings.ToUpper(retention.Mode), retention.RetainUntilDate
+	if h.mode != "" && h.until.IsZero() {
+		h.until = forever
+	}
+	h.legal = strings.EqualFold(legal.Status, "ON")
 	return h, true, nil
 }
+
+// forever is the end of a lock that tells none.
+var forever = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // keeps says why an entry doesn't go, if it is still there.
 func (d *Driver) keeps(ctx context.Context, bucket string, f failure) (says string, there bool, err error) {

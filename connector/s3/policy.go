@@ -1,22 +1,14 @@
 package s3
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/signer"
 
 	"github.com/tenurehq/tenure"
 )
@@ -101,7 +93,7 @@ func normalPolicy(raw []byte) (any, error) {
 	slices.SortStableFunc(statements, func(a, b any) int {
 		x, _ := json.Marshal(a)
 		y, _ := json.Marshal(b)
-		return cmp.Or(strings.Compare(sid(a), sid(b)), bytes.Compare(x, y))
+		return cmp.Or(strings.Compare(sid(a), sid(b)), strings.Compare(string(x), string(y)))
 	})
 	p["Statement"] = statements
 	return p, nil
@@ -192,34 +184,4 @@ func (d *Driver) grants(ctx context.Context, name string) (out []string, err err
 func (d *Driver) dropGrants(ctx context.Context, name string) error {
 	_, err := d.plain(ctx, d.endpoint, http.MethodPut, "/"+name, "acl=", http.Header{"X-Amz-Acl": {"private"}}, nil)
 	return err
-}
-
-// plain makes a signed request that the library has no call for.
-func (d *Driver) plain(ctx context.Context, at *url.URL, method, path, query string, header http.Header, body []byte) ([]byte, error) {
-	u := *at
-	u.Path, u.RawQuery = path, query
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
-	sum := sha256.Sum256(body)
-	req.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
-	answer, err := (&http.Client{Transport: d.transport}).Do(signer.SignV4(*req, d.access, d.secret, "", d.region))
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(answer.Body, 64<<20))
-	if err != nil {
-		return nil, err
-	}
-	if answer.StatusCode/100 != 2 {
-		said := minio.ErrorResponse{StatusCode: answer.StatusCode}
-		_ = xml.Unmarshal(raw, &said)
-		return nil, said
-	}
-	return raw, nil
 }

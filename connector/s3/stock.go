@@ -184,14 +184,13 @@ var errSilent = errors.New("the server doesn't say that it went")
 // remove deletes entries by their ids, and says of each whether it went. It forces no
 // lock. An error that concerns all of them is an error.
 func (d *Driver) remove(ctx context.Context, bucket string, all []entry) (gone []entry, left []failure, err error) {
-	core := minio.Core{Client: d.client}
 	waiting := make(map[[2]string]entry, len(all))
 	for _, e := range all {
 		if e.kind != isUpload {
 			waiting[[2]string{e.key, e.id}] = e
 			continue
 		}
-		if err := core.AbortMultipartUpload(ctx, bucket, e.key, e.id); err != nil && !missing(err) {
+		if err := d.abort(ctx, bucket, e); err != nil && !missing(err) {
 			if !partial(err) {
 				return gone, left, err
 			}

@@ -41,15 +41,27 @@ type Server struct {
 	Secret   string
 	Folder   string // what it keeps: objects, versions, metadata, users
 
-	program string
-	process *exec.Cmd
+	program  string
+	versions bool
+	process  *exec.Cmd
 }
 
 // Start starts a server on a free port of 127.0.0.1 and ends it with the test. Where the
 // program can't be had, the test is skipped by name; where CI is set it fails.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{Region: region, Access: "root" + rand.Text(), Secret: rand.Text(), Folder: t.TempDir(), program: Program(t)}
+	return run(t, true)
+}
+
+// StartPlain is Start for a server that keeps no versions.
+func StartPlain(t testing.TB) *Server {
+	t.Helper()
+	return run(t, false)
+}
+
+func run(t testing.TB, versions bool) *Server {
+	t.Helper()
+	s := &Server{versions: versions, Region: region, Access: "root" + rand.Text(), Secret: rand.Text(), Folder: t.TempDir(), program: Program(t)}
 	for _, dir := range []string{"objects", "versions", "meta", "users"} {
 		if err := os.Mkdir(filepath.Join(s.Folder, dir), 0o700); err != nil {
 			t.Fatal(err)
@@ -76,8 +88,11 @@ func Start(t testing.TB) *Server {
 func (s *Server) start(t testing.TB) bool {
 	t.Helper()
 	in := func(dir string) string { return filepath.Join(s.Folder, dir) }
-	cmd := exec.Command(s.program, "--port", s.Address, "--iam-dir", in("users"), "--iam-cache-disable", "--health", "/health", "--quiet",
-		"posix", "--versioning-dir", in("versions"), "--sidecar", in("meta"), in("objects"))
+	args := []string{"--port", s.Address, "--iam-dir", in("users"), "--iam-cache-disable", "--health", "/health", "--quiet", "posix", "--sidecar", in("meta")}
+	if s.versions {
+		args = append(args, "--versioning-dir", in("versions"))
+	}
+	cmd := exec.Command(s.program, append(args, in("objects"))...)
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s.Access, "ROOT_SECRET_KEY="+s.Secret, "VGW_REGION="+s.Region)
 	log, err := os.OpenFile(in("log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
