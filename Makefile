@@ -54,10 +54,10 @@ bench: ## the promises on speed and size, each beside its baseline
 docs: ## write anew what is derived from code: pages, diagrams, golden files
 	scripts/derive
 
-fuzz: ## every fuzz target for FUZZTIME (10s), DEPARTURES (2000) random departures, and SCHEMAS (500) random schemas on each database
+fuzz: ## every fuzz target for FUZZTIME (10s), DEPARTURES (2000) random departures, and SCHEMAS (500) random schemas on each database and in S3
 	scripts/fuzz $(FUZZTIME)
 	TENURE_DEPARTURES=$(DEPARTURES) $(GO) test -count=1 -timeout 2h -run 'TestRandomDepartures' ./internal/lifecycle
-	TENURE_RANDOM_SCHEMAS=$(SCHEMAS) TENURE_RANDOM_SEED=$$(date +%s) scripts/with-postgres $(GO) test -count=1 -timeout 2h -run TestRandomSchemas ./connector/postgres ./connector/sqlite
+	TENURE_RANDOM_SCHEMAS=$(SCHEMAS) TENURE_RANDOM_SEED=$$(date +%s) scripts/with-postgres $(GO) test -count=1 -timeout 2h -run 'TestRandomSchemas|TestRandomObjects' ./connector/postgres ./connector/s3 ./connector/sqlite
 
 crash: ## kill Tenure and its database KILLS (200) times while tenants leave a shop and a clinic
 	TENURE_DEPARTURE_KILLS=$(KILLS) scripts/with-postgres $(GO) test -count=1 -timeout 2h ./internal/departure

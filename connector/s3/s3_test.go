@@ -11,11 +11,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/minio/minio-go/v7"
-	"pgregory.net/rapid"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -243,13 +243,24 @@ func TestManyVersions(t *testing.T) {
 	t.Parallel()
 	w, d := planted(t)
 	r := ensure(t, d, "bucket", "t-many", map[string]any{"versioning": true}, "files")
-	const hot, cold = 1100, 150
+	const hot, cold = 620, 400
+	var group sync.WaitGroup
+	keys := make(chan string)
+	for range 8 {
+		group.Go(func() {
+			for key := range keys {
+				put(t, w.root, r.Name, key, "x")
+			}
+		})
+	}
 	for i := range hot {
-		put(t, w.root, r.Name, "hot", "x")
+		keys <- "hot"
 		if i < cold {
-			put(t, w.root, r.Name, fmt.Sprintf("cold/%d", i), "x")
+			keys <- fmt.Sprintf("cold/%d", i)
 		}
 	}
+	close(keys)
+	group.Wait()
 	m, err := d.(connector.Mapper).DataMap(t.Context(), connector.Survey{Ref: r})
 	must(t, err)
 	if len(m.Places) != 1 || m.Places[0].Rows != hot+cold {
@@ -376,55 +387,4 @@ func TestEncryption(t *testing.T) {
 			t.Errorf("%+v: %+v, %v", c.profile, o, err)
 		}
 	}
-}
-
-// Whatever tenants keep in one bucket: the erasure of a class of one takes exactly that,
-// however large its batches are, and however often it is begun anew.
-func TestRandomTenants(t *testing.T) {
-	t.Parallel()
-	w, d := planted(t)
-	core := minio.Core{Client: w.root}
-	round := 0
-	rapid.Check(t, func(rt *rapid.T) {
-		round++
-		var refs []connector.Ref
-		names := []string{"a", "ab", "a b", "A"}
-		for _, n := range names {
-			refs = append(refs, ensure(t, d, "prefix", fmt.Sprintf("%s%s%d", base, n, round), map[string]any{"classes": map[string]any{"": "rest", "x/": "files", "x/y": "deep"}}, "rest", "files", "deep"))
-		}
-		key := rapid.SampledFrom([]string{"k", "x", "x/", "x/k", "x/y", "x/yy/k", "x/z k", "z/x/k", "xx/k", "%2F", "ü"})
-		for range rapid.IntRange(1, 25).Draw(rt, "operations") {
-			_, below := site(refs[rapid.IntRange(0, len(refs)-1).Draw(rt, "tenant")])
-			k := below + key.Draw(rt, "key")
-			switch rapid.IntRange(0, 4).Draw(rt, "operation") {
-			case 0:
-				_ = w.root.RemoveObject(t.Context(), shared, k, minio.RemoveObjectOptions{})
-			case 1:
-				_, _ = core.NewMultipartUpload(t.Context(), shared, k, minio.PutObjectOptions{})
-			default: // where it can: the server's file system has no object under another
-				_, _ = w.root.PutObject(t.Context(), shared, k, strings.NewReader("x"), 1, minio.PutObjectOptions{})
-			}
-		}
-		leaver := refs[rapid.IntRange(0, len(refs)-1).Draw(rt, "leaver")]
-		_, below := site(leaver)
-		class := rapid.SampledFrom([]string{"rest", "files", "deep", ""}).Draw(rt, "class")
-		before := w.listed(t, shared)
-		n, err := erase(t.Context(), d, leaver, class, rapid.IntRange(1, 6).Draw(rt, "limit"))
-		if err != nil {
-			rt.Fatal(err)
-		}
-		want := slices.DeleteFunc(slices.Clone(before), func(line string) bool {
-			key, ok := strings.CutPrefix(strings.TrimPrefix(strings.TrimPrefix(line, "upload "), `"`), below)
-			of := "rest"
-			if strings.HasPrefix(key, "x/y") {
-				of = "deep"
-			} else if strings.HasPrefix(key, "x/") {
-				of = "files"
-			}
-			return ok && (class == "" || class == of)
-		})
-		if after := w.listed(t, shared); !slices.Equal(after, want) || int(n) != len(before)-len(want) {
-			rt.Fatalf("class %q of %s: %d of %d went\nleft:\n%s\nwant:\n%s", class, leaver.Name, n, len(before)-len(want), strings.Join(after, "\n"), strings.Join(want, "\n"))
-		}
-	})
 }
