@@ -88,7 +88,7 @@ func (d *Driver) count(ctx context.Context, at site, a attributes, classes []str
 				below += "/"
 			}
 		}
-		name := cmp.Or(below, "(every key)")
+		name := cmp.Or(below, everyKey(a))
 		p := byName[name]
 		if p == nil {
 			p = &connector.Place{Name: name, Class: class, Via: "keys that begin with it"}
@@ -121,6 +121,14 @@ func (d *Driver) count(ctx context.Context, at site, a attributes, classes []str
 	}
 	slices.SortFunc(out, func(a, b connector.Place) int { return cmp.Compare(a.Name, b.Name) })
 	return append(out, lockPlaces(held)...), nil
+}
+
+// everyKey names the place of the keys that no prefix of a class begins.
+func everyKey(a attributes) string {
+	if len(a.Classes) > 1 {
+		return "(every other key)"
+	}
+	return "(every key)"
 }
 
 // shownLocks is how many locked versions a map names one by one.
