@@ -2,7 +2,7 @@ package s3
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"maps"
 
 	"github.com/minio/minio-go/v7"
@@ -22,6 +22,15 @@ func (d *Driver) findBucket(ctx context.Context, name string, attributes bool) (
 		return thing{}, err
 	}
 	t := d.as(thing{found: true}, tagged(name, all))
+	if len(all) == 0 {
+		r, err := d.intended(ctx, name)
+		if err != nil {
+			return t, err
+		}
+		if r != nil {
+			t = d.as(thing{found: true, intent: true}, r)
+		}
+	}
 	if !attributes || t.owner != connector.Ours {
 		return t, nil
 	}
@@ -74,42 +83,31 @@ func (d *Driver) ensureBucket(ctx context.Context, ref connector.Ref, t thing, a
 		return rec, tenure.Errorf(tenure.Conflict, "bucket %q is in quarantine", ref.Name).WithHint("bring it back first")
 	}
 	if !t.found {
-		r := d.recordOf(ref)
-		r.Seal = d.marker.Seal(r.text())
-		raw, err := json.Marshal(r)
-		if err != nil {
+		if err := d.intend(ctx, ref); err != nil {
 			return rec, err
 		}
-		if err := d.put(ctx, makingPrefix+ref.Name, raw, false); err != nil {
-			return rec, err
-		}
-		err = d.client.MakeBucket(ctx, ref.Name, minio.MakeBucketOptions{Region: d.region, ObjectLocking: a.ObjectLock})
-		if is(err, "BucketAlreadyOwnedByYou", "BucketAlreadyExists") {
-			return rec, tenure.Errorf(tenure.Conflict, "bucket %q is there and isn't ours, or can't be seen", ref.Name).WithHint("choose another name")
-		}
-		if err != nil {
-			return rec, err
-		}
-	}
-	if t.owner != connector.Ours {
-		if t.found { // what a call that was cut off made is empty
-			if err := d.empty(ctx, ref.Name); err != nil {
-				return rec, tenure.Errorf(tenure.Conflict, "bucket %q bears no mark and isn't empty", ref.Name).WithHint("have its owner move it away")
+		err := d.client.MakeBucket(ctx, ref.Name, minio.MakeBucketOptions{Region: d.region, ObjectLocking: a.ObjectLock})
+		if is(err, "BucketAlreadyOwnedByYou", "BucketAlreadyExists") { // another's, or the answer to an earlier try was lost
+			var r *record
+			if r, err = d.intended(ctx, ref.Name); err == nil && r == nil || denied(err) {
+				err = tenure.Errorf(tenure.Conflict, "bucket %q is there and isn't ours, or can't be seen", ref.Name).WithHint("choose another name")
+				return rec, errors.Join(err, d.drop(ctx, makingPrefix+ref.Name))
 			}
 		}
+		if err != nil {
+			return rec, err
+		}
+	}
+	if !t.found || t.intent || t.rec.Tenant != ref.Tenant || t.rec.Environment != ref.Environment {
+		rec.Changed = true
 		if err := d.keep(ctx, d.recordOf(ref), false); err != nil {
 			return rec, err
 		}
-		rec.Changed = true
 	}
-	if err := d.drop(ctx, makingPrefix+ref.Name); err != nil {
-		return rec, err
-	}
-	if t.rec != nil && (t.rec.Tenant != ref.Tenant || t.rec.Environment != ref.Environment) {
-		if err := d.keep(ctx, d.recordOf(ref), false); err != nil {
+	if !t.found || t.intent {
+		if err := d.drop(ctx, makingPrefix+ref.Name); err != nil {
 			return rec, err
 		}
-		rec.Changed = true
 	}
 	changed, err := d.bring(ctx, ref.Name, a)
 	rec.Changed = rec.Changed || changed
@@ -176,8 +174,12 @@ func (d *Driver) deleteBucket(ctx context.Context, ref connector.Ref, t thing) (
 			return rec, err
 		}
 	}
-	if made, err := d.making(ctx, ref); err != nil || !made {
+	r, err := d.storedAt(ctx, makingPrefix+ref.Name)
+	if err != nil || r == nil {
 		return rec, err
+	}
+	if id, owner := d.whose(r); owner != connector.Ours || id != ref.Resource {
+		return rec, nil
 	}
 	return rec, d.drop(ctx, makingPrefix+ref.Name)
 }
@@ -272,6 +274,9 @@ func (d *Driver) Quarantine(ctx context.Context, ref connector.Ref) (rec connect
 		rec.Changed = true
 		return d.close(ctx, ref.Name)
 	})
+	if rec.Changed {
+		rec.Facts = map[string]string{"links": links}
+	}
 	return rec, err
 }
 

@@ -91,6 +91,7 @@ type thing struct {
 	rec      *record           // what its mark says, if it is ours
 	resource tenure.ResourceID // "" unless ours
 	state    tenure.ResourceState
+	intent   bool // ours by what Tenure wrote down before it made it: it isn't marked yet
 	shown    json.RawMessage
 	detail   string
 }
@@ -110,13 +111,18 @@ func (d *Driver) observed(typ, name string, t thing) connector.Observed {
 // find reads one thing. A name that can't be one of ours is absent. With attributes it
 // reads all that Observe shows.
 func (d *Driver) find(ctx context.Context, typ, name string, attributes bool) (thing, error) {
+	return d.findAmong(ctx, typ, name, attributes, d.roles)
+}
+
+// findAmong is find for one of many: the server's users are listed once for all.
+func (d *Driver) findAmong(ctx context.Context, typ, name string, attributes bool, users lister) (thing, error) {
 	switch {
 	case typ == bucket && d.checkName(typ, name) == nil:
 		return d.findBucket(ctx, name, attributes)
 	case typ == prefix && d.checkName(typ, name) == nil:
 		return d.findPrefix(ctx, name)
 	case typ == user && d.users && d.checkName(typ, name) == nil:
-		return d.findUser(ctx, name)
+		return d.findUser(ctx, name, users)
 	}
 	return thing{}, nil
 }
@@ -144,8 +150,9 @@ func (d *Driver) Observe(ctx context.Context, refs []connector.Ref, yield func(c
 			return err
 		}
 		var mu sync.Mutex
+		users := once(d.roles)
 		return each(ctx, refs, func(ctx context.Context, ref connector.Ref) error {
-			t, err := d.find(ctx, ref.Type, ref.Name, true)
+			t, err := d.findAmong(ctx, ref.Type, ref.Name, true, users)
 			mu.Lock()
 			defer mu.Unlock()
 			if stop != nil {
@@ -246,9 +253,10 @@ func (d *Driver) discover(ctx context.Context, typ string, names []string, tenan
 		index[i] = i
 	}
 	var mu sync.Mutex
+	users := once(d.roles)
 	whole = true
 	err = each(ctx, index, func(ctx context.Context, i int) error {
-		t, err := d.look(ctx, typ, names[i])
+		t, err := d.look(ctx, typ, names[i], users)
 		if denied(err) {
 			mu.Lock()
 			whole = false
@@ -274,11 +282,32 @@ func (d *Driver) discover(ctx context.Context, typ string, names []string, tenan
 }
 
 // look is find for a name that the server gave, which may be none of ours.
-func (d *Driver) look(ctx context.Context, typ, name string) (thing, error) {
+func (d *Driver) look(ctx context.Context, typ, name string, users lister) (thing, error) {
 	if d.checkName(typ, name) != nil {
 		return thing{found: true, owner: connector.Unmarked, state: tenure.ResourcePresent}, nil
 	}
-	return d.find(ctx, typ, name, true)
+	return d.findAmong(ctx, typ, name, true, users)
+}
+
+// lister gives the roles of the server's users.
+type lister func(context.Context) (map[string]string, error)
+
+// once asks when it is asked first, and gives that answer again.
+func once(list lister) lister {
+	var mu sync.Mutex
+	var roles map[string]string
+	return func(ctx context.Context) (map[string]string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if roles != nil {
+			return roles, nil
+		}
+		got, err := list(ctx)
+		if err == nil {
+			roles = got
+		}
+		return got, err
+	}
 }
 
 // Ensure creates the thing or brings it to desired.
@@ -290,7 +319,7 @@ func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (o connecto
 	defer d.lock(want.Type, want.Name)()
 	err = with(ctx, "ensure "+want.Type, func() error {
 		t, err := d.owned(ctx, want.Ref, true)
-		if err != nil && !d.claimable(ctx, want.Ref, t) {
+		if err != nil {
 			return err
 		}
 		if err := d.ready(ctx); err != nil {
@@ -365,14 +394,4 @@ func (d *Driver) Adopt(ctx context.Context, ref connector.Ref, as tenure.Resourc
 		return d.keep(ctx, fresh, false)
 	})
 	return rec, err
-}
-
-// claimable says whether a bucket that bears no mark is one that a call of ours was
-// making for this very resource when it was cut off.
-func (d *Driver) claimable(ctx context.Context, ref connector.Ref, t thing) bool {
-	if ref.Type != bucket || t.owner != connector.Unmarked {
-		return false
-	}
-	made, err := d.making(ctx, ref)
-	return err == nil && made
 }

@@ -109,6 +109,9 @@ func (d *Driver) exportVersion(ctx context.Context, w *tar.Writer, at site, e en
 		return out, false, err
 	}
 	defer func() { _ = body.Close() }()
+	if info.Size < 0 {
+		return out, false, tenure.Errorf(tenure.Unavailable, "the server doesn't say how long %s is", e).Retryable()
+	}
 	out = object{
 		Key: e.key, Version: e.id, Earlier: !e.latest, Bytes: info.Size, Modified: e.modified.UTC(), Type: info.ContentType,
 		Path: names.path(strings.TrimPrefix(e.key, at.below), e),

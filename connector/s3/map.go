@@ -32,6 +32,11 @@ func (d *Driver) DataMap(ctx context.Context, s connector.Survey) (m connector.M
 			if ref.Type == prefix { // a bucket that is there, and that others will share with it
 				m.Places, err = d.beyond(ctx, at.bucket)
 			}
+			if missing(err) {
+				m.Places, err = []connector.Place{{
+					Name: at.bucket, Blocks: true, Says: "the shared bucket " + at.bucket + " isn't there", Fix: "make it, or correct the option shared",
+				}}, nil
+			}
 			return err
 		}
 		a, err := d.parse(ref)
@@ -48,16 +53,17 @@ func (d *Driver) DataMap(ctx context.Context, s connector.Survey) (m connector.M
 		if err != nil || !t.found {
 			return err
 		}
-		if m.Places, err = d.beyond(ctx, at.bucket); err != nil || s.Brief && ref.Type == bucket {
+		m.Places, err = d.beyond(ctx, at.bucket)
+		if missing(err) {
+			return nil
+		}
+		if err != nil || s.Brief && ref.Type == bucket {
 			return err
 		}
 		counted, err := d.count(ctx, at, a, ref.Classes)
 		m.Places = append(m.Places, counted...)
 		return err
 	})
-	if missing(err) {
-		return m, nil
-	}
 	return m, err
 }
 

@@ -25,9 +25,6 @@ func (d *Driver) findPrefix(ctx context.Context, name string) (thing, error) {
 		return d.as(thing{found: true}, r), nil
 	}
 	for _, err := range d.stock(ctx, at.bucket, at.below, "") {
-		if is(err, "NoSuchBucket") {
-			return thing{}, nil
-		}
 		return thing{found: true, owner: connector.Unmarked, state: tenure.ResourcePresent}, err
 	}
 	return thing{}, nil
@@ -60,9 +57,6 @@ func (d *Driver) deletePrefix(ctx context.Context, ref connector.Ref) (rec conne
 		return rec, err
 	}
 	for e, err := range d.stock(ctx, at.bucket, at.below, "") {
-		if is(err, "NoSuchBucket") {
-			break
-		}
 		if err != nil {
 			return rec, err
 		}
@@ -107,9 +101,6 @@ func (d *Driver) listPrefixes(ctx context.Context) ([]string, error) {
 			}
 		}
 		for e, err := range d.uploads(ctx, b.bucket, b.below) {
-			if is(err, "NoSuchBucket") {
-				break
-			}
 			if err != nil {
 				return nil, err
 			}

@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"strings"
+	"time"
 
 	"github.com/minio/minio-go/v7/pkg/tags"
 
@@ -183,12 +183,49 @@ func (d *Driver) forget(ctx context.Context, typ, name string) error {
 	return d.drop(ctx, markKey(typ, name))
 }
 
-// making says whether a call for this resource was making a bucket of this name.
-func (d *Driver) making(ctx context.Context, ref connector.Ref) (bool, error) {
-	r, err := d.storedAt(ctx, makingPrefix+ref.Name)
-	if r == nil || err != nil {
-		return false, err
+// intended is the record of a bucket that bears no tags, if it is one that Tenure was
+// making when it was cut off: it was made after Tenure wrote that down, and is empty.
+func (d *Driver) intended(ctx context.Context, name string) (*record, error) {
+	raw, info, err := d.get(ctx, makingPrefix+name)
+	if missing(err) {
+		return nil, nil
 	}
-	id, owner := d.whose(r)
-	return owner == connector.Ours && id == ref.Resource && r.Name == ref.Name && strings.HasPrefix(r.Type, bucket), nil
+	if err != nil {
+		return nil, err
+	}
+	r := new(record)
+	if json.Unmarshal(raw, r) != nil || r.Type != bucket || r.Name != name {
+		return nil, nil
+	}
+	if _, owner := d.whose(r); owner != connector.Ours {
+		return nil, nil
+	}
+	if held, err := d.holdsAny(ctx, name); held || err != nil {
+		return nil, err
+	}
+	all, err := d.client.ListBuckets(ctx)
+	for _, b := range all {
+		if b.Name == name && !b.CreationDate.Before(info.LastModified.Truncate(time.Second)) {
+			return r, nil
+		}
+	}
+	return nil, err
+}
+
+// intend writes down that a bucket is about to be made.
+func (d *Driver) intend(ctx context.Context, ref connector.Ref) error {
+	r := d.recordOf(ref)
+	r.Seal = d.marker.Seal(r.text())
+	raw, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return d.put(ctx, makingPrefix+ref.Name, raw, false)
+}
+
+func (d *Driver) holdsAny(ctx context.Context, name string) (bool, error) {
+	for _, err := range d.stock(ctx, name, "", "") {
+		return err == nil, err
+	}
+	return false, nil
 }

@@ -58,12 +58,14 @@ const (
 	user   = "user"
 )
 
+// links is what an end of access doesn't reach.
+const links = "presigned links that the platform signs with a key of its own live until they end, at most 7 days, while the objects are there"
+
 const policyLimits = "rights that an identity policy of the account gives aren't seen here"
 
 func types() []tenure.ResourceType {
 	const classes = `"classes":{"type":"object","additionalProperties":{"type":"string","minLength":1},"description":"Data class by prefix of the key, such as orders/ or orders/2026-; the longest wins, and \"\" is everything else. Without it a single data class of the resource covers all."}`
 	const gone = "every version, delete marker and unfinished upload is deleted by its id and listed again until nothing is left; locked objects are never forced, and block it; the media aren't overwritten, and copies that the server replicates elsewhere aren't reached"
-	const links = "presigned links that the platform signs with a key of its own live until they end, at most 7 days, while the objects are there"
 	return []tenure.ResourceType{
 		{
 			Name: bucket, Summary: "A bucket of a tenant's own.", Whole: true, Layer: tenure.LayerAncillary,
@@ -90,7 +92,7 @@ func types() []tenure.ResourceType {
 			Name: user, Summary: "A user of a server with versitygw's administration API. Its name is its access key. Buckets give it rights.", Layer: tenure.LayerAccount,
 			Deletion:     "the user is deleted; a gateway that caches users learns of it when its cache ends, after 2 minutes if nothing else is set",
 			Verification: "the server's list of users, and Tenure's record of it, in the pass that sees the sentinel",
-			Recovery:     tenure.Recovery{Declared: true, Says: "can't be undone: it is made again with another secret. It can't be suspended, as the server knows no such state; what it signed before is refused at once"},
+			Recovery:     tenure.Recovery{Declared: true, Says: "can't be undone: it is made again with another secret. It can't be suspended, as the server knows no such state: while its tenant is suspended it goes on working. Once it is revoked, what it signed before is refused at once"},
 			Holds:        tenure.HoldsNothing, Credential: true, Isolation: []string{"role"},
 			Attributes: schema(""),
 		},

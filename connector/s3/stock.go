@@ -47,7 +47,7 @@ const stalled = 3000
 // stock lists what is in a bucket under keys that begin with a text: uploads, then
 // versions and delete markers. Uploads come first, so that one that is finished meanwhile
 // is seen as a version. With after it begins behind that key, and lists no uploads.
-// What a server gives twice is given once.
+// What a server gives twice is given once. A bucket that isn't there holds nothing.
 func (d *Driver) stock(ctx context.Context, bucket, below, after string) iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
 		if after == "" {
@@ -77,6 +77,9 @@ func (d *Driver) versions(ctx context.Context, bucket, below, after string) iter
 					break // and list objects
 				}
 				first = false
+				if is(o.Err, "NoSuchBucket") {
+					return
+				}
 				if o.Err != nil {
 					yield(entry{}, o.Err)
 					return
@@ -126,8 +129,8 @@ func (d *Driver) uploads(ctx context.Context, bucket, below string) iter.Seq2[en
 		var key, id string
 		for {
 			r, err := core.ListMultipartUploads(ctx, bucket, below, key, id, "", 1000)
-			if unable(err) {
-				return // a server without uploads in parts
+			if unable(err) || is(err, "NoSuchBucket") {
+				return // there are none
 			}
 			if err != nil {
 				yield(entry{}, err)

@@ -60,8 +60,8 @@ func (d *Driver) roles(ctx context.Context) (map[string]string, error) {
 }
 
 // findUser looks a user up in the server's list, and reads its record.
-func (d *Driver) findUser(ctx context.Context, name string) (thing, error) {
-	all, err := d.roles(ctx)
+func (d *Driver) findUser(ctx context.Context, name string, users lister) (thing, error) {
+	all, err := users(ctx)
 	if err != nil {
 		return thing{}, err
 	}
@@ -108,8 +108,14 @@ func (d *Driver) ensureUser(ctx context.Context, want connector.Desired, t thing
 		return rec, err
 	}
 	var c change
-	if secret != "" && !d.signsIn(ctx, want.Name, secret) {
-		c.Secret = secret
+	if secret != "" {
+		works, err := d.signsIn(ctx, want.Name, secret)
+		if err != nil {
+			return rec, err
+		}
+		if !works {
+			c.Secret = secret
+		}
 	}
 	if all, err := d.roles(ctx); err != nil {
 		return rec, err
@@ -149,13 +155,19 @@ func (d *Driver) reserve(ctx context.Context, ref connector.Ref) error {
 }
 
 // signsIn says whether the server takes a secret as the user's.
-func (d *Driver) signsIn(ctx context.Context, name, secret string) bool {
+func (d *Driver) signsIn(ctx context.Context, name, secret string) (bool, error) {
 	c, err := d.signing(name, secret)
 	if err != nil {
-		return false
+		return false, err
 	}
 	_, err = c.ListBuckets(ctx)
-	return err == nil || denied(err) && !is(err, "SignatureDoesNotMatch", "InvalidAccessKeyId")
+	switch {
+	case is(err, "SignatureDoesNotMatch", "InvalidAccessKeyId"):
+		return false, nil
+	case denied(err): // it is known, and may not list
+		return true, nil
+	}
+	return err == nil, err
 }
 
 // Revoke gives a user a secret that nobody knows: what it signed is refused from now on.

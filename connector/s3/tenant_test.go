@@ -1,0 +1,147 @@
+package s3_test
+
+import (
+	"crypto/rand"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/tags"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+)
+
+// A tenant may work in its own bucket, and can't do there what would keep Tenure from
+// seeing or erasing it: take its mark off, open it, lock objects, or hide a version; and
+// it reaches neither Tenure's own bucket nor a neighbour's.
+func TestWhatATenantMay(t *testing.T) {
+	t.Parallel()
+	w, d := planted(t)
+	secret := tenure.NewSecret(rand.Text())
+	who := connector.Ref{Resource: tenure.NewID[tenure.ResourceID](time.Now()), Type: "user", Name: "t-tenant"}
+	_, _, err := d.Ensure(t.Context(), connector.Desired{Ref: who, Credential: secret})
+	must(t, err)
+	r := ensure(t, d, "bucket", "t-its-own", map[string]any{"writers": []any{who.Name}, "objectLock": true}, "files")
+	_ = ensure(t, d, "bucket", "t-neighbour", map[string]any{"versioning": true}, "files")
+	put(t, w.root, "t-neighbour", "theirs", "theirs")
+	as := w.As(t, who.Name, secret.Reveal())
+
+	first := put(t, as, r.Name, "k", "one")
+	put(t, as, r.Name, "k", "two")
+	if got := w.read(t, r.Name, "k"); string(got) != "two" {
+		t.Errorf("the tenant wrote %q", got)
+	}
+	must(t, as.RemoveObject(t.Context(), r.Name, "k", minio.RemoveObjectOptions{}))
+	mode, on, until := minio.Compliance, minio.LegalHoldEnabled, time.Now().Add(time.Hour)
+	mine, err := tags.NewTags(map[string]string{"tenure": "mine"}, false)
+	must(t, err)
+	for what, f := range map[string]func() error{
+		"delete a version": func() error {
+			return as.RemoveObject(t.Context(), r.Name, "k", minio.RemoveObjectOptions{VersionID: first.VersionID})
+		},
+		"change the tags":      func() error { return as.SetBucketTagging(t.Context(), r.Name, mine) },
+		"take the tags off":    func() error { return as.RemoveBucketTagging(t.Context(), r.Name) },
+		"change the policy":    func() error { return as.SetBucketPolicy(t.Context(), r.Name, "") },
+		"suspend the versions": func() error { return as.SuspendVersioning(t.Context(), r.Name) },
+		"lock an object": func() error {
+			return as.PutObjectRetention(t.Context(), r.Name, "k", minio.PutObjectRetentionOptions{Mode: &mode, RetainUntilDate: &until, VersionID: first.VersionID})
+		},
+		"hold an object": func() error {
+			return as.PutObjectLegalHold(t.Context(), r.Name, "k", minio.PutObjectLegalHoldOptions{Status: &on, VersionID: first.VersionID})
+		},
+		"delete the bucket": func() error { return as.RemoveBucket(t.Context(), r.Name) },
+		"make a bucket":     func() error { return as.MakeBucket(t.Context(), "t-another", minio.MakeBucketOptions{}) },
+		"read the sentinel": func() error {
+			_, err := as.StatObject(t.Context(), own, "sentinel", minio.StatObjectOptions{})
+			return err
+		},
+		"write a record": func() error {
+			_, err := as.PutObject(t.Context(), own, "marks/x", strings.NewReader("x"), 1, minio.PutObjectOptions{})
+			return err
+		},
+		"read a neighbour's": func() error {
+			_, err := as.StatObject(t.Context(), "t-neighbour", "theirs", minio.StatObjectOptions{})
+			return err
+		},
+		"write to a neighbour's": func() error {
+			_, err := as.PutObject(t.Context(), "t-neighbour", "x", strings.NewReader("x"), 1, minio.PutObjectOptions{})
+			return err
+		},
+	} {
+		if err := f(); minio.ToErrorResponse(err).StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if n, err := erase(t.Context(), d, r, "files", 10); n != 3 || err != nil {
+		t.Errorf("%d of 3 go: %v", n, err)
+	}
+}
+
+// A link that the tenant's key signed ends with the key. One that the platform's own key
+// signed lives on when the bucket is set aside, which the receipt says.
+func TestPresignedLinks(t *testing.T) {
+	t.Parallel()
+	w, d := planted(t)
+	secret := tenure.NewSecret(rand.Text())
+	who := connector.Ref{Resource: tenure.NewID[tenure.ResourceID](time.Now()), Type: "user", Name: "t-signer"}
+	_, _, err := d.Ensure(t.Context(), connector.Desired{Ref: who, Credential: secret})
+	must(t, err)
+	r := ensure(t, d, "bucket", "t-linked", map[string]any{"writers": []any{who.Name}}, "files")
+	put(t, w.root, r.Name, "k", "text")
+	link := func(c *minio.Client) string {
+		u, err := c.PresignedGetObject(t.Context(), r.Name, "k", time.Hour, nil)
+		must(t, err)
+		return u.String()
+	}
+	theirs, ours := link(w.As(t, who.Name, secret.Reveal())), link(w.root)
+	opens := func(link string) bool {
+		got, err := http.Get(link)
+		must(t, err)
+		must(t, got.Body.Close())
+		return got.StatusCode == http.StatusOK
+	}
+	if !opens(theirs) || !opens(ours) {
+		t.Error("the links don't open")
+	}
+	_, err = d.(connector.Revoker).Revoke(t.Context(), who)
+	must(t, err)
+	if opens(theirs) {
+		t.Error("the link of a revoked key opens")
+	}
+	rec, err := d.(connector.Quarantiner).Quarantine(t.Context(), r)
+	must(t, err)
+	if !opens(ours) || !strings.Contains(rec.Facts["links"], "7 days") {
+		t.Errorf("the platform's link opens: %t, and the receipt says %v", opens(ours), rec.Facts)
+	}
+	_, err = erase(t.Context(), d, r, "files", 10)
+	must(t, err)
+	if opens(ours) {
+		t.Error("a link to what was erased opens")
+	}
+}
+
+// A shared bucket that isn't there is said where it is asked for; prefixes in it hold
+// nothing.
+func TestSharedBucketIsAway(t *testing.T) {
+	t.Parallel()
+	w, d := planted(t)
+	p := ensure(t, d, "prefix", base+"p", nil, "files")
+	must(t, w.root.RemoveBucket(t.Context(), shared))
+	m, err := d.(connector.Mapper).DataMap(t.Context(), connector.Survey{Ref: connector.Ref{Type: "prefix", Name: base + "new", Classes: []string{"files"}}})
+	must(t, err)
+	if len(m.Places) != 1 || !m.Places[0].Blocks || !strings.Contains(m.Places[0].Says, shared) {
+		t.Errorf("at publish the map says %+v", m.Places)
+	}
+	want := connector.Desired{Ref: connector.Ref{Resource: tenure.NewID[tenure.ResourceID](time.Now()), Type: "prefix", Name: base + "new"}}
+	if _, _, err := d.Ensure(t.Context(), want); tenure.CodeOf(err) != tenure.Blocked {
+		t.Errorf("ensure: %v", err)
+	}
+	if n, err := erase(t.Context(), d, p, "files", 10); n != 0 || err != nil {
+		t.Errorf("%d go: %v", n, err)
+	}
+	_, err = d.Delete(t.Context(), p)
+	must(t, err)
+}
