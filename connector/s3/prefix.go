@@ -74,41 +74,60 @@ func (d *Driver) listPrefixes(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	for _, b := range d.shared {
-		first := func(key string) {
-			segment, _, _ := strings.Cut(strings.TrimPrefix(key, b.below), "/")
-			if segment != "" {
-				names = append(names, b.String()+segment)
-			}
+		there, err := d.segments(ctx, b)
+		if err != nil {
+			return nil, err
 		}
-		for _, versions := range []bool{true, false} {
-			listed := false
-			for o := range d.client.ListObjectsIter(ctx, b.bucket, minio.ListObjectsOptions{Prefix: b.below, WithVersions: versions}) {
-				if is(o.Err, "NoSuchBucket") {
-					listed = true
-					break
-				}
-				if versions && unable(o.Err) {
-					break
-				}
-				if o.Err != nil {
-					return nil, o.Err
-				}
-				listed = true
-				first(o.Key)
-			}
-			if listed || !d.versionless(ctx, b.bucket) {
-				break
-			}
-		}
-		for e, err := range d.uploads(ctx, b.bucket, b.below) {
-			if err != nil {
-				return nil, err
-			}
-			first(e.key)
-		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+		for segment := range there {
+			names = append(names, b.String()+segment)
 		}
 	}
 	return names, nil
+}
+
+// segments are what follows a base, up to the next "/", in the keys of all that is there.
+func (d *Driver) segments(ctx context.Context, b base) (map[string]bool, error) {
+	out := map[string]bool{}
+	first := func(key string) (fresh bool) {
+		segment, _, _ := strings.Cut(strings.TrimPrefix(key, b.below), "/")
+		fresh = segment != "" && !out[segment]
+		if fresh {
+			out[segment] = true
+		}
+		return fresh
+	}
+	for _, versions := range []bool{true, false} {
+		listed, known := false, 0
+		for o := range d.client.ListObjectsIter(ctx, b.bucket, minio.ListObjectsOptions{Prefix: b.below, WithVersions: versions}) {
+			if is(o.Err, "NoSuchBucket") {
+				return out, nil
+			}
+			if versions && unable(o.Err) {
+				break // and list objects
+			}
+			if o.Err != nil {
+				return nil, o.Err
+			}
+			listed = true
+			if known++; first(o.Key) {
+				known = 0
+			}
+			if known > stalled {
+				return nil, tenure.Errorf(tenure.Unavailable, "the server's listing of bucket %s doesn't get on behind %q", b.bucket, o.Key).Retryable()
+			}
+		}
+		if listed || !d.versionless(ctx, b.bucket) {
+			break
+		}
+	}
+	for e, err := range d.uploads(ctx, b.bucket, b.below) {
+		if err != nil {
+			return nil, err
+		}
+		first(e.key)
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return out, nil
 }

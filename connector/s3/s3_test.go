@@ -243,7 +243,7 @@ func TestManyVersions(t *testing.T) {
 	t.Parallel()
 	w, d := planted(t)
 	r := ensure(t, d, "bucket", "t-many", map[string]any{"versioning": true}, "files")
-	const hot, cold = 620, 400
+	const hot, cold = 200, 900 // a page ends among those that have one version each
 	var group sync.WaitGroup
 	keys := make(chan string)
 	for range 8 {
@@ -253,10 +253,10 @@ func TestManyVersions(t *testing.T) {
 			}
 		})
 	}
-	for i := range hot {
-		keys <- "hot"
-		if i < cold {
-			keys <- fmt.Sprintf("cold/%d", i)
+	for i := range cold {
+		keys <- fmt.Sprintf("b/%d", i)
+		if i < hot {
+			keys <- "a hot one"
 		}
 	}
 	close(keys)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -207,6 +208,47 @@ func TestManyPages(t *testing.T) {
 	}
 	if n, err := erase(t.Context(), s.driver, r, "files", 9); n != 60 || err != nil {
 		t.Errorf("%d of 60 are erased: %v", n, err)
+	}
+}
+
+// A listing that is broken off between two pages isn't taken for a whole one.
+func TestCutOffBetweenPages(t *testing.T) {
+	t.Parallel()
+	for call, f := range map[string]func(context.Context, connector.Driver, connector.Ref) error{
+		"map": func(ctx context.Context, d connector.Driver, r connector.Ref) error {
+			_, err := d.(connector.Mapper).DataMap(ctx, connector.Survey{Ref: r})
+			return err
+		},
+		"export": func(ctx context.Context, d connector.Driver, r connector.Ref) error {
+			_, err := d.(connector.Exporter).Export(ctx, r, io.Discard)
+			return err
+		},
+		"delete": func(ctx context.Context, d connector.Driver, r connector.Ref) error {
+			_, err := d.Delete(ctx, r)
+			return err
+		},
+	} {
+		t.Run(call, func(t *testing.T) {
+			t.Parallel()
+			s := newStandIn(t)
+			r := s.make(t, "t-cut")
+			for i := range 10 {
+				s.Put(r.Name, fmt.Sprintf("k%02d", i), []byte("x"))
+			}
+			s.Page = 2
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var pages atomic.Int32
+			s.Fault = func(q *http.Request) (int, string) {
+				if q.URL.Query().Has("versions") && pages.Add(1) == 2 {
+					cancel()
+				}
+				return 0, ""
+			}
+			if err := f(ctx, s.driver, r); tenure.CodeOf(err) != tenure.Unavailable || !tenure.CanRetry(err) {
+				t.Errorf("the error is %v", err)
+			}
+		})
 	}
 }
 
