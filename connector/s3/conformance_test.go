@@ -279,7 +279,6 @@ func (w world) userCase() connectortest.Case {
 		_, err := w.As(t, d.Name, d.Credential.Reveal()).ListBuckets(t.Context())
 		return err == nil
 	}
-	c.Without = []string{"suspend"} // the server knows no such state
 	return c
 }
 

@@ -44,6 +44,7 @@ var (
 	_ connector.Driver      = (*Driver)(nil)
 	_ connector.Adopter     = (*Driver)(nil)
 	_ connector.Secluder    = (*Driver)(nil)
+	_ connector.Suspender   = (*Driver)(nil)
 	_ connector.Revoker     = (*Driver)(nil)
 	_ connector.Quarantiner = (*Driver)(nil)
 	_ connector.Exporter    = (*Driver)(nil)
@@ -91,6 +92,7 @@ type thing struct {
 	rec      *record           // what its mark says, if it is ours
 	resource tenure.ResourceID // "" unless ours
 	state    tenure.ResourceState
+	user     listedUser
 	intent   bool // ours by what Tenure wrote down before it made it: it isn't marked yet
 	shown    json.RawMessage
 	detail   string
@@ -289,14 +291,14 @@ func (d *Driver) look(ctx context.Context, typ, name string, users lister) (thin
 	return d.findAmong(ctx, typ, name, true, users)
 }
 
-// lister gives the roles of the server's users.
-type lister func(context.Context) (map[string]string, error)
+// lister gives the server's users.
+type lister func(context.Context) (map[string]listedUser, error)
 
 // once asks when it is asked first, and gives that answer again.
 func once(list lister) lister {
 	var mu sync.Mutex
-	var roles map[string]string
-	return func(ctx context.Context) (map[string]string, error) {
+	var roles map[string]listedUser
+	return func(ctx context.Context) (map[string]listedUser, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if roles != nil {

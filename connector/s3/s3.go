@@ -92,7 +92,7 @@ func types() []tenure.ResourceType {
 			Name: user, Summary: "A user of a server with versitygw's administration API. Its name is its access key. Buckets give it rights.", Layer: tenure.LayerAccount,
 			Deletion:     "the user is deleted; a gateway that caches users learns of it when its cache ends, after 2 minutes if nothing else is set",
 			Verification: "the server's list of users, and Tenure's record of it, in the pass that sees the sentinel",
-			Recovery:     tenure.Recovery{Declared: true, Says: "can't be undone: it is made again with another secret. It can't be suspended, as the server knows no such state: while its tenant is suspended it goes on working. Once it is revoked, what it signed before is refused at once"},
+			Recovery:     tenure.Recovery{Declared: true, Says: "can't be undone: it is made again with another secret. While it is suspended its secret stands on the server encrypted under a key of Tenure's, which needs a server that lists secrets to administrators. What it signed before is refused from then on"},
 			Holds:        tenure.HoldsNothing, Credential: true, Isolation: []string{"role"},
 			Attributes: schema(""),
 		},

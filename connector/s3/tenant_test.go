@@ -1,6 +1,7 @@
 package s3_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"net/http"
 	"strings"
@@ -120,6 +121,51 @@ func TestPresignedLinks(t *testing.T) {
 	must(t, err)
 	if opens(ours) {
 		t.Error("a link to what was erased opens")
+	}
+}
+
+// A suspended user signs in with nothing that anybody knows, a repair leaves it so, and
+// afterwards it has its own secret again.
+func TestSuspendedUser(t *testing.T) {
+	t.Parallel()
+	w, d := planted(t)
+	secret := tenure.NewSecret(rand.Text())
+	want := connector.Desired{Ref: connector.Ref{Resource: tenure.NewID[tenure.ResourceID](time.Now()), Type: "user", Name: "t-suspended"}, Credential: secret}
+	_, _, err := d.Ensure(t.Context(), want)
+	must(t, err)
+	r := ensure(t, d, "bucket", "t-reached", map[string]any{"readers": []any{want.Name}})
+	works := func() bool {
+		there, err := w.As(t, want.Name, secret.Reveal()).BucketExists(t.Context(), r.Name)
+		return there && err == nil
+	}
+	state := func() (s tenure.ResourceState) {
+		_, err := d.Observe(t.Context(), []connector.Ref{want.Ref}, func(o connector.Observed) error { s = o.State; return nil })
+		must(t, err)
+		return s
+	}
+	s := d.(connector.Suspender)
+	_, err = s.Suspend(t.Context(), want.Ref)
+	must(t, err)
+	if works() || state() != tenure.ResourceSuspended {
+		t.Errorf("suspended, it works: %t, and is %s", works(), state())
+	}
+	if list := w.Users(t, "list-users", nil, nil); bytes.Contains(list, []byte(secret.Reveal())) {
+		t.Error("the secret stands on the server in clear")
+	}
+	if _, rec, err := d.Ensure(t.Context(), want); err != nil || rec.Changed || works() || state() != tenure.ResourceSuspended {
+		t.Errorf("after a repair it works: %t, and is %s; %+v, %v", works(), state(), rec, err)
+	}
+	_, err = s.Resume(t.Context(), want.Ref)
+	must(t, err)
+	if !works() || state() != tenure.ResourcePresent {
+		t.Errorf("resumed, it works: %t, and is %s", works(), state())
+	}
+	_, err = s.Suspend(t.Context(), want.Ref)
+	must(t, err)
+	_, err = d.(connector.Revoker).Revoke(t.Context(), want.Ref)
+	must(t, err)
+	if _, err = s.Resume(t.Context(), want.Ref); tenure.CodeOf(err) != tenure.Conflict || works() || state() != tenure.ResourceRevoked {
+		t.Errorf("revoked, it works: %t, and is %s; %v", works(), state(), err)
 	}
 }
 

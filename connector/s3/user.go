@@ -40,21 +40,27 @@ func (d *Driver) administer(ctx context.Context, call string, query url.Values, 
 	return d.plain(ctx, d.admin, http.MethodPatch, "/"+call, query.Encode(), nil, body)
 }
 
-// roles are the server's users with their roles.
-func (d *Driver) roles(ctx context.Context) (map[string]string, error) {
+// listedUser is a user as the server lists it.
+type listedUser struct {
+	role   string
+	secret tenure.Secret // not every server lists it
+}
+
+// roles are the server's users.
+func (d *Driver) roles(ctx context.Context) (map[string]listedUser, error) {
 	raw, err := d.administer(ctx, "list-users", nil, nil)
 	if err != nil {
 		return nil, err
 	}
 	var list struct {
-		Accounts []struct{ Access, Role string }
+		Accounts []struct{ Access, Secret, Role string }
 	}
 	if err := xml.Unmarshal(raw, &list); err != nil {
 		return nil, tenure.Errorf(tenure.Unavailable, "the list of users can't be read").Retryable()
 	}
-	out := make(map[string]string, len(list.Accounts))
+	out := make(map[string]listedUser, len(list.Accounts))
 	for _, a := range list.Accounts {
-		out[a.Access] = a.Role
+		out[a.Access] = listedUser{a.Role, tenure.NewSecret(a.Secret)}
 	}
 	return out, nil
 }
@@ -65,7 +71,7 @@ func (d *Driver) findUser(ctx context.Context, name string, users lister) (thing
 	if err != nil {
 		return thing{}, err
 	}
-	role, there := all[name]
+	u, there := all[name]
 	if !there {
 		return thing{}, nil
 	}
@@ -73,8 +79,11 @@ func (d *Driver) findUser(ctx context.Context, name string, users lister) (thing
 	if err != nil {
 		return thing{}, err
 	}
-	t := d.as(thing{found: true}, r)
-	t.shown, err = tenure.Canonical(userShown{Role: role})
+	t := d.as(thing{found: true, user: u}, r)
+	if _, aside := d.openSecret(name, u.secret); aside && t.state == tenure.ResourcePresent {
+		t.state = tenure.ResourceSuspended
+	}
+	t.shown, err = tenure.Canonical(userShown{Role: u.role})
 	return t, err
 }
 
@@ -108,7 +117,15 @@ func (d *Driver) ensureUser(ctx context.Context, want connector.Desired, t thing
 		return rec, err
 	}
 	var c change
-	if secret != "" {
+	switch {
+	case secret == "":
+	case t.state == tenure.ResourceSuspended: // and it stays so
+		if was, _ := d.openSecret(want.Name, t.user.secret); was.Reveal() != secret {
+			if c.Secret, err = d.closeSecret(want.Name, want.Credential); err != nil {
+				return rec, err
+			}
+		}
+	default:
 		works, err := d.signsIn(ctx, want.Name, secret)
 		if err != nil {
 			return rec, err
@@ -117,9 +134,7 @@ func (d *Driver) ensureUser(ctx context.Context, want connector.Desired, t thing
 			c.Secret = secret
 		}
 	}
-	if all, err := d.roles(ctx); err != nil {
-		return rec, err
-	} else if all[want.Name] != roleUser {
+	if t.user.role != roleUser {
 		c.Role = roleUser
 	}
 	if c.Secret != "" || c.Role != "" {
@@ -168,6 +183,53 @@ func (d *Driver) signsIn(ctx context.Context, name, secret string) (bool, error)
 		return true, nil
 	}
 	return err == nil, err
+}
+
+// Suspend puts in place of a user's secret that secret, encrypted under a key that only
+// Tenure has: nobody signs in with it, and nothing has to be kept elsewhere to undo it.
+func (d *Driver) Suspend(ctx context.Context, ref connector.Ref) (rec connector.Receipt, err error) {
+	err = d.onUser(ctx, "suspend", ref, func(t thing) error {
+		if t.state != tenure.ResourcePresent {
+			return nil
+		}
+		if t.user.secret.IsZero() {
+			return tenure.Errorf(tenure.Blocked, "the server doesn't list the secret of user %q, so it couldn't be given back", ref.Name).
+				WithHint("revoke it instead, and give it a new secret afterwards")
+		}
+		closed, err := d.closeSecret(ref.Name, t.user.secret)
+		if err != nil {
+			return err
+		}
+		rec.Changed = true
+		_, err = d.administer(ctx, "update-user", url.Values{"access": {ref.Name}}, change{Secret: closed})
+		return err
+	})
+	return rec, err
+}
+
+// Resume gives a suspended user its secret back. One that was revoked stays so.
+func (d *Driver) Resume(ctx context.Context, ref connector.Ref) (rec connector.Receipt, err error) {
+	err = d.onUser(ctx, "resume", ref, func(t thing) error {
+		switch t.state {
+		case tenure.ResourceSuspended:
+		case tenure.ResourceRevoked:
+			return tenure.Errorf(tenure.Conflict, "user %q was revoked and can't be resumed", ref.Name).WithHint("give it a new secret")
+		default:
+			return nil
+		}
+		rec.Changed = true
+		was, _ := d.openSecret(ref.Name, t.user.secret)
+		_, err := d.administer(ctx, "update-user", url.Values{"access": {ref.Name}}, change{Secret: was.Reveal()})
+		return err
+	})
+	return rec, err
+}
+
+func (d *Driver) onUser(ctx context.Context, call string, ref connector.Ref, f func(thing) error) error {
+	if ref.Type != user {
+		return tenure.Errorf(tenure.Invalid, "a %s can't be used with %s", ref.Type, call)
+	}
+	return d.on(ctx, call, ref, tenure.Errorf(tenure.NotFound, "%s %q isn't there", ref.Type, ref.Name), f)
 }
 
 // Revoke gives a user a secret that nobody knows: what it signed is refused from now on.
