@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/minio/minio-go/v7"
 
@@ -167,11 +166,11 @@ func (d *Driver) drop(ctx context.Context, key string) error {
 
 // ownKeys lists Tenure's own objects below a prefix.
 func (d *Driver) ownKeys(ctx context.Context, below string) (keys []string, err error) {
-	for e, err := range d.stock(ctx, d.own, below, "") {
+	for e, err := range d.versions(ctx, d.own, below, "") {
 		if err != nil {
 			return nil, err
 		}
-		if e.kind == isVersion && !slices.Contains(keys, e.key) {
+		if e.kind == isVersion && e.latest {
 			keys = append(keys, e.key)
 		}
 	}

@@ -2,9 +2,12 @@ package s3_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -166,6 +169,36 @@ func TestSuspendedUser(t *testing.T) {
 	must(t, err)
 	if _, err = s.Resume(t.Context(), want.Ref); tenure.CodeOf(err) != tenure.Conflict || works() || state() != tenure.ResourceRevoked {
 		t.Errorf("revoked, it works: %t, and is %s; %v", works(), state(), err)
+	}
+}
+
+// A bucket into which somebody goes on writing isn't reported deleted: the call ends,
+// says why, and a later one deletes it.
+func TestDeletionUnderWrites(t *testing.T) {
+	t.Parallel()
+	w, d := planted(t)
+	r := ensure(t, d, "bucket", "t-busy", map[string]any{"versioning": true}, "files")
+	ctx, stop := context.WithCancel(t.Context())
+	var writers sync.WaitGroup
+	for i := range 4 {
+		writers.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				_, _ = w.root.PutObject(ctx, r.Name, fmt.Sprintf("w%d/%d", i, n), strings.NewReader("x"), 1, minio.PutObjectOptions{})
+			}
+		})
+	}
+	_, err := d.Delete(t.Context(), r)
+	there, _ := w.root.BucketExists(t.Context(), r.Name)
+	stop()
+	writers.Wait()
+	if err == nil == there || err != nil && (tenure.CodeOf(err) != tenure.Unavailable || !tenure.CanRetry(err)) {
+		t.Errorf("the bucket is there: %t, and the deletion says %v", there, err)
+	}
+	if _, err := d.Delete(t.Context(), r); err != nil {
+		t.Errorf("once nobody writes: %v", err)
+	}
+	if there, err := w.root.BucketExists(t.Context(), r.Name); there || err != nil {
+		t.Errorf("the bucket is there: %t, %v", there, err)
 	}
 }
 
