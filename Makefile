@@ -29,7 +29,7 @@ build: ## bin/tenure, as it is released
 	$(GO) build -trimpath -tags=grpcnotrace -ldflags='-s -w' -o bin/tenure ./cmd/tenure
 
 test: ## every test, with the race detector, on SQLite and on throw-away PostgreSQL servers
-	@scripts/prepare cc postgresql chromium node
+	@scripts/prepare cc postgresql chromium node versitygw
 	$(GO) test $(RACE) -p 2 -timeout 40m -exec "'$(CURDIR)/scripts/with-postgres' --if-named" ./...
 	scripts/with-postgres $(GO) test -count=1 -timeout 10m ./internal/crash # kill -9 over 1,000 operations; fewer under -race
 	scripts/with-postgres $(GO) test -count=1 -timeout 15m -run 'TestRandomDepartures|TestRandomOnboardings|TestFiveHundredAtOnce|TestEveryChangePast' ./internal/lifecycle # 100 departures and the rest; fewer under -race
@@ -54,10 +54,10 @@ bench: ## the promises on speed and size, each beside its baseline
 docs: ## write anew what is derived from code: pages, diagrams, golden files
 	scripts/derive
 
-fuzz: ## every fuzz target for FUZZTIME (10s), DEPARTURES (2000) random departures, and SCHEMAS (500) random schemas on each database
+fuzz: ## every fuzz target for FUZZTIME (10s), DEPARTURES (2000) random departures, and SCHEMAS (500) random schemas on each database and in S3
 	scripts/fuzz $(FUZZTIME)
 	TENURE_DEPARTURES=$(DEPARTURES) $(GO) test -count=1 -timeout 2h -run 'TestRandomDepartures' ./internal/lifecycle
-	TENURE_RANDOM_SCHEMAS=$(SCHEMAS) TENURE_RANDOM_SEED=$$(date +%s) scripts/with-postgres $(GO) test -count=1 -timeout 2h -run TestRandomSchemas ./connector/postgres ./connector/sqlite
+	TENURE_RANDOM_SCHEMAS=$(SCHEMAS) TENURE_RANDOM_SEED=$$(date +%s) scripts/with-postgres $(GO) test -count=1 -timeout 2h -run 'TestRandomSchemas|TestRandomObjects' ./connector/postgres ./connector/s3 ./connector/sqlite
 
 crash: ## kill Tenure and its database KILLS (200) times while tenants leave a shop and a clinic
 	TENURE_DEPARTURE_KILLS=$(KILLS) scripts/with-postgres $(GO) test -count=1 -timeout 2h ./internal/departure

@@ -23,6 +23,7 @@ func TestExamples(t *testing.T) {
 		{"lowcode", "enterprise", 14, 14, 6, 7},
 		{"postgres-saas", "team", 12, 11, 4, 5},
 		{"postgres-saas", "enterprise", 14, 13, 4, 5},
+		{"s3-documents", "team", 3, 0, 0, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name+" "+tt.tier, func(t *testing.T) {
@@ -41,9 +42,12 @@ func TestExamples(t *testing.T) {
 			}
 			in := blueprint.Input{
 				Tenant: "ten_01890a5d-ac96-774b-bcce-b302099a8057", Name: "acme", Tier: tt.tier, Organization: "Acme Ltd",
-				Params:     map[string]any{"adminLogin": "admin@acme.example"},
+				Params:     map[string]any{},
 				Features:   map[string]bool{},
 				ResourceID: func(env, key string) tenure.ResourceID { return tenure.ResourceID("res_" + env + key) },
+			}
+			if tt.name != "s3-documents" {
+				in.Params["adminLogin"] = "admin@acme.example"
 			}
 			if tt.name == "lowcode" && tt.tier == "enterprise" {
 				in.Features["sso"] = true
@@ -52,7 +56,10 @@ func TestExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			prod, test := d.Environments[0], d.Environments[1]
+			prod, test := d.Environments[0], blueprint.Environment{}
+			if len(d.Environments) > 1 {
+				test = d.Environments[1]
+			}
 			if got := [4]int{len(prod.Resources), len(test.Resources), len(prod.Probes), len(test.Probes)}; got != [4]int{tt.prod, tt.test, tt.prodCheck, tt.tests} {
 				t.Errorf("resources and probes of prod and test: %v", got)
 			}

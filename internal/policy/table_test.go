@@ -9,7 +9,7 @@ var floors = []floor{
 	{"ground", []string{".", "audit", "examples", "examples/*"}},
 	{"parts", []string{
 		"client", "connector", "connector/*", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/clock", "internal/dashboard", "internal/demoidp", "internal/guard",
-		"internal/identity", "internal/keystore", "internal/lookalike", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/schematest", "internal/store", "internal/witness",
+		"internal/identity", "internal/keystore", "internal/lookalike", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/s3test", "internal/schematest", "internal/store", "internal/witness",
 	}},
 	{"work", []string{"internal/engine", "internal/governance", "internal/hygiene", "internal/notify", "internal/planner", "internal/statement", "internal/telemetry"}},
 	{"door", []string{"internal/lifecycle"}},
@@ -34,6 +34,7 @@ var sideways = []edge{
 	{from: "connector/*", to: "connector/sqltext", why: "SQL drivers share how a value stands in a text; who may is in sights"},
 	{from: "connector/*", to: "connector/connectortest", tests: true, why: "every driver passes the suite"},
 	{from: "connector/*", to: "internal/postgrestest", tests: true, why: "a real server, isolated for each test"},
+	{from: "connector/*", to: "internal/s3test", tests: true, why: "a real server for each test"},
 	{from: "connector/*", to: "internal/schematest", tests: true, why: "random schemas, judged by a model of the rules"},
 	{from: "internal/schematest", to: "connector", why: "it drives drivers by their contract"},
 	{from: "connector/all", to: "connector/*", why: "it is the one list of connectors"},
@@ -118,6 +119,7 @@ var modules = []module{
 	{"github.com/google/go-cmp", []string{"connector/connectortest", "internal/schematest"}, []string{"*"}, "it compares in tests"},
 	{"github.com/go-json-experiment/json", []string{"internal/store"}, nil, "plans are decoded in half the time of encoding/json"},
 	{"github.com/jackc/pgx/v5", []string{"bench", "connector/postgres", "internal/demo", "internal/postgrestest", "internal/store"}, []string{"*"}, "PostgreSQL is spoken by the store, by its connector, and by who looks from outside"},
+	{"github.com/minio/minio-go/v7", []string{"connector/s3", "internal/s3test"}, []string{"*"}, "S3 is spoken by its connector, and by who looks from outside"},
 	{"github.com/pressly/goose/v3", []string{"internal/store"}, nil, "migrations are the store's"},
 	{"github.com/rogpeppe/go-internal", nil, []string{"cmd/*"}, "testscript tells the commands' stories"},
 	{"github.com/santhosh-tekuri/jsonschema/v6", []string{"internal/blueprint", "connector/connectortest"}, []string{"*"}, "parameters and attributes have schemas"},
@@ -143,9 +145,9 @@ type module struct {
 // standard narrows some packages of the standard library to who may use them.
 var standard = []module{
 	{"database/sql", []string{"bench", "connector/sqlite", "examples/*", "internal/demo", "internal/store"}, []string{"*"}, "SQL is written where a database is somebody's job"},
-	{"net/http", []string{"bench", "client", "cmd/*", "connector/http", "examples/*", "internal/dashboard", "internal/demo", "internal/demoidp", "internal/identity", "internal/notify", "internal/oidctest", "internal/server", "internal/site", "internal/telemetry", "internal/witness"}, []string{"*"}, "the network is reached from few places"},
-	{"os/exec", []string{"bench", "internal/oidctest", "internal/chromiumtest", "internal/npmtest"}, []string{"*"}, "Tenure runs no other program; the benchmark builds and measures it from outside"},
-	{"testing", []string{"connector/connectortest", "internal/chromiumtest", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/schematest"}, []string{"*"}, "only test support links the test framework"},
+	{"net/http", []string{"bench", "client", "cmd/*", "connector/http", "connector/s3", "examples/*", "internal/dashboard", "internal/demo", "internal/demoidp", "internal/identity", "internal/notify", "internal/oidctest", "internal/s3test", "internal/server", "internal/site", "internal/telemetry", "internal/witness"}, []string{"*"}, "the network is reached from few places"},
+	{"os/exec", []string{"bench", "internal/oidctest", "internal/chromiumtest", "internal/npmtest", "internal/s3test"}, []string{"*"}, "Tenure runs no other program; the benchmark builds and measures it from outside"},
+	{"testing", []string{"connector/connectortest", "internal/chromiumtest", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/s3test", "internal/schematest"}, []string{"*"}, "only test support links the test framework"},
 	{"unsafe", []string{}, nil, "nothing here needs it"},
 	{"math/rand", []string{}, nil, "ids and secrets come from crypto/rand, jitter from math/rand/v2"},
 	{"log", []string{}, nil, "logs are structured and redacted: log/slog"},

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tenurehq/tenure/internal/s3test"
+)
+
+// TestS3Scripts runs the stories that take an S3 server, $ENDPOINT, each one of its own:
+// "put BUCKET KEY" stores an object there, "half BUCKET KEY" begins to upload one, and
+// "holds BUCKET PREFIX N" fails unless there are N versions, markers and uploads. "join
+// NAME" brings a tenant of the example in.
+func TestS3Scripts(t *testing.T) {
+	t.Parallel()
+	p := scripts("testdata/s3")
+	setUp := p.Setup
+	p.Setup = func(e *testscript.Env) error {
+		s := s3test.Start(t)
+		c := s.Client(t)
+		if err := c.MakeBucket(t.Context(), "previews", minio.MakeBucketOptions{}); err != nil {
+			return err
+		}
+		if err := c.EnableVersioning(t.Context(), "previews"); err != nil {
+			return err
+		}
+		e.Setenv("ENDPOINT", s.Endpoint)
+		e.Setenv("TENURE_S3_ACCESS_KEY", s.Access)
+		e.Setenv("TENURE_S3_SECRET_KEY", s.Secret)
+		e.Values["s3"] = s
+		if err := os.CopyFS(filepath.Join(e.WorkDir, "documents"), os.DirFS("../../examples/s3-documents")); err != nil {
+			return err
+		}
+		return setUp(e)
+	}
+	client := func(ts *testscript.TestScript) *minio.Client { return ts.Value("s3").(*s3test.Server).Client(t) }
+	p.Cmds["put"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		_, err := client(ts).PutObject(t.Context(), args[0], args[1], strings.NewReader("of "+args[1]), int64(len(args[1])+3), minio.PutObjectOptions{})
+		ts.Check(err)
+	}
+	p.Cmds["half"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		core := minio.Core{Client: client(ts)}
+		_, err := core.NewMultipartUpload(t.Context(), args[0], args[1], minio.PutObjectOptions{})
+		ts.Check(err)
+	}
+	p.Cmds["holds"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		want, err := strconv.Atoi(args[2])
+		ts.Check(err)
+		if n := s3test.Held(t, client(ts), args[0], args[1]); n != want {
+			ts.Fatalf("%s holds %d under %q, want %d", args[0], n, args[1], want)
+		}
+	}
+	p.Cmds["replace"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		text := strings.ReplaceAll(ts.ReadFile(args[0]), args[1], args[2])
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+	}
+	p.Cmds["join"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Check(ts.Exec("tenure", "tenant", "onboard", args[0], "--blueprint", "documents", "--as", "olga", "--output", "json"))
+		readJSON(ts, false, []string{"OP", "id"})
+		readJSON(ts, false, []string{"DIGEST", "plan"})
+		ts.Check(ts.Exec("tenure", "operation", "approve", ts.Getenv("OP"), "--digest", ts.Getenv("DIGEST"), "--as", "rita", "--output", "json"))
+	}
+	testscript.Run(t, p)
+}
