@@ -9,7 +9,7 @@ var floors = []floor{
 	{"ground", []string{".", "audit", "examples", "examples/*"}},
 	{"parts", []string{
 		"client", "connector", "connector/*", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/clock", "internal/dashboard", "internal/demoidp", "internal/guard",
-		"internal/identity", "internal/keystore", "internal/lookalike", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/schematest", "internal/store", "internal/witness",
+		"internal/identity", "internal/keystore", "internal/lookalike", "internal/mariadbtest", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/schematest", "internal/store", "internal/witness",
 	}},
 	{"work", []string{"internal/engine", "internal/governance", "internal/hygiene", "internal/notify", "internal/planner", "internal/statement", "internal/telemetry"}},
 	{"door", []string{"internal/lifecycle"}},
@@ -33,6 +33,7 @@ var sideways = []edge{
 	{from: "connector/*", to: "connector/relational", why: "SQL drivers share graph, order and batches; who may is in sights"},
 	{from: "connector/*", to: "connector/sqltext", why: "SQL drivers share how a value stands in a text; who may is in sights"},
 	{from: "connector/*", to: "connector/connectortest", tests: true, why: "every driver passes the suite"},
+	{from: "connector/*", to: "internal/mariadbtest", tests: true, why: "a real server, with names of each test's own"},
 	{from: "connector/*", to: "internal/postgrestest", tests: true, why: "a real server, isolated for each test"},
 	{from: "connector/*", to: "internal/schematest", tests: true, why: "random schemas, judged by a model of the rules"},
 	{from: "internal/schematest", to: "connector", why: "it drives drivers by their contract"},
@@ -71,6 +72,7 @@ var sights = []sight{
 	{who: "connector/sqltext", sees: []string{".", "connector"}, modules: []string{}, why: "it is the lexer of texts, and reaches nothing"},
 	{who: "connector/connectortest", sees: []string{".", "connector"}, why: "the suite knows no driver"},
 	{who: "internal/schematest", sees: []string{".", "connector"}, why: "the model knows no driver"},
+	{who: "connector/mysql", sees: []string{".", "connector", "connector/relational", "connector/sqltext"}, why: "as postgres"},
 	{who: "connector/postgres", sees: []string{".", "connector", "connector/relational", "connector/sqltext"}, why: "a connector sees neither the store, nor the engine, nor another connector"},
 	{who: "connector/sqlite", sees: []string{".", "connector", "connector/relational", "connector/sqltext"}, why: "as postgres"},
 	{who: "connector/all", sees: []string{".", "connector", "connector/*"}, why: "a list, its pages and nothing else"},
@@ -118,6 +120,7 @@ var modules = []module{
 	{"github.com/google/go-cmp", []string{"connector/connectortest", "internal/schematest"}, []string{"*"}, "it compares in tests"},
 	{"github.com/go-json-experiment/json", []string{"internal/store"}, nil, "plans are decoded in half the time of encoding/json"},
 	{"github.com/jackc/pgx/v5", []string{"bench", "connector/postgres", "internal/demo", "internal/postgrestest", "internal/store"}, []string{"*"}, "PostgreSQL is spoken by the store, by its connector, and by who looks from outside"},
+	{"github.com/go-sql-driver/mysql", []string{"connector/mysql", "internal/mariadbtest"}, []string{"*"}, "MariaDB is spoken by its connector, and by who looks from outside"},
 	{"github.com/pressly/goose/v3", []string{"internal/store"}, nil, "migrations are the store's"},
 	{"github.com/rogpeppe/go-internal", nil, []string{"cmd/*"}, "testscript tells the commands' stories"},
 	{"github.com/santhosh-tekuri/jsonschema/v6", []string{"internal/blueprint", "connector/connectortest"}, []string{"*"}, "parameters and attributes have schemas"},
@@ -142,10 +145,10 @@ type module struct {
 
 // standard narrows some packages of the standard library to who may use them.
 var standard = []module{
-	{"database/sql", []string{"bench", "connector/sqlite", "examples/*", "internal/demo", "internal/store"}, []string{"*"}, "SQL is written where a database is somebody's job"},
+	{"database/sql", []string{"bench", "connector/mysql", "connector/sqlite", "examples/*", "internal/demo", "internal/mariadbtest", "internal/store"}, []string{"*"}, "SQL is written where a database is somebody's job"},
 	{"net/http", []string{"bench", "client", "cmd/*", "connector/http", "examples/*", "internal/dashboard", "internal/demo", "internal/demoidp", "internal/identity", "internal/notify", "internal/oidctest", "internal/server", "internal/site", "internal/telemetry", "internal/witness"}, []string{"*"}, "the network is reached from few places"},
 	{"os/exec", []string{"bench", "internal/oidctest", "internal/chromiumtest", "internal/npmtest"}, []string{"*"}, "Tenure runs no other program; the benchmark builds and measures it from outside"},
-	{"testing", []string{"connector/connectortest", "internal/chromiumtest", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/schematest"}, []string{"*"}, "only test support links the test framework"},
+	{"testing", []string{"connector/connectortest", "internal/chromiumtest", "internal/mariadbtest", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/schematest"}, []string{"*"}, "only test support links the test framework"},
 	{"unsafe", []string{}, nil, "nothing here needs it"},
 	{"math/rand", []string{}, nil, "ids and secrets come from crypto/rand, jitter from math/rand/v2"},
 	{"log", []string{}, nil, "logs are structured and redacted: log/slog"},

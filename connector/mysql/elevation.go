@@ -1,0 +1,3 @@
+package mysql
+
+const elevationPrefix = "t_elev_"
