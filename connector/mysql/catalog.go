@@ -43,35 +43,48 @@ func (d *Driver) databasesOf(ctx context.Context, s *session) ([]string, error) 
 	return out, err
 }
 
-// keysSQL reads foreign keys, column by column.
-const keysSQL = `select k.constraint_schema, k.constraint_name, k.table_name, k.column_name, k.referenced_table_schema, k.referenced_table_name, k.referenced_column_name, r.delete_rule
- from information_schema.key_column_usage k join information_schema.referential_constraints r
- on r.constraint_schema = k.constraint_schema and r.constraint_name = k.constraint_name and r.table_name = k.table_name
- where k.referenced_table_name is not null and `
+// named is a part of a name as InnoDB keeps it: DATABASE/TABLE, each written as a file's.
+func named(column, part string) string {
+	return "convert(convert(convert(substring_index(" + column + ", '/', " + part + ") using binary) using filename) using utf8mb4)"
+}
 
-func keysOf(ctx context.Context, q relational.Querier, where string) (out []relational.ForeignKey, err error) {
-	var schema, name, table, column, pschema, parent, pcolumn, rule string
-	err = each(ctx, q, keysSQL+where+" order by binary k.constraint_schema, binary k.table_name, binary k.constraint_name, k.ordinal_position", func() error {
-		child, up := relational.TableName{Schema: schema, Name: table}, relational.TableName{Schema: pschema, Name: parent}
-		if len(out) == 0 || out[len(out)-1].Child != child || out[len(out)-1].Name != name {
-			k := relational.ForeignKey{Name: name, Child: child, Parent: up, OnDelete: relational.OnDelete(strings.ToLower(rule))}
-			if k.OnDelete == relational.NoAction { // which the server looks at for each row, too
-				k.OnDelete = relational.Restrict
-			}
-			k.Refuses = k.OnDelete == relational.Restrict
-			out = append(out, k)
+// keysOf reads the foreign keys of the whole server, from InnoDB's own tables: the others
+// show those alone of tables that the account may use, and open every table to do so.
+func keysOf(ctx context.Context, q relational.Querier) (out []relational.ForeignKey, err error) {
+	at := map[string]int{}
+	var id, schema, table, pschema, parent string
+	var kind int
+	err = each(ctx, q, "select id, "+named("for_name", "1")+", "+named("for_name", "-1")+", "+named("ref_name", "1")+", "+named("ref_name", "-1")+", type from information_schema.innodb_sys_foreign order by binary id", func() error {
+		_, name, _ := strings.Cut(id, "/")
+		k := relational.ForeignKey{Name: name, Child: relational.TableName{Schema: schema, Name: table}, Parent: relational.TableName{Schema: pschema, Name: parent}, OnDelete: relational.Restrict}
+		switch {
+		case kind&1 != 0:
+			k.OnDelete = relational.Cascade
+		case kind&2 != 0:
+			k.OnDelete = relational.SetNull
 		}
-		k := &out[len(out)-1]
-		k.Columns, k.Parents = append(k.Columns, column), append(k.Parents, pcolumn)
+		k.Refuses = k.OnDelete == relational.Restrict // no action is the same: it is looked at for each row
+		at[id] = len(out)
+		out = append(out, k)
 		return nil
-	}, &schema, &name, &table, &column, &pschema, &parent, &pcolumn, &rule)
+	}, &id, &schema, &table, &pschema, &parent, &kind)
+	if err != nil {
+		return nil, err
+	}
+	var column, pcolumn string
+	err = each(ctx, q, "select id, for_col_name, ref_col_name from information_schema.innodb_sys_foreign_cols order by binary id, pos", func() error {
+		if i, ok := at[id]; ok {
+			out[i].Columns, out[i].Parents = append(out[i].Columns, column), append(out[i].Parents, pcolumn)
+		}
+		return nil
+	}, &id, &column, &pcolumn)
 	return out, err
 }
 
 // readCatalog reads the tables of the databases with all that references lead to from
 // them, either way.
 func readCatalog(ctx context.Context, q relational.Querier, databases []string) (c catalog, err error) {
-	all, err := keysOf(ctx, q, "true")
+	all, err := keysOf(ctx, q)
 	if err != nil {
 		return c, err
 	}

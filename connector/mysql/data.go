@@ -58,7 +58,7 @@ func (d *Driver) held(c catalog, t relational.Tenancy, a poolAttributes) (*estat
 	if err != nil {
 		return nil, err
 	}
-	h.ByRow = true
+	h.ByRow, h.BySelf = true, true
 	return &estate{Holding: h, c: c, a: a, whole: t.Own != nil}, nil
 }
 

@@ -513,14 +513,17 @@ func (k databases) remove(ctx context.Context, r connector.Ref) (rec connector.R
 
 // unreferred is Blocked if tables of other databases refer to tables of this one.
 func (k databases) unreferred(ctx context.Context, s *session, r connector.Ref) error {
+	if err := k.seeing(ctx, s); err != nil {
+		return err
+	}
+	all, err := keysOf(ctx, s)
 	var out []string
-	var db, table string
-	err := each(ctx, s, "select distinct constraint_schema, table_name from information_schema.key_column_usage where referenced_table_schema = "+literal(r.Name)+" order by 1, 2", func() error {
-		if db != r.Name {
-			out = append(out, db+"."+table)
+	for _, key := range all {
+		if key.Parent.Schema == r.Name && key.Child.Schema != r.Name {
+			out = append(out, key.Child.String())
 		}
-		return nil
-	}, &db, &table)
+	}
+	out = sorted(out)
 	if err == nil && len(out) > 0 {
 		err = tenure.Errorf(tenure.Blocked, "tables of other databases refer to tables of database %q: %s", r.Name, strings.Join(out, ", ")).
 			WithHint("drop these foreign keys, then retry")

@@ -51,6 +51,9 @@ func (d *Driver) batch(ctx context.Context, s *session, k holder, r connector.Re
 	if err := s.run(ctx, "use "+quote(d.keep)); err != nil { // a delete by an alias wants some database
 		return e, err
 	}
+	if err := d.seeing(ctx, s); err != nil {
+		return e, err
+	}
 	err = s.atomic(ctx, func() error {
 		held, err := k.estate(ctx, s, r)
 		if err != nil {

@@ -246,8 +246,7 @@ func (d *Driver) missing(ctx context.Context, s *session) ([]string, error) {
 	held := map[string]bool{}
 	var right string
 	err := each(ctx, s, `select distinct p.privilege_type from information_schema.user_privileges p
- where p.grantee = concat('''', replace(substring_index(current_user(), '@', 1), '''', ''''''), '''@''', substring_index(current_user(), '@', -1), '''')
- or p.grantee in (select r.role_name from information_schema.enabled_roles r)`, func() error { held[right] = true; return nil }, &right)
+ where p.grantee = concat('''', replace(substring_index(current_user(), '@', 1), '''', ''''''), '''@''', substring_index(current_user(), '@', -1), '''')`, func() error { held[right] = true; return nil }, &right)
 	var out []string
 	for _, one := range sights {
 		if !held[one] {
@@ -255,4 +254,14 @@ func (d *Driver) missing(ctx context.Context, s *session) ([]string, error) {
 		}
 	}
 	return out, err
+}
+
+// seeing is Forbidden if the server may hide tables or foreign keys from the account.
+func (d *Driver) seeing(ctx context.Context, s *session) error {
+	missing, err := d.missing(ctx, s)
+	if err == nil && len(missing) > 0 {
+		err = tenure.Errorf(tenure.Forbidden, "the server may hide tables and references from Tenure's account, which lacks %s", strings.ToLower(strings.Join(missing, ", "))).
+			WithHint("grant %s on *.* to the account of the option dsn", strings.ToLower(strings.Join(missing, ", ")))
+	}
+	return err
 }

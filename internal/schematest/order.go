@@ -140,7 +140,7 @@ func (j *judge) ring(l *Link) {
 		seen := map[int]bool{r.ID: true}
 		for to := r.Refs[l.Name]; to != 0 && j.byID[to] != nil; to = j.byID[to].Refs[l.Name] {
 			if seen[to] {
-				if to != r.ID || len(seen) > 1 {
+				if to != r.ID || len(seen) > 1 || j.Dialect == MariaDB {
 					j.either("ring of rows", l.From, l.Name, to)
 				}
 				break
