@@ -48,7 +48,7 @@ func openWorld(t testing.TB) *world {
 	w.exec(t, "create database %[1]s; create user '%[2]s'@'127.0.0.1' identified by '"+platformPassword+"'; grant "+leastRights+" on *.* to '%[2]s'@'127.0.0.1' with grant option", quote(w.app), w.user)
 	w.exec(t, `create table %[1]s.notes (id int auto_increment primary key, tenant varchar(40));
 create table %[1]s.orders (id int auto_increment primary key, tenant varchar(40), note int, foreign key (note) references %[1]s.notes (id));
-create table %[1]s.plain (tenant varchar(40)); create table %[1]s.granted_a (id int primary key); create table %[1]s.granted_b (id int primary key)`, quote(w.app))
+create table %[1]s.granted_a (id int primary key); create table %[1]s.granted_b (id int primary key)`, quote(w.app))
 	for _, typ := range []string{"account", "api_key", "integration", "session", "setting"} {
 		w.exec(t, "create table %s.%ss (id varchar(40) primary key, status varchar(20) not null default 'new', active tinyint(1), seats decimal(9,2), until datetime, extra json, secret varchar(64), tenure_mark text)", quote(w.app), typ)
 	}
@@ -63,6 +63,7 @@ func (w *world) options() map[string]string {
 
 func newWorld(t *testing.T) *connectortest.World {
 	w := openWorld(t)
+	w.exec(t, "create table %s (tenant varchar(40))", quote(w.app, "plain"))
 	return &connectortest.World{
 		Info:         Info(),
 		Options:      w.options(),
