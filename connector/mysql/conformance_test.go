@@ -77,6 +77,20 @@ func newWorld(t *testing.T) *connectortest.World {
 			w.exec(t, "revoke show databases on *.* from '%s'@'127.0.0.1'", w.user)
 		},
 		Outage: func(testing.TB) func() { w.proxy.Down(); return w.proxy.Heal },
+
+		ElevatedType: "database",
+		SignIn: func(t testing.TB, login string, secret tenure.Secret, r connector.Ref) (func() error, error) {
+			db, err := sql.Open("mysql", mariadbtest.As(t, w.dsn, login, secret.Reveal(), r.Name))
+			if err != nil {
+				return nil, err
+			}
+			t.Cleanup(func() { _ = db.Close() })
+			conn, err := db.Conn(t.Context())
+			if err != nil {
+				return nil, err
+			}
+			return func() error { _, err := conn.ExecContext(t.Context(), "select * from notes"); return err }, nil
+		},
 	}
 }
 
@@ -122,6 +136,7 @@ func (w *world) look(t testing.TB) string {
 	for _, q := range []string{
 		"select concat_ws(' ', 'database', schema_name, default_collation_name) from information_schema.schemata where " + on("schema_name"),
 		"select concat_ws(' ', 'column', table_schema, table_name, column_name, column_type, is_nullable, column_default, extra) from information_schema.columns where " + on("table_schema"),
+		"select concat_ws(' ', 'event', event_schema, event_name) from information_schema.events where " + on("event_schema"),
 		"select concat_ws(' ', 'trigger', trigger_schema, trigger_name, action_statement) from information_schema.triggers where " + on("trigger_schema"),
 		"select concat_ws(' ', 'account', user, host, regexp_replace(priv, ',?\"password_last_changed\":[0-9]+', '')) from mysql.global_priv where user not like 't\\_own\\_%' escape '\\' and " + on("user"),
 		"select concat_ws(' ', 'role', host, user, role, admin_option) from mysql.roles_mapping where " + on("user"),
