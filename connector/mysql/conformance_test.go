@@ -39,7 +39,7 @@ type world struct {
 const platformPassword = "platform-secret-text"
 
 // leastRights are what docs/operators-guide.md grants Tenure's account.
-const leastRights = "select, insert, update, delete, create, drop, references, index, alter, create temporary tables, lock tables, create view, show view, create routine, alter routine, execute, event, trigger, delete history, show databases, process, reload, create user, connection admin"
+const leastRights = "select, insert, update, delete, create, drop, references, index, alter, create temporary tables, lock tables, create view, show view, create routine, alter routine, execute, event, trigger, delete history, show databases, process, reload, create user, connection admin, set user"
 
 func openWorld(t testing.TB) *world {
 	w := &world{dsn: mariadbtest.DSN(t), token: mariadbtest.Token() + "_"}
@@ -121,7 +121,7 @@ func (w *world) look(t testing.TB) string {
 	odd, _ := w.odd.Load().(string)
 	on := func(column string) string {
 		mine := column + " like '" + w.token + "%'"
-		others := " regexp '^t[0-9a-f]{10}_' or " + column + " in ('information_schema', 'mysql', 'performance_schema', 'sys', 'root', 'mariadb.sys')"
+		others := " regexp '^t[0-9a-f]{10}_|^t_aside_|^t_elev_' or " + column + " in ('information_schema', 'mysql', 'performance_schema', 'sys', 'root', 'mariadb.sys')"
 		switch account := column == "user"; {
 		case account && odd == "role":
 			mine += " or user like 'r:%'"
@@ -237,6 +237,12 @@ func exported(t testing.TB, data []byte) int {
 const twoTables = "create table if not exists orders (id int auto_increment primary key, v varchar(20)); create table if not exists notes (v text)"
 
 func (w *world) databaseCase() connectortest.Case {
+	home := func(t testing.TB, r connector.Ref) string { // where the tables are
+		if w.is(t, "from information_schema.schemata where schema_name = %s", literal(asideOf(r.Resource))) {
+			return asideOf(r.Resource)
+		}
+		return r.Name
+	}
 	return connectortest.Case{
 		Type: "database",
 		New: func(t testing.TB, n int) connector.Desired {
@@ -251,17 +257,17 @@ func (w *world) databaseCase() connectortest.Case {
 		Remark: w.marked("database"),
 		Unmark: w.unmark,
 		Exists: func(t testing.TB, r connector.Ref) bool {
-			return w.is(t, "from information_schema.schemata where binary schema_name = %s", literal(r.Name))
+			return w.is(t, "from information_schema.tables where binary table_schema = %s", literal(r.Name))
 		},
 		Fill: func(t testing.TB, r connector.Ref, class string, n int) {
-			table := quote(r.Name, classOf[class])
+			table := quote(home(t, r), classOf[class])
 			w.exec(t, "create table if not exists %s (v varchar(20)); insert into %s (v) select 'x' from %s.seq_1_to_%d", table, table, quote(w.app), n)
 		},
 		Count: func(t testing.TB, r connector.Ref, class string) int {
-			return w.number(t, "select count(*) from "+quote(r.Name, classOf[class]))
+			return w.number(t, "select count(*) from "+quote(home(t, r), classOf[class]))
 		},
 		Stick: func(t testing.TB, r connector.Ref, class string) (string, func()) {
-			return w.stick(t, r.Name, classOf[class])
+			return w.stick(t, home(t, r), classOf[class])
 		},
 		Exported: exported,
 	}

@@ -116,7 +116,16 @@ func (k databases) estate(ctx context.Context, s *session, r connector.Ref) (*es
 	if err != nil {
 		return nil, err
 	}
-	schemas := []string{r.Name}
+	n, err := k.notes(ctx, s, "database")
+	if err != nil {
+		return nil, err
+	}
+	home := r.Name
+	if isAside(n[r.Name]) {
+		home = asideOf(r.Resource)
+		a.Coverage = a.Coverage.Within(r.Name)
+	}
+	schemas := []string{r.Name, home}
 	if a.Key != "" {
 		more, err := k.databasesOf(ctx, s)
 		if err != nil {
@@ -124,16 +133,16 @@ func (k databases) estate(ctx context.Context, s *session, r connector.Ref) (*es
 		}
 		schemas = sorted(append(schemas, more...))
 	}
-	c, err := readCatalog(ctx, s, schemas)
+	c, err := readCatalog(ctx, s, sorted(schemas))
 	if err != nil {
 		return nil, err
 	}
-	t := relational.Tenancy{Resource: string(r.Resource), Home: r.Name, Column: a.Column, Key: a.Key, Written: true,
-		Own: func(n relational.TableName) bool { return n.Schema == r.Name }}
+	t := relational.Tenancy{Resource: string(r.Resource), Home: home, Column: a.Column, Key: a.Key, Written: true,
+		Own: func(n relational.TableName) bool { return n.Schema == r.Name || n.Schema == home }}
 	if t.Others, err = k.others(ctx, s, r.Name); err != nil {
 		return nil, err
 	}
-	return k.held(c, t, poolAttributes{Schema: r.Name, Column: a.Column, Key: a.Key, Coverage: a.Coverage})
+	return k.held(c, t, poolAttributes{Schema: home, Column: a.Column, Key: a.Key, Coverage: a.Coverage})
 }
 
 // remove takes the note and the tallies away once no rows are left. Rows that came since

@@ -2,12 +2,15 @@ package mysql
 
 import (
 	"bytes"
+	"context"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/mariadbtest"
 )
 
 // pool is a resource of type rows over tables of the platform's database.
@@ -286,5 +289,87 @@ func TestPartsAndGeneratedColumns(t *testing.T) {
 	}
 	if n := w.number(t, "select count(*) from "+quote(w.app, "parts")); n != 4 {
 		t.Errorf("%d rows are left of 4", n)
+	}
+}
+
+// TestQuarantineBringsBackCode would give a database back without its triggers, or with
+// some that read their own text in another way than before.
+func TestQuarantineBringsBackCode(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, nil)
+	r := connector.Ref{Resource: tenure.DeriveID[tenure.ResourceID](epoch, w.token), Type: "database", Name: w.token + "own",
+		Attributes: map[string]any{"ddl": "create table if not exists t (n int auto_increment primary key, v text)", "tables": map[string]any{"*": "data"}}}
+	made(t, d, r)
+	w.exec(t, `create user %[2]s identified by 'x'; grant select on %[1]s.* to %[2]s;
+create view %[1]s.w as select * from %[1]s.t; create event %[1]s.e on schedule every 1 year do delete from %[1]s.t`, quote(r.Name), account(w.token+"reader", "%"))
+	w.exec(t, "create trigger %[1]s.`first` before insert on %[1]s.t for each row set new.v = concat(new.v, '\\')", quote(r.Name))
+	w.exec(t, "set sql_mode = ''; create trigger `%[1]s`.`second` before insert on `%[1]s`.t for each row set new.v = concat(new.v, \"\\\"'\"); set sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'", r.Name)
+	add := func() { w.exec(t, "insert into %s (v) values ('x')", quote(r.Name, "t")) }
+	add()
+	for range 2 {
+		if _, err := d.Quarantine(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.is(t, "from mysql.db where user = '%s'", w.token+"reader") {
+		t.Error("a right on what is quarantined is left")
+	}
+	if w.is(t, "from information_schema.events where event_schema = %s and status = 'ENABLED'", literal(r.Name)) {
+		t.Error("an event of what is quarantined goes on")
+	}
+	var out bytes.Buffer
+	if _, err := d.Export(t.Context(), r, &out); err != nil || exported(t, out.Bytes()) != 1 {
+		t.Errorf("the export from quarantine: %v", err)
+	}
+	for range 2 {
+		if _, err := d.Unquarantine(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add()
+	if n := w.number(t, "select count(*) from "+quote(r.Name, "t")+` where v = 'x\"'''`); n != 2 {
+		t.Errorf("%d rows of 2 were written by the triggers as they were", n)
+	}
+	if !w.is(t, "from information_schema.events where event_schema = %s and status = 'ENABLED'", literal(r.Name)) {
+		t.Error("the event isn't on again")
+	}
+	if _, err := d.Quarantine(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Delete(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if w.is(t, "from information_schema.schemata where schema_name in (%s, %s)", literal(r.Name), literal(asideOf(r.Resource))) {
+		t.Error("something is left of it")
+	}
+}
+
+// TestElevationEndsByItself would let a person stay signed in when Tenure doesn't run.
+func TestElevationEndsByItself(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, nil)
+	r := made(t, d, connector.Ref{Resource: tenure.DeriveID[tenure.ResourceID](epoch, w.token), Type: "database", Name: w.token + "own", Attributes: map[string]any{"ddl": "create table if not exists t (n int primary key)"}})
+	id := tenure.NewID[tenure.ElevationID](time.Now())
+	e := connector.Elevation{ID: id, Login: connector.LoginName(id), Secret: tenure.NewSecret("elevated-secret"), Until: time.Now().Add(4 * time.Second), Access: tenure.DirectWrite, Refs: []connector.Ref{r}}
+	if err := d.Elevate(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Unelevate(context.Background(), e.Login) })
+	db := mariadbtest.Open(t, mariadbtest.As(t, w.dsn, e.Login, e.Secret.Reveal(), r.Name))
+	mariadbtest.Exec(t, db, "insert into t values (1); update t set n = 2; select * from t")
+	for _, sql := range []string{"delete from t", "truncate table t", "drop table t", "create table u (n int)", "alter table t add m int", "select * from " + quote(w.keep, "mark")} {
+		if _, err := db.Exec(sql); !isNumber(err, 1142, 1044, 1143) {
+			t.Errorf("%s: %v, want it refused", sql, err)
+		}
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		if !w.is(t, "from information_schema.processlist where user = '%s'", e.Login) && !w.signsIn(t, e.Login, e.Secret.Reveal()) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("the login goes on after its end")
+		}
 	}
 }

@@ -95,6 +95,8 @@ type database struct {
 	bytes                         int64
 	tables                        shapes
 	access                        []string
+	aside                         string // where its tables stand, of one that is quarantined
+	moved                         bool   // all of them do
 }
 
 // read gives the databases of the names.
@@ -121,6 +123,9 @@ func (k databases) read(ctx context.Context, s *session, names []string) (map[st
 	if err != nil {
 		return nil, err
 	}
+	if err := k.readAside(ctx, s, out, all); err != nil {
+		return nil, err
+	}
 	for part := range slices.Chunk(there, 500) {
 		var n int64
 		err := each(ctx, s, "select table_schema, coalesce(sum(data_length + index_length), 0) from information_schema.tables where table_schema in ("+literals(part)+") group by binary table_schema", func() error {
@@ -137,6 +142,27 @@ func (k databases) read(ctx context.Context, s *session, names []string) (map[st
 		d.tables = all[name]
 	}
 	return out, k.readAccess(ctx, s, out)
+}
+
+// readAside puts the tables of those that are quarantined in their own place. Triggers
+// are away meanwhile, so that their tables aren't as they were; these aren't compared.
+func (k databases) readAside(ctx context.Context, s *session, in map[string]*database, all map[string]shapes) error {
+	notes, err := k.notes(ctx, s, "database")
+	if err != nil {
+		return err
+	}
+	for name, d := range in {
+		n := notes[name]
+		if !isAside(n) {
+			continue
+		}
+		d.moved = len(all[name]) == 0
+		id, _, _ := strings.Cut(strings.TrimPrefix(n.Mark, "tenure:2:"), ":")
+		_, resource, _ := strings.Cut(strings.TrimPrefix(n.Mark, "tenure:2:"), id+":")
+		d.aside = asideOf(tenure.ResourceID(resource))
+		all[name] = recorded(n)
+	}
+	return nil
 }
 
 // readAccess finds tenants' accounts that have rights on databases by no grant of ours.
@@ -206,6 +232,9 @@ func (k databases) observed(r connector.Ref, d *database, n *relational.Note) (o
 		return o, nil
 	}
 	o.Found, o.State = true, tenure.ResourcePresent
+	if d.moved {
+		o.State = tenure.ResourceQuarantined
+	}
 	o.Metrics = map[string]int64{"one": 1, "bytes": d.bytes}
 	k.owned(&o, n)
 	a := shape{}
@@ -305,6 +334,9 @@ func (k databases) ensure(ctx context.Context, want connector.Desired) (o connec
 		if err != nil {
 			return err
 		}
+		if isAside(n) {
+			return tenure.Errorf(tenure.Blocked, "database %q is quarantined", want.Name).WithHint("bring it back first")
+		}
 		if have == nil {
 			rec.Changed = true
 			if have, n, err = k.create(ctx, s, want.Ref, a); err != nil {
@@ -395,7 +427,7 @@ func (k databases) stale(ctx context.Context, s *session, name string) (out []st
 		return nil, err
 	}
 	var user, host string
-	err = each(ctx, s, "select user, host from mysql.db where db = "+literal(pattern(name))+" union select user, host from mysql.tables_priv where db = "+literal(name)+" order by 1, 2", func() error {
+	err = each(ctx, s, "select user, host from mysql.db where db in ("+literals([]string{pattern(name), name})+") union select user, host from mysql.tables_priv where db = "+literal(name)+" order by 1, 2", func() error {
 		declared := strings.HasPrefix(user, ownerPrefix) // one that was being made
 		for _, n := range notes {
 			a := specOf(n)
@@ -494,8 +526,10 @@ func (k databases) remove(ctx context.Context, r connector.Ref) (rec connector.R
 			if err := k.disown(ctx, s, r.Name); err != nil {
 				return err
 			}
-			if err := s.run(ctx, "drop database if exists "+quote(r.Name)); err != nil {
-				return err
+			for _, name := range []string{asideOf(r.Resource), r.Name} {
+				if err := s.run(ctx, "drop database if exists "+quote(name)); err != nil {
+					return err
+				}
 			}
 		}
 		if err := k.dropOwner(ctx, s, r.Resource); err != nil {
@@ -503,6 +537,9 @@ func (k databases) remove(ctx context.Context, r connector.Ref) (rec connector.R
 		}
 		return s.atomic(ctx, func() error {
 			if err := k.kept.Forget(ctx, s, string(r.Resource)); err != nil {
+				return err
+			}
+			if _, err := s.Exec(ctx, "delete from "+quote(k.keep, "aside")+" where resource = "+literal(string(r.Resource))); err != nil {
 				return err
 			}
 			return k.marks.Delete(ctx, s, r.Type, r.Name)
@@ -519,7 +556,8 @@ func (k databases) unreferred(ctx context.Context, s *session, r connector.Ref) 
 	all, err := keysOf(ctx, s)
 	var out []string
 	for _, key := range all {
-		if key.Parent.Schema == r.Name && key.Child.Schema != r.Name {
+		own := func(name string) bool { return name == r.Name || name == asideOf(r.Resource) }
+		if own(key.Parent.Schema) && !own(key.Child.Schema) {
 			out = append(out, key.Child.String())
 		}
 	}
@@ -532,28 +570,39 @@ func (k databases) unreferred(ctx context.Context, s *session, r connector.Ref) 
 }
 
 // disown revokes every right on a database: rights outlive what they are on, and would
-// be there for the next of its name.
+// be there for the next of its name. One that is given by the plain name, with signs in
+// it that stand for others, is on this database all the same.
 func (k databases) disown(ctx context.Context, s *session, name string) error {
-	var user, host, table string
+	var user, host, db, table string
 	var statements []string
-	err := each(ctx, s, "select user, host, '' from mysql.db where db = "+literal(pattern(name))+" union select user, host, table_name from mysql.tables_priv where db = "+literal(name), func() error {
-		at := account(user, host)
-		if host == "" {
-			at = quote(user)
-		}
-		object := quote(pattern(name)) + ".*"
+	var who []*held
+	err := each(ctx, s, "select user, host, db, '' from mysql.db where db in ("+literals([]string{pattern(name), name})+") union select user, host, db, table_name from mysql.tables_priv where db = "+literal(name), func() error {
+		h := &held{name: user, host: host, role: host == ""}
+		at := h.at()
+		object := quote(db) + ".*"
 		if table != "" {
 			object = quote(name, table)
 		}
+		if user != k.config.User {
+			who = append(who, h)
+		}
 		statements = append(statements, "revoke all privileges on "+object+" from "+at, "revoke grant option on "+object+" from "+at)
 		return nil
-	}, &user, &host, &table)
+	}, &user, &host, &db, &table)
+	if err != nil {
+		return err
+	}
 	for _, sql := range statements {
 		if err := s.run(ctx, sql); err != nil && !isNumber(err, 1141, 1147, 1146) {
 			return err
 		}
 	}
-	return err
+	for _, h := range who { // who uses the database goes on with the rights on it
+		if err := k.endOf(ctx, s, h); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (k databases) adopt(ctx context.Context, r connector.Ref, _ tenure.ResourceState) (rec connector.Receipt, err error) {

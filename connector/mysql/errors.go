@@ -90,7 +90,7 @@ func byNumber(own *driver.MySQLError) error {
 		return set(tenure.Conflict).Retryable()
 	case 1451, 1217, 1644, 1442, 1701: // referred to; a trigger's own word
 		return set(tenure.Blocked)
-	case 1205, 1213, 1020: // lock wait, deadlock, a row that changed since it was read
+	case 1205, 1213, 1020, 1684: // lock wait, deadlock, a row that changed since it was read, a table that is being altered
 		return set(tenure.Unavailable).Retryable()
 	case 1969, 1317, 3024, 1028: // a statement that took too long, or was killed
 		return set(tenure.Unavailable).Retryable().WithHint("a longer option timeout lets a statement run longer")

@@ -21,6 +21,7 @@ func (d *Driver) plantSQL() []string {
 		"create table if not exists " + quote(d.keep, "mark") + " (type varchar(40) not null, name varchar(250) not null, note mediumtext not null, primary key (type, name))" + end,
 		"create table if not exists " + d.kept.Tally + " (run varchar(200) not null, resource varchar(64) not null, kind varchar(20) not null, name varchar(200) not null, n bigint not null, primary key (run, resource, kind, name))" + end,
 		"create table if not exists " + d.kept.Parents + " (resource varchar(64) not null, relation varchar(200) not null, columns varchar(400) not null, digest char(64) not null, value longtext not null, primary key (resource, relation, columns, digest))" + end,
+		"create table if not exists " + quote(d.keep, "aside") + " (resource varchar(64) not null, kind varchar(20) not null, name varchar(64) not null, place varchar(200) not null, body longtext not null, definer varchar(300) not null, mode varchar(1000) not null, client varchar(64) not null, connection varchar(64) not null, primary key (resource, kind, name))" + end,
 		"create database if not exists " + quote(d.sentinel) + " character set utf8mb4",
 		"create table if not exists " + quote(d.sentinel, "canary") + " (id int not null, primary key (id))" + end,
 	}

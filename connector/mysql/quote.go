@@ -59,7 +59,7 @@ func checkDatabase(what, name string) error {
 	if err := checkIdentifier(what, name, 64); err != nil {
 		return err
 	}
-	if strings.HasPrefix(name, "#") || strings.HasPrefix(strings.ToLower(name), "lost+found") || slices.Contains(serverDatabases, strings.ToLower(name)) || strings.HasSuffix(name, ".") {
+	if strings.HasPrefix(name, "#") || strings.HasPrefix(name, asidePrefix) || strings.HasPrefix(strings.ToLower(name), "lost+found") || slices.Contains(serverDatabases, strings.ToLower(name)) || strings.HasSuffix(name, ".") {
 		return tenure.Errorf(tenure.Invalid, "%s: the name %q is the server's own", what, name)
 	}
 	return nil
@@ -75,7 +75,7 @@ func (d *Driver) keptDatabase(name string) bool {
 
 // inScope says whether a database is one of the platform's.
 func (d *Driver) inScope(name string) bool {
-	if slices.Contains(serverDatabases, strings.ToLower(name)) || d.keptDatabase(name) {
+	if slices.Contains(serverDatabases, strings.ToLower(name)) || d.keptDatabase(name) || strings.HasPrefix(name, asidePrefix) {
 		return false
 	}
 	return len(d.scope) == 0 || name == d.home || slices.ContainsFunc(d.scope, func(p string) bool {

@@ -18,7 +18,7 @@ func types() []tenure.ResourceType {
 			Name:      "database", Summary: "A database of the tenant's own", Whole: true, Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
 			Deletion:     "the database is dropped with all in it, and every right on it is revoked; the file system may hold its bytes until they are written over, and the binary log until it is purged",
 			Verification: "the catalog is read in the pass that sees the sentinel, and the tables are compared with those that its ddl gave; the owner mark stands in Tenure's own database",
-			Recovery:     tenure.Recovery{Declared: true, Says: "MariaDB can't rename a database, so there is no quarantine; dropped, it comes back from a backup alone"},
+			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined its tables stand in a database of Tenure's, without their triggers, every right on it is revoked, its events are off, and it can be brought back; dropped, it comes back from a backup alone"},
 			Attributes: schemaOf(nil, `"characterSet":{"type":"string","pattern":"^[a-z0-9_]+$","description":"utf8mb4 where it isn't given"},
 "collation":{"type":"string","pattern":"^[a-z0-9_]+$","description":"the character set's own where it isn't given"},
 "ddl":{"type":"string","x-sql":true,"description":"SQL, run in it by an account that has rights on it alone, in a session whose sql_mode has ANSI_QUOTES and NO_BACKSLASH_ESCAPES. The server commits each statement by itself, and it runs again when it changes or its tables were altered, so write it so that it can"},
@@ -48,7 +48,7 @@ func types() []tenure.ResourceType {
 		},
 		{
 			Name: "rows", Summary: "The tenant's rows in shared tables: those with its key, and those that can't be without them", Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
-			Deletion:     "the rows are logically deleted in bounded batches, children before parents; once none is left, the deletion takes the owner mark away. The free space of pages may hold their bytes until it is used again, full-text indexes their words until optimize table, and the binary log until it is purged",
+			Deletion:     "the rows are logically deleted in bounded batches, children before parents; once none is left, the deletion takes the owner mark away. Refused, and named when the blueprint is published, are shared tables that are system-versioned, that aren't InnoDB's, and that have no primary key. The free space of pages may hold their bytes until it is used again, full-text indexes their words until optimize table, and the binary log until it is purged",
 			Verification: "the rows with the tenant's key are counted in the same snapshot as the sentinel; the owner mark stands in Tenure's own database",
 			Recovery:     tenure.Recovery{Declared: true, Says: "rows in shared tables can't be set aside, so there is no quarantine; an export taken before is all that can bring them back"},
 			Attributes: schemaOf([]string{"schema", "column", "key", "tables"}, `"schema":{"type":"string","minLength":1,"description":"the database of tables that are named bare"},
@@ -68,7 +68,11 @@ func types() []tenure.ResourceType {
 "roles":{"type":"array","items":{"type":"string","minLength":1},"description":"roles that it has; where there is one alone, it is on when it signs in"}`),
 		},
 	}
-	all := append(own, relational.RecordTypes(true)...)
+	records := relational.RecordTypes(true)
+	for i := range records {
+		records[i].Attributes = strings.ReplaceAll(records[i].Attributes, "public where it isn't given", "the database of the option dsn where it isn't given")
+	}
+	all := append(own, records...)
 	slices.SortFunc(all, func(a, b tenure.ResourceType) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
