@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"encoding/hex"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -22,9 +21,6 @@ func literals(all []string) string {
 	}
 	return strings.Join(out, ", ")
 }
-
-// bytesOf is a text as the literal of its bytes.
-func bytesOf(s string) string { return "x'" + hex.EncodeToString([]byte(s)) + "'" }
 
 // exact is the collation in which only equal bytes are equal.
 const exact = "utf8mb4_nopad_bin"
