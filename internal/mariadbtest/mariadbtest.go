@@ -145,6 +145,8 @@ type Proxy struct {
 	mu    sync.Mutex
 	conns map[net.Conn]bool
 	down  bool
+	count int // packets of clients' until the next cut; 0 is none
+	fired bool
 }
 
 // NewProxy starts a proxy to dsn that ends with the test.
@@ -183,6 +185,32 @@ func (p *Proxy) Heal() {
 	p.down = false
 }
 
+// CutAfter closes the connection whose client sends the n-th packet from now on; the
+// server doesn't get it. What it returns calls that off, and says whether it came to it.
+func (p *Proxy) CutAfter(n int) (stop func() bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count, p.fired = n, false
+	return func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.count = 0
+		return p.fired
+	}
+}
+
+// passes says whether a client's packet is let through.
+func (p *Proxy) passes() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.count == 0 {
+		return true
+	}
+	p.count--
+	p.fired = p.count == 0
+	return !p.fired
+}
+
 func (p *Proxy) accept() {
 	for {
 		c, err := p.listen.Accept()
@@ -214,11 +242,22 @@ func (p *Proxy) serve(c net.Conn) {
 		return
 	}
 	end := make(chan struct{}, 2)
-	for _, way := range [][2]net.Conn{{c, s}, {s, c}} {
-		go func() {
-			_, _ = io.Copy(way[0], way[1])
-			end <- struct{}{}
-		}()
-	}
+	go func() {
+		_, _ = io.Copy(c, s)
+		end <- struct{}{}
+	}()
+	go func() {
+		defer func() { end <- struct{}{} }()
+		b := make([]byte, 64<<10)
+		for {
+			n, err := c.Read(b)
+			if err != nil || !p.passes() {
+				return
+			}
+			if _, err := s.Write(b[:n]); err != nil {
+				return
+			}
+		}
+	}()
 	<-end
 }
