@@ -28,7 +28,8 @@ func (k databases) stale(ctx context.Context, s *session, name string) (out []st
 	return out, err
 }
 
-// revokeAccess takes from an account all that no grant of ours gives it on a database.
+// revokeAccess takes from an account all that no grant of ours gives it on a database,
+// "" for all of them, and ends its sessions.
 func (k databases) revokeAccess(ctx context.Context, s *session, name, to string) error {
 	notes, err := k.notes(ctx, s, "grant")
 	if err != nil {
@@ -39,20 +40,33 @@ func (k databases) revokeAccess(ctx context.Context, s *session, name, to string
 		return err
 	}
 	for at := range have.on {
-		if at[0] != to || at[1] != name {
+		if at[0] != to || name != "" && at[1] != name {
 			continue
 		}
-		a := grantSpec{To: to, Database: name}
+		a := grantSpec{To: to, Database: at[1]}
 		if at[2] != "" {
 			a.Tables = []string{at[2]}
 		}
-		declared := given(notes, "", to, name, at[2])
+		declared := given(notes, "", to, at[1], at[2])
 		if _, err := grants(k).revoke(ctx, s, a, "", notes, have, func(string) []string { return slices.Collect(maps.Keys(declared)) }); err != nil {
 			return err
 		}
 	}
-	_, err = grants(k).revoke(ctx, s, grantSpec{To: to, Database: name, Tables: []string{"#"}}, "", notes, have, func(string) []string { return nil })
-	return err
+	h, err := k.grantee(ctx, s, to)
+	if err != nil || h == nil {
+		return err
+	}
+	for _, w := range have.whole {
+		if w.account != to || name != "" && !like(w.pattern, name) {
+			continue
+		}
+		for _, what := range []string{"all privileges", "grant option"} {
+			if err := s.run(ctx, "revoke "+what+" on "+quote(w.pattern)+".* from "+h.at()); err != nil && !isNumber(err, 1141) {
+				return err
+			}
+		}
+	}
+	return k.endOf(ctx, s, h)
 }
 
 // disown revokes every right on a database: rights outlive what they are on, and would
@@ -142,4 +156,33 @@ func on(table string) string {
 		return ""
 	}
 	return " on " + table
+}
+
+// undeclared are the rights of accounts on databases and tables that no grant of ours
+// gives, in words.
+func (d *Driver) undeclared(ctx context.Context, s *session, accounts []string) (map[string][]string, error) {
+	have, err := d.rightsOf(ctx, s, accounts)
+	if err != nil {
+		return nil, err
+	}
+	notes, err := d.notes(ctx, s, "grant")
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]string{}
+	for at, has := range have.on {
+		declared := given(notes, "", at[0], at[1], at[2])
+		for _, p := range has {
+			if !declared[p] {
+				out[at[0]] = append(out[at[0]], at[1]+": "+p+on(at[2]))
+			}
+		}
+	}
+	for _, w := range have.whole {
+		out[w.account] = append(out[w.account], "the pattern "+w.pattern+": "+strings.Join(w.has, ", "))
+	}
+	for name := range out {
+		out[name] = sorted(out[name])
+	}
+	return out, nil
 }

@@ -132,6 +132,7 @@ func (k accounts) observed(name string, h *held, n *relational.Note) (o connecto
 	a.list("hosts", h.others)
 	a.list("admin", h.admin)
 	a.list("privileges", h.whole)
+	a.list("rights", h.rights)
 	a.flag("role", h.role && k.typ == "user")
 	a.flag("user", !h.role && k.typ == "role")
 	a.flag("locked", k.typ == "user" && h.locked && (n == nil || n.Get("state") == ""))
@@ -260,6 +261,12 @@ func (k accounts) ensure(ctx context.Context, d connector.Desired) (o connector.
 		for _, sql := range k.changes(d, a, h) {
 			rec.Changed = true
 			if err := s.run(ctx, sql); err != nil {
+				return err
+			}
+		}
+		if len(h.rights) > 0 {
+			rec.Changed = true
+			if err := (databases{k.Driver}).revokeAccess(ctx, s, "", d.Name); err != nil {
 				return err
 			}
 		}

@@ -373,3 +373,63 @@ func TestElevationEndsByItself(t *testing.T) {
 		}
 	}
 }
+
+// TestRightsThatNothingDeclares would let a tenant's user go on with what somebody gave
+// it by hand, and let a grant in on databases whose names are like the tenant's.
+func TestRightsThatNothingDeclares(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, nil)
+	user := connector.Ref{Resource: tenure.DeriveID[tenure.ResourceID](epoch, w.token+"u"), Tenant: "ten_one", Type: "user", Name: w.token + "user", Attributes: map[string]any{}}
+	secret := tenure.NewSecret("a-secret-of-tests")
+	if _, _, err := d.Ensure(t.Context(), connector.Desired{Ref: user, Credential: secret}); err != nil {
+		t.Fatal(err)
+	}
+	own, like := w.token+"a_1", w.token+"ax1"
+	for name, tenant := range map[string]tenure.TenantID{own: "ten_one", like: "ten_two"} {
+		made(t, d, connector.Ref{Resource: tenure.DeriveID[tenure.ResourceID](epoch, name), Tenant: tenant, Type: "database", Name: name, Attributes: map[string]any{"ddl": "create table if not exists t (n int primary key)"}})
+	}
+	grant := made(t, d, connector.Ref{Resource: tenure.DeriveID[tenure.ResourceID](epoch, w.token+"g"), Tenant: "ten_one", Type: "grant", Name: "g", Attributes: map[string]any{"to": user.Name, "database": own, "privileges": []any{"select"}}})
+	reads := func(name string) bool {
+		db := mariadbtest.Open(t, mariadbtest.As(t, w.dsn, user.Name, secret.Reveal(), ""))
+		defer db.Close()
+		_, err := db.Exec("select * from " + quote(name, "t"))
+		return err == nil
+	}
+	if !reads(own) || reads(like) {
+		t.Errorf("the grant opens its own database: %v, and one whose name is like it: %v", reads(own), reads(like))
+	}
+	at := account(user.Name, "%")
+	w.exec(t, "grant select, insert on %[1]s.* to %[2]s; grant update (tenant) on %[3]s to %[2]s; grant select on `%[4]s`.* to %[2]s with grant option", quote(w.app), at, quote(w.app, "notes"), w.token+"a_1")
+	if !reads(like) {
+		t.Error("the pattern opens nothing, so the test shows nothing")
+	}
+	for _, r := range []connector.Ref{user, grant, {Resource: tenure.DeriveID[tenure.ResourceID](epoch, like), Tenant: "ten_two", Type: "database", Name: like, Attributes: map[string]any{"ddl": "create table if not exists t (n int primary key)"}}} {
+		want := connector.Desired{Ref: r}
+		if r.Type == "user" {
+			want.Credential = secret
+		}
+		normal, err := d.Normalise(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = d.Observe(t.Context(), []connector.Ref{r}, func(o connector.Observed) error {
+			if bytes.Equal(o.Attributes, normal) {
+				t.Errorf("%s %s is observed as if nothing had been given", r.Type, r.Name)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := d.Ensure(t.Context(), connector.Desired{Ref: user, Credential: secret}); err != nil {
+		t.Fatal(err)
+	}
+	if got := mariadbtest.Strings(t, w.db, "show grants for "+at); len(got) != 2 {
+		t.Errorf("after the repair the user has %q", got)
+	}
+	if !reads(own) || reads(like) {
+		t.Error("the repair took what the grant gives, or left what it doesn't")
+	}
+}

@@ -43,6 +43,7 @@ type held struct {
 	admin       []string // roles that it may pass on
 	others      []string // hosts of further accounts of the name
 	sessions    int64
+	rights      []string // on databases and tables, by no grant of Tenure's
 }
 
 // read gives the accounts of the names.
@@ -52,6 +53,13 @@ func (k accounts) read(ctx context.Context, s *session, names []string) (map[str
 		if err := k.readSome(ctx, s, part, out); err != nil {
 			return nil, err
 		}
+	}
+	rights, err := k.undeclared(ctx, s, names)
+	if err != nil {
+		return nil, err
+	}
+	for name, h := range out {
+		h.rights = rights[name]
 	}
 	return out, nil
 }

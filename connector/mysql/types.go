@@ -39,7 +39,7 @@ func types() []tenure.ResourceType {
 "privileges":{"type":"array","minItems":1,"items":{"type":"string","minLength":1}}`),
 		},
 		{
-			Isolation: []string{"privileges", "roles"},
+			Isolation: []string{"privileges", "rights", "roles"},
 			Name:      "role", Summary: "A role, which users have by their attribute roles", Layer: tenure.LayerConfiguration, Holds: tenure.HoldsNothing,
 			Deletion:     "the role is dropped with its rights",
 			Verification: "mysql.global_priv is read in the pass that sees the sentinel",
@@ -57,7 +57,7 @@ func types() []tenure.ResourceType {
 			Cost: []tenure.CostTerm{{Metric: "rows", Per: 1_000_000, Price: "million_rows"}},
 		},
 		{
-			Isolation: []string{"hosts", "privileges", "roles"},
+			Isolation: []string{"hosts", "privileges", "rights", "roles"},
 			Name:      "user", Summary: "A user that signs in with a password", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing, Credential: true,
 			Deletion:     "its sessions are ended and the user is dropped with its rights; what it is the definer of stays and doesn't run any more",
 			Verification: "mysql.global_priv is read in the pass that sees the sentinel; suspended and revoked also mean that no session is left",
