@@ -433,3 +433,36 @@ func TestRightsThatNothingDeclares(t *testing.T) {
 		t.Error("the repair took what the grant gives, or left what it doesn't")
 	}
 }
+
+// TestCheck would leave an operator to find out by failures which rights Tenure lacks.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, nil)
+	states := func(asked ...connector.Asked) map[string]connector.RightState {
+		c, err := d.Check(t.Context(), asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[string]connector.RightState{}
+		for _, r := range c.Rights {
+			if out[r.Name] = r.State; (r.State == connector.RightHeld) != (r.Fix == "") {
+				t.Errorf("right %+v", r)
+			}
+		}
+		return out
+	}
+	for name, state := range states(connector.Asked{Type: "database"}, connector.Asked{Type: "user"}, connector.Asked{Type: "rows"}) {
+		if state != connector.RightHeld {
+			t.Errorf("of the rights that the guide grants %s is %s", name, state)
+		}
+	}
+	w.exec(t, "revoke set user on *.* from %[1]s; revoke process on *.* from %[1]s; grant file on *.* to %[1]s", account(w.user, "127.0.0.1"))
+	got := states()
+	if got["set user"] != connector.RightOptional || got["process"] != connector.RightMissing || got["file"] != connector.RightBeyond {
+		t.Errorf("set user is %s, process %s, file %s", got["set user"], got["process"], got["file"])
+	}
+	if got := states(connector.Asked{Type: "database"}); got["set user"] != connector.RightMissing {
+		t.Errorf("set user is %s where databases are asked for", got["set user"])
+	}
+}
