@@ -15,7 +15,7 @@ import (
 
 // limit is how long something on a page may take to come to be. It is long since
 // the race detector and a busy machine slow everything.
-const limit = 45 * time.Second
+const limit = 2 * time.Minute
 
 // lookAgain is how often a condition is looked at.
 const lookAgain = 25 * time.Millisecond

@@ -221,7 +221,7 @@ func (h *house) gone(op tenure.OperationID) {
 		p.Sees("After this nobody can bring it back.", "What will be gone")
 		p.Fill("confirm", "maple")
 		p.Follow("Confirm for maple")
-		p.Sees("Your word is noted.")
+		p.Sees("Your confirmation is noted.")
 	}
 	if v = h.carry(op, far); v.State != tenure.OperationSucceeded {
 		t.Fatalf("the offboarding is %s: %s", v.State, v.Reason)

@@ -36,6 +36,9 @@ func (s *Server) Serve(ctx context.Context, l Listen, ready func(url string)) er
 		return err
 	}
 	socket, err := listenSocket(ctx, path, l.Socket)
+	if err != nil && ctx.Err() != nil { // it is told to end before it began
+		return nil
+	}
 	if err != nil {
 		return err
 	}
