@@ -1,7 +1,7 @@
 # The commands that people and .ci/run use. `make test` and `make bench` need
-# PostgreSQL, `make test` also a C compiler, Chromium and Node.js; scripts/prepare
-# installs what is missing where it may, and scripts/with-postgres starts a server
-# that goes when the command ends.
+# PostgreSQL, `make test` also MariaDB, a C compiler, Chromium and Node.js; scripts/prepare
+# installs what is missing where it may, and scripts/with-postgres and scripts/with-mariadb
+# start servers that go when the command ends.
 
 GO          ?= go
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -28,9 +28,9 @@ help: ## list these commands
 build: ## bin/tenure, as it is released
 	$(GO) build -trimpath -tags=grpcnotrace -ldflags='-s -w' -o bin/tenure ./cmd/tenure
 
-test: ## every test, with the race detector, on SQLite and on throw-away PostgreSQL servers
-	@scripts/prepare cc postgresql chromium node versitygw
-	$(GO) test $(RACE) -p 2 -timeout 40m -exec "'$(CURDIR)/scripts/with-postgres' --if-named" ./...
+test: ## every test, with the race detector, on SQLite and on throw-away PostgreSQL and MariaDB servers
+	@scripts/prepare cc postgresql mariadb chromium node versitygw
+	$(GO) test $(RACE) -p 2 -timeout 40m -exec "'$(CURDIR)/scripts/with-postgres' --if-named '$(CURDIR)/scripts/with-mariadb' --if-named" ./...
 	scripts/with-postgres $(GO) test -count=1 -timeout 10m ./internal/crash # kill -9 over 1,000 operations; fewer under -race
 	scripts/with-postgres $(GO) test -count=1 -timeout 15m -run 'TestRandomDepartures|TestRandomOnboardings|TestFiveHundredAtOnce|TestEveryChangePast' ./internal/lifecycle # 100 departures and the rest; fewer under -race
 	for v in $(VERSIONS); do scripts/with-postgres --version $$v $(GO) test -count=1 -run 'TestCheck|TestLimits|TestMemberships|TestSuperuser' ./connector/postgres || exit; done # all of it: make versions
@@ -57,7 +57,7 @@ docs: ## write anew what is derived from code: pages, diagrams, golden files
 fuzz: ## every fuzz target for FUZZTIME (10s), DEPARTURES (2000) random departures, and SCHEMAS (500) random schemas on each database and in S3
 	scripts/fuzz $(FUZZTIME)
 	TENURE_DEPARTURES=$(DEPARTURES) $(GO) test -count=1 -timeout 2h -run 'TestRandomDepartures' ./internal/lifecycle
-	TENURE_RANDOM_SCHEMAS=$(SCHEMAS) TENURE_RANDOM_SEED=$$(date +%s) scripts/with-postgres $(GO) test -count=1 -timeout 2h -run 'TestRandomSchemas|TestRandomObjects' ./connector/postgres ./connector/s3 ./connector/sqlite
+	TENURE_RANDOM_SCHEMAS=$(SCHEMAS) TENURE_RANDOM_SEED=$$(date +%s) scripts/with-postgres scripts/with-mariadb $(GO) test -count=1 -timeout 2h -run 'TestRandomSchemas|TestRandomObjects' ./connector/mysql ./connector/postgres ./connector/s3 ./connector/sqlite
 
 crash: ## kill Tenure and its database KILLS (200) times while tenants leave a shop and a clinic
 	TENURE_DEPARTURE_KILLS=$(KILLS) scripts/with-postgres $(GO) test -count=1 -timeout 2h ./internal/departure

@@ -6,6 +6,7 @@ import (
 	"github.com/tenurehq/tenure/connector/filesystem"
 	"github.com/tenurehq/tenure/connector/http"
 	"github.com/tenurehq/tenure/connector/memory"
+	"github.com/tenurehq/tenure/connector/mysql"
 	"github.com/tenurehq/tenure/connector/postgres"
 	"github.com/tenurehq/tenure/connector/s3"
 	"github.com/tenurehq/tenure/connector/sqlite"
@@ -17,6 +18,7 @@ func Catalog() []connector.Info {
 		filesystem.Info(),
 		http.Info(),
 		memory.Info(),
+		mysql.Info(),
 		postgres.Info(),
 		s3.Info(),
 		sqlite.Info(),

@@ -156,8 +156,12 @@ func (g *Ground) calls() []trapCall {
 			return err
 		}
 	}
-	aside := g.Driver.(connector.Quarantiner)
-	return []trapCall{
+	var aside, again []trapCall // where the system sets things aside
+	if q, ok := g.Driver.(connector.Quarantiner); ok {
+		aside = []trapCall{{"quarantine", set(q.Quarantine)}, {"export from quarantine", export}, {"unquarantine", set(q.Unquarantine)}}
+		again = []trapCall{{"quarantine again", set(q.Quarantine)}}
+	}
+	return slices.Concat([]trapCall{
 		{"observe", func(ctx context.Context, said *bytes.Buffer) error {
 			_, err := g.Driver.Observe(ctx, append([]connector.Ref{r}, g.Beside...), func(o connector.Observed) error { tell(said, o); return nil })
 			return err
@@ -183,14 +187,11 @@ func (g *Ground) calls() []trapCall {
 			tell(said, o)
 			return err
 		}},
-		{"quarantine", set(aside.Quarantine)},
-		{"export from quarantine", export},
-		{"unquarantine", set(aside.Unquarantine)},
-		{"quarantine again", set(aside.Quarantine)},
+	}, aside, again, []trapCall{
 		{"erase aa", g.erased("aa")},
 		{"erase bb", g.erased("bb")},
 		{"delete", set(g.Driver.Delete)},
-	}
+	})
 }
 
 // mapped surveys with all that a survey can do. What blocks is an error that says so.

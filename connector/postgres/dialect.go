@@ -59,6 +59,11 @@ func (dialect) At(t relational.Table, alias string, addresses []string) string {
 	return where
 }
 
+// DeleteFrom is described at relational.Dialect.
+func (d dialect) DeleteFrom(t relational.TableName, alias string) string {
+	return "delete from " + d.Name(t) + " as " + quote(alias)
+}
+
 // DeleteSome is described at relational.Dialect.
 func (d dialect) DeleteSome(t relational.Table, alias, where string, limit int) string {
 	from, a := d.Name(t.TableName)+" as "+quote(alias), quote(alias)

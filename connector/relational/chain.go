@@ -89,11 +89,14 @@ func (w *batch) order(ctx context.Context, s EraseStep) error {
 	h, t := w.Holding, s.Tables[0]
 	w.chain, w.cuts, w.from, w.keeps, w.ringed = nil, nil, 0, map[string][]string{}, map[string]bool{}
 	var nodes []string
-	edges := map[string][]string{}
+	edges, itself := map[string][]string{}, map[string]bool{}
 	for i, k := range s.Keys {
 		err := h.refer(ctx, w.q, t, k, func(child, up string) {
 			if i == 0 {
 				nodes = append(nodes, child)
+			}
+			if up == child && h.BySelf && k.OnDelete == Restrict {
+				w.keeps[child], itself[child] = append(w.keeps[child], up), true
 			}
 			if up == "" || up == child {
 				return
@@ -109,7 +112,7 @@ func (w *batch) order(ctx context.Context, s EraseStep) error {
 	}
 	for _, part := range components(nodes, edges) {
 		for _, row := range part {
-			w.ringed[row] = len(part) > 1
+			w.ringed[row] = len(part) > 1 || itself[row]
 		}
 		w.chain = append(w.chain, part...)
 		w.cuts = append(w.cuts, len(w.chain))

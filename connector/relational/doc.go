@@ -35,6 +35,9 @@ type Dialect interface {
 	Address(t Table, alias string) string
 	// At is the condition that a row has one of the addresses.
 	At(t Table, alias string, addresses []string) string
+	// DeleteFrom begins a statement that deletes rows of t; "where" follows, with
+	// conditions on the rows under the alias.
+	DeleteFrom(t TableName, alias string) string
 	// DeleteSome deletes at most limit rows for which where holds under the alias.
 	DeleteSome(t Table, alias, where string, limit int) string
 	// Obstacles names what on a table can keep its rows from being changed:

@@ -270,7 +270,7 @@ func (w *batch) take(ctx context.Context, all ...going) error {
 	}
 	for _, g := range all {
 		where := h.those(g, alias)
-		n, err := w.q.Exec(ctx, "delete from "+h.from(g.t)+" where "+where)
+		n, err := w.q.Exec(ctx, h.Dialect.DeleteFrom(g.t.Table.TableName, alias)+" where "+where)
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,9 @@ type Holding struct {
 	// statement's end.
 	ByRow bool
 
+	// BySelf says that such a reference of a row to itself keeps the row from going, too.
+	BySelf bool
+
 	// Beyond says that rows of tables that aren't looked at may change with the erasure:
 	// they refer to some of these.
 	Beyond bool

@@ -8,7 +8,10 @@ import (
 
 // Kept names the tables in which Tenure keeps, in the system itself, what an
 // erasure has taken, and which parents' rows the rows that went referred to.
-type Kept struct{ Tally, Parents string }
+type Kept struct {
+	Tally, Parents string
+	Duplicate      bool // as in Marks
+}
 
 // DDL are the statements that make the tables, where they aren't there.
 func (k Kept) DDL() []string {
@@ -31,10 +34,13 @@ func Tallied(e *connector.Erased) map[string]map[string]int64 {
 // Add writes a batch into the tally of its run, in the batch's transaction, and
 // fills in the totals.
 func (k Kept) Add(ctx context.Context, q Querier, run, resource string, e *connector.Erased) error {
+	over := "on conflict (run, resource, kind, name) do update set n = " + k.Tally + ".n + excluded.n"
+	if k.Duplicate {
+		over = "on duplicate key update n = n + values(n)"
+	}
 	for kind, counts := range Tallied(e) {
 		for name, n := range counts {
-			_, err := q.Exec(ctx, "insert into "+k.Tally+" (run, resource, kind, name, n) values ($1, $2, $3, $4, $5) on conflict (run, resource, kind, name) do update set n = "+
-				k.Tally+".n + excluded.n", run, resource, kind, name, n)
+			_, err := q.Exec(ctx, "insert into "+k.Tally+" (run, resource, kind, name, n) values ($1, $2, $3, $4, $5) "+over, run, resource, kind, name, n)
 			if err != nil {
 				return err
 			}

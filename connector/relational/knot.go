@@ -48,8 +48,9 @@ func (h *Holding) knots(ctx context.Context, q Querier) (out []connector.Place, 
 				continue
 			}
 			var nodes []string
-			edges := map[string][]string{}
+			edges, itself := map[string][]string{}, false
 			err := h.refer(ctx, q, t, k, func(child, up string) {
+				itself = itself || h.BySelf && k.OnDelete == Restrict && up == child
 				if nodes = append(nodes, child); up != "" && up != child {
 					edges[up] = append(edges[up], child)
 				}
@@ -57,9 +58,9 @@ func (h *Holding) knots(ctx context.Context, q Querier) (out []connector.Place, 
 			if err != nil {
 				return nil, err
 			}
-			if slices.ContainsFunc(components(nodes, edges), func(part []string) bool { return len(part) > 1 }) {
+			if itself || slices.ContainsFunc(components(nodes, edges), func(part []string) bool { return len(part) > 1 }) {
 				out = append(out, connector.Place{Name: k.Link(), Kind: connector.PlaceOrder, Class: h.Classes[k.Child], Blocks: true,
-					Says: "rows of " + k.Child.String() + " refer to one another round about by " + strings.Join(k.Columns, ", ") + ", which can't be null, so none of them can go first",
+					Says: "rows of " + k.Child.String() + " refer to one another round about, or to themselves, by " + strings.Join(k.Columns, ", ") + ", which can't be null, so none of them can go first",
 					Fix:  "let one of these rows refer to another, or make " + strings.Join(k.Columns, ", ") + " of " + k.Child.String() + " nullable"})
 			}
 		}

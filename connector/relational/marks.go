@@ -10,7 +10,10 @@ import (
 // Marks is Tenure's own table in a database: the notes of what is a tenant's there.
 // It has the columns type, name and note; (type, name) is its key. No tenant may
 // write it, and its notes are sealed all the same.
-type Marks struct{ Table string } // quoted
+type Marks struct {
+	Table     string // quoted
+	Duplicate bool   // the database writes over a row by "on duplicate key update", as MariaDB does
+}
 
 // RegistryType is the type under which the marks table lists the platform's
 // tables that hold marked rows.
@@ -33,10 +36,41 @@ func (m Marks) Registered(ctx context.Context, q Querier, d Dialect) (map[TableN
 // Unmarked is the condition that a row bears no owner mark in a column.
 func Unmarked(mark string) string { return "(coalesce(" + Quote(mark) + ", '') not like 'tenure:_:%')" }
 
+// Unmarked gives those of the places that stand though rows with an owner mark are
+// resources by themselves: a table of such rows needs no class, unless there are some
+// without a mark.
+func (h *Holding) Unmarked(ctx context.Context, q Querier, m Marks, places []connector.Place) ([]connector.Place, error) {
+	registered, err := m.Registered(ctx, q, h.Dialect)
+	if err != nil {
+		return nil, err
+	}
+	var out []connector.Place
+	for _, p := range places {
+		n, ok := h.named(p.Name)
+		t, mark := h.at[n], registered[n]
+		if !ok || p.Class != "" || !p.IsData() || !t.Table.Has(mark) {
+			out = append(out, p)
+			continue
+		}
+		if p.Rows, err = tally(ctx, q, "select count(*) from "+h.from(t)+" where "+t.Where()+" and "+Unmarked(mark)); err != nil {
+			return nil, err
+		}
+		if p.Rows > 0 {
+			p.Says = p.Name + " has rows of the tenant's without an owner mark, and no data class covers it"
+			p.Fix += "; or delete the rows that Tenure didn't make"
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
 // Put writes a note with its seal.
 func (m Marks) Put(ctx context.Context, q Querier, marker connector.Marker, n Note) error {
-	_, err := q.Exec(ctx, "insert into "+m.Table+" (type, name, note) values ($1, $2, $3) on conflict (type, name) do update set note = excluded.note",
-		n.Type, n.Name, n.Sealed(marker))
+	over := "on conflict (type, name) do update set note = excluded.note"
+	if m.Duplicate {
+		over = "on duplicate key update note = values(note)"
+	}
+	_, err := q.Exec(ctx, "insert into "+m.Table+" (type, name, note) values ($1, $2, $3) "+over, n.Type, n.Name, n.Sealed(marker))
 	return err
 }
 

@@ -127,6 +127,11 @@ func (dialect) At(t relational.Table, alias string, addresses []string) string {
 	return "exists (select 1 from " + values + ` "v" where ` + strings.Join(mine, " and ") + ")"
 }
 
+// DeleteFrom is described at relational.Dialect.
+func (d dialect) DeleteFrom(t relational.TableName, alias string) string {
+	return "delete from " + d.Name(t) + " as " + quote(alias)
+}
+
 // DeleteSome is described at relational.Dialect.
 func (d dialect) DeleteSome(t relational.Table, alias, where string, limit int) string {
 	from := d.Name(t.TableName) + " as " + quote(alias)

@@ -85,30 +85,7 @@ func (e *estate) held(ctx context.Context, s *session, order []string, counted b
 	if err != nil || e.whole {
 		return all, err
 	}
-	registered, err := marks.Registered(ctx, s, dialect{})
-	if err != nil {
-		return nil, err
-	}
-	var out []connector.Place
-	for _, p := range all {
-		t, ok := e.table(p.Name)
-		mark := registered[t.Table.TableName]
-		if !ok || p.Class != "" || !p.IsData() || !t.Table.Has(mark) {
-			out = append(out, p)
-			continue
-		}
-		p.Rows = 0
-		err := s.each(ctx, "select count(*) from "+quote(t.Table.Name)+` as "t" where `+t.Where()+" and "+relational.Unmarked(mark), func() error { return nil }, &p.Rows)
-		if err != nil {
-			return nil, err
-		}
-		if p.Rows > 0 {
-			p.Says = p.Name + " has rows of the tenant's without an owner mark, and no data class covers it"
-			p.Fix += "; or delete the rows that Tenure didn't make"
-			out = append(out, p)
-		}
-	}
-	return out, nil
+	return e.Unmarked(ctx, s, marks, all)
 }
 
 // others are the keys that owner marks give to other tenants.

@@ -13,7 +13,7 @@ var notations = strings.Fields(`json jsonb jsonpath xml hstore tsquery tsvector 
 
 // runners are functions that run a text as SQL.
 var runners = strings.Fields(`query_to_xml query_to_xmlschema query_to_xml_and_xmlschema cursor_to_xml dblink dblink_exec dblink_open dblink_send_query dblink_connect dblink_connect_u
- schedule schedule_in_database crosstab crosstabn connectby ts_stat xpath_table lo_import lo_export pg_read_file pg_read_binary_file pg_ls_dir load_extension readfile writefile edit`)
+ schedule schedule_in_database crosstab crosstabn connectby ts_stat xpath_table lo_import lo_export pg_read_file pg_read_binary_file pg_ls_dir load_extension readfile writefile edit load_file`)
 
 // content judges a hole within '…' or E'…'.
 func (p spot) content(h int) place {
@@ -41,13 +41,13 @@ func (p spot) content(h int) place {
 func (p spot) runs() string {
 	b := p.before(1)
 	switch {
-	case p.starts("do"), b.is("execute", "program"):
+	case p.starts("do"), b.is("execute", "program"), p.hash && (b.is("immediate") || p.starts("prepare")):
 		return "an expression stands in a literal that is run as code"
 	case p.starts("create") && p.says("function", "procedure") && (b.is("as") || b.is(",") && p.before(2).sort != word && p.before(3).is("as")):
 		return "an expression stands in a literal that is run as code"
 	case p.starts("create") && p.says("virtual"):
 		return "an expression stands in what a virtual table's module reads in its own way"
-	case p.starts("copy", "load", "attach", "detach", "vacuum", "pragma"), b.is("connection"):
+	case p.starts("copy", "load", "attach", "detach", "vacuum", "pragma"), b.is("connection"), p.hash && b.is("infile", "outfile", "dumpfile"):
 		return "an expression stands in a literal that names a file, a library or a server"
 	}
 	for at := p.opener(p.at); at >= 0; at = p.opener(at) {

@@ -23,6 +23,7 @@ type Dialect struct {
 	ticks    bool   // `x` is a name
 	longest  int    // bytes of a name; 0: any
 	variable string // signs that make a variable of what follows
+	hash     bool   // # begins a comment, -- does so before a blank alone, and /*! is code
 }
 
 // PostgreSQL is the SQL of PostgreSQL (§4.1). A backslash in '…' stands for itself:
@@ -34,6 +35,12 @@ func PostgreSQL() Dialect {
 // SQLite is the SQL of SQLite (https://sqlite.org/lang.html).
 func SQLite() Dialect {
 	return Dialect{name: "SQLite", prefixes: "x", brackets: true, ticks: true, variable: ":@#?"}
+}
+
+// MariaDB is the SQL of MariaDB in a session whose sql_mode has ANSI_QUOTES and
+// NO_BACKSLASH_ESCAPES: "x" is a name, and a backslash in '…' stands for itself.
+func MariaDB() Dialect {
+	return Dialect{name: "MariaDB", prefixes: "xbn", ticks: true, longest: 64, variable: "@:", hash: true}
 }
 
 // hole is the sign for a hole in a text. No SQL holds it.

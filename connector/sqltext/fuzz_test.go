@@ -12,7 +12,7 @@ import (
 func FuzzValue(f *testing.F) {
 	for _, text := range []string{
 		"insert into t values ('a', '{}'); -- it's", "select E'\\n{}'", `create table "t_{}" (a int)`, "select 5-{} from {}", "do $$ begin perform '{}'; end $$", "select $a$ {} $b$ $a$",
-		"/* /* {} */ ' */ select '{}'", "select U&'{}', x'{}', b'{}', n'{}'", "[t_{}] `{}`", "a.{}.b", "{}'a'", "in ({}, {})", "-- {}\nselect '{}'", "array[{}]", "'{\"a\": \"{}\"}'::json", "select 'a'\n'{}'", "$1{} $x${}$x$", "select - {} - {}", "do 'x {}'",
+		"/* /* {} */ ' */ select '{}'", "select U&'{}', x'{}', b'{}', n'{}'", "[t_{}] `{}`", "a.{}.b", "{}'a'", "in ({}, {})", "-- {}\nselect '{}'", "array[{}]", "'{\"a\": \"{}\"}'::json", "select 'a'\n'{}'", "$1{} $x${}$x$", "select - {} - {}", "do 'x {}'", "select 1 # {}\n", "select 1--{}", "/*!50000 select '{}' */", "select 1 -- {}\n",
 	} {
 		for _, v := range []string{"'", `\'`, "--", "*/", "$$", "$a$", `"`, "x\ny", "]", "`", "e", "u&", "", "-1", "a b", "''", "\\", "\u2019", "/*"} {
 			f.Add(text, v, int64(-3))
@@ -23,7 +23,7 @@ func FuzzValue(f *testing.F) {
 			return
 		}
 		around := strings.Split(text, "{}")
-		for _, d := range []Dialect{PostgreSQL(), SQLite()} {
+		for _, d := range []Dialect{PostgreSQL(), SQLite(), MariaDB()} {
 			for _, v := range []any{value, n} {
 				kinds, values, words := make([]connector.ValueKind, len(around)-1), make([]any, len(around)-1), make([]any, len(around)-1)
 				for i := range values {

@@ -81,9 +81,9 @@ func (s *script) next(i int) token {
 	switch {
 	case c == hole:
 		t.sort = open
-	case strings.HasPrefix(rest, "--"):
+	case c == '#' && s.hash, strings.HasPrefix(rest, "--") && !(s.hash && len(rest) > 2 && (rest[2] > ' ' || rest[2] == hole)):
 		t.sort, t.end = comment, i+lineLength(rest, s.nested)
-	case strings.HasPrefix(rest, "/*"):
+	case strings.HasPrefix(rest, "/*") && !(s.hash && (strings.HasPrefix(rest, "/*!") || strings.HasPrefix(rest, "/*M!"))):
 		t.sort, t.end = comment, i+s.comment(rest)
 	case c == '\'':
 		s.quoted(&t, literal, 1)

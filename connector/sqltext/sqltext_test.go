@@ -33,7 +33,7 @@ const hostile = `x'); create role evil superuser; --`
 // A value is written as what its place takes, whatever is in it.
 func TestWrite(t *testing.T) {
 	t.Parallel()
-	pg, lite := sqltext.PostgreSQL(), sqltext.SQLite()
+	pg, lite, maria := sqltext.PostgreSQL(), sqltext.SQLite(), sqltext.MariaDB()
 	quoted := `x''); create role evil superuser; --`
 	for _, tt := range []struct {
 		d      sqltext.Dialect
@@ -41,6 +41,10 @@ func TestWrite(t *testing.T) {
 		values []any
 		want   string
 	}{
+		{maria, "insert into t values ('a', '{}')", []any{`\'` + hostile}, "insert into t values ('a', '\\''" + quoted + "')"},
+		{maria, "create table `t_{}` (id int)", []any{"a`; drop"}, "create table `t_a``; drop` (id int)"},
+		{maria, `create table {} (id int)`, []any{`a"b`}, `create table "a""b" (id int)`},
+		{maria, "select 1 /*!, '{}' */", []any{"it's"}, "select 1 /*!, 'it''s' */"},
 		{pg, "insert into t values ('a', '{}')", []any{hostile}, "insert into t values ('a', '" + quoted + "')"},
 		{pg, "insert into t values ('a', {})", []any{hostile}, "insert into t values ('a', '" + quoted + "')"},
 		{pg, "insert into t values ('a', {}), ({}, {})", []any{int64(-1), "b", true}, "insert into t values ('a', -1), ('b', true)"},
@@ -131,7 +135,7 @@ func TestUnknownKinds(t *testing.T) {
 // Where the place can't be told, nothing is written that somebody could mean harm by.
 func TestRefuse(t *testing.T) {
 	t.Parallel()
-	pg, lite := sqltext.PostgreSQL(), sqltext.SQLite()
+	pg, lite, maria := sqltext.PostgreSQL(), sqltext.SQLite(), sqltext.MariaDB()
 	for _, tt := range []struct {
 		d    sqltext.Dialect
 		text string
@@ -181,6 +185,14 @@ func TestRefuse(t *testing.T) {
 		{pg, `copy t to '{}'`},
 		{pg, "{} table t"},
 		{pg, `select lower({})`},
+		{maria, "select 1 # {}\n"},
+		{maria, "select 1 -- {}\n"},
+		{maria, "select @{}"},
+		{maria, "prepare s from 'select {}'"},
+		{maria, "execute immediate 'select {}'"},
+		{maria, "select load_file('{}')"},
+		{maria, "select 1 into outfile '{}'"},
+		{maria, "load data infile '{}' into table t"},
 		{lite, "select :{}"},
 		{lite, "select x'{}'"},
 		{lite, "attach '{}' as other"},

@@ -40,7 +40,11 @@ func Generate(seed uint64, d Dialect) *Schema {
 			}
 		}
 	}
-	if g.chance(0.7) {
+	mended := 0.7
+	if d == MariaDB { // which defers no check, so that more is refused
+		mended = 0.85
+	}
+	if g.chance(mended) {
 		g.mend()
 	}
 	return g.Schema
@@ -71,6 +75,9 @@ func (g *generator) table(i int) *Table {
 		t.Trigger = Harmless
 	} else if g.chance(0.03) {
 		t.Trigger = Swallow
+	}
+	if g.Dialect == MariaDB {
+		t.Elsewhere = g.chance(0.15)
 	}
 	if g.Dialect == Postgres {
 		t.Elsewhere = g.chance(0.15)
@@ -106,6 +113,9 @@ func (g *generator) links() {
 		simple := !to.Wide && !l.WithKey
 		l.Checked = simple && l.Nullable && g.chance(0.05)
 		l.Generated = simple && l.Nullable && !l.Checked && from.Partitions == 0 && g.chance(0.05) && (l.Action == NoAction || l.Action == Restrict)
+		if g.Dialect == MariaDB {
+			suit(l, from)
+		}
 		if l.Nullable || l.Action == SetNull || l.Action == SetDefault {
 			l.Word = pick(g, "", "", "follow", "detach", "detach", "block")
 		}
@@ -115,6 +125,20 @@ func (g *generator) links() {
 		free := !slices.ContainsFunc(g.Links, func(l *Link) bool { return l.From == t.Name || l.To == t.Name })
 		if g.Dialect == Postgres && free && t.Key != "" && t.Partitions == 0 {
 			t.Heirs = g.IntN(3)
+		}
+	}
+}
+
+// suit leaves out of a link what MariaDB doesn't have or doesn't take.
+func suit(l *Link, from *Table) {
+	if l.Action == SetDefault {
+		l.Action = NoAction
+	}
+	l.Deferred = false
+	if l.Action == SetNull {
+		l.Nullable, l.Checked, l.Generated = true, false, false
+		if l.WithKey {
+			from.KeyNotNull = false
 		}
 	}
 }
@@ -290,7 +314,7 @@ func (g *generator) loosen(r Refusal, l *Link, t *Table) {
 	switch {
 	case l == nil:
 		g.remove(r.Row)
-	case r.Kind == "cycle" && g.chance(0.5):
+	case r.Kind == "cycle" && g.Dialect != MariaDB && g.chance(0.5):
 		l.Action, l.Deferred, l.OnlyID, l.Default = NoAction, true, false, 0
 	case r.Kind == "cycle" || r.Kind == "cycle that can be deferred in part":
 		l.Nullable, l.Checked, l.Generated, l.Default, l.Word = true, false, false, 0, pick(g, "", "detach")

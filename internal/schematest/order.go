@@ -133,14 +133,15 @@ func (j *judge) cycles() {
 // ring leaves it open what becomes of several rows that refer to each other in a
 // circle of one table, where neither a null nor a deferred check helps.
 func (j *judge) ring(l *Link) {
-	if canNull(l) && !j.needed(l) || l.Deferred && l.Action == NoAction {
+	follows := j.Dialect == MariaDB && l.Word == "follow" // by which some rows are found, if not these
+	if canNull(l) && !j.needed(l) && !follows || l.Deferred && l.Action == NoAction {
 		return
 	}
 	for _, r := range j.tables[l.From].Rows {
 		seen := map[int]bool{r.ID: true}
 		for to := r.Refs[l.Name]; to != 0 && j.byID[to] != nil; to = j.byID[to].Refs[l.Name] {
 			if seen[to] {
-				if to != r.ID || len(seen) > 1 {
+				if to != r.ID || len(seen) > 1 || j.Dialect == MariaDB {
 					j.either("ring of rows", l.From, l.Name, to)
 				}
 				break

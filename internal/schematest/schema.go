@@ -22,6 +22,7 @@ type Dialect string
 const (
 	Postgres Dialect = "postgres"
 	SQLite   Dialect = "sqlite"
+	MariaDB  Dialect = "mariadb" // in a session whose sql_mode has ANSI_QUOTES and NO_BACKSLASH_ESCAPES
 )
 
 // Schema is a database's tables, links and rows, and how a blueprint covers them.

@@ -5,7 +5,7 @@ import "testing"
 // Most schemas can be erased, by the model, or the property shows too little.
 func TestMostSchemasCanBeErased(t *testing.T) {
 	t.Parallel()
-	for _, d := range []Dialect{Postgres, SQLite} {
+	for _, d := range []Dialect{Postgres, SQLite, MariaDB} {
 		kinds, refused, open := map[string]int{}, 0, 0
 		const n = 2000
 		for seed := range uint64(n) {

@@ -77,7 +77,7 @@ func (s *Schema) Attributes() map[string]any {
 	if len(shared) > 0 {
 		out["shared"] = shared
 	}
-	if s.Dialect == Postgres {
+	if s.Dialect != SQLite {
 		out["schema"] = "m"
 	}
 	return out
@@ -105,13 +105,13 @@ func quoted(names []string) string {
 // DDL makes the tables and links.
 func (s *Schema) DDL() string {
 	var b strings.Builder
-	if s.Dialect == Postgres {
+	if s.Dialect != SQLite {
 		b.WriteString("create schema m; create schema extra;\n")
 	}
 	for _, t := range s.Tables {
 		s.create(&b, t)
 	}
-	if s.Dialect == Postgres {
+	if s.Dialect != SQLite {
 		for _, l := range s.Links {
 			fmt.Fprintf(&b, "alter table %s add constraint %s %s;\n", s.at(s.table(l.From)), l.Name, s.foreign(l))
 		}
@@ -141,16 +141,19 @@ func (s *Schema) foreign(l *Link) string {
 }
 
 func (s *Schema) create(b *strings.Builder, t *Table) {
-	bytes, doc := "bytea", "jsonb"
-	if s.Dialect == SQLite {
+	bytes, doc, text := "bytea", "jsonb", "text"
+	switch s.Dialect {
+	case SQLite:
 		bytes, doc = "blob", "text"
+	case MariaDB:
+		bytes, doc, text = "blob", "json", "varchar(40)" // a text can't be a key
 	}
-	cols := []string{"id int not null", "part int not null default 1", "note text", "blob " + bytes, "doc " + doc}
+	cols := []string{"id int not null", "part int not null default 1", "note text", `"blob" ` + bytes, "doc " + doc}
 	if t.Key != "" && !strings.Contains(t.Key, "->>") {
-		cols = append(cols, quote(t.Key)+" text"+notNull(t.KeyNotNull))
+		cols = append(cols, quote(t.Key)+" "+text+notNull(t.KeyNotNull))
 	}
 	if t.Decoy {
-		cols = append(cols, "tenant text")
+		cols = append(cols, "tenant "+text)
 	}
 	for _, l := range s.Links {
 		if l.From == t.Name {
@@ -236,6 +239,18 @@ func (s *Schema) trigger(b *strings.Builder, t *Table) {
 		fmt.Fprintf(b, "create trigger %s %s delete on %s begin %s; end;\n", quote("on "+t.Name), when, s.at(t), body)
 		return
 	}
+	if s.Dialect == MariaDB {
+		when, body := "before", "set @seen = 1"
+		switch t.Trigger {
+		case Swallow:
+			body = "signal sqlstate '45000' set message_text = 'no row goes'"
+		case Copy:
+			when, body = "after", fmt.Sprintf("insert into m.history (id, note, tenant) values (1000000 + old.id, old.note, old.%s)", quote(t.Key))
+		}
+		home, _, _ := strings.Cut(s.at(t), ".")
+		fmt.Fprintf(b, "create trigger %s.%s %s delete on %s for each row %s;\n", home, quote("on "+t.Name), when, s.at(t), body)
+		return
+	}
 	when, body := "before", "return old"
 	switch t.Trigger {
 	case Swallow:
@@ -292,7 +307,7 @@ func (s *Schema) Insert() string {
 func part(id int) int { return id%3 + 1 }
 
 func (s *Schema) bytes(text string) string {
-	if s.Dialect == SQLite {
+	if s.Dialect != Postgres {
 		return fmt.Sprintf("x'%x'", text)
 	}
 	return fmt.Sprintf(`'\x%x'`, text)
