@@ -147,10 +147,10 @@ type module struct {
 
 // standard narrows some packages of the standard library to who may use them.
 var standard = []module{
-	{"database/sql", []string{"bench", "connector/sqlite", "examples/*", "internal/demo", "internal/store"}, []string{"*"}, "SQL is written where a database is somebody's job"},
+	{"database/sql", []string{"bench", "connector/mysql", "connector/sqlite", "examples/*", "internal/demo", "internal/mariadbtest", "internal/store"}, []string{"*"}, "SQL is written where a database is somebody's job"},
 	{"net/http", []string{"bench", "client", "cmd/*", "connector/http", "connector/s3", "examples/*", "internal/dashboard", "internal/demo", "internal/demoidp", "internal/identity", "internal/notify", "internal/oidctest", "internal/s3test", "internal/server", "internal/site", "internal/telemetry", "internal/witness"}, []string{"*"}, "the network is reached from few places"},
 	{"os/exec", []string{"bench", "internal/oidctest", "internal/chromiumtest", "internal/npmtest", "internal/s3test"}, []string{"*"}, "Tenure runs no other program; the benchmark builds and measures it from outside"},
-	{"testing", []string{"connector/connectortest", "internal/chromiumtest", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/s3test", "internal/schematest"}, []string{"*"}, "only test support links the test framework"},
+	{"testing", []string{"connector/connectortest", "internal/chromiumtest", "internal/mariadbtest", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/s3test", "internal/schematest"}, []string{"*"}, "only test support links the test framework"},
 	{"unsafe", []string{}, nil, "nothing here needs it"},
 	{"math/rand", []string{}, nil, "ids and secrets come from crypto/rand, jitter from math/rand/v2"},
 	{"log", []string{}, nil, "logs are structured and redacted: log/slog"},
