@@ -71,12 +71,21 @@ type LinkInfo struct {
 	OnDelete      string   // no action, restrict, cascade, set null or set default
 }
 
-// StoreInfo is a place of files or objects: a bucket, or a folder. Prefixes are what the
-// names of some of them begin with, each with the slash that ends it.
+// StoreInfo is a place of files or objects, such as a bucket or a folder. It tells how
+// names begin, and nothing of what is in them.
 type StoreInfo struct {
-	Type     string // the resource type that fits
-	Name     string
+	Type string // the resource type that fits
+	Name string
+
+	// Prefixes are what names in it begin with, as the attribute classes writes them; Rest
+	// is how it writes everything else. Neither is given where the type has no such attribute.
 	Prefixes []string
+	Rest     string
+	Classes  bool
+
+	// Base is what precedes a tenant's part in a place that tenants share; "" where the
+	// place is a tenant's own.
+	Base string
 }
 
 // Sampler reads some values of a system's columns. It changes nothing, evaluates nothing

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/tenurehq/tenure/connector"
 )
 
 // Counts is how much a draft speaks of.
@@ -53,6 +56,9 @@ func (d *Draft) YAML(says []string) []byte {
 	}
 	line("# Read it, and decide what stands under TO DECIDE, before you submit it.")
 	open := append(d.retentions(), d.Open...)
+	if len(d.stores) > 0 {
+		open = append(open, "resources: how names follow from the tenant; the draft's fit no place that is there today, which stays as it is")
+	}
 	for _, s := range open {
 		remark("", "TO DECIDE: "+s)
 	}
@@ -185,26 +191,75 @@ func (d *Draft) writeRows(line func(string, ...any), remark func(indent, s strin
 	}
 }
 
+// writeStores writes a resource for each type of place, after all the places of that type.
 func (d *Draft) writeStores(line func(string, ...any)) {
-	for i, s := range d.stores {
-		key := "files"
-		if i > 0 {
-			key += fmt.Sprint(i + 1)
-		}
-		line("  # As %s %s is today.", comment(s.Type), comment(s.Name))
-		line("  - key: %s\n    system: %s\n    type: %s\n    name: %s\n    data: [files]\n    handover: true", key, quoted(d.ask.System), quoted(s.Type), quoted(storeName(i)))
-		if len(s.Prefixes) > 0 {
-			line("    attributes:\n      classes: # one data class for all, by what names begin with; give each its own where they differ")
-			for _, p := range s.Prefixes {
-				line("        %s: files", quoted(p))
+	n := 0
+	for _, typ := range d.types() {
+		for _, g := range typ.groups {
+			n++
+			key := "files"
+			if n > 1 {
+				key += strconv.Itoa(n)
+			}
+			line("  # Drafted after %s.", comment(g.like))
+			line("  - key: %s\n    system: %s\n    type: %s\n    name: %s\n    data: [files]\n    handover: true", key, quoted(d.ask.System), quoted(typ.name), quoted(g.name))
+			if len(g.prefixes) > 0 {
+				line("    attributes:\n      classes: # by what names begin with; give each the data class that it holds")
+				for _, p := range g.prefixes {
+					line("        %s: files", quoted(p))
+				}
 			}
 		}
 	}
 }
 
-func storeName(i int) string {
-	if i == 0 {
-		return "t-${tenant.name}-${env.name}"
+type typed struct {
+	name   string
+	groups []group
+}
+
+// group are places that one resource stands for.
+type group struct {
+	name, like string
+	prefixes   []string
+}
+
+// mostPrefixes is how many prefixes a draft names.
+const mostPrefixes = 40
+
+func (d *Draft) types() (out []typed) {
+	byType := map[string][]connector.StoreInfo{}
+	for _, s := range d.stores {
+		byType[s.Type] = append(byType[s.Type], s)
 	}
-	return fmt.Sprintf("t-${tenant.name}-${env.name}-%d", i+1)
+	for _, name := range sorted(byType) {
+		t := typed{name: name}
+		own := group{name: "t-${tenant.name}-${env.name}"}
+		var like []string
+		for _, s := range byType[name] {
+			if s.Base != "" {
+				t.groups = append(t.groups, group{name: s.Base + "${tenant.name}-${env.name}", like: s.Base + ", which tenants share"})
+				continue
+			}
+			like = append(like, s.Name)
+			for _, p := range s.Prefixes {
+				if !slices.Contains(own.prefixes, p) && len(own.prefixes) < mostPrefixes {
+					own.prefixes = append(own.prefixes, p)
+				}
+			}
+			if s.Classes && len(own.prefixes) > 0 && !slices.Contains(own.prefixes, s.Rest) {
+				own.prefixes = append(own.prefixes, s.Rest)
+			}
+		}
+		if len(like) > 0 {
+			slices.Sort(own.prefixes)
+			own.like = strings.Join(like[:min(len(like), 3)], ", ")
+			if len(like) > 3 {
+				own.like += " and " + strconv.Itoa(len(like)-3) + " more"
+			}
+			t.groups = append(t.groups, own)
+		}
+		out = append(out, t)
+	}
+	return out
 }
