@@ -142,6 +142,7 @@ type reader struct {
 	lines    []string
 	problems []string
 	starts   []start
+	systems  int // the line of that key
 }
 
 // start is a line on which a part of the file begins.
@@ -208,6 +209,7 @@ func (r *reader) read(body ast.Node) {
 		case "record":
 			r.record(v.Value)
 		case "systems":
+			r.systems = line
 			for _, s := range r.pairs(v.Value, "systems") {
 				r.system(s)
 			}
@@ -315,7 +317,7 @@ func (r *reader) cut() {
 			parts = append(parts, s)
 		}
 	}
-	if f.loose || len(parts) == 0 {
+	if f.loose || len(parts) == 0 || parts[0].line <= r.systems {
 		f.loose = true
 		return
 	}

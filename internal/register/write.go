@@ -3,6 +3,7 @@ package register
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -39,6 +40,26 @@ var head = []string{
 // YAML is the file as a text. What a person wrote stays as it was written, comments
 // included, where entries stand on lines of their own.
 func (f *File) YAML() []byte {
+	text := f.text()
+	if again, err := Parse(text, f.Name); !f.loose && (err != nil || !f.same(again)) {
+		f.loose = true // lines that can't be told apart
+		text = f.text()
+	}
+	return text
+}
+
+// same says that two files say the same of every column.
+func (f *File) same(o *File) bool {
+	return slices.EqualFunc(f.Systems, o.Systems, func(a, b System) bool {
+		return a.Name == b.Name && slices.EqualFunc(a.Entries, b.Entries, func(a, b Entry) bool {
+			a.line, a.raw, b.line, b.raw = 0, nil, 0, nil
+			a.Confidence, b.Confidence = math.Round(a.Confidence*100), math.Round(b.Confidence*100)
+			return fmt.Sprint(a) == fmt.Sprint(b)
+		})
+	})
+}
+
+func (f *File) text() []byte {
 	var lines []string
 	switch {
 	case len(f.head) > 0 && !f.loose:
