@@ -54,6 +54,7 @@ var sideways = []edge{
 	{from: "internal/store", to: "internal/postgrestest", tests: true, why: "the same tests run on both databases"},
 	{from: "internal/scaffold", to: "connector", why: "a draft is made from what a connector's catalogue says"},
 	{from: "internal/scaffold", to: "internal/recogniser", why: "what a column holds by its name says of what kind its table is"},
+	{from: "internal/scaffold", to: "internal/blueprint", tests: true, why: "a draft that can't be read is none"},
 	{from: "internal/blueprint", to: "connector", why: "a blueprint is checked against what connectors declare"},
 }
 

@@ -145,9 +145,10 @@ func (d *Draft) bearers() {
 			in[t.Schema]++
 		}
 	}
-	for schema, n := range in {
-		if d.home == "" || n > in[d.home] || n == in[d.home] && schema < d.home {
-			d.home = schema
+	most := 0
+	for _, schema := range sorted(in) {
+		if in[schema] > most {
+			d.home, most = schema, in[schema]
 		}
 	}
 }

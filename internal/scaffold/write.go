@@ -34,6 +34,9 @@ func quoted(s string) string {
 	return string(b)
 }
 
+// literal is a text in which nothing is an expression.
+func literal(s string) string { return strings.ReplaceAll(s, "${", "$${") }
+
 // comment is a text on one line behind a sign; what the catalog gives can hold anything.
 func comment(s string) string {
 	return strings.Map(func(c rune) rune {
@@ -157,9 +160,9 @@ func (d *Draft) writeRows(line func(string, ...any), remark func(indent, s strin
 	slices.Sort(used)
 	line("  - key: rows\n    system: %s\n    type: rows\n    name: ${tenant.name}-${env.name} rows\n    data: [%s]\n    handover: true\n    attributes:", quoted(d.ask.System), strings.Join(used, ", "))
 	if d.home != "" {
-		line("      schema: %s", quoted(d.home))
+		line("      schema: %s", quoted(literal(d.home)))
 	}
-	line("      column: %s\n      key: %s\n      tables:", quoted(d.column), key)
+	line("      column: %s\n      key: %s\n      tables:", quoted(literal(d.column)), key)
 	for _, n := range sorted(d.tables) {
 		p := d.tables[n]
 		why := p.why
@@ -178,7 +181,7 @@ func (d *Draft) writeRows(line func(string, ...any), remark func(indent, s strin
 			if name == "columns" {
 				at = d.short(n)
 			}
-			line("        %s: %s # %s", quoted(at), quoted(all[n].word), comment(all[n].why))
+			line("        %s: %s # %s", quoted(at), quoted(literal(all[n].word)), comment(all[n].why))
 		}
 	}
 	section("columns", d.columns)
@@ -186,7 +189,7 @@ func (d *Draft) writeRows(line func(string, ...any), remark func(indent, s strin
 	if len(d.shared) > 0 {
 		line("      shared:")
 		for _, n := range sorted(d.shared) {
-			line("        - %s # %s", quoted(d.short(n)), comment(d.shared[n].why))
+			line("        - %s # %s", quoted(literal(d.short(n))), comment(d.shared[n].why))
 		}
 	}
 }
