@@ -70,13 +70,17 @@ func gather(out map[string][]string, path string, values []any, depth int) {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
+	keyed := func(k string) bool { return isKey(k, len(below[k]), objects, len(keys)) }
+	if objects > 1 && !slices.ContainsFunc(keys, func(k string) bool { return len(below[k]) > 1 }) {
+		keyed = func(string) bool { return false } // each document has keys of its own
+	}
 	var any []any
 	for _, k := range keys {
 		at := k
 		if path != "" {
 			at = path + "." + k
 		}
-		if !isKey(k, len(below[k]), objects, len(keys)) {
+		if !keyed(k) {
 			any = append(any, below[k]...)
 			continue
 		}
@@ -90,7 +94,7 @@ func gather(out map[string][]string, path string, values []any, depth int) {
 		gather(out, at, any[:min(len(any), mostEach)], depth+1)
 		var named []string
 		for _, k := range keys {
-			if !isKey(k, len(below[k]), objects, len(keys)) {
+			if !keyed(k) {
 				named = append(named, k)
 			}
 		}

@@ -111,6 +111,8 @@ func fitted(c Column, h hint) hint {
 		return hint{PersonName, 0.75, whole}
 	case whole == "name":
 		return hint{}
+	case (h.class == "" || h.class == FreeText) && findings[whole] && ofHealth(c.Table) != "":
+		return hint{Special, 0.8, ofHealth(c.Table)}
 	case h.class == PersonName && h.sure < 0.6 && persons:
 		h.sure = 0.75
 	case h.class == FreeText && h.sure < 0.5 && persons:
@@ -238,6 +240,9 @@ func decide(c Column, kind sort, h hint, values []string, found []finding) Propo
 	called := ""
 	if h.class != "" {
 		called = fmt.Sprintf("the name says %q", h.word)
+		if h.class == Special && ofHealth(c.Table) == h.word {
+			called = fmt.Sprintf("the table's name says %q", h.word)
+		}
 	}
 	if kind == truth {
 		return Proposal{Class: None, Confidence: 0.95, Reason: "it is true or false"}

@@ -139,6 +139,15 @@ func TestPaths(t *testing.T) {
 			t.Errorf("%s has %d values, not %d: %v", path, len(got[path]), n, got)
 		}
 	}
+	for _, docs := range [][]string{{`{"schmidt":1}`, `{"mueller":2}`}, {`{"anna":1}`}, {`{"x":{"meier":{"age":3}}}`, `{"x":{"huber":{"age":3}}}`}} {
+		for path := range Paths(docs) {
+			for _, name := range []string{"schmidt", "mueller", "anna", "meier", "huber"} {
+				if strings.Contains(path, name) {
+					t.Errorf("a path tells of somebody: %s", path)
+				}
+			}
+		}
+	}
 	for path := range got {
 		if strings.Contains(path, "@") {
 			t.Errorf("a path tells of somebody: %s", path)
@@ -158,6 +167,48 @@ func TestMaskTellsNothing(t *testing.T) {
 	} {
 		if got := mask(c.class, c.value); got != c.want {
 			t.Errorf("%s %q is shown as %q, not %q", c.class, c.value, got, c.want)
+		}
+	}
+}
+
+// What stands in a column counts for more than its name, and chance for nothing.
+func TestPropose(t *testing.T) {
+	t.Parallel()
+	repeat := func(n int, values ...string) (out []string) {
+		for i := range n {
+			out = append(out, values[i%len(values)])
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		Column
+		want Class
+	}{
+		"a name without values":                {Column{Table: "t", Name: "email", Type: "text"}, Email},
+		"a name that values contradict":        {Column{Table: "t", Name: "email", Type: "text", Values: repeat(20, "yes", "no", "maybe")}, None},
+		"a name that the type contradicts":     {Column{Table: "t", Name: "email", Type: "bigint"}, None},
+		"a truth":                              {Column{Table: "t", Name: "password", Type: "boolean", Values: repeat(4, "true")}, None},
+		"values without a name":                {Column{Table: "t", Name: "x", Type: "text", Values: repeat(10, "a@b.example", "c@d.example")}, Email},
+		"nulls in words":                       {Column{Table: "t", Name: "x", Type: "text", Values: repeat(20, "a@b.example", "n/a", "-", "unknown")}, Email},
+		"a few among many":                     {Column{Table: "t", Name: "x", Type: "text", Values: append(repeat(40, "A-1", "B-2"), repeat(4, "a@b.example", "c@d.example")...)}, Email},
+		"accounts in texts":                    {Column{Table: "t", Name: "x", Type: "text", Values: []string{"paid to DE89 3704 0044 0532 0130 00 today", "open"}}, FreeText},
+		"one passes by chance":                 {Column{Table: "t", Name: "x", Type: "text", Values: []string{"111222333", "123456789", "987654321", "555666777"}}, None},
+		"a name of a person":                   {Column{Table: "customers", Name: "name", Type: "text", Values: repeat(10, "Zed Quux", "Ola Nordmann", "Kari Berg")}, PersonName},
+		"a name of a thing":                    {Column{Table: "products", Name: "name", Type: "text", Values: repeat(10, "Blue Lamp", "Oak Table")}, None},
+		"a birth date among dates":             {Column{Table: "users", Name: "born_on", Type: "date", Values: repeat(5, "1980-02-03")}, BirthDate},
+		"a date that is nobody's":              {Column{Table: "users", Name: "joined", Type: "date", Values: repeat(5, "1980-02-03")}, None},
+		"health by the table":                  {Column{Table: "clinic.diagnoses", Name: "code", Type: "text", Values: repeat(5, "J45", "E11")}, Special},
+		"a version that looks like an address": {Column{Table: "t", Name: "app_version", Type: "text", Values: repeat(9, "1.2.3.4", "2.0.0.1")}, None},
+		"the last digits of a card":            {Column{Table: "t", Name: "card_number", Type: "text", Values: repeat(9, "4242", "1881")}, Card},
+		"a masked card":                        {Column{Table: "t", Name: "card_number", Type: "text", Values: repeat(9, "**** **** **** 4242", "xxxx1881")}, Card},
+		"a path":                               {Column{Table: "t", Name: "data", Path: "customer.home.phones[].number", Type: "json", Values: []string{"+49 30 1234567"}}, Phone},
+		"keys that are addresses":              {Column{Table: "t", Name: "data", Path: "by.*#", Type: "json", Values: repeat(4, "a@b.example", "c@d.example")}, Email},
+		"a phone of digits alone, by its name": {Column{Table: "t", Name: "mobile", Type: "bigint", Values: repeat(5, "4915112345678", "4915187654321")}, Phone},
+		"numbers of digits alone":              {Column{Table: "t", Name: "x", Type: "bigint", Values: repeat(5, "4915112345678", "4915187654321")}, None},
+		"private keys":                         {Column{Table: "t", Name: "x", Type: "text", Values: []string{"-----BEGIN OPENSSH PRIVATE KEY-----\nabc", "-----BEGIN PRIVATE KEY-----\nabc", "-----BEGIN EC PRIVATE KEY-----\nabc"}}, Secret},
+	} {
+		if p := Propose(c.Column); p.Class != c.want {
+			t.Errorf("%s: %s (%.2f), not %s: %s", name, p.Class, p.Confidence, c.want, p.Reason)
 		}
 	}
 }

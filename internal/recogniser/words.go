@@ -194,3 +194,19 @@ func ofPersons(table string) bool {
 	}
 	return false
 }
+
+// Tables of what is known of somebody's health, and the columns in which it stands.
+var (
+	health   = set("diagnosis diagnoses prescription prescriptions medication medications allergy allergies vaccination vaccinations treatment treatments symptom symptoms anamnesis vitals medical diagnose diagnosen rezept rezepte befund befunde behandlung behandlungen impfung impfungen diagnostic diagnostics ordonnance ordonnances traitement traitements diagnostico diagnosticos receta recetas tratamiento tratamientos diagnosi ricetta ricette terapia terapie recept recepten behandeling behandelingen receita receitas tratamento tratamentos rozpoznanie rozpoznania recepty leczenie")
+	findings = set("text code body note notes comment value result results drug substance dose dosage finding findings description summary details icd wirkstoff dosis medicament medicamento farmaco geneesmiddel lek")
+)
+
+// ofHealth is the word by which a table's name speaks of health, "" if none does.
+func ofHealth(table string) string {
+	for _, w := range words(table) {
+		if health[w] {
+			return w
+		}
+	}
+	return ""
+}

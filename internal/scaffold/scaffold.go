@@ -262,12 +262,14 @@ func (d *Draft) choices() (added bool) {
 			return true
 		case len(others) > 0:
 			d.links[name] = said{"detach", "the rows also belong to " + others[0].Parent + ", which isn't a tenant's: they stay, without the reference"}
-		case l.OnDelete == "set null" || l.OnDelete == "set default":
-			d.links[name] = said{"detach", "the database itself lets these rows stay when those of " + l.Parent + " go"}
 		case actor(l.Columns):
 			d.links[name] = said{"detach", "it says who did something, not whose the row is"}
 		default:
-			why := "nothing else says whose these rows are: follow if they are the tenant's (with a data class for " + d.short(l.Child) + " under tables), detach if they are to stay"
+			why := "nothing else says whose these rows are"
+			if l.OnDelete == "set null" || l.OnDelete == "set default" {
+				why += ", and the database itself lets them stay when those of " + l.Parent + " go"
+			}
+			why += ": follow if they are the tenant's (with a data class for " + d.short(l.Child) + " under tables), detach if they are to stay"
 			if rivals > 0 {
 				why = "several references could say whose these rows are: follow where they do (with a data class for " + d.short(l.Child) + " under tables), detach where not"
 			}

@@ -84,7 +84,7 @@ func TestChoices(t *testing.T) {
 		}
 	}
 	links := r.Attributes["links"].(map[string]any)
-	for name, want := range map[string]string{"reviews.moderated_by": "detach", "drafts.order_id": "block", "files.order_id": "follow", "notes.order_id": "detach", "likes.order_id": "block", "events.approved_by": "detach"} {
+	for name, want := range map[string]string{"reviews.moderated_by": "detach", "drafts.order_id": "block", "files.order_id": "follow", "notes.order_id": "block", "likes.order_id": "block", "events.approved_by": "detach"} {
 		if links[name] != want {
 			t.Errorf("%s is %v, not %s", name, links[name], want)
 		}
