@@ -86,7 +86,7 @@ func (s *session) texts(ctx context.Context, within time.Duration, query string,
 		dest[i] = &values[i]
 	}
 	err = each(ctx, s, "set statement max_statement_time = "+strconv.FormatFloat(max(within.Seconds(), 0.01), 'f', 3, 64)+" for "+query, func() error { row(values); return nil }, dest...)
-	if isNumber(err, 1969, 1142, 1143, 1356) && ctx.Err() == nil {
+	if isNumber(err, 1969, 1205, 1142, 1143, 1356) && ctx.Err() == nil {
 		return false, nil
 	}
 	return err == nil, err

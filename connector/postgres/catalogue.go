@@ -114,7 +114,7 @@ func (d *Driver) Sample(ctx context.Context, ask connector.Sampling, yield func(
 				return textOf(c, bases[column{t.TableName, c.Name}])
 			},
 			Run: func(ctx context.Context, within time.Duration, query string, columns int, row func([]*string)) (bool, error) {
-				return s.tried(ctx, within, query, func(v [][]byte) error {
+				done, err := s.tried(ctx, within, query, func(v [][]byte) error {
 					values := make([]*string, columns)
 					for i := range values {
 						if text := string(v[i]); v[i] != nil {
@@ -124,6 +124,10 @@ func (d *Driver) Sample(ctx context.Context, ask connector.Sampling, yield func(
 					row(values)
 					return nil
 				})
+				if state(err) == "55P03" { // somebody has locked the table
+					return false, s.simple(ctx, "rollback to savepoint tried; release savepoint tried", nil)
+				}
+				return done, err
 			},
 		}, p.closed, ask, yield)
 		return err == nil, err

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/postgrestest"
 )
@@ -83,6 +85,20 @@ create materialized view app.made as select 1 as n`, quote(role))
 	if n := postgrestest.Value[int](t, w.dsn, "select count(*) from app.trap"); n != 0 {
 		t.Errorf("code of the tables ran %d times", n)
 	}
+
+	// A table that somebody keeps locked is said not to be read, and the others are.
+	w.hand(t, func(c *pgx.Conn) error {
+		if _, err := c.PgConn().Exec(t.Context(), "begin; lock table app.visits in access exclusive mode").ReadAll(); err != nil {
+			return err
+		}
+		clear(got)
+		partial, err := system.Sample(t.Context(), connector.Sampling{Tables: []string{"app.people", "app.visits"}, Rows: 10, For: 20 * time.Second}, take)
+		if err != nil || !strings.Contains(partial, "app.visits") || strings.Contains(partial, "app.people") || !got["app.people.email"].Read || got["app.visits.person"].Read {
+			t.Errorf("%v %q", err, partial)
+		}
+		_, err = c.PgConn().Exec(t.Context(), "rollback").ReadAll()
+		return err
+	})
 
 	// A role that row security hides rows from is told, and reads none.
 	w.exec(t, "alter role %s nosuperuser nobypassrls; grant usage on schema app to %[1]s; grant select on app.walled, app.people to %[1]s; grant usage on schema tenure to %[1]s; grant select on all tables in schema tenure to %[1]s; grant pg_monitor to %[1]s; grant execute on function pg_control_system() to %[1]s", quote(w.platform))

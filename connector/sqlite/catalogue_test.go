@@ -26,7 +26,9 @@ insert into people (id, email, rare) values (250, x'00ff', 'here') on conflict d
 	must(t, err)
 	c, err := d.Catalogue(t.Context())
 	must(t, err)
-	if !slices.ContainsFunc(c.Tables, func(i connector.TableInfo) bool { return i.String() == "people" && i.Has(`odd "name`) && i.Closed == "" }) {
+	if !slices.ContainsFunc(c.Tables, func(i connector.TableInfo) bool {
+		return i.String() == "people" && i.Has(`odd "name`) && i.Closed == ""
+	}) {
 		t.Errorf("people isn't as it is: %+v", c.Tables)
 	}
 	if !slices.ContainsFunc(c.Links, func(l connector.LinkInfo) bool {
