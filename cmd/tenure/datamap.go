@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +29,7 @@ type scan struct {
 	Systems []client.SystemScan `json:"systems"`
 	File    string              `json:"file,omitempty"`
 	Changes []scanChange        `json:"changes,omitempty"`
+	Dead    map[string]string   `json:"dead,omitempty"` // systems that couldn't be scanned, and why
 }
 
 // scanChange is what a scan made of the file under review.
@@ -54,7 +56,7 @@ func (a *app) datamapScan() *cobra.Command {
 				return err
 			}
 			out := scan{File: file}
-			if out.Systems, err = a.scanAll(cmd.Context(), p, systems); err != nil {
+			if err := a.scanAll(cmd.Context(), p, systems, &out); err != nil {
 				return err
 			}
 			if file != "" {
@@ -68,10 +70,10 @@ func (a *app) datamapScan() *cobra.Command {
 					}
 				}
 			}
-			if err := a.show(out, func(o *page) { printScan(o, out, every, check) }); err != nil || !check {
+			if err := a.show(out, func(o *page) { printScan(o, out, every, check) }); err != nil {
 				return err
 			}
-			return verdictOfScan(out)
+			return verdictOfScan(out, check)
 		})
 	fl := cmd.Flags()
 	fl.StringSliceVar(&systems, "system", nil, "the system; may be repeated (default every added one that can be scanned)")
@@ -101,33 +103,38 @@ func (a *app) readRegister(path string, fresh bool) (*register.File, error) {
 	return register.Parse(b, filepath.Base(path))
 }
 
-// scanAll scans the named systems, or all that can be.
-func (a *app) scanAll(ctx context.Context, p client.ScanParams, names []string) (out []client.SystemScan, err error) {
+// scanAll scans the named systems, or all that can be scanned. Among all, one that can't be
+// reached is noted in out.Dead, and the others are scanned.
+func (a *app) scanAll(ctx context.Context, p client.ScanParams, names []string, out *scan) error {
 	every := len(names) == 0
 	if every {
 		all, err := ask(ctx, a, client.ListSystems, client.None{})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, s := range all.Items {
 			names = append(names, s.Name)
 		}
 	}
+	out.Dead = map[string]string{}
 	for _, name := range names {
 		p.System = name
 		one, err := ask(ctx, a, client.ScanSystem, p)
-		if every && tenure.CodeOf(err) == tenure.Invalid && len(p.Tables) == 0 { // its connector has no columns
-			continue
+		code := tenure.CodeOf(err)
+		switch {
+		case err == nil:
+			out.Systems = append(out.Systems, one)
+		case every && code == tenure.Invalid && len(p.Tables) == 0: // its connector has no columns
+		case every && (code == tenure.Unavailable || code == tenure.Blocked) && ctx.Err() == nil:
+			out.Dead[name] = err.Error()
+		default:
+			return err
 		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, one)
 	}
-	if len(out) == 0 {
-		return nil, tenure.Errorf(tenure.NotFound, "no system was added whose columns can be scanned").WithHint("add it: tenure system add NAME")
+	if len(out.Systems) == 0 && len(out.Dead) == 0 {
+		return tenure.Errorf(tenure.NotFound, "no system was added whose columns can be scanned").WithHint("add it: tenure system add NAME")
 	}
-	return out, nil
+	return nil
 }
 
 func found(s client.SystemScan) []register.Found {
@@ -137,6 +144,9 @@ func found(s client.SystemScan) []register.Found {
 	}
 	return out
 }
+
+// mostNamed is how many columns are named one by one.
+const mostNamed = 50
 
 func printScan(o *page, out scan, every, check bool) {
 	for i, s := range out.Systems {
@@ -170,12 +180,19 @@ func printScan(o *page, out scan, every, check bool) {
 			}
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(out.Dead)) {
+		o.loud("not scanned: %s: %s", name, out.Dead[name])
+	}
 	for _, c := range out.Changes {
 		for _, list := range []struct {
 			what string
 			all  []string
 		}{{"new", c.New}, {"disappeared", c.Missing}, {"look otherwise", c.Differing}} {
-			for _, name := range list.all {
+			for i, name := range list.all {
+				if i == mostNamed {
+					o.line("%s in %s: %d more", list.what, c.System, len(list.all)-i)
+					break
+				}
 				o.line("%s in %s: %s", list.what, c.System, name)
 			}
 		}
@@ -186,8 +203,15 @@ func printScan(o *page, out scan, every, check bool) {
 	}
 }
 
-// verdictOfScan is Blocked while a column that is there isn't decided.
-func verdictOfScan(out scan) error {
+// verdictOfScan is Unavailable if a system couldn't be scanned; where that is checked, it
+// is Blocked while a column that is there isn't decided.
+func verdictOfScan(out scan, check bool) error {
+	if len(out.Dead) > 0 {
+		return tenure.Errorf(tenure.Unavailable, "these systems couldn't be scanned: %s", strings.Join(slices.Sorted(maps.Keys(out.Dead)), ", ")).WithHint("see why: tenure system list")
+	}
+	if !check {
+		return nil
+	}
 	var open []string
 	for _, c := range out.Changes {
 		for _, name := range c.Open {
