@@ -19,7 +19,7 @@ type finding struct {
 // Propose says what a column is taken to hold. It gives the same answer for the same
 // column, and says None where nothing is recognised.
 func Propose(c Column) Proposal {
-	values := sample(c.Values)
+	values := sample(items(c.Type, c.Values))
 	name := c.Name
 	if c.Path != "" {
 		name = lastOf(c.Path)
@@ -57,6 +57,20 @@ func sample(all []string) (out []string) {
 		}
 	}
 	return out
+}
+
+// items are the elements of PostgreSQL's lists, as its output writes them.
+func items(typ string, values []string) []string {
+	if !strings.HasSuffix(strings.TrimSpace(typ), "[]") {
+		return values
+	}
+	var out []string
+	for _, v := range values {
+		for one := range strings.SplitSeq(strings.Trim(v, "{}"), ",") {
+			out = append(out, strings.Trim(one, `"{} `))
+		}
+	}
+	return out[:min(len(out), mostEach)]
 }
 
 var empty = set("null none n/a na - -- ? unknown unbekannt nil undefined")
@@ -337,8 +351,14 @@ func byName(c Column, kind sort, h hint, values []string, called string) (Propos
 		switch {
 		case kind == dateOf || kind == moment:
 			return Proposal{}, false
-		case kind == number && (h.class == Email || h.class == IBAN || h.class == IPAddress):
+		case kind == number && h.class == IPAddress && n > 0 && fits(func(s string) bool { return len(digits(s, "")) >= 8 && len(s) <= 10 }):
+			sure, reason = h.sure*0.7, reason+", and the numbers could be such"
+		case kind == number && (h.class == Email || h.class == IPAddress):
 			return Proposal{}, false
+		case n > 0 && h.sure >= 0.85 && fits(func(s string) bool { return len(s) >= 32 && random(s) }):
+			sure, reason = 0.55, reason+", and the values could be hashes or ciphertexts of such, which stay personal"
+		case h.class == IBAN && n > 0 && fits(func(s string) bool { d := digits(s, "-./"); return len(d) >= 6 && len(d) <= 20 }):
+			sure, reason = h.sure*0.8, reason+", and the values could be account numbers of a country's own"
 		case n == 0:
 			reason += "; there were no values to look at"
 		case h.class == NationalID && h.sure >= 0.75 && n < 3 || h.class == Card && fits(func(s string) bool { return len(s) == 4 || strings.ContainsAny(s, "*xX•") }):
@@ -361,6 +381,8 @@ func byName(c Column, kind sort, h hint, values []string, called string) (Propos
 			reason += "; there were no values to look at"
 		case fits(born):
 			sure, reason = h.sure, reason+", and most values are days or years of a life"
+		case h.sure >= 0.9 && fits(func(s string) bool { return strings.ContainsAny(s, "0123456789") }):
+			sure, reason = h.sure*0.6, reason+", and the values could be days in a form of their own"
 		default:
 			return Proposal{}, false
 		}

@@ -205,6 +205,13 @@ func TestPropose(t *testing.T) {
 		"keys that are addresses":              {Column{Table: "t", Name: "data", Path: "by.*#", Type: "json", Values: repeat(4, "a@b.example", "c@d.example")}, Email},
 		"a phone of digits alone, by its name": {Column{Table: "t", Name: "mobile", Type: "bigint", Values: repeat(5, "4915112345678", "4915187654321")}, Phone},
 		"numbers of digits alone":              {Column{Table: "t", Name: "x", Type: "bigint", Values: repeat(5, "4915112345678", "4915187654321")}, None},
+		"a list":                               {Column{Table: "t", Name: "x", Type: "text[]", Values: []string{`{a@b.example,"c@d.example"}`, "{e@f.example}", "{}"}}, Email},
+		"hashes of addresses":                  {Column{Table: "t", Name: "email_hash", Type: "text", Values: repeat(5, "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")}, Email},
+		"an account of a country's own":        {Column{Table: "t", Name: "kontonummer", Type: "text", Values: repeat(5, "12345678", "87654321")}, IBAN},
+		"addresses as numbers":                 {Column{Table: "t", Name: "ip", Type: "bigint", Values: repeat(5, "3232235777", "167837955")}, IPAddress},
+		"a short birth date":                   {Column{Table: "t", Name: "dob", Type: "text", Values: repeat(5, "03/02/80", "28.12.79")}, BirthDate},
+		"a birth date in words":                {Column{Table: "t", Name: "geburtsdatum", Type: "text", Values: repeat(5, "3. Februar 1980")}, BirthDate},
+		"people":                               {Column{Table: "app.people", Name: "name", Type: "text"}, PersonName},
 		"private keys":                         {Column{Table: "t", Name: "x", Type: "text", Values: []string{"-----BEGIN OPENSSH PRIVATE KEY-----\nabc", "-----BEGIN PRIVATE KEY-----\nabc", "-----BEGIN EC PRIVATE KEY-----\nabc"}}, Secret},
 	} {
 		if p := Propose(c.Column); p.Class != c.want {

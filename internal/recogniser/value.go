@@ -92,7 +92,7 @@ var (
 
 // date reads the usual forms of a day.
 func date(s string) (time.Time, bool) {
-	for _, form := range []string{"2006-01-02", "02.01.2006", "2.1.2006", "02/01/2006", "01/02/2006", "2006/01/02", "02-01-2006", "20060102"} {
+	for _, form := range []string{"2006-01-02", "02.01.2006", "2.1.2006", "02/01/2006", "01/02/2006", "2006/01/02", "02-01-2006", "20060102", "02.01.06", "02/01/06", "01/02/06"} {
 		if t, err := time.Parse(form, s[:min(len(s), 10)]); err == nil && (len(s) <= 10 || s[10] == ' ' || s[10] == 'T') {
 			return t, true
 		}
