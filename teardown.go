@@ -235,7 +235,7 @@ func (g *teardown) proveCounts(i int, of gated) {
 		}
 		if g.p.Stays(r, of.class) == of.end || g.p.Disposes(of.class, r.Environment) == Pseudonymise {
 			g.wants(i, "the count of "+r.Path(), func(o *Step) bool {
-				return o.Resource == r.ID && o.Action.IsCount()
+				return o.Resource == r.ID && o.Action.IsCount() && (o.To == AtEnd) == of.end
 			})
 		}
 	}
