@@ -214,6 +214,31 @@ func (p *Plan) Stays(r *PlannedResource, class string) bool {
 // AtEnd is the To of the gates at a class's end, when data that stayed goes.
 const AtEnd = "end"
 
+// AfterInterim says whether a step of an offboarding comes after the interim certificate.
+func (p *Plan) AfterInterim(s *Step) bool {
+	steps := make(map[string]*Step, len(p.Steps))
+	for i := range p.Steps {
+		steps[p.Steps[i].Key] = &p.Steps[i]
+	}
+	seen := map[string]bool{}
+	var after func(s *Step) bool
+	after = func(s *Step) bool {
+		if s.Action == ActCertify && s.To == "interim" {
+			return true
+		}
+		for _, n := range s.Needs {
+			if need := steps[n]; need != nil && !seen[n] {
+				seen[n] = true
+				if after(need) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return after(s)
+}
+
 // PseudonymKey begins the To of steps about a key for pseudonyms, before its name.
 const PseudonymKey = "pseudonym-"
 

@@ -492,6 +492,8 @@ func (c *compiler) depart(all map[tenure.ResourceID]*tenure.PlannedResource, gro
 	interim := c.add(tenure.Step{Key: "certificate/interim", Stage: tenure.StageCertify, Action: tenure.ActCertify, To: "interim", Needs: []string{reclaim, sweep}, Summary: "interim certificate"})
 	waiting := c.move("awaiting", tenure.StageExpiry, tenure.TenantAwaitingExpiry, interim)
 	kept := c.erasure(all, groups, []string{waiting}, true)
+	// A confirmation is good for 72 hours, and what comes after these doesn't rest on it.
+	kept = slices.DeleteFunc(kept, func(key string) bool { return strings.HasPrefix(key, "noreturn/") })
 	expired := append([]string{waiting}, kept...)
 	for i := range c.plan.Resources {
 		r := &c.plan.Resources[i]
