@@ -348,6 +348,7 @@ type PlaceKind string
 
 const (
 	PlaceTable     PlaceKind = "table"     // rows: of a table with its partitions and heirs, a prefix of files, …
+	PlaceFiles     PlaceKind = "files"     // files, or an object store's versions, delete markers and uploads
 	PlaceDerived   PlaceKind = "derived"   // a materialized view, a full-text index: made from tables
 	PlaceObjects   PlaceKind = "objects"   // large objects that rows name
 	PlaceCode      PlaceKind = "code"      // a trigger or a rule that writes elsewhere, or keeps rows from going
@@ -380,7 +381,7 @@ type Place struct {
 
 // IsData says whether the place holds rows or objects of the tenant's own.
 func (p Place) IsData() bool {
-	return p.Kind == "" || p.Kind == PlaceTable || p.Kind == PlaceDerived || p.Kind == PlaceObjects || p.Kind == PlaceForeign
+	return p.Kind == "" || p.Kind == PlaceTable || p.Kind == PlaceFiles || p.Kind == PlaceDerived || p.Kind == PlaceObjects || p.Kind == PlaceForeign
 }
 
 // Expirer removes the copies that are due at now and says which remain.
