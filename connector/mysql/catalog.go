@@ -21,6 +21,7 @@ type catalog struct {
 	versioned map[relational.TableName]bool   // the server keeps their past rows
 	engines   map[relational.TableName]string // of those that no transaction covers
 	fulltext  map[relational.TableName]bool
+	unique    map[relational.TableName][][]string // the columns of each unique index
 	triggers  []trigger
 	events    []trigger
 	digest    string // of all of it
@@ -114,6 +115,9 @@ func readCatalog(ctx context.Context, q relational.Querier, databases []string) 
 	if c.triggers, err = readTriggers(ctx, q, "event_object_schema in ("+literals(schemas)+")"); err != nil {
 		return c, err
 	}
+	if err := settled(ctx, q); err != nil {
+		return c, err
+	}
 	c.triggers = slices.DeleteFunc(c.triggers, func(g trigger) bool { return !wanted(g.table) })
 	if c.events, err = readEvents(ctx, q, databases); err != nil {
 		return c, err
@@ -121,10 +125,34 @@ func readCatalog(ctx context.Context, q relational.Querier, databases []string) 
 	for i := range tables {
 		tables[i].Code = slices.ContainsFunc(c.triggers, func(g trigger) bool { return g.table == tables[i].TableName && g.event != "insert" })
 	}
-	c.graph = relational.NewGraph(tables, keys)
-	fmt.Fprintf(sum, "%v %v %v %v %v", c.graph.Tables(), c.graph.Keys(), c.versioned, c.engines, c.triggers)
+	c.graph = relational.NewGraph(tables, asWritten(tables, keys)).FoldColumns()
+	fmt.Fprintf(sum, "%v %v %v %v %v %v", c.graph.Tables(), c.graph.Keys(), c.versioned, c.engines, c.unique, c.triggers)
 	c.digest = hex.EncodeToString(sum.Sum(nil))
 	return c, nil
+}
+
+// asWritten gives the columns of references the names that their tables give them: a
+// reference may write them in another case.
+func asWritten(tables []relational.Table, keys []relational.ForeignKey) []relational.ForeignKey {
+	at := make(map[relational.TableName]relational.Table, len(tables))
+	for _, t := range tables {
+		at[t.TableName] = t
+	}
+	for _, k := range keys {
+		rename(at[k.Child], k.Columns)
+		rename(at[k.Parent], k.Parents)
+	}
+	return keys
+}
+
+func rename(t relational.Table, columns []string) {
+	for i, name := range columns {
+		for _, c := range t.Columns {
+			if strings.EqualFold(c.Name, name) {
+				columns[i] = c.Name
+			}
+		}
+	}
 }
 
 // connected are the keys that tables of the databases take part in, however far.
@@ -148,7 +176,7 @@ func connected(all []relational.ForeignKey, in map[string]bool) (out []relationa
 
 // tables reads the tables' columns, keys and checks.
 func (c *catalog) tables(ctx context.Context, q relational.Querier, schemas []string, wanted func(relational.TableName) bool) ([]relational.Table, error) {
-	c.versioned, c.engines, c.fulltext = map[relational.TableName]bool{}, map[relational.TableName]string{}, map[relational.TableName]bool{}
+	c.versioned, c.engines, c.fulltext, c.unique = map[relational.TableName]bool{}, map[relational.TableName]string{}, map[relational.TableName]bool{}, map[relational.TableName][][]string{}
 	if len(schemas) == 0 {
 		return nil, nil
 	}
@@ -157,12 +185,16 @@ func (c *catalog) tables(ctx context.Context, q relational.Querier, schemas []st
 	var out []relational.Table
 	var n relational.TableName
 	var kind, engine string
+	var left relational.TableName
 	err := each(ctx, q, "select table_schema, table_name, table_type, coalesce(engine, '') from information_schema.tables where table_schema in ("+in+") and table_type in ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') order by binary table_schema, binary table_name", func() error {
 		switch {
 		case !wanted(n):
 			return nil
 		case kind == "SEQUENCE": // a number, and nobody's row
 			sequences[n] = true
+			return nil
+		case engine == "": // it can't be opened
+			left = n
 			return nil
 		}
 		at[n] = len(out)
@@ -175,6 +207,9 @@ func (c *catalog) tables(ctx context.Context, q relational.Querier, schemas []st
 		}
 		return nil
 	}, &n.Schema, &n.Name, &kind, &engine)
+	if err == nil && left.Name != "" {
+		err = tenure.Errorf(tenure.Unavailable, "table %s can't be read now: somebody alters it, or it is damaged", left).Retryable()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -183,10 +218,16 @@ func (c *catalog) tables(ctx context.Context, q relational.Querier, schemas []st
 			out[i].Columns = append(out[i].Columns, col)
 		}
 	})
+	if err == nil {
+		err = settled(ctx, q)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if err := c.indexes(ctx, q, in, at, out); err != nil {
+		return nil, err
+	}
+	if err := settled(ctx, q); err != nil {
 		return nil, err
 	}
 	err = unskipped(ctx, q, schemas, func(n relational.TableName) bool {
@@ -223,6 +264,22 @@ func unskipped(ctx context.Context, q relational.Querier, schemas []string, read
 	}, &n.Schema, &n.Name)
 	if err == nil && left.Name != "" {
 		err = tenure.Errorf(tenure.Unavailable, "table %s is being altered", left).Retryable()
+	}
+	return err
+}
+
+// settled is Unavailable if the last look at the catalog passed over a table that is
+// locked, of which the server only warns.
+func settled(ctx context.Context, q relational.Querier) error {
+	var level, says string
+	var number int
+	locked := false
+	err := each(ctx, q, "show warnings", func() error {
+		locked = locked || number == 1205 || number == 1213 || number == 1684 || number == 1969
+		return nil
+	}, &level, &number, &says)
+	if err == nil && locked {
+		err = tenure.Errorf(tenure.Unavailable, "a table is locked by somebody who alters it, so it can't be seen").Retryable()
 	}
 	return err
 }
@@ -329,6 +386,9 @@ func (c *catalog) indexes(ctx context.Context, q relational.Querier, in string, 
 	}, &n.Schema, &n.Name, &name, &column, &open, &kind)
 	for n, all := range found {
 		t := &out[at[n]]
+		for _, one := range all {
+			c.unique[n] = append(c.unique[n], one.columns)
+		}
 		slices.SortStableFunc(all, func(a, b index) int {
 			if (a.name == "PRIMARY") != (b.name == "PRIMARY") {
 				return map[bool]int{true: -1, false: 1}[a.name == "PRIMARY"]

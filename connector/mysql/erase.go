@@ -123,6 +123,9 @@ func (e *estate) hard(t relational.Reached) (p connector.Place, is bool) {
 	case e.c.engines[n] != "" && !own:
 		p.Says = n.String() + " is of the engine " + e.c.engines[n] + ", which has no transactions and no foreign keys"
 		p.Fix = "alter table " + e.Dialect.Name(n) + " engine=InnoDB"
+	case e.vague(n) != "":
+		p.Says = e.vague(n)
+		p.Fix = "make an index over these columns of " + n.String() + " unique, or drop the foreign key"
 	case len(t.Table.Key) == 0 && !(own && e.alone(t)):
 		p.Says = n.String() + " has no primary key, so its rows can't be told apart"
 		p.Fix = "alter table " + e.Dialect.Name(n) + " add primary key (…)"
@@ -130,6 +133,24 @@ func (e *estate) hard(t relational.Reached) (p connector.Place, is bool) {
 		return p, false
 	}
 	return p, true
+}
+
+// vague says which reference names rows of a table by columns that no unique index
+// covers: several rows may be meant, and the server acts on the reference when any of them
+// goes. It is blank where there is none, or all of its rows are the tenant's.
+func (e *estate) vague(n relational.TableName) string {
+	for _, k := range e.Graph.Keys() {
+		if k.Parent != n || e.Own(n) && e.Own(k.Child) {
+			continue
+		}
+		told := slices.ContainsFunc(e.c.unique[n], func(index []string) bool {
+			return !slices.ContainsFunc(index, func(column string) bool { return !slices.Contains(k.Parents, column) })
+		})
+		if !told {
+			return k.Child.String() + " refers to rows of " + n.String() + " by " + strings.Join(k.Parents, ", ") + ", which no unique index covers, so a reference may be to rows of several tenants"
+		}
+	}
+	return ""
 }
 
 // alone says that nothing refers to a table's rows, they refer to nothing, and no code

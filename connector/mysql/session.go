@@ -140,9 +140,10 @@ func (d *Driver) with(ctx context.Context, f func(s *session) error) error {
 
 // atomic runs f in a transaction that commits if f ends well. Each statement in it sees
 // what is committed by then, and locks the rows that it finds and no gaps between them,
-// so that neighbours aren't kept waiting.
+// so that neighbours aren't kept waiting. Where the binary log holds statements the server
+// takes no write at that level; there the gaps are locked too.
 func (s *session) atomic(ctx context.Context, f func() error) error {
-	if err := s.run(ctx, "set transaction isolation level read committed"); err != nil {
+	if err := s.run(ctx, "set session tx_isolation = if(@@log_bin and @@binlog_format = 'STATEMENT', 'REPEATABLE-READ', 'READ-COMMITTED')"); err != nil {
 		return err
 	}
 	return s.within(ctx, "start transaction read write", "commit", f)

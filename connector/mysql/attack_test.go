@@ -1,0 +1,201 @@
+package mysql
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+)
+
+// use runs statements with the platform's database as the session's own.
+func (w *world) use(t testing.TB, sql string) {
+	t.Helper()
+	conn, err := w.db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(t.Context(), "use "+quote(w.app)+"; "+sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDocumentsThatTriggersWrite reads a key in the JSON that a trigger writes.
+func TestDocumentsThatTriggersWrite(t *testing.T) {
+	t.Parallel()
+	for body, free := range map[string]bool{
+		"json_object('tenant', old.tenant, 'was', old.id)":                            true,
+		"json_object('was', concat('a', 'b'), 'tenant', old.tenant)":                  true,
+		"json_object('tenant', old.tenant, 'tenant', 'x')":                            false,
+		"json_object('tenant', 'x', 'was', old.tenant)":                               false,
+		"json_object('was', json_object('tenant', old.tenant))":                       false,
+		"json_object('tenant', json_object('tenant', old.tenant))":                    false,
+		"json_insert(json_object('tenant', old.tenant), '$.tenant', 'x')":             false,
+		"if(old.id > 7, json_object('tenant', old.tenant), json_object('tenant', 1))": false,
+		"concat(json_object('tenant', old.tenant), '')":                               false,
+		"json_object('Tenant', old.tenant)":                                           false,
+		"json_object('tenant', upper(old.tenant))":                                    false,
+	} {
+		t.Run(body, func(t *testing.T) {
+			t.Parallel()
+			w := openWorld(t)
+			d := w.opened(t, nil)
+			w.use(t, "create table log (id int primary key auto_increment, body json); create trigger tr after delete on notes for each row insert into log (body) values ("+body+")")
+			r := w.pool("one", "acme", w.covered("log"))
+			r.Attributes["columns"] = map[string]any{"log": "body->>tenant"}
+			made(t, d, r)
+			got := blocks(t, d, connector.Survey{Ref: r})
+			if free != (len(got) == 0) {
+				t.Errorf("blocked by %q", got)
+			}
+			if !free {
+				return
+			}
+			w.exec(t, "insert into %s (tenant) values ('acme'), ('birch')", quote(w.app, "notes"))
+			erased(t, d, r, "data")
+			erased(t, d, r, "data")
+			if n := w.number(t, "select count(*) from "+quote(w.app, "log")); n != 0 {
+				t.Errorf("%d rows that the erasure wrote are left", n)
+			}
+		})
+	}
+}
+
+// TestPathsInDocuments takes a path however it is written.
+func TestPathsInDocuments(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"body->>tenant", "body->'of'->>'tenant'", "body->of->>tenant"} {
+		w := openWorld(t)
+		d := w.opened(t, nil)
+		w.use(t, "create table log (id int primary key, body json)")
+		r := w.pool("one", "acme", w.covered("log"))
+		r.Attributes["columns"] = map[string]any{"log": path}
+		made(t, d, r)
+		doc := `{"tenant": "acme", "of": {"tenant": "acme"}}`
+		w.exec(t, "insert into %s values (1, '%s'), (2, '%s'), (3, '{}'), (4, null)", quote(w.app, "log"), doc, strings.ReplaceAll(doc, "acme", "ACME"))
+		if got := erased(t, d, r, "data"); got[w.app+".log"] != 1 {
+			t.Errorf("%s: erased %v", path, got)
+		}
+	}
+}
+
+// TestColumnsInAnotherCase would leave the rows of a table whose tenant column is
+// written otherwise: the server takes both for one name.
+func TestColumnsInAnotherCase(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, nil)
+	w.use(t, "create table shout (ID int primary key, TENANT varchar(40)); create table loose (id int primary key, Tenant varchar(40))")
+	r := made(t, d, w.pool("one", "acme", w.covered("shout")))
+	w.use(t, "insert into shout values (1, 'acme'), (2, 'birch'); insert into loose values (1, 'acme')")
+	if got := blocks(t, d, connector.Survey{Ref: r}); !slices.Equal(got, []string{"table " + w.app + ".loose"}) {
+		t.Errorf("blocked by %q", got)
+	}
+	if got := erased(t, d, r, "data"); got[w.app+".shout"] != 1 {
+		t.Errorf("erased %v", got)
+	}
+}
+
+// TestReferencesThatACollationMakes follows a reference that is equal to its row in the
+// column's collation alone.
+func TestReferencesThatACollationMakes(t *testing.T) {
+	t.Parallel()
+	for name, does := range map[string]string{"kept": "restrict", "cascading": "cascade"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := openWorld(t)
+			d := w.opened(t, nil)
+			w.use(t, `create table site (code varchar(20) character set utf8mb4 collate utf8mb4_general_ci primary key, tenant varchar(40));
+create table visit (id int primary key, site varchar(20) character set utf8mb4 collate utf8mb4_general_ci not null, foreign key (site) references site (code) on delete `+does+` on update cascade)`)
+			r := made(t, d, w.pool("one", "acme", w.covered("site", "visit")))
+			w.use(t, "insert into site values ('Köln', 'acme'), ('Bonn', 'birch'); insert into visit values (1, 'KOLN'), (2, 'köln '), (3, 'BONN')")
+			got := erased(t, d, r, "data")
+			if got[w.app+".visit"] != 2 || got[w.app+".site"] != 1 {
+				t.Errorf("erased %v", got)
+			}
+			if n := w.number(t, "select count(*) from "+quote(w.app, "visit")); n != 1 {
+				t.Errorf("%d visits are left of 1", n)
+			}
+		})
+	}
+}
+
+// TestReferencesToWhatIsntUnique would lose a neighbour's rows: InnoDB lets a reference
+// name a value that several rows have, and cascades when any of them goes.
+func TestReferencesToWhatIsntUnique(t *testing.T) {
+	t.Parallel()
+	for _, does := range []string{"restrict", "cascade", "set null"} {
+		t.Run(does, func(t *testing.T) {
+			t.Parallel()
+			w := openWorld(t)
+			d := w.opened(t, nil)
+			w.use(t, `create table kinds (id int primary key, tenant varchar(40), code varchar(10), key (code));
+create table things (id int primary key, tenant varchar(40), code varchar(10), foreign key (code) references kinds (code) on delete `+does+`)`)
+			r := made(t, d, w.pool("one", "acme", w.covered("kinds", "things")))
+			w.use(t, "insert into kinds values (1, 'acme', 'x'), (2, 'birch', 'x'), (3, 'acme', 'y'); insert into things values (1, 'acme', 'x'), (2, 'birch', 'x'), (3, 'acme', 'y')")
+			if got := blocks(t, d, connector.Survey{Ref: r}); !slices.Contains(got, "order "+w.app+".kinds") {
+				t.Errorf("blocked by %q", got)
+			}
+			_, err := d.Erase(t.Context(), r, connector.Batch{Run: "run", Class: "data", Limit: 30})
+			refusedBy(t, "an erasure from it", err, tenure.Blocked, "no unique index")
+			if n := w.number(t, "select count(*) from "+quote(w.app, "things")+" where tenant = 'birch' and code = 'x'"); n != 1 {
+				t.Error("the neighbour's row isn't as it was")
+			}
+			w.use(t, "set foreign_key_checks = 0; update things set code = null where id = 2; delete from kinds where id = 2; insert into kinds values (2, 'birch', 'z'); update things set code = 'z' where id = 2; create unique index told on kinds (code); set foreign_key_checks = 1")
+			if got := erased(t, d, r, "data"); got[w.app+".kinds"] != 2 {
+				t.Errorf("erased %v", got)
+			}
+		})
+	}
+}
+
+// TestRightsOfEverybody are those that the server gives to PUBLIC, or on a routine that
+// runs with its definer's rights.
+func TestRightsOfEverybody(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, nil)
+	own := connector.Ref{Resource: tenure.DeriveID[tenure.ResourceID](epoch, "own"), Type: "database", Name: w.token + "own", Attributes: map[string]any{"ddl": "create table if not exists t (id int primary key)"}}
+	made(t, d, own)
+	user := made(t, d, connector.Ref{Resource: tenure.DeriveID[tenure.ResourceID](epoch, "user"), Type: "user", Name: w.token + "user", Attributes: map[string]any{}})
+	shown := func(r connector.Ref) string {
+		var out string
+		if _, err := d.Observe(t.Context(), []connector.Ref{r}, func(o connector.Observed) error { out = string(o.Attributes); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		sql, undo string
+		of        connector.Ref
+		refused   tenure.Code // what Tenure's account can't take back; blank is what a repair ends
+	}{
+		"public on the database": {"grant select on %[1]s.* to public", "", own, ""},
+		"public on a table":      {"grant select on %[1]s.t to public", "", own, ""},
+		"a routine":              {"create procedure %[2]s.all_of_it() sql security definer select * from %[2]s.notes; grant execute on procedure %[2]s.all_of_it to '%[3]s'@'%%'", "drop procedure %[2]s.all_of_it", user, ""},
+		"a stranger's role":      {"create role '%[3]sr'; grant select on %[2]s.* to '%[3]sr'; grant '%[3]sr' to '%[3]s'@'%%'", "drop role '%[3]sr'", user, tenure.Forbidden},
+		"another host":           {"create user '%[3]s'@'10.%%' identified by 'xyz'; grant select on %[2]s.* to '%[3]s'@'10.%%'", "drop user '%[3]s'@'10.%%'", user, tenure.Conflict},
+		"everything":             {"grant select on *.* to '%[3]s'@'%%'", "", user, ""},
+		"as another":             {"create user '%[3]sp'@'%%'; grant proxy on '%[3]sp'@'%%' to '%[3]s'@'%%'", "drop user '%[3]sp'@'%%'; delete from mysql.proxies_priv where user = '%[3]s'; flush privileges", user, tenure.Forbidden},
+	} {
+		before := shown(c.of)
+		w.exec(t, c.sql, quote(own.Name), quote(w.app), user.Name)
+		if after := shown(c.of); after == before {
+			t.Errorf("%s: a right that nobody gave by Tenure isn't seen: %s", name, after)
+		}
+		_, _, err := d.Ensure(t.Context(), connector.Desired{Ref: c.of})
+		if c.refused != "" {
+			refusedBy(t, name, err, c.refused)
+		} else if err != nil {
+			t.Errorf("%s: the repair: %v %q", name, err, tenure.HintsOf(err))
+		}
+		if c.undo != "" {
+			w.exec(t, c.undo, quote(own.Name), quote(w.app), user.Name)
+		}
+		if after := shown(c.of); after != before {
+			t.Errorf("%s: after the repair: %s, want %s", name, after, before)
+		}
+	}
+}
