@@ -1,5 +1,5 @@
 # The commands that people and .ci/run use. `make test` and `make bench` need
-# PostgreSQL, `make test` also MariaDB, a C compiler, Chromium and Node.js; scripts/prepare
+# PostgreSQL and MariaDB, `make test` also a C compiler, Chromium and Node.js; scripts/prepare
 # installs what is missing where it may, and scripts/with-postgres and scripts/with-mariadb
 # start servers that go when the command ends.
 
@@ -48,8 +48,8 @@ lint: ## gofmt, go vet, staticcheck, tidy modules, and the rules of internal/pol
 	$(GO) test ./internal/policy ./docs
 
 bench: ## the promises on speed and size, each beside its baseline
-	@scripts/prepare postgresql
-	scripts/with-postgres --durable $(GO) run ./bench
+	@scripts/prepare postgresql mariadb versitygw
+	TENURE_TEST_MARIADBD='--innodb-buffer-pool-size=512M --innodb-flush-log-at-trx-commit=1 --innodb-flush-method=fsync --innodb-log-file-size=256M' scripts/with-mariadb scripts/with-postgres --durable $(GO) run ./bench
 
 docs: ## write anew what is derived from code: pages, diagrams, golden files
 	scripts/derive

@@ -290,6 +290,10 @@ type Erased struct {
 
 	Cursor string
 	Done   bool
+
+	// Pause is how long the next batch is to wait, so that others get on: the system is at
+	// work for them. Who waits less does no harm but to them.
+	Pause time.Duration
 }
 
 // Eraser erases a resource's data by class, in bounded batches, resumable. A batch

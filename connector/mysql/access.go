@@ -130,7 +130,7 @@ func (k databases) readAccess(ctx context.Context, s *session, in map[string]*da
 		known = slices.AppendSeq(known, maps.Keys(notes))
 	}
 	known = sorted(append(known, everybody))
-	have, err := k.rightsOf(ctx, s, known)
+	have, err := k.rightsOn(ctx, s, known, slices.Sorted(maps.Keys(in)))
 	if err != nil {
 		return err
 	}

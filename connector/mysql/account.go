@@ -250,13 +250,7 @@ func (k accounts) ensure(ctx context.Context, d connector.Desired) (o connector.
 			if err := s.run(ctx, k.create(d, a)); err != nil {
 				return err
 			}
-			have, err := k.read(ctx, s, []string{d.Name})
-			if err != nil {
-				return err
-			}
-			if h = have[d.Name]; h == nil {
-				return tenure.Errorf(tenure.Unavailable, "%s %q was made and is gone again", k.typ, d.Name).Retryable()
-			}
+			h = k.fresh(d, a)
 		}
 		for _, sql := range k.changes(d, a, h) {
 			rec.Changed = true
@@ -308,6 +302,15 @@ func (k accounts) isRole(ctx context.Context, s *session, role string) error {
 		err = tenure.Errorf(tenure.Invalid, "there is no role %q", role)
 	}
 	return err
+}
+
+// fresh is an account that was just created.
+func (k accounts) fresh(d connector.Desired, a accountAttributes) *held {
+	h := &held{name: d.Name, host: a.Host, role: k.typ == "role", tls: a.TLS, limit: a.ConnectionLimit, plugin: "mysql_native_password"}
+	if !d.Credential.IsZero() {
+		h.hash = passwordHash(d.Credential)
+	}
+	return h
 }
 
 func (k accounts) create(d connector.Desired, a accountAttributes) string {

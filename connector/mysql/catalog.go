@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -50,14 +51,30 @@ func named(column, part string) string {
 	return "convert(convert(convert(substring_index(" + column + ", '/', " + part + ") using binary) using filename) using utf8mb4)"
 }
 
-// keysOf reads the foreign keys of the whole server, from InnoDB's own tables: the others
-// show those alone of tables that the account may use, and open every table to do so.
-func keysOf(ctx context.Context, q relational.Querier) (out []relational.ForeignKey, err error) {
+// filed are names as InnoDB keeps them, as a list for in.
+func filed(names []string) string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = "convert(convert(" + literal(name) + " using filename) using binary)"
+	}
+	return strings.Join(out, ", ")
+}
+
+// keysOf reads the foreign keys from and to tables of the databases, from InnoDB's own
+// tables: the others show those alone of tables that the account may use, and open every
+// table to do so.
+func keysOf(ctx context.Context, q relational.Querier, databases []string) (out []relational.ForeignKey, err error) {
+	if len(databases) == 0 {
+		return nil, nil
+	}
+	in := filed(databases)
 	at := map[string]int{}
+	var homes []string // of the constraints, as InnoDB keeps them
 	var id, schema, table, pschema, parent string
 	var kind int
-	err = each(ctx, q, "select id, "+named("for_name", "1")+", "+named("for_name", "-1")+", "+named("ref_name", "1")+", "+named("ref_name", "-1")+", type from information_schema.innodb_sys_foreign order by binary id", func() error {
-		_, name, _ := strings.Cut(id, "/")
+	err = each(ctx, q, "select id, "+named("for_name", "1")+", "+named("for_name", "-1")+", "+named("ref_name", "1")+", "+named("ref_name", "-1")+", type from information_schema.innodb_sys_foreign where substring_index(for_name, '/', 1) in ("+in+") or substring_index(ref_name, '/', 1) in ("+in+") order by binary id", func() error {
+		home, name, _ := strings.Cut(id, "/")
+		homes = append(homes, home)
 		k := relational.ForeignKey{Name: name, Child: relational.TableName{Schema: schema, Name: table}, Parent: relational.TableName{Schema: pschema, Name: parent}, OnDelete: relational.Restrict}
 		switch {
 		case kind&1 != 0:
@@ -70,11 +87,11 @@ func keysOf(ctx context.Context, q relational.Querier) (out []relational.Foreign
 		out = append(out, k)
 		return nil
 	}, &id, &schema, &table, &pschema, &parent, &kind)
-	if err != nil {
+	if err != nil || len(out) == 0 {
 		return nil, err
 	}
 	var column, pcolumn string
-	err = each(ctx, q, "select id, for_col_name, ref_col_name from information_schema.innodb_sys_foreign_cols order by binary id, pos", func() error {
+	err = each(ctx, q, "select id, for_col_name, ref_col_name from information_schema.innodb_sys_foreign_cols where substring_index(id, '/', 1) in ("+literals(sorted(homes))+") order by binary id, pos", func() error {
 		if i, ok := at[id]; ok {
 			out[i].Columns, out[i].Parents = append(out[i].Columns, column), append(out[i].Parents, pcolumn)
 		}
@@ -86,15 +103,14 @@ func keysOf(ctx context.Context, q relational.Querier) (out []relational.Foreign
 // readCatalog reads the tables of the databases with all that references lead to from
 // them, either way.
 func readCatalog(ctx context.Context, q relational.Querier, databases []string) (c catalog, err error) {
-	all, err := keysOf(ctx, q)
-	if err != nil {
-		return c, err
-	}
 	in := map[string]bool{}
 	for _, name := range databases {
 		in[name] = true
 	}
-	keys := connected(all, in)
+	keys, err := connectedKeys(ctx, q, in)
+	if err != nil {
+		return c, err
+	}
 	also := map[relational.TableName]bool{} // tables of other databases
 	schemas := slices.Clone(databases)
 	for _, k := range keys {
@@ -129,6 +145,26 @@ func readCatalog(ctx context.Context, q relational.Querier, databases []string) 
 	fmt.Fprintf(sum, "%v %v %v %v %v %v", c.graph.Tables(), c.graph.Keys(), c.versioned, c.engines, c.unique, c.triggers)
 	c.digest = hex.EncodeToString(sum.Sum(nil))
 	return c, nil
+}
+
+// connectedKeys are those that connected finds among all keys of the server. Those of the
+// databases to which they lead are read when they are known.
+func connectedKeys(ctx context.Context, q relational.Querier, in map[string]bool) ([]relational.ForeignKey, error) {
+	read := slices.Sorted(maps.Keys(in))
+	for {
+		all, err := keysOf(ctx, q, read)
+		if err != nil {
+			return nil, err
+		}
+		keys, next := connected(all, in), slices.Clone(read)
+		for _, k := range keys {
+			next = append(next, k.Child.Schema, k.Parent.Schema)
+		}
+		if next = sorted(next); len(next) == len(read) {
+			return keys, nil
+		}
+		read = next
+	}
 }
 
 // asWritten gives the columns of references the names that their tables give them: a
@@ -256,7 +292,7 @@ func unskipped(ctx context.Context, q relational.Querier, schemas []string, read
 	}
 	var n relational.TableName
 	var left relational.TableName
-	err := each(ctx, q, "select "+named("name", "1")+", "+named("name", "-1")+" from information_schema.innodb_sys_tables where name like '%/%' and name not like '%#%' and name not like '%/FTS\\_%' escape '\\'", func() error {
+	err := each(ctx, q, "select "+named("name", "1")+", "+named("name", "-1")+" from information_schema.innodb_sys_tables where substring_index(name, '/', 1) in ("+filed(schemas)+") and name not like '%#%' and name not like '%/FTS\\_%' escape '\\'", func() error {
 		if of[n.Schema] && !read(n) {
 			left = n
 		}

@@ -103,9 +103,18 @@ func (k accounts) readSome(ctx context.Context, s *session, names []string, out 
 	if err != nil {
 		return err
 	}
+	var locked []string // of the others it doesn't matter who is signed in
+	for name, h := range out {
+		if h.locked {
+			locked = append(locked, name)
+		}
+	}
+	if len(locked) == 0 {
+		return nil
+	}
 	var n int64
-	return each(ctx, s, "select user, count(*) from information_schema.processlist group by binary user", func() error {
-		if h := out[user]; h != nil {
+	return each(ctx, s, "select user, count(*) from information_schema.processlist where user in ("+literals(sorted(locked))+") group by binary user", func() error {
+		if h := out[user]; h != nil && h.locked {
 			h.sessions = n
 		}
 		return nil

@@ -55,6 +55,7 @@ type Driver struct {
 	kept     relational.Kept
 	records  relational.Records
 	dialect  dialect
+	pace     pace
 	sentinel string // the database of the neighbour that probes try
 }
 
