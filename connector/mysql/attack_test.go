@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -197,5 +198,54 @@ func TestRightsOfEverybody(t *testing.T) {
 		if after := shown(c.of); after != before {
 			t.Errorf("%s: after the repair: %s, want %s", name, after, before)
 		}
+	}
+}
+
+// TestLocksOfOthers ends a call that others keep waiting with an error that a retry helps,
+// with nothing done, and goes on once they are through.
+func TestLocksOfOthers(t *testing.T) {
+	t.Parallel()
+	for name, sql := range map[string]string{
+		"a row":                      "start transaction; update notes set id = id + 1000 where tenant = 'acme'",
+		"a gap":                      "set transaction isolation level serializable; start transaction; select * from notes where tenant = 'acme' for update",
+		"a table":                    "lock tables notes write, orders write",
+		"a reading table":            "lock tables notes read",
+		"a prepared transaction":     "xa start 'NAME'; update notes set id = id + 1000 where tenant = 'acme'; xa end 'NAME'; xa prepare 'NAME'",
+		"a reader of the definition": "start transaction; select * from notes",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := openWorld(t)
+			d := w.opened(t, map[string]string{"timeout": "2s"})
+			r := made(t, d, w.pool("one", "acme", w.covered()))
+			w.use(t, "insert into notes (tenant) values ('acme'), ('birch')")
+			conn, err := w.db.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := conn.ExecContext(t.Context(), "use "+quote(w.app)+"; "+strings.ReplaceAll(sql, "NAME", w.token)); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			_, err = d.Erase(t.Context(), r, connector.Batch{Run: "run", Class: "data", Limit: 10})
+			if took := time.Since(began); took > 30*time.Second {
+				t.Errorf("it waits %s", took)
+			}
+			if name != "a reader of the definition" && (tenure.CodeOf(err) != tenure.Unavailable || !tenure.CanRetry(err)) || name == "a reader of the definition" && err != nil {
+				t.Errorf("the erasure says %v", err)
+			}
+			end := "rollback; unlock tables"
+			if strings.HasPrefix(sql, "xa") {
+				end = "xa rollback '" + w.token + "'"
+			}
+			if _, err := conn.ExecContext(t.Context(), end); err != nil {
+				t.Fatal(err)
+			}
+			erased(t, d, r, "data")
+			if n := w.number(t, "select count(*) from "+quote(w.app, "notes")); n != 1 {
+				t.Errorf("%d rows are left of 1", n)
+			}
+		})
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/mariadbtest"
 )
 
@@ -50,5 +52,21 @@ func TestServersOfOddSettings(t *testing.T) {
 			"parts": TestPartsAndGeneratedColumns, "quarantine": TestQuarantineBringsBackCode, "elevation": TestElevationEndsByItself, "rights": TestRightsThatNothingDeclares, "columns": TestColumnsInAnotherCase} {
 			t.Run(name, test)
 		}
+	})
+	t.Run("read-only", func(t *testing.T) {
+		w := openWorld(t)
+		d := w.opened(t, nil)
+		r := made(t, d, w.pool("one", "acme", w.covered()))
+		w.exec(t, "insert into %s (tenant) values ('acme')", quote(w.app, "notes"))
+		w.exec(t, "set global read_only = 1")
+		_, err := d.Erase(t.Context(), r, connector.Batch{Run: "run", Class: "data", Limit: 10})
+		refusedBy(t, "an erasure", err, tenure.Blocked, "read")
+		_, _, err = d.Ensure(t.Context(), connector.Desired{Ref: w.pool("two", "birch", w.covered())})
+		refusedBy(t, "an onboarding", err, tenure.Blocked, "read")
+		if g, err := d.Observe(t.Context(), []connector.Ref{r}, func(connector.Observed) error { return nil }); err != nil || g.Complete {
+			t.Errorf("a look at a server that only reads is complete: %+v, %v", g, err)
+		}
+		w.exec(t, "set global read_only = 0")
+		erased(t, d, r, "data")
 	})
 }
