@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -247,5 +248,149 @@ func TestLocksOfOthers(t *testing.T) {
 				t.Errorf("%d rows are left of 1", n)
 			}
 		})
+	}
+}
+
+// TestAccountsOfOneName would take another account of the tenant's name for the tenant's
+// own, and leave that one alive.
+func TestAccountsOfOneName(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, nil)
+	r := connector.Ref{Resource: tenure.NewID[tenure.ResourceID](epoch), Type: "user", Name: w.token + "many", Attributes: map[string]any{"host": "127.0.0.1"}}
+	if _, _, err := d.Ensure(t.Context(), connector.Desired{Ref: r, Credential: tenure.NewSecret("its-own")}); err != nil {
+		t.Fatal(err)
+	}
+	w.exec(t, "create user '%[1]s'@'%%' identified by 'by-hand'; create user '%[1]s'@'::1' identified by 'by-hand'", r.Name)
+	locked := func() int {
+		return w.number(t, "select count(*) from mysql.global_priv where user = '"+r.Name+"' and json_value(priv, '$.account_locked') = 1")
+	}
+	for _, c := range []struct {
+		call  func() error
+		locks int
+		works bool
+	}{
+		{func() error { _, err := d.Suspend(t.Context(), r); return err }, 3, false},
+		{func() error { _, err := d.Resume(t.Context(), r); return err }, 2, true},
+		{func() error { _, err := d.Revoke(t.Context(), r); return err }, 3, false},
+	} {
+		if err := c.call(); err != nil {
+			t.Fatal(err)
+		}
+		if n := locked(); n != c.locks || w.signsIn(t, r.Name, "its-own") != c.works || w.signsIn(t, r.Name, "by-hand") {
+			t.Errorf("%d accounts are locked of %d; the tenant's works: %t", n, c.locks, w.signsIn(t, r.Name, "its-own"))
+		}
+	}
+	for range 3 {
+		_, err := d.Delete(t.Context(), r)
+		refusedBy(t, "the deletion", err, tenure.Blocked, "%", "::1")
+	}
+	if w.is(t, "from mysql.global_priv where user = '%s' and host = '127.0.0.1'", r.Name) || locked() != 2 {
+		t.Error("the tenant's own account is there still, or another isn't locked")
+	}
+	w.exec(t, "drop user '%[1]s'@'%%', '%[1]s'@'::1'", r.Name)
+	if _, err := d.Delete(t.Context(), r); err != nil {
+		t.Error(err)
+	}
+	if w.is(t, "from %s where name = '%s'", quote(w.keep, "mark"), r.Name) {
+		t.Error("its mark is left")
+	}
+}
+
+// TestTenantColumnsThatAreMade finds rows by a tenant column that the server works out.
+func TestTenantColumnsThatAreMade(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"virtual", "stored"} {
+		w := openWorld(t)
+		d := w.opened(t, nil)
+		w.use(t, `create table docs (id int primary key, body json, tenant varchar(40) as (json_value(body, '$.tenant')) `+kind+`, key (tenant));
+create table pages (id int primary key, doc int not null, foreign key (doc) references docs (id) on delete cascade)`)
+		r := made(t, d, w.pool("one", "acme", w.covered("docs", "pages")))
+		w.use(t, `insert into docs (id, body) values (1, '{"tenant": "acme"}'), (2, '{"tenant": "birch"}'), (3, '{}'), (4, null); insert into pages values (1, 1), (2, 2)`)
+		if got := blocks(t, d, connector.Survey{Ref: r}); len(got) > 0 {
+			t.Errorf("%s: blocked by %q", kind, got)
+		}
+		if got := erased(t, d, r, "data"); got[w.app+".docs"] != 1 || got[w.app+".pages"] != 1 {
+			t.Errorf("%s: erased %v", kind, got)
+		}
+	}
+}
+
+// TestReferencesThatTakeTheKey would lose rows for good: where a reference of several
+// columns becomes null, InnoDB turns all of them to null, the tenant's key among them.
+func TestReferencesThatTakeTheKey(t *testing.T) {
+	t.Parallel()
+	for _, first := range []string{"staff", "stores"} {
+		t.Run(first+" first", func(t *testing.T) {
+			t.Parallel()
+			w := openWorld(t)
+			d := w.opened(t, nil)
+			w.use(t, `create table staff (tenant varchar(40) not null, id int, primary key (tenant, id));
+create table stores (id int primary key, tenant varchar(40), manager int, city varchar(40), foreign key (tenant, manager) references staff (tenant, id) on delete set null on update cascade)`)
+			r := w.pool("one", "acme", map[string]string{"staff": "people", "stores": "places", "notes": "people", "orders": "people"})
+			r.Classes = []string{"people", "places"}
+			made(t, d, r)
+			w.use(t, "insert into staff values ('acme', 1), ('birch', 1); insert into stores values (1, 'acme', 1, 'Köln'), (2, 'birch', 1, 'Bonn')")
+			order := []string{"people", "places"}
+			if first == "stores" {
+				order = []string{"places", "people"}
+			}
+			got := blocks(t, d, connector.Survey{Ref: r, Order: order})
+			for _, class := range order {
+				for range 10 {
+					e, err := d.Erase(t.Context(), r, connector.Batch{Run: "run-" + class, Class: class, Limit: 10})
+					if err != nil && tenure.CodeOf(err) != tenure.Blocked {
+						t.Fatalf("%s: %v", class, err)
+					}
+					if err != nil || e.Done {
+						break
+					}
+				}
+			}
+			lost := w.number(t, "select count(*) from "+quote(w.app, "stores")+" where tenant is null")
+			left := w.number(t, "select count(*) from "+quote(w.app, "stores")+" where city = 'Köln'")
+			if lost > 0 || left > 0 && len(got) == 0 {
+				t.Errorf("%d rows have lost their key, %d are left; the map blocks by %q", lost, left, got)
+			}
+			if n := w.number(t, "select count(*) from "+quote(w.app, "stores")+" where tenant = 'birch' and manager = 1"); n != 1 {
+				t.Error("the neighbour's row isn't as it was")
+			}
+		})
+	}
+}
+
+// TestDeadlocks gives a deadlock with an application back as an error that a retry helps,
+// or lets the application lose; either way both get through.
+func TestDeadlocks(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, nil)
+	r := made(t, d, w.pool("one", "acme", w.covered()))
+	w.use(t, "insert into notes (tenant) select if(seq % 2, 'acme', 'birch') from seq_1_to_400; insert into orders (tenant, note) select if(id % 2, 'acme', 'birch'), id from notes")
+	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil { // in the other order than an erasure
+			_, _ = w.db.ExecContext(ctx, "start transaction; update "+quote(w.app, "notes")+" set tenant = tenant where id between 1 and 400; update "+quote(w.app, "orders")+" set note = note where id > 0; commit")
+		}
+	}()
+	cursor := ""
+	for ctx.Err() == nil {
+		e, err := d.Erase(t.Context(), r, connector.Batch{Run: "run", Class: "data", Limit: 40, Cursor: cursor})
+		if err != nil && (tenure.CodeOf(err) != tenure.Unavailable || !tenure.CanRetry(err)) {
+			t.Fatalf("%v (%s)", err, tenure.CodeOf(err))
+		}
+		if err == nil {
+			if cursor = e.Cursor; e.Done {
+				break
+			}
+		}
+	}
+	stop()
+	<-done
+	if n := w.number(t, "select count(*) from "+quote(w.app, "notes")); n != 200 {
+		t.Errorf("%d rows are left of 200", n)
 	}
 }
