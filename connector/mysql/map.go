@@ -165,7 +165,7 @@ func (d *Driver) alikes(ctx context.Context, s *session, e *estate, r connector.
 			shown = "hex(" + value + ")"
 		}
 		equal := "false"
-		if sortOf(typeOf(t.Table, column)) == textual && !strings.Contains(column, "->>") {
+		if sortOf(typeOf(t.Table, column)) == textual && !strings.Contains(column, "->") {
 			equal = "max(" + value + " = " + literalIn(e.a.Key, typeOf(t.Table, column)) + ")"
 		}
 		var text string

@@ -120,6 +120,8 @@ func (m *Map) Counted(class string) string {
 			what := "rows"
 			if p.Kind == connector.PlaceObjects {
 				what = "large objects"
+			} else if p.Kind == connector.PlaceFiles {
+				what = "objects"
 			}
 			out = append(out, fmt.Sprintf("%d %s in %s", p.Rows, what, p.Name))
 		}
