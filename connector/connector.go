@@ -298,6 +298,10 @@ type Erased struct {
 
 	Cursor string
 	Done   bool
+
+	// Pause is how long the next batch is to wait, so that others get on: the system is at
+	// work for them. Who waits less does no harm but to them.
+	Pause time.Duration
 }
 
 // Eraser erases a resource's data by class, in bounded batches, resumable. A batch
@@ -359,6 +363,7 @@ type PlaceKind string
 
 const (
 	PlaceTable     PlaceKind = "table"     // rows: of a table with its partitions and heirs, a prefix of files, …
+	PlaceFiles     PlaceKind = "files"     // files, or an object store's versions, delete markers and uploads
 	PlaceDerived   PlaceKind = "derived"   // a materialized view, a full-text index: made from tables
 	PlaceObjects   PlaceKind = "objects"   // large objects that rows name
 	PlaceCode      PlaceKind = "code"      // a trigger or a rule that writes elsewhere, or keeps rows from going
@@ -392,7 +397,7 @@ type Place struct {
 
 // IsData says whether the place holds rows or objects of the tenant's own.
 func (p Place) IsData() bool {
-	return p.Kind == "" || p.Kind == PlaceTable || p.Kind == PlaceDerived || p.Kind == PlaceObjects || p.Kind == PlaceForeign
+	return p.Kind == "" || p.Kind == PlaceTable || p.Kind == PlaceFiles || p.Kind == PlaceDerived || p.Kind == PlaceObjects || p.Kind == PlaceForeign
 }
 
 // Expirer removes the copies that are due at now and says which remain.

@@ -131,7 +131,7 @@ func (e *estate) tableOf(name string) (relational.TableName, bool) {
 
 // places are those of tables and references.
 func (e *estate) places(ctx context.Context, s *session, m relational.Marks, v connector.Survey, counted bool) ([]connector.Place, error) {
-	all, err := e.Places(ctx, s, v.Order, v.Changes, counted)
+	all, err := e.Places(ctx, s, v.Order, relational.ChangesOf(v), counted)
 	if err != nil || e.whole {
 		return all, err
 	}
@@ -165,7 +165,7 @@ func (d *Driver) alikes(ctx context.Context, s *session, e *estate, r connector.
 			shown = "hex(" + value + ")"
 		}
 		equal := "false"
-		if sortOf(typeOf(t.Table, column)) == textual && !strings.Contains(column, "->>") {
+		if sortOf(typeOf(t.Table, column)) == textual && !strings.Contains(column, "->") {
 			equal = "max(" + value + " = " + literalIn(e.a.Key, typeOf(t.Table, column)) + ")"
 		}
 		var text string

@@ -34,6 +34,7 @@ type Erasure struct {
 	read   bool                // the chain was read
 	nulls  map[TableName]int64 // rows that the last batch changed: whose references it set to null, itself or by a constraint
 	adds   map[TableName]int64 // rows that it added: sums
+	pace   *int                // where the piece is kept for the next erasure
 	wary   bool                // what refers to rows is looked at before they go, in every table
 }
 
@@ -51,6 +52,15 @@ func (h *Holding) Erasure(class string) (*Erasure, error) {
 // stands in the way, and whose it is, is then said by a wary one.
 func (e *Erasure) Wary() *Erasure {
 	return &Erasure{Holding: e.Holding, Class: e.Class, Disposition: e.Disposition, Name: e.Name, steps: e.steps, piece: 250, wary: true}
+}
+
+// Pace has the erasure begin with as many rows at once as an earlier one, of the same run,
+// left there, and leave there how many go well now. Zero is none yet.
+func (e *Erasure) Pace(piece *int) {
+	if *piece > 0 {
+		e.piece = *piece
+	}
+	e.pace = piece
 }
 
 // Same says whether another look at the catalog found the same tables, reached
@@ -200,6 +210,9 @@ func (w *batch) step(ctx context.Context, s EraseStep) (through bool, err error)
 			w.piece = min(2*w.piece, 5000)
 		case d > time.Second:
 			w.piece = max(w.piece/2, 10)
+		}
+		if w.pace != nil {
+			*w.pace = w.piece
 		}
 	}
 	return through, err

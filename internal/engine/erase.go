@@ -188,6 +188,7 @@ func (e *Engine) batches(ctx context.Context, t *Task, sys *connector.System, pr
 		if err := t.between(ctx, p.text()); err != nil {
 			return err
 		}
+		t.leave(ctx, b.Pause)
 		if err := t.vouched(ctx); err != nil {
 			return err
 		}
@@ -206,6 +207,21 @@ func (t *Task) disposition() tenure.Disposition {
 		return tenure.Disposition(t.Step.To)
 	}
 	return ""
+}
+
+// leave gives the system to others for a while, and less than would cost the lease. A
+// person's word and the end of the engine end it.
+func (t *Task) leave(ctx context.Context, d time.Duration) {
+	if d = min(d, t.engine.lease()/3); d <= 0 {
+		return
+	}
+	wait := time.NewTimer(d)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-t.stop.Done():
+	case <-ctx.Done():
+	}
 }
 
 // stopped is the result of batches that didn't reach the end.

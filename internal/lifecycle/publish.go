@@ -69,7 +69,13 @@ func (s *Service) unfit(ctx context.Context, c *blueprint.Compiled) (says, open 
 				continue
 			}
 			ask := connector.Survey{Ref: connector.Ref{Environment: env.Name, Type: r.Type, Name: r.Name, Attributes: r.Attributes, Classes: r.Data}, Search: searchPlanned, Beside: hygiene.Beside(all, row)}
-			v.Map, _, err = sys.DataMap(ctx, ask)
+			for _, ask.Changes = range c.Changes(tenure.Environment{Name: env.Name}) {
+				var m connector.Map
+				if m, _, err = sys.DataMap(ctx, ask); err != nil {
+					break
+				}
+				v.Map.Places, v.Map.Partial, v.Map.Sighting = union(v.Map.Places, m.Places), m.Partial, m.Sighting
+			}
 			switch code := tenure.CodeOf(err); {
 			case code == tenure.Invalid && asked[r.Key] != "":
 				said("%s depends on the parameter %s, and is compared when a tenant comes: %v", v.Path(), asked[r.Key], err)
@@ -98,4 +104,14 @@ func (s *Service) unfit(ctx context.Context, c *blueprint.Compiled) (says, open 
 	slices.Sort(open)
 	slices.Sort(says)
 	return slices.Compact(says), slices.Compact(open), nil
+}
+
+// union adds to places those that say something else.
+func union(all, more []connector.Place) []connector.Place {
+	for _, p := range more {
+		if !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	return all
 }

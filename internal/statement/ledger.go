@@ -129,7 +129,7 @@ func amount(counts map[string]int64) (a evidence.Amount) {
 		switch {
 		case k == "bytes":
 			a.Bytes += n
-		case k == "objects" || k == "files":
+		case k == "objects" || k == "files" || strings.HasPrefix(k, "objects ("):
 			a.Objects += n
 		case strings.HasPrefix(k, "large objects"):
 			a.LargeObjects += n
@@ -189,7 +189,7 @@ func held(r receipt, class string) (a evidence.Amount) {
 			a.Bytes -= p.Bytes
 		case p.Kind == connector.PlaceObjects:
 			a.LargeObjects += p.Rows
-		case !rows && (objects || files):
+		case p.Kind == connector.PlaceFiles || !rows && (objects || files):
 			a.Objects += p.Rows
 		default:
 			a.Rows += p.Rows
