@@ -268,6 +268,14 @@ type Batch struct {
 	For    time.Duration // roughly how long the piece may take; 0 is no bound
 	Cursor string        // where the last batch ended, "" at first
 
+	// Disposition is what the erasure does with the rows, "" to delete them: Anonymise,
+	// Pseudonymise and Aggregate are asked of types alone that declare them. Counts are
+	// then of rows that were changed.
+	Disposition tenure.Disposition
+	// Name makes the pseudonym of a value under a key of the blueprint's, by its name: as
+	// bytes, the same for the same value. A reversible one can be turned back with the key.
+	Name func(key, value string, reversible bool) ([]byte, error)
+
 	// Gone says that the resource was deleted and its owner mark with it. What stands
 	// at its places in stores that others share is taken all the same, unless another
 	// owner's mark stands there.
@@ -338,6 +346,9 @@ type Survey struct {
 	// Gone says that the resource was erased and its owner mark with it: what
 	// stands at its places all the same is counted, whoever put it there.
 	Gone bool
+
+	// Changes is what becomes of the classes whose rows aren't simply deleted.
+	Changes map[string]tenure.Disposition
 }
 
 // Map is what a survey found.
@@ -362,6 +373,7 @@ const (
 	PlaceOrder     PlaceKind = "order"     // the erasure can't go in this order
 	PlaceLock      PlaceKind = "lock"      // somebody's session or transaction keeps tables from being read or emptied
 	PlaceKey       PlaceKind = "key"       // a key that is null, or that means the same and compares unequal
+	PlaceChange    PlaceKind = "change"    // what rows are to become can't be
 	PlaceShared    PlaceKind = "shared"    // rows that have to do with the tenant and stay, as they belong to others too or to nobody
 )
 

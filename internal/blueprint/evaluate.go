@@ -34,6 +34,8 @@ type Desired struct {
 	Params       map[string]any      `json:"params"`   // with defaults
 	Features     map[string]bool     `json:"features"` // every declared one
 	Notices      []tenure.NoticeSpec `json:"notices,omitempty"`
+	Jurisdiction string              `json:"jurisdiction,omitempty"`
+	Contract     string              `json:"contract,omitempty"`
 }
 
 // Environment is one environment of a tenant. Its resources stand in the order
@@ -114,6 +116,8 @@ func (c *Compiled) Evaluate(in Input) (*Desired, error) {
 		out.Environments = append(out.Environments, e.environment(env, shared))
 	}
 	out.Notices = e.notices(shared)
+	out.Jurisdiction = e.told("jurisdiction", e.Blueprint.Jurisdiction, shared)
+	out.Contract = e.told("contract", e.Blueprint.Contract, shared)
 	if err := e.found.err(); err != nil && !in.Leaving {
 		return nil, err
 	}
@@ -334,6 +338,23 @@ func (e *evaluation) outputs(env tenure.Environment, vars, made map[string]any) 
 		out[name] = v
 	}
 	return out
+}
+
+// told works out a text that says something of the whole tenant; "" stays "".
+func (e *evaluation) told(field, source string, vars map[string]any) string {
+	if source == "" {
+		return ""
+	}
+	v, err := e.texts[inTenant][source].run(vars)
+	if err != nil {
+		e.refuse(path{field}, "%s", cause(err))
+		return ""
+	}
+	s, err := connector.InText(v)
+	if err != nil {
+		e.refuse(path{field}, "%s", err)
+	}
+	return s
 }
 
 func (e *evaluation) notices(vars map[string]any) []tenure.NoticeSpec {

@@ -165,9 +165,13 @@ func (e *Engine) batches(ctx context.Context, t *Task, sys *connector.System, pr
 	if rows <= 0 || rows > maxBatch {
 		rows = maxBatch
 	}
+	var names func(key, value string, reversible bool) ([]byte, error)
+	if d := t.disposition(); d == tenure.Pseudonymise && e.Pseudonyms != nil {
+		names = e.Pseudonyms(ctx, t.Plan.Tenant)
+	}
 	for {
 		batch, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.timeout())
-		b, err := sys.Erase(batch, Ref(t.Plan.Tenant, pr), connector.Batch{Run: t.run(p, class), Class: class, Limit: rows, For: batchTime, Cursor: o.Cursor, Gone: row.State == tenure.ResourceGone})
+		b, err := sys.Erase(batch, Ref(t.Plan.Tenant, pr), connector.Batch{Run: t.run(p, class), Class: class, Limit: rows, For: batchTime, Cursor: o.Cursor, Gone: row.State == tenure.ResourceGone, Disposition: t.disposition(), Name: names})
 		cancel()
 		if err != nil {
 			// An answer that was lost may have been a batch that was done.
@@ -209,6 +213,17 @@ func (t *Task) leave(ctx context.Context, d time.Duration) {
 	}
 }
 
+// disposition is what a step makes of rows; "" is that they go.
+func (t *Task) disposition() tenure.Disposition {
+	switch t.Step.Action {
+	case tenure.ActPseudonymise:
+		return tenure.Pseudonymise
+	case tenure.ActErase:
+		return tenure.Disposition(t.Step.To)
+	}
+	return ""
+}
+
 // stopped is the result of batches that didn't reach the end.
 func stopped(err error, p *Erasure) Result {
 	if errors.Is(err, errYield) {
@@ -239,6 +254,18 @@ func erase(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 	}
 }
 
+// changes is what becomes of the classes of a resource at a step that is about one of
+// them, or about all.
+func (t *Task) changes(pr *tenure.PlannedResource) map[string]tenure.Disposition {
+	out := map[string]tenure.Disposition{}
+	for _, class := range pr.Classes {
+		if d := t.Plan.Disposes(class, pr.Environment); d.Changes() && (t.Step.Class == "" || t.Step.Class == class) && t.Step.To != tenure.AtEnd && (d != tenure.Pseudonymise || t.Step.Action != tenure.ActErase) {
+			out[class] = d
+		}
+	}
+	return out
+}
+
 // unchanged looks at the store once more before the first batch of a class. What
 // stands in the way by now came after the count that was confirmed.
 func (t *Task) unchanged(ctx context.Context, sys *connector.System, pr *tenure.PlannedResource) error {
@@ -254,8 +281,12 @@ func (t *Task) unchanged(ctx context.Context, sys *connector.System, pr *tenure.
 	if err != nil {
 		return err
 	}
+	at := []string{class}
+	if t.disposition() == tenure.Pseudonymise {
+		at = nil // its rows stay where they are
+	}
 	m, _, err := sys.DataMap(ctx, connector.Survey{
-		Ref: Ref(t.Plan.Tenant, pr), Order: slices.Concat(order, []string{class}, before), Gone: row.State == tenure.ResourceGone, Beside: beside(t.Plan, pr),
+		Ref: Ref(t.Plan.Tenant, pr), Order: slices.Concat(order, at, before), Gone: row.State == tenure.ResourceGone, Beside: beside(t.Plan, pr), Changes: t.changes(pr),
 	})
 	if err != nil {
 		return err
@@ -335,7 +366,7 @@ func drain(ctx context.Context, t *Task, sys *connector.System, pr *tenure.Plann
 	}
 	classes := []string{t.Step.Class}
 	switch t.Step.Action {
-	case tenure.ActErase:
+	case tenure.ActErase, tenure.ActPseudonymise:
 	case tenure.ActDelete:
 		if classes = t.along(sys, pr); len(classes) == 0 {
 			classes = slices.Sorted(maps.Keys(p.Parts))

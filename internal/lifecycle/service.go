@@ -131,6 +131,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		DB: o.DB, Owner: o.Owner, Now: o.Now,
 		System:     func(name string) (*connector.System, error) { return s.system(context.WithoutCancel(ctx), name) },
 		Credential: s.credential,
+		Pseudonyms: s.pseudonyms,
 		ExportTo:   s.exportTo,
 		Amend:      s.amended,
 		Declared:   s.look.Declared,

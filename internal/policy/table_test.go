@@ -28,6 +28,7 @@ type floor struct {
 var sideways = []edge{
 	{from: "audit", to: ".", why: "an entry names tenants and operations by the root's typed ids"},
 	{from: "connector/relational", to: "connector", why: "it is what SQL drivers share of their contract"},
+	{from: "connector/relational", to: "connector/transform", why: "what becomes of a column's values is the same in files"},
 	{from: "connector/connectortest", to: "connector", why: "it judges drivers by their contract"},
 	{from: "connector/*", to: "connector", why: "a driver implements the contract"},
 	{from: "connector/*", to: "connector/relational", why: "SQL drivers share graph, order and batches; who may is in sights"},
@@ -69,7 +70,7 @@ var sights = []sight{
 	{who: "audit", sees: []string{"."}, modules: []string{"golang.org/x/mod"}, why: "a verifier with almost no dependencies can be read whole by who must trust it"},
 	{who: "evidence", sees: []string{".", "audit"}, modules: []string{"github.com/secure-systems-lab/go-securesystemslib"}, why: "a certificate is verified without server and store"},
 	{who: "connector", sees: []string{"."}, modules: []string{}, why: "the contract drags nothing into a connector"},
-	{who: "connector/relational", sees: []string{".", "connector"}, modules: []string{"golang.org/x/text"}, why: "it speaks through the driver that its user opened"},
+	{who: "connector/relational", sees: []string{".", "connector", "connector/transform"}, modules: []string{"golang.org/x/text"}, why: "it speaks through the driver that its user opened"},
 	{who: "connector/sqltext", sees: []string{".", "connector"}, modules: []string{}, why: "it is the lexer of texts, and reaches nothing"},
 	{who: "connector/connectortest", sees: []string{".", "connector"}, why: "the suite knows no driver"},
 	{who: "internal/schematest", sees: []string{".", "connector"}, why: "the model knows no driver"},
