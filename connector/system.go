@@ -318,6 +318,10 @@ func (s *System) Can(capability string) bool {
 		return is[Mapper](s)
 	case "tally":
 		return is[Tallier](s)
+	case "catalogue":
+		return is[Cataloguer](s)
+	case "sample":
+		return is[Sampler](s)
 	case "expire":
 		return is[Expirer](s)
 	case "probe":

@@ -90,6 +90,7 @@ func Changes(t *testing.T, c Changed) {
 	t.Run("pseudonymise", c.pseudonymise)
 	t.Run("aggregate", c.aggregate)
 	t.Run("groups", c.groups)
+	t.Run("suppressed", c.suppressed)
 	t.Run("refused", c.refused)
 }
 
@@ -133,7 +134,7 @@ func named(key, value string, reversible bool) ([]byte, error) {
 func (c Changed) places(t *testing.T, r connector.Ref, changes map[string]tenure.Disposition) (blocking []string) {
 	t.Helper()
 	d := c.Open(t)
-	m, err := d.(connector.Mapper).DataMap(context.Background(), connector.Survey{Ref: r, Order: []string{"contacts", "trade"}, Changes: changes})
+	m, err := d.(connector.Mapper).DataMap(context.Background(), connector.Survey{Ref: r, Order: []string{"contacts", "trade"}, Changes: changes, Prove: r.Resource != ""})
 	if err != nil {
 		t.Fatalf("map: %v", err)
 	}
@@ -316,6 +317,28 @@ func (c Changed) groups(t *testing.T) {
 	}
 	if now := c.everything(t); now != before {
 		t.Errorf("something changed:\n%s\n%s", before, now)
+	}
+	c.leave(t, r)
+}
+
+// suppressed: where the blueprint says so, small groups lose what tells them apart.
+func (c Changed) suppressed(t *testing.T) {
+	c.make(t)
+	a := changedAttributes()
+	people := maps.Clone(changedPeople)
+	people["short"] = "suppress"
+	a["transforms"] = attributes{"people": people, "visits": changedVisits}
+	r := c.ensured(t, a)
+	c.Exec(t, "update people set born = '1950-01-01' where id = 3")
+	if stand := c.places(t, r, map[string]tenure.Disposition{"contacts": tenure.Anonymise}); len(stand) > 0 {
+		t.Fatalf("the map blocks: %q", stand)
+	}
+	c.run(t, r, "contacts", tenure.Anonymise, 5)
+	if n := len(c.Rows(t, "select 1 from people where id = 3 and born is null and postcode is null and tenant_key is null")); n != 1 {
+		t.Errorf("the group of one is %q", c.Rows(t, "select * from people where id = 3"))
+	}
+	if n := len(c.Rows(t, "select 1 from people where id < 100 and born is not null and tenant_key is null")); n != 11 {
+		t.Errorf("%d others are anonymised, want 11", n)
 	}
 	c.leave(t, r)
 }

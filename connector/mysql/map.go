@@ -131,7 +131,7 @@ func (e *estate) tableOf(name string) (relational.TableName, bool) {
 
 // places are those of tables and references.
 func (e *estate) places(ctx context.Context, s *session, m relational.Marks, v connector.Survey, counted bool) ([]connector.Place, error) {
-	all, err := e.Places(ctx, s, v.Order, v.Changes, counted)
+	all, err := e.Places(ctx, s, v.Order, relational.ChangesOf(v), counted)
 	if err != nil || e.whole {
 		return all, err
 	}

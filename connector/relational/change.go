@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/transform"
 )
 
@@ -16,6 +17,7 @@ type Transform struct {
 	Identifying []string                  `json:"identifying"` // columns that together may tell of whom a row is
 	AtLeast     int64                     `json:"atLeast"`     // so many rows, or persons, have the same in these; the k of k-anonymity (Sweeney, 2002)
 	Of          string                    `json:"of"`          // the column that says of whom a row is, where a person has several
+	Short       string                    `json:"short"`       // what becomes of smaller groups: "" refuses them, suppress empties their identifying columns
 }
 
 // Aggregate is what a blueprint says of a table of sums: which rows it adds up before
@@ -28,6 +30,9 @@ type Aggregate struct {
 	AtLeast int64             `json:"atLeast"` // so many rows, or persons, make a group at least
 	Of      string            `json:"of"`      // the column that says of whom a row is
 }
+
+// suppress is the word for emptying the identifying columns of groups that are too small.
+const suppress = "suppress"
 
 // By is a column of what is added up, with what is made of it.
 type By struct {
@@ -53,6 +58,8 @@ func (c Coverage) checkChanges() error {
 			return invalid(where, "no column is named")
 		case t.AtLeast < 0 || t.AtLeast == 1:
 			return invalid(where, "atLeast is %d, and a group of one tells of one", t.AtLeast)
+		case t.Short != "" && t.Short != suppress:
+			return invalid(where, "short is %q, not suppress", t.Short)
 		case len(t.Identifying) > 0 && t.AtLeast == 0, len(t.Identifying) == 0 && (t.AtLeast > 0 || t.Of != ""):
 			return invalid(where, "identifying and atLeast belong together")
 		case permutes && len(t.Identifying) == 0:
@@ -194,12 +201,17 @@ func fieldOf(c Column) transform.Field {
 // Dispositions are those that a share of tables can carry out beside deletion.
 var Dispositions = []tenure.Disposition{tenure.Aggregate, tenure.Anonymise, tenure.Pseudonymise}
 
-// Changes is what a blueprint has become of some classes, other than that their rows go.
-type Changes map[string]tenure.Disposition
+// Changes is what a survey asks of rows that don't simply go.
+type Changes struct {
+	Of     map[string]tenure.Disposition // by class; what isn't here goes
+	Groups bool                          // whether groups are counted, which reads every row
+}
 
-// of is what becomes of a table's rows.
+// ChangesOf are those of a survey.
+func ChangesOf(v connector.Survey) Changes { return Changes{v.Changes, v.Prove} }
+
 func (c Changes) of(class string) tenure.Disposition {
-	if d, ok := c[class]; ok {
+	if d, ok := c.Of[class]; ok {
 		return d
 	}
 	return tenure.Purge

@@ -31,7 +31,7 @@ func (h *Holding) changing(ctx context.Context, q Querier, c Changes, counted bo
 			out = append(out, p)
 		}
 	}
-	if !counted || len(out) > 0 {
+	if !counted || !c.Groups || len(out) > 0 {
 		return out, nil
 	}
 	groups, err := h.groups(ctx, q, c)
@@ -128,6 +128,13 @@ func (h *Holding) checkTransform(t Reached, d tenure.Disposition, asks Constrain
 	}
 	for _, c := range t.Table.Columns {
 		h.checkColumn(t, d, given, c, asks, refuse)
+	}
+	for _, name := range slices.Concat(given.Identifying, given.permuted()) {
+		if c, ok := t.Table.Column(name); ok && given.Short == suppress {
+			if err := (transform.Rule{Word: transform.Clear}).Fits(fieldOf(c)); err != nil {
+				refuse(name+" can't be emptied where a group is too small: "+err.Error(), "leave short out, or let "+name+" be null")
+			}
+		}
 	}
 	h.checkFound(t, d, refuse)
 	if t.Table.Alien {

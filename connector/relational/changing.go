@@ -3,6 +3,8 @@ package relational
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"hash/fnv"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,12 +59,17 @@ func (h *Holding) late(t Reached) int {
 // changing takes one batch of an anonymisation or a pseudonymisation.
 func (w *batch) changing(ctx context.Context, b connector.Batch) error {
 	h := w.Holding
-	if b.Cursor == "" {
+	all := h.sequence(w.Class)
+	if b.Cursor != w.cursor(all) { // at first, and where the tables aren't any more what they were
 		if err := h.stand(ctx, w.q, w.Class, w.Disposition); err != nil {
 			return err
 		}
+		for _, t := range all {
+			if err := w.suppress(ctx, t); err != nil {
+				return err
+			}
+		}
 	}
-	all := h.sequence(w.Class)
 	for w.left > 0 && !w.late() {
 		took := false
 		for _, t := range all {
@@ -81,8 +88,90 @@ func (w *batch) changing(ctx context.Context, b connector.Batch) error {
 			return nil
 		}
 	}
-	w.erased.Cursor = "changing"
+	w.erased.Cursor = w.cursor(all)
 	return nil
+}
+
+// cursor names the tables and columns that a change was looked into with.
+func (w *batch) cursor(all []Reached) string {
+	f := fnv.New64a()
+	for _, t := range all {
+		fmt.Fprintf(f, "%q", t.Table.TableName)
+		for _, c := range t.Table.Columns {
+			fmt.Fprintf(f, "%q%q%t", c.Name, c.Type, c.Required)
+		}
+	}
+	return "changing." + strconv.FormatUint(f.Sum64(), 36)
+}
+
+// suppress empties the identifying columns of rows whose groups are too small
+// (P. Samarati and L. Sweeney, "Protecting privacy when disclosing information", 1998),
+// before any row of the table leaves its group.
+func (w *batch) suppress(ctx context.Context, t Reached) error {
+	h := w.Holding
+	given := h.changes.transforms[t.Table.TableName]
+	if given.Short != suppress || w.Disposition != tenure.Anonymise {
+		return nil
+	}
+	groups, err := h.grouped(ctx, w.q, t, given, w.Disposition)
+	if err != nil || groups.Short(given.AtLeast) == "" {
+		return err
+	}
+	rows, err := w.stored(ctx, t, h.due(t, w.Disposition), 0)
+	if err != nil {
+		return err
+	}
+	var short []Assigned
+	for _, r := range rows {
+		values, err := h.identifying(t, given, r.values)
+		if err != nil {
+			return err
+		}
+		if groups.Size(values) >= given.AtLeast {
+			continue
+		}
+		empty := make([]any, len(given.Identifying))
+		for i, name := range given.Identifying {
+			c, _ := t.Table.Column(name)
+			empty[i] = transform.Rule{Word: transform.Clear}.Emptied(fieldOf(c))
+		}
+		short = append(short, Assigned{r.address, empty})
+	}
+	for part := range slices.Chunk(short, changedAtOnce) {
+		sql, args := h.Dialect.Assign(t.Table, alias, given.Identifying, part)
+		n, err := w.q.Exec(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		w.nulls[t.Table.TableName] += max(n, int64(len(part)))
+	}
+	return nil
+}
+
+// identifying are the values of the columns that make a group, as they become.
+func (h *Holding) identifying(t Reached, given Transform, row map[string]any) ([]any, error) {
+	values := make([]any, len(given.Identifying))
+	for i, name := range given.Identifying {
+		c, _ := t.Table.Column(name)
+		v, err := given.Columns[name].Apply(row[name], fieldOf(c), nil)
+		if err != nil {
+			return nil, err
+		}
+		values[i] = v
+	}
+	return values, nil
+}
+
+// grouped counts the rows of a table that are yet to be changed, by their groups.
+func (h *Holding) grouped(ctx context.Context, q Querier, t Reached, given Transform, d tenure.Disposition) (*transform.Groups, error) {
+	groups := transform.NewGroups(given.Identifying)
+	return groups, h.each(ctx, q, t, d, func(row map[string]any) error {
+		values, err := h.identifying(t, given, row)
+		if err != nil {
+			return err
+		}
+		return groups.Add(values, person(given.Of, row))
+	})
 }
 
 // changedAtOnce is how many rows one statement changes.
@@ -90,7 +179,7 @@ const changedAtOnce = 500
 
 // stand is Blocked by what the data map would show as standing against the change.
 func (h *Holding) stand(ctx context.Context, q Querier, class string, d tenure.Disposition) error {
-	places, err := h.changing(ctx, q, Changes{class: d}, true)
+	places, err := h.changing(ctx, q, Changes{map[string]tenure.Disposition{class: d}, true}, true)
 	if err != nil {
 		return err
 	}
@@ -379,6 +468,14 @@ func shuffled(t Reached, given Transform, rows []stored, results []map[string]an
 			group = group[:n]
 		}
 		places := transform.Shuffle(len(group))
+		if places == nil && given.Short == suppress {
+			for _, c := range permuted {
+				col, _ := t.Table.Column(c)
+				results[group[0]][c] = transform.Rule{Word: transform.Clear}.Emptied(fieldOf(col))
+			}
+			outRows, outResults = append(outRows, rows[group[0]]), append(outResults, results[group[0]])
+			continue
+		}
 		if places == nil {
 			return nil, nil, tenure.Errorf(tenure.Blocked, "a row of %s is alone in its group, so that its values can't go to another", t.Table).
 				WithHint("generalise %s further", strings.Join(given.Identifying, ", "))

@@ -326,7 +326,7 @@ func ChangesSchema() string {
 "constant":{},"prefix":{"type":"integer","minimum":1},"bucket":{"type":"number","exclusiveMinimum":0},"year":{"const":true},"month":{"const":true},"network":{"const":true},"else":{},
 "pseudonym":` + text + `,"reversible":{"type":"boolean"},"suffix":` + text + `,"members":{"type":"object","minProperties":1},"each":{}}}}`
 	return `"transforms":{"type":"object","additionalProperties":{"type":"object","additionalProperties":false,"required":["columns"],"properties":{
-"columns":{"type":"object","minProperties":1,"additionalProperties":` + rule + `},"identifying":{"type":"array","items":` + text + `},"atLeast":{"type":"integer"},"of":` + text + `}},
+"columns":{"type":"object","minProperties":1,"additionalProperties":` + rule + `},"identifying":{"type":"array","items":` + text + `},"atLeast":{"type":"integer"},"of":` + text + `,"short":{"enum":["suppress"]}}},
 "description":"by table, for classes that are anonymised or pseudonymised: what becomes of each column (keep, clear, constant, year, month, network, prefix, bucket, permute, pseudonym, members, each), and which columns together must be the same for at least so many rows"},
 "aggregates":{"type":"object","additionalProperties":{"type":"object","additionalProperties":false,"required":["from","by","atLeast"],"properties":{
 "from":` + text + `,"by":{"type":"object","minProperties":1,"additionalProperties":{"type":"object","additionalProperties":false,"required":["column","as"],"properties":{"column":` + text + `,"as":` + rule + `}}},

@@ -192,25 +192,13 @@ func (h *Holding) groups(ctx context.Context, q Querier, c Changes) (out []conne
 					short("groups of "+a.into.String()+" by "+strings.Join(slices.Sorted(maps.Keys(a.By)), ", ")+" would have fewer than "+strconv.Itoa(int(a.AtLeast)), names, "group more coarsely in aggregates."+a.name+".by")
 				}
 			}
-		case len(given.Identifying) > 0:
-			groups := transform.NewGroups(given.Identifying)
-			err := h.each(ctx, q, t, d, func(row map[string]any) error {
-				values := make([]any, len(given.Identifying))
-				for i, name := range given.Identifying {
-					col, _ := t.Table.Column(name)
-					v, err := given.Columns[name].Apply(row[name], fieldOf(col), nil)
-					if err != nil {
-						return err
-					}
-					values[i] = v
-				}
-				return groups.Add(values, person(given.Of, row))
-			})
+		case len(given.Identifying) > 0 && given.Short != suppress:
+			groups, err := h.grouped(ctx, q, t, given, d)
 			if err != nil {
 				return nil, err
 			}
 			if names := groups.Short(given.AtLeast); names != "" {
-				short("groups of "+n.String()+" by "+strings.Join(given.Identifying, ", ")+" have fewer than "+strconv.Itoa(int(given.AtLeast)), names, "generalise these columns further in transforms."+h.name(n))
+				short("groups of "+n.String()+" by "+strings.Join(given.Identifying, ", ")+" have fewer than "+strconv.Itoa(int(given.AtLeast)), names, "generalise these columns further in transforms."+h.name(n)+", or say short: suppress")
 			}
 		}
 	}

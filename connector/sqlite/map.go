@@ -81,7 +81,7 @@ func (d *Driver) places(ctx context.Context, s *session, e *estate, v connector.
 // some without a mark.
 func (e *estate) held(ctx context.Context, s *session, v connector.Survey, counted bool) ([]connector.Place, error) {
 	e.ByRow = !e.unattended()
-	all, err := e.Places(ctx, s, v.Order, v.Changes, counted)
+	all, err := e.Places(ctx, s, v.Order, relational.ChangesOf(v), counted)
 	if err != nil || e.whole {
 		return all, err
 	}

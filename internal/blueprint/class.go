@@ -103,6 +103,28 @@ func (k *checker) checkRules(p path, class tenure.DataClass) {
 	}
 }
 
+// Changes are the dispositions that change rows which the classes may have in an
+// environment, as maps by class: one for each that some class may have beside another.
+func (c *Compiled) Changes(environment tenure.Environment) (out []map[string]tenure.Disposition) {
+	for _, class := range c.Blueprint.DataClasses {
+		n := 0
+		for _, d := range dispositions(class, []tenure.Environment{environment}) {
+			if !d.Changes() {
+				continue
+			}
+			if n == len(out) {
+				out = append(out, map[string]tenure.Disposition{})
+			}
+			out[n][class.Name] = d
+			n++
+		}
+	}
+	if out == nil {
+		out = append(out, nil)
+	}
+	return out
+}
+
 // dispositions are those that a class may have in some of the environments.
 func dispositions(class tenure.DataClass, environments []tenure.Environment) []tenure.Disposition {
 	out := []tenure.Disposition{class.Disposition}

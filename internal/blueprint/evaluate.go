@@ -106,12 +106,7 @@ func (c *Compiled) Evaluate(in Input) (*Desired, error) {
 	}
 	e := &evaluation{Compiled: c, in: in, taken: map[[3]string]string{}}
 	out := &Desired{Params: params, Features: features}
-	shared := map[string]any{
-		"tenant":       map[string]any{"id": string(in.Tenant), "name": in.Name, "tier": in.Tier, "organization": in.Organization},
-		"installation": map[string]any{"id": string(in.Installation)},
-		"params":       params,
-		"features":     anyMap(features),
-	}
+	shared := in.shared(params, features)
 	for _, env := range c.Blueprint.Environments {
 		out.Environments = append(out.Environments, e.environment(env, shared))
 	}
@@ -122,6 +117,16 @@ func (c *Compiled) Evaluate(in Input) (*Desired, error) {
 		return nil, err
 	}
 	return out, nil
+}
+
+// shared is what every expression may read.
+func (in Input) shared(params map[string]any, features map[string]bool) map[string]any {
+	return map[string]any{
+		"tenant":       map[string]any{"id": string(in.Tenant), "name": in.Name, "tier": in.Tier, "organization": in.Organization},
+		"installation": map[string]any{"id": string(in.Installation)},
+		"params":       params,
+		"features":     anyMap(features),
+	}
 }
 
 func anyMap[V any](m map[string]V) map[string]any {
@@ -338,6 +343,22 @@ func (e *evaluation) outputs(env tenure.Environment, vars, made map[string]any) 
 		out[name] = v
 	}
 	return out
+}
+
+// Told works out whose jurisdiction a tenant is under and what contract it has.
+func (c *Compiled) Told(in Input) (jurisdiction, contract string, err error) {
+	params, err := c.Parameters(in.Params)
+	if err != nil {
+		return "", "", err
+	}
+	features, err := c.Features(in.Tier, in.Features)
+	if err != nil {
+		return "", "", err
+	}
+	e := &evaluation{Compiled: c, in: in}
+	shared := in.shared(params, features)
+	jurisdiction, contract = e.told("jurisdiction", c.Blueprint.Jurisdiction, shared), e.told("contract", c.Blueprint.Contract, shared)
+	return jurisdiction, contract, e.found.err()
 }
 
 // told works out a text that says something of the whole tenant; "" stays "".

@@ -198,6 +198,17 @@ func (e *Engine) batches(ctx context.Context, t *Task, sys *connector.System, pr
 	}
 }
 
+// disposition is what a step makes of rows; "" is that they go.
+func (t *Task) disposition() tenure.Disposition {
+	switch t.Step.Action {
+	case tenure.ActPseudonymise:
+		return tenure.Pseudonymise
+	case tenure.ActErase:
+		return tenure.Disposition(t.Step.To)
+	}
+	return ""
+}
+
 // leave gives the system to others for a while, and less than would cost the lease. A
 // person's word and the end of the engine end it.
 func (t *Task) leave(ctx context.Context, d time.Duration) {
@@ -211,17 +222,6 @@ func (t *Task) leave(ctx context.Context, d time.Duration) {
 	case <-t.stop.Done():
 	case <-ctx.Done():
 	}
-}
-
-// disposition is what a step makes of rows; "" is that they go.
-func (t *Task) disposition() tenure.Disposition {
-	switch t.Step.Action {
-	case tenure.ActPseudonymise:
-		return tenure.Pseudonymise
-	case tenure.ActErase:
-		return tenure.Disposition(t.Step.To)
-	}
-	return ""
 }
 
 // stopped is the result of batches that didn't reach the end.

@@ -43,6 +43,11 @@ func (l *Looker) Maps(ctx context.Context, rows, all []tenure.Resource, ask conn
 		}
 		q := ask
 		q.Ref, q.Beside = connector.RefOf(r), Beside(all, r)
+		if l.Changes != nil && !ask.Gone {
+			if q.Changes, err = l.Changes(ctx, r); err != nil {
+				return err
+			}
+		}
 		m, absent, err := sys.DataMap(ctx, q)
 		if err != nil {
 			return tenure.Errorf(tenure.CodeOf(err), "data map of %s: %w", r.Path(), err)

@@ -148,7 +148,9 @@ func TestEveryDisposition(t *testing.T) {
 		}
 	}
 	closing := s.paper(op, "closing")
-	if slices.ContainsFunc(closing.Classes, func(c evidence.DataClass) bool { return c.Method == evidence.Kept || c.Method == evidence.Pseudonymised || !c.Verdict.Settled() }) {
+	if slices.ContainsFunc(closing.Classes, func(c evidence.DataClass) bool {
+		return c.Method == evidence.Kept || c.Method == evidence.Pseudonymised || !c.Verdict.Settled()
+	}) {
 		t.Errorf("the closing certificate: %+v", closing.Classes)
 	}
 	if !slices.ContainsFunc(closing.Keys, func(k evidence.Key) bool { return strings.Contains(k.Class, "pseudonym people") }) {

@@ -9,7 +9,7 @@ var floors = []floor{
 	{"ground", []string{".", "audit", "examples", "examples/*"}},
 	{"parts", []string{
 		"client", "connector", "connector/*", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/clock", "internal/dashboard", "internal/demoidp", "internal/guard",
-		"internal/identity", "internal/keystore", "internal/lookalike", "internal/mariadbtest", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/s3test", "internal/schematest", "internal/store", "internal/witness",
+		"internal/identity", "internal/keystore", "internal/lookalike", "internal/mariadbtest", "internal/nametest", "internal/npmtest", "internal/oidctest", "internal/postgrestest", "internal/recogniser", "internal/register", "internal/s3test", "internal/scaffold", "internal/schematest", "internal/store", "internal/witness",
 	}},
 	{"work", []string{"internal/engine", "internal/governance", "internal/hygiene", "internal/notify", "internal/planner", "internal/statement", "internal/telemetry"}},
 	{"door", []string{"internal/lifecycle"}},
@@ -53,6 +53,9 @@ var sideways = []edge{
 	{from: "examples", to: "internal/blueprint", tests: true, why: "an example that is refused is none"},
 	{from: "examples/*", to: "internal/blueprint", tests: true, why: "an example that is refused is none"},
 	{from: "internal/store", to: "internal/postgrestest", tests: true, why: "the same tests run on both databases"},
+	{from: "internal/scaffold", to: "connector", why: "a draft is made from what a connector's catalogue says"},
+	{from: "internal/scaffold", to: "internal/recogniser", why: "what a column holds by its name says of what kind its table is"},
+	{from: "internal/scaffold", to: "internal/blueprint", tests: true, why: "a draft that can't be read is none"},
 	{from: "internal/blueprint", to: "connector", why: "a blueprint is checked against what connectors declare"},
 }
 
@@ -89,6 +92,9 @@ var sights = []sight{
 	{who: "internal/witness", sees: []string{".", "audit"}, why: "it sees checkpoints, never the store that it watches"},
 	{who: "internal/clock", sees: []string{"."}, modules: []string{}, why: "the time is held against clocks and one file, and nothing of the store"},
 	{who: "internal/lookalike", sees: []string{"."}, why: "it compares names and knows nobody"},
+	{who: "internal/recogniser", sees: nil, modules: []string{}, why: "it judges values that it is handed, and keeps none"},
+	{who: "internal/register", sees: []string{"."}, modules: []string{"github.com/goccy/go-yaml"}, why: "a file under review holds what people decided, and asks no system"},
+	{who: "internal/scaffold", sees: []string{".", "connector", "internal/recogniser"}, modules: []string{}, why: "drafting is pure: same catalogue, same bytes"},
 	{who: "internal/keystore", sees: []string{".", "audit"}, why: "keys live apart from the store"},
 	{who: "examples", sees: nil, modules: []string{}, why: "it embeds files"},
 	{who: "examples/*", sees: nil, why: "an example platform knows nothing of Tenure"},
@@ -107,7 +113,7 @@ var modules = []module{
 	{"cel.dev/cel-go", []string{"internal/blueprint"}, nil, "expressions are a blueprint's; what they give is plain data"},
 	{"github.com/mattn/go-runewidth", []string{"cmd/*"}, nil, "looks are the command line's"},
 	{"filippo.io/age", []string{"cmd/*", "internal/lifecycle"}, []string{"*"}, "exports are encrypted as they are handed over; a recipient is checked where it is typed"},
-	{"github.com/goccy/go-yaml", []string{"cmd/*", "internal/blueprint", "internal/installation"}, []string{"*"}, "blueprints, settings and parameter files are YAML"},
+	{"github.com/goccy/go-yaml", []string{"cmd/*", "internal/blueprint", "internal/installation", "internal/register"}, []string{"*"}, "blueprints, settings, parameter files and the file under review are YAML"},
 	{"github.com/cedar-policy/cedar-go", []string{"internal/guard"}, nil, "policies that deny are Cedar's"},
 	{"github.com/chromedp/chromedp", []string{"internal/chromiumtest"}, []string{"*"}, "a real browser looks at the pages"},
 	{"github.com/chromedp/cdproto", []string{"internal/chromiumtest"}, []string{"*"}, "as chromedp"},
