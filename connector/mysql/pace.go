@@ -60,7 +60,7 @@ func (p *pace) begin(run string, b *connector.Batch) (last stride) {
 
 // runOf names all that batches which follow one another have in common.
 func runOf(r connector.Ref, b connector.Batch) (string, error) {
-	raw, err := tenure.Canonical([]any{b.Run, b.Class, b.Gone, r})
+	raw, err := tenure.Canonical([]any{b.Run, b.Class, b.Gone, b.Disposition, r.Resource, r.Type, r.Name, r.Attributes, r.Classes})
 	return string(raw), err
 }
 
