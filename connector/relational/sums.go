@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"math/big"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,13 +101,27 @@ func (a sums) add(from Table, row map[string]any, groups map[string]*addition) e
 		case string:
 			text = v
 		}
-		n, ok := new(big.Rat).SetString(text)
-		if !ok || len(text) > 2000 || strings.Contains(text, "/") {
+		n, ok := exactly(text)
+		if !ok {
 			return tenure.Errorf(tenure.Blocked, "%s of a row of %s is no number that can be added", column, from).WithHint("mend that row")
 		}
 		g.sums[into].Add(g.sums[into], n)
 	}
 	return nil
+}
+
+// decimal is a number as the databases write it.
+var decimal = regexp.MustCompile(`^-?\d+(\.\d*)?([eE][+-]?\d{1,3})?$`)
+
+// exactly reads a number. One with an exponent is a floating one, and infinity isn't one.
+func exactly(text string) (*big.Rat, bool) {
+	if len(text) > 2000 || !decimal.MatchString(text) {
+		return nil, false
+	}
+	if _, err := strconv.ParseFloat(text, 64); err != nil && strings.ContainsAny(text, "eE") {
+		return nil, false
+	}
+	return new(big.Rat).SetString(text)
 }
 
 // store adds to one group of a table of sums, or makes it.

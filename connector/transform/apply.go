@@ -34,7 +34,10 @@ func (r Rule) Apply(v any, f Field, names Namer) (any, error) {
 	case Network:
 		return r.orElse(network(v), f), nil
 	case Prefix:
-		return r.prefix(v), nil
+		if out := r.prefix(v); out != nil {
+			return out, nil
+		}
+		return r.Emptied(f), nil // such as a blob in a column for text
 	case Bucket:
 		return r.orElse(r.bucket(v), f), nil
 	case Name:
@@ -47,12 +50,21 @@ func (r Rule) Apply(v any, f Field, names Namer) (any, error) {
 	return nil, tenure.Errorf(tenure.Internal, "no transform %q", string(r.Word))
 }
 
-// Emptied is what stands for no value in a field.
+// Emptied is what stands for no value in a field: null, or what is empty or least where
+// null can't be.
 func (r Rule) Emptied(f Field) any {
-	if f.Required {
-		return r.empty(f.Kind)
+	if !f.Required {
+		return nil
 	}
-	return nil
+	if v := r.empty(f.Kind); v != nil {
+		return v
+	}
+	return least[f.Kind]
+}
+
+// least is what a value becomes that isn't one of its kind, where null can't be.
+var least = map[Kind]any{
+	Date: "0001-01-01", Moment: "0001-01-01 00:00:00", Address: "0.0.0.0", Integer: json.Number("0"), Decimal: json.Number("0"), UUID: "00000000-0000-0000-0000-000000000000", Bool: false,
 }
 
 func (r Rule) orElse(v any, f Field) any {
@@ -62,7 +74,7 @@ func (r Rule) orElse(v any, f Field) any {
 	case r.HasElse:
 		return r.Else
 	case f.Required && f.Kind != Text && f.Kind != Any: // such as infinity in a date
-		return map[Kind]any{Date: "0001-01-01", Moment: "0001-01-01 00:00:00", Address: "0.0.0.0", Integer: json.Number("0"), Decimal: json.Number("0")}[f.Kind]
+		return least[f.Kind]
 	}
 	return nil
 }
