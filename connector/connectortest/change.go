@@ -20,6 +20,8 @@ type Changed struct {
 	Exec  func(t *testing.T, sql string)
 	Rows  func(t *testing.T, sql string) []string // one text a row
 	Types map[string]string                       // what "date", "moment", "address", "json", "text" are called there; an address may be text
+
+	Floating bool // it has no exact decimals, so sums have as many digits as floating numbers
 }
 
 const changedSchema = `create table people (id int not null primary key, tenant_key varchar(40), name varchar(100) not null, email varchar(100), born DATE, postcode varchar(10), salary decimal(12,2), remark TEXT, doc JSON, ip ADDRESS, seen MOMENT, country varchar(20));
@@ -92,6 +94,8 @@ func Changes(t *testing.T, c Changed) {
 	t.Run("groups", c.groups)
 	t.Run("suppressed", c.suppressed)
 	t.Run("refused", c.refused)
+	t.Run("odd", c.odd)
+	t.Run("exact", c.exact)
 }
 
 func (c Changed) ensured(t *testing.T, a attributes) connector.Ref {

@@ -293,6 +293,8 @@ func (a sums) check(from Table, h *Holding, asks Constraints, refuse func(says, 
 		column(name, "sum")
 		if c, ok := source(a.Sums[name]); ok && KindOf(c.Type) != transform.Integer && KindOf(c.Type) != transform.Decimal && KindOf(c.Type) != transform.Any {
 			refuse(c.Name+" ("+c.Type+") is no number", "take it out of aggregates."+a.name+".sums")
+		} else if to, there := into.Column(name); ok && there && !holdsAll(to, c) {
+			refuse(name+" of "+n.String()+" ("+to.Type+") has fewer digits behind the point than "+c.Name+" ("+c.Type+"), so sums would be rounded", "make it wider, or take it out of aggregates."+a.name+".sums")
 		}
 	}
 	if a.Count != "" {
