@@ -71,7 +71,6 @@ var (
 	keyed   = regexp.MustCompile(`-----BEGIN ([A-Z]+ )*PRIVATE KEY( BLOCK)?-----|^AGE-SECRET-KEY-1|^PuTTY-User-Key-File`)
 	tokened = regexp.MustCompile(`^(eyJ[A-Za-z0-9_-]{5,}\.eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*|(AKIA|ASIA)[A-Z2-7]{16}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{40,}|glpat-[A-Za-z0-9_-]{20,}|xox[abposr]-[A-Za-z0-9-]{10,}|[sr]k_(live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{35}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|npm_[A-Za-z0-9]{30,}|dop_v1_[0-9a-f]{40,}|ya29\.[A-Za-z0-9_-]{20,}|hvs\.[A-Za-z0-9_-]{20,})$`)
 	opaque  = regexp.MustCompile(`^[A-Za-z0-9+/=_.:$-]{16,}$`)
-	uuid    = regexp.MustCompile(`^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$`)
 	dsn     = regexp.MustCompile(`^[a-z][a-z0-9+]{1,20}://[^:@/ ]+:[^@/ ]+@`)
 )
 

@@ -2,6 +2,7 @@ package register
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"slices"
@@ -125,11 +126,39 @@ func activity(b tenure.Blueprint, c tenure.DataClass, f *File) Activity {
 		a.Personal = "none in the columns that people decided on; the blueprint doesn't say that it is"
 	}
 	a.Data, a.Recipients, a.Systems = orNot(a.Data), orNot(a.Recipients), orNot(a.Systems)
-	for _, rule := range c.Retention {
-		a.Retention = append(a.Retention, ruleText(rule))
+	a.Retention = append(retention("", c.Retention), retention("what stays goes, ", c.End)...)
+	for _, r := range c.Rules {
+		where := conditions(r)
+		a.After += "; " + where + " " + cmp.Or(dispositions[r.Disposition], string(r.Disposition)) + " (rule " + r.Name + ", source: " + known(r.Source) + ")"
+		a.Retention = append(a.Retention, retention(where+" ", r.Retention)...)
+		a.Retention = append(a.Retention, retention(where+" what stays goes, ", r.End)...)
 	}
 	a.Retention = orNot(a.Retention)
 	return a
+}
+
+func retention(before string, all []tenure.RetentionRule) (out []string) {
+	for _, rule := range all {
+		out = append(out, before+ruleText(rule))
+	}
+	return out
+}
+
+// conditions say where a rule holds.
+func conditions(r tenure.DispositionRule) string {
+	var all []string
+	for _, c := range []struct {
+		name string
+		of   []string
+	}{{"environment", r.Environments}, {"jurisdiction", r.Jurisdictions}, {"contract", r.Contracts}} {
+		if len(c.of) > 0 {
+			all = append(all, c.name+" "+strings.Join(c.of, " or "))
+		}
+	}
+	if len(all) == 0 {
+		return "everywhere:"
+	}
+	return "where " + strings.Join(all, " and ") + ":"
 }
 
 // classOf is the data class that a resource gives a column's table, "" if none.
@@ -152,8 +181,8 @@ func classOf(r tenure.ResourceSpec, entry string) (class string) {
 }
 
 var dispositions = map[tenure.Disposition]string{
-	"keep": "it is kept, out of the tenant's reach", "archive": "it is archived", "aggregate": "it is aggregated, without personal data", "anonymise": "it is anonymised",
-	"pseudonymise": "it is pseudonymised, which leaves it personal", "purge": "it is deleted", "crypto-erase": "its key is destroyed",
+	tenure.Keep: "it stays until its end, out of the tenant's reach", tenure.Archive: "it is archived", tenure.Aggregate: "sums without personal data stay, and it is deleted",
+	tenure.Anonymise: "it is anonymised", tenure.Pseudonymise: "it is pseudonymised, which leaves it personal, until its end", tenure.Purge: "it is deleted", tenure.CryptoErase: "it is deleted, and the key that sealed it is destroyed",
 }
 
 var froms = map[tenure.Anchor]string{"notice": "the notice", "termination": "the end of access", "contract_end": "the end of the contract"}
@@ -204,6 +233,9 @@ func measures(b tenure.Blueprint) (out []string) {
 	}
 	if n := b.Approvals[tenure.Offboard]; n > 0 {
 		add("a departure takes %d other persons' approval", n)
+	}
+	for _, name := range sorted(b.Pseudonyms) {
+		add("data is pseudonymised under the key %s, which is destroyed: %s", name, strings.Join(orNot(retention("", b.Pseudonyms[name].Retention)), "; "))
 	}
 	if !b.Offboarding.Quarantine.IsZero() {
 		add("stores are set aside for %s before they are deleted", b.Offboarding.Quarantine)

@@ -178,6 +178,7 @@ func TestRecord(t *testing.T) {
 		DataClasses: []tenure.DataClass{
 			{Name: "trade", Personal: true, Disposition: tenure.Purge, Retention: []tenure.RetentionRule{{Name: "r", Kind: tenure.KeepUntil, Period: period, From: tenure.FromTermination, Source: "a | law"}, {Name: "s", Kind: tenure.GoneBy, Period: period, From: tenure.FromNotice}}},
 			{Name: "stock", Title: "=HYPERLINK(1)", Disposition: tenure.CryptoErase},
+			{Name: "books", Disposition: tenure.Keep, End: []tenure.RetentionRule{{Name: "e", Kind: tenure.KeepUntil, Period: period, From: tenure.FromNotice, Source: "law"}}, Rules: []tenure.DispositionRule{{Name: "abroad", Jurisdictions: []string{"FR", "ES"}, Disposition: tenure.Purge, Source: "code"}}},
 		},
 		Resources: []tenure.ResourceSpec{{Key: "rows", System: "main-db", Type: "rows", Name: "n", Data: []string{"trade", "stock"}, Attributes: map[string]any{"schema": "public", "tables": map[string]any{"users": "trade", "users.more": "stock", "public.parts": "stock"}}}},
 	}
@@ -200,6 +201,9 @@ func TestRecord(t *testing.T) {
 	}
 	if !strings.HasPrefix(stock.Personal, "yes, by what people confirmed") || stock.Data[0] != "person-name" || stock.Retention[0] != NotKnown {
 		t.Errorf("%+v", stock)
+	}
+	if books := r.Activities[2]; books.Retention[0] != "what stays goes, e: kept until P30D after the notice (source: law)" || books.After != "it stays until its end, out of the tenant's reach; where jurisdiction FR or ES: it is deleted (rule abroad, source: code)" {
+		t.Errorf("%+v", books)
 	}
 	if trade.Retention[0] != "r: kept until P30D after the end of access (source: a | law)" || trade.Retention[1] != "s: gone by P30D after the notice (source: not known)" {
 		t.Errorf("%q", trade.Retention)

@@ -74,6 +74,9 @@ func (d *Draft) YAML(says []string) []byte {
 	for _, s := range d.closed {
 		remark("", "note: not read: "+s)
 	}
+	if len(d.tables) > 0 {
+		remark("", "note: a tenant whose rows are there already can't be taken over by an onboarding")
+	}
 	line("apiVersion: tenure.dev/v1\nkind: Blueprint\nname: %s\nversion: \"0.1\"\ntitle: %s\n", quoted(d.ask.Name), quoted("A tenant of "+d.ask.System))
 	key := d.parameters(line)
 	line("environments:\n  - {name: prod, kind: production}\n\nsystems:\n  %s: {connector: %s}\n", quoted(d.ask.System), quoted(d.ask.Connector))
