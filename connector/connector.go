@@ -347,8 +347,10 @@ type Survey struct {
 	// stands at its places all the same is counted, whoever put it there.
 	Gone bool
 
-	// Changes is what becomes of the classes whose rows aren't simply deleted.
+	// Changes is what becomes of the classes whose rows aren't simply deleted. With Groups
+	// every row is read for it, to see that none would be told by too small a group.
 	Changes map[string]tenure.Disposition
+	Groups  bool
 }
 
 // Map is what a survey found.

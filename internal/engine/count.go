@@ -96,7 +96,7 @@ func count(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 	if class == "" || changes[class] == tenure.Pseudonymise {
 		at = nil
 	}
-	survey := connector.Survey{Ref: ref, Order: slices.Concat(order, at, before), Prove: true, Search: searchFor, Gone: lost, Beside: beside(t.Plan, pr), Changes: changes}
+	survey := connector.Survey{Ref: ref, Order: slices.Concat(order, at, before), Prove: true, Search: searchFor, Gone: lost, Beside: beside(t.Plan, pr), Changes: changes, Groups: true}
 	m, _, err := sys.DataMap(ctx, survey)
 	if tenure.CodeOf(err) == tenure.Invalid && len(pr.Classes) == 0 {
 		return Result{Verdict: v, Receipt: rec}
