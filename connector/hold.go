@@ -3,6 +3,7 @@ package connector
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -27,6 +28,26 @@ type Kept struct {
 // KeptBy is what a hold keeps of its resource.
 func KeptBy(h tenure.Hold) Kept {
 	return Kept{Hold: h.ID, Class: h.Scope.Class, Table: h.Scope.Table, Rows: h.Scope.Rows, Prefix: h.Scope.Prefix}
+}
+
+// HasKey says that an object of a class is kept, by its key below the resource's place.
+func (k Kept) HasKey(key, class string) bool {
+	return k.Prefix != "" && k.Place == "" && strings.HasPrefix(key, k.Prefix) && (k.Class == "" || k.Class == class)
+}
+
+// KeptKey says that one of the holds keeps an object.
+func KeptKey(keep []Kept, key, class string) bool {
+	return slices.ContainsFunc(keep, func(k Kept) bool { return k.HasKey(key, class) })
+}
+
+// CheckPrefixes is Invalid if one of the holds names a table: a store of objects has none.
+func CheckPrefixes(keep []Kept) error {
+	for _, k := range keep {
+		if k.Table != "" && k.Place == "" {
+			return tenure.Errorf(tenure.Invalid, "a hold names table %q, and a store of objects has keys", k.Table).WithHint("name what the keys begin with: --prefix")
+		}
+	}
+	return nil
 }
 
 // Held is how much of one place stays for one hold.
