@@ -1,5 +1,5 @@
 # The commands that people and .ci/run use. `make test` and `make bench` need
-# PostgreSQL, `make test` also MariaDB, a C compiler, Chromium and Node.js; scripts/prepare
+# PostgreSQL and MariaDB, `make test` also a C compiler, Chromium and Node.js; scripts/prepare
 # installs what is missing where it may, and scripts/with-postgres and scripts/with-mariadb
 # start servers that go when the command ends.
 
@@ -48,8 +48,8 @@ lint: ## gofmt, go vet, staticcheck, tidy modules, and the rules of internal/pol
 	$(GO) test ./internal/policy ./docs
 
 bench: ## the promises on speed and size, each beside its baseline
-	@scripts/prepare postgresql
-	scripts/with-postgres --durable $(GO) run ./bench
+	@scripts/prepare postgresql mariadb versitygw
+	TENURE_TEST_MARIADBD='--innodb-buffer-pool-size=512M --innodb-flush-log-at-trx-commit=1 --innodb-flush-method=fsync --innodb-log-file-size=256M' scripts/with-mariadb scripts/with-postgres --durable $(GO) run ./bench
 
 docs: ## write anew what is derived from code: pages, diagrams, golden files
 	scripts/derive
@@ -59,8 +59,9 @@ fuzz: ## every fuzz target for FUZZTIME (10s), DEPARTURES (2000) random departur
 	TENURE_DEPARTURES=$(DEPARTURES) $(GO) test -count=1 -timeout 2h -run 'TestRandomDepartures' ./internal/lifecycle
 	TENURE_RANDOM_SCHEMAS=$(SCHEMAS) TENURE_RANDOM_SEED=$$(date +%s) scripts/with-postgres scripts/with-mariadb $(GO) test -count=1 -timeout 2h -run 'TestRandomSchemas|TestRandomObjects' ./connector/mysql ./connector/postgres ./connector/s3 ./connector/sqlite
 
-crash: ## kill Tenure and its database KILLS (200) times while tenants leave a shop and a clinic
-	TENURE_DEPARTURE_KILLS=$(KILLS) scripts/with-postgres $(GO) test -count=1 -timeout 2h ./internal/departure
+crash: ## kill Tenure and its stores KILLS (200) times while tenants leave a shop and a clinic
+	@scripts/prepare postgresql mariadb versitygw
+	TENURE_DEPARTURE_KILLS=$(KILLS) scripts/with-postgres scripts/with-mariadb $(GO) test -count=1 -timeout 2h ./internal/departure
 
 crowd: ## a tenant with CROWD (10000) partitions, and one with as many tables, leave
 	TENURE_CROWD=$(CROWD) scripts/with-postgres $(GO) test -count=1 -v -timeout 2h -run TestCrowdLeavesLocksToOthers ./connector/postgres

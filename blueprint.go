@@ -13,6 +13,9 @@ type Blueprint struct {
 	Encryption   Encryption            `json:"encryption,omitzero"`
 	Features     map[string]Feature    `json:"features,omitempty"`
 	DataClasses  []DataClass           `json:"dataClasses,omitempty"`
+	Jurisdiction string                `json:"jurisdiction,omitempty"` // for rules of dispositions; may hold CEL in ${…}
+	Contract     string                `json:"contract,omitempty"`     // the same
+	Pseudonyms   map[string]Pseudonym  `json:"pseudonyms,omitempty"`   // keys by which data is pseudonymised
 	Resources    []ResourceSpec        `json:"resources"`
 	Probes       []ProbeSpec           `json:"probes,omitempty"`
 	Outputs      map[string]string     `json:"outputs,omitempty"`
@@ -27,6 +30,13 @@ type Blueprint struct {
 type Environment struct {
 	Name string `json:"name"`
 	Kind string `json:"kind"` // "production" or "test"
+}
+
+// Pseudonym is a key under which personal data becomes keyed names. The same value
+// becomes the same name wherever it stands, as long as the key is the same.
+type Pseudonym struct {
+	Title     string          `json:"title,omitempty"`
+	Retention []RetentionRule `json:"retention"` // when the key is destroyed
 }
 
 // SystemNeed says which connector a blueprint's system must speak.

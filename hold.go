@@ -112,6 +112,9 @@ func (p *Plan) Destroys(s *Step) []HoldSubject {
 	var out []HoldSubject
 	for i := range p.Resources {
 		r := &p.Resources[i]
+		if pseudonymKey(s) {
+			break // whose names it makes isn't told by resources
+		}
 		if len(named) > 0 && !named[r.ID] || class != "" && len(named) == 0 && !slices.Contains(r.Classes, class) {
 			continue
 		}

@@ -86,7 +86,8 @@ const (
 	ActExport       Action = "export"       // to the hand-over folder
 	ActQuarantine   Action = "quarantine"   // set aside
 	ActUnquarantine Action = "unquarantine" // bring back
-	ActErase        Action = "erase"        // the rows of a data class, in batches
+	ActErase        Action = "erase"        // the rows of a data class, in batches, as its disposition says
+	ActPseudonymise Action = "pseudonymise" // personal data in the rows of a data class gives way to keyed names, in batches
 	ActDelete       Action = "delete"       // the thing itself; absence is read back
 	ActExpire       Action = "expire"       // copies that are due, and see that none is left
 	ActProbe        Action = "probe"        // try what must or must not work
@@ -133,7 +134,7 @@ type Step struct {
 	Class       string     `json:"class,omitempty"`    // the data class, of erase, count, key.*, gate.retention and gate.noreturn
 	Gate        *Gate      `json:"gate,omitempty"`
 	Probe       *Probe     `json:"probe,omitempty"`
-	To          string     `json:"to,omitempty"`      // move: the state; certify: interim or closing; key.*: the purpose
+	To          string     `json:"to,omitempty"`      // move: the state; certify: interim or closing; key.*: the purpose; erase: the disposition, if it isn't to purge; gates: end, if it is the class's
 	Note        string     `json:"note,omitempty"`    // notify: the notice's text
 	Reissue     bool       `json:"reissue,omitempty"` // ensure: with a new credential
 }
@@ -231,6 +232,8 @@ type Plan struct {
 	Anchors      map[Anchor]time.Time      `json:"anchors,omitempty"`    // dates given with the request
 	Encryption   Encryption                `json:"encryption,omitzero"`
 	Classes      []DataClass               `json:"classes,omitempty"`
+	Dispositions []DispositionDecision     `json:"dispositions,omitempty"` // what happens to each class in each environment, and why
+	Pseudonyms   map[string]Pseudonym      `json:"pseudonyms,omitempty"`   // the keys for pseudonyms, with their retention
 	Resources    []PlannedResource         `json:"resources,omitempty"`
 	Steps        []Step                    `json:"steps"`
 	Outputs      map[string]map[string]any `json:"outputs,omitempty"`   // by environment; {"$credential": key} is a one-time secret

@@ -90,20 +90,21 @@ type ResourceType struct {
 	Name         string
 	Summary      string
 	Layer        Layer
-	Deletion     string     // what deletion means in this system
-	Verification string     // how presence and absence are read back
-	Recovery     Recovery   // what can be undone, and for how long
-	Holds        DataHeld   // whether it may hold data of a data class
-	Attributes   string     // JSON Schema (2020-12) of the attributes
-	Credential   bool       // Tenure makes a credential for it and hands it over
-	Cost         []CostTerm // what one costs a month
-	Lag          Period     // how late the system's own answer may be
-	Copies       bool       // the system keeps copies of it that expire later
-	Whole        bool       // deleting it takes along all that it holds, known or not; otherwise what it holds is erased before
-	Owner        bool       // things that aren't resources may belong to it: what keeps it from going can be mapped
-	Row          bool       // it is a row of a table that others share: what the table's triggers make of it can be mapped
-	Shared       bool       // making it may change what others than its tenant see of a thing that they share
-	Isolation    []string   // observed attributes whose drift can leak across tenants; "*" means every one
+	Deletion     string        // what deletion means in this system
+	Verification string        // how presence and absence are read back
+	Recovery     Recovery      // what can be undone, and for how long
+	Holds        DataHeld      // whether it may hold data of a data class
+	Attributes   string        // JSON Schema (2020-12) of the attributes
+	Credential   bool          // Tenure makes a credential for it and hands it over
+	Cost         []CostTerm    // what one costs a month
+	Lag          Period        // how late the system's own answer may be
+	Copies       bool          // the system keeps copies of it that expire later
+	Whole        bool          // deleting it takes along all that it holds, known or not; otherwise what it holds is erased before
+	Owner        bool          // things that aren't resources may belong to it: what keeps it from going can be mapped
+	Row          bool          // it is a row of a table that others share: what the table's triggers make of it can be mapped
+	Shared       bool          // making it may change what others than its tenant see of a thing that they share
+	Dispositions []Disposition // those that change rows (Disposition.Changes) and that it can carry out
+	Isolation    []string      // observed attributes whose drift can leak across tenants; "*" means every one
 }
 
 // Recovery says whether a deletion can be undone.

@@ -5,22 +5,6 @@ import (
 	"time"
 )
 
-// Disposition is what happens to a data class when its retention ends.
-type Disposition string
-
-const (
-	Keep         Disposition = "keep"
-	Archive      Disposition = "archive"
-	Aggregate    Disposition = "aggregate"
-	Anonymise    Disposition = "anonymise"
-	Pseudonymise Disposition = "pseudonymise"
-	Purge        Disposition = "purge"
-	CryptoErase  Disposition = "crypto-erase"
-)
-
-// Dispositions lists them all.
-var Dispositions = []Disposition{Keep, Archive, Aggregate, Anonymise, Pseudonymise, Purge, CryptoErase}
-
 // DataClass is a kind of data with one rule set of its own.
 type DataClass struct {
 	Name        string          `json:"name"`
@@ -28,6 +12,15 @@ type DataClass struct {
 	Personal    bool            `json:"personal,omitempty"`
 	Disposition Disposition     `json:"disposition"`
 	Retention   []RetentionRule `json:"retention"`
+
+	Rules []DispositionRule `json:"rules,omitempty"` // other dispositions, where their conditions hold
+	End   []RetentionRule   `json:"end,omitempty"`   // when what stays (keep, pseudonymise) goes
+}
+
+// AtEnd is the class as its last clock counts it: by when what stays goes.
+func (c DataClass) AtEnd() DataClass {
+	c.Retention = c.End
+	return c
 }
 
 // RuleKind is the direction of a retention rule.

@@ -48,12 +48,31 @@ type teardown struct {
 	index  map[string]int
 	past   [][]uint64 // by step: a bit for each step that must have ended
 	flaws  []string
-	clocks map[string]int // by class
-	points map[string]int // by class; "" is that of what holds no class
+	clocks map[gated]int
+	points map[gated]int
+}
+
+// gated is what a clock or a point of no return is of: a class, "" for what holds none,
+// and whether it is the one at the end of what stays.
+type gated struct {
+	class string
+	end   bool
+}
+
+// gatedBy is the gate that a step which destroys waits for.
+func (g *teardown) gatedBy(s *Step, class string) gated {
+	if s.Action == ActPseudonymise {
+		return gated{class: class}
+	}
+	if r := g.p.resource(s.Resource); r != nil {
+		return gated{class, g.p.Stays(r, class)}
+	}
+	_, end := g.points[gated{class, true}] // of a key: what it seals may be in every environment
+	return gated{class, end}
 }
 
 func graphOf(p *Plan) (*teardown, error) {
-	g := &teardown{p: p, index: make(map[string]int, len(p.Steps)), past: make([][]uint64, len(p.Steps)), clocks: map[string]int{}, points: map[string]int{}}
+	g := &teardown{p: p, index: make(map[string]int, len(p.Steps)), past: make([][]uint64, len(p.Steps)), clocks: map[gated]int{}, points: map[gated]int{}}
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		if _, twice := g.index[s.Key]; twice {
@@ -62,9 +81,9 @@ func graphOf(p *Plan) (*teardown, error) {
 		g.index[s.Key] = i
 		switch s.Action {
 		case ActRetention:
-			g.clocks[s.Class] = i
+			g.clocks[gated{s.Class, s.To == AtEnd}] = i
 		case ActNoReturn:
-			g.points[p.ClassOf(s)] = i
+			g.points[gated{p.ClassOf(s), s.To == AtEnd}] = i
 		}
 	}
 	state := make([]int, len(p.Steps))
@@ -163,10 +182,12 @@ func (g *teardown) proveStep(i int) {
 	switch {
 	case s.Action == ActQuarantine:
 		for _, class := range g.p.classesOf(s) {
-			g.wantsGate(i, g.clocks, class, "clock")
+			g.wantsGate(i, g.clocks, g.gatedBy(s, class), "clock")
 		}
+	case s.Action == ActRetention && s.To == AtEnd:
+		g.wants(i, "the interim certificate", func(o *Step) bool { return o.Action == ActCertify && o.To == "interim" })
 	case s.Action == ActNoReturn:
-		g.proveCounts(i, g.p.ClassOf(s))
+		g.proveCounts(i, gated{g.p.ClassOf(s), s.To == AtEnd})
 	case s.Action == ActDropExport:
 		g.everyOf(i, func(o *Step) bool { return o.Action == ActExport })
 		g.wants(i, "the end of the retrieval", func(o *Step) bool {
@@ -176,10 +197,12 @@ func (g *teardown) proveStep(i int) {
 			}
 			return ok && !slices.ContainsFunc(g.p.Steps, func(e Step) bool { return e.Action == ActExport && !g.after(j, g.index[e.Key]) })
 		})
+	case s.Action == ActKeyDestroy && pseudonymKey(s):
+		g.wants(i, "the key's own clock", func(o *Step) bool { return o.Action == ActRetention && o.To == s.To })
 	case s.Destructive:
 		for _, class := range g.p.classesOf(s) {
-			g.wantsGate(i, g.clocks, class, "clock")
-			g.wantsGate(i, g.points, class, "point of no return")
+			g.wantsGate(i, g.clocks, g.gatedBy(s, class), "clock")
+			g.wantsGate(i, g.points, g.gatedBy(s, class), "point of no return")
 		}
 		g.wants(i, "an approval", func(o *Step) bool { return o.Action == ActApproval })
 		g.wants(i, "any point of no return", func(o *Step) bool { return o.Action == ActNoReturn })
@@ -189,10 +212,10 @@ func (g *teardown) proveStep(i int) {
 	}
 }
 
-func (g *teardown) wantsGate(i int, gates map[string]int, class, what string) {
-	j, ok := gates[class]
+func (g *teardown) wantsGate(i int, gates map[gated]int, of gated, what string) {
+	j, ok := gates[of]
 	if !ok {
-		g.flaw("%s touches the data class %s, which has no %s", g.p.Steps[i].Key, class, what)
+		g.flaw("%s touches the data class %s, which has no %s", g.p.Steps[i].Key, of.class, what)
 	} else if !g.after(i, j) {
 		g.flaw("%s doesn't wait for %s", g.p.Steps[i].Key, g.p.Steps[j].Key)
 	}
@@ -200,16 +223,19 @@ func (g *teardown) wantsGate(i int, gates map[string]int, class, what string) {
 
 // proveCounts: a point of no return comes after its class's clock and after the
 // count of each store that holds the class.
-func (g *teardown) proveCounts(i int, class string) {
-	if class == "" {
+func (g *teardown) proveCounts(i int, of gated) {
+	if of.class == "" {
 		return
 	}
-	g.wantsGate(i, g.clocks, class, "clock")
+	g.wantsGate(i, g.clocks, of, "clock")
 	for k := range g.p.Resources {
 		r := &g.p.Resources[k]
-		if r.Layer != LayerBackup && slices.Contains(r.Classes, class) {
+		if r.Layer == LayerBackup || !slices.Contains(r.Classes, of.class) {
+			continue
+		}
+		if g.p.Stays(r, of.class) == of.end || g.p.Disposes(of.class, r.Environment) == Pseudonymise {
 			g.wants(i, "the count of "+r.Path(), func(o *Step) bool {
-				return o.Resource == r.ID && o.Action.IsCount()
+				return o.Resource == r.ID && o.Action.IsCount() && (o.To == AtEnd) == of.end
 			})
 		}
 	}
@@ -221,8 +247,10 @@ func (g *teardown) proveKey(i int) {
 	class, ofClass := strings.CutPrefix(g.p.Steps[i].To, "class-")
 	g.everyOf(i, func(o *Step) bool {
 		switch {
+		case pseudonymKey(&g.p.Steps[i]):
+			return o.Action == ActPseudonymise
 		case !ofClass:
-			return o.Action == ActDelete || o.Action == ActErase || o.Action == ActExpire
+			return o.Action == ActDelete || o.Action == ActErase || o.Action == ActPseudonymise || o.Action == ActExpire
 		case o.Action == ActErase:
 			return o.Class == class
 		case o.Action == ActDelete:
@@ -259,7 +287,7 @@ func (g *teardown) proveResource(r *PlannedResource) {
 	for _, class := range r.Classes {
 		if e := g.p.erasure(r.ID, class); e != nil {
 			g.everyOf(deleted, func(o *Step) bool { return o == e })
-		} else if j, ok := g.points[class]; ok && !slices.Contains(g.p.Steps[deleted].Needs, g.p.Steps[j].Key) {
+		} else if j, ok := g.points[g.gatedBy(&g.p.Steps[deleted], class)]; ok && !slices.Contains(g.p.Steps[deleted].Needs, g.p.Steps[j].Key) {
 			g.flaw("%s takes the data class %s along and doesn't itself need %s", g.p.Steps[deleted].Key, class, g.p.Steps[j].Key)
 		}
 	}

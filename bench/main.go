@@ -33,6 +33,7 @@ type bench struct {
 type env struct {
 	dir   string // scratch
 	pg    string // DSN of a throw-away PostgreSQL, "" if there is none
+	maria string // DSN of a throw-away MariaDB, "" if there is none
 	quick bool   // fewer repetitions, for a look
 
 	tenants int // in the full store of scale
@@ -67,7 +68,7 @@ func run(only string, quick bool, tenants int) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	e := &env{dir: dir, pg: os.Getenv("TENURE_TEST_POSTGRES"), quick: quick, tenants: tenants}
+	e := &env{dir: dir, pg: os.Getenv("TENURE_TEST_POSTGRES"), maria: os.Getenv("TENURE_TEST_MARIADB"), quick: quick, tenants: tenants}
 	fmt.Printf("machine: %d cores, %s/%s, %s\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	var all []line
 	for _, b := range benches {

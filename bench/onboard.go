@@ -112,7 +112,12 @@ func tenureOnboarding(ctx context.Context, e *env, dsn, prefix string, info conn
 		return 0, err
 	}
 	defer inst.Close()
-	b, err := inst.SubmitBlueprint(ctx, []byte(onboardBlueprint()), "bench.yaml", "author")
+	return onboardings(ctx, inst, prefix, onboardBlueprint())
+}
+
+// onboardings are those of one run, several at once.
+func onboardings(ctx context.Context, inst *installation.Installation, prefix, blueprint string) (time.Duration, error) {
+	b, err := inst.SubmitBlueprint(ctx, []byte(blueprint), "bench.yaml", "author")
 	if err == nil {
 		_, err = inst.PublishBlueprint(ctx, b.Name+"@"+b.Version, "reviewer")
 	}

@@ -21,11 +21,16 @@ const systemName = "main-db"
 // install makes an installation in a folder, with a PostgreSQL database as its
 // one system. A nil catalog is every connector.
 func install(ctx context.Context, dir, dsn string, catalog []connector.Info) (*installation.Installation, error) {
+	return installOn(ctx, dir, "postgres", dsn, catalog)
+}
+
+// installOn is install with a system of a connector.
+func installOn(ctx context.Context, dir, of, dsn string, catalog []connector.Info) (*installation.Installation, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	secret := filepath.Join(dir, "dsn")
-	systems := fmt.Sprintf("systems:\n  %s:\n    connector: postgres\n    options: {dsn: \"file:%s\"}\n    limit: %d\n", systemName, secret, parallel)
+	systems := fmt.Sprintf("systems:\n  %s:\n    connector: %s\n    options: {dsn: \"file:%s\"}\n    limit: %d\n", systemName, of, secret, parallel)
 	for name, text := range map[string]string{secret: dsn, filepath.Join(dir, "systems.yaml"): systems} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			return nil, err

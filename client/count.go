@@ -33,7 +33,7 @@ type CountedPlace struct {
 // Becomes says what the erasure does to what is there, in words for people.
 func (p CountedPlace) Becomes() string {
 	switch p.Kind {
-	case "", "table", "objects":
+	case "", "table", "files", "objects":
 		return "goes"
 	case "foreign":
 		return "stays on the other server, where Tenure erases nothing"

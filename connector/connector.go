@@ -268,6 +268,14 @@ type Batch struct {
 	For    time.Duration // roughly how long the piece may take; 0 is no bound
 	Cursor string        // where the last batch ended, "" at first
 
+	// Disposition is what the erasure does with the rows, "" to delete them: Anonymise,
+	// Pseudonymise and Aggregate are asked of types alone that declare them. Counts are
+	// then of rows that were changed.
+	Disposition tenure.Disposition
+	// Name makes the pseudonym of a value under a key of the blueprint's, by its name: as
+	// bytes, the same for the same value. A reversible one can be turned back with the key.
+	Name func(key, value string, reversible bool) ([]byte, error)
+
 	// Gone says that the resource was deleted and its owner mark with it. What stands
 	// at its places in stores that others share is taken all the same, unless another
 	// owner's mark stands there.
@@ -298,6 +306,10 @@ type Erased struct {
 
 	// Held is what stays of the class for holds, when all the rest is Done.
 	Held []Held
+
+	// Pause is how long the next batch is to wait, so that others get on: the system is at
+	// work for them. Who waits less does no harm but to them.
+	Pause time.Duration
 }
 
 // Eraser erases a resource's data by class, in bounded batches, resumable. A batch
@@ -345,6 +357,9 @@ type Survey struct {
 
 	// Keep is what legal holds keep of the resource; System fills in Place.Held by it.
 	Keep []Kept
+
+	// Changes is what becomes of the classes whose rows aren't simply deleted.
+	Changes map[string]tenure.Disposition
 }
 
 // Map is what a survey found.
@@ -359,6 +374,7 @@ type PlaceKind string
 
 const (
 	PlaceTable     PlaceKind = "table"     // rows: of a table with its partitions and heirs, a prefix of files, …
+	PlaceFiles     PlaceKind = "files"     // files, or an object store's versions, delete markers and uploads
 	PlaceDerived   PlaceKind = "derived"   // a materialized view, a full-text index: made from tables
 	PlaceObjects   PlaceKind = "objects"   // large objects that rows name
 	PlaceCode      PlaceKind = "code"      // a trigger or a rule that writes elsewhere, or keeps rows from going
@@ -368,6 +384,7 @@ const (
 	PlaceOrder     PlaceKind = "order"     // the erasure can't go in this order
 	PlaceLock      PlaceKind = "lock"      // somebody's session or transaction keeps tables from being read or emptied
 	PlaceKey       PlaceKind = "key"       // a key that is null, or that means the same and compares unequal
+	PlaceChange    PlaceKind = "change"    // what rows are to become can't be
 	PlaceShared    PlaceKind = "shared"    // rows that have to do with the tenant and stay, as they belong to others too or to nobody
 )
 
@@ -392,7 +409,7 @@ type Place struct {
 
 // IsData says whether the place holds rows or objects of the tenant's own.
 func (p Place) IsData() bool {
-	return p.Kind == "" || p.Kind == PlaceTable || p.Kind == PlaceDerived || p.Kind == PlaceObjects || p.Kind == PlaceForeign
+	return p.Kind == "" || p.Kind == PlaceTable || p.Kind == PlaceFiles || p.Kind == PlaceDerived || p.Kind == PlaceObjects || p.Kind == PlaceForeign
 }
 
 // Expirer removes the copies that are due at now and says which remain.

@@ -320,6 +320,10 @@ func (s *System) Can(capability string) bool {
 		return is[Tallier](s)
 	case "hold":
 		return is[Keeper](s)
+	case "catalogue":
+		return is[Cataloguer](s)
+	case "sample":
+		return is[Sampler](s)
 	case "expire":
 		return is[Expirer](s)
 	case "probe":

@@ -19,7 +19,7 @@ func (a *app) blueprint() *cobra.Command {
 		Use:   "blueprint",
 		Short: "Check, submit, review and publish blueprints",
 		Long:  "A blueprint says what a tenant consists of. A revision is immutable; one person submits it, another publishes it.",
-	}, a.blueprintCheck(), a.blueprintSubmit(), a.blueprintPublish(), a.blueprintList(), a.blueprintShow(), a.blueprintDiff(), a.blueprintImpact(), a.blueprintUpgrade(), a.blueprintSchema())
+	}, a.blueprintCheck(), a.blueprintSubmit(), a.blueprintPublish(), a.blueprintList(), a.blueprintShow(), a.blueprintDiff(), a.blueprintImpact(), a.blueprintUpgrade(), a.blueprintScaffold(), a.blueprintSchema())
 }
 
 func (a *app) blueprintCheck() *cobra.Command {

@@ -103,6 +103,7 @@ func scripts(dir string) testscript.Params {
 			"sql":      changeStore,
 			"older":    publishedBefore,
 			"psql":     runSQL,
+			"sqlite":   runSQLite,
 		},
 	}
 }

@@ -83,6 +83,9 @@ func writeType(b *strings.Builder, t tenure.ResourceType) error {
 	line("quarantine", map[bool]string{true: "yes", false: "no"}[t.Recovery.Quarantine])
 	line("recovery", t.Recovery.Says)
 	line("holds", map[tenure.DataHeld]string{tenure.HoldsData: "data of data classes", tenure.HoldsNothing: "no data"}[t.Holds])
+	if len(t.Dispositions) > 0 {
+		line("dispositions", "beside deletion, its data can be "+done(t.Dispositions))
+	}
 	if t.Credential {
 		line("credential", "Tenure makes one and hands it over once")
 	}
@@ -92,6 +95,14 @@ func writeType(b *strings.Builder, t tenure.ResourceType) error {
 	line("lag", t.Lag.String())
 	line("cost a month", costText(t.Cost))
 	return writeAttributes(b, t)
+}
+
+func done(all []tenure.Disposition) string {
+	out := make([]string, len(all))
+	for i, d := range all {
+		out[i] = d.Done()
+	}
+	return strings.Join(out, ", ")
 }
 
 func costText(terms []tenure.CostTerm) string {

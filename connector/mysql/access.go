@@ -52,6 +52,17 @@ func (k databases) revokeAccess(ctx context.Context, s *session, name, to string
 			return err
 		}
 	}
+	if err := k.takeBack(ctx, s, name, to); err != nil {
+		return err
+	}
+	if to == everybody {
+		if err := k.openToAll(ctx, s); err != nil {
+			return err
+		}
+		if err := k.endIn(ctx, s, name); err != nil {
+			return err
+		}
+	}
 	h, err := k.grantee(ctx, s, to)
 	if err != nil || h == nil {
 		return err
@@ -118,9 +129,29 @@ func (k databases) readAccess(ctx context.Context, s *session, in map[string]*da
 		}
 		known = slices.AppendSeq(known, maps.Keys(notes))
 	}
-	have, err := k.rightsOf(ctx, s, sorted(known))
+	known = sorted(append(known, everybody))
+	have, err := k.rightsOn(ctx, s, known, slices.Sorted(maps.Keys(in)))
 	if err != nil {
 		return err
+	}
+	routines, err := k.lentTo(ctx, s, known)
+	if err != nil {
+		return err
+	}
+	for _, l := range routines {
+		if d := in[l.database]; d != nil {
+			_, what, _ := strings.Cut(l.says, ": ")
+			d.access = append(d.access, l.account+": "+what)
+		}
+	}
+	all, err := k.everywhere(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, d := range in {
+		for _, p := range all {
+			d.access = append(d.access, everybody+": "+p+" on every database")
+		}
 	}
 	notes, err := k.notes(ctx, s, "grant")
 	if err != nil {
@@ -177,6 +208,13 @@ func (d *Driver) undeclared(ctx context.Context, s *session, accounts []string) 
 				out[at[0]] = append(out[at[0]], at[1]+": "+p+on(at[2]))
 			}
 		}
+	}
+	all, err := d.lentTo(ctx, s, accounts)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range all {
+		out[l.account] = append(out[l.account], l.says)
 	}
 	for _, w := range have.whole {
 		out[w.account] = append(out[w.account], "the pattern "+w.pattern+": "+strings.Join(w.has, ", "))

@@ -81,6 +81,15 @@ func (k accounts) parse(r connector.Ref) (a accountAttributes, err error) {
 	return a, nil
 }
 
+// hostOf is where a user signs in from: others may have made accounts of its name for
+// other hosts.
+func hostOf(r connector.Ref) string {
+	if host, _ := r.Attributes["host"].(string); host != "" {
+		return host
+	}
+	return "%"
+}
+
 func (a accountAttributes) shape() shape {
 	out := shape{}
 	out.text("host", a.Host)
@@ -167,7 +176,7 @@ func (k accounts) observe(ctx context.Context, s *session, refs []connector.Ref,
 		return false, err
 	}
 	for _, r := range refs {
-		o, err := k.observed(r.Name, have[r.Name], notes[r.Name])
+		o, err := k.observed(r.Name, have[r.Name].from(hostOf(r)), notes[r.Name])
 		if err != nil {
 			return false, err
 		}
@@ -212,7 +221,7 @@ func (k accounts) own(ctx context.Context, s *session, r connector.Ref) (*held, 
 	if err != nil {
 		return nil, nil, err
 	}
-	h := have[r.Name]
+	h := have[r.Name].from(hostOf(r))
 	if h != nil && n == nil {
 		return nil, nil, relational.Claim(k.marker, relational.Note{}, r)
 	}
@@ -250,13 +259,7 @@ func (k accounts) ensure(ctx context.Context, d connector.Desired) (o connector.
 			if err := s.run(ctx, k.create(d, a)); err != nil {
 				return err
 			}
-			have, err := k.read(ctx, s, []string{d.Name})
-			if err != nil {
-				return err
-			}
-			if h = have[d.Name]; h == nil {
-				return tenure.Errorf(tenure.Unavailable, "%s %q was made and is gone again", k.typ, d.Name).Retryable()
-			}
+			h = k.fresh(d, a)
 		}
 		for _, sql := range k.changes(d, a, h) {
 			rec.Changed = true
@@ -281,7 +284,7 @@ func (k accounts) ensure(ctx context.Context, d connector.Desired) (o connector.
 			return err
 		}
 		note = note.Seal(k.marker)
-		o, err = k.observed(d.Name, have[d.Name], &note)
+		o, err = k.observed(d.Name, have[d.Name].from(hostOf(d.Ref)), &note)
 		return err
 	})
 	return o, rec, err
@@ -308,6 +311,15 @@ func (k accounts) isRole(ctx context.Context, s *session, role string) error {
 		err = tenure.Errorf(tenure.Invalid, "there is no role %q", role)
 	}
 	return err
+}
+
+// fresh is an account that was just created.
+func (k accounts) fresh(d connector.Desired, a accountAttributes) *held {
+	h := &held{name: d.Name, host: a.Host, role: k.typ == "role", tls: a.TLS, limit: a.ConnectionLimit, plugin: "mysql_native_password"}
+	if !d.Credential.IsZero() {
+		h.hash = passwordHash(d.Credential)
+	}
+	return h
 }
 
 func (k accounts) create(d connector.Desired, a accountAttributes) string {
@@ -406,7 +418,7 @@ func (k accounts) cut(ctx context.Context, r connector.Ref, to tenure.ResourceSt
 		}
 		for _, host := range append([]string{h.host}, h.others...) {
 			sql := "alter user " + account(r.Name, host)
-			if to == tenure.ResourceRevoked && host == h.host {
+			if to == tenure.ResourceRevoked {
 				sql += " identified by password " + literal(noPassword())
 			}
 			if err := s.run(ctx, sql+" account lock"); err != nil {
@@ -443,6 +455,10 @@ func (k accounts) resume(ctx context.Context, r connector.Ref) (rec connector.Re
 	return rec, err
 }
 
+// droppedKey says in a note that the account it is of was dropped, or about to be, while
+// there were others of its name.
+const droppedKey = "dropped"
+
 func (k accounts) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	if _, err := k.parse(r); err != nil {
 		return rec, err
@@ -452,6 +468,13 @@ func (k accounts) remove(ctx context.Context, r connector.Ref) (rec connector.Re
 		if err != nil || h == nil && n == nil {
 			return err
 		}
+		left := func(hosts []string) error {
+			return tenure.Errorf(tenure.Blocked, "%s %q is gone, and there are further accounts of its name, for %s: these are locked now", k.typ, r.Name, strings.Join(hosts, ", ")).
+				WithHint("drop them if they are the tenant's, or rename them; then retry")
+		}
+		if h != nil && h.host != hostOf(r) && n.Get(droppedKey) != "" {
+			return left(sorted(append([]string{h.host}, h.others...)))
+		}
 		if h != nil {
 			rec.Changed = true
 			verb := "drop role if exists "
@@ -460,12 +483,28 @@ func (k accounts) remove(ctx context.Context, r connector.Ref) (rec connector.Re
 				if err := s.run(ctx, "alter user "+h.at()+" account lock"); err != nil {
 					return err
 				}
+				for _, t := range h.twins {
+					if err := s.run(ctx, "alter user "+t.at()+" account lock"); err != nil {
+						return err
+					}
+				}
 				if err := k.end(ctx, s, r.Name); err != nil {
+					return err
+				}
+			}
+			if len(h.others) > 0 {
+				if h.host != hostOf(r) {
+					return left(append([]string{h.host}, h.others...))
+				}
+				if err := k.put(ctx, s, relational.NewNote(k.marker, r).With("state", n.Get("state")).With(droppedKey, "yes")); err != nil {
 					return err
 				}
 			}
 			if err := s.run(ctx, verb+h.at()); err != nil {
 				return err
+			}
+			if len(h.others) > 0 {
+				return left(h.others)
 			}
 		}
 		return k.marks.Delete(ctx, s, r.Type, r.Name)

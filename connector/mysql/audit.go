@@ -158,13 +158,17 @@ func (e *estate) leads(from, to relational.TableName, seen map[relational.TableN
 // bears says that each row that the trigger inserts has the key of the row that changed.
 func (e *estate) bears(g trigger, w write) bool {
 	key, from := e.TenantColumn(w.table), e.TenantColumn(g.table)
-	if key == "" || from == "" || strings.Contains(key+from, "->") {
+	if key == "" || from == "" || strings.Contains(from, "->") {
 		return false
 	}
 	into, _ := e.Graph.Table(w.table)
 	source, _ := e.Graph.Table(g.table)
-	a, _ := into.Column(key)
 	b, _ := source.Column(from)
+	if name, path, is := relational.CutPath(key); is {
+		at := strings.ToLower(name) + "->>" + strings.Join(path, "->>")
+		return strings.EqualFold(w.values[at], from) && sortOf(b.Type) == textual
+	}
+	a, _ := into.Column(key)
 	return strings.EqualFold(w.values[strings.ToLower(key)], from) && sortOf(a.Type) == sortOf(b.Type)
 }
 

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ type catalog struct {
 	versioned map[relational.TableName]bool   // the server keeps their past rows
 	engines   map[relational.TableName]string // of those that no transaction covers
 	fulltext  map[relational.TableName]bool
+	unique    map[relational.TableName][][]string // the columns of each unique index
 	triggers  []trigger
 	events    []trigger
 	digest    string // of all of it
@@ -49,14 +51,30 @@ func named(column, part string) string {
 	return "convert(convert(convert(substring_index(" + column + ", '/', " + part + ") using binary) using filename) using utf8mb4)"
 }
 
-// keysOf reads the foreign keys of the whole server, from InnoDB's own tables: the others
-// show those alone of tables that the account may use, and open every table to do so.
-func keysOf(ctx context.Context, q relational.Querier) (out []relational.ForeignKey, err error) {
+// filed are names as InnoDB keeps them, as a list for in.
+func filed(names []string) string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = "convert(convert(" + literal(name) + " using filename) using binary)"
+	}
+	return strings.Join(out, ", ")
+}
+
+// keysOf reads the foreign keys from and to tables of the databases, from InnoDB's own
+// tables: the others show those alone of tables that the account may use, and open every
+// table to do so.
+func keysOf(ctx context.Context, q relational.Querier, databases []string) (out []relational.ForeignKey, err error) {
+	if len(databases) == 0 {
+		return nil, nil
+	}
+	in := filed(databases)
 	at := map[string]int{}
+	var homes []string // of the constraints, as InnoDB keeps them
 	var id, schema, table, pschema, parent string
 	var kind int
-	err = each(ctx, q, "select id, "+named("for_name", "1")+", "+named("for_name", "-1")+", "+named("ref_name", "1")+", "+named("ref_name", "-1")+", type from information_schema.innodb_sys_foreign order by binary id", func() error {
-		_, name, _ := strings.Cut(id, "/")
+	err = each(ctx, q, "select id, "+named("for_name", "1")+", "+named("for_name", "-1")+", "+named("ref_name", "1")+", "+named("ref_name", "-1")+", type from information_schema.innodb_sys_foreign where substring_index(for_name, '/', 1) in ("+in+") or substring_index(ref_name, '/', 1) in ("+in+") order by binary id", func() error {
+		home, name, _ := strings.Cut(id, "/")
+		homes = append(homes, home)
 		k := relational.ForeignKey{Name: name, Child: relational.TableName{Schema: schema, Name: table}, Parent: relational.TableName{Schema: pschema, Name: parent}, OnDelete: relational.Restrict}
 		switch {
 		case kind&1 != 0:
@@ -69,11 +87,11 @@ func keysOf(ctx context.Context, q relational.Querier) (out []relational.Foreign
 		out = append(out, k)
 		return nil
 	}, &id, &schema, &table, &pschema, &parent, &kind)
-	if err != nil {
+	if err != nil || len(out) == 0 {
 		return nil, err
 	}
 	var column, pcolumn string
-	err = each(ctx, q, "select id, for_col_name, ref_col_name from information_schema.innodb_sys_foreign_cols order by binary id, pos", func() error {
+	err = each(ctx, q, "select id, for_col_name, ref_col_name from information_schema.innodb_sys_foreign_cols where substring_index(id, '/', 1) in ("+literals(sorted(homes))+") order by binary id, pos", func() error {
 		if i, ok := at[id]; ok {
 			out[i].Columns, out[i].Parents = append(out[i].Columns, column), append(out[i].Parents, pcolumn)
 		}
@@ -85,15 +103,14 @@ func keysOf(ctx context.Context, q relational.Querier) (out []relational.Foreign
 // readCatalog reads the tables of the databases with all that references lead to from
 // them, either way.
 func readCatalog(ctx context.Context, q relational.Querier, databases []string) (c catalog, err error) {
-	all, err := keysOf(ctx, q)
-	if err != nil {
-		return c, err
-	}
 	in := map[string]bool{}
 	for _, name := range databases {
 		in[name] = true
 	}
-	keys := connected(all, in)
+	keys, err := connectedKeys(ctx, q, in)
+	if err != nil {
+		return c, err
+	}
 	also := map[relational.TableName]bool{} // tables of other databases
 	schemas := slices.Clone(databases)
 	for _, k := range keys {
@@ -114,6 +131,9 @@ func readCatalog(ctx context.Context, q relational.Querier, databases []string) 
 	if c.triggers, err = readTriggers(ctx, q, "event_object_schema in ("+literals(schemas)+")"); err != nil {
 		return c, err
 	}
+	if err := settled(ctx, q); err != nil {
+		return c, err
+	}
 	c.triggers = slices.DeleteFunc(c.triggers, func(g trigger) bool { return !wanted(g.table) })
 	if c.events, err = readEvents(ctx, q, databases); err != nil {
 		return c, err
@@ -121,10 +141,54 @@ func readCatalog(ctx context.Context, q relational.Querier, databases []string) 
 	for i := range tables {
 		tables[i].Code = slices.ContainsFunc(c.triggers, func(g trigger) bool { return g.table == tables[i].TableName && g.event != "insert" })
 	}
-	c.graph = relational.NewGraph(tables, keys)
-	fmt.Fprintf(sum, "%v %v %v %v %v", c.graph.Tables(), c.graph.Keys(), c.versioned, c.engines, c.triggers)
+	c.graph = relational.NewGraph(tables, asWritten(tables, keys)).FoldColumns()
+	fmt.Fprintf(sum, "%v %v %v %v %v %v", c.graph.Tables(), c.graph.Keys(), c.versioned, c.engines, c.unique, c.triggers)
 	c.digest = hex.EncodeToString(sum.Sum(nil))
 	return c, nil
+}
+
+// connectedKeys are those that connected finds among all keys of the server. Those of the
+// databases to which they lead are read when they are known.
+func connectedKeys(ctx context.Context, q relational.Querier, in map[string]bool) ([]relational.ForeignKey, error) {
+	read := slices.Sorted(maps.Keys(in))
+	for {
+		all, err := keysOf(ctx, q, read)
+		if err != nil {
+			return nil, err
+		}
+		keys, next := connected(all, in), slices.Clone(read)
+		for _, k := range keys {
+			next = append(next, k.Child.Schema, k.Parent.Schema)
+		}
+		if next = sorted(next); len(next) == len(read) {
+			return keys, nil
+		}
+		read = next
+	}
+}
+
+// asWritten gives the columns of references the names that their tables give them: a
+// reference may write them in another case.
+func asWritten(tables []relational.Table, keys []relational.ForeignKey) []relational.ForeignKey {
+	at := make(map[relational.TableName]relational.Table, len(tables))
+	for _, t := range tables {
+		at[t.TableName] = t
+	}
+	for _, k := range keys {
+		rename(at[k.Child], k.Columns)
+		rename(at[k.Parent], k.Parents)
+	}
+	return keys
+}
+
+func rename(t relational.Table, columns []string) {
+	for i, name := range columns {
+		for _, c := range t.Columns {
+			if strings.EqualFold(c.Name, name) {
+				columns[i] = c.Name
+			}
+		}
+	}
 }
 
 // connected are the keys that tables of the databases take part in, however far.
@@ -148,7 +212,7 @@ func connected(all []relational.ForeignKey, in map[string]bool) (out []relationa
 
 // tables reads the tables' columns, keys and checks.
 func (c *catalog) tables(ctx context.Context, q relational.Querier, schemas []string, wanted func(relational.TableName) bool) ([]relational.Table, error) {
-	c.versioned, c.engines, c.fulltext = map[relational.TableName]bool{}, map[relational.TableName]string{}, map[relational.TableName]bool{}
+	c.versioned, c.engines, c.fulltext, c.unique = map[relational.TableName]bool{}, map[relational.TableName]string{}, map[relational.TableName]bool{}, map[relational.TableName][][]string{}
 	if len(schemas) == 0 {
 		return nil, nil
 	}
@@ -157,12 +221,16 @@ func (c *catalog) tables(ctx context.Context, q relational.Querier, schemas []st
 	var out []relational.Table
 	var n relational.TableName
 	var kind, engine string
+	var left relational.TableName
 	err := each(ctx, q, "select table_schema, table_name, table_type, coalesce(engine, '') from information_schema.tables where table_schema in ("+in+") and table_type in ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') order by binary table_schema, binary table_name", func() error {
 		switch {
 		case !wanted(n):
 			return nil
 		case kind == "SEQUENCE": // a number, and nobody's row
 			sequences[n] = true
+			return nil
+		case engine == "": // it can't be opened
+			left = n
 			return nil
 		}
 		at[n] = len(out)
@@ -175,6 +243,9 @@ func (c *catalog) tables(ctx context.Context, q relational.Querier, schemas []st
 		}
 		return nil
 	}, &n.Schema, &n.Name, &kind, &engine)
+	if err == nil && left.Name != "" {
+		err = tenure.Errorf(tenure.Unavailable, "table %s can't be read now: somebody alters it, or it is damaged", left).Retryable()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -183,10 +254,16 @@ func (c *catalog) tables(ctx context.Context, q relational.Querier, schemas []st
 			out[i].Columns = append(out[i].Columns, col)
 		}
 	})
+	if err == nil {
+		err = settled(ctx, q)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if err := c.indexes(ctx, q, in, at, out); err != nil {
+		return nil, err
+	}
+	if err := settled(ctx, q); err != nil {
 		return nil, err
 	}
 	err = unskipped(ctx, q, schemas, func(n relational.TableName) bool {
@@ -215,7 +292,7 @@ func unskipped(ctx context.Context, q relational.Querier, schemas []string, read
 	}
 	var n relational.TableName
 	var left relational.TableName
-	err := each(ctx, q, "select "+named("name", "1")+", "+named("name", "-1")+" from information_schema.innodb_sys_tables where name like '%/%' and name not like '%#%' and name not like '%/FTS\\_%' escape '\\'", func() error {
+	err := each(ctx, q, "select "+named("name", "1")+", "+named("name", "-1")+" from information_schema.innodb_sys_tables where substring_index(name, '/', 1) in ("+filed(schemas)+") and name not like '%#%' and name not like '%/FTS\\_%' escape '\\'", func() error {
 		if of[n.Schema] && !read(n) {
 			left = n
 		}
@@ -223,6 +300,22 @@ func unskipped(ctx context.Context, q relational.Querier, schemas []string, read
 	}, &n.Schema, &n.Name)
 	if err == nil && left.Name != "" {
 		err = tenure.Errorf(tenure.Unavailable, "table %s is being altered", left).Retryable()
+	}
+	return err
+}
+
+// settled is Unavailable if the last look at the catalog passed over a table that is
+// locked, of which the server only warns.
+func settled(ctx context.Context, q relational.Querier) error {
+	var level, says string
+	var number int
+	locked := false
+	err := each(ctx, q, "show warnings", func() error {
+		locked = locked || number == 1205 || number == 1213 || number == 1684 || number == 1969
+		return nil
+	}, &level, &number, &says)
+	if err == nil && locked {
+		err = tenure.Errorf(tenure.Unavailable, "a table is locked by somebody who alters it, so it can't be seen").Retryable()
 	}
 	return err
 }
@@ -329,6 +422,9 @@ func (c *catalog) indexes(ctx context.Context, q relational.Querier, in string, 
 	}, &n.Schema, &n.Name, &name, &column, &open, &kind)
 	for n, all := range found {
 		t := &out[at[n]]
+		for _, one := range all {
+			c.unique[n] = append(c.unique[n], one.columns)
+		}
 		slices.SortStableFunc(all, func(a, b index) int {
 			if (a.name == "PRIMARY") != (b.name == "PRIMARY") {
 				return map[bool]int{true: -1, false: 1}[a.name == "PRIMARY"]

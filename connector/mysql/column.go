@@ -69,7 +69,7 @@ func typeOf(t relational.Table, column string) string {
 // expression is a tenant column, or a path of keys in one. What isn't JSON has no path,
 // and a list or an object is no key.
 func expression(alias, column string) (value string, isPath bool) {
-	name, path, is := strings.Cut(column, "->>")
+	name, path, is := relational.CutPath(column)
 	out := quote(name)
 	if alias != "" {
 		out = quote(alias, name)
@@ -78,7 +78,7 @@ func expression(alias, column string) (value string, isPath bool) {
 		return out, false
 	}
 	at := "$"
-	for part := range strings.SplitSeq(path, "->>") {
+	for _, part := range path {
 		at += `."` + strings.ReplaceAll(part, `"`, `\"`) + `"`
 	}
 	return "(case when json_valid(" + out + ") then json_value(" + out + ", " + literal(at) + ") end)", true

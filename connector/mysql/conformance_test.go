@@ -121,7 +121,7 @@ func (w *world) look(t testing.TB) string {
 	odd, _ := w.odd.Load().(string)
 	on := func(column string) string {
 		mine := column + " like '" + w.token + "%'"
-		others := " regexp '^t[0-9a-f]{10}_|^t_aside_|^t_elev_' or " + column + " in ('information_schema', 'mysql', 'performance_schema', 'sys', 'root', 'mariadb.sys')"
+		others := " regexp '^t[0-9a-f]{10}.?_|^t.?_aside|^t.?_elev' or " + column + " in ('information_schema', 'mysql', 'performance_schema', 'sys', 'root', 'mariadb.sys')"
 		switch account := column == "user"; {
 		case account && odd == "role":
 			mine += " or user like 'r:%'"

@@ -181,7 +181,7 @@ func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 // remains is an error if rows are left: Blocked where no class covers them, else a
 // Conflict that a further erasure ends. What no class covers is left to a twin.
 func (e *estate) remains(ctx context.Context, s *session, m relational.Marks, twin bool) error {
-	places, err := e.places(ctx, s, m, nil, true)
+	places, err := e.places(ctx, s, m, connector.Survey{}, true)
 	if err != nil {
 		return err
 	}

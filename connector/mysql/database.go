@@ -101,6 +101,11 @@ type database struct {
 
 // read gives the databases of the names.
 func (k databases) read(ctx context.Context, s *session, names []string) (map[string]*database, error) {
+	return k.readShaped(ctx, s, names, nil)
+}
+
+// readShaped is read with the shapes of tables that were read just now, if there are any.
+func (k databases) readShaped(ctx context.Context, s *session, names []string, all map[string]shapes) (map[string]*database, error) {
 	out := map[string]*database{}
 	var name, set, collation string
 	for part := range slices.Chunk(names, 500) {
@@ -119,9 +124,11 @@ func (k databases) read(ctx context.Context, s *session, names []string) (map[st
 		}
 	}
 	there := slices.Sorted(maps.Keys(out))
-	all, err := shapesOf(ctx, s, there)
-	if err != nil {
-		return nil, err
+	if all == nil {
+		var err error
+		if all, err = shapesOf(ctx, s, there); err != nil {
+			return nil, err
+		}
 	}
 	if err := k.readAside(ctx, s, out, all); err != nil {
 		return nil, err
@@ -302,12 +309,12 @@ func (k databases) ensure(ctx context.Context, want connector.Desired) (o connec
 				return err
 			}
 		}
-		note, ran, err := k.form(ctx, s, want, a, have, n)
+		note, ran, now, err := k.form(ctx, s, want, a, have, n)
 		if err != nil {
 			return err
 		}
 		rec.Changed = rec.Changed || ran
-		again, err := k.read(ctx, s, []string{want.Name})
+		again, err := k.readShaped(ctx, s, []string{want.Name}, now)
 		if err != nil {
 			return err
 		}
@@ -360,7 +367,7 @@ func (k databases) create(ctx context.Context, s *session, r connector.Ref, a da
 		}
 		return nil, nil, err
 	}
-	have, err := k.read(ctx, s, []string{r.Name})
+	have, err := k.readShaped(ctx, s, []string{r.Name}, map[string]shapes{}) // it is empty
 	if err == nil && have[r.Name] == nil {
 		err = tenure.Errorf(tenure.Unavailable, "database %q was made and is gone again", r.Name).Retryable()
 	}
@@ -368,14 +375,14 @@ func (k databases) create(ctx context.Context, s *session, r connector.Ref, a da
 }
 
 // form runs the ddl where it has changed or its tables have, the seed once, and gives the
-// note that tells of both.
-func (k databases) form(ctx context.Context, s *session, want connector.Desired, a databaseAttributes, have *database, n *relational.Note) (note relational.Note, ran bool, err error) {
+// note that tells of both, and the shapes of the tables if they were read after it.
+func (k databases) form(ctx context.Context, s *session, want connector.Desired, a databaseAttributes, have *database, n *relational.Note) (note relational.Note, ran bool, all map[string]shapes, err error) {
 	note = relational.NewNote(k.marker, want.Ref).With("ddl", digest(a.DDL)).With("shapes", n.Get("shapes")).With("seeded", n.Get("seeded"))
 	was := recorded(n)
 	changed := n.Get("ddl") != digest(a.DDL)
 	seed := n.Get("seeded") == "" && n.Get(makingKey) != ""
 	if !changed && !seed && len(was.altered(have.tables)) == 0 {
-		return note, false, nil
+		return note, false, nil, nil
 	}
 	texts := []string{a.DDL}
 	if seed {
@@ -384,16 +391,15 @@ func (k databases) form(ctx context.Context, s *session, want connector.Desired,
 	if strings.TrimSpace(strings.Join(texts, "")) != "" {
 		ran = true
 		if err := k.asOwner(ctx, s, want.Resource, want.Name, texts...); err != nil {
-			return note, ran, tenure.Errorf(tenure.CodeOf(coded(err)), "the ddl or the seed of database %q: %w", want.Name, coded(err))
+			return note, ran, nil, tenure.Errorf(tenure.CodeOf(coded(err)), "the ddl or the seed of database %q: %w", want.Name, coded(err))
 		}
 	}
 	if seed {
 		note = note.With("seeded", "yes")
 	}
 	if changed {
-		all, err := shapesOf(ctx, s, []string{want.Name})
-		if err != nil {
-			return note, ran, err
+		if all, err = shapesOf(ctx, s, []string{want.Name}); err != nil {
+			return note, ran, nil, err
 		}
 		now := shapes{}
 		for name, sum := range all[want.Name] {
@@ -403,11 +409,11 @@ func (k databases) form(ctx context.Context, s *session, want connector.Desired,
 		}
 		text, err := tenure.Canonical(now)
 		if err != nil {
-			return note, ran, err
+			return note, ran, nil, err
 		}
 		note = note.With("shapes", string(text))
 	}
-	return note, ran, nil
+	return note, ran, all, nil
 }
 
 // remove drops the database, once nothing outside of it refers to its tables.
@@ -452,7 +458,7 @@ func (k databases) unreferred(ctx context.Context, s *session, r connector.Ref) 
 	if err := k.seeing(ctx, s); err != nil {
 		return err
 	}
-	all, err := keysOf(ctx, s)
+	all, err := keysOf(ctx, s, []string{r.Name, asideOf(r.Resource)})
 	var out []string
 	for _, key := range all {
 		own := func(name string) bool { return name == r.Name || name == asideOf(r.Resource) }

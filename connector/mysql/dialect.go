@@ -271,6 +271,6 @@ func shown(value, typ string) string {
 
 // Referring is described at relational.Dialect.
 func (dialect) Referring(ctx context.Context, q relational.Querier, t relational.TableName) ([]relational.ForeignKey, error) {
-	all, err := keysOf(ctx, q)
+	all, err := keysOf(ctx, q, []string{t.Schema})
 	return slices.DeleteFunc(all, func(k relational.ForeignKey) bool { return k.Parent != t }), err
 }

@@ -74,7 +74,7 @@ func (d *Driver) elevate(ctx context.Context, s *session, e connector.Elevation)
 		"create user if not exists " + at + " identified by password " + literal(noPassword()) + " account lock",
 		"alter user " + at + " identified by password " + literal(noPassword()) + " with max_user_connections " + maxSessions + " account lock",
 		"revoke all privileges, grant option from " + at,
-		"create or replace event " + quote(d.keep, e.Login) + " on schedule at " + literal(e.Until.UTC().Format("2006-01-02 15:04:05")) + " on completion preserve do begin alter user if exists " + at +
+		"create or replace event " + quote(d.keep, e.Login) + " on schedule at " + literal(e.Until.UTC().Format("2006-01-02 15:04:05")) + " on completion preserve do begin set session tx_read_only = 0; set session autocommit = 1; alter user if exists " + at +
 			" account lock; kill hard user " + literal(e.Login) + "; end",
 	}
 	for _, name := range databases {

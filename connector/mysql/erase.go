@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -12,8 +13,8 @@ import (
 
 // Erase is described at connector.Eraser: one transaction a batch, children before
 // parents, in which Tenure's own tally is written too. The catalog isn't part of a
-// transaction, so it is read again at its end: what was altered meanwhile ends the batch
-// with nothing done. foreign_key_checks stay on.
+// transaction, so it is read again at its end: what was altered meanwhile, or since the
+// run's last batch read it, ends the batch with nothing done. foreign_key_checks stay on.
 func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) (e connector.Erased, err error) {
 	k, err := d.holder(r, "erased")
 	if err != nil {
@@ -32,12 +33,30 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 			e = connector.Erased{Done: true}
 			return nil
 		}
-		e, err = d.batch(ctx, s, k, r, b, false)
+		if err := d.pace.start(ctx, s); err != nil {
+			return err
+		}
+		began := time.Now()
+		run, err := runOf(r, b)
+		if err != nil {
+			return err
+		}
+		last := d.pace.begin(run, &b)
+		known := last.held != nil
+		e, err = d.batch(ctx, s, k, r, b, &last, false)
+		if err != nil && known && ctx.Err() == nil { // by what the last batch knew; it is looked at anew
+			last.held = nil
+			e, err = d.batch(ctx, s, k, r, b, &last, false)
+		}
 		if isNumber(err, 1451, 1217) { // a reference, which a look for it can name
 			var why error
-			if _, why = d.batch(ctx, s, k, r, b, true); why != nil {
+			if _, why = d.batch(ctx, s, k, r, b, &stride{}, true); why != nil {
 				err = why
 			}
+		}
+		if err == nil && !e.Done {
+			d.pace.keep(run, last)
+			e.Pause, err = d.pace.end(ctx, s, time.Since(began))
 		}
 		return err
 	})
@@ -47,7 +66,7 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 	return e, nil
 }
 
-func (d *Driver) batch(ctx context.Context, s *session, k holder, r connector.Ref, b connector.Batch, wary bool) (e connector.Erased, err error) {
+func (d *Driver) batch(ctx context.Context, s *session, k holder, r connector.Ref, b connector.Batch, last *stride, wary bool) (e connector.Erased, err error) {
 	if err := s.run(ctx, "use "+quote(d.keep)); err != nil { // a delete by an alias wants some database
 		return e, err
 	}
@@ -55,9 +74,11 @@ func (d *Driver) batch(ctx context.Context, s *session, k holder, r connector.Re
 		return e, err
 	}
 	err = s.atomic(ctx, func() error {
-		held, err := k.estate(ctx, s, r)
-		if err != nil {
-			return err
+		held := last.held
+		if held == nil {
+			if held, err = k.estate(ctx, s, r); err != nil {
+				return err
+			}
 		}
 		if err := held.firm(b.Class); err != nil {
 			return err
@@ -72,6 +93,7 @@ func (d *Driver) batch(ctx context.Context, s *session, k holder, r connector.Re
 		if wary {
 			erasure = erasure.Wary()
 		}
+		erasure.Pace(&last.piece)
 		if e, err = erasure.Batch(ctx, s, b); err != nil {
 			return held.refused(err, b.Class)
 		}
@@ -87,9 +109,14 @@ func (d *Driver) batch(ctx context.Context, s *session, k holder, r connector.Re
 		if err != nil {
 			return err
 		}
-		if again.c.digest != held.c.digest {
+		now, err := again.Erasure(b.Class)
+		if err != nil {
+			return err
+		}
+		if again.c.digest != held.c.digest || !erasure.Same(now) {
 			return tenure.Errorf(tenure.Unavailable, "tables were altered while rows were erased; nothing went in this batch").Retryable()
 		}
+		last.held = again
 		return nil
 	})
 	return e, err
@@ -126,6 +153,9 @@ func (e *estate) hard(t relational.Reached) (p connector.Place, is bool) {
 	case e.c.engines[n] != "" && !own:
 		p.Says = n.String() + " is of the engine " + e.c.engines[n] + ", which has no transactions and no foreign keys"
 		p.Fix = "alter table " + e.Dialect.Name(n) + " engine=InnoDB"
+	case e.vague(n) != "":
+		p.Says = e.vague(n)
+		p.Fix = "make an index over these columns of " + n.String() + " unique, or drop the foreign key"
 	case len(t.Table.Key) == 0 && !(own && e.alone(t)):
 		p.Says = n.String() + " has no primary key, so its rows can't be told apart"
 		p.Fix = "alter table " + e.Dialect.Name(n) + " add primary key (…)"
@@ -133,6 +163,24 @@ func (e *estate) hard(t relational.Reached) (p connector.Place, is bool) {
 		return p, false
 	}
 	return p, true
+}
+
+// vague says which reference names rows of a table by columns that no unique index
+// covers: several rows may be meant, and the server acts on the reference when any of them
+// goes. It is blank where there is none, or all of its rows are the tenant's.
+func (e *estate) vague(n relational.TableName) string {
+	for _, k := range e.Graph.Keys() {
+		if k.Parent != n || e.Own(n) && e.Own(k.Child) {
+			continue
+		}
+		told := slices.ContainsFunc(e.c.unique[n], func(index []string) bool {
+			return !slices.ContainsFunc(index, func(column string) bool { return !slices.Contains(k.Parents, column) })
+		})
+		if !told {
+			return k.Child.String() + " refers to rows of " + n.String() + " by " + strings.Join(k.Parents, ", ") + ", which no unique index covers, so a reference may be to rows of several tenants"
+		}
+	}
+	return ""
 }
 
 // alone says that nothing refers to a table's rows, they refer to nothing, and no code

@@ -330,6 +330,9 @@ func (d *Driver) grantee(ctx context.Context, s *session, name string) (*held, e
 // what it has by a pattern. Rights on a whole database go on in sessions that use it, so
 // those are ended.
 func (k grants) revoke(ctx context.Context, s *session, a grantSpec, name string, notes map[string]*relational.Note, have rights, keep func(table string) []string) (did bool, err error) {
+	if !k.excess(a, name, notes, have, keep) {
+		return false, nil
+	}
 	h, err := k.grantee(ctx, s, a.To)
 	if err != nil || h == nil {
 		return false, err
@@ -365,6 +368,19 @@ func (k grants) revoke(ctx context.Context, s *session, a grantSpec, name string
 		return false, nil
 	}
 	return true, k.endOf(ctx, s, h)
+}
+
+// excess says whether there is anything for revoke to take.
+func (k grants) excess(a grantSpec, name string, notes map[string]*relational.Note, have rights, keep func(table string) []string) bool {
+	for _, table := range a.objects() {
+		others := given(notes, name, a.To, a.Database, table)
+		for _, p := range own(a, have, notes, name, table) {
+			if !others[p] && !slices.Contains(keep(table), p) {
+				return true
+			}
+		}
+	}
+	return len(have.patterns(a.To, a.Database)) > 0
 }
 
 // revokeColumns takes a privilege on single columns away.

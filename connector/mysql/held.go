@@ -42,6 +42,7 @@ type held struct {
 	roles       []string
 	admin       []string // roles that it may pass on
 	others      []string // hosts of further accounts of the name
+	twins       []*held  // these accounts
 	sessions    int64
 	rights      []string // on databases and tables, by no grant of Tenure's
 }
@@ -81,21 +82,26 @@ func (k accounts) readSome(ctx context.Context, s *session, names []string, out 
 		if err := json.Unmarshal([]byte(priv), &p); err != nil {
 			return tenure.Errorf(tenure.Blocked, "what the server keeps of account %s can't be read", account(user, host))
 		}
-		if out[user] != nil {
-			out[user].others = append(out[user].others, host)
-			return nil
+		h := &held{name: user, host: host, role: p.Role, locked: p.Locked, tls: p.TLS > 0, limit: p.Limit, hash: p.Hash, plugin: p.Plugin, fallback: p.Default, whole: wholeRights(p.Access)}
+		if first := out[user]; first != nil {
+			first.others, first.twins = append(first.others, host), append(first.twins, h)
+		} else {
+			out[user] = h
 		}
-		out[user] = &held{name: user, host: host, role: p.Role, locked: p.Locked, tls: p.TLS > 0, limit: p.Limit, hash: p.Hash, plugin: p.Plugin, fallback: p.Default, whole: wholeRights(p.Access)}
 		return nil
 	}, &user, &host, &priv)
 	if err != nil {
 		return err
 	}
 	err = each(ctx, s, "select user, host, role, admin_option from mysql.roles_mapping where user in ("+in+") order by user, role", func() error {
-		if h := out[user]; h != nil && h.host == host {
-			h.roles = append(h.roles, role)
-			if admin == "Y" {
-				h.admin = append(h.admin, role)
+		if h := out[user]; h != nil {
+			for _, h := range append([]*held{h}, h.twins...) {
+				if h.host == host {
+					h.roles = append(h.roles, role)
+					if admin == "Y" {
+						h.admin = append(h.admin, role)
+					}
+				}
 			}
 		}
 		return nil
@@ -103,13 +109,43 @@ func (k accounts) readSome(ctx context.Context, s *session, names []string, out 
 	if err != nil {
 		return err
 	}
+	var locked []string // of the others it doesn't matter who is signed in
+	for name, h := range out {
+		if h.locked || slices.ContainsFunc(h.twins, func(t *held) bool { return t.locked }) {
+			locked = append(locked, name)
+		}
+	}
+	if len(locked) == 0 {
+		return nil
+	}
 	var n int64
-	return each(ctx, s, "select user, count(*) from information_schema.processlist group by binary user", func() error {
+	return each(ctx, s, "select user, count(*) from information_schema.processlist where user in ("+literals(sorted(locked))+") group by binary user", func() error {
 		if h := out[user]; h != nil {
 			h.sessions = n
 		}
 		return nil
 	}, &user, &n)
+}
+
+// from is the account for a host among those of the name, or the first of them.
+func (h *held) from(host string) *held {
+	if h == nil || h.host == host {
+		return h
+	}
+	i := slices.IndexFunc(h.twins, func(t *held) bool { return t.host == host })
+	if i < 0 {
+		return h
+	}
+	one := h.twins[i]
+	one.sessions, one.rights = h.sessions, h.rights
+	one.others, one.twins = []string{h.host}, []*held{h}
+	for _, t := range h.twins {
+		if t != one {
+			one.others, one.twins = append(one.others, t.host), append(one.twins, t)
+		}
+	}
+	one.others = sorted(one.others)
+	return one
 }
 
 // end ends the sessions of a user, until none is left.

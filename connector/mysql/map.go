@@ -62,7 +62,7 @@ func (k databases) foreseen(v connector.Survey) ([]connector.Place, error) {
 // surveyed are the tables and references, and all that these don't show.
 func (d *Driver) surveyed(ctx context.Context, s *session, e *estate, v connector.Survey) (out []connector.Place, partial string, err error) {
 	counted := v.Ref.Resource != ""
-	if out, err = e.places(ctx, s, d.marks, v.Order, counted); err != nil {
+	if out, err = e.places(ctx, s, d.marks, v, counted); err != nil {
 		return nil, "", err
 	}
 	out = append(out, e.audit(v.Order)...)
@@ -130,8 +130,8 @@ func (e *estate) tableOf(name string) (relational.TableName, bool) {
 }
 
 // places are those of tables and references.
-func (e *estate) places(ctx context.Context, s *session, m relational.Marks, order []string, counted bool) ([]connector.Place, error) {
-	all, err := e.Places(ctx, s, order, counted)
+func (e *estate) places(ctx context.Context, s *session, m relational.Marks, v connector.Survey, counted bool) ([]connector.Place, error) {
+	all, err := e.Places(ctx, s, v.Order, relational.ChangesOf(v), counted)
 	if err != nil || e.whole {
 		return all, err
 	}
@@ -165,7 +165,7 @@ func (d *Driver) alikes(ctx context.Context, s *session, e *estate, r connector.
 			shown = "hex(" + value + ")"
 		}
 		equal := "false"
-		if sortOf(typeOf(t.Table, column)) == textual && !strings.Contains(column, "->>") {
+		if sortOf(typeOf(t.Table, column)) == textual && !strings.Contains(column, "->") {
 			equal = "max(" + value + " = " + literalIn(e.a.Key, typeOf(t.Table, column)) + ")"
 		}
 		var text string

@@ -55,6 +55,7 @@ type Driver struct {
 	kept     relational.Kept
 	records  relational.Records
 	dialect  dialect
+	pace     pace
 	sentinel string // the database of the neighbour that probes try
 }
 
@@ -142,6 +143,8 @@ func (d *Driver) configure(conf *driver.Config) {
 		"max_statement_time": seconds, "innodb_lock_wait_timeout": lock, "lock_wait_timeout": lock, "sql_safe_updates": "0", "sql_select_limit": "18446744073709551615",
 		"autocommit": "1", "tx_isolation": "'REPEATABLE-READ'", "old_mode": "''", "character_set_client": "utf8mb4", "character_set_results": "utf8mb4", "collation_connection": "utf8mb4_nopad_bin",
 		"sql_quote_show_create": "1", "group_concat_max_len": "1048576", "div_precision_increment": "4", "system_versioning_asof": "DEFAULT",
+		"max_error_count": "65535", "lc_messages": "'en_US'", "completion_type": "'NO_CHAIN'", "tx_read_only": "0", "sql_big_selects": "1", "sql_auto_is_null": "0", "idle_transaction_timeout": "0",
+		"idle_write_transaction_timeout": "0", "idle_readonly_transaction_timeout": "0", "sql_notes": "1", "sql_warnings": "0", "default_storage_engine": "InnoDB", "explicit_defaults_for_timestamp": "1",
 	}
 }
 

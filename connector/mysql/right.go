@@ -34,7 +34,22 @@ type wideRight struct {
 }
 
 // rightsOf reads the privileges of the accounts.
-func (d *Driver) rightsOf(ctx context.Context, s *session, accounts []string) (r rights, err error) {
+func (d *Driver) rightsOf(ctx context.Context, s *session, accounts []string) (rights, error) {
+	return d.rightsOn(ctx, s, accounts, nil)
+}
+
+// rightsOn reads the privileges of the accounts on some databases, nil for all, and those
+// that patterns give.
+func (d *Driver) rightsOn(ctx context.Context, s *session, accounts, databases []string) (r rights, err error) {
+	byDatabase, byTable := "", ""
+	if databases != nil {
+		all := make([]string, 0, 2*len(databases))
+		for _, name := range databases {
+			all = append(all, name, pattern(name))
+		}
+		byTable = " and db in (" + literals(databases) + ")"
+		byDatabase = " and (db in (" + literals(all) + `) or replace(replace(replace(db, '\\', ''), '\_', ''), '\%', '') regexp '[_%]')`
+	}
 	r = rights{on: map[[3]string][]string{}}
 	if len(accounts) == 0 {
 		return r, nil
@@ -46,7 +61,7 @@ func (d *Driver) rightsOf(ctx context.Context, s *session, accounts []string) (r
 	}
 	parts = append(parts, "if(grant_priv = 'Y', "+literal(passes)+", null)")
 	var user, db, table, has, columns string
-	err = each(ctx, s, "select user, db, concat_ws(',', "+strings.Join(parts, ", ")+") from mysql.db where user in ("+in+")", func() error {
+	err = each(ctx, s, "select user, db, concat_ws(',', "+strings.Join(parts, ", ")+") from mysql.db where user in ("+in+")"+byDatabase, func() error {
 		if name, plain := unpattern(db); plain {
 			r.add(user, name, "", strings.Split(has, ","))
 		} else {
@@ -57,7 +72,7 @@ func (d *Driver) rightsOf(ctx context.Context, s *session, accounts []string) (r
 	if err != nil {
 		return r, err
 	}
-	err = each(ctx, s, "select user, db, table_name, table_priv, column_priv from mysql.tables_priv where user in ("+in+")", func() error {
+	err = each(ctx, s, "select user, db, table_name, table_priv, column_priv from mysql.tables_priv where user in ("+in+")"+byTable, func() error {
 		var all []string
 		for word := range strings.SplitSeq(has, ",") {
 			if at := slices.IndexFunc(privileges, func(p privilege) bool { return strings.EqualFold(p.table, word) && word != "" }); at >= 0 {

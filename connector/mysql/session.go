@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	driver "github.com/go-sql-driver/mysql"
 
@@ -28,7 +29,10 @@ func newPool(conf *driver.Config, conns int) (*pool, error) {
 
 // session is one connection. As a relational.Querier it takes $1, $2, … as
 // placeholders.
-type session struct{ conn *sql.Conn }
+type session struct {
+	conn *sql.Conn
+	sent *atomic.Int64 // counts the statements
+}
 
 type rows struct{ *sql.Rows }
 
@@ -38,6 +42,7 @@ func (r rows) Close() { _ = r.Rows.Close() }
 // Query is described at relational.Querier.
 func (s *session) Query(ctx context.Context, query string, args ...any) (relational.Rows, error) {
 	query, args = placed(query, args)
+	s.sent.Add(1)
 	r, err := s.conn.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
@@ -48,6 +53,7 @@ func (s *session) Query(ctx context.Context, query string, args ...any) (relatio
 // Exec is described at relational.Querier.
 func (s *session) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	query, args = placed(query, args)
+	s.sent.Add(1)
 	r, err := s.conn.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, err
@@ -135,14 +141,15 @@ func (d *Driver) with(ctx context.Context, f func(s *session) error) error {
 		return coded(err)
 	}
 	defer conn.Close()
-	return coded(f(&session{conn}))
+	return coded(f(&session{conn, &d.pace.sent}))
 }
 
 // atomic runs f in a transaction that commits if f ends well. Each statement in it sees
 // what is committed by then, and locks the rows that it finds and no gaps between them,
-// so that neighbours aren't kept waiting.
+// so that neighbours aren't kept waiting. Where the binary log holds statements the server
+// takes no write at that level; there the gaps are locked too.
 func (s *session) atomic(ctx context.Context, f func() error) error {
-	if err := s.run(ctx, "set transaction isolation level read committed"); err != nil {
+	if err := s.run(ctx, "set session tx_isolation = if(@@log_bin and @@binlog_format = 'STATEMENT', 'REPEATABLE-READ', 'READ-COMMITTED')"); err != nil {
 		return err
 	}
 	return s.within(ctx, "start transaction read write", "commit", f)

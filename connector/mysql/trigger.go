@@ -280,6 +280,8 @@ func (w *write) row(all []lexeme, i int) int {
 		if depth == 1 && all[i].is(",") || depth == 0 {
 			if part := all[from:i]; len(part) == 3 && part[0].is("old", "new") && part[1].is(".") && part[2].names() && k < len(w.columns) {
 				w.values[strings.ToLower(w.columns[k])] = part[2].text
+			} else if k < len(w.columns) {
+				w.document(part, strings.ToLower(w.columns[k]))
 			}
 			k, from = k+1, i+1
 		}
@@ -288,4 +290,45 @@ func (w *write) row(all []lexeme, i int) int {
 		}
 	}
 	return i
+}
+
+// document notes which columns of the row that changed stand where in a JSON object, as
+// column->>path.
+func (w *write) document(part []lexeme, at string) {
+	if len(part) < 4 || !part[0].is("json_object") || !part[1].is("(") || !part[len(part)-1].is(")") {
+		return
+	}
+	depth, from := 0, 2
+	var args [][]lexeme
+	for i := 1; i < len(part); i++ {
+		switch {
+		case part[i].is("("):
+			depth++
+		case part[i].is(")"):
+			depth--
+		}
+		if depth == 1 && part[i].is(",") || depth == 0 {
+			args, from = append(args, part[from:i]), i+1
+		}
+		if depth == 0 && i < len(part)-1 {
+			return // it is a part of some other expression
+		}
+	}
+	for i := 0; i+1 < len(args); i += 2 {
+		key, v := args[i], args[i+1]
+		if len(key) != 1 || key[0].kind != 'l' {
+			continue
+		}
+		place := at + "->>" + key[0].text
+		if _, twice := w.values[place]; twice { // and which of them is read isn't told
+			w.values[place] = ""
+			continue
+		}
+		w.values[place] = ""
+		if len(v) == 3 && v[0].is("old", "new") && v[1].is(".") && v[2].names() {
+			w.values[place] = v[2].text
+		} else {
+			w.document(v, place)
+		}
+	}
 }

@@ -53,8 +53,9 @@ func types() []tenure.ResourceType {
 			Recovery:     tenure.Recovery{Declared: true, Says: "rows in shared tables can't be set aside, so there is no quarantine; an export taken before is all that can bring them back"},
 			Attributes: schemaOf([]string{"schema", "column", "key", "tables"}, `"schema":{"type":"string","minLength":1,"description":"the database of tables that are named bare"},
 "column":{"type":"string","minLength":1,"description":"the tenant column; every table of the platform's databases that has it holds the tenant's rows, unless columns says otherwise"},
-"key":{"type":"string","minLength":1,"description":"the tenant's value in it, byte for byte"},`+relational.CoverageSchema("table of the database, or database.table")),
-			Cost: []tenure.CostTerm{{Metric: "rows", Per: 1_000_000, Price: "million_rows"}},
+"key":{"type":"string","minLength":1,"description":"the tenant's value in it, byte for byte"},`+relational.CoverageSchema("table of the database, or database.table")+","+relational.ChangesSchema()),
+			Dispositions: relational.Dispositions,
+			Cost:         []tenure.CostTerm{{Metric: "rows", Per: 1_000_000, Price: "million_rows"}},
 		},
 		{
 			Isolation: []string{"hosts", "privileges", "rights", "roles"},

@@ -347,7 +347,7 @@ func (d *Driver) survey(ctx context.Context, s *session, v connector.Survey, at 
 		return nil, err
 	}
 	held.Missing = slices.DeleteFunc(held.Missing, g.shows)
-	if m.Places, err = held.Places(ctx, s, v.Order, counted); err != nil {
+	if m.Places, err = held.Places(ctx, s, v.Order, relational.ChangesOf(v), counted); err != nil {
 		return nil, err
 	}
 	all, err := at.all(ctx, s)
@@ -357,7 +357,7 @@ func (d *Driver) survey(ctx context.Context, s *session, v connector.Survey, at 
 	g.all = all
 	m.Places = append(m.Places, unread(all, held, at, v.Order)...)
 	if at.deputise != nil && (v.Brief || !counted) {
-		own, err := all.Places(ctx, s, v.Order, false)
+		own, err := all.Places(ctx, s, v.Order, relational.ChangesOf(v), false)
 		if err != nil {
 			return nil, err
 		}
@@ -404,7 +404,7 @@ func (g *ground) indoors(ctx context.Context, s *session, at reading, m *connect
 	var places, objects []connector.Place
 	if copy {
 		places, err = own.copied(ctx, s)
-	} else if places, err = held.Places(ctx, s, g.survey.Order, true); err == nil {
+	} else if places, err = held.Places(ctx, s, g.survey.Order, relational.ChangesOf(g.survey), true); err == nil {
 		objects, err = own.objects(ctx, s)
 	}
 	if err != nil {
@@ -424,7 +424,7 @@ func (g *ground) copied(ctx context.Context, s *session) ([]connector.Place, err
 	if err := s.simple(ctx, "rollback; begin isolation level repeatable read; set local lock_timeout = '2s'", nil); err != nil {
 		return nil, err
 	}
-	places, err := g.holding.Places(ctx, s, g.survey.Order, false)
+	places, err := g.holding.Places(ctx, s, g.survey.Order, relational.ChangesOf(g.survey), false)
 	for i := range places {
 		for _, t := range g.tables {
 			if p := &places[i]; err == nil && p.IsData() && p.Name == t.Table.String() {

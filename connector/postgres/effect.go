@@ -159,7 +159,7 @@ func (f footing) take(ctx context.Context, s *session, b connector.Batch) (e con
 		}
 	}
 	if e.Done && slices.ContainsFunc(all, func(t touched) bool { return t.Inserted > 0 }) { // by what waited for the end
-		left, err := f.Holding.Remains(ctx, s, f.Class)
+		left, err := f.Remains(ctx, s)
 		if err != nil {
 			return e, err
 		}

@@ -190,6 +190,7 @@ func (d *Driver) once(ctx context.Context, s *session, r connector.Ref, at readi
 	if *p, err = d.current(ctx, s, r, at, *p, b.Class, known); err != nil {
 		return e, err
 	}
+	p.Disposition = b.Disposition
 	if e, err = p.take(ctx, s, b); err != nil {
 		return e, err
 	}
@@ -220,7 +221,8 @@ func (d *Driver) again(ctx context.Context, s *session, of holdingOf, p *footing
 	if err != nil || now.Same(p.Erasure) {
 		return err == nil, err
 	}
-	left, err := now.Holding.Remains(ctx, s, b.Class)
+	now.Disposition = b.Disposition
+	left, err := now.Remains(ctx, s)
 	*p = now
 	return left == "", err
 }

@@ -68,8 +68,9 @@ func types() []tenure.ResourceType {
 			Attributes: schemaOf([]string{"schema", "column", "key", "tables"}, `"schema":{"type":"string","minLength":1},
 "column":{"type":"string","minLength":1,"description":"the tenant column; every table that has it holds the tenant's rows, unless columns says otherwise"},
 "key":{"type":"string","minLength":1,"description":"the tenant's value in it"},
-"seed":{"type":"string","x-sql":true,"description":"SQL that is run once, when it is made"},`+relational.CoverageSchema("table of the schema, or schema.table")),
-			Cost: []tenure.CostTerm{{Metric: "rows", Per: 1_000_000, Price: "million_rows"}},
+"seed":{"type":"string","x-sql":true,"description":"SQL that is run once, when it is made"},`+relational.CoverageSchema("table of the schema, or schema.table")+","+relational.ChangesSchema()),
+			Dispositions: relational.Dispositions,
+			Cost:         []tenure.CostTerm{{Metric: "rows", Per: 1_000_000, Price: "million_rows"}},
 		},
 		{
 			Isolation: []string{"owner", "public"},

@@ -120,10 +120,13 @@ func (b *bound) apart(g *Graph, t Tenancy) error {
 
 // plainLink is a link's name with its columns in order.
 func plainLink(g *Graph, link string) string {
-	if g.fold {
-		link = strings.ToLower(link)
-	}
 	i := strings.LastIndexByte(link, '.')
+	switch {
+	case g.fold:
+		link = strings.ToLower(link)
+	case g.folds:
+		link = link[:i+1] + strings.ToLower(link[i+1:])
+	}
 	columns := strings.Split(link[i+1:], ",")
 	for j := range columns {
 		columns[j] = strings.TrimSpace(columns[j])

@@ -35,6 +35,9 @@ type Coverage struct {
 	// of the tenant and touches nothing of others: "ignore". An expression that
 	// calls functions goes by the name of its column, check or index.
 	Triggers map[string]string `json:"triggers"`
+
+	Transforms map[string]Transform `json:"transforms"` // by table: what becomes of the columns of rows that stay
+	Aggregates map[string]Aggregate `json:"aggregates"` // by the table of sums: what is added up into it
 }
 
 // Elsewhere is how a whole store's blueprint says which rows outside of it are the
@@ -120,6 +123,9 @@ func (c Coverage) Check(r connector.Ref, whole bool) error {
 			return invalid("trigger %q is %q, not ignore", v, w)
 		}
 	}
+	if err := c.checkChanges(); err != nil {
+		return tenure.Errorf(tenure.Invalid, "%s %q: %w", r.Type, r.Name, err)
+	}
 	return nil
 }
 
@@ -128,6 +134,7 @@ func (c Coverage) Check(r connector.Ref, whole bool) error {
 func (c Coverage) Within(schema string) Coverage {
 	bare := func(name string) string { return strings.TrimPrefix(name, schema+".") }
 	c.Tables, c.Columns, c.Links = renamed(c.Tables, bare), renamed(c.Columns, bare), renamed(c.Links, bare)
+	c.Transforms, c.Aggregates = renamed(c.Transforms, bare), renamed(c.Aggregates, bare)
 	c.Shared = slices.Clone(c.Shared)
 	for i, name := range c.Shared {
 		c.Shared[i] = bare(name)
@@ -146,7 +153,7 @@ func renamed[V any](m map[string]V, name func(string) string) map[string]V {
 // Schemas are those that the tables' names may begin with: a name may have dots.
 func (c Coverage) Schemas() (out []string) {
 	for _, name := range slices.Concat(c.Shared, slices.Collect(maps.Keys(c.Tables)), slices.Collect(maps.Keys(c.Columns)), slices.Collect(maps.Keys(c.Derived)),
-		slices.Collect(maps.Keys(c.Links)), slices.Collect(maps.Keys(c.Triggers))) {
+		slices.Collect(maps.Keys(c.Links)), slices.Collect(maps.Keys(c.Triggers)), slices.Collect(maps.Keys(c.Aggregates))) {
 		for i, r := range name {
 			if r == '.' {
 				out = append(out, name[:i])
@@ -173,6 +180,9 @@ func (c Coverage) Seeds(home string) []TableName {
 		add(name)
 	}
 	for _, name := range c.Shared {
+		add(name)
+	}
+	for name := range c.Aggregates {
 		add(name)
 	}
 	slices.SortFunc(out, TableName.Compare)
@@ -306,6 +316,22 @@ func CutPath(column string) (name string, path []string, is bool) {
 		path = append(path, strings.Trim(strings.TrimSpace(strings.TrimPrefix(part, ">")), "'"))
 	}
 	return strings.TrimSpace(name), path, true
+}
+
+// ChangesSchema is the JSON Schema of the properties that say what becomes of rows which
+// aren't simply deleted.
+func ChangesSchema() string {
+	const text = `{"type":"string","minLength":1}`
+	const rule = `{"if":{"type":"string"},"then":{"enum":["keep","clear","year","month","network","permute"]},"else":{"type":"object","minProperties":1,"additionalProperties":false,"properties":{
+"constant":{},"prefix":{"type":"integer","minimum":1},"bucket":{"type":"number","exclusiveMinimum":0},"year":{"const":true},"month":{"const":true},"network":{"const":true},"else":{},
+"pseudonym":` + text + `,"reversible":{"type":"boolean"},"suffix":` + text + `,"members":{"type":"object","minProperties":1},"each":{}}}}`
+	return `"transforms":{"type":"object","additionalProperties":{"type":"object","additionalProperties":false,"required":["columns"],"properties":{
+"columns":{"type":"object","minProperties":1,"additionalProperties":` + rule + `},"identifying":{"type":"array","items":` + text + `},"atLeast":{"type":"integer"},"of":` + text + `,"short":{"enum":["suppress"]}}},
+"description":"by table, for classes that are anonymised or pseudonymised: what becomes of each column (keep, clear, constant, year, month, network, prefix, bucket, permute, pseudonym, members, each), and which columns together must be the same for at least so many rows"},
+"aggregates":{"type":"object","additionalProperties":{"type":"object","additionalProperties":false,"required":["from","by","atLeast"],"properties":{
+"from":` + text + `,"by":{"type":"object","minProperties":1,"additionalProperties":{"type":"object","additionalProperties":false,"required":["column","as"],"properties":{"column":` + text + `,"as":` + rule + `}}},
+"sums":{"type":"object","additionalProperties":` + text + `},"count":` + text + `,"atLeast":{"type":"integer"},"of":` + text + `}},
+"description":"by table of sums, for classes that are aggregated: the rows of which table are added up by what before they go, and how many make a group at least"}`
 }
 
 // CoverageSchema is the JSON Schema of the attributes' properties.

@@ -63,9 +63,29 @@ type Dialect interface {
 	Stored(v any) any
 	// ForUpdate ends a select that locks what it reads.
 	ForUpdate() string
+	// Assign is a statement, with its arguments, that gives rows new values in some columns.
+	Assign(t Table, alias string, columns []string, rows []Assigned) (sql string, args []any)
+	// Constraints reads what a table asks of its rows. One that isn't there has none.
+	Constraints(ctx context.Context, q Querier, t Table) (Constraints, error)
+	// Typed makes of a parameter an expression of the type of a column.
+	Typed(t Table, column, parameter string) string
 	// Rest is an expression: the text of column after its first line, in an
 	// order of bytes.
 	Rest(column string) string
+}
+
+// Constraints are what a table asks of its rows, beside its columns' types.
+type Constraints struct {
+	Uniques  [][]string // columns that are unique together, the primary key's among them; nil columns stand for expressions
+	Defaults []string   // columns that have a default
+	Checks   []Check
+}
+
+// Check is a condition that holds for each row of a table.
+type Check struct {
+	Name    string
+	Columns []string
+	Clause  string // over the columns, by their bare names; "" if it can't be told apart
 }
 
 // View is what can be seen of a table.

@@ -1,6 +1,7 @@
 package relational
 
 import (
+	"github.com/tenurehq/tenure"
 	"maps"
 	"slices"
 	"strings"
@@ -19,7 +20,7 @@ func (f Effect) Minus(o Effect) Effect {
 // may run, or a reference change.
 func (e *Erasure) Stirs() bool {
 	h := e.Holding
-	if h.Beyond || slices.ContainsFunc(e.steps, func(s EraseStep) bool { return s.Kind == StepNull }) {
+	if e.Disposition.Changes() || h.Beyond || slices.ContainsFunc(e.steps, func(s EraseStep) bool { return s.Kind == StepNull }) {
 		return true
 	}
 	for _, n := range e.Touches() {
@@ -41,7 +42,11 @@ func (e *Erasure) Stirs() bool {
 // doesn't account for. Fewer updates than none are references that were to become
 // null and didn't.
 func (e *Erasure) Excess(n TableName, counts map[string]int64, did Effect) Effect {
-	out := did.Minus(Effect{Updated: e.nulls[n], Deleted: counts[n.String()]})
+	own := Effect{Inserted: e.adds[n], Updated: e.nulls[n], Deleted: counts[n.String()]}
+	if e.Disposition == tenure.Anonymise || e.Disposition == tenure.Pseudonymise {
+		own.Deleted = 0
+	}
+	out := did.Minus(own)
 	if e.Holding.Graph.tables[n].Parts { // a row that moves to another part goes from one and comes to the other
 		moved := max(0, min(out.Inserted, out.Deleted, -out.Updated))
 		out = out.Minus(Effect{moved, -moved, moved})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/transform"
 )
 
 // Erasure erases the rows of one class, batch by batch. What it remembers between
@@ -20,6 +21,9 @@ type Erasure struct {
 	Holding *Holding
 	Class   string
 
+	Disposition tenure.Disposition // what becomes of the rows; "" is that they go
+	Name        transform.Namer    // makes pseudonyms
+
 	steps  []EraseStep
 	piece  int                 // rows at once
 	chain  []string            // addresses in their order, of the step under way
@@ -28,7 +32,9 @@ type Erasure struct {
 	keeps  map[string][]string // rows of the chain that each keeps from going while it is there itself
 	ringed map[string]bool     // rows of the chain that refer to one another in a ring
 	read   bool                // the chain was read
-	nulls  map[TableName]int64 // rows whose references the last batch set to null, itself or by a constraint
+	nulls  map[TableName]int64 // rows that the last batch changed: whose references it set to null, itself or by a constraint
+	adds   map[TableName]int64 // rows that it added: sums
+	pace   *int                // where the piece is kept for the next erasure
 	wary   bool                // what refers to rows is looked at before they go, in every table
 }
 
@@ -50,7 +56,16 @@ func (h *Holding) Erasure(class string) (*Erasure, error) {
 // An erasure leaves it to the database, where it can, to refuse a delete; what
 // stands in the way, and whose it is, is then said by a wary one.
 func (e *Erasure) Wary() *Erasure {
-	return &Erasure{Holding: e.Holding, Class: e.Class, steps: e.steps, piece: 250, wary: true}
+	return &Erasure{Holding: e.Holding, Class: e.Class, Disposition: e.Disposition, Name: e.Name, steps: e.steps, piece: 250, wary: true}
+}
+
+// Pace has the erasure begin with as many rows at once as an earlier one, of the same run,
+// left there, and leave there how many go well now. Zero is none yet.
+func (e *Erasure) Pace(piece *int) {
+	if *piece > 0 {
+		e.piece = *piece
+	}
+	e.pace = piece
 }
 
 // Same says whether another look at the catalog found the same tables, reached
@@ -107,7 +122,20 @@ func (e *Erasure) Batch(ctx context.Context, q Querier, b connector.Batch) (conn
 	if b.For > 0 {
 		w.until = time.Now().Add(b.For * 3 / 4)
 	}
-	e.nulls = map[TableName]int64{}
+	e.Disposition, e.Name = b.Disposition, b.Name
+	e.nulls, e.adds = map[TableName]int64{}, map[TableName]int64{}
+	switch {
+	case b.Disposition == tenure.Anonymise, b.Disposition == tenure.Pseudonymise:
+		err := w.changing(ctx, b)
+		if err == errBehind {
+			err = tenure.Errorf(tenure.Unavailable, "rows came while others were changed").Retryable()
+		}
+		return w.erased, err
+	case b.Disposition == tenure.Aggregate && b.Cursor == "":
+		if err := e.Holding.stand(ctx, q, e.Class, b.Disposition); err != nil {
+			return connector.Erased{}, err
+		}
+	}
 	at, behind := position(b.Cursor, e.steps), 0
 	for at < len(e.steps) && w.left > 0 && !w.late() {
 		through, err := w.step(ctx, e.steps[at])
@@ -193,6 +221,9 @@ func (w *batch) step(ctx context.Context, s EraseStep) (through bool, err error)
 		case d > time.Second:
 			w.piece = max(w.piece/2, 10)
 		}
+		if w.pace != nil {
+			*w.pace = w.piece
+		}
 	}
 	return through, err
 }
@@ -236,6 +267,9 @@ func (w *batch) alone(t Reached) bool {
 	h, n := w.Holding, t.Table.TableName
 	look := func(k ForeignKey) bool {
 		return w.wary || t.Table.Parts || !k.Refuses || h.claims.b.links[k.id()] == Detach
+	}
+	if w.Disposition == tenure.Aggregate && len(h.changes.aggregates[n]) > 0 {
+		return false
 	}
 	return h.Before == nil && !t.Table.Code && !slices.ContainsFunc(h.Graph.below[n], look) && h.twice(t) == "" &&
 		!slices.ContainsFunc(h.Graph.above[n], func(k ForeignKey) bool { return h.claims.parent(k.Parent) && h.Classes[k.Parent] != "" })
@@ -302,6 +336,9 @@ func (w *batch) take(ctx context.Context, all ...going) error {
 func (w *batch) before(ctx context.Context, g going) error {
 	h := w.Holding
 	where := h.those(g, alias)
+	if err := w.addUp(ctx, g); err != nil {
+		return err
+	}
 	if err := w.write(ctx, h.Graph.above[g.t.Table.TableName], where); err != nil || h.Before == nil {
 		return err
 	}
@@ -362,7 +399,7 @@ func (w *batch) blocked(ctx context.Context, g going, what string) error {
 // Rehearse runs every statement of the erasure for no rows, on a querier that is
 // one transaction.
 func (e *Erasure) Rehearse(ctx context.Context, q Querier) error {
-	e.nulls = map[TableName]int64{}
+	e.nulls, e.adds = map[TableName]int64{}, map[TableName]int64{}
 	w := &batch{Erasure: e, q: q, left: 1, erased: connector.Erased{Counts: map[string]int64{}, Detached: map[string]int64{}}}
 	for _, s := range e.steps {
 		for _, t := range s.Tables {

@@ -190,6 +190,7 @@ type Graph struct {
 	below  map[TableName][]ForeignKey // by parent
 	above  map[TableName][]ForeignKey // by child
 	fold   bool
+	folds  bool // of columns alone
 }
 
 // NewGraph makes a graph; its answers don't depend on the order of the input.
@@ -227,7 +228,7 @@ func (g *Graph) Only(keep func(Table) bool) *Graph {
 		}
 	}
 	out := NewGraph(tables, g.keys)
-	out.fold = g.fold
+	out.fold, out.folds = g.fold, g.folds
 	return out
 }
 
@@ -235,6 +236,12 @@ func (g *Graph) Only(keep func(Table) bool) *Graph {
 // the graph.
 func (g *Graph) Fold() *Graph {
 	g.fold = true
+	return g
+}
+
+// FoldColumns is Fold for the names of columns alone.
+func (g *Graph) FoldColumns() *Graph {
+	g.folds = true
 	return g
 }
 
@@ -275,7 +282,7 @@ func (g *Graph) Find(home, name string) (TableName, bool) {
 // column gives a column's name as the table has it, "" if it has none.
 func (g *Graph) column(t Table, name string) string {
 	for _, c := range t.Columns {
-		if c.Name == name || g.fold && strings.EqualFold(c.Name, name) {
+		if c.Name == name || (g.fold || g.folds) && strings.EqualFold(c.Name, name) {
 			return c.Name
 		}
 	}

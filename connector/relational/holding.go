@@ -37,6 +37,7 @@ type Holding struct {
 
 	claims   *claims
 	withheld *withheld // for legal holds
+	changes  changes
 	at       map[TableName]Reached
 	ignored  map[string]string // triggers of which the blueprint says so
 }
@@ -50,7 +51,8 @@ func NewHolding(d Dialect, g *Graph, t Tenancy, c Coverage) (*Holding, error) {
 	if err := b.apart(g, t); err != nil {
 		return nil, err
 	}
-	h := &Holding{Dialect: d, Graph: g, Missing: b.missing, claims: newClaims(d, g, t, b), ignored: c.Triggers}
+	changes := bindChanges(g, t.Home, c, b)
+	h := &Holding{Dialect: d, Graph: g, Missing: b.missing, changes: changes, claims: newClaims(d, g, t, b), ignored: c.Triggers}
 	h.Tables = h.claims.reached()
 	h.Classes, h.at = make(map[TableName]string, len(h.Tables)), make(map[TableName]Reached, len(h.Tables))
 	for _, r := range h.Tables {

@@ -361,7 +361,7 @@ type family string
 const (
 	numeric  family = "a number"
 	textual  family = "a text"
-	named    family = "one of some texts"
+	listedOf family = "one of some texts"
 	temporal family = "a date or a time, as a text"
 	logical  family = "true or false"
 	opaque   family = "nothing"
@@ -395,7 +395,7 @@ func (h *Holding) familyOf(c Column) family {
 	if f, ok := families[word]; ok {
 		return f
 	}
-	return named // enumerations, uuids, addresses: equal or not
+	return listedOf // enumerations, uuids, addresses: equal or not
 }
 
 var plainNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]{0,60})(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,3})?$`)
@@ -416,7 +416,7 @@ func (h *Holding) condition(t Table, c tenure.RowCondition, a string) (string, e
 	}
 	unfit := tenure.Errorf(tenure.Invalid, "column %s of %s is of type %s, which %s can't compare", name, t, column.Type, c.Operator)
 	switch ordered := c.Operator != tenure.RowEqual && c.Operator != tenure.RowUnequal && c.Operator != tenure.RowIn; {
-	case f == opaque, ordered && (f == named || f == logical), c.Operator == tenure.RowPrefix && f != textual && f != varied:
+	case f == opaque, ordered && (f == listedOf || f == logical), c.Operator == tenure.RowPrefix && f != textual && f != varied:
 		return "", unfit
 	}
 	values, err := c.Values()
@@ -465,7 +465,7 @@ func (h *Holding) value(f family, c Column, v any) string {
 		}
 	case string:
 		switch {
-		case f == textual, f == named, f == varied:
+		case f == textual, f == listedOf, f == varied:
 			return quoted(v)
 		case f == temporal && v != "" && moments.MatchString(v):
 			if m, ok := h.Dialect.(momentary); ok {

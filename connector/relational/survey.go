@@ -12,7 +12,7 @@ import (
 // Places says what is held, table by table, and what stands in the way of its
 // erasure in the order of the classes. The rows are counted by the conditions by
 // which they are erased, or not at all.
-func (h *Holding) Places(ctx context.Context, q Querier, order []string, counted bool) ([]connector.Place, error) {
+func (h *Holding) Places(ctx context.Context, q Querier, order []string, changes Changes, counted bool) ([]connector.Place, error) {
 	out := h.tables()
 	refers, keys, stay := h.references(), h.nulls(), h.staying()
 	ripples := h.ripples(refers)
@@ -57,7 +57,11 @@ func (h *Holding) Places(ctx context.Context, q Querier, order []string, counted
 		}
 		out = append(out, knots...)
 	}
-	return append(append(out, h.unknown(counted)...), h.Objections(order)...), nil
+	changing, err := h.changing(ctx, q, changes, counted)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(append(out, changing...), h.unknown(counted)...), h.Objections(order)...), nil
 }
 
 // tables are the places of the tables, one for each of h.Tables.

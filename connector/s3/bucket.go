@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -160,8 +161,12 @@ func same(a, b any) bool {
 	return err1 == nil && err2 == nil && string(x) == string(y)
 }
 
-// emptyings is how often a bucket is emptied anew for what came meanwhile.
-const emptyings = 5
+// emptyings is how often a bucket is emptied anew for what came meanwhile, and emptyFor how
+// long one call does so: who writes as fast as it deletes isn't to keep it for ever.
+const (
+	emptyings = 5
+	emptyFor  = 10 * time.Second
+)
 
 // deleteBucket empties the bucket, access off, and deletes it. What is locked blocks it.
 func (d *Driver) deleteBucket(ctx context.Context, ref connector.Ref, t thing) (rec connector.Receipt, err error) {
@@ -185,8 +190,9 @@ func (d *Driver) deleteBucket(ctx context.Context, ref connector.Ref, t thing) (
 }
 
 func (d *Driver) drain(ctx context.Context, name string, counts map[string]int64) error {
+	until := time.Now().Add(emptyFor)
 	for range emptyings {
-		for {
+		for time.Now().Before(until) {
 			e, err := d.erase(ctx, connector.Ref{Type: bucket, Name: name}, attributes{}, connector.Batch{Limit: 1000})
 			for k, n := range e.Counts {
 				counts[k] += n
@@ -197,6 +203,14 @@ func (d *Driver) drain(ctx context.Context, name string, counts map[string]int64
 			if e.Done {
 				break
 			}
+		}
+		if time.Now().After(until) {
+			var n int64
+			for _, went := range counts {
+				n += went
+			}
+			return tenure.Errorf(tenure.Unavailable, "bucket %q isn't empty after %s, in which %d versions, markers or uploads of it were deleted: it holds much, or somebody writes to it", name, emptyFor, n).Retryable().
+				WithHint("stop what writes to it; the deletion goes on where it is")
 		}
 		err := d.client.RemoveBucket(ctx, name)
 		if err == nil || missing(err) {

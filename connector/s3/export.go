@@ -105,6 +105,10 @@ func (d *Driver) exportVersion(ctx context.Context, w *tar.Writer, at site, e en
 	if missing(err) {
 		return out, false, nil
 	}
+	if is(err, "InvalidObjectState", "InvalidRequest", "InvalidArgument") {
+		return out, false, tenure.Errorf(tenure.Blocked, "%s can't be read: the server says %s", e, code(err)).
+			WithHint("have it restored if it lies in an archive; what is encrypted with a key of the customer's own, the customer exports itself")
+	}
 	if err != nil {
 		return out, false, err
 	}

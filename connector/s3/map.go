@@ -97,7 +97,7 @@ func (d *Driver) count(ctx context.Context, at site, a attributes, classes []str
 		name := cmp.Or(below, everyKey(a))
 		p := byName[name]
 		if p == nil {
-			p = &connector.Place{Name: name, Class: class, Via: "keys that begin with it"}
+			p = &connector.Place{Name: name, Kind: connector.PlaceFiles, Class: class, Via: "keys that begin with it"}
 			if class == "" {
 				p.Blocks, p.Says, p.Fix = true, fmt.Sprintf("no data class covers the keys under %q", below), "name the prefix in the attribute classes"
 			}

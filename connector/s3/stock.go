@@ -16,9 +16,9 @@ import (
 type kind string
 
 const (
-	isVersion kind = "versions"
-	isMarker  kind = "markers" // a delete marker: it hides what was there before
-	isUpload  kind = "uploads" // an upload in parts that nobody finished or gave up
+	isVersion kind = "objects (versions)"
+	isMarker  kind = "objects (markers)" // a delete marker: it hides what was there before
+	isUpload  kind = "objects (uploads)" // an upload in parts that nobody finished or gave up
 )
 
 // entry is one thing that a bucket holds under a key.

@@ -321,7 +321,7 @@ func (s *session) forgetOf(ctx context.Context, r tenure.ResourceID) error {
 // remains is an error if rows are left: Blocked where no class covers them, else a
 // Conflict that a further erasure ends. What no class covers is left to a twin.
 func (e *estate) remains(ctx context.Context, s *session, twin bool) error {
-	places, err := e.held(ctx, s, nil, true)
+	places, err := e.held(ctx, s, connector.Survey{}, true)
 	if err != nil {
 		return err
 	}

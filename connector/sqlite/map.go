@@ -44,7 +44,7 @@ func (d *Driver) DataMap(ctx context.Context, v connector.Survey) (m connector.M
 // places are the tables and references, and all that these don't show.
 func (d *Driver) places(ctx context.Context, s *session, e *estate, v connector.Survey) (out []connector.Place, partial string, err error) {
 	counted := v.Ref.Resource != ""
-	if out, err = e.held(ctx, s, v.Order, counted); err != nil {
+	if out, err = e.held(ctx, s, v, counted); err != nil {
 		return nil, "", err
 	}
 	more, err := e.audit(ctx, s, v.Order, counted)
@@ -79,9 +79,9 @@ func (d *Driver) places(ctx context.Context, s *session, e *estate, v connector.
 // held are the places of tables and references. Rows that bear an owner mark are
 // resources by themselves: a table of such rows needs no class, unless there are
 // some without a mark.
-func (e *estate) held(ctx context.Context, s *session, order []string, counted bool) ([]connector.Place, error) {
+func (e *estate) held(ctx context.Context, s *session, v connector.Survey, counted bool) ([]connector.Place, error) {
 	e.ByRow = !e.unattended()
-	all, err := e.Places(ctx, s, order, counted)
+	all, err := e.Places(ctx, s, v.Order, relational.ChangesOf(v), counted)
 	if err != nil || e.whole {
 		return all, err
 	}

@@ -31,7 +31,7 @@ func (d *Driver) outlying(ctx context.Context, shared *session, v connector.Surv
 	if err != nil {
 		return nil, "", err
 	}
-	all, err := e.held(ctx, shared, v.Order, v.Ref.Resource != "")
+	all, err := e.held(ctx, shared, v, v.Ref.Resource != "")
 	if err != nil {
 		return nil, "", err
 	}

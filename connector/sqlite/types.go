@@ -31,8 +31,9 @@ func types() []tenure.ResourceType {
 			Verification: "the rows with the tenant's key are counted in the same snapshot as the sentinel; its owner mark stands in the table tenure_mark",
 			Recovery:     tenure.Recovery{Declared: true, Says: "rows in shared tables can't be set aside, so there is no quarantine; an export taken before is all that can bring them back"},
 			Attributes: schemaOf(`"column","key","tables"`, `"column":{"type":"string","minLength":1,"description":"the tenant column; every table that has it holds the tenant's rows, unless columns says otherwise"},
-"key":{"type":"string","minLength":1,"description":"the tenant's value in it, as text; the number and the blob that mean the same are found too"},`+relational.CoverageSchema("name")),
-			Cost: []tenure.CostTerm{{Metric: "rows", Per: 1_000_000, Price: "million_rows"}},
+"key":{"type":"string","minLength":1,"description":"the tenant's value in it, as text; the number and the blob that mean the same are found too"},`+relational.CoverageSchema("name")+","+relational.ChangesSchema()),
+			Dispositions: relational.Dispositions,
+			Cost:         []tenure.CostTerm{{Metric: "rows", Per: 1_000_000, Price: "million_rows"}},
 		},
 	}
 	all := append(own, relational.RecordTypes(false)...)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/tenurehq/tenure"
@@ -179,35 +178,6 @@ func (k *checker) checkSystems() {
 			continue
 		}
 		k.infos[name] = info
-	}
-}
-
-// checkClasses refuses dispositions that this release can't carry out, and
-// rules that contradict each other whatever the dates are.
-func (k *checker) checkClasses() {
-	for _, class := range k.Blueprint.DataClasses {
-		p := path{"dataClasses", class.Name}
-		if class.Disposition != tenure.Purge && class.Disposition != tenure.CryptoErase {
-			k.refuse(p.with("disposition"), "use purge or crypto-erase", "this release can't carry out %q, and keeps nothing for ever", class.Disposition)
-		}
-		if len(class.Retention) == 0 {
-			k.refuse(p, "", "data class %s has no retention", class.Name)
-		}
-		for i, rule := range class.Retention {
-			if rule.Period.IsZero() {
-				k.refuse(p.with("retention").index(i).with("period"), "at once is PT0S", "rule %q has no period", rule.Name)
-			}
-			k.checkRule(p.with("retention").index(i), rule, class.Retention)
-		}
-	}
-}
-
-func (k *checker) checkRule(p path, rule tenure.RetentionRule, all []tenure.RetentionRule) {
-	day := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
-	for _, other := range all {
-		if rule.Kind == tenure.KeepUntil && other.Kind == tenure.GoneBy && rule.From == other.From && rule.Period.After(day).After(other.Period.After(day)) {
-			k.refuse(p, "shorten one of them", "rule %q keeps the data for %s, but %q wants it gone by %s from the same day", rule.Name, rule.Period, other.Name, other.Period)
-		}
 	}
 }
 

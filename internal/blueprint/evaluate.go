@@ -34,6 +34,8 @@ type Desired struct {
 	Params       map[string]any      `json:"params"`   // with defaults
 	Features     map[string]bool     `json:"features"` // every declared one
 	Notices      []tenure.NoticeSpec `json:"notices,omitempty"`
+	Jurisdiction string              `json:"jurisdiction,omitempty"`
+	Contract     string              `json:"contract,omitempty"`
 }
 
 // Environment is one environment of a tenant. Its resources stand in the order
@@ -104,20 +106,27 @@ func (c *Compiled) Evaluate(in Input) (*Desired, error) {
 	}
 	e := &evaluation{Compiled: c, in: in, taken: map[[3]string]string{}}
 	out := &Desired{Params: params, Features: features}
-	shared := map[string]any{
+	shared := in.shared(params, features)
+	for _, env := range c.Blueprint.Environments {
+		out.Environments = append(out.Environments, e.environment(env, shared))
+	}
+	out.Notices = e.notices(shared)
+	out.Jurisdiction = e.told("jurisdiction", e.Blueprint.Jurisdiction, shared)
+	out.Contract = e.told("contract", e.Blueprint.Contract, shared)
+	if err := e.found.err(); err != nil && !in.Leaving {
+		return nil, err
+	}
+	return out, nil
+}
+
+// shared is what every expression may read.
+func (in Input) shared(params map[string]any, features map[string]bool) map[string]any {
+	return map[string]any{
 		"tenant":       map[string]any{"id": string(in.Tenant), "name": in.Name, "tier": in.Tier, "organization": in.Organization},
 		"installation": map[string]any{"id": string(in.Installation)},
 		"params":       params,
 		"features":     anyMap(features),
 	}
-	for _, env := range c.Blueprint.Environments {
-		out.Environments = append(out.Environments, e.environment(env, shared))
-	}
-	out.Notices = e.notices(shared)
-	if err := e.found.err(); err != nil && !in.Leaving {
-		return nil, err
-	}
-	return out, nil
 }
 
 func anyMap[V any](m map[string]V) map[string]any {
@@ -334,6 +343,39 @@ func (e *evaluation) outputs(env tenure.Environment, vars, made map[string]any) 
 		out[name] = v
 	}
 	return out
+}
+
+// Told works out whose jurisdiction a tenant is under and what contract it has.
+func (c *Compiled) Told(in Input) (jurisdiction, contract string, err error) {
+	params, err := c.Parameters(in.Params)
+	if err != nil {
+		return "", "", err
+	}
+	features, err := c.Features(in.Tier, in.Features)
+	if err != nil {
+		return "", "", err
+	}
+	e := &evaluation{Compiled: c, in: in}
+	shared := in.shared(params, features)
+	jurisdiction, contract = e.told("jurisdiction", c.Blueprint.Jurisdiction, shared), e.told("contract", c.Blueprint.Contract, shared)
+	return jurisdiction, contract, e.found.err()
+}
+
+// told works out a text that says something of the whole tenant; "" stays "".
+func (e *evaluation) told(field, source string, vars map[string]any) string {
+	if source == "" {
+		return ""
+	}
+	v, err := e.texts[inTenant][source].run(vars)
+	if err != nil {
+		e.refuse(path{field}, "%s", cause(err))
+		return ""
+	}
+	s, err := connector.InText(v)
+	if err != nil {
+		e.refuse(path{field}, "%s", err)
+	}
+	return s
 }
 
 func (e *evaluation) notices(vars map[string]any) []tenure.NoticeSpec {

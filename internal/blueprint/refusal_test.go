@@ -89,10 +89,26 @@ var refusals = []struct {
 		"33:16: $.dataClasses.people.retention: needs at least one item",
 	}},
 	{"class kept for ever", "disposition: crypto-erase", "disposition: keep", []string{
-		`32:18: $.dataClasses.people.disposition: this release can't carry out "keep", and keeps nothing for ever; use purge or crypto-erase`,
+		`32:18: $.dataClasses.people.disposition: keep leaves data of people there, and nothing says until when: nothing is kept for ever; say under end when it goes`,
 	}},
-	{"disposition of a later release", "disposition: crypto-erase", "disposition: anonymise", []string{
-		`32:18: $.dataClasses.people.disposition: this release can't carry out "anonymise", and keeps nothing for ever; use purge or crypto-erase`,
+	{"disposition of a later release", "disposition: crypto-erase", "disposition: archive", []string{
+		`32:18: $.dataClasses.people.disposition: this release can't carry out "archive"; use keep, with an end`,
+	}},
+	{"disposition that a type can't carry out", "disposition: crypto-erase", "disposition: anonymise", []string{
+		`46:20: $.resources[1].data[1]: people is to be anonymised, and a store can't be; give the data another class`,
+	}},
+	{"pseudonyms without a key", "disposition: crypto-erase", "disposition: pseudonymise\n    end: [{name: e, kind: keep_until, period: P1Y, from: notice}]", []string{
+		`32:18: $.dataClasses.people.disposition: people is to be pseudonymised, and the blueprint has no key for that; name a key, with its own retention, under pseudonyms`,
+		`47:20: $.resources[1].data[1]: people is to be pseudonymised, and a store can't be; give the data another class`,
+	}},
+	{"rules that can't be told apart", "disposition: crypto-erase", "disposition: crypto-erase\n    rules: [{name: a, environments: [prod], disposition: purge}, {name: b, environments: [prod], disposition: crypto-erase}]", []string{
+		`33:67: $.dataClasses.people.rules[1]: the rules "a" and "b" of people can hold for one tenant, and want purge and crypto-erase; give one of them a condition more`,
+	}},
+	{"a rule by what nothing says", "disposition: crypto-erase", "disposition: crypto-erase\n    rules: [{name: a, jurisdictions: [DE], disposition: purge}]", []string{
+		`33:38: $.dataClasses.people.rules[0].jurisdictions: the blueprint doesn't say whose jurisdiction a tenant is under; jurisdiction: ${params.country}`,
+	}},
+	{"a rule that holds everywhere", "disposition: crypto-erase", "disposition: crypto-erase\n    rules: [{name: a, disposition: purge}]", []string{
+		`33:14: $.dataClasses.people.rules[0]: rule "a" of people holds everywhere; write it as the class's own disposition`,
 	}},
 	{"negative retention", "period: P30D, from: notice", "period: -P30D, from: notice", []string{
 		`34:48: $.dataClasses.people.retention[0].period: period "-P30D" is negative; write it like P30D, P7Y, P2W or PT72H; at once is PT0S`,

@@ -131,6 +131,7 @@ func (k *checker) checkData(p path, r tenure.ResourceSpec, t tenure.ResourceType
 			k.refuse(p.with("data").index(i), didYouMean(name, classes), "unknown data class %q", name)
 		}
 	}
+	k.checkCarriedOut(p, r, t)
 	for _, attribute := range []string{"tables", "classes"} {
 		places, _ := r.Attributes[attribute].(map[string]any)
 		for _, place := range keysOf(places) {
@@ -141,6 +142,25 @@ func (k *checker) checkData(p path, r tenure.ResourceSpec, t tenure.ResourceType
 				k.refuse(at, didYouMean(name, classes), "unknown data class %q", name)
 			} else if !slices.Contains(r.Data, name) {
 				k.refuse(at, "add it to data", "data class %s isn't among the resource's", name)
+			}
+		}
+	}
+}
+
+// checkCarriedOut refuses dispositions that the resource's type can't carry out.
+func (k *checker) checkCarriedOut(p path, r tenure.ResourceSpec, t tenure.ResourceType) {
+	for _, class := range k.Blueprint.DataClasses {
+		i := slices.Index(r.Data, class.Name)
+		if i < 0 || t.Layer == tenure.LayerBackup {
+			continue
+		}
+		for _, d := range dispositions(class, k.environments(r.Environments)) {
+			if d.Changes() && !slices.Contains(t.Dispositions, d) {
+				hint := "give the data another class"
+				if t.Whole {
+					hint = "it is dropped with its tenant: put the data into a shared table first, or keep it"
+				}
+				k.refuse(p.with("data").index(i), hint, "%s is to be %s, and a %s can't be", class.Name, d.Done(), r.Type)
 			}
 		}
 	}

@@ -99,7 +99,7 @@ func TestSchemaEnums(t *testing.T) {
 	class, _ := defs["dataClass"].(map[string]any)
 	properties, _ := class["properties"].(map[string]any)
 	disposition, _ := properties["disposition"].(map[string]any)
-	if diff := cmp.Diff(fmt.Sprint(tenure.Dispositions), fmt.Sprint(disposition["enum"])); diff != "" {
+	if diff := cmp.Diff(fmt.Sprint(tenure.Dispositions), fmt.Sprint(resolve(doc, disposition)["enum"])); diff != "" {
 		t.Errorf("dispositions (-domain +schema):\n%s", diff)
 	}
 	top, _ := doc["properties"].(map[string]any)
@@ -134,7 +134,7 @@ func reference(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString(string(head) + "\n## The file\n\n")
 	properties, _ := doc["properties"].(map[string]any)
-	order := []string{"apiVersion", "kind", "name", "version", "title", "parameters", "environments", "systems", "encryption", "features", "dataClasses", "resources", "probes", "outputs", "notices", "failure", "approvals", "onboarding", "offboarding"}
+	order := []string{"apiVersion", "kind", "name", "version", "title", "parameters", "environments", "systems", "encryption", "features", "jurisdiction", "contract", "dataClasses", "pseudonyms", "resources", "probes", "outputs", "notices", "failure", "approvals", "onboarding", "offboarding"}
 	if diff := cmp.Diff(slices.Sorted(slices.Values(order)), slices.Sorted(maps.Keys(properties))); diff != "" {
 		t.Errorf("the reference's order (-order +schema):\n%s", diff)
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	_ "embed"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,8 +34,11 @@ func (d desk) shared() string { return filepath.Join(d.dir, "desk.db") }
 
 func (d desk) folder() string { return filepath.Join(d.dir, "desks") }
 
-// resource is the desk as a blueprint has it.
-func (d desk) resource() map[string]any {
+func (d desk) systems() map[string]any {
+	return map[string]any{"desk": map[string]any{"connector": "sqlite", "options": map[string]any{"dir": d.folder(), "shared": d.shared()}}}
+}
+
+func (d desk) resources(*testing.T) []any {
 	r := map[string]any{"key": "desk", "system": "desk", "type": "database", "name": "${tenant.name}", "data": []any{d.first, "people"}}
 	tables := map[string]string{"tickets": d.first, "answers": d.first, "own": d.first, "past": "people"}
 	r["attributes"] = map[string]any{"tables": tables, "ddl": d.sql()}
@@ -42,8 +46,12 @@ func (d desk) resource() map[string]any {
 		r["type"] = "rows"
 		r["attributes"] = map[string]any{"tables": tables, "column": d.column, "key": "${tenant.name}"}
 	}
-	return r
+	return []any{r}
 }
+
+func (d desk) shape(*testing.T) string { return "" }
+
+func (d desk) announced(line string, _ []string) string { return line }
 
 func (d desk) open(t *testing.T, file string) *sql.DB {
 	t.Helper()
@@ -54,8 +62,8 @@ func (d desk) open(t *testing.T, file string) *sql.DB {
 	return db
 }
 
-// desk makes the file that tenants share, as an application would, in WAL mode.
-func (p platform) desk(t *testing.T, pooled bool) desk {
+// newDesk makes the file that tenants share, as an application would, in WAL mode.
+func newDesk(t *testing.T, p platform, pooled bool) desk {
 	t.Helper()
 	d := desk{dir: t.TempDir(), column: p.column, first: p.first, pooled: pooled}
 	must(t, os.MkdirAll(d.folder(), 0o700))
@@ -87,8 +95,9 @@ func (d desk) files(t *testing.T) map[string]string {
 	return out
 }
 
-func (d desk) fill(t *testing.T, f *filler) {
+func (d desk) fill(t *testing.T, rnd *rand.Rand) {
 	t.Helper()
+	f := &filler{Rand: rnd, last: 500000}
 	for name, file := range d.files(t) {
 		db := d.open(t, file)
 		for _, who := range tenants {
@@ -151,7 +160,7 @@ func (d desk) rows(t *testing.T) (out []string) {
 }
 
 // class is the data class of a line's table, "" if it isn't the desk's or is an index's.
-func (d desk) class(table string) string {
+func (d desk) class(_ *testing.T, table string) string {
 	short, ok := strings.CutPrefix(table, "desk.")
 	if !ok {
 		_, short, ok = strings.Cut(table, ".desk.")

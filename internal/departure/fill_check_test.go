@@ -16,7 +16,7 @@ func TestFill(t *testing.T) {
 	for _, p := range []platform{shop, clinic} {
 		dsn := postgrestest.Database(t)
 		must(t, run(dsn, p.set(true)))
-		p.fill(t, p.desk(t, true), dsn, true, rand.New(rand.NewPCG(1, 2)))
+		(&postgres{platform: p, pooled: true, dsn: dsn}).fill(t, rand.New(rand.NewPCG(1, 2)))
 		conn := postgrestest.Connect(t, dsn)
 		rows, err := conn.Query(t.Context(), `select format('update pg_constraint set convalidated = false where oid = %s; alter table %s validate constraint %I', k.oid, conrelid::regclass, conname)
  from pg_constraint k join pg_class c on c.oid = conrelid where contype = 'f' and conparentid = 0 and relkind = 'r' and not condeferrable`)

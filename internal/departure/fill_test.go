@@ -1,14 +1,11 @@
 package departure
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // person is a tenant with the texts that stand in its rows alone.
@@ -18,12 +15,20 @@ type person struct{ name, token string }
 // case, as indexes of words have them.
 var tenants = []person{{"acme", "qza7"}, {"acme-2", "qzb9"}, {"birch", "qzc3"}}
 
+// source is the database that is filled.
+type source interface {
+	tables(t *testing.T, schemas []string) []*table
+	value(f *filler, p person, c column, token string) string
+	write(t *testing.T, inserts []string)
+	into(table string, names, values []string) string
+}
+
 // filler gives every table of a database rows of each tenant, by what the catalog
 // says of its columns and keys. Each text, byte string, document and large object
 // holds a token that stands nowhere else.
 type filler struct {
 	*rand.Rand
-	conn    *pgx.Conn
+	source  source
 	last    int
 	tables  []*table
 	parents []string // of nobody's own: rows that nothing refers to are left out
@@ -56,39 +61,10 @@ type key struct {
 	parent        string
 }
 
-func (f *filler) read(t *testing.T, schemas []string) {
-	t.Helper()
-	ctx := context.Background()
-	rows, err := f.conn.Query(ctx, `select c.oid::regclass::text, c.relname, coalesce((select array_agg(inhrelid::regclass::text order by 1) from pg_inherits where inhparent = c.oid and c.relkind = 'r'), '{}')
- from pg_class c join pg_namespace n on n.oid = relnamespace where nspname = any($1) and c.relkind in ('r', 'p') and not exists (select from pg_inherits where inhrelid = c.oid) order by c.oid`, schemas)
-	must(t, err)
-	f.tables, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (*table, error) {
-		var x table
-		var heirs []string
-		err := r.Scan(&x.name, &x.short, &heirs)
-		x.into = append([]string{x.name}, heirs...)
-		return &x, err
-	})
-	must(t, err)
-	for _, x := range f.tables {
-		rows, err := f.conn.Query(ctx, `select attname, case when y.typtype = 'd' then 'text' when y.typtype = 'e' then 'enum' else y.typname end, attnotnull from pg_attribute a join pg_type y on y.oid = atttypid
- where attrelid = $1::text::regclass and attnum > 0 and not attisdropped and attgenerated = '' and attidentity = '' order by attnum`, x.name)
-		must(t, err)
-		x.columns, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (c column, err error) { return c, r.Scan(&c.name, &c.kind, &c.rigid) })
-		must(t, err)
-		rows, err = f.conn.Query(ctx, `select (select array_agg(attname::text order by o) from unnest(conkey) with ordinality u(n, o) join pg_attribute on attrelid = conrelid and attnum = n),
- (select array_agg(attname::text order by o) from unnest(confkey) with ordinality u(n, o) join pg_attribute on attrelid = confrelid and attnum = n), confrelid::regclass::text
- from pg_constraint where contype = 'f' and conparentid = 0 and conrelid = $1::text::regclass order by conname`, x.name)
-		must(t, err)
-		x.keys, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (k key, err error) { return k, r.Scan(&k.columns, &k.refs, &k.parent) })
-		must(t, err)
-	}
-}
-
 // fill writes the rows of the tenants into the tables of the schemas.
 func (f *filler) fill(t *testing.T, schemas []string, of ...person) {
 	t.Helper()
-	f.read(t, schemas)
+	f.tables = f.source.tables(t, schemas)
 	f.rows = map[string][]row{}
 	for _, p := range append([]person{{"", "qzn0"}}, of...) {
 		for _, x := range f.tables {
@@ -111,8 +87,7 @@ func (f *filler) fill(t *testing.T, schemas []string, of ...person) {
 		}
 	}
 	f.trim()
-	var sql strings.Builder
-	sql.WriteString("set session_replication_role = replica;\n")
+	var inserts []string
 	for _, x := range f.tables {
 		for _, r := range f.rows[x.name] {
 			var names, values []string
@@ -121,12 +96,10 @@ func (f *filler) fill(t *testing.T, schemas []string, of ...person) {
 					names, values = append(names, c.name), append(values, v)
 				}
 			}
-			fmt.Fprintf(&sql, "insert into %s (%s) values (%s) on conflict do nothing;\n", r.into, strings.Join(names, ", "), strings.Join(values, ", "))
+			inserts = append(inserts, f.source.into(r.into, names, values))
 		}
 	}
-	sql.WriteString("set session_replication_role = origin;\n")
-	_, err := f.conn.PgConn().Exec(context.Background(), sql.String()).ReadAll()
-	must(t, err)
+	f.source.write(t, inserts)
 }
 
 // value is what a column holds in one row, "" its default.
@@ -136,24 +109,8 @@ func (f *filler) value(p person, c column) string {
 	switch {
 	case c.name == "tenant_key" || c.name == "practice" || c.name == "account":
 		return "'" + p.name + "'"
-	case c.kind == "int4" || c.kind == "int8":
-		return fmt.Sprint(f.last)
-	case c.kind == "uuid":
-		return fmt.Sprintf("md5('%s')::uuid", token)
-	case c.kind == "date":
-		return []string{"'2024-05-06'", "'2026-02-03'"}[f.IntN(2)]
-	case c.kind == "text":
-		return "'" + token + " Ω'"
-	case c.kind == "_text":
-		return "array['" + token + "']"
-	case c.kind == "jsonb":
-		return fmt.Sprintf(`'{"tenant_key": %q, "practice": %q, "in": ["%s"]}'`, p.name, p.name, token)
-	case c.kind == "bytea":
-		return "'" + token + "'::bytea"
-	case c.kind == "oid":
-		return "lo_from_bytea(0, '" + token + "'::bytea)"
 	}
-	return ""
+	return f.source.value(f, p, c, token)
 }
 
 func (f *filler) refer(t *testing.T, x *table, k key) {

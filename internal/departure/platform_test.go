@@ -2,10 +2,8 @@ package departure
 
 import (
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"strings"
-	"testing"
 )
 
 //go:embed testdata/platform.sql
@@ -65,19 +63,14 @@ delete from S.contacts c where not exists (select from S.patients where contact 
 	cut: map[string]string{"referrals": "by_doctor", "results": "seen_by"},
 }
 
-const keep = "keep_until"
-
-func (p platform) blueprint(t *testing.T, pooled bool, d desk) []byte {
-	t.Helper()
-	classes, periods := map[string]any{}, map[string]string{"activity": "P30D", "treatment": "P30D", "people": "P60D", "accounting": "P8Y", "billing": "P8Y"}
-	var data []string
+// covers is how a blueprint covers the platform's tables, and with which classes.
+func (p platform) covers(pooled bool) (attributes map[string]any, data []any) {
 	tables, columns, links, shared := map[string]any{}, map[string]any{}, map[string]any{}, []string{}
-	for _, c := range []string{"activity", "treatment", "people", "accounting", "billing"} {
+	for _, c := range classes {
 		if p.classes[c] == "" {
 			continue
 		}
 		data = append(data, c)
-		classes[c] = map[string]any{"disposition": "purge", "retention": []any{map[string]any{"name": "law", "kind": keep, "period": periods[c], "from": "termination"}}}
 		for table := range strings.FieldsSeq(p.classes[c]) {
 			if pooled || !strings.Contains(table, ".") {
 				tables[table] = c
@@ -95,28 +88,27 @@ func (p platform) blueprint(t *testing.T, pooled bool, d desk) []byte {
 			tables[s] = "people"
 		}
 	}
-	a := map[string]any{"schema": p.name, "column": p.column, "key": "${tenant.name}", "tables": tables, "columns": columns, "aliases": []string{"account"}, "shared": shared, "derived": map[string]any{p.derived: "refresh"}}
-	typ := "rows"
+	a := map[string]any{"schema": p.name, "column": p.column, "key": "${tenant.name}", "tables": tables, "columns": columns, "aliases": []string{"account"}, "shared": shared}
 	if !pooled {
-		typ = "schema"
 		tables["history"] = "people"
-		a = map[string]any{"tables": tables, "shared": shared, "derived": map[string]any{p.derived: "refresh"}, "ddl": p.own()}
+		a = map[string]any{"tables": tables, "shared": shared}
 	}
 	if len(links) > 0 {
 		a["links"] = links
 	}
-	b, err := json.MarshalIndent(map[string]any{
-		"apiVersion": "tenure.dev/v1", "kind": "Blueprint", "name": p.name, "version": "1",
-		"parameters":   map[string]any{"type": "object", "properties": map[string]any{}},
-		"environments": []any{map[string]any{"name": "prod", "kind": "production"}},
-		"systems":      map[string]any{"main": map[string]any{"connector": "postgres"}, "desk": map[string]any{"connector": "sqlite"}},
-		"dataClasses":  classes,
-		"resources":    []any{map[string]any{"key": "data", "system": "main", "type": typ, "name": "${tenant.name}", "data": data, "attributes": a}, d.resource()},
-		"failure":      "compensate", "approvals": map[string]any{"onboard": 0, "offboard": 1},
-		"offboarding": map[string]any{"grace": "P14D", "retrieval": "P30D", "quarantine": "P7D"},
-	}, "", "  ")
-	must(t, err)
-	return b
+	return a, data
+}
+
+// classOf is the class of a table that is named with its schema or is of a root.
+func (p platform) classOf(name, root string) string {
+	for class, tables := range p.classes {
+		for table := range strings.FieldsSeq(tables + map[bool]string{true: " history insurers countries currencies"}[class == "people"]) {
+			if _, short, _ := strings.Cut(table, "."); table == root || short == root || table == name {
+				return class
+			}
+		}
+	}
+	return ""
 }
 
 // own is the platform's tables as a schema of one tenant's has them, the history

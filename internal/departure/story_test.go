@@ -3,10 +3,12 @@ package departure
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,10 +26,10 @@ const lease = time.Second
 // story is an installation whose clock stands in a file, so that it goes on where
 // it was when the process is killed.
 type story struct {
-	dir  string
-	desk desk
-	inst *installation.Installation
-	at   time.Time
+	dir     string
+	keepers []keeper
+	inst    *installation.Installation
+	at      time.Time
 }
 
 func (s *story) now() time.Time { return s.at }
@@ -100,19 +102,38 @@ func (s *story) drive(ctx context.Context, id tenure.OperationID, until time.Tim
 	return nil, fmt.Errorf("operation %s doesn't come to an end", id)
 }
 
-// answers waits until the database does: a backoff is over in no time here, and a
+func (s *story) doors() string { return filepath.Join(s.dir, "doors") }
+
+// answers waits until every server does: a backoff is over in no time here, and a
 // server that recovers takes its own.
 func (s *story) answers(ctx context.Context) error {
-	dsn, err := os.ReadFile(filepath.Join(s.dir, "dsn"))
-	for err == nil && ctx.Err() == nil {
-		var conn *pgx.Conn
-		if conn, err = pgx.Connect(ctx, string(dsn)); err == nil {
-			return conn.Close(ctx)
+	doors, err := os.ReadFile(s.doors())
+	for door := range strings.SplitSeq(string(doors), "\n") {
+		kind, at, _ := strings.Cut(door, " ")
+		for err == nil && ctx.Err() == nil && !open(ctx, kind, at) {
+			time.Sleep(20 * time.Millisecond)
 		}
-		time.Sleep(20 * time.Millisecond)
-		err = nil
 	}
 	return err
+}
+
+// open says whether a server answers.
+func open(ctx context.Context, kind, at string) bool {
+	if kind == "postgres" {
+		conn, err := pgx.Connect(ctx, at)
+		return err == nil && conn.Close(ctx) == nil
+	}
+	conn, err := net.DialTimeout("tcp", at, time.Second)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if kind == "http" {
+		_, _ = conn.Write([]byte("GET /health HTTP/1.0\r\n\r\n"))
+	}
+	n, _ := conn.Read(make([]byte, 1))
+	return n == 1
 }
 
 func (s *story) sign(ctx context.Context, v *lifecycle.OperationView) (acted bool, err error) {

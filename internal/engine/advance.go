@@ -386,7 +386,7 @@ func (a *advance) committed(c *composed, now time.Time) {
 
 // batched says whether the step's row may say how far it got.
 func (n *node) batched() bool {
-	return n.row.Progress != "" || n.step.Action == tenure.ActErase || n.step.Action == tenure.ActDelete
+	return n.row.Progress != "" || n.step.Action == tenure.ActErase || n.step.Action == tenure.ActPseudonymise || n.step.Action == tenure.ActDelete
 }
 
 // apply brings a node's row up to a result.

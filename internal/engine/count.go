@@ -92,14 +92,15 @@ func count(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 		return Result{Err: err}
 	}
 	at := []string{class}
-	if class == "" {
+	changes := t.changes(pr)
+	if class == "" || changes[class] == tenure.Pseudonymise {
 		at = nil
 	}
 	kept, err := t.parts(ctx, sys, pr, nil)
 	if err != nil {
 		return Result{Err: err}
 	}
-	survey := connector.Survey{Ref: ref, Keep: kept.own(), Order: slices.Concat(order, at, before), Prove: true, Search: searchFor, Gone: lost, Beside: beside(t.Plan, pr)}
+	survey := connector.Survey{Ref: ref, Keep: kept.own(), Order: slices.Concat(order, at, before), Prove: true, Search: searchFor, Gone: lost, Beside: beside(t.Plan, pr), Changes: changes}
 	m, _, err := sys.DataMap(ctx, survey)
 	if tenure.CodeOf(err) == tenure.Invalid && len(pr.Classes) == 0 {
 		return Result{Verdict: v, Receipt: rec}

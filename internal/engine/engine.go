@@ -35,6 +35,10 @@ type Engine struct {
 	// repairs, the rights that nothing declares; nil leaves them.
 	Declared func(ctx context.Context, sys *connector.System) ([]connector.Declared, error)
 
+	// Pseudonyms makes pseudonyms for a tenant under the keys that its plan names, as
+	// connector.Batch.Name does.
+	Pseudonyms func(ctx context.Context, tenant tenure.TenantID) func(key, value string, reversible bool) ([]byte, error)
+
 	// Own runs the actions on Tenure's own things.
 	Own map[tenure.Action]Runner
 

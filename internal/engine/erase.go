@@ -167,12 +167,16 @@ func (e *Engine) batches(ctx context.Context, t *Task, sys *connector.System, pr
 		rows = maxBatch
 	}
 	var kept *parts
+	var names func(key, value string, reversible bool) ([]byte, error)
+	if d := t.disposition(); d == tenure.Pseudonymise && e.Pseudonyms != nil {
+		names = e.Pseudonyms(ctx, t.Plan.Tenant)
+	}
 	for {
 		if kept, err = t.parts(ctx, sys, pr, kept); err != nil {
 			return err
 		}
 		batch, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.timeout())
-		b, err := sys.Erase(batch, Ref(t.Plan.Tenant, pr), connector.Batch{Run: t.run(p, class), Class: class, Limit: rows, For: batchTime, Cursor: o.Cursor, Gone: row.State == tenure.ResourceGone, Keep: kept.keep})
+		b, err := sys.Erase(batch, Ref(t.Plan.Tenant, pr), connector.Batch{Run: t.run(p, class), Class: class, Limit: rows, For: batchTime, Cursor: o.Cursor, Gone: row.State == tenure.ResourceGone, Disposition: t.disposition(), Name: names, Keep: kept.keep})
 		cancel()
 		if err != nil {
 			// An answer that was lost may have been a batch that was done.
@@ -189,12 +193,39 @@ func (e *Engine) batches(ctx context.Context, t *Task, sys *connector.System, pr
 		if err := t.between(ctx, p.text()); err != nil {
 			return err
 		}
+		t.leave(ctx, b.Pause)
 		if err := t.vouched(ctx); err != nil {
 			return err
 		}
 		if t.stop.Err() != nil || errors.Is(ctx.Err(), context.Canceled) {
 			return errYield
 		}
+	}
+}
+
+// disposition is what a step makes of rows; "" is that they go.
+func (t *Task) disposition() tenure.Disposition {
+	switch t.Step.Action {
+	case tenure.ActPseudonymise:
+		return tenure.Pseudonymise
+	case tenure.ActErase:
+		return tenure.Disposition(t.Step.To)
+	}
+	return ""
+}
+
+// leave gives the system to others for a while, and less than would cost the lease. A
+// person's word and the end of the engine end it.
+func (t *Task) leave(ctx context.Context, d time.Duration) {
+	if d = min(d, t.engine.lease()/3); d <= 0 {
+		return
+	}
+	wait := time.NewTimer(d)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-t.stop.Done():
+	case <-ctx.Done():
 	}
 }
 
@@ -231,6 +262,18 @@ func erase(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 	}
 }
 
+// changes is what becomes of the classes of a resource at a step that is about one of
+// them, or about all.
+func (t *Task) changes(pr *tenure.PlannedResource) map[string]tenure.Disposition {
+	out := map[string]tenure.Disposition{}
+	for _, class := range pr.Classes {
+		if d := t.Plan.Disposes(class, pr.Environment); d.Changes() && (t.Step.Class == "" || t.Step.Class == class) && t.Step.To != tenure.AtEnd && (d != tenure.Pseudonymise || t.Step.Action != tenure.ActErase) {
+			out[class] = d
+		}
+	}
+	return out
+}
+
 // unchanged looks at the store once more before the first batch of a class. What
 // stands in the way by now came after the count that was confirmed.
 func (t *Task) unchanged(ctx context.Context, sys *connector.System, pr *tenure.PlannedResource) error {
@@ -246,8 +289,12 @@ func (t *Task) unchanged(ctx context.Context, sys *connector.System, pr *tenure.
 	if err != nil {
 		return err
 	}
+	at := []string{class}
+	if t.disposition() == tenure.Pseudonymise {
+		at = nil // its rows stay where they are
+	}
 	m, _, err := sys.DataMap(ctx, connector.Survey{
-		Ref: Ref(t.Plan.Tenant, pr), Order: slices.Concat(order, []string{class}, before), Gone: row.State == tenure.ResourceGone, Beside: beside(t.Plan, pr),
+		Ref: Ref(t.Plan.Tenant, pr), Order: slices.Concat(order, at, before), Gone: row.State == tenure.ResourceGone, Beside: beside(t.Plan, pr), Changes: t.changes(pr),
 	})
 	if err != nil {
 		return err
@@ -327,7 +374,7 @@ func drain(ctx context.Context, t *Task, sys *connector.System, pr *tenure.Plann
 	}
 	classes := []string{t.Step.Class}
 	switch t.Step.Action {
-	case tenure.ActErase:
+	case tenure.ActErase, tenure.ActPseudonymise:
 	case tenure.ActDelete:
 		if classes = t.along(sys, pr); len(classes) == 0 {
 			classes = slices.Sorted(maps.Keys(p.Parts))

@@ -162,27 +162,25 @@ func (s *snapshot) signatures(gate string, since time.Time, other bool) int {
 
 // retention asks the solver about the gate's data class.
 func (s *snapshot) retention(n *node, now time.Time) wait {
-	for i := range s.plan.Classes {
-		if s.plan.Classes[i].Name != n.step.Class {
-			continue
-		}
-		c := tenure.SolveRetention(s.plan.Classes[i], s.tenant.Anchors, s.plan.Keeping(s.holds, n.step), s.plan.Destroys(n.step)[0], now)
-		switch c.State {
-		case tenure.ClockErase:
-			return wait{open: true}
-		case tenure.ClockConflict:
-			// Two persons may decide that the longer rule wins.
-			if s.signatures(n.step.Key, time.Time{}, true) >= 2 {
-				return wait{open: !now.Before(c.KeepUntil), why: fmt.Sprintf("retention of %s, as two persons decided: %s", c.Class, c.Because), at: c.KeepUntil}
-			}
-			return wait{why: fmt.Sprintf("conflict in the retention of %s, for two persons to decide at %s: %s", c.Class, n.step.Key, c.Because), persons: true}
-		case tenure.ClockKeep:
-			return wait{why: fmt.Sprintf("retention of %s: %s", c.Class, c.Because), at: c.KeepUntil}
-		default:
-			return wait{why: fmt.Sprintf("retention of %s (%s): %s", c.Class, c.State, c.Because)}
-		}
+	class, ok := s.plan.Retention(n.step)
+	if !ok {
+		return wait{why: "data class " + n.step.Class + " isn't in the plan"}
 	}
-	return wait{why: "data class " + n.step.Class + " isn't in the plan"}
+	c := tenure.SolveRetention(class, s.tenant.Anchors, s.plan.Keeping(s.holds, n.step), s.plan.Destroys(n.step)[0], now)
+	switch c.State {
+	case tenure.ClockErase:
+		return wait{open: true}
+	case tenure.ClockConflict:
+		// Two persons may decide that the longer rule wins.
+		if s.signatures(n.step.Key, time.Time{}, true) >= 2 {
+			return wait{open: !now.Before(c.KeepUntil), why: fmt.Sprintf("retention of %s, as two persons decided: %s", c.Class, c.Because), at: c.KeepUntil}
+		}
+		return wait{why: fmt.Sprintf("conflict in the retention of %s, for two persons to decide at %s: %s", c.Class, n.step.Key, c.Because), persons: true}
+	case tenure.ClockKeep:
+		return wait{why: fmt.Sprintf("retention of %s: %s", c.Class, c.Because), at: c.KeepUntil}
+	default:
+		return wait{why: fmt.Sprintf("retention of %s (%s): %s", c.Class, c.State, c.Because)}
+	}
 }
 
 // clocks says whether the retention clocks that a destructive step needs still let it

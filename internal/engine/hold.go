@@ -158,7 +158,7 @@ func takenBy(tx *store.Tx, h tenure.Hold, op store.OperationRow, took map[tenure
 			continue
 		}
 		switch s.Action {
-		case tenure.ActErase, tenure.ActDelete:
+		case tenure.ActErase, tenure.ActPseudonymise, tenure.ActDelete:
 			e, err := ErasureOf(row)
 			if err != nil {
 				return nil, err

@@ -85,6 +85,7 @@ var resourceActions = map[tenure.Action]func(context.Context, *Engine, *Task, *c
 	tenure.ActUnquarantine: transit((*connector.System).Unquarantine, tenure.ResourceRevoked),
 	tenure.ActDelete:       remove,
 	tenure.ActErase:        erase,
+	tenure.ActPseudonymise: erase,
 	tenure.ActExport:       export,
 	tenure.ActExpire:       expire,
 	tenure.ActProbe:        probe,

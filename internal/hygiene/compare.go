@@ -22,6 +22,10 @@ type Looker struct {
 	DB     *store.DB
 	Now    func() time.Time
 	System func(ctx context.Context, name string) (*connector.System, error) // for data maps
+
+	// Changes says what becomes of a resource's classes, other than that their rows go;
+	// nil is nothing else.
+	Changes func(ctx context.Context, r tenure.Resource) (map[string]tenure.Disposition, error)
 }
 
 // pair is one place in the ordered merge of inventory and discovery; either half

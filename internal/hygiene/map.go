@@ -43,6 +43,11 @@ func (l *Looker) Maps(ctx context.Context, rows, all []tenure.Resource, ask conn
 		}
 		q := ask
 		q.Ref, q.Beside = connector.RefOf(r), Beside(all, r)
+		if l.Changes != nil && !ask.Gone {
+			if q.Changes, err = l.Changes(ctx, r); err != nil {
+				return err
+			}
+		}
 		m, absent, err := sys.DataMap(ctx, q)
 		if err != nil {
 			return tenure.Errorf(tenure.CodeOf(err), "data map of %s: %w", r.Path(), err)
@@ -115,6 +120,8 @@ func (m *Map) Counted(class string) string {
 			what := "rows"
 			if p.Kind == connector.PlaceObjects {
 				what = "large objects"
+			} else if p.Kind == connector.PlaceFiles {
+				what = "objects"
 			}
 			out = append(out, fmt.Sprintf("%d %s in %s", p.Rows, what, p.Name))
 		}

@@ -72,6 +72,19 @@ func (s *Store) evict() {
 }
 
 func (s *Store) unwrap(ctx context.Context, id KeyID) (tink.AEAD, error) {
+	k, err := s.open(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	primitive, err := aead.New(k)
+	if err != nil {
+		return nil, tenure.Errorf(tenure.Internal, "use key %s: %w", id, err)
+	}
+	return primitive, nil
+}
+
+// open reads and unwraps a key that wasn't destroyed.
+func (s *Store) open(ctx context.Context, id KeyID) (*keyset.Handle, error) {
 	r, err := s.readRecord(id)
 	if err != nil {
 		return nil, err
@@ -92,11 +105,7 @@ func (s *Store) unwrap(ctx context.Context, id KeyID) (tink.AEAD, error) {
 	if err != nil {
 		return nil, tenure.Errorf(tenure.Unavailable, "unwrap key %s: %w", id, err)
 	}
-	primitive, err := aead.New(k)
-	if err != nil {
-		return nil, tenure.Errorf(tenure.Internal, "use key %s: %w", id, err)
-	}
-	return primitive, nil
+	return k, nil
 }
 
 // drop forgets the unwrapped key. Callers hold the key's lock.

@@ -96,7 +96,7 @@ func (s *Store) checkKey(ctx context.Context, id KeyID) string {
 	case err == nil && !r.Destroyed.IsZero():
 		return "the key was destroyed on " + r.Destroyed.Format("2006-01-02") + " and its file is back"
 	}
-	if _, err := s.unwrap(ctx, id); err != nil {
+	if _, err := s.open(ctx, id); err != nil {
 		return err.Error()
 	}
 	return ""

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/daead"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 )
 
@@ -41,11 +42,17 @@ type KeySpec struct {
 	Name    string          `json:"name,omitempty"` // tells apart several keys with the same ends
 }
 
-// PlannedKey is the key of a tenant that a plan names by its purpose, or as "class-"
-// with a data class.
+// pseudonymName is the Name of keys for pseudonyms, whose keysets are deterministic.
+const pseudonymName = "pseudonym"
+
+// PlannedKey is the key of a tenant that a plan names by its purpose, as "class-" with
+// a data class, or as "pseudonym-" with the name of a key for pseudonyms.
 func PlannedKey(tenant tenure.TenantID, purpose string) KeySpec {
 	if class, ok := strings.CutPrefix(purpose, "class-"); ok {
 		return KeySpec{Tenant: tenant, Purpose: Personal, Class: class, Name: "class"}
+	}
+	if name, ok := strings.CutPrefix(purpose, tenure.PseudonymKey); ok {
+		return KeySpec{Tenant: tenant, Purpose: Personal, Class: "pseudonym " + name, Name: pseudonymName}
 	}
 	return KeySpec{Tenant: tenant, Purpose: Purpose(purpose), Class: "tenant"}
 }
@@ -173,7 +180,7 @@ func (s *Store) Create(ctx context.Context, spec KeySpec) (KeyID, error) {
 		return "", tenure.Errorf(tenure.Unavailable, "key %s has a record but its file is gone", id).
 			WithHint("restore it from a copy, or destroy the key")
 	}
-	wrapped, err := s.newKeyset(ctx, id)
+	wrapped, err := s.newKeyset(ctx, id, spec)
 	if err != nil {
 		return "", err
 	}
@@ -193,8 +200,12 @@ func (s *Store) Create(ctx context.Context, spec KeySpec) (KeyID, error) {
 	return id, nil
 }
 
-func (s *Store) newKeyset(ctx context.Context, id KeyID) ([]byte, error) {
-	h, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+func (s *Store) newKeyset(ctx context.Context, id KeyID, spec KeySpec) ([]byte, error) {
+	template := aead.AES256GCMKeyTemplate()
+	if spec.Name == pseudonymName {
+		template = daead.AESSIVKeyTemplate()
+	}
+	h, err := keyset.NewHandle(template)
 	if err != nil {
 		return nil, tenure.Errorf(tenure.Internal, "make key %s: %w", id, err)
 	}

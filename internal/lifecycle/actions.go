@@ -145,7 +145,12 @@ func (s *Service) runKeyCreate(ctx context.Context, t *engine.Task) engine.Resul
 	if err != nil {
 		return engine.Result{Err: err}
 	}
-	if _, err := s.o.Keys.AEAD(ctx, id); err != nil { // seen, not said
+	if strings.HasPrefix(t.Step.To, tenure.PseudonymKey) { // seen, not said
+		_, err = s.o.Keys.Pseudonyms(ctx, id)
+	} else {
+		_, err = s.o.Keys.AEAD(ctx, id)
+	}
+	if err != nil {
 		return engine.Result{Err: err}
 	}
 	return engine.Result{Verdict: tenure.Verified, Facts: map[string]string{"key": string(id)}, Receipt: map[string]string{"key": string(id)}}

@@ -17,18 +17,28 @@ import (
 // it Blocked, each with the line to add. It returns in words what can't be erased and
 // what couldn't be compared.
 func (s *Service) fits(ctx context.Context, c *blueprint.Compiled) (says []string, err error) {
+	says, open, err := s.unfit(ctx, c)
+	if err == nil && len(open) > 0 {
+		err = tenure.Errorf(tenure.Blocked, "%s can't be published: %s", c.Ref().Name+" "+c.Ref().Version, strings.Join(open, "; ")).
+			WithHint("cover each, say that it is shared, or settle it in the system; then submit the next revision")
+	}
+	return says, err
+}
+
+// unfit is fits with the places that would block in words, each once.
+func (s *Service) unfit(ctx context.Context, c *blueprint.Compiled) (says, open []string, err error) {
 	said := func(format string, args ...any) { says = append(says, fmt.Sprintf(format, args...)) }
 	desired, asked, err := s.placeholder(c)
 	if err != nil {
 		said("no store was compared with the systems, since that takes a tenant: %v", err)
-		return says, nil
+		return says, nil, nil
 	}
 	var all []tenure.Resource
 	for _, env := range desired.Environments {
 		for _, r := range env.Resources {
 			row := tenure.Resource{Environment: env.Name, Key: r.Key, System: r.System, Type: r.Type, Name: r.Name}
 			if row.Desired, err = tenure.Canonical(r.Attributes); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			all = append(all, row)
 		}
@@ -42,7 +52,6 @@ func (s *Service) fits(ctx context.Context, c *blueprint.Compiled) (says []strin
 			said("%s is there under a condition alone, and is compared when a tenant comes", r.Key)
 		}
 	}
-	var open []string
 	looked := make(map[string]bool)
 	for _, env := range desired.Environments {
 		for _, r := range env.Resources {
@@ -60,13 +69,19 @@ func (s *Service) fits(ctx context.Context, c *blueprint.Compiled) (says []strin
 				continue
 			}
 			ask := connector.Survey{Ref: connector.Ref{Environment: env.Name, Type: r.Type, Name: r.Name, Attributes: r.Attributes, Classes: r.Data}, Search: searchPlanned, Beside: hygiene.Beside(all, row)}
-			v.Map, _, err = sys.DataMap(ctx, ask)
+			for _, ask.Changes = range c.Changes(tenure.Environment{Name: env.Name}) {
+				var m connector.Map
+				if m, _, err = sys.DataMap(ctx, ask); err != nil {
+					break
+				}
+				v.Map.Places, v.Map.Partial, v.Map.Sighting = union(v.Map.Places, m.Places), m.Partial, m.Sighting
+			}
 			switch code := tenure.CodeOf(err); {
 			case code == tenure.Invalid && asked[r.Key] != "":
 				said("%s depends on the parameter %s, and is compared when a tenant comes: %v", v.Path(), asked[r.Key], err)
 				continue
 			case code == tenure.Invalid:
-				return says, tenure.Errorf(tenure.Invalid, "%s: %w", v.Path(), err)
+				return says, nil, tenure.Errorf(tenure.Invalid, "%s: %w", v.Path(), err)
 			case err != nil:
 				said("%s wasn't compared: %v", v.Path(), err)
 				continue
@@ -86,10 +101,17 @@ func (s *Service) fits(ctx context.Context, c *blueprint.Compiled) (says []strin
 			}
 		}
 	}
-	if slices.Sort(open); len(open) > 0 {
-		return says, tenure.Errorf(tenure.Blocked, "%s can't be published: %s", c.Ref().Name+" "+c.Ref().Version, strings.Join(slices.Compact(open), "; ")).
-			WithHint("cover each, say that it is shared, or settle it in the system; then submit the next revision")
-	}
+	slices.Sort(open)
 	slices.Sort(says)
-	return slices.Compact(says), nil
+	return slices.Compact(says), slices.Compact(open), nil
+}
+
+// union adds to places those that say something else.
+func union(all, more []connector.Place) []connector.Place {
+	for _, p := range more {
+		if !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	return all
 }

@@ -127,10 +127,12 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, err
 	}
 	s.staff = keystore.KeySpec{Purpose: keystore.Evidence, Class: "evidence"}.ID()
+	s.look.Changes = s.changesOf
 	s.Engine = &engine.Engine{
 		DB: o.DB, Owner: o.Owner, Now: o.Now,
 		System:     func(name string) (*connector.System, error) { return s.system(context.WithoutCancel(ctx), name) },
 		Credential: s.credential,
+		Pseudonyms: s.pseudonyms,
 		ExportTo:   s.exportTo,
 		Amend:      s.amended,
 		Declared:   s.look.Declared,

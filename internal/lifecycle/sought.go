@@ -184,6 +184,8 @@ func (s *Service) cameBack(row store.Sought, p connector.Place, secret ...string
 	one, many := "row is", "rows are"
 	if p.Kind == connector.PlaceObjects {
 		one, many = "large object is", "large objects are"
+	} else if p.Kind == connector.PlaceFiles {
+		one, many = "object is", "objects are"
 	}
 	what := plural(int(p.Rows), one, many) + " back " + where
 	if p.Rows == 0 {

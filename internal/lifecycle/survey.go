@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,12 +18,12 @@ import (
 // the fleet doesn't search.
 const searchPlanned = 3 * time.Second
 
-// classOrder is the order in which a departure's classes go: that of their points
+// classOrder is the order in which a departure's classes go: that of their last points
 // of no return.
 func classOrder(p *tenure.Plan) (out []string) {
 	for i := range p.Steps {
 		if class := p.ClassOf(&p.Steps[i]); p.Steps[i].Action == tenure.ActNoReturn && class != "" {
-			out = append(out, class)
+			out = append(slices.DeleteFunc(out, func(c string) bool { return c == class }), class)
 		}
 	}
 	return out

@@ -51,7 +51,9 @@ func Open(t testing.TB, dsn string) *sql.DB {
 	t.Helper()
 	conf := config(t, dsn)
 	conf.MultiStatements = true
-	conf.Params = map[string]string{"sql_mode": "'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES'", "time_zone": "'+00:00'"}
+	conf.Params = map[string]string{"sql_mode": "'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES'", "time_zone": "'+00:00'", // and what a server may be set to otherwise
+		"sql_big_selects": "1", "default_storage_engine": "InnoDB", "foreign_key_checks": "1", "unique_checks": "1", "sql_safe_updates": "0", "sql_select_limit": "18446744073709551615",
+		"completion_type": "'NO_CHAIN'", "tx_isolation": "'REPEATABLE-READ'", "tx_read_only": "0", "autocommit": "1", "collation_connection": "utf8mb4_general_ci"}
 	c, err := mysql.NewConnector(conf)
 	if err != nil {
 		t.Fatal("the test server's DSN can't be used")

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,7 +35,9 @@ func (c *compiler) offboard() error {
 	if err != nil {
 		return err
 	}
-	c.plan.Classes = c.in.Blueprint.DataClasses
+	if err := c.dispose(); err != nil {
+		return err
+	}
 	c.plan.Parameters = object(c.in.Tenant.Parameters)
 	c.plan.Destructive = 1 // an offboarding is always approved
 	gate := c.approve()
@@ -49,8 +52,8 @@ func (c *compiler) offboard() error {
 	if err != nil {
 		return err
 	}
-	erased := c.erasure(all, groups, append(slices.Clone(handed), retained), cutAt)
-	return c.depart(all, append(erased, dropped...), retained)
+	erased := c.erasure(all, groups, append(slices.Clone(handed), retained), false)
+	return c.depart(all, groups, append(erased, dropped...), retained)
 }
 
 // grace adds the notice and the time of full service, and returns the projected
@@ -163,6 +166,7 @@ type group struct {
 	class string
 	at    time.Time // projected end of the retention
 	why   string
+	end   bool // of what stays beyond its retention: the end is that of the class
 }
 
 // groups orders the classes by the projected end of their retention; what holds
@@ -179,89 +183,88 @@ func (c *compiler) groups(all map[tenure.ResourceID]*tenure.PlannedResource, cut
 		anchors[k] = v
 	}
 	var out []group
-	for _, d := range c.in.Blueprint.DataClasses {
-		if !used[d.Name] {
-			continue
+	for _, d := range c.plan.Classes {
+		for _, end := range []bool{false, true} {
+			g := group{class: d.Name, end: end}
+			if !used[d.Name] || !c.concernsAny(all, g) {
+				continue
+			}
+			if err := c.dates(&g, d, anchors, cutAt); err != nil {
+				return nil, err
+			}
+			out = append(out, g)
 		}
-		clock := tenure.SolveRetention(d, anchors, nil, tenure.HoldSubject{Tenant: c.in.Tenant.ID}, c.plan.At)
-		g := group{class: d.Name, at: clock.KeepUntil, why: clock.Because}
-		if g.at.Before(cutAt) {
-			g.at = cutAt
-		}
-		if clock.State == tenure.ClockPending {
-			return nil, tenure.Errorf(tenure.Invalid, "data class %s can't be planned: %s", d.Name, clock.Because).WithHint("give the date: --contract-end")
-		}
-		if clock.State == tenure.ClockConflict {
-			c.plan.Dates = append(c.plan.Dates, tenure.Projection{What: "conflict in the retention of " + d.Name, Why: clock.Because})
-		}
-		out = append(out, g)
 	}
 	slices.SortStableFunc(out, func(a, b group) int {
-		if n := a.at.Compare(b.at); n != 0 {
-			return n
+		switch {
+		case a.end != b.end && a.end:
+			return 1
+		case a.end != b.end:
+			return -1
 		}
-		return strings.Compare(a.class, b.class)
+		return cmp.Or(a.at.Compare(b.at), strings.Compare(a.class, b.class))
 	})
+	if len(out) == 0 || out[0].end {
+		out = append([]group{{at: cutAt, why: "it holds no data class that goes now"}}, out...)
+	}
 	return out, nil
 }
 
-// place is the number of the group that a resource is deleted in.
-func place(r *tenure.PlannedResource, groups []group, all map[tenure.ResourceID]*tenure.PlannedResource, seen map[tenure.ResourceID]int) int {
-	if n, ok := seen[r.ID]; ok {
-		return n
+// dates projects when a group's clock opens.
+func (c *compiler) dates(g *group, d tenure.DataClass, anchors map[tenure.Anchor]time.Time, cutAt time.Time) error {
+	if g.end {
+		d = d.AtEnd()
 	}
-	last := max(0, len(groups)-1)
-	seen[r.ID] = last // a cycle can't be: the blueprint names them
-	n := last
-	if len(r.Classes) > 0 {
-		n = 0
-		for i, g := range groups {
-			if slices.Contains(r.Classes, g.class) {
-				n = i
-			}
-		}
-	} else {
-		for _, id := range r.Needs {
-			if need := all[id]; need != nil {
-				n = min(n, place(need, groups, all, seen))
-			}
-		}
+	clock := tenure.SolveRetention(d, anchors, nil, tenure.HoldSubject{Tenant: c.in.Tenant.ID}, c.plan.At)
+	g.at, g.why = clock.KeepUntil, clock.Because
+	if g.at.Before(cutAt) {
+		g.at = cutAt
 	}
-	seen[r.ID] = n
-	return n
+	switch clock.State {
+	case tenure.ClockPending:
+		return tenure.Errorf(tenure.Invalid, "data class %s can't be planned: %s", d.Name, clock.Because).WithHint("give the date: --contract-end")
+	case tenure.ClockConflict:
+		c.plan.Dates = append(c.plan.Dates, tenure.Projection{What: "conflict in the retention of " + d.Name, Why: clock.Because})
+	}
+	return nil
 }
 
-// erasure adds, for each group, the clock, the quarantine, the fresh counts, the
-// point of no return, the erasures and the deletions, and returns the last steps.
-func (c *compiler) erasure(all map[tenure.ResourceID]*tenure.PlannedResource, groups []group, needs []string, cutAt time.Time) []string {
-	if len(groups) == 0 {
-		groups = []group{{at: cutAt, why: "it holds no data class"}}
-	}
-	seen := make(map[tenure.ResourceID]int)
+// erasure adds, for each group of one kind (of what goes, or of what stays until an end),
+// the clock, the quarantine, the fresh counts, the point of no return, the erasures and
+// the deletions, and returns the last steps. What holds no class leaves with the last of
+// what goes.
+func (c *compiler) erasure(all map[tenure.ResourceID]*tenure.PlannedResource, groups []group, needs []string, end bool) []string {
+	seen := c.places(groups, all)
 	where := make(map[int][]*tenure.PlannedResource)
 	for i := range c.plan.Resources {
 		r := &c.plan.Resources[i]
-		n := place(r, groups, all, seen)
-		where[n] = append(where[n], r)
+		where[seen[r.ID]] = append(where[seen[r.ID]], r)
 	}
 	for _, g := range groups {
-		if g.class != "" {
-			c.add(tenure.Step{Key: "clock/" + g.class, Stage: tenure.StageRetention, Action: tenure.ActRetention, Class: g.class, Needs: slices.Clone(needs), Summary: "retention of " + g.class})
+		if g.class != "" && g.end == end {
+			c.add(tenure.Step{Key: g.key("clock"), Stage: tenure.StageRetention, Action: tenure.ActRetention, Class: g.class, To: g.to(), Needs: slices.Clone(needs), Summary: "retention of " + g.label()})
 		}
 	}
 	var done []string
 	for n, g := range groups {
+		if g.end != end {
+			continue
+		}
 		open := slices.Clone(needs)
 		if g.class != "" {
-			open = []string{"clock/" + g.class}
+			open = []string{g.key("clock")}
 		}
 		aside, noReturn := c.setAside(where[n], g, open)
 		gate := c.pointOfNoReturn(g.label(), where[n], g, open, aside)
 		c.date("point of no return: "+g.label(), gate, noReturn, noReturn, g.why)
-		erasing := c.erasing(n, g, gate)
+		erasing := gate
+		if !end {
+			erasing = c.erasing(n, g, gate)
+		}
 		done = append(done, gate, erasing)
+		done = append(done, c.pseudonymise(g, needs, gate, erasing)...)
 		for i := range c.plan.Resources {
-			if r := &c.plan.Resources[i]; c.erasesApart(r, g.class, seen[r.ID] == n) {
+			if r := &c.plan.Resources[i]; c.leaves(r, g) && c.erasesApart(r, g.class, seen[r.ID] == n) {
 				done = append(done, c.erase(r, g.class, gate, erasing))
 			}
 		}
@@ -278,7 +281,7 @@ func (c *compiler) erasure(all map[tenure.ResourceID]*tenure.PlannedResource, gr
 		}
 	}
 	for n, g := range groups {
-		if d := classOf(c.in.Blueprint, g.class); d != nil && d.Disposition == tenure.CryptoErase {
+		if g.end == end && c.unsealed(g, groups[n+1:]) {
 			done = append(done, c.destroyKey(n, g))
 		}
 	}
@@ -287,9 +290,13 @@ func (c *compiler) erasure(all map[tenure.ResourceID]*tenure.PlannedResource, gr
 
 // destroyKey destroys a class's key, after all that is sealed under it.
 func (c *compiler) destroyKey(n int, g group) string {
-	needs := []string{"noreturn/" + g.label(), "erasing"}
-	if n > 0 {
-		needs[1] = "erasing/" + g.label()
+	needs := []string{g.key("noreturn")}
+	switch {
+	case g.end:
+	case n > 0:
+		needs = append(needs, "erasing/"+g.label())
+	default:
+		needs = append(needs, "erasing")
 	}
 	for i := range c.plan.Resources {
 		r := &c.plan.Resources[i]
@@ -306,10 +313,24 @@ func (c *compiler) destroyKey(n int, g group) string {
 }
 
 func (g group) label() string {
-	if g.class == "" {
+	switch {
+	case g.class == "":
 		return "all"
+	case g.end:
+		return g.class + "/" + tenure.AtEnd
 	}
 	return g.class
+}
+
+// key is that of one of the group's gates.
+func (g group) key(of string) string { return of + "/" + g.label() }
+
+// to is the To of the group's gates and counts.
+func (g group) to() string {
+	if g.end {
+		return tenure.AtEnd
+	}
+	return ""
 }
 
 // setAside quarantines the stores that leave with a group, once the clocks of all
@@ -354,7 +375,17 @@ func (c *compiler) erasesApart(r *tenure.PlannedResource, class string, last boo
 }
 
 func (c *compiler) erase(r *tenure.PlannedResource, class string, needs ...string) string {
-	return c.add(tenure.Step{Key: pathOf(r) + "/erase/" + class, Stage: tenure.StageErasure, Action: tenure.ActErase, Class: class, Destructive: true, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: append(c.clocks(&tenure.PlannedResource{Classes: []string{class}}), needs...), Summary: fmt.Sprintf("erase %s from %s %s", class, r.Type, r.Name)})
+	to, what := "", "erase %s from %s %s"
+	switch d := c.disposes(r, class); d {
+	case tenure.Anonymise:
+		to, what = string(d), "anonymise %s in %s %s"
+	case tenure.Aggregate:
+		to, what = string(d), "aggregate %s, and erase it from %s %s"
+	}
+	return c.add(tenure.Step{
+		Key: pathOf(r) + "/erase/" + class, Stage: tenure.StageErasure, Action: tenure.ActErase, Class: class, To: to, Destructive: true, Resource: r.ID, System: r.System, Environment: r.Environment,
+		Needs: append(c.clocks(&tenure.PlannedResource{Environment: r.Environment, Classes: []string{class}}), needs...), Summary: fmt.Sprintf(what, class, r.Type, r.Name),
+	})
 }
 
 // classGates are what the deletion of a store rests on: the clock of each class,
@@ -362,13 +393,13 @@ func (c *compiler) erase(r *tenure.PlannedResource, class string, needs ...strin
 func (c *compiler) classGates(r *tenure.PlannedResource, groups []group) []string {
 	out := c.clocks(r)
 	for _, g := range groups {
-		if g.class == "" || !slices.Contains(r.Classes, g.class) {
+		if g.class == "" || !c.leaves(r, g) {
 			continue
 		}
 		if key := pathOf(r) + "/erase/" + g.class; c.keys[key] {
 			out = append(out, key)
 		} else {
-			out = append(out, "noreturn/"+g.label())
+			out = append(out, g.key("noreturn"))
 		}
 	}
 	return out
@@ -379,20 +410,12 @@ func (c *compiler) classGates(r *tenure.PlannedResource, groups []group) []strin
 func (c *compiler) clocks(r *tenure.PlannedResource) []string {
 	var out []string
 	for _, class := range r.Classes {
-		if key := "clock/" + class; c.keys[key] {
+		g := group{class: class, end: c.plan.Stays(r, class)}
+		if key := g.key("clock"); c.keys[key] {
 			out = append(out, key)
 		}
 	}
 	return out
-}
-
-func classOf(b *tenure.Blueprint, name string) *tenure.DataClass {
-	for i := range b.DataClasses {
-		if b.DataClasses[i].Name == name {
-			return &b.DataClasses[i]
-		}
-	}
-	return nil
 }
 
 func (c *compiler) canQuarantine(r *tenure.PlannedResource) bool {
@@ -413,15 +436,15 @@ func (c *compiler) pointOfNoReturn(label string, rs []*tenure.PlannedResource, g
 	}
 	leaving := make(map[tenure.ResourceID]bool)
 	for _, r := range rs {
-		leaving[r.ID] = g.class == "" || slices.Contains(r.Classes, g.class)
+		leaving[r.ID] = g.class == "" || c.concerns(r, g)
 	}
 	var counts []string
 	for i := range c.plan.Resources {
 		r := &c.plan.Resources[i]
-		if len(r.Classes) == 0 || r.Layer == tenure.LayerBackup || !leaving[r.ID] && !slices.Contains(r.Classes, g.class) {
+		if len(r.Classes) == 0 || r.Layer == tenure.LayerBackup || !leaving[r.ID] && !c.concerns(r, g) {
 			continue
 		}
-		counts = append(counts, c.add(tenure.Step{Key: pathOf(r) + "/count/" + label, Stage: tenure.StageErasure, Action: tenure.ActCount, Class: g.class, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: slices.Clone(needs), Summary: fmt.Sprintf("count what %s %s holds", r.Type, r.Name)}))
+		counts = append(counts, c.add(tenure.Step{Key: pathOf(r) + "/count/" + label, Stage: tenure.StageErasure, Action: tenure.ActCount, Class: g.class, To: g.to(), Resource: r.ID, System: r.System, Environment: r.Environment, Needs: slices.Clone(needs), Summary: fmt.Sprintf("count what %s %s holds", r.Type, r.Name)}))
 	}
 	after := needs
 	gate := &tenure.Gate{Approvals: confirmations, Period: confirmedFor}
@@ -430,7 +453,7 @@ func (c *compiler) pointOfNoReturn(label string, rs []*tenure.PlannedResource, g
 	} else if len(needs) > 0 {
 		gate.After = needs[len(needs)-1]
 	}
-	return c.add(tenure.Step{Key: "noreturn/" + label, Stage: tenure.StageErasure, Action: tenure.ActNoReturn, Class: g.class, Needs: slices.Clone(after), Gate: gate, Summary: fmt.Sprintf("point of no return for %s: %d persons confirm the counts", label, confirmations)})
+	return c.add(tenure.Step{Key: "noreturn/" + label, Stage: tenure.StageErasure, Action: tenure.ActNoReturn, Class: g.class, To: g.to(), Needs: slices.Clone(after), Gate: gate, Summary: fmt.Sprintf("point of no return for %s: %d persons confirm the counts", label, confirmations)})
 }
 
 // remove adds the deletion of a resource, after everything that stands on it.
@@ -463,12 +486,15 @@ func (c *compiler) lagging(r *tenure.PlannedResource, deleted string) string {
 }
 
 // depart adds what follows the erasure of the stores, to the closed tenant.
-func (c *compiler) depart(all map[tenure.ResourceID]*tenure.PlannedResource, erased []string, retained string) error {
+func (c *compiler) depart(all map[tenure.ResourceID]*tenure.PlannedResource, groups []group, erased []string, retained string) error {
 	reclaim := c.add(tenure.Step{Key: "reclaim", Stage: tenure.StageReclaim, Action: tenure.ActReclaim, Needs: erased, Summary: "say what cost has stopped"})
 	sweep := c.add(tenure.Step{Key: "reconcile/second", Stage: tenure.StageReconcile, Action: tenure.ActSweep, To: "stores", Needs: append(slices.Clone(erased), retained), Summary: "second reconciliation: no residue in any system"})
 	interim := c.add(tenure.Step{Key: "certificate/interim", Stage: tenure.StageCertify, Action: tenure.ActCertify, To: "interim", Needs: []string{reclaim, sweep}, Summary: "interim certificate"})
 	waiting := c.move("awaiting", tenure.StageExpiry, tenure.TenantAwaitingExpiry, interim)
-	expired := []string{waiting}
+	kept := c.erasure(all, groups, []string{waiting}, true)
+	// A confirmation is good for 72 hours, and what comes after these doesn't rest on it.
+	kept = slices.DeleteFunc(kept, func(key string) bool { return strings.HasPrefix(key, "noreturn/") })
+	expired := append([]string{waiting}, kept...)
 	for i := range c.plan.Resources {
 		r := &c.plan.Resources[i]
 		if r.Layer != tenure.LayerBackup {
@@ -477,9 +503,10 @@ func (c *compiler) depart(all map[tenure.ResourceID]*tenure.PlannedResource, era
 		if sys := c.in.Systems[r.System]; sys == nil || !sys.Can("expire") {
 			return tenure.Errorf(tenure.Blocked, "nobody can see when the backups in %s expire", pathOf(r))
 		}
-		seen := c.add(tenure.Step{Key: pathOf(r) + "/expire", Stage: tenure.StageExpiry, Action: tenure.ActExpire, Destructive: true, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: []string{waiting}, Summary: "backups in " + r.Name + " expire, and are seen to be gone"})
+		seen := c.add(tenure.Step{Key: pathOf(r) + "/expire", Stage: tenure.StageExpiry, Action: tenure.ActExpire, Destructive: true, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: append(c.ends(r), waiting), Summary: "backups in " + r.Name + " expire, and are seen to be gone"})
 		expired = append(expired, c.remove(r, all, seen))
 	}
+	expired = append(expired, c.forgetPseudonyms(append(slices.Clone(erased), expired[0]))...)
 	for _, purpose := range tenantKeys {
 		expired = append(expired, c.add(tenure.Step{Key: "key/" + purpose + "/destroy", Stage: tenure.StageExpiry, Action: tenure.ActKeyDestroy, To: purpose, Destructive: true, Needs: slices.Clone(expired), Summary: "destroy the tenant's key for " + purpose}))
 	}
@@ -516,6 +543,9 @@ func (c *compiler) leave(ids []tenure.ResourceID, needs ...string) {
 	for _, r := range rs {
 		needs := []string{gate}
 		for _, class := range r.Classes {
+			if d := c.disposes(r, class); d.Stays() && c.err == nil {
+				c.err = tenure.Errorf(tenure.Blocked, "the new revision drops %s, whose data of class %s is to be kept (%s)", pathOf(r), class, d).WithHint("leave it in the blueprint until its tenants have left")
+			}
 			if c.erasesApart(r, class, true) {
 				needs = append(needs, c.erase(r, class, gate))
 			}

@@ -51,14 +51,19 @@ func draw(t *rapid.T, systems map[string]*connector.System) planner.Input {
 	}
 	b := &tenure.Blueprint{
 		Name: "small", Version: "1", Approvals: map[tenure.OperationKind]int{kind: rapid.IntRange(0, 2).Draw(t, "approvals")},
-		Offboarding: tenure.OffboardingSpec{Grace: period(t, "P14D"), Retrieval: period(t, "P30D"), Quarantine: period(t, "P7D"), Tasks: []tenure.TaskSpec{{Task: "hand over the keys"}}},
-		Notices:     []tenure.NoticeSpec{{On: "closed", To: "platform", Text: "gone"}},
+		Offboarding:  tenure.OffboardingSpec{Grace: period(t, "P14D"), Retrieval: period(t, "P30D"), Quarantine: period(t, "P7D"), Tasks: []tenure.TaskSpec{{Task: "hand over the keys"}}},
+		Notices:      []tenure.NoticeSpec{{On: "closed", To: "platform", Text: "gone"}},
+		Environments: []tenure.Environment{{Name: "prod", Kind: "production"}, {Name: "test", Kind: "test"}},
+		Pseudonyms:   map[string]tenure.Pseudonym{"people": {Retention: []tenure.RetentionRule{{Name: "key", Kind: tenure.KeepUntil, Period: period(t, "P90D"), From: tenure.FromTermination}}}},
 	}
 	classes := []string{"a", "b", "c"}
 	for _, name := range classes {
 		days := rapid.IntRange(0, 3).Draw(t, "retention of "+name) * 100
+		disposition := rapid.SampledFrom([]tenure.Disposition{tenure.Purge, tenure.CryptoErase, tenure.Keep, tenure.Anonymise, tenure.Pseudonymise, tenure.Aggregate})
+		rule := tenure.DispositionRule{Name: "in test", Environments: []string{"test"}, Disposition: disposition.Draw(t, "in test, disposition of "+name)}
 		b.DataClasses = append(b.DataClasses, tenure.DataClass{
-			Name: name, Disposition: rapid.SampledFrom([]tenure.Disposition{tenure.Purge, tenure.CryptoErase}).Draw(t, "disposition of "+name),
+			Name: name, Disposition: disposition.Draw(t, "disposition of "+name), Rules: []tenure.DispositionRule{rule},
+			End:       []tenure.RetentionRule{{Name: "end", Kind: tenure.KeepUntil, Period: period(t, fmt.Sprintf("P%dD", days+500)), From: tenure.FromTermination}},
 			Retention: []tenure.RetentionRule{{Name: "rule", Kind: tenure.KeepUntil, Period: period(t, fmt.Sprintf("P%dD", days)), From: tenure.FromTermination}},
 		})
 	}
@@ -209,7 +214,11 @@ func TestOffboardOrder(t *testing.T) {
 				}
 			}
 			for _, class := range r.Classes {
-				if r.Layer != tenure.LayerBackup && !past["clock/"+class] {
+				clock := "clock/" + class
+				if d := p.Disposes(class, r.Environment); d == tenure.Keep || d == tenure.Pseudonymise {
+					clock += "/end"
+				}
+				if r.Layer != tenure.LayerBackup && !past[clock] {
 					t.Fatalf("%s goes before the retention of %s has ended", key, class)
 				}
 			}

@@ -57,7 +57,7 @@ func (c *compiler) onboard() error {
 func (c *compiler) keyPurposes() []string {
 	keys := slices.Clone(tenantKeys)
 	for _, d := range c.in.Blueprint.DataClasses {
-		if d.Disposition == tenure.CryptoErase {
+		if d.Disposition == tenure.CryptoErase || slices.ContainsFunc(d.Rules, func(r tenure.DispositionRule) bool { return r.Disposition == tenure.CryptoErase }) {
 			keys = append(keys, "class-"+d.Name)
 		}
 	}

@@ -16,7 +16,10 @@ func (c *compiler) supplement() error {
 	if err != nil {
 		return err
 	}
-	c.plan.Classes = c.in.Blueprint.DataClasses
+	for _, class := range c.in.Blueprint.DataClasses {
+		class.Disposition, class.Rules = tenure.Purge, nil // what came back has nothing to stay for
+		c.plan.Classes = append(c.plan.Classes, class)
+	}
 	c.plan.Destructive = 1 // it is always approved
 	gate := c.approve()
 	c.plan.Destructive = 0
@@ -27,9 +30,6 @@ func (c *compiler) supplement() error {
 	groups, err := c.groups(all, cutAt)
 	if err != nil {
 		return err
-	}
-	if len(groups) == 0 {
-		groups = []group{{at: c.plan.At, why: "it holds no data class"}}
 	}
 	done := []string{gate}
 	gates := make(map[string]string)

@@ -137,6 +137,12 @@ func TestPlansOfFormat1AreCompleted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := draw(t, systems)
 		in.Kind, in.Tenant.State = tenure.Offboard, tenure.TenantActive
+		for i := range in.Blueprint.DataClasses { // what format 1 knew
+			class := &in.Blueprint.DataClasses[i]
+			if class.Rules = nil; class.Disposition != tenure.Purge {
+				class.Disposition = tenure.CryptoErase
+			}
+		}
 		today, err := planner.Make(in)
 		if err != nil {
 			t.Fatal(err)

@@ -144,6 +144,16 @@ func (s *Server) Stop(t testing.TB) {
 	_ = p.Kill()
 }
 
+// Kill ends the server with SIGKILL, as a crash does.
+func (s *Server) Kill() error {
+	p := s.process
+	if p == nil {
+		return os.ErrProcessDone
+	}
+	s.process = nil
+	return p.Process.Kill()
+}
+
 // Again starts a stopped server on its own address.
 func (s *Server) Again(t testing.TB) {
 	t.Helper()

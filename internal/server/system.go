@@ -12,6 +12,8 @@ func systemRoutes(s *Server) {
 	created(s, client.AddSystem, Access{tenure.SystemManage, Installation}, addSystem)
 	route(s, client.ListSystems, Access{tenure.SystemRead, Anywhere}, listSystems)
 	route(s, client.CheckSystem, Access{tenure.SystemRead, Installation}, checkSystem)
+	route(s, client.ScanSystem, Access{tenure.SystemManage, Installation}, scanSystem)
+	route(s, client.ScaffoldBlueprint, Access{tenure.SystemManage, Installation}, scaffoldBlueprint)
 }
 
 func addSystem(ctx context.Context, c *Call, p *client.AddSystemParams) (client.System, error) {

@@ -129,7 +129,7 @@ func amount(counts map[string]int64) (a evidence.Amount) {
 		switch {
 		case k == "bytes":
 			a.Bytes += n
-		case k == "objects" || k == "files":
+		case k == "objects" || k == "files" || strings.HasPrefix(k, "objects ("):
 			a.Objects += n
 		case strings.HasPrefix(k, "large objects"):
 			a.LargeObjects += n
@@ -189,7 +189,7 @@ func held(r receipt, class string) (a evidence.Amount) {
 			a.Bytes -= p.Bytes
 		case p.Kind == connector.PlaceObjects:
 			a.LargeObjects += p.Rows
-		case !rows && (objects || files):
+		case p.Kind == connector.PlaceFiles || !rows && (objects || files):
 			a.Objects += p.Rows
 		default:
 			a.Rows += p.Rows
@@ -203,9 +203,13 @@ func held(r receipt, class string) (a evidence.Amount) {
 func (l *ledger) portion(r store.ResourceRow, class string) evidence.Portion {
 	p := evidence.Portion{Resource: r.ID, Method: evidence.LogicallyDeleted, Verdict: tenure.Unknown}
 	p.Before, p.Counted = l.before(r.ID, class, len(r.Classes) == 1)
+	if kept, is := l.kept(r, class); is {
+		kept.Before, kept.Counted = p.Before, p.Counted
+		return kept
+	}
 	st, row := l.step(tenure.ActErase, r.ID, class)
 	if st != nil {
-		p.Step = st.Key
+		p.Step, p.Method = st.Key, methodOf(tenure.Disposition(st.To))
 		rec := receiptOf(row)
 		p.Gone, p.Detached, p.AtLeast, p.Rounds = amount(rec.Counts), total(rec.Detached), rec.AtLeast, rec.Rounds
 		earlier := amount(rec.Earlier)
@@ -242,6 +246,54 @@ func (l *ledger) portion(r store.ResourceRow, class string) evidence.Portion {
 		p.Gone = a
 	}
 	return p
+}
+
+// methodOf is the word for what an erasure has done by a disposition.
+func methodOf(d tenure.Disposition) evidence.Method {
+	switch d {
+	case tenure.Anonymise:
+		return evidence.Anonymised
+	case tenure.Aggregate:
+		return evidence.Aggregated
+	}
+	return evidence.LogicallyDeleted
+}
+
+// kept is a class's data in a resource that stays until the class's end, while it does.
+func (l *ledger) kept(r store.ResourceRow, class string) (p evidence.Portion, is bool) {
+	pr := tenure.PlannedResource{Environment: r.Environment, Layer: r.Layer}
+	if r.State == tenure.ResourceGone || !l.plan.Stays(&pr, class) {
+		return p, false
+	}
+	p = evidence.Portion{Resource: r.ID, Method: evidence.Kept, Verdict: tenure.Unknown}
+	st, _ := l.step(tenure.ActErase, r.ID, class)
+	if st == nil {
+		st, _ = l.step(tenure.ActDelete, r.ID, "")
+	}
+	if st == nil || l.ended[st.Key].proven {
+		return p, false
+	}
+	p.Step = st.Key
+	if named, row := l.step(tenure.ActPseudonymise, r.ID, class); named != nil {
+		p.Method, p.Step = evidence.Pseudonymised, named.Key
+		rec := receiptOf(row)
+		p.Gone, p.AtLeast = amount(rec.Counts), rec.AtLeast
+		if e := l.ended[named.Key]; e.proven {
+			p.Verdict, p.At, p.Entry = tenure.Verified, e.at, e.digest
+		}
+	}
+	return p, true
+}
+
+// stays says whether a resource is there for data that stays until its class's end, or
+// what such data stands on.
+func (l *ledger) stays(r store.ResourceRow) bool {
+	for i := range l.plan.Steps {
+		if st := &l.plan.Steps[i]; st.Action == tenure.ActDelete && st.Resource == r.ID {
+			return l.plan.AfterInterim(st)
+		}
+	}
+	return false
 }
 
 // lastOf says whether just one class of a resource goes with the resource itself,

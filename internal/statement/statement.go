@@ -59,7 +59,7 @@ func (l *ledger) list(d *evidence.Departure) {
 	}
 	for i := range l.plan.Steps {
 		switch st := &l.plan.Steps[i]; st.Action {
-		case tenure.ActDelete, tenure.ActErase, tenure.ActKeyDestroy:
+		case tenure.ActDelete, tenure.ActErase, tenure.ActPseudonymise, tenure.ActKeyDestroy:
 			all = append(all, l.ended[st.Key])
 		}
 	}
@@ -130,7 +130,11 @@ func (s Source) certifyResources(ctx context.Context, t *engine.Task, l *ledger,
 		if len(r.Classes) == 0 {
 			taken = amount(receiptOf(row).Counts)
 		}
+		if d.Kind == evidence.Interim && l.stays(r) {
+			item.Method = evidence.Kept
+		}
 		if e, ok := l.gone[r.ID]; ok && r.State == tenure.ResourceGone {
+			item.Method = evidence.LogicallyDeleted
 			item.Verdict, item.At, item.Entry, item.Step = tenure.Verified, e.at, e.digest, e.step
 		}
 		item.Count = taken.Rows + taken.Objects
@@ -165,6 +169,9 @@ func (s Source) certifyCopies(ctx context.Context, r store.ResourceRow, d *evide
 	return nil
 }
 
+// telling are the words for what became of data, those first that leave more of it.
+var telling = []evidence.Method{evidence.Kept, evidence.Pseudonymised, evidence.Anonymised, evidence.Aggregated, evidence.LogicallyDeleted}
+
 // certifyClasses says of each class what its stores say together.
 func (s Source) certifyClasses(t *engine.Task, d *evidence.Departure, stores map[string][]evidence.Portion) {
 	for _, class := range t.Plan.Classes {
@@ -172,11 +179,19 @@ func (s Source) certifyClasses(t *engine.Task, d *evidence.Departure, stores map
 		if len(parts) == 0 {
 			continue
 		}
-		clock := tenure.SolveRetention(class, t.Tenant.Anchors, nil, tenure.HoldSubject{Tenant: t.Plan.Tenant}, t.Now)
+		last := class
+		if slices.ContainsFunc(parts, func(p evidence.Portion) bool { return p.Method == evidence.Kept || p.Method == evidence.Pseudonymised }) {
+			last = class.AtEnd()
+		}
+		clock := tenure.SolveRetention(last, t.Tenant.Anchors, nil, tenure.HoldSubject{Tenant: t.Plan.Tenant}, t.Now)
 		c := evidence.DataClass{Class: class.Name, Disposition: class.Disposition, Method: evidence.LogicallyDeleted, Verdict: tenure.Verified, KeptUntil: clock.KeepUntil, Because: clock.Because, Stores: parts}
+		c.Method = parts[0].Method
 		var sum evidence.Amount
 		for _, p := range parts {
 			sum = sum.Plus(p.Gone)
+			if slices.Index(telling, p.Method) < slices.Index(telling, c.Method) {
+				c.Method = p.Method
+			}
 			if p.At.After(c.At) {
 				c.At = p.At
 			}

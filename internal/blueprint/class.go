@@ -1,0 +1,141 @@
+package blueprint
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+// checkClasses refuses what no clock and no disposition can be decided from, and rules
+// that contradict each other whatever the dates are.
+func (k *checker) checkClasses() {
+	for _, class := range k.Blueprint.DataClasses {
+		p := path{"dataClasses", class.Name}
+		k.checkDisposition(p, class, class.Disposition, class.End)
+		if len(class.Retention) == 0 {
+			k.refuse(p, "", "data class %s has no retention", class.Name)
+		}
+		k.checkRetention(p.with("retention"), class.Retention)
+		k.checkRetention(p.with("end"), class.End)
+		k.checkRules(p.with("rules"), class)
+	}
+	for _, name := range keysOf(k.Blueprint.Pseudonyms) {
+		k.checkRetention(path{"pseudonyms", name, "retention"}, k.Blueprint.Pseudonyms[name].Retention)
+	}
+	for field, source := range map[string]string{"jurisdiction": k.Blueprint.Jurisdiction, "contract": k.Blueprint.Contract} {
+		if source == "" {
+			continue
+		}
+		if t := k.text(inTenant, path{field}, source); t != nil {
+			k.checkParams(path{field}, t, nil)
+		}
+	}
+}
+
+// checkDisposition refuses one that can't be carried out, and one that keeps data
+// without an end.
+func (k *checker) checkDisposition(p path, class tenure.DataClass, d tenure.Disposition, end []tenure.RetentionRule) {
+	switch {
+	case d == tenure.Archive:
+		k.refuse(p.with("disposition"), "use keep, with an end", "this release can't carry out %q", d)
+	case d.Stays() && len(end) == 0:
+		k.refuse(p.with("disposition"), "say under end when it goes", "%s leaves data of %s there, and nothing says until when: nothing is kept for ever", d, class.Name)
+	case d == tenure.Pseudonymise && len(k.Blueprint.Pseudonyms) == 0:
+		k.refuse(p.with("disposition"), "name a key, with its own retention, under pseudonyms", "%s is to be pseudonymised, and the blueprint has no key for that", class.Name)
+	}
+}
+
+func (k *checker) checkRetention(p path, all []tenure.RetentionRule) {
+	for i, rule := range all {
+		if rule.Period.IsZero() {
+			k.refuse(p.index(i).with("period"), "at once is PT0S", "rule %q has no period", rule.Name)
+		}
+		k.checkRule(p.index(i), rule, all)
+	}
+}
+
+func (k *checker) checkRule(p path, rule tenure.RetentionRule, all []tenure.RetentionRule) {
+	day := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, other := range all {
+		if rule.Kind == tenure.KeepUntil && other.Kind == tenure.GoneBy && rule.From == other.From && rule.Period.After(day).After(other.Period.After(day)) {
+			k.refuse(p, "shorten one of them", "rule %q keeps the data for %s, but %q wants it gone by %s from the same day", rule.Name, rule.Period, other.Name, other.Period)
+		}
+	}
+}
+
+// checkRules refuses rules of which nothing says which is meant, and those that ask for
+// what the blueprint doesn't tell.
+func (k *checker) checkRules(p path, class tenure.DataClass) {
+	for i, r := range class.Rules {
+		at := p.index(i)
+		end := class.End
+		if len(r.End) > 0 {
+			end = r.End
+		}
+		k.checkDisposition(at, class, r.Disposition, end)
+		k.checkRetention(at.with("retention"), r.Retention)
+		k.checkRetention(at.with("end"), r.End)
+		k.checkEnvironments(at, r.Environments)
+		switch {
+		case r.Conditions() == 0:
+			k.refuse(at, "write it as the class's own disposition", "rule %q of %s holds everywhere", r.Name, class.Name)
+		case len(r.Environments) > 0 && len(r.Retention)+len(r.End) > 0:
+			k.refuse(at, "leave retention and end to the class, or to a rule without environments", "rule %q of %s has clocks of its own for some environments, and the clocks are the whole tenant's", r.Name, class.Name)
+		case len(r.Jurisdictions) > 0 && k.Blueprint.Jurisdiction == "":
+			k.refuse(at.with("jurisdictions"), "jurisdiction: ${params.country}", "the blueprint doesn't say whose jurisdiction a tenant is under")
+		case len(r.Contracts) > 0 && k.Blueprint.Contract == "":
+			k.refuse(at.with("contracts"), "contract: ${tenant.tier}", "the blueprint doesn't say what contract a tenant has")
+		}
+		for _, o := range class.Rules[:i] {
+			if o.Name == r.Name {
+				k.refuse(at.with("name"), "", "two rules of %s are called %q", class.Name, r.Name)
+			}
+			if !o.Meets(r) || o.Conditions() != r.Conditions() {
+				continue
+			}
+			if o.Disposition != r.Disposition {
+				k.refuse(at, "give one of them a condition more", "the rules %q and %q of %s can hold for one tenant, and want %s and %s", o.Name, r.Name, class.Name, o.Disposition, r.Disposition)
+			} else if len(o.Retention) > 0 && len(r.Retention) > 0 || len(o.End) > 0 && len(r.End) > 0 {
+				k.refuse(at, "give one of them a condition more", "the rules %q and %q of %s can hold for one tenant, and both have clocks", o.Name, r.Name, class.Name)
+			}
+		}
+	}
+}
+
+// Changes are the dispositions that change rows which the classes may have in an
+// environment, as maps by class: one for each that some class may have beside another.
+func (c *Compiled) Changes(environment tenure.Environment) (out []map[string]tenure.Disposition) {
+	for _, class := range c.Blueprint.DataClasses {
+		n := 0
+		for _, d := range dispositions(class, []tenure.Environment{environment}) {
+			if !d.Changes() {
+				continue
+			}
+			if n == len(out) {
+				out = append(out, map[string]tenure.Disposition{})
+			}
+			out[n][class.Name] = d
+			n++
+		}
+	}
+	if out == nil {
+		out = append(out, nil)
+	}
+	return out
+}
+
+// dispositions are those that a class may have in some of the environments.
+func dispositions(class tenure.DataClass, environments []tenure.Environment) []tenure.Disposition {
+	out := []tenure.Disposition{class.Disposition}
+	for _, r := range class.Rules {
+		for _, e := range environments {
+			if len(r.Environments) == 0 || slices.Contains(r.Environments, e.Name) {
+				out = append(out, r.Disposition)
+				break
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
