@@ -27,6 +27,21 @@ type Hold struct {
 	Custodians []Custodian
 	RemindDays int       // those who haven't acknowledged it are reminded so often; 0 is never
 	RemindedAt time.Time // when they were last
+	// Stalled are the systems' own rules that would have taken what is held.
+	Stalled []StalledExpiry
+}
+
+// StalledExpiry is a rule of a system's own that a hold has suspended, or couldn't.
+type StalledExpiry struct {
+	Resource  ResourceID `json:"resource"`
+	System    string     `json:"system"`
+	Rule      string     `json:"rule"`
+	Was       string     `json:"was,omitempty"` // what stood there, to the byte
+	Is        string     `json:"is,omitempty"`  // what stands there while it is suspended
+	Suspended bool       `json:"suspended,omitempty"`
+	Changed   bool       `json:"changed,omitempty"` // by somebody, so that it wasn't put back
+	Says      string     `json:"says,omitempty"`
+	At        time.Time  `json:"at"`
 }
 
 // Custodian is a person who keeps what is held.

@@ -68,6 +68,12 @@ func (s *Service) PlaceHold(ctx context.Context, h tenure.Hold, by string) (tenu
 		}
 		return tx.PokeTenant(h.Scope.Tenant, now)
 	})
+	if err == nil {
+		// The hold binds already; what can't be suspended stands in it and is a finding.
+		if err = s.stall(ctx, h.ID, ""); err == nil {
+			h, err = s.o.DB.Hold(ctx, h.ID)
+		}
+	}
 	return h, err
 }
 
@@ -131,6 +137,9 @@ func (s *Service) ReleaseHold(ctx context.Context, id tenure.HoldID, by string) 
 		}
 		return tx.PokeTenant(h.Scope.Tenant, now)
 	})
+	if err == nil && !h.Active() {
+		err = s.unstall(ctx, h.ID)
+	}
 	return h, err
 }
 

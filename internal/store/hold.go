@@ -9,7 +9,7 @@ import (
 	"github.com/tenurehq/tenure"
 )
 
-const holdColumns = `id, matter, tenant, class, system, resource, reason, placed_by, placed_at, effective_at, already_gone, release_by, released_at, untold, environment, part, custodians, remind_days, reminded_at`
+const holdColumns = `id, matter, tenant, class, system, resource, reason, placed_by, placed_at, effective_at, already_gone, release_by, released_at, untold, environment, part, custodians, remind_days, reminded_at, stalled`
 
 // holdPart is a hold's part of a resource, as its row has it.
 type holdPart struct {
@@ -43,12 +43,12 @@ func holds(q querier, where string, args ...any) (out []tenure.Hold, err error) 
 	err = q.Rows(`select `+holdColumns+` from hold where `+where+` order by placed_at, id`, args, func(r scanner) error {
 		var h tenure.Hold
 		var placed, effective, released, untold, reminded int64
-		var by, text, custodians string
+		var by, text, custodians, stalled string
 		var part holdPart
 		err := r.Scan(&h.ID, &h.Matter, &h.Scope.Tenant, &h.Scope.Class, &h.Scope.System, &h.Scope.Resource, &h.Reason, &h.PlacedBy, &placed, &effective, &h.AlreadyGone, &by, &released, &untold,
-			&h.Scope.Environment, &text, &custodians, &h.RemindDays, &reminded)
+			&h.Scope.Environment, &text, &custodians, &h.RemindDays, &reminded, &stalled)
 		if err == nil {
-			err = errors.Join(ofJSON(text, &part), ofJSON(custodians, &h.Custodians))
+			err = errors.Join(ofJSON(text, &part), ofJSON(custodians, &h.Custodians), ofJSON(stalled, &h.Stalled))
 		}
 		h.Scope.Table, h.Scope.Rows, h.Scope.Prefix, h.RemindedAt = part.Table, part.Rows, part.Prefix, fromMicros(reminded)
 		h.PlacedAt, h.EffectiveAt, h.ReleasedAt, h.Untold = fromMicros(placed), fromMicros(effective), fromMicros(released), untold == 1
@@ -107,10 +107,10 @@ func (tx *Tx) SaveHold(h tenure.Hold) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`insert into hold (`+holdColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
+	_, err = tx.Exec(`insert into hold (`+holdColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
 		string(h.ID), h.Matter, string(h.Scope.Tenant), h.Scope.Class, h.Scope.System, string(h.Scope.Resource), h.Reason, h.PlacedBy,
 		micros(h.PlacedAt), micros(h.EffectiveAt), h.AlreadyGone, strings.Join(h.ReleaseBy, "\n"), micros(h.ReleasedAt), flag(h.Untold),
-		h.Scope.Environment, part, custodians, h.RemindDays, micros(h.RemindedAt))
+		h.Scope.Environment, part, custodians, h.RemindDays, micros(h.RemindedAt), "")
 	return err
 }
 
@@ -131,6 +131,16 @@ func (tx *Tx) TellCustodians(h tenure.Hold) error {
 		return err
 	}
 	_, err = tx.Exec(`update hold set custodians = $1, remind_days = $2, reminded_at = $3 where id = $4`, custodians, h.RemindDays, micros(h.RemindedAt), string(h.ID))
+	return err
+}
+
+// StallHold records which of the systems' own rules a hold has suspended.
+func (tx *Tx) StallHold(h tenure.Hold) error {
+	stalled, err := jsonText(h.Stalled, len(h.Stalled) == 0)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`update hold set stalled = $1 where id = $2`, stalled, string(h.ID))
 	return err
 }
 

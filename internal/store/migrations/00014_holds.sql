@@ -6,3 +6,6 @@ alter table hold add column part text not null default '';
 alter table hold add column custodians text not null default '';
 alter table hold add column remind_days bigint not null default 0;
 alter table hold add column reminded_at bigint not null default 0;
+
+-- hold.stalled (sensitive): the systems' own rules that it suspended, with the text that stood there, as JSON.
+alter table hold add column stalled text not null default '';
