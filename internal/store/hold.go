@@ -18,11 +18,8 @@ type holdPart struct {
 	Prefix string                `json:"prefix,omitempty"`
 }
 
-// jsonText is a value as JSON, blank if there is nothing of it.
-func jsonText(v any, nothing bool) (string, error) {
-	if nothing {
-		return "", nil
-	}
+// jsonText is a value as JSON.
+func jsonText(v any) (string, error) {
 	b, err := json.Marshal(v)
 	return string(b), err
 }
@@ -30,7 +27,7 @@ func jsonText(v any, nothing bool) (string, error) {
 // ofJSON reads what jsonText wrote. A text that can't be read isn't taken for nothing: a
 // hold on a part would become one on everything, or on nothing.
 func ofJSON(text string, into any) error {
-	if text == "" {
+	if text == "" || text == "[]" {
 		return nil
 	}
 	if err := json.Unmarshal([]byte(text), into); err != nil {
@@ -99,18 +96,18 @@ func (tx *Tx) SaveHold(h tenure.Hold) error {
 	if err := tx.LockHolds(); err != nil {
 		return err
 	}
-	part, err := jsonText(holdPart{h.Scope.Table, h.Scope.Rows, h.Scope.Prefix}, !h.Scope.Part())
+	part, err := jsonText(holdPart{h.Scope.Table, h.Scope.Rows, h.Scope.Prefix})
 	if err != nil {
 		return err
 	}
-	custodians, err := jsonText(h.Custodians, len(h.Custodians) == 0)
+	custodians, err := jsonText(append([]tenure.Custodian{}, h.Custodians...))
 	if err != nil {
 		return err
 	}
 	_, err = tx.Exec(`insert into hold (`+holdColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
 		string(h.ID), h.Matter, string(h.Scope.Tenant), h.Scope.Class, h.Scope.System, string(h.Scope.Resource), h.Reason, h.PlacedBy,
 		micros(h.PlacedAt), micros(h.EffectiveAt), h.AlreadyGone, strings.Join(h.ReleaseBy, "\n"), micros(h.ReleasedAt), flag(h.Untold),
-		h.Scope.Environment, part, custodians, h.RemindDays, micros(h.RemindedAt), "")
+		h.Scope.Environment, part, custodians, h.RemindDays, micros(h.RemindedAt), "[]")
 	return err
 }
 
@@ -126,7 +123,7 @@ func (tx *Tx) SettleHold(h tenure.Hold) error {
 // TellCustodians records which custodians have acknowledged a hold, and when the others
 // were last reminded.
 func (tx *Tx) TellCustodians(h tenure.Hold) error {
-	custodians, err := jsonText(h.Custodians, len(h.Custodians) == 0)
+	custodians, err := jsonText(append([]tenure.Custodian{}, h.Custodians...))
 	if err != nil {
 		return err
 	}
@@ -136,7 +133,7 @@ func (tx *Tx) TellCustodians(h tenure.Hold) error {
 
 // StallHold records which of the systems' own rules a hold has suspended.
 func (tx *Tx) StallHold(h tenure.Hold) error {
-	stalled, err := jsonText(h.Stalled, len(h.Stalled) == 0)
+	stalled, err := jsonText(append([]tenure.StalledExpiry{}, h.Stalled...))
 	if err != nil {
 		return err
 	}
@@ -146,7 +143,7 @@ func (tx *Tx) StallHold(h tenure.Hold) error {
 
 // RemindableHolds lists the active holds whose custodians are reminded.
 func (db *DB) RemindableHolds(ctx context.Context) ([]tenure.Hold, error) {
-	return holds(db.reader(ctx), `released_at = 0 and remind_days > 0 and custodians <> ''`)
+	return holds(db.reader(ctx), `released_at = 0 and remind_days > 0 and custodians not in ('', '[]')`)
 }
 
 // ReleaseHold records who wants a hold released, and that it is.
