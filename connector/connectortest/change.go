@@ -92,6 +92,7 @@ func Changes(t *testing.T, c Changed) {
 	t.Run("groups", c.groups)
 	t.Run("suppressed", c.suppressed)
 	t.Run("refused", c.refused)
+	t.Run("held", c.held)
 }
 
 func (c Changed) ensured(t *testing.T, a attributes) connector.Ref {

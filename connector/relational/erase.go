@@ -44,6 +44,11 @@ func (h *Holding) Erasure(class string) (*Erasure, error) {
 		return nil, err
 	}
 	steps, err := h.Plan(class)
+	for i := range steps {
+		for j, t := range steps[i].Tables {
+			steps[i].Tables[j] = h.spared(t)
+		}
+	}
 	return &Erasure{Holding: h, Class: class, steps: steps, piece: 250}, err
 }
 
@@ -159,6 +164,11 @@ func (e *Erasure) Batch(ctx context.Context, q Querier, b connector.Batch) (conn
 		}
 		if left == "" {
 			if err := e.Holding.unsettled(ctx, q, e.Class); err != nil {
+				return connector.Erased{}, err
+			}
+		}
+		if left == "" {
+			if w.erased.Held, err = e.Holding.Held(ctx, q, e.Class); err != nil {
 				return connector.Erased{}, err
 			}
 		}

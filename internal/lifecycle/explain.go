@@ -206,7 +206,7 @@ func (s *Service) ExplainToCustomer(ctx context.Context, idOrName string) ([]Rea
 			continue
 		}
 		a := Reason{Environment: r.Environment, Resource: r.Key, System: r.System, State: r.State}
-		if len(tenure.Covering(told, tenure.HoldSubject{Tenant: v.ID, Classes: r.Classes, System: r.System, Resource: r.ID})) > 0 {
+		if len(tenure.Covering(told, tenure.HoldSubject{Tenant: v.ID, Environment: r.Environment, Classes: r.Classes, System: r.System, Resource: r.ID})) > 0 {
 			a.Reason = tenure.KeptForLegalReason
 		} else {
 			s.reason(&a, v, r, leaving, "it goes in its turn")
@@ -242,7 +242,7 @@ func back(v *TenantView) (out []Reason) {
 
 func (s *Service) reason(a *Reason, v *TenantView, r store.ResourceRow, leaving *tenure.Plan, waits string) {
 	for _, h := range v.Holds {
-		if h.Covers(tenure.HoldSubject{Tenant: v.ID, Classes: r.Classes, System: r.System, Resource: r.ID}) {
+		if h.Covers(tenure.HoldSubject{Tenant: v.ID, Environment: r.Environment, Classes: r.Classes, System: r.System, Resource: r.ID}) {
 			a.Reason = fmt.Sprintf("hold %s (%s) stands; a hold has no expiry", h.ID, h.Matter)
 			return
 		}
