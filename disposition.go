@@ -239,6 +239,17 @@ func (p *Plan) AfterInterim(s *Step) bool {
 	return after(s)
 }
 
+// ClocksOf are the gates that wait for the retention of a class, and then for its end.
+func (p *Plan) ClocksOf(class string) (out []*Step) {
+	for i := range p.Steps {
+		if s := &p.Steps[i]; s.Action == ActRetention && s.Class == class {
+			out = append(out, s)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *Step) int { return strings.Compare(a.To, b.To) })
+	return out
+}
+
 // PseudonymKey begins the To of steps about a key for pseudonyms, before its name.
 const PseudonymKey = "pseudonym-"
 
