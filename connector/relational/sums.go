@@ -111,8 +111,8 @@ func (a sums) add(from Table, row map[string]any, groups map[string]*addition, s
 		case string:
 			text = v
 		}
-		n, ok := new(big.Rat).SetString(text)
-		if !ok || len(text) > 2000 || strings.Contains(text, "/") {
+		n, ok := transform.Number(text)
+		if !ok {
 			return tenure.Errorf(tenure.Blocked, "%s of a row of %s is no number that can be added", column, from).WithHint("mend that row")
 		}
 		g.sums[into].Add(g.sums[into], n)
