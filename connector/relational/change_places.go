@@ -207,10 +207,12 @@ func (h *Holding) checkColumn(t Reached, d tenure.Disposition, given Transform, 
 // staysUnique says that rows which differ in some columns still do afterwards.
 func (h *Holding) staysUnique(t Table, given Transform, columns []string) bool {
 	for _, name := range columns {
-		c, _ := t.Column(name)
-		switch r := given.Columns[name]; {
-		case r.Word == transform.Clear && !c.Required: // null is like nothing else
+		if c, _ := t.Column(name); given.Columns[name].Word == transform.Clear && !c.Required { // null is like nothing else
 			return true
+		}
+	}
+	for _, name := range columns {
+		switch r := given.Columns[name]; {
 		case r.Word == transform.Keep && slices.Equal(columns, []string{name}), r.Word == transform.Name && slices.Equal(columns, []string{name}):
 			return true
 		case r.Word != transform.Keep && r.Word != transform.Name:

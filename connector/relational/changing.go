@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -412,12 +413,12 @@ func (h *Holding) changed(t Reached, given Transform, row map[string]any, name t
 		}
 		out[c.Name] = v
 		if r.Hides() {
-			taken[c.Name] = transform.Originals(row[c.Name])
+			taken[c.Name] = slices.DeleteFunc(transform.Originals(row[c.Name]), func(s string) bool { return transform.Holds(v, []string{s}) })
 		}
 	}
 	for _, c := range t.Table.Columns {
 		v, ok := out[c.Name]
-		if !ok || v == nil {
+		if !ok || v == nil || c.Computed || given.Columns[c.Name].Word == transform.Constant { // the server works it out anew, and a constant tells of nobody
 			continue
 		}
 		for from, originals := range taken {
@@ -481,12 +482,13 @@ func shuffled(t Reached, given Transform, rows []stored, results []map[string]an
 			return nil, nil, tenure.Errorf(tenure.Blocked, "a row of %s is alone in its group, so that its values can't go to another", t.Table).
 				WithHint("generalise %s further", strings.Join(given.Identifying, ", "))
 		}
-		for i, row := range group {
-			result := results[row]
+		for _, row := range group {
+			outRows, outResults = append(outRows, rows[row]), append(outResults, maps.Clone(results[row]))
+		}
+		for i, result := range outResults[len(outResults)-len(group):] {
 			for _, c := range permuted {
-				result[c] = rows[group[places[i]]].values[c]
+				result[c] = results[group[places[i]]][c] // emptied where it repeats what was taken away
 			}
-			outRows, outResults = append(outRows, rows[row]), append(outResults, result)
 		}
 	}
 	return outRows, outResults, nil
