@@ -175,8 +175,8 @@ func TestLiesAboutTheLog(t *testing.T) {
 		says string
 	}{
 		{"none", on("nothing", nil), v, ""},
-		{"a changed entry", on("entries/000", flip(40)), v, "at 100 entries it has another root"},
-		{"a dropped entry", on("entries/000", func(b []byte) []byte { return b[2+int(b[0])<<8+int(b[1]):] }), v, "at 100 entries it has another root"},
+		{"a changed entry", on("entries/000", flip(40)), v, "at 101 entries it has another root"},
+		{"a dropped entry", on("entries/000", func(b []byte) []byte { return b[2+int(b[0])<<8+int(b[1]):] }), v, "at 101 entries it has another root"},
 		{"a changed late entry", on("entries/002", flip(2000)), v, "another root"},
 		{"an entry too many", on("entries/000", func(b []byte) []byte { return append(bytes.Clone(b), 0, 1, 'x') }), v, "differs"},
 		{"a cut bundle", on("entries/001", func(b []byte) []byte { return b[:len(b)/2] }), v, "ends within entry"},
