@@ -96,6 +96,7 @@ func Changes(t *testing.T, c Changed) {
 	t.Run("refused", c.refused)
 	t.Run("odd", c.odd)
 	t.Run("exact", c.exact)
+	t.Run("held", c.held)
 }
 
 func (c Changed) ensured(t *testing.T, a attributes) connector.Ref {
@@ -138,7 +139,7 @@ func named(key, value string, reversible bool) ([]byte, error) {
 func (c Changed) places(t *testing.T, r connector.Ref, changes map[string]tenure.Disposition) (blocking []string) {
 	t.Helper()
 	d := c.Open(t)
-	m, err := d.(connector.Mapper).DataMap(context.Background(), connector.Survey{Ref: r, Order: []string{"contacts", "trade"}, Changes: changes, Prove: r.Resource != ""})
+	m, err := d.(connector.Mapper).DataMap(context.Background(), connector.Survey{Ref: r, Order: []string{"contacts", "trade"}, Changes: changes, Groups: r.Resource != ""})
 	if err != nil {
 		t.Fatalf("map: %v", err)
 	}
@@ -332,9 +333,18 @@ func (c Changed) suppressed(t *testing.T) {
 	people := maps.Clone(changedPeople)
 	people["short"] = "suppress"
 	a["transforms"] = attributes{"people": people, "visits": changedVisits}
+	sales := maps.Clone(a["aggregates"].(attributes)["sales"].(attributes))
+	sales["short"], sales["by"] = "suppress", attributes{"month": attributes{"column": "placed", "as": attributes{"constant": "2025-01-01"}}, "region": attributes{"column": "region", "as": "keep"}}
+	if c.Types["date"] == "date" { // which nothing is empty in
+		c.Exec(t, "drop table sales")
+		c.Exec(t, "create table sales (month date, region varchar(20) not null, orders int not null, revenue decimal(14,2) not null, unique (month, region))")
+	}
+	a["aggregates"] = attributes{"sales": sales}
 	r := c.ensured(t, a)
 	c.Exec(t, "update people set born = '1950-01-01' where id = 3")
-	if stand := c.places(t, r, map[string]tenure.Disposition{"contacts": tenure.Anonymise}); len(stand) > 0 {
+	c.Exec(t, "update purchases set region = 'south' where id = 3")
+	c.Exec(t, "update purchases set region = 'west' where id = 4")
+	if stand := c.places(t, r, map[string]tenure.Disposition{"contacts": tenure.Anonymise, "trade": tenure.Aggregate}); len(stand) > 0 {
 		t.Fatalf("the map blocks: %q", stand)
 	}
 	c.run(t, r, "contacts", tenure.Anonymise, 5)
@@ -343,6 +353,10 @@ func (c Changed) suppressed(t *testing.T) {
 	}
 	if n := len(c.Rows(t, "select 1 from people where id < 100 and born is not null and tenant_key is null")); n != 11 {
 		t.Errorf("%d others are anonymised, want 11", n)
+	}
+	c.run(t, r, "trade", tenure.Aggregate, 5)
+	if got := c.rows(t, "select region, orders from sales"); !slices.Equal(got, []string{"north|10", "|2"}) && !slices.Equal(got, []string{"|2", "north|10"}) {
+		t.Errorf("the sums are %q, want two small groups in one without a name", got)
 	}
 	c.leave(t, r)
 }

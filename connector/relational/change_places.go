@@ -282,6 +282,11 @@ func (a sums) check(from Table, h *Holding, asks Constraints, refuse func(says, 
 		if _, there := column(name, "group"); !there || !ok {
 			continue
 		}
+		if into, _ := into.Column(name); a.Short == suppress {
+			if err := (transform.Rule{Word: transform.Clear}).Fits(fieldOf(into)); err != nil {
+				refuse(name+" of "+n.String()+" can't be empty where a group is too small: "+err.Error(), "leave short out, or let "+name+" be null")
+			}
+		}
 		if err := a.By[name].Rule.Fits(fieldOf(c)); err != nil {
 			refuse(c.Name+" ("+c.Type+"): "+err.Error(), "another transform in aggregates."+a.name+".by")
 		}

@@ -31,9 +31,9 @@ func (h *Holding) marked(t Reached, d tenure.Disposition) bool {
 func mark(n TableName) TableName { return TableName{n.Schema, n.Name + " changed"} }
 
 // due is the condition for the tenant's rows of a table, under the alias t, that a
-// disposition has yet to change.
+// disposition has yet to change. What stays for a hold stays as it is.
 func (h *Holding) due(t Reached, d tenure.Disposition) string {
-	where := "(" + t.Where() + ")"
+	where := "(" + h.Goes(t) + ")"
 	if !h.marked(t, d) || !h.claims.t.Written || len(t.Table.Key) == 0 {
 		return where
 	}
@@ -85,8 +85,9 @@ func (w *batch) changing(ctx context.Context, b connector.Batch) error {
 			}
 		}
 		if !took {
-			w.erased.Done = true
-			return nil
+			held, err := h.Held(ctx, w.q, w.Class)
+			w.erased.Done, w.erased.Held = err == nil, held
+			return err
 		}
 	}
 	w.erased.Cursor = w.cursor(all)

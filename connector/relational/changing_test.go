@@ -76,12 +76,12 @@ func TestShuffledKeepsNothing(t *testing.T) {
 func TestSumsOfNoNumber(t *testing.T) {
 	a := sums{Aggregate: Aggregate{Sums: map[string]string{"revenue": "total"}}}
 	for _, v := range []any{json.Number("9.0e+999"), json.Number("-9.0e+999"), "Infinity", "NaN", "1e999999", "0x10", "1_000", "1p4", "2/3", "", true, map[string]any{"hex": "31"}} {
-		if err := a.add(Table{}, map[string]any{"total": v}, map[string]*addition{}); tenure.CodeOf(err) != tenure.Blocked {
+		if err := a.add(Table{}, map[string]any{"total": v}, map[string]*addition{}, nil); tenure.CodeOf(err) != tenure.Blocked {
 			t.Errorf("%v: %v, want it Blocked", v, err)
 		}
 	}
 	for _, v := range []any{nil, json.Number("-0.0"), json.Number("1.5e+300"), json.Number("12345678901234567890.12"), "12.50"} {
-		if err := a.add(Table{}, map[string]any{"total": v}, map[string]*addition{}); err != nil {
+		if err := a.add(Table{}, map[string]any{"total": v}, map[string]*addition{}, nil); err != nil {
 			t.Errorf("%v: %v", v, err)
 		}
 	}

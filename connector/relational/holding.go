@@ -35,10 +35,11 @@ type Holding struct {
 	// they refer to some of these.
 	Beyond bool
 
-	claims  *claims
-	changes changes
-	at      map[TableName]Reached
-	ignored map[string]string // triggers of which the blueprint says so
+	claims   *claims
+	withheld *withheld // for legal holds
+	changes  changes
+	at       map[TableName]Reached
+	ignored  map[string]string // triggers of which the blueprint says so
 }
 
 // NewHolding works out what is the tenant's.
@@ -68,7 +69,7 @@ func NewHolding(d Dialect, g *Graph, t Tenancy, c Coverage) (*Holding, error) {
 // other names.
 func (h *Holding) On(d Dialect) *Holding {
 	o := *h
-	o.Dialect, o.Before = d, nil
+	o.Dialect, o.Before, o.withheld = d, nil, nil
 	o.claims, o.at = newClaims(d, h.Graph, h.claims.t, h.claims.b), map[TableName]Reached{}
 	o.Tables = o.claims.reached()
 	for _, r := range o.Tables {
@@ -156,10 +157,11 @@ func (h *Holding) ClassNames() []string {
 	return slices.Compact(out)
 }
 
-// Remains names a table of the class that still holds rows, "" if none does.
+// Remains names a table of the class that still holds rows that no hold keeps, "" if
+// none does.
 func (h *Holding) Remains(ctx context.Context, q Querier, class string) (string, error) {
 	for _, t := range h.of(class) {
-		found, err := exists(ctx, q, "select 1 from "+h.from(t)+" where "+t.Where()+" limit 1")
+		found, err := exists(ctx, q, "select 1 from "+h.from(t)+" where "+h.Goes(t)+" limit 1")
 		if err != nil {
 			return "", err
 		}

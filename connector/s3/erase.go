@@ -111,9 +111,13 @@ func (d *Driver) erase(ctx context.Context, ref connector.Ref, a attributes, b c
 	if b.For > 0 {
 		w.until = time.Now().Add(b.For)
 	}
+	if err := connector.CheckPrefixes(b.Keep); err != nil {
+		return e, err
+	}
 	w.takes = func(key string) bool {
-		class, _ := a.classOf(strings.TrimPrefix(key, w.site.below), ref.Classes)
-		return b.Class == "" || class == b.Class
+		key = strings.TrimPrefix(key, w.site.below)
+		class, _ := a.classOf(key, ref.Classes)
+		return (b.Class == "" || class == b.Class) && !connector.KeptKey(b.Keep, key, class)
 	}
 	began := w.pass
 	for _, below := range a.under(b.Class, ref.Classes) {
@@ -136,8 +140,10 @@ func (d *Driver) erase(ctx context.Context, ref connector.Ref, a attributes, b c
 		return e, err
 	}
 	// Nothing went in this pass, and nothing is left of it.
-	e.Done = began.after == ""
-	return e, nil
+	if e.Done = began.after == ""; e.Done {
+		e.Held, err = d.kept(ctx, w.site, a, ref.Classes, b.Class, b.Keep)
+	}
+	return e, err
 }
 
 // under takes what is under a text.

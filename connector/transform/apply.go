@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -140,17 +141,35 @@ func (r Rule) bucket(v any) any {
 	case string:
 		text = v
 	}
-	if len(text) > 400 || strings.ContainsAny(text, "eE") && len(text) > 12 {
-		return nil
-	}
-	n, ok := new(big.Rat).SetString(text)
-	if !ok || strings.Contains(text, "/") {
+	n, ok := Number(text)
+	if !ok {
 		return nil
 	}
 	q := new(big.Rat).Quo(n, r.Width)
 	floor := new(big.Int).Div(q.Num(), q.Denom()) // Euclidean, and the denominator is positive: towards minus infinity
 	out := new(big.Rat).Mul(new(big.Rat).SetInt(floor), r.Width)
 	return json.Number(Exact(out))
+}
+
+// maxDigits bounds a number's digits: PostgreSQL's numeric has 131,072 before the point and
+// 16,383 after it at the most. maxExponent is beyond that of every floating number, and
+// short of 9.0e+999, as which SQLite writes infinity in JSON.
+const (
+	maxDigits   = 150_000
+	maxExponent = 330
+)
+
+// Number reads a decimal number exactly, with an exponent or without.
+func Number(text string) (*big.Rat, bool) {
+	if digits, exponent, has := strings.Cut(strings.ToLower(text), "e"); has {
+		if n, err := strconv.Atoi(exponent); err != nil || n > maxExponent || n < -maxExponent || strings.HasPrefix(strings.TrimLeft(digits, "+-"), "0x") {
+			return nil, false
+		}
+	}
+	if len(text) > maxDigits || strings.ContainsAny(text, "/_xXpPbBoO") {
+		return nil, false
+	}
+	return new(big.Rat).SetString(text)
 }
 
 // Exact is a decimal number with all of its digits.
