@@ -65,6 +65,10 @@ func (d dialect) Assign(t relational.Table, alias string, columns []string, rows
 		strings.Join(keys, " and ") + " set " + strings.Join(set, ", "), nil
 }
 
+// leastTimestamp is a moment that a timestamp can hold in every time zone: its first second
+// is 1970-01-01 00:00:01 UTC.
+const leastTimestamp = "1970-01-02 00:00:00"
+
 // constant is a value of a type as SQL writes it. What was binary is an object with its
 // hexadecimal digits.
 func constant(v any, typ string) string {
@@ -72,6 +76,9 @@ func constant(v any, typ string) string {
 	case nil:
 		return "null"
 	case string:
+		if strings.HasPrefix(typ, "timestamp") && v < leastTimestamp {
+			v = leastTimestamp // the first day of the year 1970 isn't one, nor is an earlier one
+		}
 		if !strings.HasPrefix(typ, "json ") {
 			return literal(v)
 		}

@@ -35,7 +35,9 @@ func TestChangedRow(t *testing.T) {
 		"a member that is kept": {[]Column{{Name: "a", Type: "json"}, {Name: "b", Type: "text"}}, `{"a": {"members": {"plan": "keep"}}, "b": "keep"}`,
 			map[string]any{"a": map[string]any{"plan": "enterprise"}, "b": "enterprise"}, `{"a":{"plan":"enterprise"},"b":"enterprise"}`},
 		"a member that goes": {[]Column{{Name: "a", Type: "json"}, {Name: "b", Type: "text"}}, `{"a": {"members": {"plan": "keep"}}, "b": "keep"}`,
-			map[string]any{"a": map[string]any{"name": "Johnson"}, "b": "of Johnson"}, ``},
+			map[string]any{"a": map[string]any{"name": "Johnson"}, "b": "of Johnson"}, `{"a":{},"b":null}`},
+		"a document that is kept": {[]Column{{Name: "a", Type: "text"}, {Name: "b", Type: "json"}}, `{"a": "clear", "b": "keep"}`,
+			map[string]any{"a": "Johnson", "b": map[string]any{"by": "Johnson"}}, ``},
 		"a column that is worked out": {[]Column{{Name: "a", Type: "text"}, {Name: "b", Type: "text", Computed: true}}, `{"a": "clear", "b": "keep"}`,
 			map[string]any{"a": "Johnson", "b": "johnson"}, `{"a":null,"b":"johnson"}`},
 	} {

@@ -23,6 +23,7 @@ type Erasure struct {
 
 	Disposition tenure.Disposition // what becomes of the rows; "" is that they go
 	Name        transform.Namer    // makes pseudonyms
+	Begun       bool               // an earlier batch of the run has changed rows
 
 	steps  []EraseStep
 	piece  int                 // rows at once
@@ -56,7 +57,7 @@ func (h *Holding) Erasure(class string) (*Erasure, error) {
 // An erasure leaves it to the database, where it can, to refuse a delete; what
 // stands in the way, and whose it is, is then said by a wary one.
 func (e *Erasure) Wary() *Erasure {
-	return &Erasure{Holding: e.Holding, Class: e.Class, Disposition: e.Disposition, Name: e.Name, steps: e.steps, piece: 250, wary: true}
+	return &Erasure{Holding: e.Holding, Class: e.Class, Disposition: e.Disposition, Name: e.Name, Begun: e.Begun, steps: e.steps, piece: 250, wary: true}
 }
 
 // Pace has the erasure begin with as many rows at once as an earlier one, of the same run,
@@ -134,7 +135,7 @@ func (e *Erasure) Batch(ctx context.Context, q Querier, b connector.Batch) (conn
 		return w.erased, err
 	case b.Disposition == tenure.Aggregate:
 		if b.Cursor == "" {
-			if err := e.Holding.stand(ctx, q, e.Class, b.Disposition); err != nil {
+			if err := w.stand(ctx); err != nil {
 				return connector.Erased{}, err
 			}
 		}
