@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
 )
 
 // Holding is what one tenant holds in a database's tables.
@@ -210,14 +211,23 @@ func (h *Holding) Empty(ctx context.Context, q Querier, twin bool) error {
 	if err := rest.fill(ctx, q, places); err != nil {
 		return err
 	}
-	for _, p := range places {
-		switch {
-		case p.Rows == 0:
-		case p.Class == "":
-			return tenure.Errorf(tenure.Blocked, "%s of %s are in no data class", Plural(p.Rows, "row"), p.Name).WithHint("%s", p.Fix)
-		default:
-			return tenure.Errorf(tenure.Conflict, "%s of %s are left", Plural(p.Rows, "row"), p.Name).WithHint("erase class %s again", p.Class).Retryable()
-		}
+	if err := Remaining(places, twin); err != nil {
+		return err
 	}
 	return h.unsettled(ctx, q, "")
+}
+
+// Remaining is an error if places hold rows: Blocked where no class covers them, else a
+// Conflict that a further erasure ends. What no class covers is left to a twin.
+func Remaining(places []connector.Place, twin bool) error {
+	for _, p := range places {
+		switch {
+		case p.Rows == 0 || !p.IsData() || twin && p.Class == "":
+		case p.Class == "":
+			return tenure.Errorf(tenure.Blocked, "%s of %s %s in no data class", Plural(p.Rows, "row"), p.Name, Verb(p.Rows, "is", "are")).WithHint("%s", p.Fix)
+		default:
+			return tenure.Errorf(tenure.Conflict, "%s of %s %s left", Plural(p.Rows, "row"), p.Name, Verb(p.Rows, "is", "are")).WithHint("erase class %s again", p.Class).Retryable()
+		}
+	}
+	return nil
 }
