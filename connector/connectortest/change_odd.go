@@ -38,9 +38,9 @@ func (c Changed) odd(t *testing.T) {
 // exact: sums lose no digit, and none that the table of sums can't hold is begun.
 func (c Changed) exact(t *testing.T) {
 	for _, sql := range []string{
-		"create table paid (id int not null primary key, tenant_key varchar(40), region varchar(20) not null, amount decimal(28,4))",
+		"create table paid (id int not null primary key, tenant_key varchar(40), region varchar(20) not null, amount decimal(28,4), weight double precision)",
 		"create table paid_sums (region varchar(20) not null unique, revenue decimal(30,4) not null)",
-		"create table coarse_sums (region varchar(20) not null unique, revenue decimal(30,2) not null, whole int)",
+		"create table coarse_sums (region varchar(20) not null unique, revenue decimal(30,2) not null, whole int, far double precision, near decimal(30,4))",
 	} {
 		c.Exec(t, sql)
 	}
@@ -53,15 +53,15 @@ func (c Changed) exact(t *testing.T) {
 		return attributes{"column": "tenant_key", "key": "acme", "tables": attributes{"paid": "trade"}, "aggregates": aggregates}
 	}
 	by := attributes{"region": attributes{"column": "region", "as": "keep"}}
-	yet := c.Ref("acme-exact", with(attributes{"coarse_sums": attributes{"from": "paid", "by": by, "sums": attributes{"revenue": "amount", "whole": "amount"}, "atLeast": 2}}))
+	yet := c.Ref("acme-exact", with(attributes{"coarse_sums": attributes{"from": "paid", "by": by, "sums": attributes{"revenue": "amount", "whole": "amount", "far": "amount", "near": "weight"}, "atLeast": 2}}))
 	yet.Resource = ""
-	if says := strings.Join(c.places(t, yet, map[string]tenure.Disposition{"trade": tenure.Aggregate}), "; "); !strings.Contains(says, "revenue") || !strings.Contains(says, "whole") {
-		t.Errorf("the map blocks %q, want it to name revenue and whole", says)
+	if says := strings.Join(c.places(t, yet, map[string]tenure.Disposition{"trade": tenure.Aggregate}), "; "); !strings.Contains(says, "revenue") || !strings.Contains(says, "whole") || !c.Floating && (!strings.Contains(says, "far of") || !strings.Contains(says, "near of")) {
+		t.Errorf("the map blocks %q, want it to name revenue, whole, far and near", says)
 	}
 	r := c.Ref("acme-exact", with(attributes{"paid_sums": attributes{"from": "paid", "by": by, "sums": attributes{"revenue": "amount"}, "atLeast": 2}}))
 	c.begun(t, r)
 	for i, amount := range []string{"123456789012345678901234.0001", "0.0002", "-0.0001", "0.1"} {
-		c.Exec(t, fmt.Sprintf("insert into paid values (%d, 'acme', 'north', %s)", i, amount))
+		c.Exec(t, fmt.Sprintf("insert into paid values (%d, 'acme', 'north', %s, 0.5)", i, amount))
 	}
 	c.run(t, r, "trade", tenure.Aggregate, 1)
 	if got := c.Rows(t, "select revenue from paid_sums"); !c.Floating && !slices.Equal(got, []string{"123456789012345678901234.1002"}) || len(got) != 1 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,10 @@ func (dialect) Typed(t relational.Table, column, parameter string) string {
 	switch sortOf(c.Type) {
 	case integral:
 		return "cast(" + parameter + " as decimal(65,0))"
+	case typed:
+		if strings.HasPrefix(c.Type, "timestamp") {
+			return "greatest(cast(" + parameter + " as datetime(6)), timestamp'" + leastTimestamp + "')" // see constant
+		}
 	case decimal:
 		_, scale, _ := strings.Cut(c.Type, ",")
 		scale, _, _ = strings.Cut(scale, ")")
@@ -58,7 +63,11 @@ func (d dialect) Assign(t relational.Table, alias string, columns []string, rows
 		names = append(names, quote("f", k)+" as "+quote("k"+strconv.Itoa(i)))
 	}
 	for i, c := range columns {
-		names = append(names, quote("f", c)+" as "+quote("c"+strconv.Itoa(i)))
+		of := quote("f", c)
+		if sortOf(typeOf(t, c)) == bits {
+			of += "+0" // or the union would be of texts
+		}
+		names = append(names, of+" as "+quote("c"+strconv.Itoa(i)))
 	}
 	first := "select " + strings.Join(names, ", ") + " from " + d.Name(t.TableName) + " as " + quote("f") + " where false"
 	return "update " + d.Name(t.TableName) + " as " + quote(alias) + " join (" + first + " union all " + strings.Join(selects, " union all ") + ") as " + quote("v") + " on " +
@@ -119,10 +128,18 @@ func (dialect) Constraints(ctx context.Context, q relational.Querier, t relation
 	if err != nil {
 		return out, err
 	}
-	for _, columns := range unique {
-		out.Uniques = append(out.Uniques, columns)
+	for _, name := range slices.Sorted(maps.Keys(unique)) {
+		out.Uniques = append(out.Uniques, relational.Unique{Name: name, Columns: unique[name]})
 	}
-	slices.SortFunc(out.Uniques, slices.Compare)
+	out.Computed = map[string][]string{}
+	var made string
+	err = each(ctx, q, "select column_name, generation_expression from information_schema.columns"+where+" and coalesce(generation_expression, '') <> ''", func() error {
+		out.Computed[column] = namedIn(t, made)
+		return nil
+	}, &column, &made)
+	if err != nil {
+		return out, err
+	}
 	err = each(ctx, q, "select column_name from information_schema.columns"+where+" and (column_default is not null or extra like '%auto_increment%')", func() error {
 		out.Defaults = append(out.Defaults, column)
 		return nil
@@ -132,14 +149,18 @@ func (dialect) Constraints(ctx context.Context, q relational.Querier, t relation
 	}
 	var name, clause string
 	err = each(ctx, q, "select constraint_name, check_clause from information_schema.check_constraints where constraint_schema = "+literal(t.Schema)+" and table_name = "+literal(t.Name), func() error {
-		k := relational.Check{Name: name, Clause: clause}
-		for _, c := range t.Columns {
-			if strings.Contains(clause, "`"+strings.ReplaceAll(c.Name, "`", "``")+"`") {
-				k.Columns = append(k.Columns, c.Name)
-			}
-		}
-		out.Checks = append(out.Checks, k)
+		out.Checks = append(out.Checks, relational.Check{Name: name, Clause: clause, Columns: namedIn(t, clause)})
 		return nil
 	}, &name, &clause)
 	return out, err
+}
+
+// namedIn are the columns that an expression names, as the server writes it.
+func namedIn(t relational.Table, clause string) (out []string) {
+	for _, c := range t.Columns {
+		if strings.Contains(clause, "`"+strings.ReplaceAll(c.Name, "`", "``")+"`") {
+			out = append(out, c.Name)
+		}
+	}
+	return out
 }

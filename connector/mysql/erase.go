@@ -94,7 +94,7 @@ func (d *Driver) batch(ctx context.Context, s *session, k holder, r connector.Re
 			erasure = erasure.Wary()
 		}
 		erasure.Pace(&last.piece)
-		if erasure.Begun, err = d.kept.Begun(ctx, s, string(r.Resource), b); err != nil {
+		if err := erasure.Resume(ctx, s, d.kept, string(r.Resource), b); err != nil {
 			return err
 		}
 		if e, err = erasure.Batch(ctx, s, b); err != nil {

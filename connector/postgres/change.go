@@ -79,19 +79,26 @@ func arrayText(v []any) string {
 	return "{" + strings.Join(parts, ",") + "}"
 }
 
-// constraintsSQL reads the unique indexes of a table, its checks and its defaults.
+// constraintsSQL reads the unique indexes of a table, what excludes rows, its checks, its
+// defaults, and what generated columns are worked out from.
 const constraintsSQL = `select 'unique', i.relname::text, coalesce((select json_agg(a.attname order by k.n) from unnest(x.indkey::int2[]) with ordinality k (at, n) left join pg_attribute a on a.attrelid = x.indrelid and a.attnum = k.at and k.at > 0
-  where k.n <= x.indnkeyatts)::text, '[]'), '' from pg_index x join pg_class i on i.oid = x.indexrelid where x.indisunique and x.indrelid = RELATION
+  where k.n <= x.indnkeyatts)::text, '[]'), '', (select json_build_object('partial', x.indpred is not null or x.indisexclusion, 'alike', coalesce((to_jsonb(x) ->> 'indnullsnotdistinct')::bool, false),
+   'beside', (select json_agg(a.attname) from pg_depend d join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid where (x.indexprs is not null or x.indpred is not null) and d.classid = 'pg_class'::regclass and d.objid = x.indexrelid
+    and d.refclassid = 'pg_class'::regclass and d.refobjid = x.indrelid and d.refobjsubid > 0 and not (a.attnum = any (x.indkey::int2[]))))::text)
+  from pg_index x join pg_class i on i.oid = x.indexrelid where (x.indisunique or x.indisexclusion) and x.indrelid = RELATION
  union all
-select 'check', c.conname::text, coalesce((select json_agg(a.attname order by a.attnum) from pg_attribute a where a.attrelid = c.conrelid and a.attnum = any (c.conkey))::text, '[]'), pg_get_expr(c.conbin, c.conrelid)
+select 'check', c.conname::text, coalesce((select json_agg(a.attname order by a.attnum) from pg_attribute a where a.attrelid = c.conrelid and a.attnum = any (c.conkey))::text, '[]'), pg_get_expr(c.conbin, c.conrelid), ''
  from pg_constraint c where c.contype = 'c' and c.conrelid = RELATION
  union all
-select 'default', a.attname::text, '[]', '' from pg_attribute a where a.attrelid = RELATION and a.attnum > 0 and not a.attisdropped and (a.atthasdef or a.attidentity <> '')`
+select case when a.attgenerated <> '' then 'computed' else 'default' end, a.attname::text, coalesce((select json_agg(b.attname) from pg_attrdef f join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid and d.refclassid = 'pg_class'::regclass and d.refobjid = f.adrelid
+   join pg_attribute b on b.attrelid = f.adrelid and b.attnum = d.refobjsubid and b.attnum <> f.adnum where f.adrelid = a.attrelid and f.adnum = a.attnum)::text, '[]'), '', ''
+ from pg_attribute a where a.attrelid = RELATION and a.attnum > 0 and not a.attisdropped and (a.atthasdef or a.attidentity <> '')`
 
 // Constraints is described at relational.Dialect.
 func (dialect) Constraints(ctx context.Context, q relational.Querier, t relational.Table) (out relational.Constraints, err error) {
 	at := literal(quote(t.Schema, t.Name)) + "::regclass"
-	err = each(ctx, q, strings.ReplaceAll(constraintsSQL, "RELATION", at), 4, func(v []string) {
+	out.Computed = map[string][]string{}
+	err = each(ctx, q, strings.ReplaceAll(constraintsSQL, "RELATION", at), 5, func(v []string) {
 		var names []*string
 		_ = json.Unmarshal([]byte(v[2]), &names) // what json_agg made
 		columns := make([]string, 0, len(names))
@@ -104,9 +111,13 @@ func (dialect) Constraints(ctx context.Context, q relational.Querier, t relation
 		}
 		switch v[0] {
 		case "unique":
-			out.Uniques = append(out.Uniques, columns)
+			u := relational.Unique{Name: v[1], Columns: columns}
+			_ = json.Unmarshal([]byte(v[4]), &u) // what json_build_object made
+			out.Uniques = append(out.Uniques, u)
 		case "check":
 			out.Checks = append(out.Checks, relational.Check{Name: v[1], Columns: slices.Clone(columns), Clause: v[3]})
+		case "computed":
+			out.Computed[v[1]] = columns
 		default:
 			out.Defaults = append(out.Defaults, v[1])
 		}

@@ -213,7 +213,9 @@ func (dialect) Stored(v any) any { return v }
 // viewSQL reads a table's columns, and which are of types that somebody but a
 // superuser made, or of lists of such.
 const viewSQL = `select a.attname, (has_table_privilege(c.oid, 'select') and not row_security_active(c.oid))::text,
- exists (select 1 from pg_type t join pg_roles r on r.oid = t.typowner where t.oid in (y.oid, y.typelem) and t.oid >= 16384 and not r.rolsuper)::text
+ exists (select 1 from pg_type t join pg_roles r on r.oid = t.typowner where t.oid in (y.oid, y.typelem) and t.oid >= 16384 and not r.rolsuper)::text,
+ exists (select 1 from pg_type b left join pg_type e on e.oid = b.typelem and b.typcategory = 'A' left join pg_type f on f.oid = e.typbasetype where b.oid = case y.typtype when 'd' then y.typbasetype else y.oid end and
+ ('c' in (b.typtype, e.typtype, f.typtype) or exists (select 1 from pg_cast x where x.castsource in (b.oid, e.oid) and x.casttarget in ('json'::regtype, 'jsonb'::regtype) and b.oid >= 16384)))::text
  from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid join pg_type y on y.oid = a.atttypid
  where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped order by a.attnum`
 
@@ -227,11 +229,11 @@ func (dialect) View(ctx context.Context, q relational.Querier, t relational.Tabl
 		return v, err
 	}
 	defer rows.Close()
-	var columns []string
-	peoples := false
+	var columns, exact []string
+	peoples, nested := false, false
 	for rows.Next() {
-		var column, whole, made string
-		if err := rows.Scan(&column, &whole, &made); err != nil {
+		var column, whole, made, mixed string
+		if err := rows.Scan(&column, &whole, &made, &mixed); err != nil {
 			return v, err
 		}
 		v.Exists, v.Whole = true, whole == "true"
@@ -242,9 +244,17 @@ func (dialect) View(ctx context.Context, q relational.Querier, t relational.Tabl
 			at = "case when pg_catalog.num_nulls(" + at + ") = 0 then format('%s', " + at + ") end as " + quote(column)
 		}
 		columns = append(columns, at)
+		if mixed == "true" && made != "true" {
+			nested = true
+			at = quote(alias, column) + "::text as " + quote(column)
+		}
+		exact = append(exact, at)
 	}
 	if peoples {
 		v.JSON = "(select to_jsonb(x.*)::text from (select " + strings.Join(columns, ", ") + ") x)"
+	}
+	if v.Exact = v.JSON; nested {
+		v.Exact = "(select to_jsonb(x.*)::text from (select " + strings.Join(exact, ", ") + ") x)"
 	}
 	return v, rows.Err()
 }

@@ -191,7 +191,7 @@ func (d *Driver) once(ctx context.Context, s *session, r connector.Ref, at readi
 		return e, err
 	}
 	p.Disposition = b.Disposition
-	if p.Begun, err = kept.Begun(ctx, s, string(r.Resource), b); err != nil {
+	if err := p.Resume(ctx, s, kept, string(r.Resource), b); err != nil {
 		return e, err
 	}
 	if e, err = p.take(ctx, s, b); err != nil {

@@ -64,6 +64,7 @@ func (h *Holding) changePlaces(ctx context.Context, q Querier, c Changes) (out [
 			return nil, err
 		}
 		h.checkTransform(t, d, asks, refuse)
+		h.leads(t, d, h.changes.transforms[n], c, refuse)
 		if err := h.checkChecks(ctx, q, t, asks, refuse); err != nil {
 			return nil, err
 		}
@@ -136,6 +137,7 @@ func (h *Holding) checkTransform(t Reached, d tenure.Disposition, asks Constrain
 			}
 		}
 	}
+	h.checkUniques(t, given, asks, refuse)
 	h.checkFound(t, d, refuse)
 	if t.Table.Alien {
 		refuse("its owner is a tenant's role", "give the table another owner")
@@ -183,17 +185,16 @@ func (h *Holding) checkColumn(t Reached, d tenure.Disposition, given Transform, 
 		refuse("the constant for "+c.Name+" is the tenant's own key", c.Name+": clear")
 		return
 	}
+	if len(r.Names()) > 0 && d == tenure.Anonymise {
+		refuse(c.Name+" would become a pseudonym, and what has one isn't anonymous", c.Name+": clear, or the disposition pseudonymise for its class")
+		return
+	}
 	if err := r.Fits(fieldOf(c)); err != nil {
 		refuse(c.Name+" ("+c.Type+"): "+err.Error(), "another transform for "+c.Name)
 		return
 	}
-	for _, u := range asks.Uniques {
-		if slices.Contains(u, c.Name) && !h.staysUnique(t.Table, given, u) {
-			refuse(strings.Join(u, ", ")+" must be unique, and rows may come to have the same", c.Name+": clear, where it can be null, or a pseudonym")
-		}
-	}
 	for _, k := range h.Graph.above[n] {
-		if slices.Contains(k.Columns, c.Name) && !(r.Word == transform.Clear && !c.Required || r.Word == transform.Constant && c.Name == key) {
+		if slices.Contains(k.Columns, c.Name) && !h.cut(t.Table, given, k) {
 			refuse(c.Name+" refers to "+k.Parent.String()+", and would lead nowhere", c.Name+": clear, if it can be null, else keep")
 		}
 	}
@@ -204,22 +205,39 @@ func (h *Holding) checkColumn(t Reached, d tenure.Disposition, given Transform, 
 	}
 }
 
-// staysUnique says that rows which differ in some columns still do afterwards.
-func (h *Holding) staysUnique(t Table, given Transform, columns []string) bool {
-	for _, name := range columns {
-		if c, _ := t.Column(name); given.Columns[name].Word == transform.Clear && !c.Required { // null is like nothing else
-			return true
+// cut says that a reference is to nothing once a row has changed.
+func (h *Holding) cut(t Table, given Transform, k ForeignKey) bool {
+	cleared := 0
+	for _, name := range k.Columns {
+		if c, _ := t.Column(name); given.Columns[name].Word == transform.Clear && !c.Required {
+			cleared++
 		}
 	}
-	for _, name := range columns {
-		switch r := given.Columns[name]; {
-		case r.Word == transform.Keep && slices.Equal(columns, []string{name}), r.Word == transform.Name && slices.Equal(columns, []string{name}):
-			return true
-		case r.Word != transform.Keep && r.Word != transform.Name:
-			return false
-		}
+	return cleared == len(k.Columns) || cleared > 0 && !k.Full
+}
+
+// leads finds references of rows that become nobody's to rows which go, or go later: these
+// could go no more, and would stay as they are.
+func (h *Holding) leads(t Reached, d tenure.Disposition, given Transform, c Changes, refuse func(says, fix string)) {
+	if d != tenure.Anonymise {
+		return
 	}
-	return true
+	n := t.Table.TableName
+	for _, k := range h.Graph.above[n] {
+		class := h.Classes[k.Parent]
+		if _, held := h.at[k.Parent]; !held || class == "" || class == h.Classes[n] || h.cut(t.Table, given, k) {
+			continue
+		}
+		switch _, changes := h.changes.transforms[k.Parent]; c.of(class) {
+		case tenure.Anonymise:
+			continue
+		case tenure.Purge: // or it is asked of one class alone
+			if changes {
+				continue
+			}
+		}
+		refuse(strings.Join(k.Columns, ", ")+" refers to "+k.Parent.String()+", whose rows are of class "+class+" and go", strings.Join(k.Columns, ", ")+": clear, if it can be null, or tables: {"+h.name(k.Parent)+": "+h.Classes[n]+"}")
+	}
 }
 
 // checkFound says what stands against rows that aren't found by a key of their own.
@@ -228,7 +246,16 @@ func (h *Holding) checkFound(t Reached, d tenure.Disposition, refuse func(says, 
 	if h.marked(t, d) && len(t.Table.Key) == 0 {
 		refuse("it has no primary key, so nothing can say which of its rows are through", "give it a primary key")
 	}
-	if h.claims.keyed[n] != "" {
+	if key := h.claims.keyed[n]; key != "" {
+		given := h.changes.transforms[n]
+		if d != tenure.Anonymise || given.Columns[key].Word == transform.Constant {
+			return
+		}
+		for _, k := range h.claims.by[n] {
+			if !h.cut(t.Table, given, k) {
+				refuse("rows without a key in "+key+" are found through "+k.Parent.String(), key+": a constant that is no tenant's key, or "+strings.Join(k.Columns, ", ")+": clear")
+			}
+		}
 		return
 	}
 	if h.claims.ring[n] != nil || h.claims.tree(n) != nil || h.claims.circle(n) != nil {
@@ -298,8 +325,10 @@ func (a sums) check(from Table, h *Holding, asks Constraints, refuse func(says, 
 		column(name, "sum")
 		if c, ok := source(a.Sums[name]); ok && KindOf(c.Type) != transform.Integer && KindOf(c.Type) != transform.Decimal && KindOf(c.Type) != transform.Any {
 			refuse(c.Name+" ("+c.Type+") is no number", "take it out of aggregates."+a.name+".sums")
-		} else if to, there := into.Column(name); ok && there && !holdsAll(to, c) {
-			refuse(name+" of "+n.String()+" ("+to.Type+") has fewer digits behind the point than "+c.Name+" ("+c.Type+"), so sums would be rounded", "make it wider, or take it out of aggregates."+a.name+".sums")
+		} else if to, there := into.Column(name); ok && there && !holdsAll(to, c, asks.Loose) {
+			refuse(name+" of "+n.String()+" ("+to.Type+") has fewer digits behind the point than "+c.Name+" ("+c.Type+") can have, so sums would be rounded", "make it a decimal of as many digits, or take it out of aggregates."+a.name+".sums")
+		} else if ok && there && floating(to) && !asks.Loose {
+			refuse(name+" of "+n.String()+" ("+to.Type+") is a floating number, so sums would be rounded batch by batch", "make it a decimal, or take it out of aggregates."+a.name+".sums")
 		}
 	}
 	if a.Count != "" {
@@ -315,10 +344,8 @@ func (a sums) check(from Table, h *Holding, asks Constraints, refuse func(says, 
 		refuse("triggers or rules of "+n.String()+" would run", "take them off")
 	}
 	slices.Sort(by)
-	if !slices.ContainsFunc(asks.Uniques, func(u []string) bool {
-		u = slices.Clone(u)
-		slices.Sort(u)
-		return slices.Equal(u, by)
+	if !slices.ContainsFunc(asks.Uniques, func(u Unique) bool {
+		return !u.Partial && slices.Equal(slices.Sorted(slices.Values(u.Columns)), by)
 	}) {
 		refuse("no unique constraint of "+n.String()+" is on "+strings.Join(by, ", ")+", so a group could stand there twice", "add unique ("+strings.Join(by, ", ")+") to "+n.String())
 	}

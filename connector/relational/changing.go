@@ -28,7 +28,19 @@ func (h *Holding) marked(t Reached, d tenure.Disposition) bool {
 }
 
 // mark is the table under whose name the keys of rows that are through are written down.
-func mark(n TableName) TableName { return TableName{n.Schema, n.Name + " changed"} }
+func mark(n TableName, d tenure.Disposition) TableName {
+	if d == tenure.Anonymise {
+		return TableName{n.Schema, n.Name + " anonymised"}
+	}
+	return TableName{n.Schema, n.Name + " changed"}
+}
+
+// unmarked is the condition that a row, under the alias a, isn't written down as through.
+func unmarked(dialect Dialect, resource string, t Table, d tenure.Disposition, a string) string {
+	written := t
+	written.TableName = mark(t.TableName, d)
+	return tuple(a, t.Key) + " not in (" + dialect.Written(resource, written, t.Key) + ")"
+}
 
 // due is the condition for the tenant's rows of a table, under the alias t, that a
 // disposition has yet to change. What stays for a hold stays as it is.
@@ -37,9 +49,7 @@ func (h *Holding) due(t Reached, d tenure.Disposition) string {
 	if !h.marked(t, d) || !h.claims.t.Written || len(t.Table.Key) == 0 {
 		return where
 	}
-	written := t.Table
-	written.TableName = mark(t.Table.TableName)
-	return where + " and " + tuple(alias, t.Table.Key) + " not in (" + h.Dialect.Written(h.claims.t.Resource, written, t.Table.Key) + ")"
+	return where + " and " + unmarked(h.Dialect, h.claims.t.Resource, t.Table, d, alias)
 }
 
 // sequence are the tables of a class in the order in which their rows are changed: those
@@ -69,6 +79,9 @@ func (w *batch) changing(ctx context.Context, b connector.Batch) error {
 			if err := w.suppress(ctx, t); err != nil {
 				return err
 			}
+		}
+		if err := w.enrol(ctx); err != nil {
+			return err
 		}
 	}
 	for w.left > 0 && !w.late() {
@@ -112,7 +125,7 @@ func (w *batch) cursor(all []Reached) string {
 func (w *batch) suppress(ctx context.Context, t Reached) error {
 	h := w.Holding
 	given := h.changes.transforms[t.Table.TableName]
-	if given.Short != suppress || w.Disposition != tenure.Anonymise || w.Begun {
+	if given.Short != suppress || w.Begun {
 		return nil
 	}
 	groups, err := h.grouped(ctx, w.q, t, given, w.Disposition)
@@ -242,7 +255,7 @@ func (w *batch) stored(ctx context.Context, t Reached, where string, limit int) 
 	if !view.Whole {
 		return nil, tenure.Errorf(tenure.Forbidden, "the rows of %s can't all be seen", t.Table)
 	}
-	sql := "select " + h.Dialect.Address(t.Table, alias) + ", " + view.JSON + " from " + h.from(t) + " where " + where
+	sql := "select " + h.Dialect.Address(t.Table, alias) + ", " + view.stored() + " from " + h.from(t) + " where " + where
 	if limit > 0 {
 		sql += " limit " + strconv.Itoa(limit)
 	}
@@ -287,7 +300,7 @@ func (w *batch) changeSome(ctx context.Context, t Reached, size int) (int, error
 	if err != nil || len(rows) == 0 {
 		return 0, err
 	}
-	made, columns, rows, err := w.made(t, given, rows, permuted, size)
+	made, columns, rows, err := w.made(ctx, t, given, rows, permuted, size)
 	if err != nil {
 		return 0, err
 	}
@@ -304,7 +317,7 @@ func (w *batch) changeSome(ctx context.Context, t Reached, size int) (int, error
 		return 0, err
 	}
 	if h.marked(t, w.Disposition) {
-		k := ForeignKey{Child: n, Parent: mark(n), Columns: t.Table.Key, Parents: t.Table.Key}
+		k := ForeignKey{Child: n, Parent: mark(n, w.Disposition), Columns: t.Table.Key, Parents: t.Table.Key}
 		if err := h.Dialect.Write(ctx, w.q, h.claims.t.Resource, k, where); err != nil {
 			return 0, err
 		}
@@ -371,16 +384,29 @@ func (t Transform) permuted() (out []string) {
 	return out
 }
 
+// gone are the texts that rules take away from a row.
+func (t Transform) gone(row, result map[string]any) (out []string) {
+	for name, r := range t.Columns {
+		if r.Hides() {
+			out = append(out, slices.DeleteFunc(transform.Originals(row[name]), func(s string) bool { return transform.Holds(result[name], []string{s}) })...)
+		}
+	}
+	return out
+}
+
 // made are the new values of rows, in the order of the columns that are set, with these
 // and with the rows that they are of. A kept column is set only where a text in it repeats
 // what was taken away.
-func (w *batch) made(t Reached, given Transform, rows []stored, permuted []string, size int) ([]Assigned, []string, []stored, error) {
+func (w *batch) made(ctx context.Context, t Reached, given Transform, rows []stored, permuted []string, size int) ([]Assigned, []string, []stored, error) {
 	results := make([]map[string]any, len(rows))
 	for i, r := range rows {
 		var err error
 		if results[i], err = w.Holding.changed(t, given, r.values, w.Name); err != nil {
 			return nil, nil, nil, err
 		}
+	}
+	if err := w.latecomers(ctx, t, given, rows, results); err != nil {
+		return nil, nil, nil, err
 	}
 	if permuted != nil {
 		var err error
@@ -508,13 +534,17 @@ func shuffled(t Reached, given Transform, rows []stored, results []map[string]an
 			return nil, nil, tenure.Errorf(tenure.Blocked, "a row of %s is alone in its group, so that its values can't go to another", t.Table).
 				WithHint("generalise %s further", strings.Join(given.Identifying, ", "))
 		}
-		for _, row := range group {
-			outRows, outResults = append(outRows, rows[row]), append(outResults, maps.Clone(results[row]))
-		}
-		for i, result := range outResults[len(outResults)-len(group):] {
+		for i, row := range group {
+			result := maps.Clone(results[row])
+			gone := given.gone(rows[row].values, results[row])
 			for _, c := range permuted {
 				result[c] = results[group[places[i]]][c] // emptied where it repeats what was taken away
+				if transform.Holds(result[c], gone) {    // or what was, where it comes to
+					col, _ := t.Table.Column(c)
+					result[c] = transform.Rule{Word: transform.Clear}.Emptied(fieldOf(col))
+				}
 			}
+			outRows, outResults = append(outRows, rows[row]), append(outResults, result)
 		}
 	}
 	return outRows, outResults, nil

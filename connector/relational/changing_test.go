@@ -2,6 +2,7 @@ package relational
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,8 +96,47 @@ func TestStaysUnique(t *testing.T) {
 	table := Table{Columns: []Column{{Name: "a", Type: "text"}, {Name: "b", Type: "text"}, {Name: "c", Type: "text", Required: true}}}
 	given := Transform{Columns: rulesOf(t, `{"a": {"prefix": 1}, "b": "clear", "c": "clear"}`)}
 	for columns, want := range map[string]bool{"a b": true, "b a": true, "a c": false, "c": false, "c b": true} {
-		if got := h.staysUnique(table, given, strings.Fields(columns)); got != want {
+		if got := h.staysUnique(table, given, Unique{Columns: strings.Fields(columns)}, Constraints{}); got != want {
 			t.Errorf("%s: %v, want %v", columns, got, want)
+		}
+	}
+	given = Transform{Columns: rulesOf(t, `{"a": {"pseudonym": "k"}, "b": "clear", "c": "keep"}`)}
+	for name, x := range map[string]struct {
+		u    Unique
+		want bool
+	}{
+		"a pseudonym":                       {Unique{Columns: []string{"a"}}, true},
+		"a pseudonym in lower case":         {Unique{Columns: []string{""}, Beside: []string{"a"}}, false},
+		"nulls that are alike":              {Unique{Columns: []string{"b"}, Alike: true}, false},
+		"rows that come under the index":    {Unique{Columns: []string{"c"}, Beside: []string{"a"}, Partial: true}, false},
+		"rows that are under it by now":     {Unique{Columns: []string{"c"}, Beside: []string{"c"}, Partial: true}, true},
+		"what is worked out":                {Unique{Columns: []string{"made"}}, false},
+		"an expression beside what is null": {Unique{Columns: []string{"", "b"}, Beside: []string{"a"}}, true},
+	} {
+		if got := h.staysUnique(table, given, x.u, Constraints{Computed: map[string][]string{"made": {"a"}}}); got != x.want {
+			t.Errorf("%s: %v, want %v", name, got, x.want)
+		}
+	}
+}
+
+// TestPermutedLandsOnItsOwn: a value that goes to another row is emptied where that row's
+// own values were taken away and it repeats them.
+func TestPermutedLandsOnItsOwn(t *testing.T) {
+	table := Reached{Table: Table{TableName: TableName{Name: "people"}, Columns: []Column{{Name: "name", Type: "text"}, {Name: "remark", Type: "text"}, {Name: "part", Type: "text"}}}}
+	given := Transform{Identifying: []string{"part"}, Columns: rulesOf(t, `{"name": "clear", "remark": "permute", "part": "keep"}`)}
+	w := &batch{Erasure: &Erasure{Holding: &Holding{claims: &claims{}, changes: changes{transforms: map[TableName]Transform{{Name: "people"}: given}}}}}
+	rows := []stored{
+		{"1", map[string]any{"name": "Aaron Abel", "remark": "a friend of Berta Bohm", "part": "x"}},
+		{"2", map[string]any{"name": "Berta Bohm", "remark": "knows Aaron Abel well", "part": "x"}},
+	}
+	made, columns, _, err := w.made(t.Context(), table, given, rows, []string{"remark"}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.Index(columns, "remark")
+	for i, m := range made {
+		if m.Values[at] != nil {
+			t.Errorf("row %d has come to say %v, which repeats the name that was taken from it", i+1, m.Values[at])
 		}
 	}
 }

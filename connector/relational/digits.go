@@ -8,11 +8,21 @@ import (
 )
 
 // holdsAll says that a column has room for every digit behind the point which another
-// one's type declares.
-func holdsAll(into, from Column) bool {
+// one's values can have. Where types bind no value, those count that they declare.
+func holdsAll(into, from Column, loose bool) bool {
 	to, bounded := digitsBehind(into)
 	of, known := digitsBehind(from)
-	return !bounded || !known || to >= of
+	return !bounded || known && to >= of || !known && loose
+}
+
+// floating says that a column's sums would depend on which rows are added up at once.
+func floating(c Column) bool {
+	word, _, _ := strings.Cut(strings.ToLower(c.Type), "(")
+	switch strings.Fields(word + " x")[0] {
+	case "real", "double", "float", "float4", "float8":
+		return true
+	}
+	return false
 }
 
 // digitsBehind are the digits behind the point that a column's type declares; known says

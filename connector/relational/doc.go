@@ -76,9 +76,20 @@ type Dialect interface {
 
 // Constraints are what a table asks of its rows, beside its columns' types.
 type Constraints struct {
-	Uniques  [][]string // columns that are unique together, the primary key's among them; nil columns stand for expressions
-	Defaults []string   // columns that have a default
+	Uniques  []Unique // the primary key among them
+	Defaults []string // columns that have a default
 	Checks   []Check
+	Loose    bool                // columns' types bind no value, as in SQLite
+	Computed map[string][]string // by column that is worked out: the columns that it is worked out from
+}
+
+// Unique is an index in which no two rows of a table are alike.
+type Unique struct {
+	Name    string
+	Columns []string // a blank one stands for an expression
+	Beside  []string // columns that its expressions, or its condition on rows, are over
+	Partial bool     // it is over some rows alone, or rows exclude one another in it by another operator than =
+	Alike   bool     // nulls are like one another
 }
 
 // Check is a condition that holds for each row of a table.
@@ -94,6 +105,15 @@ type View struct {
 	Whole   bool // no row is hidden by missing rights or row security
 	Columns []string
 	JSON    string // an expression that gives a row as a JSON object text
+	Exact   string // the same, with values that their types couldn't read again from JSON as texts; JSON if blank
+}
+
+// stored is the expression that gives a row so that it can be written again.
+func (v View) stored() string {
+	if v.Exact != "" {
+		return v.Exact
+	}
+	return v.JSON
 }
 
 // texts reads a result of one text column.

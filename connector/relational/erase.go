@@ -25,6 +25,8 @@ type Erasure struct {
 	Name        transform.Namer    // makes pseudonyms
 	Begun       bool               // an earlier batch of the run has changed rows
 
+	roll roll // the run's groups that are large enough
+
 	steps  []EraseStep
 	piece  int                 // rows at once
 	chain  []string            // addresses in their order, of the step under way
@@ -57,7 +59,7 @@ func (h *Holding) Erasure(class string) (*Erasure, error) {
 // An erasure leaves it to the database, where it can, to refuse a delete; what
 // stands in the way, and whose it is, is then said by a wary one.
 func (e *Erasure) Wary() *Erasure {
-	return &Erasure{Holding: e.Holding, Class: e.Class, Disposition: e.Disposition, Name: e.Name, Begun: e.Begun, steps: e.steps, piece: 250, wary: true}
+	return &Erasure{Holding: e.Holding, Class: e.Class, Disposition: e.Disposition, Name: e.Name, Begun: e.Begun, roll: e.roll, steps: e.steps, piece: 250, wary: true}
 }
 
 // Pace has the erasure begin with as many rows at once as an earlier one, of the same run,
@@ -105,7 +107,7 @@ type batch struct {
 	left   int
 	until  time.Time
 	erased connector.Erased
-	short  map[string]bool // groups that are too small to be added up as they are
+	short  map[string]map[string]bool // by aggregate: groups that are too small to be added up as they are
 }
 
 // errBehind says that a row came to a table that an earlier step had emptied.
@@ -139,8 +141,11 @@ func (e *Erasure) Batch(ctx context.Context, q Querier, b connector.Batch) (conn
 				return connector.Erased{}, err
 			}
 		}
-		var err error
-		if b.Cursor, err = w.shorts(ctx, b.Cursor); err != nil {
+		counts := w.enrol
+		if b.Run == "" {
+			counts = w.shorts
+		}
+		if err := counts(ctx); err != nil {
 			return connector.Erased{}, err
 		}
 	}
@@ -177,9 +182,6 @@ func (e *Erasure) Batch(ctx context.Context, q Querier, b connector.Batch) (conn
 	}
 	if !w.erased.Done {
 		w.erased.Cursor = strconv.Itoa(at) + "." + shape(e.steps)
-		if len(w.short) > 0 {
-			w.erased.Cursor = w.carriedOn(w.erased.Cursor)
-		}
 	}
 	return w.erased, nil
 }

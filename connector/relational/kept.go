@@ -54,7 +54,7 @@ func (k Kept) Add(ctx context.Context, q Querier, run, resource string, e *conne
 // Read is what a run has taken so far.
 func (k Kept) Read(ctx context.Context, q Querier, run, resource string) (e connector.Erased, err error) {
 	e.Total, e.Detached = map[string]int64{}, map[string]int64{}
-	rows, err := q.Query(ctx, "select kind, name, n from "+k.Tally+" where run = $1 and resource = $2", run, resource)
+	rows, err := q.Query(ctx, "select kind, name, n from "+k.Tally+" where run = $1 and resource = $2 and kind in ('"+taken+"', '"+detached+"')", run, resource)
 	if err != nil {
 		return e, err
 	}

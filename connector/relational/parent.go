@@ -3,6 +3,8 @@ package relational
 import (
 	"slices"
 	"strings"
+
+	"github.com/tenurehq/tenure"
 )
 
 // parent says that rows of the table may be the tenant's since only its rows refer to
@@ -178,7 +180,11 @@ func (c *claims) referring(n TableName, a string) (from, but []string) {
 	if c.t.Written {
 		for _, columns := range c.referred(n) {
 			t := c.g.tables[n]
-			from = append(from, among(a, columns, t.equal(columns), c.d.Written(c.t.Resource, t, columns)))
+			asked := among(a, columns, t.equal(columns), c.d.Written(c.t.Resource, t, columns))
+			if len(t.Key) > 0 { // what was anonymised isn't the tenant's, whoever referred to it
+				asked = "(" + asked + " and " + unmarked(c.d, c.t.Resource, t, tenure.Anonymise, a) + ")"
+			}
+			from = append(from, asked)
 		}
 	}
 	return from, but

@@ -3,8 +3,6 @@ package relational
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"hash/fnv"
 	"maps"
 	"math/big"
 	"slices"
@@ -60,8 +58,12 @@ func (w *batch) addUp(ctx context.Context, g going) error {
 	}
 	for _, a := range all {
 		groups := map[string]*addition{}
+		short, err := w.shortOf(ctx, g.t, a, rows)
+		if err != nil {
+			return err
+		}
 		for _, r := range rows {
-			if err := a.add(g.t.Table, r.values, groups, w.short); err != nil {
+			if err := a.add(g.t.Table, r.values, groups, short); err != nil {
 				return err
 			}
 		}
@@ -83,7 +85,7 @@ func (a sums) add(from Table, row map[string]any, groups map[string]*addition, s
 	if err != nil {
 		return err
 	}
-	if short[a.hash(string(raw))] {
+	if short[string(raw)] {
 		for i, name := range slices.Sorted(maps.Keys(a.By)) {
 			into, _ := a.into.Column(name)
 			by[i] = transform.Rule{Word: transform.Clear}.Emptied(fieldOf(into))
@@ -118,55 +120,6 @@ func (a sums) add(from Table, row map[string]any, groups map[string]*addition, s
 		g.sums[into].Add(g.sums[into], n)
 	}
 	return nil
-}
-
-// hash names a group of an aggregate in few characters.
-func (a sums) hash(key string) string {
-	f := fnv.New64a()
-	fmt.Fprintf(f, "%q%s", a.into.TableName, key)
-	return strconv.FormatUint(f.Sum64(), 36)
-}
-
-// maxShort is how many groups that are too small a run can know of.
-const maxShort = 20_000
-
-// shorts finds, before any row of a run goes, the groups that are too small, for the
-// aggregates that suppress them. A cursor carries them on.
-func (w *batch) shorts(ctx context.Context, cursor string) (rest string, err error) {
-	w.short = map[string]bool{}
-	if known, rest, ok := strings.Cut(cursor, shortMark); ok {
-		for h := range strings.SplitSeq(known, ",") {
-			w.short[h] = true
-		}
-		return rest, nil
-	}
-	h := w.Holding
-	for _, t := range h.of(w.Class) {
-		for _, a := range h.changes.aggregates[t.Table.TableName] {
-			if a.Short != suppress {
-				continue
-			}
-			groups, err := h.addedUp(ctx, w.q, t, a, w.Disposition)
-			if err != nil {
-				return "", err
-			}
-			for _, key := range groups.Below(a.AtLeast) {
-				w.short[a.hash(key)] = true
-			}
-		}
-	}
-	if len(w.short) > maxShort {
-		return "", tenure.Errorf(tenure.Blocked, "more than %d groups are too small to be added up", maxShort).WithHint("group more coarsely")
-	}
-	return cursor, nil
-}
-
-// shortMark ends the small groups in a cursor.
-const shortMark = "|"
-
-// carriedOn is a cursor with the small groups.
-func (w *batch) carriedOn(cursor string) string {
-	return strings.Join(slices.Sorted(maps.Keys(w.short)), ",") + shortMark + cursor
 }
 
 // addedUp counts the rows of a table that are yet to be added up, by their groups.
@@ -260,12 +213,15 @@ func (h *Holding) groups(ctx context.Context, q Querier, c Changes) (out []conne
 					short("groups of "+a.into.String()+" by "+strings.Join(slices.Sorted(maps.Keys(a.By)), ", ")+" would have fewer than "+strconv.Itoa(int(a.AtLeast)), names, "group more coarsely in aggregates."+a.name+".by, or say short: suppress")
 				}
 			}
-		case len(given.Identifying) > 0 && given.Short != suppress:
-			groups, err := h.grouped(ctx, q, t, given, d)
+		default:
+			groups, says, fix, err := h.foreseen(ctx, q, t, given, d)
 			if err != nil {
 				return nil, err
 			}
-			if names := groups.Short(given.AtLeast); names != "" {
+			if says != "" {
+				short(n.String()+" is to be "+d.Done(), says, fix)
+			}
+			if names := groups.Short(given.AtLeast); names != "" && given.Short != suppress {
 				short("groups of "+n.String()+" by "+strings.Join(given.Identifying, ", ")+" have fewer than "+strconv.Itoa(int(given.AtLeast)), names, "generalise these columns further in transforms."+h.name(n)+", or say short: suppress")
 			}
 		}
@@ -290,7 +246,7 @@ func (h *Holding) each(ctx context.Context, q Querier, t Reached, d tenure.Dispo
 	if err != nil {
 		return err
 	}
-	rows, err := q.Query(ctx, "select "+view.JSON+" from "+h.from(t)+" where "+h.due(t, d))
+	rows, err := q.Query(ctx, "select "+view.stored()+" from "+h.from(t)+" where "+h.due(t, d))
 	if err != nil {
 		return err
 	}

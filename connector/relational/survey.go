@@ -56,6 +56,11 @@ func (h *Holding) Places(ctx context.Context, q Querier, order []string, changes
 			return nil, err
 		}
 		out = append(out, knots...)
+		unnamed, err := h.unnamed(ctx, q, changes)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, unnamed...)
 	}
 	changing, err := h.changing(ctx, q, changes, counted)
 	if err != nil {

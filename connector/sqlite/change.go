@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -83,27 +84,35 @@ func constant(v any) string {
 // Constraints is described at relational.Dialect. SQLite keeps checks as text alone, so
 // what they ask for shows when a row is changed.
 func (dialect) Constraints(ctx context.Context, q relational.Querier, t relational.Table) (out relational.Constraints, err error) {
+	out.Loose = true
 	if len(t.Key) > 0 {
-		out.Uniques = append(out.Uniques, t.Key)
+		out.Uniques = append(out.Uniques, relational.Unique{Name: "primary key", Columns: t.Key})
 	}
-	rows, err := q.Query(ctx, "select i.name, coalesce(c.name, '') from pragma_index_list($1) i, pragma_index_info(i.name) c where i.\"unique\" order by i.name, c.seqno", t.Name)
+	rows, err := q.Query(ctx, `select i.name, i.partial, coalesce(c.name, ''), coalesce(s.sql, ''), t.sql from sqlite_schema t, pragma_index_list(t.name) i, pragma_index_info(i.name) c left join sqlite_schema s on s.type = 'index' and s.name = i.name
+ where t.type = 'table' and t.name = $1 and i."unique" order by i.name, c.seqno`, t.Name)
 	if err != nil {
 		return out, err
 	}
 	defer rows.Close()
-	last := ""
 	for rows.Next() {
-		var index, column string
-		if err := rows.Scan(&index, &column); err != nil {
+		var index, column, sql, table string
+		var partial bool
+		if err := rows.Scan(&index, &partial, &column, &sql, &table); err != nil {
 			return out, err
 		}
-		if index != last {
-			out.Uniques, last = append(out.Uniques, nil), index
-		}
 		at := len(out.Uniques) - 1
-		out.Uniques[at] = append(out.Uniques[at], column)
+		if at < 0 || out.Uniques[at].Name != index {
+			out.Uniques, at = append(out.Uniques, relational.Unique{Name: index, Partial: partial}), at+1
+		}
+		u := &out.Uniques[at]
+		if u.Columns = append(u.Columns, column); column == "" || partial {
+			u.Beside = mentioned(t, sql)
+		}
 	}
 	if err := rows.Err(); err != nil {
+		return out, err
+	}
+	if err := computed(ctx, q, t, &out); err != nil {
 		return out, err
 	}
 	defaults, err := q.Query(ctx, "select name from pragma_table_xinfo($1) where dflt_value is not null", t.Name)
@@ -119,4 +128,59 @@ func (dialect) Constraints(ctx context.Context, q relational.Querier, t relation
 		out.Defaults = append(out.Defaults, name)
 	}
 	return out, defaults.Err()
+}
+
+// computed reads what generated columns are worked out from: each of the columns that the
+// table's expressions name.
+func computed(ctx context.Context, q relational.Querier, t relational.Table, out *relational.Constraints) error {
+	rows, err := q.Query(ctx, "select x.name, t.sql from sqlite_schema t, pragma_table_xinfo(t.name) x where t.type = 'table' and t.name = $1 and x.hidden in (2, 3)", t.Name)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	out.Computed = map[string][]string{}
+	for rows.Next() {
+		var name, sql string
+		if err := rows.Scan(&name, &sql); err != nil {
+			return err
+		}
+		var from []string
+		for _, part := range expressions(sql) {
+			from = append(from, mentioned(t, part)...)
+		}
+		out.Computed[name] = from
+	}
+	return rows.Err()
+}
+
+var asOpens = regexp.MustCompile(`(?i)\bas\s*\(`)
+
+// expressions are the texts in parentheses after "as".
+func expressions(sql string) (out []string) {
+	for _, at := range asOpens.FindAllStringIndex(sql, -1) {
+		depth, end := 0, at[1]-1
+		for ; end < len(sql); end++ {
+			if sql[end] == '(' {
+				depth++
+			} else if sql[end] == ')' {
+				if depth--; depth == 0 {
+					break
+				}
+			}
+		}
+		out = append(out, sql[at[1]:min(end, len(sql))])
+	}
+	return out
+}
+
+// mentioned are the columns whose names stand in an expression, in whichever quotes.
+func mentioned(t relational.Table, sql string) (out []string) {
+	sql = strings.ToLower(sql)
+	for _, c := range t.Columns {
+		name := strings.ToLower(c.Name)
+		if !c.Computed && (strings.Contains(sql, name) || strings.Contains(sql, strings.ReplaceAll(name, `"`, `""`)) || strings.Contains(sql, strings.ReplaceAll(name, "`", "``"))) {
+			out = append(out, c.Name)
+		}
+	}
+	return out
 }

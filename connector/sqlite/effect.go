@@ -32,7 +32,7 @@ func (w *watch) batch(ctx context.Context, b connector.Batch, resource string) (
 	if err != nil {
 		return e, err
 	}
-	if erasure.Begun, err = kept.Begun(ctx, w, resource, b); err != nil {
+	if err := erasure.Resume(ctx, w, kept, resource, b); err != nil {
 		return e, err
 	}
 	if err := w.hook(w.change); err != nil {

@@ -76,6 +76,16 @@ func (g *Groups) Below(k int64) (short []string) {
 	return short
 }
 
+// From are the groups of k and more, as their canonical JSON.
+func (g *Groups) From(k int64) (enough []string) {
+	for key := range g.rows {
+		if g.size(key) >= k {
+			enough = append(enough, key)
+		}
+	}
+	return enough
+}
+
 // Short names the groups of fewer than k, the smallest first, in words; at most ten, and
 // how many there are beyond. "" says that there is none.
 func (g *Groups) Short(k int64) string {

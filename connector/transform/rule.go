@@ -180,7 +180,7 @@ const pseudonymLength = 26
 func (r Rule) Fits(f Field) error {
 	kinds := map[Word][]Kind{
 		Year: {Date, Moment, Text, Any}, Month: {Date, Moment, Text, Any}, Network: {Address, Text, Any}, Prefix: {Text, Any}, Bucket: {Integer, Decimal, Any},
-		Name: {Text, UUID, Any}, Members: {JSON, Any}, Each: {List, JSON, Any},
+		Name: {Text, UUID, Any}, Members: {JSON, Text, Any}, Each: {List, JSON, Any},
 	}
 	if can, narrow := kinds[r.Word]; narrow && !slices.Contains(can, f.Kind) {
 		return tenure.Errorf(tenure.Invalid, "%s can't be made of %s", r, article(f.Kind))

@@ -35,6 +35,9 @@ func (k *checker) checkResource(i int) {
 			}
 		}
 		k.checkData(p, *r, t)
+		if len(t.Dispositions) > 0 {
+			k.checkPseudonyms(p, *r)
+		}
 	}
 	k.checkEnvironments(p, r.Environments)
 	k.checkResourceTexts(p, r, info)

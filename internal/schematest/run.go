@@ -41,6 +41,31 @@ func Run(t *testing.T, d Dialect, fresh func(t *testing.T) Target) {
 	}
 }
 
+// RunEnds tries schemas whose classes end otherwise than by deletion alone: 20, or as
+// many as TENURE_RANDOM_ENDS says, from the seed TENURE_RANDOM_SEED on.
+func RunEnds(t *testing.T, d Dialect, fresh func(t *testing.T) Target) {
+	n, first := number(t, "TENURE_RANDOM_ENDS", 20), number(t, "TENURE_RANDOM_SEED", 1)
+	ended := 0
+	for seed := first; seed < first+n; seed++ {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			s := End(seed, d)
+			o := TryEnd(t.Context(), s, fresh(t), rand.New(rand.NewPCG(seed, 9)))
+			switch {
+			case o.Wrong != "":
+				t.Errorf("TENURE_RANDOM_SEED=%d TENURE_RANDOM_ENDS=1: %s\n\n%s", seed, o.Wrong, s.Story())
+			case o.Refused == "":
+				ended++
+			default:
+				t.Logf("refused: %s", o.Refused)
+			}
+		})
+	}
+	t.Logf("%d of %d schemas came to their end", ended, n)
+	if n >= 20 && uint64(ended) < n*30/100 {
+		t.Errorf("only %d of %d schemas came to their end", ended, n)
+	}
+}
+
 func one(t *testing.T, s *Schema, seed uint64, fresh func(t *testing.T) Target) (o Outcome) {
 	t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 		o = Try(t.Context(), s, fresh(t), rand.New(rand.NewPCG(seed, 7)))

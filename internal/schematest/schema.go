@@ -48,6 +48,7 @@ type Table struct {
 	Partitions int
 	Heirs      int
 	Trigger    Trigger
+	Extras     []*Extra // beside the columns that every table has
 	Rows       []*Row
 }
 

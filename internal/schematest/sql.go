@@ -108,8 +108,14 @@ func (s *Schema) DDL() string {
 	if s.Dialect != SQLite {
 		b.WriteString("create schema m; create schema extra;\n")
 	}
+	if s.Dialect == Postgres && slices.ContainsFunc(s.Tables, func(t *Table) bool { return len(t.Extras) > 0 }) {
+		b.WriteString("create type m.pair as (a text, b int); create type m.word as enum ('red', 'green', 'blue');\n")
+	}
 	for _, t := range s.Tables {
 		s.create(&b, t)
+	}
+	for _, t := range s.Tables {
+		b.WriteString(strings.Join(s.indexes(t), ""))
 	}
 	if s.Dialect != SQLite {
 		for _, l := range s.Links {
@@ -160,6 +166,7 @@ func (s *Schema) create(b *strings.Builder, t *Table) {
 			cols = append(cols, s.link(l)...)
 		}
 	}
+	cols = append(cols, s.extras(t)...)
 	primary := "id"
 	if t.Wide {
 		primary = "part, id"
@@ -278,6 +285,10 @@ func (s *Schema) Insert() string {
 			}
 			if t.Decoy {
 				cols, vals = append(cols, "tenant"), append(vals, literal(r.decoy()))
+			}
+			for _, e := range t.Extras {
+				_, sql := e.value(s.Dialect, r.ID)
+				cols, vals = append(cols, e.Name), append(vals, sql)
 			}
 			for _, l := range s.Links {
 				to, half := r.Refs[l.Name], r.Half[l.Name]

@@ -28,6 +28,7 @@ type Target struct {
 	}
 	Exec    func(sql string) error             // without checks of foreign keys, without triggers
 	Dump    func(names []string) (Rows, error) // all rows of the tables
+	Texts   func(name string) (Texts, error)   // one table, cell by cell; needed to end classes otherwise than by deletion
 	Catalog func() (string, error)             // all that stands in the catalog but for Tenure's own
 }
 
