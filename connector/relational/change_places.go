@@ -258,6 +258,11 @@ func (h *Holding) checkFound(t Reached, d tenure.Disposition, refuse func(says, 
 		}
 		return
 	}
+	for _, k := range h.claims.by[n] {
+		if d == tenure.Pseudonymise && h.cut(t.Table, h.changes.transforms[n], k) {
+			refuse("its rows are found by "+strings.Join(k.Columns, ", ")+" until they go", strings.Join(k.Columns, ", ")+": keep")
+		}
+	}
 	if h.claims.ring[n] != nil || h.claims.tree(n) != nil || h.claims.circle(n) != nil {
 		refuse("its rows are found through one another", "give it a tenant column")
 	}

@@ -39,7 +39,7 @@ func mark(n TableName, d tenure.Disposition) TableName {
 func unmarked(dialect Dialect, resource string, t Table, d tenure.Disposition, a string) string {
 	written := t
 	written.TableName = mark(t.TableName, d)
-	return tuple(a, t.Key) + " not in (" + dialect.Written(resource, written, t.Key) + ")"
+	return "not (" + among(a, t.Key, t.equal(t.Key), dialect.Written(resource, written, t.Key)) + ")"
 }
 
 // due is the condition for the tenant's rows of a table, under the alias t, that a

@@ -386,11 +386,11 @@ func (w *batch) stuck(ctx context.Context, g going, where, what string) error {
 	return w.blocked(ctx, g, what)
 }
 
-// carried says that a cascade from other rows of the same batch may have taken
-// the rows before their own delete did.
+// carried says that a cascade from other rows of the same batch, also of the same table,
+// may have taken the rows before their own delete did.
 func (w *batch) carried(g going, all []going) bool {
 	return slices.ContainsFunc(w.Holding.Graph.above[g.t.Table.TableName], func(k ForeignKey) bool {
-		return k.OnDelete == Cascade && !k.self() && slices.ContainsFunc(all, func(o going) bool { return o.t.Table.TableName == k.Parent })
+		return k.OnDelete == Cascade && slices.ContainsFunc(all, func(o going) bool { return o.t.Table.TableName == k.Parent })
 	})
 }
 

@@ -136,6 +136,31 @@ func TestRestrictInItself(t *testing.T) {
 	}
 }
 
+// TestRingThatCascades was found by TestRandomSchemas: of rows that refer to one another
+// one takes the other along, and a trigger copies both. They go whole.
+func TestRingThatCascades(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, "2s")
+	exec(t, w.shared, "create table tree (id int primary key, tenant text, up integer not null references tree (id) on delete cascade); create table past (tenant text, id integer); "+
+		"create trigger seen after delete on tree begin insert into past values (old.tenant, old.id); end")
+	r := d.made(t, pool("tenant", "acme", tablesOf("data", "tree", "past", "notes", "orders", "lines")))
+	exec(t, w.shared, "pragma foreign_keys = off; insert into tree values (1, 'acme', 2), (2, 'acme', 1), (3, 'birch', 3)")
+	if got := blocking(d.mapped(t, connector.Survey{Ref: r, Prove: true})); len(got) > 0 {
+		t.Fatalf("blocked by %q", got)
+	}
+	for cursor := ""; ; {
+		e, err := d.Erase(t.Context(), r, connector.Batch{Run: "run", Limit: 5, Cursor: cursor})
+		must(t, err)
+		if cursor = e.Cursor; e.Done {
+			break
+		}
+	}
+	if n := number(t, w.shared, "select count(*) from tree where tenant = 'acme'") + number(t, w.shared, "select count(*) from past"); n != 0 {
+		t.Errorf("%d rows are left", n)
+	}
+}
+
 // TestRingThatNothingOpens was found by TestRandomSchemas: rows that refer to one
 // another by what can't be null can't go where SQLite itself looks. That is known
 // before anything goes.

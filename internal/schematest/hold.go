@@ -91,7 +91,7 @@ func (h *heldFor) stay(s *Schema, there Rows) map[int]bool {
 		}
 		out[id] = true
 		for _, l := range s.Links {
-			if to := rows[id].Refs[l.Name]; l.From == in[id].Name && to != 0 && there[to] != nil {
+			if to := rows[id].Refs[l.Name]; l.From == in[id].Name && to != 0 && there[to] != nil && there[id][l.Name+"_id"] != nil { // which may have been opened
 				queue = append(queue, to)
 			}
 		}
