@@ -164,7 +164,7 @@ func samplesOf(ctx context.Context, s *session, tables []relational.TableName) (
 }
 
 // patience is how long InnoDB's purge is waited for.
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 // Clean is described at connector.Cleaner.
 func (d *Driver) Clean(ctx context.Context, refs []connector.Ref, kind tenure.RemnantKind) (rec connector.Receipt, err error) {

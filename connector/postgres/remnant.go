@@ -161,7 +161,11 @@ const patience = 10 * time.Second
 // Clean is described at connector.Cleaner. A table that Tenure's role doesn't own is
 // Blocked: the server would leave it out with a warning.
 func (d *Driver) Clean(ctx context.Context, refs []connector.Ref, kind tenure.RemnantKind) (rec connector.Receipt, err error) {
-	err = d.with(ctx, func(s *session) (err error) {
+	how, ok := map[tenure.RemnantKind]string{tenure.RemnantRows: "vacuum (index_cleanup on) ", tenure.RemnantSpace: "vacuum (full) ", tenure.RemnantStatistics: "analyze "}[kind]
+	if !ok {
+		return rec, tenure.Errorf(tenure.Invalid, "nothing can be done about %s", kind)
+	}
+	err = d.with(ctx, func(s *session) error {
 		tables, err := sharedTables(ctx, s, refs)
 		if err != nil || len(tables) == 0 {
 			return err
@@ -169,6 +173,12 @@ func (d *Driver) Clean(ctx context.Context, refs []connector.Ref, kind tenure.Re
 		if err := mayClean(ctx, s, tables); err != nil {
 			return err
 		}
+		if kind != tenure.RemnantStatistics {
+			if err := settledBefore(ctx, s); err != nil {
+				return err
+			}
+		}
+		// vacuum runs as long as it must, and waits for no lock for long.
 		if err := s.simple(ctx, "set statement_timeout to 0; set lock_timeout to "+strconv.FormatInt(lockTime.Milliseconds(), 10), nil); err != nil {
 			return err
 		}
@@ -177,23 +187,6 @@ func (d *Driver) Clean(ctx context.Context, refs []connector.Ref, kind tenure.Re
 				closeNow(s.conn)
 			}
 		}()
-		how := ""
-		switch kind {
-		case tenure.RemnantRows:
-			how = "vacuum (index_cleanup on) "
-			if err := settledBefore(ctx, s); err != nil {
-				return err
-			}
-		case tenure.RemnantSpace:
-			how = "vacuum (full) "
-			if err := settledBefore(ctx, s); err != nil {
-				return err
-			}
-		case tenure.RemnantStatistics:
-			how = "analyze "
-		default:
-			return tenure.Errorf(tenure.Invalid, "nothing can be done about %s", kind)
-		}
 		for _, n := range tables {
 			if err := s.simple(ctx, how+quote(n.Schema, n.Name), nil); err != nil {
 				return fmt.Errorf("%s: %w", n, err)
