@@ -137,7 +137,7 @@ type Step struct {
 	Class       string     `json:"class,omitempty"`    // the data class, of erase, count, key.*, gate.retention and gate.noreturn
 	Gate        *Gate      `json:"gate,omitempty"`
 	Probe       *Probe     `json:"probe,omitempty"`
-	To          string     `json:"to,omitempty"`      // move: the state; certify: interim or closing; key.*: the purpose; erase: the disposition, if it isn't to purge; gates: end, if it is the class's; clean: the kind of remnant
+	To          string     `json:"to,omitempty"`      // move: the state; certify: interim or closing; key.*: the purpose; erase: the disposition, if it isn't to purge; gates: end, if it is the class's; of remnants: their kinds, with commas
 	Note        string     `json:"note,omitempty"`    // notify: the notice's text; of what is about remnants: what it follows
 	Reissue     bool       `json:"reissue,omitempty"` // ensure: with a new credential
 }

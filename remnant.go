@@ -1,5 +1,7 @@
 package tenure
 
+import "strings"
+
 // RemnantKind says what may physically be left of data that was logically deleted.
 type RemnantKind string
 
@@ -18,18 +20,24 @@ const (
 	RemnantUntold     RemnantKind = "untold"          // whatever a system keeps whose connector can't tell
 )
 
-// RemnantSpec is what a blueprint has done about one kind of remnant in a system: exactly
-// one of Clean, Expires and Attest.
+// RemnantSpec is what a blueprint has done about kinds of remnants in a system: exactly one
+// of Clean, Expires and Attest.
 type RemnantSpec struct {
-	Kind    RemnantKind `json:"kind"`
-	Clean   bool        `json:"clean,omitempty"`  // Tenure does what the system's connector can
-	Expires Period      `json:"expires,omitzero"` // it goes by itself, so long after the erasure at the latest
-	Attest  *TaskSpec   `json:"attest,omitempty"` // what a person attests
-	Source  string      `json:"source,omitempty"` // the setting, contract or policy that it follows
+	Kinds   []RemnantKind `json:"kinds"`
+	Clean   bool          `json:"clean,omitempty"`  // Tenure does what the system's connector can
+	Expires Period        `json:"expires,omitzero"` // they go by themselves, so long after the erasure at the latest
+	Attest  *TaskSpec     `json:"attest,omitempty"` // what a person attests
+	Source  string        `json:"source,omitempty"` // the setting, contract or policy that it follows
 }
 
-// RemnantKey is the key of the step at which a plan waits for one kind of remnant of a
-// system to go, or for a person to attest it.
-func RemnantKey(system string, kind RemnantKind) string {
-	return "remnants/" + system + "/" + string(kind)
+// Remnants are the kinds of remnants that a step is about: one that cleans, waits for them
+// to go, or has a person attest them. Other steps are about none.
+func (s *Step) Remnants() (out []RemnantKind) {
+	if s.System == "" || s.Action != ActClean && s.Action != ActDate && s.Action != ActTask {
+		return nil
+	}
+	for kind := range strings.SplitSeq(s.To, ",") {
+		out = append(out, RemnantKind(kind))
+	}
+	return out
 }

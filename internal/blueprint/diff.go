@@ -31,7 +31,7 @@ func Diff(a, b *tenure.Blueprint) []tenure.Difference {
 }
 
 // named are the lists whose entries go by a name, with the key that holds it.
-var named = map[string]string{"resources": "key", "environments": "name", "probes": "name", "dataClasses": "name", "retention": "name", "end": "name", "rules": "name", "notices": "on", "remnants": "kind"}
+var named = map[string]string{"resources": "key", "environments": "name", "probes": "name", "dataClasses": "name", "retention": "name", "end": "name", "rules": "name", "notices": "on"}
 
 func flatten(bp *tenure.Blueprint) map[[2]string]string {
 	out := map[[2]string]string{}

@@ -120,12 +120,13 @@ func (a *advance) again(c *composed, l Late) (seqs []string) {
 			}
 			progress = p.text()
 		case st.Action == tenure.ActObserve && st.To == "absent" && st.Resource == l.Resource:
-		case st.Action == tenure.ActClean || st.Action == tenure.ActRemnants || st.Action == tenure.ActDate && st.System != "":
+		case st.Action == tenure.ActRemnants || len(st.Remnants()) > 0:
 			if a.system(l.Resource) != st.System {
 				continue
 			}
-		case st.Action == tenure.ActTask && st.System != "" && a.system(l.Resource) == st.System:
-			c.extras = append(c.extras, func(tx *store.Tx) error { return tx.DropApprovals(a.id, st.Key, c.Now.Add(time.Microsecond)) })
+			if st.Action == tenure.ActTask { // what was said was said of what had gone then
+				c.extras = append(c.extras, func(tx *store.Tx) error { return tx.DropApprovals(a.id, st.Key, c.Now.Add(time.Microsecond)) })
+			}
 		default:
 			continue
 		}

@@ -15,9 +15,9 @@ import (
 var remnantText = strings.Replace(strings.ReplaceAll(pooledText, "%s", "1.0"), "pool: {connector: sqlite}", `pool:
     connector: sqlite
     remnants:
-      - {kind: free-space, clean: true}
-      - {kind: log, expires: P14D, source: the log's own schedule}
-      - {kind: snapshots, attest: {task: The volume's snapshots are gone, confirmedBy: another}, source: backup policy 4.2}`, 1)
+      - {kinds: [free-space], clean: true}
+      - {kinds: [log], expires: P14D, source: the log's own schedule}
+      - {kinds: [snapshots], attest: {task: The volume's snapshots are gone, confirmedBy: another}, source: backup policy 4.2}`, 1)
 
 func remnantOf(t *testing.T, d evidence.Departure, kind tenure.RemnantKind) evidence.Remnant {
 	t.Helper()
@@ -43,13 +43,13 @@ func TestRemnantsAreCertified(t *testing.T) {
 		s.finish(op)
 	}
 	interim := s.paper(op, "interim")
-	if r := remnantOf(t, interim, tenure.RemnantSpace); r.Cleaned.IsZero() || r.Step != "remnants/pool/free-space/clean" || r.Entry == "" {
+	if r := remnantOf(t, interim, tenure.RemnantSpace); r.Cleaned.IsZero() || r.Step != "remnants/pool/clean/free-space" || r.Entry == "" {
 		t.Errorf("free space, interim: %+v", r)
 	}
 	if r := remnantOf(t, interim, tenure.RemnantSnapshots); r.Attested != "" || r.Ended(interim.Issued) {
 		t.Errorf("snapshots, interim: %+v", r)
 	}
-	const gate = "remnants/pool/snapshots"
+	const gate = "remnants/pool/3"
 	if _, err := s.FinishTask(context.Background(), op, gate, "operator", ""); tenure.CodeOf(err) != tenure.Forbidden {
 		t.Errorf("who asked for the offboarding attests: %v", err)
 	}
@@ -59,14 +59,14 @@ func TestRemnantsAreCertified(t *testing.T) {
 	}
 	said()
 	s.sql(db, `insert into b (tenant) values ('acme')`) // late
-	cleaned := s.row(op, "remnants/pool/free-space/clean").EndedAt
+	cleaned := s.row(op, "remnants/pool/clean/free-space").EndedAt
 	s.pass(15 * day)
 	s.confirmIll(op)
 	s.settle()
 	if s.row(op, gate).State == tenure.StepDone {
 		t.Fatalf("rows came after the attestation, and it isn't asked for again\n%s", s.show(op))
 	}
-	if again := s.row(op, "remnants/pool/free-space/clean").EndedAt; !again.After(cleaned) {
+	if again := s.row(op, "remnants/pool/clean/free-space").EndedAt; !again.After(cleaned) {
 		t.Error("rows came late, and what they left isn't cleaned")
 	}
 	said()

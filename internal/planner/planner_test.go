@@ -60,7 +60,7 @@ func draw(t *rapid.T, systems map[string]*connector.System) planner.Input {
 	for _, name := range []string{"main", "other"} {
 		var specs []tenure.RemnantSpec
 		for _, kind := range rapid.SliceOfNDistinct(rapid.SampledFrom([]tenure.RemnantKind{tenure.RemnantRows, tenure.RemnantLog, tenure.RemnantSnapshots}), 0, 3, rapid.ID).Draw(t, "remnants of "+name) {
-			spec := tenure.RemnantSpec{Kind: kind}
+			spec := tenure.RemnantSpec{Kinds: []tenure.RemnantKind{kind}}
 			switch rapid.IntRange(0, 2).Draw(t, "what becomes of "+string(kind)) {
 			case 0:
 				spec.Clean = true

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tenurehq/tenure"
 )
@@ -32,15 +33,17 @@ func (c *compiler) clean(needs []string, end bool) (done []string) {
 			continue
 		}
 		for _, spec := range c.in.Blueprint.Systems[name].Remnants {
-			if !spec.Clean {
-				continue
+			for _, kind := range spec.Kinds {
+				if !spec.Clean {
+					continue
+				}
+				key := fmt.Sprintf("remnants/%s/clean/%s", name, kind)
+				if end {
+					key += "/" + tenure.AtEnd
+				}
+				known, _ := c.in.Systems[name].Info.Remnant(kind)
+				done = append(done, c.add(tenure.Step{Key: key, Stage: tenure.StageErasure, Action: tenure.ActClean, System: name, To: string(kind), Needs: slices.Clone(needs), Note: spec.Source, Summary: fmt.Sprintf("%s of %s: %s", kind, name, strings.ReplaceAll(known.Clean, "`", ""))}))
 			}
-			key := fmt.Sprintf("remnants/%s/%s/clean", name, spec.Kind)
-			if end {
-				key += "/" + tenure.AtEnd
-			}
-			known, _ := c.in.Systems[name].Info.Remnant(spec.Kind)
-			done = append(done, c.add(tenure.Step{Key: key, Stage: tenure.StageErasure, Action: tenure.ActClean, System: name, To: string(spec.Kind), Needs: slices.Clone(needs), Note: spec.Source, Summary: fmt.Sprintf("%s of %s: %s", spec.Kind, name, known.Clean)}))
 		}
 	}
 	return done
@@ -57,14 +60,22 @@ func (c *compiler) remnants(needs []string) (done []string) {
 		}
 		look := c.add(tenure.Step{Key: "remnants/" + name, Stage: tenure.StageExpiry, Action: tenure.ActRemnants, System: name, Needs: slices.Clone(needs), Summary: "see what " + name + " physically keeps of what was deleted"})
 		done = append(done, look)
-		for _, spec := range specs {
-			key := tenure.RemnantKey(name, spec.Kind)
+		for i, spec := range specs {
+			var kinds []string
+			for _, kind := range spec.Kinds {
+				kinds = append(kinds, string(kind))
+			}
+			st := tenure.Step{Key: fmt.Sprintf("remnants/%s/%d", name, i+1), Stage: tenure.StageExpiry, System: name, To: strings.Join(kinds, ","), Needs: []string{look}, Note: spec.Source}
 			switch {
 			case spec.Attest != nil:
-				done = append(done, c.add(tenure.Step{Key: key, Stage: tenure.StageExpiry, Action: tenure.ActTask, System: name, To: string(spec.Kind), Needs: []string{look}, Gate: spec.Attest.Gate(), Note: spec.Source, Summary: spec.Attest.Task}))
+				st.Action, st.Gate, st.Summary = tenure.ActTask, spec.Attest.Gate(), spec.Attest.Task
 			case !spec.Expires.IsZero():
-				done = append(done, c.add(tenure.Step{Key: key, Stage: tenure.StageExpiry, Action: tenure.ActDate, System: name, To: string(spec.Kind), Needs: []string{look}, Gate: &tenure.Gate{After: look, Period: spec.Expires}, Note: spec.Source, Summary: fmt.Sprintf("%s of %s goes by itself", spec.Kind, name)}))
+				st.Action, st.Gate = tenure.ActDate, &tenure.Gate{After: look, Period: spec.Expires}
+				st.Summary = fmt.Sprintf("%s of %s: gone by itself", strings.Join(kinds, ", "), name)
+			default:
+				continue
 			}
+			done = append(done, c.add(st))
 		}
 	}
 	return done

@@ -41,16 +41,17 @@ func (s Source) certifyRemnants(ctx context.Context, t *engine.Task, l *ledger, 
 		}
 		for i := range t.Plan.Steps {
 			st := &t.Plan.Steps[i]
-			kind := tenure.RemnantKind(st.To)
-			if st.System != name || st.Action != tenure.ActClean && st.Key != tenure.RemnantKey(name, kind) {
+			if st.System != name {
 				continue
 			}
-			if !slices.ContainsFunc(all, func(r evidence.Remnant) bool { return r.Kind == kind }) {
-				all = append(all, evidence.Remnant{System: name, Kind: kind})
-			}
-			for j := range all {
-				if all[j].Kind == kind {
-					s.remnantDone(l, t, st, signed, &all[j])
+			for _, kind := range st.Remnants() {
+				if !slices.ContainsFunc(all, func(r evidence.Remnant) bool { return r.Kind == kind }) {
+					all = append(all, evidence.Remnant{System: name, Kind: kind})
+				}
+				for j := range all {
+					if all[j].Kind == kind {
+						s.remnantDone(l, t, st, signed, &all[j])
+					}
 				}
 			}
 		}
