@@ -94,6 +94,7 @@ func Changes(t *testing.T, c Changed) {
 	t.Run("groups", c.groups)
 	t.Run("suppressed", c.suppressed)
 	t.Run("lost", c.lost)
+	t.Run("late", c.late)
 	t.Run("refused", c.refused)
 	t.Run("odd", c.odd)
 	t.Run("exact", c.exact)

@@ -384,16 +384,6 @@ func (t Transform) permuted() (out []string) {
 	return out
 }
 
-// gone are the texts that rules take away from a row.
-func (t Transform) gone(row, result map[string]any) (out []string) {
-	for name, r := range t.Columns {
-		if r.Hides() {
-			out = append(out, slices.DeleteFunc(transform.Originals(row[name]), func(s string) bool { return transform.Holds(result[name], []string{s}) })...)
-		}
-	}
-	return out
-}
-
 // made are the new values of rows, in the order of the columns that are set, with these
 // and with the rows that they are of. A kept column is set only where a text in it repeats
 // what was taken away.
@@ -401,7 +391,7 @@ func (w *batch) made(ctx context.Context, t Reached, given Transform, rows []sto
 	results := make([]map[string]any, len(rows))
 	for i, r := range rows {
 		var err error
-		if results[i], err = w.Holding.changed(t, given, r.values, w.Name); err != nil {
+		if results[i], err = w.Holding.changed(t, given, r.values, w.Disposition, w.Name); err != nil {
 			return nil, nil, nil, err
 		}
 	}
@@ -410,7 +400,7 @@ func (w *batch) made(ctx context.Context, t Reached, given Transform, rows []sto
 	}
 	if permuted != nil {
 		var err error
-		if rows, results, err = shuffled(t, given, rows, results, permuted, size); err != nil {
+		if rows, results, err = w.shuffled(t, given, rows, results, permuted, size); err != nil {
 			return nil, nil, nil, err
 		}
 	}
@@ -437,60 +427,9 @@ func (w *batch) made(ctx context.Context, t Reached, given Transform, rows []sto
 	return out, columns, rows, nil
 }
 
-// emptied says that a kept column may be emptied in rows where it repeats what is taken
-// away: it is a text, and nothing goes by it.
-func (h *Holding) emptied(t Reached, c Column) bool {
-	n := t.Table.TableName
-	key, _, _ := CutPath(h.claims.keyed[n])
-	bound := func(k ForeignKey) bool {
-		return k.Child == n && slices.Contains(k.Columns, c.Name) || k.Parent == n && slices.Contains(k.Parents, c.Name)
-	}
-	return KindOf(c.Type) == transform.Text && !c.Computed && !c.Generated && c.Name != key && !slices.Contains(t.Table.Key, c.Name) && (h.Graph == nil || !slices.ContainsFunc(h.Graph.keys, bound))
-}
-
-// changed is a row as its rules make it. A text that a rule takes away stands nowhere
-// else in the row afterwards: another column that repeats it is emptied. It blocks where
-// that is one by which rows are told apart or referred to, or a document that is kept.
-func (h *Holding) changed(t Reached, given Transform, row map[string]any, name transform.Namer) (map[string]any, error) {
-	out := make(map[string]any, len(row))
-	taken := map[string][]string{}
-	for _, c := range t.Table.Columns {
-		r, ok := given.Columns[c.Name]
-		if !ok {
-			continue
-		}
-		v, err := r.Apply(row[c.Name], fieldOf(c), name)
-		if err != nil {
-			return nil, tenure.Errorf(tenure.CodeOf(err), "%s of %s: %w", c.Name, t.Table, err)
-		}
-		out[c.Name] = v
-		if r.Hides() {
-			taken[c.Name] = slices.DeleteFunc(transform.Originals(row[c.Name]), func(s string) bool { return transform.Holds(v, []string{s}) })
-		}
-	}
-	for _, c := range t.Table.Columns {
-		v, ok := out[c.Name]
-		if !ok || v == nil || c.Computed || given.Columns[c.Name].Word == transform.Constant { // the server works it out anew, and a constant tells of nobody
-			continue
-		}
-		for from, originals := range taken {
-			if from == c.Name || len(originals) == 0 || !transform.Holds(v, originals) {
-				continue
-			}
-			if given.Columns[c.Name].Word != transform.Keep || h.emptied(t, c) {
-				out[c.Name] = transform.Rule{Word: transform.Clear}.Emptied(fieldOf(c))
-				continue
-			}
-			return nil, tenure.Errorf(tenure.Blocked, "%s of %s, which is kept, repeats what stands in %s, which isn't", c.Name, t.Table, from).
-				WithHint("transforms: {%s: {columns: {%s: clear}}}", h.name(t.Table.TableName), c.Name)
-		}
-	}
-	return out, nil
-}
-
 // shuffled gives the values of some columns to other rows of the same group, and chooses
 // the rows of whole groups, or of parts of at least two rows.
-func shuffled(t Reached, given Transform, rows []stored, results []map[string]any, permuted []string, size int) ([]stored, []map[string]any, error) {
+func (w *batch) shuffled(t Reached, given Transform, rows []stored, results []map[string]any, permuted []string, size int) ([]stored, []map[string]any, error) {
 	at := map[string][]int{}
 	var order []string
 	for i := range rows {
@@ -538,8 +477,8 @@ func shuffled(t Reached, given Transform, rows []stored, results []map[string]an
 			result := maps.Clone(results[row])
 			gone := given.gone(rows[row].values, results[row])
 			for _, c := range permuted {
-				result[c] = results[group[places[i]]][c] // emptied where it repeats what was taken away
-				if transform.Holds(result[c], gone) {    // or what was, where it comes to
+				result[c] = results[group[places[i]]][c]                                           // emptied where it repeats what was taken away
+				if transform.Holds(result[c], gone) || w.Holding.tells(result[c], w.Disposition) { // or what was, where it comes to
 					col, _ := t.Table.Column(c)
 					result[c] = transform.Rule{Word: transform.Clear}.Emptied(fieldOf(col))
 				}

@@ -43,7 +43,7 @@ func TestChangedRow(t *testing.T) {
 			map[string]any{"a": "Johnson", "b": "johnson"}, `{"a":null,"b":"johnson"}`},
 	} {
 		h := &Holding{claims: &claims{}}
-		out, err := h.changed(Reached{Table: Table{Columns: x.columns}}, Transform{Columns: rulesOf(t, x.rules)}, x.row, nil)
+		out, err := h.changed(Reached{Table: Table{Columns: x.columns}}, Transform{Columns: rulesOf(t, x.rules)}, x.row, tenure.Anonymise, nil)
 		raw, _ := tenure.Canonical(out)
 		if x.want == "" && tenure.CodeOf(err) != tenure.Blocked || x.want != "" && (err != nil || string(raw) != x.want) {
 			t.Errorf("%s: %s, %v; want %s", name, raw, err, x.want)
@@ -61,11 +61,11 @@ func TestShuffledKeepsNothing(t *testing.T) {
 	results := make([]map[string]any, len(rows))
 	for i, r := range rows {
 		var err error
-		if results[i], err = h.changed(table, given, r.values, nil); err != nil {
+		if results[i], err = h.changed(table, given, r.values, tenure.Anonymise, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, made, err := shuffled(table, given, rows, results, []string{"remark"}, 10)
+	_, made, err := (&batch{Erasure: &Erasure{Holding: h}}).shuffled(table, given, rows, results, []string{"remark"}, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,6 +137,25 @@ func TestPermutedLandsOnItsOwn(t *testing.T) {
 	for i, m := range made {
 		if m.Values[at] != nil {
 			t.Errorf("row %d has come to say %v, which repeats the name that was taken from it", i+1, m.Values[at])
+		}
+	}
+}
+
+// TestKeyInKeptColumns: a tenant's key, however short, stands in no column of a row that is
+// nobody's, and isn't seen in words that only contain it.
+func TestKeyInKeptColumns(t *testing.T) {
+	h := &Holding{claims: &claims{t: Tenancy{Key: "acme"}, keyed: map[TableName]string{{Name: "notes"}: "tenant"}}}
+	table := Reached{Table: Table{TableName: TableName{Name: "notes"}, Key: []string{"id"}, Columns: []Column{{Name: "id", Type: "text"}, {Name: "tenant", Type: "text"}, {Name: "remark", Type: "text"}, {Name: "doc", Type: "json"}}}}
+	given := Transform{Columns: rulesOf(t, `{"id": "keep", "tenant": "clear", "remark": "keep", "doc": "keep"}`)}
+	for remark, want := range map[string]any{"for ACME, of course": nil, "acmeen style": "acmeen style", "plain": "plain"} {
+		row, err := h.changed(table, given, map[string]any{"id": "1", "tenant": "acme", "remark": remark}, tenure.Anonymise, nil)
+		if err != nil || row["remark"] != want {
+			t.Errorf("%q became %v (%v), want %v", remark, row["remark"], err, want)
+		}
+	}
+	for _, row := range []map[string]any{{"id": "acme-7", "tenant": "acme"}, {"id": "1", "tenant": "acme", "doc": map[string]any{"of": "acme"}}} {
+		if _, err := h.changed(table, given, row, tenure.Anonymise, nil); tenure.CodeOf(err) != tenure.Blocked {
+			t.Errorf("%v: %v, want it Blocked", row, err)
 		}
 	}
 }

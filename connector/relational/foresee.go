@@ -14,7 +14,7 @@ import (
 func (h *Holding) foreseen(ctx context.Context, q Querier, t Reached, given Transform, d tenure.Disposition) (groups *transform.Groups, says, fix string, err error) {
 	groups = transform.NewGroups(given.Identifying)
 	err = h.each(ctx, q, t, d, func(row map[string]any) error {
-		if _, err := h.changed(t, given, row, anyName); err != nil {
+		if _, err := h.changed(t, given, row, d, anyName); err != nil {
 			if tenure.CodeOf(err) != tenure.Blocked {
 				return err
 			}

@@ -3,6 +3,8 @@ package transform
 import (
 	"encoding/json"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // leakLength is how long a text is at least that is sought elsewhere: shorter ones stand
@@ -60,6 +62,48 @@ func Holds(v any, originals []string) bool {
 				return true
 			}
 		}
+	}
+	return false
+}
+
+// Says says whether a word stands in a value by itself, in any case of letters: neither a
+// letter nor a digit is beside it.
+func Says(v any, word string) bool {
+	switch v := v.(type) {
+	case string:
+		return alone(strings.ToLower(v), strings.ToLower(word))
+	case json.Number:
+		return string(v) == word
+	case []any:
+		for _, e := range v {
+			if Says(e, word) {
+				return true
+			}
+		}
+	case map[string]any:
+		for k, e := range v {
+			if Says(k, word) || Says(e, word) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func alone(text, word string) bool {
+	part := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+	for from := 0; word != ""; {
+		i := strings.Index(text[from:], word)
+		if i < 0 {
+			return false
+		}
+		at := from + i
+		before, _ := utf8.DecodeLastRuneInString(text[:at])
+		after, _ := utf8.DecodeRuneInString(text[at+len(word):])
+		if !part(before) && !part(after) {
+			return true
+		}
+		from = at + 1
 	}
 	return false
 }
