@@ -57,7 +57,7 @@ docs: ## write anew what is derived from code: pages, diagrams, golden files
 fuzz: ## every fuzz target for FUZZTIME (10s), DEPARTURES (2000) random departures, and SCHEMAS (500) random schemas on each database and in S3
 	scripts/fuzz $(FUZZTIME)
 	TENURE_DEPARTURES=$(DEPARTURES) $(GO) test -count=1 -timeout 2h -run 'TestRandomDepartures' ./internal/lifecycle
-	TENURE_RANDOM_SCHEMAS=$(SCHEMAS) TENURE_RANDOM_SEED=$$(date +%s) scripts/with-postgres scripts/with-mariadb $(GO) test -count=1 -timeout 2h -run 'TestRandomSchemas|TestRandomObjects' ./connector/mysql ./connector/postgres ./connector/s3 ./connector/sqlite
+	TENURE_RANDOM_SCHEMAS=$(SCHEMAS) TENURE_RANDOM_ENDS=$(SCHEMAS) TENURE_RANDOM_SEED=$$(date +%s) scripts/with-postgres scripts/with-mariadb $(GO) test -count=1 -timeout 2h -run 'TestRandomSchemas|TestRandomEnds|TestRandomObjects' ./connector/mysql ./connector/postgres ./connector/s3 ./connector/sqlite
 
 crash: ## kill Tenure and its stores KILLS (200) times while tenants leave a shop and a clinic
 	@scripts/prepare postgresql mariadb versitygw

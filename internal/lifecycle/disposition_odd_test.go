@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/keystore"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 )
 
@@ -159,5 +160,37 @@ func TestNoReinstatementAfterAnonymising(t *testing.T) {
 	_, _, err := s.Request(context.Background(), lifecycle.Intent{Kind: tenure.Reinstate, Tenant: "acme"}, "operator")
 	if tenure.CodeOf(err) != tenure.Conflict {
 		t.Errorf("a reinstatement after the anonymising: %v, want Conflict", err)
+	}
+}
+
+// A key for pseudonyms that was destroyed makes none: the contacts stay as they are, nothing
+// says that they were pseudonymised, and the operation names the key.
+func TestDestroyedPseudonymKey(t *testing.T) {
+	t.Parallel()
+	s, db := disposed(t)
+	moveIn(s, db, "acme", "DE", 0)
+	v, err := s.Tenant(context.Background(), "acme")
+	s.must(err)
+	id, err := s.keys.Create(context.Background(), keystore.PlannedKey(v.ID, tenure.PseudonymKey+"people"))
+	s.must(err)
+	_, err = s.keys.Destroy(context.Background(), id)
+	s.must(err)
+	op := s.leave("acme")
+	for range 4 {
+		s.pass(5 * day)
+		s.finish(op)
+	}
+	if n := count(t, db, `select count(*) from contacts where tenant = 'acme' and email like '%@acme.example'`); n != 6 {
+		t.Errorf("%d contacts are as they were, want 6", n)
+	}
+	said := false
+	for _, step := range s.view(op).Steps {
+		if strings.Contains(step.Key, "/pseudonymise/") && step.State == tenure.StepDone && step.Verdict == tenure.Verified {
+			t.Errorf("%s is %s: %s", step.Key, step.State, step.Error)
+		}
+		said = said || strings.Contains(step.Error, "key")
+	}
+	if !said {
+		t.Errorf("no step says that the key is destroyed\n%s", s.show(op))
 	}
 }
