@@ -88,3 +88,32 @@ func (h *Holding) names(t Reached, column string) bool {
 	key, _, _ := CutPath(h.claims.keyed[t.Table.TableName])
 	return column == key
 }
+
+// needing is the condition for rows, under the alias a, by which rows that stay for holds
+// are found as the tenant's: were they nobody's, these would be too. "" if there are none.
+func (h *Holding) needing(n TableName, d tenure.Disposition, a string, seen []TableName) string {
+	if h.withheld == nil || d != tenure.Anonymise || slices.Contains(seen, n) {
+		return ""
+	}
+	inner := next(a)
+	var any []string
+	for _, k := range h.Graph.above[n] {
+		if !h.claims.parent(k.Parent) || h.Classes[k.Parent] == "" || k.self() {
+			continue
+		}
+		var of []string
+		if stays := h.withheld.stays(k.Parent, inner); stays != "" {
+			of = append(of, stays)
+		}
+		if more := h.needing(k.Parent, d, inner, append(slices.Clone(seen), n)); more != "" {
+			of = append(of, more)
+		}
+		if len(of) > 0 {
+			any = append(any, k.up(a, inner, h.Dialect.Name(k.Parent), either(of)))
+		}
+	}
+	if len(any) == 0 {
+		return ""
+	}
+	return either(any)
+}

@@ -43,9 +43,13 @@ func unmarked(dialect Dialect, resource string, t Table, d tenure.Disposition, a
 }
 
 // due is the condition for the tenant's rows of a table, under the alias t, that a
-// disposition has yet to change. What stays for a hold stays as it is.
+// disposition has yet to change. What stays for a hold stays as it is, and so does that
+// by which it is found.
 func (h *Holding) due(t Reached, d tenure.Disposition) string {
 	where := "(" + h.Goes(t) + ")"
+	if cond := h.needing(t.Table.TableName, d, alias, nil); cond != "" {
+		where += " and (" + cond + ") is not true"
+	}
 	if !h.marked(t, d) || !h.claims.t.Written || len(t.Table.Key) == 0 {
 		return where
 	}

@@ -29,7 +29,7 @@ func (r *ending) changed(t *Table, id int, was, is map[string]*string, named map
 			if old != nil {
 				both[0] = append(both[0], spaced(*old, e))
 			}
-			if now != nil && !hollow(now) {
+			if now != nil && !hollow(now) && strings.Trim(*now, "0.-: ") != "" && !strings.HasPrefix(*now, "0001-01-01") { // the least value, where null can't be
 				both[1] = append(both[1], spaced(*now, e))
 			}
 			permuted[c] = both

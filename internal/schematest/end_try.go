@@ -54,13 +54,15 @@ type ending struct {
 	gone   map[int]bool // the leaver's rows, by the model
 	before map[string]Texts
 	kills  bool
+	hold   *heldFor // comes in the middle of the first class that changes
+	held   bool     // it came
 }
 
 // TryEnd ends the leaver's classes as their dispositions say, in small batches, with lost
 // cursors and calls that are cut off, and compares what is left with the model.
 func TryEnd(ctx context.Context, s *Ended, on Target, rnd *rand.Rand) (o Outcome) {
 	v := Judge(s.Schema)
-	r := &ending{Ended: s, on: on, rnd: rnd, gone: v.Gone, kills: rnd.IntN(3) > 0}
+	r := &ending{Ended: s, on: on, rnd: rnd, gone: v.Gone, kills: rnd.IntN(3) > 0, hold: holdOn(s.Schema, v, rnd)}
 	o.Open = len(v.Refusals)+len(v.Either) > 0
 	if err := r.run(ctx, &o); err != nil {
 		o.Wrong = err.Error()
@@ -160,7 +162,7 @@ func (r *ending) run(ctx context.Context, o *Outcome) (err error) {
 			if tenure.CodeOf(err) != tenure.Blocked {
 				return fmt.Errorf("%s: error %w", r.Ends[class], err)
 			}
-			if o.Refused = err.Error(); o.Open {
+			if o.Refused = err.Error(); o.Open || r.held { // what was held may be too few for a group of its own
 				return nil
 			}
 			return fmt.Errorf("%s: refused by a batch, not by the map: %w", r.Ends[class], err)
@@ -205,7 +207,19 @@ func (r *ending) same(by string, before map[string]Texts) error {
 func (r *ending) take(ctx context.Context, class string, d tenure.Disposition) error {
 	b := connector.Batch{Run: "run-" + class + string(d), Class: class, Limit: 1 + r.rnd.IntN(6), Disposition: d, Name: names}
 	var cursors []string
+	var there map[string]Texts
+	h := r.hold
+	if d != tenure.Anonymise && d != tenure.Pseudonymise {
+		h = nil
+	}
 	for n := 0; ; n++ {
+		if h != nil && n == h.after {
+			var err error
+			if there, err = r.dump(); err != nil {
+				return err
+			}
+			b.Keep, r.hold, r.held = []connector.Kept{h.kept}, nil, true
+		}
 		if n > 600 {
 			return fmt.Errorf("class %s doesn't end", class)
 		}
@@ -221,6 +235,12 @@ func (r *ending) take(ctx context.Context, class string, d tenure.Disposition) e
 			continue
 		case err != nil:
 			return err
+		case e.Done && b.Keep != nil:
+			if err := r.untouched(class, h, there); err != nil {
+				return err
+			}
+			b.Keep, h, b.Cursor, cursors = nil, nil, "", nil
+			continue
 		case e.Done:
 			return nil
 		}
@@ -230,6 +250,28 @@ func (r *ending) take(ctx context.Context, class string, d tenure.Disposition) e
 			b.Cursor = cursors[r.rnd.IntN(len(cursors))]
 		}
 	}
+}
+
+// untouched says that no row changed that a hold names, since it came.
+func (r *ending) untouched(class string, h *heldFor, there map[string]Texts) error {
+	for _, t := range r.Tables {
+		if t.Class != class {
+			continue
+		}
+		now, err := r.on.Texts(r.at(t))
+		if err != nil {
+			return err
+		}
+		is := now.cells()
+		for id, row := range there[t.Name].cells() {
+			var n int
+			fmt.Sscan(id, &n)
+			if diff := cmp.Diff(row, is[id]); h.rows[n] && diff != "" {
+				return fmt.Errorf("hold: row %s of %s changed, hold %+v after %d:\n%s", id, t.Name, h.kept, h.after, diff)
+			}
+		}
+	}
+	return nil
 }
 
 // judge compares what is left with what the dispositions say.
