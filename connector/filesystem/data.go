@@ -39,6 +39,10 @@ func (d *Driver) Erase(ctx context.Context, ref connector.Ref, b connector.Batch
 	e.Done = true
 	err = d.onBucket(ctx, "erase", ref, nil, func(r *os.Root, p place) error {
 		a := classesOf(ref, p)
+		if b.Disposition != "" && b.Disposition.Changes() {
+			e, err = d.change(ctx, r, p, ref, a, b, after)
+			return err
+		}
 		takes := func(name string) bool {
 			class, _ := a.classOf(name, ref.Classes)
 			return b.Class == "" || class == b.Class
@@ -116,7 +120,18 @@ func (d *Driver) DataMap(ctx context.Context, s connector.Survey) (m connector.M
 	}
 	defer d.lock(ref.Type, ref.Name)()
 	err = d.with(ctx, "map "+ref.Type, func(r *os.Root) (err error) {
-		if m.Sighting, err = sight(r); err != nil || ref.Resource == "" || checkName(ref.Name) != nil {
+		if m.Sighting, err = sight(r); err != nil || checkName(ref.Name) != nil {
+			return err
+		}
+		if ref.Resource == "" {
+			if len(s.Changes) == 0 {
+				return nil
+			}
+			a, err := parse(ref)
+			if err != nil {
+				return err
+			}
+			m.Places, err = d.changePlaces(ctx, r, s, a, place{})
 			return err
 		}
 		find := d.owned
@@ -127,7 +142,11 @@ func (d *Driver) DataMap(ctx context.Context, s connector.Survey) (m connector.M
 		if err != nil || !p.found() {
 			return err
 		}
-		m.Places, err = mapFiles(ctx, r, p, ref)
+		if m.Places, err = mapFiles(ctx, r, p, ref); err != nil {
+			return err
+		}
+		changes, err := d.changePlaces(ctx, r, s, classesOf(ref, p), p)
+		m.Places = append(m.Places, changes...)
 		return err
 	})
 	return m, err

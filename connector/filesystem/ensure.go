@@ -232,6 +232,9 @@ func (d *Driver) forget(r *os.Root, ref connector.Ref) error {
 	if err := r.RemoveAll(d.stage(ref.Type, ref.Name)); err != nil {
 		return err
 	}
+	if err := r.RemoveAll(path.Join(changedDir, hashed(string(ref.Resource)))); err != nil {
+		return err
+	}
 	if err := removeIfThere(r, recordPath(ref.Type, ref.Name)); err != nil {
 		return err
 	}

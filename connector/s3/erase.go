@@ -111,9 +111,9 @@ func (d *Driver) erase(ctx context.Context, ref connector.Ref, a attributes, b c
 	if b.For > 0 {
 		w.until = time.Now().Add(b.For)
 	}
-	w.takes = func(key string) bool {
-		class, _ := a.classOf(strings.TrimPrefix(key, w.site.below), ref.Classes)
-		return b.Class == "" || class == b.Class
+	w.takes = w.classTakes(a, ref, b.Class)
+	if b.Disposition != "" && b.Disposition.Changes() {
+		return d.change(ctx, w, ref, a)
 	}
 	began := w.pass
 	for _, below := range a.under(b.Class, ref.Classes) {
