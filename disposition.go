@@ -110,28 +110,23 @@ func SolveDisposition(class DataClass, s DispositionSubject) (DispositionDecisio
 	d := DispositionDecision{Class: class.Name, Environment: s.Environment, Disposition: class.Disposition, Because: "it is the class's own disposition, and no rule says otherwise"}
 	best := -1
 	for i, r := range class.Rules {
-		if !r.Holds(s) {
-			continue
-		}
-		if best < 0 {
+		if r.Holds(s) && (best < 0 || r.Conditions() > class.Rules[best].Conditions()) {
 			best = i
-			continue
-		}
-		b := class.Rules[best]
-		switch {
-		case r.Conditions() > b.Conditions():
-			d.Losers = append(d.Losers, b.says())
-			best = i
-		case r.Conditions() == b.Conditions() && r.Disposition != b.Disposition:
-			return d, Errorf(Conflict, "the rules %q and %q of data class %s are as close and want different things: %s and %s", b.Name, r.Name, class.Name, b.Disposition, r.Disposition)
-		default:
-			d.Losers = append(d.Losers, r.says())
 		}
 	}
 	if best < 0 {
 		return d, nil
 	}
 	r := class.Rules[best]
+	for i, o := range class.Rules {
+		switch {
+		case i == best || !o.Holds(s):
+		case o.Conditions() == r.Conditions() && o.Disposition != r.Disposition:
+			return d, Errorf(Conflict, "the rules %q and %q of data class %s are as close and want different things: %s and %s", r.Name, o.Name, class.Name, r.Disposition, o.Disposition)
+		default:
+			d.Losers = append(d.Losers, o.says())
+		}
+	}
 	d.Losers = append(d.Losers, "the class's own "+string(class.Disposition))
 	d.Winner, d.Disposition = r.Name, r.Disposition
 	d.Because = fmt.Sprintf("rule %q wants %s", r.Name, r.Disposition)
@@ -237,6 +232,17 @@ func (p *Plan) AfterInterim(s *Step) bool {
 		return false
 	}
 	return after(s)
+}
+
+// ClocksOf are the gates that wait for the retention of a class, and then for its end.
+func (p *Plan) ClocksOf(class string) (out []*Step) {
+	for i := range p.Steps {
+		if s := &p.Steps[i]; s.Action == ActRetention && s.Class == class {
+			out = append(out, s)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *Step) int { return strings.Compare(a.To, b.To) })
+	return out
 }
 
 // PseudonymKey begins the To of steps about a key for pseudonyms, before its name.

@@ -23,14 +23,45 @@ type Hold struct {
 	// Untold says that the customer may not know that anything is kept for a legal
 	// reason. Otherwise they are told that, and no more.
 	Untold bool
+	// Custodians are the persons who keep what is held and were told of it.
+	Custodians []Custodian
+	RemindDays int       // those who haven't acknowledged it are reminded so often; 0 is never
+	RemindedAt time.Time // when they were last
+	// Stalled are the systems' own rules that would have taken what is held.
+	Stalled []StalledExpiry
 }
 
-// HoldScope says what a hold covers. A blank field covers everything.
+// StalledExpiry is a rule of a system's own that a hold has suspended, or couldn't.
+type StalledExpiry struct {
+	Resource  ResourceID `json:"resource"`
+	System    string     `json:"system"`
+	Rule      string     `json:"rule"`
+	Was       string     `json:"was,omitempty"` // what stood there, to the byte
+	Is        string     `json:"is,omitempty"`  // what stands there while it is suspended
+	Suspended bool       `json:"suspended,omitempty"`
+	Changed   bool       `json:"changed,omitempty"` // by somebody, so that it wasn't put back
+	Says      string     `json:"says,omitempty"`
+	At        time.Time  `json:"at"`
+}
+
+// Custodian is a person who keeps what is held.
+type Custodian struct {
+	Name           string    `json:"name"`
+	AcknowledgedAt time.Time `json:"acknowledgedAt,omitzero"`
+}
+
+// HoldScope says what a hold covers. A blank field covers everything. With a table or
+// a prefix it covers a part of one resource: the rows of the table for which every
+// condition holds, or the objects whose keys begin with the prefix.
 type HoldScope struct {
-	Tenant   TenantID
-	Class    string
-	System   string
-	Resource ResourceID
+	Tenant      TenantID
+	Environment string
+	Class       string
+	System      string
+	Resource    ResourceID
+	Table       string         // as the resource's blueprint or its data map names it
+	Rows        []RowCondition // of the table's rows; none holds all of them
+	Prefix      string         // of keys, below the resource's own place
 }
 
 // Active says whether the hold binds.
@@ -38,17 +69,20 @@ func (h Hold) Active() bool { return h.ReleasedAt.IsZero() }
 
 // A HoldSubject is what somebody is about to destroy.
 type HoldSubject struct {
-	Tenant   TenantID
-	Classes  []string
-	System   string
-	Resource ResourceID
+	Tenant      TenantID
+	Environment string
+	Classes     []string
+	System      string
+	Resource    ResourceID
 }
 
-// Covers says whether the hold stands against the destruction of the subject.
-// A subject without classes is covered by every class: what it holds isn't known.
+// Covers says whether the hold covers any of the subject. A subject without classes is
+// covered by every class, and one without an environment by every environment: what it
+// holds isn't known.
 func (h Hold) Covers(s HoldSubject) bool {
 	return h.Active() &&
 		(h.Scope.Tenant == "" || h.Scope.Tenant == s.Tenant) &&
+		(h.Scope.Environment == "" || s.Environment == "" || h.Scope.Environment == s.Environment) &&
 		(h.Scope.System == "" || h.Scope.System == s.System) &&
 		(h.Scope.Resource == "" || s.Resource == "" || h.Scope.Resource == s.Resource) &&
 		(h.Scope.Class == "" || len(s.Classes) == 0 || slices.Contains(s.Classes, h.Scope.Class))
@@ -99,7 +133,7 @@ func (p *Plan) Destroys(s *Step) []HoldSubject {
 		if len(named) > 0 && !named[r.ID] || class != "" && len(named) == 0 && !slices.Contains(r.Classes, class) {
 			continue
 		}
-		subject := HoldSubject{Tenant: p.Tenant, System: r.System, Resource: r.ID, Classes: r.Classes}
+		subject := HoldSubject{Tenant: p.Tenant, Environment: r.Environment, System: r.System, Resource: r.ID, Classes: r.Classes}
 		if class != "" {
 			subject.Classes = []string{class}
 		}
@@ -115,8 +149,17 @@ func (p *Plan) Destroys(s *Step) []HoldSubject {
 	return []HoldSubject{subject}
 }
 
-// Standing returns the active holds that stand against a step of the plan.
+// Standing returns the active holds that stand against a step of the plan. One of a part
+// of a resource stands against what can't leave a part out, such as the destruction of a
+// key, and until it is effective; after that the erasure itself leaves the part out.
 func (p *Plan) Standing(holds []Hold, s *Step) []Hold {
+	return slices.DeleteFunc(p.Touching(holds, s), func(h Hold) bool {
+		return h.Scope.Part() && !h.EffectiveAt.IsZero() && s.Resource != "" && (s.Action == ActErase || s.Action == ActDelete)
+	})
+}
+
+// Touching returns the active holds that cover any of what a step of the plan takes.
+func (p *Plan) Touching(holds []Hold, s *Step) []Hold {
 	var out []Hold
 	subjects := p.Destroys(s)
 	for _, h := range holds {
@@ -133,7 +176,7 @@ func (p *Plan) Keeping(holds []Hold, gate *Step) []Hold {
 	var out []Hold
 	subjects := p.Destroys(gate)
 	for _, h := range holds {
-		if !slices.ContainsFunc(subjects, func(s HoldSubject) bool { return !h.Covers(s) }) {
+		if !h.Scope.Part() && !slices.ContainsFunc(subjects, func(s HoldSubject) bool { return !h.Covers(s) }) {
 			out = append(out, h)
 		}
 	}

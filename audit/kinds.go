@@ -24,7 +24,7 @@ elevation.approve elevation.claim elevation.end elevation.lapse elevation.login.
 exception.ask exception.attest
 finding.waive
 grant.give grant.revoke
-hold.place hold.release
+hold.acknowledge hold.place hold.release hold.reminder
 incident.report
 key.copy key.copy_gone
 move.approve move.reject move.request

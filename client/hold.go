@@ -8,25 +8,32 @@ import (
 
 // Hold is a legal hold as it is shown.
 type Hold struct {
-	ID          tenure.HoldID `json:"id"`
-	Matter      string        `json:"matter"`
-	Scope       HoldScope     `json:"scope"`
-	Reason      string        `json:"reason,omitempty"`
-	PlacedBy    string        `json:"placedBy"`
-	PlacedAt    time.Time     `json:"placedAt"`
-	EffectiveAt time.Time     `json:"effectiveAt,omitzero"` // batches in flight have drained
-	AlreadyGone string        `json:"alreadyGone,omitempty"`
-	ReleaseBy   []string      `json:"releaseBy,omitempty"`
-	ReleasedAt  time.Time     `json:"releasedAt,omitzero"`
-	Untold      bool          `json:"untold,omitempty"` // the customer may not know of it
+	ID          tenure.HoldID      `json:"id"`
+	Matter      string             `json:"matter"`
+	Scope       HoldScope          `json:"scope"`
+	Reason      string             `json:"reason,omitempty"`
+	PlacedBy    string             `json:"placedBy"`
+	PlacedAt    time.Time          `json:"placedAt"`
+	EffectiveAt time.Time          `json:"effectiveAt,omitzero"` // batches in flight have drained
+	AlreadyGone string             `json:"alreadyGone,omitempty"`
+	ReleaseBy   []string           `json:"releaseBy,omitempty"`
+	ReleasedAt  time.Time          `json:"releasedAt,omitzero"`
+	Untold      bool               `json:"untold,omitempty"` // the customer may not know of it
+	Custodians  []tenure.Custodian `json:"custodians,omitempty"`
+	RemindDays  int                `json:"remindDays,omitempty"` // those who haven't acknowledged it are reminded so often
+	RemindedAt  time.Time          `json:"remindedAt,omitzero"`
 }
 
 // HoldScope is what a hold covers; a blank field covers everything.
 type HoldScope struct {
-	Tenant   string `json:"tenant,omitempty" doc:"id or name" maxLength:"64"`
-	Class    string `json:"class,omitempty" doc:"a data class"`
-	System   string `json:"system,omitempty"`
-	Resource string `json:"resource,omitempty" doc:"a resource's id, res_…"`
+	Tenant      string                `json:"tenant,omitempty" doc:"id or name" maxLength:"64"`
+	Environment string                `json:"environment,omitempty"`
+	Class       string                `json:"class,omitempty" doc:"a data class"`
+	System      string                `json:"system,omitempty"`
+	Resource    string                `json:"resource,omitempty" doc:"a resource's id, res_…"`
+	Table       string                `json:"table,omitempty" doc:"rows of this table alone, as the blueprint or the data map names it"`
+	Rows        []tenure.RowCondition `json:"rows,omitempty" doc:"the rows of the table for which every condition holds; none is all of them"`
+	Prefix      string                `json:"prefix,omitempty" doc:"objects alone whose keys begin so, below the resource's own place"`
 }
 
 // HoldParams are a hold to place. A scope without a tenant needs AllTenants, so
@@ -42,6 +49,8 @@ type NewHold struct {
 	Scope      HoldScope `json:"scope"`
 	AllTenants bool      `json:"all,omitempty" doc:"the class or system of every tenant"`
 	Untold     bool      `json:"untold,omitempty" doc:"the customer may not know that anything is kept for a legal reason"`
+	Custodians []string  `json:"custodians,omitempty" doc:"who keeps what is held; each is asked to acknowledge it"`
+	RemindDays int       `json:"remindDays,omitempty" doc:"after how many days those who haven't are reminded; 0 is never"`
 }
 
 // HoldFilter narrows a listing.
@@ -63,6 +72,8 @@ var (
 	PlaceHold = Endpoint[HoldParams, Hold]{Name: "hold.place", Verb: "POST", Path: "/v1/holds", Summary: "Place a legal hold; it binds at once", Example: `{"matter": "4 O 12/26", "scope": {"tenant": "acme", "class": "orders"}, "reason": "court order"}`}
 	// ShowHold shows one hold.
 	ShowHold = Endpoint[HoldID, Hold]{Name: "hold.show", Verb: "GET", Path: "/v1/holds/{hold}", Summary: "Show a legal hold"}
+	// AcknowledgeHold records that the caller, one of its custodians, knows of a hold.
+	AcknowledgeHold = Endpoint[HoldID, Hold]{Name: "hold.acknowledge", Verb: "POST", Path: "/v1/holds/{hold}/acknowledge", Summary: "Say, as one of its custodians, that you know of a hold"}
 	// ReleaseHold records one person's word for a release; the second releases it.
 	ReleaseHold = Endpoint[HoldID, Hold]{Name: "hold.release", Verb: "POST", Path: "/v1/holds/{hold}/release", Summary: "Agree to the release of a hold; the second person's agreement releases it"}
 )

@@ -280,6 +280,11 @@ type Batch struct {
 	// at its places in stores that others share is taken all the same, unless another
 	// owner's mark stands there.
 	Gone bool
+
+	// Keep is what legal holds keep of the resource. It stays, and so do the rows that it
+	// needs: those that it refers to, however far. A hold that can't be understood, since
+	// its table or column isn't there any more, is Blocked: nothing goes.
+	Keep []Kept
 }
 
 // Erased is one batch's result.
@@ -298,6 +303,9 @@ type Erased struct {
 
 	Cursor string
 	Done   bool
+
+	// Held is what stays of the class for holds, when all the rest is Done.
+	Held []Held
 
 	// Pause is how long the next batch is to wait, so that others get on: the system is at
 	// work for them. Who waits less does no harm but to them.
@@ -347,8 +355,13 @@ type Survey struct {
 	// stands at its places all the same is counted, whoever put it there.
 	Gone bool
 
-	// Changes is what becomes of the classes whose rows aren't simply deleted.
+	// Keep is what legal holds keep of the resource; System fills in Place.Held by it.
+	Keep []Kept
+
+	// Changes is what becomes of the classes whose rows aren't simply deleted. With Groups
+	// every row is read for it, to see that none would be told by too small a group.
 	Changes map[string]tenure.Disposition
+	Groups  bool
 }
 
 // Map is what a survey found.
@@ -384,6 +397,7 @@ type Place struct {
 	Class string    `json:"class,omitempty"` // "" is none
 	Via   string    `json:"via,omitempty"`   // how it is reached from the tenant
 	Rows  int64     `json:"rows"`            // rows, objects, or references
+	Held  int64     `json:"held,omitempty"`  // of Rows: what legal holds keep, with what that needs
 	Bytes int64     `json:"bytes,omitempty"` // as far as the system says so without reading them
 
 	// Says is what a person must know of the place, blank if nothing. Where Blocks

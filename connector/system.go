@@ -299,7 +299,7 @@ func (s *System) Delete(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 }
 
 // Can says whether the system offers an optional capability: adopt, suspend, revoke,
-// quarantine, export, erase, tally, map, expire, probe, reach, confine, elevate.
+// quarantine, export, erase, tally, map, hold, expire, probe, reach, confine, elevate.
 func (s *System) Can(capability string) bool {
 	switch capability {
 	case "adopt":
@@ -318,6 +318,8 @@ func (s *System) Can(capability string) bool {
 		return is[Mapper](s)
 	case "tally":
 		return is[Tallier](s)
+	case "hold":
+		return is[Keeper](s)
 	case "catalogue":
 		return is[Cataloguer](s)
 	case "sample":
@@ -487,6 +489,9 @@ func (s *System) Tally(ctx context.Context, r Ref, run string) (e Erased, err er
 // what wasn't found: Verified only if the pass that counted can be trusted.
 func (s *System) DataMap(ctx context.Context, v Survey) (m Map, absent tenure.Verdict, err error) {
 	err = capable(ctx, s, "map", func(d Mapper) (err error) { m, err = d.DataMap(ctx, v); return err })
+	if err == nil && len(v.Keep) > 0 && is[Keeper](s) {
+		err = s.held(ctx, v, &m)
+	}
 	for i := range m.Places {
 		p := &m.Places[i]
 		p.Says, p.Fix = s.Veil.Text(p.Says), s.Veil.Text(p.Fix)

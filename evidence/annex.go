@@ -25,20 +25,31 @@ type Annex struct {
 // AnnexHold is a legal hold that covered the tenant. A blank field of its scope
 // covered everything.
 type AnnexHold struct {
-	ID          tenure.HoldID     `json:"id"`
-	Matter      string            `json:"matter"`
-	Reason      string            `json:"reason,omitempty"`
-	Tenant      tenure.TenantID   `json:"tenant,omitempty"`
-	Class       string            `json:"class,omitempty"`
-	System      string            `json:"system,omitempty"`
-	Resource    tenure.ResourceID `json:"resource,omitempty"`
-	Untold      bool              `json:"untold,omitempty"` // the customer wasn't to know
-	PlacedBy    string            `json:"placedBy"`
-	Placed      time.Time         `json:"placed"`
-	Effective   time.Time         `json:"effective,omitzero"`
-	AlreadyGone string            `json:"alreadyGone,omitempty"`
-	ReleaseBy   []string          `json:"releaseBy,omitempty"`
-	Released    time.Time         `json:"released,omitzero"`
+	ID          tenure.HoldID         `json:"id"`
+	Matter      string                `json:"matter"`
+	Reason      string                `json:"reason,omitempty"`
+	Tenant      tenure.TenantID       `json:"tenant,omitempty"`
+	Class       string                `json:"class,omitempty"`
+	System      string                `json:"system,omitempty"`
+	Resource    tenure.ResourceID     `json:"resource,omitempty"`
+	Environment string                `json:"environment,omitempty"`
+	Table       string                `json:"table,omitempty"` // of rows alone, with Rows
+	Rows        []tenure.RowCondition `json:"rows,omitempty"`
+	Prefix      string                `json:"prefix,omitempty"` // of objects alone
+	Custodians  []AnnexCustodian      `json:"custodians,omitempty"`
+	Untold      bool                  `json:"untold,omitempty"` // the customer wasn't to know
+	PlacedBy    string                `json:"placedBy"`
+	Placed      time.Time             `json:"placed"`
+	Effective   time.Time             `json:"effective,omitzero"`
+	AlreadyGone string                `json:"alreadyGone,omitempty"`
+	ReleaseBy   []string              `json:"releaseBy,omitempty"`
+	Released    time.Time             `json:"released,omitzero"`
+}
+
+// AnnexCustodian is one who kept what was held.
+type AnnexCustodian struct {
+	Name         string    `json:"name"`
+	Acknowledged time.Time `json:"acknowledged,omitzero"`
 }
 
 // Encode writes the annex in its canonical form, whose digest the certificate has.

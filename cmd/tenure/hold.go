@@ -14,12 +14,20 @@ func (a *app) hold() *cobra.Command {
 		Use:   "hold",
 		Short: "Place, release and list legal holds",
 		Long:  "A hold binds at once and has no expiry: while it stands nothing in its scope is destroyed. Releasing it needs two persons.",
-	}, a.holdPlace(), a.holdRelease(), a.holdList())
+	}, a.holdPlace(), a.holdAcknowledge(), a.holdRelease(), a.holdList())
 }
 
 func (a *app) holdPlace() *cobra.Command {
 	var p client.HoldParams
-	cmd := command("place --matter MATTER", "Place a legal hold", "", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+	var rows []string
+	cmd := command("place --matter MATTER", "Place a legal hold", holdPlaceLong, cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+		for _, text := range rows {
+			c, err := tenure.ParseRowCondition(text)
+			if err != nil {
+				return err
+			}
+			p.Body.Scope.Rows = append(p.Body.Scope.Rows, c)
+		}
 		h, err := ask(cmd.Context(), a, client.PlaceHold, p)
 		if err != nil {
 			return err
@@ -33,9 +41,32 @@ func (a *app) holdPlace() *cobra.Command {
 	f.StringVar(&p.Body.Scope.Class, "class", "", "what it covers: one data class")
 	f.StringVar(&p.Body.Scope.System, "system", "", "what it covers: one system")
 	f.StringVar(&p.Body.Scope.Resource, "resource", "", "what it covers: one resource, by its id")
+	f.StringVar(&p.Body.Scope.Environment, "environment", "", "what it covers: one environment")
+	f.StringVar(&p.Body.Scope.Table, "table", "", "what it covers: rows of one table of a resource")
+	f.StringArrayVar(&rows, "row", nil, "of the table's rows those for which this holds, as in 'status = \"open\"' (repeat it: all must hold)")
+	f.StringVar(&p.Body.Scope.Prefix, "prefix", "", "what it covers: objects or files whose keys begin so, below the resource's own place")
+	f.StringArrayVar(&p.Body.Custodians, "custodian", nil, "who keeps what is held and is asked to acknowledge it (repeatable)")
+	f.IntVar(&p.Body.RemindDays, "remind-days", 0, "after how many days custodians who haven't acknowledged it are reminded; 0 is never")
 	f.BoolVar(&p.Body.AllTenants, "all-tenants", false, "the class or system of every tenant")
 	f.BoolVar(&p.Body.Untold, "untold", false, "the customer may not know that anything is kept for a legal reason")
 	return cmd
+}
+
+const holdPlaceLong = `It binds at once. What is held stays where it is, and so do the rows that it refers to,
+however far; everything else of its class goes, and so does the rest of a departure.
+
+A condition is COLUMN OPERATOR VALUE. The operators are =, !=, <, <=, >, >=, in, like-prefix and
+is null; the value is JSON, and one that isn't JSON is taken as a text. A null in the column is
+unequal to every value. No SQL is taken.`
+
+func (a *app) holdAcknowledge() *cobra.Command {
+	return command("acknowledge HOLD", "Say, as one of its custodians, that you know of a hold", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+		h, err := ask(cmd.Context(), a, client.AcknowledgeHold, client.HoldID{Hold: args[0]})
+		if err != nil {
+			return err
+		}
+		return a.show(h, func(o *page) { printHold(o, h) })
+	})
 }
 
 func (a *app) holdRelease() *cobra.Command {
@@ -83,7 +114,7 @@ func printHold(o *page, h client.Hold) {
 		told = "nothing"
 	}
 	o.fields("hold", string(h.ID), "matter", h.Matter, "covers", scopeWords(h.Scope), "reason", h.Reason, "placed", o.when(h.PlacedAt)+" by "+h.PlacedBy,
-		"effective", effective, "gone before", h.AlreadyGone, "release asked by", strings.Join(h.ReleaseBy, ", "), "released", o.when(h.ReleasedAt), "the customer is told", told)
+		"effective", effective, "gone before", h.AlreadyGone, "release asked by", strings.Join(h.ReleaseBy, ", "), "released", o.when(h.ReleasedAt), "the customer is told", told, "custodians", custodianWords(o, h.Custodians))
 }
 
 func printHolds(o *page, list []client.Hold) {
@@ -94,15 +125,31 @@ func printHolds(o *page, list []client.Hold) {
 	o.table([]string{"id", "matter", "covers", "placed by", "placed", "release asked by", "released"}, rows)
 }
 
+// custodianWords says who has acknowledged a hold, and when.
+func custodianWords(o *page, all []tenure.Custodian) string {
+	words := make([]string, len(all))
+	for i, c := range all {
+		words[i] = c.Name + " (not acknowledged)"
+		if !c.AcknowledgedAt.IsZero() {
+			words[i] = c.Name + " (" + o.when(c.AcknowledgedAt) + ")"
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
 func scopeWords(s client.HoldScope) string {
 	words := []string{"every tenant"}
 	if s.Tenant != "" {
 		words[0] = s.Tenant
 	}
-	for _, kv := range [][2]string{{"class", s.Class}, {"system", s.System}, {"resource", s.Resource}} {
+	for _, kv := range [][2]string{{"environment", s.Environment}, {"class", s.Class}, {"system", s.System}, {"resource", s.Resource}, {"table", s.Table}, {"keys beginning", s.Prefix}} {
 		if kv[1] != "" {
 			words = append(words, kv[0]+" "+kv[1])
 		}
 	}
-	return strings.Join(words, ", ")
+	text := strings.Join(words, ", ")
+	for i, c := range s.Rows {
+		text += map[bool]string{true: " with ", false: " and "}[i == 0] + c.String()
+	}
+	return text
 }

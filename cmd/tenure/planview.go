@@ -33,6 +33,7 @@ func printPlan(o *page, p *tenure.Plan, digest string) {
 	)
 	printDiff(o, p.Diff)
 	printGraph(o, p)
+	printDispositions(o, p.Dispositions)
 	printDates(o, p.Dates)
 	if p.Destructive == 0 {
 		o.line("\nNothing is destroyed.")
@@ -112,6 +113,19 @@ func list(names []string, n int) string {
 		return strings.Join(names, ", ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:n], ", "), len(names)-n)
+}
+
+// printDispositions says what becomes of each data class in each environment, and who won.
+func printDispositions(o *page, all []tenure.DispositionDecision) {
+	if len(all) == 0 {
+		return
+	}
+	o.title("What becomes of the data")
+	rows := make([][]string, len(all))
+	for i, d := range all {
+		rows[i] = []string{d.Class, d.Environment, string(d.Disposition), d.Because, strings.Join(d.Losers, ", ")}
+	}
+	o.table([]string{"data class", "environment", "disposition", "because", "overruled"}, rows)
 }
 
 func printDates(o *page, dates []tenure.Projection) {

@@ -65,10 +65,13 @@ func (d *Driver) change(ctx context.Context, r *os.Root, p place, ref connector.
 		return connector.Erased{}, err
 	}
 	e.Counts = map[string]int64{"objects (changed)": w.changed}
-	if e.Done = e.Cursor == "" && after == ""; e.Done {
-		err = removeIfThere(r, w.passedPath())
+	if e.Done = e.Cursor == "" && after == ""; !e.Done {
+		return e, nil
 	}
-	return e, err
+	if e.Held, err = keptFiles(ctx, r, p, ref, b.Class, b.Keep); err != nil {
+		return connector.Erased{}, err
+	}
+	return e, removeIfThere(r, w.passedPath())
 }
 
 // walk takes files behind a path, and gives the cursor where it stopped; "" is the end.
@@ -107,7 +110,7 @@ func (w *rewriting) head() string {
 
 func (w *rewriting) takes(name string) bool {
 	class, _ := w.a.classOf(name, w.ref.Classes)
-	return w.batch.Class == "" || class == w.batch.Class
+	return (w.batch.Class == "" || class == w.batch.Class) && !connector.KeptKey(w.batch.Keep, name, class)
 }
 
 // file changes one file.

@@ -103,7 +103,7 @@ func (d *Driver) changePlaces(ctx context.Context, r *os.Root, s connector.Surve
 		if len(out) > before || !s.Prove || !p.found() {
 			continue
 		}
-		w := rewriting{Driver: d, root: r, ref: s.Ref, a: a, batch: connector.Batch{Class: class, Disposition: disposition}}
+		w := rewriting{Driver: d, root: r, ref: s.Ref, a: a, batch: connector.Batch{Class: class, Disposition: disposition, Keep: s.Keep}}
 		_, w.device = links(p.info)
 		err := inTree(r, p, func(tree *os.Root) error {
 			w.tree = tree

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -82,6 +83,9 @@ func (f fixture) files(below string) map[string]string {
 	out := map[string]string{}
 	root := filepath.Join(f.root, below)
 	must(f, filepath.WalkDir(root, func(p string, e fs.DirEntry, err error) error {
+		if p == root && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil || e.IsDir() {
 			return err
 		}

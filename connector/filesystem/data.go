@@ -39,13 +39,16 @@ func (d *Driver) Erase(ctx context.Context, ref connector.Ref, b connector.Batch
 	e.Done = true
 	err = d.onBucket(ctx, "erase", ref, nil, func(r *os.Root, p place) error {
 		a := classesOf(ref, p)
-		if b.Disposition != "" && b.Disposition.Changes() {
+		if err := connector.CheckPrefixes(b.Keep); err != nil {
+			return err
+		}
+		if b.Disposition.Changes() {
 			e, err = d.change(ctx, r, p, ref, a, b, after)
 			return err
 		}
 		takes := func(name string) bool {
 			class, _ := a.classOf(name, ref.Classes)
-			return b.Class == "" || class == b.Class
+			return (b.Class == "" || class == b.Class) && !connector.KeptKey(b.Keep, name, class)
 		}
 		var gone census
 		err := inTree(r, p, func(tree *os.Root) (err error) {
@@ -59,7 +62,9 @@ func (d *Driver) Erase(ctx context.Context, ref connector.Ref, b connector.Batch
 			err = errors.Join(err, d.keep(r, p.rec))
 		}
 		e.Counts = map[string]int64{"objects": gone.Objects}
-		e.Done = e.Cursor == "" && after == ""
+		if e.Done = e.Cursor == "" && after == ""; e.Done && err == nil {
+			e.Held, err = keptFiles(ctx, r, p, ref, b.Class, b.Keep)
+		}
 		return err
 	})
 	if err != nil {

@@ -247,6 +247,39 @@ func TestEraseTakesLateFiles(t *testing.T) {
 	}
 }
 
+// A hold on a prefix keeps the files under it; the rest of their class goes, and so do
+// they once it is released.
+func TestHoldOnAPrefix(t *testing.T) {
+	t.Parallel()
+	f := planted(t)
+	d := f.make("bucket", "b", map[string]any{"classes": map[string]any{"orders": "orders", ".": "misc"}})
+	f.write("bucket/b/orders/2024/1", "bucket/b/orders/2024/x/2", "bucket/b/orders/2025/3", "bucket/b/orders/4", "bucket/b/a")
+	keep := []connector.Kept{{Hold: "hld_0", Prefix: "orders/2024/"}}
+	erase := func(keep []connector.Kept) (e connector.Erased) {
+		for rounds := 0; !e.Done; rounds++ {
+			var err error
+			e, err = f.d.(connector.Eraser).Erase(t.Context(), d.Ref, connector.Batch{Class: "orders", Limit: 1, Cursor: e.Cursor, Keep: keep})
+			if must(t, err); rounds > 20 {
+				t.Fatal("the erasure doesn't end")
+			}
+		}
+		return e
+	}
+	if e := erase(keep); connector.Total(e.Held) != 2 || !f.is("bucket/b/orders/2024/1") || !f.is("bucket/b/orders/2024/x/2") || f.is("bucket/b/orders/2025/3") || f.is("bucket/b/orders/4") || !f.is("bucket/b/a") {
+		t.Errorf("under the hold: %+v", e.Held)
+	}
+	held, err := f.d.(connector.Keeper).Held(t.Context(), d.Ref, keep)
+	if err != nil || connector.Total(held) != 2 {
+		t.Errorf("held: %+v, %v", held, err)
+	}
+	if _, err := f.d.(connector.Keeper).Held(t.Context(), d.Ref, []connector.Kept{{Hold: "hld_0", Table: "orders"}}); tenure.CodeOf(err) != tenure.Invalid {
+		t.Errorf("a table in a folder: %v, want Invalid", err)
+	}
+	if e := erase(nil); connector.Total(e.Held) != 0 || f.is("bucket/b/orders/2024/1") || !f.is("bucket/b/a") {
+		t.Errorf("after the release: %+v", e.Held)
+	}
+}
+
 func TestDataMap(t *testing.T) {
 	t.Parallel()
 	f := planted(t)

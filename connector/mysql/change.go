@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -12,8 +13,22 @@ import (
 )
 
 // Typed is described at relational.Dialect: the server makes of a parameter what the
-// column is.
-func (dialect) Typed(_ relational.Table, _, parameter string) string { return parameter }
+// column is, but adds a text to a decimal as floating numbers.
+func (dialect) Typed(t relational.Table, column, parameter string) string {
+	c, _ := t.Column(column)
+	switch sortOf(c.Type) {
+	case integral:
+		return "cast(" + parameter + " as decimal(65,0))"
+	case decimal:
+		_, scale, _ := strings.Cut(c.Type, ",")
+		scale, _, _ = strings.Cut(scale, ")")
+		if scale == "" {
+			scale = "0"
+		}
+		return "cast(" + parameter + " as decimal(65," + scale + "))"
+	}
+	return parameter
+}
 
 // Assign is described at relational.Dialect.
 func (d dialect) Assign(t relational.Table, alias string, columns []string, rows []relational.Assigned) (sql string, args []any) {
@@ -31,8 +46,9 @@ func (d dialect) Assign(t relational.Table, alias string, columns []string, rows
 			address = strings.TrimSuffix(strings.TrimPrefix(address, "("), ")")
 		}
 		parts := []string{address}
-		for _, v := range r.Values {
-			parts = append(parts, constant(v))
+		for i, v := range r.Values {
+			c, _ := t.Column(columns[i])
+			parts = append(parts, constant(v, c.Type))
 		}
 		selects[i] = "select " + strings.Join(parts, ", ")
 	}
@@ -49,20 +65,43 @@ func (d dialect) Assign(t relational.Table, alias string, columns []string, rows
 		strings.Join(keys, " and ") + " set " + strings.Join(set, ", "), nil
 }
 
-// constant is a value as SQL writes it.
-func constant(v any) string {
+// leastTimestamp is a moment that a timestamp can hold in every time zone: its first second
+// is 1970-01-01 00:00:01 UTC.
+const leastTimestamp = "1970-01-02 00:00:00"
+
+// constant is a value of a type as SQL writes it. What was binary is an object with its
+// hexadecimal digits.
+func constant(v any, typ string) string {
 	switch v := v.(type) {
 	case nil:
 		return "null"
 	case string:
-		return literal(v)
+		if strings.HasPrefix(typ, "timestamp") && v < leastTimestamp {
+			v = leastTimestamp // the first day of the year 1970 isn't one, nor is an earlier one
+		}
+		if !strings.HasPrefix(typ, "json ") {
+			return literal(v)
+		}
+	case map[string]any:
+		digits, _ := v["hex"].(string)
+		raw, err := hex.DecodeString(digits)
+		switch sort := sortOf(typ); {
+		case err != nil:
+		case sort == binary:
+			return "x'" + hex.EncodeToString(raw) + "'"
+		case sort == shaped:
+			return "st_geomfromwkb(x'" + hex.EncodeToString(raw) + "')"
+		}
 	case json.Number:
 		return string(v)
 	case bool:
-		if v {
+		switch {
+		case strings.HasPrefix(typ, "json "):
+		case v:
 			return "1"
+		default:
+			return "0"
 		}
-		return "0"
 	}
 	raw, _ := tenure.Canonical(v)
 	return literal(string(raw))

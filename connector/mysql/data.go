@@ -185,16 +185,7 @@ func (e *estate) remains(ctx context.Context, s *session, m relational.Marks, tw
 	if err != nil {
 		return err
 	}
-	for _, p := range places {
-		switch {
-		case p.Rows == 0 || !p.IsData() || twin && p.Class == "":
-		case p.Class == "":
-			return tenure.Errorf(tenure.Blocked, "%s of %s %s in no data class", relational.Plural(p.Rows, "row"), p.Name, relational.Verb(p.Rows, "is", "are")).WithHint("%s", p.Fix)
-		default:
-			return tenure.Errorf(tenure.Conflict, "%s of %s %s left", relational.Plural(p.Rows, "row"), p.Name, relational.Verb(p.Rows, "is", "are")).Retryable().WithHint("erase class %s again", p.Class)
-		}
-	}
-	return nil
+	return relational.Remaining(places, twin)
 }
 
 // Export is described at connector.Exporter: relational.Archive's form, all rows from one

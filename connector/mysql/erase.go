@@ -83,6 +83,9 @@ func (d *Driver) batch(ctx context.Context, s *session, k holder, r connector.Re
 		if err := held.firm(b.Class); err != nil {
 			return err
 		}
+		if err := held.withhold(b.Keep); err != nil {
+			return tenure.Errorf(tenure.Blocked, "a hold on rows can't be followed: %w", err)
+		}
 		erasure, err := held.Erasure(b.Class)
 		if err != nil {
 			return err
@@ -91,13 +94,16 @@ func (d *Driver) batch(ctx context.Context, s *session, k holder, r connector.Re
 			erasure = erasure.Wary()
 		}
 		erasure.Pace(&last.piece)
+		if erasure.Begun, err = d.kept.Begun(ctx, s, string(r.Resource), b); err != nil {
+			return err
+		}
 		if e, err = erasure.Batch(ctx, s, b); err != nil {
 			return held.refused(err, b.Class)
 		}
 		if err := d.kept.Add(ctx, s, b.Run, string(r.Resource), &e); err != nil {
 			return err
 		}
-		if e.Done {
+		if e.Done && connector.Total(e.Held) == 0 {
 			if err := held.forgetPast(ctx, s, b.Class); err != nil {
 				return err
 			}

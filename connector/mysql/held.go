@@ -150,7 +150,7 @@ func (h *held) from(host string) *held {
 
 // end ends the sessions of a user, until none is left.
 func (d *Driver) end(ctx context.Context, s *session, user string) error {
-	for range 100 {
+	for n := range 100 {
 		var id int64
 		var name string
 		var ids []int64
@@ -171,7 +171,7 @@ func (d *Driver) end(ctx context.Context, s *session, user string) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(min(time.Millisecond<<min(n, 10), 50*time.Millisecond)): // one that was just closed goes at once
 		}
 	}
 	return tenure.Errorf(tenure.Unavailable, "sessions of user %q don't end", user).Retryable()

@@ -226,8 +226,7 @@ func (k pools) strange(ctx context.Context, s *session, c catalog, r connector.R
 		return err
 	}
 	if n := total - own; n > 0 {
-		return tenure.Errorf(tenure.Conflict, "%s with %s = %q %s there already and no owner mark names %s", relational.Plural(n, "row"), a.Column, a.Key, relational.Verb(n, "is", "are"), relational.Verb(n, "it", "them")).
-			WithHint("rows that are there can't be taken over; give the tenant another key, or move them away and bring them in again once it is onboarded")
+		return relational.Present(n, a.Column+" = "+strconv.Quote(a.Key))
 	}
 	return h.Strange(ctx, s, k.records, r, func(relational.TableName) bool { return false })
 }

@@ -64,7 +64,7 @@ func (d *Driver) search(ctx context.Context, s *session, e *estate, budget time.
 				return nil, "", err
 			}
 			if n > 0 {
-				out = append(out, e.found(t, c.Name, n, others))
+				out = append(out, e.Found(t, c.Name, n, others))
 			}
 			if n > 0 && !held {
 				break
@@ -72,32 +72,6 @@ func (d *Driver) search(ctx context.Context, s *session, e *estate, budget time.
 		}
 	}
 	return out, "", nil
-}
-
-// found is the place of a column that has the key in n rows, others of which surely are
-// other tenants'.
-func (e *estate) found(t relational.Table, column string, n, others int64) connector.Place {
-	r, held := e.Table(t.TableName)
-	name, mine := t.String(), "columns: {"+e.nameOf(t.TableName)+": "+column+"}"
-	p := connector.Place{Name: name, Kind: connector.PlaceTable, Via: "the key's value in column " + column, Rows: n, Blocks: true}
-	if !held {
-		p.Says = "rows of " + name + " have the tenant's key in " + column + ", and nothing says that it is a tenant column"
-		p.Fix = "tables: {" + e.nameOf(t.TableName) + ": CLASS} and " + mine + ", or shared: [" + e.nameOf(t.TableName) + "]"
-		return p
-	}
-	p.Name, p.Kind, p.Class = name+"."+column, connector.PlaceKey, e.Classes[t.TableName]
-	if n == others {
-		p.Blocks, p.Says = false, relational.Plural(n, "row")+" of "+name+" that "+relational.Verb(n, "belongs", "belong")+" to other tenants "+relational.Verb(n, "has", "have")+" the key in column "+column+"; "+relational.Verb(n, "it stays", "they stay")
-		return p
-	}
-	p.Rows = n - others
-	p.Says = relational.Plural(p.Rows, "row") + " of " + name + " " + relational.Verb(p.Rows, "has", "have") + " the tenant's key in " + column + " and " + relational.Verb(p.Rows, "isn't", "aren't") + " found as the tenant's"
-	if at := e.TenantColumn(r.Table.TableName); at != "" {
-		p.Fix = "write the key of whoever they belong to into " + at + " of these rows"
-	} else {
-		p.Fix = mine + "; or columns: {" + e.nameOf(t.TableName) + `: ""} if it means something else`
-	}
-	return p
 }
 
 // judged are the columns, by table, that other looks judge: tenant columns, and those

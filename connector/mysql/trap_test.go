@@ -66,7 +66,7 @@ func TestTraps(t *testing.T) { connectortest.RunTraps(t, newGround, traps) }
 // newGround is a tenant's database, with a user who may do all there.
 func newGround(t *testing.T) *connectortest.Ground {
 	w := openWorld(t)
-	d := w.opened(t, map[string]string{"timeout": "2s"})
+	d := w.opened(t, map[string]string{"timeout": "5s"})
 	database := func(name string) connector.Desired {
 		return connector.Desired{Ref: connector.Ref{Resource: tenure.DeriveID[tenure.ResourceID](epoch, w.token+name), Tenant: tenure.TenantID("ten_" + name), Type: "database", Name: w.token + name, Classes: []string{"aa", "bb"},
 			Attributes: map[string]any{"ddl": "create table if not exists t (n int auto_increment primary key, v text); create table if not exists u (n int auto_increment primary key, v text); insert into t (v) values ('by the ddl')",

@@ -118,7 +118,7 @@ func TestTallySurvives(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.forget(planKey{r.Resource, "data", false})
+		d.forget(planKey{r.Resource, "data", false, keepKey(nil)})
 		if b.Cursor = e.Cursor; e.Done {
 			break
 		}

@@ -31,7 +31,7 @@ func (d dialect) Assign(t relational.Table, alias string, columns []string, rows
 		all[i] = map[string]any{"at": r.Address}
 		for j, v := range r.Values {
 			c, _ := t.Column(columns[j])
-			all[i]["c"+strconv.Itoa(j)] = inText(v, relational.KindOf(c.Type) == "list")
+			all[i]["c"+strconv.Itoa(j)] = inText(v, c.Type)
 		}
 	}
 	raw, _ := json.Marshal(all) // maps of texts
@@ -39,19 +39,22 @@ func (d dialect) Assign(t relational.Table, alias string, columns []string, rows
 		d.At(t, alias, addresses) + " and " + d.Address(t, alias) + ` = "v"."at"`, []any{string(raw)}
 }
 
-// inText is a value as its type reads it; nil is null.
-func inText(v any, list bool) any {
+// inText is a value as its type, named as the catalog names it, reads it; nil is null.
+func inText(v any, typ string) any {
+	kind := relational.KindOf(typ)
 	switch v := v.(type) {
 	case nil:
 		return nil
 	case string:
-		return v
+		if kind != "json" {
+			return v
+		}
 	case json.Number:
 		return string(v)
 	case bool:
 		return strconv.FormatBool(v)
 	case []any:
-		if list {
+		if kind == "list" {
 			return arrayText(v)
 		}
 	}
@@ -69,7 +72,7 @@ func arrayText(v []any) string {
 		case []any:
 			parts[i] = arrayText(e)
 		default:
-			s, _ := inText(e, false).(string)
+			s, _ := inText(e, "text").(string)
 			parts[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 		}
 	}

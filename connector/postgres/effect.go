@@ -180,7 +180,7 @@ func (f footing) judge(ctx context.Context, s *session, t touched, all []touched
 		}
 	case f.free(t):
 		return nil
-	case f.tenants(t.TableName): // a trigger of the tenant's own, on what goes with it
+	case f.tenants(t.TableName) && !f.Holding.Needs(t.TableName): // a trigger of the tenant's own, on what goes with it
 		if x.Deleted > 0 {
 			counts[t.String()] += x.Deleted
 		}

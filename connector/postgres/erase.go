@@ -15,6 +15,7 @@ type planKey struct {
 	resource tenure.ResourceID
 	class    string
 	deputy   bool
+	keep     string // what holds keep
 }
 
 var _ connector.Tallier = (*Driver)(nil)
@@ -33,6 +34,9 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 		h = shared
 	}
 	there, err := h.reach(ctx, r, true, func(s *session, at reading) (err error) {
+		if at, err = at.withholding(ctx, s, b.Keep); err != nil {
+			return err
+		}
 		if b.Cursor == "" {
 			if err := at.shut(ctx, s, b.Class); err != nil {
 				return err
@@ -40,6 +44,9 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 		}
 		if e, err = d.stage(ctx, s, r, at, b); err == nil && e.Done {
 			err = at.shut(ctx, s, b.Class)
+		}
+		if err == nil && e.Done && len(b.Keep) > 0 {
+			e.Held, err = d.heldOf(ctx, s, r, at, b.Class, b.Keep)
 		}
 		return refused(err)
 	})
@@ -139,7 +146,7 @@ func (d *Driver) indoors(ctx context.Context, r connector.Ref, at reading, b con
 
 // batch erases one batch, by the plan of the last one if there is one.
 func (d *Driver) batch(ctx context.Context, s *session, r connector.Ref, at reading, b connector.Batch) (e connector.Erased, err error) {
-	key := planKey{r.Resource, b.Class, s.deputy != nil}
+	key := planKey{r.Resource, b.Class, s.deputy != nil, keepKey(b.Keep)}
 	p, known, err := d.planned(ctx, s, at.here, key, b.Cursor)
 	if err != nil {
 		return e, err
@@ -184,6 +191,9 @@ func (d *Driver) once(ctx context.Context, s *session, r connector.Ref, at readi
 		return e, err
 	}
 	p.Disposition = b.Disposition
+	if p.Begun, err = kept.Begun(ctx, s, string(r.Resource), b); err != nil {
+		return e, err
+	}
 	if e, err = p.take(ctx, s, b); err != nil {
 		return e, err
 	}

@@ -282,25 +282,5 @@ func judge(expect, value string, rows int, first string, err error) (connector.O
 	if err != nil && !refused {
 		return connector.Outcome{}, err
 	}
-	switch expect {
-	case "refused":
-		if refused {
-			return passed("the query is refused")
-		}
-		return failed("the query isn't refused")
-	case "rows", "no-rows", "value":
-	default:
-		return connector.Outcome{}, tenure.Errorf(tenure.Invalid, "probe sql: parameter expect is %q, not rows, no-rows, refused or value", expect)
-	}
-	switch {
-	case refused:
-		return failed("the query is refused")
-	case expect == "rows" && rows == 0:
-		return failed("the query gives no row")
-	case expect == "no-rows" && rows > 0:
-		return failed("the query gives rows")
-	case expect == "value" && (rows != 1 || first != value):
-		return failed("the query doesn't give the value that is expected")
-	}
-	return passed("the query answers as expected")
+	return relational.Judge(expect, value, rows, first, refused)
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
 )
@@ -24,6 +25,14 @@ func (d *Driver) raze(ctx context.Context, s *session, r connector.Ref, at readi
 		class := held.Classes[t.Table.TableName]
 		return class == "" || b.Class != "" && class != b.Class
 	})
+	if kept := held.Withheld(); len(kept) > 0 {
+		all := len(tables)
+		tables = slices.DeleteFunc(tables, func(t relational.Reached) bool { return held.Needs(t.Table.TableName) })
+		if len(tables) == 0 && all > 0 {
+			return e, tenure.Errorf(tenure.Blocked, "code on the tenant's own tables keeps rows of %s from going one by one, and a hold keeps others of them, so the table can't be dropped", kept[0]).
+				WithHint("take the code off the table, or wait for the hold's release")
+		}
+	}
 	if len(tables) == 0 {
 		e.Done = true
 		return e, nil
@@ -39,7 +48,7 @@ func (d *Driver) raze(ctx context.Context, s *session, r connector.Ref, at readi
 		}
 		return s.tell(ctx, b.Run, string(r.Resource), &e)
 	})
-	e.Done = err == nil && razed == len(tables)
+	e.Done = err == nil && razed == len(tables) && len(held.Withheld()) == 0
 	return e, err
 }
 

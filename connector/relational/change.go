@@ -29,6 +29,7 @@ type Aggregate struct {
 	Count   string            `json:"count"`   // its column to which the number of rows is added
 	AtLeast int64             `json:"atLeast"` // so many rows, or persons, make a group at least
 	Of      string            `json:"of"`      // the column that says of whom a row is
+	Short   string            `json:"short"`   // what becomes of smaller groups: "" refuses them, suppress adds them to one that empty values name
 }
 
 // suppress is the word for emptying the identifying columns of groups that are too small.
@@ -86,6 +87,8 @@ func (c Coverage) checkChanges() error {
 			return invalid(where, "by names no column that makes a group")
 		case a.Count == "" && len(a.Sums) == 0:
 			return invalid(where, "there is neither a count nor a sum")
+		case a.Short != "" && a.Short != suppress:
+			return invalid(where, "short is %q, not suppress", a.Short)
 		case a.AtLeast < 2:
 			return invalid(where, "atLeast is %d, and a group of one tells of one", a.AtLeast)
 		}
@@ -208,7 +211,7 @@ type Changes struct {
 }
 
 // ChangesOf are those of a survey.
-func ChangesOf(v connector.Survey) Changes { return Changes{v.Changes, v.Prove} }
+func ChangesOf(v connector.Survey) Changes { return Changes{v.Changes, v.Groups} }
 
 func (c Changes) of(class string) tenure.Disposition {
 	if d, ok := c.Of[class]; ok {

@@ -207,10 +207,12 @@ func (h *Holding) checkColumn(t Reached, d tenure.Disposition, given Transform, 
 // staysUnique says that rows which differ in some columns still do afterwards.
 func (h *Holding) staysUnique(t Table, given Transform, columns []string) bool {
 	for _, name := range columns {
-		c, _ := t.Column(name)
-		switch r := given.Columns[name]; {
-		case r.Word == transform.Clear && !c.Required: // null is like nothing else
+		if c, _ := t.Column(name); given.Columns[name].Word == transform.Clear && !c.Required { // null is like nothing else
 			return true
+		}
+	}
+	for _, name := range columns {
+		switch r := given.Columns[name]; {
 		case r.Word == transform.Keep && slices.Equal(columns, []string{name}), r.Word == transform.Name && slices.Equal(columns, []string{name}):
 			return true
 		case r.Word != transform.Keep && r.Word != transform.Name:
@@ -280,6 +282,11 @@ func (a sums) check(from Table, h *Holding, asks Constraints, refuse func(says, 
 		if _, there := column(name, "group"); !there || !ok {
 			continue
 		}
+		if into, _ := into.Column(name); a.Short == suppress {
+			if err := (transform.Rule{Word: transform.Clear}).Fits(fieldOf(into)); err != nil {
+				refuse(name+" of "+n.String()+" can't be empty where a group is too small: "+err.Error(), "leave short out, or let "+name+" be null")
+			}
+		}
 		if err := a.By[name].Rule.Fits(fieldOf(c)); err != nil {
 			refuse(c.Name+" ("+c.Type+"): "+err.Error(), "another transform in aggregates."+a.name+".by")
 		}
@@ -291,6 +298,8 @@ func (a sums) check(from Table, h *Holding, asks Constraints, refuse func(says, 
 		column(name, "sum")
 		if c, ok := source(a.Sums[name]); ok && KindOf(c.Type) != transform.Integer && KindOf(c.Type) != transform.Decimal && KindOf(c.Type) != transform.Any {
 			refuse(c.Name+" ("+c.Type+") is no number", "take it out of aggregates."+a.name+".sums")
+		} else if to, there := into.Column(name); ok && there && !holdsAll(to, c) {
+			refuse(name+" of "+n.String()+" ("+to.Type+") has fewer digits behind the point than "+c.Name+" ("+c.Type+"), so sums would be rounded", "make it wider, or take it out of aggregates."+a.name+".sums")
 		}
 	}
 	if a.Count != "" {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,9 +31,9 @@ func (h *Holding) marked(t Reached, d tenure.Disposition) bool {
 func mark(n TableName) TableName { return TableName{n.Schema, n.Name + " changed"} }
 
 // due is the condition for the tenant's rows of a table, under the alias t, that a
-// disposition has yet to change.
+// disposition has yet to change. What stays for a hold stays as it is.
 func (h *Holding) due(t Reached, d tenure.Disposition) string {
-	where := "(" + t.Where() + ")"
+	where := "(" + h.Goes(t) + ")"
 	if !h.marked(t, d) || !h.claims.t.Written || len(t.Table.Key) == 0 {
 		return where
 	}
@@ -61,7 +62,7 @@ func (w *batch) changing(ctx context.Context, b connector.Batch) error {
 	h := w.Holding
 	all := h.sequence(w.Class)
 	if b.Cursor != w.cursor(all) { // at first, and where the tables aren't any more what they were
-		if err := h.stand(ctx, w.q, w.Class, w.Disposition); err != nil {
+		if err := w.stand(ctx); err != nil {
 			return err
 		}
 		for _, t := range all {
@@ -84,8 +85,9 @@ func (w *batch) changing(ctx context.Context, b connector.Batch) error {
 			}
 		}
 		if !took {
-			w.erased.Done = true
-			return nil
+			held, err := h.Held(ctx, w.q, w.Class)
+			w.erased.Done, w.erased.Held = err == nil, held
+			return err
 		}
 	}
 	w.erased.Cursor = w.cursor(all)
@@ -110,7 +112,7 @@ func (w *batch) cursor(all []Reached) string {
 func (w *batch) suppress(ctx context.Context, t Reached) error {
 	h := w.Holding
 	given := h.changes.transforms[t.Table.TableName]
-	if given.Short != suppress || w.Disposition != tenure.Anonymise {
+	if given.Short != suppress || w.Disposition != tenure.Anonymise || w.Begun {
 		return nil
 	}
 	groups, err := h.grouped(ctx, w.q, t, given, w.Disposition)
@@ -177,14 +179,16 @@ func (h *Holding) grouped(ctx context.Context, q Querier, t Reached, given Trans
 // changedAtOnce is how many rows one statement changes.
 const changedAtOnce = 500
 
-// stand is Blocked by what the data map would show as standing against the change.
-func (h *Holding) stand(ctx context.Context, q Querier, class string, d tenure.Disposition) error {
-	places, err := h.changing(ctx, q, Changes{map[string]tenure.Disposition{class: d}, true}, true)
+// stand is Blocked by what the data map would show as standing against the change. Once
+// rows of the run have gone from their groups, what is left of these tells nothing of how
+// large they were: they were counted before the first one went.
+func (w *batch) stand(ctx context.Context) error {
+	places, err := w.Holding.changing(ctx, w.q, Changes{map[string]tenure.Disposition{w.Class: w.Disposition}, !w.Begun}, true)
 	if err != nil {
 		return err
 	}
 	for _, p := range places {
-		if p.Blocks && p.Class == class {
+		if p.Blocks && p.Class == w.Class {
 			return tenure.Errorf(tenure.Blocked, "%s", p.Says).WithHint("%s", p.Fix)
 		}
 	}
@@ -283,7 +287,7 @@ func (w *batch) changeSome(ctx context.Context, t Reached, size int) (int, error
 	if err != nil || len(rows) == 0 {
 		return 0, err
 	}
-	made, rows, err := w.made(t, given, rows, permuted, size)
+	made, columns, rows, err := w.made(t, given, rows, permuted, size)
 	if err != nil {
 		return 0, err
 	}
@@ -305,7 +309,7 @@ func (w *batch) changeSome(ctx context.Context, t Reached, size int) (int, error
 			return 0, err
 		}
 	}
-	if columns := h.set(t); len(columns) > 0 {
+	if len(columns) > 0 {
 		sql, args := h.Dialect.Assign(t.Table, alias, columns, made)
 		changed, err := w.q.Exec(ctx, sql, args...)
 		if err != nil {
@@ -367,23 +371,35 @@ func (t Transform) permuted() (out []string) {
 	return out
 }
 
-// made are the new values of rows, in the order of the columns that are set, with the
-// rows that they are of.
-func (w *batch) made(t Reached, given Transform, rows []stored, permuted []string, size int) ([]Assigned, []stored, error) {
+// made are the new values of rows, in the order of the columns that are set, with these
+// and with the rows that they are of. A kept column is set only where a text in it repeats
+// what was taken away.
+func (w *batch) made(t Reached, given Transform, rows []stored, permuted []string, size int) ([]Assigned, []string, []stored, error) {
 	results := make([]map[string]any, len(rows))
 	for i, r := range rows {
 		var err error
 		if results[i], err = w.Holding.changed(t, given, r.values, w.Name); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
 	if permuted != nil {
 		var err error
 		if rows, results, err = shuffled(t, given, rows, results, permuted, size); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
 	columns := w.Holding.set(t)
+	for _, c := range t.Table.Columns {
+		if given.Columns[c.Name].Word != transform.Keep || !w.Holding.emptied(t, c) {
+			continue
+		}
+		for i := range rows {
+			if results[i][c.Name] != rows[i].values[c.Name] {
+				columns = append(columns, c.Name)
+				break
+			}
+		}
+	}
 	out := make([]Assigned, len(rows))
 	for i := range rows {
 		values := make([]any, len(columns))
@@ -392,11 +408,23 @@ func (w *batch) made(t Reached, given Transform, rows []stored, permuted []strin
 		}
 		out[i] = Assigned{rows[i].address, values}
 	}
-	return out, rows, nil
+	return out, columns, rows, nil
+}
+
+// emptied says that a kept column may be emptied in rows where it repeats what is taken
+// away: it is a text, and nothing goes by it.
+func (h *Holding) emptied(t Reached, c Column) bool {
+	n := t.Table.TableName
+	key, _, _ := CutPath(h.claims.keyed[n])
+	bound := func(k ForeignKey) bool {
+		return k.Child == n && slices.Contains(k.Columns, c.Name) || k.Parent == n && slices.Contains(k.Parents, c.Name)
+	}
+	return KindOf(c.Type) == transform.Text && !c.Computed && !c.Generated && c.Name != key && !slices.Contains(t.Table.Key, c.Name) && (h.Graph == nil || !slices.ContainsFunc(h.Graph.keys, bound))
 }
 
 // changed is a row as its rules make it. A text that a rule takes away stands nowhere
-// else in the row afterwards: another column that repeats it is cleared.
+// else in the row afterwards: another column that repeats it is emptied. It blocks where
+// that is one by which rows are told apart or referred to, or a document that is kept.
 func (h *Holding) changed(t Reached, given Transform, row map[string]any, name transform.Namer) (map[string]any, error) {
 	out := make(map[string]any, len(row))
 	taken := map[string][]string{}
@@ -411,19 +439,19 @@ func (h *Holding) changed(t Reached, given Transform, row map[string]any, name t
 		}
 		out[c.Name] = v
 		if r.Hides() {
-			taken[c.Name] = transform.Originals(row[c.Name])
+			taken[c.Name] = slices.DeleteFunc(transform.Originals(row[c.Name]), func(s string) bool { return transform.Holds(v, []string{s}) })
 		}
 	}
 	for _, c := range t.Table.Columns {
 		v, ok := out[c.Name]
-		if !ok || v == nil {
+		if !ok || v == nil || c.Computed || given.Columns[c.Name].Word == transform.Constant { // the server works it out anew, and a constant tells of nobody
 			continue
 		}
 		for from, originals := range taken {
 			if from == c.Name || len(originals) == 0 || !transform.Holds(v, originals) {
 				continue
 			}
-			if given.Columns[c.Name].Word != transform.Keep {
+			if given.Columns[c.Name].Word != transform.Keep || h.emptied(t, c) {
 				out[c.Name] = transform.Rule{Word: transform.Clear}.Emptied(fieldOf(c))
 				continue
 			}
@@ -480,12 +508,13 @@ func shuffled(t Reached, given Transform, rows []stored, results []map[string]an
 			return nil, nil, tenure.Errorf(tenure.Blocked, "a row of %s is alone in its group, so that its values can't go to another", t.Table).
 				WithHint("generalise %s further", strings.Join(given.Identifying, ", "))
 		}
-		for i, row := range group {
-			result := results[row]
+		for _, row := range group {
+			outRows, outResults = append(outRows, rows[row]), append(outResults, maps.Clone(results[row]))
+		}
+		for i, result := range outResults[len(outResults)-len(group):] {
 			for _, c := range permuted {
-				result[c] = rows[group[places[i]]].values[c]
+				result[c] = results[group[places[i]]][c] // emptied where it repeats what was taken away
 			}
-			outRows, outResults = append(outRows, rows[row]), append(outResults, result)
 		}
 	}
 	return outRows, outResults, nil

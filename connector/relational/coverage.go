@@ -330,7 +330,7 @@ func ChangesSchema() string {
 "description":"by table, for classes that are anonymised or pseudonymised: what becomes of each column (keep, clear, constant, year, month, network, prefix, bucket, permute, pseudonym, members, each), and which columns together must be the same for at least so many rows"},
 "aggregates":{"type":"object","additionalProperties":{"type":"object","additionalProperties":false,"required":["from","by","atLeast"],"properties":{
 "from":` + text + `,"by":{"type":"object","minProperties":1,"additionalProperties":{"type":"object","additionalProperties":false,"required":["column","as"],"properties":{"column":` + text + `,"as":` + rule + `}}},
-"sums":{"type":"object","additionalProperties":` + text + `},"count":` + text + `,"atLeast":{"type":"integer"},"of":` + text + `}},
+"sums":{"type":"object","additionalProperties":` + text + `},"count":` + text + `,"atLeast":{"type":"integer"},"of":` + text + `,"short":{"enum":["suppress"]}}},
 "description":"by table of sums, for classes that are aggregated: the rows of which table are added up by what before they go, and how many make a group at least"}`
 }
 

@@ -23,6 +23,7 @@ type Erasure struct {
 
 	Disposition tenure.Disposition // what becomes of the rows; "" is that they go
 	Name        transform.Namer    // makes pseudonyms
+	Begun       bool               // an earlier batch of the run has changed rows
 
 	steps  []EraseStep
 	piece  int                 // rows at once
@@ -44,6 +45,11 @@ func (h *Holding) Erasure(class string) (*Erasure, error) {
 		return nil, err
 	}
 	steps, err := h.Plan(class)
+	for i := range steps {
+		for j, t := range steps[i].Tables {
+			steps[i].Tables[j] = h.spared(t)
+		}
+	}
 	return &Erasure{Holding: h, Class: class, steps: steps, piece: 250}, err
 }
 
@@ -51,7 +57,7 @@ func (h *Holding) Erasure(class string) (*Erasure, error) {
 // An erasure leaves it to the database, where it can, to refuse a delete; what
 // stands in the way, and whose it is, is then said by a wary one.
 func (e *Erasure) Wary() *Erasure {
-	return &Erasure{Holding: e.Holding, Class: e.Class, Disposition: e.Disposition, Name: e.Name, steps: e.steps, piece: 250, wary: true}
+	return &Erasure{Holding: e.Holding, Class: e.Class, Disposition: e.Disposition, Name: e.Name, Begun: e.Begun, steps: e.steps, piece: 250, wary: true}
 }
 
 // Pace has the erasure begin with as many rows at once as an earlier one, of the same run,
@@ -99,6 +105,7 @@ type batch struct {
 	left   int
 	until  time.Time
 	erased connector.Erased
+	short  map[string]bool // groups that are too small to be added up as they are
 }
 
 // errBehind says that a row came to a table that an earlier step had emptied.
@@ -126,8 +133,14 @@ func (e *Erasure) Batch(ctx context.Context, q Querier, b connector.Batch) (conn
 			err = tenure.Errorf(tenure.Unavailable, "rows came while others were changed").Retryable()
 		}
 		return w.erased, err
-	case b.Disposition == tenure.Aggregate && b.Cursor == "":
-		if err := e.Holding.stand(ctx, q, e.Class, b.Disposition); err != nil {
+	case b.Disposition == tenure.Aggregate:
+		if b.Cursor == "" {
+			if err := w.stand(ctx); err != nil {
+				return connector.Erased{}, err
+			}
+		}
+		var err error
+		if b.Cursor, err = w.shorts(ctx, b.Cursor); err != nil {
 			return connector.Erased{}, err
 		}
 	}
@@ -155,10 +168,18 @@ func (e *Erasure) Batch(ctx context.Context, q Querier, b connector.Batch) (conn
 				return connector.Erased{}, err
 			}
 		}
+		if left == "" {
+			if w.erased.Held, err = e.Holding.Held(ctx, q, e.Class); err != nil {
+				return connector.Erased{}, err
+			}
+		}
 		w.erased.Done, at = left == "", 0
 	}
 	if !w.erased.Done {
 		w.erased.Cursor = strconv.Itoa(at) + "." + shape(e.steps)
+		if len(w.short) > 0 {
+			w.erased.Cursor = w.carriedOn(w.erased.Cursor)
+		}
 	}
 	return w.erased, nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
 )
 
 // Holding is what one tenant holds in a database's tables.
@@ -35,10 +36,11 @@ type Holding struct {
 	// they refer to some of these.
 	Beyond bool
 
-	claims  *claims
-	changes changes
-	at      map[TableName]Reached
-	ignored map[string]string // triggers of which the blueprint says so
+	claims   *claims
+	withheld *withheld // for legal holds
+	changes  changes
+	at       map[TableName]Reached
+	ignored  map[string]string // triggers of which the blueprint says so
 }
 
 // NewHolding works out what is the tenant's.
@@ -68,7 +70,7 @@ func NewHolding(d Dialect, g *Graph, t Tenancy, c Coverage) (*Holding, error) {
 // other names.
 func (h *Holding) On(d Dialect) *Holding {
 	o := *h
-	o.Dialect, o.Before = d, nil
+	o.Dialect, o.Before, o.withheld = d, nil, nil
 	o.claims, o.at = newClaims(d, h.Graph, h.claims.t, h.claims.b), map[TableName]Reached{}
 	o.Tables = o.claims.reached()
 	for _, r := range o.Tables {
@@ -156,10 +158,11 @@ func (h *Holding) ClassNames() []string {
 	return slices.Compact(out)
 }
 
-// Remains names a table of the class that still holds rows, "" if none does.
+// Remains names a table of the class that still holds rows that no hold keeps, "" if
+// none does.
 func (h *Holding) Remains(ctx context.Context, q Querier, class string) (string, error) {
 	for _, t := range h.of(class) {
-		found, err := exists(ctx, q, "select 1 from "+h.from(t)+" where "+t.Where()+" limit 1")
+		found, err := exists(ctx, q, "select 1 from "+h.from(t)+" where "+h.Goes(t)+" limit 1")
 		if err != nil {
 			return "", err
 		}
@@ -208,14 +211,23 @@ func (h *Holding) Empty(ctx context.Context, q Querier, twin bool) error {
 	if err := rest.fill(ctx, q, places); err != nil {
 		return err
 	}
-	for _, p := range places {
-		switch {
-		case p.Rows == 0:
-		case p.Class == "":
-			return tenure.Errorf(tenure.Blocked, "%s of %s are in no data class", Plural(p.Rows, "row"), p.Name).WithHint("%s", p.Fix)
-		default:
-			return tenure.Errorf(tenure.Conflict, "%s of %s are left", Plural(p.Rows, "row"), p.Name).WithHint("erase class %s again", p.Class).Retryable()
-		}
+	if err := Remaining(places, twin); err != nil {
+		return err
 	}
 	return h.unsettled(ctx, q, "")
+}
+
+// Remaining is an error if places hold rows: Blocked where no class covers them, else a
+// Conflict that a further erasure ends. What no class covers is left to a twin.
+func Remaining(places []connector.Place, twin bool) error {
+	for _, p := range places {
+		switch {
+		case p.Rows == 0 || !p.IsData() || twin && p.Class == "":
+		case p.Class == "":
+			return tenure.Errorf(tenure.Blocked, "%s of %s %s in no data class", Plural(p.Rows, "row"), p.Name, Verb(p.Rows, "is", "are")).WithHint("%s", p.Fix)
+		default:
+			return tenure.Errorf(tenure.Conflict, "%s of %s %s left", Plural(p.Rows, "row"), p.Name, Verb(p.Rows, "is", "are")).WithHint("erase class %s again", p.Class).Retryable()
+		}
+	}
+	return nil
 }

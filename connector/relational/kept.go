@@ -74,6 +74,16 @@ func (k Kept) Read(ctx context.Context, q Querier, run, resource string) (e conn
 	return e, rows.Err()
 }
 
+// Begun says whether earlier batches of a run have changed rows, also where the answer to
+// them was lost. It is asked for runs that change rows alone.
+func (k Kept) Begun(ctx context.Context, q Querier, resource string, b connector.Batch) (bool, error) {
+	if !b.Disposition.Changes() || b.Run == "" {
+		return false, nil
+	}
+	e, err := k.Read(ctx, q, b.Run, resource)
+	return len(e.Total) > 0, err
+}
+
 // Forget takes away what is kept of a resource.
 func (k Kept) Forget(ctx context.Context, q Querier, resource string) error {
 	for _, table := range []string{k.Tally, k.Parents} {

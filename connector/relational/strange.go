@@ -2,6 +2,7 @@ package relational
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -36,7 +37,13 @@ func (h *Holding) Strange(ctx context.Context, q Querier, s Records, r connector
 	if err != nil || n == 0 {
 		return err
 	}
-	return tenure.Errorf(tenure.Conflict, "%s of %s with the key %q %s there already and no owner mark names %s", Plural(n, "row"), t, h.claims.t.Key, Verb(n, "is", "are"), Verb(n, "it", "them")).
+	return Present(n, "the key "+strconv.Quote(h.claims.t.Key)+" in "+t.String())
+}
+
+// Present is the Conflict of n rows that are there before the resource that would own
+// them; with says by what they would be its.
+func Present(n int64, with string) error {
+	return tenure.Errorf(tenure.Conflict, "%s with %s %s there already and no owner mark names %s", Plural(n, "row"), with, Verb(n, "is", "are"), Verb(n, "it", "them")).
 		WithHint("rows that are there can't be taken over; give the tenant another key, or move them away and bring them in again once it is onboarded")
 }
 

@@ -3,6 +3,8 @@ package relational
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"hash/fnv"
 	"maps"
 	"math/big"
 	"slices"
@@ -59,7 +61,7 @@ func (w *batch) addUp(ctx context.Context, g going) error {
 	for _, a := range all {
 		groups := map[string]*addition{}
 		for _, r := range rows {
-			if err := a.add(g.t.Table, r.values, groups); err != nil {
+			if err := a.add(g.t.Table, r.values, groups, w.short); err != nil {
 				return err
 			}
 		}
@@ -72,7 +74,7 @@ func (w *batch) addUp(ctx context.Context, g going) error {
 	return nil
 }
 
-func (a sums) add(from Table, row map[string]any, groups map[string]*addition) error {
+func (a sums) add(from Table, row map[string]any, groups map[string]*addition, short map[string]bool) error {
 	by, err := a.group(from, row)
 	if err != nil {
 		return err
@@ -80,6 +82,15 @@ func (a sums) add(from Table, row map[string]any, groups map[string]*addition) e
 	raw, err := tenure.Canonical(by)
 	if err != nil {
 		return err
+	}
+	if short[a.hash(string(raw))] {
+		for i, name := range slices.Sorted(maps.Keys(a.By)) {
+			into, _ := a.into.Column(name)
+			by[i] = transform.Rule{Word: transform.Clear}.Emptied(fieldOf(into))
+		}
+		if raw, err = tenure.Canonical(by); err != nil {
+			return err
+		}
 	}
 	g := groups[string(raw)]
 	if g == nil {
@@ -100,13 +111,74 @@ func (a sums) add(from Table, row map[string]any, groups map[string]*addition) e
 		case string:
 			text = v
 		}
-		n, ok := new(big.Rat).SetString(text)
-		if !ok || len(text) > 2000 || strings.Contains(text, "/") {
+		n, ok := transform.Number(text)
+		if !ok {
 			return tenure.Errorf(tenure.Blocked, "%s of a row of %s is no number that can be added", column, from).WithHint("mend that row")
 		}
 		g.sums[into].Add(g.sums[into], n)
 	}
 	return nil
+}
+
+// hash names a group of an aggregate in few characters.
+func (a sums) hash(key string) string {
+	f := fnv.New64a()
+	fmt.Fprintf(f, "%q%s", a.into.TableName, key)
+	return strconv.FormatUint(f.Sum64(), 36)
+}
+
+// maxShort is how many groups that are too small a run can know of.
+const maxShort = 20_000
+
+// shorts finds, before any row of a run goes, the groups that are too small, for the
+// aggregates that suppress them. A cursor carries them on.
+func (w *batch) shorts(ctx context.Context, cursor string) (rest string, err error) {
+	w.short = map[string]bool{}
+	if known, rest, ok := strings.Cut(cursor, shortMark); ok {
+		for h := range strings.SplitSeq(known, ",") {
+			w.short[h] = true
+		}
+		return rest, nil
+	}
+	h := w.Holding
+	for _, t := range h.of(w.Class) {
+		for _, a := range h.changes.aggregates[t.Table.TableName] {
+			if a.Short != suppress {
+				continue
+			}
+			groups, err := h.addedUp(ctx, w.q, t, a, w.Disposition)
+			if err != nil {
+				return "", err
+			}
+			for _, key := range groups.Below(a.AtLeast) {
+				w.short[a.hash(key)] = true
+			}
+		}
+	}
+	if len(w.short) > maxShort {
+		return "", tenure.Errorf(tenure.Blocked, "more than %d groups are too small to be added up", maxShort).WithHint("group more coarsely")
+	}
+	return cursor, nil
+}
+
+// shortMark ends the small groups in a cursor.
+const shortMark = "|"
+
+// carriedOn is a cursor with the small groups.
+func (w *batch) carriedOn(cursor string) string {
+	return strings.Join(slices.Sorted(maps.Keys(w.short)), ",") + shortMark + cursor
+}
+
+// addedUp counts the rows of a table that are yet to be added up, by their groups.
+func (h *Holding) addedUp(ctx context.Context, q Querier, t Reached, a sums, d tenure.Disposition) (*transform.Groups, error) {
+	groups := transform.NewGroups(slices.Sorted(maps.Keys(a.By)))
+	return groups, h.each(ctx, q, t, d, func(row map[string]any) error {
+		by, err := a.group(t.Table, row)
+		if err != nil {
+			return err
+		}
+		return groups.Add(by, person(a.Of, row))
+	})
 }
 
 // store adds to one group of a table of sums, or makes it.
@@ -177,19 +249,15 @@ func (h *Holding) groups(ctx context.Context, q Querier, c Changes) (out []conne
 		case class == "" || !d.Changes():
 		case d == tenure.Aggregate:
 			for _, a := range h.changes.aggregates[n] {
-				groups := transform.NewGroups(slices.Sorted(maps.Keys(a.By)))
-				err := h.each(ctx, q, t, d, func(row map[string]any) error {
-					by, err := a.group(t.Table, row)
-					if err != nil {
-						return err
-					}
-					return groups.Add(by, person(a.Of, row))
-				})
+				if a.Short == suppress {
+					continue
+				}
+				groups, err := h.addedUp(ctx, q, t, a, d)
 				if err != nil {
 					return nil, err
 				}
 				if names := groups.Short(a.AtLeast); names != "" {
-					short("groups of "+a.into.String()+" by "+strings.Join(slices.Sorted(maps.Keys(a.By)), ", ")+" would have fewer than "+strconv.Itoa(int(a.AtLeast)), names, "group more coarsely in aggregates."+a.name+".by")
+					short("groups of "+a.into.String()+" by "+strings.Join(slices.Sorted(maps.Keys(a.By)), ", ")+" would have fewer than "+strconv.Itoa(int(a.AtLeast)), names, "group more coarsely in aggregates."+a.name+".by, or say short: suppress")
 				}
 			}
 		case len(given.Identifying) > 0 && given.Short != suppress:

@@ -77,10 +77,13 @@ func (d *Driver) change(ctx context.Context, w piece, ref connector.Ref, a attri
 	if err := c.stuck(ctx, ref); err != nil {
 		return e, err
 	}
-	if e.Done = began.after == ""; e.Done {
-		err = d.drop(ctx, c.passedKey(c.batch.Class))
+	if e.Done = began.after == ""; !e.Done {
+		return e, nil
 	}
-	return e, err
+	if e.Held, err = d.kept(ctx, c.site, a, ref.Classes, c.batch.Class, c.batch.Keep); err != nil {
+		return e, err
+	}
+	return e, d.drop(ctx, c.passedKey(c.batch.Class))
 }
 
 // run takes what is behind the pass.

@@ -85,7 +85,7 @@ func (d *Driver) changePlaces(ctx context.Context, s connector.Survey, a attribu
 		if len(out) > before || !read {
 			continue
 		}
-		w := rewriting{piece: piece{Driver: d, site: at, batch: connector.Batch{Class: class, Disposition: disposition}}, ref: s.Ref, a: a}
+		w := rewriting{piece: piece{Driver: d, site: at, batch: connector.Batch{Class: class, Disposition: disposition, Keep: s.Keep}}, ref: s.Ref, a: a}
 		w.takes = w.classTakes(a, s.Ref, class)
 		switch err := w.look(ctx, func(entry) error { return nil }); {
 		case tenure.CodeOf(err) == tenure.Blocked:
@@ -104,10 +104,11 @@ func everyIfBlank(prefix string) string {
 	return prefix
 }
 
-// classTakes says whether a key is of a class.
+// classTakes says whether a key is of a class, and no hold keeps it.
 func (w *piece) classTakes(a attributes, ref connector.Ref, class string) func(key string) bool {
 	return func(key string) bool {
-		of, _ := a.classOf(strings.TrimPrefix(key, w.site.below), ref.Classes)
-		return class == "" || of == class
+		key = strings.TrimPrefix(key, w.site.below)
+		of, _ := a.classOf(key, ref.Classes)
+		return (class == "" || of == class) && !connector.KeptKey(w.batch.Keep, key, of)
 	}
 }

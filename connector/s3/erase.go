@@ -111,8 +111,11 @@ func (d *Driver) erase(ctx context.Context, ref connector.Ref, a attributes, b c
 	if b.For > 0 {
 		w.until = time.Now().Add(b.For)
 	}
+	if err := connector.CheckPrefixes(b.Keep); err != nil {
+		return e, err
+	}
 	w.takes = w.classTakes(a, ref, b.Class)
-	if b.Disposition != "" && b.Disposition.Changes() {
+	if b.Disposition.Changes() {
 		return d.change(ctx, w, ref, a)
 	}
 	began := w.pass
@@ -136,8 +139,10 @@ func (d *Driver) erase(ctx context.Context, ref connector.Ref, a attributes, b c
 		return e, err
 	}
 	// Nothing went in this pass, and nothing is left of it.
-	e.Done = began.after == ""
-	return e, nil
+	if e.Done = began.after == ""; e.Done {
+		e.Held, err = d.kept(ctx, w.site, a, ref.Classes, b.Class, b.Keep)
+	}
+	return e, err
 }
 
 // under takes what is under a text.

@@ -66,7 +66,7 @@ const policyLimits = "rights that an identity policy of the account gives aren't
 
 func types() []tenure.ResourceType {
 	const classes = `"classes":{"type":"object","additionalProperties":{"type":"string","minLength":1},"description":"Data class by prefix of the key, such as orders/ or orders/2026-; the longest wins, and \"\" is everything else. Without it a single data class of the resource covers all."}`
-	const gone = "every version, delete marker and unfinished upload is deleted by its id and listed again until nothing is left; locked objects are never forced, and block it; the media aren't overwritten, and copies that the server replicates elsewhere aren't reached; lifecycle rules go on, holds or no holds, and the data map shows them"
+	const gone = "every version, delete marker and unfinished upload is deleted by its id and listed again until nothing is left; locked objects are never forced, and block it; the media aren't overwritten, and copies that the server replicates elsewhere aren't reached; lifecycle rules go on unless a hold has suspended them, and the data map shows them"
 	return []tenure.ResourceType{
 		{
 			Name: bucket, Summary: "A bucket of a tenant's own.", Whole: true, Layer: tenure.LayerAncillary,

@@ -52,6 +52,7 @@ func TestChanges(t *testing.T) {
 			must(t, rows.Err())
 			return out
 		},
-		Types: map[string]string{"date": "text", "moment": "text", "address": "text", "json": "json", "text": "text"},
+		Floating: true,
+		Types:    map[string]string{"date": "text", "moment": "text", "address": "text", "json": "json", "text": "text"},
 	})
 }

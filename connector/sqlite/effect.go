@@ -32,6 +32,9 @@ func (w *watch) batch(ctx context.Context, b connector.Batch, resource string) (
 	if err != nil {
 		return e, err
 	}
+	if erasure.Begun, err = kept.Begun(ctx, w, resource, b); err != nil {
+		return e, err
+	}
 	if err := w.hook(w.change); err != nil {
 		return e, err
 	}
@@ -92,7 +95,7 @@ func (w *watch) strangers(ctx context.Context, s *sight, addresses map[string]bo
 	for part := range slices.Chunk(slices.Collect(maps.Keys(addresses)), 1000) {
 		where := (dialect{}).At(s.table, "t", part)
 		if held {
-			where += " and (" + t.Where() + ") is not true"
+			where += " and (" + w.e.Goes(t) + ") is not true"
 		}
 		more, err := w.count(ctx, "select count(*) from "+quote(s.table.Name)+` as "t" where `+where)
 		if err != nil {

@@ -75,6 +75,9 @@ func (d *Driver) attempt(ctx context.Context, s *session, of estateOf, r connect
 		if held, err = s.held(ctx, of); err != nil {
 			return err
 		}
+		if err := followed(held.withhold(b.Keep)); err != nil {
+			return err
+		}
 		if held.Unenforced, held.ByRow = alone, !alone; alone && !held.unattended() {
 			return tenure.Errorf(tenure.Unavailable, "the schema changed meanwhile").Retryable()
 		}
@@ -102,6 +105,9 @@ func (d *Driver) attempt(ctx context.Context, s *session, of estateOf, r connect
 		if !e.Done {
 			e.Cursor += "@" + version
 			return nil
+		}
+		if connector.Total(e.Held) > 0 {
+			return nil // what is left of the rows that went goes with the rest
 		}
 		return held.finish(ctx, s, b.Class, len(e.Counts) > 0)
 	})

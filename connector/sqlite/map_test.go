@@ -327,7 +327,7 @@ create trigger ad after delete on doc begin insert into ft (ft, rowid, v) values
 			ddl:    "create table doc (id integer primary key, tenant text, owner text)",
 			rows:   "insert into doc (tenant, owner) values (null, 'acme'), ('birch', 'acme')",
 			attrs:  with2(tablesOf("a", "doc")),
-			blocks: []string{"key doc.owner"}, says: "1 rows of doc",
+			blocks: []string{"key doc.owner"}, says: "1 row of doc",
 		},
 		"the value in a neighbour's row": {
 			ddl:   "create table doc (id integer primary key, tenant text, owner text)",
@@ -339,7 +339,7 @@ create trigger ad after delete on doc begin insert into ft (ft, rowid, v) values
 			ddl:    "create table address (id integer primary key, owner text); create table customer (id integer primary key, tenant text, address_id integer references address)",
 			rows:   "insert into address values (1, 'acme')",
 			attrs:  with2(tablesOf("a", "customer", "address")),
-			blocks: []string{"key address.owner"}, says: "aren't found",
+			blocks: []string{"key address.owner"}, says: "isn't found",
 		},
 		"the value at another path": {
 			ddl:    "create table doc (id integer primary key, tenant text); create table history (body text)",

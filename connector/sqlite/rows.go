@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -203,8 +204,7 @@ func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Obs
 			case have != nil && have.String() == note.String():
 				return nil
 			case have == nil && strange > 0 && !twin:
-				return tenure.Errorf(tenure.Conflict, "%s with %s = %q %s there already and no owner mark names %s", relational.Plural(strange, "row"), a.Column, a.Key, relational.Verb(strange, "is", "are"), relational.Verb(strange, "it", "them")).
-					WithHint("rows that are there can't be taken over; give the tenant another key, or move them away and bring them in again once it is onboarded")
+				return relational.Present(strange, a.Column+" = "+strconv.Quote(a.Key))
 			}
 			if have == nil && !twin {
 				if err := k.unheld(ctx, s, d.Ref, a); err != nil {

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -65,7 +64,7 @@ func (e *estate) search(ctx context.Context, s *session, budget time.Duration, b
 				return nil, "", err
 			}
 			if n > 0 {
-				out = append(out, e.found(t, c.Name, n, others))
+				out = append(out, e.Found(t, c.Name, n, others))
 			}
 			if n > 0 && !held {
 				break
@@ -73,32 +72,6 @@ func (e *estate) search(ctx context.Context, s *session, budget time.Duration, b
 		}
 	}
 	return out, "", nil
-}
-
-// found is the place of a column that has the key in n rows, others of which
-// surely are other tenants'.
-func (e *estate) found(t relational.Table, column string, n, others int64) connector.Place {
-	r, held := e.Table(t.TableName)
-	mine := `columns: {` + t.Name + `: ` + column + `}`
-	p := connector.Place{Name: t.Name, Kind: connector.PlaceTable, Via: "the key's value in column " + column, Rows: n, Blocks: true}
-	if !held {
-		p.Says = "rows of " + t.Name + " have the tenant's key in " + column + ", and nothing says that it is a tenant column"
-		p.Fix = `tables: {` + t.Name + `: CLASS} and ` + mine + `, or shared: [` + t.Name + `]`
-		return p
-	}
-	p.Name, p.Kind, p.Class = t.Name+"."+column, connector.PlaceKey, e.class(t.Name)
-	if n == others {
-		p.Blocks, p.Says = false, strconv.FormatInt(n, 10)+" rows of "+t.Name+" that belong to other tenants have the key in column "+column+"; they stay"
-		return p
-	}
-	p.Rows = n - others
-	p.Says = strconv.FormatInt(p.Rows, 10) + " rows of " + t.Name + " have the tenant's key in column " + column + " and aren't found as the tenant's"
-	if at := e.TenantColumn(r.Table.TableName); at != "" {
-		p.Fix = "write the key of whoever they belong to into " + at + " of these rows"
-	} else {
-		p.Fix = mine + "; or columns: {" + t.Name + `: ""} if it means something else`
-	}
-	return p
 }
 
 // judged are the columns, by table, that other looks judge: tenant columns, and

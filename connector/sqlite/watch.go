@@ -153,7 +153,7 @@ func done(op int32) int {
 // into later. No reference is an address, so one that changes is never let.
 func (w *watch) judge(s *sight, how int, from, to string) {
 	switch {
-	case s.let, s.going && w.e.whole, how == wasAdded && s.covered && w.e.whole:
+	case s.let, s.going && w.e.whole && !w.e.Needs(s.table.TableName), how == wasAdded && s.covered && w.e.whole:
 	case how == wasAdded && s.covered && to != "":
 		s.added[to] = true
 	case how != wasAdded && s.going && from != "" && (how == wasDeleted || from == to):

@@ -356,7 +356,7 @@ func TestKeysThatAreNoScalars(t *testing.T) {
 		ddl:    "create table h (id integer primary key, body text)",
 		rows:   `insert into h (body) values ('{"meta":{"tenant":"acme"}}'), ('{"meta":{"tenant":["acme"]}}'), ('{"meta":{"tenant":{"id":"acme"}}}'), ('{"meta":{"tenant":"birch"}}'), ('no JSON')`,
 		attrs:  with2(tablesOf("a", "h"), map[string]any{"columns": map[string]any{"h": "body->>meta->>tenant"}}),
-		blocks: []string{"key h.body"}, says: "2 rows of h have the tenant's key in column body and aren't found",
+		blocks: []string{"key h.body"}, says: "2 rows of h have the tenant's key in body and aren't found",
 	}.try(t)
 }
 

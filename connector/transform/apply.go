@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -34,7 +35,10 @@ func (r Rule) Apply(v any, f Field, names Namer) (any, error) {
 	case Network:
 		return r.orElse(network(v), f), nil
 	case Prefix:
-		return r.prefix(v), nil
+		if out := r.prefix(v); out != nil {
+			return out, nil
+		}
+		return r.Emptied(f), nil // such as a blob in a column for text
 	case Bucket:
 		return r.orElse(r.bucket(v), f), nil
 	case Name:
@@ -47,12 +51,21 @@ func (r Rule) Apply(v any, f Field, names Namer) (any, error) {
 	return nil, tenure.Errorf(tenure.Internal, "no transform %q", string(r.Word))
 }
 
-// Emptied is what stands for no value in a field.
+// Emptied is what stands for no value in a field: null, or what is empty or least where
+// null can't be.
 func (r Rule) Emptied(f Field) any {
-	if f.Required {
-		return r.empty(f.Kind)
+	if !f.Required {
+		return nil
 	}
-	return nil
+	if v := r.empty(f.Kind); v != nil {
+		return v
+	}
+	return least[f.Kind]
+}
+
+// least is what a value becomes that isn't one of its kind, where null can't be.
+var least = map[Kind]any{
+	Date: "0001-01-01", Moment: "0001-01-01 00:00:00", Address: "0.0.0.0", Integer: json.Number("0"), Decimal: json.Number("0"), UUID: "00000000-0000-0000-0000-000000000000", Bool: false,
 }
 
 func (r Rule) orElse(v any, f Field) any {
@@ -62,7 +75,7 @@ func (r Rule) orElse(v any, f Field) any {
 	case r.HasElse:
 		return r.Else
 	case f.Required && f.Kind != Text && f.Kind != Any: // such as infinity in a date
-		return map[Kind]any{Date: "0001-01-01", Moment: "0001-01-01 00:00:00", Address: "0.0.0.0", Integer: json.Number("0"), Decimal: json.Number("0")}[f.Kind]
+		return least[f.Kind]
 	}
 	return nil
 }
@@ -128,17 +141,35 @@ func (r Rule) bucket(v any) any {
 	case string:
 		text = v
 	}
-	if len(text) > 400 || strings.ContainsAny(text, "eE") && len(text) > 12 {
-		return nil
-	}
-	n, ok := new(big.Rat).SetString(text)
-	if !ok || strings.Contains(text, "/") {
+	n, ok := Number(text)
+	if !ok {
 		return nil
 	}
 	q := new(big.Rat).Quo(n, r.Width)
 	floor := new(big.Int).Div(q.Num(), q.Denom()) // Euclidean, and the denominator is positive: towards minus infinity
 	out := new(big.Rat).Mul(new(big.Rat).SetInt(floor), r.Width)
 	return json.Number(Exact(out))
+}
+
+// maxDigits bounds a number's digits: PostgreSQL's numeric has 131,072 before the point and
+// 16,383 after it at the most. maxExponent is beyond that of every floating number, and
+// short of 9.0e+999, as which SQLite writes infinity in JSON.
+const (
+	maxDigits   = 150_000
+	maxExponent = 330
+)
+
+// Number reads a decimal number exactly, with an exponent or without.
+func Number(text string) (*big.Rat, bool) {
+	if digits, exponent, has := strings.Cut(strings.ToLower(text), "e"); has {
+		if n, err := strconv.Atoi(exponent); err != nil || n > maxExponent || n < -maxExponent || strings.HasPrefix(strings.TrimLeft(digits, "+-"), "0x") {
+			return nil, false
+		}
+	}
+	if len(text) > maxDigits || strings.ContainsAny(text, "/_xXpPbBoO") {
+		return nil, false
+	}
+	return new(big.Rat).SetString(text)
 }
 
 // Exact is a decimal number with all of its digits.

@@ -66,15 +66,20 @@ func (g *Groups) size(key string) int64 {
 	return g.rows[key]
 }
 
-// Short names the groups of fewer than k, the smallest first, in words; at most ten, and
-// how many there are beyond. "" says that there is none.
-func (g *Groups) Short(k int64) string {
-	var short []string
+// Below are the groups of fewer than k, as their canonical JSON.
+func (g *Groups) Below(k int64) (short []string) {
 	for key := range g.rows {
 		if g.size(key) < k {
 			short = append(short, key)
 		}
 	}
+	return short
+}
+
+// Short names the groups of fewer than k, the smallest first, in words; at most ten, and
+// how many there are beyond. "" says that there is none.
+func (g *Groups) Short(k int64) string {
+	short := g.Below(k)
 	if len(short) == 0 {
 		return ""
 	}

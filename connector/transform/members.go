@@ -16,6 +16,38 @@ func checkPath(path string) error {
 	return nil
 }
 
+// checkMembers is Invalid if a path can't be, leads through another one, or has a rule
+// that a member can't have.
+func (r Rule) checkMembers() error {
+	paths := sortedKeys(r.Paths)
+	for _, path := range paths {
+		if err := checkPath(path); err != nil {
+			return err
+		}
+		if err := r.Paths[path].fitsInside(path); err != nil {
+			return err
+		}
+		for _, other := range paths {
+			if strings.HasPrefix(other, path+".") || strings.HasPrefix(other, path+"[]") {
+				return tenure.Errorf(tenure.Invalid, "%s is part of %s, of which all becomes %s", other, path, r.Paths[path])
+			}
+		}
+	}
+	return nil
+}
+
+// fitsInside is Invalid if the rule can't be for a part of a document.
+func (r Rule) fitsInside(where string) error {
+	err := r.Fits(Field{Kind: Any})
+	if r.Word == Permute {
+		err = tenure.Errorf(tenure.Invalid, "it can't be permuted")
+	}
+	if err != nil {
+		return tenure.Errorf(tenure.Invalid, "%s: %w", where, err)
+	}
+	return nil
+}
+
 // branch is what becomes of a part of a document.
 type branch struct {
 	rule    *Rule

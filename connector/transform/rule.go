@@ -192,7 +192,7 @@ func (r Rule) Fits(f Field) error {
 		}
 	case Constant:
 		return r.constantFits(f)
-	case Year, Month, Network:
+	case Year, Month, Network, Bucket:
 		if f.Required && !r.HasElse && (f.Kind == Text || f.Kind == Any) {
 			return tenure.Errorf(tenure.Invalid, "a value that isn't what %s is made of would become null, which can't be: say else", r)
 		}
@@ -204,18 +204,12 @@ func (r Rule) Fits(f Field) error {
 			return tenure.Errorf(tenure.Invalid, "a pseudonym has %d characters, and %d fit", pseudonymLength+len(r.Suffix), f.Length)
 		}
 	case Members:
-		for _, path := range sortedKeys(r.Paths) {
-			if err := checkPath(path); err != nil {
-				return err
-			}
-			if in := r.Paths[path]; in.Word == Permute {
-				return tenure.Errorf(tenure.Invalid, "%s: members can't be permuted", path)
-			}
-		}
+		return r.checkMembers()
 	case Each:
-		if r.Element == nil || r.Element.Word == Permute {
-			return tenure.Errorf(tenure.Invalid, "elements of a list can't be permuted")
+		if r.Element == nil {
+			return tenure.Errorf(tenure.Invalid, "nothing says what becomes of the elements")
 		}
+		return r.Element.fitsInside("elements of a list")
 	}
 	return nil
 }

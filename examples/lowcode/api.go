@@ -62,7 +62,7 @@ func (p *Platform) authorized(next call) http.HandlerFunc {
 		}
 		if space.name != "" {
 			_, _ = p.db.ExecContext(r.Context(), "insert into usage_events (billed_to, at, method, path, status) values ($1, $2, $3, $4, $5)",
-				space.name, time.Now().UnixMicro(), r.Method, r.URL.Path, status)
+				space.name, time.Now().UTC().Format(time.RFC3339), r.Method, r.URL.Path, status)
 		}
 		if status == 401 {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="lowcode"`)

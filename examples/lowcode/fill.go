@@ -10,6 +10,7 @@ import (
 
 // Filled says what Fill wrote.
 type Filled struct {
+	Feedback                           int
 	Customers, Orders, Invoices, Files int
 }
 
@@ -68,6 +69,14 @@ func (p *Platform) Fill(ctx context.Context, workspaceName string, n int) (Fille
 	}
 	if err := tx.Commit(); err != nil {
 		return f, fmt.Errorf("fill %s: %w", workspaceName, err)
+	}
+	for i := range n / 5 {
+		_, err := p.db.ExecContext(ctx, "insert into feedback (billed_to, given, by_login, rating, remark) values ($1, $2, $3, $4, $5)",
+			w.name, due.AddDate(0, 0, -i).Format(time.DateOnly), fmt.Sprintf("user%02d@%s.example", i, w.name), 1+i%5, fmt.Sprintf("said by a user of %s", w.name))
+		if err != nil {
+			return f, fmt.Errorf("fill %s: %w", workspaceName, err)
+		}
+		f.Feedback++
 	}
 	f.Files, err = p.fillFiles(w, n/10)
 	return f, err

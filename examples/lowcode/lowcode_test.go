@@ -181,7 +181,7 @@ func TestFillAndBackup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Filled{Customers: 100, Orders: 300, Invoices: 150, Files: 10}); filled != want {
+	if want := (Filled{Feedback: 20, Customers: 100, Orders: 300, Invoices: 150, Files: 10}); filled != want {
 		t.Errorf("filled %+v, want %+v", filled, want)
 	}
 	day := time.Date(2026, 3, 1, 2, 0, 0, 0, time.UTC)

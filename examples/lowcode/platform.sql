@@ -81,13 +81,30 @@ create table if not exists apps (
 create table if not exists usage_events (
   id integer primary key,
   billed_to text not null,
-  at integer not null,
+  at text not null, -- ISO 8601, UTC
   method text not null,
   path text not null,
   status integer not null
 );
 
 create index if not exists usage_events_by_workspace on usage_events (billed_to);
+
+-- What is left of the calls of workspaces that left: how many a year, of all of them.
+create table if not exists usage_by_year (
+  year text not null unique,
+  calls integer not null
+);
+
+-- What users say of the platform. It is worth reading when its workspace has left, and
+-- tells of nobody by then.
+create table if not exists feedback (
+  id integer primary key,
+  billed_to text,
+  given text not null,
+  by_login text,
+  rating integer not null check (rating between 1 and 5),
+  remark text
+);
 
 insert into app_templates (template, title, form) values
   ('customers', 'Customers', '{"fields": ["name", "city", "segment"]}'),

@@ -353,6 +353,8 @@ var apart = map[string]string{
 	"sought.box":          "sealed",
 	"record.box":          "sealed",
 	"hold.already_gone":   "Tenure's words",
+	"hold.part":           "none of the systems here can hold a part; it goes with the row's other columns, by the same declaration",
+	"hold.stalled":        "the words of a system's own rules, and none of the systems here has any",
 	"review_item.holder":  "of a tenant's own items, one of our staff",
 	"review_item.owner":   "one of our staff",
 	"review_item.salt":    "random",

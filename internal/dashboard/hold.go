@@ -28,6 +28,7 @@ type HoldRow struct {
 	AlreadyGone string
 	ReleaseBy   []string // who has asked for the release so far
 	Released    time.Time
+	Custodians  []tenure.Custodian
 	Stops       []Ref // operations that wait for it
 	Actions     []Action
 }

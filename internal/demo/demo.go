@@ -43,6 +43,9 @@ type platform interface {
 	// look says what of a tenant there is: its own eyes on files and tables, and
 	// with everything on its backups too.
 	look(ctx context.Context, tenant string, everything bool) ([]string, error)
+	// stays says what is left of what tenants did, and tells of none of them; "" if
+	// nothing is.
+	stays(ctx context.Context) (string, error)
 	close() error
 }
 
@@ -488,6 +491,13 @@ func (s *story) prove(ctx context.Context) error {
 	}
 	if err := s.check(len(left) == 0, "nothing of alder is left in files, tables and backups %s", strings.Join(left, ", ")); err != nil {
 		return err
+	}
+	stays, err := s.p.stays(ctx)
+	if err != nil {
+		return err
+	}
+	if stays != "" {
+		s.note("what stays tells of nobody: %s", stays)
 	}
 	list, err := s.inst.Tenants(ctx, closedOnes)
 	if err != nil || len(list) == 0 {

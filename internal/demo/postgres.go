@@ -214,6 +214,8 @@ func (p *postgresPlatform) rows(ctx context.Context, tenant string, take func(st
 	return nil
 }
 
+func (p *postgresPlatform) stays(context.Context) (string, error) { return "", nil }
+
 func (p *postgresPlatform) close() error {
 	if p.conn == nil {
 		return nil

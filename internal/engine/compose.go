@@ -46,6 +46,7 @@ func (a *advance) compose(now time.Time) *composed {
 		destroyed = destroyed || n.step.Destructive
 	}
 	a.tried(c)
+	a.released(c)
 	// What an open gate lets through starts with the same commit.
 	for c.d = a.decide(now); len(c.d.opened) > 0; c.d = a.decide(now) {
 		for _, i := range c.d.opened {
@@ -73,6 +74,7 @@ func (a *advance) compose(now time.Time) *composed {
 	a.keeps(c)
 	if destroyed {
 		c.extras = append(c.extras, func(tx *store.Tx) error { return SettleHolds(tx, s.plan.Tenant, now) })
+		c.stale = c.stale || binding(s.holds)
 	}
 	if c.State != s.op.State {
 		a.moved(c)
@@ -129,7 +131,7 @@ func (a *advance) result(c *composed, n *node, r store.StepResult, res Result) {
 	}
 	c.Results = append(c.Results, r)
 	n.apply(r, c.Now)
-	if n.step.Action == tenure.ActErase && r.State == tenure.StepDone {
+	if n.step.Action == tenure.ActErase && (r.State == tenure.StepDone || waitsHeld(n.row)) {
 		a.wake(c, n)
 	}
 }

@@ -96,7 +96,11 @@ func count(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 	if class == "" || changes[class] == tenure.Pseudonymise {
 		at = nil
 	}
-	survey := connector.Survey{Ref: ref, Order: slices.Concat(order, at, before), Prove: true, Search: searchFor, Gone: lost, Beside: beside(t.Plan, pr), Changes: changes}
+	kept, err := t.parts(ctx, sys, pr, nil)
+	if err != nil {
+		return Result{Err: err}
+	}
+	survey := connector.Survey{Ref: ref, Keep: kept.own(), Order: slices.Concat(order, at, before), Prove: true, Search: searchFor, Gone: lost, Beside: beside(t.Plan, pr), Changes: changes, Groups: true}
 	m, _, err := sys.DataMap(ctx, survey)
 	if tenure.CodeOf(err) == tenure.Invalid && len(pr.Classes) == 0 {
 		return Result{Verdict: v, Receipt: rec}
@@ -182,11 +186,11 @@ func (e *Engine) order(ctx context.Context, t *Task, pr *tenure.PlannedResource,
 				before = append(before, s.Class)
 			}
 		}
-		if s.Action == tenure.ActErase && s.Resource == pr.ID && rows[i].State == tenure.StepDone {
+		if s.Action == tenure.ActErase && s.Resource == pr.ID && (rows[i].State == tenure.StepDone || waitsHeld(rows[i])) {
 			ended, of[rows[i].Seq] = append(ended, rows[i]), s.Class
 		}
 	}
-	slices.SortStableFunc(ended, func(a, b store.StepRow) int { return a.EndedAt.Compare(b.EndedAt) })
+	slices.SortStableFunc(ended, func(a, b store.StepRow) int { return endOf(a).Compare(endOf(b)) })
 	for _, r := range ended {
 		gone = append(gone, of[r.Seq])
 	}

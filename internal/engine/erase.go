@@ -45,6 +45,7 @@ type part struct {
 	Detached map[string]int64 `json:"detached,omitempty"`
 	AtLeast  bool             `json:"atLeast,omitempty"`
 	Begun    bool             `json:"begun,omitempty"`
+	Held     []connector.Held `json:"held,omitempty"` // what stays for holds, once all the rest has gone
 }
 
 // erasureOf reads a receipt or a progress; blank text is none yet.
@@ -124,7 +125,7 @@ func plus(sum, more map[string]int64) map[string]int64 {
 // It says whether the batch got anywhere.
 func (o *part) take(b connector.Erased) bool {
 	moved := b.Done || b.Cursor != o.Cursor || len(plus(nil, b.Counts)) > 0
-	o.Begun, o.Cursor = true, b.Cursor
+	o.Begun, o.Cursor, o.Held = true, b.Cursor, b.Held
 	if b.Total == nil {
 		o.Counts, o.Detached = plus(o.Counts, b.Counts), plus(o.Detached, b.Detached)
 		return moved || len(plus(nil, b.Detached)) > 0
@@ -165,13 +166,17 @@ func (e *Engine) batches(ctx context.Context, t *Task, sys *connector.System, pr
 	if rows <= 0 || rows > maxBatch {
 		rows = maxBatch
 	}
+	var kept *parts
 	var names func(key, value string, reversible bool) ([]byte, error)
 	if d := t.disposition(); d == tenure.Pseudonymise && e.Pseudonyms != nil {
 		names = e.Pseudonyms(ctx, t.Plan.Tenant)
 	}
 	for {
+		if kept, err = t.parts(ctx, sys, pr, kept); err != nil {
+			return err
+		}
 		batch, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.timeout())
-		b, err := sys.Erase(batch, Ref(t.Plan.Tenant, pr), connector.Batch{Run: t.run(p, class), Class: class, Limit: rows, For: batchTime, Cursor: o.Cursor, Gone: row.State == tenure.ResourceGone, Disposition: t.disposition(), Name: names})
+		b, err := sys.Erase(batch, Ref(t.Plan.Tenant, pr), connector.Batch{Run: t.run(p, class), Class: class, Limit: rows, For: batchTime, Cursor: o.Cursor, Gone: row.State == tenure.ResourceGone, Disposition: t.disposition(), Name: names, Keep: kept.keep})
 		cancel()
 		if err != nil {
 			// An answer that was lost may have been a batch that was done.
@@ -238,13 +243,16 @@ func erase(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 	if err != nil {
 		return Result{Err: err}
 	}
-	if t.Row.Progress == "" {
+	if t.Row.Progress == "" || p.held() != nil {
 		if err := t.unchanged(ctx, sys, pr); err != nil {
 			return Result{Err: err}
 		}
 	}
 	if err := e.batches(ctx, t, sys, pr, p, t.Step.Class); err != nil {
 		return stopped(err, p)
+	}
+	if held := p.held(); connector.Total(held) > 0 {
+		return t.held(p, connector.HeldSays(held))
 	}
 	p.settle()
 	p.Changed = true
@@ -441,6 +449,14 @@ func remove(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 			return stopped(err, p)
 		}
 	}
+	if held := p.held(); connector.Total(held) > 0 {
+		return t.held(p, connector.HeldSays(held))
+	}
+	if back, err := t.keepsBack(ctx, sys, pr); err != nil {
+		return stopped(err, p)
+	} else if back != "" {
+		return t.held(p, back)
+	}
 	if there {
 		came, err := t.cameBack(ctx, sys, pr)
 		if err != nil {
@@ -457,6 +473,9 @@ func remove(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 			if err := e.batches(ctx, t, sys, pr, p, class); err != nil {
 				return stopped(err, p)
 			}
+		}
+		if held := p.held(); connector.Total(held) > 0 {
+			return t.held(p, connector.HeldSays(held))
 		}
 		rec, v, err = sys.Delete(ctx, ref)
 	}

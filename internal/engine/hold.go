@@ -34,6 +34,11 @@ func SettleHolds(tx *store.Tx, tenant tenure.TenantID, now time.Time) error {
 		if err := tx.SettleHold(h); err != nil {
 			return err
 		}
+		if h.Scope.Part() { // what it stood against until now may go on without that part
+			if err := tx.PokeTenant(h.Scope.Tenant, now); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -74,7 +79,7 @@ func inFlight(tx *store.Tx, h tenure.Hold) (bool, error) {
 }
 
 func covers(h tenure.Hold, p *tenure.Plan, s *tenure.Step) bool {
-	return len(p.Standing([]tenure.Hold{h}, s)) > 0
+	return len(p.Touching([]tenure.Hold{h}, s)) > 0
 }
 
 // planOf reads a plan; nil if it was forgotten with its tenant.
@@ -177,7 +182,7 @@ func takenBy(tx *store.Tx, h tenure.Hold, op store.OperationRow, took map[tenure
 func goneOf(h tenure.Hold, r store.ResourceRow, took *Erasure) string {
 	unreleased := h
 	unreleased.ReleasedAt = time.Time{}
-	if !unreleased.Covers(tenure.HoldSubject{Tenant: r.Tenant, System: r.System, Resource: r.ID, Classes: r.Classes}) {
+	if !unreleased.Covers(tenure.HoldSubject{Tenant: r.Tenant, Environment: r.Environment, System: r.System, Resource: r.ID, Classes: r.Classes}) {
 		return ""
 	}
 	name := r.Path()

@@ -108,6 +108,7 @@ func (i *Installation) Ticks() []Tick {
 		{"heartbeat", func(context.Context, time.Time) error { return i.Clock().Beat() }},
 		{"elevations", i.Governor.TickElevations},
 		{"approvals", i.inTime(i.Service.TickApprovals)},
+		{"holds", i.inTime(i.Service.TickHolds)},
 		{"reviews", i.inTime(i.Governor.TickReviews)},
 		{"revocations", i.Service.TickRevocations}, // after reviews: what they decided
 		{"agreements", i.inTime(i.Service.TickAgreements)},

@@ -85,16 +85,26 @@ func (s *Service) leaving(ctx context.Context, v *TenantView) (*tenure.Plan, sto
 // clock is a data class's as the departure's own gate sees it, or would see it if it
 // were under way: a hold on a part of the class keeps that part alone.
 func (v *TenantView) clock(p *tenure.Plan, class tenure.DataClass, now time.Time) tenure.Clock {
-	gate := &tenure.Step{Action: tenure.ActRetention, Class: class.Name}
+	gates := []*tenure.Step{{Action: tenure.ActRetention, Class: class.Name}}
 	if p == nil {
-		p = &tenure.Plan{Tenant: v.ID}
+		p = &tenure.Plan{Tenant: v.ID, Classes: []tenure.DataClass{class}}
 		for _, r := range v.Resources {
-			p.Resources = append(p.Resources, tenure.PlannedResource{ID: r.ID, System: r.System, Classes: r.Classes})
+			p.Resources = append(p.Resources, tenure.PlannedResource{ID: r.ID, System: r.System, Environment: r.Environment, Classes: r.Classes})
 		}
-	} else if i := slices.IndexFunc(p.Steps, func(s tenure.Step) bool { return s.Action == tenure.ActRetention && s.Class == class.Name }); i >= 0 {
-		gate = &p.Steps[i]
+	} else if own := p.ClocksOf(class.Name); len(own) > 0 {
+		gates = own
 	}
-	return tenure.SolveRetention(class, v.Anchors, p.Keeping(v.Holds, gate), p.Destroys(gate)[0], now)
+	var c tenure.Clock
+	for _, gate := range gates { // what stays has a second one, at its end
+		of, ok := p.Retention(gate)
+		if !ok {
+			of = class
+		}
+		if c = tenure.SolveRetention(of, v.Anchors, p.Keeping(v.Holds, gate), p.Destroys(gate)[0], now); c.State != tenure.ClockErase {
+			break
+		}
+	}
+	return c
 }
 
 // TenantRow gives a tenant's row alone.
@@ -206,7 +216,7 @@ func (s *Service) ExplainToCustomer(ctx context.Context, idOrName string) ([]Rea
 			continue
 		}
 		a := Reason{Environment: r.Environment, Resource: r.Key, System: r.System, State: r.State}
-		if len(tenure.Covering(told, tenure.HoldSubject{Tenant: v.ID, Classes: r.Classes, System: r.System, Resource: r.ID})) > 0 {
+		if len(tenure.Covering(told, tenure.HoldSubject{Tenant: v.ID, Environment: r.Environment, Classes: r.Classes, System: r.System, Resource: r.ID})) > 0 {
 			a.Reason = tenure.KeptForLegalReason
 		} else {
 			s.reason(&a, v, r, leaving, "it goes in its turn")
@@ -242,7 +252,7 @@ func back(v *TenantView) (out []Reason) {
 
 func (s *Service) reason(a *Reason, v *TenantView, r store.ResourceRow, leaving *tenure.Plan, waits string) {
 	for _, h := range v.Holds {
-		if h.Covers(tenure.HoldSubject{Tenant: v.ID, Classes: r.Classes, System: r.System, Resource: r.ID}) {
+		if h.Covers(tenure.HoldSubject{Tenant: v.ID, Environment: r.Environment, Classes: r.Classes, System: r.System, Resource: r.ID}) {
 			a.Reason = fmt.Sprintf("hold %s (%s) stands; a hold has no expiry", h.ID, h.Matter)
 			return
 		}

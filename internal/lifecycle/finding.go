@@ -42,7 +42,16 @@ func (s *Service) Drift(ctx context.Context, tenant string) (*Look, error) {
 			return nil, err
 		}
 	}
-	return s.lookAll(ctx, tenant, driftKinds, s.look.Drift)
+	return s.lookAll(ctx, tenant, driftKinds, func(ctx context.Context, sys *connector.System, id tenure.TenantID, yield func(tenure.Finding) error) (hygiene.Summary, error) {
+		sum, err := s.look.Drift(ctx, sys, id, yield)
+		if err == nil {
+			err = s.stalls(ctx, sys.Name, id, func(f tenure.Finding) error {
+				sum.Findings++
+				return yield(f)
+			})
+		}
+		return sum, err
+	})
 }
 
 // Sweep looks for what bears an owner mark and isn't in the inventory, and for

@@ -20,8 +20,11 @@ func (s *Service) PlaceHold(ctx context.Context, h tenure.Hold, by string) (tenu
 	if strings.TrimSpace(h.Matter) == "" {
 		return h, tenure.Errorf(tenure.Invalid, "a hold needs the matter that it serves").WithHint("name the case: --matter")
 	}
-	if h.Scope == (tenure.HoldScope{}) {
-		return h, tenure.Errorf(tenure.Invalid, "a hold needs a scope").WithHint("name a tenant, a data class, a system or a resource; --all-tenants holds everything of a class or system")
+	if err := h.Scope.Check(); err != nil {
+		return h, err
+	}
+	if err := h.CheckCustodians(); err != nil {
+		return h, err
 	}
 	now := s.Now()
 	h.ID, h.PlacedBy, h.PlacedAt = tenure.NewID[tenure.HoldID](now), by, now
@@ -32,7 +35,16 @@ func (s *Service) PlaceHold(ctx context.Context, h tenure.Hold, by string) (tenu
 		}
 		h.Scope.Tenant = row.ID
 	}
-	facts := map[string]string{"class": h.Scope.Class, "system": h.Scope.System, "resource": string(h.Scope.Resource)}
+	if err := s.knownEnvironment(ctx, h.Scope); err != nil {
+		return h, err
+	}
+	if h.Scope.Part() {
+		var err error
+		if h.Scope, err = s.placedPart(ctx, h.Scope); err != nil {
+			return h, err
+		}
+	}
+	facts := holdFacts(h.Scope)
 	if h.Untold {
 		facts["untold"] = "true"
 	}
@@ -48,12 +60,37 @@ func (s *Service) PlaceHold(ctx context.Context, h tenure.Hold, by string) (tenu
 		if err := tx.SaveHold(h); err != nil {
 			return err
 		}
+		if err := s.askCustodians(tx, h, now, "placed"); err != nil {
+			return err
+		}
 		if err := tx.Log(e); err != nil {
 			return err
 		}
 		return tx.PokeTenant(h.Scope.Tenant, now)
 	})
+	if err == nil {
+		// The hold binds already; what can't be suspended stands in it and is a finding.
+		if err = s.stall(ctx, h.ID, ""); err == nil {
+			h, err = s.o.DB.Hold(ctx, h.ID)
+		}
+	}
 	return h, err
+}
+
+// holdFacts are what the log says of a scope in clear. Values and prefixes may be personal;
+// the row's digest stands for them.
+func holdFacts(scope tenure.HoldScope) map[string]string {
+	facts := map[string]string{"class": scope.Class, "system": scope.System, "resource": string(scope.Resource)}
+	if scope.Environment != "" {
+		facts["environment"] = scope.Environment
+	}
+	if scope.Table != "" {
+		facts["table"], facts["conditions"] = scope.Table, fmt.Sprint(len(scope.Rows))
+	}
+	if scope.Prefix != "" {
+		facts["prefix"] = "true"
+	}
+	return facts
 }
 
 // ReleaseHold records one person's word for a release; the second person's, who
@@ -100,6 +137,9 @@ func (s *Service) ReleaseHold(ctx context.Context, id tenure.HoldID, by string) 
 		}
 		return tx.PokeTenant(h.Scope.Tenant, now)
 	})
+	if err == nil && !h.Active() {
+		err = s.unstall(ctx, h.ID)
+	}
 	return h, err
 }
 

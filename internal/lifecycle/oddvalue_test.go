@@ -20,7 +20,7 @@ func TestValuesOfOtherTypesAreNamed(t *testing.T) {
 			`alter table hold alter column released_at drop not null; update hold set released_at = null`},
 		"twice": {`create table h as select * from hold; drop table hold; alter table h rename to hold; insert into hold select * from hold`,
 			`alter table hold drop constraint hold_pk; insert into hold select * from hold`},
-		"a number as text": {`create table h as select * from hold; drop table hold; create table hold as select id, matter, tenant, class, system, resource, reason, placed_by, placed_at, effective_at, already_gone, release_by, '' as released_at, untold from h`,
+		"a number as text": {`create table h as select * from hold; drop table hold; create table hold as select id, matter, tenant, class, system, resource, reason, placed_by, placed_at, effective_at, already_gone, release_by, '' as released_at, untold, environment, part, custodians, remind_days, reminded_at, stalled from h`,
 			`alter table hold alter column released_at drop default, alter column released_at type text using ''`},
 	} {
 		t.Run(name, func(t *testing.T) {

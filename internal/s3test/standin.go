@@ -79,6 +79,13 @@ func (s *StandIn) Set(bucket, query string, document []byte) {
 	s.buckets[bucket].documents[query] = document
 }
 
+// Document is a bucket's document as it stands.
+func (s *StandIn) Document(bucket, query string) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buckets[bucket].documents[query]
+}
+
 // Keys lists what is there, with versions.
 func (s *StandIn) Keys(bucket string) (keys []string) {
 	s.mu.Lock()

@@ -36,6 +36,7 @@ type Outcome struct {
 	Refused string // the reason that Tenure gave; "" if it erased
 	Wrong   string // where it departs from the model; "" if nowhere
 	Open    bool   // the rules leave it open whether it is refused
+	Held    bool   // a hold came in the middle, and was released
 }
 
 // Try erases the leaver from a schema, class by class in small batches, and
@@ -132,6 +133,12 @@ func (o *Outcome) erase(ctx context.Context, s *Schema, ref connector.Ref, v Ver
 	}
 	if err := announced(s, v, seen); err != nil {
 		return err
+	}
+	if h := holdOn(s, v, rnd); h != nil {
+		if err := o.eraseHeld(ctx, s, ref, v, on, rnd, h); err != nil {
+			return err
+		}
+		o.Held = true
 	}
 	var all connector.Erased
 	for _, class := range s.Classes {

@@ -50,6 +50,7 @@ func readLog(ctx context.Context, c *Call, p *client.LogFilter) (client.Page[cli
 		return out, err
 	}
 	n, scanned := limitOf(p.Paging), 0
+	limit, end := n, place // a page has a next where one entry more is found
 	for scanned < maxScan {
 		lot, err := c.Service.Log(ctx, place.At, n, "")
 		if err != nil {
@@ -64,11 +65,12 @@ func readLog(ctx context.Context, c *Call, p *client.LogFilter) (client.Page[cli
 			if !ok {
 				continue
 			}
-			place.Met = true
-			if out.Items = append(out.Items, client.LogEntry(e)); len(out.Items) == n {
-				out.Next = c.cursor(place)
+			if len(out.Items) == limit {
+				out.Next = c.cursor(end)
 				return out, nil
 			}
+			place.Met = true
+			out.Items, end = append(out.Items, client.LogEntry(e)), place
 		}
 		if scanned += len(lot); len(lot) < n {
 			if !place.Met {
@@ -78,7 +80,10 @@ func readLog(ctx context.Context, c *Call, p *client.LogFilter) (client.Page[cli
 		}
 		n = max(n, maxPage)
 	}
-	out.Next = c.cursor(place)
+	if len(out.Items) < limit {
+		end = place
+	}
+	out.Next = c.cursor(end)
 	return out, nil
 }
 

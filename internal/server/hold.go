@@ -12,12 +12,18 @@ func holdRoutes(s *Server) {
 	route(s, client.ListHolds, Access{tenure.HoldRead, List}, listHolds)
 	created(s, client.PlaceHold, Access{tenure.HoldPlace, OfBody}, placeHold)
 	route(s, client.ShowHold, Access{tenure.HoldRead, OfHold}, showHold)
+	route(s, client.AcknowledgeHold, Access{tenure.HoldRead, OfHold}, acknowledgeHold)
 	route(s, client.ReleaseHold, Access{tenure.HoldRelease, OfHold}, releaseHold)
 }
 
 func holdOf(h tenure.Hold) client.Hold {
 	return client.Hold{
-		ID: h.ID, Matter: h.Matter, Scope: client.HoldScope{Tenant: string(h.Scope.Tenant), Class: h.Scope.Class, System: h.Scope.System, Resource: string(h.Scope.Resource)}, Reason: h.Reason,
+		ID: h.ID, Matter: h.Matter, Reason: h.Reason,
+		Scope: client.HoldScope{
+			Tenant: string(h.Scope.Tenant), Environment: h.Scope.Environment, Class: h.Scope.Class, System: h.Scope.System, Resource: string(h.Scope.Resource),
+			Table: h.Scope.Table, Rows: h.Scope.Rows, Prefix: h.Scope.Prefix,
+		},
+		Custodians: h.Custodians, RemindDays: h.RemindDays, RemindedAt: h.RemindedAt,
 		PlacedBy: h.PlacedBy, PlacedAt: h.PlacedAt, EffectiveAt: h.EffectiveAt, AlreadyGone: h.AlreadyGone, ReleaseBy: h.ReleaseBy, ReleasedAt: h.ReleasedAt, Untold: h.Untold,
 	}
 }
@@ -57,12 +63,17 @@ func listHolds(ctx context.Context, c *Call, p *client.HoldFilter) (client.Page[
 
 func placeHold(ctx context.Context, c *Call, p *client.HoldParams) (client.Hold, error) {
 	in := p.Body
-	h := tenure.Hold{Matter: in.Matter, Reason: in.Reason, Untold: in.Untold, Scope: tenure.HoldScope{Class: in.Scope.Class, System: in.Scope.System}}
+	h := tenure.Hold{Matter: in.Matter, Reason: in.Reason, Untold: in.Untold, RemindDays: in.RemindDays, Scope: tenure.HoldScope{
+		Environment: in.Scope.Environment, Class: in.Scope.Class, System: in.Scope.System, Table: in.Scope.Table, Rows: in.Scope.Rows, Prefix: in.Scope.Prefix,
+	}}
+	for _, name := range in.Custodians {
+		h.Custodians = append(h.Custodians, tenure.Custodian{Name: name})
+	}
 	switch {
 	case in.AllTenants && in.Scope.Tenant != "":
 		return client.Hold{}, tenure.Errorf(tenure.Invalid, "a hold is of one tenant or of all, not both")
-	case !in.AllTenants && in.Scope.Tenant == "" && in.Scope.Resource == "" && (in.Scope.Class != "" || in.Scope.System != ""):
-		return client.Hold{}, tenure.Errorf(tenure.Invalid, "a hold of a class or system for every tenant must say so").WithHint("name one: --tenant, or say --all-tenants")
+	case !in.AllTenants && in.Scope.Tenant == "" && in.Scope.Resource == "" && (in.Scope.Class != "" || in.Scope.System != "" || in.Scope.Environment != ""):
+		return client.Hold{}, tenure.Errorf(tenure.Invalid, "a hold of a class, system or environment for every tenant must say so").WithHint("name one: --tenant, or say --all-tenants")
 	}
 	tenant := in.Scope.Tenant
 	if in.Scope.Resource != "" {
@@ -107,6 +118,15 @@ func (c *Call) tenantOf(ctx context.Context, id tenure.ResourceID) string {
 
 func showHold(ctx context.Context, c *Call, p *client.HoldID) (client.Hold, error) {
 	h, err := c.server.hold(ctx, p.Hold)
+	return holdOf(h), err
+}
+
+func acknowledgeHold(ctx context.Context, c *Call, p *client.HoldID) (client.Hold, error) {
+	id, err := tenure.ParseID[tenure.HoldID](p.Hold)
+	if err != nil {
+		return client.Hold{}, err
+	}
+	h, err := c.Service.AcknowledgeHold(ctx, id, c.By())
 	return holdOf(h), err
 }
 

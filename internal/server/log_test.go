@@ -79,12 +79,12 @@ func TestLogIsServedAsTiles(t *testing.T) {
 	}{
 		"checkpoint":            {200, "text/plain; charset=utf-8", 0, "private, no-cache"},
 		"tile/0/000":            {200, "application/octet-stream", 8192, "private, max-age=31536000, immutable"},
-		"tile/0/002.p/209":      {200, "application/octet-stream", 209 * 32, "private, max-age=31536000, immutable"},
+		"tile/0/002.p/210":      {200, "application/octet-stream", 210 * 32, "private, max-age=31536000, immutable"},
 		"tile/0/001.p/44":       {200, "application/octet-stream", 44 * 32, "private, max-age=31536000, immutable"},
 		"tile/1/000.p/2":        {200, "application/octet-stream", 64, "private, max-age=31536000, immutable"},
 		"tile/entries/000":      {200, "application/octet-stream", 0, "private, max-age=31536000, immutable"},
 		"tile/entries/002.p/1":  {200, "application/octet-stream", 0, "private, max-age=31536000, immutable"},
-		"tile/0/002.p/210":      {404, "application/problem+json", 0, "no-store"},
+		"tile/0/002.p/211":      {404, "application/problem+json", 0, "no-store"},
 		"tile/0/003":            {404, "application/problem+json", 0, "no-store"},
 		"tile/0/002.p/0":        {404, "application/problem+json", 0, "no-store"},
 		"tile/0/002.p/256":      {404, "application/problem+json", 0, "no-store"},
@@ -175,8 +175,8 @@ func TestLiesAboutTheLog(t *testing.T) {
 		says string
 	}{
 		{"none", on("nothing", nil), v, ""},
-		{"a changed entry", on("entries/000", flip(40)), v, "at 100 entries it has another root"},
-		{"a dropped entry", on("entries/000", func(b []byte) []byte { return b[2+int(b[0])<<8+int(b[1]):] }), v, "at 100 entries it has another root"},
+		{"a changed entry", on("entries/000", flip(40)), v, "at 101 entries it has another root"},
+		{"a dropped entry", on("entries/000", func(b []byte) []byte { return b[2+int(b[0])<<8+int(b[1]):] }), v, "at 101 entries it has another root"},
 		{"a changed late entry", on("entries/002", flip(2000)), v, "another root"},
 		{"an entry too many", on("entries/000", func(b []byte) []byte { return append(bytes.Clone(b), 0, 1, 'x') }), v, "differs"},
 		{"a cut bundle", on("entries/001", func(b []byte) []byte { return b[:len(b)/2] }), v, "ends within entry"},

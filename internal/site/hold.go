@@ -3,6 +3,7 @@ package site
 import (
 	"io"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -14,6 +15,7 @@ func (s *Site) holdPages() {
 	s.page("GET /holds", (*visit).holds)
 	s.page("POST /holds", (*visit).placeHold)
 	s.page("POST /holds/{hold}/release", (*visit).releaseHold)
+	s.page("POST /holds/{hold}/acknowledge", (*visit).acknowledgeHold)
 }
 
 func (v *visit) holds() error {
@@ -41,7 +43,7 @@ func (v *visit) holds() error {
 func holdRow(h client.Hold, t dashboard.Ref) dashboard.HoldRow {
 	return dashboard.HoldRow{
 		ID: h.ID, Matter: h.Matter, Scope: holdScope(h.Scope), Tenant: t, Reason: h.Reason, PlacedBy: h.PlacedBy, Placed: h.PlacedAt, Effective: h.EffectiveAt,
-		AlreadyGone: h.AlreadyGone, ReleaseBy: h.ReleaseBy, Released: h.ReleasedAt,
+		AlreadyGone: h.AlreadyGone, ReleaseBy: h.ReleaseBy, Released: h.ReleasedAt, Custodians: h.Custodians,
 	}
 }
 
@@ -50,6 +52,19 @@ func holdScope(s client.HoldScope) string {
 	var parts []string
 	if s.Resource != "" {
 		parts = append(parts, "resource "+s.Resource)
+	}
+	if s.Table != "" {
+		rows := "rows of " + s.Table
+		for i, c := range s.Rows {
+			rows += map[bool]string{true: " with ", false: " and "}[i == 0] + c.String()
+		}
+		parts = append([]string{rows}, parts...)
+	}
+	if s.Prefix != "" {
+		parts = append([]string{"keys beginning " + s.Prefix}, parts...)
+	}
+	if s.Environment != "" {
+		parts = append(parts, "environment "+s.Environment)
 	}
 	if s.Class != "" {
 		parts = append(parts, "data class "+s.Class)
@@ -68,8 +83,17 @@ func holdScope(s client.HoldScope) string {
 }
 
 func (v *visit) holdActions(h client.Hold, t tenure.Target) []dashboard.Action {
-	if !h.ReleasedAt.IsZero() || !v.may(tenure.HoldRelease, t) {
+	if !h.ReleasedAt.IsZero() {
 		return nil
+	}
+	var out []dashboard.Action
+	for _, c := range h.Custodians {
+		if c.AcknowledgedAt.IsZero() && tenure.SamePerson(c.Name, v.caller.Name) {
+			out = append(out, dashboard.Action{Label: "Acknowledge", Post: "/holds/" + url.PathEscape(string(h.ID)) + "/acknowledge", Says: "You know of the hold, and keep what it covers."})
+		}
+	}
+	if !v.may(tenure.HoldRelease, t) {
+		return out
 	}
 	a := dashboard.Action{Label: "Ask for the release", Post: "/holds/" + url.PathEscape(string(h.ID)) + "/release", Tone: dashboard.ToneBad, Says: "A second person must say the same. Then the retention rules count again, and what they let go may be destroyed."}
 	if len(h.ReleaseBy) > 0 {
@@ -78,7 +102,7 @@ func (v *visit) holdActions(h client.Hold, t tenure.Target) []dashboard.Action {
 	if tenure.NamesPerson(h.ReleaseBy, v.caller.Name) {
 		a.Not = "You have asked for this release; a second person must."
 	}
-	return []dashboard.Action{a}
+	return append(out, a)
 }
 
 func (v *visit) placeAction(q url.Values) *dashboard.Action {
@@ -90,7 +114,14 @@ func (v *visit) placeAction(q url.Values) *dashboard.Action {
 			{Name: "matter", Label: "Matter", Required: true, Max: 200, Hint: "the case that it serves"},
 			{Name: "tenant", Label: "Tenant", Value: q.Get("tenant"), Max: 64, Hint: "name or id"},
 			{Name: "class", Label: "Data class", Max: 100, Hint: "blank: every class"},
+			{Name: "environment", Label: "Environment", Max: 100, Hint: "blank: every environment"},
 			{Name: "system", Label: "System", Max: 100, Hint: "blank: every system"},
+			{Name: "resource", Label: "Resource", Max: 64, Hint: "its id; blank: every resource, or the one that has the table or prefix"},
+			{Name: "table", Label: "Table", Max: 200, Hint: "rows of this table alone, with what they refer to"},
+			{Kind: dashboard.FieldLong, Name: "rows", Label: "Conditions on its rows", Max: 4000, Hint: "one a line, all of which hold: status = \"open\""},
+			{Name: "prefix", Label: "Prefix", Max: 1000, Hint: "objects or files alone whose keys begin so"},
+			{Kind: dashboard.FieldLong, Name: "custodians", Label: "Custodians", Max: 4000, Hint: "one a line; each is asked to acknowledge the hold"},
+			{Name: "remind", Label: "Remind after", Max: 3, Hint: "days, for custodians who haven't; blank: never"},
 			{Kind: dashboard.FieldLong, Name: "reason", Label: "Reason", Max: 1000},
 			{Kind: dashboard.FieldCheck, Name: "untold", Label: "The customer may not know that anything is kept for a legal reason"},
 		}}
@@ -100,12 +131,46 @@ func (v *visit) placeAction(q url.Values) *dashboard.Action {
 	return a
 }
 
+// holdScope reads what the form says of a hold's scope and custodians.
+func (v *visit) holdScope(in *client.NewHold) error {
+	text := func(name string) string { return strings.TrimSpace(v.PostFormValue(name)) }
+	in.Scope = client.HoldScope{
+		Tenant: text("tenant"), Environment: text("environment"), Class: text("class"), System: text("system"), Resource: text("resource"), Table: text("table"), Prefix: v.PostFormValue("prefix"),
+	}
+	for line := range strings.Lines(text("rows")) {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		c, err := tenure.ParseRowCondition(line)
+		if err != nil {
+			return err
+		}
+		in.Scope.Rows = append(in.Scope.Rows, c)
+	}
+	for line := range strings.Lines(text("custodians")) {
+		if name := strings.TrimSpace(line); name != "" {
+			in.Custodians = append(in.Custodians, name)
+		}
+	}
+	if days := text("remind"); days != "" {
+		n, err := strconv.Atoi(days)
+		if err != nil {
+			return tenure.Errorf(tenure.Invalid, "%q isn't a number of days", days)
+		}
+		in.RemindDays = n
+	}
+	return nil
+}
+
 func (v *visit) placeHold() error {
 	p := client.HoldParams{Body: client.NewHold{
 		Matter: v.PostFormValue("matter"), Reason: v.PostFormValue("reason"), AllTenants: v.PostFormValue("all") == "true", Untold: v.PostFormValue("untold") == "true",
-		Scope: client.HoldScope{Tenant: strings.TrimSpace(v.PostFormValue("tenant")), Class: strings.TrimSpace(v.PostFormValue("class")), System: strings.TrimSpace(v.PostFormValue("system"))},
 	}}
-	h, err := ask(v, client.PlaceHold, p)
+	var h client.Hold
+	err := v.holdScope(&p.Body)
+	if err == nil {
+		h, err = ask(v, client.PlaceHold, p)
+	}
 	say := "The hold binds."
 	if err == nil && h.EffectiveAt.IsZero() {
 		say = "The hold binds; it is effective when the batches in flight have drained."
@@ -115,6 +180,11 @@ func (v *visit) placeHold() error {
 		back += "?tenant=" + queryEscape(p.Body.Scope.Tenant)
 	}
 	return v.tried(back, say, err)
+}
+
+func (v *visit) acknowledgeHold() error {
+	_, err := ask(v, client.AcknowledgeHold, client.HoldID{Hold: v.PathValue("hold")})
+	return v.tried("/holds", "Acknowledged.", err)
 }
 
 func (v *visit) releaseHold() error {

@@ -34,6 +34,10 @@ func (s Source) annex(ctx context.Context, t *engine.Task, d *evidence.Departure
 			ID: h.ID, Matter: h.Matter, Reason: h.Reason, Tenant: h.Scope.Tenant, Class: h.Scope.Class, System: h.Scope.System, Resource: h.Scope.Resource, Untold: h.Untold,
 			PlacedBy: s.Pseudonym(h.PlacedBy), Placed: h.PlacedAt, Effective: h.EffectiveAt, AlreadyGone: h.AlreadyGone, Released: h.ReleasedAt,
 		}
+		row.Environment, row.Table, row.Rows, row.Prefix = h.Scope.Environment, h.Scope.Table, h.Scope.Rows, h.Scope.Prefix
+		for _, c := range h.Custodians {
+			row.Custodians = append(row.Custodians, evidence.AnnexCustodian{Name: s.Pseudonym(c.Name), Acknowledged: c.AcknowledgedAt})
+		}
 		for _, by := range h.ReleaseBy {
 			row.ReleaseBy = append(row.ReleaseBy, s.Pseudonym(by))
 		}
@@ -54,6 +58,6 @@ func covered(h tenure.Hold, p *tenure.Plan) bool {
 		return true
 	}
 	return slices.ContainsFunc(p.Resources, func(r tenure.PlannedResource) bool {
-		return h.Covers(tenure.HoldSubject{Tenant: p.Tenant, Classes: r.Classes, System: r.System, Resource: r.ID})
+		return h.Covers(tenure.HoldSubject{Tenant: p.Tenant, Environment: r.Environment, Classes: r.Classes, System: r.System, Resource: r.ID})
 	})
 }

@@ -2,19 +2,52 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"strings"
 
 	"github.com/tenurehq/tenure"
 )
 
-const holdColumns = `id, matter, tenant, class, system, resource, reason, placed_by, placed_at, effective_at, already_gone, release_by, released_at, untold`
+const holdColumns = `id, matter, tenant, class, system, resource, reason, placed_by, placed_at, effective_at, already_gone, release_by, released_at, untold, environment, part, custodians, remind_days, reminded_at, stalled`
+
+// holdPart is a hold's part of a resource, as its row has it.
+type holdPart struct {
+	Table  string                `json:"table,omitempty"`
+	Rows   []tenure.RowCondition `json:"rows,omitempty"`
+	Prefix string                `json:"prefix,omitempty"`
+}
+
+// jsonText is a value as JSON.
+func jsonText(v any) (string, error) {
+	b, err := json.Marshal(v)
+	return string(b), err
+}
+
+// ofJSON reads what jsonText wrote. A text that can't be read isn't taken for nothing: a
+// hold on a part would become one on everything, or on nothing.
+func ofJSON(text string, into any) error {
+	if text == "" || text == "[]" {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		return tenure.Errorf(tenure.Internal, "the row of a hold can't be read: %w", err)
+	}
+	return nil
+}
 
 func holds(q querier, where string, args ...any) (out []tenure.Hold, err error) {
 	err = q.Rows(`select `+holdColumns+` from hold where `+where+` order by placed_at, id`, args, func(r scanner) error {
 		var h tenure.Hold
-		var placed, effective, released, untold int64
-		var by string
-		err := r.Scan(&h.ID, &h.Matter, &h.Scope.Tenant, &h.Scope.Class, &h.Scope.System, &h.Scope.Resource, &h.Reason, &h.PlacedBy, &placed, &effective, &h.AlreadyGone, &by, &released, &untold)
+		var placed, effective, released, untold, reminded int64
+		var by, text, custodians, stalled string
+		var part holdPart
+		err := r.Scan(&h.ID, &h.Matter, &h.Scope.Tenant, &h.Scope.Class, &h.Scope.System, &h.Scope.Resource, &h.Reason, &h.PlacedBy, &placed, &effective, &h.AlreadyGone, &by, &released, &untold,
+			&h.Scope.Environment, &text, &custodians, &h.RemindDays, &reminded, &stalled)
+		if err == nil {
+			err = errors.Join(ofJSON(text, &part), ofJSON(custodians, &h.Custodians), ofJSON(stalled, &h.Stalled))
+		}
+		h.Scope.Table, h.Scope.Rows, h.Scope.Prefix, h.RemindedAt = part.Table, part.Rows, part.Prefix, fromMicros(reminded)
 		h.PlacedAt, h.EffectiveAt, h.ReleasedAt, h.Untold = fromMicros(placed), fromMicros(effective), fromMicros(released), untold == 1
 		if by != "" {
 			h.ReleaseBy = strings.Split(by, "\n")
@@ -63,9 +96,18 @@ func (tx *Tx) SaveHold(h tenure.Hold) error {
 	if err := tx.LockHolds(); err != nil {
 		return err
 	}
-	_, err := tx.Exec(`insert into hold (`+holdColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+	part, err := jsonText(holdPart{h.Scope.Table, h.Scope.Rows, h.Scope.Prefix})
+	if err != nil {
+		return err
+	}
+	custodians, err := jsonText(append([]tenure.Custodian{}, h.Custodians...))
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`insert into hold (`+holdColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
 		string(h.ID), h.Matter, string(h.Scope.Tenant), h.Scope.Class, h.Scope.System, string(h.Scope.Resource), h.Reason, h.PlacedBy,
-		micros(h.PlacedAt), micros(h.EffectiveAt), h.AlreadyGone, strings.Join(h.ReleaseBy, "\n"), micros(h.ReleasedAt), flag(h.Untold))
+		micros(h.PlacedAt), micros(h.EffectiveAt), h.AlreadyGone, strings.Join(h.ReleaseBy, "\n"), micros(h.ReleasedAt), flag(h.Untold),
+		h.Scope.Environment, part, custodians, h.RemindDays, micros(h.RemindedAt), "[]")
 	return err
 }
 
@@ -76,6 +118,32 @@ func (tx *Tx) SettleHold(h tenure.Hold) error {
 	}
 	_, err := tx.Exec(`update hold set effective_at = $1, already_gone = $2 where id = $3`, micros(h.EffectiveAt), h.AlreadyGone, string(h.ID))
 	return err
+}
+
+// TellCustodians records which custodians have acknowledged a hold, and when the others
+// were last reminded.
+func (tx *Tx) TellCustodians(h tenure.Hold) error {
+	custodians, err := jsonText(append([]tenure.Custodian{}, h.Custodians...))
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`update hold set custodians = $1, remind_days = $2, reminded_at = $3 where id = $4`, custodians, h.RemindDays, micros(h.RemindedAt), string(h.ID))
+	return err
+}
+
+// StallHold records which of the systems' own rules a hold has suspended.
+func (tx *Tx) StallHold(h tenure.Hold) error {
+	stalled, err := jsonText(append([]tenure.StalledExpiry{}, h.Stalled...))
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`update hold set stalled = $1 where id = $2`, stalled, string(h.ID))
+	return err
+}
+
+// RemindableHolds lists the active holds whose custodians are reminded.
+func (db *DB) RemindableHolds(ctx context.Context) ([]tenure.Hold, error) {
+	return holds(db.reader(ctx), `released_at = 0 and remind_days > 0 and custodians not in ('', '[]')`)
 }
 
 // ReleaseHold records who wants a hold released, and that it is.

@@ -1,0 +1,147 @@
+package lifecycle
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// placedPart finds the one resource of which a hold covers a part, and has its system
+// say whether the table, the columns and the values can be. Where the system doesn't
+// answer and only one resource can be meant, the hold binds all the same: an erasure
+// that can't follow it takes nothing.
+func (s *Service) placedPart(ctx context.Context, scope tenure.HoldScope) (tenure.HoldScope, error) {
+	all, err := s.holdable(ctx, scope)
+	if err != nil {
+		return scope, err
+	}
+	var found []store.ResourceRow
+	var away, last error
+	for _, r := range all {
+		named, err := s.keeps(ctx, r, scope)
+		switch code := tenure.CodeOf(err); {
+		case err == nil:
+			found = append(found, r)
+			if named != "" {
+				scope.Table = named
+			}
+		case code == tenure.Unavailable:
+			away = err
+		default:
+			if last == nil || code == tenure.Invalid && tenure.CodeOf(last) == tenure.NotFound {
+				last = err
+			}
+		}
+	}
+	if len(found) == 0 && away != nil && len(all) == 1 {
+		found = all
+	}
+	switch {
+	case len(found) == 1:
+		r := found[0]
+		scope.Tenant, scope.System, scope.Resource = r.Tenant, r.System, r.ID
+		return scope, nil
+	case len(found) > 1:
+		var names []string
+		for _, r := range found {
+			names = append(names, r.Path()+" ("+string(r.ID)+")")
+		}
+		return scope, tenure.Errorf(tenure.Invalid, "several resources have what the hold names: %s", strings.Join(names, ", ")).WithHint("say which: --resource")
+	case away != nil:
+		return scope, tenure.Errorf(tenure.Unavailable, "which resource the hold is about can't be found out: %w", away).WithHint("name it: --resource; the hold binds then, whether or not its system answers")
+	case last != nil:
+		return scope, invalid(last)
+	}
+	return scope, tenure.Errorf(tenure.Invalid, "no resource of the tenant can have what the hold names").WithHint("see what there is: tenure tenant show")
+}
+
+// holdable are the resources that may have what a hold's scope names a part of.
+func (s *Service) holdable(ctx context.Context, scope tenure.HoldScope) (out []store.ResourceRow, err error) {
+	var rows []store.ResourceRow
+	if scope.Resource != "" {
+		r, err := s.o.DB.Resource(ctx, scope.Resource)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	} else if rows, err = s.o.DB.Resources(ctx, scope.Tenant, false); err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		h := tenure.Hold{Scope: tenure.HoldScope{Tenant: scope.Tenant, Environment: scope.Environment, Class: scope.Class, System: scope.System}}
+		if r.State == tenure.ResourceGone || !h.Covers(tenure.HoldSubject{Tenant: r.Tenant, Environment: r.Environment, Classes: r.Classes, System: r.System, Resource: r.ID}) {
+			continue
+		}
+		out = append(out, r)
+	}
+	if scope.Resource != "" && len(out) == 0 {
+		return nil, tenure.Errorf(tenure.Invalid, "resource %s isn't in the rest of the hold's scope, or is gone", scope.Resource)
+	}
+	// What is a backup's or a right's has no rows or objects of its own.
+	return slices.DeleteFunc(out, func(r store.ResourceRow) bool { return scope.Resource == "" && r.Layer == tenure.LayerBackup }), nil
+}
+
+// keeps asks a resource's system whether it can keep what the scope names, and gives the
+// table's name as its blueprint best writes it.
+func (s *Service) keeps(ctx context.Context, r store.ResourceRow, scope tenure.HoldScope) (named string, err error) {
+	sys, err := s.system(ctx, r.System)
+	if err != nil {
+		return "", err
+	}
+	typ, ok := sys.Info.Type(r.Type)
+	if !ok || typ.Holds != tenure.HoldsData {
+		return "", tenure.Errorf(tenure.NotFound, "a %s of system %s holds no data", r.Type, r.System)
+	}
+	if !sys.Can("hold") {
+		return "", tenure.Errorf(tenure.Invalid, "system %s (%s) can't hold a part of a resource", r.System, sys.Info.Name).WithHint("hold the whole resource: --resource %s, without a table or a prefix", r.ID)
+	}
+	held, err := sys.Held(ctx, connector.RefOf(r.Resource), []connector.Kept{connector.KeptBy(tenure.Hold{Scope: scope})})
+	for _, h := range held {
+		if h.Named != "" {
+			named = h.Named
+		}
+	}
+	return named, err
+}
+
+// invalid is an error about what the hold says: nothing was done.
+func invalid(err error) error {
+	if code := tenure.CodeOf(err); code != tenure.NotFound && code != tenure.Invalid {
+		return err
+	}
+	out := tenure.Errorf(tenure.Invalid, "the hold isn't placed: %w", err)
+	for _, h := range tenure.HintsOf(err) {
+		out = out.WithHint("%s", h)
+	}
+	return out
+}
+
+// knownEnvironment is NotFound if a tenant has nothing in the environment that a hold
+// names.
+func (s *Service) knownEnvironment(ctx context.Context, scope tenure.HoldScope) error {
+	if scope.Environment == "" || scope.Tenant == "" {
+		return nil
+	}
+	rows, err := s.o.DB.Resources(ctx, scope.Tenant, true)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, r := range rows {
+		if r.Environment == scope.Environment {
+			return nil
+		}
+		if r.Environment != "" && !slices.Contains(names, r.Environment) {
+			names = append(names, r.Environment)
+		}
+	}
+	err2 := tenure.Errorf(tenure.Invalid, "the tenant has nothing in an environment %q", scope.Environment)
+	if len(names) > 0 {
+		err2 = err2.WithHint("its environments are %s", strings.Join(names, ", "))
+	}
+	return err2
+}
