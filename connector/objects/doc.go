@@ -15,6 +15,13 @@ const maxRecord = 16 << 20
 // maxValues is how many values a record has at the most: each is sought in all others.
 const maxValues = 10_000
 
+// maxSearch is how many bytes, times values that are sought in them, are looked through for
+// one record; a value counts as perValue bytes more than it has.
+const (
+	maxSearch = 1 << 30
+	perValue  = 64
+)
+
 // Schema is the JSON Schema of the attribute transforms, as a member of properties.
 const Schema = `"transforms":{"type":"object","description":"What becomes of objects of a class that is anonymised or pseudonymised, by prefix as in classes; the longest wins. Every field of every record needs a rule.","additionalProperties":{"type":"object","additionalProperties":false,"required":["format","fields"],"properties":{
     "format":{"enum":["csv","jsonl"],"description":"CSV (RFC 4180) or JSON lines, in UTF-8. What is compressed with gzip is read and written so."},

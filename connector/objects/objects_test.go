@@ -42,7 +42,7 @@ const people = `{"format": "csv", "fields": {"id": "keep", "name": "clear", "bor
 func TestCSV(t *testing.T) {
 	t.Parallel()
 	made, err := rewritten(given(t, people), "\ufeffid,name,born,zip,note,ip,pay\r\n1,Anna Meier,1980-05-17,10115,\"a \"\"b\"\"\nc\",192.0.2.77,4711\r\n2,,,,,word,x\r\n")
-	if want := "id,name,born,zip,note,ip,pay\n1,,1980-01-01,10,,192.0.2.0,4000\n2,,,,,,\n"; made != want || err != nil {
+	if want := "\ufeffid,name,born,zip,note,ip,pay\r\n1,,1980-01-01,10,,192.0.2.0,4000\r\n2,,,,,,\r\n"; made != want || err != nil {
 		t.Errorf("made %q, %v; want %q", made, err, want)
 	}
 	bare := given(t, `{"format": "csv", "header": false, "separator": ";", "fields": {"1": "clear", "2": "keep"}}`)
@@ -53,6 +53,20 @@ func TestCSV(t *testing.T) {
 	one := given(t, `{"format": "csv", "fields": {"name": "clear"}}`)
 	if made, err := rewritten(one, "name\nAnna\nOtto\n"); made != "name\n\"\"\n\"\"\n" || err != nil {
 		t.Errorf("of one field %q, %v", made, err)
+	}
+}
+
+// What is kept stays as it is to the byte, whatever stands in it.
+func TestCSVIsKept(t *testing.T) {
+	t.Parallel()
+	rules := given(t, `{"format": "csv", "fields": {"a": "keep", "b": "keep"}}`)
+	for _, text := range []string{
+		"a,b\r\n1,\"x\r\ny\nz\"\r\n", "a,b\n1,\"x\r\ny\n\"\n", "a,b\n\" 1\",\"\r\n\r\r\n\"\n", "\ufeffa,b\n1,2\n", "a,b\n",
+		"a,b\r\n\"say \"\"no\"\"\r\n\",9007199254740993\r\n", "a,b\n" + strings.Repeat("1,\"\r\n\"\n", 20_000),
+	} {
+		if made, err := rewritten(rules, text); made != text || err != nil {
+			t.Errorf("%.60q became %.60q, %v", text, made, err)
+		}
 	}
 }
 
@@ -91,8 +105,12 @@ func TestBlocked(t *testing.T) {
 		"a name that is a value":  {lines, `{"user":{"anna@SECRET":1}}`, "isn't shown"},
 		"an empty object":         {lines, `{"other":{}}`, "other"},
 		"gzip that is cut":        {lines, packed(t, strings.Repeat(`{"id":1}`+"\n", 100))[:30], "can't be read"},
-		"kept repeats taken":      {lines, `{"id":"of SECRET1 x","user":{"email":"SECRET1"}}`, "id, which is kept"},
-		"kept in a list":          {lines, `{"list":["x","SECRET1"],"user":{"email":"secret1"}}`, "list[], which is kept"},
+		"a name twice":            {lines, `{"id":"SECRET","id":1}`, "two members of one name"},
+		"a name twice, deep":      {lines, `{"id":1,"list":[],"user":{"email":"SECRET","email":null}}`, "two members of one name"},
+		"a tail of zeros":         {lines, `{"id":1}` + "\n\x00\x00\x00", "line 2"},
+		"a CSV's tail of zeros":   {people, "id,name\n1,SECRET\n\x00\x00\x00", "line 3"},
+		"UTF-16":                  {people, "\xff\xfei\x00d\x00\n\x00", "UTF-8"},
+		"too much to seek":        {`{"format": "jsonl", "fields": {"a[]": {"prefix": 3}, "b": "keep"}}`, `{"a":["` + strings.Repeat("SECRET1\",\"", 200) + `"],"b":"` + strings.Repeat("x", 8<<20) + `"}`, ""},
 		"a line that is too long": {lines, `{"id":"` + strings.Repeat("S", maxRecord) + `"}`, "more than"},
 		"a quote that is long":    {people, "id,name\n1,\"" + strings.Repeat("S", maxRecord+9), "quote"},
 		"too many values":         {lines, `{"list":[` + strings.Repeat("1,", maxValues+1) + `1]}`, "more than"},
@@ -110,8 +128,8 @@ func TestBlocked(t *testing.T) {
 // What a rule takes away stands nowhere else: another field that repeats it is emptied.
 func TestRepeated(t *testing.T) {
 	t.Parallel()
-	rules := given(t, `{"format": "jsonl", "fields": {"name": "clear", "key": {"prefix": 30}, "day": "month"}}`)
-	if made, err := rewritten(rules, `{"name":"Anna Meier","key":"for ANNA MEIER","day":"2024-03-09"}`); made != `{"day":"2024-03-01","key":null,"name":null}`+"\n" || err != nil {
+	rules := given(t, `{"format": "jsonl", "fields": {"name": "clear", "key": {"prefix": 30}, "day": "month", "kept[]": "keep"}}`)
+	if made, err := rewritten(rules, `{"name":"Anna Meier","key":"for ANNA MEIER","day":"2024-03-09","kept":["x","by anna meier"]}`); made != `{"day":"2024-03-01","kept":["x",null],"key":null,"name":null}`+"\n" || err != nil {
 		t.Errorf("made %s, %v", made, err)
 	}
 	err := rules.Rewrite(bg, strings.NewReader(`{"name":"Anna Meier"}`), io.Discard, How{Name: Unnamed, Beside: []string{"of/anna meier.jsonl"}})

@@ -21,7 +21,7 @@ var anyField = transform.Field{Kind: transform.Any}
 
 // settle makes the results of a record's values and puts them into it. A text that a rule
 // takes away stands nowhere else in the record afterwards: another value that repeats it
-// is emptied, and one that is kept is Blocked.
+// is emptied, also one that is kept. Beside the record it is Blocked.
 func (t Transform) settle(values []leaf, how How) error {
 	if len(values) > maxValues {
 		return tenure.Errorf(tenure.Blocked, "the record has more than %d values", maxValues)
@@ -31,6 +31,7 @@ func (t Transform) settle(values []leaf, how How) error {
 		of   int
 	}
 	var taken []original
+	work := 0
 	for i := range values {
 		l := &values[i]
 		var err error
@@ -42,6 +43,10 @@ func (t Transform) settle(values []leaf, how How) error {
 				taken = append(taken, original{text, i})
 			}
 		}
+		work += size(l.out)
+	}
+	if len(taken) > 1 && work > maxSearch/len(taken) {
+		return tenure.Errorf(tenure.Blocked, "it is too large to seek %d values in all others", len(taken)).WithHint("put it under a prefix of another class, or split the record")
 	}
 	for _, o := range taken {
 		for _, text := range how.Beside {
@@ -57,15 +62,28 @@ func (t Transform) settle(values []leaf, how How) error {
 			if o.of == i || l.out == nil || !transform.Holds(l.out, []string{o.text}) {
 				continue
 			}
-			if l.rule.Word == transform.Keep {
-				return tenure.Errorf(tenure.Blocked, "%s, which is kept, repeats what stands in %s, which isn't", shown(l.path), shown(values[o.of].path)).
-					WithHint("fields: {%s: clear}", shown(l.path))
-			}
 			l.out = nil
 		}
 		l.set(l.out)
 	}
 	return t.count(values, how.Groups)
+}
+
+// size is how many bytes are looked through in a value.
+func size(v any) (n int) {
+	switch v := v.(type) {
+	case string:
+		n = len(v)
+	case []any:
+		for _, e := range v {
+			n += size(e)
+		}
+	case map[string]any:
+		for name, e := range v {
+			n += len(name) + size(e)
+		}
+	}
+	return n + perValue
 }
 
 // count adds a record to its group.

@@ -31,7 +31,7 @@ func Unnamed(string, string, bool) ([]byte, error) { return make([]byte, 32), ni
 // Rewrite reads records and writes what becomes of them, in bounded memory; the same
 // input gives the same output. What is compressed with gzip (RFC 1952) is written so. It
 // is Blocked by what isn't of the format, by a field without a rule, which it names, and
-// by a kept value that repeats what a rule takes away. It shows no values.
+// by a name or metadata that repeat what a rule takes away. It shows no values.
 func (t Transform) Rewrite(ctx context.Context, in io.Reader, out io.Writer, how How) error {
 	source := bufio.NewReaderSize(&reading{ctx: ctx, r: in}, 64<<10)
 	sink := out
@@ -52,6 +52,7 @@ func (t Transform) Rewrite(ctx context.Context, in io.Reader, out io.Writer, how
 	w := bufio.NewWriterSize(sink, 64<<10)
 	if mark, _ := source.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
 		_, _ = source.Discard(3)
+		_, _ = w.Write(mark)
 	}
 	rewrite := t.csv
 	if t.Format == jsonlFormat {
@@ -119,8 +120,9 @@ func (l *limited) Read(b []byte) (int, error) {
 
 func (t Transform) csv(in *bufio.Reader, out *bufio.Writer, how How) error {
 	bound := &limited{in, maxRecord}
-	r := csv.NewReader(bound)
-	w := csv.NewWriter(out)
+	text := &lineEnds{r: bound}
+	r := csv.NewReader(text)
+	w := newCSVWriter(out, text)
 	if t.Separator != "" {
 		r.Comma, w.Comma = rune(t.Separator[0]), rune(t.Separator[0])
 	}
@@ -128,8 +130,7 @@ func (t Transform) csv(in *bufio.Reader, out *bufio.Writer, how How) error {
 	for n := 1; ; n++ {
 		record, err := r.Read()
 		if errors.Is(err, io.EOF) {
-			w.Flush()
-			return w.Error()
+			return nil
 		}
 		line, _ := r.FieldPos(0)
 		if err != nil {
@@ -138,7 +139,7 @@ func (t Transform) csv(in *bufio.Reader, out *bufio.Writer, how How) error {
 		bound.left = maxRecord
 		for _, s := range record {
 			if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
-				return unlike(nil, "line %d isn't UTF-8", line)
+				return unlike(nil, "line %d isn't UTF-8, or has a NUL byte", line)
 			}
 		}
 		if names == nil {
@@ -146,7 +147,7 @@ func (t Transform) csv(in *bufio.Reader, out *bufio.Writer, how How) error {
 				return err
 			}
 			if t.headed() {
-				if err := writeCSV(w, out, record); err != nil {
+				if err := w.write(record); err != nil {
 					return err
 				}
 				continue
@@ -163,7 +164,7 @@ func (t Transform) csv(in *bufio.Reader, out *bufio.Writer, how How) error {
 		if err := t.settle(values, how); err != nil {
 			return tenure.Errorf(tenure.CodeOf(err), "line %d: %w", line, err)
 		}
-		if err := writeCSV(w, out, record); err != nil {
+		if err := w.write(record); err != nil {
 			return err
 		}
 	}
@@ -240,19 +241,6 @@ func cell(v any) string {
 	return string(raw)
 }
 
-// writeCSV writes a record. One with a single empty field would be an empty line, which
-// is no record.
-func writeCSV(w *csv.Writer, out io.Writer, record []string) error {
-	if len(record) != 1 || record[0] != "" {
-		return w.Write(record)
-	}
-	if w.Flush(); w.Error() != nil {
-		return w.Error()
-	}
-	_, err := io.WriteString(out, "\"\"\n")
-	return err
-}
-
 func (t Transform) jsonl(in *bufio.Reader, out *bufio.Writer, how How) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(make([]byte, 64<<10), maxRecord)
@@ -264,13 +252,13 @@ func (t Transform) jsonl(in *bufio.Reader, out *bufio.Writer, how How) error {
 		if len(raw) == 0 {
 			continue
 		}
-		doc, ok := object(raw)
-		if !ok {
-			return unlike(nil, "line %d isn't a JSON object", n)
+		doc, err := object(raw)
+		if err != nil {
+			return unlike(nil, "line %d %w", n, err)
 		}
 		var values []leaf
 		var made any
-		err := rules.collect(doc, "", &values, func(v any) { made = v })
+		err = rules.collect(doc, "", &values, func(v any) { made = v })
 		if err == nil {
 			err = t.settle(values, how)
 		}
@@ -287,17 +275,4 @@ func (t Transform) jsonl(in *bufio.Reader, out *bufio.Writer, how How) error {
 		return unlike(err, "it isn't JSON lines: it can't be read")
 	}
 	return nil
-}
-
-func object(raw []byte) (doc map[string]any, ok bool) {
-	if !utf8.Valid(raw) {
-		return nil, false
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	if dec.Decode(&doc) != nil || doc == nil {
-		return nil, false
-	}
-	_, err := dec.Token()
-	return doc, errors.Is(err, io.EOF)
 }
