@@ -2,8 +2,6 @@ package filesystem
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -131,7 +129,7 @@ func (w *rewriting) file(ctx context.Context, name string, info fs.FileInfo) err
 			return err
 		}
 		if !w.passed.Has(w.id(name, info)) {
-			return tenure.Errorf(tenure.Unavailable, "file %q came while the others were read", name).Retryable()
+			return fmt.Errorf("file %q: %w", name, objects.Came())
 		}
 	}
 	if err := w.rewrite(ctx, name, info); err != nil {
@@ -142,40 +140,32 @@ func (w *rewriting) file(ctx context.Context, name string, info fs.FileInfo) err
 	return nil
 }
 
-func (w *rewriting) sum(parts ...string) string {
-	sum := sha256.Sum256([]byte(w.marker.Seal(w.marker.Named(w.ref.Resource) + "\n" + strings.Join(parts, "\n"))))
-	return hex.EncodeToString(sum[:16])
+func (w *rewriting) marks() objects.Marks {
+	return objects.Marks{Of: w.marker.Named(w.ref.Resource), Seal: w.marker.Seal}
 }
 
 // stage is where a file is rewritten: nobody without Tenure's key can name it.
 func (w *rewriting) stage(name string) string {
 	dir := path.Dir(name)
-	return path.Join(dir, stagePrefix+w.sum("stage", dir))
+	return path.Join(dir, stagePrefix+w.marks().ID("stage", dir))
 }
 
 // id names a file as it stands.
 func (w *rewriting) id(name string, info fs.FileInfo) string {
-	return w.sum("result", name, fmt.Sprint(inode(info), info.Size(), info.ModTime().UnixNano()))
+	return w.marks().ID("result", name, fmt.Sprint(inode(info), info.Size(), info.ModTime().UnixNano()))
 }
 
-func (w *rewriting) folder() string { return path.Join(changedDir, hashed(string(w.ref.Resource))) }
+func (w *rewriting) folder() string {
+	return path.Join(changedDir, objects.Hashed(string(w.ref.Resource)))
+}
 
 func (w *rewriting) passedPath() string {
-	return path.Join(w.folder(), "passed-"+hashed(w.batch.Class))
+	return path.Join(w.folder(), "passed-"+objects.Hashed(w.batch.Class))
 }
 
 func (w *rewriting) recordPath(name string) string {
-	sum := hashed(name)
+	sum := objects.Hashed(name)
 	return path.Join(w.folder(), sum[:2], sum[2:])
-}
-
-func hashed(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:16])
-}
-
-func (w *rewriting) seal(name string, of objects.Result) string {
-	return w.marker.Seal(w.marker.Named(w.ref.Resource) + "\nchanged\n" + name + "\n" + hex.EncodeToString(of.Sum[:]))
 }
 
 // through says whether a file is the result of a pseudonymisation, by its whole content.
@@ -193,15 +183,11 @@ func (w *rewriting) through(ctx context.Context, name string, info fs.FileInfo) 
 	}
 	defer func() { _ = f.Close() }()
 	is, err := objects.Measure(ctx, f)
-	return err == nil && string(says) == w.seal(name, is), err
+	return err == nil && string(says) == w.marks().Changed(name, is), err
 }
 
 func (w *rewriting) transformOf(name string) (prefix string, t objects.Transform, err error) {
-	prefix, t, ok := w.a.transformOf(name)
-	if !ok {
-		err = tenure.Errorf(tenure.Blocked, "transforms says nothing of it").WithHint("name its prefix in the attribute transforms")
-	}
-	return prefix, t, err
+	return objects.Of(w.a.Transforms, func(p string) bool { return within(p, name) })
 }
 
 // survey reads every file of the class that is yet to be changed, before the first one
@@ -263,8 +249,8 @@ func (w *rewriting) lookAt(ctx context.Context, s *objects.Survey, name string, 
 	if err := unmounted(w.device, name, info); err != nil {
 		return err
 	}
-	if names, _ := links(info); names > 1 {
-		return tenure.Errorf(tenure.Blocked, "it has %d names, and its content would stay under the others", names).WithHint("make them copies")
+	if err := oneName(info); err != nil {
+		return err
 	}
 	if w.batch.Disposition == tenure.Pseudonymise {
 		if done, err := w.through(ctx, name, info); done || err != nil {
@@ -276,10 +262,10 @@ func (w *rewriting) lookAt(ctx context.Context, s *objects.Survey, name string, 
 		return err
 	}
 	if !ok {
-		return tenure.Errorf(tenure.Unavailable, "it was exchanged while it was read").Retryable()
+		return objects.Altered()
 	}
 	defer func() { _ = f.Close() }()
-	return s.Read(ctx, prefix, f, w.beside(name))
+	return s.Read(ctx, prefix, f, w.beside(name), w.passed.Has(w.id(name, info)))
 }
 
 // beside is what stays with a file's records.
@@ -300,7 +286,7 @@ func (w *rewriting) rewrite(ctx context.Context, name string, info fs.FileInfo) 
 		return err
 	}
 	if !ok {
-		return tenure.Errorf(tenure.Unavailable, "it was exchanged while it was read").Retryable()
+		return objects.Altered()
 	}
 	defer func() { _ = f.Close() }()
 	how := objects.How{Name: w.batch.Name, Beside: w.beside(name)}
@@ -308,7 +294,7 @@ func (w *rewriting) rewrite(ctx context.Context, name string, info fs.FileInfo) 
 		if err := w.deposit(ctx, f, name, info, t, how); err != nil {
 			return err
 		}
-		if err := unaltered(f, info); err != nil {
+		if err := unaltered(w.tree, name, f, info); err != nil {
 			return err
 		}
 		w.gone.Objects++
@@ -321,13 +307,13 @@ func (w *rewriting) rewrite(ctx context.Context, name string, info fs.FileInfo) 
 	if err != nil {
 		return errors.Join(err, removeIfThere(w.tree, stage))
 	}
-	if err := unaltered(f, info); err != nil {
+	if err := unaltered(w.tree, name, f, info); err != nil {
 		return errors.Join(err, removeIfThere(w.tree, stage))
 	}
 	if err := w.makeFolder(path.Dir(w.recordPath(name))); err != nil {
 		return err
 	}
-	if err := replace(w.root, w.recordPath(name), []byte(w.seal(name, made)), 0o600); err != nil {
+	if err := replace(w.root, w.recordPath(name), []byte(w.marks().Changed(name, made)), 0o600); err != nil {
 		return err
 	}
 	w.bytes += made.Size - info.Size()
@@ -337,16 +323,33 @@ func (w *rewriting) rewrite(ctx context.Context, name string, info fs.FileInfo) 
 	return syncDir(w.tree, path.Dir(name))
 }
 
-// unaltered is Unavailable if a file was written to since it was listed.
-func unaltered(f *os.File, was fs.FileInfo) error {
+// unaltered is Unavailable if a file was written to since it was listed, or isn't under
+// its name any more, and Blocked if it got another one.
+func unaltered(tree *os.Root, name string, f *os.File, was fs.FileInfo) error {
 	now, err := f.Stat()
-	if err == nil && (now.Size() != was.Size() || !now.ModTime().Equal(was.ModTime())) {
-		err = tenure.Errorf(tenure.Unavailable, "it changed while it was read").Retryable()
+	if err != nil {
+		return err
 	}
-	return err
+	named, err := tree.Lstat(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err != nil || !os.SameFile(named, now) || now.Size() != was.Size() || !now.ModTime().Equal(was.ModTime()) {
+		return objects.Altered()
+	}
+	return oneName(now)
 }
 
-// produce writes a result whole, with the owner of another file if one is given.
+// oneName is Blocked for a file that has several.
+func oneName(info fs.FileInfo) error {
+	if names, _ := links(info); names > 1 {
+		return tenure.Errorf(tenure.Blocked, "it has %d names, and its content would stay under the others", names).WithHint("make them copies")
+	}
+	return nil
+}
+
+// produce writes a result whole, with the owner and the date of another file if one is
+// given.
 func produce(ctx context.Context, at *os.Root, name string, in io.Reader, m fs.FileMode, like fs.FileInfo, t objects.Transform, how objects.How) (made objects.Result, err error) {
 	if err := removeIfThere(at, name); err != nil {
 		return made, err
@@ -362,7 +365,15 @@ func produce(ctx context.Context, at *os.Root, name string, in io.Reader, m fs.F
 	if err == nil {
 		err = errors.Join(out.Chmod(m.Perm()), out.Sync())
 	}
-	return made, errors.Join(err, out.Close())
+	if err = errors.Join(err, out.Close()); err == nil && like != nil {
+		err = at.Chtimes(name, like.ModTime(), like.ModTime())
+	}
+	return made, err
+}
+
+// resultStage is where the results of a resource are written, one at a time.
+func resultStage(id tenure.ResourceID) string {
+	return path.Join(stagingDir, "result-"+objects.Hashed(string(id)))
 }
 
 // deposit writes what becomes of a file to the platform's own place, and reads it back.
@@ -372,12 +383,8 @@ func (w *rewriting) deposit(ctx context.Context, f *os.File, name string, info f
 	if err != nil {
 		return err
 	}
-	suffix := "." + t.Format
-	if strings.HasSuffix(strings.ToLower(name), ".gz") {
-		suffix += ".gz"
-	}
 	id := w.id(name, info)
-	to, stage := path.Join(dir, id+suffix), path.Join(stagingDir, "result-"+id)
+	to, stage := path.Join(dir, id+t.Suffix(name)), resultStage(w.ref.Resource)
 	want, err := produce(ctx, w.root, stage, f, m&0o666, nil, t, how)
 	if err != nil {
 		return errors.Join(err, removeIfThere(w.root, stage))
@@ -399,7 +406,7 @@ func (w *rewriting) deposit(ctx context.Context, f *os.File, name string, info f
 	defer func() { _ = back.Close() }()
 	is, err := objects.Measure(ctx, back)
 	if err == nil && is != want {
-		err = tenure.Errorf(tenure.Blocked, "%s holds something else than its result", to).WithHint("see who writes there; nothing is overwritten")
+		err = objects.Other(to)
 	}
 	return err
 }

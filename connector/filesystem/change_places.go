@@ -15,9 +15,9 @@ import (
 	"github.com/tenurehq/tenure/connector/objects"
 )
 
-// transformOf finds what becomes of a file: the transform of the longest prefix.
-func (a attributes) transformOf(name string) (prefix string, t objects.Transform, ok bool) {
-	return objects.Of(a.Transforms, func(p string) bool { return p == "." || name == p || strings.HasPrefix(name, p+"/") })
+// within says whether a path is a prefix's, or below it.
+func within(prefix, name string) bool {
+	return prefix == "." || name == prefix || strings.HasPrefix(name, prefix+"/")
 }
 
 // checkTo accepts a place of the platform's own below the root.
@@ -68,52 +68,30 @@ func (a attributes) prefixes(class string, classes []string) (out []string) {
 
 // changePlaces says what stands against rewriting files. With a place that is there, all
 // of them are read.
-func (d *Driver) changePlaces(ctx context.Context, r *os.Root, s connector.Survey, a attributes, p place) (out []connector.Place, err error) {
+func (d *Driver) changePlaces(ctx context.Context, r *os.Root, s connector.Survey, a attributes, at place) (out []connector.Place, err error) {
 	for _, class := range slices.Sorted(maps.Keys(s.Changes)) {
 		disposition := s.Changes[class]
 		if disposition != tenure.Anonymise && disposition != tenure.Pseudonymise {
 			continue
 		}
-		refuse := func(name, says, fix string) {
-			out = append(out, connector.Place{Name: name, Kind: connector.PlaceChange, Class: class, Via: "transforms", Blocks: true, Says: class + " is to be " + disposition.Done() + ": " + says, Fix: fix})
+		p := objects.Plan{Class: class, Disposition: disposition, Prefixes: a.prefixes(class, s.Ref.Classes), All: a.Transforms, Holds: within}
+		p.To = func(place string) error {
+			_, _, err := resultsAt(r, place)
+			return err
 		}
-		before := len(out)
-		of := a.prefixes(class, s.Ref.Classes)
-		for _, prefix := range of {
-			if _, _, ok := a.transformOf(prefix); !ok {
-				refuse(prefix, "transforms says nothing of the files under "+prefix, "transforms: {\""+prefix+"\": {format: …, fields: {…}}}")
-			}
+		against, err := p.Against()
+		if err == nil && len(against) == 0 && s.Prove && at.found() {
+			w := rewriting{Driver: d, root: r, ref: s.Ref, a: a, batch: connector.Batch{Class: class, Disposition: disposition, Keep: s.Keep}}
+			_, w.device = links(at.info)
+			against, err = p.RefusalOf(class, inTree(r, at, func(tree *os.Root) error {
+				w.tree = tree
+				return w.look(ctx, func(string, fs.FileInfo) error { return nil })
+			}))
 		}
-		for _, prefix := range slices.Sorted(maps.Keys(a.Transforms)) {
-			within := func(a, b string) bool { return b == "." || a == b || strings.HasPrefix(a, b+"/") }
-			if !slices.ContainsFunc(of, func(p string) bool { return within(p, prefix) || within(prefix, p) }) {
-				continue
-			}
-			t := a.Transforms[prefix]
-			if says, fix := t.Against(disposition); says != "" {
-				refuse(prefix, says, fix)
-			} else if disposition == tenure.Anonymise {
-				if _, _, err := resultsAt(r, t.To); tenure.CodeOf(err) == tenure.Blocked {
-					refuse(t.To, err.Error(), strings.Join(tenure.HintsOf(err), "; "))
-				} else if err != nil {
-					return nil, err
-				}
-			}
-		}
-		if len(out) > before || !s.Prove || !p.found() {
-			continue
-		}
-		w := rewriting{Driver: d, root: r, ref: s.Ref, a: a, batch: connector.Batch{Class: class, Disposition: disposition, Keep: s.Keep}}
-		_, w.device = links(p.info)
-		err := inTree(r, p, func(tree *os.Root) error {
-			w.tree = tree
-			return w.look(ctx, func(string, fs.FileInfo) error { return nil })
-		})
-		if tenure.CodeOf(err) == tenure.Blocked {
-			refuse(class, err.Error(), strings.Join(tenure.HintsOf(err), "; "))
-		} else if err != nil {
+		if err != nil {
 			return nil, err
 		}
+		out = append(out, against...)
 	}
 	return out, nil
 }

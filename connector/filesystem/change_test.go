@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -246,7 +247,7 @@ func compare(t *rapid.T, got, want map[string]string, to tenure.Disposition) {
 	}
 }
 
-// A file keeps its permissions when it is rewritten, and one that came as it was in the
+// A file keeps its permissions and its date when it is rewritten, and one that came as it was in the
 // place of a rewritten one is rewritten again.
 func TestChangeOfOneFile(t *testing.T) {
 	t.Parallel()
@@ -255,14 +256,63 @@ func TestChangeOfOneFile(t *testing.T) {
 	const text = "id,email,born\n1,anna@example.com,1990-02-03\n"
 	for range 2 {
 		f.fill("bucket/b/events/a.csv", text)
+		then := time.Date(2020, 2, 3, 4, 5, 6, 789, time.UTC)
+		must(t, os.Chtimes(filepath.Join(f.root, "bucket/b/events/a.csv"), then, then))
 		if n, err := changed(t.Context(), f.d, d.Ref, "events", tenure.Pseudonymise, 9, pseudonym); n != 1 || err != nil {
 			t.Fatalf("%d are changed: %v", n, err)
 		}
 		info, err := os.Stat(filepath.Join(f.root, "bucket/b/events/a.csv"))
 		must(t, err)
-		if got := f.files("bucket/b")["events/a.csv"]; got != model(text, tenure.Pseudonymise) || info.Mode().Perm() != 0o640 {
-			t.Errorf("it is %q with %v", got, info.Mode())
+		if got := f.files("bucket/b")["events/a.csv"]; got != model(text, tenure.Pseudonymise) || info.Mode().Perm() != 0o640 || !info.ModTime().Equal(then) {
+			t.Errorf("it is %q with %v of %v", got, info.Mode(), info.ModTime())
 		}
+	}
+}
+
+// A file that gets another name, or more lines, or gives way to another one while it is
+// changed isn't lost, and nothing of what it was stays.
+func TestChangeMeanwhile(t *testing.T) {
+	t.Parallel()
+	const text, more = "id,email,born\n1,anna@example.com,1990-02-03\n", "2,otto@example.com,1990-02-03\n"
+	for name, c := range map[string]struct {
+		meanwhile func(file string) error
+		code      tenure.Code
+		then      string // what it is then, before it is changed
+	}{
+		"another name": {func(file string) error { return os.Link(file, file+".copy") }, tenure.Blocked, text},
+		"more lines":   {func(file string) error { return os.WriteFile(file, []byte(text+more), 0o640) }, tenure.Unavailable, text + more},
+		"another file": {func(file string) error {
+			return errors.Join(os.WriteFile(file+"~", []byte(text+more), 0o640), os.Rename(file+"~", file))
+		}, tenure.Unavailable, text + more},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := planted(t)
+			d := f.make("bucket", "b", changing(pseudonymous), "events", "logs")
+			f.fill("bucket/b/events/a.csv", text)
+			file := filepath.Join(f.root, "bucket/b/events/a.csv")
+			happened := false
+			made := func(key, value string, _ bool) ([]byte, error) {
+				if !happened {
+					happened = true
+					must(t, c.meanwhile(file))
+				}
+				return pseudonym(key, value, false)
+			}
+			if _, err := changed(t.Context(), f.d, d.Ref, "events", tenure.Pseudonymise, 9, made); tenure.CodeOf(err) != c.code {
+				t.Errorf("the change says %v", err)
+			}
+			if got := f.files("bucket/b")["events/a.csv"]; got != c.then {
+				t.Errorf("it is %q", got)
+			}
+			_ = os.Remove(file + ".copy")
+			if _, err := changed(t.Context(), f.d, d.Ref, "events", tenure.Pseudonymise, 9, pseudonym); err != nil {
+				t.Error(err)
+			}
+			if got := f.files("bucket/b"); len(got) != 1 || got["events/a.csv"] != model(c.then, tenure.Pseudonymise) {
+				t.Errorf("there is %q", got)
+			}
+		})
 	}
 }
 

@@ -194,7 +194,7 @@ func TestSurvey(t *testing.T) {
 	read := func(texts ...string) error {
 		s := NewSurvey(all)
 		for _, text := range texts {
-			if err := s.Read(bg, "a/", strings.NewReader(text), nil); err != nil {
+			if err := s.Read(bg, "a/", strings.NewReader(text), nil, false); err != nil {
 				return err
 			}
 		}
@@ -207,6 +207,19 @@ func TestSurvey(t *testing.T) {
 		if err := read(bad); tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), `["10"] has 1`) {
 			t.Errorf("one person in two records: %v", err)
 		}
+	}
+	// One that comes late is judged with those that are left, and these aren't judged again.
+	late := NewSurvey(all)
+	for text, past := range map[string]bool{"who,zip\n1,10115\n": true, "who,zip\n2,20115\n": true, "who,zip\n3,20999\n": false} {
+		if err := late.Read(bg, "a/", strings.NewReader(text), nil, past); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := late.Short(); err != nil {
+		t.Errorf("what was judged before is judged again: %v", err)
+	}
+	if err := late.Read(bg, "a/", strings.NewReader("who,zip\n4,30115\n"), nil, false); err != nil || late.Short() == nil {
+		t.Errorf("one that comes late is in a group of its own: %v", err)
 	}
 	p := Passed{}
 	if err := p.Add(strings.Repeat("a", 32)); err != nil {

@@ -66,7 +66,7 @@ func (t Transform) settle(values []leaf, how How) error {
 		}
 		l.set(l.out)
 	}
-	return t.count(values, how.Groups)
+	return t.count(values, how)
 }
 
 // size is how many bytes are looked through in a value.
@@ -87,8 +87,8 @@ func size(v any) (n int) {
 }
 
 // count adds a record to its group.
-func (t Transform) count(values []leaf, groups *transform.Groups) error {
-	if groups == nil || t.AtLeast == 0 {
+func (t Transform) count(values []leaf, how How) error {
+	if how.Groups == nil || t.AtLeast == 0 {
 		return nil
 	}
 	find := func(name string) leaf {
@@ -107,7 +107,10 @@ func (t Transform) count(values []leaf, groups *transform.Groups) error {
 			who = "" // records of nobody are of one
 		}
 	}
-	return groups.Add(identifying, who)
+	if how.Past {
+		return how.Groups.AddPast(identifying, who)
+	}
+	return how.Groups.Add(identifying, who)
 }
 
 // branch is what becomes of a part of a document.

@@ -22,6 +22,7 @@ import (
 type How struct {
 	Name   transform.Namer   // makes pseudonyms; Unnamed where nothing is written
 	Groups *transform.Groups // counts the records by what identifies them, if it isn't nil
+	Past   bool              // they were counted before, and what went of their groups since isn't seen
 	Beside []string          // what stays beside the records, such as a key: no original may stand in it
 }
 

@@ -22,13 +22,14 @@ type Survey struct {
 // NewSurvey looks into objects by transforms.
 func NewSurvey(all map[string]Transform) *Survey { return &Survey{all, map[string]*transform.Groups{}} }
 
-// Read reads one object under a prefix, and is Blocked as Rewrite is.
-func (s *Survey) Read(ctx context.Context, prefix string, in io.Reader, beside []string) error {
+// Read reads one object under a prefix, and is Blocked as Rewrite is. Past says that an
+// earlier survey of the run found it fit.
+func (s *Survey) Read(ctx context.Context, prefix string, in io.Reader, beside []string, past bool) error {
 	t := s.all[prefix]
 	if s.groups[prefix] == nil {
 		s.groups[prefix] = transform.NewGroups(t.Identifying)
 	}
-	return t.Rewrite(ctx, in, io.Discard, How{Name: Unnamed, Groups: s.groups[prefix], Beside: beside})
+	return t.Rewrite(ctx, in, io.Discard, How{Name: Unnamed, Groups: s.groups[prefix], Past: past, Beside: beside})
 }
 
 // Short is Blocked if groups are too small, and names them.

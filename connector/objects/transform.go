@@ -160,14 +160,41 @@ func (t Transform) Metadatas(d tenure.Disposition, in map[string]string) map[str
 }
 
 // Of finds the transform of an object: the one of the longest prefix that a test says
-// holds it.
-func Of(all map[string]Transform, holds func(prefix string) bool) (prefix string, t Transform, ok bool) {
+// holds it. It is Blocked if there is none.
+func Of(all map[string]Transform, holds func(prefix string) bool) (prefix string, t Transform, err error) {
+	ok := false
 	for p, given := range all {
 		if holds(p) && (!ok || len(p) > len(prefix)) {
 			prefix, t, ok = p, given, true
 		}
 	}
-	return prefix, t, ok
+	if !ok {
+		return "", t, tenure.Errorf(tenure.Blocked, "transforms says nothing of it").WithHint("name its prefix in the attribute transforms")
+	}
+	return prefix, t, nil
+}
+
+// Suffix is what the name of a result ends with.
+func (t Transform) Suffix(name string) string {
+	if strings.HasSuffix(strings.ToLower(name), ".gz") {
+		return "." + t.Format + ".gz"
+	}
+	return "." + t.Format
+}
+
+// Came is the error for an object that a survey hasn't seen.
+func Came() error {
+	return tenure.Errorf(tenure.Unavailable, "it came while the others were read").Retryable()
+}
+
+// Altered is the error for an object that isn't any more what was read of it.
+func Altered() error {
+	return tenure.Errorf(tenure.Unavailable, "it was written to while it was changed").Retryable()
+}
+
+// Other is the error for a place that holds something else than a result.
+func Other(place string) error {
+	return tenure.Errorf(tenure.Blocked, "%s holds something else than its result", place).WithHint("see who writes there; nothing is overwritten")
 }
 
 // CheckAll is Check for all of an attribute.

@@ -3,13 +3,9 @@ package s3
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"iter"
-	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -216,7 +212,7 @@ func (w *rewriting) key(ctx context.Context, e entry) error {
 			return err
 		}
 		if !w.passed.Has(w.id(e)) {
-			return tenure.Errorf(tenure.Unavailable, "object %q came while the others were read", e.key).Retryable()
+			return fmt.Errorf("object %q: %w", e.key, objects.Came())
 		}
 	}
 	if err := w.rewrite(ctx, e); err != nil {
@@ -232,24 +228,27 @@ func (w *rewriting) open(ctx context.Context, e entry) (body io.ReadCloser, info
 		return nil, info, false, nil
 	}
 	if err != nil {
-		return nil, info, false, err
+		return nil, info, false, unread(err)
 	}
 	if strings.Trim(info.ETag, `"`) != strings.Trim(e.etag, `"`) {
 		_ = body.Close()
-		return nil, info, false, tenure.Errorf(tenure.Unavailable, "it was written to while others were changed").Retryable()
+		return nil, info, false, objects.Altered()
 	}
 	return body, info, true, nil
 }
 
 // id names an object as it stands, and nobody without Tenure's key can say which.
 func (w *rewriting) id(e entry) string {
-	sum := sha256.Sum256([]byte(w.marker.Seal(w.marker.Named(w.ref.Resource) + "\nresult\n" + w.site.bucket + "\n" + e.key + "\n" + strings.Trim(e.etag, `"`) + "\n" + e.modified.UTC().Format(time.RFC3339))))
-	return hex.EncodeToString(sum[:16])
+	return w.marks().ID("result", w.site.bucket, e.key, strings.Trim(e.etag, `"`), e.modified.UTC().Format(time.RFC3339))
+}
+
+func (w *rewriting) marks() objects.Marks {
+	return objects.Marks{Of: w.marker.Named(w.ref.Resource), Seal: w.marker.Seal}
 }
 
 // seal is what the metadata of a pseudonymised object says.
-func (w *rewriting) seal(key string, sum [sha256.Size]byte) string {
-	return w.marker.Seal(w.marker.Named(w.ref.Resource) + "\nchanged\n" + w.site.bucket + "\n" + key + "\n" + hex.EncodeToString(sum[:]))
+func (w *rewriting) seal(key string, r objects.Result) string {
+	return w.marks().Changed(w.site.bucket+"/"+key, r)
 }
 
 // sealed says whether an object is the result of a pseudonymisation, by a seal over its
@@ -260,7 +259,7 @@ func (w *rewriting) sealed(ctx context.Context, e entry) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, err
+		return false, unread(err)
 	}
 	defer func() { _ = body.Close() }()
 	says := info.Metadata.Get("X-Amz-Meta-" + sealName)
@@ -271,16 +270,13 @@ func (w *rewriting) sealed(ctx context.Context, e entry) (bool, error) {
 	if err == nil && r.Size != info.Size {
 		err = io.ErrUnexpectedEOF
 	}
-	return err == nil && says == w.seal(e.key, r.Sum), err
+	return err == nil && says == w.seal(e.key, r), err
 }
 
 // transformOf finds what becomes of a key.
 func (w *rewriting) transformOf(key string) (prefix string, t objects.Transform, err error) {
-	prefix, t, ok := w.a.transformOf(strings.TrimPrefix(key, w.site.below))
-	if !ok {
-		err = tenure.Errorf(tenure.Blocked, "transforms says nothing of it").WithHint("name its prefix in the attribute transforms")
-	}
-	return prefix, t, err
+	key = strings.TrimPrefix(key, w.site.below)
+	return objects.Of(w.a.Transforms, func(p string) bool { return strings.HasPrefix(key, p) })
 }
 
 // survey reads every object of the class that is yet to be changed, before the first one
@@ -340,30 +336,11 @@ func (w *rewriting) lookAt(ctx context.Context, s *objects.Survey, e entry) erro
 		return err
 	}
 	defer func() { _ = body.Close() }()
-	return s.Read(ctx, prefix, body, w.beside(t, e, info))
-}
-
-// beside is what stays with an object's records.
-func (w *rewriting) beside(t objects.Transform, e entry, info minio.ObjectInfo) []string {
-	out := slices.Collect(maps.Values(t.Metadatas(w.batch.Disposition, userMetadata(info.Metadata))))
-	if w.batch.Disposition == tenure.Pseudonymise {
-		out = append(out, strings.TrimPrefix(e.key, w.site.below))
-		for _, name := range []string{"Content-Disposition", "Cache-Control"} {
-			out = append(out, info.Metadata.Get(name))
-		}
+	beside, err := w.beside(ctx, t, e, info)
+	if err != nil {
+		return err
 	}
-	return append(out, info.ContentType)
-}
-
-// userMetadata are the user's own, by names in lower case, without Tenure's.
-func userMetadata(h http.Header) map[string]string {
-	out := map[string]string{}
-	for name, values := range h {
-		if rest, ok := strings.CutPrefix(strings.ToLower(name), "x-amz-meta-"); ok && rest != sealName {
-			out[rest] = strings.Join(values, ",")
-		}
-	}
-	return out
+	return s.Read(ctx, prefix, body, beside, w.passed.Has(w.id(e)))
 }
 
 // rewrite changes one object.
@@ -385,23 +362,32 @@ func (w *rewriting) rewrite(ctx context.Context, e entry) error {
 		_ = body.Close()
 		return err
 	}
-	how := objects.How{Name: w.batch.Name, Beside: w.beside(t, e, info)}
-	want, err := t.Foresee(ctx, body, how)
+	how := objects.How{Name: w.batch.Name}
+	var want objects.Result
+	if how.Beside, err = w.beside(ctx, t, e, info); err == nil {
+		want, err = t.Foresee(ctx, body, how)
+	}
 	_ = body.Close()
 	if err != nil {
 		return err
 	}
-	o := minio.PutObjectOptions{ContentType: info.ContentType, ContentEncoding: info.Metadata.Get("Content-Encoding"), UserMetadata: t.Metadatas(w.batch.Disposition, userMetadata(info.Metadata)), PartSize: 16 << 20}
+	if want.Size > maxPut {
+		return tenure.Errorf(tenure.Blocked, "its result has more than 5 GiB, and can't be written at once").WithHint("split it")
+	}
 	to, key := w.site.bucket, e.key
+	o := options(t, w.batch.Disposition, info)
 	if w.batch.Disposition == tenure.Pseudonymise {
-		o.ContentDisposition, o.ContentLanguage, o.CacheControl = info.Metadata.Get("Content-Disposition"), info.Metadata.Get("Content-Language"), info.Metadata.Get("Cache-Control")
-		o.UserMetadata[sealName] = w.seal(e.key, want.Sum)
+		if o.UserTags, err = w.tags(ctx, e, info); err != nil {
+			return err
+		}
+		o.UserMetadata[metaPrefix+sealName] = w.seal(e.key, want)
+		o.SetMatchETag(strings.Trim(e.etag, `"`))
 	} else {
 		at, err := w.resultsAt(w.ref, t.To)
 		if err != nil {
 			return err
 		}
-		to, key = at.bucket, at.below+w.id(e)+suffixOf(t, e.key)
+		to, key = at.bucket, at.below+w.id(e)+t.Suffix(e.key)
 		o.SetMatchETagExcept("*")
 	}
 	if err := w.send(ctx, e, to, key, t, how, want, o); err != nil {
@@ -454,14 +440,6 @@ func (w *rewriting) locked(ctx context.Context, e entry) (bool, error) {
 	return true, nil
 }
 
-// suffixOf is what the name of a result ends with.
-func suffixOf(t objects.Transform, key string) string {
-	if strings.HasSuffix(strings.ToLower(key), ".gz") {
-		return "." + t.Format + ".gz"
-	}
-	return "." + t.Format
-}
-
 // send writes a result, and reads it back. One that a killed process wrote is left as it
 // is; another object in its place is never overwritten.
 func (w *rewriting) send(ctx context.Context, e entry, to, key string, t objects.Transform, how objects.How, want objects.Result, o minio.PutObjectOptions) error {
@@ -471,14 +449,6 @@ func (w *rewriting) send(ctx context.Context, e entry, to, key string, t objects
 		if there || err != nil {
 			return err
 		}
-		for u, err := range w.Driver.uploads(ctx, to, key) { // of a process that was killed
-			if err == nil && u.key == key {
-				err = w.abort(ctx, to, u)
-			}
-			if err != nil && !missing(err) {
-				return err
-			}
-		}
 	}
 	body, _, there, err := w.open(ctx, e)
 	if !there || err != nil {
@@ -487,7 +457,13 @@ func (w *rewriting) send(ctx context.Context, e entry, to, key string, t objects
 	defer func() { _ = body.Close() }()
 	stream := t.Stream(ctx, body, how, want)
 	defer func() { _ = stream.Close() }()
-	if _, err = w.client.PutObject(ctx, to, key, stream, want.Size, o); err != nil && !(anonymous && is(err, "PreconditionFailed")) {
+	_, err = w.client.PutObject(ctx, to, key, stream, want.Size, o)
+	switch {
+	case is(err, "PreconditionFailed"): // somebody else was first
+		if !anonymous {
+			return objects.Altered()
+		}
+	case err != nil:
 		return err
 	}
 	there, err = w.stands(ctx, to, key, want)
@@ -509,21 +485,16 @@ func (w *rewriting) stands(ctx context.Context, bucket, key string, want objects
 	defer func() { _ = body.Close() }()
 	got, err := objects.Measure(ctx, body)
 	if err == nil && got != want {
-		return false, tenure.Errorf(tenure.Blocked, "%s/%s holds something else than its result", bucket, key).WithHint("see who writes there; nothing is overwritten")
+		return false, objects.Other(bucket + "/" + key)
 	}
 	return err == nil, err
 }
 
 func (w *rewriting) passedKey(class string) string {
-	return passedBelow(w.ref.Resource) + hashed(class)
+	return passedBelow(w.ref.Resource) + objects.Hashed(class)
 }
 
-func passedBelow(id tenure.ResourceID) string { return passedPrefix + hashed(string(id)) + "/" }
-
-func hashed(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:16])
-}
+func passedBelow(id tenure.ResourceID) string { return passedPrefix + objects.Hashed(string(id)) + "/" }
 
 // ownText reads a text of Tenure's own that may be long; "" if there is none.
 func (d *Driver) ownText(ctx context.Context, key string) (string, error) {

@@ -11,11 +11,6 @@ import (
 	"github.com/tenurehq/tenure/connector/objects"
 )
 
-// transformOf finds what becomes of a key: the transform of the longest prefix.
-func (a attributes) transformOf(key string) (prefix string, t objects.Transform, ok bool) {
-	return objects.Of(a.Transforms, func(p string) bool { return strings.HasPrefix(key, p) })
-}
-
 // resultsAt is the place of the platform's own that results go to.
 func (d *Driver) resultsAt(ref connector.Ref, to string) (site, error) {
 	name, below, ok := strings.Cut(to, "/")
@@ -49,59 +44,34 @@ func (d *Driver) changePlaces(ctx context.Context, s connector.Survey, a attribu
 		if disposition != tenure.Anonymise && disposition != tenure.Pseudonymise {
 			continue
 		}
-		refuse := func(name, says, fix string) {
-			out = append(out, connector.Place{Name: name, Kind: connector.PlaceChange, Class: class, Via: "transforms", Blocks: true, Says: class + " is to be " + disposition.Done() + ": " + says, Fix: fix})
+		p := objects.Plan{Class: class, Disposition: disposition, Prefixes: a.under(class, s.Ref.Classes), All: a.Transforms}
+		p.Holds = func(prefix, name string) bool { return strings.HasPrefix(name, prefix) }
+		p.To = func(place string) error { return d.takesResults(ctx, s.Ref, place) }
+		against, err := p.Against()
+		if err == nil && len(against) == 0 && read {
+			w := rewriting{piece: piece{Driver: d, site: at, batch: connector.Batch{Class: class, Disposition: disposition, Keep: s.Keep}}, ref: s.Ref, a: a}
+			w.takes = w.classTakes(a, s.Ref, class)
+			against, err = p.RefusalOf(class, w.look(ctx, func(entry) error { return nil }))
 		}
-		before := len(out)
-		for _, below := range a.under(class, s.Ref.Classes) {
-			if _, _, ok := a.transformOf(below); !ok {
-				refuse(everyIfBlank(below), "transforms says nothing of the objects under "+everyIfBlank(below), "transforms: {\""+below+"\": {format: …, fields: {…}}}")
-			}
-		}
-		for _, prefix := range slices.Sorted(maps.Keys(a.Transforms)) {
-			t := a.Transforms[prefix]
-			if !slices.ContainsFunc(a.under(class, s.Ref.Classes), func(p string) bool { return strings.HasPrefix(p, prefix) || strings.HasPrefix(prefix, p) }) {
-				continue
-			}
-			if says, fix := t.Against(disposition); says != "" {
-				refuse(everyIfBlank(prefix), says, fix)
-				continue
-			}
-			if disposition != tenure.Anonymise {
-				continue
-			}
-			to, err := d.resultsAt(s.Ref, t.To)
-			if err != nil {
-				return nil, err
-			}
-			there, err := d.client.BucketExists(ctx, to.bucket)
-			if err != nil {
-				return nil, err
-			}
-			if !there {
-				refuse(t.To, "the bucket "+to.bucket+" isn't there", "make it, or name another place")
-			}
-		}
-		if len(out) > before || !read {
-			continue
-		}
-		w := rewriting{piece: piece{Driver: d, site: at, batch: connector.Batch{Class: class, Disposition: disposition, Keep: s.Keep}}, ref: s.Ref, a: a}
-		w.takes = w.classTakes(a, s.Ref, class)
-		switch err := w.look(ctx, func(entry) error { return nil }); {
-		case tenure.CodeOf(err) == tenure.Blocked:
-			refuse(class, err.Error(), strings.Join(tenure.HintsOf(err), "; "))
-		case err != nil:
+		if err != nil {
 			return nil, err
 		}
+		out = append(out, against...)
 	}
 	return out, nil
 }
 
-func everyIfBlank(prefix string) string {
-	if prefix == "" {
-		return "(every key)"
+// takesResults is Blocked if results can't go to a place.
+func (d *Driver) takesResults(ctx context.Context, ref connector.Ref, place string) error {
+	to, err := d.resultsAt(ref, place)
+	if err != nil {
+		return err
 	}
-	return prefix
+	there, err := d.client.BucketExists(ctx, to.bucket)
+	if err == nil && !there {
+		err = tenure.Errorf(tenure.Blocked, "the bucket %s isn't there", to.bucket).WithHint("make it, or name another place")
+	}
+	return err
 }
 
 // classTakes says whether a key is of a class, and no hold keeps it.

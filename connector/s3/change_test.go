@@ -170,7 +170,7 @@ func (w world) scene(t testing.TB, r *rand.Rand, ref connector.Ref, n int) (live
 			text = packed(t, text)
 		}
 		_, err := w.root.PutObject(context.Background(), bucket, key, strings.NewReader(text), int64(len(text)), minio.PutObjectOptions{
-			ContentType: "text/x-events", UserMetadata: map[string]string{"owner": "Anna", "batch": "7"},
+			ContentType: "text/x-events", UserMetadata: map[string]string{"owner": "Anna", "batch": "7"}, UserTags: map[string]string{"team": "blue"},
 		})
 		must(t, err)
 		live[key] = text
@@ -258,6 +258,10 @@ func TestChange(t *testing.T) {
 				if o.ContentType != "text/x-events" || o.UserMetadata["Batch"] != "7" || o.UserMetadata["Owner"] != "" {
 					t.Errorf("its type is %q, its metadata %v", o.ContentType, o.UserMetadata)
 				}
+				tags, err := w.root.GetObjectTagging(t.Context(), bucket, below+"events/00.csv", minio.GetObjectTaggingOptions{})
+				if err != nil || tags.ToMap()["team"] != "blue" {
+					t.Errorf("its tags are %v, %v", tags, err)
+				}
 			}
 			// At the end of its class it goes as everything does.
 			if _, err := erase(t.Context(), d, ref, "", 10); err != nil {
@@ -343,6 +347,35 @@ func TestChangeIsKilled(t *testing.T) {
 	}
 }
 
+// An object that is written to while it is changed is changed as it is then, and nothing
+// of either content is left.
+func TestChangeMeanwhile(t *testing.T) {
+	t.Parallel()
+	w, d := planted(t)
+	must(t, w.root.MakeBucket(t.Context(), results, minio.MakeBucketOptions{}))
+	a := changing(pseudonymous)
+	a["versioning"] = true
+	ref := ensure(t, d, "bucket", "t-meanwhile", a, "events", "logs")
+	put(t, w.root, ref.Name, "events/a.csv", "id,email,born\n1,anna@example.com,1990-02-03\n")
+	const then = "id,email,born\n1,anna@example.com,1990-02-03\n2,otto@example.com,1990-02-03\n"
+	written := false
+	name := func(key, value string, _ bool) ([]byte, error) {
+		if !written {
+			written = true
+			put(t, w.root, ref.Name, "events/a.csv", then)
+		}
+		return pseudonym(key, value, false)
+	}
+	b := connector.Batch{Run: "run", Class: "events", Limit: 9, Disposition: tenure.Pseudonymise, Name: name}
+	if _, err := d.(connector.Eraser).Erase(t.Context(), ref, b); tenure.CodeOf(err) != tenure.Unavailable || !tenure.CanRetry(err) {
+		t.Errorf("written to meanwhile, the change says %v", err)
+	}
+	if _, err := changed(t.Context(), d, ref, "events", tenure.Pseudonymise, 9); err != nil {
+		t.Error(err)
+	}
+	w.judged(t, ref, tenure.Pseudonymise, map[string]string{"events/a.csv": then})
+}
+
 // What can't be rewritten blocks before anything is written, and the object is named.
 func TestChangeIsBlocked(t *testing.T) {
 	t.Parallel()
@@ -352,6 +385,7 @@ func TestChangeIsBlocked(t *testing.T) {
 		"format": {"events", "events/z.csv", "id,email,born\n1,\"SECRET\n", `"tenants/format/events/z.csv"`},
 		"field":  {"events", "events/z.csv", "id,email,born,phone\n1,,,SECRET\n", "phone"},
 		"key":    {"events", "events/hidden@example.com.csv", "id,email,born\n1,hidden@example.com,\n", "repeats"},
+		"quoted": {"events", "events/hidden%40example.com.csv", "id,email,born\n1,hidden@example.com,\n", "repeats"},
 		"groups": {"logs", "logs/z.jsonl", `{"user":"SECRET","n":77}`, "[77] has 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
