@@ -147,7 +147,7 @@ func (d *Driver) DataMap(ctx context.Context, s connector.Survey) (m connector.M
 		if err != nil || !p.found() {
 			return err
 		}
-		if m.Places, err = mapFiles(ctx, r, p, ref); err != nil {
+		if m.Places, err = d.mapFiles(ctx, r, p, ref); err != nil {
 			return err
 		}
 		changes, err := d.changePlaces(ctx, r, s, classesOf(ref, p), p)
@@ -157,7 +157,7 @@ func (d *Driver) DataMap(ctx context.Context, s connector.Survey) (m connector.M
 	return m, err
 }
 
-func mapFiles(ctx context.Context, r *os.Root, p place, ref connector.Ref) (out []connector.Place, err error) {
+func (d *Driver) mapFiles(ctx context.Context, r *os.Root, p place, ref connector.Ref) (out []connector.Place, err error) {
 	a := classesOf(ref, p)
 	byName := map[string]*connector.Place{}
 	_, device := links(p.info)
@@ -166,6 +166,9 @@ func mapFiles(ctx context.Context, r *os.Root, p place, ref connector.Ref) (out 
 		return walkDir(ctx, tree, ".", nil, func(name string, info fs.FileInfo) error {
 			beside.file(name, info)
 			class, prefix := a.classOf(name, ref.Classes)
+			if class == "" && d.marker.IsProbe(strings.TrimPrefix(name, ".")) {
+				return nil
+			}
 			if class == "" {
 				prefix, _, _ = strings.Cut(name, "/")
 			}

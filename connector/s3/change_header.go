@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ var headers = []string{"Content-Disposition", "Content-Language", "Cache-Control
 
 // options are those with which a result is written.
 func options(t objects.Transform, d tenure.Disposition, info minio.ObjectInfo) minio.PutObjectOptions {
-	o := minio.PutObjectOptions{ContentType: info.ContentType, ContentEncoding: info.Metadata.Get("Content-Encoding"), DisableMultipart: true, UserMetadata: map[string]string{}}
+	o := minio.PutObjectOptions{ContentType: info.ContentType, ContentEncoding: encoding(info.Metadata.Get("Content-Encoding")), DisableMultipart: true, UserMetadata: map[string]string{}}
 	for name, value := range t.Metadatas(d, userMetadata(info.Metadata)) {
 		o.UserMetadata[metaPrefix+name] = value
 	}
@@ -51,6 +52,12 @@ func options(t objects.Transform, d tenure.Disposition, info minio.ObjectInfo) m
 		o.ServerSideEncryption = encrypt.NewSSE()
 	}
 	return o
+}
+
+// encoding leaves out how an object was sent (aws-chunked), which some servers keep with it.
+func encoding(given string) string {
+	all := strings.FieldsFunc(given, func(r rune) bool { return r == ',' || r == ' ' })
+	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "aws-chunked" }), ", ")
 }
 
 // tags are those of an object that has some.

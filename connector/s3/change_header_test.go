@@ -18,7 +18,7 @@ func TestOptions(t *testing.T) {
 	t.Parallel()
 	given := http.Header{}
 	for name, value := range map[string]string{
-		"Content-Encoding": "gzip", "Content-Disposition": "attachment", "Content-Language": "de", "Cache-Control": "no-store", "Expires": "Thu, 01 Dec 2033 16:00:00 GMT",
+		"Content-Encoding": "aws-chunked,gzip", "Content-Disposition": "attachment", "Content-Language": "de", "Cache-Control": "no-store", "Expires": "Thu, 01 Dec 2033 16:00:00 GMT",
 		"X-Amz-Storage-Class": "STANDARD_IA", "X-Amz-Server-Side-Encryption": "aws:kms", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": "key-1",
 		"X-Amz-Meta-Batch": "7", "X-Amz-Meta-X-Amz-Acl": "public-read", "X-Amz-Meta-Content-Type": "text/html", "X-Amz-Meta-" + sealName: "x", "Etag": "\"1\"", "X-Amz-Version-Id": "3",
 	} {

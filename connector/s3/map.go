@@ -102,6 +102,9 @@ func (d *Driver) count(ctx context.Context, at site, a attributes, classes []str
 		}
 		key := strings.TrimPrefix(e.key, at.below)
 		class, below := a.classOf(key, classes)
+		if class == "" && d.marker.IsProbe(key) {
+			continue
+		}
 		if class == "" {
 			before, _, ok := strings.Cut(key, "/")
 			if below = before; ok {

@@ -382,7 +382,7 @@ func (k clubObjects) resources(*testing.T) []any {
 	a := object{
 		"classes": object{"events/": "customers", "logs/": "visits", "letters/": "letters", "bills/": "invoices", "vault/": "secrets"},
 		"transforms": object{
-			"events/": object{"format": "csv", "fields": clubFields},
+			"events/": object{"format": "csv", "fields": clubFields, "metadata": object{"owner": "clear"}},
 			"logs/":   object{"format": "jsonl", "fields": clubLogs, "identifying": []any{"user.born", "zip"}, "atLeast": 3, "to": "reports/logs/"},
 		},
 	}
@@ -395,7 +395,14 @@ func (k clubObjects) fill(t *testing.T, _ *rand.Rand) {
 		bucket, below := k.place(who)
 		for _, of := range []func(person) map[string]string{k.documents, k.documents} { // earlier versions, and those that hold
 			for name, body := range of(who) {
-				_, err := k.client.PutObject(ctx, bucket, below+name, strings.NewReader(body), int64(len(body)), minio.PutObjectOptions{ContentType: "text/x-" + strings.Split(name, "/")[0]})
+				o := minio.PutObjectOptions{ContentType: "text/x-" + strings.Split(name, "/")[0]}
+				if !strings.HasPrefix(name, "bills/") {
+					o.UserMetadata = map[string]string{"owner": k.text(who)}
+				}
+				if strings.HasPrefix(name, "logs/") {
+					o.UserTags = map[string]string{"owner": k.text(who)}
+				}
+				_, err := k.client.PutObject(ctx, bucket, below+name, strings.NewReader(body), int64(len(body)), o)
 				must(t, err)
 			}
 		}
@@ -412,6 +419,31 @@ func (k clubObjects) fill(t *testing.T, _ *rand.Rand) {
 			must(t, err)
 		}
 	}
+}
+
+// raw is every version with its headers and tags, every upload, and what Tenure keeps there.
+func (k clubObjects) raw(t *testing.T) []byte {
+	ctx, out := t.Context(), bytes.NewBuffer(k.objects.raw(t))
+	for _, bucket := range append(k.buckets(t), "tenure-own") {
+		for o := range k.client.ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{WithVersions: bucket == sharedBucket, Recursive: true}) {
+			if must(t, o.Err); o.IsDeleteMarker {
+				continue
+			}
+			is, err := k.client.StatObject(ctx, bucket, o.Key, minio.StatObjectOptions{VersionID: o.VersionID})
+			must(t, err)
+			fmt.Fprintln(out, bucket, o.Key, is.Metadata)
+			if tags, err := k.client.GetObjectTagging(ctx, bucket, o.Key, minio.GetObjectTaggingOptions{VersionID: o.VersionID}); err == nil {
+				fmt.Fprintln(out, tags)
+			}
+			if bucket == "tenure-own" {
+				o, err := k.client.GetObject(ctx, bucket, o.Key, minio.GetObjectOptions{VersionID: o.VersionID})
+				must(t, err)
+				_, err = io.Copy(out, o)
+				must(t, err)
+			}
+		}
+	}
+	return out.Bytes()
 }
 
 type clubFolder struct {
