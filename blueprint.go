@@ -39,9 +39,11 @@ type Pseudonym struct {
 	Retention []RetentionRule `json:"retention"` // when the key is destroyed
 }
 
-// SystemNeed says which connector a blueprint's system must speak.
+// SystemNeed says which connector a blueprint's system must speak, and what is done about
+// what it keeps of deleted data.
 type SystemNeed struct {
-	Connector string `json:"connector"`
+	Connector string        `json:"connector"`
+	Remnants  []RemnantSpec `json:"remnants,omitempty"` // what is done about what is physically left there
 }
 
 // Encryption is the profile that every resource must show where its system can

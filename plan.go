@@ -91,6 +91,9 @@ const (
 	ActDelete       Action = "delete"       // the thing itself; absence is read back
 	ActExpire       Action = "expire"       // copies that are due, and see that none is left
 	ActProbe        Action = "probe"        // try what must or must not work
+	// On systems.
+	ActClean    Action = "clean"    // what a system physically keeps of deleted data, of one kind (To)
+	ActRemnants Action = "remnants" // see what a system physically keeps of deleted data
 	// On Tenure's own things.
 	ActMove       Action = "move"        // the tenant's state
 	ActBind       Action = "bind"        // the tenant's blueprint revision and parameters
@@ -134,8 +137,8 @@ type Step struct {
 	Class       string     `json:"class,omitempty"`    // the data class, of erase, count, key.*, gate.retention and gate.noreturn
 	Gate        *Gate      `json:"gate,omitempty"`
 	Probe       *Probe     `json:"probe,omitempty"`
-	To          string     `json:"to,omitempty"`      // move: the state; certify: interim or closing; key.*: the purpose; erase: the disposition, if it isn't to purge; gates: end, if it is the class's
-	Note        string     `json:"note,omitempty"`    // notify: the notice's text
+	To          string     `json:"to,omitempty"`      // move: the state; certify: interim or closing; key.*: the purpose; erase: the disposition, if it isn't to purge; gates: end, if it is the class's; of remnants: their kinds, with commas
+	Note        string     `json:"note,omitempty"`    // notify: the notice's text; of what is about remnants: what it follows
 	Reissue     bool       `json:"reissue,omitempty"` // ensure: with a new credential
 }
 

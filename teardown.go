@@ -16,6 +16,7 @@ import (
 //     classes was erased, or after the point of no return of a class that goes with it;
 //   - every resource is deleted: after those that need it, and a backup after its
 //     copies have expired;
+//   - what a system physically keeps is cleaned, and looked at, after all that goes from it;
 //   - a key goes after what it protects, the hand-over after its time of retrieval;
 //   - the last reconciliation, the closing certificate and the close come last.
 //
@@ -188,6 +189,8 @@ func (g *teardown) proveStep(i int) {
 		g.wants(i, "the interim certificate", func(o *Step) bool { return o.Action == ActCertify && o.To == "interim" })
 	case s.Action == ActNoReturn:
 		g.proveCounts(i, gated{g.p.ClassOf(s), s.To == AtEnd})
+	case s.Action == ActClean, s.Action == ActRemnants:
+		g.proveClean(i)
 	case s.Action == ActDropExport:
 		g.everyOf(i, func(o *Step) bool { return o.Action == ActExport })
 		g.wants(i, "the end of the retrieval", func(o *Step) bool {
@@ -210,6 +213,25 @@ func (g *teardown) proveStep(i int) {
 	if s.Action == ActKeyDestroy {
 		g.proveKey(i)
 	}
+}
+
+// proveClean: what is physically left of a system's data is cleaned, and looked at, after
+// all that goes from it, or with the last such step after what stays until its end, too.
+func (g *teardown) proveClean(i int) {
+	s := &g.p.Steps[i]
+	interim := slices.IndexFunc(g.p.Steps, func(o Step) bool { return o.Action == ActCertify && o.To == "interim" })
+	if interim < 0 {
+		g.flaw("%s stands in a plan without an interim certificate", s.Key)
+		return
+	}
+	all := s.Action == ActRemnants || g.after(i, interim)
+	g.everyOf(i, func(o *Step) bool {
+		if o.System != s.System || o.Action != ActErase && o.Action != ActPseudonymise && o.Action != ActDelete {
+			return false
+		}
+		r := g.p.resource(o.Resource)
+		return r != nil && r.Layer != LayerBackup && (all || !g.after(g.index[o.Key], interim))
+	})
 }
 
 func (g *teardown) wantsGate(i int, gates map[gated]int, of gated, what string) {
@@ -308,7 +330,9 @@ func (g *teardown) proveEnd() {
 		g.flaw("it lacks the closing certificate or the close")
 		return
 	}
-	g.everyOf(closing, func(o *Step) bool { return o.Destructive || o.Action == ActSweep || o.Action == ActCertify })
+	g.everyOf(closing, func(o *Step) bool {
+		return o.Destructive || o.Action == ActSweep || o.Action == ActCertify || o.Action == ActClean || o.Action == ActRemnants
+	})
 	g.everyOf(closing, func(o *Step) bool { return o.Action == ActObserve && o.To == "absent" })
 	g.everyOf(closed, func(o *Step) bool { return o.Action == ActCertify })
 	last := -1 // looks at every system once nothing more is destroyed

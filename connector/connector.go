@@ -26,6 +26,10 @@ type Info struct {
 	Types   []tenure.ResourceType
 	Probes  []ProbeKind
 
+	// Remnants are what may physically be left of what is logically deleted. Empty where
+	// the driver is no Remnanter.
+	Remnants []RemnantInfo
+
 	// Open connects. It doesn't change the system.
 	Open func(ctx context.Context, c Config) (Driver, error)
 

@@ -38,7 +38,7 @@ func (d *Departure) claims() []claim {
 	for _, a := range d.Additions {
 		out = append(out, claim{item: "the addition " + a.Digest, settled: true, entry: a.Entry, kind: "coverage.review", step: a.Digest, at: a.At})
 	}
-	return out
+	return append(out, d.remnantClaims()...)
 }
 
 // check is Invalid if the entry doesn't say what the claim says.
@@ -49,6 +49,7 @@ func (c *claim) check(d *Departure, e *audit.Entry) error {
 		Verdict  tenure.Verdict `json:"verdict"`
 		Resource string         `json:"resource"`
 		Coverage string         `json:"coverage"`
+		Gate     string         `json:"gate"`
 	}
 	if err := json.Unmarshal(e.Data, &data); err != nil {
 		return tenure.Errorf(tenure.Invalid, "%s: its entry's data: %w", c.item, err)
@@ -64,6 +65,11 @@ func (c *claim) check(d *Departure, e *audit.Entry) error {
 	case c.kind == "coverage.review":
 		if data.Coverage != c.step || !e.At.Equal(c.at) {
 			return bad("it is about another addition")
+		}
+		return nil
+	case c.kind == "task.done":
+		if data.Gate != c.step || !e.At.Equal(c.at) {
+			return bad("it is about another task")
 		}
 		return nil
 	case data.Step != c.step:

@@ -18,7 +18,7 @@ type Kind string
 
 const (
 	Interim       Kind = "interim"       // after erasure; backups and key copies are still to expire
-	Closing       Kind = "closing"       // nothing of the tenant is left
+	Closing       Kind = "closing"       // no system shows anything of the tenant any more
 	Supplementary Kind = "supplementary" // what came back after the closing one is gone, too
 )
 
@@ -63,10 +63,11 @@ type Departure struct {
 	Classes    []DataClass `json:"dataClasses,omitempty"`
 	Keys       []Key       `json:"keys,omitempty"`
 	Exceptions []Exception `json:"exceptions,omitempty"`
-	Backups    []Backup    `json:"backups,omitempty"` // still to expire
-	Tokens     []Token     `json:"tokens,omitempty"`  // that outlive the cut-off
-	Costs      []Cost      `json:"costs,omitempty"`   // that stopped
-	Holds      []Hold      `json:"holds,omitempty"`   // of earlier formats alone: since the third they stand in the annex
+	Backups    []Backup    `json:"backups,omitempty"`  // still to expire
+	Remnants   []Remnant   `json:"remnants,omitempty"` // what is physically left, or may be
+	Tokens     []Token     `json:"tokens,omitempty"`   // that outlive the cut-off
+	Costs      []Cost      `json:"costs,omitempty"`    // that stopped
+	Holds      []Hold      `json:"holds,omitempty"`    // of earlier formats alone: since the third they stand in the annex
 	Additions  []Addition  `json:"additions,omitempty"`
 	Entries    []string    `json:"entries,omitempty"` // digests of the log entries that a bundle must prove
 

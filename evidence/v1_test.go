@@ -131,6 +131,52 @@ func TestItemsAreHeldToTheirEntries(t *testing.T) {
 	}
 }
 
+// A person's word about what is physically left, and a cleaning, are held to the log.
+func TestRemnantsAreHeldToTheirEntries(t *testing.T) {
+	t.Parallel()
+	op := departure().Operation
+	word := audit.Entry{Format: audit.Format, At: noon, Kind: "task.done", Tenant: departure().Tenant.ID, Operation: op, Subject: string(op), Data: facts("gate", "remnants/main/snapshots")}
+	done := audit.Entry{Format: audit.Format, At: noon, Kind: "step.result", Tenant: word.Tenant, Operation: op, Subject: string(op), Data: facts("step", "remnants/main/dead-rows/clean", "state", "done", "verdict", "verified")}
+	attested := evidence.Remnant{System: "main", Kind: tenure.RemnantSnapshots, Says: "can't be seen", Task: "they are gone", Attested: "per_1", At: noon, Step: "remnants/main/snapshots"}
+	cleaned := evidence.Remnant{System: "main", Kind: tenure.RemnantRows, Cleaned: noon, Step: "remnants/main/dead-rows/clean"}
+	for name, c := range map[string]struct {
+		remnant evidence.Remnant
+		entry   audit.Entry
+		change  func(r *evidence.Remnant, e *audit.Entry)
+		fails   bool
+	}{
+		"attested":              {remnant: attested, entry: word},
+		"cleaned":               {remnant: cleaned, entry: done},
+		"another task":          {remnant: attested, entry: word, fails: true, change: func(_ *evidence.Remnant, e *audit.Entry) { e.Data = facts("gate", "task/1") }},
+		"another moment":        {remnant: attested, entry: word, fails: true, change: func(_ *evidence.Remnant, e *audit.Entry) { e.At = noon.AddDate(0, 0, -1) }},
+		"another tenant's word": {remnant: attested, entry: word, fails: true, change: func(_ *evidence.Remnant, e *audit.Entry) { e.Tenant = "" }},
+		"a cleaning for a word": {remnant: attested, entry: done, fails: true},
+		"a word for a cleaning": {remnant: cleaned, entry: word, fails: true},
+		"a cleaning that failed": {remnant: cleaned, entry: done, fails: true, change: func(_ *evidence.Remnant, e *audit.Entry) {
+			e.Data = facts("step", cleaned.Step, "state", "failed", "verdict", "failed")
+		}},
+		"attested without a task": {remnant: attested, entry: word, fails: true, change: func(r *evidence.Remnant, _ *audit.Entry) { r.Task = "" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, r, e := departure(), c.remnant, c.entry
+			if c.change != nil {
+				c.change(&r, &e)
+			}
+			r.Entry = digestOf(&e)
+			d.Remnants, d.Entries = []evidence.Remnant{r}, append(d.Entries, r.Entry)
+			err := d.Check()
+			if err == nil {
+				m := makeWith(t, d, keyEntry(), goneEntry(), &e)
+				_, err = evidence.Verify(m.file, m.key())
+			}
+			if (err != nil) != c.fails {
+				t.Errorf("it fails: %v, want %v", err, c.fails)
+			}
+		})
+	}
+}
+
 func facts(kv ...string) []byte {
 	m := make(map[string]string)
 	for i := 0; i < len(kv); i += 2 {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -243,6 +245,7 @@ func printDeparture(o *page, rep *evidence.Report) {
 	for _, b := range d.Backups {
 		o.line("still to expire: %s at %s", b.Where, o.when(b.Expires))
 	}
+	printRemnants(o, d)
 	for _, x := range d.Additions {
 		o.line("covered for this tenant alone: %s of %s (asked by %s, reviewed by %s)", x.Digest, x.Resource, x.By, x.Reviewed)
 	}
@@ -279,6 +282,37 @@ func printPortions(o *page, d evidence.Departure) {
 	}
 	o.title("What went, by store")
 	o.table([]string{"class", "store", "before", "went", "references of others that became null", "method", "verdict", "when"}, rows)
+}
+
+// printRemnants shows what the systems physically keep of what was deleted.
+func printRemnants(o *page, d evidence.Departure) {
+	if len(d.Remnants) == 0 {
+		return
+	}
+	rows := make([][]string, len(d.Remnants))
+	for i, r := range d.Remnants {
+		done := ""
+		switch {
+		case r.Attested != "":
+			done = fmt.Sprintf("attested by %s %s: %s", r.Attested, o.when(r.At), r.Task)
+		case !r.Cleaned.IsZero():
+			done = "cleaned " + o.when(r.Cleaned)
+		}
+		rows[i] = []string{r.System, string(r.Kind), cmp.Or(r.Says, "nothing seen"), remnantEnd(o, &r, d.Issued), done, r.Source}
+	}
+	o.title("What may physically be left")
+	o.table([]string{"system", "kind", "what", "until", "done", "follows"}, rows)
+}
+
+// remnantEnd says until when a remnant is there.
+func remnantEnd(o *page, r *evidence.Remnant, issued time.Time) string {
+	switch {
+	case !r.Until.IsZero():
+		return o.when(r.Until)
+	case r.Ended(issued):
+		return ""
+	}
+	return "no date is known"
 }
 
 func amountWords(a evidence.Amount) string {

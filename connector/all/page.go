@@ -27,6 +27,9 @@ func Page(info connector.Info) ([]byte, error) {
 		b.WriteString("\n## Resource types\n\nNone: it is there for its probes.\n")
 	}
 	writeProbes(&b, info.Probes)
+	if len(info.Types) > 0 {
+		writeRemnants(&b, info.Remnants)
+	}
 	return []byte(b.String()), nil
 }
 
@@ -202,5 +205,16 @@ func writeProbes(b *strings.Builder, probes []connector.ProbeKind) {
 			types = append(types, "`"+t+"`")
 		}
 		fmt.Fprintf(b, "| `%s` | %s | %s |\n", p.Name, cell(p.Help), cmp.Or(strings.Join(types, ", "), "nothing: a blueprint asks for it"))
+	}
+}
+
+func writeRemnants(b *strings.Builder, all []connector.RemnantInfo) {
+	if len(all) == 0 {
+		b.WriteString("\n## What may physically be left\n\nThis connector can't tell what its system keeps of deleted data, and certificates say so.\n")
+		return
+	}
+	b.WriteString("\n## What may physically be left\n\nCertificates say of each kind what was seen. A blueprint says under `systems.NAME.remnants` what is done about it.\n\n| kind | what it is, and what ends it | what `clean` does |\n|---|---|---|\n")
+	for _, r := range all {
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", r.Kind, cell(r.Help), cmp.Or(cell(r.Clean), "it can't be asked for"))
 	}
 }

@@ -206,6 +206,7 @@ func runCase(t *testing.T, w *World, c Case, mode string) {
 		{"erase stuck", checkStuck},
 		{"data map", checkDataMap},
 		{"late rows", checkLate},
+		{"remnants", checkRemnants},
 		{"expire", checkExpire},
 	} {
 		t.Run(check.name, func(t *testing.T) {

@@ -34,8 +34,9 @@ func Info() connector.Info {
 			{Name: "exposure", Help: "No other user of the machine can read or change it, or put another in its place.", Types: []string{bucket, backups, document}},
 			{Name: "encryption", Help: "The profile asks for nothing that a file system can't show. Encryption at rest isn't visible here, so a profile that requires it fails."},
 		},
-		Open:   open,
-		Review: review,
+		Remnants: leftovers,
+		Open:     open,
+		Review:   review,
 	}
 }
 

@@ -33,7 +33,7 @@ func Info() connector.Info {
 			{Name: "timeout", Help: "how long one statement may run, and wait for a lock; 0 sets no limit", Default: "5m"},
 		},
 		Types:  types(),
-		Probes: probes(),
+		Probes: probes(), Remnants: leftovers,
 		Open:   open,
 		Review: review,
 		SQL:    sqltext.MariaDB().Read,

@@ -36,7 +36,7 @@ func Info() connector.Info {
 			{Name: "timeout", Help: "how long one statement may run; 0 sets no limit", Default: "5m"},
 		},
 		Types:  types(),
-		Probes: probes(),
+		Probes: probes(), Remnants: leftovers,
 		Open:   open,
 		Review: review,
 		SQL:    sqltext.PostgreSQL().Read,

@@ -33,11 +33,21 @@ func forgotten(ctx context.Context, s *session, g *ground, tables []relational.T
 	if err := s.simple(ctx, "analyze "+strings.Join(names, ", "), nil); err != nil {
 		return err
 	}
+	return forgetEmpty(ctx, s, "select "+array(oids)+"::oid[]::text")
+}
+
+// forgetEmpty deletes what the planner keeps of those tables that analyze found empty, where
+// Tenure's role may. Tables is a query of an array of their numbers.
+func forgetEmpty(ctx context.Context, s *session, tables string) error {
 	may, err := textsOf(ctx, s, "select rolsuper::text from pg_roles where rolname = current_user")
 	if err != nil || may[0] != "true" {
 		return err
 	}
-	return s.simple(ctx, strings.Replace(staleSQL, "{{oids}}", "unnest("+array(oids)+"::oid[])", 1), nil)
+	oids, err := textsOf(ctx, s, tables)
+	if err != nil {
+		return err
+	}
+	return s.simple(ctx, strings.Replace(staleSQL, "{{oids}}", "unnest("+literal(oids[0])+"::oid[])", 1), nil)
 }
 
 // settle ends the erasure of a class whose rows are gone: materialized views are

@@ -30,7 +30,7 @@ func (d *Driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) 
 			return err
 		}
 		if len(e.Total) > 0 {
-			if err := d.scrub(ctx, path); err != nil {
+			if err := d.scrub(ctx, path, scrubLimit); err != nil {
 				return err
 			}
 		}

@@ -3,50 +3,69 @@ package sqlite
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"os"
 )
 
-// scrubLimit is the size up to which a file's pages are looked through.
+// scrubLimit is the size up to which an erasure looks through a file's pages.
 const scrubLimit = 256 << 20
 
-// scrub writes zeros over what lies unused in a file's pages: between their cells,
-// behind the end of long texts, and in free pages. secure_delete keeps what
-// it deletes from staying there; what the platform's own writes have left, as when
-// a page was split, it doesn't touch. A page that has nothing of it isn't written,
+// scrubAtOnce is how many bytes of pages are written over in one transaction.
+const scrubAtOnce = 64 << 20
+
+// scrub writes zeros over what lies unused in the pages of a file of up to limit bytes:
+// between their cells, behind the end of long texts, and in free pages. secure_delete
+// keeps what it deletes from staying there; what the platform's own writes have left, as
+// when a page was split, it doesn't touch. A page that has nothing of it isn't written,
 // and no row gets another rowid, as it could in a vacuum.
-func (d *Driver) scrub(ctx context.Context, path string) error {
-	if info, err := os.Stat(path); err != nil || info.Size() > scrubLimit {
+func (d *Driver) scrub(ctx context.Context, path string, limit int64) error {
+	if info, err := os.Stat(path); err != nil || info.Size() > limit {
 		return err
 	}
-	return d.on(ctx, path, scrubbing, func(s *session) error {
-		return s.atomic(ctx, func() error {
-			dirty := map[int64][]byte{}
-			usable, err := freePages(ctx, s, dirty)
-			if err != nil {
-				return err
-			}
-			var page, payload int64
-			var typ string
-			var body []byte
-			err = s.each(ctx, "select d.pageno, d.pagetype, d.payload, p.data from dbstat d join sqlite_dbpage p on p.pgno = d.pageno", func() error {
-				switch {
-				case len(body) < usable:
-				case typ == "overflow" && zero(body[min(4+int(payload), usable):usable]), typ != "overflow" && zeroTree(body[:usable], page == 1):
-					dirty[page] = body
-				}
-				return nil
-			}, &page, &typ, &payload, &body)
-			if err != nil {
-				return err
-			}
-			for page, body := range dirty {
-				if _, err := s.Exec(ctx, "update sqlite_dbpage set data = $1 where pgno = $2", body, page); err != nil {
-					return err
-				}
-			}
-			return nil
+	for {
+		more := false
+		err := d.on(ctx, path, scrubbing, func(s *session) error {
+			return s.atomic(ctx, func() (err error) { more, err = s.scrubSome(ctx); return err })
 		})
-	})
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// errEnough ends a look through the pages.
+var errEnough = errors.New("enough")
+
+// scrubSome writes over scrubAtOnce bytes at the most, and says whether more may be left.
+func (s *session) scrubSome(ctx context.Context) (more bool, err error) {
+	dirty := map[int64][]byte{}
+	usable, err := freePages(ctx, s, dirty)
+	if err != nil {
+		return false, err
+	}
+	var page, payload int64
+	var typ string
+	var body []byte
+	err = s.each(ctx, "select d.pageno, d.pagetype, d.payload, p.data from dbstat d join sqlite_dbpage p on p.pgno = d.pageno", func() error {
+		switch {
+		case len(body) < usable:
+		case typ == "overflow" && zero(body[min(4+int(payload), usable):usable]), typ != "overflow" && zeroTree(body[:usable], page == 1):
+			dirty[page] = body
+		}
+		if len(dirty)*max(len(body), 1) >= scrubAtOnce {
+			return errEnough
+		}
+		return nil
+	}, &page, &typ, &payload, &body)
+	if more = errors.Is(err, errEnough); err != nil && !more {
+		return false, err
+	}
+	for page, body := range dirty {
+		if _, err := s.Exec(ctx, "update sqlite_dbpage set data = $1 where pgno = $2", body, page); err != nil {
+			return false, err
+		}
+	}
+	return more, nil
 }
 
 // zero clears b and says whether anything was there.

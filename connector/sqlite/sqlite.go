@@ -34,7 +34,7 @@ func Info() connector.Info {
 			{Name: "limit", Help: "how long one call may be at work in a tenant's own file, and a second more for each MiB of it", Default: "2m"},
 		},
 		Types:  types(),
-		Probes: probes(),
+		Probes: probes(), Remnants: leftovers,
 		Open:   open,
 		Review: review,
 		SQL:    sqltext.SQLite().Read,

@@ -34,6 +34,7 @@ func catalog() []connector.Info {
 	return []connector.Info{
 		{
 			Name: "fake", Version: "1",
+			Remnants: []connector.RemnantInfo{{Kind: tenure.RemnantRows, Help: "dead rows", Clean: "vacuum"}, {Kind: tenure.RemnantLog, Help: "the log"}},
 			Types: []tenure.ResourceType{
 				typ("store", func(t *tenure.ResourceType) {
 					t.Holds, t.Attributes, t.Layer = tenure.HoldsData, store, tenure.LayerTransactional

@@ -178,6 +178,7 @@ func (k *checker) checkSystems() {
 			continue
 		}
 		k.infos[name] = info
+		k.checkRemnants(path{"systems", name, "remnants"}, info, k.Blueprint.Systems[name].Remnants)
 	}
 }
 

@@ -67,6 +67,19 @@ var refusals = []struct {
 	{"approvals of an unknown kind", "onboard: 1,", "onbord: 1,", []string{
 		`90:13: $.approvals.onbord: unknown key "onbord"; did you mean onboard?`,
 	}},
+	{"remnant that isn't any", "db: {connector: fake}", "db: {connector: fake, remnants: [{kinds: [ghosts], clean: true}]}", []string{
+		`18:45: $.systems.db.remnants[0].kinds[0]: "ghosts" is not one of dead-rows, free-space, log, log-archive, replicas, statistics, query-log, temporary-files, versions, access-log, snapshots`,
+	}},
+	{"remnant that the connector doesn't know, and one of which nothing is said", "db: {connector: fake}", "db: {connector: fake, remnants: [{kinds: [versions, dead-rows], attest: gone}]}", []string{
+		"18:35: $.systems.db.remnants: nothing says what becomes of log; give each clean, expires or attest",
+		`18:45: $.systems.db.remnants[0].kinds[0]: connector fake has no remnants of kind "versions"; there are dead-rows, log`,
+	}},
+	{"remnant that can't be cleaned, one twice, one of which nothing is said, one of which two things are", "db: {connector: fake}", "db: {connector: fake, remnants: [{kinds: [log], clean: true}, {kinds: [log], expires: P1D}, {kinds: [snapshots]}, {kinds: [dead-rows], clean: true, expires: P1D}]}", []string{
+		"18:45: $.systems.db.remnants[0].kinds[0]: connector fake can do nothing about log; give expires where it has a date, or attest",
+		"18:74: $.systems.db.remnants[1].kinds[0]: log is listed twice",
+		"18:96: $.systems.db.remnants[2]: it needs exactly one of clean, expires and attest",
+		"18:118: $.systems.db.remnants[3]: it needs exactly one of clean, expires and attest",
+	}},
 	{"no environment", "environments:\n  - {name: prod, kind: production}\n  - {name: test, kind: test}", "environments: []", []string{
 		"14:15: $.environments: needs at least one item",
 	}},

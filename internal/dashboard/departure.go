@@ -62,6 +62,7 @@ type CertificateView struct {
 	Resources    []CertifiedRow
 	Classes      []CertifiedRow
 	Keys         []CertifiedRow
+	Remnants     []RemnantRow
 	Exceptions   []ExceptionRow
 	LeftOut      []ExceptionRow
 	Download     string
@@ -75,6 +76,17 @@ type CertifiedRow struct {
 	At                  time.Time
 	Until               time.Time
 	Note                string
+}
+
+// RemnantRow is something that a system physically keeps of deleted data, or may keep.
+type RemnantRow struct {
+	Kind, System string
+	Says         string    // what is left
+	Done         string    // what was done about it, or who attested it, "" if nothing and nobody
+	At           time.Time // when
+	Until        time.Time // by when it has gone by itself
+	Open         bool      // nobody knows when it goes
+	Source       string    // what that follows
 }
 
 // Certificate renders a certificate. Without Frame.Who it stands alone, as the

@@ -96,8 +96,9 @@ func (a *advance) erasing(l Late) []int {
 	return along
 }
 
-// again puts a class's count, point of no return and erasure in a resource, and the
-// resource's deletion, back to pending, and gives their numbers.
+// again puts a class's count, point of no return and erasure in a resource, the resource's
+// deletion, and what was done about the remnants in its system, back to pending, and gives
+// their numbers.
 func (a *advance) again(c *composed, l Late) (seqs []string) {
 	s := a.s
 	erasing := a.erasing(l)
@@ -119,6 +120,13 @@ func (a *advance) again(c *composed, l Late) (seqs []string) {
 			}
 			progress = p.text()
 		case st.Action == tenure.ActObserve && st.To == "absent" && st.Resource == l.Resource:
+		case st.Action == tenure.ActRemnants || len(st.Remnants()) > 0:
+			if a.system(l.Resource) != st.System {
+				continue
+			}
+			if st.Action == tenure.ActTask { // what was said was said of what had gone then
+				c.extras = append(c.extras, func(tx *store.Tx) error { return tx.DropApprovals(a.id, st.Key, c.Now.Add(time.Microsecond)) })
+			}
 		default:
 			continue
 		}
@@ -127,6 +135,16 @@ func (a *advance) again(c *composed, l Late) (seqs []string) {
 		}
 	}
 	return seqs
+}
+
+// system is that of a planned resource.
+func (a *advance) system(id tenure.ResourceID) string {
+	for i := range a.s.plan.Resources {
+		if r := &a.s.plan.Resources[i]; r.ID == id {
+			return r.System
+		}
+	}
+	return ""
 }
 
 // recount puts a point of no return back to pending, with the counts under it.

@@ -63,7 +63,7 @@ func (e *Engine) run(ctx context.Context, t *Task) (r Result) {
 		return Result{Err: err}
 	}
 	pr := t.Planned(t.Step.Resource)
-	if pr == nil && t.Step.Action != tenure.ActProbe {
+	if pr == nil && t.Step.Action != tenure.ActProbe && t.Step.Action != tenure.ActClean && t.Step.Action != tenure.ActRemnants {
 		return Result{Verdict: tenure.Failed, Err: tenure.Errorf(tenure.Internal, "resource %s isn't in the plan", t.Step.Resource)}
 	}
 	if t.drains {
@@ -72,7 +72,7 @@ func (e *Engine) run(ctx context.Context, t *Task) (r Result) {
 	return f(ctx, e, t, sys, pr)
 }
 
-// resourceActions are the actions on resources.
+// resourceActions are the actions on resources and on systems.
 var resourceActions = map[tenure.Action]func(context.Context, *Engine, *Task, *connector.System, *tenure.PlannedResource) Result{
 	tenure.ActEnsure:       ensure,
 	tenure.ActAdopt:        adopt,
@@ -89,6 +89,8 @@ var resourceActions = map[tenure.Action]func(context.Context, *Engine, *Task, *c
 	tenure.ActExport:       export,
 	tenure.ActExpire:       expire,
 	tenure.ActProbe:        probe,
+	tenure.ActClean:        clean,
+	tenure.ActRemnants:     remnants,
 }
 
 // system opens the step's system and refuses one that isn't the one that the

@@ -489,12 +489,14 @@ func (c *compiler) lagging(r *tenure.PlannedResource, deleted string) string {
 func (c *compiler) depart(all map[tenure.ResourceID]*tenure.PlannedResource, groups []group, erased []string, retained string) error {
 	reclaim := c.add(tenure.Step{Key: "reclaim", Stage: tenure.StageReclaim, Action: tenure.ActReclaim, Needs: erased, Summary: "say what cost has stopped"})
 	sweep := c.add(tenure.Step{Key: "reconcile/second", Stage: tenure.StageReconcile, Action: tenure.ActSweep, To: "stores", Needs: append(slices.Clone(erased), retained), Summary: "second reconciliation: no residue in any system"})
-	interim := c.add(tenure.Step{Key: "certificate/interim", Stage: tenure.StageCertify, Action: tenure.ActCertify, To: "interim", Needs: []string{reclaim, sweep}, Summary: "interim certificate"})
+	interim := c.add(tenure.Step{Key: "certificate/interim", Stage: tenure.StageCertify, Action: tenure.ActCertify, To: "interim", Needs: append([]string{reclaim, sweep}, c.clean(erased, false)...), Summary: "interim certificate"})
 	waiting := c.move("awaiting", tenure.StageExpiry, tenure.TenantAwaitingExpiry, interim)
 	kept := c.erasure(all, groups, []string{waiting}, true)
 	// A confirmation is good for 72 hours, and what comes after these doesn't rest on it.
 	kept = slices.DeleteFunc(kept, func(key string) bool { return strings.HasPrefix(key, "noreturn/") })
+	kept = append(kept, c.clean(kept, true)...)
 	expired := append([]string{waiting}, kept...)
+	expired = append(expired, c.remnants(expired)...)
 	for i := range c.plan.Resources {
 		r := &c.plan.Resources[i]
 		if r.Layer != tenure.LayerBackup {

@@ -56,6 +56,23 @@ func draw(t *rapid.T, systems map[string]*connector.System) planner.Input {
 		Environments: []tenure.Environment{{Name: "prod", Kind: "production"}, {Name: "test", Kind: "test"}},
 		Pseudonyms:   map[string]tenure.Pseudonym{"people": {Retention: []tenure.RetentionRule{{Name: "key", Kind: tenure.KeepUntil, Period: period(t, "P90D"), From: tenure.FromTermination}}}},
 	}
+	b.Systems = map[string]tenure.SystemNeed{"main": {Connector: "memory"}, "other": {Connector: "memory"}}
+	for _, name := range []string{"main", "other"} {
+		var specs []tenure.RemnantSpec
+		for _, kind := range rapid.SliceOfNDistinct(rapid.SampledFrom([]tenure.RemnantKind{tenure.RemnantRows, tenure.RemnantLog, tenure.RemnantSnapshots}), 0, 3, rapid.ID).Draw(t, "remnants of "+name) {
+			spec := tenure.RemnantSpec{Kinds: []tenure.RemnantKind{kind}}
+			switch rapid.IntRange(0, 2).Draw(t, "what becomes of "+string(kind)) {
+			case 0:
+				spec.Clean = true
+			case 1:
+				spec.Expires = period(t, "P14D")
+			case 2:
+				spec.Attest = &tenure.TaskSpec{Task: "they are gone"}
+			}
+			specs = append(specs, spec)
+		}
+		b.Systems[name] = tenure.SystemNeed{Connector: "memory", Remnants: specs}
+	}
 	classes := []string{"a", "b", "c"}
 	for _, name := range classes {
 		days := rapid.IntRange(0, 3).Draw(t, "retention of "+name) * 100

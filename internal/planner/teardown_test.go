@@ -75,6 +75,10 @@ func lostBy(p *tenure.Plan, before map[string]map[string]bool, less *tenure.Plan
 				return s.Key + " goes before " + past
 			case s.Key == "certificate/closing" && (n.Destructive || n.Action == tenure.ActSweep && n.To == "all"):
 				return s.Key + " comes before " + past
+			case s.Key == "certificate/closing" && (n.Action == tenure.ActClean || n.Action == tenure.ActRemnants):
+				return s.Key + " comes before " + past
+			case (s.Action == tenure.ActClean || s.Action == tenure.ActRemnants) && n.System == s.System && (n.Action == tenure.ActErase || n.Action == tenure.ActDelete || n.Action == tenure.ActPseudonymise) && resourceOf(p, n.Resource).Layer != tenure.LayerBackup:
+				return s.Key + " cleans before " + past
 			case s.Key == "closed" && n.Action == tenure.ActCertify:
 				return s.Key + " comes before " + past
 			case s.Key == "reconcile/last" && n.Destructive:

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -102,12 +103,28 @@ func certifiedInto(view *dashboard.CertificateView, d *evidence.Departure) {
 		}
 		view.Keys = append(view.Keys, row)
 	}
+	for i := range d.Remnants {
+		view.Remnants = append(view.Remnants, remnantRow(&d.Remnants[i], d.Issued))
+	}
 	for _, b := range d.Backups {
 		view.Resources = append(view.Resources, remainder("backup", b.Where, b.Expires))
 	}
 	for _, t := range d.Tokens {
 		view.Resources = append(view.Resources, remainder("token that can't be recalled", t.What, t.Until))
 	}
+}
+
+// remnantRow is one line of what may physically be left.
+func remnantRow(r *evidence.Remnant, issued time.Time) dashboard.RemnantRow {
+	row := dashboard.RemnantRow{Kind: strings.ReplaceAll(string(r.Kind), "-", " "), System: r.System, Says: r.Says, Until: r.Until, Source: r.Source}
+	switch {
+	case r.Attested != "":
+		row.Done, row.At = fmt.Sprintf("attested: %s, by %s", r.Task, r.Attested), r.At
+	case !r.Cleaned.IsZero():
+		row.Done, row.At = "cleaned", r.Cleaned
+	}
+	row.Open = r.Until.IsZero() && !r.Ended(issued)
+	return row
 }
 
 // brief shortens a name that is only there as a digest.

@@ -25,6 +25,7 @@ type ledger struct {
 	gone     map[tenure.ResourceID]logged // the last entry that says of a resource that it is gone, of any operation
 	attested map[string]logged            // by step: the attestation of its exception
 	excused  map[string]store.Exception   // by step: those that a second person attested
+	tasks    map[string]logged            // by step: a person's word that it is done
 	covered  map[string]logged            // by digest: the review of an addition
 }
 
@@ -38,7 +39,7 @@ type logged struct {
 }
 
 func (s Source) ledger(ctx context.Context, t *engine.Task) (*ledger, error) {
-	l := &ledger{plan: t.Plan, ended: make(map[string]logged), gone: make(map[tenure.ResourceID]logged), attested: make(map[string]logged), excused: make(map[string]store.Exception), covered: make(map[string]logged)}
+	l := &ledger{plan: t.Plan, ended: make(map[string]logged), gone: make(map[tenure.ResourceID]logged), attested: make(map[string]logged), excused: make(map[string]store.Exception), tasks: make(map[string]logged), covered: make(map[string]logged)}
 	var err error
 	if l.rows, err = s.DB.Steps(ctx, t.Operation.ID); err != nil {
 		return nil, err
@@ -81,6 +82,9 @@ func (l *ledger) note(op tenure.OperationID, e *audit.Entry, digest string) {
 		l.moves = append(l.moves, n)
 	case e.Kind == "exception.attest" && e.Operation == op:
 		l.attested[n.step] = n
+	case e.Kind == "task.done" && e.Operation == op:
+		n.step = str("gate")
+		l.tasks[n.step] = n
 	case e.Kind == "coverage.review":
 		l.covered[str("coverage")] = n
 	case e.Kind == "step.result":

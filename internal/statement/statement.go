@@ -3,6 +3,7 @@
 package statement
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -22,7 +23,7 @@ type Source struct {
 	Installation tenure.InstallationID
 	Witness      string                                                            // the name of who keeps checkpoints elsewhere, "" if nobody does
 	Pseudonym    func(person string) string                                        // what stands for a person
-	System       func(ctx context.Context, name string) (*connector.System, error) // for the copies of backups that are still there
+	System       func(ctx context.Context, name string) (*connector.System, error) // for what is still there: copies of backups, remnants
 }
 
 // Departure is what the certificate of a step says, with the file of its annex. It
@@ -39,7 +40,7 @@ func (s Source) Departure(ctx context.Context, t *engine.Task) (*evidence.Depart
 		Blueprint: evidence.Blueprint{Name: t.Plan.Blueprint.Name, Revision: t.Plan.Blueprint.Digest},
 	}
 	for _, f := range []func(context.Context, *engine.Task, *ledger, *evidence.Departure) error{
-		s.certifyPeople, s.certifyResources, s.certifyKeys, s.certifyExceptions, s.certifyAdditions, s.certifyEarlier,
+		s.certifyPeople, s.certifyResources, s.certifyKeys, s.certifyExceptions, s.certifyAdditions, s.certifyRemnants, s.certifyEarlier,
 	} {
 		if err := f(ctx, t, l, d); err != nil {
 			return nil, nil, err
@@ -71,6 +72,9 @@ func (l *ledger) list(d *evidence.Departure) {
 	}
 	for _, a := range d.Additions {
 		all = append(all, l.covered[a.Digest])
+	}
+	for _, r := range d.Remnants {
+		all = append(all, logged{digest: r.Entry, at: cmp.Or(r.At, r.Cleaned)})
 	}
 	slices.SortStableFunc(all, func(a, b logged) int { return a.at.Compare(b.at) })
 	seen := make(map[string]bool)
