@@ -34,7 +34,7 @@ import (
 func TestEveryEnding(t *testing.T) {
 	ctx := t.Context()
 	seed := uint64(number(t, "TENURE_DEPARTURE_SEED", int(time.Now().UnixNano()&0xffffff)))
-	kills := number(t, "TENURE_ENDING_KILLS", 6)
+	kills := min(number(t, "TENURE_DEPARTURE_KILLS", 6), 40)
 	t.Logf("%d kills, TENURE_DEPARTURE_SEED=%d", kills, seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	c := newClub()
