@@ -2,6 +2,7 @@ package connector
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"strings"
@@ -67,6 +68,23 @@ func (m Marker) Seal(text string) string {
 		h.Write([]byte(s))
 	}
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18])
+}
+
+const probePrefix = "tenure-probe-"
+
+// ProbeName is a name that nobody else can make, for what a probe writes in a tenant's
+// place and takes away again.
+func (m Marker) ProbeName() string {
+	name := rand.Text()
+	return probePrefix + name + "." + m.Seal(probePrefix+name)
+}
+
+// IsProbe says whether a name is one of ProbeName's, so that a map that is taken while a
+// probe is at work doesn't show it as the tenant's data.
+func (m Marker) IsProbe(name string) bool {
+	rest, ok := strings.CutPrefix(name, probePrefix)
+	name, seal, found := strings.Cut(rest, ".")
+	return ok && found && hmac.Equal([]byte(seal), []byte(m.Seal(probePrefix+name)))
 }
 
 // ReadSealed is Read for a mark that begins a sealed text and has no code of its own:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/objects"
 )
 
 // attributes are those of all types; a type has the ones that fieldsOf names.
@@ -22,6 +23,8 @@ type attributes struct {
 	Keep       tenure.Period     `json:"keep,omitzero"`
 	Rotate     string            `json:"rotate,omitempty"`
 	Text       *string           `json:"text,omitempty"`
+
+	Transforms map[string]objects.Transform `json:"-"` // of a ref alone: no record keeps them
 }
 
 func fieldsOf(typ string) string {
@@ -29,7 +32,7 @@ func fieldsOf(typ string) string {
 	case backups:
 		return " public keep rotate "
 	case bucket:
-		return " public quotaBytes classes "
+		return " public quotaBytes classes transforms "
 	case document:
 		return " public text "
 	}
@@ -84,7 +87,35 @@ func parse(r connector.Ref) (attributes, error) {
 			return bad("attribute classes has prefix %q, which isn't a clean relative path with a class", prefix)
 		}
 	}
+	if a.Transforms, err = transformsOf(r.Attributes["transforms"]); err != nil {
+		return bad("attribute transforms: %v", err)
+	}
 	return a, nil
+}
+
+// transformsOf reads the attribute transforms.
+func transformsOf(v any) (out map[string]objects.Transform, err error) {
+	if v == nil {
+		return nil, nil
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(raw, &out); err != nil {
+		return nil, err
+	}
+	for prefix, t := range out {
+		if prefix != path.Clean(prefix) || strings.HasPrefix(prefix, "/") || strings.HasPrefix(prefix, "..") {
+			return nil, tenure.Errorf(tenure.Invalid, "the prefix %q isn't a clean relative path", prefix)
+		}
+		if t.To != "" {
+			if err := checkTo(t.To); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, objects.CheckAll(out)
 }
 
 // checkName accepts what is one path element everywhere and not hidden.

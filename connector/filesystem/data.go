@@ -42,6 +42,10 @@ func (d *Driver) Erase(ctx context.Context, ref connector.Ref, b connector.Batch
 		if err := connector.CheckPrefixes(b.Keep); err != nil {
 			return err
 		}
+		if b.Disposition.Changes() {
+			e, err = d.change(ctx, r, p, ref, a, b, after)
+			return err
+		}
 		takes := func(name string) bool {
 			class, _ := a.classOf(name, ref.Classes)
 			return (b.Class == "" || class == b.Class) && !connector.KeptKey(b.Keep, name, class)
@@ -121,7 +125,18 @@ func (d *Driver) DataMap(ctx context.Context, s connector.Survey) (m connector.M
 	}
 	defer d.lock(ref.Type, ref.Name)()
 	err = d.with(ctx, "map "+ref.Type, func(r *os.Root) (err error) {
-		if m.Sighting, err = sight(r); err != nil || ref.Resource == "" || checkName(ref.Name) != nil {
+		if m.Sighting, err = sight(r); err != nil || checkName(ref.Name) != nil {
+			return err
+		}
+		if ref.Resource == "" {
+			if len(s.Changes) == 0 {
+				return nil
+			}
+			a, err := parse(ref)
+			if err != nil {
+				return err
+			}
+			m.Places, err = d.changePlaces(ctx, r, s, a, place{})
 			return err
 		}
 		find := d.owned
@@ -132,13 +147,17 @@ func (d *Driver) DataMap(ctx context.Context, s connector.Survey) (m connector.M
 		if err != nil || !p.found() {
 			return err
 		}
-		m.Places, err = mapFiles(ctx, r, p, ref)
+		if m.Places, err = d.mapFiles(ctx, r, p, ref); err != nil {
+			return err
+		}
+		changes, err := d.changePlaces(ctx, r, s, classesOf(ref, p), p)
+		m.Places = append(m.Places, changes...)
 		return err
 	})
 	return m, err
 }
 
-func mapFiles(ctx context.Context, r *os.Root, p place, ref connector.Ref) (out []connector.Place, err error) {
+func (d *Driver) mapFiles(ctx context.Context, r *os.Root, p place, ref connector.Ref) (out []connector.Place, err error) {
 	a := classesOf(ref, p)
 	byName := map[string]*connector.Place{}
 	_, device := links(p.info)
@@ -147,6 +166,9 @@ func mapFiles(ctx context.Context, r *os.Root, p place, ref connector.Ref) (out 
 		return walkDir(ctx, tree, ".", nil, func(name string, info fs.FileInfo) error {
 			beside.file(name, info)
 			class, prefix := a.classOf(name, ref.Classes)
+			if class == "" && d.marker.IsProbe(strings.TrimPrefix(name, ".")) {
+				return nil
+			}
 			if class == "" {
 				prefix, _, _ = strings.Cut(name, "/")
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/objects"
 )
 
 // Ensure creates the thing, or brings its mode, record and text to desired.
@@ -230,6 +231,12 @@ func (d *Driver) forget(r *os.Root, ref connector.Ref) error {
 		return nil
 	}
 	if err := r.RemoveAll(d.stage(ref.Type, ref.Name)); err != nil {
+		return err
+	}
+	if err := r.RemoveAll(path.Join(changedDir, objects.Hashed(string(ref.Resource)))); err != nil {
+		return err
+	}
+	if err := removeIfThere(r, resultStage(ref.Resource)); err != nil {
 		return err
 	}
 	if err := removeIfThere(r, recordPath(ref.Type, ref.Name)); err != nil {

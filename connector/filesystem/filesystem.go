@@ -15,6 +15,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/objects"
 )
 
 // Info is the connector.
@@ -83,10 +84,11 @@ func types() []tenure.ResourceType {
 			Name: bucket, Summary: "A directory tree of a tenant's files.", Whole: true, Layer: tenure.LayerAncillary,
 			Deletion: gone, Verification: seen,
 			Recovery: tenure.Recovery{Declared: true, Quarantine: true, Says: "moved aside whole, with every permission taken off, until it is deleted; brought back with the owner's permissions alone"},
-			Holds:    tenure.HoldsData, Cost: storage,
+			Holds:    tenure.HoldsData, Cost: storage, Dispositions: objects.Dispositions,
 			Attributes: schema(public+`,
   "quotaBytes":{"type":"integer","minimum":0,"description":"Recorded for the platform to keep to; the file system doesn't enforce it."},
-  "classes":{"type":"object","additionalProperties":{"type":"string","minLength":1},"description":"Data class by path prefix, such as orders or orders/2026; the longest wins, and \".\" is everything else. Without it a single data class of the resource covers all."}`, ""),
+  "classes":{"type":"object","additionalProperties":{"type":"string","minLength":1},"description":"Data class by path prefix, such as orders or orders/2026; the longest wins, and \".\" is everything else. Without it a single data class of the resource covers all."},
+  `+objects.Schema, ""),
 		},
 		{
 			Name: document, Summary: "One small file with a given text.", Layer: tenure.LayerConfiguration,

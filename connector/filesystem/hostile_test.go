@@ -237,3 +237,16 @@ func TestImmutableFiles(t *testing.T) {
 		t.Errorf("%d files are left", n)
 	}
 }
+
+// A map doesn't show what a killed probe left, and shows what a tenant named like it.
+func TestMapBesideProbe(t *testing.T) {
+	t.Parallel()
+	f := planted(t)
+	d := f.make("bucket", "b", map[string]any{"classes": map[string]any{"events": "events"}}, "events")
+	for _, key := range []string{"key", "another key"} {
+		must(t, os.WriteFile(filepath.Join(f.root, "bucket/b", "."+connector.Marker{Installation: "ins_1", System: "files", Key: []byte(key)}.ProbeName()), nil, 0o600))
+	}
+	if places := f.mapped(d); len(places) != 1 || !places[0].Blocks || places[0].Rows != 1 {
+		t.Errorf("the map shows %+v", places)
+	}
+}

@@ -56,3 +56,19 @@ func stranger(info os.FileInfo) string {
 	}
 	return ""
 }
+
+// sameAs gives a file the owner and the group of another.
+func sameAs(f *os.File, like os.FileInfo) error {
+	st, ok := like.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if is, ok := info.Sys().(*syscall.Stat_t); ok && is.Uid == st.Uid && is.Gid == st.Gid {
+		return nil
+	}
+	return f.Chown(int(st.Uid), int(st.Gid))
+}

@@ -20,7 +20,7 @@ func (d *Driver) Probe(ctx context.Context, c connector.Check) (o connector.Outc
 	var try func(context.Context, *os.Root, place) (connector.Outcome, error)
 	switch c.Kind {
 	case "reachable":
-		try = reachable
+		try = d.reachable
 	case "isolation":
 		try = isolated
 	case "exposure":
@@ -58,7 +58,7 @@ func passed(detail string) (connector.Outcome, error) {
 }
 
 // reachable writes a file, reads it back and removes it.
-func reachable(_ context.Context, r *os.Root, p place) (connector.Outcome, error) {
+func (d *Driver) reachable(_ context.Context, r *os.Root, p place) (connector.Outcome, error) {
 	if p.rec.Type == document {
 		if f, err := r.Open(p.path); err != nil {
 			return failed("it can't be read: %v", errors.Unwrap(err))
@@ -74,7 +74,7 @@ func reachable(_ context.Context, r *os.Root, p place) (connector.Outcome, error
 	if err != nil {
 		return connector.Outcome{}, err
 	}
-	name, text := ".tenure-probe-"+rand.Text(), []byte(rand.Text())
+	name, text := "."+d.marker.ProbeName(), []byte(rand.Text())
 	err = write(tree, name, text, 0o600)
 	back, readErr := tree.ReadFile(name)
 	err = errors.Join(err, readErr, removeIfThere(tree, name), tree.Close())

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/objects"
 )
 
 // attributes are those of all types; a type has the ones that fieldsOf names.
@@ -23,14 +24,16 @@ type attributes struct {
 	Versioning bool              `json:"versioning,omitempty"`
 	ObjectLock bool              `json:"objectLock,omitempty"`
 	Classes    map[string]string `json:"classes,omitempty"`
+
+	Transforms map[string]objects.Transform `json:"transforms,omitempty"`
 }
 
 func fieldsOf(typ string) string {
 	switch typ {
 	case bucket:
-		return " public readers writers versioning objectLock classes "
+		return " public readers writers versioning objectLock classes transforms "
 	case prefix:
-		return " classes "
+		return " classes transforms "
 	}
 	return " "
 }
@@ -69,6 +72,17 @@ func (d *Driver) parse(r connector.Ref) (attributes, error) {
 	for below, class := range a.Classes {
 		if class == "" || !utf8.ValidString(below) || strings.HasPrefix(below, "/") && r.Type == prefix {
 			return bad("attribute classes has prefix %q, which isn't one of keys with a class", below)
+		}
+	}
+	if err := objects.CheckAll(a.Transforms); err != nil {
+		return bad("%v", err)
+	}
+	for below, t := range a.Transforms {
+		if t.To == "" {
+			continue
+		}
+		if _, err := d.resultsAt(r, t.To); err != nil {
+			return bad("transforms of %q: %v", below, err)
 		}
 	}
 	return a, nil

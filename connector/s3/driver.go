@@ -365,6 +365,9 @@ func (d *Driver) Delete(ctx context.Context, ref connector.Ref) (rec connector.R
 		case t.found:
 			rec, err = d.deletePrefix(ctx, ref)
 		}
+		if err == nil {
+			err = d.forgetPassed(ctx, ref.Resource)
+		}
 		return err
 	})
 	return rec, err

@@ -114,10 +114,9 @@ func (d *Driver) erase(ctx context.Context, ref connector.Ref, a attributes, b c
 	if err := connector.CheckPrefixes(b.Keep); err != nil {
 		return e, err
 	}
-	w.takes = func(key string) bool {
-		key = strings.TrimPrefix(key, w.site.below)
-		class, _ := a.classOf(key, ref.Classes)
-		return (b.Class == "" || class == b.Class) && !connector.KeptKey(b.Keep, key, class)
+	w.takes = w.classTakes(a, ref, b.Class)
+	if b.Disposition.Changes() {
+		return d.change(ctx, w, ref, a)
 	}
 	began := w.pass
 	for _, below := range a.under(b.Class, ref.Classes) {

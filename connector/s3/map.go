@@ -37,6 +37,15 @@ func (d *Driver) DataMap(ctx context.Context, s connector.Survey) (m connector.M
 					Name: at.bucket, Blocks: true, Says: "the shared bucket " + at.bucket + " isn't there", Fix: "make it, or correct the option shared",
 				}}, nil
 			}
+			if err != nil || len(s.Changes) == 0 {
+				return err
+			}
+			a, err := d.parse(ref)
+			if err != nil {
+				return err
+			}
+			changes, err := d.changePlaces(ctx, s, a, at, false)
+			m.Places = append(m.Places, changes...)
 			return err
 		}
 		a, err := d.parse(ref)
@@ -57,6 +66,11 @@ func (d *Driver) DataMap(ctx context.Context, s connector.Survey) (m connector.M
 		if missing(err) {
 			return nil
 		}
+		if err != nil {
+			return err
+		}
+		changes, err := d.changePlaces(ctx, s, a, at, s.Prove)
+		m.Places = append(m.Places, changes...)
 		if err != nil || s.Brief && ref.Type == bucket {
 			return err
 		}
@@ -88,6 +102,9 @@ func (d *Driver) count(ctx context.Context, at site, a attributes, classes []str
 		}
 		key := strings.TrimPrefix(e.key, at.below)
 		class, below := a.classOf(key, classes)
+		if class == "" && d.marker.IsProbe(key) {
+			continue
+		}
 		if class == "" {
 			before, _, ok := strings.Cut(key, "/")
 			if below = before; ok {

@@ -70,3 +70,22 @@ func TestUnreadableObjects(t *testing.T) {
 		})
 	}
 }
+
+// A map that is taken while a probe is at work doesn't show what the probe wrote, and
+// shows what a tenant named like it.
+func TestMapBesideProbe(t *testing.T) {
+	t.Parallel()
+	w, d := planted(t)
+	ref := ensure(t, d, "prefix", base+"probed", object{"classes": object{"events/": "events"}}, "events")
+	bucket, below := site(ref)
+	ours := connector.Marker{Installation: installation, System: "under-test", Key: []byte("a key of the tests' own, of 32 b")}
+	forged := connector.Marker{Installation: installation, System: "under-test", Key: []byte("another key")}
+	for _, m := range []connector.Marker{ours, forged} {
+		put(t, w.root, bucket, below+m.ProbeName(), "x")
+	}
+	m, err := d.(connector.Mapper).DataMap(t.Context(), connector.Survey{Ref: ref})
+	must(t, err)
+	if len(m.Places) != 1 || !m.Places[0].Blocks || m.Places[0].Rows != 1 {
+		t.Errorf("the map shows %+v", m.Places)
+	}
+}

@@ -78,7 +78,7 @@ func (d *Driver) reachable(ctx context.Context, c connector.Check) (connector.Ou
 		}
 		return passed("it can be listed; nothing was written, as objects can be locked here")
 	}
-	key, text := at.below+"tenure-probe-"+rand.Text(), []byte(rand.Text())
+	key, text := at.below+d.marker.ProbeName(), []byte(rand.Text())
 	put, err := d.client.PutObject(ctx, at.bucket, key, bytes.NewReader(text), int64(len(text)), minio.PutObjectOptions{DisableMultipart: true})
 	if denied(err) || missing(err) {
 		return failed("an object can't be written into it (%s)", code(err))

@@ -86,7 +86,7 @@ func (d *Driver) content(ctx context.Context, bucket string, e entry) (io.ReadCl
 }
 
 func infoOf(answer *http.Response) minio.ObjectInfo {
-	return minio.ObjectInfo{Size: answer.ContentLength, ContentType: answer.Header.Get("Content-Type"), Metadata: answer.Header}
+	return minio.ObjectInfo{Size: answer.ContentLength, ContentType: answer.Header.Get("Content-Type"), Metadata: answer.Header, ETag: answer.Header.Get("ETag"), VersionID: answer.Header.Get("X-Amz-Version-Id")}
 }
 
 // abort gives an unfinished upload up.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/objects"
 )
 
 // Info is the connector.
@@ -73,21 +74,23 @@ func types() []tenure.ResourceType {
 			Deletion:     gone + "; then the bucket is deleted, and its mark with it",
 			Verification: "its tags, policy, access list and versioning are read in the pass that sees the sentinel; " + policyLimits,
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "its policy and access list are taken off until it is deleted, so that only the owner's account reaches it; " + links},
-			Holds:        tenure.HoldsData, Cost: []tenure.CostTerm{{Metric: "one", Per: 1, Price: "bucket"}},
+			Holds:        tenure.HoldsData, Cost: []tenure.CostTerm{{Metric: "one", Per: 1, Price: "bucket"}}, Dispositions: objects.Dispositions,
 			Isolation: []string{"policy", "grants"},
 			Attributes: schema(`"public":{"type":"boolean","default":false,"description":"Everybody may read its objects without signing in."},
   "readers":{"type":"array","items":{"type":"string","minLength":1},"description":"Who may list it and read its objects: access keys or ARNs, as the server's policies name them."},
   "writers":{"type":"array","items":{"type":"string","minLength":1},"description":"Who may list, read, write and delete its objects. Nobody may delete a version or change tags, policy or versioning."},
   "versioning":{"type":"boolean","default":false,"description":"Whether each change keeps the earlier version. Once on it can only be suspended."},
   "objectLock":{"type":"boolean","default":false,"description":"Whether objects can be locked against deletion. It needs versioning, is set when the bucket is made, and can't be taken off."},
-  ` + classes),
+  ` + classes + `,
+  ` + objects.Schema),
 		},
 		{
 			Name: prefix, Summary: "A prefix in a bucket that tenants share: BUCKET/BASE/NAME, and all keys that begin with BASE/NAME/.", Layer: tenure.LayerAncillary,
 			Deletion:     gone + "; then Tenure's record of it is deleted. It is refused while anything is left",
 			Verification: "Tenure's record of it, and a listing of versions and uploads, in the pass that sees the sentinel",
 			Recovery:     tenure.Recovery{Declared: true, Says: "can't be set aside, since S3 renames nothing and the shared bucket's policy is the platform's; " + links},
-			Holds:        tenure.HoldsData, Attributes: schema(classes),
+			Holds:        tenure.HoldsData, Dispositions: objects.Dispositions, Attributes: schema(classes + `,
+  ` + objects.Schema),
 		},
 		{
 			Name: user, Summary: "A user of a server with versitygw's administration API. Its name is its access key. Buckets give it rights.", Layer: tenure.LayerAccount,
@@ -165,6 +168,7 @@ func open(_ context.Context, c connector.Config) (connector.Driver, error) {
 	d.transport = plain.Clone()
 	d.transport.MaxIdleConnsPerHost = atOnce * 2
 	d.transport.ResponseHeaderTimeout = requestLimit
+	d.transport.DisableCompression = true // an object that is stored compressed is read as it is stored
 	d.client, err = d.signing(d.access, d.secret)
 	return d, err
 }

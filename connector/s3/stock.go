@@ -29,6 +29,7 @@ type entry struct {
 	size     int64  // of the content; of an upload it isn't known
 	latest   bool   // the version that is read without an id
 	modified time.Time
+	etag     string // where objects alone are listed
 }
 
 func (e entry) String() string {

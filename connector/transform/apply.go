@@ -202,6 +202,9 @@ func (r Rule) name(v any, f Field, names Namer) (any, error) {
 	case f.Kind == UUID: // RFC 9562 section 5.8: version 8, variant 10
 		u := [16]byte(b[:16])
 		u[6], u[8] = u[6]&0x0f|0x80, u[8]&0x3f|0x80
+		if u[8] == 0x80 { // MariaDB takes none of version 8 or above with this byte, to which it gives a meaning of its own
+			u[8] |= 1
+		}
 		h := hex.EncodeToString(u[:])
 		return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:], nil
 	}

@@ -14,6 +14,7 @@ type Groups struct {
 	names []string
 	rows  map[string]int64
 	of    map[string]map[string]bool // who the rows are of, where that is told
+	past  map[string]int64           // rows that were judged before
 }
 
 // maxGroups is how many groups are counted at the most: more than that are no groups.
@@ -50,6 +51,20 @@ func (g *Groups) Add(values []any, who any) error {
 	return nil
 }
 
+// AddPast is Add for a row that was judged before, among rows of which some have gone
+// since: it makes its group larger, and alone it makes none too small.
+func (g *Groups) AddPast(values []any, who any) error {
+	raw, err := tenure.Canonical(values)
+	if err != nil {
+		return err
+	}
+	if g.past == nil {
+		g.past = map[string]int64{}
+	}
+	g.past[string(raw)]++
+	return g.Add(values, who)
+}
+
 // Size is how many there are in the group of some values.
 func (g *Groups) Size(values []any) int64 {
 	raw, err := tenure.Canonical(values)
@@ -69,7 +84,7 @@ func (g *Groups) size(key string) int64 {
 // Below are the groups of fewer than k, as their canonical JSON.
 func (g *Groups) Below(k int64) (short []string) {
 	for key := range g.rows {
-		if g.size(key) < k {
+		if g.size(key) < k && g.rows[key] > g.past[key] {
 			short = append(short, key)
 		}
 	}

@@ -63,3 +63,14 @@ func TestNobodyStopsItsExit(t *testing.T) {
 		}
 	}
 }
+
+// MariaDB's type for UUIDs refuses those of version 8 whose ninth byte is 0x80: no
+// pseudonym is one.
+func TestNamesThatMariaDBRefuses(t *testing.T) {
+	t.Parallel()
+	r := transform.Rule{Word: transform.Name, Key: "people"}
+	zero := func(string, string, bool) ([]byte, error) { return make([]byte, 32), nil }
+	if got, err := r.Apply("a", transform.Field{Kind: transform.UUID}, zero); got != "00000000-0000-8000-8100-000000000000" || err != nil {
+		t.Errorf("it is %v, %v", got, err)
+	}
+}

@@ -27,7 +27,8 @@ import (
 )
 
 // childVariable makes the test binary a process that carries an operation of the
-// installation in a folder to its end: "folder operation".
+// installation in a folder on for some days, or without them to its end: "folder
+// operation days".
 const childVariable = "TENURE_DEPARTURE_CHILD"
 
 func TestMain(m *testing.M) {
@@ -42,7 +43,8 @@ func TestMain(m *testing.M) {
 }
 
 func carryOn(arg string) error {
-	dir, id, _ := strings.Cut(arg, " ")
+	dir, rest, _ := strings.Cut(arg, " ")
+	id, days, _ := strings.Cut(rest, " ")
 	ctx, stop := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer stop()
 	go func() { // the parent is gone, so nobody waits for this
@@ -54,8 +56,16 @@ func carryOn(arg string) error {
 		return err
 	}
 	defer s.inst.Close()
-	v, err := s.drive(ctx, tenure.OperationID(id), s.at.AddDate(20, 0, 0))
-	if err == nil && v.State != tenure.OperationSucceeded {
+	until := s.at.AddDate(20, 0, 0)
+	if days != "" {
+		n, err := strconv.Atoi(days)
+		if err != nil {
+			return err
+		}
+		until = began.AddDate(0, 0, n)
+	}
+	v, err := s.drive(ctx, tenure.OperationID(id), until)
+	if err == nil && v.State != tenure.OperationSucceeded && (days == "" || v.State == tenure.OperationBlocked || v.State.Ended()) {
 		err = fmt.Errorf("%s", why(v))
 	}
 	return err
@@ -139,7 +149,7 @@ func depart(t *testing.T, c scene, rnd *rand.Rand, kills, held int) (killed int)
 		killed++
 	}
 	t.Logf("killed %d times", killed)
-	if out, err := child(s.dir, op.ID); err != nil {
+	if out, err := s.child(op.ID); err != nil {
 		t.Fatalf("the departure doesn't come to its end: %v\n%s", err, out)
 	}
 	s.look(t, before, shapes)
@@ -175,8 +185,8 @@ func (s *story) held(t *testing.T, id tenure.OperationID, before [][]string, day
 	}
 }
 
-func child(dir string, id tenure.OperationID) (string, error) {
-	cmd, out := process(dir, id)
+func (s *story) child(id tenure.OperationID) (string, error) {
+	cmd, out := s.process(id)
 	_, err := cmd.StdinPipe() // closes when this process ends
 	if err == nil {
 		err = cmd.Run()
@@ -184,9 +194,9 @@ func child(dir string, id tenure.OperationID) (string, error) {
 	return out.String(), err
 }
 
-func process(dir string, id tenure.OperationID) (*exec.Cmd, *bytes.Buffer) {
+func (s *story) process(id tenure.OperationID) (*exec.Cmd, *bytes.Buffer) {
 	cmd, out := exec.Command(os.Args[0]), &bytes.Buffer{}
-	cmd.Env = append(os.Environ(), childVariable+"="+dir+" "+string(id), "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(os.Environ(), strings.TrimSpace(childVariable+"="+s.dir+" "+string(id)+" "+s.days), "GORACE=atexit_sleep_ms=0")
 	cmd.Stdout, cmd.Stderr = out, out
 	return cmd, out
 }
@@ -195,7 +205,7 @@ func process(dir string, id tenure.OperationID) (*exec.Cmd, *bytes.Buffer) {
 // or the store under it. It says whether something was killed at work.
 func (s *story) killedOnce(t *testing.T, id tenure.OperationID, rnd *rand.Rand) bool {
 	t.Helper()
-	cmd, out := process(s.dir, id)
+	cmd, out := s.process(id)
 	_, err := cmd.StdinPipe()
 	must(t, err)
 	var all []killable

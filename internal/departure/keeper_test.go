@@ -3,6 +3,7 @@ package departure
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -39,6 +40,10 @@ func keeperName(k keeper) string { return strings.TrimPrefix(fmt.Sprintf("%T", k
 type scene struct {
 	name    string
 	keepers func(t *testing.T) []keeper
+
+	// rules are the data classes and the keys for pseudonyms, where classes aren't simply
+	// purged, as a blueprint has them.
+	rules map[string]any
 }
 
 // classes are those of both platforms, in the order in which they go.
@@ -46,13 +51,16 @@ var classes = []string{"activity", "treatment", "people", "accounting", "billing
 
 var periods = map[string]string{"activity": "P30D", "treatment": "P30D", "people": "P60D", "accounting": "P8Y", "billing": "P8Y"}
 
+// began is when every story begins.
+var began = time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
+
 const blueprintName = "platform"
 
 func (c scene) install(t *testing.T) *story {
 	t.Helper()
 	ctx := t.Context()
 	s := &story{dir: t.TempDir(), keepers: c.keepers(t)}
-	must(t, s.jump(time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)))
+	must(t, s.jump(began))
 	systems, doors := map[string]any{}, []string{}
 	for _, k := range s.keepers {
 		for name, system := range k.systems() {
@@ -73,7 +81,7 @@ func (c scene) install(t *testing.T) *story {
 		_, err = s.inst.AddSystem(ctx, system, false, "operator")
 		must(t, err)
 	}
-	_, err = s.inst.SubmitBlueprint(ctx, s.blueprint(t), "platform.yaml", "author")
+	_, err = s.inst.SubmitBlueprint(ctx, s.blueprint(t, c.rules), "platform.yaml", "author")
 	must(t, err)
 	_, err = s.inst.PublishBlueprint(ctx, blueprintName+"@1", "reviewer")
 	must(t, err)
@@ -94,7 +102,7 @@ func (s *story) secret(t *testing.T, name string, system map[string]any) map[str
 	return system
 }
 
-func (s *story) blueprint(t *testing.T) []byte {
+func (s *story) blueprint(t *testing.T, rules map[string]any) []byte {
 	t.Helper()
 	systems, used, resources := map[string]any{}, map[string]any{}, []any{}
 	for _, k := range s.keepers {
@@ -108,14 +116,16 @@ func (s *story) blueprint(t *testing.T) []byte {
 			}
 		}
 	}
-	b, err := json.MarshalIndent(map[string]any{
+	text := map[string]any{
 		"apiVersion": "tenure.dev/v1", "kind": "Blueprint", "name": blueprintName, "version": "1",
 		"parameters":   map[string]any{"type": "object", "properties": map[string]any{}},
 		"environments": []any{map[string]any{"name": "prod", "kind": "production"}},
 		"systems":      systems, "dataClasses": used, "resources": resources,
 		"failure": "compensate", "approvals": map[string]any{"onboard": 0, "offboard": 1},
 		"offboarding": map[string]any{"grace": "P14D", "retrieval": "P30D", "quarantine": "P7D"},
-	}, "", "  ")
+	}
+	maps.Copy(text, rules)
+	b, err := json.MarshalIndent(text, "", "  ")
 	must(t, err)
 	return b
 }
@@ -125,7 +135,7 @@ func (s *story) blueprint(t *testing.T) []byte {
 // and a tenant that has something in all five.
 func scenes() (out []scene) {
 	add := func(name string, pooled bool, keepers func(t *testing.T, pooled bool) []keeper) {
-		out = append(out, scene{name + where(pooled), func(t *testing.T) []keeper { return keepers(t, pooled) }})
+		out = append(out, scene{name: name + where(pooled), keepers: func(t *testing.T) []keeper { return keepers(t, pooled) }})
 	}
 	for _, pooled := range []bool{true, false} {
 		for _, p := range []platform{shop, clinic} {

@@ -56,6 +56,16 @@ func (p platform) mariadb() string {
 // newMariaDB starts a server. What it has said is committed outlasts its own death.
 func newMariaDB(t *testing.T, p platform, pooled bool) *mariadb {
 	t.Helper()
+	k := startMariaDB(t, p, pooled)
+	k.exec(t, platformMariaDB)
+	if pooled {
+		k.exec(t, "create database "+p.name+"; use "+p.name+"; "+strings.ReplaceAll(p.mariadb(), "SHARED.", "platform."))
+	}
+	return k
+}
+
+func startMariaDB(t *testing.T, p platform, pooled bool) *mariadb {
+	t.Helper()
 	mariadbtest.DSN(t) // without one here this test is skipped by name
 	cmd := exec.Command("../../scripts/with-mariadb", "sh", "-c", "echo $"+mariadbtest.Variable+"; exec cat >/dev/null")
 	cmd.Stderr = os.Stderr
@@ -76,10 +86,7 @@ func newMariaDB(t *testing.T, p platform, pooled bool) *mariadb {
 	must(t, err)
 	k.proxy, conf.Addr = newCounter(t, conf.Addr)
 	k.via = conf.FormatDSN()
-	k.exec(t, "set global innodb_flush_log_at_trx_commit = 2; "+platformMariaDB)
-	if pooled {
-		k.exec(t, "create database "+p.name+"; use "+p.name+"; "+strings.ReplaceAll(p.mariadb(), "SHARED.", "platform."))
-	}
+	k.exec(t, "set global innodb_flush_log_at_trx_commit = 2")
 	return k
 }
 

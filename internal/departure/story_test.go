@@ -28,6 +28,7 @@ const lease = time.Second
 type story struct {
 	dir     string
 	keepers []keeper
+	days    string // how many a child carries on, "" to the end
 	inst    *installation.Installation
 	at      time.Time
 }

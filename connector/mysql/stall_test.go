@@ -1,0 +1,98 @@
+package mysql
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+)
+
+// Events that would take what is held are disabled as they are, those of others go on, and
+// come back when the hold ends unless somebody changed them.
+func TestEventsAreSuspendedForAHold(t *testing.T) {
+	w := openWorld(t)
+	d := w.opened(t, nil)
+	w.exec(t, `create table %[1]s.customers (id int primary key, tenant varchar(40)); create table %[1]s.calls (id int auto_increment primary key, tenant varchar(40), customer int, at date, foreign key (customer) references %[1]s.customers (id) on delete cascade);
+create table %[1]s.others (id int primary key, at date); create table %[1]s.visits (id int primary key, tenant varchar(40), at date)`, quote(w.app))
+	r := made(t, d, w.pool("acme", "acme", map[string]string{"customers": "all", "calls": "all", "visits": "all"}))
+	w.exec(t, `create event %[1]s.old_calls on schedule every 1 day starts '2037-01-01' do delete from %[1]s.calls where at < now() - interval 1 year;
+create event %[1]s.old_customers on schedule every 1 day starts '2037-01-01' do delete from %[1]s.customers where id < 0;
+create event %[1]s.old_visits on schedule every 1 day starts '2037-01-01' do delete from %[1]s.visits where id < 0;
+create event %[1]s.rotate on schedule every 1 day starts '2037-01-01' do alter table %[1]s.calls drop partition p1;
+create event %[1]s.unread on schedule every 1 day starts '2037-01-01' do call %[1]s.anything();
+create event %[1]s.theirs on schedule every 1 day starts '2037-01-01' do delete from %[1]s.others where at < now()`, quote(w.app))
+	events := func() (out []string) {
+		rows, err := w.db.Query("select concat(event_name, ' ', status, ' ', definer) from information_schema.events where event_schema = '" + w.app + "' order by event_name")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var s string
+			if err := rows.Scan(&s); err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, s)
+		}
+		return out
+	}
+	before := events()
+	keep := []connector.Kept{{Hold: "hld_1", Table: "calls", Rows: []tenure.RowCondition{{Column: "id", Operator: "=", Value: []byte("1")}}}}
+	got, err := d.Stall(t.Context(), r, keep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := map[string]bool{}
+	for _, one := range got {
+		state[strings.TrimPrefix(one.Rule, "event "+w.app+".")] = one.Suspended
+		if one.Says == "" {
+			t.Errorf("%s isn't explained", one.Rule)
+		}
+	}
+	want := map[string]bool{"old_calls": true, "old_customers": true, "rotate": true, "unread": false}
+	for name, suspended := range want {
+		if is, named := state[name]; !named || is != suspended {
+			t.Errorf("%s: named %v, suspended %v, want %v", name, named, is, suspended)
+		}
+	}
+	if len(state) != len(want) {
+		t.Errorf("it names %v", state)
+	}
+	during := events()
+	for i := range during {
+		name, _, _ := strings.Cut(during[i], " ")
+		if changed := during[i] != before[i]; changed != want[name] || changed && during[i] != strings.Replace(before[i], "ENABLED", "DISABLED", 1) {
+			t.Errorf("%q became %q", before[i], during[i])
+		}
+	}
+	if again, err := d.Stall(t.Context(), r, keep); err != nil || slices.ContainsFunc(again, func(s connector.Stalled) bool { return s.Suspended }) {
+		t.Errorf("a second look: %+v, %v", again, err)
+	}
+	w.exec(t, "alter event %s.old_customers on schedule every 2 day", quote(w.app))
+	for _, one := range got {
+		if !one.Suspended {
+			continue
+		}
+		err := d.Unstall(t.Context(), r, one)
+		if strings.HasSuffix(one.Rule, "old_customers") {
+			refusedBy(t, "an event that somebody changed", err, tenure.Conflict, "old_customers")
+		} else if err != nil {
+			t.Errorf("%s: %v", one.Rule, err)
+		}
+	}
+	after := events()
+	for i := range after {
+		if strings.HasPrefix(after[i], "old_customers ") {
+			continue
+		}
+		if after[i] != before[i] {
+			t.Errorf("%q came back as %q", before[i], after[i])
+		}
+	}
+	whole, err := d.Stall(t.Context(), r, nil)
+	if err != nil || !slices.ContainsFunc(whole, func(s connector.Stalled) bool { return s.Suspended && strings.HasSuffix(s.Rule, "old_visits") }) {
+		t.Errorf("a hold on all of it: %+v, %v", whole, err)
+	}
+}

@@ -1,0 +1,206 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
+)
+
+var (
+	_ connector.Staller   = (*Driver)(nil)
+	_ connector.Unstaller = (*Driver)(nil)
+)
+
+// job is a line of pg_cron's, as its row is.
+type job struct {
+	id, name, command, text string
+}
+
+const (
+	// jobText is all that decides when a job runs and what it does, first whether it is active.
+	jobText = `concat_ws(chr(10), active::text, schedule, command, nodename, nodeport::text, database, username)`
+	jobsSQL = `select jobid::text, coalesce(jobname, ''), command, ` + jobText + ` from cron.job where database = current_database() and active order by jobid`
+
+	// What other extensions drop by a schedule of their own.
+	partmanSQL   = `select parent_table, coalesce(retention, '') from %s.part_config where retention is not null`
+	timescaleSQL = `select hypertable_schema || '.' || hypertable_name, coalesce(config::text, '') from timescaledb_information.jobs where proc_name = 'policy_retention'`
+)
+
+// Stall is described at connector.Staller: jobs of pg_cron's that name a table in which
+// something is held, and do more than read, are made inactive. What pg_partman and
+// TimescaleDB drop by age is said, and goes on.
+func (d *Driver) Stall(ctx context.Context, r connector.Ref, keep []connector.Kept) (out []connector.Stalled, err error) {
+	k, err := d.kind(r.Type)
+	if err != nil {
+		return nil, coded(err)
+	}
+	h, ok := k.(holder)
+	if !ok {
+		return nil, nil
+	}
+	if shared, ok := h.(pools); ok {
+		shared.gone = true // what stands there may be held, whether or not the mark is there
+		h = shared
+	}
+	_, err = h.reach(ctx, r, false, func(s *session, at reading) error {
+		out = nil
+		all, err := at.all(ctx, s)
+		if err != nil {
+			return err
+		}
+		risk, err := all.AtRisk(placed(all, keep))
+		if err != nil {
+			return err
+		}
+		if err := d.stallJobs(ctx, s, risk, &out); err != nil {
+			return err
+		}
+		return retentions(ctx, s, risk, &out)
+	})
+	return out, coded(err)
+}
+
+// stallJobs makes jobs inactive that may take what is held.
+func (d *Driver) stallJobs(ctx context.Context, s *session, risk map[relational.TableName]bool, out *[]connector.Stalled) error {
+	if there, err := hasCron(ctx, s); err != nil || !there {
+		return err
+	}
+	var jobs []job
+	err := s.simple(ctx, jobsSQL, func(_ int, v [][]byte) error {
+		jobs = append(jobs, job{string(v[0]), string(v[1]), string(v[2]), string(v[3])})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		table, takes := named(j.command, risk)
+		if !takes {
+			continue
+		}
+		one := connector.Stalled{Rule: "pg_cron job " + j.id, Was: j.text, Says: "it may change or delete rows of " + table + ", where something is held"}
+		if j.name != "" {
+			one.Says = "job " + j.name + ": " + one.Says
+		}
+		if table == "" {
+			one.Says = "what it calls can't be told: it goes on"
+			*out = append(*out, one)
+			continue
+		}
+		if err := s.atomic(ctx, func(s *session) error {
+			return s.simple(ctx, "update cron.job set active = false where jobid = "+j.id, nil)
+		}); err != nil {
+			if state(err) != "42501" {
+				return err
+			}
+			one.Says += ", and Tenure's role can't make it inactive"
+			*out = append(*out, one)
+			continue
+		}
+		is, err := jobOf(ctx, s, j.id)
+		if err != nil {
+			return err
+		}
+		if len(is) == 1 {
+			one.Is, one.Suspended = is[0], strings.HasPrefix(is[0], "f")
+		}
+		*out = append(*out, one)
+	}
+	return nil
+}
+
+func hasCron(ctx context.Context, s *session) (bool, error) {
+	there, err := textsOf(ctx, s, "select (to_regclass('cron.job') is not null)::text")
+	return err == nil && there[0] == "true", err
+}
+
+// jobOf is a job's text; none if it isn't there.
+func jobOf(ctx context.Context, s *session, id string) ([]string, error) {
+	return textsOf(ctx, s, "select "+jobText+" from cron.job where jobid = "+id)
+}
+
+// named says which table in which something is held a command names that does more than
+// read; "" and true if it calls what can't be told.
+func named(command string, risk map[relational.TableName]bool) (table string, takes bool) {
+	words := strings.FieldsFunc(strings.ToLower(command), func(r rune) bool {
+		return !(r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 0x80)
+	})
+	has := func(any ...string) bool {
+		return slices.ContainsFunc(any, func(w string) bool { return slices.Contains(words, w) })
+	}
+	for n := range risk {
+		if slices.Contains(words, strings.ToLower(n.Name)) && (has("delete", "update", "truncate", "drop", "merge", "alter", "call", "do") || strings.Contains(command, "(")) {
+			return n.String(), true
+		}
+	}
+	return "", has("call", "do", "drop") || has("select") && strings.Contains(command, "(") && !has("from")
+}
+
+// retentions names what other extensions drop by its age.
+func retentions(ctx context.Context, s *session, risk map[relational.TableName]bool, out *[]connector.Stalled) error {
+	schemas, err := textsOf(ctx, s, "select quote_ident(n.nspname) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relname = 'part_config' and c.relkind = 'r'")
+	if err != nil {
+		return err
+	}
+	var asks []string
+	for _, schema := range schemas {
+		asks = append(asks, strings.Replace(partmanSQL, "%s", schema, 1))
+	}
+	scale, err := textsOf(ctx, s, "select (to_regclass('timescaledb_information.jobs') is not null)::text")
+	if err != nil {
+		return err
+	}
+	if scale[0] == "true" {
+		asks = append(asks, timescaleSQL)
+	}
+	for i, ask := range asks {
+		by := "pg_partman"
+		if i >= len(schemas) {
+			by = "TimescaleDB"
+		}
+		err := s.simple(ctx, ask, func(_ int, v [][]byte) error {
+			for n := range risk {
+				if n.String() == string(v[0]) {
+					*out = append(*out, connector.Stalled{Rule: by + " retention of " + n.String(), Says: "it drops old parts of the table (" + string(v[1]) + "), where something is held; Tenure doesn't suspend it"})
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Unstall is described at connector.Unstaller.
+func (d *Driver) Unstall(ctx context.Context, _ connector.Ref, was connector.Stalled) error {
+	id, ok := strings.CutPrefix(was.Rule, "pg_cron job ")
+	if _, err := strconv.ParseInt(id, 10, 64); !ok || err != nil {
+		return tenure.Errorf(tenure.Internal, "%q is no rule of this connector's", was.Rule)
+	}
+	return coded(d.with(ctx, func(s *session) error {
+		there, err := hasCron(ctx, s)
+		if err != nil {
+			return err
+		}
+		var is []string
+		if there {
+			if is, err = jobOf(ctx, s, id); err != nil {
+				return err
+			}
+		}
+		switch {
+		case len(is) == 1 && is[0] == was.Was:
+			return nil
+		case len(is) != 1 || is[0] != was.Is:
+			return tenure.Errorf(tenure.Conflict, "%s was changed or removed while a hold had suspended it", was.Rule).WithHint("look at it: it was\n%s", was.Was)
+		}
+		return s.simple(ctx, "update cron.job set active = true where jobid = "+id, nil)
+	}))
+}
