@@ -9,6 +9,7 @@ var benches = []bench{
 	{"crowd", crowdBench},
 	{"erase", eraseBench},
 	{"mariadb-erase", mariadbEraseBench},
+	{"anonymise", anonymiseBench},
 	{"objects", objectsBench},
 	{"chain", chainBench},
 	{"map", mapBench},

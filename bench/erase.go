@@ -226,6 +226,11 @@ func (p *pool) erasure(ctx context.Context, dsn string) (time.Duration, error) {
 
 // operation stores an offboarding whose one step is the erasure.
 func (p *pool) operation(ctx context.Context, db *store.DB, fingerprint string) (tenure.OperationID, error) {
+	return p.operationTo(ctx, db, fingerprint, "")
+}
+
+// operationTo is operation for rows that don't simply go.
+func (p *pool) operationTo(ctx context.Context, db *store.DB, fingerprint string, as tenure.Disposition) (tenure.OperationID, error) {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	plan := &tenure.Plan{
 		Format: tenure.PlanFormat, Kind: tenure.Offboard, Tenant: p.ref.Tenant, Name: "leaver", At: now, OnFailure: tenure.Park, Destructive: 1,
@@ -234,7 +239,7 @@ func (p *pool) operation(ctx context.Context, db *store.DB, fingerprint string) 
 			ID: p.ref.Resource, Key: "rows", Environment: p.ref.Environment, System: systemName, Type: p.ref.Type, Name: p.ref.Name,
 			Layer: tenure.LayerTransactional, Desired: p.ref.Attributes, Classes: p.ref.Classes,
 		}},
-		Steps: []tenure.Step{{Key: "prod/rows/erase/usage", Stage: tenure.StageErasure, Action: tenure.ActErase, Class: "usage", Destructive: true, Resource: p.ref.Resource, System: systemName, Environment: p.ref.Environment}},
+		Steps: []tenure.Step{{Key: "prod/rows/erase/usage", Stage: tenure.StageErasure, Action: tenure.ActErase, Class: "usage", To: string(as), Destructive: true, Resource: p.ref.Resource, System: systemName, Environment: p.ref.Environment}},
 	}
 	return storeOperation(ctx, db, plan)
 }

@@ -25,11 +25,11 @@ import (
 )
 
 const (
-	objectKeys     = 20_000
+	objectKeys     = 2_000
 	objectVersions = 5 // of each
 )
 
-// objectsBench measures the erasure of a bucket with 100,000 versions by the engine's step.
+// objectsBench measures the erasure of a bucket with 10,000 versions by the engine's step.
 // The baseline lists the versions and deletes them a thousand at a time with the same
 // calls, one connection, until a look finds nothing. Each has a bucket of the same content on
 // the same server, which is the one of the tests; without it nothing is measured.

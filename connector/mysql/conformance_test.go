@@ -41,8 +41,10 @@ const platformPassword = "platform-secret-text"
 // leastRights are what docs/operators-guide.md grants Tenure's account.
 const leastRights = "select, insert, update, delete, create, drop, references, index, alter, create temporary tables, lock tables, create view, show view, create routine, alter routine, execute, event, trigger, delete history, show databases, process, create user, connection admin, set user"
 
-func openWorld(t testing.TB) *world {
-	w := &world{dsn: mariadbtest.DSN(t), token: mariadbtest.Token() + "_"}
+func openWorld(t testing.TB) *world { return openWorldOn(t, mariadbtest.DSN(t)) }
+
+func openWorldOn(t testing.TB, dsn string) *world {
+	w := &world{dsn: dsn, token: mariadbtest.Token() + "_"}
 	w.db = mariadbtest.Open(t, w.dsn)
 	w.app, w.keep, w.user = w.token+"app", w.token+"keep", w.token+"platform"
 	w.exec(t, "create database %[1]s; create user '%[2]s'@'127.0.0.1' identified by '"+platformPassword+"'; grant "+leastRights+" on *.* to '%[2]s'@'127.0.0.1' with grant option", quote(w.app), w.user)

@@ -9,12 +9,22 @@ import (
 	"github.com/tenurehq/tenure/connector"
 )
 
-// TestEveryStepCanBeRepeated cuts the connection at one statement after the other. The
+// TestEveryStepCanBeRepeated cuts the connection at one statement after the other, or
+// loses its answer. The
 // server commits each change of its catalog by itself, so what a call has done by then
 // stands: if it couldn't be gone on with, a tenant would be stuck halfway in or out.
 func TestEveryStepCanBeRepeated(t *testing.T) {
 	t.Parallel()
+	t.Run("cut", func(t *testing.T) { t.Parallel(); everyStep(t, false) })
+	t.Run("answer lost", func(t *testing.T) { t.Parallel(); everyStep(t, true) })
+}
+
+func everyStep(t *testing.T, lose bool) {
 	w := openWorld(t)
+	arm := w.proxy.CutAfter
+	if lose {
+		arm = w.proxy.LoseAfter
+	}
 	d := w.opened(t, map[string]string{"connections": "2"})
 	database := connector.Desired{Ref: connector.Ref{Resource: tenure.DeriveID[tenure.ResourceID](epoch, w.token+"db"), Tenant: "ten_one", Type: "database", Name: w.token + "db",
 		Attributes: map[string]any{"ddl": "create table if not exists t (n int auto_increment primary key, v text); create or replace trigger g before insert on t for each row set new.v = upper(new.v)", "seed": "insert into t (v) select 'seed' where not exists (select 1 from t)", "tables": map[string]any{"*": "data"}}}}
@@ -46,7 +56,7 @@ func TestEveryStepCanBeRepeated(t *testing.T) {
 		}
 	}
 	cuts := 0
-	for n := 1; n <= 400; n += 1 + n/6 {
+	for n := 1; n <= 400; n = every(n) {
 		again := false
 		for _, step := range []struct {
 			name string
@@ -57,7 +67,7 @@ func TestEveryStepCanBeRepeated(t *testing.T) {
 			{"quarantine", call(d.Quarantine, database.Ref)}, {"unquarantine", call(d.Unquarantine, database.Ref)}, {"erase", erase},
 			{"delete grant", call(d.Delete, grant.Ref)}, {"delete user", call(d.Delete, user.Ref)}, {"delete database", call(d.Delete, database.Ref)},
 		} {
-			stop := w.proxy.CutAfter(n)
+			stop := arm(n)
 			err := step.do(t.Context())
 			if fired := stop(); fired {
 				cuts, again = cuts+1, true

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -81,6 +82,9 @@ func coded(err error) error {
 func byNumber(own *driver.MySQLError) error {
 	e := tenure.Errorf(tenure.Internal, "the server says: %s (error %d)", plain(own), own.Number)
 	set := func(code tenure.Code) *tenure.Error { e.Code = code; return e }
+	if systemIsFull(own.Message) {
+		return set(tenure.Unavailable).Retryable().WithHint(roomHint)
+	}
 	switch own.Number {
 	case 1044, 1142, 1143, 1227, 1370, 1410, 1698: // access denied
 		return set(tenure.Forbidden).WithHint("grant the account of the option dsn what this needs")
@@ -97,7 +101,7 @@ func byNumber(own *driver.MySQLError) error {
 	case 1040, 1203, 1226:
 		return set(tenure.Unavailable).Retryable().WithHint("all connections of the server, or of the account, are taken: end some, and give tenants' users a connectionLimit")
 	case 1021, 1114, 1041, 1037, 1038, 126, 28:
-		return set(tenure.Unavailable).Retryable().WithHint("the server's disk or memory is full; make room there; the call is tried again")
+		return set(tenure.Unavailable).Retryable().WithHint(roomHint)
 	case 1053, 1077, 1927, 1129, 1130, 1158, 1159, 1160, 1161, 2006, 2013:
 		return set(tenure.Unavailable).Retryable()
 	case 1290, 1792, 1836, 4166: // read only
@@ -106,6 +110,23 @@ func byNumber(own *driver.MySQLError) error {
 		return set(tenure.NotFound)
 	}
 	return set(tenure.Invalid)
+}
+
+const roomHint = "the server's disk or memory is full, or it has too many files open; make room there; the call is tried again"
+
+// systemError is how the server quotes an error number of its system's, in whichever
+// error of its own that came up.
+var systemError = regexp.MustCompile(`(?i)(?:errno|errcode|error):? (\d+)(?: from| "|\)|$)`)
+
+// systemIsFull says whether the server's system has no room: out of memory, of files, of
+// disk or of quota (errno(3) on Linux), or the storage engine's own (135, "table is full").
+func systemIsFull(message string) bool {
+	for _, m := range systemError.FindAllStringSubmatch(message, -1) {
+		if slices.Contains([]string{"11", "12", "23", "24", "28", "122", "135"}, m[1]) {
+			return true
+		}
+	}
+	return false
 }
 
 // plain is the server's text of an error without the values that it quotes: a

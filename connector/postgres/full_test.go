@@ -3,48 +3,20 @@ package postgres
 import (
 	"io"
 	"os"
-	"os/exec"
-	"os/user"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/postgrestest"
+	"github.com/tenurehq/tenure/internal/toxitest"
 )
-
-// smallDisk is a folder of the server's on a file system of so many megabytes. That takes
-// a mount, which not everybody who runs tests may do.
-func smallDisk(t *testing.T, megabytes int) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "tenure-disk")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.Remove(dir) })
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+strconv.Itoa(megabytes)+"m", "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Skipf("no file system can be mounted here: %v %s", err, out)
-	}
-	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
-	for _, name := range []string{"postgres", "nobody"} {
-		if u, err := user.Lookup(name); err == nil {
-			uid, _ := strconv.Atoi(u.Uid)
-			gid, _ := strconv.Atoi(u.Gid)
-			if err := os.Chown(dir, uid, gid); err != nil {
-				t.Fatal(err)
-			}
-			break
-		}
-	}
-	return dir
-}
 
 // TestFullDiskKeepsNoTenant: a tenant that has filled the tablespace of its quota is
 // mapped, exported, set aside, erased and dropped; what needs room says so.
 func TestFullDiskKeepsNoTenant(t *testing.T) {
 	t.Parallel()
-	dir := smallDisk(t, 4)
+	dir := toxitest.SmallDisk(t, 4, "postgres", "nobody")
 	n := opensDen(t)
 	space := "quota_" + postgrestest.Token()
 	postgrestest.Exec(t, n.dsn, "create tablespace "+space+" location '"+dir+"'")

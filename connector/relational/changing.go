@@ -88,18 +88,27 @@ func (w *batch) changing(ctx context.Context, b connector.Batch) error {
 			return err
 		}
 	}
+	through := map[TableName]bool{} // what came to these meanwhile is seen by settled, and at the end
 	for w.left > 0 && !w.late() {
-		took := false
+		took, passed := false, len(through) > 0
 		for _, t := range all {
-			n, err := w.changeSome(ctx, t, min(w.left, changedAtOnce))
+			if through[t.Table.TableName] {
+				continue
+			}
+			n, err := w.changeSome(ctx, t, min(w.left, max(w.atOnce, changedAtOnce)))
 			if err != nil {
 				return err
 			}
 			if n > 0 {
 				took = true
 				w.left -= n
-				break // children that came meanwhile go first
+				break
 			}
+			through[t.Table.TableName] = true
+		}
+		if !took && passed {
+			clear(through)
+			continue
 		}
 		if !took {
 			held, err := h.Held(ctx, w.q, w.Class)
@@ -193,8 +202,12 @@ func (h *Holding) grouped(ctx context.Context, q Querier, t Reached, given Trans
 	})
 }
 
-// changedAtOnce is how many rows one statement changes.
-const changedAtOnce = 500
+// changedAtOnce is how many rows one statement changes, more where they are short: then so
+// many as take changedBytes.
+const (
+	changedAtOnce = 500
+	changedBytes  = 2 << 20
+)
 
 // stand is Blocked by what the data map would show as standing against the change. Once
 // rows of the run have gone from their groups, what is left of these tells nothing of how
@@ -269,11 +282,18 @@ func (w *batch) stored(ctx context.Context, t Reached, where string, limit int) 
 	}
 	defer rows.Close()
 	var out []stored
+	bytes := 0
+	defer func() {
+		if bytes > 0 {
+			w.atOnce = len(out) * changedBytes / bytes
+		}
+	}()
 	for rows.Next() {
 		var at, text string
 		if err := rows.Scan(&at, &text); err != nil {
 			return nil, err
 		}
+		bytes += len(text)
 		values, err := rowOf(text)
 		if err != nil {
 			return nil, tenure.Errorf(tenure.Internal, "a row of %s: %w", t.Table, err)

@@ -108,6 +108,7 @@ type batch struct {
 	until  time.Time
 	erased connector.Erased
 	short  map[string]map[string]bool // by aggregate: groups that are too small to be added up as they are
+	atOnce int                        // so many rows as were changed last make a statement of a good size
 }
 
 // errBehind says that a row came to a table that an earlier step had emptied.

@@ -54,7 +54,7 @@ func (d *Driver) settings(ctx context.Context, name string) (s bucketShown, err 
 	if s.Grants, err = d.grants(ctx, name); err != nil {
 		return s, err
 	}
-	v, err := d.client.GetBucketVersioning(ctx, name)
+	v, err := d.client().GetBucketVersioning(ctx, name)
 	if err != nil && !d.noVersions(err) {
 		return s, err
 	}
@@ -70,7 +70,7 @@ func (d *Driver) noVersions(err error) bool {
 
 // locking says whether objects of a bucket can be locked.
 func (d *Driver) locking(ctx context.Context, name string) (bool, error) {
-	on, _, _, _, err := d.client.GetObjectLockConfig(ctx, name)
+	on, _, _, _, err := d.client().GetObjectLockConfig(ctx, name)
 	if is(err, "ObjectLockConfigurationNotFoundError", "NoSuchObjectLockConfiguration") || unable(err) {
 		return false, nil
 	}
@@ -87,7 +87,7 @@ func (d *Driver) ensureBucket(ctx context.Context, ref connector.Ref, t thing, a
 		if err := d.intend(ctx, ref); err != nil {
 			return rec, err
 		}
-		err := d.client.MakeBucket(ctx, ref.Name, minio.MakeBucketOptions{Region: d.region, ObjectLocking: a.ObjectLock})
+		err := d.client().MakeBucket(ctx, ref.Name, minio.MakeBucketOptions{Region: d.region, ObjectLocking: a.ObjectLock})
 		if is(err, "BucketAlreadyOwnedByYou", "BucketAlreadyExists") { // another's, or the answer to an earlier try was lost
 			var r *record
 			if r, err = d.intended(ctx, ref.Name); err == nil && r == nil || denied(err) {
@@ -128,9 +128,9 @@ func (d *Driver) bring(ctx context.Context, name string, a attributes) (changed 
 		return false, tenure.Errorf(tenure.Blocked, "bucket %q was made without Object Lock", name).WithHint("take objectLock off, or use another bucket")
 	}
 	if live.Versioning != a.Versioning {
-		set := d.client.SuspendVersioning
+		set := d.client().SuspendVersioning
 		if a.Versioning {
-			set = d.client.EnableVersioning
+			set = d.client().EnableVersioning
 		}
 		if err := set(ctx, name); err != nil {
 			if d.noVersions(err) {
@@ -212,7 +212,7 @@ func (d *Driver) drain(ctx context.Context, name string, counts map[string]int64
 			return tenure.Errorf(tenure.Unavailable, "bucket %q isn't empty after %s, in which %d versions, markers or uploads of it were deleted: it holds much, or somebody writes to it", name, emptyFor, n).Retryable().
 				WithHint("stop what writes to it; the deletion goes on where it is")
 		}
-		err := d.client.RemoveBucket(ctx, name)
+		err := d.client().RemoveBucket(ctx, name)
 		if err == nil || missing(err) {
 			maps.DeleteFunc(counts, func(_ string, n int64) bool { return n == 0 })
 			return nil
@@ -243,7 +243,7 @@ func (d *Driver) close(ctx context.Context, name string) error {
 
 // listBuckets are the names of all buckets but the platform's.
 func (d *Driver) listBuckets(ctx context.Context) (names []string, err error) {
-	all, err := d.client.ListBuckets(ctx)
+	all, err := d.client().ListBuckets(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func (d *Driver) beginnings(ctx context.Context, bucket string) (out []string, e
 	n := 0
 	ctx, cancel := context.WithCancel(ctx) // ends the listing where it is left
 	defer cancel()
-	for o := range d.client.ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{}) {
+	for o := range d.client().ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{}) {
 		if o.Err != nil {
 			return nil, o.Err
 		}

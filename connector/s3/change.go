@@ -123,7 +123,7 @@ func (w *rewriting) ready(ctx context.Context) error {
 // versions need not have one: some give delete markers first.
 func (w *rewriting) live(ctx context.Context, below, after string) iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
-		for o := range w.client.ListObjectsIter(ctx, w.site.bucket, minio.ListObjectsOptions{Prefix: below, StartAfter: after, Recursive: true}) {
+		for o := range w.client().ListObjectsIter(ctx, w.site.bucket, minio.ListObjectsOptions{Prefix: below, StartAfter: after, Recursive: true}) {
 			if is(o.Err, "NoSuchBucket") {
 				return
 			}
@@ -457,7 +457,7 @@ func (w *rewriting) send(ctx context.Context, e entry, to, key string, t objects
 	defer func() { _ = body.Close() }()
 	stream := t.Stream(ctx, body, how, want)
 	defer func() { _ = stream.Close() }()
-	_, err = w.client.PutObject(ctx, to, key, stream, want.Size, o)
+	_, err = w.client().PutObject(ctx, to, key, stream, want.Size, o)
 	switch {
 	case is(err, "PreconditionFailed"): // somebody else was first
 		if !anonymous {

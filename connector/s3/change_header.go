@@ -65,7 +65,7 @@ func (w *rewriting) tags(ctx context.Context, e entry, info minio.ObjectInfo) (m
 	if n := info.Metadata.Get("X-Amz-Tagging-Count"); n == "" || n == "0" {
 		return nil, nil
 	}
-	t, err := w.client.GetObjectTagging(ctx, w.site.bucket, e.key, minio.GetObjectTaggingOptions{VersionID: info.VersionID})
+	t, err := w.client().GetObjectTagging(ctx, w.site.bucket, e.key, minio.GetObjectTaggingOptions{VersionID: info.VersionID})
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ func (d *Driver) takesResults(ctx context.Context, ref connector.Ref, place stri
 	if err != nil {
 		return err
 	}
-	there, err := d.client.BucketExists(ctx, to.bucket)
+	there, err := d.client().BucketExists(ctx, to.bucket)
 	if err == nil && !there {
 		err = tenure.Errorf(tenure.Blocked, "the bucket %s isn't there", to.bucket).WithHint("make it, or name another place")
 	}

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/minio/minio-go/v7"
-
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 )
@@ -36,7 +34,7 @@ type Driver struct {
 	now             func() time.Time
 
 	transport *http.Transport
-	client    *minio.Client
+	careful   *careful
 	locks     [64]sync.Mutex // by type and name, against two calls on one thing
 }
 

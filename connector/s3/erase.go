@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -59,21 +60,29 @@ func (d *Driver) Erase(ctx context.Context, ref connector.Ref, b connector.Batch
 type pass struct {
 	after string // the last key that is dealt with
 	took  bool   // something went since the pass began
+	broke bool   // the last batch was broken off after something had gone
 }
 
 func (p pass) String() string {
 	if p == (pass{}) {
 		return ""
 	}
-	return map[bool]string{true: "+", false: "-"}[p.took] + url.PathEscape(p.after)
+	sign := "-"
+	switch {
+	case p.broke:
+		sign = "!"
+	case p.took:
+		sign = "+"
+	}
+	return sign + url.PathEscape(p.after)
 }
 
 func parsePass(cursor string) (p pass, err error) {
 	if cursor == "" {
 		return p, nil
 	}
-	p.took = cursor[0] == '+'
-	if p.after, err = url.PathUnescape(cursor[1:]); err != nil || cursor[0] != '+' && cursor[0] != '-' {
+	p.took, p.broke = cursor[0] != '-', cursor[0] == '!'
+	if p.after, err = url.PathUnescape(cursor[1:]); err != nil || !strings.Contains("+-!", cursor[:1]) {
 		return p, tenure.Errorf(tenure.Invalid, "the cursor %q isn't one of ours", cursor)
 	}
 	return p, nil
@@ -119,6 +128,7 @@ func (d *Driver) erase(ctx context.Context, ref connector.Ref, a attributes, b c
 		return d.change(ctx, w, ref, a)
 	}
 	began := w.pass
+	w.pass.broke = false
 	for _, below := range a.under(b.Class, ref.Classes) {
 		below = w.site.below + below
 		if err = w.under(ctx, below); err != nil {
@@ -129,6 +139,11 @@ func (d *Driver) erase(ctx context.Context, ref connector.Ref, a attributes, b c
 	switch {
 	case err == errEnough:
 		e.Cursor = w.pass.String()
+		return e, nil
+	case err != nil && w.taken > 0 && !began.broke:
+		// What went is counted now; the next batch begins where this one did, and says what
+		// stands in the way if it still does.
+		e.Cursor = pass{began.after, true, true}.String()
 		return e, nil
 	case err != nil:
 		return e, err
@@ -157,8 +172,8 @@ func (w *piece) under(ctx context.Context, below string) error {
 	w.before = after
 	last := after
 	for e, err := range w.stock(ctx, w.site.bucket, below, after) {
-		if err != nil {
-			return err
+		if err != nil { // what was seen by then goes all the same
+			return cmp.Or(w.flush(ctx), err)
 		}
 		if e.kind != isUpload && e.key != last {
 			w.before, last = last, e.key

@@ -2,10 +2,15 @@ package s3
 
 import (
 	"context"
+	"crypto/tls"
+	"encoding/xml"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
+	"syscall"
 
 	"github.com/minio/minio-go/v7"
 
@@ -52,22 +57,49 @@ func classify(call string, err error) error {
 	var answer minio.ErrorResponse
 	var network net.Error
 	var request *url.Error
+	var syntax *xml.SyntaxError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &coded):
+		if errors.As(err, &request) { // our own transport's; the address isn't for people
+			return tenure.Errorf(coded.Code, "%s: %w", call, coded).Retryable()
+		}
 		return err
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return tenure.Errorf(tenure.Unavailable, "%s: %w", call, err).Retryable()
+	case errors.Is(err, context.Canceled):
+		return tenure.Errorf(tenure.Unavailable, "%s: the call was cut off: %w", call, context.Canceled).Retryable()
+	case errors.Is(err, context.DeadlineExceeded):
+		return tenure.Errorf(tenure.Unavailable, "%s: the server didn't answer in time: %w", call, context.DeadlineExceeded).Retryable()
 	case errors.As(err, &answer):
 		return classifyAnswer(call, answer)
-	case errors.As(err, &request):
-		return tenure.Errorf(tenure.Unavailable, "%s: %w", call, request.Err).Retryable()
-	case errors.As(err, &network):
-		return tenure.Errorf(tenure.Unavailable, "%s: %w", call, err).Retryable()
+	case errors.As(err, &syntax), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return tenure.Errorf(tenure.Unavailable, "%s: the server's answer broke off or can't be read", call).Retryable()
+	case errors.As(err, &network) && network.Timeout():
+		return tenure.Errorf(tenure.Unavailable, "%s: the server didn't answer in time", call).Retryable()
+	case errors.As(err, &request), errors.As(err, &network):
+		return tenure.Errorf(tenure.Unavailable, "%s: the server can't be reached: %s", call, unreachable(err)).Retryable()
 	}
-	// The answer broke off, or can't be read.
-	return tenure.Errorf(tenure.Unavailable, "%s: %w", call, err).Retryable()
+	// The answer can't be read, and what of it can't isn't repeated.
+	return tenure.Errorf(tenure.Unavailable, "%s: the server's answer can't be read", call).Retryable()
+}
+
+// unreachable says why a server can't be reached. The library's own words hold the address
+// with the object's key, which is a tenant's data.
+func unreachable(err error) string {
+	var name *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &name):
+		return "its name isn't known"
+	case errors.As(err, &certificate):
+		return "its certificate isn't trusted here"
+	case errors.As(err, &record), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+		return "it doesn't speak TLS"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "it refuses connections"
+	}
+	return "the connection broke off"
 }
 
 func classifyAnswer(call string, a minio.ErrorResponse) error {
@@ -76,8 +108,14 @@ func classifyAnswer(call string, a minio.ErrorResponse) error {
 		said = http.StatusText(a.StatusCode)
 	}
 	switch {
-	case a.StatusCode >= http.StatusInternalServerError && a.StatusCode != http.StatusNotImplemented, a.StatusCode == http.StatusTooManyRequests,
-		is(a, "SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "RequestTimeTooSkewed", "OperationAborted", "Throttling", "TooManyRequests"):
+	case is(a, "RequestTimeTooSkewed"):
+		return tenure.Errorf(tenure.Unavailable, "%s: this machine's clock and the server's are too far apart (%s)", call, said).Retryable().WithHint("set both by the same source of time")
+	case a.StatusCode/100 == 3, is(a, "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"):
+		return tenure.Errorf(tenure.Blocked, "%s: the server sends elsewhere, which isn't followed (%s)", call, said).WithHint("set the options endpoint and region to the server and the region in which the bucket is")
+	case is(a, "SlowDown", "SlowDownRead", "SlowDownWrite", "Throttling", "ThrottlingException", "TooManyRequests", "RequestLimitExceeded"), a.StatusCode == http.StatusTooManyRequests:
+		return tenure.Errorf(tenure.Unavailable, "%s: the server is too busy (%s)", call, said).Retryable()
+	case a.StatusCode >= http.StatusInternalServerError && a.StatusCode != http.StatusNotImplemented,
+		is(a, "InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted"):
 		return tenure.Errorf(tenure.Unavailable, "%s: the server says %s", call, said).Retryable()
 	case is(a, "InvalidAccessKeyId", "SignatureDoesNotMatch", "XAdminAccessDenied"), a.StatusCode == http.StatusUnauthorized, a.StatusCode == http.StatusForbidden, denied(a):
 		return tenure.Errorf(tenure.Forbidden, "%s: the server says %s", call, said).WithHint("check the options accessKey and secretKey, and the rights of that key")

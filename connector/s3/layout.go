@@ -44,7 +44,7 @@ func (d *Driver) Plant(ctx context.Context) (fingerprint string, err error) {
 }
 
 func (d *Driver) plant(ctx context.Context) error {
-	err := d.client.MakeBucket(ctx, d.own, minio.MakeBucketOptions{Region: d.region})
+	err := d.client().MakeBucket(ctx, d.own, minio.MakeBucketOptions{Region: d.region})
 	if err != nil && !is(err, "BucketAlreadyOwnedByYou") {
 		if is(err, "BucketAlreadyExists") {
 			return tenure.Errorf(tenure.Conflict, "the bucket %s is somebody else's", d.own).WithHint("name another one in the option own")
@@ -63,7 +63,7 @@ func (d *Driver) plant(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v, err := d.client.GetBucketVersioning(ctx, d.own)
+	v, err := d.client().GetBucketVersioning(ctx, d.own)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (d *Driver) sight(ctx context.Context) (connector.Sighting, error) {
 
 // get reads one of Tenure's own objects.
 func (d *Driver) get(ctx context.Context, key string) ([]byte, minio.ObjectInfo, error) {
-	core := minio.Core{Client: d.client}
+	core := minio.Core{Client: d.client()}
 	body, info, _, err := core.GetObject(ctx, d.own, key, minio.GetObjectOptions{})
 	if err != nil {
 		return nil, info, err
@@ -153,12 +153,12 @@ func (d *Driver) put(ctx context.Context, key string, raw []byte, fresh bool) er
 	if fresh {
 		o.SetMatchETagExcept("*")
 	}
-	_, err := d.client.PutObject(ctx, d.own, key, bytes.NewReader(raw), int64(len(raw)), o)
+	_, err := d.client().PutObject(ctx, d.own, key, bytes.NewReader(raw), int64(len(raw)), o)
 	return err
 }
 
 func (d *Driver) drop(ctx context.Context, key string) error {
-	if err := d.client.RemoveObject(ctx, d.own, key, minio.RemoveObjectOptions{}); err != nil && !missing(err) {
+	if err := d.client().RemoveObject(ctx, d.own, key, minio.RemoveObjectOptions{}); err != nil && !missing(err) {
 		return err
 	}
 	return nil
@@ -180,7 +180,7 @@ func (d *Driver) ownKeys(ctx context.Context, below string) (keys []string, err 
 // Exposed is described at connector.Secluder.
 func (d *Driver) Exposed(ctx context.Context) (out []string, err error) {
 	err = with(ctx, "exposed", func() error {
-		live, err := d.client.GetBucketPolicy(ctx, d.own)
+		live, err := d.client().GetBucketPolicy(ctx, d.own)
 		if err != nil && !is(err, "NoSuchBucketPolicy", "NoSuchBucket") {
 			return err
 		}

@@ -190,7 +190,7 @@ func lockPlaces(held []locked) (out []connector.Place) {
 // beyond says what the server itself does with a bucket's objects: copies that it makes
 // elsewhere, which no erasure here reaches, and rules by which objects go.
 func (d *Driver) beyond(ctx context.Context, bucket string) (out []connector.Place, err error) {
-	r, err := d.client.GetBucketReplication(ctx, bucket)
+	r, err := d.client().GetBucketReplication(ctx, bucket)
 	switch {
 	case err == nil:
 		for _, rule := range r.Rules {
@@ -206,7 +206,7 @@ func (d *Driver) beyond(ctx context.Context, bucket string) (out []connector.Pla
 	case !unable(err) && !is(err, "ReplicationConfigurationNotFoundError", "NoSuchReplicationConfiguration"):
 		return nil, err
 	}
-	l, err := d.client.GetBucketLifecycle(ctx, bucket)
+	l, err := d.client().GetBucketLifecycle(ctx, bucket)
 	switch {
 	case err == nil:
 		for _, rule := range l.Rules {

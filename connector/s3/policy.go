@@ -117,7 +117,7 @@ func listed(v any) []any {
 
 // livePolicy is a bucket's policy as it is, in one spelling; nil is none.
 func (d *Driver) livePolicy(ctx context.Context, name string) (any, error) {
-	text, err := d.client.GetBucketPolicy(ctx, name)
+	text, err := d.client().GetBucketPolicy(ctx, name)
 	if is(err, "NoSuchBucketPolicy") || err == nil && text == "" {
 		return nil, nil
 	}
@@ -130,13 +130,13 @@ func (d *Driver) livePolicy(ctx context.Context, name string) (any, error) {
 // setPolicy puts a policy in place of the one that is there; nil takes it off.
 func (d *Driver) setPolicy(ctx context.Context, name string, p any) error {
 	if p == nil {
-		return d.client.SetBucketPolicy(ctx, name, "")
+		return d.client().SetBucketPolicy(ctx, name, "")
 	}
 	raw, err := tenure.Canonical(p)
 	if err != nil {
 		return err
 	}
-	err = d.client.SetBucketPolicy(ctx, name, string(raw))
+	err = d.client().SetBucketPolicy(ctx, name, string(raw))
 	if is(err, "MalformedPolicy", "InvalidPolicyDocument") || err != nil && strings.Contains(err.Error(), "principal") {
 		return tenure.Errorf(tenure.Blocked, "the server takes no policy for bucket %q with these readers and writers: %s", name, code(err)).
 			WithHint("readers and writers must be there before the bucket is given to them")

@@ -39,7 +39,7 @@ func (d *Driver) ensurePrefix(ctx context.Context, ref connector.Ref, t thing) (
 	if err != nil {
 		return rec, err
 	}
-	there, err := d.client.BucketExists(ctx, at.bucket)
+	there, err := d.client().BucketExists(ctx, at.bucket)
 	if err != nil {
 		return rec, err
 	}
@@ -85,6 +85,9 @@ func (d *Driver) listPrefixes(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
+// stalled is how many entries that show nothing new a listing may give in a row.
+const stalled = 3000
+
 // segments are what follows a base, up to the next "/", in the keys of all that is there.
 func (d *Driver) segments(ctx context.Context, b base) (map[string]bool, error) {
 	out := map[string]bool{}
@@ -98,7 +101,7 @@ func (d *Driver) segments(ctx context.Context, b base) (map[string]bool, error) 
 	}
 	for _, versions := range []bool{true, false} {
 		listed, known := false, 0
-		for o := range d.client.ListObjectsIter(ctx, b.bucket, minio.ListObjectsOptions{Prefix: b.below, WithVersions: versions}) {
+		for o := range d.client().ListObjectsIter(ctx, b.bucket, minio.ListObjectsOptions{Prefix: b.below, WithVersions: versions}) {
 			if is(o.Err, "NoSuchBucket") {
 				return out, nil
 			}

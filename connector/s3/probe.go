@@ -79,21 +79,21 @@ func (d *Driver) reachable(ctx context.Context, c connector.Check) (connector.Ou
 		return passed("it can be listed; nothing was written, as objects can be locked here")
 	}
 	key, text := at.below+d.marker.ProbeName(), []byte(rand.Text())
-	put, err := d.client.PutObject(ctx, at.bucket, key, bytes.NewReader(text), int64(len(text)), minio.PutObjectOptions{DisableMultipart: true})
+	put, err := d.client().PutObject(ctx, at.bucket, key, bytes.NewReader(text), int64(len(text)), minio.PutObjectOptions{DisableMultipart: true})
 	if denied(err) || missing(err) {
 		return failed("an object can't be written into it (%s)", code(err))
 	}
 	if err != nil {
 		return connector.Outcome{}, err
 	}
-	core := minio.Core{Client: d.client}
+	core := minio.Core{Client: d.client()}
 	body, _, _, err := core.GetObject(ctx, at.bucket, key, minio.GetObjectOptions{VersionID: put.VersionID})
 	var back []byte
 	if err == nil {
 		back, err = io.ReadAll(body)
 		_ = body.Close()
 	}
-	if drop := d.client.RemoveObject(context.WithoutCancel(ctx), at.bucket, key, minio.RemoveObjectOptions{VersionID: put.VersionID}); err == nil {
+	if drop := d.client().RemoveObject(context.WithoutCancel(ctx), at.bucket, key, minio.RemoveObjectOptions{VersionID: put.VersionID}); err == nil {
 		err = drop
 	}
 	if err != nil {
@@ -221,7 +221,7 @@ func (d *Driver) encrypted(ctx context.Context, c connector.Check) (connector.Ou
 	if want.AtRest == "" {
 		return passed("the profile asks for nothing at rest")
 	}
-	e, err := d.client.GetBucketEncryption(ctx, c.Ref.Name)
+	e, err := d.client().GetBucketEncryption(ctx, c.Ref.Name)
 	if unable(err) || is(err, "ServerSideEncryptionConfigurationNotFoundError") || err == nil && len(e.Rules) == 0 {
 		return failed("the server doesn't say that objects of this bucket are encrypted at rest")
 	}

@@ -102,12 +102,12 @@ func (d *Driver) tag(ctx context.Context, r record) error {
 	if err != nil {
 		return tenure.Errorf(tenure.Invalid, "bucket %q can't bear a mark in its tags: %w", r.Name, err)
 	}
-	return d.client.SetBucketTagging(ctx, r.Name, t)
+	return d.client().SetBucketTagging(ctx, r.Name, t)
 }
 
 // tags are a bucket's, by name; none is no error.
 func (d *Driver) tags(ctx context.Context, name string) (map[string]string, error) {
-	t, err := d.client.GetBucketTagging(ctx, name)
+	t, err := d.client().GetBucketTagging(ctx, name)
 	if is(err, "NoSuchTagSet", "NoSuchTagSetError") {
 		return map[string]string{}, nil
 	}
@@ -203,7 +203,7 @@ func (d *Driver) intended(ctx context.Context, name string) (*record, error) {
 	if held, err := d.holdsAny(ctx, name); held || err != nil {
 		return nil, err
 	}
-	all, err := d.client.ListBuckets(ctx)
+	all, err := d.client().ListBuckets(ctx)
 	for _, b := range all {
 		if b.Name == name && !b.CreationDate.Before(info.LastModified.Truncate(time.Second)) {
 			return r, nil

@@ -33,7 +33,7 @@ func (d *Driver) request(ctx context.Context, at *url.URL, method, path, query s
 	}
 	sum := sha256.Sum256(body)
 	req.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
-	answer, err := (&http.Client{Transport: d.transport}).Do(signer.SignV4(*req, d.access, d.secret, "", d.region))
+	answer, err := d.plainly().Do(signer.SignV4(*req, d.access, d.secret, "", d.region))
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +48,11 @@ func (d *Driver) request(ctx context.Context, at *url.URL, method, path, query s
 		said.Code = "NoSuchKey"
 	}
 	return nil, said
+}
+
+// plainly follows no redirect: what was signed is for one server alone.
+func (d *Driver) plainly() *http.Client {
+	return &http.Client{Transport: d.careful, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // plain is request, with the answer read.
@@ -74,7 +79,7 @@ func versionQuery(e entry) string {
 // content opens a version.
 func (d *Driver) content(ctx context.Context, bucket string, e entry) (io.ReadCloser, minio.ObjectInfo, error) {
 	if !blank(e.key) {
-		core := minio.Core{Client: d.client}
+		core := minio.Core{Client: d.client()}
 		body, info, _, err := core.GetObject(ctx, bucket, e.key, minio.GetObjectOptions{VersionID: e.id})
 		return body, info, err
 	}
@@ -92,7 +97,7 @@ func infoOf(answer *http.Response) minio.ObjectInfo {
 // abort gives an unfinished upload up.
 func (d *Driver) abort(ctx context.Context, bucket string, e entry) error {
 	if !blank(e.key) {
-		core := minio.Core{Client: d.client}
+		core := minio.Core{Client: d.client()}
 		return core.AbortMultipartUpload(ctx, bucket, e.key, e.id)
 	}
 	answer, err := d.request(ctx, d.endpoint, http.MethodDelete, "/"+bucket+"/"+e.key, url.Values{"uploadId": {e.id}}.Encode(), nil, nil)

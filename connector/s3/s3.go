@@ -169,14 +169,23 @@ func open(_ context.Context, c connector.Config) (connector.Driver, error) {
 	d.transport.MaxIdleConnsPerHost = atOnce * 2
 	d.transport.ResponseHeaderTimeout = requestLimit
 	d.transport.DisableCompression = true // an object that is stored compressed is read as it is stored
-	d.client, err = d.signing(d.access, d.secret)
+	d.careful = &careful{RoundTripper: d.transport}
+	_, err = d.signing(d.access, d.secret) // whether one can be made
 	return d, err
+}
+
+// client is one that signs with Tenure's key. It is made for each call, which takes
+// microseconds: a field of its type would have the linker keep everything that the library
+// can do, a megabyte of it.
+func (d *Driver) client() *minio.Client {
+	c, _ := d.signing(d.access, d.secret)
+	return c
 }
 
 // signing is a client that signs with a key.
 func (d *Driver) signing(access, secret string) (*minio.Client, error) {
 	c, err := minio.New(d.endpoint.Host, &minio.Options{
-		Creds: credentials.NewStaticV4(access, secret, ""), Secure: d.endpoint.Scheme == "https", Region: d.region, Transport: d.transport, MaxRetries: tries,
+		Creds: credentials.NewStaticV4(access, secret, ""), Secure: d.endpoint.Scheme == "https", Region: d.region, Transport: d.careful, MaxRetries: tries,
 	})
 	if err != nil {
 		return nil, tenure.Errorf(tenure.Invalid, "option endpoint: %w", err)

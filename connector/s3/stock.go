@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,9 +43,6 @@ func (e entry) String() string {
 	return fmt.Sprintf("%q (version %s)", e.key, e.id)
 }
 
-// stalled is how many entries that were seen already a listing may give in a row.
-const stalled = 3000
-
 // stock lists what is in a bucket under keys that begin with a text: uploads, then
 // versions and delete markers. Uploads come first, so that one that is finished meanwhile
 // is seen as a version. With after it begins behind that key, and lists no uploads.
@@ -73,7 +71,7 @@ func (d *Driver) versions(ctx context.Context, bucket, below, after string) iter
 		for _, versions := range []bool{true, false} {
 			var twice seen
 			first := true
-			for o := range d.client.ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{Prefix: below, StartAfter: after, WithVersions: versions, Recursive: true}) {
+			for o := range d.client().ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{Prefix: below, StartAfter: after, WithVersions: versions, Recursive: true}) {
 				if first && versions && unable(o.Err) {
 					break // and list objects
 				}
@@ -90,7 +88,7 @@ func (d *Driver) versions(ctx context.Context, bucket, below, after string) iter
 					e.kind, e.size = isMarker, 0
 				}
 				if twice.again(e) {
-					if twice.streak > stalled {
+					if twice.round {
 						yield(entry{}, tenure.Errorf(tenure.Unavailable, "the server's listing of bucket %s doesn't get on behind %q", bucket, e.key).Retryable())
 						return
 					}
@@ -117,7 +115,7 @@ func (d *Driver) versions(ctx context.Context, bucket, below, after string) iter
 
 // versionless says whether the server refuses to list versions.
 func (d *Driver) versionless(ctx context.Context, bucket string) bool {
-	for o := range d.client.ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{WithVersions: true, Recursive: true, MaxKeys: 1}) {
+	for o := range d.client().ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{WithVersions: true, Recursive: true, MaxKeys: 1}) {
 		return unable(o.Err)
 	}
 	return false
@@ -126,7 +124,7 @@ func (d *Driver) versionless(ctx context.Context, bucket string) bool {
 // uploads lists unfinished uploads.
 func (d *Driver) uploads(ctx context.Context, bucket, below string) iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
-		core := minio.Core{Client: d.client}
+		core := minio.Core{Client: d.client()}
 		var key, id string
 		for {
 			r, err := core.ListMultipartUploads(ctx, bucket, below, key, id, "", 1000)
@@ -158,16 +156,21 @@ func (d *Driver) uploads(ctx context.Context, bucket, below string) iter.Seq2[en
 // and the next begins.
 type seen struct {
 	now, before map[[2]string]bool
-	streak      int // entries in a row that were there before
+	streak      map[[2]string]bool // what came in a row that was there before
+	round       bool               // something did so twice: the listing goes round
 }
 
 func (s *seen) again(e entry) bool {
 	k := [2]string{e.key, e.id}
 	if s.now[k] || s.before[k] {
-		s.streak++
+		s.round = s.round || s.streak[k]
+		if s.streak == nil {
+			s.streak = map[[2]string]bool{}
+		}
+		s.streak[k] = true
 		return true
 	}
-	s.streak = 0
+	s.streak = nil
 	if s.now == nil || len(s.now) >= 1000 {
 		s.now, s.before = make(map[[2]string]bool, 1000), s.now
 	}
@@ -206,7 +209,7 @@ func (d *Driver) remove(ctx context.Context, bucket string, all []entry) (gone [
 	if len(waiting) == 0 {
 		return gone, left, nil
 	}
-	results, err := d.client.RemoveObjectsWithIter(ctx, bucket, func(yield func(minio.ObjectInfo) bool) {
+	results, err := d.client().RemoveObjectsWithIter(ctx, bucket, func(yield func(minio.ObjectInfo) bool) {
 		for _, e := range all {
 			if e.kind != isUpload && !yield(minio.ObjectInfo{Key: e.key, VersionID: e.id}) {
 				return
@@ -220,7 +223,7 @@ func (d *Driver) remove(ctx context.Context, bucket string, all []entry) (gone [
 		k, e := match(waiting, r)
 		switch {
 		case r.Err != nil && !partial(r.Err):
-			err = errors.Join(err, r.Err)
+			err = cmp.Or(err, r.Err)
 		case e.key == "":
 		case r.Err != nil:
 			left = append(left, failure{e, r.Err})
@@ -261,5 +264,5 @@ func partial(err error) bool {
 	if !errors.As(err, &answer) {
 		return false
 	}
-	return answer.StatusCode == 0 && !is(err, "SlowDown", "InternalError", "ServiceUnavailable") || answer.StatusCode == 403
+	return answer.StatusCode == 0 && !is(err, "SlowDown", "SlowDownWrite", "Throttling", "InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted") || answer.StatusCode == 403
 }

@@ -1,5 +1,6 @@
 // Package mariadbtest gives tests a real MariaDB: the server that scripts/with-mariadb
-// started, names of each test's own on it, and a proxy that cuts the network.
+// started, servers of a test's own, and
+// names of each test's own.
 package mariadbtest
 
 import (
@@ -7,15 +8,14 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
-	"io"
-	"net"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/tenurehq/tenure/internal/toxitest"
 )
 
 // Variable names the environment variable that holds the server's DSN.
@@ -137,129 +137,19 @@ func Sweep(t testing.TB, db *sql.DB, token string) {
 	}
 }
 
-// Proxy stands between a client and the test server, on a loopback port.
+// Proxy stands between a client and the test server, and does to their connections what
+// networks do.
 type Proxy struct {
+	*toxitest.Proxy
 	DSN string // the server's, through the proxy
-
-	target string
-	listen net.Listener
-
-	mu    sync.Mutex
-	conns map[net.Conn]bool
-	down  bool
-	count int // packets of clients' until the next cut; 0 is none
-	fired bool
 }
 
 // NewProxy starts a proxy to dsn that ends with the test.
 func NewProxy(t testing.TB, dsn string) *Proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	conf := config(t, dsn)
-	p := &Proxy{listen: l, conns: map[net.Conn]bool{}, target: conf.Addr}
-	conf.Addr = l.Addr().String()
+	p := &Proxy{Proxy: toxitest.New(t, conf.Addr)}
+	conf.Addr = p.Address
 	p.DSN = conf.FormatDSN()
-	go p.accept()
-	t.Cleanup(func() {
-		_ = l.Close()
-		p.Down()
-	})
 	return p
-}
-
-// Down closes every connection and refuses new ones.
-func (p *Proxy) Down() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.down = true
-	for c := range p.conns {
-		_ = c.Close()
-	}
-}
-
-// Heal lets connections through again.
-func (p *Proxy) Heal() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.down = false
-}
-
-// CutAfter closes the connection whose client sends the n-th packet from now on; the
-// server doesn't get it. What it returns calls that off, and says whether it came to it.
-func (p *Proxy) CutAfter(n int) (stop func() bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.count, p.fired = n, false
-	return func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.count = 0
-		return p.fired
-	}
-}
-
-// passes says whether a client's packet is let through.
-func (p *Proxy) passes() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.count == 0 {
-		return true
-	}
-	p.count--
-	p.fired = p.count == 0
-	return !p.fired
-}
-
-func (p *Proxy) accept() {
-	for {
-		c, err := p.listen.Accept()
-		if err != nil {
-			return
-		}
-		go p.serve(c)
-	}
-}
-
-func (p *Proxy) keep(c net.Conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.conns[c] = true
-	return !p.down
-}
-
-func (p *Proxy) serve(c net.Conn) {
-	defer c.Close()
-	if !p.keep(c) {
-		return
-	}
-	s, err := net.Dial("tcp", p.target)
-	if err != nil {
-		return
-	}
-	defer s.Close()
-	if !p.keep(s) {
-		return
-	}
-	end := make(chan struct{}, 2)
-	go func() {
-		_, _ = io.Copy(c, s)
-		end <- struct{}{}
-	}()
-	go func() {
-		defer func() { end <- struct{}{} }()
-		b := make([]byte, 64<<10)
-		for {
-			n, err := c.Read(b)
-			if err != nil || !p.passes() {
-				return
-			}
-			if _, err := s.Write(b[:n]); err != nil {
-				return
-			}
-		}
-	}()
-	<-end
 }

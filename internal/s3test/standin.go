@@ -194,6 +194,8 @@ func (s *StandIn) bucket(w http.ResponseWriter, r *http.Request, name string, b 
 		_, _ = w.Write(b.documents["versioning"])
 	case q.Has("versions"):
 		answer(w, s.versions(b, q))
+	case q.Has("list-type"):
+		answer(w, s.objects(b, q))
 	case q.Has("uploads"):
 		answer(w, uploads(b, q))
 	case q.Has("delete"):
@@ -267,6 +269,37 @@ func (s *StandIn) versions(b *standInBucket, q url.Values) listedVersions {
 		} else {
 			out.Version = append(out.Version, v)
 		}
+	}
+	return out
+}
+
+// objects are what is read without an id, in pages.
+func (s *StandIn) objects(b *standInBucket, q url.Values) any {
+	type object struct {
+		Key, LastModified string
+		Size              int
+	}
+	var out struct {
+		XMLName               xml.Name `xml:"ListBucketResult"`
+		IsTruncated           bool
+		EncodingType          string
+		NextContinuationToken string `xml:",omitempty"`
+		Contents              []object
+	}
+	out.EncodingType = "url"
+	after := cmp.Or(q.Get("continuation-token"), q.Get("start-after"))
+	for i, e := range b.entries {
+		if e.marker || i > 0 && b.entries[i-1].key == e.key || e.key <= after || !strings.HasPrefix(e.key, q.Get("prefix")) {
+			continue
+		}
+		if out.IsTruncated = len(out.Contents) == cmp.Or(s.Page, 1000); out.IsTruncated {
+			break
+		}
+		out.Contents = append(out.Contents, object{url.QueryEscape(e.key), e.at.Format(time.RFC3339), len(e.data)})
+		out.NextContinuationToken = e.key
+	}
+	if !out.IsTruncated {
+		out.NextContinuationToken = ""
 	}
 	return out
 }
