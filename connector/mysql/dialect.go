@@ -138,17 +138,12 @@ func (d dialect) Written(resource string, t relational.Table, columns []string) 
 		literal(t.String()) + ` and "p"."columns" = ` + literal(strings.Join(columns, ","))
 }
 
-// Write is described at relational.Dialect. Both sides of a reference have one type, so
-// that the child's columns tell how the parent's are written.
-func (d dialect) Write(ctx context.Context, q relational.Querier, resource string, k relational.ForeignKey, where string) error {
-	child, err := columnsOf(ctx, q, k.Child)
-	if err != nil {
-		return err
-	}
-	values, has := make([]string, len(k.Columns)), ""
-	for i, c := range k.Columns {
-		v := quote("t", c)
-		switch sortOf(typeOf(child, c)) {
+// list is how values of a row of t are written down.
+func list(t relational.Table, columns []string, alias string) string {
+	values := make([]string, len(columns))
+	for i, c := range columns {
+		v := quote(alias, c)
+		switch sortOf(typeOf(t, c)) {
 		case binary:
 			values[i] = "hex(" + v + ")"
 		case bits:
@@ -158,11 +153,30 @@ func (d dialect) Write(ctx context.Context, q relational.Querier, resource strin
 		default:
 			values[i] = v
 		}
-		has += " and " + v + " is not null"
 	}
-	list := "json_array(" + strings.Join(values, ", ") + ")"
+	return "json_array(" + strings.Join(values, ", ") + ")"
+}
+
+// IsWritten is described at relational.Dialect. The lists' digests are the table's key.
+func (d dialect) IsWritten(resource string, t relational.Table, columns []string, alias string) string {
+	return "exists (select 1 from " + d.parents() + ` as "p" where "p"."resource" = ` + literal(resource) + ` and "p"."relation" = ` + literal(t.String()) +
+		` and "p"."columns" = ` + literal(strings.Join(columns, ",")) + ` and "p"."digest" = sha2(` + list(t, columns, alias) + ", 256))"
+}
+
+// Write is described at relational.Dialect. Both sides of a reference have one type, so
+// that the child's columns tell how the parent's are written.
+func (d dialect) Write(ctx context.Context, q relational.Querier, resource string, k relational.ForeignKey, where string) error {
+	child, err := columnsOf(ctx, q, k.Child)
+	if err != nil {
+		return err
+	}
+	has := ""
+	for _, c := range k.Columns {
+		has += " and " + quote("t", c) + " is not null"
+	}
+	text := list(child, k.Columns, "t")
 	_, err = q.Exec(ctx, "insert into "+d.parents()+" (resource, relation, columns, digest, value) select distinct "+literal(resource)+", "+literal(k.Parent.String())+", "+
-		literal(strings.Join(k.Parents, ","))+", sha2("+list+", 256), "+list+" from "+d.Name(k.Child)+` as "t" where (`+where+")"+has+" on duplicate key update digest = values(digest)")
+		literal(strings.Join(k.Parents, ","))+", sha2("+text+", 256), "+text+" from "+d.Name(k.Child)+` as "t" where (`+where+")"+has+" on duplicate key update digest = values(digest)")
 	return err
 }
 

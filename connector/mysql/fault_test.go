@@ -231,12 +231,14 @@ func TestServerInTrouble(t *testing.T) {
 
 	for _, at := range []string{"between two batches", "in a batch"} {
 		begin("killed " + at)
+		killed := make(chan struct{})
 		if at == "in a batch" {
 			x.use(t, "create or replace trigger wait before delete on people for each row set @slept = sleep(0.3)")
 			x.acme.Attributes["triggers"] = map[string]any{"people.wait": "ignore"}
-			go func() { time.Sleep(400 * time.Millisecond); s.Kill(t) }()
+			go func() { defer close(killed); time.Sleep(400 * time.Millisecond); s.Kill(t) }()
 		} else {
 			s.Kill(t)
+			close(killed)
 		}
 		failed := false
 		for range 20 {
@@ -251,6 +253,7 @@ func TestServerInTrouble(t *testing.T) {
 		if !failed {
 			t.Errorf("%s: nobody noticed that the server was killed", at)
 		}
+		<-killed
 		s.Again(t)
 		if at == "in a batch" {
 			x.use(t, "drop trigger wait")

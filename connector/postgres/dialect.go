@@ -168,18 +168,31 @@ func (dialect) Written(resource string, t relational.Table, columns []string) st
 		literal(t.String()) + " and p.columns = " + literal(strings.Join(columns, ","))
 }
 
+// asWritten is how values of a row are written down. What people made, and what JSON has a
+// form of its own for, is written by its type's output, which no cast of theirs stands for.
+func asWritten(alias string, columns []string) string {
+	out := make([]string, len(columns))
+	for i, name := range columns {
+		c := quote(alias, name)
+		out[i] = "case when pg_typeof(" + c + ")::oid >= 16384 or jsonb_typeof(to_jsonb(" + c + ")) in ('array', 'object') then to_jsonb(format('%s', " + c + ")) else to_jsonb(" + c + ") end"
+	}
+	return "jsonb_build_array(" + strings.Join(out, ", ") + ")::text"
+}
+
+// IsWritten is described at relational.Dialect. The server makes a hash of what was written
+// down, which needs no statistics of a table that has just grown.
+func (dialect) IsWritten(resource string, t relational.Table, columns []string, alias string) string {
+	return asWritten(alias, columns) + " in (select p.key from " + kept.Parents + " p where p.resource = " + literal(resource) + " and p.relation = " + literal(t.String()) + " and p.columns = " + literal(strings.Join(columns, ",")) + ")"
+}
+
 // Write is described at relational.Dialect.
 func (d dialect) Write(ctx context.Context, q relational.Querier, resource string, k relational.ForeignKey, where string) error {
-	columns, has := make([]string, len(k.Columns)), ""
-	for i, name := range k.Columns {
-		c := quote("t", name)
-		// What people made, and what JSON has a form of its own for, is written by its
-		// type's output, which no cast of theirs stands for.
-		columns[i] = "case when pg_typeof(" + c + ")::oid >= 16384 or jsonb_typeof(to_jsonb(" + c + ")) in ('array', 'object') then to_jsonb(format('%s', " + c + ")) else to_jsonb(" + c + ") end"
-		has += " and " + c + " is not null"
+	has := ""
+	for _, name := range k.Columns {
+		has += " and " + quote("t", name) + " is not null"
 	}
 	_, err := q.Exec(ctx, "insert into "+kept.Parents+" (resource, relation, columns, key) select distinct "+literals([]string{resource, k.Parent.String(), strings.Join(k.Parents, ",")})+
-		", jsonb_build_array("+strings.Join(columns, ", ")+")::text from "+d.Name(k.Child)+` "t" where `+where+has+" on conflict do nothing")
+		", "+asWritten("t", k.Columns)+" from "+d.Name(k.Child)+` "t" where `+where+has+" on conflict do nothing")
 	return err
 }
 

@@ -39,7 +39,7 @@ func mark(n TableName, d tenure.Disposition) TableName {
 func unmarked(dialect Dialect, resource string, t Table, d tenure.Disposition, a string) string {
 	written := t
 	written.TableName = mark(t.TableName, d)
-	return "not (" + among(a, t.Key, t.equal(t.Key), dialect.Written(resource, written, t.Key)) + ")"
+	return "not (" + dialect.IsWritten(resource, written, t.Key, a) + ")"
 }
 
 // due is the condition for the tenant's rows of a table, under the alias t, that a
@@ -75,7 +75,9 @@ func (h *Holding) late(t Reached) int {
 func (w *batch) changing(ctx context.Context, b connector.Batch) error {
 	h := w.Holding
 	all := h.sequence(w.Class)
-	if b.Cursor != w.cursor(all) { // at first, and where the tables aren't any more what they were
+	looked, some, _ := strings.Cut(b.Cursor, "/")
+	w.atOnce, _ = strconv.Atoi(some)
+	if looked != w.cursor(all) { // at first, and where the tables aren't any more what they were
 		if err := w.stand(ctx); err != nil {
 			return err
 		}
@@ -116,7 +118,7 @@ func (w *batch) changing(ctx context.Context, b connector.Batch) error {
 			return err
 		}
 	}
-	w.erased.Cursor = w.cursor(all)
+	w.erased.Cursor = w.cursor(all) + "/" + strconv.Itoa(w.atOnce)
 	return nil
 }
 

@@ -48,6 +48,9 @@ type Dialect interface {
 	Updaters(ctx context.Context, q Querier, t TableName, columns []string) ([]string, error)
 	// Written is a query for the parents' keys that Write wrote down.
 	Written(resource string, t Table, columns []string) string
+	// IsWritten is the condition that Write wrote down the columns of the row under the
+	// alias, for a child of t's own: its values as they stand, looked up by the key.
+	IsWritten(resource string, t Table, columns []string, alias string) string
 	// Write writes down which rows of the parent the child's rows, for which where
 	// holds under the alias t, refer to.
 	Write(ctx context.Context, q Querier, resource string, k ForeignKey, where string) error

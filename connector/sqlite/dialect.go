@@ -211,16 +211,29 @@ func (dialect) Written(resource string, t relational.Table, columns []string) st
 		literal(t.Name) + " and p.columns = " + literal(strings.Join(columns, ","))
 }
 
+// asWritten is how values of a row are written down.
+func asWritten(alias string, columns []string) string {
+	out := make([]string, len(columns))
+	for i, c := range columns {
+		v := relational.Quote(alias, c)
+		out[i] = "json(case typeof(" + v + ") when 'blob' then json_object('hex', hex(" + v + ")) else json_quote(" + v + ") end)"
+	}
+	return "json_array(" + strings.Join(out, ", ") + ")"
+}
+
+// IsWritten is described at relational.Dialect.
+func (dialect) IsWritten(resource string, t relational.Table, columns []string, alias string) string {
+	return "exists (select 1 from " + kept.Parents + " p where p.resource = " + literal(resource) + " and p.relation = " + literal(t.Name) + " and p.columns = " + literal(strings.Join(columns, ",")) + " and p.key = " + asWritten(alias, columns) + ")"
+}
+
 // Write is described at relational.Dialect.
 func (dialect) Write(ctx context.Context, q relational.Querier, resource string, k relational.ForeignKey, where string) error {
-	values, has := make([]string, len(k.Columns)), ""
-	for i, c := range k.Columns {
-		v := relational.Quote("t", c)
-		values[i] = "json(case typeof(" + v + ") when 'blob' then json_object('hex', hex(" + v + ")) else json_quote(" + v + ") end)"
-		has += " and " + v + " is not null"
+	has := ""
+	for _, c := range k.Columns {
+		has += " and " + relational.Quote("t", c) + " is not null"
 	}
 	_, err := q.Exec(ctx, "insert into "+kept.Parents+" (resource, relation, columns, key) select distinct "+literal(resource)+", "+literal(k.Parent.Name)+", "+
-		literal(strings.Join(k.Parents, ","))+", json_array("+strings.Join(values, ", ")+") from "+quote(k.Child.Name)+` "t" where (`+where+")"+has+" on conflict do nothing")
+		literal(strings.Join(k.Parents, ","))+", "+asWritten("t", k.Columns)+" from "+quote(k.Child.Name)+` "t" where (`+where+")"+has+" on conflict do nothing")
 	return err
 }
 
