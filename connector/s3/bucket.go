@@ -175,7 +175,7 @@ func (d *Driver) deleteBucket(ctx context.Context, ref connector.Ref, t thing) (
 		if err := d.close(ctx, ref.Name); err != nil {
 			return rec, err
 		}
-		if err := d.drain(ctx, ref.Name, rec.Counts); err != nil {
+		if err := d.drain(ctx, ref, rec.Counts); err != nil {
 			return rec, err
 		}
 	}
@@ -189,7 +189,9 @@ func (d *Driver) deleteBucket(ctx context.Context, ref connector.Ref, t thing) (
 	return rec, d.drop(ctx, makingPrefix+ref.Name)
 }
 
-func (d *Driver) drain(ctx context.Context, name string, counts map[string]int64) error {
+// drain empties a bucket until it can be deleted, and deletes it.
+func (d *Driver) drain(ctx context.Context, ref connector.Ref, counts map[string]int64) error {
+	name := ref.Name
 	until := time.Now().Add(emptyFor)
 	for range emptyings {
 		for time.Now().Before(until) {
@@ -213,6 +215,15 @@ func (d *Driver) drain(ctx context.Context, name string, counts map[string]int64
 				WithHint("stop what writes to it; the deletion goes on where it is")
 		}
 		err := d.client().RemoveBucket(ctx, name)
+		if err == nil { // a server on a file system makes it anew for a write that was under way
+			var again bool
+			if again, err = d.client().BucketExists(ctx, name); err == nil && again {
+				if err := d.keep(ctx, d.recordOf(ref), false); err != nil && !missing(err) {
+					return err
+				}
+				continue
+			}
+		}
 		if err == nil || missing(err) {
 			maps.DeleteFunc(counts, func(_ string, n int64) bool { return n == 0 })
 			return nil

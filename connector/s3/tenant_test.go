@@ -191,6 +191,16 @@ func TestDeletionUnderWrites(t *testing.T) {
 	there, _ := w.root.BucketExists(t.Context(), r.Name)
 	stop()
 	writers.Wait()
+	if err == nil && there { // somebody's write made it anew: it isn't the one that was deleted
+		_, err = d.Observe(t.Context(), []connector.Ref{r}, func(o connector.Observed) error {
+			if o.Owner == connector.Ours {
+				t.Error("the bucket is said to be deleted, and is there with its mark")
+			}
+			return nil
+		})
+		must(t, err)
+		return
+	}
 	if err == nil == there || err != nil && (tenure.CodeOf(err) != tenure.Unavailable || !tenure.CanRetry(err)) {
 		t.Errorf("the bucket is there: %t, and the deletion says %v", there, err)
 	}
