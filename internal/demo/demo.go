@@ -347,10 +347,14 @@ func (s *story) sitters(ctx context.Context, v *lifecycle.OperationView) (acted 
 		}
 		switch st.Action {
 		case tenure.ActTask:
-			if _, err := s.inst.FinishTask(ctx, v.ID, st.Key, operator, "done"); err != nil {
+			by := operator
+			if st.Gate.Another {
+				by = reviewer
+			}
+			if _, err := s.inst.FinishTask(ctx, v.ID, st.Key, by, "done"); err != nil {
 				return acted, err
 			}
-			s.note("%s  a person's task is done: %s", s.day(), st.Summary)
+			s.note("%s  %s says that a person's task is done: %s", s.day(), by, st.Summary)
 			acted = true
 		case tenure.ActApproval, tenure.ActNoReturn:
 			names := []string{reviewer, officer}[:st.Gate.Approvals]
