@@ -114,9 +114,15 @@ func (d *Driver) stallJobs(ctx context.Context, s *session, risk map[relational.
 	return nil
 }
 
+// theirs are the schemas, in quotes, in which an extension has a relation. One that no
+// superuser owns may be a tenant's, with code of the tenant's on it, and isn't touched.
+func theirs(ctx context.Context, s *session, relation string) ([]string, error) {
+	return textsOf(ctx, s, "select quote_ident(n.nspname) from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_roles r on r.oid = c.relowner where r.rolsuper and c.relkind in ('r', 'v') and c.relname = "+literal(relation))
+}
+
 func hasCron(ctx context.Context, s *session) (bool, error) {
-	there, err := textsOf(ctx, s, "select (to_regclass('cron.job') is not null)::text")
-	return err == nil && there[0] == "true", err
+	schemas, err := theirs(ctx, s, "job")
+	return slices.Contains(schemas, "cron"), err
 }
 
 // jobOf is a job's text; none if it isn't there.
@@ -143,7 +149,7 @@ func named(command string, risk map[relational.TableName]bool) (table string, ta
 
 // retentions names what other extensions drop by its age.
 func retentions(ctx context.Context, s *session, risk map[relational.TableName]bool, out *[]connector.Stalled) error {
-	schemas, err := textsOf(ctx, s, "select quote_ident(n.nspname) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relname = 'part_config' and c.relkind = 'r'")
+	schemas, err := theirs(ctx, s, "part_config")
 	if err != nil {
 		return err
 	}
@@ -151,11 +157,11 @@ func retentions(ctx context.Context, s *session, risk map[relational.TableName]b
 	for _, schema := range schemas {
 		asks = append(asks, strings.Replace(partmanSQL, "%s", schema, 1))
 	}
-	scale, err := textsOf(ctx, s, "select (to_regclass('timescaledb_information.jobs') is not null)::text")
+	scale, err := theirs(ctx, s, "jobs")
 	if err != nil {
 		return err
 	}
-	if scale[0] == "true" {
+	if slices.Contains(scale, "timescaledb_information") {
 		asks = append(asks, timescaleSQL)
 	}
 	for i, ask := range asks {

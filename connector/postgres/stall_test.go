@@ -57,6 +57,19 @@ insert into cron.job (schedule, command, jobname) values ('@daily', 'delete from
 	if a := active(); a != "calls visits look tidy others" {
 		t.Errorf("active are %s", a)
 	}
+	// One that a tenant could have made, with a trigger of its own on it, isn't touched.
+	other := w.token + "_tenant"
+	postgrestest.Exec(t, w.dsn, "create role "+quote(other)+"; alter table cron.job owner to "+quote(other))
+	t.Cleanup(func() {
+		postgrestest.Exec(t, w.dsn, "alter table cron.job owner to current_user; drop role "+quote(other))
+	})
+	if _, err := d.Stall(t.Context(), own.Ref, nil); err != nil {
+		t.Fatal(err)
+	}
+	if a := active(); a != "calls visits look tidy others" {
+		t.Errorf("jobs in a table that a tenant owns: active are %s", a)
+	}
+	postgrestest.Exec(t, w.dsn, "alter table cron.job owner to current_user")
 	if _, err := d.Stall(t.Context(), own.Ref, nil); err != nil {
 		t.Fatal(err)
 	}
