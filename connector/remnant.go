@@ -2,7 +2,6 @@ package connector
 
 import (
 	"context"
-	"time"
 
 	"github.com/tenurehq/tenure"
 )
@@ -22,7 +21,6 @@ type Remnant struct {
 	Says  string             `json:"says"`            // what is left, and what ends it; no names of hosts or files
 	Names []string           `json:"names,omitempty"` // for operators alone: the tables, replicas and files that it is about
 	Bytes int64              `json:"bytes,omitempty"` // at the most; 0 if the system doesn't say
-	Until time.Time          `json:"until,omitzero"`  // by when it has gone by itself; zero: the system has no date
 }
 
 // Remnanter says what a system physically keeps of what was deleted of the resources,

@@ -68,7 +68,7 @@ func (c *claim) check(d *Departure, e *audit.Entry) error {
 		}
 		return nil
 	case c.kind == "task.done":
-		if data.Gate != c.step || !e.At.Equal(c.at) {
+		if data.Gate != c.step || e.Operation != d.Operation || !e.At.Equal(c.at) {
 			return bad("it is about another task")
 		}
 		return nil

@@ -64,7 +64,7 @@ func (d *Departure) checkRemnants() error {
 		case r.System == "" || r.Kind == "":
 			return bad("needs its system and its kind")
 		case (r.Attested == "") != (r.Task == "") || (r.Attested == "") != r.At.IsZero():
-			return bad("is attested by a person, at a moment, for a task, or by nobody")
+			return bad("must give attestedBy, task and at together, or none of them")
 		case r.Attested != "" && !r.Cleaned.IsZero():
 			return bad("is cleaned or attested, not both")
 		case (r.Attested != "" || !r.Cleaned.IsZero()) && r.Step == "":

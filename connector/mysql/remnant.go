@@ -22,7 +22,7 @@ var (
 var leftovers = []connector.RemnantInfo{
 	{Kind: tenure.RemnantRows, Help: "deleted rows and old versions, until InnoDB's purge takes them once no older transaction could see them", Clean: "it waits until InnoDB's purge has come past the erasure"},
 	{Kind: tenure.RemnantSpace, Help: "bytes of deleted rows in free pages of the tables' files, until they are used again; and the blocks of files that were removed, until the file system uses them again", Clean: "`optimize table` on the shared tables, which writes each of them anew; blocks of the old files stay"},
-	{Kind: tenure.RemnantLog, Help: "the binary log, until `binlog_expire_logs_seconds` after a file of it was closed, and InnoDB's redo log, which is written over in a circle", Clean: "`flush binary logs`, so that what the erasure wrote stands in a closed file, whose time runs"},
+	{Kind: tenure.RemnantLog, Help: "the binary log, until `binlog_expire_logs_seconds` after a file of it was closed, and InnoDB's redo log, which is written over in a circle", Clean: "`flush binary logs`, so that what the erasure wrote stands in a closed file, whose time runs; Tenure's account needs the right `reload` for it"},
 	{Kind: tenure.RemnantReplicas, Help: "servers that follow this one: each has rows, a relay log and maybe a binary log of its own"},
 	{Kind: tenure.RemnantStatistics, Help: "bounds and histograms of columns in `mysql.column_stats`, as of the last `analyze table … persistent`", Clean: "`analyze table … persistent for all` on the shared tables that have any"},
 	{Kind: tenure.RemnantQueries, Help: "statements with their values in the general and the slow query log, and recent ones in the performance schema"},
@@ -142,7 +142,11 @@ func queriesSay(v map[string]string) string {
 
 // unpurged is how many committed transactions InnoDB's purge hasn't come to yet.
 func unpurged(ctx context.Context, s *session) (n int64, err error) {
-	err = each(ctx, s, "select count from information_schema.innodb_metrics where name = 'trx_rseg_history_len'", nil, &n)
+	found := false
+	err = each(ctx, s, "select count from information_schema.innodb_metrics where name = 'trx_rseg_history_len'", func() error { found = true; return nil }, &n)
+	if err == nil && !found {
+		err = tenure.Errorf(tenure.Unavailable, "the server doesn't say how far InnoDB's purge is behind")
+	}
 	return n, err
 }
 
@@ -244,7 +248,7 @@ func purged(ctx context.Context, s *session) error {
 				return err
 			}
 			if older == "" {
-				older = "no transaction that could be named"
+				older = "a transaction that can't be named"
 			}
 			return tenure.Errorf(tenure.Unavailable, "InnoDB's purge hasn't come past the erasure; old versions of rows can still be seen by %s", older).Retryable().WithHint("end it, or let it end; the step tries again")
 		}
@@ -272,5 +276,8 @@ func purge(ctx context.Context, s *session) (next, done int64, err error) {
 		n, _ := strconv.ParseInt(digits, 10, 64)
 		return n
 	}
-	return number("Trx id counter "), number("Purge done for trx's n:o < "), nil
+	if next, done = number("Trx id counter "), number("Purge done for trx's n:o < "); next == 0 {
+		return 0, 0, tenure.Errorf(tenure.Unavailable, "the server doesn't say how far InnoDB's purge has come")
+	}
+	return next, done, nil
 }

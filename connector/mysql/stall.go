@@ -61,11 +61,13 @@ func (d *Driver) Stall(ctx context.Context, r connector.Ref, keep []connector.Ke
 				out = append(out, one)
 				continue
 			}
-			if one.Is, _, err = readEvent(ctx, s, g.schema, g.name); err != nil {
+			one.Is, one.Suspended = "DISABLED\n"+strings.TrimPrefix(was, "ENABLED\n"), true
+			out = append(out, one) // also if it can't be read back
+			is, _, err := readEvent(ctx, s, g.schema, g.name)
+			if err != nil {
 				return err
 			}
-			one.Suspended = strings.HasPrefix(one.Is, "DISABLED\n")
-			out = append(out, one)
+			out[len(out)-1].Is, out[len(out)-1].Suspended = is, strings.HasPrefix(is, "DISABLED\n")
 		}
 		return nil
 	})
@@ -74,12 +76,12 @@ func (d *Driver) Stall(ctx context.Context, r connector.Ref, keep []connector.Ke
 
 // takes says what an event does to tables in which something is held; "" if nothing. Told
 // says that it is sure to be about these.
-func (g trigger) takes(risk map[relational.TableName]bool) (does string, told bool) {
+func (g trigger) takes(risk []relational.TableName) (does string, told bool) {
 	for _, w := range g.writes {
 		if w.verb == "insert" {
 			continue
 		}
-		for n := range risk {
+		for _, n := range risk {
 			if strings.EqualFold(n.Schema, w.table.Schema) && strings.EqualFold(n.Name, w.table.Name) {
 				return "it would " + w.verb + " rows of " + n.String() + ", where something is held", true
 			}
@@ -88,7 +90,7 @@ func (g trigger) takes(risk map[relational.TableName]bool) (does string, told bo
 	if g.odd == "" {
 		return "", false
 	}
-	for n := range risk {
+	for _, n := range risk {
 		if slices.Contains(g.names, strings.ToLower(n.Name)) {
 			return "it holds " + g.odd + " and names " + n.String() + ", where something is held", true
 		}

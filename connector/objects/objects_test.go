@@ -113,6 +113,8 @@ func TestBlocked(t *testing.T) {
 		"too much to seek":        {`{"format": "jsonl", "fields": {"a[]": {"prefix": 3}, "b": "keep"}}`, `{"a":["` + strings.Repeat("SECRET1\",\"", 200) + `"],"b":"` + strings.Repeat("x", 8<<20) + `"}`, ""},
 		"a line that is too long": {lines, `{"id":"` + strings.Repeat("S", maxRecord) + `"}`, "more than"},
 		"a quote that is long":    {people, "id,name\n1,\"" + strings.Repeat("S", maxRecord+9), "quote"},
+		"a quote at first":        {people, "id,name\nSEC\"RET,x\n", "isn't CSV"},
+		"a quote that ends early": {people, "\"id\"b,name\n", "isn't CSV"},
 		"too many values":         {lines, `{"list":[` + strings.Repeat("1,", maxValues+1) + `1]}`, "more than"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -133,10 +133,10 @@ func (t Transform) csv(in *bufio.Reader, out *bufio.Writer, how How) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		line, _ := r.FieldPos(0)
 		if err != nil {
 			return t.unreadCSV(err)
 		}
+		line, _ := r.FieldPos(0)
 		bound.left = maxRecord
 		for _, s := range record {
 			if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
@@ -184,7 +184,10 @@ func (t Transform) unreadCSV(err error) error {
 
 // names are the fields of the records that follow.
 func (t Transform) names(first []string) ([]string, error) {
-	out := make([]string, len(first))
+	if len(first) > maxValues {
+		return nil, unlike(nil, "its first line has more than %d fields", maxValues)
+	}
+	out, seen := make([]string, len(first)), make(map[string]bool, len(first))
 	known, unknown := false, -1
 	for i := range first {
 		out[i] = strconv.Itoa(i + 1)
@@ -196,11 +199,10 @@ func (t Transform) names(first []string) ([]string, error) {
 		} else if unknown < 0 {
 			unknown = i
 		}
-		for _, other := range out[:i] {
-			if other == out[i] {
-				return nil, unlike(nil, "its header has two fields of one name")
-			}
+		if seen[out[i]] {
+			return nil, unlike(nil, "its header has two fields of one name")
 		}
+		seen[out[i]] = true
 	}
 	switch {
 	case unknown >= 0 && !known: // the line may be data

@@ -253,14 +253,14 @@ func listed(tables []relational.TableName) string {
 }
 
 // refresh makes the named materialized views over tables of the class anew, as
-// their owners, and looks that none shows the tenant's key any more.
-func (g *ground) refresh(ctx context.Context, s *session, class string) error {
+// their owners, looks that none shows the tenant's key any more, and names them.
+func (g *ground) refresh(ctx context.Context, s *session, class string) (made []relational.TableName, err error) {
 	if len(g.cover.Derived) == 0 {
-		return nil
+		return nil, nil
 	}
 	views, err := g.views(ctx, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, v := range views {
 		of := func(n relational.TableName) bool {
@@ -275,16 +275,17 @@ func (g *ground) refresh(ctx context.Context, s *session, class string) error {
 		}
 		if err := s.simple(ctx, "refresh materialized view "+quote(n.Schema, n.Name), nil); err != nil {
 			if err = coded(err); tenure.CanRetry(err) {
-				return err
+				return nil, err
 			}
-			return tenure.Errorf(tenure.Blocked, "materialized view %s can't be refreshed, and keeps what was erased: %w", n, err).
+			return nil, tenure.Errorf(tenure.Blocked, "materialized view %s can't be refreshed, and keeps what was erased: %w", n, err).
 				WithHint("change the view so that it can be refreshed, or drop it, then retry")
 		}
 		if err := g.readBack(ctx, s, v); err != nil {
-			return err
+			return nil, err
 		}
+		made = append(made, n)
 	}
-	return nil
+	return made, nil
 }
 
 // readBack is Blocked if a refreshed view still shows rows with the tenant's key

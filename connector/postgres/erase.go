@@ -343,7 +343,7 @@ func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Recei
 			if err != nil {
 				return err
 			}
-			if err := g.refresh(ctx, s, ""); err != nil { // an erasure that failed at it has left them as they were
+			if _, err := g.refresh(ctx, s, ""); err != nil { // an erasure that failed at it has left them as they were
 				return err
 			}
 			if err := kept.Forget(ctx, s, string(r.Resource)); err != nil {

@@ -227,7 +227,7 @@ func TestRefreshAndStatistics(t *testing.T) {
 	postgrestest.Exec(t, w.dsn, `create table m.single (tenant_key text, note text); create index on m.single (upper(note)); create statistics m.both (mcv) on tenant_key, note from m.orders; create statistics m.more (mcv) on tenant_key, note from m.single;
 insert into m.orders select n, 'acme', 'acme-token' from generate_series(100, 400) n; insert into m.orders select n, 'birch', 'birch-token' from generate_series(500, 700) n;
 insert into m.single select 'acme', 'acme-token' from generate_series(1, 300); analyze;
-create view m.v as select * from m.orders; create materialized view extra.under as select tenant_key, note from m.v; create materialized view platform.sums as select tenant_key, count(*) from extra.under group by 1`)
+create view m.v as select * from m.orders; create materialized view extra.under as select tenant_key, note from m.v; create materialized view platform.sums as select tenant_key, count(*) from extra.under group by 1; analyze`)
 	const kept = "select (select count(*) from pg_stats where most_common_vals::text || coalesce(histogram_bounds::text, '') ilike '%acme%') + (select count(*) from pg_stats_ext where most_common_vals::text ilike '%acme%')"
 	if n := postgrestest.Value[int](t, w.dsn, kept); n == 0 {
 		t.Fatal("the statistics hold nothing to forget")

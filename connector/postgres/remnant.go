@@ -63,8 +63,10 @@ const leftoversSQL = `select current_setting('archive_mode'), current_setting('l
  (select count(*) from pg_stat_replication)::text, (select count(*) from pg_stat_replication where replay_lsn is null or replay_lsn < pg_current_wal_lsn())::text,
  (select count(*) from pg_replication_slots)::text, (select count(*) from pg_replication_slots where not active)::text,
  current_setting('max_wal_size'), current_setting('autovacuum'),
- case when pg_has_role('pg_monitor', 'usage') or (select rolsuper from pg_roles where rolname = current_user) then (select count(*)::text || ' ' || coalesce(sum(size), 0)::text from pg_ls_waldir()) end,
- case when pg_has_role('pg_monitor', 'usage') or (select rolsuper from pg_roles where rolname = current_user) then (select count(*)::text from pg_ls_tmpdir()) end`
+ {{files}}`
+
+// filesSQL is what of it monitors alone may see; the server refuses the whole statement to others.
+const filesSQL = `(select count(*)::text || ' ' || coalesce(sum(size), 0)::text from pg_ls_waldir()), (select count(*)::text from pg_ls_tmpdir())`
 
 // Remnants is described at connector.Remnanter.
 func (d *Driver) Remnants(ctx context.Context, refs []connector.Ref) (out []connector.Remnant, err error) {
@@ -85,7 +87,15 @@ func (d *Driver) Remnants(ctx context.Context, refs []connector.Ref) (out []conn
 		if slices.ContainsFunc(refs, func(r connector.Ref) bool { return r.Type == "database" || r.Type == "schema" }) {
 			add(tenure.RemnantSpace, 0, "the blocks of dropped tables' files aren't written over until the file system uses them again")
 		}
-		return s.simple(ctx, leftoversSQL, func(_ int, v [][]byte) error {
+		monitors, err := textsOf(ctx, s, "select (pg_has_role('pg_monitor', 'usage') or rolsuper)::text from pg_roles where rolname = current_user")
+		if err != nil {
+			return err
+		}
+		files := "null, null"
+		if monitors[0] == "true" {
+			files = filesSQL
+		}
+		return s.simple(ctx, strings.Replace(leftoversSQL, "{{files}}", files, 1), func(_ int, v [][]byte) error {
 			t := make([]string, len(v))
 			for i := range v {
 				t[i] = string(v[i])
@@ -187,8 +197,13 @@ func (d *Driver) Clean(ctx context.Context, refs []connector.Ref, kind tenure.Re
 				closeNow(s.conn)
 			}
 		}()
-		for _, n := range tables {
-			if err := s.simple(ctx, how+quote(n.Schema, n.Name), nil); err != nil {
+		// Heirs aren't taken along with what they inherit from, as partitions are.
+		all, err := textsOf(ctx, s, treeOf(tables)+"select t.oid::regclass::text from t join pg_class c on c.oid = t.oid where c.relkind = 'r' or "+strconv.FormatBool(kind == tenure.RemnantStatistics)+" order by 1")
+		if err != nil {
+			return err
+		}
+		for _, n := range all {
+			if err := s.simple(ctx, how+n, nil); err != nil {
 				return fmt.Errorf("%s: %w", n, err)
 			}
 		}

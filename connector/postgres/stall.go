@@ -66,7 +66,7 @@ func (d *Driver) Stall(ctx context.Context, r connector.Ref, keep []connector.Ke
 }
 
 // stallJobs makes jobs inactive that may take what is held.
-func (d *Driver) stallJobs(ctx context.Context, s *session, risk map[relational.TableName]bool, out *[]connector.Stalled) error {
+func (d *Driver) stallJobs(ctx context.Context, s *session, risk []relational.TableName, out *[]connector.Stalled) error {
 	if there, err := hasCron(ctx, s); err != nil || !there {
 		return err
 	}
@@ -102,14 +102,15 @@ func (d *Driver) stallJobs(ctx context.Context, s *session, risk map[relational.
 			*out = append(*out, one)
 			continue
 		}
+		one.Is, one.Suspended = "false"+strings.TrimPrefix(j.text, "true"), true
+		*out = append(*out, one) // also if it can't be read back
 		is, err := jobOf(ctx, s, j.id)
 		if err != nil {
 			return err
 		}
-		if len(is) == 1 {
-			one.Is, one.Suspended = is[0], strings.HasPrefix(is[0], "f")
+		if last := &(*out)[len(*out)-1]; len(is) == 1 {
+			last.Is, last.Suspended = is[0], strings.HasPrefix(is[0], "f")
 		}
-		*out = append(*out, one)
 	}
 	return nil
 }
@@ -132,14 +133,14 @@ func jobOf(ctx context.Context, s *session, id string) ([]string, error) {
 
 // named says which table in which something is held a command names that does more than
 // read; "" and true if it calls what can't be told.
-func named(command string, risk map[relational.TableName]bool) (table string, takes bool) {
+func named(command string, risk []relational.TableName) (table string, takes bool) {
 	words := strings.FieldsFunc(strings.ToLower(command), func(r rune) bool {
 		return !(r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 0x80)
 	})
 	has := func(any ...string) bool {
 		return slices.ContainsFunc(any, func(w string) bool { return slices.Contains(words, w) })
 	}
-	for n := range risk {
+	for _, n := range risk {
 		if slices.Contains(words, strings.ToLower(n.Name)) && (has("delete", "update", "truncate", "drop", "merge", "alter", "call", "do") || strings.Contains(command, "(")) {
 			return n.String(), true
 		}
@@ -148,7 +149,7 @@ func named(command string, risk map[relational.TableName]bool) (table string, ta
 }
 
 // retentions names what other extensions drop by its age.
-func retentions(ctx context.Context, s *session, risk map[relational.TableName]bool, out *[]connector.Stalled) error {
+func retentions(ctx context.Context, s *session, risk []relational.TableName, out *[]connector.Stalled) error {
 	schemas, err := theirs(ctx, s, "part_config")
 	if err != nil {
 		return err
@@ -170,14 +171,16 @@ func retentions(ctx context.Context, s *session, risk map[relational.TableName]b
 			by = "TimescaleDB"
 		}
 		err := s.simple(ctx, ask, func(_ int, v [][]byte) error {
-			for n := range risk {
+			for _, n := range risk {
 				if n.String() == string(v[0]) {
 					*out = append(*out, connector.Stalled{Rule: by + " retention of " + n.String(), Says: "it drops old parts of the table (" + string(v[1]) + "), where something is held; Tenure doesn't suspend it"})
 				}
 			}
 			return nil
 		})
-		if err != nil {
+		if state(err) == "42501" {
+			*out = append(*out, connector.Stalled{Rule: by + " retention", Says: "Tenure's role may not see what it drops by its age"})
+		} else if err != nil {
 			return err
 		}
 	}

@@ -17,13 +17,13 @@ bare as (select c.oid from t join pg_class c on c.oid = t.oid where c.reltuples 
 plain as (delete from pg_statistic where starelid in (select oid from bare union all select indexrelid from pg_index where indrelid in (select oid from bare)))
 delete from pg_statistic_ext_data where stxoid in (select oid from pg_statistic_ext where stxrelid in (select oid from bare))`
 
-// forgotten lets the planner's statistics of the tables be made anew from the
+// forgotten lets the planner's statistics of tables and materialized views be made anew from the
 // rows that are left: they hold common values and bounds as they were found.
 func forgotten(ctx context.Context, s *session, g *ground, tables []relational.TableName) error {
 	var names []string
 	var oids []oid
 	for _, n := range tables {
-		if r := g.byName[n]; r != nil && (r.kind == 'r' || r.kind == 'p') {
+		if r := g.byName[n]; r != nil && (r.kind == 'r' || r.kind == 'p' || r.kind == 'm') {
 			names, oids = append(names, quote(n.Schema, n.Name)), append(oids, r.oid)
 		}
 	}
@@ -58,10 +58,10 @@ func (d *Driver) settle(ctx context.Context, s *session, r connector.Ref, held *
 		if err != nil {
 			return err
 		}
-		if err := g.refresh(ctx, s, class); err != nil {
+		tables, err := g.refresh(ctx, s, class)
+		if err != nil {
 			return err
 		}
-		var tables []relational.TableName
 		for n, h := range g.held {
 			if h.class != "" && (class == "" || h.class == class) {
 				tables = append(tables, n)

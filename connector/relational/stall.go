@@ -1,11 +1,17 @@
 package relational
 
-import "github.com/tenurehq/tenure/connector"
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure/connector"
+)
 
 // AtRisk are the tables whose rows a legal hold may lose to statements on them: those that
 // the holds name with what that needs, or without holds on parts every table of the
-// resource's; and those whose deletions cascade to these.
-func (h *Holding) AtRisk(keep []connector.Kept) (map[TableName]bool, error) {
+// resource's; and those whose deletions cascade to these. They are ordered by name.
+func (h *Holding) AtRisk(keep []connector.Kept) ([]TableName, error) {
 	out := map[TableName]bool{}
 	if len(keep) == 0 {
 		for n, class := range h.Classes {
@@ -34,5 +40,5 @@ func (h *Holding) AtRisk(keep []connector.Kept) (map[TableName]bool, error) {
 			}
 		}
 	}
-	return out, nil
+	return slices.SortedFunc(maps.Keys(out), func(a, b TableName) int { return strings.Compare(a.String(), b.String()) }), nil
 }

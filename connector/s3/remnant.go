@@ -27,6 +27,7 @@ func (d *Driver) Remnants(ctx context.Context, refs []connector.Ref) (out []conn
 	err = with(ctx, "see what is left", func() error {
 		var left, bytes int64
 		var names []string
+		cut := false // there may be more, or a size isn't known
 		for _, ref := range refs {
 			if ref.Type != bucket && ref.Type != prefix {
 				continue
@@ -35,6 +36,7 @@ func (d *Driver) Remnants(ctx context.Context, refs []connector.Ref) (out []conn
 			if err != nil {
 				return err
 			}
+			before := left
 			for e, err := range d.stock(ctx, at.bucket, at.below, "") {
 				if missing(err) {
 					break
@@ -42,16 +44,23 @@ func (d *Driver) Remnants(ctx context.Context, refs []connector.Ref) (out []conn
 				if err != nil {
 					return err
 				}
+				cut = cut || e.kind == isUpload
 				if left, bytes = left+1, bytes+e.size; left >= counted {
+					cut = true
 					break
 				}
 			}
-			names = append(names, at.bucket+"/"+at.below)
+			if left > before {
+				names = append(names, at.bucket+"/"+at.below)
+			}
 		}
 		if left > 0 {
 			many := fmt.Sprint(left)
 			if left >= counted {
-				many = "more than " + many
+				many = "at least " + many
+			}
+			if cut {
+				bytes = 0
 			}
 			out = append(out, connector.Remnant{Kind: tenure.RemnantVersions, Names: names, Bytes: bytes, Says: many + " versions and uploads are there still"})
 		}

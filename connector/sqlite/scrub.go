@@ -43,6 +43,9 @@ func (s *session) scrubSome(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if len(dirty)*usable >= scrubAtOnce {
+		return true, s.rewrite(ctx, dirty)
+	}
 	var page, payload int64
 	var typ string
 	var body []byte
@@ -60,12 +63,16 @@ func (s *session) scrubSome(ctx context.Context) (more bool, err error) {
 	if more = errors.Is(err, errEnough); err != nil && !more {
 		return false, err
 	}
-	for page, body := range dirty {
+	return more, s.rewrite(ctx, dirty)
+}
+
+func (s *session) rewrite(ctx context.Context, pages map[int64][]byte) error {
+	for page, body := range pages {
 		if _, err := s.Exec(ctx, "update sqlite_dbpage set data = $1 where pgno = $2", body, page); err != nil {
-			return false, err
+			return err
 		}
 	}
-	return more, nil
+	return nil
 }
 
 // zero clears b and says whether anything was there.
@@ -113,8 +120,8 @@ func zeroTree(page []byte, first bool) bool {
 	return found
 }
 
-// freePages puts the free pages that hold anything into dirty, zeroed (§1.5), and
-// says how much of a page is in use by SQLite.
+// freePages puts the free pages that hold anything into dirty, zeroed (§1.5), at most
+// scrubAtOnce bytes of them, and says how much of a page is in use by SQLite.
 func freePages(ctx context.Context, s *session, dirty map[int64][]byte) (usable int, err error) {
 	first, err := s.page(ctx, 1)
 	if err != nil || len(first) < 100 {
@@ -123,7 +130,7 @@ func freePages(ctx context.Context, s *session, dirty map[int64][]byte) (usable 
 	usable = len(first) - int(first[20])
 	four := func(b []byte, at int) int64 { return int64(binary.BigEndian.Uint32(b[at:])) }
 	seen := map[int64]bool{}
-	for trunk := four(first, 32); trunk != 0 && !seen[trunk]; {
+	for trunk := four(first, 32); trunk != 0 && !seen[trunk] && len(dirty)*usable < scrubAtOnce; {
 		seen[trunk] = true
 		body, err := s.page(ctx, trunk)
 		if err != nil || len(body) < usable {
@@ -133,7 +140,7 @@ func freePages(ctx context.Context, s *session, dirty map[int64][]byte) (usable 
 		if end > int64(usable) {
 			return usable, nil
 		}
-		for at := 8; at < int(end); at += 4 {
+		for at := 8; at < int(end) && len(dirty)*usable < scrubAtOnce; at += 4 {
 			leaf, err := s.page(ctx, four(body, at))
 			if err != nil {
 				return usable, err

@@ -27,9 +27,11 @@ func (k *checker) checkPseudonyms(p path, r tenure.ResourceSpec) {
 	tables, _ := r.Attributes["transforms"].(map[string]any)
 	for _, table := range keysOf(tables) {
 		given, _ := tables[table].(map[string]any)
-		columns, _ := given["columns"].(map[string]any)
-		for _, column := range keysOf(columns) {
-			look(p.with("attributes", "transforms", table, "columns", column), columns[column])
+		for _, of := range []string{"columns", "fields"} { // of tables, and of records in files
+			all, _ := given[of].(map[string]any)
+			for _, name := range keysOf(all) {
+				look(p.with("attributes", "transforms", table, of, name), all[name])
+			}
 		}
 	}
 }

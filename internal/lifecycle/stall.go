@@ -87,6 +87,7 @@ func (s *Service) unstall(ctx context.Context, id tenure.HoldID) error {
 		return err
 	}
 	var left []tenure.StalledExpiry
+	var back []string // systems in which something was put back
 	// The last text that was put in place is taken away first.
 	for _, e := range slices.Backward(h.Stalled) {
 		if !e.Suspended {
@@ -114,6 +115,7 @@ func (s *Service) unstall(ctx context.Context, id tenure.HoldID) error {
 		}
 		switch {
 		case err == nil:
+			back = append(back, e.System)
 		case tenure.CodeOf(err) == tenure.Conflict:
 			e.Suspended, e.Changed, e.Says = false, true, err.Error()
 			left = append(left, e)
@@ -122,7 +124,24 @@ func (s *Service) unstall(ctx context.Context, id tenure.HoldID) error {
 		}
 	}
 	slices.Reverse(left)
-	return s.keepStalled(ctx, id, func(h *tenure.Hold) { h.Stalled = left })
+	if err := s.keepStalled(ctx, id, func(h *tenure.Hold) { h.Stalled = left }); err != nil || len(back) == 0 {
+		return err
+	}
+	// A rule of what tenants share may be one that another tenant's hold needs suspended.
+	all, err := s.o.DB.Holds(ctx, "", false)
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		if o.Active() && o.ID != id && o.Scope.Tenant != h.Scope.Tenant {
+			for _, system := range slices.Compact(slices.Sorted(slices.Values(back))) {
+				if err := s.stall(ctx, o.ID, system); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // stalls looks at a system's own expiry for every hold, suspends what has come since, puts

@@ -37,7 +37,7 @@ func (s Source) certifyRemnants(ctx context.Context, t *engine.Task, l *ledger, 
 		}
 		var all []evidence.Remnant
 		for _, r := range seen {
-			all = append(all, evidence.Remnant{System: name, Kind: r.Kind, Says: r.Says, Bytes: r.Bytes, Until: r.Until.UTC().Truncate(time.Microsecond)})
+			all = append(all, evidence.Remnant{System: name, Kind: r.Kind, Says: r.Says, Bytes: r.Bytes})
 		}
 		for i := range t.Plan.Steps {
 			st := &t.Plan.Steps[i]
