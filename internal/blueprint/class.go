@@ -18,6 +18,9 @@ func (k *checker) checkClasses() {
 		}
 		k.checkRetention(p.with("retention"), class.Retention)
 		k.checkRetention(p.with("end"), class.End)
+		if class.Disposition.Stays() {
+			k.checkEnd(p.with("end"), class.Name, class.Retention, class.End)
+		}
 		k.checkRules(p.with("rules"), class)
 	}
 	for _, name := range keysOf(k.Blueprint.Pseudonyms) {
@@ -43,6 +46,22 @@ func (k *checker) checkDisposition(p path, class tenure.DataClass, d tenure.Disp
 		k.refuse(p.with("disposition"), "say under end when it goes", "%s leaves data of %s there, and nothing says until when: nothing is kept for ever", d, class.Name)
 	case d == tenure.Pseudonymise && len(k.Blueprint.Pseudonyms) == 0:
 		k.refuse(p.with("disposition"), "name a key, with its own retention, under pseudonyms", "%s is to be pseudonymised, and the blueprint has no key for that", class.Name)
+	}
+}
+
+// checkEnd refuses an end that comes before a retention from the same day has ended.
+func (k *checker) checkEnd(p path, class string, retention, end []tenure.RetentionRule) {
+	day := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, r := range retention {
+		var last *tenure.RetentionRule
+		for i := range end {
+			if e := &end[i]; e.From == r.From && (last == nil || e.Period.After(day).After(last.Period.After(day))) {
+				last = e
+			}
+		}
+		if r.Kind == tenure.KeepUntil && last != nil && r.Period.After(day).After(last.Period.After(day)) {
+			k.refuse(p, "give the end a longer period", "%q ends %s after %s, and %q keeps it for %s from the same day", last.Name, class, last.Period, r.Name, r.Period)
+		}
 	}
 }
 
@@ -74,6 +93,12 @@ func (k *checker) checkRules(p path, class tenure.DataClass) {
 			end = r.End
 		}
 		k.checkDisposition(at, class, r.Disposition, end)
+		if retention := class.Retention; r.Disposition.Stays() {
+			if len(r.Retention) > 0 {
+				retention = r.Retention
+			}
+			k.checkEnd(at, class.Name, retention, end)
+		}
 		k.checkRetention(at.with("retention"), r.Retention)
 		k.checkRetention(at.with("end"), r.End)
 		k.checkEnvironments(at, r.Environments)

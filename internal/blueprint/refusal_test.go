@@ -110,6 +110,9 @@ var refusals = []struct {
 	{"disposition that a type can't carry out", "disposition: crypto-erase", "disposition: anonymise", []string{
 		`46:20: $.resources[1].data[1]: people is to be anonymised, and a store can't be; give the data another class`,
 	}},
+	{"an end before the retention is over", "disposition: crypto-erase\n    retention:\n      - {name: privacy, kind: gone_by,", "disposition: keep\n    end: [{name: soon, kind: keep_until, period: PT1M, from: notice}]\n    retention:\n      - {name: privacy, kind: keep_until,", []string{
+		`33:10: $.dataClasses.people.end: "soon" ends people after PT1M, and "privacy" keeps it for P30D from the same day; give the end a longer period`,
+	}},
 	{"pseudonyms without a key", "disposition: crypto-erase", "disposition: pseudonymise\n    end: [{name: e, kind: keep_until, period: P1Y, from: notice}]", []string{
 		`32:18: $.dataClasses.people.disposition: people is to be pseudonymised, and the blueprint has no key for that; name a key, with its own retention, under pseudonyms`,
 		`47:20: $.resources[1].data[1]: people is to be pseudonymised, and a store can't be; give the data another class`,

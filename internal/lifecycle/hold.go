@@ -35,7 +35,7 @@ func (s *Service) PlaceHold(ctx context.Context, h tenure.Hold, by string) (tenu
 		}
 		h.Scope.Tenant = row.ID
 	}
-	if err := s.knownEnvironment(ctx, h.Scope); err != nil {
+	if err := s.knownScope(ctx, h.Scope); err != nil {
 		return h, err
 	}
 	if h.Scope.Part() {

@@ -143,6 +143,18 @@ func TestEarlyHoldOnAClassKeepsThatClassAlone(t *testing.T) {
 	}
 }
 
+// A hold that names what the tenant doesn't have would keep nothing, and look as if it did.
+func TestHoldOnNothingIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	op := s.classes("store", 2)
+	id := s.view(op).Tenant
+	for _, scope := range []tenure.HoldScope{{Tenant: id, Class: "clas-a"}, {Tenant: id, System: "cor"}, {Tenant: id, Environment: "nowhere"}} {
+		_, err := s.PlaceHold(context.Background(), tenure.Hold{Matter: "case 1", Scope: scope}, "counsel")
+		wantCode(t, err, tenure.Invalid, "the tenant has nothing")
+	}
+}
+
 func TestHoldWithoutScopeOrMatterIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)

@@ -120,28 +120,37 @@ func invalid(err error) error {
 	return out
 }
 
-// knownEnvironment is NotFound if a tenant has nothing in the environment that a hold
-// names.
-func (s *Service) knownEnvironment(ctx context.Context, scope tenure.HoldScope) error {
-	if scope.Environment == "" || scope.Tenant == "" {
+// knownScope is Invalid if a tenant has nothing in the environment or the system that a
+// hold names, or none of its class: it would keep nothing.
+func (s *Service) knownScope(ctx context.Context, scope tenure.HoldScope) error {
+	if scope.Tenant == "" || scope.Environment == "" && scope.Class == "" && scope.System == "" {
 		return nil
 	}
 	rows, err := s.o.DB.Resources(ctx, scope.Tenant, true)
 	if err != nil {
 		return err
 	}
-	var names []string
+	var environments, classes, systems []string
 	for _, r := range rows {
-		if r.Environment == scope.Environment {
-			return nil
-		}
-		if r.Environment != "" && !slices.Contains(names, r.Environment) {
-			names = append(names, r.Environment)
-		}
+		environments, systems, classes = append(environments, r.Environment), append(systems, r.System), append(classes, r.Classes...)
 	}
-	err2 := tenure.Errorf(tenure.Invalid, "the tenant has nothing in an environment %q", scope.Environment)
-	if len(names) > 0 {
-		err2 = err2.WithHint("its environments are %s", strings.Join(names, ", "))
+	for _, of := range []struct {
+		named, what, are string
+		all              []string
+	}{
+		{scope.Environment, "in an environment", "environments", environments},
+		{scope.System, "in a system", "systems", systems},
+		{scope.Class, "of a data class", "data classes", classes},
+	} {
+		if of.named == "" || slices.Contains(of.all, of.named) || len(rows) == 0 && of.named != scope.Environment {
+			continue
+		}
+		err := tenure.Errorf(tenure.Invalid, "the tenant has nothing %s %q", of.what, of.named)
+		names := slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(of.all))), func(n string) bool { return n == "" })
+		if len(names) > 0 {
+			err = err.WithHint("its %s are %s", of.are, strings.Join(names, ", "))
+		}
+		return err
 	}
-	return err2
+	return nil
 }
