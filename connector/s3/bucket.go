@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -231,9 +232,35 @@ func (d *Driver) drain(ctx context.Context, ref connector.Ref, counts map[string
 		if !is(err, "BucketNotEmpty", "VersionedBucketNotEmpty") {
 			return err
 		}
+		if err := d.foldersGo(ctx, name, "", 0); err != nil {
+			return err
+		}
 	}
 	return tenure.Errorf(tenure.Unavailable, "bucket %q isn't empty although everything in it was deleted: somebody writes to it", name).Retryable().
 		WithHint("stop what writes to it")
+}
+
+// deepest is how many folders in each other are looked into.
+const deepest = 64
+
+// foldersGo removes folders that hold no object. A server on a file system that was killed
+// while it deleted an object may have left them: they are in no list of versions, and keep
+// the bucket from going. A server that has no folders lists none.
+func (d *Driver) foldersGo(ctx context.Context, bucket, below string, depth int) error {
+	for o := range d.client().ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{Prefix: below}) {
+		if o.Err != nil {
+			return o.Err
+		}
+		if !strings.HasSuffix(o.Key, "/") || o.Key == below || depth >= deepest {
+			continue
+		}
+		if err := d.foldersGo(ctx, bucket, o.Key, depth+1); err != nil {
+			return err
+		}
+		// One that can't go is told by the bucket's next deletion.
+		_ = d.client().RemoveObject(ctx, bucket, o.Key, minio.RemoveObjectOptions{})
+	}
+	return nil
 }
 
 // close takes everybody's access off a bucket but its owner's.

@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -206,6 +208,25 @@ func TestDeletionUnderWrites(t *testing.T) {
 	}
 	if _, err := d.Delete(t.Context(), r); err != nil {
 		t.Errorf("once nobody writes: %v", err)
+	}
+	if there, err := w.root.BucketExists(t.Context(), r.Name); there || err != nil {
+		t.Errorf("the bucket is there: %t, %v", there, err)
+	}
+}
+
+// A server that was killed while it deleted an object leaves empty folders, which no list of
+// versions shows. The bucket goes all the same.
+func TestEmptyFolders(t *testing.T) {
+	t.Parallel()
+	w, d := planted(t)
+	r := ensure(t, d, "bucket", "t-folders", map[string]any{"versioning": true}, "files")
+	for _, folder := range []string{"a/b/c", "d"} {
+		must(t, os.MkdirAll(filepath.Join(w.Folder, "objects", r.Name, folder), 0o700))
+	}
+	_, err := w.root.PutObject(t.Context(), r.Name, "a/kept", strings.NewReader("x"), 1, minio.PutObjectOptions{})
+	must(t, err)
+	if _, err := d.Delete(t.Context(), r); err != nil {
+		t.Fatal(err)
 	}
 	if there, err := w.root.BucketExists(t.Context(), r.Name); there || err != nil {
 		t.Errorf("the bucket is there: %t, %v", there, err)
