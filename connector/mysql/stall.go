@@ -37,8 +37,12 @@ func (d *Driver) Stall(ctx context.Context, r connector.Ref, keep []connector.Ke
 		if err != nil {
 			return err
 		}
-		for _, g := range e.c.events {
-			does, told := g.takes(risk)
+		all, around, err := d.schedule(ctx, s)
+		if err != nil {
+			return err
+		}
+		for _, g := range all {
+			does, told := around.takes(g, risk, nil)
 			if does == "" {
 				continue
 			}
@@ -74,16 +78,68 @@ func (d *Driver) Stall(ctx context.Context, r connector.Ref, keep []connector.Ke
 	return out, coded(err)
 }
 
-// takes says what an event does to tables in which something is held; "" if nothing. Told
-// says that it is sure to be about these.
-func (g trigger) takes(risk []relational.TableName) (does string, told bool) {
+// around is what makes a statement reach other tables than the one that it names.
+type around struct {
+	triggers map[relational.TableName][]trigger
+	views    map[relational.TableName][]string // the names and words of each one's definition
+}
+
+// folded is a name as it compares where letters' case doesn't count.
+func folded(n relational.TableName) relational.TableName {
+	return relational.TableName{Schema: strings.ToLower(n.Schema), Name: strings.ToLower(n.Name)}
+}
+
+// schedule reads the events that are on, of every database but Tenure's own and the
+// server's, with what is around them: an event may write to another database.
+func (d *Driver) schedule(ctx context.Context, s *session) (all []trigger, a around, err error) {
+	a = around{map[relational.TableName][]trigger{}, map[relational.TableName][]string{}}
+	var schema, name, text string
+	var schemas []string
+	if err := each(ctx, s, "select distinct event_schema from information_schema.events where status = 'ENABLED' and event_schema not in ('mysql', 'sys', "+literal(d.keep)+") order by binary event_schema", func() error {
+		schemas = append(schemas, schema)
+		return nil
+	}, &schema); err != nil || len(schemas) == 0 {
+		return nil, a, err
+	}
+	if all, err = readEvents(ctx, s, schemas); err != nil {
+		return nil, a, err
+	}
+	triggers, err := readTriggers(ctx, s, "trigger_schema not in ('mysql', 'sys', "+literal(d.keep)+")")
+	if err != nil {
+		return nil, a, err
+	}
+	for _, g := range triggers {
+		a.triggers[folded(g.table)] = append(a.triggers[folded(g.table)], g)
+	}
+	err = each(ctx, s, "select table_schema, table_name, view_definition from information_schema.views where table_schema not in ('mysql', 'sys')", func() error {
+		var g trigger
+		g.read(text, "")
+		a.views[folded(relational.TableName{Schema: schema, Name: name})] = g.names
+		return nil
+	}, &schema, &name, &text)
+	return all, a, err
+}
+
+// takes says what an event, or a trigger that it sets off, does to tables in which
+// something is held; "" if nothing. Told says that it is sure to be about these.
+func (a around) takes(g trigger, risk []relational.TableName, seen []relational.TableName) (does string, told bool) {
 	for _, w := range g.writes {
-		if w.verb == "insert" {
+		at := folded(w.table)
+		changes := w.verb != "insert" || slices.Contains(g.names, "duplicate") // on duplicate key update
+		for _, n := range risk {
+			switch {
+			case changes && folded(n) == at:
+				return "it would " + w.verb + " rows of " + n.String() + ", where something is held", true
+			case changes && a.sees(at, n, nil):
+				return "it would " + w.verb + " rows of " + w.table.String() + ", a view of " + n.String() + ", where something is held", true
+			}
+		}
+		if slices.Contains(seen, at) {
 			continue
 		}
-		for _, n := range risk {
-			if strings.EqualFold(n.Schema, w.table.Schema) && strings.EqualFold(n.Name, w.table.Name) {
-				return "it would " + w.verb + " rows of " + n.String() + ", where something is held", true
+		for _, t := range a.triggers[at] {
+			if does, told := a.takes(t, risk, append(seen, at)); told {
+				return "it sets off trigger " + t.schema + "." + t.name + ": " + does, true
 			}
 		}
 	}
@@ -94,8 +150,30 @@ func (g trigger) takes(risk []relational.TableName) (does string, told bool) {
 		if slices.Contains(g.names, strings.ToLower(n.Name)) {
 			return "it holds " + g.odd + " and names " + n.String() + ", where something is held", true
 		}
+		for v := range a.views {
+			if slices.Contains(g.names, v.Name) && a.sees(v, n, nil) {
+				return "it holds " + g.odd + " and names a view of " + n.String() + ", where something is held", true
+			}
+		}
 	}
 	return "it holds " + g.odd + ", and whether that takes what is held can't be told: it goes on", false
+}
+
+// sees says whether a view, or one that it is made from, names a table.
+func (a around) sees(view, table relational.TableName, seen []relational.TableName) bool {
+	words, is := a.views[view]
+	if !is || slices.Contains(seen, view) {
+		return false
+	}
+	if slices.Contains(words, strings.ToLower(table.Name)) {
+		return true
+	}
+	for v := range a.views {
+		if v != view && slices.Contains(words, v.Name) && a.sees(v, table, append(seen, view)) {
+			return true
+		}
+	}
+	return false
 }
 
 // readEvent is all that decides when an event runs and what it does, with its status on

@@ -38,6 +38,14 @@ create event %[1]s.theirs on schedule every 1 day starts '2037-01-01' do delete 
 		}
 		return out
 	}
+	other := w.token + "janitor"
+	w.exec(t, "create database %[1]s; create event %[1]s.elsewhere on schedule every 1 day starts '2037-01-01' do delete from %[2]s.calls where id < 0", quote(other), quote(w.app))
+	w.exec(t, `create view %[1]s.v_calls as select * from %[1]s.calls; create view %[1]s.v_of_view as select * from %[1]s.v_calls; create table %[1]s.bell (id int);
+create trigger %[1]s.ring after insert on %[1]s.bell for each row delete from %[1]s.calls where id = -1;
+create event %[1]s.by_view on schedule every 1 day starts '2037-01-01' do delete from %[1]s.v_of_view where id < 0;
+create event %[1]s.by_trigger on schedule every 1 day starts '2037-01-01' do insert into %[1]s.bell values (1);
+create event %[1]s.by_duplicate on schedule every 1 day starts '2037-01-01' do insert into %[1]s.calls (id) values (1) on duplicate key update tenant = 'x';
+create event %[1]s.adds on schedule every 1 day starts '2037-01-01' do insert into %[1]s.others select id, at from %[1]s.calls`, quote(w.app))
 	before := events()
 	keep := []connector.Kept{{Hold: "hld_1", Table: "calls", Rows: []tenure.RowCondition{{Column: "id", Operator: "=", Value: []byte("1")}}}}
 	got, err := d.Stall(t.Context(), r, keep)
@@ -51,7 +59,7 @@ create event %[1]s.theirs on schedule every 1 day starts '2037-01-01' do delete 
 			t.Errorf("%s isn't explained", one.Rule)
 		}
 	}
-	want := map[string]bool{"old_calls": true, "old_customers": true, "rotate": true, "unread": false}
+	want := map[string]bool{"old_calls": true, "old_customers": true, "rotate": true, "unread": false, "by_view": true, "by_trigger": true, "by_duplicate": true, "event " + other + ".elsewhere": true}
 	for name, suspended := range want {
 		if is, named := state[name]; !named || is != suspended {
 			t.Errorf("%s: named %v, suspended %v, want %v", name, named, is, suspended)
