@@ -198,12 +198,13 @@ func (e *Engine) order(ctx context.Context, t *Task, pr *tenure.PlannedResource,
 	return gone, before, nil
 }
 
-// wake lets the counts of a resource that wait for a class look again when it went.
+// wake lets the counts and erasures of a resource that wait for a class look again when it
+// went.
 func (a *advance) wake(c *composed, erased *node) {
 	for i := range a.s.nodes {
 		n := &a.s.nodes[i]
-		if n.step.Action == tenure.ActCount && n.step.Resource == erased.step.Resource && n.row.State == tenure.StepPending && n.row.DueAt.After(c.Now) && n.row.ErrorCode == "" {
-			r := store.StepResult{Seq: n.row.Seq, Token: n.row.Token, From: tenure.StepPending, State: tenure.StepPending}
+		if (n.step.Action == tenure.ActCount || n.step.Action == tenure.ActErase && !waitsHeld(n.row)) && n.step.Resource == erased.step.Resource && n.row.State == tenure.StepPending && n.row.DueAt.After(c.Now) && n.row.ErrorCode == "" {
+			r := store.StepResult{Seq: n.row.Seq, Token: n.row.Token, From: tenure.StepPending, State: tenure.StepPending, Progress: n.row.Progress, Batched: n.batched()}
 			c.Results = append(c.Results, r)
 			n.apply(r, c.Now)
 		}

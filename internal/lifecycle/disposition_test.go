@@ -159,6 +159,45 @@ func TestEveryDisposition(t *testing.T) {
 	s.audited()
 }
 
+// Rows that come late and refer to what stays until its end are erased again before that
+// goes, under their own class's confirmation.
+func TestLateRowsBeforeAnEnd(t *testing.T) {
+	t.Parallel()
+	s, db := disposed(t)
+	s.sql(db, `drop table notes; create table notes (id integer primary key, tenant text not null, body text, contact integer not null default 0 references contacts)`)
+	s.sql(db, `insert into contacts values (0, 'nobody', '')`)
+	op := s.request(lifecycle.Intent{Kind: tenure.Onboard, Tenant: "acme", Blueprint: "disposed", Parameters: map[string]any{"country": "FR"}}, "operator")
+	s.approve(op, "reviewer")
+	s.wantState(op, tenure.OperationSucceeded)
+	for i := 1; i <= 4; i++ {
+		s.sql(db, `insert into contacts values ($1, 'acme', 'a@example.org')`, i)
+		s.sql(db, `insert into notes values ($1, 'acme', 'first', $1)`, i)
+	}
+	op = s.leave("acme")
+	for range 3 {
+		s.pass(10 * day)
+		s.finish(op)
+	}
+	if n := count(t, db, `select count(*) from notes where tenant = 'acme'`) + 10*count(t, db, `select count(*) from contacts where tenant = 'acme'`); n != 40 {
+		t.Fatalf("notes and contacts before the end: %d\n%s", n, s.show(op))
+	}
+	s.sql(db, `insert into notes values (9, 'acme', 'late', 2)`)
+	for range 6 {
+		s.pass(60 * day)
+		s.finish(op)
+	}
+	s.wantState(op, tenure.OperationSucceeded)
+	if n := count(t, db, `select count(*) from notes where tenant = 'acme'`) + count(t, db, `select count(*) from contacts where tenant = 'acme'`); n != 0 {
+		t.Errorf("%d rows are left\n%s", n, s.show(op))
+	}
+	for _, c := range s.paper(op, "closing").Classes {
+		if c.Class == "notes" && (c.Rows != 5 || c.Stores[0].Rounds != 1) {
+			t.Errorf("notes: %+v", c)
+		}
+	}
+	s.audited()
+}
+
 // The rule for a jurisdiction holds for its tenants alone.
 func TestDispositionByJurisdiction(t *testing.T) {
 	t.Parallel()

@@ -121,7 +121,7 @@ func invalid(err error) error {
 }
 
 // knownScope is Invalid if a tenant has nothing in the environment or the system that a
-// hold names, or none of its class: it would keep nothing.
+// hold names, or neither data nor a blueprint that knows its class: it would keep nothing.
 func (s *Service) knownScope(ctx context.Context, scope tenure.HoldScope) error {
 	if scope.Tenant == "" || scope.Environment == "" && scope.Class == "" && scope.System == "" {
 		return nil
@@ -133,6 +133,17 @@ func (s *Service) knownScope(ctx context.Context, scope tenure.HoldScope) error 
 	var environments, classes, systems []string
 	for _, r := range rows {
 		environments, systems, classes = append(environments, r.Environment), append(systems, r.System), append(classes, r.Classes...)
+	}
+	if scope.Class != "" { // one that the blueprint has may come with a resource later
+		t, err := s.o.DB.Tenant(ctx, string(scope.Tenant))
+		if err != nil {
+			return err
+		}
+		if c, err := s.compiled(ctx, t.Blueprint.Digest, false); err == nil {
+			for _, class := range c.Blueprint.DataClasses {
+				classes = append(classes, class.Name)
+			}
+		}
 	}
 	for _, of := range []struct {
 		named, what, are string
