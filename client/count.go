@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/tenurehq/tenure"
@@ -23,18 +24,36 @@ type CountedPlace struct {
 	Class string `json:"class,omitempty"` // blank: none
 	Via   string `json:"via,omitempty"`   // how it is reached from the tenant
 	Rows  int64  `json:"rows"`
+	Held  int64  `json:"held,omitempty"` // of Rows: what legal holds keep, with what that needs
 	Bytes int64  `json:"bytes,omitempty"`
 	Says  string `json:"says,omitempty"`
 
 	Blocks bool   `json:"blocks,omitempty"` // it stands in the way of the erasure
 	Fix    string `json:"fix,omitempty"`    // what would settle it
+
+	// Disposition is what becomes of the class's data here; blank, and with those that
+	// take it away, it goes.
+	Disposition tenure.Disposition `json:"disposition,omitempty"`
 }
 
-// Becomes says what the erasure does to what is there, in words for people.
+// Goes is what Becomes says of data that is deleted, all of it.
+const Goes = "goes"
+
+// Becomes says what the step behind the gate does to what is there, in words for people.
 func (p CountedPlace) Becomes() string {
 	switch p.Kind {
 	case "", "table", "files", "objects":
-		return "goes"
+		out := Goes
+		switch p.Disposition {
+		case tenure.Anonymise, tenure.Pseudonymise:
+			out = "stays, " + p.Disposition.Done()
+		case tenure.Aggregate:
+			out = "goes, once it is added up"
+		}
+		if p.Held > 0 {
+			out += fmt.Sprintf("; %d stay as they are for legal holds", p.Held)
+		}
+		return out
 	case "foreign":
 		return "stays on the other server, where Tenure erases nothing"
 	case "derived":
@@ -88,13 +107,17 @@ func (d OperationDetail) Counts(gate string) (out []Counted) {
 			continue
 		}
 		c := Counted{System: s.System, Partial: r.Partial}
+		environment := ""
 		for j := range d.Body.Resources {
 			if pr := &d.Body.Resources[j]; pr.ID == s.Resource {
-				c.Resource = pr.Path()
+				c.Resource, environment = pr.Path(), pr.Environment
 			}
 		}
 		for _, p := range r.Places {
 			if class == "" || p.Class == "" || p.Class == class {
+				if p.Class != "" && d.Body.Steps[g].To != tenure.AtEnd {
+					p.Disposition = d.Body.Disposes(p.Class, environment)
+				}
 				c.Places = append(c.Places, p)
 			}
 		}

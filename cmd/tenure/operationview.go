@@ -79,7 +79,7 @@ func printCounts(o *page, v client.OperationDetail, gate string) {
 			rows = append(rows, []string{c.Resource, p.Name, orElse(p.Class, "none"), fmt.Sprint(p.Rows), p.Via, p.Becomes()})
 		}
 		if len(c.Places) == 0 {
-			rows = append(rows, []string{c.Resource, "", "", fmt.Sprint(c.Rows), "", "goes"})
+			rows = append(rows, []string{c.Resource, "", "", fmt.Sprint(c.Rows), "", client.Goes})
 		}
 		if c.Partial != "" {
 			rows = append(rows, []string{c.Resource, "", "", "", "", "not looked at: " + c.Partial})
@@ -89,7 +89,7 @@ func printCounts(o *page, v client.OperationDetail, gate string) {
 		return
 	}
 	o.title("What is confirmed at %s", gate)
-	o.table([]string{"resource", "place", "class", "rows", "reached by", "what becomes of it"}, rows)
+	o.table([]string{"resource", "place", "class", "rows or files", "reached by", "what becomes of it"}, rows)
 }
 
 func printSteps(o *page, v client.OperationDetail, whole bool) {

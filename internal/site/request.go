@@ -518,7 +518,7 @@ func placeWords(p client.CountedPlace) string {
 	if p.Via != "" {
 		out += ", " + p.Via
 	}
-	if becomes := p.Becomes(); becomes != "goes" && becomes != "" {
+	if becomes := p.Becomes(); becomes != client.Goes && becomes != "" {
 		out += ": " + becomes
 	}
 	return out
