@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/transform"
 )
 
 // Places says what is held, table by table, and what stands in the way of its
@@ -40,7 +41,8 @@ func (h *Holding) Places(ctx context.Context, q Querier, order []string, changes
 		}
 	}
 	for _, k := range keys {
-		if k.rows > 0 {
+		// Rows that an anonymisation cleared of their tenant are nobody's, as they should be.
+		if cleared := h.changes.transforms[k.Table.TableName].Columns[k.column].Word == transform.Clear; k.rows > 0 && !cleared {
 			out = append(out, connector.Place{Name: k.Table.String() + "." + k.column, Kind: connector.PlaceKey, Class: h.Classes[k.Table.TableName], Rows: k.rows,
 				Says: Plural(k.rows, "row") + " of " + k.Table.String() + " with no tenant: " + k.column + " is null"})
 		}

@@ -116,6 +116,15 @@ func TestEveryDisposition(t *testing.T) {
 	if n := count(t, db, `select sum(revenue) from sales where n = 3`); n != 101+102+103+104+105+106 {
 		t.Errorf("the sums are %d", n)
 	}
+	_, err := s.Drift(t.Context(), "birch")
+	s.must(err)
+	found, err := s.Findings(t.Context(), "birch", false)
+	s.must(err)
+	for _, f := range found {
+		if strings.Contains(f.Detail, "with no tenant") {
+			t.Errorf("what was anonymised is found as uncovered: %+v", f)
+		}
+	}
 	interim := s.paper(op, "interim")
 	said := map[string]evidence.Method{}
 	for _, c := range interim.Classes {
