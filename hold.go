@@ -154,7 +154,7 @@ func (p *Plan) Destroys(s *Step) []HoldSubject {
 // key, and until it is effective; after that the erasure itself leaves the part out.
 func (p *Plan) Standing(holds []Hold, s *Step) []Hold {
 	return slices.DeleteFunc(p.Touching(holds, s), func(h Hold) bool {
-		return h.Scope.Part() && !h.EffectiveAt.IsZero() && s.Resource != "" && (s.Action == ActErase || s.Action == ActDelete)
+		return h.Scope.Part() && !h.EffectiveAt.IsZero() && s.Resource != "" && (s.Action == ActErase || s.Action == ActPseudonymise || s.Action == ActDelete)
 	})
 }
 

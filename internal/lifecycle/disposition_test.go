@@ -168,6 +168,44 @@ func TestEveryDisposition(t *testing.T) {
 	s.audited()
 }
 
+// A hold on rows keeps them as they are, and nothing of other classes: what is to be
+// pseudonymised is, but for what is held, and the rest once the hold ends.
+func TestHoldOnRowsBesidePseudonyms(t *testing.T) {
+	t.Parallel()
+	s, db := disposed(t)
+	moveIn(s, db, "acme", "FR", 0)
+	row, err := s.db.Tenant(t.Context(), "acme")
+	s.must(err)
+	id := row.ID
+	for _, row := range []struct{ table, value string }{{"notes", "2"}, {"contacts", "3"}} {
+		_, err := s.PlaceHold(t.Context(), tenure.Hold{Matter: "case", Scope: tenure.HoldScope{Tenant: id, Table: row.table, Rows: []tenure.RowCondition{{Column: "id", Operator: "=", Value: []byte(row.value)}}}}, "counsel")
+		s.must(err)
+	}
+	op := s.leave("acme")
+	for range 3 {
+		s.pass(10 * day)
+		s.finish(op)
+	}
+	if n := count(t, db, `select count(*) from notes where tenant = 'acme'`); n != 1 {
+		t.Errorf("%d notes are left, want the held one\n%s", n, s.show(op))
+	}
+	const clear = `select count(*) from contacts where tenant = 'acme' and email like '%@%'`
+	if n := count(t, db, clear); n != 1 {
+		t.Errorf("%d contacts are in clear, want the held one\n%s", n, s.show(op))
+	}
+	holds, err := s.Holds(t.Context(), "", false)
+	s.must(err)
+	for _, h := range holds {
+		s.releaseHold(h.ID)
+	}
+	s.pass(day)
+	s.finish(op)
+	if n := count(t, db, clear) + count(t, db, `select count(*) from notes where tenant = 'acme'`); n != 0 {
+		t.Errorf("%d rows are as they were once the holds ended\n%s", n, s.show(op))
+	}
+	s.audited()
+}
+
 // Rows that come late and refer to what stays until its end are erased again before that
 // goes, under their own class's confirmation.
 func TestLateRowsBeforeAnEnd(t *testing.T) {
