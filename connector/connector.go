@@ -38,9 +38,19 @@ type Info struct {
 	// Attributes may still hold ${…} texts. No reasons means that it is fine.
 	Review func(typ string, attributes map[string]any) []string
 
+	// Check finds what can't be right in a resource's attributes, whatever the system holds:
+	// what the type's schema can't say. It is pure. Nil finds nothing.
+	Check func(typ string, attributes map[string]any) []Fault
+
 	// SQL reads the attributes and the probes' parameters that are SQL texts. Nil where
 	// the system speaks no SQL.
 	SQL SQL
+}
+
+// Fault is something in attributes that can't be right.
+type Fault struct {
+	At   []string // the keys that lead to it
+	Says string
 }
 
 // Type returns the named resource type.

@@ -159,3 +159,54 @@ func TestPageShowsAll(t *testing.T) {
 		}
 	}
 }
+
+// What can't be right in a transform is found from the file alone, with its place.
+func TestTransformsAreChecked(t *testing.T) {
+	t.Parallel()
+	type object = map[string]any
+	rows := func(people object) object {
+		return object{"tables": object{"people": "people"}, "transforms": object{"people": people}}
+	}
+	files := func(events object) object { return object{"transforms": object{"events/": events}} }
+	for name, c := range map[string]struct {
+		attributes object
+		at, says   string // no fault if blank
+	}{
+		"right":                {rows(object{"columns": object{"born": "year", "id": "keep"}, "identifying": []any{"born"}, "atLeast": 3}), "", ""},
+		"an expression":        {rows(object{"columns": object{"n": object{"bucket": "${params.n}"}}}), "", ""},
+		"two in one":           {rows(object{"columns": object{"n": object{"bucket": 3, "prefix": 2}}}), "transforms people columns n", "one thing"},
+		"a bucket of nothing":  {rows(object{"columns": object{"n": object{"bucket": 0}}}), "transforms people columns n", "bucket"},
+		"a group of one":       {rows(object{"columns": object{"n": "keep"}, "identifying": []any{"n"}, "atLeast": 1}), "transforms people", "group of one"},
+		"no size of a group":   {rows(object{"columns": object{"n": "keep"}, "identifying": []any{"n"}}), "transforms people", "belong together"},
+		"a column that isn't":  {rows(object{"columns": object{"n": "keep"}, "identifying": []any{"m"}, "atLeast": 3}), "transforms people", "isn't among columns"},
+		"a table that isn't":   {object{"transforms": object{"people": object{"columns": object{"n": "keep"}}}}, "transforms people", "isn't among tables"},
+		"sums of one":          {object{"tables": object{"calls": "c"}, "aggregates": object{"sums": object{"from": "calls", "by": object{"m": object{"column": "at", "as": "month"}}, "count": "n", "atLeast": 1}}}, "aggregates sums", "group of one"},
+		"records, right":       {files(object{"format": "csv", "fields": object{"id": "keep"}}), "", ""},
+		"records, a word":      {files(object{"format": "csv", "fields": object{"id": "keepp"}}), "transforms events/ fields id", "keepp"},
+		"records, a header":    {files(object{"format": "jsonl", "header": true, "fields": object{"id": "keep"}}), "transforms events/", "csv alone"},
+		"records, permutation": {files(object{"format": "csv", "fields": object{"id": "permute"}}), "transforms events/", "permute"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kinds := []string{"mysql", "postgres", "sqlite"}
+			if strings.HasPrefix(name, "records") {
+				kinds = []string{"filesystem", "s3"}
+			}
+			for _, info := range all.Catalog() {
+				if !slices.Contains(kinds, info.Name) {
+					continue
+				}
+				faults := info.Check("rows", c.attributes)
+				if c.says == "" {
+					if len(faults) > 0 {
+						t.Errorf("%s: %+v", info.Name, faults)
+					}
+					continue
+				}
+				if len(faults) != 1 || strings.Join(faults[0].At, " ") != c.at || !strings.Contains(faults[0].Says, c.says) {
+					t.Errorf("%s: %+v, want %q at %s", info.Name, faults, c.says, c.at)
+				}
+			}
+		})
+	}
+}

@@ -37,6 +37,7 @@ func Info() connector.Info {
 		Remnants: leftovers,
 		Open:     open,
 		Review:   review,
+		Check:    objects.Faults,
 	}
 }
 

@@ -36,6 +36,7 @@ func Info() connector.Info {
 		Probes: probes(), Remnants: leftovers,
 		Open:   open,
 		Review: review,
+		Check:  relational.Faults,
 		SQL:    sqltext.MariaDB().Read,
 	}
 }

@@ -1,11 +1,13 @@
 package objects
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/transform"
 )
 
@@ -205,4 +207,37 @@ func CheckAll(all map[string]Transform) error {
 		}
 	}
 	return nil
+}
+
+// Faults is described at connector.Info.Check, for types with the attribute transforms.
+func Faults(_ string, attributes map[string]any) (out []connector.Fault) {
+	all, _ := attributes["transforms"].(map[string]any)
+	for _, prefix := range slices.Sorted(maps.Keys(all)) {
+		given, _ := all[prefix].(map[string]any)
+		found := false
+		for _, of := range []string{"fields", "metadata"} {
+			for _, f := range transform.Faults(given[of]) {
+				found = true
+				out = append(out, connector.Fault{At: append([]string{"transforms", prefix, of}, f.At...), Says: f.Says})
+			}
+		}
+		if found {
+			continue
+		}
+		var t Transform
+		raw, err := json.Marshal(given)
+		if err == nil && strings.Contains(string(raw), "${") {
+			continue
+		}
+		if err == nil {
+			err = json.Unmarshal(raw, &t)
+		}
+		if err == nil {
+			err = t.Check()
+		}
+		if err != nil {
+			out = append(out, connector.Fault{At: []string{"transforms", prefix}, Says: err.Error()})
+		}
+	}
+	return out
 }

@@ -39,6 +39,7 @@ func Info() connector.Info {
 		Probes: probes(), Remnants: leftovers,
 		Open:   open,
 		Review: review,
+		Check:  relational.Faults,
 		SQL:    sqltext.PostgreSQL().Read,
 	}
 }

@@ -1,6 +1,7 @@
 package relational
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -43,59 +44,115 @@ type By struct {
 
 // checkChanges is Invalid for what can't be right on any system.
 func (c Coverage) checkChanges() error {
-	invalid := func(where, format string, args ...any) error {
-		return tenure.Errorf(tenure.Invalid, "%s: %w", where, tenure.Errorf(tenure.Invalid, format, args...))
-	}
 	for _, name := range slices.Sorted(maps.Keys(c.Transforms)) {
-		t, where := c.Transforms[name], "transforms of "+name
-		permutes := false
-		for _, column := range slices.Sorted(maps.Keys(t.Columns)) {
-			permutes = permutes || t.Columns[column].Word == transform.Permute
-		}
-		switch {
-		case c.Tables[name] == "":
-			return invalid(where, "the table isn't among tables, so no data class covers it")
-		case len(t.Columns) == 0:
-			return invalid(where, "no column is named")
-		case t.AtLeast < 0 || t.AtLeast == 1:
-			return invalid(where, "atLeast is %d, and a group of one tells of one", t.AtLeast)
-		case t.Short != "" && t.Short != suppress:
-			return invalid(where, "short is %q, not suppress", t.Short)
-		case len(t.Identifying) > 0 && t.AtLeast == 0, len(t.Identifying) == 0 && (t.AtLeast > 0 || t.Of != ""):
-			return invalid(where, "identifying and atLeast belong together")
-		case permutes && len(t.Identifying) == 0:
-			return invalid(where, "permute changes values among the rows of one group, and identifying names no columns that make one")
-		}
-		for _, column := range slices.Concat(t.Identifying, named(t.Of)) {
-			r, ok := t.Columns[column]
-			if !ok {
-				return invalid(where, "%s isn't among columns", column)
-			}
-			if column != t.Of && (r.Word == transform.Permute || r.Word == transform.Name) {
-				return invalid(where, "%s can't both be identifying and become %s", column, r)
-			}
+		if err := c.checkTransform(name); err != nil {
+			return tenure.Errorf(tenure.Invalid, "transforms of %s: %w", name, err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Aggregates)) {
-		a, where := c.Aggregates[name], "aggregates into "+name
-		switch {
-		case c.Tables[a.From] == "":
-			return invalid(where, "%q isn't among tables, so no data class covers it", a.From)
-		case c.Tables[name] != "":
-			return invalid(where, "the table is among tables, so its rows go with the tenant")
-		case len(a.By) == 0:
-			return invalid(where, "by names no column that makes a group")
-		case a.Count == "" && len(a.Sums) == 0:
-			return invalid(where, "there is neither a count nor a sum")
-		case a.Short != "" && a.Short != suppress:
-			return invalid(where, "short is %q, not suppress", a.Short)
-		case a.AtLeast < 2:
-			return invalid(where, "atLeast is %d, and a group of one tells of one", a.AtLeast)
+		if err := c.checkAggregate(name); err != nil {
+			return tenure.Errorf(tenure.Invalid, "aggregates into %s: %w", name, err)
 		}
-		for column, by := range a.By {
-			if slices.Contains([]transform.Word{transform.Permute, transform.Name, transform.Members, transform.Each, ""}, by.Rule.Word) {
-				return invalid(where, "%s can't be %s in a group: use keep, constant, year, month, network, prefix or bucket", column, by.Rule)
+	}
+	return nil
+}
+
+// Faults is described at connector.Info.Check, for types with a Coverage.
+func Faults(_ string, attributes map[string]any) (out []connector.Fault) {
+	var c Coverage
+	c.Tables, _ = textsOf(attributes["tables"])
+	for _, of := range []string{"transforms", "aggregates"} {
+		all, _ := attributes[of].(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			given, _ := all[name].(map[string]any)
+			faults := transform.Faults(given["columns"])
+			for _, f := range faults {
+				out = append(out, connector.Fault{At: append([]string{of, name, "columns"}, f.At...), Says: f.Says})
 			}
+			if len(faults) > 0 {
+				continue
+			}
+			var err error
+			if raw, failed := json.Marshal(map[string]any{of: map[string]any{name: given}}); failed != nil {
+				err = failed
+			} else if strings.Contains(string(raw), "${") {
+				continue
+			} else if err = json.Unmarshal(raw, &c); err == nil && of == "transforms" {
+				err = c.checkTransform(name)
+			} else if err == nil {
+				err = c.checkAggregate(name)
+			}
+			if err != nil {
+				out = append(out, connector.Fault{At: []string{of, name}, Says: err.Error()})
+			}
+		}
+	}
+	return out
+}
+
+// textsOf are the texts of an object, by name.
+func textsOf(v any) (map[string]string, bool) {
+	all, ok := v.(map[string]any)
+	out := make(map[string]string, len(all))
+	for name, v := range all {
+		out[name], _ = v.(string)
+	}
+	return out, ok
+}
+
+func (c Coverage) checkTransform(name string) error {
+	invalid := func(format string, args ...any) error { return tenure.Errorf(tenure.Invalid, format, args...) }
+	t := c.Transforms[name]
+	permutes := false
+	for _, column := range slices.Sorted(maps.Keys(t.Columns)) {
+		permutes = permutes || t.Columns[column].Word == transform.Permute
+	}
+	switch {
+	case c.Tables[name] == "":
+		return invalid("the table isn't among tables, so no data class covers it")
+	case len(t.Columns) == 0:
+		return invalid("no column is named")
+	case t.AtLeast < 0 || t.AtLeast == 1:
+		return invalid("atLeast is %d, and a group of one tells of one", t.AtLeast)
+	case t.Short != "" && t.Short != suppress:
+		return invalid("short is %q, not suppress", t.Short)
+	case len(t.Identifying) > 0 && t.AtLeast == 0, len(t.Identifying) == 0 && (t.AtLeast > 0 || t.Of != ""):
+		return invalid("identifying and atLeast belong together")
+	case permutes && len(t.Identifying) == 0:
+		return invalid("permute changes values among the rows of one group, and identifying names no columns that make one")
+	}
+	for _, column := range slices.Concat(t.Identifying, named(t.Of)) {
+		r, ok := t.Columns[column]
+		if !ok {
+			return invalid("%s isn't among columns", column)
+		}
+		if column != t.Of && (r.Word == transform.Permute || r.Word == transform.Name) {
+			return invalid("%s can't both be identifying and become %s", column, r)
+		}
+	}
+	return nil
+}
+
+func (c Coverage) checkAggregate(name string) error {
+	invalid := func(format string, args ...any) error { return tenure.Errorf(tenure.Invalid, format, args...) }
+	a := c.Aggregates[name]
+	switch {
+	case c.Tables[a.From] == "":
+		return invalid("%q isn't among tables, so no data class covers it", a.From)
+	case c.Tables[name] != "":
+		return invalid("the table is among tables, so its rows go with the tenant")
+	case len(a.By) == 0:
+		return invalid("by names no column that makes a group")
+	case a.Count == "" && len(a.Sums) == 0:
+		return invalid("there is neither a count nor a sum")
+	case a.Short != "" && a.Short != suppress:
+		return invalid("short is %q, not suppress", a.Short)
+	case a.AtLeast < 2:
+		return invalid("atLeast is %d, and a group of one tells of one", a.AtLeast)
+	}
+	for column, by := range a.By {
+		if slices.Contains([]transform.Word{transform.Permute, transform.Name, transform.Members, transform.Each, ""}, by.Rule.Word) {
+			return invalid("%s can't be %s in a group: use keep, constant, year, month, network, prefix or bucket", column, by.Rule)
 		}
 	}
 	return nil

@@ -50,6 +50,7 @@ func Info() connector.Info {
 		Remnants: leftovers,
 		Open:     open,
 		Review:   review,
+		Check:    objects.Faults,
 	}
 }
 

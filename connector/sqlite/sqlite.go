@@ -37,6 +37,7 @@ func Info() connector.Info {
 		Probes: probes(), Remnants: leftovers,
 		Open:   open,
 		Review: review,
+		Check:  relational.Faults,
 		SQL:    sqltext.SQLite().Read,
 	}
 }

@@ -47,6 +47,28 @@ type Rule struct {
 
 var plain = []Word{Keep, Clear, Year, Month, Network, Permute}
 
+// Fault is a rule that can't be read, and where it stands.
+type Fault struct {
+	At   []string
+	Says string
+}
+
+// Faults are the rules, by name, that can't be read. What holds an expression is known
+// later.
+func Faults(rules any) (out []Fault) {
+	all, _ := rules.(map[string]any)
+	for _, name := range sortedKeys(all) {
+		raw, err := json.Marshal(all[name])
+		if err == nil && !strings.Contains(string(raw), "${") {
+			err = json.Unmarshal(raw, new(Rule))
+		}
+		if err != nil {
+			out = append(out, Fault{At: []string{name}, Says: err.Error()})
+		}
+	}
+	return out
+}
+
 // UnmarshalJSON reads a rule as a blueprint writes it. What it doesn't know is Invalid.
 func (r *Rule) UnmarshalJSON(raw []byte) error {
 	var word string

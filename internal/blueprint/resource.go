@@ -34,6 +34,11 @@ func (k *checker) checkResource(i int) {
 				k.refuse(p.with("attributes"), "", "%s", reason)
 			}
 		}
+		if info.Check != nil {
+			for _, fault := range info.Check(r.Type, r.Attributes) {
+				k.refuse(p.with("attributes").with(fault.At...), "", "%s", fault.Says)
+			}
+		}
 		k.checkData(p, *r, t)
 		if len(t.Dispositions) > 0 {
 			k.checkPseudonyms(p, *r)
