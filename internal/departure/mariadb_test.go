@@ -1,7 +1,6 @@
 package departure
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"database/sql"
@@ -11,12 +10,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -38,15 +35,14 @@ var clinicMariaDB string
 // mariadb is a platform in MariaDB, on a server of its own.
 type mariadb struct {
 	platform
-	pooled  bool
-	system  string
-	dsn     string
-	proxy   *counter
-	via     string
-	command []string // how a server that was killed is started again
-	as      *syscall.SysProcAttr
-	again   *exec.Cmd     // it, started
-	ended   chan struct{} // closed once it has
+	pooled bool
+	system string
+	dsn    string
+	proxy  *counter
+	via    string
+	t      *testing.T
+	server *mariadbtest.Server
+	killed bool // and not started again yet
 }
 
 func (p platform) mariadb() string {
@@ -66,35 +62,14 @@ func newMariaDB(t *testing.T, p platform, pooled bool) *mariadb {
 
 func startMariaDB(t *testing.T, p platform, pooled bool) *mariadb {
 	t.Helper()
-	mariadbtest.DSN(t) // without one here this test is skipped by name
-	cmd := exec.Command("../../scripts/with-mariadb", "sh", "-c", "echo $"+mariadbtest.Variable+"; exec cat >/dev/null")
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	must(t, err)
-	out, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = in.Close()
-		_ = cmd.Wait()
-	})
-	dsn, err := bufio.NewReader(out).ReadString('\n')
-	must(t, err)
-	k := &mariadb{platform: p, pooled: pooled, system: "maria", dsn: strings.TrimSpace(dsn)}
-	t.Cleanup(k.stop)
+	server := mariadbtest.Own(t, "")
+	k := &mariadb{platform: p, pooled: pooled, system: "maria", dsn: server.DSN, t: t, server: server}
 	conf, err := mysql.ParseDSN(k.dsn)
 	must(t, err)
 	k.proxy, conf.Addr = newCounter(t, conf.Addr)
 	k.via = conf.FormatDSN()
 	k.exec(t, "set global innodb_flush_log_at_trx_commit = 2")
 	return k
-}
-
-func (k *mariadb) stop() {
-	if k.again != nil {
-		_ = k.again.Process.Signal(syscall.SIGTERM)
-		<-k.ended
-	}
 }
 
 func (k *mariadb) open(t *testing.T) *sql.DB {
@@ -313,7 +288,12 @@ func (k *mariadb) kill(whole bool) bool {
 	}
 	defer db.Close()
 	if whole {
-		return k.killServer(ctx, db) == nil
+		if db.PingContext(ctx) != nil {
+			return false
+		}
+		k.server.Kill(k.t)
+		k.killed = true
+		return true
 	}
 	var id int64
 	if err := db.QueryRowContext(ctx, "select id from information_schema.processlist where id <> connection_id() and user = 'root' and command <> 'Daemon' order by time_ms limit 1").Scan(&id); err != nil {
@@ -323,83 +303,15 @@ func (k *mariadb) kill(whole bool) bool {
 	return err == nil
 }
 
-// killServer keeps the command that starts the server again.
-func (k *mariadb) killServer(ctx context.Context, db *sql.DB) error {
-	var file, dir string
-	if err := db.QueryRowContext(ctx, "select @@pid_file, @@datadir").Scan(&file, &dir); err != nil {
-		return err
-	}
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(dir, file)
-	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
-	if err != nil {
-		return err
-	}
-	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil {
-		return err
-	}
-	owner, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	k.command = strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
-	if id := owner.Sys().(*syscall.Stat_t); os.Getuid() == 0 {
-		k.as = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: id.Uid, Gid: id.Gid}}
-	}
-	return syscall.Kill(pid, syscall.SIGKILL)
-}
-
 // await waits until the server answers again; one that was killed is started.
 func (k *mariadb) await(t *testing.T) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(context.Background(), 60*time.Second)
-	defer stop()
-	for ctx.Err() == nil {
-		must(t, k.revive())
-		db, err := sql.Open("mysql", k.dsn)
-		must(t, err)
-		err = db.PingContext(ctx)
-		if err == nil && k.command != nil {
-			_, err = db.ExecContext(ctx, "set global innodb_flush_log_at_trx_commit = 2")
-		}
-		_ = db.Close()
-		if err == nil {
-			return
-		}
-		time.Sleep(20 * time.Millisecond) // between two tries to connect
+	if !k.killed {
+		return
 	}
-	t.Fatal("the server doesn't come back")
-}
-
-// revive starts a server that was killed, if it isn't up.
-func (k *mariadb) revive() error {
-	if k.command == nil {
-		return nil
-	}
-	if k.again != nil {
-		select {
-		case <-k.ended:
-		default:
-			return nil
-		}
-	}
-	cmd, ended := exec.Command(k.command[0], k.command[1:]...), make(chan struct{})
-	cmd.Dir, cmd.SysProcAttr = os.TempDir(), k.as
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	go func() {
-		_ = cmd.Wait()
-		close(ended)
-	}()
-	k.again, k.ended = cmd, ended
-	return nil
+	k.server.Again(t)
+	k.killed = false
+	k.exec(t, "set global innodb_flush_log_at_trx_commit = 2")
 }
 
 // mariadbSource is a database in MariaDB.

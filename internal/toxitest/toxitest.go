@@ -238,39 +238,39 @@ func (a *answered) NewState() any {
 // Pipe is described at toxics.Toxic.
 func (s *sent) Pipe(stub *toxics.ToxicStub) {
 	own, _ := stub.State.(*link)
-	down := s.p.ended()
-	for {
-		select {
-		case <-stub.Interrupt:
-			return
-		case <-down:
+	forward(stub, s.p.ended(), func(data []byte) (over bool) {
+		switch s.p.hit(data) {
+		case cut, gone:
 			end(stub)
-			return
-		case c := <-stub.Input:
-			if c == nil {
-				stub.Close()
-				return
-			}
-			switch s.p.hit(c.Data) {
-			case cut, gone:
-				end(stub)
-				return
-			case lose:
-				close(own.lost)
-			case stall:
-				drain(stub.Input)
-				stub.Close()
-				return
-			}
-			stub.Output <- c
+			return true
+		case lose:
+			close(own.lost)
+		case stall:
+			drain(stub.Input)
+			stub.Close()
+			return true
 		}
-	}
+		return false
+	})
 }
 
 // Pipe is described at toxics.Toxic.
 func (a *answered) Pipe(stub *toxics.ToxicStub) {
 	own, _ := stub.State.(*link)
-	down := a.p.ended()
+	forward(stub, a.p.ended(), func([]byte) (over bool) {
+		select {
+		case <-own.lost: // the answer has come; it ends here
+			end(stub)
+			return true
+		default:
+			return false
+		}
+	})
+}
+
+// forward passes on what comes, until the proxy is down, nothing comes any more, or before
+// a packet at which the connection is over.
+func forward(stub *toxics.ToxicStub, down <-chan struct{}, over func(data []byte) bool) {
 	for {
 		select {
 		case <-stub.Interrupt:
@@ -283,11 +283,8 @@ func (a *answered) Pipe(stub *toxics.ToxicStub) {
 				stub.Close()
 				return
 			}
-			select {
-			case <-own.lost: // the answer has come; it ends here
-				end(stub)
+			if over(c.Data) {
 				return
-			default:
 			}
 			stub.Output <- c
 		}
