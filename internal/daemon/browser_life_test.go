@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"encoding/hex"
 	"fmt"
@@ -53,6 +54,11 @@ func (h *house) movesIn() tenure.OperationID {
 	approver.Follow("Approve")
 	approver.Sees("You have signed the plan.", "as agreed")
 
+	t.Cleanup(func() { // which of the two stands still, the operation or the page that follows it
+		if v, err := h.inst.Operation(context.Background(), op); t.Failed() && err == nil {
+			t.Logf("the onboarding is %s; the requester's page has fetched %s", v.State, chromiumtest.Eval[string](operator, "performance.getEntriesByType('resource').slice(-3).map((r) => r.name + ' ' + r.responseStatus + ' at ' + Math.round(r.startTime)).join(', ') + '; it is now ' + Math.round(performance.now())"))
+		}
+	})
 	operator.Until("the requester's page says that it succeeded", "document.querySelector('main .lead .status')?.innerText.includes('succeeded')")
 	if !chromiumtest.Eval[bool](operator, "window.untouched === true") {
 		t.Error("the requester's page was loaded again; it should follow by itself")

@@ -177,15 +177,18 @@
     if (keep) return `[data-keep="${keep.dataset.keep}"]` + (el.tagName === 'SUMMARY' ? ' > summary' : '');
     return el.getAttribute('href') ? `main a[href="${CSS.escape(el.getAttribute('href'))}"]` : null;
   };
-  let waiting = 0, late = false, fetching = false;
+  let waiting = 0, late = false, fetching = false, stream = null, over = false;
+  const quit = () => { over = true; stream?.close(); };
   const refresh = async () => {
     waiting = 0;
     if (fetching || busy() || document.hidden) { late = true; return; }
     late = false;
     fetching = true;
+    let pause = 300;
     try {
-      const answer = await fetch(location.href, { headers: { Accept: 'text/html' }, credentials: 'same-origin' });
-      if (!answer.ok || answer.redirected) return;
+      const answer = await fetch(location.href, { headers: { Accept: 'text/html' }, credentials: 'same-origin', signal: AbortSignal.timeout(60000) });
+      if (answer.redirected) { quit(); return; } // signed out: the page stays as it is
+      if (!answer.ok) throw new Error(answer.statusText);
       const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
       const main = $('main'), fresh = $('main', next);
       if (!fresh || busy()) { late = true; return; }
@@ -213,20 +216,32 @@
       const after = $('[data-summary]', main)?.dataset.summary;
       if (after && after !== before) say(after);
     } catch {
-      late = true; // the next event or the next look tries again
+      late = true;
+      pause = 5000;
     } finally {
       fetching = false;
+      // What came meanwhile, or failed, is fetched now: no other event may follow.
+      if (late && !busy() && !document.hidden) soon(pause);
     }
   };
-  const soon = () => { if (!waiting) waiting = setTimeout(refresh, 300); };
+  const soon = (pause = 300) => { if (!waiting) waiting = setTimeout(refresh, pause); };
   const live = () => {
     const path = $('main')?.dataset.events;
     if (!path || !globalThis.EventSource) return;
-    const stream = new EventSource(path);
-    for (const name of ['message', 'operation', 'step', 'approval', 'finding', 'hold', 'tenant', 'change', 'end']) stream.addEventListener(name, soon);
+    const listen = (again) => {
+      if (over) return;
+      stream = new EventSource(path);
+      for (const name of ['message', 'operation', 'step', 'approval', 'finding', 'hold', 'tenant', 'change', 'end']) stream.addEventListener(name, () => soon());
+      stream.addEventListener('end', quit);
+      // A browser tries again by itself when a stream breaks off, but not after an answer that refuses it.
+      stream.addEventListener('error', () => { if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 10000, true); });
+      if (again) soon();
+    };
+    listen(false);
     for (const e of ['focusout', 'toggle', 'change']) document.addEventListener(e, () => { if (late) setTimeout(() => { if (late && !busy()) soon(); }, 200); }, true);
     document.addEventListener('visibilitychange', () => { if (late && !document.hidden) soon(); });
     addEventListener('pagehide', () => stream.close());
+    addEventListener('pageshow', (e) => { if (e.persisted) listen(true); });
   };
 
   // Keys: "/" searches, "g" and a letter goes to a page, "?" lists them.
