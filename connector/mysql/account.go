@@ -99,7 +99,7 @@ func (a accountAttributes) shape() shape {
 	return out
 }
 
-func (k accounts) normalise(d connector.Desired) (json.RawMessage, error) {
+func (k accounts) Normalise(d connector.Desired) (json.RawMessage, error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return nil, err
@@ -163,7 +163,7 @@ func fallback(roles []string) string {
 	return ""
 }
 
-func (k accounts) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+func (k accounts) Observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	notes, err := k.notes(ctx, s, k.typ)
 	if err != nil {
 		return false, err
@@ -187,7 +187,7 @@ func (k accounts) observe(ctx context.Context, s *session, refs []connector.Ref,
 	return true, nil
 }
 
-func (k accounts) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+func (k accounts) Discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
 	notes, err := k.notes(ctx, s, k.typ)
 	if err != nil {
 		return false, err
@@ -199,7 +199,7 @@ func (k accounts) discover(ctx context.Context, s *session, sc connector.Scope, 
 		}
 	}
 	var all []connector.Observed
-	whole, err := k.observe(ctx, s, refs, func(o connector.Observed) error {
+	whole, err := k.Observe(ctx, s, refs, func(o connector.Observed) error {
 		if o.Found {
 			all = append(all, o)
 		}
@@ -232,7 +232,7 @@ func (k accounts) put(ctx context.Context, s *session, n relational.Note) error 
 	return k.marks.Put(ctx, s, k.marker, n)
 }
 
-func (k accounts) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+func (k accounts) Ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return o, rec, err
@@ -459,7 +459,7 @@ func (k accounts) resume(ctx context.Context, r connector.Ref) (rec connector.Re
 // there were others of its name.
 const droppedKey = "dropped"
 
-func (k accounts) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+func (k accounts) Delete(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	if _, err := k.parse(r); err != nil {
 		return rec, err
 	}
@@ -512,7 +512,7 @@ func (k accounts) remove(ctx context.Context, r connector.Ref) (rec connector.Re
 	return rec, err
 }
 
-func (k accounts) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
+func (k accounts) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
 	if _, err := k.parse(r); err != nil {
 		return rec, err
 	}

@@ -147,7 +147,7 @@ func (k databases) estate(ctx context.Context, s *session, r connector.Ref) (*es
 
 // remove takes the note and the tallies away once no rows are left. Rows that came since
 // they were erased are Conflict, rows that no data class covers are Blocked.
-func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+func (k pools) Delete(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.atomic(ctx, func(s *session) error {
 		there, err := k.there(ctx, s, r)
 		if err != nil {
@@ -259,7 +259,7 @@ func (d *Driver) change(ctx context.Context, r connector.Ref, call string, recor
 		return rec, err
 	}
 	if slices.Contains([]string{"user", "role", "grant"}, r.Type) || r.Type != "rows" && r.Type != "database" {
-		if _, err := any.normalise(connector.Desired{Ref: r}); err != nil {
+		if _, err := any.Normalise(connector.Desired{Ref: r}); err != nil {
 			return rec, coded(err)
 		}
 	}

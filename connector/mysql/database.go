@@ -77,7 +77,7 @@ func digest(text string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-func (k databases) normalise(d connector.Desired) (json.RawMessage, error) {
+func (k databases) Normalise(d connector.Desired) (json.RawMessage, error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return nil, err
@@ -210,7 +210,7 @@ func (k databases) observed(r connector.Ref, d *database, n *relational.Note) (o
 	return o, err
 }
 
-func (k databases) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+func (k databases) Observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	notes, err := k.notes(ctx, s, "database")
 	if err != nil {
 		return false, err
@@ -234,7 +234,7 @@ func (k databases) observe(ctx context.Context, s *session, refs []connector.Ref
 	return true, nil
 }
 
-func (k databases) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+func (k databases) Discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
 	notes, err := k.notes(ctx, s, "database")
 	if err != nil {
 		return false, err
@@ -246,7 +246,7 @@ func (k databases) discover(ctx context.Context, s *session, sc connector.Scope,
 		}
 	}
 	var all []connector.Observed
-	whole, err := k.observe(ctx, s, refs, func(o connector.Observed) error {
+	whole, err := k.Observe(ctx, s, refs, func(o connector.Observed) error {
 		if o.Found {
 			all = append(all, o)
 		}
@@ -278,7 +278,7 @@ func (k databases) own(ctx context.Context, s *session, r connector.Ref) (*datab
 	return d, n, nil
 }
 
-func (k databases) ensure(ctx context.Context, want connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+func (k databases) Ensure(ctx context.Context, want connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
 	a, err := k.parse(want.Ref)
 	if err != nil {
 		return o, rec, err
@@ -417,7 +417,7 @@ func (k databases) form(ctx context.Context, s *session, want connector.Desired,
 }
 
 // remove drops the database, once nothing outside of it refers to its tables.
-func (k databases) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+func (k databases) Delete(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
 		have, n, err := k.own(ctx, s, r)
 		if err != nil || have == nil && n == nil {
@@ -474,7 +474,7 @@ func (k databases) unreferred(ctx context.Context, s *session, r connector.Ref) 
 	return err
 }
 
-func (k databases) adopt(ctx context.Context, r connector.Ref, _ tenure.ResourceState) (rec connector.Receipt, err error) {
+func (k databases) Adopt(ctx context.Context, r connector.Ref, _ tenure.ResourceState) (rec connector.Receipt, err error) {
 	if _, err := k.parse(r); err != nil {
 		return rec, err
 	}

@@ -61,7 +61,7 @@ func (k grants) parse(r connector.Ref) (a grantSpec, err error) {
 	return a, nil
 }
 
-func (k grants) normalise(d connector.Desired) (json.RawMessage, error) {
+func (k grants) Normalise(d connector.Desired) (json.RawMessage, error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ func (k grants) reaches(a grantSpec, objects map[string][]string, notes map[stri
 	return false
 }
 
-func (k grants) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+func (k grants) Observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	notes, err := k.notes(ctx, s, "grant")
 	if err != nil {
 		return false, err
@@ -207,7 +207,7 @@ func (k grants) observe(ctx context.Context, s *session, refs []connector.Ref, y
 	return true, nil
 }
 
-func (k grants) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+func (k grants) Discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
 	notes, err := k.notes(ctx, s, "grant")
 	if err != nil {
 		return false, err
@@ -219,7 +219,7 @@ func (k grants) discover(ctx context.Context, s *session, sc connector.Scope, yi
 		}
 	}
 	var all []connector.Observed
-	whole, err := k.observe(ctx, s, refs, func(o connector.Observed) error { all = append(all, o); return nil })
+	whole, err := k.Observe(ctx, s, refs, func(o connector.Observed) error { all = append(all, o); return nil })
 	if err != nil {
 		return false, err
 	}
@@ -241,7 +241,7 @@ func (k grants) state(ctx context.Context, s *session, r connector.Ref) (a grant
 	return
 }
 
-func (k grants) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+func (k grants) Ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
 		a, n, notes, have, err := k.state(ctx, s, d.Ref)
 		if err != nil {
@@ -486,7 +486,7 @@ func (k grants) resume(ctx context.Context, r connector.Ref) (rec connector.Rece
 	return rec, err
 }
 
-func (k grants) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+func (k grants) Delete(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
 		a, n, notes, have, err := k.state(ctx, s, r)
 		if err != nil {
@@ -511,7 +511,7 @@ func (k grants) remove(ctx context.Context, r connector.Ref) (rec connector.Rece
 	return rec, err
 }
 
-func (k grants) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
+func (k grants) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
 	a, err := k.parse(r)
 	if err != nil {
 		return rec, err

@@ -193,7 +193,7 @@ func (d *Driver) alikes(ctx context.Context, s *session, e *estate, r connector.
 // dataMap says what the triggers of a record's table do with the row: a copy elsewhere
 // would stay when the record goes, unless one of the tenant's stores beside it covers it.
 func (k rowRecords) dataMap(ctx context.Context, v connector.Survey) (m connector.Map, err error) {
-	if _, err := k.normalise(connector.Desired{Ref: v.Ref}); err != nil {
+	if _, err := k.Normalise(connector.Desired{Ref: v.Ref}); err != nil {
 		return m, err
 	}
 	m.Sighting, err = k.look(ctx, func(s *session) (bool, error) {

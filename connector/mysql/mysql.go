@@ -5,8 +5,6 @@ package mysql
 
 import (
 	"context"
-	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +41,7 @@ func Info() connector.Info {
 
 // Driver is one opened server.
 type Driver struct {
+	kinds
 	pool     *pool
 	config   *driver.Config
 	home     string   // the database of the option dsn; "" if it names none
@@ -112,6 +111,7 @@ func open(_ context.Context, c connector.Config) (connector.Driver, error) {
 	d.marks = relational.Marks{Table: quote(d.keep, "mark"), Duplicate: true}
 	d.kept = relational.Kept{Tally: quote(d.keep, "tally"), Parents: quote(d.keep, "parent"), Duplicate: true}
 	d.records = relational.Records{Dialect: d.dialect, Marks: d.marks, Marker: c.Marker, Schema: d.home}
+	d.kinds = kinds{Of: d.kind, Types: types, Look: d.look, Coded: coded}
 	return d, nil
 }
 
@@ -164,15 +164,12 @@ func orDefault(s, def string) string {
 // Close closes the connections.
 func (d *Driver) Close() error { return coded(d.pool.db.Close()) }
 
-// A kind is the code for one resource type.
-type kind interface {
-	normalise(d connector.Desired) (json.RawMessage, error)
-	ensure(ctx context.Context, d connector.Desired) (connector.Observed, connector.Receipt, error)
-	observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (whole bool, err error)
-	discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (whole bool, err error)
-	remove(ctx context.Context, r connector.Ref) (connector.Receipt, error)
-	adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (connector.Receipt, error)
-}
+// kinds carry out the calls, each for one resource type. The server commits each change of its
+// catalog by itself, so the owner mark is written before what it is on is made, and a
+// call that was cut off goes on where it ended.
+type kinds = relational.Kinds[*session]
+
+type kind = relational.Kind[*session]
 
 func (d *Driver) kind(typ string) (kind, error) {
 	switch typ {
@@ -189,102 +186,4 @@ func (d *Driver) kind(typ string) (kind, error) {
 		return rowRecords{d, typ}, nil
 	}
 	return nil, tenure.Errorf(tenure.Invalid, "mysql has no resource type %q", typ)
-}
-
-// Normalise is described at connector.Driver.
-func (d *Driver) Normalise(want connector.Desired) (json.RawMessage, error) {
-	k, err := d.kind(want.Type)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := k.normalise(want)
-	return raw, coded(err)
-}
-
-// Ensure is described at connector.Driver. The server commits each change of its
-// catalog by itself, so the owner mark is written before what it is on is made, and a
-// call that was cut off goes on where it ended.
-func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (connector.Observed, connector.Receipt, error) {
-	k, err := d.kind(want.Type)
-	if err != nil {
-		return connector.Observed{}, connector.Receipt{}, err
-	}
-	if _, err := k.normalise(want); err != nil {
-		return connector.Observed{}, connector.Receipt{}, coded(err)
-	}
-	o, rec, err := k.ensure(ctx, want)
-	return o, rec, coded(err)
-}
-
-// Observe is described at connector.Driver.
-func (d *Driver) Observe(ctx context.Context, refs []connector.Ref, yield func(connector.Observed) error) (connector.Sighting, error) {
-	byType := map[string][]connector.Ref{}
-	for _, r := range refs {
-		byType[r.Type] = append(byType[r.Type], r)
-	}
-	return d.look(ctx, func(s *session) (bool, error) {
-		all := true
-		for _, t := range types() {
-			if len(byType[t.Name]) == 0 {
-				continue
-			}
-			k, err := d.kind(t.Name)
-			if err != nil {
-				return false, err
-			}
-			whole, err := k.observe(ctx, s, byType[t.Name], func(o connector.Observed) error { return stop(yield(o)) })
-			if err != nil {
-				return false, err
-			}
-			all = all && whole
-		}
-		for typ := range byType {
-			if _, err := d.kind(typ); err != nil {
-				return false, err
-			}
-		}
-		return all, nil
-	})
-}
-
-// Discover is described at connector.Driver.
-func (d *Driver) Discover(ctx context.Context, sc connector.Scope, yield func(connector.Observed) error) (connector.Sighting, error) {
-	return d.look(ctx, func(s *session) (bool, error) {
-		all := true
-		for _, t := range types() { // ordered by name
-			if len(sc.Types) > 0 && !slices.Contains(sc.Types, t.Name) {
-				continue
-			}
-			k, err := d.kind(t.Name)
-			if err != nil {
-				return false, err
-			}
-			whole, err := k.discover(ctx, s, sc, func(o connector.Observed) error { return stop(yield(o)) })
-			if err != nil {
-				return false, err
-			}
-			all = all && whole
-		}
-		return all, nil
-	})
-}
-
-// Delete is described at connector.Driver.
-func (d *Driver) Delete(ctx context.Context, r connector.Ref) (connector.Receipt, error) {
-	k, err := d.kind(r.Type)
-	if err != nil {
-		return connector.Receipt{}, err
-	}
-	rec, err := k.remove(ctx, r)
-	return rec, coded(err)
-}
-
-// Adopt is described at connector.Adopter.
-func (d *Driver) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (connector.Receipt, error) {
-	k, err := d.kind(r.Type)
-	if err != nil {
-		return connector.Receipt{}, err
-	}
-	rec, err := k.adopt(ctx, r, as)
-	return rec, coded(err)
 }

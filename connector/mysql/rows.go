@@ -65,7 +65,7 @@ func poolOf(n *relational.Note) (p poolSpec) {
 	return p
 }
 
-func (k pools) normalise(d connector.Desired) (json.RawMessage, error) {
+func (k pools) Normalise(d connector.Desired) (json.RawMessage, error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func (k pools) fits(c catalog, a poolAttributes) error {
 	return nil
 }
 
-func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+func (k pools) Ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return o, rec, err
@@ -279,7 +279,7 @@ func (a poolAttributes) kind() string {
 	return string(raw)
 }
 
-func (k pools) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+func (k pools) Observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	notes, err := k.notes(ctx, s, "rows")
 	if err != nil {
 		return false, err
@@ -324,7 +324,7 @@ func (k pools) observe(ctx context.Context, s *session, refs []connector.Ref, yi
 
 // discover yields what notes name and, where tables that have a column that a note names
 // hold rows of a key that none names, those too: as Unmarked, under "column=key".
-func (k pools) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+func (k pools) Discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
 	notes, err := k.notes(ctx, s, "rows")
 	if err != nil {
 		return false, err
@@ -371,7 +371,7 @@ func (k pools) discover(ctx context.Context, s *session, sc connector.Scope, yie
 	return true, byName(out, yield)
 }
 
-func (k pools) adopt(ctx context.Context, r connector.Ref, _ tenure.ResourceState) (rec connector.Receipt, err error) {
+func (k pools) Adopt(ctx context.Context, r connector.Ref, _ tenure.ResourceState) (rec connector.Receipt, err error) {
 	a, err := k.parse(r)
 	if err != nil {
 		return rec, err

@@ -29,7 +29,7 @@ func able[T any](d *Driver, r connector.Ref, call string) (can T, err error) {
 	if !ok {
 		return can, tenure.Errorf(tenure.Invalid, "a %s can't %s", r.Type, call)
 	}
-	_, err = k.normalise(connector.Desired{Ref: r})
+	_, err = k.Normalise(connector.Desired{Ref: r})
 	return can, err
 }
 

@@ -9,16 +9,6 @@ import (
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
-// Adopt is described at connector.Adopter.
-func (d *Driver) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (connector.Receipt, error) {
-	k, err := d.kind(r.Type)
-	if err != nil {
-		return connector.Receipt{}, err
-	}
-	rec, err := k.adopt(ctx, r, as)
-	return rec, coded(err)
-}
-
 // regain writes the note of an object of the catalog that has lost it; n is what the
 // note shall hold. What another note says of the object is dropped: it didn't hold.
 func (d *Driver) regain(ctx context.Context, s *session, c class, r connector.Ref, have marked, n relational.Note) (rec connector.Receipt, err error) {
@@ -54,7 +44,7 @@ func (d *Driver) standing(n relational.Note, aside bool, as tenure.ResourceState
 	return n.With("state", string(as)).With("owner", owner)
 }
 
-func (k schemas) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
+func (k schemas) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
 	a, err := k.parse(r)
 	if err != nil {
 		return rec, err
@@ -78,7 +68,7 @@ func (k schemas) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceS
 	return rec, err
 }
 
-func (k databases) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
+func (k databases) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
 	a, err := k.parse(r)
 	if err != nil {
 		return rec, err
@@ -97,7 +87,7 @@ func (k databases) adopt(ctx context.Context, r connector.Ref, as tenure.Resourc
 	return rec, err
 }
 
-func (k roles) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
+func (k roles) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
 	a, err := k.parse(r)
 	if err != nil {
 		return rec, err
@@ -149,7 +139,7 @@ func (d *Driver) writeNote(ctx context.Context, s *session, n relational.Note, a
 	return connector.Receipt{Changed: true}, s.run(ctx, []string{d.putNote(n)}, "", nil)
 }
 
-func (k grants) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
+func (k grants) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
 	g, err := k.parse(r)
 	if err != nil {
 		return rec, err
@@ -180,7 +170,7 @@ func (k grants) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceSt
 	return rec, err
 }
 
-func (k policies) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
+func (k policies) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
 	p, err := k.parse(r)
 	if err != nil {
 		return rec, err
@@ -203,7 +193,7 @@ func (k policies) adopt(ctx context.Context, r connector.Ref, as tenure.Resource
 	return rec, err
 }
 
-func (k pools) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
+func (k pools) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
 	a, err := k.parse(r)
 	if err != nil {
 		return rec, err
@@ -230,7 +220,7 @@ func (k pools) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceSta
 	return rec, err
 }
 
-func (k rowRecords) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
+func (k rowRecords) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
 	err = k.atomic(ctx, func(s *session) error {
 		rec, err = k.records.Adopt(ctx, s, r, as)
 		return err

@@ -90,7 +90,7 @@ func (k databases) shaped(renamed, owner string, limit int, public bool) json.Ra
 	return o.done()
 }
 
-func (k databases) normalise(d connector.Desired) (json.RawMessage, error) {
+func (k databases) Normalise(d connector.Desired) (json.RawMessage, error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ func (k databases) own(ctx context.Context, s *session, r connector.Ref) (have, 
 	return have, begun, err
 }
 
-func (k databases) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+func (k databases) Ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return o, rec, err
@@ -346,7 +346,7 @@ func (k databases) repair(ctx context.Context, s *session, d connector.Desired, 
 	return true, s.run(ctx, statements, "", nil)
 }
 
-func (k databases) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+func (k databases) Observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	err := byName(refs, func(part []connector.Ref, names []string) error {
 		byID, byName := map[string]connector.Ref{}, map[string]connector.Ref{}
 		for i, r := range part {
@@ -403,7 +403,7 @@ func (k databases) sizes(ctx context.Context, s *session, now map[string]string,
 	})
 }
 
-func (k databases) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+func (k databases) Discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
 	err := s.simple(ctx, databasesSQL+"where "+databaseClass.bears()+` or o.datname like 'tenure\_new\_%' or o.datname like 'tenure\_quarantine\_%'
  order by case when o.datname like 'tenure\_new\_%' then o.datname else coalesce(m.name, o.datname) end collate "C"`, func(_ int, v [][]byte) error {
 		b := k.read(v)
@@ -424,7 +424,7 @@ func (k databases) free(ctx context.Context, s *session, r connector.Ref, name s
 	return unbound("database "+strconv.Quote(r.Name), outside)
 }
 
-func (k databases) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+func (k databases) Delete(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
 		have, begun, err := k.own(ctx, s, r)
 		if err != nil {

@@ -318,7 +318,7 @@ func (d *Driver) Tally(ctx context.Context, r connector.Ref, run string) (e conn
 
 // remove takes the owner mark and what was kept of the rows away. It deletes no
 // row: those that are left are Blocked if no class covers them, else a Conflict.
-func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+func (k pools) Delete(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	rec.Changed, err = k.reach(ctx, r, true, func(s *session, at reading) error {
 		if err := keep(ctx, s); err != nil {
 			return err

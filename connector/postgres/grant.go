@@ -76,7 +76,7 @@ func (k grants) parse(r connector.Ref) (g grantSpec, err error) {
 	return g, nil
 }
 
-func (k grants) normalise(d connector.Desired) (json.RawMessage, error) {
+func (k grants) Normalise(d connector.Desired) (json.RawMessage, error) {
 	g, err := k.parse(d.Ref)
 	if err != nil {
 		return nil, err

@@ -125,7 +125,7 @@ func (st standing) drop(keep map[right]bool) []string {
 	return st.was.statements(false, st.old(keep))
 }
 
-func (k grants) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+func (k grants) Ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
 	err = k.inTurn(ctx, func(s *session) error {
 		st, err := k.stands(ctx, s, d.Ref)
 		if err != nil {
@@ -168,7 +168,7 @@ func (k grants) ensure(ctx context.Context, d connector.Desired) (o connector.Ob
 }
 
 // observe goes by the refs' attributes where they are given, and by the notes.
-func (k grants) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+func (k grants) Observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	specs := make([]grantSpec, len(refs))
 	for i, r := range refs {
 		var err error
@@ -219,7 +219,7 @@ func (k grants) observe(ctx context.Context, s *session, refs []connector.Ref, y
 	return true, nil
 }
 
-func (k grants) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+func (k grants) Discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
 	all, err := k.notes(ctx, s, nil)
 	if err != nil {
 		return false, err
@@ -258,7 +258,7 @@ func (k grants) take(ctx context.Context, s *session, st standing, last string) 
 	return s.run(ctx, st.was.alone(append(st.drop(nil), last)), "", nil)
 }
 
-func (k grants) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+func (k grants) Delete(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.inTurn(ctx, func(s *session) error {
 		st, err := k.stands(ctx, s, r)
 		if err != nil || st.note == nil {

@@ -61,7 +61,7 @@ func checkKey(r connector.Ref, key string) error {
 	return nil
 }
 
-func (k policies) normalise(d connector.Desired) (json.RawMessage, error) {
+func (k policies) Normalise(d connector.Desired) (json.RawMessage, error) {
 	p, err := k.parse(d.Ref)
 	if err != nil {
 		return nil, err
@@ -251,7 +251,7 @@ func (k policies) specOf(n relational.Note) (p policySpec, ok bool) {
 	return k.bound(p), ok
 }
 
-func (k policies) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+func (k policies) Ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
 	err = k.inTurn(ctx, func(s *session) error {
 		st, err := k.stands(ctx, s, d.Ref)
 		if err != nil {
@@ -378,7 +378,7 @@ func (p policySpec) secure(table string, is secured) []string {
 	return append(out, "create policy "+quote(p.group)+" on "+on+" as permissive for all to "+quote(p.group)+" using "+test+" with check "+test)
 }
 
-func (k policies) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+func (k policies) Delete(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.inTurn(ctx, func(s *session) error {
 		st, err := k.stands(ctx, s, r)
 		if err != nil || st.note == nil {
@@ -394,7 +394,7 @@ func (k policies) remove(ctx context.Context, r connector.Ref) (rec connector.Re
 	return rec, err
 }
 
-func (k policies) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+func (k policies) Observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	names, specs, notes := make([]string, len(refs)), make([]policySpec, len(refs)), map[string]relational.Note{}
 	for i, r := range refs {
 		var err error
@@ -438,7 +438,7 @@ func (k policies) yield(ctx context.Context, s *session, names []string, specs [
 	return nil
 }
 
-func (k policies) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+func (k policies) Discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
 	all, err := marks.All(ctx, s, dialect{}, "policy")
 	if err != nil {
 		return false, err

@@ -6,8 +6,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,6 +44,7 @@ func Info() connector.Info {
 
 // Driver is one opened database.
 type Driver struct {
+	kinds
 	pool   *pgxpool.Pool
 	config *pgx.ConnConfig
 	system string
@@ -126,6 +125,7 @@ func open(ctx context.Context, c connector.Config) (connector.Driver, error) {
 		plans: map[planKey]footing{}, unbound: unbound,
 	}
 	d.records = relational.Records{Dialect: dialect{}, Marks: marks, Marker: c.Marker, Schema: "public"}
+	d.kinds = kinds{Of: d.kind, Types: types, Look: d.look, Coded: coded}
 	return d, nil
 }
 
@@ -169,15 +169,11 @@ func (d *Driver) Close() error {
 	return nil
 }
 
-// A kind is the code for one resource type.
-type kind interface {
-	normalise(d connector.Desired) (json.RawMessage, error)
-	ensure(ctx context.Context, d connector.Desired) (connector.Observed, connector.Receipt, error)
-	observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (whole bool, err error)
-	remove(ctx context.Context, r connector.Ref) (connector.Receipt, error)
-	adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (connector.Receipt, error)
-	discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (whole bool, err error)
-}
+// kinds carry out the calls, each for one resource type. What they make is committed at once with
+// its owner mark, save a database, which is made under a reserved name.
+type kinds = relational.Kinds[*session]
+
+type kind = relational.Kind[*session]
 
 func (d *Driver) kind(typ string) (kind, error) {
 	switch typ {
@@ -198,88 +194,4 @@ func (d *Driver) kind(typ string) (kind, error) {
 		return rowRecords{d, typ}, nil
 	}
 	return nil, tenure.Errorf(tenure.Invalid, "postgres has no resource type %q", typ)
-}
-
-// Normalise is described at connector.Driver.
-func (d *Driver) Normalise(want connector.Desired) (json.RawMessage, error) {
-	k, err := d.kind(want.Type)
-	if err != nil {
-		return nil, err
-	}
-	return k.normalise(want)
-}
-
-// Ensure is described at connector.Driver. What it makes is committed at once
-// with its owner mark, save a database, which is made under a reserved name.
-func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (connector.Observed, connector.Receipt, error) {
-	k, err := d.kind(want.Type)
-	if err != nil {
-		return connector.Observed{}, connector.Receipt{}, err
-	}
-	if _, err := k.normalise(want); err != nil {
-		return connector.Observed{}, connector.Receipt{}, err
-	}
-	o, rec, err := k.ensure(ctx, want)
-	return o, rec, coded(err)
-}
-
-// Observe is described at connector.Driver: one snapshot for all the refs.
-func (d *Driver) Observe(ctx context.Context, refs []connector.Ref, yield func(connector.Observed) error) (connector.Sighting, error) {
-	byType := map[string][]connector.Ref{}
-	var order []string
-	for _, r := range refs {
-		if byType[r.Type] == nil {
-			order = append(order, r.Type)
-		}
-		byType[r.Type] = append(byType[r.Type], r)
-	}
-	slices.Sort(order)
-	return d.look(ctx, func(s *session) (bool, error) {
-		all := true
-		for _, typ := range order {
-			k, err := d.kind(typ)
-			if err != nil {
-				return false, err
-			}
-			whole, err := k.observe(ctx, s, byType[typ], yield)
-			if err != nil {
-				return false, err
-			}
-			all = all && whole
-		}
-		return all, nil
-	})
-}
-
-// Discover is described at connector.Driver: one snapshot, one ordered query for
-// each resource type.
-func (d *Driver) Discover(ctx context.Context, sc connector.Scope, yield func(connector.Observed) error) (connector.Sighting, error) {
-	return d.look(ctx, func(s *session) (bool, error) {
-		all := true
-		for _, t := range types() { // ordered by name
-			if len(sc.Types) > 0 && !slices.Contains(sc.Types, t.Name) {
-				continue
-			}
-			k, err := d.kind(t.Name)
-			if err != nil {
-				return false, err
-			}
-			whole, err := k.discover(ctx, s, sc, yield)
-			if err != nil {
-				return false, err
-			}
-			all = all && whole
-		}
-		return all, nil
-	})
-}
-
-// Delete is described at connector.Driver.
-func (d *Driver) Delete(ctx context.Context, r connector.Ref) (connector.Receipt, error) {
-	k, err := d.kind(r.Type)
-	if err != nil {
-		return connector.Receipt{}, err
-	}
-	rec, err := k.remove(ctx, r)
-	return rec, coded(err)
 }

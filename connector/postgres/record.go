@@ -15,11 +15,11 @@ type rowRecords struct {
 	typ string
 }
 
-func (k rowRecords) normalise(d connector.Desired) (json.RawMessage, error) {
+func (k rowRecords) Normalise(d connector.Desired) (json.RawMessage, error) {
 	return k.records.Normalise(d)
 }
 
-func (k rowRecords) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+func (k rowRecords) Ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
 		err := s.atomic(ctx, func(s *session) (err error) {
 			if err := k.unlent(ctx, s, d.Ref); err != nil {
@@ -40,11 +40,11 @@ func (k rowRecords) ensure(ctx context.Context, d connector.Desired) (o connecto
 	return o, rec, err
 }
 
-func (k rowRecords) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+func (k rowRecords) Observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	return k.records.Observe(ctx, s, refs, func(o connector.Observed) error { return stop(yield(o)) })
 }
 
-func (k rowRecords) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+func (k rowRecords) Delete(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.atomic(ctx, func(s *session) (err error) {
 		if err := k.unlent(ctx, s, r); err != nil {
 			return err
@@ -55,7 +55,7 @@ func (k rowRecords) remove(ctx context.Context, r connector.Ref) (rec connector.
 	return rec, err
 }
 
-func (k rowRecords) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+func (k rowRecords) Discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
 	return k.records.Discover(ctx, s, k.typ, sc.Tenant, func(o connector.Observed) error { return stop(yield(o)) })
 }
 

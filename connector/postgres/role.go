@@ -79,7 +79,7 @@ func roleShape(login bool, limit int, members []string, flags, renamed string) j
 	return o.done()
 }
 
-func (k roles) normalise(d connector.Desired) (json.RawMessage, error) {
+func (k roles) Normalise(d connector.Desired) (json.RawMessage, error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return nil, err
@@ -178,7 +178,7 @@ func (k roles) seal(d connector.Desired) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:12])
 }
 
-func (k roles) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+func (k roles) Ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return o, rec, err
@@ -315,7 +315,7 @@ func storedVerifier(ctx context.Context, s *session, name string) (stored string
 	return stored, true, err
 }
 
-func (k roles) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+func (k roles) Observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	err := byName(refs, func(part []connector.Ref, names []string) error {
 		asked := make(map[string]connector.Ref, len(part))
 		for _, r := range part {
@@ -372,7 +372,7 @@ func answer(part []connector.Ref, found map[string]connector.Observed, yield fun
 	return nil
 }
 
-func (k roles) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+func (k roles) Discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
 	err := s.simple(ctx, rolesSQL+"where "+roleClass.bears()+roleClass.order(), func(_ int, v [][]byte) error {
 		r := k.read(v)
 		if k.elsewhere(r.note, sc) {
@@ -401,7 +401,7 @@ func stop(err error) error {
 
 // remove drops the role, with what it was granted in this database and on what is
 // the whole server's. One on which anything else hangs isn't dropped: Blocked.
-func (k roles) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+func (k roles) Delete(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	err = k.with(ctx, func(s *session) error {
 		have, err := k.own(ctx, s, r)
 		if err != nil {

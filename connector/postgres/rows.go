@@ -60,7 +60,7 @@ func (p poolSpec) object() string { return p.Schema + "\x00" + p.Column + "\x00"
 // shared is where rows of many tenants stand.
 func (p poolSpec) shared() string { return p.Schema + "\x00" + p.Column }
 
-func (k pools) normalise(d connector.Desired) (json.RawMessage, error) {
+func (k pools) Normalise(d connector.Desired) (json.RawMessage, error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return nil, err
@@ -212,7 +212,7 @@ func (k pools) has(ctx context.Context, s *session, p poolSpec) (int64, error) {
 	return sum, err
 }
 
-func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+func (k pools) Ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return o, rec, err
@@ -347,7 +347,7 @@ func (k pools) shown(name string, note *relational.Note, p poolSpec, n int64) co
 type poolPlace struct{ schema, column string }
 
 // observe counts the rows of many keys with one query for each table.
-func (k pools) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+func (k pools) Observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	specs, names, notes := make([]poolSpec, len(refs)), make([]string, len(refs)), map[string]relational.Note{}
 	for i, r := range refs {
 		a, err := k.parse(r)
@@ -411,7 +411,7 @@ func (k pools) observe(ctx context.Context, s *session, refs []connector.Ref, yi
 
 // discover yields what notes name and, where tables that a note names hold rows
 // of a key that none names, those too: as Unmarked, under "schema.column=key".
-func (k pools) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+func (k pools) Discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
 	all, err := marks.All(ctx, s, dialect{}, "rows")
 	if err != nil {
 		return false, err

@@ -63,7 +63,7 @@ func (a schemaAttributes) digest() string {
 	return tenure.Digest([]byte(a.DDL))
 }
 
-func (k schemas) normalise(d connector.Desired) (json.RawMessage, error) {
+func (k schemas) Normalise(d connector.Desired) (json.RawMessage, error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return nil, err
@@ -194,7 +194,7 @@ func (k schemas) own(ctx context.Context, s *session, r connector.Ref) (*schema,
 	return have, relational.Claim(k.marker, have.note, r)
 }
 
-func (k schemas) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+func (k schemas) Observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	err := byName(refs, func(part []connector.Ref, names []string) error {
 		byID := make(map[string]connector.Ref, len(part))
 		byName := make(map[string]connector.Ref, len(part))
@@ -231,7 +231,7 @@ func (k schemas) observe(ctx context.Context, s *session, refs []connector.Ref, 
 	return true, err
 }
 
-func (k schemas) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+func (k schemas) Discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
 	err := s.simple(ctx, schemasSQL+"where "+schemaClass.bears()+` or o.nspname like 'tenure\_quarantine\_%'`+schemaClass.order(), func(_ int, v [][]byte) error {
 		one := k.read(v)
 		if k.elsewhere(one.note, sc) {
@@ -246,7 +246,7 @@ func (k schemas) discover(ctx context.Context, s *session, sc connector.Scope, y
 // That is looked for first, and again in the drop's own transaction, under locks that
 // keep more from coming. What is covered outside of it was erased before, by its
 // key: a Conflict if rows are left there, as the drop wouldn't take them.
-func (k schemas) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+func (k schemas) Delete(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	_, err = k.reach(ctx, r, true, func(s *session, at reading) error {
 		have, err := k.own(ctx, s, r)
 		if err != nil {

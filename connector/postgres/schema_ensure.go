@@ -9,7 +9,7 @@ import (
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
-func (k schemas) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+func (k schemas) Ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return o, rec, err

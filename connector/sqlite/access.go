@@ -21,7 +21,7 @@ func (d *Driver) record(r connector.Ref, call string) (k rowRecords, err error) 
 	if !ok {
 		return k, tenure.Errorf(tenure.Invalid, "a %s can't be %s", r.Type, call)
 	}
-	_, err = k.normalise(connector.Desired{Ref: r})
+	_, err = k.Normalise(connector.Desired{Ref: r})
 	return k, err
 }
 
@@ -123,7 +123,7 @@ func (d *Driver) onDatabase(ctx context.Context, r connector.Ref, f func(*file) 
 	return coded(f(found))
 }
 
-func (k databases) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+func (k databases) Delete(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	if err := checkName(r.Name); err != nil {
 		return rec, err
 	}

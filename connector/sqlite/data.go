@@ -282,7 +282,7 @@ func (s *session) keeps(ctx context.Context) (bool, error) {
 
 // remove takes the note and the tallies away once no rows are left. Rows that came
 // since they were erased are Conflict, rows that no data class covers are Blocked.
-func (k pools) remove(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+func (k pools) Delete(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	there, err := k.reach(ctx, r, writing, func(s *session, of estateOf, _ string) error {
 		return s.atomic(ctx, func() error {
 			e, err := s.held(ctx, of)

@@ -66,7 +66,7 @@ func checkCoverage(r connector.Ref, c relational.Coverage, whole bool) error {
 	return c.Check(r, whole)
 }
 
-func (k databases) normalise(d connector.Desired) (json.RawMessage, error) {
+func (k databases) Normalise(d connector.Desired) (json.RawMessage, error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func specOf(s shape, mode fs.FileMode, owner string) (json.RawMessage, error) {
 	return tenure.Canonical(spec{fmt.Sprintf("%04o", mode), owner, s.digest, s.tables})
 }
 
-func (k databases) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+func (k databases) Ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return o, rec, err
@@ -237,7 +237,7 @@ func measure(ctx context.Context, s *session, f *file) (map[string]int64, error)
 	return m, nil
 }
 
-func (k databases) observe(ctx context.Context, _ *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+func (k databases) Observe(ctx context.Context, _ *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	whole := true
 	for _, r := range refs {
 		o := connector.Observed{Type: "database", Name: r.Name}

@@ -21,7 +21,7 @@ type stand struct {
 // discover yields every file of the folder and of the quarantine. What can't be
 // a database's file, and what was begun and never got a name, is yielded under
 // its path in the folder, "./…", which is nobody's name.
-func (k databases) discover(ctx context.Context, _ *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+func (k databases) Discover(ctx context.Context, _ *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
 	stands, err := k.stands()
 	if err != nil {
 		return false, err

@@ -13,30 +13,15 @@ import (
 	"github.com/tenurehq/tenure"
 )
 
-// stopped carries an error of the caller's through a pass.
-type stopped struct{ err error }
-
-func (s *stopped) Error() string { return s.err.Error() }
-
-func stop(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &stopped{err}
-}
-
 // coded gives an error its code, by SQLite's result code (sqlite.org/rescode)
-// or the system's error number. A caller's own error passes as it is.
+// or the system's error number.
 func coded(err error) error {
 	if err == nil {
 		return nil
 	}
 	var own *tenure.Error
-	var stop *stopped
 	var lite *sqlite.Error
 	switch {
-	case errors.As(err, &stop):
-		return stop.err
 	case errors.As(err, &own):
 		return own
 	case errors.Is(err, context.Canceled):

@@ -212,21 +212,11 @@ func (d *Driver) Exposed(context.Context) (out []string, err error) {
 	return out, nil
 }
 
-// Adopt is described at connector.Adopter.
-func (d *Driver) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
-	k, err := d.kind(r.Type)
-	if err != nil {
-		return rec, err
-	}
-	rec, err = k.adopt(ctx, r, as)
-	return rec, coded(err)
-}
-
 func absent(r connector.Ref) error {
 	return tenure.Errorf(tenure.NotFound, "%s %q isn't there", r.Type, r.Name)
 }
 
-func (k databases) adopt(ctx context.Context, r connector.Ref, _ tenure.ResourceState) (rec connector.Receipt, err error) {
+func (k databases) Adopt(ctx context.Context, r connector.Ref, _ tenure.ResourceState) (rec connector.Receipt, err error) {
 	if _, err := k.parse(r); err != nil {
 		return rec, err
 	}
@@ -252,7 +242,7 @@ func (k databases) adopt(ctx context.Context, r connector.Ref, _ tenure.Resource
 	return rec, k.writeMark(f.path, relational.NewNote(k.marker, r))
 }
 
-func (k pools) adopt(ctx context.Context, r connector.Ref, _ tenure.ResourceState) (rec connector.Receipt, err error) {
+func (k pools) Adopt(ctx context.Context, r connector.Ref, _ tenure.ResourceState) (rec connector.Receipt, err error) {
 	a, err := k.parse(r)
 	if err != nil {
 		return rec, err
@@ -280,7 +270,7 @@ func (k pools) adopt(ctx context.Context, r connector.Ref, _ tenure.ResourceStat
 	return rec, err
 }
 
-func (k rowRecords) adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
+func (k rowRecords) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
 	err = k.onShared(ctx, writing, func(s *session) error {
 		return s.atomic(ctx, func() error {
 			rec, err = k.records.Adopt(ctx, s, r, as)

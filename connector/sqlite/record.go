@@ -14,11 +14,11 @@ type rowRecords struct {
 	typ string
 }
 
-func (k rowRecords) normalise(d connector.Desired) (json.RawMessage, error) {
+func (k rowRecords) Normalise(d connector.Desired) (json.RawMessage, error) {
 	return k.records.Normalise(d)
 }
 
-func (k rowRecords) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+func (k rowRecords) Ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
 	err = k.onShared(ctx, writing, func(s *session) error {
 		err := s.atomic(ctx, func() (err error) {
 			rec, err = k.records.Ensure(ctx, s, d)
@@ -36,11 +36,11 @@ func (k rowRecords) ensure(ctx context.Context, d connector.Desired) (o connecto
 	return o, rec, err
 }
 
-func (k rowRecords) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+func (k rowRecords) Observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	return k.records.Observe(ctx, s, refs, yield)
 }
 
-func (k rowRecords) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+func (k rowRecords) Discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
 	return k.records.Discover(ctx, s, k.typ, sc.Tenant, yield)
 }
 
@@ -55,7 +55,7 @@ func (k rowRecords) change(ctx context.Context, f func(s *session) (connector.Re
 	return rec, err
 }
 
-func (k rowRecords) remove(ctx context.Context, r connector.Ref) (connector.Receipt, error) {
+func (k rowRecords) Delete(ctx context.Context, r connector.Ref) (connector.Receipt, error) {
 	return k.change(ctx, func(s *session) (connector.Receipt, error) { return k.records.Delete(ctx, s, r) })
 }
 

@@ -55,7 +55,7 @@ func specOfNote(n relational.Note) (p poolSpec) {
 	return p
 }
 
-func (k pools) normalise(d connector.Desired) (json.RawMessage, error) {
+func (k pools) Normalise(d connector.Desired) (json.RawMessage, error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func (k pools) has(ctx context.Context, s *session, a poolAttributes) (int64, er
 	return n[a.Key], err
 }
 
-func (k pools) ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+func (k pools) Ensure(ctx context.Context, d connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
 	a, err := k.parse(d.Ref)
 	if err != nil {
 		return o, rec, err
@@ -296,7 +296,7 @@ func (k pools) shown(name string, note *relational.Note, p poolSpec, n int64) co
 }
 
 // observe counts the rows of many keys with one query for each table.
-func (k pools) observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
+func (k pools) Observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (bool, error) {
 	all, err := marks.All(ctx, s, dialect{}, "rows")
 	if err != nil {
 		return false, err
@@ -353,7 +353,7 @@ func (a poolAttributes) kind() string {
 // discover yields what notes name and, where tables that have a column that a
 // note names hold rows of a key that none names, those too: as Unmarked, under
 // "column=key".
-func (k pools) discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
+func (k pools) Discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {
 	all, err := marks.All(ctx, s, dialect{}, "rows")
 	if err != nil {
 		return false, err

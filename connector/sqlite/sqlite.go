@@ -9,7 +9,6 @@ package sqlite
 
 import (
 	"context"
-	"encoding/json"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -44,6 +43,7 @@ func Info() connector.Info {
 
 // Driver is one folder and one shared file.
 type Driver struct {
+	kinds
 	dir     string // absolute
 	shared  string // absolute; "" for none
 	timeout time.Duration
@@ -103,6 +103,7 @@ func open(_ context.Context, c connector.Config) (connector.Driver, error) {
 		}
 	}
 	d.records = relational.Records{Dialect: dialect{}, Marks: marks, Marker: c.Marker}
+	d.kinds = kinds{Of: d.kind, Types: d.types, Look: d.look, Coded: coded}
 	return d, nil
 }
 
@@ -110,16 +111,20 @@ func open(_ context.Context, c connector.Config) (connector.Driver, error) {
 // was replaced or mounted again is seen as it is.
 func (d *Driver) Close() error { return nil }
 
-// A kind is the code for one resource type.
-type kind interface {
-	normalise(d connector.Desired) (json.RawMessage, error)
-	ensure(ctx context.Context, d connector.Desired) (connector.Observed, connector.Receipt, error)
-	// observe and discover are given the session on the shared file that holds
-	// the pass's snapshot; nil if there is no such file.
-	observe(ctx context.Context, s *session, refs []connector.Ref, yield func(connector.Observed) error) (whole bool, err error)
-	discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (whole bool, err error)
-	remove(ctx context.Context, r connector.Ref) (connector.Receipt, error)
-	adopt(ctx context.Context, r connector.Ref, as tenure.ResourceState) (connector.Receipt, error)
+// kinds carry out the calls, each for one resource type. A database is made under another name, and
+// marked, and gets its own name when it is whole. The session on the shared file is nil if
+// there is none.
+type kinds = relational.Kinds[*session]
+
+type kind = relational.Kind[*session]
+
+// types are those that can be here: without a shared file, tenants' own files alone.
+func (d *Driver) types() []tenure.ResourceType {
+	all := types()
+	if d.shared != "" {
+		return all
+	}
+	return slices.DeleteFunc(all, func(t tenure.ResourceType) bool { return t.Name != "database" })
 }
 
 func (d *Driver) kind(typ string) (kind, error) {
@@ -134,90 +139,4 @@ func (d *Driver) kind(typ string) (kind, error) {
 		return pools{Driver: d}, nil
 	}
 	return rowRecords{d, typ}, nil
-}
-
-// Normalise is described at connector.Driver. A database's schema is what its
-// ddl gives when it is run in an empty database.
-func (d *Driver) Normalise(want connector.Desired) (json.RawMessage, error) {
-	k, err := d.kind(want.Type)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := k.normalise(want)
-	return raw, coded(err)
-}
-
-// Ensure is described at connector.Driver. A file is made under another name,
-// and marked, and gets its own name when it is whole.
-func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (connector.Observed, connector.Receipt, error) {
-	k, err := d.kind(want.Type)
-	if err != nil {
-		return connector.Observed{}, connector.Receipt{}, err
-	}
-	if _, err := k.normalise(want); err != nil {
-		return connector.Observed{}, connector.Receipt{}, coded(err)
-	}
-	o, rec, err := k.ensure(ctx, want)
-	return o, rec, coded(err)
-}
-
-// Observe is described at connector.Driver: one snapshot of the shared file for
-// all that is in it; tenants' files are read one by one.
-func (d *Driver) Observe(ctx context.Context, refs []connector.Ref, yield func(connector.Observed) error) (connector.Sighting, error) {
-	byType := map[string][]connector.Ref{}
-	var order []string
-	for _, r := range refs {
-		if byType[r.Type] == nil {
-			order = append(order, r.Type)
-		}
-		byType[r.Type] = append(byType[r.Type], r)
-	}
-	slices.Sort(order)
-	return d.look(ctx, func(s *session) (bool, error) {
-		all := true
-		for _, typ := range order {
-			k, err := d.kind(typ)
-			if err != nil {
-				return false, err
-			}
-			whole, err := k.observe(ctx, s, byType[typ], func(o connector.Observed) error { return stop(yield(o)) })
-			if err != nil {
-				return false, err
-			}
-			all = all && whole
-		}
-		return all, nil
-	})
-}
-
-// Discover is described at connector.Driver.
-func (d *Driver) Discover(ctx context.Context, sc connector.Scope, yield func(connector.Observed) error) (connector.Sighting, error) {
-	return d.look(ctx, func(s *session) (bool, error) {
-		all := true
-		for _, t := range types() { // ordered by name
-			if s == nil && t.Name != "database" || len(sc.Types) > 0 && !slices.Contains(sc.Types, t.Name) {
-				continue
-			}
-			k, err := d.kind(t.Name)
-			if err != nil {
-				return false, err
-			}
-			whole, err := k.discover(ctx, s, sc, func(o connector.Observed) error { return stop(yield(o)) })
-			if err != nil {
-				return false, err
-			}
-			all = all && whole
-		}
-		return all, nil
-	})
-}
-
-// Delete is described at connector.Driver.
-func (d *Driver) Delete(ctx context.Context, r connector.Ref) (connector.Receipt, error) {
-	k, err := d.kind(r.Type)
-	if err != nil {
-		return connector.Receipt{}, err
-	}
-	rec, err := k.remove(ctx, r)
-	return rec, coded(err)
 }

@@ -449,7 +449,7 @@ func TestIdentity(t *testing.T) {
 	first, err := d.Plant(t.Context())
 	must(t, err)
 	sighted := func(d *Driver) connector.Sighting {
-		g, err := d.Observe(t.Context(), []connector.Ref{r}, func(connector.Observed) error { return nil })
+		g, err := kinds{Of: d.kind, Types: d.types, Look: d.look, Coded: coded}.Observe(t.Context(), []connector.Ref{r}, func(connector.Observed) error { return nil })
 		must(t, err)
 		return g
 	}
