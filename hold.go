@@ -27,6 +27,9 @@ type Hold struct {
 	Custodians []Custodian
 	RemindDays int       // those who haven't acknowledged it are reminded so often; 0 is never
 	RemindedAt time.Time // when they were last
+	// Named is how many rows or objects a hold on a part of a resource named when it was
+	// placed; nil where that isn't known, and later.
+	Named *int64
 	// Stalled are the systems' own rules that would have taken what is held.
 	Stalled []StalledExpiry
 }

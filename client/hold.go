@@ -22,18 +22,19 @@ type Hold struct {
 	Custodians  []tenure.Custodian `json:"custodians,omitempty"`
 	RemindDays  int                `json:"remindDays,omitempty"` // those who haven't acknowledged it are reminded so often
 	RemindedAt  time.Time          `json:"remindedAt,omitzero"`
+	Named       *int64             `json:"named,omitempty" doc:"in the answer to its placing: how many rows or objects a hold on a part of a resource names now"`
 }
 
 // HoldScope is what a hold covers; a blank field covers everything.
 type HoldScope struct {
-	Tenant      string                `json:"tenant,omitempty" doc:"id or name" maxLength:"64"`
-	Environment string                `json:"environment,omitempty"`
-	Class       string                `json:"class,omitempty" doc:"a data class"`
-	System      string                `json:"system,omitempty"`
-	Resource    string                `json:"resource,omitempty" doc:"a resource's id, res_…"`
-	Table       string                `json:"table,omitempty" doc:"rows of this table alone, as the blueprint or the data map names it"`
+	Tenant      string                `json:"tenant,omitempty" doc:"id or name" minLength:"1" maxLength:"64"`
+	Environment string                `json:"environment,omitempty" minLength:"1"`
+	Class       string                `json:"class,omitempty" minLength:"1" doc:"a data class"`
+	System      string                `json:"system,omitempty" minLength:"1"`
+	Resource    string                `json:"resource,omitempty" minLength:"1" doc:"a resource's id, res_…"`
+	Table       string                `json:"table,omitempty" minLength:"1" doc:"rows of this table alone, as the blueprint or the data map names it"`
 	Rows        []tenure.RowCondition `json:"rows,omitempty" doc:"the rows of the table for which every condition holds; none is all of them"`
-	Prefix      string                `json:"prefix,omitempty" doc:"objects alone whose keys begin so, below the resource's own place"`
+	Prefix      string                `json:"prefix,omitempty" minLength:"1" doc:"objects alone whose keys begin so, below the resource's own place"`
 }
 
 // HoldParams are a hold to place. A scope without a tenant needs AllTenants, so

@@ -2,6 +2,7 @@ package connector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,11 +41,17 @@ func KeptKey(keep []Kept, key, class string) bool {
 	return slices.ContainsFunc(keep, func(k Kept) bool { return k.HasKey(key, class) })
 }
 
-// CheckPrefixes is Invalid if one of the holds names a table: a store of objects has none.
+// A hold that names rows can't be of objects, nor one that names objects of rows.
+var (
+	ErrNoTables = errors.New("a store of objects has keys, and no tables")
+	ErrNoKeys   = errors.New("a database has tables, and no keys")
+)
+
+// CheckPrefixes is Invalid, with ErrNoTables, if one of the holds names a table.
 func CheckPrefixes(keep []Kept) error {
 	for _, k := range keep {
 		if k.Table != "" && k.Place == "" {
-			return tenure.Errorf(tenure.Invalid, "a hold names table %q, and a store of objects has keys", k.Table).WithHint("name what the keys begin with: --prefix")
+			return tenure.Errorf(tenure.Invalid, "a hold names table %q: %w", k.Table, ErrNoTables).WithHint("name what the keys begin with: --prefix")
 		}
 	}
 	return nil

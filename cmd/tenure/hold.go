@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,11 @@ func (a *app) holdPlace() *cobra.Command {
 	var p client.HoldParams
 	var rows []string
 	cmd := command("place --matter MATTER", "Place a legal hold", holdPlaceLong, cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+		for _, name := range []string{"tenant", "class", "system", "resource", "environment", "table", "prefix"} {
+			if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+				return tenure.Errorf(tenure.Invalid, "--%s is empty, and the hold would be as if it weren't there", name).WithHint("leave it out to hold whatever there is of it")
+			}
+		}
 		for _, text := range rows {
 			c, err := tenure.ParseRowCondition(text)
 			if err != nil {
@@ -113,16 +119,29 @@ func printHold(o *page, h client.Hold) {
 	if h.Untold {
 		told = "nothing"
 	}
-	o.fields("hold", string(h.ID), "matter", h.Matter, "covers", scopeWords(h.Scope), "reason", h.Reason, "placed", o.when(h.PlacedAt)+" by "+h.PlacedBy,
+	o.fields("hold", string(h.ID), "matter", h.Matter, "covers", scopeWords(h.Scope), "names now", namedWords(h.Named), "reason", h.Reason, "placed", o.when(h.PlacedAt)+" by "+h.PlacedBy,
 		"effective", effective, "gone before", h.AlreadyGone, "release asked by", strings.Join(h.ReleaseBy, ", "), "released", o.when(h.ReleasedAt), "the customer is told", told, "custodians", custodianWords(o, h.Custodians))
 }
 
 func printHolds(o *page, list []client.Hold) {
 	rows := make([][]string, len(list))
 	for i, h := range list {
-		rows[i] = []string{string(h.ID), h.Matter, scopeWords(h.Scope), h.PlacedBy, o.when(h.PlacedAt), strings.Join(h.ReleaseBy, ", "), o.when(h.ReleasedAt)}
+		rows[i] = []string{string(h.ID), h.Matter, scopeWords(h.Scope), h.PlacedBy, o.when(h.PlacedAt), o.when(h.EffectiveAt), h.AlreadyGone, strings.Join(h.ReleaseBy, ", "), o.when(h.ReleasedAt)}
 	}
-	o.table([]string{"id", "matter", "covers", "placed by", "placed", "release asked by", "released"}, rows)
+	o.table([]string{"id", "matter", "covers", "placed by", "placed", "effective", "gone before", "release asked by", "released"}, rows)
+}
+
+// namedWords says how much a hold on a part of a resource named when it was placed.
+func namedWords(n *int64) string {
+	switch {
+	case n == nil:
+		return ""
+	case *n == 0:
+		return "nothing that is there; look at its quotes and spelling, if something should be"
+	case *n == 1:
+		return "1 row or object"
+	}
+	return strconv.FormatInt(*n, 10) + " rows or objects"
 }
 
 // custodianWords says who has acknowledged a hold, and when.

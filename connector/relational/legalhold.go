@@ -102,7 +102,7 @@ func (h *Holding) KeptTable(k connector.Kept) (TableName, error) {
 		return TableName{}, nil
 	}
 	if k.Table == "" {
-		return TableName{}, tenure.Errorf(tenure.Invalid, "hold %s names a prefix of keys, and a database has tables", k.Hold).WithHint("name a table: --table")
+		return TableName{}, tenure.Errorf(tenure.Invalid, "a hold names what keys begin with: %w", connector.ErrNoKeys).WithHint("name a table: --table")
 	}
 	n, ok := h.Graph.Find(h.claims.t.Home, k.Table)
 	if _, held := h.at[n]; !ok || !held {

@@ -38,9 +38,10 @@ func (s *Service) PlaceHold(ctx context.Context, h tenure.Hold, by string) (tenu
 	if err := s.knownScope(ctx, h.Scope); err != nil {
 		return h, err
 	}
+	var named *int64
 	if h.Scope.Part() {
 		var err error
-		if h.Scope, err = s.placedPart(ctx, h.Scope); err != nil {
+		if h.Scope, named, err = s.placedPart(ctx, h.Scope); err != nil {
 			return h, err
 		}
 	}
@@ -74,6 +75,7 @@ func (s *Service) PlaceHold(ctx context.Context, h tenure.Hold, by string) (tenu
 			h, err = s.o.DB.Hold(ctx, h.ID)
 		}
 	}
+	h.Named = named
 	return h, err
 }
 

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -13,50 +14,51 @@ import (
 // placedPart finds the one resource of which a hold covers a part, and has its system
 // say whether the table, the columns and the values can be. Where the system doesn't
 // answer and only one resource can be meant, the hold binds all the same: an erasure
-// that can't follow it takes nothing.
-func (s *Service) placedPart(ctx context.Context, scope tenure.HoldScope) (tenure.HoldScope, error) {
+// that can't follow it takes nothing. Covers is how many rows or objects it names now, nil
+// where the system didn't say.
+func (s *Service) placedPart(ctx context.Context, scope tenure.HoldScope) (_ tenure.HoldScope, covers *int64, err error) {
 	all, err := s.holdable(ctx, scope)
 	if err != nil {
-		return scope, err
+		return scope, nil, err
 	}
 	var found []store.ResourceRow
 	var away, last error
 	for _, r := range all {
-		named, err := s.keeps(ctx, r, scope)
-		switch code := tenure.CodeOf(err); {
+		named, n, err := s.keeps(ctx, r, scope)
+		switch {
 		case err == nil:
-			found = append(found, r)
+			found, covers = append(found, r), n
 			if named != "" {
 				scope.Table = named
 			}
-		case code == tenure.Unavailable:
+		case tenure.CodeOf(err) == tenure.Unavailable:
 			away = err
 		default:
-			if last == nil || code == tenure.Invalid && tenure.CodeOf(last) == tenure.NotFound {
+			if last == nil || nearness(err) > nearness(last) {
 				last = err
 			}
 		}
 	}
 	if len(found) == 0 && away != nil && len(all) == 1 {
-		found = all
+		found, covers = all, nil
 	}
 	switch {
 	case len(found) == 1:
 		r := found[0]
 		scope.Tenant, scope.System, scope.Resource = r.Tenant, r.System, r.ID
-		return scope, nil
+		return scope, covers, nil
 	case len(found) > 1:
 		var names []string
 		for _, r := range found {
 			names = append(names, r.Path()+" ("+string(r.ID)+")")
 		}
-		return scope, tenure.Errorf(tenure.Invalid, "several resources have what the hold names: %s", strings.Join(names, ", ")).WithHint("say which: --resource")
+		return scope, nil, tenure.Errorf(tenure.Invalid, "several resources have what the hold names: %s", strings.Join(names, ", ")).WithHint("say which: --resource")
 	case away != nil:
-		return scope, tenure.Errorf(tenure.Unavailable, "which resource the hold is about can't be found out: %w", away).WithHint("name it: --resource; the hold binds then, whether or not its system answers")
+		return scope, nil, tenure.Errorf(tenure.Unavailable, "which resource the hold is about can't be found out: %w", away).WithHint("name it: --resource; the hold binds then, whether or not its system answers")
 	case last != nil:
-		return scope, invalid(last)
+		return scope, nil, invalid(last)
 	}
-	return scope, tenure.Errorf(tenure.Invalid, "no resource of the tenant can have what the hold names").WithHint("see what there is: tenure tenant show")
+	return scope, nil, tenure.Errorf(tenure.Invalid, "no resource of the tenant can have what the hold names").WithHint("see what there is: tenure tenant show")
 }
 
 // holdable are the resources that may have what a hold's scope names a part of.
@@ -85,27 +87,40 @@ func (s *Service) holdable(ctx context.Context, scope tenure.HoldScope) (out []s
 	return slices.DeleteFunc(out, func(r store.ResourceRow) bool { return scope.Resource == "" && r.Layer == tenure.LayerBackup }), nil
 }
 
+// nearness ranks refusals of a part: the one by what comes nearest to it is told.
+func nearness(err error) int {
+	switch {
+	case errors.Is(err, connector.ErrNoTables), errors.Is(err, connector.ErrNoKeys):
+		return 0
+	case tenure.CodeOf(err) == tenure.NotFound:
+		return 1
+	}
+	return 2
+}
+
 // keeps asks a resource's system whether it can keep what the scope names, and gives the
-// table's name as its blueprint best writes it.
-func (s *Service) keeps(ctx context.Context, r store.ResourceRow, scope tenure.HoldScope) (named string, err error) {
+// table's name as its blueprint best writes it, and how many rows or objects these are.
+func (s *Service) keeps(ctx context.Context, r store.ResourceRow, scope tenure.HoldScope) (named string, covers *int64, err error) {
 	sys, err := s.system(ctx, r.System)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	typ, ok := sys.Info.Type(r.Type)
 	if !ok || typ.Holds != tenure.HoldsData {
-		return "", tenure.Errorf(tenure.NotFound, "a %s of system %s holds no data", r.Type, r.System)
+		return "", nil, tenure.Errorf(tenure.NotFound, "a %s of system %s holds no data", r.Type, r.System)
 	}
 	if !sys.Can("hold") {
-		return "", tenure.Errorf(tenure.Invalid, "system %s (%s) can't hold a part of a resource", r.System, sys.Info.Name).WithHint("hold the whole resource: --resource %s, without a table or a prefix", r.ID)
+		return "", nil, tenure.Errorf(tenure.Invalid, "system %s (%s) can't hold a part of a resource", r.System, sys.Info.Name).WithHint("hold the whole resource: --resource %s, without a table or a prefix", r.ID)
 	}
 	held, err := sys.Held(ctx, connector.RefOf(r.Resource), []connector.Kept{connector.KeptBy(tenure.Hold{Scope: scope})})
+	covers = new(int64)
 	for _, h := range held {
+		*covers += h.Rows
 		if h.Named != "" {
 			named = h.Named
 		}
 	}
-	return named, err
+	return named, covers, err
 }
 
 // invalid is an error about what the hold says: nothing was done.
@@ -113,11 +128,7 @@ func invalid(err error) error {
 	if code := tenure.CodeOf(err); code != tenure.NotFound && code != tenure.Invalid {
 		return err
 	}
-	out := tenure.Errorf(tenure.Invalid, "the hold isn't placed: %w", err)
-	for _, h := range tenure.HintsOf(err) {
-		out = out.WithHint("%s", h)
-	}
-	return out
+	return tenure.Errorf(tenure.Invalid, "the hold isn't placed: %w", err)
 }
 
 // knownScope is Invalid if a tenant has nothing in the environment or the system that a

@@ -120,7 +120,7 @@ func TestHoldOnRowsIsRefusedWhenPlaced(t *testing.T) {
 		"an empty list":            {tenure.HoldScope{Table: "a", Rows: []tenure.RowCondition{where("owner", "in", "[]")}}, "1 to 1000"},
 		"a prefix that is blank":   {tenure.HoldScope{Table: "a", Rows: []tenure.RowCondition{where("owner", "like-prefix", `""`)}}, "isn't blank"},
 		"rows without a table":     {tenure.HoldScope{Rows: []tenure.RowCondition{where("owner", "=", `"x"`)}}, "need the table"},
-		"objects in a database":    {tenure.HoldScope{Prefix: "a/"}, "prefix"},
+		"objects in a database":    {tenure.HoldScope{Prefix: "a/"}, "a database has tables, and no keys"},
 		"rows and objects":         {tenure.HoldScope{Table: "a", Prefix: "a/"}, "not both"},
 		"an environment it hasn't": {tenure.HoldScope{Environment: "test"}, "environment"},
 	} {
@@ -132,5 +132,22 @@ func TestHoldOnRowsIsRefusedWhenPlaced(t *testing.T) {
 	list, err := s.Holds(context.Background(), "acme", true)
 	if s.must(err); len(list) != 0 {
 		t.Errorf("%d holds were placed", len(list))
+	}
+}
+
+// Who places a hold on a part hears how much of it there is: values that are mistyped
+// name nothing, and the hold binds what comes.
+func TestHoldOnRowsSaysHowManyItNames(t *testing.T) {
+	t.Parallel()
+	s, _, _ := heldSite(t)
+	for value, want := range map[string]int64{`"ada"`: 3, `"\"ada\""`: 0} {
+		h, err := s.partHold(tenure.HoldScope{Table: "a", Rows: []tenure.RowCondition{where("owner", "=", value)}})
+		if s.must(err); h.Named == nil || *h.Named != want {
+			t.Errorf("a hold on rows of %s names %v, want %d", value, h.Named, want)
+		}
+	}
+	h, err := s.partHold(tenure.HoldScope{Class: "aa"})
+	if s.must(err); h.Named != nil {
+		t.Errorf("a hold on a class names %d rows", *h.Named)
 	}
 }

@@ -120,6 +120,14 @@ func TestHoldsByResource(t *testing.T) {
 		t.Errorf("hidden: %d %s; not there: %d %s", code, p.Detail, wantCode, q.Detail)
 	}
 	unsaid(t, "the refusal", body, string(op.Tenant), "acme")
+	for _, blank := range []string{"class", "system", "environment", "table", "prefix", "resource", "tenant"} { // it would hold as if it weren't there
+		scope := map[string]string{"tenant": string(op.Tenant)}
+		scope[blank] = ""
+		given, _ := json.Marshal(map[string]any{"matter": "M-1", "scope": scope})
+		if code, _, body := do(t, srv.Handler(), "POST", "/v1/holds", string(given), near); code != http.StatusUnprocessableEntity && code != http.StatusBadRequest {
+			t.Errorf("a hold whose %s is blank: %d %s", blank, code, body)
+		}
+	}
 	code, body = place(rows[0].ID, near)
 	var h client.Hold
 	if err := json.Unmarshal([]byte(body), &h); err != nil || code != http.StatusCreated || h.Scope.Tenant != string(op.Tenant) {

@@ -24,7 +24,7 @@ func holdOf(h tenure.Hold) client.Hold {
 			Table: h.Scope.Table, Rows: h.Scope.Rows, Prefix: h.Scope.Prefix,
 		},
 		Custodians: h.Custodians, RemindDays: h.RemindDays, RemindedAt: h.RemindedAt,
-		PlacedBy: h.PlacedBy, PlacedAt: h.PlacedAt, EffectiveAt: h.EffectiveAt, AlreadyGone: h.AlreadyGone, ReleaseBy: h.ReleaseBy, ReleasedAt: h.ReleasedAt, Untold: h.Untold,
+		PlacedBy: h.PlacedBy, PlacedAt: h.PlacedAt, EffectiveAt: h.EffectiveAt, AlreadyGone: h.AlreadyGone, ReleaseBy: h.ReleaseBy, ReleasedAt: h.ReleasedAt, Untold: h.Untold, Named: h.Named,
 	}
 }
 

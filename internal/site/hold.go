@@ -1,6 +1,7 @@
 package site
 
 import (
+	"fmt"
 	"io"
 	"net/url"
 	"strconv"
@@ -174,6 +175,9 @@ func (v *visit) placeHold() error {
 	say := "The hold binds."
 	if err == nil && h.EffectiveAt.IsZero() {
 		say = "The hold binds; it is effective when the batches in flight have drained."
+	}
+	if h.Named != nil {
+		say += fmt.Sprintf(" It names %d rows or objects that are there now.", *h.Named)
 	}
 	back := "/holds"
 	if err != nil && p.Body.Scope.Tenant != "" && tenure.CodeOf(err) != tenure.NotFound {
