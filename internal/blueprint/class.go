@@ -21,6 +21,9 @@ func (k *checker) checkClasses() {
 		if class.Disposition.Stays() {
 			k.checkEnd(p.with("end"), class.Name, class.Retention, class.End)
 		}
+		if stays := func(r tenure.DispositionRule) bool { return r.Disposition.Stays() }; len(class.End) > 0 && !class.Disposition.Stays() && !slices.ContainsFunc(class.Rules, stays) {
+			k.refuse(p.with("end"), "say under retention how long it is kept before, or let it stay: keep, pseudonymise", "nothing of %s stays until an end, as it is to be %s", class.Name, class.Disposition)
+		}
 		k.checkRules(p.with("rules"), class)
 	}
 	for _, name := range keysOf(k.Blueprint.Pseudonyms) {
@@ -49,20 +52,28 @@ func (k *checker) checkDisposition(p path, class tenure.DataClass, d tenure.Disp
 	}
 }
 
-// checkEnd refuses an end that comes before a retention from the same day has ended.
+// checkEnd refuses an end of which every rule is over before a retention is.
 func (k *checker) checkEnd(p path, class string, retention, end []tenure.RetentionRule) {
-	day := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, r := range retention {
-		var last *tenure.RetentionRule
-		for i := range end {
-			if e := &end[i]; e.From == r.From && (last == nil || e.Period.After(day).After(last.Period.After(day))) {
+		if r.Kind != tenure.KeepUntil || len(end) == 0 || slices.ContainsFunc(end, func(e tenure.RetentionRule) bool { return !over(e, r) }) {
+			continue
+		}
+		last := end[0]
+		for _, e := range end {
+			if over(last, e) {
 				last = e
 			}
 		}
-		if r.Kind == tenure.KeepUntil && last != nil && r.Period.After(day).After(last.Period.After(day)) {
-			k.refuse(p, "give the end a longer period", "%q ends %s after %s, and %q keeps it for %s from the same day", last.Name, class, last.Period, r.Name, r.Period)
-		}
+		k.refuse(p, "give the end a longer period", "%q ends %s %s after %s, and %q keeps it for %s from %s", last.Name, class, last.Period, last.From, r.Name, r.Period, r.From)
 	}
+}
+
+// over says that a rule's period ends before another's, whatever the dates are: both begin
+// on one day, or it begins with the notice, which access isn't cut before.
+func over(a, b tenure.RetentionRule) bool {
+	day := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	first := a.From == b.From || a.From == tenure.FromNotice && b.From == tenure.FromTermination
+	return first && a.Period.After(day).Before(b.Period.After(day))
 }
 
 func (k *checker) checkRetention(p path, all []tenure.RetentionRule) {
@@ -75,10 +86,9 @@ func (k *checker) checkRetention(p path, all []tenure.RetentionRule) {
 }
 
 func (k *checker) checkRule(p path, rule tenure.RetentionRule, all []tenure.RetentionRule) {
-	day := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, other := range all {
-		if rule.Kind == tenure.KeepUntil && other.Kind == tenure.GoneBy && rule.From == other.From && rule.Period.After(day).After(other.Period.After(day)) {
-			k.refuse(p, "shorten one of them", "rule %q keeps the data for %s, but %q wants it gone by %s from the same day", rule.Name, rule.Period, other.Name, other.Period)
+		if rule.Kind == tenure.KeepUntil && other.Kind == tenure.GoneBy && over(other, rule) {
+			k.refuse(p, "shorten one of them", "rule %q keeps the data for %s from %s, but %q wants it gone by %s from %s", rule.Name, rule.Period, rule.From, other.Name, other.Period, other.From)
 		}
 	}
 }

@@ -74,11 +74,12 @@ var refusals = []struct {
 		"18:35: $.systems.db.remnants: nothing says what becomes of log; give each clean, expires or attest",
 		`18:45: $.systems.db.remnants[0].kinds[0]: connector fake has no remnants of kind "versions"; there are dead-rows, log`,
 	}},
-	{"remnant that can't be cleaned, one twice, one of which nothing is said, one of which two things are", "db: {connector: fake}", "db: {connector: fake, remnants: [{kinds: [log], clean: true}, {kinds: [log], expires: P1D}, {kinds: [snapshots]}, {kinds: [dead-rows], clean: true, expires: P1D}]}", []string{
+	{"remnant that can't be cleaned, one twice, one of which nothing is said, one of which two things are", "db: {connector: fake}", "db: {connector: fake, remnants: [{kinds: [log], clean: true}, {kinds: [log], expires: PT0S}, {kinds: [snapshots]}, {kinds: [dead-rows], clean: true, expires: P1D}]}", []string{
 		"18:45: $.systems.db.remnants[0].kinds[0]: connector fake can do nothing about log; give expires where it has a date, or attest",
 		"18:74: $.systems.db.remnants[1].kinds[0]: log is listed twice",
-		"18:96: $.systems.db.remnants[2]: it needs exactly one of clean, expires and attest",
-		"18:118: $.systems.db.remnants[3]: it needs exactly one of clean, expires and attest",
+		"18:89: $.systems.db.remnants[1].expires: what is left after PT0S was never left; give the longest time that it may be there",
+		"18:97: $.systems.db.remnants[2]: it needs exactly one of clean, expires and attest",
+		"18:119: $.systems.db.remnants[3]: it needs exactly one of clean, expires and attest",
 	}},
 	{"no environment", "environments:\n  - {name: prod, kind: production}\n  - {name: test, kind: test}", "environments: []", []string{
 		"14:15: $.environments: needs at least one item",
@@ -111,7 +112,13 @@ var refusals = []struct {
 		`46:20: $.resources[1].data[1]: people is to be anonymised, and a store can't be; give the data another class`,
 	}},
 	{"an end before the retention is over", "disposition: crypto-erase\n    retention:\n      - {name: privacy, kind: gone_by,", "disposition: keep\n    end: [{name: soon, kind: keep_until, period: PT1M, from: notice}]\n    retention:\n      - {name: privacy, kind: keep_until,", []string{
-		`33:10: $.dataClasses.people.end: "soon" ends people after PT1M, and "privacy" keeps it for P30D from the same day; give the end a longer period`,
+		`33:10: $.dataClasses.people.end: "soon" ends people PT1M after notice, and "privacy" keeps it for P30D from notice; give the end a longer period`,
+	}},
+	{"an end from an earlier day", "disposition: crypto-erase\n    retention:\n      - {name: privacy, kind: gone_by, period: P30D, from: notice}", "disposition: keep\n    end: [{name: soon, kind: keep_until, period: P20D, from: notice}, {name: sooner, kind: keep_until, period: P10D, from: termination}]\n    retention:\n      - {name: privacy, kind: keep_until, period: P30D, from: termination}", []string{
+		`33:10: $.dataClasses.people.end: "soon" ends people P20D after notice, and "privacy" keeps it for P30D from termination; give the end a longer period`,
+	}},
+	{"an end of what goes", "disposition: crypto-erase", "disposition: crypto-erase\n    end: [{name: later, kind: keep_until, period: P1Y, from: notice}]", []string{
+		`33:10: $.dataClasses.people.end: nothing of people stays until an end, as it is to be crypto-erase; say under retention how long it is kept before, or let it stay: keep, pseudonymise`,
 	}},
 	{"pseudonyms without a key", "disposition: crypto-erase", "disposition: pseudonymise\n    end: [{name: e, kind: keep_until, period: P1Y, from: notice}]", []string{
 		`32:18: $.dataClasses.people.disposition: people is to be pseudonymised, and the blueprint has no key for that; name a key, with its own retention, under pseudonyms`,
@@ -133,7 +140,10 @@ var refusals = []struct {
 		`34:48: $.dataClasses.people.retention[0].period: period "" is blank; write it like P30D, P7Y, P2W or PT72H; at once is PT0S`,
 	}},
 	{"rules that contradict", "from: termination, source: tax law}", "from: termination}\n      - {name: minimise, kind: gone_by, period: P1Y, from: termination}", []string{
-		`29:10: $.dataClasses.orders.retention[0]: rule "tax" keeps the data for P7Y, but "minimise" wants it gone by P1Y from the same day; shorten one of them`,
+		`29:10: $.dataClasses.orders.retention[0]: rule "tax" keeps the data for P7Y from termination, but "minimise" wants it gone by P1Y from termination; shorten one of them`,
+	}},
+	{"rules that contradict from different days", "from: termination, source: tax law}", "from: termination}\n      - {name: minimise, kind: gone_by, period: P1Y, from: notice}", []string{
+		`29:10: $.dataClasses.orders.retention[0]: rule "tax" keeps the data for P7Y from termination, but "minimise" wants it gone by P1Y from notice; shorten one of them`,
 	}},
 	{"unknown connector", "connector: fakeweb", "connector: fakweb", []string{
 		`19:20: $.systems.web.connector: unknown connector "fakweb"; did you mean fakeweb?`,

@@ -3,6 +3,7 @@ package blueprint
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -29,6 +30,9 @@ func (k *checker) checkRemnants(p path, info connector.Info, all []tenure.Remnan
 		}
 		if said != 1 {
 			k.refuse(at, "", "it needs exactly one of clean, expires and attest")
+		}
+		if e := spec.Expires; !e.IsZero() && !e.After(time.Unix(0, 0)).After(time.Unix(0, 0)) {
+			k.refuse(at.with("expires"), "give the longest time that it may be there", "what is left after %s was never left", e)
 		}
 		for j, kind := range spec.Kinds {
 			at := at.with("kinds").index(j)
