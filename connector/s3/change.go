@@ -404,12 +404,12 @@ func (w *rewriting) rewrite(ctx context.Context, e entry) error {
 }
 
 // followed passes over an object that an earlier version would take the place of, and
-// remembers which.
+// remembers which. Servers list versions in whatever order, so all that are under a key
+// and what it begins are looked at.
 func (w *rewriting) followed(ctx context.Context, e entry) (bool, error) {
 	if e.id == "" {
 		return false, nil // the bucket keeps none
 	}
-	others := 0
 	for v, err := range w.versions(ctx, w.site.bucket, e.key, "") {
 		if err != nil {
 			return false, err
@@ -417,11 +417,6 @@ func (w *rewriting) followed(ctx context.Context, e entry) (bool, error) {
 		if v.key == e.key && v.id != e.id && !v.latest {
 			w.left = append(w.left, failure{v, errSilent})
 			return true, nil
-		}
-		if v.key != e.key {
-			if others++; others > 2*most {
-				break // it comes first
-			}
 		}
 	}
 	return false, nil
