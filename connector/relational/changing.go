@@ -75,8 +75,10 @@ func (h *Holding) late(t Reached) int {
 func (w *batch) changing(ctx context.Context, b connector.Batch) error {
 	h := w.Holding
 	all := h.sequence(w.Class)
-	looked, some, _ := strings.Cut(b.Cursor, "/")
+	looked, rest, _ := strings.Cut(b.Cursor, "/")
+	some, from, _ := strings.Cut(rest, "/")
 	w.atOnce, _ = strconv.Atoi(some)
+	at, _ := strconv.Atoi(from)  // the tables before it were through when they were last looked at
 	if looked != w.cursor(all) { // at first, and where the tables aren't any more what they were
 		if err := w.stand(ctx); err != nil {
 			return err
@@ -89,36 +91,35 @@ func (w *batch) changing(ctx context.Context, b connector.Batch) error {
 		if err := w.enrol(ctx); err != nil {
 			return err
 		}
+		at = 0
 	}
-	through := map[TableName]bool{} // what came to these meanwhile is seen by settled, and at the end
-	for w.left > 0 && !w.late() {
-		took, passed := false, len(through) > 0
-		for _, t := range all {
-			if through[t.Table.TableName] {
-				continue
-			}
-			n, err := w.changeSome(ctx, t, min(w.left, max(w.atOnce, changedAtOnce)))
-			if err != nil {
+	at = min(max(at, 0), len(all))
+	// Done takes a look at every table that finds nothing to change and isn't broken off.
+	none, behind := at == 0, 0
+	for w.left > 0 && (none && at > 0 || !w.late()) {
+		if at == len(all) {
+			if none {
+				held, err := h.Held(ctx, w.q, w.Class)
+				w.erased.Done, w.erased.Held = err == nil, held
 				return err
 			}
-			if n > 0 {
-				took = true
-				w.left -= n
-				break
-			}
-			through[t.Table.TableName] = true
-		}
-		if !took && passed {
-			clear(through)
+			at, none = 0, true
 			continue
 		}
-		if !took {
-			held, err := h.Held(ctx, w.q, w.Class)
-			w.erased.Done, w.erased.Held = err == nil, held
+		n, err := w.changeSome(ctx, all[at], min(w.left, max(w.atOnce, changedAtOnce)))
+		switch {
+		case err == errBehind && behind < 3:
+			at, none, behind = 0, true, behind+1
+		case err != nil:
 			return err
+		case n == 0:
+			at++
+		default:
+			none = false
+			w.left -= n
 		}
 	}
-	w.erased.Cursor = w.cursor(all) + "/" + strconv.Itoa(w.atOnce)
+	w.erased.Cursor = w.cursor(all) + "/" + strconv.Itoa(w.atOnce) + "/" + strconv.Itoa(at)
 	return nil
 }
 
