@@ -17,6 +17,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/connectortest"
 	"github.com/tenurehq/tenure/connector/s3"
 	"github.com/tenurehq/tenure/internal/s3test"
 )
@@ -373,7 +374,7 @@ func TestChangeOfWhatIsListedLast(t *testing.T) {
 	answer, err := s.Client().Do(made)
 	must(t, err)
 	must(t, answer.Body.Close())
-	a := changing(anonymous)
+	a := changing(connectortest.Anonymous)
 	a["versioning"] = true
 	r := ensure(t, s.driver, "bucket", "t-last", a, "events", "logs")
 	const text = "id,email,born\n1,anna@example.com,1990-02-03\n"
@@ -390,7 +391,7 @@ func TestChangeOfWhatIsListedLast(t *testing.T) {
 		}
 		return ""
 	}
-	b := connector.Batch{Run: "run", Class: "events", Limit: 1, Disposition: tenure.Anonymise, Name: pseudonym}
+	b := connector.Batch{Run: "run", Class: "events", Limit: 1, Disposition: tenure.Anonymise, Name: connectortest.Pseudonym}
 	for range 3 { // the first takes what comes before it
 		e, err := s.driver.(connector.Eraser).Erase(t.Context(), r, b)
 		must(t, err)
