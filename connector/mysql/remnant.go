@@ -32,15 +32,12 @@ var remnants = []connector.RemnantInfo{
 
 // sharedTables are the shared tables that there are of those which refs cover.
 func (d *Driver) sharedTables(ctx context.Context, s *session, refs []connector.Ref) (out []relational.TableName, err error) {
-	var names []string
-	for _, n := range relational.SharedTables(refs, d.home) {
-		names = append(names, "("+literal(n.Schema)+", "+literal(n.Name)+")")
-	}
-	if len(names) == 0 {
+	names := relational.SharedPairs(refs, d.home, literal)
+	if names == "" {
 		return nil, nil
 	}
 	var n relational.TableName
-	err = each(ctx, s, "select table_schema, table_name from information_schema.tables where table_type in ('BASE TABLE', 'SYSTEM VERSIONED') and (table_schema, table_name) in ("+strings.Join(names, ", ")+") order by 1, 2", func() error {
+	err = each(ctx, s, "select table_schema, table_name from information_schema.tables where table_type in ('BASE TABLE', 'SYSTEM VERSIONED') and (table_schema, table_name) in ("+names+") order by 1, 2", func() error {
 		out = append(out, n)
 		return nil
 	}, &n.Schema, &n.Name)

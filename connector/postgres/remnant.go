@@ -33,14 +33,11 @@ var remnants = []connector.RemnantInfo{
 
 // sharedTables are the shared tables that there are of those which refs cover.
 func sharedTables(ctx context.Context, s *session, refs []connector.Ref) (out []relational.TableName, err error) {
-	var names []string
-	for _, n := range relational.SharedTables(refs, "public") {
-		names = append(names, "("+literal(n.Schema)+", "+literal(n.Name)+")")
-	}
-	if len(names) == 0 {
+	names := relational.SharedPairs(refs, "public", literal)
+	if names == "" {
 		return nil, nil
 	}
-	err = s.simple(ctx, "select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p') and (n.nspname, c.relname) in ("+strings.Join(names, ", ")+") order by 1, 2", func(_ int, v [][]byte) error {
+	err = s.simple(ctx, "select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p') and (n.nspname, c.relname) in ("+names+") order by 1, 2", func(_ int, v [][]byte) error {
 		out = append(out, relational.TableName{Schema: string(v[0]), Name: string(v[1])})
 		return nil
 	})

@@ -55,14 +55,6 @@ func bucketSite(t *testing.T) (*site, *s3test.StandIn) {
 	return s, server
 }
 
-func (s *site) releaseByTwo(id tenure.HoldID) {
-	s.t.Helper()
-	for _, by := range []string{"counsel", "director"} {
-		_, err := s.ReleaseHold(context.Background(), id, by)
-		s.must(err)
-	}
-}
-
 // What a bucket deletes by itself is suspended as soon as a hold covers it, again if
 // somebody switches it on, and put back after the release by two; unless it was changed,
 // which is a finding. On the stand-in.
@@ -92,7 +84,7 @@ func TestHoldSuspendsLifecycleRules(t *testing.T) {
 	_, err = s.Drift(ctx, "acme")
 	s.must(err)
 	stands("after a look", off)
-	release := s.releaseByTwo
+	release := s.releaseHold
 	release(h.ID)
 	stands("while another hold is on the bucket", off)
 	release(other.ID)
@@ -189,7 +181,7 @@ func TestSuspendedRuleComesBackAfterAKill(t *testing.T) {
 				s.must(err)
 			}
 			stands("under the hold", c.during)
-			s.releaseByTwo(all[0].ID)
+			s.releaseHold(all[0].ID)
 			stands("after the hold", c.want)
 			look, err := s.Drift(context.Background(), "acme")
 			s.must(err)
