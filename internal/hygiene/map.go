@@ -137,29 +137,51 @@ func (l *Looker) Uncovered(ctx context.Context, sys *connector.System, tenant te
 	}
 	now := l.Now()
 	var out []tenure.Finding
-	err := l.DB.Inventory(ctx, sys.Name, tenant, func(row store.InventoryRow) error {
-		if !Mapped(sys, row.Type) || len(out) >= limit {
-			return nil
+	type mapped struct {
+		id     tenure.ResourceID
+		tenant tenure.TenantID
+	}
+	var all []mapped // first, so that the store isn't read all the while
+	if err := l.DB.Inventory(ctx, sys.Name, tenant, func(row store.InventoryRow) error {
+		if Mapped(sys, row.Type) {
+			all = append(all, mapped{row.ID, row.Tenant})
 		}
-		rows, err := l.DB.Resources(ctx, row.Tenant, true)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	for _, m := range all {
+		if len(out) >= limit {
+			break
+		}
+		found, err := l.uncovered(ctx, m.tenant, m.id, now)
 		if err != nil {
-			return err
+			return out, err
 		}
-		var one, all []tenure.Resource
-		for _, r := range rows {
-			if all = append(all, r.Resource); r.ID == row.ID && stands(r.State) {
-				one = append(one, r.Resource)
-			}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
+// uncovered is Uncovered for one resource.
+func (l *Looker) uncovered(ctx context.Context, tenant tenure.TenantID, id tenure.ResourceID, now time.Time) (out []tenure.Finding, err error) {
+	rows, err := l.DB.Resources(ctx, tenant, true)
+	if err != nil {
+		return nil, err
+	}
+	var one, all []tenure.Resource
+	for _, r := range rows {
+		if all = append(all, r.Resource); r.ID == id && stands(r.State) {
+			one = append(one, r.Resource)
 		}
-		err = l.Maps(ctx, one, all, connector.Survey{Brief: true}, func(m Map) error {
-			out = append(out, m.Findings(now)...)
-			return nil
-		})
-		if tenure.CodeOf(err) == tenure.NotFound || tenure.CodeOf(err) == tenure.Conflict {
-			return nil // it is gone or another's: the comparison with the inventory says so
-		}
-		return err
+	}
+	err = l.Maps(ctx, one, all, connector.Survey{Brief: true}, func(m Map) error {
+		out = append(out, m.Findings(now)...)
+		return nil
 	})
+	if tenure.CodeOf(err) == tenure.NotFound || tenure.CodeOf(err) == tenure.Conflict {
+		return out, nil // it is gone or another's: the comparison with the inventory says so
+	}
 	return out, err
 }
 

@@ -193,7 +193,7 @@ func (db *DB) States(ctx context.Context, yield func(kind, id, state string) err
 		`select 'step', operation || '/' || cast(seq as text), state || ' ' || verdict from step order by operation, seq`,
 		`select 'resource', id, state from resource order by id`,
 	} {
-		err := db.reader(ctx).Rows(q, nil, func(r scanner) error {
+		err := db.longReader(ctx).Rows(q, nil, func(r scanner) error {
 			var kind, id, state string
 			if err := r.Scan(&kind, &id, &state); err != nil {
 				return err

@@ -81,7 +81,7 @@ type InventoryRow struct {
 }
 
 // Inventory streams the living resources of a system in the byte order of type
-// and name; a tenant narrows it.
+// and name; a tenant narrows it. Yield may read from the store, other than by Inventory.
 func (db *DB) Inventory(ctx context.Context, system string, tenant tenure.TenantID, yield func(InventoryRow) error) error {
 	collate := ""
 	if db.Dialect == Postgres {
@@ -91,7 +91,7 @@ func (db *DB) Inventory(ctx context.Context, system string, tenant tenure.Tenant
 	// Plain strings: a named type costs database/sql a detour through reflection.
 	var id, owner, typ, name, state string
 	var normal []byte
-	return db.reader(ctx).Rows(q, []any{system, string(tenant)}, func(r scanner) error {
+	return db.longReader(ctx).Rows(q, []any{system, string(tenant)}, func(r scanner) error {
 		if err := r.Scan(&id, &owner, &typ, &name, &state, &normal); err != nil {
 			return err
 		}

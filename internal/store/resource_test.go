@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -247,4 +249,38 @@ func (f *fixture) holds(text string) bool {
 		}
 	}
 	return found
+}
+
+// Whoever is given the inventory's rows reads from the store meanwhile, and many are at once.
+func TestInventoryLeavesRoomForReads(t *testing.T) {
+	onBoth(t, func(t *testing.T, f *fixture) {
+		ten := f.tenant("acme")
+		f.resource(ten.ID, "schema", "acme_prod")
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		const many = 8
+		var inside atomic.Int32
+		var done sync.WaitGroup
+		all := make(chan struct{}) // closed when each has a row in hand
+		for range many {
+			done.Go(func() {
+				err := f.Inventory(ctx, "main", "", func(r store.InventoryRow) error {
+					if inside.Add(1) == many {
+						close(all)
+					}
+					select {
+					case <-all:
+					case <-ctx.Done():
+						return ctx.Err()
+					}
+					_, err := f.Resources(ctx, r.Tenant, true)
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		done.Wait()
+	})
 }

@@ -55,8 +55,9 @@ type Options struct {
 // DB is an opened store.
 type DB struct {
 	Dialect    Dialect
-	read       *sql.DB
-	view       *sql.Tx // of a View; nil: reads go to read
+	read       *sql.DB // for reads that end by themselves
+	long       *sql.DB // for those that go on while whoever takes their rows may read something else
+	view       *sql.Tx // of a View; nil: reads go to read or long
 	write      *writer
 	lock       *os.File
 	wakes      wakes
@@ -67,6 +68,9 @@ type DB struct {
 	ledgerFile string
 	now        func() time.Time // see Seal
 }
+
+// maxLong is how many long reads go on at once; the others wait for one of these to end.
+const maxLong = 8
 
 // Open opens or creates the store. A store that another process has open for
 // writing is Conflict, and so is one that a newer program wrote.
@@ -104,6 +108,12 @@ func openSQLite(ctx context.Context, o Options) (*DB, error) {
 	}
 	db.read.SetMaxOpenConns(4)
 	db.read.SetMaxIdleConns(2)
+	if db.long, err = sql.Open("sqlite", sqliteDSN(path, true)); err != nil {
+		return fail(tenure.Errorf(tenure.Internal, "open store: %w", err))
+	}
+	db.long.SetMaxOpenConns(maxLong)
+	db.long.SetMaxIdleConns(1)
+	db.long.SetConnMaxIdleTime(time.Minute)
 	if o.ReadOnly {
 		return db, db.checkVersion(ctx)
 	}
@@ -148,6 +158,12 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 	}
 	db.read.SetMaxOpenConns(8)
 	db.read.SetMaxIdleConns(8)
+	if db.long, err = sql.Open("pgx", o.DSN); err != nil {
+		return nil, tenure.Errorf(tenure.Invalid, "store address: %w", redactDSN(err))
+	}
+	db.long.SetMaxOpenConns(maxLong)
+	db.long.SetMaxIdleConns(1)
+	db.long.SetConnMaxIdleTime(time.Minute)
 	fail := func(err error) (*DB, error) { _ = db.Close(); return nil, err }
 	if err := db.read.PingContext(ctx); err != nil {
 		return fail(tenure.Errorf(tenure.Unavailable, "store: %w", redactDSN(err)).Retryable())
@@ -262,8 +278,10 @@ func (db *DB) Close() error {
 	if db.write != nil {
 		errs = append(errs, db.write.close())
 	}
-	if db.read != nil {
-		errs = append(errs, db.read.Close())
+	for _, pool := range []*sql.DB{db.read, db.long} {
+		if pool != nil {
+			errs = append(errs, pool.Close())
+		}
 	}
 	if db.lock != nil {
 		errs = append(errs, db.lock.Close())

@@ -149,6 +149,16 @@ func (db *DB) reader(ctx context.Context) reader {
 	return reader{ctx, db.read}
 }
 
+// longReader is reader for what may read something else before its rows are at an end.
+// Were these held by the pool that it reads from, enough of them at once would wait for
+// each other for good.
+func (db *DB) longReader(ctx context.Context) reader {
+	if db.view != nil {
+		return reader{ctx, db.view}
+	}
+	return reader{ctx, db.long}
+}
+
 // View gives f the store as it stands at one moment, for reading alone: what is written
 // meanwhile isn't in it.
 func (db *DB) View(ctx context.Context, f func(*DB) error) error {
@@ -156,7 +166,7 @@ func (db *DB) View(ctx context.Context, f func(*DB) error) error {
 	if db.Dialect == Postgres {
 		o.Isolation = sql.LevelRepeatableRead
 	}
-	tx, err := db.read.BeginTx(ctx, o)
+	tx, err := db.long.BeginTx(ctx, o)
 	if err != nil {
 		return storeError("begin", err)
 	}
