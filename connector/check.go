@@ -1,22 +1,28 @@
 package connector
 
-import "context"
+import (
+	"context"
+
+	"github.com/tenurehq/tenure"
+)
 
 // Checker says which rights Tenure's own role has in the system, which it lacks, and
 // which it has beyond what Tenure needs. It changes nothing, reads what every role may,
 // and answers for a system that wasn't added yet.
 type Checker interface {
 	// Check holds the rights against what Tenure always needs, and against what the
-	// resources ask for; nil is no blueprint, whose features may ask for more.
+	// resources and the cleaning ask for; nil is no blueprint, whose features may ask for more.
 	Check(ctx context.Context, asked []Asked) (Checkup, error)
 }
 
-// Asked is a resource as a blueprint writes it: its attributes may hold ${…} texts.
+// Asked is a resource as a blueprint writes it: its attributes may hold ${…} texts. With
+// Clean it is none, but a kind of what is physically left that Tenure is to clean.
 type Asked struct {
 	Key        string // the blueprint's name for it
 	Type       string
 	Name       string
 	Attributes map[string]any
+	Clean      tenure.RemnantKind
 }
 
 // RightState is where one right stands.

@@ -153,7 +153,7 @@ func TestSettingsInPagesAreRead(t *testing.T) {
 	block := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```")
 	systems := regexp.MustCompile(`(?m)^systems:`)
 	n := 0
-	for _, page := range []string{"docs/access.md", "docs/operators-guide.md"} {
+	for _, page := range []string{"docs/access.md", "docs/operators-guide.md", "docs/holds.md", "docs/system-accounts.md"} {
 		for _, m := range block.FindAllStringSubmatch(read(t, page), -1) {
 			var into any = new(installation.Settings)
 			if systems.MatchString(m[1]) {

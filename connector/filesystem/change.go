@@ -1,6 +1,7 @@
 package filesystem
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,20 +28,27 @@ const stagePrefix = ".tenure-"
 // rewriting is a batch that rewrites files.
 type rewriting struct {
 	*Driver
-	root     *os.Root // the system's
-	tree     *os.Root // the bucket's
-	ref      connector.Ref
-	a        attributes
-	device   uint64
-	batch    connector.Batch
-	passed   objects.Passed
-	surveyed bool
-	gone     census // what left the tree
-	bytes    int64  // how much those that stay became longer
-	changed  int64
-	taken    int
-	dirs     map[string]bool
+	root    *os.Root // the system's
+	tree    *os.Root // the bucket's
+	ref     connector.Ref
+	a       attributes
+	device  uint64
+	batch   connector.Batch
+	changer *objects.Changer[listed]
+	gone    census // what left the tree
+	bytes   int64  // how much those that stay became longer
+	changed int64
+	taken   int
+	dirs    map[string]bool
 }
+
+// listed is a file as a walk came upon it.
+type listed struct {
+	name string
+	info fs.FileInfo
+}
+
+var _ objects.Store[listed] = (*rewriting)(nil)
 
 // change rewrites the files of a class in the order of their paths. One that is
 // pseudonymised is put under its name whole; the sealed sum of what it becomes is written
@@ -74,11 +82,11 @@ func (d *Driver) change(ctx context.Context, r *os.Root, p place, ref connector.
 
 // walk takes files behind a path, and gives the cursor where it stopped; "" is the end.
 func (w *rewriting) walk(ctx context.Context, after string) (cursor string, err error) {
-	raw, err := w.root.ReadFile(w.passedPath())
+	list, err := w.root.ReadFile(w.passedPath())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	w.passed = objects.ParsePassed(string(raw), w.head(), w.marker.Seal)
+	w.changer = objects.NewChanger(w, w.batch, w.a.Transforms, w.marker.Seal, string(list))
 	var until time.Time
 	if w.batch.For > 0 {
 		until = time.Now().Add(w.batch.For)
@@ -102,10 +110,6 @@ func (w *rewriting) walk(ctx context.Context, after string) (cursor string, err 
 	return cursor, err
 }
 
-func (w *rewriting) head() string {
-	return objects.Head(w.batch.Run, w.batch.Class, w.a.Transforms)
-}
-
 func (w *rewriting) takes(name string) bool {
 	class, _ := w.a.classOf(name, w.ref.Classes)
 	return (w.batch.Class == "" || class == w.batch.Class) && !connector.KeptKey(w.batch.Keep, name, class)
@@ -119,25 +123,7 @@ func (w *rewriting) file(ctx context.Context, name string, info fs.FileInfo) err
 	if name == w.stage(name) { // a killed process left it
 		return w.tree.Remove(name)
 	}
-	if w.batch.Disposition == tenure.Pseudonymise {
-		if done, err := w.through(ctx, name, info); done || err != nil {
-			return err
-		}
-	}
-	if !w.passed.Has(w.id(name, info)) {
-		if err := w.survey(ctx); err != nil {
-			return err
-		}
-		if !w.passed.Has(w.id(name, info)) {
-			return fmt.Errorf("file %q: %w", name, objects.Came())
-		}
-	}
-	if err := w.rewrite(ctx, name, info); err != nil {
-		return fmt.Errorf("file %q: %w", name, err)
-	}
-	w.changed++
-	w.taken++
-	return nil
+	return w.changer.Change(ctx, listed{name, info})
 }
 
 func (w *rewriting) marks() objects.Marks {
@@ -150,10 +136,16 @@ func (w *rewriting) stage(name string) string {
 	return path.Join(dir, stagePrefix+w.marks().ID("stage", dir))
 }
 
-// id names a file as it stands.
-func (w *rewriting) id(name string, info fs.FileInfo) string {
-	return w.marks().ID("result", name, fmt.Sprint(inode(info), info.Size(), info.ModTime().UnixNano()))
+// Name is described at objects.Store.
+func (w *rewriting) Name(f listed) string { return fmt.Sprintf("file %q", f.name) }
+
+// ID is described at objects.Store.
+func (w *rewriting) ID(f listed) string {
+	return w.marks().ID("result", f.name, fmt.Sprint(inode(f.info), f.info.Size(), f.info.ModTime().UnixNano()))
 }
+
+// Under is described at objects.Store.
+func (w *rewriting) Under(prefix string, f listed) bool { return within(prefix, f.name) }
 
 func (w *rewriting) folder() string {
 	return path.Join(changedDir, objects.Hashed(string(w.ref.Resource)))
@@ -168,44 +160,30 @@ func (w *rewriting) recordPath(name string) string {
 	return path.Join(w.folder(), sum[:2], sum[2:])
 }
 
-// through says whether a file is the result of a pseudonymisation, by its whole content.
-func (w *rewriting) through(ctx context.Context, name string, info fs.FileInfo) (bool, error) {
-	says, err := w.root.ReadFile(w.recordPath(name))
-	if errors.Is(err, fs.ErrNotExist) {
+// Done is described at objects.Store: the sealed sum of its content was written down.
+func (w *rewriting) Done(ctx context.Context, l listed) (bool, error) {
+	says, err := w.root.ReadFile(w.recordPath(l.name))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !l.info.Mode().IsRegular() {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	f, ok, err := openFile(w.tree, name, info)
+	f, ok, err := openFile(w.tree, l.name, l.info)
 	if !ok || err != nil {
 		return false, err
 	}
 	defer func() { _ = f.Close() }()
 	is, err := objects.Measure(ctx, f)
-	return err == nil && string(says) == w.marks().Changed(name, is), err
+	return err == nil && string(says) == w.marks().Changed(l.name, is), err
 }
 
-func (w *rewriting) transformOf(name string) (prefix string, t objects.Transform, err error) {
-	return objects.Of(w.a.Transforms, func(p string) bool { return within(p, name) })
-}
-
-// survey reads every file of the class that is yet to be changed, before the first one
-// is, and remembers which were found fit.
-func (w *rewriting) survey(ctx context.Context) error {
-	if w.surveyed {
-		return nil
-	}
-	w.surveyed = true
-	passed := objects.Passed{}
-	if err := w.look(ctx, func(name string, info fs.FileInfo) error { return passed.Add(w.id(name, info)) }); err != nil {
-		return err
-	}
-	w.passed = passed
+// Save is described at objects.Store.
+func (w *rewriting) Save(_ context.Context, list string) error {
 	if err := w.makeFolder(w.folder()); err != nil {
 		return err
 	}
-	return replace(w.root, w.passedPath(), []byte(passed.Text(w.head(), w.marker.Seal)), 0o600)
+	return replace(w.root, w.passedPath(), []byte(list), 0o600)
 }
 
 func (w *rewriting) makeFolder(dir string) error {
@@ -219,53 +197,32 @@ func (w *rewriting) makeFolder(dir string) error {
 	return nil
 }
 
-// look reads every file of the class that is yet to be changed. It is Blocked by what
-// can't be changed, and by groups that are too small.
-func (w *rewriting) look(ctx context.Context, fit func(string, fs.FileInfo) error) error {
-	s := objects.NewSurvey(w.a.Transforms)
-	err := walk(ctx, w.tree, "", func(name string, info fs.FileInfo) error {
+// Each is described at objects.Store.
+func (w *rewriting) Each(ctx context.Context, f func(listed) error) error {
+	return walk(ctx, w.tree, "", func(name string, info fs.FileInfo) error {
 		if !w.takes(name) || name == w.stage(name) {
 			return nil
 		}
-		if err := w.lookAt(ctx, s, name, info); err != nil {
-			return fmt.Errorf("file %q: %w", name, err)
-		}
-		return fit(name, info)
+		return f(listed{name, info})
 	})
-	if err != nil {
-		return err
-	}
-	return s.Short()
 }
 
-func (w *rewriting) lookAt(ctx context.Context, s *objects.Survey, name string, info fs.FileInfo) error {
-	prefix, _, err := w.transformOf(name)
-	switch {
-	case err != nil:
-		return err
-	case !info.Mode().IsRegular():
-		return tenure.Errorf(tenure.Blocked, "it isn't a regular file").WithHint("remove it, or put it under a prefix of another class")
+// Open is described at objects.Store.
+func (w *rewriting) Open(_ context.Context, l listed, _ objects.Transform) (io.ReadCloser, []string, error) {
+	if !l.info.Mode().IsRegular() {
+		return nil, nil, tenure.Errorf(tenure.Blocked, "it isn't a regular file").WithHint("remove it, or put it under a prefix of another class")
 	}
-	if err := unmounted(w.device, name, info); err != nil {
-		return err
+	if err := cmp.Or(unmounted(w.device, l.name, l.info), oneName(l.info)); err != nil {
+		return nil, nil, err
 	}
-	if err := oneName(info); err != nil {
-		return err
-	}
-	if w.batch.Disposition == tenure.Pseudonymise {
-		if done, err := w.through(ctx, name, info); done || err != nil {
-			return err
-		}
-	}
-	f, ok, err := openFile(w.tree, name, info)
+	f, ok, err := openFile(w.tree, l.name, l.info)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if !ok {
-		return objects.Altered()
+		return nil, nil, objects.AlteredMeanwhile()
 	}
-	defer func() { _ = f.Close() }()
-	return s.Read(ctx, prefix, f, w.beside(name), w.passed.Has(w.id(name, info)))
+	return f, w.beside(l.name), nil
 }
 
 // beside is what stays with a file's records.
@@ -276,17 +233,23 @@ func (w *rewriting) beside(name string) []string {
 	return nil
 }
 
-func (w *rewriting) rewrite(ctx context.Context, name string, info fs.FileInfo) error {
-	_, t, err := w.transformOf(name)
-	if err != nil {
+// Rewrite is described at objects.Store.
+func (w *rewriting) Rewrite(ctx context.Context, l listed, t objects.Transform) error {
+	if err := w.rewrite(ctx, l.name, l.info, t); err != nil {
 		return err
 	}
+	w.changed++
+	w.taken++
+	return nil
+}
+
+func (w *rewriting) rewrite(ctx context.Context, name string, info fs.FileInfo, t objects.Transform) error {
 	f, ok, err := openFile(w.tree, name, info)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return objects.Altered()
+		return objects.AlteredMeanwhile()
 	}
 	defer func() { _ = f.Close() }()
 	how := objects.How{Name: w.batch.Name, Beside: w.beside(name)}
@@ -335,7 +298,7 @@ func unaltered(tree *os.Root, name string, f *os.File, was fs.FileInfo) error {
 		return err
 	}
 	if err != nil || !os.SameFile(named, now) || now.Size() != was.Size() || !now.ModTime().Equal(was.ModTime()) {
-		return objects.Altered()
+		return objects.AlteredMeanwhile()
 	}
 	return oneName(now)
 }
@@ -383,7 +346,7 @@ func (w *rewriting) deposit(ctx context.Context, f *os.File, name string, info f
 	if err != nil {
 		return err
 	}
-	id := w.id(name, info)
+	id := w.ID(listed{name, info})
 	to, stage := path.Join(dir, id+t.Suffix(name)), resultStage(w.ref.Resource)
 	want, err := produce(ctx, w.root, stage, f, m&0o666, nil, t, how)
 	if err != nil {
@@ -406,7 +369,7 @@ func (w *rewriting) deposit(ctx context.Context, f *os.File, name string, info f
 	defer func() { _ = back.Close() }()
 	is, err := objects.Measure(ctx, back)
 	if err == nil && is != want {
-		err = objects.Other(to)
+		err = objects.PlaceTaken(to)
 	}
 	return err
 }

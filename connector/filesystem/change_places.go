@@ -74,7 +74,7 @@ func (d *Driver) changePlaces(ctx context.Context, r *os.Root, s connector.Surve
 		if disposition != tenure.Anonymise && disposition != tenure.Pseudonymise {
 			continue
 		}
-		p := objects.Plan{Class: class, Disposition: disposition, Prefixes: a.prefixes(class, s.Ref.Classes), All: a.Transforms, Holds: within}
+		p := objects.ClassChange{Class: class, Disposition: disposition, Prefixes: a.prefixes(class, s.Ref.Classes), All: a.Transforms, Holds: within}
 		p.To = func(place string) error {
 			_, _, err := resultsAt(r, place)
 			return err
@@ -85,7 +85,7 @@ func (d *Driver) changePlaces(ctx context.Context, r *os.Root, s connector.Surve
 			_, w.device = links(at.info)
 			against, err = p.RefusalOf(class, inTree(r, at, func(tree *os.Root) error {
 				w.tree = tree
-				return w.look(ctx, func(string, fs.FileInfo) error { return nil })
+				return objects.NewChanger(&w, w.batch, a.Transforms, d.marker.Seal, "").Inspect(ctx, func(listed) error { return nil })
 			}))
 		}
 		if err != nil {

@@ -1,14 +1,9 @@
 package filesystem_test
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -22,13 +17,8 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/connectortest"
 )
-
-func pseudonym(key, value string, _ bool) ([]byte, error) {
-	h := hmac.New(sha256.New, []byte(key))
-	h.Write([]byte(value))
-	return h.Sum(nil), nil
-}
 
 type object = map[string]any
 
@@ -44,11 +34,6 @@ func changing(fields object) object {
 	}
 }
 
-var (
-	pseudonymous = object{"id": "keep", "email": object{"pseudonym": "people"}, "born": "year"}
-	anonymous    = object{"id": "keep", "email": "clear", "born": "year"}
-)
-
 // ending is a context that ends when it was asked so many times, as a kill would come.
 type ending struct {
 	context.Context
@@ -60,22 +45,6 @@ func (e *ending) Err() error {
 		return context.Canceled
 	}
 	return nil
-}
-
-// changed takes batches of a disposition until it is done.
-func changed(ctx context.Context, d connector.Driver, r connector.Ref, class string, to tenure.Disposition, limit int, name func(string, string, bool) ([]byte, error)) (n int64, err error) {
-	b := connector.Batch{Run: "run", Class: class, Limit: limit, Disposition: to, Name: name}
-	for range 1000 {
-		e, err := d.(connector.Eraser).Erase(ctx, r, b)
-		if err != nil {
-			return n, err
-		}
-		n += e.Counts["objects (changed)"]
-		if b.Cursor = e.Cursor; e.Done {
-			return n, nil
-		}
-	}
-	return n, fmt.Errorf("not done after 1000 batches")
 }
 
 // files are the contents of all files below a folder, unpacked.
@@ -94,17 +63,8 @@ func (f fixture) files(below string) map[string]string {
 		if err != nil {
 			return err
 		}
-		if bytes.HasPrefix(raw, []byte{0x1f, 0x8b}) {
-			r, err := gzip.NewReader(bytes.NewReader(raw))
-			if err != nil {
-				return err
-			}
-			if raw, err = io.ReadAll(r); err != nil {
-				return err
-			}
-		}
 		name, err := filepath.Rel(root, p)
-		out[name] = string(raw)
+		out[name] = connectortest.Unpacked(f, string(raw))
 		return err
 	}))
 	return out
@@ -117,44 +77,6 @@ func (f fixture) fill(name, text string) {
 	must(f, os.WriteFile(p, []byte(text), 0o640))
 }
 
-func packed(t testing.TB, s string) string {
-	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
-	_, err := io.WriteString(w, s)
-	must(t, err)
-	must(t, w.Close())
-	return out.String()
-}
-
-// model is what a file of events becomes.
-func model(text string, to tenure.Disposition) string {
-	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	for i, line := range lines[1:] {
-		c := strings.Split(line, ",")
-		if c[2] = c[2][:4] + "-01-01"; to == tenure.Anonymise {
-			c[1] = ""
-		} else {
-			c[1] = namedAs(c[1])
-		}
-		lines[i+1] = strings.Join(c, ",")
-	}
-	return strings.Join(lines, "\n") + "\n"
-}
-
-// namedAs is a pseudonym in base 32 (RFC 4648), in lower case.
-func namedAs(value string) string {
-	b, _ := pseudonym("people", value, false)
-	const digits = "abcdefghijklmnopqrstuvwxyz234567"
-	var out []byte
-	bits, n := 0, 0
-	for _, c := range b[:16] {
-		for bits, n = bits<<8|int(c), n+8; n >= 5; n -= 5 {
-			out = append(out, digits[bits>>(n-5)&31])
-		}
-	}
-	return string(append(out, digits[bits<<(5-n)&31]))
-}
-
 // Whatever files there are and wherever it is killed, each file is rewritten once and
 // none is lost; in quarantine too.
 func TestChange(t *testing.T) {
@@ -165,9 +87,9 @@ func TestChange(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		run++
 		to := rapid.SampledFrom([]tenure.Disposition{tenure.Pseudonymise, tenure.Anonymise}).Draw(rt, "to")
-		fields := pseudonymous
+		fields := connectortest.Pseudonymous
 		if to == tenure.Anonymise {
-			fields = anonymous
+			fields = connectortest.Anonymous
 		}
 		name := fmt.Sprintf("b%d", run)
 		d := f.make("bucket", name, changing(fields), "events", "logs")
@@ -178,9 +100,9 @@ func TestChange(t *testing.T) {
 		for i := range rapid.IntRange(0, 6).Draw(rt, "files") {
 			text := "id,email,born\n" + strings.Join(rapid.SliceOfN(row, 0, 5).Draw(rt, "rows"), "")
 			file := fmt.Sprintf("events/%s%d.csv", rapid.SampledFrom([]string{"", "deep/", "deep/er/"}).Draw(rt, "dir"), i)
-			want[file] = model(text, to)
+			want[file] = connectortest.ChangedEvents(t, text, to)
 			if rapid.Bool().Draw(rt, "packed") {
-				text = packed(t, text)
+				text = connectortest.Packed(t, text)
 			}
 			f.fill("bucket/"+name+"/"+file, text)
 		}
@@ -194,13 +116,13 @@ func TestChange(t *testing.T) {
 		for range kills {
 			ctx := &ending{Context: t.Context()}
 			ctx.left.Store(int64(rapid.IntRange(0, 60).Draw(rt, "at")))
-			_, _ = changed(ctx, f.d, d.Ref, "events", to, limit, pseudonym)
+			_, _ = connectortest.ChangeAll(ctx, f.d, d.Ref, "events", to, limit, connectortest.Pseudonym)
 		}
-		n, err := changed(t.Context(), f.d, d.Ref, "events", to, limit, pseudonym)
+		n, err := connectortest.ChangeAll(t.Context(), f.d, d.Ref, "events", to, limit, connectortest.Pseudonym)
 		if err != nil || kills == 0 && n != int64(len(want)) {
 			rt.Fatalf("%d of %d are changed: %v", n, len(want), err)
 		}
-		if n, err := changed(t.Context(), f.d, d.Ref, "events", to, limit, pseudonym); n != 0 || err != nil {
+		if n, err := connectortest.ChangeAll(t.Context(), f.d, d.Ref, "events", to, limit, connectortest.Pseudonym); n != 0 || err != nil {
 			rt.Fatalf("a second run changes %d: %v", n, err)
 		}
 		_, err = f.d.(connector.Quarantiner).Unquarantine(t.Context(), d.Ref)
@@ -252,18 +174,18 @@ func compare(t *rapid.T, got, want map[string]string, to tenure.Disposition) {
 func TestChangeOfOneFile(t *testing.T) {
 	t.Parallel()
 	f := planted(t)
-	d := f.make("bucket", "b", changing(pseudonymous), "events", "logs")
+	d := f.make("bucket", "b", changing(connectortest.Pseudonymous), "events", "logs")
 	const text = "id,email,born\n1,anna@example.com,1990-02-03\n"
 	for range 2 {
 		f.fill("bucket/b/events/a.csv", text)
 		then := time.Date(2020, 2, 3, 4, 5, 6, 789, time.UTC)
 		must(t, os.Chtimes(filepath.Join(f.root, "bucket/b/events/a.csv"), then, then))
-		if n, err := changed(t.Context(), f.d, d.Ref, "events", tenure.Pseudonymise, 9, pseudonym); n != 1 || err != nil {
+		if n, err := connectortest.ChangeAll(t.Context(), f.d, d.Ref, "events", tenure.Pseudonymise, 9, connectortest.Pseudonym); n != 1 || err != nil {
 			t.Fatalf("%d are changed: %v", n, err)
 		}
 		info, err := os.Stat(filepath.Join(f.root, "bucket/b/events/a.csv"))
 		must(t, err)
-		if got := f.files("bucket/b")["events/a.csv"]; got != model(text, tenure.Pseudonymise) || info.Mode().Perm() != 0o640 || !info.ModTime().Equal(then) {
+		if got := f.files("bucket/b")["events/a.csv"]; got != connectortest.ChangedEvents(t, text, tenure.Pseudonymise) || info.Mode().Perm() != 0o640 || !info.ModTime().Equal(then) {
 			t.Errorf("it is %q with %v of %v", got, info.Mode(), info.ModTime())
 		}
 	}
@@ -288,7 +210,7 @@ func TestChangeMeanwhile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := planted(t)
-			d := f.make("bucket", "b", changing(pseudonymous), "events", "logs")
+			d := f.make("bucket", "b", changing(connectortest.Pseudonymous), "events", "logs")
 			f.fill("bucket/b/events/a.csv", text)
 			file := filepath.Join(f.root, "bucket/b/events/a.csv")
 			happened := false
@@ -297,19 +219,19 @@ func TestChangeMeanwhile(t *testing.T) {
 					happened = true
 					must(t, c.meanwhile(file))
 				}
-				return pseudonym(key, value, false)
+				return connectortest.Pseudonym(key, value, false)
 			}
-			if _, err := changed(t.Context(), f.d, d.Ref, "events", tenure.Pseudonymise, 9, made); tenure.CodeOf(err) != c.code {
+			if _, err := connectortest.ChangeAll(t.Context(), f.d, d.Ref, "events", tenure.Pseudonymise, 9, made); tenure.CodeOf(err) != c.code {
 				t.Errorf("the change says %v", err)
 			}
 			if got := f.files("bucket/b")["events/a.csv"]; got != c.then {
 				t.Errorf("it is %q", got)
 			}
 			_ = os.Remove(file + ".copy")
-			if _, err := changed(t.Context(), f.d, d.Ref, "events", tenure.Pseudonymise, 9, pseudonym); err != nil {
+			if _, err := connectortest.ChangeAll(t.Context(), f.d, d.Ref, "events", tenure.Pseudonymise, 9, connectortest.Pseudonym); err != nil {
 				t.Error(err)
 			}
-			if got := f.files("bucket/b"); len(got) != 1 || got["events/a.csv"] != model(c.then, tenure.Pseudonymise) {
+			if got := f.files("bucket/b"); len(got) != 1 || got["events/a.csv"] != connectortest.ChangedEvents(t, c.then, tenure.Pseudonymise) {
 				t.Errorf("there is %q", got)
 			}
 		})
@@ -335,7 +257,7 @@ func TestChangeIsBlocked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := planted(t)
-			d := f.make("bucket", "b", changing(pseudonymous), "events", "logs")
+			d := f.make("bucket", "b", changing(connectortest.Pseudonymous), "events", "logs")
 			f.fill("bucket/b/events/a.csv", "id,email,born\n1,anna@example.com,1990-02-03\n")
 			f.fill("bucket/b/logs/a.jsonl", "{\"n\":1}\n{\"n\":1}\n")
 			c.make(f)
@@ -347,7 +269,7 @@ func TestChangeIsBlocked(t *testing.T) {
 			}) {
 				t.Errorf("the map shows %+v", m.Places)
 			}
-			_, err = changed(t.Context(), f.d, d.Ref, c.class, tenure.Pseudonymise, 9, pseudonym)
+			_, err = connectortest.ChangeAll(t.Context(), f.d, d.Ref, c.class, tenure.Pseudonymise, 9, connectortest.Pseudonym)
 			if tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "SECRET") {
 				t.Errorf("the change says %v", err)
 			}
@@ -364,13 +286,13 @@ func TestChangeIsRefused(t *testing.T) {
 	t.Parallel()
 	f := planted(t)
 	for _, to := range []string{"bucket/b/x", ".tenure/x", "../x", "/x", "x/../y", ".", "x/.hidden", "backups"} {
-		a := changing(anonymous)
+		a := changing(connectortest.Anonymous)
 		a["transforms"].(object)["events"].(object)["to"] = to
 		if _, err := f.d.Normalise(connector.Desired{Ref: connector.Ref{Type: "bucket", Name: "b", Attributes: a}}); tenure.CodeOf(err) != tenure.Invalid {
 			t.Errorf("to %q: %v", to, err)
 		}
 	}
-	none := changing(anonymous)
+	none := changing(connectortest.Anonymous)
 	delete(none["transforms"].(object), "events")
 	places := func(a object, to tenure.Disposition) (out []string) {
 		m, err := f.d.(connector.Mapper).DataMap(t.Context(), connector.Survey{Ref: connector.Ref{Type: "bucket", Name: "b", Attributes: a, Classes: []string{"events", "logs"}}, Changes: map[string]tenure.Disposition{"events": to}})
@@ -386,8 +308,8 @@ func TestChangeIsRefused(t *testing.T) {
 		says string
 	}{
 		"none":      {none, tenure.Pseudonymise, "says nothing"},
-		"pseudonym": {changing(pseudonymous), tenure.Anonymise, "personal data"},
-		"no folder": {changing(anonymous), tenure.Anonymise, "isn't there"},
+		"pseudonym": {changing(connectortest.Pseudonymous), tenure.Anonymise, "personal data"},
+		"no folder": {changing(connectortest.Anonymous), tenure.Anonymise, "isn't there"},
 	} {
 		if got := places(c.a, c.to); len(got) != 1 || !strings.Contains(got[0], c.says) {
 			t.Errorf("%s: %q", name, got)
@@ -395,7 +317,7 @@ func TestChangeIsRefused(t *testing.T) {
 	}
 	must(t, os.MkdirAll(filepath.Join(f.root, "results"), 0o750))
 	must(t, os.Symlink(filepath.Join("..", "bucket"), filepath.Join(f.root, "results/events")))
-	if got := places(changing(anonymous), tenure.Anonymise); len(got) != 1 {
+	if got := places(changing(connectortest.Anonymous), tenure.Anonymise); len(got) != 1 {
 		t.Errorf("a link to tenants' buckets is taken: %q", got)
 	}
 }

@@ -34,7 +34,7 @@ func Info() connector.Info {
 			{Name: "exposure", Help: "No other user of the machine can read or change it, or put another in its place.", Types: []string{bucket, backups, document}},
 			{Name: "encryption", Help: "The profile asks for nothing that a file system can't show. Encryption at rest isn't visible here, so a profile that requires it fails."},
 		},
-		Remnants: leftovers,
+		Remnants: remnants,
 		Open:     open,
 		Review:   review,
 		Check:    objects.Faults,

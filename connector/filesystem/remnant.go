@@ -9,8 +9,8 @@ import (
 
 var _ connector.Remnanter = (*Driver)(nil)
 
-// leftovers are what a file system physically keeps.
-var leftovers = []connector.RemnantInfo{
+// remnants are what a file system physically keeps.
+var remnants = []connector.RemnantInfo{
 	{Kind: tenure.RemnantSpace, Help: "the blocks of files that were removed, until the file system uses them again; and files that a process still has open"},
 	{Kind: tenure.RemnantSnapshots, Help: "snapshots of the file system, copies of its disk and backups. They can't be seen from the folder"},
 }

@@ -6,11 +6,11 @@ import (
 	"github.com/tenurehq/tenure/connector"
 )
 
-var _ connector.Staller = (*Driver)(nil)
+var _ connector.ExpiryLister = (*Driver)(nil)
 
-// Stall is described at connector.Staller. Tenure removes copies by their dates itself, and
+// Expiries is described at connector.ExpiryLister. Tenure removes copies by their dates itself, and
 // doesn't while a hold covers them; who else rotates them can't be seen, and is said.
-func (d *Driver) Stall(_ context.Context, r connector.Ref, _ []connector.Kept) ([]connector.Stalled, error) {
+func (d *Driver) Expiries(_ context.Context, r connector.Ref, _ []connector.Kept) ([]connector.Stalled, error) {
 	if r.Type != backups {
 		return nil, nil
 	}

@@ -11,33 +11,39 @@ import (
 
 var _ connector.Checker = (*Driver)(nil)
 
-// needed is a right on the whole server, what it is for, and which types ask for it; none
-// is always.
+// needed is a right on the whole server, what it is for, and which types or which cleaning
+// ask for it; neither is always.
 type needed struct {
 	name, why string
 	types     []string
+	clean     tenure.RemnantKind
+}
+
+func (n needed) by(a connector.Asked) bool {
+	return n.types == nil && n.clean == "" || a.Clean != "" && a.Clean == n.clean || slices.Contains(n.types, a.Type)
 }
 
 var neededRights = []needed{
-	{"select", "to see every database, account and row", nil},
-	{"show databases", "without it the server hides databases", nil},
-	{"process", "to see foreign keys, tables and sessions of others", nil},
-	{"create", "Tenure's own database, and tenants'", nil},
-	{"insert", "marks and tallies", nil},
-	{"update", "marks and tallies", nil},
-	{"delete", "erasure", nil},
-	{"create user", "users, roles and the accounts that a blueprint's SQL runs as", []string{"database", "user", "role"}},
-	{"connection admin", "to end sessions as access is cut", []string{"database", "user", "grant"}},
-	{"grant option", "to pass rights on", []string{"database", "grant"}},
-	{"drop", "tenants' databases", []string{"database"}},
-	{"alter", "quarantine, which moves tables", []string{"database"}},
-	{"trigger", "to see triggers, and to give them back after a quarantine", []string{"database", "rows"}},
-	{"event", "to see events, to switch them off in quarantine, and to end logins in time", []string{"database", "rows"}},
-	{"set user", "to give triggers back to their definers", []string{"database"}},
-	{"delete history", "to have the server forget past rows", []string{"database"}},
-	{"references", "passed on", []string{"database"}}, {"index", "passed on", []string{"database"}}, {"create temporary tables", "passed on", []string{"database"}},
-	{"lock tables", "passed on", []string{"database"}}, {"create view", "passed on", []string{"database"}}, {"show view", "passed on", []string{"database"}},
-	{"create routine", "passed on", []string{"database"}}, {"alter routine", "passed on", []string{"database"}}, {"execute", "passed on", []string{"database"}},
+	{"select", "to see every database, account and row", nil, ""},
+	{"show databases", "without it the server hides databases", nil, ""},
+	{"process", "to see foreign keys, tables and sessions of others", nil, ""},
+	{"create", "Tenure's own database, and tenants'", nil, ""},
+	{"insert", "marks and tallies", nil, ""},
+	{"update", "marks and tallies", nil, ""},
+	{"delete", "erasure", nil, ""},
+	{"create user", "users, roles and the accounts that a blueprint's SQL runs as", []string{"database", "user", "role"}, ""},
+	{"connection admin", "to end sessions as access is cut", []string{"database", "user", "grant"}, ""},
+	{"grant option", "to pass rights on", []string{"database", "grant"}, ""},
+	{"drop", "tenants' databases", []string{"database"}, ""},
+	{"alter", "quarantine, which moves tables", []string{"database"}, ""},
+	{"trigger", "to see triggers, and to give them back after a quarantine", []string{"database", "rows"}, ""},
+	{"event", "to see events, to switch them off in quarantine, and to end logins in time", []string{"database", "rows"}, ""},
+	{"set user", "to give triggers back to their definers, and to suspend others' events while a hold covers what they delete", []string{"database", "rows"}, ""},
+	{"reload", "to close files of the binary log, where a blueprint has the remnant log cleaned", nil, tenure.RemnantLog},
+	{"delete history", "to have the server forget past rows", []string{"database"}, ""},
+	{"references", "passed on", []string{"database"}, ""}, {"index", "passed on", []string{"database"}, ""}, {"create temporary tables", "passed on", []string{"database"}, ""},
+	{"lock tables", "passed on", []string{"database"}, ""}, {"create view", "passed on", []string{"database"}, ""}, {"show view", "passed on", []string{"database"}, ""},
+	{"create routine", "passed on", []string{"database"}, ""}, {"alter routine", "passed on", []string{"database"}, ""}, {"execute", "passed on", []string{"database"}, ""},
 }
 
 // beyond are rights without which Tenure works, and what they let their holder do.
@@ -67,7 +73,7 @@ func (d *Driver) Check(ctx context.Context, asked []connector.Asked) (c connecto
 			r := connector.Right{Name: n.name, State: connector.RightHeld, For: n.why}
 			if !held[n.name] {
 				r.State, r.Fix = connector.RightMissing, "grant "+n.name+" on *.* to "+account(user, host)
-				if n.types != nil && !slices.ContainsFunc(asked, func(a connector.Asked) bool { return slices.Contains(n.types, a.Type) }) {
+				if !n.by(connector.Asked{}) && !slices.ContainsFunc(asked, n.by) {
 					r.State = connector.RightOptional
 				}
 			}

@@ -38,7 +38,7 @@ type world struct {
 
 const platformPassword = "platform-secret-text"
 
-// leastRights are what docs/operators-guide.md grants Tenure's account.
+// leastRights are what docs/system-accounts.md grants Tenure's account.
 const leastRights = "select, insert, update, delete, create, drop, references, index, alter, create temporary tables, lock tables, create view, show view, create routine, alter routine, execute, event, trigger, delete history, show databases, process, create user, connection admin, set user"
 
 func openWorld(t testing.TB) *world { return openWorldOn(t, mariadbtest.DSN(t)) }

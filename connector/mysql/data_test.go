@@ -453,7 +453,7 @@ func TestCheck(t *testing.T) {
 		return out
 	}
 	for name, state := range states(connector.Asked{Type: "database"}, connector.Asked{Type: "user"}, connector.Asked{Type: "rows"}) {
-		if state != connector.RightHeld {
+		if state != connector.RightHeld && name != "reload" {
 			t.Errorf("of the rights that the guide grants %s is %s", name, state)
 		}
 	}
@@ -462,7 +462,16 @@ func TestCheck(t *testing.T) {
 	if got["set user"] != connector.RightOptional || got["process"] != connector.RightMissing || got["file"] != connector.RightBeyond {
 		t.Errorf("set user is %s, process %s, file %s", got["set user"], got["process"], got["file"])
 	}
-	if got := states(connector.Asked{Type: "database"}); got["set user"] != connector.RightMissing {
-		t.Errorf("set user is %s where databases are asked for", got["set user"])
+	for _, typ := range []string{"database", "rows"} {
+		if got := states(connector.Asked{Type: typ}); got["set user"] != connector.RightMissing || got["reload"] != connector.RightOptional {
+			t.Errorf("where %s is asked for set user is %s, reload %s", typ, got["set user"], got["reload"])
+		}
+	}
+	if got := states(connector.Asked{Clean: tenure.RemnantRows}, connector.Asked{Clean: tenure.RemnantLog}); got["reload"] != connector.RightMissing || got["set user"] != connector.RightOptional {
+		t.Errorf("where the log is cleaned reload is %s, set user %s", got["reload"], got["set user"])
+	}
+	w.exec(t, "grant reload on *.* to "+account(w.user, "127.0.0.1"))
+	if got := states(connector.Asked{Clean: tenure.RemnantLog}); got["reload"] != connector.RightHeld {
+		t.Errorf("reload is %s once it was granted", got["reload"])
 	}
 }

@@ -31,7 +31,7 @@ func Info() connector.Info {
 			{Name: "timeout", Help: "how long one statement may run, and wait for a lock; 0 sets no limit", Default: "5m"},
 		},
 		Types:  types(),
-		Probes: probes(), Remnants: leftovers,
+		Probes: probes(), Remnants: remnants,
 		Open:   open,
 		Review: review,
 		Check:  relational.Faults,

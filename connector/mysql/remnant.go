@@ -18,8 +18,8 @@ var (
 	_ connector.Cleaner   = (*Driver)(nil)
 )
 
-// leftovers are what MariaDB physically keeps.
-var leftovers = []connector.RemnantInfo{
+// remnants are what MariaDB physically keeps.
+var remnants = []connector.RemnantInfo{
 	{Kind: tenure.RemnantRows, Help: "deleted rows and old versions, until InnoDB's purge takes them once no older transaction could see them", Clean: "it waits until InnoDB's purge has come past the erasure"},
 	{Kind: tenure.RemnantSpace, Help: "bytes of deleted rows in free pages of the tables' files, until they are used again; and the blocks of files that were removed, until the file system uses them again", Clean: "`optimize table` on the shared tables, which writes each of them anew; blocks of the old files stay"},
 	{Kind: tenure.RemnantLog, Help: "the binary log, until `binlog_expire_logs_seconds` after a file of it was closed, and InnoDB's redo log, which is written over in a circle", Clean: "`flush binary logs`, so that what the erasure wrote stands in a closed file, whose time runs; Tenure's account needs the right `reload` for it"},
@@ -32,15 +32,12 @@ var leftovers = []connector.RemnantInfo{
 
 // sharedTables are the shared tables that there are of those which refs cover.
 func (d *Driver) sharedTables(ctx context.Context, s *session, refs []connector.Ref) (out []relational.TableName, err error) {
-	var names []string
-	for _, n := range relational.SharedTables(refs, d.home) {
-		names = append(names, "("+literal(n.Schema)+", "+literal(n.Name)+")")
-	}
-	if len(names) == 0 {
+	names := relational.SharedPairs(refs, d.home, literal)
+	if names == "" {
 		return nil, nil
 	}
 	var n relational.TableName
-	err = each(ctx, s, "select table_schema, table_name from information_schema.tables where table_type in ('BASE TABLE', 'SYSTEM VERSIONED') and (table_schema, table_name) in ("+strings.Join(names, ", ")+") order by 1, 2", func() error {
+	err = each(ctx, s, "select table_schema, table_name from information_schema.tables where table_type in ('BASE TABLE', 'SYSTEM VERSIONED') and (table_schema, table_name) in ("+names+") order by 1, 2", func() error {
 		out = append(out, n)
 		return nil
 	}, &n.Schema, &n.Name)

@@ -11,14 +11,15 @@ import (
 )
 
 var (
-	_ connector.Staller   = (*Driver)(nil)
-	_ connector.Unstaller = (*Driver)(nil)
+	_ connector.ExpiryLister = (*Driver)(nil)
+	_ connector.Staller      = (*Driver)(nil)
+	_ connector.Unstaller    = (*Driver)(nil)
 )
 
-// Stall is described at connector.Staller: events of the scheduler's that change or delete
-// rows of tables in which something is held are disabled. One whose text can't be read, and
-// that names none of these, is said and goes on.
-func (d *Driver) Stall(ctx context.Context, r connector.Ref, keep []connector.Kept) (out []connector.Stalled, err error) {
+// Expiries is described at connector.ExpiryLister: events of the scheduler's that change or
+// delete rows of tables in which something is held would be disabled. One whose text can't
+// be read, and that names none of these, is said and goes on.
+func (d *Driver) Expiries(ctx context.Context, r connector.Ref, keep []connector.Kept) (out []connector.Stalled, err error) {
 	k, err := d.kind(r.Type)
 	if err != nil {
 		return nil, coded(err)
@@ -51,31 +52,57 @@ func (d *Driver) Stall(ctx context.Context, r connector.Ref, keep []connector.Ke
 				out = append(out, one)
 				continue
 			}
-			was, definer, err := readEvent(ctx, s, g.schema, g.name)
+			was, _, err := readEvent(ctx, s, g.schema, g.name)
 			if err != nil {
 				return err
 			}
-			user, host, _ := cutLast(definer, "@")
-			one.Was = was
-			if err := s.run(ctx, "alter definer = "+ticked(user)+"@"+ticked(host)+" event "+ticked(g.schema, g.name)+" disable"); err != nil {
-				if code := tenure.CodeOf(coded(err)); code == tenure.Unavailable {
-					return err
-				}
-				one.Says += ", and can't be disabled: " + coded(err).Error()
+			if schedule, on := strings.CutPrefix(was, "ENABLED\n"); on {
+				one.Was, one.Is = was, "DISABLED\n"+schedule
 				out = append(out, one)
-				continue
 			}
-			one.Is, one.Suspended = "DISABLED\n"+strings.TrimPrefix(was, "ENABLED\n"), true
-			out = append(out, one) // also if it can't be read back
-			is, _, err := readEvent(ctx, s, g.schema, g.name)
-			if err != nil {
-				return err
-			}
-			out[len(out)-1].Is, out[len(out)-1].Suspended = is, strings.HasPrefix(is, "DISABLED\n")
 		}
 		return nil
 	})
 	return out, coded(err)
+}
+
+// Stall is described at connector.Staller.
+func (d *Driver) Stall(ctx context.Context, _ connector.Ref, one connector.Stalled) (connector.Stalled, error) {
+	err := d.with(ctx, func(s *session) error {
+		schema, name, is, definer, err := d.eventOf(ctx, s, one)
+		switch {
+		case err != nil:
+			return err
+		case is == one.Is:
+			one.Suspended = true
+			return nil
+		case is != one.Was:
+			if one.Suspended = strings.HasPrefix(is, "DISABLED\n"); !one.Suspended {
+				one.Says += ", and was changed or dropped before it could be disabled"
+			}
+			return nil
+		}
+		if err := alterEvent(ctx, s, schema, name, definer, "disable"); err != nil {
+			if tenure.CodeOf(coded(err)) == tenure.Unavailable {
+				return err
+			}
+			one.Suspended = false
+			one.Says += ", and can't be disabled: " + coded(err).Error()
+			return nil
+		}
+		if is, _, err = readEvent(ctx, s, schema, name); err != nil {
+			return err
+		}
+		one.Is, one.Suspended = is, strings.HasPrefix(is, "DISABLED\n")
+		return nil
+	})
+	return one, coded(err)
+}
+
+// alterEvent switches an event on or off, and leaves whose it is.
+func alterEvent(ctx context.Context, s *session, schema, name, definer, to string) error {
+	user, host, _ := cutLast(definer, "@")
+	return s.run(ctx, "alter definer = "+ticked(user)+"@"+ticked(host)+" event "+ticked(schema, name)+" "+to)
 }
 
 // around is what makes a statement reach other tables than the one that it names.
@@ -186,31 +213,29 @@ func readEvent(ctx context.Context, s *session, schema, name string) (text, defi
 
 // Unstall is described at connector.Unstaller.
 func (d *Driver) Unstall(ctx context.Context, _ connector.Ref, was connector.Stalled) error {
-	place, ok := strings.CutPrefix(was.Rule, "event ")
-	if !ok {
-		return tenure.Errorf(tenure.Internal, "%q is no rule of this connector's", was.Rule)
-	}
 	return coded(d.with(ctx, func(s *session) error {
-		schema, name, err := d.eventAt(ctx, s, place)
-		if err != nil {
-			return err
-		}
-		is, definer, err := readEvent(ctx, s, schema, name)
+		schema, name, is, definer, err := d.eventOf(ctx, s, was)
 		switch {
 		case err != nil:
 			return err
-		case is == was.Was:
+		case is == was.Was, is != was.Is && !was.Suspended && !strings.HasPrefix(is, "DISABLED\n"):
 			return nil
 		case is != was.Is:
 			return tenure.Errorf(tenure.Conflict, "%s was changed or dropped while a hold had suspended it", was.Rule).WithHint("look at it: it was\n%s", was.Was)
 		}
-		user, host, _ := cutLast(definer, "@")
-		return s.run(ctx, "alter definer = "+ticked(user)+"@"+ticked(host)+" event "+ticked(schema, name)+" enable")
+		return alterEvent(ctx, s, schema, name, definer, "enable")
 	}))
 }
 
-// eventAt finds an event by its schema and name with a dot between; blank if there is none.
-func (d *Driver) eventAt(ctx context.Context, s *session, place string) (schema, name string, err error) {
+// eventOf finds the event of a rule and reads it; blank if it isn't there.
+func (d *Driver) eventOf(ctx context.Context, s *session, one connector.Stalled) (schema, name, text, definer string, err error) {
+	place, ok := strings.CutPrefix(one.Rule, "event ")
+	if !ok {
+		return "", "", "", "", tenure.Errorf(tenure.Internal, "%q is no rule of this connector's", one.Rule)
+	}
 	err = each(ctx, s, "select event_schema, event_name from information_schema.events where binary concat(event_schema, '.', event_name) = "+literal(place), nil, &schema, &name)
-	return schema, name, err
+	if err == nil && name != "" {
+		text, definer, err = readEvent(ctx, s, schema, name)
+	}
+	return schema, name, text, definer, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/connectortest"
 )
 
 // Events that would take what is held are disabled as they are, those of others go on, and
@@ -48,10 +49,7 @@ create event %[1]s.by_duplicate on schedule every 1 day starts '2037-01-01' do i
 create event %[1]s.adds on schedule every 1 day starts '2037-01-01' do insert into %[1]s.others select id, at from %[1]s.calls`, quote(w.app))
 	before := events()
 	keep := []connector.Kept{{Hold: "hld_1", Table: "calls", Rows: []tenure.RowCondition{{Column: "id", Operator: "=", Value: []byte("1")}}}}
-	got, err := d.Stall(t.Context(), r, keep)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := connectortest.StallAll(t, d, r, keep)
 	state := map[string]bool{}
 	for _, one := range got {
 		state[strings.TrimPrefix(one.Rule, "event "+w.app+".")] = one.Suspended
@@ -75,8 +73,8 @@ create event %[1]s.adds on schedule every 1 day starts '2037-01-01' do insert in
 			t.Errorf("%q became %q", before[i], during[i])
 		}
 	}
-	if again, err := d.Stall(t.Context(), r, keep); err != nil || slices.ContainsFunc(again, func(s connector.Stalled) bool { return s.Suspended }) {
-		t.Errorf("a second look: %+v, %v", again, err)
+	if again := connectortest.StallAll(t, d, r, keep); slices.ContainsFunc(again, func(s connector.Stalled) bool { return s.Suspended }) {
+		t.Errorf("a second look: %+v", again)
 	}
 	w.exec(t, "alter event %s.old_customers on schedule every 2 day", quote(w.app))
 	for _, one := range got {
@@ -99,8 +97,8 @@ create event %[1]s.adds on schedule every 1 day starts '2037-01-01' do insert in
 			t.Errorf("%q came back as %q", before[i], after[i])
 		}
 	}
-	whole, err := d.Stall(t.Context(), r, nil)
-	if err != nil || !slices.ContainsFunc(whole, func(s connector.Stalled) bool { return s.Suspended && strings.HasSuffix(s.Rule, "old_visits") }) {
-		t.Errorf("a hold on all of it: %+v, %v", whole, err)
+	whole := connectortest.StallAll(t, d, r, nil)
+	if !slices.ContainsFunc(whole, func(s connector.Stalled) bool { return s.Suspended && strings.HasSuffix(s.Rule, "old_visits") }) {
+		t.Errorf("a hold on all of it: %+v", whole)
 	}
 }

@@ -189,12 +189,12 @@ func TestStream(t *testing.T) {
 	}
 }
 
-func TestSurvey(t *testing.T) {
+func TestInspection(t *testing.T) {
 	t.Parallel()
 	rules := given(t, `{"format": "csv", "fields": {"who": "clear", "zip": {"prefix": 2}}, "identifying": ["zip"], "atLeast": 2, "of": "who"}`)
 	all := map[string]Transform{"a/": rules}
 	read := func(texts ...string) error {
-		s := NewSurvey(all)
+		s := newInspection(all)
 		for _, text := range texts {
 			if err := s.Read(bg, "a/", strings.NewReader(text), nil, false); err != nil {
 				return err
@@ -211,7 +211,7 @@ func TestSurvey(t *testing.T) {
 		}
 	}
 	// One that comes late is judged with those that are left, and these aren't judged again.
-	late := NewSurvey(all)
+	late := newInspection(all)
 	for text, past := range map[string]bool{"who,zip\n1,10115\n": true, "who,zip\n2,20115\n": true, "who,zip\n3,20999\n": false} {
 		if err := late.Read(bg, "a/", strings.NewReader(text), nil, past); err != nil {
 			t.Fatal(err)
@@ -223,17 +223,17 @@ func TestSurvey(t *testing.T) {
 	if err := late.Read(bg, "a/", strings.NewReader("who,zip\n4,30115\n"), nil, false); err != nil || late.Short() == nil {
 		t.Errorf("one that comes late is in a group of its own: %v", err)
 	}
-	p := Passed{}
+	p := passedList{}
 	if err := p.Add(strings.Repeat("a", 32)); err != nil {
 		t.Fatal(err)
 	}
 	seal := func(s string) string { return "seal" + s[:1] }
-	text := p.Text(Head("run", "class", all), seal)
-	if !ParsePassed(text, Head("run", "class", all), seal).Has(strings.Repeat("a", 32)) {
+	text := p.Text(headOf("run", "class", all), seal)
+	if !parsePassed(text, headOf("run", "class", all), seal).Has(strings.Repeat("a", 32)) {
 		t.Error("the list isn't read back")
 	}
 	other := map[string]Transform{"a/": given(t, `{"format": "csv", "fields": {"who": "keep"}}`)}
-	if len(ParsePassed(text, Head("run", "class", other), seal))+len(ParsePassed("x"+text, Head("run", "class", all), seal)) > 0 {
+	if len(parsePassed(text, headOf("run", "class", other), seal))+len(parsePassed("x"+text, headOf("run", "class", all), seal)) > 0 {
 		t.Error("a list by other rules, or under another seal, counts")
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/tenurehq/tenure/connector"
 )
 
-// Plan is what a blueprint says becomes of a class's objects in one resource.
-type Plan struct {
+// ClassChange is what a blueprint says becomes of a class's objects in one resource.
+type ClassChange struct {
 	Class       string
 	Disposition tenure.Disposition
 	Prefixes    []string // of the class
@@ -20,42 +20,42 @@ type Plan struct {
 	To          func(place string) error       // Blocked if results can't go there
 }
 
-// Refusal is what stands against the plan, as a data map shows it.
-func (p Plan) Refusal(name, says, fix string) connector.Place {
+// Refusal is what stands against the change, as a data map shows it.
+func (c ClassChange) Refusal(name, says, fix string) connector.Place {
 	return connector.Place{
-		Name: cmp.Or(name, "(every key)"), Kind: connector.PlaceChange, Class: p.Class, Via: "transforms", Blocks: true,
-		Says: p.Class + " is to be " + p.Disposition.Done() + ": " + says, Fix: fix,
+		Name: cmp.Or(name, "(every key)"), Kind: connector.PlaceChange, Class: c.Class, Via: "transforms", Blocks: true,
+		Says: c.Class + " is to be " + c.Disposition.Done() + ": " + says, Fix: fix,
 	}
 }
 
 // RefusalOf is Refusal for an error that is Blocked; of others it is the error.
-func (p Plan) RefusalOf(name string, err error) ([]connector.Place, error) {
+func (c ClassChange) RefusalOf(name string, err error) ([]connector.Place, error) {
 	if err == nil || tenure.CodeOf(err) != tenure.Blocked {
 		return nil, err
 	}
-	return []connector.Place{p.Refusal(name, err.Error(), strings.Join(tenure.HintsOf(err), "; "))}, nil
+	return []connector.Place{c.Refusal(name, err.Error(), strings.Join(tenure.HintsOf(err), "; "))}, nil
 }
 
-// Against is what stands against the plan before any object is read.
-func (p Plan) Against() (out []connector.Place, err error) {
-	for _, prefix := range p.Prefixes {
-		if _, _, err := Of(p.All, func(t string) bool { return p.Holds(t, prefix) }); err != nil {
-			out = append(out, p.Refusal(prefix, "transforms says nothing of what is under "+cmp.Or(prefix, "every key"), "transforms: {\""+prefix+"\": {format: …, fields: {…}}}"))
+// Against is what stands against the change before any object is read.
+func (c ClassChange) Against() (out []connector.Place, err error) {
+	for _, prefix := range c.Prefixes {
+		if _, _, err := transformOf(c.All, func(t string) bool { return c.Holds(t, prefix) }); err != nil {
+			out = append(out, c.Refusal(prefix, "transforms says nothing of what is under "+cmp.Or(prefix, "every key"), "transforms: {\""+prefix+"\": {format: …, fields: {…}}}"))
 		}
 	}
-	for _, prefix := range slices.Sorted(maps.Keys(p.All)) {
-		t := p.All[prefix]
-		if !slices.ContainsFunc(p.Prefixes, func(of string) bool { return p.Holds(prefix, of) || p.Holds(of, prefix) }) {
+	for _, prefix := range slices.Sorted(maps.Keys(c.All)) {
+		t := c.All[prefix]
+		if !slices.ContainsFunc(c.Prefixes, func(of string) bool { return c.Holds(prefix, of) || c.Holds(of, prefix) }) {
 			continue
 		}
-		if says, fix := t.Against(p.Disposition); says != "" {
-			out = append(out, p.Refusal(prefix, says, fix))
+		if says, fix := t.Against(c.Disposition); says != "" {
+			out = append(out, c.Refusal(prefix, says, fix))
 			continue
 		}
-		if p.Disposition != tenure.Anonymise {
+		if c.Disposition != tenure.Anonymise {
 			continue
 		}
-		refused, err := p.RefusalOf(t.To, p.To(t.To))
+		refused, err := c.RefusalOf(t.To, c.To(t.To))
 		if err != nil {
 			return nil, err
 		}

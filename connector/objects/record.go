@@ -186,7 +186,7 @@ func (b *branch) collect(v any, path string, values *[]leaf, set func(any)) erro
 			}
 			in := b.members[name]
 			if in == nil {
-				return unspoken(shown(at))
+				return withoutRule(shown(at))
 			}
 			if err := in.collect(v[name], at, values, func(x any) { out[name] = x }); err != nil {
 				return err
@@ -195,7 +195,7 @@ func (b *branch) collect(v any, path string, values *[]leaf, set func(any)) erro
 		return nil
 	case []any:
 		if b.element == nil {
-			return unspoken(shown(path + "[]"))
+			return withoutRule(shown(path + "[]"))
 		}
 		out := make([]any, len(v))
 		set(out)
@@ -206,5 +206,5 @@ func (b *branch) collect(v any, path string, values *[]leaf, set func(any)) erro
 		}
 		return nil
 	}
-	return unspoken(shown(path))
+	return withoutRule(shown(path))
 }

@@ -208,13 +208,13 @@ func (t Transform) names(first []string) ([]string, error) {
 	case unknown >= 0 && !known: // the line may be data
 		return nil, unlike(nil, "no field of its first line is among fields")
 	case unknown >= 0:
-		return nil, unspoken(shown(out[unknown]))
+		return nil, withoutRule(shown(out[unknown]))
 	}
 	return out, nil
 }
 
-// unspoken is Blocked for a field without a rule.
-func unspoken(name string) error {
+// withoutRule is Blocked for a field without a rule.
+func withoutRule(name string) error {
 	return tenure.Errorf(tenure.Blocked, "nothing says what becomes of the field %s", name).WithHint("fields: {%s: clear}, or what else becomes of it", name)
 }
 

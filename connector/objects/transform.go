@@ -143,15 +143,15 @@ func (t Transform) Against(d tenure.Disposition) (says, fix string) {
 	return "", ""
 }
 
-// Metadatas are the metadata of a result, from those of an object, by names in lower
+// ResultMetadata is the metadata of a result, from those of an object, by names in lower
 // case.
-func (t Transform) Metadatas(d tenure.Disposition, in map[string]string) map[string]string {
+func (t Transform) ResultMetadata(d tenure.Disposition, in map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, value := range in {
 		name = strings.ToLower(name)
-		r, spoken := t.Metadata[name]
+		r, named := t.Metadata[name]
 		switch {
-		case !spoken && d == tenure.Anonymise, r.Word == transform.Clear:
+		case !named && d == tenure.Anonymise, r.Word == transform.Clear:
 		case r.Word == transform.Constant:
 			out[name], _ = r.Value.(string)
 		default:
@@ -161,9 +161,9 @@ func (t Transform) Metadatas(d tenure.Disposition, in map[string]string) map[str
 	return out
 }
 
-// Of finds the transform of an object: the one of the longest prefix that a test says
+// transformOf finds the transform of an object: the one of the longest prefix that a test says
 // holds it. It is Blocked if there is none.
-func Of(all map[string]Transform, holds func(prefix string) bool) (prefix string, t Transform, err error) {
+func transformOf(all map[string]Transform, holds func(prefix string) bool) (prefix string, t Transform, err error) {
 	ok := false
 	for p, given := range all {
 		if holds(p) && (!ok || len(p) > len(prefix)) {
@@ -184,18 +184,18 @@ func (t Transform) Suffix(name string) string {
 	return "." + t.Format
 }
 
-// Came is the error for an object that a survey hasn't seen.
-func Came() error {
+// cameMeanwhile is the error for an object that the inspection hasn't seen.
+func cameMeanwhile() error {
 	return tenure.Errorf(tenure.Unavailable, "it came while the others were read").Retryable()
 }
 
-// Altered is the error for an object that isn't any more what was read of it.
-func Altered() error {
+// AlteredMeanwhile is the error for an object that isn't any more what was read of it.
+func AlteredMeanwhile() error {
 	return tenure.Errorf(tenure.Unavailable, "it was written to while it was changed").Retryable()
 }
 
-// Other is the error for a place that holds something else than a result.
-func Other(place string) error {
+// PlaceTaken is the error for a place that holds something else than a result.
+func PlaceTaken(place string) error {
 	return tenure.Errorf(tenure.Blocked, "%s holds something else than its result", place).WithHint("see who writes there; nothing is overwritten")
 }
 

@@ -53,7 +53,7 @@ func names(rights []connector.Right) string {
 	return strings.Join(out, ", ")
 }
 
-// TestCheckRights: an operator who grants what docs/operators-guide.md says is told of
+// TestCheckRights: an operator who grants what docs/system-accounts.md says is told of
 // nothing missing and nothing beyond; of each right that is taken away the check says
 // which it is, and the statement that it gives mends it.
 func TestCheckRights(t *testing.T) {

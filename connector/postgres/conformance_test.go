@@ -91,7 +91,7 @@ alter table shared.orders enable row level security; alter table shared.orders f
 	return w
 }
 
-// least takes from the driver's role what docs/operators-guide.md says that it doesn't
+// least takes from the driver's role what docs/system-accounts.md says that it doesn't
 // need: what is left is what the guide's statements grant. The shared tables come to
 // belong to a role of the application's, as they do on a platform.
 func (w *world) least(t *testing.T) {

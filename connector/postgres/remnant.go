@@ -18,8 +18,8 @@ var (
 	_ connector.Cleaner   = (*Driver)(nil)
 )
 
-// leftovers are what PostgreSQL physically keeps (PostgreSQL §25.1, §30, §52.51).
-var leftovers = []connector.RemnantInfo{
+// remnants are what PostgreSQL physically keeps (PostgreSQL §25.1, §30, §52.51).
+var remnants = []connector.RemnantInfo{
 	{Kind: tenure.RemnantRows, Help: "versions of deleted rows in shared tables and their indexes; vacuum takes them once no older transaction, prepared transaction or slot could see them", Clean: "`vacuum` on the shared tables, indexes included, once no older transaction is left"},
 	{Kind: tenure.RemnantSpace, Help: "bytes of deleted rows in free space of the tables' files, until it is used again; and the blocks of files that were removed, until the file system uses them again", Clean: "`vacuum full` on the shared tables, which locks each of them while it is written anew; blocks of the old files stay"},
 	{Kind: tenure.RemnantLog, Help: "the write-ahead log, in segments that checkpoints recycle; slots and `wal_keep_size` keep them longer"},
@@ -33,14 +33,11 @@ var leftovers = []connector.RemnantInfo{
 
 // sharedTables are the shared tables that there are of those which refs cover.
 func sharedTables(ctx context.Context, s *session, refs []connector.Ref) (out []relational.TableName, err error) {
-	var names []string
-	for _, n := range relational.SharedTables(refs, "public") {
-		names = append(names, "("+literal(n.Schema)+", "+literal(n.Name)+")")
-	}
-	if len(names) == 0 {
+	names := relational.SharedPairs(refs, "public", literal)
+	if names == "" {
 		return nil, nil
 	}
-	err = s.simple(ctx, "select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p') and (n.nspname, c.relname) in ("+strings.Join(names, ", ")+") order by 1, 2", func(_ int, v [][]byte) error {
+	err = s.simple(ctx, "select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p') and (n.nspname, c.relname) in ("+names+") order by 1, 2", func(_ int, v [][]byte) error {
 		out = append(out, relational.TableName{Schema: string(v[0]), Name: string(v[1])})
 		return nil
 	})
@@ -56,9 +53,9 @@ func treeOf(tables []relational.TableName) string {
 	return "with recursive t (oid) as (select unnest(array[" + strings.Join(names, ", ") + "]::oid[]) union select h.inhrelid from t join pg_inherits h on h.inhparent = t.oid) "
 }
 
-// leftoversSQL is what the whole server keeps. A setting or a function that the role may not
+// remnantsSQL is what the whole server keeps. A setting or a function that the role may not
 // see is null.
-const leftoversSQL = `select current_setting('archive_mode'), current_setting('log_statement'), current_setting('log_min_duration_statement'), current_setting('log_min_error_statement'),
+const remnantsSQL = `select current_setting('archive_mode'), current_setting('log_statement'), current_setting('log_min_duration_statement'), current_setting('log_min_error_statement'),
  (select count(*) from pg_extension where extname = 'pg_stat_statements')::text,
  (select count(*) from pg_stat_replication)::text, (select count(*) from pg_stat_replication where replay_lsn is null or replay_lsn < pg_current_wal_lsn())::text,
  (select count(*) from pg_replication_slots)::text, (select count(*) from pg_replication_slots where not active)::text,
@@ -95,7 +92,7 @@ func (d *Driver) Remnants(ctx context.Context, refs []connector.Ref) (out []conn
 		if monitors[0] == "true" {
 			files = filesSQL
 		}
-		return s.simple(ctx, strings.Replace(leftoversSQL, "{{files}}", files, 1), func(_ int, v [][]byte) error {
+		return s.simple(ctx, strings.Replace(remnantsSQL, "{{files}}", files, 1), func(_ int, v [][]byte) error {
 			t := make([]string, len(v))
 			for i := range v {
 				t[i] = string(v[i])

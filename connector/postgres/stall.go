@@ -12,8 +12,9 @@ import (
 )
 
 var (
-	_ connector.Staller   = (*Driver)(nil)
-	_ connector.Unstaller = (*Driver)(nil)
+	_ connector.ExpiryLister = (*Driver)(nil)
+	_ connector.Staller      = (*Driver)(nil)
+	_ connector.Unstaller    = (*Driver)(nil)
 )
 
 // job is a line of pg_cron's, as its row is.
@@ -31,10 +32,10 @@ const (
 	timescaleSQL = `select hypertable_schema || '.' || hypertable_name, coalesce(config::text, '') from timescaledb_information.jobs where proc_name = 'policy_retention'`
 )
 
-// Stall is described at connector.Staller: jobs of pg_cron's that name a table in which
-// something is held, and do more than read, are made inactive. What pg_partman and
+// Expiries is described at connector.ExpiryLister: jobs of pg_cron's that name a table in which
+// something is held, and do more than read, would be made inactive. What pg_partman and
 // TimescaleDB drop by age is said, and goes on.
-func (d *Driver) Stall(ctx context.Context, r connector.Ref, keep []connector.Kept) (out []connector.Stalled, err error) {
+func (d *Driver) Expiries(ctx context.Context, r connector.Ref, keep []connector.Kept) (out []connector.Stalled, err error) {
 	k, err := d.kind(r.Type)
 	if err != nil {
 		return nil, coded(err)
@@ -57,7 +58,7 @@ func (d *Driver) Stall(ctx context.Context, r connector.Ref, keep []connector.Ke
 		if err != nil {
 			return err
 		}
-		if err := d.stallJobs(ctx, s, risk, &out); err != nil {
+		if err := jobs(ctx, s, risk, &out); err != nil {
 			return err
 		}
 		return retentions(ctx, s, risk, &out)
@@ -65,20 +66,20 @@ func (d *Driver) Stall(ctx context.Context, r connector.Ref, keep []connector.Ke
 	return out, coded(err)
 }
 
-// stallJobs makes jobs inactive that may take what is held.
-func (d *Driver) stallJobs(ctx context.Context, s *session, risk []relational.TableName, out *[]connector.Stalled) error {
+// jobs names the jobs that may take what is held.
+func jobs(ctx context.Context, s *session, risk []relational.TableName, out *[]connector.Stalled) error {
 	if there, err := hasCron(ctx, s); err != nil || !there {
 		return err
 	}
-	var jobs []job
+	var all []job
 	err := s.simple(ctx, jobsSQL, func(_ int, v [][]byte) error {
-		jobs = append(jobs, job{string(v[0]), string(v[1]), string(v[2]), string(v[3])})
+		all = append(all, job{string(v[0]), string(v[1]), string(v[2]), string(v[3])})
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, j := range jobs {
+	for _, j := range all {
 		table, takes := named(j.command, risk)
 		if !takes {
 			continue
@@ -89,30 +90,51 @@ func (d *Driver) stallJobs(ctx context.Context, s *session, risk []relational.Ta
 		}
 		if table == "" {
 			one.Says = "what it calls can't be told: it goes on"
-			*out = append(*out, one)
-			continue
+		} else {
+			one.Is = "false" + strings.TrimPrefix(j.text, "true")
 		}
-		if err := s.atomic(ctx, func(s *session) error {
-			return s.simple(ctx, "update cron.job set active = false where jobid = "+j.id, nil)
-		}); err != nil {
+		*out = append(*out, one)
+	}
+	return nil
+}
+
+// Stall is described at connector.Staller.
+func (d *Driver) Stall(ctx context.Context, _ connector.Ref, one connector.Stalled) (connector.Stalled, error) {
+	err := d.with(ctx, func(s *session) error {
+		id, is, err := jobStands(ctx, s, one)
+		switch {
+		case err != nil:
+			return err
+		case is == one.Is:
+			one.Suspended = true
+			return nil
+		case is != one.Was:
+			if one.Suspended = inactive(is); !one.Suspended {
+				one.Says += ", and was changed or removed before it could be made inactive"
+			}
+			return nil
+		}
+		if err := s.atomic(ctx, func(s *session) error { return setJob(ctx, s, id, false) }); err != nil {
 			if state(err) != "42501" {
 				return err
 			}
+			one.Suspended = false
 			one.Says += ", and Tenure's role can't make it inactive"
-			*out = append(*out, one)
-			continue
+			return nil
 		}
-		one.Is, one.Suspended = "false"+strings.TrimPrefix(j.text, "true"), true
-		*out = append(*out, one) // also if it can't be read back
-		is, err := jobOf(ctx, s, j.id)
-		if err != nil {
+		if _, is, err = jobStands(ctx, s, one); err != nil {
 			return err
 		}
-		if last := &(*out)[len(*out)-1]; len(is) == 1 {
-			last.Is, last.Suspended = is[0], strings.HasPrefix(is[0], "f")
-		}
-	}
-	return nil
+		one.Is, one.Suspended = is, inactive(is)
+		return nil
+	})
+	return one, coded(err)
+}
+
+func inactive(job string) bool { return strings.HasPrefix(job, "f") }
+
+func setJob(ctx context.Context, s *session, id string, active bool) error {
+	return s.simple(ctx, "update cron.job set active = "+strconv.FormatBool(active)+" where jobid = "+id, nil)
 }
 
 // theirs are the schemas, in quotes, in which an extension has a relation. One that no
@@ -126,9 +148,18 @@ func hasCron(ctx context.Context, s *session) (bool, error) {
 	return slices.Contains(schemas, "cron"), err
 }
 
-// jobOf is a job's text; none if it isn't there.
-func jobOf(ctx context.Context, s *session, id string) ([]string, error) {
-	return textsOf(ctx, s, "select "+jobText+" from cron.job where jobid = "+id)
+// jobStands reads the job of a rule as it stands; blank if it isn't there.
+func jobStands(ctx context.Context, s *session, one connector.Stalled) (id, text string, err error) {
+	id, ok := strings.CutPrefix(one.Rule, "pg_cron job ")
+	if _, err := strconv.ParseInt(id, 10, 64); !ok || err != nil {
+		return "", "", tenure.Errorf(tenure.Internal, "%q is no rule of this connector's", one.Rule)
+	}
+	there, err := hasCron(ctx, s)
+	if err != nil || !there {
+		return id, "", err
+	}
+	texts, err := textsOf(ctx, s, "select "+jobText+" from cron.job where jobid = "+id)
+	return id, strings.Join(texts, ""), err
 }
 
 // named says which table in which something is held a command names that does more than
@@ -189,27 +220,16 @@ func retentions(ctx context.Context, s *session, risk []relational.TableName, ou
 
 // Unstall is described at connector.Unstaller.
 func (d *Driver) Unstall(ctx context.Context, _ connector.Ref, was connector.Stalled) error {
-	id, ok := strings.CutPrefix(was.Rule, "pg_cron job ")
-	if _, err := strconv.ParseInt(id, 10, 64); !ok || err != nil {
-		return tenure.Errorf(tenure.Internal, "%q is no rule of this connector's", was.Rule)
-	}
 	return coded(d.with(ctx, func(s *session) error {
-		there, err := hasCron(ctx, s)
-		if err != nil {
-			return err
-		}
-		var is []string
-		if there {
-			if is, err = jobOf(ctx, s, id); err != nil {
-				return err
-			}
-		}
+		id, is, err := jobStands(ctx, s, was)
 		switch {
-		case len(is) == 1 && is[0] == was.Was:
+		case err != nil:
+			return err
+		case is == was.Was, is != was.Is && !was.Suspended && !inactive(is):
 			return nil
-		case len(is) != 1 || is[0] != was.Is:
+		case is != was.Is:
 			return tenure.Errorf(tenure.Conflict, "%s was changed or removed while a hold had suspended it", was.Rule).WithHint("look at it: it was\n%s", was.Was)
 		}
-		return s.simple(ctx, "update cron.job set active = true where jobid = "+id, nil)
+		return setJob(ctx, s, id, true)
 	}))
 }

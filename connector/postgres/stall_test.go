@@ -6,6 +6,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/connectortest"
 	"github.com/tenurehq/tenure/internal/postgrestest"
 )
 
@@ -28,10 +29,7 @@ insert into cron.job (schedule, command, jobname) values ('@daily', 'delete from
 		return strings.Join(strs(t, connect(t, w.dsn), "select jobname from cron.job where active order by jobid"), " ")
 	}
 	keep := []connector.Kept{{Hold: "hld_1", Table: "calls", Rows: []tenure.RowCondition{{Column: "id", Operator: "=", Value: []byte("1")}}}}
-	got, err := d.Stall(t.Context(), own.Ref, keep)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := connectortest.StallAll(t, d, own.Ref, keep)
 	var says []string
 	for _, one := range got {
 		says = append(says, one.Rule)
@@ -63,16 +61,12 @@ insert into cron.job (schedule, command, jobname) values ('@daily', 'delete from
 	t.Cleanup(func() {
 		postgrestest.Exec(t, w.dsn, "alter table cron.job owner to current_user; drop role "+quote(other))
 	})
-	if _, err := d.Stall(t.Context(), own.Ref, nil); err != nil {
-		t.Fatal(err)
-	}
+	connectortest.StallAll(t, d, own.Ref, nil)
 	if a := active(); a != "calls visits look tidy others" {
 		t.Errorf("jobs in a table that a tenant owns: active are %s", a)
 	}
 	postgrestest.Exec(t, w.dsn, "alter table cron.job owner to current_user")
-	if _, err := d.Stall(t.Context(), own.Ref, nil); err != nil {
-		t.Fatal(err)
-	}
+	connectortest.StallAll(t, d, own.Ref, nil)
 	if a := active(); a != "look tidy others" {
 		t.Errorf("with a hold on all of it active are %s", a)
 	}

@@ -84,7 +84,7 @@ func (w *batch) changing(ctx context.Context, b connector.Batch) error {
 			return err
 		}
 		for _, t := range all {
-			if err := w.suppress(ctx, t); err != nil {
+			if err := w.emptySmallGroups(ctx, t); err != nil {
 				return err
 			}
 		}
@@ -135,10 +135,10 @@ func (w *batch) cursor(all []Reached) string {
 	return "changing." + strconv.FormatUint(f.Sum64(), 36)
 }
 
-// suppress empties the identifying columns of rows whose groups are too small
+// emptySmallGroups empties the identifying columns of rows whose groups are too small
 // (P. Samarati and L. Sweeney, "Protecting privacy when disclosing information", 1998),
 // before any row of the table leaves its group.
-func (w *batch) suppress(ctx context.Context, t Reached) error {
+func (w *batch) emptySmallGroups(ctx context.Context, t Reached) error {
 	h := w.Holding
 	given := h.changes.transforms[t.Table.TableName]
 	if given.Short != suppress || w.Begun {
@@ -422,7 +422,7 @@ func (w *batch) made(ctx context.Context, t Reached, given Transform, rows []sto
 			return nil, nil, nil, err
 		}
 	}
-	if err := w.latecomers(ctx, t, given, rows, results); err != nil {
+	if err := w.judgeChanged(ctx, t, given, rows, results); err != nil {
 		return nil, nil, nil, err
 	}
 	if permuted != nil {

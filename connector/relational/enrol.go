@@ -140,7 +140,7 @@ func (w *batch) enrol(ctx context.Context) error {
 		}
 		keys := groups.From(given.AtLeast)
 		if given.Short == suppress {
-			_, key, err := h.none(t, given)
+			_, key, err := h.emptyGroup(t, given)
 			if err != nil {
 				return err
 			}
@@ -153,8 +153,8 @@ func (w *batch) enrol(ctx context.Context) error {
 	return nil
 }
 
-// none is the group of rows whose identifying columns are emptied.
-func (h *Holding) none(t Reached, given Transform) (values []any, key string, err error) {
+// emptyGroup is the group of rows whose identifying columns are emptied.
+func (h *Holding) emptyGroup(t Reached, given Transform) (values []any, key string, err error) {
 	row := map[string]any{}
 	for _, name := range given.Identifying {
 		c, _ := t.Table.Column(name)
@@ -167,21 +167,14 @@ func (h *Holding) none(t Reached, given Transform) (values []any, key string, er
 	return values, string(raw), err
 }
 
-// latecomers judges rows of groups that aren't on the roll: as many as there are now, they are
-// enough, or their identifying columns are emptied, or it is Blocked.
-func (w *batch) latecomers(ctx context.Context, t Reached, given Transform, rows []stored, results []map[string]any) error {
-	if len(given.Identifying) == 0 || w.roll.run == "" {
-		return nil
-	}
-	h, table := w.Holding, t.Table.String()
-	none, empty, err := h.none(t, given)
-	if err != nil {
-		return err
-	}
+// judgeUnenrolled judges rows of groups that aren't on the roll by how large these are
+// now: those that are large enough are put on it, and small is called for each row of the
+// others.
+func (w *batch) judgeUnenrolled(ctx context.Context, table string, rows []stored, atLeast int64, groupOf func(stored) ([]any, error), count func() (*transform.Groups, error), small func(row int, key string, size int64) error) error {
 	keys, all := make([]string, len(rows)), make([][]any, len(rows))
 	for i, r := range rows {
 		var err error
-		if all[i], err = h.identifying(t, given, r.values); err != nil {
+		if all[i], err = groupOf(r); err != nil {
 			return err
 		}
 		raw, err := tenure.Canonical(all[i])
@@ -194,7 +187,7 @@ func (w *batch) latecomers(ctx context.Context, t Reached, given Transform, rows
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	groups, err := h.grouped(ctx, w.q, t, given, w.Disposition)
+	groups, err := count()
 	if err != nil {
 		return err
 	}
@@ -203,66 +196,59 @@ func (w *batch) latecomers(ctx context.Context, t Reached, given Transform, rows
 		if !slices.Contains(missing, key) {
 			continue
 		}
-		switch {
-		case groups.Size(all[i]) >= given.AtLeast:
+		if size := groups.Size(all[i]); size >= atLeast {
 			enough = append(enough, key)
-		case given.Short == suppress:
-			if key == empty {
-				continue
-			}
-			for j, name := range given.Identifying {
-				results[i][name] = none[j]
-			}
-		default:
-			return tenure.Errorf(tenure.Blocked, "rows came to %s while others were %s, and groups of it by %s have fewer than %d: %s has %d", table, w.Disposition.Done(), strings.Join(given.Identifying, ", "), given.AtLeast, key, groups.Size(all[i])).
-				WithHint("delete those rows, or say short: suppress in transforms.%s", h.name(t.Table.TableName))
+		} else if err := small(i, key, size); err != nil {
+			return err
 		}
 	}
 	return w.enlist(ctx, table, enough)
 }
 
-// shortOf are those groups of rows that are about to be added up which aren't large enough.
-func (w *batch) shortOf(ctx context.Context, t Reached, a sums, rows []stored) (map[string]bool, error) {
-	out := map[string]bool{}
+// judgeChanged judges rows that are about to be changed and whose groups aren't on the
+// roll: they are large enough, their identifying columns are emptied, or it is Blocked.
+func (w *batch) judgeChanged(ctx context.Context, t Reached, given Transform, rows []stored, results []map[string]any) error {
+	if len(given.Identifying) == 0 || w.roll.run == "" {
+		return nil
+	}
+	h, table := w.Holding, t.Table.String()
+	empty, emptyKey, err := h.emptyGroup(t, given)
+	if err != nil {
+		return err
+	}
+	groupOf := func(r stored) ([]any, error) { return h.identifying(t, given, r.values) }
+	count := func() (*transform.Groups, error) { return h.grouped(ctx, w.q, t, given, w.Disposition) }
+	return w.judgeUnenrolled(ctx, table, rows, given.AtLeast, groupOf, count, func(row int, key string, size int64) error {
+		if given.Short != suppress {
+			return tenure.Errorf(tenure.Blocked, "rows came to %s while others were %s, and groups of it by %s have fewer than %d: %s has %d", table, w.Disposition.Done(), strings.Join(given.Identifying, ", "), given.AtLeast, key, size).
+				WithHint("delete those rows, or say short: suppress in transforms.%s", h.name(t.Table.TableName))
+		}
+		if key != emptyKey {
+			for j, name := range given.Identifying {
+				results[row][name] = empty[j]
+			}
+		}
+		return nil
+	})
+}
+
+// judgeAdded are those groups of rows that are about to be added up which aren't large
+// enough; without short: suppress it is Blocked by one that isn't on the roll.
+func (w *batch) judgeAdded(ctx context.Context, t Reached, a sums, rows []stored) (map[string]bool, error) {
 	if w.roll.run == "" {
 		return w.short[a.name], nil
 	}
-	keys, all := make([]string, len(rows)), make([][]any, len(rows))
-	for i, r := range rows {
-		var err error
-		if all[i], err = a.group(t.Table, r.values); err != nil {
-			return nil, err
-		}
-		raw, err := tenure.Canonical(all[i])
-		if err != nil {
-			return nil, err
-		}
-		keys[i] = string(raw)
-	}
-	missing, err := w.roll.missing(ctx, w.q, a.into.String(), keys)
-	if err != nil || len(missing) == 0 {
-		return out, err
-	}
-	groups, err := w.Holding.addedUp(ctx, w.q, t, a, w.Disposition)
-	if err != nil {
-		return nil, err
-	}
-	var enough []string
-	for i, key := range keys {
-		if !slices.Contains(missing, key) {
-			continue
-		}
-		switch {
-		case groups.Size(all[i]) >= a.AtLeast:
-			enough = append(enough, key)
-		case a.Short == suppress:
-			out[key] = true
-		default:
-			return nil, tenure.Errorf(tenure.Blocked, "rows came to %s while others were added up, and groups of %s by %s would have fewer than %d: %s has %d", t.Table, a.into, strings.Join(slices.Sorted(maps.Keys(a.By)), ", "), a.AtLeast, key, groups.Size(all[i])).
+	out := map[string]bool{}
+	groupOf := func(r stored) ([]any, error) { return a.group(t.Table, r.values) }
+	count := func() (*transform.Groups, error) { return w.Holding.addedUp(ctx, w.q, t, a, w.Disposition) }
+	return out, w.judgeUnenrolled(ctx, a.into.String(), rows, a.AtLeast, groupOf, count, func(_ int, key string, size int64) error {
+		if a.Short != suppress {
+			return tenure.Errorf(tenure.Blocked, "rows came to %s while others were added up, and groups of %s by %s would have fewer than %d: %s has %d", t.Table, a.into, strings.Join(slices.Sorted(maps.Keys(a.By)), ", "), a.AtLeast, key, size).
 				WithHint("delete those rows, or say short: suppress in aggregates.%s", a.name)
 		}
-	}
-	return out, w.enlist(ctx, a.into.String(), enough)
+		out[key] = true
+		return nil
+	})
 }
 
 // shorts counts the groups of a run that keeps no tally.

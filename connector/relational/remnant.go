@@ -46,3 +46,12 @@ func SharedTables(refs []connector.Ref, home string) (out []TableName) {
 	slices.SortFunc(out, func(a, b TableName) int { return strings.Compare(a.String(), b.String()) })
 	return out
 }
+
+// SharedPairs are SharedTables as an SQL list of (schema, name); "" is none.
+func SharedPairs(refs []connector.Ref, home string, literal func(string) string) string {
+	var out []string
+	for _, n := range SharedTables(refs, home) {
+		out = append(out, "("+literal(n.Schema)+", "+literal(n.Name)+")")
+	}
+	return strings.Join(out, ", ")
+}

@@ -58,7 +58,7 @@ func (w *batch) addUp(ctx context.Context, g going) error {
 	}
 	for _, a := range all {
 		groups := map[string]*addition{}
-		short, err := w.shortOf(ctx, g.t, a, rows)
+		short, err := w.judgeAdded(ctx, g.t, a, rows)
 		if err != nil {
 			return err
 		}

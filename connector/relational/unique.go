@@ -71,10 +71,7 @@ func (h *Holding) staysUnique(t Table, given Transform, u Unique, asks Constrain
 		return false
 	}
 	for _, name := range u.Columns {
-		switch w := word(name); {
-		case (w == transform.Keep || w == transform.Name) && len(u.Columns) == 1 && !u.Partial:
-			return true
-		case w != transform.Keep && w != transform.Name, w == transform.Name && u.Partial:
+		if w := word(name); w != transform.Keep && (w != transform.Name || u.Partial) {
 			return false
 		}
 	}

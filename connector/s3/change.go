@@ -3,6 +3,7 @@ package s3
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -23,18 +24,19 @@ const isChanged kind = "objects (changed)"
 // sealName is the user metadata that says that an object was pseudonymised.
 const sealName = "tenure-changed"
 
-// passedPrefix is where the lists of objects are that a survey found fit.
+// passedPrefix is where the lists of objects are that were found fit.
 const passedPrefix = "passed/" // passed/HASH OF RESOURCE/HASH OF CLASS
 
 // rewriting is a batch that rewrites objects.
 type rewriting struct {
 	piece
-	ref      connector.Ref
-	a        attributes
-	passed   objects.Passed
-	surveyed bool
-	locking  bool
+	ref     connector.Ref
+	a       attributes
+	changer *objects.Changer[entry]
+	locking bool
 }
+
+var _ objects.Store[entry] = (*rewriting)(nil)
 
 // through says that a batch has taken its share.
 func (w *rewriting) through() bool {
@@ -51,12 +53,11 @@ func (d *Driver) change(ctx context.Context, w piece, ref connector.Ref, a attri
 	if c.locking, err = d.locking(ctx, c.site.bucket); err != nil {
 		return e, err
 	}
-	head := objects.Head(c.batch.Run, c.batch.Class, a.Transforms)
-	raw, err := d.ownText(ctx, c.passedKey(c.batch.Class))
+	list, err := d.ownText(ctx, c.passedKey(c.batch.Class))
 	if err != nil {
 		return e, err
 	}
-	c.passed = objects.ParsePassed(raw, head, d.marker.Seal)
+	c.changer = objects.NewChanger(&c, c.batch, a.Transforms, d.marker.Seal, list)
 	began := c.pass
 	err = c.run(ctx)
 	e.Counts = c.counts
@@ -106,13 +107,30 @@ func (w *rewriting) run(ctx context.Context) error {
 
 // ready has all objects read before the first one is changed.
 func (w *rewriting) ready(ctx context.Context) error {
+	err := w.Each(ctx, func(e entry) error {
+		if !w.changer.Fit(e) {
+			return errUnfit
+		}
+		return nil
+	})
+	if err == errUnfit {
+		return w.changer.Prepare(ctx)
+	}
+	return err
+}
+
+// errUnfit ends a search for an object that wasn't found fit.
+var errUnfit = errors.New("an object wasn't found fit")
+
+// Each is described at objects.Store.
+func (w *rewriting) Each(ctx context.Context, f func(entry) error) error {
 	for _, below := range w.a.under(w.batch.Class, w.ref.Classes) {
 		for e, err := range w.live(ctx, w.site.below+below, "") {
+			if err == nil && w.takes(e.key) {
+				err = f(e)
+			}
 			if err != nil {
 				return err
-			}
-			if w.takes(e.key) && !w.passed.Has(w.id(e)) {
-				return w.survey(ctx)
 			}
 		}
 	}
@@ -187,36 +205,15 @@ func (w *rewriting) below(ctx context.Context, below string) error {
 		if !w.takes(e.key) {
 			continue
 		}
-		if err := w.key(ctx, e); err != nil {
-			return err
+		// A key of which an earlier version stays is left alone.
+		if !slices.ContainsFunc(w.left, func(f failure) bool { return f.entry.key == e.key }) {
+			if err := w.changer.Change(ctx, e); err != nil {
+				return err
+			}
 		}
 		if w.pass.after = e.key; w.through() {
 			return errEnough
 		}
-	}
-	return nil
-}
-
-// key deals with the object under a key.
-func (w *rewriting) key(ctx context.Context, e entry) error {
-	if slices.ContainsFunc(w.left, func(f failure) bool { return f.entry.key == e.key }) {
-		return nil // an earlier version doesn't go
-	}
-	if w.batch.Disposition == tenure.Pseudonymise {
-		if done, err := w.sealed(ctx, e); done || err != nil {
-			return err
-		}
-	}
-	if !w.passed.Has(w.id(e)) {
-		if err := w.survey(ctx); err != nil {
-			return err
-		}
-		if !w.passed.Has(w.id(e)) {
-			return fmt.Errorf("object %q: %w", e.key, objects.Came())
-		}
-	}
-	if err := w.rewrite(ctx, e); err != nil {
-		return fmt.Errorf("object %q: %w", e.key, err)
 	}
 	return nil
 }
@@ -232,13 +229,38 @@ func (w *rewriting) open(ctx context.Context, e entry) (body io.ReadCloser, info
 	}
 	if strings.Trim(info.ETag, `"`) != strings.Trim(e.etag, `"`) {
 		_ = body.Close()
-		return nil, info, false, objects.Altered()
+		return nil, info, false, objects.AlteredMeanwhile()
 	}
 	return body, info, true, nil
 }
 
-// id names an object as it stands, and nobody without Tenure's key can say which.
-func (w *rewriting) id(e entry) string {
+// Open is described at objects.Store.
+func (w *rewriting) Open(ctx context.Context, e entry, t objects.Transform) (io.ReadCloser, []string, error) {
+	if blank(e.key) {
+		return nil, nil, tenure.Errorf(tenure.Blocked, "its key is of white space alone, and can't be written to")
+	}
+	body, info, there, err := w.open(ctx, e)
+	if !there || err != nil {
+		return nil, nil, err
+	}
+	beside, err := w.beside(ctx, t, e, info)
+	if err != nil {
+		_ = body.Close()
+		return nil, nil, err
+	}
+	return body, beside, nil
+}
+
+// Name is described at objects.Store.
+func (w *rewriting) Name(e entry) string { return fmt.Sprintf("object %q", e.key) }
+
+// Under is described at objects.Store.
+func (w *rewriting) Under(prefix string, e entry) bool {
+	return strings.HasPrefix(strings.TrimPrefix(e.key, w.site.below), prefix)
+}
+
+// ID is described at objects.Store; nobody without Tenure's key can say which object it is.
+func (w *rewriting) ID(e entry) string {
 	return w.marks().ID("result", w.site.bucket, e.key, strings.Trim(e.etag, `"`), e.modified.UTC().Format(time.RFC3339))
 }
 
@@ -251,9 +273,8 @@ func (w *rewriting) seal(key string, r objects.Result) string {
 	return w.marks().Changed(w.site.bucket+"/"+key, r)
 }
 
-// sealed says whether an object is the result of a pseudonymisation, by a seal over its
-// whole content.
-func (w *rewriting) sealed(ctx context.Context, e entry) (bool, error) {
+// Done is described at objects.Store: the object's metadata has a seal over its content.
+func (w *rewriting) Done(ctx context.Context, e entry) (bool, error) {
 	body, info, err := w.content(ctx, w.site.bucket, e)
 	if missing(err) {
 		return false, nil
@@ -273,82 +294,13 @@ func (w *rewriting) sealed(ctx context.Context, e entry) (bool, error) {
 	return err == nil && says == w.seal(e.key, r), err
 }
 
-// transformOf finds what becomes of a key.
-func (w *rewriting) transformOf(key string) (prefix string, t objects.Transform, err error) {
-	key = strings.TrimPrefix(key, w.site.below)
-	return objects.Of(w.a.Transforms, func(p string) bool { return strings.HasPrefix(key, p) })
+// Save is described at objects.Store.
+func (w *rewriting) Save(ctx context.Context, list string) error {
+	return w.put(ctx, w.passedKey(w.batch.Class), []byte(list), false)
 }
 
-// survey reads every object of the class that is yet to be changed, before the first one
-// is, and remembers which were found fit.
-func (w *rewriting) survey(ctx context.Context) error {
-	if w.surveyed {
-		return nil
-	}
-	w.surveyed = true
-	passed := objects.Passed{}
-	if err := w.look(ctx, func(e entry) error { return passed.Add(w.id(e)) }); err != nil {
-		return err
-	}
-	w.passed = passed
-	text := passed.Text(objects.Head(w.batch.Run, w.batch.Class, w.a.Transforms), w.marker.Seal)
-	return w.put(ctx, w.passedKey(w.batch.Class), []byte(text), false)
-}
-
-// look reads every object of the class that is yet to be changed. It is Blocked by what
-// can't be changed, and by groups that are too small.
-func (w *rewriting) look(ctx context.Context, fit func(entry) error) error {
-	s := objects.NewSurvey(w.a.Transforms)
-	for _, below := range w.a.under(w.batch.Class, w.ref.Classes) {
-		for e, err := range w.live(ctx, w.site.below+below, "") {
-			if err != nil {
-				return err
-			}
-			if !w.takes(e.key) {
-				continue
-			}
-			if err := w.lookAt(ctx, s, e); err != nil {
-				return fmt.Errorf("object %q: %w", e.key, err)
-			}
-			if err := fit(e); err != nil {
-				return err
-			}
-		}
-	}
-	return s.Short()
-}
-
-func (w *rewriting) lookAt(ctx context.Context, s *objects.Survey, e entry) error {
-	if blank(e.key) {
-		return tenure.Errorf(tenure.Blocked, "its key is of white space alone, and can't be written to")
-	}
-	prefix, t, err := w.transformOf(e.key)
-	if err != nil {
-		return err
-	}
-	if w.batch.Disposition == tenure.Pseudonymise {
-		if done, err := w.sealed(ctx, e); done || err != nil {
-			return err
-		}
-	}
-	body, info, there, err := w.open(ctx, e)
-	if !there || err != nil {
-		return err
-	}
-	defer func() { _ = body.Close() }()
-	beside, err := w.beside(ctx, t, e, info)
-	if err != nil {
-		return err
-	}
-	return s.Read(ctx, prefix, body, beside, w.passed.Has(w.id(e)))
-}
-
-// rewrite changes one object.
-func (w *rewriting) rewrite(ctx context.Context, e entry) error {
-	_, t, err := w.transformOf(e.key)
-	if err != nil {
-		return err
-	}
+// Rewrite is described at objects.Store.
+func (w *rewriting) Rewrite(ctx context.Context, e entry, t objects.Transform) error {
 	body, info, there, err := w.open(ctx, e)
 	if !there || err != nil {
 		return err
@@ -387,7 +339,7 @@ func (w *rewriting) rewrite(ctx context.Context, e entry) error {
 		if err != nil {
 			return err
 		}
-		to, key = at.bucket, at.below+w.id(e)+t.Suffix(e.key)
+		to, key = at.bucket, at.below+w.ID(e)+t.Suffix(e.key)
 		o.SetMatchETagExcept("*")
 	}
 	if err := w.send(ctx, e, to, key, t, how, want, o); err != nil {
@@ -404,12 +356,12 @@ func (w *rewriting) rewrite(ctx context.Context, e entry) error {
 }
 
 // followed passes over an object that an earlier version would take the place of, and
-// remembers which.
+// remembers which. Servers list versions in whatever order, so all that are under a key
+// and what it begins are looked at.
 func (w *rewriting) followed(ctx context.Context, e entry) (bool, error) {
 	if e.id == "" {
 		return false, nil // the bucket keeps none
 	}
-	others := 0
 	for v, err := range w.versions(ctx, w.site.bucket, e.key, "") {
 		if err != nil {
 			return false, err
@@ -417,11 +369,6 @@ func (w *rewriting) followed(ctx context.Context, e entry) (bool, error) {
 		if v.key == e.key && v.id != e.id && !v.latest {
 			w.left = append(w.left, failure{v, errSilent})
 			return true, nil
-		}
-		if v.key != e.key {
-			if others++; others > 2*most {
-				break // it comes first
-			}
 		}
 	}
 	return false, nil
@@ -461,7 +408,7 @@ func (w *rewriting) send(ctx context.Context, e entry, to, key string, t objects
 	switch {
 	case is(err, "PreconditionFailed"): // somebody else was first
 		if !anonymous {
-			return objects.Altered()
+			return objects.AlteredMeanwhile()
 		}
 	case err != nil:
 		return err
@@ -485,7 +432,7 @@ func (w *rewriting) stands(ctx context.Context, bucket, key string, want objects
 	defer func() { _ = body.Close() }()
 	got, err := objects.Measure(ctx, body)
 	if err == nil && got != want {
-		return false, objects.Other(bucket + "/" + key)
+		return false, objects.PlaceTaken(bucket + "/" + key)
 	}
 	return err == nil, err
 }

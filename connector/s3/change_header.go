@@ -33,7 +33,7 @@ var headers = []string{"Content-Disposition", "Content-Language", "Cache-Control
 // options are those with which a result is written.
 func options(t objects.Transform, d tenure.Disposition, info minio.ObjectInfo) minio.PutObjectOptions {
 	o := minio.PutObjectOptions{ContentType: info.ContentType, ContentEncoding: encoding(info.Metadata.Get("Content-Encoding")), DisableMultipart: true, UserMetadata: map[string]string{}}
-	for name, value := range t.Metadatas(d, userMetadata(info.Metadata)) {
+	for name, value := range t.ResultMetadata(d, userMetadata(info.Metadata)) {
 		o.UserMetadata[metaPrefix+name] = value
 	}
 	if d != tenure.Pseudonymise {
@@ -75,7 +75,7 @@ func (w *rewriting) tags(ctx context.Context, e entry, info minio.ObjectInfo) (m
 // beside is what stays with an object's records, also as it reads once it is decoded.
 func (w *rewriting) beside(ctx context.Context, t objects.Transform, e entry, info minio.ObjectInfo) ([]string, error) {
 	out := []string{info.ContentType}
-	for _, v := range t.Metadatas(w.batch.Disposition, userMetadata(info.Metadata)) {
+	for _, v := range t.ResultMetadata(w.batch.Disposition, userMetadata(info.Metadata)) {
 		out = append(out, v)
 	}
 	if w.batch.Disposition == tenure.Pseudonymise {

@@ -44,14 +44,14 @@ func (d *Driver) changePlaces(ctx context.Context, s connector.Survey, a attribu
 		if disposition != tenure.Anonymise && disposition != tenure.Pseudonymise {
 			continue
 		}
-		p := objects.Plan{Class: class, Disposition: disposition, Prefixes: a.under(class, s.Ref.Classes), All: a.Transforms}
+		p := objects.ClassChange{Class: class, Disposition: disposition, Prefixes: a.under(class, s.Ref.Classes), All: a.Transforms}
 		p.Holds = func(prefix, name string) bool { return strings.HasPrefix(name, prefix) }
 		p.To = func(place string) error { return d.takesResults(ctx, s.Ref, place) }
 		against, err := p.Against()
 		if err == nil && len(against) == 0 && read {
 			w := rewriting{piece: piece{Driver: d, site: at, batch: connector.Batch{Class: class, Disposition: disposition, Keep: s.Keep}}, ref: s.Ref, a: a}
 			w.takes = w.classTakes(a, s.Ref, class)
-			against, err = p.RefusalOf(class, w.look(ctx, func(entry) error { return nil }))
+			against, err = p.RefusalOf(class, objects.NewChanger(&w, w.batch, a.Transforms, d.marker.Seal, "").Inspect(ctx, func(entry) error { return nil }))
 		}
 		if err != nil {
 			return nil, err

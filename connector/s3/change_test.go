@@ -2,10 +2,7 @@ package s3_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"maps"
@@ -24,16 +21,11 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/connectortest"
 	"github.com/tenurehq/tenure/internal/s3test"
 )
 
 const results = "reports" // the platform's own bucket
-
-func pseudonym(key, value string, _ bool) ([]byte, error) {
-	h := hmac.New(sha256.New, []byte(key))
-	h.Write([]byte(value))
-	return h.Sum(nil), nil
-}
 
 type object = map[string]any
 
@@ -47,27 +39,6 @@ func changing(fields object) object {
 			"logs/":   object{"format": "jsonl", "fields": object{"user": "clear", "n": "keep"}, "identifying": []any{"n"}, "atLeast": 2, "to": results + "/logs/"},
 		},
 	}
-}
-
-var (
-	pseudonymous = object{"id": "keep", "email": object{"pseudonym": "people"}, "born": "year"}
-	anonymous    = object{"id": "keep", "email": "clear", "born": "year"}
-)
-
-// changed takes batches of a disposition until it is done.
-func changed(ctx context.Context, d connector.Driver, r connector.Ref, class string, to tenure.Disposition, limit int) (n int64, err error) {
-	b := connector.Batch{Run: "run", Class: class, Limit: limit, Disposition: to, Name: pseudonym}
-	for range 1000 {
-		e, err := d.(connector.Eraser).Erase(ctx, r, b)
-		if err != nil {
-			return n, err
-		}
-		n += e.Counts["objects (changed)"]
-		if b.Cursor = e.Cursor; e.Done {
-			return n, nil
-		}
-	}
-	return n, fmt.Errorf("not done after 1000 batches")
 }
 
 // held is all that is under a prefix, seen from outside: each version's content by key,
@@ -85,7 +56,7 @@ func (w world) held(t testing.TB, bucket, below string) (out map[string][]string
 		must(t, err)
 		raw, err := io.ReadAll(c)
 		must(t, err)
-		out[o.Key] = append(out[o.Key], unpacked(t, string(raw)))
+		out[o.Key] = append(out[o.Key], connectortest.Unpacked(t, string(raw)))
 	}
 	core := minio.Core{Client: w.root}
 	r, err := core.ListMultipartUploads(context.Background(), bucket, below, "", "", "", 1000)
@@ -94,55 +65,6 @@ func (w world) held(t testing.TB, bucket, below string) (out map[string][]string
 		out[u.Key] = append(out[u.Key], "upload")
 	}
 	return out
-}
-
-func unpacked(t testing.TB, s string) string {
-	if !strings.HasPrefix(s, "\x1f\x8b") {
-		return s
-	}
-	r, err := gzip.NewReader(strings.NewReader(s))
-	must(t, err)
-	raw, err := io.ReadAll(r)
-	must(t, err)
-	return string(raw)
-}
-
-func packed(t testing.TB, s string) string {
-	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
-	_, err := io.WriteString(w, s)
-	must(t, err)
-	must(t, w.Close())
-	return out.String()
-}
-
-// expected is the model: what a CSV of events becomes.
-func expected(t testing.TB, csv string, named bool) string {
-	lines := strings.Split(strings.TrimSuffix(unpacked(t, csv), "\n"), "\n")
-	for i, line := range lines[1:] {
-		f := strings.Split(line, ",")
-		sum, _ := pseudonym("people", f[1], false)
-		if f[1] = ""; named {
-			f[1] = base32Of(sum)
-		}
-		f[2] = f[2][:4] + "-01-01"
-		lines[i+1] = strings.Join(f, ",")
-	}
-	return strings.Join(lines, "\n") + "\n"
-}
-
-func base32Of(b []byte) string {
-	const digits = "abcdefghijklmnopqrstuvwxyz234567"
-	var out []byte
-	bits, n := 0, 0
-	for _, c := range b[:16] {
-		bits, n = bits<<8|int(c), n+8
-		for n >= 5 {
-			out = append(out, digits[bits>>(n-5)&31])
-			n -= 5
-		}
-	}
-	return string(append(out, digits[bits<<(5-n)&31]))
 }
 
 // events makes a file of events at random.
@@ -167,7 +89,7 @@ func (w world) scene(t testing.TB, r *rand.Rand, ref connector.Ref, n int) (live
 		}
 		text := events(r)
 		if r.IntN(3) == 0 {
-			text = packed(t, text)
+			text = connectortest.Packed(t, text)
 		}
 		_, err := w.root.PutObject(context.Background(), bucket, key, strings.NewReader(text), int64(len(text)), minio.PutObjectOptions{
 			ContentType: "text/x-events", UserMetadata: map[string]string{"owner": "Anna", "batch": "7"}, UserTags: map[string]string{"team": "blue"},
@@ -194,14 +116,14 @@ func (w world) judged(t testing.TB, ref connector.Ref, to tenure.Disposition, li
 			t.Errorf("the tenant still has %v", left)
 		}
 		for _, text := range live {
-			want = append(want, expected(t, text, false))
+			want = append(want, connectortest.ChangedEvents(t, text, to))
 		}
 		for _, versions := range w.held(t, results, "events/") {
 			got = append(got, versions...)
 		}
 	} else {
 		for key, text := range live {
-			want = append(want, key+" "+expected(t, text, true))
+			want = append(want, key+" "+connectortest.ChangedEvents(t, text, to))
 		}
 		for key, versions := range left {
 			got = append(got, key+" "+strings.Join(versions, "|"))
@@ -222,9 +144,9 @@ func TestChange(t *testing.T) {
 	must(t, w.root.MakeBucket(t.Context(), results, minio.MakeBucketOptions{}))
 	r := rand.New(rand.NewPCG(number(t, "TENURE_SEED", uint64(time.Now().UnixNano())), 1))
 	for i, to := range []tenure.Disposition{tenure.Pseudonymise, tenure.Anonymise} {
-		fields := pseudonymous
+		fields := connectortest.Pseudonymous
 		if to == tenure.Anonymise {
-			fields = anonymous
+			fields = connectortest.Anonymous
 		}
 		for j, typ := range []string{"prefix", "bucket", "versions"} {
 			a := changing(fields)
@@ -240,12 +162,12 @@ func TestChange(t *testing.T) {
 			bucket, below := site(ref)
 			put(t, w.root, bucket, below+"logs/1.jsonl", `{"user":"Anna","n":1}`)
 			before := w.held(t, bucket, below+"logs/")
-			n, err := changed(t.Context(), d, ref, "events", to, 1+r.IntN(4))
+			n, err := connectortest.ChangeAll(t.Context(), d, ref, "events", to, 1+r.IntN(4), connectortest.Pseudonym)
 			if n != 6 || err != nil {
 				t.Errorf("%s %s: %d objects are changed: %v %q", typ, to, n, err, tenure.HintsOf(err))
 			}
 			w.judged(t, ref, to, live)
-			if n, err := changed(t.Context(), d, ref, "events", to, 10); n != 0 || err != nil {
+			if n, err := connectortest.ChangeAll(t.Context(), d, ref, "events", to, 10, connectortest.Pseudonym); n != 0 || err != nil {
 				t.Errorf("%s: a second run changes %d: %v", typ, n, err)
 			}
 			w.judged(t, ref, to, live)
@@ -313,9 +235,9 @@ func TestChangeIsKilled(t *testing.T) {
 	r := rand.New(rand.NewPCG(number(t, "TENURE_SEED", uint64(time.Now().UnixNano())), 2))
 	step := int64(number(t, "TENURE_KILL_STEP", 7))
 	for _, to := range []tenure.Disposition{tenure.Pseudonymise, tenure.Anonymise} {
-		fields := pseudonymous
+		fields := connectortest.Pseudonymous
 		if to == tenure.Anonymise {
-			fields = anonymous
+			fields = connectortest.Anonymous
 		}
 		ended := false
 		for at := 1 + r.Int64N(step); !ended && at < 1000; at += step {
@@ -327,13 +249,13 @@ func TestChangeIsKilled(t *testing.T) {
 				kill.Store(&cancel)
 			}
 			left.Store(at)
-			_, err := changed(ctx, broken, ref, "events", to, 2)
+			_, err := connectortest.ChangeAll(ctx, broken, ref, "events", to, 2, connectortest.Pseudonym)
 			ended = left.Load() >= 0 // the kill came after the end
 			if ended != (err == nil) {
 				t.Errorf("%s killed at %d: %v", to, at, err)
 			}
 			cancel()
-			if _, err := changed(t.Context(), plain, ref, "events", to, 2); err != nil {
+			if _, err := connectortest.ChangeAll(t.Context(), plain, ref, "events", to, 2, connectortest.Pseudonym); err != nil {
 				t.Errorf("%s after a kill at %d: %v", to, at, err)
 			}
 			w.judged(t, ref, to, live)
@@ -353,7 +275,7 @@ func TestChangeMeanwhile(t *testing.T) {
 	t.Parallel()
 	w, d := planted(t)
 	must(t, w.root.MakeBucket(t.Context(), results, minio.MakeBucketOptions{}))
-	a := changing(pseudonymous)
+	a := changing(connectortest.Pseudonymous)
 	a["versioning"] = true
 	ref := ensure(t, d, "bucket", "t-meanwhile", a, "events", "logs")
 	put(t, w.root, ref.Name, "events/a.csv", "id,email,born\n1,anna@example.com,1990-02-03\n")
@@ -364,13 +286,13 @@ func TestChangeMeanwhile(t *testing.T) {
 			written = true
 			put(t, w.root, ref.Name, "events/a.csv", then)
 		}
-		return pseudonym(key, value, false)
+		return connectortest.Pseudonym(key, value, false)
 	}
 	b := connector.Batch{Run: "run", Class: "events", Limit: 9, Disposition: tenure.Pseudonymise, Name: name}
 	if _, err := d.(connector.Eraser).Erase(t.Context(), ref, b); tenure.CodeOf(err) != tenure.Unavailable || !tenure.CanRetry(err) {
 		t.Errorf("written to meanwhile, the change says %v", err)
 	}
-	if _, err := changed(t.Context(), d, ref, "events", tenure.Pseudonymise, 9); err != nil {
+	if _, err := connectortest.ChangeAll(t.Context(), d, ref, "events", tenure.Pseudonymise, 9, connectortest.Pseudonym); err != nil {
 		t.Error(err)
 	}
 	w.judged(t, ref, tenure.Pseudonymise, map[string]string{"events/a.csv": then})
@@ -390,7 +312,7 @@ func TestChangeIsBlocked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ref := ensure(t, d, "prefix", base+name, changing(pseudonymous), "events", "logs")
+			ref := ensure(t, d, "prefix", base+name, changing(connectortest.Pseudonymous), "events", "logs")
 			bucket, below := site(ref)
 			put(t, w.root, bucket, below+"events/a.csv", "id,email,born\n1,anna@example.com,1990-02-03\n")
 			put(t, w.root, bucket, below+"logs/a.jsonl", "{\"n\":1}\n{\"n\":1}\n")
@@ -402,7 +324,7 @@ func TestChangeIsBlocked(t *testing.T) {
 			if i < 0 || !m.Places[i].Blocks || m.Places[i].Class != c.class || !strings.Contains(m.Places[i].Says, c.says) || strings.Contains(m.Places[i].Says, "SECRET") {
 				t.Errorf("the map shows %+v", m.Places)
 			}
-			_, err = changed(t.Context(), d, ref, c.class, tenure.Pseudonymise, 10)
+			_, err = connectortest.ChangeAll(t.Context(), d, ref, c.class, tenure.Pseudonymise, 10, connectortest.Pseudonym)
 			if tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "SECRET") {
 				t.Errorf("the change says %v", err)
 			}
@@ -422,7 +344,7 @@ func TestChangeOfLocked(t *testing.T) {
 	t.Parallel()
 	w, d := planted(t)
 	must(t, w.root.MakeBucket(t.Context(), results, minio.MakeBucketOptions{}))
-	a := changing(anonymous)
+	a := changing(connectortest.Anonymous)
 	a["objectLock"] = true
 	ref := ensure(t, d, "bucket", "t-lock", a, "events", "logs")
 	for _, key := range []string{"events/a.csv", "events/b.csv", "events/c.csv"} {
@@ -436,7 +358,7 @@ func TestChangeOfLocked(t *testing.T) {
 	earlier, err := w.root.StatObject(t.Context(), ref.Name, "events/aa.csv", minio.StatObjectOptions{})
 	must(t, err)
 	put(t, w.root, ref.Name, "events/aa.csv", "id,email,born\n3,otto@example.com,1990-02-03\n")
-	n, err := changed(t.Context(), d, ref, "events", tenure.Anonymise, 1)
+	n, err := connectortest.ChangeAll(t.Context(), d, ref, "events", tenure.Anonymise, 1, connectortest.Pseudonym)
 	if n != 2 || !strings.Contains(err.Error(), "events/aa.csv") || tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), "events/b.csv") || !strings.Contains(err.Error(), "legal hold") {
 		t.Errorf("%d are changed: %v", n, err)
 	}
@@ -446,7 +368,7 @@ func TestChangeOfLocked(t *testing.T) {
 	off := minio.LegalHoldDisabled
 	must(t, w.root.PutObjectLegalHold(t.Context(), ref.Name, "events/b.csv", minio.PutObjectLegalHoldOptions{Status: &off}))
 	must(t, w.root.PutObjectLegalHold(t.Context(), ref.Name, "events/aa.csv", minio.PutObjectLegalHoldOptions{Status: &off, VersionID: earlier.VersionID}))
-	if n, err := changed(t.Context(), d, ref, "events", tenure.Anonymise, 10); n != 2 || err != nil {
+	if n, err := connectortest.ChangeAll(t.Context(), d, ref, "events", tenure.Anonymise, 10, connectortest.Pseudonym); n != 2 || err != nil {
 		t.Errorf("once the hold is off %d are changed: %v", n, err)
 	}
 }
@@ -456,7 +378,7 @@ func TestChangeIsRefused(t *testing.T) {
 	t.Parallel()
 	w, d := planted(t)
 	for to, says := range map[string]string{own + "/x/": "Tenure's own", "t-other/": "a tenant's", "shared/": "tenants' prefixes", "shared/tenants/z/": "tenants' prefixes", "reports": "isn't BUCKET/", "reports//": "isn't BUCKET/"} {
-		a := changing(anonymous)
+		a := changing(connectortest.Anonymous)
 		a["transforms"].(object)["events/"].(object)["to"] = to
 		_, err := d.Normalise(connector.Desired{Ref: connector.Ref{Type: "bucket", Name: "t-x", Attributes: a}})
 		if tenure.CodeOf(err) != tenure.Invalid || !strings.Contains(err.Error(), says) {
@@ -473,7 +395,7 @@ func TestChangeIsRefused(t *testing.T) {
 		}
 		return out
 	}
-	none := changing(anonymous)
+	none := changing(connectortest.Anonymous)
 	delete(none["transforms"].(object), "events/")
 	for name, c := range map[string]struct {
 		a    object
@@ -481,15 +403,15 @@ func TestChangeIsRefused(t *testing.T) {
 		says string
 	}{
 		"none":      {none, tenure.Pseudonymise, "says nothing"},
-		"pseudonym": {changing(pseudonymous), tenure.Anonymise, "personal data"},
-		"no bucket": {changing(anonymous), tenure.Anonymise, "isn't there"},
+		"pseudonym": {changing(connectortest.Pseudonymous), tenure.Anonymise, "personal data"},
+		"no bucket": {changing(connectortest.Anonymous), tenure.Anonymise, "isn't there"},
 	} {
 		if got := places(c.a, c.to); len(got) != 1 || !strings.Contains(got[0], c.says) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
 	must(t, w.root.MakeBucket(t.Context(), results, minio.MakeBucketOptions{}))
-	if got := places(changing(anonymous), tenure.Anonymise); len(got) != 0 {
+	if got := places(changing(connectortest.Anonymous), tenure.Anonymise); len(got) != 0 {
 		t.Errorf("what can be is refused: %q", got)
 	}
 }

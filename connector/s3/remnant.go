@@ -10,8 +10,8 @@ import (
 
 var _ connector.Remnanter = (*Driver)(nil)
 
-// leftovers are what an object store physically keeps.
-var leftovers = []connector.RemnantInfo{
+// remnants are what an object store physically keeps.
+var remnants = []connector.RemnantInfo{
 	{Kind: tenure.RemnantVersions, Help: "versions, delete markers and unfinished uploads that are there still. An erasure ends when none is left; what comes later, or is kept for a hold, shows here"},
 	{Kind: tenure.RemnantReplicas, Help: "copies in other buckets that a replication rule made before it was taken off; a rule that is on blocks the erasure"},
 	{Kind: tenure.RemnantAccessLog, Help: "names of objects in access logs and inventories that the server writes, in other buckets or files. Tenure can't see them"},

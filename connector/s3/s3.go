@@ -47,7 +47,7 @@ func Info() connector.Info {
 			{Name: "exposure", Help: "No policy and no access list lets everybody in, and a request without a signature is refused.", Types: []string{bucket}},
 			{Name: "encryption", Help: "The connection is encrypted, and so are objects at rest, as far as the profile asks for it and the server says so. Whose key it is can't be seen here.", Types: nil},
 		},
-		Remnants: leftovers,
+		Remnants: remnants,
 		Open:     open,
 		Review:   review,
 		Check:    objects.Faults,

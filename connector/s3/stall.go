@@ -2,11 +2,13 @@ package s3
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/xml"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -14,8 +16,9 @@ import (
 )
 
 var (
-	_ connector.Staller   = (*Driver)(nil)
-	_ connector.Unstaller = (*Driver)(nil)
+	_ connector.ExpiryLister = (*Driver)(nil)
+	_ connector.Staller      = (*Driver)(nil)
+	_ connector.Unstaller    = (*Driver)(nil)
 )
 
 // lifecycleRule is what of a rule says whether it takes something, and where its status
@@ -87,14 +90,14 @@ func (r lifecycleRule) takes(below string) bool {
 	return true
 }
 
-// Stall is described at connector.Staller: the bucket's lifecycle rules that may take
-// something of what is held are disabled, and the others stay as they are. A rule of a
-// shared bucket keeps others' objects too while it is disabled.
-func (d *Driver) Stall(ctx context.Context, ref connector.Ref, keep []connector.Kept) (out []connector.Stalled, err error) {
+// Expiries is described at connector.ExpiryLister: the bucket's lifecycle rules that may take
+// something of what is held would be disabled, and the others stay as they are. A rule of
+// a shared bucket keeps others' objects too while it is disabled.
+func (d *Driver) Expiries(ctx context.Context, ref connector.Ref, keep []connector.Kept) (out []connector.Stalled, err error) {
 	if ref.Type == user || d.checkName(ref.Type, ref.Name) != nil {
 		return nil, nil
 	}
-	err = with(ctx, "suspend the lifecycle of "+ref.Type, func() error {
+	err = with(ctx, "read the lifecycle of "+ref.Type, func() error {
 		at, err := d.siteOf(ref)
 		if err != nil {
 			return err
@@ -129,34 +132,73 @@ func (d *Driver) Stall(ctx context.Context, ref connector.Ref, keep []connector.
 		if len(names) == 0 {
 			return nil
 		}
-		one := connector.Stalled{Rule: "lifecycle of bucket " + at.bucket, Was: string(was), Says: "rules " + strings.Join(names, ", ") + " would delete what is held"}
-		if err := d.setLifecycle(ctx, at.bucket, now); err != nil {
-			if tenure.CodeOf(err) == tenure.Unavailable {
-				return err
-			}
-			one.Says += ", and can't be disabled: " + err.Error()
-			out = append(out, one)
-			return nil
-		}
-		is, err := d.lifecycle(ctx, at.bucket) // servers write it in their own way
-		if err != nil {
-			return err
-		}
-		if after, err := lifecycleRules(is); err == nil {
-			one.Suspended = true
-			for _, r := range after {
-				for _, b := range below {
-					one.Suspended = one.Suspended && !r.takes(b)
-				}
-			}
-		}
-		if one.Is = string(is); !one.Suspended {
-			one.Says += ", and the server goes on with them"
-		}
-		out = append(out, one)
+		out = append(out, connector.Stalled{Rule: "lifecycle of bucket " + at.bucket, Was: string(was), Is: string(now), Says: "rules " + strings.Join(names, ", ") + " would delete what is held"})
 		return nil
 	})
 	return out, err
+}
+
+// Stall is described at connector.Staller.
+func (d *Driver) Stall(ctx context.Context, ref connector.Ref, s connector.Stalled) (connector.Stalled, error) {
+	err := with(ctx, "suspend the lifecycle of "+ref.Type, func() error {
+		at, err := d.siteOf(ref)
+		if err != nil {
+			return err
+		}
+		is, err := d.lifecycle(ctx, at.bucket)
+		switch {
+		case missing(err): // the bucket is gone, and its rules with it
+			s.Suspended = false
+			return nil
+		case err != nil:
+			return err
+		case string(is) == s.Is:
+			s.Suspended = true
+			return nil
+		case string(is) != s.Was:
+			if s.Suspended = disabled(is, s); !s.Suspended {
+				s.Says += ", and they were changed before they could be disabled"
+			}
+			return nil
+		}
+		if err := d.setLifecycle(ctx, at.bucket, []byte(s.Is)); err != nil {
+			if tenure.CodeOf(err) == tenure.Unavailable {
+				return err
+			}
+			s.Suspended = false
+			s.Says += ", and can't be disabled: " + err.Error()
+			return nil
+		}
+		if is, err = d.lifecycle(ctx, at.bucket); err != nil { // servers write it in their own way
+			return err
+		}
+		if s.Suspended = disabled(is, s); !s.Suspended {
+			s.Says += ", and the server goes on with them"
+		}
+		s.Is = string(is)
+		return nil
+	})
+	return s, err
+}
+
+// name tells a rule from others.
+func (r lifecycleRule) name() string { return cmp.Or(r.id, strings.Join(r.prefixes, ", ")) }
+
+// disabled says whether any of the rules that a hold disables is there and is disabled. Of
+// a text that can't be read it is true: somebody has to look.
+func disabled(is []byte, s connector.Stalled) bool {
+	rules, err := lifecycleRules(is)
+	was, _ := lifecycleRules([]byte(s.Was))
+	would, _ := lifecycleRules([]byte(s.Is))
+	if err != nil || len(was) != len(would) {
+		return true
+	}
+	for i, r := range was {
+		if r.enabled && !would[i].enabled && slices.ContainsFunc(rules, func(o lifecycleRule) bool { return o.name() == r.name() && !o.enabled }) {
+			return true
+		}
+	}
+	return false
 }
 
 // Unstall is described at connector.Unstaller.
@@ -173,6 +215,8 @@ func (d *Driver) Unstall(ctx context.Context, ref connector.Ref, s connector.Sta
 		case err != nil:
 			return err
 		case string(is) == s.Was:
+			return nil
+		case string(is) != s.Is && !s.Suspended && !disabled(is, s):
 			return nil
 		case string(is) != s.Is:
 			return tenure.Errorf(tenure.Conflict, "the lifecycle rules of bucket %s were changed while a hold had suspended them", at.bucket).

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/connectortest"
 )
 
 // A lifecycle rule that would delete what a hold covers is disabled while it stands, the
@@ -25,29 +26,26 @@ func TestLifecycleIsSuspendedForAHold(t *testing.T) {
 		rule("logs", "Enabled", "<Prefix>logs/</Prefix>", days) + rule("off", "Disabled", "<Filter></Filter>", days) +
 		rule("glacier", "Enabled", "<Filter></Filter>", "<Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition>") + "</LifecycleConfiguration>"
 	s.Set(r.Name, "lifecycle", []byte(text))
-	d := s.driver.(interface {
-		connector.Staller
-		connector.Unstaller
-	})
+	d := s.driver.(connectortest.Staller)
 	keep := []connector.Kept{{Hold: "hld_0", Prefix: "docs/"}}
-	got, err := d.Stall(t.Context(), r, keep)
-	if err != nil || len(got) != 1 || !got[0].Suspended || got[0].Was != text || !strings.Contains(got[0].Says, "rules all, docs would") {
-		t.Fatalf("stall: %+v, %v", got, err)
+	got := connectortest.StallAll(t, d, r, keep)
+	if len(got) != 1 || !got[0].Suspended || got[0].Was != text || !strings.Contains(got[0].Says, "rules all, docs would") {
+		t.Fatalf("stall: %+v", got)
 	}
 	want := strings.Replace(text, "<ID>all</ID><Status>Enabled", "<ID>all</ID><Status>Disabled", 1)
 	want = strings.Replace(want, "<ID>docs</ID><Status>Enabled", "<ID>docs</ID><Status>Disabled", 1)
 	if got[0].Is != want {
 		t.Errorf("what stands there:\n%s\nwant:\n%s", got[0].Is, want)
 	}
-	if again, err := d.Stall(t.Context(), r, keep); err != nil || len(again) != 0 {
-		t.Errorf("a second time: %+v, %v", again, err)
+	if again := connectortest.StallAll(t, d, r, keep); len(again) != 0 {
+		t.Errorf("a second time: %+v", again)
 	}
 	if err := d.Unstall(t.Context(), r, got[0]); err != nil {
 		t.Fatal(err)
 	}
-	back, err := d.Stall(t.Context(), r, nil) // the whole bucket
-	if err != nil || len(back) != 1 || back[0].Was != text || !strings.Contains(back[0].Says, "all, docs, logs") {
-		t.Fatalf("after it was put back: %+v, %v", back, err)
+	back := connectortest.StallAll(t, d, r, nil) // the whole bucket
+	if len(back) != 1 || back[0].Was != text || !strings.Contains(back[0].Says, "all, docs, logs") {
+		t.Fatalf("after it was put back: %+v", back)
 	}
 	changed := strings.Replace(back[0].Is, "30", "60", 1)
 	s.Set(r.Name, "lifecycle", []byte(changed))

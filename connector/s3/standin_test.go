@@ -17,6 +17,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/connectortest"
 	"github.com/tenurehq/tenure/connector/s3"
 	"github.com/tenurehq/tenure/internal/s3test"
 )
@@ -360,5 +361,43 @@ func TestStandIn(t *testing.T) {
 	}
 	if n := s3test.Held(t, c, "one", ""); n != 3 {
 		t.Errorf("%d of 3 entries are listed", n)
+	}
+}
+
+// An earlier version that doesn't go would stand in the place of what is anonymised: its
+// key is left alone, also where a server lists thousands of other keys before it.
+func TestChangeOfWhatIsListedLast(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t)
+	made, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL+"/"+results, nil)
+	must(t, err)
+	answer, err := s.Client().Do(made)
+	must(t, err)
+	must(t, answer.Body.Close())
+	a := changing(connectortest.Anonymous)
+	a["versioning"] = true
+	r := ensure(t, s.driver, "bucket", "t-last", a, "events", "logs")
+	const text = "id,email,born\n1,anna@example.com,1990-02-03\n"
+	s.Put(r.Name, "events/0", []byte(text))
+	earlier := s.Put(r.Name, "events/a", []byte(text))
+	s.Put(r.Name, "events/a", []byte(text+"2,otto@example.com,1990-02-03\n"))
+	for i := range 2100 {
+		s.Put(r.Name, fmt.Sprintf("events/a%04d", i), []byte(text))
+	}
+	s.Backwards = true
+	s.Refuse = func(_, version string) string {
+		if version == earlier {
+			return "silent"
+		}
+		return ""
+	}
+	b := connector.Batch{Run: "run", Class: "events", Limit: 1, Disposition: tenure.Anonymise, Name: connectortest.Pseudonym}
+	for range 3 { // the first takes what comes before it
+		e, err := s.driver.(connector.Eraser).Erase(t.Context(), r, b)
+		must(t, err)
+		b.Cursor = e.Cursor
+	}
+	if n := len(slices.DeleteFunc(s.Keys(r.Name), func(key string) bool { return key != "events/a" })); n != 2 {
+		t.Errorf("of a key whose earlier version stays there are %d versions, want 2", n)
 	}
 }

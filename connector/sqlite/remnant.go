@@ -18,8 +18,8 @@ var (
 	_ connector.Cleaner   = (*Driver)(nil)
 )
 
-// leftovers are what SQLite and its file system physically keep.
-var leftovers = []connector.RemnantInfo{
+// remnants are what SQLite and its file system physically keep.
+var remnants = []connector.RemnantInfo{
 	{Kind: tenure.RemnantSpace, Help: "unused bytes in the pages of a shared file of more than 256 MiB, which an erasure doesn't write over by itself; and the blocks of files and journals that were removed, until the file system uses them again", Clean: "it writes zeros over what is unused in the shared file, whatever its size, in one transaction for each 64 MiB of it"},
 	{Kind: tenure.RemnantLog, Help: "the shared file's write-ahead log or journal, while somebody reads an older state or where `journal_mode` is persist", Clean: "it writes the log back and empties it; a journal's header is all that `journal_mode=persist` clears, so it isn't taken"},
 	{Kind: tenure.RemnantSnapshots, Help: "copies of the files: backups, replication by other programs, snapshots of the disk. They can't be seen from the file"},

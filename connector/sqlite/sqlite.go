@@ -33,7 +33,7 @@ func Info() connector.Info {
 			{Name: "limit", Help: "how long one call may be at work in a tenant's own file, and a second more for each MiB of it", Default: "2m"},
 		},
 		Types:  types(),
-		Probes: probes(), Remnants: leftovers,
+		Probes: probes(), Remnants: remnants,
 		Open:   open,
 		Review: review,
 		Check:  relational.Faults,

@@ -179,22 +179,7 @@ func (k *mariadb) rows(t *testing.T) (out []string) {
 	for _, n := range k.tables(t, db) {
 		rows, err := db.Query("select * from " + quoted(n[0]) + "." + quoted(n[1]))
 		must(t, err)
-		names, err := rows.Columns()
-		must(t, err)
-		values, into := make([]sql.RawBytes, len(names)), make([]any, len(names))
-		for i := range values {
-			into[i] = &values[i]
-		}
-		for rows.Next() {
-			must(t, rows.Scan(into...))
-			cells := make([]string, len(names))
-			for i, v := range values {
-				cells[i] = fmt.Sprintf("%q: %s", names[i], cell(v))
-			}
-			out = append(out, n[0]+"."+n[1]+" {"+strings.Join(cells, ", ")+"}")
-		}
-		must(t, rows.Err())
-		must(t, rows.Close())
+		out = append(out, lines(t, rows, n[0]+"."+n[1])...)
 	}
 	return out
 }

@@ -74,10 +74,7 @@ func TestCoverForOneTenant(t *testing.T) {
 	s.approve(op, "reviewer")
 	_, _, err = s.Request(ctx, lifecycle.Intent{Kind: tenure.Offboard, Tenant: "birch", AtOnce: true, Reason: "r"}, "operator")
 	wantCode(t, err, tenure.Blocked, "notes in prod/store")
-	for range 4 {
-		s.pass(200 * day)
-		s.finish(op)
-	}
+	s.passTimes(4, 200*day, op)
 	s.wantState(op, tenure.OperationSucceeded)
 	file, err := s.Certificate(ctx, string(s.view(op).Tenant), "closing")
 	s.must(err)
@@ -135,10 +132,7 @@ func TestAdditionReachesADepartureUnderWay(t *testing.T) {
 		told++
 	}
 	s.onErase.Store(&watch)
-	for range 4 {
-		s.pass(200 * day)
-		s.finish(op)
-	}
+	s.passTimes(4, 200*day, op)
 	s.wantState(op, tenure.OperationSucceeded)
 	if told == 0 {
 		t.Error("nothing was erased: this test proves nothing")

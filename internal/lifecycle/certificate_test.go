@@ -32,10 +32,7 @@ func (s *site) paper(op tenure.OperationID, kind string) evidence.Departure {
 // through lets time pass and persons confirm until the operation has ended.
 func (s *site) through(op tenure.OperationID) {
 	s.t.Helper()
-	for range 5 {
-		s.pass(200 * day)
-		s.finish(op)
-	}
+	s.passTimes(5, 200*day, op)
 	s.wantState(op, tenure.OperationSucceeded)
 }
 
@@ -49,10 +46,7 @@ func TestCertificateCountsByClass(t *testing.T) {
 			s := newSite(t, nil)
 			op := s.classes(typ, 50)
 			cut := s.Now()
-			for range 3 {
-				s.pass(15 * day)
-				s.finish(op)
-			}
+			s.passTimes(3, 15*day, op)
 			s.wantState(op, tenure.OperationSucceeded)
 			d := s.paper(op, "closing")
 			if len(d.Classes) != 3 {
@@ -124,10 +118,7 @@ func TestApplicationThatWritesOnIsNamed(t *testing.T) {
 		}
 		return nil
 	})
-	for range 8 {
-		s.pass(200 * day)
-		s.finish(op)
-	}
+	s.passTimes(8, 200*day, op)
 	v := s.view(op)
 	if v.State != tenure.OperationBlocked || !strings.Contains(s.show(op), "m.orders") || !strings.Contains(s.show(op), "still writes") {
 		t.Errorf("the operation is %s: %q\n%s", v.State, v.Reason, s.show(op))
@@ -150,10 +141,7 @@ func TestLeftInNoClassBlocks(t *testing.T) {
 		}
 		return nil
 	})
-	for range 3 {
-		s.pass(200 * day)
-		s.finish(op)
-	}
+	s.passTimes(3, 200*day, op)
 	if v := s.view(op); v.State != tenure.OperationBlocked || !strings.Contains(s.show(op), "extra.notes") {
 		t.Errorf("the operation is %s: %q", v.State, v.Reason)
 	}
@@ -189,10 +177,7 @@ func TestExceptionExcusesNothingElse(t *testing.T) {
 		}
 		return nil
 	})
-	for range 4 {
-		s.pass(200 * day)
-		s.finish(op)
-	}
+	s.passTimes(4, 200*day, op)
 	if v := s.view(op); v.State != tenure.OperationBlocked || !strings.Contains(s.show(op), "resource:"+string(id)) {
 		t.Errorf("the operation is %s: %q\n%s", v.State, v.Reason, s.show(op))
 	}

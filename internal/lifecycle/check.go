@@ -34,7 +34,7 @@ func (s *Service) CheckSystem(ctx context.Context, name, ref string, source []by
 	return out, err
 }
 
-// askedOf are the resources of the blueprint in the system; nil without a blueprint.
+// askedOf is what the blueprint asks of the system; nil without a blueprint.
 func (s *Service) askedOf(ctx context.Context, system, ref string, source []byte, file string) ([]connector.Asked, error) {
 	var c *blueprint.Compiled
 	var err error
@@ -55,6 +55,13 @@ func (s *Service) askedOf(ctx context.Context, system, ref string, source []byte
 	for _, r := range c.Blueprint.Resources {
 		if r.System == system {
 			out = append(out, connector.Asked{Key: r.Key, Type: r.Type, Name: r.Name, Attributes: r.Attributes})
+		}
+	}
+	for _, r := range c.Blueprint.Systems[system].Remnants {
+		for _, kind := range r.Kinds {
+			if r.Clean {
+				out = append(out, connector.Asked{Clean: kind})
+			}
 		}
 	}
 	return out, nil

@@ -28,10 +28,7 @@ func TestRowsAfterPseudonymsAreNamed(t *testing.T) {
 	s, db := disposed(t)
 	moveIn(s, db, "acme", "DE", 0)
 	op := s.leave("acme")
-	for range 4 {
-		s.pass(5 * day)
-		s.finish(op)
-	}
+	s.passTimes(4, 5*day, op)
 	if n := count(t, db, `select count(*) from contacts where tenant = 'acme' and length(email) = 26`); n != 6 {
 		t.Fatalf("%d contacts are pseudonymised, want 6\n%s", n, s.show(op))
 	}
@@ -55,10 +52,7 @@ func TestRevisionWhileDepartureRuns(t *testing.T) {
 	moveIn(s, db, "acme", "DE", 0)
 	op := s.leave("acme")
 	s.publishText(strings.NewReplacer(`"1.0"`, `"1.1"`, "people: {disposition: anonymise,", "people: {disposition: purge,", "contacts:\n    disposition: pseudonymise", "contacts:\n    disposition: keep").Replace(disposedText))
-	for range 4 {
-		s.pass(5 * day)
-		s.finish(op)
-	}
+	s.passTimes(4, 5*day, op)
 	if n := count(t, db, `select count(*) from people where tenant is null and name is null`); n != 6 {
 		t.Errorf("%d persons are anonymised, want 6 by the plan that was approved\n%s", n, s.show(op))
 	}
@@ -74,10 +68,7 @@ func TestHoldOnWhatStays(t *testing.T) {
 	s, db := disposed(t)
 	moveIn(s, db, "acme", "DE", 0)
 	op := s.leave("acme")
-	for range 4 {
-		s.pass(5 * day)
-		s.finish(op)
-	}
+	s.passTimes(4, 5*day, op)
 	v, err := s.Tenant(context.Background(), "acme")
 	s.must(err)
 	var holds []tenure.Hold
@@ -86,10 +77,7 @@ func TestHoldOnWhatStays(t *testing.T) {
 		s.must(err)
 		holds = append(holds, h)
 	}
-	for range 10 {
-		s.pass(50 * day)
-		s.finish(op)
-	}
+	s.passTimes(10, 50*day, op)
 	for _, table := range []string{"invoices", "contacts"} {
 		if n := count(t, db, `select count(*) from `+table+` where tenant = 'acme'`); n != 6 {
 			t.Errorf("%d rows of %s are there under a hold, want 6\n%s", n, table, s.show(op))
@@ -98,10 +86,7 @@ func TestHoldOnWhatStays(t *testing.T) {
 	for _, h := range holds {
 		s.releaseHold(h.ID)
 	}
-	for range 6 {
-		s.pass(5 * day)
-		s.finish(op)
-	}
+	s.passTimes(6, 5*day, op)
 	for _, table := range []string{"invoices", "contacts"} {
 		if n := count(t, db, `select count(*) from `+table+` where tenant = 'acme'`); n != 0 {
 			t.Errorf("%d rows of %s are left after the release\n%s", n, table, s.show(op))
@@ -149,10 +134,7 @@ func TestNoReinstatementAfterAnonymising(t *testing.T) {
 			t.Errorf("%s is changed by %s, before any point of no return", class, plan.Steps[step].Key)
 		}
 	}
-	for range 3 {
-		s.pass(5 * day)
-		s.finish(op)
-	}
+	s.passTimes(3, 5*day, op)
 	if n := count(t, db, `select count(*) from people where tenant is null`); n != 6 {
 		t.Fatalf("%d persons are anonymised", n)
 	}
@@ -176,10 +158,7 @@ func TestDestroyedPseudonymKey(t *testing.T) {
 	_, err = s.keys.Destroy(context.Background(), id)
 	s.must(err)
 	op := s.leave("acme")
-	for range 4 {
-		s.pass(5 * day)
-		s.finish(op)
-	}
+	s.passTimes(4, 5*day, op)
 	if n := count(t, db, `select count(*) from contacts where tenant = 'acme' and email like '%@acme.example'`); n != 6 {
 		t.Errorf("%d contacts are as they were, want 6", n)
 	}

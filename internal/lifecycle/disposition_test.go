@@ -97,10 +97,7 @@ func TestEveryDisposition(t *testing.T) {
 	moveIn(s, db, "acme", "DE", 0)
 	moveIn(s, db, "birch", "FR", 100)
 	op := s.leave("acme")
-	for range 3 {
-		s.pass(5 * day)
-		s.finish(op)
-	}
+	s.passTimes(3, 5*day, op)
 	if n := count(t, db, `select count(*) from people where tenant is null and name is null and born in ('1970-01-01', '1971-01-01')`); n != 6 {
 		t.Errorf("%d persons are anonymised, want 6\n%s", n, s.show(op))
 	}
@@ -143,10 +140,7 @@ func TestEveryDisposition(t *testing.T) {
 	if got := tenant.State; got != tenure.TenantAwaitingExpiry {
 		t.Errorf("the tenant is %s while data is kept\n%s", got, s.show(op))
 	}
-	for range 9 {
-		s.pass(50 * day)
-		s.finish(op)
-	}
+	s.passTimes(9, 50*day, op)
 	s.wantState(op, tenure.OperationSucceeded)
 	for _, table := range []string{"notes", "invoices", "contacts", "orders", "people"} {
 		if n := count(t, db, `select count(*) from `+table+` where tenant = 'acme'`); n != 0 {
@@ -182,10 +176,7 @@ func TestHoldOnRowsBesidePseudonyms(t *testing.T) {
 		s.must(err)
 	}
 	op := s.leave("acme")
-	for range 3 {
-		s.pass(10 * day)
-		s.finish(op)
-	}
+	s.passTimes(3, 10*day, op)
 	if n := count(t, db, `select count(*) from notes where tenant = 'acme'`); n != 1 {
 		t.Errorf("%d notes are left, want the held one\n%s", n, s.show(op))
 	}
@@ -221,18 +212,12 @@ func TestLateRowsBeforeAnEnd(t *testing.T) {
 		s.sql(db, `insert into notes values ($1, 'acme', 'first', $1)`, i)
 	}
 	op = s.leave("acme")
-	for range 3 {
-		s.pass(10 * day)
-		s.finish(op)
-	}
+	s.passTimes(3, 10*day, op)
 	if n := count(t, db, `select count(*) from notes where tenant = 'acme'`) + 10*count(t, db, `select count(*) from contacts where tenant = 'acme'`); n != 40 {
 		t.Fatalf("notes and contacts before the end: %d\n%s", n, s.show(op))
 	}
 	s.sql(db, `insert into notes values (9, 'acme', 'late', 2)`)
-	for range 6 {
-		s.pass(60 * day)
-		s.finish(op)
-	}
+	s.passTimes(6, 60*day, op)
 	s.wantState(op, tenure.OperationSucceeded)
 	if n := count(t, db, `select count(*) from notes where tenant = 'acme'`) + count(t, db, `select count(*) from contacts where tenant = 'acme'`); n != 0 {
 		t.Errorf("%d rows are left\n%s", n, s.show(op))
@@ -251,10 +236,7 @@ func TestDispositionByJurisdiction(t *testing.T) {
 	s, db := disposed(t)
 	moveIn(s, db, "birch", "FR", 0)
 	op := s.leave("birch")
-	for range 3 {
-		s.pass(5 * day)
-		s.finish(op)
-	}
+	s.passTimes(3, 5*day, op)
 	if n := count(t, db, `select count(*) from invoices where tenant = 'birch'`); n != 0 {
 		t.Errorf("%d invoices are kept, want none: no rule says so in FR\n%s", n, s.show(op))
 	}

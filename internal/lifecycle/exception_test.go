@@ -213,6 +213,15 @@ func (s *site) confirmIll(op tenure.OperationID) {
 	}
 }
 
+// passTimes lets so many spans pass, and confirms after each what waits.
+func (s *site) passTimes(n int, span time.Duration, op tenure.OperationID) {
+	s.t.Helper()
+	for range n {
+		s.pass(span)
+		s.finish(op)
+	}
+}
+
 // finish confirms what still waits until the operation has ended.
 func (s *site) finish(op tenure.OperationID) {
 	s.t.Helper()

@@ -56,10 +56,7 @@ func TestHoldOnRowsKeepsThemAndWhatTheyNeed(t *testing.T) {
 	if h.EffectiveAt.IsZero() || h.Scope.System != "pool" || h.Scope.Resource == "" {
 		t.Fatalf("the hold is %+v", h)
 	}
-	for range 12 {
-		s.pass(5 * day)
-		s.finish(op)
-	}
+	s.passTimes(12, 5*day, op)
 	for text, want := range map[string]int{
 		`select count(*) from a where tenant = 'acme'`:       1,
 		`select count(*) from a where id = 21 and b_id = 11`: 1,
@@ -87,10 +84,7 @@ func TestHoldOnRowsKeepsThemAndWhatTheyNeed(t *testing.T) {
 	}
 	_, err = s.ReleaseHold(ctx, h.ID, "director")
 	s.must(err)
-	for range 12 {
-		s.pass(5 * day)
-		s.finish(op)
-	}
+	s.passTimes(12, 5*day, op)
 	s.wantState(op, tenure.OperationSucceeded)
 	if got := n(`select (select count(*) from a where tenant = 'acme') + (select count(*) from b where tenant = 'acme') + (select count(*) from c where tenant = 'acme')`); got != 0 {
 		t.Errorf("%d rows are left after the release", got)

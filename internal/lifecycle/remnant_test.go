@@ -38,10 +38,7 @@ func TestRemnantsAreCertified(t *testing.T) {
 	s.wantState(s.begin("acme", "pooled"), tenure.OperationSucceeded)
 	s.sql(db, many+`insert into a (tenant) select 'acme' from n`, 20)
 	op := s.leave("acme")
-	for range 4 {
-		s.pass(10 * day)
-		s.finish(op)
-	}
+	s.passTimes(4, 10*day, op)
 	interim := s.paper(op, "interim")
 	if r := remnantOf(t, interim, tenure.RemnantSpace); r.Cleaned.IsZero() || r.Step != "remnants/pool/clean/free-space" || r.Entry == "" {
 		t.Errorf("free space, interim: %+v", r)
@@ -97,10 +94,7 @@ func TestRemnantsWithoutAWord(t *testing.T) {
 	s.publishText(strings.ReplaceAll(pooledText, "%s", "1.0"))
 	s.wantState(s.begin("acme", "pooled"), tenure.OperationSucceeded)
 	op := s.leave("acme")
-	for range 12 {
-		s.pass(5 * day)
-		s.finish(op)
-	}
+	s.passTimes(12, 5*day, op)
 	d := s.paper(op, "closing")
 	for _, kind := range []tenure.RemnantKind{tenure.RemnantSpace, tenure.RemnantSnapshots} {
 		if r := remnantOf(t, d, kind); r.Says == "" || r.Ended(d.Issued) || r.Step != "" {

@@ -21,42 +21,109 @@ func (s *Service) stall(ctx context.Context, id tenure.HoldID, system string) er
 	if err != nil {
 		return err
 	}
-	var found []tenure.StalledExpiry
+	var goesOn []tenure.StalledExpiry
 	for _, r := range rows {
 		if system != "" && r.System != system || h.Scope.Part() && h.Scope.Resource != r.ID ||
 			!h.Covers(tenure.HoldSubject{Tenant: r.Tenant, Environment: r.Environment, Classes: r.Classes, System: r.System, Resource: r.ID}) {
 			continue
 		}
-		found = append(found, s.stallOf(ctx, h, r)...)
+		said, err := s.stallOf(ctx, h, r)
+		if err != nil {
+			return err
+		}
+		goesOn = append(goesOn, said...)
 	}
 	return s.keepStalled(ctx, id, func(h *tenure.Hold) {
 		// What was said of what isn't suspended is said anew at each look.
-		h.Stalled = slices.DeleteFunc(h.Stalled, func(e tenure.StalledExpiry) bool { return !e.Suspended && (system == "" || e.System == system) })
-		h.Stalled = append(h.Stalled, found...)
+		h.Stalled = slices.DeleteFunc(h.Stalled, func(e tenure.StalledExpiry) bool {
+			return !e.Suspended && !e.Intended && (system == "" || e.System == system)
+		})
+		h.Stalled = append(h.Stalled, goesOn...)
 	})
 }
 
-func (s *Service) stallOf(ctx context.Context, h tenure.Hold, r store.ResourceRow) (out []tenure.StalledExpiry) {
-	said := tenure.StalledExpiry{Resource: r.ID, System: r.System, Rule: "its own expiry", At: s.Now()}
+// stallOf suspends what would take a resource, and returns what goes on. Each rule is
+// written down before it is suspended, so that a kill in between leaves none suspended
+// that nobody puts back: what a killed process intended is settled first.
+func (s *Service) stallOf(ctx context.Context, h tenure.Hold, r store.ResourceRow) (goesOn []tenure.StalledExpiry, err error) {
+	about := tenure.StalledExpiry{Resource: r.ID, System: r.System, Rule: "its own expiry", At: s.Now()}
 	sys, err := s.system(ctx, r.System)
+	var all []connector.Stalled
 	if err == nil {
 		var keep []connector.Kept
 		if h.Scope.Part() {
 			keep = append(keep, connector.KeptBy(h))
 		}
-		var all []connector.Stalled
-		all, err = sys.Stall(ctx, connector.RefOf(r.Resource), keep)
-		for _, one := range all {
-			e := said
-			e.Rule, e.Was, e.Is, e.Suspended, e.Says = one.Rule, one.Was, one.Is, one.Suspended, one.Says
-			out = append(out, e)
-		}
+		all, err = sys.Expiries(ctx, connector.RefOf(r.Resource), keep)
 	}
 	if err != nil {
-		said.Says = "whether the system deletes what is held by itself couldn't be found out: " + err.Error()
-		out = append(out, said)
+		about.Says = "whether the system deletes what is held by itself couldn't be found out: " + err.Error()
+		return append(goesOn, about), nil
 	}
-	return out
+	var wanted []tenure.StalledExpiry
+	for _, one := range all {
+		e := about
+		e.Rule, e.Was, e.Is, e.Says = one.Rule, one.Was, one.Is, one.Says
+		if e.Is == "" {
+			goesOn = append(goesOn, e)
+		} else {
+			wanted = append(wanted, e)
+		}
+	}
+	var left []tenure.StalledExpiry // by a killed process; what isn't named stands suspended, or was changed
+	for _, e := range h.Stalled {
+		if e.Intended && e.Resource == r.ID && !slices.ContainsFunc(wanted, func(o tenure.StalledExpiry) bool { return sameRule(o, e) }) {
+			left = append(left, e)
+		}
+	}
+	for i, e := range slices.Concat(left, wanted) {
+		if active, err := s.intend(ctx, h.ID, e); err != nil || !active {
+			return goesOn, err
+		}
+		one, err := sys.Stall(ctx, connector.RefOf(r.Resource), connector.Stalled{Rule: e.Rule, Was: e.Was, Is: e.Is, Says: e.Says})
+		if err != nil { // it may be suspended: the intent stays
+			e.Intended, e.Says = false, e.Says+", and whether it is suspended couldn't be found out: "+err.Error()
+			goesOn = append(goesOn, e)
+			continue
+		}
+		old := e
+		e.Intended, e.Is, e.Suspended, e.Says = false, one.Is, one.Suspended, one.Says
+		if !e.Suspended && i >= len(left) {
+			goesOn = append(goesOn, e)
+		}
+		err = s.keepStalled(ctx, h.ID, func(h *tenure.Hold) {
+			i := slices.IndexFunc(h.Stalled, func(o tenure.StalledExpiry) bool { return sameRule(o, old) })
+			switch {
+			case e.Suspended && i >= 0:
+				h.Stalled[i] = e
+			case e.Suspended:
+				h.Stalled = append(h.Stalled, e)
+			case i >= 0:
+				h.Stalled = slices.Delete(h.Stalled, i, i+1)
+			}
+		})
+		if err != nil {
+			return goesOn, err
+		}
+	}
+	return goesOn, nil
+}
+
+// sameRule says whether two are of one rule that stood as it did in the other.
+func sameRule(a, b tenure.StalledExpiry) bool {
+	return a.Resource == b.Resource && a.Rule == b.Rule && a.Was == b.Was && !a.Changed && !b.Changed
+}
+
+// intend writes down that a rule is about to be suspended, unless the hold has ended.
+func (s *Service) intend(ctx context.Context, id tenure.HoldID, e tenure.StalledExpiry) (active bool, err error) {
+	e.Intended = true
+	err = s.keepStalled(ctx, id, func(h *tenure.Hold) {
+		known := slices.ContainsFunc(h.Stalled, func(o tenure.StalledExpiry) bool { return sameRule(o, e) && (o.Intended || o.Suspended) })
+		if active = h.Active(); active && !known {
+			h.Stalled = append(h.Stalled, e)
+		}
+	})
+	return active, err
 }
 
 // keepStalled writes down what a change leaves of a hold's suspended rules.
@@ -74,7 +141,7 @@ func (s *Service) keepStalled(ctx context.Context, id tenure.HoldID, change func
 	})
 }
 
-// unstall puts back what a released hold had suspended, unless another hold covers it:
+// unstall puts back what a released hold had suspended or was about to, unless another hold covers it:
 // then that one remembers it. A rule that somebody changed meanwhile is left alone and is
 // a finding at each look; one whose system doesn't answer is tried again then.
 func (s *Service) unstall(ctx context.Context, id tenure.HoldID) error {
@@ -90,7 +157,7 @@ func (s *Service) unstall(ctx context.Context, id tenure.HoldID) error {
 	var back []string // systems in which something was put back
 	// The last text that was put in place is taken away first.
 	for _, e := range slices.Backward(h.Stalled) {
-		if !e.Suspended {
+		if !e.Suspended && !e.Intended {
 			if e.Changed {
 				left = append(left, e)
 			}
@@ -104,20 +171,24 @@ func (s *Service) unstall(ctx context.Context, id tenure.HoldID) error {
 			return o.Scope.Tenant != "" && o.Covers(tenure.HoldSubject{Tenant: r.Tenant, Environment: r.Environment, Classes: r.Classes, System: r.System, Resource: r.ID})
 		})
 		if i >= 0 {
-			if err := s.keepStalled(ctx, others[i].ID, func(o *tenure.Hold) { o.Stalled = append([]tenure.StalledExpiry{e}, o.Stalled...) }); err != nil {
+			if err := s.keepStalled(ctx, others[i].ID, func(o *tenure.Hold) {
+				if !slices.ContainsFunc(o.Stalled, func(has tenure.StalledExpiry) bool { return sameRule(has, e) && has.Intended == e.Intended }) {
+					o.Stalled = append([]tenure.StalledExpiry{e}, o.Stalled...)
+				}
+			}); err != nil {
 				return err
 			}
 			continue
 		}
 		sys, err := s.system(ctx, e.System)
 		if err == nil {
-			err = sys.Unstall(ctx, connector.RefOf(r.Resource), connector.Stalled{Rule: e.Rule, Was: e.Was, Is: e.Is})
+			err = sys.Unstall(ctx, connector.RefOf(r.Resource), connector.Stalled{Rule: e.Rule, Was: e.Was, Is: e.Is, Suspended: e.Suspended})
 		}
 		switch {
 		case err == nil:
 			back = append(back, e.System)
 		case tenure.CodeOf(err) == tenure.Conflict:
-			e.Suspended, e.Changed, e.Says = false, true, err.Error()
+			e.Intended, e.Suspended, e.Changed, e.Says = false, false, true, err.Error()
 			left = append(left, e)
 		default:
 			left = append(left, e)
@@ -171,7 +242,9 @@ func (s *Service) stalls(ctx context.Context, system string, tenant tenure.Tenan
 			switch {
 			case e.Changed:
 				detail = "hold " + string(h.ID) + " is released, and " + e.Rule + " wasn't put back: " + e.Says
-			case e.Suspended:
+			case e.Intended && h.Active():
+				continue // why it couldn't be suspended is said beside it
+			case e.Suspended, e.Intended:
 				detail = "hold " + string(h.ID) + " is released, and " + e.Rule + " couldn't be put back yet"
 			}
 			f := tenure.Finding{ID: tenure.NewID[tenure.FindingID](s.Now()), Kind: tenure.FindingDrift, Severity: tenure.High, Tenant: h.Scope.Tenant, Resource: e.Resource, System: system, Name: e.Rule,

@@ -2,6 +2,8 @@ package lifecycle_test
 
 import (
 	"context"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,12 +35,11 @@ approvals: {onboard: 1, offboard: 1}
 offboarding: {grace: PT0S, retrieval: P1D, quarantine: P7D}
 `
 
-// What a bucket deletes by itself is suspended as soon as a hold covers it, again if
-// somebody switches it on, and put back after the release by two; unless it was changed,
-// which is a finding. On the stand-in.
-func TestHoldSuspendsLifecycleRules(t *testing.T) {
-	t.Parallel()
-	ctx := context.Background()
+const expiring = `<LifecycleConfiguration><Rule><ID>month</ID><Status>Enabled</Status><Filter><Prefix>a/</Prefix></Filter><Expiration><Days>30</Days></Expiration></Rule></LifecycleConfiguration>`
+
+// bucketSite has a tenant, acme, whose bucket is on a stand-in.
+func bucketSite(t *testing.T) (*site, *s3test.StandIn) {
+	t.Helper()
 	server := s3test.NewStandIn(t)
 	s := newSite(t, func(o *lifecycle.Options) {
 		o.Catalog = append(o.Catalog, s3.Info())
@@ -47,11 +48,21 @@ func TestHoldSuspendsLifecycleRules(t *testing.T) {
 			Secrets: map[string]tenure.Secret{"accessKey": tenure.NewSecret("access"), "secretKey": tenure.NewSecret("secret key")},
 		}
 	})
-	_, err := s.AddSystem(ctx, "docs", false, "operator")
+	_, err := s.AddSystem(context.Background(), "docs", false, "operator")
 	s.must(err)
 	s.publishText(bucketText)
 	s.begin("acme", "bucket") // parks: the stand-in answers no request without a signature, which a probe makes
-	const text = `<LifecycleConfiguration><Rule><ID>month</ID><Status>Enabled</Status><Filter><Prefix>a/</Prefix></Filter><Expiration><Days>30</Days></Expiration></Rule></LifecycleConfiguration>`
+	return s, server
+}
+
+// What a bucket deletes by itself is suspended as soon as a hold covers it, again if
+// somebody switches it on, and put back after the release by two; unless it was changed,
+// which is a finding. On the stand-in.
+func TestHoldSuspendsLifecycleRules(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s, server := bucketSite(t)
+	const text = expiring
 	off := strings.Replace(text, "Enabled", "Disabled", 1)
 	stands := func(when, want string) {
 		t.Helper()
@@ -73,13 +84,7 @@ func TestHoldSuspendsLifecycleRules(t *testing.T) {
 	_, err = s.Drift(ctx, "acme")
 	s.must(err)
 	stands("after a look", off)
-	release := func(id tenure.HoldID) {
-		t.Helper()
-		for _, by := range []string{"counsel", "director"} {
-			_, err := s.ReleaseHold(ctx, id, by)
-			s.must(err)
-		}
-	}
+	release := s.releaseHold
 	release(h.ID)
 	stands("while another hold is on the bucket", off)
 	release(other.ID)
@@ -99,5 +104,90 @@ func TestHoldSuspendsLifecycleRules(t *testing.T) {
 	}
 	if !found {
 		t.Errorf("no finding says that the rules were changed: %+v", look.Findings)
+	}
+}
+
+// Tenure is killed as soon as a rule was suspended, before that could be written down: the
+// end of the hold puts the rule back, with or without a look before. A rule that stands as
+// it stood is left alone, also if it was changed. On the stand-in.
+func TestSuspendedRuleComesBackAfterAKill(t *testing.T) {
+	t.Parallel()
+	off := strings.Replace(expiring, "Enabled", "Disabled", 1)
+	changed := strings.Replace(expiring, "30", "60", 1)
+	extended := strings.Replace(off, "</LifecycleConfiguration>", "<Rule><ID>new</ID><Status>Enabled</Status><Filter><Prefix>z/</Prefix></Filter><Expiration><Days>9</Days></Expiration></Rule></LifecycleConfiguration>", 1)
+	for _, c := range []struct {
+		name      string
+		before    bool   // killed before the suspension
+		meanwhile string // what somebody writes after the kill
+		look      bool   // Tenure looks before the hold ends
+		during    string // what stands there then
+		want      string
+		finding   bool
+	}{
+		{name: "no look", during: off, want: expiring},
+		{name: "a look", look: true, during: off, want: expiring},
+		{name: "before", before: true, during: expiring, want: expiring},
+		{name: "before, a look", before: true, look: true, during: off, want: expiring},
+		{name: "before, changed", before: true, meanwhile: changed, during: changed, want: changed},
+		{name: "before, changed, a look", before: true, meanwhile: changed, look: true, during: strings.Replace(changed, "Enabled", "Disabled", 1), want: changed},
+		{name: "extended", meanwhile: extended, during: extended, want: extended, finding: true},
+		{name: "extended, a look", meanwhile: extended, look: true, during: strings.Replace(extended, "Enabled", "Disabled", 1), want: extended, finding: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s, server := bucketSite(t)
+			server.Set("t-acme", "lifecycle", []byte(expiring))
+			v, err := s.Tenant(context.Background(), "acme")
+			s.must(err)
+			ctx, kill := context.WithCancel(context.Background())
+			defer kill()
+			written := false
+			server.Fault = func(r *http.Request) (int, string) {
+				if r.URL.Query().Has("lifecycle") {
+					switch {
+					case r.Method == http.MethodPut && c.before:
+						kill()
+						return http.StatusServiceUnavailable, "SlowDown"
+					case r.Method == http.MethodPut:
+						written = true
+					case written:
+						kill()
+						return http.StatusServiceUnavailable, "SlowDown"
+					}
+				}
+				return 0, ""
+			}
+			_, err = s.PlaceHold(ctx, tenure.Hold{Matter: "case 11", Scope: tenure.HoldScope{Tenant: v.ID}}, "counsel")
+			if err == nil {
+				t.Fatal("the kill came too late")
+			}
+			server.Fault = nil
+			all, err := s.Holds(context.Background(), "acme", false)
+			s.must(err)
+			if len(all) != 1 || len(all[0].Stalled) != 1 || !all[0].Stalled[0].Intended {
+				t.Fatalf("after the kill there are %+v", all)
+			}
+			if c.meanwhile != "" {
+				server.Set("t-acme", "lifecycle", []byte(c.meanwhile))
+			}
+			stands := func(when, want string) {
+				t.Helper()
+				if got := string(server.Document("t-acme", "lifecycle")); got != want {
+					t.Errorf("%s stands there:\n%s\nwant:\n%s", when, got, want)
+				}
+			}
+			if c.look {
+				_, err := s.Drift(context.Background(), "acme")
+				s.must(err)
+			}
+			stands("under the hold", c.during)
+			s.releaseHold(all[0].ID)
+			stands("after the hold", c.want)
+			look, err := s.Drift(context.Background(), "acme")
+			s.must(err)
+			if got := slices.ContainsFunc(look.Findings, func(f tenure.Finding) bool { return f.Field == "expiry" }); got != c.finding {
+				t.Errorf("findings of its expiry: %v, want %v: %+v", got, c.finding, look.Findings)
+			}
+		})
 	}
 }

@@ -39,6 +39,9 @@ type StandIn struct {
 	Page int
 	Half bool
 
+	// Backwards gives all versions in one page, the last key first.
+	Backwards bool
+
 	mu      sync.Mutex
 	buckets map[string]*standInBucket
 	clock   int64
@@ -255,7 +258,7 @@ func (s *StandIn) versions(b *standInBucket, q url.Values) listedVersions {
 				continue
 			}
 		}
-		if n == limit {
+		if n == limit && !s.Backwards {
 			out.IsTruncated = true
 			break
 		}
@@ -270,14 +273,18 @@ func (s *StandIn) versions(b *standInBucket, q url.Values) listedVersions {
 			out.Version = append(out.Version, v)
 		}
 	}
+	if s.Backwards {
+		slices.Reverse(out.Version)
+		slices.Reverse(out.DeleteMarker)
+	}
 	return out
 }
 
 // objects are what is read without an id, in pages.
 func (s *StandIn) objects(b *standInBucket, q url.Values) any {
 	type object struct {
-		Key, LastModified string
-		Size              int
+		Key, LastModified, ETag string
+		Size                    int
 	}
 	var out struct {
 		XMLName               xml.Name `xml:"ListBucketResult"`
@@ -295,7 +302,7 @@ func (s *StandIn) objects(b *standInBucket, q url.Values) any {
 		if out.IsTruncated = len(out.Contents) == cmp.Or(s.Page, 1000); out.IsTruncated {
 			break
 		}
-		out.Contents = append(out.Contents, object{url.QueryEscape(e.key), e.at.Format(time.RFC3339), len(e.data)})
+		out.Contents = append(out.Contents, object{url.QueryEscape(e.key), e.at.Format(time.RFC3339), etag(e.data), len(e.data)})
 		out.NextContinuationToken = e.key
 	}
 	if !out.IsTruncated {
@@ -393,6 +400,7 @@ func (s *StandIn) object(w http.ResponseWriter, r *http.Request, b *standInBucke
 		}
 		e := b.entries[i]
 		w.Header().Set("ETag", etag(e.data))
+		w.Header().Set("X-Amz-Version-Id", e.version)
 		w.Header().Set("Last-Modified", e.at.Format(http.TimeFormat))
 		w.Header().Set("Content-Length", strconv.Itoa(len(e.data)))
 		if r.Method != http.MethodHead {

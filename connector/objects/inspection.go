@@ -12,19 +12,21 @@ import (
 	"github.com/tenurehq/tenure/connector/transform"
 )
 
-// Survey reads objects that are yet to be changed, before any is: whether all of their
+// inspection reads objects that are yet to be changed, before any is: whether all of their
 // records can be, and how many there are in each group of each prefix.
-type Survey struct {
+type inspection struct {
 	all    map[string]Transform
 	groups map[string]*transform.Groups
 }
 
-// NewSurvey looks into objects by transforms.
-func NewSurvey(all map[string]Transform) *Survey { return &Survey{all, map[string]*transform.Groups{}} }
+// newInspection looks into objects by transforms.
+func newInspection(all map[string]Transform) *inspection {
+	return &inspection{all, map[string]*transform.Groups{}}
+}
 
 // Read reads one object under a prefix, and is Blocked as Rewrite is. Past says that an
-// earlier survey of the run found it fit.
-func (s *Survey) Read(ctx context.Context, prefix string, in io.Reader, beside []string, past bool) error {
+// earlier inspection of the run found it fit.
+func (s *inspection) Read(ctx context.Context, prefix string, in io.Reader, beside []string, past bool) error {
 	t := s.all[prefix]
 	if s.groups[prefix] == nil {
 		s.groups[prefix] = transform.NewGroups(t.Identifying)
@@ -33,7 +35,7 @@ func (s *Survey) Read(ctx context.Context, prefix string, in io.Reader, beside [
 }
 
 // Short is Blocked if groups are too small, and names them.
-func (s *Survey) Short() error {
+func (s *inspection) Short() error {
 	for _, prefix := range slices.Sorted(maps.Keys(s.groups)) {
 		t := s.all[prefix]
 		if t.AtLeast == 0 {
@@ -47,18 +49,18 @@ func (s *Survey) Short() error {
 	return nil
 }
 
-// idLength is the length of an object's id in a list of those that a survey passed.
+// idLength is the length of an object's id in a list of those that an inspection passed.
 const idLength = 16
 
-// maxPassed is how many objects one survey passes at the most.
+// maxPassed is how many objects one inspection passes at the most.
 const maxPassed = 500_000
 
-// Passed are the ids of objects that a survey found fit, so that after a kill those that
+// passedList are the ids of objects that an inspection found fit, so that after a kill those that
 // are left aren't judged anew without those that went.
-type Passed map[string]bool
+type passedList map[string]bool
 
 // Add takes an id, of which only the beginning counts.
-func (p Passed) Add(id string) error {
+func (p passedList) Add(id string) error {
 	if len(p) >= maxPassed {
 		return tenure.Errorf(tenure.Blocked, "there are more than %d objects to be changed", maxPassed).WithHint("split the data class by prefixes")
 	}
@@ -67,19 +69,19 @@ func (p Passed) Add(id string) error {
 }
 
 // Has says whether an object with the id was found fit.
-func (p Passed) Has(id string) bool { return p[id[:idLength]] }
+func (p passedList) Has(id string) bool { return p[id[:idLength]] }
 
 // Text is the list as it is kept, under a head that says what it was judged by; seal
 // authenticates it.
-func (p Passed) Text(head string, seal func(string) string) string {
+func (p passedList) Text(head string, seal func(string) string) string {
 	body := head + "\n" + strings.Join(slices.Sorted(maps.Keys(p)), "")
 	return seal(body) + "\n" + body
 }
 
-// ParsePassed reads a list with the same head and a seal that holds. Another is an empty
-// one: the survey is made again.
-func ParsePassed(text, head string, seal func(string) string) Passed {
-	out := Passed{}
+// parsePassed reads a list with the same head and a seal that holds. Another is an empty
+// one: the inspection is made again.
+func parsePassed(text, head string, seal func(string) string) passedList {
+	out := passedList{}
 	mark, body, _ := strings.Cut(text, "\n")
 	given, ids, _ := strings.Cut(body, "\n")
 	if mark != seal(body) || given != head || len(ids)%idLength != 0 {
@@ -94,7 +96,7 @@ func ParsePassed(text, head string, seal func(string) string) Passed {
 // MaxText is how many bytes a list has at the most.
 const MaxText = maxPassed*idLength + 4096
 
-// Head names a run of a class's erasure and the rules that it goes by.
-func Head(run, class string, all map[string]Transform) string {
+// headOf names a run of a class's erasure and the rules that it goes by.
+func headOf(run, class string, all map[string]Transform) string {
 	return fmt.Sprintf("%q %q %x", run, class, digest(all))
 }
