@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -91,6 +93,18 @@ func parse(r connector.Ref) (attributes, error) {
 		return bad("attribute transforms: %v", err)
 	}
 	return a, nil
+}
+
+// faults is described at connector.Info.Check: files bear no metadata of a platform's.
+func faults(typ string, attributes map[string]any) []connector.Fault {
+	out := objects.Faults(typ, attributes)
+	all, _ := attributes["transforms"].(map[string]any)
+	for _, prefix := range slices.Sorted(maps.Keys(all)) {
+		if given, _ := all[prefix].(map[string]any); given["metadata"] != nil {
+			out = append(out, connector.Fault{At: []string{"transforms", prefix, "metadata"}, Says: "a file has no metadata that could be changed"})
+		}
+	}
+	return out
 }
 
 // transformsOf reads the attribute transforms.

@@ -18,6 +18,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/connectortest"
+	"github.com/tenurehq/tenure/connector/filesystem"
 )
 
 type object = map[string]any
@@ -319,5 +320,15 @@ func TestChangeIsRefused(t *testing.T) {
 	must(t, os.Symlink(filepath.Join("..", "bucket"), filepath.Join(f.root, "results/events")))
 	if got := places(changing(connectortest.Anonymous), tenure.Anonymise); len(got) != 1 {
 		t.Errorf("a link to tenants' buckets is taken: %q", got)
+	}
+}
+
+// A file has nothing of a platform's but its bytes.
+func TestMetadataIsRefused(t *testing.T) {
+	t.Parallel()
+	given := map[string]any{"transforms": map[string]any{"trips": map[string]any{"format": "jsonl", "fields": map[string]any{"id": "keep"}, "metadata": map[string]any{"owner": "clear"}}}}
+	found := filesystem.Info().Check("bucket", given)
+	if len(found) != 1 || !slices.Equal(found[0].At, []string{"transforms", "trips", "metadata"}) {
+		t.Errorf("metadata of files: %+v", found)
 	}
 }

@@ -37,7 +37,7 @@ func Info() connector.Info {
 		Remnants: remnants,
 		Open:     open,
 		Review:   review,
-		Check:    objects.Faults,
+		Check:    faults,
 	}
 }
 
