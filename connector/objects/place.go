@@ -22,10 +22,14 @@ type Plan struct {
 
 // Refusal is what stands against the plan, as a data map shows it.
 func (p Plan) Refusal(name, says, fix string) connector.Place {
-	return connector.Place{
+	out := connector.Place{
 		Name: cmp.Or(name, "(every key)"), Kind: connector.PlaceChange, Class: p.Class, Via: "transforms", Blocks: true,
 		Says: p.Class + " is to be " + p.Disposition.Done() + ": " + says, Fix: fix,
 	}
+	if _, given := p.All[name]; given {
+		out.At = connector.Pointer("transforms", name)
+	}
+	return out
 }
 
 // RefusalOf is Refusal for an error that is Blocked; of others it is the error.
@@ -58,6 +62,9 @@ func (p Plan) Against() (out []connector.Place, err error) {
 		refused, err := p.RefusalOf(t.To, p.To(t.To))
 		if err != nil {
 			return nil, err
+		}
+		for i := range refused {
+			refused[i].At = connector.Pointer("transforms", prefix, "to")
 		}
 		out = append(out, refused...)
 	}
