@@ -12,6 +12,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -421,6 +422,19 @@ type Place struct {
 	Says   string `json:"says,omitempty"`
 	Blocks bool   `json:"blocks,omitempty"`
 	Fix    string `json:"fix,omitempty"`
+
+	// At is where in the resource's attributes that is said which the place stands
+	// against, as a JSON pointer (RFC 6901); blank where a name says it well enough.
+	At string `json:"at,omitempty"`
+}
+
+// Pointer is the JSON pointer (RFC 6901) to what keys and indexes lead to.
+func Pointer(steps ...string) string {
+	var out strings.Builder
+	for _, step := range steps {
+		out.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(step))
+	}
+	return out.String()
 }
 
 // IsData says whether the place holds rows or objects of the tenant's own.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -52,7 +53,7 @@ func (d *Driver) Expiries(ctx context.Context, r connector.Ref, keep []connector
 				out = append(out, one)
 				continue
 			}
-			was, _, err := readEvent(ctx, s, g.schema, g.name)
+			_, was, err := readEvent(ctx, s, g.schema, g.name)
 			if err != nil {
 				return err
 			}
@@ -69,7 +70,7 @@ func (d *Driver) Expiries(ctx context.Context, r connector.Ref, keep []connector
 // Stall is described at connector.Staller.
 func (d *Driver) Stall(ctx context.Context, _ connector.Ref, one connector.Stalled) (connector.Stalled, error) {
 	err := d.with(ctx, func(s *session) error {
-		schema, name, is, definer, err := d.eventOf(ctx, s, one)
+		g, is, err := d.eventOf(ctx, s, one)
 		switch {
 		case err != nil:
 			return err
@@ -82,7 +83,7 @@ func (d *Driver) Stall(ctx context.Context, _ connector.Ref, one connector.Stall
 			}
 			return nil
 		}
-		if err := alterEvent(ctx, s, schema, name, definer, "disable"); err != nil {
+		if err := g.alter(ctx, s, "disable"); err != nil {
 			if tenure.CodeOf(coded(err)) == tenure.Unavailable {
 				return err
 			}
@@ -90,7 +91,7 @@ func (d *Driver) Stall(ctx context.Context, _ connector.Ref, one connector.Stall
 			one.Says += ", and can't be disabled: " + coded(err).Error()
 			return nil
 		}
-		if is, _, err = readEvent(ctx, s, schema, name); err != nil {
+		if _, is, err = readEvent(ctx, s, g.schema, g.name); err != nil {
 			return err
 		}
 		one.Is, one.Suspended = is, strings.HasPrefix(is, "DISABLED\n")
@@ -99,10 +100,39 @@ func (d *Driver) Stall(ctx context.Context, _ connector.Ref, one connector.Stall
 	return one, coded(err)
 }
 
-// alterEvent switches an event on or off, and leaves whose it is.
-func alterEvent(ctx context.Context, s *session, schema, name, definer, to string) error {
-	user, host, _ := cutLast(definer, "@")
-	return s.run(ctx, "alter definer = "+ticked(user)+"@"+ticked(host)+" event "+ticked(schema, name)+" "+to)
+// event is what an event keeps of the session that made it.
+type event struct {
+	schema, name, definer string
+	charset, collation    string // of the client and the connection: its text is read and its texts compare by these
+	over                  bool   // it was to run once, and the moment has passed
+}
+
+// alter switches an event on or off. The server takes whose it is, its character set and
+// its collation from the session that alters it, so they are set to what they are.
+func (g event) alter(ctx context.Context, s *session, to string) (err error) {
+	var charset, collation string
+	if err := each(ctx, s, "select @@character_set_client, @@collation_connection", nil, &charset, &collation); err != nil {
+		return err
+	}
+	set := func(charset, collation string) error {
+		return s.run(ctx, "set character_set_client = "+literal(charset)+", collation_connection = "+literal(collation))
+	}
+	user, host, _ := cutLast(g.definer, "@")
+	text := "alter definer = " + ticked(user) + "@" + ticked(host) + " event " + ticked(g.schema, g.name) + " " + to
+	for _, r := range text {
+		if r > unicode.MaxASCII && !strings.HasPrefix(g.charset, "utf8") { // the statement itself would be read by that character set
+			return tenure.Errorf(tenure.Invalid, "its name or its owner's isn't plain ASCII, and it was made in the character set %s", g.charset)
+		}
+	}
+	if err := set(g.charset, g.collation); err != nil {
+		return err
+	}
+	defer func() {
+		if back := set(charset, collation); err == nil {
+			err = back
+		}
+	}()
+	return s.run(ctx, text)
 }
 
 // around is what makes a statement reach other tables than the one that it names.
@@ -204,17 +234,21 @@ func (a around) sees(view, table relational.TableName, seen []relational.TableNa
 }
 
 // readEvent is all that decides when an event runs and what it does, with its status on
-// the first line, and its definer; blank if it isn't there.
-func readEvent(ctx context.Context, s *session, schema, name string) (text, definer string, err error) {
-	err = each(ctx, s, `select concat_ws(char(10), status, event_type, coalesce(execute_at, ''), coalesce(interval_value, ''), coalesce(interval_field, ''), coalesce(starts, ''), coalesce(ends, ''), on_completion, time_zone, sql_mode, definer, event_definition), definer
- from information_schema.events where binary event_schema = `+literal(schema)+" and binary event_name = "+literal(name), nil, &text, &definer)
-	return text, definer, err
+// the first line; blank if it isn't there.
+func readEvent(ctx context.Context, s *session, schema, name string) (g event, text string, err error) {
+	g.schema, g.name = schema, name
+	over := "" // times are shown in the event's own time zone
+	err = each(ctx, s, `select concat_ws(char(10), status, event_type, coalesce(execute_at, ''), coalesce(interval_value, ''), coalesce(interval_field, ''), coalesce(starts, ''), coalesce(ends, ''), on_completion, time_zone, sql_mode, definer, character_set_client, collation_connection, event_definition),
+ definer, character_set_client, collation_connection, if(execute_at <= convert_tz(now(), @@time_zone, time_zone), 'over', '')
+ from information_schema.events where binary event_schema = `+literal(schema)+" and binary event_name = "+literal(name), nil, &text, &g.definer, &g.charset, &g.collation, &over)
+	g.over = over != ""
+	return g, text, err
 }
 
 // Unstall is described at connector.Unstaller.
 func (d *Driver) Unstall(ctx context.Context, _ connector.Ref, was connector.Stalled) error {
 	return coded(d.with(ctx, func(s *session) error {
-		schema, name, is, definer, err := d.eventOf(ctx, s, was)
+		g, is, err := d.eventOf(ctx, s, was)
 		switch {
 		case err != nil:
 			return err
@@ -222,20 +256,22 @@ func (d *Driver) Unstall(ctx context.Context, _ connector.Ref, was connector.Sta
 			return nil
 		case is != was.Is:
 			return tenure.Errorf(tenure.Conflict, "%s was changed or dropped while a hold had suspended it", was.Rule).WithHint("look at it: it was\n%s", was.Was)
+		case g.over:
+			return tenure.Errorf(tenure.Conflict, "%s was to run once, and its moment passed while a hold had suspended it", was.Rule).WithHint("run it by hand if that is still wanted: it was\n%s", was.Was)
 		}
-		return alterEvent(ctx, s, schema, name, definer, "enable")
+		return g.alter(ctx, s, "enable")
 	}))
 }
 
 // eventOf finds the event of a rule and reads it; blank if it isn't there.
-func (d *Driver) eventOf(ctx context.Context, s *session, one connector.Stalled) (schema, name, text, definer string, err error) {
+func (d *Driver) eventOf(ctx context.Context, s *session, one connector.Stalled) (g event, text string, err error) {
 	place, ok := strings.CutPrefix(one.Rule, "event ")
 	if !ok {
-		return "", "", "", "", tenure.Errorf(tenure.Internal, "%q is no rule of this connector's", one.Rule)
+		return g, "", tenure.Errorf(tenure.Internal, "%q is no rule of this connector's", one.Rule)
 	}
-	err = each(ctx, s, "select event_schema, event_name from information_schema.events where binary concat(event_schema, '.', event_name) = "+literal(place), nil, &schema, &name)
-	if err == nil && name != "" {
-		text, definer, err = readEvent(ctx, s, schema, name)
+	err = each(ctx, s, "select event_schema, event_name from information_schema.events where binary concat(event_schema, '.', event_name) = "+literal(place), nil, &g.schema, &g.name)
+	if err == nil && g.name != "" {
+		return readEvent(ctx, s, g.schema, g.name)
 	}
-	return schema, name, text, definer, err
+	return g, "", err
 }

@@ -25,7 +25,7 @@ create event %[1]s.rotate on schedule every 1 day starts '2037-01-01' do alter t
 create event %[1]s.unread on schedule every 1 day starts '2037-01-01' do call %[1]s.anything();
 create event %[1]s.theirs on schedule every 1 day starts '2037-01-01' do delete from %[1]s.others where at < now()`, quote(w.app))
 	events := func() (out []string) {
-		rows, err := w.db.Query("select concat(event_name, ' ', status, ' ', definer) from information_schema.events where event_schema = '" + w.app + "' order by event_name")
+		rows, err := w.db.Query("select concat(event_name, ' ', status, ' ', definer, ' ', character_set_client, ' ', collation_connection) from information_schema.events where event_schema = '" + w.app + "' order by event_name")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,6 +47,9 @@ create event %[1]s.by_view on schedule every 1 day starts '2037-01-01' do delete
 create event %[1]s.by_trigger on schedule every 1 day starts '2037-01-01' do insert into %[1]s.bell values (1);
 create event %[1]s.by_duplicate on schedule every 1 day starts '2037-01-01' do insert into %[1]s.calls (id) values (1) on duplicate key update tenant = 'x';
 create event %[1]s.adds on schedule every 1 day starts '2037-01-01' do insert into %[1]s.others select id, at from %[1]s.calls`, quote(w.app))
+	w.exec(t, `set @was_set = @@character_set_client, @was_collation = @@collation_connection; set character_set_client = 'latin1', collation_connection = 'latin1_german1_ci';
+create event %[1]s.latin on schedule every 1 day starts '2037-01-01' do delete from %[1]s.calls where dayname(at) = 'SATURDAY';
+set character_set_client = @was_set, collation_connection = @was_collation`, quote(w.app))
 	before := events()
 	keep := []connector.Kept{{Hold: "hld_1", Table: "calls", Rows: []tenure.RowCondition{{Column: "id", Operator: "=", Value: []byte("1")}}}}
 	got := connectortest.StallAll(t, d, r, keep)
@@ -57,7 +60,7 @@ create event %[1]s.adds on schedule every 1 day starts '2037-01-01' do insert in
 			t.Errorf("%s isn't explained", one.Rule)
 		}
 	}
-	want := map[string]bool{"old_calls": true, "old_customers": true, "rotate": true, "unread": false, "by_view": true, "by_trigger": true, "by_duplicate": true, "event " + other + ".elsewhere": true}
+	want := map[string]bool{"old_calls": true, "old_customers": true, "rotate": true, "unread": false, "by_view": true, "by_trigger": true, "by_duplicate": true, "latin": true, "event " + other + ".elsewhere": true}
 	for name, suspended := range want {
 		if is, named := state[name]; !named || is != suspended {
 			t.Errorf("%s: named %v, suspended %v, want %v", name, named, is, suspended)
@@ -97,8 +100,19 @@ create event %[1]s.adds on schedule every 1 day starts '2037-01-01' do insert in
 			t.Errorf("%q came back as %q", before[i], after[i])
 		}
 	}
+	w.exec(t, "create event %[1]s.once on schedule at now() + interval 1 second on completion preserve do delete from %[1]s.visits where id < 0", quote(w.app))
 	whole := connectortest.StallAll(t, d, r, nil)
 	if !slices.ContainsFunc(whole, func(s connector.Stalled) bool { return s.Suspended && strings.HasSuffix(s.Rule, "old_visits") }) {
 		t.Errorf("a hold on all of it: %+v", whole)
 	}
+	once := slices.IndexFunc(whole, func(s connector.Stalled) bool { return s.Suspended && strings.HasSuffix(s.Rule, ".once") })
+	if once < 0 {
+		t.Fatalf("an event that runs once: %+v", whole)
+	}
+	for past := false; !past; {
+		if err := w.db.QueryRowContext(t.Context(), "select execute_at < now() from information_schema.events where event_name = 'once' and event_schema = '"+w.app+"'").Scan(&past); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refusedBy(t, "an event whose moment has passed", d.Unstall(t.Context(), r, whole[once]), tenure.Conflict, "its moment passed")
 }

@@ -22,10 +22,14 @@ type ClassChange struct {
 
 // Refusal is what stands against the change, as a data map shows it.
 func (c ClassChange) Refusal(name, says, fix string) connector.Place {
-	return connector.Place{
+	out := connector.Place{
 		Name: cmp.Or(name, "(every key)"), Kind: connector.PlaceChange, Class: c.Class, Via: "transforms", Blocks: true,
 		Says: c.Class + " is to be " + c.Disposition.Done() + ": " + says, Fix: fix,
 	}
+	if _, given := c.All[name]; given {
+		out.At = connector.Pointer("transforms", name)
+	}
+	return out
 }
 
 // RefusalOf is Refusal for an error that is Blocked; of others it is the error.
@@ -58,6 +62,9 @@ func (c ClassChange) Against() (out []connector.Place, err error) {
 		refused, err := c.RefusalOf(t.To, c.To(t.To))
 		if err != nil {
 			return nil, err
+		}
+		for i := range refused {
+			refused[i].At = connector.Pointer("transforms", prefix, "to")
 		}
 		out = append(out, refused...)
 	}

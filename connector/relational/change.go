@@ -169,6 +169,7 @@ func named(s string) []string {
 type changes struct {
 	transforms map[TableName]Transform
 	aggregates map[TableName][]sums // by the table that is added up
+	written    map[TableName]string // how the blueprint writes the table of a transform
 }
 
 // sums is one aggregate.
@@ -180,7 +181,7 @@ type sums struct {
 }
 
 func bindChanges(g *Graph, home string, c Coverage, b *bound) changes {
-	out := changes{transforms: map[TableName]Transform{}, aggregates: map[TableName][]sums{}}
+	out := changes{transforms: map[TableName]Transform{}, aggregates: map[TableName][]sums{}, written: map[TableName]string{}}
 	find := func(name string) (TableName, bool) {
 		n, ok := g.Find(home, name)
 		if !ok {
@@ -190,7 +191,7 @@ func bindChanges(g *Graph, home string, c Coverage, b *bound) changes {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Transforms)) {
 		if n, ok := g.Find(home, name); ok { // one that is missing is missing among tables
-			out.transforms[n] = c.Transforms[name]
+			out.transforms[n], out.written[n] = c.Transforms[name], name
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Aggregates)) {

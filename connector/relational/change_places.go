@@ -38,6 +38,10 @@ func (h *Holding) changing(ctx context.Context, q Querier, c Changes, counted bo
 	return append(out, groups...), err
 }
 
+// refusal notes what stands against a change, what would settle it, and where below the
+// table's transform, or in the attributes if it is an aggregate, that is said which doesn't fit.
+type refusal func(says, fix string, at ...string)
+
 // changePlaces says what in the catalog stands against what is to become of the classes.
 func (h *Holding) changePlaces(ctx context.Context, q Querier, c Changes) (out []connector.Place, err error) {
 	for _, t := range h.Tables {
@@ -46,8 +50,15 @@ func (h *Holding) changePlaces(ctx context.Context, q Querier, c Changes) (out [
 		if h.Classes[n] == "" || !d.Changes() {
 			continue
 		}
-		refuse := func(says, fix string) {
-			out = append(out, connector.Place{Name: n.String(), Kind: connector.PlaceChange, Class: h.Classes[n], Via: t.Via, Blocks: true, Says: n.String() + " is to be " + d.Done() + ": " + says, Fix: fix})
+		refuse := func(says, fix string, at ...string) {
+			p := connector.Place{Name: n.String(), Kind: connector.PlaceChange, Class: h.Classes[n], Via: t.Via, Blocks: true, Says: n.String() + " is to be " + d.Done() + ": " + says, Fix: fix}
+			if written, given := h.changes.written[n]; given && d != tenure.Aggregate {
+				at = append([]string{"transforms", written}, at...)
+			}
+			if len(at) > 0 {
+				p.At = connector.Pointer(at...)
+			}
+			out = append(out, p)
 		}
 		if d == tenure.Aggregate {
 			for _, a := range h.changes.aggregates[n] {
@@ -74,7 +85,7 @@ func (h *Holding) changePlaces(ctx context.Context, q Querier, c Changes) (out [
 
 // checkChecks finds the conditions that no row could meet any more: those over columns
 // that all get one value. Of others the server itself says, when a row is changed.
-func (h *Holding) checkChecks(ctx context.Context, q Querier, t Reached, asks Constraints, refuse func(says, fix string)) error {
+func (h *Holding) checkChecks(ctx context.Context, q Querier, t Reached, asks Constraints, refuse refusal) error {
 	given := h.changes.transforms[t.Table.TableName]
 	for _, k := range asks.Checks {
 		var args []any
@@ -109,13 +120,13 @@ func (h *Holding) checkChecks(ctx context.Context, q Querier, t Reached, asks Co
 			return err
 		}
 		if broken {
-			refuse("the constraint "+k.Name+" doesn't let "+strings.Join(k.Columns, ", ")+" become so", "another transform for "+strings.Join(k.Columns, ", "))
+			refuse("the constraint "+k.Name+" doesn't let "+strings.Join(k.Columns, ", ")+" become so", "another transform for "+strings.Join(k.Columns, ", "), "columns", k.Columns[0])
 		}
 	}
 	return nil
 }
 
-func (h *Holding) checkTransform(t Reached, d tenure.Disposition, asks Constraints, refuse func(says, fix string)) {
+func (h *Holding) checkTransform(t Reached, d tenure.Disposition, asks Constraints, refuse refusal) {
 	n := t.Table.TableName
 	given, ok := h.changes.transforms[n]
 	if !ok {
@@ -124,7 +135,7 @@ func (h *Holding) checkTransform(t Reached, d tenure.Disposition, asks Constrain
 	}
 	for _, name := range slices.Sorted(maps.Keys(given.Columns)) {
 		if !t.Table.Has(name) {
-			refuse("it has no column "+name, "take "+name+" out of transforms."+h.name(n)+".columns")
+			refuse("it has no column "+name, "take "+name+" out of transforms."+h.name(n)+".columns", "columns", name)
 		}
 	}
 	for _, c := range t.Table.Columns {
@@ -133,7 +144,7 @@ func (h *Holding) checkTransform(t Reached, d tenure.Disposition, asks Constrain
 	for _, name := range slices.Concat(given.Identifying, given.permuted()) {
 		if c, ok := t.Table.Column(name); ok && given.Short == suppress {
 			if err := (transform.Rule{Word: transform.Clear}).Fits(fieldOf(c)); err != nil {
-				refuse(name+" can't be emptied where a group is too small: "+err.Error(), "leave short out, or let "+name+" be null")
+				refuse(name+" can't be emptied where a group is too small: "+err.Error(), "leave short out, or let "+name+" be null", "short")
 			}
 		}
 	}
@@ -145,8 +156,10 @@ func (h *Holding) checkTransform(t Reached, d tenure.Disposition, asks Constrain
 }
 
 // checkColumn says what stands against what becomes of one column.
-func (h *Holding) checkColumn(t Reached, d tenure.Disposition, given Transform, c Column, asks Constraints, refuse func(says, fix string)) {
+func (h *Holding) checkColumn(t Reached, d tenure.Disposition, given Transform, c Column, asks Constraints, refuse refusal) {
 	n := t.Table.TableName
+	whole := refuse
+	refuse = func(says, fix string, _ ...string) { whole(says, fix, "columns", c.Name) }
 	r, said := given.Columns[c.Name]
 	key, path, isPath := CutPath(h.claims.keyed[n])
 	switch {
@@ -218,7 +231,7 @@ func (h *Holding) cut(t Table, given Transform, k ForeignKey) bool {
 
 // leads finds references of rows that become nobody's to rows which go, or go later: these
 // could go no more, and would stay as they are.
-func (h *Holding) leads(t Reached, d tenure.Disposition, given Transform, c Changes, refuse func(says, fix string)) {
+func (h *Holding) leads(t Reached, d tenure.Disposition, given Transform, c Changes, refuse refusal) {
 	if d != tenure.Anonymise {
 		return
 	}
@@ -236,12 +249,12 @@ func (h *Holding) leads(t Reached, d tenure.Disposition, given Transform, c Chan
 				continue
 			}
 		}
-		refuse(strings.Join(k.Columns, ", ")+" refers to "+k.Parent.String()+", whose rows are of class "+class+" and go", strings.Join(k.Columns, ", ")+": clear, if it can be null, or tables: {"+h.name(k.Parent)+": "+h.Classes[n]+"}")
+		refuse(strings.Join(k.Columns, ", ")+" refers to "+k.Parent.String()+", whose rows are of class "+class+" and go", strings.Join(k.Columns, ", ")+": clear, if it can be null, or tables: {"+h.name(k.Parent)+": "+h.Classes[n]+"}", "columns", k.Columns[0])
 	}
 }
 
 // checkFound says what stands against rows that aren't found by a key of their own.
-func (h *Holding) checkFound(t Reached, d tenure.Disposition, refuse func(says, fix string)) {
+func (h *Holding) checkFound(t Reached, d tenure.Disposition, refuse refusal) {
 	n := t.Table.TableName
 	if h.marked(t, d) && len(t.Table.Key) == 0 {
 		refuse("it has no primary key, so nothing can say which of its rows are through", "give it a primary key")
@@ -253,14 +266,14 @@ func (h *Holding) checkFound(t Reached, d tenure.Disposition, refuse func(says, 
 		}
 		for _, k := range h.claims.by[n] {
 			if !h.cut(t.Table, given, k) {
-				refuse("rows without a key in "+key+" are found through "+k.Parent.String(), key+": a constant that is no tenant's key, or "+strings.Join(k.Columns, ", ")+": clear")
+				refuse("rows without a key in "+key+" are found through "+k.Parent.String(), key+": a constant that is no tenant's key, or "+strings.Join(k.Columns, ", ")+": clear", "columns", key)
 			}
 		}
 		return
 	}
 	for _, k := range h.claims.by[n] {
 		if d == tenure.Pseudonymise && h.cut(t.Table, h.changes.transforms[n], k) {
-			refuse("its rows are found by "+strings.Join(k.Columns, ", ")+" until they go", strings.Join(k.Columns, ", ")+": keep")
+			refuse("its rows are found by "+strings.Join(k.Columns, ", ")+" until they go", strings.Join(k.Columns, ", ")+": keep", "columns", k.Columns[0])
 		}
 	}
 	if h.claims.ring[n] != nil || h.claims.tree(n) != nil || h.claims.circle(n) != nil {
@@ -283,8 +296,12 @@ func (h *Holding) checkFound(t Reached, d tenure.Disposition, refuse func(says, 
 }
 
 // check says what stands against an aggregate.
-func (a sums) check(from Table, h *Holding, asks Constraints, refuse func(says, fix string)) {
+func (a sums) check(from Table, h *Holding, asks Constraints, refuse refusal) {
 	into, n := a.into, a.into.TableName
+	whole, at := refuse, []string(nil)
+	refuse = func(says, fix string, _ ...string) {
+		whole(says, fix, append([]string{"aggregates", a.name}, at...)...)
+	}
 	column := func(name, what string) (Column, bool) {
 		c, ok := into.Column(name)
 		switch {
@@ -309,7 +326,7 @@ func (a sums) check(from Table, h *Holding, asks Constraints, refuse func(says, 
 	key := h.claims.keyed[from.TableName]
 	var by []string
 	for _, name := range slices.Sorted(maps.Keys(a.By)) {
-		by = append(by, name)
+		by, at = append(by, name), []string{"by", name}
 		c, ok := source(a.By[name].Column)
 		if _, there := column(name, "group"); !there || !ok {
 			continue
@@ -327,6 +344,7 @@ func (a sums) check(from Table, h *Holding, asks Constraints, refuse func(says, 
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Sums)) {
+		at = []string{"sums", name}
 		column(name, "sum")
 		if c, ok := source(a.Sums[name]); ok && KindOf(c.Type) != transform.Integer && KindOf(c.Type) != transform.Decimal && KindOf(c.Type) != transform.Any {
 			refuse(c.Name+" ("+c.Type+") is no number", "take it out of aggregates."+a.name+".sums")
@@ -337,11 +355,14 @@ func (a sums) check(from Table, h *Holding, asks Constraints, refuse func(says, 
 		}
 	}
 	if a.Count != "" {
+		at = []string{"count"}
 		column(a.Count, "sum")
 	}
 	if a.Of != "" {
+		at = []string{"of"}
 		source(a.Of)
 	}
+	at = nil
 	if _, held := h.at[n]; held || h.claims.keyed[n] != "" {
 		refuse(n.String()+" holds rows of tenants, and sums are nobody's", "add up into a table without a tenant column")
 	}

@@ -9,7 +9,7 @@ import (
 
 // checkUniques finds the indexes in which rows may come to be alike, and references over
 // columns that are worked out from others.
-func (h *Holding) checkUniques(t Reached, given Transform, asks Constraints, refuse func(says, fix string)) {
+func (h *Holding) checkUniques(t Reached, given Transform, asks Constraints, refuse refusal) {
 	changes := func(name string) bool {
 		r, said := given.Columns[name]
 		return said && r.Word != transform.Keep
@@ -31,20 +31,20 @@ func (h *Holding) checkUniques(t Reached, given Transform, asks Constraints, ref
 			if slices.Contains(u.Columns, "") || u.Partial || u.Alike {
 				what = u.Name + " (over " + strings.Join(slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(all))), func(name string) bool { return name == "" }), ", ") + ")"
 			}
-			refuse(what+" must be unique, and rows may come to have the same", strings.Join(changed, ", ")+": clear, where it can be null, or a pseudonym")
+			refuse(what+" must be unique, and rows may come to have the same", strings.Join(changed, ", ")+": clear, where it can be null, or a pseudonym", "columns", changed[0])
 		}
 	}
 	for _, k := range h.Graph.above[t.Table.TableName] {
 		for _, name := range k.Columns {
 			if from, is := asks.Computed[name]; is && slices.ContainsFunc(from, changes) {
-				refuse(name+" refers to "+k.Parent.String()+" and is worked out from "+strings.Join(from, ", ")+", and would lead nowhere", strings.Join(from, ", ")+": keep")
+				refuse(name+" refers to "+k.Parent.String()+" and is worked out from "+strings.Join(from, ", ")+", and would lead nowhere", strings.Join(from, ", ")+": keep", "columns", from[0])
 			}
 		}
 	}
 	for _, k := range h.Graph.below[t.Table.TableName] {
 		for _, name := range k.Parents {
 			if from, is := asks.Computed[name]; is && slices.ContainsFunc(from, changes) {
-				refuse(k.Link()+" refers to "+name+", which is worked out from "+strings.Join(from, ", "), strings.Join(from, ", ")+": keep")
+				refuse(k.Link()+" refers to "+name+", which is worked out from "+strings.Join(from, ", "), strings.Join(from, ", ")+": keep", "columns", from[0])
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tenurehq/tenure"
 )
@@ -87,7 +88,7 @@ var isoDate = regexp.MustCompile(`^(\d{4,6})-(\d{2})-(\d{2})(?:([ T])\d{2}:\d{2}
 func (r Rule) period(v any) any {
 	s, _ := v.(string)
 	m := isoDate.FindStringSubmatch(s)
-	if m == nil || m[2] == "00" || m[3] == "00" {
+	if m == nil || !isDay(m[1], m[2], m[3], m[6] != "") {
 		return nil
 	}
 	month := "01"
@@ -99,6 +100,18 @@ func (r Rule) period(v any) any {
 		out += m[4] + "00:00:00" + m[5]
 	}
 	return out + m[6]
+}
+
+// isDay says whether there is such a day in the Gregorian calendar.
+func isDay(year, month, day string, bc bool) bool {
+	y, _ := strconv.Atoi(year)
+	if bc {
+		y = 1 - y
+	}
+	m, _ := strconv.Atoi(month)
+	d, _ := strconv.Atoi(day)
+	at := time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC)
+	return int(at.Month()) == m && at.Day() == d
 }
 
 func network(v any) any {

@@ -25,6 +25,9 @@ func (s *Service) SubmitBlueprint(ctx context.Context, src []byte, file, by stri
 		return b, err
 	}
 	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.SaveBlueprintSource(b.Digest, file, src); err != nil {
+			return err
+		}
 		if have, err := tx.Blueprint("", "", b.Digest); err == nil {
 			b = have
 			return nil

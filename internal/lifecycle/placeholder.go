@@ -14,12 +14,14 @@ import (
 
 // placeholder evaluates a revision for a tenant that there isn't. By key it says
 // which resources depend on a parameter without a default in more than their name
-// and their tenant key, which a catalog isn't asked for.
-func (s *Service) placeholder(c *blueprint.Compiled) (*blueprint.Desired, map[string]string, error) {
+// and their tenant key, which a catalog isn't asked for. Spelled says in a text what the
+// blueprint says where the text has that tenant's name or ids.
+func (s *Service) placeholder(c *blueprint.Compiled) (d *blueprint.Desired, asked map[string]string, spelled func(string) string, err error) {
 	properties, _ := c.Blueprint.Parameters["properties"].(map[string]any)
 	required, _ := c.Blueprint.Parameters["required"].([]any)
 	resources, _ := json.Marshal(c.Blueprint.Resources)
-	params, asked := make(map[string]any), make(map[string]string)
+	params := make(map[string]any)
+	asked = make(map[string]string)
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
 		schema, _ := properties[name].(map[string]any)
 		if _, ok := schema["default"]; ok || !slices.Contains(required, any(name)) && !strings.Contains(string(resources), "params."+name) {
@@ -35,12 +37,23 @@ func (s *Service) placeholder(c *blueprint.Compiled) (*blueprint.Desired, map[st
 		}
 	}
 	now := s.Now()
-	t := tenure.Tenant{ID: tenure.DeriveID[tenure.TenantID](now, "placeholder"), Name: "placeholder"}
-	d, err := s.evaluate(c, t, tenure.Onboard, params, nil, func(env, key string) tenure.ResourceID {
-		return tenure.DeriveID[tenure.ResourceID](now, "placeholder", env, key)
+	t := tenure.Tenant{ID: tenure.DeriveID[tenure.TenantID](now, stand), Name: stand}
+	stands := map[string]string{string(t.ID): "${tenant.id}", stand: "${tenant.name}"}
+	d, err = s.evaluate(c, t, tenure.Onboard, params, nil, func(env, key string) tenure.ResourceID {
+		id := tenure.DeriveID[tenure.ResourceID](now, stand, env, key)
+		stands[string(id)] = "${resources." + key + ".id}"
+		return id
 	})
-	return d, asked, err
+	return d, asked, func(text string) string {
+		for _, was := range slices.Sorted(maps.Keys(stands)) {
+			text = regexp.MustCompile("(?i)"+regexp.QuoteMeta(was)).ReplaceAllLiteralString(text, stands[was])
+		}
+		return text
+	}, err
 }
+
+// stand is the name of the tenant that there isn't: one word, which no text has by chance.
+const stand = "tenantxname"
 
 // sample is a value that a parameter's schema takes, if it is a simple one.
 func sample(schema map[string]any) any {

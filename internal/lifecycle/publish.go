@@ -17,7 +17,11 @@ import (
 // it Blocked, each with the line to add. It returns in words what can't be erased and
 // what couldn't be compared.
 func (s *Service) fits(ctx context.Context, c *blueprint.Compiled) (says []string, err error) {
-	says, open, err := s.unfit(ctx, c)
+	at, err := s.locator(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	says, open, err := s.unfit(ctx, c, at)
 	if err == nil && len(open) > 0 {
 		err = tenure.Errorf(tenure.Blocked, "%s can't be published: %s", c.Ref().Name+" "+c.Ref().Version, strings.Join(open, "; ")).
 			WithHint("cover each, say that it is shared, or settle it in the system; then submit the next revision")
@@ -25,10 +29,11 @@ func (s *Service) fits(ctx context.Context, c *blueprint.Compiled) (says []strin
 	return says, err
 }
 
-// unfit is fits with the places that would block in words, each once.
-func (s *Service) unfit(ctx context.Context, c *blueprint.Compiled) (says, open []string, err error) {
-	said := func(format string, args ...any) { says = append(says, fmt.Sprintf(format, args...)) }
-	desired, asked, err := s.placeholder(c)
+// unfit is fits with the places that would block in words, each once. Each begins with
+// where it stands in the file, if that is known.
+func (s *Service) unfit(ctx context.Context, c *blueprint.Compiled, at *locator) (says, open []string, err error) {
+	desired, asked, spelled, err := s.placeholder(c)
+	said := func(format string, args ...any) { says = append(says, spelled(fmt.Sprintf(format, args...))) }
 	if err != nil {
 		said("no store was compared with the systems, since that takes a tenant: %v", err)
 		return says, nil, nil
@@ -69,10 +74,18 @@ func (s *Service) unfit(ctx context.Context, c *blueprint.Compiled) (says, open 
 				continue
 			}
 			ask := connector.Survey{Ref: connector.Ref{Environment: env.Name, Type: r.Type, Name: r.Name, Attributes: r.Attributes, Classes: r.Data}, Search: searchPlanned, Beside: hygiene.Beside(all, row)}
+			var against []string
 			for _, ask.Changes = range c.Changes(tenure.Environment{Name: env.Name}) {
 				var m connector.Map
 				if m, _, err = sys.DataMap(ctx, ask); err != nil {
 					break
+				}
+				for _, p := range m.Places {
+					if p.Blocks {
+						line := spelled(v.Line(p))
+						p.Name, p.At = spelled(p.Name), spelled(p.At)
+						against = append(against, at.place(r.Key, p, ask.Changes, line))
+					}
 				}
 				v.Map.Places, v.Map.Partial, v.Map.Sighting = union(v.Map.Places, m.Places), m.Partial, m.Sighting
 			}
@@ -81,7 +94,7 @@ func (s *Service) unfit(ctx context.Context, c *blueprint.Compiled) (says, open 
 				said("%s depends on the parameter %s, and is compared when a tenant comes: %v", v.Path(), asked[r.Key], err)
 				continue
 			case code == tenure.Invalid:
-				return says, nil, tenure.Errorf(tenure.Invalid, "%s: %w", v.Path(), err)
+				return says, nil, &tenure.Error{Code: tenure.Invalid, Message: at.of(r.Key, spelled(v.Path()+": "+err.Error())), Hints: spelledAll(spelled, tenure.HintsOf(err))}
 			case err != nil:
 				said("%s wasn't compared: %v", v.Path(), err)
 				continue
@@ -89,10 +102,9 @@ func (s *Service) unfit(ctx context.Context, c *blueprint.Compiled) (says, open 
 			if p := asked[r.Key]; p != "" {
 				said("%s was compared as the parameter %s could make it; what a customer's own value makes of it is compared when the tenant comes", v.Path(), p)
 			}
+			open = append(open, against...)
 			for _, p := range v.Places {
-				if p.Blocks {
-					open = append(open, v.Line(p))
-				} else if p.Says != "" {
+				if !p.Blocks && p.Says != "" {
 					said("%s", v.Line(p))
 				}
 			}
@@ -114,4 +126,11 @@ func union(all, more []connector.Place) []connector.Place {
 		}
 	}
 	return all
+}
+
+func spelledAll(spelled func(string) string, texts []string) (out []string) {
+	for _, text := range texts {
+		out = append(out, spelled(text))
+	}
+	return out
 }

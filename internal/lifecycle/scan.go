@@ -137,7 +137,7 @@ func (s *Service) ScaffoldBlueprint(ctx context.Context, name, column, as string
 	if err != nil {
 		return out, err
 	}
-	_, out.Blocks, err = s.unfit(ctx, checked)
+	_, out.Blocks, err = s.unfit(ctx, checked, nil)
 	if tenure.CodeOf(err) == tenure.Invalid { // what a resource can't be at all
 		out.Blocks, err = append(out.Blocks, err.Error()), nil
 	}

@@ -85,6 +85,7 @@ type Service struct {
 	unseen   store.StandingStart // the last one that a finding was made of
 	cost     costKeeper
 	figures  figureKeeper
+	stalling sync.Mutex // systems' own rules are suspended and put back by one hold at a time
 	probing  probing
 	witness  witnessed
 	doubts   storeDoubts

@@ -13,6 +13,14 @@ import (
 // took. What can't be suspended, or asked about, is remembered with why. Holds over all
 // tenants suspend nothing. A system of blank is every one.
 func (s *Service) stall(ctx context.Context, id tenure.HoldID, system string) error {
+	s.stalling.Lock()
+	defer s.stalling.Unlock()
+	return s.stallNow(ctx, id, system)
+}
+
+// stallNow is stall with the lock held: what one hold finds suspended, another may be
+// about to put back.
+func (s *Service) stallNow(ctx context.Context, id tenure.HoldID, system string) error {
 	h, err := s.o.DB.Hold(ctx, id)
 	if err != nil || !h.Active() || h.Scope.Tenant == "" {
 		return err
@@ -145,6 +153,8 @@ func (s *Service) keepStalled(ctx context.Context, id tenure.HoldID, change func
 // then that one remembers it. A rule that somebody changed meanwhile is left alone and is
 // a finding at each look; one whose system doesn't answer is tried again then.
 func (s *Service) unstall(ctx context.Context, id tenure.HoldID) error {
+	s.stalling.Lock()
+	defer s.stalling.Unlock()
 	h, err := s.o.DB.Hold(ctx, id)
 	if err != nil || h.Active() || len(h.Stalled) == 0 {
 		return err
@@ -206,7 +216,7 @@ func (s *Service) unstall(ctx context.Context, id tenure.HoldID) error {
 	for _, o := range all {
 		if o.Active() && o.ID != id && o.Scope.Tenant != h.Scope.Tenant {
 			for _, system := range slices.Compact(slices.Sorted(slices.Values(back))) {
-				if err := s.stall(ctx, o.ID, system); err != nil {
+				if err := s.stallNow(ctx, o.ID, system); err != nil {
 					return err
 				}
 			}
