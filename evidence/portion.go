@@ -1,7 +1,10 @@
 package evidence
 
 import (
+	"cmp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -34,6 +37,53 @@ type Portion struct {
 	Detached int64             `json:"detached,omitempty"` // references of other tenants' rows that became null or their default
 	At       time.Time         `json:"at,omitzero"`        // when its last piece went
 	Entry    string            `json:"entry,omitempty"`    // digest of the log entry of that step's end
+}
+
+// Stays is how much of it is still its tenant's and in the store, until its class's end:
+// what was counted and is kept, or stays under pseudonyms. An interim certificate alone
+// has such.
+func (p *Portion) Stays() Amount {
+	switch p.Method {
+	case Kept:
+		return p.Before.less(p.Gone)
+	case Pseudonymised:
+		return p.Before
+	}
+	return Amount{}
+}
+
+// Stays is how much of the class is still in its stores; counted says that somebody
+// counted it in each store in which some of it is.
+func (c *DataClass) Stays() (a Amount, counted bool) {
+	counted = true
+	for i := range c.Stores {
+		p := &c.Stores[i]
+		a = a.Plus(p.Stays())
+		counted = counted && (!p.Counted.IsZero() || p.Method != Kept && p.Method != Pseudonymised)
+	}
+	return a, counted
+}
+
+func (a Amount) less(b Amount) Amount {
+	return Amount{max(a.Rows-b.Rows, 0), max(a.Objects-b.Objects, 0), max(a.LargeObjects-b.LargeObjects, 0), max(a.Bytes-b.Bytes, 0)}
+}
+
+// Words say the amount: how many rows, objects, large objects and bytes.
+func (a Amount) Words() string {
+	var out []string
+	for _, part := range []struct {
+		n         int64
+		one, many string
+	}{{a.Rows, "row", "rows"}, {a.Objects, "object", "objects"}, {a.LargeObjects, "large object", "large objects"}, {a.Bytes, "byte", "bytes"}} {
+		switch part.n {
+		case 0:
+		case 1:
+			out = append(out, "1 "+part.one)
+		default:
+			out = append(out, strconv.FormatInt(part.n, 10)+" "+part.many)
+		}
+	}
+	return cmp.Or(strings.Join(out, ", "), "none")
 }
 
 // item is how Open and exceptions name the portion.

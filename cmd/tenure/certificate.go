@@ -227,6 +227,14 @@ func printDeparture(o *page, rep *evidence.Report) {
 	d := rep.Departure
 	o.fields("certificate", string(d.Kind), "tenant", string(d.Tenant.ID), "issued", o.when(d.Issued), "installation", string(d.Installation),
 		"operation", string(d.Operation), "plan", d.Plan, "digest", rep.Digest, "interim", d.Interim, "closing", d.Closing, "witness", d.Witness)
+	if len(d.Approvals) > 0 {
+		o.title("Signed by")
+		rows := make([][]string, len(d.Approvals))
+		for i, ap := range d.Approvals {
+			rows[i] = []string{ap.Gate, ap.By, o.when(ap.At)}
+		}
+		o.table([]string{"gate", "who", "when"}, rows)
+	}
 	o.title("Resources")
 	rows := make([][]string, len(d.Resources))
 	for i, r := range d.Resources {
@@ -237,9 +245,15 @@ func printDeparture(o *page, rep *evidence.Report) {
 		o.title("Data classes")
 		rows = nil
 		for _, c := range d.Classes {
-			rows = append(rows, []string{c.Class, string(c.Method), string(c.Verdict), fmt.Sprint(c.Rows), o.when(c.KeptUntil), c.Because})
+			stays, counted := c.Stays()
+			left := stays.Words()
+			if !counted {
+				left = "not counted"
+			}
+			went := evidence.Amount{Rows: c.Rows, Objects: c.Objects, LargeObjects: c.LargeObjects, Bytes: c.Bytes}
+			rows = append(rows, []string{c.Class, string(c.Method), string(c.Verdict), went.Words(), left, o.when(c.KeptUntil), c.Because})
 		}
-		o.table([]string{"class", "method", "verdict", "rows", "kept until", "because"}, rows)
+		o.table([]string{"class", "method", "verdict", "went", "stays", "kept until", "because"}, rows)
 	}
 	printPortions(o, d)
 	for _, b := range d.Backups {
@@ -268,9 +282,9 @@ func printPortions(o *page, d evidence.Departure) {
 		for _, p := range c.Stores {
 			before := "not counted"
 			if !p.Counted.IsZero() {
-				before = amountWords(p.Before)
+				before = p.Before.Words()
 			}
-			gone := amountWords(p.Gone)
+			gone := p.Gone.Words()
 			if p.AtLeast {
 				gone = "at least " + gone
 			}
@@ -313,22 +327,6 @@ func remnantEnd(o *page, r *evidence.Remnant, issued time.Time) string {
 		return ""
 	}
 	return "no date is known"
-}
-
-func amountWords(a evidence.Amount) string {
-	var out []string
-	for _, part := range []struct {
-		n    int64
-		what string
-	}{{a.Rows, "rows"}, {a.Objects, "objects"}, {a.LargeObjects, "large objects"}, {a.Bytes, "bytes"}} {
-		if part.n != 0 {
-			out = append(out, fmt.Sprintf("%d %s", part.n, part.what))
-		}
-	}
-	if len(out) == 0 {
-		return "none"
-	}
-	return strings.Join(out, ", ")
 }
 
 func (a *app) certificateKey() *cobra.Command {

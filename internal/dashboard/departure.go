@@ -59,6 +59,7 @@ type CertificateView struct {
 	Valid        bool   // the server's own check of signature and proofs
 	ValidSays    string
 	Timeline     []Moment
+	Signatures   []Signature // by pseudonymous references
 	Resources    []CertifiedRow
 	Classes      []CertifiedRow
 	Keys         []CertifiedRow

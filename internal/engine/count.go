@@ -152,7 +152,7 @@ func standing(places []connector.Place) error {
 			fixes = append(fixes, p.Fix)
 		}
 	}
-	err := tenure.Errorf(tenure.Blocked, "the erasure can't go as planned: %s", strings.Join(names, "; "))
+	err := tenure.Errorf(tenure.Blocked, "the erasure can't go as planned: %s", strings.Join(unique(names), "; "))
 	if len(fixes) > 0 {
 		err = err.WithHint("%s", strings.Join(unique(fixes), "; "))
 	}

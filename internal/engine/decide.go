@@ -307,6 +307,19 @@ func (v *view) conclude() {
 	default:
 		d.state, d.reason = tenure.OperationWaiting, strings.Join(unique(v.waits), "; ")
 	}
+	if v.extra > 0 {
+		d.reason = once(d.reason, v.extraWhy)
+	}
+}
+
+// once takes out of a text what is said in it again: gates that ask for more persons do so
+// for the same reason.
+func once(text, why string) string {
+	head, rest, found := strings.Cut(text, ": "+why)
+	if !found || why == "" {
+		return text
+	}
+	return head + ": " + why + strings.ReplaceAll(rest, ": "+why, ", too")
 }
 
 // why is the reason that a person gave for a cancellation, or what failed, while it is
@@ -328,7 +341,7 @@ func (s *snapshot) why() string {
 	if out == nil {
 		out = before
 	}
-	return strings.Join(out, "; ")
+	return strings.Join(unique(out), "; ")
 }
 
 func earliest(a, b time.Time) time.Time {

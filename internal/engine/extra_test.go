@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -59,4 +60,41 @@ func decideBare(s *snapshot, now time.Time) bool {
 	bare := *s
 	bare.extra = 0
 	return len(decide(&bare, now).opened) > 0
+}
+
+// Gates that wait beside one another for the same reason say it once.
+func TestGatesSayOnceWhyMoreAreAsked(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	p := &tenure.Plan{Tenant: "ten_x", Kind: tenure.Offboard}
+	var rows []store.StepRow
+	for i, key := range []string{"noreturn/a", "noreturn/b", "noreturn/c"} {
+		p.Steps = append(p.Steps, tenure.Step{Key: key, Action: tenure.ActNoReturn, Gate: &tenure.Gate{Approvals: 1}})
+		rows = append(rows, store.StepRow{StepStatus: tenure.StepStatus{Seq: i, Key: key, State: tenure.StepPending}})
+	}
+	const why = "finding fnd_1 stands: ada signs from a place where she never was"
+	s := &snapshot{plan: p, extra: 1, extraWhy: why, extraEnds: now.Add(time.Hour), op: store.OperationRow{Operation: tenure.Operation{
+		ID: "op_x", Kind: p.Kind, Plan: "sha256:x", State: tenure.OperationRunning, RequestedBy: "asker", CreatedAt: now.Add(-time.Hour),
+	}}}
+	s.link(rows)
+	d := decide(s, now)
+	if n := strings.Count(d.reason, why); n != 1 {
+		t.Errorf("the finding is told %d times, want once: %s", n, d.reason)
+	}
+	for _, st := range p.Steps {
+		if !strings.Contains(d.reason, "0 of 2 "+confirmations+" "+st.Key) {
+			t.Errorf("nothing is said of %s: %s", st.Key, d.reason)
+		}
+	}
+}
+
+// What stands in the way of several steps, or at several places, is named once.
+func TestPlacesAreNamedOnce(t *testing.T) {
+	t.Parallel()
+	p := connector.Place{Name: "letters", Says: "nothing covers it", Blocks: true, Fix: "tables: {letters: CLASS}"}
+	other := p
+	other.Class = "people"
+	if err := standing([]connector.Place{p, other}); strings.Count(err.Error(), "nothing covers it") != 1 {
+		t.Errorf("a place is named twice: %v", err)
+	}
 }

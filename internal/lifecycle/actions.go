@@ -194,9 +194,11 @@ func (s *Service) runSweep(ctx context.Context, t *engine.Task) engine.Result {
 	}
 	switch {
 	case t.Step.To != "" && len(found) > 0:
-		names := make([]string, len(found))
-		for i, f := range found {
-			names[i] = f.Detail
+		var names []string
+		for _, f := range found {
+			if !slices.Contains(names, f.Detail) {
+				names = append(names, f.Detail)
+			}
 		}
 		return engine.Result{Verdict: tenure.Failed, Receipt: rec, Facts: facts, Err: tenure.Errorf(tenure.Blocked, "%s left: %s", plural(len(found), "thing is", "things are"), strings.Join(names, "; "))}
 	case len(untrusted) > 0:

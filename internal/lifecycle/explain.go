@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -189,6 +190,9 @@ func (s *Service) Explain(ctx context.Context, idOrName string) ([]Reason, error
 		s.reason(&a, v, r, leaving, waits)
 		out = append(out, a)
 	}
+	if out, err = s.cleaning(ctx, out, leaving, op, true); err != nil {
+		return nil, err
+	}
 	out = append(out, back(v)...)
 	return append(out, agreementReasons(v.Agreements)...), nil
 }
@@ -206,7 +210,7 @@ func (s *Service) ExplainToCustomer(ctx context.Context, idOrName string) ([]Rea
 	if err := s.clocks(ctx, v); err != nil {
 		return nil, err
 	}
-	leaving, _, err := s.leaving(ctx, v)
+	leaving, op, err := s.leaving(ctx, v)
 	if err != nil {
 		return nil, err
 	}
@@ -223,18 +227,18 @@ func (s *Service) ExplainToCustomer(ctx context.Context, idOrName string) ([]Rea
 		}
 		out = append(out, a)
 	}
+	if out, err = s.cleaning(ctx, out, leaving, op, false); err != nil {
+		return nil, err
+	}
 	return append(out, agreementReasons(v.Agreements)...), nil
 }
 
 // back says of a closed tenant what came back at its places, and what takes it away.
 func back(v *TenantView) (out []Reason) {
-	takes := ""
+	takes, why := "", ""
 	for _, op := range v.Operations {
 		if op.Kind == tenure.Supplement && !op.State.Ended() {
-			takes = fmt.Sprintf("; operation %s takes it away and is %s", op.ID, op.State)
-			if op.Reason != "" {
-				takes += ": " + op.Reason
-			}
+			takes, why = fmt.Sprintf("; operation %s takes it away and is %s", op.ID, op.State), op.Reason
 		}
 	}
 	for _, f := range v.Findings {
@@ -242,6 +246,9 @@ func back(v *TenantView) (out []Reason) {
 			continue
 		}
 		a := Reason{Resource: f.Type, System: f.System, State: tenure.ResourcePresent, Reason: f.Detail + takes}
+		if why != "" && !strings.Contains(why, f.Detail) { // the operation may say what was found, too
+			a.Reason += ": " + why
+		}
 		if i := slices.IndexFunc(v.Resources, func(r store.ResourceRow) bool { return r.ID == f.Resource }); i >= 0 {
 			a.Environment, a.Resource = v.Resources[i].Environment, v.Resources[i].Key
 		}

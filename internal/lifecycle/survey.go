@@ -43,7 +43,9 @@ func (s *Service) covered(ctx context.Context, in *planner.Input, p *tenure.Plan
 		for _, place := range v.Places {
 			switch {
 			case place.Blocks:
-				open = append(open, v.Line(place))
+				if line := v.Line(place); !slices.Contains(open, line) {
+					open = append(open, line)
+				}
 			case place.Kind == connector.PlaceReference:
 				seen = append(seen, tenure.Difference{Resource: v.Path(), Field: place.Name, From: plural(int(place.Rows), "reference", "references") + " of other tenants' rows", To: "null"})
 			case place.Kind == connector.PlaceShared:

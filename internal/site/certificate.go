@@ -68,6 +68,9 @@ func certificateView(file []byte, key string) dashboard.CertificateView {
 	if err != nil {
 		view.ValidSays = err.Error()
 	}
+	for _, a := range d.Approvals {
+		view.Signatures = append(view.Signatures, dashboard.Signature{By: a.By, Step: a.Gate, At: a.At})
+	}
 	for _, m := range d.Timeline {
 		st := dashboard.StatusOf(m.State)
 		view.Timeline = append(view.Timeline, dashboard.Moment{At: m.At, What: dashboard.Ref{Label: st.Word}, Tone: st.Tone, Icon: st.Icon})
@@ -94,7 +97,14 @@ func certifiedInto(view *dashboard.CertificateView, d *evidence.Departure) {
 		view.Resources = append(view.Resources, row)
 	}
 	for _, c := range d.Classes {
-		view.Classes = append(view.Classes, dashboard.CertifiedRow{What: c.Class, Where: string(c.Disposition), Method: string(c.Method), Verdict: string(c.Verdict), At: c.At, Note: c.Because})
+		row := dashboard.CertifiedRow{What: c.Class, Where: string(c.Disposition), Method: string(c.Method), Verdict: string(c.Verdict), At: c.At, Note: c.Because}
+		switch stays, counted := c.Stays(); {
+		case !counted:
+			row.Note, row.Until = "what stays wasn't counted; "+row.Note, c.KeptUntil
+		case stays != (evidence.Amount{}):
+			row.Note, row.Until = stays.Words()+" stay; "+row.Note, c.KeptUntil
+		}
+		view.Classes = append(view.Classes, row)
 	}
 	for _, k := range d.Keys {
 		row := dashboard.CertifiedRow{What: strings.TrimSpace(k.Purpose + " " + k.Class), Where: k.ID, Method: string(k.Method), Verdict: string(k.Verdict), At: k.At}

@@ -124,6 +124,9 @@ func (s Source) certifyResources(ctx context.Context, t *engine.Task, l *ledger,
 		var taken evidence.Amount
 		for _, class := range r.Classes {
 			p := l.portion(r, class)
+			if p.Method == evidence.Kept && p.Counted.IsZero() {
+				s.countKept(ctx, t, r, class, &p)
+			}
 			taken = taken.Plus(p.Gone)
 			stores[class] = append(stores[class], p)
 		}
@@ -184,7 +187,7 @@ func (s Source) certifyClasses(t *engine.Task, d *evidence.Departure, stores map
 			continue
 		}
 		last := class
-		if slices.ContainsFunc(parts, func(p evidence.Portion) bool { return p.Method == evidence.Kept || p.Method == evidence.Pseudonymised }) {
+		if stayed(t.Plan, class.Name) {
 			last = class.AtEnd()
 		}
 		clock := tenure.SolveRetention(last, t.Tenant.Anchors, nil, tenure.HoldSubject{Tenant: t.Plan.Tenant}, t.Now)

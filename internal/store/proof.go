@@ -67,6 +67,7 @@ var Unproven = map[string]string{
 	"departure_link.seen_at":   "only shown",
 	"idempotency.*":            "answers to repeated requests, for a day; they change nothing",
 	"fleet_count.*":            "kept counts of tenants, which are covered",
+	"blueprint_source.*":       "only says where in a file something stands, and only while the text has the revision's digest",
 	"sought.looked_at":         "when it was last looked at; at worst it is looked at sooner or later",
 }
 
