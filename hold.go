@@ -39,8 +39,8 @@ type StalledExpiry struct {
 	Resource  ResourceID `json:"resource"`
 	System    string     `json:"system"`
 	Rule      string     `json:"rule"`
-	Was       string     `json:"was,omitempty"` // what stood there, to the byte
-	Is        string     `json:"is,omitempty"`  // what stands there while it is suspended
+	Was       string     `json:"was,omitempty"`      // what stood there, to the byte
+	Is        string     `json:"is,omitempty"`       // what stands there while it is suspended
 	Intended  bool       `json:"intended,omitempty"` // it is about to be suspended, or was when Tenure ended
 	Suspended bool       `json:"suspended,omitempty"`
 	Changed   bool       `json:"changed,omitempty"` // by somebody, so that it wasn't put back

@@ -20,11 +20,11 @@ func TestRetentionConflictIsDecidedByTwo(t *testing.T) {
 	ctx := context.Background()
 	s.publishText(strings.NewReplacer("name: small", "name: torn", `"%s"`, `"1.0"`,
 		"{name: accounting, kind: keep_until, period: P1Y, from: termination}",
-		"{name: accounting, kind: keep_until, period: P1Y, from: termination}\n      - {name: contract, kind: gone_by, period: P60D, from: contract_end}").Replace(blueprintText))
+		"{name: accounting, kind: keep_until, period: P1Y, from: notice}\n      - {name: contract, kind: gone_by, period: P60D, from: termination}").Replace(blueprintText))
 	op := s.request(lifecycle.Intent{Kind: tenure.Onboard, Tenant: "acme", Blueprint: "torn", Tier: "team", Parameters: map[string]any{"login": "a"}}, "operator")
 	s.approve(op, "reviewer")
 	s.fill("acme-prod", 2, 9)
-	leaving := s.request(lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", AtOnce: true, ContractEnd: s.Now(), Reason: "r"}, "operator")
+	leaving := s.request(lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", AtOnce: true, Reason: "r"}, "operator")
 	s.approve(leaving, "reviewer")
 	for range 3 { // long past every rule, and nobody has decided
 		s.pass(200 * day)

@@ -52,10 +52,9 @@ var waitCases = []waitCase{
 		return op
 	}},
 	{"conflict of retention rules", "for two persons to decide", tenure.OperationWaiting, func(s *site) tenure.OperationID {
-		s.publishText(strings.Replace(classesText("rows"), "period: P10D, from: termination}]", "period: P10D, from: termination}, {name: z, kind: gone_by, period: P5D, from: contract_end}]", 1))
+		s.publishText(strings.Replace(classesText("rows"), "period: P10D, from: termination}]", "period: P10D, from: notice}, {name: z, kind: gone_by, period: P5D, from: termination}]", 1))
 		s.wantState(s.begin("acme", "classes-rows"), tenure.OperationSucceeded)
-		op := s.request(lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", ContractEnd: s.Now(), Reason: "contract lapsed"}, "operator")
-		s.approve(op, "reviewer")
+		op := s.leave("acme")
 		s.pass(2 * day)
 		return op
 	}},
