@@ -94,6 +94,12 @@ func Run(ctx context.Context, inst *installation.Installation, o Options) error 
 		}
 		return nil
 	})
+	g.Go(func() error {
+		if err := inst.Service.SettleHolds(ctx); err != nil && ctx.Err() == nil {
+			o.Log.Error("whether the systems' own rules take what is held couldn't be looked at everywhere; the next look for drift tries again", "error", err)
+		}
+		return nil
+	})
 	g.Go(func() error { checkpoints(ctx, inst, o.Log, o.Checkpoints); return nil })
 	g.Go(func() error {
 		ticks(ctx, inst, o.Log, append(inst.Ticks(), installation.Tick{Name: "answers", Do: srv.Tick}, installation.Tick{Name: "rest", Do: once(func() { giveBack(); close(rested) })}))

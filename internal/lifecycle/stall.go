@@ -2,6 +2,8 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/tenurehq/tenure"
@@ -223,6 +225,31 @@ func (s *Service) unstall(ctx context.Context, id tenure.HoldID) error {
 		}
 	}
 	return nil
+}
+
+// SettleHolds goes once over every hold, as a process does that begins: what another was
+// about to suspend or put back when it ended is done. One that fails keeps no other from
+// its turn.
+func (s *Service) SettleHolds(ctx context.Context) error {
+	all, err := s.o.DB.Holds(ctx, "", true)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, h := range all {
+		switch {
+		case h.Active():
+			err = s.stall(ctx, h.ID, "")
+		case len(h.Stalled) > 0:
+			err = s.unstall(ctx, h.ID)
+		default:
+			continue
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("hold %s: %w", h.ID, err))
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // stalls looks at a system's own expiry for every hold, suspends what has come since, puts

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector/s3"
@@ -177,8 +180,7 @@ func TestSuspendedRuleComesBackAfterAKill(t *testing.T) {
 				}
 			}
 			if c.look {
-				_, err := s.Drift(context.Background(), "acme")
-				s.must(err)
+				s.must(s.SettleHolds(context.Background()))
 			}
 			stands("under the hold", c.during)
 			s.releaseHold(all[0].ID)
@@ -189,5 +191,59 @@ func TestSuspendedRuleComesBackAfterAKill(t *testing.T) {
 				t.Errorf("findings of its expiry: %v, want %v: %+v", got, c.finding, look.Findings)
 			}
 		})
+	}
+}
+
+// Holds that are placed and released at the same moment find and put back what the other
+// one suspended: the rule stands as it did, and is nobody's finding.
+func TestHoldsAtOnceLeaveRulesAsTheyWere(t *testing.T) {
+	t.Parallel()
+	s, server := bucketSite(t)
+	ctx := context.Background()
+	v, err := s.Tenant(ctx, "acme")
+	s.must(err)
+	server.Set("t-acme", "lifecycle", []byte(expiring))
+	server.Fault = func(*http.Request) (int, string) { time.Sleep(5 * time.Millisecond); return 0, "" } // as far away as a real one
+	atOnce := func(do ...func() error) {
+		t.Helper()
+		var all errgroup.Group
+		for _, f := range do {
+			all.Go(f)
+		}
+		s.must(all.Wait())
+	}
+	for n := range 20 {
+		var ids [2]tenure.HoldID
+		place := func(i int) func() error {
+			return func() error {
+				h, err := s.PlaceHold(ctx, tenure.Hold{Matter: "case 11", Scope: tenure.HoldScope{Tenant: v.ID}}, "counsel")
+				ids[i] = h.ID
+				return err
+			}
+		}
+		release := func(i int, by string) func() error {
+			return func() error { _, err := s.ReleaseHold(ctx, ids[i], by); return err }
+		}
+		if n%2 == 0 {
+			atOnce(place(0), place(1))
+		} else { // the second one finds nothing left to suspend
+			s.must(place(0)())
+			s.must(place(1)())
+		}
+		if got := string(server.Document("t-acme", "lifecycle")); got == expiring {
+			t.Fatal("the rule isn't suspended")
+		}
+		atOnce(release(0, "counsel"), release(1, "counsel"))
+		atOnce(release(0, "director"), release(1, "director"))
+		if got := string(server.Document("t-acme", "lifecycle")); got != expiring {
+			t.Fatalf("after both holds there stands:\n%s", got)
+		}
+	}
+	look, err := s.Drift(ctx, "acme")
+	s.must(err)
+	for _, f := range look.Findings {
+		if f.Field == "expiry" {
+			t.Errorf("a finding: %s", f.Detail)
+		}
 	}
 }
