@@ -42,6 +42,7 @@ func (k *checker) checkResource(i int) {
 		k.checkData(p, *r, t)
 		if len(t.Dispositions) > 0 {
 			k.checkPseudonyms(p, *r)
+			k.checkResults(p, *r)
 		}
 	}
 	k.checkEnvironments(p, r.Environments)
