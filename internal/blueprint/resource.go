@@ -36,7 +36,7 @@ func (k *checker) checkResource(i int) {
 		}
 		if info.Check != nil {
 			for _, fault := range info.Check(r.Type, r.Attributes) {
-				k.refuse(p.with("attributes").with(fault.At...), "", "%s", fault.Says)
+				k.refuseInFile(p.with("attributes").with(fault.At...), "", "%s", fault.Says)
 			}
 		}
 		k.checkData(p, *r, t)

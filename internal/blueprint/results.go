@@ -30,7 +30,7 @@ func (k *checker) checkResults(p path, r tenure.ResourceSpec) {
 			}
 		}
 		if !anonymised && len(said) > 0 {
-			k.refuse(p.with("attributes", "transforms", prefix, "to"), "leave to out, or have the class anonymised",
+			k.refuseInFile(p.with("attributes", "transforms", prefix, "to"), "leave to out, or have the class anonymised",
 				"nothing goes there: results are made where data is anonymised, and %s", strings.Join(said, ", "))
 		}
 	}
