@@ -1,6 +1,9 @@
 package client
 
 import (
+	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -33,8 +36,24 @@ type HoldScope struct {
 	System      string                `json:"system,omitempty" minLength:"1"`
 	Resource    string                `json:"resource,omitempty" minLength:"1" doc:"a resource's id, res_…"`
 	Table       string                `json:"table,omitempty" minLength:"1" doc:"rows of this table alone, as the blueprint or the data map names it"`
-	Rows        []tenure.RowCondition `json:"rows,omitempty" doc:"the rows of the table for which every condition holds; none is all of them"`
+	Rows        []tenure.RowCondition `json:"rows,omitempty" doc:"the rows of the table for which every condition holds; all of them if it is left out" minItems:"1"`
 	Prefix      string                `json:"prefix,omitempty" minLength:"1" doc:"objects alone whose keys begin so, below the resource's own place"`
+}
+
+// UnmarshalJSON reads a scope. One with a field that is null is Invalid: it would cover as
+// much as one without the field.
+func (s *HoldScope) UnmarshalJSON(b []byte) error {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(b, &fields); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if string(fields[name]) == "null" {
+			return tenure.Errorf(tenure.Invalid, "scope.%s is null, and the hold would be as if it weren't there; leave it out to hold whatever there is of it", name)
+		}
+	}
+	type plain HoldScope
+	return json.Unmarshal(b, (*plain)(s))
 }
 
 // HoldParams are a hold to place. A scope without a tenant needs AllTenants, so

@@ -68,6 +68,14 @@ func (k *checker) refuse(p path, hint, format string, args ...any) {
 	k.misfit(p, misfit{message: fmt.Sprintf(format, args...), hint: hint})
 }
 
+// refuseInFile notes a problem that stops a file and no stored revision: one that was
+// published before anybody looked for it goes on, so that its tenants can leave.
+func (k *checker) refuseInFile(p path, hint, format string, args ...any) {
+	if k.src != nil {
+		k.refuse(p, hint, format, args...)
+	}
+}
+
 // misfit notes that something under p doesn't fit a schema. Beyond what a
 // report shows nothing is worked out any more.
 func (k *checker) misfit(p path, m misfit) {

@@ -22,7 +22,7 @@ func (k *checker) checkClasses() {
 			k.checkEnd(p.with("end"), class.Name, class.Retention, class.End)
 		}
 		if stays := func(r tenure.DispositionRule) bool { return r.Disposition.Stays() }; len(class.End) > 0 && !class.Disposition.Stays() && !slices.ContainsFunc(class.Rules, stays) {
-			k.refuse(p.with("end"), "say under retention how long it is kept before, or let it stay: keep, pseudonymise", "nothing of %s stays until an end, as it is to be %s", class.Name, class.Disposition)
+			k.refuseInFile(p.with("end"), "say under retention how long it is kept before, or let it stay: keep, pseudonymise", "nothing of %s stays until an end, as it is to be %s", class.Name, class.Disposition.Done())
 		}
 		k.checkRules(p.with("rules"), class)
 	}
@@ -52,10 +52,18 @@ func (k *checker) checkDisposition(p path, class tenure.DataClass, d tenure.Disp
 	}
 }
 
-// checkEnd refuses an end of which every rule is over before a retention is.
+// checkEnd refuses an end of which every rule is over when a retention is, or before: nothing
+// would stay. It refuses one that wants the data gone before a retention is over.
 func (k *checker) checkEnd(p path, class string, retention, end []tenure.RetentionRule) {
 	for _, r := range retention {
-		if r.Kind != tenure.KeepUntil || len(end) == 0 || slices.ContainsFunc(end, func(e tenure.RetentionRule) bool { return !over(e, r) }) {
+		if r.Kind != tenure.KeepUntil || len(end) == 0 {
+			continue
+		}
+		if i := slices.IndexFunc(end, func(e tenure.RetentionRule) bool { return e.Kind == tenure.GoneBy && over(e, r) }); i >= 0 {
+			k.refuseInFile(p, "shorten the retention", "%q wants %s gone by %s from %s, and %q keeps it for %s from %s", end[i].Name, class, end[i].Period, end[i].From, r.Name, r.Period, r.From)
+			continue
+		}
+		if slices.ContainsFunc(end, func(e tenure.RetentionRule) bool { return !over(e, r) && !alike(e, r) }) {
 			continue
 		}
 		last := end[0]
@@ -64,16 +72,23 @@ func (k *checker) checkEnd(p path, class string, retention, end []tenure.Retenti
 				last = e
 			}
 		}
-		k.refuse(p, "give the end a longer period", "%q ends %s %s after %s, and %q keeps it for %s from %s", last.Name, class, last.Period, last.From, r.Name, r.Period, r.From)
+		k.refuseInFile(p, "give the end a longer period", "%q ends %s %s after %s, and %q keeps it for %s from %s", last.Name, class, last.Period, last.From, r.Name, r.Period, r.From)
 	}
 }
 
 // over says that a rule's period ends before another's, whatever the dates are: both begin
 // on one day, or it begins with the notice, which access isn't cut before.
 func over(a, b tenure.RetentionRule) bool {
-	day := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 	first := a.From == b.From || a.From == tenure.FromNotice && b.From == tenure.FromTermination
-	return first && a.Period.After(day).Before(b.Period.After(day))
+	return first && compared(a, b) < 0
+}
+
+// alike says that two rules' periods end together, whatever the dates are.
+func alike(a, b tenure.RetentionRule) bool { return a.From == b.From && compared(a, b) == 0 }
+
+func compared(a, b tenure.RetentionRule) int {
+	day := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	return a.Period.After(day).Compare(b.Period.After(day))
 }
 
 func (k *checker) checkRetention(p path, all []tenure.RetentionRule) {
@@ -88,7 +103,11 @@ func (k *checker) checkRetention(p path, all []tenure.RetentionRule) {
 func (k *checker) checkRule(p path, rule tenure.RetentionRule, all []tenure.RetentionRule) {
 	for _, other := range all {
 		if rule.Kind == tenure.KeepUntil && other.Kind == tenure.GoneBy && over(other, rule) {
-			k.refuse(p, "shorten one of them", "rule %q keeps the data for %s from %s, but %q wants it gone by %s from %s", rule.Name, rule.Period, rule.From, other.Name, other.Period, other.From)
+			refuse := k.refuse
+			if rule.From != other.From {
+				refuse = k.refuseInFile
+			}
+			refuse(p, "shorten one of them", "rule %q keeps the data for %s from %s, but %q wants it gone by %s from %s", rule.Name, rule.Period, rule.From, other.Name, other.Period, other.From)
 		}
 	}
 }
@@ -103,6 +122,9 @@ func (k *checker) checkRules(p path, class tenure.DataClass) {
 			end = r.End
 		}
 		k.checkDisposition(at, class, r.Disposition, end)
+		if len(r.End) > 0 && !r.Disposition.Stays() {
+			k.refuseInFile(at.with("end"), "leave it out, or let it stay: keep, pseudonymise", "rule %q lets nothing of %s stay until an end, as it is to be %s", r.Name, class.Name, r.Disposition.Done())
+		}
 		if retention := class.Retention; r.Disposition.Stays() {
 			if len(r.Retention) > 0 {
 				retention = r.Retention

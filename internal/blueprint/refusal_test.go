@@ -117,8 +117,18 @@ var refusals = []struct {
 	{"an end from an earlier day", "disposition: crypto-erase\n    retention:\n      - {name: privacy, kind: gone_by, period: P30D, from: notice}", "disposition: keep\n    end: [{name: soon, kind: keep_until, period: P20D, from: notice}, {name: sooner, kind: keep_until, period: P10D, from: termination}]\n    retention:\n      - {name: privacy, kind: keep_until, period: P30D, from: termination}", []string{
 		`33:10: $.dataClasses.people.end: "soon" ends people P20D after notice, and "privacy" keeps it for P30D from termination; give the end a longer period`,
 	}},
+	{"an end when the retention is over", "disposition: crypto-erase\n    retention:\n      - {name: privacy, kind: gone_by, period: P30D, from: notice}", "disposition: keep\n    end: [{name: e, kind: keep_until, period: P30D, from: notice}]\n    retention:\n      - {name: privacy, kind: keep_until, period: P30D, from: notice}", []string{
+		`33:10: $.dataClasses.people.end: "e" ends people P30D after notice, and "privacy" keeps it for P30D from notice; give the end a longer period`,
+	}},
+	{"an end that wants it gone while a retention runs", "disposition: crypto-erase\n    retention:\n      - {name: privacy, kind: gone_by, period: P30D, from: notice}", "disposition: keep\n    end: [{name: e, kind: keep_until, period: P1D, from: contract_end}, {name: g, kind: gone_by, period: P10D, from: notice}]\n    retention:\n      - {name: privacy, kind: keep_until, period: P30D, from: notice}", []string{
+		`33:10: $.dataClasses.people.end: "g" wants people gone by P10D from notice, and "privacy" keeps it for P30D from notice; shorten the retention`,
+	}},
+	{"an end of a rule by which it goes", "disposition: crypto-erase\n    retention:\n      - {name: privacy, kind: gone_by, period: P30D, from: notice}", "disposition: keep\n    end: [{name: e, kind: keep_until, period: P1Y, from: notice}]\n    rules: [{name: r, contracts: [gold], disposition: purge, end: [{name: f, kind: keep_until, period: P1Y, from: notice}]}]\n    retention:\n      - {name: privacy, kind: keep_until, period: P30D, from: notice}", []string{
+		"34:34: $.dataClasses.people.rules[0].contracts: the blueprint doesn't say what contract a tenant has; contract: ${tenant.tier}",
+		`34:67: $.dataClasses.people.rules[0].end: rule "r" lets nothing of people stay until an end, as it is to be purged; leave it out, or let it stay: keep, pseudonymise`,
+	}},
 	{"an end of what goes", "disposition: crypto-erase", "disposition: crypto-erase\n    end: [{name: later, kind: keep_until, period: P1Y, from: notice}]", []string{
-		`33:10: $.dataClasses.people.end: nothing of people stays until an end, as it is to be crypto-erase; say under retention how long it is kept before, or let it stay: keep, pseudonymise`,
+		`33:10: $.dataClasses.people.end: nothing of people stays until an end, as it is to be erased by its key; say under retention how long it is kept before, or let it stay: keep, pseudonymise`,
 	}},
 	{"pseudonyms without a key", "disposition: crypto-erase", "disposition: pseudonymise\n    end: [{name: e, kind: keep_until, period: P1Y, from: notice}]", []string{
 		`32:18: $.dataClasses.people.disposition: people is to be pseudonymised, and the blueprint has no key for that; name a key, with its own retention, under pseudonyms`,

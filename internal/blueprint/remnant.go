@@ -32,7 +32,7 @@ func (k *checker) checkRemnants(p path, info connector.Info, all []tenure.Remnan
 			k.refuse(at, "", "it needs exactly one of clean, expires and attest")
 		}
 		if e := spec.Expires; !e.IsZero() && !e.After(time.Unix(0, 0)).After(time.Unix(0, 0)) {
-			k.refuse(at.with("expires"), "give the longest time that it may be there", "what is left after %s was never left", e)
+			k.refuseInFile(at.with("expires"), "give the longest time that it may be there", "what is left after %s was never left", e)
 		}
 		for j, kind := range spec.Kinds {
 			at := at.with("kinds").index(j)

@@ -36,12 +36,13 @@ func (k *checker) checkResource(i int) {
 		}
 		if info.Check != nil {
 			for _, fault := range info.Check(r.Type, r.Attributes) {
-				k.refuse(p.with("attributes").with(fault.At...), "", "%s", fault.Says)
+				k.refuseInFile(p.with("attributes").with(fault.At...), "", "%s", fault.Says)
 			}
 		}
 		k.checkData(p, *r, t)
 		if len(t.Dispositions) > 0 {
 			k.checkPseudonyms(p, *r)
+			k.checkResults(p, *r)
 		}
 	}
 	k.checkEnvironments(p, r.Environments)

@@ -41,6 +41,65 @@ func TestDigestIsOfTheMeaning(t *testing.T) {
 	}
 }
 
+// A revision that was published before its contradictions were looked for goes on: its
+// tenants could never leave otherwise.
+func TestStoredContradictionsGoOn(t *testing.T) {
+	t.Parallel()
+	rule := func(kind tenure.RuleKind, period string, from tenure.Anchor) tenure.RetentionRule {
+		length, err := tenure.ParsePeriod(period)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tenure.RetentionRule{Name: period + string(kind), Kind: kind, Period: length, From: from}
+	}
+	early, late := rule(tenure.KeepUntil, "P1D", tenure.FromNotice), rule(tenure.KeepUntil, "P1Y", tenure.FromNotice)
+	at := func(change func(*tenure.DataClass)) func(*tenure.Blueprint) {
+		return func(b *tenure.Blueprint) { change(&b.DataClasses[0]) }
+	}
+	for name, change := range map[string]func(*tenure.Blueprint){
+		"an end of what goes": at(func(c *tenure.DataClass) { c.End = []tenure.RetentionRule{late} }),
+		"an end before the retention": at(func(c *tenure.DataClass) {
+			c.Disposition, c.Retention, c.End = tenure.Keep, []tenure.RetentionRule{late}, []tenure.RetentionRule{early}
+		}),
+		"an end with the retention": at(func(c *tenure.DataClass) {
+			c.Disposition, c.Retention, c.End = tenure.Keep, []tenure.RetentionRule{late}, []tenure.RetentionRule{late}
+		}),
+		"an end that wants it gone before": at(func(c *tenure.DataClass) {
+			c.Disposition, c.Retention, c.End = tenure.Keep, []tenure.RetentionRule{late}, []tenure.RetentionRule{rule(tenure.KeepUntil, "P1Y", tenure.FromContractEnd), rule(tenure.GoneBy, "P1D", tenure.FromNotice)}
+		}),
+		"an end of a rule by which it goes": at(func(c *tenure.DataClass) {
+			c.Disposition, c.Retention, c.End = tenure.Keep, []tenure.RetentionRule{early}, []tenure.RetentionRule{late}
+			c.Rules = []tenure.DispositionRule{{Name: "r", Jurisdictions: []string{"DE"}, Disposition: tenure.Purge, End: []tenure.RetentionRule{late}}}
+		}),
+		"rules from different days": at(func(c *tenure.DataClass) {
+			c.Retention = []tenure.RetentionRule{rule(tenure.KeepUntil, "P1Y", tenure.FromTermination), rule(tenure.GoneBy, "P1D", tenure.FromNotice)}
+		}),
+		"a remnant that is gone at once": func(b *tenure.Blueprint) {
+			db := b.Systems["db"]
+			db.Remnants = []tenure.RemnantSpec{{Kinds: []tenure.RemnantKind{tenure.RemnantLog}, Expires: rule("", "PT0S", "").Period}, {Kinds: []tenure.RemnantKind{tenure.RemnantRows}, Clean: true}}
+			b.Systems["db"] = db
+		},
+		"what a connector finds since then": func(b *tenure.Blueprint) { b.Title = "checked" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := compiled(t, shop(t))
+			change(&c.Blueprint)
+			c.Blueprint.Jurisdiction = "DE"
+			if err := c.seal(); err != nil {
+				t.Fatal(err)
+			}
+			stricter := catalog()
+			if c.Blueprint.Title == "checked" {
+				stricter[0].Check = func(string, map[string]any) []connector.Fault { return []connector.Fault{{Says: "it can't be"}} }
+			}
+			if _, err := Decode(c.Encode(), c.Digest, stricter); err != nil {
+				t.Errorf("its tenants can't leave: %v", err)
+			}
+		})
+	}
+}
+
 // What the store kept is what was published, and does the same.
 func TestEncodeAndDecode(t *testing.T) {
 	t.Parallel()

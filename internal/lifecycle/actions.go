@@ -257,9 +257,10 @@ func (s *Service) runOutputs(_ context.Context, t *engine.Task) engine.Result {
 }
 
 // runTeardown compiles the offboarding of what was made, and has the plan prove that
-// it would delete every single resource, in the right order.
+// it would delete every single resource, in the right order. When the contract ends nobody
+// knows yet: it counts from now.
 func (s *Service) runTeardown(ctx context.Context, t *engine.Task) engine.Result {
-	in, err := s.input(ctx, Intent{Kind: tenure.Offboard, Tenant: string(t.Plan.Tenant)})
+	in, err := s.input(ctx, Intent{Kind: tenure.Offboard, Tenant: string(t.Plan.Tenant), ContractEnd: s.Now()})
 	if err != nil {
 		return engine.Result{Err: err}
 	}

@@ -56,6 +56,30 @@ func TestRetentionConflictIsDecidedByTwo(t *testing.T) {
 	s.audited()
 }
 
+// A retention may count from the contract's end, which is known when the tenant leaves and
+// not before.
+func TestRetentionFromTheContractsEnd(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.publishText(strings.NewReplacer("name: small", "name: small-dated", `"%s"`, `"1.0"`, "period: P1Y, from: termination}", "period: P1Y, from: contract_end}").Replace(blueprintText))
+	s.wantState(s.begin("acme", "small-dated"), tenure.OperationSucceeded)
+	s.fill("acme-prod", 2, 9)
+	away := lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", AtOnce: true, Reason: "r"}
+	_, err := s.Plan(context.Background(), away, "operator")
+	wantCode(t, err, tenure.Invalid, "contract_end")
+	away.ContractEnd = s.Now().Add(100 * day)
+	leaving := s.request(away, "operator")
+	s.approve(leaving, "reviewer")
+	s.pass(400 * day)
+	s.finish(leaving)
+	if got := s.rows("acme-prod", "invoices"); got != 9 {
+		t.Fatalf("%d invoices are left, a year after access was cut and not after the contract ended", got)
+	}
+	s.pass(70 * day)
+	s.finish(leaving)
+	s.wantState(leaving, tenure.OperationSucceeded)
+}
+
 // keptText has a backup whose copies expire.
 var keptText = strings.NewReplacer("name: small", "name: kept", `"%s"`, `"1.0"`, "outputs:\n", `  - key: backup
     system: main

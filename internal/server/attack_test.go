@@ -128,6 +128,12 @@ func TestHoldsByResource(t *testing.T) {
 			t.Errorf("a hold whose %s is blank: %d %s", blank, code, body)
 		}
 	}
+	for _, part := range []string{`"class":null`, `"table":null`, `"prefix":null`, `"rows":null`, `"rows":[]`, `"table":"orders","rows":[]`} {
+		code, _, body := do(t, srv.Handler(), "POST", "/v1/holds", fmt.Sprintf(`{"matter":"M-1","scope":{"tenant":%q,%s}}`, op.Tenant, part), near)
+		if p := parseProblem(t, body); code != http.StatusUnprocessableEntity && code != http.StatusBadRequest || !strings.Contains(p.Detail, "scope.") {
+			t.Errorf("a hold with %s: %d %s", part, code, body)
+		}
+	}
 	code, body = place(rows[0].ID, near)
 	var h client.Hold
 	if err := json.Unmarshal([]byte(body), &h); err != nil || code != http.StatusCreated || h.Scope.Tenant != string(op.Tenant) {
