@@ -224,14 +224,23 @@ func (g *teardown) proveClean(i int) {
 		g.flaw("%s stands in a plan without an interim certificate", s.Key)
 		return
 	}
-	all := s.Action == ActRemnants || g.after(i, interim)
-	g.everyOf(i, func(o *Step) bool {
+	takes := func(o *Step) bool {
 		if o.System != s.System || o.Action != ActErase && o.Action != ActPseudonymise && o.Action != ActDelete {
 			return false
 		}
 		r := g.p.resource(o.Resource)
-		return r != nil && r.Layer != LayerBackup && (all || !g.after(g.index[o.Key], interim))
-	})
+		return r != nil && r.Layer != LayerBackup
+	}
+	late := func(o *Step) bool { return g.after(g.index[o.Key], interim) }
+	all := s.Action == ActRemnants || late(s)
+	g.everyOf(i, func(o *Step) bool { return takes(o) && (all || !late(o)) })
+	stays := func(r PlannedResource) bool {
+		return r.System == s.System && r.Layer != LayerBackup && slices.ContainsFunc(r.Classes, func(class string) bool { return g.p.Stays(&r, class) })
+	}
+	if !all && slices.ContainsFunc(g.p.Resources, stays) &&
+		!slices.ContainsFunc(g.p.Steps, func(o Step) bool { return o.Action == ActClean && o.System == s.System && o.To == s.To && late(&o) }) {
+		g.flaw("nothing cleans %s of %s again after what stays until its end", s.To, s.System)
+	}
 }
 
 func (g *teardown) wantsGate(i int, gates map[gated]int, of gated, what string) {
