@@ -81,9 +81,10 @@ func Errorf(code Code, format string, args ...any) *Error {
 		e.Hints, e.Retry = inner.Hints, inner.Retry
 	}
 	if cause := errors.Unwrap(err); cause != nil {
-		e.Message = strings.TrimSuffix(strings.TrimSuffix(err.Error(), cause.Error()), ": ")
-		e.Err = cause
-		if e.Message == "" || !strings.HasSuffix(err.Error(), cause.Error()) {
+		head, last := strings.CutSuffix(err.Error(), cause.Error())
+		if head, before := strings.CutSuffix(head, ": "); last && before && head != "" {
+			e.Message, e.Err = head, cause
+		} else { // the cause stands somewhere else in the sentence
 			e.Message, e.Err = "", err
 		}
 	}

@@ -40,8 +40,9 @@ type Info struct {
 	Review func(typ string, attributes map[string]any) []string
 
 	// Check finds what can't be right in a resource's attributes, whatever the system holds:
-	// what the type's schema can't say. It is pure. Nil finds nothing.
-	Check func(typ string, attributes map[string]any) []Fault
+	// what the type's schema can't say. May are the dispositions that each of the resource's
+	// data classes may have there. It is pure. Nil finds nothing.
+	Check func(typ string, attributes map[string]any, may map[string][]tenure.Disposition) []Fault
 
 	// SQL reads the attributes and the probes' parameters that are SQL texts. Nil where
 	// the system speaks no SQL.

@@ -196,7 +196,7 @@ func TestTransformsAreChecked(t *testing.T) {
 				if !slices.Contains(kinds, info.Name) {
 					continue
 				}
-				faults := info.Check("rows", c.attributes)
+				faults := info.Check("rows", c.attributes, nil)
 				if c.says == "" {
 					if len(faults) > 0 {
 						t.Errorf("%s: %+v", info.Name, faults)

@@ -1,6 +1,7 @@
 package connectortest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/tenurehq/tenure/connector"
@@ -19,7 +20,7 @@ type Staller interface {
 // the intent is known.
 func StallAll(t *testing.T, d Staller, r connector.Ref, keep []connector.Kept) (out []connector.Stalled) {
 	t.Helper()
-	all, err := d.Expiries(t.Context(), r, keep)
+	all, err := d.Expiries(t.Context(), r, keep, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +52,21 @@ func StallAll(t *testing.T, d Staller, r connector.Ref, keep []connector.Kept) (
 			unstall("was suspended, and that wasn't written down")
 			if again := stall("after it was put back"); again != first {
 				t.Errorf("%s after it was put back is %+v, want %+v", intent.Rule, again, first)
+			}
+		}
+		named := func(suspended ...connector.Stalled) bool {
+			t.Helper()
+			all, err := d.Expiries(t.Context(), r, keep, suspended)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return slices.ContainsFunc(all, func(s connector.Stalled) bool {
+				return s.Rule == first.Rule && s.Was == first.Was && s.Is != ""
+			})
+		}
+		if other := first; first.Suspended {
+			if other.Is += " "; named() || named(other) || !named(first) {
+				t.Errorf("%s is suspended: named %v, as another %v, as itself %v; want the last alone", first.Rule, named(), named(other), named(first))
 			}
 		}
 		out = append(out, first)

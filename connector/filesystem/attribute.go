@@ -96,8 +96,8 @@ func parse(r connector.Ref) (attributes, error) {
 }
 
 // faults is described at connector.Info.Check: files bear no metadata of a platform's.
-func faults(typ string, attributes map[string]any) []connector.Fault {
-	out := objects.Faults(typ, attributes)
+func faults(typ string, attributes map[string]any, may map[string][]tenure.Disposition) []connector.Fault {
+	out := objects.Faults(typ, attributes, may)
 	all, _ := attributes["transforms"].(map[string]any)
 	for _, prefix := range slices.Sorted(maps.Keys(all)) {
 		if given, _ := all[prefix].(map[string]any); given["metadata"] != nil {

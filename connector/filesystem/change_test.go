@@ -327,7 +327,7 @@ func TestChangeIsRefused(t *testing.T) {
 func TestMetadataIsRefused(t *testing.T) {
 	t.Parallel()
 	given := map[string]any{"transforms": map[string]any{"trips": map[string]any{"format": "jsonl", "fields": map[string]any{"id": "keep"}, "metadata": map[string]any{"owner": "clear"}}}}
-	found := filesystem.Info().Check("bucket", given)
+	found := filesystem.Info().Check("bucket", given, nil)
 	if len(found) != 1 || !slices.Equal(found[0].At, []string{"transforms", "trips", "metadata"}) {
 		t.Errorf("metadata of files: %+v", found)
 	}

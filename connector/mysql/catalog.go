@@ -135,7 +135,7 @@ func readCatalog(ctx context.Context, q relational.Querier, databases []string) 
 		return c, err
 	}
 	c.triggers = slices.DeleteFunc(c.triggers, func(g trigger) bool { return !wanted(g.table) })
-	if c.events, err = readEvents(ctx, q, databases); err != nil {
+	if c.events, err = readEvents(ctx, q, databases, eventsOn); err != nil {
 		return c, err
 	}
 	for i := range tables {

@@ -20,7 +20,7 @@ var (
 // Expiries is described at connector.ExpiryLister: events of the scheduler's that change or
 // delete rows of tables in which something is held would be disabled. One whose text can't
 // be read, and that names none of these, is said and goes on.
-func (d *Driver) Expiries(ctx context.Context, r connector.Ref, keep []connector.Kept) (out []connector.Stalled, err error) {
+func (d *Driver) Expiries(ctx context.Context, r connector.Ref, keep []connector.Kept, suspended []connector.Stalled) (out []connector.Stalled, err error) {
 	k, err := d.kind(r.Type)
 	if err != nil {
 		return nil, coded(err)
@@ -39,7 +39,7 @@ func (d *Driver) Expiries(ctx context.Context, r connector.Ref, keep []connector
 		if err != nil {
 			return err
 		}
-		all, around, err := d.schedule(ctx, s)
+		all, around, err := d.schedule(ctx, s, suspended)
 		if err != nil {
 			return err
 		}
@@ -57,6 +57,7 @@ func (d *Driver) Expiries(ctx context.Context, r connector.Ref, keep []connector
 			if err != nil {
 				return err
 			}
+			was = connector.AsItWas(suspended, one.Rule, was)
 			if schedule, on := strings.CutPrefix(was, "ENABLED\n"); on {
 				one.Was, one.Is = was, "DISABLED\n"+schedule
 				out = append(out, one)
@@ -68,36 +69,32 @@ func (d *Driver) Expiries(ctx context.Context, r connector.Ref, keep []connector
 }
 
 // Stall is described at connector.Staller.
-func (d *Driver) Stall(ctx context.Context, _ connector.Ref, one connector.Stalled) (connector.Stalled, error) {
-	err := d.with(ctx, func(s *session) error {
-		g, is, err := d.eventOf(ctx, s, one)
-		switch {
-		case err != nil:
-			return err
-		case is == one.Is:
-			one.Suspended = true
-			return nil
-		case is != one.Was:
-			if one.Suspended = strings.HasPrefix(is, "DISABLED\n"); !one.Suspended {
-				one.Says += ", and was changed or dropped before it could be disabled"
-			}
-			return nil
-		}
-		if err := g.alter(ctx, s, "disable"); err != nil {
-			if tenure.CodeOf(coded(err)) == tenure.Unavailable {
-				return err
-			}
-			one.Suspended = false
-			one.Says += ", and can't be disabled: " + coded(err).Error()
-			return nil
-		}
-		if _, is, err = readEvent(ctx, s, g.schema, g.name); err != nil {
-			return err
-		}
-		one.Is, one.Suspended = is, strings.HasPrefix(is, "DISABLED\n")
-		return nil
+func (d *Driver) Stall(ctx context.Context, _ connector.Ref, one connector.Stalled) (out connector.Stalled, err error) {
+	err = d.with(ctx, func(s *session) (err error) {
+		out, err = d.ruleOf(ctx, s, one).Stall(one)
+		return err
 	})
-	return one, coded(err)
+	return out, coded(err)
+}
+
+// Unstall is described at connector.Unstaller. An event that was to run once isn't put back
+// after its moment: the server would drop it without a word.
+func (d *Driver) Unstall(ctx context.Context, _ connector.Ref, was connector.Stalled) error {
+	return coded(d.with(ctx, func(s *session) error { return d.ruleOf(ctx, s, was).Unstall(was) }))
+}
+
+func (d *Driver) ruleOf(ctx context.Context, s *session, one connector.Stalled) connector.Standing {
+	var g event
+	return connector.Standing{
+		Read: func() (is string, err error) { g, is, err = d.eventOf(ctx, s, one); return is, err },
+		Off:  func(is string) bool { return strings.HasPrefix(is, "DISABLED\n") },
+		Set: func(on bool) error {
+			if on && g.over {
+				return tenure.Errorf(tenure.Conflict, "%s was to run once, and its moment passed while a hold had suspended it", one.Rule).WithHint("run it by hand if that is still wanted: it was\n%s", one.Was)
+			}
+			return coded(g.alter(ctx, s, map[bool]string{true: "enable", false: "disable"}[on]))
+		},
+	}
 }
 
 // event is what an event keeps of the session that made it.
@@ -146,19 +143,24 @@ func folded(n relational.TableName) relational.TableName {
 	return relational.TableName{Schema: strings.ToLower(n.Schema), Name: strings.ToLower(n.Name)}
 }
 
-// schedule reads the events that are on, of every database but Tenure's own and the
+// schedule reads the events that are on, or suspended, of every database but Tenure's own and the
 // server's, with what is around them: an event may write to another database.
-func (d *Driver) schedule(ctx context.Context, s *session) (all []trigger, a around, err error) {
+func (d *Driver) schedule(ctx context.Context, s *session, suspended []connector.Stalled) (all []trigger, a around, err error) {
 	a = around{map[relational.TableName][]trigger{}, map[relational.TableName][]string{}}
 	var schema, name, text string
 	var schemas []string
-	if err := each(ctx, s, "select distinct event_schema from information_schema.events where status = 'ENABLED' and event_schema not in ('mysql', 'sys', "+literal(d.keep)+") order by binary event_schema", func() error {
+	on := "(" + eventsOn
+	for _, e := range suspended {
+		on += " or binary concat('event ', event_schema, '.', event_name) = " + literal(e.Rule)
+	}
+	on += ")"
+	if err := each(ctx, s, "select distinct event_schema from information_schema.events where "+on+" and event_schema not in ('mysql', 'sys', "+literal(d.keep)+") order by binary event_schema", func() error {
 		schemas = append(schemas, schema)
 		return nil
 	}, &schema); err != nil || len(schemas) == 0 {
 		return nil, a, err
 	}
-	if all, err = readEvents(ctx, s, schemas); err != nil {
+	if all, err = readEvents(ctx, s, schemas, on); err != nil {
 		return nil, a, err
 	}
 	triggers, err := readTriggers(ctx, s, "trigger_schema not in ('mysql', 'sys', "+literal(d.keep)+")")
@@ -207,6 +209,9 @@ func (a around) takes(g trigger, risk []relational.TableName, seen []relational.
 		if slices.Contains(g.names, strings.ToLower(n.Name)) {
 			return "it holds " + g.odd + " and names " + n.String() + ", where something is held", true
 		}
+		if slices.Contains(g.names, "drop") && (slices.Contains(g.names, "database") || slices.Contains(g.names, "schema")) && slices.Contains(g.names, strings.ToLower(n.Schema)) {
+			return "it holds " + g.odd + " and names the database of " + n.String() + ", where something is held", true
+		}
 		for v := range a.views {
 			if slices.Contains(g.names, v.Name) && a.sees(v, n, nil) {
 				return "it holds " + g.odd + " and names a view of " + n.String() + ", where something is held", true
@@ -243,24 +248,6 @@ func readEvent(ctx context.Context, s *session, schema, name string) (g event, t
  from information_schema.events where binary event_schema = `+literal(schema)+" and binary event_name = "+literal(name), nil, &text, &g.definer, &g.charset, &g.collation, &over)
 	g.over = over != ""
 	return g, text, err
-}
-
-// Unstall is described at connector.Unstaller.
-func (d *Driver) Unstall(ctx context.Context, _ connector.Ref, was connector.Stalled) error {
-	return coded(d.with(ctx, func(s *session) error {
-		g, is, err := d.eventOf(ctx, s, was)
-		switch {
-		case err != nil:
-			return err
-		case is == was.Was, is != was.Is && !was.Suspended && !strings.HasPrefix(is, "DISABLED\n"):
-			return nil
-		case is != was.Is:
-			return tenure.Errorf(tenure.Conflict, "%s was changed or dropped while a hold had suspended it", was.Rule).WithHint("look at it: it was\n%s", was.Was)
-		case g.over:
-			return tenure.Errorf(tenure.Conflict, "%s was to run once, and its moment passed while a hold had suspended it", was.Rule).WithHint("run it by hand if that is still wanted: it was\n%s", was.Was)
-		}
-		return g.alter(ctx, s, "enable")
-	}))
 }
 
 // eventOf finds the event of a rule and reads it; blank if it isn't there.

@@ -46,6 +46,7 @@ create trigger %[1]s.ring after insert on %[1]s.bell for each row delete from %[
 create event %[1]s.by_view on schedule every 1 day starts '2037-01-01' do delete from %[1]s.v_of_view where id < 0;
 create event %[1]s.by_trigger on schedule every 1 day starts '2037-01-01' do insert into %[1]s.bell values (1);
 create event %[1]s.by_duplicate on schedule every 1 day starts '2037-01-01' do insert into %[1]s.calls (id) values (1) on duplicate key update tenant = 'x';
+create event %[1]s.drops on schedule every 1 day starts '2037-01-01' do drop database %[1]s;
 create event %[1]s.adds on schedule every 1 day starts '2037-01-01' do insert into %[1]s.others select id, at from %[1]s.calls`, quote(w.app))
 	w.exec(t, `set @was_set = @@character_set_client, @was_collation = @@collation_connection; set character_set_client = 'latin1', collation_connection = 'latin1_german1_ci';
 create event %[1]s.latin on schedule every 1 day starts '2037-01-01' do delete from %[1]s.calls where dayname(at) = 'SATURDAY';
@@ -60,7 +61,7 @@ set character_set_client = @was_set, collation_connection = @was_collation`, quo
 			t.Errorf("%s isn't explained", one.Rule)
 		}
 	}
-	want := map[string]bool{"old_calls": true, "old_customers": true, "rotate": true, "unread": false, "by_view": true, "by_trigger": true, "by_duplicate": true, "latin": true, "event " + other + ".elsewhere": true}
+	want := map[string]bool{"old_calls": true, "old_customers": true, "rotate": true, "unread": false, "by_view": true, "by_trigger": true, "by_duplicate": true, "latin": true, "drops": true, "event " + other + ".elsewhere": true}
 	for name, suspended := range want {
 		if is, named := state[name]; !named || is != suspended {
 			t.Errorf("%s: named %v, suspended %v, want %v", name, named, is, suspended)

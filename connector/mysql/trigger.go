@@ -51,12 +51,15 @@ func triggersOf(ctx context.Context, q relational.Querier, t relational.TableNam
 	return slices.DeleteFunc(all, func(g trigger) bool { return g.table != t }), err
 }
 
-func readEvents(ctx context.Context, q relational.Querier, schemas []string) (out []trigger, err error) {
+// eventsOn is the condition for events that run.
+const eventsOn = "status = 'ENABLED'"
+
+func readEvents(ctx context.Context, q relational.Querier, schemas []string, which string) (out []trigger, err error) {
 	if len(schemas) == 0 {
 		return nil, nil
 	}
 	var schema, name, body, mode string
-	err = each(ctx, q, "select event_schema, event_name, event_definition, sql_mode from information_schema.events where status = 'ENABLED' and event_schema in ("+literals(schemas)+") order by binary event_schema, binary event_name", func() error {
+	err = each(ctx, q, "select event_schema, event_name, event_definition, sql_mode from information_schema.events where "+which+" and event_schema in ("+literals(schemas)+") order by binary event_schema, binary event_name", func() error {
 		one := trigger{schema: schema, name: name}
 		one.read(body, mode)
 		out = append(out, one)

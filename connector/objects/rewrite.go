@@ -215,17 +215,23 @@ func (t Transform) names(first []string) ([]string, error) {
 
 // withoutRule is Blocked for a field without a rule.
 func withoutRule(name string) error {
-	return tenure.Errorf(tenure.Blocked, "nothing says what becomes of the field %s", name).WithHint("fields: {%s: clear}, or what else becomes of it", name)
+	err := tenure.Errorf(tenure.Blocked, "nothing says what becomes of the field %s", name)
+	if name == unshown {
+		return err.WithHint("give it a rule under fields, as the file writes it")
+	}
+	return err.WithHint("fields: {%s: clear}, or what else becomes of it", name)
 }
 
 // plainName is a name that is shown: others may be values.
 var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_. \[\]-]{0,63}$|^[0-9]{1,4}$`)
 
+const unshown = "(a name that isn't shown)"
+
 func shown(name string) string {
 	if plainName.MatchString(name) {
 		return name
 	}
-	return "(a name that isn't shown)"
+	return unshown
 }
 
 // cell is a value as it stands in CSV.

@@ -210,7 +210,7 @@ func CheckAll(all map[string]Transform) error {
 }
 
 // Faults is described at connector.Info.Check, for types with the attribute transforms.
-func Faults(_ string, attributes map[string]any) (out []connector.Fault) {
+func Faults(_ string, attributes map[string]any, may map[string][]tenure.Disposition) (out []connector.Fault) {
 	all, _ := attributes["transforms"].(map[string]any)
 	for _, prefix := range slices.Sorted(maps.Keys(all)) {
 		given, _ := all[prefix].(map[string]any)
@@ -235,8 +235,13 @@ func Faults(_ string, attributes map[string]any) (out []connector.Fault) {
 		if err == nil {
 			err = t.Check()
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			out = append(out, connector.Fault{At: []string{"transforms", prefix}, Says: err.Error()})
+		case t.To != "":
+			if says := idle(prefix, attributes["classes"], may); says != "" {
+				out = append(out, connector.Fault{At: []string{"transforms", prefix, "to"}, Says: says})
+			}
 		}
 	}
 	return out

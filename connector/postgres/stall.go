@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +26,7 @@ type job struct {
 const (
 	// jobText is all that decides when a job runs and what it does, first whether it is active.
 	jobText = `concat_ws(chr(10), active::text, schedule, command, nodename, nodeport::text, database, username)`
-	jobsSQL = `select jobid::text, coalesce(jobname, ''), command, ` + jobText + ` from cron.job where database = current_database() and active order by jobid`
+	jobsSQL = `select jobid::text, coalesce(jobname, ''), command, ` + jobText + ` from cron.job where database = current_database() and (active%s) order by jobid`
 
 	// What other extensions drop by a schedule of their own.
 	partmanSQL   = `select parent_table, coalesce(retention, '') from %s.part_config where retention is not null`
@@ -35,7 +36,7 @@ const (
 // Expiries is described at connector.ExpiryLister: jobs of pg_cron's that name a table in which
 // something is held, and do more than read, would be made inactive. What pg_partman and
 // TimescaleDB drop by age is said, and goes on.
-func (d *Driver) Expiries(ctx context.Context, r connector.Ref, keep []connector.Kept) (out []connector.Stalled, err error) {
+func (d *Driver) Expiries(ctx context.Context, r connector.Ref, keep []connector.Kept, suspended []connector.Stalled) (out []connector.Stalled, err error) {
 	k, err := d.kind(r.Type)
 	if err != nil {
 		return nil, coded(err)
@@ -58,7 +59,7 @@ func (d *Driver) Expiries(ctx context.Context, r connector.Ref, keep []connector
 		if err != nil {
 			return err
 		}
-		if err := jobs(ctx, s, risk, &out); err != nil {
+		if err := jobs(ctx, s, risk, suspended, &out); err != nil {
 			return err
 		}
 		return retentions(ctx, s, risk, &out)
@@ -67,12 +68,16 @@ func (d *Driver) Expiries(ctx context.Context, r connector.Ref, keep []connector
 }
 
 // jobs names the jobs that may take what is held.
-func jobs(ctx context.Context, s *session, risk []relational.TableName, out *[]connector.Stalled) error {
+func jobs(ctx context.Context, s *session, risk []relational.TableName, suspended []connector.Stalled, out *[]connector.Stalled) error {
 	if there, err := hasCron(ctx, s); err != nil || !there {
 		return err
 	}
+	also := ""
+	for _, e := range suspended {
+		also += " or 'pg_cron job ' || jobid = " + literal(e.Rule)
+	}
 	var all []job
-	err := s.simple(ctx, jobsSQL, func(_ int, v [][]byte) error {
+	err := s.simple(ctx, fmt.Sprintf(jobsSQL, also), func(_ int, v [][]byte) error {
 		all = append(all, job{string(v[0]), string(v[1]), string(v[2]), string(v[3])})
 		return nil
 	})
@@ -80,6 +85,9 @@ func jobs(ctx context.Context, s *session, risk []relational.TableName, out *[]c
 		return err
 	}
 	for _, j := range all {
+		if j.text = connector.AsItWas(suspended, "pg_cron job "+j.id, j.text); inactive(j.text) {
+			continue
+		}
 		table, takes := named(j.command, risk)
 		if !takes {
 			continue
@@ -99,43 +107,33 @@ func jobs(ctx context.Context, s *session, risk []relational.TableName, out *[]c
 }
 
 // Stall is described at connector.Staller.
-func (d *Driver) Stall(ctx context.Context, _ connector.Ref, one connector.Stalled) (connector.Stalled, error) {
-	err := d.with(ctx, func(s *session) error {
-		id, is, err := jobStands(ctx, s, one)
-		switch {
-		case err != nil:
-			return err
-		case is == one.Is:
-			one.Suspended = true
-			return nil
-		case is != one.Was:
-			if one.Suspended = inactive(is); !one.Suspended {
-				one.Says += ", and was changed or removed before it could be made inactive"
-			}
-			return nil
-		}
-		if err := s.atomic(ctx, func(s *session) error { return setJob(ctx, s, id, false) }); err != nil {
-			if state(err) != "42501" {
-				return err
-			}
-			one.Suspended = false
-			one.Says += ", and Tenure's role can't make it inactive"
-			return nil
-		}
-		if _, is, err = jobStands(ctx, s, one); err != nil {
-			return err
-		}
-		one.Is, one.Suspended = is, inactive(is)
-		return nil
+func (d *Driver) Stall(ctx context.Context, _ connector.Ref, one connector.Stalled) (out connector.Stalled, err error) {
+	err = d.with(ctx, func(s *session) (err error) {
+		out, err = ruleOf(ctx, s, one).Stall(one)
+		return err
 	})
-	return one, coded(err)
+	return out, coded(err)
+}
+
+// Unstall is described at connector.Unstaller.
+func (d *Driver) Unstall(ctx context.Context, _ connector.Ref, was connector.Stalled) error {
+	return coded(d.with(ctx, func(s *session) error { return ruleOf(ctx, s, was).Unstall(was) }))
+}
+
+func ruleOf(ctx context.Context, s *session, one connector.Stalled) connector.Standing {
+	id := ""
+	return connector.Standing{
+		Read: func() (is string, err error) { id, is, err = jobStands(ctx, s, one); return is, err },
+		Off:  inactive,
+		Set: func(on bool) error {
+			return coded(s.atomic(ctx, func(s *session) error {
+				return s.simple(ctx, "update cron.job set active = "+strconv.FormatBool(on)+" where jobid = "+id, nil)
+			}))
+		},
+	}
 }
 
 func inactive(job string) bool { return strings.HasPrefix(job, "f") }
-
-func setJob(ctx context.Context, s *session, id string, active bool) error {
-	return s.simple(ctx, "update cron.job set active = "+strconv.FormatBool(active)+" where jobid = "+id, nil)
-}
 
 // theirs are the schemas, in quotes, in which an extension has a relation. One that no
 // superuser owns may be a tenant's, with code of the tenant's on it, and isn't touched.
@@ -216,20 +214,4 @@ func retentions(ctx context.Context, s *session, risk []relational.TableName, ou
 		}
 	}
 	return nil
-}
-
-// Unstall is described at connector.Unstaller.
-func (d *Driver) Unstall(ctx context.Context, _ connector.Ref, was connector.Stalled) error {
-	return coded(d.with(ctx, func(s *session) error {
-		id, is, err := jobStands(ctx, s, was)
-		switch {
-		case err != nil:
-			return err
-		case is == was.Was, is != was.Is && !was.Suspended && !inactive(is):
-			return nil
-		case is != was.Is:
-			return tenure.Errorf(tenure.Conflict, "%s was changed or removed while a hold had suspended it", was.Rule).WithHint("look at it: it was\n%s", was.Was)
-		}
-		return setJob(ctx, s, id, true)
-	}))
 }

@@ -58,7 +58,7 @@ func (c Coverage) checkChanges() error {
 }
 
 // Faults is described at connector.Info.Check, for types with a Coverage.
-func Faults(_ string, attributes map[string]any) (out []connector.Fault) {
+func Faults(_ string, attributes map[string]any, _ map[string][]tenure.Disposition) (out []connector.Fault) {
 	var c Coverage
 	c.Tables, _ = textsOf(attributes["tables"])
 	for _, of := range []string{"transforms", "aggregates"} {

@@ -9,6 +9,7 @@ import (
 	"encoding/xml"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -21,14 +22,15 @@ var (
 	_ connector.Unstaller    = (*Driver)(nil)
 )
 
-// lifecycleRule is what of a rule says whether it takes something, and where its status
-// stands in the text.
+// lifecycleRule is what of a rule says whether it takes something, and where it and its
+// status stand in the text.
 type lifecycleRule struct {
-	id       string
-	enabled  bool
-	expires  bool
-	prefixes []string
-	from, to int64 // of the status's text
+	id         string
+	enabled    bool
+	expires    bool
+	prefixes   []string
+	start, end int64
+	from, to   int64 // of the status's text
 }
 
 // lifecycleRules reads a bucket's rules (PutBucketLifecycleConfiguration). What it doesn't
@@ -49,7 +51,7 @@ func lifecycleRules(text []byte) (out []lifecycleRule, err error) {
 		switch v := token.(type) {
 		case xml.StartElement:
 			if path = append(path, v.Name.Local); v.Name.Local == "Rule" {
-				rule = lifecycleRule{}
+				rule = lifecycleRule{start: at}
 			}
 			switch v.Name.Local {
 			case "Expiration", "NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload":
@@ -71,6 +73,7 @@ func lifecycleRules(text []byte) (out []lifecycleRule, err error) {
 			}
 		case xml.EndElement:
 			if path = path[:len(path)-1]; v.Name.Local == "Rule" {
+				rule.end = dec.InputOffset()
 				out = append(out, rule)
 			}
 		}
@@ -90,10 +93,58 @@ func (r lifecycleRule) takes(below string) bool {
 	return true
 }
 
+// ruled is a bucket's lifecycle with its rules by name: their ids, or where one has none,
+// what it takes, with a number where several are called alike.
+type ruled struct {
+	text  []byte
+	names []string
+	rules []lifecycleRule
+}
+
+func (d *Driver) ruled(ctx context.Context, bucket string) (l ruled, err error) {
+	if l.text, err = d.lifecycle(ctx, bucket); err != nil {
+		return l, err
+	}
+	if l.rules, err = lifecycleRules(l.text); err != nil {
+		return l, tenure.Errorf(tenure.Blocked, "the lifecycle rules of bucket %s can't be read: %w", bucket, err)
+	}
+	for _, r := range l.rules {
+		name := "lifecycle rule " + cmp.Or(r.id, "of "+cmp.Or(strings.Join(r.prefixes, ", "), "all keys")) + " of bucket " + bucket
+		for n, plain := 2, name; slices.Contains(l.names, name); n++ {
+			name = plain + " (" + strconv.Itoa(n) + ")"
+		}
+		l.names = append(l.names, name)
+	}
+	return l, nil
+}
+
+// rule is a rule's own text; blank if it isn't there.
+func (l ruled) rule(name string) string {
+	i := slices.Index(l.names, name)
+	if i < 0 {
+		return ""
+	}
+	return string(l.text[l.rules[i].start:l.rules[i].end])
+}
+
+// with is the whole text with another in a rule's place.
+func (l ruled) with(name, text string) []byte {
+	r := l.rules[slices.Index(l.names, name)]
+	return slices.Concat(l.text[:r.start], []byte(text), l.text[r.end:])
+}
+
+// switchedOff is a rule's text with its status switched off.
+func switchedOff(text string) string {
+	if all, err := lifecycleRules([]byte(text)); err == nil && len(all) == 1 && all[0].to > 0 {
+		return text[:all[0].from] + "Disabled" + text[all[0].to:]
+	}
+	return text
+}
+
 // Expiries is described at connector.ExpiryLister: the bucket's lifecycle rules that may take
 // something of what is held would be disabled, and the others stay as they are. A rule of
 // a shared bucket keeps others' objects too while it is disabled.
-func (d *Driver) Expiries(ctx context.Context, ref connector.Ref, keep []connector.Kept) (out []connector.Stalled, err error) {
+func (d *Driver) Expiries(ctx context.Context, ref connector.Ref, keep []connector.Kept, suspended []connector.Stalled) (out []connector.Stalled, err error) {
 	if ref.Type == user || d.checkName(ref.Type, ref.Name) != nil {
 		return nil, nil
 	}
@@ -102,13 +153,9 @@ func (d *Driver) Expiries(ctx context.Context, ref connector.Ref, keep []connect
 		if err != nil {
 			return err
 		}
-		was, err := d.lifecycle(ctx, at.bucket)
-		if err != nil || was == nil {
-			return err
-		}
-		rules, err := lifecycleRules(was)
+		l, err := d.ruled(ctx, at.bucket)
 		if err != nil {
-			return tenure.Errorf(tenure.Blocked, "the lifecycle rules of bucket %s can't be read: %w", at.bucket, err)
+			return err
 		}
 		below := []string{at.below}
 		if len(keep) > 0 {
@@ -117,113 +164,60 @@ func (d *Driver) Expiries(ctx context.Context, ref connector.Ref, keep []connect
 				below = append(below, at.below+k.Prefix)
 			}
 		}
-		now, names, shift := bytes.Clone(was), []string(nil), 0
-		for _, r := range rules {
-			for _, b := range below {
-				if r.takes(b) {
-					from, to := int(r.from)+shift, int(r.to)+shift
-					now = append(now[:from:from], append([]byte("Disabled"), now[to:]...)...)
-					shift += len("Disabled") - int(r.to-r.from)
-					names = append(names, r.id)
-					break
-				}
+		for _, name := range l.names {
+			was := connector.AsItWas(suspended, name, l.rule(name))
+			rules, err := lifecycleRules([]byte(was))
+			if err != nil || len(rules) != 1 || !slices.ContainsFunc(below, rules[0].takes) {
+				continue
 			}
+			out = append(out, connector.Stalled{Rule: name, Was: was, Is: switchedOff(was), Says: "it would delete what is held"})
 		}
-		if len(names) == 0 {
-			return nil
-		}
-		out = append(out, connector.Stalled{Rule: "lifecycle of bucket " + at.bucket, Was: string(was), Is: string(now), Says: "rules " + strings.Join(names, ", ") + " would delete what is held"})
 		return nil
 	})
 	return out, err
 }
 
 // Stall is described at connector.Staller.
-func (d *Driver) Stall(ctx context.Context, ref connector.Ref, s connector.Stalled) (connector.Stalled, error) {
-	err := with(ctx, "suspend the lifecycle of "+ref.Type, func() error {
-		at, err := d.siteOf(ref)
-		if err != nil {
-			return err
-		}
-		is, err := d.lifecycle(ctx, at.bucket)
-		switch {
-		case missing(err): // the bucket is gone, and its rules with it
-			s.Suspended = false
-			return nil
-		case err != nil:
-			return err
-		case string(is) == s.Is:
-			s.Suspended = true
-			return nil
-		case string(is) != s.Was:
-			if s.Suspended = disabled(is, s); !s.Suspended {
-				s.Says += ", and they were changed before they could be disabled"
-			}
-			return nil
-		}
-		if err := d.setLifecycle(ctx, at.bucket, []byte(s.Is)); err != nil {
-			if tenure.CodeOf(err) == tenure.Unavailable {
-				return err
-			}
-			s.Suspended = false
-			s.Says += ", and can't be disabled: " + err.Error()
-			return nil
-		}
-		if is, err = d.lifecycle(ctx, at.bucket); err != nil { // servers write it in their own way
-			return err
-		}
-		if s.Suspended = disabled(is, s); !s.Suspended {
-			s.Says += ", and the server goes on with them"
-		}
-		s.Is = string(is)
-		return nil
+func (d *Driver) Stall(ctx context.Context, ref connector.Ref, one connector.Stalled) (out connector.Stalled, err error) {
+	err = with(ctx, "suspend the lifecycle of "+ref.Type, func() (err error) {
+		out, err = d.ruleOf(ctx, ref, one).Stall(one)
+		return err
 	})
-	return s, err
+	return out, err
 }
 
-// name tells a rule from others.
-func (r lifecycleRule) name() string { return cmp.Or(r.id, strings.Join(r.prefixes, ", ")) }
-
-// disabled says whether any of the rules that a hold disables is there and is disabled. Of
-// a text that can't be read it is true: somebody has to look.
-func disabled(is []byte, s connector.Stalled) bool {
-	rules, err := lifecycleRules(is)
-	was, _ := lifecycleRules([]byte(s.Was))
-	would, _ := lifecycleRules([]byte(s.Is))
-	if err != nil || len(was) != len(would) {
-		return true
-	}
-	for i, r := range was {
-		if r.enabled && !would[i].enabled && slices.ContainsFunc(rules, func(o lifecycleRule) bool { return o.name() == r.name() && !o.enabled }) {
-			return true
-		}
-	}
-	return false
-}
-
-// Unstall is described at connector.Unstaller.
-func (d *Driver) Unstall(ctx context.Context, ref connector.Ref, s connector.Stalled) error {
+// Unstall is described at connector.Unstaller. Where the bucket is gone, so are its rules.
+func (d *Driver) Unstall(ctx context.Context, ref connector.Ref, was connector.Stalled) error {
 	return with(ctx, "put back the lifecycle of "+ref.Type, func() error {
 		at, err := d.siteOf(ref)
 		if err != nil {
 			return err
 		}
-		is, err := d.lifecycle(ctx, at.bucket)
-		switch {
-		case missing(err): // the bucket is gone, and its rules with it
+		if _, err := d.lifecycle(ctx, at.bucket); missing(err) {
 			return nil
-		case err != nil:
-			return err
-		case string(is) == s.Was:
-			return nil
-		case string(is) != s.Is && !s.Suspended && !disabled(is, s):
-			return nil
-		case string(is) != s.Is:
-			return tenure.Errorf(tenure.Conflict, "the lifecycle rules of bucket %s were changed while a hold had suspended them", at.bucket).
-				WithHint("look at them: they were %s", s.Was)
 		}
-		return d.setLifecycle(ctx, at.bucket, []byte(s.Was))
+		return d.ruleOf(ctx, ref, was).Unstall(was)
 	})
+}
+
+func (d *Driver) ruleOf(ctx context.Context, ref connector.Ref, one connector.Stalled) connector.Standing {
+	at, failed := d.siteOf(ref)
+	var l ruled
+	return connector.Standing{
+		Read: func() (is string, err error) {
+			if failed != nil {
+				return "", failed
+			}
+			if l, err = d.ruled(ctx, at.bucket); missing(err) {
+				return "", nil
+			}
+			return l.rule(one.Rule), err
+		},
+		Off: func(is string) bool { return is != "" && is == switchedOff(is) },
+		Set: func(on bool) error {
+			return d.setLifecycle(ctx, at.bucket, l.with(one.Rule, map[bool]string{true: one.Was, false: one.Is}[on]))
+		},
+	}
 }
 
 // lifecycle is the text of a bucket's rules; nil if it has none, or its server knows none.

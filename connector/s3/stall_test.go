@@ -1,6 +1,7 @@
 package s3_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,28 +29,77 @@ func TestLifecycleIsSuspendedForAHold(t *testing.T) {
 	s.Set(r.Name, "lifecycle", []byte(text))
 	d := s.driver.(connectortest.Staller)
 	keep := []connector.Kept{{Hold: "hld_0", Prefix: "docs/"}}
+	names := func(all []connector.Stalled) (out []string) {
+		for _, one := range all {
+			if !one.Suspended || !strings.Contains(text, one.Was) || one.Says == "" {
+				t.Errorf("stall: %+v", one)
+			}
+			out = append(out, strings.TrimSuffix(strings.TrimPrefix(one.Rule, "lifecycle rule "), " of bucket "+r.Name))
+		}
+		return out
+	}
+	off := func(text string, ids ...string) string {
+		for _, id := range ids {
+			text = strings.Replace(text, "<ID>"+id+"</ID><Status>Enabled", "<ID>"+id+"</ID><Status>Disabled", 1)
+		}
+		return text
+	}
+	stands := func(when, want string) {
+		t.Helper()
+		if got := string(s.Document(r.Name, "lifecycle")); got != want {
+			t.Errorf("%s there stands:\n%s\nwant:\n%s", when, got, want)
+		}
+	}
 	got := connectortest.StallAll(t, d, r, keep)
-	if len(got) != 1 || !got[0].Suspended || got[0].Was != text || !strings.Contains(got[0].Says, "rules all, docs would") {
-		t.Fatalf("stall: %+v", got)
+	if is := names(got); !slices.Equal(is, []string{"all", "docs"}) {
+		t.Fatalf("suspended: %v", is)
 	}
-	want := strings.Replace(text, "<ID>all</ID><Status>Enabled", "<ID>all</ID><Status>Disabled", 1)
-	want = strings.Replace(want, "<ID>docs</ID><Status>Enabled", "<ID>docs</ID><Status>Disabled", 1)
-	if got[0].Is != want {
-		t.Errorf("what stands there:\n%s\nwant:\n%s", got[0].Is, want)
-	}
+	stands("while it is held", off(text, "all", "docs"))
 	if again := connectortest.StallAll(t, d, r, keep); len(again) != 0 {
 		t.Errorf("a second time: %+v", again)
 	}
-	if err := d.Unstall(t.Context(), r, got[0]); err != nil {
-		t.Fatal(err)
+	for _, one := range got { // the first one first, too: each is put back by itself
+		if err := d.Unstall(t.Context(), r, one); err != nil {
+			t.Fatal(err)
+		}
 	}
+	stands("after the hold", text)
 	back := connectortest.StallAll(t, d, r, nil) // the whole bucket
-	if len(back) != 1 || back[0].Was != text || !strings.Contains(back[0].Says, "all, docs, logs") {
-		t.Fatalf("after it was put back: %+v", back)
+	if is := names(back); !slices.Equal(is, []string{"all", "docs", "logs"}) {
+		t.Fatalf("after it was put back: %v", is)
 	}
-	changed := strings.Replace(back[0].Is, "30", "60", 1)
+	// Somebody changes one rule, drops another and adds a third.
+	changed := strings.Replace(string(s.Document(r.Name, "lifecycle")), "<NoncurrentDays>3", "<NoncurrentDays>4", 1)
+	changed = strings.Replace(changed, back[2].Is, rule("more", "Enabled", "<Filter></Filter>", days), 1)
 	s.Set(r.Name, "lifecycle", []byte(changed))
-	if err := d.Unstall(t.Context(), r, back[0]); tenure.CodeOf(err) != tenure.Conflict {
-		t.Errorf("after somebody changed it: %v, want Conflict", err)
+	for i, one := range back {
+		if err := d.Unstall(t.Context(), r, one); (tenure.CodeOf(err) == tenure.Conflict) != (i != 1) || i == 1 && err != nil {
+			t.Errorf("%s, after somebody changed two of three: %v", one.Rule, err)
+		}
+	}
+	stands("after somebody changed two of three", strings.Replace(changed, back[1].Is, back[1].Was, 1))
+}
+
+// Rules without an id, and those that are called alike, are told apart.
+func TestLifecycleRulesWithoutNames(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t)
+	r := s.make(t, "t-nameless")
+	const rule = "<Rule><Status>Enabled</Status><Filter><Prefix>a/</Prefix></Filter><Expiration><Days>30</Days></Expiration></Rule>"
+	other := strings.Replace(rule, "30", "60", 1)
+	text := "<LifecycleConfiguration>" + rule + other + rule + "</LifecycleConfiguration>"
+	s.Set(r.Name, "lifecycle", []byte(text))
+	d := s.driver.(connectortest.Staller)
+	got := connectortest.StallAll(t, d, r, nil)
+	if is := string(s.Document(r.Name, "lifecycle")); len(got) != 3 || is != strings.ReplaceAll(text, "Enabled", "Disabled") {
+		t.Fatalf("%d rules are suspended, and there stands %s", len(got), is)
+	}
+	for _, i := range []int{1, 2, 0} {
+		if err := d.Unstall(t.Context(), r, got[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if is := string(s.Document(r.Name, "lifecycle")); is != text {
+		t.Errorf("after the hold there stands:\n%s\nwant:\n%s", is, text)
 	}
 }

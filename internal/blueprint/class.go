@@ -182,6 +182,17 @@ func (c *Compiled) Changes(environment tenure.Environment) (out []map[string]ten
 	return out
 }
 
+// dispositions are those that each data class of a resource may have there.
+func (k *checker) dispositions(r tenure.ResourceSpec) map[string][]tenure.Disposition {
+	out := map[string][]tenure.Disposition{}
+	for _, class := range k.Blueprint.DataClasses {
+		if slices.Contains(r.Data, class.Name) {
+			out[class.Name] = dispositions(class, k.environments(r.Environments))
+		}
+	}
+	return out
+}
+
 // dispositions are those that a class may have in some of the environments.
 func dispositions(class tenure.DataClass, environments []tenure.Environment) []tenure.Disposition {
 	out := []tenure.Disposition{class.Disposition}

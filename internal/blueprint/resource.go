@@ -35,14 +35,13 @@ func (k *checker) checkResource(i int) {
 			}
 		}
 		if info.Check != nil {
-			for _, fault := range info.Check(r.Type, r.Attributes) {
+			for _, fault := range info.Check(r.Type, r.Attributes, k.dispositions(*r)) {
 				k.refuseInFile(p.with("attributes").with(fault.At...), "", "%s", fault.Says)
 			}
 		}
 		k.checkData(p, *r, t)
 		if len(t.Dispositions) > 0 {
 			k.checkPseudonyms(p, *r)
-			k.checkResults(p, *r)
 		}
 	}
 	k.checkEnvironments(p, r.Environments)

@@ -91,7 +91,9 @@ func TestStoredContradictionsGoOn(t *testing.T) {
 			}
 			stricter := catalog()
 			if c.Blueprint.Title == "checked" {
-				stricter[0].Check = func(string, map[string]any) []connector.Fault { return []connector.Fault{{Says: "it can't be"}} }
+				stricter[0].Check = func(string, map[string]any, map[string][]tenure.Disposition) []connector.Fault {
+					return []connector.Fault{{Says: "it can't be"}}
+				}
 			}
 			if _, err := Decode(c.Encode(), c.Digest, stricter); err != nil {
 				t.Errorf("its tenants can't leave: %v", err)

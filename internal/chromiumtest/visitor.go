@@ -75,6 +75,12 @@ func (v *Visitor) Go(url string) {
 	})
 }
 
+// Before runs a script in each page that is opened from now on, before the page's own.
+func (v *Visitor) Before(script string) {
+	v.t.Helper()
+	command(v, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+}
+
 // leaving does what leads to another document, and waits for it.
 func (v *Visitor) leaving(do func()) {
 	v.t.Helper()

@@ -2,7 +2,6 @@ package lifecycle_test
 
 import (
 	"context"
-	"database/sql"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -31,13 +30,7 @@ func (d seen) Clean(ctx context.Context, refs []connector.Ref, kind tenure.Remna
 // so, though no resource is left that it could be told of; who leaves isn't told of sessions.
 func TestExplainWhileRemnantsWait(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	file := filepath.Join(dir, "platform.db")
-	db, err := sql.Open("sqlite", file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
+	dir, file, db := platformFile(t)
 	var old atomic.Bool
 	old.Store(true)
 	s := newSite(t, func(o *lifecycle.Options) {
@@ -54,7 +47,7 @@ func TestExplainWhileRemnantsWait(t *testing.T) {
 		o.Settings["pool"] = lifecycle.SystemSettings{Connector: "sqlite", Options: map[string]string{"dir": filepath.Join(dir, "tenants"), "shared": file}}
 	})
 	s.sql(db, `create table a (id integer primary key, tenant text not null); create table b (id integer primary key, tenant text not null); create table c (id integer primary key, tenant text not null)`)
-	_, err = s.AddSystem(t.Context(), "pool", false, "operator")
+	_, err := s.AddSystem(t.Context(), "pool", false, "operator")
 	s.must(err)
 	s.publishText(remnantText)
 	s.wantState(s.begin("acme", "pooled"), tenure.OperationSucceeded)

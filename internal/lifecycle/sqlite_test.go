@@ -41,23 +41,30 @@ approvals: {onboard: 1, offboard: 1}
 offboarding: {grace: PT0S, retrieval: P1D, quarantine: P7D}
 `
 
-// pooled is a site with a real SQLite database that tenants share.
-func pooled(t *testing.T) (*site, *sql.DB) {
+// platformFile is an empty SQLite database of a platform's, with the folder that it is in.
+func platformFile(t *testing.T) (dir, file string, db *sql.DB) {
 	t.Helper()
-	dir := t.TempDir()
-	file := filepath.Join(dir, "platform.db")
+	dir = t.TempDir()
+	file = filepath.Join(dir, "platform.db")
 	db, err := sql.Open("sqlite", file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
+	return dir, file, db
+}
+
+// pooled is a site with a real SQLite database that tenants share.
+func pooled(t *testing.T) (*site, *sql.DB) {
+	t.Helper()
+	dir, file, db := platformFile(t)
 	s := newSite(t, func(o *lifecycle.Options) {
 		o.Catalog = append(o.Catalog, sqlite.Info())
 		o.Settings["pool"] = lifecycle.SystemSettings{Connector: "sqlite", Options: map[string]string{"dir": filepath.Join(dir, "tenants"), "shared": file}}
 	})
 	s.tenants = filepath.Join(dir, "tenants")
 	s.sql(db, `create table a (id integer primary key, tenant text not null); create table b (id integer primary key, tenant text not null); create table c (id integer primary key, tenant text not null)`)
-	_, err = s.AddSystem(context.Background(), "pool", false, "operator")
+	_, err := s.AddSystem(context.Background(), "pool", false, "operator")
 	s.must(err)
 	return s, db
 }

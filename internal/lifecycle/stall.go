@@ -15,28 +15,18 @@ import (
 // took. What can't be suspended, or asked about, is remembered with why. Holds over all
 // tenants suspend nothing. A system of blank is every one.
 func (s *Service) stall(ctx context.Context, id tenure.HoldID, system string) error {
-	s.stalling.Lock()
+	s.stalling.Lock() // what one hold finds suspended, another may be about to put back
 	defer s.stalling.Unlock()
-	return s.stallNow(ctx, id, system)
-}
-
-// stallNow is stall with the lock held: what one hold finds suspended, another may be
-// about to put back.
-func (s *Service) stallNow(ctx context.Context, id tenure.HoldID, system string) error {
 	h, err := s.o.DB.Hold(ctx, id)
 	if err != nil || !h.Active() || h.Scope.Tenant == "" {
 		return err
 	}
-	rows, err := s.o.DB.Resources(ctx, h.Scope.Tenant, false)
+	rows, err := s.heldIn(ctx, h, system)
 	if err != nil {
 		return err
 	}
 	var goesOn []tenure.StalledExpiry
 	for _, r := range rows {
-		if system != "" && r.System != system || h.Scope.Part() && h.Scope.Resource != r.ID ||
-			!h.Covers(tenure.HoldSubject{Tenant: r.Tenant, Environment: r.Environment, Classes: r.Classes, System: r.System, Resource: r.ID}) {
-			continue
-		}
 		said, err := s.stallOf(ctx, h, r)
 		if err != nil {
 			return err
@@ -52,6 +42,23 @@ func (s *Service) stallNow(ctx context.Context, id tenure.HoldID, system string)
 	})
 }
 
+// heldIn are the resources of a system, with "" of each, that a hold of one tenant covers.
+func (s *Service) heldIn(ctx context.Context, h tenure.Hold, system string) ([]store.ResourceRow, error) {
+	rows, err := s.o.DB.Resources(ctx, h.Scope.Tenant, false)
+	return slices.DeleteFunc(rows, func(r store.ResourceRow) bool {
+		return system != "" && r.System != system || h.Scope.Part() && h.Scope.Resource != r.ID ||
+			!h.Covers(tenure.HoldSubject{Tenant: r.Tenant, Environment: r.Environment, Classes: r.Classes, System: r.System, Resource: r.ID})
+	}), err
+}
+
+// partsOf are the parts of a resource that a hold covers; none is all of it.
+func partsOf(h tenure.Hold) (keep []connector.Kept) {
+	if h.Scope.Part() {
+		keep = append(keep, connector.KeptBy(h))
+	}
+	return keep
+}
+
 // stallOf suspends what would take a resource, and returns what goes on. Each rule is
 // written down before it is suspended, so that a kill in between leaves none suspended
 // that nobody puts back: what a killed process intended is settled first.
@@ -60,11 +67,7 @@ func (s *Service) stallOf(ctx context.Context, h tenure.Hold, r store.ResourceRo
 	sys, err := s.system(ctx, r.System)
 	var all []connector.Stalled
 	if err == nil {
-		var keep []connector.Kept
-		if h.Scope.Part() {
-			keep = append(keep, connector.KeptBy(h))
-		}
-		all, err = sys.Expiries(ctx, connector.RefOf(r.Resource), keep)
+		all, err = sys.Expiries(ctx, connector.RefOf(r.Resource), partsOf(h), nil)
 	}
 	if err != nil {
 		about.Says = "whether the system deletes what is held by itself couldn't be found out: " + err.Error()
@@ -151,9 +154,10 @@ func (s *Service) keepStalled(ctx context.Context, id tenure.HoldID, change func
 	})
 }
 
-// unstall puts back what a released hold had suspended or was about to, unless another hold covers it:
-// then that one remembers it. A rule that somebody changed meanwhile is left alone and is
-// a finding at each look; one whose system doesn't answer is tried again then.
+// unstall puts back what a released hold had suspended or was about to, unless another hold
+// needs it so, of whichever tenant: then that one remembers it, and the rule never runs in
+// between. A rule that somebody changed meanwhile is left alone and is a finding at each
+// look; one whose system doesn't answer is tried again then.
 func (s *Service) unstall(ctx context.Context, id tenure.HoldID) error {
 	s.stalling.Lock()
 	defer s.stalling.Unlock()
@@ -161,44 +165,16 @@ func (s *Service) unstall(ctx context.Context, id tenure.HoldID) error {
 	if err != nil || h.Active() || len(h.Stalled) == 0 {
 		return err
 	}
-	others, err := s.o.DB.Holds(ctx, h.Scope.Tenant, false)
-	if err != nil {
-		return err
-	}
 	var left []tenure.StalledExpiry
-	var back []string // systems in which something was put back
-	// The last text that was put in place is taken away first.
-	for _, e := range slices.Backward(h.Stalled) {
+	for _, e := range slices.Backward(h.Stalled) { // of one rule the last text was put there last
 		if !e.Suspended && !e.Intended {
 			if e.Changed {
 				left = append(left, e)
 			}
 			continue
 		}
-		r, err := s.o.DB.Resource(ctx, e.Resource)
-		if err != nil {
-			return err
-		}
-		i := slices.IndexFunc(others, func(o tenure.Hold) bool {
-			return o.Scope.Tenant != "" && o.Covers(tenure.HoldSubject{Tenant: r.Tenant, Environment: r.Environment, Classes: r.Classes, System: r.System, Resource: r.ID})
-		})
-		if i >= 0 {
-			if err := s.keepStalled(ctx, others[i].ID, func(o *tenure.Hold) {
-				if !slices.ContainsFunc(o.Stalled, func(has tenure.StalledExpiry) bool { return sameRule(has, e) && has.Intended == e.Intended }) {
-					o.Stalled = append([]tenure.StalledExpiry{e}, o.Stalled...)
-				}
-			}); err != nil {
-				return err
-			}
-			continue
-		}
-		sys, err := s.system(ctx, e.System)
-		if err == nil {
-			err = sys.Unstall(ctx, connector.RefOf(r.Resource), connector.Stalled{Rule: e.Rule, Was: e.Was, Is: e.Is, Suspended: e.Suspended})
-		}
-		switch {
+		switch err := s.putBack(ctx, e); {
 		case err == nil:
-			back = append(back, e.System)
 		case tenure.CodeOf(err) == tenure.Conflict:
 			e.Intended, e.Suspended, e.Changed, e.Says = false, false, true, err.Error()
 			left = append(left, e)
@@ -207,24 +183,49 @@ func (s *Service) unstall(ctx context.Context, id tenure.HoldID) error {
 		}
 	}
 	slices.Reverse(left)
-	if err := s.keepStalled(ctx, id, func(h *tenure.Hold) { h.Stalled = left }); err != nil || len(back) == 0 {
+	return s.keepStalled(ctx, id, func(h *tenure.Hold) { h.Stalled = left })
+}
+
+// putBack puts a rule back, or has the hold remember it that needs it suspended.
+func (s *Service) putBack(ctx context.Context, e tenure.StalledExpiry) error {
+	sys, err := s.system(ctx, e.System)
+	if err != nil {
 		return err
 	}
-	// A rule of what tenants share may be one that another tenant's hold needs suspended.
+	one := connector.Stalled{Rule: e.Rule, Was: e.Was, Is: e.Is, Suspended: e.Suspended}
 	all, err := s.o.DB.Holds(ctx, "", false)
 	if err != nil {
 		return err
 	}
-	for _, o := range all {
-		if o.Active() && o.ID != id && o.Scope.Tenant != h.Scope.Tenant {
-			for _, system := range slices.Compact(slices.Sorted(slices.Values(back))) {
-				if err := s.stallNow(ctx, o.ID, system); err != nil {
-					return err
-				}
+	for _, h := range all {
+		if h.Scope.Tenant == "" {
+			continue
+		}
+		rows, err := s.heldIn(ctx, h, e.System)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			named, err := sys.Expiries(ctx, connector.RefOf(r.Resource), partsOf(h), []connector.Stalled{one})
+			if err != nil {
+				return err
 			}
+			if !slices.ContainsFunc(named, func(o connector.Stalled) bool { return o.Rule == e.Rule && o.Was == e.Was && o.Is != "" }) {
+				continue
+			}
+			e.Resource = r.ID
+			return s.keepStalled(ctx, h.ID, func(h *tenure.Hold) {
+				if !slices.ContainsFunc(h.Stalled, func(has tenure.StalledExpiry) bool { return sameRule(has, e) && has.Intended == e.Intended }) {
+					h.Stalled = append([]tenure.StalledExpiry{e}, h.Stalled...)
+				}
+			})
 		}
 	}
-	return nil
+	r, err := s.o.DB.Resource(ctx, e.Resource)
+	if err != nil {
+		return err
+	}
+	return sys.Unstall(ctx, connector.RefOf(r.Resource), one)
 }
 
 // SettleHolds goes once over every hold, as a process does that begins: what another was

@@ -65,7 +65,7 @@ func lostBy(p *tenure.Plan, before map[string]map[string]bool, less *tenure.Plan
 				return s.Key + " goes before " + past
 			case s.Action == tenure.ActDelete && n.Action == tenure.ActExpire && n.Resource == s.Resource:
 				return s.Key + " goes before " + past
-			case s.Destructive && s.Action != tenure.ActDropExport && n.Action.IsGate() && n.Class != "" && touches(p, s, n.Class):
+			case s.Destructive && s.Action != tenure.ActDropExport && n.Action.IsGate() && n.Class != "" && touches(p, s, n):
 				return s.Key + " goes before " + past
 			case s.Action == tenure.ActNoReturn && n.Action == tenure.ActCount && n.Class == s.Class && s.Class != "":
 				return s.Key + " is confirmed without " + past
@@ -107,15 +107,18 @@ func standsOn(p *tenure.Plan, child, on tenure.ResourceID) bool {
 	return c.Layer != tenure.LayerBackup && slices.Contains(c.Needs, on)
 }
 
-// touches says whether a step destroys data of a class.
-func touches(p *tenure.Plan, s *tenure.Step, class string) bool {
+// touches says whether a step destroys data of a gate's class: at the end of what stays, where
+// that is.
+func touches(p *tenure.Plan, s, gate *tenure.Step) bool {
+	class := gate.Class
 	switch s.Action {
 	case tenure.ActErase:
 		return s.Class == class
 	case tenure.ActKeyDestroy:
 		return s.To == "class-"+class || !strings.HasPrefix(s.To, "class-")
 	}
-	return slices.Contains(resourceOf(p, s.Resource).Classes, class)
+	r := resourceOf(p, s.Resource)
+	return slices.Contains(r.Classes, class) && (gate.To != tenure.AtEnd || p.Stays(r, class))
 }
 
 func pasts(p *tenure.Plan) map[string]map[string]bool {
