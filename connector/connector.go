@@ -23,6 +23,15 @@ type Info struct {
 	Name    string // as a blueprint and the systems file write it
 	Version string // changes when a plan made with the older one may mean something else
 	Summary string
+	Tested  Tested
+	How     string // against what it was tested, in words
+	Rights  string // the least that Tenure's account needs there; "" where docs/system-accounts.md says it
+	Leaves  string // what the system keeps of what is deleted; "" where the types say it
+
+	// Pinned says that a system is used only as the version says that it was added with:
+	// another one takes a person, who adds it again.
+	Pinned bool
+
 	Options []Option
 	Types   []tenure.ResourceType
 	Probes  []ProbeKind
@@ -48,6 +57,15 @@ type Info struct {
 	// the system speaks no SQL.
 	SQL SQL
 }
+
+// Tested says how a connector was tried.
+type Tested string
+
+const (
+	Live       Tested = "live"       // against the real system
+	Fake       Tested = "fake"       // against a stand-in that behaves as the system's documentation says
+	Unverified Tested = "unverified" // written from the documentation, and never tried
+)
 
 // Fault is something in attributes that can't be right.
 type Fault struct {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/installation"
 )
 
 // applied is what apply says of one file's document, or of one tenant that is to
@@ -54,7 +56,11 @@ func (a *app) apply() *cobra.Command {
 }
 
 func (a *app) applyFolder(ctx context.Context, dir string, gone []string, yes, dry bool) error {
-	docs, err := readFolder(dir)
+	connectors, err := installation.Connectors(a.dir, nil)
+	if err != nil {
+		return err
+	}
+	docs, err := readFolder(dir, connectors)
 	if err != nil {
 		return err
 	}
@@ -179,7 +185,7 @@ func (s *session) carryOut(ctx context.Context, work []*task) error {
 
 // readFolder reads the documents of a folder's .yaml and .yml files, in the order
 // of their names.
-func readFolder(dir string) ([]document, error) {
+func readFolder(dir string, connectors []connector.Info) ([]document, error) {
 	entries, err := os.ReadDir(dir)
 	if os.IsNotExist(err) {
 		return nil, tenure.Errorf(tenure.NotFound, "there is no folder %s", dir)
@@ -192,7 +198,7 @@ func readFolder(dir string) ([]document, error) {
 		if ext := filepath.Ext(e.Name()); e.IsDir() || ext != ".yaml" && ext != ".yml" {
 			continue
 		}
-		docs, err := readDocuments(filepath.Join(dir, e.Name()))
+		docs, err := readDocuments(filepath.Join(dir, e.Name()), connectors)
 		if err != nil {
 			return nil, err
 		}

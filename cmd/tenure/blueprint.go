@@ -10,8 +10,8 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
-	"github.com/tenurehq/tenure/connector/all"
 	"github.com/tenurehq/tenure/internal/blueprint"
+	"github.com/tenurehq/tenure/internal/installation"
 )
 
 func (a *app) blueprint() *cobra.Command {
@@ -41,7 +41,11 @@ func (a *app) blueprintCheck() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		c, err := blueprint.Check(src, all.Catalog())
+		connectors, err := installation.Connectors(a.dir, nil)
+		if err != nil {
+			return err
+		}
+		c, err := blueprint.Check(src, connectors)
 		if err != nil {
 			return err
 		}

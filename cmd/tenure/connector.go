@@ -8,13 +8,15 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
-	"github.com/tenurehq/tenure/connector/all"
+	"github.com/tenurehq/tenure/internal/installation"
 )
 
 // connectorView is what a connector declares, as it is shown.
 type connectorView struct {
 	Name    string                `json:"name"`
 	Version string                `json:"version"`
+	Tested  connector.Tested      `json:"tested"`
+	How     string                `json:"how"`
 	Summary string                `json:"summary"`
 	Options []connector.Option    `json:"options,omitempty"`
 	Types   []tenure.ResourceType `json:"types,omitempty"`
@@ -24,40 +26,51 @@ type connectorView struct {
 func (a *app) connector() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "connector",
-		Short: "See what kinds of systems there are, and what each declares",
-	}, a.connectorList(), a.connectorShow())
+		Short: "See what kinds of systems there are, and describe further ones",
+		Long:  "A connector is the code for a kind of system, or a description of one with an HTTP interface. Your own descriptions stand in the installation's folder descriptions.",
+	}, a.connectorList(), a.connectorShow(), a.connectorCheck(), a.connectorTry(), a.connectorSchema(), a.connectorSource())
 }
 
 func (a *app) connectorList() *cobra.Command {
-	return command("list", "List the connectors", "", cobra.NoArgs, func(*cobra.Command, []string) error {
+	return command("list", "List the connectors, and how each was tested", "live: against the real system. fake: against a stand-in that behaves as the system's documentation says. unverified: never tried.", cobra.NoArgs, func(*cobra.Command, []string) error {
+		connectors, err := installation.Connectors(a.dir, nil)
+		if err != nil {
+			return err
+		}
 		var list []connectorView
-		for _, c := range all.Catalog() {
-			list = append(list, connectorView{Name: c.Name, Version: c.Version, Summary: c.Summary})
+		for _, c := range connectors {
+			list = append(list, connectorView{Name: c.Name, Version: c.Version, Tested: c.Tested, How: c.How, Summary: c.Summary})
 		}
 		return a.show(list, func(o *page) {
 			rows := make([][]string, len(list))
 			for i, c := range list {
-				rows[i] = []string{c.Name, c.Version, c.Summary}
+				rows[i] = []string{c.Name, c.Version, string(c.Tested), c.Summary}
 			}
-			o.table([]string{"connector", "version", "what it is"}, rows)
+			o.table([]string{"connector", "version", "tested", "what it is"}, rows)
 		})
 	})
 }
 
 func (a *app) connectorShow() *cobra.Command {
 	return command("show CONNECTOR", "Show a connector's options, types and probes", "", cobra.ExactArgs(1), func(_ *cobra.Command, args []string) error {
-		catalog := all.Catalog()
-		i := slices.IndexFunc(catalog, func(c connector.Info) bool { return c.Name == args[0] })
+		connectors, err := installation.Connectors(a.dir, nil)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(connectors, func(c connector.Info) bool { return c.Name == args[0] })
 		if i < 0 {
 			return tenure.Errorf(tenure.NotFound, "there is no connector %q", args[0]).WithHint("list them: tenure connector list")
 		}
-		c := catalog[i]
-		return a.show(connectorView{c.Name, c.Version, c.Summary, c.Options, c.Types, c.Probes}, func(o *page) { printConnector(o, c) })
+		c := connectors[i]
+		return a.show(connectorView{c.Name, c.Version, c.Tested, c.How, c.Summary, c.Options, c.Types, c.Probes}, func(o *page) { printConnector(o, c) })
 	})
 }
 
 func printConnector(o *page, c connector.Info) {
-	o.fields("connector", c.Name, "version", c.Version, "what it is", c.Summary)
+	o.fields("connector", c.Name, "version", c.Version, "what it is", c.Summary, "tested", string(c.Tested)+", "+c.How)
+	if c.Rights != "" {
+		o.fields("rights that its account needs", c.Rights, "what deletion leaves behind", c.Leaves)
+	}
 	if len(c.Options) > 0 {
 		o.title("Options")
 		var rows [][]string

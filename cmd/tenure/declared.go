@@ -14,7 +14,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
-	"github.com/tenurehq/tenure/connector/all"
+	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/blueprint"
 )
 
@@ -61,7 +61,7 @@ func (d document) wrong(err error) error {
 }
 
 // readDocuments splits a file at its "---" lines and reads each part.
-func readDocuments(path string) ([]document, error) {
+func readDocuments(path string, connectors []connector.Info) ([]document, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, tenure.Errorf(tenure.Invalid, "read %s: %w", path, err)
@@ -77,7 +77,7 @@ func readDocuments(path string) ([]document, error) {
 		if blankYAML(part) {
 			return nil
 		}
-		d, err := readDocument(path, begin, append(text, '\n'))
+		d, err := readDocument(path, begin, append(text, '\n'), connectors)
 		out = append(out, d)
 		return err
 	}
@@ -102,7 +102,7 @@ func blankYAML(lines [][]byte) bool {
 	})
 }
 
-func readDocument(path string, line int, source []byte) (document, error) {
+func readDocument(path string, line int, source []byte, connectors []connector.Info) (document, error) {
 	d := document{file: path, line: line, source: source}
 	// Blank lines before it keep the lines of messages those of the file.
 	padded := append(bytes.Repeat([]byte("\n"), line-1), source...)
@@ -137,7 +137,7 @@ func readDocument(path string, line int, source []byte) (document, error) {
 		if err != nil {
 			return d, err
 		}
-		c, err := blueprint.Check(parsed, all.Catalog())
+		c, err := blueprint.Check(parsed, connectors)
 		if err != nil {
 			return d, err
 		}

@@ -16,7 +16,10 @@ import (
 // (docs/connectors/NAME.md).
 func Page(info connector.Info) ([]byte, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Connector %s\n\n%s\n\nVersion %s. This page is generated from the code.\n", info.Name, info.Summary, info.Version)
+	fmt.Fprintf(&b, "# Connector %s\n\n%s\n\nVersion %s. Tested: **%s**, %s. This page is generated from the code.\n", info.Name, info.Summary, info.Version, info.Tested, info.How)
+	if info.Rights != "" {
+		fmt.Fprintf(&b, "\n**Rights that Tenure's account needs**: %s\n\n**What deletion leaves behind**: %s\n", info.Rights, info.Leaves)
+	}
 	writeOptions(&b, info.Options)
 	for _, t := range info.Types {
 		if err := writeType(&b, t); err != nil {
@@ -36,13 +39,13 @@ func Page(info connector.Info) ([]byte, error) {
 // Index is the page that lists the connectors (docs/connectors/README.md).
 func Index(catalog []connector.Info) []byte {
 	var b strings.Builder
-	b.WriteString("# Connectors\n\nEach page is generated from what the connector declares.\n\n| connector | what it speaks to | resource types |\n|---|---|---|\n")
+	b.WriteString("# Connectors\n\nEach page is generated from what the connector declares.\n\n| connector | what it speaks to | tested | resource types |\n|---|---|---|---|\n")
 	for _, info := range catalog {
 		var names []string
 		for _, t := range info.Types {
 			names = append(names, "`"+t.Name+"`")
 		}
-		fmt.Fprintf(&b, "| [%s](%s.md) | %s | %s |\n", info.Name, info.Name, cell(info.Summary), cmp.Or(strings.Join(names, ", "), "none"))
+		fmt.Fprintf(&b, "| [%s](%s.md) | %s | %s | %s |\n", info.Name, info.Name, cell(info.Summary), info.Tested, cmp.Or(strings.Join(names, ", "), "none"))
 	}
 	return []byte(b.String())
 }

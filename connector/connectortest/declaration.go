@@ -23,6 +23,9 @@ func Declarations(t *testing.T, info connector.Info) {
 	if !word.MatchString(info.Name) || info.Version == "" || info.Summary == "" || info.Open == nil || info.Review == nil {
 		t.Errorf("connector %q lacks a name, version, summary, Open or Review", info.Name)
 	}
+	if !slices.Contains([]connector.Tested{connector.Live, connector.Fake, connector.Unverified}, info.Tested) || info.How == "" {
+		t.Errorf("connector %q doesn't say how it was tested", info.Name)
+	}
 	seen := map[string]bool{}
 	once := func(kind, name string) {
 		if seen[kind+" "+name] || name == "" {

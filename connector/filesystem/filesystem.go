@@ -23,6 +23,7 @@ func Info() connector.Info {
 	return connector.Info{
 		Name:    "filesystem",
 		Version: "1",
+		Tested:  connector.Live, How: "against folders of this machine, on Linux",
 		Summary: "A folder on a file system: buckets, folders of backups, documents.",
 		Options: []connector.Option{
 			{Name: "root", Help: "The folder that the system is. Adding the system creates it if its parent is there.", Required: true},

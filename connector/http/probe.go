@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/rest"
 )
 
 // demand is what the name of a probe's kind asks for.
@@ -49,10 +49,7 @@ func demandOf(kind string) (demand, bool) {
 
 // request is a probe's parameters, checked.
 type request struct {
-	method     string
-	url        *url.URL
-	body       string
-	header     http.Header
+	rest.Request
 	credential tenure.Secret
 	expect     func(int) bool
 	expected   string
@@ -66,22 +63,29 @@ func (d *Driver) Probe(ctx context.Context, c connector.Check) (connector.Outcom
 	if err != nil {
 		return connector.Outcome{}, err
 	}
-	a, err := d.send(ctx, r.method, r.url, r.body, r.header, r.credential)
+	client := d.client
+	if !r.credential.IsZero() {
+		client = client.As(rest.Bearer(r.credential))
+	}
+	a, err := client.Send(ctx, r.Request)
 	if err != nil {
 		return connector.Outcome{}, err
 	}
-	o := connector.Outcome{Detail: fmt.Sprintf("%s %s: status %d, expected %s", r.method, r.url.Path, a.status, r.expected)}
+	path, _, _ := strings.Cut(r.Path, "?")
+	o := connector.Outcome{Detail: fmt.Sprintf("%s %s: status %d, expected %s", r.Method, path, a.Status, r.expected)}
 	switch {
-	case !r.expect(a.status):
-	case a.long:
+	case !r.expect(a.Status):
+	case len(a.Body) > maxBody:
 		o.Detail += "; the body is over 1 MiB"
-	case !strings.Contains(a.body, r.contains):
+	case !strings.Contains(string(a.Body), r.contains):
 		o.Detail += "; the body doesn't hold the expected text"
 	default:
 		o.Passed = true
 	}
 	return o, nil
 }
+
+const maxBody = 1 << 20
 
 // request refuses every parameter that it doesn't know or that would weaken
 // what the kind's name promises.
@@ -106,24 +110,24 @@ func (d *Driver) request(c connector.Check) (r request, err error) {
 		if c.Credential.IsZero() {
 			return r, tenure.Errorf(tenure.Invalid, "the probe %s needs the credential of a resource", c.Kind).WithHint("name a resource that has one")
 		}
-		r.credential = c.Credential
+		r.credential, r.Hidden = c.Credential, []tenure.Secret{c.Credential}
 	}
 	r.expect, r.expected, err = expectation(c.Kind, demand, c.Params["expectStatus"])
 	return r, err
 }
 
 func (d *Driver) parse(params map[string]string) (r request, err error) {
-	r = request{method: "GET", header: http.Header{}, body: params["body"], contains: params["expectBody"]}
+	r = request{Request: rest.Request{Method: "GET", Header: http.Header{}, Body: []byte(params["body"]), Path: params["path"]}, contains: params["expectBody"]}
 	if m := params["method"]; m != "" {
-		r.method = m
+		r.Method = m
 	}
-	if !slices.Contains([]string{"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}, r.method) {
-		return r, tenure.Errorf(tenure.Invalid, "parameter method is %q", r.method)
+	if !slices.Contains([]string{"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}, r.Method) {
+		return r, tenure.Errorf(tenure.Invalid, "parameter method is %q", r.Method)
 	}
-	if len(r.body) > maxBody {
+	if len(r.Body) > maxBody {
 		return r, tenure.Errorf(tenure.Invalid, "parameter body is over 1 MiB")
 	}
-	if r.url, err = d.resolve(params["path"]); err != nil {
+	if _, err = d.client.Resolve(r.Path); err != nil {
 		return r, err
 	}
 	for name, value := range params {
@@ -138,7 +142,7 @@ func (d *Driver) parse(params map[string]string) (r request, err error) {
 		if err := checkHeader(header, value); err != nil {
 			return r, err
 		}
-		r.header.Set(header, value)
+		r.Header.Set(header, value)
 	}
 	return r, nil
 }

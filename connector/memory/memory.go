@@ -33,6 +33,7 @@ func info(world func(connector.Config) (*World, error)) connector.Info {
 	return connector.Info{
 		Name:    "memory",
 		Version: "1",
+		Tested:  connector.Live, How: "it is the system itself",
 		Summary: "A system in Tenure's own process: for trials, tests and benchmarks.",
 		Options: []connector.Option{
 			{Name: "world", Help: "A word that begins the system's fingerprint; every opening is a world of its own, whatever the word."},

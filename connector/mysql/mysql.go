@@ -22,6 +22,7 @@ func Info() connector.Info {
 	return connector.Info{
 		Name:    "mysql",
 		Version: "1",
+		Tested:  connector.Live, How: "against MariaDB 10.11",
 		Summary: "MariaDB: databases, users, roles, grants, and rows in shared tables",
 		Options: []connector.Option{
 			{Name: "dsn", Help: "user:password@tcp(host:3306)/database, of an account that may create what blueprints ask for. The database is the one in which a record's table is that is named without one; with tls=true the connection is encrypted", Required: true, Secret: true},

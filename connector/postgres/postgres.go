@@ -27,6 +27,7 @@ func Info() connector.Info {
 	return connector.Info{
 		Name:    "postgres",
 		Version: "1",
+		Tested:  connector.Live, How: "against PostgreSQL 15, and the newest and oldest release that are supported",
 		Summary: "PostgreSQL: databases, schemas, roles, grants, row security and rows in shared tables",
 		Options: []connector.Option{
 			{Name: "dsn", Help: "URL of the database, postgres://…, with a role that may create what blueprints ask for", Required: true, Secret: true},

@@ -28,6 +28,7 @@ func Info() connector.Info {
 	return connector.Info{
 		Name:    "s3",
 		Version: "1",
+		Tested:  connector.Live, How: "against versitygw 1.8.0; lifecycle rules against a stand-in",
 		Summary: "An object store that speaks S3: buckets, prefixes in shared buckets and, on versitygw, users. Lifecycle rules, replication and inventories are not made by it.",
 		Options: []connector.Option{
 			{Name: "endpoint", Help: "The server's address, such as https://s3.example.com.", Required: true},

@@ -25,6 +25,7 @@ func Info() connector.Info {
 	return connector.Info{
 		Name:    "sqlite",
 		Version: "1",
+		Tested:  connector.Live, How: "against SQLite 3, as this program links it",
 		Summary: "SQLite: a database file for each tenant and environment, and rows in a file that tenants share",
 		Options: []connector.Option{
 			{Name: "dir", Help: "folder with the tenants' database files; adding the system creates it if its parent is there", Required: true},

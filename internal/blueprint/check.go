@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // maxExpressions bounds how many different expressions one blueprint has.
@@ -19,7 +19,7 @@ type checker struct {
 	src         *Source
 	catalog     map[string]connector.Info
 	dialect     *dialect
-	found       Problems
+	found       source.Problems
 	index       map[string]int // of a resource, by key
 	expressions int
 }
@@ -31,7 +31,7 @@ func check(bp tenure.Blueprint, src *Source, catalog []connector.Info) (*Compile
 	}
 	k := &checker{
 		Compiled: &Compiled{
-			Blueprint: bp, infos: map[string]connector.Info{}, shapes: map[[2]string]*shape{},
+			Blueprint: bp, infos: map[string]connector.Info{}, shapes: map[[2]string]*source.Shape{},
 			texts: map[scope]map[string]*text{inEnvironment: {}, inOutput: {}, inTenant: {}}, whens: map[string]*text{}, sqls: map[[2]string]*text{},
 		},
 		src: src, dialect: d, catalog: map[string]connector.Info{}, index: map[string]int{},
@@ -54,7 +54,7 @@ func check(bp tenure.Blueprint, src *Source, catalog []connector.Info) (*Compile
 	k.checkNotices()
 	k.checkOrder()
 	k.checkNames()
-	if err := k.found.err(); err != nil {
+	if err := k.found.Err(); err != nil {
 		return nil, err
 	}
 	if err := k.seal(); err != nil {
@@ -64,13 +64,13 @@ func check(bp tenure.Blueprint, src *Source, catalog []connector.Info) (*Compile
 }
 
 // refuse notes a problem at a value.
-func (k *checker) refuse(p path, hint, format string, args ...any) {
-	k.misfit(p, misfit{message: fmt.Sprintf(format, args...), hint: hint})
+func (k *checker) refuse(p source.Path, hint, format string, args ...any) {
+	k.misfit(p, source.Misfit{Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // refuseInFile notes a problem that stops a file and no stored revision: one that was
 // published before anybody looked for it goes on, so that its tenants can leave.
-func (k *checker) refuseInFile(p path, hint, format string, args ...any) {
+func (k *checker) refuseInFile(p source.Path, hint, format string, args ...any) {
 	if k.src != nil {
 		k.refuse(p, hint, format, args...)
 	}
@@ -78,43 +78,21 @@ func (k *checker) refuseInFile(p path, hint, format string, args ...any) {
 
 // misfit notes that something under p doesn't fit a schema. Beyond what a
 // report shows nothing is worked out any more.
-func (k *checker) misfit(p path, m misfit) {
-	if p = p.with(m.at...); len(k.found) <= 2*maxProblems {
-		k.found = append(k.found, k.src.problem(k.src.locate(p, m.key), p, m.message, m.hint))
+func (k *checker) misfit(p source.Path, m source.Misfit) {
+	if p = p.With(m.At...); len(k.found) <= 2*source.MaxProblems {
+		k.found = append(k.found, k.src.tree().Problem(p, m.Key, m.Message, m.Hint))
 	}
 }
 
 // fault notes a problem within a text.
-func (k *checker) fault(p path, source string, f fault) {
-	if len(k.found) <= 2*maxProblems {
-		k.found = append(k.found, k.src.problem(k.src.within(p, source, f.offset), p, f.message, f.hint))
+func (k *checker) fault(p source.Path, text string, f fault) {
+	if len(k.found) <= 2*source.MaxProblems {
+		k.found = append(k.found, k.src.tree().ProblemIn(p, text, f.offset, f.message, f.hint))
 	}
-}
-
-// within is the place of a byte of the text that stands at p. It looks for the
-// text's line in the file, since quoting and indentation move it.
-func (s *Source) within(p path, text string, offset int) position {
-	pos := s.locate(p, false)
-	if s == nil || s.lines == nil {
-		return pos
-	}
-	offset = min(offset, len(text))
-	start := strings.LastIndexByte(text[:offset], '\n') + 1
-	line, _, _ := strings.Cut(text[start:], "\n")
-	for n := pos.line; n <= min(len(s.lines), pos.line+strings.Count(text, "\n")+1); n++ {
-		from := 0
-		if n == pos.line {
-			from = len(string([]rune(s.lines[n-1])[:min(pos.column-1, utf8.RuneCountInString(s.lines[n-1]))]))
-		}
-		if i := strings.Index(s.lines[n-1][from:], line); i >= 0 && line != "" {
-			return position{n, utf8.RuneCountInString(s.lines[n-1][:from+i]) + utf8.RuneCountInString(text[start:offset]) + 1}
-		}
-	}
-	return pos
 }
 
 // text compiles a text of a scope, once, and notes what is wrong with it.
-func (k *checker) text(s scope, p path, source string) *text {
+func (k *checker) text(s scope, p source.Path, source string) *text {
 	if t, ok := k.texts[s][source]; ok {
 		return t
 	}
@@ -137,7 +115,7 @@ func (k *checker) text(s scope, p path, source string) *text {
 }
 
 // count refuses a text that makes the blueprint's expressions too many.
-func (k *checker) count(p path, t *text) {
+func (k *checker) count(p source.Path, t *text) {
 	for _, part := range t.parts {
 		if part.program != nil {
 			k.expressions++
@@ -149,7 +127,7 @@ func (k *checker) count(p path, t *text) {
 }
 
 // when compiles a condition, which is an expression by itself.
-func (k *checker) when(p path, source string) *text {
+func (k *checker) when(p source.Path, source string) *text {
 	if source == "" {
 		return nil
 	}
@@ -178,43 +156,43 @@ func (k *checker) when(p path, source string) *text {
 }
 
 func (k *checker) checkSystems() {
-	for _, name := range keysOf(k.Blueprint.Systems) {
+	for _, name := range source.Keys(k.Blueprint.Systems) {
 		connectorName := k.Blueprint.Systems[name].Connector
 		info, ok := k.catalog[connectorName]
 		if !ok {
-			k.refuse(path{"systems", name, "connector"}, didYouMean(connectorName, keysOf(k.catalog)), "unknown connector %q", connectorName)
+			k.refuse(source.Path{"systems", name, "connector"}, source.DidYouMean(connectorName, source.Keys(k.catalog)), "unknown connector %q", connectorName)
 			continue
 		}
 		k.infos[name] = info
-		k.checkRemnants(path{"systems", name, "remnants"}, info, k.Blueprint.Systems[name].Remnants)
+		k.checkRemnants(source.Path{"systems", name, "remnants"}, info, k.Blueprint.Systems[name].Remnants)
 	}
 }
 
 func (k *checker) checkProbes() {
 	for i, probe := range k.Blueprint.Probes {
-		p := path{"probes"}.index(i)
+		p := source.Path{"probes"}.Index(i)
 		info, ok := k.system(p, probe.System)
 		if ok && !slices.ContainsFunc(info.Probes, func(kind connector.ProbeKind) bool { return kind.Name == probe.Kind }) {
 			var kinds []string
 			for _, kind := range info.Probes {
 				kinds = append(kinds, kind.Name)
 			}
-			k.refuse(p.with("kind"), didYouMean(probe.Kind, kinds), "connector %s has no probe %q", info.Name, probe.Kind)
+			k.refuse(p.With("kind"), source.DidYouMean(probe.Kind, kinds), "connector %s has no probe %q", info.Name, probe.Kind)
 		}
 		k.checkEnvironments(p, probe.Environments)
-		when := k.when(p.with("when"), probe.When)
+		when := k.when(p.With("when"), probe.When)
 		in := k.environments(probe.Environments)
 		if probe.Resource != "" {
 			if _, ok := k.index[probe.Resource]; !ok {
-				k.refuse(p.with("resource"), didYouMean(probe.Resource, keysOf(k.index)), "unknown resource %q", probe.Resource)
+				k.refuse(p.With("resource"), source.DidYouMean(probe.Resource, source.Keys(k.index)), "unknown resource %q", probe.Resource)
 			}
 		}
 		user := user{p: p, what: "the probe", environments: in, condition: probe.When, when: when}
 		if when != nil {
-			k.checkReads(user, p.with("when"), when)
+			k.checkReads(user, p.With("when"), when)
 		}
-		for _, name := range keysOf(probe.Params) {
-			at, t := p.with("params", name), (*text)(nil)
+		for _, name := range source.Keys(probe.Params) {
+			at, t := p.With("params", name), (*text)(nil)
 			if isSQL(info, probe.Kind, name) {
 				t = k.sql(at, info, probe.Params[name])
 			} else {
@@ -230,8 +208,8 @@ func (k *checker) checkProbes() {
 const onlyWhole = "a credential must be the whole of an output, since it is shown once"
 
 func (k *checker) checkOutputs() {
-	for _, name := range keysOf(k.Blueprint.Outputs) {
-		p, source := path{"outputs", name}, k.Blueprint.Outputs[name]
+	for _, name := range source.Keys(k.Blueprint.Outputs) {
+		p, source := source.Path{"outputs", name}, k.Blueprint.Outputs[name]
 		t := k.text(inOutput, p, source)
 		if t == nil {
 			continue
@@ -252,19 +230,19 @@ func (k *checker) checkOutputs() {
 
 func (k *checker) checkNotices() {
 	for i, n := range k.Blueprint.Notices {
-		p := path{"notices"}.index(i)
+		p := source.Path{"notices"}.Index(i)
 		for _, f := range [][2]string{{"to", n.To}, {"text", n.Text}} {
-			if t := k.text(inTenant, p.with(f[0]), f[1]); t != nil {
-				k.checkParams(p.with(f[0]), t, nil)
+			if t := k.text(inTenant, p.With(f[0]), f[1]); t != nil {
+				k.checkParams(p.With(f[0]), t, nil)
 			}
 		}
 	}
 }
 
 // system looks a resource's or a probe's system up.
-func (k *checker) system(p path, name string) (connector.Info, bool) {
+func (k *checker) system(p source.Path, name string) (connector.Info, bool) {
 	if _, declared := k.Blueprint.Systems[name]; !declared {
-		k.refuse(p.with("system"), didYouMean(name, keysOf(k.Blueprint.Systems)), "unknown system %q", name)
+		k.refuse(p.With("system"), source.DidYouMean(name, source.Keys(k.Blueprint.Systems)), "unknown system %q", name)
 		return connector.Info{}, false
 	}
 	info, ok := k.infos[name]
@@ -272,14 +250,14 @@ func (k *checker) system(p path, name string) (connector.Info, bool) {
 }
 
 // checkEnvironments refuses the names of environments that don't exist.
-func (k *checker) checkEnvironments(p path, names []string) {
+func (k *checker) checkEnvironments(p source.Path, names []string) {
 	var known []string
 	for _, e := range k.Blueprint.Environments {
 		known = append(known, e.Name)
 	}
 	for i, name := range names {
 		if !slices.Contains(known, name) {
-			k.refuse(p.with("environments").index(i), didYouMean(name, known), "unknown environment %q", name)
+			k.refuse(p.With("environments").Index(i), source.DidYouMean(name, known), "unknown environment %q", name)
 		}
 	}
 }

@@ -5,56 +5,57 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // checkClasses refuses what no clock and no disposition can be decided from, and rules
 // that contradict each other whatever the dates are.
 func (k *checker) checkClasses() {
 	for _, class := range k.Blueprint.DataClasses {
-		p := path{"dataClasses", class.Name}
+		p := source.Path{"dataClasses", class.Name}
 		k.checkDisposition(p, class, class.Disposition, class.End)
 		if len(class.Retention) == 0 {
 			k.refuse(p, "", "data class %s has no retention", class.Name)
 		}
-		k.checkRetention(p.with("retention"), class.Retention)
-		k.checkRetention(p.with("end"), class.End)
+		k.checkRetention(p.With("retention"), class.Retention)
+		k.checkRetention(p.With("end"), class.End)
 		if class.Disposition.Stays() {
-			k.checkEnd(p.with("end"), class.Name, class.Retention, class.End)
+			k.checkEnd(p.With("end"), class.Name, class.Retention, class.End)
 		}
 		if stays := func(r tenure.DispositionRule) bool { return r.Disposition.Stays() }; len(class.End) > 0 && !class.Disposition.Stays() && !slices.ContainsFunc(class.Rules, stays) {
-			k.refuseInFile(p.with("end"), "say under retention how long it is kept before, or let it stay: keep, pseudonymise", "nothing of %s stays until an end, as it is to be %s", class.Name, class.Disposition.Done())
+			k.refuseInFile(p.With("end"), "say under retention how long it is kept before, or let it stay: keep, pseudonymise", "nothing of %s stays until an end, as it is to be %s", class.Name, class.Disposition.Done())
 		}
-		k.checkRules(p.with("rules"), class)
+		k.checkRules(p.With("rules"), class)
 	}
-	for _, name := range keysOf(k.Blueprint.Pseudonyms) {
-		k.checkRetention(path{"pseudonyms", name, "retention"}, k.Blueprint.Pseudonyms[name].Retention)
+	for _, name := range source.Keys(k.Blueprint.Pseudonyms) {
+		k.checkRetention(source.Path{"pseudonyms", name, "retention"}, k.Blueprint.Pseudonyms[name].Retention)
 	}
-	for field, source := range map[string]string{"jurisdiction": k.Blueprint.Jurisdiction, "contract": k.Blueprint.Contract} {
-		if source == "" {
+	for field, from := range map[string]string{"jurisdiction": k.Blueprint.Jurisdiction, "contract": k.Blueprint.Contract} {
+		if from == "" {
 			continue
 		}
-		if t := k.text(inTenant, path{field}, source); t != nil {
-			k.checkParams(path{field}, t, nil)
+		if t := k.text(inTenant, source.Path{field}, from); t != nil {
+			k.checkParams(source.Path{field}, t, nil)
 		}
 	}
 }
 
 // checkDisposition refuses one that can't be carried out, and one that keeps data
 // without an end.
-func (k *checker) checkDisposition(p path, class tenure.DataClass, d tenure.Disposition, end []tenure.RetentionRule) {
+func (k *checker) checkDisposition(p source.Path, class tenure.DataClass, d tenure.Disposition, end []tenure.RetentionRule) {
 	switch {
 	case d == tenure.Archive:
-		k.refuse(p.with("disposition"), "use keep, with an end", "this release can't carry out %q", d)
+		k.refuse(p.With("disposition"), "use keep, with an end", "this release can't carry out %q", d)
 	case d.Stays() && len(end) == 0:
-		k.refuse(p.with("disposition"), "say under end when it goes", "%s leaves data of %s there, and nothing says until when: nothing is kept for ever", d, class.Name)
+		k.refuse(p.With("disposition"), "say under end when it goes", "%s leaves data of %s there, and nothing says until when: nothing is kept for ever", d, class.Name)
 	case d == tenure.Pseudonymise && len(k.Blueprint.Pseudonyms) == 0:
-		k.refuse(p.with("disposition"), "name a key, with its own retention, under pseudonyms", "%s is to be pseudonymised, and the blueprint has no key for that", class.Name)
+		k.refuse(p.With("disposition"), "name a key, with its own retention, under pseudonyms", "%s is to be pseudonymised, and the blueprint has no key for that", class.Name)
 	}
 }
 
 // checkEnd refuses an end of which every rule is over when a retention is, or before: nothing
 // would stay. It refuses one that wants the data gone before a retention is over.
-func (k *checker) checkEnd(p path, class string, retention, end []tenure.RetentionRule) {
+func (k *checker) checkEnd(p source.Path, class string, retention, end []tenure.RetentionRule) {
 	for _, r := range retention {
 		if r.Kind != tenure.KeepUntil || len(end) == 0 {
 			continue
@@ -91,16 +92,16 @@ func compared(a, b tenure.RetentionRule) int {
 	return a.Period.After(day).Compare(b.Period.After(day))
 }
 
-func (k *checker) checkRetention(p path, all []tenure.RetentionRule) {
+func (k *checker) checkRetention(p source.Path, all []tenure.RetentionRule) {
 	for i, rule := range all {
 		if rule.Period.IsZero() {
-			k.refuse(p.index(i).with("period"), "at once is PT0S", "rule %q has no period", rule.Name)
+			k.refuse(p.Index(i).With("period"), "at once is PT0S", "rule %q has no period", rule.Name)
 		}
-		k.checkRule(p.index(i), rule, all)
+		k.checkRule(p.Index(i), rule, all)
 	}
 }
 
-func (k *checker) checkRule(p path, rule tenure.RetentionRule, all []tenure.RetentionRule) {
+func (k *checker) checkRule(p source.Path, rule tenure.RetentionRule, all []tenure.RetentionRule) {
 	for _, other := range all {
 		if rule.Kind == tenure.KeepUntil && other.Kind == tenure.GoneBy && over(other, rule) {
 			refuse := k.refuse
@@ -114,16 +115,16 @@ func (k *checker) checkRule(p path, rule tenure.RetentionRule, all []tenure.Rete
 
 // checkRules refuses rules of which nothing says which is meant, and those that ask for
 // what the blueprint doesn't tell.
-func (k *checker) checkRules(p path, class tenure.DataClass) {
+func (k *checker) checkRules(p source.Path, class tenure.DataClass) {
 	for i, r := range class.Rules {
-		at := p.index(i)
+		at := p.Index(i)
 		end := class.End
 		if len(r.End) > 0 {
 			end = r.End
 		}
 		k.checkDisposition(at, class, r.Disposition, end)
 		if len(r.End) > 0 && !r.Disposition.Stays() {
-			k.refuseInFile(at.with("end"), "leave it out, or let it stay: keep, pseudonymise", "rule %q lets nothing of %s stay until an end, as it is to be %s", r.Name, class.Name, r.Disposition.Done())
+			k.refuseInFile(at.With("end"), "leave it out, or let it stay: keep, pseudonymise", "rule %q lets nothing of %s stay until an end, as it is to be %s", r.Name, class.Name, r.Disposition.Done())
 		}
 		if retention := class.Retention; r.Disposition.Stays() {
 			if len(r.Retention) > 0 {
@@ -131,8 +132,8 @@ func (k *checker) checkRules(p path, class tenure.DataClass) {
 			}
 			k.checkEnd(at, class.Name, retention, end)
 		}
-		k.checkRetention(at.with("retention"), r.Retention)
-		k.checkRetention(at.with("end"), r.End)
+		k.checkRetention(at.With("retention"), r.Retention)
+		k.checkRetention(at.With("end"), r.End)
 		k.checkEnvironments(at, r.Environments)
 		switch {
 		case r.Conditions() == 0:
@@ -140,13 +141,13 @@ func (k *checker) checkRules(p path, class tenure.DataClass) {
 		case len(r.Environments) > 0 && len(r.Retention)+len(r.End) > 0:
 			k.refuse(at, "leave retention and end to the class, or to a rule without environments", "rule %q of %s has clocks of its own for some environments, and the clocks are the whole tenant's", r.Name, class.Name)
 		case len(r.Jurisdictions) > 0 && k.Blueprint.Jurisdiction == "":
-			k.refuse(at.with("jurisdictions"), "jurisdiction: ${params.country}", "the blueprint doesn't say whose jurisdiction a tenant is under")
+			k.refuse(at.With("jurisdictions"), "jurisdiction: ${params.country}", "the blueprint doesn't say whose jurisdiction a tenant is under")
 		case len(r.Contracts) > 0 && k.Blueprint.Contract == "":
-			k.refuse(at.with("contracts"), "contract: ${tenant.tier}", "the blueprint doesn't say what contract a tenant has")
+			k.refuse(at.With("contracts"), "contract: ${tenant.tier}", "the blueprint doesn't say what contract a tenant has")
 		}
 		for _, o := range class.Rules[:i] {
 			if o.Name == r.Name {
-				k.refuse(at.with("name"), "", "two rules of %s are called %q", class.Name, r.Name)
+				k.refuse(at.With("name"), "", "two rules of %s are called %q", class.Name, r.Name)
 			}
 			if !o.Meets(r) || o.Conditions() != r.Conditions() {
 				continue

@@ -3,6 +3,7 @@ package blueprint
 import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // Compiled is a blueprint that was checked against the connectors. It never
@@ -19,9 +20,9 @@ type Compiled struct {
 	Unbound []Unbound
 
 	body   []byte
-	infos  map[string]connector.Info // by system
-	shapes map[[2]string]*shape      // by connector and type
-	params *shape
+	infos  map[string]connector.Info   // by system
+	shapes map[[2]string]*source.Shape // by connector and type
+	params *source.Shape
 	texts  map[scope]map[string]*text
 	sqls   map[[2]string]*text // by connector and source: SQL texts
 	whens  map[string]*text

@@ -8,44 +8,100 @@ import (
 	"strconv"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
+// Source is a blueprint file that was read: its meaning, and where in the file
+// each part of it stands.
+type Source struct {
+	File      string
+	Blueprint tenure.Blueprint
+
+	file *source.File
+}
+
+// tree is the file's values with their places; nil where there is no file.
+func (s *Source) tree() *source.File {
+	if s == nil {
+		return nil
+	}
+	return s.file
+}
+
+var fileKind = source.Kind{Noun: "blueprint", Begins: "apiVersion: " + apiVersion}
+
+// Parse reads a blueprint from YAML 1.2. Keys that are unknown or given twice,
+// values of the wrong type, blank names, periods that aren't ISO 8601 and
+// everything else that the file's schema refuses are Invalid; the error wraps
+// source.Problems. What a file may be is said at source.Read.
+func Parse(src []byte, file string) (*Source, error) {
+	f, found, err := source.Read(src, file, fileKind)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{File: file, file: f}
+	if err := append(found, s.checkShape()...).Err(); err != nil {
+		return nil, err
+	}
+	s.Blueprint, err = fromFile(f.Value())
+	if err != nil {
+		return nil, tenure.Errorf(tenure.Invalid, "%s: %w", file, err)
+	}
+	return s, nil
+}
+
+// Values reads parameters' values from YAML 1.2 or JSON, as strictly as Parse: what is
+// given twice, and numbers that can't be kept as they are written, are Invalid.
+func Values(src []byte, file string) (map[string]any, error) {
+	f, found, err := source.Read(src, file, fileKind)
+	if err == nil {
+		err = found.Err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	values, ok := f.Value().(map[string]any)
+	if !ok {
+		return nil, tenure.Errorf(tenure.Invalid, "%s doesn't map names to values", file)
+	}
+	return values, nil
+}
+
+// Where says where in the file a part of the blueprint stands, or the nearest part around
+// it that the file has: file:line:column. Keys and indexes from the root lead to it.
+func (s *Source) Where(steps ...string) string { return s.file.Where(steps...) }
+
+// Has says whether the file has what keys and indexes lead to.
+func (s *Source) Has(steps ...string) bool { return s.file.Has(steps...) }
+
 // checkShape holds the file against its schema.
-func (s *Source) checkShape() Problems {
+func (s *Source) checkShape() source.Problems {
 	schema, err := fileSchema()
 	if err != nil {
-		return Problems{{File: s.File, Message: err.Error()}}
+		return source.Problems{{File: s.File, Message: err.Error()}}
 	}
-	if !s.root.isMap {
-		return Problems{s.problem(s.root.pos, nil, "a blueprint must be a mapping", "it begins with apiVersion: "+apiVersion)}
+	out := s.file.Check(schema)
+	if values, ok := s.file.Value().(map[string]any); ok {
+		out = append(out, s.duplicates(values)...)
 	}
-	var out Problems
-	for _, m := range schema.check(s.root.value(), nil) {
-		out = append(out, s.problem(s.locate(m.at, m.key), m.at, m.message, m.hint))
-	}
-	return append(out, s.duplicates()...)
+	return out
 }
 
 // duplicates finds entries of lists that go by a name and share it.
-func (s *Source) duplicates() Problems {
-	var out Problems
+func (s *Source) duplicates(values map[string]any) source.Problems {
+	var out source.Problems
 	for list, key := range map[string]string{"resources": "key", "environments": "name", "probes": "name"} {
-		n := s.root.child(list)
-		if n == nil {
-			continue
-		}
+		items, _ := values[list].([]any)
 		first := map[string]int{}
-		for i, item := range n.items {
-			name := item.child(key)
-			if name == nil {
+		for i, item := range items {
+			entry, _ := item.(map[string]any)
+			name, _ := entry[key].(string)
+			at := source.Path{list}.Index(i).With(key)
+			if line, twice := first[name]; twice && name != "" {
+				out = append(out, s.file.Problem(at, false, "\""+source.Clip(name)+"\" is used twice; the first is on line "+strconv.Itoa(line), ""))
 				continue
 			}
-			text, _ := name.scalar.(string)
-			if line, twice := first[text]; twice && text != "" {
-				out = append(out, s.problem(name.pos, path{list}.index(i).with(key), "\""+clip(text)+"\" is used twice; the first is on line "+strconv.Itoa(line), ""))
-				continue
-			}
-			first[text] = name.pos.line
+			first[name] = s.file.Line(at)
 		}
 	}
 	return out

@@ -1,8 +1,11 @@
 package blueprint
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -114,4 +117,11 @@ func brief(s string) string {
 		return fmt.Sprintf("%s… (%d characters, %s)", string(r[:80]), len(r), tenure.Digest([]byte(s))[:19])
 	}
 	return s
+}
+
+// sortedPairs is a set of pairs in order.
+func sortedPairs(m map[[2]string]bool) [][2]string {
+	return slices.SortedFunc(maps.Keys(m), func(a, b [2]string) int {
+		return cmp.Or(strings.Compare(a[0], b[0]), strings.Compare(a[1], b[1]))
+	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // Input is one tenant, as expressions see it.
@@ -113,7 +114,7 @@ func (c *Compiled) Evaluate(in Input) (*Desired, error) {
 	out.Notices = e.notices(shared)
 	out.Jurisdiction = e.told("jurisdiction", e.Blueprint.Jurisdiction, shared)
 	out.Contract = e.told("contract", e.Blueprint.Contract, shared)
-	if err := e.found.err(); err != nil && !in.Leaving {
+	if err := e.found.Err(); err != nil && !in.Leaving {
 		return nil, err
 	}
 	return out, nil
@@ -141,12 +142,12 @@ func anyMap[V any](m map[string]V) map[string]any {
 type evaluation struct {
 	*Compiled
 	in    Input
-	found Problems
+	found source.Problems
 	taken map[[3]string]string // system, type and name: who has it
 }
 
-func (e *evaluation) refuse(p path, format string, args ...any) {
-	e.found = append(e.found, Problem{Path: p.String(), Message: fmt.Sprintf(format, args...)})
+func (e *evaluation) refuse(p source.Path, format string, args ...any) {
+	e.found = append(e.found, source.Problem{Path: p.String(), Message: fmt.Sprintf(format, args...)})
 }
 
 func (e *evaluation) environment(env tenure.Environment, shared map[string]any) Environment {
@@ -157,8 +158,8 @@ func (e *evaluation) environment(env tenure.Environment, shared map[string]any) 
 	vars["resources"] = made
 	for _, i := range e.order {
 		spec := e.Blueprint.Resources[i]
-		p := path{"resources"}.index(i)
-		if !e.applies(env, spec.Environments) || !e.holds(p.with("when"), env, spec.When, vars) {
+		p := source.Path{"resources"}.Index(i)
+		if !e.applies(env, spec.Environments) || !e.holds(p.With("when"), env, spec.When, vars) {
 			continue
 		}
 		r, ok := e.resource(p, env, spec, vars)
@@ -179,7 +180,7 @@ func (e *evaluation) applies(env tenure.Environment, names []string) bool {
 }
 
 // holds works a condition out.
-func (e *evaluation) holds(p path, env tenure.Environment, when string, vars map[string]any) bool {
+func (e *evaluation) holds(p source.Path, env tenure.Environment, when string, vars map[string]any) bool {
 	if when == "" {
 		return true
 	}
@@ -190,7 +191,7 @@ func (e *evaluation) holds(p path, env tenure.Environment, when string, vars map
 	}
 	yes, ok := v.(bool)
 	if !ok {
-		e.refuse(p, "in %s: the condition gives %s, not true or false", env.Name, quote(v))
+		e.refuse(p, "in %s: the condition gives %s, not true or false", env.Name, source.Quote(v))
 	}
 	return yes
 }
@@ -204,7 +205,7 @@ func cause(err error) string {
 	return err.Error()
 }
 
-func (e *evaluation) resource(p path, env tenure.Environment, spec tenure.ResourceSpec, vars map[string]any) (Resource, bool) {
+func (e *evaluation) resource(p source.Path, env tenure.Environment, spec tenure.ResourceSpec, vars map[string]any) (Resource, bool) {
 	t := e.Type(spec)
 	r := Resource{
 		ID: e.in.ResourceID(env.Name, spec.Key), Key: spec.Key, System: spec.System, Type: spec.Type, Layer: t.Layer,
@@ -213,23 +214,23 @@ func (e *evaluation) resource(p path, env tenure.Environment, spec tenure.Resour
 	before := len(e.found)
 	name, err := e.texts[inEnvironment][spec.Name].run(vars)
 	if err != nil {
-		e.refuse(p.with("name"), "in %s: %s", env.Name, cause(err))
+		e.refuse(p.With("name"), "in %s: %s", env.Name, cause(err))
 	} else {
-		r.Name = e.name(p.with("name"), env, spec, name)
+		r.Name = e.name(p.With("name"), env, spec, name)
 	}
 	if spec.Attributes != nil {
 		beside := e.besideSQL(e.infos[spec.System], spec.Type, spec.Attributes)
-		r.Attributes, _ = e.value(p.with("attributes"), env, beside, vars).(map[string]any)
-		e.sql(p.with("attributes"), env, spec, r.Attributes, vars)
+		r.Attributes, _ = e.value(p.With("attributes"), env, beside, vars).(map[string]any)
+		e.sql(p.With("attributes"), env, spec, r.Attributes, vars)
 	}
 	if len(e.found) == before {
-		e.checkAttributes(p.with("attributes"), env, spec, r.Attributes)
+		e.checkAttributes(p.With("attributes"), env, spec, r.Attributes)
 	}
 	return r, len(e.found) == before
 }
 
 // name refuses names that no system should be asked for.
-func (e *evaluation) name(p path, env tenure.Environment, spec tenure.ResourceSpec, v any) string {
+func (e *evaluation) name(p source.Path, env tenure.Environment, spec tenure.ResourceSpec, v any) string {
 	name, err := connector.InText(v)
 	who := env.Name + "/" + spec.Key
 	switch {
@@ -238,15 +239,15 @@ func (e *evaluation) name(p path, env tenure.Environment, spec tenure.ResourceSp
 	case strings.TrimSpace(name) == "":
 		e.refuse(p, "in %s: the name is blank", env.Name)
 	case name != strings.TrimSpace(name):
-		e.refuse(p, "in %s: the name %s begins or ends with a space", env.Name, quote(name))
+		e.refuse(p, "in %s: the name %s begins or ends with a space", env.Name, source.Quote(name))
 	case strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) }):
-		e.refuse(p, "in %s: the name %s holds a control character", env.Name, quote(name))
+		e.refuse(p, "in %s: the name %s holds a control character", env.Name, source.Quote(name))
 	case len(name) > 255:
 		e.refuse(p, "in %s: the name is %d bytes long, at most 255 are allowed", env.Name, len(name))
 	default:
 		id := [3]string{spec.System, spec.Type, name}
 		if first, twice := e.taken[id]; twice {
-			e.refuse(p, "%s and %s would have the same name %s in %s", first, who, quote(name), spec.System)
+			e.refuse(p, "%s and %s would have the same name %s in %s", first, who, source.Quote(name), spec.System)
 		}
 		e.taken[id] = who
 	}
@@ -254,7 +255,7 @@ func (e *evaluation) name(p path, env tenure.Environment, spec tenure.ResourceSp
 }
 
 // value works out the texts in a value.
-func (e *evaluation) value(p path, env tenure.Environment, v any, vars map[string]any) any {
+func (e *evaluation) value(p source.Path, env tenure.Environment, v any, vars map[string]any) any {
 	switch v := v.(type) {
 	case string:
 		out, err := e.texts[inEnvironment][v].run(vars)
@@ -265,13 +266,13 @@ func (e *evaluation) value(p path, env tenure.Environment, v any, vars map[strin
 	case []any:
 		out := make([]any, len(v))
 		for i, item := range v {
-			out[i] = e.value(p.index(i), env, item, vars)
+			out[i] = e.value(p.Index(i), env, item, vars)
 		}
 		return out
 	case map[string]any:
 		out := make(map[string]any, len(v))
-		for _, key := range keysOf(v) {
-			out[key] = e.value(p.with(key), env, v[key], vars)
+		for _, key := range source.Keys(v) {
+			out[key] = e.value(p.With(key), env, v[key], vars)
 		}
 		return out
 	}
@@ -280,14 +281,14 @@ func (e *evaluation) value(p path, env tenure.Environment, v any, vars map[strin
 
 // checkAttributes holds what the expressions gave against the type's schema
 // and against what is exposed or unscoped.
-func (e *evaluation) checkAttributes(p path, env tenure.Environment, spec tenure.ResourceSpec, attributes map[string]any) {
+func (e *evaluation) checkAttributes(p source.Path, env tenure.Environment, spec tenure.ResourceSpec, attributes map[string]any) {
 	info := e.infos[spec.System]
 	if attributes == nil {
 		attributes = map[string]any{}
 	}
 	if s := e.shapes[[2]string{info.Name, spec.Type}]; s != nil {
-		for _, m := range s.check(attributes, nil) {
-			e.refuse(append(p.with(), m.at...), "in %s: %s", env.Name, m.message)
+		for _, m := range s.Check(attributes, nil) {
+			e.refuse(append(p.With(), m.At...), "in %s: %s", env.Name, m.Message)
 		}
 	}
 	if info.Review != nil {
@@ -300,8 +301,8 @@ func (e *evaluation) checkAttributes(p path, env tenure.Environment, spec tenure
 func (e *evaluation) probes(env tenure.Environment, vars, made map[string]any) []Probe {
 	var out []Probe
 	for i, spec := range e.Blueprint.Probes {
-		p := path{"probes"}.index(i)
-		if !e.applies(env, spec.Environments) || spec.Resource != "" && made[spec.Resource] == nil || !e.holds(p.with("when"), env, spec.When, vars) {
+		p := source.Path{"probes"}.Index(i)
+		if !e.applies(env, spec.Environments) || spec.Resource != "" && made[spec.Resource] == nil || !e.holds(p.With("when"), env, spec.When, vars) {
 			continue
 		}
 		probe := Probe{Name: spec.Name, System: spec.System, Kind: spec.Kind, Resource: spec.Resource}
@@ -309,7 +310,7 @@ func (e *evaluation) probes(env tenure.Environment, vars, made map[string]any) [
 			probe.Params = map[string]string{}
 		}
 		before := len(e.found)
-		for _, name := range keysOf(spec.Params) {
+		for _, name := range source.Keys(spec.Params) {
 			t, info := e.texts[inEnvironment][spec.Params[name]], e.infos[spec.System]
 			if isSQL(info, spec.Kind, name) {
 				t = e.sqls[[2]string{info.Name, spec.Params[name]}]
@@ -319,7 +320,7 @@ func (e *evaluation) probes(env tenure.Environment, vars, made map[string]any) [
 				probe.Params[name], err = connector.InText(v)
 			}
 			if err != nil {
-				e.refuse(p.with("params", name), "in %s: %s", env.Name, cause(err))
+				e.refuse(p.With("params", name), "in %s: %s", env.Name, cause(err))
 			}
 		}
 		if len(e.found) == before {
@@ -331,14 +332,14 @@ func (e *evaluation) probes(env tenure.Environment, vars, made map[string]any) [
 
 func (e *evaluation) outputs(env tenure.Environment, vars, made map[string]any) map[string]any {
 	out := map[string]any{}
-	for _, name := range keysOf(e.Blueprint.Outputs) {
+	for _, name := range source.Keys(e.Blueprint.Outputs) {
 		t := e.texts[inOutput][e.Blueprint.Outputs[name]]
 		if slices.ContainsFunc(t.resources(), func(key string) bool { return made[key] == nil && !t.refs.guarded["resources."+key] }) {
 			continue
 		}
 		v, err := t.run(vars)
 		if err != nil {
-			e.refuse(path{"outputs", name}, "in %s: %s", env.Name, cause(err))
+			e.refuse(source.Path{"outputs", name}, "in %s: %s", env.Name, cause(err))
 		}
 		out[name] = v
 	}
@@ -358,22 +359,22 @@ func (c *Compiled) Told(in Input) (jurisdiction, contract string, err error) {
 	e := &evaluation{Compiled: c, in: in}
 	shared := in.shared(params, features)
 	jurisdiction, contract = e.told("jurisdiction", c.Blueprint.Jurisdiction, shared), e.told("contract", c.Blueprint.Contract, shared)
-	return jurisdiction, contract, e.found.err()
+	return jurisdiction, contract, e.found.Err()
 }
 
 // told works out a text that says something of the whole tenant; "" stays "".
-func (e *evaluation) told(field, source string, vars map[string]any) string {
-	if source == "" {
+func (e *evaluation) told(field, from string, vars map[string]any) string {
+	if from == "" {
 		return ""
 	}
-	v, err := e.texts[inTenant][source].run(vars)
+	v, err := e.texts[inTenant][from].run(vars)
 	if err != nil {
-		e.refuse(path{field}, "%s", cause(err))
+		e.refuse(source.Path{field}, "%s", cause(err))
 		return ""
 	}
 	s, err := connector.InText(v)
 	if err != nil {
-		e.refuse(path{field}, "%s", err)
+		e.refuse(source.Path{field}, "%s", err)
 	}
 	return s
 }
@@ -381,7 +382,7 @@ func (e *evaluation) told(field, source string, vars map[string]any) string {
 func (e *evaluation) notices(vars map[string]any) []tenure.NoticeSpec {
 	var out []tenure.NoticeSpec
 	for i, spec := range e.Blueprint.Notices {
-		p := path{"notices"}.index(i)
+		p := source.Path{"notices"}.Index(i)
 		n, before := tenure.NoticeSpec{On: spec.On}, len(e.found)
 		for _, f := range []struct {
 			name, source string
@@ -392,9 +393,9 @@ func (e *evaluation) notices(vars map[string]any) []tenure.NoticeSpec {
 				*f.to, err = connector.InText(v)
 			}
 			if err != nil {
-				e.refuse(p.with(f.name), "%s", cause(err))
+				e.refuse(p.With(f.name), "%s", cause(err))
 			} else if strings.TrimSpace(*f.to) == "" {
-				e.refuse(p.with(f.name), "it is blank")
+				e.refuse(p.With(f.name), "it is blank")
 			}
 		}
 		if len(e.found) == before {

@@ -13,6 +13,7 @@ import (
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // text is a compiled text: literals and expressions in turn.
@@ -50,26 +51,26 @@ func newReferences() references {
 }
 
 // compileText compiles a text. The errors are fault, placed in the text.
-func (l *dialect) compileText(s scope, source string) (*text, []fault) {
-	pieces, err := split(source)
+func (l *dialect) compileText(s scope, from string) (*text, []fault) {
+	pieces, err := source.Split(from)
 	if err != nil {
-		var bad *textError
+		var bad *source.TextError
 		errors.As(err, &bad)
-		return nil, []fault{{bad.offset, bad.message, "a literal ${ is written $${"}}
+		return nil, []fault{{bad.Offset, bad.Message, "a literal ${ is written $${"}}
 	}
-	t := &text{source: source, refs: newReferences()}
+	t := &text{source: from, refs: newReferences()}
 	var faults []fault
 	for _, p := range pieces {
-		if !p.isExpr {
-			t.parts = append(t.parts, part{literal: p.literal})
+		if !p.IsExpr {
+			t.parts = append(t.parts, part{literal: p.Literal})
 			continue
 		}
-		compiled, f := l.compile(s, p.expr, t.refs)
+		compiled, f := l.compile(s, p.Expr, t.refs)
 		for i := range f {
-			f[i].offset += p.offset
+			f[i].offset += p.Offset
 		}
 		faults = append(faults, f...)
-		compiled.offset = p.offset
+		compiled.offset = p.Offset
 		t.parts = append(t.parts, compiled)
 	}
 	if len(faults) > 0 {
@@ -185,7 +186,7 @@ func add(m map[string]map[string]bool, key, field string) {
 }
 
 // resources are the resources that the text reads, in order.
-func (t *text) resources() []string { return keysOf(t.refs.resources) }
+func (t *text) resources() []string { return source.Keys(t.refs.resources) }
 
 var (
 	undeclared     = regexp.MustCompile(`^undeclared reference to '([^']*)'`)
@@ -235,7 +236,7 @@ func (l *dialect) unknownName(s scope, name string) (message, hint string) {
 	if name == "credential" {
 		return "credential() isn't known here", "only an output may hand a credential over"
 	}
-	return fmt.Sprintf("unknown name %q", clip(name)), didYouMean(name, l.names(s))
+	return fmt.Sprintf("unknown name %q", source.Clip(name)), source.DidYouMean(name, l.names(s))
 }
 
 func (l *dialect) unknownField(field string, id int64, parsed *ast.AST) (message, hint string) {
@@ -249,15 +250,15 @@ func (l *dialect) unknownField(field string, id int64, parsed *ast.AST) (message
 	}
 	switch fields, ok := l.objects[objectPrefix+object]; {
 	case !ok:
-		return fmt.Sprintf("unknown field %q", clip(field)), ""
+		return fmt.Sprintf("unknown field %q", source.Clip(field)), ""
 	case object == "features":
-		return fmt.Sprintf("feature %q isn't declared", clip(field)), didYouMean(field, keysOf(fields))
+		return fmt.Sprintf("feature %q isn't declared", source.Clip(field)), source.DidYouMean(field, source.Keys(fields))
 	case object == "resources":
-		return fmt.Sprintf("unknown resource %q", clip(field)), didYouMean(field, keysOf(fields))
+		return fmt.Sprintf("unknown resource %q", source.Clip(field)), source.DidYouMean(field, source.Keys(fields))
 	case object == "params":
-		return fmt.Sprintf("unknown parameter %q", clip(field)), didYouMean(field, keysOf(fields))
+		return fmt.Sprintf("unknown parameter %q", source.Clip(field)), source.DidYouMean(field, source.Keys(fields))
 	default:
-		return fmt.Sprintf("%s has no %q", object, clip(field)), didYouMean(field, keysOf(fields))
+		return fmt.Sprintf("%s has no %q", object, source.Clip(field)), source.DidYouMean(field, source.Keys(fields))
 	}
 }
 
@@ -315,14 +316,14 @@ func (t *text) run(vars map[string]any) (any, error) {
 		}
 		v, err := p.run(vars)
 		if err != nil {
-			return nil, fmt.Errorf("${%s} %w", clip(p.source), err)
+			return nil, fmt.Errorf("${%s} %w", source.Clip(p.source), err)
 		}
 		if t.whole() {
 			return v, nil
 		}
 		s, err := connector.InText(v)
 		if err != nil {
-			return nil, fmt.Errorf("${%s} %w", clip(p.source), err)
+			return nil, fmt.Errorf("${%s} %w", source.Clip(p.source), err)
 		}
 		b.WriteString(s)
 		if b.Len() > maxResult {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // Features decides what a tenant of a tier is entitled to: what is asked for,
@@ -12,13 +13,13 @@ import (
 // that the tier doesn't have Blocked.
 func (c *Compiled) Features(tier string, requested map[string]bool) (map[string]bool, error) {
 	declared := c.Blueprint.Features
-	for _, name := range keysOf(requested) {
+	for _, name := range source.Keys(requested) {
 		f, ok := declared[name]
 		switch {
 		case !ok:
-			return nil, invalid("unknown feature "+quote(name), didYouMean(name, keysOf(declared)))
+			return nil, invalid("unknown feature "+source.Quote(name), source.DidYouMean(name, source.Keys(declared)))
 		case requested[name] && !inTier(f, tier):
-			return nil, tenure.Errorf(tenure.Blocked, "feature %s isn't part of tier %q", name, clip(tier)).WithHint("tiers that have it: %s", listed(f.Tiers))
+			return nil, tenure.Errorf(tenure.Blocked, "feature %s isn't part of tier %q", name, source.Clip(tier)).WithHint("tiers that have it: %s", listed(f.Tiers))
 		}
 	}
 	out := make(map[string]bool, len(declared))

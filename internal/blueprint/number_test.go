@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // A number is kept as it was written, or refused: nobody gets other seats than they
@@ -14,17 +15,17 @@ import (
 func TestNumbersThatDontFit(t *testing.T) {
 	t.Parallel()
 	for _, n := range []string{"0", "-0", "5", "-1", "1.5", "0.1", "1e3", "1E+2", "100e-2", "9007199254740991", "-9007199254740991", "0.0001", "5e-324", "123456789.123456"} {
-		if why := misnumbered(json.Number(n)); why != "" {
+		if why := source.Misnumbered(json.Number(n)); why != "" {
 			t.Errorf("%s: %s", n, why)
 		}
 	}
 	for _, n := range []string{"9007199254740993", "9007199254740992", "-9007199254740992", "1e30", "1e999", "1.7976931348623157e308", "-1e999", "1e-999", "9223372036854775808", "-9223372036854775808", "0.1000000000000000055511151231257827", "9007199254740993.0", "1e9999999999", "1.00000000000000000001", "4503599627370496.25000001"} {
-		if misnumbered(json.Number(n)) == "" {
+		if source.Misnumbered(json.Number(n)) == "" {
 			t.Errorf("%s is taken", n)
 		}
 	}
 	for _, n := range []any{math.NaN(), math.Inf(1), int64(math.MinInt64), uint64(math.MaxUint64), 1e30, float64(1 << 53)} {
-		if misnumbered(n) == "" {
+		if source.Misnumbered(n) == "" {
 			t.Errorf("%v is taken", n)
 		}
 	}

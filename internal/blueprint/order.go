@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // checkOrder sorts the resources so that what is needed comes first, by the
@@ -51,7 +52,7 @@ func (k *checker) refuseCycle(done map[string]bool) {
 		}
 	}
 	trail = append(trail[slices.Index(trail, at):], at)
-	k.refuse(path{"resources"}.index(k.index[at]), "a resource must not need itself, even by way of others", "cycle: %s", strings.Join(trail, " → "))
+	k.refuse(source.Path{"resources"}.Index(k.index[at]), "a resource must not need itself, even by way of others", "cycle: %s", strings.Join(trail, " → "))
 }
 
 // checkNames refuses names that can't be told apart: between tenants, between
@@ -59,7 +60,7 @@ func (k *checker) refuseCycle(done map[string]bool) {
 func (k *checker) checkNames() {
 	taken := map[[3]string]int{}
 	for i, r := range k.Blueprint.Resources {
-		p := path{"resources"}.index(i).with("name")
+		p := source.Path{"resources"}.Index(i).With("name")
 		t := k.texts[inEnvironment][r.Name]
 		if t == nil {
 			continue

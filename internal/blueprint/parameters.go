@@ -11,16 +11,17 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // checkParameters compiles the parameters' schema and refuses what JSON Schema
 // would let pass in silence: keywords that don't exist, required names that
 // nobody declared, defaults that don't fit, and credentials.
 func (k *checker) checkParameters() {
-	p := path{"parameters"}
+	p := source.Path{"parameters"}
 	schema := k.Blueprint.Parameters
 	properties, _ := schema["properties"].(map[string]any)
-	s, err := compileShape(copyJSON(schema))
+	s, err := source.CompileShape(copyJSON(schema))
 	if err != nil {
 		k.refuseSchema(p, err)
 	} else {
@@ -30,25 +31,25 @@ func (k *checker) checkParameters() {
 	required, _ := schema["required"].([]any)
 	for i, name := range required {
 		if _, ok := properties[fmt.Sprint(name)]; !ok {
-			k.refuse(p.with("required").index(i), didYouMean(fmt.Sprint(name), keysOf(properties)), "unknown parameter %q", name)
+			k.refuse(p.With("required").Index(i), source.DidYouMean(fmt.Sprint(name), source.Keys(properties)), "unknown parameter %q", name)
 		}
 	}
-	for _, name := range keysOf(properties) {
+	for _, name := range source.Keys(properties) {
 		property, _ := properties[name].(map[string]any)
-		k.checkDefault(p.with("properties", name, "default"), name, property)
+		k.checkDefault(p.With("properties", name, "default"), name, property)
 	}
 }
 
-func (k *checker) refuseSchema(p path, err error) {
+func (k *checker) refuseSchema(p source.Path, err error) {
 	var bad *jsonschema.SchemaValidationError
 	var why *jsonschema.ValidationError
 	if errors.As(err, &bad) && errors.As(bad.Err, &why) {
-		for _, m := range (&shape{}).collect(why, nil) {
+		for _, m := range source.Misfits(why) {
 			k.misfit(p, m)
 		}
 		return
 	}
-	k.refuse(p, "", "this isn't a JSON Schema: %s", strings.ReplaceAll(err.Error(), shapeURL, ""))
+	k.refuse(p, "", "this isn't a JSON Schema: %s", strings.ReplaceAll(err.Error(), source.ShapeURL, ""))
 }
 
 // keywords are those of JSON Schema 2020-12 that a parameter may use.
@@ -59,20 +60,20 @@ var keywords = strings.Fields(`$ref $defs $comment type enum const title descrip
 	allOf anyOf oneOf not if then else`)
 
 // checkKeywords refuses keywords that JSON Schema would ignore.
-func (k *checker) checkKeywords(p path, schema map[string]any) {
-	for _, key := range keysOf(schema) {
-		at := p.with(key)
+func (k *checker) checkKeywords(p source.Path, schema map[string]any) {
+	for _, key := range source.Keys(schema) {
+		at := p.With(key)
 		if !slices.Contains(keywords, key) {
-			k.misfit(at, misfit{key: true, message: fmt.Sprintf("unknown keyword %q", clip(key)), hint: didYouMean(key, keywords)})
+			k.misfit(at, source.Misfit{Key: true, Message: fmt.Sprintf("unknown keyword %q", source.Clip(key)), Hint: source.DidYouMean(key, keywords)})
 			continue
 		}
 		switch v := schema[key].(type) {
 		case map[string]any:
 			switch key {
 			case "properties", "patternProperties", "$defs":
-				for _, name := range keysOf(v) {
+				for _, name := range source.Keys(v) {
 					if sub, ok := v[name].(map[string]any); ok {
-						k.checkKeywords(at.with(name), sub)
+						k.checkKeywords(at.With(name), sub)
 					}
 				}
 			case "items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else":
@@ -82,7 +83,7 @@ func (k *checker) checkKeywords(p path, schema map[string]any) {
 			if key == "allOf" || key == "anyOf" || key == "oneOf" || key == "prefixItems" {
 				for i, e := range v {
 					if sub, ok := e.(map[string]any); ok {
-						k.checkKeywords(at.index(i), sub)
+						k.checkKeywords(at.Index(i), sub)
 					}
 				}
 			}
@@ -90,13 +91,13 @@ func (k *checker) checkKeywords(p path, schema map[string]any) {
 	}
 }
 
-func (k *checker) checkDefault(p path, name string, property map[string]any) {
+func (k *checker) checkDefault(p source.Path, name string, property map[string]any) {
 	value, ok := property["default"]
 	if !ok {
 		return
 	}
 	if looksSecret(name, value) {
-		problem := k.src.problem(k.src.locate(p, false), p, fmt.Sprintf("the default of %s looks like a credential; parameters are stored and shown in clear", name), "let Tenure make the credential, or name where it is kept")
+		problem := k.src.tree().Problem(p, false, fmt.Sprintf("the default of %s looks like a credential; parameters are stored and shown in clear", name), "let Tenure make the credential, or name where it is kept")
 		problem.Excerpt = "" // it would show what must not be shown
 		k.found = append(k.found, problem)
 		return
@@ -104,9 +105,9 @@ func (k *checker) checkDefault(p path, name string, property map[string]any) {
 	if k.params == nil {
 		return
 	}
-	for _, m := range k.params.check(map[string]any{name: copyJSON(value)}, nil) {
-		if len(m.at) > 0 && m.at[0] == name {
-			k.refuse(p, m.hint, "the default doesn't fit: %s", m.message)
+	for _, m := range k.params.Check(map[string]any{name: copyJSON(value)}, nil) {
+		if len(m.At) > 0 && m.At[0] == name {
+			k.refuse(p, m.Hint, "the default doesn't fit: %s", m.Message)
 		}
 	}
 }
@@ -129,34 +130,34 @@ func (c *Compiled) Parameters(given map[string]any) (map[string]any, error) {
 	schema := c.Blueprint.Parameters
 	properties, _ := schema["properties"].(map[string]any)
 	required, _ := schema["required"].([]any)
-	var found Problems
-	eachNumber(nil, given, func(p path, v any) {
-		if why := misnumbered(v); why != "" {
-			found = append(found, Problem{Message: "parameter " + strings.TrimPrefix(p.String(), "$.") + ": " + why})
+	var found source.Problems
+	eachNumber(nil, given, func(p source.Path, v any) {
+		if why := source.Misnumbered(v); why != "" {
+			found = append(found, source.Problem{Message: "parameter " + strings.TrimPrefix(p.String(), "$.") + ": " + why})
 		}
 	})
 	values := c.filled(given)
-	for _, name := range keysOf(values) {
+	for _, name := range source.Keys(values) {
 		if _, ok := properties[name]; !ok {
-			found = append(found, Problem{Message: fmt.Sprintf("unknown parameter %q", clip(name)), Hint: didYouMean(name, keysOf(properties))})
+			found = append(found, source.Problem{Message: fmt.Sprintf("unknown parameter %q", source.Clip(name)), Hint: source.DidYouMean(name, source.Keys(properties))})
 			delete(values, name)
 		} else if s, ok := values[name].(string); ok && strings.TrimSpace(s) == "" && slices.Contains(required, any(name)) {
-			found = append(found, Problem{Message: fmt.Sprintf("parameter %s is blank", name)})
+			found = append(found, source.Problem{Message: fmt.Sprintf("parameter %s is blank", name)})
 			delete(values, name)
 		}
 	}
-	for _, m := range c.params.check(values, nil) {
-		name := "parameter " + strings.TrimPrefix(strings.TrimPrefix(m.at.String(), "$"), ".")
-		if strings.HasSuffix(m.message, " is missing") {
-			if len(m.at) == 1 && given != nil && isBlank(given[m.at[0]]) {
+	for _, m := range c.params.Check(values, nil) {
+		name := "parameter " + strings.TrimPrefix(strings.TrimPrefix(m.At.String(), "$"), ".")
+		if strings.HasSuffix(m.Message, " is missing") {
+			if len(m.At) == 1 && given != nil && isBlank(given[m.At[0]]) {
 				continue // told as blank
 			}
-			found = append(found, Problem{Message: name + " is missing"})
+			found = append(found, source.Problem{Message: name + " is missing"})
 			continue
 		}
-		found = append(found, Problem{Message: name + ": " + m.message, Hint: m.hint})
+		found = append(found, source.Problem{Message: name + ": " + m.Message, Hint: m.Hint})
 	}
-	if err := found.err(); err != nil {
+	if err := found.Err(); err != nil {
 		return nil, err
 	}
 	out, _ := conform(schema, values).(map[string]any)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 func TestParameters(t *testing.T) {
@@ -55,7 +56,7 @@ func messages(t *testing.T, err error) []string {
 	if err == nil {
 		return nil
 	}
-	var ps Problems
+	var ps source.Problems
 	if !errors.As(err, &ps) || tenure.CodeOf(err) != tenure.Invalid {
 		t.Fatalf("not an invalid error with problems: %v", err)
 	}

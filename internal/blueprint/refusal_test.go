@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // refusals are files that must not be published: what is changed in the shop,
@@ -344,7 +345,7 @@ var refusals = []struct {
 }
 
 // refused gives the problems of a file that must be refused.
-func refused(t *testing.T, yaml string) Problems {
+func refused(t *testing.T, yaml string) source.Problems {
 	t.Helper()
 	src, err := Parse([]byte(yaml), "shop.yaml")
 	if err == nil {
@@ -356,7 +357,7 @@ func refused(t *testing.T, yaml string) Problems {
 	if code := tenure.CodeOf(err); code != tenure.Invalid {
 		t.Errorf("code %s, want invalid", code)
 	}
-	var ps Problems
+	var ps source.Problems
 	if !errors.As(err, &ps) {
 		t.Fatalf("the error wraps no problems: %v", err)
 	}

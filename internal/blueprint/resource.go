@@ -9,12 +9,13 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // checkResource holds one resource against its type.
 func (k *checker) checkResource(i int) {
 	r := &k.Blueprint.Resources[i]
-	p := path{"resources"}.index(i)
+	p := source.Path{"resources"}.Index(i)
 	info, ok := k.system(p, r.System)
 	var t tenure.ResourceType
 	if ok {
@@ -23,7 +24,7 @@ func (k *checker) checkResource(i int) {
 			for _, t := range info.Types {
 				names = append(names, t.Name)
 			}
-			k.refuse(p.with("type"), didYouMean(r.Type, names), "connector %s has no type %q", info.Name, r.Type)
+			k.refuse(p.With("type"), source.DidYouMean(r.Type, names), "connector %s has no type %q", info.Name, r.Type)
 		}
 	}
 	if ok {
@@ -31,12 +32,12 @@ func (k *checker) checkResource(i int) {
 		k.checkShapeOf(p, info, t, r.Attributes)
 		if info.Review != nil {
 			for _, reason := range info.Review(r.Type, r.Attributes) {
-				k.refuse(p.with("attributes"), "", "%s", reason)
+				k.refuse(p.With("attributes"), "", "%s", reason)
 			}
 		}
 		if info.Check != nil {
 			for _, fault := range info.Check(r.Type, r.Attributes, k.dispositions(*r)) {
-				k.refuseInFile(p.with("attributes").with(fault.At...), "", "%s", fault.Says)
+				k.refuseInFile(p.With("attributes").With(fault.At...), "", "%s", fault.Says)
 			}
 		}
 		k.checkData(p, *r, t)
@@ -49,9 +50,9 @@ func (k *checker) checkResource(i int) {
 }
 
 // checkDeclared refuses a type that doesn't say how it leaves.
-func (k *checker) checkDeclared(p path, t tenure.ResourceType) {
+func (k *checker) checkDeclared(p source.Path, t tenure.ResourceType) {
 	refuse := func(what string) {
-		k.refuse(p.with("type"), "a tenant that has it couldn't be proven gone", "type %s doesn't declare %s", t.Name, what)
+		k.refuse(p.With("type"), "a tenant that has it couldn't be proven gone", "type %s doesn't declare %s", t.Name, what)
 	}
 	if strings.TrimSpace(t.Deletion) == "" {
 		refuse("what deletion means")
@@ -66,10 +67,10 @@ func (k *checker) checkDeclared(p path, t tenure.ResourceType) {
 
 // checkShapeOf holds the attributes' structure against the type's schema; what
 // an expression will give is held against it when it is known.
-func (k *checker) checkShapeOf(p path, info connector.Info, t tenure.ResourceType, attributes map[string]any) {
+func (k *checker) checkShapeOf(p source.Path, info connector.Info, t tenure.ResourceType, attributes map[string]any) {
 	s, err := k.shapeOf(info, t)
 	if err != nil {
-		k.refuse(p.with("type"), "", "the schema of type %s is broken: %v", t.Name, err)
+		k.refuse(p.With("type"), "", "the schema of type %s is broken: %v", t.Name, err)
 		return
 	}
 	if s == nil {
@@ -78,12 +79,12 @@ func (k *checker) checkShapeOf(p path, info connector.Info, t tenure.ResourceTyp
 	if attributes == nil {
 		attributes = map[string]any{}
 	}
-	for _, m := range s.check(attributes, func(at path) bool { return isOpen(attributes, at) }) {
-		k.misfit(p.with("attributes"), m)
+	for _, m := range s.Check(attributes, func(at source.Path) bool { return isOpen(attributes, at) }) {
+		k.misfit(p.With("attributes"), m)
 	}
 }
 
-func (k *checker) shapeOf(info connector.Info, t tenure.ResourceType) (*shape, error) {
+func (k *checker) shapeOf(info connector.Info, t tenure.ResourceType) (*source.Shape, error) {
 	id := [2]string{info.Name, t.Name}
 	if s, ok := k.shapes[id]; ok || strings.TrimSpace(t.Attributes) == "" {
 		return s, nil
@@ -92,7 +93,7 @@ func (k *checker) shapeOf(info connector.Info, t tenure.ResourceType) (*shape, e
 	if err != nil {
 		return nil, err
 	}
-	s, err := compileShape(doc)
+	s, err := source.CompileShape(doc)
 	if err == nil {
 		k.shapes[id] = s
 	}
@@ -100,12 +101,12 @@ func (k *checker) shapeOf(info connector.Info, t tenure.ResourceType) (*shape, e
 }
 
 // isOpen says whether the value at a place is a text with an expression.
-func isOpen(v any, at path) bool {
+func isOpen(v any, at source.Path) bool {
 	for _, step := range at {
 		v = childOf(v, step)
 	}
 	s, ok := v.(string)
-	return ok && hasExpression(s)
+	return ok && source.HasExpression(s)
 }
 
 func childOf(v any, step string) any {
@@ -114,7 +115,7 @@ func childOf(v any, step string) any {
 		return v[step]
 	case []any:
 		for i, e := range v {
-			if step == (path{}).index(i)[0] {
+			if step == (source.Path{}).Index(i)[0] {
 				return e
 			}
 		}
@@ -123,12 +124,12 @@ func childOf(v any, step string) any {
 }
 
 // checkData refuses data without a class, and classes that nobody declared.
-func (k *checker) checkData(p path, r tenure.ResourceSpec, t tenure.ResourceType) {
+func (k *checker) checkData(p source.Path, r tenure.ResourceSpec, t tenure.ResourceType) {
 	switch {
 	case t.Holds == tenure.HoldsData && len(r.Data) == 0:
 		k.refuse(p, "name the data classes that it holds under data", "%s may hold data and has no data class", r.Type)
 	case t.Holds != tenure.HoldsData && len(r.Data) > 0:
-		k.refuse(p.with("data"), "", "%s holds no data that a data class could cover", r.Type)
+		k.refuse(p.With("data"), "", "%s holds no data that a data class could cover", r.Type)
 	}
 	var classes []string
 	for _, c := range k.Blueprint.DataClasses {
@@ -136,18 +137,18 @@ func (k *checker) checkData(p path, r tenure.ResourceSpec, t tenure.ResourceType
 	}
 	for i, name := range r.Data {
 		if !slices.Contains(classes, name) {
-			k.refuse(p.with("data").index(i), didYouMean(name, classes), "unknown data class %q", name)
+			k.refuse(p.With("data").Index(i), source.DidYouMean(name, classes), "unknown data class %q", name)
 		}
 	}
 	k.checkCarriedOut(p, r, t)
 	for _, attribute := range []string{"tables", "classes"} {
 		places, _ := r.Attributes[attribute].(map[string]any)
-		for _, place := range keysOf(places) {
+		for _, place := range source.Keys(places) {
 			name, ok := places[place].(string)
-			if at := p.with("attributes", attribute, place); !ok || hasExpression(name) {
+			if at := p.With("attributes", attribute, place); !ok || source.HasExpression(name) {
 				continue
 			} else if !slices.Contains(classes, name) {
-				k.refuse(at, didYouMean(name, classes), "unknown data class %q", name)
+				k.refuse(at, source.DidYouMean(name, classes), "unknown data class %q", name)
 			} else if !slices.Contains(r.Data, name) {
 				k.refuse(at, "add it to data", "data class %s isn't among the resource's", name)
 			}
@@ -156,7 +157,7 @@ func (k *checker) checkData(p path, r tenure.ResourceSpec, t tenure.ResourceType
 }
 
 // checkCarriedOut refuses dispositions that the resource's type can't carry out.
-func (k *checker) checkCarriedOut(p path, r tenure.ResourceSpec, t tenure.ResourceType) {
+func (k *checker) checkCarriedOut(p source.Path, r tenure.ResourceSpec, t tenure.ResourceType) {
 	for _, class := range k.Blueprint.DataClasses {
 		i := slices.Index(r.Data, class.Name)
 		if i < 0 || t.Layer == tenure.LayerBackup {
@@ -168,7 +169,7 @@ func (k *checker) checkCarriedOut(p path, r tenure.ResourceSpec, t tenure.Resour
 				if t.Whole {
 					hint = "it is dropped with its tenant: put the data into a shared table first, or keep it"
 				}
-				k.refuse(p.with("data").index(i), hint, "%s is to be %s, and a %s can't be", class.Name, d.Done(), r.Type)
+				k.refuse(p.With("data").Index(i), hint, "%s is to be %s, and a %s can't be", class.Name, d.Done(), r.Type)
 			}
 		}
 	}
@@ -176,57 +177,57 @@ func (k *checker) checkCarriedOut(p path, r tenure.ResourceSpec, t tenure.Resour
 
 // checkResourceTexts compiles what a resource says in expressions, and adds
 // the resources that it reads to its needs.
-func (k *checker) checkResourceTexts(p path, r *tenure.ResourceSpec, info connector.Info) {
-	when := k.when(p.with("when"), r.When)
+func (k *checker) checkResourceTexts(p source.Path, r *tenure.ResourceSpec, info connector.Info) {
+	when := k.when(p.With("when"), r.When)
 	u := user{p: p, what: "resource " + r.Key, environments: k.environments(r.Environments), condition: r.When, when: when}
 	needs := slices.Clone(r.Needs)
 	for i, need := range r.Needs {
 		if _, ok := k.index[need]; !ok {
-			k.refuse(p.with("needs").index(i), didYouMean(need, keysOf(k.index)), "unknown resource %q", need)
+			k.refuse(p.With("needs").Index(i), source.DidYouMean(need, source.Keys(k.index)), "unknown resource %q", need)
 		}
 	}
-	use := func(p path, t *text) {
+	use := func(p source.Path, t *text) {
 		if t == nil {
 			return
 		}
 		k.checkReads(u, p, t)
 		needs = append(needs, t.resources()...)
 	}
-	use(p.with("when"), when)
-	use(p.with("name"), k.text(inEnvironment, p.with("name"), r.Name))
+	use(p.With("when"), when)
+	use(p.With("name"), k.text(inEnvironment, p.With("name"), r.Name))
 	for _, name := range k.sqlAttributes(info, r.Type) {
 		if s, ok := r.Attributes[name].(string); ok {
-			use(p.with("attributes", name), k.sql(p.with("attributes", name), info, s))
+			use(p.With("attributes", name), k.sql(p.With("attributes", name), info, s))
 		}
 	}
 	attributes := k.besideSQL(info, r.Type, r.Attributes)
-	k.eachText(p.with("attributes"), attributes, func(p path, s string) { use(p, k.text(inEnvironment, p, s)) })
+	k.eachText(p.With("attributes"), attributes, func(p source.Path, s string) { use(p, k.text(inEnvironment, p, s)) })
 	slices.Sort(needs)
 	r.Needs = slices.Compact(needs)
 }
 
 // eachText walks the texts in a value, in the order of keys.
-func (k *checker) eachText(p path, v any, f func(path, string)) {
+func (k *checker) eachText(p source.Path, v any, f func(source.Path, string)) {
 	switch v := v.(type) {
 	case string:
 		f(p, v)
 	case []any:
 		for i, e := range v {
-			k.eachText(p.index(i), e, f)
+			k.eachText(p.Index(i), e, f)
 		}
 	case map[string]any:
-		for _, key := range keysOf(v) {
-			if hasExpression(key) {
-				k.refuse(p.with(key), "", "a key can't hold an expression")
+		for _, key := range source.Keys(v) {
+			if source.HasExpression(key) {
+				k.refuse(p.With(key), "", "a key can't hold an expression")
 			}
-			k.eachText(p.with(key), v[key], f)
+			k.eachText(p.With(key), v[key], f)
 		}
 	}
 }
 
 // user is what reads resources and parameters, and under which condition.
 type user struct {
-	p            path
+	p            source.Path
 	what         string
 	environments []tenure.Environment
 	condition    string
@@ -234,7 +235,7 @@ type user struct {
 }
 
 // checkReads refuses to read what may not be there.
-func (k *checker) checkReads(u user, p path, t *text) {
+func (k *checker) checkReads(u user, p source.Path, t *text) {
 	k.checkParams(p, t, u.when)
 	for _, key := range t.resources() {
 		i, ok := k.index[key]
@@ -256,10 +257,10 @@ func (k *checker) checkReads(u user, p path, t *text) {
 }
 
 // checkParams refuses to read a parameter that a request may leave out.
-func (k *checker) checkParams(p path, t, when *text) {
+func (k *checker) checkParams(p source.Path, t, when *text) {
 	properties, _ := k.Blueprint.Parameters["properties"].(map[string]any)
 	required, _ := k.Blueprint.Parameters["required"].([]any)
-	for _, name := range keysOf(t.refs.fields["params"]) {
+	for _, name := range source.Keys(t.refs.fields["params"]) {
 		schema, _ := properties[name].(map[string]any)
 		if _, has := schema["default"]; has || schema == nil || slices.Contains(required, any(name)) || guards("params."+name, t, when) {
 			continue

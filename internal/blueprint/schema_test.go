@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 func schemaDoc(t *testing.T) map[string]any {
@@ -222,5 +223,13 @@ func kindOf(doc, schema map[string]any) string {
 	case "object":
 		return "a mapping"
 	}
-	return jsonWords(word)
+	return source.Words(word)
+}
+
+func texts(vs []any) []string {
+	out := make([]string, len(vs))
+	for i, v := range vs {
+		out[i] = fmt.Sprint(v)
+	}
+	return out
 }

@@ -11,6 +11,7 @@ import (
 	"cel.dev/cel-go/common/types/traits"
 	"cel.dev/cel-go/ext"
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // scope says which names an expression may use.
@@ -99,7 +100,7 @@ func (l *dialect) options(s scope, registry *types.Registry) []cel.EnvOption {
 }
 
 func (l *dialect) names(s scope) []string {
-	names := keysOf(l.vars)
+	names := source.Keys(l.vars)
 	if s == inTenant {
 		names = slices.DeleteFunc(names, func(n string) bool { return n == "env" || n == "resources" })
 	}

@@ -9,6 +9,7 @@ import (
 	"cel.dev/cel-go/cel"
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // Unbound is an expression in an SQL text at a place where no value can be bound.
@@ -31,10 +32,10 @@ func (c *Compiled) sqlAttributes(info connector.Info, typ string) []string {
 	if s == nil || info.SQL == nil {
 		return nil
 	}
-	schema, _ := s.doc.(map[string]any)
+	schema, _ := s.Doc.(map[string]any)
 	properties, _ := schema["properties"].(map[string]any)
 	var out []string
-	for _, name := range keysOf(properties) {
+	for _, name := range source.Keys(properties) {
 		if property, _ := properties[name].(map[string]any); property[connector.SQLKeyword] == true {
 			out = append(out, name)
 		}
@@ -70,7 +71,7 @@ func (c *Compiled) besideSQL(info connector.Info, typ string, attributes map[str
 
 // sql compiles an SQL text, once, and notes where an expression can't be bound: as a
 // problem of a file, and of a stored revision as Unbound.
-func (k *checker) sql(p path, info connector.Info, source string) *text {
+func (k *checker) sql(p source.Path, info connector.Info, source string) *text {
 	id := [2]string{info.Name, source}
 	t, known := k.sqls[id]
 	if !known {
@@ -154,7 +155,7 @@ func (t *text) bound(vars map[string]any) (any, error) {
 		}
 		v, err := p.run(vars)
 		if err != nil {
-			return nil, fmt.Errorf("${%s} %w", clip(p.source), err)
+			return nil, fmt.Errorf("${%s} %w", source.Clip(p.source), err)
 		}
 		if own, ok := v.(string); ok && p.own {
 			v = connector.OwnText(own)
@@ -163,7 +164,7 @@ func (t *text) bound(vars map[string]any) (any, error) {
 	}
 	out, bad := t.write(values)
 	if bad != nil {
-		return nil, fmt.Errorf("${%s} %s", clip(t.hole(bad.Hole).source), bad.Message)
+		return nil, fmt.Errorf("${%s} %s", source.Clip(t.hole(bad.Hole).source), bad.Message)
 	}
 	if len(out) > maxResult {
 		return nil, fmt.Errorf("the text grows over %d bytes", maxResult)
@@ -172,7 +173,7 @@ func (t *text) bound(vars map[string]any) (any, error) {
 }
 
 // sql adds the attributes that are SQL texts.
-func (e *evaluation) sql(p path, env tenure.Environment, spec tenure.ResourceSpec, into, vars map[string]any) {
+func (e *evaluation) sql(p source.Path, env tenure.Environment, spec tenure.ResourceSpec, into, vars map[string]any) {
 	info := e.infos[spec.System]
 	for _, name := range e.sqlAttributes(info, spec.Type) {
 		source, ok := spec.Attributes[name].(string)
@@ -181,7 +182,7 @@ func (e *evaluation) sql(p path, env tenure.Environment, spec tenure.ResourceSpe
 		}
 		v, err := e.sqls[[2]string{info.Name, source}].run(vars)
 		if err != nil {
-			e.refuse(p.with(name), "in %s: %s", env.Name, cause(err))
+			e.refuse(p.With(name), "in %s: %s", env.Name, cause(err))
 		}
 		into[name] = v
 	}

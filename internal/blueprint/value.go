@@ -10,6 +10,7 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // sortedAdapter gives maps that are walked in the order of their keys, so that
@@ -107,7 +108,7 @@ func nativeWithin(v ref.Val, budget *int) (any, error) {
 }
 
 func whole(n int64) (any, error) {
-	if why := misnumbered(n); why != "" {
+	if why := source.Misnumbered(n); why != "" {
 		return nil, fmt.Errorf("gives %d: %s", n, why)
 	}
 	return n, nil

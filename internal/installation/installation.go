@@ -26,7 +26,6 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
-	"github.com/tenurehq/tenure/connector/all"
 	"github.com/tenurehq/tenure/internal/clock"
 	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/guard"
@@ -238,7 +237,11 @@ func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Insta
 		}
 		return nil, err
 	}
-	systems, err := readSystems(o.Dir, o.Catalog)
+	connectors, err := Connectors(o.Dir, o.Catalog)
+	if err != nil {
+		return nil, err
+	}
+	systems, err := readSystems(o.Dir, connectors)
 	if err != nil {
 		return nil, err
 	}
@@ -274,7 +277,7 @@ func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Insta
 		o.Measure.Store(db)
 	}
 	svc, err := lifecycle.New(ctx, lifecycle.Options{
-		DB: db, Keys: keys, Catalog: catalog(o.Catalog), Installation: tenure.InstallationID(id), Settings: systems,
+		DB: db, Keys: keys, Catalog: connectors, Installation: tenure.InstallationID(id), Settings: systems,
 		Folder: filepath.Join(o.Dir, "handover"), Now: now, Clock: ticks, Witness: w, WitnessName: witness.Name(set.Witness), SoughtFor: set.Sought,
 		Budget:    budget,
 		Approvals: set.Approvals, Groups: set.Groups, Calls: calls,
@@ -324,13 +327,6 @@ func heed(at clock.Clock, log *slog.Logger) {
 	if err != nil {
 		log.Error("heartbeat", "code", tenure.CodeOf(err), "error", err)
 	}
-}
-
-func catalog(given []Connector) []Connector {
-	if given == nil {
-		return all.Catalog()
-	}
-	return given
 }
 
 func readSettings(dir string) (Settings, error) {

@@ -17,14 +17,14 @@ type Connector = connector.Info
 
 // readSystems resolves systems.yaml: paths are relative to the installation, and
 // what stands elsewhere is read from there. An absent file has no systems.
-func readSystems(dir string, given []Connector) (map[string]lifecycle.SystemSettings, error) {
+func readSystems(dir string, connectors []Connector) (map[string]lifecycle.SystemSettings, error) {
 	var file Systems
 	if err := readYAML(filepath.Join(dir, "systems.yaml"), &file); err != nil && tenure.CodeOf(err) != tenure.NotFound {
 		return nil, err
 	}
 	out := make(map[string]lifecycle.SystemSettings, len(file.Systems))
 	infos := make(map[string]Connector)
-	for _, i := range catalog(given) {
+	for _, i := range connectors {
 		infos[i.Name] = i
 	}
 	for _, name := range slices.Sorted(maps.Keys(file.Systems)) {

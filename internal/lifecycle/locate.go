@@ -11,6 +11,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/blueprint"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // locator says where in a blueprint's file that stands which doesn't fit a system. A nil
@@ -66,7 +67,7 @@ func (l *locator) place(resource string, p connector.Place, changes map[string]t
 
 func (l *locator) path(resource string, p connector.Place, changes map[string]tenure.Disposition) []string {
 	root := append(l.resource(resource), "attributes")
-	if at := append(slices.Clone(root), blueprint.Steps(p.At)...); p.At != "" && l.src.Has(at[:len(root)+1]...) {
+	if at := append(slices.Clone(root), source.Steps(p.At)...); p.At != "" && l.src.Has(at[:len(root)+1]...) {
 		return at
 	}
 	if p.Kind == connector.PlaceChange {

@@ -38,7 +38,7 @@ func (s *Service) open(ctx context.Context, name, fingerprint string) (*connecto
 	if err != nil {
 		return nil, err
 	}
-	if err := checkOptions(name, info, set); err != nil {
+	if err := CheckOptions(name, info, set); err != nil {
 		return nil, err
 	}
 	options := maps.Clone(set.Options)
@@ -64,9 +64,9 @@ func (s *Service) open(ctx context.Context, name, fingerprint string) (*connecto
 	return sys, nil
 }
 
-// checkOptions refuses options that the connector doesn't know and those that it
+// CheckOptions refuses options that the connector doesn't know and those that it
 // needs and hasn't got.
-func checkOptions(name string, info connector.Info, set SystemSettings) error {
+func CheckOptions(name string, info connector.Info, set SystemSettings) error {
 	known := make(map[string]connector.Option)
 	for _, o := range info.Options {
 		known[o.Name] = o
@@ -108,6 +108,11 @@ func (s *Service) system(ctx context.Context, name string) (*connector.System, e
 	if err != nil {
 		return nil, err
 	}
+	if sys.Info.Pinned && sys.Info.Version != rows[i].Version {
+		_ = sys.Close()
+		return nil, tenure.Errorf(tenure.Blocked, "system %s was added when its description was %s, and it is %s now", name, rows[i].Version, sys.Info.Version).
+			WithHint("look at what changed in descriptions/, then: tenure system add %s", name)
+	}
 	s.systems[name] = sys
 	return sys, nil
 }
@@ -148,7 +153,7 @@ func (s *Service) AddSystem(ctx context.Context, name string, replace bool, by s
 		return store.System{}, err
 	}
 	row := store.System{Name: name, Connector: sys.Info.Name, Version: sys.Info.Version, Fingerprint: fp, AddedBy: by, AddedAt: s.Now()}
-	e, err := s.entry(ctx, "system.add", by, "", "", name, map[string]string{"connector": row.Connector, "fingerprint": fp})
+	e, err := s.entry(ctx, "system.add", by, "", "", name, map[string]string{"connector": row.Connector, "version": row.Version, "fingerprint": fp})
 	if err != nil {
 		return row, err
 	}
@@ -161,11 +166,13 @@ func (s *Service) AddSystem(ctx context.Context, name string, replace bool, by s
 			if h.Name != name {
 				continue
 			}
-			if h.Fingerprint == fp {
+			switch {
+			case h.Fingerprint == fp && h.Connector == row.Connector && h.Version == row.Version:
 				row = h
 				return nil
-			}
-			if !replace {
+			case h.Fingerprint == fp && h.Connector == row.Connector:
+				replace = true // the same system, by another version of what describes it
+			case !replace:
 				return tenure.Errorf(tenure.Conflict, "system %s was added with fingerprint %s, and is now %s", name, h.Fingerprint, fp).
 					WithHint("if the system was really replaced: tenure system add %s --replace", name)
 			}

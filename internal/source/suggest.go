@@ -1,23 +1,22 @@
-package blueprint
+package source
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
 )
 
-// didYouMean is a hint that names the candidate nearest to a name that isn't
+// DidYouMean is a hint that names the candidate nearest to a name that isn't
 // known, or lists the candidates where they are few, or nothing.
-func didYouMean(name string, candidates []string) string {
-	if hint := nearest(name, candidates); hint != "" || len(candidates) == 0 || len(candidates) > 12 {
+func DidYouMean(name string, candidates []string) string {
+	if hint := Nearest(name, candidates); hint != "" || len(candidates) == 0 || len(candidates) > 12 {
 		return hint
 	}
 	return "there are " + strings.Join(slices.Sorted(slices.Values(candidates)), ", ")
 }
 
-// nearest is a hint that names the candidate nearest to a name, or nothing.
-func nearest(name string, candidates []string) string {
+// Nearest is a hint that names the candidate nearest to a name, or nothing.
+func Nearest(name string, candidates []string) string {
 	candidates = slices.Sorted(slices.Values(candidates))
 	best, least := "", max(1, len(name)/3)+1
 	for _, c := range candidates {
@@ -59,11 +58,4 @@ func distance(a, b string) int {
 	return prev[len(b)]
 }
 
-func keysOf[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
-
-// sortedPairs is a set of pairs in order.
-func sortedPairs(m map[[2]string]bool) [][2]string {
-	return slices.SortedFunc(maps.Keys(m), func(a, b [2]string) int {
-		return cmp.Or(strings.Compare(a[0], b[0]), strings.Compare(a[1], b[1]))
-	})
-}
+func Keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,30 +1,31 @@
-package blueprint
+package source
 
 import (
 	"fmt"
 	"strings"
 )
 
-// piece is a stretch of a text: literal, or the expression in one ${…}.
-type piece struct {
-	literal string
-	expr    string
-	isExpr  bool
-	offset  int // of the expression in the text, in bytes
+// Piece is a stretch of a text: literal, or the expression in one ${…}.
+type Piece struct {
+	Literal string
+	Expr    string
+	IsExpr  bool
+	Offset  int // of the expression in the text, in bytes
 }
 
-// textError is what is wrong with a text's form, and where.
-type textError struct {
-	offset  int
-	message string
+// TextError is what is wrong with a text's form, and where.
+type TextError struct {
+	Offset  int // in bytes
+	Message string
 }
 
-func (e *textError) Error() string { return e.message }
+func (e *TextError) Error() string { return e.Message }
 
-// split takes a text apart. ${ begins an expression that ends at the } that
-// closes it, texts and braces within it counted; $${ is a literal ${.
-func split(text string) ([]piece, error) {
-	var out []piece
+// Split takes a text apart. ${ begins an expression that ends at the } that
+// closes it, texts and braces within it counted; $${ is a literal ${. An error is a
+// *TextError.
+func Split(text string) ([]Piece, error) {
+	var out []Piece
 	var lit strings.Builder
 	for i := 0; i < len(text); {
 		rest := text[i:]
@@ -38,14 +39,14 @@ func split(text string) ([]piece, error) {
 				return nil, err
 			}
 			if lit.Len() > 0 {
-				out = append(out, piece{literal: lit.String()})
+				out = append(out, Piece{Literal: lit.String()})
 				lit.Reset()
 			}
 			expr := text[i+2 : end]
 			if strings.TrimSpace(expr) == "" {
-				return nil, &textError{i, "${} holds no expression"}
+				return nil, &TextError{i, "${} holds no expression"}
 			}
-			out = append(out, piece{expr: expr, isExpr: true, offset: i + 2})
+			out = append(out, Piece{Expr: expr, IsExpr: true, Offset: i + 2})
 			i = end + 1
 		default:
 			lit.WriteByte(text[i])
@@ -53,7 +54,7 @@ func split(text string) ([]piece, error) {
 		}
 	}
 	if lit.Len() > 0 || len(out) == 0 {
-		out = append(out, piece{literal: lit.String()})
+		out = append(out, Piece{Literal: lit.String()})
 	}
 	return out, nil
 }
@@ -73,12 +74,12 @@ func closing(text string, from int) (int, error) {
 		case '"', '\'':
 			end := stringEnd(text, i, from)
 			if end < 0 {
-				return 0, &textError{i, fmt.Sprintf("the text that begins with %c isn't closed", c)}
+				return 0, &TextError{i, fmt.Sprintf("the text that begins with %c isn't closed", c)}
 			}
 			i = end
 		}
 	}
-	return 0, &textError{from - 2, "${ isn't closed by }"}
+	return 0, &TextError{from - 2, "${ isn't closed by }"}
 }
 
 // stringEnd is the last byte of the CEL string literal that begins at i, or -1.
@@ -106,7 +107,7 @@ func stringEnd(text string, i, from int) int {
 	return -1
 }
 
-// hasExpression says whether a text holds ${…}, or tries to.
-func hasExpression(text string) bool {
+// HasExpression says whether a text holds ${…}, or tries to.
+func HasExpression(text string) bool {
 	return strings.Contains(strings.ReplaceAll(text, "$${", ""), "${")
 }

@@ -1,4 +1,4 @@
-package blueprint
+package source
 
 import (
 	"encoding/json"
@@ -49,11 +49,11 @@ type reader struct {
 	anchors map[string]ast.Node
 	open    map[string]bool // anchors that are being followed
 	nodes   int
-	report  func(pos position, p path, message, hint string)
+	report  func(pos position, p Path, message, hint string)
 	full    bool // a limit was met, and nothing more is read
 }
 
-func (r *reader) read(n ast.Node, p path) *node {
+func (r *reader) read(n ast.Node, p Path) *node {
 	r.nodes++
 	switch {
 	case r.full:
@@ -77,7 +77,7 @@ func (r *reader) read(n ast.Node, p path) *node {
 	case *ast.SequenceNode:
 		out := &node{pos: at(n.Start), isList: true}
 		for i, v := range n.Values {
-			item := r.read(v, p.index(i))
+			item := r.read(v, p.Index(i))
 			item.keyPos = item.pos
 			out.items = append(out.items, item)
 		}
@@ -94,14 +94,14 @@ func (r *reader) read(n ast.Node, p path) *node {
 	}
 }
 
-func (r *reader) alias(n *ast.AliasNode, p path) *node {
+func (r *reader) alias(n *ast.AliasNode, p Path) *node {
 	name := n.Value.GetToken().Value
 	target := r.anchors[name]
 	switch {
 	case target == nil:
-		r.report(at(n.Start), p, fmt.Sprintf("alias *%s has no anchor before it", clip(name)), "")
+		r.report(at(n.Start), p, fmt.Sprintf("alias *%s has no anchor before it", Clip(name)), "")
 	case r.open[name]:
-		r.report(at(n.Start), p, fmt.Sprintf("alias *%s contains itself", clip(name)), "")
+		r.report(at(n.Start), p, fmt.Sprintf("alias *%s contains itself", Clip(name)), "")
 	default:
 		r.open[name] = true
 		out := r.read(target, p)
@@ -111,7 +111,7 @@ func (r *reader) alias(n *ast.AliasNode, p path) *node {
 	return &node{pos: at(n.Start)}
 }
 
-func (r *reader) mapping(start *token.Token, values []*ast.MappingValueNode, p path) *node {
+func (r *reader) mapping(start *token.Token, values []*ast.MappingValueNode, p Path) *node {
 	out := &node{pos: at(start), isMap: true}
 	if len(values) > 0 {
 		out.pos = at(values[0].Key.GetToken())
@@ -124,11 +124,11 @@ func (r *reader) mapping(start *token.Token, values []*ast.MappingValueNode, p p
 		}
 		keyPos := at(v.Key.GetToken())
 		if was, twice := first[name]; twice {
-			r.report(keyPos, p.with(name), fmt.Sprintf("key %q is given twice; the first is on line %d", clip(name), was.line), "")
+			r.report(keyPos, p.With(name), fmt.Sprintf("key %q is given twice; the first is on line %d", Clip(name), was.line), "")
 			continue
 		}
 		first[name] = keyPos
-		child := r.read(v.Value, p.with(name))
+		child := r.read(v.Value, p.With(name))
 		child.keyPos = keyPos
 		if child.pos == (position{}) {
 			child.pos = keyPos
@@ -138,19 +138,19 @@ func (r *reader) mapping(start *token.Token, values []*ast.MappingValueNode, p p
 	return out
 }
 
-func (r *reader) key(n ast.MapKeyNode, p path) (string, bool) {
+func (r *reader) key(n ast.MapKeyNode, p Path) (string, bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:
 		return n.Value, true
 	case *ast.MergeKeyNode:
 		r.report(at(n.Token), p, "merge keys (<<) aren't allowed", "write the keys out")
 	default:
-		r.report(at(n.GetToken()), p, fmt.Sprintf("key %s isn't a text", clip(n.GetToken().Value)), "put it in quotes")
+		r.report(at(n.GetToken()), p, fmt.Sprintf("key %s isn't a text", Clip(n.GetToken().Value)), "put it in quotes")
 	}
 	return "", false
 }
 
-func (r *reader) leaf(n ast.Node, p path) *node {
+func (r *reader) leaf(n ast.Node, p Path) *node {
 	out := &node{pos: at(n.GetToken())}
 	switch n := n.(type) {
 	case *ast.StringNode:
@@ -163,7 +163,7 @@ func (r *reader) leaf(n ast.Node, p path) *node {
 	case *ast.NullNode:
 		out.scalar = nil
 	case *ast.IntegerNode:
-		if why := misnumbered(n.Value); why != "" {
+		if why := Misnumbered(n.Value); why != "" {
 			r.report(out.pos, p, why, "")
 			break
 		}
@@ -180,7 +180,7 @@ func (r *reader) leaf(n ast.Node, p path) *node {
 			r.report(out.pos, p, "the number is too large", "")
 		}
 	case *ast.FloatNode:
-		if why := misnumbered(json.Number(strings.ReplaceAll(n.Token.Value, "_", ""))); why != "" {
+		if why := Misnumbered(json.Number(strings.ReplaceAll(n.Token.Value, "_", ""))); why != "" {
 			r.report(out.pos, p, why, "")
 			break
 		}
@@ -212,8 +212,8 @@ func (n *node) value() any {
 	return n.scalar
 }
 
-// find is the node at p, or the nearest above it, and whether it is p's own.
-func (n *node) find(p path) (found *node, exact bool) {
+// find is the node at p, or the Nearest above it, and whether it is p's own.
+func (n *node) find(p Path) (found *node, exact bool) {
 	for _, step := range p {
 		next := n.child(step)
 		if next == nil {

@@ -1,0 +1,515 @@
+package http
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/rest"
+)
+
+var (
+	_ connector.Driver    = (*described)(nil)
+	_ connector.Suspender = (*described)(nil)
+	_ connector.Revoker   = (*described)(nil)
+	_ connector.Adopter   = (*described)(nil)
+	_ connector.Exporter  = (*described)(nil)
+	_ connector.Eraser    = (*described)(nil)
+	_ connector.Mapper    = (*described)(nil)
+	_ connector.Prober    = (*described)(nil)
+)
+
+// settle is how long a change may take to be seen where no lag is declared, and how often
+// it is looked for.
+const (
+	settle = 5 * time.Second
+	often  = 250 * time.Millisecond
+)
+
+// sentinel finds what Tenure keeps in the system, nil if it isn't there. It belongs to no
+// installation: all that share a system know it by the same one.
+func (p *pass) sentinel(ctx context.Context) (*found, error) {
+	s := p.d.Sentinel
+	if s.Type == "" {
+		return nil, nil
+	}
+	t, err := p.d.typ(s.Type)
+	if err != nil {
+		return nil, err
+	}
+	list, err := p.all(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range list {
+		if f.own == s.Name {
+			return f, nil
+		}
+	}
+	return nil, nil
+}
+
+// sighting says who the system is and what was seen of it.
+func (p *pass) sighting(ctx context.Context) (g connector.Sighting, err error) {
+	who := p.d.Name
+	if id := p.d.Identity; id != nil {
+		_, body, err := p.d.send(ctx, id.requestSpec, p.d.options)
+		if err != nil {
+			return g, err
+		}
+		value, err := p.d.eval(id.Value, p.d.options.with("body", body))
+		if err != nil {
+			return g, err
+		}
+		text, _ := value.(string)
+		if text == "" {
+			return g, tenure.Errorf(tenure.Blocked, "%s doesn't say who it is", p.d.Name)
+		}
+		who += " " + text
+	}
+	f, err := p.sentinel(ctx)
+	if err != nil {
+		return g, err
+	}
+	if f != nil {
+		g.Sentinel = true
+		value := f.id
+		if p.d.Sentinel.Value != "" {
+			v, err := p.d.eval(p.d.Sentinel.Value, p.d.options.with("item", f.item))
+			if err != nil {
+				return g, err
+			}
+			value, _ = v.(string)
+		}
+		who += " " + value
+	}
+	g.Fingerprint, g.Complete = who, p.complete
+	if p.d.Sentinel.Type == "" {
+		g.Sentinel = true // nothing is kept in a system that has probes alone
+	}
+	return g, nil
+}
+
+// Plant makes the place of the marks and the sentinel where they aren't there.
+func (d *described) Plant(ctx context.Context) (string, error) {
+	if m := d.Marks; m != nil && m.Ready != nil {
+		_, _, err := d.send(ctx, *m.Ready, d.options)
+		if tenure.CodeOf(err) == tenure.NotFound {
+			_, _, err = d.act(ctx, m.Setup, d.options.with("omit", omitted, "key", "", "mark", "", "id", "", "entry", nil))
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	p := d.pass()
+	f, err := p.sentinel(ctx)
+	if err != nil {
+		return "", err
+	}
+	if s := d.Sentinel; f == nil && s.Type != "" {
+		t, err := d.typ(s.Type)
+		if err != nil {
+			return "", err
+		}
+		r := connector.Ref{Type: s.Type, Name: s.Name, Attributes: s.Attributes}
+		if _, _, err := d.act(ctx, t.Create, d.vars(t, r, nil).with("credential", d.marker.Seal("sentinel of "+d.Name), "mark", "")); err != nil {
+			return "", err
+		}
+		err = rest.Until(ctx, often, max(settle, span(t.Lag, 0)), "the sentinel", func() (bool, error) {
+			p = d.pass()
+			f, err = p.sentinel(ctx)
+			return f != nil, err
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	g, err := p.sighting(ctx)
+	return g.Fingerprint, err
+}
+
+// Normalise is described at connector.Driver.
+func (d *described) Normalise(want connector.Desired) (json.RawMessage, error) {
+	t, err := d.typ(want.Type)
+	if err != nil {
+		return nil, err
+	}
+	attributes := t.desired(want.Attributes)
+	if err := d.shapes[t.Name](attributes); err != nil {
+		return nil, err
+	}
+	return d.normal(t, attributes)
+}
+
+// ready refuses what no system could be asked for.
+func (d *described) ready(r connector.Ref) (*typeSpec, error) {
+	t, err := d.typ(r.Type)
+	if err != nil {
+		return nil, err
+	}
+	return t, d.checkName(t, r.Name)
+}
+
+// owned gives the one thing that is the resource's; nil if there is none. A stranger in its
+// place and two that bear its mark are Conflict.
+func (at place) owned(t *typeSpec, r connector.Ref) (*found, error) {
+	switch {
+	case len(at.mine) > 1:
+		return nil, tenure.Errorf(tenure.Conflict, "%d things bear the mark of %s %q", len(at.mine), t.Name, r.Name).WithHint("remove all but one by hand")
+	case len(at.mine) == 1 && at.namesake != nil && at.mine[0].name != r.Name:
+		return nil, tenure.Errorf(tenure.Conflict, "%s %q was given the name %q, and something else has its name", t.Name, r.Name, clip(at.mine[0].own))
+	case len(at.mine) == 1:
+		return at.mine[0], nil
+	case at.namesake == nil:
+		return nil, nil
+	case at.namesake.owner == connector.Ours:
+		return nil, tenure.Errorf(tenure.Conflict, "%s %q belongs to resource %s", t.Name, r.Name, at.namesake.of)
+	}
+	return nil, tenure.Errorf(tenure.Conflict, "%s %q is there and isn't ours: its mark is %s", t.Name, r.Name, at.namesake.owner).
+		WithHint("choose another name, or have its owner remove it")
+}
+
+// Ensure creates the thing or brings it to desired. What is suspended stays so; what was
+// revoked and has a credential comes back with a new one alone.
+func (d *described) Ensure(ctx context.Context, want connector.Desired) (o connector.Observed, rec connector.Receipt, err error) {
+	t, err := d.ready(want.Ref)
+	if err != nil {
+		return o, rec, err
+	}
+	goal, err := d.Normalise(want)
+	if err != nil {
+		return o, rec, err
+	}
+	p := d.pass()
+	at, err := p.lookup(ctx, t, want.Ref, true)
+	if err == nil && len(at.mine) == 0 && t.Find != nil { // somebody may have renamed it
+		at, err = p.lookup(ctx, t, want.Ref, false)
+	}
+	if err != nil {
+		return o, rec, err
+	}
+	f, err := at.owned(t, want.Ref)
+	if err != nil {
+		return o, rec, err
+	}
+	if f == nil {
+		if t.In != "" && at.parent == nil {
+			parent, _ := t.split(want.Name)
+			return o, rec, tenure.Errorf(tenure.Blocked, "%s %q isn't there, in which %s %q is to lie", t.In, parent, t.Name, want.Name)
+		}
+		rec.Changed = true
+		f, err = d.create(ctx, p, t, want, at.parent)
+	} else {
+		rec.Changed, f, err = d.bring(ctx, p, t, want, f, goal)
+	}
+	if err != nil {
+		return o, rec, err
+	}
+	o, err = d.observed(t, f, want.Name)
+	return o, rec, err
+}
+
+// create makes a thing that isn't there and reads it back.
+func (d *described) create(ctx context.Context, p *pass, t *typeSpec, want connector.Desired, parent *found) (*found, error) {
+	n := note{mark: d.marker.Mark(t.Name, want.Resource)}
+	if t.Credential {
+		if want.Credential.IsZero() {
+			return nil, tenure.Errorf(tenure.Invalid, "%s %q needs a credential", t.Name, want.Name)
+		}
+		n.key = d.sealOf(t.Name, want.Name, want.Credential)
+	}
+	if d.Marks != nil { // before the call goes out, so that a kill leaves nothing that nobody knows
+		g, err := p.registry(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := d.write(ctx, g, t.Name, want.Name, n); err != nil {
+			return nil, err
+		}
+	}
+	v := d.vars(t, want.Ref, nil).with("parent", itemOf(parent), "credential", want.Credential.Reveal(), "mark", n.String())
+	body, _, err := d.act(ctx, t.Create, v)
+	if err != nil {
+		return nil, err
+	}
+	var f *found
+	if t.Get != nil && t.Created != "" {
+		at, err := d.field(t.Created, body, v.with("body", body))
+		if err != nil {
+			return nil, err
+		}
+		id, err := d.word("", at, v)
+		if err != nil || id == "" {
+			if id, err = d.word(t.Item.ID, at, v.with("item", at)); err != nil {
+				return nil, err
+			}
+		}
+		if id != "" {
+			if f, err = d.pass().get(ctx, t, want.Ref, id, parent); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if f == nil || !d.stands(f, want.Ref) {
+		if f, err = d.await(ctx, t, want.Ref, func(f *found) bool { return f != nil }); err != nil {
+			return nil, err
+		}
+	}
+	return d.name(ctx, t, want.Ref, f, n)
+}
+
+// stands says whether a thing is seen as the resource's.
+func (d *described) stands(f *found, r connector.Ref) bool {
+	return f.owner == connector.Ours && f.of == r.Resource
+}
+
+// name writes down which thing the note is about, once the system has given it an id.
+func (d *described) name(ctx context.Context, t *typeSpec, r connector.Ref, f *found, n note) (*found, error) {
+	if d.Marks == nil || f.note.of == f.id {
+		return f, nil
+	}
+	g, _, err := d.registered(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n.of = f.id
+	if err := d.write(ctx, g, t.Name, r.Name, n); err != nil {
+		return nil, err
+	}
+	f.note, f.of, f.owner = n, r.Resource, connector.Ours
+	return f, nil
+}
+
+// await looks until what stands for a resource is as wanted, for as long as the system may
+// take to show it.
+func (d *described) await(ctx context.Context, t *typeSpec, r connector.Ref, wanted func(*found) bool) (f *found, err error) {
+	err = rest.Until(ctx, often, max(settle, 2*span(t.Lag, 0)), t.Name+" "+r.Name, func() (bool, error) {
+		at, err := d.pass().lookup(ctx, t, r, false)
+		if err != nil {
+			return false, err
+		}
+		if f, err = at.owned(t, r); err != nil {
+			return false, err
+		}
+		return wanted(f), nil
+	})
+	return f, err
+}
+
+// bring sets what differs.
+func (d *described) bring(ctx context.Context, p *pass, t *typeSpec, want connector.Desired, f *found, goal json.RawMessage) (changed bool, now *found, err error) {
+	n := f.note
+	n.mark = d.marker.Mark(t.Name, want.Resource)
+	if f.ending {
+		return false, nil, tenure.Errorf(tenure.Conflict, "%s %q is being deleted", t.Name, want.Name).Retryable()
+	}
+	seal := d.sealOf(t.Name, want.Name, want.Credential)
+	reissued := t.Credential && seal != "" && seal != n.key
+	revoked := f.state == tenure.ResourceRevoked
+	if revoked && t.Credential && !reissued {
+		return false, nil, tenure.Errorf(tenure.Conflict, "%s %q was revoked; it comes back only with a new credential", t.Name, want.Name)
+	}
+	seen, err := d.observed(t, f, want.Name)
+	if err != nil {
+		return false, nil, err
+	}
+	differs := !bytes.Equal(seen.Attributes, goal)
+	if d.Marks != nil && f.note.of != f.id { // a kill came between its making and its note
+		if f, err = d.name(ctx, t, want.Ref, f, n); err != nil {
+			return false, nil, err
+		}
+		n, changed = f.note, true
+	}
+	if !differs && !reissued && !revoked {
+		return changed, f, nil
+	}
+	if reissued {
+		n.key = seal
+	}
+	if revoked {
+		n.state = ""
+	}
+	v := d.vars(t, want.Ref, f).with("mark", n.String())
+	if reissued {
+		v["credential"] = want.Credential.Reveal()
+	}
+	if differs || reissued {
+		if len(t.Change) == 0 {
+			return changed, nil, tenure.Errorf(tenure.Conflict, "%s %q differs from what it should be, and a %s can't be changed in %s", t.Name, want.Name, t.Name, d.Name).
+				WithHint("delete it and have it made again")
+		}
+		if _, _, err := d.act(ctx, t.Change, v); err != nil {
+			return true, nil, err
+		}
+	}
+	if revoked {
+		if _, _, err := d.act(ctx, t.Resume, v); err != nil {
+			return true, nil, err
+		}
+	}
+	if err := d.annotate(ctx, t, want.Ref, f, n); err != nil {
+		return true, nil, err
+	}
+	now, err = d.await(ctx, t, want.Ref, func(f *found) bool {
+		if f == nil || revoked && f.state == tenure.ResourceRevoked {
+			return false
+		}
+		o, err := d.observed(t, f, want.Name)
+		return err == nil && bytes.Equal(o.Attributes, goal)
+	})
+	if tenure.CodeOf(err) == tenure.Unavailable && now != nil && ctx.Err() == nil {
+		err = nil // it was read, and differs: that is for the caller to judge
+	}
+	return true, now, err
+}
+
+// annotate writes the note of a thing where the steps of a change don't.
+func (d *described) annotate(ctx context.Context, t *typeSpec, r connector.Ref, f *found, n note) error {
+	if d.Marks != nil {
+		n.of = f.id
+		g, _, err := d.registered(ctx)
+		if err != nil {
+			return err
+		}
+		return d.write(ctx, g, t.Name, r.Name, n)
+	}
+	if m := t.Item.Mark; m != nil && len(m.Write) > 0 {
+		_, _, err := d.act(ctx, m.Write, d.vars(t, r, f).with("mark", n.String()))
+		return err
+	}
+	return nil
+}
+
+// Observe is described at connector.Driver. It lists each type once.
+func (d *described) Observe(ctx context.Context, refs []connector.Ref, yield func(connector.Observed) error) (connector.Sighting, error) {
+	p := d.pass()
+	for i, r := range refs {
+		t, err := d.typ(r.Type)
+		if err != nil {
+			return connector.Sighting{}, err
+		}
+		if err := ctx.Err(); err != nil {
+			return connector.Sighting{}, tenure.Errorf(tenure.Unavailable, "%s: %w", d.Name, err).Retryable()
+		}
+		at, err := p.lookup(ctx, t, r, false)
+		if err != nil {
+			return connector.Sighting{}, err
+		}
+		o := connector.Observed{Type: r.Type, Name: r.Name}
+		f := at.namesake
+		if len(at.mine) > 0 {
+			f = at.mine[0]
+		}
+		if f != nil && !(d.Sentinel.Type == t.Name && f.own == d.Sentinel.Name) {
+			if o, err = d.observed(t, f, r.Name); err != nil {
+				return connector.Sighting{}, err
+			}
+			if len(at.mine) > 1 {
+				o.Detail = "more than one thing bears its mark"
+			}
+		}
+		if err := yield(o); err != nil {
+			return connector.Sighting{}, err
+		}
+		_ = i
+	}
+	return p.sighting(ctx)
+}
+
+// Delete is described at connector.Driver. Where the system deletes later it waits for that.
+func (d *described) Delete(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+	t, err := d.ready(r)
+	if err != nil {
+		return rec, err
+	}
+	p := d.pass()
+	at, err := p.lookup(ctx, t, r, false)
+	if err != nil {
+		return rec, err
+	}
+	if len(at.mine) == 0 {
+		if _, err := at.owned(t, r); err != nil {
+			return rec, err
+		}
+	}
+	for _, f := range at.mine { // of two that an answer that was lost has left, both
+		v := d.vars(t, r, f)
+		if f.ending {
+			for _, s := range t.Delete {
+				if s.Wait != nil {
+					err = d.wait(ctx, s.Wait, v)
+				}
+			}
+		} else {
+			_, _, err = d.act(ctx, t.Delete, v)
+		}
+		if err != nil {
+			return rec, err
+		}
+		rec.Changed = true
+	}
+	if rec.Changed && !t.Lag.IsZero() { // it may be shown a while longer
+		_ = rest.Until(ctx, often, min(time.Minute, 2*span(t.Lag, 0)), "its end", func() (bool, error) {
+			at, err := d.pass().lookup(ctx, t, r, false)
+			return len(at.mine) == 0, err
+		})
+	}
+	if d.Marks != nil {
+		again := d.pass()
+		if at, err = again.lookup(ctx, t, r, false); err != nil {
+			return rec, err
+		}
+		if g, err := again.registry(ctx); err != nil {
+			return rec, err
+		} else if id, owner := d.owner(t.Name, g[d.key(t.Name, r.Name)].note); len(at.mine) == 0 && owner == connector.Ours && id == r.Resource {
+			dropped, err := d.drop(ctx, g, t.Name, r.Name)
+			if err != nil {
+				return rec, err
+			}
+			rec.Changed = rec.Changed || dropped
+		}
+	}
+	return rec, nil
+}
+
+// Discover is described at connector.Driver.
+func (d *described) Discover(ctx context.Context, s connector.Scope, yield func(connector.Observed) error) (connector.Sighting, error) {
+	p := d.pass()
+	names := make([]string, 0, len(d.Types))
+	for _, t := range d.Types {
+		if len(s.Types) == 0 || slices.Contains(s.Types, t.Name) {
+			names = append(names, t.Name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		t, err := d.typ(name)
+		if err != nil {
+			return connector.Sighting{}, err
+		}
+		list, err := p.all(ctx, t)
+		if err != nil {
+			return connector.Sighting{}, err
+		}
+		list = slices.Clone(list)
+		slices.SortStableFunc(list, func(a, b *found) int { return cmp.Compare(a.name, b.name) })
+		for _, f := range list {
+			if f.own == d.Sentinel.Name && t.Name == d.Sentinel.Type || f.owner == connector.Unmarked && !t.Everything {
+				continue
+			}
+			o, err := d.observed(t, f, "")
+			if err != nil {
+				return connector.Sighting{}, err
+			}
+			if err := yield(o); err != nil {
+				return connector.Sighting{}, err
+			}
+		}
+	}
+	return p.sighting(ctx)
+}

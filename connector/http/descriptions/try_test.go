@@ -1,0 +1,70 @@
+package descriptions_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/http"
+	"github.com/tenurehq/tenure/connector/http/descriptions"
+	"github.com/tenurehq/tenure/internal/noderedtest"
+	"github.com/tenurehq/tenure/internal/pocketbasetest"
+)
+
+// What comes with Tenure passes its own trial on a real system, and a description that is
+// wrong doesn't.
+func TestTry(t *testing.T) {
+	pb, nr := pocketbasetest.Start(t), noderedtest.Start(t)
+	for _, c := range []struct {
+		name    string
+		options map[string]string
+		secret  string
+		breaks  [2]string // what makes the description wrong
+		tells   string
+	}{
+		{"pocketbase", map[string]string{"base": pb.URL, "identity": pb.Identity, "users": "users"}, pb.Password,
+			[2]string{`delete: {method: DELETE, path: "/api/collections/${options.users}/records/${id}", gone: [404]}`, `delete: {method: GET, path: /api/health}`}, "it is still there"},
+		{"nodered", map[string]string{"base": nr.URL, "user": nr.User}, nr.Password,
+			[2]string{"disabled: true\n        info", "disabled: false\n        info"}, "it is present"},
+	} {
+		src, _ := descriptions.Source(c.name)
+		try := func(text string) (good bool, told []http.Trial) {
+			d, err := http.Parse([]byte(text), c.name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			good, err = http.Try(t.Context(), d, connector.Config{System: "try", Options: c.options, Secrets: map[string]tenure.Secret{"password": tenure.NewSecret(c.secret)}, Now: time.Now}, func(one http.Trial) { told = append(told, one) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			return good, told
+		}
+		good, told := try(string(src))
+		for _, one := range told {
+			if one.Bad {
+				t.Errorf("%s: %s %s: %s\n%s", c.name, one.Type, one.Does, one.Saw, strings.Join(one.Sent, "\n"))
+			}
+			if strings.Contains(strings.Join(one.Sent, " ")+one.Saw, c.secret) {
+				t.Errorf("%s: %s tells the password", c.name, one.Does)
+			}
+		}
+		if !good || len(told) < 15 {
+			t.Errorf("%s: good %t after %d steps", c.name, good, len(told))
+		}
+		if !strings.Contains(string(src), c.breaks[0]) {
+			t.Fatalf("%s has no %q", c.name, c.breaks[0])
+		}
+		good, told = try(strings.ReplaceAll(string(src), c.breaks[0], c.breaks[1]))
+		var bad []string
+		for _, one := range told {
+			if one.Bad {
+				bad = append(bad, one.Saw)
+			}
+		}
+		if good || !strings.Contains(strings.Join(bad, "\n"), c.tells) {
+			t.Errorf("%s, broken: good %t, it tells %q", c.name, good, bad)
+		}
+	}
+}

@@ -1,0 +1,377 @@
+package http
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
+	"cel.dev/cel-go/ext"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/source"
+)
+
+// The names that expressions may read, by what they are about.
+var (
+	about   = []string{"options"}
+	thing   = []string{"options", "name", "own", "attributes", "tenant", "environment", "resource", "mark", "credential", "item", "id", "parent", "omit", "classes"}
+	answers = []string{"options", "status", "headers", "body", "count", "name", "own", "id", "item", "parent", "attributes"}
+	items   = []string{"options", "item", "word", "parent", "resource"}
+	entries = []string{"options", "entry", "item", "id", "name", "own", "parent", "omit"}
+	marking = []string{"options", "key", "mark", "entry", "id", "omit"}
+)
+
+// omitted as a value of a mapping leaves its key out.
+const omitted = "\x00omit"
+
+const (
+	maxCost   = 50_000_000
+	maxRun    = 2 * time.Second
+	maxResult = 4 << 20
+)
+
+// text is a compiled text: literals and expressions in turn.
+type text struct {
+	parts []textPart
+	reads map[string]bool
+}
+
+type textPart struct {
+	literal string
+	program cel.Program // nil for a literal
+	source  string
+}
+
+func (t *text) whole() bool { return len(t.parts) == 1 && t.parts[0].program != nil }
+
+var environment = sync.OnceValue(func() *cel.Env {
+	opts := []cel.EnvOption{cel.OptionalTypes(), ext.Strings(), ext.Lists(), ext.Sets(), cel.CrossTypeNumericComparisons(true)}
+	seen := map[string]bool{}
+	for _, list := range [][]string{about, thing, answers, items, entries, marking} {
+		for _, name := range list {
+			if !seen[name] {
+				seen[name] = true
+				opts = append(opts, cel.Variable(name, cel.DynType))
+			}
+		}
+	}
+	dyn := []*cel.Type{cel.DynType, cel.DynType}
+	opts = append(opts,
+		// merge(a, b) is a mapping of both; b's wins.
+		cel.Function("merge", cel.Overload("merge_dyn_dyn", dyn, cel.DynType, cel.BinaryBinding(merge))),
+		// scoped(v, p) puts p and a dot before the id of every mapping in the list v, and before
+		// each text in it that is one of those ids; unscoped(v, p) takes it away.
+		cel.Function("scoped", cel.Overload("scoped_dyn_dyn", dyn, cel.DynType, cel.BinaryBinding(scoped))),
+		cel.Function("unscoped", cel.Overload("unscoped_dyn_dyn", dyn, cel.DynType, cel.BinaryBinding(unscoped))),
+		// without(m, keys) is the mapping m without these keys.
+		cel.Function("without", cel.Overload("without_dyn_dyn", dyn, cel.DynType, cel.BinaryBinding(without))),
+	)
+	env, err := cel.NewEnv(opts...)
+	if err != nil {
+		panic(err)
+	}
+	return env
+})
+
+func merge(a, b ref.Val) ref.Val {
+	x, y, err := maps2(a, b)
+	if err != nil {
+		return types.NewErr("merge: %v", err)
+	}
+	out := make(map[string]any, len(x)+len(y))
+	for _, m := range []map[string]any{x, y} {
+		for k, v := range m {
+			out[k] = v
+		}
+	}
+	return types.DefaultTypeAdapter.NativeToValue(out)
+}
+
+func maps2(a, b ref.Val) (x, y map[string]any, err error) {
+	av, err := plainOf(a)
+	if err != nil {
+		return nil, nil, err
+	}
+	bv, err := plainOf(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	x, okx := av.(map[string]any)
+	y, oky := bv.(map[string]any)
+	if !okx || !oky {
+		return nil, nil, fmt.Errorf("it takes two mappings")
+	}
+	return x, y, nil
+}
+
+func without(a, b ref.Val) ref.Val {
+	m, err := plainOf(a)
+	if err != nil {
+		return types.NewErr("without: %v", err)
+	}
+	keys, err := plainOf(b)
+	if err != nil {
+		return types.NewErr("without: %v", err)
+	}
+	in, ok := m.(map[string]any)
+	list, is := keys.([]any)
+	if !ok || !is {
+		return types.NewErr("without takes a mapping and a list")
+	}
+	out := map[string]any{}
+	for k, v := range in {
+		if !slices.Contains(list, any(k)) {
+			out[k] = v
+		}
+	}
+	return types.DefaultTypeAdapter.NativeToValue(out)
+}
+
+func scoped(a, b ref.Val) ref.Val {
+	return rescope(a, b, func(ids map[string]bool, s, prefix string) string {
+		if ids[s] {
+			return prefix + "." + s
+		}
+		return s
+	})
+}
+
+func unscoped(a, b ref.Val) ref.Val {
+	return rescope(a, b, func(_ map[string]bool, s, prefix string) string { return strings.TrimPrefix(s, prefix+".") })
+}
+
+func rescope(a, b ref.Val, name func(ids map[string]bool, s, prefix string) string) ref.Val {
+	v, err := plainOf(a)
+	list, ok := v.([]any)
+	prefix, is := b.Value().(string)
+	if err != nil || !ok || !is {
+		return types.NewErr("scoped takes a list and a text")
+	}
+	ids := map[string]bool{}
+	for _, e := range list {
+		if m, ok := e.(map[string]any); ok {
+			if id, ok := m["id"].(string); ok {
+				ids[id] = true
+			}
+		}
+	}
+	var walk func(v any) any
+	walk = func(v any) any {
+		switch v := v.(type) {
+		case string:
+			return name(ids, v, prefix)
+		case []any:
+			out := make([]any, len(v))
+			for i, e := range v {
+				out[i] = walk(e)
+			}
+			return out
+		case map[string]any:
+			out := make(map[string]any, len(v))
+			for k, e := range v {
+				out[k] = walk(e)
+			}
+			return out
+		}
+		return v
+	}
+	return types.DefaultTypeAdapter.NativeToValue(walk(list))
+}
+
+// compileText compiles a text whose expressions may read the given names. Bad is what is
+// wrong with it, with its offset in the text.
+func compileText(env *cel.Env, from string, names []string) (t *text, offset int, bad error) {
+	pieces, err := source.Split(from)
+	if err != nil {
+		var bad *source.TextError
+		if errors.As(err, &bad) {
+			offset = bad.Offset
+		}
+		return nil, offset, err
+	}
+	t = &text{reads: map[string]bool{}}
+	for _, p := range pieces {
+		if !p.IsExpr {
+			t.parts = append(t.parts, textPart{literal: p.Literal})
+			continue
+		}
+		checked, issues := env.Compile(p.Expr)
+		if issues.Err() != nil {
+			e := issues.Errors()[0]
+			message, _, _ := strings.Cut(e.Message, " (in container")
+			return nil, p.Offset + e.Location.Column(), fmt.Errorf("%s", strings.TrimSpace(message))
+		}
+		program, err := env.Program(checked, cel.EvalOptions(cel.OptTrackCost), cel.CostLimit(maxCost), cel.InterruptCheckFrequency(64))
+		if err != nil {
+			return nil, p.Offset, err
+		}
+		for _, name := range identifiers(checked.NativeRep().Expr()) {
+			if !slices.Contains(names, name) {
+				return nil, p.Offset, fmt.Errorf("%s isn't known here: expressions may read %s", name, strings.Join(names, ", "))
+			}
+			t.reads[name] = true
+		}
+		t.parts = append(t.parts, textPart{program: program, source: p.Expr})
+	}
+	return t, 0, nil
+}
+
+// identifiers are the variables that an expression reads.
+func identifiers(e ast.Expr) (out []string) {
+	declared := environmentNames
+	ast.PreOrderVisit(e, ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.IdentKind && declared[e.AsIdent()] {
+			out = append(out, e.AsIdent())
+		}
+	}))
+	return out
+}
+
+var environmentNames = func() map[string]bool {
+	out := map[string]bool{}
+	for _, list := range [][]string{about, thing, answers, items, entries, marking} {
+		for _, name := range list {
+			out[name] = true
+		}
+	}
+	return out
+}()
+
+// eval evaluates a text: a whole expression's own value, or a string.
+func (d *Description) eval(from string, vars map[string]any) (any, error) {
+	t := d.texts[from]
+	if t == nil {
+		return nil, tenure.Errorf(tenure.Internal, "a text of %s wasn't compiled", d.Name)
+	}
+	var b strings.Builder
+	for _, p := range t.parts {
+		if p.program == nil {
+			b.WriteString(p.literal)
+			continue
+		}
+		v, err := run(p.program, vars)
+		if err != nil {
+			return nil, tenure.Errorf(tenure.Invalid, "%s: ${%s} %w", d.Name, clip(p.source), err)
+		}
+		if t.whole() {
+			return v, nil
+		}
+		switch v := v.(type) {
+		case string:
+			b.WriteString(v)
+		case bool, int64, float64:
+			fmt.Fprint(&b, v)
+		default:
+			return nil, tenure.Errorf(tenure.Invalid, "%s: ${%s} gives what can't be written into a text", d.Name, clip(p.source))
+		}
+	}
+	return b.String(), nil
+}
+
+func clip(s string) string {
+	if r := []rune(s); len(r) > 80 {
+		return string(r[:80]) + "…"
+	}
+	return s
+}
+
+func run(p cel.Program, vars map[string]any) (any, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), maxRun)
+	defer cancel()
+	v, _, err := p.ContextEval(ctx, vars)
+	if err != nil {
+		return nil, fmt.Errorf("can't be worked out: %w", err)
+	}
+	return plainOf(v)
+}
+
+// is evaluates a condition; "" is what none means.
+func (d *Description) is(from string, none bool, vars map[string]any) (bool, error) {
+	if from == "" {
+		return none, nil
+	}
+	v, err := d.eval(from, vars)
+	if err != nil {
+		return false, err
+	}
+	b, ok := v.(bool)
+	if !ok {
+		return false, tenure.Errorf(tenure.Invalid, "%s: %s gives neither true nor false", d.Name, clip(from))
+	}
+	return b, nil
+}
+
+// plainOf is a CEL value as JSON would have it.
+func plainOf(v ref.Val) (any, error) {
+	budget := maxResult
+	return plainWithin(v, &budget)
+}
+
+func plainWithin(v ref.Val, budget *int) (any, error) {
+	if *budget--; *budget < 0 {
+		return nil, fmt.Errorf("gives more than %d bytes", maxResult)
+	}
+	switch v := v.(type) {
+	case types.String:
+		*budget -= len(v)
+		return string(v), nil
+	case types.Int:
+		return int64(v), nil
+	case types.Uint:
+		return int64(min(v, math.MaxInt64)), nil
+	case types.Double:
+		f := float64(v)
+		if f-f != 0 {
+			return nil, fmt.Errorf("gives a number that isn't finite")
+		}
+		if i := int64(f); float64(i) == f && math.Abs(f) < 1<<53 {
+			return i, nil
+		}
+		return f, nil
+	case types.Bool:
+		return bool(v), nil
+	case types.Null:
+		return nil, nil
+	case *types.Optional:
+		if !v.HasValue() {
+			return nil, nil
+		}
+		return plainWithin(v.GetValue(), budget)
+	case traits.Mapper:
+		out := map[string]any{}
+		for it := v.Iterator(); it.HasNext() == types.True; {
+			key := it.Next()
+			name, ok := key.(types.String)
+			if !ok {
+				return nil, fmt.Errorf("gives a mapping with a key that isn't a text")
+			}
+			e, err := plainWithin(v.Get(key), budget)
+			if err != nil {
+				return nil, err
+			}
+			out[string(name)] = e
+		}
+		return out, nil
+	case traits.Lister:
+		out := []any{}
+		for it := v.Iterator(); it.HasNext() == types.True; {
+			e, err := plainWithin(it.Next(), budget)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, e)
+		}
+		return out, nil
+	}
+	return nil, fmt.Errorf("gives a %s, which JSON can't hold", v.Type().TypeName())
+}

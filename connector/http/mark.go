@@ -1,0 +1,188 @@
+package http
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+)
+
+// note is what Tenure writes about a thing: whose it is, what it did to it, and which
+// credential it has. It is written as one line: the owner mark and words NAME=VALUE.
+type note struct {
+	mark  string
+	state string // suspended or revoked, "" otherwise
+	key   string // the seal of the credential
+	of    string // the system's id of the thing, in a place of Tenure's own
+}
+
+func (n note) String() string {
+	out := n.mark
+	for _, w := range [][2]string{{"state", n.state}, {"key", n.key}, {"of", url.QueryEscape(n.of)}} {
+		if w[1] != "" {
+			out += " " + w[0] + "=" + w[1]
+		}
+	}
+	return out
+}
+
+func readNote(line string) (n note) {
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		return n
+	}
+	n.mark = words[0]
+	for _, w := range words[1:] {
+		switch name, value, _ := strings.Cut(w, "="); name {
+		case "state":
+			n.state = value
+		case "key":
+			n.key = value
+		case "of":
+			n.of, _ = url.QueryUnescape(value)
+		}
+	}
+	return n
+}
+
+// beginsMark says whether a text begins as owner marks do.
+func beginsMark(s string) bool { return strings.HasPrefix(s, "tenure:") }
+
+// find takes the note out of the field that holds it.
+func (m *markSpec) find(value any) string {
+	switch m.As {
+	case "member":
+		list, _ := value.([]any)
+		for _, e := range list {
+			if s, ok := e.(string); ok && beginsMark(s) {
+				return s
+			}
+		}
+		return ""
+	case "line":
+		s, _ := value.(string)
+		for line := range strings.Lines(s) {
+			if line = strings.TrimSpace(line); beginsMark(line) {
+				return line
+			}
+		}
+		return ""
+	case "suffix":
+		s, _ := value.(string)
+		if i := strings.LastIndex(s, " tenure:"); i >= 0 {
+			return s[i+1:]
+		}
+		return ""
+	}
+	s, _ := value.(string)
+	return strings.TrimSpace(s)
+}
+
+// registry is Tenure's own place for marks, as one pass sees it.
+type registry map[string]entry
+
+type entry struct {
+	id   string
+	raw  any
+	note note
+}
+
+// registered reads the place of the marks; nil where the description has none.
+func (d *described) registered(ctx context.Context) (registry, bool, error) {
+	m := d.Marks
+	if m == nil {
+		return nil, true, nil
+	}
+	out := registry{}
+	complete, err := d.each(ctx, &m.List, d.options, m.ID, func(item any) error {
+		key, err := d.word(m.Key, item, d.options.with("entry", item))
+		if err != nil {
+			return err
+		}
+		text, err := d.word(m.Text, item, d.options.with("entry", item))
+		if err != nil {
+			return err
+		}
+		id, err := d.word(m.ID, item, d.options.with("entry", item))
+		if err != nil {
+			return err
+		}
+		n := readNote(text)
+		// Two notes under one key are of two writers at once: the one that a thing
+		// bears is the one that names it.
+		if had, twice := out[key]; twice && had.note.of != "" {
+			return nil
+		}
+		out[key] = entry{id: id, raw: item, note: n}
+		return nil
+	})
+	return out, complete, err
+}
+
+// key is under what a thing's mark is kept. Installations have one each.
+func (d *described) key(typ, name string) string {
+	return string(d.marker.Installation) + " " + typ + " " + name
+}
+
+// of is the note of a thing by its name and the system's id of it, whoever's it is.
+func (g registry) of(typ, name, id string) (n note, ok bool) {
+	suffix := " " + typ + " " + name
+	var keys []string
+	for key := range g {
+		if strings.HasSuffix(key, suffix) && len(key) > len(suffix) && !strings.Contains(strings.TrimSuffix(key, suffix), " ") {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		if e := g[key]; e.note.of == id {
+			return e.note, true
+		}
+	}
+	return n, false
+}
+
+// write puts a note where Tenure keeps them. A note whose of is blank says that its thing
+// is about to be made.
+func (d *described) write(ctx context.Context, g registry, typ, name string, n note) error {
+	key := d.key(typ, name)
+	v := d.options.with("key", key, "mark", n.String(), "omit", omitted, "id", "", "entry", nil)
+	do := d.Marks.Put
+	if had, ok := g[key]; ok {
+		if had.note == n {
+			return nil
+		}
+		v, do = v.with("id", had.id, "entry", had.raw), d.Marks.Change
+	}
+	_, _, err := d.act(ctx, do, v)
+	return err
+}
+
+// drop takes a note away.
+func (d *described) drop(ctx context.Context, g registry, typ, name string) (bool, error) {
+	had, ok := g[d.key(typ, name)]
+	if !ok {
+		return false, nil
+	}
+	_, _, err := d.act(ctx, d.Marks.Remove, d.options.with("key", d.key(typ, name), "mark", "", "omit", omitted, "id", had.id, "entry", had.raw))
+	return true, err
+}
+
+// sealOf is what tells one credential from another without telling it.
+func (d *described) sealOf(typ, name string, secret tenure.Secret) string {
+	if secret.IsZero() {
+		return ""
+	}
+	return d.marker.Seal("credential\x00" + typ + "\x00" + name + "\x00" + secret.Reveal())
+}
+
+// owner reads the mark of a note.
+func (d *described) owner(typ string, n note) (tenure.ResourceID, connector.Ownership) {
+	if n.mark == "" {
+		return "", connector.Unmarked
+	}
+	return d.marker.Read(typ, n.mark)
+}

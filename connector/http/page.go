@@ -1,0 +1,230 @@
+package http
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector/rest"
+)
+
+// maxPages bounds one listing.
+const maxPages = 100_000
+
+// each gives every item of a list, page by page, and says whether all were shown. Items that
+// come twice, as pages shift while others write, are given once: id is how they are told.
+func (d *described) each(ctx context.Context, l *listSpec, v vars, id string, yield func(item any) error) (complete bool, err error) {
+	var (
+		p        = pager{d: d, spec: l.Pages}
+		seen     = map[string]bool{}
+		count    int64
+		total    = int64(-1)
+		lastBody any
+	)
+	if l.Pages != nil {
+		p.at = l.Pages.First
+	}
+	for range maxPages {
+		r, err := d.request(l.requestSpec, v)
+		if err != nil {
+			return false, err
+		}
+		if err := p.turn(&r); err != nil {
+			return false, err
+		}
+		a, err := d.client.Send(ctx, r)
+		if err != nil {
+			return false, err
+		}
+		if len(l.Absent) > 0 && a.OK(l.Absent...) {
+			return true, nil
+		}
+		if !a.OK(l.Expect...) {
+			return false, a.Err()
+		}
+		body, err := a.JSON()
+		if err != nil {
+			return false, err
+		}
+		lastBody = body
+		found, err := d.field(l.Items, body, v.with("body", body))
+		if err != nil {
+			return false, err
+		}
+		list, ok := found.([]any)
+		if !ok && found != nil {
+			return false, tenure.Errorf(tenure.Unavailable, "%s %s: the answer has no list where the description says that the items are", r.Method, d.Name).Retryable()
+		}
+		if found == nil && l.Pages == nil {
+			return false, tenure.Errorf(tenure.Unavailable, "%s: the answer has nothing where the description says that the items are", d.Name).Retryable()
+		}
+		fresh := 0
+		for _, item := range list {
+			key, err := d.word(id, item, v.with("item", item, "entry", item))
+			if err != nil {
+				return false, err
+			}
+			if key == "" {
+				return false, tenure.Errorf(tenure.Unavailable, "%s: an item of a list has no id", d.Name).Retryable()
+			}
+			if seen[key] {
+				continue
+			}
+			seen[key] = true
+			fresh++
+			count++
+			is, err := d.is(l.Where, true, v.with("item", item, "entry", item))
+			if err != nil {
+				return false, err
+			}
+			if !is {
+				continue
+			}
+			if err := yield(item); err != nil {
+				return false, err
+			}
+		}
+		if l.Pages != nil && l.Pages.Total != "" {
+			if t, err := d.field(l.Pages.Total, body, v.with("body", body)); err != nil {
+				return false, err
+			} else if n, ok := t.(int64); ok {
+				total = n
+			}
+		}
+		more, err := p.next(a, body, v, len(list), fresh, count, total)
+		if err != nil {
+			return false, err
+		}
+		if !more {
+			if total >= 0 && count < total {
+				return false, nil // some were moved between pages, or hidden
+			}
+			return d.is(l.Complete, true, v.with("body", lastBody, "count", count))
+		}
+	}
+	return false, tenure.Errorf(tenure.Unavailable, "%s: a list has more than %d pages", d.Name, maxPages)
+}
+
+// pager knows which page comes next.
+type pager struct {
+	d      *described
+	spec   *pageSpec
+	at     int64
+	cursor string
+	path   string
+	been   map[string]bool
+}
+
+// turn has a request ask for the page.
+func (p *pager) turn(r *rest.Request) error {
+	s := p.spec
+	if s == nil {
+		return nil
+	}
+	if p.path != "" {
+		r.Path = p.path
+		return nil
+	}
+	add := func(name string, value any) {
+		if name == "" {
+			return
+		}
+		sep := "?"
+		if strings.Contains(r.Path, "?") {
+			sep = "&"
+		}
+		r.Path += sep + url.QueryEscape(name) + "=" + url.QueryEscape(fmt.Sprint(value))
+	}
+	if s.Limit != "" {
+		add(s.Limit, s.Size)
+	}
+	switch s.By {
+	case "page", "offset":
+		add(s.Param, p.at)
+	case "cursor":
+		if p.cursor == "" {
+			return nil
+		}
+		if s.Param != "" {
+			add(s.Param, p.cursor)
+			return nil
+		}
+		return p.inBody(r)
+	}
+	return nil
+}
+
+func (p *pager) inBody(r *rest.Request) error {
+	body, err := rest.Answer{Body: r.Body}.JSON()
+	if err != nil {
+		return err
+	}
+	m, _ := body.(map[string]any)
+	if m == nil {
+		m = map[string]any{}
+	}
+	m[p.spec.Body] = p.cursor
+	r.Body, err = rest.Body(m)
+	return err
+}
+
+// next says whether there is another page. A page of fewer than were asked for isn't the
+// last: a system may give fewer than it is asked for. An empty one is, or one that has
+// nothing new.
+func (p *pager) next(a rest.Answer, body any, v vars, got, fresh int, count, total int64) (bool, error) {
+	s := p.spec
+	if s == nil {
+		return false, nil
+	}
+	var to string
+	switch s.By {
+	case "page", "offset":
+		if got == 0 || total >= 0 && count >= total {
+			return false, nil
+		}
+		if fresh == 0 {
+			return false, tenure.Errorf(tenure.Unavailable, "%s: a page of a list has nothing new, as if the system didn't heed which page was asked for", p.d.Name)
+		}
+		if s.By == "page" {
+			p.at++
+		} else {
+			p.at += int64(got)
+		}
+		return true, nil
+	case "link":
+		next, err := p.d.client.Next(a.Header)
+		if err != nil {
+			return false, err
+		}
+		to, p.path = next, next
+	case "url":
+		next, err := p.d.word(s.Next, body, v.with("body", body))
+		if err != nil {
+			return false, err
+		}
+		if to = next; next != "" {
+			if p.path, err = p.d.client.Under(next); err != nil {
+				return false, err
+			}
+		}
+	case "cursor":
+		next, err := p.d.word(s.Next, body, v.with("body", body))
+		if err != nil {
+			return false, err
+		}
+		to, p.cursor = next, next
+	}
+	if to == "" {
+		return false, nil
+	}
+	if p.been == nil {
+		p.been = map[string]bool{}
+	}
+	if p.been[to] {
+		return false, tenure.Errorf(tenure.Unavailable, "%s: a list's pages go round in a circle", p.d.Name)
+	}
+	p.been[to] = true
+	return true, nil
+}

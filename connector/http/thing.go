@@ -1,0 +1,476 @@
+package http
+
+import (
+	"context"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+)
+
+// found is one thing as the system shows it.
+type found struct {
+	id     string
+	own    string // the name that it has there
+	name   string // with what it lies in: PARENT/OWN
+	note   note
+	of     tenure.ResourceID
+	owner  connector.Ownership
+	state  tenure.ResourceState
+	ending bool // its deletion was accepted and isn't done
+	item   any
+	parent *found
+}
+
+func (d *described) typ(name string) (*typeSpec, error) {
+	for i := range d.Types {
+		if d.Types[i].Name == name {
+			return &d.Types[i], nil
+		}
+	}
+	return nil, tenure.Errorf(tenure.Invalid, "%s has no resource type %q", d.Name, name)
+}
+
+// pass is one look at the system: what it read isn't read again.
+type pass struct {
+	d        *described
+	marks    registry
+	marked   bool // marks are read
+	complete bool
+	lists    map[string][]*found
+}
+
+func (d *described) pass() *pass {
+	return &pass{d: d, complete: true, lists: map[string][]*found{}}
+}
+
+func (p *pass) registry(ctx context.Context) (registry, error) {
+	if p.marked {
+		return p.marks, nil
+	}
+	g, complete, err := p.d.registered(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.marks, p.marked, p.complete = g, true, p.complete && complete
+	return g, nil
+}
+
+// read makes a found of an item.
+func (p *pass) read(ctx context.Context, t *typeSpec, parent *found, item any) (*found, error) {
+	d := p.d
+	f := &found{item: item, parent: parent}
+	v := d.options.with("item", item, "parent", itemOf(parent), "word", "", "resource", "")
+	var err error
+	if f.id, err = d.word(t.Item.ID, item, v); err != nil {
+		return nil, err
+	}
+	if f.own, err = d.word(t.Item.Name, item, v); err != nil {
+		return nil, err
+	}
+	if m := t.Item.Mark; m != nil {
+		value, err := d.field(m.At, item, v)
+		if err != nil {
+			return nil, err
+		}
+		line := m.find(value)
+		if f.note = readNote(line); m.As == "suffix" && line != "" {
+			f.own = strings.TrimSuffix(strings.TrimSuffix(f.own, line), " ")
+		}
+	}
+	f.name = f.own
+	if parent != nil {
+		f.name = parent.name + "/" + f.own
+	}
+	if d.Marks != nil {
+		g, err := p.registry(ctx)
+		if err != nil {
+			return nil, err
+		}
+		n, ok := g.of(t.Name, f.name, f.id)
+		if !ok {
+			n, _ = g.of(t.Name, f.name, "") // its making was begun
+		}
+		f.note = n
+	}
+	f.of, f.owner = d.owner(t.Name, f.note)
+	f.state = tenure.ResourcePresent
+	if t.Item.State != "" {
+		value, err := d.eval(t.Item.State, v.with("word", f.note.state))
+		if err != nil {
+			return nil, err
+		}
+		switch s, _ := value.(string); s {
+		case "present", "suspended", "revoked":
+			f.state = tenure.ResourceState(s)
+		case "deleting":
+			f.ending = true
+		default:
+			return nil, tenure.Errorf(tenure.Invalid, "%s: the state of a %s is %q, none of present, suspended, revoked, deleting", d.Name, t.Name, clip(s))
+		}
+	}
+	return f, nil
+}
+
+func itemOf(f *found) any {
+	if f == nil {
+		return nil
+	}
+	return f.item
+}
+
+// list gives everything of a type, or of it in one parent.
+func (p *pass) list(ctx context.Context, t *typeSpec, parent *found) ([]*found, error) {
+	key := t.Name
+	if parent != nil {
+		key += "\x00" + parent.id
+	}
+	if had, ok := p.lists[key]; ok {
+		return had, nil
+	}
+	out := []*found{}
+	v := p.d.options.with("parent", itemOf(parent), "name", "", "own", "", "id", "", "omit", omitted, "attributes", map[string]any{})
+	complete, err := p.d.each(ctx, &t.List, v, t.Item.ID, func(item any) error {
+		f, err := p.read(ctx, t, parent, item)
+		if err != nil {
+			return err
+		}
+		out = append(out, f)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.complete = p.complete && complete
+	p.lists[key] = out
+	return out, nil
+}
+
+// parents are all in which things of a type lie; nil alone for a type that lies in nothing.
+func (p *pass) parents(ctx context.Context, t *typeSpec) ([]*found, error) {
+	if t.In == "" {
+		return []*found{nil}, nil
+	}
+	up, err := p.d.typ(t.In)
+	if err != nil {
+		return nil, err
+	}
+	return p.all(ctx, up)
+}
+
+// all is everything of a type, wherever it lies.
+func (p *pass) all(ctx context.Context, t *typeSpec) ([]*found, error) {
+	parents, err := p.parents(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	var out []*found
+	for _, parent := range parents {
+		list, err := p.list(ctx, t, parent)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	return out, nil
+}
+
+// split takes a resource's name apart into its parent's and its own.
+func (t *typeSpec) split(name string) (parent, own string) {
+	if t.In == "" {
+		return "", name
+	}
+	i := strings.LastIndexByte(name, '/')
+	if i < 0 {
+		return "", name
+	}
+	return name[:i], name[i+1:]
+}
+
+// checkName refuses names that the system can't take as they are.
+func (d *described) checkName(t *typeSpec, name string) error {
+	bad := func(format string, args ...any) error {
+		return tenure.Errorf(tenure.Invalid, "%s: name %q "+format, append([]any{t.Name, clip(strings.ToValidUTF8(name, "\ufffd"))}, args...)...)
+	}
+	parent, own := t.split(name)
+	limit := t.Names.Max
+	if limit == 0 {
+		limit = 200
+	}
+	switch {
+	case own == "" || strings.TrimSpace(own) != own || own != strings.ToValidUTF8(own, ""):
+		return bad("is blank, begins or ends with a space, or isn't UTF-8")
+	case strings.ContainsFunc(own, func(r rune) bool {
+		return r < ' ' || r == 0x7f || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r == 0xfeff
+	}):
+		return bad("has characters that can't be seen")
+	case len([]rune(own)) > limit:
+		return bad("has more than %d characters", limit)
+	case t.In != "" && parent == "":
+		return bad("has to be PARENT/NAME, where PARENT is the name of its %s", t.In)
+	case strings.Contains(own, "/") || strings.Contains(own, " tenure:"):
+		return bad("holds what Tenure uses between names")
+	case d.Sentinel.Type == t.Name && own == d.Sentinel.Name:
+		return bad("is the one of Tenure's sentinel")
+	case t.Names.Pattern != "":
+		if re, err := regexp.Compile(t.Names.Pattern); err != nil || !re.MatchString(own) {
+			return bad("isn't one: %s", t.Names.Says)
+		}
+	}
+	if t.In != "" {
+		up, err := d.typ(t.In)
+		if err != nil {
+			return err
+		}
+		return d.checkName(up, parent)
+	}
+	return nil
+}
+
+// place is where a resource stands, as one look sees it.
+type place struct {
+	mine     []*found // what bears the resource's mark, wherever it is and whatever its name
+	namesake *found   // what has its name and isn't its
+	parent   *found   // what it lies in
+}
+
+// lookup finds what stands for a resource. Quick asks by its name alone, where the
+// description says how: what was renamed isn't seen then.
+func (p *pass) lookup(ctx context.Context, t *typeSpec, r connector.Ref, quick bool) (at place, err error) {
+	above, own := t.split(r.Name)
+	parents, err := p.parents(ctx, t)
+	if err != nil {
+		return at, err
+	}
+	for _, f := range parents {
+		if f != nil && f.name == above {
+			at.parent = f
+		}
+	}
+	var lists [][]*found
+	if quick && t.Find != nil {
+		if t.In != "" && at.parent == nil {
+			return at, nil
+		}
+		var out []*found
+		v := p.d.vars(t, r, nil).with("parent", itemOf(at.parent))
+		complete, err := p.d.each(ctx, t.Find, v, t.Item.ID, func(item any) error {
+			f, err := p.read(ctx, t, at.parent, item)
+			if err == nil {
+				out = append(out, f)
+			}
+			return err
+		})
+		if err != nil {
+			return at, err
+		}
+		p.complete = p.complete && complete
+		lists = append(lists, out)
+	} else {
+		for _, parent := range parents {
+			list, err := p.list(ctx, t, parent)
+			if err != nil {
+				return at, err
+			}
+			lists = append(lists, list)
+		}
+	}
+	for _, list := range lists {
+		for _, f := range list {
+			switch {
+			case f.owner == connector.Ours && f.of == r.Resource:
+				at.mine = append(at.mine, f)
+			case f.own == own && f.parent == at.parent && (at.namesake == nil || at.namesake.owner == connector.Unmarked):
+				at.namesake = f
+			}
+		}
+	}
+	if t.Get != nil {
+		for i, f := range at.mine {
+			full, err := p.get(ctx, t, r, f.id, f.parent)
+			if err != nil {
+				return at, err
+			}
+			if full != nil {
+				at.mine[i] = full
+			}
+		}
+	}
+	return at, nil
+}
+
+// get reads one thing by the system's id; nil if it isn't there.
+func (p *pass) get(ctx context.Context, t *typeSpec, r connector.Ref, id string, parent *found) (*found, error) {
+	absent := t.Get.Absent
+	if len(absent) == 0 {
+		absent = []int{404, 410}
+	}
+	v := p.d.vars(t, r, nil).with("id", id, "parent", itemOf(parent))
+	req, err := p.d.request(t.Get.requestSpec, v)
+	if err != nil {
+		return nil, err
+	}
+	a, err := p.d.client.Send(ctx, req)
+	switch {
+	case err != nil:
+		return nil, err
+	case a.OK(absent...):
+		return nil, nil
+	case !a.OK(t.Get.Expect...):
+		return nil, a.Err()
+	}
+	body, err := a.JSON()
+	if err != nil {
+		return nil, err
+	}
+	item, err := p.d.field(t.Get.Item, body, v.with("body", body))
+	if err != nil {
+		return nil, err
+	}
+	return p.read(ctx, t, parent, item)
+}
+
+// vars are what the requests about a thing may read.
+func (d *described) vars(t *typeSpec, r connector.Ref, f *found) vars {
+	_, own := t.split(r.Name)
+	v := d.options.with("name", r.Name, "own", own, "tenant", string(r.Tenant), "environment", r.Environment, "resource", string(r.Resource),
+		"attributes", t.desired(r.Attributes), "credential", "", "mark", "", "item", nil, "id", "", "parent", nil, "omit", omitted, "classes", r.Classes)
+	if f != nil {
+		v = v.with("item", f.item, "id", f.id, "parent", itemOf(f.parent))
+	}
+	return v
+}
+
+// desired are the attributes with the schema's defaults.
+func (t *typeSpec) desired(given map[string]any) map[string]any {
+	out := map[string]any{}
+	var schema struct {
+		Properties map[string]struct {
+			Default any `json:"default"`
+		} `json:"properties"`
+	}
+	_ = json.Unmarshal(t.Attributes, &schema) // the check read it
+	for name, p := range schema.Properties {
+		if p.Default != nil {
+			out[name] = whole(p.Default)
+		}
+	}
+	for name, v := range given {
+		out[name] = whole(v)
+	}
+	return out
+}
+
+// whole has numbers as JSON's are read here: int64 where they are whole.
+func whole(v any) any {
+	switch v := v.(type) {
+	case float64:
+		if i := int64(v); float64(i) == v && v >= -1<<53 && v <= 1<<53 {
+			return i
+		}
+	case int:
+		return int64(v)
+	case []string:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = e
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = whole(e)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = whole(e)
+		}
+		return out
+	}
+	return v
+}
+
+// normal is what of the attributes can be observed, as canonical JSON. Lists whose schema
+// says that their items are unique are sets: their order doesn't count.
+func (d *described) normal(t *typeSpec, attributes map[string]any) (json.RawMessage, error) {
+	out := map[string]any{}
+	for name := range t.Item.Attributes {
+		v, ok := attributes[name]
+		if !ok || v == nil {
+			continue
+		}
+		if list, ok := v.([]any); ok && d.isSet(t, name) {
+			v = sorted(list)
+		}
+		out[name] = v
+	}
+	if renamed, ok := attributes[renamedTo]; ok {
+		out[renamedTo] = renamed
+	}
+	raw, err := json.Marshal(out)
+	if err != nil {
+		return nil, tenure.Errorf(tenure.Invalid, "%s: its attributes can't be written as JSON: %w", t.Name, err)
+	}
+	return tenure.Canonical(raw)
+}
+
+// renamedTo is observed of a thing of ours that somebody gave another name.
+const renamedTo = "renamedTo"
+
+func sorted(list []any) []any {
+	out := slices.Clone(list)
+	slices.SortFunc(out, func(a, b any) int {
+		x, _ := json.Marshal(a)
+		y, _ := json.Marshal(b)
+		return strings.Compare(string(x), string(y))
+	})
+	return out
+}
+
+func (d *described) isSet(t *typeSpec, name string) bool {
+	var schema struct {
+		Properties map[string]struct {
+			Unique bool `json:"uniqueItems"`
+		} `json:"properties"`
+	}
+	_ = json.Unmarshal(t.Attributes, &schema)
+	return schema.Properties[name].Unique
+}
+
+// observed is a thing as callers see it. Name is the one of the resource where it is known.
+func (d *described) observed(t *typeSpec, f *found, name string) (o connector.Observed, err error) {
+	v := d.options.with("item", f.item, "word", f.note.state, "parent", itemOf(f.parent), "resource", string(f.of))
+	attributes := map[string]any{}
+	for key, from := range t.Item.Attributes {
+		if attributes[key], err = d.field(from, f.item, v); err != nil {
+			return o, err
+		}
+	}
+	o = connector.Observed{Type: t.Name, Name: f.name, Found: true, State: f.state, Owner: f.owner}
+	if name != "" && name != f.name {
+		o.Name, o.Detail, attributes[renamedTo] = name, "somebody gave it the name "+clip(f.own), f.own
+	}
+	if f.owner == connector.Ours {
+		o.Resource = f.of
+	}
+	if f.ending {
+		o.Detail = "its deletion was accepted and isn't done"
+	}
+	if len(t.Item.Metrics) > 0 {
+		o.Metrics = map[string]int64{}
+		for key, from := range t.Item.Metrics {
+			n, err := d.field(from, f.item, v)
+			if err != nil {
+				return o, err
+			}
+			o.Metrics[key], _ = n.(int64)
+		}
+	}
+	o.Attributes, err = d.normal(t, attributes)
+	return o, err
+}

@@ -1,0 +1,63 @@
+package installation
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector/all"
+	"github.com/tenurehq/tenure/connector/http"
+	"github.com/tenurehq/tenure/internal/lifecycle"
+)
+
+// Connectors are those that an installation knows: those of this build, or given ones, and
+// those that its folder descriptions describes (*.yaml). A description that can't be read
+// and one whose name is taken are Invalid. A folder that isn't there has none.
+func Connectors(dir string, given []Connector) ([]Connector, error) {
+	out := slices.Clone(given)
+	if given == nil {
+		out = all.Catalog()
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "descriptions", "*.yaml"))
+	if err != nil {
+		return nil, tenure.Errorf(tenure.Invalid, "the folder descriptions: %w", err)
+	}
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			return nil, tenure.Errorf(tenure.Unavailable, "%s can't be read", file)
+		}
+		d, err := http.Parse(src, filepath.Join("descriptions", filepath.Base(file)))
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(out, func(i Connector) bool { return i.Name == d.Name }) {
+			return nil, tenure.Errorf(tenure.Invalid, "descriptions/%s describes %s, and there is a connector of that name already", filepath.Base(file), d.Name).WithHint("give it another name")
+		}
+		info := d.Info()
+		info.Pinned = true
+		out = append(out, info)
+	}
+	slices.SortStableFunc(out, func(a, b Connector) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// ReadOptions reads a system's options as they stand in the systems file: secrets and others
+// apart. One that the connector doesn't know, that is missing, or that is a secret in clear is
+// Invalid.
+func ReadOptions(dir string, info Connector, given map[string]string) (options map[string]string, secrets map[string]tenure.Secret, err error) {
+	set := lifecycle.SystemSettings{Options: map[string]string{}, Secrets: map[string]tenure.Secret{}}
+	for key, value := range given {
+		if err := resolve(dir, info.Name, key, value, info, &set); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, o := range info.Options {
+		if _, ok := set.Options[o.Name]; !ok && o.Default != "" {
+			set.Options[o.Name] = o.Default
+		}
+	}
+	return set.Options, set.Secrets, lifecycle.CheckOptions(info.Name, info, set)
+}

@@ -1,0 +1,155 @@
+// Package noderedtest gives tests a Node-RED of their own, whose editor asks for a password,
+// and hands on its flows.
+package noderedtest
+
+import (
+	"bytes"
+	"crypto/rand"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tenurehq/tenure/internal/npmtest"
+	"github.com/tenurehq/tenure/internal/servertest"
+)
+
+//go:embed testdata/server
+var sources embed.FS
+
+// Server is one running Node-RED.
+type Server struct {
+	*servertest.Server
+	User, Password string
+
+	token string
+}
+
+// settings are those of a Node-RED that asks who deploys, and no one who calls a flow.
+const settings = `const bcrypt = require(%q);
+module.exports = {
+	flowFile: 'flows.json', credentialSecret: %q, uiHost: '127.0.0.1', telemetry: { enabled: false },
+	adminAuth: { type: 'credentials', users: [{ username: %q, password: bcrypt.hashSync(%q, 4), permissions: '*' }] },
+	logging: { console: { level: 'warn', metrics: false, audit: false } },
+	editorTheme: { tours: false }, externalModules: { autoInstall: false, palette: { allowInstall: false } },
+};
+`
+
+// Start starts one on a folder of the test's.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	files, err := fs.Sub(sources, "testdata/server")
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := exec.LookPath("node")
+	if err != nil {
+		npmtest.Absent(t, "node-red", "node isn't installed")
+	}
+	installed, dir := npmtest.Install(t, "node-red", files), t.TempDir()
+	s := &Server{User: "tenure", Password: "editor-" + rand.Text()}
+	conf := fmt.Sprintf(settings, filepath.Join(installed, "node_modules", "bcryptjs"), "secret-"+rand.Text(), s.User, s.Password)
+	if err := os.WriteFile(filepath.Join(dir, "settings.js"), []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.Server = servertest.Start(t, "node-red", "/auth/login", func(address string) *exec.Cmd {
+		_, port, _ := net.SplitHostPort(address)
+		cmd := exec.Command(node, filepath.Join(installed, "node_modules", "node-red", "red.js"), "--userDir", dir, "--settings", filepath.Join(dir, "settings.js"), "--port", port)
+		cmd.Dir = dir
+		return cmd
+	})
+	res, err := http.PostForm(s.URL+"/auth/token", url.Values{"client_id": {"node-red-admin"}, "grant_type": {"password"}, "scope": {"*"}, "username": {s.User}, "password": {s.Password}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var in struct {
+		Token string `json:"access_token"`
+	}
+	if err := json.NewDecoder(res.Body).Decode(&in); err != nil || in.Token == "" {
+		t.Fatalf("node-red gave no token: status %d, %v", res.StatusCode, err)
+	}
+	s.token = in.Token
+	return s
+}
+
+// As makes a request as the user of the editor and gives the status and the answer.
+func (s *Server) As(t testing.TB, method, path string, body any) (int, []byte) {
+	t.Helper()
+	var in io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+s.token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, raw
+}
+
+// Must makes a request as the user of the editor and fails the test if it is refused.
+func (s *Server) Must(t testing.TB, method, path string, body any) []byte {
+	t.Helper()
+	status, raw := s.As(t, method, path, body)
+	if status >= 300 {
+		t.Fatalf("%s %s: status %d: %s", method, path, status, raw)
+	}
+	return raw
+}
+
+// Flows is the whole configuration: tabs, nodes and all else.
+func (s *Server) Flows(t testing.TB) (out []map[string]any) {
+	t.Helper()
+	if err := json.Unmarshal(s.Must(t, http.MethodGet, "/flows", nil), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Tab is the tab with a label; nil if there is none.
+func (s *Server) Tab(t testing.TB, label string) map[string]any {
+	t.Helper()
+	for _, f := range s.Flows(t) {
+		if f["type"] == "tab" && f["label"] == label {
+			return f
+		}
+	}
+	return nil
+}
+
+// Look writes down all that is there, so that what differs gives another text.
+func (s *Server) Look(t testing.TB) string {
+	t.Helper()
+	var lines []string
+	for _, f := range s.Flows(t) {
+		raw, _ := json.Marshal(f)
+		lines = append(lines, string(raw))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
