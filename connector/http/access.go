@@ -2,13 +2,14 @@ package http
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 )
 
 // cut takes access off or puts it on, and writes down which of the two.
-func (d *described) cut(ctx context.Context, r connector.Ref, call string, of func(*typeSpec) steps, state string, from ...tenure.ResourceState) (rec connector.Receipt, err error) {
+func (d *described) cut(ctx context.Context, r connector.Ref, call string, of func(*typeSpec) steps, state string, to tenure.ResourceState, from ...tenure.ResourceState) (rec connector.Receipt, err error) {
 	t, err := d.ready(r)
 	if err != nil {
 		return rec, err
@@ -31,10 +32,8 @@ func (d *described) cut(ctx context.Context, r connector.Ref, call string, of fu
 	case f == nil:
 		return rec, tenure.Errorf(tenure.NotFound, "%s %q isn't there", t.Name, r.Name)
 	}
-	need := false
-	for _, s := range from {
-		need = need || f.state == s
-	}
+	// What a kill left between the deed and its note is done once more.
+	need := slices.Contains(from, f.state) || f.note.state != state && call != "revoke" && f.state == to && (d.Marks != nil || t.Item.Mark != nil)
 	if !need {
 		if call == "resume" && f.state == tenure.ResourceRevoked {
 			return rec, tenure.Errorf(tenure.Conflict, "%s %q is revoked and can't be resumed", t.Name, r.Name)
@@ -61,17 +60,17 @@ func (d *described) cut(ctx context.Context, r connector.Ref, call string, of fu
 
 // Suspend is described at connector.Suspender.
 func (d *described) Suspend(ctx context.Context, r connector.Ref) (connector.Receipt, error) {
-	return d.cut(ctx, r, "suspend", func(t *typeSpec) steps { return t.Suspend }, "suspended", tenure.ResourcePresent)
+	return d.cut(ctx, r, "suspend", func(t *typeSpec) steps { return t.Suspend }, "suspended", tenure.ResourceSuspended, tenure.ResourcePresent)
 }
 
 // Resume is described at connector.Suspender.
 func (d *described) Resume(ctx context.Context, r connector.Ref) (connector.Receipt, error) {
-	return d.cut(ctx, r, "resume", func(t *typeSpec) steps { return t.Resume }, "", tenure.ResourceSuspended)
+	return d.cut(ctx, r, "resume", func(t *typeSpec) steps { return t.Resume }, "", tenure.ResourcePresent, tenure.ResourceSuspended)
 }
 
 // Revoke is described at connector.Revoker.
 func (d *described) Revoke(ctx context.Context, r connector.Ref) (connector.Receipt, error) {
-	return d.cut(ctx, r, "revoke", func(t *typeSpec) steps { return t.Revoke }, "revoked", tenure.ResourcePresent, tenure.ResourceSuspended)
+	return d.cut(ctx, r, "revoke", func(t *typeSpec) steps { return t.Revoke }, "revoked", tenure.ResourceRevoked, tenure.ResourcePresent, tenure.ResourceSuspended)
 }
 
 // Adopt is described at connector.Adopter.

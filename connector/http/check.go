@@ -120,7 +120,9 @@ func (k *checker) list(at source.Path, l *listSpec, names []string) {
 	}
 }
 
+// steps checks the steps of a change: each may read the answer to the one before it.
 func (k *checker) steps(at source.Path, all steps, names []string) {
+	names = append(slices.Clone(names), "status", "body")
 	for i, s := range all {
 		here := at
 		if len(all) > 1 || k.file.Has(at.Index(0)...) {
@@ -129,10 +131,9 @@ func (k *checker) steps(at source.Path, all steps, names []string) {
 		k.request(here, s.requestSpec, names)
 		k.condition(here.With("when"), s.When, names)
 		if s.Wait != nil {
-			after := append(slices.Clone(names), "status", "body")
-			k.request(here.With("wait"), s.Wait.requestSpec, after)
-			k.condition(here.With("wait", "until"), s.Wait.Until, after)
-			k.condition(here.With("wait", "fails"), s.Wait.Fails, after)
+			k.request(here.With("wait"), s.Wait.requestSpec, names)
+			k.condition(here.With("wait", "until"), s.Wait.Until, names)
+			k.condition(here.With("wait", "fails"), s.Wait.Fails, names)
 		}
 	}
 }
@@ -198,7 +199,7 @@ func withoutAuthorization(h map[string]string) map[string]string {
 }
 
 func (k *checker) options(at source.Path) {
-	seen := map[string]bool{"base": true, "timeout": true, "ca": true, "clientCertificate": true}
+	seen := map[string]bool{"base": true, "timeout": true, "rate": true, "ca": true, "clientCertificate": true}
 	for i, o := range k.d.Options {
 		if seen[o.Name] {
 			k.problem(at.Index(i).With("name"), "", "option %q is there already", o.Name)

@@ -325,7 +325,10 @@ func (d *described) bring(ctx context.Context, p *pass, t *typeSpec, want connec
 		}
 		n, changed = f.note, true
 	}
-	if !differs && !reissued && !revoked {
+	// What is out of service although Tenure didn't take it out is to be in service: somebody
+	// did, or a kill came before it was started.
+	idle := f.state == tenure.ResourceSuspended && n.state == "" && len(t.Resume) > 0
+	if !differs && !reissued && !revoked && !idle {
 		return changed, f, nil
 	}
 	if reissued {
@@ -347,7 +350,7 @@ func (d *described) bring(ctx context.Context, p *pass, t *typeSpec, want connec
 			return true, nil, err
 		}
 	}
-	if revoked {
+	if revoked || idle {
 		if _, _, err := d.act(ctx, t.Resume, v); err != nil {
 			return true, nil, err
 		}
@@ -356,7 +359,7 @@ func (d *described) bring(ctx context.Context, p *pass, t *typeSpec, want connec
 		return true, nil, err
 	}
 	now, err = d.await(ctx, t, want.Ref, func(f *found) bool {
-		if f == nil || revoked && f.state == tenure.ResourceRevoked {
+		if f == nil || revoked && f.state == tenure.ResourceRevoked || idle && f.state == tenure.ResourceSuspended {
 			return false
 		}
 		o, err := d.observed(t, f, want.Name)
@@ -439,6 +442,13 @@ func (d *described) Delete(ctx context.Context, r connector.Ref) (rec connector.
 	}
 	for _, f := range at.mine { // of two that an answer that was lost has left, both
 		v := d.vars(t, r, f)
+		if t.Data != nil && !t.Whole && !f.ending {
+			if _, err = d.entries(ctx, t, r, f, func(id, class string, _ any) error {
+				return tenure.Errorf(tenure.Blocked, "%s %q still holds %s of the class %q", t.Name, r.Name, d.dataName(t), class).WithHint("erase them before")
+			}); err != nil {
+				return rec, err
+			}
+		}
 		if f.ending {
 			for _, s := range t.Delete {
 				if s.Wait != nil {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -88,6 +89,7 @@ func (d *Description) Info() connector.Info {
 		Options: []connector.Option{
 			{Name: "base", Help: "The URL that every request stays under, such as https://api.example.com.", Required: true},
 			{Name: "timeout", Help: "How long one request may take.", Default: defaultTimeout},
+			{Name: "rate", Help: "Requests a second at most. The description's own where none is given."},
 			{Name: "ca", Help: "A file of certificates (PEM) that the system's own must come from, as file:PATH. The machine's own where none is given."},
 			{Name: "clientCertificate", Help: "A certificate and its key (PEM) for mutual TLS.", Secret: true},
 		},
@@ -146,6 +148,11 @@ func (d *Description) open(_ context.Context, c connector.Config) (connector.Dri
 	}
 	s.options["options"] = options
 	settings := rest.Options{Base: c.Option("base"), Timeout: timeout, Rate: d.Limits.PerSecond, Burst: d.Limits.Burst, CA: c.Option("ca"), Cert: c.Secrets["clientCertificate"]}
+	if text := c.Option("rate"); text != "" {
+		if settings.Rate, err = strconv.ParseFloat(text, 64); err != nil || !(settings.Rate > 0) {
+			return nil, tenure.Errorf(tenure.Invalid, "option rate is %q, which isn't a number above 0", text)
+		}
+	}
 	for _, secret := range c.Secrets {
 		settings.Hidden = append(settings.Hidden, secret)
 	}

@@ -226,6 +226,7 @@ func (d *described) word(from string, at any, v vars) (string, error) {
 // act carries out the steps of a change. It gives the last answer's body and whether
 // anything was asked for.
 func (d *described) act(ctx context.Context, all steps, v vars) (last any, changed bool, err error) {
+	v = v.with("status", int64(0), "body", nil)
 	for _, s := range all {
 		if do, err := d.is(s.When, true, v); err != nil || !do {
 			if err != nil {
