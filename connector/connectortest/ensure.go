@@ -17,6 +17,9 @@ func checkNormalise(a *actor) {
 		a.must("normalise", err)
 		canonical, err := tenure.Canonical(first)
 		a.must("canonical", err)
+		if len(first) == 0 || first[0] != '{' {
+			a.t.Errorf("normalise gives %s, which is no JSON object", first)
+		}
 		if !bytes.Equal(first, second) || !bytes.Equal(first, canonical) {
 			a.t.Errorf("normalise gives %s and %s; canonical is %s", first, second, canonical)
 		}

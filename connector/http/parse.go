@@ -66,7 +66,7 @@ func Parse(src []byte, file string) (*Description, error) {
 		d.Types = append(d.Types, t)
 	}
 	d.texts, d.shapes = map[string]*text{}, map[string]func(map[string]any) error{}
-	canonical, err := tenure.Canonical(raw)
+	canonical, err := tenure.Canonical(json.RawMessage(raw))
 	if err != nil {
 		return nil, tenure.Errorf(tenure.Invalid, "%s: %w", file, err)
 	}

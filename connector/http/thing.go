@@ -412,11 +412,11 @@ func (d *described) normal(t *typeSpec, attributes map[string]any) (json.RawMess
 	if renamed, ok := attributes[renamedTo]; ok {
 		out[renamedTo] = renamed
 	}
-	raw, err := json.Marshal(out)
+	raw, err := tenure.Canonical(out)
 	if err != nil {
 		return nil, tenure.Errorf(tenure.Invalid, "%s: its attributes can't be written as JSON: %w", t.Name, err)
 	}
-	return tenure.Canonical(raw)
+	return raw, nil
 }
 
 // renamedTo is observed of a thing of ours that somebody gave another name.

@@ -1,0 +1,214 @@
+package descriptions_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/standin"
+)
+
+// opened is a system that a description describes, planted, as its callers see it.
+func opened(t *testing.T, name string, options map[string]string, secrets map[string]string) *connector.System {
+	t.Helper()
+	hidden := map[string]tenure.Secret{}
+	for key, value := range secrets {
+		hidden[key] = tenure.NewSecret(value)
+	}
+	i := info(t, name)
+	d, err := i.Open(t.Context(), connector.Config{System: "main", Options: options, Secrets: hidden, Now: time.Now,
+		Marker: connector.Marker{Installation: tenure.NewID[tenure.InstallationID](time.Now()), System: "main", Key: []byte("a key of this test alone")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	fingerprint, err := d.Plant(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return connector.NewSystem("main", i, d, fingerprint, 4)
+}
+
+func wanted(typ, name string, classes ...string) connector.Desired {
+	return connector.Desired{Ref: connector.Ref{Resource: tenure.NewID[tenure.ResourceID](time.Now()), Tenant: tenure.NewID[tenure.TenantID](time.Now()), Type: typ, Name: name, Classes: classes}}
+}
+
+// A service that asks to be left alone is, and what it was asked for is done once.
+func TestRetryAfter(t *testing.T) {
+	s := standin.HubSpot(t)
+	sys := opened(t, "hubspot", map[string]string{"base": s.URL, "rate": "100000"}, map[string]string{"token": s.Token})
+	n, refused := 0, 0
+	s.Before = func(w http.ResponseWriter, r *http.Request) bool {
+		if n++; n%2 == 0 {
+			return false
+		}
+		refused++
+		w.Header().Set("Retry-After", "0")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return true
+	}
+	if _, _, v, err := sys.Ensure(t.Context(), wanted("company", "Acme")); err != nil || v != tenure.Verified {
+		t.Errorf("ensure: %s, %v", v, err)
+	}
+	s.Before = nil
+	if made := s.Objects("companies", nil); len(made) != 2 || refused == 0 { // with the sentinel
+		t.Errorf("%d companies after %d refusals", len(made), refused)
+	}
+	s.Before = func(w http.ResponseWriter, r *http.Request) bool {
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return true
+	}
+	began := time.Now()
+	_, _, err := sys.Observe(t.Context(), []connector.Ref{wanted("company", "Acme").Ref})
+	if tenure.CodeOf(err) != tenure.Unavailable || !tenure.CanRetry(err) || time.Since(began) > 10*time.Second {
+		t.Errorf("an hour's wait: %v after %s", err, time.Since(began))
+	}
+}
+
+// A token that ends is asked for again, once for all that were refused.
+func TestTokenEnds(t *testing.T) {
+	s := standin.Salesforce(t)
+	sys := opened(t, "salesforce", map[string]string{"base": s.URL, "clientId": "client", "rate": "100000"}, map[string]string{"clientSecret": "secret-of-the-client"})
+	asked := 0
+	s.Before = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/services/oauth2/token" {
+			asked++
+		} else if asked == 0 {
+			s.Token = "another"
+		}
+		return false
+	}
+	if _, _, v, err := sys.Ensure(t.Context(), wanted("account", "Acme")); err != nil || v != tenure.Verified || asked != 1 {
+		t.Errorf("ensure: %s, %v, %d tokens", v, err, asked)
+	}
+	s.Before = func(w http.ResponseWriter, r *http.Request) bool {
+		s.Token = "yet another"
+		if r.URL.Path != "/services/oauth2/token" {
+			return false
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+		return true
+	}
+	_, _, _, err := sys.Ensure(t.Context(), wanted("account", "Birch"))
+	if tenure.CodeOf(err) != tenure.Blocked || strings.Contains(err.Error(), "secret-of-the-client") {
+		t.Errorf("a credential that isn't taken any more: %v", err)
+	}
+}
+
+// What is answered with yes and not done is no success.
+func TestLies(t *testing.T) {
+	s := standin.HubSpot(t)
+	sys := opened(t, "hubspot", map[string]string{"base": s.URL, "rate": "100000"}, map[string]string{"token": s.Token})
+	d := wanted("company", "Acme", "people")
+	if _, _, _, err := sys.Ensure(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	id := s.Objects("companies", func(o map[string]any) bool { return o["properties"].(map[string]any)["name"] == "Acme" })[0]["id"]
+	s.Add("contacts", map[string]any{"properties": map[string]any{"associatedcompanyid": id, "tenure_data_class": "people"}})
+	lie := func(method, path string) {
+		s.Before = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method != method || !strings.Contains(r.URL.Path, path) {
+				return false
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(http.StatusNoContent)
+			return true
+		}
+	}
+	lie(http.MethodPost, "gdpr-delete")
+	if e, err := sys.Erase(t.Context(), d.Ref, connector.Batch{Class: "people", Limit: 10}); tenure.CodeOf(err) != tenure.Blocked || e.Done {
+		t.Errorf("an erasure that isn't: %+v, %v", e, err)
+	}
+	s.Before = nil
+	if e, err := sys.Erase(t.Context(), d.Ref, connector.Batch{Class: "people", Limit: 10}); err != nil || !e.Done {
+		t.Errorf("the erasure: %+v, %v", e, err)
+	}
+	lie(http.MethodDelete, "companies")
+	if _, v, err := sys.Delete(t.Context(), d.Ref); err != nil || v != tenure.Failed {
+		t.Errorf("a deletion that isn't: %s, %v", v, err)
+	}
+	s.Before = nil
+	if _, v, err := sys.Delete(t.Context(), d.Ref); err != nil || v != tenure.Verified {
+		t.Errorf("the deletion: %s, %v", v, err)
+	}
+}
+
+// Absence counts for nothing where less is shown than there is, or what is shown can't be read.
+func TestLackOfSight(t *testing.T) {
+	s := standin.HubSpot(t)
+	sys := opened(t, "hubspot", map[string]string{"base": s.URL, "rate": "100000"}, map[string]string{"token": s.Token})
+	absent := []connector.Ref{wanted("deal", "1234567").Ref}
+	if _, v, err := sys.Observe(t.Context(), absent); err != nil || v != tenure.Verified {
+		t.Fatalf("a whole look: %s, %v", v, err)
+	}
+	for name, c := range map[string]struct {
+		status int
+		kind   string
+		body   string
+	}{
+		"fewer than there are": {200, "application/json", `{"results": [], "total": 3}`},
+		"a page for people":    {200, "text/html", "<html>Sign in</html>"},
+		"no list":              {200, "application/json", `{"results": {"id": 1}}`},
+		"cut off":              {200, "application/json", `{"results": [`},
+		"forbidden":            {403, "application/json", `{"message": "missing scopes"}`},
+		"elsewhere":            {302, "", ""},
+		"without ids":          {200, "application/json", `{"results": [{"properties": {}}]}`},
+	} {
+		s.Before = func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, "deals/search") {
+				return false
+			}
+			w.Header().Set("Content-Type", c.kind)
+			w.Header().Set("Location", "https://elsewhere.example/")
+			w.WriteHeader(c.status)
+			_, _ = io.WriteString(w, c.body)
+			return true
+		}
+		if _, v, err := sys.Observe(t.Context(), absent); err == nil && v != tenure.Unknown {
+			t.Errorf("%s: absence is %s", name, v)
+		}
+	}
+}
+
+// A thing that somebody renamed, or whose parent somebody renamed, isn't taken for gone, and
+// a repair gives it its name back.
+func TestRenamed(t *testing.T) {
+	s := standin.Make(t)
+	sys := opened(t, "make", map[string]string{"base": s.URL + "/api/v2", "organization": "7", "rate": "100000"}, map[string]string{"token": s.Token})
+	team, hook := wanted("team", "acme"), wanted("webhook", "acme/in")
+	for _, d := range []connector.Desired{team, hook} {
+		if _, _, _, err := sys.Ensure(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mark := func(table, own string) string {
+		_, mark, _ := strings.Cut(s.Objects(table, in(own))[0]["name"].(string), " ")
+		return mark
+	}
+	teamMark, hookMark := mark("teams", "acme"), mark("hooks", "in")
+	s.Change("teams", in("acme"), func(o map[string]any) { o["name"] = "acme-old " + teamMark })
+	s.Change("hooks", in("in"), func(o map[string]any) { o["name"] = "renamed " + hookMark })
+	seen, _, err := sys.Observe(t.Context(), []connector.Ref{team.Ref, hook.Ref})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range seen {
+		if !o.Found || o.Owner != connector.Ours || !strings.Contains(string(o.Attributes), "renamedTo") {
+			t.Errorf("renamed, it is seen as %+v", o)
+		}
+	}
+	for _, d := range []connector.Desired{team, hook} {
+		if _, _, v, err := sys.Ensure(t.Context(), d); err != nil || v != tenure.Verified {
+			t.Errorf("the repair of %s: %s, %v", d.Name, v, err)
+		}
+	}
+	s.Change("hooks", in("in"), func(o map[string]any) { o["name"] = "renamed " + hookMark })
+	if _, v, err := sys.Delete(t.Context(), hook.Ref); err != nil || v != tenure.Verified || len(s.Objects("hooks", nil)) != 0 {
+		t.Errorf("the deletion of what was renamed: %s, %v", v, err)
+	}
+}
