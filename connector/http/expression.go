@@ -209,6 +209,13 @@ func compileText(env *cel.Env, from string, names []string) (t *text, offset int
 		if issues.Err() != nil {
 			e := issues.Errors()[0]
 			message, _, _ := strings.Cut(e.Message, " (in container")
+			message, _, _ = strings.Cut(message, " expecting {")
+			if parse, is := strings.CutPrefix(message, "Syntax error: "); is {
+				message = "this isn't CEL: " + parse
+				if strings.Contains(parse, "<EOF>") {
+					message = "this isn't CEL: it ends too early"
+				}
+			}
 			return nil, p.Offset + e.Location.Column(), fmt.Errorf("%s", strings.TrimSpace(message))
 		}
 		program, err := env.Program(checked, cel.EvalOptions(cel.OptTrackCost), cel.CostLimit(maxCost), cel.InterruptCheckFrequency(64))

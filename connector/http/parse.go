@@ -168,7 +168,11 @@ func (d *Description) open(_ context.Context, c connector.Config) (connector.Dri
 // auth is what puts the credential on requests.
 func (d *described) auth(c connector.Config, settings rest.Options) (rest.Auth, error) {
 	a, secret := d.Auth, c.Secrets[d.Auth.Secret]
-	user := c.Option(a.User)
+	option := func(name string) string {
+		value, _ := d.options["options"].(map[string]any)[name].(string)
+		return value
+	}
+	user := option(a.User)
 	switch a.Kind {
 	case "bearer":
 		return rest.Bearer(secret), nil
@@ -184,7 +188,7 @@ func (d *described) auth(c connector.Config, settings rest.Options) (rest.Auth, 
 			return nil, err
 		}
 		token := rest.ClientCredentials(path, user, secret, a.Scopes, c.Now)
-		if base := c.Option(a.Base); a.Base != "" && base != "" {
+		if base := option(a.Base); base != "" {
 			settings.Base, settings.Auth = base, nil
 			if token.Via, err = rest.Open(settings); err != nil {
 				return nil, err
