@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -59,6 +60,7 @@ func (d *described) Probe(ctx context.Context, c connector.Check) (o connector.O
 	if o.Passed, err = d.is(probe.Passes, a.OK(), v.with("status", int64(a.Status), "body", body)); err != nil {
 		return o, err
 	}
-	o.Detail = fmt.Sprintf("%s answered with status %d", probe.Help, a.Status)
+	path, _, _ := strings.Cut(r.Path, "?")
+	o.Detail = fmt.Sprintf("%s %s as %s: status %d", either(r.Method, "GET"), path, probe.As, a.Status)
 	return o, nil
 }

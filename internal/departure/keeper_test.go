@@ -92,7 +92,7 @@ func (c scene) install(t *testing.T) *story {
 func (s *story) secret(t *testing.T, name string, system map[string]any) map[string]any {
 	t.Helper()
 	options := system["options"].(map[string]any)
-	for _, key := range []string{"dsn", "accessKey", "secretKey"} {
+	for _, key := range []string{"dsn", "accessKey", "secretKey", "password"} {
 		if v, ok := options[key].(string); ok {
 			file := filepath.Join(s.dir, name+"."+key)
 			must(t, os.WriteFile(file, []byte(v), 0o600))
@@ -111,7 +111,8 @@ func (s *story) blueprint(t *testing.T, rules map[string]any) []byte {
 		}
 		for _, r := range k.resources(t) {
 			resources = append(resources, r)
-			for _, class := range r.(map[string]any)["data"].([]any) {
+			data, _ := r.(map[string]any)["data"].([]any)
+			for _, class := range data {
 				used[class.(string)] = map[string]any{"disposition": "purge", "retention": []any{map[string]any{"name": "law", "kind": "keep_until", "period": periods[class.(string)], "from": "termination"}}}
 			}
 		}
