@@ -1,6 +1,7 @@
 package http_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -60,5 +61,21 @@ func TestDigest(t *testing.T) {
 	}
 	if digest(good) == digest(strings.Replace(good, "[202]", "[200]", 1)) {
 		t.Error("another status has the same digest")
+	}
+}
+
+// The description that the documentation shows is one.
+func TestDocumentation(t *testing.T) {
+	page, err := os.ReadFile("../../docs/descriptions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := strings.Cut(string(page), "```yaml\napiVersion")
+	text, _, closed := strings.Cut(text, "```")
+	if !found || !closed {
+		t.Fatal("docs/descriptions.md shows no description")
+	}
+	if _, err := http.Parse([]byte("apiVersion"+text), "tickets.yaml"); err != nil {
+		t.Error(err)
 	}
 }

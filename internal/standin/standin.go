@@ -4,6 +4,8 @@
 package standin
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,7 +16,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // Service is one running stand-in: tables of objects behind the routes of one service.
@@ -35,7 +36,10 @@ type object = map[string]any
 // start serves the routes to who has the token. Allowed says whether a request has it.
 func start(t testing.TB, allowed func(r *http.Request, token string) bool, routes func(s *Service, mux *http.ServeMux)) *Service {
 	t.Helper()
-	s := &Service{Token: "token-" + strconv.FormatInt(time.Now().UnixNano(), 36), tables: map[string][]object{}, next: time.Now().UnixNano() % 1_000_000}
+	var random [4]byte
+	_, _ = rand.Read(random[:])
+	start := int64(100_000 + binary.BigEndian.Uint32(random[:])%800_000) // another for each, as services have
+	s := &Service{Token: "token-" + rand.Text(), tables: map[string][]object{}, next: start}
 	mux := http.NewServeMux()
 	routes(s, mux)
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -54,7 +58,9 @@ func start(t testing.TB, allowed func(r *http.Request, token string) bool, route
 	return s
 }
 
-func bearer(r *http.Request, token string) bool { return r.Header.Get("Authorization") == "Bearer "+token }
+func bearer(r *http.Request, token string) bool {
+	return r.Header.Get("Authorization") == "Bearer "+token
+}
 
 func answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
