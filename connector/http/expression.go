@@ -24,7 +24,7 @@ import (
 // The names that expressions may read, by what they are about.
 var (
 	about   = []string{"options"}
-	thing   = []string{"options", "name", "own", "attributes", "tenant", "environment", "resource", "mark", "credential", "item", "id", "parent", "omit", "classes"}
+	thing   = []string{"options", "name", "own", "attributes", "tenant", "environment", "resource", "mark", "credential", "item", "id", "parent", "omit", "classes", "now"}
 	answers = []string{"options", "status", "headers", "body", "count", "name", "own", "id", "item", "parent", "attributes"}
 	items   = []string{"options", "item", "word", "parent", "resource"}
 	entries = []string{"options", "entry", "item", "id", "name", "own", "parent", "omit"}

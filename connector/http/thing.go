@@ -337,7 +337,7 @@ func (p *pass) get(ctx context.Context, t *typeSpec, r connector.Ref, id string,
 func (d *described) vars(t *typeSpec, r connector.Ref, f *found) vars {
 	_, own := t.split(r.Name)
 	v := d.options.with("name", r.Name, "own", own, "tenant", string(r.Tenant), "environment", r.Environment, "resource", string(r.Resource),
-		"attributes", t.desired(r.Attributes), "credential", "", "mark", "", "item", nil, "id", "", "parent", nil, "omit", omitted, "classes", r.Classes)
+		"attributes", t.desired(r.Attributes), "credential", "", "mark", "", "item", nil, "id", "", "parent", nil, "omit", omitted, "classes", r.Classes, "now", d.now().Unix())
 	if f != nil {
 		v = v.with("item", f.item, "id", f.id, "parent", itemOf(f.parent))
 	}
