@@ -279,6 +279,11 @@ func (k *checker) typ(at source.Path, t *typeSpec) {
 		}
 		up = above.In
 	}
+	for i, name := range t.Refers {
+		if k.types[name] == nil || name == t.Name {
+			k.problem(at.With("refers").Index(i), "", "there is no other type %q", name)
+		}
+	}
 	if t.Names.Pattern != "" {
 		if _, err := regexp.Compile(t.Names.Pattern); err != nil {
 			k.problem(at.With("names", "pattern"), "", "it is no regular expression (RE2): %s", err)

@@ -232,7 +232,14 @@ func (d *described) create(ctx context.Context, p *pass, t *typeSpec, want conne
 			return nil, err
 		}
 	}
+	refers, err := p.refers(ctx, t)
+	if err != nil {
+		return nil, err
+	}
 	v := d.vars(t, want.Ref, nil).with("parent", itemOf(parent), "credential", want.Credential.Reveal(), "mark", n.String())
+	for name, value := range refers {
+		v[name] = value
+	}
 	body, _, err := d.act(ctx, t.Create, v)
 	if err != nil {
 		return nil, err

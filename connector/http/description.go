@@ -166,6 +166,7 @@ type typeSpec struct {
 	Summary      string
 	Layer        string
 	In           string // the type of what it lies in; its name is PARENT/NAME then
+	Refers       []string // types whose ids its requests and its items name
 	Names        nameSpec
 	Deletion     string
 	Verification string

@@ -24,9 +24,9 @@ import (
 // The names that expressions may read, by what they are about.
 var (
 	about   = []string{"options"}
-	thing   = []string{"options", "name", "own", "attributes", "tenant", "environment", "resource", "mark", "credential", "item", "id", "parent", "omit", "classes", "now"}
+	thing   = []string{"options", "name", "own", "attributes", "tenant", "environment", "resource", "mark", "credential", "item", "id", "parent", "omit", "classes", "now", "ids", "named"}
 	answers = []string{"options", "status", "headers", "body", "count", "name", "own", "id", "item", "parent", "attributes"}
-	items   = []string{"options", "item", "word", "parent", "resource"}
+	items   = []string{"options", "item", "word", "parent", "resource", "named"}
 	entries = []string{"options", "entry", "item", "id", "name", "own", "parent", "omit"}
 	marking = []string{"options", "key", "mark", "entry", "id", "omit"}
 )

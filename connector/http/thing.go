@@ -23,6 +23,7 @@ type found struct {
 	ending bool // its deletion was accepted and isn't done
 	item   any
 	parent *found
+	refers vars // ids and named, of the types that the type refers to
 }
 
 func (d *described) typ(name string) (*typeSpec, error) {
@@ -41,10 +42,11 @@ type pass struct {
 	marked   bool // marks are read
 	complete bool
 	lists    map[string][]*found
+	referred map[string]vars // by type
 }
 
 func (d *described) pass() *pass {
-	return &pass{d: d, complete: true, lists: map[string][]*found{}}
+	return &pass{d: d, complete: true, lists: map[string][]*found{}, referred: map[string]vars{}}
 }
 
 func (p *pass) registry(ctx context.Context) (registry, error) {
@@ -59,12 +61,45 @@ func (p *pass) registry(ctx context.Context) (registry, error) {
 	return g, nil
 }
 
+// refers gives, of each type that a type refers to, the ids by the names (ids) and the names
+// by the ids (named).
+func (p *pass) refers(ctx context.Context, t *typeSpec) (vars, error) {
+	if len(t.Refers) == 0 {
+		return nil, nil
+	}
+	if had, ok := p.referred[t.Name]; ok {
+		return had, nil
+	}
+	ids, named := map[string]any{}, map[string]any{}
+	for _, name := range t.Refers {
+		to, err := p.d.typ(name)
+		if err != nil {
+			return nil, err
+		}
+		list, err := p.all(ctx, to)
+		if err != nil {
+			return nil, err
+		}
+		byName, byID := map[string]any{}, map[string]any{}
+		for _, f := range list {
+			byName[f.name], byID[f.id] = f.id, f.name
+		}
+		ids[name], named[name] = byName, byID
+	}
+	out := vars{"ids": ids, "named": named}
+	p.referred[t.Name] = out
+	return out, nil
+}
+
 // read makes a found of an item.
 func (p *pass) read(ctx context.Context, t *typeSpec, parent *found, item any) (*found, error) {
 	d := p.d
 	f := &found{item: item, parent: parent}
 	v := d.options.with("item", item, "parent", itemOf(parent), "word", "", "resource", "")
 	var err error
+	if f.refers, err = p.refers(ctx, t); err != nil {
+		return nil, err
+	}
 	if f.id, err = d.word(t.Item.ID, item, v); err != nil {
 		return nil, err
 	}
@@ -340,6 +375,9 @@ func (d *described) vars(t *typeSpec, r connector.Ref, f *found) vars {
 		"attributes", t.desired(r.Attributes), "credential", "", "mark", "", "item", nil, "id", "", "parent", nil, "omit", omitted, "classes", r.Classes, "now", d.now().Unix())
 	if f != nil {
 		v = v.with("item", f.item, "id", f.id, "parent", itemOf(f.parent))
+		for name, value := range f.refers {
+			v[name] = value
+		}
 	}
 	return v
 }
@@ -445,6 +483,9 @@ func (d *described) isSet(t *typeSpec, name string) bool {
 // observed is a thing as callers see it. Name is the one of the resource where it is known.
 func (d *described) observed(t *typeSpec, f *found, name string) (o connector.Observed, err error) {
 	v := d.options.with("item", f.item, "word", f.note.state, "parent", itemOf(f.parent), "resource", string(f.of))
+	for name, value := range f.refers {
+		v[name] = value
+	}
 	attributes := map[string]any{}
 	for key, from := range t.Item.Attributes {
 		if attributes[key], err = d.field(from, f.item, v); err != nil {

@@ -15,18 +15,20 @@ import (
 	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/noderedtest"
 	"github.com/tenurehq/tenure/internal/pocketbasetest"
+	"github.com/tenurehq/tenure/internal/scimtest"
 )
 
 // TestLowCode takes a tenant in and out of low-code platforms beside its database and its
-// documents: collections and users in PocketBase, flows in Node-RED. From outside nothing of
+// documents: collections and users in PocketBase, flows in Node-RED, users and a group at an
+// identity provider (SCIM). From outside nothing of
 // it is left in any of them, its access ends before its data, and its neighbours, one with a
 // name that begins with its own, are as they were.
 func TestLowCode(t *testing.T) {
 	ctx := t.Context()
-	pb, nr := pocketbasetest.Start(t), noderedtest.Start(t)
+	pb, nr, id := pocketbasetest.Start(t), noderedtest.Start(t), scimtest.Start(t)
 	c := newClub()
 	s := scene{name: "low-code", keepers: func(t *testing.T) []keeper {
-		return []keeper{newPostgres(t, shop, true), newObjects(t, shop, true), pocket{pb, c}, flows{nr}}
+		return []keeper{newPostgres(t, shop, true), newObjects(t, shop, true), pocket{pb, c}, flows{nr}, people{id}}
 	}}.install(t)
 	for _, who := range tenants {
 		began := time.Now()
@@ -56,6 +58,12 @@ func TestLowCode(t *testing.T) {
 	if answers(t, nr, "acme") || !answers(t, nr, "acme-2") {
 		t.Error("access isn't cut before the data goes, or a neighbour's is")
 	}
+	users, _ := id.All(t)
+	for _, u := range users {
+		if acme := u["userName"] == "admin@acme.example"; (u["active"] == false) != acme {
+			t.Errorf("after the cut %v is active: %v", u["userName"], u["active"])
+		}
+	}
 	if left := len(counted(s.rows(t)[2], tenants[0])); left == 0 {
 		t.Error("data went before its time")
 	}
@@ -65,7 +73,7 @@ func TestLowCode(t *testing.T) {
 	after := s.rows(t)
 	for i, k := range s.keepers {
 		for _, line := range after[i] {
-			if owned(line, tenants[0]) || strings.Contains(line, `"acme"`) || strings.Contains(line, "acme@") || strings.Contains(line, "acme_orders") {
+			if owned(line, tenants[0]) || strings.Contains(line, `"acme"`) || strings.Contains(line, "acme@") || strings.Contains(line, "acme_orders") || strings.Contains(line, "acme staff") {
 				t.Errorf("%s: the leaver is still there: %s", keeperName(k), line)
 			}
 		}
@@ -149,7 +157,7 @@ func (k pocket) rows(t *testing.T) (out []string) {
 func of(text string) string {
 	for _, who := range []person{tenants[1], tenants[2], tenants[0]} {
 		for _, name := range []string{who.name, strings.ReplaceAll(who.name, "-", "_")} {
-			for _, sign := range []string{name + "_orders", name + "@tenants", " flow " + name} {
+			for _, sign := range []string{name + "_orders", name + "@tenants", " flow " + name, "admin@" + name + ".example", name + " staff"} {
 				if strings.HasPrefix(text, strings.TrimSpace(sign)) || strings.HasSuffix(text, sign) || strings.Contains(text, " "+strings.TrimSpace(sign)) {
 					return who.token + " "
 				}
@@ -210,3 +218,34 @@ func (k flows) shape(*testing.T) string                  { return "" }
 func (k flows) raw(t *testing.T) []byte                  { return []byte(strings.Join(k.rows(t), "\n")) }
 func (k flows) class(*testing.T, string) string          { return "" }
 func (k flows) announced(line string, _ []string) string { return line }
+
+// people are tenants' users and groups at an identity provider.
+type people struct{ srv *scimtest.Server }
+
+func (k people) systems() map[string]any {
+	return map[string]any{"people": map[string]any{"connector": "scim", "options": map[string]any{"base": k.srv.URL + "/scim/v2", "token": k.srv.Token}}}
+}
+
+func (k people) resources(*testing.T) []any {
+	return []any{
+		map[string]any{"key": "admin", "system": "people", "type": "user", "name": "admin@${tenant.name}.example", "attributes": map[string]any{"displayName": "Administrator"}},
+		map[string]any{"key": "staff", "system": "people", "type": "group", "name": "${tenant.name} staff", "needs": []any{"admin"}, "attributes": map[string]any{"members": []any{"admin@${tenant.name}.example"}}},
+	}
+}
+
+func (k people) fill(*testing.T, *rand.Rand) {}
+
+func (k people) rows(t *testing.T) (out []string) {
+	users, groups := k.srv.All(t)
+	for _, o := range append(users, groups...) {
+		name := fmt.Sprint(o["userName"], o["displayName"])
+		raw, _ := json.Marshal(o)
+		out = append(out, "person "+of(strings.ReplaceAll(strings.TrimPrefix(name, "<nil>"), "Administrator", ""))+string(raw))
+	}
+	return out
+}
+
+func (k people) shape(*testing.T) string                  { return "" }
+func (k people) raw(t *testing.T) []byte                  { return []byte(strings.Join(k.rows(t), "\n")) }
+func (k people) class(*testing.T, string) string          { return "" }
+func (k people) announced(line string, _ []string) string { return line }

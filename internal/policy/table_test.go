@@ -9,7 +9,7 @@ var floors = []floor{
 	{"ground", []string{".", "audit", "examples", "examples/*"}},
 	{"parts", []string{
 		"client", "connector", "connector/*", "connector/http/descriptions", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/clock", "internal/dashboard", "internal/demoidp", "internal/guard",
-		"internal/identity", "internal/keystore", "internal/lookalike", "internal/mariadbtest", "internal/nametest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/postgrestest", "internal/recogniser", "internal/register", "internal/s3test", "internal/scaffold", "internal/schematest", "internal/servertest", "internal/source", "internal/standin", "internal/store", "internal/toxitest", "internal/witness",
+		"internal/identity", "internal/keystore", "internal/lookalike", "internal/mariadbtest", "internal/nametest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/postgrestest", "internal/recogniser", "internal/register", "internal/s3test", "internal/scaffold", "internal/schematest", "internal/scimtest", "internal/servertest", "internal/source", "internal/standin", "internal/store", "internal/toxitest", "internal/witness",
 	}},
 	{"work", []string{"internal/engine", "internal/governance", "internal/hygiene", "internal/notify", "internal/planner", "internal/statement", "internal/telemetry"}},
 	{"door", []string{"internal/lifecycle"}},
@@ -39,6 +39,7 @@ var sideways = []edge{
 	{from: "connector/http/descriptions", to: "connector/connectortest", tests: true, why: "every description that can be tried passes the suite"},
 	{from: "connector/http/descriptions", to: "internal/noderedtest", tests: true, why: "a real server for each test"},
 	{from: "connector/http/descriptions", to: "internal/pocketbasetest", tests: true, why: "a real server for each test"},
+	{from: "connector/http/descriptions", to: "internal/scimtest", tests: true, why: "a real server for each test"},
 	{from: "connector/http/descriptions", to: "internal/standin", tests: true, why: "services that can't be run for a test"},
 	{from: "connector/http/descriptions", to: "internal/toxitest", tests: true, why: "a bad network before a real server"},
 	{from: "connector/all", to: "connector/http/descriptions", why: "it is the one list of connectors"},
@@ -62,6 +63,8 @@ var sideways = []edge{
 	{from: "internal/noderedtest", to: "internal/npmtest", why: "Node-RED comes from the npm registry"},
 	{from: "internal/noderedtest", to: "internal/servertest", why: "a real server, started and ended"},
 	{from: "internal/pocketbasetest", to: "internal/servertest", why: "as noderedtest"},
+	{from: "internal/scimtest", to: "internal/npmtest", why: "SCIMMY comes from the npm registry"},
+	{from: "internal/scimtest", to: "internal/servertest", why: "as noderedtest"},
 	{from: "internal/s3test", to: "internal/servertest", why: "as noderedtest"},
 	{from: "internal/servertest", to: "internal/npmtest", why: "what can't be had is told in one way"},
 	{from: "internal/chromiumtest", to: "internal/npmtest", why: "axe-core comes from the npm registry"},
@@ -188,9 +191,9 @@ type module struct {
 // standard narrows some packages of the standard library to who may use them.
 var standard = []module{
 	{"database/sql", []string{"bench", "connector/mysql", "connector/sqlite", "examples/*", "internal/demo", "internal/mariadbtest", "internal/store"}, []string{"*"}, "SQL is written where a database is somebody's job"},
-	{"net/http", []string{"bench", "client", "cmd/*", "connector/http", "connector/rest", "connector/s3", "examples/*", "internal/dashboard", "internal/demo", "internal/demoidp", "internal/identity", "internal/noderedtest", "internal/notify", "internal/oidctest", "internal/pocketbasetest", "internal/s3test", "internal/server", "internal/servertest", "internal/site", "internal/standin", "internal/telemetry", "internal/witness"}, []string{"*"}, "the network is reached from few places"},
-	{"os/exec", []string{"bench", "internal/chromiumtest", "internal/mariadbtest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/s3test", "internal/servertest", "internal/toxitest"}, []string{"*"}, "Tenure runs no other program; the benchmark builds and measures it from outside"},
-	{"testing", []string{"connector/connectortest", "internal/chromiumtest", "internal/mariadbtest", "internal/nametest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/postgrestest", "internal/s3test", "internal/schematest", "internal/servertest", "internal/standin", "internal/toxitest"}, []string{"*"}, "only test support links the test framework"},
+	{"net/http", []string{"bench", "client", "cmd/*", "connector/http", "connector/rest", "connector/s3", "examples/*", "internal/dashboard", "internal/demo", "internal/demoidp", "internal/identity", "internal/noderedtest", "internal/notify", "internal/oidctest", "internal/pocketbasetest", "internal/s3test", "internal/scimtest", "internal/server", "internal/servertest", "internal/site", "internal/standin", "internal/telemetry", "internal/witness"}, []string{"*"}, "the network is reached from few places"},
+	{"os/exec", []string{"bench", "internal/chromiumtest", "internal/mariadbtest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/s3test", "internal/scimtest", "internal/servertest", "internal/toxitest"}, []string{"*"}, "Tenure runs no other program; the benchmark builds and measures it from outside"},
+	{"testing", []string{"connector/connectortest", "internal/chromiumtest", "internal/mariadbtest", "internal/nametest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/postgrestest", "internal/s3test", "internal/schematest", "internal/scimtest", "internal/servertest", "internal/standin", "internal/toxitest"}, []string{"*"}, "only test support links the test framework"},
 	{"unsafe", []string{}, nil, "nothing here needs it"},
 	{"math/rand", []string{}, nil, "ids and secrets come from crypto/rand, jitter from math/rand/v2"},
 	{"log", []string{}, nil, "logs are structured and redacted: log/slog"},

@@ -1,0 +1,59 @@
+// A SCIM 2.0 service provider in memory, for tests: SCIMMY behind a real HTTP server.
+import express from "express";
+import SCIMMY from "scimmy";
+import SCIMMYRouters from "scimmy-routers";
+import { randomUUID } from "node:crypto";
+
+const passwords = new Map();
+const tables = { User: new Map(), Group: new Map() };
+
+function handlers(type, key) {
+	const all = tables[type];
+	return {
+		ingress(resource, data) {
+			const id = resource.id ?? randomUUID();
+			if (resource.id && !all.has(id)) throw new SCIMMY.Types.Error(404, null, `${type} ${id} isn't there`);
+			for (const [other, value] of all) {
+				if (other !== id && String(value[key]).toLowerCase() === String(data[key]).toLowerCase()) {
+					throw new SCIMMY.Types.Error(409, "uniqueness", `${key} is taken`);
+				}
+			}
+			const value = JSON.parse(JSON.stringify(data));
+			value.id = id;
+			if (data.password) passwords.set(id, data.password); // which is never shown
+			all.set(id, value);
+			return value;
+		},
+		egress(resource) {
+			if (resource.id) {
+				if (!all.has(resource.id)) throw new SCIMMY.Types.Error(404, null, `${type} ${resource.id} isn't there`);
+				return all.get(resource.id);
+			}
+			const list = [...all.values()];
+			return resource.filter ? resource.filter.match(list) : list;
+		},
+		degress(resource) {
+			if (!all.delete(resource.id)) throw new SCIMMY.Types.Error(404, null, `${type} ${resource.id} isn't there`);
+			for (const group of tables.Group.values()) {
+				if (group.members) group.members = group.members.filter((m) => m.value !== resource.id);
+			}
+		},
+	};
+}
+
+SCIMMY.Config.set({ filter: { supported: true, maxResults: 100 } });
+const user = handlers("User", "userName"), group = handlers("Group", "displayName");
+SCIMMY.Resources.declare(SCIMMY.Resources.User).ingress(user.ingress).egress(user.egress).degress(user.degress);
+SCIMMY.Resources.declare(SCIMMY.Resources.Group).ingress(group.ingress).egress(group.egress).degress(group.degress);
+
+const app = express();
+app.get("/ready", (_, res) => res.end("ready"));
+app.get("/all", (_, res) => res.json({ users: [...tables.User.values()].map((u) => ({ ...u, password: passwords.get(u.id) })), groups: [...tables.Group.values()] }));
+app.use("/scim/v2", new SCIMMYRouters({
+	type: "bearer",
+	handler(request) {
+		if (request.header("Authorization") !== `Bearer ${process.env.SCIM_TOKEN}`) throw new Error("no or another token");
+		return "tenure";
+	},
+}));
+app.listen(Number(process.argv[2]), "127.0.0.1");
