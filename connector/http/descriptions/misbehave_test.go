@@ -212,3 +212,44 @@ func TestRenamed(t *testing.T) {
 		t.Errorf("the deletion of what was renamed: %s, %v", v, err)
 	}
 }
+
+// A check says what the account may see, and which right it lacks.
+func TestCheckup(t *testing.T) {
+	s := standin.HubSpot(t)
+	sys := opened(t, "hubspot", map[string]string{"base": s.URL, "rate": "100000"}, map[string]string{"token": s.Token})
+	states := func(asked []connector.Asked) map[string]connector.RightState {
+		t.Helper()
+		c, ok, err := sys.Check(t.Context(), asked)
+		if err != nil || !ok || c.Role == "" || len(c.Notes) == 0 {
+			t.Fatalf("check: %+v, %t, %v", c, ok, err)
+		}
+		out := map[string]connector.RightState{}
+		for _, r := range c.Rights {
+			out[r.Name] = r.State
+			if r.State != connector.RightHeld && !strings.Contains(r.Fix, "crm.objects.deals.read") {
+				t.Errorf("%s: what would mend it isn't told: %q", r.Name, r.Fix)
+			}
+		}
+		return out
+	}
+	if got := states(nil); got["list each deal"] != connector.RightHeld || got["list each company"] != connector.RightHeld {
+		t.Errorf("with every right: %v", got)
+	}
+	s.Before = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/deals/") {
+			return false
+		}
+		w.WriteHeader(http.StatusForbidden)
+		return true
+	}
+	if got := states(nil); got["list each deal"] != connector.RightMissing || got["list each company"] != connector.RightHeld {
+		t.Errorf("without the right to deals: %v", got)
+	}
+	if got := states([]connector.Asked{{Key: "crm", Type: "company"}}); got["list each deal"] != connector.RightOptional {
+		t.Errorf("a blueprint without deals: %v", got)
+	}
+	s.Before = func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(http.StatusBadGateway); return true }
+	if _, _, err := sys.Check(t.Context(), nil); tenure.CodeOf(err) != tenure.Unavailable {
+		t.Errorf("a system that is down: %v", err)
+	}
+}
