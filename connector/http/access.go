@@ -19,7 +19,7 @@ func (d *described) cut(ctx context.Context, r connector.Ref, call string, of fu
 		return rec, tenure.Errorf(tenure.Invalid, "%s can't %s a %s", d.Name, call, t.Name)
 	}
 	p := d.pass()
-	at, err := p.lookup(ctx, t, r, false)
+	at, err := p.lookup(ctx, t, r)
 	if err != nil {
 		return rec, err
 	}
@@ -82,7 +82,7 @@ func (d *described) Adopt(ctx context.Context, r connector.Ref, as tenure.Resour
 	if d.Marks == nil && (t.Item.Mark == nil || len(t.Item.Mark.Write) == 0) {
 		return rec, tenure.Errorf(tenure.Invalid, "the mark of a %s can't be written without changing it in %s", t.Name, d.Name)
 	}
-	at, err := d.pass().lookup(ctx, t, r, false)
+	at, err := d.pass().lookup(ctx, t, r)
 	if err != nil {
 		return rec, err
 	}

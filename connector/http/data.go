@@ -26,7 +26,7 @@ func (d *described) holding(ctx context.Context, r connector.Ref, call string) (
 		return nil, nil, nil, tenure.Errorf(tenure.Invalid, "%s can't %s a %s", d.Name, call, t.Name)
 	}
 	p := d.pass()
-	at, err := p.lookup(ctx, t, r, false)
+	at, err := p.lookup(ctx, t, r)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -183,7 +183,7 @@ func (d *described) DataMap(ctx context.Context, s connector.Survey) (m connecto
 	}
 	p := d.pass()
 	if r.Resource != "" {
-		at, err := p.lookup(ctx, t, r, false)
+		at, err := p.lookup(ctx, t, r)
 		if err != nil {
 			return m, err
 		}

@@ -186,9 +186,9 @@ func (d *described) Ensure(ctx context.Context, want connector.Desired) (o conne
 		return o, rec, err
 	}
 	p := d.pass()
-	at, err := p.lookup(ctx, t, want.Ref, true)
-	if err == nil && len(at.mine) == 0 && t.Find != nil { // somebody may have renamed it
-		at, err = p.lookup(ctx, t, want.Ref, false)
+	at, err := p.look(ctx, t, want.Ref, true)
+	if err == nil && len(at.mine) == 0 && t.Find != nil && !t.Find.Marked { // somebody may have renamed it
+		at, err = p.lookup(ctx, t, want.Ref)
 	}
 	if err != nil {
 		return o, rec, err
@@ -296,7 +296,7 @@ func (d *described) name(ctx context.Context, t *typeSpec, r connector.Ref, f *f
 // take to show it.
 func (d *described) await(ctx context.Context, t *typeSpec, r connector.Ref, wanted func(*found) bool) (f *found, err error) {
 	err = rest.Until(ctx, often, max(settle, 2*span(t.Lag, 0)), t.Name+" "+r.Name, func() (bool, error) {
-		at, err := d.pass().lookup(ctx, t, r, false)
+		at, err := d.pass().lookup(ctx, t, r)
 		if err != nil {
 			return false, err
 		}
@@ -398,7 +398,7 @@ func (d *described) annotate(ctx context.Context, t *typeSpec, r connector.Ref, 
 // Observe is described at connector.Driver. It lists each type once.
 func (d *described) Observe(ctx context.Context, refs []connector.Ref, yield func(connector.Observed) error) (connector.Sighting, error) {
 	p := d.pass()
-	for i, r := range refs {
+	for _, r := range refs {
 		t, err := d.typ(r.Type)
 		if err != nil {
 			return connector.Sighting{}, err
@@ -406,7 +406,7 @@ func (d *described) Observe(ctx context.Context, refs []connector.Ref, yield fun
 		if err := ctx.Err(); err != nil {
 			return connector.Sighting{}, tenure.Errorf(tenure.Unavailable, "%s: %w", d.Name, err).Retryable()
 		}
-		at, err := p.lookup(ctx, t, r, false)
+		at, err := p.look(ctx, t, r, false)
 		if err != nil {
 			return connector.Sighting{}, err
 		}
@@ -426,7 +426,6 @@ func (d *described) Observe(ctx context.Context, refs []connector.Ref, yield fun
 		if err := yield(o); err != nil {
 			return connector.Sighting{}, err
 		}
-		_ = i
 	}
 	return p.sighting(ctx)
 }
@@ -438,7 +437,7 @@ func (d *described) Delete(ctx context.Context, r connector.Ref) (rec connector.
 		return rec, err
 	}
 	p := d.pass()
-	at, err := p.lookup(ctx, t, r, false)
+	at, err := p.lookup(ctx, t, r)
 	if err != nil {
 		return rec, err
 	}
@@ -472,13 +471,13 @@ func (d *described) Delete(ctx context.Context, r connector.Ref) (rec connector.
 	}
 	if rec.Changed && !t.Lag.IsZero() { // it may be shown a while longer
 		_ = rest.Until(ctx, often, min(time.Minute, 2*span(t.Lag, 0)), "its end", func() (bool, error) {
-			at, err := d.pass().lookup(ctx, t, r, false)
+			at, err := d.pass().lookup(ctx, t, r)
 			return len(at.mine) == 0, err
 		})
 	}
 	if d.Marks != nil {
 		again := d.pass()
-		if at, err = again.lookup(ctx, t, r, false); err != nil {
+		if at, err = again.lookup(ctx, t, r); err != nil {
 			return rec, err
 		}
 		if g, err := again.registry(ctx); err != nil {

@@ -84,6 +84,7 @@ type listSpec struct {
 	Pages    *pageSpec
 	Where    string // ${…} over item: what isn't so isn't one of them
 	Complete string // ${…} over body and count: false means that some weren't shown
+	Marked   bool   // find: it gives what bears the mark too, whatever its name
 }
 
 type pageSpec struct {
@@ -165,7 +166,7 @@ type typeSpec struct {
 	Name         string
 	Summary      string
 	Layer        string
-	In           string // the type of what it lies in; its name is PARENT/NAME then
+	In           string   // the type of what it lies in; its name is PARENT/NAME then
 	Refers       []string // types whose ids its requests and its items name
 	Names        nameSpec
 	Deletion     string

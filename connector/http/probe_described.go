@@ -21,7 +21,7 @@ func (d *described) Probe(ctx context.Context, c connector.Check) (o connector.O
 	v := d.options.with("credential", c.Credential.Reveal(), "name", c.Ref.Name, "own", c.Ref.Name, "attributes", c.Ref.Attributes,
 		"tenant", string(c.Ref.Tenant), "environment", c.Ref.Environment, "resource", string(c.Ref.Resource), "item", nil, "id", "", "parent", nil, "omit", omitted, "mark", "")
 	if t, err := d.typ(c.Ref.Type); err == nil && c.Ref.Resource != "" {
-		at, err := d.pass().lookup(ctx, t, c.Ref, false)
+		at, err := d.pass().lookup(ctx, t, c.Ref)
 		if err != nil {
 			return o, err
 		}

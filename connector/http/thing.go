@@ -272,9 +272,15 @@ type place struct {
 	parent   *found   // what it lies in
 }
 
-// lookup finds what stands for a resource. Quick asks by its name alone, where the
-// description says how: what was renamed isn't seen then.
-func (p *pass) lookup(ctx context.Context, t *typeSpec, r connector.Ref, quick bool) (at place, err error) {
+// lookup finds what stands for a resource, in the short way where the description says one
+// that sees what was renamed too.
+func (p *pass) lookup(ctx context.Context, t *typeSpec, r connector.Ref) (place, error) {
+	return p.look(ctx, t, r, t.Find != nil && t.Find.Marked)
+}
+
+// look finds what stands for a resource: in lists of everything or, short, in what the
+// description's find gives, which may not be what was renamed.
+func (p *pass) look(ctx context.Context, t *typeSpec, r connector.Ref, short bool) (at place, err error) {
 	above, own := t.split(r.Name)
 	parents, err := p.parents(ctx, t)
 	if err != nil {
@@ -286,12 +292,12 @@ func (p *pass) lookup(ctx context.Context, t *typeSpec, r connector.Ref, quick b
 		}
 	}
 	var lists [][]*found
-	if quick && t.Find != nil {
+	if short && t.Find != nil {
 		if t.In != "" && at.parent == nil {
 			return at, nil
 		}
 		var out []*found
-		v := p.d.vars(t, r, nil).with("parent", itemOf(at.parent))
+		v := p.d.vars(t, r, nil).with("parent", itemOf(at.parent), "mark", p.d.marker.Mark(t.Name, r.Resource))
 		complete, err := p.d.each(ctx, t.Find, v, t.Item.ID, func(item any) error {
 			f, err := p.read(ctx, t, at.parent, item)
 			if err == nil {

@@ -62,7 +62,9 @@ func (p provider) hands(c connectortest.Case) connectortest.Case {
 	c.Remark = func(t testing.TB, r connector.Ref, mark string) {
 		p.patch(t, r, map[string]any{"op": "replace", "path": "externalId", "value": mark})
 	}
-	c.Unmark = func(t testing.TB, r connector.Ref) { p.patch(t, r, map[string]any{"op": "remove", "path": "externalId"}) }
+	c.Unmark = func(t testing.TB, r connector.Ref) {
+		p.patch(t, r, map[string]any{"op": "remove", "path": "externalId"})
+	}
 	c.Exists = func(t testing.TB, r connector.Ref) bool { return p.id(t, r.Type, r.Name) != "" }
 	return c
 }
