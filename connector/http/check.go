@@ -71,6 +71,9 @@ func (k *checker) tree(at source.Path, v any, names []string) {
 
 func (k *checker) request(at source.Path, r requestSpec, names []string) {
 	k.text(at.With("path"), r.Path, names)
+	if t := k.d.texts[r.Path]; t != nil && t.reads["credential"] {
+		k.problem(at.With("path"), "send it in the body or in a header", "a path is shown in messages and logs, and can't hold the credential")
+	}
 	k.tree(at.With("query"), mapping(r.Query), names)
 	k.tree(at.With("form"), mapping(r.Form), names)
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {

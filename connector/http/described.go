@@ -46,12 +46,13 @@ func (p *pass) sentinel(ctx context.Context) (*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range list {
-		if f.own == s.Name {
-			return f, nil
+	var one *found
+	for _, f := range list { // two that were planted at once are told apart in the same way each time
+		if f.own == s.Name && (one == nil || f.id < one.id) {
+			one = f
 		}
 	}
-	return nil, nil
+	return one, nil
 }
 
 // sighting says who the system is and what was seen of it.
@@ -227,6 +228,14 @@ func (d *described) create(ctx context.Context, p *pass, t *typeSpec, want conne
 		g, err := p.registry(ctx)
 		if err != nil {
 			return nil, err
+		}
+		if begun, ok := g[d.key(t.Name, want.Name)]; ok && begun.note.of == "" && !t.Lag.IsZero() {
+			// Its making was begun, and the system may show it late.
+			if f, err := d.await(ctx, t, want.Ref, func(f *found) bool { return f != nil }); err == nil {
+				return d.name(ctx, t, want.Ref, f, n)
+			} else if tenure.CodeOf(err) != tenure.Unavailable || ctx.Err() != nil {
+				return nil, err
+			}
 		}
 		if err := d.write(ctx, g, t.Name, want.Name, n); err != nil {
 			return nil, err
@@ -468,6 +477,14 @@ func (d *described) Delete(ctx context.Context, r connector.Ref) (rec connector.
 			return rec, err
 		}
 		rec.Changed = true
+	}
+	if rec.Changed && t.Item.State != "" { // what the system still deletes isn't gone
+		if err := rest.Until(ctx, often, waitDeadline, "the deletion", func() (bool, error) {
+			at, err := d.pass().lookup(ctx, t, r)
+			return !slices.ContainsFunc(at.mine, func(f *found) bool { return f.ending }), err
+		}); err != nil {
+			return rec, err
+		}
 	}
 	if rec.Changed && !t.Lag.IsZero() { // it may be shown a while longer
 		_ = rest.Until(ctx, often, min(time.Minute, 2*span(t.Lag, 0)), "its end", func() (bool, error) {

@@ -152,7 +152,7 @@ func (d *Driver) parse(params map[string]string) (r request, err error) {
 func checkHeader(name, value string) error {
 	switch textproto.CanonicalMIMEHeaderKey(name) {
 	case "Authorization", "Proxy-Authorization", "Cookie", "Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Te", "Trailer":
-		return tenure.Errorf(tenure.Invalid, "a probe can't set header %s", name).WithHint("auth: credential sends the resource's own credential")
+		return tenure.Errorf(tenure.Invalid, "header %s can't be set", name).WithHint("auth: credential sends the resource's own credential")
 	}
 	token := func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r))

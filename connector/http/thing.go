@@ -1,6 +1,7 @@
 package http
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"regexp"
@@ -311,12 +312,20 @@ func (p *pass) look(ctx context.Context, t *typeSpec, r connector.Ref, short boo
 		p.complete = p.complete && complete
 		lists = append(lists, out)
 	} else {
+		// What it lies in by its name comes first: whatever is found there isn't sought elsewhere.
+		parents = slices.Clone(parents)
+		slices.SortStableFunc(parents, func(a, b *found) int {
+			return cmp.Compare(map[bool]int{true: 0, false: 1}[a == at.parent], map[bool]int{true: 0, false: 1}[b == at.parent])
+		})
 		for _, parent := range parents {
 			list, err := p.list(ctx, t, parent)
 			if err != nil {
 				return at, err
 			}
 			lists = append(lists, list)
+			if slices.ContainsFunc(list, func(f *found) bool { return f.owner == connector.Ours && f.of == r.Resource }) {
+				break
+			}
 		}
 	}
 	for _, list := range lists {

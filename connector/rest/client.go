@@ -309,6 +309,10 @@ func (c *Client) tries(ctx context.Context, r Request, u *url.URL) (a Answer, er
 		}
 		var used string
 		a, used, err = c.once(ctx, r, u)
+		if used != "" { // a system may repeat what it was sent
+			own := connector.NewVeil(tenure.NewSecret(used))
+			a.says, err = own.Text(a.says), own.Err(err)
+		}
 		switch {
 		case err != nil:
 			return a, err

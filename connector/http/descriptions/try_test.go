@@ -11,6 +11,8 @@ import (
 	"github.com/tenurehq/tenure/connector/http/descriptions"
 	"github.com/tenurehq/tenure/internal/noderedtest"
 	"github.com/tenurehq/tenure/internal/pocketbasetest"
+	"github.com/tenurehq/tenure/internal/scimtest"
+	"github.com/tenurehq/tenure/internal/standin"
 )
 
 // What comes with Tenure passes its own trial on a real system, and a description that is
@@ -65,6 +67,32 @@ func TestTry(t *testing.T) {
 		}
 		if good || !strings.Contains(strings.Join(bad, "\n"), c.tells) {
 			t.Errorf("%s, broken: good %t, it tells %q", c.name, good, bad)
+		}
+	}
+}
+
+// So do those that are tried on stand-ins.
+func TestTryOnStandIns(t *testing.T) {
+	hub, force, mk, id := standin.HubSpot(t), standin.Salesforce(t), standin.Make(t), scimtest.Start(t)
+	for name, c := range map[string]connector.Config{
+		"hubspot":    {Options: map[string]string{"base": hub.URL, "rate": "100000"}, Secrets: map[string]tenure.Secret{"token": tenure.NewSecret(hub.Token)}},
+		"salesforce": {Options: map[string]string{"base": force.URL, "clientId": "client", "rate": "100000"}, Secrets: map[string]tenure.Secret{"clientSecret": tenure.NewSecret("secret-of-the-client")}},
+		"make":       {Options: map[string]string{"base": mk.URL + "/api/v2", "organization": "7", "rate": "100000"}, Secrets: map[string]tenure.Secret{"token": tenure.NewSecret(mk.Token)}},
+		"scim":       {Options: map[string]string{"base": id.URL + "/scim/v2", "rate": "100000"}, Secrets: map[string]tenure.Secret{"token": tenure.NewSecret(id.Token)}},
+	} {
+		src, _ := descriptions.Source(name)
+		d, err := http.Parse(src, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.System, c.Now = "try", time.Now
+		good, err := http.Try(t.Context(), d, c, func(one http.Trial) {
+			if one.Bad {
+				t.Errorf("%s: %s %s: %s\n%s", name, one.Type, one.Does, one.Saw, strings.Join(one.Sent, "\n"))
+			}
+		})
+		if err != nil || !good {
+			t.Errorf("%s: good %t, %v", name, good, err)
 		}
 	}
 }
