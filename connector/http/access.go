@@ -42,6 +42,7 @@ func (d *described) cut(ctx context.Context, r connector.Ref, call string, of fu
 	}
 	n := f.note
 	n.mark, n.state = d.marker.Mark(t.Name, r.Resource), state
+	n = d.bound(t, f, n)
 	v := d.vars(t, r, f).with("mark", n.String())
 	if call == "revoke" && t.Credential {
 		v["credential"] = d.marker.Seal("nobody's " + string(r.Resource) + d.now().String()) // what nobody knows takes the place of the old one

@@ -251,6 +251,7 @@ func (d *described) create(ctx context.Context, p *pass, t *typeSpec, want conne
 	}
 	body, _, err := d.act(ctx, t.Create, v)
 	if err != nil {
+		d.retract(ctx, t, want.Ref, err)
 		return nil, err
 	}
 	var f *found
@@ -276,7 +277,27 @@ func (d *described) create(ctx context.Context, p *pass, t *typeSpec, want conne
 			return nil, err
 		}
 	}
+	if bound := d.bound(t, f, n); bound != n {
+		if err := d.annotate(ctx, t, want.Ref, f, n); err != nil {
+			return nil, err
+		}
+		f.note = bound
+	}
 	return d.name(ctx, t, want.Ref, f, n)
+}
+
+// retract takes back the note of a thing whose making was refused, so that what somebody
+// else makes under its name isn't taken for it.
+func (d *described) retract(ctx context.Context, t *typeSpec, r connector.Ref, refused error) {
+	if d.Marks == nil || tenure.CanRetry(refused) || ctx.Err() != nil {
+		return
+	}
+	p := d.pass()
+	at, err := p.look(ctx, t, r, false)
+	if err != nil || len(at.mine) > 0 {
+		return // it may be there: the note stays for whoever looks next
+	}
+	_, _ = d.drop(ctx, p.marks, t.Name, r.Name)
 }
 
 // stands says whether a thing is seen as the resource's.
@@ -345,6 +366,9 @@ func (d *described) bring(ctx context.Context, p *pass, t *typeSpec, want connec
 	// did, or a kill came before it was started.
 	idle := f.state == tenure.ResourceSuspended && n.state == "" && len(t.Resume) > 0
 	if !differs && !reissued && !revoked && !idle {
+		if bound := d.bound(t, f, n); f.note.of == "" && bound.of != "" { // a kill came before it was tied
+			return true, f, d.annotate(ctx, t, want.Ref, f, n)
+		}
 		return changed, f, nil
 	}
 	if reissued {
@@ -353,6 +377,7 @@ func (d *described) bring(ctx context.Context, p *pass, t *typeSpec, want connec
 	if revoked {
 		n.state = ""
 	}
+	n = d.bound(t, f, n)
 	v := d.vars(t, want.Ref, f).with("mark", n.String())
 	if reissued {
 		v["credential"] = want.Credential.Reveal()
@@ -398,7 +423,7 @@ func (d *described) annotate(ctx context.Context, t *typeSpec, r connector.Ref, 
 		return d.write(ctx, g, t.Name, r.Name, n)
 	}
 	if m := t.Item.Mark; m != nil && len(m.Write) > 0 {
-		_, _, err := d.act(ctx, m.Write, d.vars(t, r, f).with("mark", n.String()))
+		_, _, err := d.act(ctx, m.Write, d.vars(t, r, f).with("mark", d.bound(t, f, n).String()))
 		return err
 	}
 	return nil

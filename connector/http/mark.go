@@ -2,6 +2,7 @@ package http
 
 import (
 	"context"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,12 +17,13 @@ type note struct {
 	mark  string
 	state string // suspended or revoked, "" otherwise
 	key   string // the seal of the credential
-	of    string // the system's id of the thing, in a place of Tenure's own
+	of    string // the system's id of the thing
+	seal  string // over the rest, where the note stands in the thing itself
 }
 
 func (n note) String() string {
 	out := n.mark
-	for _, w := range [][2]string{{"state", n.state}, {"key", n.key}, {"of", url.QueryEscape(n.of)}} {
+	for _, w := range [][2]string{{"state", n.state}, {"key", n.key}, {"of", url.QueryEscape(n.of)}, {"seal", n.seal}} {
 		if w[1] != "" {
 			out += " " + w[0] + "=" + w[1]
 		}
@@ -43,6 +45,8 @@ func readNote(line string) (n note) {
 			n.key = value
 		case "of":
 			n.of, _ = url.QueryUnescape(value)
+		case "seal":
+			n.seal = value
 		}
 	}
 	return n
@@ -127,22 +131,42 @@ func (d *described) key(typ, name string) string {
 	return string(d.marker.Installation) + " " + typ + " " + name
 }
 
-// of is the note of a thing by its name and the system's id of it, whoever's it is.
-func (g registry) of(typ, name, id string) (n note, ok bool) {
-	suffix := " " + typ + " " + name
-	var keys []string
-	for key := range g {
-		if strings.HasSuffix(key, suffix) && len(key) > len(suffix) && !strings.Contains(strings.TrimSuffix(key, suffix), " ") {
-			keys = append(keys, key)
+// of is the note about a thing, whoever's it is: the one that names its id, whatever it is
+// called now, and otherwise one that says that a thing of its name is about to be made.
+func (g registry) of(typ, name, id string) (n note) {
+	for _, key := range slices.Sorted(maps.Keys(g)) {
+		_, rest, _ := strings.Cut(key, " ") // after the installation
+		of, named, ok := strings.Cut(rest, " ")
+		switch e := g[key]; {
+		case !ok || of != typ:
+		case e.note.of == id:
+			return e.note
+		case e.note.of == "" && named == name && n.mark == "":
+			n = e.note
 		}
 	}
-	slices.Sort(keys)
-	for _, key := range keys {
-		if e := g[key]; e.note.of == id {
-			return e.note, true
-		}
+	return n
+}
+
+// bound is a note that stands in the thing itself, tied to that thing: a copy of it on
+// another is none. Only where the note can be written by itself, once the thing has an id.
+func (d *described) bound(t *typeSpec, f *found, n note) note {
+	if t.Item.Mark == nil || len(t.Item.Mark.Write) == 0 || f == nil {
+		return n
 	}
-	return n, false
+	n.of = f.id
+	n.seal = d.sealed(t, n)
+	return n
+}
+
+func (d *described) sealed(t *typeSpec, n note) string {
+	n.seal = ""
+	return d.marker.Seal("note\x00" + t.Name + "\x00" + n.String())
+}
+
+// genuine says whether a note that stands in a thing is about that thing.
+func (d *described) genuine(t *typeSpec, id string, n note) bool {
+	return n.of == "" && n.seal == "" || n.of == id && n.seal == d.sealed(t, n)
 }
 
 // write puts a note where Tenure keeps them. A note whose of is blank says that its thing

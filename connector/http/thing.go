@@ -126,13 +126,12 @@ func (p *pass) read(ctx context.Context, t *typeSpec, parent *found, item any) (
 		if err != nil {
 			return nil, err
 		}
-		n, ok := g.of(t.Name, f.name, f.id)
-		if !ok {
-			n, _ = g.of(t.Name, f.name, "") // its making was begun
-		}
-		f.note = n
+		f.note = g.of(t.Name, f.name, f.id)
 	}
 	f.of, f.owner = d.owner(t.Name, f.note)
+	if f.owner == connector.Ours && t.Item.Mark != nil && !d.genuine(t, f.id, f.note) {
+		f.of, f.owner = "", connector.Forged
+	}
 	f.state = tenure.ResourcePresent
 	if t.Item.State != "" {
 		value, err := d.eval(t.Item.State, v.with("word", f.note.state))
@@ -282,6 +281,7 @@ func (p *pass) lookup(ctx context.Context, t *typeSpec, r connector.Ref) (place,
 // look finds what stands for a resource: in lists of everything or, short, in what the
 // description's find gives, which may not be what was renamed.
 func (p *pass) look(ctx context.Context, t *typeSpec, r connector.Ref, short bool) (at place, err error) {
+	d := p.d
 	above, own := t.split(r.Name)
 	parents, err := p.parents(ctx, t)
 	if err != nil {
@@ -323,7 +323,7 @@ func (p *pass) look(ctx context.Context, t *typeSpec, r connector.Ref, short boo
 				return at, err
 			}
 			lists = append(lists, list)
-			if slices.ContainsFunc(list, func(f *found) bool { return f.owner == connector.Ours && f.of == r.Resource }) {
+			if slices.ContainsFunc(list, func(f *found) bool { return f.owner == connector.Ours && f.of == r.Resource && f.name == r.Name }) {
 				break
 			}
 		}
@@ -331,12 +331,17 @@ func (p *pass) look(ctx context.Context, t *typeSpec, r connector.Ref, short boo
 	for _, list := range lists {
 		for _, f := range list {
 			switch {
-			case f.owner == connector.Ours && f.of == r.Resource:
+			case f.owner == connector.Ours && f.of == r.Resource && (f.name == r.Name || d.tied(t, f)):
 				at.mine = append(at.mine, f)
 			case f.own == own && f.parent == at.parent && (at.namesake == nil || at.namesake.owner == connector.Unmarked):
 				at.namesake = f
 			}
 		}
+	}
+	// One that has the resource's name is it; others that bear its mark are what somebody made
+	// of it, and nobody's to touch.
+	if slices.ContainsFunc(at.mine, func(f *found) bool { return f.name == r.Name }) {
+		at.mine = slices.DeleteFunc(at.mine, func(f *found) bool { return f.name != r.Name })
 	}
 	if t.Get != nil {
 		for i, f := range at.mine {
@@ -350,6 +355,12 @@ func (p *pass) look(ctx context.Context, t *typeSpec, r connector.Ref, short boo
 		}
 	}
 	return at, nil
+}
+
+// tied says whether a note says which thing it is about, or can't: a mark without that, on a
+// thing of another name than its resource's, may have been copied there.
+func (d *described) tied(t *typeSpec, f *found) bool {
+	return f.note.of != "" || d.Marks == nil && len(t.Item.Mark.Write) == 0
 }
 
 // get reads one thing by the system's id; nil if it isn't there.

@@ -253,3 +253,48 @@ func TestCheckup(t *testing.T) {
 		t.Errorf("a system that is down: %v", err)
 	}
 }
+
+// A mark that was copied to another thing, whole or in part, neither keeps its resource from
+// being changed or deleted nor has the other thing deleted.
+func TestCopiedMark(t *testing.T) {
+	s := standin.HubSpot(t)
+	sys := opened(t, "hubspot", map[string]string{"base": s.URL, "rate": "100000"}, map[string]string{"token": s.Token})
+	acme, birch := wanted("company", "Acme"), wanted("company", "Birch")
+	for _, d := range []connector.Desired{acme, birch} {
+		if _, _, _, err := sys.Ensure(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	properties := func(o map[string]any) map[string]any { return o["properties"].(map[string]any) }
+	named := func(name string) func(map[string]any) bool {
+		return func(o map[string]any) bool { return properties(o)["name"] == name }
+	}
+	full := properties(s.Objects("companies", named("Acme"))[0])["tenure_mark"].(string)
+	bare, _, cut := strings.Cut(full, " ")
+	if !cut {
+		t.Fatalf("the note says no more than the mark: %s", full)
+	}
+	for name, copied := range map[string]string{"whole": full, "the mark alone": bare} {
+		s.Add("companies", map[string]any{"properties": map[string]any{"name": "Stranger, " + name, "tenure_mark": copied}})
+	}
+	acme.Attributes = map[string]any{"status": "leaving"}
+	if _, _, v, err := sys.Ensure(t.Context(), acme); err != nil || v != tenure.Verified {
+		t.Errorf("a change: %s, %v", v, err)
+	}
+	for range 2 {
+		if _, v, err := sys.Delete(t.Context(), acme.Ref); err != nil || v != tenure.Verified {
+			t.Errorf("the deletion: %s, %v", v, err)
+		}
+	}
+	seen, absent, err := sys.Observe(t.Context(), []connector.Ref{acme.Ref})
+	if err != nil || seen[0].Found || absent != tenure.Verified {
+		t.Errorf("what is gone: %+v, %s, %v", seen[0], absent, err)
+	}
+	if left := s.Objects("companies", nil); len(left) != 4 { // the sentinel, the neighbour, two strangers
+		t.Errorf("%d companies are left", len(left))
+	}
+	s.Change("companies", named("Birch"), func(o map[string]any) { properties(o)["name"] = "Birch and Sons" })
+	if _, _, v, err := sys.Ensure(t.Context(), birch); err != nil || v != tenure.Verified || len(s.Objects("companies", named("Birch"))) != 1 {
+		t.Errorf("the repair of what was renamed: %s, %v", v, err)
+	}
+}

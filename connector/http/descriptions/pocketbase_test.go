@@ -170,3 +170,37 @@ func (p pocket) id(t testing.TB, r connector.Ref) string {
 	}
 	return ""
 }
+
+// What was renamed past Tenure is known by its id, and what somebody makes under a name whose
+// making was refused isn't Tenure's.
+func TestPocketBaseNames(t *testing.T) {
+	s := pocketbasetest.Start(t)
+	sys := opened(t, "pocketbase", map[string]string{"base": s.URL, "identity": s.Identity, "users": "users"}, map[string]string{"password": s.Password})
+	d := wanted("collection", "acme_orders", "orders")
+	if _, _, _, err := sys.Ensure(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	s.Must(t, http.MethodPatch, "/api/collections/acme_orders", map[string]any{"name": "renamed"}, nil)
+	seen, _, err := sys.Observe(t.Context(), []connector.Ref{d.Ref})
+	if err != nil || !seen[0].Found || seen[0].Owner != connector.Ours || !strings.Contains(string(seen[0].Attributes), "renamed") {
+		t.Errorf("renamed, it is seen as %+v, %v", seen[0], err)
+	}
+	if _, v, err := sys.Delete(t.Context(), d.Ref); err != nil || v != tenure.Verified {
+		t.Errorf("the deletion: %s, %v", v, err)
+	}
+	if status, _ := s.As(t, http.MethodGet, "/api/collections/renamed", nil); status != http.StatusNotFound {
+		t.Errorf("it is still there: status %d", status)
+	}
+	refused := wanted("collection", "birch_orders", "orders")
+	refused.Attributes = map[string]any{"listRule": "no rule at all ("}
+	if _, _, _, err := sys.Ensure(t.Context(), refused); tenure.CodeOf(err) != tenure.Invalid {
+		t.Fatalf("a rule that is none: %v", err)
+	}
+	s.Must(t, http.MethodPost, "/api/collections", map[string]any{"name": "birch_orders", "type": "base"}, nil)
+	if _, _, err := sys.Delete(t.Context(), refused.Ref); tenure.CodeOf(err) != tenure.Conflict {
+		t.Errorf("the deletion of a stranger's: %v", err)
+	}
+	if status, _ := s.As(t, http.MethodGet, "/api/collections/birch_orders", nil); status != http.StatusOK {
+		t.Errorf("a stranger's collection is gone: status %d", status)
+	}
+}
