@@ -28,7 +28,7 @@ func (s *Source) tree() *source.File {
 	return s.file
 }
 
-var fileKind = source.Kind{Noun: "blueprint", Begins: "apiVersion: " + apiVersion}
+var fileKind = source.Kind{Noun: "blueprint", Begins: "apiVersion: " + apiVersion, Then: "kind: Blueprint"}
 
 // Parse reads a blueprint from YAML 1.2. Keys that are unknown or given twice,
 // values of the wrong type, blank names, periods that aren't ISO 8601 and

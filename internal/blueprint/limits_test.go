@@ -66,6 +66,15 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// Who begins with nothing is told how a blueprint begins.
+func TestEmptyFile(t *testing.T) {
+	t.Parallel()
+	_, err := Parse(nil, "f.yaml")
+	if got, want := tenure.HintsOf(err), "a blueprint begins with apiVersion: tenure.dev/v1 and kind: Blueprint"; len(got) != 1 || got[0] != want {
+		t.Errorf("hints %q, want %q", got, want)
+	}
+}
+
 func deepMapping(n int) string {
 	var b strings.Builder
 	for i := range n {

@@ -28,14 +28,17 @@ type File struct {
 // Kind is what sort of file is read, for messages.
 type Kind struct {
 	Noun   string // such as blueprint
-	Begins string // how one begins, such as "apiVersion: tenure.dev/v1"; "" where any value will do
+	Begins string // its first line, such as "apiVersion: tenure.dev/v1"; "" where any value will do
+	Then   string // what has to follow, such as "kind: Blueprint"; told of an empty file alone
 }
 
 // Read reads a file of YAML 1.2. Keys that are given twice, aliases without an anchor,
 // numbers that can't be kept as they are written and values that JSON doesn't have are
-// Problems; the file stands beside them, so that its shape can be checked too. An error says
-// that there is no file to speak of. It may have at most 256 KiB, 10,000 lines and 20,000
-// values, counting what aliases repeat, and be nested 32 deep.
+// Problems; the file stands beside them, so that its shape can be checked too. It may have at
+// most 256 KiB, 10,000 lines and 20,000 values, counting what aliases repeat, and be nested 32
+// deep. What exceeds that, is empty, isn't UTF-8 or YAML, holds more than one document or has
+// problems and is no mapping, gives no file: the error is Invalid, and wraps Problems where it
+// has a place.
 func Read(src []byte, name string, kind Kind) (*File, Problems, error) {
 	s := &File{Name: name, kind: kind}
 	found, err := s.read(src)
@@ -45,10 +48,12 @@ func Read(src []byte, name string, kind Kind) (*File, Problems, error) {
 	return s, found, nil
 }
 
-// Value is the whole file as JSON would have it.
+// Value is the whole file as JSON would have it: string, int64, float64, bool, nil, []any or
+// map[string]any.
 func (s *File) Value() any { return s.root.value() }
 
-// Check holds the file against a schema.
+// Check holds the file against a schema, and gives every misfit with its place. A file that is
+// no mapping is one problem.
 func (s *File) Check(shape *Shape) Problems {
 	if !s.root.isMap {
 		hint := ""
@@ -64,18 +69,21 @@ func (s *File) Check(shape *Shape) Problems {
 	return out
 }
 
-// Problem is one at a place of the file: at its value, or at its key. Without a file, as in
-// a stored revision, it has no line.
+// Problem is one at a place of the file: at its value, or at its key. Where the file hasn't got
+// the place, it is at the nearest part around it that there is. A nil file, as of a stored
+// revision, gives a problem without a line.
 func (s *File) Problem(p Path, key bool, message, hint string) Problem {
 	return s.problem(s.locate(p, key), p, message, hint)
 }
 
-// ProblemIn is one at a byte of the text that stands at a place.
+// ProblemIn is one at a byte of the text that stands at a place. An offset beyond the text is
+// its end. A nil file gives a problem without a line.
 func (s *File) ProblemIn(p Path, text string, offset int, message, hint string) Problem {
 	return s.problem(s.within(p, text, offset), p, message, hint)
 }
 
-// Line is the line on which the value at a place stands.
+// Line is the line, from 1, on which the value at a place stands, or the nearest part around it;
+// 0 without a file.
 func (s *File) Line(p Path) int { return s.locate(p, false).line }
 
 // read makes the tree of the file's values, and says what is wrong with any.
@@ -141,7 +149,11 @@ func (s *File) syntax(src []byte) (ast.Node, error) {
 	if body == nil {
 		err := tenure.Errorf(tenure.Invalid, "%s is empty", s.Name)
 		if s.kind.Begins != "" {
-			err = err.WithHint("a %s begins with %s", s.kind.Noun, s.kind.Begins)
+			begins := s.kind.Begins
+			if s.kind.Then != "" {
+				begins += " and " + s.kind.Then
+			}
+			err = err.WithHint("a %s begins with %s", s.kind.Noun, begins)
 		}
 		return nil, err
 	}
@@ -186,7 +198,7 @@ func (s *File) problem(pos position, p Path, message, hint string) Problem {
 }
 
 // locate is the place of p: of its value, of its key where key is set, or of
-// the Nearest thing above that there is.
+// the nearest thing above that there is.
 func (s *File) locate(p Path, key bool) position {
 	if s == nil || s.root == nil {
 		return position{}
@@ -255,20 +267,20 @@ func (s *File) within(p Path, text string, offset int) position {
 	return pos
 }
 
-// Where says where in the file a value stands, or the Nearest part around
+// Where says where in the file the key of a value stands, or the nearest part around
 // it that the file has: file:line:column. Keys and indexes from the root lead to it.
 func (s *File) Where(steps ...string) string {
 	pos := s.locate(steps, true)
 	return fmt.Sprintf("%s:%d:%d", s.Name, pos.line, pos.column)
 }
 
-// Has says whether the file has what keys and indexes lead to.
+// Has says whether the file has what keys and indexes from the root lead to.
 func (s *File) Has(steps ...string) bool {
 	_, exact := s.root.find(steps)
 	return exact
 }
 
-// Steps are the keys and indexes of a JSON pointer (RFC 6901).
+// Steps are the keys and indexes of a JSON pointer (RFC 6901); none for "", the whole value.
 func Steps(pointer string) []string {
 	if pointer == "" {
 		return nil

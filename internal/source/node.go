@@ -212,7 +212,7 @@ func (n *node) value() any {
 	return n.scalar
 }
 
-// find is the node at p, or the Nearest above it, and whether it is p's own.
+// find is the node at p, or the nearest above it, and whether it is p's own.
 func (n *node) find(p Path) (found *node, exact bool) {
 	for _, step := range p {
 		next := n.child(step)

@@ -40,9 +40,10 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Problems is all that is wrong with a file, in the order of the file.
+// Problems is all that is wrong with a file.
 type Problems []Problem
 
+// Error is each problem with its excerpt, one below the other.
 func (ps Problems) Error() string {
 	texts := make([]string, len(ps))
 	for i, p := range ps {
@@ -54,7 +55,8 @@ func (ps Problems) Error() string {
 // MaxProblems bounds what one report says.
 const MaxProblems = 50
 
-// Err is nil for no problem, and otherwise an Invalid error that wraps all.
+// Err is nil for no problem, and otherwise an Invalid error that wraps Problems in
+// the order of the file: MaxProblems at most, and how many there are beyond. It reorders ps.
 func (ps Problems) Err() error {
 	if len(ps) == 0 {
 		return nil
@@ -69,13 +71,16 @@ func (ps Problems) Err() error {
 	return &tenure.Error{Code: tenure.Invalid, Err: ps}
 }
 
-// Path is a place in a blueprint: keys and indexes from the root.
+// Path is a place in a file or a value: keys and indexes from the root, which is the empty one.
 type Path []string
 
+// With is the path to what the steps lead to from here. It shares nothing with p.
 func (p Path) With(steps ...string) Path { return append(slices.Clone(p), steps...) }
 
+// Index is the path to an item of the list here, from 0.
 func (p Path) Index(i int) Path { return p.With(strconv.Itoa(i)) }
 
+// String is the path as messages show it, such as $.resources[2].name; the root is $.
 func (p Path) String() string {
 	var b strings.Builder
 	b.WriteByte('$')
@@ -103,7 +108,7 @@ func plainKey(s string) bool {
 	}) < 0
 }
 
-// Clip shortens what the file says for a message.
+// Clip shortens what the file says for a message, to 80 characters.
 func Clip(s string) string {
 	if r := []rune(s); len(r) > 80 {
 		return string(r[:80]) + "…"

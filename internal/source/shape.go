@@ -17,10 +17,12 @@ type Shape struct {
 	Doc    any // the schema itself
 }
 
+// ShapeURL is the address that a schema is compiled under; errors of CompileShape may name it.
 const ShapeURL = "mem:schema.json"
 
 // CompileShape compiles a schema. It follows no reference out of the schema,
-// asserts formats, and knows the format "period".
+// asserts formats, and knows the format "period". The error is the schema library's: a
+// *jsonschema.SchemaValidationError for what is no JSON Schema 2020-12, see Misfits.
 func CompileShape(doc any) (*Shape, error) {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
@@ -50,7 +52,7 @@ func (noLoader) Load(url string) (any, error) {
 	return nil, fmt.Errorf("%s is outside the schema; a reference must stay within it", url)
 }
 
-// Misfit is one way in which a value doesn't fit a shape.
+// Misfit is one way in which a value doesn't fit a schema.
 type Misfit struct {
 	At      Path
 	Key     bool // the place is the key, not the value
@@ -58,8 +60,8 @@ type Misfit struct {
 	Hint    string
 }
 
-// check lists how a JSON value doesn't fit. What lies at or under a place for
-// which open says true isn't known yet and fits.
+// Check lists how a JSON value doesn't fit; nothing if it does. What lies at or under a place
+// for which open says true isn't known yet and fits; open may be nil.
 func (s *Shape) Check(v any, open func(Path) bool) []Misfit {
 	err := s.schema.Validate(v)
 	var bad *jsonschema.ValidationError
@@ -103,7 +105,7 @@ func (s *Shape) collect(e *jsonschema.ValidationError, open func(Path) bool) []M
 	return out
 }
 
-// alternatives reports the alternative that comes Nearest: the one that fails
+// alternatives reports the alternative that comes nearest: the one that fails
 // deepest in the value. One that only fails where nothing is known yet fits.
 func (s *Shape) alternatives(e *jsonschema.ValidationError, open func(Path) bool) []Misfit {
 	var best []Misfit
@@ -192,8 +194,7 @@ func (s *Shape) leaf(e *jsonschema.ValidationError) []Misfit {
 func (s *Shape) lookup(url string) map[string]any {
 	_, pointer, _ := strings.Cut(url, "#")
 	at := s.Doc
-	for _, step := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
-		step = strings.NewReplacer("~1", "/", "~0", "~").Replace(step)
+	for _, step := range Steps(pointer) {
 		if m, ok := at.(map[string]any); ok && m[step] != nil {
 			at = m[step]
 		}
@@ -223,6 +224,7 @@ func texts(vs []any) []string {
 	return out
 }
 
+// Quote is a value as messages show it, clipped: a text in quotes, anything else as it is.
 func Quote(v any) string {
 	if s, ok := v.(string); ok {
 		return fmt.Sprintf("%q", Clip(s))

@@ -58,4 +58,5 @@ func distance(a, b string) int {
 	return prev[len(b)]
 }
 
+// Keys are the keys of a map in order.
 func Keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

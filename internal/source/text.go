@@ -19,6 +19,7 @@ type TextError struct {
 	Message string
 }
 
+// Error is the message, without the offset.
 func (e *TextError) Error() string { return e.Message }
 
 // Split takes a text apart. ${ begins an expression that ends at the } that
