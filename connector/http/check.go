@@ -131,6 +131,11 @@ func (k *checker) steps(at source.Path, all steps, names []string) {
 		if len(all) > 1 || k.file.Has(at.Index(0)...) {
 			here = at.Index(i)
 		}
+		if s.Each != nil {
+			k.list(here.With("each"), &s.Each.listSpec, names)
+			names = append(slices.Clone(names), "entry")
+			k.field(here.With("each", "id"), s.Each.ID, names)
+		}
 		k.request(here, s.requestSpec, names)
 		k.condition(here.With("when"), s.When, names)
 		if s.Wait != nil {

@@ -107,8 +107,9 @@ type getSpec struct {
 // actionSpec is one step of a change.
 type actionSpec struct {
 	requestSpec
-	When string // ${…}: the step is left out where it is false
-	Gone []int  // statuses that mean that there was nothing to do
+	Each *eachSpec // the step is done for each of these
+	When string    // ${…}: the step is left out where it is false
+	Gone []int     // statuses that mean that there was nothing to do
 	Wait *waitSpec
 }
 
@@ -126,6 +127,12 @@ func (s *steps) UnmarshalJSON(raw []byte) error {
 		return nil
 	}
 	return json.Unmarshal(raw, (*[]actionSpec)(s))
+}
+
+// eachSpec lists what a step is done for, one after the other: entry is each of them.
+type eachSpec struct {
+	listSpec
+	ID string // of an entry
 }
 
 // waitSpec waits for what a system has accepted and does later.

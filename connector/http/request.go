@@ -228,6 +228,14 @@ func (d *described) word(from string, at any, v vars) (string, error) {
 func (d *described) act(ctx context.Context, all steps, v vars) (last any, changed bool, err error) {
 	v = v.with("status", int64(0), "body", nil)
 	for _, s := range all {
+		if s.Each != nil {
+			did, err := d.actEach(ctx, s, v)
+			changed = changed || did
+			if err != nil {
+				return last, changed, err
+			}
+			continue
+		}
 		if do, err := d.is(s.When, true, v); err != nil || !do {
 			if err != nil {
 				return last, changed, err
@@ -251,6 +259,28 @@ func (d *described) act(ctx context.Context, all steps, v vars) (last any, chang
 		}
 	}
 	return last, changed, nil
+}
+
+// actEach carries a step out for each entry of a list, which is read whole before.
+func (d *described) actEach(ctx context.Context, s actionSpec, v vars) (changed bool, err error) {
+	var entries []any
+	complete, err := d.each(ctx, &s.Each.listSpec, v, s.Each.ID, func(entry any) error { entries = append(entries, entry); return nil })
+	if err != nil {
+		return false, err
+	}
+	if !complete {
+		return false, tenure.Errorf(tenure.Blocked, "%s didn't show all that a step is to be done for", d.Name)
+	}
+	one := s
+	one.Each = nil
+	for _, entry := range entries {
+		_, did, err := d.act(ctx, steps{one}, v.with("entry", entry))
+		changed = changed || did
+		if err != nil {
+			return changed, err
+		}
+	}
+	return changed, nil
 }
 
 const (

@@ -73,10 +73,11 @@ func TestTry(t *testing.T) {
 
 // So do those that are tried on stand-ins.
 func TestTryOnStandIns(t *testing.T) {
-	hub, force, mk, id := standin.HubSpot(t), standin.Salesforce(t), standin.Make(t), scimtest.Start(t)
+	hub, force, mk, pay, id := standin.HubSpot(t), standin.Salesforce(t), standin.Make(t), standin.Stripe(t), scimtest.Start(t)
 	for name, c := range map[string]connector.Config{
 		"hubspot":    {Options: map[string]string{"base": hub.URL, "rate": "100000"}, Secrets: map[string]tenure.Secret{"token": tenure.NewSecret(hub.Token)}},
 		"salesforce": {Options: map[string]string{"base": force.URL, "clientId": "client", "rate": "100000"}, Secrets: map[string]tenure.Secret{"clientSecret": tenure.NewSecret("secret-of-the-client")}},
+		"stripe":     {Options: map[string]string{"base": pay.URL, "rate": "100000"}, Secrets: map[string]tenure.Secret{"key": tenure.NewSecret(pay.Token)}},
 		"make":       {Options: map[string]string{"base": mk.URL + "/api/v2", "organization": "7", "rate": "100000"}, Secrets: map[string]tenure.Secret{"token": tenure.NewSecret(mk.Token)}},
 		"scim":       {Options: map[string]string{"base": id.URL + "/scim/v2", "rate": "100000"}, Secrets: map[string]tenure.Secret{"token": tenure.NewSecret(id.Token)}},
 	} {
