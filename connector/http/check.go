@@ -413,6 +413,13 @@ func (k *checker) attributes(at source.Path, t *typeSpec) {
 		k.problem(at.With("attributes"), "", "%s", err)
 		return
 	}
+	t.defaults, t.sets = map[string]any{}, map[string]bool{}
+	for name, p := range given.Properties {
+		if v, ok := p["default"]; ok && v != nil {
+			t.defaults[name] = whole(v)
+		}
+		t.sets[name] = p["uniqueItems"] == true
+	}
 	for _, name := range t.Isolation {
 		if _, ok := given.Properties[name]; name != "*" && !ok {
 			k.problem(at.With("isolation"), "", "there is no attribute %q", name)

@@ -229,7 +229,7 @@ func (d *described) create(ctx context.Context, p *pass, t *typeSpec, want conne
 		if err != nil {
 			return nil, err
 		}
-		if begun, ok := g[d.key(t.Name, want.Name)]; ok && begun.note.of == "" && !t.Lag.IsZero() {
+		if begun, ok := g.entries[d.key(t.Name, want.Name)]; ok && begun.note.of == "" && !t.Lag.IsZero() {
 			// Its making was begun, and the system may show it late.
 			if f, err := d.await(ctx, t, want.Ref, func(f *found) bool { return f != nil }); err == nil {
 				return d.name(ctx, t, want.Ref, f, n)
@@ -524,7 +524,7 @@ func (d *described) Delete(ctx context.Context, r connector.Ref) (rec connector.
 		}
 		if g, err := again.registry(ctx); err != nil {
 			return rec, err
-		} else if id, owner := d.owner(t.Name, g[d.key(t.Name, r.Name)].note); len(at.mine) == 0 && owner == connector.Ours && id == r.Resource {
+		} else if id, owner := d.owner(t.Name, g.entries[d.key(t.Name, r.Name)].note); len(at.mine) == 0 && owner == connector.Ours && id == r.Resource {
 			dropped, err := d.drop(ctx, g, t.Name, r.Name)
 			if err != nil {
 				return rec, err

@@ -201,6 +201,9 @@ type typeSpec struct {
 	Data    *dataSpec
 	Review  []reviewSpec
 	Try     *trySpec
+
+	defaults map[string]any  // of the attributes
+	sets     map[string]bool // the attributes that are lists whose order doesn't count
 }
 
 // trySpec is a sample that the description is tried with.

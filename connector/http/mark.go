@@ -86,7 +86,11 @@ func (m *markSpec) find(value any) string {
 }
 
 // registry is Tenure's own place for marks, as one pass sees it.
-type registry map[string]entry
+type registry struct {
+	entries map[string]entry   // by key
+	about   map[[2]string]note // by type and the system's id of the thing
+	begun   map[[2]string]note // by type and name, of what is about to be made
+}
 
 type entry struct {
 	id   string
@@ -94,14 +98,14 @@ type entry struct {
 	note note
 }
 
-// registered reads the place of the marks; nil where the description has none.
-func (d *described) registered(ctx context.Context) (registry, bool, error) {
+// registered reads the place of the marks; an empty one where the description has none.
+func (d *described) registered(ctx context.Context) (out registry, complete bool, err error) {
 	m := d.Marks
 	if m == nil {
-		return nil, true, nil
+		return out, true, nil
 	}
-	out := registry{}
-	complete, err := d.each(ctx, &m.List, d.options, m.ID, func(item any) error {
+	out = registry{map[string]entry{}, map[[2]string]note{}, map[[2]string]note{}}
+	complete, err = d.each(ctx, &m.List, d.options, m.ID, func(item any) error {
 		key, err := d.word(m.Key, item, d.options.with("entry", item))
 		if err != nil {
 			return err
@@ -117,12 +121,23 @@ func (d *described) registered(ctx context.Context) (registry, bool, error) {
 		n := readNote(text)
 		// Two notes under one key are of two writers at once: the one that a thing
 		// bears is the one that names it.
-		if had, twice := out[key]; twice && had.note.of != "" {
+		if had, twice := out.entries[key]; twice && had.note.of != "" {
 			return nil
 		}
-		out[key] = entry{id: id, raw: item, note: n}
+		out.entries[key] = entry{id: id, raw: item, note: n}
 		return nil
 	})
+	for _, key := range slices.Sorted(maps.Keys(out.entries)) {
+		_, rest, _ := strings.Cut(key, " ") // after the installation
+		typ, name, ok := strings.Cut(rest, " ")
+		n, into, at := out.entries[key].note, out.about, [2]string{typ, out.entries[key].note.of}
+		if n.of == "" {
+			into, at = out.begun, [2]string{typ, name}
+		}
+		if _, twice := into[at]; ok && !twice {
+			into[at] = n
+		}
+	}
 	return out, complete, err
 }
 
@@ -133,19 +148,11 @@ func (d *described) key(typ, name string) string {
 
 // of is the note about a thing, whoever's it is: the one that names its id, whatever it is
 // called now, and otherwise one that says that a thing of its name is about to be made.
-func (g registry) of(typ, name, id string) (n note) {
-	for _, key := range slices.Sorted(maps.Keys(g)) {
-		_, rest, _ := strings.Cut(key, " ") // after the installation
-		of, named, ok := strings.Cut(rest, " ")
-		switch e := g[key]; {
-		case !ok || of != typ:
-		case e.note.of == id:
-			return e.note
-		case e.note.of == "" && named == name && n.mark == "":
-			n = e.note
-		}
+func (g registry) of(typ, name, id string) note {
+	if n, ok := g.about[[2]string{typ, id}]; ok {
+		return n
 	}
-	return n
+	return g.begun[[2]string{typ, name}]
 }
 
 // bound is a note that stands in the thing itself, tied to that thing: a copy of it on
@@ -175,7 +182,7 @@ func (d *described) write(ctx context.Context, g registry, typ, name string, n n
 	key := d.key(typ, name)
 	v := d.options.with("key", key, "mark", n.String(), "omit", omitted, "id", "", "entry", nil)
 	do := d.Marks.Put
-	if had, ok := g[key]; ok {
+	if had, ok := g.entries[key]; ok {
 		if had.note == n {
 			return nil
 		}
@@ -187,7 +194,7 @@ func (d *described) write(ctx context.Context, g registry, typ, name string, n n
 
 // drop takes a note away.
 func (d *described) drop(ctx context.Context, g registry, typ, name string) (bool, error) {
-	had, ok := g[d.key(typ, name)]
+	had, ok := g.entries[d.key(typ, name)]
 	if !ok {
 		return false, nil
 	}

@@ -56,7 +56,7 @@ func (p *pass) registry(ctx context.Context) (registry, error) {
 	}
 	g, complete, err := p.d.registered(ctx)
 	if err != nil {
-		return nil, err
+		return registry{}, err
 	}
 	p.marks, p.marked, p.complete = g, true, p.complete && complete
 	return g, nil
@@ -410,17 +410,9 @@ func (d *described) vars(t *typeSpec, r connector.Ref, f *found) vars {
 
 // desired are the attributes with the schema's defaults.
 func (t *typeSpec) desired(given map[string]any) map[string]any {
-	out := map[string]any{}
-	var schema struct {
-		Properties map[string]struct {
-			Default any `json:"default"`
-		} `json:"properties"`
-	}
-	_ = json.Unmarshal(t.Attributes, &schema) // the check read it
-	for name, p := range schema.Properties {
-		if p.Default != nil {
-			out[name] = whole(p.Default)
-		}
+	out := make(map[string]any, len(t.defaults)+len(given))
+	for name, v := range t.defaults {
+		out[name] = v
 	}
 	for name, v := range given {
 		out[name] = whole(v)
@@ -468,7 +460,7 @@ func (d *described) normal(t *typeSpec, attributes map[string]any) (json.RawMess
 		if !ok || v == nil {
 			continue
 		}
-		if list, ok := v.([]any); ok && d.isSet(t, name) {
+		if list, ok := v.([]any); ok && t.sets[name] {
 			v = sorted(list)
 		}
 		out[name] = v
@@ -494,16 +486,6 @@ func sorted(list []any) []any {
 		return strings.Compare(string(x), string(y))
 	})
 	return out
-}
-
-func (d *described) isSet(t *typeSpec, name string) bool {
-	var schema struct {
-		Properties map[string]struct {
-			Unique bool `json:"uniqueItems"`
-		} `json:"properties"`
-	}
-	_ = json.Unmarshal(t.Attributes, &schema)
-	return schema.Properties[name].Unique
 }
 
 // observed is a thing as callers see it. Name is the one of the resource where it is known.
