@@ -105,7 +105,7 @@ var sights = []sight{
 	{who: "connector/objects", sees: []string{".", "connector", "connector/transform"}, modules: []string{}, why: "it reads and writes streams, and knows no store"},
 	{who: "connector/rest", sees: []string{".", "connector"}, modules: []string{"golang.org/x/time"}, why: "it speaks HTTP, and knows no system"},
 	{who: "connector/http", sees: []string{".", "connector", "connector/rest", "internal/source"}, why: "as every connector, and files that describe systems"},
-	{who: "connector/http/descriptions", sees: []string{"connector", "connector/http"}, modules: []string{}, why: "it embeds files"},
+	{who: "connector/http/descriptions", sees: []string{".", "connector", "connector/http"}, modules: []string{}, why: "it embeds files"},
 	{who: "internal/source", sees: []string{"."}, modules: []string{"github.com/goccy/go-yaml", "github.com/santhosh-tekuri/jsonschema/v6"}, why: "it reads files, and knows nothing of what they say"},
 	{who: "connector/s3", sees: []string{".", "connector", "connector/objects"}, why: "as every connector, and files of records"},
 	{who: "connector/filesystem", sees: []string{".", "connector", "connector/objects"}, why: "as s3"},
