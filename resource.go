@@ -95,7 +95,8 @@ type ResourceType struct {
 	Recovery     Recovery      // what can be undone, and for how long
 	Holds        DataHeld      // whether it may hold data of a data class
 	Attributes   string        // JSON Schema (2020-12) of the attributes
-	Credential   bool          // Tenure makes a credential for it and hands it over
+	Credential   bool          // a credential for it is handed over; Tenure makes it, unless it is Issued
+	Issued       bool          // the system makes the credential, and tells it once
 	Cost         []CostTerm    // what one costs a month
 	Lag          Period        // how late the system's own answer may be
 	Copies       bool          // the system keeps copies of it that expire later

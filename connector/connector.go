@@ -109,6 +109,7 @@ type Config struct {
 	Options map[string]string
 	Secrets map[string]tenure.Secret
 	Marker  Marker
+	Safe    Safe // for types whose credential the system makes
 	Now     func() time.Time
 }
 
@@ -141,7 +142,8 @@ func RefOf(r tenure.Resource) Ref {
 // Desired is what Ensure brings about.
 type Desired struct {
 	Ref
-	Credential tenure.Secret // for types that declare one; the same at every repetition
+	Credential tenure.Secret // for types whose credential Tenure makes; the same at every repetition
+	Reissue    time.Time     // a credential that the system made before this moment is replaced; zero replaces none
 	Encryption tenure.Encryption
 }
 

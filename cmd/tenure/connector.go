@@ -93,7 +93,10 @@ func printConnector(o *page, c connector.Info) {
 			quarantine = "yes"
 		}
 		credential := ""
-		if t.Credential {
+		switch {
+		case t.Issued:
+			credential = "made by the system and handed over"
+		case t.Credential:
 			credential = "made by Tenure and handed over"
 		}
 		o.fields("layer", t.Layer.String(), "deletion", t.Deletion, "verification", t.Verification, "recovery", t.Recovery.Says,

@@ -11,6 +11,7 @@ import (
 	"github.com/tenurehq/tenure/connector/http/descriptions"
 	"github.com/tenurehq/tenure/connector/memory"
 	"github.com/tenurehq/tenure/connector/mysql"
+	"github.com/tenurehq/tenure/connector/oidcclient"
 	"github.com/tenurehq/tenure/connector/postgres"
 	"github.com/tenurehq/tenure/connector/s3"
 	"github.com/tenurehq/tenure/connector/sqlite"
@@ -30,6 +31,7 @@ func programmed() []connector.Info {
 		http.Info(),
 		memory.Info(),
 		mysql.Info(),
+		oidcclient.Info(),
 		postgres.Info(),
 		s3.Info(),
 		sqlite.Info(),

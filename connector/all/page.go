@@ -92,7 +92,10 @@ func writeType(b *strings.Builder, t tenure.ResourceType) error {
 	if len(t.Dispositions) > 0 {
 		line("dispositions", "beside deletion, its data can be "+done(t.Dispositions))
 	}
-	if t.Credential {
+	switch {
+	case t.Issued:
+		line("credential", "the system makes one, and Tenure hands it over once")
+	case t.Credential:
 		line("credential", "Tenure makes one and hands it over once")
 	}
 	if t.Copies {

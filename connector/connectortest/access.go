@@ -3,6 +3,7 @@ package connectortest
 import (
 	"crypto/rand"
 	"slices"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -136,8 +137,14 @@ func checkRevoke(a *actor) {
 	a.works("the second revoke", d, false)
 	if a.typ.Credential {
 		reissued := d
-		reissued.Credential = tenure.NewSecret("reissued-" + rand.Text())
-		a.secrets = append(a.secrets, reissued.Credential.Reveal())
+		if a.typ.Issued {
+			d.Credential = a.w.Safe.Issued(d.Resource).Credential
+			a.secrets = append(a.secrets, d.Credential.Reveal())
+			reissued.Reissue = time.Now()
+		} else {
+			reissued.Credential = tenure.NewSecret("reissued-" + rand.Text())
+			a.secrets = append(a.secrets, reissued.Credential.Reveal())
+		}
 		_, _, err := a.ensure(reissued)
 		a.must("ensure with a new credential", err)
 		a.inState("a reissue", d.Ref, tenure.ResourcePresent)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,9 +54,13 @@ func newActor(t *testing.T, w *World, c Case, mode string, m connector.Marker) *
 // open connects once more, as a process that was restarted would.
 func (a *actor) open() {
 	a.t.Helper()
-	d, err := a.w.Info.Open(a.t.Context(), connector.Config{
+	c := connector.Config{
 		System: systemName, Options: maps.Clone(a.w.Options), Secrets: maps.Clone(a.w.Secrets), Marker: a.marker, Now: time.Now,
-	})
+	}
+	if a.w.Safe != nil {
+		c.Safe = a.w.Safe.Of(a.marker.Installation)
+	}
+	d, err := a.w.Info.Open(a.t.Context(), c)
 	if err != nil {
 		a.t.Fatalf("open: %v", err)
 	}
@@ -88,7 +93,7 @@ func (a *actor) sample() connector.Desired {
 	if d.Environment == "" {
 		d.Environment = "prod"
 	}
-	if a.typ.Credential && d.Credential.IsZero() {
+	if a.typ.Credential && !a.typ.Issued && d.Credential.IsZero() {
 		text := "credential-" + rand.Text()
 		d.Credential = tenure.NewSecret(text)
 		a.secrets = append(a.secrets, text)
@@ -130,7 +135,11 @@ func (a *actor) checked(call string, err error) error {
 // silent fails if a text holds one of the secrets.
 func (a *actor) silent(call, text string) {
 	a.t.Helper()
-	for _, s := range a.secrets {
+	all := a.secrets
+	if a.w.Safe != nil {
+		all = append(slices.Clone(all), a.w.Safe.secrets()...)
+	}
+	for _, s := range all {
 		if s != "" && strings.Contains(text, s) {
 			a.t.Errorf("%s gave a secret away", call)
 		}

@@ -43,6 +43,7 @@ type World struct {
 	Info    connector.Info
 	Options map[string]string
 	Secrets map[string]tenure.Secret // none may appear in anything returned
+	Safe    *Safe                    // for a connector with types whose credential the system makes
 	Cases   []Case                   // one for each resource type, at least
 	Probes  []ProbeCase              // one for each probe kind, at least
 
@@ -87,6 +88,10 @@ type Case struct {
 
 	// Rename gives the same sample under another name; nil sets Name alone.
 	Rename func(d connector.Desired, name string) connector.Desired
+
+	// Unshared is for a type whose names tell nothing apart: things of one name are several
+	// things, and who made one alone can see it.
+	Unshared bool
 
 	// FixedNames is for a type whose names aren't free; its names aren't tried.
 	FixedNames bool

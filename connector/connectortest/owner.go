@@ -54,6 +54,10 @@ func checkUnmarked(a *actor) {
 
 // checkInstallations lets two installations share one system.
 func checkInstallations(a *actor) {
+	if a.c.Unshared {
+		checkApart(a)
+		return
+	}
 	d := a.made()
 	b := a.another()
 	b.secrets = append(b.secrets, a.secrets...)
@@ -69,8 +73,29 @@ func checkInstallations(a *actor) {
 	}
 }
 
+// checkApart lets two installations, and two resources of one, make things of one name:
+// neither call on the one is felt by the other.
+func checkApart(a *actor) {
+	d := a.made()
+	b := a.another()
+	for _, of := range []*actor{a, b} {
+		same := of.sample()
+		same.Name, same.Attributes = d.Name, d.Attributes
+		_, _, err := of.ensure(same)
+		of.must("ensure of a second thing of that name", err)
+		of.there(same)
+		_, err = of.delete(same.Ref)
+		of.must("delete of a second thing of that name", err)
+		of.gone(same.Ref)
+		a.there(d)
+	}
+}
+
 // checkAnotherResource tries to take one resource of ours for another.
 func checkAnotherResource(a *actor) {
+	if a.c.Unshared {
+		a.t.Skip("things of one name are several things")
+	}
 	d := a.made()
 	other := d
 	other.Resource = tenure.NewID[tenure.ResourceID](epoch)

@@ -5,17 +5,15 @@
 package http
 
 import (
+	"cmp"
 	"context"
-	"time"
 
-	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/rest"
 )
 
 const (
-	wellKnown      = "/.well-known/tenure"
-	defaultTimeout = "10s"
+	wellKnown = "/.well-known/tenure"
 )
 
 // Info is the connector.
@@ -29,7 +27,7 @@ func Info() connector.Info {
 		Options: []connector.Option{
 			{Name: "base", Help: "The URL that every request stays under, such as https://api.example.com/v1.", Required: true},
 			{Name: "fingerprintPath", Help: "Where the interface says which installation it is, as plain text of at most 200 bytes. Where it says nothing the base is the fingerprint, which can't tell one installation from another behind the same name.", Default: wellKnown},
-			{Name: "timeout", Help: "How long one request may take.", Default: defaultTimeout},
+			{Name: "timeout", Help: "How long one request may take.", Default: rest.DefaultTimeout},
 		},
 		Probes: []connector.ProbeKind{
 			{Name: "http", Help: "A request is answered as expected. With auth: credential the resource's own credential is sent as a bearer token; expectStatus is 200 unless it is given." + params},
@@ -44,30 +42,14 @@ func Info() connector.Info {
 }
 
 func open(_ context.Context, c connector.Config) (connector.Driver, error) {
-	timeout, err := timeoutOf(c)
+	timeout, err := rest.Timeout(c)
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{fingerprint: either(c.Option("fingerprintPath"), wellKnown)}
+	d := &Driver{fingerprint: cmp.Or(c.Option("fingerprintPath"), wellKnown)}
 	if d.client, err = rest.Open(rest.Options{Base: c.Option("base"), Timeout: timeout}); err != nil {
 		return nil, err
 	}
 	_, err = d.client.Resolve(d.fingerprint)
 	return d, err
-}
-
-func timeoutOf(c connector.Config) (time.Duration, error) {
-	text := either(c.Option("timeout"), defaultTimeout)
-	timeout, err := time.ParseDuration(text)
-	if err != nil || timeout <= 0 || timeout > 5*time.Minute {
-		return 0, tenure.Errorf(tenure.Invalid, "option timeout is %q, which isn't a duration of at most 5m", text)
-	}
-	return timeout, nil
-}
-
-func either(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

@@ -2,6 +2,7 @@ package http
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	_ "embed"
@@ -88,7 +89,7 @@ func (d *Description) Info() connector.Info {
 		Name: d.Name, Version: d.Version + "+" + d.digest[:12], Summary: d.Summary, Tested: d.Tested, How: d.How, Rights: d.Rights, Leaves: d.Leaves,
 		Options: []connector.Option{
 			{Name: "base", Help: "The URL that every request stays under, such as https://api.example.com.", Required: true},
-			{Name: "timeout", Help: "How long one request may take.", Default: defaultTimeout},
+			{Name: "timeout", Help: "How long one request may take.", Default: rest.DefaultTimeout},
 			{Name: "rate", Help: "Requests a second at most. The description's own where none is given."},
 			{Name: "ca", Help: "A file of certificates (PEM) that the system's own must come from, as file:PATH. The machine's own where none is given."},
 			{Name: "clientCertificate", Help: "A certificate and its key (PEM) for mutual TLS.", Secret: true},
@@ -135,7 +136,7 @@ func (d *Description) review(typ string, attributes map[string]any) (out []strin
 }
 
 func (d *Description) open(_ context.Context, c connector.Config) (connector.Driver, error) {
-	timeout, err := timeoutOf(c)
+	timeout, err := rest.Timeout(c)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +144,7 @@ func (d *Description) open(_ context.Context, c connector.Config) (connector.Dri
 	options := map[string]any{}
 	for _, o := range d.Options {
 		if !o.Secret {
-			options[o.Name] = either(c.Options[o.Name], o.Default)
+			options[o.Name] = cmp.Or(c.Options[o.Name], o.Default)
 		}
 	}
 	s.options["options"] = options
@@ -197,7 +198,7 @@ func (d *described) auth(c connector.Config, settings rest.Options) (rest.Auth, 
 		return token, nil
 	case "session":
 		return &rest.Token{
-			Header: either(a.Header, "Authorization"), Prefix: a.Prefix, Now: c.Now,
+			Header: cmp.Or(a.Header, "Authorization"), Prefix: a.Prefix, Now: c.Now,
 			Ask: func(time.Time) (rest.Request, error) {
 				return d.request(*a.Request, d.options.with("credential", secret.Reveal()))
 			},

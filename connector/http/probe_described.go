@@ -1,6 +1,7 @@
 package http
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -61,6 +62,6 @@ func (d *described) Probe(ctx context.Context, c connector.Check) (o connector.O
 		return o, err
 	}
 	path, _, _ := strings.Cut(r.Path, "?")
-	o.Detail = fmt.Sprintf("%s %s as %s: status %d", either(r.Method, "GET"), path, probe.As, a.Status)
+	o.Detail = fmt.Sprintf("%s %s as %s: status %d", cmp.Or(r.Method, "GET"), path, probe.As, a.Status)
 	return o, nil
 }

@@ -5,6 +5,7 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -47,6 +48,19 @@ type Options struct {
 
 	Header http.Header // sent with each request
 	Hidden []tenure.Secret
+}
+
+// DefaultTimeout is the option timeout where it isn't given.
+const DefaultTimeout = "10s"
+
+// Timeout is the option timeout of a system.
+func Timeout(c connector.Config) (time.Duration, error) {
+	text := cmp.Or(c.Option("timeout"), DefaultTimeout)
+	timeout, err := time.ParseDuration(text)
+	if err != nil || timeout <= 0 || timeout > 5*time.Minute {
+		return 0, tenure.Errorf(tenure.Invalid, "option timeout is %q, which isn't a duration of at most 5m", text)
+	}
+	return timeout, nil
 }
 
 // Client speaks to one system. It is safe for concurrent use.
@@ -362,7 +376,7 @@ func (c *Client) once(ctx context.Context, r Request, u *url.URL) (a Answer, use
 		req.Header.Set("Accept", "application/json")
 	}
 	if len(r.Body) > 0 && (r.Type != "" || req.Header.Get("Content-Type") == "") {
-		req.Header.Set("Content-Type", either(r.Type, "application/json"))
+		req.Header.Set("Content-Type", cmp.Or(r.Type, "application/json"))
 	}
 	if c.auth != nil {
 		if used, err = c.auth.Sign(ctx, c, req, r.Body); err != nil {
@@ -434,13 +448,6 @@ func unanswered(method string, u *url.URL, err error) error {
 		return tenure.Errorf(tenure.Invalid, "%s %s: a header or the credential has characters that no header can have", method, u.Path)
 	}
 	return tenure.Errorf(tenure.Unavailable, "%s %s: %w", method, u.Path, err).Retryable()
-}
-
-func either(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // As is the client with another credential, or with none: nil.

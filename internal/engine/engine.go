@@ -31,6 +31,9 @@ type Engine struct {
 	// repetition gives the same.
 	Credential func(ctx context.Context, t *Task, resource tenure.ResourceID, fresh bool) (tenure.Secret, error)
 
+	// Issued gives the credential that a system made for a resource; zero if it made none yet.
+	Issued func(ctx context.Context, resource tenure.ResourceID) (tenure.Secret, error)
+
 	// Declared is the inventory of a system. With it a repair takes back, of what it
 	// repairs, the rights that nothing declares; nil leaves them.
 	Declared func(ctx context.Context, sys *connector.System) ([]connector.Declared, error)

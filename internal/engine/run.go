@@ -156,7 +156,10 @@ func foreseen(ctx context.Context, t *Task, sys *connector.System, d connector.D
 
 func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
 	d := connector.Desired{Ref: Ref(t.Plan.Tenant, pr), Encryption: t.Plan.Encryption}
-	if typ, _ := sys.Info.Type(pr.Type); typ.Credential {
+	switch typ, _ := sys.Info.Type(pr.Type); {
+	case typ.Issued && t.Step.Reissue:
+		d.Reissue = t.Operation.CreatedAt
+	case typ.Credential && !typ.Issued:
 		secret, err := e.Credential(ctx, t, pr.ID, t.Step.Reissue)
 		if err != nil {
 			return Result{Err: err}
@@ -383,8 +386,11 @@ func (e *Engine) held(ctx context.Context, t *Task, id tenure.ResourceID) (tenur
 	if err != nil {
 		return tenure.Secret{}, err
 	}
-	if typ, _ := sys.Info.Type(other.Type); !typ.Credential {
-		return tenure.Secret{}, nil
+	switch typ, _ := sys.Info.Type(other.Type); {
+	case typ.Issued:
+		return e.Issued(ctx, id)
+	case typ.Credential:
+		return e.Credential(ctx, t, id, false)
 	}
-	return e.Credential(ctx, t, id, false)
+	return tenure.Secret{}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -53,15 +54,28 @@ func (s *Service) secretOf(ctx context.Context, id tenure.ResourceID) (tenure.Se
 	if err != nil {
 		return tenure.Secret{}, made, err
 	}
-	aead, err := s.o.Keys.AEAD(ctx, keystore.KeyID(sealed.Key))
+	text, err := s.opened(ctx, id, sealed)
 	if err != nil {
 		return tenure.Secret{}, made, err
 	}
+	if strings.HasPrefix(text, issuedMark) {
+		i, err := s.openIssued(ctx, id, sealed)
+		return i.Credential, made, err
+	}
+	return tenure.NewSecret(text), made, nil
+}
+
+// opened is what is kept for a resource, in clear.
+func (s *Service) opened(ctx context.Context, id tenure.ResourceID, sealed store.Secret) (string, error) {
+	aead, err := s.o.Keys.AEAD(ctx, keystore.KeyID(sealed.Key))
+	if err != nil {
+		return "", err
+	}
 	text, err := aead.Decrypt(sealed.Box, []byte(id))
 	if err != nil {
-		return tenure.Secret{}, made, tenure.Errorf(tenure.Internal, "open the credential of %s: %w", id, err)
+		return "", tenure.Errorf(tenure.Internal, "open the credential of %s: %w", id, err)
 	}
-	return tenure.NewSecret(string(text)), made, nil
+	return string(text), nil
 }
 
 // Output is one line of what an operation hands over.

@@ -133,6 +133,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		DB: o.DB, Owner: o.Owner, Now: o.Now,
 		System:     func(name string) (*connector.System, error) { return s.system(context.WithoutCancel(ctx), name) },
 		Credential: s.credential,
+		Issued:     s.issued,
 		Pseudonyms: s.pseudonyms,
 		ExportTo:   s.exportTo,
 		Amend:      s.amended,

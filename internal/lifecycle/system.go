@@ -54,6 +54,7 @@ func (s *Service) open(ctx context.Context, name, fingerprint string) (*connecto
 	d, err := info.Open(ctx, connector.Config{
 		System: name, Options: options, Secrets: set.Secrets, Now: s.o.Now,
 		Marker: connector.Marker{Installation: s.o.Installation, System: name, Key: s.mac},
+		Safe:   safe{s, name},
 	})
 	if err != nil {
 		return nil, tenure.Errorf(tenure.CodeOf(err), "open system %s: %w", name, veil.Err(err))

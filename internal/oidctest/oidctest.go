@@ -41,6 +41,10 @@ type Options struct {
 	ACRValues    []string // the context classes that it knows
 	Thin         bool     // name and email come by userinfo alone, as the specification has it
 	Ed25519      bool     // it signs with Ed25519 instead of RS256
+
+	// Registers has it register clients (RFC 7591, RFC 7592). Rotates has it give another
+	// registration access token with each change.
+	Registers, Rotates bool
 }
 
 // Client is what the provider knows a relying party by. A public one has no secret.
@@ -56,6 +60,9 @@ type Provider struct {
 	Other  Client // another confidential one
 	Public Client // without a secret
 
+	Initial tenure.Secret // the initial access token for registrations
+	Admin   tenure.Secret // the token for /admin/clients, which is the provider's own
+
 	redirects []string
 	stdin     io.WriteCloser
 	lines     <-chan string
@@ -70,6 +77,7 @@ func Start(t testing.TB, o Options) *Provider {
 	p := &Provider{
 		Client: Client{"tenure", tenure.NewSecret(rand.Text())}, Other: Client{"another", tenure.NewSecret(rand.Text())},
 		Public: Client{ID: "tenure-public"}, redirects: o.RedirectURLs,
+		Initial: tenure.NewSecret(rand.Text()), Admin: tenure.NewSecret(rand.Text()),
 	}
 	cmd := exec.Command(node, "server.mjs", p.argument(t, o))
 	cmd.Dir = folder
@@ -122,9 +130,14 @@ func (p *Provider) argument(t testing.TB, o Options) string {
 	for _, c := range []Client{p.Client, p.Other, p.Public} {
 		clients = append(clients, client{c.ID, c.Secret.Reveal()})
 	}
+	var registration any
+	if o.Registers {
+		registration = map[string]any{"token": p.Initial.Reveal(), "admin": p.Admin.Reveal(), "rotates": o.Rotates}
+	}
 	b, err := json.Marshal(map[string]any{
-		"people": slices.Concat([]Person{}, o.People), "redirectURLs": o.RedirectURLs, "clients": clients,
-		"acrValues": slices.Concat([]string{}, o.ACRValues), "thin": o.Thin, "ed25519": o.Ed25519,
+		"registration": registration,
+		"people": append([]Person{}, o.People...), "redirectURLs": o.RedirectURLs, "clients": clients,
+		"acrValues": append([]string{}, o.ACRValues...), "thin": o.Thin, "ed25519": o.Ed25519,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -159,6 +172,16 @@ func (p *Provider) Rotate(t testing.TB) {
 		t.Fatalf("rotate: %v", err)
 	}
 	p.await(t, "rotated")
+}
+
+// Behind has the provider call itself by the address of a proxy before it.
+func (p *Provider) Behind(t testing.TB, address string) {
+	t.Helper()
+	p.Issuer = "http://" + address
+	if _, err := io.WriteString(p.stdin, "issuer "+p.Issuer+"\n"); err != nil {
+		t.Fatalf("issuer: %v", err)
+	}
+	p.await(t, "renamed")
 }
 
 // Stop ends the provider before the test does; it can't be started again.

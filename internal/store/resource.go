@@ -156,6 +156,32 @@ func (tx *Tx) SaveSecret(id tenure.ResourceID, s Secret, at time.Time, replace b
 	return err
 }
 
+// KeepSecret replaces what is kept for a resource. Anew says that its credential is another
+// one, made now and not claimed yet.
+func (tx *Tx) KeepSecret(id tenure.ResourceID, s Secret, at time.Time, anew bool) error {
+	if anew {
+		return tx.SaveSecret(id, s, at, true)
+	}
+	n, err := tx.Exec(`update secret set key = $1, box = $2 where resource = $3`, s.Key, s.Box, string(id))
+	if err == nil && n == 0 {
+		return tx.SaveSecret(id, s, at, true)
+	}
+	return err
+}
+
+// SecretsOf streams what is kept for the resources of a system, by their ids.
+func (db *DB) SecretsOf(ctx context.Context, system string, yield func(tenure.ResourceID, Secret) error) error {
+	return db.reader(ctx).Rows(`select s.resource, s.key, s.box from secret s join resource r on r.id = s.resource where r.system = $1 order by s.resource`,
+		[]any{system}, func(r scanner) error {
+			var id tenure.ResourceID
+			var s Secret
+			if err := r.Scan(&id, &s.Key, &s.Box); err != nil {
+				return err
+			}
+			return yield(id, s)
+		})
+}
+
 // Secret returns a sealed credential; NotFound if there is none.
 func (db *DB) Secret(ctx context.Context, id tenure.ResourceID) (s Secret, made, claimed time.Time, err error) {
 	var created, at int64

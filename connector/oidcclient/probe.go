@@ -1,0 +1,129 @@
+package oidcclient
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"slices"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+)
+
+// Probe is described at connector.Prober.
+func (d *Driver) Probe(ctx context.Context, c connector.Check) (connector.Outcome, error) {
+	switch c.Kind {
+	case "reachable":
+		return d.reachable(ctx, c)
+	case "isolation":
+		return d.isolation(ctx, c)
+	}
+	return connector.Outcome{}, tenure.Errorf(tenure.Invalid, "oidcclient has no probe %q", c.Kind)
+}
+
+// actAs reads the client's credential as it was handed over.
+func actAs(c connector.Check) (credential, attributes, error) {
+	a, err := read(c.Ref)
+	if err != nil {
+		return credential{}, a, err
+	}
+	var as credential
+	if err := json.Unmarshal([]byte(c.Credential.Reveal()), &as); err != nil || as.ID == "" {
+		return as, a, tenure.Errorf(tenure.Blocked, "client %q has no credential that could be tried", c.Ref.Name)
+	}
+	as.form = a.AuthMethod == "client_secret_post"
+	return as, a, nil
+}
+
+// reachable passes if the token endpoint takes the client with one of its grants: with a
+// token, or by refusing a code that is none (invalid_grant). One that may not ask is told
+// unauthorized_client, one that isn't known invalid_client (RFC 6749, section 5.2).
+func (d *Driver) reachable(ctx context.Context, c connector.Check) (connector.Outcome, error) {
+	as, a, err := actAs(c)
+	if err != nil {
+		return connector.Outcome{}, err
+	}
+	if a.AuthMethod == "private_key_jwt" {
+		return connector.Outcome{}, tenure.Errorf(tenure.Invalid, "client %q authenticates with a key that Tenure doesn't have", c.Ref.Name)
+	}
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {"none"}, "redirect_uri": {"https://tenure.invalid/"}}
+	if len(a.RedirectURIs) > 0 {
+		form.Set("redirect_uri", a.RedirectURIs[0])
+	}
+	if slices.Contains(a.Grants, "client_credentials") {
+		form = url.Values{"grant_type": {"client_credentials"}}
+	}
+	code, err := d.standing(ctx, as, form)
+	switch {
+	case err != nil:
+		return connector.Outcome{}, err
+	case code == "":
+		return connector.Outcome{Passed: true, Detail: "the token endpoint gave a token for the credential, which was revoked again"}, nil
+	case code == "invalid_grant":
+		return connector.Outcome{Passed: true, Detail: "the token endpoint takes the credential, and refused a code that is none"}, nil
+	}
+	return connector.Outcome{Detail: "the token endpoint answers " + code}, nil
+}
+
+// isolation passes if the client's credential works and doesn't read the sentinel's
+// registration.
+func (d *Driver) isolation(ctx context.Context, c connector.Check) (connector.Outcome, error) {
+	out, err := d.reachable(ctx, c)
+	if err != nil || !out.Passed {
+		return out, err
+	}
+	k, err := d.load(ctx, "")
+	if err != nil {
+		return connector.Outcome{}, err
+	}
+	if k.Now == nil {
+		return connector.Outcome{}, tenure.Errorf(tenure.Blocked, "there is no sentinel: add the system first")
+	}
+	as, _, err := actAs(c)
+	if err != nil {
+		return connector.Outcome{}, err
+	}
+	for _, token := range []string{as.Secret, as.ID} {
+		if token == "" {
+			continue
+		}
+		m, err := d.fetch(ctx, registration{Path: k.Now.Path, Token: token})
+		if err != nil && tenure.CodeOf(err) != tenure.Blocked {
+			return connector.Outcome{}, err
+		}
+		if m != nil {
+			return connector.Outcome{Detail: "the client's credential reads another client's registration"}, nil
+		}
+	}
+	return connector.Outcome{Passed: true, Detail: "the credential works, and another client's registration is refused to it"}, nil
+}
+
+// Check is described at connector.Checker.
+func (d *Driver) Check(ctx context.Context, _ []connector.Asked) (c connector.Checkup, err error) {
+	c.Role = "what may register clients at " + d.http.Base()
+	if _, err := d.configuration(ctx); err != nil {
+		return c, err
+	}
+	// A registration that can't be right is refused for what it says, once the token is taken.
+	made, _, err := d.register(ctx, metadata{"redirect_uris": "none", "grant_types": []string{"none"}})
+	if err == nil {
+		if _, err := d.remove(ctx, made); err != nil {
+			return c, err
+		}
+	}
+	right := connector.Right{Name: "register clients", State: connector.RightHeld, For: "making tenants' clients"}
+	switch tenure.CodeOf(err) {
+	case tenure.Unavailable:
+		return c, err
+	case tenure.Blocked:
+		right.State, right.Fix = connector.RightMissing, "set the option initialToken to an initial access token of the provider"
+	}
+	c.Rights = append(c.Rights, right)
+	if d.initial == nil && right.State == connector.RightHeld {
+		c.Notes = append(c.Notes, "The provider lets anybody register clients. It should ask for an initial access token (RFC 7591, section 3).")
+	}
+	if d.ends == "" {
+		c.Notes = append(c.Notes, "Sessions and tokens that were there before a cut end by themselves: the option endSessions isn't set.")
+	}
+	return c, nil
+}
