@@ -73,13 +73,8 @@ func (w *world) do(method, address, token string, body any) (int, []byte) {
 // clients are all that are registered, by their ids.
 func (w *world) clients() map[string]map[string]any {
 	w.t.Helper()
-	status, raw := w.do(http.MethodGet, w.at.Issuer+"/admin/clients", "Bearer "+w.at.Admin.Reveal(), nil)
-	var all []map[string]any
-	if err := json.Unmarshal(raw, &all); err != nil || status != http.StatusOK {
-		w.t.Fatalf("the provider's list: %d %s", status, raw)
-	}
 	out := map[string]map[string]any{}
-	for _, c := range all {
+	for _, c := range w.at.Clients(w.t) {
 		out[c["client_id"].(string)] = c
 	}
 	return out

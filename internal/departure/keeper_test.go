@@ -92,7 +92,7 @@ func (c scene) install(t *testing.T) *story {
 func (s *story) secret(t *testing.T, name string, system map[string]any) map[string]any {
 	t.Helper()
 	options := system["options"].(map[string]any)
-	for _, key := range []string{"dsn", "accessKey", "secretKey", "password", "token"} {
+	for _, key := range []string{"dsn", "accessKey", "secretKey", "password", "token", "initialToken", "endSessionsToken"} {
 		if v, ok := options[key].(string); ok {
 			file := filepath.Join(s.dir, name+"."+key)
 			must(t, os.WriteFile(file, []byte(v), 0o600))

@@ -14,27 +14,29 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/noderedtest"
+	"github.com/tenurehq/tenure/internal/oidctest"
 	"github.com/tenurehq/tenure/internal/pocketbasetest"
 	"github.com/tenurehq/tenure/internal/scimtest"
 )
 
 // TestLowCode takes a tenant in and out of low-code platforms beside its database and its
 // documents: collections and users in PocketBase, flows in Node-RED, users and a group at an
-// identity provider (SCIM). From outside nothing of
-// it is left in any of them, its access ends before its data, and its neighbours, one with a
+// identity provider (SCIM), and a client of an OpenID provider. From outside nothing of it is
+// left in any of them, its access ends before its data, and its neighbours, one with a
 // name that begins with its own, are as they were.
 func TestLowCode(t *testing.T) {
 	ctx := t.Context()
 	pb, nr, id := pocketbasetest.Start(t), noderedtest.Start(t), scimtest.Start(t)
+	op := oidctest.Start(t, oidctest.Options{Registers: true, RedirectURLs: []string{"https://app.example/back"}})
 	c := newClub()
 	s := scene{name: "low-code", keepers: func(t *testing.T) []keeper {
-		return []keeper{newPostgres(t, shop, true), newObjects(t, shop, true), pocket{pb, c}, flows{nr}, people{id}}
+		return []keeper{newPostgres(t, shop, true), newObjects(t, shop, true), pocket{pb, c}, flows{nr}, people{id}, apps{op}}
 	}}.install(t)
 	for _, who := range tenants {
 		began := time.Now()
-		_, op, err := s.inst.Request(ctx, lifecycle.Intent{Kind: tenure.Onboard, Tenant: who.name, Blueprint: blueprintName}, "operator")
+		_, in, err := s.inst.Request(ctx, lifecycle.Intent{Kind: tenure.Onboard, Tenant: who.name, Blueprint: blueprintName}, "operator")
 		must(t, err)
-		if v, err := s.drive(ctx, op.ID, s.at.Add(time.Hour)); err != nil || v.State != tenure.OperationSucceeded {
+		if v, err := s.drive(ctx, in.ID, s.at.Add(time.Hour)); err != nil || v.State != tenure.OperationSucceeded {
 			t.Fatalf("%s can't be onboarded: %v, %s", who.name, err, why(v))
 		}
 		if took := time.Since(began); took > time.Minute {
@@ -49,9 +51,9 @@ func TestLowCode(t *testing.T) {
 		t.Fatal("the flows don't answer")
 	}
 	before := s.rows(t)
-	_, op, err := s.inst.Request(ctx, lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", Reason: "the contract ends"}, "operator")
+	_, out, err := s.inst.Request(ctx, lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", Reason: "the contract ends"}, "operator")
 	must(t, err)
-	v, err := s.drive(ctx, op.ID, s.at.Add(20*24*time.Hour)) // after the grace, before any class goes
+	v, err := s.drive(ctx, out.ID, s.at.Add(20*24*time.Hour)) // after the grace, before any class goes
 	if err != nil || v.State == tenure.OperationBlocked {
 		t.Fatalf("the departure doesn't get on: %v, %s", err, why(v))
 	}
@@ -64,16 +66,21 @@ func TestLowCode(t *testing.T) {
 			t.Errorf("after the cut %v is active: %v", u["userName"], u["active"])
 		}
 	}
+	for _, c := range op.Clients(t) {
+		if grants, _ := c["grant_types"].([]any); c["client_name"] != tenureSentinel && (len(grants) == 0) != (c["client_name"] == "acme app") {
+			t.Errorf("after the cut client %v has the grants %v", c["client_name"], grants)
+		}
+	}
 	if left := len(counted(s.rows(t)[2], tenants[0])); left == 0 {
 		t.Error("data went before its time")
 	}
-	if v, err = s.drive(ctx, op.ID, s.at.Add(20*365*24*time.Hour)); err != nil || v.State != tenure.OperationSucceeded {
+	if v, err = s.drive(ctx, out.ID, s.at.Add(20*365*24*time.Hour)); err != nil || v.State != tenure.OperationSucceeded {
 		t.Fatalf("the departure doesn't come to its end: %v, %s", err, why(v))
 	}
 	after := s.rows(t)
 	for i, k := range s.keepers {
 		for _, line := range after[i] {
-			if owned(line, tenants[0]) || strings.Contains(line, `"acme"`) || strings.Contains(line, "acme@") || strings.Contains(line, "acme_orders") || strings.Contains(line, "acme staff") {
+			if owned(line, tenants[0]) || strings.Contains(line, `"acme"`) || strings.Contains(line, "acme@") || strings.Contains(line, "acme_orders") || strings.Contains(line, "acme staff") || strings.Contains(line, `"acme app"`) {
 				t.Errorf("%s: the leaver is still there: %s", keeperName(k), line)
 			}
 		}
@@ -157,7 +164,7 @@ func (k pocket) rows(t *testing.T) (out []string) {
 func of(text string) string {
 	for _, who := range []person{tenants[1], tenants[2], tenants[0]} {
 		for _, name := range []string{who.name, strings.ReplaceAll(who.name, "-", "_")} {
-			for _, sign := range []string{name + "_orders", name + "@tenants", " flow " + name, "admin@" + name + ".example", name + " staff"} {
+			for _, sign := range []string{name + "_orders", name + "@tenants", " flow " + name, "admin@" + name + ".example", name + " staff", name + " app"} {
 				if strings.HasPrefix(text, strings.TrimSpace(sign)) || strings.HasSuffix(text, sign) || strings.Contains(text, " "+strings.TrimSpace(sign)) {
 					return who.token + " "
 				}
@@ -249,3 +256,34 @@ func (k people) shape(*testing.T) string                  { return "" }
 func (k people) raw(t *testing.T) []byte                  { return []byte(strings.Join(k.rows(t), "\n")) }
 func (k people) class(*testing.T, string) string          { return "" }
 func (k people) announced(line string, _ []string) string { return line }
+
+// apps are tenants' clients of an OpenID provider.
+type apps struct{ srv *oidctest.Provider }
+
+// tenureSentinel is what Tenure's own client is called.
+const tenureSentinel = "Tenure's sentinel: a client without any right"
+
+func (k apps) systems() map[string]any {
+	return map[string]any{"apps": map[string]any{"connector": "oidcclient", "options": map[string]any{
+		"issuer": k.srv.Issuer, "initialToken": k.srv.Initial.Reveal(), "endSessions": "/admin/clients/{client_id}/logout", "endSessionsToken": k.srv.Admin.Reveal(), "tokenLife": "PT1H",
+	}}}
+}
+
+func (k apps) resources(*testing.T) []any {
+	return []any{map[string]any{"key": "app", "system": "apps", "type": "client", "name": "${tenant.name} app", "attributes": map[string]any{"redirectUris": []any{"https://${tenant.name}.example/back"}}}}
+}
+
+func (k apps) fill(*testing.T, *rand.Rand) {}
+
+func (k apps) rows(t *testing.T) (out []string) {
+	for _, c := range k.srv.Clients(t) {
+		raw, _ := json.Marshal(c)
+		out = append(out, "client "+of(fmt.Sprint(c["client_name"]))+string(raw))
+	}
+	return out
+}
+
+func (k apps) shape(*testing.T) string                  { return "" }
+func (k apps) raw(t *testing.T) []byte                  { return []byte(strings.Join(k.rows(t), "\n")) }
+func (k apps) class(*testing.T, string) string          { return "" }
+func (k apps) announced(line string, _ []string) string { return line }

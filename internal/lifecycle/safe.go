@@ -49,6 +49,10 @@ func (v safe) Keep(ctx context.Context, r connector.Ref, i connector.Issued) err
 	if err != nil {
 		return err
 	}
+	_, made, _, err := v.s.o.DB.Secret(ctx, id)
+	if err != nil && tenure.CodeOf(err) != tenure.NotFound {
+		return err
+	}
 	aead, err := v.s.o.Keys.AEAD(ctx, key)
 	if err != nil {
 		return err
@@ -61,9 +65,13 @@ func (v safe) Keep(ctx context.Context, r connector.Ref, i connector.Issued) err
 	if err != nil {
 		return tenure.Errorf(tenure.Internal, "seal what a system issued: %w", err)
 	}
-	anew := before.Credential.Reveal() != i.Credential.Reveal()
+	sealed := store.Secret{Key: string(key), Box: box}
+	same := !made.IsZero() && before.Credential.Reveal() == i.Credential.Reveal()
 	return v.s.o.DB.Write(ctx, func(tx *store.Tx) error {
-		return tx.KeepSecret(id, store.Secret{Key: string(key), Box: box}, v.s.Now(), anew)
+		if same {
+			return tx.KeepSecret(id, sealed, made)
+		}
+		return tx.SaveSecret(id, sealed, v.s.Now(), true)
 	})
 }
 

@@ -136,7 +136,7 @@ func (p *Provider) argument(t testing.TB, o Options) string {
 	}
 	b, err := json.Marshal(map[string]any{
 		"registration": registration,
-		"people": append([]Person{}, o.People...), "redirectURLs": o.RedirectURLs, "clients": clients,
+		"people":       append([]Person{}, o.People...), "redirectURLs": o.RedirectURLs, "clients": clients,
 		"acrValues": append([]string{}, o.ACRValues...), "thin": o.Thin, "ed25519": o.Ed25519,
 	})
 	if err != nil {
@@ -172,6 +172,25 @@ func (p *Provider) Rotate(t testing.TB) {
 		t.Fatalf("rotate: %v", err)
 	}
 	p.await(t, "rotated")
+}
+
+// Clients are all clients that were registered, as the provider itself lists them.
+func (p *Provider) Clients(t testing.TB) (out []map[string]any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.Issuer+"/admin/clients", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+p.Admin.Reveal())
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(&out); err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("the provider's clients: %s, %v", res.Status, err)
+	}
+	return out
 }
 
 // Behind has the provider call itself by the address of a proxy before it.

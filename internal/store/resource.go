@@ -156,15 +156,12 @@ func (tx *Tx) SaveSecret(id tenure.ResourceID, s Secret, at time.Time, replace b
 	return err
 }
 
-// KeepSecret replaces what is kept for a resource. Anew says that its credential is another
-// one, made now and not claimed yet.
-func (tx *Tx) KeepSecret(id tenure.ResourceID, s Secret, at time.Time, anew bool) error {
-	if anew {
-		return tx.SaveSecret(id, s, at, true)
-	}
-	n, err := tx.Exec(`update secret set key = $1, box = $2 where resource = $3`, s.Key, s.Box, string(id))
-	if err == nil && n == 0 {
-		return tx.SaveSecret(id, s, at, true)
+// KeepSecret replaces what is kept for a resource beside a credential that stays the same:
+// when it was made and whether it was claimed stay. NotFound if nothing is kept.
+func (tx *Tx) KeepSecret(id tenure.ResourceID, s Secret, made time.Time) error {
+	n, err := tx.Exec(`update secret set key = $1, box = $2, created_at = $3 where resource = $4`, s.Key, s.Box, micros(made), string(id))
+	if err == nil && n != 1 {
+		return tenure.Errorf(tenure.NotFound, "nothing is kept for %s", id)
 	}
 	return err
 }
