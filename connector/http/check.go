@@ -41,7 +41,7 @@ func (k *checker) field(at source.Path, from string, names []string) {
 	case strings.HasPrefix(from, "${"):
 		k.text(at, from, names)
 	default:
-		k.problem(at, "a pointer begins with /", "%q is neither a JSON pointer nor ${…}", clip(from))
+		k.problem(at, "a pointer begins with /", "%q is neither a JSON pointer nor ${…}", source.Clip(from))
 	}
 }
 

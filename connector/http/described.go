@@ -11,6 +11,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/rest"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 var (
@@ -163,7 +164,7 @@ func (at place) owned(t *typeSpec, r connector.Ref) (*found, error) {
 	case len(at.mine) > 1:
 		return nil, tenure.Errorf(tenure.Conflict, "%d things bear the mark of %s %q", len(at.mine), t.Name, r.Name).WithHint("remove all but one by hand")
 	case len(at.mine) == 1 && at.namesake != nil && at.mine[0].name != r.Name:
-		return nil, tenure.Errorf(tenure.Conflict, "%s %q was given the name %q, and something else has its name", t.Name, r.Name, clip(at.mine[0].own))
+		return nil, tenure.Errorf(tenure.Conflict, "%s %q was given the name %q, and something else has its name", t.Name, r.Name, source.Clip(at.mine[0].own))
 	case len(at.mine) == 1:
 		return at.mine[0], nil
 	case at.namesake == nil:

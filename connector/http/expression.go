@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -14,10 +13,10 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
-	"cel.dev/cel-go/common/types/traits"
 	"cel.dev/cel-go/ext"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/expression"
 	"github.com/tenurehq/tenure/internal/source"
 )
 
@@ -165,27 +164,13 @@ func rescope(a, b ref.Val, name func(ids map[string]bool, s, prefix string) stri
 			}
 		}
 	}
-	var walk func(v any) any
-	walk = func(v any) any {
-		switch v := v.(type) {
-		case string:
-			return name(ids, v, prefix)
-		case []any:
-			out := make([]any, len(v))
-			for i, e := range v {
-				out[i] = walk(e)
-			}
-			return out
-		case map[string]any:
-			out := make(map[string]any, len(v))
-			for k, e := range v {
-				out[k] = walk(e)
-			}
-			return out
+	renamed := eachLeaf(list, func(v any) any {
+		if s, ok := v.(string); ok {
+			return name(ids, s, prefix)
 		}
 		return v
-	}
-	return types.DefaultTypeAdapter.NativeToValue(walk(list))
+	})
+	return types.DefaultTypeAdapter.NativeToValue(renamed)
 }
 
 // compileText compiles a text whose expressions may read the given names. Bad is what is
@@ -268,7 +253,7 @@ func (d *Description) eval(from string, vars map[string]any) (any, error) {
 		}
 		v, err := run(p.program, vars)
 		if err != nil {
-			return nil, tenure.Errorf(tenure.Invalid, "%s: ${%s} %w", d.Name, clip(p.source), err)
+			return nil, tenure.Errorf(tenure.Invalid, "%s: ${%s} %w", d.Name, source.Clip(p.source), err)
 		}
 		if t.whole() {
 			return v, nil
@@ -279,17 +264,10 @@ func (d *Description) eval(from string, vars map[string]any) (any, error) {
 		case bool, int64, float64:
 			fmt.Fprint(&b, v)
 		default:
-			return nil, tenure.Errorf(tenure.Invalid, "%s: ${%s} gives what can't be written into a text", d.Name, clip(p.source))
+			return nil, tenure.Errorf(tenure.Invalid, "%s: ${%s} gives what can't be written into a text", d.Name, source.Clip(p.source))
 		}
 	}
 	return b.String(), nil
-}
-
-func clip(s string) string {
-	if r := []rune(s); len(r) > 80 {
-		return string(r[:80]) + "…"
-	}
-	return s
 }
 
 func run(p cel.Program, vars map[string]any) (any, error) {
@@ -313,72 +291,13 @@ func (d *Description) is(from string, none bool, vars map[string]any) (bool, err
 	}
 	b, ok := v.(bool)
 	if !ok {
-		return false, tenure.Errorf(tenure.Invalid, "%s: %s gives neither true nor false", d.Name, clip(from))
+		return false, tenure.Errorf(tenure.Invalid, "%s: %s gives neither true nor false", d.Name, source.Clip(from))
 	}
 	return b, nil
 }
 
-// plainOf is a CEL value as JSON would have it.
+// plainOf is a CEL value as JSON would have it, with numbers as JSON's are read here.
 func plainOf(v ref.Val) (any, error) {
-	budget := maxResult
-	return plainWithin(v, &budget)
-}
-
-func plainWithin(v ref.Val, budget *int) (any, error) {
-	if *budget--; *budget < 0 {
-		return nil, fmt.Errorf("gives more than %d bytes", maxResult)
-	}
-	switch v := v.(type) {
-	case types.String:
-		*budget -= len(v)
-		return string(v), nil
-	case types.Int:
-		return int64(v), nil
-	case types.Uint:
-		return int64(min(v, math.MaxInt64)), nil
-	case types.Double:
-		f := float64(v)
-		if f-f != 0 {
-			return nil, fmt.Errorf("gives a number that isn't finite")
-		}
-		if i := int64(f); float64(i) == f && math.Abs(f) < 1<<53 {
-			return i, nil
-		}
-		return f, nil
-	case types.Bool:
-		return bool(v), nil
-	case types.Null:
-		return nil, nil
-	case *types.Optional:
-		if !v.HasValue() {
-			return nil, nil
-		}
-		return plainWithin(v.GetValue(), budget)
-	case traits.Mapper:
-		out := map[string]any{}
-		for it := v.Iterator(); it.HasNext() == types.True; {
-			key := it.Next()
-			name, ok := key.(types.String)
-			if !ok {
-				return nil, fmt.Errorf("gives a mapping with a key that isn't a text")
-			}
-			e, err := plainWithin(v.Get(key), budget)
-			if err != nil {
-				return nil, err
-			}
-			out[string(name)] = e
-		}
-		return out, nil
-	case traits.Lister:
-		out := []any{}
-		for it := v.Iterator(); it.HasNext() == types.True; {
-			e, err := plainWithin(it.Next(), budget)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, e)
-		}
-		return out, nil
-	}
-	return nil, fmt.Errorf("gives a %s, which JSON can't hold", v.Type().TypeName())
+	plain, err := expression.Reading{Max: maxResult}.Plain(v)
+	return whole(plain), err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/rest"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // vars are what a request's expressions read.
@@ -129,17 +130,17 @@ func (d *described) path(from string, v vars) (string, error) {
 		}
 		value, err := run(p.program, v)
 		if err != nil {
-			return "", tenure.Errorf(tenure.Invalid, "%s: ${%s} %w", d.Name, clip(p.source), err)
+			return "", tenure.Errorf(tenure.Invalid, "%s: ${%s} %w", d.Name, source.Clip(p.source), err)
 		}
 		var segment string
 		switch value := value.(type) {
 		case string, int64:
 			segment = fmt.Sprint(value)
 		default:
-			return "", tenure.Errorf(tenure.Invalid, "%s: ${%s} gives what can't stand in a path", d.Name, clip(p.source))
+			return "", tenure.Errorf(tenure.Invalid, "%s: ${%s} gives what can't stand in a path", d.Name, source.Clip(p.source))
 		}
 		if segment == "" || segment == "." || segment == ".." || strings.ContainsAny(segment, "/\\\x00") {
-			return "", tenure.Errorf(tenure.Invalid, "%q can't stand in a path", clip(segment))
+			return "", tenure.Errorf(tenure.Invalid, "%q can't stand in a path", source.Clip(segment))
 		}
 		b.WriteString(url.PathEscape(segment))
 	}

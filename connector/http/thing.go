@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // found is one thing as the system shows it.
@@ -144,7 +145,7 @@ func (p *pass) read(ctx context.Context, t *typeSpec, parent *found, item any) (
 		case "deleting":
 			f.ending = true
 		default:
-			return nil, tenure.Errorf(tenure.Invalid, "%s: the state of a %s is %q, none of present, suspended, revoked, deleting", d.Name, t.Name, clip(s))
+			return nil, tenure.Errorf(tenure.Invalid, "%s: the state of a %s is %q, none of present, suspended, revoked, deleting", d.Name, t.Name, source.Clip(s))
 		}
 	}
 	return f, nil
@@ -228,7 +229,7 @@ func (t *typeSpec) split(name string) (parent, own string) {
 // checkName refuses names that the system can't take as they are.
 func (d *described) checkName(t *typeSpec, name string) error {
 	bad := func(format string, args ...any) error {
-		return tenure.Errorf(tenure.Invalid, "%s: name %q "+format, append([]any{t.Name, clip(strings.ToValidUTF8(name, "\ufffd"))}, args...)...)
+		return tenure.Errorf(tenure.Invalid, "%s: name %q "+format, append([]any{t.Name, source.Clip(strings.ToValidUTF8(name, "\ufffd"))}, args...)...)
 	}
 	parent, own := t.split(name)
 	limit := t.Names.Max
@@ -422,33 +423,42 @@ func (t *typeSpec) desired(given map[string]any) map[string]any {
 
 // whole has numbers as JSON's are read here: int64 where they are whole.
 func whole(v any) any {
-	switch v := v.(type) {
-	case float64:
-		if i := int64(v); float64(i) == v && v >= -1<<53 && v <= 1<<53 {
-			return i
+	return eachLeaf(v, func(v any) any {
+		switch v := v.(type) {
+		case float64:
+			if i := int64(v); float64(i) == v && v >= -1<<53 && v <= 1<<53 {
+				return i
+			}
+		case int:
+			return int64(v)
 		}
-	case int:
-		return int64(v)
+		return v
+	})
+}
+
+// eachLeaf is a copy of a plain value with every value that holds no other replaced.
+func eachLeaf(v any, f func(any) any) any {
+	switch v := v.(type) {
 	case []string:
 		out := make([]any, len(v))
 		for i, e := range v {
-			out[i] = e
+			out[i] = f(e)
 		}
 		return out
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {
-			out[i] = whole(e)
+			out[i] = eachLeaf(e, f)
 		}
 		return out
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, e := range v {
-			out[k] = whole(e)
+			out[k] = eachLeaf(e, f)
 		}
 		return out
 	}
-	return v
+	return f(v)
 }
 
 // normal is what of the attributes can be observed, as canonical JSON. Lists whose schema
@@ -502,7 +512,7 @@ func (d *described) observed(t *typeSpec, f *found, name string) (o connector.Ob
 	}
 	o = connector.Observed{Type: t.Name, Name: f.name, Found: true, State: f.state, Owner: f.owner}
 	if name != "" && name != f.name {
-		o.Name, o.Detail, attributes[renamedTo] = name, "somebody gave it the name "+clip(f.own), f.own
+		o.Name, o.Detail, attributes[renamedTo] = name, "somebody gave it the name "+source.Clip(f.own), f.own
 	}
 	if f.owner == connector.Ours {
 		o.Resource = f.of

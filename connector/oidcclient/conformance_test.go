@@ -1,11 +1,9 @@
 package oidcclient_test
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -18,6 +16,7 @@ import (
 	"github.com/tenurehq/tenure/connector/connectortest"
 	"github.com/tenurehq/tenure/connector/oidcclient"
 	"github.com/tenurehq/tenure/internal/oidctest"
+	"github.com/tenurehq/tenure/internal/servertest"
 )
 
 func TestConformance(t *testing.T) { connectortest.Run(t, open) }
@@ -43,31 +42,10 @@ func (w *world) secrets() map[string]tenure.Secret {
 	return map[string]tenure.Secret{"initialToken": w.at.Initial, "endSessionsToken": w.at.Admin}
 }
 
-// do sends a request, and gives the status and the body.
-func (w *world) do(method, address, token string, body any) (int, []byte) {
+// do sends a request with a bearer token, and gives the status and the body.
+func (w *world) do(method, path, token string, body any) (int, []byte) {
 	w.t.Helper()
-	var raw []byte
-	if body != nil {
-		raw, _ = json.Marshal(body)
-	}
-	req, err := http.NewRequest(method, address, bytes.NewReader(raw))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", token)
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	got, err := io.ReadAll(res.Body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return res.StatusCode, got
+	return servertest.Caller{Base: w.at.Issuer, Authorization: "Bearer " + token}.Do(w.t, method, path, body)
 }
 
 // clients are all that are registered, by their ids.
@@ -108,7 +86,7 @@ func (w *world) change(r connector.Ref, with map[string]any) {
 		}
 	}
 	maps.Copy(body, with)
-	if status, raw := w.do(http.MethodPut, w.at.Issuer+h.Now.Path, "Bearer "+h.Now.Token, body); status != http.StatusOK {
+	if status, raw := w.do(http.MethodPut, h.Now.Path, h.Now.Token, body); status != http.StatusOK {
 		w.t.Fatalf("change: %d %s", status, raw)
 	}
 }
@@ -226,7 +204,7 @@ func open(t *testing.T) *connectortest.World {
 		LoseSentinel: func(t testing.TB) {
 			w := of(t)
 			for _, i := range w.safe.Sentinel() {
-				w.do(http.MethodDelete, w.at.Issuer+"/admin/clients/"+w.handle(i).Now.Client, "Bearer "+w.at.Admin.Reveal(), nil)
+				w.do(http.MethodDelete, "/admin/clients/"+w.handle(i).Now.Client, w.at.Admin.Reveal(), nil)
 			}
 		},
 	}

@@ -144,7 +144,7 @@ func TestLostToken(t *testing.T) {
 	if _, err := d.Delete(t.Context(), want.Ref); tenure.CodeOf(err) != tenure.Blocked {
 		t.Errorf("delete of a client whose token was lost: %v", err)
 	}
-	w.do(http.MethodDelete, w.at.Issuer+"/admin/clients/"+w.handle(w.safe.Issued(want.Resource)).Now.Client, "Bearer "+w.at.Admin.Reveal(), nil)
+	w.do(http.MethodDelete, "/admin/clients/"+w.handle(w.safe.Issued(want.Resource)).Now.Client, w.at.Admin.Reveal(), nil)
 	if _, err := d.Delete(t.Context(), want.Ref); err != nil {
 		t.Errorf("delete after somebody deleted it: %v", err)
 	}

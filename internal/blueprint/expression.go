@@ -13,6 +13,7 @@ import (
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/expression"
 	"github.com/tenurehq/tenure/internal/source"
 )
 
@@ -340,5 +341,5 @@ func (p part) run(vars map[string]any) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("can't be worked out: %w", err)
 	}
-	return native(v)
+	return expression.Reading{Max: maxResult, Portable: true}.Plain(v)
 }

@@ -3,12 +3,10 @@
 package noderedtest
 
 import (
-	"bytes"
 	"crypto/rand"
 	"embed"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -30,9 +28,8 @@ var sources embed.FS
 // Server is one running Node-RED.
 type Server struct {
 	*servertest.Server
-	User, Password string
-
-	token string
+	servertest.Caller // the user of the editor
+	User, Password    string
 }
 
 // settings are those of a Node-RED that asks who deploys, and no one who calls a flow.
@@ -79,55 +76,14 @@ func Start(t testing.TB) *Server {
 	if err := json.NewDecoder(res.Body).Decode(&in); err != nil || in.Token == "" {
 		t.Fatalf("node-red gave no token: status %d, %v", res.StatusCode, err)
 	}
-	s.token = in.Token
+	s.Caller = servertest.Caller{Base: s.URL, Authorization: "Bearer " + in.Token}
 	return s
-}
-
-// As makes a request as the user of the editor and gives the status and the answer.
-func (s *Server) As(t testing.TB, method, path string, body any) (int, []byte) {
-	t.Helper()
-	var in io.Reader
-	if body != nil {
-		raw, err := json.Marshal(body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		in = bytes.NewReader(raw)
-	}
-	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+s.token)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, raw
-}
-
-// Must makes a request as the user of the editor and fails the test if it is refused.
-func (s *Server) Must(t testing.TB, method, path string, body any) []byte {
-	t.Helper()
-	status, raw := s.As(t, method, path, body)
-	if status >= 300 {
-		t.Fatalf("%s %s: status %d: %s", method, path, status, raw)
-	}
-	return raw
 }
 
 // Flows is the whole configuration: tabs, nodes and all else.
 func (s *Server) Flows(t testing.TB) (out []map[string]any) {
 	t.Helper()
-	if err := json.Unmarshal(s.Must(t, http.MethodGet, "/flows", nil), &out); err != nil {
-		t.Fatal(err)
-	}
+	s.Must(t, http.MethodGet, "/flows", nil, &out)
 	return out
 }
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/servertest"
 )
 
 // startLimit is how long the program may take to say that it is ready, or that
@@ -177,19 +178,7 @@ func (p *Provider) Rotate(t testing.TB) {
 // Clients are all clients that were registered, as the provider itself lists them.
 func (p *Provider) Clients(t testing.TB) (out []map[string]any) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.Issuer+"/admin/clients", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+p.Admin.Reveal())
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if err := json.NewDecoder(res.Body).Decode(&out); err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("the provider's clients: %s, %v", res.Status, err)
-	}
+	servertest.Caller{Base: p.Issuer, Authorization: "Bearer " + p.Admin.Reveal()}.Must(t, http.MethodGet, "/admin/clients", nil, &out)
 	return out
 }
 

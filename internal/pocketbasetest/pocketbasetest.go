@@ -3,11 +3,9 @@
 package pocketbasetest
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os/exec"
 	"slices"
@@ -26,9 +24,8 @@ const (
 // Server is one running PocketBase.
 type Server struct {
 	*servertest.Server
-	Identity, Password string // of its superuser
-
-	token string
+	servertest.Caller         // its superuser
+	Identity, Password string // of that
 }
 
 // Start starts one on a folder of the test's.
@@ -43,72 +40,17 @@ func Start(t testing.TB) *Server {
 		return exec.Command(program, "serve", "--http", address, "--dir", dir)
 	})
 	var in struct{ Token string }
-	s.must(t, http.MethodPost, "/api/collections/_superusers/auth-with-password", map[string]any{"identity": s.Identity, "password": s.Password}, &in)
-	s.token = in.Token
+	s.Base = s.URL
+	s.Must(t, http.MethodPost, "/api/collections/_superusers/auth-with-password", map[string]any{"identity": s.Identity, "password": s.Password}, &in)
+	s.Authorization = in.Token
 	var users map[string]any
-	s.must(t, http.MethodGet, "/api/collections/users", nil, &users)
+	s.Must(t, http.MethodGet, "/api/collections/users", nil, &users)
 	fields, _ := users["fields"].([]any)
-	s.must(t, http.MethodPatch, "/api/collections/users", map[string]any{
+	s.Must(t, http.MethodPatch, "/api/collections/users", map[string]any{
 		"authRule": "suspended = false",
 		"fields":   append(fields, map[string]any{"name": "suspended", "type": "bool"}, map[string]any{"name": "tenant", "type": "text"}),
 	}, nil)
 	return s
-}
-
-// Do makes a request as the superuser, or with another token, and gives the status and the answer.
-func (s *Server) Do(t testing.TB, token, method, path string, body any) (int, []byte) {
-	t.Helper()
-	var in io.Reader
-	if body != nil {
-		raw, err := json.Marshal(body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		in = bytes.NewReader(raw)
-	}
-	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if token != "" {
-		req.Header.Set("Authorization", token)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, raw
-}
-
-// As makes a request as the superuser and gives the status and the answer.
-func (s *Server) As(t testing.TB, method, path string, body any) (int, []byte) {
-	t.Helper()
-	return s.Do(t, s.token, method, path, body)
-}
-
-func (s *Server) must(t testing.TB, method, path string, body, into any) {
-	t.Helper()
-	status, raw := s.As(t, method, path, body)
-	if status >= 300 {
-		t.Fatalf("%s %s: status %d: %s", method, path, status, raw)
-	}
-	if into != nil {
-		if err := json.Unmarshal(raw, into); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// Must makes a request as the superuser and fails the test if it is refused.
-func (s *Server) Must(t testing.TB, method, path string, body, into any) {
-	t.Helper()
-	s.must(t, method, path, body, into)
 }
 
 // Records are the records of a collection, all of them.
@@ -116,7 +58,7 @@ func (s *Server) Records(t testing.TB, collection string) (out []map[string]any)
 	t.Helper()
 	for page := 1; ; page++ {
 		var in struct{ Items []map[string]any }
-		s.must(t, http.MethodGet, fmt.Sprintf("/api/collections/%s/records?perPage=500&sort=id&page=%d", collection, page), nil, &in)
+		s.Must(t, http.MethodGet, fmt.Sprintf("/api/collections/%s/records?perPage=500&sort=id&page=%d", collection, page), nil, &in)
 		if out = append(out, in.Items...); len(in.Items) < 500 {
 			return out
 		}
@@ -127,7 +69,7 @@ func (s *Server) Records(t testing.TB, collection string) (out []map[string]any)
 func (s *Server) Collections(t testing.TB) (out []map[string]any) {
 	t.Helper()
 	var in struct{ Items []map[string]any }
-	s.must(t, http.MethodGet, "/api/collections?perPage=500&sort=name", nil, &in)
+	s.Must(t, http.MethodGet, "/api/collections?perPage=500&sort=name", nil, &in)
 	return slices.DeleteFunc(in.Items, func(c map[string]any) bool { return c["system"] == true })
 }
 

@@ -8,7 +8,7 @@ package policy
 var floors = []floor{
 	{"ground", []string{".", "audit", "examples", "examples/*"}},
 	{"parts", []string{
-		"client", "connector", "connector/*", "connector/http/descriptions", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/clock", "internal/dashboard", "internal/demoidp", "internal/guard",
+		"client", "connector", "connector/*", "connector/http/descriptions", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/clock", "internal/dashboard", "internal/demoidp", "internal/expression", "internal/guard",
 		"internal/identity", "internal/keystore", "internal/lookalike", "internal/mariadbtest", "internal/nametest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/postgrestest", "internal/recogniser", "internal/register", "internal/s3test", "internal/scaffold", "internal/schematest", "internal/scimtest", "internal/servertest", "internal/source", "internal/standin", "internal/store", "internal/toxitest", "internal/witness",
 	}},
 	{"work", []string{"internal/engine", "internal/governance", "internal/hygiene", "internal/notify", "internal/planner", "internal/statement", "internal/telemetry"}},
@@ -54,6 +54,8 @@ var sideways = []edge{
 	{from: "connector/*", to: "internal/mariadbtest", tests: true, why: "a real server, with names of each test's own"},
 	{from: "connector/*", to: "internal/oidctest", tests: true, why: "a real provider for each test"},
 	{from: "connector/*", to: "internal/postgrestest", tests: true, why: "a real server, isolated for each test"},
+	{from: "connector/*", to: "internal/servertest", tests: true, why: "requests past the connector"},
+	{from: "connector/http/descriptions", to: "internal/servertest", tests: true, why: "requests past the connector"},
 	{from: "connector/*", to: "internal/s3test", tests: true, why: "a real server for each test"},
 	{from: "connector/*", to: "internal/schematest", tests: true, why: "random schemas, judged by a model of the rules"},
 	{from: "connector/*", to: "internal/toxitest", tests: true, why: "a bad network before a real server"},
@@ -70,6 +72,7 @@ var sideways = []edge{
 	{from: "internal/s3test", to: "internal/servertest", why: "as noderedtest"},
 	{from: "internal/servertest", to: "internal/npmtest", why: "what can't be had is told in one way"},
 	{from: "internal/chromiumtest", to: "internal/npmtest", why: "axe-core comes from the npm registry"},
+	{from: "internal/oidctest", to: "internal/servertest", why: "requests are made in one way"},
 	{from: "internal/oidctest", to: "internal/npmtest", why: "the provider program comes from the npm registry"},
 	{from: "internal/statement", to: "internal/engine", why: "a certificate is a step of an operation, and rests on the receipts of others"},
 	{from: "internal/telemetry", to: "internal/engine", why: "it measures what the engine tells it of steps"},
@@ -84,6 +87,9 @@ var sideways = []edge{
 	{from: "internal/scaffold", to: "connector", why: "a draft is made from what a connector's catalogue says"},
 	{from: "internal/scaffold", to: "internal/recogniser", why: "what a column holds by its name says of what kind its table is"},
 	{from: "internal/scaffold", to: "internal/blueprint", tests: true, why: "a draft that can't be read is none"},
+	{from: "internal/blueprint", to: "internal/expression", why: "what its expressions give is plain data"},
+	{from: "connector/http", to: "internal/expression", why: "as blueprint"},
+	{from: "internal/expression", to: "internal/source", why: "which numbers are kept as they are written is one rule"},
 	{from: "internal/blueprint", to: "internal/source", why: "a blueprint is a YAML file with lines"},
 	{from: "internal/blueprint", to: "connector", why: "a blueprint is checked against what connectors declare"},
 }
@@ -106,9 +112,10 @@ var sights = []sight{
 	{who: "connector/sqltext", sees: []string{".", "connector"}, modules: []string{}, why: "it is the lexer of texts, and reaches nothing"},
 	{who: "connector/objects", sees: []string{".", "connector", "connector/transform"}, modules: []string{}, why: "it reads and writes streams, and knows no store"},
 	{who: "connector/rest", sees: []string{".", "connector"}, modules: []string{"golang.org/x/time"}, why: "it speaks HTTP, and knows no system"},
-	{who: "connector/http", sees: []string{".", "connector", "connector/rest", "internal/source"}, why: "as every connector, and files that describe systems"},
+	{who: "connector/http", sees: []string{".", "connector", "connector/rest", "internal/expression", "internal/source"}, why: "as every connector, and files that describe systems"},
 	{who: "connector/oidcclient", sees: []string{".", "connector", "connector/rest"}, modules: []string{"golang.org/x/sync"}, why: "as every connector to an HTTP interface"},
 	{who: "connector/http/descriptions", sees: []string{".", "connector", "connector/http"}, modules: []string{}, why: "it embeds files"},
+	{who: "internal/expression", sees: []string{".", "internal/source"}, modules: []string{"cel.dev/cel-go"}, why: "it reads what expressions give, and knows nothing of what asked"},
 	{who: "internal/source", sees: []string{"."}, modules: []string{"github.com/goccy/go-yaml", "github.com/santhosh-tekuri/jsonschema/v6"}, why: "it reads files, and knows nothing of what they say"},
 	{who: "connector/s3", sees: []string{".", "connector", "connector/objects"}, why: "as every connector, and files of records"},
 	{who: "connector/filesystem", sees: []string{".", "connector", "connector/objects"}, why: "as s3"},
@@ -147,7 +154,7 @@ type sight struct {
 // modules says where each third-party module may be used. Those in tests may be
 // used in test files besides.
 var modules = []module{
-	{"cel.dev/cel-go", []string{"connector/http", "internal/blueprint"}, nil, "expressions are a blueprint's and a description's; what they give is plain data"},
+	{"cel.dev/cel-go", []string{"connector/http", "internal/blueprint", "internal/expression"}, nil, "expressions are a blueprint's and a description's; what they give is plain data"},
 	{"github.com/mattn/go-runewidth", []string{"cmd/*"}, nil, "looks are the command line's"},
 	{"filippo.io/age", []string{"cmd/*", "internal/lifecycle"}, []string{"*"}, "exports are encrypted as they are handed over; a recipient is checked where it is typed"},
 	{"github.com/goccy/go-yaml", []string{"cmd/*", "internal/installation", "internal/register", "internal/source"}, []string{"*"}, "blueprints, descriptions, settings, parameter files and the file under review are YAML"},

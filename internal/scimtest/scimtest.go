@@ -3,12 +3,10 @@
 package scimtest
 
 import (
-	"bytes"
 	"crypto/rand"
 	"embed"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -29,7 +27,8 @@ var sources embed.FS
 // Server is one running service provider.
 type Server struct {
 	*servertest.Server
-	Token string
+	servertest.Caller // that may do anything
+	Token             string
 }
 
 // Start starts one.
@@ -51,55 +50,15 @@ func Start(t testing.TB) *Server {
 		cmd.Env = append(os.Environ(), "SCIM_TOKEN="+s.Token)
 		return cmd
 	})
+	s.Caller = servertest.Caller{Base: s.URL, Authorization: "Bearer " + s.Token, Type: "application/scim+json"}
 	return s
-}
-
-// Do makes a request and gives the status and the answer.
-func (s *Server) Do(t testing.TB, method, path string, body any) (int, []byte) {
-	t.Helper()
-	var in io.Reader
-	if body != nil {
-		raw, err := json.Marshal(body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		in = bytes.NewReader(raw)
-	}
-	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/scim+json")
-	req.Header.Set("Authorization", "Bearer "+s.Token)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, raw
-}
-
-// Must makes a request and fails the test if it is refused.
-func (s *Server) Must(t testing.TB, method, path string, body any) []byte {
-	t.Helper()
-	status, raw := s.Do(t, method, path, body)
-	if status >= 300 {
-		t.Fatalf("%s %s: status %d: %s", method, path, status, raw)
-	}
-	return raw
 }
 
 // All are all users and groups, past the interface.
 func (s *Server) All(t testing.TB) (users, groups []map[string]any) {
 	t.Helper()
 	var in struct{ Users, Groups []map[string]any }
-	if err := json.Unmarshal(s.Must(t, http.MethodGet, "/all", nil), &in); err != nil {
-		t.Fatal(err)
-	}
+	s.Must(t, http.MethodGet, "/all", nil, &in)
 	return in.Users, in.Groups
 }
 

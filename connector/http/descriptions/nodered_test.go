@@ -34,7 +34,7 @@ func nodeRED(t *testing.T) *connectortest.World {
 		Secrets: map[string]tenure.Secret{"password": tenure.NewSecret(s.Password)},
 		Look:    s.Look,
 		LoseSentinel: func(t testing.TB) {
-			s.Must(t, http.MethodDelete, "/flow/"+s.Tab(t, "tenure-sentinel")["id"].(string), nil)
+			s.Must(t, http.MethodDelete, "/flow/"+s.Tab(t, "tenure-sentinel")["id"].(string), nil, nil)
 		},
 		Outage: func(t testing.TB) func() { proxy.Down(); return proxy.Heal },
 		Cases:  []connectortest.Case{n.flow()},
@@ -60,7 +60,7 @@ func (n nodered) set(t testing.TB, r connector.Ref, key string, value any) {
 	}
 	tab["nodes"], tab["configs"] = nodes, []any{}
 	tab[key] = value
-	n.Must(t, http.MethodPut, "/flow/"+tab["id"].(string), tab)
+	n.Must(t, http.MethodPut, "/flow/"+tab["id"].(string), tab, nil)
 }
 
 func (n nodered) flow() connectortest.Case {
@@ -78,7 +78,7 @@ func (n nodered) flow() connectortest.Case {
 			n.set(t, r, "nodes", []any{map[string]any{"id": "theirs." + r.Name, "type": "comment", "name": "x", "x": 1, "y": 1, "wires": []any{}}})
 		},
 		Foreign: func(t testing.TB, r connector.Ref) {
-			n.Must(t, http.MethodPost, "/flow", map[string]any{"label": r.Name, "nodes": []any{}})
+			n.Must(t, http.MethodPost, "/flow", map[string]any{"label": r.Name, "nodes": []any{}}, nil)
 		},
 		Unlisted: true,
 		Remark: func(t testing.TB, r connector.Ref, mark string) {

@@ -11,6 +11,7 @@ import (
 	"github.com/tenurehq/tenure/connector/connectortest"
 	"github.com/tenurehq/tenure/connector/http/descriptions"
 	"github.com/tenurehq/tenure/internal/pocketbasetest"
+	"github.com/tenurehq/tenure/internal/servertest"
 	"github.com/tenurehq/tenure/internal/toxitest"
 )
 
@@ -78,7 +79,7 @@ func (p pocket) mark(t testing.TB, r connector.Ref) (id string) {
 func (p pocket) remark(t testing.TB, r connector.Ref, mark string) {
 	t.Helper()
 	id := p.mark(t, r)
-	_, raw := p.As(t, http.MethodGet, "/api/collections/tenure_marks/records/"+id, nil)
+	_, raw := p.Do(t, http.MethodGet, "/api/collections/tenure_marks/records/"+id, nil)
 	_, of, _ := strings.Cut(string(raw), " of=")
 	of, _, _ = strings.Cut(of, `"`)
 	p.Must(t, http.MethodPatch, "/api/collections/tenure_marks/records/"+id, map[string]any{"mark": mark + " of=" + of}, nil)
@@ -112,7 +113,7 @@ func (p pocket) collection() connectortest.Case {
 		Remark:   p.remark,
 		Unmark:   p.unmark,
 		Exists: func(t testing.TB, r connector.Ref) bool {
-			status, _ := p.As(t, http.MethodGet, "/api/collections/"+r.Name, nil)
+			status, _ := p.Do(t, http.MethodGet, "/api/collections/"+r.Name, nil)
 			return status == http.StatusOK
 		},
 		Fill: func(t testing.TB, r connector.Ref, class string, n int) {
@@ -155,7 +156,7 @@ func (p pocket) user() connectortest.Case {
 		Unmark:   p.unmark,
 		Exists:   func(t testing.TB, r connector.Ref) bool { return p.id(t, r) != "" },
 		Works: func(t testing.TB, d connector.Desired) bool {
-			status, _ := p.Do(t, "", http.MethodPost, "/api/collections/users/auth-with-password", map[string]any{"identity": d.Name, "password": d.Credential.Reveal()})
+			status, _ := servertest.Caller{Base: p.URL}.Do(t, http.MethodPost, "/api/collections/users/auth-with-password", map[string]any{"identity": d.Name, "password": d.Credential.Reveal()})
 			return status == http.StatusOK
 		},
 	}
@@ -188,7 +189,7 @@ func TestPocketBaseNames(t *testing.T) {
 	if _, v, err := sys.Delete(t.Context(), d.Ref); err != nil || v != tenure.Verified {
 		t.Errorf("the deletion: %s, %v", v, err)
 	}
-	if status, _ := s.As(t, http.MethodGet, "/api/collections/renamed", nil); status != http.StatusNotFound {
+	if status, _ := s.Do(t, http.MethodGet, "/api/collections/renamed", nil); status != http.StatusNotFound {
 		t.Errorf("it is still there: status %d", status)
 	}
 	refused := wanted("collection", "birch_orders", "orders")
@@ -200,7 +201,7 @@ func TestPocketBaseNames(t *testing.T) {
 	if _, _, err := sys.Delete(t.Context(), refused.Ref); tenure.CodeOf(err) != tenure.Conflict {
 		t.Errorf("the deletion of a stranger's: %v", err)
 	}
-	if status, _ := s.As(t, http.MethodGet, "/api/collections/birch_orders", nil); status != http.StatusOK {
+	if status, _ := s.Do(t, http.MethodGet, "/api/collections/birch_orders", nil); status != http.StatusOK {
 		t.Errorf("a stranger's collection is gone: status %d", status)
 	}
 }

@@ -26,7 +26,7 @@ func scimProvider(t *testing.T) *connectortest.World {
 		Secrets: map[string]tenure.Secret{"token": tenure.NewSecret(s.Token)},
 		Look:    s.Look,
 		LoseSentinel: func(t testing.TB) {
-			s.Must(t, http.MethodDelete, "/scim/v2/Groups/"+p.id(t, "group", "tenure-sentinel"), nil)
+			s.Must(t, http.MethodDelete, "/scim/v2/Groups/"+p.id(t, "group", "tenure-sentinel"), nil, nil)
 		},
 		Outage: func(t testing.TB) func() { proxy.Down(); return proxy.Heal },
 		Cases:  []connectortest.Case{p.user(), p.group()},
@@ -54,7 +54,7 @@ func (p provider) id(t testing.TB, typ, name string) string {
 func (p provider) patch(t testing.TB, r connector.Ref, operations ...map[string]any) {
 	t.Helper()
 	path := map[string]string{"user": "/scim/v2/Users/", "group": "/scim/v2/Groups/"}[r.Type]
-	p.Must(t, http.MethodPatch, path+p.id(t, r.Type, r.Name), map[string]any{"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:PatchOp"}, "Operations": operations})
+	p.Must(t, http.MethodPatch, path+p.id(t, r.Type, r.Name), map[string]any{"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:PatchOp"}, "Operations": operations}, nil)
 }
 
 func (p provider) hands(c connectortest.Case) connectortest.Case {
@@ -84,7 +84,7 @@ func (p provider) user() connectortest.Case {
 			p.patch(t, r, map[string]any{"op": "replace", "path": "displayName", "value": "Tampered"})
 		},
 		Foreign: func(t testing.TB, r connector.Ref) {
-			p.Must(t, http.MethodPost, "/scim/v2/Users", map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": r.Name})
+			p.Must(t, http.MethodPost, "/scim/v2/Users", map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": r.Name}, nil)
 		},
 		Works: func(t testing.TB, d connector.Desired) bool { // as whoever asks the provider sees it
 			users, _ := p.All(t)
@@ -106,7 +106,7 @@ func (p provider) group() connectortest.Case {
 			for i := range 3 {
 				name := fmt.Sprintf("member%d", i)
 				if p.id(t, "user", name) == "" {
-					p.Must(t, http.MethodPost, "/scim/v2/Users", map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": name})
+					p.Must(t, http.MethodPost, "/scim/v2/Users", map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": name}, nil)
 				}
 				members = append(members, name)
 			}
@@ -121,7 +121,7 @@ func (p provider) group() connectortest.Case {
 			p.patch(t, r, map[string]any{"op": "remove", "path": "members"})
 		},
 		Foreign: func(t testing.TB, r connector.Ref) {
-			p.Must(t, http.MethodPost, "/scim/v2/Groups", map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:Group"}, "displayName": r.Name})
+			p.Must(t, http.MethodPost, "/scim/v2/Groups", map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:Group"}, "displayName": r.Name}, nil)
 		},
 	})
 }
@@ -133,7 +133,7 @@ func TestLargeGroup(t *testing.T) {
 	var members []any
 	for n := range 1500 {
 		name := fmt.Sprintf("user%04d", n)
-		s.Must(t, http.MethodPost, "/scim/v2/Users", map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": name})
+		s.Must(t, http.MethodPost, "/scim/v2/Users", map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": name}, nil)
 		members = append(members, name)
 	}
 	d := wanted("group", "everybody")
