@@ -118,7 +118,7 @@ func storeSeen(tx *store.Tx, sys *connector.System, r connector.Ref) error {
 		Layer: tenure.LayerAccount, Desired: []byte("{}"), UpdatedAt: time.Now(),
 	})
 	if err == nil {
-		_, err = tx.Exec(`update resource set state = 'present', verdict = 'verified', normal = $1, observed = $1 where id = $2`, string(normal), string(r.Resource))
+		_, err = tx.Exec(`update resource set state = 'present', verdict = 'verified', expires_at = 0, normal = $1, observed = $1 where id = $2`, string(normal), string(r.Resource))
 	}
 	return err
 }

@@ -433,6 +433,7 @@ func (d *described) annotate(ctx context.Context, t *typeSpec, r connector.Ref, 
 // Observe is described at connector.Driver. It lists each type once.
 func (d *described) Observe(ctx context.Context, refs []connector.Ref, yield func(connector.Observed) error) (connector.Sighting, error) {
 	p := d.pass()
+	p.shows = true
 	for _, r := range refs {
 		t, err := d.typ(r.Type)
 		if err != nil {
@@ -539,6 +540,7 @@ func (d *described) Delete(ctx context.Context, r connector.Ref) (rec connector.
 // Discover is described at connector.Driver.
 func (d *described) Discover(ctx context.Context, s connector.Scope, yield func(connector.Observed) error) (connector.Sighting, error) {
 	p := d.pass()
+	p.shows = true
 	names := make([]string, 0, len(d.Types))
 	for _, t := range d.Types {
 		if len(s.Types) == 0 || slices.Contains(s.Types, t.Name) {

@@ -13,9 +13,59 @@ import (
 // maxPages bounds one listing.
 const maxPages = 100_000
 
+// ahead is how many pages are fetched while earlier ones are still being read.
+const ahead = 2
+
 // each gives every item of a list, page by page, and says whether all were shown. Items that
 // come twice, as pages shift while others write, are given once: id is how they are told.
+// Pages are fetched while earlier ones are read.
 func (d *described) each(ctx context.Context, l *listSpec, v vars, id string, yield func(item any) error) (complete bool, err error) {
+	if l.Pages == nil {
+		return d.pages(ctx, l, v, id, func(items []any) error {
+			for _, item := range items {
+				if err := yield(item); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	ctx, stop := context.WithCancel(ctx)
+	fetched, ended := make(chan []any, ahead), make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer close(fetched)
+		complete, err = d.pages(ctx, l, v, id, func(items []any) error {
+			select {
+			case fetched <- items:
+				return nil
+			case <-ctx.Done():
+				return tenure.Errorf(tenure.Unavailable, "%s: %w", d.Name, context.Cause(ctx)).Retryable()
+			}
+		})
+	}()
+	var bad error
+	for items := range fetched {
+		for _, item := range items {
+			if bad == nil {
+				bad = yield(item)
+			}
+		}
+		if bad != nil {
+			break
+		}
+	}
+	stop()
+	<-ended
+	if bad != nil {
+		return false, bad
+	}
+	return complete, err
+}
+
+// pages fetches the pages of a list one after the other, and gives the items of each that
+// weren't given before.
+func (d *described) pages(ctx context.Context, l *listSpec, v vars, id string, yield func(items []any) error) (complete bool, err error) {
 	var (
 		p        = pager{d: d, spec: l.Pages}
 		seen     = map[string]bool{}
@@ -49,18 +99,11 @@ func (d *described) each(ctx context.Context, l *listSpec, v vars, id string, yi
 			return false, err
 		}
 		lastBody = body
-		found, err := d.field(l.Items, body, v.with("body", body))
+		list, err := d.items(l, r, body, v)
 		if err != nil {
 			return false, err
 		}
-		list, ok := found.([]any)
-		if !ok && found != nil {
-			return false, tenure.Errorf(tenure.Unavailable, "%s %s: the answer has no list where the description says that the items are", r.Method, d.Name).Retryable()
-		}
-		if found == nil && l.Pages == nil {
-			return false, tenure.Errorf(tenure.Unavailable, "%s: the answer has nothing where the description says that the items are", d.Name).Retryable()
-		}
-		fresh := 0
+		fresh := make([]any, 0, len(list))
 		for _, item := range list {
 			key, err := d.word(id, item, v.with("item", item, "entry", item))
 			if err != nil {
@@ -69,22 +112,18 @@ func (d *described) each(ctx context.Context, l *listSpec, v vars, id string, yi
 			if key == "" {
 				return false, tenure.Errorf(tenure.Unavailable, "%s: an item of a list has no id", d.Name).Retryable()
 			}
-			if seen[key] {
-				continue
+			if !seen[key] {
+				seen[key] = true
+				fresh = append(fresh, item)
 			}
-			seen[key] = true
-			fresh++
-			count++
-			is, err := d.is(l.Where, true, v.with("item", item, "entry", item))
-			if err != nil {
-				return false, err
-			}
-			if !is {
-				continue
-			}
-			if err := yield(item); err != nil {
-				return false, err
-			}
+		}
+		count += int64(len(fresh))
+		wanted, err := d.where(l, fresh, v)
+		if err != nil {
+			return false, err
+		}
+		if err := yield(wanted); err != nil {
+			return false, err
 		}
 		if l.Pages != nil && l.Pages.Total != "" {
 			if t, err := d.field(l.Pages.Total, body, v.with("body", body)); err != nil {
@@ -93,7 +132,7 @@ func (d *described) each(ctx context.Context, l *listSpec, v vars, id string, yi
 				total = n
 			}
 		}
-		more, err := p.next(a, body, v, len(list), fresh, count, total)
+		more, err := p.next(a, body, v, len(list), len(fresh), count, total)
 		if err != nil {
 			return false, err
 		}
@@ -105,6 +144,40 @@ func (d *described) each(ctx context.Context, l *listSpec, v vars, id string, yi
 		}
 	}
 	return false, tenure.Errorf(tenure.Unavailable, "%s: a list has more than %d pages", d.Name, maxPages)
+}
+
+// items are those of a page.
+func (d *described) items(l *listSpec, r rest.Request, body any, v vars) ([]any, error) {
+	found, err := d.field(l.Items, body, v.with("body", body))
+	if err != nil {
+		return nil, err
+	}
+	list, ok := found.([]any)
+	if !ok && found != nil {
+		return nil, tenure.Errorf(tenure.Unavailable, "%s %s: the answer has no list where the description says that the items are", r.Method, d.Name).Retryable()
+	}
+	if found == nil && l.Pages == nil {
+		return nil, tenure.Errorf(tenure.Unavailable, "%s: the answer has nothing where the description says that the items are", d.Name).Retryable()
+	}
+	return list, nil
+}
+
+// where are the items that the description wants of a list.
+func (d *described) where(l *listSpec, items []any, v vars) ([]any, error) {
+	if l.Where == "" {
+		return items, nil
+	}
+	var out []any
+	for _, item := range items {
+		is, err := d.is(l.Where, true, v.with("item", item, "entry", item))
+		if err != nil {
+			return nil, err
+		}
+		if is {
+			out = append(out, item)
+		}
+	}
+	return out, nil
 }
 
 // pager knows which page comes next.

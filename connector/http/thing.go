@@ -26,6 +26,28 @@ type found struct {
 	item   any
 	parent *found
 	refers vars // ids and named, of the types that the type refers to
+
+	// seen is what callers see of it, in a pass that only shows: then item isn't kept.
+	seen *connector.Observed
+}
+
+// listing is everything of a type, or of it in one parent.
+type listing struct {
+	all   []*found
+	of    map[tenure.ResourceID][]*found // what bears our mark for a resource
+	named map[string][]*found            // by the name that it has there
+}
+
+func (l *listing) add(f *found) {
+	l.all = append(l.all, f)
+	if f.owner == connector.Ours {
+		l.of[f.of] = append(l.of[f.of], f)
+	}
+	l.named[f.own] = append(l.named[f.own], f)
+}
+
+func newListing() *listing {
+	return &listing{of: map[tenure.ResourceID][]*found{}, named: map[string][]*found{}}
 }
 
 func (d *described) typ(name string) (*typeSpec, error) {
@@ -43,12 +65,13 @@ type pass struct {
 	marks    registry
 	marked   bool // marks are read
 	complete bool
-	lists    map[string][]*found
+	shows    bool // nothing is done with what is found: what callers see of it is enough
+	lists    map[string]*listing
 	referred map[string]vars // by type
 }
 
 func (d *described) pass() *pass {
-	return &pass{d: d, complete: true, lists: map[string][]*found{}, referred: map[string]vars{}}
+	return &pass{d: d, complete: true, lists: map[string]*listing{}, referred: map[string]vars{}}
 }
 
 func (p *pass) registry(ctx context.Context) (registry, error) {
@@ -159,7 +182,7 @@ func itemOf(f *found) any {
 }
 
 // list gives everything of a type, or of it in one parent.
-func (p *pass) list(ctx context.Context, t *typeSpec, parent *found) ([]*found, error) {
+func (p *pass) list(ctx context.Context, t *typeSpec, parent *found) (*listing, error) {
 	key := t.Name
 	if parent != nil {
 		key += "\x00" + parent.id
@@ -167,14 +190,22 @@ func (p *pass) list(ctx context.Context, t *typeSpec, parent *found) ([]*found, 
 	if had, ok := p.lists[key]; ok {
 		return had, nil
 	}
-	out := []*found{}
+	out := newListing()
+	slim := p.shows && !p.d.needed(t)
 	v := p.d.options.with("parent", itemOf(parent), "name", "", "own", "", "id", "", "omit", omitted, "attributes", map[string]any{})
 	complete, err := p.d.each(ctx, &t.List, v, t.Item.ID, func(item any) error {
 		f, err := p.read(ctx, t, parent, item)
 		if err != nil {
 			return err
 		}
-		out = append(out, f)
+		if slim {
+			o, err := p.d.observed(t, f, "")
+			if err != nil {
+				return err
+			}
+			f.seen, f.item, f.refers = &o, nil, nil
+		}
+		out.add(f)
 		return nil
 	})
 	if err != nil {
@@ -209,9 +240,14 @@ func (p *pass) all(ctx context.Context, t *typeSpec) ([]*found, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, list...)
+		out = append(out, list.all...)
 	}
 	return out, nil
+}
+
+// needed says whether other things are read by what a type's things show.
+func (d *Description) needed(t *typeSpec) bool {
+	return d.Sentinel.Type == t.Name && d.Sentinel.Value != "" || slices.ContainsFunc(d.Types, func(o typeSpec) bool { return o.In == t.Name })
 }
 
 // split takes a resource's name apart into its parent's and its own.
@@ -293,17 +329,17 @@ func (p *pass) look(ctx context.Context, t *typeSpec, r connector.Ref, short boo
 			at.parent = f
 		}
 	}
-	var lists [][]*found
+	var lists []*listing
 	if short && t.Find != nil {
 		if t.In != "" && at.parent == nil {
 			return at, nil
 		}
-		var out []*found
+		out := newListing()
 		v := p.d.vars(t, r, nil).with("parent", itemOf(at.parent), "mark", p.d.marker.Mark(t.Name, r.Resource))
 		complete, err := p.d.each(ctx, t.Find, v, t.Item.ID, func(item any) error {
 			f, err := p.read(ctx, t, at.parent, item)
 			if err == nil {
-				out = append(out, f)
+				out.add(f)
 			}
 			return err
 		})
@@ -324,16 +360,20 @@ func (p *pass) look(ctx context.Context, t *typeSpec, r connector.Ref, short boo
 				return at, err
 			}
 			lists = append(lists, list)
-			if slices.ContainsFunc(list, func(f *found) bool { return f.owner == connector.Ours && f.of == r.Resource && f.name == r.Name }) {
+			if slices.ContainsFunc(list.of[r.Resource], func(f *found) bool { return f.name == r.Name }) {
 				break
 			}
 		}
 	}
 	for _, list := range lists {
-		for _, f := range list {
-			switch {
-			case f.owner == connector.Ours && f.of == r.Resource && (f.name == r.Name || d.tied(t, f)):
+		for _, f := range list.of[r.Resource] {
+			if f.name == r.Name || d.tied(t, f) {
 				at.mine = append(at.mine, f)
+			}
+		}
+		for _, f := range list.named[own] {
+			switch {
+			case slices.Contains(at.mine, f):
 			case f.own == own && f.parent == at.parent && (at.namesake == nil || at.namesake.owner == connector.Unmarked):
 				at.namesake = f
 			}
@@ -500,6 +540,19 @@ func sorted(list []any) []any {
 
 // observed is a thing as callers see it. Name is the one of the resource where it is known.
 func (d *described) observed(t *typeSpec, f *found, name string) (o connector.Observed, err error) {
+	renamed := name != "" && name != f.name
+	if f.seen != nil {
+		if o = *f.seen; renamed {
+			var attributes map[string]any
+			if err := json.Unmarshal(o.Attributes, &attributes); err != nil {
+				return o, tenure.Errorf(tenure.Internal, "what was observed of a %s can't be read", t.Name)
+			}
+			attributes[renamedTo] = f.own
+			o.Name, o.Detail = name, "somebody gave it the name "+source.Clip(f.own)
+			o.Attributes, err = tenure.Canonical(attributes)
+		}
+		return o, err
+	}
 	v := d.options.with("item", f.item, "word", f.note.state, "parent", itemOf(f.parent), "resource", string(f.of))
 	for name, value := range f.refers {
 		v[name] = value
@@ -511,7 +564,7 @@ func (d *described) observed(t *typeSpec, f *found, name string) (o connector.Ob
 		}
 	}
 	o = connector.Observed{Type: t.Name, Name: f.name, Found: true, State: f.state, Owner: f.owner}
-	if name != "" && name != f.name {
+	if renamed {
 		o.Name, o.Detail, attributes[renamedTo] = name, "somebody gave it the name "+source.Clip(f.own), f.own
 	}
 	if f.owner == connector.Ours {

@@ -7,6 +7,13 @@ import { randomUUID } from "node:crypto";
 const passwords = new Map();
 const tables = { User: new Map(), Group: new Map() };
 
+// The values of a table, in the order in which they came, kept until it changes.
+const orders = new WeakMap();
+function order(all) {
+	if (!orders.has(all)) orders.set(all, [...all.values()]);
+	return orders.get(all);
+}
+
 function handlers(type, key) {
 	const all = tables[type];
 	return {
@@ -22,6 +29,7 @@ function handlers(type, key) {
 			value.id = id;
 			if (data.password) passwords.set(id, data.password); // which is never shown
 			all.set(id, value);
+			orders.delete(all);
 			return value;
 		},
 		egress(resource) {
@@ -29,11 +37,18 @@ function handlers(type, key) {
 				if (!all.has(resource.id)) throw new SCIMMY.Types.Error(404, null, `${type} ${resource.id} isn't there`);
 				return all.get(resource.id);
 			}
-			const list = [...all.values()];
+			const { startIndex = 1, count = 20 } = resource.constraints ?? {};
+			if (!resource.filter && resource.constraints && (startIndex === 1 || startIndex > count)) {
+				// One page, so that a large table isn't made into resources for each.
+				resource.constraints.totalResults = all.size;
+				return order(all).slice(startIndex - 1, startIndex - 1 + count);
+			}
+			const list = order(all);
 			return resource.filter ? resource.filter.match(list) : list;
 		},
 		degress(resource) {
 			if (!all.delete(resource.id)) throw new SCIMMY.Types.Error(404, null, `${type} ${resource.id} isn't there`);
+			orders.delete(all);
 			for (const group of tables.Group.values()) {
 				if (group.members) group.members = group.members.filter((m) => m.value !== resource.id);
 			}
@@ -49,6 +64,11 @@ SCIMMY.Resources.declare(SCIMMY.Resources.Group).ingress(group.ingress).egress(g
 const app = express();
 app.get("/ready", (_, res) => res.end("ready"));
 app.get("/all", (_, res) => res.json({ users: [...tables.User.values()].map((u) => ({ ...u, password: passwords.get(u.id) })), groups: [...tables.Group.values()] }));
+app.post("/seed", express.json({ limit: "64mb", type: "*/*" }), (req, res) => { // users, past the interface
+	for (const u of req.body) tables.User.set(u.id, u);
+	orders.delete(tables.User);
+	res.end();
+});
 app.use("/scim/v2", new SCIMMYRouters({
 	type: "bearer",
 	handler(request) {
