@@ -14,7 +14,7 @@ import (
 // hashes it, and where it can't do that as the attribute userPassword.
 func (d *Driver) setPassword(ctx context.Context, at, password string, same []ldap.Control) error {
 	if d.setsByModOp.Load() {
-		return d.pool.write(ctx, func(c *ldap.Conn) error {
+		return d.pool.write(ctx, func(c *connection) error {
 			_, err := c.PasswordModify(ldap.NewPasswordModifyRequest(at, "", password))
 			return err
 		})

@@ -47,7 +47,7 @@ func (d *Driver) Check(ctx context.Context, _ []connector.Asked) (c connector.Ch
 			at = d.ownDN()
 		}
 		writes := false
-		if err := d.pool.read(ctx, func(as *ldap.Conn) (err error) { writes, err = d.mayWrite(as, at); return err }); err != nil {
+		if err := d.pool.read(ctx, func(as *connection) (err error) { writes, err = d.mayWrite(as, at); return err }); err != nil {
 			return err
 		}
 		right("write the attribute "+d.mark, "owner marks", writes, false)
@@ -73,7 +73,7 @@ func (d *Driver) Exposed(ctx context.Context) (out []string, err error) {
 			if got != nil && len(got.Entries) > 0 {
 				out = append(out, "anybody reads Tenure's own unit without signing in")
 			}
-			writes, err := d.mayWrite(as.Conn, d.ownDN())
+			writes, err := d.mayWrite(as, d.ownDN())
 			if writes {
 				out = append(out, "anybody may write the attribute "+d.mark+", which owner marks are in, without signing in")
 			}

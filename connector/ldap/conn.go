@@ -27,16 +27,35 @@ type pool struct {
 	idle []*connection
 }
 
-// connection is one connection. Closing the network's own end of it stops whatever waits
-// for an answer, which the library alone can't.
+// connection is one connection. It holds the library's calls one by one: a field of the
+// library's own type would have the linker keep everything that it can do, such as NTLM.
 type connection struct {
-	*ldap.Conn
-	raw net.Conn
+	Search              func(*ldap.SearchRequest) (*ldap.SearchResult, error)
+	Add                 func(*ldap.AddRequest) error
+	Modify              func(*ldap.ModifyRequest) error
+	Del                 func(*ldap.DelRequest) error
+	PasswordModify      func(*ldap.PasswordModifyRequest) (*ldap.PasswordModifyResult, error)
+	Bind                func(name, password string) error
+	UnauthenticatedBind func(name string) error
+	WhoAmI              func([]ldap.Control) (*ldap.WhoAmIResult, error)
+	StartTLS            func(*tls.Config) error
+	IsClosing           func() bool
+
+	raw net.Conn // closing it stops whatever waits for an answer, which the library can't
+	end func() error
+}
+
+func newConnection(raw, secured net.Conn) *connection {
+	c := ldap.NewConn(secured, secured != raw)
+	c.Start()
+	return &connection{
+		c.Search, c.Add, c.Modify, c.Del, c.PasswordModify, c.Bind, c.UnauthenticatedBind, c.WhoAmI, c.StartTLS, c.IsClosing, raw, c.Close,
+	}
 }
 
 func (c *connection) shut() {
 	_ = c.raw.Close()
-	_ = c.Conn.Close()
+	_ = c.end()
 }
 
 // close lets go of the idle connections.
@@ -65,8 +84,7 @@ func (p *pool) dial(ctx context.Context) (*connection, error) {
 		}
 		secured = over
 	}
-	c := &connection{ldap.NewConn(secured, secured != raw), raw}
-	c.Start()
+	c := newConnection(raw, secured)
 	if p.start {
 		stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 		err := c.StartTLS(p.tls)
@@ -162,16 +180,16 @@ func (p *pool) on(ctx context.Context, f func(c *connection) (done bool, err err
 }
 
 // read runs one request that changes nothing.
-func (p *pool) read(ctx context.Context, f func(c *ldap.Conn) error) error {
+func (p *pool) read(ctx context.Context, f func(c *connection) error) error {
 	return p.on(ctx, func(c *connection) (bool, error) {
-		return false, p.during(ctx, c, func() error { return f(c.Conn) })
+		return false, p.during(ctx, c, func() error { return f(c) })
 	})
 }
 
 // write runs one request that may have been carried out though its answer was lost.
-func (p *pool) write(ctx context.Context, f func(c *ldap.Conn) error) error {
+func (p *pool) write(ctx context.Context, f func(c *connection) error) error {
 	return p.on(ctx, func(c *connection) (bool, error) {
-		return true, p.during(ctx, c, func() error { return f(c.Conn) })
+		return true, p.during(ctx, c, func() error { return f(c) })
 	})
 }
 

@@ -439,7 +439,7 @@ func (d *Driver) create(ctx context.Context, want connector.Desired, a attribute
 	}
 	n := note{id: want.Resource, free: want.Type == group && a.members == nil}
 	r.Attribute(d.mark, []string{d.write(want.Type, n, boundDN(parsed))})
-	err = d.pool.write(ctx, func(c *ldap.Conn) error { return c.Add(r) })
+	err = d.pool.write(ctx, func(c *connection) error { return c.Add(r) })
 	if missing(err) {
 		return t, tenure.Errorf(tenure.Invalid, "the unit that %s %q is to be in isn't there", want.Type, want.Name).
 			WithHint("have the resource need the unit, so that it is made first")

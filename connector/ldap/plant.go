@@ -81,7 +81,7 @@ func (d *Driver) plant(ctx context.Context) error {
 	r.Attribute("objectClass", []string{"top", objectClass[unit]})
 	r.Attribute("ou", []string{d.own})
 	r.Attribute(d.mark, []string{mark})
-	err := d.pool.write(ctx, func(c *ldap.Conn) error { return c.Add(r) })
+	err := d.pool.write(ctx, func(c *connection) error { return c.Add(r) })
 	if !is(err, ldap.LDAPResultEntryAlreadyExists) {
 		return err
 	}
@@ -110,7 +110,7 @@ func (d *Driver) tryLock(ctx context.Context) error {
 	for _, of := range []string{"uid", "cn", "sn"} {
 		r.Attribute(of, []string{name})
 	}
-	if err := d.pool.write(ctx, func(c *ldap.Conn) error { return c.Add(r) }); err != nil {
+	if err := d.pool.write(ctx, func(c *connection) error { return c.Add(r) }); err != nil {
 		return err
 	}
 	err := d.setPassword(ctx, at, password, nil)

@@ -141,13 +141,13 @@ func (d *Driver) isolated(ctx context.Context, c connector.Check, t thing) (o co
 	}
 	defer as.shut()
 	err = d.pool.during(ctx, as, func() error {
-		o, err = d.trespass(as.Conn, t)
+		o, err = d.trespass(as, t)
 		return err
 	})
 	return o, err
 }
 
-func (d *Driver) trespass(as *ldap.Conn, t thing) (o connector.Outcome, err error) {
+func (d *Driver) trespass(as *connection, t thing) (o connector.Outcome, err error) {
 	look := func(below string, scope int) (n int, err error) {
 		got, err := as.Search(ldap.NewSearchRequest(below, scope, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{"1.1"}, nil))
 		if broken(err) {
@@ -180,7 +180,7 @@ func (d *Driver) trespass(as *ldap.Conn, t thing) (o connector.Outcome, err erro
 // mayWrite says whether a connection may write the marks of an entry, without writing: it
 // asks for the deletion of a value that isn't there, which is refused either way, and for
 // different reasons.
-func (d *Driver) mayWrite(as *ldap.Conn, at string) (bool, error) {
+func (d *Driver) mayWrite(as *connection, at string) (bool, error) {
 	m := ldap.NewModifyRequest(at, nil)
 	m.Delete(d.mark, []string{"tenure-probe " + rand.Text()})
 	err := as.Modify(m)

@@ -37,7 +37,7 @@ func (d *Driver) wanted(types ...string) []string {
 
 // entry reads one entry. One that isn't there is nil.
 func (d *Driver) entry(ctx context.Context, at string, attributes []string) (e *ldap.Entry, err error) {
-	err = d.pool.read(ctx, func(c *ldap.Conn) error {
+	err = d.pool.read(ctx, func(c *connection) error {
 		got, err := c.Search(ldap.NewSearchRequest(at, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", attributes, nil))
 		if err == nil && len(got.Entries) == 1 {
 			e = got.Entries[0]
@@ -153,7 +153,7 @@ func (d *Driver) same(e *ldap.Entry) []ldap.Control {
 
 // remove deletes an entry. One that isn't there any more is no error.
 func (d *Driver) remove(ctx context.Context, at string, controls []ldap.Control) (gone bool, err error) {
-	err = d.pool.write(ctx, func(c *ldap.Conn) error { return c.Del(ldap.NewDelRequest(at, controls)) })
+	err = d.pool.write(ctx, func(c *connection) error { return c.Del(ldap.NewDelRequest(at, controls)) })
 	if missing(err) {
 		return false, nil
 	}
@@ -165,5 +165,5 @@ func (d *Driver) modify(ctx context.Context, m *ldap.ModifyRequest) error {
 	if len(m.Changes) == 0 {
 		return nil
 	}
-	return d.pool.write(ctx, func(c *ldap.Conn) error { return c.Modify(m) })
+	return d.pool.write(ctx, func(c *connection) error { return c.Modify(m) })
 }
