@@ -50,6 +50,9 @@ func (d *Driver) admit(ctx context.Context, t thing, want map[string]string) (ch
 	return changed, nil
 }
 
+// groups takes the entries that have members: a server needn't have an index of those.
+const groups = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames))"
+
 // leaveGroups takes entries that are about to go out of the groups below the base that name
 // them, but for groups below a DN that go too. Otherwise who gets a DN anew would get the
 // rights of who had it.
@@ -70,7 +73,7 @@ func (d *Driver) leaveGroups(ctx context.Context, going []string, except string)
 	}
 	var all []*ldap.Entry
 	for part := range slices.Chunk(filters, atOnce) {
-		if _, err := d.search(ctx, d.baseDN, anyOf(part...), []string{"member", "uniqueMember"}, func(e *ldap.Entry) error {
+		if _, err := d.search(ctx, d.baseDN, "(&"+groups+anyOf(part...)+")", []string{"member", "uniqueMember"}, func(e *ldap.Entry) error {
 			at, err := parseDN(e.DN)
 			if err != nil {
 				return nil

@@ -41,6 +41,7 @@ type Settings struct {
 	Limits   string // the limits statement of Tenure's account, "" for paged searches without end
 	Access   string // access statements that come before the others
 	Database string // more statements of the database
+	Global   string // more statements of the server
 	Entries  string // LDIF (RFC 2849) that is loaded before the server starts
 }
 
@@ -108,6 +109,7 @@ moduleload memberof
 sizelimit 500
 password-hash {SSHA}
 threads 4
+%[12]s
 database mdb
 suffix "%[3]s"
 directory %[4]s
@@ -125,7 +127,7 @@ limits dn.exact="%[7]s" %[8]s
 %[9]s
 %[10]s
 %[11]s
-`, schema, modules, Base, data, Root, s.root, Tenure, with.Limits, with.Database, with.Access, access))
+`, schema, modules, Base, data, Root, s.root, Tenure, with.Limits, with.Database, with.Access, access, with.Global))
 	ldif := filepath.Join(s.Folder, "first.ldif")
 	s.write(t, ldif, fmt.Sprintf(`dn: %[1]s
 objectClass: dcObject
