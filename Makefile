@@ -65,9 +65,9 @@ fuzz: ## every fuzz target for FUZZTIME (10s), DEPARTURES (2000) random departur
 	TENURE_DEPARTURES=$(DEPARTURES) $(GO) test -count=1 -timeout 2h -run 'TestRandomDepartures' ./internal/lifecycle
 	TENURE_RANDOM_SCHEMAS=$(SCHEMAS) TENURE_RANDOM_ENDS=$(SCHEMAS) TENURE_RANDOM_SEED=$$(date +%s) scripts/with-postgres scripts/with-mariadb $(GO) test -count=1 -timeout 2h -run 'TestRandomSchemas|TestRandomEnds|TestRandomObjects' ./connector/mysql ./connector/postgres ./connector/s3 ./connector/sqlite
 
-crash: ## kill Tenure and its stores KILLS (200) times while tenants leave a shop and a clinic; cut MariaDB and S3 at every statement and request
-	@scripts/prepare postgresql mariadb versitygw
-	TENURE_EVERY_CUT=1 scripts/with-mariadb $(GO) test -count=1 -timeout 1h -run 'TestEvery(Step|Statement|Request)' ./connector/mysql ./connector/s3
+crash: ## kill Tenure and its stores KILLS (200) times while tenants leave a shop and a clinic; cut MariaDB, S3 and LDAP at every statement and request
+	@scripts/prepare postgresql mariadb slapd versitygw
+	TENURE_EVERY_CUT=1 scripts/with-mariadb $(GO) test -count=1 -timeout 1h -run 'TestEvery(Step|Statement|Request)' ./connector/ldap ./connector/mysql ./connector/s3
 	TENURE_DEPARTURE_KILLS=$(KILLS) scripts/with-postgres scripts/with-mariadb $(GO) test -count=1 -timeout 2h ./internal/departure
 
 crowd: ## a tenant with CROWD (10000) partitions, and one with as many tables, leave

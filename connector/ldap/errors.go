@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"syscall"
 
 	"github.com/go-ldap/ldap/v3"
@@ -66,7 +67,7 @@ func unreachable(err error) string {
 	switch {
 	case errors.As(err, &name):
 		return "its name isn't known"
-	case errors.As(err, &certificate):
+	case errors.As(err, &certificate), strings.Contains(err.Error(), "x509:"): // the library turns it into words
 		return "its certificate isn't trusted here"
 	case errors.As(err, &record):
 		return "it doesn't speak TLS"

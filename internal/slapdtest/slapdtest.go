@@ -3,8 +3,13 @@
 package slapdtest
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -12,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -33,6 +39,9 @@ type Server struct {
 	Password string // of Tenure
 	Folder   string
 
+	SecureURL string // ldaps://127.0.0.1:PORT, where Settings.TLS asks for it
+	Authority string // the file with the certificate that signs the server's
+
 	root string // the superuser's password
 }
 
@@ -42,6 +51,7 @@ type Settings struct {
 	Access   string // access statements that come before the others
 	Database string // more statements of the database
 	Global   string // more statements of the server
+	TLS      bool   // the server has a certificate
 	Entries  string // LDIF (RFC 2849) that is loaded before the server starts
 }
 
@@ -94,6 +104,11 @@ func Start(t testing.TB, with Settings) *Server {
 	}
 	if with.Limits == "" {
 		with.Limits = "size.soft=500 size.hard=500 size.prtotal=unlimited time=unlimited"
+	}
+	if with.TLS {
+		s.certify(t)
+		with.Global += fmt.Sprintf("\nTLSCertificateFile %[1]s/server.crt\nTLSCertificateKeyFile %[1]s/server.key\n", s.Folder)
+		s.SecureURL = "ldaps://" + free(t)
 	}
 	schema := first("/etc/ldap/schema", "/etc/openldap/schema", "/usr/local/etc/openldap/schema")
 	modules := first("/usr/lib/ldap", "/usr/lib/openldap", "/usr/lib64/openldap")
@@ -160,7 +175,7 @@ userPassword: %[3]s
 		}
 		return err == nil
 	}, func(address string) *exec.Cmd {
-		return exec.Command(program, "-h", "ldap://"+address, "-f", conf, "-d", "0")
+		return exec.Command(program, "-h", strings.TrimSpace("ldap://"+address+" "+s.SecureURL), "-f", conf, "-d", "0")
 	})
 	s.URL = "ldap://" + s.Address
 	return s
@@ -171,6 +186,41 @@ func (s *Server) write(t testing.TB, path, text string) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// free is an address that nobody listens at.
+func free(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// certify makes the server a certificate for 127.0.0.1 that it signs itself.
+func (s *Server) certify(t testing.TB) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Authority = filepath.Join(s.Folder, "server.crt")
+	s.write(t, s.Authority, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+	s.write(t, filepath.Join(s.Folder, "server.key"), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
 }
 
 // As signs in with a simple bind. The connection ends with the test.
