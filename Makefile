@@ -1,5 +1,5 @@
 # The commands that people and .ci/run use. `make test` and `make bench` need
-# PostgreSQL and MariaDB, `make test` also a C compiler, Chromium and Node.js; scripts/prepare
+# PostgreSQL, MariaDB and OpenLDAP, `make test` also a C compiler, Chromium and Node.js; scripts/prepare
 # installs what is missing where it may, and scripts/with-postgres and scripts/with-mariadb
 # start servers that go when the command ends.
 
@@ -35,7 +35,7 @@ build: ## bin/tenure, as it is released
 	$(GO) build -trimpath -tags=grpcnotrace -ldflags='-s -w' $(COLD:%=-gcflags=%/...=-l) -o '$(BIN)' ./cmd/tenure
 
 test: ## every test, with the race detector, on SQLite and on throw-away PostgreSQL and MariaDB servers
-	@scripts/prepare cc postgresql mariadb chromium node versitygw pocketbase
+	@scripts/prepare cc postgresql mariadb slapd chromium node versitygw pocketbase
 	$(GO) test $(RACE) -p 2 -timeout 40m -exec "'$(CURDIR)/scripts/with-postgres' --if-named '$(CURDIR)/scripts/with-mariadb' --if-named" ./...
 	scripts/with-postgres $(GO) test -count=1 -timeout 10m ./internal/crash # kill -9 over 1,000 operations; fewer under -race
 	scripts/with-postgres $(GO) test -count=1 -timeout 15m -run 'TestRandomDepartures|TestRandomOnboardings|TestFiveHundredAtOnce|TestEveryChangePast' ./internal/lifecycle # 100 departures and the rest; fewer under -race
@@ -54,7 +54,7 @@ lint: ## gofmt, go vet, staticcheck, tidy modules, and the rules of internal/pol
 	$(GO) test ./internal/policy ./docs
 
 bench: ## the promises on speed and size, each beside its baseline
-	@scripts/prepare postgresql mariadb versitygw
+	@scripts/prepare postgresql mariadb slapd versitygw
 	TENURE_TEST_MARIADBD='--innodb-buffer-pool-size=512M --innodb-flush-log-at-trx-commit=1 --innodb-flush-method=fsync --innodb-log-file-size=256M' scripts/with-mariadb scripts/with-postgres --durable $(GO) run ./bench
 
 docs: ## write anew what is derived from code: pages, diagrams, golden files
@@ -65,9 +65,9 @@ fuzz: ## every fuzz target for FUZZTIME (10s), DEPARTURES (2000) random departur
 	TENURE_DEPARTURES=$(DEPARTURES) $(GO) test -count=1 -timeout 2h -run 'TestRandomDepartures' ./internal/lifecycle
 	TENURE_RANDOM_SCHEMAS=$(SCHEMAS) TENURE_RANDOM_ENDS=$(SCHEMAS) TENURE_RANDOM_SEED=$$(date +%s) scripts/with-postgres scripts/with-mariadb $(GO) test -count=1 -timeout 2h -run 'TestRandomSchemas|TestRandomEnds|TestRandomObjects' ./connector/mysql ./connector/postgres ./connector/s3 ./connector/sqlite
 
-crash: ## kill Tenure and its stores KILLS (200) times while tenants leave a shop and a clinic; cut MariaDB and S3 at every statement and request
-	@scripts/prepare postgresql mariadb versitygw
-	TENURE_EVERY_CUT=1 scripts/with-mariadb $(GO) test -count=1 -timeout 1h -run 'TestEvery(Step|Statement|Request)' ./connector/mysql ./connector/s3
+crash: ## kill Tenure and its stores KILLS (200) times while tenants leave a shop and a clinic; cut MariaDB, S3 and LDAP at every statement and request
+	@scripts/prepare postgresql mariadb slapd versitygw
+	TENURE_EVERY_CUT=1 scripts/with-mariadb $(GO) test -count=1 -timeout 1h -run 'TestEvery(Step|Statement|Request)' ./connector/ldap ./connector/mysql ./connector/s3
 	TENURE_DEPARTURE_KILLS=$(KILLS) scripts/with-postgres scripts/with-mariadb $(GO) test -count=1 -timeout 2h ./internal/departure
 
 crowd: ## a tenant with CROWD (10000) partitions, and one with as many tables, leave

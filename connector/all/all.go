@@ -9,6 +9,7 @@ import (
 	"github.com/tenurehq/tenure/connector/filesystem"
 	"github.com/tenurehq/tenure/connector/http"
 	"github.com/tenurehq/tenure/connector/http/descriptions"
+	"github.com/tenurehq/tenure/connector/ldap"
 	"github.com/tenurehq/tenure/connector/memory"
 	"github.com/tenurehq/tenure/connector/mysql"
 	"github.com/tenurehq/tenure/connector/oidcclient"
@@ -29,6 +30,7 @@ func programmed() []connector.Info {
 	return []connector.Info{
 		filesystem.Info(),
 		http.Info(),
+		ldap.Info(),
 		memory.Info(),
 		mysql.Info(),
 		oidcclient.Info(),

@@ -73,7 +73,7 @@ type Server struct {
 
 	name    string
 	command func(address string) *exec.Cmd
-	ready   string // the path that answers with a status below 500 once it is up
+	ready   func(address string) bool
 	log     string
 	process *exec.Cmd
 }
@@ -81,6 +81,19 @@ type Server struct {
 // Start starts a server and waits until a GET of ready is answered. Command gives it anew
 // for each try: a free port may be taken by another before the server has it.
 func Start(t testing.TB, name, ready string, command func(address string) *exec.Cmd) *Server {
+	t.Helper()
+	return StartUntil(t, name, func(address string) bool {
+		answer, err := http.Get("http://" + address + ready)
+		if err != nil {
+			return false
+		}
+		_ = answer.Body.Close()
+		return answer.StatusCode < 500
+	}, command)
+}
+
+// StartUntil is Start for a server that speaks no HTTP: it is up once ready says so.
+func StartUntil(t testing.TB, name string, ready func(address string) bool, command func(address string) *exec.Cmd) *Server {
 	t.Helper()
 	s := &Server{name: name, command: command, ready: ready, log: filepath.Join(t.TempDir(), "log")}
 	t.Cleanup(func() { s.Stop(t) })
@@ -125,11 +138,8 @@ func (s *Server) start(t testing.TB) bool {
 			return false
 		default:
 		}
-		if answer, err := http.Get(s.URL + s.ready); err == nil {
-			_ = answer.Body.Close()
-			if answer.StatusCode < 500 {
-				return true
-			}
+		if s.ready(s.Address) {
+			return true
 		}
 	}
 	said, _ := os.ReadFile(s.log)
