@@ -303,10 +303,10 @@ func (w world) probes() []connectortest.ProbeCase {
 	return []connectortest.ProbeCase{
 		{Kind: "reachable", Name: "unit", Check: made("organizational_unit", "probed"), Misconfigure: func(t testing.TB) { w.del(t, "ou=probed,"+slapdtest.Base) }},
 		{Kind: "reachable", Name: "group", Check: made("group", "probed"), Misconfigure: func(t testing.TB) { w.del(t, "cn=probed,"+slapdtest.Base) }},
-		{Kind: "authentication", Name: "another password", Check: made("user", "people/probed"), Misconfigure: func(t testing.TB) {
+		{Kind: "reachable", Name: "another password", Check: made("user", "people/probed"), Misconfigure: func(t testing.TB) {
 			w.change(t, probed, func(m *library.ModifyRequest) { m.Replace("userPassword", []string{"another"}) })
 		}},
-		{Kind: "authentication", Name: "locked", Check: made("user", "people/probed"), Misconfigure: func(t testing.TB) {
+		{Kind: "reachable", Name: "locked", Check: made("user", "people/probed"), Misconfigure: func(t testing.TB) {
 			w.change(t, probed, func(m *library.ModifyRequest) { m.Replace("pwdAccountLockedTime", []string{"20200101000000Z"}) })
 		}},
 		{Kind: "isolation", Name: "reads", Check: made("user", "people/probed"), Misconfigure: func(t testing.TB) {

@@ -250,7 +250,7 @@ func TestTLS(t *testing.T) {
 		if err != nil || !o.Passed {
 			t.Errorf("the probe of the connection: %+v, %v", o, err)
 		}
-		o, err = d.(connector.Prober).Probe(t.Context(), connector.Check{Kind: "authentication", Ref: want.Ref, Credential: want.Credential})
+		o, err = d.(connector.Prober).Probe(t.Context(), connector.Check{Kind: "reachable", Ref: want.Ref, Credential: want.Credential})
 		if err != nil || !o.Passed {
 			t.Errorf("the probe of the credential: %+v, %v", o, err)
 		}

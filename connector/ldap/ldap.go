@@ -61,10 +61,9 @@ func Info() connector.Info {
 		},
 		Types: types(),
 		Probes: []connector.ProbeKind{
-			{Name: "authentication", Help: "The credential signs in, and neither a blank nor another password does. Of what is suspended or revoked: the credential is refused.", Types: []string{user}},
 			{Name: "encryption", Help: "The connection is encrypted, as far as the profile asks for it. Whether entries are encrypted at rest can't be seen here."},
 			{Name: "isolation", Help: "The credential signs in, sees nothing of Tenure's own unit, which lies beside the tenants', and can't write its own mark.", Types: []string{user}},
-			{Name: "reachable", Help: "The entry can be read with Tenure's account.", Types: []string{group, unit, user}},
+			{Name: "reachable", Help: "The entry can be read with Tenure's account. Of a user: the credential signs in, and neither a blank nor another password does.", Types: []string{group, unit, user}},
 		},
 		Remnants: remnants,
 		Open:     open,

@@ -411,7 +411,7 @@ func TestAuthenticationProbe(t *testing.T) {
 		anna := made(t, d, "user", "people/anna", nil)
 		probe := func(what string, passes bool) {
 			t.Helper()
-			o, err := d.(connector.Prober).Probe(t.Context(), connector.Check{Kind: "authentication", Ref: anna.Ref, Credential: anna.Credential})
+			o, err := d.(connector.Prober).Probe(t.Context(), connector.Check{Kind: "reachable", Ref: anna.Ref, Credential: anna.Credential})
 			must(t, err)
 			if o.Passed != passes {
 				t.Errorf("%s: %+v", what, o)
@@ -420,7 +420,7 @@ func TestAuthenticationProbe(t *testing.T) {
 		probe("present", true)
 		_, err := d.(connector.Suspender).Suspend(t.Context(), anna.Ref)
 		must(t, err)
-		probe("suspended", true)
+		probe("suspended", false)
 		reissued := anna
 		reissued.Credential = tenure.NewSecret(rand.Text())
 		_, _, err = d.Ensure(t.Context(), reissued)
@@ -435,7 +435,7 @@ func TestAuthenticationProbe(t *testing.T) {
 		probe("resumed", true)
 		_, err = d.(connector.Revoker).Revoke(t.Context(), anna.Ref)
 		must(t, err)
-		probe("revoked", true)
+		probe("revoked", false)
 		if _, rec, err := d.Ensure(t.Context(), anna); err != nil || rec.Changed {
 			t.Errorf("the old credential reinstates: changed=%t, %v", rec.Changed, err)
 		}
@@ -443,7 +443,7 @@ func TestAuthenticationProbe(t *testing.T) {
 		w.change(t, at(anna.Ref), func(m *library.ModifyRequest) { m.Replace("userPassword", []string{anna.Credential.Reveal()}) })
 		w.change(t, at(anna.Ref), func(m *library.ModifyRequest) { m.Replace("pwdAccountLockedTime", []string{"000001010000Z"}) })
 		w.change(t, "cn=default,"+slapdtest.Base, func(m *library.ModifyRequest) { m.Replace("pwdLockout", []string{"FALSE"}) })
-		probe("a lock without effect", false)
+		probe("a lock without effect", true)
 		_, err = d.Plant(t.Context())
 		refused(t, "plant where locks have no effect", err, tenure.Blocked, "still signs in")
 	}

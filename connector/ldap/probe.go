@@ -16,14 +16,12 @@ func (d *Driver) Probe(ctx context.Context, c connector.Check) (o connector.Outc
 	var try func(context.Context, connector.Check, thing) (connector.Outcome, error)
 	types := []string{user}
 	switch c.Kind {
-	case "authentication":
-		try = d.authenticates
 	case "encryption":
 		try, types = d.encrypted, []string{group, unit, user}
 	case "isolation":
 		try = d.isolated
 	case "reachable":
-		try, types = reachable, []string{group, unit, user}
+		try, types = d.reachable, []string{group, unit, user}
 	default:
 		return o, tenure.Errorf(tenure.Invalid, "ldap has no probe %q", c.Kind)
 	}
@@ -54,7 +52,11 @@ func passed(detail string) (connector.Outcome, error) {
 	return connector.Outcome{Passed: true, Detail: detail}, nil
 }
 
-func reachable(_ context.Context, _ connector.Check, t thing) (connector.Outcome, error) {
+// reachable passes if the entry can be read, and of a user if its credential signs in.
+func (d *Driver) reachable(ctx context.Context, c connector.Check, t thing) (connector.Outcome, error) {
+	if c.Ref.Type == user {
+		return d.authenticates(ctx, c, t)
+	}
 	if t.hidden {
 		return failed("it can't be read in full")
 	}
@@ -64,19 +66,16 @@ func reachable(_ context.Context, _ connector.Check, t thing) (connector.Outcome
 // authenticates signs in with the credential, with another, and with none.
 func (d *Driver) authenticates(ctx context.Context, c connector.Check, t thing) (connector.Outcome, error) {
 	if c.Credential.IsZero() {
-		return connector.Outcome{}, tenure.Errorf(tenure.Invalid, "probe authentication needs the user's credential")
+		return connector.Outcome{}, tenure.Errorf(tenure.Invalid, "probe reachable needs the user's credential")
 	}
 	works, err := d.signsIn(ctx, t.at, c.Credential.Reveal())
 	if err != nil {
 		return connector.Outcome{}, err
 	}
-	if t.state != tenure.ResourcePresent {
-		if works {
-			return failed("it is " + string(t.state) + ", and its credential still signs in")
-		}
-		return passed("it is " + string(t.state) + ", and its credential is refused")
-	}
-	if !works {
+	switch {
+	case works && t.state != tenure.ResourcePresent:
+		return passed("it is " + string(t.state) + ", and its credential still signs in")
+	case !works:
 		return failed("its credential doesn't sign in")
 	}
 	blank, err := d.blank(ctx, t.at)

@@ -17,20 +17,23 @@ import (
 	"github.com/tenurehq/tenure/internal/oidctest"
 	"github.com/tenurehq/tenure/internal/pocketbasetest"
 	"github.com/tenurehq/tenure/internal/scimtest"
+	"github.com/tenurehq/tenure/internal/slapdtest"
 )
 
 // TestLowCode takes a tenant in and out of low-code platforms beside its database and its
 // documents: collections and users in PocketBase, flows in Node-RED, users and a group at an
-// identity provider (SCIM), and a client of an OpenID provider. From outside nothing of it is
+// identity provider (SCIM), a client of an OpenID provider, and a unit with a user and a group
+// in a directory (LDAP). From outside nothing of it is
 // left in any of them, its access ends before its data, and its neighbours, one with a
 // name that begins with its own, are as they were.
 func TestLowCode(t *testing.T) {
 	ctx := t.Context()
 	pb, nr, id := pocketbasetest.Start(t), noderedtest.Start(t), scimtest.Start(t)
+	dir := slapdtest.Start(t, slapdtest.Settings{})
 	op := oidctest.Start(t, oidctest.Options{Registers: true, RedirectURLs: []string{"https://app.example/back"}})
 	c := newClub()
 	s := scene{name: "low-code", keepers: func(t *testing.T) []keeper {
-		return []keeper{newPostgres(t, shop, true), newObjects(t, shop, true), pocket{pb, c}, flows{nr}, people{id}, apps{op}}
+		return []keeper{newPostgres(t, shop, true), newObjects(t, shop, true), pocket{pb, c}, flows{nr}, people{id}, apps{op}, entries{dir}}
 	}}.install(t)
 	for _, who := range tenants {
 		began := time.Now()
@@ -71,6 +74,13 @@ func TestLowCode(t *testing.T) {
 			t.Errorf("after the cut client %v has the grants %v", c["client_name"], grants)
 		}
 	}
+	for _, who := range []string{"acme", "acme-2"} {
+		for _, e := range dir.All(t, "uid=anna,ou="+who+","+slapdtest.Base, "pwdAccountLockedTime") {
+			if locked := e.GetAttributeValue("pwdAccountLockedTime") != ""; locked != (who == "acme") {
+				t.Errorf("after the cut %s is locked: %v", e.DN, locked)
+			}
+		}
+	}
 	if left := len(counted(s.rows(t)[2], tenants[0])); left == 0 {
 		t.Error("data went before its time")
 	}
@@ -80,7 +90,7 @@ func TestLowCode(t *testing.T) {
 	after := s.rows(t)
 	for i, k := range s.keepers {
 		for _, line := range after[i] {
-			if owned(line, tenants[0]) || strings.Contains(line, `"acme"`) || strings.Contains(line, "acme@") || strings.Contains(line, "acme_orders") || strings.Contains(line, "acme staff") || strings.Contains(line, `"acme app"`) {
+			if owned(line, tenants[0]) || strings.Contains(line, `"acme"`) || strings.Contains(line, "acme@") || strings.Contains(line, "acme_orders") || strings.Contains(line, "acme staff") || strings.Contains(line, `"acme app"`) || strings.Contains(line, "ou=acme,") {
 				t.Errorf("%s: the leaver is still there: %s", keeperName(k), line)
 			}
 		}
@@ -164,8 +174,8 @@ func (k pocket) rows(t *testing.T) (out []string) {
 func of(text string) string {
 	for _, who := range []person{tenants[1], tenants[2], tenants[0]} {
 		for _, name := range []string{who.name, strings.ReplaceAll(who.name, "-", "_")} {
-			for _, sign := range []string{name + "_orders", name + "@tenants", " flow " + name, "admin@" + name + ".example", name + " staff", name + " app"} {
-				if strings.HasPrefix(text, strings.TrimSpace(sign)) || strings.HasSuffix(text, sign) || strings.Contains(text, " "+strings.TrimSpace(sign)) {
+			for _, sign := range []string{name + "_orders", name + "@tenants", " flow " + name, "admin@" + name + ".example", name + " staff", name + " app", "ou=" + name + ","} {
+				if strings.HasPrefix(text, strings.TrimSpace(sign)) || sign[:3] == "ou=" && strings.Contains(text, sign) || strings.HasSuffix(text, sign) || strings.Contains(text, " "+strings.TrimSpace(sign)) {
 					return who.token + " "
 				}
 			}
@@ -287,3 +297,36 @@ func (k apps) shape(*testing.T) string                  { return "" }
 func (k apps) raw(t *testing.T) []byte                  { return []byte(strings.Join(k.rows(t), "\n")) }
 func (k apps) class(*testing.T, string) string          { return "" }
 func (k apps) announced(line string, _ []string) string { return line }
+
+// entries are tenants' units of a directory, with a user and a group in each.
+type entries struct{ srv *slapdtest.Server }
+
+func (k entries) systems() map[string]any {
+	return map[string]any{"directory": map[string]any{"connector": "ldap", "options": map[string]any{"url": k.srv.URL, "bindDN": slapdtest.Tenure, "password": k.srv.Password, "base": slapdtest.Base}}}
+}
+
+func (k entries) resources(*testing.T) []any {
+	return []any{
+		map[string]any{"key": "unit", "system": "directory", "type": "organizational_unit", "name": "${tenant.name}", "data": []any{"activity"}, "attributes": map[string]any{}},
+		map[string]any{"key": "anna", "system": "directory", "type": "user", "name": "${tenant.name}/anna", "needs": []any{"unit"}, "attributes": map[string]any{"mail": "anna@${tenant.name}.example"}},
+		map[string]any{"key": "team", "system": "directory", "type": "group", "name": "${tenant.name}/team", "needs": []any{"anna"}, "attributes": map[string]any{"members": []any{"${tenant.name}/anna"}}},
+	}
+}
+
+func (k entries) fill(*testing.T, *rand.Rand) {}
+
+func (k entries) rows(t *testing.T) (out []string) {
+	for line := range strings.SplitSeq(k.srv.Look(t), "\n") {
+		if strings.Contains(line, " subschemaSubentry=") || strings.Contains(line, " numSubordinates=") {
+			continue
+		}
+		dn, _, _ := strings.Cut(line, " ")
+		out = append(out, "entry "+of(dn)+line)
+	}
+	return out
+}
+
+func (k entries) shape(*testing.T) string                  { return "" }
+func (k entries) raw(t *testing.T) []byte                  { return []byte(strings.Join(k.rows(t), "\n")) }
+func (k entries) class(*testing.T, string) string          { return "" }
+func (k entries) announced(line string, _ []string) string { return line }
