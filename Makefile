@@ -54,8 +54,9 @@ lint: ## gofmt, go vet, staticcheck, tidy modules, and the rules of internal/pol
 	$(GO) test ./internal/policy ./docs
 
 bench: ## the promises on speed and size, each beside its baseline
-	@scripts/prepare postgresql mariadb slapd versitygw
+	@scripts/prepare postgresql mariadb slapd node versitygw
 	TENURE_TEST_MARIADBD='--innodb-buffer-pool-size=512M --innodb-flush-log-at-trx-commit=1 --innodb-flush-method=fsync --innodb-log-file-size=256M' scripts/with-mariadb scripts/with-postgres --durable $(GO) run ./bench
+	TENURE_BENCH=1 $(GO) test -count=1 -timeout 30m -v -run TestDrift ./bench
 
 docs: ## write anew what is derived from code: pages, diagrams, golden files
 	scripts/derive
@@ -66,7 +67,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s), DEPARTURES (2000) random departur
 	TENURE_RANDOM_SCHEMAS=$(SCHEMAS) TENURE_RANDOM_ENDS=$(SCHEMAS) TENURE_RANDOM_SEED=$$(date +%s) scripts/with-postgres scripts/with-mariadb $(GO) test -count=1 -timeout 2h -run 'TestRandomSchemas|TestRandomEnds|TestRandomObjects' ./connector/mysql ./connector/postgres ./connector/s3 ./connector/sqlite
 
 crash: ## kill Tenure and its stores KILLS (200) times while tenants leave a shop and a clinic; cut MariaDB, S3 and LDAP at every statement and request
-	@scripts/prepare postgresql mariadb slapd versitygw
+	@scripts/prepare postgresql mariadb slapd node versitygw
 	TENURE_EVERY_CUT=1 scripts/with-mariadb $(GO) test -count=1 -timeout 1h -run 'TestEvery(Step|Statement|Request)' ./connector/ldap ./connector/mysql ./connector/s3
 	TENURE_DEPARTURE_KILLS=$(KILLS) scripts/with-postgres scripts/with-mariadb $(GO) test -count=1 -timeout 2h ./internal/departure
 

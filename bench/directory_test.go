@@ -7,15 +7,20 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	library "github.com/go-ldap/ldap/v3"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/http/descriptions"
+	"github.com/tenurehq/tenure/connector/ldap"
 	"github.com/tenurehq/tenure/internal/hygiene"
 	"github.com/tenurehq/tenure/internal/scimtest"
 	"github.com/tenurehq/tenure/internal/servertest"
+	"github.com/tenurehq/tenure/internal/slapdtest"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -170,4 +175,63 @@ func driftIn(t *testing.T, of directory) {
 	ratio := median(ours).Seconds() / median(bare).Seconds()
 	fmt.Printf("%s over %d users: %v bare, %v with the inventory; above idle: %.1f MiB resident\n", of.name, directoryUsers, bare, ours, mib(peak.resident-idle.resident))
 	report(t, line{of.name, round(median(ours)), round(median(bare)), times(ratio), "<=1.30x", ratio <= 1.3})
+}
+
+func TestDriftInLDAP(t *testing.T) {
+	measured(t)
+	of := directory{name: "drift-ldap"}
+	of.ref = func(i int) connector.Ref {
+		id := fmt.Sprintf("0191d3a0-0000-7000-8000-%012x", i)
+		return connector.Ref{Resource: tenure.ResourceID("res_" + id), Tenant: tenure.TenantID("ten_" + id), Type: "user", Name: fmt.Sprintf("acme/user%06d", i), Attributes: map[string]any{"mail": fmt.Sprintf("user%06d@acme.example", i), "displayName": fmt.Sprintf("User %d", i)}}
+	}
+	m := driftMarker()
+	var ldif strings.Builder
+	fmt.Fprintf(&ldif, "dn: ou=acme,%s\nobjectClass: organizationalUnit\nou: acme\n\n", slapdtest.Base)
+	for i := range directoryUsers {
+		r := of.ref(i)
+		uid := strings.TrimPrefix(r.Name, "acme/")
+		uuid := fmt.Sprintf("0191d3a0-0000-7000-9000-%012x", i)
+		shown := r.Attributes["displayName"]
+		if i%(directoryUsers/directoryPlant) == 1 {
+			shown = "Somebody else"
+		}
+		mark := m.Named(r.Resource) // as the connector writes it
+		mark += " seal=" + m.Seal(mark+"\nldap\x00user\x00\x00of="+uuid)
+		fmt.Fprintf(&ldif, "dn: uid=%s,ou=acme,%s\nobjectClass: inetOrgPerson\nuid: %s\ncn: %s\nsn: %s\nmail: %s\ndisplayName: %s\ndescription: %s\nentryUUID: %s\n\n",
+			uid, slapdtest.Base, uid, uid, uid, r.Attributes["mail"], shown, mark, uuid)
+	}
+	s := slapdtest.Start(t, slapdtest.Settings{Entries: ldif.String()})
+	d, err := ldap.Info().Open(t.Context(), connector.Config{
+		System: systemName, Options: map[string]string{"url": s.URL, "bindDN": slapdtest.Tenure, "base": slapdtest.Base}, Secrets: map[string]tenure.Secret{"password": tenure.NewSecret(s.Password)}, Marker: m, Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fingerprint, err := d.Plant(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	of.sys = connector.NewSystem(systemName, ldap.Info(), d, fingerprint, 8)
+	defer of.sys.Close()
+	bare, err := s.As(t, slapdtest.Tenure, s.Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	of.bare = func(context.Context) (int, error) {
+		seen, paging := 0, library.NewControlPaging(500)
+		for {
+			got, err := bare.Search(library.NewSearchRequest(slapdtest.Base, library.ScopeWholeSubtree, library.NeverDerefAliases, 0, 0, false, "(objectClass=inetOrgPerson)",
+				[]string{"objectClass", "entryUUID", "description", "uid", "cn", "sn", "mail", "displayName", "pwdAccountLockedTime", "pwdPolicySubentry"}, []library.Control{paging}))
+			if err != nil {
+				return seen, err
+			}
+			seen += len(got.Entries)
+			answer, _ := library.FindControl(got.Controls, library.ControlTypePaging).(*library.ControlPaging)
+			if answer == nil || len(answer.Cookie) == 0 {
+				return seen, nil
+			}
+			paging.SetCookie(answer.Cookie)
+		}
+	}
+	driftIn(t, of)
 }

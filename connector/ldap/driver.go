@@ -338,7 +338,7 @@ func (d *Driver) Discover(ctx context.Context, s connector.Scope, yield func(con
 			if len(s.Types) > 0 && !slices.Contains(s.Types, typ) {
 				continue
 			}
-			var found []thing
+			var found []connector.Observed
 			whole, err := d.search(ctx, d.baseDN, equals("objectClass", objectClass[typ]), d.wanted(typ), func(e *ldap.Entry) error {
 				at, err := parseDN(e.DN)
 				if err != nil {
@@ -353,20 +353,16 @@ func (d *Driver) Discover(ctx context.Context, s connector.Scope, yield func(con
 				if t.owner == connector.Unmarked && !(typ == unit && !strings.Contains(name, "/")) {
 					return nil
 				}
-				t.name = name
-				found = append(found, t)
-				return nil
+				o, err := d.observed(typ, name, t)
+				found = append(found, o)
+				return err
 			})
 			if err != nil {
 				return err
 			}
 			g.Complete = g.Complete && whole
-			slices.SortFunc(found, func(a, b thing) int { return cmp.Compare(a.name, b.name) })
-			for _, t := range found {
-				o, err := d.observed(typ, t.name, t)
-				if err != nil {
-					return err
-				}
+			slices.SortFunc(found, func(a, b connector.Observed) int { return cmp.Compare(a.Name, b.Name) })
+			for _, o := range found {
 				if stop = yield(o); stop != nil {
 					return stop
 				}

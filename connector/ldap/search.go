@@ -60,39 +60,40 @@ func (d *Driver) search(ctx context.Context, below, filter string, attributes []
 	whole = true
 	begun := false
 	err = d.pool.on(ctx, func(c *connection) (bool, error) {
+		pages, done := make(chan []*ldap.Entry, ahead), make(chan struct{})
 		paging := ldap.NewControlPaging(d.page)
-		for {
-			var got *ldap.SearchResult
-			err := d.pool.during(ctx, c, func() (err error) {
-				got, err = c.Search(ldap.NewSearchRequest(below, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false, filter, attributes, []ldap.Control{paging}))
-				return err
+		var failed error
+		go func() {
+			defer close(pages)
+			failed = d.fetch(ctx, c, below, filter, attributes, paging, &whole, func(entries []*ldap.Entry) bool {
+				select {
+				case pages <- entries:
+					return true
+				case <-done:
+					return false
+				}
 			})
-			if broken(err) {
-				return begun, err
-			}
-			var cookie []byte
-			if got != nil {
-				if answer, ok := ldap.FindControl(got.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging); ok {
-					cookie = answer.Cookie
-				}
-				paging.SetCookie(cookie)
-				whole = whole && len(got.Referrals) == 0
-				for _, e := range got.Entries {
-					begun = true
-					if err := each(e); err != nil {
-						d.leave(ctx, c, below, filter, paging)
-						return true, enough{err}
-					}
-				}
-			}
-			if err != nil {
-				return begun, err
-			}
+		}()
+		var own error
+		for entries := range pages {
 			begun = true
-			if len(cookie) == 0 {
-				return true, nil
+			for _, e := range entries {
+				if own == nil {
+					own = each(e)
+				}
+			}
+			if own != nil {
+				break
 			}
 		}
+		close(done)
+		for range pages { // until nothing is fetched any more
+		}
+		if own != nil {
+			d.leave(ctx, c, below, filter, paging)
+			return true, enough{own}
+		}
+		return begun || failed == nil, failed
 	})
 	if e, ok := err.(enough); ok {
 		return false, e.err
@@ -104,6 +105,37 @@ func (d *Driver) search(ctx context.Context, below, filter string, attributes []
 		return false, nil
 	}
 	return whole, err
+}
+
+// ahead is how many pages are fetched while an earlier one is being read.
+const ahead = 2
+
+// fetch gives the entries of each page until there are no more, or nobody takes them.
+func (d *Driver) fetch(ctx context.Context, c *connection, below, filter string, attributes []string, paging *ldap.ControlPaging, whole *bool, give func([]*ldap.Entry) bool) error {
+	for {
+		var got *ldap.SearchResult
+		err := d.pool.during(ctx, c, func() (err error) {
+			got, err = c.Search(ldap.NewSearchRequest(below, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false, filter, attributes, []ldap.Control{paging}))
+			return err
+		})
+		if broken(err) {
+			return err
+		}
+		var cookie []byte
+		if got != nil {
+			if answer, ok := ldap.FindControl(got.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging); ok {
+				cookie = answer.Cookie
+			}
+			paging.SetCookie(cookie)
+			*whole = *whole && len(got.Referrals) == 0
+			if !give(got.Entries) {
+				return nil
+			}
+		}
+		if err != nil || len(cookie) == 0 {
+			return err
+		}
+	}
 }
 
 // leave tells the server that no more pages are asked for.
