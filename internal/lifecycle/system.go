@@ -9,6 +9,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/secret"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -38,21 +39,13 @@ func (s *Service) open(ctx context.Context, name, fingerprint string) (*connecto
 	if err != nil {
 		return nil, err
 	}
-	if err := CheckOptions(name, info, set); err != nil {
+	options, secrets, err := ReadOptions(ctx, name, info, set, s.o.Secrets)
+	if err != nil {
 		return nil, err
 	}
-	options := maps.Clone(set.Options)
-	if options == nil {
-		options = make(map[string]string)
-	}
-	for _, o := range info.Options {
-		if _, given := options[o.Name]; !given && o.Default != "" {
-			options[o.Name] = o.Default
-		}
-	}
-	veil := connector.NewVeil(slices.Collect(maps.Values(set.Secrets))...)
+	veil := connector.NewVeil(slices.Collect(maps.Values(secrets))...)
 	d, err := info.Open(ctx, connector.Config{
-		System: name, Options: options, Secrets: set.Secrets, Now: s.o.Now,
+		System: name, Options: options, Secrets: secrets, Now: s.o.Now,
 		Marker: connector.Marker{Installation: s.o.Installation, System: name, Key: s.mac},
 	})
 	if err != nil {
@@ -64,21 +57,50 @@ func (s *Service) open(ctx context.Context, name, fingerprint string) (*connecto
 	return sys, nil
 }
 
+// ReadOptions reads a system's options, secrets and others apart: those that are kept
+// elsewhere from there, and what isn't given as its default.
+func ReadOptions(ctx context.Context, name string, info connector.Info, set SystemSettings, from *secret.Reader) (options map[string]string, secrets map[string]tenure.Secret, err error) {
+	if err := CheckOptions(name, info, set); err != nil {
+		return nil, nil, err
+	}
+	options, secrets = make(map[string]string), make(map[string]tenure.Secret)
+	maps.Copy(options, set.Options)
+	maps.Copy(secrets, set.Secrets)
+	for _, o := range info.Options {
+		if place := set.Kept[o.Name]; !place.IsZero() {
+			v, err := from.Read(ctx, place)
+			if err != nil {
+				return nil, nil, tenure.Errorf(tenure.CodeOf(err), "systems.yaml: option %s of system %q: %w", o.Name, name, err)
+			}
+			if o.Secret {
+				secrets[o.Name] = v.Secret
+			} else {
+				options[o.Name] = v.Reveal()
+			}
+		} else if _, given := options[o.Name]; !given && o.Default != "" {
+			options[o.Name] = o.Default
+		}
+	}
+	return options, secrets, nil
+}
+
 // CheckOptions refuses options that the connector doesn't know and those that it
 // needs and hasn't got.
 func CheckOptions(name string, info connector.Info, set SystemSettings) error {
 	known := make(map[string]connector.Option)
 	for _, o := range info.Options {
 		known[o.Name] = o
-		_, secret := set.Secrets[o.Name]
-		if strings.TrimSpace(set.Options[o.Name]) == "" && !secret && o.Required {
+		_, given := set.Secrets[o.Name]
+		if strings.TrimSpace(set.Options[o.Name]) == "" && !given && set.Kept[o.Name].IsZero() && o.Required {
 			return tenure.Errorf(tenure.Invalid, "system %s: option %q is missing or blank", name, o.Name).WithHint("%s", o.Help)
 		}
 	}
-	for _, k := range slices.Sorted(maps.Keys(set.Options)) {
-		if o, ok := known[k]; !ok || o.Secret {
+	names := slices.AppendSeq(slices.Collect(maps.Keys(set.Options)), maps.Keys(set.Kept))
+	slices.Sort(names)
+	for _, k := range names {
+		if o, ok := known[k]; !ok || o.Secret && set.Kept[k].IsZero() {
 			if ok {
-				return tenure.Errorf(tenure.Invalid, "system %s: option %q is a secret and stands in clear", name, k).WithHint("write it as %s: env:NAME or file:PATH", k)
+				return tenure.Errorf(tenure.Invalid, "system %s: option %q is a secret and stands in clear", name, k).WithHint("write it as %s: %s", k, secret.Notations)
 			}
 			return tenure.Errorf(tenure.Invalid, "system %s: connector %s has no option %q", name, info.Name, k)
 		}
