@@ -65,5 +65,6 @@ func ReadOptions(ctx context.Context, dir string, info Connector, given map[stri
 			return nil, nil, err
 		}
 	}
-	return lifecycle.ReadOptions(ctx, info.Name, info, set, from)
+	read, err := lifecycle.ReadOptions(ctx, info.Name, info, set, from)
+	return read.Options, read.Secrets, err
 }

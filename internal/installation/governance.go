@@ -121,6 +121,7 @@ func (i *Installation) Ticks() []Tick {
 		{"closed", i.inTime(i.Service.TickSought)},
 		{"forgotten", i.inTime(i.Service.TickForget)},
 		{"isolation", i.Service.TickProbes},
+		{"credentials", i.Service.TickCredentials},
 	}
 }
 

@@ -92,6 +92,7 @@ type Service struct {
 	probing  probing
 	witness  witnessed
 	doubts   storeDoubts
+	renewals renewals
 }
 
 // New puts a service together. It opens no system yet: each is opened when it is

@@ -39,49 +39,22 @@ func (s *Service) open(ctx context.Context, name, fingerprint string) (*connecto
 	if err != nil {
 		return nil, err
 	}
-	options, secrets, err := ReadOptions(ctx, name, info, set, s.o.Secrets)
+	given, err := ReadOptions(ctx, name, info, set, s.o.Secrets)
 	if err != nil {
 		return nil, err
 	}
-	veil := connector.NewVeil(slices.Collect(maps.Values(secrets))...)
-	d, err := info.Open(ctx, connector.Config{
-		System: name, Options: options, Secrets: secrets, Now: s.o.Now,
-		Marker: connector.Marker{Installation: s.o.Installation, System: name, Key: s.mac},
-	})
+	d, err := s.driver(ctx, name, info, given)
 	if err != nil {
-		return nil, tenure.Errorf(tenure.CodeOf(err), "open system %s: %w", name, veil.Err(err))
+		return nil, err
 	}
 	sys := connector.NewSystem(name, info, d, fingerprint, set.Limit)
-	sys.Observer, sys.Veil = s.o.Calls, veil
+	sys.Observer = s.o.Calls
+	sys.Hide(given.all()...)
+	if fingerprint != "" {
+		s.opened(sys, given)
+	}
 	sys.Prices, sys.Currency = set.Prices, set.Currency
 	return sys, nil
-}
-
-// ReadOptions reads a system's options, secrets and others apart: those that are kept
-// elsewhere from there, and what isn't given as its default.
-func ReadOptions(ctx context.Context, name string, info connector.Info, set SystemSettings, from *secret.Reader) (options map[string]string, secrets map[string]tenure.Secret, err error) {
-	if err := CheckOptions(name, info, set); err != nil {
-		return nil, nil, err
-	}
-	options, secrets = make(map[string]string), make(map[string]tenure.Secret)
-	maps.Copy(options, set.Options)
-	maps.Copy(secrets, set.Secrets)
-	for _, o := range info.Options {
-		if place := set.Kept[o.Name]; !place.IsZero() {
-			v, err := from.Read(ctx, place)
-			if err != nil {
-				return nil, nil, tenure.Errorf(tenure.CodeOf(err), "systems.yaml: option %s of system %q: %w", o.Name, name, err)
-			}
-			if o.Secret {
-				secrets[o.Name] = v.Secret
-			} else {
-				options[o.Name] = v.Reveal()
-			}
-		} else if _, given := options[o.Name]; !given && o.Default != "" {
-			options[o.Name] = o.Default
-		}
-	}
-	return options, secrets, nil
 }
 
 // CheckOptions refuses options that the connector doesn't know and those that it
@@ -208,6 +181,7 @@ func (s *Service) AddSystem(ctx context.Context, name string, replace bool, by s
 	if old := s.systems[name]; old != nil {
 		_ = old.Close()
 		delete(s.systems, name)
+		s.renewals.forget(name)
 	}
 	s.mu.Unlock()
 	return row, err
