@@ -28,7 +28,20 @@ type AddSystemParams struct {
 	}
 }
 
+// RotateSystemParams name an added system.
+type RotateSystemParams struct {
+	System string `path:"system" maxLength:"128"`
+}
+
+// SystemRotation is what became of a system's credential.
+type SystemRotation struct {
+	System  string `json:"system"`
+	Changed bool   `json:"changed" doc:"another credential has taken over"`
+}
+
 var (
+	// RotateSystem reads a system's credential again from where it is kept.
+	RotateSystem = Endpoint[RotateSystemParams, SystemRotation]{Name: "system.rotate", Verb: "POST", Path: "/v1/systems/{system}/rotate", Summary: "Read a system's credential again from where it is kept, and use it if it is another one that works"}
 	// AddSystem plants Tenure's sentinel in a system and records who it is.
 	AddSystem = Endpoint[AddSystemParams, System]{Name: "system.add", Verb: "POST", Path: "/v1/systems", Summary: "Add a system of the systems file: plant Tenure's sentinel and record who it is", Example: `{"name": "main"}`}
 	// ListSystems lists the added systems with a look at each.

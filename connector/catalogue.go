@@ -123,6 +123,10 @@ func (s *System) Sample(ctx context.Context, ask Sampling, yield func(ColumnSamp
 	if ask.Rows < 1 {
 		return "", tenure.Errorf(tenure.Invalid, "a sample needs at least one row")
 	}
-	err = capable(ctx, s, "sample", func(d Sampler) (err error) { partial, err = d.Sample(ctx, ask, yield); return err })
+	handed := false
+	err = delivers(ctx, s, "sample", &handed, func(d Sampler) (err error) {
+		partial, err = d.Sample(ctx, ask, func(c ColumnSample) error { handed = true; return yield(c) })
+		return err
+	})
 	return partial, err
 }

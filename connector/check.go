@@ -55,13 +55,14 @@ type Checkup struct {
 // connector has nothing to check is not ok. The system isn't identified before: what is
 // missing may be the right to see who it is.
 func (s *System) Check(ctx context.Context, asked []Asked) (c Checkup, ok bool, err error) {
-	d, ok := s.driver.(Checker)
-	if !ok {
+	if !is[Checker](s) {
 		return c, false, nil
 	}
-	err = s.observed(ctx, "check", func() (err error) {
-		c, err = d.Check(ctx, asked)
+	l, leave := s.take()
+	defer leave()
+	err = s.observed(ctx, l, "check", func(d Driver) (err error) {
+		c, err = d.(Checker).Check(ctx, asked)
 		return err
 	})
-	return c, true, s.wrap("check", err)
+	return c, true, s.wrap(l, "check", err)
 }

@@ -89,7 +89,7 @@ type Option struct {
 	Help     string
 	Default  string
 	Required bool
-	Secret   bool // given as env:NAME or file:PATH in the systems file, never in clear
+	Secret   bool // given as env:NAME, file:PATH or vault:MOUNT/PATH#FIELD in the systems file, never in clear
 }
 
 // ProbeKind is a check that a connector offers.

@@ -51,9 +51,11 @@ type Confiner interface {
 // trusted.
 func (s *System) Reach(ctx context.Context, all []Declared, yield func(Way) error) (trusted error, err error) {
 	var sight Sighting
-	err = capable(ctx, s, "look at rights", func(d Reacher) (err error) {
+	handed := false
+	err = delivers(ctx, s, "look at rights", &handed, func(d Reacher) (err error) {
 		sight, err = d.Reach(ctx, all, func(w Way) error {
-			w.Got, w.Says, w.Fix = s.Veil.Text(w.Got), s.Veil.Text(w.Says), s.Veil.Text(w.Fix)
+			handed = true
+			w.Got, w.Says, w.Fix = s.veil().Text(w.Got), s.veil().Text(w.Says), s.veil().Text(w.Fix)
 			return yield(w)
 		})
 		return err
@@ -70,5 +72,5 @@ func (s *System) Reach(ctx context.Context, all []Declared, yield func(Way) erro
 // Confine takes back the rights at a resource that nothing declares.
 func (s *System) Confine(ctx context.Context, r Ref, all []Declared) (rec Receipt, err error) {
 	err = capable(ctx, s, "confine "+r.Type+" "+r.Name, func(d Confiner) (err error) { rec, err = d.Confine(ctx, r, all); return err })
-	return s.Veil.Receipt(rec), err
+	return s.veil().Receipt(rec), err
 }

@@ -55,9 +55,9 @@ func (s *System) Remnants(ctx context.Context, refs []Ref) (out []Remnant, err e
 	}
 	err = capable(ctx, s, "say what is physically left", func(d Remnanter) (err error) { out, err = d.Remnants(ctx, refs); return err })
 	for i := range out {
-		out[i].Says = s.Veil.Text(out[i].Says)
+		out[i].Says = s.veil().Text(out[i].Says)
 		for j := range out[i].Names {
-			out[i].Names[j] = s.Veil.Text(out[i].Names[j])
+			out[i].Names[j] = s.veil().Text(out[i].Names[j])
 		}
 	}
 	return out, err
@@ -66,5 +66,5 @@ func (s *System) Remnants(ctx context.Context, refs []Ref) (out []Remnant, err e
 // Clean does what the system can about one kind of remnant.
 func (s *System) Clean(ctx context.Context, refs []Ref, kind tenure.RemnantKind) (rec Receipt, err error) {
 	err = capable(ctx, s, "clean "+string(kind), func(d Cleaner) (err error) { rec, err = d.Clean(ctx, refs, kind); return err })
-	return s.Veil.Receipt(rec), err
+	return s.veil().Receipt(rec), err
 }

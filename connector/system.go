@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -23,13 +22,13 @@ type System struct {
 	Prices      map[string]int64 // minor units a month, by price key
 	Currency    string           // ISO 4217
 	Observer    Observer         // told of each call to the driver; nil is nobody
-	Veil        Veil             // what the driver was opened with and nobody is told
 
-	driver Driver
-	slots  chan struct{}
+	// Renew is called when the system may have refused the credential: it looks for another
+	// one, and has it take over by Swap. Nil: there is never another.
+	Renew func(ctx context.Context)
 
-	mu         sync.Mutex
-	identified bool
+	slots chan struct{}
+	lines lines
 }
 
 // NewSystem wraps an opened driver. A limit below 1 counts as 8.
@@ -37,30 +36,30 @@ func NewSystem(name string, info Info, d Driver, fingerprint string, limit int) 
 	if limit < 1 {
 		limit = 8
 	}
-	return &System{Name: name, Info: info, Fingerprint: fingerprint, driver: d, slots: make(chan struct{}, limit)}
+	return &System{Name: name, Info: info, Fingerprint: fingerprint, slots: make(chan struct{}, limit), lines: lines{current: &line{driver: d}}}
 }
 
 // Limit is how many calls may run at once.
 func (s *System) Limit() int { return cap(s.slots) }
 
 // Driver gives the conformance suite the bare driver.
-func (s *System) Driver() Driver { return s.driver }
+func (s *System) Driver() Driver { return s.now().driver }
 
 // Close lets go of the system.
-func (s *System) Close() error { return s.driver.Close() }
+func (s *System) Close() error { return s.now().driver.Close() }
 
 // Observer is told that a call to a system's driver begins, and gives what to call
 // with how it ended. Method is a word of the contract: ensure, observe, delete, ….
 type Observer func(ctx context.Context, s *System, method string) (end func(error))
 
 // observed runs f and tells who observes. Name begins with the method.
-func (s *System) observed(ctx context.Context, name string, f func() error) error {
+func (s *System) observed(ctx context.Context, l *line, name string, f func(d Driver) error) error {
 	if s.Observer == nil {
-		return s.Veil.Err(f())
+		return s.veil().Err(f(l.driver))
 	}
 	method, _, _ := strings.Cut(name, " ")
 	end := s.Observer(ctx, s, method)
-	err := s.Veil.Err(f())
+	err := s.veil().Err(f(l.driver))
 	end(err)
 	return err
 }
@@ -76,28 +75,28 @@ func (s *System) enter(ctx context.Context) (leave func(), err error) {
 
 // identify makes sure, once for each connection that held, that the system is
 // the recorded one. After an Unavailable error it is asked again.
-func (s *System) identify(ctx context.Context) error {
-	s.mu.Lock()
-	known := s.identified
-	s.mu.Unlock()
+func (s *System) identify(ctx context.Context, l *line) error {
+	s.lines.mu.Lock()
+	known := l.identified
+	s.lines.mu.Unlock()
 	if known {
 		return nil
 	}
-	sight, err := s.driver.Observe(ctx, nil, func(Observed) error { return nil })
+	sight, err := l.driver.Observe(ctx, nil, func(Observed) error { return nil })
 	if err != nil {
-		return s.wrap("identify", err)
+		return s.wrap(l, "identify", err)
 	}
 	if err := s.trust(sight); err != nil {
 		return err
 	}
-	if d, ok := s.driver.(Settler); ok && sight.Complete {
+	if d, ok := l.driver.(Settler); ok && sight.Complete {
 		if err := d.Settle(ctx); err != nil {
-			return s.wrap("settle", err)
+			return s.wrap(l, "settle", err)
 		}
 	}
-	s.mu.Lock()
-	s.identified = true
-	s.mu.Unlock()
+	s.lines.mu.Lock()
+	l.identified = true
+	s.lines.mu.Unlock()
 	return nil
 }
 
@@ -109,24 +108,25 @@ func (s *System) Identify(ctx context.Context) error {
 		return err
 	}
 	defer leave()
-	return s.identify(ctx)
+	return s.on(ctx, nil, func(l *line) error { return s.identify(ctx, l) })
 }
 
 // Identified says whether it was the recorded one when it was asked last, and has
 // answered since.
 func (s *System) Identified() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.identified
+	l := s.now()
+	s.lines.mu.Lock()
+	defer s.lines.mu.Unlock()
+	return l.identified
 }
 
 // settle identifies a system with something to settle before it is looked at. One that
 // isn't to be trusted is looked at all the same, which is what shows it.
-func (s *System) settle(ctx context.Context) error {
-	if !is[Settler](s) {
+func (s *System) settle(ctx context.Context, l *line) error {
+	if _, ok := l.driver.(Settler); !ok {
 		return nil
 	}
-	err := s.identify(ctx)
+	err := s.identify(ctx, l)
 	if tenure.CodeOf(err) == tenure.Blocked {
 		return nil
 	}
@@ -148,58 +148,68 @@ func (s *System) trust(g Sighting) error {
 	return nil
 }
 
-func (s *System) wrap(call string, err error) error {
+func (s *System) wrap(l *line, call string, err error) error {
 	if err == nil {
 		return nil
 	}
 	if tenure.CodeOf(err) == tenure.Unavailable {
-		s.mu.Lock()
-		s.identified = false
-		s.mu.Unlock()
+		s.lines.mu.Lock()
+		l.identified = false
+		s.lines.mu.Unlock()
 	}
-	return tenure.Errorf(tenure.CodeOf(err), "system %s, %s: %w", s.Name, call, s.Veil.Err(err))
+	return tenure.Errorf(tenure.CodeOf(err), "system %s, %s: %w", s.Name, call, s.veil().Err(err))
 }
 
 // call runs f within the limit, on an identified system.
-func (s *System) call(ctx context.Context, name string, f func() error) error {
+func (s *System) call(ctx context.Context, name string, f func(d Driver) error) error {
+	return s.handing(ctx, name, nil, f)
+}
+
+// handing is call for what hands something on while it runs, and says so.
+func (s *System) handing(ctx context.Context, name string, handed *bool, f func(d Driver) error) error {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if err := s.identify(ctx); err != nil {
-		return err
-	}
-	return s.wrap(name, s.observed(ctx, name, f))
+	return s.on(ctx, handed, func(l *line) error {
+		if err := s.identify(ctx, l); err != nil {
+			return err
+		}
+		return s.wrap(l, name, s.observed(ctx, l, name, f))
+	})
 }
 
 // Plant sets up what Tenure keeps in the system and returns the fingerprint.
 func (s *System) Plant(ctx context.Context) (string, error) {
 	var fp string
-	err := s.observed(ctx, "plant", func() (err error) {
-		fp, err = s.driver.Plant(ctx)
+	l, leave := s.take()
+	defer leave()
+	err := s.observed(ctx, l, "plant", func(d Driver) (err error) {
+		fp, err = d.Plant(ctx)
 		return err
 	})
-	return fp, s.wrap("plant", err)
+	return fp, s.wrap(l, "plant", err)
 }
 
 // Normalise is the driver's.
 func (s *System) Normalise(d Desired) (json.RawMessage, error) {
-	raw, err := s.driver.Normalise(d)
-	return raw, s.wrap("normalise "+d.Type+" "+d.Name, err)
+	l := s.now()
+	raw, err := l.driver.Normalise(d)
+	return raw, s.wrap(l, "normalise "+d.Type+" "+d.Name, err)
 }
 
 // Ensure brings a resource to desired and says how sure that is: verified if
 // what was read back equals the normalised desire, failed if it differs.
 func (s *System) Ensure(ctx context.Context, d Desired) (o Observed, r Receipt, v tenure.Verdict, err error) {
-	err = s.call(ctx, "ensure "+d.Type+" "+d.Name, func() (err error) {
-		want, err := s.driver.Normalise(d)
+	err = s.call(ctx, "ensure "+d.Type+" "+d.Name, func(driver Driver) (err error) {
+		want, err := driver.Normalise(d)
 		if err != nil {
 			return err
 		}
 		own := NewVeil(d.Credential)
-		o, r, err = s.driver.Ensure(ctx, d)
-		o.Detail, r = own.Text(s.Veil.Text(o.Detail)), own.Receipt(s.Veil.Receipt(r))
+		o, r, err = driver.Ensure(ctx, d)
+		o.Detail, r = own.Text(s.veil().Text(o.Detail)), own.Receipt(s.veil().Receipt(r))
 		if err != nil {
 			return own.Err(err)
 		}
@@ -220,34 +230,43 @@ func (s *System) Observe(ctx context.Context, refs []Ref) (seen []Observed, abse
 		return nil, tenure.Unknown, err
 	}
 	defer leave()
-	if err := s.settle(ctx); err != nil {
-		return nil, tenure.Unknown, err
-	}
-	seen = make([]Observed, len(refs))
-	index := make(map[[2]string]int, len(refs))
-	for i, r := range refs {
-		index[[2]string{r.Type, r.Name}] = i
-		seen[i] = Observed{Type: r.Type, Name: r.Name}
-	}
 	var sight Sighting
-	err = s.observed(ctx, "observe", func() (err error) {
-		sight, err = s.driver.Observe(ctx, refs, func(o Observed) error {
-			if i, ok := index[[2]string{o.Type, o.Name}]; ok {
-				o.Detail = s.Veil.Text(o.Detail)
-				seen[i] = o
-			}
-			return nil
-		})
-		return err
+	err = s.on(ctx, nil, func(l *line) error {
+		if err := s.settle(ctx, l); err != nil {
+			return err
+		}
+		seen, sight, err = s.look(ctx, l, refs)
+		return s.wrap(l, "observe", err)
 	})
 	if err != nil {
-		return nil, tenure.Unknown, s.wrap("observe", err)
+		return nil, tenure.Unknown, err
 	}
 	absent = tenure.Verified
 	if s.trust(sight) != nil || !sight.Complete {
 		absent = tenure.Unknown
 	}
 	return seen, absent, nil
+}
+
+// look reads the refs with one driver, in their order.
+func (s *System) look(ctx context.Context, l *line, refs []Ref) (seen []Observed, sight Sighting, err error) {
+	seen = make([]Observed, len(refs))
+	index := make(map[[2]string]int, len(refs))
+	for i, r := range refs {
+		index[[2]string{r.Type, r.Name}] = i
+		seen[i] = Observed{Type: r.Type, Name: r.Name}
+	}
+	err = s.observed(ctx, l, "observe", func(d Driver) (err error) {
+		sight, err = d.Observe(ctx, refs, func(o Observed) error {
+			if i, ok := index[[2]string{o.Type, o.Name}]; ok {
+				o.Detail = s.veil().Text(o.Detail)
+				seen[i] = o
+			}
+			return nil
+		})
+		return err
+	})
+	return seen, sight, err
 }
 
 // Discover streams what bears a mark, and says whether the pass can be trusted.
@@ -257,19 +276,23 @@ func (s *System) Discover(ctx context.Context, sc Scope, yield func(Observed) er
 		return nil, err
 	}
 	defer leave()
-	if err := s.settle(ctx); err != nil {
-		return nil, err
-	}
 	var sight Sighting
-	err = s.observed(ctx, "discover", func() (err error) {
-		sight, err = s.driver.Discover(ctx, sc, func(o Observed) error {
-			o.Detail = s.Veil.Text(o.Detail)
-			return yield(o)
-		})
-		return err
+	handed := false
+	err = s.on(ctx, &handed, func(l *line) error {
+		if err := s.settle(ctx, l); err != nil {
+			return err
+		}
+		return s.wrap(l, "discover", s.observed(ctx, l, "discover", func(d Driver) (err error) {
+			sight, err = d.Discover(ctx, sc, func(o Observed) error {
+				handed = true
+				o.Detail = s.veil().Text(o.Detail)
+				return yield(o)
+			})
+			return err
+		}))
 	})
 	if err != nil {
-		return nil, s.wrap("discover", err)
+		return nil, err
 	}
 	if trusted = s.trust(sight); trusted == nil && !sight.Complete {
 		trusted = tenure.Errorf(tenure.Blocked, "system %s hid some of it: the credential lacks rights", s.Name)
@@ -280,11 +303,11 @@ func (s *System) Discover(ctx context.Context, sc Scope, yield func(Observed) er
 // Delete removes a resource and reads its absence back. Verified needs a
 // sighting that can be trusted; a thing that is still there is Failed.
 func (s *System) Delete(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
-	err = s.call(ctx, "delete "+r.Type+" "+r.Name, func() (err error) {
-		rec, err = s.driver.Delete(ctx, r)
+	err = s.call(ctx, "delete "+r.Type+" "+r.Name, func(d Driver) (err error) {
+		rec, err = d.Delete(ctx, r)
 		return err
 	})
-	rec = s.Veil.Receipt(rec)
+	rec = s.veil().Receipt(rec)
 	if err != nil {
 		return rec, tenure.Unknown, err
 	}
@@ -338,15 +361,19 @@ func (s *System) Can(capability string) bool {
 	return false
 }
 
-func is[T any](s *System) bool { _, ok := s.driver.(T); return ok }
+func is[T any](s *System) bool { _, ok := s.now().driver.(T); return ok }
 
 // capable runs f with the driver as T, or says that the system can't.
 func capable[T any](ctx context.Context, s *System, call string, f func(T) error) error {
-	d, ok := s.driver.(T)
-	if !ok {
+	return delivers(ctx, s, call, nil, f)
+}
+
+// delivers is capable for what hands something on while it runs, and says so.
+func delivers[T any](ctx context.Context, s *System, call string, handed *bool, f func(T) error) error {
+	if !is[T](s) {
 		return tenure.Errorf(tenure.Invalid, "system %s (%s) can't %s", s.Name, s.Info.Name, call)
 	}
-	return s.call(ctx, call, func() error { return f(d) })
+	return s.handing(ctx, call, handed, func(d Driver) error { return f(d.(T)) })
 }
 
 // state reads one resource back and is Verified if it is in one of the states.
@@ -371,7 +398,7 @@ func (s *System) state(ctx context.Context, r Ref, want ...tenure.ResourceState)
 // Suspend takes access off and reads it back.
 func (s *System) Suspend(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
 	err = capable(ctx, s, "suspend", func(d Suspender) (err error) { rec, err = d.Suspend(ctx, r); return err })
-	rec = s.Veil.Receipt(rec)
+	rec = s.veil().Receipt(rec)
 	if err != nil {
 		return rec, tenure.Unknown, err
 	}
@@ -382,7 +409,7 @@ func (s *System) Suspend(ctx context.Context, r Ref) (rec Receipt, v tenure.Verd
 // Resume puts access on again and reads it back.
 func (s *System) Resume(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
 	err = capable(ctx, s, "resume", func(d Suspender) (err error) { rec, err = d.Resume(ctx, r); return err })
-	rec = s.Veil.Receipt(rec)
+	rec = s.veil().Receipt(rec)
 	if err != nil {
 		return rec, tenure.Unknown, err
 	}
@@ -393,7 +420,7 @@ func (s *System) Resume(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 // Revoke cuts access for good and reads it back.
 func (s *System) Revoke(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
 	err = capable(ctx, s, "revoke", func(d Revoker) (err error) { rec, err = d.Revoke(ctx, r); return err })
-	rec = s.Veil.Receipt(rec)
+	rec = s.veil().Receipt(rec)
 	if err != nil {
 		return rec, tenure.Unknown, err
 	}
@@ -404,7 +431,7 @@ func (s *System) Revoke(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 // Quarantine sets the resource aside and reads it back.
 func (s *System) Quarantine(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
 	err = capable(ctx, s, "quarantine", func(d Quarantiner) (err error) { rec, err = d.Quarantine(ctx, r); return err })
-	rec = s.Veil.Receipt(rec)
+	rec = s.veil().Receipt(rec)
 	if err != nil {
 		return rec, tenure.Unknown, err
 	}
@@ -415,7 +442,7 @@ func (s *System) Quarantine(ctx context.Context, r Ref) (rec Receipt, v tenure.V
 // Unquarantine brings the resource back and reads it back. Access stays off.
 func (s *System) Unquarantine(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
 	err = capable(ctx, s, "unquarantine", func(d Quarantiner) (err error) { rec, err = d.Unquarantine(ctx, r); return err })
-	rec = s.Veil.Receipt(rec)
+	rec = s.veil().Receipt(rec)
 	if err != nil {
 		return rec, tenure.Unknown, err
 	}
@@ -426,7 +453,7 @@ func (s *System) Unquarantine(ctx context.Context, r Ref) (rec Receipt, v tenure
 // Adopt gives a resource back the mark that it lost, and reads it back.
 func (s *System) Adopt(ctx context.Context, r Ref, as tenure.ResourceState) (rec Receipt, v tenure.Verdict, err error) {
 	err = capable(ctx, s, "adopt what has lost its mark", func(d Adopter) (err error) { rec, err = d.Adopt(ctx, r, as); return err })
-	rec = s.Veil.Receipt(rec)
+	rec = s.veil().Receipt(rec)
 	if err != nil {
 		return rec, tenure.Unknown, err
 	}
@@ -469,8 +496,9 @@ func (s *System) Exposed(ctx context.Context) (out []string, err error) {
 
 // Export writes all of the resource's data to w.
 func (s *System) Export(ctx context.Context, r Ref, w io.Writer) (rec Receipt, err error) {
-	err = capable(ctx, s, "export", func(d Exporter) (err error) { rec, err = d.Export(ctx, r, w); return err })
-	return s.Veil.Receipt(rec), err
+	out := &watched{to: w}
+	err = delivers(ctx, s, "export", &out.begun, func(d Exporter) (err error) { rec, err = d.Export(ctx, r, out); return err })
+	return s.veil().Receipt(rec), err
 }
 
 // Erase erases one batch.
@@ -494,7 +522,7 @@ func (s *System) DataMap(ctx context.Context, v Survey) (m Map, absent tenure.Ve
 	}
 	for i := range m.Places {
 		p := &m.Places[i]
-		p.Says, p.Fix = s.Veil.Text(p.Says), s.Veil.Text(p.Fix)
+		p.Says, p.Fix = s.veil().Text(p.Says), s.veil().Text(p.Fix)
 	}
 	absent = tenure.Verified
 	if err != nil || s.trust(m.Sighting) != nil || !m.Sighting.Complete || m.Partial != "" {
@@ -513,7 +541,7 @@ func (s *System) Expire(ctx context.Context, r Ref, now time.Time) (left []Copy,
 func (s *System) Probe(ctx context.Context, c Check) (o Outcome, err error) {
 	own := NewVeil(c.Credential)
 	err = capable(ctx, s, "probe", func(d Prober) (err error) { o, err = d.Probe(ctx, c); return own.Err(err) })
-	o.Detail = own.Text(s.Veil.Text(o.Detail))
+	o.Detail = own.Text(s.veil().Text(o.Detail))
 	return o, err
 }
 

@@ -2,6 +2,7 @@ package connector
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -37,6 +38,11 @@ func NewVeil(secrets ...tenure.Secret) Veil {
 		}
 	}
 	return v
+}
+
+// And hides what another veil hides, too.
+func (v Veil) And(other Veil) Veil {
+	return Veil{words: slices.Concat(v.words, slices.DeleteFunc(slices.Clone(other.words), func(w string) bool { return slices.Contains(v.words, w) }))}
 }
 
 // Text is a text without the secrets.

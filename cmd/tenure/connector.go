@@ -80,7 +80,7 @@ func printConnector(o *page, c connector.Info) {
 				marks = append(marks, "required")
 			}
 			if opt.Secret {
-				marks = append(marks, "secret: env:NAME or file:PATH")
+				marks = append(marks, "secret: env:NAME, file:PATH or vault:MOUNT/PATH#FIELD")
 			}
 			rows = append(rows, []string{opt.Name, opt.Default, strings.Join(marks, ", "), opt.Help})
 		}

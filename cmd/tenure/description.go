@@ -68,7 +68,7 @@ func (a *app) connectorTry() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			plain, secrets, err := installation.ReadOptions(a.dir, d.Info(), options)
+			plain, secrets, err := installation.ReadOptions(cmd.Context(), a.dir, d.Info(), options)
 			if err != nil {
 				return err
 			}

@@ -28,7 +28,7 @@ func (a *app) initCommand() *cobra.Command {
 			if u, err := url.Parse(set.Store); err == nil && u.User != nil {
 				if _, secret := u.User.Password(); secret {
 					return tenure.Errorf(tenure.Invalid, "the store's address holds a password, and tenure.yaml would keep it in clear").
-						WithHint("put the address into an environment variable or a file: --store env:NAME or --store file:PATH")
+						WithHint("keep the address elsewhere: --store env:NAME, --store file:PATH or --store vault:MOUNT/PATH#FIELD")
 				}
 			}
 			made, err := a.initialise(cmd.Context(), set)
@@ -37,7 +37,7 @@ func (a *app) initCommand() *cobra.Command {
 			}
 			return a.show(made, func(o *page) { printMade(o, made) })
 		})
-	cmd.Flags().StringVar(&set.Store, "store", "", "the store: a path, a postgres:// address without a password, env:NAME or file:PATH (default tenure.db in the folder)")
+	cmd.Flags().StringVar(&set.Store, "store", "", "the store: a path, a postgres:// address without a password, env:NAME, file:PATH or vault:MOUNT/PATH#FIELD (default tenure.db in the folder)")
 	cmd.Flags().StringVar(&set.Witness, "witness", "", "where checkpoints of the log are kept, out of this machine's reach: a file's path or an http(s) address")
 	return cmd
 }

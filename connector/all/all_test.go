@@ -150,7 +150,7 @@ func TestPageShowsAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"| `dsn` | required, secret: `env:NAME` or `file:PATH` |  | Where \\| it is. |", "**layer**: backup", "it is shredded", "it is weighed", "**quarantine**: yes", "it is glued",
+		"| `dsn` | required, secret: `env:NAME`, `file:PATH` or `vault:MOUNT/PATH#FIELD` |  | Where \\| it is. |", "**layer**: backup", "it is shredded", "it is weighed", "**quarantine**: yes", "it is glued",
 		"data of data classes", "**credential**", "**copies**", "price `thing` for each, and price `kibibyte` for every 1024 of `bytes`",
 		"| `a` | `x` or `y` |  | `\"x\"` |  |\n| `b` | list of string | required |", "| `c` | object of integer |", "| `alive` | It breathes. | `thing` |",
 	} {

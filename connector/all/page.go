@@ -63,7 +63,7 @@ func writeOptions(b *strings.Builder, options []connector.Option) {
 			is = append(is, "required")
 		}
 		if o.Secret {
-			is = append(is, "secret: `env:NAME` or `file:PATH`")
+			is = append(is, "secret: `env:NAME`, `file:PATH` or `vault:MOUNT/PATH#FIELD`")
 		}
 		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", o.Name, strings.Join(is, ", "), code(o.Default), cell(o.Help))
 	}

@@ -1,15 +1,18 @@
 package installation
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector/all"
 	"github.com/tenurehq/tenure/connector/http"
 	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/secret"
 )
 
 // Connectors are those that an installation knows: those of this build, or given ones, and
@@ -47,17 +50,21 @@ func Connectors(dir string, given []Connector) ([]Connector, error) {
 // ReadOptions reads a system's options as they stand in the systems file: secrets and others
 // apart. One that the connector doesn't know, that is missing, or that is a secret in clear is
 // Invalid.
-func ReadOptions(dir string, info Connector, given map[string]string) (options map[string]string, secrets map[string]tenure.Secret, err error) {
-	set := lifecycle.SystemSettings{Options: map[string]string{}, Secrets: map[string]tenure.Secret{}}
+func ReadOptions(ctx context.Context, dir string, info Connector, given map[string]string) (options map[string]string, secrets map[string]tenure.Secret, err error) {
+	settings, err := readSettings(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	from, err := settings.secrets(time.Now)
+	if err != nil {
+		return nil, nil, err
+	}
+	set := lifecycle.SystemSettings{Options: map[string]string{}, Kept: map[string]secret.Place{}}
 	for key, value := range given {
-		if err := resolve(dir, info.Name, key, value, info, &set); err != nil {
+		if err := resolve(dir, info.Name, key, value, &set); err != nil {
 			return nil, nil, err
 		}
 	}
-	for _, o := range info.Options {
-		if _, ok := set.Options[o.Name]; !ok && o.Default != "" {
-			set.Options[o.Name] = o.Default
-		}
-	}
-	return set.Options, set.Secrets, lifecycle.CheckOptions(info.Name, info, set)
+	read, err := lifecycle.ReadOptions(ctx, info.Name, info, set, from)
+	return read.Options, read.Secrets, err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/tenurehq/tenure/internal/guard"
 	"github.com/tenurehq/tenure/internal/identity"
 	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/secret"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -18,7 +19,7 @@ import (
 type SignIn struct {
 	Issuer       string        `yaml:"issuer"`
 	ClientID     string        `yaml:"clientId"`
-	ClientSecret string        `yaml:"clientSecret"` // env:NAME or file:PATH
+	ClientSecret string        `yaml:"clientSecret"` // where it is kept: env:, file: or vault:
 	StrongAMR    []string      `yaml:"strongAmr"`
 	StrongACR    []string      `yaml:"strongAcr"`
 	MaxAge       time.Duration `yaml:"maxAge"`
@@ -34,7 +35,7 @@ type Sessions struct {
 const CallbackPath = "/sign-in/callback"
 
 // governor puts together who may do what.
-func governor(db *store.DB, svc *lifecycle.Service, policies *guard.Live, set Settings, now func() time.Time) (*governance.Governor, error) {
+func governor(ctx context.Context, from *secret.Reader, db *store.DB, svc *lifecycle.Service, policies *guard.Live, set Settings, now func() time.Time) (*governance.Governor, error) {
 	limits, err := set.Elevation.limits()
 	if err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func governor(db *store.DB, svc *lifecycle.Service, policies *guard.Live, set Se
 		}
 	}
 	if set.SignIn != nil {
-		p, err := set.SignIn.provider(set.URL, now)
+		p, err := set.SignIn.provider(ctx, from, set.URL, now)
 		if err != nil {
 			return nil, err
 		}
@@ -59,23 +60,23 @@ func governor(db *store.DB, svc *lifecycle.Service, policies *guard.Live, set Se
 	return governance.New(o), nil
 }
 
-func (s *SignIn) provider(base string, now func() time.Time) (*identity.Provider, error) {
+func (s *SignIn) provider(ctx context.Context, from *secret.Reader, base string, now func() time.Time) (*identity.Provider, error) {
 	if base == "" {
 		return nil, tenure.Errorf(tenure.Invalid, "tenure.yaml: signIn needs url, the address that people reach this server at")
 	}
-	secret, indirectly, err := indirect(s.ClientSecret)
+	shared, indirectly, err := indirect(ctx, from, s.ClientSecret)
 	if err != nil {
-		return nil, tenure.Errorf(tenure.Invalid, "tenure.yaml: signIn.clientSecret: %w", err)
+		return nil, tenure.Errorf(tenure.CodeOf(err), "tenure.yaml: signIn.clientSecret: %w", err)
 	}
 	if s.ClientSecret != "" && !indirectly {
-		return nil, tenure.Errorf(tenure.Invalid, "tenure.yaml: signIn.clientSecret stands in clear").WithHint("write env:NAME or file:PATH")
+		return nil, tenure.Errorf(tenure.Invalid, "tenure.yaml: signIn.clientSecret stands in clear").WithHint("write %s", secret.Notations)
 	}
 	back, err := url.JoinPath(base, CallbackPath)
 	if err != nil {
 		return nil, tenure.Errorf(tenure.Invalid, "tenure.yaml: url: %w", err)
 	}
 	p, err := identity.Open(identity.Settings{
-		Issuer: s.Issuer, ClientID: s.ClientID, ClientSecret: tenure.NewSecret(secret), RedirectURL: back,
+		Issuer: s.Issuer, ClientID: s.ClientID, ClientSecret: tenure.NewSecret(shared), RedirectURL: back,
 		StrongAMR: s.StrongAMR, StrongACR: s.StrongACR, MaxAge: s.MaxAge,
 	}, now)
 	if err != nil {
@@ -120,6 +121,7 @@ func (i *Installation) Ticks() []Tick {
 		{"closed", i.inTime(i.Service.TickSought)},
 		{"forgotten", i.inTime(i.Service.TickForget)},
 		{"isolation", i.Service.TickProbes},
+		{"credentials", i.Service.TickCredentials},
 	}
 }
 

@@ -32,6 +32,7 @@ import (
 	"github.com/tenurehq/tenure/internal/keystore"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/notify"
+	"github.com/tenurehq/tenure/internal/secret"
 	"github.com/tenurehq/tenure/internal/store"
 	"github.com/tenurehq/tenure/internal/telemetry"
 	"github.com/tenurehq/tenure/internal/witness"
@@ -39,16 +40,17 @@ import (
 
 // Settings are tenure.yaml. Every field may be left out.
 type Settings struct {
-	Store     string    `yaml:"store"`   // path in the folder, env:NAME or file:PATH of a postgres:// address
-	Keys      string    `yaml:"keys"`    // folder of the keystore
-	Witness   string    `yaml:"witness"` // file path or http(s) address that keeps checkpoints elsewhere
-	Budget    Budget    `yaml:"budget"`
-	Name      string    `yaml:"name"`      // what people are told runs this; default the installation's id
-	URL       string    `yaml:"url"`       // the address that people reach this server at
-	SignIn    *SignIn   `yaml:"signIn"`    // nil: people come in with one-time codes and tokens alone
-	Sessions  Sessions  `yaml:"sessions"`  //
-	Elevation Elevation `yaml:"elevation"` // how long roles for a while last
-	Policies  string    `yaml:"policies"`  // folder of Cedar policies that deny further; default policies, if it is there
+	Store     string           `yaml:"store"`   // path in the folder, or where a postgres:// address is kept
+	Vault     *secret.Settings `yaml:"vault"`   // an OpenBao or a Vault that secrets are read from; nil is none
+	Keys      string           `yaml:"keys"`    // folder of the keystore
+	Witness   string           `yaml:"witness"` // file path or http(s) address that keeps checkpoints elsewhere
+	Budget    Budget           `yaml:"budget"`
+	Name      string           `yaml:"name"`      // what people are told runs this; default the installation's id
+	URL       string           `yaml:"url"`       // the address that people reach this server at
+	SignIn    *SignIn          `yaml:"signIn"`    // nil: people come in with one-time codes and tokens alone
+	Sessions  Sessions         `yaml:"sessions"`  //
+	Elevation Elevation        `yaml:"elevation"` // how long roles for a while last
+	Policies  string           `yaml:"policies"`  // folder of Cedar policies that deny further; default policies, if it is there
 	// Approvals are what plans need on top of what their blueprint asks for.
 	Approvals []tenure.ApprovalRule `yaml:"approvals"`
 	Reviews   []ReviewSchedule      `yaml:"reviews"` // access reviews that open by themselves
@@ -86,8 +88,8 @@ type Systems struct {
 	Systems map[string]System `yaml:"systems"`
 }
 
-// System is one system's entry in systems.yaml. A value that begins with env: or
-// file: is read from there; secret options are given in no other way.
+// System is one system's entry in systems.yaml. A value that begins with env:, file: or
+// vault: is read from there; secret options are given in no other way.
 type System struct {
 	Connector string            `yaml:"connector"`
 	Options   map[string]string `yaml:"options"`
@@ -161,7 +163,11 @@ func Init(ctx context.Context, o Options, settings Settings) (*Installation, err
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, tenure.Errorf(tenure.Unavailable, "installation folder: %w", err)
 	}
-	set, err := settings.withDefaults(o.Dir)
+	from, err := settings.secrets(time.Now)
+	if err != nil {
+		return nil, err
+	}
+	set, err := settings.withDefaults(ctx, from, o.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +202,7 @@ func Init(ctx context.Context, o Options, settings Settings) (*Installation, err
 
 // withDefaults has the places that the settings name. An address that can't be read from
 // where it is kept is Invalid: a file of that name would be another store, an empty one.
-func (s Settings) withDefaults(dir string) (Settings, error) {
+func (s Settings) withDefaults(ctx context.Context, from *secret.Reader, dir string) (Settings, error) {
 	in := func(path, other string) string {
 		if path == "" {
 			path = other
@@ -206,7 +212,7 @@ func (s Settings) withDefaults(dir string) (Settings, error) {
 		}
 		return filepath.Join(dir, path)
 	}
-	store, _, err := indirect(s.Store)
+	store, _, err := indirect(ctx, from, s.Store)
 	if err != nil {
 		return s, fmt.Errorf("settings: store: %w", err)
 	}
@@ -224,12 +230,16 @@ func clockOf(o Options, fresh bool) clock.Clock {
 }
 
 func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Installation, error) {
-	set, err := settings.withDefaults(o.Dir)
+	ticks := clockOf(o, fresh)
+	now := ticks.Now
+	from, err := settings.secrets(now)
 	if err != nil {
 		return nil, err
 	}
-	ticks := clockOf(o, fresh)
-	now := ticks.Now
+	set, err := settings.withDefaults(ctx, from, o.Dir)
+	if err != nil {
+		return nil, err
+	}
 	keys, err := keystore.Open(set.Keys, keystore.Options{Now: now})
 	if err != nil {
 		if tenure.CodeOf(err) == tenure.NotFound {
@@ -241,7 +251,7 @@ func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Insta
 	if err != nil {
 		return nil, err
 	}
-	systems, err := readSystems(o.Dir, connectors)
+	systems, err := readSystems(o.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -277,7 +287,7 @@ func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Insta
 		o.Measure.Store(db)
 	}
 	svc, err := lifecycle.New(ctx, lifecycle.Options{
-		DB: db, Keys: keys, Catalog: connectors, Installation: tenure.InstallationID(id), Settings: systems,
+		DB: db, Keys: keys, Catalog: connectors, Installation: tenure.InstallationID(id), Settings: systems, Secrets: from,
 		Folder: filepath.Join(o.Dir, "handover"), Now: now, Clock: ticks, Witness: w, WitnessName: witness.Name(set.Witness), SoughtFor: set.Sought,
 		Budget:    budget,
 		Approvals: set.Approvals, Groups: set.Groups, Calls: calls,
@@ -290,7 +300,7 @@ func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Insta
 	if err != nil {
 		return fail(err)
 	}
-	gov, err := governor(db, svc, policies, set, now)
+	gov, err := governor(ctx, from, db, svc, policies, set, now)
 	if err != nil {
 		return fail(err)
 	}
@@ -298,7 +308,7 @@ func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Insta
 	if o.Measure != nil {
 		svc.Engine.Observe = o.Measure.Step
 	}
-	notices, err := set.Notify.notifier(db, o.Log)
+	notices, err := set.Notify.notifier(ctx, db, o.Log, from)
 	if err != nil {
 		return fail(err)
 	}

@@ -1,10 +1,12 @@
 package installation
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/notify"
+	"github.com/tenurehq/tenure/internal/secret"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -16,28 +18,28 @@ type Notify struct {
 
 // Webhook is where notices are posted.
 type Webhook struct {
-	URL    string `yaml:"url"`    // https, or http on loopback; env:NAME or file:PATH may hold it
-	Secret string `yaml:"secret"` // env:NAME or file:PATH; shared with the receiver
+	URL    string `yaml:"url"`    // https, or http on loopback; it may be kept elsewhere
+	Secret string `yaml:"secret"` // where it is kept; shared with the receiver
 }
 
-func (n Notify) notifier(db *store.DB, log *slog.Logger) (*notify.Notifier, error) {
+func (n Notify) notifier(ctx context.Context, db *store.DB, log *slog.Logger, from *secret.Reader) (*notify.Notifier, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	o := notify.Options{DB: db, Log: log, Say: n.Log}
 	if n.Webhook != nil {
-		address, _, err := indirect(n.Webhook.URL)
+		address, _, err := indirect(ctx, from, n.Webhook.URL)
 		if err != nil {
-			return nil, tenure.Errorf(tenure.Invalid, "tenure.yaml: notify.webhook.url: %w", err)
+			return nil, tenure.Errorf(tenure.CodeOf(err), "tenure.yaml: notify.webhook.url: %w", err)
 		}
-		secret, indirectly, err := indirect(n.Webhook.Secret)
+		shared, indirectly, err := indirect(ctx, from, n.Webhook.Secret)
 		if err != nil {
-			return nil, tenure.Errorf(tenure.Invalid, "tenure.yaml: notify.webhook.secret: %w", err)
+			return nil, tenure.Errorf(tenure.CodeOf(err), "tenure.yaml: notify.webhook.secret: %w", err)
 		}
 		if !indirectly {
-			return nil, tenure.Errorf(tenure.Invalid, "tenure.yaml: notify.webhook.secret stands in clear").WithHint("write env:NAME or file:PATH")
+			return nil, tenure.Errorf(tenure.Invalid, "tenure.yaml: notify.webhook.secret stands in clear").WithHint("write %s", secret.Notations)
 		}
-		o.Webhook = &notify.Webhook{URL: address, Secret: tenure.NewSecret(secret)}
+		o.Webhook = &notify.Webhook{URL: address, Secret: tenure.NewSecret(shared)}
 	}
 	out, err := notify.New(o)
 	if err != nil {

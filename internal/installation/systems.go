@@ -10,6 +10,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/secret"
 )
 
 // Connector is an entry of the catalog.
@@ -17,16 +18,12 @@ type Connector = connector.Info
 
 // readSystems resolves systems.yaml: paths are relative to the installation, and
 // what stands elsewhere is read from there. An absent file has no systems.
-func readSystems(dir string, connectors []Connector) (map[string]lifecycle.SystemSettings, error) {
+func readSystems(dir string) (map[string]lifecycle.SystemSettings, error) {
 	var file Systems
 	if err := readYAML(filepath.Join(dir, "systems.yaml"), &file); err != nil && tenure.CodeOf(err) != tenure.NotFound {
 		return nil, err
 	}
 	out := make(map[string]lifecycle.SystemSettings, len(file.Systems))
-	infos := make(map[string]Connector)
-	for _, i := range connectors {
-		infos[i.Name] = i
-	}
 	for _, name := range slices.Sorted(maps.Keys(file.Systems)) {
 		sys := file.Systems[name]
 		if sys.Limit < 0 || strings.TrimSpace(sys.Connector) == "" {
@@ -34,7 +31,7 @@ func readSystems(dir string, connectors []Connector) (map[string]lifecycle.Syste
 		}
 		set := lifecycle.SystemSettings{
 			Connector: sys.Connector, Limit: sys.Limit, Prices: sys.Prices, Currency: sys.Currency, Region: sys.Region,
-			Options: make(map[string]string), Secrets: make(map[string]tenure.Secret),
+			Options: make(map[string]string), Kept: make(map[string]secret.Place),
 		}
 		for key, p := range sys.Prices {
 			if p < 0 {
@@ -42,7 +39,7 @@ func readSystems(dir string, connectors []Connector) (map[string]lifecycle.Syste
 			}
 		}
 		for _, key := range slices.Sorted(maps.Keys(sys.Options)) {
-			if err := resolve(dir, name, key, sys.Options[key], infos[sys.Connector], &set); err != nil && set.Err == nil {
+			if err := resolve(dir, name, key, sys.Options[key], &set); err != nil && set.Err == nil {
 				set.Err = err
 			}
 		}
@@ -51,18 +48,15 @@ func readSystems(dir string, connectors []Connector) (map[string]lifecycle.Syste
 	return out, nil
 }
 
-func resolve(dir, system, key, value string, info Connector, set *lifecycle.SystemSettings) error {
-	i := slices.IndexFunc(info.Options, func(o connector.Option) bool { return o.Name == key })
-	secret := i >= 0 && info.Options[i].Secret
-	read, indirectly, err := indirect(value)
-	if err != nil {
-		return tenure.Errorf(tenure.Invalid, "systems.yaml: option %s of system %q: %w", key, system, err)
-	}
+// resolve files an option where it belongs: what is kept elsewhere is read when the system
+// is opened.
+func resolve(dir, system, key, value string, set *lifecycle.SystemSettings) error {
+	place, elsewhere, err := secret.Parse(value)
 	switch {
-	case indirectly && secret:
-		set.Secrets[key] = tenure.NewSecret(read)
-	case indirectly:
-		set.Options[key] = read
+	case err != nil:
+		return tenure.Errorf(tenure.Invalid, "systems.yaml: option %s of system %q: %w", key, system, err)
+	case elsewhere:
+		set.Kept[key] = place
 	case strings.HasPrefix(value, "./"):
 		set.Options[key] = filepath.Join(dir, value)
 	default:
@@ -71,31 +65,13 @@ func resolve(dir, system, key, value string, info Connector, set *lifecycle.Syst
 	return nil
 }
 
-// indirect reads a value from an environment variable or a file, if it says so.
-func indirect(value string) (read string, ok bool, err error) {
-	if name, found := strings.CutPrefix(value, "env:"); found {
-		v, set := os.LookupEnv(name)
-		if !set || strings.TrimSpace(v) == "" {
-			return "", true, tenure.Errorf(tenure.Invalid, "the environment variable %s is not set", name)
-		}
-		return v, true, nil
-	}
-	if path, found := strings.CutPrefix(value, "file:"); found {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return "", true, tenure.Errorf(tenure.Invalid, "the file %s can't be read", path)
-		}
-		return strings.TrimSpace(string(b)), true, nil
-	}
-	return value, false, nil
-}
-
 const systemsExample = `# The systems that tenants live in. Add each with: tenure system add NAME
-# Secrets are written env:NAME or file:PATH; paths that begin with ./ are in this folder.
+# Secrets are written env:NAME, file:PATH or vault:MOUNT/PATH#FIELD; paths that begin with ./ are in this folder.
 systems: {}
 `
 
-const settingsExample = `# store: env:TENURE_STORE        # a postgres:// address; the default is tenure.db in this folder
+const settingsExample = `# vault: {address: https://vault.example:8200, token: file:/run/secrets/vault-token}   # an OpenBao or a Vault that vault:… is read from
+# store: env:TENURE_STORE        # a postgres:// address; the default is tenure.db in this folder
 # keys: /secure/place            # keep the keystore out of the store's backups
 # witness: /mnt/elsewhere/log    # or https://…: keeps checkpoints where this machine can't rewrite them
 # sought: P2Y                    # how long closed tenants' places are looked at; then what that takes is destroyed

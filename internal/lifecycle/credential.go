@@ -54,7 +54,7 @@ func (s *Service) secretOf(ctx context.Context, id tenure.ResourceID) (tenure.Se
 	if err != nil {
 		return tenure.Secret{}, made, err
 	}
-	text, err := s.opened(ctx, id, sealed)
+	text, err := s.keptText(ctx, id, sealed)
 	if err != nil {
 		return tenure.Secret{}, made, err
 	}
@@ -65,8 +65,8 @@ func (s *Service) secretOf(ctx context.Context, id tenure.ResourceID) (tenure.Se
 	return tenure.NewSecret(text), made, nil
 }
 
-// opened is what is kept for a resource, in clear.
-func (s *Service) opened(ctx context.Context, id tenure.ResourceID, sealed store.Secret) (string, error) {
+// keptText is what is kept for a resource, in clear.
+func (s *Service) keptText(ctx context.Context, id tenure.ResourceID, sealed store.Secret) (string, error) {
 	aead, err := s.o.Keys.AEAD(ctx, keystore.KeyID(sealed.Key))
 	if err != nil {
 		return "", err

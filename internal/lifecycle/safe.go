@@ -107,7 +107,7 @@ func (v safe) Each(ctx context.Context, yield func(tenure.ResourceID, connector.
 
 // openIssued opens what a system issued for a resource; zero for a credential that Tenure made.
 func (s *Service) openIssued(ctx context.Context, id tenure.ResourceID, sealed store.Secret) (out connector.Issued, err error) {
-	text, err := s.opened(ctx, id, sealed)
+	text, err := s.keptText(ctx, id, sealed)
 	if tenure.CodeOf(err) == tenure.Blocked {
 		return out, tenure.Errorf(tenure.NotFound, "what was issued for %s: %w", id, err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/tenurehq/tenure/internal/engine"
 	"github.com/tenurehq/tenure/internal/hygiene"
 	"github.com/tenurehq/tenure/internal/keystore"
+	"github.com/tenurehq/tenure/internal/secret"
 	"github.com/tenurehq/tenure/internal/store"
 	"github.com/tenurehq/tenure/internal/witness"
 )
@@ -32,6 +33,7 @@ type Options struct {
 	Catalog      []connector.Info
 	Installation tenure.InstallationID
 	Settings     map[string]SystemSettings // by system
+	Secrets      *secret.Reader            // reads what they keep elsewhere; nil: env: and file: alone
 	Folder       string                    // of hand-overs
 	Now          func() time.Time
 	Clock        clock.Clock     // nil: Now, as a virtual clock
@@ -58,6 +60,7 @@ type SystemSettings struct {
 	Connector string
 	Options   map[string]string
 	Secrets   map[string]tenure.Secret
+	Kept      map[string]secret.Place // options that are kept elsewhere, secret or not
 	Limit     int
 	Prices    map[string]int64
 	Currency  string
@@ -89,6 +92,7 @@ type Service struct {
 	probing  probing
 	witness  witnessed
 	doubts   storeDoubts
+	renewals renewals
 }
 
 // New puts a service together. It opens no system yet: each is opened when it is

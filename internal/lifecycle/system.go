@@ -9,6 +9,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/secret"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -38,29 +39,20 @@ func (s *Service) open(ctx context.Context, name, fingerprint string) (*connecto
 	if err != nil {
 		return nil, err
 	}
-	if err := CheckOptions(name, info, set); err != nil {
+	given, err := ReadOptions(ctx, name, info, set, s.o.Secrets)
+	if err != nil {
 		return nil, err
 	}
-	options := maps.Clone(set.Options)
-	if options == nil {
-		options = make(map[string]string)
-	}
-	for _, o := range info.Options {
-		if _, given := options[o.Name]; !given && o.Default != "" {
-			options[o.Name] = o.Default
-		}
-	}
-	veil := connector.NewVeil(slices.Collect(maps.Values(set.Secrets))...)
-	d, err := info.Open(ctx, connector.Config{
-		System: name, Options: options, Secrets: set.Secrets, Now: s.o.Now,
-		Marker: connector.Marker{Installation: s.o.Installation, System: name, Key: s.mac},
-		Safe:   safe{s, name},
-	})
+	d, err := s.driver(ctx, name, info, given)
 	if err != nil {
-		return nil, tenure.Errorf(tenure.CodeOf(err), "open system %s: %w", name, veil.Err(err))
+		return nil, err
 	}
 	sys := connector.NewSystem(name, info, d, fingerprint, set.Limit)
-	sys.Observer, sys.Veil = s.o.Calls, veil
+	sys.Observer = s.o.Calls
+	sys.Hide(given.all()...)
+	if fingerprint != "" {
+		s.opened(sys, given)
+	}
 	sys.Prices, sys.Currency = set.Prices, set.Currency
 	return sys, nil
 }
@@ -71,15 +63,17 @@ func CheckOptions(name string, info connector.Info, set SystemSettings) error {
 	known := make(map[string]connector.Option)
 	for _, o := range info.Options {
 		known[o.Name] = o
-		_, secret := set.Secrets[o.Name]
-		if strings.TrimSpace(set.Options[o.Name]) == "" && !secret && o.Required {
+		_, given := set.Secrets[o.Name]
+		if strings.TrimSpace(set.Options[o.Name]) == "" && !given && set.Kept[o.Name].IsZero() && o.Required {
 			return tenure.Errorf(tenure.Invalid, "system %s: option %q is missing or blank", name, o.Name).WithHint("%s", o.Help)
 		}
 	}
-	for _, k := range slices.Sorted(maps.Keys(set.Options)) {
-		if o, ok := known[k]; !ok || o.Secret {
+	names := slices.AppendSeq(slices.Collect(maps.Keys(set.Options)), maps.Keys(set.Kept))
+	slices.Sort(names)
+	for _, k := range names {
+		if o, ok := known[k]; !ok || o.Secret && set.Kept[k].IsZero() {
 			if ok {
-				return tenure.Errorf(tenure.Invalid, "system %s: option %q is a secret and stands in clear", name, k).WithHint("write it as %s: env:NAME or file:PATH", k)
+				return tenure.Errorf(tenure.Invalid, "system %s: option %q is a secret and stands in clear", name, k).WithHint("write it as %s: %s", k, secret.Notations)
 			}
 			return tenure.Errorf(tenure.Invalid, "system %s: connector %s has no option %q", name, info.Name, k)
 		}
@@ -187,6 +181,7 @@ func (s *Service) AddSystem(ctx context.Context, name string, replace bool, by s
 	if old := s.systems[name]; old != nil {
 		_ = old.Close()
 		delete(s.systems, name)
+		s.renewals.forget(name)
 	}
 	s.mu.Unlock()
 	return row, err

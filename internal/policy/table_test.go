@@ -9,7 +9,7 @@ var floors = []floor{
 	{"ground", []string{".", "audit", "examples", "examples/*"}},
 	{"parts", []string{
 		"client", "connector", "connector/*", "connector/http/descriptions", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/clock", "internal/dashboard", "internal/demoidp", "internal/expression", "internal/guard",
-		"internal/identity", "internal/keystore", "internal/lookalike", "internal/mariadbtest", "internal/nametest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/postgrestest", "internal/recogniser", "internal/register", "internal/s3test", "internal/scaffold", "internal/schematest", "internal/scimtest", "internal/servertest", "internal/slapdtest", "internal/source", "internal/standin", "internal/store", "internal/toxitest", "internal/witness",
+		"internal/identity", "internal/keystore", "internal/lookalike", "internal/mariadbtest", "internal/nametest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/postgrestest", "internal/recogniser", "internal/register", "internal/s3test", "internal/scaffold", "internal/schematest", "internal/scimtest", "internal/secret", "internal/servertest", "internal/slapdtest", "internal/source", "internal/standin", "internal/store", "internal/toxitest", "internal/witness",
 	}},
 	{"work", []string{"internal/engine", "internal/governance", "internal/hygiene", "internal/notify", "internal/planner", "internal/statement", "internal/telemetry"}},
 	{"door", []string{"internal/lifecycle"}},
@@ -87,6 +87,7 @@ var sideways = []edge{
 	{from: "examples", to: "internal/blueprint", tests: true, why: "an example that is refused is none"},
 	{from: "examples/*", to: "internal/blueprint", tests: true, why: "an example that is refused is none"},
 	{from: "internal/store", to: "internal/postgrestest", tests: true, why: "the same tests run on both databases"},
+	{from: "internal/secret", to: "internal/standin", tests: true, why: "a vault that answers as the documentation says"},
 	{from: "internal/scaffold", to: "connector", why: "a draft is made from what a connector's catalogue says"},
 	{from: "internal/scaffold", to: "internal/recogniser", why: "what a column holds by its name says of what kind its table is"},
 	{from: "internal/scaffold", to: "internal/blueprint", tests: true, why: "a draft that can't be read is none"},
@@ -142,6 +143,7 @@ var sights = []sight{
 	{who: "internal/recogniser", sees: nil, modules: []string{}, why: "it judges values that it is handed, and keeps none"},
 	{who: "internal/register", sees: []string{"."}, modules: []string{"github.com/goccy/go-yaml"}, why: "a file under review holds what people decided, and asks no system"},
 	{who: "internal/scaffold", sees: []string{".", "connector", "internal/recogniser"}, modules: []string{}, why: "drafting is pure: same catalogue, same bytes"},
+	{who: "internal/secret", sees: []string{"."}, modules: []string{}, why: "it reads values from where they are kept, and knows nobody who uses them"},
 	{who: "internal/keystore", sees: []string{".", "audit"}, why: "keys live apart from the store"},
 	{who: "examples", sees: nil, modules: []string{}, why: "it embeds files"},
 	{who: "examples/*", sees: nil, why: "an example platform knows nothing of Tenure"},
@@ -205,7 +207,7 @@ type module struct {
 // standard narrows some packages of the standard library to who may use them.
 var standard = []module{
 	{"database/sql", []string{"bench", "connector/mysql", "connector/sqlite", "examples/*", "internal/demo", "internal/mariadbtest", "internal/store"}, []string{"*"}, "SQL is written where a database is somebody's job"},
-	{"net/http", []string{"bench", "client", "cmd/*", "connector/http", "connector/oidcclient", "connector/rest", "connector/s3", "examples/*", "internal/dashboard", "internal/demo", "internal/demoidp", "internal/identity", "internal/noderedtest", "internal/notify", "internal/oidctest", "internal/pocketbasetest", "internal/s3test", "internal/scimtest", "internal/server", "internal/servertest", "internal/site", "internal/standin", "internal/telemetry", "internal/witness"}, []string{"*"}, "the network is reached from few places"},
+	{"net/http", []string{"bench", "client", "cmd/*", "connector/http", "connector/oidcclient", "connector/rest", "connector/s3", "examples/*", "internal/dashboard", "internal/demo", "internal/demoidp", "internal/identity", "internal/noderedtest", "internal/notify", "internal/oidctest", "internal/pocketbasetest", "internal/s3test", "internal/scimtest", "internal/secret", "internal/server", "internal/servertest", "internal/site", "internal/standin", "internal/telemetry", "internal/witness"}, []string{"*"}, "the network is reached from few places"},
 	{"os/exec", []string{"bench", "internal/chromiumtest", "internal/mariadbtest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/s3test", "internal/scimtest", "internal/servertest", "internal/slapdtest", "internal/toxitest"}, []string{"*"}, "Tenure runs no other program; the benchmark builds and measures it from outside"},
 	{"testing", []string{"connector/connectortest", "internal/chromiumtest", "internal/mariadbtest", "internal/nametest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/postgrestest", "internal/s3test", "internal/schematest", "internal/scimtest", "internal/servertest", "internal/slapdtest", "internal/standin", "internal/toxitest"}, []string{"*"}, "only test support links the test framework"},
 	{"unsafe", []string{}, nil, "nothing here needs it"},
