@@ -33,7 +33,7 @@ func readSystems(dir string, connectors []Connector) (map[string]lifecycle.Syste
 			return nil, tenure.Errorf(tenure.Invalid, "systems.yaml: system %q needs a connector and a limit that isn't negative", name)
 		}
 		set := lifecycle.SystemSettings{
-			Connector: sys.Connector, Limit: sys.Limit, Prices: sys.Prices, Currency: sys.Currency, Region: sys.Region,
+			Connector: sys.Connector, Limit: sys.Limit, Prices: sys.Prices, Currency: sys.Currency, Region: sys.Region, Dormant: sys.Dormant,
 			Options: make(map[string]string), Secrets: make(map[string]tenure.Secret),
 		}
 		for key, p := range sys.Prices {
