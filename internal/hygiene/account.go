@@ -92,6 +92,9 @@ func (l *Looker) accounts(ctx context.Context, sys *connector.System, tenant ten
 // the comparison with the inventory to tell.
 func (r *roll) judge(a connector.Account, known *store.InventoryRow) *tenure.Finding {
 	f := &tenure.Finding{Type: a.Type, Name: a.Name, Field: "account", Steps: slices.Concat(a.Disable, a.Remove)}
+	if a.ID != "" && a.Owner != connector.Ours {
+		f.Field += " " + a.ID // of two that have one name, each is told
+	}
 	switch {
 	case a.Owner == connector.Others:
 		return nil
@@ -100,7 +103,7 @@ func (r *roll) judge(a connector.Account, known *store.InventoryRow) *tenure.Fin
 		f.Steps = nil // Tenure's own operations do it
 		if a.Enabled && r.claims.left[known.Tenant] && cutOff(known.State) {
 			f.Kind, f.Severity = tenure.FindingGhost, tenure.Critical
-			f.Detail = fmt.Sprintf("%s %s can be used, and the access of its tenant is cut", a.Type, a.Name)
+			f.Detail = fmt.Sprintf("%s %s is alive, and the access of its tenant is cut", a.Type, a.Name)
 			return f
 		}
 		return r.dormant(f, a)
@@ -123,7 +126,7 @@ func (r *roll) judge(a connector.Account, known *store.InventoryRow) *tenure.Fin
 		return nil
 	case who.Left:
 		f.Kind, f.Severity = tenure.FindingGhost, ghostly(who.Confidence)
-		f.Detail = fmt.Sprintf("%s %s can be used after its tenant left: %s (%s); it bears no mark, so Tenure leaves it to a person", a.Type, a.Name, who.Reason, who.Confidence)
+		f.Detail = fmt.Sprintf("%s %s is alive after its tenant left: %s (%s). It bears no mark of ours, so a person takes it away", a.Type, a.Name, who.Reason, who.Confidence)
 		return f
 	case who.Confidence == tenure.Possible:
 		return nil
@@ -172,7 +175,7 @@ func (r *roll) dormant(f *tenure.Finding, a connector.Account) *tenure.Finding {
 		f.Detail = fmt.Sprintf("%s %s is enabled and was never signed in to since it was made on %s", a.Type, a.Name, since.UTC().Format(time.DateOnly))
 	}
 	if f.Resource == "" {
-		f.Detail += "; it bears no mark, so Tenure leaves it to a person"
+		f.Detail += ". It bears no mark of ours, so a person sees to it"
 	}
 	f.Steps = a.Disable
 	return f
