@@ -8,9 +8,10 @@ type FindingKind string
 const (
 	FindingDrift      FindingKind = "drift"            // live differs from desired
 	FindingResidue    FindingKind = "residue"          // left of a tenant that has gone
-	FindingOrphan     FindingKind = "orphan"           // bears our mark, and no inventory knows it
+	FindingOrphan     FindingKind = "orphan"           // bears our mark or stands where ours do, and no inventory knows it
 	FindingExposure   FindingKind = "exposure"         // reachable by who should not
 	FindingGhost      FindingKind = "ghost_user"       // alive after its tenant left
+	FindingDormant    FindingKind = "dormant_account"  // enabled, and not signed in to for longer than its system allows
 	FindingUncovered  FindingKind = "uncovered_data"   // reachable from the tenant, in no data class
 	FindingForeign    FindingKind = "foreign"          // in our place, under somebody else's mark
 	FindingLostMark   FindingKind = "lost_mark"        // in our place, and nothing says whose it is: two persons let it be ours again
@@ -32,6 +33,20 @@ const (
 	Low      Severity = "low"
 )
 
+// Confidence says how sure it is whose a thing is.
+type Confidence string
+
+const (
+	Certain  Confidence = "certain"  // it bears an owner mark that authenticates
+	Strong   Confidence = "strong"   // it bears an external id of the tenant's
+	Likely   Confidence = "likely"   // its mail address is in a domain of the tenant's
+	Possible Confidence = "possible" // its name is made like the tenant's
+)
+
+// Proves says whether the confidence is enough to keep a tenant's case open: less asks a
+// person, so that nobody stops another's exit with a name.
+func (c Confidence) Proves() bool { return c == Certain || c == Strong }
+
 // Finding is one thing that isn't as it should be.
 type Finding struct {
 	ID          FindingID   `json:"id"`
@@ -46,6 +61,8 @@ type Finding struct {
 	Want        string      `json:"want,omitempty"`
 	Got         string      `json:"got,omitempty"`
 	Detail      string      `json:"detail"`
+	Confidence  Confidence  `json:"confidence,omitempty"` // whose it is; "" where that isn't in question
+	Steps       []string    `json:"steps,omitempty"`      // what a person does to settle it, in this order, where Tenure may not
 	SeenAt      time.Time   `json:"seenAt"`
 	ResolvedAt  time.Time   `json:"resolvedAt,omitzero"`
 	WaivedUntil time.Time   `json:"waiverExpiresAt,omitzero"`

@@ -81,6 +81,7 @@ type Tenant struct {
 	Blueprint    BlueprintRef
 	Parameters   []byte // canonical JSON object
 	Labels       map[string]string
+	KnownBy      KnownBy // sensitive
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 	Version      int64

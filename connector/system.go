@@ -322,7 +322,7 @@ func (s *System) Delete(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 }
 
 // Can says whether the system offers an optional capability: adopt, suspend, revoke,
-// quarantine, export, erase, tally, map, hold, expire, probe, reach, confine, elevate.
+// quarantine, export, erase, tally, map, hold, expire, probe, reach, confine, elevate, accounts.
 func (s *System) Can(capability string) bool {
 	switch capability {
 	case "adopt":
@@ -357,6 +357,8 @@ func (s *System) Can(capability string) bool {
 		return is[Confiner](s)
 	case "elevate":
 		return is[Elevator](s)
+	case "accounts":
+		return is[Enumerator](s)
 	}
 	return false
 }

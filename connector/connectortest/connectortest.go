@@ -194,6 +194,7 @@ func runCase(t *testing.T, w *World, c Case, mode string) {
 		{"delete", checkDelete},
 		{"prefix neighbour", checkNeighbour},
 		{"discover", checkDiscover},
+		{"accounts", checkAccounts},
 		{"unmarked", checkUnmarked},
 		{"another installation", checkInstallations},
 		{"another resource", checkAnotherResource},

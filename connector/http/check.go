@@ -325,6 +325,18 @@ func (k *checker) typ(at source.Path, t *typeSpec) {
 	if t.Item.State != "" {
 		k.text(at.With("item", "state"), t.Item.State, items)
 	}
+	if a := t.Item.Account; a != nil {
+		here := at.With("item", "account")
+		for _, f := range [][2]string{{"mail", a.Mail}, {"externalId", a.ExternalID}, {"lastSeen", a.LastSeen}, {"created", a.Created}} {
+			k.field(here.With(f[0]), f[1], items)
+		}
+		k.condition(here.With("enabled"), a.Enabled, items)
+		for key, list := range map[string][]string{"disable": a.Disable, "remove": a.Remove} {
+			for i, line := range list {
+				k.text(here.With(key).Index(i), line, append(slices.Clone(items), "id"))
+			}
+		}
+	}
 	k.attributes(at, t)
 	k.list(at.With("list"), &t.List, []string{"options", "parent", "omit"})
 	if t.Find != nil {

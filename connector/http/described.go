@@ -23,6 +23,8 @@ var (
 	_ connector.Eraser    = (*described)(nil)
 	_ connector.Mapper    = (*described)(nil)
 	_ connector.Prober    = (*described)(nil)
+
+	_ connector.Enumerator = (*described)(nil)
 )
 
 // settle is how long a change may take to be seen where no lag is declared, and how often

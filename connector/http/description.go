@@ -226,6 +226,18 @@ type itemSpec struct {
 	Attributes map[string]string
 	Metrics    map[string]string
 	Mark       *markSpec
+	Account    *accountSpec
+}
+
+// accountSpec says what tells whose an account is, and since when nobody has used it.
+type accountSpec struct {
+	Mail       string
+	ExternalID string
+	Enabled    string // ${…} over item
+	LastSeen   string
+	Created    string
+	Disable    []string // what a person does, in words with ${…}
+	Remove     []string
 }
 
 type markSpec struct {

@@ -31,6 +31,7 @@ var (
 	_ connector.Expirer     = (*Driver)(nil)
 	_ connector.Prober      = (*Driver)(nil)
 	_ connector.Elevator    = (*Driver)(nil)
+	_ connector.Enumerator  = (*Driver)(nil)
 )
 
 // World gives what the driver works on.

@@ -14,7 +14,7 @@ import (
 // calls are the names that Fault.Call and World.Calls know.
 var calls = []string{
 	"plant", "ensure", "observe", "delete", "discover", "adopt", "suspend", "resume", "revoke", "quarantine", "unquarantine",
-	"export", "erase", "tally", "map", "expire", "probe", "elevate", "unelevate", "elevations",
+	"export", "erase", "tally", "map", "expire", "probe", "elevate", "unelevate", "elevations", "accounts",
 }
 
 // Fault makes calls go wrong. Blank fields match everything. Of DropAnswer,
@@ -29,7 +29,7 @@ type Fault struct {
 	Err        error // nil: Unavailable, and a retry helps
 	DropAnswer bool  // the call is carried out and its answer is lost: Err
 	Stall      bool  // the call hangs until its context ends
-	Partial    bool  // the call is carried out by half: Erase, Observe and Discover end early, Ensure leaves the attributes out
+	Partial    bool  // the call is carried out by half: Erase, Observe, Discover and Accounts end early, Ensure leaves the attributes out
 }
 
 // faults strike the calls of drivers. The zero value strikes none.

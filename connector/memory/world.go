@@ -66,6 +66,10 @@ type Thing struct {
 	LockedBy  string            `json:"lockedBy,omitempty"`  // who holds the rows locked
 	Places    []connector.Place `json:"places,omitempty"`    // what else the data map finds
 
+	Externals []string  `json:"externals,omitempty"` // what others call it
+	CreatedAt time.Time `json:"createdAt,omitzero"`
+	SeenAt    time.Time `json:"seenAt,omitzero"` // when it signed in last; sessions and hooks don't
+
 	// Who made it, until somebody else has had a hand on it: its mark is then
 	// worked out only when it is looked at, and need not be checked.
 	maker *Driver

@@ -26,6 +26,11 @@ type Looker struct {
 	// Changes says what becomes of a resource's classes, other than that their rows go;
 	// nil is nothing else.
 	Changes func(ctx context.Context, r tenure.Resource) (map[string]tenure.Disposition, error)
+
+	// Digest is the keyed digest that what a forgotten tenant was known by is kept as.
+	Digest func(kind, value string) string
+	// Window is how long accounts of a system may go without a sign-in; nil or 0 is Dormant.
+	Window func(system string) time.Duration
 }
 
 // pair is one place in the ordered merge of inventory and discovery; either half
@@ -86,7 +91,9 @@ type Summary struct {
 	System   string `json:"system"`
 	Checked  int    `json:"checked"`
 	Findings int    `json:"findings"`
-	Trusted  bool   `json:"trusted"` // absence in this pass is proven
+	Accounts int    `json:"accounts,omitempty"` // that were looked at, whoever's they are
+	Untold   int    `json:"untold,omitempty"`   // of those that are tenants': when they were last signed in to isn't told
+	Trusted  bool   `json:"trusted"`            // absence in this pass is proven
 	Why      string `json:"why,omitempty"`
 }
 

@@ -9,8 +9,9 @@ import (
 )
 
 // Sweep looks through a system for what bears an owner mark and isn't in the
-// inventory, and for what a closed tenant has left; it yields a finding for
-// each. It never proposes to delete what another installation marked, or what
+// inventory, for what a closed tenant has left, and, where the system lists its
+// accounts, for those that are alive after their tenant, nobody's, or dormant. It yields a
+// finding for each. It never proposes to delete what another installation marked, or what
 // can't be authenticated.
 func (l *Looker) Sweep(ctx context.Context, sys *connector.System, tenant tenure.TenantID, yield func(tenure.Finding) error) (Summary, error) {
 	sum := Summary{System: sys.Name}
@@ -19,6 +20,14 @@ func (l *Looker) Sweep(ctx context.Context, sys *connector.System, tenant tenure
 		f.ID, f.System, f.SeenAt = tenure.NewID[tenure.FindingID](now), sys.Name, now
 		sum.Findings++
 		return yield(f)
+	}
+	var told map[[2]string]bool
+	var unsure error
+	if sys.Can("accounts") {
+		var err error
+		if told, unsure, err = l.accounts(ctx, sys, tenant, &sum, found); err != nil {
+			return sum, err
+		}
 	}
 	// The whole system is read even for one tenant: what a tenant left behind may
 	// have lost the place that would have told whose it is.
@@ -30,6 +39,9 @@ func (l *Looker) Sweep(ctx context.Context, sys *connector.System, tenant tenure
 		if p.inv != nil && p.seen.Owner == connector.Ours && p.inv.ID == p.seen.Resource {
 			return nil
 		}
+		if unmarked(p.seen.Owner) && told[[2]string{p.seen.Type, p.seen.Name}] {
+			return nil // whose it is was told by other evidence
+		}
 		f, err := l.stray(ctx, sys, p)
 		if err != nil || f == nil || tenant != "" && f.Tenant != tenant {
 			return err
@@ -38,6 +50,9 @@ func (l *Looker) Sweep(ctx context.Context, sys *connector.System, tenant tenure
 	})
 	if err != nil {
 		return sum, err
+	}
+	if trusted == nil {
+		trusted = unsure
 	}
 	sum.Trusted = trusted == nil
 	if trusted != nil {
@@ -49,6 +64,9 @@ func (l *Looker) Sweep(ctx context.Context, sys *connector.System, tenant tenure
 // stray says what a thing is that the inventory doesn't know at its place.
 func (l *Looker) stray(ctx context.Context, sys *connector.System, p pair) (*tenure.Finding, error) {
 	f := &tenure.Finding{Type: p.seen.Type, Name: p.seen.Name, Resource: p.seen.Resource}
+	if p.seen.Owner == connector.Ours {
+		f.Confidence = tenure.Certain
+	}
 	typ, _ := sys.Info.Type(p.seen.Type)
 	switch p.seen.Owner {
 	case connector.Others:

@@ -96,7 +96,8 @@ type System struct {
 	Limit     int               `yaml:"limit"`
 	Prices    map[string]int64  `yaml:"prices"` // minor units a month
 	Currency  string            `yaml:"currency"`
-	Region    string            `yaml:"region"` // where it stands, as plans say it
+	Region    string            `yaml:"region"`  // where it stands, as plans say it
+	Dormant   tenure.Period     `yaml:"dormant"` // how long accounts may go without a sign-in; default P90D
 }
 
 // Options say how to open an installation.

@@ -30,7 +30,7 @@ func readSystems(dir string) (map[string]lifecycle.SystemSettings, error) {
 			return nil, tenure.Errorf(tenure.Invalid, "systems.yaml: system %q needs a connector and a limit that isn't negative", name)
 		}
 		set := lifecycle.SystemSettings{
-			Connector: sys.Connector, Limit: sys.Limit, Prices: sys.Prices, Currency: sys.Currency, Region: sys.Region,
+			Connector: sys.Connector, Limit: sys.Limit, Prices: sys.Prices, Currency: sys.Currency, Region: sys.Region, Dormant: sys.Dormant,
 			Options: make(map[string]string), Kept: make(map[string]secret.Place),
 		}
 		for key, p := range sys.Prices {

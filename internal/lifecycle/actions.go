@@ -177,15 +177,26 @@ func (s *Service) runKeyDestroy(ctx context.Context, t *engine.Task) engine.Resu
 }
 
 // runSweep reconciles every system for the tenant. The first look only reports;
-// later ones let nothing pass that is left, and count every place that the
-// certificate speaks of.
+// later ones let nothing pass that is left, save what another person has let be, and
+// count every place that the certificate speaks of. What may be the tenant's by a mail
+// address or a name asks a person, and stops nothing.
 func (s *Service) runSweep(ctx context.Context, t *engine.Task) engine.Result {
 	found, sums, err := s.sweep(ctx, t.Plan.Tenant)
 	if err != nil {
 		return engine.Result{Err: err}
 	}
-	rec := map[string]any{"findings": len(found), "systems": sums}
+	left, excepted, asked, err := s.weigh(ctx, t, found)
+	if err != nil {
+		return engine.Result{Err: err}
+	}
+	rec := map[string]any{"findings": len(found), "systems": sums, "excepted": excepted, "asked": asked}
 	facts := map[string]string{"findings": strconv.Itoa(len(found))}
+	if len(excepted) > 0 {
+		facts["excepted"] = strings.Join(excepted, " ")
+	}
+	if len(asked) > 0 {
+		facts["asked"] = strings.Join(asked, " ")
+	}
 	var untrusted []string
 	for _, sum := range sums {
 		if !sum.Trusted {
@@ -193,25 +204,26 @@ func (s *Service) runSweep(ctx context.Context, t *engine.Task) engine.Result {
 		}
 	}
 	switch {
-	case t.Step.To != "" && len(found) > 0:
+	case t.Step.To != "" && len(left) > 0:
 		var names []string
-		for _, f := range found {
+		for _, f := range left {
 			if !slices.Contains(names, f.Detail) {
 				names = append(names, f.Detail)
 			}
 		}
-		return engine.Result{Verdict: tenure.Failed, Receipt: rec, Facts: facts, Err: tenure.Errorf(tenure.Blocked, "%s left: %s", plural(len(found), "thing is", "things are"), strings.Join(names, "; "))}
+		return engine.Result{Verdict: tenure.Failed, Receipt: rec, Facts: facts, Err: tenure.Errorf(tenure.Blocked, "%s left: %s", plural(len(left), "thing is", "things are"), strings.Join(names, "; ")).
+			WithHint("see what to do about each: tenure finding list --tenant %s", t.Tenant.Name)}
 	case len(untrusted) > 0:
 		return engine.Result{Verdict: tenure.Unknown, Receipt: rec, Facts: facts, Err: tenure.Errorf(tenure.Unavailable, "whether anything is left can't be told in %s", strings.Join(untrusted, ", ")).Retryable()}
 	case t.Step.To == "":
-		return engine.Result{Verdict: tenure.Verified, Receipt: rec, Facts: facts}
+		return engine.Result{Verdict: tenure.Verified, Receipt: rec, Facts: facts, Extra: s.askAbout(t, asked)}
 	}
 	late, places, err := s.remains(ctx, t)
 	rec["places"] = places
 	if err != nil {
 		return engine.Result{Verdict: tenure.Unknown, Receipt: rec, Facts: facts, Err: err}
 	}
-	return engine.Result{Verdict: tenure.Verified, Receipt: rec, Facts: facts, Reopen: late}
+	return engine.Result{Verdict: tenure.Verified, Receipt: rec, Facts: facts, Reopen: late, Extra: s.askAbout(t, asked)}
 }
 
 func plural(n int, one, many string) string {

@@ -22,7 +22,9 @@ type Look struct {
 
 var (
 	driftKinds = []tenure.FindingKind{tenure.FindingDrift, tenure.FindingExposure, tenure.FindingForeign, tenure.FindingLostMark, tenure.FindingUnproven, tenure.FindingUncovered, tenure.FindingLimit}
-	sweepKinds = []tenure.FindingKind{tenure.FindingOrphan, tenure.FindingResidue, tenure.FindingGhost}
+	sweepKinds = []tenure.FindingKind{tenure.FindingOrphan, tenure.FindingResidue, tenure.FindingGhost, tenure.FindingDormant}
+	// seenKinds are those that a sweep of one system sees whole.
+	seenKinds = []tenure.FindingKind{tenure.FindingOrphan, tenure.FindingGhost, tenure.FindingDormant}
 )
 
 // maxFindings bounds what one look stores and returns for each system.
@@ -343,7 +345,12 @@ func (s *Service) sweep(ctx context.Context, tenant tenure.TenantID) ([]tenure.F
 		if err != nil {
 			return nil, nil, err
 		}
-		err = s.o.DB.Write(ctx, func(tx *store.Tx) error { return saveFindings(tx, found) })
+		err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
+			if err := saveFindings(tx, found); err != nil || !sum.Trusted {
+				return err
+			}
+			return tx.ResolveUnseen(seenKinds, name, tenant, found, s.Now())
+		})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -21,6 +21,10 @@ func (s *Service) runForget(ctx context.Context, t *engine.Task) engine.Result {
 	if err != nil {
 		return engine.Result{Err: err}
 	}
+	kept, err := s.knownDigests(ctx, t.Plan.Tenant)
+	if err != nil {
+		return engine.Result{Err: err}
+	}
 	forget, key, err := s.forgetting(ctx, t.Plan.Tenant, t.Now)
 	if err != nil {
 		return engine.Result{Err: err}
@@ -32,6 +36,11 @@ func (s *Service) runForget(ctx context.Context, t *engine.Task) engine.Result {
 	return engine.Result{Verdict: tenure.Verified, Facts: facts, Extra: func(tx *store.Tx) error {
 		for _, row := range sought {
 			if err := tx.SaveSought(row); err != nil {
+				return err
+			}
+		}
+		for _, k := range kept {
+			if err := tx.KeepKnown(t.Plan.Tenant, k, s.soughtUntil(t.Now)); err != nil {
 				return err
 			}
 		}

@@ -64,8 +64,9 @@ type SystemSettings struct {
 	Limit     int
 	Prices    map[string]int64
 	Currency  string
-	Region    string // where it stands, as plans say it
-	Err       error  // why the entry can't be used; it hides no other system
+	Region    string        // where it stands, as plans say it
+	Dormant   tenure.Period // how long accounts may go without a sign-in; zero is hygiene.Dormant
+	Err       error         // why the entry can't be used; it hides no other system
 }
 
 // Service is the one door. Its methods may be called from any goroutine.
@@ -132,7 +133,14 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, err
 	}
 	s.staff = keystore.KeySpec{Purpose: keystore.Evidence, Class: "evidence"}.ID()
-	s.look.Changes = s.changesOf
+	s.look.Changes, s.look.Digest = s.changesOf, s.knownDigest
+	s.look.Window = func(system string) time.Duration {
+		p, now := s.o.Settings[system].Dormant, s.Now()
+		if p.IsZero() {
+			return 0
+		}
+		return p.After(now).Sub(now)
+	}
 	s.Engine = &engine.Engine{
 		DB: o.DB, Owner: o.Owner, Now: o.Now,
 		System:     func(name string) (*connector.System, error) { return s.system(context.WithoutCancel(ctx), name) },

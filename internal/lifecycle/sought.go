@@ -314,6 +314,9 @@ func (s *Service) endSought(ctx context.Context, id tenure.TenantID) error {
 		if err := tx.EndSought(id); err != nil {
 			return err
 		}
+		if err := tx.EndKnown(id); err != nil {
+			return err
+		}
 		return tx.Log(e)
 	})
 }

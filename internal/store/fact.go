@@ -73,7 +73,7 @@ var facts = declare([]covered{
 	{table: "blueprint", key: "digest", parts: "name version body author created_at; published: published_by published_at"},
 	{table: "system", key: "name", parts: "connector version fingerprint added_by added_at"},
 	{table: "tenant", key: "id", whose: ownTenant, parts: `created_at; name: name organization contact; state: state previous; blocked: blocked; binding: blueprint tier;
-		parameters: parameters features; anchors: anchors; labels: labels; salt: salt`},
+		parameters: parameters features; anchors: anchors; labels: labels; salt: salt; known: domains external_ids`},
 	{table: "plan", key: "digest", parts: "tenant kind made_by created_at; body: body"},
 	{table: "operation", key: "id", whose: byTenant, parts: "kind tenant plan requested_by blueprint destructive created_at; trigger: trigger_key; wanted: wanted; why: wanted_why; refused: refused"},
 	{table: "step", key: "operation seq", whose: byOperation, absent: unfinished, parts: "key destructive; result: state verdict ended_at error_code error receipt"},
@@ -110,6 +110,7 @@ var facts = declare([]covered{
 	{table: "incident", key: "id", whose: byTenant, parts: "tenant severity at; told: source detail"},
 	{table: "coverage", key: "digest", whose: byTenant, parts: "tenant resource asked_by asked_at; asked: body reason; reviewed: reviewed_by reviewed_at"},
 	{table: "record", key: "tenant", parts: "expires_at; box: key box"},
+	{table: "known_digest", key: "tenant kind digest", parts: "expires_at"}, // a ghost isn't looked for without it
 	{table: "sought", key: "resource", parts: "tenant system type places expires_at; box: key box"},
 })
 

@@ -8,7 +8,7 @@ import (
 	"github.com/tenurehq/tenure"
 )
 
-const findingColumns = `id, kind, severity, tenant, resource, system, type, name, field, want, got, detail, seen_at, resolved_at, waived_until, waived_by`
+const findingColumns = `id, kind, severity, tenant, resource, system, type, name, field, want, got, detail, confidence, steps, seen_at, resolved_at, waived_until, waived_by`
 
 func fingerprint(f tenure.Finding) string {
 	return tenure.Digest([]byte(strings.Join([]string{string(f.Kind), string(f.Tenant), string(f.Resource), f.System, f.Type, f.Name, f.Field}, "\x00")))
@@ -18,9 +18,13 @@ func fingerprint(f tenure.Finding) string {
 // and keeps its id and its waiver.
 func (tx *Tx) SaveFinding(f tenure.Finding) error {
 	fp := fingerprint(f)
-	set, args := `update finding set severity = $1, want = $2, got = $3, detail = $4, seen_at = $5`, []any{string(f.Severity), f.Want, f.Got, f.Detail, micros(f.SeenAt), fp}
+	steps := ""
+	if len(f.Steps) > 0 {
+		steps = text(f.Steps)
+	}
+	set, args := `update finding set severity = $1, want = $2, got = $3, detail = $4, seen_at = $5, confidence = $7, steps = $8`, []any{string(f.Severity), f.Want, f.Got, f.Detail, micros(f.SeenAt), fp, string(f.Confidence), steps}
 	if f.Kind == tenure.FindingAnomaly { // the log covers when it was seen together with what it is
-		set += `, kind = $7, type = $8, name = $9 where fingerprint = $6 and resolved_at = 0`
+		set += `, kind = $9, type = $10, name = $11 where fingerprint = $6 and resolved_at = 0`
 		args = append(args, string(f.Kind), f.Type, f.Name)
 	} else {
 		set += ` where fingerprint = $6 and resolved_at = 0 and ` + notAnomalies
@@ -29,9 +33,9 @@ func (tx *Tx) SaveFinding(f tenure.Finding) error {
 	if err != nil || n > 0 {
 		return err
 	}
-	_, err = tx.Exec(`insert into finding (id, fingerprint, kind, severity, tenant, resource, system, type, name, field, want, got, detail, seen_at, resolved_at, waived_until, waived_by)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, 0, '')`,
-		string(f.ID), fp, string(f.Kind), string(f.Severity), string(f.Tenant), string(f.Resource), f.System, f.Type, f.Name, f.Field, f.Want, f.Got, f.Detail, micros(f.SeenAt))
+	_, err = tx.Exec(`insert into finding (id, fingerprint, kind, severity, tenant, resource, system, type, name, field, want, got, detail, seen_at, confidence, steps, resolved_at, waived_until, waived_by)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, 0, '')`,
+		string(f.ID), fp, string(f.Kind), string(f.Severity), string(f.Tenant), string(f.Resource), f.System, f.Type, f.Name, f.Field, f.Want, f.Got, f.Detail, micros(f.SeenAt), string(f.Confidence), steps)
 	return err
 }
 
@@ -143,8 +147,12 @@ func (db *DB) FindingsPage(ctx context.Context, f FindingFilter) ([]tenure.Findi
 
 func scanFinding(r scanner) (f tenure.Finding, err error) {
 	var seen, resolved, waived int64
-	err = r.Scan(&f.ID, &f.Kind, &f.Severity, &f.Tenant, &f.Resource, &f.System, &f.Type, &f.Name, &f.Field, &f.Want, &f.Got, &f.Detail, &seen, &resolved, &waived, &f.WaivedBy)
+	var steps string
+	err = r.Scan(&f.ID, &f.Kind, &f.Severity, &f.Tenant, &f.Resource, &f.System, &f.Type, &f.Name, &f.Field, &f.Want, &f.Got, &f.Detail, &f.Confidence, &steps, &seen, &resolved, &waived, &f.WaivedBy)
 	f.SeenAt, f.ResolvedAt, f.WaivedUntil = fromMicros(seen), fromMicros(resolved), fromMicros(waived)
+	if err == nil {
+		err = decode(steps, &f.Steps)
+	}
 	return f, err
 }
 

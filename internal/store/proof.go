@@ -48,6 +48,8 @@ var Unproven = map[string]string{
 	"finding.want":             "what drift sees is looked at anew",
 	"finding.got":              "what drift sees is looked at anew",
 	"finding.detail":           "what drift sees is looked at anew",
+	"finding.confidence":       "what drift sees is looked at anew",
+	"finding.steps":            "what drift sees is looked at anew",
 	"notice.*":                 "words on their way out; what they tell of is in an entry",
 	"checkpoint":               "signed, and checked against the log and the witness while it is there; one less is one comparison less",
 	"checkpoint.size":          "its signed text has it",

@@ -11,7 +11,7 @@ import (
 	"github.com/tenurehq/tenure"
 )
 
-const tenantColumns = `t.id, t.name, t.organization, t.contact, t.tier, t.state, t.previous, t.blocked, t.blueprint, t.parameters, t.features, t.anchors, t.labels, t.created_at, t.updated_at, t.version`
+const tenantColumns = `t.id, t.name, t.organization, t.contact, t.tier, t.state, t.previous, t.blocked, t.blueprint, t.parameters, t.features, t.anchors, t.labels, t.domains, t.external_ids, t.created_at, t.updated_at, t.version`
 
 // TenantRow is a tenant's row with what was asked for and what it counts from.
 type TenantRow struct {
@@ -30,8 +30,8 @@ type tenantScan struct {
 
 func (m *tenantScan) scan(r scanner, t *TenantRow) error {
 	var created, updated int64
-	var bp, features, anchors, labels string
-	err := r.Scan(&t.ID, &t.Name, &t.Organization, &t.Contact, &t.Tier, &t.State, &t.Previous, &t.Blocked, &bp, &t.Parameters, &features, &anchors, &labels, &created, &updated, &t.Version)
+	var bp, features, anchors, labels, domains, externals string
+	err := r.Scan(&t.ID, &t.Name, &t.Organization, &t.Contact, &t.Tier, &t.State, &t.Previous, &t.Blocked, &bp, &t.Parameters, &features, &anchors, &labels, &domains, &externals, &created, &updated, &t.Version)
 	if err != nil {
 		return err
 	}
@@ -52,6 +52,9 @@ func (m *tenantScan) scan(r scanner, t *TenantRow) error {
 	}
 	if err == nil {
 		err = decode(labels, &t.Labels)
+	}
+	if err == nil {
+		t.KnownBy, err = knownBy(domains, externals)
 	}
 	if err != nil {
 		return tenure.Errorf(tenure.Internal, "tenant %s: %w", t.ID, err)

@@ -1,0 +1,269 @@
+package hygiene
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// Dormant is how long an account may go without a sign-in where its system's settings
+// say nothing.
+const Dormant = 90 * 24 * time.Hour
+
+// Claims reads what every tenant is known by.
+func (l *Looker) Claims(ctx context.Context) (*Claims, error) {
+	digest := l.Digest
+	if digest == nil {
+		digest = func(_, value string) string { return value }
+	}
+	c := NewClaims(digest)
+	err := l.DB.KnownBy(ctx, func(k store.KnownBy) error {
+		p := Party{Tenant: k.Tenant, Left: Left(k.State), Name: k.Name, KnownBy: k.KnownBy}
+		for _, one := range k.Kept {
+			p.Kept = append(p.Kept, Kept(one))
+		}
+		c.Add(p)
+		return nil
+	})
+	return c, err
+}
+
+// roll is one pass over a system's accounts.
+type roll struct {
+	claims   *Claims
+	patterns patterns
+	window   time.Duration
+	now      time.Time
+	sum      *Summary
+}
+
+// accounts yields what is wrong with a system's accounts: ghosts, orphans by their names,
+// dormant ones. It merges them with the inventory, both in the byte order of type and
+// name, and holds a few rows at a time. It gives back at which places it found something.
+func (l *Looker) accounts(ctx context.Context, sys *connector.System, tenant tenure.TenantID, sum *Summary, found func(tenure.Finding) error) (at map[[2]string]bool, trusted error, err error) {
+	r := &roll{window: Dormant, now: l.Now(), sum: sum}
+	if l.Window != nil {
+		if w := l.Window(sys.Name); w > 0 {
+			r.window = w
+		}
+	}
+	if r.claims, err = l.Claims(ctx); err != nil {
+		return nil, nil, err
+	}
+	if r.patterns, err = l.patterns(ctx, sys); err != nil {
+		return nil, nil, err
+	}
+	at = make(map[[2]string]bool)
+	inv := l.inventory(ctx, sys.Name, "")
+	defer inv.end()
+	row, err := inv.next()
+	if err != nil {
+		return nil, nil, err
+	}
+	trusted, err = sys.Accounts(ctx, func(a connector.Account) error {
+		for row != nil && less(row.Type, row.Name, a.Type, a.Name) {
+			if row, err = inv.next(); err != nil {
+				return err
+			}
+		}
+		var known *store.InventoryRow
+		if row != nil && row.Type == a.Type && row.Name == a.Name {
+			known = row
+		}
+		sum.Accounts++
+		f := r.judge(a, known)
+		if f == nil || tenant != "" && f.Tenant != tenant {
+			return nil
+		}
+		at[[2]string{a.Type, a.Name}] = true
+		return found(*f)
+	})
+	return at, trusted, err
+}
+
+// judge says what is wrong with one account, nil if nothing is. What bears another
+// installation's mark is that one's; what bears ours at a place that isn't its own is for
+// the comparison with the inventory to tell.
+func (r *roll) judge(a connector.Account, known *store.InventoryRow) *tenure.Finding {
+	f := &tenure.Finding{Type: a.Type, Name: a.Name, Field: "account", Steps: slices.Concat(a.Disable, a.Remove)}
+	if a.ID != "" && a.Owner != connector.Ours {
+		f.Field += " " + a.ID // of two that have one name, each is told
+	}
+	switch {
+	case a.Owner == connector.Others:
+		return nil
+	case known != nil && known.ID == a.Resource:
+		f.Tenant, f.Resource, f.Confidence = known.Tenant, known.ID, tenure.Certain
+		f.Steps = nil // Tenure's own operations do it
+		if a.Enabled && r.claims.left[known.Tenant] && cutOff(known.State) {
+			f.Kind, f.Severity = tenure.FindingGhost, tenure.Critical
+			f.Detail = fmt.Sprintf("%s %s is alive, and the access of its tenant is cut", a.Type, a.Name)
+			return f
+		}
+		return r.dormant(f, a)
+	case a.Owner == connector.Ours, known != nil:
+		return nil // it is told as stray, or as one that has lost its mark
+	}
+	who := r.claims.Of(a)
+	f.Tenant, f.Confidence = who.Tenant, who.Confidence
+	switch {
+	case !a.Enabled:
+		return nil
+	case who.Tenant == "" && who.Contested:
+		return nil
+	case who.Tenant == "":
+		if like := r.patterns.like(a); like != "" {
+			f.Kind, f.Severity, f.Confidence = tenure.FindingOrphan, tenure.Low, tenure.Possible
+			f.Detail = fmt.Sprintf("%s %s is named as tenants' are (%s), bears no mark, and no tenant of that name is known", a.Type, a.Name, like)
+			return f
+		}
+		return nil
+	case who.Left:
+		f.Kind, f.Severity = tenure.FindingGhost, ghostly(who.Confidence)
+		f.Detail = fmt.Sprintf("%s %s is alive after its tenant left: %s (%s). It bears no mark of ours, so a person takes it away", a.Type, a.Name, who.Reason, who.Confidence)
+		return f
+	case who.Confidence == tenure.Possible:
+		return nil
+	}
+	return r.dormant(f, a)
+}
+
+func cutOff(s tenure.ResourceState) bool {
+	return s == tenure.ResourceSuspended || s == tenure.ResourceRevoked || s == tenure.ResourceQuarantined || s == tenure.ResourceGone
+}
+
+func ghostly(c tenure.Confidence) tenure.Severity {
+	switch {
+	case c.Proves():
+		return tenure.Critical
+	case c == tenure.Likely:
+		return tenure.High
+	}
+	return tenure.Medium
+}
+
+// dormant is the finding of an account that nobody has signed in to for too long. One that
+// never was counts from its making. Where the system tells neither, nothing is said but how
+// many they are.
+func (r *roll) dormant(f *tenure.Finding, a connector.Account) *tenure.Finding {
+	if !a.Enabled {
+		return nil
+	}
+	since, never := a.Seen, false
+	if since.IsZero() {
+		since, never = a.Created, true
+	}
+	if !a.Tells || since.IsZero() {
+		r.sum.Untold++
+		return nil
+	}
+	idle := r.now.Sub(since)
+	if idle <= r.window {
+		return nil
+	}
+	f.Kind, f.Severity = tenure.FindingDormant, tenure.Medium
+	f.Want, f.Got = fmt.Sprintf("a sign-in within %d days", days(r.window)), since.UTC().Format(time.DateOnly)
+	f.Detail = fmt.Sprintf("%s %s is enabled and was last signed in to on %s", a.Type, a.Name, f.Got)
+	if never {
+		f.Got = "never, made on " + f.Got
+		f.Detail = fmt.Sprintf("%s %s is enabled and was never signed in to since it was made on %s", a.Type, a.Name, since.UTC().Format(time.DateOnly))
+	}
+	if f.Resource == "" {
+		f.Detail += ". It bears no mark of ours, so a person sees to it"
+	}
+	f.Steps = a.Disable
+	return f
+}
+
+func days(d time.Duration) int { return int(d / (24 * time.Hour)) }
+
+// pattern is how resources of a type are named after their tenants: the words before the
+// tenant's name, and those behind it.
+type pattern struct {
+	before, after []string
+	tenants       []tenure.TenantID // that it was seen of, up to enough
+}
+
+func (p *pattern) String() string {
+	return strings.Join(slices.Concat(p.before, []string{"TENANT"}, p.after), " ")
+}
+
+// patterns are those of a system, by type, that the resources of enough tenants follow.
+type patterns map[string][]pattern
+
+const (
+	enough      = 3
+	maxPatterns = 100 // of a type
+)
+
+// patterns learns from the inventory how a system's accounts are named.
+func (l *Looker) patterns(ctx context.Context, sys *connector.System) (patterns, error) {
+	names := make(map[tenure.TenantID][]string)
+	if err := l.DB.KnownBy(ctx, func(k store.KnownBy) error {
+		if w := words(k.Name); telling(w) {
+			names[k.Tenant] = w
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	all := make(patterns)
+	err := l.DB.Inventory(ctx, sys.Name, "", func(row store.InventoryRow) error {
+		if t, _ := sys.Info.Type(row.Type); t.Layer.IsAccess() {
+			all.learn(row.Type, words(row.Name), row.Tenant, names[row.Tenant])
+		}
+		return nil
+	})
+	for typ, list := range all {
+		all[typ] = slices.DeleteFunc(list, func(p pattern) bool { return len(p.tenants) < enough })
+	}
+	return all, err
+}
+
+func (all patterns) learn(typ string, name []string, tenant tenure.TenantID, of []string) {
+	if len(of) == 0 || len(name) <= len(of) {
+		return
+	}
+	at := 0
+	for at+len(of) <= len(name) && !slices.Equal(name[at:at+len(of)], of) {
+		at++
+	}
+	if at+len(of) > len(name) {
+		return
+	}
+	before, after := name[:at], name[at+len(of):]
+	for i := range all[typ] {
+		if p := &all[typ][i]; slices.Equal(p.before, before) && slices.Equal(p.after, after) {
+			if len(p.tenants) < enough && !slices.Contains(p.tenants, tenant) {
+				p.tenants = append(p.tenants, tenant)
+			}
+			return
+		}
+	}
+	if len(all[typ]) < maxPatterns {
+		all[typ] = append(all[typ], pattern{before, after, []tenure.TenantID{tenant}})
+	}
+}
+
+// like is the pattern that an account's name follows, "" if none.
+func (all patterns) like(a connector.Account) string {
+	list := all[a.Type]
+	if len(list) == 0 {
+		return ""
+	}
+	name := words(a.Name)
+	for i := range list {
+		p := &list[i]
+		to := len(name) - len(p.after)
+		if to > len(p.before) && slices.Equal(name[:len(p.before)], p.before) && slices.Equal(name[to:], p.after) && telling(name[len(p.before):to]) {
+			return p.String()
+		}
+	}
+	return ""
+}
