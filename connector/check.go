@@ -55,7 +55,7 @@ type Checkup struct {
 // connector has nothing to check is not ok. The system isn't identified before: what is
 // missing may be the right to see who it is.
 func (s *System) Check(ctx context.Context, asked []Asked) (c Checkup, ok bool, err error) {
-	d, ok := s.driver.(Checker)
+	d, ok := As[Checker](s.driver)
 	if !ok {
 		return c, false, nil
 	}

@@ -90,7 +90,7 @@ func (s *System) identify(ctx context.Context) error {
 	if err := s.trust(sight); err != nil {
 		return err
 	}
-	if d, ok := s.driver.(Settler); ok && sight.Complete {
+	if d, ok := As[Settler](s.driver); ok && sight.Complete {
 		if err := d.Settle(ctx); err != nil {
 			return s.wrap("settle", err)
 		}
@@ -338,11 +338,11 @@ func (s *System) Can(capability string) bool {
 	return false
 }
 
-func is[T any](s *System) bool { _, ok := s.driver.(T); return ok }
+func is[T any](s *System) bool { _, ok := As[T](s.driver); return ok }
 
 // capable runs f with the driver as T, or says that the system can't.
 func capable[T any](ctx context.Context, s *System, call string, f func(T) error) error {
-	d, ok := s.driver.(T)
+	d, ok := As[T](s.driver)
 	if !ok {
 		return tenure.Errorf(tenure.Invalid, "system %s (%s) can't %s", s.Name, s.Info.Name, call)
 	}
