@@ -32,19 +32,23 @@ type folder struct {
 
 // prepare makes the folder. What was checked is what runs: the copies, not the files that
 // they were made of. A file whose checksum differs is Blocked.
-func (d *driver) prepare(ctx context.Context) (f *folder, err error) {
+func (d *driver) prepare(ctx context.Context) (*folder, error) {
 	path, err := os.MkdirTemp("", folderPrefix)
 	if err != nil {
 		return nil, tenure.Errorf(tenure.Unavailable, "there is no place for its copy: %w", err).Retryable()
 	}
-	f = &folder{path: path, program: d.Program.Path}
-	defer func() {
-		if err != nil {
-			f.remove()
-		}
-	}()
-	if f.lock, err = hold(path); err != nil {
-		return nil, tenure.Errorf(tenure.Unavailable, "the folder of its copy can't be used: %w", err).Retryable()
+	f := &folder{path: path, program: d.Program.Path}
+	if err := d.fill(ctx, f); err != nil {
+		f.remove()
+		return nil, err
+	}
+	return f, nil
+}
+
+// fill copies the program and its files into the folder.
+func (d *driver) fill(ctx context.Context, f *folder) (err error) {
+	if f.lock, err = hold(f.path); err != nil {
+		return tenure.Errorf(tenure.Unavailable, "the folder of its copy can't be used: %w", err).Retryable()
 	}
 	from := d.Program.Path
 	if filepath.IsAbs(from) {
@@ -52,15 +56,15 @@ func (d *driver) prepare(ctx context.Context) (f *folder, err error) {
 	} else {
 		from = filepath.Join(d.dir, from)
 	}
-	if err := duplicate(ctx, from, filepath.Join(path, f.program), d.Program.SHA256); err != nil {
-		return nil, err
+	if err := duplicate(ctx, from, filepath.Join(f.path, f.program), d.Program.SHA256); err != nil {
+		return err
 	}
 	for _, file := range d.Program.Files {
-		if err := duplicate(ctx, filepath.Join(d.dir, file.Path), filepath.Join(path, file.Path), file.SHA256); err != nil {
-			return nil, err
+		if err := duplicate(ctx, filepath.Join(d.dir, file.Path), filepath.Join(f.path, file.Path), file.SHA256); err != nil {
+			return err
 		}
 	}
-	return f, nil
+	return nil
 }
 
 // duplicate copies a file and checks the bytes that it copies.
@@ -136,8 +140,8 @@ func (f *folder) remove() {
 }
 
 // sweep takes away the folders of processes that were killed.
-func sweep(now time.Time) {
-	entries, err := os.ReadDir(os.TempDir())
+func sweep(dir string, now time.Time) {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return
 	}
@@ -146,7 +150,7 @@ func sweep(now time.Time) {
 		if err != nil || !strings.HasPrefix(e.Name(), folderPrefix) || !e.IsDir() || !own(info) || now.Sub(info.ModTime()) < abandoned {
 			continue
 		}
-		path := filepath.Join(os.TempDir(), e.Name())
+		path := filepath.Join(dir, e.Name())
 		if lock, err := hold(path); err == nil {
 			(&folder{path: path, lock: lock}).remove()
 		}

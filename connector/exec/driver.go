@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"hash/fnv"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ type driver struct {
 	hidden  []tenure.Secret
 	veil    connector.Veil
 	told    Told
+	alone   bool           // programs get no namespace of their own, as where a machine grants none
 	locks   [64]sync.Mutex // by type and name, against two calls on one thing
 }
 
@@ -58,7 +60,7 @@ func (m *Manifest) open(_ context.Context, c connector.Config) (connector.Driver
 	}
 	d.hidden = append(d.hidden, tenure.NewSecret(string(c.Marker.Key)))
 	d.veil = connector.NewVeil(d.hidden...)
-	sweep(d.now())
+	sweep(os.TempDir(), d.now())
 	return d, nil
 }
 

@@ -30,7 +30,10 @@ func (d *driver) run(ctx context.Context, request []byte, read func(io.Reader) e
 		return end, err
 	}
 	defer f.remove()
-	p := &process{}
+	p := &process{ways: attributes()}
+	if d.alone {
+		p.ways = p.ways[len(p.ways)-1:]
+	}
 	if err := p.pipes(); err != nil {
 		return end, tenure.Errorf(tenure.Unavailable, "it can't be started: %w", err).Retryable()
 	}
@@ -64,6 +67,7 @@ func (d *driver) run(ctx context.Context, request []byte, read func(io.Reader) e
 type pipe struct{ r, w *os.File }
 
 type process struct {
+	ways         []*syscall.SysProcAttr
 	in, out, err pipe
 	cmd          *osexec.Cmd
 	ended        chan string // how it ended, "" if well, once it and its group are gone
@@ -130,7 +134,7 @@ func (p *process) start(ctx context.Context, command func() *osexec.Cmd, memory 
 
 // launch starts it as shut off as this machine lets.
 func (p *process) launch(ctx context.Context, command func() *osexec.Cmd) (err error) {
-	for _, attr := range attributes() {
+	for _, attr := range p.ways {
 		for range 100 {
 			cmd := command()
 			cmd.SysProcAttr = attr

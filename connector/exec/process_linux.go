@@ -33,10 +33,10 @@ func refused(err error) bool {
 // too that this process was itself started with.
 func private() { _ = unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC) }
 
-// bound sets the limits of a process that was just started: its address space, and no dump
-// of its memory.
+// bound sets the limits of a process that was just started: the memory that it may write to
+// (RLIMIT_DATA: address space that is only reserved doesn't count), and no dump of it.
 func bound(pid int, memory int64) error {
-	for what, most := range map[int]uint64{unix.RLIMIT_AS: uint64(memory), unix.RLIMIT_CORE: 0} {
+	for what, most := range map[int]uint64{unix.RLIMIT_DATA: uint64(memory), unix.RLIMIT_CORE: 0} {
 		limit := unix.Rlimit{Cur: most, Max: most}
 		if err := unix.Prlimit(pid, what, &limit, nil); err != nil && !errors.Is(err, unix.ESRCH) {
 			return err
