@@ -89,7 +89,7 @@ func (s *System) identify(ctx context.Context, l *line) error {
 	if err := s.trust(sight); err != nil {
 		return err
 	}
-	if d, ok := l.driver.(Settler); ok && sight.Complete {
+	if d, ok := As[Settler](l.driver); ok && sight.Complete {
 		if err := d.Settle(ctx); err != nil {
 			return s.wrap(l, "settle", err)
 		}
@@ -363,7 +363,7 @@ func (s *System) Can(capability string) bool {
 	return false
 }
 
-func is[T any](s *System) bool { _, ok := s.now().driver.(T); return ok }
+func is[T any](s *System) bool { _, ok := As[T](s.now().driver); return ok }
 
 // capable runs f with the driver as T, or says that the system can't.
 func capable[T any](ctx context.Context, s *System, call string, f func(T) error) error {

@@ -1,9 +1,15 @@
 package connector_test
 
 import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
+	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -39,5 +45,27 @@ func TestVeil(t *testing.T) {
 	}
 	if (connector.Veil{}).Text("key-1234567") != "key-1234567" {
 		t.Error("the zero veil hides something")
+	}
+}
+
+// A secret that is repeated in another form, or as a part of something encoded, is hidden too.
+func TestVeilForms(t *testing.T) {
+	t.Parallel()
+	const secret = `pass"w<o>rd&é/+1`
+	v := connector.NewVeil(tenure.NewSecret(secret))
+	quoted, _ := json.Marshal(secret)
+	forms := map[string]string{"JSON": string(quoted), "Go": strconv.QuoteToASCII(secret), "hex": hex.EncodeToString([]byte(secret)), "HEX": fmt.Sprintf("%X", secret), "path": url.PathEscape(secret), "html": html.EscapeString(secret)}
+	for before := range 7 {
+		text := []byte(strings.Repeat("u", before) + secret + "after")
+		forms[fmt.Sprint("base64 ", before)] = base64.StdEncoding.EncodeToString(text)
+		forms[fmt.Sprint("base64 of URLs ", before)] = base64.RawURLEncoding.EncodeToString(text)
+	}
+	for name, form := range forms {
+		if got := v.Text("<" + form + ">"); !strings.Contains(got, "[secret]") || len(got) > len("<[secret]>")+20 {
+			t.Errorf("%s: %q stays %q", name, form, got)
+		}
+	}
+	if got := v.Text("the words around stay"); got != "the words around stay" {
+		t.Errorf("%q", got)
 	}
 }

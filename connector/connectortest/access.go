@@ -14,19 +14,19 @@ func (a *actor) can(call string) bool {
 	ok := false
 	switch call {
 	case "suspend", "resume":
-		_, ok = a.driver.(connector.Suspender)
+		_, ok = connector.As[connector.Suspender](a.driver)
 	case "revoke":
-		_, ok = a.driver.(connector.Revoker)
+		_, ok = connector.As[connector.Revoker](a.driver)
 	case "quarantine", "unquarantine":
-		_, ok = a.driver.(connector.Quarantiner)
+		_, ok = connector.As[connector.Quarantiner](a.driver)
 	case "export":
-		_, ok = a.driver.(connector.Exporter)
+		_, ok = connector.As[connector.Exporter](a.driver)
 	case "erase":
-		_, ok = a.driver.(connector.Eraser)
+		_, ok = connector.As[connector.Eraser](a.driver)
 	case "map":
-		_, ok = a.driver.(connector.Mapper)
+		_, ok = connector.As[connector.Mapper](a.driver)
 	case "tally":
-		_, ok = a.driver.(connector.Tallier)
+		_, ok = connector.As[connector.Tallier](a.driver)
 	}
 	return ok
 }

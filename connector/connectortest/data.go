@@ -125,7 +125,7 @@ func jsonLines(t *testing.T, data []byte) {
 }
 
 func checkExpire(a *actor) {
-	e, ok := a.driver.(connector.Expirer)
+	e, ok := connector.As[connector.Expirer](a.driver)
 	if !ok || !a.typ.Copies {
 		if a.typ.Copies {
 			a.t.Errorf("type %s keeps copies and the driver is no Expirer", a.c.Type)

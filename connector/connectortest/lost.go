@@ -11,7 +11,7 @@ func checkLost(a *actor) {
 	if a.c.Unmark == nil {
 		a.t.Skip("the mark of this type can't be lost")
 	}
-	adopter, ok := a.driver.(connector.Adopter)
+	adopter, ok := connector.As[connector.Adopter](a.driver)
 	if !ok {
 		a.t.Fatal("a driver whose marks can be lost has to be a connector.Adopter")
 	}

@@ -25,7 +25,7 @@ func (a *actor) guarded(d connector.Desired, owner connector.Ownership, listed b
 				a.refused(call, err, tenure.Conflict, tenure.Invalid)
 			}
 		}
-		if _, ok := a.driver.(connector.Eraser); ok && a.typ.Holds == tenure.HoldsData {
+		if _, ok := connector.As[connector.Eraser](a.driver); ok && a.typ.Holds == tenure.HoldsData {
 			_, err = a.erase(d.Ref, connector.Batch{Limit: 10})
 			a.refused("erase", err, tenure.Conflict, tenure.Invalid)
 		}

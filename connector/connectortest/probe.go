@@ -23,7 +23,7 @@ func runProbes(t *testing.T, open Harness) {
 			c := p.Check(t, a.driver)
 			c.Kind = p.Kind
 			a.secrets = append(a.secrets, c.Credential.Reveal())
-			prober, ok := a.driver.(connector.Prober)
+			prober, ok := connector.As[connector.Prober](a.driver)
 			if !ok {
 				t.Fatal("the connector declares probes and its driver is no Prober")
 			}
@@ -44,7 +44,7 @@ func runProbes(t *testing.T, open Harness) {
 		t.Parallel()
 		w := open(t)
 		a := newActor(t, w, firstCase(w), "driver", newMarker(w))
-		if prober, ok := a.driver.(connector.Prober); ok {
+		if prober, ok := connector.As[connector.Prober](a.driver); ok {
 			_, err := prober.Probe(t.Context(), connector.Check{Kind: "no such probe"})
 			a.refused("probe", a.checked("probe", err), tenure.Invalid)
 		}

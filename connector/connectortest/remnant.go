@@ -10,7 +10,7 @@ import (
 // checkRemnants: what is physically left of a thing that was deleted is told in the words of
 // the connector's page, and what is done about it changes nothing that can be seen.
 func checkRemnants(a *actor) {
-	told, ok := a.driver.(connector.Remnanter)
+	told, ok := connector.As[connector.Remnanter](a.driver)
 	if !ok {
 		if len(a.w.Info.Remnants) > 0 {
 			a.t.Error("the connector lists remnants, and its driver can't tell of any")
@@ -48,7 +48,7 @@ func checkRemnants(a *actor) {
 			a.t.Errorf("%+v is of no kind on the connector's page, or says nothing", r)
 		}
 	}
-	does, ok := a.driver.(connector.Cleaner)
+	does, ok := connector.As[connector.Cleaner](a.driver)
 	for _, info := range a.w.Info.Remnants {
 		if info.Clean != "" && !ok {
 			a.t.Fatalf("%s can be cleaned, says the page, and the driver can't", info.Kind)

@@ -23,9 +23,30 @@ var (
 	_ connector.Eraser    = (*described)(nil)
 	_ connector.Mapper    = (*described)(nil)
 	_ connector.Prober    = (*described)(nil)
+	_ connector.Limited   = (*described)(nil)
 
 	_ connector.Enumerator = (*described)(nil)
 )
+
+// Can is described at connector.Limited.
+func (d *described) Can(capability string) bool {
+	if capability == "probe" {
+		return len(d.Probes) > 0
+	}
+	return slices.ContainsFunc(d.Types, func(t typeSpec) bool {
+		switch capability {
+		case "suspend":
+			return len(t.Suspend) > 0
+		case "revoke":
+			return len(t.Revoke) > 0
+		case "adopt":
+			return d.Marks != nil || t.Item.Mark != nil && len(t.Item.Mark.Write) > 0
+		case "export", "erase", "map":
+			return t.Data != nil
+		}
+		return false
+	})
+}
 
 // settle is how long a change may take to be seen where no lag is declared, and how often
 // it is looked for.
