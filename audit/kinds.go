@@ -40,6 +40,6 @@ step.reopened step.result step.retry
 store.confirm store.parts store.rows
 system.add
 task.done
-tenant.forget tenant.labels tenant.move tenant.request
+tenant.forget tenant.known tenant.labels tenant.move tenant.request
 token.make token.revoke
 `

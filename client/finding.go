@@ -34,7 +34,7 @@ type LookedAt struct {
 type FindingFilter struct {
 	Paging
 	Tenant   string             `query:"tenant" doc:"only those of this tenant" maxLength:"64"`
-	Kind     tenure.FindingKind `query:"kind" doc:"only those of this kind" enum:"drift,residue,orphan,exposure,ghost_user,uncovered_data,foreign,lost_mark,anomaly,unproven_absence,limit,isolation,credential,exposed_secret,standing_unseen"`
+	Kind     tenure.FindingKind `query:"kind" doc:"only those of this kind" enum:"drift,residue,orphan,exposure,ghost_user,dormant_account,uncovered_data,foreign,lost_mark,anomaly,unproven_absence,limit,isolation,credential,exposed_secret,standing_unseen"`
 	Severity tenure.Severity    `query:"severity" doc:"only those of this severity" enum:"critical,high,medium,low"`
 	System   string             `query:"system" doc:"only those in this system"`
 	From     time.Time          `query:"from" doc:"only those seen at or after this moment (RFC 3339)"`
@@ -49,6 +49,25 @@ type WaiveParams struct {
 		ExpiresAt time.Time `json:"expiresAt" doc:"at most a year away"`
 		Reason    string    `json:"reason"`
 	}
+}
+
+// FindingID names a finding.
+type FindingID struct {
+	Finding string `path:"finding" doc:"a finding's id, fnd_…" maxLength:"64"`
+}
+
+// Repair is what settles a finding: a plan of Tenure's own where the thing is
+// authenticated as ours, steps for a person where it isn't.
+type Repair struct {
+	Plan    string   `json:"plan,omitempty" doc:"the command that plans it; nothing is done before that plan is approved"`
+	Steps   []string `json:"steps,omitempty" doc:"what a person does, in this order"`
+	Checked string   `json:"checked" doc:"how it is seen that it worked"`
+}
+
+// FindingDetail is a finding with what settles it.
+type FindingDetail struct {
+	Finding tenure.Finding `json:"finding"`
+	Repair  Repair         `json:"repair"`
 }
 
 // Probed is what one isolation probe showed.
@@ -74,6 +93,8 @@ var (
 	LookAt = Endpoint[LookParams, Look]{Name: "look.make", Verb: "POST", Path: "/v1/looks", Summary: "Look at the systems: for drift, or for what no inventory knows", Example: `{"kind": "drift"}`}
 	// ListFindings lists what is open, the worst first.
 	ListFindings = Endpoint[FindingFilter, Page[tenure.Finding]]{Name: "finding.list", Verb: "GET", Path: "/v1/findings", Summary: "List open findings, the worst first"}
+	// ShowFinding shows one with what settles it.
+	ShowFinding = Endpoint[FindingID, FindingDetail]{Name: "finding.show", Verb: "GET", Path: "/v1/findings/{finding}", Summary: "Show a finding, and what settles it"}
 	// WaiveFinding lets a finding be until a moment, at most a year away.
 	WaiveFinding = Endpoint[WaiveParams, None]{Name: "finding.waive", Verb: "POST", Path: "/v1/findings/{finding}/waive", Summary: "Waive a finding until a moment, for a reason", Example: `{"expiresAt": "2026-12-31T00:00:00Z", "reason": "the vendor mends it in December"}`}
 )

@@ -85,6 +85,13 @@ type LabelParams struct {
 	}
 }
 
+// KnownByParams replace what other systems know a tenant by.
+type KnownByParams struct {
+	TenantParams
+	IfMatch string `header:"If-Match" doc:"the ETag that was read" maxLength:"100"`
+	Body    tenure.KnownBy
+}
+
 // Incident is trouble of a tenant's that another system saw.
 type Incident struct {
 	ID       string          `json:"id" doc:"the reporting system's own id for it; the same id again changes nothing; 200 bytes at most" maxLength:"200"`
@@ -145,6 +152,8 @@ var (
 	ShowFleet = Endpoint[None, Fleet]{Name: "fleet.show", Verb: "GET", Path: "/v1/fleet", Summary: "Show the state of all tenants that the caller may see"}
 	// SetLabels replaces a tenant's labels.
 	SetLabels = Endpoint[LabelParams, Tenant]{Name: "tenant.labels", Verb: "PATCH", Path: "/v1/tenants/{tenant}", Summary: "Replace a tenant's labels", Example: `{"labels": {"region": "eu"}}`}
+	// SetKnownBy replaces what other systems know a tenant by.
+	SetKnownBy = Endpoint[KnownByParams, Tenant]{Name: "tenant.known", Verb: "PUT", Path: "/v1/tenants/{tenant}/known-by", Summary: "Replace the mail domains and external ids that a tenant is known by in other systems", Example: `{"domains": ["acme.example"], "externalIds": ["crm-0001"]}`}
 	// ReportIncident notes trouble of a tenant's.
 	ReportIncident = Endpoint[IncidentParams, Incident]{Name: "incident.report", Verb: "POST", Path: "/v1/tenants/{tenant}/incidents", Summary: "Report an incident of a tenant that another system saw", Example: `{"id": "pager-17", "severity": "high", "source": "pager", "detail": "login errors"}`}
 	// ListIncidents lists a tenant's incidents.

@@ -73,6 +73,8 @@ func settles(found []tenure.Finding, now time.Time) (out []string) {
 			hint = "take away what a closed tenant has again: tenure tenant supplement " + string(f.Tenant)
 		case f.Kind == tenure.FindingUncovered:
 			hint = "cover what nothing covers in a revision, or for one tenant: tenure tenant cover TENANT"
+		case f.Kind == tenure.FindingGhost, f.Kind == tenure.FindingOrphan:
+			hint = "see what settles each: tenure finding show FINDING"
 		case f.Kind == tenure.FindingDrift, f.Kind == tenure.FindingExposure:
 			hint = "bring a tenant back to desired: tenure tenant repair TENANT"
 		default:
@@ -115,10 +117,14 @@ func printFindings(o *page, list []tenure.Finding) {
 	rows := make([][]string, len(list))
 	for i, f := range list {
 		what := f.Detail
-		if f.Field != "" {
+		if f.Field != "" && f.Want+f.Got != "" {
 			what = fmt.Sprintf("%s (%s: want %s, got %s)", what, f.Field, clip(orNothing(f.Want), 60), clip(orNothing(f.Got), 60))
 		}
-		rows[i] = []string{string(f.Severity), string(f.Kind), f.System, strings.TrimSpace(f.Type + " " + f.Name), what, o.when(f.SeenAt), o.when(f.WaivedUntil), string(f.ID)}
+		kind := string(f.Kind)
+		if f.Confidence != "" {
+			kind += " (" + string(f.Confidence) + ")"
+		}
+		rows[i] = []string{string(f.Severity), kind, f.System, strings.TrimSpace(f.Type + " " + f.Name), what, o.when(f.SeenAt), o.when(f.WaivedUntil), string(f.ID)}
 	}
 	o.table([]string{"severity", "kind", "system", "what", "detail", "seen", "waived until", "id"}, rows)
 }
@@ -129,8 +135,8 @@ func orNothing(s string) string { return cmp.Or(s, "nothing") }
 func (a *app) finding() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "finding",
-		Short: "List findings, and waive some for a while",
-	}, a.findingList(), a.findingWaive())
+		Short: "List findings, see what settles each, and waive some for a while",
+	}, a.findingList(), a.findingShow(), a.findingWaive())
 }
 
 func (a *app) findingList() *cobra.Command {
@@ -151,6 +157,29 @@ func (a *app) findingList() *cobra.Command {
 	cmd.Flags().StringVar(&f.Tenant, "tenant", "", "only those of this tenant")
 	cmd.Flags().BoolVar(&f.Waived, "waived", false, "waived ones too")
 	return cmd
+}
+
+func (a *app) findingShow() *cobra.Command {
+	return command("show FINDING", "Show a finding, and what settles it", "What bears Tenure's own mark is taken away by a plan. Anything else is a person's to take away: the steps are printed, and\nTenure does none of them.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+		d, err := ask(cmd.Context(), a, client.ShowFinding, client.FindingID{Finding: args[0]})
+		if err != nil {
+			return err
+		}
+		return a.show(d, func(o *page) {
+			f := d.Finding
+			o.fields("finding", string(f.ID), "kind", string(f.Kind), "severity", string(f.Severity), "whose it is", string(f.Confidence), "tenant", string(f.Tenant), "system", f.System,
+				"what", strings.TrimSpace(f.Type+" "+f.Name), "seen", o.when(f.SeenAt), "waived until", o.when(f.WaivedUntil))
+			o.line("%s", f.Detail)
+			o.title("What settles it")
+			if d.Repair.Plan != "" {
+				o.line("Plan it: %s", d.Repair.Plan)
+			}
+			for i, s := range d.Repair.Steps {
+				o.line("%d. %s", i+1, s)
+			}
+			o.line("%s", d.Repair.Checked)
+		})
+	})
 }
 
 // waived is what waive says that it did.

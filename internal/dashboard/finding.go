@@ -26,6 +26,9 @@ type FindingRow struct {
 	Field     string
 	Want, Got string // never a secret
 	Detail    string
+
+	Confidence tenure.Confidence // whose it is; "" where that isn't in question
+	Steps      []string          // what a person does
 	Seen      time.Time
 	Resolved  time.Time
 	Waived    time.Time // until

@@ -15,6 +15,7 @@ func findingRoutes(s *Server) {
 	route(s, client.LookAt, Access{tenure.FindingLook, OfBody}, lookAt)
 	route(s, client.ProbeTenant, Access{tenure.FindingLook, OfTenant}, probeTenant)
 	route(s, client.ListFindings, Access{tenure.TenantRead, List}, listFindings)
+	route(s, client.ShowFinding, Access{tenure.TenantRead, OfFinding}, showFinding)
 	route(s, client.WaiveFinding, Access{tenure.FindingWaive, OfFinding}, waiveFinding)
 }
 
@@ -124,6 +125,15 @@ func placeOf(f tenure.Finding) findingPlace {
 // finding is what a page goes on after.
 func (p findingPlace) finding() *tenure.Finding {
 	return &tenure.Finding{Severity: p.Severity, SeenAt: time.UnixMicro(p.Seen).UTC(), ID: tenure.FindingID(p.ID)}
+}
+
+func showFinding(ctx context.Context, c *Call, p *client.FindingID) (client.FindingDetail, error) {
+	f, err := c.server.finding(ctx, p.Finding)
+	if err != nil {
+		return client.FindingDetail{}, err
+	}
+	r, err := c.Service.Remedy(ctx, f)
+	return client.FindingDetail{Finding: f, Repair: client.Repair(r)}, err
 }
 
 func waiveFinding(ctx context.Context, c *Call, p *client.WaiveParams) (client.None, error) {

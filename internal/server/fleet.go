@@ -94,6 +94,7 @@ func onboardingOf(o lifecycle.Onboarding) client.OnboardingFigures {
 // departureRoutes are what belongs to one tenant beside its operations.
 func departureRoutes(s *Server) {
 	route(s, client.SetLabels, Access{tenure.TenantChange, OfTenant}, setLabels)
+	route(s, client.SetKnownBy, Access{tenure.TenantChange, OfTenant}, setKnownBy)
 	created(s, client.ReportIncident, Access{tenure.IncidentReport, OfTenant}, reportIncident)
 	route(s, client.ListIncidents, Access{tenure.TenantRead, OfTenant}, func(ctx context.Context, c *Call, _ *client.TenantParams) ([]client.Incident, error) {
 		list, err := c.server.db().Incidents(ctx, c.Target.Tenant)
@@ -134,6 +135,26 @@ func setLabels(ctx context.Context, c *Call, p *client.LabelParams) (client.Tena
 		}
 		return nil
 	})
+	if err != nil {
+		return client.Tenant{}, err
+	}
+	c.Version(row.Version)
+	return tenantOf(row), nil
+}
+
+func setKnownBy(ctx context.Context, c *Call, p *client.KnownByParams) (client.Tenant, error) {
+	have, err := c.server.db().Tenant(ctx, string(c.Target.Tenant))
+	if err == nil {
+		err = c.Match(p.IfMatch, have.Version)
+	}
+	if err != nil {
+		return client.Tenant{}, err
+	}
+	version := int64(0)
+	if p.IfMatch != "" && p.IfMatch != "*" {
+		version = have.Version
+	}
+	row, err := c.Service.SetKnownBy(ctx, string(have.ID), p.Body, version, c.By())
 	if err != nil {
 		return client.Tenant{}, err
 	}

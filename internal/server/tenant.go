@@ -107,7 +107,7 @@ func explainTenant(ctx context.Context, c *Call, p *client.TenantParams) (client
 
 func tenantOf(t store.TenantRow) client.Tenant {
 	return client.Tenant{
-		ID: t.ID, Name: t.Name, Organization: t.Organization, Contact: t.Contact, Tier: t.Tier, Labels: t.Labels, State: t.State, Held: t.Held, Blocked: t.Blocked,
+		ID: t.ID, Name: t.Name, Organization: t.Organization, Contact: t.Contact, Tier: t.Tier, Labels: t.Labels, KnownBy: t.KnownBy, State: t.State, Held: t.Held, Blocked: t.Blocked,
 		Blueprint: t.Blueprint, Parameters: t.Parameters, Features: t.Features, Anchors: t.Anchors, CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt, Version: t.Version,
 	}
 }

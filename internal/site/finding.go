@@ -17,7 +17,7 @@ func (s *Site) findingPages() {
 }
 
 var findingKinds = []string{
-	string(tenure.FindingDrift), string(tenure.FindingResidue), string(tenure.FindingOrphan), string(tenure.FindingExposure), string(tenure.FindingGhost),
+	string(tenure.FindingDrift), string(tenure.FindingResidue), string(tenure.FindingOrphan), string(tenure.FindingExposure), string(tenure.FindingGhost), string(tenure.FindingDormant),
 	string(tenure.FindingUncovered), string(tenure.FindingForeign), string(tenure.FindingLostMark), string(tenure.FindingAnomaly), string(tenure.FindingUnproven), string(tenure.FindingLimit), string(tenure.FindingIsolation), string(tenure.FindingCredential), string(tenure.FindingLeak), string(tenure.FindingUnseenStart),
 }
 
@@ -70,7 +70,7 @@ func findingRow(f tenure.Finding, t dashboard.Ref) dashboard.FindingRow {
 	}
 	return dashboard.FindingRow{
 		ID: f.ID, Kind: f.Kind, Severity: f.Severity, Tenant: t, Where: strings.Join(strings.Fields(f.System+" "+f.Type+" "+f.Name), " "), Field: f.Field, Want: f.Want, Got: f.Got,
-		Detail: f.Detail, Seen: f.SeenAt, Resolved: f.ResolvedAt, Waived: f.WaivedUntil, WaivedBy: f.WaivedBy,
+		Detail: f.Detail, Confidence: f.Confidence, Steps: f.Steps, Seen: f.SeenAt, Resolved: f.ResolvedAt, Waived: f.WaivedUntil, WaivedBy: f.WaivedBy,
 	}
 }
 
