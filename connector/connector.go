@@ -32,6 +32,10 @@ type Info struct {
 	// another one takes a person, who adds it again.
 	Pinned bool
 
+	// Broken is why the connector can't be used, nil if it can: the file that it is made of
+	// can't be read. Nothing else of it but its name is there.
+	Broken error
+
 	Options []Option
 	Types   []tenure.ResourceType
 	Probes  []ProbeKind

@@ -27,7 +27,7 @@ func (a *app) connector() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "connector",
 		Short: "See what kinds of systems there are, and describe further ones",
-		Long:  "A connector is the code for a kind of system, or a description of one with an HTTP interface. Your own descriptions stand in the installation's folder descriptions.",
+		Long:  "A connector is the code for a kind of system, a description of one with an HTTP interface, or a program that a manifest names. Your own descriptions stand in the installation's folder descriptions, and manifests in its folder programs.",
 	}, a.connectorList(), a.connectorShow(), a.connectorCheck(), a.connectorTry(), a.connectorSchema(), a.connectorSource())
 }
 
@@ -62,6 +62,9 @@ func (a *app) connectorShow() *cobra.Command {
 			return tenure.Errorf(tenure.NotFound, "there is no connector %q", args[0]).WithHint("list them: tenure connector list")
 		}
 		c := connectors[i]
+		if c.Broken != nil {
+			return tenure.Errorf(tenure.CodeOf(c.Broken), "%w", c.Broken)
+		}
 		return a.show(connectorView{c.Name, c.Version, c.Tested, c.How, c.Summary, c.Options, c.Types, c.Probes}, func(o *page) { printConnector(o, c) })
 	})
 }

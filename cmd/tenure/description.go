@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 	"time"
@@ -9,41 +10,73 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/exec"
 	"github.com/tenurehq/tenure/connector/http"
 	"github.com/tenurehq/tenure/connector/http/descriptions"
+	"github.com/tenurehq/tenure/connector/trial"
 	"github.com/tenurehq/tenure/internal/installation"
 )
 
-// description reads the description of a system: a file, or the name of one that comes with
-// Tenure.
-func (a *app) description(named string) (*http.Description, error) {
-	if src, ok := descriptions.Source(named); ok {
-		return http.Parse(src, named)
+// declared is a connector that is made of a file: a description, or a program's manifest.
+type declared struct {
+	info   connector.Info
+	digest string
+	try    func(ctx context.Context, c connector.Config, tell func(trial.Trial)) (bool, error)
+}
+
+// declaredIn reads a file, or the description of that name that comes with Tenure.
+func (a *app) declaredIn(named string) (declared, error) {
+	src, ok := descriptions.Source(named)
+	if !ok {
+		var err error
+		if src, err = a.readFile(named); err != nil {
+			return declared{}, err
+		}
 	}
-	src, err := a.readFile(named)
+	if exec.Is(src) {
+		m, err := exec.Parse(src, named)
+		if err != nil {
+			return declared{}, err
+		}
+		return declared{m.Info(), m.Digest(), func(ctx context.Context, c connector.Config, tell func(trial.Trial)) (bool, error) {
+			return exec.Try(ctx, m, c, tell)
+		}}, nil
+	}
+	d, err := http.Parse(src, filepath.Base(named))
 	if err != nil {
-		return nil, err
+		return declared{}, err
 	}
-	return http.Parse(src, filepath.Base(named))
+	return declared{d.Info(), d.Digest(), func(ctx context.Context, c connector.Config, tell func(trial.Trial)) (bool, error) {
+		return http.Try(ctx, d, c, tell)
+	}}, nil
 }
 
 func (a *app) connectorCheck() *cobra.Command {
-	return command("check FILE", "Say what is wrong with a description of a system", "A file needs no installation and no system. - is the standard input.", cobra.ExactArgs(1), func(_ *cobra.Command, args []string) error {
-		d, err := a.description(args[0])
+	return command("check FILE", "Say what is wrong with a description of a system, or with a program's manifest", "A file needs no installation and no system, and no program is run. - is the standard input.", cobra.ExactArgs(1), func(_ *cobra.Command, args []string) error {
+		d, err := a.declaredIn(args[0])
 		if err != nil {
 			return err
 		}
-		info := d.Info()
-		return a.show(map[string]string{"name": d.Name, "version": info.Version, "digest": d.Digest()}, func(o *page) {
-			o.line("%s %s is fine.", d.Name, d.Version)
-			o.fields("digest", d.Digest())
+		version, _, _ := strings.Cut(d.info.Version, "+")
+		return a.show(map[string]string{"name": d.info.Name, "version": d.info.Version, "digest": d.digest}, func(o *page) {
+			o.line("%s %s is fine.", d.info.Name, version)
+			o.fields("digest", d.digest)
 		})
 	})
 }
 
 func (a *app) connectorSchema() *cobra.Command {
-	return command("schema", "Print the JSON Schema of descriptions, for editors", "", cobra.NoArgs, func(*cobra.Command, []string) error {
-		_, err := a.out.Write(http.Schema())
+	schemas := map[string]func() []byte{"description": http.Schema, "program": exec.Schema, "answer": exec.AnswerSchema}
+	return command("schema [description|program|answer]", "Print the JSON Schema of descriptions, for editors", "program: of the manifests of programs. answer: of the lines in which a program answers.", cobra.MaximumNArgs(1), func(_ *cobra.Command, args []string) error {
+		name := "description"
+		if len(args) > 0 {
+			name = args[0]
+		}
+		schema, ok := schemas[name]
+		if !ok {
+			return tenure.Errorf(tenure.Invalid, "there is no schema %q", name).WithHint("schemas: answer, description, program")
+		}
+		_, err := a.out.Write(schema())
 		return err
 	})
 }
@@ -61,19 +94,19 @@ func (a *app) connectorSource() *cobra.Command {
 
 func (a *app) connectorTry() *cobra.Command {
 	var options map[string]string
-	cmd := command("try DESCRIPTION", "Try a description against a system, step by step, and say what was seen",
-		"DESCRIPTION is a file, or the name of one that comes with Tenure. It makes, finds, cuts off and deletes one thing of each type, by the sample that the description gives, and shows each request that was sent. Use a system where that does no harm. The sentinel, and the place for owner marks, stay there.\nSecrets are given as in the systems file: --option password=env:NAME.",
+	cmd := command("try DESCRIPTION", "Try a description, or a program, against a system, step by step, and say what was seen",
+		"DESCRIPTION is a file, the manifest of a program, or the name of one that comes with Tenure. It makes, finds, cuts off and deletes one thing of each type, by the sample that the description gives, and shows each request that was sent, or each call of the program. Use a system where that does no harm. The sentinel, and the place for owner marks, stay there.\nSecrets are given as in the systems file: --option password=env:NAME.",
 		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-			d, err := a.description(args[0])
+			d, err := a.declaredIn(args[0])
 			if err != nil {
 				return err
 			}
-			plain, secrets, err := installation.ReadOptions(cmd.Context(), a.dir, d.Info(), options)
+			plain, secrets, err := installation.ReadOptions(cmd.Context(), a.dir, d.info, options)
 			if err != nil {
 				return err
 			}
-			var all []http.Trial
-			good, err := http.Try(cmd.Context(), d, connector.Config{System: "try", Options: plain, Secrets: secrets, Now: time.Now}, func(t http.Trial) {
+			var all []trial.Trial
+			good, err := d.try(cmd.Context(), connector.Config{System: "try", Options: plain, Secrets: secrets, Now: time.Now}, func(t trial.Trial) {
 				all = append(all, t)
 				if a.output == "human" {
 					_ = a.show(t, func(o *page) { printTrial(o, t) })
@@ -88,15 +121,15 @@ func (a *app) connectorTry() *cobra.Command {
 			case err != nil:
 				return err
 			case !good:
-				return tenure.Errorf(tenure.Blocked, "%s doesn't do all that a connector must: see the lines that begin with ✗", d.Name)
+				return tenure.Errorf(tenure.Blocked, "%s doesn't do all that a connector must: see the lines that begin with ✗", d.info.Name)
 			}
 			return nil
 		})
-	cmd.Flags().StringToStringVar(&options, "option", nil, "an option of the description, as NAME=VALUE; repeat it for more")
+	cmd.Flags().StringToStringVar(&options, "option", nil, "an option of the system, as NAME=VALUE; repeat it for more")
 	return cmd
 }
 
-func printTrial(o *page, t http.Trial) {
+func printTrial(o *page, t trial.Trial) {
 	sign := "✓"
 	if t.Bad {
 		sign = "✗"

@@ -19,8 +19,8 @@ import (
 
 var errSlow = errors.New("it took too long")
 
-// Told is who is told of a call: what was asked, how it ended and how long it took. Nil is nobody.
-type Told func(call string, err error, took time.Duration)
+// told is told of a call: what was asked, how it ended and how long it took.
+type told func(call string, err error, took time.Duration)
 
 // call starts the program with one request and hands each line but the last to each. It
 // gives the result, decoded into into. Its errors tell no secret.

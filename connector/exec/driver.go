@@ -25,7 +25,7 @@ type driver struct {
 	secrets map[string]tenure.Secret
 	hidden  []tenure.Secret
 	veil    connector.Veil
-	told    Told
+	told    told           // nil is nobody
 	alone   bool           // programs get no namespace of their own, as where a machine grants none
 	locks   [64]sync.Mutex // by type and name, against two calls on one thing
 }

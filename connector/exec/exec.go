@@ -81,8 +81,11 @@ func Parse(src []byte, file string) (*Manifest, error) {
 	}
 	sum := sha256.Sum256(raw)
 	m.digest = hex.EncodeToString(sum[:])
+	if m.dir, err = filepath.Abs(filepath.Dir(file)); err != nil {
+		return nil, tenure.Errorf(tenure.Unavailable, "%s: %w", filepath.Base(file), err)
+	}
 	k := checker{m: m, file: f}
-	k.all(filepath.Dir(file))
+	k.all()
 	return m, k.found.Err()
 }
 
@@ -140,10 +143,9 @@ func (k *checker) problem(at source.Path, hint, format string, args ...any) {
 	k.found = append(k.found, k.file.Problem(at, false, fmt.Sprintf(format, args...), hint))
 }
 
-func (k *checker) all(dir string) {
+func (k *checker) all() {
 	m := k.m
 	at := source.Path{"program"}
-	m.dir = dir
 	names := map[string]bool{}
 	beside := func(at source.Path, path string) {
 		if clean := filepath.Clean(path); !filepath.IsLocal(path) || clean != path || clean == "." {

@@ -1,99 +1,37 @@
 package http
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/trial"
 )
 
-// Trial is one thing that Try did and what it saw.
-type Trial struct {
-	Type string // "" of what is about the whole system
-	Does string // in words
-	Saw  string
-	Bad  bool     // it isn't as the contract of a connector has it
-	Sent []string // the requests, with their statuses
-}
-
-// Try exercises a description against a system: it makes, finds, changes, cuts off and deletes
-// one thing of each type that has a sample (try), and tells each step as it goes. Afterwards
-// the things are gone; the sentinel, and the place of the marks, stay. The things bear the
-// marks of an installation that is nobody's. It is true if all was as it should be; an error
-// says that it couldn't go on.
-func Try(ctx context.Context, d *Description, c connector.Config, tell func(Trial)) (bool, error) {
-	c.Marker = connector.Marker{Installation: tenure.NewID[tenure.InstallationID](c.Now()), System: c.System, Key: []byte(rand.Text())}
-	opened, err := d.open(ctx, c)
-	if err != nil {
-		return false, err
-	}
-	defer opened.Close()
-	r := &trier{d: opened.(*described), tell: tell, good: true}
-	r.d.client.Told = func(method, path string, status int, took time.Duration) {
-		r.sent = append(r.sent, fmt.Sprintf("%s %s → %d in %d ms", method, path, status, took.Milliseconds()))
-	}
-	c.Marker.Installation, c.Marker.Key = tenure.NewID[tenure.InstallationID](c.Now()), []byte(rand.Text())
-	other, err := d.open(ctx, c)
-	if err != nil {
-		return false, err
-	}
-	defer other.Close()
-	r.other = other
-
-	fingerprint, err := r.d.Plant(ctx)
-	r.say("", "plant the sentinel", "the system is "+fingerprint, err)
-	if err != nil {
-		return false, err
-	}
-	again, err := r.d.Plant(ctx)
-	r.say("", "plant it again", "the same system", unless(err, again != fingerprint, "another fingerprint: %s", again))
-	var made []connector.Desired
+// Try exercises a description against a system, by the samples (try) of its types; see trial.Run.
+func Try(ctx context.Context, d *Description, c connector.Config, tell func(trial.Trial)) (bool, error) {
+	s := trial.Subject{Open: func(ctx context.Context, c connector.Config, told func(string)) (connector.Driver, error) {
+		opened, err := d.open(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		opened.(*described).client.Told = func(method, path string, status int, took time.Duration) {
+			told(fmt.Sprintf("%s %s → %d in %d ms", method, path, status, took.Milliseconds()))
+		}
+		return opened, nil
+	}}
 	for _, t := range d.ordered() {
-		if t.Try == nil {
-			r.say(t.Name, "nothing: the type has no sample", "it wasn't tried", nil)
-			continue
+		one := trial.Sample{Type: t.Name, Credential: t.Credential, Can: func(call string) bool {
+			return call == "suspend" && len(t.Suspend) > 0 || call == "revoke" && len(t.Revoke) > 0 || call == "map" && t.Data != nil
+		}}
+		if t.Try != nil {
+			one.Name, one.Attributes = t.Try.Name, t.Try.Attributes
 		}
-		if want, ok := r.one(ctx, t, fingerprint); ok {
-			made = append(made, want)
-		}
+		s.Samples = append(s.Samples, one)
 	}
-	slices.Reverse(made)
-	for _, want := range made {
-		r.remove(ctx, want, fingerprint)
-	}
-	return r.good, nil
-}
-
-type trier struct {
-	d     *described
-	other connector.Driver // of another installation
-	tell  func(Trial)
-	sent  []string
-	good  bool
-}
-
-func (r *trier) say(typ, does, saw string, err error) bool {
-	t := Trial{Type: typ, Does: does, Saw: saw, Sent: r.sent}
-	if err != nil {
-		t.Saw, t.Bad, r.good = err.Error(), true, false
-	}
-	r.sent = nil
-	r.tell(t)
-	return err == nil
-}
-
-// unless is the error, or one with words where it is wrong.
-func unless(err error, wrong bool, format string, args ...any) error {
-	if err == nil && wrong {
-		return tenure.Errorf(tenure.Conflict, format, args...)
-	}
-	return err
+	return trial.Run(ctx, s, c, tell)
 }
 
 // ordered are the types, parents first.
@@ -115,80 +53,4 @@ func (d *Description) ordered() (out []*typeSpec) {
 		add(d.Types[i].Name)
 	}
 	return out
-}
-
-func (r *trier) see(ctx context.Context, ref connector.Ref, fingerprint string) (o connector.Observed, err error) {
-	sight, err := r.d.Observe(ctx, []connector.Ref{ref}, func(seen connector.Observed) error { o = seen; return nil })
-	return o, unless(err, !sight.Complete || !sight.Sentinel || sight.Fingerprint != fingerprint, "the look can't be trusted: complete %t, sentinel %t, system %s", sight.Complete, sight.Sentinel, sight.Fingerprint)
-}
-
-// one tries one type and leaves its sample there, for what lies in it.
-func (r *trier) one(ctx context.Context, t *typeSpec, fingerprint string) (want connector.Desired, made bool) {
-	d := r.d
-	want = connector.Desired{Ref: connector.Ref{Resource: tenure.NewID[tenure.ResourceID](d.now()), Tenant: tenure.NewID[tenure.TenantID](d.now()), Environment: "try", Type: t.Name, Name: t.Try.Name, Attributes: t.Try.Attributes, Classes: []string{"first", "second"}}}
-	if t.Credential {
-		want.Credential = tenure.NewSecret("Try-" + rand.Text())
-	}
-	goal, err := d.Normalise(want)
-	if !r.say(t.Name, "check the sample", "its attributes are "+string(goal), err) {
-		return want, false
-	}
-	o, err := r.see(ctx, want.Ref, fingerprint)
-	if !r.say(t.Name, "look for "+want.Name, "it isn't there", unless(err, o.Found, "it is there already, and %s: choose another name for the sample", o.Owner)) {
-		return want, false
-	}
-	o, rec, err := d.Ensure(ctx, want)
-	saw := "made, and read back as wanted"
-	if !r.say(t.Name, "make it", saw, unless(unless(err, !rec.Changed, "it says that nothing changed"), !bytes.Equal(o.Attributes, goal), "it was read back with %s", o.Attributes)) && err != nil {
-		return want, false
-	}
-	o, err = r.see(ctx, want.Ref, fingerprint)
-	r.say(t.Name, "look again", "it is there, ours, "+string(o.State), unless(err, !o.Found || o.Owner != connector.Ours || o.Resource != want.Resource, "found %t, owner %s", o.Found, o.Owner))
-	_, rec, err = d.Ensure(ctx, want)
-	r.say(t.Name, "make it once more", "nothing changed", unless(err, rec.Changed, "it says that something changed"))
-	_, _, err = r.other.Ensure(ctx, want)
-	r.say(t.Name, "make it as another installation", "refused: it bears our mark", unless(nil, tenure.CodeOf(err) != tenure.Conflict, "another installation isn't refused: %v", err))
-	if len(t.Suspend) > 0 {
-		r.cut(ctx, "suspend it", want, fingerprint, d.Suspend, tenure.ResourceSuspended)
-		r.cut(ctx, "resume it", want, fingerprint, d.Resume, tenure.ResourcePresent)
-	}
-	if t.Data != nil {
-		m, err := d.DataMap(ctx, connector.Survey{Ref: want.Ref})
-		r.say(t.Name, "count what it holds", fmt.Sprintf("%d places", len(m.Places)), err)
-	}
-	return want, true
-}
-
-func (r *trier) cut(ctx context.Context, does string, want connector.Desired, fingerprint string, call func(context.Context, connector.Ref) (connector.Receipt, error), state tenure.ResourceState) {
-	rec, err := call(ctx, want.Ref)
-	err = unless(err, !rec.Changed, "it says that nothing changed")
-	o := connector.Observed{}
-	if err == nil {
-		o, err = r.see(ctx, want.Ref, fingerprint)
-	}
-	r.say(want.Type, does, "it is "+string(o.State), unless(err, o.State != state, "it is %s", o.State))
-}
-
-func (r *trier) remove(ctx context.Context, want connector.Desired, fingerprint string) {
-	d := r.d
-	t, _ := d.typ(want.Type)
-	_, err := r.other.Delete(ctx, want.Ref)
-	r.say(want.Type, "delete it as another installation", "refused: it bears our mark", unless(nil, tenure.CodeOf(err) != tenure.Conflict, "another installation isn't refused: %v", err))
-	if len(t.Revoke) > 0 {
-		r.cut(ctx, "revoke it", want, fingerprint, d.Revoke, tenure.ResourceRevoked)
-	}
-	_, err = d.Delete(ctx, want.Ref)
-	r.say(want.Type, "delete it", "the system says that it is gone", err)
-	o, err := r.see(ctx, want.Ref, fingerprint)
-	r.say(want.Type, "look whether it is gone", "it isn't there", unless(err, o.Found, "it is still there"))
-	_, err = d.Delete(ctx, want.Ref)
-	r.say(want.Type, "delete it once more", "nothing to do", err)
-	left := ""
-	_, err = d.Discover(ctx, connector.Scope{Types: []string{want.Type}}, func(o connector.Observed) error {
-		if o.Owner == connector.Ours {
-			left = strings.TrimSpace(left + " " + o.Name)
-		}
-		return nil
-	})
-	r.say(want.Type, "look for all that bears our mark", "nothing", unless(err, left != "", "still there: %s", left))
 }

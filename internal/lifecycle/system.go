@@ -32,12 +32,14 @@ func (s *Service) open(ctx context.Context, name, fingerprint string) (*connecto
 	if !ok {
 		return nil, tenure.Errorf(tenure.NotFound, "system %q isn't in the systems file", name).WithHint("systems there: %s", strings.Join(slices.Sorted(maps.Keys(s.o.Settings)), ", "))
 	}
-	if set.Err != nil {
-		return nil, set.Err
-	}
 	info, err := s.info(set.Connector)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case info.Broken != nil:
+		return nil, tenure.Errorf(tenure.Blocked, "the connector of system %s can't be used: %w", name, info.Broken)
+	case set.Err != nil:
+		return nil, set.Err
 	}
 	given, err := ReadOptions(ctx, name, info, set, s.o.Secrets)
 	if err != nil {
@@ -106,7 +108,7 @@ func (s *Service) system(ctx context.Context, name string) (*connector.System, e
 	if sys.Info.Pinned && sys.Info.Version != rows[i].Version {
 		_ = sys.Close()
 		return nil, tenure.Errorf(tenure.Blocked, "system %s was added when its description was %s, and it is %s now", name, rows[i].Version, sys.Info.Version).
-			WithHint("look at what changed in descriptions/, then: tenure system add %s", name)
+			WithHint("look at what changed in descriptions/ or programs/, then: tenure system add %s", name)
 	}
 	s.systems[name] = sys
 	return sys, nil

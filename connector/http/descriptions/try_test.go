@@ -9,6 +9,7 @@ import (
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/http"
 	"github.com/tenurehq/tenure/connector/http/descriptions"
+	"github.com/tenurehq/tenure/connector/trial"
 	"github.com/tenurehq/tenure/internal/noderedtest"
 	"github.com/tenurehq/tenure/internal/pocketbasetest"
 	"github.com/tenurehq/tenure/internal/scimtest"
@@ -32,12 +33,12 @@ func TestTry(t *testing.T) {
 			[2]string{"disabled: true\n        info", "disabled: false\n        info"}, "it is present"},
 	} {
 		src, _ := descriptions.Source(c.name)
-		try := func(text string) (good bool, told []http.Trial) {
+		try := func(text string) (good bool, told []trial.Trial) {
 			d, err := http.Parse([]byte(text), c.name)
 			if err != nil {
 				t.Fatal(err)
 			}
-			good, err = http.Try(t.Context(), d, connector.Config{System: "try", Options: c.options, Secrets: map[string]tenure.Secret{"password": tenure.NewSecret(c.secret)}, Now: time.Now}, func(one http.Trial) { told = append(told, one) })
+			good, err = http.Try(t.Context(), d, connector.Config{System: "try", Options: c.options, Secrets: map[string]tenure.Secret{"password": tenure.NewSecret(c.secret)}, Now: time.Now}, func(one trial.Trial) { told = append(told, one) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,7 +88,7 @@ func TestTryOnStandIns(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.System, c.Now = "try", time.Now
-		good, err := http.Try(t.Context(), d, c, func(one http.Trial) {
+		good, err := http.Try(t.Context(), d, c, func(one trial.Trial) {
 			if one.Bad {
 				t.Errorf("%s: %s %s: %s\n%s", name, one.Type, one.Does, one.Saw, strings.Join(one.Sent, "\n"))
 			}
