@@ -62,4 +62,3 @@ func (k roles) account(b marked, login bool) connector.Account {
 	}
 	return a
 }
-

@@ -29,11 +29,11 @@ type FindingRow struct {
 
 	Confidence tenure.Confidence // whose it is; "" where that isn't in question
 	Steps      []string          // what a person does
-	Seen      time.Time
-	Resolved  time.Time
-	Waived    time.Time // until
-	WaivedBy  string
-	Actions   []Action // repair, waive
+	Seen       time.Time
+	Resolved   time.Time
+	Waived     time.Time // until
+	WaivedBy   string
+	Actions    []Action // repair, waive
 }
 
 // Status says whether it is open.

@@ -130,6 +130,24 @@ func TestClaimsAreTheModels(t *testing.T) {
 	})
 }
 
+// Of names that lie in each other the longer one counts, wherever it begins; names that
+// only overlap, or stand beside each other, name nobody.
+func TestLongestNameCounts(t *testing.T) {
+	t.Parallel()
+	c := hygiene.NewClaims(nil)
+	for _, name := range []string{"acme", "acme-2", "beta-acme", "2-zeta", "app", "no"} {
+		c.Add(hygiene.Party{Tenant: tenure.TenantID(name), Name: name})
+	}
+	for name, want := range map[string]string{
+		"acme": "acme", "svc_ACME.prod": "acme", "acme-2-app": "acme-2", "x-beta-acme-y": "beta-acme", "beta.acme.2": "", "acme-2-zeta": "", "acme-acme": "acme",
+		"acmes": "", "myacme": "", "acme2": "", "beta": "", "acme-beta": "acme", "app": "", "no-prod": "", "acme-3": "acme", "аcme": "", "acme@elsewhere.example": "acme", "x@acme.example": "",
+	} {
+		if got := c.Of(connector.Account{Name: name}); string(got.Tenant) != want {
+			t.Errorf("%s is %q's, want %q", name, got.Tenant, want)
+		}
+	}
+}
+
 // An address in another spelling of a tenant's domain is in it, also where it isn't ASCII.
 func TestDomainsInEverySpelling(t *testing.T) {
 	t.Parallel()
