@@ -150,8 +150,8 @@ func scanFinding(r scanner) (f tenure.Finding, err error) {
 	var steps string
 	err = r.Scan(&f.ID, &f.Kind, &f.Severity, &f.Tenant, &f.Resource, &f.System, &f.Type, &f.Name, &f.Field, &f.Want, &f.Got, &f.Detail, &f.Confidence, &steps, &seen, &resolved, &waived, &f.WaivedBy)
 	f.SeenAt, f.ResolvedAt, f.WaivedUntil = fromMicros(seen), fromMicros(resolved), fromMicros(waived)
-	if err == nil {
-		err = decode(steps, &f.Steps)
+	if decode(steps, &f.Steps) != nil { // not as it was written: it is shown as it stands
+		f.Steps = []string{steps}
 	}
 	return f, err
 }

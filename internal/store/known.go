@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -20,11 +21,15 @@ type KnownBy struct {
 // KnownDigest is the keyed digest of one value.
 type KnownDigest struct{ Kind, Digest string }
 
-func knownBy(domains, externals string) (k tenure.KnownBy, err error) {
-	if err = decode(domains, &k.Domains); err == nil {
-		err = decode(externals, &k.ExternalIDs)
+// knownBy reads what stands one a line: neither domains nor ids hold line breaks.
+func knownBy(domains, externals string) (k tenure.KnownBy) {
+	if domains != "" {
+		k.Domains = strings.Split(domains, "\n")
 	}
-	return k, err
+	if externals != "" {
+		k.ExternalIDs = strings.Split(externals, "\n")
+	}
+	return k
 }
 
 // KnownBy streams what each tenant is known by, closed ones included as long as anything
@@ -45,13 +50,10 @@ func (db *DB) KnownBy(ctx context.Context, yield func(KnownBy) error) error {
 		var k KnownBy
 		var domains, externals string
 		err := r.Scan(&k.Tenant, &k.State, &k.Name, &domains, &externals)
-		if err == nil {
-			k.KnownBy, err = knownBy(domains, externals)
-		}
 		if err != nil {
-			return tenure.Errorf(tenure.Internal, "what tenant %s is known by: %w", k.Tenant, err)
+			return err
 		}
-		k.Kept = kept[k.Tenant]
+		k.KnownBy, k.Kept = knownBy(domains, externals), kept[k.Tenant]
 		return yield(k)
 	})
 }
@@ -59,13 +61,7 @@ func (db *DB) KnownBy(ctx context.Context, yield func(KnownBy) error) error {
 // SetKnownBy replaces what a tenant is known by. A version that has moved on is Conflict;
 // 0 doesn't look at it.
 func (tx *Tx) SetKnownBy(id tenure.TenantID, k tenure.KnownBy, version int64, at time.Time) error {
-	domains, externals := "", ""
-	if len(k.Domains) > 0 {
-		domains = text(k.Domains)
-	}
-	if len(k.ExternalIDs) > 0 {
-		externals = text(k.ExternalIDs)
-	}
+	domains, externals := strings.Join(k.Domains, "\n"), strings.Join(k.ExternalIDs, "\n")
 	n, err := tx.Exec(`update tenant set domains = $1, external_ids = $2, updated_at = $3, version = version + 1 where id = $4 and ($5 = 0 or version = $5)`, domains, externals, micros(at), string(id), version)
 	if err == nil && n != 1 {
 		err = tenure.Errorf(tenure.Conflict, "tenant %s has changed since it was read", id).WithHint("read it again")

@@ -53,9 +53,7 @@ func (m *tenantScan) scan(r scanner, t *TenantRow) error {
 	if err == nil {
 		err = decode(labels, &t.Labels)
 	}
-	if err == nil {
-		t.KnownBy, err = knownBy(domains, externals)
-	}
+	t.KnownBy = knownBy(domains, externals)
 	if err != nil {
 		return tenure.Errorf(tenure.Internal, "tenant %s: %w", t.ID, err)
 	}

@@ -1,6 +1,6 @@
 -- +goose Up
 
--- tenant.domains, tenant.external_ids (sensitive): what other systems know the tenant by, as JSON lists.
+-- tenant.domains, tenant.external_ids (sensitive): what other systems know the tenant by, one a line.
 alter table tenant add column domains text not null default '';
 alter table tenant add column external_ids text not null default '';
 
