@@ -38,7 +38,7 @@ sought.end
 standing.end standing.propose standing.review standing.seen
 step.reopened step.result step.retry
 store.confirm store.parts store.rows
-system.add
+system.add system.rotate
 task.done
 tenant.forget tenant.known tenant.labels tenant.move tenant.request
 token.make token.revoke
