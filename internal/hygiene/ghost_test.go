@@ -62,7 +62,7 @@ func TestGhostsInSCIM(t *testing.T) {
 		for k, v := range more {
 			body[k] = v
 		}
-		srv.Must(t, http.MethodPost, "/scim/v2/Users", body)
+		srv.Must(t, http.MethodPost, "/scim/v2/Users", body, nil)
 	}
 	mails := func(list ...string) map[string]any {
 		var out []map[string]any
@@ -100,7 +100,7 @@ func TestGhostsInSCIM(t *testing.T) {
 			verb, rest, _ := strings.Cut(step, " ")
 			path, _, _ := strings.Cut(rest, " ")
 			if verb == http.MethodDelete {
-				srv.Must(t, verb, "/scim/v2"+path, nil)
+				srv.Must(t, verb, "/scim/v2"+path, nil, nil)
 			}
 		}
 	}
