@@ -163,6 +163,12 @@ func (l *leaving) lives(tenant string) {
 		l.as("sam", "POST", "/v1/findings/"+id(f.(map[string]any))+"/waive", map[string]any{"expiresAt": l.now().Add(10 * oneDay), "reason": l.text("the waiver of a finding")}, 2)
 	}
 	l.world.Tamper("store", name+"-prod", func(t *memory.Thing) { t.Places = nil })
+	external := l.word("tenant.external_ids")
+	l.as("olga", "PUT", "/v1/tenants/"+name+"/known-by", map[string]any{"domains": []string{l.word("tenant.domains") + ".example"}, "externalIds": []string{external}}, 2)
+	account := memory.Thing{Type: "account", Name: l.word("finding.steps"), Externals: []string{external}, CreatedAt: l.now().Add(-400 * oneDay)}
+	l.world.Put(account)
+	l.as("sam", "POST", "/v1/looks", map[string]any{"kind": "sweep"}, 2)
+	l.world.Remove(account.Type, account.Name)
 	change := l.as("olga", "POST", "/v1/operations", map[string]any{"kind": "change", "tenant": name, "parameters": map[string]any{"login": l.login, "motto": l.text("plan.body")}, "reason": l.text("operation.reason")}, 2)
 	l.settle()
 	l.as("rita", "POST", "/v1/operations/"+id(change)+"/reject", map[string]any{"reason": l.text("operation.wanted_why")}, 2)
