@@ -156,7 +156,7 @@ func (w world) fill(t testing.TB, r connector.Ref, class string, n int) {
 		for range n {
 			id := fmt.Sprintf("x%d", serial.Add(1))
 			var a *library.AddRequest
-			attributes := map[string][]string{}
+			var attributes map[string][]string
 			switch class {
 			case "contacts":
 				a, attributes = library.NewAddRequest("uid="+id+"\\,\\2b#,"+below, nil), person(id+",+#")

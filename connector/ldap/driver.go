@@ -95,7 +95,6 @@ func (d *Driver) know(ctx context.Context) error {
 type thing struct {
 	at       string // its DN
 	entry    *ldap.Entry
-	name     string
 	owner    connector.Ownership
 	resource tenure.ResourceID // "" unless ours
 	state    tenure.ResourceState

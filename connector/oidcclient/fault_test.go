@@ -116,8 +116,6 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
-func (w *world) opened(change func(map[string]string)) connector.Driver { return w.driver(change) }
-
 // A provider that gives another registration access token with each change is followed; one
 // whose token was lost is told of, and never taken for gone.
 func TestLostToken(t *testing.T) {
