@@ -72,6 +72,7 @@ func ofStrangers(col func(string) any) bool {
 var facts = declare([]covered{
 	{table: "blueprint", key: "digest", parts: "name version body author created_at; published: published_by published_at"},
 	{table: "system", key: "name", parts: "connector version fingerprint added_by added_at"},
+	{table: "system_credential", key: "system", parts: "digest since rotated_by"},
 	{table: "tenant", key: "id", whose: ownTenant, parts: `created_at; name: name organization contact; state: state previous; blocked: blocked; binding: blueprint tier;
 		parameters: parameters features; anchors: anchors; labels: labels; salt: salt; known: domains external_ids`},
 	{table: "plan", key: "digest", parts: "tenant kind made_by created_at; body: body"},
