@@ -19,7 +19,6 @@ const (
 	FindingUnproven   FindingKind = "unproven_absence" // gone, it seems, but not proven
 	FindingLimit      FindingKind = "limit"            // half of one of a system's own limits is used up, or more
 	FindingCredential FindingKind = "credential"       // one that is due for rotation, or that can't be read or renewed
-	FindingLeak       FindingKind = "exposed_secret"   // a live secret where it shouldn't stand
 	FindingIsolation  FindingKind = "isolation"        // a probe as the tenant reached what isn't its own, or couldn't be made
 )
 

@@ -23,7 +23,7 @@ import (
 
 // startLimit is how long the program may take to say that it is ready, or that
 // it has done what it was told.
-const startLimit = 30 * time.Second
+const startLimit = 2 * time.Minute
 
 // Person is somebody who can sign in.
 type Person struct {
