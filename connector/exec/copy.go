@@ -98,8 +98,8 @@ func duplicate(ctx context.Context, from, to, want string) error {
 		return tenure.Errorf(tenure.Unavailable, "its copy can't be written: %w", err).Retryable()
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != want {
-		return tenure.Errorf(tenure.Blocked, "%s isn't the file that the manifest names: its SHA-256 is %s, and should be %s", from, got, want).
-			WithHint("if the change is right, write the new checksum into the manifest, and add its systems again")
+		return tenure.Errorf(tenure.Blocked, "%s isn't the file that the manifest names: its SHA-256 begins with %s, and should with %s", filepath.Base(from), got[:12], want[:12]).
+			WithHint("look at what changed; if it is right, write %s into the manifest, and add its systems again", got)
 	}
 	return nil
 }
