@@ -48,35 +48,15 @@ func (s *System) Accounts(ctx context.Context, yield func(Account) error) (trust
 	if !is[Enumerator](s) {
 		return nil, tenure.Errorf(tenure.Invalid, "system %s (%s) can't list accounts", s.Name, s.Info.Name)
 	}
-	leave, err := s.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	var sight Sighting
-	handed := false
-	err = s.on(ctx, &handed, func(l *line) error {
-		if err := s.settle(ctx, l); err != nil {
-			return err
-		}
-		return s.wrap(l, "accounts", s.observed(ctx, l, "accounts", func(d Driver) (err error) {
-			sight, err = d.(Enumerator).Accounts(ctx, func(a Account) error {
-				handed = true
-				for _, steps := range [][]string{a.Disable, a.Remove} {
-					for i := range steps {
-						steps[i] = s.veil().Text(steps[i])
-					}
+	return s.pass(ctx, "accounts", "some of its accounts", func(d Driver, handed *bool) (Sighting, error) {
+		return d.(Enumerator).Accounts(ctx, func(a Account) error {
+			*handed = true
+			for _, steps := range [][]string{a.Disable, a.Remove} {
+				for i := range steps {
+					steps[i] = s.veil().Text(steps[i])
 				}
-				return yield(a)
-			})
-			return err
-		}))
+			}
+			return yield(a)
+		})
 	})
-	if err != nil {
-		return nil, err
-	}
-	if trusted = s.trust(sight); trusted == nil && !sight.Complete {
-		trusted = tenure.Errorf(tenure.Blocked, "system %s hid some of its accounts: the credential lacks rights", s.Name)
-	}
-	return trusted, nil
 }

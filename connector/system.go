@@ -271,6 +271,18 @@ func (s *System) look(ctx context.Context, l *line, refs []Ref) (seen []Observed
 
 // Discover streams what bears a mark, and says whether the pass can be trusted.
 func (s *System) Discover(ctx context.Context, sc Scope, yield func(Observed) error) (trusted error, err error) {
+	return s.pass(ctx, "discover", "some of it", func(d Driver, handed *bool) (Sighting, error) {
+		return d.Discover(ctx, sc, func(o Observed) error {
+			*handed = true
+			o.Detail = s.veil().Text(o.Detail)
+			return yield(o)
+		})
+	})
+}
+
+// pass makes one streamed pass, and says whether it can be trusted. What hands something on
+// says so, so that it isn't begun again.
+func (s *System) pass(ctx context.Context, call, hidden string, f func(d Driver, handed *bool) (Sighting, error)) (trusted error, err error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return nil, err
@@ -282,12 +294,8 @@ func (s *System) Discover(ctx context.Context, sc Scope, yield func(Observed) er
 		if err := s.settle(ctx, l); err != nil {
 			return err
 		}
-		return s.wrap(l, "discover", s.observed(ctx, l, "discover", func(d Driver) (err error) {
-			sight, err = d.Discover(ctx, sc, func(o Observed) error {
-				handed = true
-				o.Detail = s.veil().Text(o.Detail)
-				return yield(o)
-			})
+		return s.wrap(l, call, s.observed(ctx, l, call, func(d Driver) (err error) {
+			sight, err = f(d, &handed)
 			return err
 		}))
 	})
@@ -295,7 +303,7 @@ func (s *System) Discover(ctx context.Context, sc Scope, yield func(Observed) er
 		return nil, err
 	}
 	if trusted = s.trust(sight); trusted == nil && !sight.Complete {
-		trusted = tenure.Errorf(tenure.Blocked, "system %s hid some of it: the credential lacks rights", s.Name)
+		trusted = tenure.Errorf(tenure.Blocked, "system %s hid %s: the credential lacks rights", s.Name, hidden)
 	}
 	return trusted, nil
 }

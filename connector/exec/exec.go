@@ -17,7 +17,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -30,13 +29,7 @@ var schemaText []byte
 // Schema is the JSON Schema (2020-12) of a manifest, for editors.
 func Schema() []byte { return bytes.Clone(schemaText) }
 
-var fileShape = sync.OnceValues(func() (*source.Shape, error) {
-	var doc any
-	if err := json.Unmarshal(schemaText, &doc); err != nil {
-		return nil, err
-	}
-	return source.CompileShape(doc)
-})
+var fileShape = source.ShapeOf(schemaText)
 
 // Load is the connector that the manifest at a path makes. It reads src alone: programs are
 // read when they are started. Its version names the digest of all that the manifest says,

@@ -295,19 +295,9 @@ func (t *typeSpec) checkName(name string) error {
 	bad := func(format string, args ...any) error {
 		return tenure.Errorf(tenure.Invalid, "%s: name %q "+format, append([]any{t.Name, source.Clip(strings.ToValidUTF8(name, "\ufffd"))}, args...)...)
 	}
-	limit := t.Names.Max
-	if limit == 0 {
-		limit = 200
-	}
-	switch {
-	case name == "" || strings.TrimSpace(name) != name || name != strings.ToValidUTF8(name, ""):
-		return bad("is blank, begins or ends with a space, or isn't UTF-8")
-	case strings.ContainsFunc(name, func(r rune) bool {
-		return r < ' ' || r == 0x7f || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r == 0xfeff
-	}):
-		return bad("has characters that can't be seen")
-	case len([]rune(name)) > limit:
-		return bad("has more than %d characters", limit)
+	switch why := connector.Misnamed(name, t.Names.Max); {
+	case why != "":
+		return bad("%s", why)
 	case t.pattern != nil && !t.pattern.MatchString(name):
 		return bad("isn't one: %s", t.Names.Says)
 	}

@@ -11,7 +11,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -26,13 +25,7 @@ var schemaText []byte
 // Schema is the JSON Schema (2020-12) of a description, for editors.
 func Schema() []byte { return bytes.Clone(schemaText) }
 
-var fileShape = sync.OnceValues(func() (*source.Shape, error) {
-	var doc any
-	if err := json.Unmarshal(schemaText, &doc); err != nil {
-		return nil, err
-	}
-	return source.CompileShape(doc)
-})
+var fileShape = source.ShapeOf(schemaText)
 
 // Parse reads a description from YAML 1.2. What the schema refuses, expressions that don't
 // compile or read what isn't known at their place, and what can't be right together are

@@ -268,19 +268,9 @@ func (d *described) checkName(t *typeSpec, name string) error {
 		return tenure.Errorf(tenure.Invalid, "%s: name %q "+format, append([]any{t.Name, source.Clip(strings.ToValidUTF8(name, "\ufffd"))}, args...)...)
 	}
 	parent, own := t.split(name)
-	limit := t.Names.Max
-	if limit == 0 {
-		limit = 200
-	}
-	switch {
-	case own == "" || strings.TrimSpace(own) != own || own != strings.ToValidUTF8(own, ""):
-		return bad("is blank, begins or ends with a space, or isn't UTF-8")
-	case strings.ContainsFunc(own, func(r rune) bool {
-		return r < ' ' || r == 0x7f || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r == 0xfeff
-	}):
-		return bad("has characters that can't be seen")
-	case len([]rune(own)) > limit:
-		return bad("has more than %d characters", limit)
+	switch why := connector.Misnamed(own, t.Names.Max); {
+	case why != "":
+		return bad("%s", why)
 	case t.In != "" && parent == "":
 		return bad("has to be PARENT/NAME, where PARENT is the name of its %s", t.In)
 	case strings.Contains(own, "/") || strings.Contains(own, " tenure:"):

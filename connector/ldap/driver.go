@@ -127,7 +127,7 @@ func (d *Driver) as(typ string, e *ldap.Entry, at dn) (t thing) {
 	switch typ {
 	case user:
 		t.plain = plainOf(e)
-		if d.lockName != "" && slices.ContainsFunc(values(e, d.lockName), func(v string) bool { return strings.EqualFold(v, d.lockValue) }) {
+		if d.locked(e) {
 			if t.state = tenure.ResourceSuspended; t.note.state == string(tenure.ResourceRevoked) {
 				t.state = tenure.ResourceRevoked
 			}
@@ -143,6 +143,11 @@ func (d *Driver) as(typ string, e *ldap.Entry, at dn) (t thing) {
 		}
 	}
 	return t
+}
+
+// locked says whether an entry is kept from signing in.
+func (d *Driver) locked(e *ldap.Entry) bool {
+	return d.lockName != "" && slices.ContainsFunc(values(e, d.lockName), func(v string) bool { return strings.EqualFold(v, d.lockValue) })
 }
 
 func (d *Driver) observed(typ, name string, t thing) (connector.Observed, error) {

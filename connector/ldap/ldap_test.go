@@ -486,3 +486,48 @@ func TestRestart(t *testing.T) {
 		t.Errorf("%d of 65 entries went", rec.Counts["entries"])
 	}
 }
+
+// Every account is listed, whoever's it is and however its entry is named, but for Tenure's
+// own; when somebody last signed in is told where the directory keeps it.
+func TestAccounts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, slapdtest.Settings{Database: "lastbind on", Entries: `dn: uid=hand,ou=people,` + slapdtest.Base + `
+objectClass: inetOrgPerson
+uid: hand
+cn: Hand
+sn: Hand
+mail: hand@acme.example
+mail: hand@old.acme.example
+employeeNumber: crm-7
+userPassword: by-hand
+
+dn: cn=robot,ou=people,` + slapdtest.Base + `
+objectClass: organizationalRole
+objectClass: simpleSecurityObject
+cn: robot
+userPassword: a-robot
+pwdAccountLockedTime: 000001010000Z
+`})
+	d := w.drive(t, nil)
+	anna := made(t, d, "user", "people/anna", nil)
+	if _, err := w.As(t, "uid=hand,ou=people,"+slapdtest.Base, "by-hand"); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]connector.Account{}
+	sight, err := d.(connector.Enumerator).Accounts(t.Context(), func(a connector.Account) error { seen[a.Name] = a; return nil })
+	must(t, err)
+	if !sight.Complete || !sight.Sentinel || len(seen) != 3 {
+		t.Fatalf("%d accounts are listed, sighting %+v: %v", len(seen), sight, seen)
+	}
+	hand, robot := seen["people/hand"], seen["cn=robot,ou=people,"+slapdtest.Base]
+	switch {
+	case seen["people/anna"].Resource != anna.Resource || !seen["people/anna"].Enabled || !seen["people/anna"].Tells || !seen["people/anna"].Seen.IsZero():
+		t.Errorf("anna is listed as %+v", seen["people/anna"])
+	case hand.Owner != connector.Unmarked || !hand.Enabled || !hand.Tells || hand.Seen.IsZero() || hand.Created.IsZero():
+		t.Errorf("what was made by hand is listed as %+v", hand)
+	case !slices.Equal(hand.Mails, []string{"hand@acme.example", "hand@old.acme.example"}) || !slices.Equal(hand.ExternalIDs, []string{"crm-7"}):
+		t.Errorf("it is known by %v and %v", hand.Mails, hand.ExternalIDs)
+	case robot.ID == "" || robot.Enabled || len(robot.Remove) == 0:
+		t.Errorf("a locked robot is listed as %+v", robot)
+	}
+}

@@ -153,7 +153,7 @@ func open(t *testing.T) *connectortest.World {
 			{"grants": []any{"password"}},
 			{"grants": []any{"authorization_code"}},
 			{"grants": []any{"client_credentials"}, "authMethod": "none"},
-			{"authMethod": "private_key_jwt"},
+			{"authMethod": "private_key_jwt"}, // which Tenure couldn't try
 			{"redirect_uris": []any{"https://a.example/back"}},
 		},
 		Tamper: func(t testing.TB, r connector.Ref) {
@@ -191,6 +191,9 @@ func open(t *testing.T) *connectortest.World {
 		Probes: []connectortest.ProbeCase{
 			{Kind: "reachable", Check: check, Misconfigure: spoil},
 			{Kind: "isolation", Check: check, Misconfigure: spoil},
+			{Kind: "isolation", Name: "another address", Check: check, Misconfigure: func(t testing.TB) {
+				of(t).change(connector.Ref{Resource: "res_probed"}, map[string]any{"redirect_uris": []string{"https://a.example/back", "https://tenure.invalid/back"}})
+			}},
 		},
 		Look: func(t testing.TB) string {
 			all := of(t).clients()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/connectortest"
 	"github.com/tenurehq/tenure/connector/oidcclient"
 	"github.com/tenurehq/tenure/internal/oidctest"
 	"github.com/tenurehq/tenure/internal/toxitest"
@@ -113,6 +114,40 @@ func TestLostAnswers(t *testing.T) {
 		if !ended {
 			t.Errorf("%s: a client takes more packets than were tried", kind)
 		}
+	}
+}
+
+// The owner mark is read back from whichever field the provider keeps; from one that it
+// drops nothing is taken on trust.
+func TestMarkFields(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, oidctest.Options{})
+	for _, field := range []string{"software_id", "client_uri"} {
+		w.safe = &connectortest.Safe{}
+		d := w.driver(func(o map[string]string) { o["mark"] = field })
+		want := app("marked in " + field)
+		o, _, err := d.Ensure(t.Context(), want)
+		if err != nil || o.Owner != connector.Ours || o.Resource != want.Resource {
+			t.Errorf("%s: %+v, %v", field, o, err)
+		}
+		w.change(want.Ref, map[string]any{field: nil})
+		if _, err := d.Delete(t.Context(), want.Ref); tenure.CodeOf(err) != tenure.Conflict {
+			t.Errorf("%s: without its mark it is deleted: %v", field, err)
+		}
+	}
+	drops := newWorld(t, oidctest.Options{Drops: true})
+	d, err := oidcclient.Info().Open(t.Context(), connector.Config{
+		System: "under-test", Options: drops.options(), Secrets: drops.secrets(), Marker: testMarker, Safe: drops.safe.Of(testMarker.Installation), Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if _, err := d.Plant(t.Context()); tenure.CodeOf(err) != tenure.Blocked {
+		t.Errorf("a provider that drops the mark is added: %v", err)
+	}
+	if left := drops.clients(); len(left) > 0 {
+		t.Errorf("the try leaves %v", left)
 	}
 }
 
@@ -236,4 +271,29 @@ func (w *world) exchange(d connector.Desired, form url.Values) string {
 		w.t.Logf("%s: the token endpoint says %v", d.Name, said)
 	}
 	return token
+}
+
+// A check says whether clients can be registered, registers none, and tells of a provider
+// that lets anybody do it.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, oidctest.Options{})
+	for given, state := range map[string]connector.RightState{"right": connector.RightHeld, "wrong": connector.RightMissing} {
+		secrets := w.secrets()
+		if given == "wrong" {
+			secrets["initialToken"] = tenure.NewSecret("another-token")
+		}
+		d, err := oidcclient.Info().Open(t.Context(), connector.Config{System: "under-test", Options: w.options(), Secrets: secrets, Marker: testMarker, Safe: w.safe.Of(testMarker.Installation), Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := d.(connector.Checker).Check(t.Context(), nil)
+		if err != nil || len(got.Rights) != 1 || got.Rights[0].State != state {
+			t.Errorf("with the %s token: %+v, %v", given, got, err)
+		}
+		_ = d.Close()
+	}
+	if left := w.clients(); len(left) > 0 {
+		t.Errorf("the check leaves %v", left)
+	}
 }

@@ -15,8 +15,7 @@ const schema = `{"type":"object","additionalProperties":false,"properties":{
 "redirectUris":{"type":"array","items":{"type":"string"},"description":"Where the provider may send people back to, each compared as a whole."},
 "postLogoutRedirectUris":{"type":"array","items":{"type":"string"},"description":"Where people may be sent after they signed out."},
 "grants":{"type":"array","items":{"enum":["authorization_code","refresh_token","client_credentials","urn:ietf:params:oauth:grant-type:device_code"]},"description":"What the client may do at the token endpoint. The default is authorization_code and refresh_token where there are redirectUris, and client_credentials otherwise."},
-"authMethod":{"enum":["client_secret_basic","client_secret_post","private_key_jwt","none"],"description":"How the client authenticates at the token endpoint. The default is client_secret_basic."},
-"jwksUri":{"type":"string","description":"Where the client's public keys are, for private_key_jwt."},
+"authMethod":{"enum":["client_secret_basic","client_secret_post","none"],"description":"How the client authenticates at the token endpoint. The default is client_secret_basic."},
 "scope":{"type":"string","description":"The scopes that it may ask for, separated by blanks. Without it the provider decides."},
 "backchannelLogoutUri":{"type":"string","description":"Where the provider tells of sessions that have ended (OpenID Connect Back-Channel Logout 1.0)."}}}`
 
@@ -29,7 +28,6 @@ type attributes struct {
 	AfterLogout       []string `json:"postLogoutRedirectUris,omitempty"`
 	Grants            []string `json:"grants"`
 	AuthMethod        string   `json:"authMethod"`
-	KeysURI           string   `json:"jwksUri,omitempty"`
 	Scope             string   `json:"scope,omitempty"`
 	BackchannelLogout string   `json:"backchannelLogoutUri,omitempty"`
 }
@@ -47,8 +45,8 @@ func read(r connector.Ref) (a attributes, err error) {
 	if r.Type != client {
 		return a, tenure.Errorf(tenure.Invalid, "oidcclient has no resource type %q", r.Type)
 	}
-	if r.Name == "" || len(r.Name) > 200 || strings.TrimSpace(r.Name) != r.Name || strings.ContainsFunc(r.Name, func(c rune) bool { return c < ' ' || c == 0x7f || c == 0xfffd }) {
-		return bad("the name is blank, begins or ends with a blank, is over 200 bytes or has control characters")
+	if why := connector.Misnamed(r.Name, 0); why != "" {
+		return bad("the name %s", why)
 	}
 	raw, err := json.Marshal(r.Attributes)
 	if err != nil {
@@ -69,7 +67,7 @@ func read(r connector.Ref) (a attributes, err error) {
 			return bad("%q %s", u, why)
 		}
 	}
-	for _, u := range []string{a.KeysURI, a.BackchannelLogout} {
+	for _, u := range []string{a.BackchannelLogout} {
 		if why := wrongURI(u); u != "" && why != "" {
 			return bad("%q %s", u, why)
 		}
@@ -89,7 +87,7 @@ func read(r connector.Ref) (a attributes, err error) {
 	if a.AuthMethod == "" {
 		a.AuthMethod = "client_secret_basic"
 	}
-	if !slices.Contains([]string{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"}, a.AuthMethod) {
+	if !slices.Contains([]string{"client_secret_basic", "client_secret_post", "none"}, a.AuthMethod) {
 		return bad("%q is no way to authenticate that is registered", a.AuthMethod)
 	}
 	switch {
@@ -99,8 +97,6 @@ func read(r connector.Ref) (a attributes, err error) {
 		return bad("redirectUris need the grant authorization_code")
 	case slices.Contains(a.Grants, "client_credentials") && a.AuthMethod == "none":
 		return bad("the grant client_credentials needs a client that authenticates")
-	case a.AuthMethod == "private_key_jwt" && a.KeysURI == "":
-		return bad("private_key_jwt needs jwksUri")
 	}
 	a.Scope = words(a.Scope)
 	return a, nil
@@ -150,7 +146,7 @@ func (d *Driver) registered(name, mark string, a attributes, power bool) metadat
 	if !power && a.AuthMethod == "none" {
 		m["token_endpoint_auth_method"] = "client_secret_basic" // nobody has the secret of a lost answer
 	}
-	for name, value := range map[string]string{"jwks_uri": a.KeysURI, "scope": a.Scope, "backchannel_logout_uri": a.BackchannelLogout} {
+	for name, value := range map[string]string{"scope": a.Scope, "backchannel_logout_uri": a.BackchannelLogout} {
 		if value != "" {
 			m[name] = value
 		}
@@ -165,35 +161,19 @@ func (d *Driver) registered(name, mark string, a attributes, power bool) metadat
 	return m
 }
 
+// markAddress precedes the owner mark where it has to be an address, which leads nowhere.
+const markAddress = "https://tenure.invalid/"
+
 // bear puts the owner mark where the provider keeps it.
 func (d *Driver) bear(m metadata, mark string) {
-	switch d.mark {
-	case "contacts":
-		m["contacts"] = []string{mark}
-	case "client_uri":
-		m["client_uri"] = "https://tenure.invalid/" + mark
-	default:
-		m["software_id"] = mark
+	if d.mark == "client_uri" {
+		mark = markAddress + mark
 	}
+	m[d.mark] = mark
 }
 
 // borne is the owner mark that a registration bears.
-func (d *Driver) borne(m metadata) string {
-	switch d.mark {
-	case "contacts":
-		for _, c := range m.list("contacts") {
-			if strings.HasPrefix(c, "tenure:") {
-				return c
-			}
-		}
-		return ""
-	case "client_uri":
-		text, _ := m["client_uri"].(string)
-		return strings.TrimPrefix(text, "https://tenure.invalid/")
-	}
-	text, _ := m["software_id"].(string)
-	return text
-}
+func (d *Driver) borne(m metadata) string { return strings.TrimPrefix(m.text(d.mark), markAddress) }
 
 // list is a field that holds texts, in order.
 func (m metadata) list(name string) []string {
@@ -214,7 +194,7 @@ func (m metadata) text(name string) string { s, _ := m[name].(string); return s 
 func (m metadata) observed(wanted attributes) attributes {
 	a := attributes{
 		RedirectURIs: m.list("redirect_uris"), AfterLogout: m.list("post_logout_redirect_uris"), Grants: m.list("grant_types"),
-		AuthMethod: m.text("token_endpoint_auth_method"), KeysURI: m.text("jwks_uri"), BackchannelLogout: m.text("backchannel_logout_uri"),
+		AuthMethod: m.text("token_endpoint_auth_method"), BackchannelLogout: m.text("backchannel_logout_uri"),
 	}
 	if wanted.Scope != "" {
 		a.Scope = words(m.text("scope"))

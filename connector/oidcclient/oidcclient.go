@@ -36,7 +36,7 @@ func Info() connector.Info {
 		Options: []connector.Option{
 			{Name: "issuer", Help: "The provider's issuer, such as https://login.example.com. Its configuration is read from /.well-known/openid-configuration below it, and all its endpoints must be below it.", Required: true},
 			{Name: "initialToken", Help: "The initial access token with which clients are registered (RFC 7591, section 3), if the provider asks for one.", Secret: true},
-			{Name: "mark", Help: "The client's metadata field that bears the owner mark: software_id, contacts or client_uri. The provider has to keep it; adding the system tries it.", Default: "software_id"},
+			{Name: "mark", Help: "The client's metadata field that bears the owner mark: software_id or client_uri. The provider has to keep it; adding the system tries it.", Default: "software_id"},
 			{Name: "tokenLife", Help: "How long tokens live at most that resource servers check by themselves, as an ISO 8601 duration such as PT1H. The receipt of a cut says until when they may live."},
 			{Name: "endSessions", Help: "A path below the issuer at which a POST ends a client's sessions and grants: {client_id} stands for the client's id. No standard has one, so that it is the provider's own."},
 			{Name: "endSessionsToken", Help: "The bearer token for endSessions.", Secret: true},
@@ -58,7 +58,7 @@ func Info() connector.Info {
 		}},
 		Probes: []connector.ProbeKind{
 			{Name: "reachable", Help: "The client's credential is taken at the token endpoint. A token that is given for it is revoked at once (RFC 7009).", Types: []string{client}},
-			{Name: "isolation", Help: "The client can't be used with a redirect address that isn't its own, and its credential doesn't read another's registration.", Types: []string{client}},
+			{Name: "isolation", Help: "The provider sends nobody to an address that isn't the client's, and the client's credential doesn't read another's registration.", Types: []string{client}},
 		},
 		Open:   open,
 		Review: review,
@@ -75,7 +75,7 @@ type settings struct {
 	mark string
 	life tenure.Period
 	ends string
-	end  rest.Auth // nil if sessions can't be ended
+	end  rest.Auth // nil if ends asks for no token
 }
 
 func open(ctx context.Context, c connector.Config) (connector.Driver, error) {
@@ -83,8 +83,8 @@ func open(ctx context.Context, c connector.Config) (connector.Driver, error) {
 		return nil, tenure.Errorf(tenure.Internal, "oidcclient was opened without a place to keep what the provider issues")
 	}
 	s := settings{mark: cmp.Or(c.Option("mark"), "software_id"), ends: c.Option("endSessions")}
-	if s.mark != "software_id" && s.mark != "contacts" && s.mark != "client_uri" {
-		return nil, tenure.Errorf(tenure.Invalid, "option mark is %q, and has to be software_id, contacts or client_uri", s.mark)
+	if s.mark != "software_id" && s.mark != "client_uri" {
+		return nil, tenure.Errorf(tenure.Invalid, "option mark is %q, and has to be software_id or client_uri", s.mark)
 	}
 	if text := c.Option("tokenLife"); text != "" {
 		life, err := tenure.ParsePeriod(text)
@@ -97,7 +97,9 @@ func open(ctx context.Context, c connector.Config) (connector.Driver, error) {
 		if _, err := rest.Resolve(&url.URL{Scheme: "https", Host: "issuer.example"}, strings.ReplaceAll(s.ends, "{client_id}", "x")); err != nil {
 			return nil, tenure.Errorf(tenure.Invalid, "option endSessions: %w", err)
 		}
-		s.end = rest.Bearer(c.Secrets["endSessionsToken"])
+		if token := c.Secrets["endSessionsToken"]; !token.IsZero() {
+			s.end = rest.Bearer(token)
+		}
 	}
 	if c.Option("issuer") == "" {
 		return nil, tenure.Errorf(tenure.Invalid, "option issuer is missing")

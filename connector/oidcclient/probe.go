@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/rest"
 )
 
 // Probe is described at connector.Prober.
@@ -43,9 +45,6 @@ func (d *Driver) reachable(ctx context.Context, c connector.Check) (connector.Ou
 	if err != nil {
 		return connector.Outcome{}, err
 	}
-	if a.AuthMethod == "private_key_jwt" {
-		return connector.Outcome{}, tenure.Errorf(tenure.Invalid, "client %q authenticates with a key that Tenure doesn't have", c.Ref.Name)
-	}
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {"none"}, "redirect_uri": {"https://tenure.invalid/"}}
 	if len(a.RedirectURIs) > 0 {
 		form.Set("redirect_uri", a.RedirectURIs[0])
@@ -65,8 +64,26 @@ func (d *Driver) reachable(ctx context.Context, c connector.Check) (connector.Ou
 	return connector.Outcome{Detail: "the token endpoint answers " + code}, nil
 }
 
-// isolation passes if the client's credential works and doesn't read the sentinel's
-// registration.
+// elsewhere is a redirect address that is no client's.
+const elsewhere = "https://tenure.invalid/back"
+
+// strays says whether the provider sends people to an address that isn't the client's. It
+// has to tell them instead (RFC 6749, section 4.1.2.1).
+func (d *Driver) strays(ctx context.Context, client string) (bool, error) {
+	at, err := d.configuration(ctx)
+	if err != nil {
+		return false, err
+	}
+	ask := url.Values{"client_id": {client}, "response_type": {"code"}, "scope": {"openid"}, "redirect_uri": {elsewhere}, "prompt": {"none"}, "state": {"tenure"}}
+	a, err := d.http.Send(ctx, rest.Request{Path: at.authorize + "?" + ask.Encode()})
+	if err != nil {
+		return false, err
+	}
+	return strings.HasPrefix(a.Header.Get("Location"), elsewhere), nil
+}
+
+// isolation passes if the client's credential works, nobody is sent to an address that isn't
+// the client's, and the credential doesn't read the sentinel's registration.
 func (d *Driver) isolation(ctx context.Context, c connector.Check) (connector.Outcome, error) {
 	out, err := d.reachable(ctx, c)
 	if err != nil || !out.Passed {
@@ -79,9 +96,17 @@ func (d *Driver) isolation(ctx context.Context, c connector.Check) (connector.Ou
 	if k.Now == nil {
 		return connector.Outcome{}, tenure.Errorf(tenure.Blocked, "there is no sentinel: add the system first")
 	}
-	as, _, err := actAs(c)
+	as, a, err := actAs(c)
 	if err != nil {
 		return connector.Outcome{}, err
+	}
+	if len(a.RedirectURIs) > 0 {
+		switch strays, err := d.strays(ctx, as.ID); {
+		case err != nil:
+			return connector.Outcome{}, err
+		case strays:
+			return connector.Outcome{Detail: "the provider sends people to an address that isn't the client's"}, nil
+		}
 	}
 	for _, token := range []string{as.Secret, as.ID} {
 		if token == "" {
@@ -95,7 +120,7 @@ func (d *Driver) isolation(ctx context.Context, c connector.Check) (connector.Ou
 			return connector.Outcome{Detail: "the client's credential reads another client's registration"}, nil
 		}
 	}
-	return connector.Outcome{Passed: true, Detail: "the credential works, and another client's registration is refused to it"}, nil
+	return connector.Outcome{Passed: true, Detail: "the credential works, and people aren't sent elsewhere, and another client's registration is refused to it"}, nil
 }
 
 // Check is described at connector.Checker.

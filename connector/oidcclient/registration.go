@@ -14,7 +14,7 @@ import (
 )
 
 // endpoints are where the provider takes requests, as paths below its issuer.
-type endpoints struct{ register, token, revoke string }
+type endpoints struct{ register, token, authorize, revoke string }
 
 // configuration reads the provider's metadata (RFC 8414; OpenID Connect Discovery 1.0,
 // section 4). It is read once for each Driver.
@@ -36,7 +36,7 @@ func (d *Driver) configuration(ctx context.Context) (endpoints, error) {
 		return endpoints{}, tenure.Errorf(tenure.Blocked, "the provider calls itself %q, and option issuer says %q", got, d.http.Base())
 	}
 	var at endpoints
-	for name, into := range map[string]*string{"registration_endpoint": &at.register, "token_endpoint": &at.token, "revocation_endpoint": &at.revoke} {
+	for name, into := range map[string]*string{"registration_endpoint": &at.register, "token_endpoint": &at.token, "authorization_endpoint": &at.authorize, "revocation_endpoint": &at.revoke} {
 		text := m.text(name)
 		if text == "" && name == "revocation_endpoint" {
 			continue
@@ -219,7 +219,7 @@ type credential struct {
 
 func (r registration) credential(a attributes) credential {
 	c := credential{ID: r.Client, Secret: r.Secret, form: a.AuthMethod == "client_secret_post"}
-	if a.AuthMethod == "none" || a.AuthMethod == "private_key_jwt" {
+	if a.AuthMethod == "none" {
 		c.Secret = ""
 	}
 	return c

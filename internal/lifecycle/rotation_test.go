@@ -54,6 +54,19 @@ func (r *rotating) account(password string) (name, dsn string) {
 	return name, postgrestest.As(r.t, r.root, name, password)
 }
 
+// added is a system that is in use with an account whose password is first-password.
+func (r *rotating) added(ctx context.Context) (name, dsn string, sys *connector.System) {
+	r.t.Helper()
+	name, dsn = r.account("first-password")
+	r.keep(dsn)
+	_, err := r.AddSystem(ctx, "db", false, "operator")
+	r.must(err)
+	sys, err = r.Engine.System("db")
+	r.must(err)
+	r.must(sys.Identify(ctx))
+	return name, dsn, sys
+}
+
 func (r *rotating) keep(dsn string) {
 	r.t.Helper()
 	r.must(os.WriteFile(r.path+".new", []byte(dsn+"\n"), 0o600))
@@ -172,13 +185,7 @@ func TestRotationAfterRefusal(t *testing.T) {
 	t.Parallel()
 	r := newRotating(t)
 	ctx := context.Background()
-	name, dsn := r.account("first-password")
-	r.keep(dsn)
-	_, err := r.AddSystem(ctx, "db", false, "operator")
-	r.must(err)
-	sys, err := r.Engine.System("db")
-	r.must(err)
-	r.must(sys.Identify(ctx))
+	name, dsn, sys := r.added(ctx)
 
 	r.keep(strings.Replace(dsn, "first-password", "second-password", 1))
 	postgrestest.Exec(t, r.root, `alter role `+name+` password 'second-password'`)
@@ -204,13 +211,7 @@ func TestRotationRefused(t *testing.T) {
 	t.Parallel()
 	r := newRotating(t)
 	ctx := context.Background()
-	name, dsn := r.account("first-password")
-	r.keep(dsn)
-	_, err := r.AddSystem(ctx, "db", false, "operator")
-	r.must(err)
-	sys, err := r.Engine.System("db")
-	r.must(err)
-	r.must(sys.Identify(ctx))
+	name, dsn, sys := r.added(ctx)
 	_, stop := working(t, sys)
 	defer stop()
 	elsewhere := postgrestest.Database(t)

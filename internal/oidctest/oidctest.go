@@ -46,6 +46,9 @@ type Options struct {
 	// Registers has it register clients (RFC 7591, RFC 7592). Rotates has it give another
 	// registration access token with each change.
 	Registers, Rotates bool
+
+	// Drops has it keep no metadata that it doesn't know, as most providers do.
+	Drops bool
 }
 
 // Client is what the provider knows a relying party by. A public one has no secret.
@@ -133,7 +136,7 @@ func (p *Provider) argument(t testing.TB, o Options) string {
 	}
 	var registration any
 	if o.Registers {
-		registration = map[string]any{"token": p.Initial.Reveal(), "admin": p.Admin.Reveal(), "rotates": o.Rotates}
+		registration = map[string]any{"token": p.Initial.Reveal(), "admin": p.Admin.Reveal(), "rotates": o.Rotates, "drops": o.Drops}
 	}
 	b, err := json.Marshal(map[string]any{
 		"registration": registration,

@@ -9,6 +9,7 @@ import (
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/noderedtest"
 	"github.com/tenurehq/tenure/internal/pocketbasetest"
+	"github.com/tenurehq/tenure/internal/scimtest"
 	"github.com/tenurehq/tenure/internal/toxitest"
 )
 
@@ -35,6 +36,19 @@ func TestLostAnswers(t *testing.T) {
 			t.Errorf("marks of what is gone stay: %v", left)
 		}
 	})
+	t.Run("scim", func(t *testing.T) {
+		s := scimtest.Start(t)
+		proxy := toxitest.New(t, s.Address)
+		lostAnswers(t, proxy, "scim", map[string]string{"base": "http://" + proxy.Address + "/scim/v2", "rate": "1000", "timeout": "5s"}, s.Token, []string{"user", "group"}, func(name string) (n int) {
+			users, groups := s.All(t)
+			for _, o := range append(users, groups...) {
+				if o["userName"] == name || o["userName"] == nil && o["displayName"] == name {
+					n++
+				}
+			}
+			return n
+		})
+	})
 	t.Run("nodered", func(t *testing.T) { // which takes two tabs of one name
 		s := noderedtest.Start(t)
 		proxy := toxitest.New(t, s.Address)
@@ -51,8 +65,12 @@ func TestLostAnswers(t *testing.T) {
 
 func lostAnswers(t *testing.T, proxy *toxitest.Proxy, name string, options map[string]string, password string, types []string, count func(name string) int) {
 	marker := connector.Marker{Installation: tenure.NewID[tenure.InstallationID](time.Now()), System: "main", Key: []byte("a key of this test alone")}
+	secret := "password"
+	if name == "scim" {
+		secret = "token"
+	}
 	open := func() connector.Driver {
-		d, err := info(t, name).Open(t.Context(), connector.Config{System: "main", Marker: marker, Now: time.Now, Options: options, Secrets: map[string]tenure.Secret{"password": tenure.NewSecret(password)}})
+		d, err := info(t, name).Open(t.Context(), connector.Config{System: "main", Marker: marker, Now: time.Now, Options: options, Secrets: map[string]tenure.Secret{secret: tenure.NewSecret(password)}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -65,7 +65,7 @@ function make(issuer) {
     adapter: Adapter,
     // By default the provider calls nobody on loopback, where the tests' applications are.
     fetch: (url, { dispatcher, ...options }) => fetch(url, options),
-    extraClientMetadata: { properties: ['software_id'] },
+    extraClientMetadata: { properties: settings.registration?.drops ? [] : ['software_id'] },
     claims: { openid: ['sub', 'amr', 'acr', 'auth_time'], profile: ['name'], email: ['email', 'email_verified'] },
     // The specification's default gives the claims of a scope by userinfo alone.
     conformIdTokenClaims: settings.thin,
