@@ -121,6 +121,9 @@ var stage = regexp.MustCompile(`^account t[0-9a-f]{10}_g\d+ `)
 func (w *world) look(t testing.TB) string {
 	t.Helper()
 	odd, _ := w.odd.Load().(string)
+	if !strings.Contains(t.Name()+"/", "names/") {
+		odd = "" // those of another world's check are no change of this one
+	}
 	on := func(column string) string {
 		mine := column + " like '" + w.token + "%'"
 		others := " regexp '^t[0-9a-f]{10}.?_|^t.?_aside|^t.?_elev' or " + column + " in ('information_schema', 'mysql', 'performance_schema', 'sys', 'root', 'mariadb.sys')"

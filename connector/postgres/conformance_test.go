@@ -166,7 +166,7 @@ func (w *world) seen(t testing.TB, conn *pgx.Conn) string {
 	t.Helper()
 	on := func(column string, odd bool) string {
 		mine := "($1 <> '' and $1 = split_part(x, '_', 1) || '_')"
-		if odd {
+		if odd && strings.Contains(t.Name()+"/", "names/") { // those of another world's check are no change of this one
 			mine = "(" + mine + ` or not (x ~ '^t[0-9a-f]{12}_|_[0-9a-f]{12}$' or x = 't_heir' or x like 'test\_%' or x like 'tenure%' or x like 'pg\_%'))`
 		}
 		return strings.ReplaceAll(mine, "x", column)
