@@ -17,3 +17,9 @@ var PostgresBlueprint string
 //
 //go:embed postgres-saas/platform.sql
 var PostgresPlatform string
+
+// PocketBaseUsers is the migration after which users of a PocketBase can be suspended and
+// belong to a tenant.
+//
+//go:embed lowcode-pocketbase/migrations/1_users.js
+var PocketBaseUsers string

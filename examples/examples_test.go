@@ -24,6 +24,7 @@ func TestExamples(t *testing.T) {
 		{"postgres-saas", "team", 12, 11, 4, 5},
 		{"postgres-saas", "enterprise", 14, 13, 4, 5},
 		{"s3-documents", "team", 3, 0, 0, 0},
+		{"lowcode-pocketbase", "team", 5, 5, 0, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name+" "+tt.tier, func(t *testing.T) {
@@ -46,7 +47,11 @@ func TestExamples(t *testing.T) {
 				Features:   map[string]bool{},
 				ResourceID: func(env, key string) tenure.ResourceID { return tenure.ResourceID("res_" + env + key) },
 			}
-			if tt.name != "s3-documents" {
+			switch tt.name {
+			case "s3-documents":
+			case "lowcode-pocketbase":
+				in.Params["adminMail"] = "admin@acme.example"
+			default:
 				in.Params["adminLogin"] = "admin@acme.example"
 			}
 			if tt.name == "lowcode" && tt.tier == "enterprise" {

@@ -56,15 +56,6 @@ func TestS3Scripts(t *testing.T) {
 			ts.Fatalf("%s holds %d under %q, want %d", args[0], n, args[1], want)
 		}
 	}
-	p.Cmds["replace"] = func(ts *testscript.TestScript, _ bool, args []string) {
-		text := strings.ReplaceAll(ts.ReadFile(args[0]), args[1], args[2])
-		ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
-	}
-	p.Cmds["join"] = func(ts *testscript.TestScript, _ bool, args []string) {
-		ts.Check(ts.Exec("tenure", "tenant", "onboard", args[0], "--blueprint", "documents", "--as", "olga", "--output", "json"))
-		readJSON(ts, false, []string{"OP", "id"})
-		readJSON(ts, false, []string{"DIGEST", "plan"})
-		ts.Check(ts.Exec("tenure", "operation", "approve", ts.Getenv("OP"), "--digest", ts.Getenv("DIGEST"), "--as", "rita", "--output", "json"))
-	}
+	p.Cmds["join"] = func(ts *testscript.TestScript, _ bool, args []string) { join(ts, args[0], "documents") }
 	testscript.Run(t, p)
 }

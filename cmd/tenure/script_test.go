@@ -100,6 +100,7 @@ func scripts(dir string) testscript.Params {
 			"address":  addressOf,
 			"digest":   digestOf,
 			"flip":     flipByte,
+			"replace":  replaceText,
 			"sql":      changeStore,
 			"older":    publishedBefore,
 			"psql":     runSQL,
@@ -121,6 +122,21 @@ func setUpPlatform(ts *testscript.TestScript, _ bool, _ []string) {
 
 func copyTo(ts *testscript.TestScript, from, to string) {
 	ts.Check(os.WriteFile(ts.MkAbs(to), []byte(ts.ReadFile(from)), 0o600))
+}
+
+// join brings in a tenant of an example.
+func join(ts *testscript.TestScript, name, blueprint string, more ...string) {
+	ts.Check(ts.Exec("tenure", append([]string{"tenant", "onboard", name, "--blueprint", blueprint, "--as", "olga", "--output", "json"}, more...)...))
+	readJSON(ts, false, []string{"OP", "id"})
+	readJSON(ts, false, []string{"DIGEST", "plan"})
+	readJSON(ts, false, []string{"TENANT", "tenant"})
+	ts.Check(ts.Exec("tenure", "operation", "approve", ts.Getenv("OP"), "--digest", ts.Getenv("DIGEST"), "--as", "rita"))
+}
+
+// replace FILE OLD NEW: puts a text in another's place.
+func replaceText(ts *testscript.TestScript, _ bool, args []string) {
+	text := strings.ReplaceAll(ts.ReadFile(args[0]), args[1], args[2])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }
 
 // onboard NAME: brings a tenant to active, and sets $OP and $DIGEST.

@@ -2,7 +2,6 @@ package http
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -210,6 +209,11 @@ func (d *described) Ensure(ctx context.Context, want connector.Desired) (o conne
 	if err != nil {
 		return o, rec, err
 	}
+	end, err := d.turn(ctx, t)
+	if err != nil {
+		return o, rec, err
+	}
+	defer end()
 	p := d.pass()
 	at, err := p.look(ctx, t, want.Ref, true)
 	if err == nil && len(at.mine) == 0 && t.Find != nil && !t.Find.Marked { // somebody may have renamed it
@@ -453,48 +457,17 @@ func (d *described) annotate(ctx context.Context, t *typeSpec, r connector.Ref, 
 	return nil
 }
 
-// Observe is described at connector.Driver. It lists each type once.
-func (d *described) Observe(ctx context.Context, refs []connector.Ref, yield func(connector.Observed) error) (connector.Sighting, error) {
-	p := d.pass()
-	p.shows = true
-	for _, r := range refs {
-		t, err := d.typ(r.Type)
-		if err != nil {
-			return connector.Sighting{}, err
-		}
-		if err := ctx.Err(); err != nil {
-			return connector.Sighting{}, tenure.Errorf(tenure.Unavailable, "%s: %w", d.Name, err).Retryable()
-		}
-		at, err := p.look(ctx, t, r, false)
-		if err != nil {
-			return connector.Sighting{}, err
-		}
-		o := connector.Observed{Type: r.Type, Name: r.Name}
-		f := at.namesake
-		if len(at.mine) > 0 {
-			f = at.mine[0]
-		}
-		if f != nil && !(d.Sentinel.Type == t.Name && f.own == d.Sentinel.Name) {
-			if o, err = d.observed(t, f, r.Name); err != nil {
-				return connector.Sighting{}, err
-			}
-			if len(at.mine) > 1 {
-				o.Detail = "more than one thing bears its mark"
-			}
-		}
-		if err := yield(o); err != nil {
-			return connector.Sighting{}, err
-		}
-	}
-	return p.sighting(ctx)
-}
-
 // Delete is described at connector.Driver. Where the system deletes later it waits for that.
 func (d *described) Delete(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
 	t, err := d.ready(r)
 	if err != nil {
 		return rec, err
 	}
+	end, err := d.turn(ctx, t)
+	if err != nil {
+		return rec, err
+	}
+	defer end()
 	p := d.pass()
 	at, err := p.lookup(ctx, t, r)
 	if err != nil {
@@ -558,42 +531,4 @@ func (d *described) Delete(ctx context.Context, r connector.Ref) (rec connector.
 		}
 	}
 	return rec, nil
-}
-
-// Discover is described at connector.Driver.
-func (d *described) Discover(ctx context.Context, s connector.Scope, yield func(connector.Observed) error) (connector.Sighting, error) {
-	p := d.pass()
-	p.shows = true
-	names := make([]string, 0, len(d.Types))
-	for _, t := range d.Types {
-		if len(s.Types) == 0 || slices.Contains(s.Types, t.Name) {
-			names = append(names, t.Name)
-		}
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		t, err := d.typ(name)
-		if err != nil {
-			return connector.Sighting{}, err
-		}
-		list, err := p.all(ctx, t)
-		if err != nil {
-			return connector.Sighting{}, err
-		}
-		list = slices.Clone(list)
-		slices.SortStableFunc(list, func(a, b *found) int { return cmp.Compare(a.name, b.name) })
-		for _, f := range list {
-			if f.own == d.Sentinel.Name && t.Name == d.Sentinel.Type || f.owner == connector.Unmarked && !t.Everything {
-				continue
-			}
-			o, err := d.observed(t, f, "")
-			if err != nil {
-				return connector.Sighting{}, err
-			}
-			if err := yield(o); err != nil {
-				return connector.Sighting{}, err
-			}
-		}
-	}
-	return p.sighting(ctx)
 }

@@ -180,6 +180,7 @@ type typeSpec struct {
 	Verification string
 	Recovery     string
 	Whole        bool
+	Serial       bool // two of them aren't changed at once
 	Credential   bool
 	Lag          tenure.Period
 	Cost         []tenure.CostTerm

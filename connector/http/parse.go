@@ -133,7 +133,12 @@ func (d *Description) open(_ context.Context, c connector.Config) (connector.Dri
 	if err != nil {
 		return nil, err
 	}
-	s := &described{Description: d, marker: c.Marker, now: c.Now, options: vars{}}
+	s := &described{Description: d, marker: c.Marker, now: c.Now, options: vars{}, turns: map[string]chan struct{}{}}
+	for _, t := range d.Types {
+		if t.Serial {
+			s.turns[t.Name] = make(chan struct{}, 1)
+		}
+	}
 	options := map[string]any{}
 	for _, o := range d.Options {
 		if !o.Secret {

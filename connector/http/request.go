@@ -35,6 +35,21 @@ type described struct {
 	marker  connector.Marker
 	options vars
 	now     func() time.Time
+	turns   map[string]chan struct{} // by type, of those of which one is changed at a time
+}
+
+// turn waits until no other thing of a type that is changed one at a time is being changed.
+func (d *described) turn(ctx context.Context, t *typeSpec) (end func(), err error) {
+	turn, ok := d.turns[t.Name]
+	if !ok {
+		return func() {}, nil
+	}
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, tenure.Errorf(tenure.Unavailable, "another %s is being changed: %v", t.Name, ctx.Err())
+	}
 }
 
 // Close lets go of idle connections.

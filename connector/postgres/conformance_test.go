@@ -72,8 +72,7 @@ func newWorld(t *testing.T) *connectortest.World {
 }
 
 func openWorld(t *testing.T) *world {
-	dsn := postgrestest.With(t, postgrestest.Database(t), func(u *url.URL) { u.RawQuery = "sslmode=prefer" })
-	w := &world{dsn: dsn, token: "t" + postgrestest.Token() + "_"}
+	w := &world{dsn: postgrestest.Database(t), token: "t" + postgrestest.Token() + "_"}
 	w.platform = w.token + "platform"
 	postgrestest.Exec(t, w.dsn, "create role "+quote(w.platform)+" superuser login password 'platform-secret-text'; create role "+quote(w.token+"owner")+"; create schema app;"+`
 create schema pool; create table pool.notes (id int generated always as identity primary key, tenant text);
@@ -81,11 +80,13 @@ create table pool.orders (id int generated always as identity, tenant text, note
 create schema granted; create table granted.a (id int); create table granted.b (id int);
 create schema shared; create table shared.orders (tenant varchar(40), n int);
 alter table shared.orders enable row level security; alter table shared.orders force row level security`)
+	var records strings.Builder
 	for _, typ := range []string{"account", "api_key", "integration", "session", "setting"} {
-		w.exec(t, "create table app.%ss (id text primary key, status text not null default 'new', active bool, seats numeric(9,2), until timestamptz, extra jsonb, secret text, tenure_mark text)", typ)
+		fmt.Fprintf(&records, "create table app.%ss (id text primary key, status text not null default 'new', active bool, seats numeric(9,2), until timestamptz, extra jsonb, secret text, tenure_mark text);", typ)
 	}
+	w.exec(t, "%s", records.String())
 	w.proxy = postgrestest.NewProxy(t, postgrestest.With(t, w.dsn, func(u *url.URL) {
-		u.User = url.UserPassword(w.platform, "platform-secret-text")
+		u.User, u.RawQuery = url.UserPassword(w.platform, "platform-secret-text"), "sslmode=prefer"
 	}))
 	t.Cleanup(func() { w.clean(t) })
 	return w

@@ -1,5 +1,5 @@
-// Package pocketbasetest gives tests a PocketBase of their own, with an auth collection whose
-// users can be suspended, and hands on it.
+// Package pocketbasetest gives tests a PocketBase of their own, set up as the example says,
+// and hands on it.
 package pocketbasetest
 
 import (
@@ -7,11 +7,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/tenurehq/tenure/examples"
 	"github.com/tenurehq/tenure/internal/servertest"
 )
 
@@ -31,25 +34,21 @@ type Server struct {
 // Start starts one on a folder of the test's.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	program, dir := servertest.Program(t, module, version), t.TempDir()
+	program, dir, migrations := servertest.Program(t, module, version), t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(migrations, "1_users.js"), []byte(examples.PocketBaseUsers), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s := &Server{Identity: "tenure@platform.example", Password: "superuser-" + rand.Text()}
 	if out, err := exec.Command(program, "superuser", "upsert", s.Identity, s.Password, "--dir", dir).CombinedOutput(); err != nil {
 		t.Fatalf("pocketbase superuser: %v: %s", err, out)
 	}
 	s.Server = servertest.Start(t, "pocketbase", "/api/health", func(address string) *exec.Cmd {
-		return exec.Command(program, "serve", "--http", address, "--dir", dir)
+		return exec.Command(program, "serve", "--http", address, "--dir", dir, "--migrationsDir", migrations)
 	})
 	var in struct{ Token string }
 	s.Base = s.URL
 	s.Must(t, http.MethodPost, "/api/collections/_superusers/auth-with-password", map[string]any{"identity": s.Identity, "password": s.Password}, &in)
 	s.Authorization = in.Token
-	var users map[string]any
-	s.Must(t, http.MethodGet, "/api/collections/users", nil, &users)
-	fields, _ := users["fields"].([]any)
-	s.Must(t, http.MethodPatch, "/api/collections/users", map[string]any{
-		"authRule": "suspended = false",
-		"fields":   append(fields, map[string]any{"name": "suspended", "type": "bool"}, map[string]any{"name": "tenant", "type": "text"}),
-	}, nil)
 	return s
 }
 

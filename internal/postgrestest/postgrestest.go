@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -39,7 +38,15 @@ func Database(t testing.TB) string {
 	dsn := DSN(t)
 	name := "test_" + Token()
 	Exec(t, dsn, `create database "`+name+`"`)
-	t.Cleanup(func() { Exec(t, dsn, `drop database if exists "`+name+`" with (force)`) })
+	d := &desk{}
+	idle.Store(name, d)
+	t.Cleanup(func() {
+		idle.Delete(name)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.close()
+		Exec(t, dsn, `drop database if exists "`+name+`" with (force)`)
+	})
 	return With(t, dsn, func(u *url.URL) { u.Path = "/" + name })
 }
 
@@ -79,34 +86,26 @@ func Connect(t testing.TB, dsn string) *pgx.Conn {
 	return conn
 }
 
-// Exec runs statements by the simple protocol on a connection of its own.
+// Exec runs statements by the simple protocol in a session of their own.
 func Exec(t testing.TB, dsn, sql string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, dsn)
-	if err != nil {
-		t.Fatalf("connect: %v", err)
-	}
-	defer conn.Close(ctx)
-	if _, err := conn.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
+	session(t, dsn, func(ctx context.Context, conn *pgx.Conn) {
+		t.Helper()
+		if _, err := conn.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	})
 }
 
 // Value reads one value.
 func Value[T any](t testing.TB, dsn, sql string, args ...any) T {
 	t.Helper()
 	var v T
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, dsn)
-	if err != nil {
-		t.Fatalf("connect: %v", err)
-	}
-	defer conn.Close(ctx)
-	if err := conn.QueryRow(ctx, sql, args...).Scan(&v); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
+	session(t, dsn, func(ctx context.Context, conn *pgx.Conn) {
+		t.Helper()
+		if err := conn.QueryRow(ctx, sql, args...).Scan(&v); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	})
 	return v
 }
