@@ -29,7 +29,10 @@ func checkNames(a *actor) {
 		a.t.Skip("the names of this type aren't free")
 	}
 	used := 0
-	for _, name := range append(longNames(), oddNames...) {
+	for i, name := range append(longNames(), oddNames...) {
+		if a.system != nil && i%3 != 0 {
+			continue // the driver is asked for all of them, and a System passes them on
+		}
 		d := a.renamed(a.sample(), name)
 		a.untouched("a name used and given back, or refused", func() {
 			_, _, err := a.ensure(d)

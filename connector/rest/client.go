@@ -375,7 +375,7 @@ func (c *Client) once(ctx context.Context, r Request, u *url.URL) (a Answer, use
 	if req.Header.Get("Accept") == "" {
 		req.Header.Set("Accept", "application/json")
 	}
-	if len(r.Body) > 0 && (r.Type != "" || req.Header.Get("Content-Type") == "") {
+	if r.Body != nil && (r.Type != "" || req.Header.Get("Content-Type") == "") {
 		req.Header.Set("Content-Type", cmp.Or(r.Type, "application/json"))
 	}
 	if c.auth != nil {
