@@ -36,15 +36,25 @@ func (p *program) ensure(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := p.runner(ctx, c, m, false)
+	n := note{Name: name, Mark: p.q.Mark}
+	if w.note != nil {
+		n = *w.note
+		n.Mark = p.q.Mark
+	}
+	if w.state == nil {
+		n.Lineage, n.Pending, n.Ending = newLineage(), "", false
+		err = p.states.begin(ctx, n, p.q.Bears)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := p.runner(c, m, false)
 	if err != nil {
 		return nil, err
 	}
 	defer r.close()
-	if w.state != nil {
-		if err := r.choose(name); err != nil {
-			return nil, err
-		}
+	if err := r.choose(name); err != nil {
+		return nil, err
 	}
 	if err := r.init(ctx); err != nil {
 		return nil, err
@@ -52,67 +62,46 @@ func (p *program) ensure(ctx context.Context) (any, error) {
 	if err := r.local(); err != nil {
 		return nil, err
 	}
-	n := note{Name: name, Mark: p.q.Mark}
-	if w.note != nil {
-		n.Lineage, n.Digest, n.Config, n.Pending = w.note.Lineage, w.note.Digest, w.note.Config, w.note.Pending
+	rec := receipt{Changed: true, Facts: map[string]string{}, Counts: map[string]int64{}}
+	o := &outlook{begun: true}
+	asked := p.q.Foreseen != nil
+	if asked {
+		if o, err = r.plan(ctx, name, true); err != nil {
+			return nil, err
+		}
+		o = o.settled(c, n.Pending)
+		if says := p.asked(o); says != "" && !strings.Contains(*p.q.Foreseen, says) {
+			return nil, refuse("conflict", "plan_changed: what was let pass isn't what terraform plans now: %s", says).hint("plan again, and have it approved")
+		}
+		rec.Facts["plan"] = o.Digest
+		rec.Counts["added"], rec.Counts["changed"], rec.Counts["destroyed"] = o.Add, o.Change, o.Destroy
 	}
-	if n, err = p.begin(ctx, w, n, r); err != nil {
-		return nil, err
-	}
-	o, err := r.plan(ctx, name, true)
-	if err != nil {
-		return nil, err
-	}
-	o = o.settled(c, n.Pending)
-	if says := p.asked(o); p.q.Foreseen != nil && says != "" && !strings.Contains(*p.q.Foreseen, says) {
-		return nil, refuse("conflict", "plan_changed: what was let pass isn't what terraform plans now: %s", says).hint("plan again, and have it approved")
-	}
-	n.Digest, n.Config, n.Pending = c.Digest, c.text(), o.pending(c)
-	if err := p.states.note(ctx, n, n.Mark); err != nil {
+	n.Digest, n.Config, n.Pending, n.Ending = c.Digest, c.text(), o.pending(c), false
+	if err := p.states.note(ctx, n, p.q.Bears); err != nil {
 		return nil, err
 	}
 	if err := p.states.keep(ctx, m.digest, m.archive()); err != nil {
 		return nil, err
 	}
 	if o.begun {
-		if err := r.apply(ctx, name); err != nil {
+		if err := r.apply(ctx, name, asked); err != nil {
 			return nil, err
 		}
 	}
-	n.Pending = ""
-	if err := p.states.note(ctx, n, n.Mark); err != nil {
+	if w, _, err = p.one(ctx, name); err != nil {
 		return nil, err
 	}
-	return receipt{Changed: true, Facts: map[string]string{"plan": o.Digest, "terraform": r.version}, Counts: map[string]int64{"added": o.Add, "changed": o.Change, "destroyed": o.Destroy}}, nil
-}
-
-// begin notes the workspace as ours before it is made, and then which state is ours.
-func (p *program) begin(ctx context.Context, w workspace, n note, r *runner) (note, error) {
-	if err := p.states.note(ctx, n, p.q.Bears); err != nil {
-		return n, err
+	if !w.ours() || w.state == nil {
+		return nil, refuse("conflict", "workspace %s has become another one while it was applied", name)
 	}
-	if w.state == nil {
-		if err := p.states.begin(ctx, w.name, r); err != nil {
-			return n, err
-		}
-	}
-	if n.Lineage != "" && w.state != nil {
-		return n, nil
-	}
-	made, _, err := p.one(ctx, w.name)
-	if err != nil {
-		return n, err
-	}
-	if made.state == nil || made.state.things+made.state.own > 0 {
-		return n, refuse("conflict", "workspace %s was made by somebody else meanwhile", w.name)
-	}
-	n.Lineage = made.state.lineage
-	return n, p.states.note(ctx, n, n.Mark)
+	rec.Facts["terraform"] = w.state.version
+	n.Pending = ""
+	return rec, p.states.note(ctx, n, n.Mark)
 }
 
 func lost(name string) error {
 	return refuse("blocked", "the state of workspace %s is gone, and not by Tenure: what its module made may still be there", name).
-		hint("put the state back from a backup with terraform state push; or see that nothing is left, and make the workspace anew with an empty state of the same lineage")
+		hint("put the state back from a backup, with terraform state push; or see that nothing is left of it, and remove its note: in the table tenure_workspace, or in the folder tenure/workspaces")
 }
 
 func (p *program) adopt(ctx context.Context) (any, error) {
@@ -167,7 +156,7 @@ func (p *program) delete(ctx context.Context) (any, error) {
 			return nil, err
 		}
 	}
-	r, err := p.runner(ctx, c, m, false)
+	r, err := p.runner(c, m, false)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +167,6 @@ func (p *program) delete(ctx context.Context) (any, error) {
 	if err := r.init(ctx); err != nil {
 		return nil, err
 	}
-	rec.Facts = map[string]string{"terraform": r.version}
 	n := *w.note
 	if full {
 		if err := r.destroy(ctx, w.name); err != nil {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -184,19 +183,16 @@ func (s *localStates) archive(_ context.Context, digest string) ([]byte, error) 
 	return get(s.at("tenure", "modules", strings.TrimPrefix(digest, "sha256:")))
 }
 
-// begin writes the empty state that this backend doesn't write until something is applied.
-func (s *localStates) begin(ctx context.Context, name string, r *runner) error {
-	var id [16]byte
-	_, _ = rand.Read(id[:])
-	text := hex.EncodeToString(id[:])
-	raw, _ := json.Marshal(map[string]any{
-		"version": 4, "terraform_version": r.version, "serial": 1, "outputs": map[string]any{}, "resources": []any{},
-		"lineage": text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:],
-	})
-	if err := put(s.stateFile(name), raw); err != nil {
+func (s *localStates) begin(ctx context.Context, n note, bears string) error {
+	n.Ending = true // nothing is lost if it goes no further than this
+	if err := s.note(ctx, n, bears); err != nil {
 		return err
 	}
-	return r.choose(name)
+	if err := put(s.stateFile(n.Name), stateOf(n.Lineage)); err != nil {
+		return err
+	}
+	n.Ending = false
+	return s.note(ctx, n, n.Mark)
 }
 
 func (s *localStates) holder(_ context.Context, name string) (who, hint string) {

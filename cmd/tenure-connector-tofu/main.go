@@ -2,9 +2,10 @@
 // tenant, in a workspace of its own. Tenure starts it for each call (docs/exec-connector.md)
 // and finds it by a manifest, which the program prints itself.
 //
-//	tenure-connector-tofu manifest        prints the manifest, with this program's path and checksum
-//	tenure-connector-tofu digest FOLDER   prints the digest of a module, for a blueprint
-//	tenure-connector-tofu                 answers one request
+//	tenure-connector-tofu manifest                     prints the manifest, with this program's path and checksum
+//	tenure-connector-tofu manifest FOLDER VARIABLES    with a sample for tenure connector try: a module, and its variables in JSON
+//	tenure-connector-tofu digest FOLDER                prints the digest of a module, for a blueprint
+//	tenure-connector-tofu                              answers one request
 package main
 
 import (
@@ -35,7 +36,13 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	case len(args) == 0:
 		return answer(in, out)
 	case len(args) == 1 && args[0] == "manifest":
-		return printManifest(out)
+		return printManifest(out, "")
+	case len(args) == 3 && args[0] == "manifest":
+		sample, err := sampleOf(args[1], args[2])
+		if err != nil {
+			return err
+		}
+		return printManifest(out, sample)
 	case len(args) == 2 && args[0] == "digest":
 		m, err := readModule(args[1])
 		if err == nil {
@@ -43,10 +50,23 @@ func run(args []string, in io.Reader, out io.Writer) error {
 		}
 		return err
 	}
-	return fmt.Errorf("use: tenure-connector-tofu [manifest | digest FOLDER]")
+	return fmt.Errorf("use: tenure-connector-tofu [manifest [FOLDER VARIABLES] | digest FOLDER]")
 }
 
-func printManifest(out io.Writer) error {
+// sampleOf is a sample of the manifest's type: a module, and its variables.
+func sampleOf(folder, variables string) (string, error) {
+	m, err := readModule(folder)
+	if err != nil {
+		return "", err
+	}
+	c := configuration{Module: filepath.Base(filepath.Clean(folder)), Digest: m.digest}
+	if err := readJSON(variables, &c.Variables); err != nil {
+		return "", fmt.Errorf("the variables are no JSON object: %w", err)
+	}
+	return "    try: {name: tenure-try, attributes: " + c.text() + "}\n", nil
+}
+
+func printManifest(out io.Writer, sample string) error {
 	path, err := os.Executable()
 	if err != nil {
 		return err
@@ -60,7 +80,7 @@ func printManifest(out io.Writer) error {
 	}
 	quoted, _ := json.Marshal(path) // which YAML reads too
 	sum := sha256.Sum256(raw)
-	_, err = strings.NewReplacer("PROGRAM", string(quoted), "DIGEST", hex.EncodeToString(sum[:])).WriteString(out, manifest)
+	_, err = strings.NewReplacer("PROGRAM", string(quoted), "DIGEST", hex.EncodeToString(sum[:])).WriteString(out, manifest+sample)
 	return err
 }
 

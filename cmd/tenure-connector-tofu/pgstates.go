@@ -192,8 +192,17 @@ func (s *pgStates) archive(ctx context.Context, digest string) (raw []byte, err 
 	return raw, nil
 }
 
-func (s *pgStates) begin(ctx context.Context, name string, r *runner) error {
-	return r.newWorkspace(ctx, name)
+func (s *pgStates) begin(ctx context.Context, n note, bears string) error {
+	return pgx.BeginFunc(ctx, s.conn, func(pgx.Tx) error {
+		if err := s.note(ctx, n, bears); err != nil {
+			return err
+		}
+		done, err := s.exec(ctx, "insert into "+s.table("states")+" (name, data) values ($1, $2) on conflict do nothing", n.Name, string(stateOf(n.Lineage)))
+		if err == nil && done == 0 {
+			err = refuse("conflict", "workspace %s was made by somebody else meanwhile", n.Name)
+		}
+		return err
+	})
 }
 
 // holder asks PostgreSQL: the backend locks with an advisory lock that ends with the session,

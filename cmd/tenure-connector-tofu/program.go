@@ -117,19 +117,31 @@ func (p *program) plant(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	if w.state == nil {
-		r, err := p.runner(ctx, configuration{}, &module{files: map[string][]byte{"main.tf": nil}}, false)
-		if err != nil {
-			return nil, err
-		}
-		defer r.close()
-		if err := r.init(ctx); err != nil {
-			return nil, err
-		}
-		if err := p.states.begin(ctx, sentinel, r); err != nil {
+		if err := p.plantSentinel(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return map[string]any{"fingerprint": g.Fingerprint}, nil
+}
+
+// plantSentinel makes the sentinel workspace with Terraform itself, which shows that it can
+// be run and reaches its backend.
+func (p *program) plantSentinel(ctx context.Context) error {
+	r, err := p.runner(configuration{}, &module{files: map[string][]byte{"main.tf": nil}}, false)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	if err := r.init(ctx); err != nil {
+		return err
+	}
+	if err := r.newWorkspace(ctx, sentinel); err != nil {
+		return err
+	}
+	if p.options["backend"] == "pg" {
+		return nil
+	}
+	return r.apply(ctx, sentinel, false) // which writes the state here
 }
 
 // one looks at one workspace.
@@ -203,7 +215,7 @@ func (p *program) outlook(ctx context.Context, c configuration, w workspace) (*o
 	if err != nil {
 		return nil, err
 	}
-	r, err := p.runner(ctx, c, m, w.state == nil)
+	r, err := p.runner(c, m, w.state == nil)
 	if err != nil {
 		return nil, err
 	}

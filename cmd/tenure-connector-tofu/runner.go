@@ -17,10 +17,9 @@ import (
 
 // runner runs Terraform in a folder of its own, below the call's.
 type runner struct {
-	p       *program
-	tf      *tfexec.Terraform
-	folder  string
-	version string
+	p      *program
+	tf     *tfexec.Terraform
+	folder string
 }
 
 // saving is how long an interrupted Terraform may take to save its state.
@@ -51,13 +50,13 @@ func executable(path string) bool {
 
 // runner makes a folder with the root module of a configuration. With empty it plans against
 // a state that has nothing in it and that nobody else sees.
-func (p *program) runner(ctx context.Context, c configuration, m *module, empty bool) (*runner, error) {
+func (p *program) runner(c configuration, m *module, empty bool) (*runner, error) {
 	folder, err := os.MkdirTemp("", "run-")
 	if err != nil {
 		return nil, refuse("unavailable", "%s", err).retry()
 	}
 	r := &runner{p: p, folder: folder}
-	if err := r.fill(ctx, c, m, empty); err != nil {
+	if err := r.fill(c, m, empty); err != nil {
 		r.close()
 		return nil, err
 	}
@@ -66,7 +65,7 @@ func (p *program) runner(ctx context.Context, c configuration, m *module, empty 
 
 func (r *runner) close() { _ = os.RemoveAll(r.folder) }
 
-func (r *runner) fill(ctx context.Context, c configuration, m *module, empty bool) error {
+func (r *runner) fill(c configuration, m *module, empty bool) error {
 	kind, settings, environment := r.p.states.backend()
 	if empty {
 		kind, settings, environment = "local", map[string]string{"path": filepath.Join(r.folder, "empty.tfstate")}, nil
@@ -110,11 +109,6 @@ func (r *runner) fill(ctx context.Context, c configuration, m *module, empty boo
 	if err := r.tf.SetWaitDelay(saving); err != nil {
 		return refuse("internal", "%s", err)
 	}
-	v, _, err := r.tf.Version(ctx, false)
-	if err != nil {
-		return r.failed(ctx, "version", err)
-	}
-	r.version = v.String()
 	return nil
 }
 
@@ -142,6 +136,9 @@ func (r *runner) choose(name string) error {
 
 func (r *runner) newWorkspace(ctx context.Context, name string) error {
 	if err := r.tf.WorkspaceNew(ctx, name); err != nil {
+		if strings.Contains(err.Error(), "already exists") {
+			return r.choose(name)
+		}
 		return r.failed(ctx, "workspace new", err)
 	}
 	return nil
@@ -171,8 +168,13 @@ func (r *runner) plan(ctx context.Context, name string, lock bool) (*outlook, er
 	return outlookOf(name, p), nil
 }
 
-func (r *runner) apply(ctx context.Context, name string) error {
-	if err := r.tf.Apply(ctx, tfexec.DirOrPlan(filepath.Join(r.folder, "plan")), r.wait()); err != nil {
+// apply applies the plan that was kept or, without one, what Terraform plans then.
+func (r *runner) apply(ctx context.Context, name string, planned bool) error {
+	with := []tfexec.ApplyOption{r.wait()}
+	if planned {
+		with = append(with, tfexec.DirOrPlan(filepath.Join(r.folder, "plan")))
+	}
+	if err := r.tf.Apply(ctx, with...); err != nil {
 		return r.failed(ctx, "apply", err, name)
 	}
 	return nil
@@ -209,7 +211,8 @@ func (r *runner) failed(ctx context.Context, command string, err error, about ..
 	if text == "" {
 		text = "it ended without saying why"
 	}
-	if m := places.FindStringSubmatch(said); m != nil {
+	m := places.FindStringSubmatch(said)
+	if m != nil {
 		text += fmt.Sprintf(" (%s line %s)", m[1], m[2])
 	}
 	out := refuse("blocked", "terraform %s: %s", command, text)
@@ -224,7 +227,7 @@ func (r *runner) failed(ctx context.Context, command string, err error, about ..
 		return out.hint("put the provider into the system's folder plugins, with terraform providers mirror: nothing is fetched from the network")
 	case strings.Contains(said, "Saved plan is stale"):
 		return refuse("conflict", "workspace %s changed while it was planned", name).retry()
-	case command == "init", strings.Contains(said, "connection refused"), strings.Contains(said, "pq: "):
+	case command == "init" && m == nil, strings.Contains(said, "connection refused"), strings.Contains(said, "pq: "):
 		return out.unavailable()
 	case command == "apply", command == "destroy":
 		return out.unavailable().hint("what it has done is in the state; another attempt goes on from there")

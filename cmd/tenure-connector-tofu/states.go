@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -28,8 +30,8 @@ type states interface {
 	keep(ctx context.Context, digest string, archive []byte) error
 	archive(ctx context.Context, digest string) ([]byte, error)
 
-	// begin makes an empty workspace that isn't there.
-	begin(ctx context.Context, name string, r *runner) error
+	// begin notes a workspace that isn't there and makes it, empty, with the note's lineage.
+	begin(ctx context.Context, n note, bears string) error
 
 	// holder says who has locked a workspace's state, and how that ends.
 	holder(ctx context.Context, name string) (who, hint string)
@@ -54,7 +56,7 @@ type workspace struct {
 type note struct {
 	Name    string `json:"name"`
 	Mark    string `json:"mark"`
-	Lineage string `json:"lineage,omitempty"` // of the state that is ours; blank: none was made yet
+	Lineage string `json:"lineage"`           // of the state that is ours
 	Digest  string `json:"digest,omitempty"`  // of the module that was applied last, or is being applied
 	Config  string `json:"config,omitempty"`  // a configuration, likewise
 	Pending string `json:"pending,omitempty"` // the plan whose apply has begun and not ended
@@ -64,7 +66,8 @@ type note struct {
 // state is what a state says, without the values that it holds.
 type state struct {
 	lineage string
-	things  int // instances of resources that it manages, without the program's own
+	version string // of the Terraform that wrote it
+	things  int    // instances of resources that it manages, without the program's own
 	record  string
 	own     int // the program's own
 }
@@ -72,6 +75,7 @@ type state struct {
 func readState(raw []byte) (*state, error) {
 	var in struct {
 		Lineage   string
+		Version   string `json:"terraform_version"`
 		Resources []struct {
 			Module, Mode, Type, Name string
 			Instances                []json.RawMessage
@@ -80,7 +84,7 @@ func readState(raw []byte) (*state, error) {
 	if err := json.Unmarshal(raw, &in); err != nil {
 		return nil, err
 	}
-	s := &state{lineage: in.Lineage}
+	s := &state{lineage: in.Lineage, version: in.Version}
 	for _, r := range in.Resources {
 		switch {
 		case r.Mode != "managed":
@@ -108,15 +112,13 @@ func (w workspace) ours() bool {
 	case w.note == nil:
 		return false
 	case w.state == nil:
-		return w.note.Lineage != ""
-	case w.note.Lineage == "": // it was being made: what somebody else made has something in it
-		return w.state.things+w.state.own == 0
+		return true
 	}
 	return w.note.Lineage == w.state.lineage
 }
 
 // there says whether anything of the workspace is there, or may be.
-func (w workspace) there() bool { return w.state != nil || w.note != nil && w.note.Lineage != "" }
+func (w workspace) there() bool { return w.state != nil || w.note != nil }
 
 // lost says whether the state went without our doing.
 func (w workspace) lost() bool { return w.state == nil && w.ours() && !w.note.Ending }
@@ -143,6 +145,20 @@ func (w workspace) used() (c configuration, err error) {
 			hint("look at it: terraform state list; destroy what it holds with its own module")
 	}
 	return c, readJSON(text, &c)
+}
+
+// newLineage is a name for a state that no other has.
+func newLineage() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:])
+	text := hex.EncodeToString(id[:])
+	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
+}
+
+// stateOf is a state with nothing in it, as Terraform reads one.
+func stateOf(lineage string) []byte {
+	raw, _ := json.Marshal(map[string]any{"version": 4, "terraform_version": "1.0.0", "serial": 1, "lineage": lineage, "outputs": map[string]any{}, "resources": []any{}})
+	return raw
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"net/url"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +29,7 @@ var built struct {
 	once sync.Once
 	dir  string
 	info connector.Info
+	tofu string
 	err  error
 }
 
@@ -55,12 +58,36 @@ func programInfo(t testing.TB) connector.Info {
 			built.err = err
 			return
 		}
+		// What says its version each time is asked once.
+		if built.tofu, built.err = told(tofutest.Program(t), built.dir); built.err != nil {
+			return
+		}
+		// A script stands for the program: its copy, which each call makes, costs less.
+		script := []byte("#!/bin/sh\nexec " + path + "\n")
+		if built.err = os.WriteFile(filepath.Join(built.dir, "start"), script, 0o700); built.err != nil {
+			return
+		}
+		src = regexp.MustCompile(`(?m)^  path: .*$`).ReplaceAll(src, []byte("  path: start"))
+		src = regexp.MustCompile(`(?m)^  sha256: .*$`).ReplaceAll(src, fmt.Appendf(nil, "  sha256: %x", sha256.Sum256(script)))
 		built.info, built.err = exec.Load(src, filepath.Join(built.dir, "tofu.yaml"))
 	})
 	if built.err != nil {
 		t.Fatal(built.err)
 	}
 	return built.info
+}
+
+// told is a script that answers version from a file, and is Terraform otherwise.
+func told(program, dir string) (string, error) {
+	said, err := osexec.Command(program, "version", "-json").Output()
+	if err != nil {
+		return "", err
+	}
+	answer, script := filepath.Join(dir, "version.json"), filepath.Join(dir, "tofu")
+	if err := os.WriteFile(answer, said, 0o600); err != nil {
+		return "", err
+	}
+	return script, os.WriteFile(script, []byte("#!/bin/sh\n[ \"$1\" = version ] && exec cat "+answer+"\nexec "+program+" \"$@\"\n"), 0o700)
 }
 
 // hello is the example's module.
@@ -77,9 +104,10 @@ type site struct {
 
 func newSite(t testing.TB) *site {
 	t.Helper()
+	programInfo(t)
 	s := &site{dsn: postgrestest.Database(t), folder: t.TempDir()}
 	s.conn = postgrestest.Connect(t, s.dsn)
-	s.options = map[string]string{"modules": s.folder, "binary": tofutest.Program(t), "look": "state", "wait": "1"}
+	s.options = map[string]string{"modules": s.folder, "binary": built.tofu, "look": "state", "wait": "1"}
 	dsn := postgrestest.With(t, s.dsn, func(u *url.URL) { u.RawQuery = "sslmode=disable" })
 	s.secrets = map[string]tenure.Secret{"connection": tenure.NewSecret(dsn)}
 	raw, err := os.ReadFile(filepath.Join(hello, "main.tf"))
@@ -200,6 +228,7 @@ func world(t *testing.T) *connectortest.World {
 	s := newSite(t)
 	digest := s.module(t, "hello", text(t, filepath.Join(hello, "main.tf")))
 	return &connectortest.World{
+		Dear: os.Getenv("TENURE_EVERY_MODE") == "",
 		Info: programInfo(t), Options: s.options, Secrets: s.secrets, Look: s.look,
 		LoseSentinel: func(t testing.TB) {
 			s.exec(t, "delete from terraform_remote_state.states where name = $1", sentinel)
