@@ -148,6 +148,12 @@ type Desired struct {
 	Ref
 	Credential tenure.Secret // for types whose credential Tenure makes; the same at every repetition
 	Reissue    time.Time     // a credential that the system made before this moment is replaced; zero replaces none
+
+	// Foreseen is what a person let the making of the resource change, in Foresee's words with
+	// those for other resources; "" if nothing. Nil where nobody was asked. Ensure of what
+	// would change anything else is Conflict, where the driver can tell.
+	Foreseen *string
+
 	Encryption tenure.Encryption
 }
 
@@ -251,6 +257,7 @@ type Secluder interface {
 
 // Foreseer says, before a plan is made, what making resources would change for others
 // than their tenant: what other programs that use a shared thing see of it, or may do.
+// Where the driver can't see whom a change touches, it says all that would change.
 // It changes nothing. A change that has no effect on anybody isn't one.
 type Foreseer interface {
 	Foresee(ctx context.Context, all []Desired) ([]SharedChange, error)

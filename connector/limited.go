@@ -57,6 +57,8 @@ func capabilityOf[T any]() string {
 		return "confine"
 	case *Elevator:
 		return "elevate"
+	case *Foreseer:
+		return "foresee"
 	}
 	return ""
 }

@@ -330,7 +330,7 @@ func (s *System) Delete(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 }
 
 // Can says whether the system offers an optional capability: adopt, suspend, revoke,
-// quarantine, export, erase, tally, map, hold, expire, probe, reach, confine, elevate, accounts.
+// quarantine, export, erase, tally, map, hold, expire, probe, reach, confine, elevate, foresee, accounts.
 func (s *System) Can(capability string) bool {
 	switch capability {
 	case "adopt":
@@ -365,6 +365,8 @@ func (s *System) Can(capability string) bool {
 		return is[Confiner](s)
 	case "elevate":
 		return is[Elevator](s)
+	case "foresee":
+		return is[Foreseer](s)
 	case "accounts":
 		return is[Enumerator](s)
 	}

@@ -42,6 +42,7 @@ var (
 	_ connector.Tallier     = (*driver)(nil)
 	_ connector.Mapper      = (*driver)(nil)
 	_ connector.Prober      = (*driver)(nil)
+	_ connector.Foreseer    = (*driver)(nil)
 )
 
 func (m *Manifest) open(_ context.Context, c connector.Config) (connector.Driver, error) {
@@ -353,6 +354,9 @@ func (d *driver) Ensure(ctx context.Context, want connector.Desired) (o connecto
 	q.Mark = n.String()
 	if reissued {
 		q.Credential = want.Credential.Reveal()
+	}
+	if t.can("foresee") {
+		q.Foreseen = want.Foreseen
 	}
 	if rec, err = d.do(ctx, q); err != nil {
 		return o, rec, err

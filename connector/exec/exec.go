@@ -99,7 +99,7 @@ func (m *Manifest) Info() connector.Info {
 		info.Types = append(info.Types, tenure.ResourceType{
 			Name: t.Name, Summary: t.Summary, Layer: layer, Deletion: t.Deletion, Verification: t.Verification,
 			Recovery: tenure.Recovery{Declared: true, Quarantine: t.can("quarantine"), Says: t.Recovery}, Holds: t.holds(), Attributes: string(t.Attributes),
-			Credential: t.Credential, Cost: t.Cost, Lag: t.Lag, Whole: t.Whole, Isolation: t.Isolation,
+			Credential: t.Credential, Cost: t.Cost, Lag: t.Lag, Whole: t.Whole, Isolation: t.Isolation, Shared: t.can("foresee"),
 		})
 	}
 	for _, p := range m.Probes {

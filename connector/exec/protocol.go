@@ -29,12 +29,13 @@ type request struct {
 	Secrets  map[string]string `json:"secrets"`
 
 	Resource   *resource  `json:"resource,omitempty"`
-	Resources  []resource `json:"resources,omitempty"` // observe
+	Resources  []resource `json:"resources,omitempty"` // observe, foresee
 	Types      []string   `json:"types,omitempty"`     // discover
 	Bears      string     `json:"bears,omitempty"`     // the mark that Tenure saw on the thing just now
 	Mark       string     `json:"mark,omitempty"`      // ensure, adopt: the mark that it is to bear
 	State      string     `json:"state,omitempty"`     // the state that Tenure saw it in; adopt: the one that it is to have
 	Credential string     `json:"credential,omitempty"`
+	Foreseen   *string    `json:"foreseen,omitempty"` // ensure: what a person let it change, "" if nothing; not there where nobody was asked
 	Erase      *eraseAsk  `json:"erase,omitempty"`
 	Run        string     `json:"run,omitempty"` // tally
 	Map        *mapAsk    `json:"map,omitempty"`
@@ -75,6 +76,7 @@ type probeAsk struct {
 // line is one line of an answer. One of its fields is given.
 type line struct {
 	Observed *observedLine
+	Change   *changeLine
 	Place    *placeLine
 	Data     *string
 	Result   json.RawMessage
@@ -90,6 +92,8 @@ type observedLine struct {
 	Metrics    map[string]int64
 	Detail     string
 }
+
+type changeLine struct{ Type, Name, Says string }
 
 type placeLine struct {
 	Name  string

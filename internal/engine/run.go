@@ -146,12 +146,22 @@ func foreseen(ctx context.Context, t *Task, sys *connector.System, d connector.D
 		return err
 	}
 	for _, c := range changes {
-		if !slices.ContainsFunc(t.Plan.Steps, func(s tenure.Step) bool { return s.Key == tenure.SharedKey && strings.Contains(s.Summary, c.Says) }) {
+		if !strings.Contains(letPass(t.Plan), c.Says) {
 			return tenure.Errorf(tenure.Blocked, "%s %s: since the plan was made, shared things have changed, so that nobody has let this pass: %s", d.Type, d.Name, c.Says).
 				WithHint("put back what changed there and retry, or cancel the operation and plan again")
 		}
 	}
 	return nil
+}
+
+// letPass is what a person let the plan change for others, as its gate says it.
+func letPass(p *tenure.Plan) string {
+	for _, s := range p.Steps {
+		if s.Key == tenure.SharedKey {
+			return s.Summary
+		}
+	}
+	return ""
 }
 
 func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
@@ -168,6 +178,10 @@ func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 	}
 	if err := foreseen(ctx, t, sys, d); err != nil {
 		return Result{Err: err}
+	}
+	if typ, _ := sys.Info.Type(d.Type); typ.Shared {
+		pass := letPass(t.Plan)
+		d.Foreseen = &pass
 	}
 	seen, rec, v, err := sys.Ensure(ctx, d)
 	if err != nil {
