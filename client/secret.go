@@ -30,8 +30,8 @@ type Secret struct {
 // SecretFilter narrows a listing.
 type SecretFilter struct {
 	Paging
-	Tenant string `query:"tenant" doc:"only those of this tenant" maxLength:"64"`
-	Due    bool   `query:"due" doc:"only those that should have been rotated by now"`
+	Tenant  string `query:"tenant" doc:"only those of this tenant" maxLength:"64"`
+	Overdue bool   `query:"overdue" doc:"only those that should have been rotated by now"`
 }
 
 // ListSecrets lists what is known of credentials: those that Tenure works with in systems,

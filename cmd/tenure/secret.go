@@ -19,7 +19,7 @@ func (a *app) secret() *cobra.Command {
 func (a *app) secretList() *cobra.Command {
 	var f client.SecretFilter
 	cmd := command("list", "List the credentials of systems and tenants, never their values",
-		"A tenant's is due when its blueprint's rotate has passed since it was made, a system's by rotate in systems.yaml. Rotate a\ntenant's with tenure tenant repair TENANT --due, a system's with tenure system rotate SYSTEM.",
+		"A tenant's is due when its blueprint's rotate has passed since it was made, a system's by rotate in systems.yaml. Rotate a\ntenant's with tenure tenant repair TENANT --overdue, a system's with tenure system rotate SYSTEM.",
 		cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
 			list, err := listed(cmd.Context(), a, client.ListSecrets, f, 0)
 			if err != nil {
@@ -28,7 +28,7 @@ func (a *app) secretList() *cobra.Command {
 			return a.show(list, func(o *page) { printSecrets(o, list) })
 		})
 	cmd.Flags().StringVar(&f.Tenant, "tenant", "", "only those of this tenant")
-	cmd.Flags().BoolVar(&f.Due, "due", false, "only those that should have been rotated by now")
+	cmd.Flags().BoolVar(&f.Overdue, "overdue", false, "only those that should have been rotated by now")
 	return cmd
 }
 

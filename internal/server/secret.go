@@ -43,7 +43,7 @@ func listSecrets(ctx context.Context, c *Call, p *client.SecretFilter) (client.P
 	now := c.Service.Now()
 	full := func(k lifecycle.KeptSecret) bool {
 		switch {
-		case p.Due && !k.Overdue(now):
+		case p.Overdue && !k.Overdue(now):
 		case len(out.Items) == limitOf(p.Paging):
 			out.Next = c.cursor(last)
 			return true
