@@ -73,6 +73,7 @@ type ResourceSpec struct {
 	Data         []string       `json:"data,omitempty"`     // data classes that it holds
 	When         string         `json:"when,omitempty"`     // CEL; false leaves it out
 	Handover     bool           `json:"handover,omitempty"` // exported for the one who leaves
+	Rotate       Period         `json:"rotate,omitzero"`    // its credential is due for rotation so long after it was made; zero is never
 }
 
 // ProbeSpec is a check of the blueprint's own.

@@ -165,7 +165,8 @@ type Probe struct {
 	Target     ResourceID        `json:"target,omitempty"`     // the second resource, of environment
 	Credential ResourceID        `json:"credential,omitempty"` // whose credential it shows, if not the resource's own
 	Params     map[string]string `json:"params,omitempty"`
-	Refused    bool              `json:"refused,omitempty"` // after the cut: what worked must be refused now
+	Refused    bool              `json:"refused,omitempty"`  // after the cut: what worked must be refused now
+	Replaced   bool              `json:"replaced,omitempty"` // it shows the credential that the operation has replaced
 }
 
 // PlannedResource is what a plan puts into the inventory, or changes there.

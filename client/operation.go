@@ -136,8 +136,9 @@ type Output struct {
 	Name        string `json:"name"`
 	Value       any    `json:"value,omitempty"`
 	Secret      string `json:"secret,omitempty"` // shown this once
-	// Claim says how a one-time secret stands that isn't shown: open, claimed or gone.
-	Claim     string    `json:"claim,omitempty" doc:"how a one-time secret stands that isn't shown: open, claimed or gone"`
+	// Claim says how a one-time secret stands that isn't shown: open, claimed, gone, or
+	// replaced by a later operation, which hands the new one over.
+	Claim     string    `json:"claim,omitempty" doc:"how a one-time secret stands that isn't shown: open, claimed, gone, or replaced by a later operation, which hands the new one over"`
 	ClaimedAt time.Time `json:"claimedAt,omitzero"`
 }
 

@@ -23,7 +23,8 @@ type Intent struct {
 	AtOnce       bool                 `json:"atOnce,omitempty" doc:"offboard without grace"`
 	EraseOnly    bool                 `json:"eraseOnly,omitempty" doc:"offboard without export"`
 	Reissue      bool                 `json:"reissue,omitempty" doc:"repair with new credentials"`
-	Resources    []string             `json:"resources,omitempty" doc:"revoke: environment/key or id of what gives access"`
+	Overdue      bool                 `json:"overdue,omitempty" doc:"repair: issue those credentials anew that should have been rotated by now, and repair nothing else"`
+	Resources    []string             `json:"resources,omitempty" doc:"environment/key or id: revoke what gives access; repair, with reissue, these credentials and nothing else"`
 	Trigger      string               `json:"trigger,omitempty" doc:"the requester's key for this; the same key again gives the same operation" maxLength:"200"`
 }
 

@@ -26,7 +26,7 @@ var kindWords = []struct {
 	{tenure.Onboard, "Move a tenant in", "Makes the tenant, everything that the blueprint asks for and its credentials, and probes them before the tenant is active."},
 	{tenure.Change, "Change a tenant's parameters, features or tier", "What isn't named stays as it is."},
 	{tenure.Upgrade, "Bring a tenant to another revision of its blueprint", "Without --blueprint it is the latest published revision."},
-	{tenure.Repair, "Bring what has drifted back to desired", "Looks again first; what has an open finding is brought back to desired."},
+	{tenure.Repair, "Bring what has drifted back to desired", "Looks again first; what has an open finding is brought back to desired. With --overdue, or --reissue and --resource, it rotates credentials\nand does nothing else: the new one is seen to work, the old one to be refused where the system can tell, and the new one is\nhanded over once."},
 	{tenure.Suspend, "Cut a tenant's access, and keep everything", "Access is off until resume; nothing is destroyed."},
 	{tenure.Resume, "Restore a suspended tenant's access", ""},
 	{tenure.Offboard, "Move a tenant out, to the certificate", "Grace, cut of access, hand-over, retention, erasure with its points of no return, and the certificates."},
@@ -67,6 +67,8 @@ func (f *intentFlags) register(cmd *cobra.Command, kind tenure.OperationKind) {
 		fl.StringArrayVar(&f.labels, "label", nil, "a label, as key=value (repeatable)")
 	case tenure.Repair:
 		fl.BoolVar(&f.in.Reissue, "reissue", false, "issue new credentials too")
+		fl.StringSliceVar(&f.in.Resources, "resource", nil, "with --reissue: only the credential of this, as environment/key or an id (may be repeated)")
+		fl.BoolVar(&f.in.Overdue, "overdue", false, "issue those credentials anew that should have been rotated by now, and repair nothing else")
 	case tenure.Revoke:
 		fl.StringSliceVar(&f.in.Resources, "resource", nil, "what to take off, as environment/key or an id (may be repeated)")
 	case tenure.Offboard:

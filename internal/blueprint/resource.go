@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/tenurehq/tenure"
@@ -41,12 +42,28 @@ func (k *checker) checkResource(i int) {
 			}
 		}
 		k.checkData(p, *r, t)
+		k.checkRotation(p, *r, t)
 		if len(t.Dispositions) > 0 {
 			k.checkPseudonyms(p, *r)
 		}
 	}
 	k.checkEnvironments(p, r.Environments)
 	k.checkResourceTexts(p, r, info)
+}
+
+// leastRotation is how long a credential must be good for at least.
+const leastRotation = time.Hour
+
+// checkRotation refuses a rotation of what has no credential, and one that would never end.
+func (k *checker) checkRotation(p source.Path, r tenure.ResourceSpec, t tenure.ResourceType) {
+	var from time.Time
+	switch {
+	case r.Rotate.IsZero():
+	case !t.Credential:
+		k.refuse(p.With("rotate"), "", "%s has no credential that could be rotated", r.Type)
+	case r.Rotate.After(from).Sub(from) < leastRotation:
+		k.refuse(p.With("rotate"), "", "a credential that is due for rotation within an hour would always be overdue")
+	}
 }
 
 // checkDeclared refuses a type that doesn't say how it leaves.

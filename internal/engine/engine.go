@@ -34,6 +34,10 @@ type Engine struct {
 	// Issued gives the credential that a system made for a resource; zero if it made none yet.
 	Issued func(ctx context.Context, resource tenure.ResourceID) (tenure.Secret, error)
 
+	// Replaced gives the credential that the operation has replaced; zero if the resource
+	// had none before. One that wasn't replaced is Blocked.
+	Replaced func(ctx context.Context, t *Task, resource tenure.ResourceID) (tenure.Secret, error)
+
 	// Declared is the inventory of a system. With it a repair takes back, of what it
 	// repairs, the rights that nothing declares; nil leaves them.
 	Declared func(ctx context.Context, sys *connector.System) ([]connector.Declared, error)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -43,6 +44,7 @@ func (e *Engine) run(ctx context.Context, t *Task) (r Result) {
 			r.Err = tenure.Errorf(tenure.Unavailable, "step %s was cut off %s: %w", t.Step.Key, after, r.Err).Retryable()
 		}
 	}()
+	ctx = context.WithValue(ctx, operationKey{}, t.Operation.ID)
 	if t.Step.Destructive {
 		if err := e.DB.Vouched(ctx, t.Operation.ID, t.Plan.Tenant, nil); err != nil {
 			return Result{Err: err}
@@ -347,6 +349,15 @@ func probe(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 			return Result{Err: err}
 		}
 	}
+	if t.Step.Probe.Replaced {
+		c.Credential, err = e.Replaced(ctx, t, t.Step.Resource)
+		switch {
+		case err != nil:
+			return Result{Err: err}
+		case c.Credential.IsZero():
+			return Result{Verdict: tenure.Verified, Receipt: map[string]any{"probe": t.Step.Probe.Name, "detail": "there was no credential before"}}
+		}
+	}
 	if id := t.Step.Probe.Credential; id != "" {
 		if c.Credential, err = e.held(ctx, t, id); err != nil {
 			return Result{Err: err}
@@ -361,6 +372,12 @@ func probe(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 	out, err := sys.Probe(ctx, c)
 	if err != nil {
 		return Result{Err: err}
+	}
+	if t.Step.Probe.Replaced && out.Passed {
+		c.Credential = tenure.NewSecret(rand.Text())
+		if made, err := sys.Probe(ctx, c); err == nil && made.Passed {
+			return Result{Verdict: tenure.Claimed, Receipt: map[string]any{"probe": t.Step.Probe.Name, "detail": "the probe passes with a credential that nobody issued: it can't tell whether the old one is refused"}}
+		}
 	}
 	if t.Step.Probe.Refused {
 		return refused(ctx, t, sys, pr, out)
@@ -377,6 +394,10 @@ func probe(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *t
 func refused(ctx context.Context, t *Task, sys *connector.System, pr *tenure.PlannedResource, out connector.Outcome) Result {
 	rec := map[string]any{"probe": t.Step.Probe.Name, "refused": !out.Passed, "detail": out.Detail}
 	if out.Passed {
+		if t.Step.Probe.Replaced {
+			return Result{Verdict: tenure.Failed, Receipt: rec, Err: tenure.Errorf(tenure.Blocked, "the credential that was replaced still works: %s", out.Detail).
+				WithHint("take it off in %s, or wait until it ends there; then: tenure operation retry %s", sys.Name, t.Operation.ID)}
+		}
 		return Result{Verdict: tenure.Failed, Receipt: rec, Err: tenure.Errorf(tenure.Blocked, "access still works after the cut: %s", out.Detail)}
 	}
 	var refs []connector.Ref

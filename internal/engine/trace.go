@@ -1,8 +1,20 @@
 package engine
 
-import "context"
+import (
+	"context"
+
+	"github.com/tenurehq/tenure"
+)
 
 type traceKey struct{}
+
+type operationKey struct{}
+
+// OperationOf is the operation whose step a context is of; blank if it is of none.
+func OperationOf(ctx context.Context) tenure.OperationID {
+	id, _ := ctx.Value(operationKey{}).(tenure.OperationID)
+	return id
+}
 
 // WithTrace puts the trace of a request into its context, as a W3C traceparent: an
 // operation that it starts keeps it, and its steps continue it, later and maybe in

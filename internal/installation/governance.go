@@ -122,6 +122,7 @@ func (i *Installation) Ticks() []Tick {
 		{"forgotten", i.inTime(i.Service.TickForget)},
 		{"isolation", i.Service.TickProbes},
 		{"credentials", i.Service.TickCredentials},
+		{"secrets", i.Service.TickSecrets},
 	}
 }
 

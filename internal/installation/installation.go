@@ -98,6 +98,8 @@ type System struct {
 	Currency  string            `yaml:"currency"`
 	Region    string            `yaml:"region"`  // where it stands, as plans say it
 	Dormant   tenure.Period     `yaml:"dormant"` // how long accounts may go without a sign-in; default P90D
+	Rotate    tenure.Period     `yaml:"rotate"`  // when its credential is due for rotation; default never
+	Owner     string            `yaml:"owner"`   // who answers for its credential; default who added it
 }
 
 // Options say how to open an installation.

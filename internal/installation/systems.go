@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -31,7 +32,12 @@ func readSystems(dir string) (map[string]lifecycle.SystemSettings, error) {
 		}
 		set := lifecycle.SystemSettings{
 			Connector: sys.Connector, Limit: sys.Limit, Prices: sys.Prices, Currency: sys.Currency, Region: sys.Region, Dormant: sys.Dormant,
+			Rotate: sys.Rotate, Owner: strings.TrimSpace(sys.Owner),
 			Options: make(map[string]string), Kept: make(map[string]secret.Place),
+		}
+		var from time.Time
+		if !sys.Rotate.IsZero() && sys.Rotate.After(from).Sub(from) < time.Hour {
+			return nil, tenure.Errorf(tenure.Invalid, "systems.yaml: the credential of system %q would always be overdue: rotate is shorter than an hour", name)
 		}
 		for key, p := range sys.Prices {
 			if p < 0 {

@@ -40,7 +40,7 @@ func (s *Service) credential(ctx context.Context, t *engine.Task, id tenure.Reso
 		return tenure.Secret{}, tenure.Errorf(tenure.Internal, "seal a credential: %w", err)
 	}
 	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
-		return tx.SaveSecret(id, store.Secret{Key: string(key), Box: box}, t.Now, fresh)
+		return tx.SaveSecret(id, store.Secret{Key: string(key), Box: box, Operation: t.Operation.ID}, t.Now, fresh)
 	})
 	if err != nil {
 		return tenure.Secret{}, err
@@ -54,15 +54,21 @@ func (s *Service) secretOf(ctx context.Context, id tenure.ResourceID) (tenure.Se
 	if err != nil {
 		return tenure.Secret{}, made, err
 	}
+	secret, err := s.credentialOf(ctx, id, sealed)
+	return secret, made, err
+}
+
+// credentialOf opens a kept credential, whoever made it.
+func (s *Service) credentialOf(ctx context.Context, id tenure.ResourceID, sealed store.Secret) (tenure.Secret, error) {
 	text, err := s.keptText(ctx, id, sealed)
 	if err != nil {
-		return tenure.Secret{}, made, err
+		return tenure.Secret{}, err
 	}
 	if strings.HasPrefix(text, issuedMark) {
 		i, err := s.openIssued(ctx, id, sealed)
-		return i.Credential, made, err
+		return i.Credential, err
 	}
-	return tenure.NewSecret(text), made, nil
+	return tenure.NewSecret(text), nil
 }
 
 // keptText is what is kept for a resource, in clear.
@@ -84,7 +90,8 @@ type Output struct {
 	Name        string `json:"name"`
 	Value       any    `json:"value,omitempty"`
 	Secret      string `json:"secret,omitempty"` // shown this once
-	// Claim says how a one-time secret stands that isn't shown: open, claimed or gone.
+	// Claim says how a one-time secret stands that isn't shown: open, claimed, gone, or
+	// replaced by a later operation, which hands the new one over.
 	Claim     string    `json:"claim,omitempty"`
 	ClaimedAt time.Time `json:"claimedAt,omitzero"`
 }
@@ -115,7 +122,7 @@ func (s *Service) Outputs(ctx context.Context, id tenure.OperationID, claim bool
 			o := Output{Environment: env, Name: name, Value: p.Outputs[env][name]}
 			if key, ok := blueprint.CredentialOf(o.Value); ok {
 				o.Value = nil
-				if err := s.secretOutput(ctx, p, env, key, claim, by, op.ID, &o); err != nil {
+				if err := s.secretOutput(ctx, p, env, key, claim, by, op.Operation, &o); err != nil {
 					return nil, err
 				}
 			}
@@ -125,13 +132,23 @@ func (s *Service) Outputs(ctx context.Context, id tenure.OperationID, claim bool
 	return out, nil
 }
 
-func (s *Service) secretOutput(ctx context.Context, p *tenure.Plan, env, key string, claim bool, by string, op tenure.OperationID, o *Output) error {
+func (s *Service) secretOutput(ctx context.Context, p *tenure.Plan, env, key string, claim bool, by string, op tenure.Operation, o *Output) error {
 	i := slices.IndexFunc(p.Resources, func(r tenure.PlannedResource) bool { return r.Environment == env && r.Key == key })
 	if i < 0 {
 		return tenure.Errorf(tenure.Internal, "output %s names %s, which isn't in the plan", o.Name, key)
 	}
 	id := p.Resources[i].ID
-	_, _, claimed, err := s.o.DB.Secret(ctx, id)
+	sealed, made, claimed, err := s.o.DB.Secret(ctx, id)
+	if err == nil && made.After(op.CreatedAt) {
+		others, err := s.handedOver(ctx, sealed.Operation, op.ID, env, key)
+		if err != nil {
+			return err
+		}
+		if others {
+			o.Claim = "replaced"
+			return nil
+		}
+	}
 	switch {
 	case tenure.CodeOf(err) == tenure.NotFound:
 		o.Claim = "gone"
@@ -149,7 +166,7 @@ func (s *Service) secretOutput(ctx context.Context, p *tenure.Plan, env, key str
 	if err != nil {
 		return err
 	}
-	e, err := s.entry(ctx, "secret.claim", by, p.Tenant, op, string(id), nil)
+	e, err := s.entry(ctx, "secret.claim", by, p.Tenant, op.ID, string(id), nil)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,18 @@ var (
 // maxFindings bounds what one look stores and returns for each system.
 const maxFindings = 10_000
 
+// seekOverdueOf is seekOverdue for a tenant by id or name; blank is everything.
+func (s *Service) seekOverdueOf(ctx context.Context, tenant string) error {
+	if tenant == "" {
+		return s.seekOverdue(ctx, "")
+	}
+	t, err := s.o.DB.Tenant(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	return s.seekOverdue(ctx, t.ID)
+}
+
 // Drift compares live with desired, in bulk, over every system, and the places that
 // the systems' catalogs give with what the blueprints cover; a tenant narrows it.
 // Findings are stored; those that weren't seen again are resolved. The isolation of
@@ -43,6 +55,9 @@ func (s *Service) Drift(ctx context.Context, tenant string) (*Look, error) {
 		if _, err := s.Probe(ctx, t); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.seekOverdueOf(ctx, tenant); err != nil {
+		return nil, err
 	}
 	return s.lookAll(ctx, tenant, driftKinds, func(ctx context.Context, sys *connector.System, id tenure.TenantID, yield func(tenure.Finding) error) (hygiene.Summary, error) {
 		sum, err := s.look.Drift(ctx, sys, id, yield)
@@ -150,7 +165,7 @@ func (s *Service) lookAll(ctx context.Context, tenant string, kinds []tenure.Fin
 		return nil, err
 	}
 	for _, f := range all {
-		if slices.Contains(kinds, f.Kind) || f.Kind == tenure.FindingIsolation && slices.Contains(kinds, tenure.FindingDrift) {
+		if slices.Contains(kinds, f.Kind) || slices.Contains(kinds, tenure.FindingDrift) && (f.Kind == tenure.FindingIsolation || f.Kind == tenure.FindingCredential) {
 			out.Findings = append(out.Findings, f)
 		}
 	}
@@ -268,7 +283,7 @@ func (s *Service) drifted(ctx context.Context, tenant tenure.TenantID, reissue b
 		if f.Open(now) && f.Kind == tenure.FindingLostMark {
 			lost[f.Resource] = true
 		}
-		if f.Open(now) && f.Kind != tenure.FindingUnproven && f.Kind != tenure.FindingForeign && f.Kind != tenure.FindingUncovered {
+		if f.Open(now) && f.Kind != tenure.FindingCredential && f.Kind != tenure.FindingUnproven && f.Kind != tenure.FindingForeign && f.Kind != tenure.FindingUncovered {
 			out[f.Resource] = true
 		}
 	}

@@ -34,7 +34,8 @@ type Intent struct {
 	AtOnce       bool                 `json:"atOnce,omitempty"`    // offboard without grace
 	EraseOnly    bool                 `json:"eraseOnly,omitempty"` // offboard without export
 	Reissue      bool                 `json:"reissue,omitempty"`   // repair with new credentials
-	Resources    []string             `json:"resources,omitempty"` // revoke: environment/key or id of what gives access
+	Overdue      bool                 `json:"overdue,omitempty"`   // repair: issue those credentials anew that should have been rotated by now, and repair nothing else
+	Resources    []string             `json:"resources,omitempty"` // environment/key or id: revoke what gives access; repair with Reissue these credentials, and nothing else
 	Trigger      string               `json:"trigger,omitempty"`   // idempotency key
 }
 
@@ -201,6 +202,9 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 			return nil, err
 		}
 	case tenure.Repair:
+		if in.Overdue || len(in.Resources) > 0 {
+			break // what is to be issued anew is looked for in the inventory
+		}
 		if out.Drifted, out.Lost, err = s.drifted(ctx, t.ID, in.Reissue); err != nil {
 			return nil, err
 		}
@@ -223,6 +227,15 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 	}
 	if in.Kind == tenure.Revoke {
 		if out.Revoke, err = named(out.Inventory, in.Resources); err != nil {
+			return nil, err
+		}
+	}
+	if in.Kind == tenure.Repair && (in.Overdue || len(in.Resources) > 0) {
+		if !in.Reissue && !in.Overdue {
+			return nil, tenure.Errorf(tenure.Invalid, "a repair brings back what has drifted; only with new credentials it takes names").WithHint("issue these anew: --reissue --resource ENVIRONMENT/KEY")
+		}
+		out.Reissue = true
+		if out.Drifted, err = s.rotating(ctx, t, out.Inventory, in.Resources, in.Overdue); err != nil {
 			return nil, err
 		}
 	}

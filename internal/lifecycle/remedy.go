@@ -36,6 +36,12 @@ func (s *Service) Remedy(ctx context.Context, f tenure.Finding) (out Remedy, err
 			out.Plan = "tenure plan repair " + name
 		}
 		out.Checked = "The next look closes the finding when it is mended: tenure drift"
+	case f.Kind == tenure.FindingCredential && f.Field == ageField && f.Resource != "":
+		out.Plan = "tenure plan repair " + name + " --reissue --resource " + string(f.Resource)
+		out.Checked = "The finding closes when the new credential was made: tenure secret list"
+	case f.Kind == tenure.FindingCredential && f.Field == ageField:
+		out.Steps = []string{"put a new credential where systems.yaml says that it is kept", "have it take over: tenure system rotate " + f.System, "take the old one off in " + f.System}
+		out.Checked = "The finding closes when the new credential has taken over: tenure secret list"
 	case len(f.Steps) > 0:
 		out.Steps = append(out.Steps, "make sure whose it is ("+string(f.Confidence)+")")
 		out.Steps = append(out.Steps, f.Steps...)

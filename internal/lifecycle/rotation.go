@@ -215,8 +215,9 @@ func (s *Service) sinceWhen(ctx context.Context, name, digest string, since time
 	if since.IsZero() || since.After(now) {
 		since = now
 	}
-	row := store.SystemCredential{System: name, Digest: digest, Since: since, RotatedBy: by}
+	row := store.SystemCredential{System: name, Digest: digest, Since: since, First: all[name].First, RotatedBy: by}
 	if all[name].Digest == "" { // the first that is seen was rotated by nobody
+		row.First = since
 		return s.o.DB.Write(ctx, func(tx *store.Tx) error { return tx.SaveSystemCredential(row) })
 	}
 	places := make([]string, 0, 2)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/engine"
 	"github.com/tenurehq/tenure/internal/keystore"
 	"github.com/tenurehq/tenure/internal/store"
 )
@@ -65,7 +66,7 @@ func (v safe) Keep(ctx context.Context, r connector.Ref, i connector.Issued) err
 	if err != nil {
 		return tenure.Errorf(tenure.Internal, "seal what a system issued: %w", err)
 	}
-	sealed := store.Secret{Key: string(key), Box: box}
+	sealed := store.Secret{Key: string(key), Box: box, Operation: engine.OperationOf(ctx)}
 	same := !made.IsZero() && before.Credential.Reveal() == i.Credential.Reveal()
 	return v.s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		if same {

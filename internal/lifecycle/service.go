@@ -66,6 +66,8 @@ type SystemSettings struct {
 	Currency  string
 	Region    string        // where it stands, as plans say it
 	Dormant   tenure.Period // how long accounts may go without a sign-in; zero is hygiene.Dormant
+	Rotate    tenure.Period // how long after it was put where it is kept its credential is due for rotation; zero is never
+	Owner     string        // who answers for its credential; "" is who added it
 	Err       error         // why the entry can't be used; it hides no other system
 }
 
@@ -94,6 +96,7 @@ type Service struct {
 	witness  witnessed
 	doubts   storeDoubts
 	renewals renewals
+	overdue  overdues // TickSecrets alone
 }
 
 // New puts a service together. It opens no system yet: each is opened when it is
@@ -146,6 +149,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		System:     func(name string) (*connector.System, error) { return s.system(context.WithoutCancel(ctx), name) },
 		Credential: s.credential,
 		Issued:     s.issued,
+		Replaced:   s.replaced,
 		Pseudonyms: s.pseudonyms,
 		ExportTo:   s.exportTo,
 		Amend:      s.amended,

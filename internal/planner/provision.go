@@ -356,6 +356,9 @@ func (c *compiler) repair() error {
 		}
 	}
 	c.plan.Resources = slices.Clip(kept)
+	if len(kept) == 0 && c.in.Reissue {
+		return tenure.Errorf(tenure.Conflict, "there is no credential of %s to issue anew", c.in.Tenant.Name).WithHint("see what it has, and when each is due: tenure secret list --tenant %s", c.in.Tenant.Name)
+	}
 	if len(kept) == 0 {
 		return tenure.Errorf(tenure.Conflict, "there is nothing to repair: %s shows no drift", c.in.Tenant.Name).WithHint("look again: tenure drift --tenant %s", c.in.Tenant.Name)
 	}
@@ -368,6 +371,9 @@ func (c *compiler) repair() error {
 		if c.keys[last] {
 			c.add(tenure.Step{Key: pathOf(p) + "/observe", Stage: tenure.StageVerify, Action: tenure.ActObserve, Resource: p.ID, System: p.System, Environment: p.Environment, Needs: []string{last}, Summary: "see that " + p.Name + " is as it should be"})
 		}
+	}
+	if c.in.Reissue {
+		c.reissued()
 	}
 	return nil
 }

@@ -44,6 +44,7 @@ var nounTexts = map[string]string{
 	"probe":       "Proofs that a tenant's neighbours are refused",
 	"review":      "Access reviews",
 	"role":        "Roles, and what they let",
+	"secret":      "The credentials of systems and tenants: how old each is, whose, and when it is due for rotation; never its value",
 	"session":     "Browsers that are signed in",
 	"standing":    "Standing approvals, and what they started",
 	"store":       "Whether the store is the one that was last in use, and the word of persons that it is right",

@@ -51,7 +51,7 @@ const unknownTenant = "ten_01890a5d-ac96-774b-bcce-b302099a8057"
 var filterSorts = map[string]filterSort{
 	"cursor": isCursor, "limit": isCount, "from": isMoment, "to": isMoment, "tenant": isTenant,
 	"state": isWord, "severity": isWord, "finding": isWord, "kind": isWord, "audit.entries kind": isKind, "audit.entries index": isIndex, "audit.entries operation": isRun,
-	"all": isFlag, "closed": isFlag, "ended": isFlag, "open": isFlag, "published": isFlag, "released": isFlag, "unreviewed": isFlag, "unseen": isFlag, "waiting": isFlag, "waived": isFlag,
+	"all": isFlag, "closed": isFlag, "ended": isFlag, "open": isFlag, "overdue": isFlag, "published": isFlag, "released": isFlag, "unreviewed": isFlag, "unseen": isFlag, "waiting": isFlag, "waived": isFlag,
 	"principal": isPerson, "reviewer": isPerson, "system": isSystem, "blueprint": isRevision, "name": isRevision, "standing": isStanding,
 	"rows": isCount, "seconds": {good: []string{"1", "25"}, bad: isCount.bad}, "tables": isAny, "column": isAny, "system.scaffold name": isAny,
 	"tenant.list after": isPlace, "tenant.list label": isLabel, "tenant.list tier": isAny, "blueprint.diff to": {gone: []string{"no-such-thing"}},

@@ -72,7 +72,7 @@ func ofStrangers(col func(string) any) bool {
 var facts = declare([]covered{
 	{table: "blueprint", key: "digest", parts: "name version body author created_at; published: published_by published_at"},
 	{table: "system", key: "name", parts: "connector version fingerprint added_by added_at"},
-	{table: "system_credential", key: "system", parts: "digest since rotated_by"},
+	{table: "system_credential", key: "system", parts: "digest since rotated_by; first: first_at"},
 	{table: "tenant", key: "id", whose: ownTenant, parts: `created_at; name: name organization contact; state: state previous; blocked: blocked; binding: blueprint tier;
 		parameters: parameters features; anchors: anchors; labels: labels; salt: salt; known: domains external_ids`},
 	{table: "plan", key: "digest", parts: "tenant kind made_by created_at; body: body"},
@@ -85,7 +85,7 @@ var facts = declare([]covered{
 	{table: "exception", key: "operation step", whose: byOperation, parts: "reason asked_by asked_at; attested: attested_by attested_at"},
 	{table: "resource", key: "id", whose: byTenant, parts: `tenant environment key system type layer created_at; name: name; desired: desired; needs: classes needs; live: live;
 		state: state verdict expires_at; normal: normal; observed: observed`},
-	{table: "secret", key: "resource", parts: "key box created_at; claimed: claimed_at"},
+	{table: "secret", key: "resource", parts: "key box created_at; claimed: claimed_at; made: operation; first: first_at"},
 	{table: "hold", key: "id", whose: byTenant, parts: "matter tenant class system resource reason placed_by placed_at untold; release: release_by released_at; effective: effective_at already_gone; scope: environment part; custodians: custodians remind_days reminded_at; stalled: stalled"},
 	{table: "finding", key: "id", parts: "waiver: waived_until waived_by; resolved: resolved_at"},
 	{table: "finding", key: "id", unless: notAnomalies, absent: harmless, parts: "anomaly: kind type name seen_at"},

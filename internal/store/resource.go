@@ -139,68 +139,6 @@ func (db *DB) Occupied(ctx context.Context, system, typ, name string) (bool, err
 	return n > 0, err
 }
 
-// Secret is a credential that Tenure made, sealed under a key of the tenant's.
-type Secret struct {
-	Key string
-	Box []byte
-}
-
-// SaveSecret stores a sealed credential; replace says whether an earlier one goes.
-func (tx *Tx) SaveSecret(id tenure.ResourceID, s Secret, at time.Time, replace bool) error {
-	q := `insert into secret (resource, key, box, created_at, claimed_at) values ($1, $2, $3, $4, 0) on conflict (resource) do nothing`
-	if replace {
-		q = `insert into secret (resource, key, box, created_at, claimed_at) values ($1, $2, $3, $4, 0)
-			on conflict (resource) do update set key = excluded.key, box = excluded.box, created_at = excluded.created_at, claimed_at = 0`
-	}
-	_, err := tx.Exec(q, string(id), s.Key, s.Box, micros(at))
-	return err
-}
-
-// KeepSecret replaces what is kept for a resource beside a credential that stays the same:
-// when it was made and whether it was claimed stay. NotFound if nothing is kept.
-func (tx *Tx) KeepSecret(id tenure.ResourceID, s Secret, made time.Time) error {
-	n, err := tx.Exec(`update secret set key = $1, box = $2, created_at = $3 where resource = $4`, s.Key, s.Box, micros(made), string(id))
-	if err == nil && n != 1 {
-		return tenure.Errorf(tenure.NotFound, "nothing is kept for %s", id)
-	}
-	return err
-}
-
-// SecretsOf streams what is kept for the resources of a system, by their ids.
-func (db *DB) SecretsOf(ctx context.Context, system string, yield func(tenure.ResourceID, Secret) error) error {
-	return db.reader(ctx).Rows(`select s.resource, s.key, s.box from secret s join resource r on r.id = s.resource where r.system = $1 order by s.resource`,
-		[]any{system}, func(r scanner) error {
-			var id tenure.ResourceID
-			var s Secret
-			if err := r.Scan(&id, &s.Key, &s.Box); err != nil {
-				return err
-			}
-			return yield(id, s)
-		})
-}
-
-// Secret returns a sealed credential; NotFound if there is none.
-func (db *DB) Secret(ctx context.Context, id tenure.ResourceID) (s Secret, made, claimed time.Time, err error) {
-	var created, at int64
-	err = db.reader(ctx).Row(`select key, box, created_at, claimed_at from secret where resource = $1`, []any{string(id)}, &s.Key, &s.Box, &created, &at)
-	return s, fromMicros(created), fromMicros(at), err
-}
-
-// ClaimSecret marks a credential as handed over; a second claim is Conflict.
-func (tx *Tx) ClaimSecret(id tenure.ResourceID, at time.Time) error {
-	n, err := tx.Exec(`update secret set claimed_at = $1 where resource = $2 and claimed_at = 0`, micros(at), string(id))
-	if err == nil && n != 1 {
-		return tenure.Errorf(tenure.Conflict, "the credential of %s was handed over already", id).WithHint("issue a new one by a repair with --reissue")
-	}
-	return err
-}
-
-// DropSecret forgets a resource's credential.
-func (tx *Tx) DropSecret(id tenure.ResourceID) error {
-	_, err := tx.Exec(`delete from secret where resource = $1`, string(id))
-	return err
-}
-
 // Counts is how many tenants stand in each state.
 func (db *DB) Counts(ctx context.Context) (map[tenure.TenantState]int64, error) {
 	out := make(map[tenure.TenantState]int64)

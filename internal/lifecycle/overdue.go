@@ -1,0 +1,131 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+const (
+	seekOverdue  = time.Hour   // between two looks at the age of every credential
+	closeOverdue = time.Minute // between two looks at those that were overdue
+)
+
+// ageField is the field of findings at credentials that are too old.
+const ageField = "age"
+
+// overdues is when the credentials' age was looked at.
+type overdues struct {
+	sought time.Time
+	closed time.Time
+}
+
+// TickSecrets has overdue credentials be findings, closes those that were rotated since, and
+// forgets what ended operations have replaced.
+func (s *Service) TickSecrets(ctx context.Context, now time.Time) error {
+	switch {
+	case now.Sub(s.overdue.sought) >= seekOverdue:
+		s.overdue = overdues{now, now}
+		if err := s.seekOverdue(ctx, ""); err != nil {
+			return err
+		}
+	case now.Sub(s.overdue.closed) >= closeOverdue:
+		s.overdue.closed = now
+		if err := s.closeOverdue(ctx); err != nil {
+			return err
+		}
+	default:
+		return nil
+	}
+	return s.o.DB.Write(ctx, func(tx *store.Tx) error { return tx.ForgetReplaced() })
+}
+
+// overdueFinding is the finding at a credential that should have been rotated by now.
+func overdueFinding(k KeptSecret, now time.Time) tenure.Finding {
+	f := tenure.Finding{
+		ID: tenure.NewID[tenure.FindingID](now), Kind: tenure.FindingCredential, Severity: tenure.Medium, Tenant: k.Tenant, Resource: k.Resource, System: k.System, Type: k.Type, Name: k.Name, Field: ageField,
+		Want: "rotated every " + k.Rotate.String(), Got: "made " + k.since().UTC().Format(time.DateOnly), SeenAt: now,
+	}
+	what := "the credential of " + tenure.ResourcePath(k.Environment, k.Key) + " of " + k.TenantName
+	if k.Resource == "" {
+		what, f.Name = "the credential that Tenure works with in "+k.System, k.System
+	}
+	f.Detail = fmt.Sprintf("%s was due for rotation on %s", what, k.DueAt.UTC().Format(time.DateOnly))
+	return f
+}
+
+// seekOverdue looks at the age of every credential, or of one tenant's, and brings the
+// findings up to date.
+func (s *Service) seekOverdue(ctx context.Context, tenant tenure.TenantID) error {
+	now := s.Now()
+	var found []tenure.Finding
+	over := make(map[[2]string]bool)
+	take := func(k KeptSecret) error {
+		if !k.Overdue(now) {
+			return nil
+		}
+		over[[2]string{string(k.Resource), k.System}] = true
+		if len(found) < maxFindings {
+			found = append(found, overdueFinding(k, now))
+		}
+		return nil
+	}
+	if tenant == "" {
+		systems, err := s.SystemSecrets(ctx)
+		if err != nil {
+			return err
+		}
+		for _, k := range systems {
+			_ = take(k)
+		}
+	}
+	if err := s.eachSecret(ctx, tenant, take); err != nil {
+		return err
+	}
+	open, err := s.openOverdue(ctx, tenant)
+	if err != nil || len(open)+len(found) == 0 {
+		return err
+	}
+	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		for _, f := range open {
+			if over[[2]string{string(f.Resource), f.System}] {
+				continue
+			}
+			if err := tx.ResolveFinding(f, now); err != nil {
+				return err
+			}
+		}
+		return saveFindings(tx, found)
+	})
+}
+
+// openOverdue lists the findings at credentials that are too old.
+func (s *Service) openOverdue(ctx context.Context, tenant tenure.TenantID) ([]tenure.Finding, error) {
+	open, err := s.o.DB.FindingsPage(ctx, store.FindingFilter{Kind: tenure.FindingCredential, Tenant: tenant, Limit: maxFindings})
+	return slices.DeleteFunc(open, func(f tenure.Finding) bool { return f.Field != ageField }), err
+}
+
+// closeOverdue closes the findings at credentials that were rotated, or are gone.
+func (s *Service) closeOverdue(ctx context.Context) error {
+	open, err := s.openOverdue(ctx, "")
+	if err != nil {
+		return err
+	}
+	tenants := make(map[tenure.TenantID]bool)
+	for _, f := range open {
+		if f.Tenant == "" { // the systems are few: look at everything
+			return s.seekOverdue(ctx, "")
+		}
+		tenants[f.Tenant] = true
+	}
+	for id := range tenants {
+		if err := s.seekOverdue(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
