@@ -33,6 +33,14 @@ func (c crowded) Foresee(_ context.Context, all []connector.Desired) (out []conn
 	return out, nil
 }
 
+// Ensure refuses what the engine doesn't hand on: what a person let pass.
+func (c crowded) Ensure(ctx context.Context, d connector.Desired) (connector.Observed, connector.Receipt, error) {
+	if d.Type == "setting" && (d.Foreseen == nil || d.Name == "first-prod-seats" && !strings.Contains(*d.Foreseen, "everybody's seats are locked")) {
+		return connector.Observed{}, connector.Receipt{}, tenure.Errorf(tenure.Conflict, "nobody let it pass")
+	}
+	return c.Driver.Ensure(ctx, d)
+}
+
 func (crowded) Gauge(context.Context) ([]connector.Level, error) {
 	return []connector.Level{{Name: "the list of seats", Used: 60, Limit: 100, Unit: "seats", Fix: "Take seats away."}}, nil
 }
