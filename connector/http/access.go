@@ -28,9 +28,15 @@ func (d *described) cut(ctx context.Context, r connector.Ref, call string, of fu
 	case err != nil:
 		return rec, err
 	case f == nil && call == "revoke":
-		return rec, nil
+		return rec, p.absent(t, r)
 	case f == nil:
 		return rec, tenure.Errorf(tenure.NotFound, "%s %q isn't there", t.Name, r.Name)
+	}
+	if f.note.begun == "revoke" && call != "revoke" {
+		if call == "suspend" {
+			return rec, nil
+		}
+		return rec, tenure.Errorf(tenure.Conflict, "%s %q is being revoked and can't be resumed", t.Name, r.Name)
 	}
 	// What a kill left between the deed and its note is done once more.
 	need := slices.Contains(from, f.state) || f.note.state != state && call != "revoke" && f.state == to && (d.Marks != nil || t.Item.Mark != nil)
@@ -41,7 +47,10 @@ func (d *described) cut(ctx context.Context, r connector.Ref, call string, of fu
 		return rec, nil
 	}
 	n := f.note
-	n.mark, n.state = d.marker.Mark(t.Name, r.Resource), state
+	n.mark, n.state, n.begun = d.marker.Mark(t.Name, r.Resource), state, ""
+	if writes := d.Marks != nil || t.Item.Mark != nil && len(t.Item.Mark.Write) > 0; writes && (len(do) > 1 || do[0].Each != nil) {
+		n.begun = call // until the last step is done
+	}
 	n = d.bound(t, f, n)
 	v := d.vars(t, r, f).with("mark", n.String())
 	if call == "revoke" && t.Credential {
@@ -56,6 +65,7 @@ func (d *described) cut(ctx context.Context, r connector.Ref, call string, of fu
 	if _, _, err = d.act(ctx, do, v); err != nil {
 		return rec, err
 	}
+	n.begun = ""
 	return rec, d.annotate(ctx, t, r, f, n)
 }
 

@@ -60,7 +60,7 @@ var errEnough = errors.New("enough")
 
 // Erase is described at connector.Eraser. It asks for the removal of one entry at a time.
 func (d *described) Erase(ctx context.Context, r connector.Ref, b connector.Batch) (e connector.Erased, err error) {
-	t, _, f, err := d.holding(ctx, r, "erase")
+	t, p, f, err := d.holding(ctx, r, "erase")
 	switch {
 	case err != nil:
 		return e, err
@@ -71,6 +71,9 @@ func (d *described) Erase(ctx context.Context, r connector.Ref, b connector.Batc
 	case b.Class != "" && !slices.Contains(r.Classes, b.Class):
 		return e, tenure.Errorf(tenure.Invalid, "%s %q doesn't hold the class %s", t.Name, r.Name, b.Class)
 	case f == nil:
+		if err := p.absent(t, r); err != nil {
+			return e, err
+		}
 		e.Done = true
 		return e, nil
 	}
@@ -78,9 +81,9 @@ func (d *described) Erase(ctx context.Context, r connector.Ref, b connector.Batc
 	if limit < 1 {
 		limit = 100
 	}
-	deadline := time.Now().Add(cmp.Or(b.For, time.Hour))
-	due := func(max int) (list []any, err error) {
-		_, err = d.entries(ctx, t, r, f, func(_, class string, entry any) error {
+	deadline := d.now().Add(cmp.Or(b.For, time.Hour))
+	due := func(max int) (list []any, all bool, err error) {
+		all, err = d.entries(ctx, t, r, f, func(_, class string, entry any) error {
 			if b.Class != "" && class != b.Class || b.Class == "" && !slices.Contains(r.Classes, class) {
 				return nil
 			}
@@ -92,9 +95,9 @@ func (d *described) Erase(ctx context.Context, r connector.Ref, b connector.Batc
 		if errors.Is(err, errEnough) {
 			err = nil
 		}
-		return list, err
+		return list, all, err
 	}
-	list, err := due(limit)
+	list, _, err := due(limit)
 	if err != nil {
 		return e, err
 	}
@@ -102,7 +105,7 @@ func (d *described) Erase(ctx context.Context, r connector.Ref, b connector.Batc
 	e.Counts = map[string]int64{}
 	v := d.vars(t, r, f)
 	for _, entry := range list {
-		if time.Now().After(deadline) {
+		if d.now().After(deadline) {
 			return e, nil
 		}
 		id, err := d.word(t.Data.ID, entry, v.with("entry", entry))
@@ -119,18 +122,27 @@ func (d *described) Erase(ctx context.Context, r connector.Ref, b connector.Batc
 	}
 	// The system said that they are gone; whether they are is read back.
 	var left []any
+	var all bool
 	err = rest.Until(ctx, often, max(settle, 2*span(t.Lag, 0)), "the removal", func() (bool, error) {
-		left, err = due(1)
-		return len(left) == 0, err
+		left, all, err = due(1)
+		return len(left) == 0 && all, err
 	})
 	switch {
 	case err != nil && len(left) > 0 && ctx.Err() == nil:
 		return e, tenure.Errorf(tenure.Blocked, "%s %q: the system says that its %s are removed, and shows them still", t.Name, r.Name, kind)
+	case err != nil && tenure.CodeOf(err) == tenure.Unavailable && len(left) == 0 && !all && ctx.Err() == nil:
+		return e, d.entriesUnseen(t, r)
 	case err != nil:
 		return e, err
 	}
 	e.Done = true
 	return e, nil
+}
+
+// entriesUnseen is the error of a list of entries that doesn't show all.
+func (d *described) entriesUnseen(t *typeSpec, r connector.Ref) error {
+	return tenure.Errorf(tenure.Unavailable, "%s doesn't show all %s of %s %q: some may be left", d.Name, d.dataName(t), t.Name, r.Name).
+		WithHint("see what the account of the system may read").Retryable()
 }
 
 func (d *described) dataName(t *typeSpec) string { return t.Name + " entries" }

@@ -227,6 +227,9 @@ func (d *described) Ensure(ctx context.Context, want connector.Desired) (o conne
 		return o, rec, err
 	}
 	if f == nil {
+		if err := p.absent(t, want.Ref); err != nil {
+			return o, rec, err
+		}
 		if t.In != "" && at.parent == nil {
 			parent, _ := t.split(want.Name)
 			return o, rec, tenure.Errorf(tenure.Blocked, "%s %q isn't there, in which %s %q is to lie", t.In, parent, t.Name, want.Name)
@@ -322,7 +325,7 @@ func (d *described) retract(ctx context.Context, t *typeSpec, r connector.Ref, r
 	}
 	p := d.pass()
 	at, err := p.look(ctx, t, r, false)
-	if err != nil || len(at.mine) > 0 {
+	if err != nil || len(at.mine) > 0 || !p.complete {
 		return // it may be there: the note stays for whoever looks next
 	}
 	_, _ = d.drop(ctx, p.marks, t.Name, r.Name)
@@ -375,7 +378,7 @@ func (d *described) bring(ctx context.Context, p *pass, t *typeSpec, want connec
 	}
 	seal := d.sealOf(t.Name, want.Name, want.Credential)
 	reissued := t.Credential && seal != "" && seal != n.key
-	revoked := f.state == tenure.ResourceRevoked
+	revoked := f.state == tenure.ResourceRevoked || f.note.begun == "revoke"
 	if revoked && t.Credential && !reissued {
 		return false, nil, tenure.Errorf(tenure.Conflict, "%s %q was revoked; it comes back only with a new credential", t.Name, want.Name)
 	}
@@ -403,7 +406,7 @@ func (d *described) bring(ctx context.Context, p *pass, t *typeSpec, want connec
 		n.key = seal
 	}
 	if revoked {
-		n.state = ""
+		n.state, n.begun = "", ""
 	}
 	n = d.bound(t, f, n)
 	v := d.vars(t, want.Ref, f).with("mark", n.String())
@@ -477,13 +480,20 @@ func (d *described) Delete(ctx context.Context, r connector.Ref) (rec connector.
 		if _, err := at.owned(t, r); err != nil {
 			return rec, err
 		}
+		if err := p.absent(t, r); err != nil {
+			return rec, err
+		}
 	}
 	for _, f := range at.mine { // of two that an answer that was lost has left, both
 		v := d.vars(t, r, f)
 		if t.Data != nil && !t.Whole && !f.ending {
-			if _, err = d.entries(ctx, t, r, f, func(id, class string, _ any) error {
+			all, err := d.entries(ctx, t, r, f, func(id, class string, _ any) error {
 				return tenure.Errorf(tenure.Blocked, "%s %q still holds %s of the class %q", t.Name, r.Name, d.dataName(t), class).WithHint("erase them before")
-			}); err != nil {
+			})
+			if err == nil && !all {
+				err = d.entriesUnseen(t, r)
+			}
+			if err != nil {
 				return rec, err
 			}
 		}
@@ -518,6 +528,9 @@ func (d *described) Delete(ctx context.Context, r connector.Ref) (rec connector.
 	if d.Marks != nil {
 		again := d.pass()
 		if at, err = again.lookup(ctx, t, r); err != nil {
+			return rec, err
+		}
+		if err := again.absent(t, r); err != nil { // the note stays, so that it is known whose it is
 			return rec, err
 		}
 		if g, err := again.registry(ctx); err != nil {

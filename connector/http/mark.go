@@ -16,6 +16,7 @@ import (
 type note struct {
 	mark  string
 	state string // suspended or revoked, "" otherwise
+	begun string // suspend, resume or revoke: its steps aren't all done
 	key   string // the seal of the credential
 	of    string // the system's id of the thing
 	seal  string // over the rest, where the note stands in the thing itself
@@ -23,12 +24,24 @@ type note struct {
 
 func (n note) String() string {
 	out := n.mark
-	for _, w := range [][2]string{{"state", n.state}, {"key", n.key}, {"of", url.QueryEscape(n.of)}, {"seal", n.seal}} {
+	for _, w := range [][2]string{{"state", n.state}, {"begun", n.begun}, {"key", n.key}, {"of", url.QueryEscape(n.of)}, {"seal", n.seal}} {
 		if w[1] != "" {
 			out += " " + w[0] + "=" + w[1]
 		}
 	}
 	return out
+}
+
+// reached is the state of a thing that shows state: one whose change isn't done to its last
+// step is still where it was, so that who asks for it again has all steps done.
+func (n note) reached(state tenure.ResourceState) tenure.ResourceState {
+	switch {
+	case n.begun == "suspend" && state == tenure.ResourceSuspended:
+		return tenure.ResourcePresent
+	case n.begun == "resume" && state == tenure.ResourcePresent, n.begun == "revoke" && state == tenure.ResourceRevoked:
+		return tenure.ResourceSuspended
+	}
+	return state
 }
 
 func readNote(line string) (n note) {
@@ -41,6 +54,8 @@ func readNote(line string) (n note) {
 		switch name, value, _ := strings.Cut(w, "="); name {
 		case "state":
 			n.state = value
+		case "begun":
+			n.begun = value
 		case "key":
 			n.key = value
 		case "of":

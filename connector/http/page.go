@@ -99,7 +99,7 @@ func (d *described) pages(ctx context.Context, l *listSpec, v vars, id string, y
 			return false, err
 		}
 		lastBody = body
-		list, err := d.items(l, r, body, v)
+		list, given, err := d.items(l, r, body, v)
 		if err != nil {
 			return false, err
 		}
@@ -130,7 +130,12 @@ func (d *described) pages(ctx context.Context, l *listSpec, v vars, id string, y
 				return false, err
 			} else if n, ok := t.(int64); ok {
 				total = n
+			} else {
+				return false, nil // how many there are isn't told
 			}
+		}
+		if !given && total < 0 { // RFC 7644, section 3.4.2, lets it be left out where the total is 0
+			return false, tenure.Errorf(tenure.Unavailable, "%s: the answer has nothing where the description says that the items are", d.Name).Retryable()
 		}
 		more, err := p.next(a, body, v, len(list), len(fresh), count, total)
 		if err != nil {
@@ -146,20 +151,17 @@ func (d *described) pages(ctx context.Context, l *listSpec, v vars, id string, y
 	return false, tenure.Errorf(tenure.Unavailable, "%s: a list has more than %d pages", d.Name, maxPages)
 }
 
-// items are those of a page.
-func (d *described) items(l *listSpec, r rest.Request, body any, v vars) ([]any, error) {
+// items are those of a page, and whether the page has a place for them.
+func (d *described) items(l *listSpec, r rest.Request, body any, v vars) (list []any, given bool, err error) {
 	found, err := d.field(l.Items, body, v.with("body", body))
-	if err != nil {
-		return nil, err
+	if err != nil || found == nil {
+		return nil, false, err
 	}
 	list, ok := found.([]any)
-	if !ok && found != nil {
-		return nil, tenure.Errorf(tenure.Unavailable, "%s %s: the answer has no list where the description says that the items are", r.Method, d.Name).Retryable()
+	if !ok {
+		return nil, false, tenure.Errorf(tenure.Unavailable, "%s %s: the answer has no list where the description says that the items are", r.Method, d.Name).Retryable()
 	}
-	if found == nil && l.Pages == nil {
-		return nil, tenure.Errorf(tenure.Unavailable, "%s: the answer has nothing where the description says that the items are", d.Name).Retryable()
-	}
-	return list, nil
+	return list, true, nil
 }
 
 // where are the items that the description wants of a list.

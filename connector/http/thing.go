@@ -74,6 +74,15 @@ func (d *described) pass() *pass {
 	return &pass{d: d, complete: true, lists: map[string]*listing{}, referred: map[string]vars{}}
 }
 
+// absent refuses to take what wasn't seen for absent where the look didn't show all.
+func (p *pass) absent(t *typeSpec, r connector.Ref) error {
+	if p.complete {
+		return nil
+	}
+	return tenure.Errorf(tenure.Unavailable, "%s doesn't show all: %s %q may be there, unseen", p.d.Name, t.Name, r.Name).
+		WithHint("see what the account of the system may read").Retryable()
+}
+
 func (p *pass) registry(ctx context.Context) (registry, error) {
 	if p.marked {
 		return p.marks, nil
@@ -169,6 +178,9 @@ func (p *pass) read(ctx context.Context, t *typeSpec, parent *found, item any) (
 			f.ending = true
 		default:
 			return nil, tenure.Errorf(tenure.Invalid, "%s: the state of a %s is %q, none of present, suspended, revoked, deleting", d.Name, t.Name, source.Clip(s))
+		}
+		if f.owner == connector.Ours {
+			f.state = f.note.reached(f.state)
 		}
 	}
 	return f, nil
