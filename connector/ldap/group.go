@@ -53,9 +53,13 @@ func (d *Driver) admit(ctx context.Context, t thing, want map[string]string) (ch
 // groups takes the entries that have members: a server needn't have an index of those.
 const groups = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames))"
 
+// members are the attributes of those entries that name who is in it.
+var members = []string{"member", "uniqueMember"}
+
 // leaveGroups takes entries that are about to go out of the groups below the base that name
 // them, but for groups below a DN that go too. Otherwise who gets a DN anew would get the
-// rights of who had it.
+// rights of who had it: it is Blocked, and changes nothing, if not all groups are seen. It
+// counts what it took out by group and attribute, also where it ends with an error.
 func (d *Driver) leaveGroups(ctx context.Context, going []string, except string) (left map[string]int64, err error) {
 	under, err := parseDN(except)
 	if err != nil {
@@ -69,51 +73,97 @@ func (d *Driver) leaveGroups(ctx context.Context, going []string, except string)
 			return nil, err
 		}
 		gone[parsed.key()] = true
-		filters = append(filters, equals("member", at), equals("uniqueMember", at))
+		for _, attribute := range members {
+			filters = append(filters, equals(attribute, at))
+		}
 	}
 	var all []*ldap.Entry
+	seen := map[string]bool{}
 	for part := range slices.Chunk(filters, atOnce) {
-		if _, err := d.search(ctx, d.baseDN, "(&"+groups+anyOf(part...)+")", []string{"member", "uniqueMember"}, func(e *ldap.Entry) error {
-			at, err := parseDN(e.DN)
-			if err != nil {
-				return nil
+		whole, err := d.search(ctx, d.baseDN, "(&"+groups+anyOf(part...)+")", members, func(e *ldap.Entry) error {
+			if at, err := parseDN(e.DN); err == nil && except != "" {
+				if _, below := at.below(under); below {
+					return nil
+				}
 			}
-			if _, below := at.below(under); !below || except == "" {
+			if !seen[e.DN] {
+				seen[e.DN] = true
 				all = append(all, e)
 			}
 			return nil
-		}); err != nil {
+		})
+		if err != nil {
 			return nil, err
+		}
+		if !whole {
+			return nil, cutShort("which groups have members that are to go")
+		}
+	}
+	for _, e := range all {
+		if _, out := d.without(e, gone); len(out) == 0 { // it matched, and doesn't show why
+			return nil, cutShort("who is in the group " + e.DN)
 		}
 	}
 	left = map[string]int64{}
-	seen := map[string]bool{}
 	for _, e := range all {
-		if seen[e.DN] {
-			continue
+		out, err := d.leaveGroup(ctx, e, gone)
+		for attribute, n := range out {
+			left[e.DN+"."+attribute] += n
 		}
-		seen[e.DN] = true
-		m := ldap.NewModifyRequest(e.DN, nil)
-		for _, attribute := range []string{"member", "uniqueMember"} {
-			var drop []string
-			all := values(e, attribute)
-			for _, v := range all {
-				if at, err := parseDN(v); err == nil && gone[at.key()] {
-					drop = append(drop, v)
-				}
-			}
-			if len(drop) == 0 {
-				continue
-			}
-			if len(drop) == len(all) {
-				m.Add(attribute, []string{d.nobodyDN()})
-			}
-			m.Delete(attribute, drop)
-			left[e.DN+"."+attribute] += int64(len(drop))
-		}
-		if err := d.modify(ctx, m); err != nil && !missing(err) && !is(err, ldap.LDAPResultNoSuchAttribute) {
+		if err != nil {
 			return left, err
 		}
 	}
 	return left, nil
+}
+
+// tries is how often a group is changed that somebody else changes at the same time.
+const tries = 5
+
+// leaveGroup takes members out of one group, and counts by attribute whom it took out. A
+// change fails as a whole if one of them has left the group meanwhile, if the others have,
+// or if the member that stands for none has come: the group is read again then.
+func (d *Driver) leaveGroup(ctx context.Context, e *ldap.Entry, gone map[string]bool) (map[string]int64, error) {
+	var last error
+	for range tries {
+		m, out := d.without(e, gone)
+		err := d.modify(ctx, m)
+		switch {
+		case err == nil:
+			return out, nil
+		case missing(err):
+			return nil, nil
+		case !is(err, ldap.LDAPResultNoSuchAttribute, ldap.LDAPResultAttributeOrValueExists, ldap.LDAPResultObjectClassViolation):
+			return nil, err
+		}
+		last = err
+		if e, err = d.entry(ctx, e.DN, members); err != nil || e == nil {
+			return nil, err
+		}
+	}
+	return nil, last
+}
+
+// without is the change that takes members out of a group, and how many by attribute. One
+// is always in it, since the schema asks for that.
+func (d *Driver) without(e *ldap.Entry, gone map[string]bool) (m *ldap.ModifyRequest, out map[string]int64) {
+	m, out = ldap.NewModifyRequest(e.DN, nil), map[string]int64{}
+	for _, attribute := range members {
+		all := values(e, attribute)
+		var drop []string
+		for _, v := range all {
+			if at, err := parseDN(v); err == nil && gone[at.key()] {
+				drop = append(drop, v)
+			}
+		}
+		if len(drop) == 0 {
+			continue
+		}
+		if len(drop) == len(all) {
+			m.Add(attribute, []string{d.nobodyDN()})
+		}
+		m.Delete(attribute, drop)
+		out[attribute] = int64(len(drop))
+	}
+	return m, out
 }

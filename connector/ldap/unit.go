@@ -134,7 +134,7 @@ func (d *Driver) take(ctx context.Context, t thing, a attributes, classes []stri
 	}
 	full := err == errPiece
 	if !full && !whole && len(ready)+len(parents) == 0 {
-		return 0, nil, nil, tenure.Errorf(tenure.Blocked, "what is below %s isn't seen in full", t.at).WithHint("raise the limits and the rights of Tenure's account, as the connector's page says")
+		return 0, nil, nil, cutShort("what is below " + t.at)
 	}
 	slices.SortStableFunc(parents, func(a, b inside) int { return cmp.Compare(b.deep, a.deep) })
 	all := ready
@@ -172,11 +172,17 @@ func (d *Driver) take(ctx context.Context, t thing, a attributes, classes []stri
 	return taken, left, detached, nil
 }
 
-// strangers names what below a unit bears a mark of its own.
+// cutShort is Blocked for what was looked at and isn't seen in full.
+func cutShort(what string) error {
+	return tenure.Errorf(tenure.Blocked, "%s isn't seen in full", what).WithHint("raise the limits and the rights of Tenure's account, as the connector's page says")
+}
+
+// strangers is Blocked if something below a unit bears a mark of its own, which it names,
+// or if not all that is below was seen: a mark may be on the rest.
 func (d *Driver) strangers(ctx context.Context, t thing) error {
 	var names []string
 	n := 0
-	_, err := d.within(ctx, t, attributes{}, nil, func(in inside) error {
+	whole, err := d.within(ctx, t, attributes{}, nil, func(in inside) error {
 		if in.marked {
 			if n++; len(names) < named {
 				names = append(names, in.dn)
@@ -184,8 +190,13 @@ func (d *Driver) strangers(ctx context.Context, t thing) error {
 		}
 		return nil
 	})
-	if err != nil || n == 0 {
+	switch {
+	case err != nil:
 		return err
+	case n == 0 && !whole:
+		return cutShort("what is below " + t.at)
+	case n == 0:
+		return nil
 	}
 	more := ""
 	if n > len(names) {
@@ -195,7 +206,7 @@ func (d *Driver) strangers(ctx context.Context, t thing) error {
 		WithHint("have the resources that they are deleted first; one of another tenant's or another installation's has to be moved away by its owner")
 }
 
-// clear deletes all that is below a unit.
+// clear deletes all that is below a unit, once a look at all of it has found no marks.
 func (d *Driver) clear(ctx context.Context, ref connector.Ref, t thing) (counts map[string]int64, err error) {
 	if err := d.strangers(ctx, t); err != nil {
 		return nil, err
