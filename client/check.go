@@ -19,6 +19,11 @@ type SystemCheck struct {
 	Version   string        `json:"version,omitempty" doc:"the system's own"`
 	Rights    []SystemRight `json:"rights"`
 	Notes     []string      `json:"notes,omitempty"`
+	Identity  string        `json:"identity" enum:"recorded,not_added,stranger" doc:"recorded: it is the system that was added; not_added: none was yet; stranger: it is another one, or doesn't show who it is"`
+	Stranger  string        `json:"stranger,omitempty" doc:"why it isn't the recorded system"`
+	Enough    string        `json:"enough" enum:"yes,no,untold" doc:"whether the role has every right that Tenure always needs"`
+	Beyond    string        `json:"beyond" enum:"yes,no,untold" doc:"whether the role has more rights than Tenure needs. untold: the system doesn't tell, and a person compares: that isn't no"`
+	Untold    string        `json:"untold,omitempty" doc:"why the system doesn't tell"`
 }
 
 // SystemRight is one right of Tenure's role.

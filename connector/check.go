@@ -49,6 +49,10 @@ type Checkup struct {
 	Version string // the system's own
 	Rights  []Right
 	Notes   []string // what is to know besides
+
+	// Untold is why the system doesn't tell what Tenure's role may do beyond need; "" where
+	// it does. Then no right beyond need says nothing, and a person compares.
+	Untold string
 }
 
 // Check says which rights Tenure's role has, lacks and has beyond need. A system whose

@@ -48,7 +48,13 @@ func (a *app) blueprintOf(p *client.CheckSystemParams, of string) error {
 }
 
 func printCheck(o *page, c client.SystemCheck) {
-	o.fields("system", c.System, "connector", c.Connector, "server", c.Version, "role", c.Role)
+	identified := map[string]string{"recorded": "yes, it is the system that was added", "not_added": "it wasn't added yet", "stranger": "no: " + c.Stranger}[c.Identity]
+	words := map[string]string{"yes": "yes", "no": "no", "untold": "not told by this system: review by hand, docs/system-accounts.md"}
+	beyond := words[c.Beyond]
+	if c.Untold != "" {
+		beyond += " (" + c.Untold + ")"
+	}
+	o.fields("system", c.System, "connector", c.Connector, "server", c.Version, "role", c.Role, "reachable", "yes", "identified", identified, "enough rights", words[c.Enough], "more than needed", beyond)
 	if !c.Checked {
 		o.line("Connector %s has nothing to check.", c.Connector)
 		return

@@ -52,6 +52,7 @@ func (d *described) Check(ctx context.Context, asked []connector.Asked) (c conne
 			return c, err
 		}
 	}
-	c.Notes = append(c.Notes, "What the account needs: "+d.Rights, "Whether it may change things, and whether it has more rights than that, can't be asked without changing something: compare by hand, or run tenure connector try on a test system.")
+	c.Notes = append(c.Notes, "What the account needs: "+d.Rights, "Whether it may change things can't be asked without changing something: run tenure connector try on a test system.")
+	c.Untold = "its interface has no question for what an account may do"
 	return c, nil
 }

@@ -51,10 +51,53 @@ func (d *Driver) Check(ctx context.Context, _ []connector.Asked) (c connector.Ch
 			return err
 		}
 		right("write the attribute "+d.mark, "owner marks", writes, false)
+		if err := d.beyond(ctx, &c); err != nil {
+			return err
+		}
+		c.Untold = "LDAP has no question for what an account may do; two things are tried"
 		c.Notes = append(c.Notes, "Whether the account may add and delete entries, set passwords and write the lock can't be asked without doing it. Adding the system tries that on a user of its own.")
 		return nil
 	})
 	return c, err
+}
+
+// beyond tries what Tenure works without: to read the server's own configuration, and to
+// write above the base.
+func (d *Driver) beyond(ctx context.Context, c *connector.Checkup) error {
+	root, err := d.entry(ctx, "", []string{"namingContexts"})
+	if err != nil {
+		return err
+	}
+	return d.pool.read(ctx, func(as *connection) error {
+		got, err := as.Search(ldap.NewSearchRequest("cn=config", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{"1.1"}, nil))
+		if broken(err) {
+			return err
+		}
+		if got != nil && len(got.Entries) > 0 {
+			c.Rights = append(c.Rights, connector.Right{Name: "read cn=config", State: connector.RightBeyond, For: "sees the server's configuration, with whatever passwords stand in it", Fix: "take the account out of the access rules of cn=config (olcAccess)"})
+		}
+		if root == nil {
+			return nil
+		}
+		for _, above := range root.GetAttributeValues("namingContexts") {
+			outer, err := ldap.ParseDN(above)
+			if err != nil {
+				continue
+			}
+			inner, err := ldap.ParseDN(d.baseDN)
+			if err != nil || !outer.AncestorOfFold(inner) {
+				continue
+			}
+			may, err := d.mayWrite(as, above)
+			if err != nil {
+				return err
+			}
+			if may {
+				c.Rights = append(c.Rights, connector.Right{Name: "write " + above, State: connector.RightBeyond, For: "changes entries outside the base, which are no tenant's", Fix: "limit the account's write access to " + d.baseDN})
+			}
+		}
+		return nil
+	})
 }
 
 // Exposed is described at connector.Secluder: it tries as nobody, who hasn't signed in.

@@ -144,6 +144,7 @@ func (d *Driver) Check(ctx context.Context, _ []connector.Asked) (c connector.Ch
 		right.State, right.Fix = connector.RightMissing, "set the option initialToken to an initial access token of the provider"
 	}
 	c.Rights = append(c.Rights, right)
+	c.Untold = "dynamic registration has no question for what an initial access token may do"
 	if d.initial == nil && right.State == connector.RightHeld {
 		c.Notes = append(c.Notes, "The provider lets anybody register clients. It should ask for an initial access token (RFC 7591, section 3).")
 	}

@@ -13,6 +13,36 @@ type SystemCheck struct {
 	connector.Checkup
 	Connector string
 	Checked   bool // whether its connector has something to check
+	Identity  Identity
+	Stranger  string // why it isn't the recorded system
+}
+
+// Identity is whether a system is the one that was recorded.
+type Identity string
+
+const (
+	Recorded Identity = "recorded"  // it is
+	NotAdded Identity = "not_added" // none was recorded yet
+	Stranger Identity = "stranger"  // it is another one, or doesn't show who it is
+)
+
+// identified says whether an opened system is the recorded one.
+func (s *Service) identified(ctx context.Context, sys *connector.System) (Identity, string, error) {
+	rows, err := s.o.DB.Systems(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	for _, r := range rows {
+		if r.Name != sys.Name {
+			continue
+		}
+		sys.Fingerprint = r.Fingerprint
+		if err := sys.Identify(ctx); err != nil {
+			return Stranger, err.Error(), nil
+		}
+		return Recorded, "", nil
+	}
+	return NotAdded, "", nil
 }
 
 // CheckSystem says which rights Tenure's role has in a system of the systems file, which
@@ -30,7 +60,10 @@ func (s *Service) CheckSystem(ctx context.Context, name, ref string, source []by
 	}
 	defer sys.Close()
 	out.Connector = sys.Info.Name
-	out.Checkup, out.Checked, err = sys.Check(ctx, asked)
+	if out.Checkup, out.Checked, err = sys.Check(ctx, asked); err != nil {
+		return out, err
+	}
+	out.Identity, out.Stranger, err = s.identified(ctx, sys)
 	return out, err
 }
 
