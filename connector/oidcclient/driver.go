@@ -122,7 +122,11 @@ func (d *Driver) look(ctx context.Context, id tenure.ResourceID, name string, k 
 		o.Resource = ""
 	}
 	seen := m.observed(k.Wanted)
-	if k.State != "" && len(seen.Grants) == 0 { // out of service, as Tenure left it
+	switch {
+	case k.State == "" || len(seen.Grants) > 0:
+	case !k.Ended:
+		o.Detail = "its grants were taken off, and its sessions weren't ended"
+	default: // out of service, as Tenure left it
 		o.State = k.State
 		seen = k.Wanted
 	}
@@ -244,7 +248,7 @@ func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (o connecto
 		if o.Found {
 			k.Old = append(k.Old, *k.Now)
 		}
-		k.Now, k.State, k.Wanted = nil, "", goal
+		k.Now, k.State, k.Ended, k.Wanted = nil, "", false, goal
 		if err := d.make(ctx, want.Ref, &k); err != nil {
 			return o, rec, err
 		}

@@ -259,7 +259,8 @@ type kept struct {
 	Name   string               `json:"name"`
 	Tenant tenure.TenantID      `json:"tenant,omitempty"`
 	Wanted attributes           `json:"wanted"`
-	State  tenure.ResourceState `json:"state,omitempty"` // suspended or revoked, if Tenure took it out of service
+	State  tenure.ResourceState `json:"state,omitempty"` // suspended or revoked, if Tenure takes it out of service
+	Ended  bool                 `json:"ended,omitempty"` // its sessions were ended since State was set
 	Now    *registration        `json:"now,omitempty"`
 	Old    []registration       `json:"old,omitempty"`    // replaced, and not seen gone yet
 	Issued int64                `json:"issued,omitempty"` // Unix time in microseconds at which Now was registered
