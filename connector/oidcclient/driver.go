@@ -58,18 +58,23 @@ func (d *Driver) Plant(ctx context.Context) (string, error) {
 		}
 	}
 	mark := d.marker.Mark("sentinel", "sentinel")
-	r, m, err := d.register(ctx, d.registered(sentinelName, mark, attributes{AuthMethod: "client_secret_basic"}, false))
+	got, err := d.register(ctx, d.registered(sentinelName, mark, attributes{AuthMethod: "client_secret_basic"}, false))
 	if err != nil {
 		return "", err
 	}
-	if d.borne(m) != mark {
+	r := got.registration
+	if d.borne(got.says) != mark {
 		_, err := d.remove(ctx, r)
 		if err == nil {
 			err = tenure.Errorf(tenure.Blocked, "the provider doesn't keep %s, which bears the owner mark", d.mark).WithHint("let it keep that field, or set the option mark to another one")
 		}
 		return "", err
 	}
-	return d.fingerprint(), d.save(ctx, connector.Ref{}, kept{Name: sentinelName, Now: &r})
+	if err := d.save(context.WithoutCancel(ctx), connector.Ref{}, kept{Name: sentinelName, Now: &r}); err != nil {
+		_, _ = d.remove(context.WithoutCancel(ctx), r)
+		return "", err
+	}
+	return d.fingerprint(), nil
 }
 
 // sighting says who the provider is, and whether the sentinel can be read.
@@ -291,22 +296,23 @@ func (k kept) facts() map[string]string {
 	return out
 }
 
-// make registers a client without power and keeps what the provider issued for it.
+// make registers a client without power and keeps what the provider issued for it. Asked
+// stays raised for one that may be left at the provider.
 func (d *Driver) make(ctx context.Context, r connector.Ref, k *kept) error {
 	k.Asked++
 	if err := d.save(ctx, r, *k); err != nil {
 		return err
 	}
-	got, _, err := d.register(ctx, d.registered(r.Name, d.marker.Mark(client, r.Resource), k.Wanted, false))
+	got, err := d.register(ctx, d.registered(r.Name, d.marker.Mark(client, r.Resource), k.Wanted, false))
 	if err != nil {
-		if tenure.CodeOf(err) != tenure.Unavailable { // it was refused: nothing was made
+		if !got.left {
 			k.Asked--
 			_ = d.save(context.WithoutCancel(ctx), r, *k)
 		}
 		return err
 	}
 	k.Heard++
-	k.Now, k.Issued = &got, d.now().UnixMicro()
+	k.Now, k.Issued = &got.registration, d.now().UnixMicro()
 	return d.save(context.WithoutCancel(ctx), r, *k)
 }
 
