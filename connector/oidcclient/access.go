@@ -38,7 +38,8 @@ func (d *Driver) end(ctx context.Context, clientID string) error {
 	return a.Err()
 }
 
-// out takes a client out of service: no grant, no redirect address, its sessions ended.
+// out takes a client out of service: no grant, no redirect address, its sessions ended. It
+// is out only once all of that is done; what failed on the way is done by the next call.
 func (d *Driver) out(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
 	k, o, err := d.mine(ctx, r)
 	switch {
@@ -51,7 +52,10 @@ func (d *Driver) out(ctx context.Context, r connector.Ref, as tenure.ResourceSta
 	case o.State == as || o.State == tenure.ResourceRevoked:
 		return rec, nil
 	}
-	k.State = as
+	if k.State != tenure.ResourceRevoked { // a revocation that isn't complete stays one
+		k.State = as
+	}
+	k.Ended = false
 	if err := d.save(ctx, r, k); err != nil {
 		return rec, err
 	}
@@ -60,6 +64,10 @@ func (d *Driver) out(ctx context.Context, r connector.Ref, as tenure.ResourceSta
 		return rec, err
 	}
 	if err := d.end(ctx, k.Now.Client); err != nil {
+		return rec, err
+	}
+	k.Ended = true
+	if err := d.save(context.WithoutCancel(ctx), r, k); err != nil {
 		return rec, err
 	}
 	d.tell(&rec)
@@ -85,7 +93,7 @@ func (d *Driver) Resume(ctx context.Context, r connector.Ref) (rec connector.Rec
 		return rec, err
 	case !o.Found:
 		return rec, tenure.Errorf(tenure.NotFound, "client %q isn't there", r.Name)
-	case o.State == tenure.ResourceRevoked:
+	case k.State == tenure.ResourceRevoked:
 		return rec, tenure.Errorf(tenure.Conflict, "client %q is revoked and can't be resumed", r.Name)
 	case o.State == tenure.ResourcePresent && k.State == "":
 		return rec, nil
@@ -94,6 +102,6 @@ func (d *Driver) Resume(ctx context.Context, r connector.Ref) (rec connector.Rec
 	if err := d.bring(ctx, r, &k, true); err != nil {
 		return rec, err
 	}
-	k.State = ""
+	k.State, k.Ended = "", false
 	return rec, d.save(ctx, r, k)
 }

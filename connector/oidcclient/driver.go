@@ -58,18 +58,23 @@ func (d *Driver) Plant(ctx context.Context) (string, error) {
 		}
 	}
 	mark := d.marker.Mark("sentinel", "sentinel")
-	r, m, err := d.register(ctx, d.registered(sentinelName, mark, attributes{AuthMethod: "client_secret_basic"}, false))
+	got, err := d.register(ctx, d.registered(sentinelName, mark, attributes{AuthMethod: "client_secret_basic"}, false))
 	if err != nil {
 		return "", err
 	}
-	if d.borne(m) != mark {
+	r := got.registration
+	if d.borne(got.says) != mark {
 		_, err := d.remove(ctx, r)
 		if err == nil {
 			err = tenure.Errorf(tenure.Blocked, "the provider doesn't keep %s, which bears the owner mark", d.mark).WithHint("let it keep that field, or set the option mark to another one")
 		}
 		return "", err
 	}
-	return d.fingerprint(), d.save(ctx, connector.Ref{}, kept{Name: sentinelName, Now: &r})
+	if err := d.save(context.WithoutCancel(ctx), connector.Ref{}, kept{Name: sentinelName, Now: &r}); err != nil {
+		_, _ = d.remove(context.WithoutCancel(ctx), r)
+		return "", err
+	}
+	return d.fingerprint(), nil
 }
 
 // sighting says who the provider is, and whether the sentinel can be read.
@@ -122,7 +127,11 @@ func (d *Driver) look(ctx context.Context, id tenure.ResourceID, name string, k 
 		o.Resource = ""
 	}
 	seen := m.observed(k.Wanted)
-	if k.State != "" && len(seen.Grants) == 0 { // out of service, as Tenure left it
+	switch {
+	case k.State == "" || len(seen.Grants) > 0:
+	case !k.Ended:
+		o.Detail = "its grants were taken off, and its sessions weren't ended"
+	default: // out of service, as Tenure left it
 		o.State = k.State
 		seen = k.Wanted
 	}
@@ -244,7 +253,7 @@ func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (o connecto
 		if o.Found {
 			k.Old = append(k.Old, *k.Now)
 		}
-		k.Now, k.State, k.Wanted = nil, "", goal
+		k.Now, k.State, k.Ended, k.Wanted = nil, "", false, goal
 		if err := d.make(ctx, want.Ref, &k); err != nil {
 			return o, rec, err
 		}
@@ -287,22 +296,23 @@ func (k kept) facts() map[string]string {
 	return out
 }
 
-// make registers a client without power and keeps what the provider issued for it.
+// make registers a client without power and keeps what the provider issued for it. Asked
+// stays raised for one that may be left at the provider.
 func (d *Driver) make(ctx context.Context, r connector.Ref, k *kept) error {
 	k.Asked++
 	if err := d.save(ctx, r, *k); err != nil {
 		return err
 	}
-	got, _, err := d.register(ctx, d.registered(r.Name, d.marker.Mark(client, r.Resource), k.Wanted, false))
+	got, err := d.register(ctx, d.registered(r.Name, d.marker.Mark(client, r.Resource), k.Wanted, false))
 	if err != nil {
-		if tenure.CodeOf(err) != tenure.Unavailable { // it was refused: nothing was made
+		if !got.left {
 			k.Asked--
 			_ = d.save(context.WithoutCancel(ctx), r, *k)
 		}
 		return err
 	}
 	k.Heard++
-	k.Now, k.Issued = &got, d.now().UnixMicro()
+	k.Now, k.Issued = &got.registration, d.now().UnixMicro()
 	return d.save(context.WithoutCancel(ctx), r, *k)
 }
 

@@ -130,17 +130,22 @@ func (d *Driver) Check(ctx context.Context, _ []connector.Asked) (c connector.Ch
 		return c, err
 	}
 	// A registration that can't be right is refused for what it says, once the token is taken.
-	made, _, err := d.register(ctx, metadata{"redirect_uris": "none", "grant_types": []string{"none"}})
+	got, err := d.register(ctx, metadata{"redirect_uris": "none", "grant_types": []string{"none"}})
 	if err == nil {
-		if _, err := d.remove(ctx, made); err != nil {
+		if _, err := d.remove(ctx, got.registration); err != nil {
 			return c, err
 		}
 	}
 	right := connector.Right{Name: "register clients", State: connector.RightHeld, For: "making tenants' clients"}
-	switch tenure.CodeOf(err) {
-	case tenure.Unavailable:
+	switch code := tenure.CodeOf(err); {
+	case code == tenure.Unavailable:
 		return c, err
-	case tenure.Blocked:
+	case err != nil && got.took:
+		right.State, right.Fix = connector.RightMissing, "have the provider give a registration access token and a registration_client_uri below the issuer (RFC 7592)"
+		if got.left {
+			right.Fix += ", and delete client " + got.Client + " there"
+		}
+	case code == tenure.Blocked:
 		right.State, right.Fix = connector.RightMissing, "set the option initialToken to an initial access token of the provider"
 	}
 	c.Rights = append(c.Rights, right)

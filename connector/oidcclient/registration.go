@@ -101,32 +101,51 @@ func (d *Driver) take(m metadata, before registration) (registration, error) {
 		r.Path = path
 	}
 	if r.Client == "" || r.Token == "" || r.Path == "" {
-		return r, tenure.Errorf(tenure.Blocked, "the provider registered a client and gave no way to manage it").WithHint("switch registration management on (RFC 7592)")
+		return r, tenure.Errorf(tenure.Blocked, "the provider gave no way to manage it").WithHint("switch registration management on (RFC 7592)")
 	}
 	return r, nil
 }
 
+// made is what came of asking for a registration.
+type made struct {
+	registration
+	says metadata
+	took bool // the provider answered that it registered the client
+	left bool // it may have one that nothing manages: it isn't known, or couldn't be deleted
+}
+
 // register makes a client without power (RFC 7591, section 3.1). It isn't sent twice: who
-// doesn't hear the answer doesn't know what was made.
-func (d *Driver) register(ctx context.Context, m metadata) (registration, metadata, error) {
+// doesn't hear the answer doesn't know what was made. A client that couldn't be managed is
+// Blocked. It is deleted again if what the provider gave is enough for that.
+func (d *Driver) register(ctx context.Context, m metadata) (got made, err error) {
 	at, err := d.configuration(ctx)
 	if err != nil {
-		return registration{}, nil, err
+		return got, err
 	}
 	body, err := rest.Body(m)
 	if err != nil {
-		return registration{}, nil, err
+		return got, err
 	}
 	a, err := d.http.As(d.initial).Send(ctx, rest.Request{Method: http.MethodPost, Path: at.register, Body: body})
-	if err != nil {
-		return registration{}, nil, err
+	got.took = err == nil && a.OK()
+	if err == nil {
+		got.says, err = object(a)
 	}
-	got, err := object(a)
 	if err != nil {
-		return registration{}, nil, err
+		got.left = got.took || tenure.CodeOf(err) == tenure.Unavailable
+		return got, err
 	}
-	r, err := d.take(got, registration{})
-	return r, got, err
+	if got.registration, err = d.take(got.says, registration{}); err == nil {
+		return got, nil
+	}
+	failed := tenure.Errorf(tenure.Blocked, "client %q was registered: %w", got.Client, err)
+	if got.Token != "" && got.Path != "" {
+		if was, err := d.remove(context.WithoutCancel(ctx), got.registration); was && err == nil {
+			return got, failed
+		}
+	}
+	got.left = true
+	return got, failed.WithHint("delete client %s at the provider: Tenure can't", got.Client)
 }
 
 // fetch reads a registration (RFC 7592, section 2.1); nil if the provider doesn't let its
@@ -259,7 +278,8 @@ type kept struct {
 	Name   string               `json:"name"`
 	Tenant tenure.TenantID      `json:"tenant,omitempty"`
 	Wanted attributes           `json:"wanted"`
-	State  tenure.ResourceState `json:"state,omitempty"` // suspended or revoked, if Tenure took it out of service
+	State  tenure.ResourceState `json:"state,omitempty"` // suspended or revoked, if Tenure takes it out of service
+	Ended  bool                 `json:"ended,omitempty"` // its sessions were ended since State was set
 	Now    *registration        `json:"now,omitempty"`
 	Old    []registration       `json:"old,omitempty"`    // replaced, and not seen gone yet
 	Issued int64                `json:"issued,omitempty"` // Unix time in microseconds at which Now was registered

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -9,10 +10,24 @@ import (
 )
 
 // session is what to ask with: the one that there is, another one after refused, or a new
-// one. One that is past half of its life is renewed.
+// one. One that is past half of its life is renewed; while that fails it goes on to its end.
 func (v *Vault) session(ctx context.Context, refused session) (session, error) {
-	v.signing.Lock()
-	defer v.signing.Unlock()
+	as, err := v.current(ctx, refused)
+	if !as.token.IsZero() {
+		return as, nil
+	}
+	return as, err
+}
+
+// current is the session to ask with. With an error it is the one that there is, while that
+// is good, and none otherwise.
+func (v *Vault) current(ctx context.Context, refused session) (session, error) {
+	select {
+	case v.signing <- struct{}{}:
+		defer func() { <-v.signing }()
+	case <-ctx.Done():
+		return session{}, tenure.Errorf(tenure.Unavailable, "waiting for another sign-in to the vault: %w", context.Cause(ctx)).Retryable()
+	}
 	v.mu.Lock()
 	as := v.as
 	v.mu.Unlock()
@@ -21,20 +36,24 @@ func (v *Vault) session(ctx context.Context, refused session) (session, error) {
 	if !fresh && !as.due(now) {
 		return as, nil
 	}
+	good := !fresh && now.Before(as.from.Add(as.lives))
 	if !fresh && as.renewable {
 		next, err := v.renew(ctx, as, now)
 		switch {
 		case err == nil:
 			return v.keeps(next), nil
-		case tenure.CodeOf(err) == tenure.Unavailable && now.Before(as.from.Add(as.lives)):
-			return as, nil // it is good for a while
+		case tenure.CodeOf(err) == tenure.Unavailable && good:
+			return as, nil
 		}
 	}
 	next, err := v.signIn(ctx, now)
-	if err != nil {
+	switch {
+	case err == nil:
+		return v.keeps(next), nil
+	case good:
 		return as, err
 	}
-	return v.keeps(next), nil
+	return session{}, err
 }
 
 func (v *Vault) keeps(as session) session {
@@ -44,7 +63,8 @@ func (v *Vault) keeps(as session) session {
 	return as
 }
 
-// keep renews a session that is past half of its life. Without one it does nothing.
+// keep renews a session that is past half of its life. Without one it does nothing. It says
+// why another sign-in failed, also while the session is still good.
 func (v *Vault) keep(ctx context.Context) error {
 	v.mu.Lock()
 	as := v.as
@@ -52,7 +72,7 @@ func (v *Vault) keep(ctx context.Context) error {
 	if as.token.IsZero() || !as.due(v.now()) {
 		return nil
 	}
-	_, err := v.session(ctx, session{})
+	_, err := v.current(ctx, session{})
 	return err
 }
 
@@ -114,9 +134,15 @@ func (v *Vault) signIn(ctx context.Context, now time.Time) (session, error) {
 			Renewable bool  `json:"renewable"`
 		} `json:"data"`
 	}
-	if _, err := v.call(ctx, as, http.MethodGet, "auth/token/lookup-self", nil, &self); tenure.CodeOf(err) == tenure.Forbidden {
+	_, err = v.call(ctx, as, http.MethodGet, "auth/token/lookup-self", nil, &self)
+	switch {
+	case errors.Is(err, errUnknownToken):
 		return session{}, tenure.Errorf(tenure.Blocked, "the vault doesn't know the token that %s holds, or it has ended", v.token).WithHint("put another there; it is read again at the next look")
-	} else if err != nil {
+	case tenure.CodeOf(err) == tenure.Forbidden:
+		return session{}, tenure.Errorf(tenure.Blocked, "the vault refuses to let the token that %s holds look itself up", v.token).
+			WithHint("its policies need read on auth/token/lookup-self and update on auth/token/renew-self, as the policy default has them").
+			WithHint("a vault that doesn't say so of a token that it doesn't know answers like this, too")
+	case err != nil:
 		return session{}, err
 	}
 	as.lives, as.renewable = time.Duration(self.Data.TTL)*time.Second, self.Data.Renewable

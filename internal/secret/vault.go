@@ -64,7 +64,7 @@ type Vault struct {
 	client *http.Client
 	now    func() time.Time
 
-	signing sync.Mutex // one signs in at a time
+	signing chan struct{} // of one: who signs in
 	mu      sync.Mutex
 	as      session
 }
@@ -85,7 +85,7 @@ func (s session) due(now time.Time) bool {
 // OpenVault makes a reader of a vault. It asks nothing yet. Settings that can't be right
 // are Invalid.
 func OpenVault(set Settings, now func() time.Time) (*Vault, error) {
-	v := &Vault{set: set, now: now}
+	v := &Vault{set: set, now: now, signing: make(chan struct{}, 1)}
 	if err := v.address(); err != nil {
 		return nil, err
 	}
@@ -297,7 +297,10 @@ func (v *Vault) call(ctx context.Context, as session, method, path string, in, o
 		return 0, tenure.Errorf(tenure.Unavailable, "the vault's answer can't be read whole").Retryable()
 	}
 	if resp.StatusCode/100 != 2 && resp.StatusCode != http.StatusNotFound {
-		return resp.StatusCode, refusal(resp.StatusCode)
+		if err := refusal(resp.StatusCode); resp.StatusCode != http.StatusForbidden || !unknown(raw) {
+			return resp.StatusCode, err
+		}
+		return resp.StatusCode, tenure.Errorf(tenure.Forbidden, "the vault refuses the token: %w", errUnknownToken)
 	}
 	if out != nil && len(raw) > 0 {
 		if err := json.Unmarshal(raw, out); err != nil {
@@ -305,6 +308,15 @@ func (v *Vault) call(ctx context.Context, as session, method, path string, in, o
 		}
 	}
 	return resp.StatusCode, nil
+}
+
+// errUnknownToken is why a token is refused that isn't known, or has ended.
+var errUnknownToken = errors.New("it doesn't know it")
+
+// unknown says whether a 403 names the token itself, and not a right that it lacks: "invalid
+// token" in OpenBao and Vault, "bad token" in Vaults before 1.13.
+func unknown(raw []byte) bool {
+	return bytes.Contains(raw, []byte("invalid token")) || bytes.Contains(raw, []byte("bad token"))
 }
 
 // refusal is what a status means. What the vault says besides isn't repeated: it may quote

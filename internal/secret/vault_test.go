@@ -1,8 +1,12 @@
 package secret_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -115,6 +119,81 @@ func TestVaultSessionLasts(t *testing.T) {
 	}
 }
 
+// A sign-in that fails at half of a token's life stops no read while the token is good, and
+// is told of; at the token's end it stops them.
+func TestVaultSessionGoesOn(t *testing.T) {
+	t.Parallel()
+	c := &clock{}
+	v := standin.StartVault(t, c.now)
+	v.Put(t, "secret/db", map[string]string{"password": "the password"})
+	var refuses atomic.Bool
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if refuses.Load() && strings.HasSuffix(q.URL.Path, "/renew-self") {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		to, _ := url.Parse(v.URL)
+		httputil.NewSingleHostReverseProxy(to).ServeHTTP(w, q)
+	}))
+	defer front.Close()
+	id := file(t, v.SecretID)
+	r := reader(t, secret.Settings{Address: front.URL, AppRole: &secret.AppRole{RoleID: v.RoleID, SecretID: "file:" + id}}, c)
+	const place = "vault:secret/db#password"
+	gives(t, r, place, "the password")
+	refuses.Store(true)
+	if err := os.WriteFile(id, []byte("used up"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.forward(31 * time.Minute)
+	gives(t, r, place, "the password")
+	if err := r.Keep(t.Context()); tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), "refuses to sign Tenure in") {
+		t.Errorf("a sign-in that fails isn't told of: %v", err)
+	}
+	c.forward(30 * time.Minute)
+	if _, err := read(t, r, place); tenure.CodeOf(err) != tenure.Blocked {
+		t.Errorf("after the token's end: %v", err)
+	}
+	if err := os.WriteFile(id, []byte(v.SecretID), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	gives(t, r, place, "the password")
+}
+
+// Who waits for another's sign-in waits no longer than its own context.
+func TestVaultSignInWaits(t *testing.T) {
+	t.Parallel()
+	asked, stop := make(chan struct{}, 1), make(chan struct{})
+	hangs := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked <- struct{}{}
+		<-stop
+	}))
+	defer hangs.Close()
+	defer close(stop)
+	r := reader(t, secret.Settings{Address: hangs.URL, AppRole: &secret.AppRole{RoleID: "role", SecretID: "file:" + file(t, "id")}}, &clock{})
+	p, _, err := secret.Parse("vault:secret/db#password")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, end := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = r.Read(first, p)
+	}()
+	<-asked
+	second, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	if _, err := r.Read(second, p); tenure.CodeOf(err) != tenure.Unavailable || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a read that waits for a sign-in: %v", err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it waited %s", took)
+	}
+	end()
+	<-done
+}
+
 // What the vault refuses, lacks or can't give is said plainly, with what to do, and no
 // secret is in it.
 func TestVaultRefuses(t *testing.T) {
@@ -146,6 +225,7 @@ func TestVaultRefuses(t *testing.T) {
 		{"a standby", "vault:secret/mine/db#password", "standby", with(moved.URL), tenure.Blocked},
 		{"nobody", "vault:secret/mine/db#password", "doesn't answer", with("http://127.0.0.1:1"), tenure.Unavailable},
 		{"a wrong secret id", "vault:secret/mine/db#password", "refuses to sign Tenure in at auth/approle", approle(""), tenure.Blocked},
+		{"no policy default", "vault:secret/mine/db#password", "look itself up", secret.Settings{Address: v.URL, Token: "file:" + file(t, v.NewBareToken(t, "secret/mine/"))}, tenure.Blocked},
 		{"a wrong token", "vault:secret/mine/db#password", "doesn't know the token", secret.Settings{Address: v.URL, Token: "file:" + file(t, "wrong-token")}, tenure.Blocked},
 	} {
 		_, err := read(t, reader(t, c.set, &clock{}), c.place)
