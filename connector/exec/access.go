@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/tenurehq/tenure"
@@ -17,11 +18,11 @@ func (d *driver) move(ctx context.Context, r connector.Ref, call string, to tenu
 		return rec, tenure.Errorf(tenure.Invalid, "%s can't %s a %s", d.Name, call, t.Name)
 	}
 	defer d.lock(r)()
-	f, _, err := d.one(ctx, r)
+	f, g, err := d.one(ctx, r)
 	if err != nil {
 		return rec, err
 	}
-	if err := f.owned(r); err != nil {
+	if err := cmp.Or(f.owned(r), d.absent(f, r, g)); err != nil {
 		return rec, err
 	}
 	ends := call == "revoke" || call == "quarantine" // to ask it of what is absent is fine
@@ -79,7 +80,10 @@ func (d *driver) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceS
 		return rec, tenure.Errorf(tenure.Invalid, "%s can't adopt a %s", d.Name, t.Name)
 	}
 	defer d.lock(r)()
-	f, _, err := d.one(ctx, r)
+	f, g, err := d.one(ctx, r)
+	if err == nil {
+		err = d.absent(f, r, g)
+	}
 	switch {
 	case err != nil:
 		return rec, err

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -84,10 +83,8 @@ func duplicate(ctx context.Context, from, to, want string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return tenure.Errorf(tenure.Unavailable, "its copy can't be written: %w", err).Retryable()
 	}
-	// A process that is started meanwhile would inherit the open file, and the kernel runs
-	// no file that somebody could still write to.
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
+	// A process that is being started meanwhile may hold the open file for a moment, and the
+	// kernel runs no file that somebody could still write to: launch tries again then.
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o500)
 	if err != nil {
 		return tenure.Errorf(tenure.Unavailable, "its copy can't be written: %w", err).Retryable()

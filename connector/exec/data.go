@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -29,11 +30,11 @@ const tailOf = 4096
 
 // Export is described at connector.Exporter. What holds a secret of the system's isn't handed over.
 func (d *driver) Export(ctx context.Context, r connector.Ref, w io.Writer) (rec connector.Receipt, err error) {
-	t, f, _, err := d.holding(ctx, r, "export")
+	t, f, g, err := d.holding(ctx, r, "export")
 	if err != nil {
 		return rec, err
 	}
-	if err := f.owned(r); err != nil {
+	if err := cmp.Or(f.owned(r), d.absent(f, r, g)); err != nil {
 		return rec, err
 	}
 	if !f.Found {
@@ -64,7 +65,10 @@ const usualBatch = 100
 // Erase is described at connector.Eraser. A program knows no holds: where one keeps a part,
 // nothing goes.
 func (d *driver) Erase(ctx context.Context, r connector.Ref, b connector.Batch) (e connector.Erased, err error) {
-	t, f, _, err := d.holding(ctx, r, "erase")
+	t, f, g, err := d.holding(ctx, r, "erase")
+	if err == nil {
+		err = d.absent(f, r, g)
+	}
 	switch {
 	case err != nil:
 		return e, err

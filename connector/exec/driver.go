@@ -312,6 +312,20 @@ func (f thing) owned(r connector.Ref) error {
 		WithHint("choose another name, or have its owner remove it")
 }
 
+// absent refuses to act as though a thing that wasn't found isn't there, after a look that
+// could have missed it: Blocked. One that was found is fine.
+func (d *driver) absent(f thing, r connector.Ref, g connector.Sighting) error {
+	why := "it didn't see everything (complete: false)"
+	switch {
+	case f.Found || g.Complete && g.Sentinel:
+		return nil
+	case g.Complete:
+		why = "it didn't see the sentinel (sentinel: false)"
+	}
+	return tenure.Errorf(tenure.Blocked, "program %s doesn't find %s %q, but %s: the %s may still be there", d.Name, r.Type, r.Name, why, r.Type).
+		WithHint("give the system's credential the rights that it lacks, or put the sentinel back with: tenure system add %s", d.marker.System)
+}
+
 // Observe is described at connector.Driver.
 func (d *driver) Observe(ctx context.Context, refs []connector.Ref, yield func(connector.Observed) error) (connector.Sighting, error) {
 	return d.look(ctx, refs, func(_ connector.Ref, f thing) error { return yield(f.Observed) })
@@ -329,8 +343,11 @@ func (d *driver) Ensure(ctx context.Context, want connector.Desired) (o connecto
 		return o, rec, err
 	}
 	defer d.lock(want.Ref)()
-	f, _, err := d.one(ctx, want.Ref)
+	f, g, err := d.one(ctx, want.Ref)
 	if err != nil {
+		return o, rec, err
+	}
+	if err := d.absent(f, want.Ref, g); err != nil {
 		return o, rec, err
 	}
 	n := d.written(t, want)

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
@@ -190,6 +191,51 @@ func TestHostileMark(t *testing.T) {
 		}
 		if _, err := d.Delete(t.Context(), theThing); (want == connector.Ours) != (err == nil) || err != nil && tenure.CodeOf(err) != tenure.Conflict {
 			t.Errorf("delete of what bears %q: %v", mark, err)
+		}
+	}
+}
+
+// What a program doesn't find counts as absent only if it saw everything, and the sentinel with
+// it. Otherwise access that is still open would be told as cut, and data as erased.
+func TestPartialLook(t *testing.T) {
+	t.Parallel()
+	folder := hostileProgram(t, "")
+	path := filepath.Join(folder, "hostile.yaml")
+	manifest := manifestOf(built.raw, "")
+	write(t, path, []byte(strings.Replace(manifest, "can: [adopt]", "holds: data\n    can: [adopt, suspend, revoke, quarantine, export, erase, map]", 1)), 0o600)
+	all := map[string]func(d *driver) error{
+		"ensure": func(d *driver) error {
+			_, _, err := d.Ensure(t.Context(), connector.Desired{Ref: theThing})
+			return err
+		},
+		"suspend":    func(d *driver) error { _, err := d.Suspend(t.Context(), theThing); return err },
+		"revoke":     func(d *driver) error { _, err := d.Revoke(t.Context(), theThing); return err },
+		"quarantine": func(d *driver) error { _, err := d.Quarantine(t.Context(), theThing); return err },
+		"adopt":      func(d *driver) error { _, err := d.Adopt(t.Context(), theThing, tenure.ResourcePresent); return err },
+		"export":     func(d *driver) error { _, err := d.Export(t.Context(), theThing, io.Discard); return err },
+		"erase":      func(d *driver) error { _, err := d.Erase(t.Context(), theThing, connector.Batch{}); return err },
+		"erase what is gone": func(d *driver) error {
+			_, err := d.Erase(t.Context(), theThing, connector.Batch{Gone: true})
+			return err
+		},
+	}
+	for mode, says := range map[string]string{"partial": "complete: false", "headless": "sentinel: false"} {
+		d := opened(t, folder, map[string]string{"mode": mode}, false)
+		d.told = func(call string, _ error, _ time.Duration) {
+			if call != "observe" {
+				t.Errorf("%s: the program is asked to %s", mode, call)
+			}
+		}
+		for call, do := range all {
+			if err := do(d); tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), says) {
+				t.Errorf("%s, %s: %v", mode, call, err)
+			}
+		}
+	}
+	d := opened(t, folder, nil, false)
+	for _, call := range []string{"revoke", "quarantine", "erase"} {
+		if err := all[call](d); err != nil {
+			t.Errorf("%s, where everything was seen: %v", call, err)
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 // afterwards is how long pipes may stay open once a program has ended.
 const afterwards = time.Second
 
-// long ago: a deadline that has passed.
+// past is a deadline that has passed.
 var past = time.Unix(1, 0)
 
 // run starts the program, writes the request and has read read the answer. It comes back

@@ -2,7 +2,7 @@
 // file, or OpenBao's or Vault's key-value store. A settings file holds the place alone:
 //
 //	env:NAME                  an environment variable
-//	file:PATH                 a file, without the white space around what it holds
+//	file:PATH                 a regular file of at most 1 MiB, without the white space around what it holds
 //	vault:MOUNT/PATH#FIELD    a field of a secret of the key-value store, version 1 or 2
 //
 // MOUNT/PATH is what "bao kv get" and "vault kv get" take; which of its parts is the mount,
@@ -11,8 +11,10 @@ package secret
 
 import (
 	"context"
+	"io"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -102,18 +104,35 @@ func (r *Reader) Read(ctx context.Context, p Place) (Value, error) {
 	return Value{}, tenure.Errorf(tenure.Invalid, "no place of a value is given").WithHint("write %s", Notations)
 }
 
+// largestFile is how large a file with a value may be.
+const largestFile = 1 << 20
+
+// readFile reads a file's value and its age from one handle. It doesn't wait for a pipe.
 func readFile(path string) (Value, error) {
-	b, err := os.ReadFile(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return Value{}, tenure.Errorf(tenure.Invalid, "the file %s can't be read", path)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return Value{}, tenure.Errorf(tenure.Invalid, "the file %s can't be read", path)
+	}
+	if !info.Mode().IsRegular() {
+		return Value{}, tenure.Errorf(tenure.Invalid, "%s is not a regular file", path)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, largestFile+1))
+	if err != nil {
+		return Value{}, tenure.Errorf(tenure.Invalid, "the file %s can't be read", path)
+	}
+	if len(b) > largestFile {
+		return Value{}, tenure.Errorf(tenure.Invalid, "the file %s is larger than 1 MiB", path)
 	}
 	v := Value{Secret: tenure.NewSecret(strings.TrimSpace(string(b)))}
 	if v.IsZero() {
 		return Value{}, tenure.Errorf(tenure.Invalid, "the file %s is empty", path)
 	}
-	if at, err := os.Stat(path); err == nil {
-		v.Since = at.ModTime().UTC().Truncate(time.Microsecond)
-	}
+	v.Since = info.ModTime().UTC().Truncate(time.Microsecond)
 	return v, nil
 }
 

@@ -39,7 +39,7 @@ func main() {
 		mode = ""
 	}
 	secret := q.Secrets["token"]
-	const sighting = `"sighting":{"fingerprint":"f","sentinel":true,"complete":true}`
+	sighting := fmt.Sprintf(`"sighting":{"fingerprint":"f","sentinel":%t,"complete":%t}`, mode != "headless", mode != "partial")
 	end := func() { fmt.Printf(`{"result":{%s}}`+"\n", sighting) }
 	if q.Call != "observe" && q.Call != "discover" {
 		end = func() { fmt.Println(`{"result":{"changed":true}}`) }
