@@ -186,7 +186,7 @@ func TestSlowAndShortAnswers(t *testing.T) {
 	if after := w.Look(t); after != before {
 		t.Error("something has changed")
 	}
-	slow := w.drive(t, map[string]string{"url": "ldap://" + proxy.Address, "timeout": "1"})
+	slow := w.drive(t, map[string]string{"url": "ldap://" + proxy.Address, "timeout": "1s"})
 	stalled := proxy.StallAt("ou=acme") // one connection hangs, and another is opened
 	began := time.Now()
 	if seen, g := observe(t, slow, acme.Ref); !g.Complete || !seen["organizational_unit acme"].Found || time.Since(began) > 5*time.Second {
@@ -256,12 +256,15 @@ func TestTLS(t *testing.T) {
 		}
 		return nil
 	}
-	must(t, opened(map[string]string{"startTLS": "true", "caFile": w.Authority}))
-	must(t, opened(map[string]string{"url": w.SecureURL, "caFile": w.Authority}))
+	raw, err := os.ReadFile(w.Authority)
+	must(t, err)
+	authority := string(raw) // the host reads file:PATH
+	must(t, opened(map[string]string{"startTLS": "true", "ca": authority}))
+	must(t, opened(map[string]string{"url": w.SecureURL, "ca": authority}))
 	refused(t, "without TLS", opened(nil), tenure.Blocked, "encrypted")
 	refused(t, "an unknown certificate", opened(map[string]string{"url": w.SecureURL}), tenure.Unavailable, "trusted")
 	refused(t, "an unknown certificate by StartTLS", opened(map[string]string{"startTLS": "true"}), tenure.Unavailable, "trusted")
-	refused(t, "TLS where there is none", opened(map[string]string{"url": "ldaps://" + w.Address, "caFile": w.Authority}), tenure.Unavailable)
+	refused(t, "TLS where there is none", opened(map[string]string{"url": "ldaps://" + w.Address, "ca": authority}), tenure.Unavailable)
 
 	plain := newWorld(t, slapdtest.Settings{})
 	d := plain.drive(t, nil)
@@ -269,6 +272,60 @@ func TestTLS(t *testing.T) {
 	o, err := d.(connector.Prober).Probe(t.Context(), connector.Check{Kind: "encryption", Ref: acme.Ref, Encryption: tenure.Encryption{InTransit: "tls"}})
 	if err != nil || o.Passed {
 		t.Errorf("the probe of a connection in clear: %+v, %v", o, err)
+	}
+}
+
+// An option that can't be meant is refused before anything is done.
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	for option, values := range map[string][]string{
+		"timeout": {"60", "0s", "-1s", "2h", "soon"},
+		"ca":      {"/etc/ssl/own.pem"},
+	} {
+		for _, v := range values {
+			all := map[string]string{"url": "ldaps://ldap.example.com", "bindDN": slapdtest.Tenure, "base": slapdtest.Base, "password": "x", option: v}
+			_, err := ldap.Info().Open(t.Context(), connector.Config{System: "directory", Options: all, Marker: marker, Now: time.Now})
+			refused(t, option+" "+v, err, tenure.Invalid, "option "+option)
+		}
+	}
+}
+
+// The statements that the page of system accounts shows give Tenure what it needs, and
+// tenants' users no way to their marks.
+func TestRightsOfThePage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/system-accounts.md")
+	must(t, err)
+	_, text, _ := strings.Cut(string(page), "\n## LDAP\n")
+	_, text, _ = strings.Cut(text, "```\n")
+	text, _, _ = strings.Cut(text, "```")
+	text = strings.NewReplacer("BASE", slapdtest.Base, "ACCOUNT", slapdtest.Tenure).Replace(text)
+	access, limits, ok := strings.Cut(text, `limits dn.exact="`+slapdtest.Tenure+`" `)
+	if !ok {
+		t.Fatalf("the page shows no limits: %s", text)
+	}
+	w := newWorld(t, slapdtest.Settings{Access: access + "access to attrs=description by self write by * break", Limits: limits})
+	d := w.drive(t, nil)
+	c, err := d.(connector.Checker).Check(t.Context(), nil)
+	must(t, err)
+	for _, r := range c.Rights {
+		if r.State == connector.RightMissing {
+			t.Errorf("this right is missing: %s", r.Name)
+		}
+	}
+	anna := made(t, d, "user", "people/anna", nil)
+	for _, kind := range []string{"isolation", "reachable"} {
+		o, err := d.(connector.Prober).Probe(t.Context(), connector.Check{Kind: kind, Ref: anna.Ref, Credential: anna.Credential})
+		if err != nil || !o.Passed {
+			t.Errorf("the probe %s: %+v, %v", kind, o, err)
+		}
+	}
+	group := made(t, d, "group", "people/staff", map[string]any{"members": []any{"people/anna"}})
+	unit := made(t, d, "organizational_unit", "acme", nil)
+	w.fill(t, unit.Ref, "contacts", 600)
+	for _, r := range []connector.Ref{anna.Ref, group.Ref, unit.Ref} {
+		_, err := d.Delete(t.Context(), r)
+		must(t, err)
 	}
 }
 

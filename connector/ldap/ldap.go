@@ -14,7 +14,6 @@ import (
 	"crypto/x509"
 	"net"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +33,8 @@ const (
 	defaultMark = "description"
 	defaultLock = "pwdAccountLockedTime=000001010000Z"
 	defaultOwn  = "tenure"
+
+	defaultTimeout = "60s"
 )
 
 // Info is the connector.
@@ -48,7 +49,7 @@ func Info() connector.Info {
 		Options: []connector.Option{
 			{Name: "url", Help: "The server's address: ldap://HOST, or ldaps://HOST for TLS from the start; with :PORT if it isn't 389 or 636.", Required: true},
 			{Name: "startTLS", Help: "\"true\" turns TLS on (RFC 4511 §4.14) before anything else is said to an ldap:// server.", Default: "false"},
-			{Name: "caFile", Help: "A PEM file with the certificates that sign the server's. Without it, those that this machine trusts."},
+			{Name: "ca", Help: "A file of certificates (PEM) that the server's own must come from, as file:PATH. The machine's own where none is given."},
 			{Name: "bindDN", Help: "The name of the account that Tenure signs in with.", Required: true},
 			{Name: "password", Help: "Its password.", Required: true, Secret: true},
 			{Name: "base", Help: "The entry below which tenants' units are, such as ou=tenants,dc=example,dc=com. It must be there.", Required: true},
@@ -56,7 +57,7 @@ func Info() connector.Info {
 			{Name: "mark", Help: "The attribute that owner marks are values of. Tenants must not be able to write it; it may have several values, and all three kinds of entry may have it.", Default: defaultMark},
 			{Name: "lock", Help: "What keeps a user from signing in, as ATTRIBUTE=VALUE, such as nsAccountLock=true. The default needs OpenLDAP's overlay ppolicy with a policy in which pwdLockout is TRUE. \"none\" says that the server has no such thing: users can't be suspended then.", Default: defaultLock},
 			{Name: "pageSize", Help: "How many entries the server is asked for at once (RFC 2696).", Default: "500"},
-			{Name: "timeout", Help: "How long one request may take, in seconds.", Default: "60"},
+			{Name: "timeout", Help: "How long one request may take, as a duration such as 10s, up to 1h.", Default: defaultTimeout},
 			{Name: "connections", Help: "How many connections are open at the most.", Default: "4"},
 		},
 		Types: types(),
@@ -71,10 +72,7 @@ func Info() connector.Info {
 	}
 }
 
-const rights = `On OpenLDAP, with BASE the option base and ACCOUNT the option bindDN, before the database's other access statements:
-access to dn.subtree="BASE" by dn.exact="ACCOUNT" manage by * break
-limits dn.exact="ACCOUNT" size.prtotal=unlimited time=unlimited
-No other account may write the attribute that the marks are in (access to dn.subtree="BASE" attrs=description by dn.exact="ACCOUNT" manage by * read), and users sign in by "access to attrs=userPassword by anonymous auth". An index (eq) of objectClass, uid, cn, ou and member keeps searches fast.`
+const rights = `On OpenLDAP, with BASE the option base and ACCOUNT the option bindDN: "manage" on everything below BASE and no limit to paged searches for ACCOUNT, and for nobody else the right to write the attribute that the marks are in. The statements, and where they go: https://github.com/tenurehq/tenure/blob/main/docs/system-accounts.md#ldap`
 
 const leaves = "the free pages of the database's file until they are written over; what overlays such as accesslog and auditlog wrote down; replicas that were cut off when an entry went; backups (slapcat) and snapshots of the disk. An entry's password goes with it, and so do its failures to sign in"
 
@@ -154,14 +152,10 @@ func open(_ context.Context, c connector.Config) (connector.Driver, error) {
 	d.pool.start = start
 	if start || u.Scheme == "ldaps" {
 		d.pool.tls = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
-		if file := c.Option("caFile"); file != "" {
-			raw, err := os.ReadFile(file)
-			if err != nil {
-				return nil, tenure.Errorf(tenure.Invalid, "option caFile can't be read")
-			}
+		if ca := c.Option("ca"); ca != "" {
 			d.pool.tls.RootCAs = x509.NewCertPool()
-			if !d.pool.tls.RootCAs.AppendCertsFromPEM(raw) {
-				return nil, tenure.Errorf(tenure.Invalid, "option caFile has no certificate in it")
+			if !d.pool.tls.RootCAs.AppendCertsFromPEM([]byte(ca)) {
+				return nil, tenure.Errorf(tenure.Invalid, "option ca holds no certificate in PEM: it is given as file:PATH")
 			}
 		}
 	}
@@ -181,6 +175,9 @@ func open(_ context.Context, c connector.Config) (connector.Driver, error) {
 			return nil, tenure.Errorf(tenure.Invalid, "option lock isn't ATTRIBUTE=VALUE, such as %s, or none", defaultLock)
 		}
 	}
+	if d.pool.limit, err = time.ParseDuration(or("timeout", defaultTimeout)); err != nil || d.pool.limit <= 0 || d.pool.limit > time.Hour {
+		return nil, tenure.Errorf(tenure.Invalid, "option timeout is %q, which isn't a duration such as 10s, up to 1h", c.Option("timeout"))
+	}
 	number := func(name, otherwise string, most int) int {
 		n, bad := strconv.Atoi(or(name, otherwise))
 		if err == nil && (bad != nil || n < 1 || n > most) {
@@ -189,7 +186,6 @@ func open(_ context.Context, c connector.Config) (connector.Driver, error) {
 		return n
 	}
 	d.page = uint32(number("pageSize", "500", 100_000))
-	d.pool.limit = time.Duration(number("timeout", "60", 3600)) * time.Second
 	d.pool.slots = make(chan struct{}, number("connections", "4", 64))
 	if err != nil {
 		return nil, err

@@ -168,7 +168,7 @@ func (d dn) below(base dn) (dn, bool) {
 // keyAttribute is the attribute that names an entry of a type.
 var keyAttribute = map[string]string{group: "cn", unit: "ou", user: "uid"}
 
-// classOf is the object class of a type.
+// objectClass is the object class of an entry of a type.
 var objectClass = map[string]string{group: "groupOfNames", unit: "organizationalUnit", user: "inetOrgPerson"}
 
 // longest is how many bytes one part of a name may have: OpenLDAP's mdb keeps a part in
