@@ -141,6 +141,46 @@ func TestSecret(t *testing.T) {
 	})
 }
 
+// What an operation replaces is kept aside until it has ended, and a listing says which
+// operation made what is kept, when, and who asked for it.
+func TestReplacedSecret(t *testing.T) {
+	onBoth(t, func(t *testing.T, f *fixture) {
+		ctx := context.Background()
+		ten := f.tenant("acme")
+		r := f.resource(ten.ID, "role", "acme")
+		op := request(ten.ID, tenure.Repair, 1, r.ID)
+		f.operation(op)
+		save := func(by tenure.OperationID, box string, at time.Time) {
+			f.write(func(tx *store.Tx) error {
+				return tx.SaveSecret(r.ID, store.Secret{Key: "k", Box: []byte(box), Operation: by}, at, true)
+			})
+		}
+		save("", "first", start)
+		save(op.ID, "second", start.Add(time.Hour))
+		old, err := f.ReplacedSecret(ctx, r.ID, op.ID)
+		if err != nil || string(old.Box) != "first" {
+			t.Errorf("the operation has replaced %q, %v", old.Box, err)
+		}
+		rows, err := f.SecretRows(ctx, store.SecretFilter{Before: start.Add(2 * time.Hour), Limit: 10})
+		f.must(err)
+		if len(rows) != 1 || rows[0].Operation != op.ID || rows[0].RequestedBy != op.RequestedBy || !rows[0].FirstAt.Equal(start) || !rows[0].MadeAt.Equal(start.Add(time.Hour)) || rows[0].TenantName != "acme" {
+			t.Errorf("the listing is %+v", rows)
+		}
+		for _, none := range []store.SecretFilter{{Before: start, Limit: 10}, {Tenant: "ten_other", Limit: 10}, {After: r.ID, Limit: 10}, {Limit: 10, Visible: &store.Visible{}}} {
+			if rows, err = f.SecretRows(ctx, none); err != nil || len(rows) != 0 {
+				t.Errorf("%+v lists %+v, %v", none, rows, err)
+			}
+		}
+		f.write(func(tx *store.Tx) error { return tx.ForgetReplaced() })
+		if _, err := f.ReplacedSecret(ctx, r.ID, op.ID); err != nil {
+			t.Errorf("it was forgotten while the operation runs: %v", err)
+		}
+		f.write(func(tx *store.Tx) error { return tx.DropSecret(r.ID) })
+		_, err = f.ReplacedSecret(ctx, r.ID, op.ID)
+		refused(t, err, tenure.NotFound)
+	})
+}
+
 // After a tenant is forgotten, nothing that it or its people said is in Tenure's
 // own rows, nor, on SQLite, in a byte of the files; ids, states and dates stay.
 func TestForget(t *testing.T) {

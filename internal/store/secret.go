@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -124,14 +125,18 @@ type SecretFilter struct {
 
 // SecretRows lists the credentials of tenants' resources, by the resources' ids.
 func (db *DB) SecretRows(ctx context.Context, f SecretFilter) (out []SecretRow, err error) {
-	args := []any{string(f.After), string(f.Tenant), micros(f.Before), f.Limit}
+	before := int64(math.MaxInt64)
+	if !f.Before.IsZero() {
+		before = micros(f.Before)
+	}
+	args := []any{string(f.After), string(f.Tenant), before, f.Limit}
 	where := "true"
 	if f.Visible != nil {
 		where = f.Visible.where("r.tenant", &args)
 	}
 	err = db.reader(ctx).Rows(`select s.resource, r.tenant, t.name, t.state, t.blueprint, r.environment, r.key, r.system, r.type, r.name, r.state, s.operation, coalesce(o.requested_by, ''), s.first_at, s.created_at, s.claimed_at
 		from secret s join resource r on r.id = s.resource join tenant t on t.id = r.tenant left join operation o on o.id = s.operation
-		where s.resource > $1 and ($2 = '' or r.tenant = $2) and ($3 = 0 or s.created_at < $3) and `+where+` order by s.resource limit $4`, args, func(r scanner) error {
+		where s.resource > $1 and ($2 = '' or r.tenant = $2) and s.created_at < $3 and `+where+` order by s.resource limit $4`, args, func(r scanner) error {
 		var v SecretRow
 		var first, made, claimed int64
 		var bound string
