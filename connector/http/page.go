@@ -154,8 +154,9 @@ func (d *described) pages(ctx context.Context, l *listSpec, v vars, id string, y
 // items are those of a page, and whether the page has a place for them.
 func (d *described) items(l *listSpec, r rest.Request, body any, v vars) (list []any, given bool, err error) {
 	found, err := d.field(l.Items, body, v.with("body", body))
-	if err != nil || found == nil {
-		return nil, false, err
+	if err != nil || found == nil { // many write null for an empty list, which is an answer all the same
+		_, given = rest.At(body, l.Items)
+		return nil, given, err
 	}
 	list, ok := found.([]any)
 	if !ok {
