@@ -112,15 +112,27 @@ func (k *checker) checkDefault(p source.Path, name string, property map[string]a
 	}
 }
 
-var (
-	secretName  = regexp.MustCompile(`(?i)(passw(or)?d|passphrase|secret|token|api_?key|private_?key|access_?key|credential)`)
-	secretValue = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY|^(sk|rk|pk)_(live|test)_|^gh[pousr]_|^github_pat_|^xox[abprs]-|^AKIA[0-9A-Z]{12}|^eyJ[A-Za-z0-9_-]{10,}\.|^AGE-SECRET-KEY-|://[^/@\s:]+:[^/@\s]+@`)
-)
+var secretName = regexp.MustCompile(`(?i)(passw(or)?d|passphrase|secret|token|api_?key|private_?key|access_?key|credential)`)
 
-// looksSecret says whether a default is likely to be a credential.
+// looksSecret says whether a default is likely to be a credential by its name; Read has
+// found those that one knows by their form.
 func looksSecret(name string, value any) bool {
 	s, ok := value.(string)
-	return ok && s != "" && (secretName.MatchString(name) || secretValue.MatchString(s))
+	return ok && s != "" && secretName.MatchString(name)
+}
+
+// WithoutSecrets refuses values in which a credential of a known form stands: parameters are
+// stored and shown in clear. It is Invalid, and names the parameter.
+func WithoutSecrets(params map[string]any) error {
+	var found source.Problems
+	eachLeaf(nil, params, func(p source.Path, v any) {
+		text, _ := v.(string)
+		if kind, _, _ := source.Credential(text); kind != "" {
+			found = append(found, source.Problem{Message: "parameter " + strings.TrimPrefix(p.String(), "$.") + " looks like " + kind + "; parameters are stored and shown in clear",
+				Hint: "give Tenure the name of a place where it stands, or let Tenure make it; and replace this one"})
+		}
+	})
+	return found.Err()
 }
 
 // Parameters holds what a request gives against the schema and applies the
@@ -131,7 +143,7 @@ func (c *Compiled) Parameters(given map[string]any) (map[string]any, error) {
 	properties, _ := schema["properties"].(map[string]any)
 	required, _ := schema["required"].([]any)
 	var found source.Problems
-	eachNumber(nil, given, func(p source.Path, v any) {
+	eachLeaf(nil, given, func(p source.Path, v any) {
 		if why := source.Misnumbered(v); why != "" {
 			found = append(found, source.Problem{Message: "parameter " + strings.TrimPrefix(p.String(), "$.") + ": " + why})
 		}

@@ -313,7 +313,7 @@ var refusals = []struct {
 		"10:43: $.parameters.properties.smtpPassword.default: the default of smtpPassword looks like a credential; parameters are stored and shown in clear; let Tenure make the credential, or name where it is kept",
 	}},
 	{"default that looks like one", "    plan: {type: string, enum: [small, large]}", "    plan: {type: string, default: \"postgres://app:hunter2@db/app\"}", []string{
-		"9:35: $.parameters.properties.plan.default: the default of plan looks like a credential; parameters are stored and shown in clear; let Tenure make the credential, or name where it is kept",
+		"9:44: this looks like an address with a password; keep secrets out of a blueprint, which many may read: name where one stands, as env:NAME, file:PATH or vault:MOUNT/PATH#FIELD in systems.yaml; and replace this one",
 	}},
 	{"keyword that JSON Schema would ignore", "minimum: 1, default: 5", "minimun: 1, default: 5", []string{
 		`10:28: $.parameters.properties.seats.minimun: unknown keyword "minimun"; did you mean minimum?`,

@@ -156,6 +156,7 @@ func TestBadIntentsAreRefusedAndNothingIsDone(t *testing.T) {
 		{"a blank parameter", lifecycle.Intent{Kind: tenure.Onboard, Tenant: "two", Blueprint: "small", Parameters: map[string]any{"login": ""}}, "operator", tenure.Invalid, "login"},
 		{"a wrong parameter", lifecycle.Intent{Kind: tenure.Onboard, Tenant: "two", Blueprint: "small", Parameters: map[string]any{"login": "a", "seats": 0}}, "operator", tenure.Invalid, "seats"},
 		{"an unknown parameter", lifecycle.Intent{Kind: tenure.Onboard, Tenant: "two", Blueprint: "small", Parameters: map[string]any{"login": "a", "seets": 3}}, "operator", tenure.Invalid, "seets"},
+		{"a parameter that is a secret", lifecycle.Intent{Kind: tenure.Onboard, Tenant: "two", Blueprint: "small", Parameters: map[string]any{"login": "postgres://app:" + "hunter2@db.example/app"}}, "operator", tenure.Invalid, "login looks like an address with a password"},
 		{"a bad name", lifecycle.Intent{Kind: tenure.Onboard, Tenant: "Two; drop", Blueprint: "small", Parameters: ok}, "operator", tenure.Invalid, "not allowed"},
 		{"a blank name", lifecycle.Intent{Kind: tenure.Onboard, Tenant: " ", Blueprint: "small", Parameters: ok}, "operator", tenure.Invalid, "needs a name"},
 		{"a name in use", lifecycle.Intent{Kind: tenure.Onboard, Tenant: "acme", Blueprint: "small", Parameters: ok}, "operator", tenure.Conflict, "already"},

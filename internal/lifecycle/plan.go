@@ -52,6 +52,9 @@ func (s *Service) Plan(ctx context.Context, in Intent, by string) (*Planned, err
 	if err := person(by); err != nil {
 		return nil, err
 	}
+	if err := blueprint.WithoutSecrets(in.Parameters); err != nil {
+		return nil, err
+	}
 	input, err := s.input(ctx, in)
 	if err != nil {
 		return nil, err

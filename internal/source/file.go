@@ -103,6 +103,7 @@ func (s *File) read(src []byte) (found Problems, err error) {
 	if len(s.lines) > maxLines {
 		return nil, tenure.Errorf(tenure.Invalid, "%s has %d lines, at most %d are allowed", file, len(s.lines), maxLines)
 	}
+	found = s.betrayed()
 	body, err := s.syntax(src)
 	if err != nil {
 		return nil, err
