@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	installLimit = 15 * time.Minute // a program is compiled once
+	installLimit = 25 * time.Minute // a program is compiled once
 	readyLimit   = time.Minute
 	endLimit     = 10 * time.Second
 	pause        = 20 * time.Millisecond // between two looks
