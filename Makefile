@@ -36,7 +36,7 @@ build: ## bin/tenure, as it is released
 
 test: ## every test, with the race detector, on SQLite and on throw-away PostgreSQL and MariaDB servers
 	@scripts/prepare cc postgresql mariadb slapd python chromium node versitygw pocketbase terraform
-	$(GO) test $(RACE) -p 2 -timeout 40m -exec "'$(CURDIR)/scripts/with-postgres' --if-named '$(CURDIR)/scripts/with-mariadb' --if-named" ./...
+	$(GO) test $(RACE) -p 2 -timeout 50m -exec "'$(CURDIR)/scripts/with-postgres' --if-named '$(CURDIR)/scripts/with-mariadb' --if-named" ./...
 	scripts/with-postgres $(GO) test -count=1 -timeout 10m ./internal/crash # kill -9 over 1,000 operations; fewer under -race
 	scripts/with-postgres $(GO) test -count=1 -timeout 15m -run 'TestRandomDepartures|TestRandomOnboardings|TestFiveHundredAtOnce|TestEveryChangePast' ./internal/lifecycle # 100 departures and the rest; fewer under -race
 	for v in $(VERSIONS); do scripts/with-postgres --version $$v $(GO) test -count=1 -run 'TestCheck|TestLimits|TestMemberships|TestSuperuser' ./connector/postgres || exit; done # all of it: make versions
