@@ -61,10 +61,35 @@ func overdueFinding(k KeptSecret, now time.Time) tenure.Finding {
 // seekOverdue looks at the age of every credential, or of one tenant's, and brings the
 // findings up to date.
 func (s *Service) seekOverdue(ctx context.Context, tenant tenure.TenantID) error {
+	if tenant == "" {
+		if err := s.seekOverdueSystems(ctx); err != nil {
+			return err
+		}
+	}
+	return s.settleOverdue(ctx, store.FindingFilter{Tenant: tenant}, func(f tenure.Finding) bool { return f.Tenant != "" },
+		func(take func(KeptSecret) error) error { return s.eachSecret(ctx, tenant, take) })
+}
+
+// seekOverdueSystems is seekOverdue for the credentials that Tenure works with.
+func (s *Service) seekOverdueSystems(ctx context.Context) error {
+	return s.settleOverdue(ctx, store.FindingFilter{}, func(f tenure.Finding) bool { return f.Tenant == "" }, func(take func(KeptSecret) error) error {
+		systems, err := s.SystemSecrets(ctx)
+		for _, k := range systems {
+			if err == nil {
+				err = take(k)
+			}
+		}
+		return err
+	})
+}
+
+// settleOverdue stores a finding for each credential of all that is overdue, and closes those
+// of the open ones, as far as they are of the same kind, that aren't any more.
+func (s *Service) settleOverdue(ctx context.Context, filter store.FindingFilter, of func(tenure.Finding) bool, all func(take func(KeptSecret) error) error) error {
 	now := s.Now()
 	var found []tenure.Finding
 	over := make(map[[2]string]bool)
-	take := func(k KeptSecret) error {
+	if err := all(func(k KeptSecret) error {
 		if !k.Overdue(now) {
 			return nil
 		}
@@ -73,26 +98,16 @@ func (s *Service) seekOverdue(ctx context.Context, tenant tenure.TenantID) error
 			found = append(found, overdueFinding(k, now))
 		}
 		return nil
-	}
-	if tenant == "" {
-		systems, err := s.SystemSecrets(ctx)
-		if err != nil {
-			return err
-		}
-		for _, k := range systems {
-			_ = take(k)
-		}
-	}
-	if err := s.eachSecret(ctx, tenant, take); err != nil {
+	}); err != nil {
 		return err
 	}
-	open, err := s.openOverdue(ctx, tenant)
+	open, err := s.openOverdue(ctx, filter)
 	if err != nil || len(open)+len(found) == 0 {
 		return err
 	}
 	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		for _, f := range open {
-			if over[[2]string{string(f.Resource), f.System}] {
+			if !of(f) || over[[2]string{string(f.Resource), f.System}] {
 				continue
 			}
 			if err := tx.ResolveFinding(f, now); err != nil {
@@ -104,23 +119,30 @@ func (s *Service) seekOverdue(ctx context.Context, tenant tenure.TenantID) error
 }
 
 // openOverdue lists the findings at credentials that are too old.
-func (s *Service) openOverdue(ctx context.Context, tenant tenure.TenantID) ([]tenure.Finding, error) {
-	open, err := s.o.DB.FindingsPage(ctx, store.FindingFilter{Kind: tenure.FindingCredential, Tenant: tenant, Limit: maxFindings})
+func (s *Service) openOverdue(ctx context.Context, filter store.FindingFilter) ([]tenure.Finding, error) {
+	filter.Kind, filter.Limit = tenure.FindingCredential, maxFindings
+	open, err := s.o.DB.FindingsPage(ctx, filter)
 	return slices.DeleteFunc(open, func(f tenure.Finding) bool { return f.Field != ageField }), err
 }
 
 // closeOverdue closes the findings at credentials that were rotated, or are gone.
 func (s *Service) closeOverdue(ctx context.Context) error {
-	open, err := s.openOverdue(ctx, "")
+	open, err := s.openOverdue(ctx, store.FindingFilter{})
 	if err != nil {
 		return err
 	}
-	tenants := make(map[tenure.TenantID]bool)
+	tenants, systems := make(map[tenure.TenantID]bool), false
 	for _, f := range open {
-		if f.Tenant == "" { // the systems are few: look at everything
-			return s.seekOverdue(ctx, "")
+		if f.Tenant == "" {
+			systems = true
+		} else {
+			tenants[f.Tenant] = true
 		}
-		tenants[f.Tenant] = true
+	}
+	if systems {
+		if err := s.seekOverdueSystems(ctx); err != nil {
+			return err
+		}
 	}
 	for id := range tenants {
 		if err := s.seekOverdue(ctx, id); err != nil {
