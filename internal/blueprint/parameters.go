@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/source"
 )
 
@@ -127,7 +128,7 @@ func WithoutSecrets(params map[string]any) error {
 	var found source.Problems
 	eachLeaf(nil, params, func(p source.Path, v any) {
 		text, _ := v.(string)
-		if kind, _, _ := source.Credential(text); kind != "" {
+		if kind, _, _ := tenure.KnownSecret(text); kind != "" {
 			found = append(found, source.Problem{Message: "parameter " + strings.TrimPrefix(p.String(), "$.") + " looks like " + kind + "; parameters are stored and shown in clear",
 				Hint: "give Tenure the name of a place where it stands, or let Tenure make it; and replace this one"})
 		}

@@ -148,7 +148,7 @@ var sights = []sight{
 	{who: "internal/witness", sees: []string{".", "audit"}, why: "it sees checkpoints, never the store that it watches"},
 	{who: "internal/clock", sees: []string{"."}, modules: []string{}, why: "the time is held against clocks and one file, and nothing of the store"},
 	{who: "internal/lookalike", sees: []string{"."}, why: "it compares names and knows nobody"},
-	{who: "internal/recogniser", sees: nil, modules: []string{}, why: "it judges values that it is handed, and keeps none"},
+	{who: "internal/recogniser", sees: []string{"."}, modules: []string{}, why: "it judges values that it is handed, and keeps none"},
 	{who: "internal/register", sees: []string{"."}, modules: []string{"github.com/goccy/go-yaml"}, why: "a file under review holds what people decided, and asks no system"},
 	{who: "internal/scaffold", sees: []string{".", "connector", "internal/recogniser"}, modules: []string{}, why: "drafting is pure: same catalogue, same bytes"},
 	{who: "internal/secret", sees: []string{"."}, modules: []string{}, why: "it reads values from where they are kept, and knows nobody who uses them"},

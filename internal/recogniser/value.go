@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/tenurehq/tenure"
 )
 
 // longest is how much of a value is looked at.
@@ -65,18 +67,18 @@ func ip(s string) bool {
 }
 
 var (
-	mac     = regexp.MustCompile(`^([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}$`)
-	agent   = regexp.MustCompile(`^(Mozilla|Opera|curl|okhttp|Dalvik|PostmanRuntime|python-requests)/\d`)
-	hashed  = regexp.MustCompile(`^(\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}|\$argon2(id|i|d)\$.+|\$(1|5|6|7|y|gy|scrypt|pbkdf2[a-z0-9-]*)\$.+|pbkdf2[_:][a-z0-9]+[$:].+|\{(S?SHA\d*|SMD5|MD5|CRYPT|PBKDF2[A-Z0-9-]*)\}.+|scrypt:\d+:\d+:\d+\$.+|SCRAM-SHA-256\$\d+:.+|md5[0-9a-f]{32}|\*[0-9A-F]{40})$`)
-	keyed   = regexp.MustCompile(`-----BEGIN ([A-Z]+ )*PRIVATE KEY( BLOCK)?-----|^AGE-SECRET-KEY-1|^PuTTY-User-Key-File`)
-	tokened = regexp.MustCompile(`^(eyJ[A-Za-z0-9_-]{5,}\.eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*|(AKIA|ASIA)[A-Z2-7]{16}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{40,}|glpat-[A-Za-z0-9_-]{20,}|xox[abposr]-[A-Za-z0-9-]{10,}|[sr]k_(live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{35}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|npm_[A-Za-z0-9]{30,}|dop_v1_[0-9a-f]{40,}|ya29\.[A-Za-z0-9_-]{20,}|hvs\.[A-Za-z0-9_-]{20,})$`)
-	opaque  = regexp.MustCompile(`^[A-Za-z0-9+/=_.:$-]{16,}$`)
-	dsn     = regexp.MustCompile(`^[a-z][a-z0-9+]{1,20}://[^:@/ ]+:[^@/ ]+@`)
+	mac    = regexp.MustCompile(`^([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}$`)
+	agent  = regexp.MustCompile(`^(Mozilla|Opera|curl|okhttp|Dalvik|PostmanRuntime|python-requests)/\d`)
+	hashed = regexp.MustCompile(`^(\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}|\$argon2(id|i|d)\$.+|\$(1|5|6|7|y|gy|scrypt|pbkdf2[a-z0-9-]*)\$.+|pbkdf2[_:][a-z0-9]+[$:].+|\{(S?SHA\d*|SMD5|MD5|CRYPT|PBKDF2[A-Z0-9-]*)\}.+|scrypt:\d+:\d+:\d+\$.+|SCRAM-SHA-256\$\d+:.+|md5[0-9a-f]{32}|\*[0-9A-F]{40})$`)
+	opaque = regexp.MustCompile(`^[A-Za-z0-9+/=_.:$-]{16,}$`)
+	dsn    = regexp.MustCompile(`^[a-z][a-z0-9+]{1,20}://[^:@/ ]+:[^@/ ]+@`)
 )
 
 // secret says whether a text is one by its form.
 func secret(s string) bool {
-	return hashed.MatchString(s) || keyed.MatchString(s) || tokened.MatchString(s) || dsn.MatchString(s)
+	kind, from, to := tenure.KnownSecret(s)
+	known := kind != "" && (from == 0 && to == len(s) || strings.HasPrefix(s[from:], "-----BEGIN "))
+	return known || hashed.MatchString(s) || strings.HasPrefix(s, "PuTTY-User-Key-File") || dsn.MatchString(s)
 }
 
 // random says whether a text could be a token: long, without spaces, with digits.
