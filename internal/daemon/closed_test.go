@@ -356,6 +356,7 @@ var apart = map[string]string{
 	"tenant.blocked":      "Tenure's words, and the step's key",
 	"step.progress":       "counts by data class",
 	"secret.box":          "sealed",
+	"secret_replaced.box": "sealed",
 	"sought.box":          "sealed",
 	"record.box":          "sealed",
 	"hold.already_gone":   "Tenure's words",
