@@ -56,6 +56,9 @@ func (s *System) Hide(secrets ...tenure.Secret) {
 	s.lines.veil = s.lines.veil.And(NewVeil(secrets...))
 }
 
+// Conceal is a text without the secrets that the system was opened with.
+func (s *System) Conceal(text string) string { return s.veil().Text(text) }
+
 func (s *System) veil() Veil {
 	s.lines.mu.Lock()
 	defer s.lines.mu.Unlock()

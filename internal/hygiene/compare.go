@@ -6,6 +6,7 @@ package hygiene
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,6 +27,10 @@ type Looker struct {
 	// Changes says what becomes of a resource's classes, other than that their rows go;
 	// nil is nothing else.
 	Changes func(ctx context.Context, r tenure.Resource) (map[string]tenure.Disposition, error)
+
+	// Secrets are a tenant's live credentials. What a look shows is searched for them; nil is
+	// not at all.
+	Secrets func(ctx context.Context, tenant tenure.TenantID) ([]Credential, error)
 
 	// Digest is the keyed digest that what a forgotten tenant was known by is kept as.
 	Digest func(kind, value string) string
@@ -105,10 +110,11 @@ func (l *Looker) Drift(ctx context.Context, sys *connector.System, tenant tenure
 	var missing []store.InventoryRow
 	now := l.Now()
 	found := func(f tenure.Finding) error {
-		f.ID, f.System, f.SeenAt = tenure.NewID[tenure.FindingID](now), sys.Name, now
+		f.ID, f.System, f.SeenAt = tenure.NewID[tenure.FindingID](now), cmp.Or(f.System, sys.Name), now
 		sum.Findings++
 		return yield(f)
 	}
+	shows := &exposer{look: l, sys: sys}
 	declared, err := l.declarations(ctx, sys)
 	if err != nil {
 		return sum, err
@@ -129,7 +135,7 @@ func (l *Looker) Drift(ctx context.Context, sys *connector.System, tenant tenure
 			}
 			return nil
 		}
-		return l.differs(sys, p, found)
+		return shows.differs(ctx, p, found)
 	})
 	if err != nil {
 		return sum, err
@@ -138,7 +144,7 @@ func (l *Looker) Drift(ctx context.Context, sys *connector.System, tenant tenure
 	if trusted != nil {
 		sum.Why = trusted.Error()
 	}
-	missing, err = l.without(ctx, sys, missing, found)
+	missing, err = shows.without(ctx, missing, found)
 	if err != nil {
 		return sum, err
 	}
@@ -156,10 +162,10 @@ func (l *Looker) Drift(ctx context.Context, sys *connector.System, tenant tenure
 }
 
 // differs yields what of one resource isn't as it should be.
-func (l *Looker) differs(sys *connector.System, p pair, found func(tenure.Finding) error) error {
+func (e *exposer) differs(ctx context.Context, p pair, found func(tenure.Finding) error) error {
 	base := tenure.Finding{Kind: tenure.FindingDrift, Tenant: p.inv.Tenant, Resource: p.inv.ID, Type: p.inv.Type, Name: p.inv.Name}
 	if unmarked(p.seen.Owner) {
-		return found(lost(*p.inv, sys.Name, p.seen.Owner))
+		return found(lost(*p.inv, e.sys.Name, p.seen.Owner))
 	}
 	if p.seen.Owner != connector.Ours || p.seen.Resource != p.inv.ID {
 		f := base
@@ -167,7 +173,7 @@ func (l *Looker) differs(sys *connector.System, p pair, found func(tenure.Findin
 		f.Detail = fmt.Sprintf("%s %s bears another mark (%s)", f.Type, f.Name, p.seen.Owner)
 		return found(f)
 	}
-	typ, _ := sys.Info.Type(p.inv.Type)
+	typ, _ := e.sys.Info.Type(p.inv.Type)
 	if live := p.seen.State; live != "" && live != p.inv.State && stateMatters(p.inv.State) {
 		f := base
 		f.Severity, f.Field, f.Want, f.Got = tenure.Medium, "state", string(p.inv.State), string(live)
@@ -194,7 +200,16 @@ func (l *Looker) differs(sys *connector.System, p pair, found func(tenure.Findin
 			continue
 		}
 		f := base
-		f.Field, f.Want, f.Got = field, clip(want[field]), clip(got[field])
+		clean, shown, err := e.conceal(ctx, p.inv, field, string(got[field]))
+		if err != nil {
+			return err
+		}
+		for _, s := range shown {
+			if err := found(s); err != nil {
+				return err
+			}
+		}
+		f.Field, f.Want, f.Got = field, clip(want[field]), clip([]byte(clean))
 		f.Severity = severity(typ, field)
 		f.Detail = fmt.Sprintf("%s of %s %s is %s, not %s", field, f.Type, f.Name, orNothing(f.Got), orNothing(f.Want))
 		if err := found(f); err != nil {

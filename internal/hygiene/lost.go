@@ -31,24 +31,24 @@ func lost(row store.InventoryRow, system string, owner connector.Ownership) tenu
 
 // without looks by name, in bulk, for what no mark has told of, and yields what stands
 // there without one, or under another. It gives back what isn't there either.
-func (l *Looker) without(ctx context.Context, sys *connector.System, missing []store.InventoryRow, found func(tenure.Finding) error) (gone []store.InventoryRow, err error) {
+func (e *exposer) without(ctx context.Context, missing []store.InventoryRow, found func(tenure.Finding) error) (gone []store.InventoryRow, err error) {
 	for part := range slices.Chunk(missing, lotSize) {
 		refs := make([]connector.Ref, 0, len(part))
 		for _, row := range part {
-			r, err := l.DB.Resource(ctx, row.ID)
+			r, err := e.look.DB.Resource(ctx, row.ID)
 			if err != nil {
 				return nil, err
 			}
 			refs = append(refs, connector.RefOf(r.Resource))
 		}
-		seen, _, err := sys.Observe(ctx, refs)
+		seen, _, err := e.sys.Observe(ctx, refs)
 		if err != nil {
 			return nil, err
 		}
 		for i, o := range seen {
 			if !o.Found {
 				gone = append(gone, part[i])
-			} else if err := l.differs(sys, pair{&part[i], &o}, found); err != nil {
+			} else if err := e.differs(ctx, pair{&part[i], &o}, found); err != nil {
 				return nil, err
 			}
 		}

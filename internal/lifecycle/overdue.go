@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/hygiene"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -83,13 +84,32 @@ func (s *Service) seekOverdueSystems(ctx context.Context) error {
 	})
 }
 
+// liveSecrets are a tenant's credentials in clear, those apart whose key was destroyed.
+func (s *Service) liveSecrets(ctx context.Context, tenant tenure.TenantID) (out []hygiene.Credential, err error) {
+	err = s.eachSecret(ctx, tenant, func(k KeptSecret) error {
+		secret, _, err := s.secretOf(ctx, k.Resource)
+		switch {
+		case tenure.CodeOf(err) == tenure.NotFound, tenure.CodeOf(err) == tenure.Blocked: // it went meanwhile, or its key did
+			return nil
+		case err != nil:
+			return err
+		}
+		out = append(out, hygiene.Credential{Resource: k.Resource, System: k.System, Type: k.Type, Name: k.Name, Secret: secret})
+		return nil
+	})
+	return out, err
+}
+
 // settleOverdue stores a finding for each credential of all that is overdue, and closes those
-// of the open ones, as far as they are of the same kind, that aren't any more.
+// of the open ones, as far as they are of the same kind, that aren't any more. Of those that
+// showed somewhere the findings are closed that are older than the credential now is.
 func (s *Service) settleOverdue(ctx context.Context, filter store.FindingFilter, of func(tenure.Finding) bool, all func(take func(KeptSecret) error) error) error {
 	now := s.Now()
 	var found []tenure.Finding
 	over := make(map[[2]string]bool)
+	since := make(map[[2]string]time.Time)
 	if err := all(func(k KeptSecret) error {
+		since[[2]string{string(k.Resource), k.System}] = k.since()
 		if !k.Overdue(now) {
 			return nil
 		}
@@ -107,7 +127,9 @@ func (s *Service) settleOverdue(ctx context.Context, filter store.FindingFilter,
 	}
 	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		for _, f := range open {
-			if !of(f) || over[[2]string{string(f.Resource), f.System}] {
+			at := [2]string{string(f.Resource), f.System}
+			made, kept := since[at]
+			if !of(f) || f.Field == ageField && over[at] || f.Field == hygiene.Shown && kept && !made.After(f.SeenAt) {
 				continue
 			}
 			if err := tx.ResolveFinding(f, now); err != nil {
@@ -118,11 +140,11 @@ func (s *Service) settleOverdue(ctx context.Context, filter store.FindingFilter,
 	})
 }
 
-// openOverdue lists the findings at credentials that are too old.
+// openOverdue lists the findings at credentials that are too old, or showed somewhere.
 func (s *Service) openOverdue(ctx context.Context, filter store.FindingFilter) ([]tenure.Finding, error) {
 	filter.Kind, filter.Limit = tenure.FindingCredential, maxFindings
 	open, err := s.o.DB.FindingsPage(ctx, filter)
-	return slices.DeleteFunc(open, func(f tenure.Finding) bool { return f.Field != ageField }), err
+	return slices.DeleteFunc(open, func(f tenure.Finding) bool { return f.Field != ageField && f.Field != hygiene.Shown }), err
 }
 
 // closeOverdue closes the findings at credentials that were rotated, or are gone.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/hygiene"
 )
 
 // Remedy is what settles a finding.
@@ -36,10 +37,10 @@ func (s *Service) Remedy(ctx context.Context, f tenure.Finding) (out Remedy, err
 			out.Plan = "tenure plan repair " + name
 		}
 		out.Checked = "The next look closes the finding when it is mended: tenure drift"
-	case f.Kind == tenure.FindingCredential && f.Field == ageField && f.Resource != "":
+	case f.Kind == tenure.FindingCredential && (f.Field == ageField || f.Field == hygiene.Shown) && f.Resource != "":
 		out.Plan = "tenure plan repair " + name + " --reissue --resource " + string(f.Resource)
 		out.Checked = "The finding closes when the new credential was made: tenure secret list"
-	case f.Kind == tenure.FindingCredential && f.Field == ageField:
+	case f.Kind == tenure.FindingCredential && (f.Field == ageField || f.Field == hygiene.Shown):
 		out.Steps = []string{"put a new credential where systems.yaml says that it is kept", "have it take over: tenure system rotate " + f.System, "take the old one off in " + f.System}
 		out.Checked = "The finding closes when the new credential has taken over: tenure secret list"
 	case len(f.Steps) > 0:

@@ -106,6 +106,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	o.Now = func() time.Time { return exact().UTC().Truncate(time.Microsecond) } // what a store keeps of it
 	s := &Service{o: o, systems: make(map[string]*connector.System), look: &hygiene.Looker{DB: o.DB, Now: o.Now}}
 	s.look.System = s.system
+	s.look.Secrets = s.liveSecrets
 	if o.Budget.Person <= 0 {
 		s.o.Budget.Person = 10
 	}
