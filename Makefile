@@ -26,7 +26,15 @@ COLD = cel.dev github.com/antlr4-go github.com/danielgtaylor github.com/goccy gi
 	go.opentelemetry.io go.yaml.in google.golang.org github.com/tenurehq/tenure/cmd
 BIN ?= bin/tenure
 
-.PHONY: help build test versions lint bench docs fuzz crash crowd
+# These spend their time in servers and programs. The race detector takes them two to six times
+# as long: make test has it watch only those of their tests in which calls come together.
+SERVED = cmd/tenure cmd/tenure-connector-tofu connector/exec connector/http/descriptions connector/ldap connector/mysql connector/postgres connector/s3
+TOGETHER = XXX
+MODULE = github.com/tenurehq/tenure
+SPACE := $(subst ,, )
+SERVERS = '$(CURDIR)/scripts/with-postgres' --if-named '$(CURDIR)/scripts/with-mariadb' --if-named
+
+.PHONY: help build test every versions lint bench docs fuzz crash crowd
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -34,12 +42,18 @@ help: ## list these commands
 build: ## bin/tenure, as it is released
 	$(GO) build -trimpath -tags=grpcnotrace -ldflags='-s -w' $(COLD:%=-gcflags=%/...=-l) -o '$(BIN)' ./cmd/tenure
 
-test: ## every test, with the race detector, on SQLite and on throw-away PostgreSQL and MariaDB servers
+test: ## every test, on SQLite and on throw-away PostgreSQL, MariaDB and other servers; with the race detector but for SERVED
 	@scripts/prepare cc postgresql mariadb slapd python chromium node versitygw pocketbase terraform
-	$(GO) test $(RACE) -p 2 -timeout 50m -exec "'$(CURDIR)/scripts/with-postgres' --if-named '$(CURDIR)/scripts/with-mariadb' --if-named" ./...
+	$(GO) test $(RACE) -p 2 -timeout 30m -exec "$(SERVERS)" $$($(GO) list ./... | grep -vxE '$(MODULE)/($(subst $(SPACE),|,$(SERVED)))')
+	$(GO) test -p 2 -timeout 30m -exec "$(SERVERS)" $(SERVED:%=./%)
+	$(GO) test $(RACE) -p 2 -timeout 30m -exec "$(SERVERS)" -run '$(TOGETHER)' $(SERVED:%=./%)
 	scripts/with-postgres $(GO) test -count=1 -timeout 10m ./internal/crash # kill -9 over 1,000 operations; fewer under -race
 	scripts/with-postgres $(GO) test -count=1 -timeout 15m -run 'TestRandomDepartures|TestRandomOnboardings|TestFiveHundredAtOnce|TestEveryChangePast' ./internal/lifecycle # 100 departures and the rest; fewer under -race
 	for v in $(VERSIONS); do scripts/with-postgres --version $$v $(GO) test -count=1 -run 'TestCheck|TestLimits|TestMemberships|TestSuperuser' ./connector/postgres || exit; done # all of it: make versions
+
+every: ## every test with the race detector, with every case and mode that make test takes a part of: hours
+	@scripts/prepare cc postgresql mariadb slapd python chromium node versitygw pocketbase terraform
+	TENURE_EVERY=1 $(GO) test $(RACE) -p 2 -timeout 3h -exec "$(SERVERS)" ./...
 
 versions: ## all tests of the PostgreSQL connector on VERSIONS (16 and 17), and the story of a tenant there
 	@scripts/prepare node
@@ -69,7 +83,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s), DEPARTURES (2000) random departur
 
 crash: ## kill Tenure and its stores KILLS (200) times while tenants leave a shop and a clinic; cut MariaDB, S3 and LDAP at every statement and request
 	@scripts/prepare postgresql mariadb slapd node versitygw
-	TENURE_EVERY_CUT=1 scripts/with-mariadb $(GO) test -count=1 -timeout 1h -run 'TestEvery(Step|Statement|Request)' ./connector/ldap ./connector/mysql ./connector/s3
+	TENURE_EVERY=1 scripts/with-mariadb $(GO) test -count=1 -timeout 1h -run 'TestEvery(Step|Statement|Request)' ./connector/ldap ./connector/mysql ./connector/s3
 	TENURE_DEPARTURE_KILLS=$(KILLS) scripts/with-postgres scripts/with-mariadb $(GO) test -count=1 -timeout 2h ./internal/departure
 
 crowd: ## a tenant with CROWD (10000) partitions, and one with as many tables, leave

@@ -228,7 +228,7 @@ func world(t *testing.T) *connectortest.World {
 	s := newSite(t)
 	digest := s.module(t, "hello", text(t, filepath.Join(hello, "main.tf")))
 	return &connectortest.World{
-		Dear: os.Getenv("TENURE_EVERY_MODE") == "",
+		Dear: true,
 		Info: programInfo(t), Options: s.options, Secrets: s.secrets, Look: s.look,
 		LoseSentinel: func(t testing.TB) {
 			s.exec(t, "delete from terraform_remote_state.states where name = $1", sentinel)

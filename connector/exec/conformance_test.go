@@ -213,6 +213,7 @@ func club(t *testing.T) *connectortest.World {
 	g := newRegister(t)
 	w := &connectortest.World{
 		Info:    example(t),
+		Dear:    true,
 		Options: map[string]string{"register": g.path},
 		Secrets: map[string]tenure.Secret{"token": tenure.NewSecret("a token that nobody is told")},
 		Cases:   []connectortest.Case{g.account(), g.notebook()},

@@ -55,7 +55,7 @@ func TestEveryRequestIsCut(t *testing.T) {
 			arm := map[string]func(int) func() bool{"cut": proxy.CutAfter, "down": proxy.DownAfter, "answer lost": proxy.LoseAfter}[kind]
 			cuts := 0
 			for n := 1; ; n++ {
-				if os.Getenv("TENURE_EVERY_CUT") == "" && n > 6 {
+				if os.Getenv("TENURE_EVERY") == "" && n > 6 {
 					n += n / 3
 				}
 				fired := false

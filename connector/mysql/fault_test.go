@@ -118,7 +118,7 @@ func (x *troubled) ended(t *testing.T, b connector.Batch, what string) {
 
 // every is how densely the tests of cuts go: each packet under make crash.
 func every(n int) int {
-	if os.Getenv("TENURE_EVERY_CUT") != "" {
+	if os.Getenv("TENURE_EVERY") != "" {
 		return n + 1
 	}
 	return n + 1 + n/5

@@ -314,7 +314,7 @@ func TestEveryRequestIsCut(t *testing.T) {
 				arm = x.proxy.LoseAfter
 			}
 			for n := 1; ; n++ {
-				if os.Getenv("TENURE_EVERY_CUT") == "" {
+				if os.Getenv("TENURE_EVERY") == "" {
 					n += n / 2
 				}
 				bucket, below := x.leaver(t, n)

@@ -30,6 +30,7 @@ func nodeRED(t *testing.T) *connectortest.World {
 	n := nodered{s}
 	return &connectortest.World{
 		Info:    info(t, "nodered"),
+		Dear:    true,
 		Options: map[string]string{"base": "http://" + proxy.Address, "user": s.User},
 		Secrets: map[string]tenure.Secret{"password": tenure.NewSecret(s.Password)},
 		Look:    s.Look,

@@ -39,6 +39,7 @@ func pocketBase(t *testing.T) *connectortest.World {
 	p := pocket{s}
 	return &connectortest.World{
 		Info:         info(t, "pocketbase"),
+		Dear:         true,
 		Options:      map[string]string{"base": "http://" + proxy.Address, "identity": s.Identity, "users": "users"},
 		Secrets:      map[string]tenure.Secret{"password": tenure.NewSecret(s.Password)},
 		Look:         s.Look,

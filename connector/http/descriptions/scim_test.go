@@ -22,6 +22,7 @@ func scimProvider(t *testing.T) *connectortest.World {
 	p := provider{s}
 	return &connectortest.World{
 		Info:    info(t, "scim"),
+		Dear:    true,
 		Options: map[string]string{"base": "http://" + proxy.Address + "/scim/v2", "rate": "100000"},
 		Secrets: map[string]tenure.Secret{"token": tenure.NewSecret(s.Token)},
 		Look:    s.Look,
