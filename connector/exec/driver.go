@@ -5,11 +5,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"hash/fnv"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -27,7 +25,7 @@ type driver struct {
 	veil    connector.Veil
 	told    told           // nil is nobody
 	alone   bool           // programs get no namespace of their own, as where a machine grants none
-	locks   [64]sync.Mutex // by type and name, against two calls on one thing
+	turns   connector.Turns // by type and name, against two calls on one thing
 }
 
 var (
@@ -74,15 +72,6 @@ func (d *driver) Can(capability string) bool {
 		return len(d.Probes) > 0
 	}
 	return slices.ContainsFunc(d.Types, func(t *typeSpec) bool { return t.can(capability) })
-}
-
-// lock keeps other calls on the same thing out until unlock.
-func (d *driver) lock(r connector.Ref) (unlock func()) {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(r.Type + "/" + r.Name))
-	m := &d.locks[h.Sum32()%uint32(len(d.locks))]
-	m.Lock()
-	return m.Unlock
 }
 
 func (d *driver) known(typ string) (*typeSpec, error) {
@@ -342,7 +331,7 @@ func (d *driver) Ensure(ctx context.Context, want connector.Desired) (o connecto
 	if err != nil {
 		return o, rec, err
 	}
-	defer d.lock(want.Ref)()
+	defer d.turns.Take(want.Type, want.Name)()
 	f, g, err := d.one(ctx, want.Ref)
 	if err != nil {
 		return o, rec, err
@@ -406,7 +395,7 @@ func (d *driver) Delete(ctx context.Context, r connector.Ref) (rec connector.Rec
 	if err != nil {
 		return rec, err
 	}
-	defer d.lock(r)()
+	defer d.turns.Take(r.Type, r.Name)()
 	f, _, err := d.one(ctx, r)
 	if err != nil {
 		return rec, err

@@ -123,7 +123,7 @@ func (d *Driver) DataMap(ctx context.Context, s connector.Survey) (m connector.M
 	if ref.Type != bucket {
 		return m, tenure.Errorf(tenure.Invalid, "a %s can't be used with map", ref.Type)
 	}
-	defer d.lock(ref.Type, ref.Name)()
+	defer d.turns.Take(ref.Type, ref.Name)()
 	err = d.with(ctx, "map "+ref.Type, func(r *os.Root) (err error) {
 		if m.Sighting, err = sight(r); err != nil || checkName(ref.Name) != nil {
 			return err
@@ -199,7 +199,7 @@ func (d *Driver) Expire(ctx context.Context, ref connector.Ref, now time.Time) (
 	if ref.Type != backups {
 		return nil, tenure.Errorf(tenure.Invalid, "a %s can't be used with expire", ref.Type)
 	}
-	defer d.lock(ref.Type, ref.Name)()
+	defer d.turns.Take(ref.Type, ref.Name)()
 	err = d.with(ctx, "expire "+ref.Type, func(r *os.Root) error {
 		p, err := d.owned(r, ref)
 		if err != nil || !p.found() {

@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"hash/fnv"
 	"io/fs"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -19,7 +17,7 @@ type Driver struct {
 	root   string
 	marker connector.Marker
 	now    func() time.Time
-	locks  [64]sync.Mutex // by type and name, against two calls on one thing
+	turns  connector.Turns // by type and name, against two calls on one thing
 }
 
 var (
@@ -49,15 +47,6 @@ func (d *Driver) with(ctx context.Context, call string, f func(*os.Root) error) 
 		return classify(call, err)
 	}
 	return classify(call, errors.Join(f(r), r.Close()))
-}
-
-// lock keeps other calls on the same thing out until unlock.
-func (d *Driver) lock(typ, name string) (unlock func()) {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(typ + "/" + name))
-	m := &d.locks[h.Sum32()%uint32(len(d.locks))]
-	m.Lock()
-	return m.Unlock
 }
 
 // Plant makes the root, if its parent is there, and Tenure's own folder in it.

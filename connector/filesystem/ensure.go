@@ -22,7 +22,7 @@ func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (o connecto
 	if err != nil {
 		return o, rec, err
 	}
-	defer d.lock(want.Type, want.Name)()
+	defer d.turns.Take(want.Type, want.Name)()
 	err = d.with(ctx, "ensure "+want.Type, func(r *os.Root) error {
 		p, err := d.owned(r, want.Ref)
 		if err != nil {
@@ -179,7 +179,7 @@ func (d *Driver) Delete(ctx context.Context, ref connector.Ref) (rec connector.R
 	if fieldsOf(ref.Type) == "" || checkName(ref.Name) != nil {
 		return rec, nil // such a thing was never made
 	}
-	defer d.lock(ref.Type, ref.Name)()
+	defer d.turns.Take(ref.Type, ref.Name)()
 	err = d.with(ctx, "delete "+ref.Type, func(r *os.Root) error {
 		p, err := d.owned(r, ref)
 		if err != nil {

@@ -104,7 +104,7 @@ func (d *Driver) Adopt(ctx context.Context, ref connector.Ref, _ tenure.Resource
 	if err != nil {
 		return rec, err
 	}
-	defer d.lock(ref.Type, ref.Name)()
+	defer d.turns.Take(ref.Type, ref.Name)()
 	err = d.with(ctx, "adopt "+ref.Type, func(r *os.Root) error {
 		p, err := d.find(r, ref.Type, ref.Name)
 		if err != nil {

@@ -33,7 +33,7 @@ func (d *Driver) Probe(ctx context.Context, c connector.Check) (o connector.Outc
 	if fieldsOf(c.Ref.Type) == "" || checkName(c.Ref.Name) != nil {
 		return o, tenure.Errorf(tenure.Invalid, "probe %s needs a resource of this system", c.Kind)
 	}
-	defer d.lock(c.Ref.Type, c.Ref.Name)()
+	defer d.turns.Take(c.Ref.Type, c.Ref.Name)()
 	err = d.with(ctx, "probe "+c.Kind, func(r *os.Root) error {
 		p, err := d.owned(r, c.Ref)
 		if err != nil {

@@ -85,7 +85,7 @@ func (d *Driver) onBucket(ctx context.Context, call string, ref connector.Ref, a
 	if checkName(ref.Name) != nil {
 		return absent
 	}
-	defer d.lock(ref.Type, ref.Name)()
+	defer d.turns.Take(ref.Type, ref.Name)()
 	return d.with(ctx, call+" "+ref.Type, func(r *os.Root) error {
 		p, err := d.owned(r, ref)
 		if err != nil {

@@ -3,7 +3,6 @@ package ldap
 import (
 	"cmp"
 	"context"
-	"hash/fnv"
 	"slices"
 	"strings"
 	"sync"
@@ -30,7 +29,7 @@ type Driver struct {
 	asked                bool        // what the server can do was asked
 	asserts, setsByModOp atomic.Bool // it knows assertions (RFC 4528), and Password Modify (RFC 3062)
 
-	locks [64]sync.Mutex // by type and name, against two calls on one thing
+	turns connector.Turns // by type and name, against two calls on one thing
 }
 
 var (
@@ -52,14 +51,8 @@ func (d *Driver) Close() error {
 	return nil
 }
 
-// lock keeps other calls on the same thing out until unlock.
-func (d *Driver) lock(typ, name string) (unlock func()) {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(typ + "/" + fold(name)))
-	m := &d.locks[h.Sum32()%uint32(len(d.locks))]
-	m.Lock()
-	return m.Unlock
-}
+// turn keeps other calls on the same thing out until its end.
+func (d *Driver) turn(typ, name string) (end func()) { return d.turns.Take(typ, fold(name)) }
 
 // with runs a call and gives its error a code.
 func (d *Driver) with(ctx context.Context, call string, f func() error) error {
@@ -386,7 +379,7 @@ func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (o connecto
 	if err != nil {
 		return o, rec, err
 	}
-	defer d.lock(want.Type, want.Name)()
+	defer d.turn(want.Type, want.Name)()
 	err = d.with(ctx, "ensure "+want.Type, func() error {
 		t, err := d.owned(ctx, want.Ref)
 		if err != nil {
@@ -511,7 +504,7 @@ func (d *Driver) Delete(ctx context.Context, ref connector.Ref) (rec connector.R
 	if d.checkName(ref.Type, ref.Name) != nil {
 		return rec, nil // such a thing was never made
 	}
-	defer d.lock(ref.Type, ref.Name)()
+	defer d.turn(ref.Type, ref.Name)()
 	err = d.with(ctx, "delete "+ref.Type, func() error {
 		t, err := d.owned(ctx, ref)
 		if err != nil || !t.found() {
@@ -543,7 +536,7 @@ func (d *Driver) Adopt(ctx context.Context, ref connector.Ref, as tenure.Resourc
 	if err != nil {
 		return rec, err
 	}
-	defer d.lock(ref.Type, ref.Name)()
+	defer d.turn(ref.Type, ref.Name)()
 	err = d.with(ctx, "adopt "+ref.Type, func() error {
 		t, err := d.find(ctx, ref.Type, ref.Name)
 		switch {

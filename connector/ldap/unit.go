@@ -262,7 +262,7 @@ func (d *Driver) Erase(ctx context.Context, ref connector.Ref, b connector.Batch
 	if err != nil {
 		return e, err
 	}
-	defer d.lock(ref.Type, ref.Name)()
+	defer d.turn(ref.Type, ref.Name)()
 	err = d.with(ctx, "erase "+ref.Type, func() error {
 		t, err := d.owned(ctx, ref)
 		if err != nil {

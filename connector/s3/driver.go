@@ -3,7 +3,6 @@ package s3
 import (
 	"context"
 	"encoding/json"
-	"hash/fnv"
 	"net/http"
 	"net/url"
 	"slices"
@@ -35,7 +34,7 @@ type Driver struct {
 
 	transport *http.Transport
 	careful   *careful
-	locks     [64]sync.Mutex // by type and name, against two calls on one thing
+	turns     connector.Turns // by type and name, against two calls on one thing
 }
 
 var (
@@ -55,15 +54,6 @@ var (
 func (d *Driver) Close() error {
 	d.transport.CloseIdleConnections()
 	return nil
-}
-
-// lock keeps other calls on the same thing out until unlock.
-func (d *Driver) lock(typ, name string) (unlock func()) {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(typ + "/" + name))
-	m := &d.locks[h.Sum32()%uint32(len(d.locks))]
-	m.Lock()
-	return m.Unlock
 }
 
 // with runs a call and gives its error a code.
@@ -316,7 +306,7 @@ func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (o connecto
 	if err != nil {
 		return o, rec, err
 	}
-	defer d.lock(want.Type, want.Name)()
+	defer d.turns.Take(want.Type, want.Name)()
 	err = with(ctx, "ensure "+want.Type, func() error {
 		t, err := d.owned(ctx, want.Ref, true)
 		if err != nil {
@@ -349,7 +339,7 @@ func (d *Driver) Delete(ctx context.Context, ref connector.Ref) (rec connector.R
 	if d.checkName(ref.Type, ref.Name) != nil {
 		return rec, nil // such a thing was never made
 	}
-	defer d.lock(ref.Type, ref.Name)()
+	defer d.turns.Take(ref.Type, ref.Name)()
 	err = with(ctx, "delete "+ref.Type, func() error {
 		t, err := d.owned(ctx, ref, false)
 		if err != nil {
@@ -376,7 +366,7 @@ func (d *Driver) Adopt(ctx context.Context, ref connector.Ref, as tenure.Resourc
 	if _, err := d.parse(ref); err != nil {
 		return rec, err
 	}
-	defer d.lock(ref.Type, ref.Name)()
+	defer d.turns.Take(ref.Type, ref.Name)()
 	err = with(ctx, "adopt "+ref.Type, func() error {
 		t, err := d.find(ctx, ref.Type, ref.Name, false)
 		switch {

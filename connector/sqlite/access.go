@@ -112,7 +112,7 @@ func (d *Driver) onDatabase(ctx context.Context, r connector.Ref, f func(*file) 
 	if err := checkName(r.Name); err != nil {
 		return err
 	}
-	defer d.lock(r.Name)()
+	defer d.turns.Take("", r.Name)()
 	found, err := d.owned(ctx, r)
 	if err != nil {
 		return coded(err)
@@ -127,7 +127,7 @@ func (k databases) Delete(ctx context.Context, r connector.Ref) (rec connector.R
 	if err := checkName(r.Name); err != nil {
 		return rec, err
 	}
-	defer k.lock(r.Name)()
+	defer k.turns.Take("", r.Name)()
 	if err := context.Cause(ctx); err != nil {
 		return rec, err
 	}

@@ -129,7 +129,7 @@ func (k databases) reach(ctx context.Context, r connector.Ref, h how, f reacher)
 	if err != nil {
 		return false, err
 	}
-	defer k.lock(r.Name)()
+	defer k.turns.Take("", r.Name)()
 	at, err := k.owned(ctx, r)
 	if err != nil || at == nil {
 		return false, err
@@ -179,7 +179,7 @@ func (k databases) survey(ctx context.Context, _ *session, v connector.Survey, r
 			return f(s, a.estate(r), "")
 		})
 	}
-	defer k.lock(r.Name)()
+	defer k.turns.Take("", r.Name)()
 	at, err := k.find(ctx, r.Name, r.Resource, justMark)
 	if err != nil || at == nil {
 		return err

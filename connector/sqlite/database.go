@@ -87,7 +87,7 @@ func (k databases) Ensure(ctx context.Context, d connector.Desired) (o connector
 	if err != nil {
 		return o, rec, err
 	}
-	defer k.lock(d.Name)()
+	defer k.turns.Take("", d.Name)()
 	f, err := k.owned(ctx, d.Ref)
 	switch {
 	case err != nil:

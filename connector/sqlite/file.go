@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -244,15 +243,6 @@ func (d *Driver) claim(f *file, r connector.Ref) error {
 		return relational.Claim(d.marker, relational.Note{}, r)
 	}
 	return relational.Claim(d.marker, *f.note, r)
-}
-
-// lock keeps other calls on the same name out until unlock.
-func (d *Driver) lock(name string) (unlock func()) {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(name))
-	m := &d.locks[h.Sum32()%uint32(len(d.locks))]
-	m.Lock()
-	return m.Unlock
 }
 
 // move gives a file another name so that it lasts and nothing is replaced. A

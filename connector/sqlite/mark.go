@@ -220,7 +220,7 @@ func (k databases) Adopt(ctx context.Context, r connector.Ref, _ tenure.Resource
 	if _, err := k.parse(r); err != nil {
 		return rec, err
 	}
-	defer k.lock(r.Name)()
+	defer k.turns.Take("", r.Name)()
 	f, err := k.find(ctx, r.Name, r.Resource, justMark)
 	if err != nil {
 		return rec, err

@@ -52,7 +52,7 @@ type Driver struct {
 	marker  connector.Marker
 	now     func() time.Time
 	records relational.Records
-	locks   [64]sync.Mutex // by name, against two calls on one file
+	turns   connector.Turns // by name, against two calls on one file
 
 	mu     sync.Mutex
 	shapes map[string]shape // by ddl
