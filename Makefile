@@ -26,10 +26,10 @@ COLD = cel.dev github.com/antlr4-go github.com/danielgtaylor github.com/goccy gi
 	go.opentelemetry.io go.yaml.in google.golang.org github.com/tenurehq/tenure/cmd
 BIN ?= bin/tenure
 
-# These spend their time in servers and programs. The race detector takes them two to six times
-# as long: make test has it watch only those of their tests in which calls come together.
-SERVED = cmd/tenure cmd/tenure-connector-tofu connector/exec connector/http/descriptions connector/ldap connector/mysql connector/postgres connector/s3
-TOGETHER = ^Test(Conformance|HubSpot|Make|NodeRED|PocketBase|SCIM|Salesforce|Stripe)$$/^[^/]+$$/^(driver|system)$$/^at_once$$
+# These spend their time in servers, programs and long stories. The race detector takes them two
+# to six times as long: make test has it watch only those of their tests in which calls come together.
+SERVED = cmd/tenure cmd/tenure-connector-tofu connector/exec connector/http/descriptions connector/ldap connector/mysql connector/postgres connector/s3 internal/crash internal/departure internal/lifecycle
+TOGETHER = ^Test(Conformance|HubSpot|Make|NodeRED|PocketBase|SCIM|Salesforce|Stripe|FiveHundredAtOnce|TenantsComeAndGoAtOnce|TwoAtOnce)$$/^[^/]+$$/^(driver|system)$$/^at_once$$
 MODULE = github.com/tenurehq/tenure
 SPACE := $(subst ,, )
 SERVERS = '$(CURDIR)/scripts/with-postgres' --if-named '$(CURDIR)/scripts/with-mariadb' --if-named
@@ -46,9 +46,7 @@ test: ## every test, on SQLite and on throw-away PostgreSQL, MariaDB and other s
 	@scripts/prepare cc postgresql mariadb slapd python chromium node versitygw pocketbase terraform
 	$(GO) test $(RACE) -p 2 -timeout 30m -exec "$(SERVERS)" $$($(GO) list ./... | grep -vxE '$(MODULE)/($(subst $(SPACE),|,$(SERVED)))')
 	$(GO) test -p 2 -timeout 30m -exec "$(SERVERS)" $(SERVED:%=./%)
-	$(GO) test $(RACE) -p 2 -timeout 30m -exec "$(SERVERS)" -run '$(TOGETHER)' $(SERVED:%=./%)
-	scripts/with-postgres $(GO) test -count=1 -timeout 10m ./internal/crash # kill -9 over 1,000 operations; fewer under -race
-	scripts/with-postgres $(GO) test -count=1 -timeout 15m -run 'TestRandomDepartures|TestRandomOnboardings|TestFiveHundredAtOnce|TestEveryChangePast' ./internal/lifecycle # 100 departures and the rest; fewer under -race
+	$(GO) test $(RACE) -p 2 -timeout 30m -exec "$(SERVERS)" -run '$(TOGETHER)' $(patsubst %,./%,$(filter connector/% internal/lifecycle,$(SERVED)))
 	for v in $(VERSIONS); do scripts/with-postgres --version $$v $(GO) test -count=1 -run 'TestCheck|TestLimits|TestMemberships|TestSuperuser' ./connector/postgres || exit; done # all of it: make versions
 
 every: ## every test with the race detector, with every case and mode that make test takes a part of: hours

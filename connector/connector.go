@@ -200,7 +200,8 @@ type Scope struct {
 	Types  []string
 }
 
-// Driver is one opened system.
+// Driver is one opened system. Calls come together, but no two that change the same thing:
+// System keeps these apart.
 type Driver interface {
 	// Plant sets up what Tenure keeps in the system (the sentinel, the sentinel
 	// neighbour, its own schema or folder) and returns the fingerprint. It is

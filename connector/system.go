@@ -29,6 +29,7 @@ type System struct {
 
 	slots chan struct{}
 	lines lines
+	turns Turns // of calls that change one thing
 }
 
 // NewSystem wraps an opened driver. A limit below 1 counts as 8.
@@ -202,6 +203,7 @@ func (s *System) Normalise(d Desired) (json.RawMessage, error) {
 // Ensure brings a resource to desired and says how sure that is: verified if
 // what was read back equals the normalised desire, failed if it differs.
 func (s *System) Ensure(ctx context.Context, d Desired) (o Observed, r Receipt, v tenure.Verdict, err error) {
+	defer s.turns.Take(d.Type, d.Name)()
 	err = s.call(ctx, "ensure "+d.Type+" "+d.Name, func(driver Driver) (err error) {
 		want, err := driver.Normalise(d)
 		if err != nil {
@@ -311,6 +313,7 @@ func (s *System) pass(ctx context.Context, call, hidden string, f func(d Driver,
 // Delete removes a resource and reads its absence back. Verified needs a
 // sighting that can be trusted; a thing that is still there is Failed.
 func (s *System) Delete(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
+	defer s.turns.Take(r.Type, r.Name)()
 	err = s.call(ctx, "delete "+r.Type+" "+r.Name, func(d Driver) (err error) {
 		rec, err = d.Delete(ctx, r)
 		return err
@@ -409,6 +412,7 @@ func (s *System) state(ctx context.Context, r Ref, want ...tenure.ResourceState)
 
 // Suspend takes access off and reads it back.
 func (s *System) Suspend(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
+	defer s.turns.Take(r.Type, r.Name)()
 	err = capable(ctx, s, "suspend", func(d Suspender) (err error) { rec, err = d.Suspend(ctx, r); return err })
 	rec = s.veil().Receipt(rec)
 	if err != nil {
@@ -420,6 +424,7 @@ func (s *System) Suspend(ctx context.Context, r Ref) (rec Receipt, v tenure.Verd
 
 // Resume puts access on again and reads it back.
 func (s *System) Resume(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
+	defer s.turns.Take(r.Type, r.Name)()
 	err = capable(ctx, s, "resume", func(d Suspender) (err error) { rec, err = d.Resume(ctx, r); return err })
 	rec = s.veil().Receipt(rec)
 	if err != nil {
@@ -431,6 +436,7 @@ func (s *System) Resume(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 
 // Revoke cuts access for good and reads it back.
 func (s *System) Revoke(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
+	defer s.turns.Take(r.Type, r.Name)()
 	err = capable(ctx, s, "revoke", func(d Revoker) (err error) { rec, err = d.Revoke(ctx, r); return err })
 	rec = s.veil().Receipt(rec)
 	if err != nil {
@@ -442,6 +448,7 @@ func (s *System) Revoke(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 
 // Quarantine sets the resource aside and reads it back.
 func (s *System) Quarantine(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
+	defer s.turns.Take(r.Type, r.Name)()
 	err = capable(ctx, s, "quarantine", func(d Quarantiner) (err error) { rec, err = d.Quarantine(ctx, r); return err })
 	rec = s.veil().Receipt(rec)
 	if err != nil {
@@ -453,6 +460,7 @@ func (s *System) Quarantine(ctx context.Context, r Ref) (rec Receipt, v tenure.V
 
 // Unquarantine brings the resource back and reads it back. Access stays off.
 func (s *System) Unquarantine(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
+	defer s.turns.Take(r.Type, r.Name)()
 	err = capable(ctx, s, "unquarantine", func(d Quarantiner) (err error) { rec, err = d.Unquarantine(ctx, r); return err })
 	rec = s.veil().Receipt(rec)
 	if err != nil {
@@ -464,6 +472,7 @@ func (s *System) Unquarantine(ctx context.Context, r Ref) (rec Receipt, v tenure
 
 // Adopt gives a resource back the mark that it lost, and reads it back.
 func (s *System) Adopt(ctx context.Context, r Ref, as tenure.ResourceState) (rec Receipt, v tenure.Verdict, err error) {
+	defer s.turns.Take(r.Type, r.Name)()
 	err = capable(ctx, s, "adopt what has lost its mark", func(d Adopter) (err error) { rec, err = d.Adopt(ctx, r, as); return err })
 	rec = s.veil().Receipt(rec)
 	if err != nil {
@@ -515,6 +524,7 @@ func (s *System) Export(ctx context.Context, r Ref, w io.Writer) (rec Receipt, e
 
 // Erase erases one batch.
 func (s *System) Erase(ctx context.Context, r Ref, b Batch) (e Erased, err error) {
+	defer s.turns.Take(r.Type, r.Name)()
 	err = capable(ctx, s, "erase", func(d Eraser) (err error) { e, err = d.Erase(ctx, r, b); return err })
 	return e, err
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/tenurehq/tenure/connector"
 )
 
-// checkAtOnce has calls on one thing, calls on others and looks come together, as two
-// operations and a look at drift do. A call may be refused because of another one; in the
+// checkAtOnce has calls on several things and looks come together, and of a System also calls
+// on one thing, as two operations and a look at drift do. A call may be refused because of another one; in the
 // end each thing is there once and as desired, and then nothing is left of any.
 func checkAtOnce(a *actor) {
 	_, err := a.delete(a.made().Ref) // what the first of a type leaves for the others is there
@@ -19,7 +19,10 @@ func checkAtOnce(a *actor) {
 		for i, d := range all {
 			refs[i] = d.Ref
 		}
-		calls := []connector.Desired{all[0], all[0], all[0], all[1], all[1], all[2]}
+		calls := all
+		if a.system != nil { // it keeps those on one thing apart
+			calls = []connector.Desired{all[0], all[0], all[0], all[1], all[1], all[2]}
+		}
 		a.together(calls, func(d connector.Desired) {
 			_, _, err := a.ensure(d)
 			a.inTheWay("ensure", err)

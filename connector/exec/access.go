@@ -17,7 +17,6 @@ func (d *driver) move(ctx context.Context, r connector.Ref, call string, to tenu
 	if !t.can(call) {
 		return rec, tenure.Errorf(tenure.Invalid, "%s can't %s a %s", d.Name, call, t.Name)
 	}
-	defer d.turns.Take(r.Type, r.Name)()
 	f, g, err := d.one(ctx, r)
 	if err != nil {
 		return rec, err
@@ -79,7 +78,6 @@ func (d *driver) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceS
 	if !t.can("adopt") {
 		return rec, tenure.Errorf(tenure.Invalid, "%s can't adopt a %s", d.Name, t.Name)
 	}
-	defer d.turns.Take(r.Type, r.Name)()
 	f, g, err := d.one(ctx, r)
 	if err == nil {
 		err = d.absent(f, r, g)

@@ -23,9 +23,8 @@ type driver struct {
 	secrets map[string]tenure.Secret
 	hidden  []tenure.Secret
 	veil    connector.Veil
-	told    told           // nil is nobody
-	alone   bool           // programs get no namespace of their own, as where a machine grants none
-	turns   connector.Turns // by type and name, against two calls on one thing
+	told    told // nil is nobody
+	alone   bool // programs get no namespace of their own, as where a machine grants none
 }
 
 var (
@@ -331,7 +330,6 @@ func (d *driver) Ensure(ctx context.Context, want connector.Desired) (o connecto
 	if err != nil {
 		return o, rec, err
 	}
-	defer d.turns.Take(want.Type, want.Name)()
 	f, g, err := d.one(ctx, want.Ref)
 	if err != nil {
 		return o, rec, err
@@ -395,7 +393,6 @@ func (d *driver) Delete(ctx context.Context, r connector.Ref) (rec connector.Rec
 	if err != nil {
 		return rec, err
 	}
-	defer d.turns.Take(r.Type, r.Name)()
 	f, _, err := d.one(ctx, r)
 	if err != nil {
 		return rec, err

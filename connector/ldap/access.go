@@ -84,7 +84,6 @@ func (d *Driver) onUser(ctx context.Context, call string, ref connector.Ref, abs
 	if ref.Type != user {
 		return tenure.Errorf(tenure.Invalid, "a %s can't be used with %s", ref.Type, call)
 	}
-	defer d.turn(ref.Type, ref.Name)()
 	return d.with(ctx, call, func() error {
 		t, err := d.owned(ctx, ref)
 		switch {

@@ -123,7 +123,6 @@ func (d *Driver) Export(ctx context.Context, ref connector.Ref, to io.Writer) (r
 	if err != nil {
 		return rec, err
 	}
-	defer d.turn(ref.Type, ref.Name)()
 	err = d.with(ctx, "export", func() error {
 		t, err := d.owned(ctx, ref)
 		if err != nil {

@@ -29,7 +29,6 @@ type Driver struct {
 	asked                bool        // what the server can do was asked
 	asserts, setsByModOp atomic.Bool // it knows assertions (RFC 4528), and Password Modify (RFC 3062)
 
-	turns connector.Turns // by type and name, against two calls on one thing
 }
 
 var (
@@ -50,9 +49,6 @@ func (d *Driver) Close() error {
 	d.pool.close()
 	return nil
 }
-
-// turn keeps other calls on the same thing out until its end.
-func (d *Driver) turn(typ, name string) (end func()) { return d.turns.Take(typ, fold(name)) }
 
 // with runs a call and gives its error a code.
 func (d *Driver) with(ctx context.Context, call string, f func() error) error {
@@ -379,7 +375,6 @@ func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (o connecto
 	if err != nil {
 		return o, rec, err
 	}
-	defer d.turn(want.Type, want.Name)()
 	err = d.with(ctx, "ensure "+want.Type, func() error {
 		t, err := d.owned(ctx, want.Ref)
 		if err != nil {
@@ -504,7 +499,6 @@ func (d *Driver) Delete(ctx context.Context, ref connector.Ref) (rec connector.R
 	if d.checkName(ref.Type, ref.Name) != nil {
 		return rec, nil // such a thing was never made
 	}
-	defer d.turn(ref.Type, ref.Name)()
 	err = d.with(ctx, "delete "+ref.Type, func() error {
 		t, err := d.owned(ctx, ref)
 		if err != nil || !t.found() {
@@ -536,7 +530,6 @@ func (d *Driver) Adopt(ctx context.Context, ref connector.Ref, as tenure.Resourc
 	if err != nil {
 		return rec, err
 	}
-	defer d.turn(ref.Type, ref.Name)()
 	err = d.with(ctx, "adopt "+ref.Type, func() error {
 		t, err := d.find(ctx, ref.Type, ref.Name)
 		switch {

@@ -28,7 +28,6 @@ func (d *Driver) Probe(ctx context.Context, c connector.Check) (o connector.Outc
 	if !slices.Contains(types, c.Ref.Type) || d.checkName(c.Ref.Type, c.Ref.Name) != nil {
 		return o, tenure.Errorf(tenure.Invalid, "probe %s can't be run on %s %q", c.Kind, c.Ref.Type, c.Ref.Name)
 	}
-	defer d.turn(c.Ref.Type, c.Ref.Name)()
 	err = d.with(ctx, "probe "+c.Kind, func() error {
 		t, err := d.owned(ctx, c.Ref)
 		if err != nil {

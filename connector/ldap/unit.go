@@ -262,7 +262,6 @@ func (d *Driver) Erase(ctx context.Context, ref connector.Ref, b connector.Batch
 	if err != nil {
 		return e, err
 	}
-	defer d.turn(ref.Type, ref.Name)()
 	err = d.with(ctx, "erase "+ref.Type, func() error {
 		t, err := d.owned(ctx, ref)
 		if err != nil {

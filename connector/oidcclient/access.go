@@ -41,7 +41,6 @@ func (d *Driver) end(ctx context.Context, clientID string) error {
 // out takes a client out of service: no grant, no redirect address, its sessions ended. It
 // is out only once all of that is done; what failed on the way is done by the next call.
 func (d *Driver) out(ctx context.Context, r connector.Ref, as tenure.ResourceState) (rec connector.Receipt, err error) {
-	defer d.turns.Take(r.Type, r.Name)()
 	k, o, err := d.mine(ctx, r)
 	switch {
 	case err != nil:
@@ -88,7 +87,6 @@ func (d *Driver) Revoke(ctx context.Context, r connector.Ref) (connector.Receipt
 
 // Resume is described at connector.Suspender.
 func (d *Driver) Resume(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
-	defer d.turns.Take(r.Type, r.Name)()
 	k, o, err := d.mine(ctx, r)
 	switch {
 	case err != nil:

@@ -25,7 +25,6 @@ type Driver struct {
 	marker  connector.Marker
 	safe    connector.Safe
 	now     func() time.Time
-	turns   connector.Turns // by type and name, against two calls on one client
 
 	mu sync.Mutex
 	at endpoints
@@ -241,7 +240,6 @@ func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (o connecto
 	if _, err := d.configuration(ctx); err != nil {
 		return o, rec, err
 	}
-	defer d.turns.Take(want.Type, want.Name)()
 	k, o, err := d.mine(ctx, want.Ref)
 	if err != nil {
 		return o, rec, err
@@ -365,7 +363,6 @@ func (d *Driver) drop(ctx context.Context, r registration, a attributes) (bool, 
 
 // Delete is described at connector.Driver.
 func (d *Driver) Delete(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
-	defer d.turns.Take(r.Type, r.Name)()
 	if _, err := d.configuration(ctx); err != nil {
 		return rec, err
 	}

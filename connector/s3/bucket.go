@@ -360,7 +360,6 @@ func (d *Driver) on(ctx context.Context, call string, ref connector.Ref, absent 
 	if d.checkName(ref.Type, ref.Name) != nil {
 		return absent
 	}
-	defer d.turns.Take(ref.Type, ref.Name)()
 	return with(ctx, call+" "+ref.Type, func() error {
 		t, err := d.owned(ctx, ref, false)
 		if err != nil {

@@ -34,7 +34,6 @@ type Driver struct {
 
 	transport *http.Transport
 	careful   *careful
-	turns     connector.Turns // by type and name, against two calls on one thing
 }
 
 var (
@@ -306,7 +305,6 @@ func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (o connecto
 	if err != nil {
 		return o, rec, err
 	}
-	defer d.turns.Take(want.Type, want.Name)()
 	err = with(ctx, "ensure "+want.Type, func() error {
 		t, err := d.owned(ctx, want.Ref, true)
 		if err != nil {
@@ -339,7 +337,6 @@ func (d *Driver) Delete(ctx context.Context, ref connector.Ref) (rec connector.R
 	if d.checkName(ref.Type, ref.Name) != nil {
 		return rec, nil // such a thing was never made
 	}
-	defer d.turns.Take(ref.Type, ref.Name)()
 	err = with(ctx, "delete "+ref.Type, func() error {
 		t, err := d.owned(ctx, ref, false)
 		if err != nil {
@@ -366,7 +363,6 @@ func (d *Driver) Adopt(ctx context.Context, ref connector.Ref, as tenure.Resourc
 	if _, err := d.parse(ref); err != nil {
 		return rec, err
 	}
-	defer d.turns.Take(ref.Type, ref.Name)()
 	err = with(ctx, "adopt "+ref.Type, func() error {
 		t, err := d.find(ctx, ref.Type, ref.Name, false)
 		switch {

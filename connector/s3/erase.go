@@ -30,7 +30,6 @@ func (d *Driver) Erase(ctx context.Context, ref connector.Ref, b connector.Batch
 	if err != nil {
 		return e, err
 	}
-	defer d.turns.Take(ref.Type, ref.Name)()
 	err = with(ctx, "erase "+ref.Type, func() error {
 		t, err := d.find(ctx, ref.Type, ref.Name, false)
 		if err != nil {

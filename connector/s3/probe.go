@@ -35,7 +35,6 @@ func (d *Driver) Probe(ctx context.Context, c connector.Check) (o connector.Outc
 	if !slices.Contains(types, c.Ref.Type) || d.checkName(c.Ref.Type, c.Ref.Name) != nil {
 		return o, tenure.Errorf(tenure.Invalid, "probe %s needs a %s of this system", c.Kind, strings.Join(types, " or a "))
 	}
-	defer d.turns.Take(c.Ref.Type, c.Ref.Name)()
 	err = with(ctx, "probe "+c.Kind, func() error {
 		t, err := d.owned(ctx, c.Ref, false)
 		if err != nil {
