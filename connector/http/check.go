@@ -361,6 +361,9 @@ func (k *checker) typ(at source.Path, t *typeSpec) {
 		k.list(at.With("data", "list"), &data.List, thing)
 		k.field(at.With("data", "id"), data.ID, names)
 		k.steps(at.With("data", "delete"), data.Delete, names)
+		if !k.sends(data.Delete, "entry") {
+			k.problem(at.With("data", "delete"), "", "delete doesn't say by ${entry} which of the entries goes")
+		}
 		if data.Class != "" {
 			k.text(at.With("data", "class"), data.Class, names)
 		}
@@ -395,7 +398,7 @@ func (k *checker) sends(all steps, name string) bool {
 		for name, from := range s.Header {
 			header[name] = from
 		}
-		return reads(s.Body) || reads(mapping(s.Form)) || reads(mapping(s.Query)) || reads(header)
+		return reads(s.Path) || reads(s.Body) || reads(mapping(s.Form)) || reads(mapping(s.Query)) || reads(header)
 	})
 }
 

@@ -103,6 +103,7 @@ func (d *described) Erase(ctx context.Context, r connector.Ref, b connector.Batc
 	}
 	kind := d.dataName(t)
 	e.Counts = map[string]int64{}
+	went := map[string]bool{} // as the system says
 	v := d.vars(t, r, f)
 	for _, entry := range list {
 		if d.now().After(deadline) {
@@ -112,10 +113,14 @@ func (d *described) Erase(ctx context.Context, r connector.Ref, b connector.Batc
 		if err != nil {
 			return e, err
 		}
-		if _, _, err := d.act(ctx, t.Data.Delete, v.with("entry", entry, "id", id)); err != nil {
+		_, did, err := d.act(ctx, t.Data.Delete, v.with("entry", entry))
+		if err != nil {
 			return e, err
 		}
-		e.Counts[kind]++
+		if did {
+			went[id] = true
+			e.Counts[kind]++
+		}
 	}
 	if len(list) == limit {
 		return e, nil
@@ -129,6 +134,15 @@ func (d *described) Erase(ctx context.Context, r connector.Ref, b connector.Batc
 	})
 	switch {
 	case err != nil && len(left) > 0 && ctx.Err() == nil:
+		still, _, err := due(limit)
+		for _, entry := range still {
+			if id, bad := d.word(t.Data.ID, entry, v.with("entry", entry)); bad == nil && went[id] {
+				e.Counts[kind]--
+			}
+		}
+		if err != nil {
+			e.Counts[kind] = 0
+		}
 		return e, tenure.Errorf(tenure.Blocked, "%s %q: the system says that its %s are removed, and shows them still", t.Name, r.Name, kind)
 	case err != nil && tenure.CodeOf(err) == tenure.Unavailable && len(left) == 0 && !all && ctx.Err() == nil:
 		return e, d.entriesUnseen(t, r)

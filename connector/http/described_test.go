@@ -28,6 +28,7 @@ type things struct {
 	next   int
 	page   int // how many a page has at the most, whatever is asked for
 	shift  bool
+	goes   int // so many strangers' things go, each once a first page was read
 	door   func(r *nethttp.Request) bool
 	ending map[string]int // how many looks a deletion still takes
 	keys   []string       // idempotency keys seen
@@ -116,6 +117,10 @@ func (s *things) list(w nethttp.ResponseWriter, r *nethttp.Request, put func(int
 		w.Header().Add("Link", fmt.Sprintf(`<%s/api/things?from=0>; rel="first", <%s/api/things?from=%d>; rel="next"`, s.URL, s.URL, to))
 	}
 	put(200, body)
+	if from == 0 && to < len(s.all) && s.goes > 0 {
+		s.goes--
+		s.all = slices.Delete(s.all, 0, 1)
+	}
 }
 
 const small = `apiVersion: tenure.dev/v1
@@ -205,6 +210,47 @@ func TestPages(t *testing.T) {
 			}
 			if len(s.all) != 11 || len(s.keys) != 11 || s.keys[1] != string(thing(0).Resource) {
 				t.Errorf("%d things, keys %q", len(s.all), s.keys)
+			}
+		})
+	}
+}
+
+// What slides over a page's edge, as others take theirs away between two pages, is found all
+// the same, or the list isn't taken for whole.
+func TestPagesThatSlide(t *testing.T) {
+	for name, pages := range map[string]string{
+		"offset and total": "{by: offset, param: from, limit: size, size: 3, total: /total}",
+		"page and total":   "{by: page, param: page, first: 1, limit: size, size: 3, total: /total}",
+		"offset":           "{by: offset, param: from, limit: size, size: 3}",
+		"page":             "{by: page, param: page, first: 1, limit: size, size: 3}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, goes := range []int{0, 1, 2, 100} {
+				s := newThings(t)
+				for n := range 200 {
+					s.all = append(s.all, map[string]any{"id": fmt.Sprint("s", n), "name": fmt.Sprint("stranger", n)})
+				}
+				s.page = 3
+				sys := described(t, s, "{kind: none}", "{path: /things, items: /items, pages: "+pages+"}", nil)
+				all := s.all
+				if _, _, _, err := sys.Ensure(t.Context(), thing(1)); err != nil {
+					t.Fatal(err)
+				}
+				ours := s.all[len(all):]
+				// Ours is the first of the second page.
+				s.all = slices.Concat(s.all[:3], ours, s.all[3:12])
+				s.goes = goes
+				seen, absent, err := sys.Observe(t.Context(), []connector.Ref{thing(1).Ref})
+				switch {
+				case err != nil:
+					if goes < 100 {
+						t.Errorf("%d gone: %v", goes, err)
+					}
+				case !seen[0].Found && absent == tenure.Verified:
+					t.Errorf("%d gone: what is there is proven to be gone", goes)
+				case !seen[0].Found && goes < 3:
+					t.Errorf("%d gone: what is there isn't found", goes)
+				}
 			}
 		})
 	}

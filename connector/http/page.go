@@ -63,95 +63,120 @@ func (d *described) each(ctx context.Context, l *listSpec, v vars, id string, yi
 	return complete, err
 }
 
+// passes bounds how often a list is read whose pages shift meanwhile.
+const passes = 4
+
 // pages fetches the pages of a list one after the other, and gives the items of each that
-// weren't given before.
+// weren't given before. Where something went from an earlier page meanwhile, what followed
+// has moved up past a page's edge: the total has fallen, or where none is told, the list may
+// have. It is read again then, until it is seen to stand still.
 func (d *described) pages(ctx context.Context, l *listSpec, v vars, id string, yield func(items []any) error) (complete bool, err error) {
+	seen := map[string]bool{}
+	for range passes {
+		known := len(seen)
+		complete, shifts, pages, err := d.readThrough(ctx, l, v, id, seen, yield)
+		if err != nil || !complete {
+			return false, err
+		}
+		slides := l.Pages != nil && (l.Pages.By == "page" || l.Pages.By == "offset") && l.Pages.Total == "" && pages > 2
+		if !shifts && (!slides || known > 0 && len(seen) == known) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// readThrough is one pass over a list. Shifts says that its total has fallen meanwhile.
+func (d *described) readThrough(ctx context.Context, l *listSpec, v vars, id string, seen map[string]bool, yield func(items []any) error) (complete, shifts bool, pages int, err error) {
 	var (
-		p        = pager{d: d, spec: l.Pages}
-		seen     = map[string]bool{}
-		count    int64
-		total    = int64(-1)
-		lastBody any
+		p     = pager{d: d, spec: l.Pages}
+		now   = map[string]bool{} // of this pass
+		total = int64(-1)
 	)
 	if l.Pages != nil {
 		p.at = l.Pages.First
 	}
-	for range maxPages {
+	for pages = 1; pages <= maxPages; pages++ {
 		r, err := d.request(l.requestSpec, v)
 		if err != nil {
-			return false, err
+			return false, false, pages, err
 		}
 		if err := p.turn(&r); err != nil {
-			return false, err
+			return false, false, pages, err
 		}
 		a, err := d.client.Send(ctx, r)
 		if err != nil {
-			return false, err
+			return false, false, pages, err
 		}
 		if len(l.Absent) > 0 && a.OK(l.Absent...) {
-			return true, nil
+			return true, shifts, pages, nil
 		}
 		if !a.OK(l.Expect...) {
-			return false, a.Err()
+			return false, false, pages, a.Err()
 		}
 		body, err := a.JSON()
 		if err != nil {
-			return false, err
+			return false, false, pages, err
 		}
-		lastBody = body
 		list, given, err := d.items(l, r, body, v)
 		if err != nil {
-			return false, err
+			return false, false, pages, err
 		}
-		fresh := make([]any, 0, len(list))
+		if !given {
+			return false, false, pages, tenure.Errorf(tenure.Unavailable, "%s: the answer has nothing where the description says that the items are", d.Name).Retryable()
+		}
+		fresh, before := make([]any, 0, len(list)), len(now)
 		for _, item := range list {
 			key, err := d.word(id, item, v.with("item", item, "entry", item))
 			if err != nil {
-				return false, err
+				return false, false, pages, err
 			}
 			if key == "" {
-				return false, tenure.Errorf(tenure.Unavailable, "%s: an item of a list has no id", d.Name).Retryable()
+				return false, false, pages, tenure.Errorf(tenure.Unavailable, "%s: an item of a list has no id", d.Name).Retryable()
 			}
+			now[key] = true
 			if !seen[key] {
 				seen[key] = true
 				fresh = append(fresh, item)
 			}
 		}
-		count += int64(len(fresh))
+		count := int64(len(now))
 		wanted, err := d.where(l, fresh, v)
 		if err != nil {
-			return false, err
+			return false, false, pages, err
 		}
 		if err := yield(wanted); err != nil {
-			return false, err
+			return false, false, pages, err
 		}
 		if l.Pages != nil && l.Pages.Total != "" {
-			if t, err := d.field(l.Pages.Total, body, v.with("body", body)); err != nil {
-				return false, err
-			} else if n, ok := t.(int64); ok {
-				total = n
-			} else {
-				return false, nil // how many there are isn't told
+			t, err := d.field(l.Pages.Total, body, v.with("body", body))
+			if err != nil {
+				return false, false, pages, err
 			}
+			n, ok := t.(int64)
+			if !ok || n < 0 {
+				return false, false, pages, nil // how many there are isn't told
+			}
+			shifts = shifts || n < total
+			total = n
 		}
-		if !given && total < 0 { // RFC 7644, section 3.4.2, lets it be left out where the total is 0
-			return false, tenure.Errorf(tenure.Unavailable, "%s: the answer has nothing where the description says that the items are", d.Name).Retryable()
-		}
-		more, err := p.next(a, body, v, len(list), len(fresh), count, total)
+		more, err := p.next(a, body, v, len(list), len(now)-before, count, total)
 		if err != nil {
-			return false, err
+			return false, false, pages, err
 		}
 		if !more {
 			if total >= 0 && count < total {
-				return false, nil // some were moved between pages, or hidden
+				return false, false, pages, nil // some were moved between pages, or hidden
 			}
-			return d.is(l.Complete, true, v.with("body", lastBody, "count", count))
+			complete, err := d.is(l.Complete, true, v.with("body", body, "count", count))
+			return complete, shifts, pages, err
 		}
 	}
-	return false, tenure.Errorf(tenure.Unavailable, "%s: a list has more than %d pages", d.Name, maxPages)
+	return false, false, pages, tenure.Errorf(tenure.Unavailable, "%s: a list has more than %d pages", d.Name, maxPages)
 }
 
-// items are those of a page, and whether the page has a place for them.
+// items are those of a page, and whether the page has a place for them; an expression that
+// gives none has not.
 func (d *described) items(l *listSpec, r rest.Request, body any, v vars) (list []any, given bool, err error) {
 	found, err := d.field(l.Items, body, v.with("body", body))
 	if err != nil || found == nil { // many write null for an empty list, which is an answer all the same

@@ -25,6 +25,8 @@ type crew struct {
 	hides   bool           // users and letters are left out of lists that say how many there are
 	keeps   bool           // letters are left out alone
 	silent  bool           // lists have no place for their items
+	removed []string       // paths of letters that were to go
+	deaf    int            // letters of the next that aren't removed, though the answer is yes
 }
 
 func (c *crew) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
@@ -75,6 +77,15 @@ func (c *crew) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 			items = append(items, map[string]any{"id": i + 1})
 		}
 		list(items)
+	case strings.HasPrefix(step, "letters/"):
+		c.removed = append(c.removed, r.URL.Path)
+		if c.deaf > 0 {
+			c.deaf--
+		} else if c.letters > 0 {
+			c.letters--
+		} else {
+			w.WriteHeader(nethttp.StatusNotFound)
+		}
 	case step == "logout":
 		c.ended++
 	case r.Method == "PATCH":
@@ -231,4 +242,31 @@ func TestAbsenceInPartialSight(t *testing.T) {
 			t.Errorf("what holds unseen letters is deleted: %v", err)
 		}
 	})
+}
+
+// An entry is deleted below the thing that holds it, and only what went counts.
+func TestEntriesGo(t *testing.T) {
+	t.Parallel()
+	c, d, r := newCrew(t)
+	c.letters, c.deaf = 3, 1
+	e, err := d.(connector.Eraser).Erase(t.Context(), r, connector.Batch{Class: "letters"})
+	if tenure.CodeOf(err) != tenure.Blocked || e.Done || e.Counts["user entries"] != 2 {
+		t.Errorf("of three one stays: %+v, %v", e, err)
+	}
+	e, err = d.(connector.Eraser).Erase(t.Context(), r, connector.Batch{Class: "letters"})
+	if err != nil || !e.Done || e.Counts["user entries"] != 1 || c.letters != 0 {
+		t.Errorf("the last: %+v, %v; %d are left", e, err, c.letters)
+	}
+	for _, path := range c.removed {
+		if !strings.HasPrefix(path, "/users/ada/letters/") {
+			t.Errorf("it asked for %s", path)
+		}
+	}
+	if len(c.removed) != 4 {
+		t.Errorf("it asked for %q", c.removed)
+	}
+	_, err = http.Parse([]byte(strings.Replace(crewOf, "letters/${entry.id}", "letters/${id}", 1)), "crew.yaml")
+	if err == nil || !strings.Contains(err.Error(), "which of the entries goes") {
+		t.Errorf("a deletion that names no entry is %v", err)
+	}
 }

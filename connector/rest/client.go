@@ -228,7 +228,7 @@ func (a Answer) JSON() (any, error) {
 	if err := dec.Decode(&v); err != nil {
 		return nil, tenure.Errorf(tenure.Unavailable, "%s: the answer isn't JSON", a.says).Retryable()
 	}
-	if dec.More() {
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, tenure.Errorf(tenure.Unavailable, "%s: the answer is more than one JSON value", a.says).Retryable()
 	}
 	return plain(v), nil
@@ -317,15 +317,16 @@ func (c *Client) send(ctx context.Context, r Request, u *url.URL) (Answer, error
 
 func (c *Client) tries(ctx context.Context, r Request, u *url.URL) (a Answer, err error) {
 	renewed, left := false, patience
+	var sent connector.Veil
 	for attempt := 0; ; attempt++ {
 		if err := c.limit.Wait(ctx); err != nil {
 			return a, tenure.Errorf(tenure.Unavailable, "%s %s: %w", r.method(), u.Path, err).Retryable()
 		}
 		var used string
 		a, used, err = c.once(ctx, r, u)
-		if used != "" { // a system may repeat what it was sent
-			own := connector.NewVeil(tenure.NewSecret(used))
-			a.says, err = own.Text(a.says), own.Err(err)
+		if used != "" { // a system may repeat what it was sent, now or before
+			sent = sent.And(connector.NewVeil(tenure.NewSecret(used)))
+			a.says, err = sent.Text(a.says), sent.Err(err)
 		}
 		switch {
 		case err != nil:
@@ -400,18 +401,20 @@ func (c *Client) once(ctx context.Context, r Request, u *url.URL) (a Answer, use
 	}
 	a = Answer{Status: res.StatusCode, Header: res.Header, Body: raw}
 	a.says = fmt.Sprintf("%s %s: status %d", r.method(), u.Path, a.Status)
-	if told := reason(res.Header.Get("Content-Type"), raw); a.Status >= 400 && told != "" {
+	// What is cut can't be recognised as a secret any more.
+	hide := c.veil.And(connector.NewVeil(append(slices.Clone(r.Hidden), tenure.NewSecret(used))...))
+	if told := reason(res.Header.Get("Content-Type"), hide.Text(string(raw))); a.Status >= 400 && told != "" {
 		a.says += ", " + told
 	}
 	return a, used, nil
 }
 
 // reason is what the system says of why it refuses: printable, and not much of it.
-func reason(contentType string, raw []byte) string {
+func reason(contentType, raw string) string {
 	if !strings.Contains(contentType, "json") && !strings.HasPrefix(contentType, "text/plain") {
 		return ""
 	}
-	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(raw), "?")), " ")
+	text := strings.Join(strings.Fields(strings.ToValidUTF8(raw, "?")), " ")
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e {
 			return -1

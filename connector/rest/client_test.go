@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -121,6 +122,28 @@ func TestTokenIsHidden(t *testing.T) {
 	a, err := c.Send(t.Context(), Request{Path: "/x"})
 	if err != nil || !strings.Contains(a.Err().Error(), "don't know") || strings.Contains(a.Err().Error(), "of-the-hour") {
 		t.Errorf("%v, %v", a.Err(), err)
+	}
+}
+
+// No part of a secret is told where a text is cut across one.
+func TestCutSecret(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		before, _ := strconv.Atoi(r.URL.Query().Get("before"))
+		w.Header().Set("Content-Type", "text/plain")
+		w.WriteHeader(400)
+		_, _ = io.WriteString(w, strings.Repeat("x", before)+r.Header.Get("Authorization")+" and "+r.Header.Get("X-Own"))
+	}))
+	defer srv.Close()
+	token, own := rand.Text()+rand.Text(), rand.Text()+rand.Text()
+	c := open(t, Options{Base: srv.URL, Auth: Bearer(tenure.NewSecret(token)), Hidden: []tenure.Secret{tenure.NewSecret(token)}})
+	for before := 180; before < 300; before += 7 {
+		a, err := c.Send(t.Context(), Request{Path: fmt.Sprint("/?before=", before), Header: http.Header{"X-Own": {own}}, Hidden: []tenure.Secret{tenure.NewSecret(own)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := a.Err().Error(); strings.Contains(said, token[:8]) || strings.Contains(said, own[:8]) {
+			t.Fatalf("after %d characters: %s", before, said)
+		}
 	}
 }
 
