@@ -169,6 +169,7 @@ type Observed struct {
 	Metrics    map[string]int64
 	Copies     []Copy // copies that expire later
 	Detail     string
+	Called     string // in an answer to Observe: the name under which Discover gives it, where that is another
 }
 
 // Copy is a copy of a resource, such as a backup, that is there until it expires.

@@ -550,7 +550,7 @@ func (d *described) observed(t *typeSpec, f *found, name string) (o connector.Ob
 				return o, tenure.Errorf(tenure.Internal, "what was observed of a %s can't be read", t.Name)
 			}
 			attributes[renamedTo] = f.own
-			o.Name, o.Detail = name, "somebody gave it the name "+source.Clip(f.own)
+			o.Name, o.Called, o.Detail = name, f.name, "somebody gave it the name "+source.Clip(f.own)
 			o.Attributes, err = tenure.Canonical(attributes)
 		}
 		return o, err
@@ -567,7 +567,7 @@ func (d *described) observed(t *typeSpec, f *found, name string) (o connector.Ob
 	}
 	o = connector.Observed{Type: t.Name, Name: f.name, Found: true, State: f.state, Owner: f.owner}
 	if renamed {
-		o.Name, o.Detail, attributes[renamedTo] = name, "somebody gave it the name "+source.Clip(f.own), f.own
+		o.Name, o.Called, o.Detail, attributes[renamedTo] = name, f.name, "somebody gave it the name "+source.Clip(f.own), f.own
 	}
 	if f.owner == connector.Ours {
 		o.Resource = f.of

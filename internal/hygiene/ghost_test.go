@@ -159,3 +159,36 @@ func TestGhostsInPostgreSQL(t *testing.T) {
 	got, _, _ = l.swept(left)
 	same(t, got, []string{"ghost_user " + token + "_app certain"})
 }
+
+// A user that somebody gave another name is drift, which says the name, and no copy of itself
+// that a sweep has somebody delete; a repair gives it its name back.
+func TestRenamedIsDrift(t *testing.T) {
+	t.Parallel()
+	srv := scimtest.Start(t)
+	i := slices.IndexFunc(descriptions.Infos(), func(i connector.Info) bool { return i.Name == "scim" })
+	l := real(t, descriptions.Infos()[i], map[string]string{"base": srv.URL + "/scim/v2", "rate": "100000"}, map[string]tenure.Secret{"token": tenure.NewSecret(srv.Token)})
+	l.tenant = l.party("acme", tenure.TenantActive, tenure.KnownBy{})
+	attributes := map[string]any{"email": "admin@acme.example"}
+	id := l.make("user", attributes, "acme-admin")[0]
+	users, _ := srv.All(t)
+	srv.Must(t, http.MethodPatch, "/scim/v2/Users/"+users[0]["id"].(string), map[string]any{
+		"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:PatchOp"}, "Operations": []any{map[string]any{"op": "replace", "path": "userName", "value": "acme-boss"}},
+	}, nil)
+	var found []tenure.Finding
+	take := func(f tenure.Finding) error { found = append(found, f); return nil }
+	_, err := l.Drift(context.Background(), l.sys, l.tenant, take)
+	l.must(err)
+	if len(found) != 1 || found[0].Kind != tenure.FindingDrift || found[0].Name != "acme-admin" || !strings.Contains(found[0].Got, "acme-boss") {
+		t.Errorf("drift says %+v", found)
+	}
+	if got, all, _ := l.swept(""); len(got) > 0 {
+		t.Errorf("a sweep says %+v", all)
+	}
+	_, _, v, err := l.sys.Ensure(context.Background(), connector.Desired{Ref: connector.Ref{Resource: id, Tenant: l.tenant, Environment: "prod", Type: "user", Name: "acme-admin", Attributes: attributes}, Credential: tenure.NewSecret("s acme-admin")})
+	if l.must(err); v != tenure.Verified {
+		t.Errorf("the repair is %s", v)
+	}
+	if users, _ = srv.All(t); len(users) != 1 || users[0]["userName"] != "acme-admin" {
+		t.Errorf("after it was made again there are %v", users)
+	}
+}

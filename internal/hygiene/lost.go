@@ -34,11 +34,12 @@ func lost(row store.InventoryRow, system string, owner connector.Ownership) tenu
 func (e *exposer) without(ctx context.Context, missing []store.InventoryRow, found func(tenure.Finding) error) (gone []store.InventoryRow, err error) {
 	for part := range slices.Chunk(missing, lotSize) {
 		refs := make([]connector.Ref, 0, len(part))
-		for _, row := range part {
+		for i, row := range part {
 			r, err := e.look.DB.Resource(ctx, row.ID)
 			if err != nil {
 				return nil, err
 			}
+			part[i].Normal = r.Normal
 			refs = append(refs, connector.RefOf(r.Resource))
 		}
 		seen, _, err := e.sys.Observe(ctx, refs)

@@ -103,6 +103,15 @@ func (l *Looker) stray(ctx context.Context, sys *connector.System, p pair) (*ten
 	case p.inv == nil && r.System == sys.Name && r.Type == f.Type && r.Name == f.Name:
 		return nil, nil // the inventory moved on while the pass ran
 	default:
+		if r.System == sys.Name && r.Type == f.Type {
+			seen, _, err := sys.Observe(ctx, []connector.Ref{connector.RefOf(r.Resource)})
+			if err != nil {
+				return nil, err
+			}
+			if seen[0].Called == f.Name { // it is the resource itself, and drift tells that
+				return nil, nil
+			}
+		}
 		f.Severity = tenure.Medium
 		f.Detail = fmt.Sprintf("%s %s is a copy that bears the mark of %s %s", f.Type, f.Name, r.Type, r.Name)
 	}

@@ -20,6 +20,11 @@ import (
 // sealed under the tenant's key, before the system hears of it: a crash between
 // the two leaves a credential that opens nothing.
 func (s *Service) credential(ctx context.Context, t *engine.Task, id tenure.ResourceID, fresh bool) (tenure.Secret, error) {
+	if fresh { // another rotation may have come to nothing
+		if err := s.settleReplaced(ctx); err != nil {
+			return tenure.Secret{}, err
+		}
+	}
 	have, made, err := s.secretOf(ctx, id)
 	switch {
 	case err == nil && (!fresh || !made.Before(t.Operation.CreatedAt)):

@@ -239,6 +239,49 @@ func TestRotationThatBreaksOff(t *testing.T) {
 	s.audited()
 }
 
+// A credential that the system refused doesn't take the place of the one that works: once the
+// operation was cancelled, that one is known again as before, can be claimed, and is what the
+// next rotation and a cut are proven by.
+func TestRefusedRotation(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	ctx := context.Background()
+	s.pass(time.Hour) // it is the latest
+	s.publishText(fmt.Sprintf(rotatingText, "2.0"))
+	made := s.onboard("acme")
+	tv, err := s.Tenant(ctx, "acme")
+	s.must(err)
+	before := s.secrets("acme")["prod/admin"]
+	s.pass(day)
+	rotate := lifecycle.Intent{Kind: tenure.Repair, Tenant: "acme", Reissue: true, Resources: []string{"prod/admin"}}
+	for range 2 { // one after the other, each to be taken back
+		s.pass(time.Minute)
+		s.world.Inject(memory.Fault{Call: "ensure", Type: "account", Err: tenure.Errorf(tenure.Blocked, "no password is good enough"), Times: 1})
+		op := s.request(rotate, "ines")
+		s.approve(op, "reviewer")
+		s.wantState(op, tenure.OperationBlocked)
+		s.must(s.Steer(ctx, op, "cancel", "ines"))
+		s.settle()
+		s.wantState(op, tenure.OperationCancelled)
+	}
+	s.pass(2 * time.Minute)
+	s.must(s.TickSecrets(ctx, s.Now()))
+	if now := s.secrets("acme")["prod/admin"]; now != before {
+		t.Errorf("of the credential is known %+v, and was known %+v", now, before)
+	}
+	first, _ := s.claimed(made, "operator")
+	if first["prod/password"] == "" || !s.opens(tv.ID, "prod", first["prod/password"]) {
+		t.Error("the credential that works can't be claimed any more")
+	}
+	op := s.request(rotate, "ines")
+	s.approve(op, "reviewer")
+	s.wantState(op, tenure.OperationSucceeded)
+	if second, _ := s.claimed(op, "ines"); s.opens(tv.ID, "prod", first["prod/password"]) || !s.opens(tv.ID, "prod", second["prod/password"]) {
+		t.Error("after the rotation the wrong one opens")
+	}
+	s.audited()
+}
+
 // A system's credential is somebody's, and is overdue when nobody has renewed it.
 func TestOverdueSystemCredential(t *testing.T) {
 	t.Parallel()

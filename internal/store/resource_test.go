@@ -171,10 +171,17 @@ func TestReplacedSecret(t *testing.T) {
 				t.Errorf("%+v lists %+v, %v", none, rows, err)
 			}
 		}
-		f.write(func(tx *store.Tx) error { return tx.ForgetReplaced() })
-		if _, err := f.ReplacedSecret(ctx, r.ID, op.ID); err != nil {
-			t.Errorf("it was forgotten while the operation runs: %v", err)
+		if all, err := f.Replacements(ctx); err != nil || len(all) != 0 {
+			t.Errorf("while the operation runs, %+v are to be settled: %v", all, err)
 		}
+		one := store.Replacement{Resource: r.ID, Operation: op.ID}
+		f.write(func(tx *store.Tx) error { return tx.ForgetReplaced(one, true) })
+		if back, made, _, err := f.Secret(ctx, r.ID); err != nil || string(back.Box) != "first" || !made.Equal(start) {
+			t.Errorf("put back is %q of %s, %v", back.Box, made, err)
+		}
+		_, err = f.ReplacedSecret(ctx, r.ID, op.ID)
+		refused(t, err, tenure.NotFound)
+		save(op.ID, "third", start.Add(2*time.Hour))
 		f.write(func(tx *store.Tx) error { return tx.DropSecret(r.ID) })
 		_, err = f.ReplacedSecret(ctx, r.ID, op.ID)
 		refused(t, err, tenure.NotFound)

@@ -16,12 +16,12 @@ type Secret struct {
 }
 
 // SaveSecret stores a sealed credential; replace says whether an earlier one goes. That one
-// is kept aside for the operation, until ForgetReplaced finds that it has ended.
+// is kept aside for the operation until that has ended: see Replacements.
 func (tx *Tx) SaveSecret(id tenure.ResourceID, s Secret, at time.Time, replace bool) error {
 	q := `insert into secret (resource, key, box, created_at, claimed_at, operation, first_at) values ($1, $2, $3, $4, 0, $5, $4) on conflict (resource) do nothing`
 	if replace {
-		_, err := tx.Exec(`insert into secret_replaced (resource, operation, key, box) select resource, $2, key, box from secret where resource = $1 and $2 <> ''
-			on conflict (resource) do update set operation = excluded.operation, key = excluded.key, box = excluded.box`, string(id), string(s.Operation))
+		_, err := tx.Exec(`insert into secret_replaced (resource, operation, key, box, maker, created_at, claimed_at) select resource, $2, key, box, operation, created_at, claimed_at from secret where resource = $1 and $2 <> ''
+			on conflict (resource) do update set operation = excluded.operation, key = excluded.key, box = excluded.box, maker = excluded.maker, created_at = excluded.created_at, claimed_at = excluded.claimed_at`, string(id), string(s.Operation))
 		if err != nil {
 			return err
 		}
@@ -70,9 +70,35 @@ func (db *DB) ReplacedSecret(ctx context.Context, id tenure.ResourceID, op tenur
 	return s, err
 }
 
-// ForgetReplaced forgets the credentials that operations have replaced which have ended.
-func (tx *Tx) ForgetReplaced() error {
-	_, err := tx.Exec(`delete from secret_replaced where not exists (select 1 from operation o where o.id = secret_replaced.operation and o.state not in ('succeeded', 'failed', 'cancelled'))`)
+// Replacement is a credential that an operation has replaced which has ended since.
+type Replacement struct {
+	Resource  tenure.ResourceID
+	Operation tenure.OperationID
+}
+
+// Replacements are those of ended operations.
+func (db *DB) Replacements(ctx context.Context) (out []Replacement, err error) {
+	err = db.reader(ctx).Rows(`select r.resource, r.operation from secret_replaced r where not exists (select 1 from operation o where o.id = r.operation and o.state not in ('succeeded', 'failed', 'cancelled')) order by r.resource`,
+		nil, func(r scanner) error {
+			var one Replacement
+			err := r.Scan(&one.Resource, &one.Operation)
+			out = append(out, one)
+			return err
+		})
+	return out, err
+}
+
+// ForgetReplaced forgets the credential that an operation has replaced; with back it is the
+// resource's again, as it was.
+func (tx *Tx) ForgetReplaced(one Replacement, back bool) error {
+	args := []any{string(one.Resource), string(one.Operation)}
+	if back {
+		if _, err := tx.Exec(`update secret set (key, box, operation, created_at, claimed_at) = (select key, box, maker, created_at, claimed_at from secret_replaced where resource = $1 and operation = $2)
+			where resource = $1 and operation = $2 and exists (select 1 from secret_replaced where resource = $1 and operation = $2)`, args...); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec(`delete from secret_replaced where resource = $1 and operation = $2`, args...)
 	return err
 }
 
