@@ -280,13 +280,18 @@ func (d *described) create(ctx context.Context, p *pass, t *typeSpec, want conne
 	for name, value := range refers {
 		v[name] = value
 	}
+	var f *found
 	body, _, err := d.act(ctx, t.Create, v)
 	if err != nil {
-		d.retract(ctx, t, want.Ref, err)
-		return nil, err
+		if tenure.CanRetry(err) && !t.Lag.IsZero() && ctx.Err() == nil { // it may have been made, and is shown late
+			f, _ = d.await(ctx, t, want.Ref, func(f *found) bool { return f != nil })
+		}
+		if f == nil {
+			d.retract(ctx, t, want.Ref, err)
+			return nil, err
+		}
 	}
-	var f *found
-	if t.Get != nil && t.Created != "" {
+	if f == nil && t.Get != nil && t.Created != "" {
 		at, err := d.field(t.Created, body, v.with("body", body))
 		if err != nil {
 			return nil, err

@@ -28,6 +28,8 @@ type things struct {
 	next   int
 	page   int // how many a page has at the most, whatever is asked for
 	shift  bool
+	lost   int // the next thing is made, its answer is not given, and so many lists do not show it
+	late   int // that many are left
 	goes   int // so many strangers' things go, each once a first page was read
 	door   func(r *nethttp.Request) bool
 	ending map[string]int // how many looks a deletion still takes
@@ -69,6 +71,11 @@ func (s *things) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 		s.next++
 		in["id"] = strconv.Itoa(s.next)
 		s.all = append(s.all, in)
+		if s.lost > 0 {
+			s.lost, s.late = 0, s.lost
+			put(502, nil)
+			return
+		}
 		put(201, in)
 	case r.Method == "DELETE":
 		s.ending[id] = 2
@@ -81,6 +88,12 @@ func (s *things) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 		}
 		s.all = slices.DeleteFunc(s.all, func(o map[string]any) bool { return o["id"] == id })
 		put(200, map[string]any{"state": "done"})
+	case s.late > 0:
+		s.late--
+		all := s.all
+		s.all = all[:len(all)-1]
+		s.list(w, r, put)
+		s.all = all
 	default:
 		s.list(w, r, put)
 	}
@@ -253,6 +266,20 @@ func TestPagesThatSlide(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What is made and shown late isn't made twice when the answer to its making is lost.
+func TestLateAndLost(t *testing.T) {
+	s := newThings(t)
+	sys := described(t, s, "{kind: none}", whole+"\n    lag: PT5S", nil)
+	s.lost, s.page = 4, 100
+	before := len(s.all)
+	if _, _, v, err := sys.Ensure(t.Context(), thing(1)); err != nil || v != tenure.Verified {
+		t.Errorf("it is %s, %v", v, err)
+	}
+	if n := len(s.all) - before; n != 1 {
+		t.Errorf("it was made %d times", n)
 	}
 }
 
