@@ -187,6 +187,9 @@ func (at place) owned(t *typeSpec, r connector.Ref) (*found, error) {
 		return nil, tenure.Errorf(tenure.Conflict, "%d things bear the mark of %s %q", len(at.mine), t.Name, r.Name).WithHint("remove all but one by hand")
 	case len(at.mine) == 1 && at.namesake != nil && at.mine[0].name != r.Name:
 		return nil, tenure.Errorf(tenure.Conflict, "%s %q was given the name %q, and something else has its name", t.Name, r.Name, source.Clip(at.mine[0].own))
+	case len(at.mine) == 1 && at.mine[0].name != r.Name && at.reused:
+		return nil, tenure.Errorf(tenure.Blocked, "what has the id of %s %q is called %q, and the system may give ids again: it may be somebody else's", t.Name, r.Name, source.Clip(at.mine[0].own)).
+			WithHint("see whose it is, and if it is the tenant's give it its name back; item.unique says in the description that no id is given again")
 	case len(at.mine) == 1:
 		return at.mine[0], nil
 	case at.namesake == nil:
@@ -481,10 +484,12 @@ func (d *described) Delete(ctx context.Context, r connector.Ref) (rec connector.
 	if err != nil {
 		return rec, err
 	}
-	if len(at.mine) == 0 {
-		if _, err := at.owned(t, r); err != nil {
+	if len(at.mine) < 2 {
+		if _, err := at.owned(t, r); err != nil && (len(at.mine) == 0 || at.reused) {
 			return rec, err
 		}
+	}
+	if len(at.mine) == 0 {
 		if err := p.absent(t, r); err != nil {
 			return rec, err
 		}

@@ -222,6 +222,7 @@ type nameSpec struct {
 // itemSpec says where one thing's fields stand: pointers, or ${…} over item.
 type itemSpec struct {
 	ID         string
+	Unique     bool // no id is ever given again
 	Name       string
 	State      string // gives present, suspended, revoked or deleting; word is what Tenure wrote
 	Attributes map[string]string

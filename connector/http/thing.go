@@ -309,6 +309,7 @@ type place struct {
 	mine     []*found // what bears the resource's mark, wherever it is and whatever its name
 	namesake *found   // what has its name and isn't its
 	parent   *found   // what it lies in
+	reused   bool     // an id may be given again, and the mark says no more than the id
 }
 
 // lookup finds what stands for a resource, in the short way where the description says one
@@ -321,6 +322,7 @@ func (p *pass) lookup(ctx context.Context, t *typeSpec, r connector.Ref) (place,
 // description's find gives, which may not be what was renamed.
 func (p *pass) look(ctx context.Context, t *typeSpec, r connector.Ref, short bool) (at place, err error) {
 	d := p.d
+	at.reused = d.Marks != nil && !t.Item.Unique
 	above, own := t.split(r.Name)
 	parents, err := p.parents(ctx, t)
 	if err != nil {
