@@ -404,6 +404,8 @@ func (s *System) state(ctx context.Context, r Ref, want ...tenure.ResourceState)
 			return absent, nil
 		}
 		return tenure.Failed, nil
+	case seen[0].Owner == Forged || seen[0].Owner == Malformed: // what was written is not what stands there
+		return tenure.Failed, nil
 	case slices.Contains(want, seen[0].State):
 		return tenure.Verified, nil
 	}

@@ -63,7 +63,7 @@ func (a *app) operationList() *cobra.Command {
 		}
 		return a.show(list, func(o *page) {
 			if len(list) == 0 {
-				o.line("There is no such operation.")
+				o.line("There is none.")
 				return
 			}
 			printOperations(o, list)

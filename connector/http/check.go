@@ -310,8 +310,10 @@ func (k *checker) typ(at source.Path, t *typeSpec) {
 		k.problem(at.With("item"), "", "a type of the layer %s needs state: a cut is read back", t.Layer)
 	}
 	switch m := t.Item.Mark; {
-	case (m == nil) == (k.d.Marks == nil):
+	case m == nil && k.d.Marks == nil:
 		k.problem(at.With("item"), "", "say where the owner mark stands: in the item (mark), or in a place of Tenure's own (marks)")
+	case m != nil && k.d.Marks != nil:
+		k.problem(at.With("item", "mark"), "", "the owner marks of all types stand in a place of Tenure's own (marks): say one or the other, not both")
 	case m != nil:
 		k.field(at.With("item", "mark", "at"), m.At, items)
 		k.steps(at.With("item", "mark", "write"), m.Write, thing)

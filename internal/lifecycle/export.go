@@ -31,8 +31,10 @@ type exportFile struct {
 	age  io.WriteCloser
 	sum  hash.Hash
 	n    int64
-	path string
+	path string // without what its name ends with
 	enc  string
+
+	lines bool // it is JSON lines
 }
 
 // exportTo opens the place of a step's export.
@@ -41,7 +43,7 @@ func (s *Service) exportTo(_ context.Context, t *engine.Task) (engine.Sink, erro
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, tenure.Errorf(tenure.Unavailable, "hand-over folder: %w", err).Retryable()
 	}
-	name := strings.NewReplacer("/", "-", `\`, "-").Replace(strings.TrimSuffix(t.Step.Key, "/export")) + ".tar"
+	name := strings.NewReplacer("/", "-", `\`, "-").Replace(strings.TrimSuffix(t.Step.Key, "/export"))
 	e := &exportFile{sum: sha256.New(), enc: "none"}
 	var recipient age.Recipient
 	if t.Plan.Recipient != "" {
@@ -50,7 +52,6 @@ func (s *Service) exportTo(_ context.Context, t *engine.Task) (engine.Sink, erro
 			return nil, tenure.Errorf(tenure.Invalid, "the customer's recipient %q isn't an age recipient", t.Plan.Recipient)
 		}
 		recipient, e.enc = r, "age to "+t.Plan.Recipient
-		name += ".age"
 	}
 	e.path = filepath.Join(dir, name)
 	f, err := os.OpenFile(e.path+".part", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
@@ -68,7 +69,12 @@ func (s *Service) exportTo(_ context.Context, t *engine.Task) (engine.Sink, erro
 	return e, nil
 }
 
+// Write takes more of the export. By its first byte it is told what it is: JSON lines begin
+// with a brace, and tar archives (POSIX.1-2017, pax) with a file's name.
 func (e *exportFile) Write(p []byte) (int, error) {
+	if e.n == 0 && len(p) > 0 {
+		e.lines = p[0] == '{'
+	}
 	e.n += int64(len(p))
 	if e.age != nil {
 		return e.age.Write(p)
@@ -88,8 +94,15 @@ func (e *exportFile) Close() (map[string]string, error) {
 	if cerr := e.f.Close(); err == nil {
 		err = cerr
 	}
+	name := e.path + ".tar"
+	if e.lines {
+		name = e.path + ".jsonl"
+	}
+	if e.age != nil {
+		name += ".age"
+	}
 	if err == nil {
-		err = os.Rename(e.path+".part", e.path)
+		err = os.Rename(e.path+".part", name)
 	}
 	if err == nil {
 		err = syncDir(filepath.Dir(e.path))
@@ -99,7 +112,7 @@ func (e *exportFile) Close() (map[string]string, error) {
 		return nil, err
 	}
 	return map[string]string{
-		"file": filepath.Base(e.path), "sha256": hex.EncodeToString(e.sum.Sum(nil)), "bytes": strconv.FormatInt(e.n, 10), "encryption": e.enc,
+		"file": filepath.Base(name), "sha256": hex.EncodeToString(e.sum.Sum(nil)), "bytes": strconv.FormatInt(e.n, 10), "encryption": e.enc,
 	}, nil
 }
 

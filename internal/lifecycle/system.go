@@ -30,7 +30,7 @@ func (s *Service) info(name string) (connector.Info, error) {
 func (s *Service) open(ctx context.Context, name, fingerprint string) (*connector.System, error) {
 	set, ok := s.o.Settings[name]
 	if !ok {
-		return nil, tenure.Errorf(tenure.NotFound, "system %q isn't in the systems file", name).WithHint("systems there: %s", strings.Join(slices.Sorted(maps.Keys(s.o.Settings)), ", "))
+		return nil, tenure.Errorf(tenure.NotFound, "system %q isn't in the systems file", name).WithHint("systems there: %s; a server reads the file when it starts", strings.Join(slices.Sorted(maps.Keys(s.o.Settings)), ", "))
 	}
 	info, err := s.info(set.Connector)
 	switch {

@@ -86,6 +86,7 @@ var facts = declare([]covered{
 	{table: "resource", key: "id", whose: byTenant, parts: `tenant environment key system type layer created_at; name: name; desired: desired; needs: classes needs; live: live;
 		state: state verdict expires_at; normal: normal; observed: observed`},
 	{table: "secret", key: "resource", parts: "key box created_at; claimed: claimed_at; made: operation; first: first_at"},
+	{table: "secret_replaced", key: "resource", parts: "operation key box maker created_at claimed_at"},
 	{table: "hold", key: "id", whose: byTenant, parts: "matter tenant class system resource reason placed_by placed_at untold; release: release_by released_at; effective: effective_at already_gone; scope: environment part; custodians: custodians remind_days reminded_at; stalled: stalled"},
 	{table: "finding", key: "id", parts: "waiver: waived_until waived_by; resolved: resolved_at"},
 	{table: "finding", key: "id", unless: notAnomalies, absent: harmless, parts: "anomaly: kind type name seen_at"},

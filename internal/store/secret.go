@@ -93,8 +93,14 @@ func (db *DB) Replacements(ctx context.Context) (out []Replacement, err error) {
 func (tx *Tx) ForgetReplaced(one Replacement, back bool) error {
 	args := []any{string(one.Resource), string(one.Operation)}
 	if back {
-		if _, err := tx.Exec(`update secret set (key, box, operation, created_at, claimed_at) = (select key, box, maker, created_at, claimed_at from secret_replaced where resource = $1 and operation = $2)
-			where resource = $1 and operation = $2 and exists (select 1 from secret_replaced where resource = $1 and operation = $2)`, args...); err != nil {
+		var key, maker string
+		var box []byte
+		var created, claimed int64
+		err := tx.Row(`select key, box, maker, created_at, claimed_at from secret_replaced where resource = $1 and operation = $2`, args, &key, &box, &maker, &created, &claimed)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`update secret set key = $3, box = $4, created_at = $5, claimed_at = $6, operation = $7 where resource = $1 and operation = $2`, append(args, key, box, created, claimed, maker)...); err != nil {
 			return err
 		}
 	}
