@@ -70,6 +70,34 @@ func TestCertificateCountsByClass(t *testing.T) {
 	}
 }
 
+// What is gone without a call of Tenure's is said to be seen absent, not to be deleted.
+func TestCertificateOfWhatWasGone(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.onboard("acme")
+	tv, err := s.Tenant(context.Background(), "acme")
+	s.must(err)
+	op := s.leave("acme")
+	var gone string
+	for _, r := range tv.Resources {
+		if r.Type == "account" {
+			gone = string(r.ID)
+			s.world.Remove(r.Type, r.Name)
+			break
+		}
+	}
+	s.through(op)
+	methods := map[evidence.Method]int{}
+	for _, r := range s.paper(op, "closing").Resources {
+		if methods[r.Method]++; (string(r.ID) == gone) != (r.Method == evidence.Validated) || r.Verdict != tenure.Verified {
+			t.Errorf("%s %s is %s, %s", r.Type, r.ID, r.Method, r.Verdict)
+		}
+	}
+	if methods[evidence.Validated] != 1 || methods[evidence.LogicallyDeleted] == 0 {
+		t.Errorf("by method: %v", methods)
+	}
+}
+
 // Rows that an application wrote after the deletion go once more, confirmed anew;
 // the tenant doesn't close over them.
 func TestRowsThatComeLateGoOnceMore(t *testing.T) {

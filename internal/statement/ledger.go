@@ -110,6 +110,7 @@ func (l *ledger) step(a tenure.Action, id tenure.ResourceID, class string) (st *
 
 // receipt is what certificates read of a step's receipt.
 type receipt struct {
+	Changed  bool              `json:"changed"`
 	Counts   map[string]int64  `json:"counts"`
 	Detached map[string]int64  `json:"detached"`
 	AtLeast  bool              `json:"atLeast"`
