@@ -66,7 +66,7 @@ func (k *checker) checkNames() {
 			continue
 		}
 		if !k.follows(r.Key, "tenant", map[string]bool{}) {
-			k.refuse(p, "use ${tenant.name} in it", "the name is the same for every tenant")
+			k.refuse(p, "use ${tenant.name} in it, or a parameter that is required", "the name is the same for every tenant")
 		}
 		if in := k.environments(r.Environments); len(in) > 1 && !k.follows(r.Key, "env", map[string]bool{}) {
 			k.refuse(p, "use ${env.name} in it, or limit the resource to one environment", "%s", sameName(in))
@@ -108,6 +108,8 @@ func (k *checker) follows(key, what string, seen map[string]bool) bool {
 		return true
 	case what == "tenant" && (t.refs.fields["tenant"]["name"] || t.refs.fields["tenant"]["id"]):
 		return true
+	case what == "tenant" && slices.ContainsFunc(k.required(), func(name any) bool { s, _ := name.(string); return t.refs.fields["params"][s] }):
+		return true // each tenant gives its own; one that another has is refused when it is planned
 	}
 	for _, read := range t.resources() {
 		if t.refs.resources[read]["id"] || t.refs.resources[read]["name"] && k.follows(read, what, seen) {
@@ -115,4 +117,10 @@ func (k *checker) follows(key, what string, seen map[string]bool) bool {
 		}
 	}
 	return false
+}
+
+// required are the names of the parameters that every request has to give.
+func (k *checker) required() []any {
+	names, _ := k.Blueprint.Parameters["required"].([]any)
+	return names
 }

@@ -219,7 +219,7 @@ var refusals = []struct {
 		"39:11: $.resources[0].name: the name is the same in prod (production) and test (test): they must be kept apart; use ${env.name} in it, or limit the resource to one environment",
 	}},
 	{"name for every tenant", "name: ${tenant.name}-${env.name}-hook", "name: hook-${env.name}", []string{
-		"67:11: $.resources[3].name: the name is the same for every tenant; use ${tenant.name} in it",
+		"67:11: $.resources[3].name: the name is the same for every tenant; use ${tenant.name} in it, or a parameter that is required",
 	}},
 	{"same name twice", "name: ${tenant.name}-${env.name}-reports\n    when: features.reports", "name: ${tenant.name}-${env.name}", []string{
 		"60:11: $.resources[2].name: resources store and reports have the same name in the same system",
