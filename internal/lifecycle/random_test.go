@@ -26,14 +26,14 @@ import (
 // killed: nothing of a class goes before its clock, two fresh words and its holds say
 // so, what is gone stays gone, and it ends with a certificate.
 //
-// TENURE_DEPARTURES is how many random departures are tried; 0 is 100, and 20 under the
+// TENURE_DEPARTURES is how many random departures are tried; 0 is 50, and 20 under the
 // race detector. Each run tries others. A failure prints its seed; to try that one
 // again: -rapid.seed.
 func TestRandomDepartures(t *testing.T) {
 	t.Parallel()
 	n, _ := strconv.Atoi(os.Getenv("TENURE_DEPARTURES"))
 	if n <= 0 {
-		n = 100
+		n = 50
 		if raced() {
 			n = 20 // SQLite is many times slower there
 		}
