@@ -394,6 +394,9 @@ func (k databases) sizes(ctx context.Context, s *session, now map[string]string,
 	return s.simple(ctx, "select datname, pg_database_size(oid)::text from pg_database where datname = "+anyOf(slices.Collect(maps.Keys(was)))+
 		" and (has_database_privilege(oid, 'connect') or pg_has_role('pg_read_all_stats', 'usage'))", func(_ int, v [][]byte) error {
 		name := was[string(v[0])]
+		if len(v[1]) == 0 { // it is being dropped
+			return nil
+		}
 		n, err := strconv.ParseInt(string(v[1]), 10, 64)
 		if o, ok := found[name]; ok {
 			o.Metrics = map[string]int64{"bytes": n}

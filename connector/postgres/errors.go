@@ -86,6 +86,9 @@ func bySQLState(pg *pgconn.PgError) error {
 	case "28P01", "28000":
 		return set(tenure.Unauthorized).WithHint("check the password of the option dsn")
 	case "3D000":
+		if strings.HasPrefix(pg.Message, "database with OID ") { // it was dropped while it was looked at
+			return set(tenure.Unavailable).Retryable()
+		}
 		return set(tenure.NotFound)
 	}
 	switch pg.Code[:min(2, len(pg.Code))] {
