@@ -28,7 +28,7 @@ type Method string
 
 const (
 	LogicallyDeleted Method = "logically deleted"
-	Validated        Method = "validated" // seen to be absent, without an action of ours
+	Validated        Method = "validated" // seen to be absent, and no call of ours was answered with its removal
 	Pseudonymised    Method = "pseudonymised"
 	Anonymised       Method = "anonymised"
 	Archived         Method = "archived"

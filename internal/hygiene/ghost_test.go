@@ -174,6 +174,7 @@ func TestRenamedIsDrift(t *testing.T) {
 	srv.Must(t, http.MethodPatch, "/scim/v2/Users/"+users[0]["id"].(string), map[string]any{
 		"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:PatchOp"}, "Operations": []any{map[string]any{"op": "replace", "path": "userName", "value": "acme-boss"}},
 	}, nil)
+	l.sys = connector.NewSystem("main", l.sys.Info, l.sys.Driver(), l.sys.Fingerprint, 1) // no look waits for another
 	var found []tenure.Finding
 	take := func(f tenure.Finding) error { found = append(found, f); return nil }
 	_, err := l.Drift(context.Background(), l.sys, l.tenant, take)

@@ -118,15 +118,15 @@ func TestSweep(t *testing.T) {
 	}
 	want := []string{
 		"ghost_user critical account ghost ",
-		"orphan medium store a-copy ",
 		"foreign high store b-forged ",
 		"foreign high store c-malformed ",
 		"orphan high store d-orphan ",
 		"orphan medium store f-unmarked ",
 		"residue high store left ",
+		"orphan medium store a-copy ", // looked at once the pass is over
 	}
 	l.sweep(want...)
-	l.look(l.Sweep, l.tenant, []string{want[0], want[1], want[6]})
+	l.look(l.Sweep, l.tenant, []string{want[0], want[5], want[6]})
 	l.look(l.Sweep, tenure.NewID[tenure.TenantID](start), nil)
 }
 

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -34,7 +35,7 @@ type exportFile struct {
 	path string // without what its name ends with
 	enc  string
 
-	lines bool // it is JSON lines
+	head []byte // as much of it as tells a tar archive
 }
 
 // exportTo opens the place of a step's export.
@@ -69,11 +70,16 @@ func (s *Service) exportTo(_ context.Context, t *engine.Task) (engine.Sink, erro
 	return e, nil
 }
 
-// Write takes more of the export. By its first byte it is told what it is: JSON lines begin
-// with a brace, and tar archives (POSIX.1-2017, pax) with a file's name.
+// tarMark and its place are how a tar archive is told (POSIX.1-2017, pax, ustar). No text,
+// whatever a tenant wrote, has its NUL.
+const (
+	tarMark  = "ustar\x00"
+	tarPlace = 257
+)
+
 func (e *exportFile) Write(p []byte) (int, error) {
-	if e.n == 0 && len(p) > 0 {
-		e.lines = p[0] == '{'
+	if more := tarPlace + len(tarMark) - len(e.head); more > 0 {
+		e.head = append(e.head, p[:min(more, len(p))]...)
 	}
 	e.n += int64(len(p))
 	if e.age != nil {
@@ -94,9 +100,9 @@ func (e *exportFile) Close() (map[string]string, error) {
 	if cerr := e.f.Close(); err == nil {
 		err = cerr
 	}
-	name := e.path + ".tar"
-	if e.lines {
-		name = e.path + ".jsonl"
+	name := e.path + ".jsonl"
+	if bytes.HasSuffix(e.head, []byte(tarMark)) {
+		name = e.path + ".tar"
 	}
 	if e.age != nil {
 		name += ".age"
