@@ -10,6 +10,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/blueprint"
 	"github.com/tenurehq/tenure/internal/engine"
+	"github.com/tenurehq/tenure/internal/hygiene"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -242,4 +243,78 @@ func (s *Service) handedOver(ctx context.Context, maker, this tenure.OperationID
 		}
 	}
 	return false, nil
+}
+
+// liveSecrets are a tenant's credentials in clear, those apart whose key was destroyed.
+func (s *Service) liveSecrets(ctx context.Context, tenant tenure.TenantID) (out []hygiene.Credential, err error) {
+	err = s.eachSecret(ctx, tenant, func(k KeptSecret) error {
+		secret, _, err := s.secretOf(ctx, k.Resource)
+		switch {
+		case tenure.CodeOf(err) == tenure.NotFound, tenure.CodeOf(err) == tenure.Blocked: // it went meanwhile, or its key did
+			return nil
+		case err != nil:
+			return err
+		}
+		out = append(out, hygiene.Credential{Resource: k.Resource, System: k.System, Type: k.Type, Name: k.Name, Secret: secret})
+		return nil
+	})
+	return out, err
+}
+
+// settleReplaced forgets the credentials that ended operations have replaced. One whose
+// successor the system has refused is the resource's again: it is the one that works.
+func (s *Service) settleReplaced(ctx context.Context) error {
+	all, err := s.o.DB.Replacements(ctx)
+	for _, one := range all {
+		var taken bool
+		if taken, err = s.taken(ctx, one); err != nil {
+			return err
+		}
+		if err = s.o.DB.Write(ctx, func(tx *store.Tx) error { return tx.ForgetReplaced(one, !taken) }); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// taken says whether the system has taken the new credential, or may have, as where it
+// didn't answer; one that the system made itself it has.
+func (s *Service) taken(ctx context.Context, one store.Replacement) (bool, error) {
+	sealed, _, _, err := s.o.DB.Secret(ctx, one.Resource)
+	if err == nil {
+		var text string
+		text, err = s.keptText(ctx, one.Resource, sealed)
+		if err == nil && strings.HasPrefix(text, issuedMark) {
+			return true, nil
+		}
+	}
+	if code := tenure.CodeOf(err); code == tenure.NotFound || code == tenure.Blocked { // it is gone, or its key is
+		return true, nil
+	} else if err != nil {
+		return false, err
+	}
+	op, err := s.o.DB.Operation(ctx, one.Operation)
+	if err != nil {
+		if tenure.CodeOf(err) == tenure.NotFound {
+			return true, nil
+		}
+		return false, err
+	}
+	p, err := s.o.DB.Plan(ctx, op.Plan)
+	if err != nil {
+		return false, err
+	}
+	steps, err := s.o.DB.Steps(ctx, one.Operation)
+	if err != nil {
+		return false, err
+	}
+	for _, st := range steps {
+		i := st.Seq
+		if i >= len(p.Steps) || p.Steps[i].Resource != one.Resource || !p.Steps[i].Reissue {
+			continue
+		}
+		refused := []tenure.Code{tenure.Invalid, tenure.Unauthorized, tenure.Forbidden, tenure.NotFound, tenure.Conflict, tenure.Blocked}
+		return st.State == tenure.StepDone || !slices.Contains(refused, st.ErrorCode), nil
+	}
+	return true, nil
 }

@@ -20,6 +20,18 @@ import (
 var rotatingText = strings.NewReplacer("-admin\n    needs: [store]\n", "-admin\n    needs: [store]\n    rotate: P90D\n", "approvals: {onboard: 1,", "approvals: {onboard: 1, repair: 1,",
 	"  password: ${credential(resources.admin)}\n", "  password: ${credential(resources.admin)}\n  key: ${credential(resources.api)}\n").Replace(blueprintText)
 
+// newOverdue is a site whose tenant acme has such a blueprint, with the operation that made it.
+func newOverdue(t *testing.T) (s *site, made tenure.OperationID, tenant *lifecycle.TenantView) {
+	t.Helper()
+	s = newSite(t, nil)
+	s.pass(time.Hour) // it is the latest
+	s.publishText(fmt.Sprintf(rotatingText, "2.0"))
+	made = s.onboard("acme")
+	tenant, err := s.Tenant(context.Background(), "acme")
+	s.must(err)
+	return s, made, tenant
+}
+
 // secrets are what is known of a tenant's credentials, by their paths.
 func (s *site) secrets(tenant string) map[string]lifecycle.KeptSecret {
 	s.t.Helper()
@@ -166,14 +178,9 @@ func TestOverdueCredentialIsRotated(t *testing.T) {
 // whose old credential still works is blocked and says so.
 func TestRotationThatBreaksOff(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nil)
+	s, made, tv := newOverdue(t)
 	ctx := context.Background()
-	s.pass(time.Hour) // it is the latest
-	s.publishText(fmt.Sprintf(rotatingText, "2.0"))
-	made := s.onboard("acme")
 	first, _ := s.claimed(made, "operator")
-	tv, err := s.Tenant(ctx, "acme")
-	s.must(err)
 	s.pass(day)
 	s.world.Inject(memory.Fault{Call: "ensure", Type: "account", DropAnswer: true, Times: 2})
 	op := s.request(lifecycle.Intent{Kind: tenure.Repair, Tenant: "acme", Reissue: true, Resources: []string{"prod/admin"}}, "ines")
@@ -196,7 +203,7 @@ func TestRotationThatBreaksOff(t *testing.T) {
 	if !s.opens(tv.ID, "prod", second["prod/password"]) {
 		t.Error("the old credential was taken by a rotation that made no new one")
 	}
-	_, err = s.Retry(ctx, op, "", "ines")
+	_, err := s.Retry(ctx, op, "", "ines")
 	s.must(err)
 	s.settle()
 	s.wantState(op, tenure.OperationSucceeded)
@@ -244,13 +251,8 @@ func TestRotationThatBreaksOff(t *testing.T) {
 // next rotation and a cut are proven by.
 func TestRefusedRotation(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nil)
+	s, made, tv := newOverdue(t)
 	ctx := context.Background()
-	s.pass(time.Hour) // it is the latest
-	s.publishText(fmt.Sprintf(rotatingText, "2.0"))
-	made := s.onboard("acme")
-	tv, err := s.Tenant(ctx, "acme")
-	s.must(err)
 	before := s.secrets("acme")["prod/admin"]
 	s.pass(day)
 	rotate := lifecycle.Intent{Kind: tenure.Repair, Tenant: "acme", Reissue: true, Resources: []string{"prod/admin"}}
@@ -278,6 +280,21 @@ func TestRefusedRotation(t *testing.T) {
 	s.wantState(op, tenure.OperationSucceeded)
 	if second, _ := s.claimed(op, "ines"); s.opens(tv.ID, "prod", first["prod/password"]) || !s.opens(tv.ID, "prod", second["prod/password"]) {
 		t.Error("after the rotation the wrong one opens")
+	}
+
+	// Where the system didn't answer it may have taken the new one, and here it has.
+	s.pass(day)
+	s.world.Inject(memory.Fault{Call: "ensure", Type: "account", DropAnswer: true})
+	op = s.request(rotate, "ines")
+	s.approve(op, "reviewer")
+	s.must(s.Steer(ctx, op, "cancel", "ines"))
+	s.settle()
+	s.wantState(op, tenure.OperationCancelled)
+	s.world.Heal()
+	s.pass(2 * time.Minute)
+	s.must(s.TickSecrets(ctx, s.Now()))
+	if now := s.secrets("acme")["prod/admin"]; now.Operation != op {
+		t.Errorf("the credential that the system has is forgotten: %+v", now)
 	}
 	s.audited()
 }

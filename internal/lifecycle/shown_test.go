@@ -19,16 +19,12 @@ import (
 // counts once another one has taken its place.
 func TestCredentialThatShows(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nil)
+	s, made, tv := newOverdue(t)
 	ctx := context.Background()
-	s.pass(time.Hour)
-	s.publishText(fmt.Sprintf(rotatingText, "2.0"))
-	first, _ := s.claimed(s.onboard("acme"), "operator")
+	first, _ := s.claimed(made, "operator")
 	secret := first["prod/password"]
 	kept := s.secrets("acme")["prod/admin"]
 	token := "ghp_" + strings.Repeat("k3J9", 9)
-	tv, err := s.Tenant(ctx, "acme")
-	s.must(err)
 	var store tenure.Resource
 	for _, r := range tv.Resources {
 		if r.Type == "store" && r.Environment == "prod" {
@@ -41,8 +37,9 @@ func TestCredentialThatShows(t *testing.T) {
 			var fields map[string]any
 			s.must(json.Unmarshal(th.Attributes, &fields))
 			fields["note"] = "ask for " + shape
-			th.Attributes, err = json.Marshal(fields)
+			raw, err := json.Marshal(fields)
 			s.must(err)
+			th.Attributes = raw
 		})
 		look, err := s.Drift(ctx, "acme")
 		s.must(err)
