@@ -31,6 +31,7 @@ type things struct {
 	lost   int // the next thing is made, its answer is not given, and so many lists do not show it
 	late   int // that many are left
 	goes   int // so many strangers' things go, each once a first page was read
+	comes  int // so many come then, at the end
 	door   func(r *nethttp.Request) bool
 	ending map[string]int // how many looks a deletion still takes
 	keys   []string       // idempotency keys seen
@@ -134,6 +135,10 @@ func (s *things) list(w nethttp.ResponseWriter, r *nethttp.Request, put func(int
 		s.goes--
 		s.all = slices.Delete(s.all, 0, 1)
 	}
+	if from == 0 && s.comes > 0 {
+		s.comes--
+		s.all = append(s.all, map[string]any{"id": fmt.Sprint("c", s.comes), "name": fmt.Sprint("newcomer", s.comes)})
+	}
 }
 
 const small = `apiVersion: tenure.dev/v1
@@ -167,26 +172,31 @@ types:
 
 func described(t *testing.T, s *things, auth, list string, more map[string]string) *connector.System {
 	t.Helper()
-	src := strings.NewReplacer("AUTH", auth, "LIST", list).Replace(small)
-	d, err := http.Parse([]byte(src), "things.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
 	options := map[string]string{"base": s.URL + "/api"}
 	for k, v := range more {
 		options[k] = v
 	}
-	opened, err := d.Info().Open(t.Context(), connector.Config{System: "main", Now: time.Now, Options: options, Secrets: map[string]tenure.Secret{"secret": tenure.NewSecret("the-secret")},
+	return opened(t, strings.NewReplacer("AUTH", auth, "LIST", list).Replace(small), options, map[string]tenure.Secret{"secret": tenure.NewSecret("the-secret")})
+}
+
+// opened is a system by a description, planted.
+func opened(t *testing.T, description string, options map[string]string, secrets map[string]tenure.Secret) *connector.System {
+	t.Helper()
+	d, err := http.Parse([]byte(description), "description.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	driver, err := d.Info().Open(t.Context(), connector.Config{System: "main", Now: time.Now, Options: options, Secrets: secrets,
 		Marker: connector.Marker{Installation: "ins_01890a5d-ac96-774b-bcce-b302099a8057", System: "main", Key: []byte("a key of this test alone")}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = opened.Close() })
-	fingerprint, err := opened.Plant(t.Context())
+	t.Cleanup(func() { _ = driver.Close() })
+	fingerprint, err := driver.Plant(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return connector.NewSystem("main", d.Info(), opened, fingerprint, 4)
+	return connector.NewSystem("main", d.Info(), driver, fingerprint, 4)
 }
 
 func thing(n int) connector.Desired {
@@ -238,21 +248,20 @@ func TestPagesThatSlide(t *testing.T) {
 		"page":             "{by: page, param: page, first: 1, limit: size, size: 3}",
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, goes := range []int{0, 1, 2, 100} {
+			for _, goes := range []int{0, 1, 2, 100, -100} { // less than none: they come
 				s := newThings(t)
-				for n := range 200 {
+				for n := range 12 {
 					s.all = append(s.all, map[string]any{"id": fmt.Sprint("s", n), "name": fmt.Sprint("stranger", n)})
 				}
 				s.page = 3
 				sys := described(t, s, "{kind: none}", "{path: /things, items: /items, pages: "+pages+"}", nil)
-				all := s.all
+				made := len(s.all) // with the sentinel
 				if _, _, _, err := sys.Ensure(t.Context(), thing(1)); err != nil {
 					t.Fatal(err)
 				}
-				ours := s.all[len(all):]
 				// Ours is the first of the second page.
-				s.all = slices.Concat(s.all[:3], ours, s.all[3:12])
-				s.goes = goes
+				s.all = slices.Concat(s.all[:3], s.all[made:], s.all[3:made])
+				s.goes, s.comes = max(goes, 0), max(-goes, 0)
 				seen, absent, err := sys.Observe(t.Context(), []connector.Ref{thing(1).Ref})
 				switch {
 				case err != nil:
@@ -263,6 +272,8 @@ func TestPagesThatSlide(t *testing.T) {
 					t.Errorf("%d gone: what is there is proven to be gone", goes)
 				case !seen[0].Found && goes < 3:
 					t.Errorf("%d gone: what is there isn't found", goes)
+				case absent != tenure.Verified && goes < 3:
+					t.Errorf("%d gone: the list doesn't count as whole", goes)
 				}
 			}
 		})

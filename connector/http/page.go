@@ -63,116 +63,132 @@ func (d *described) each(ctx context.Context, l *listSpec, v vars, id string, yi
 	return complete, err
 }
 
-// passes bounds how often a list is read whose pages shift meanwhile.
+// passes bounds how often a list is read whose pages slide meanwhile.
 const passes = 4
 
+// reading is one pass over a list.
+type reading struct {
+	ids   map[string]bool
+	pages int
+	fell  bool // the total did, between two pages
+	whole bool
+}
+
 // pages fetches the pages of a list one after the other, and gives the items of each that
-// weren't given before. Where something went from an earlier page meanwhile, what followed
-// has moved up past a page's edge: the total has fallen, or where none is told, the list may
-// have. It is read again then, until it is seen to stand still.
+// weren't given before. Where something goes from an earlier page meanwhile, what follows
+// moves up past a page's edge. It is seen by the total, which falls; where none is told, by
+// reading the list again: nothing went of what a pass has shown if the next one shows all of
+// it. What comes meanwhile does no harm.
 func (d *described) pages(ctx context.Context, l *listSpec, v vars, id string, yield func(items []any) error) (complete bool, err error) {
-	seen := map[string]bool{}
+	given := map[string]bool{}
+	var before map[string]bool
 	for range passes {
-		known := len(seen)
-		complete, shifts, pages, err := d.readThrough(ctx, l, v, id, seen, yield)
-		if err != nil || !complete {
+		r := &reading{ids: map[string]bool{}}
+		if err := d.readThrough(ctx, l, v, id, given, r, yield); err != nil || !r.whole {
 			return false, err
 		}
-		slides := l.Pages != nil && (l.Pages.By == "page" || l.Pages.By == "offset") && l.Pages.Total == "" && pages > 2
-		if !shifts && (!slides || known > 0 && len(seen) == known) {
+		slides := l.Pages != nil && (l.Pages.By == "page" || l.Pages.By == "offset") && l.Pages.Total == "" && r.pages > 2 // the last is empty
+		if !r.fell && (!slides || before != nil && r.has(before)) {
 			return true, nil
 		}
+		before = r.ids
 	}
 	return false, nil
 }
 
-// readThrough is one pass over a list. Shifts says that its total has fallen meanwhile.
-func (d *described) readThrough(ctx context.Context, l *listSpec, v vars, id string, seen map[string]bool, yield func(items []any) error) (complete, shifts bool, pages int, err error) {
-	var (
-		p     = pager{d: d, spec: l.Pages}
-		now   = map[string]bool{} // of this pass
-		total = int64(-1)
-	)
+func (r *reading) has(all map[string]bool) bool {
+	for id := range all {
+		if !r.ids[id] {
+			return false
+		}
+	}
+	return true
+}
+
+// readThrough makes one pass.
+func (d *described) readThrough(ctx context.Context, l *listSpec, v vars, id string, given map[string]bool, to *reading, yield func(items []any) error) error {
+	p, total := pager{d: d, spec: l.Pages}, int64(-1)
 	if l.Pages != nil {
 		p.at = l.Pages.First
 	}
-	for pages = 1; pages <= maxPages; pages++ {
+	for to.pages = 1; to.pages <= maxPages; to.pages++ {
 		r, err := d.request(l.requestSpec, v)
 		if err != nil {
-			return false, false, pages, err
+			return err
 		}
 		if err := p.turn(&r); err != nil {
-			return false, false, pages, err
+			return err
 		}
 		a, err := d.client.Send(ctx, r)
 		if err != nil {
-			return false, false, pages, err
+			return err
 		}
 		if len(l.Absent) > 0 && a.OK(l.Absent...) {
-			return true, shifts, pages, nil
+			to.whole = true
+			return nil
 		}
 		if !a.OK(l.Expect...) {
-			return false, false, pages, a.Err()
+			return a.Err()
 		}
 		body, err := a.JSON()
 		if err != nil {
-			return false, false, pages, err
+			return err
 		}
-		list, given, err := d.items(l, r, body, v)
+		list, place, err := d.items(l, r, body, v)
 		if err != nil {
-			return false, false, pages, err
+			return err
 		}
-		if !given {
-			return false, false, pages, tenure.Errorf(tenure.Unavailable, "%s: the answer has nothing where the description says that the items are", d.Name).Retryable()
+		if !place {
+			return tenure.Errorf(tenure.Unavailable, "%s: the answer has nothing where the description says that the items are", d.Name).Retryable()
 		}
-		fresh, before := make([]any, 0, len(list)), len(now)
+		fresh, had := make([]any, 0, len(list)), len(to.ids)
 		for _, item := range list {
 			key, err := d.word(id, item, v.with("item", item, "entry", item))
 			if err != nil {
-				return false, false, pages, err
+				return err
 			}
 			if key == "" {
-				return false, false, pages, tenure.Errorf(tenure.Unavailable, "%s: an item of a list has no id", d.Name).Retryable()
+				return tenure.Errorf(tenure.Unavailable, "%s: an item of a list has no id", d.Name).Retryable()
 			}
-			now[key] = true
-			if !seen[key] {
-				seen[key] = true
+			to.ids[key] = true
+			if !given[key] {
+				given[key] = true
 				fresh = append(fresh, item)
 			}
 		}
-		count := int64(len(now))
 		wanted, err := d.where(l, fresh, v)
 		if err != nil {
-			return false, false, pages, err
+			return err
 		}
 		if err := yield(wanted); err != nil {
-			return false, false, pages, err
+			return err
 		}
 		if l.Pages != nil && l.Pages.Total != "" {
 			t, err := d.field(l.Pages.Total, body, v.with("body", body))
 			if err != nil {
-				return false, false, pages, err
+				return err
 			}
 			n, ok := t.(int64)
 			if !ok || n < 0 {
-				return false, false, pages, nil // how many there are isn't told
+				return nil // how many there are isn't told
 			}
-			shifts = shifts || n < total
+			to.fell = to.fell || n < total
 			total = n
 		}
-		more, err := p.next(a, body, v, len(list), len(now)-before, count, total)
+		count := int64(len(to.ids))
+		more, err := p.next(a, body, v, len(list), len(to.ids)-had, count, total)
 		if err != nil {
-			return false, false, pages, err
+			return err
 		}
 		if !more {
 			if total >= 0 && count < total {
-				return false, false, pages, nil // some were moved between pages, or hidden
+				return nil // some were moved between pages, or hidden
 			}
-			complete, err := d.is(l.Complete, true, v.with("body", body, "count", count))
-			return complete, shifts, pages, err
+			to.whole, err = d.is(l.Complete, true, v.with("body", body, "count", count))
+			return err
 		}
 	}
-	return false, false, pages, tenure.Errorf(tenure.Unavailable, "%s: a list has more than %d pages", d.Name, maxPages)
+	return tenure.Errorf(tenure.Unavailable, "%s: a list has more than %d pages", d.Name, maxPages)
 }
 
 // items are those of a page, and whether the page has a place for them; an expression that

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -26,6 +25,7 @@ type crew struct {
 	keeps   bool           // letters are left out alone
 	silent  bool           // lists have no place for their items
 	removed []string       // paths of letters that were to go
+	room    int            // so many bytes of a note are kept; 0 is all
 	deaf    int            // letters of the next that aren't removed, though the answer is yes
 }
 
@@ -90,6 +90,9 @@ func (c *crew) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 		c.ended++
 	case r.Method == "PATCH":
 		for key, v := range in {
+			if note, is := v.(string); is && c.room > 0 {
+				v = note[:min(c.room, len(note))]
+			}
 			c.users[id][key] = v
 		}
 		put(c.users[id])
@@ -137,29 +140,17 @@ types:
       delete: {method: DELETE, path: "/users/${id}/letters/${entry.id}"}
 `
 
-func newCrew(t *testing.T) (*crew, connector.Driver, connector.Ref) {
+func newCrew(t *testing.T) (*crew, *connector.System, connector.Ref) {
 	t.Helper()
 	c := &crew{users: map[string]map[string]any{}, refuse: map[string]int{}}
 	c.Server = httptest.NewServer(c)
 	t.Cleanup(c.Close)
-	d, err := http.Parse([]byte(crewOf), "crew.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	opened, err := d.Info().Open(t.Context(), connector.Config{System: "main", Now: time.Now, Options: map[string]string{"base": c.URL},
-		Marker: connector.Marker{Installation: "ins_01890a5d-ac96-774b-bcce-b302099a8057", System: "main", Key: []byte("a key of this test alone")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = opened.Close() })
-	if _, err := opened.Plant(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	sys := opened(t, crewOf, map[string]string{"base": c.URL}, nil)
 	r := connector.Ref{Resource: "res_01890a5d-ac96-774b-bcce-000000000001", Tenant: "ten_01890a5d-ac96-774b-bcce-b302099a8057", Type: "user", Name: "ada", Classes: []string{"letters"}}
-	if _, _, err := opened.Ensure(t.Context(), connector.Desired{Ref: r}); err != nil {
+	if _, _, _, err := sys.Ensure(t.Context(), connector.Desired{Ref: r}); err != nil {
 		t.Fatal(err)
 	}
-	return c, opened, r
+	return c, sys, r
 }
 
 func stateOf(t *testing.T, d connector.Driver, r connector.Ref) (state tenure.ResourceState) {
@@ -176,7 +167,8 @@ func TestCutThatBrokeOff(t *testing.T) {
 	t.Parallel()
 	for call, to := range map[string]tenure.ResourceState{"suspend": tenure.ResourceSuspended, "revoke": tenure.ResourceRevoked} {
 		t.Run(call, func(t *testing.T) {
-			c, d, r := newCrew(t)
+			c, sys, r := newCrew(t)
+			d := sys.Driver()
 			cut := d.(connector.Suspender).Suspend
 			if call == "revoke" {
 				cut = d.(connector.Revoker).Revoke
@@ -212,7 +204,8 @@ func TestAbsenceInPartialSight(t *testing.T) {
 	t.Parallel()
 	for name, blind := range map[string]func(*crew){"lists that hide": func(c *crew) { c.hides = true }, "lists without a place for items": func(c *crew) { c.silent = true }} {
 		t.Run(name, func(t *testing.T) {
-			c, d, r := newCrew(t)
+			c, sys, r := newCrew(t)
+			d := sys.Driver()
 			blind(c)
 			for call, do := range map[string]func() error{
 				"ensure": func() error { _, _, err := d.Ensure(t.Context(), connector.Desired{Ref: r}); return err },
@@ -236,7 +229,8 @@ func TestAbsenceInPartialSight(t *testing.T) {
 		})
 	}
 	t.Run("letters that are hidden", func(t *testing.T) {
-		c, d, r := newCrew(t)
+		c, sys, r := newCrew(t)
+		d := sys.Driver()
 		c.letters, c.keeps = 3, true
 		if _, err := d.Delete(t.Context(), r); tenure.CodeOf(err) != tenure.Unavailable || c.users["ada"] == nil {
 			t.Errorf("what holds unseen letters is deleted: %v", err)
@@ -247,7 +241,8 @@ func TestAbsenceInPartialSight(t *testing.T) {
 // An entry is deleted below the thing that holds it, and only what went counts.
 func TestEntriesGo(t *testing.T) {
 	t.Parallel()
-	c, d, r := newCrew(t)
+	c, sys, r := newCrew(t)
+	d := sys.Driver()
 	c.letters, c.deaf = 3, 1
 	e, err := d.(connector.Eraser).Erase(t.Context(), r, connector.Batch{Class: "letters"})
 	if tenure.CodeOf(err) != tenure.Blocked || e.Done || e.Counts["user entries"] != 2 {
@@ -268,5 +263,16 @@ func TestEntriesGo(t *testing.T) {
 	_, err = http.Parse([]byte(strings.Replace(crewOf, "letters/${entry.id}", "letters/${id}", 1)), "crew.yaml")
 	if err == nil || !strings.Contains(err.Error(), "which of the entries goes") {
 		t.Errorf("a deletion that names no entry is %v", err)
+	}
+}
+
+// A cut whose note the field was too short for isn't verified: what stands there now isn't
+// our mark.
+func TestCutThatWasCutOff(t *testing.T) {
+	t.Parallel()
+	c, sys, r := newCrew(t)
+	c.room = len(c.users["ada"]["note"].(string)) + 4
+	if _, v, err := sys.Suspend(t.Context(), r); err == nil && v == tenure.Verified {
+		t.Error("the suspension counts as verified")
 	}
 }

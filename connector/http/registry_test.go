@@ -8,11 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
-	"github.com/tenurehq/tenure/connector/http"
 )
 
 // desk keeps things and notes, each under the smallest number that is free.
@@ -99,21 +97,7 @@ func TestIdGivenAgain(t *testing.T) {
 		if unique {
 			text = strings.Replace(text, "{id: /id, name", "{id: /id, unique: true, name", 1)
 		}
-		d, err := http.Parse([]byte(text), "desk.yaml")
-		if err != nil {
-			t.Fatal(err)
-		}
-		opened, err := d.Info().Open(t.Context(), connector.Config{System: "main", Now: time.Now, Options: map[string]string{"base": srv.URL},
-			Marker: connector.Marker{Installation: "ins_01890a5d-ac96-774b-bcce-b302099a8057", System: "main", Key: []byte("a key of this test alone")}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = opened.Close() })
-		fingerprint, err := opened.Plant(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		sys := connector.NewSystem("main", d.Info(), opened, fingerprint, 4)
+		sys := opened(t, text, map[string]string{"base": srv.URL}, nil)
 		if _, _, v, err := sys.Ensure(t.Context(), thing(1)); err != nil || v != tenure.Verified {
 			t.Fatalf("%s, %v", v, err)
 		}
