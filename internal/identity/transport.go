@@ -151,7 +151,7 @@ func kind(err error) string {
 		return "its certificate isn't trusted"
 	case errors.As(err, &dns):
 		return "its host has no address"
-	case errors.As(err, &op) && op.Op == "dial":
+	case errors.As(err, &op), errors.Is(err, io.EOF): // also a kept connection that ended as the request was sent
 		return "it can't be reached"
 	}
 	return "its answer can't be read"
