@@ -186,6 +186,7 @@ type Sighting struct {
 	Fingerprint string // who the system is: an identifier that a copy or another endpoint doesn't have
 	Sentinel    bool   // the sentinel that Tenure keeps there was seen, with the same credential, in the same pass
 	Complete    bool   // nothing was hidden by missing rights or cut off
+	Hidden      string // what may have been, in words, where the connector knows
 }
 
 // Receipt is what a call did, for the record: small, without secrets.

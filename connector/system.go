@@ -305,7 +305,11 @@ func (s *System) pass(ctx context.Context, call, hidden string, f func(d Driver,
 		return nil, err
 	}
 	if trusted = s.trust(sight); trusted == nil && !sight.Complete {
-		trusted = tenure.Errorf(tenure.Blocked, "system %s hid %s: the credential lacks rights", s.Name, hidden)
+		why := "the credential lacks rights"
+		if sight.Hidden != "" {
+			why = s.veil().Text(sight.Hidden)
+		}
+		trusted = tenure.Errorf(tenure.Blocked, "system %s hid %s: %s", s.Name, hidden, why)
 	}
 	return trusted, nil
 }

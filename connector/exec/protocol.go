@@ -119,6 +119,7 @@ type sightingLine struct {
 	Fingerprint string
 	Sentinel    bool
 	Complete    bool
+	Hidden      string
 }
 
 //go:embed answer.schema.json

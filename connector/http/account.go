@@ -30,7 +30,7 @@ func (d *described) Accounts(ctx context.Context, yield func(connector.Account) 
 		list = slices.Clone(list)
 		slices.SortStableFunc(list, func(a, b *found) int { return cmp.Compare(a.name, b.name) })
 		for _, f := range list {
-			if f.ending || f.own == d.Sentinel.Name && t.Name == d.Sentinel.Type {
+			if f.ending || d.kept(t.Name, f.name) {
 				continue
 			}
 			a, err := d.account(t, f)

@@ -162,6 +162,11 @@ func (k *checker) all() {
 		k.typ(root.With("types", d.Types[i].Name), &d.Types[i])
 	}
 	k.sentinel(root.With("sentinel"))
+	for i := range d.Types {
+		if t := &d.Types[i]; t.Sentinel != nil {
+			k.planted(root.With("types", t.Name, "sentinel"), t)
+		}
+	}
 	if m := d.Marks; m != nil {
 		at := root.With("marks")
 		if m.Ready != nil {
@@ -267,14 +272,33 @@ func (k *checker) sentinel(at source.Path) {
 	case t.In != "":
 		k.problem(at.With("type"), "", "the sentinel can't lie in something else")
 	default:
-		if check := k.d.shapes[s.Type]; check != nil {
-			if err := check(t.desired(s.Attributes)); err != nil {
-				k.problem(at.With("attributes"), "", "%s", err)
-			}
-		}
+		k.shaped(at, t, s)
 	}
 	if s.Value != "" {
 		k.text(at.With("value"), s.Value, items)
+	}
+}
+
+// planted checks the sentinel of a type: what it lies in has to be one, too.
+func (k *checker) planted(at source.Path, t *typeSpec) {
+	parent, own := t.split(t.Sentinel.Name)
+	switch {
+	case t.Name == k.d.Sentinel.Type:
+		k.problem(at, "", "the system's sentinel is of this type already")
+	case (t.In == "") != (parent == "") || own == "" || t.In == "" && strings.Contains(own, "/"):
+		k.problem(at.With("name"), "", "the sentinel's name is NAME, or PARENT/NAME of a type that lies in another")
+	case t.In != "" && !k.d.kept(t.In, parent):
+		k.problem(at.With("name"), "", "the sentinel has to lie in one of type %s, and %q is none", t.In, parent)
+	default:
+		k.shaped(at, t, *t.Sentinel)
+	}
+}
+
+func (k *checker) shaped(at source.Path, t *typeSpec, s sentinelSpec) {
+	if check := k.d.shapes[t.Name]; check != nil {
+		if err := check(t.desired(s.Attributes)); err != nil {
+			k.problem(at.With("attributes"), "", "%s", err)
+		}
 	}
 }
 
@@ -286,6 +310,9 @@ func (k *checker) typ(at source.Path, t *typeSpec) {
 			break
 		}
 		up = above.In
+	}
+	if t.Name != k.d.Sentinel.Type && t.Sentinel == nil && !t.List.Refuses && t.List.Complete == "" {
+		k.problem(at.With("list"), "", "say how a missing right to read things of type %s would show, lest an empty list be taken for absence: by an error (refuses), in the answer (complete), or at a sentinel of the type's own (sentinel)", t.Name)
 	}
 	for i, name := range t.Refers {
 		if k.types[name] == nil || name == t.Name {

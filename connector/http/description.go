@@ -84,6 +84,7 @@ type listSpec struct {
 	Pages    *pageSpec
 	Where    string // ${…} over item: what isn't so isn't one of them
 	Complete string // ${…} over body and count: false means that some weren't shown
+	Refuses  bool   // a type's list: without the right to read it the system refuses, and never shows an empty one
 	Marked   bool   // find: it gives what bears the mark too, whatever its name
 }
 
@@ -176,6 +177,7 @@ type typeSpec struct {
 	In           string   // the type of what it lies in; its name is PARENT/NAME then
 	Refers       []string // types whose ids its requests and its items name
 	Names        nameSpec
+	Sentinel     *sentinelSpec // of its own: its name and attributes
 	Deletion     string
 	Verification string
 	Recovery     string

@@ -30,7 +30,7 @@ func (d *described) Observe(ctx context.Context, refs []connector.Ref, yield fun
 		if len(at.mine) > 0 {
 			f = at.mine[0]
 		}
-		if f != nil && !(d.Sentinel.Type == t.Name && f.own == d.Sentinel.Name) {
+		if f != nil && !d.kept(t.Name, f.name) {
 			if o, err = d.observed(t, f, r.Name); err != nil {
 				return connector.Sighting{}, err
 			}
@@ -68,7 +68,7 @@ func (d *described) Discover(ctx context.Context, s connector.Scope, yield func(
 		list = slices.Clone(list)
 		slices.SortStableFunc(list, func(a, b *found) int { return cmp.Compare(a.name, b.name) })
 		for _, f := range list {
-			if f.own == d.Sentinel.Name && t.Name == d.Sentinel.Type || f.owner == connector.Unmarked && !t.Everything {
+			if d.kept(t.Name, f.name) || f.owner == connector.Unmarked && !t.Everything {
 				continue
 			}
 			o, err := d.observed(t, f, "")

@@ -17,6 +17,8 @@ import (
 type desk struct {
 	mu   sync.Mutex
 	rows map[string]map[string]map[string]any // by list and number
+
+	blind string // the list that shows none, as if a right were missing
 }
 
 func (k *desk) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
@@ -31,6 +33,9 @@ func (k *desk) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 	case "GET":
 		all := []any{}
 		for _, row := range rows {
+			if list == k.blind {
+				break
+			}
 			all = append(all, row)
 		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"items": all})

@@ -36,6 +36,8 @@ type listing struct {
 	all   []*found
 	of    map[tenure.ResourceID][]*found // what bears our mark for a resource
 	named map[string][]*found            // by the name that it has there
+
+	sentinel bool // it has one of the type's
 }
 
 func (l *listing) add(f *found) {
@@ -65,22 +67,14 @@ type pass struct {
 	marks    registry
 	marked   bool // marks are read
 	complete bool
-	shows    bool // nothing is done with what is found: what callers see of it is enough
+	hidden   string // what may be there unseen, where that isn't all that is listed
+	shows    bool   // nothing is done with what is found: what callers see of it is enough
 	lists    map[string]*listing
 	referred map[string]vars // by type
 }
 
 func (d *described) pass() *pass {
 	return &pass{d: d, complete: true, lists: map[string]*listing{}, referred: map[string]vars{}}
-}
-
-// absent refuses to take what wasn't seen for absent where the look didn't show all.
-func (p *pass) absent(t *typeSpec, r connector.Ref) error {
-	if p.complete {
-		return nil
-	}
-	return tenure.Errorf(tenure.Unavailable, "%s doesn't show all: %s %q may be there, unseen", p.d.Name, t.Name, r.Name).
-		WithHint("see what the account of the system may read").Retryable()
 }
 
 func (p *pass) registry(ctx context.Context) (registry, error) {
@@ -218,6 +212,7 @@ func (p *pass) list(ctx context.Context, t *typeSpec, parent *found) (*listing, 
 			f.seen, f.item, f.refers = &o, nil, nil
 		}
 		out.add(f)
+		out.sentinel = out.sentinel || p.d.kept(t.Name, f.name)
 		return nil
 	})
 	if err != nil {
@@ -247,13 +242,15 @@ func (p *pass) all(ctx context.Context, t *typeSpec) ([]*found, error) {
 		return nil, err
 	}
 	var out []*found
+	var lists []*listing
 	for _, parent := range parents {
 		list, err := p.list(ctx, t, parent)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, list.all...)
+		out, lists = append(out, list.all...), append(lists, list)
 	}
+	p.judge(t, lists)
 	return out, nil
 }
 
@@ -287,7 +284,7 @@ func (d *described) checkName(t *typeSpec, name string) error {
 		return bad("has to be PARENT/NAME, where PARENT is the name of its %s", t.In)
 	case strings.Contains(own, "/") || strings.Contains(own, " tenure:"):
 		return bad("holds what Tenure uses between names")
-	case d.Sentinel.Type == t.Name && own == d.Sentinel.Name:
+	case d.kept(t.Name, name):
 		return bad("is the one of Tenure's sentinel")
 	case t.Names.Pattern != "":
 		if re, err := regexp.Compile(t.Names.Pattern); err != nil || !re.MatchString(own) {
@@ -353,6 +350,7 @@ func (p *pass) look(ctx context.Context, t *typeSpec, r connector.Ref, short boo
 		p.complete = p.complete && complete
 		lists = append(lists, out)
 	} else {
+		there := false
 		// What it lies in by its name comes first: whatever is found there isn't sought elsewhere.
 		parents = slices.Clone(parents)
 		slices.SortStableFunc(parents, func(a, b *found) int {
@@ -364,9 +362,12 @@ func (p *pass) look(ctx context.Context, t *typeSpec, r connector.Ref, short boo
 				return at, err
 			}
 			lists = append(lists, list)
-			if slices.ContainsFunc(list.of[r.Resource], func(f *found) bool { return f.name == r.Name }) {
+			if there = slices.ContainsFunc(list.of[r.Resource], func(f *found) bool { return f.name == r.Name }); there {
 				break
 			}
+		}
+		if !there {
+			p.judge(t, lists)
 		}
 	}
 	for _, list := range lists {
