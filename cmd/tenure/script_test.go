@@ -131,6 +131,7 @@ func join(ts *testscript.TestScript, name, blueprint string, more ...string) {
 	readJSON(ts, false, []string{"DIGEST", "plan"})
 	readJSON(ts, false, []string{"TENANT", "tenant"})
 	ts.Check(ts.Exec("tenure", "operation", "approve", ts.Getenv("OP"), "--digest", ts.Getenv("DIGEST"), "--as", "rita"))
+	ts.Check(ts.Exec("tenure", "operation", "watch", ts.Getenv("OP"))) // a busy machine takes longer than an approval waits
 }
 
 // replace FILE OLD NEW: puts a text in another's place.
