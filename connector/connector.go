@@ -32,6 +32,11 @@ type Info struct {
 	// another one takes a person, who adds it again.
 	Pinned bool
 
+	// Listed says that what is there is told by lists whose wholeness the connector takes on
+	// somebody's word: a description's, a program's. What Tenure made, and didn't remove, and
+	// isn't listed at a departure takes a person.
+	Listed bool
+
 	// Broken is why the connector can't be used, nil if it can: the file that it is made of
 	// can't be read. Nothing else of it but its name is there.
 	Broken error

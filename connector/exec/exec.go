@@ -89,7 +89,7 @@ func (m *Manifest) Digest() string { return m.digest }
 func (m *Manifest) Info() connector.Info {
 	info := connector.Info{
 		Name: m.Name, Version: m.Version + "+" + m.digest[:12], Summary: m.Summary, Tested: m.Tested, How: m.How, Rights: m.Rights, Leaves: m.Leaves,
-		Pinned: true, Open: m.open, Review: m.review,
+		Pinned: true, Listed: true, Open: m.open, Review: m.review,
 	}
 	for _, o := range m.Options {
 		info.Options = append(info.Options, connector.Option(o))

@@ -28,7 +28,7 @@ func (d *described) cut(ctx context.Context, r connector.Ref, call string, of fu
 	case err != nil:
 		return rec, err
 	case f == nil && call == "revoke":
-		return rec, p.absent(t, r)
+		return rec, p.gone(t, r, at)
 	case f == nil:
 		return rec, tenure.Errorf(tenure.NotFound, "%s %q isn't there", t.Name, r.Name)
 	}

@@ -118,6 +118,9 @@ func (k *checker) list(at source.Path, l *listSpec, names []string) {
 	if p.By == "cursor" && (p.Param == "") == (p.Body == "") {
 		k.problem(at.With("pages"), "", "a cursor stands in a parameter of the query (param) or in a key of the body (body)")
 	}
+	if p.Stable && (p.By == "page" || p.By == "offset") {
+		k.problem(at.With("pages", "stable"), "", "pages by %s move when something goes: only a cursor or a link can stay", p.By)
+	}
 	if p.Limit != "" && p.Size == 0 {
 		k.problem(at.With("pages", "limit"), "", "limit needs size")
 	}
@@ -313,6 +316,9 @@ func (k *checker) typ(at source.Path, t *typeSpec) {
 	}
 	if t.Name != k.d.Sentinel.Type && t.Sentinel == nil && !t.List.Refuses && t.List.Complete == "" {
 		k.problem(at.With("list"), "", "say how a missing right to read things of type %s would show, lest an empty list be taken for absence: by an error (refuses), in the answer (complete), or at a sentinel of the type's own (sentinel)", t.Name)
+	}
+	if t.Cascades && t.In == "" {
+		k.problem(at.With("cascades"), "", "it lies in nothing that it could go with")
 	}
 	for i, name := range t.Refers {
 		if k.types[name] == nil || name == t.Name {

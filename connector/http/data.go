@@ -17,21 +17,21 @@ import (
 )
 
 // holding is a thing that holds data, as one look sees it; nil if it isn't there.
-func (d *described) holding(ctx context.Context, r connector.Ref, call string) (*typeSpec, *pass, *found, error) {
+func (d *described) holding(ctx context.Context, r connector.Ref, call string) (*typeSpec, *pass, place, *found, error) {
 	t, err := d.ready(r)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, place{}, nil, err
 	}
 	if t.Data == nil {
-		return nil, nil, nil, tenure.Errorf(tenure.Invalid, "%s can't %s a %s", d.Name, call, t.Name)
+		return nil, nil, place{}, nil, tenure.Errorf(tenure.Invalid, "%s can't %s a %s", d.Name, call, t.Name)
 	}
 	p := d.pass()
 	at, err := p.lookup(ctx, t, r)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, place{}, nil, err
 	}
 	f, err := at.owned(t, r)
-	return t, p, f, err
+	return t, p, at, f, err
 }
 
 // entries gives what a thing holds, each with its id and its class.
@@ -60,7 +60,7 @@ var errEnough = errors.New("enough")
 
 // Erase is described at connector.Eraser. It asks for the removal of one entry at a time.
 func (d *described) Erase(ctx context.Context, r connector.Ref, b connector.Batch) (e connector.Erased, err error) {
-	t, p, f, err := d.holding(ctx, r, "erase")
+	t, p, at, f, err := d.holding(ctx, r, "erase")
 	switch {
 	case err != nil:
 		return e, err
@@ -71,7 +71,7 @@ func (d *described) Erase(ctx context.Context, r connector.Ref, b connector.Batc
 	case b.Class != "" && !slices.Contains(r.Classes, b.Class):
 		return e, tenure.Errorf(tenure.Invalid, "%s %q doesn't hold the class %s", t.Name, r.Name, b.Class)
 	case f == nil:
-		if err := p.absent(t, r); err != nil {
+		if err := p.gone(t, r, at); err != nil {
 			return e, err
 		}
 		e.Done = true
@@ -163,7 +163,7 @@ func (d *described) dataName(t *typeSpec) string { return t.Name + " entries" }
 
 // Export writes a thing and all that it holds, as JSON lines (one value to a line).
 func (d *described) Export(ctx context.Context, r connector.Ref, w io.Writer) (rec connector.Receipt, err error) {
-	t, p, f, err := d.holding(ctx, r, "export")
+	t, p, _, f, err := d.holding(ctx, r, "export")
 	if err != nil {
 		return rec, err
 	}

@@ -116,8 +116,8 @@ func (d *described) Ensure(ctx context.Context, want connector.Desired) (o conne
 	defer end()
 	p := d.pass()
 	at, err := p.look(ctx, t, want.Ref, true)
-	if err == nil && len(at.mine) == 0 && t.Find != nil && !t.Find.Marked { // somebody may have renamed it
-		at, err = p.lookup(ctx, t, want.Ref)
+	if unsure := d.asked(want.Resource); err == nil && len(at.mine) == 0 && t.Find != nil && (unsure || !t.Find.Marked) {
+		at, err = p.look(ctx, t, want.Ref, false) // somebody may have renamed it, or its making wasn't answered
 	}
 	if err != nil {
 		return o, rec, err
@@ -142,6 +142,7 @@ func (d *described) Ensure(ctx context.Context, want connector.Desired) (o conne
 	if err != nil {
 		return o, rec, err
 	}
+	d.sent.Delete(want.Resource)
 	o, err = d.observed(t, f, want.Name)
 	return o, rec, err
 }
@@ -181,6 +182,7 @@ func (d *described) create(ctx context.Context, p *pass, t *typeSpec, want conne
 		v[name] = value
 	}
 	var f *found
+	d.sent.Store(want.Resource, true)
 	body, _, err := d.act(ctx, t.Create, v)
 	if err != nil {
 		if tenure.CanRetry(err) && !t.Lag.IsZero() && ctx.Err() == nil { // it may have been made, and is shown late
@@ -387,7 +389,7 @@ func (d *described) Delete(ctx context.Context, r connector.Ref) (rec connector.
 		}
 	}
 	if len(at.mine) == 0 {
-		if err := p.absent(t, r); err != nil {
+		if err := p.gone(t, r, at); err != nil {
 			return rec, err
 		}
 	}
@@ -420,7 +422,7 @@ func (d *described) Delete(ctx context.Context, r connector.Ref) (rec connector.
 	}
 	if rec.Changed && t.Item.State != "" { // what the system still deletes isn't gone
 		if err := rest.Until(ctx, often, waitDeadline, "the deletion", func() (bool, error) {
-			at, err := d.pass().lookup(ctx, t, r)
+			at, err := d.pass().glance(ctx, t, r)
 			return !slices.ContainsFunc(at.mine, func(f *found) bool { return f.ending }), err
 		}); err != nil {
 			return rec, err
@@ -428,7 +430,7 @@ func (d *described) Delete(ctx context.Context, r connector.Ref) (rec connector.
 	}
 	if rec.Changed && !t.Lag.IsZero() { // it may be shown a while longer
 		_ = rest.Until(ctx, often, min(time.Minute, 2*span(t.Lag, 0)), "its end", func() (bool, error) {
-			at, err := d.pass().lookup(ctx, t, r)
+			at, err := d.pass().glance(ctx, t, r)
 			return len(at.mine) == 0, err
 		})
 	}

@@ -246,9 +246,13 @@ func TestPagesThatSlide(t *testing.T) {
 		"page and total":   "{by: page, param: page, first: 1, limit: size, size: 3, total: /total}",
 		"offset":           "{by: offset, param: from, limit: size, size: 3}",
 		"page":             "{by: page, param: page, first: 1, limit: size, size: 3}",
+		"cursor":           "{by: cursor, next: /next, param: cursor, limit: size, size: 3}",
+		"link":             "{by: link}",
+		"url and total":    "{by: url, next: /url, total: /total}",
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, goes := range []int{0, 1, 2, 100, -100} { // less than none: they come
+			for _, turn := range [][2]int{{0, 0}, {1, 0}, {2, 0}, {100, 0}, {0, 100}, {1, 1}, {2, 2}, {100, 100}} {
+				goes, comes := turn[0], turn[1]
 				s := newThings(t)
 				for n := range 12 {
 					s.all = append(s.all, map[string]any{"id": fmt.Sprint("s", n), "name": fmt.Sprint("stranger", n)})
@@ -261,19 +265,19 @@ func TestPagesThatSlide(t *testing.T) {
 				}
 				// Ours is the first of the second page.
 				s.all = slices.Concat(s.all[:3], s.all[made:], s.all[3:made])
-				s.goes, s.comes = max(goes, 0), max(-goes, 0)
+				s.goes, s.comes = goes, comes
 				seen, absent, err := sys.Observe(t.Context(), []connector.Ref{thing(1).Ref})
 				switch {
 				case err != nil:
 					if goes < 100 {
-						t.Errorf("%d gone: %v", goes, err)
+						t.Errorf("%v gone and come: %v", turn, err)
 					}
 				case !seen[0].Found && absent == tenure.Verified:
-					t.Errorf("%d gone: what is there is proven to be gone", goes)
+					t.Errorf("%v gone and come: what is there is proven to be gone", turn)
 				case !seen[0].Found && goes < 3:
-					t.Errorf("%d gone: what is there isn't found", goes)
+					t.Errorf("%v gone and come: what is there isn't found", turn)
 				case absent != tenure.Verified && goes < 3:
-					t.Errorf("%d gone: the list doesn't count as whole", goes)
+					t.Errorf("%v gone and come: the list doesn't count as whole", turn)
 				}
 			}
 		})

@@ -97,6 +97,8 @@ type pageSpec struct {
 	Size  int64  // page, offset: how many are asked for
 	Limit string // the query's parameter that says so
 	Total string // where an answer holds how many there are in all
+
+	Stable bool // cursor, link, url: what goes meanwhile moves nothing past a page's edge
 }
 
 type getSpec struct {
@@ -175,6 +177,7 @@ type typeSpec struct {
 	Summary      string
 	Layer        string
 	In           string   // the type of what it lies in; its name is PARENT/NAME then
+	Cascades     bool     // it goes with what it lies in
 	Refers       []string // types whose ids its requests and its items name
 	Names        nameSpec
 	Sentinel     *sentinelSpec // of its own: its name and attributes

@@ -3,7 +3,9 @@ package http
 import (
 	"context"
 	"fmt"
+	nethttp "net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -68,17 +70,19 @@ const passes = 4
 
 // reading is one pass over a list.
 type reading struct {
-	ids   map[string]bool
-	pages int
-	fell  bool // the total did, between two pages
-	whole bool
+	ids    map[string]bool
+	filled int  // pages that had something
+	fell   bool // the total did, between two pages
+	slid   bool // something went from a page that was read, before the next one was
+	whole  bool
 }
 
 // pages fetches the pages of a list one after the other, and gives the items of each that
 // weren't given before. Where something goes from an earlier page meanwhile, what follows
-// moves up past a page's edge. It is seen by the total, which falls; where none is told, by
-// reading the list again: nothing went of what a pass has shown if the next one shows all of
-// it. What comes meanwhile does no harm.
+// moves up past a page's edge, unseen. By offset each page begins with the last item of the
+// one before it, which shows that nothing moved past. Other lists of more than one page are
+// read again: nothing went of what a pass has shown if the next one shows all of it. What
+// comes meanwhile does no harm.
 func (d *described) pages(ctx context.Context, l *listSpec, v vars, id string, yield func(items []any) error) (complete bool, err error) {
 	given := map[string]bool{}
 	var before map[string]bool
@@ -87,8 +91,8 @@ func (d *described) pages(ctx context.Context, l *listSpec, v vars, id string, y
 		if err := d.readThrough(ctx, l, v, id, given, r, yield); err != nil || !r.whole {
 			return false, err
 		}
-		slides := l.Pages != nil && (l.Pages.By == "page" || l.Pages.By == "offset") && l.Pages.Total == "" && r.pages > 2 // the last is empty
-		if !r.fell && (!slides || before != nil && r.has(before)) {
+		stands := r.filled < 2 || l.Pages.Stable || l.Pages.By == "offset" && !r.slid
+		if !r.fell && (stands || before != nil && r.has(before)) {
 			return true, nil
 		}
 		before = r.ids
@@ -111,7 +115,7 @@ func (d *described) readThrough(ctx context.Context, l *listSpec, v vars, id str
 	if l.Pages != nil {
 		p.at = l.Pages.First
 	}
-	for to.pages = 1; to.pages <= maxPages; to.pages++ {
+	for range maxPages {
 		r, err := d.request(l.requestSpec, v)
 		if err != nil {
 			return err
@@ -130,6 +134,9 @@ func (d *described) readThrough(ctx context.Context, l *listSpec, v vars, id str
 		if !a.OK(l.Expect...) {
 			return a.Err()
 		}
+		if a.Status == nethttp.StatusPartialContent && !slices.Contains(l.Expect, a.Status) {
+			return nil // RFC 9110, 15.3.7: a part of what was asked for
+		}
 		body, err := a.JSON()
 		if err != nil {
 			return err
@@ -142,6 +149,7 @@ func (d *described) readThrough(ctx context.Context, l *listSpec, v vars, id str
 			return tenure.Errorf(tenure.Unavailable, "%s: the answer has nothing where the description says that the items are", d.Name).Retryable()
 		}
 		fresh, had := make([]any, 0, len(list)), len(to.ids)
+		keys := make([]string, 0, len(list))
 		for _, item := range list {
 			key, err := d.word(id, item, v.with("item", item, "entry", item))
 			if err != nil {
@@ -151,10 +159,14 @@ func (d *described) readThrough(ctx context.Context, l *listSpec, v vars, id str
 				return tenure.Errorf(tenure.Unavailable, "%s: an item of a list has no id", d.Name).Retryable()
 			}
 			to.ids[key] = true
+			keys = append(keys, key)
 			if !given[key] {
 				given[key] = true
 				fresh = append(fresh, item)
 			}
+		}
+		if len(list) > 0 {
+			to.filled++
 		}
 		wanted, err := d.where(l, fresh, v)
 		if err != nil {
@@ -176,10 +188,11 @@ func (d *described) readThrough(ctx context.Context, l *listSpec, v vars, id str
 			total = n
 		}
 		count := int64(len(to.ids))
-		more, err := p.next(a, body, v, len(list), len(to.ids)-had, count, total)
+		more, err := p.next(a, body, v, keys, len(to.ids)-had, total)
 		if err != nil {
 			return err
 		}
+		to.slid = p.slid
 		if !more {
 			if total >= 0 && count < total {
 				return nil // some were moved between pages, or hidden
@@ -229,9 +242,15 @@ type pager struct {
 	d      *described
 	spec   *pageSpec
 	at     int64
+	read   int64 // page: how many were given so far
 	cursor string
 	path   string
 	been   map[string]bool
+
+	// By offset a page begins with the last item of the one before it.
+	edge  string // that item's id, "" where the next page begins past it
+	alone bool   // the system doesn't heed where such a page is to begin
+	slid  bool   // a page didn't have it
 }
 
 // turn has a request ask for the page.
@@ -273,6 +292,33 @@ func (p *pager) turn(r *rest.Request) error {
 	return nil
 }
 
+func (p *pager) unheeded() error {
+	return tenure.Errorf(tenure.Unavailable, "%s: a page of a list has nothing new, as if the system didn't heed which page was asked for", p.d.Name)
+}
+
+// offset moves on by what a page gave. Nothing that stands behind the last item of a page
+// has moved before it if the next page still has that item.
+func (p *pager) offset(keys []string, fresh int, total int64) (bool, error) {
+	end := p.at + int64(len(keys))
+	lapped := p.edge != ""
+	p.slid = p.slid || lapped && !slices.Contains(keys, p.edge)
+	switch {
+	case len(keys) == 0 || total >= 0 && end-p.spec.First >= total:
+		return false, nil
+	case lapped && len(keys) == 1 && keys[0] == p.edge: // it gives one at a time, or this was the last
+		p.at, p.edge = end, ""
+	case lapped && fresh == 0:
+		p.at, p.edge, p.alone, p.slid = p.at+1, "", true, true
+	case fresh == 0:
+		return false, p.unheeded()
+	case p.alone:
+		p.at = end
+	default:
+		p.at, p.edge = end-1, keys[len(keys)-1]
+	}
+	return true, nil
+}
+
 func (p *pager) inBody(r *rest.Request) error {
 	body, err := rest.Answer{Body: r.Body}.JSON()
 	if err != nil {
@@ -290,26 +336,25 @@ func (p *pager) inBody(r *rest.Request) error {
 // next says whether there is another page. A page of fewer than were asked for isn't the
 // last: a system may give fewer than it is asked for. An empty one is, or one that has
 // nothing new.
-func (p *pager) next(a rest.Answer, body any, v vars, got, fresh int, count, total int64) (bool, error) {
+func (p *pager) next(a rest.Answer, body any, v vars, keys []string, fresh int, total int64) (bool, error) {
 	s := p.spec
 	if s == nil {
 		return false, nil
 	}
 	var to string
 	switch s.By {
-	case "page", "offset":
-		if got == 0 || total >= 0 && count >= total {
+	case "page":
+		p.read += int64(len(keys))
+		if len(keys) == 0 || total >= 0 && p.read >= total {
 			return false, nil
 		}
 		if fresh == 0 {
-			return false, tenure.Errorf(tenure.Unavailable, "%s: a page of a list has nothing new, as if the system didn't heed which page was asked for", p.d.Name)
+			return false, p.unheeded()
 		}
-		if s.By == "page" {
-			p.at++
-		} else {
-			p.at += int64(got)
-		}
+		p.at++
 		return true, nil
+	case "offset":
+		return p.offset(keys, fresh, total)
 	case "link":
 		next, err := p.d.client.Next(a.Header)
 		if err != nil {

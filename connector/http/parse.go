@@ -89,6 +89,7 @@ func (d *Description) Info() connector.Info {
 		},
 		Open:   d.open,
 		Review: d.review,
+		Listed: true,
 	}
 	for _, o := range d.Options {
 		info.Options = append(info.Options, connector.Option{Name: o.Name, Help: o.Help, Default: o.Default, Required: o.Required, Secret: o.Secret})

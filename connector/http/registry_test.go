@@ -18,6 +18,7 @@ type desk struct {
 	mu   sync.Mutex
 	rows map[string]map[string]map[string]any // by list and number
 
+	lost  string // the list to which the next is added without an answer
 	blind string // the list that shows none, as if a right were missing
 }
 
@@ -46,6 +47,11 @@ func (k *desk) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 		}
 		in["id"] = strconv.Itoa(n)
 		rows[strconv.Itoa(n)] = in
+		if list == k.lost {
+			k.lost = ""
+			w.WriteHeader(nethttp.StatusBadGateway)
+			return
+		}
 		_ = json.NewEncoder(w).Encode(in)
 	case "PATCH":
 		for name, v := range in {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -36,6 +37,14 @@ type described struct {
 	options vars
 	now     func() time.Time
 	turns   map[string]chan struct{} // by type, of those of which one is changed at a time
+	sent    sync.Map                 // resources whose making was asked for, and not answered yet
+}
+
+// asked says whether the making of a resource was asked for and not answered: it may have
+// been made, and what finds things quickly may not have it yet.
+func (d *described) asked(id tenure.ResourceID) bool {
+	_, is := d.sent.Load(id)
+	return is
 }
 
 // turn waits until no other thing of a type that is changed one at a time is being changed.
@@ -154,8 +163,9 @@ func (d *described) path(from string, v vars) (string, error) {
 		default:
 			return "", tenure.Errorf(tenure.Invalid, "%s: ${%s} gives what can't stand in a path", d.Name, source.Clip(p.source))
 		}
-		if segment == "" || segment == "." || segment == ".." || strings.ContainsAny(segment, "/\\\x00") {
-			return "", tenure.Errorf(tenure.Invalid, "%q can't stand in a path", source.Clip(segment))
+		if !inPath(segment) {
+			return "", tenure.Errorf(tenure.Invalid, "%q can't stand in a path: nothing can be asked of what has this id or name", source.Clip(segment)).
+				WithHint("if the system gave it to something that was just made, remove that there by hand")
 		}
 		b.WriteString(url.PathEscape(segment))
 	}
@@ -335,4 +345,10 @@ func span(p tenure.Period, none time.Duration) time.Duration {
 	}
 	from := time.Unix(0, 0).UTC()
 	return p.After(from).Sub(from)
+}
+
+// inPath says whether a text can be a segment of a path, whatever servers on the way make of
+// what is escaped.
+func inPath(segment string) bool {
+	return segment != "" && segment != "." && segment != ".." && !strings.ContainsAny(segment, "/\\\x00")
 }

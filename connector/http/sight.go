@@ -152,6 +152,17 @@ func (p *pass) judge(t *typeSpec, lists []*listing) {
 	p.complete, p.hidden = false, "the sentinel isn't among what is listed of type "+t.Name
 }
 
+// gone refuses to take what was there, and wasn't seen, for gone: as absent does, and where
+// what it lay in isn't there, in which alone it could be listed.
+func (p *pass) gone(t *typeSpec, r connector.Ref, at place) error {
+	if t.In != "" && at.parent == nil && !t.Cascades {
+		above, _ := t.split(r.Name)
+		return tenure.Errorf(tenure.Blocked, "%s %q isn't there any more, and %s %q, which lay in it, may be", t.In, above, t.Name, r.Name).
+			WithHint("look for it in the system, remove it there, and leave the step out with a reason; cascades says in the description that a %s goes with its %s", t.Name, t.In)
+	}
+	return p.absent(t, r)
+}
+
 // absent refuses to take what wasn't seen for absent where the look didn't show all.
 func (p *pass) absent(t *typeSpec, r connector.Ref) error {
 	if p.complete {

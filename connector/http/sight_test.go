@@ -116,3 +116,97 @@ func TestSightIsDescribed(t *testing.T) {
 		}
 	}
 }
+
+// A thing whose parent somebody removed isn't taken for gone, unless the description says
+// that it goes with it. Who looks after it leaves the step out.
+func TestParentThatWent(t *testing.T) {
+	t.Parallel()
+	for _, cascades := range []bool{false, true} {
+		k, sys, line := papersWith(t, func(text string) string {
+			if cascades {
+				return strings.Replace(text, "    in: paper\n", "    in: paper\n    cascades: true\n", 1)
+			}
+			return text
+		})
+		k.mu.Lock()
+		for id, row := range k.rows["papers"] {
+			if row["name"] == "deed" {
+				delete(k.rows["papers"], id)
+			}
+		}
+		k.mu.Unlock()
+		_, v, err := sys.Delete(t.Context(), line)
+		if cascades && (err != nil || v != tenure.Verified) || !cascades && (tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), "lay in it")) {
+			t.Errorf("cascades %t: %s, %v", cascades, v, err)
+		}
+	}
+}
+
+// What quick ways don't show is looked for in whole lists: something renamed, something below
+// what was renamed, something whose making wasn't answered.
+func TestFindIsNoProof(t *testing.T) {
+	t.Parallel()
+	k, sys, line := papersWith(t, func(text string) string {
+		return strings.NewReplacer("id: /id, name", "id: /id, unique: true, name", "    list: {path: /lines", "    find: {path: /quick, items: /items, marked: true}\n    list: {path: /lines").Replace(text)
+	})
+	k.mu.Lock()
+	k.rows["quick"] = map[string]map[string]any{} // never shows anything
+	for _, row := range k.rows["papers"] {
+		if row["name"] == "deed" {
+			row["name"] = "renamed"
+		}
+	}
+	k.mu.Unlock()
+	if _, v, err := sys.Delete(t.Context(), line); err != nil || v != tenure.Verified || len(k.rows["lines"]) != 1 {
+		t.Errorf("below what was renamed: %s, %v; %v", v, err, k.rows["lines"])
+	}
+	again := line
+	again.Name = "renamed/second"
+	k.mu.Lock()
+	k.lost = "lines"
+	k.mu.Unlock()
+	if _, _, _, err := sys.Ensure(t.Context(), connector.Desired{Ref: again}); tenure.CodeOf(err) != tenure.Unavailable {
+		t.Fatal(err)
+	}
+	if _, _, v, err := sys.Ensure(t.Context(), connector.Desired{Ref: again}); err != nil || v != tenure.Verified || len(k.rows["lines"]) != 2 {
+		t.Errorf("what wasn't answered: %s, %v; %v", v, err, k.rows["lines"])
+	}
+}
+
+// One thing of a stranger's with an id that no request can name stops nobody else.
+func TestOddParent(t *testing.T) {
+	t.Parallel()
+	k, sys, line := papersWith(t, func(text string) string { return strings.Replace(text, "path: /lines, items", `path: "/lines?of=${parent.id}", items`, 1) })
+	for _, id := range []string{"..", ".", "a/b", ""} {
+		k.mu.Lock()
+		k.rows["papers"]["odd"] = map[string]any{"id": id, "name": "stranger"}
+		if id == "" {
+			delete(k.rows["papers"], "odd")
+		}
+		k.mu.Unlock()
+		if trusted, err := sys.Discover(t.Context(), connector.Scope{}, func(connector.Observed) error { return nil }); err != nil || trusted != nil {
+			t.Errorf("%q: %v, %v", id, trusted, err)
+		}
+	}
+	if _, v, err := sys.Delete(t.Context(), line); err != nil || v != tenure.Verified {
+		t.Errorf("%s, %v", v, err)
+	}
+}
+
+// papersWith is a system of papers in which a paper with a line was made.
+func papersWith(t *testing.T, change func(string) string) (*desk, *connector.System, connector.Ref) {
+	t.Helper()
+	k := &desk{rows: map[string]map[string]map[string]any{"things": {}, "papers": {}, "lines": {}, "notes": {}}}
+	srv := httptest.NewServer(k)
+	t.Cleanup(srv.Close)
+	sys := opened(t, change(papersOf), map[string]string{"base": srv.URL}, nil)
+	r := thing(1).Ref
+	for i, name := range []string{"deed", "deed/first"} {
+		r = thing(i + 1).Ref
+		r.Type, r.Name = []string{"paper", "line"}[i], name
+		if _, _, v, err := sys.Ensure(t.Context(), connector.Desired{Ref: r}); err != nil || v != tenure.Verified {
+			t.Fatalf("%s, %v", v, err)
+		}
+	}
+	return k, sys, r
+}

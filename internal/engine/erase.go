@@ -32,6 +32,8 @@ type Erasure struct {
 	Rounds   int              `json:"rounds,omitempty"`   // how often it was begun again because rows had come late
 	Earlier  map[string]int64 `json:"earlier,omitempty"`  // of Counts: what had gone when the last round began
 
+	Missed bool `json:"missed,omitempty"` // it wasn't listed, though nobody of ours had removed it, and a person let it pass
+
 	MonthlyCost int64  `json:"monthlyCost,omitempty"` // of what was deleted, in minor units
 	Currency    string `json:"currency,omitempty"`
 
@@ -479,6 +481,11 @@ func remove(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 		}
 		rec, v, err = sys.Delete(ctx, ref)
 	}
+	if err == nil && !there && !rec.Changed && t.missed(ctx, sys, pr, p) {
+		p.Missed = true
+		return stopped(tenure.Errorf(tenure.Blocked, "%s %s isn't listed any more, and Tenure didn't remove it: it was deleted by others, or it is hidden", pr.Type, pr.Name).
+			WithHint("see in %s whether it is gone; then: tenure operation retry %s", sys.Name, t.Operation.ID), p)
+	}
 	if err != nil {
 		if late := t.late(ctx, sys, pr, err); len(late) > 0 {
 			return Result{Reopen: late, Err: err, Progress: p.text()}
@@ -495,6 +502,17 @@ func remove(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 		Verdict: v, Resources: t.unlessGone(ctx, w), Facts: p.facts(), Receipt: p,
 		Extra: func(tx *store.Tx) error { return tx.DropSecret(pr.ID) },
 	}
+}
+
+// missed says whether a resource that Tenure has recorded as there, and that nothing of this
+// operation can have removed, isn't listed by a system of which lists are all that is known.
+// A person sees to that once.
+func (t *Task) missed(ctx context.Context, sys *connector.System, pr *tenure.PlannedResource, p *Erasure) bool {
+	if !sys.Info.Listed || p.Missed || p.Changed || t.Row.Attempt > 1 || t.Row.Seq >= len(t.Plan.Steps) {
+		return false
+	}
+	r, err := t.engine.DB.Resource(ctx, pr.ID)
+	return err == nil && (r.State == tenure.ResourcePresent || r.State == tenure.ResourceSuspended || r.State == tenure.ResourceRevoked)
 }
 
 // traceless is Blocked if a trigger of a row's table would leave a copy of it, or

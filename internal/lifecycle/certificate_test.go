@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -70,31 +71,46 @@ func TestCertificateCountsByClass(t *testing.T) {
 	}
 }
 
-// What is gone without a call of Tenure's is said to be seen absent, not to be deleted.
+// What is gone without a call of Tenure's is said to be seen absent, not to be deleted. Where
+// lists are all that tells, a person sees to it first.
 func TestCertificateOfWhatWasGone(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nil)
-	s.onboard("acme")
-	tv, err := s.Tenant(context.Background(), "acme")
-	s.must(err)
-	op := s.leave("acme")
-	var gone string
-	for _, r := range tv.Resources {
-		if r.Type == "account" {
-			gone = string(r.ID)
-			s.world.Remove(r.Type, r.Name)
-			break
-		}
-	}
-	s.through(op)
-	methods := map[evidence.Method]int{}
-	for _, r := range s.paper(op, "closing").Resources {
-		if methods[r.Method]++; (string(r.ID) == gone) != (r.Method == evidence.Validated) || r.Verdict != tenure.Verified {
-			t.Errorf("%s %s is %s, %s", r.Type, r.ID, r.Method, r.Verdict)
-		}
-	}
-	if methods[evidence.Validated] != 1 || methods[evidence.LogicallyDeleted] == 0 {
-		t.Errorf("by method: %v", methods)
+	for _, listed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("listed %t", listed), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, func(o *lifecycle.Options) { o.Catalog[0].Listed = listed })
+			s.onboard("acme")
+			tv, err := s.Tenant(context.Background(), "acme")
+			s.must(err)
+			op := s.leave("acme")
+			var gone string
+			for _, r := range tv.Resources {
+				if r.Type == "account" {
+					gone = string(r.ID)
+					s.world.Remove(r.Type, r.Name)
+					break
+				}
+			}
+			if listed {
+				s.passTimes(5, 200*day, op)
+				s.wantState(op, tenure.OperationBlocked)
+				if text := s.show(op); !strings.Contains(text, "isn't listed any more, and Tenure didn't remove it") {
+					t.Errorf("it is blocked by\n%s", text)
+				}
+				_, err := s.Retry(context.Background(), op, "", "operator")
+				s.must(err)
+			}
+			s.through(op)
+			methods := map[evidence.Method]int{}
+			for _, r := range s.paper(op, "closing").Resources {
+				if methods[r.Method]++; (string(r.ID) == gone) != (r.Method == evidence.Validated) || r.Verdict != tenure.Verified {
+					t.Errorf("%s %s is %s, %s", r.Type, r.ID, r.Method, r.Verdict)
+				}
+			}
+			if methods[evidence.Validated] != 1 || methods[evidence.LogicallyDeleted] == 0 {
+				t.Errorf("by method: %v", methods)
+			}
+		})
 	}
 }
 
