@@ -109,7 +109,7 @@ func (s *story) doors() string { return filepath.Join(s.dir, "doors") }
 // server that recovers takes its own.
 func (s *story) answers(ctx context.Context) error {
 	doors, err := os.ReadFile(s.doors())
-	for door := range strings.SplitSeq(string(doors), "\n") {
+	for door := range strings.FieldsFuncSeq(string(doors), func(r rune) bool { return r == '\n' }) { // none where nothing is killed
 		kind, at, _ := strings.Cut(door, " ")
 		for err == nil && ctx.Err() == nil && !open(ctx, kind, at) {
 			time.Sleep(20 * time.Millisecond)
