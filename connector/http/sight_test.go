@@ -176,7 +176,9 @@ func TestFindIsNoProof(t *testing.T) {
 // One thing of a stranger's with an id that no request can name stops nobody else.
 func TestOddParent(t *testing.T) {
 	t.Parallel()
-	k, sys, line := papersWith(t, func(text string) string { return strings.Replace(text, "path: /lines, items", `path: "/lines?of=${parent.id}", items`, 1) })
+	k, sys, line := papersWith(t, func(text string) string {
+		return strings.Replace(text, "path: /lines, items", `path: "/lines?of=${parent.id}", items`, 1)
+	})
 	for _, id := range []string{"..", ".", "a/b", ""} {
 		k.mu.Lock()
 		k.rows["papers"]["odd"] = map[string]any{"id": id, "name": "stranger"}
