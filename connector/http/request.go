@@ -2,6 +2,7 @@ package http
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -46,6 +47,10 @@ func (d *described) asked(id tenure.ResourceID) bool {
 	_, is := d.sent.Load(id)
 	return is
 }
+
+// errSegment is of an id or a name that servers on the way may take for more than one segment
+// of a path, or for none, also when it is escaped.
+var errSegment = errors.New("can't stand in a path")
 
 // turn waits until no other thing of a type that is changed one at a time is being changed.
 func (d *described) turn(ctx context.Context, t *typeSpec) (end func(), err error) {
@@ -163,8 +168,8 @@ func (d *described) path(from string, v vars) (string, error) {
 		default:
 			return "", tenure.Errorf(tenure.Invalid, "%s: ${%s} gives what can't stand in a path", d.Name, source.Clip(p.source))
 		}
-		if !inPath(segment) {
-			return "", tenure.Errorf(tenure.Invalid, "%q can't stand in a path: nothing can be asked of what has this id or name", source.Clip(segment)).
+		if segment == "" || segment == "." || segment == ".." || strings.ContainsAny(segment, "/\\\x00") {
+			return "", tenure.Errorf(tenure.Invalid, "%q %w: nothing can be asked of what has this id or name", source.Clip(segment), errSegment).
 				WithHint("if the system gave it to something that was just made, remove that there by hand")
 		}
 		b.WriteString(url.PathEscape(segment))
@@ -345,10 +350,4 @@ func span(p tenure.Period, none time.Duration) time.Duration {
 	}
 	from := time.Unix(0, 0).UTC()
 	return p.After(from).Sub(from)
-}
-
-// inPath says whether a text can be a segment of a path, whatever servers on the way make of
-// what is escaped.
-func inPath(segment string) bool {
-	return segment != "" && segment != "." && segment != ".." && !strings.ContainsAny(segment, "/\\\x00")
 }

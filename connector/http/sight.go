@@ -33,9 +33,15 @@ func (d *Description) sentinels() []sentinelSpec {
 
 // kept says whether a type's thing of a name is one of the sentinels.
 func (d *Description) kept(typ, name string) bool {
-	return d.Sentinel.Type == typ && d.Sentinel.Name == name || slices.ContainsFunc(d.Types, func(t typeSpec) bool {
-		return t.Name == typ && t.Sentinel != nil && t.Sentinel.Name == name
-	})
+	if d.Sentinel.Type == typ {
+		return d.Sentinel.Name == name
+	}
+	for i := range d.Types { // asked of each thing that is listed
+		if t := &d.Types[i]; t.Name == typ {
+			return t.Sentinel != nil && t.Sentinel.Name == name
+		}
+	}
+	return false
 }
 
 // sentinel finds one of those that Tenure keeps in the system, nil if it isn't there. It belongs

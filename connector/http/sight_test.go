@@ -46,25 +46,11 @@ func TestSightByType(t *testing.T) {
 	for _, c := range []struct{ typ, list, name string }{{"paper", "papers", "deed"}, {"line", "lines", "deed/first"}} {
 		t.Run(c.typ, func(t *testing.T) {
 			t.Parallel()
-			k := &desk{rows: map[string]map[string]map[string]any{"things": {}, "papers": {}, "lines": {}, "notes": {}}}
-			srv := httptest.NewServer(k)
-			t.Cleanup(srv.Close)
-			sys := opened(t, papersOf, map[string]string{"base": srv.URL}, nil)
-			ref := func(typ, name string, n int) connector.Ref {
-				r := thing(n).Ref
-				r.Type, r.Name = typ, name
-				return r
+			k, sys, r := papersWith(t, func(text string) string { return text })
+			if c.typ == "paper" {
+				r = thing(1).Ref
 			}
-			r := ref("paper", "deed", 1)
-			if _, _, v, err := sys.Ensure(t.Context(), connector.Desired{Ref: r}); err != nil || v != tenure.Verified {
-				t.Fatalf("%s, %v", v, err)
-			}
-			if c.typ == "line" {
-				r = ref("line", c.name, 2)
-				if _, _, v, err := sys.Ensure(t.Context(), connector.Desired{Ref: r}); err != nil || v != tenure.Verified {
-					t.Fatalf("%s, %v", v, err)
-				}
-			}
+			r.Type, r.Name = c.typ, c.name
 			see := func(blind string) {
 				k.mu.Lock()
 				defer k.mu.Unlock()
@@ -77,7 +63,9 @@ func TestSightByType(t *testing.T) {
 			if _, v, err := sys.Delete(t.Context(), r); err == nil || v == tenure.Verified || !strings.Contains(err.Error(), "the sentinel isn't among what is listed of type "+c.typ) {
 				t.Errorf("what isn't shown is deleted: %s, %v", v, err)
 			}
-			if _, _, _, err := sys.Ensure(t.Context(), connector.Desired{Ref: ref(c.typ, c.name+" again", 3)}); err == nil {
+			again := r
+			again.Resource, again.Name = thing(3).Resource, c.name+" again"
+			if _, _, _, err := sys.Ensure(t.Context(), connector.Desired{Ref: again}); err == nil {
 				t.Error("a thing is made where one of its name may be unseen")
 			}
 			trusted, err := sys.Discover(t.Context(), connector.Scope{}, func(connector.Observed) error { return nil })

@@ -3,6 +3,7 @@ package http
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -214,6 +215,12 @@ func (p *pass) list(ctx context.Context, t *typeSpec, parent *found) (*listing, 
 		out.sentinel = out.sentinel || p.d.kept(t.Name, f.name)
 		return nil
 	})
+	if parent != nil && errors.Is(err, errSegment) {
+		if parent.owner == connector.Ours {
+			return nil, tenure.Errorf(tenure.Blocked, "%s %q: %w", t.In, source.Clip(parent.name), err).WithHint("remove it in the system by hand: nothing can be asked of it safely")
+		}
+		complete, err = true, nil // nothing of ours was ever made in it
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -231,21 +238,7 @@ func (p *pass) parents(ctx context.Context, t *typeSpec) ([]*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := p.all(ctx, up)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]*found, 0, len(all))
-	for _, f := range all {
-		switch {
-		case inPath(f.id):
-			out = append(out, f)
-		case f.owner == connector.Ours: // nothing of ours is ever made in others
-			return nil, tenure.Errorf(tenure.Blocked, "the id of %s %q, %q, can't stand in a path", up.Name, source.Clip(f.name), source.Clip(f.id)).
-				WithHint("remove it in the system by hand: nothing can be asked of it safely")
-		}
-	}
-	return out, nil
+	return p.all(ctx, up)
 }
 
 // all is everything of a type, wherever it lies.

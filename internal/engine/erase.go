@@ -32,6 +32,7 @@ type Erasure struct {
 	Rounds   int              `json:"rounds,omitempty"`   // how often it was begun again because rows had come late
 	Earlier  map[string]int64 `json:"earlier,omitempty"`  // of Counts: what had gone when the last round began
 
+	Seen   bool `json:"seen,omitempty"`   // an attempt at its removal saw it there
 	Missed bool `json:"missed,omitempty"` // it wasn't listed, though nobody of ours had removed it, and a person let it pass
 
 	MonthlyCost int64  `json:"monthlyCost,omitempty"` // of what was deleted, in minor units
@@ -93,6 +94,7 @@ func (p *Erasure) part(class string) *part {
 
 // settle adds the round under way to the totals.
 func (p *Erasure) settle() {
+	p.Seen = false // it was of use while it was at work
 	for _, o := range p.Parts {
 		p.Counts, p.Detached = plus(p.Counts, o.Counts), plus(p.Detached, o.Detached)
 		p.AtLeast = p.AtLeast || o.AtLeast
@@ -437,6 +439,7 @@ func remove(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 	ref := Ref(t.Plan.Tenant, pr)
 	seen, absent, err := sys.Observe(ctx, []connector.Ref{ref})
 	there := err != nil || seen[0].Found
+	p.Seen = p.Seen || err == nil && there
 	if err == nil && there {
 		if t.Row.Seq >= len(t.Plan.Steps) && neverOurs(seen[0], pr.ID) {
 			return Result{Verdict: absent, Receipt: connector.Receipt{}, Resources: []store.ResourceWrite{{ID: pr.ID, State: tenure.ResourceGone, Verdict: absent}}}
@@ -504,11 +507,11 @@ func remove(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 	}
 }
 
-// missed says whether a resource that Tenure has recorded as there, and that nothing of this
+// missed says whether a resource that Tenure has recorded as there, and that no attempt of this
 // operation can have removed, isn't listed by a system of which lists are all that is known.
-// A person sees to that once.
+// A person sees to that once. What an attempt that was killed did isn't known.
 func (t *Task) missed(ctx context.Context, sys *connector.System, pr *tenure.PlannedResource, p *Erasure) bool {
-	if !sys.Info.Listed || p.Missed || p.Changed || t.Row.Attempt > 1 || t.Row.Seq >= len(t.Plan.Steps) {
+	if !sys.Info.Listed || p.Missed || p.Changed || p.Seen || t.Row.Attempt > 1 && t.Row.Progress == "" || t.Row.Seq >= len(t.Plan.Steps) {
 		return false
 	}
 	r, err := t.engine.DB.Resource(ctx, pr.ID)

@@ -2,7 +2,6 @@ package lifecycle_test
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -75,8 +74,8 @@ func TestCertificateCountsByClass(t *testing.T) {
 // lists are all that tells, a person sees to it first.
 func TestCertificateOfWhatWasGone(t *testing.T) {
 	t.Parallel()
-	for _, listed := range []bool{false, true} {
-		t.Run(fmt.Sprintf("listed %t", listed), func(t *testing.T) {
+	for name, listed := range map[string]bool{"a catalog": false, "lists": true, "lists, after a failure": true} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, func(o *lifecycle.Options) { o.Catalog[0].Listed = listed })
 			s.onboard("acme")
@@ -88,6 +87,9 @@ func TestCertificateOfWhatWasGone(t *testing.T) {
 				if r.Type == "account" {
 					gone = string(r.ID)
 					s.world.Remove(r.Type, r.Name)
+					if strings.HasSuffix(name, "failure") { // it isn't the first attempt that sees that it is gone
+						s.world.Inject(memory.Fault{Call: "delete", Type: r.Type, Name: r.Name, Times: 1})
+					}
 					break
 				}
 			}
@@ -112,6 +114,16 @@ func TestCertificateOfWhatWasGone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A removal whose answer was lost asks nobody, also where lists are all that tells.
+func TestLostRemovalAsksNobody(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(o *lifecycle.Options) { o.Catalog[0].Listed = true })
+	s.onboard("acme")
+	op := s.leave("acme")
+	s.world.Inject(memory.Fault{Call: "delete", Type: "account", Times: 1, DropAnswer: true})
+	s.through(op)
 }
 
 // Rows that an application wrote after the deletion go once more, confirmed anew;
