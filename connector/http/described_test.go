@@ -28,10 +28,11 @@ type things struct {
 	next   int
 	page   int // how many a page has at the most, whatever is asked for
 	shift  bool
-	lost   int // the next thing is made, its answer is not given, and so many lists do not show it
-	late   int // that many are left
-	goes   int // so many strangers' things go, each once a first page was read
-	comes  int // so many come then, at the end
+	lost   int  // the next thing is made, its answer is not given, and so many lists do not show it
+	late   int  // that many are left
+	part   bool // lists are answered with 206
+	goes   int  // so many strangers' things go, each once a first page was read
+	comes  int  // so many come then, at the end
 	door   func(r *nethttp.Request) bool
 	ending map[string]int // how many looks a deletion still takes
 	keys   []string       // idempotency keys seen
@@ -130,7 +131,11 @@ func (s *things) list(w nethttp.ResponseWriter, r *nethttp.Request, put func(int
 		body["next"], body["url"] = fmt.Sprint("c", to), fmt.Sprintf("%s/api/things?from=%d", s.URL, to)
 		w.Header().Add("Link", fmt.Sprintf(`<%s/api/things?from=0>; rel="first", <%s/api/things?from=%d>; rel="next"`, s.URL, s.URL, to))
 	}
-	put(200, body)
+	status := 200
+	if s.part {
+		status = 206
+	}
+	put(status, body)
 	if from == 0 && to < len(s.all) && s.goes > 0 {
 		s.goes--
 		s.all = slices.Delete(s.all, 0, 1)
@@ -281,6 +286,20 @@ func TestPagesThatSlide(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// An answer that says that it is a part of what was asked for proves no absence.
+func TestPartialContent(t *testing.T) {
+	s := newThings(t)
+	sys := described(t, s, "{kind: none}", "{path: /things, items: /items}", nil)
+	s.part = true
+	if _, absent, err := sys.Observe(t.Context(), []connector.Ref{thing(1).Ref}); err == nil && absent == tenure.Verified {
+		t.Error("what a part doesn't show is proven to be gone")
+	}
+	s.part = false
+	if _, absent, err := sys.Observe(t.Context(), []connector.Ref{thing(1).Ref}); err != nil || absent != tenure.Verified {
+		t.Errorf("what the whole doesn't show is absent: %s, %v", absent, err)
 	}
 }
 
