@@ -45,7 +45,7 @@ build: ## bin/tenure, as it is released
 test: ## every test, on SQLite and on throw-away PostgreSQL, MariaDB and other servers; with the race detector but for SERVED
 	@scripts/prepare cc postgresql mariadb slapd python chromium node versitygw pocketbase terraform
 	$(GO) test $(RACE) -p 2 -timeout 30m -exec "$(SERVERS)" $$($(GO) list ./... | grep -vxE '$(MODULE)/($(subst $(SPACE),|,$(SERVED)))')
-	$(GO) test -p 2 -timeout 30m -exec "$(SERVERS)" $(SERVED:%=./%)
+	$(GO) test -p 2 -timeout 50m -exec "$(SERVERS)" $(SERVED:%=./%)
 	$(GO) test $(RACE) -p 2 -timeout 30m -exec "$(SERVERS)" -run '$(TOGETHER)' $(patsubst %,./%,$(filter connector/% internal/lifecycle,$(SERVED)))
 	for v in $(VERSIONS); do scripts/with-postgres --version $$v $(GO) test -count=1 -run 'TestCheck|TestLimits|TestMemberships|TestSuperuser' ./connector/postgres || exit; done # all of it: make versions
 
