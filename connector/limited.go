@@ -47,6 +47,8 @@ func capabilityOf[T any]() string {
 		return "catalogue"
 	case *Sampler:
 		return "sample"
+	case *Tracer:
+		return "trace"
 	case *Expirer:
 		return "expire"
 	case *Prober:
