@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/claim"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -17,16 +17,16 @@ import (
 const Dormant = 90 * 24 * time.Hour
 
 // Claims reads what every tenant is known by.
-func (l *Looker) Claims(ctx context.Context) (*Claims, error) {
+func (l *Looker) Claims(ctx context.Context) (*claim.Claims, error) {
 	digest := l.Digest
 	if digest == nil {
 		digest = func(_, value string) string { return value }
 	}
-	c := NewClaims(digest)
+	c := claim.New(digest)
 	err := l.DB.KnownBy(ctx, func(k store.KnownBy) error {
-		p := Party{Tenant: k.Tenant, Left: Left(k.State), Name: k.Name, KnownBy: k.KnownBy}
+		p := claim.Party{Tenant: k.Tenant, Left: claim.Left(k.State), Name: k.Name, KnownBy: k.KnownBy}
 		for _, one := range k.Kept {
-			p.Kept = append(p.Kept, Kept(one))
+			p.Kept = append(p.Kept, claim.Kept(one))
 		}
 		c.Add(p)
 		return nil
@@ -36,8 +36,8 @@ func (l *Looker) Claims(ctx context.Context) (*Claims, error) {
 
 // roll is one pass over a system's accounts.
 type roll struct {
-	claims   *Claims
-	patterns patterns
+	claims   *claim.Claims
+	patterns claim.Patterns
 	window   time.Duration
 	now      time.Time
 	sum      *Summary
@@ -101,7 +101,7 @@ func (r *roll) judge(a connector.Account, known *store.InventoryRow) *tenure.Fin
 	case known != nil && known.ID == a.Resource:
 		f.Tenant, f.Resource, f.Confidence = known.Tenant, known.ID, tenure.Certain
 		f.Steps = nil // Tenure's own operations do it
-		if a.Enabled && r.claims.left[known.Tenant] && cutOff(known.State) {
+		if a.Enabled && r.claims.Left(known.Tenant) && cutOff(known.State) {
 			f.Kind, f.Severity = tenure.FindingGhost, tenure.Critical
 			f.Detail = fmt.Sprintf("%s %s is alive, and the access of its tenant is cut", a.Type, a.Name)
 			return f
@@ -118,7 +118,7 @@ func (r *roll) judge(a connector.Account, known *store.InventoryRow) *tenure.Fin
 	case who.Tenant == "" && who.Contested:
 		return nil
 	case who.Tenant == "":
-		if like := r.patterns.like(a); like != "" {
+		if like, _ := r.patterns.Like(a.Type, a.Name); like != "" {
 			f.Kind, f.Severity, f.Confidence = tenure.FindingOrphan, tenure.Low, tenure.Possible
 			f.Detail = fmt.Sprintf("%s %s is named as tenants' are (%s), bears no mark, and no tenant of that name is known", a.Type, a.Name, like)
 			return f
@@ -183,87 +183,23 @@ func (r *roll) dormant(f *tenure.Finding, a connector.Account) *tenure.Finding {
 
 func days(d time.Duration) int { return int(d / (24 * time.Hour)) }
 
-// pattern is how resources of a type are named after their tenants: the words before the
-// tenant's name, and those behind it.
-type pattern struct {
-	before, after []string
-	tenants       []tenure.TenantID // that it was seen of, up to enough
-}
-
-func (p *pattern) String() string {
-	return strings.Join(slices.Concat(p.before, []string{"TENANT"}, p.after), " ")
-}
-
-// patterns are those of a system, by type, that the resources of enough tenants follow.
-type patterns map[string][]pattern
-
-const (
-	enough      = 3
-	maxPatterns = 100 // of a type
-)
-
 // patterns learns from the inventory how a system's accounts are named.
-func (l *Looker) patterns(ctx context.Context, sys *connector.System) (patterns, error) {
+func (l *Looker) patterns(ctx context.Context, sys *connector.System) (claim.Patterns, error) {
 	names := make(map[tenure.TenantID][]string)
 	if err := l.DB.KnownBy(ctx, func(k store.KnownBy) error {
-		if w := words(k.Name); telling(w) {
+		if w := claim.Words(k.Name); claim.Telling(w) {
 			names[k.Tenant] = w
 		}
 		return nil
 	}); err != nil {
 		return nil, err
 	}
-	all := make(patterns)
+	all := make(claim.Patterns)
 	err := l.DB.Inventory(ctx, sys.Name, "", func(row store.InventoryRow) error {
 		if t, _ := sys.Info.Type(row.Type); t.Layer.IsAccess() {
-			all.learn(row.Type, words(row.Name), row.Tenant, names[row.Tenant])
+			all.Learn(row.Type, claim.Words(row.Name), row.Tenant, names[row.Tenant])
 		}
 		return nil
 	})
-	for typ, list := range all {
-		all[typ] = slices.DeleteFunc(list, func(p pattern) bool { return len(p.tenants) < enough })
-	}
 	return all, err
-}
-
-func (all patterns) learn(typ string, name []string, tenant tenure.TenantID, of []string) {
-	if len(of) == 0 || len(name) <= len(of) {
-		return
-	}
-	at := 0
-	for at+len(of) <= len(name) && !slices.Equal(name[at:at+len(of)], of) {
-		at++
-	}
-	if at+len(of) > len(name) {
-		return
-	}
-	before, after := name[:at], name[at+len(of):]
-	for i := range all[typ] {
-		if p := &all[typ][i]; slices.Equal(p.before, before) && slices.Equal(p.after, after) {
-			if len(p.tenants) < enough && !slices.Contains(p.tenants, tenant) {
-				p.tenants = append(p.tenants, tenant)
-			}
-			return
-		}
-	}
-	if len(all[typ]) < maxPatterns {
-		all[typ] = append(all[typ], pattern{before, after, []tenure.TenantID{tenant}})
-	}
-}
-
-// like is the pattern that an account's name follows, "" if none.
-func (all patterns) like(a connector.Account) string {
-	list := all[a.Type]
-	if len(list) == 0 {
-		return ""
-	}
-	name := words(a.Name)
-	for i := range list {
-		p := &list[i]
-		to := len(name) - len(p.after)
-		if to > len(p.before) && slices.Equal(name[:len(p.before)], p.before) && slices.Equal(name[to:], p.after) && telling(name[len(p.before):to]) {
-			return p.String()
-		}
-	}
-	return ""
 }

@@ -9,8 +9,8 @@ import (
 	"slices"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/claim"
 	"github.com/tenurehq/tenure/internal/engine"
-	"github.com/tenurehq/tenure/internal/hygiene"
 	"github.com/tenurehq/tenure/internal/keystore"
 	"github.com/tenurehq/tenure/internal/store"
 )
@@ -81,7 +81,7 @@ func (s *Service) knownDigests(ctx context.Context, id tenure.TenantID) (out []s
 	if err != nil {
 		return nil, err
 	}
-	for _, k := range hygiene.NewClaims(s.knownDigest).KeptOf(hygiene.Party{Tenant: id, Name: t.Name, KnownBy: t.KnownBy}) {
+	for _, k := range claim.New(s.knownDigest).KeptOf(claim.Party{Tenant: id, Name: t.Name, KnownBy: t.KnownBy}) {
 		out = append(out, store.KnownDigest(k))
 	}
 	return out, nil

@@ -8,10 +8,10 @@ package policy
 var floors = []floor{
 	{"ground", []string{".", "audit", "examples", "examples/*"}},
 	{"parts", []string{
-		"client", "connector", "connector/*", "connector/http/descriptions", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/clock", "internal/dashboard", "internal/demoidp", "internal/expression", "internal/guard",
+		"client", "connector", "connector/*", "connector/http/descriptions", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/claim", "internal/clock", "internal/dashboard", "internal/demoidp", "internal/expression", "internal/guard",
 		"internal/identity", "internal/keystore", "internal/lookalike", "internal/mariadbtest", "internal/nametest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/postgrestest", "internal/recogniser", "internal/register", "internal/s3test", "internal/scaffold", "internal/schematest", "internal/scimtest", "internal/secret", "internal/servertest", "internal/slapdtest", "internal/source", "internal/standin", "internal/store", "internal/tofutest", "internal/toxitest", "internal/witness",
 	}},
-	{"work", []string{"internal/engine", "internal/governance", "internal/hygiene", "internal/notify", "internal/planner", "internal/statement", "internal/telemetry"}},
+	{"work", []string{"internal/engine", "internal/governance", "internal/hygiene", "internal/notify", "internal/planner", "internal/statement", "internal/survey", "internal/telemetry"}},
 	{"door", []string{"internal/lifecycle"}},
 	{"ways in", []string{"internal/installation", "internal/server"}},
 	{"pages", []string{"internal/site"}},
@@ -94,6 +94,7 @@ var sideways = []edge{
 	{from: "examples/*", to: "internal/blueprint", tests: true, why: "an example that is refused is none"},
 	{from: "internal/store", to: "internal/postgrestest", tests: true, why: "the same tests run on both databases"},
 	{from: "internal/secret", to: "internal/standin", tests: true, why: "a vault that answers as the documentation says"},
+	{from: "internal/claim", to: "connector", why: "whose an account is is told by what a connector says of it"},
 	{from: "internal/scaffold", to: "connector", why: "a draft is made from what a connector's catalogue says"},
 	{from: "internal/scaffold", to: "internal/recogniser", why: "what a column holds by its name says of what kind its table is"},
 	{from: "internal/scaffold", to: "internal/blueprint", tests: true, why: "a draft that can't be read is none"},

@@ -1,4 +1,6 @@
-package hygiene
+// Package claim says whose a thing is by what tenants are known by: external ids, mail
+// domains, names.
+package claim
 
 import (
 	"slices"
@@ -56,16 +58,19 @@ type claim struct {
 	twice  bool
 }
 
-// NewClaims indexes tenants. Digest gives the keyed digest that a forgotten tenant's
+// New indexes tenants. Digest gives the keyed digest that a forgotten tenant's
 // values were kept as.
-func NewClaims(digest func(kind, value string) string) *Claims {
+func New(digest func(kind, value string) string) *Claims {
 	return &Claims{by: make(map[[2]string]claim), left: make(map[tenure.TenantID]bool), kept: make(map[string]bool), digest: digest}
 }
+
+// Left says whether a tenant that was added has left.
+func (c *Claims) Left(t tenure.TenantID) bool { return c.left[t] }
 
 // Add adds a tenant.
 func (c *Claims) Add(p Party) {
 	c.left[p.Tenant] = p.Left
-	if name := words(p.Name); telling(name) {
+	if name := Words(p.Name); Telling(name) {
 		c.put(KnownName, strings.Join(name, " "), p)
 	}
 	for _, d := range p.Domains {
@@ -95,7 +100,7 @@ func (c *Claims) put(kind, value string, p Party) {
 
 // KeptOf are what is kept of a tenant's when it is forgotten.
 func (c *Claims) KeptOf(p Party) (out []Kept) {
-	if name := words(p.Name); telling(name) {
+	if name := Words(p.Name); Telling(name) {
 		out = append(out, Kept{KnownName, c.digest(KnownName, strings.Join(name, " "))})
 	}
 	for _, d := range p.Domains {
@@ -178,7 +183,7 @@ func (c *Claims) named(name string) Attribution {
 	if at := strings.LastIndexByte(name, '@'); at > 0 {
 		name = name[:at] // what stands behind it was looked at as a domain
 	}
-	all := words(name)
+	all := Words(name)
 	if len(all) > maxWords {
 		all = all[:maxWords]
 	}
@@ -186,7 +191,7 @@ func (c *Claims) named(name string) Attribution {
 	end := 0 // of the run that was found last
 	for from := range all {
 		for to := len(all); to > from && to > end; to-- {
-			if !telling(all[from:to]) {
+			if !Telling(all[from:to]) {
 				continue
 			}
 			one, ok := c.whose(KnownName, strings.Join(all[from:to], " "))
@@ -204,15 +209,15 @@ func (c *Claims) named(name string) Attribution {
 	return out
 }
 
-// words are the words of a name, in lower case: what stands between characters that are
+// Words are the words of a name, in lower case: what stands between characters that are
 // neither letters nor digits.
-func words(name string) []string {
+func Words(name string) []string {
 	return strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
-// telling says whether words can tell a tenant: one that is short, a number, or in the name
+// Telling says whether words can tell a tenant: one that is short, a number, or in the name
 // of every other account tells nobody.
-func telling(name []string) bool {
+func Telling(name []string) bool {
 	if len(name) != 1 {
 		return len(name) > 0 && len(name) <= tenure.MaxTenantName
 	}

@@ -1,4 +1,4 @@
-package hygiene_test
+package claim_test
 
 import (
 	"fmt"
@@ -13,13 +13,13 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
-	"github.com/tenurehq/tenure/internal/hygiene"
+	"github.com/tenurehq/tenure/internal/claim"
 )
 
 // model says whose an account is in the plainest way: each kind of evidence by itself, over
 // all tenants.
-func model(parties []hygiene.Party, a connector.Account) (tenure.TenantID, tenure.Confidence) {
-	one := func(sure tenure.Confidence, claims func(hygiene.Party) bool) (tenure.TenantID, tenure.Confidence, bool) {
+func model(parties []claim.Party, a connector.Account) (tenure.TenantID, tenure.Confidence) {
+	one := func(sure tenure.Confidence, claims func(claim.Party) bool) (tenure.TenantID, tenure.Confidence, bool) {
 		var who []tenure.TenantID
 		for _, p := range parties {
 			if claims(p) {
@@ -34,12 +34,12 @@ func model(parties []hygiene.Party, a connector.Account) (tenure.TenantID, tenur
 		}
 		return "", "", true
 	}
-	if id, sure, ok := one(tenure.Strong, func(p hygiene.Party) bool {
+	if id, sure, ok := one(tenure.Strong, func(p claim.Party) bool {
 		return slices.ContainsFunc(a.ExternalIDs, func(x string) bool { return slices.Contains(p.ExternalIDs, x) })
 	}); ok {
 		return id, sure
 	}
-	if id, sure, ok := one(tenure.Likely, func(p hygiene.Party) bool {
+	if id, sure, ok := one(tenure.Likely, func(p claim.Party) bool {
 		return slices.ContainsFunc(append(slices.Clone(a.Mails), a.Name), func(m string) bool {
 			i := strings.LastIndex(m, "@")
 			return i > 0 && slices.Contains(p.Domains, strings.TrimSuffix(strings.ToLower(m[i+1:]), "."))
@@ -56,7 +56,7 @@ func model(parties []hygiene.Party, a connector.Account) (tenure.TenantID, tenur
 		return " " + strings.Join(strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }), " ") + " "
 	}
 	text := spaced(local)
-	places := func(p hygiene.Party) (out [][2]int) {
+	places := func(p claim.Party) (out [][2]int) {
 		n := spaced(p.Name)
 		for i := 0; i+len(n) <= len(text); i++ {
 			if text[i:i+len(n)] == n {
@@ -69,7 +69,7 @@ func model(parties []hygiene.Party, a connector.Account) (tenure.TenantID, tenur
 	for _, p := range parties {
 		all = append(all, places(p)...)
 	}
-	id, _, _ := one(tenure.Possible, func(p hygiene.Party) bool {
+	id, _, _ := one(tenure.Possible, func(p claim.Party) bool {
 		return slices.ContainsFunc(places(p), func(at [2]int) bool {
 			return !slices.ContainsFunc(all, func(o [2]int) bool { return o != at && o[0] <= at[0] && at[1] <= o[1] })
 		})
@@ -90,16 +90,16 @@ func TestClaimsAreTheModels(t *testing.T) {
 	separators := []string{"-", "_", ".", "", "+", "/", " "}
 	digest := func(kind, value string) string { return "digest of " + kind + " " + value }
 	rapid.Check(t, func(t *rapid.T) {
-		var parties []hygiene.Party
-		claims := hygiene.NewClaims(digest)
+		var parties []claim.Party
+		claims := claim.New(digest)
 		for i, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(names), 1, 5, rapid.ID).Draw(t, "names") {
-			p := hygiene.Party{Tenant: tenure.TenantID(fmt.Sprintf("ten_%d", i)), Name: name, Left: rapid.Bool().Draw(t, "left"), KnownBy: tenure.KnownBy{
+			p := claim.Party{Tenant: tenure.TenantID(fmt.Sprintf("ten_%d", i)), Name: name, Left: rapid.Bool().Draw(t, "left"), KnownBy: tenure.KnownBy{
 				Domains:     rapid.SliceOfNDistinct(rapid.SampledFrom(domains), 0, 2, rapid.ID).Draw(t, "domains"),
 				ExternalIDs: rapid.SliceOfNDistinct(rapid.SampledFrom(ids), 0, 2, rapid.ID).Draw(t, "ids"),
 			}}
 			parties = append(parties, p)
 			if rapid.Bool().Draw(t, "forgotten") {
-				p = hygiene.Party{Tenant: p.Tenant, Left: p.Left, Kept: claims.KeptOf(p)}
+				p = claim.Party{Tenant: p.Tenant, Left: p.Left, Kept: claims.KeptOf(p)}
 			}
 			claims.Add(p)
 		}
@@ -124,7 +124,7 @@ func TestClaimsAreTheModels(t *testing.T) {
 		if got.Tenant != id || id != "" && got.Confidence != sure {
 			t.Fatalf("%+v is %s's (%s), and the model says %q (%s)", a, got.Tenant, got.Confidence, id, sure)
 		}
-		if i := slices.IndexFunc(parties, func(p hygiene.Party) bool { return p.Tenant == id }); i >= 0 && parties[i].Left != got.Left {
+		if i := slices.IndexFunc(parties, func(p claim.Party) bool { return p.Tenant == id }); i >= 0 && parties[i].Left != got.Left {
 			t.Fatal("it says otherwise whether the tenant has left")
 		}
 	})
@@ -134,9 +134,9 @@ func TestClaimsAreTheModels(t *testing.T) {
 // only overlap, or stand beside each other, name nobody.
 func TestLongestNameCounts(t *testing.T) {
 	t.Parallel()
-	c := hygiene.NewClaims(nil)
+	c := claim.New(nil)
 	for _, name := range []string{"acme", "acme-2", "beta-acme", "2-zeta", "app", "no"} {
-		c.Add(hygiene.Party{Tenant: tenure.TenantID(name), Name: name})
+		c.Add(claim.Party{Tenant: tenure.TenantID(name), Name: name})
 	}
 	for name, want := range map[string]string{
 		"acme": "acme", "svc_ACME.prod": "acme", "acme-2-app": "acme-2", "x-beta-acme-y": "beta-acme", "beta.acme.2": "", "acme-2-zeta": "", "acme-acme": "acme",
@@ -155,8 +155,8 @@ func TestDomainsInEverySpelling(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := hygiene.NewClaims(nil)
-	c.Add(hygiene.Party{Tenant: "ten_a", Name: "acme", KnownBy: known})
+	c := claim.New(nil)
+	c.Add(claim.Party{Tenant: "ten_a", Name: "acme", KnownBy: known})
 	for address, want := range map[string]tenure.TenantID{
 		"jane@bücher.example": "ten_a", "jane@BÜCHER.EXAMPLE": "ten_a", "jane@xn--bcher-kva.example.": "ten_a", "jane@bucher.example": "", "jane@x.bücher.example": "",
 		"bücher.example": "", "@bücher.example": "", "jane@": "", "": "", strings.Repeat("a", 300) + "@" + strings.Repeat("b", 300): "",
@@ -176,11 +176,11 @@ func TestDomainsInEverySpelling(t *testing.T) {
 // forgotten, within seconds, and nothing is kept of them.
 func TestManyAccounts(t *testing.T) {
 	digest := func(kind, value string) string { return tenure.Digest([]byte(kind + value)) }
-	c := hygiene.NewClaims(digest)
+	c := claim.New(digest)
 	for i := range 10_000 {
-		p := hygiene.Party{Tenant: tenure.TenantID(fmt.Sprintf("ten_%d", i)), Left: i%2 == 0, Name: fmt.Sprintf("tenant-%d", i), KnownBy: tenure.KnownBy{Domains: []string{fmt.Sprintf("t%d.example", i)}}}
+		p := claim.Party{Tenant: tenure.TenantID(fmt.Sprintf("ten_%d", i)), Left: i%2 == 0, Name: fmt.Sprintf("tenant-%d", i), KnownBy: tenure.KnownBy{Domains: []string{fmt.Sprintf("t%d.example", i)}}}
 		if i%10 == 0 {
-			p = hygiene.Party{Tenant: p.Tenant, Left: true, Kept: c.KeptOf(p)}
+			p = claim.Party{Tenant: p.Tenant, Left: true, Kept: c.KeptOf(p)}
 		}
 		c.Add(p)
 	}

@@ -1,0 +1,323 @@
+package survey
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/claim"
+)
+
+// at names one thing: the system's place among those that were seen, and the thing's among
+// its traces.
+type at struct{ system, trace int }
+
+// whose says to which party a thing belongs, and why.
+type whose struct {
+	party     int // in mapper.parties; -1 is nobody
+	sure      tenure.Confidence
+	reason    string
+	contested bool // the evidence names more than one
+}
+
+// party is a tenant while the map is made.
+type party struct {
+	Tenant
+	n      int // its place among the parties
+	things []at
+}
+
+// id is what a party is called while claims are held against it.
+func (p *party) id() tenure.TenantID { return tenure.TenantID(strconv.Itoa(p.n)) }
+
+// mapper joins what was seen.
+type mapper struct {
+	seen    []Seen
+	ask     Ask
+	ids     []map[string]int // by system: a trace's ID
+	whose   []map[int]whose  // by system and trace
+	parties []*party
+	claims  *claim.Claims
+	keys    map[string]int // "system\x00key": the party whose rows bear the key there; -1 of two
+	naming  claim.Patterns
+	share   map[string]bool // sorts of accounts most of which are tenants'
+	report  *Report
+}
+
+// Map joins what was seen of systems into tenants and findings. It is pure.
+func Map(seen []Seen, ask Ask) *Report {
+	m := &mapper{seen: seen, ask: ask, claims: claim.New(nil), keys: map[string]int{}, naming: claim.Patterns{}, share: map[string]bool{},
+		report: &Report{Taken: ask.Now.UTC(), Tenants: []Tenant{}, Findings: []Finding{}, Steps: []Step{}, Shared: []Thing{}, Waste: map[string]Cost{}}}
+	for _, s := range seen {
+		index := make(map[string]int, len(s.Traces))
+		for i, t := range s.Traces {
+			if t.ID != "" {
+				index[t.ID] = i
+			}
+		}
+		m.ids = append(m.ids, index)
+		m.whose = append(m.whose, map[int]whose{})
+		m.report.Systems = append(m.report.Systems, System{s.Source.Name, s.Source.Info.Name, len(s.Traces), s.Calls, s.Says, s.Failed})
+	}
+	m.lists()
+	m.rows()
+	m.assign()
+	m.unlisted()
+	m.assign()
+	m.tell()
+	return m.report
+}
+
+func (m *mapper) trace(a at) *connector.Trace { return &m.seen[a.system].Traces[a.trace] }
+
+// each goes through everything of the given kinds that is nobody's yet; without kinds, all.
+func (m *mapper) each(f func(at, *connector.Trace), kinds ...connector.TraceKind) {
+	for s := range m.seen {
+		for i := range m.seen[s].Traces {
+			t := &m.seen[s].Traces[i]
+			if _, known := m.whose[s][i]; !known && (len(kinds) == 0 || slices.Contains(kinds, t.Kind)) {
+				f(at{s, i}, t)
+			}
+		}
+	}
+}
+
+// list is a list of customers: what stands in one place of one system.
+type list struct {
+	system int
+	in     string
+	word   string
+	traces []int
+	keyed  int // of them, how many have rows that bear their key
+}
+
+// lists makes a party of each customer that a list names. The list whose keys most rows bear
+// goes first; an entry of a later one that is an earlier one's customer adds to it.
+func (m *mapper) lists() {
+	var all []*list
+	for s := range m.seen {
+		keyed := map[string]bool{}
+		for _, t := range m.seen[s].Traces {
+			if t.Kind == connector.TraceRows {
+				keyed[t.Name] = true
+			}
+		}
+		by := map[string]*list{}
+		for i, t := range m.seen[s].Traces {
+			if t.Kind != connector.TraceRecord {
+				continue
+			}
+			l := by[t.Word+"\x00"+t.In]
+			if l == nil {
+				l = &list{system: s, in: t.In, word: t.Word}
+				by[t.Word+"\x00"+t.In] = l
+				all = append(all, l)
+			}
+			l.traces = append(l.traces, i)
+			if keyed[t.Name] {
+				l.keyed++
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *list) int { return cmp.Or(b.keyed-a.keyed, len(b.traces)-len(a.traces)) })
+	for n, l := range all {
+		had := len(m.parties)
+		for _, i := range l.traces {
+			m.listed(at{l.system, i}, l, n == 0, had)
+		}
+		for _, p := range m.parties[had:] {
+			m.claim(p)
+		}
+	}
+}
+
+// listed takes one entry of a list. Entries of one list are told from each other by the list
+// itself: only parties of lists before, those before had, can be the same.
+func (m *mapper) listed(a at, l *list, first bool, had int) {
+	t := m.trace(a)
+	from := m.seen[a.system].Source.Name
+	w := whose{party: -1}
+	if !first {
+		w = m.evidence(a, t)
+	}
+	var p *party
+	if w.party >= 0 && w.party < had {
+		p = m.parties[w.party]
+		m.give(a, w)
+	} else {
+		p = m.party(title(t))
+		m.give(a, whose{party: p.n, sure: tenure.Certain, reason: "it is the customer's entry in the list"})
+	}
+	p.Listed = append(p.Listed, from+": "+m.inside(a.system, t, l.word))
+	for _, name := range append([]string{t.Name}, t.Called...) {
+		if name != "" && name != p.Name && !slices.Contains(p.Also, name) {
+			p.Also = append(p.Also, name)
+		}
+	}
+	for _, mail := range t.Mails {
+		if d := domain(mail); d != "" && !tenure.PublicMail(d) && !slices.Contains(p.Domains, d) {
+			p.Domains = append(p.Domains, d)
+		}
+	}
+	for _, id := range t.ExternalIDs {
+		if id != "" && !slices.Contains(p.ExternalIDs, id) {
+			p.ExternalIDs = append(p.ExternalIDs, id)
+		}
+	}
+	if distinctive(t.Name) && !slices.Contains(p.ExternalIDs, t.Name) {
+		p.ExternalIDs = append(p.ExternalIDs, t.Name)
+	}
+	if status := t.Labels["status"]; status != "" && p.Status == "" {
+		p.Status = status
+	}
+	// The first list that says so decides: a CRM's closed deal closes no customer.
+	if t.Disabled && len(p.Listed) == 1 {
+		p.Left = true
+	}
+	m.key(a.system, t.Name, m.whose[a.system][a.trace].party)
+}
+
+func (m *mapper) party(name string) *party {
+	p := &party{Tenant: Tenant{Name: name}, n: len(m.parties)}
+	m.parties = append(m.parties, p)
+	return p
+}
+
+// key remembers by which key a party's rows are known in a system.
+func (m *mapper) key(system int, key string, party int) {
+	k := m.seen[system].Source.Name + "\x00" + key
+	if had, is := m.keys[k]; is && had != party {
+		party = -1
+	}
+	m.keys[k] = party
+}
+
+// claim lets a party be found by what it is known by.
+func (m *mapper) claim(p *party) {
+	for _, name := range append([]string{p.Name}, p.Also...) {
+		m.claims.Add(claim.Party{Tenant: p.id(), Left: p.Left, Name: name, KnownBy: tenure.KnownBy{Domains: p.Domains, ExternalIDs: p.ExternalIDs}})
+	}
+}
+
+// rows gives rows to the party whose key they bear.
+func (m *mapper) rows() {
+	m.each(func(a at, t *connector.Trace) {
+		p, known := m.keys[m.seen[a.system].Source.Name+"\x00"+t.Name]
+		if known && p >= 0 {
+			m.give(a, whose{party: p, sure: tenure.Strong, reason: "the rows bear its key, " + t.Name})
+		}
+	}, connector.TraceRows)
+}
+
+// give says whose a thing is.
+func (m *mapper) give(a at, w whose) {
+	m.whose[a.system][a.trace] = w
+	m.parties[w.party].things = append(m.parties[w.party].things, a)
+}
+
+// assign gives what is nobody's to those whom the evidence names, until no more is found:
+// what a party has been given tells more about it.
+func (m *mapper) assign() {
+	for range 4 {
+		m.learn()
+		given := 0
+		m.each(func(a at, t *connector.Trace) {
+			if w := m.evidence(a, t); w.party >= 0 {
+				m.give(a, w)
+				given++
+			}
+		})
+		if given == 0 {
+			return
+		}
+	}
+}
+
+// learn takes from what parties were given how things are named after them, and which mail
+// domains are theirs: those of accounts that are surely one party's, and of no other's.
+func (m *mapper) learn() {
+	m.naming = claim.Patterns{}
+	domains := map[string]int{}
+	for n, p := range m.parties {
+		for _, a := range p.things {
+			t := m.trace(a)
+			for _, name := range append([]string{p.Name}, p.Also...) {
+				m.naming.Learn(m.sort(a, t), claim.Words(t.Name), p.id(), claim.Words(name))
+			}
+			if w := m.whose[a.system][a.trace]; !w.sure.Proves() || t.Kind != connector.TraceAccount {
+				continue
+			}
+			for _, mail := range t.Mails {
+				d := tenure.MailDomain(mail)
+				if d == "" || tenure.PublicMail(d) || slices.Contains(m.ask.Own, d) {
+					continue
+				}
+				if had, is := domains[d]; is && had != n {
+					domains[d] = -1
+				} else if !is {
+					domains[d] = n
+				}
+			}
+		}
+	}
+	for _, d := range slices.Sorted(maps.Keys(domains)) {
+		if n := domains[d]; n >= 0 && !slices.Contains(m.parties[n].Domains, d) {
+			p := m.parties[n]
+			p.Domains = append(p.Domains, d)
+			m.claims.Add(claim.Party{Tenant: p.id(), Left: p.Left, KnownBy: tenure.KnownBy{Domains: []string{d}}})
+		}
+	}
+}
+
+// sort tells things that are named alike from others: those of one kind in one system.
+func (m *mapper) sort(a at, t *connector.Trace) string {
+	return m.seen[a.system].Source.Name + "\x00" + t.Word
+}
+
+// evidence says whose a thing is: by its key, what it stands in, its owner, its labels, its
+// external ids, its mail addresses, its name.
+func (m *mapper) evidence(a at, t *connector.Trace) whose {
+	from := m.seen[a.system].Source.Name
+	byKey := func(key string) whose {
+		if p, is := m.keys[from+"\x00"+key]; is && p >= 0 && key != "" {
+			return whose{party: p, sure: tenure.Strong, reason: "it bears the key " + key}
+		}
+		return whose{party: -1}
+	}
+	if t.Kind == connector.TraceRows {
+		if w := byKey(t.Name); w.party >= 0 {
+			return w
+		}
+	}
+	for _, label := range slices.Sorted(maps.Keys(t.Labels)) {
+		value := t.Labels[label]
+		if !connector.TenantColumn(label) || value == "" || t.Kind == connector.TraceTable {
+			continue
+		}
+		if w := byKey(value); w.party >= 0 {
+			return w
+		}
+		if w := m.named(connector.Account{Name: value, ExternalIDs: []string{value}}); w.party >= 0 {
+			w.sure, w.reason = tenure.Strong, "its label "+label+" is "+value
+			return w
+		}
+	}
+	for _, id := range append(slices.Clone(t.Owners), t.In) {
+		i, is := m.ids[a.system][id]
+		if w, known := m.whose[a.system][i]; is && known {
+			return whose{party: w.party, sure: w.sure, reason: "it stands in, or belongs to, " + m.seen[a.system].Traces[i].Word + " " + m.seen[a.system].Traces[i].Name}
+		}
+	}
+	if w := m.named(connector.Account{Name: t.Name, Mails: t.Mails, ExternalIDs: t.ExternalIDs}); w.party >= 0 || w.contested {
+		return w
+	}
+	for _, name := range t.Called {
+		if w := m.named(connector.Account{Name: name}); w.party >= 0 {
+			return w
+		}
+	}
+	return whose{party: -1}
+}

@@ -1,0 +1,211 @@
+package survey_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/survey"
+)
+
+var now = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+
+func seen(name string, traces ...connector.Trace) survey.Seen {
+	info := connector.Info{Name: "test", Types: []tenure.ResourceType{
+		{Name: "schema", Cost: []tenure.CostTerm{{Metric: "bytes", Per: 1 << 30, Price: "gigabyte"}}},
+		{Name: "user", Cost: []tenure.CostTerm{{Metric: "one", Price: "seat"}}},
+	}}
+	for i := range traces {
+		if traces[i].ID == "" {
+			traces[i].ID = traces[i].Word + ":" + traces[i].Name
+		}
+	}
+	return survey.Seen{Source: survey.Source{Name: name, Info: info, Currency: "EUR", Prices: map[string]int64{"gigabyte": 10, "seat": 500}}, Traces: traces}
+}
+
+func record(key, name, domain, status string) connector.Trace {
+	return connector.Trace{Kind: connector.TraceRecord, Word: "customer", Name: key, In: "table:customers", Called: []string{name}, Mails: []string{domain}, Labels: map[string]string{"status": status}, Disabled: status == "closed"}
+}
+
+func schema(name string, gigabytes int64) connector.Trace {
+	return connector.Trace{Kind: connector.TracePlace, Type: "schema", Word: "schema", Name: name, Bytes: gigabytes << 30}
+}
+
+func user(name, mail string, reaches ...string) connector.Trace {
+	return connector.Trace{Kind: connector.TraceAccount, Type: "user", Word: "user", Name: name, Mails: []string{mail}, Reaches: reaches}
+}
+
+// platform is one that was run by hand: a database with a list of customers, schemas named
+// after them, and shared tables; a directory; a place for dumps.
+func platform() []survey.Seen {
+	orders := func(key string, n int64) connector.Trace {
+		return connector.Trace{Kind: connector.TraceRows, Word: "rows", Name: key, ID: "rows:" + key, In: "table:orders", Rows: n}
+	}
+	role := func(name string, reaches ...string) connector.Trace {
+		return connector.Trace{Kind: connector.TraceAccount, Word: "role", Name: name, Reaches: reaches}
+	}
+	dormant := user("kim@birch.example", "kim@birch.example")
+	dormant.Used = now.AddDate(0, 0, -100)
+	dump := connector.Trace{Kind: connector.TraceCopy, Word: "object", Name: "dumps/elm-2025.sql.gz", Bytes: 5}
+	open := connector.Trace{Kind: connector.TracePlace, Word: "bucket", Name: "cedar-files", Open: "everybody may read it"}
+	return []survey.Seen{
+		seen("main",
+			connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "customers"},
+			connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "orders"},
+			connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "visits", Labels: map[string]string{"tenants": "none"}},
+			record("1", "Acme Ltd", "acme.example", "active"), record("2", "Birch", "birch.example", "active"), record("3", "Cedar", "cedar.example", "active"),
+			record("4", "Dogwood", "dogwood.example", "active"), record("5", "Elm", "elm.example", "closed"),
+			schema("t_acme_ltd", 1), schema("t_birch", 1), schema("t_cedar", 1), schema("t_elm", 3), schema("t_zeta", 2), schema("reporting", 1),
+			orders("1", 10), orders("2", 20), orders("3", 30), orders("4", 40), orders("9", 90),
+			role("t_acme_ltd_app", "schema:t_acme_ltd"), role("t_birch_app", "schema:t_birch", "role:readers"), role("t_cedar_app", "schema:t_cedar"),
+			connector.Trace{Kind: connector.TraceGroup, Word: "role", Name: "readers", Reaches: []string{"schema:t_cedar"}},
+		),
+		seen("directory", user("ann@acme.example", "ann@acme.example"), dormant, user("lee@cedar.example", "lee@cedar.example"), user("max@elm.example", "max@elm.example"),
+			user("op@platform.example", "op@platform.example"), user("who@nowhere.example", "who@nowhere.example"), user("joe@gmail.com", "joe@gmail.com")),
+		seen("files", dump, open),
+	}
+}
+
+func TestMapOfAPlatformRunByHand(t *testing.T) {
+	r := survey.Map(platform(), survey.Ask{Now: now, Own: []string{"platform.example"}})
+
+	var tenants []string
+	for _, x := range r.Tenants {
+		things := make([]string, len(x.Things))
+		for i, thing := range x.Things {
+			things[i] = thing.System + " " + thing.Word + " " + thing.Name
+		}
+		tenants = append(tenants, x.Name+": "+strings.Join(things, ", "))
+	}
+	same(t, "tenants", tenants, []string{
+		"9: main rows 9",
+		"Acme Ltd: directory user ann@acme.example, main role t_acme_ltd_app, main schema t_acme_ltd, main customer 1, main rows 1",
+		"Birch: directory user kim@birch.example, main role t_birch_app, main schema t_birch, main customer 2, main rows 2",
+		"Cedar: directory user lee@cedar.example, files bucket cedar-files, main role t_cedar_app, main schema t_cedar, main customer 3, main rows 3",
+		"Dogwood: main customer 4, main rows 4",
+		"Elm: directory user max@elm.example, files object dumps/elm-2025.sql.gz, main schema t_elm, main customer 5",
+		"zeta: main schema t_zeta",
+	})
+	var findings []string
+	for _, f := range r.Findings {
+		findings = append(findings, fmt.Sprintf("%s %s: %s %s %s (%d)", f.Kind, f.Tenant, f.System, f.Word, f.Name, f.Cost))
+	}
+	same(t, "findings", findings, []string{
+		"ghost Elm: directory user max@elm.example (500)",
+		"crossing Birch: main role t_birch_app (0)",
+		"open Cedar: files bucket cedar-files (0)",
+		"residue Elm: main schema t_elm (30)",
+		"outlives Elm: files object dumps/elm-2025.sql.gz (0)",
+		"orphan : directory user joe@gmail.com (500)",
+		"orphan : directory user who@nowhere.example (500)",
+		"orphan 9: main rows 9 (0)",
+		"orphan zeta: main schema t_zeta (20)",
+		"uncovered : main table visits (0)",
+		"dormant Birch: directory user kim@birch.example (0)",
+	})
+	if got := r.Waste["EUR"]; got != 1550 {
+		t.Errorf("waste is %d, want 1550", got)
+	}
+	lacks := map[string][]string{}
+	for _, x := range r.Tenants {
+		if len(x.Lacks) > 0 {
+			lacks[x.Name] = x.Lacks
+		}
+	}
+	same(t, "lacks of Dogwood", lacks["Dogwood"], []string{
+		"role in main: it isn't there; 3 of 4 tenants have one",
+		"schema in main: it isn't there; 3 of 4 tenants have one",
+		"user in directory: it isn't there; 3 of 4 tenants have one",
+	})
+	if len(lacks) != 1 {
+		t.Errorf("these lack something: %q", lacks)
+	}
+}
+
+// TestMapSaysWhatWasntSeen: where a look wasn't whole, what a tenant lacks may only not have
+// been seen.
+func TestMapSaysWhatWasntSeen(t *testing.T) {
+	all := platform()
+	all[1].Says = []string{"the server gave 500 entries and no more"}
+	for _, x := range survey.Map(all, survey.Ask{Now: now}).Tenants {
+		for _, lack := range x.Lacks {
+			if strings.HasPrefix(lack, "user in directory") && !strings.Contains(lack, "not seen, and directory wasn't seen whole") {
+				t.Errorf("%s: %q", x.Name, lack)
+			}
+		}
+	}
+}
+
+// TestMapContested: what two tenants could claim is nobody's.
+func TestMapContested(t *testing.T) {
+	both := connector.Trace{Kind: connector.TracePlace, Word: "bucket", Name: "acme-birch-exchange"}
+	r := survey.Map([]survey.Seen{seen("main", record("1", "Acme", "acme.example", ""), record("2", "Birch", "birch.example", "")), seen("files", both)}, survey.Ask{Now: now})
+	if len(r.Findings) != 1 || r.Findings[0].Kind != survey.Contested {
+		t.Errorf("found %+v, want the bucket contested", r.Findings)
+	}
+	if len(r.Shared) != 1 {
+		t.Errorf("nobody's are %+v, want the bucket", r.Shared)
+	}
+}
+
+// TestMapWithoutAList: places that are named alike are tenants where nothing lists any.
+func TestMapWithoutAList(t *testing.T) {
+	r := survey.Map([]survey.Seen{seen("main", schema("tenant_acme", 1), schema("tenant_birch", 1), schema("tenant_cedar", 1), schema("public", 1)),
+		seen("files", connector.Trace{Kind: connector.TracePlace, Word: "bucket", Name: "acme"})}, survey.Ask{Now: now})
+	var got []string
+	for _, x := range r.Tenants {
+		got = append(got, fmt.Sprint(x.Name, " ", len(x.Things)))
+	}
+	same(t, "tenants", got, []string{"acme 2", "birch 1", "cedar 1"})
+	for _, f := range r.Findings {
+		if f.Kind == survey.Orphan {
+			t.Errorf("%+v: nothing lists tenants, so nothing is an orphan", f)
+		}
+	}
+}
+
+// TestMapTenThousand: a map of 10,000 tenants with ten things each is made in seconds, and
+// gives each thing to its own.
+func TestMapTenThousand(t *testing.T) {
+	const tenants = 10000
+	main, far := []connector.Trace{{Kind: connector.TraceTable, Word: "table", Name: "customers"}}, []connector.Trace{}
+	name := func(i int) string { return fmt.Sprintf("customer%05d", i) }
+	for i := range tenants {
+		main = append(main, record(fmt.Sprint(i), name(i), name(i)+".example", "active"))
+	}
+	for i := range tenants {
+		main = append(main, schema("t_"+name(i), 1))
+		for n := range 4 {
+			main = append(main, connector.Trace{Kind: connector.TraceRows, Word: "rows", Name: fmt.Sprint(i), ID: fmt.Sprintf("rows:%d:%d", n, i), In: fmt.Sprint("table:", n), Rows: 1})
+		}
+		for n := range 4 {
+			far = append(far, user(fmt.Sprintf("u%d-%d", i, n), fmt.Sprintf("u%d@%s.example", n, name(i))))
+		}
+	}
+	start := time.Now()
+	r := survey.Map([]survey.Seen{seen("main", main...), seen("directory", far...)}, survey.Ask{Now: now})
+	took := time.Since(start)
+	for _, x := range r.Tenants {
+		if len(x.Things) != 10 {
+			t.Fatalf("%s has %d things, want 10", x.Name, len(x.Things))
+		}
+	}
+	if len(r.Tenants) != tenants || len(r.Findings) > 0 {
+		t.Errorf("%d tenants and %d findings", len(r.Tenants), len(r.Findings))
+	}
+	if took > 30*time.Second {
+		t.Errorf("the map took %s", took)
+	}
+	t.Logf("%d tenants with 10 things each: %s", tenants, took.Round(time.Millisecond))
+}
+
+func same(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s:\n got %s\nwant %s", what, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+	}
+}

@@ -1,0 +1,96 @@
+package survey
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/claim"
+)
+
+// named says whose a thing is by what tenants are known by.
+func (m *mapper) named(a connector.Account) whose {
+	a.Mails = slices.DeleteFunc(slices.Clone(a.Mails), func(mail string) bool { return slices.Contains(m.ask.Own, tenure.MailDomain(mail)) })
+	for i, mail := range a.Mails {
+		if !strings.Contains(mail, "@") { // a bare domain
+			a.Mails[i] = "x@" + mail
+		}
+	}
+	if d := tenure.MailDomain(a.Name); d != "" && slices.Contains(m.ask.Own, d) {
+		return whose{party: -1}
+	}
+	got := m.claims.Of(a)
+	if got.Tenant == "" {
+		return whose{party: -1, contested: got.Contested}
+	}
+	n, err := strconv.Atoi(string(got.Tenant))
+	if err != nil {
+		return whose{party: -1}
+	}
+	w := whose{party: n, sure: got.Confidence, reason: got.Reason}
+	if w.sure == tenure.Possible {
+		given := claim.Words(a.Name)
+		for _, name := range append([]string{m.parties[n].Name}, m.parties[n].Also...) {
+			if slices.Equal(given, claim.Words(name)) {
+				w.sure, w.reason = tenure.Likely, "it has the tenant's name"
+			}
+		}
+	}
+	return w
+}
+
+// title is what a person calls the customer of an entry: its name, and not its key.
+func title(t *connector.Trace) string {
+	for _, name := range t.Called {
+		if strings.ContainsFunc(name, unicode.IsLetter) {
+			return name
+		}
+	}
+	return t.Name
+}
+
+// domain is the mail domain of an address, or of a bare domain.
+func domain(mail string) string {
+	if strings.Contains(mail, "@") {
+		return tenure.MailDomain(mail)
+	}
+	return tenure.Domain(mail)
+}
+
+// distinctive says whether a key is unlikely to be another thing's in another system: a UUID,
+// an id with letters and digits. A number or a word isn't.
+func distinctive(key string) bool {
+	return len(key) >= 8 && strings.ContainsFunc(key, unicode.IsDigit) && strings.ContainsFunc(key, unicode.IsLetter)
+}
+
+// inside is where a thing stands, in words.
+func (m *mapper) inside(system int, t *connector.Trace, word string) string {
+	if i, is := m.ids[system][t.In]; is && t.In != "" {
+		in := m.seen[system].Traces[i]
+		return in.Word + " " + in.Name
+	}
+	return word
+}
+
+func (m *mapper) thing(a at) Thing {
+	t, w := m.trace(a), m.whose[a.system][a.trace]
+	out := Thing{System: m.seen[a.system].Source.Name, Kind: string(t.Kind), Type: t.Type, Word: t.Word, Name: t.Name, Confidence: w.sure, Reason: w.reason,
+		Rows: max(t.Rows, 0), Bytes: max(t.Bytes, 0), Made: t.Made, Used: t.Used, Expires: t.Expires, Disabled: t.Disabled, Cost: m.cost(a)}
+	if t.In != "" {
+		out.In = m.inside(a.system, t, "")
+	}
+	return out
+}
+
+// cost is what a thing costs a month, by its system's prices.
+func (m *mapper) cost(a at) Cost {
+	s, t := m.seen[a.system].Source, m.trace(a)
+	typ, ok := s.Info.Type(t.Type)
+	if !ok {
+		return 0
+	}
+	return Cost(tenure.MonthlyCost(typ.Cost, s.Prices, map[string]int64{"rows": max(t.Rows, 0), "bytes": max(t.Bytes, 0)}))
+}

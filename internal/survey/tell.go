@@ -1,0 +1,304 @@
+package survey
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure/connector"
+)
+
+// tell writes the report.
+func (m *mapper) tell() {
+	if m.ask.Dormant == 0 {
+		m.ask.Dormant = 90 * 24 * time.Hour
+	}
+	for _, p := range m.parties {
+		m.found(p)
+	}
+	m.crossings()
+	m.each(func(a at, t *connector.Trace) {
+		if m.evidence(a, t).contested {
+			m.find(Contested, nil, a, "the evidence names more than one tenant")
+		}
+		switch {
+		case t.Kind == connector.TraceTable && t.Labels["tenants"] == "none":
+			m.find(Uncovered, nil, a, "no column and no reference ties its rows to a tenant")
+		case t.Kind == connector.TraceAccount && !t.Disabled && m.customers(a, t):
+			m.find(Orphan, nil, a, "its mail domain is no tenant's")
+		}
+		m.report.Shared = append(m.report.Shared, m.thing(a))
+	})
+	for s := range m.seen {
+		for i, t := range m.seen[s].Traces {
+			if t.Open != "" {
+				m.find(Open, m.owner(at{s, i}), at{s, i}, t.Open)
+			}
+		}
+	}
+	m.steps()
+	for _, p := range m.parties {
+		slices.SortFunc(p.Things, func(a, b Thing) int {
+			return cmp.Or(strings.Compare(a.System, b.System), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
+		})
+		m.report.Tenants = append(m.report.Tenants, p.Tenant)
+	}
+	slices.SortStableFunc(m.report.Tenants, func(a, b Tenant) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+	slices.SortStableFunc(m.report.Findings, func(a, b Finding) int {
+		return cmp.Or(slices.Index(Kinds, a.Kind)-slices.Index(Kinds, b.Kind), strings.Compare(a.Tenant, b.Tenant), strings.Compare(a.System, b.System), strings.Compare(a.Name, b.Name))
+	})
+	for _, f := range m.report.Findings {
+		if f.Cost > 0 {
+			m.report.Waste[f.Currency] += f.Cost
+		}
+	}
+}
+
+// owner is the party whose a thing is, nil if nobody's.
+func (m *mapper) owner(a at) *party {
+	if w, is := m.whose[a.system][a.trace]; is {
+		return m.parties[w.party]
+	}
+	return nil
+}
+
+// find notes a finding. What it would save is told for what nobody needs.
+func (m *mapper) find(k Kind, p *party, a at, says string) {
+	t, s := m.trace(a), m.seen[a.system].Source
+	f := Finding{Kind: k, System: s.Name, Word: t.Word, Name: t.Name, Says: says}
+	if p != nil {
+		f.Tenant = p.Name
+	}
+	switch k {
+	case Ghost, Residue, Outlives, Orphan:
+		f.Cost, f.Currency = m.cost(a), s.Currency
+	}
+	m.report.Findings = append(m.report.Findings, f)
+}
+
+// found tells what one tenant has, and what is wrong with it.
+func (m *mapper) found(p *party) {
+	names := map[string]int{}
+	for _, a := range p.things {
+		t := m.trace(a)
+		thing := m.thing(a)
+		p.Things = append(p.Things, thing)
+		p.Rows += thing.Rows
+		if t.Kind != connector.TraceTable && m.topmost(p, a) {
+			p.Bytes += thing.Bytes
+		}
+		p.Cost += thing.Cost
+		if thing.Cost > 0 {
+			p.Currency = m.seen[a.system].Source.Currency
+		}
+		for _, lack := range t.Lacks {
+			p.Lacks = append(p.Lacks, fmt.Sprintf("%s %s in %s has no %s", t.Word, t.Name, thing.System, strings.TrimPrefix(strings.TrimPrefix(lack, "a "), "an ")))
+		}
+		if t.Kind == connector.TraceRecord {
+			names[thing.System+"\x00"+t.Word+"\x00"+t.In]++
+		}
+		m.judge(p, a, t)
+	}
+	for _, n := range names {
+		if n > 1 {
+			a := p.things[slices.IndexFunc(p.things, func(a at) bool { return m.trace(a).Kind == connector.TraceRecord })]
+			m.find(Twice, p, a, fmt.Sprintf("%d entries of one list look like this customer", n))
+			break
+		}
+	}
+}
+
+// topmost says that a thing stands in nothing else of the tenant's: bytes are counted once.
+func (m *mapper) topmost(p *party, a at) bool {
+	i, is := m.ids[a.system][m.trace(a).In]
+	w, known := m.whose[a.system][i]
+	return !is || !known || w.party != p.n || m.seen[a.system].Traces[i].Bytes <= 0
+}
+
+// judge says what is wrong with one thing of a tenant's.
+func (m *mapper) judge(p *party, a at, t *connector.Trace) {
+	switch t.Kind {
+	case connector.TraceAccount, connector.TraceJob:
+		switch {
+		case p.Left && !t.Disabled:
+			m.find(Ghost, p, a, "it is alive, and its tenant is "+p.status())
+		case len(p.Listed) == 0 && m.listedAny():
+			m.find(Orphan, p, a, m.whose[a.system][a.trace].reason+"; no list names its tenant")
+		case !t.Disabled && m.dormant(t):
+			m.find(Dormant, p, a, m.unused(t))
+		}
+	case connector.TracePlace, connector.TraceRows, connector.TraceTable:
+		switch {
+		case p.Left:
+			m.find(Residue, p, a, "it is still there, and its tenant is "+p.status())
+		case len(p.Listed) == 0 && m.listedAny():
+			m.find(Orphan, p, a, m.whose[a.system][a.trace].reason+"; no list names its tenant")
+		}
+	case connector.TraceCopy:
+		if p.Left {
+			says := "a copy of what its tenant had, and its tenant is " + p.status()
+			if t.Expires.IsZero() {
+				says += "; nothing says when it expires"
+			} else {
+				says += "; it expires on " + t.Expires.UTC().Format(time.DateOnly)
+			}
+			m.find(Outlives, p, a, says)
+		} else if len(p.Listed) == 0 && m.listedAny() {
+			m.find(Orphan, p, a, "a copy of data of a tenant that no list names")
+		}
+	case connector.TraceGroup:
+		if p.Left {
+			m.find(Residue, p, a, "it still gives rights, and its tenant is "+p.status())
+		}
+	}
+}
+
+func (p *party) status() string {
+	if p.Status != "" {
+		return p.Status
+	}
+	return "no customer any more"
+}
+
+func (m *mapper) dormant(t *connector.Trace) bool {
+	return !t.Used.IsZero() && m.ask.Now.Sub(t.Used) > m.ask.Dormant
+}
+
+func (m *mapper) unused(t *connector.Trace) string {
+	return fmt.Sprintf("it was last used on %s, %d days ago", t.Used.UTC().Format(time.DateOnly), int(m.ask.Now.Sub(t.Used)/(24*time.Hour)))
+}
+
+// customers says that an account is one of a customer's people: most of those beside it
+// belong to tenants, and its own mail domain isn't the platform's.
+func (m *mapper) customers(a at, t *connector.Trace) bool {
+	sort := m.sort(a, t)
+	n, ok := m.share[sort]
+	if !ok {
+		all, given := 0, 0
+		for i := range m.seen[a.system].Traces {
+			if other := &m.seen[a.system].Traces[i]; other.Kind == connector.TraceAccount && m.sort(a, other) == sort {
+				all++
+				if _, is := m.whose[a.system][i]; is {
+					given++
+				}
+			}
+		}
+		n = given*2 > all
+		m.share[sort] = n
+	}
+	return n && slices.ContainsFunc(t.Mails, func(mail string) bool {
+		d := domain(mail)
+		return d != "" && !slices.Contains(m.ask.Own, d)
+	})
+}
+
+// crossings finds accounts and groups that reach what is another tenant's.
+func (m *mapper) crossings() {
+	for _, p := range m.parties {
+		for _, a := range p.things {
+			t := m.trace(a)
+			if t.Kind != connector.TraceAccount && t.Kind != connector.TraceGroup || t.Disabled {
+				continue
+			}
+			for _, b := range m.reaches(a) {
+				other := m.owner(b)
+				if other == nil || other == p {
+					continue
+				}
+				to := m.trace(b)
+				if to.Kind == connector.TraceGroup || to.Kind == connector.TraceAccount || to.Kind == connector.TraceRecord {
+					continue
+				}
+				m.find(Crossing, p, a, fmt.Sprintf("it has rights on %s %s, which is %s's", to.Word, to.Name, other.Name))
+			}
+		}
+	}
+}
+
+// reaches is all that an account has rights on, through its groups too.
+func (m *mapper) reaches(a at) []at {
+	var out []at
+	seen, todo := map[int]bool{a.trace: true}, []int{a.trace}
+	for len(todo) > 0 {
+		t := &m.seen[a.system].Traces[todo[len(todo)-1]]
+		todo = todo[:len(todo)-1]
+		for _, id := range t.Reaches {
+			i, is := m.ids[a.system][id]
+			if !is || seen[i] {
+				continue
+			}
+			seen[i] = true
+			out = append(out, at{a.system, i})
+			if k := m.seen[a.system].Traces[i].Kind; k == connector.TraceGroup || k == connector.TraceAccount {
+				todo = append(todo, i)
+			}
+		}
+	}
+	return out
+}
+
+// Of the tenants that haven't left, how many have to have something before one without it
+// lacks it: at least so many, and so many of a hundred.
+const (
+	stepLeast = 3
+	stepShare = 60
+)
+
+// steps finds what most tenants have, and who hasn't got it.
+func (m *mapper) steps() {
+	type step struct {
+		system int
+		word   string
+	}
+	have := map[step]map[int]bool{}
+	active := 0
+	for _, p := range m.parties {
+		if p.Left || len(p.Listed) == 0 && m.listedAny() {
+			continue
+		}
+		active++
+		for _, a := range p.things {
+			t := m.trace(a)
+			if t.Kind == connector.TraceCopy || t.Kind == connector.TraceTable {
+				continue
+			}
+			word := t.Word
+			if t.Kind == connector.TraceRows {
+				word = "rows in " + m.inside(a.system, t, "a table")
+			}
+			s := step{a.system, word}
+			if have[s] == nil {
+				have[s] = map[int]bool{}
+			}
+			have[s][p.n] = true
+		}
+	}
+	order := make([]step, 0, len(have))
+	for s, who := range have {
+		if len(who) >= stepLeast && 100*len(who) >= stepShare*active {
+			order = append(order, s)
+		}
+	}
+	slices.SortFunc(order, func(a, b step) int { return cmp.Or(a.system-b.system, strings.Compare(a.word, b.word)) })
+	for _, s := range order {
+		seen := m.seen[s.system]
+		one := Step{seen.Source.Name, s.word, len(have[s]), active, len(seen.Says) == 0}
+		m.report.Steps = append(m.report.Steps, one)
+		sight := "it isn't there"
+		if !one.Whole {
+			sight = "not seen, and " + seen.Source.Name + " wasn't seen whole"
+		}
+		for _, p := range m.parties {
+			if !p.Left && (len(p.Listed) > 0 || !m.listedAny()) && !have[s][p.n] {
+				p.Lacks = append(p.Lacks, fmt.Sprintf("%s in %s: %s; %d of %d tenants have one", s.word, one.System, sight, one.Have, one.Of))
+			}
+		}
+	}
+}
+
+// listedAny says that some list names customers at all.
+func (m *mapper) listedAny() bool {
+	return slices.ContainsFunc(m.parties, func(p *party) bool { return len(p.Listed) > 0 })
+}

@@ -1,0 +1,123 @@
+package survey
+
+import (
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/claim"
+)
+
+// bare is how many places of a kind have to be named after tenants with nothing beside it,
+// and which part of all, before another one of that kind is held to be a tenant's.
+const (
+	bareLeast = 3
+	barePart  = 2 // at least one in so many
+)
+
+// unlisted makes parties of what is made as a tenant's things are and is nobody's: rows whose
+// key is in no list, and what is named as the things of tenants that are known.
+func (m *mapper) unlisted() {
+	m.learn()
+	made := map[string]*party{}
+	add := func(name string) *party {
+		key := strings.Join(claim.Words(name), " ")
+		if key == "" {
+			key = name
+		}
+		if made[key] == nil {
+			made[key] = m.party(name)
+		}
+		return made[key]
+	}
+	m.each(func(a at, t *connector.Trace) {
+		if strings.TrimSpace(t.Name) == "" {
+			return
+		}
+		p := add(t.Name)
+		m.key(a.system, t.Name, p.n)
+		m.give(a, whose{party: p.n, sure: tenure.Strong, reason: "the rows bear the key " + t.Name + ", which no list has"})
+	}, connector.TraceRows)
+	bare := m.bare()
+	m.each(func(a at, t *connector.Trace) {
+		if m.evidence(a, t).contested {
+			return
+		}
+		if is, words := m.naming.Like(m.sort(a, t), t.Name); is != "" {
+			m.give(a, whose{party: add(strings.Join(words, " ")).n, sure: tenure.Possible, reason: "it is named as tenants' are: " + is})
+			return
+		}
+		if t.Kind == connector.TracePlace && bare[m.sort(a, t)] && claim.Telling(claim.Words(t.Name)) {
+			m.give(a, whose{party: add(t.Name).n, sure: tenure.Possible, reason: "it stands among tenants', and is named as they are"})
+		}
+	}, connector.TracePlace, connector.TraceAccount, connector.TraceGroup)
+	for _, p := range made {
+		m.claim(p)
+	}
+	if len(m.parties) == 0 {
+		m.unnamed()
+	}
+}
+
+// bare are the kinds of places that are named after tenants with nothing beside it.
+func (m *mapper) bare() map[string]bool {
+	named, all := map[string]int{}, map[string]int{}
+	for s := range m.seen {
+		for i := range m.seen[s].Traces {
+			t := &m.seen[s].Traces[i]
+			if t.Kind != connector.TracePlace {
+				continue
+			}
+			kind := m.sort(at{s, i}, t)
+			all[kind]++
+			if w, is := m.whose[s][i]; is && w.sure != tenure.Possible {
+				named[kind]++
+			}
+		}
+	}
+	out := map[string]bool{}
+	for kind, n := range named {
+		out[kind] = n >= bareLeast && n*barePart >= all[kind]
+	}
+	return out
+}
+
+// unnamed makes parties where no list and no rows tell of any: of places of one kind whose
+// names begin or end with the same word.
+func (m *mapper) unnamed() {
+	heads, tails, all := map[string]int{}, map[string]int{}, map[string]int{}
+	edge := func(a at, t *connector.Trace) (kind string, words []string) {
+		return m.sort(a, t), claim.Words(t.Name)
+	}
+	m.each(func(a at, t *connector.Trace) {
+		kind, words := edge(a, t)
+		all[kind]++
+		if len(words) > 1 {
+			heads[kind+"\x00"+words[0]]++
+			tails[kind+"\x00"+words[len(words)-1]]++
+		}
+	}, connector.TracePlace)
+	common := func(n, of int) bool { return n >= bareLeast && n*barePart >= of }
+	made := map[string]*party{}
+	m.each(func(a at, t *connector.Trace) {
+		kind, words := edge(a, t)
+		if len(words) < 2 {
+			return
+		}
+		if common(heads[kind+"\x00"+words[0]], all[kind]) {
+			words = words[1:]
+		} else if common(tails[kind+"\x00"+words[len(words)-1]], all[kind]) {
+			words = words[:len(words)-1]
+		} else {
+			return
+		}
+		name := strings.Join(words, " ")
+		if made[name] == nil {
+			made[name] = m.party(name)
+		}
+		m.give(a, whose{party: made[name].n, sure: tenure.Possible, reason: "places beside it are named in the same way"})
+	}, connector.TracePlace)
+	for _, p := range made {
+		m.claim(p)
+	}
+}
