@@ -3,6 +3,7 @@ package postgres
 import (
 	"io"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -120,6 +121,9 @@ func TestTraps(t *testing.T) {
 	}{{typ: "schema", home: "acme"}, {typ: "database", home: "public"}, {"schema", "acme", true}} {
 		typ, home, name := c.typ, c.home, c.typ
 		if c.super {
+			if os.Getenv("TENURE_EVERY") == "" {
+				continue // as the first, with rights that make more possible: make every
+			}
 			name += ", as a superuser"
 		}
 		t.Run(name, func(t *testing.T) {

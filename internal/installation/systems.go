@@ -20,10 +20,19 @@ type Connector = connector.Info
 // readSystems resolves systems.yaml: paths are relative to the installation, and
 // what stands elsewhere is read from there. An absent file has no systems.
 func readSystems(dir string) (map[string]lifecycle.SystemSettings, error) {
+	out, err := readSystemsFile(filepath.Join(dir, "systems.yaml"))
+	if tenure.CodeOf(err) == tenure.NotFound {
+		return nil, nil
+	}
+	return out, err
+}
+
+func readSystemsFile(path string) (map[string]lifecycle.SystemSettings, error) {
 	var file Systems
-	if err := readYAML(filepath.Join(dir, "systems.yaml"), &file); err != nil && tenure.CodeOf(err) != tenure.NotFound {
+	if err := readYAML(path, &file); err != nil {
 		return nil, err
 	}
+	dir := filepath.Dir(path)
 	out := make(map[string]lifecycle.SystemSettings, len(file.Systems))
 	for _, name := range slices.Sorted(maps.Keys(file.Systems)) {
 		sys := file.Systems[name]

@@ -201,7 +201,7 @@ var modules = []module{
 	{"github.com/tink-crypto/tink-go/v2", []string{"internal/keystore"}, []string{"audit"}, "one package touches key material"},
 	{"github.com/vbauerster/mpb/v8", []string{"cmd/*"}, nil, "progress is the command line's"},
 	{"golang.org/x/mod", []string{"audit", "internal/lifecycle", "internal/site", "internal/store", "internal/witness"}, []string{"*"}, "the tree and its notes (sumdb/tlog, sumdb/note)"},
-	{"golang.org/x/sync", []string{"bench", "connector/oidcclient", "internal/daemon", "internal/demo"}, []string{"*"}, "a server's parts end together, and registrations are read several at once"},
+	{"golang.org/x/sync", []string{"bench", "connector/oidcclient", "internal/daemon", "internal/demo", "internal/survey"}, []string{"*"}, "a server's parts end together, and registrations and systems are read several at once"},
 	{"golang.org/x/sys", []string{"connector/exec", "connector/filesystem", "connector/sqlite"}, nil, "a file system's identity is asked of the kernel, and a program is kept within limits"},
 	{"golang.org/x/term", []string{"cmd/*"}, nil, "is it a terminal?"},
 	{"modernc.org/sqlite", []string{"bench", "connector/sqlite", "examples/*", "internal/store"}, []string{"*"}, "SQLite is spoken by the store, by its connector, and by who looks from outside"},

@@ -64,7 +64,7 @@ func look(ctx context.Context, s Source, ask Ask) Seen {
 	if s.Info.Broken != nil {
 		return fail(s.Info.Broken)
 	}
-	d, err := s.Info.Open(ctx, connector.Config{System: s.Name, Options: s.Options, Secrets: s.Secrets, Now: time.Now})
+	d, err := s.Info.Open(ctx, connector.Config{System: s.Name, Options: s.Options, Secrets: s.Secrets, Now: func() time.Time { return ask.Now }})
 	if err != nil {
 		return fail(err)
 	}

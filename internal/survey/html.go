@@ -1,0 +1,125 @@
+package survey
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+//go:embed page.html
+var page string
+
+var pages = template.Must(template.New("survey").Funcs(template.FuncMap{
+	"date": func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return t.UTC().Format(time.DateOnly)
+	},
+	"bytes":  size,
+	"money":  money,
+	"join":   func(list []string) string { return strings.Join(list, ", ") },
+	"number": func(n int64) string { return grouped(n) },
+}).Parse(page))
+
+// titles are what kinds of findings are, in the plural.
+var titles = map[Kind]string{
+	Ghost: "Ghosts: they can still sign in, run or receive, and their tenant left", Crossing: "Rights that reach across tenants", Open: "Open to everybody",
+	Residue: "Data of tenants that left", Outlives: "Copies that outlive their tenant", Orphan: "Orphans: made as a tenant's, and no list names the owner",
+	Uncovered: "Data that nothing ties to a tenant", Contested: "What the evidence gives to more than one tenant", Twice: "Customers that a list names twice", Dormant: "Dormant accounts",
+}
+
+// Group is the findings of one kind.
+type Group struct {
+	Kind Kind
+	List []Finding
+}
+
+// Title is what the findings of the group are, in words.
+func (g Group) Title() string { return titles[g.Kind] }
+
+// Groups are the findings by kind, the gravest first.
+func (r *Report) Groups() []Group {
+	var out []Group
+	for _, k := range Kinds {
+		var g Group
+		for _, f := range r.Findings {
+			if f.Kind == k {
+				g.Kind, g.List = k, append(g.List, f)
+			}
+		}
+		if len(g.List) > 0 {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// Left is how many tenants a list says to have left.
+func (r *Report) Left() int { return r.count(func(t Tenant) bool { return t.Left }) }
+
+// Unlisted is how many tenants no list names.
+func (r *Report) Unlisted() int { return r.count(func(t Tenant) bool { return len(t.Listed) == 0 }) }
+
+func (r *Report) count(is func(Tenant) bool) (n int) {
+	for _, t := range r.Tenants {
+		if is(t) {
+			n++
+		}
+	}
+	return n
+}
+
+// Whole says that every system was seen whole.
+func (r *Report) Whole() bool {
+	return !slices.ContainsFunc(r.Systems, func(s System) bool { return s.Failed != "" || len(s.Says) > 0 })
+}
+
+// HTML writes the report as one page that needs nothing else: no script, no address.
+func (r *Report) HTML(w io.Writer) error {
+	if err := pages.Execute(w, r); err != nil {
+		return tenure.Errorf(tenure.Unavailable, "write the page: %w", err)
+	}
+	return nil
+}
+
+// size is a size as a person reads it, in binary units; "" for none.
+func size(n int64) string {
+	if n <= 0 {
+		return ""
+	}
+	const units = "KMGTPE"
+	v, unit := float64(n), ""
+	for i := 0; v >= 1024 && i < len(units); i++ {
+		v, unit = v/1024, units[i:i+1]+"i"
+	}
+	if unit == "" {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %sB", v, unit)
+}
+
+// money is a sum in a currency, with two decimals; "" for nothing.
+func money(c Cost, currency string) string {
+	if c == 0 {
+		return ""
+	}
+	return strings.TrimSpace(fmt.Sprintf("%d.%02d %s", c/100, c%100, currency))
+}
+
+func grouped(n int64) string {
+	if n <= 0 {
+		return ""
+	}
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
