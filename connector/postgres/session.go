@@ -21,7 +21,11 @@ import (
 type session struct {
 	conn   *pgx.Conn
 	deputy *deputy // whose session it is; nil for Tenure's own
+	calls  *connector.Budget
 }
+
+// errSpent ends what asks more of a session than its calls allow.
+var errSpent = errors.New("the calls allowed were spent")
 
 // Query is described at relational.Querier.
 func (s *session) Query(ctx context.Context, sql string, args ...any) (relational.Rows, error) {
@@ -53,6 +57,9 @@ func (s *session) simple(ctx context.Context, sql string, row func(result int, v
 const seen = "tenure_seen"
 
 func (s *session) each(ctx context.Context, sql string, row func(result int, r *pgconn.ResultReader) error) error {
+	if !s.calls.Spend() {
+		return errSpent
+	}
 	m := s.conn.PgConn().Exec(ctx, sql)
 	var stop error
 	for n := 0; stop == nil && m.NextResult(); n++ {

@@ -128,7 +128,11 @@ func (d *Driver) sight(ctx context.Context) (connector.Sighting, error) {
 		return connector.Sighting{}, err
 	}
 	sentinel, err := d.hasSentinel(ctx, s)
-	return connector.Sighting{Fingerprint: fmt.Sprintf("s3 %s %s %s", d.own, s.ID, since), Sentinel: sentinel, Complete: true}, err
+	return connector.Sighting{Fingerprint: d.fingerprint(s, since), Sentinel: sentinel, Complete: true}, err
+}
+
+func (d *Driver) fingerprint(s system, since string) string {
+	return fmt.Sprintf("s3 %s %s %s", d.own, s.ID, since)
 }
 
 // get reads one of Tenure's own objects.

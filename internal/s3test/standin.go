@@ -162,7 +162,7 @@ func (s *StandIn) list() any {
 // unset are the codes of documents that aren't there.
 var unset = map[string]string{
 	"tagging": "NoSuchTagSet", "policy": "NoSuchBucketPolicy", "replication": "ReplicationConfigurationNotFoundError",
-	"lifecycle": "NoSuchLifecycleConfiguration", "object-lock": "ObjectLockConfigurationNotFoundError",
+	"lifecycle": "NoSuchLifecycleConfiguration", "publicAccessBlock": "NoSuchPublicAccessBlockConfiguration", "object-lock": "ObjectLockConfigurationNotFoundError",
 }
 
 func (s *StandIn) bucket(w http.ResponseWriter, r *http.Request, name string, b *standInBucket, body []byte) {
@@ -292,6 +292,7 @@ func (s *StandIn) objects(b *standInBucket, q url.Values) any {
 		EncodingType          string
 		NextContinuationToken string `xml:",omitempty"`
 		Contents              []object
+		CommonPrefixes        []struct{ Prefix string }
 	}
 	out.EncodingType = "url"
 	after := cmp.Or(q.Get("continuation-token"), q.Get("start-after"))
@@ -299,7 +300,22 @@ func (s *StandIn) objects(b *standInBucket, q url.Values) any {
 		if e.marker || i > 0 && b.entries[i-1].key == e.key || e.key <= after || !strings.HasPrefix(e.key, q.Get("prefix")) {
 			continue
 		}
-		if out.IsTruncated = len(out.Contents) == cmp.Or(s.Page, 1000); out.IsTruncated {
+		if n := len(out.CommonPrefixes); q.Get("delimiter") != "" {
+			if before, _, cut := strings.Cut(e.key[len(q.Get("prefix")):], q.Get("delimiter")); cut {
+				p := url.QueryEscape(q.Get("prefix") + before + q.Get("delimiter"))
+				if n > 0 && out.CommonPrefixes[n-1].Prefix == p {
+					out.NextContinuationToken = e.key
+					continue
+				}
+				if out.IsTruncated = len(out.Contents)+n == cmp.Or(s.Page, 1000); out.IsTruncated {
+					break
+				}
+				out.CommonPrefixes = append(out.CommonPrefixes, struct{ Prefix string }{p})
+				out.NextContinuationToken = e.key
+				continue
+			}
+		}
+		if out.IsTruncated = len(out.Contents)+len(out.CommonPrefixes) == cmp.Or(s.Page, 1000); out.IsTruncated {
 			break
 		}
 		out.Contents = append(out.Contents, object{url.QueryEscape(e.key), e.at.Format(time.RFC3339), etag(e.data), len(e.data)})
