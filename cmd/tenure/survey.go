@@ -119,7 +119,7 @@ func printSurvey(o *page, r *survey.Report, file string) {
 		o.title("%s (%d)", g.Title(), len(g.List))
 		rows = nil
 		for _, f := range g.List[:min(len(g.List), surveyRows)] {
-			rows = append(rows, []string{f.Tenant, f.System, f.Word + " " + f.Name, f.Says})
+			rows = append(rows, []string{f.Tenant, f.System, f.What(), f.Says})
 		}
 		o.table([]string{"tenant", "system", "what", "why"}, rows)
 		more(o, len(g.List))

@@ -197,7 +197,7 @@ func (m *mapper) key(system int, key string, party int) {
 
 // claim lets a party be found by what it is known by.
 func (m *mapper) claim(p *party) {
-	for _, name := range append([]string{p.Name}, p.Also...) {
+	for _, name := range p.names() {
 		m.claims.Add(claim.Party{Tenant: p.id(), Left: p.Left, Name: name, KnownBy: tenure.KnownBy{Domains: p.Domains, ExternalIDs: p.ExternalIDs}})
 	}
 }
@@ -244,7 +244,7 @@ func (m *mapper) learn() {
 	for n, p := range m.parties {
 		for _, a := range p.things {
 			t := m.trace(a)
-			for _, name := range append([]string{p.Name}, p.Also...) {
+			for _, name := range p.names() {
 				m.naming.Learn(m.sort(a, t), claim.Words(t.Name), p.id(), claim.Words(name))
 			}
 			if w := m.whose[a.system][a.trace]; !w.sure.Proves() || t.Kind != connector.TraceAccount {

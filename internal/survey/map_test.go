@@ -59,9 +59,9 @@ func platform() []survey.Seen {
 			connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "visits", Labels: map[string]string{"tenants": "none"}},
 			record("1", "Acme Ltd", "acme.example", "active"), record("2", "Birch", "birch.example", "active"), record("3", "Cedar", "cedar.example", "active"),
 			record("4", "Dogwood", "dogwood.example", "active"), record("5", "Elm", "elm.example", "closed"),
-			schema("t_acme_ltd", 1), schema("t_birch", 1), schema("t_cedar", 1), schema("t_elm", 3), schema("t_zeta", 2), schema("reporting", 1),
+			schema("t_acme", 1), schema("t_birch", 1), schema("t_cedar", 1), schema("t_elm", 3), schema("t_zeta", 2), schema("reporting", 1),
 			orders("1", 10), orders("2", 20), orders("3", 30), orders("4", 40), orders("9", 90),
-			role("t_acme_ltd_app", "schema:t_acme_ltd"), role("t_birch_app", "schema:t_birch", "role:readers"), role("t_cedar_app", "schema:t_cedar"),
+			role("t_acme_app", "schema:t_acme"), role("t_birch_app", "schema:t_birch", "role:readers"), role("t_cedar_app", "schema:t_cedar"),
 			connector.Trace{Kind: connector.TraceGroup, Word: "role", Name: "readers", Reaches: []string{"schema:t_cedar"}},
 		),
 		seen("directory", user("ann@acme.example", "ann@acme.example"), dormant, user("lee@cedar.example", "lee@cedar.example"), user("max@elm.example", "max@elm.example"),
@@ -83,7 +83,7 @@ func TestMapOfAPlatformRunByHand(t *testing.T) {
 	}
 	same(t, "tenants", tenants, []string{
 		"9: main rows 9",
-		"Acme Ltd: directory user ann@acme.example, main role t_acme_ltd_app, main schema t_acme_ltd, main customer 1, main rows 1",
+		"Acme Ltd: directory user ann@acme.example, main role t_acme_app, main schema t_acme, main customer 1, main rows 1",
 		"Birch: directory user kim@birch.example, main role t_birch_app, main schema t_birch, main customer 2, main rows 2",
 		"Cedar: directory user lee@cedar.example, files bucket cedar-files, main role t_cedar_app, main schema t_cedar, main customer 3, main rows 3",
 		"Dogwood: main customer 4, main rows 4",

@@ -33,7 +33,7 @@ func (m *mapper) named(a connector.Account) whose {
 	w := whose{party: n, sure: got.Confidence, reason: got.Reason}
 	if w.sure == tenure.Possible {
 		given := claim.Words(a.Name)
-		for _, name := range append([]string{m.parties[n].Name}, m.parties[n].Also...) {
+		for _, name := range m.parties[n].names() {
 			if slices.Equal(given, claim.Words(name)) {
 				w.sure, w.reason = tenure.Likely, "it has the tenant's name"
 			}
@@ -41,6 +41,33 @@ func (m *mapper) named(a connector.Account) whose {
 	}
 	return w
 }
+
+// names are what things of a tenant's may be named after: its names, also without the form of
+// a company, and the first part of its mail domains.
+func (p *party) names() []string {
+	var out []string
+	add := func(name string) {
+		if name != "" && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	for _, name := range append([]string{p.Name}, p.Also...) {
+		add(name)
+		words := claim.Words(name)
+		for len(words) > 1 && slices.Contains(forms, words[len(words)-1]) {
+			words = words[:len(words)-1]
+		}
+		add(strings.Join(words, " "))
+	}
+	for _, d := range p.Domains {
+		first, _, _ := strings.Cut(d, ".")
+		add(first)
+	}
+	return out
+}
+
+// forms are the ends of companies' names that say their legal form.
+var forms = strings.Fields("ab ag aps as asa bv co company corp corporation doo gmbh inc incorporated kft kg kk limited llc llp ltd mbh nv oy oyj plc pte pty sa sarl sas se sl spa srl ug")
 
 // title is what a person calls the customer of an entry: its name, and not its key.
 func title(t *connector.Trace) string {

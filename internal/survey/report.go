@@ -92,9 +92,23 @@ type Finding struct {
 	System   string `json:"system"`
 	Word     string `json:"word"`
 	Name     string `json:"name"`
+	In       string `json:"in,omitempty"`
 	Says     string `json:"says"`
 	Cost     Cost   `json:"cost,omitempty"`
 	Currency string `json:"currency,omitempty"`
+}
+
+// What names the thing, as a person reads it.
+func (f Finding) What() string { return what(f.Word, f.Name, f.In) }
+
+// What names the thing, as a person reads it.
+func (t Thing) What() string { return what(t.Word, t.Name, t.In) }
+
+func what(word, name, in string) string {
+	if in == "" {
+		return word + " " + name
+	}
+	return word + " " + name + " in " + in
 }
 
 // Step is something that most tenants have, so that one without it shows where a process

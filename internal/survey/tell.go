@@ -67,7 +67,7 @@ func (m *mapper) owner(a at) *party {
 // find notes a finding. What it would save is told for what nobody needs.
 func (m *mapper) find(k Kind, p *party, a at, says string) {
 	t, s := m.trace(a), m.seen[a.system].Source
-	f := Finding{Kind: k, System: s.Name, Word: t.Word, Name: t.Name, Says: says}
+	f := Finding{Kind: k, System: s.Name, Word: t.Word, Name: t.Name, In: m.inside(a.system, t, ""), Says: says}
 	if p != nil {
 		f.Tenant = p.Name
 	}
@@ -202,19 +202,32 @@ func (m *mapper) crossings() {
 			if t.Kind != connector.TraceAccount && t.Kind != connector.TraceGroup || t.Disabled {
 				continue
 			}
+			first, more := map[*party]at{}, map[*party]int{}
+			var others []*party
 			for _, b := range m.reaches(a) {
-				other := m.owner(b)
-				if other == nil || other == p {
-					continue
+				switch other := m.owner(b); {
+				case other == nil || other == p || !data(m.trace(b).Kind):
+				case more[other] == 0:
+					first[other], more[other], others = b, 1, append(others, other)
+				default:
+					more[other]++
 				}
-				to := m.trace(b)
-				if to.Kind == connector.TraceGroup || to.Kind == connector.TraceAccount || to.Kind == connector.TraceRecord {
-					continue
+			}
+			for _, other := range others {
+				to := m.trace(first[other])
+				says := fmt.Sprintf("it has rights on %s %s, which is %s's", to.Word, to.Name, other.Name)
+				if n := more[other] - 1; n > 0 {
+					says += fmt.Sprintf(", and on %d more things there", n)
 				}
-				m.find(Crossing, p, a, fmt.Sprintf("it has rights on %s %s, which is %s's", to.Word, to.Name, other.Name))
+				m.find(Crossing, p, a, says)
 			}
 		}
 	}
+}
+
+// data says that things of a kind hold, or may hold, a tenant's data.
+func data(k connector.TraceKind) bool {
+	return k != connector.TraceGroup && k != connector.TraceAccount && k != connector.TraceRecord
 }
 
 // reaches is all that an account has rights on, through its groups too.
