@@ -26,6 +26,12 @@ var pages = template.Must(template.New("survey").Funcs(template.FuncMap{
 	"money":  money,
 	"join":   func(list []string) string { return strings.Join(list, ", ") },
 	"number": func(n int64) string { return grouped(n) },
+	"more": func(shown, all int) string {
+		if shown == all {
+			return ""
+		}
+		return fmt.Sprintf("%d are shown of %d; the JSON document has all.", shown, all)
+	},
 }).Parse(page))
 
 // titles are what kinds of findings are, in the plural.
@@ -60,6 +66,43 @@ func (r *Report) Groups() []Group {
 	}
 	return out
 }
+
+// The page shows at most so many findings of a kind, tenants, and things that are nobody's: a
+// browser has to bear it. All of them are in the JSON document.
+const (
+	pageRows    = 1000
+	pageTenants = 500
+)
+
+// Shown are those of the group that the page shows.
+func (g Group) Shown() []Finding { return g.List[:min(len(g.List), pageRows)] }
+
+// ShownTenants are those that the page shows: of many, those first of which there is
+// something to say.
+func (r *Report) ShownTenants() []Tenant {
+	if len(r.Tenants) <= pageTenants {
+		return r.Tenants
+	}
+	found := map[string]bool{}
+	for _, f := range r.Findings {
+		found[f.Tenant] = true
+	}
+	of := func(t Tenant) int {
+		switch {
+		case t.Left || len(t.Listed) == 0 || found[t.Name]:
+			return 0
+		case len(t.Lacks) > 0:
+			return 1
+		}
+		return 2
+	}
+	out := slices.Clone(r.Tenants)
+	slices.SortStableFunc(out, func(a, b Tenant) int { return of(a) - of(b) })
+	return out[:pageTenants]
+}
+
+// ShownShared are those of nobody's things that the page shows.
+func (r *Report) ShownShared() []Thing { return r.Shared[:min(len(r.Shared), pageRows)] }
 
 // Left is how many tenants a list says to have left.
 func (r *Report) Left() int { return r.count(func(t Tenant) bool { return t.Left }) }

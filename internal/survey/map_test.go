@@ -200,6 +200,10 @@ func TestMapTenThousand(t *testing.T) {
 	if took > 30*time.Second {
 		t.Errorf("the map took %s", took)
 	}
+	var page strings.Builder
+	if err := r.HTML(&page); err != nil || page.Len() > 4<<20 || !strings.Contains(page.String(), "500 are shown of 10000") {
+		t.Errorf("the page takes %d bytes, error %v; want one that a browser bears, and that says what it leaves out", page.Len(), err)
+	}
 	t.Logf("%d tenants with 10 things each: %s", tenants, took.Round(time.Millisecond))
 }
 
