@@ -26,6 +26,7 @@ type catalog struct {
 	triggers  []trigger
 	events    []trigger
 	digest    string // of all of it
+	unlisted  bool   // InnoDB's own list of tables may not be read, so that nothing is compared with it
 }
 
 // databasesOf lists the platform's databases, save those that are tenants' own.
@@ -266,10 +267,12 @@ func (c *catalog) tables(ctx context.Context, q relational.Querier, schemas []st
 	if err := settled(ctx, q); err != nil {
 		return nil, err
 	}
-	err = unskipped(ctx, q, schemas, func(n relational.TableName) bool {
-		i, ok := at[n]
-		return sequences[n] || !wanted(n) || ok && len(out[i].Columns) > 0
-	})
+	if !c.unlisted {
+		err = unskipped(ctx, q, schemas, func(n relational.TableName) bool {
+			i, ok := at[n]
+			return sequences[n] || !wanted(n) || ok && len(out[i].Columns) > 0
+		})
+	}
 	if err != nil {
 		return nil, err
 	}

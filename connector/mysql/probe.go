@@ -67,7 +67,7 @@ func (d *Driver) signIn(ctx context.Context, user string, password tenure.Secret
 		_ = db.Close()
 		return nil, nil, err
 	}
-	return &session{conn, new(atomic.Int64)}, func() { _ = conn.Close(); _ = db.Close() }, nil
+	return &session{conn: conn, sent: new(atomic.Int64)}, func() { _ = conn.Close(); _ = db.Close() }, nil
 }
 
 // asUser runs a probe in a session of the user that is probed.

@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -30,9 +31,13 @@ func newPool(conf *driver.Config, conns int) (*pool, error) {
 // session is one connection. As a relational.Querier it takes $1, $2, … as
 // placeholders.
 type session struct {
-	conn *sql.Conn
-	sent *atomic.Int64 // counts the statements
+	conn  *sql.Conn
+	sent  *atomic.Int64 // counts the statements
+	calls *connector.Budget
 }
+
+// errSpent ends what asks more of a session than its calls allow.
+var errSpent = errors.New("the calls allowed were spent")
 
 type rows struct{ *sql.Rows }
 
@@ -42,6 +47,9 @@ func (r rows) Close() { _ = r.Rows.Close() }
 // Query is described at relational.Querier.
 func (s *session) Query(ctx context.Context, query string, args ...any) (relational.Rows, error) {
 	query, args = placed(query, args)
+	if !s.calls.Spend() {
+		return nil, errSpent
+	}
 	s.sent.Add(1)
 	r, err := s.conn.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -53,6 +61,9 @@ func (s *session) Query(ctx context.Context, query string, args ...any) (relatio
 // Exec is described at relational.Querier.
 func (s *session) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	query, args = placed(query, args)
+	if !s.calls.Spend() {
+		return 0, errSpent
+	}
 	s.sent.Add(1)
 	r, err := s.conn.ExecContext(ctx, query, args...)
 	if err != nil {
@@ -141,7 +152,7 @@ func (d *Driver) with(ctx context.Context, f func(s *session) error) error {
 		return coded(err)
 	}
 	defer conn.Close()
-	return coded(f(&session{conn, &d.pace.sent}))
+	return coded(f(&session{conn: conn, sent: &d.pace.sent}))
 }
 
 // atomic runs f in a transaction that commits if f ends well. Each statement in it sees

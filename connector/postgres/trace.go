@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -67,40 +66,18 @@ func (t *tracing) says(s string, args ...any) {
 // look reads what is in the catalog, yields it, and then reads rows. When the calls are spent
 // it yields what it has read so far.
 func (t *tracing) look(ctx context.Context) error {
-	steps := []struct {
-		name string // "" makes no calls
-		do   func(context.Context) error
-	}{
-		{"databases, roles and schemas", t.server},
-		{"tables", t.tables},
-		{"sizes", t.sizes},
-		{"who may reach what", t.rights},
-		{"owner marks", t.marks},
-		{"", t.places},
-		{"rows", t.rows},
+	whole, err := relational.TraceSteps(ctx, errSpent, func(s string) { t.says("%s", s) },
+		relational.TraceStep{Name: "databases, roles and schemas", Do: t.server},
+		relational.TraceStep{Name: "tables", Do: t.tables},
+		relational.TraceStep{Name: "sizes", Do: t.sizes},
+		relational.TraceStep{Name: "who may reach what", Do: t.rights},
+		relational.TraceStep{Name: "owner marks", Do: t.marks},
+		relational.TraceStep{Do: t.places},
+		relational.TraceStep{Name: "rows", Do: t.rows})
+	if err != nil {
+		return err
 	}
-	spent := false
-	for i, step := range steps {
-		if spent && step.name != "" {
-			continue
-		}
-		err := step.do(ctx)
-		if errors.Is(err, errSpent) {
-			var left []string
-			for _, later := range steps[i:] {
-				if later.name != "" {
-					left = append(left, later.name)
-				}
-			}
-			t.says("the calls allowed were spent, so that these weren't looked at, or not wholly: %s", strings.Join(left, "; "))
-			spent = true
-			continue
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if !spent {
+	if whole {
 		if err := t.s.simple(ctx, "commit", nil); !errors.Is(err, errSpent) {
 			return err
 		}
@@ -123,29 +100,18 @@ func (t *tracing) tried(ctx context.Context, within time.Duration, sql string, r
 	return false, err
 }
 
-// tracedID names a thing for connector.Trace: parts that hold what parts them, or a quote,
-// are quoted.
-func tracedID(word string, parts ...string) string {
-	for i, p := range parts {
-		if strings.ContainsAny(p, `."`) {
-			parts[i] = quote(p)
-		}
-	}
-	return word + ":" + strings.Join(parts, ".")
-}
-
 func (t *tracing) schemaID(name string) string {
-	return tracedID("schema", t.d.config.Database, name)
+	return relational.TraceID("schema", t.d.config.Database, name)
 }
 
 func (t *tracing) tableID(n relational.TableName) string {
-	return tracedID("table", t.d.config.Database, n.Schema, n.Name)
+	return relational.TraceID("table", t.d.config.Database, n.Schema, n.Name)
 }
 
 // placeOf is the ID of what a table stands in; the schema public isn't a place.
 func (t *tracing) placeOf(n relational.TableName) string {
 	if n.Schema == "public" {
-		return tracedID("database", t.d.config.Database)
+		return relational.TraceID("database", t.d.config.Database)
 	}
 	return t.schemaID(n.Schema)
 }
@@ -238,13 +204,4 @@ func (t *tracing) frequent(ctx context.Context, of relational.Table, name string
 		return value(string(v[0]), int64(number(v[1])))
 	})
 	return n > 0 && distinct == float64(n), err
-}
-
-// some names at most five of a list.
-func some(names []string) string {
-	names = slices.Sorted(slices.Values(names))
-	if len(names) <= 5 {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:5], ", "), len(names)-5)
 }

@@ -65,7 +65,7 @@ func (t *tracing) server(ctx context.Context) error {
 			if r := byOID[oidOf(v[0])]; r != nil {
 				r.members = append(r.members, string(v[1]))
 				if !strings.HasPrefix(string(v[1]), "pg_") {
-					r.reaches = append(r.reaches, tracedID("role", string(v[1])))
+					r.reaches = append(r.reaches, relational.TraceID("role", string(v[1])))
 				}
 			}
 		case 6:
@@ -87,7 +87,7 @@ func (t *tracing) server(ctx context.Context) error {
 		}
 	}
 	if n := int64(len(elsewhere)); n > 0 {
-		t.says("%s %s looked into, as another database's dsn would: %s", relational.Plural(n, "database"), relational.Verb(n, "wasn't", "weren't"), some(elsewhere))
+		t.says("%s %s looked into, as another database's dsn would: %s", relational.Plural(n, "database"), relational.Verb(n, "wasn't", "weren't"), relational.Some(elsewhere))
 	}
 	if !identity {
 		return nil
@@ -99,7 +99,7 @@ func (t *tracing) server(ctx context.Context) error {
 }
 
 func (t *tracing) databaseTrace(db *tracedDatabase) connector.Trace {
-	one := connector.Trace{Kind: connector.TracePlace, Type: "database", Word: "database", Name: db.name, ID: tracedID("database", db.name), Rows: -1, Bytes: db.bytes, Attributes: map[string]any{}}
+	one := connector.Trace{Kind: connector.TracePlace, Type: "database", Word: "database", Name: db.name, ID: relational.TraceID("database", db.name), Rows: -1, Bytes: db.bytes, Attributes: map[string]any{}}
 	one.Open, one.Bears = t.open[one.ID], t.bears[one.ID]
 	t.owned(&one, db.owner)
 	if db.limit >= 0 {
@@ -111,7 +111,7 @@ func (t *tracing) databaseTrace(db *tracedDatabase) connector.Trace {
 
 func (t *tracing) schemaTrace(n *tracedSchema) connector.Trace {
 	one := connector.Trace{
-		Kind: connector.TracePlace, Type: "schema", Word: "schema", Name: n.name, ID: t.schemaID(n.name), In: tracedID("database", t.d.config.Database), Rows: n.rows, Bytes: n.bytes,
+		Kind: connector.TracePlace, Type: "schema", Word: "schema", Name: n.name, ID: t.schemaID(n.name), In: relational.TraceID("database", t.d.config.Database), Rows: n.rows, Bytes: n.bytes,
 		Labels: map[string]string{"tables": strconv.Itoa(n.tables)}, Attributes: map[string]any{},
 	}
 	if n.alike {
@@ -125,12 +125,12 @@ func (t *tracing) schemaTrace(n *tracedSchema) connector.Trace {
 // owned notes whose a place is, unless it is the server's, this login's or Tenure's own role's.
 func (t *tracing) owned(one *connector.Trace, owner string) {
 	if slices.ContainsFunc(t.roles, func(r *tracedRole) bool { return r.name == owner && r.kept }) {
-		one.Owners, one.Attributes["owner"] = []string{tracedID("role", owner)}, owner
+		one.Owners, one.Attributes["owner"] = []string{relational.TraceID("role", owner)}, owner
 	}
 }
 
 func (t *tracing) roleTrace(r *tracedRole) connector.Trace {
-	one := connector.Trace{Kind: connector.TraceGroup, Type: "role", Word: "role", Name: r.name, ID: tracedID("role", r.name), Rows: -1, Bytes: -1, Labels: map[string]string{}, Reaches: r.reaches}
+	one := connector.Trace{Kind: connector.TraceGroup, Type: "role", Word: "role", Name: r.name, ID: relational.TraceID("role", r.name), Rows: -1, Bytes: -1, Labels: map[string]string{}, Reaches: r.reaches}
 	one.Bears = t.bears[one.ID]
 	if strings.Contains(r.flags, "L") {
 		one.Kind, one.Disabled = connector.TraceAccount, r.limit == 0

@@ -217,7 +217,7 @@ func (t *tracing) rights(ctx context.Context) error {
 		schemas[n.oid] = t.schemaID(n.name)
 	}
 	for _, db := range t.databases {
-		databases[db.oid] = tracedID("database", db.name)
+		databases[db.oid] = relational.TraceID("database", db.name)
 	}
 	note := func(id string, who oid, all string) {
 		if r := roles[who]; r != nil && !slices.Contains(r.reaches[max(0, len(r.reaches)-1):], id) {
@@ -265,8 +265,8 @@ func (t *tracing) marks(ctx context.Context) error {
 		class
 		id func(string) string
 	}{
-		{databaseClass, func(n string) string { return tracedID("database", n) }},
-		{roleClass, func(n string) string { return tracedID("role", n) }},
+		{databaseClass, func(n string) string { return relational.TraceID("database", n) }},
+		{roleClass, func(n string) string { return relational.TraceID("role", n) }},
 		{schemaClass, t.schemaID},
 	} {
 		_, err := t.tried(ctx, traceCatalog, "select "+c.columns()+c.from()+"where m.name is not null", func(v [][]byte) error {

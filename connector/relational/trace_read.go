@@ -2,6 +2,7 @@ package relational
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -309,4 +310,58 @@ func TraceTime(v string) (time.Time, bool) {
 		return time.UnixMilli(n).UTC(), true
 	}
 	return time.UnixMicro(n).UTC(), true
+}
+
+// TraceID names a thing for connector.Trace: parts that hold what parts them, or a quote, are
+// quoted.
+func TraceID(word string, parts ...string) string {
+	out := make([]string, len(parts))
+	for i, p := range parts {
+		if out[i] = p; strings.ContainsAny(p, `."`) {
+			out[i] = Quote(p)
+		}
+	}
+	return word + ":" + strings.Join(out, ".")
+}
+
+// Some names at most five of a list.
+func Some(names []string) string {
+	names = slices.Sorted(slices.Values(names))
+	if len(names) <= 5 {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:5], ", "), len(names)-5)
+}
+
+// TraceSteps makes a look step by step. A step that spends the last call ends with the given
+// error; the rest is passed over, save what makes no calls, and says tells of it.
+func TraceSteps(ctx context.Context, spent error, says func(string), steps ...TraceStep) (whole bool, err error) {
+	whole = true
+	for i, step := range steps {
+		if !whole && step.Name != "" {
+			continue
+		}
+		err := step.Do(ctx)
+		if errors.Is(err, spent) {
+			var left []string
+			for _, later := range steps[i:] {
+				if later.Name != "" {
+					left = append(left, later.Name)
+				}
+			}
+			says("the calls allowed were spent, so that these weren't looked at, or not wholly: " + strings.Join(left, "; "))
+			whole = false
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return whole, nil
+}
+
+// TraceStep is one part of a look.
+type TraceStep struct {
+	Name string // in words; "" makes no calls
+	Do   func(context.Context) error
 }
