@@ -3,7 +3,9 @@ package filesystem
 import (
 	"fmt"
 	"os"
+	"path"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,4 +73,27 @@ func sameAs(f *os.File, like os.FileInfo) error {
 		return nil
 	}
 	return f.Chown(int(st.Uid), int(st.Gid))
+}
+
+// owner is the user whose file it is.
+func owner(info os.FileInfo) (uid int, ok bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return int(st.Uid), true
+}
+
+// born is when a file was made; zero where the file system doesn't know it.
+func born(r *os.Root, name string) (at time.Time) {
+	dir, err := r.Open(path.Dir(name))
+	if err != nil {
+		return at
+	}
+	defer dir.Close()
+	var st unix.Statx_t
+	if err := unix.Statx(int(dir.Fd()), path.Base(name), unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BTIME, &st); err == nil && st.Mask&unix.STATX_BTIME != 0 {
+		at = time.Unix(st.Btime.Sec, int64(st.Btime.Nsec)).UTC()
+	}
+	return at
 }

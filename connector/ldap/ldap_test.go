@@ -25,13 +25,20 @@ var marker = connector.Marker{Installation: tenure.NewID[tenure.InstallationID](
 // drive opens a driver, with options in place of the usual ones, and plants the system.
 func (w world) drive(t testing.TB, options map[string]string) connector.Driver {
 	t.Helper()
+	d := w.bare(t, options)
+	_, err := d.Plant(t.Context())
+	must(t, err)
+	return d
+}
+
+// bare opens a driver without planting anything.
+func (w world) bare(t testing.TB, options map[string]string) connector.Driver {
+	t.Helper()
 	all := w.options()
 	maps.Copy(all, options)
 	d, err := ldap.Info().Open(t.Context(), connector.Config{System: "directory", Options: all, Secrets: w.secrets(), Marker: marker, Now: time.Now})
 	must(t, err)
 	t.Cleanup(func() { _ = d.Close() })
-	_, err = d.Plant(t.Context())
-	must(t, err)
 	return d
 }
 

@@ -52,6 +52,7 @@ type Settings struct {
 	Database string // more statements of the database
 	Global   string // more statements of the server
 	TLS      bool   // the server has a certificate
+	NoPolicy bool   // no password policy holds for all
 	Entries  string // LDIF (RFC 2849) that is loaded before the server starts
 }
 
@@ -110,6 +111,10 @@ func Start(t testing.TB, with Settings) *Server {
 		with.Global += fmt.Sprintf("\nTLSCertificateFile %[1]s/server.crt\nTLSCertificateKeyFile %[1]s/server.key\n", s.Folder)
 		s.SecureURL = "ldaps://" + free(t)
 	}
+	policy := "ppolicy_default \"cn=default," + Base + "\""
+	if with.NoPolicy {
+		policy = ""
+	}
 	schema := first("/etc/ldap/schema", "/etc/openldap/schema", "/usr/local/etc/openldap/schema")
 	modules := first("/usr/lib/ldap", "/usr/lib/openldap", "/usr/lib64/openldap")
 	conf := filepath.Join(s.Folder, "slapd.conf")
@@ -135,14 +140,14 @@ rootpw %[6]s
 index objectClass,entryUUID eq
 index uid,cn,ou,member eq
 overlay ppolicy
-ppolicy_default "cn=default,%[3]s"
+%[13]s
 overlay memberof
 memberof-refint true
 limits dn.exact="%[7]s" %[8]s
 %[9]s
 %[10]s
 %[11]s
-`, schema, modules, Base, data, Root, s.root, Tenure, with.Limits, with.Database, with.Access, access, with.Global))
+`, schema, modules, Base, data, Root, s.root, Tenure, with.Limits, with.Database, with.Access, access, with.Global, policy))
 	ldif := filepath.Join(s.Folder, "first.ldif")
 	s.write(t, ldif, fmt.Sprintf(`dn: %[1]s
 objectClass: dcObject
