@@ -401,10 +401,12 @@ func (c *Client) once(ctx context.Context, r Request, u *url.URL) (a Answer, use
 	}
 	a = Answer{Status: res.StatusCode, Header: res.Header, Body: raw}
 	a.says = fmt.Sprintf("%s %s: status %d", r.method(), u.Path, a.Status)
-	// What is cut can't be recognised as a secret any more.
-	hide := c.veil.And(connector.NewVeil(append(slices.Clone(r.Hidden), tenure.NewSecret(used))...))
-	if told := reason(res.Header.Get("Content-Type"), hide.Text(string(raw))); a.Status >= 400 && told != "" {
-		a.says += ", " + told
+	if a.Status >= 400 {
+		// What is cut can't be recognised as a secret any more.
+		hide := c.veil.And(connector.NewVeil(append(slices.Clone(r.Hidden), tenure.NewSecret(used))...))
+		if told := reason(res.Header.Get("Content-Type"), hide.Text(string(raw))); told != "" {
+			a.says += ", " + told
+		}
 	}
 	return a, used, nil
 }

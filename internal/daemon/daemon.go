@@ -19,6 +19,7 @@ import (
 	"github.com/tenurehq/tenure/internal/installation"
 	"github.com/tenurehq/tenure/internal/server"
 	"github.com/tenurehq/tenure/internal/site"
+	"github.com/tenurehq/tenure/internal/store"
 )
 
 // Options say how to run. All but Log may be left out.
@@ -73,6 +74,8 @@ func Run(ctx context.Context, inst *installation.Installation, o Options) error 
 		o.Checkpoints = time.Minute
 	}
 	var running atomic.Bool
+	inst.DB.ObserveOutages(func(away store.Outage, ended bool) { tellOutage(o.Log, away, ended) })
+	defer inst.DB.ObserveOutages(nil)
 	srv, err := compose(inst, o, &running)
 	if err != nil {
 		return err
@@ -165,17 +168,31 @@ func compose(inst *installation.Installation, o Options, running *atomic.Bool) (
 	return srv, pages.Use(srv.Handler())
 }
 
+// tellOutage logs that the store can't be written, once and then each time that it was
+// tried in vain, and that it can be again.
+func tellOutage(log *slog.Logger, away store.Outage, ended bool) {
+	if ended {
+		log.Info("the store can be written again; work goes on", "failed since", away.Since.UTC())
+		return
+	}
+	log.Error("the store can't be written; work waits", "since", away.Since.UTC(), "error", away.Cause, "next try in", away.Next.Round(time.Millisecond))
+}
+
 // ticks does what time alone makes due. A part that fails is logged and tried
-// again; it keeps no other from its turn.
+// again; it keeps no other from its turn. While the store can't be written all wait.
 func ticks(ctx context.Context, inst *installation.Installation, log *slog.Logger, parts []installation.Tick) {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {
 		for _, part := range parts {
-			if ctx.Err() != nil {
+			if inst.DB.Await(ctx) != nil {
 				return
 			}
-			if err := part.Do(ctx, inst.Now()); err != nil && ctx.Err() == nil {
+			err := part.Do(ctx, inst.Now())
+			if inst.DB.Outlast(ctx, err) {
+				continue
+			}
+			if err != nil && ctx.Err() == nil {
 				log.Error("tick", "part", part.Name, "code", tenure.CodeOf(err), "error", err)
 			}
 		}
@@ -227,6 +244,9 @@ func checkpoints(ctx context.Context, inst *installation.Installation, log *slog
 			doubts = compareStore(ctx, inst, log, doubts)
 			inst.Keys.Note(ctx)
 			_, size, err = inst.Checkpoint(ctx)
+		}
+		if err != nil && inst.DB.Outage() != nil { // which is told already
+			return
 		}
 		if err != nil {
 			log.Error("checkpoint", "code", tenure.CodeOf(err), "error", err)

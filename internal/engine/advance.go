@@ -126,13 +126,10 @@ func (a *advance) cutOff() {
 func (a *advance) loop() (Answer, error) {
 	for conflicts := 0; ; {
 		if a.s == nil {
-			s, err := a.e.load(a.work, a.id, false)
-			if err != nil {
-				return Answer{}, err
-			}
-			a.s = s
-			a.keepOwn()
-			if err := a.ask(); err != nil {
+			if err := a.read(); a.e.outlasts(a.ctx, err) {
+				a.s = nil
+				continue
+			} else if err != nil {
 				return Answer{}, err
 			}
 		}
@@ -163,6 +160,9 @@ func (a *advance) loop() (Answer, error) {
 			}
 			a.s, a.excluded = nil, ""
 			continue
+		case a.e.outlasts(a.ctx, err): // what was done meanwhile is recorded now; this commit may have been, too
+			a.s, a.excluded = nil, ""
+			continue
 		case err != nil:
 			return Answer{}, err
 		}
@@ -180,6 +180,15 @@ func (a *advance) loop() (Answer, error) {
 			return a.answer(c.d), nil
 		}
 	}
+}
+
+// read reads the operation's rows, and who keeps it waiting.
+func (a *advance) read() (err error) {
+	if a.s, err = a.e.load(a.work, a.id, false); err != nil {
+		return err
+	}
+	a.keepOwn()
+	return a.ask()
 }
 
 // ask looks who keeps a waiting operation from its resources, so that it doesn't

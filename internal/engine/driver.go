@@ -7,15 +7,19 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/store"
 )
 
 // Run is the embedded driver: until ctx ends it calls Advance for what is due,
 // at most workers operations at once, and waits for the steps under way before
-// it returns. It keeps nothing: what it forgets, Due finds again.
+// it returns. It keeps nothing: what it forgets, Due finds again. While the store can't
+// be written it waits, and leaves it to the store's observer to say so.
 func (e *Engine) Run(ctx context.Context, workers int, log *slog.Logger) error {
 	if workers < 1 {
 		workers = 64
 	}
+	e.runs.Store(true)
+	defer e.runs.Store(false)
 	woken := make(chan tenure.OperationID, 4096)
 	defer e.DB.OnWake(func(id tenure.OperationID) {
 		select {
@@ -38,8 +42,11 @@ func (e *Engine) Run(ctx context.Context, workers int, log *slog.Logger) error {
 			defer running.Done()
 			answer, err := e.Advance(ctx, id)
 			<-slots
-			if err != nil && (ctx.Err() == nil || tenure.CanRetry(err)) {
-				log.Error("advance", "operation", id, "code", tenure.CodeOf(err), "error", err)
+			if err != nil {
+				if store.OutageOf(err) == nil && (ctx.Err() == nil || tenure.CanRetry(err)) {
+					log.Error("advance", "operation", id, "code", tenure.CodeOf(err), "error", err)
+				}
+				return // the poll finds it: at once it would fail again
 			}
 			if answer.Kind == Again || len(slots) < cap(slots)/2 {
 				select {
@@ -52,17 +59,24 @@ func (e *Engine) Run(ctx context.Context, workers int, log *slog.Logger) error {
 	poll := time.NewTicker(time.Second)
 	defer poll.Stop()
 	again, err := e.DB.BlockedOperations(ctx, Stuck) // what they lacked may be there since the restart
+	for e.outlasts(ctx, err) {
+		again, err = e.DB.BlockedOperations(ctx, Stuck)
+	}
 	if err != nil && ctx.Err() == nil {
 		log.Error("blocked operations", "error", err)
 	}
 	look := true
 	for {
+		_ = e.DB.Await(ctx)
 		for _, id := range again {
 			launch(id)
 		}
 		again = nil
 		if look {
 			ids, err := e.DB.Due(ctx, e.Now(), cap(slots), e.lease())
+			if e.outlasts(ctx, err) {
+				continue
+			}
 			if err != nil && ctx.Err() == nil {
 				log.Error("due", "error", err)
 			}
@@ -85,6 +99,13 @@ func (e *Engine) Run(ctx context.Context, workers int, log *slog.Logger) error {
 			look, again = true, e.stuck.due(e.Now())
 		}
 	}
+}
+
+// outlasts waits for the end of the store's outage that an error tells of, and says whether
+// what failed may be done again. Without a driver nobody is told why it waits: whoever calls
+// Advance gets the error.
+func (e *Engine) outlasts(ctx context.Context, err error) bool {
+	return err != nil && e.runs.Load() && e.DB.Outlast(ctx, err)
 }
 
 // Settle calls Advance for everything that is due at the engine's time, in

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -79,6 +80,7 @@ type Engine struct {
 	plans  planCache
 	active sync.Map // operation ids: one Advance an operation in this process
 	stuck  stuckLooks
+	runs   atomic.Bool // there is a driver: see outlasts
 
 	answering sync.Map // *connector.System by name: those that have answered
 }

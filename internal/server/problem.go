@@ -8,10 +8,13 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/store"
 )
 
 // problem is an error's face for the caller, and what headers go with it. One
@@ -24,7 +27,10 @@ func (s *Server) problem(r *http.Request, err error) (client.Problem, http.Heade
 	header := make(http.Header)
 	var coded *tenure.Error
 	var other *statusError
+	away := store.OutageOf(err)
 	switch {
+	case away != nil && !isLocal(r): // its cause is in the log
+		p = client.ProblemOf(tenure.Errorf(tenure.Unavailable, "%s", away.Says()).Retryable().WithHint("the server tries it again by itself; then ask again"))
 	case !errors.As(err, &coded) && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)):
 		p = client.ProblemOf(tenure.Errorf(tenure.Unavailable, "the call took too long, or its caller has gone").Retryable())
 	case !errors.As(err, &coded):
@@ -46,10 +52,19 @@ func (s *Server) problem(r *http.Request, err error) (client.Problem, http.Heade
 	case http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", `Bearer realm="tenure"`)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		header.Set("Retry-After", "1")
+		header.Set("Retry-After", retryAfter(away))
 	}
 	p.Instance = "urn:tenure:request:" + id
 	return p, header
+}
+
+// retryAfter is in how many seconds another try may help: when the store was tried again,
+// if it is away.
+func retryAfter(away *store.Outage) string {
+	if away == nil {
+		return "1"
+	}
+	return strconv.Itoa(1 + int(away.Next/time.Second))
 }
 
 // isLocal says whether who asks opened the installation's own folder or socket.

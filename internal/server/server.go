@@ -216,9 +216,15 @@ func (s *Server) bounded(what string, h http.Handler) http.Handler {
 	})
 }
 
-// ready says whether the server can do its work: its store answers, is migrated,
-// and what else the options ask.
+// ready says whether the server can do its work: its store can be written as far as is
+// known, answers, is migrated, and what else the options ask. It writes nothing.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	if o := s.db().Outage(); o != nil {
+		w.Header().Set("Retry-After", retryAfter(o))
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, "not ready: "+o.Says()+"\n")
+		return
+	}
 	_, err := s.db().LogSize(r.Context())
 	if err == nil && s.o.Ready != nil {
 		err = s.o.Ready(r.Context())

@@ -62,6 +62,7 @@ type DB struct {
 	lock       *os.File
 	wakes      wakes
 	handed     reservations
+	outages    outages
 	commits    atomic.Pointer[func(Commit)] // see ObserveCommits
 	key        []byte                       // of the rows' digests; see Seal
 	ledger     ledger

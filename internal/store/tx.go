@@ -208,7 +208,7 @@ func storeError(what string, err error) error {
 			return tenure.Errorf(tenure.Conflict, "it is there already (%s)", pg.ConstraintName)
 		case pg.Code == "23503" && pg.ConstraintName == "tenant_legal_move":
 			return illegalMove(err)
-		case strings.HasPrefix(pg.Code, "40"), strings.HasPrefix(pg.Code, "53"), strings.HasPrefix(pg.Code, "57"), strings.HasPrefix(pg.Code, "08"):
+		case strings.HasPrefix(pg.Code, "40"), strings.HasPrefix(pg.Code, "53"), strings.HasPrefix(pg.Code, "57"), strings.HasPrefix(pg.Code, "08"), unwritable(err):
 			return tenure.Errorf(tenure.Unavailable, "store, %s: %w", what, err).Retryable()
 		}
 		return tenure.Errorf(tenure.Internal, "store, %s: %w", what, err)
@@ -220,7 +220,7 @@ func storeError(what string, err error) error {
 			return tenure.Errorf(tenure.Conflict, "it is there already: %w", err)
 		case code == 787: // SQLITE_CONSTRAINT_FOREIGNKEY
 			return illegalMove(err)
-		case code&0xff == 5 || code&0xff == 6 || code&0xff == 10 || code&0xff == 13: // BUSY, LOCKED, IOERR, FULL
+		case code&0xff == 5 || code&0xff == 6 || unwritable(err): // BUSY, LOCKED
 			return tenure.Errorf(tenure.Unavailable, "store, %s: %w", what, err).Retryable()
 		}
 		return tenure.Errorf(tenure.Internal, "store, %s: %w", what, err)

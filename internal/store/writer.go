@@ -81,6 +81,9 @@ func (db *DB) submit(r *request) error {
 	if db.write == nil {
 		return tenure.Errorf(tenure.Conflict, "the store is open for reading only").WithHint("writes go through the running server's socket")
 	}
+	if o := db.Outage(); o != nil {
+		return refusal(o)
+	}
 	r.done = make(chan error, 1)
 	select {
 	case <-db.write.shut:
@@ -124,9 +127,16 @@ func (w *writer) loop() {
 	batch := make([]*request, 0, w.max)
 	for {
 		batch = batch[:0]
+		var again <-chan time.Time
+		if o := w.db.Outage(); o != nil {
+			again = time.After(o.Next)
+		}
 		select {
 		case r := <-w.in:
 			batch = append(batch, r)
+		case <-again:
+			w.trial()
+			continue
 		case <-w.shut:
 			select {
 			case r := <-w.in:
@@ -161,21 +171,34 @@ func (w *writer) gather(batch []*request) []*request {
 
 // run commits a batch as one transaction. If any part of it fails, the batch is
 // undone and each request gets a transaction of its own, so that one's error
-// isn't another's.
+// isn't another's. While the store can't be written nothing is tried.
 func (w *writer) run(batch []*request) {
+	if o := w.db.Outage(); o != nil {
+		answer(batch, refusal(o))
+		return
+	}
 	if len(batch) == 1 {
 		batch[0].done <- w.attempt(batch)
 		return
 	}
 	err := w.attempt(batch)
-	if err == nil {
-		for _, r := range batch {
-			r.done <- nil
-		}
+	if err == nil || OutageOf(err) != nil {
+		answer(batch, err)
 		return
 	}
+	for i, r := range batch {
+		err := w.attempt([]*request{r})
+		r.done <- err
+		if OutageOf(err) != nil {
+			answer(batch[i+1:], err)
+			return
+		}
+	}
+}
+
+func answer(batch []*request, err error) {
 	for _, r := range batch {
-		r.done <- w.attempt([]*request{r})
+		r.done <- err
 	}
 }
 
@@ -192,24 +215,18 @@ func (w *writer) attempt(batch []*request) (err error) {
 	if len(batch) == 1 && batch[0].ctx.Err() != nil {
 		return tenure.Errorf(tenure.Unavailable, "store: %w", batch[0].ctx.Err()).Retryable()
 	}
-	begin := "begin immediate"
-	if w.db.Dialect == Postgres {
-		begin = "begin"
-	}
-	if _, err := w.conn.ExecContext(ctx, begin); err != nil {
-		w.reconnect(ctx)
-		if _, err = w.conn.ExecContext(ctx, begin); err != nil {
-			return storeError("begin", err)
-		}
+	if err := w.begin(ctx); err != nil {
+		return w.db.outages.failed(err)
 	}
 	tx := &Tx{w: w, ctx: ctx}
 	defer func() {
 		if err != nil {
-			if _, e := w.conn.ExecContext(ctx, "rollback"); e != nil {
-				w.reconnect(ctx)
-			}
+			there := w.rollback(ctx)
 			w.tree, w.salts = nil, nil // read anew from the store: a failed commit may have happened
 			clear(w.last)
+			if !there || unwritable(err) {
+				err = w.db.outages.failed(err)
+			}
 		}
 	}()
 	steps := make([]*StepCommit, 0, len(batch))
@@ -294,20 +311,51 @@ func (db *DB) Clean(ctx context.Context) error {
 // errTwice sends a batch that holds one operation twice to single transactions.
 var errTwice = errors.New("an operation stands in the batch twice")
 
+// begin begins a transaction, on another connection if the one that there is can't.
+func (w *writer) begin(ctx context.Context) error {
+	begin := "begin immediate"
+	if w.db.Dialect == Postgres {
+		begin = "begin"
+	}
+	if _, err := w.conn.ExecContext(ctx, begin); err == nil {
+		return nil
+	}
+	if err := w.reconnect(ctx); err != nil {
+		return storeError("connect", err)
+	}
+	_, err := w.conn.ExecContext(ctx, begin)
+	return storeError("begin", err)
+}
+
+// rollback ends a transaction that failed, and says whether the store is there.
+func (w *writer) rollback(ctx context.Context) (there bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
+	defer cancel()
+	if _, err := w.conn.ExecContext(ctx, "rollback"); err != nil {
+		return w.reconnect(ctx) == nil
+	}
+	return true
+}
+
 // reconnect replaces a broken connection.
-func (w *writer) reconnect(ctx context.Context) {
+func (w *writer) reconnect(ctx context.Context) error {
 	if w.db.Dialect == SQLite {
 		_, _ = w.conn.ExecContext(ctx, "rollback")
-		return
+		return nil
 	}
 	for _, s := range w.stmts {
 		_ = s.Close()
 	}
 	clear(w.stmts)
 	_ = w.conn.Close()
-	if conn, err := w.sql.Conn(ctx); err == nil {
-		w.conn = conn
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	conn, err := w.sql.Conn(ctx)
+	if err != nil {
+		return redactDSN(err)
 	}
+	w.conn = conn
+	return nil
 }
 
 // appendLog takes the tree's head, which every process takes last, and writes

@@ -17,7 +17,7 @@ type standing struct {
 	db         *store.DB
 	clock, now func() time.Time
 
-	up, operations, waiting, findings, unsent, entries, checkpoint *prometheus.Desc
+	up, writable, operations, waiting, findings, unsent, entries, checkpoint *prometheus.Desc
 
 	mu   sync.Mutex
 	at   time.Time
@@ -34,6 +34,7 @@ func newStanding(db *store.DB, clock, now func() time.Time) *standing {
 	return &standing{
 		db: db, clock: clock, now: now,
 		up:         desc("tenure_store_up", "Whether the store can be read."),
+		writable:   desc("tenure_store_writable", "Whether the store can be written, as far as is known."),
 		operations: desc("tenure_operations", "Operations that haven't ended.", "kind", "state"),
 		waiting:    desc("tenure_approvals_waiting", "Gates that wait for persons."),
 		findings:   desc("tenure_findings", "Findings that want attention.", "severity"),
@@ -45,7 +46,7 @@ func newStanding(db *store.DB, clock, now func() time.Time) *standing {
 
 // Describe is prometheus.Collector's.
 func (s *standing) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.up, s.operations, s.waiting, s.findings, s.unsent, s.entries, s.checkpoint} {
+	for _, d := range []*prometheus.Desc{s.up, s.writable, s.operations, s.waiting, s.findings, s.unsent, s.entries, s.checkpoint} {
 		out <- d
 	}
 }
@@ -55,6 +56,11 @@ func (s *standing) Collect(out chan<- prometheus.Metric) {
 	g, err := s.gauges()
 	set := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	if s.db.Outage() == nil {
+		set(s.writable, 1)
+	} else {
+		set(s.writable, 0)
 	}
 	if err != nil {
 		set(s.up, 0)
