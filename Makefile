@@ -68,7 +68,7 @@ lint: ## gofmt, go vet, staticcheck, tidy modules, and the rules of internal/pol
 bench: ## the promises on speed and size, each beside its baseline
 	@scripts/prepare postgresql mariadb slapd node versitygw pocketbase
 	TENURE_TEST_MARIADBD='--innodb-buffer-pool-size=512M --innodb-flush-log-at-trx-commit=1 --innodb-flush-method=fsync --innodb-log-file-size=256M' scripts/with-mariadb scripts/with-postgres --durable $(GO) run ./bench
-	TENURE_BENCH=1 scripts/with-postgres --durable $(GO) test -count=1 -timeout 40m -v -run 'TestDrift|TestOnboardOverFive' ./bench
+	TENURE_BENCH=1 scripts/with-postgres --durable $(GO) test -count=1 -timeout 40m -v -run 'TestDrift|TestOnboardOverFive|TestSurvey' ./bench
 	TENURE_USERS=100 scripts/with-postgres $(GO) test -count=1 -timeout 30m -v -run TestCrowdIsCut ./internal/departure # 1,000 users
 
 docs: ## write anew what is derived from code: pages, diagrams, golden files
