@@ -253,6 +253,9 @@ func (t *tracing) reader() relational.TraceReader {
 			if kind, _, _ := strings.Cut(c.Type, " "); kind == "enum" {
 				return "convert(" + quote("t", c.Name) + " using utf8mb4)", ""
 			}
+			if sortOf(c.Type) == binary {
+				return "convert(lower(hex(" + quote("t", c.Name) + ")) using utf8mb4)", ""
+			}
 			expr, _, says := textOf(of, c)
 			return expr, says
 		},

@@ -161,8 +161,11 @@ func (t *tracing) reader() relational.TraceReader {
 		},
 		Text: func(of relational.Table, c relational.Column) (string, string) {
 			base := t.bases[column{of.TableName, c.Name}]
-			if base == "enum" { // a cast may be people's, the type's own output isn't
+			switch base {
+			case "enum": // a cast may be people's, the type's own output isn't
 				return "textin(enum_out(" + quote("t", c.Name) + "))", ""
+			case "bytea":
+				return "encode(substring(" + quote("t", c.Name) + " from 1 for 2000), 'hex')", ""
 			}
 			expr, _, says := textOf(c, base)
 			return expr, says

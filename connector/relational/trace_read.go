@@ -31,6 +31,9 @@ type TraceReader struct {
 	// Text is as Reader's, save that it also gives words of the schema (enumerations).
 	Text func(t Table, c Column) (expr, says string)
 
+	// Texts says that a column may have several values of one text: rows are then counted by the text.
+	Texts bool
+
 	// Latest gives the greatest of a column's moments as a text, under the alias t; "" if
 	// its values aren't moments.
 	Latest func(t Table, c Column) string
@@ -146,8 +149,12 @@ func (r TraceReader) counts(ctx context.Context, t TracedTable) error {
 			latest = l
 		}
 	}
+	by := Quote(alias, t.Tenant)
+	if r.Texts {
+		by = "1"
+	}
 	n := 0
-	query := fmt.Sprintf("select %s, count(*), %s from %s as %s group by %s limit %d", expr, latest, r.Name(t.TableName), Quote(alias), Quote(alias, t.Tenant), TraceRowsMost+1)
+	query := fmt.Sprintf("select %s, count(*), %s from %s as %s group by %s limit %d", expr, latest, r.Name(t.TableName), Quote(alias), by, TraceRowsMost+1)
 	done, err := r.Run(ctx, traceTime, query, 3, func(v []*string) error {
 		if n++; n > TraceRowsMost {
 			return nil

@@ -12,14 +12,19 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
 // session is one connection to one file.
 type session struct {
-	conn *sql.Conn
-	end  time.Time // when statements are broken off; zero where nothing is a tenant's
+	conn  *sql.Conn
+	end   time.Time // when statements are broken off; zero where nothing is a tenant's
+	calls *connector.Budget
 }
+
+// errSpent ends what asks more of a session than its calls allow.
+var errSpent = errors.New("the calls allowed were spent")
 
 type rows struct {
 	*sql.Rows
@@ -42,6 +47,9 @@ func (s *session) bounded(ctx context.Context) (context.Context, context.CancelF
 
 // Query is described at relational.Querier.
 func (s *session) Query(ctx context.Context, query string, args ...any) (relational.Rows, error) {
+	if !s.calls.Spend() {
+		return nil, errSpent
+	}
 	ctx, done := s.bounded(ctx)
 	r, err := s.conn.QueryContext(ctx, query, args...)
 	if err != nil {
