@@ -15,6 +15,7 @@ import (
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/connectortest"
 	"github.com/tenurehq/tenure/internal/s3test"
+	"github.com/tenurehq/tenure/internal/servertest"
 )
 
 // A server on which nobody ever planted anything is told as it stands, and stays so.
@@ -47,7 +48,7 @@ func TestTrace(t *testing.T) {
 	put(t, w.root, "globex", "globex.dump", "xy")
 
 	before := w.Look(t)
-	proxy := connectortest.Record(t, w.Endpoint)
+	proxy := servertest.Record(t, w.Endpoint)
 	options := w.options()
 	options["endpoint"] = proxy.URL
 	d := drive(t, options, w.secrets())
