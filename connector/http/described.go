@@ -29,8 +29,11 @@ var (
 
 // Can is described at connector.Limited.
 func (d *described) Can(capability string) bool {
-	if capability == "probe" {
+	switch capability {
+	case "probe":
 		return len(d.Probes) > 0
+	case "trace":
+		return len(d.Types) > 0
 	}
 	return slices.ContainsFunc(d.Types, func(t typeSpec) bool {
 		switch capability {

@@ -91,6 +91,9 @@ func (d *described) pages(ctx context.Context, l *listSpec, v vars, id string, y
 		if err := d.readThrough(ctx, l, v, id, given, r, yield); err != nil || !r.whole {
 			return false, err
 		}
+		if glances(ctx) {
+			return true, nil
+		}
 		stands := r.filled < 2 || l.Pages.Stable || l.Pages.By == "offset" && !r.slid
 		if !r.fell && (stands || before != nil && r.has(before)) {
 			return true, nil
@@ -123,7 +126,7 @@ func (d *described) readThrough(ctx context.Context, l *listSpec, v vars, id str
 		if err := p.turn(&r); err != nil {
 			return err
 		}
-		a, err := d.client.Send(ctx, r)
+		a, err := d.ask(ctx, r)
 		if err != nil {
 			return err
 		}

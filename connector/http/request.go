@@ -217,7 +217,7 @@ func (d *described) send(ctx context.Context, s requestSpec, v vars, also ...int
 	if err != nil {
 		return a, nil, err
 	}
-	if a, err = d.client.Send(ctx, r); err != nil {
+	if a, err = d.ask(ctx, r); err != nil {
 		return a, nil, err
 	}
 	if !a.OK(s.Expect...) && !(len(also) > 0 && a.OK(also...)) {

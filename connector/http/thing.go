@@ -68,6 +68,7 @@ type pass struct {
 	marked   bool // marks are read
 	complete bool
 	hidden   string // what may be there unseen, where that isn't all that is listed
+	lenient  *trace // what can't be read is written down there, and ends nothing
 	shows    bool   // nothing is done with what is found: what callers see of it is enough
 	lists    map[string]*listing
 	referred map[string]vars // by type
@@ -82,6 +83,9 @@ func (p *pass) registry(ctx context.Context) (registry, error) {
 		return p.marks, nil
 	}
 	g, complete, err := p.d.registered(ctx)
+	if err != nil && p.lenient != nil && ctx.Err() == nil {
+		p.lenient.unmarked, g, err = true, registry{}, nil
+	}
 	if err != nil {
 		return registry{}, err
 	}
@@ -201,6 +205,10 @@ func (p *pass) list(ctx context.Context, t *typeSpec, parent *found) (*listing, 
 	v := p.d.options.with("parent", itemOf(parent), "name", "", "own", "", "id", "", "omit", omitted, "attributes", map[string]any{})
 	complete, err := p.d.each(ctx, &t.List, v, t.Item.ID, func(item any) error {
 		f, err := p.read(ctx, t, parent, item)
+		if err != nil && p.lenient != nil && ctx.Err() == nil {
+			p.lenient.odd(t, err)
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -215,11 +223,15 @@ func (p *pass) list(ctx context.Context, t *typeSpec, parent *found) (*listing, 
 		out.sentinel = out.sentinel || p.d.kept(t.Name, f.name)
 		return nil
 	})
-	if parent != nil && errors.Is(err, errSegment) {
+	if parent != nil && errors.Is(err, errSegment) && p.lenient == nil {
 		if parent.owner == connector.Ours {
 			return nil, tenure.Errorf(tenure.Blocked, "%s %q: %w", t.In, source.Clip(parent.name), err).WithHint("remove it in the system by hand: nothing can be asked of it safely")
 		}
 		complete, err = true, nil // nothing of ours was ever made in it
+	}
+	if p.lenient != nil && ctx.Err() == nil {
+		p.lenient.listed(t, parent, complete, err)
+		complete, err = true, nil
 	}
 	if err != nil {
 		return nil, err
