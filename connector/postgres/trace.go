@@ -150,6 +150,9 @@ func (t *tracing) reader() relational.TraceReader {
 			if of.Hidden {
 				return "rights or row security hide them from this login"
 			}
+			if b := t.bears[t.schemaID(of.Schema)]; b != "" && b != connector.Unmarked {
+				return "it is in a tenant's own schema, whose code could run"
+			}
 			return t.closed[of.TableName]
 		},
 		Facts: func(n relational.TableName) relational.TableFacts {

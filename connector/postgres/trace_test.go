@@ -248,7 +248,7 @@ func TestTraceOfOwn(t *testing.T) {
 			t.Errorf("%s bears %q, want %q", name, bears[name], want)
 		}
 	}
-	if says := strings.Join(traced.Says, "\n"); !strings.Contains(says, "inside weren't read: it belongs to a tenant's role") {
+	if says := strings.Join(traced.Says, "\n"); !strings.Contains(says, "inside weren't read: it is in a tenant's own schema") {
 		t.Errorf("a tenant's own table: %s", says)
 	}
 }
