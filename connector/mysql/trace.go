@@ -239,6 +239,9 @@ func (t *tracing) reader() relational.TraceReader {
 			if e := t.engines[of.TableName]; e != "" && !slices.Contains([]string{"Aria", "MyISAM", "MEMORY"}, e) {
 				return "their engine " + e + " may read them elsewhere"
 			}
+			if b := t.bears["database:"+of.Schema]; b != "" && b != connector.Unmarked {
+				return "it is in a tenant's own database"
+			}
 			return ""
 		},
 		Facts: func(n relational.TableName) relational.TableFacts {

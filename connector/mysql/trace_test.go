@@ -172,6 +172,29 @@ func TestTraceOfPart(t *testing.T) {
 	}
 }
 
+// What Tenure keeps for itself isn't told as somebody's, and what it made bears its mark.
+func TestTraceOfOwn(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, nil)
+	name := w.token + "acme"
+	made(t, d, connector.Ref{Resource: tenure.DeriveID[tenure.ResourceID](epoch, name), Tenant: "ten_acme", Type: "database", Name: name,
+		Attributes: map[string]any{"ddl": "create table inside (tenant_id int)", "tables": map[string]any{"*": "a"}}})
+	bears := map[string]connector.Ownership{}
+	traced, err := d.Trace(t.Context(), connector.Tracing{}, func(one connector.Trace) error {
+		if bears[one.Name] = one.Bears; strings.HasPrefix(one.Name, w.keep) || strings.HasPrefix(one.Name, ownerPrefix) || one.Name == w.user {
+			t.Errorf("%s is told", one.ID)
+		}
+		return nil
+	})
+	if err != nil || bears[name] != connector.Ours || bears[w.app] != "" {
+		t.Errorf("%v: %v", err, bears)
+	}
+	if says := strings.Join(traced.Says, "\n"); !strings.Contains(says, "inside weren't read: it is in a tenant's own database") {
+		t.Errorf("a tenant's own tables: %s", says)
+	}
+}
+
 // foreignTraces is what stands on such a platform, sorted.
 const foreignTraces = `
 account row:1@table:TOKENapp.users {"ExternalIDs":["acme"],"In":"table:TOKENapp.users","Labels":{"tenant":"acme"},"Mails":["a@acme.example"],"Name":"1","Used":"2026-04-04T00:00:00Z","Word":"row"}

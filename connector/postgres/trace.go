@@ -31,7 +31,7 @@ func (d *Driver) Trace(ctx context.Context, ask connector.Tracing, yield func(co
 	defer release(c)
 	t := &tracing{
 		d: d, s: &session{conn: c.Conn(), calls: ask.Calls}, ask: ask, yield: func(one connector.Trace) error { return stop(yield(one)) },
-		near: &near{}, open: map[string]string{}, facts: map[relational.TableName]relational.TableFacts{}, closed: map[relational.TableName]string{}, bases: map[column]string{}, bears: map[string]connector.Ownership{},
+		near: &near{}, owners: map[string]bool{}, open: map[string]string{}, facts: map[relational.TableName]relational.TableFacts{}, closed: map[relational.TableName]string{}, bases: map[column]string{}, bears: map[string]connector.Ownership{},
 	}
 	if err := t.look(ctx); err != nil {
 		return connector.Traced{}, coded(err)
@@ -49,6 +49,7 @@ type tracing struct {
 
 	databases []*tracedDatabase
 	roles     []*tracedRole
+	owners    map[string]bool // roles by name: whether they are yielded
 	schemas   []*tracedSchema
 	near      *near
 	plan      relational.TracePlan
@@ -148,6 +149,9 @@ func (t *tracing) reader() relational.TraceReader {
 		Closed: func(of relational.Table) string {
 			if of.Hidden {
 				return "rights or row security hide them from this login"
+			}
+			if b := t.bears[t.schemaID(of.Schema)]; b != "" && b != connector.Unmarked {
+				return "it is in a tenant's own schema, whose code could run"
 			}
 			return t.closed[of.TableName]
 		},

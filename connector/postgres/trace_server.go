@@ -60,7 +60,7 @@ func (t *tracing) server(ctx context.Context) error {
 		case 4:
 			r := &tracedRole{oid: oidOf(v[0]), name: string(v[1]), flags: string(v[2]), limit: number(v[3]), until: string(v[4]), kept: yes(v[5])}
 			r.kept = r.kept && !slices.ContainsFunc(ownPrefixes, func(p string) bool { return strings.HasPrefix(r.name, p) }) && r.name != heirRole
-			t.roles, byOID[r.oid] = append(t.roles, r), r
+			t.roles, byOID[r.oid], t.owners[r.name] = append(t.roles, r), r, r.kept
 		case 5:
 			if r := byOID[oidOf(v[0])]; r != nil {
 				r.members = append(r.members, string(v[1]))
@@ -124,7 +124,7 @@ func (t *tracing) schemaTrace(n *tracedSchema) connector.Trace {
 
 // owned notes whose a place is, unless it is the server's, this login's or Tenure's own role's.
 func (t *tracing) owned(one *connector.Trace, owner string) {
-	if slices.ContainsFunc(t.roles, func(r *tracedRole) bool { return r.name == owner && r.kept }) {
+	if t.owners[owner] {
 		one.Owners, one.Attributes["owner"] = []string{relational.TraceID("role", owner)}, owner
 	}
 }

@@ -127,7 +127,7 @@ func (t *tracing) strangers(ctx context.Context, n *near) error {
 const tracedAtSQL = `case when c.relnamespace = any (ALIKE::oid[]) then 0 when c.relispartition then coalesce(pg_partition_root(c.oid)::oid, c.oid) else c.oid end`
 
 // tracedSizesSQL adds up bytes and estimates of rows. SIZE is what a relation takes up.
-const tracedSizesSQL = `select c.relnamespace, ` + tracedAtSQL + `, sum(SIZE)::bigint, sum(greatest(c.reltuples, 0))::bigint, bool_or(c.reltuples < 0), bool_or(c.relrowsecurity)
+const tracedSizesSQL = `select c.relnamespace, ` + tracedAtSQL + `, sum(SIZE)::bigint, coalesce(sum(greatest(c.reltuples, 0)) filter (where c.relkind <> 'p'), 0)::bigint, coalesce(bool_or(c.reltuples < 0) filter (where c.relkind <> 'p'), false), bool_or(c.relrowsecurity)
  from pg_class c where c.relkind in ('r', 'm', 'p') and c.oid >= 16384 group by 1, 2`
 
 func (t *tracing) sizes(ctx context.Context) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/relational"
 	"github.com/tenurehq/tenure/internal/postgrestest"
 )
 
@@ -203,6 +204,15 @@ create table shop.locked (tenant_id int); create view shop.tenants as select sho
 		}
 	}
 
+	f.exec(t, "analyze orders; update pg_class set reltuples = 20000000 where relname = 'orders_1'")
+	many, traced := f.trace(t, connector.Tracing{})
+	at := slices.IndexFunc(many, func(one connector.Trace) bool {
+		return one.In == relational.TraceID("table", f.database, "public", "orders") && strings.HasSuffix(one.Name, "1")
+	})
+	if says := strings.Join(traced.Says, "\n"); at < 0 || many[at].Rows != 10_000_000 || !strings.Contains(says, "public.orders weren't counted") {
+		t.Errorf("a big table isn't told by the server's statistics: %s", says)
+	}
+
 	f.exec(t, "revoke pg_read_all_data from TOKENreader; grant usage on schema shop to TOKENreader; grant select on tenants to TOKENreader")
 	part, traced := f.trace(t, connector.Tracing{})
 	if says := strings.Join(traced.Says, "\n"); !strings.Contains(says, "public.orders weren't read: rights") || has(part, "orders") || len(part) < 20 {
@@ -210,6 +220,36 @@ create table shop.locked (tenant_id int); create view shop.tenants as select sho
 	}
 	if !slices.ContainsFunc(part, func(one connector.Trace) bool { return one.Kind == connector.TraceRecord }) {
 		t.Error("the tenants weren't read, though they may be")
+	}
+}
+
+// What Tenure keeps for itself isn't told as somebody's, and what it made bears its mark.
+func TestTraceOfOwn(t *testing.T) {
+	t.Parallel()
+	d, w, system := opened(t)
+	role, store := w.token+"acme", w.token+"acme_data"
+	for _, want := range []connector.Desired{desired("role", role, map[string]any{"login": false}), desired("schema", store, map[string]any{"owner": role, "ddl": "create table inside (tenant_id int)"})} {
+		if _, _, _, err := system.Ensure(t.Context(), want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bears := map[string]connector.Ownership{}
+	traced, err := d.Trace(t.Context(), connector.Tracing{}, func(one connector.Trace) error {
+		if bears[one.Name] = one.Bears; strings.Contains(one.ID, "tenure") && one.Type != "database" || strings.Contains(one.ID, w.platform) {
+			t.Errorf("%s is told", one.ID)
+		}
+		return nil
+	})
+	if err != nil || traced.Fingerprint == "" {
+		t.Fatal(err, traced)
+	}
+	for name, want := range map[string]connector.Ownership{role: connector.Ours, store: connector.Ours, "app": ""} {
+		if bears[name] != want {
+			t.Errorf("%s bears %q, want %q", name, bears[name], want)
+		}
+	}
+	if says := strings.Join(traced.Says, "\n"); !strings.Contains(says, "inside weren't read: it is in a tenant's own schema") {
+		t.Errorf("a tenant's own table: %s", says)
 	}
 }
 

@@ -262,10 +262,11 @@ func (t TracedTable) record(row map[string]string, now time.Time) connector.Trac
 		stem := strings.TrimSuffix(strings.TrimSuffix(word, "_at"), "_on")
 		at, moment := TraceTime(v)
 		switch {
-		case v == "":
+		case v == "" || strings.HasPrefix(v, "0000-00-00"):
 		case strings.HasSuffix(word, "status") || strings.HasSuffix(word, "state"):
 			one.Labels["status"] = v
 			one.Disabled = one.Disabled || slices.Contains(endedWords, strings.ToLower(v))
+		case stem != word && (v == "0" || v == "f" || strings.EqualFold(v, "false")): // where programs write no null
 		case stem != word: // deleted_at
 			if stem == "expires" || stem == "trial_ends" || moment && at.After(now) {
 				if one.Expires.IsZero() || at.Before(one.Expires) {

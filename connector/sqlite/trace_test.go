@@ -200,6 +200,24 @@ func TestTraceOfPart(t *testing.T) {
 	}
 }
 
+// What Tenure keeps for itself isn't told as somebody's, and what it made bears its mark.
+func TestTraceOfOwn(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	d := w.opened(t, "5s")
+	d.made(t, ref("acme", "create table inside (id int)", map[string]any{"*": "a"}))
+	bears := map[string]connector.Ownership{}
+	_, err := d.Trace(t.Context(), connector.Tracing{}, func(one connector.Trace) error {
+		if bears[one.Name] = one.Bears; strings.Contains(one.ID, "tenure") {
+			t.Errorf("%s is told", one.ID)
+		}
+		return nil
+	})
+	if err != nil || bears["acme"] != connector.Ours {
+		t.Errorf("%v: %v", err, bears)
+	}
+}
+
 // foreignTraces is what stands in such a folder and file, sorted.
 const foreignTraces = `
 account row:1@table:users {"ExternalIDs":["acme"],"In":"table:users","Labels":{"tenant":"acme"},"Mails":["a@acme.example"],"Name":"1","Used":"2026-04-04T00:00:00Z","Word":"row"}
