@@ -55,7 +55,7 @@ func (d *Driver) Trace(ctx context.Context, ask connector.Tracing, yield func(co
 }
 
 func (t *tracing) look(ctx context.Context, out *connector.Traced) error {
-	if !t.calls.Spend() || !t.calls.Spend() {
+	if signed := t.calls.Spend(); !signed || !t.calls.Spend() { // to sign in, and to read what the server says of itself
 		t.says = append(t.says, "the allowed calls were used up: nothing was looked at")
 		return nil
 	}

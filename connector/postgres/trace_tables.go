@@ -165,7 +165,7 @@ func (t *tracing) sizes(ctx context.Context) error {
 	sql := replaced(tracedSizesSQL, "ALIKE", array(t.alike()))
 	done, err := t.tried(ctx, traceSizes, replaced(sql, "SIZE", "coalesce(pg_total_relation_size(c.oid), 0)"), row)
 	if err == nil && !done {
-		done, err = t.tried(ctx, traceCatalog, replaced(sql, "SIZE", "c.relpages * current_setting('block_size')::bigint"), row)
+		_, err = t.tried(ctx, traceCatalog, replaced(sql, "SIZE", "c.relpages * current_setting('block_size')::bigint"), row)
 		t.says("sizes are the server's estimates, without indexes: to ask for them took too long, or a table is locked")
 	}
 	if err != nil || len(t.databases) > traceDatabases {

@@ -60,7 +60,7 @@ func platform() []survey.Seen {
 			record("1", "Acme Ltd", "acme.example", "active"), record("2", "Birch", "birch.example", "active"), record("3", "Cedar", "cedar.example", "active"),
 			record("4", "Dogwood", "dogwood.example", "active"), record("5", "Elm", "elm.example", "closed"),
 			schema("t_acme", 1), schema("t_birch", 1), schema("t_cedar", 1), schema("t_elm", 3), schema("t_zeta", 2), schema("reporting", 1),
-			orders("1", 10), orders("2", 20), orders("3", 30), orders("4", 40), orders("9", 90),
+			orders("1", 10), orders("2", 20), orders("3", 30), orders("4", 40), orders("9", 90), orders("", 7),
 			role("t_acme_app", "schema:t_acme"), role("t_birch_app", "schema:t_birch", "role:readers"), role("t_cedar_app", "schema:t_cedar"),
 			connector.Trace{Kind: connector.TraceGroup, Word: "role", Name: "readers", Reaches: []string{"schema:t_cedar"}},
 		),
@@ -104,6 +104,7 @@ func TestMapOfAPlatformRunByHand(t *testing.T) {
 		"orphan : directory user who@nowhere.example (500)",
 		"orphan 9: main rows 9 (0)",
 		"orphan zeta: main schema t_zeta (20)",
+		"uncovered : main rows  (0)",
 		"uncovered : main table visits (0)",
 		"dormant Birch: directory user kim@birch.example (0)",
 	})

@@ -26,6 +26,8 @@ func (m *mapper) tell() {
 		switch {
 		case t.Kind == connector.TraceTable && t.Labels["tenants"] == "none":
 			m.find(Uncovered, nil, a, "no column and no reference ties its rows to a tenant")
+		case t.Kind == connector.TraceRows && t.Name == "":
+			m.find(Uncovered, nil, a, "these rows bear no tenant's key")
 		case t.Kind == connector.TraceAccount && !t.Disabled && m.customers(a, t):
 			m.find(Orphan, nil, a, "its mail domain is no tenant's")
 		}
