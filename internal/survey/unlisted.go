@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -43,11 +44,11 @@ func (m *mapper) unlisted() {
 		if m.evidence(a, t).contested {
 			return
 		}
-		if is, words := m.naming.Like(m.sort(a, t), t.Name); is != "" {
+		if is, words := m.naming.Like(m.sort(a, t), t.Name); is != "" && !machinery(words) {
 			m.give(a, whose{party: add(strings.Join(words, " ")).n, sure: tenure.Possible, reason: "it is named as tenants' are: " + is})
 			return
 		}
-		if t.Kind == connector.TracePlace && bare[m.sort(a, t)] && claim.Telling(claim.Words(t.Name)) {
+		if t.Kind == connector.TracePlace && bare[m.sort(a, t)] && claim.Telling(claim.Words(t.Name)) && !machinery(claim.Words(t.Name)) {
 			m.give(a, whose{party: add(t.Name).n, sure: tenure.Possible, reason: "it stands among tenants', and is named as they are"})
 		}
 	}, connector.TracePlace, connector.TraceAccount, connector.TraceGroup)
@@ -58,6 +59,15 @@ func (m *mapper) unlisted() {
 		m.unnamed()
 	}
 }
+
+// machinery says that all words of a name are such as platforms give to what is no tenant's.
+func machinery(words []string) bool {
+	return !slices.ContainsFunc(words, func(w string) bool { return !slices.Contains(shared, w) })
+}
+
+var shared = strings.Fields(`analytics archive archives assets audit auditors backups billing common config core default dumps editors events
+	files finance general groups history images jobs legal log logs media members meta metrics misc old operations ops people persons policies
+	public queue readers reporting roles sales sandbox security shared staff staging static stats support system temp templates test tmp uploads users writers`)
 
 // bare are the kinds of places that are named after tenants with nothing beside it.
 func (m *mapper) bare() map[string]bool {
@@ -102,6 +112,9 @@ func (m *mapper) unnamed() {
 	m.each(func(a at, t *connector.Trace) {
 		kind, words := edge(a, t)
 		if len(words) < 2 {
+			return
+		}
+		if machinery(words) {
 			return
 		}
 		if common(heads[kind+"\x00"+words[0]], all[kind]) {
