@@ -29,6 +29,7 @@ func adopt(ctx context.Context, _ *Engine, t *Task, sys *connector.System, pr *t
 // reads it back. It may be repeated.
 func takeOver(ctx context.Context, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
 	ref := Ref(t.Plan.Tenant, pr)
+	ctx = adopting(ctx, t, sys)
 	want, err := sys.Normalise(connector.Desired{Ref: ref, Encryption: t.Plan.Encryption})
 	if err != nil {
 		return Result{Err: err}
@@ -70,6 +71,17 @@ func takeOver(ctx context.Context, t *Task, sys *connector.System, pr *tenure.Pl
 	}
 	w.Normal = seen.Attributes
 	return Result{Verdict: v, Receipt: rec, Resources: []store.ResourceWrite{w}}
+}
+
+// adopting is a context that says what of the plan is adopted in a system.
+func adopting(ctx context.Context, t *Task, sys *connector.System) context.Context {
+	var all []connector.Ref
+	for i := range t.Plan.Resources {
+		if r := &t.Plan.Resources[i]; r.System == sys.Name {
+			all = append(all, Ref(t.Plan.Tenant, r))
+		}
+	}
+	return connector.Adopting(ctx, all)
 }
 
 func one(ctx context.Context, sys *connector.System, ref connector.Ref) (connector.Observed, error) {

@@ -37,7 +37,7 @@ func standing(ctx context.Context, in *planner.Input) (map[tenure.ResourceID]pla
 			return nil, err
 		}
 		for part := range slices.Chunk(refs, adoptLot) {
-			seen, absent, err := sys.Observe(ctx, part)
+			seen, absent, err := sys.Observe(connector.Adopting(ctx, refs), part)
 			if err != nil {
 				return nil, err
 			}

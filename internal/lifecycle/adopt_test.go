@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"slices"
@@ -297,4 +298,56 @@ func TestAdoptRows(t *testing.T) {
 		t.Errorf("the neighbour's rows and all: %d, want 103", n)
 	}
 	s.audited()
+}
+
+// A schema, a role that signs in and its rights on a real server come under Tenure: tables, rows,
+// rights and the password stay as they are, and nothing drifts.
+func TestAdoptPostgres(t *testing.T) {
+	t.Parallel()
+	p := postgresPool(t)
+	ctx := context.Background()
+	token := strings.ToLower(rand.Text())[:12] + "_" // roles are the server's
+	text := withResources("silo", "2.0", `  - {key: data, system: pool, type: schema, name: "s_${tenant.name}", data: [aa, bb, cc], attributes: {tables: {a: aa, b: bb, c: cc}}}
+  - {key: login, system: pool, type: role, name: "`+token+`${tenant.name}", attributes: {login: true}}
+  - {key: rights, system: pool, type: grant, name: "`+token+`${tenant.name}-rights", needs: [login, data], attributes: {role: "`+token+`${tenant.name}", schema: "s_${tenant.name}", tables: [a], privileges: [select, insert]}}`)
+	for _, name := range []string{"acme", "birch"} {
+		schema, role := "s_"+name, token+name
+		p.sql(p.db, `create schema `+schema+`; create table `+schema+`.a (i int); create table `+schema+`.b (i int); create table `+schema+`.c (i int); insert into `+schema+`.a values (1), (2);
+			create role `+role+` login password 'what it signs in with'; grant usage on schema `+schema+` to `+role+`; grant select, insert on `+schema+`.a to `+role)
+		t.Cleanup(func() { _, _ = p.db.ExecContext(context.Background(), `drop owned by `+role+`; drop role `+role) })
+	}
+	p.publishText(text)
+	state := func() (out string) {
+		t.Helper()
+		p.must(p.db.QueryRow(`select (select string_agg(n.nspname || n.nspacl::text || n.nspowner::text, ',' order by 1) from pg_namespace n where nspname like 's\_%') ||
+			(select string_agg(relname || coalesce(relacl::text, '') || relowner::text, ',' order by relnamespace, relname) from pg_class where relnamespace in (select oid from pg_namespace where nspname like 's\_%')) ||
+			(select string_agg(rolname || rolpassword || rolconnlimit::text, ',' order by 1) from pg_authid where rolname like $1)`, token+"%").Scan(&out))
+		return out
+	}
+	before := state()
+	op := p.request(lifecycle.Intent{Kind: tenure.Onboard, Tenant: "acme", Blueprint: "silo", Adopt: true}, "operator")
+	p.approve(op, "reviewer", "counsel")
+	p.wantState(op, tenure.OperationSucceeded)
+	if now := state(); now != before {
+		t.Errorf("more than marks has changed:\n%s\n%s", before, now)
+	}
+	p.wantFound("acme")
+	if n := count(t, p.db, "select count(*) from tenure.mark where note like '%birch%'"); n != 0 {
+		t.Errorf("%d of the neighbour's things bear a mark", n)
+	}
+	_, err := p.Plan(ctx, lifecycle.Intent{Kind: tenure.Onboard, Tenant: "birch", Blueprint: "silo", Adopt: true}, "operator")
+	p.must(err)
+	p.sql(p.db, `revoke insert on s_birch.a from `+token+`birch`)
+	_, err = p.Plan(ctx, lifecycle.Intent{Kind: tenure.Onboard, Tenant: "birch", Blueprint: "silo", Adopt: true}, "operator")
+	wantCode(t, err, tenure.Conflict, "birch-rights")
+
+	leave := p.leave("acme")
+	for range 16 {
+		p.pass(5 * day)
+		p.finish(leave)
+	}
+	p.wantState(leave, tenure.OperationSucceeded)
+	if n := count(t, p.db, `select (select count(*) from pg_namespace where nspname = 's_acme') + (select count(*) from pg_roles where rolname = '`+token+`acme') + 10 * (select count(*) from s_birch.a)`); n != 20 {
+		t.Errorf("what is left of acme, and ten times the neighbour's rows: %d, want 20", n)
+	}
 }
