@@ -77,7 +77,7 @@ const (
 	ActTask      Action = "gate.task"      // a person does something and says so
 	// On resources.
 	ActEnsure       Action = "ensure"       // bring to desired, read back
-	ActAdopt        Action = "adopt"        // mark anew what has lost its mark, read back
+	ActAdopt        Action = "adopt"        // mark what stands there and bears no mark, or has lost it; read back
 	ActObserve      Action = "observe"      // read back only
 	ActCount        Action = "count"        // what is about to go: every place of a data class, and what stands in its way
 	ActSuspend      Action = "suspend"      // access off, can be resumed
@@ -224,6 +224,7 @@ type Plan struct {
 	Organization string                    `json:"organization,omitempty"` // onboard: the customer's legal entity
 	Contact      string                    `json:"contact,omitempty"`      // onboard: who asked on the customer's side
 	Reason       string                    `json:"reason,omitempty"`
+	Adopt        bool                      `json:"adopt,omitempty"` // onboard: what stands there is marked as the tenant's, and nothing is made or changed
 	At           time.Time                 `json:"at"`
 	Blueprint    BlueprintRef              `json:"blueprint"`
 	From         *BlueprintRef             `json:"from,omitempty"`

@@ -145,6 +145,9 @@ func OnlyCreates(p *Plan) string {
 	if p.Kind != Onboard {
 		return "it is no onboarding"
 	}
+	if p.Adopt {
+		return "it adopts what stood there before"
+	}
 	if p.Destructive != 0 {
 		return "it destroys"
 	}

@@ -20,6 +20,7 @@ type Intent struct {
 	Reason       string               `json:"reason,omitempty"`
 	ContractEnd  time.Time            `json:"contractEnd,omitzero"`
 	Recipient    string               `json:"recipient,omitempty" doc:"age1…, of the exports"`
+	Adopt        bool                 `json:"adopt,omitempty" doc:"onboard: mark what stands there already as the tenant's; nothing is made or changed, and no credential is issued"`
 	AtOnce       bool                 `json:"atOnce,omitempty" doc:"offboard without grace"`
 	EraseOnly    bool                 `json:"eraseOnly,omitempty" doc:"offboard without export"`
 	Reissue      bool                 `json:"reissue,omitempty" doc:"repair with new credentials"`

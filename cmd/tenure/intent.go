@@ -62,6 +62,7 @@ func (f *intentFlags) register(cmd *cobra.Command, kind tenure.OperationKind) {
 	}
 	switch kind {
 	case tenure.Onboard:
+		fl.BoolVar(&f.in.Adopt, "adopt", false, "mark what stands there already as the tenant's; make and change nothing, and issue no credential")
 		fl.StringVar(&f.in.Organization, "organization", "", "the customer's legal entity")
 		fl.StringVar(&f.in.Contact, "contact", "", "who asked on the customer's side")
 		fl.StringArrayVar(&f.labels, "label", nil, "a label, as key=value (repeatable)")

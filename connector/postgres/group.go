@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+
+	"github.com/tenurehq/tenure/connector"
 )
 
 // A table's access list fills a page with about 2,400 roles, so tenants' roles have
@@ -80,6 +82,9 @@ func (k grants) grouped(ctx context.Context, s *session, specs []grantSpec) erro
 		own[string(v[0])] = true
 		return nil
 	})
+	for _, name := range connector.BeingAdopted(ctx, "schema") {
+		own[name] = true
+	}
 	for i := range specs {
 		specs[i].group = ""
 		if g := specs[i]; len(g.names()) > 0 && !own[g.Schema] {

@@ -282,6 +282,11 @@ func (v *view) conclude() {
 			break
 		}
 		d.reason = v.why()
+		if v.adopted() { // the tenant would be left between two states; a retry goes on
+			d.state, d.due = tenure.OperationPaused, time.Time{}
+			d.reason = "it has begun to adopt what stood there, and isn't taken back"
+			break
+		}
 		if v.undoable() {
 			d.undo, d.state = true, tenure.OperationCompensating
 		} else {
@@ -373,8 +378,20 @@ func (n *node) running() bool {
 	return n.row.State == tenure.StepRunning && (n.mine || !n.row.Lapsed)
 }
 
-// undoable says whether the operation may be taken back: only one that creates.
-func (s *snapshot) undoable() bool { return s.plan.Kind == tenure.Onboard }
+// undoable says whether the operation may be taken back: only one that creates, and none that
+// has begun to adopt what stood there before.
+func (s *snapshot) undoable() bool { return s.plan.Kind == tenure.Onboard && !s.adopted() }
+
+func (s *snapshot) adopted() bool {
+	if !s.plan.Adopt {
+		return false
+	}
+	rows := make([]store.StepRow, len(s.nodes))
+	for i := range s.nodes {
+		rows[i] = s.nodes[i].row
+	}
+	return Adopted(s.plan, rows)
+}
 
 // destroying says whether a destructive step on the same resource is under way or
 // claimed: two erasures in one store would meet at its foreign keys.

@@ -211,18 +211,6 @@ func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 	return Result{Verdict: v, Receipt: rec, Resources: []store.ResourceWrite{w}}
 }
 
-// adopt marks anew what has lost its mark, in the state that the inventory knows.
-func adopt(ctx context.Context, _ *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
-	rec, v, err := sys.Adopt(ctx, Ref(t.Plan.Tenant, pr), tenure.ResourceState(t.Step.To))
-	if err != nil {
-		return Result{Err: err}
-	}
-	if v != tenure.Verified {
-		return Result{Verdict: v, Receipt: rec, Err: tenure.Errorf(tenure.Blocked, "%s %s was marked, and reads back otherwise", pr.Type, pr.Name)}
-	}
-	return Result{Verdict: v, Receipt: rec}
-}
-
 // confine takes back the rights at a resource that nothing declares, and adds that to
 // its receipt.
 func confine(ctx context.Context, e *Engine, sys *connector.System, r connector.Ref, rec connector.Receipt) (connector.Receipt, error) {

@@ -67,7 +67,7 @@ func (s *snapshot) stands(ctx context.Context, db *store.DB) error {
 	var ids []tenure.ResourceID
 	for i := range s.nodes {
 		st := s.nodes[i].step
-		if writes := st.Destructive || st.Action == tenure.ActEnsure; writes && st.Resource != "" && !s.nodes[i].ended() {
+		if writes := st.Destructive || st.Action == tenure.ActEnsure || st.Action == tenure.ActAdopt; writes && st.Resource != "" && !s.nodes[i].ended() {
 			ids = append(ids, st.Resource)
 		}
 	}

@@ -16,7 +16,8 @@ import (
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-// credential gives a resource's credential. One that is to be made is kept,
+// credential gives a resource's credential; a blank one of what was adopted with a
+// credential that Tenure doesn't know, unless a fresh one is asked for. One that is to be made is kept,
 // sealed under the tenant's key, before the system hears of it: a crash between
 // the two leaves a credential that opens nothing.
 func (s *Service) credential(ctx context.Context, t *engine.Task, id tenure.ResourceID, fresh bool) (tenure.Secret, error) {
@@ -31,6 +32,17 @@ func (s *Service) credential(ctx context.Context, t *engine.Task, id tenure.Reso
 		return have, nil
 	case err != nil && tenure.CodeOf(err) != tenure.NotFound:
 		return tenure.Secret{}, err
+	}
+	if err != nil && !fresh { // what the tenant uses goes on
+		r, err := s.o.DB.Resource(ctx, id)
+		if err != nil && tenure.CodeOf(err) != tenure.NotFound {
+			return tenure.Secret{}, err
+		}
+		if err == nil {
+			if own, err := s.adopted(ctx, &r.Resource); err != nil || own {
+				return tenure.Secret{}, err
+			}
+		}
 	}
 	var raw [24]byte
 	_, _ = rand.Read(raw[:])

@@ -74,6 +74,12 @@ func (s *Service) probe(ctx context.Context, sys *connector.System, r tenure.Res
 	var err error
 	if typ, _ := sys.Info.Type(r.Type); typ.Credential {
 		c.Credential, _, err = s.secretOf(ctx, r.ID)
+		if tenure.CodeOf(err) == tenure.NotFound {
+			if own, failed := s.adopted(ctx, &r); failed != nil || own {
+				p.Unknown = "it was adopted with its own credential, which Tenure doesn't hold; issue one with: tenure tenant repair --reissue"
+				return p, failed
+			}
+		}
 	}
 	var seen connector.Outcome
 	if err == nil {

@@ -31,6 +31,7 @@ type Intent struct {
 	Reason       string               `json:"reason,omitempty"`
 	ContractEnd  time.Time            `json:"contractEnd,omitzero"`
 	Recipient    string               `json:"recipient,omitempty"` // age1…, of the exports
+	Adopt        bool                 `json:"adopt,omitempty"`     // onboard: mark what stands there as the tenant's, and make nothing
 	AtOnce       bool                 `json:"atOnce,omitempty"`    // offboard without grace
 	EraseOnly    bool                 `json:"eraseOnly,omitempty"` // offboard without export
 	Reissue      bool                 `json:"reissue,omitempty"`   // repair with new credentials
@@ -52,6 +53,9 @@ func (s *Service) Plan(ctx context.Context, in Intent, by string) (*Planned, err
 	if err := person(by); err != nil {
 		return nil, err
 	}
+	if in.Adopt && in.Kind != tenure.Onboard {
+		return nil, tenure.Errorf(tenure.Invalid, "only an onboarding adopts what stands there, and this is %s", in.Kind)
+	}
 	if err := blueprint.WithoutSecrets(in.Parameters); err != nil {
 		return nil, err
 	}
@@ -69,6 +73,9 @@ func (s *Service) Plan(ctx context.Context, in Intent, by string) (*Planned, err
 func foresee(ctx context.Context, in *planner.Input) (out []connector.SharedChange, err error) {
 	switch in.Kind {
 	case tenure.Onboard, tenure.Change, tenure.Upgrade, tenure.Repair, tenure.Resume, tenure.Reinstate:
+		if in.Adopt {
+			return nil, nil
+		}
 	default:
 		return nil, nil // nothing is made, and a system that is away must not stand in the way
 	}
@@ -254,6 +261,9 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 	if err := s.withAdditions(ctx, t.ID, out.Desired); err != nil {
 		return nil, err
 	}
+	if out.Unheld, err = s.unheld(ctx, out.Inventory); err != nil {
+		return nil, err
+	}
 	if in.Kind == tenure.Repair || in.Kind == tenure.Resume || in.Kind == tenure.Reinstate {
 		if err := rebind(c, out); err != nil {
 			return nil, err
@@ -306,8 +316,12 @@ func (s *Service) onboardInput(ctx context.Context, in Intent, now time.Time) (*
 	if err != nil {
 		return nil, err
 	}
-	out := &planner.Input{Kind: tenure.Onboard, At: now, Reason: in.Reason, Tenant: t, Blueprint: &c.Blueprint, Ref: c.Ref(), Desired: d, Rules: s.o.Approvals}
-	return out, s.openSystems(ctx, out)
+	out := &planner.Input{Kind: tenure.Onboard, At: now, Reason: in.Reason, Tenant: t, Blueprint: &c.Blueprint, Ref: c.Ref(), Desired: d, Rules: s.o.Approvals, Adopt: in.Adopt}
+	if err := s.openSystems(ctx, out); err != nil || !in.Adopt {
+		return out, err
+	}
+	out.Standing, err = standing(ctx, out)
+	return out, err
 }
 
 // openSystems gives the planner the systems that the plan may touch.

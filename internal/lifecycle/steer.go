@@ -48,9 +48,13 @@ func (s *Service) Steer(ctx context.Context, id tenure.OperationID, what, by str
 	})
 }
 
-// cancellable refuses to cancel an offboarding that is past a point of no return: a
-// tenant that is erasing has no way back.
+// cancellable refuses to cancel an offboarding that is past a point of no return, as a
+// tenant that is erasing has no way back, and an onboarding that has begun to adopt.
 func cancellable(id tenure.OperationID, p *tenure.Plan, rows []store.StepRow) error {
+	if engine.Adopted(p, rows) {
+		return tenure.Errorf(tenure.Blocked, "operation %s has begun to adopt what stood there, and isn't taken back: nothing of it is deleted", id).
+			WithHint("mend what it names, then: tenure operation retry %s; or let a step be left out by two persons: tenure operation skip %s", id, id)
+	}
 	if p.Kind != tenure.Offboard {
 		return nil
 	}

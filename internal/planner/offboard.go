@@ -90,7 +90,7 @@ func (c *compiler) proven(cut []string, leaving string) []string {
 		}
 		t, _ := sys.Info.Type(r.Type)
 		for _, k := range sys.Info.Probes {
-			if k.Name == "reachable" && t.Credential && slices.Contains(k.Types, r.Type) {
+			if k.Name == "reachable" && t.Credential && slices.Contains(k.Types, r.Type) && !c.untried(r, "the credential of "+pathOf(r)+" is refused") {
 				out = append(out, c.refused(pathOf(r), r.System, r, tenure.Probe{Name: "the credential of " + pathOf(r) + " is refused", Kind: k.Name}, needs))
 			}
 		}
@@ -114,7 +114,7 @@ func (c *compiler) refusedOwn(needs []string) []string {
 		for _, p := range e.Probes {
 			for i := range c.plan.Resources {
 				r := &c.plan.Resources[i]
-				if letsIn(p) && r.Layer.IsAccess() && r.Environment == e.Name && r.Key == p.Resource && p.System != r.System {
+				if letsIn(p) && r.Layer.IsAccess() && r.Environment == e.Name && r.Key == p.Resource && p.System != r.System && !c.untried(r, p.Name+" is refused") {
 					out = append(out, c.refused(path(e.Name, "blueprint/"+p.Name), p.System, r, tenure.Probe{Name: p.Name + " is refused", Kind: p.Kind, Params: p.Params}, needs))
 				}
 			}

@@ -40,7 +40,17 @@ type Input struct {
 	WasTier   string                     // the tenant's tier until now, where the plan changes it
 	Revoke    map[tenure.ResourceID]bool // revoke: what to take off
 	Off       map[tenure.ResourceID]bool // reinstate: what a revoke took off, and stays off
+	Adopt     bool                       // onboard: what stands there becomes the tenant's, and nothing is made
+	Standing  map[tenure.ResourceID]Sight
+	Unheld    map[tenure.ResourceID]bool // what has a credential that Tenure doesn't hold, as it was adopted
 	Shared    []connector.SharedChange   // what making the resources changes for others than the tenant
+}
+
+// Sight is what was seen of a resource that is to be adopted.
+type Sight struct {
+	connector.Observed
+	Normal  json.RawMessage // what its attributes are to be
+	Blurred bool            // what wasn't found may be there all the same
 }
 
 // Make compiles the plan. An intent that the tenant's state doesn't allow is
@@ -177,6 +187,9 @@ func (c *compiler) approve() string {
 		n = 1
 	}
 	if c.in.Kind == tenure.Repair && len(c.in.Lost) > 0 { // what is marked as a tenant's is deleted with it
+		n = max(n, 2)
+	}
+	if c.in.Adopt { // for the same reason
 		n = max(n, 2)
 	}
 	if n < 1 && !c.gate {

@@ -22,6 +22,11 @@ func (c *compiler) onboard() error {
 	if err := c.desire(nil); err != nil {
 		return err
 	}
+	if c.in.Adopt {
+		if err := c.standing(); err != nil {
+			return err
+		}
+	}
 	intake := c.move("intake", tenure.StageIntake, tenure.TenantValidating)
 	gate := c.approve()
 	if gate != "" {
@@ -35,12 +40,16 @@ func (c *compiler) onboard() error {
 	var made []string
 	for i := range c.plan.Resources {
 		r := &c.plan.Resources[i]
+		if c.in.Adopt {
+			made = append(made, c.takeOver(r, append(slices.Clone(keys), start)))
+			continue
+		}
 		made = append(made, c.ensure(r, tenure.StageProvision, "make", append(slices.Clone(keys), start)))
 	}
 	if len(made) == 0 {
 		made = keys
 	}
-	probes := c.probes(made)
+	probes := append(c.probes(made), c.seen()...)
 	probes = append(probes, c.add(tenure.Step{Key: "verify/teardown", Stage: tenure.StageVerify, Action: tenure.ActTeardown, Needs: made, Summary: "the teardown plan is complete"}))
 	probed := slices.Clone(probes)
 	for i, task := range c.in.Blueprint.Onboarding.Tasks {
@@ -176,12 +185,15 @@ func (c *compiler) probes(needs []string) []string {
 					continue
 				}
 			case "environment":
-				if kinds[r.Environment] != "test" {
+				if kinds[r.Environment] != "test" || c.untried(r, k.Name+" of "+pathOf(r)) {
 					continue
 				}
 				for _, other := range c.across(r, kinds) {
 					add(pathOf(r)+"/environment/"+pathOf(other), r.System, r, tenure.Probe{Name: fmt.Sprintf("the credential of %s is refused at %s", pathOf(r), pathOf(other)), Kind: k.Name, Target: other.ID})
 				}
+				continue
+			}
+			if c.untried(r, k.Name+" of "+pathOf(r)) {
 				continue
 			}
 			add(pathOf(r)+"/"+k.Name, r.System, r, tenure.Probe{Name: k.Name + " of " + pathOf(r), Kind: k.Name})
@@ -190,7 +202,7 @@ func (c *compiler) probes(needs []string) []string {
 	for _, e := range c.in.Desired.Environments {
 		for _, p := range e.Probes {
 			r := all[path(e.Name, p.Resource)]
-			if r != nil && c.off(r.ID) {
+			if r != nil && (c.off(r.ID) || c.untried(r, p.Name)) {
 				continue
 			}
 			add(path(e.Name, "blueprint/"+p.Name), p.System, r, tenure.Probe{Name: p.Name, Kind: p.Kind, Params: p.Params})

@@ -1,0 +1,23 @@
+package connector
+
+import "context"
+
+type adoptingKey struct{}
+
+// Adopting says, to calls of a system that are made with the context, what is about to be
+// adopted there together. What a connector tells of a thing from the marks of others, it
+// then tells as if these bore theirs already.
+func Adopting(ctx context.Context, refs []Ref) context.Context {
+	return context.WithValue(ctx, adoptingKey{}, refs)
+}
+
+// BeingAdopted are the names of a type of things that are about to be adopted.
+func BeingAdopted(ctx context.Context, typ string) (names []string) {
+	refs, _ := ctx.Value(adoptingKey{}).([]Ref)
+	for i := range refs {
+		if refs[i].Type == typ {
+			names = append(names, refs[i].Name)
+		}
+	}
+	return names
+}

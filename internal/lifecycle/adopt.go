@@ -1,0 +1,93 @@
+package lifecycle
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/planner"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// adoptLot is how many things one look at a system asks for.
+const adoptLot = 500
+
+// standing looks at what an onboarding is to adopt: it reads, in bulk, and changes nothing.
+func standing(ctx context.Context, in *planner.Input) (map[tenure.ResourceID]planner.Sight, error) {
+	all, normal := map[string][]connector.Ref{}, map[tenure.ResourceID][]byte{}
+	for _, env := range in.Desired.Environments {
+		for _, r := range env.Resources {
+			sys := in.Systems[r.System]
+			if sys == nil {
+				continue // the planner says so
+			}
+			ref := connector.Ref{Resource: r.ID, Tenant: in.Tenant.ID, Environment: env.Name, Type: r.Type, Name: r.Name, Attributes: r.Attributes, Classes: r.Data}
+			want, err := sys.Normalise(connector.Desired{Ref: ref, Encryption: in.Blueprint.Encryption})
+			if err != nil {
+				return nil, err
+			}
+			all[r.System], normal[r.ID] = append(all[r.System], ref), want
+		}
+	}
+	out := make(map[tenure.ResourceID]planner.Sight)
+	for name, refs := range all {
+		sys := in.Systems[name]
+		if err := sys.Identify(ctx); err != nil {
+			return nil, err
+		}
+		for part := range slices.Chunk(refs, adoptLot) {
+			seen, absent, err := sys.Observe(connector.Adopting(ctx, refs), part)
+			if err != nil {
+				return nil, err
+			}
+			for i, o := range seen {
+				out[part[i].Resource] = planner.Sight{Observed: o, Normal: normal[part[i].Resource], Blurred: absent != tenure.Verified}
+			}
+		}
+	}
+	return out, nil
+}
+
+// unheld are the resources of a tenant with a credential that Tenure doesn't hold: they were
+// adopted with one, and none has been issued since.
+func (s *Service) unheld(ctx context.Context, inventory []tenure.Resource) (map[tenure.ResourceID]bool, error) {
+	out := make(map[tenure.ResourceID]bool)
+	for i := range inventory {
+		r := &inventory[i]
+		sys, err := s.system(ctx, r.System)
+		if err != nil {
+			continue // what needs it says so
+		}
+		if t, _ := sys.Info.Type(r.Type); !t.Credential {
+			continue
+		}
+		_, _, _, err = s.o.DB.Secret(ctx, r.ID)
+		if tenure.CodeOf(err) == tenure.NotFound {
+			out[r.ID], err = s.adopted(ctx, r)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// adopted says whether a resource that has no kept credential was adopted with its own, which
+// the tenant still uses.
+func (s *Service) adopted(ctx context.Context, r *tenure.Resource) (bool, error) {
+	switch r.State {
+	case tenure.ResourcePresent, tenure.ResourceSuspended, tenure.ResourceUnknown:
+	default:
+		return false, nil
+	}
+	ops, err := s.o.DB.Operations(ctx, store.OperationFilter{Tenant: r.Tenant, Kind: tenure.Onboard, Limit: 1})
+	if err != nil || len(ops) == 0 {
+		return false, err
+	}
+	p, err := s.o.DB.Plan(ctx, ops[0].Plan)
+	if err != nil {
+		return false, err
+	}
+	return p.Adopt && slices.ContainsFunc(p.Resources, func(pr tenure.PlannedResource) bool { return pr.ID == r.ID }), nil
+}

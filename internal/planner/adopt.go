@@ -1,0 +1,154 @@
+package planner
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/blueprint"
+)
+
+// standing refuses to adopt what isn't there, isn't as desired, or isn't free, and names all
+// of it. What a plan adopts it neither makes nor changes, so that nothing else would mend it.
+func (c *compiler) standing() error {
+	c.plan.Adopt, c.plan.OnFailure = true, tenure.Park
+	var wrong []string
+	for i := range c.plan.Resources {
+		r := &c.plan.Resources[i]
+		r.New = false
+		seen := c.in.Standing[r.ID]
+		for _, w := range c.against(r, seen) {
+			wrong = append(wrong, fmt.Sprintf("%s (%s %s in %s) %s", pathOf(r), r.Type, r.Name, r.System, w))
+		}
+		if len(wrong) > 0 {
+			continue
+		}
+		c.plan.Diff = append(c.plan.Diff, tenure.Difference{Resource: pathOf(r), Field: "mark", From: "none", To: r.Type + " " + r.Name + " in " + r.System + " is the tenant's"})
+		if t, _ := c.in.Systems[r.System].Info.Type(r.Type); t.Credential {
+			c.plan.Diff = append(c.plan.Diff, tenure.Difference{Resource: pathOf(r), Field: "credential", To: "stays as it is: Tenure doesn't know it and issues none"})
+		}
+	}
+	if len(wrong) > 0 {
+		return tenure.Errorf(tenure.Conflict, "%s can't be adopted as it stands: %s", c.in.Tenant.Name, strings.Join(wrong, "; ")).
+			WithHint("adopting changes nothing but marks: mend the parameters or the blueprint, or the things themselves, and plan again")
+	}
+	c.withoutOutputs()
+	for _, purpose := range c.keyPurposes() {
+		if class, is := strings.CutPrefix(purpose, "class-"); is {
+			c.plan.Diff = append(c.plan.Diff, tenure.Difference{Resource: class, Field: "key", To: "a new one, which nothing that stands there is sealed with: the end of the key won't end what was written before"})
+		}
+	}
+	return nil
+}
+
+// against says what stands against adopting r; nothing if it can be adopted.
+func (c *compiler) against(r *tenure.PlannedResource, seen Sight) (out []string) {
+	sys := c.in.Systems[r.System]
+	switch {
+	case !sys.Can("adopt"):
+		return []string{"is in a system whose connector can't adopt"}
+	case !seen.Found && seen.Blurred:
+		return []string{"wasn't seen, and the system wasn't seen whole"}
+	case !seen.Found:
+		return []string{"isn't there"}
+	case seen.Owner == connector.Ours:
+		return []string{"bears the mark of another resource of Tenure's, " + string(seen.Resource)}
+	case seen.Owner != connector.Unmarked:
+		return []string{"bears a mark already (" + string(seen.Owner) + ")"}
+	case seen.State != "" && seen.State != tenure.ResourcePresent:
+		out = append(out, "is "+string(seen.State))
+	}
+	if bytes.Equal(seen.Attributes, seen.Normal) {
+		return out
+	}
+	have, want := object(seen.Attributes), object(seen.Normal)
+	names := slices.Collect(maps.Keys(have))
+	names = slices.AppendSeq(names, maps.Keys(want))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if is, wanted := written(have, name), written(want, name); is != wanted {
+			out = append(out, fmt.Sprintf("has %s %s, and would have %s", name, is, wanted))
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, "reads back otherwise than desired")
+	}
+	return out
+}
+
+// written is an attribute as JSON, which tells a number from a text.
+func written(all map[string]any, name string) string {
+	v, is := all[name]
+	if !is {
+		return "nothing"
+	}
+	b, err := tenure.Canonical(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}
+
+// withoutOutputs takes out of the hand-over the credentials that aren't issued.
+func (c *compiler) withoutOutputs() {
+	for env, values := range c.plan.Outputs {
+		kept := make(map[string]any)
+		for name, v := range values {
+			if _, is := blueprint.CredentialOf(v); !is {
+				kept[name] = v
+			}
+		}
+		if c.plan.Outputs[env] = kept; len(kept) == 0 {
+			delete(c.plan.Outputs, env)
+		}
+	}
+}
+
+// takeOver adds the step that marks what stands there, after what it stands on.
+func (c *compiler) takeOver(r *tenure.PlannedResource, needs []string) string {
+	all := byID(c.plan.Resources)
+	for _, id := range r.Needs {
+		if n := all[id]; n != nil {
+			if key := pathOf(n) + "/adopt"; c.keys[key] {
+				needs = append(needs, key)
+			}
+		}
+	}
+	return c.add(tenure.Step{
+		Key: pathOf(r) + "/adopt", Stage: tenure.StageProvision, Action: tenure.ActAdopt, Resource: r.ID, System: r.System, Environment: r.Environment, To: string(tenure.ResourcePresent),
+		Needs: some(needs), Summary: fmt.Sprintf("mark %s %s in %s, which stands there, as the tenant's, and change nothing else", r.Type, r.Name, r.System),
+	})
+}
+
+// seen adds, for each thing that the plan adopts, the step that it is as it should be.
+func (c *compiler) seen() (keys []string) {
+	for i := range c.plan.Resources {
+		r := &c.plan.Resources[i]
+		if !c.keys[pathOf(r)+"/adopt"] {
+			continue
+		}
+		keys = append(keys, c.add(tenure.Step{
+			Key: pathOf(r) + "/observe", Stage: tenure.StageVerify, Action: tenure.ActObserve, Resource: r.ID, System: r.System, Environment: r.Environment,
+			Needs: []string{pathOf(r) + "/adopt"}, Summary: "see that " + r.Name + " is the tenant's",
+		}))
+	}
+	return keys
+}
+
+// untried says whether a probe of r is left out, as it would show a credential that Tenure
+// doesn't hold, and has the plan say so.
+func (c *compiler) untried(r *tenure.PlannedResource, probe string) bool {
+	t, _ := c.in.Systems[r.System].Info.Type(r.Type)
+	if !t.Credential || !c.in.Adopt && !c.in.Unheld[r.ID] {
+		return false
+	}
+	d := tenure.Difference{Resource: pathOf(r), Field: "probe", From: probe, To: "left out: Tenure doesn't hold the credential; it is tried once a repair has issued one (--reissue)"}
+	if !slices.Contains(c.plan.Diff, d) {
+		c.plan.Diff = append(c.plan.Diff, d)
+	}
+	return true
+}
