@@ -51,22 +51,26 @@ func standing(ctx context.Context, in *planner.Input) (map[tenure.ResourceID]pla
 
 // unheld are the resources of a tenant with a credential that Tenure doesn't hold: they were
 // adopted with one, and none has been issued since.
-func (s *Service) unheld(ctx context.Context, inventory []tenure.Resource) (map[tenure.ResourceID]bool, error) {
+func (s *Service) unheld(ctx context.Context, t tenure.TenantID, inventory []tenure.Resource) (map[tenure.ResourceID]bool, error) {
 	out := make(map[tenure.ResourceID]bool)
+	p, err := s.adopting(ctx, t)
+	if p == nil || err != nil {
+		return out, err
+	}
 	for i := range inventory {
 		r := &inventory[i]
 		sys, err := s.system(ctx, r.System)
 		if err != nil {
 			continue // what needs it says so
 		}
-		if t, _ := sys.Info.Type(r.Type); !t.Credential {
+		if t, _ := sys.Info.Type(r.Type); !t.Credential || !adoptedBy(p, r) {
 			continue
 		}
 		_, _, _, err = s.o.DB.Secret(ctx, r.ID)
-		if tenure.CodeOf(err) == tenure.NotFound {
-			out[r.ID], err = s.adopted(ctx, r)
-		}
-		if err != nil {
+		switch {
+		case tenure.CodeOf(err) == tenure.NotFound:
+			out[r.ID] = true
+		case err != nil:
 			return nil, err
 		}
 	}
@@ -76,18 +80,27 @@ func (s *Service) unheld(ctx context.Context, inventory []tenure.Resource) (map[
 // adopted says whether a resource that has no kept credential was adopted with its own, which
 // the tenant still uses.
 func (s *Service) adopted(ctx context.Context, r *tenure.Resource) (bool, error) {
-	switch r.State {
-	case tenure.ResourcePresent, tenure.ResourceSuspended, tenure.ResourceUnknown:
-	default:
-		return false, nil
-	}
-	ops, err := s.o.DB.Operations(ctx, store.OperationFilter{Tenant: r.Tenant, Kind: tenure.Onboard, Limit: 1})
+	p, err := s.adopting(ctx, r.Tenant)
+	return p != nil && adoptedBy(p, r), err
+}
+
+// adopting is the plan by which a tenant was adopted, nil if it was made by Tenure.
+func (s *Service) adopting(ctx context.Context, t tenure.TenantID) (*tenure.Plan, error) {
+	ops, err := s.o.DB.Operations(ctx, store.OperationFilter{Tenant: t, Kind: tenure.Onboard, Limit: 1})
 	if err != nil || len(ops) == 0 {
-		return false, err
+		return nil, err
 	}
 	p, err := s.o.DB.Plan(ctx, ops[0].Plan)
-	if err != nil {
-		return false, err
+	if err != nil || !p.Adopt {
+		return nil, err
 	}
-	return p.Adopt && slices.ContainsFunc(p.Resources, func(pr tenure.PlannedResource) bool { return pr.ID == r.ID }), nil
+	return p, nil
+}
+
+func adoptedBy(p *tenure.Plan, r *tenure.Resource) bool {
+	switch r.State {
+	case tenure.ResourcePresent, tenure.ResourceSuspended, tenure.ResourceUnknown:
+		return slices.ContainsFunc(p.Resources, func(pr tenure.PlannedResource) bool { return pr.ID == r.ID })
+	}
+	return false
 }

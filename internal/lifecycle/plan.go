@@ -261,7 +261,7 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 	if err := s.withAdditions(ctx, t.ID, out.Desired); err != nil {
 		return nil, err
 	}
-	if out.Unheld, err = s.unheld(ctx, out.Inventory); err != nil {
+	if out.Unheld, err = s.unheld(ctx, t.ID, out.Inventory); err != nil {
 		return nil, err
 	}
 	if in.Kind == tenure.Repair || in.Kind == tenure.Resume || in.Kind == tenure.Reinstate {

@@ -32,16 +32,16 @@ func (c *compiler) standing() error {
 			c.plan.Diff = append(c.plan.Diff, tenure.Difference{Resource: pathOf(r), Field: "credential", To: "stays as it is: Tenure doesn't know it and issues none"})
 		}
 	}
+	for _, purpose := range c.keyPurposes() {
+		if class, is := strings.CutPrefix(purpose, "class-"); is {
+			wrong = append(wrong, "the data class "+class+" ends by cryptographic erasure, and what stands there isn't sealed with a key of Tenure's")
+		}
+	}
 	if len(wrong) > 0 {
 		return tenure.Errorf(tenure.Conflict, "%s can't be adopted as it stands: %s", c.in.Tenant.Name, strings.Join(wrong, "; ")).
 			WithHint("adopting changes nothing but marks: mend the parameters or the blueprint, or the things themselves, and plan again")
 	}
 	c.withoutOutputs()
-	for _, purpose := range c.keyPurposes() {
-		if class, is := strings.CutPrefix(purpose, "class-"); is {
-			c.plan.Diff = append(c.plan.Diff, tenure.Difference{Resource: class, Field: "key", To: "a new one, which nothing that stands there is sealed with: the end of the key won't end what was written before"})
-		}
-	}
 	return nil
 }
 

@@ -74,4 +74,9 @@ func TestAdoptingPlan(t *testing.T) {
 	if _, err := planner.Make(in); err == nil || !strings.Contains(err.Error(), "wasn't seen whole") {
 		t.Errorf("what may be hidden: %v", err)
 	}
+
+	in.Blueprint.DataClasses = []tenure.DataClass{{Name: "billing", Disposition: tenure.CryptoErase}}
+	if _, err := planner.Make(in); err == nil || !strings.Contains(err.Error(), "data class billing ends by cryptographic erasure") {
+		t.Errorf("what no key of Tenure's seals: %v", err)
+	}
 }
