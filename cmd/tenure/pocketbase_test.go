@@ -80,7 +80,7 @@ func TestPocketBaseScripts(t *testing.T) {
 				ts.Check(ts.Exec("tenure", "operation", "approve", ts.Getenv("OP"), "--gate", gate, "--digest", ts.Getenv("DIGEST"), "--as", who))
 			}
 		}
-		ts.Check(ts.Exec("tenure", "operation", "watch", ts.Getenv("OP")))
+		watch(ts, false, nil)
 	}
 	testscript.Run(t, p)
 }

@@ -88,6 +88,7 @@ func scripts(dir string) testscript.Params {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"platform": setUpPlatform,
 			"onboard":  onboard,
+			"watch":    watch,
 			"lowcode":  startLowcode,
 			"call":     callPlatform,
 			"exits":    exits,
@@ -131,7 +132,30 @@ func join(ts *testscript.TestScript, name, blueprint string, more ...string) {
 	readJSON(ts, false, []string{"DIGEST", "plan"})
 	readJSON(ts, false, []string{"TENANT", "tenant"})
 	ts.Check(ts.Exec("tenure", "operation", "approve", ts.Getenv("OP"), "--digest", ts.Getenv("DIGEST"), "--as", "rita"))
-	ts.Check(ts.Exec("tenure", "operation", "watch", ts.Getenv("OP"))) // a busy machine takes longer than an approval waits
+	watch(ts, false, nil) // a busy machine takes longer than an approval waits
+}
+
+// watch: waits until $OP has ended, or waits for a person or a date. The clock goes on
+// meanwhile: what a real server didn't let happen at once is tried again by it.
+func watch(ts *testscript.TestScript, _ bool, _ []string) {
+	ended, ticked := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ticked)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-tick.C:
+				moveClock(ts, false, []string{"PT1S"})
+			}
+		}
+	}()
+	err := ts.Exec("tenure", "operation", "watch", ts.Getenv("OP"))
+	close(ended)
+	<-ticked
+	ts.Check(err)
 }
 
 // replace FILE OLD NEW: puts a text in another's place.
