@@ -80,6 +80,9 @@ func (s *Service) unheld(ctx context.Context, t tenure.TenantID, inventory []ten
 // adopted says whether a resource that has no kept credential was adopted with its own, which
 // the tenant still uses.
 func (s *Service) adopted(ctx context.Context, r *tenure.Resource) (bool, error) {
+	if !stood(r) { // what is being made
+		return false, nil
+	}
 	p, err := s.adopting(ctx, r.Tenant)
 	return p != nil && adoptedBy(p, r), err
 }
@@ -98,9 +101,14 @@ func (s *Service) adopting(ctx context.Context, t tenure.TenantID) (*tenure.Plan
 }
 
 func adoptedBy(p *tenure.Plan, r *tenure.Resource) bool {
+	return stood(r) && slices.ContainsFunc(p.Resources, func(pr tenure.PlannedResource) bool { return pr.ID == r.ID })
+}
+
+// stood says that a resource has been seen there.
+func stood(r *tenure.Resource) bool {
 	switch r.State {
 	case tenure.ResourcePresent, tenure.ResourceSuspended, tenure.ResourceUnknown:
-		return slices.ContainsFunc(p.Resources, func(pr tenure.PlannedResource) bool { return pr.ID == r.ID })
+		return true
 	}
 	return false
 }
