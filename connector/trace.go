@@ -60,7 +60,9 @@ type Trace struct {
 	In   string // the ID of what it stands in, "" at the top
 
 	// What tells whose it is, beside its name. Called are other names: a display name, a
-	// title, the value of a tag. Owners are IDs of accounts to whom it belongs.
+	// title, the value of a tag. Owners are IDs of accounts to whom it belongs; of
+	// rows, and of accounts in tables, the entry in a list of tenants whose key they bear,
+	// also where there is no such entry.
 	Called      []string
 	Mails       []string // addresses, or bare domains
 	ExternalIDs []string // what other systems, or customers, call it

@@ -197,8 +197,8 @@ func TestTraceOfOwn(t *testing.T) {
 
 // foreignTraces is what stands on such a platform, sorted.
 const foreignTraces = `
-account row:1@table:TOKENapp.users {"ExternalIDs":["acme"],"In":"table:TOKENapp.users","Labels":{"tenant":"acme"},"Mails":["a@acme.example"],"Name":"1","Used":"2026-04-04T00:00:00Z","Word":"row"}
-account row:2@table:TOKENapp.users {"Disabled":true,"ExternalIDs":["birc"],"In":"table:TOKENapp.users","Labels":{"status":"not active","tenant":"birc"},"Mails":["b@birch.example"],"Name":"2","Word":"row"}
+account row:1@table:TOKENapp.users {"In":"table:TOKENapp.users","Labels":{"tenant":"acme"},"Mails":["a@acme.example"],"Name":"1","Owners":["row:acme@table:TOKENapp.tenants"],"Used":"2026-04-04T00:00:00Z","Word":"row"}
+account row:2@table:TOKENapp.users {"Disabled":true,"In":"table:TOKENapp.users","Labels":{"status":"not active","tenant":"birc"},"Mails":["b@birch.example"],"Name":"2","Owners":["row:birc@table:TOKENapp.tenants"],"Word":"row"}
 account user:"TOKENit""s odd"@10.1.% {"Attributes":{"host":"10.1.%"},"Disabled":true,"Lacks":["a connection limit"],"Name":"TOKENit\"s odd","Reaches":["database:TOKENt_a"],"Type":"user","Word":"user"}
 account user:TOKENapp@% {"Attributes":{"connectionLimit":5,"host":"%","roles":["TOKENstaff"]},"Name":"TOKENapp","Reaches":["role:TOKENstaff"],"Type":"user","Word":"user"}
 account user:TOKENboss@% {"Attributes":{"host":"%"},"Labels":{"rights":"alter, alter routine, binlog admin, binlog monitor, binlog replay, connection admin, create, create routine, create tablespace, create temporary tables, create user, create view, delete, delete history, drop, event, execute, federated admin, file, index, insert, lock tables, process, read_only admin, references, reload, replication master admin, replication slave, replication slave admin, select, set user, show databases, show view, shutdown, slave monitor, super, trigger, update","superuser":"true"},"Lacks":["a connection limit"],"Name":"TOKENboss","Type":"user","Word":"user"}
@@ -213,10 +213,10 @@ place database:TOKENt_old {"Attributes":{"characterSet":"utf8mb4","collation":"u
 record row:acme@table:TOKENapp.tenants {"Called":["Acme, Inc.","ac-me"],"ExternalIDs":["cus_1"],"In":"table:TOKENapp.tenants","Labels":{"status":"active"},"Made":"2026-01-02T03:04:05Z","Mails":["pay@acme.example","acme.example"],"Name":"acme","Used":"2026-05-06T07:08:09.5Z","Word":"row"}
 record row:birc@table:TOKENapp.tenants {"Called":["Birch's\n\"odd\"","birch"],"Disabled":true,"In":"table:TOKENapp.tenants","Labels":{"status":"suspended"},"Made":"2026-01-03T00:00:00Z","Name":"birc","Word":"row"}
 rows nobody:table:TOKENapp.orders {"In":"table:TOKENapp.orders","Labels":{"tenants":"none"},"Rows":1,"Type":"rows","Word":"rows"}
-rows rows:acme@table:TOKENapp.orders {"Attributes":{"column":"tenant_id","key":"acme","schema":"TOKENapp"},"In":"table:TOKENapp.orders","Name":"acme","Rows":2,"Type":"rows","Used":"2026-02-03T00:00:00Z","Word":"rows"}
-rows rows:acme@table:TOKENapp.users {"Attributes":{"column":"tenant_id","key":"acme","schema":"TOKENapp"},"In":"table:TOKENapp.users","Name":"acme","Rows":1,"Type":"rows","Word":"rows"}
-rows rows:birc@table:TOKENapp.users {"Attributes":{"column":"tenant_id","key":"birc","schema":"TOKENapp"},"In":"table:TOKENapp.users","Name":"birc","Rows":1,"Type":"rows","Word":"rows"}
-rows rows:gone@table:TOKENapp.orders {"Attributes":{"column":"tenant_id","key":"gone","schema":"TOKENapp"},"In":"table:TOKENapp.orders","Name":"gone","Rows":1,"Type":"rows","Used":"2026-02-01T00:00:00Z","Word":"rows"}
+rows rows:acme@table:TOKENapp.orders {"Attributes":{"column":"tenant_id","key":"acme","schema":"TOKENapp"},"In":"table:TOKENapp.orders","Name":"acme","Owners":["row:acme@table:TOKENapp.tenants"],"Rows":2,"Type":"rows","Used":"2026-02-03T00:00:00Z","Word":"rows"}
+rows rows:acme@table:TOKENapp.users {"Attributes":{"column":"tenant_id","key":"acme","schema":"TOKENapp"},"In":"table:TOKENapp.users","Name":"acme","Owners":["row:acme@table:TOKENapp.tenants"],"Rows":1,"Type":"rows","Word":"rows"}
+rows rows:birc@table:TOKENapp.users {"Attributes":{"column":"tenant_id","key":"birc","schema":"TOKENapp"},"In":"table:TOKENapp.users","Name":"birc","Owners":["row:birc@table:TOKENapp.tenants"],"Rows":1,"Type":"rows","Word":"rows"}
+rows rows:gone@table:TOKENapp.orders {"Attributes":{"column":"tenant_id","key":"gone","schema":"TOKENapp"},"In":"table:TOKENapp.orders","Name":"gone","Owners":["row:gone@table:TOKENapp.tenants"],"Rows":1,"Type":"rows","Used":"2026-02-01T00:00:00Z","Word":"rows"}
 rows rows:odd 'key'$@table:TOKENlog.invoices {"Attributes":{"column":"customer_id","key":"odd 'key'\n","schema":"TOKENlog"},"In":"table:TOKENlog.invoices","Name":"odd 'key'\n","Rows":1,"Type":"rows","Word":"rows"}
 rows rows:x@table:TOKENlog.invoices {"Attributes":{"column":"customer_id","key":"x","schema":"TOKENlog"},"In":"table:TOKENlog.invoices","Name":"x","Rows":2,"Type":"rows","Word":"rows"}
 table table:TOKENapp.leftovers {"In":"database:TOKENapp","Labels":{"tenants":"none"},"Name":"leftovers","Word":"table"}

@@ -19,6 +19,7 @@ type TracePlan struct {
 type TracedTable struct {
 	Table
 	Tenant string // the column that says whose a row is; "" if there is none
+	Of     *Table // the list whose key that column bears, as a foreign key or its name says; nil if neither tells
 	List   bool   // a row of it is a tenant
 	Users  bool   // a row of it is somebody's account with a tenant
 	Linked bool   // no tenant column, but foreign keys lead from or to a table that has one
@@ -56,7 +57,49 @@ func PlanTrace(g *Graph, columns []string) TracePlan {
 			others = append(others, one)
 		}
 	}
+	for i := range others {
+		others[i].Of = p.of(others[i], lists)
+	}
 	return TracePlan{append(lists, others...)}
+}
+
+// of is the list whose key a table's tenant column bears: the one that it refers to, or the
+// one that it is named after.
+func (p tracePlanner) of(t TracedTable, lists []TracedTable) *Table {
+	if t.Tenant == "" {
+		return nil
+	}
+	for _, k := range p.g.above[t.TableName] {
+		if slices.Equal(k.Columns, []string{t.Tenant}) {
+			for i := range lists {
+				if lists[i].TableName == k.Parent && slices.Equal(k.Parents, lists[i].Key) {
+					return &lists[i].Table
+				}
+			}
+			return nil // it says whose by something else
+		}
+	}
+	if len(p.columns) > 0 {
+		return nil
+	}
+	rank := tenantRank(t.Tenant)
+	var found *Table
+	for i := range lists {
+		if !keyLike(t.Tenant) || tenantRank(lists[i].Name) != rank {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = &lists[i].Table
+	}
+	return found
+}
+
+// keyLike says that a column by its name bears a key, and not a name or a slug.
+func keyLike(column string) bool {
+	name := strings.ToLower(snake.ReplaceAllString(column, "${1}_${2}"))
+	return strings.HasSuffix(name, "id")
 }
 
 type tracePlanner struct {

@@ -119,7 +119,7 @@ func (r TraceReader) counts(ctx context.Context, t TracedTable) error {
 			one.ID, one.Labels = "nobody:"+one.In, map[string]string{"tenants": "none"}
 			return r.Yield(one)
 		}
-		one.Name, one.ID = *key, "rows:"+*key+"@"+one.In
+		one.Name, one.ID, one.Owners = *key, "rows:"+*key+"@"+one.In, r.owners(t, *key)
 		one.Attributes = map[string]any{"column": t.Tenant, "key": *key}
 		if t.Schema != "" {
 			one.Attributes["schema"] = t.Schema
@@ -177,6 +177,16 @@ func (r TraceReader) cut(name string, n int, done bool, err error) {
 	}
 }
 
+// owners are the IDs of the entry in a list of tenants that has the key.
+func (r TraceReader) owners(t TracedTable, key string) []string {
+	if t.Of == nil {
+		return nil
+	}
+	return []string{rowID(key, r.ID(t.Of.TableName))}
+}
+
+func rowID(key, table string) string { return "row:" + key + "@" + table }
+
 func valueOf(p *string) string {
 	if p == nil {
 		return ""
@@ -230,10 +240,9 @@ func (r TraceReader) rows(ctx context.Context, t TracedTable, kind connector.Tra
 		if key == "" {
 			one.Name = strconv.Itoa(n)
 		}
-		one.ID = "row:" + one.Name + "@" + one.In
+		one.ID = rowID(one.Name, one.In)
 		if tenant, ok := row[t.Tenant]; ok && kind == connector.TraceAccount {
-			one.Labels["tenant"] = tenant
-			one.ExternalIDs = append(one.ExternalIDs, tenant)
+			one.Labels["tenant"], one.Owners = tenant, r.owners(t, tenant)
 		}
 		return r.Yield(one)
 	})

@@ -79,6 +79,35 @@ func TestPlanTrace(t *testing.T) {
 	}
 }
 
+// A key that is a short number is told by the list that it belongs to: the one that the
+// column refers to, or is named after. Where that can't be told nothing is said.
+func TestPlanTraceOfWhichList(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		tables []string
+		want   string
+	}{
+		{[]string{"clients(id*)", "shops(id*)", "orders(id* client_id>shops.id)", "deals(id* client_id)"}, "deals: clients; orders: shops"},
+		{[]string{"customers(id*)", "partners(id*)", "orders(id* customer_id)", "deals(id* account_id>partners.id)"}, "deals: partners; orders: customers"},
+		{[]string{"org(id*)", "organizations(id*)", "orders(id* org_id)"}, "orders: -"},
+		{[]string{"tenants(id* slug)", "orders(id* tenant)", "notes(id* tenant_key)", "deals(id* tenant>tenants.slug)"}, "deals: -; notes: -; orders: -"},
+		{[]string{"orders(id* tenant_id)"}, "orders: -"},
+	} {
+		var out []string
+		for _, one := range PlanTrace(traced(c.tables...), nil).Tables {
+			switch {
+			case one.Of != nil:
+				out = append(out, one.Name+": "+one.Of.Name)
+			case one.Tenant != "":
+				out = append(out, one.Name+": -")
+			}
+		}
+		if diff := cmp.Diff(c.want, strings.Join(out, "; ")); diff != "" {
+			t.Errorf("%v: -want +got:\n%s", c.tables, diff)
+		}
+	}
+}
+
 // Columns are read by name, so that no secret is.
 func TestTraceColumns(t *testing.T) {
 	t.Parallel()

@@ -220,8 +220,8 @@ func TestTraceOfOwn(t *testing.T) {
 
 // foreignTraces is what stands in such a folder and file, sorted.
 const foreignTraces = `
-account row:1@table:users {"ExternalIDs":["acme"],"In":"table:users","Labels":{"tenant":"acme"},"Mails":["a@acme.example"],"Name":"1","Used":"2026-04-04T00:00:00Z","Word":"row"}
-account row:2@table:users {"Disabled":true,"ExternalIDs":["birch"],"In":"table:users","Labels":{"status":"not active","tenant":"birch"},"Mails":["b@birch.example"],"Name":"2","Word":"row"}
+account row:1@table:users {"In":"table:users","Labels":{"tenant":"acme"},"Mails":["a@acme.example"],"Name":"1","Owners":["row:acme@table:tenants"],"Used":"2026-04-04T00:00:00Z","Word":"row"}
+account row:2@table:users {"Disabled":true,"In":"table:users","Labels":{"status":"not active","tenant":"birch"},"Mails":["b@birch.example"],"Name":"2","Owners":["row:birch@table:tenants"],"Word":"row"}
 copy file:gone.db.bak {"Name":"gone.db.bak","Word":"file"}
 place file:acme.db {"Name":"acme","Type":"database","Word":"file"}
 place file:folder {"Name":"folder","Word":"folder"}
@@ -232,12 +232,12 @@ place shared:platform's #1?.db {"Labels":{"shared":"true"},"Name":"platform's #1
 record row:acme@table:tenants {"Called":["Acme, Inc.","ac-me"],"ExternalIDs":["cus_1"],"In":"table:tenants","Labels":{"status":"active"},"Made":"2026-01-02T03:04:05Z","Mails":["pay@acme.example","acme.example"],"Name":"acme","Used":"2026-05-06T07:08:09Z","Word":"row"}
 record row:birch@table:tenants {"Called":["Birch's\n\"odd\""],"Disabled":true,"In":"table:tenants","Labels":{"status":"closed"},"Made":"2026-01-03T00:00:00Z","Name":"birch","Word":"row"}
 rows nobody:table:orders {"In":"table:orders","Labels":{"tenants":"none"},"Rows":1,"Type":"rows","Word":"rows"}
-rows rows:00ff@table:orders {"Attributes":{"column":"tenant_id","key":"00ff"},"In":"table:orders","Name":"00ff","Rows":1,"Type":"rows","Used":"2026-02-01T00:00:00Z","Word":"rows"}
-rows rows:7@table:orders {"Attributes":{"column":"tenant_id","key":"7"},"In":"table:orders","Name":"7","Rows":2,"Type":"rows","Word":"rows"}
-rows rows:acme@table:orders {"Attributes":{"column":"tenant_id","key":"acme"},"In":"table:orders","Name":"acme","Rows":2,"Type":"rows","Used":"2026-02-03T00:00:00Z","Word":"rows"}
-rows rows:acme@table:users {"Attributes":{"column":"tenant_id","key":"acme"},"In":"table:users","Name":"acme","Rows":1,"Type":"rows","Word":"rows"}
-rows rows:birch@table:users {"Attributes":{"column":"tenant_id","key":"birch"},"In":"table:users","Name":"birch","Rows":1,"Type":"rows","Word":"rows"}
-rows rows:odd 'key'$@table:orders {"Attributes":{"column":"tenant_id","key":"odd 'key'\n"},"In":"table:orders","Name":"odd 'key'\n","Rows":1,"Type":"rows","Word":"rows"}
+rows rows:00ff@table:orders {"Attributes":{"column":"tenant_id","key":"00ff"},"In":"table:orders","Name":"00ff","Owners":["row:00ff@table:tenants"],"Rows":1,"Type":"rows","Used":"2026-02-01T00:00:00Z","Word":"rows"}
+rows rows:7@table:orders {"Attributes":{"column":"tenant_id","key":"7"},"In":"table:orders","Name":"7","Owners":["row:7@table:tenants"],"Rows":2,"Type":"rows","Word":"rows"}
+rows rows:acme@table:orders {"Attributes":{"column":"tenant_id","key":"acme"},"In":"table:orders","Name":"acme","Owners":["row:acme@table:tenants"],"Rows":2,"Type":"rows","Used":"2026-02-03T00:00:00Z","Word":"rows"}
+rows rows:acme@table:users {"Attributes":{"column":"tenant_id","key":"acme"},"In":"table:users","Name":"acme","Owners":["row:acme@table:tenants"],"Rows":1,"Type":"rows","Word":"rows"}
+rows rows:birch@table:users {"Attributes":{"column":"tenant_id","key":"birch"},"In":"table:users","Name":"birch","Owners":["row:birch@table:tenants"],"Rows":1,"Type":"rows","Word":"rows"}
+rows rows:odd 'key'$@table:orders {"Attributes":{"column":"tenant_id","key":"odd 'key'\n"},"In":"table:orders","Name":"odd 'key'\n","Owners":["row:odd 'key'\n@table:tenants"],"Rows":1,"Type":"rows","Word":"rows"}
 table table:leftovers {"In":"shared:platform's #1?.db","Labels":{"tenants":"none"},"Name":"leftovers","Word":"table"}
 table table:lines {"In":"shared:platform's #1?.db","Labels":{"tenants":"linked"},"Name":"lines","Word":"table"}
 table table:orders {"In":"shared:platform's #1?.db","Labels":{"column":"tenant_id","tenants":"rows"},"Name":"orders","Word":"table"}

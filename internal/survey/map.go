@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -41,7 +42,7 @@ type mapper struct {
 	whose   []map[int]whose  // by system and trace
 	parties []*party
 	claims  *claim.Claims
-	keys    map[string]int // "system\x00key": the party whose rows bear the key there; -1 of two
+	keys    map[string]int // by bearing: the party that is known by it; -1 of two
 	naming  claim.Patterns
 	share   map[string]bool // sorts of accounts most of which are tenants'
 	report  *Report
@@ -63,7 +64,6 @@ func Map(seen []Seen, ask Ask) *Report {
 		m.report.Systems = append(m.report.Systems, System{s.Source.Name, s.Source.Info.Name, len(s.Traces), s.Calls, s.Says, s.Failed})
 	}
 	m.lists()
-	m.rows()
 	m.assign()
 	m.unlisted()
 	m.assign()
@@ -163,7 +163,7 @@ func (m *mapper) listed(a at, l *list, first bool, had int) {
 		}
 	}
 	for _, id := range t.ExternalIDs {
-		if id != "" && !slices.Contains(p.ExternalIDs, id) {
+		if telling(id) && !slices.Contains(p.ExternalIDs, id) {
 			p.ExternalIDs = append(p.ExternalIDs, id)
 		}
 	}
@@ -174,11 +174,16 @@ func (m *mapper) listed(a at, l *list, first bool, had int) {
 		p.Status = status
 	}
 	// The first list that says so decides: a CRM's closed deal closes no customer.
-	if t.Disabled && len(p.Listed) == 1 {
-		p.Left = true
+	if len(p.Listed) == 1 {
+		p.Left = t.Disabled && !slices.Contains(paused, strings.ToLower(t.Labels["status"]))
 	}
-	m.key(a.system, t.Name, m.whose[a.system][a.trace].party)
+	n := m.whose[a.system][a.trace].party
+	m.key(m.entry(a.system, t.ID), n)
+	m.key(m.plain(a.system, t.Name), n)
 }
+
+// paused are words of a status by which a customer is shut out, and hasn't left.
+var paused = []string{"suspended", "paused", "locked", "blocked", "disabled", "past_due", "unpaid"}
 
 func (m *mapper) party(name string) *party {
 	p := &party{Tenant: Tenant{Name: name}, n: len(m.parties)}
@@ -186,13 +191,33 @@ func (m *mapper) party(name string) *party {
 	return p
 }
 
-// key remembers by which key a party's rows are known in a system.
-func (m *mapper) key(system int, key string, party int) {
-	k := m.seen[system].Source.Name + "\x00" + key
-	if had, is := m.keys[k]; is && had != party {
+// key remembers by what a party is known in a system.
+func (m *mapper) key(bearing string, party int) {
+	if had, is := m.keys[bearing]; is && had != party {
 		party = -1
 	}
-	m.keys[k] = party
+	m.keys[bearing] = party
+}
+
+// entry is a bearing by the entry of a list; plain is one by a key of which nothing tells to
+// which list it belongs.
+func (m *mapper) entry(system int, id string) string {
+	return m.seen[system].Source.Name + "\x00entry\x00" + id
+}
+
+func (m *mapper) plain(system int, key string) string {
+	return m.seen[system].Source.Name + "\x00key\x00" + key
+}
+
+// bearings are by what a thing says whose it is: the entries that it names, else the key.
+func (m *mapper) bearings(system int, t *connector.Trace, key string) (out []string) {
+	for _, id := range t.Owners {
+		out = append(out, m.entry(system, id))
+	}
+	if len(out) == 0 && key != "" {
+		out = append(out, m.plain(system, key))
+	}
+	return out
 }
 
 // claim lets a party be found by what it is known by.
@@ -200,16 +225,6 @@ func (m *mapper) claim(p *party) {
 	for _, name := range p.names() {
 		m.claims.Add(claim.Party{Tenant: p.id(), Left: p.Left, Name: name, KnownBy: tenure.KnownBy{Domains: p.Domains, ExternalIDs: p.ExternalIDs}})
 	}
-}
-
-// rows gives rows to the party whose key they bear.
-func (m *mapper) rows() {
-	m.each(func(a at, t *connector.Trace) {
-		p, known := m.keys[m.seen[a.system].Source.Name+"\x00"+t.Name]
-		if known && p >= 0 {
-			m.give(a, whose{party: p, sure: tenure.Strong, reason: "the rows bear its key, " + t.Name})
-		}
-	}, connector.TraceRows)
 }
 
 // give says whose a thing is.
@@ -280,15 +295,18 @@ func (m *mapper) sort(a at, t *connector.Trace) string {
 // evidence says whose a thing is: by its key, what it stands in, its owner, its labels, its
 // external ids, its mail addresses, its name.
 func (m *mapper) evidence(a at, t *connector.Trace) whose {
-	from := m.seen[a.system].Source.Name
-	byKey := func(key string) whose {
-		if p, is := m.keys[from+"\x00"+key]; is && p >= 0 && key != "" {
-			return whose{party: p, sure: tenure.Strong, reason: "it bears the key " + key}
+	borne := func(key string) whose {
+		for _, bearing := range m.bearings(a.system, t, key) {
+			if p, is := m.keys[bearing]; is && p >= 0 {
+				return whose{party: p, sure: tenure.Strong, reason: "it bears the key " + key}
+			} else if is {
+				return whose{party: -1, contested: true}
+			}
 		}
 		return whose{party: -1}
 	}
 	if t.Kind == connector.TraceRows {
-		if w := byKey(t.Name); w.party >= 0 {
+		if w := borne(t.Name); w.party >= 0 || w.contested || len(t.Owners) > 0 { // its list has no such key
 			return w
 		}
 	}
@@ -297,16 +315,24 @@ func (m *mapper) evidence(a at, t *connector.Trace) whose {
 		if !connector.TenantColumn(label) || value == "" || t.Kind == connector.TraceTable {
 			continue
 		}
-		if w := byKey(value); w.party >= 0 {
+		if w := borne(value); w.party >= 0 || w.contested {
 			return w
 		}
+		if len(t.Owners) > 0 {
+			continue
+		}
 		if w := m.named(connector.Account{Name: value, ExternalIDs: []string{value}}); w.party >= 0 {
-			w.sure, w.reason = tenure.Strong, "its label "+label+" is "+value
+			if w.reason = "its label " + label + " is " + value; w.sure != tenure.Possible {
+				w.sure = tenure.Strong
+			}
 			return w
 		}
 	}
 	for _, id := range append(slices.Clone(t.Owners), t.In) {
 		i, is := m.ids[a.system][id]
+		if !is && id != t.In && (t.Kind == connector.TraceRows || t.Labels["tenant"] != "") { // the entry that it names is no more
+			return whose{party: -1}
+		}
 		if w, known := m.whose[a.system][i]; is && known {
 			return whose{party: w.party, sure: w.sure, reason: "it stands in, or belongs to, " + m.seen[a.system].Traces[i].Word + " " + m.seen[a.system].Traces[i].Name}
 		}

@@ -153,6 +153,60 @@ func TestMapContested(t *testing.T) {
 	}
 }
 
+// TestMapTellsKeysApart: a short number is a key of one list in one system, and no other's.
+func TestMapTellsKeysApart(t *testing.T) {
+	entry := func(list, key, name string) connector.Trace {
+		return connector.Trace{Kind: connector.TraceRecord, Word: "row", Name: key, ID: "row:" + key + "@" + list, In: list, Called: []string{name}}
+	}
+	rows := func(table, list, key string) connector.Trace {
+		one := connector.Trace{Kind: connector.TraceRows, Word: "rows", Name: key, ID: "rows:" + key + "@" + table, In: table, Rows: 1}
+		if list != "" {
+			one.Owners = []string{"row:" + key + "@" + list}
+		}
+		return one
+	}
+	staff := user("ann@acme.example", "ann@acme.example")
+	staff.Owners, staff.Labels = []string{"row:9@customers"}, map[string]string{"tenant": "9"}
+	birch := entry("customers", "2", "Birch")
+	birch.ExternalIDs = []string{"7"}
+	acme := entry("customers", "1", "Acme")
+	acme.Mails = []string{"acme.example"}
+	r := survey.Map([]survey.Seen{
+		seen("main", acme, birch, entry("partners", "1", "Nova"), entry("partners", "7", "Terra"),
+			rows("orders", "customers", "1"), rows("orders", "customers", "9"), rows("deals", "partners", "1"), rows("deals", "partners", "7"), rows("notes", "", "1"), staff),
+		seen("other", entry("customers", "1", "Ash"), rows("orders", "customers", "1"), rows("orders", "customers", "9")),
+	}, survey.Ask{Now: now})
+	var got []string
+	for _, x := range r.Tenants {
+		for _, thing := range x.Things {
+			if thing.Kind != string(connector.TraceRecord) {
+				got = append(got, x.Name+": "+thing.System+" "+thing.Name+" "+thing.Kind)
+			}
+		}
+	}
+	slices.Sort(got)
+	same(t, "things", got, []string{
+		"9: main 9 rows", "9: main ann@acme.example account", "9: other 9 rows",
+		"Acme: main 1 rows", "Ash: other 1 rows", "Nova: main 1 rows", "Terra: main 7 rows",
+	})
+	if len(r.Tenants) != 7 {
+		t.Errorf("%d tenants, want the five that are listed and two that aren't", len(r.Tenants))
+	}
+	if len(r.Shared) != 1 || r.Shared[0].Name != "1" {
+		t.Errorf("nobody's are %+v, want the rows of which nothing tells to which list their key belongs", r.Shared)
+	}
+}
+
+// TestMapOfWhoIsSuspended: a customer that is shut out hasn't left.
+func TestMapOfWhoIsSuspended(t *testing.T) {
+	one := record("1", "Acme", "acme.example", "suspended")
+	one.Disabled = true
+	r := survey.Map([]survey.Seen{seen("main", one, schema("acme", 1))}, survey.Ask{Now: now})
+	if r.Tenants[0].Left || r.Tenants[0].Status != "suspended" || len(r.Findings) > 0 {
+		t.Errorf("%+v, findings %+v", r.Tenants[0], r.Findings)
+	}
+}
+
 // TestMapWithoutAList: places that are named alike are tenants where nothing lists any.
 func TestMapWithoutAList(t *testing.T) {
 	r := survey.Map([]survey.Seen{seen("main", schema("tenant_acme", 1), schema("tenant_birch", 1), schema("tenant_cedar", 1), schema("public", 1)),

@@ -93,6 +93,9 @@ func distinctive(key string) bool {
 	return len(key) >= 8 && strings.ContainsFunc(key, unicode.IsDigit) && strings.ContainsFunc(key, unicode.IsLetter)
 }
 
+// telling says whether an external id can be told from others at all: a short number can't.
+func telling(id string) bool { return len(id) >= 6 || distinctive(id) }
+
 // inside is where a thing stands, in words.
 func (m *mapper) inside(system int, t *connector.Trace, word string) string {
 	if i, is := m.ids[system][t.In]; is && t.In != "" {

@@ -21,10 +21,10 @@ const (
 func (m *mapper) unlisted() {
 	m.learn()
 	made := map[string]*party{}
-	add := func(name string) *party {
+	add := func(name, bearing string) *party {
 		key := strings.Join(claim.Words(name), " ")
-		if key == "" {
-			key = name
+		if !claim.Telling(claim.Words(name)) { // 9 in one list is another than 9 in another
+			key = bearing
 		}
 		if made[key] == nil {
 			made[key] = m.party(name)
@@ -32,11 +32,12 @@ func (m *mapper) unlisted() {
 		return made[key]
 	}
 	m.each(func(a at, t *connector.Trace) {
-		if strings.TrimSpace(t.Name) == "" {
+		if strings.TrimSpace(t.Name) == "" || m.evidence(a, t).contested {
 			return
 		}
-		p := add(t.Name)
-		m.key(a.system, t.Name, p.n)
+		bearing := m.bearings(a.system, t, t.Name)[0]
+		p := add(t.Name, bearing)
+		m.key(bearing, p.n)
 		m.give(a, whose{party: p.n, sure: tenure.Strong, reason: "the rows bear the key " + t.Name + ", which no list has"})
 	}, connector.TraceRows)
 	bare := m.bare()
@@ -45,11 +46,11 @@ func (m *mapper) unlisted() {
 			return
 		}
 		if is, words := m.naming.Like(m.sort(a, t), t.Name); is != "" && !machinery(words) {
-			m.give(a, whose{party: add(strings.Join(words, " ")).n, sure: tenure.Possible, reason: "it is named as tenants' are: " + is})
+			m.give(a, whose{party: add(strings.Join(words, " "), "").n, sure: tenure.Possible, reason: "it is named as tenants' are: " + is})
 			return
 		}
 		if t.Kind == connector.TracePlace && bare[m.sort(a, t)] && claim.Telling(claim.Words(t.Name)) && !machinery(claim.Words(t.Name)) {
-			m.give(a, whose{party: add(t.Name).n, sure: tenure.Possible, reason: "it stands among tenants', and is named as they are"})
+			m.give(a, whose{party: add(t.Name, "").n, sure: tenure.Possible, reason: "it stands among tenants', and is named as they are"})
 		}
 	}, connector.TracePlace, connector.TraceAccount, connector.TraceGroup)
 	for _, p := range made {
