@@ -197,8 +197,8 @@ func TestTraceOfOwn(t *testing.T) {
 
 // foreignTraces is what stands on such a platform, sorted.
 const foreignTraces = `
-account row:1@table:TOKENapp.users {"In":"table:TOKENapp.users","Labels":{"tenant":"acme"},"Mails":["a@acme.example"],"Name":"1","Owners":["row:acme@table:TOKENapp.tenants"],"Used":"2026-04-04T00:00:00Z","Word":"row"}
-account row:2@table:TOKENapp.users {"Disabled":true,"In":"table:TOKENapp.users","Labels":{"status":"not active","tenant":"birc"},"Mails":["b@birch.example"],"Name":"2","Owners":["row:birc@table:TOKENapp.tenants"],"Word":"row"}
+account row:1@table:TOKENapp.users {"In":"table:TOKENapp.users","Labels":{"tenant":"acme"},"Mails":["a@acme.example"],"Name":"a@acme.example","Owners":["row:acme@table:TOKENapp.tenants"],"Used":"2026-04-04T00:00:00Z","Word":"row"}
+account row:2@table:TOKENapp.users {"Disabled":true,"In":"table:TOKENapp.users","Labels":{"status":"not active","tenant":"birc"},"Mails":["b@birch.example"],"Name":"b@birch.example","Owners":["row:birc@table:TOKENapp.tenants"],"Word":"row"}
 account user:"TOKENit""s odd"@10.1.% {"Attributes":{"host":"10.1.%"},"Disabled":true,"Lacks":["a connection limit"],"Name":"TOKENit\"s odd","Reaches":["database:TOKENt_a"],"Type":"user","Word":"user"}
 account user:TOKENapp@% {"Attributes":{"connectionLimit":5,"host":"%","roles":["TOKENstaff"]},"Name":"TOKENapp","Reaches":["role:TOKENstaff"],"Type":"user","Word":"user"}
 account user:TOKENboss@% {"Attributes":{"host":"%"},"Labels":{"rights":"alter, alter routine, binlog admin, binlog monitor, binlog replay, connection admin, create, create routine, create tablespace, create temporary tables, create user, create view, delete, delete history, drop, event, execute, federated admin, file, index, insert, lock tables, process, read_only admin, references, reload, replication master admin, replication slave, replication slave admin, select, set user, show databases, show view, shutdown, slave monitor, super, trigger, update","superuser":"true"},"Lacks":["a connection limit"],"Name":"TOKENboss","Type":"user","Word":"user"}

@@ -21,7 +21,9 @@ type TracedTable struct {
 	Tenant string // the column that says whose a row is; "" if there is none
 	Of     *Table // the list whose key that column bears, as a foreign key or its name says; nil if neither tells
 	List   bool   // a row of it is a tenant
-	Users  bool   // a row of it is somebody's account with a tenant
+	Users  bool   // a row of it is somebody's account with a tenant: who can sign in, and not whom a tenant writes to
+	Calls  bool   // a row of it is a key or a token by which programs call
+	Jobs   bool   // a row of it runs, sends or receives by itself, such as a webhook
 	Linked bool   // no tenant column, but foreign keys lead from or to a table that has one
 
 	Called, Mails, External []string
@@ -48,8 +50,11 @@ func PlanTrace(g *Graph, columns []string) TracePlan {
 			}
 			one.Tenant = ""
 		}
+		name := strings.ToLower(snake.ReplaceAllString(t.Name, "${1}_${2}"))
+		bears := !one.List && one.Tenant != ""
+		one.Calls, one.Jobs = bears && callTables.MatchString(name), bears && jobTables.MatchString(name)
 		p.columnsOf(&one)
-		one.Users = !one.List && one.Tenant != "" && len(one.Mails) > 0
+		one.Users = bears && !one.Calls && !one.Jobs && len(one.Mails) > 0 && (userTables.MatchString(name) || signsIn(t))
 		one.Linked = one.Tenant == "" && !one.List && linked[t.TableName]
 		if one.List {
 			lists = append(lists, one)
@@ -214,12 +219,27 @@ var (
 	mailColumns     = regexp.MustCompile(`^((contact|billing|owner|admin|primary|work|login|user)_?)?(e_?)?mail(_?address)?$`)
 	domainColumns   = regexp.MustCompile(`^((custom|primary|email|mail|sso|verified)_?)?domain(_name)?$|^(website|host_?name)$`)
 	externalColumns = regexp.MustCompile(`^(external|ext|foreign|legacy|crm|erp|billing|stripe|salesforce|sfdc|sf|hubspot|chargebee|recurly|paddle|zendesk|intercom|freshdesk|pipedrive|zoho|xero|netsuite|auth0|okta|keycloak|github|gitlab|slack|azure|aws|gcp)(_[a-z]+)*_?(id|ref|key_id|reference|number)$|.+_(customer|account|subscription|org|organization|realm)_?id$`)
-	statusColumns   = regexp.MustCompile(`^(account_?|tenant_?|lifecycle_?|customer_?)?(status|state)$|^(is_?)?(active|enabled|disabled|suspended|archived|deleted|locked|blocked|cancell?ed|closed)$|^(deleted|suspended|disabled|deactivated|closed|cancell?ed|archived|churned|locked|blocked|expires|trial_ends)_?(at|on)$`)
+	statusColumns   = regexp.MustCompile(`^(account_?|tenant_?|lifecycle_?|customer_?)?(status|state)$|^(is_?)?(active|enabled|disabled|suspended|archived|deleted|locked|blocked|cancell?ed|closed|revoked)$|^(deleted|suspended|disabled|deactivated|closed|cancell?ed|archived|churned|locked|blocked|revoked|expires|trial_ends)_?(at|on)$`)
 	madeColumns     = regexp.MustCompile(`^(created|inserted|registered|signed_up|joined)_?(at|on|date)?$|^(date_created|created_time|creation_date)$`)
 	usedColumns     = regexp.MustCompile(`^(last|latest)_?(login|sign_?in|log_?in|seen|active|activity|access|accessed|used)(_?(at|on|date|time))?$|^current_sign_in_at$`)
 	touchedColumns  = regexp.MustCompile(`^(updated|modified|changed)_?(at|on|time)$|^last_?(updated|modified|changed)(_?(at|on|time))?$`)
 	snake           = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 )
+
+// Tables whose rows can sign in, call or run, by their names.
+var (
+	userTables = regexp.MustCompile(`(^|_)(users?|accounts?|logins?|agents?|admins?|members?|memberships?|operators?|identities|identity|seats?|staff)$`)
+	callTables = regexp.MustCompile(`(^|_)(api|access|auth|personal|refresh|service|bearer|client)_?(keys?|tokens?|credentials?|secrets?)$|^(keys|tokens|credentials|service_accounts?|oauth_(clients?|applications?))$`)
+	jobTables  = regexp.MustCompile(`(^|_)(web_?hooks?|webhook_(endpoints?|subscriptions?)|integrations?|connections|schedules|scheduled_jobs|cron_jobs|feeds)$`)
+	signInName = regexp.MustCompile(`passw|pwd|(^|_)(mfa|otp|totp|2fa|sso|saml)(_|$)|sign_?in|log_?in`)
+)
+
+// signsIn says that a table has a column that only who signs in needs. Its values aren't read.
+func signsIn(t Table) bool {
+	return slices.ContainsFunc(t.Columns, func(c Column) bool {
+		return signInName.MatchString(strings.ToLower(snake.ReplaceAllString(c.Name, "${1}_${2}")))
+	})
+}
 
 // columnsOf finds the columns by their names.
 func (p tracePlanner) columnsOf(t *TracedTable) {
@@ -248,6 +268,8 @@ func (p tracePlanner) columnsOf(t *TracedTable) {
 			t.Mails = append(t.Mails, c.Name)
 		case statusColumns.MatchString(name):
 			t.Status = append(t.Status, c.Name)
+		case (t.Calls || t.Jobs) && name == "name":
+			t.Called = append(t.Called, c.Name)
 		case !t.List || links[c.Name]:
 		case calledColumns.MatchString(name):
 			t.Called = append(t.Called, c.Name)

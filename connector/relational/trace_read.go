@@ -99,8 +99,12 @@ func (r TraceReader) Rows(ctx context.Context, p TracePlan) error {
 		} else {
 			err = r.counts(ctx, t)
 		}
-		if err == nil && t.Users {
+		switch {
+		case err != nil:
+		case t.Users, t.Calls:
 			err = r.rows(ctx, t, connector.TraceAccount)
+		case t.Jobs:
+			err = r.rows(ctx, t, connector.TraceJob)
 		}
 		if err != nil {
 			return err
@@ -240,8 +244,11 @@ func (r TraceReader) rows(ctx context.Context, t TracedTable, kind connector.Tra
 		if key == "" {
 			one.Name = strconv.Itoa(n)
 		}
-		one.ID = rowID(one.Name, one.In)
-		if tenant, ok := row[t.Tenant]; ok && kind == connector.TraceAccount {
+		one.ID = rowID(one.Name, one.In)                                                                    // by its key
+		if known := slices.Concat(one.Mails, one.Called); kind != connector.TraceRecord && len(known) > 0 { // what a person knows it by
+			one.Name = known[0]
+		}
+		if tenant, ok := row[t.Tenant]; ok && kind != connector.TraceRecord {
 			one.Labels["tenant"], one.Owners = tenant, r.owners(t, tenant)
 		}
 		return r.Yield(one)
@@ -265,6 +272,7 @@ func (t TracedTable) record(row map[string]string, now time.Time) connector.Trac
 	add(&one.ExternalIDs, t.External)
 	one.Made, _ = TraceTime(row[t.Made])
 	one.Used, _ = TraceTime(row[t.Used])
+	late := ""
 	for _, c := range t.Status {
 		v := strings.TrimSpace(row[c])
 		word := strings.TrimPrefix(strings.ToLower(snake.ReplaceAllString(c, "${1}_${2}")), "is_")
@@ -284,12 +292,19 @@ func (t TracedTable) record(row map[string]string, now time.Time) connector.Trac
 				continue
 			}
 			ended(&one, stem)
+			late = stem
+			if moment {
+				late += " on " + at.Format(time.DateOnly)
+			}
 		case truth(v) == (word != "active" && word != "enabled"): // is_active false, suspended true
 			if word == "active" || word == "enabled" {
 				word = "not " + word
 			}
 			ended(&one, word)
 		}
+	}
+	if one.Disabled && late != "" && !slices.Contains(endedWords, strings.ToLower(one.Labels["status"])) {
+		one.Labels["status"] = late // "active", it says beside
 	}
 	return one
 }

@@ -55,6 +55,8 @@ func TestPlanTrace(t *testing.T) {
 		{"what is connected, and what isn't", nil, []string{"tenants(id*)", "users(id* tenant_id>tenants.id e_mail)", "logins(id* user_id>users.id)", "notes(login_id>logins.id topic>topics.id)", "topics(id*)", "rates(topic>topics.id)", "events(id* body)"},
 			"tenants: list; events: none; logins: linked; notes: linked; rates: none; topics: linked; users: tenant_id users"},
 		{"columns that were named, and no others", []string{"Mandant"}, []string{"tenants(id*)", "orders(id* mandant tenant_id)", "lines(tenant_id)"}, "tenants: list; lines: none; orders: mandant"},
+		{"who signs in, and whom a tenant writes to", nil, []string{"tenants(id*)", "contacts(id* tenant_id email phone)", "agents(id* tenant_id email)", "people(id* tenant_id email passwordDigest)", "ApiTokens(id* tenant_id token_sha256 email)", "webhooks(id* tenant_id url active)", "ticket_tokens_seen(tenant_id)"},
+			"tenants: list; ApiTokens: tenant_id keys; agents: tenant_id users; contacts: tenant_id; people: tenant_id users; ticket_tokens_seen: tenant_id; webhooks: tenant_id jobs"},
 		{"a list that refers to itself", nil, []string{"companies(id* parent_id>companies.id company_id>companies.id)"}, "companies: list"},
 	} {
 		var out []string
@@ -68,8 +70,10 @@ func TestPlanTrace(t *testing.T) {
 			case says == "":
 				says = "none"
 			}
-			if one.Users {
-				says += " users"
+			for word, is := range map[string]bool{" users": one.Users, " keys": one.Calls, " jobs": one.Jobs} {
+				if is {
+					says += word
+				}
 			}
 			out = append(out, one.Name+": "+says)
 		}

@@ -220,8 +220,8 @@ func TestTraceOfOwn(t *testing.T) {
 
 // foreignTraces is what stands in such a folder and file, sorted.
 const foreignTraces = `
-account row:1@table:users {"In":"table:users","Labels":{"tenant":"acme"},"Mails":["a@acme.example"],"Name":"1","Owners":["row:acme@table:tenants"],"Used":"2026-04-04T00:00:00Z","Word":"row"}
-account row:2@table:users {"Disabled":true,"In":"table:users","Labels":{"status":"not active","tenant":"birch"},"Mails":["b@birch.example"],"Name":"2","Owners":["row:birch@table:tenants"],"Word":"row"}
+account row:1@table:users {"In":"table:users","Labels":{"tenant":"acme"},"Mails":["a@acme.example"],"Name":"a@acme.example","Owners":["row:acme@table:tenants"],"Used":"2026-04-04T00:00:00Z","Word":"row"}
+account row:2@table:users {"Disabled":true,"In":"table:users","Labels":{"status":"not active","tenant":"birch"},"Mails":["b@birch.example"],"Name":"b@birch.example","Owners":["row:birch@table:tenants"],"Word":"row"}
 copy file:gone.db.bak {"Name":"gone.db.bak","Word":"file"}
 place file:acme.db {"Name":"acme","Type":"database","Word":"file"}
 place file:folder {"Name":"folder","Word":"folder"}
