@@ -8,7 +8,7 @@ package policy
 var floors = []floor{
 	{"ground", []string{".", "audit", "examples", "examples/*"}},
 	{"parts", []string{
-		"client", "connector", "connector/*", "connector/http/descriptions", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/claim", "internal/clock", "internal/dashboard", "internal/demoidp", "internal/expression", "internal/guard",
+		"client", "connector", "connector/*", "connector/http/descriptions", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/claim", "internal/clock", "internal/dashboard", "internal/demoidp", "internal/event", "internal/expression", "internal/guard",
 		"internal/identity", "internal/keystore", "internal/lookalike", "internal/mariadbtest", "internal/nametest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/postgrestest", "internal/recogniser", "internal/register", "internal/s3test", "internal/scaffold", "internal/schematest", "internal/scimtest", "internal/secret", "internal/servertest", "internal/slapdtest", "internal/source", "internal/standin", "internal/store", "internal/tofutest", "internal/toxitest", "internal/witness",
 	}},
 	{"work", []string{"internal/engine", "internal/governance", "internal/hygiene", "internal/notify", "internal/planner", "internal/statement", "internal/survey", "internal/telemetry"}},
@@ -143,6 +143,7 @@ var sights = []sight{
 	{who: "client", sees: []string{"."}, modules: []string{}, why: "whoever writes a program against the API links nothing of the server"},
 	{who: "internal/dashboard", sees: []string{"."}, modules: []string{}, why: "it draws view models; it asks no store"},
 	{who: "internal/demoidp", sees: nil, modules: []string{}, why: "it proves nothing and knows nothing of Tenure"},
+	{who: "internal/event", sees: []string{"."}, modules: []string{}, why: "it judges requests that it is handed: no store, no network, no clock"},
 	{who: "internal/guard", sees: []string{"."}, modules: []string{"github.com/cedar-policy/cedar-go"}, why: "policies judge what the domain's words say, and ask nobody"},
 	{who: "internal/identity", sees: []string{"."}, modules: []string{"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2"}, why: "who somebody is; sessions are governance's"},
 	{who: "internal/site", sees: []string{".", "audit", "client", "evidence", "internal/dashboard", "internal/governance", "internal/installation", "internal/lifecycle", "internal/server", "internal/store"}, modules: []string{"golang.org/x/mod"}, why: "a page shows what the API tells its caller"},
@@ -218,7 +219,7 @@ type module struct {
 // standard narrows some packages of the standard library to who may use them.
 var standard = []module{
 	{"database/sql", []string{"bench", "connector/mysql", "connector/sqlite", "examples/*", "internal/demo", "internal/mariadbtest", "internal/store"}, []string{"*"}, "SQL is written where a database is somebody's job"},
-	{"net/http", []string{"bench", "client", "cmd/*", "connector/http", "connector/oidcclient", "connector/rest", "connector/s3", "examples/*", "internal/dashboard", "internal/demo", "internal/demoidp", "internal/identity", "internal/noderedtest", "internal/notify", "internal/oidctest", "internal/pocketbasetest", "internal/s3test", "internal/scimtest", "internal/secret", "internal/server", "internal/servertest", "internal/site", "internal/standin", "internal/telemetry", "internal/witness"}, []string{"*"}, "the network is reached from few places"},
+	{"net/http", []string{"bench", "client", "cmd/*", "connector/http", "connector/oidcclient", "connector/rest", "connector/s3", "examples/*", "internal/dashboard", "internal/demo", "internal/demoidp", "internal/event", "internal/identity", "internal/noderedtest", "internal/notify", "internal/oidctest", "internal/pocketbasetest", "internal/s3test", "internal/scimtest", "internal/secret", "internal/server", "internal/servertest", "internal/site", "internal/standin", "internal/telemetry", "internal/witness"}, []string{"*"}, "the network is reached from few places"},
 	{"os/exec", []string{"bench", "connector/exec", "internal/chromiumtest", "internal/mariadbtest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/s3test", "internal/scimtest", "internal/servertest", "internal/slapdtest", "internal/tofutest", "internal/toxitest"}, []string{"*"}, "Tenure runs no other program; the benchmark builds and measures it from outside"},
 	{"testing", []string{"connector/connectortest", "internal/chromiumtest", "internal/mariadbtest", "internal/nametest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/postgrestest", "internal/s3test", "internal/schematest", "internal/scimtest", "internal/servertest", "internal/slapdtest", "internal/standin", "internal/tofutest", "internal/toxitest"}, []string{"*"}, "only test support links the test framework"},
 	{"unsafe", []string{}, nil, "nothing here needs it"},
