@@ -28,7 +28,7 @@ const (
 	maxHeader     = 8 << 10 // bytes of a header that is read at all
 	maxSignatures = 16      // signatures of a request that are looked at
 	maxSecrets    = 8       // secrets of a source
-	maxData       = 8 << 20 // bytes of the events of a request together; rows repeat their columns' names
+	maxData       = 8 << 20 // bytes of a CSV file's events together, in which rows repeat their columns' names
 )
 
 // Event is one thing that a source says has happened.

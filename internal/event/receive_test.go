@@ -125,6 +125,26 @@ func TestSeveralSignatures(t *testing.T) {
 	}
 }
 
+// The same of each bit of the headers that prove the sender.
+func TestEachBitOfHeaders(t *testing.T) {
+	t.Parallel()
+	for _, s := range senders() {
+		for _, name := range s.signed {
+			value := s.send(s.body, newSecret, now).Header.Get(name)
+			for bit := range len(value) * 8 {
+				r, changed := s.send(s.body, newSecret, now), []byte(value)
+				changed[bit/8] ^= 1 << (bit % 8)
+				r.Header.Set(name, string(changed))
+				_, err := s.source.Receive(r, now)
+				// The name of an authentication scheme is read in either case (RFC 9110 §11.1).
+				if tenure.CodeOf(err) != tenure.Unauthorized && (name != "Authorization" || !strings.EqualFold(value, string(changed)) || bit/8 > 6) {
+					t.Errorf("%s, %s %q: %v", s.name, name, changed, err)
+				}
+			}
+		}
+	}
+}
+
 // Nothing that is signed can be changed by a bit: not the body, not the time, not the signature.
 func TestAnyBit(t *testing.T) {
 	t.Parallel()
@@ -173,8 +193,15 @@ func TestGzip(t *testing.T) {
 			r.Header.Set("Content-Encoding", "gzip")
 			refused(t, s.source, r, tenure.Invalid)
 		}
-		// 1 MiB and a byte of spaces are a kilobyte.
-		for _, bomb := range []event.Request{s.send(strings.Repeat(" ", event.MaxBody+1), newSecret, now), s.send(zipped(t, strings.Repeat(" ", event.MaxBody+1)), newSecret, now)} {
+		forged := s.send(s.body, newSecret, now)
+		forged.Body = []byte(zipped(t, strings.Replace(s.body, "1", "2", 1)))
+		forged.Header.Set("Content-Encoding", "gzip")
+		if len(s.signed) > 0 && s.signed[0] != "Authorization" {
+			refused(t, s.source, forged, tenure.Unauthorized)
+		}
+		// A megabyte of spaces is a kilobyte.
+		large := s.body + strings.Repeat(" ", event.MaxBody)
+		for _, bomb := range []event.Request{s.send(large, newSecret, now), s.send(zipped(t, large), newSecret, now)} {
 			if len(bomb.Body) > event.MaxBody {
 				refused(t, s.source, bomb, tenure.Invalid)
 				bomb.Body = []byte(zipped(t, string(bomb.Body)))

@@ -129,16 +129,17 @@ func TestHubSpot(t *testing.T) {
 		}
 	}
 	cases(t, "hubspot", wrong{
-		"a query":                {"", sign("POST", address+"?a=b", "a=b"), ""},
-		"a query that isn't":     {"", sign("POST", address, "a=b"), tenure.Unauthorized},
-		"another method":         {"", sign("GET", address, ""), tenure.Unauthorized},
-		"another address":        {"", sign("POST", address+"/", ""), tenure.Unauthorized},
-		"http":                   {"", sign("POST", "http"+strings.TrimPrefix(address, "https"), ""), tenure.Unauthorized},
-		"escapes of the table":   {"", sign("POST", address+"?a=:/?@!$'()*,;", "a=%3A%2F%3F%40%21%24%27%28%29%2A%2C%3B"), ""},
-		"other escapes stay":     {"", sign("POST", address+"?a=%20%26%3D%253A", "a=%20%26%3D%253A"), ""},
-		"one round of them":      {"", sign("POST", address+"?a=%2:", "a=%2%3A"), ""},
-		"other escapes, decoded": {"", sign("POST", address+"?a= ", "a=%20"), tenure.Unauthorized},
-		"hexadecimal":            {"", set("X-HubSpot-Signature-v3", hex.EncodeToString(mac256(newSecret, "POST"+address+hubSpotBody+at))), tenure.Unauthorized},
+		"a query":                               {"", sign("POST", address+"?a=b", "a=b"), ""},
+		"a query that isn't":                    {"", sign("POST", address, "a=b"), tenure.Unauthorized},
+		"another method":                        {"", sign("GET", address, ""), tenure.Unauthorized},
+		"another address":                       {"", sign("POST", address+"/", ""), tenure.Unauthorized},
+		"another method than it was signed for": {"", func(_ *event.Source, r *event.Request) { r.Method = "GET" }, tenure.Unauthorized},
+		"http":                                  {"", sign("POST", "http"+strings.TrimPrefix(address, "https"), ""), tenure.Unauthorized},
+		"escapes of the table":                  {"", sign("POST", address+"?a=:/?@!$'()*,;", "a=%3A%2F%3F%40%21%24%27%28%29%2A%2C%3B"), ""},
+		"other escapes stay":                    {"", sign("POST", address+"?a=%20%26%3D%253A", "a=%20%26%3D%253A"), ""},
+		"one round of them":                     {"", sign("POST", address+"?a=%2:", "a=%2%3A"), ""},
+		"other escapes, decoded":                {"", sign("POST", address+"?a= ", "a=%20"), tenure.Unauthorized},
+		"hexadecimal":                           {"", set("X-HubSpot-Signature-v3", hex.EncodeToString(mac256(newSecret, "POST"+address+hubSpotBody+at))), tenure.Unauthorized},
 		"of version 2": {"", func(_ *event.Source, r *event.Request) {
 			r.Header.Del("X-HubSpot-Signature-v3")
 			r.Header.Set("X-HubSpot-Signature", "x")
@@ -161,9 +162,13 @@ func TestHubSpot(t *testing.T) {
 		}
 	}
 	s := find(t, "hubspot")
-	if got := taken(t, s.source, s.send("["+strings.Repeat(`{"eventId":1},`, event.MaxEvents-1)+`{"eventId":1}]`, newSecret, now)); len(got) != event.MaxEvents {
+	many := func(n int) event.Request {
+		return s.send("["+strings.Repeat(`{"eventId":1},`, n-1)+`{"eventId":1}]`, newSecret, now)
+	}
+	if got := taken(t, s.source, many(event.MaxEvents)); len(got) != event.MaxEvents {
 		t.Errorf("%d events", len(got))
 	}
+	refused(t, s.source, many(event.MaxEvents+1), tenure.Invalid)
 }
 
 func TestStandard(t *testing.T) {
@@ -171,6 +176,9 @@ func TestStandard(t *testing.T) {
 	cases(t, "standard", wrong{
 		"v1a of it": {"", func(_ *event.Source, r *event.Request) {
 			r.Header.Set("webhook-signature", strings.Replace(r.Header.Get("webhook-signature"), "v1", "v1a", 1))
+		}, tenure.Unauthorized},
+		"a long header": {"", func(_ *event.Source, r *event.Request) {
+			r.Header.Set("webhook-signature", r.Header.Get("webhook-signature")+strings.Repeat(" ", 10_000))
 		}, tenure.Unauthorized},
 		"another id": {"", set("webhook-id", "msg_2"), tenure.Unauthorized},
 		"headers of both": {"", func(_ *event.Source, r *event.Request) {

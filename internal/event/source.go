@@ -162,16 +162,9 @@ func (s Source) Receive(r Request, now time.Time) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(events) > MaxEvents {
-		return nil, tooMany()
-	}
-	size := 0
 	for i := range events {
 		if err := events[i].finish(s.Name, now); err != nil {
 			return nil, err
-		}
-		if size += len(events[i].Data); size > maxData {
-			return nil, tooLarge()
 		}
 	}
 	return events, nil
