@@ -47,6 +47,10 @@ const (
 	AgreementManage  Permission = "agreement.manage"  //
 	StandingPropose  Permission = "standing.propose"  // write a standing approval's rule
 	StandingApprove  Permission = "standing.approve"  // review one
+	EventRead        Permission = "event.read"        // what other systems tell, and what became of it
+	EventDecide      Permission = "event.decide"      // release, dismiss or replay an event
+	TriggerWrite     Permission = "trigger.write"     // submit rules for events
+	TriggerPublish   Permission = "trigger.publish"   // publish another person's rules
 )
 
 // Reads says that a permission lets somebody look and do nothing.
@@ -74,16 +78,16 @@ var reading = []Permission{TenantRead, BlueprintRead, SystemRead, HoldRead, Cert
 // rolePermissions is the one table of what a role may do. docs/access.md shows it.
 var rolePermissions = map[Role][]Permission{
 	Viewer:          reading,
-	Operator:        slices.Concat(reading, []Permission{TenantChange, OperationRequest, OperationSteer, FindingLook, IncidentReport, ElevationRequest, BreakGlassUse, AgreementManage, StandingPropose}),
+	Operator:        slices.Concat(reading, []Permission{TenantChange, OperationRequest, OperationSteer, FindingLook, IncidentReport, ElevationRequest, BreakGlassUse, AgreementManage, StandingPropose, EventRead, EventDecide}),
 	Approver:        slices.Concat(reading, []Permission{OperationApprove, ElevationApprove, StandingApprove}),
-	BlueprintAuthor: slices.Concat(reading, []Permission{BlueprintWrite, BlueprintPublish, StandingPropose}),
+	BlueprintAuthor: slices.Concat(reading, []Permission{BlueprintWrite, BlueprintPublish, StandingPropose, EventRead, TriggerWrite, TriggerPublish}),
 	SecurityOfficer: slices.Concat(reading, []Permission{
 		OperationApprove, FindingLook, FindingWaive, IncidentReport, BlueprintPublish, AuditRead, AccessRead, KeyRead, KeyManage,
-		ElevationRequest, ElevationApprove, BreakGlassUse, BreakGlassReview, ReviewRead, ReviewManage, StandingApprove, AgreementManage, ClockConfirm, StoreConfirm,
+		ElevationRequest, ElevationApprove, BreakGlassUse, BreakGlassReview, ReviewRead, ReviewManage, StandingApprove, AgreementManage, ClockConfirm, StoreConfirm, EventRead, TriggerPublish,
 	}),
 	Legal:   slices.Concat(reading, []Permission{HoldPlace, HoldRelease, OperationApprove, AuditRead, TenantChange}),
-	Auditor: slices.Concat(reading, []Permission{AuditRead, AuditExport, AccessRead, KeyRead, ReviewRead}),
-	Admin:   slices.Concat(reading, []Permission{SystemManage, ClockConfirm, StoreConfirm, AccessRead, AccessManage, KeyRead, KeyManage, AuditRead, AuditExport, ReviewRead, ReviewManage, IncidentReport, BlueprintPublish, StandingPropose, ElevationRequest, BreakGlassUse}),
+	Auditor: slices.Concat(reading, []Permission{AuditRead, AuditExport, AccessRead, KeyRead, ReviewRead, EventRead}),
+	Admin:   slices.Concat(reading, []Permission{SystemManage, ClockConfirm, StoreConfirm, AccessRead, AccessManage, KeyRead, KeyManage, AuditRead, AuditExport, ReviewRead, ReviewManage, IncidentReport, BlueprintPublish, StandingPropose, ElevationRequest, BreakGlassUse, EventRead, TriggerPublish}),
 }
 
 // Permissions lists what a role may do; nil for a role that isn't one.

@@ -32,6 +32,7 @@ type (
 	LinkID         string // lnk_…
 	StandingID     string // std_…
 	DelegationID   string // dlg_…
+	InboundID      string // evt_…
 )
 
 // kind couples an id type with its prefix and the word that errors use.
@@ -42,11 +43,12 @@ var kinds = []kind{
 	{"fnd", "finding"}, {"wvr", "waiver"}, {"ins", "installation"}, {"crt", "certificate"},
 	{"prn", "principal"}, {"grt", "grant"}, {"tok", "token"}, {"ses", "session"}, {"elv", "elevation"},
 	{"cmp", "campaign"}, {"agr", "agreement"}, {"lnk", "departure link"}, {"std", "standing approval"}, {"dlg", "delegation"},
+	{"evt", "event"},
 }
 
 type anyID interface {
 	TenantID | OperationID | ResourceID | HoldID | FindingID | WaiverID | InstallationID | CertificateID |
-		PrincipalID | GrantID | TokenID | SessionID | ElevationID | CampaignID | AgreementID | LinkID | StandingID | DelegationID
+		PrincipalID | GrantID | TokenID | SessionID | ElevationID | CampaignID | AgreementID | LinkID | StandingID | DelegationID | InboundID
 }
 
 func kindOf[T anyID]() kind {
@@ -86,8 +88,10 @@ func kindOf[T anyID]() kind {
 		return kinds[15]
 	case StandingID:
 		return kinds[16]
-	default:
+	case DelegationID:
 		return kinds[17]
+	default:
+		return kinds[18]
 	}
 }
 
@@ -95,6 +99,15 @@ func kindOf[T anyID]() kind {
 func NewID[T anyID](at time.Time) T {
 	var b [16]byte
 	_, _ = rand.Read(b[6:])
+	return format[T](at, b)
+}
+
+// NewOrderedID makes an id of kind T for the moment at that comes after all others of that
+// millisecond with a lower n, which is below 4,096 (RFC 9562 §6.2, a counter in rand_a).
+func NewOrderedID[T anyID](at time.Time, n int) T {
+	var b [16]byte
+	_, _ = rand.Read(b[8:])
+	b[6], b[7] = byte(n>>8), byte(n)
 	return format[T](at, b)
 }
 

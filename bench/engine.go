@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/audit"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/memory"
 	"github.com/tenurehq/tenure/internal/engine"
@@ -219,8 +220,10 @@ func gatedOperation(ctx context.Context, db *store.DB, n, length int, gate bool)
 				return err
 			}
 		}
-		_, _, err := tx.CreateOperation(o)
-		return err
+		if _, _, err := tx.CreateOperation(o); err != nil {
+			return err
+		}
+		return tx.Log(audit.Entry{Format: audit.Format, At: now, Kind: "operation.start", Tenant: tenant, Operation: id, Subject: string(id), Data: audit.Facts(map[string]string{"kind": string(p.Kind), "plan": digest, "to": string(tenure.OperationRunning)})})
 	})
 	return id, err
 }

@@ -172,7 +172,7 @@ func (s *session) compare(ctx context.Context, docs []document, gone []string) (
 		if t.State != tenure.TenantActive && t.State != tenure.TenantSuspended {
 			w.Do, w.Why = "nothing", "it is "+string(t.State)
 		}
-		w.intent = client.Intent{Kind: tenure.Offboard, Tenant: name, Trigger: trigger(string(t.ID), "offboard", fmt.Sprint(t.Version))}
+		w.intent = client.Intent{Kind: tenure.Offboard, Tenant: name, Trigger: triggerKey(string(t.ID), "offboard", fmt.Sprint(t.Version))}
 		for _, op := range t.Operations {
 			if op.Kind == tenure.Offboard && !op.State.Ended() {
 				w.Do, w.Why = "nothing", fmt.Sprintf("operation %s is %s", op.ID, op.State)
@@ -204,9 +204,9 @@ func ignoreNotFound(err error) error {
 	return err
 }
 
-// trigger is the key of an operation that apply starts: the same wish on the same
+// triggerKey is the key of an operation that apply starts: the same wish on the same
 // ground is the same operation.
-func trigger(parts ...string) string {
+func triggerKey(parts ...string) string {
 	return "apply:" + tenure.Digest([]byte(strings.Join(parts, "\x00")))
 }
 
@@ -286,7 +286,7 @@ func (s *session) difference(ctx context.Context, w *task, t client.TenantDetail
 	if len(t.Operations) > 0 { // what failed, or was cancelled, is tried again as another operation
 		last = string(t.Operations[0].ID)
 	}
-	w.intent.Trigger = trigger(string(t.ID), fmt.Sprint(t.Version), last, string(body))
+	w.intent.Trigger = triggerKey(string(t.ID), fmt.Sprint(t.Version), last, string(body))
 	return nil
 }
 

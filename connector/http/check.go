@@ -26,7 +26,7 @@ func (k *checker) problem(at source.Path, hint, format string, args ...any) {
 
 // text compiles a text whose expressions may read the names.
 func (k *checker) text(at source.Path, from string, names []string) {
-	t, offset, err := compileText(environment(), from, names)
+	t, offset, err := dialect().Compile(from, names)
 	if err != nil {
 		k.found = append(k.found, k.file.ProblemIn(at, from, offset, err.Error(), ""))
 		return
@@ -48,7 +48,7 @@ func (k *checker) field(at source.Path, from string, names []string) {
 func (k *checker) condition(at source.Path, from string, names []string) {
 	if from != "" {
 		k.text(at, from, names)
-		if t := k.d.texts[from]; t != nil && !t.whole() {
+		if t := k.d.texts[from]; t != nil && !t.Whole() {
 			k.problem(at, "", "a condition is one ${…} and nothing else")
 		}
 	}
@@ -71,7 +71,7 @@ func (k *checker) tree(at source.Path, v any, names []string) {
 
 func (k *checker) request(at source.Path, r requestSpec, names []string) {
 	k.text(at.With("path"), r.Path, names)
-	if t := k.d.texts[r.Path]; t != nil && t.reads["credential"] {
+	if t := k.d.texts[r.Path]; t != nil && t.Reads["credential"] {
 		k.problem(at.With("path"), "send it in the body or in a header", "a path is shown in messages and logs, and can't hold the credential")
 	}
 	k.tree(at.With("query"), mapping(r.Query), names)
@@ -420,7 +420,7 @@ func (k *checker) sends(all steps, name string) bool {
 		switch v := v.(type) {
 		case string:
 			t := k.d.texts[v]
-			return t == nil || t.reads[name] // one that doesn't compile is told already
+			return t == nil || t.Reads[name] // one that doesn't compile is told already
 		case []any:
 			return slices.ContainsFunc(v, reads)
 		case map[string]any:

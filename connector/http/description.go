@@ -5,6 +5,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/expression"
 )
 
 // Description is a system with an HTTP interface, as a file describes it. The file's JSON
@@ -28,7 +29,7 @@ type Description struct {
 	Probes   []probeSpec
 
 	digest string
-	texts  map[string]*text
+	texts  map[string]*expression.Text
 	shapes map[string]func(attributes map[string]any) error // by type
 }
 

@@ -1,8 +1,6 @@
 package http
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +8,6 @@ import (
 	"time"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/ext"
@@ -38,20 +35,6 @@ const (
 	maxRun    = 2 * time.Second
 	maxResult = 4 << 20
 )
-
-// text is a compiled text: literals and expressions in turn.
-type text struct {
-	parts []textPart
-	reads map[string]bool
-}
-
-type textPart struct {
-	literal string
-	program cel.Program // nil for a literal
-	source  string
-}
-
-func (t *text) whole() bool { return len(t.parts) == 1 && t.parts[0].program != nil }
 
 var environment = sync.OnceValue(func() *cel.Env {
 	opts := []cel.EnvOption{cel.OptionalTypes(), ext.Strings(), ext.Lists(), ext.Sets(), cel.CrossTypeNumericComparisons(true)}
@@ -173,71 +156,10 @@ func rescope(a, b ref.Val, name func(ids map[string]bool, s, prefix string) stri
 	return types.DefaultTypeAdapter.NativeToValue(renamed)
 }
 
-// compileText compiles a text whose expressions may read the given names. Bad is what is
-// wrong with it, with its offset in the text.
-func compileText(env *cel.Env, from string, names []string) (t *text, offset int, bad error) {
-	pieces, err := source.Split(from)
-	if err != nil {
-		var bad *source.TextError
-		if errors.As(err, &bad) {
-			offset = bad.Offset
-		}
-		return nil, offset, err
-	}
-	t = &text{reads: map[string]bool{}}
-	for _, p := range pieces {
-		if !p.IsExpr {
-			t.parts = append(t.parts, textPart{literal: p.Literal})
-			continue
-		}
-		checked, issues := env.Compile(p.Expr)
-		if issues.Err() != nil {
-			e := issues.Errors()[0]
-			message, _, _ := strings.Cut(e.Message, " (in container")
-			message, _, _ = strings.Cut(message, " expecting {")
-			if parse, is := strings.CutPrefix(message, "Syntax error: "); is {
-				message = "this isn't CEL: " + parse
-				if strings.Contains(parse, "<EOF>") {
-					message = "this isn't CEL: it ends too early"
-				}
-			}
-			return nil, p.Offset + e.Location.Column(), fmt.Errorf("%s", strings.TrimSpace(message))
-		}
-		program, err := env.Program(checked, cel.EvalOptions(cel.OptTrackCost), cel.CostLimit(maxCost), cel.InterruptCheckFrequency(64))
-		if err != nil {
-			return nil, p.Offset, err
-		}
-		for _, name := range identifiers(checked.NativeRep().Expr()) {
-			if !slices.Contains(names, name) {
-				return nil, p.Offset, fmt.Errorf("%s isn't known here: expressions may read %s", name, strings.Join(names, ", "))
-			}
-			t.reads[name] = true
-		}
-		t.parts = append(t.parts, textPart{program: program, source: p.Expr})
-	}
-	return t, 0, nil
-}
-
-// identifiers are the variables that an expression reads.
-func identifiers(e ast.Expr) (out []string) {
-	declared := environmentNames
-	ast.PreOrderVisit(e, ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() == ast.IdentKind && declared[e.AsIdent()] {
-			out = append(out, e.AsIdent())
-		}
-	}))
-	return out
-}
-
-var environmentNames = func() map[string]bool {
-	out := map[string]bool{}
-	for _, list := range [][]string{about, thing, answers, items, entries, marking} {
-		for _, name := range list {
-			out[name] = true
-		}
-	}
-	return out
-}()
+// dialect is how texts of descriptions are compiled and evaluated.
+var dialect = sync.OnceValue(func() expression.Dialect {
+	return expression.Dialect{Env: environment(), Names: slices.Concat(about, thing, answers, items, entries, marking), Cost: maxCost, Time: maxRun, Max: maxResult, Read: whole}
+})
 
 // eval evaluates a text: a whole expression's own value, or a string.
 func (d *Description) eval(from string, vars map[string]any) (any, error) {
@@ -245,39 +167,11 @@ func (d *Description) eval(from string, vars map[string]any) (any, error) {
 	if t == nil {
 		return nil, tenure.Errorf(tenure.Internal, "a text of %s wasn't compiled", d.Name)
 	}
-	var b strings.Builder
-	for _, p := range t.parts {
-		if p.program == nil {
-			b.WriteString(p.literal)
-			continue
-		}
-		v, err := run(p.program, vars)
-		if err != nil {
-			return nil, tenure.Errorf(tenure.Invalid, "%s: ${%s} %w", d.Name, source.Clip(p.source), err)
-		}
-		if t.whole() {
-			return v, nil
-		}
-		switch v := v.(type) {
-		case string:
-			b.WriteString(v)
-		case bool, int64, float64:
-			fmt.Fprint(&b, v)
-		default:
-			return nil, tenure.Errorf(tenure.Invalid, "%s: ${%s} gives what can't be written into a text", d.Name, source.Clip(p.source))
-		}
-	}
-	return b.String(), nil
-}
-
-func run(p cel.Program, vars map[string]any) (any, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), maxRun)
-	defer cancel()
-	v, _, err := p.ContextEval(ctx, vars)
+	v, err := dialect().Eval(t, vars)
 	if err != nil {
-		return nil, fmt.Errorf("can't be worked out: %w", err)
+		return nil, tenure.Errorf(tenure.Invalid, "%s: %w", d.Name, err)
 	}
-	return plainOf(v)
+	return v, nil
 }
 
 // is evaluates a condition; "" is what none means.

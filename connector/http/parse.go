@@ -16,6 +16,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/rest"
+	"github.com/tenurehq/tenure/internal/expression"
 	"github.com/tenurehq/tenure/internal/source"
 )
 
@@ -59,7 +60,7 @@ func Parse(src []byte, file string) (*Description, error) {
 		t.Name = name
 		d.Types = append(d.Types, t)
 	}
-	d.texts, d.shapes = map[string]*text{}, map[string]func(map[string]any) error{}
+	d.texts, d.shapes = map[string]*expression.Text{}, map[string]func(map[string]any) error{}
 	canonical, err := tenure.Canonical(json.RawMessage(raw))
 	if err != nil {
 		return nil, tenure.Errorf(tenure.Invalid, "%s: %w", file, err)

@@ -152,21 +152,21 @@ func (d *described) path(from string, v vars) (string, error) {
 		return "", tenure.Errorf(tenure.Internal, "a path of %s wasn't compiled", d.Name)
 	}
 	var b strings.Builder
-	for _, p := range t.parts {
-		if p.program == nil {
-			b.WriteString(p.literal)
+	for _, p := range t.Parts {
+		if !p.IsExpression() {
+			b.WriteString(p.Literal)
 			continue
 		}
-		value, err := run(p.program, v)
+		value, err := dialect().Run(p, v)
 		if err != nil {
-			return "", tenure.Errorf(tenure.Invalid, "%s: ${%s} %w", d.Name, source.Clip(p.source), err)
+			return "", tenure.Errorf(tenure.Invalid, "%s: ${%s} %w", d.Name, source.Clip(p.Source), err)
 		}
 		var segment string
 		switch value := value.(type) {
 		case string, int64:
 			segment = fmt.Sprint(value)
 		default:
-			return "", tenure.Errorf(tenure.Invalid, "%s: ${%s} gives what can't stand in a path", d.Name, source.Clip(p.source))
+			return "", tenure.Errorf(tenure.Invalid, "%s: ${%s} gives what can't stand in a path", d.Name, source.Clip(p.Source))
 		}
 		if segment == "" || segment == "." || segment == ".." || strings.ContainsAny(segment, "/\\\x00") {
 			return "", tenure.Errorf(tenure.Invalid, "%q %w: nothing can be asked of what has this id or name", source.Clip(segment), errSegment).

@@ -87,6 +87,8 @@ func Run(ctx context.Context, inst *installation.Installation, o Options) error 
 		defer running.Store(false)
 		return inst.Engine.Run(ctx, o.Workers, o.Log)
 	})
+	inst.Events.Open(srv.Door())
+	g.Go(func() error { return inst.Events.Run(ctx) })
 	rested := make(chan struct{})
 	g.Go(func() error {
 		keys(ctx, inst, o.Log)
@@ -147,7 +149,7 @@ func compose(inst *installation.Installation, o Options, running *atomic.Bool) (
 		return nil, err
 	}
 	api := server.Options{
-		Service: inst.Service, Governor: inst.Governor, Log: o.Log, Dashboard: pages, URL: inst.Settings.URL,
+		Service: inst.Service, Governor: inst.Governor, Log: o.Log, Dashboard: pages, URL: inst.Settings.URL, Events: inst.Events,
 		Ready: func(context.Context) error {
 			if !running.Load() {
 				return tenure.Errorf(tenure.Unavailable, "the engine doesn't run")

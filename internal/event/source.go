@@ -55,7 +55,7 @@ type method struct {
 
 func methods() []method {
 	const receipt = "the receipt"
-	signing := []string{"header", "algorithm", "encoding", "prefix", "timestampHeader", "signed"}
+	signing := []string{"algorithm", "encoding", "prefix", "timestampHeader", "signed"}
 	return []method{
 		{Scheme{"stripe", "Stripe", []string{"secrets"}, nil,
 			"`id`", "`data.object.id`, else `related_object.id`", "none", "`created`"}, nil, receiveStripe},
@@ -63,7 +63,7 @@ func methods() []method {
 			"`eventId`, `portalId`, `subscriptionId`, `objectId` and `occurredAt` together", "`objectId`, else `fromObjectId`", "none", "`occurredAt`"}, checkHubSpot, receiveHubSpot},
 		{Scheme{"standard", "Standard Webhooks 1.0.0, and Svix", []string{"secrets"}, []string{"fields"},
 			"header `webhook-id`", "`data.id`", "none", "`timestamp`"}, checkStandard, receiveStandard},
-		{Scheme{"cloudevents", "CloudEvents 1.0.2 over HTTP", []string{"secrets"}, append([]string{"origins"}, signing...),
+		{Scheme{"cloudevents", "CloudEvents 1.0.2 over HTTP", []string{"secrets"}, append([]string{"origins", "header"}, signing...),
 			"`source` and `id` together", "`subject`", "`sequence`", "`time`"}, checkCloudEvents, receiveCloudEvents},
 		{Scheme{"salesforce", "Salesforce, outbound messages", []string{"secrets", "organization"}, nil,
 			"the notification's `Id`", "the record's `Id`", "`SystemModstamp`, else `LastModifiedDate`", "as the version"}, checkSalesforce, receiveSalesforce},

@@ -10,14 +10,15 @@ import (
 	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/trigger"
 )
 
 // inboxed bounds how many elevations a source of the inbox reads.
 const inboxed = 500
 
 // inboxes are what waits for somebody's decision beside operations: elevations to
-// approve, break-glass to review, moves to sign, lookalikes to let in, a time or a store to confirm.
-func inboxes(gov *governance.Governor, svc *lifecycle.Service, limits tenure.ElevationLimits) []lifecycle.InboxSource {
+// approve, break-glass to review, moves to sign, lookalikes to let in, events that are held, a time or a store to confirm.
+func inboxes(gov *governance.Governor, svc *lifecycle.Service, events *trigger.Intake, limits tenure.ElevationLimits) []lifecycle.InboxSource {
 	return []lifecycle.InboxSource{
 		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
 			return inboxElevations(ctx, gov, limits, c)
@@ -30,6 +31,9 @@ func inboxes(gov *governance.Governor, svc *lifecycle.Service, limits tenure.Ele
 		},
 		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
 			return inboxPrincipals(ctx, gov, c)
+		},
+		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
+			return inboxEvents(ctx, gov, events, c)
 		},
 		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
 			return slices.Concat(inboxClock(ctx, gov, svc.Clock(), c), inboxStore(ctx, gov, svc, c)), nil
@@ -130,4 +134,24 @@ func inboxStore(ctx context.Context, gov *governance.Governor, svc *lifecycle.Se
 		out = append(out, lifecycle.InboxItem{Kind: "store", ID: d.About, Summary: "confirm the store: " + d.Reason, RequestedBy: "tenure", Need: lifecycle.StoreConfirmers, Have: len(d.ConfirmedBy), OpenedAt: svc.Now()})
 	}
 	return out
+}
+
+// inboxEvents are the events that are held or couldn't be done, for who may decide them.
+func inboxEvents(ctx context.Context, gov *governance.Governor, events *trigger.Intake, c tenure.Caller) (out []lifecycle.InboxItem, err error) {
+	if gov.Require(ctx, c, tenure.EventDecide, tenure.Target{}) != nil {
+		return nil, nil
+	}
+	for _, state := range []store.InboundState{store.InboundHeld, store.InboundFailed} {
+		list, err := events.List(ctx, store.InboundFilter{State: state, Limit: inboxed})
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range list {
+			out = append(out, lifecycle.InboxItem{
+				Kind: "event", ID: string(e.ID), Tenant: e.Tenant, Summary: fmt.Sprintf("%s %s: %s: %s", e.Source, e.Type, e.State, e.Why),
+				RequestedBy: e.Source, Need: 1, OpenedAt: e.DecidedAt,
+			})
+		}
+	}
+	return out, nil
 }

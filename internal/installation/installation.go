@@ -35,6 +35,7 @@ import (
 	"github.com/tenurehq/tenure/internal/secret"
 	"github.com/tenurehq/tenure/internal/store"
 	"github.com/tenurehq/tenure/internal/telemetry"
+	"github.com/tenurehq/tenure/internal/trigger"
 	"github.com/tenurehq/tenure/internal/witness"
 )
 
@@ -56,6 +57,8 @@ type Settings struct {
 	Reviews   []ReviewSchedule      `yaml:"reviews"` // access reviews that open by themselves
 	Groups    map[string][]string   `yaml:"groups"`  // of persons by name, for what escalates to them
 	Notify    Notify                `yaml:"notify"`  // where notices go
+	// Events are the systems that tell of events, by name.
+	Events map[string]EventSource `yaml:"events"`
 	// Sought is how long the places of closed tenants are looked at, with their sealed
 	// names and keys; zero is two years.
 	Sought tenure.Period `yaml:"sought"`
@@ -130,6 +133,7 @@ type Installation struct {
 	Settings Settings
 	Policies *guard.Live // what denies further; read again by its Reload
 	Notices  *notify.Notifier
+	Events   *trigger.Intake
 	Measure  *telemetry.Telemetry // nil: nothing is measured
 	Dir      string
 
@@ -315,16 +319,24 @@ func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Insta
 	if err != nil {
 		return fail(err)
 	}
+	sources, err := set.sources(ctx, from)
+	if err != nil {
+		return fail(err)
+	}
+	events, err := trigger.New(trigger.Options{DB: db, Service: svc, Sources: sources, Log: o.Log})
+	if err != nil {
+		return fail(err)
+	}
 	heed(ticks, o.Log)
 	watcher := gov.Watcher()
 	limits, err := set.Elevation.limits()
 	if err != nil {
 		return fail(err)
 	}
-	for _, source := range inboxes(gov, svc, limits.WithDefaults()) {
+	for _, source := range inboxes(gov, svc, events, limits.WithDefaults()) {
 		svc.AddInbox(source)
 	}
-	return &Installation{Service: svc, Governor: gov, Policies: policies, Notices: notices, Measure: o.Measure, watcher: watcher, DB: db, Keys: keys, Settings: set, Dir: o.Dir}, nil
+	return &Installation{Service: svc, Governor: gov, Policies: policies, Notices: notices, Events: events, Measure: o.Measure, watcher: watcher, DB: db, Keys: keys, Settings: set, Dir: o.Dir}, nil
 }
 
 // heed notes that the time is right up to now, or says that it is in doubt. A heartbeat

@@ -21,6 +21,7 @@ const (
 	OfHold       Reach = "hold"         // over the tenant of the hold; one of all tenants is the installation's
 	OfFinding    Reach = "finding"      // over the tenant of the finding; one of no tenant is the installation's
 	OfAgreement  Reach = "agreement"    // over the tenant of the agreement
+	OfInbound    Reach = "event"        // over the tenant of the event; one of no tenant is the installation's
 	OfPlan       Reach = "digest"       // over the tenant of the plan
 	OfBody       Reach = "body"         // the handler asks, over what the body names: Call.Require
 	List         Reach = "list"         // the answer is narrowed to what is visible: Call.Visible
@@ -73,6 +74,14 @@ var lookups = map[Reach]lookup{
 	OfAgreement: func(ctx context.Context, s *Server, id string) (tenure.Target, error) {
 		a, err := s.agreement(ctx, id)
 		return s.targetOf(ctx, a.Tenant, err)
+	},
+	OfInbound: func(ctx context.Context, s *Server, id string) (tenure.Target, error) {
+		event, err := tenure.ParseID[tenure.InboundID](id)
+		if err != nil {
+			return tenure.Target{}, err
+		}
+		row, err := s.db().Inbound(ctx, event)
+		return s.targetOf(ctx, row.Tenant, err)
 	},
 	OfPlan: func(ctx context.Context, s *Server, id string) (tenure.Target, error) {
 		p, err := s.db().Plan(ctx, wholeDigest(id))

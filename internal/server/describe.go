@@ -47,6 +47,8 @@ var nounTexts = map[string]string{
 	"secret":      "The credentials of systems and tenants: how old each is, whose, and when it is due for rotation; never its value",
 	"session":     "Browsers that are signed in",
 	"standing":    "Standing approvals, and what they started",
+	"trigger":     "Rules by which events of other systems become requests",
+	"inbound":     "Events of other systems, and what became of them",
 	"store":       "Whether the store is the one that was last in use, and the word of persons that it is right",
 	"system":      "The systems in which tenants live",
 	"tenant":      "Tenants, and everything about them",

@@ -50,7 +50,7 @@ const unknownTenant = "ten_01890a5d-ac96-774b-bcce-b302099a8057"
 // it where the name alone would mislead.
 var filterSorts = map[string]filterSort{
 	"cursor": isCursor, "limit": isCount, "from": isMoment, "to": isMoment, "tenant": isTenant,
-	"state": isWord, "severity": isWord, "finding": isWord, "kind": isWord, "audit.entries kind": isKind, "audit.entries index": isIndex, "audit.entries operation": isRun,
+	"state": isWord, "severity": isWord, "finding": isWord, "kind": isWord, "audit.entries kind": isKind, "audit.entries index": isIndex, "audit.entries operation": isRun, "inbound.list operation": isRun, "inbound.list source": {good: []string{"clock"}, bad: []string{"no-such-thing"}},
 	"all": isFlag, "closed": isFlag, "ended": isFlag, "open": isFlag, "overdue": isFlag, "published": isFlag, "released": isFlag, "unreviewed": isFlag, "unseen": isFlag, "waiting": isFlag, "waived": isFlag,
 	"principal": isPerson, "reviewer": isPerson, "system": isSystem, "blueprint": isRevision, "name": isRevision, "standing": isStanding,
 	"rows": isCount, "seconds": {good: []string{"1", "25"}, bad: isCount.bad}, "tables": isAny, "column": isAny, "system.scaffold name": isAny,

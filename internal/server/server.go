@@ -19,6 +19,7 @@ import (
 	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/trigger"
 )
 
 // Options are what a Server is made of. Service and Governor are needed.
@@ -26,6 +27,7 @@ type Options struct {
 	Service    *lifecycle.Service
 	Governor   *governance.Governor
 	Log        *slog.Logger                    // nil: nothing is logged
+	Events     *trigger.Intake                 // what other systems tell; nil: there are no sources
 	Metrics    http.Handler                    // at /metrics, if given
 	Dashboard  http.Handler                    // at /, if given
 	Middleware func(http.Handler) http.Handler // around everything, if given
@@ -60,6 +62,12 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Events == nil {
+		var err error
+		if o.Events, err = trigger.New(trigger.Options{DB: o.Service.Engine.DB, Service: o.Service}); err != nil {
+			return nil, err
+		}
 	}
 	s := &Server{
 		o: o, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), limits: newLimits(o.Service.Now, o.Rate, o.Burst),
@@ -151,6 +159,8 @@ func (s *Server) mount() {
 	for _, path := range []string{"/v1", "/v1/", "/openapi.json", "/healthz", "/readyz"} {
 		s.mux.HandleFunc(path, s.nothing)
 	}
+	s.mux.HandleFunc("POST "+InboundPath, s.receive)
+	s.mux.HandleFunc("OPTIONS "+InboundPath, s.receive)
 	if s.o.Metrics != nil {
 		s.mux.Handle("GET /metrics", s.o.Metrics)
 		s.mux.HandleFunc("/metrics", s.nothing)

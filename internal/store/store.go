@@ -113,7 +113,7 @@ func openSQLite(ctx context.Context, o Options) (*DB, error) {
 		return fail(tenure.Errorf(tenure.Internal, "open store: %w", err))
 	}
 	db.long.SetMaxOpenConns(maxLong)
-	db.long.SetMaxIdleConns(1)
+	db.long.SetMaxIdleConns(maxLong)
 	db.long.SetConnMaxIdleTime(time.Minute)
 	if o.ReadOnly {
 		return db, db.checkVersion(ctx)
@@ -163,7 +163,7 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 		return nil, tenure.Errorf(tenure.Invalid, "store address: %w", redactDSN(err))
 	}
 	db.long.SetMaxOpenConns(maxLong)
-	db.long.SetMaxIdleConns(1)
+	db.long.SetMaxIdleConns(maxLong)
 	db.long.SetConnMaxIdleTime(time.Minute)
 	fail := func(err error) (*DB, error) { _ = db.Close(); return nil, err }
 	if err := db.read.PingContext(ctx); err != nil {

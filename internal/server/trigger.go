@@ -1,0 +1,270 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/governance"
+	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/trigger"
+)
+
+// dryRun is how many recorded events a dry run reads.
+const dryRun = 20_000
+
+func triggerRoutes(s *Server) {
+	route(s, client.ListTriggers, Access{tenure.EventRead, Anywhere}, listTriggers)
+	route(s, client.CheckTriggers, Access{tenure.EventRead, Anywhere}, checkTriggers)
+	created(s, client.SubmitTriggers, Access{tenure.TriggerWrite, Installation}, submitTriggers)
+	route(s, client.ShowTriggers, Access{tenure.EventRead, Anywhere}, showTriggers)
+	route(s, client.PublishTriggers, Access{tenure.TriggerPublish, Installation}, publishTriggers)
+	route(s, client.DryRunTriggers, Access{tenure.EventRead, Installation}, dryRunTriggers)
+	route(s, client.ListInbound, Access{tenure.EventRead, List}, listInbound)
+	route(s, client.ShowInbound, Access{tenure.EventRead, OfInbound}, showInbound)
+	route(s, client.ReplayInbound, Access{tenure.EventDecide, OfInbound}, answerInbound((*trigger.Intake).Replay))
+	route(s, client.ReleaseInbound, Access{tenure.EventDecide, OfInbound}, answerInbound((*trigger.Intake).Release))
+	route(s, client.DismissInbound, Access{tenure.EventDecide, OfInbound}, dismissInbound)
+}
+
+func triggersOf(t store.TriggerRevision) client.Triggers {
+	return client.Triggers{Digest: t.Digest, Name: t.Name, Version: t.Version, CreatedBy: t.Author, CreatedAt: t.CreatedAt, PublishedBy: t.PublishedBy, PublishedAt: t.PublishedAt}
+}
+
+func listTriggers(ctx context.Context, c *Call, p *client.Paging) (client.Page[client.Triggers], error) {
+	var out client.Page[client.Triggers]
+	events := c.server.o.Events
+	rows, err := events.Revisions(ctx)
+	if err != nil {
+		return out, err
+	}
+	in, err := c.Service.Engine.DB.TriggersInForce(ctx)
+	if err != nil {
+		return out, err
+	}
+	force := map[string]bool{}
+	for _, t := range in {
+		force[t.Digest] = true
+	}
+	list := each(rows, triggersOf)
+	for i := range list {
+		list[i].InForce = force[list[i].Digest]
+	}
+	return pageInOrder(c, list, *p, func(t client.Triggers) string { return t.Digest })
+}
+
+func checkTriggers(_ context.Context, c *Call, p *client.SourceParams) (client.None, error) {
+	_, err := c.server.o.Events.Check([]byte(p.Body.Source), p.Body.File)
+	return client.None{}, err
+}
+
+func submitTriggers(ctx context.Context, c *Call, p *client.SourceParams) (client.Triggers, error) {
+	events := c.server.o.Events
+	t, err := events.Submit(ctx, []byte(p.Body.Source), p.Body.File, c.By())
+	if err == nil {
+		c.Location("/v1/triggers/" + t.Digest)
+	}
+	return triggersOf(t), err
+}
+
+func showTriggers(ctx context.Context, c *Call, p *client.TriggersParams) (client.Triggers, error) {
+	events := c.server.o.Events
+	t, err := events.Revision(ctx, p.Triggers)
+	out := triggersOf(t)
+	out.Source = t.Body
+	return out, err
+}
+
+func publishTriggers(ctx context.Context, c *Call, p *client.PublishTriggersParams) (client.Triggers, error) {
+	events := c.server.o.Events
+	ref := p.Triggers
+	if p.Signs() != "" {
+		t, err := events.Revision(ctx, ref)
+		if err == nil {
+			err = isRead(p.Signs(), t.Digest)
+		}
+		if err != nil {
+			return client.Triggers{}, err
+		}
+		ref = t.Digest
+	}
+	t, err := events.Publish(ctx, ref, c.By())
+	return triggersOf(t), err
+}
+
+func dryRunTriggers(ctx context.Context, c *Call, p *client.DryRunParams) (client.Page[client.DryRunOutcome], error) {
+	events := c.server.o.Events
+	list, err := events.DryRun(ctx, []byte(p.Body.Source), p.Body.File, p.Body.ReceivedAt, dryRun)
+	return whole(each(list, func(o trigger.Outcome) client.DryRunOutcome {
+		return client.DryRunOutcome{Source: o.Event.Source, Type: o.Event.Type, Reference: o.Event.ID, At: o.Event.At, Rule: o.Rule, State: string(o.State), Reason: o.Why, Asked: o.Asked}
+	})), err
+}
+
+func inboundOf(e store.Inbound) client.InboundEvent {
+	return client.InboundEvent{
+		ID: e.ID, Source: e.Source, Reference: e.ExternalID, Type: e.Type, Subject: e.Subject, Version: e.Version, HappenedAt: e.HappenedAt, ReceivedAt: e.ReceivedAt,
+		State: string(e.State), Reason: e.Why, Rule: e.Rule, Tenant: e.Tenant, Operation: e.Operation, Attempts: e.Attempts, NextAt: e.NextAt, DecidedAt: e.DecidedAt, DecidedBy: e.DecidedBy,
+	}
+}
+
+func listInbound(ctx context.Context, c *Call, p *client.InboundFilter) (client.Page[client.InboundEvent], error) {
+	out := client.Page[client.InboundEvent]{Items: []client.InboundEvent{}}
+	events := c.server.o.Events
+	if _, err := events.Source(p.Source); err != nil && p.Source != "" && p.Source != trigger.Clock {
+		return out, unknown("source of events", p.Source)
+	}
+	f := store.InboundFilter{Source: p.Source, State: store.InboundState(p.State), Sight: &c.Visible, Limit: limitOf(p.Paging) + 1}
+	if err := c.after(p.Cursor, &f.Before); err != nil {
+		return out, err
+	}
+	if p.Tenant != "" {
+		if err := c.RequireTenant(ctx, tenure.EventRead, p.Tenant); err != nil {
+			return out, err
+		}
+		t, err := c.Service.Engine.DB.Tenant(ctx, p.Tenant)
+		if err != nil {
+			return out, err
+		}
+		f.Tenant = t.ID
+	}
+	if p.Operation != "" {
+		row, err := c.operation(ctx, p.Operation)
+		if err == nil {
+			err = c.RequireTenant(ctx, tenure.EventRead, string(row.Tenant))
+		}
+		if err != nil {
+			return out, err
+		}
+		f.Operation = row.ID
+	}
+	rows, err := events.List(ctx, f)
+	if err != nil {
+		return out, err
+	}
+	if n := f.Limit - 1; len(rows) > n {
+		rows = rows[:n]
+		out.Next = c.cursor(rows[n-1].ID)
+	}
+	out.Items = each(rows, inboundOf)
+	return out, nil
+}
+
+func showInbound(ctx context.Context, c *Call, p *client.InboundParams) (client.InboundEvent, error) {
+	row, err := c.inbound(ctx, p.Event)
+	out := inboundOf(row)
+	if err == nil && len(row.Body) > 0 {
+		err = json.Unmarshal(row.Body, &out.Data)
+	}
+	return out, err
+}
+
+// inbound reads the event that the path names.
+func (c *Call) inbound(ctx context.Context, text string) (store.Inbound, error) {
+	id, err := tenure.ParseID[tenure.InboundID](text)
+	if err != nil {
+		return store.Inbound{}, err
+	}
+	events := c.server.o.Events
+	return events.Event(ctx, id)
+}
+
+func answerInbound(answer func(*trigger.Intake, context.Context, tenure.InboundID, string) (store.Inbound, error)) func(context.Context, *Call, *client.InboundParams) (client.InboundEvent, error) {
+	return func(ctx context.Context, c *Call, p *client.InboundParams) (client.InboundEvent, error) {
+		id, err := tenure.ParseID[tenure.InboundID](p.Event)
+		if err != nil {
+			return client.InboundEvent{}, err
+		}
+		row, err := answer(c.server.o.Events, ctx, id, c.By())
+		return inboundOf(row), err
+	}
+}
+
+func dismissInbound(ctx context.Context, c *Call, p *client.DismissInboundParams) (client.InboundEvent, error) {
+	return answerInbound(func(i *trigger.Intake, ctx context.Context, id tenure.InboundID, by string) (store.Inbound, error) {
+		return i.Dismiss(ctx, id, p.Body.Reason, by)
+	})(ctx, c, &p.InboundParams)
+}
+
+// door is how events ask: in a principal's name, by the rules of the API.
+type door struct{ s *Server }
+
+// Door is how what happens by itself asks in a principal's name, by the same rules as over
+// the network.
+func (s *Server) Door() trigger.Door { return door{s} }
+
+func (d door) call(ctx context.Context, as string) (*Call, error) {
+	p, err := d.s.db().Principal(ctx, as)
+	if tenure.CodeOf(err) == tenure.NotFound {
+		return nil, tenure.Errorf(tenure.Forbidden, "there is no principal %s, in whose name the rules ask", as).WithHint("add it with what it may do: tenure principal add, tenure grant add")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.Kind != tenure.CallerMachine {
+		return nil, tenure.Errorf(tenure.Forbidden, "%s is a person: rules ask in the name of a machine, whom a person answers for", as)
+	}
+	caller, err := d.s.o.Governor.Named(ctx, governance.Local(as))
+	if err != nil {
+		return nil, err
+	}
+	return &Call{Caller: caller, Service: d.s.o.Service, Governor: d.s.o.Governor, server: d.s}, nil
+}
+
+// Request is described at trigger.Door.
+func (d door) Request(ctx context.Context, as string, in lifecycle.Intent) (store.OperationRow, error) {
+	c, err := d.call(ctx, as)
+	if err != nil {
+		return store.OperationRow{}, err
+	}
+	row, _, err := c.startIntent(ctx, client.Intent(in))
+	return row, err
+}
+
+// Cancel is described at trigger.Door.
+func (d door) Cancel(ctx context.Context, as string, op tenure.OperationID) error {
+	c, err := d.call(ctx, as)
+	if err != nil {
+		return err
+	}
+	row, err := c.Service.Engine.DB.Operation(ctx, op)
+	if err == nil {
+		err = c.RequireTenant(ctx, tenure.OperationSteer, string(row.Tenant))
+	}
+	if err != nil {
+		return err
+	}
+	return c.Service.Steer(ctx, op, "cancel", c.By())
+}
+
+// Know is described at trigger.Door.
+func (d door) Know(ctx context.Context, as string, tenant tenure.TenantID, known tenure.KnownBy) error {
+	c, err := d.call(ctx, as)
+	if err != nil {
+		return err
+	}
+	if err := c.RequireTenant(ctx, tenure.TenantChange, string(tenant)); err != nil {
+		return err
+	}
+	t, err := c.Service.Engine.DB.Tenant(ctx, string(tenant))
+	if err != nil {
+		return err
+	}
+	known.Domains, known.ExternalIDs = append(known.Domains, t.KnownBy.Domains...), append(known.ExternalIDs, t.KnownBy.ExternalIDs...)
+	_, err = c.Service.SetKnownBy(ctx, string(tenant), known, 0, c.By())
+	return err
+}
+
+// Report is described at trigger.Door.
+func (d door) Report(ctx context.Context, as string, tenant tenure.TenantID, i store.Incident) error {
+	c, err := d.call(ctx, as)
+	if err != nil {
+		return err
+	}
+	if err := c.RequireTenant(ctx, tenure.IncidentReport, string(tenant)); err != nil {
+		return err
+	}
+	_, err = c.Service.ReportIncident(ctx, string(tenant), i, c.By())
+	return err
+}

@@ -1,0 +1,206 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+)
+
+// InboundState is what became of an event of another system.
+type InboundState string
+
+const (
+	InboundReceived   InboundState = "received"   // nothing was decided yet
+	InboundActed      InboundState = "acted"      // it started an operation, or ended one
+	InboundNoted      InboundState = "noted"      // it counts, and by itself starts nothing
+	InboundIgnored    InboundState = "ignored"    // no rule is for it, or what it asks for is so already
+	InboundSuperseded InboundState = "superseded" // a later one has been heeded
+	InboundHeld       InboundState = "held"       // a person decides
+	InboundFailed     InboundState = "failed"     // it can't be done; a person looks at it (the dead letters)
+	InboundDismissed  InboundState = "dismissed"  // a person has decided against it
+)
+
+// InboundStates lists them.
+var InboundStates = []InboundState{InboundReceived, InboundActed, InboundNoted, InboundIgnored, InboundSuperseded, InboundHeld, InboundFailed, InboundDismissed}
+
+// Inbound is an event of another system as it came, and what became of it.
+type Inbound struct {
+	ID         tenure.InboundID
+	Source     string // its name in the settings
+	ExternalID string // the source's own id: unique within the source
+	Type       string
+	Subject    string // what it is about, by the source's id
+	Version    string // the subject's own version; "" if it has none
+	HappenedAt time.Time
+	ReceivedAt time.Time
+	Body       []byte // JSON, as it came
+
+	State     InboundState
+	Why       string // the reason, for people
+	Rule      string // NAME@VERSION/RULE that decided; "" if none did
+	Customer  string // keyed digest of the customer's key; "" until a rule gave one
+	Tenant    tenure.TenantID
+	Operation tenure.OperationID
+	Attempts  int
+	NextAt    time.Time // not tried before
+	DecidedAt time.Time
+	DecidedBy string // the person, where one decided
+	Released  bool   // a person lets it start what the budget held back
+}
+
+const inboundColumns = `id, source, external_id, type, subject, version, happened_at, received_at, body, state, why, rule, customer, tenant, operation, attempts, next_at, decided_at, decided_by, released`
+
+func inbounds(q querier, rest string, args ...any) (out []Inbound, err error) {
+	err = q.Rows(`select `+inboundColumns+` from inbound `+rest, args, func(r scanner) error {
+		var e Inbound
+		var happened, received, next, decided, released int64
+		err := r.Scan(&e.ID, &e.Source, &e.ExternalID, &e.Type, &e.Subject, &e.Version, &happened, &received, &e.Body, &e.State, &e.Why, &e.Rule, &e.Customer, &e.Tenant, &e.Operation, &e.Attempts, &next, &decided, &e.DecidedBy, &released)
+		e.HappenedAt, e.ReceivedAt, e.NextAt, e.DecidedAt, e.Released = fromMicros(happened), fromMicros(received), fromMicros(next), fromMicros(decided), released != 0
+		out = append(out, e)
+		return err
+	})
+	return out, err
+}
+
+// Receive keeps an event that has come, and says whether it is a new one: the same id of
+// one source is kept once.
+func (tx *Tx) Receive(e Inbound) (bool, error) {
+	n, err := tx.Exec(`insert into inbound (id, source, external_id, type, subject, version, happened_at, received_at, body, state) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'received') on conflict do nothing`,
+		string(e.ID), e.Source, e.ExternalID, e.Type, e.Subject, e.Version, micros(e.HappenedAt), micros(e.ReceivedAt), e.Body)
+	return n == 1, err
+}
+
+// Inbound finds an event by its id.
+func (db *DB) Inbound(ctx context.Context, id tenure.InboundID) (Inbound, error) {
+	return oneInbound(db.reader(ctx), id)
+}
+
+// Inbound finds an event as the transaction sees it.
+func (tx *Tx) Inbound(id tenure.InboundID) (Inbound, error) { return oneInbound(tx, id) }
+
+func oneInbound(q querier, id tenure.InboundID) (Inbound, error) {
+	list, err := inbounds(q, `where id = $1`, string(id))
+	if err == nil && len(list) == 0 {
+		err = tenure.Errorf(tenure.NotFound, "there is no event %s", id).WithHint("events are kept for a while: tenure inbound list")
+	}
+	if err != nil {
+		return Inbound{}, err
+	}
+	return list[0], nil
+}
+
+// InboundFilter narrows a listing. Zero fields don't.
+type InboundFilter struct {
+	Source    string
+	State     InboundState
+	Tenant    tenure.TenantID
+	Operation tenure.OperationID
+	Before    tenure.InboundID // the latest first, from here on
+	Limit     int
+	Sight     *Visible // of tenants, those of none left out; nil: all
+}
+
+// Inbounds lists events, the latest first.
+func (db *DB) Inbounds(ctx context.Context, f InboundFilter) ([]Inbound, error) {
+	where, args := []string{"1 = 1"}, []any{}
+	add := func(cond string, v any) {
+		args = append(args, v)
+		where = append(where, fmt.Sprintf(cond, len(args)))
+	}
+	if f.Source != "" {
+		add("source = $%d", f.Source)
+	}
+	if f.State != "" {
+		add("state = $%d", string(f.State))
+	}
+	if f.Tenant != "" {
+		add("tenant = $%d", string(f.Tenant))
+	}
+	if f.Operation != "" {
+		add("operation = $%d", string(f.Operation))
+	}
+	if f.Before != "" {
+		add("id < $%d", string(f.Before))
+	}
+	if f.Sight != nil {
+		where = append(where, f.Sight.where("tenant", &args))
+	}
+	args = append(args, f.Limit)
+	return inbounds(db.reader(ctx), fmt.Sprintf(`where %s order by id desc limit $%d`, strings.Join(where, " and "), len(args)), args...)
+}
+
+// RecordedInbound streams the events from a moment on, the oldest first, as they came.
+func (db *DB) RecordedInbound(ctx context.Context, since time.Time, limit int) ([]Inbound, error) {
+	return inbounds(db.reader(ctx), `where received_at >= $1 order by id limit $2`, micros(since), limit)
+}
+
+// DueInbound lists events of which nothing was decided and that may be tried at now, the
+// oldest first.
+func (db *DB) DueInbound(ctx context.Context, now time.Time, limit int) ([]Inbound, error) {
+	return inbounds(db.reader(ctx), `where state = 'received' and next_at <= $1 order by id limit $2`, micros(now), limit)
+}
+
+// InboundWaits says whether an earlier event of the same customer is still undecided.
+func (db *DB) InboundWaits(ctx context.Context, customer string, before tenure.InboundID) (bool, error) {
+	n := 0
+	err := db.reader(ctx).Row(`select count(*) from (select 1 from inbound where customer = $1 and id < $2 and state = 'received' limit 1) x`, []any{customer, string(before)}, &n)
+	return n > 0, err
+}
+
+// InboundKnown says whether an event of a source is kept.
+func (db *DB) InboundKnown(ctx context.Context, source, id string) (bool, error) {
+	n := 0
+	err := db.reader(ctx).Row(`select count(*) from inbound where source = $1 and external_id = $2`, []any{source, id}, &n)
+	return n > 0, err
+}
+
+// InboundCounts is how many events stand in each state.
+func (db *DB) InboundCounts(ctx context.Context) (map[InboundState]int, error) {
+	out := make(map[InboundState]int)
+	err := db.reader(ctx).Rows(`select state, count(*) from inbound group by state`, nil, func(r scanner) error {
+		var s InboundState
+		n := 0
+		err := r.Scan(&s, &n)
+		out[s] = n
+		return err
+	})
+	return out, err
+}
+
+// DecideInbound writes what became of an event of which nothing was decided, or has it
+// tried again: false if somebody else has decided meanwhile.
+func (tx *Tx) DecideInbound(e Inbound) (bool, error) {
+	n, err := tx.Exec(`update inbound set state = $1, why = $2, rule = $3, customer = $4, tenant = $5, operation = $6, attempts = $7, next_at = $8, decided_at = $9, decided_by = $10 where id = $11 and state = 'received'`,
+		string(e.State), e.Why, e.Rule, e.Customer, string(e.Tenant), string(e.Operation), e.Attempts, micros(e.NextAt), micros(e.DecidedAt), e.DecidedBy, string(e.ID))
+	return n == 1, err
+}
+
+// ReopenInbound has an event decided anew; with release, past the budget that held it.
+// One that isn't in that state any more is Conflict.
+func (tx *Tx) ReopenInbound(id tenure.InboundID, from InboundState, release bool, by string, at time.Time) error {
+	n, err := tx.Exec(`update inbound set state = 'received', attempts = 0, next_at = 0, released = $1, decided_by = $2, decided_at = $3 where id = $4 and state = $5`, flag(release), by, micros(at), string(id), string(from))
+	if err == nil && n != 1 {
+		err = tenure.Errorf(tenure.Conflict, "event %s has been decided meanwhile", id).WithHint("look at it again")
+	}
+	return err
+}
+
+// DismissInbound ends a held or failed event by a person's word.
+func (tx *Tx) DismissInbound(id tenure.InboundID, from InboundState, why, by string, at time.Time) error {
+	n, err := tx.Exec(`update inbound set state = 'dismissed', why = $1, decided_by = $2, decided_at = $3 where id = $4 and state = $5`, why, by, micros(at), string(id), string(from))
+	if err == nil && n != 1 {
+		err = tenure.Errorf(tenure.Conflict, "event %s has been decided meanwhile", id).WithHint("look at it again")
+	}
+	return err
+}
+
+// DeparturesBySet is how many departures the events of a set of rules have started since a
+// moment.
+func (db *DB) DeparturesBySet(ctx context.Context, set string, since time.Time) (int, error) {
+	n := 0
+	err := db.reader(ctx).Row(`select count(distinct i.operation) from inbound i join operation o on o.id = i.operation where i.decided_at >= $1 and i.rule like $2 and i.state = 'acted' and o.kind = 'offboard'`, []any{micros(since), set + "@%"}, &n)
+	return n, err
+}

@@ -1,0 +1,185 @@
+package trigger
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/event"
+	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// Door is how requests are made in a principal's name, by the same rules as over the API.
+type Door interface {
+	// Request starts what an intent asks for. Its trigger gives the same operation again.
+	Request(ctx context.Context, as string, in lifecycle.Intent) (store.OperationRow, error)
+	// Cancel withdraws an operation.
+	Cancel(ctx context.Context, as string, op tenure.OperationID) error
+	// Know adds to what a tenant is known by.
+	Know(ctx context.Context, as string, tenant tenure.TenantID, known tenure.KnownBy) error
+	// Report notes an incident of a tenant.
+	Report(ctx context.Context, as string, tenant tenure.TenantID, i store.Incident) error
+}
+
+// Options are what an Intake is made of. All are needed but Log.
+type Options struct {
+	DB      *store.DB
+	Service *lifecycle.Service
+	Sources map[string]event.Source // by name
+	Rate    float64                 // events a second that one source may send; 0 is 5,000
+	Log     *slog.Logger
+}
+
+// Intake keeps what other systems tell, and turns it into requests.
+type Intake struct {
+	o       Options
+	now     func() time.Time
+	wake    chan struct{}
+	working sync.Mutex // one pass at a time
+
+	departing sync.Mutex
+
+	mu    sync.Mutex
+	rates map[string]*rate.Limiter
+	last  int64 // the millisecond of the last id, and how many it has
+	count int
+	sets  map[string]*Set // by digest; nil where one doesn't parse any more
+	door  Door
+}
+
+// New makes an intake. A source that lacks what its scheme needs is Invalid.
+func New(o Options) (*Intake, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Rate <= 0 {
+		o.Rate = 5000
+	}
+	for name, s := range o.Sources {
+		if name == Clock {
+			return nil, tenure.Errorf(tenure.Invalid, "events: no source may be called %s, which is what time itself is", Clock)
+		}
+		if err := s.Check(); err != nil {
+			return nil, tenure.Errorf(tenure.Invalid, "events: %s: %w", name, err)
+		}
+	}
+	return &Intake{o: o, now: o.Service.Now, wake: make(chan struct{}, 1), rates: map[string]*rate.Limiter{}, sets: map[string]*Set{}}, nil
+}
+
+// Open says how requests are made from now on. Until then events are kept and not decided.
+func (i *Intake) Open(d Door) {
+	i.mu.Lock()
+	i.door = d
+	i.mu.Unlock()
+	i.signal()
+}
+
+func (i *Intake) signal() {
+	select {
+	case i.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Source finds a source by its name; an unknown one is NotFound.
+func (i *Intake) Source(name string) (event.Source, error) {
+	s, ok := i.o.Sources[name]
+	if !ok {
+		return s, tenure.Errorf(tenure.NotFound, "there is no source of events of this name")
+	}
+	return s, nil
+}
+
+// Receipt is what came of a request that told of events.
+type Receipt struct {
+	Events int `json:"events"` // that it told of
+	New    int `json:"new"`    // that weren't known yet
+}
+
+// Receive verifies what came from a source, and keeps its events durably before it
+// answers. What isn't the source's is Unauthorized, what is more than it may send is
+// Unavailable and may be tried again.
+func (i *Intake) Receive(ctx context.Context, name string, r event.Request) (Receipt, error) {
+	s, err := i.Source(name)
+	if err != nil {
+		return Receipt{}, err
+	}
+	now := i.now()
+	events, err := s.Receive(r, now)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if !i.limiter(name).AllowN(now, max(len(events), 1)) {
+		return Receipt{}, tenure.Errorf(tenure.Unavailable, "the source sends more than %.0f events a second", i.o.Rate).Retryable().WithHint("send it again in a while")
+	}
+	out := Receipt{Events: len(events)}
+	rows := make([]store.Inbound, len(events))
+	for n, e := range events {
+		rows[n] = store.Inbound{ID: i.nextID(now), Source: name, ExternalID: e.ID, Type: e.Type, Subject: e.Subject, Version: e.Version, HappenedAt: e.At, ReceivedAt: now, Body: e.Data}
+	}
+	err = i.o.DB.Write(ctx, func(tx *store.Tx) error {
+		out.New = 0
+		for _, row := range rows {
+			added, err := tx.Receive(row)
+			if err != nil {
+				return err
+			}
+			if added {
+				out.New++
+			}
+		}
+		return nil
+	})
+	if err == nil && out.New > 0 {
+		i.signal()
+	}
+	return out, err
+}
+
+// nextID makes an id that comes after all that this process has made.
+func (i *Intake) nextID(now time.Time) tenure.InboundID {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if ms := now.UnixMilli(); ms > i.last {
+		i.last, i.count = ms, 0
+	} else if i.count++; i.count == 1<<12 {
+		i.last, i.count = i.last+1, 0
+	}
+	return tenure.NewOrderedID[tenure.InboundID](time.UnixMilli(i.last), i.count)
+}
+
+func (i *Intake) limiter(name string) *rate.Limiter {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	l := i.rates[name]
+	if l == nil {
+		l = rate.NewLimiter(rate.Limit(i.o.Rate), int(2*i.o.Rate))
+		i.rates[name] = l
+	}
+	return l
+}
+
+// Run decides events as they come, until the context ends.
+func (i *Intake) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		if i.o.DB.Await(ctx) != nil {
+			return nil
+		}
+		if err := i.Work(ctx); err != nil && ctx.Err() == nil && !i.o.DB.Outlast(ctx, err) {
+			i.o.Log.Error("events", "code", tenure.CodeOf(err), "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-i.wake:
+		case <-tick.C:
+		}
+	}
+}

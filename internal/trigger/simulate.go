@@ -1,0 +1,314 @@
+package trigger
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// Test says what rules must do. It stands in their file.
+type Test struct {
+	Name    string                `json:"name"`
+	Tenants map[string]TestTenant `json:"tenants"` // by what the source calls the customer
+	Events  []TestEvent           `json:"events"`
+	Until   string                `json:"until"`
+	Expect  []string              `json:"expect"` // what is asked for, in order
+}
+
+// TestTenant is a tenant that there is.
+type TestTenant struct {
+	Name        string             `json:"name"`
+	State       tenure.TenantState `json:"state"` // default active
+	ContractEnd string             `json:"contractEnd"`
+}
+
+// TestEvent is an event of a test. What isn't given is made up: an id of its own, and a
+// moment after the one before.
+type TestEvent struct {
+	Source  string          `json:"source"`
+	Type    string          `json:"type"`
+	ID      string          `json:"id"`
+	Subject string          `json:"subject"`
+	Version string          `json:"version"`
+	At      string          `json:"at"`
+	Data    json.RawMessage `json:"data"`
+}
+
+// Outcome is what became of an event in a simulation.
+type Outcome struct {
+	Event Event
+	Rule  string
+	State store.InboundState
+	Why   string
+	Asked string // such as "suspend acme"; "" if nothing
+}
+
+// simulation is a model of what events lead to: every request succeeds at once.
+type simulation struct {
+	sets      []*Set
+	now       time.Time
+	customers map[string]*customer // by what a source calls them
+	subjects  map[string]heeded
+	seen      map[string]bool
+	started   []departure
+	out       []Outcome
+	tenants   int
+}
+
+type customer struct {
+	store.TriggerCustomer
+	tenant *Tenant
+}
+
+type heeded struct {
+	version string
+	at      time.Time
+}
+
+type departure struct {
+	set string
+	at  time.Time
+}
+
+func newSimulation(sets []*Set) *simulation {
+	return &simulation{sets: sets, customers: map[string]*customer{}, subjects: map[string]heeded{}, seen: map[string]bool{}}
+}
+
+// Simulate says what events lead to, one after the other in this order, for customers that
+// have no tenant at first, each request carried out at once. received is when each came.
+func Simulate(sets []*Set, events []Event, received []time.Time, until time.Time) []Outcome {
+	s := newSimulation(sets)
+	for i, e := range events {
+		s.pass(received[i])
+		s.take(e)
+	}
+	s.pass(until)
+	return s.out
+}
+
+// Try runs the tests of a set, and gives what each asked for in vain: a text for each test
+// that fails.
+func (set *Set) Try() (failures []string) {
+	for _, t := range set.Tests {
+		if why := set.try(t); why != "" {
+			failures = append(failures, t.Name+": "+why)
+		}
+	}
+	return failures
+}
+
+func (set *Set) try(t Test) string {
+	s := newSimulation([]*Set{set})
+	s.now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	if len(t.Events) > 0 && t.Events[0].At != "" {
+		s.now, _ = moment(t.Events[0].At)
+	}
+	for _, key := range slices.Sorted(maps.Keys(t.Tenants)) {
+		one := t.Tenants[key]
+		c := s.customer(key)
+		s.tenants++
+		c.tenant = &Tenant{ID: tenure.TenantID(fmt.Sprintf("ten_%d", s.tenants)), Name: one.Name, State: cmp.Or(one.State, tenure.TenantActive)}
+		if end, err := moment(one.ContractEnd); err == nil {
+			c.ContractEnd = end
+		}
+	}
+	for i, given := range t.Events {
+		e := Event{Source: given.Source, Type: given.Type, ID: cmp.Or(given.ID, fmt.Sprintf("event-%d", i+1)), Subject: given.Subject, Version: given.Version, At: s.now.Add(time.Second), Data: given.Data}
+		if at, err := moment(given.At); err == nil && !at.IsZero() {
+			e.At = at
+		}
+		if e.At.After(s.now) {
+			s.pass(e.At)
+		}
+		s.take(e)
+	}
+	if until, err := moment(t.Until); err == nil && !until.IsZero() {
+		s.pass(until)
+	}
+	var asked []string
+	for _, o := range s.out {
+		if o.Asked != "" {
+			asked = append(asked, o.Asked)
+		}
+	}
+	if slices.Equal(asked, t.Expect) || len(asked)+len(t.Expect) == 0 {
+		return ""
+	}
+	why := fmt.Sprintf("it asks for [%s], and should for [%s]", strings.Join(asked, ", "), strings.Join(t.Expect, ", "))
+	for _, o := range s.out {
+		why += fmt.Sprintf("\n    %s %s: %s: %s", o.Event.Source, o.Event.Type, o.State, o.Why)
+	}
+	return why
+}
+
+func (s *simulation) customer(key string) *customer {
+	c := s.customers[key]
+	if c == nil {
+		c = &customer{TriggerCustomer: store.TriggerCustomer{Key: key}}
+		s.customers[key] = c
+	}
+	return c
+}
+
+// pass moves the time on, and lets what is due on the way happen.
+func (s *simulation) pass(to time.Time) {
+	for {
+		key, e, at := s.next(to)
+		if key == "" {
+			break
+		}
+		if at.After(s.now) {
+			s.now = at
+		}
+		s.decide(e, s.customers[key])
+	}
+	if to.After(s.now) {
+		s.now = to
+	}
+}
+
+// next is the event of time that is due first, at the latest at to.
+func (s *simulation) next(to time.Time) (key string, first Event, at time.Time) {
+	better := func(k string, due time.Time, e Event) {
+		if !due.After(to) && (key == "" || due.Before(at)) && !s.seen[Clock+" "+e.ID] {
+			key, first, at = k, e, due
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(s.customers)) {
+		c := s.customers[k]
+		if c.tenant == nil {
+			continue
+		}
+		if !c.GraceUntil.IsZero() {
+			better(k, c.GraceUntil, graceEvent(c.TriggerCustomer))
+		}
+		if !c.ContractEnd.IsZero() && !leaving(c.tenant.State) {
+			for _, set := range s.sets {
+				for i := range set.Rules {
+					if r := &set.Rules[i]; r.Ends != nil {
+						due := r.Ends.Due(c.ContractEnd)
+						better(k, due, contractEvent(set, r, c.TriggerCustomer, due))
+					}
+				}
+			}
+		}
+	}
+	return key, first, at
+}
+
+// graceEvent is the event that a customer's grace has ended.
+func graceEvent(c store.TriggerCustomer) Event {
+	return Event{Source: Clock, Type: GraceEnded, ID: GraceEnded + "/" + c.Key + "/" + stamp(c.GraceUntil), Subject: c.GraceRule, At: c.GraceUntil, Data: json.RawMessage(fmt.Sprintf(`{"key":%q}`, c.Key))}
+}
+
+// keyOf is the key of the customer whom an event of time is about.
+func keyOf(data []byte) string {
+	var d struct {
+		Key string `json:"key"`
+	}
+	_ = json.Unmarshal(data, &d) // it is Tenure's own, and vouched for
+	return d.Key
+}
+
+// contractEvent is the event that a rule for the end of a customer's contract is due.
+func contractEvent(set *Set, r *Rule, c store.TriggerCustomer, due time.Time) Event {
+	return Event{
+		Source: Clock, Type: ContractEnds, ID: ContractEnds + "/" + set.Name + "/" + r.Name + "/" + c.Key + "/" + stamp(c.ContractEnd), Subject: set.Name + "/" + r.Name, At: due,
+		Data: json.RawMessage(fmt.Sprintf(`{"key":%q,"contractEnd":%q}`, c.Key, stamp(c.ContractEnd))),
+	}
+}
+
+// take has an event that came decided.
+func (s *simulation) take(e Event) {
+	if s.seen[e.Source+" "+e.ID] {
+		s.out = append(s.out, Outcome{Event: e, State: store.InboundIgnored, Why: "it came before"})
+		return
+	}
+	s.decide(e, nil)
+}
+
+func (s *simulation) decide(e Event, c *customer) {
+	s.seen[e.Source+" "+e.ID] = true
+	o := Outcome{Event: e}
+	defer func() { s.out = append(s.out, o) }()
+	m, why, err := Find(s.sets, e)
+	if m != nil {
+		o.Rule = m.Name()
+	}
+	switch {
+	case err != nil:
+		o.State, o.Why = store.InboundFailed, err.Error()
+		return
+	case m == nil:
+		o.State, o.Why = store.InboundIgnored, why
+		return
+	}
+	if c == nil {
+		c = s.customer(m.Customer)
+	}
+	subject := e.Source + " " + e.Subject + " " + m.Key()
+	k := Known{Now: s.now, Tenant: c.tenant, Customer: c.TriggerCustomer, Version: s.subjects[subject].version, At: s.subjects[subject].at}
+	k.Ended = func(id string) (time.Time, error) {
+		if other := s.customers[id]; other != nil {
+			return other.EndedAt, nil
+		}
+		return time.Time{}, nil
+	}
+	for _, d := range s.started {
+		if d.set == m.Set.Name && d.at.After(s.now.Add(-time.Hour)) {
+			k.Departures++
+		}
+	}
+	d, err := m.Decide(e, k)
+	if err != nil {
+		o.State, o.Why = store.InboundFailed, err.Error()
+		return
+	}
+	o.State, o.Why = d.State, d.Why
+	if d.Customer != nil {
+		c.TriggerCustomer = *d.Customer
+	}
+	if d.Heeded {
+		s.subjects[subject] = heeded{e.Version, e.At}
+	}
+	if d.Act != nil {
+		o.Asked = s.carryOut(m, d.Act, c)
+	}
+}
+
+// carryOut has a request succeed at once, and says it in two words.
+func (s *simulation) carryOut(m *Match, a *Act, c *customer) string {
+	switch in := a.Intent; {
+	case a.Incident != nil:
+		return "incident " + c.tenant.Name
+	case a.Withdraw != "":
+		c.tenant.State, c.tenant.Leaves = tenure.TenantActive, ""
+		return "withdraw " + c.tenant.Name
+	case in.Kind == tenure.Onboard:
+		s.tenants++
+		c.tenant = &Tenant{ID: tenure.TenantID(fmt.Sprintf("ten_%d", s.tenants)), Name: in.Tenant, State: tenure.TenantActive}
+		for _, id := range a.Known.ExternalIDs { // the other sources know it by these
+			if s.customers[id] == nil {
+				s.customers[id] = c
+			}
+		}
+	case in.Kind == tenure.Suspend:
+		c.tenant.State = tenure.TenantSuspended
+	case in.Kind == tenure.Resume:
+		c.tenant.State = tenure.TenantActive
+	case in.Kind == tenure.Offboard:
+		c.tenant.State, c.tenant.Leaves, c.tenant.Ours = tenure.TenantTransition, "op", true
+		if in.AtOnce {
+			c.tenant.State = tenure.TenantTerminating
+		}
+		s.started = append(s.started, departure{m.Set.Name, s.now})
+	}
+	return string(a.Intent.Kind) + " " + c.tenant.Name
+}
