@@ -62,15 +62,22 @@ func (c *compiler) against(r *tenure.PlannedResource, seen Sight) (out []string)
 	case seen.State != "" && seen.State != tenure.ResourcePresent:
 		out = append(out, "is "+string(seen.State))
 	}
+	have, want := object(seen.Attributes), object(seen.Normal)
+	if len(have) == 0 && seen.Detail != "" { // nothing can be told of it
+		return append(out, "isn't as it would be: "+seen.Detail)
+	}
 	if bytes.Equal(seen.Attributes, seen.Normal) {
 		return out
 	}
-	have, want := object(seen.Attributes), object(seen.Normal)
 	names := slices.Collect(maps.Keys(have))
 	names = slices.AppendSeq(names, maps.Keys(want))
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		if is, wanted := written(have, name), written(want, name); is != wanted {
+		switch is, wanted := written(have, name), written(want, name); {
+		case is == wanted:
+		case slices.Contains(seen.Untold, name):
+			out = append(out, fmt.Sprintf("would have %s %s, and whether it has can't be told without the mark of Tenure's", name, wanted))
+		default:
 			out = append(out, fmt.Sprintf("has %s %s, and would have %s", name, is, wanted))
 		}
 	}
