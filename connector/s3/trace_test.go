@@ -187,6 +187,26 @@ func TestTraceSettings(t *testing.T) {
 	}
 }
 
+// Objects that lie under no prefix are told, up to so many in all buckets, and that there are
+// more.
+func TestTraceOfLooseObjects(t *testing.T) {
+	t.Parallel()
+	s := newTraced(t)
+	s.room(t, "exports")
+	s.room(t, "more")
+	for i := range 10_000 {
+		s.Put("exports", fmt.Sprintf("n%05d.csv", i), []byte("x"))
+	}
+	s.Put("more", "export-cedar.zip", []byte("x"))
+	got, told := connectortest.Traced(t, s.driver, connector.Tracing{}, true)
+	if len(got) != 10_002 || !slices.Contains(got, `place object:exports/n09999.csv "exports/n09999.csv" word=object in=bucket:exports called=n09999.csv rows=1 bytes=1 made=<some> used=<some>`) {
+		t.Errorf("%d are told, the last is %q", len(got), got[len(got)-1])
+	}
+	if !slices.Contains(told.Says, "more than 10000 objects lie under no prefix: 1 of them aren't told") {
+		t.Errorf("%q", told.Says)
+	}
+}
+
 // A bucket that is too big to be listed is told by its prefixes, and by the copies where
 // names say that they are.
 func TestTraceOfMuch(t *testing.T) {
