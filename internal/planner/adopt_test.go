@@ -74,7 +74,7 @@ func TestAdoptingPlan(t *testing.T) {
 	for _, c := range []struct {
 		normal, detail, attributes, says string
 	}{
-		{normal: `{"a":1,"ddl":"x"}`, attributes: `{"a":1}`, says: `would have ddl "x", and whether it has can't be told without the mark of Tenure's`},
+		{normal: `{"a":1,"ddl":"x"}`, attributes: `{"a":1}`, says: `would have ddl "x", which can't be told without the mark of Tenure's`},
 		{normal: `{"a":1,"b":2}`, attributes: `{"a":1}`, says: "has b nothing, and would have 2"},
 		{normal: `{}`, attributes: `{}`, detail: "what is there is no bucket", says: "isn't as it would be: what is there is no bucket"},
 	} {
