@@ -171,6 +171,7 @@ type Observed struct {
 	State      tenure.ResourceState // present, suspended, revoked, quarantined
 	Owner      Ownership
 	Attributes json.RawMessage // normalised: equals Normalise(desired) when nothing has drifted
+	Untold     []string        // of what bears no mark: attributes that Tenure's mark alone holds, and so aren't in Attributes
 	Metrics    map[string]int64
 	Copies     []Copy // copies that expire later
 	Detail     string

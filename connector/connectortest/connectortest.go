@@ -119,8 +119,14 @@ type Case struct {
 	// Remark replaces the owner mark that the thing bears.
 	Remark func(t testing.TB, r connector.Ref, mark string)
 
-	// Unmark takes the owner mark away, and nothing else.
+	// Unmark takes the owner mark away, and nothing else. Hollow says that a thing without one
+	// is seen only while it holds something.
 	Unmark func(t testing.TB, r connector.Ref)
+	Hollow bool
+
+	// Untold are the attributes, as Normalise gives them, that can't be told of what bears
+	// no mark, each with the reason. What desires one of them can't be adopted.
+	Untold map[string]string
 
 	// Exists says whether the thing is there under its own name.
 	Exists func(t testing.TB, r connector.Ref) bool
@@ -210,6 +216,7 @@ func runCase(t *testing.T, w *World, c Case, mode string) {
 		{"another resource", checkAnotherResource},
 		{"marks", checkMarks},
 		{"lost mark", checkLost},
+		{"standing", checkStanding},
 		{"names", checkNames},
 		{"twin names", checkTwins},
 		{"cancelled", checkCancelled},

@@ -8,7 +8,7 @@ import (
 // checkLost takes the mark away from a thing of ours: it is seen, as nobody's, and
 // never as gone; nothing is done to it; adopted, it is ours as before.
 func checkLost(a *actor) {
-	if a.c.Unmark == nil {
+	if a.c.Unmark == nil || a.c.Hollow {
 		a.t.Skip("the mark of this type can't be lost")
 	}
 	adopter, ok := connector.As[connector.Adopter](a.driver)

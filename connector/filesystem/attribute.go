@@ -41,6 +41,17 @@ func fieldsOf(typ string) string {
 	return ""
 }
 
+// recordedOf are the attributes of a type that the record alone holds.
+func recordedOf(typ string) []string {
+	switch typ {
+	case backups:
+		return []string{"keep", "rotate"}
+	case bucket:
+		return []string{"quotaBytes", "classes"}
+	}
+	return nil
+}
+
 const (
 	maxName = 200
 	maxText = 65536

@@ -171,6 +171,9 @@ func bucketCase(root string) connectortest.Case {
 		return 0
 	}
 	c.Late = c.Fill
+	c.Untold = map[string]string{
+		"quotaBytes": "the file system enforces none", "classes": "which data is of which class nothing in a folder says",
+	}
 	c.Without = []string{"tally"} // no write to a file system is one with the unlinking of files
 	c.Exported = exported
 	return c
@@ -229,6 +232,9 @@ func backupsCase(root string) connectortest.Case {
 	c.Changed = func(d connector.Desired) connector.Desired {
 		d.Attributes = map[string]any{"keep": "P1Y"}
 		return d
+	}
+	c.Untold = map[string]string{
+		"keep": "how long copies are to be kept nothing in a folder says", "rotate": "who removes copies nothing in a folder says",
 	}
 	c.Invalid = []map[string]any{nil, {"keep": ""}, {"keep": "-P1D"}, {"keep": "P1D", "rotate": "never"}, {"keep": "P1D", "quotaBytes": 1}}
 	var serial atomic.Int64

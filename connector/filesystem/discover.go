@@ -108,7 +108,7 @@ func (d *Driver) entry(ctx context.Context, r *os.Root, typ string, e entry) (o 
 	if p.rec != nil {
 		of = p.rec.Tenant
 	}
-	o, err = d.describe(ctx, r, typ, e.name, p)
+	o, err = d.describe(ctx, r, connector.Ref{Type: typ, Name: e.name}, p)
 	return o, of, err
 }
 

@@ -2,10 +2,13 @@ package filesystem
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -82,7 +85,7 @@ func (d *Driver) Observe(ctx context.Context, refs []connector.Ref, yield func(c
 			return err
 		}
 		for _, ref := range refs {
-			o, err := d.observe(ctx, r, ref.Type, ref.Name)
+			o, err := d.observe(ctx, r, ref)
 			if errors.Is(err, fs.ErrPermission) {
 				g.Complete = false
 			} else if err != nil {
@@ -101,27 +104,54 @@ func (d *Driver) Observe(ctx context.Context, refs []connector.Ref, yield func(c
 }
 
 // observe is one thing as it is. A name that can't be one of ours is absent.
-func (d *Driver) observe(ctx context.Context, r *os.Root, typ, name string) (connector.Observed, error) {
-	o := connector.Observed{Type: typ, Name: name}
-	if fieldsOf(typ) == "" || checkName(name) != nil {
+func (d *Driver) observe(ctx context.Context, r *os.Root, ref connector.Ref) (connector.Observed, error) {
+	o := connector.Observed{Type: ref.Type, Name: ref.Name}
+	if fieldsOf(ref.Type) == "" || checkName(ref.Name) != nil {
 		return o, nil
 	}
 	if ctx.Err() != nil {
 		return o, context.Cause(ctx)
 	}
-	p, err := d.find(r, typ, name)
+	p, err := d.find(r, ref.Type, ref.Name)
 	if err != nil || !p.found() {
 		return o, err
 	}
-	return d.describe(ctx, r, typ, name, p)
+	return d.describe(ctx, r, ref, p)
+}
+
+// unmarked tells of what bears no mark the attributes that the file system has of it. A text
+// that isn't the wanted one may be anybody's, and is told by its sum.
+func (d *Driver) unmarked(r *os.Root, o connector.Observed, p place, wanted any) (connector.Observed, error) {
+	o.Attributes = json.RawMessage("{}")
+	if p.quarantined {
+		o.Detail = "it stands in " + path.Dir(p.path) + ", and no record says why"
+		return o, nil
+	}
+	if o.Type == document && !p.info.Mode().IsRegular() || o.Type != document && !p.info.IsDir() {
+		o.Detail = "what is there is no " + o.Type
+		return o, nil
+	}
+	var text *string
+	var err error
+	if o.Type == document {
+		if text, err = readText(r, p); err != nil {
+			return o, err
+		}
+		if *text != wanted {
+			*text = fmt.Sprintf("(a text with the SHA-256 %x)", sha256.Sum256([]byte(*text)))
+		}
+	}
+	o.Untold = recordedOf(o.Type)
+	o.Attributes, err = attributes{}.shown(p.info.Mode(), text, stranger(p.info))
+	return o, err
 }
 
 // describe reads the live attributes of what was found.
-func (d *Driver) describe(ctx context.Context, r *os.Root, typ, name string, p place) (connector.Observed, error) {
-	o := connector.Observed{Type: typ, Name: name, Found: true, Owner: p.owner, Resource: p.resource, State: tenure.ResourcePresent}
+func (d *Driver) describe(ctx context.Context, r *os.Root, ref connector.Ref, p place) (connector.Observed, error) {
+	typ := ref.Type
+	o := connector.Observed{Type: typ, Name: ref.Name, Found: true, Owner: p.owner, Resource: p.resource, State: tenure.ResourcePresent}
 	if p.rec == nil {
-		o.Attributes = json.RawMessage("{}")
-		return o, nil
+		return d.unmarked(r, o, p, ref.Attributes["text"])
 	}
 	a, m := p.rec.Attributes, p.info.Mode()
 	if p.quarantined {

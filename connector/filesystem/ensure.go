@@ -39,7 +39,7 @@ func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (o connecto
 		if err != nil {
 			return err
 		}
-		o, err = d.observe(ctx, r, want.Type, want.Name)
+		o, err = d.observe(ctx, r, want.Ref)
 		return err
 	})
 	return o, rec, err

@@ -26,7 +26,7 @@ func Info() connector.Info {
 		Tested:  connector.Live, How: "against folders of this machine, on Linux",
 		Summary: "A folder on a file system: buckets, folders of backups, documents.",
 		Options: []connector.Option{
-			{Name: "root", Help: "The folder that the system is. Adding the system creates it if its parent is there.", Required: true},
+			{Name: "root", Help: "The folder that the system is (ROOT). Adding the system creates it if its parent is there, and in it the folders backups, bucket and document, in which everything stands as ROOT/TYPE/NAME (mode 0711), and .tenure, which is Tenure's own (mode 0700). Folders that are there already stay as they are.", Required: true},
 		},
 		Types: types(),
 		Probes: []connector.ProbeKind{
@@ -73,7 +73,7 @@ func types() []tenure.ResourceType {
 	storage := []tenure.CostTerm{{Metric: "bytes", Per: 1 << 30, Price: "gibibyte"}}
 	return []tenure.ResourceType{
 		{
-			Name: backups, Summary: "A folder into which a backup job writes copies, each of which expires.", Layer: tenure.LayerBackup,
+			Name: backups, Summary: "The folder ROOT/backups/NAME, into which a backup job writes copies, each of which expires.", Layer: tenure.LayerBackup,
 			Deletion:     gone + "; refused while copies remain that haven't expired",
 			Verification: seen,
 			Recovery:     tenure.Recovery{Declared: true, Says: "copies stay until they expire (time of last change plus keep); after that nothing can be undone"},
@@ -83,7 +83,7 @@ func types() []tenure.ResourceType {
   "rotate":{"enum":["tenure","outside"],"default":"outside","description":"Who removes the copies that are due."}`, `"keep"`),
 		},
 		{
-			Name: bucket, Summary: "A directory tree of a tenant's files.", Whole: true, Layer: tenure.LayerAncillary,
+			Name: bucket, Summary: "The directory tree ROOT/bucket/NAME of a tenant's files.", Whole: true, Layer: tenure.LayerAncillary,
 			Deletion: gone, Verification: seen,
 			Recovery: tenure.Recovery{Declared: true, Quarantine: true, Says: "moved aside whole, with every permission taken off, until it is deleted; brought back with the owner's permissions alone"},
 			Holds:    tenure.HoldsData, Cost: storage, Dispositions: objects.Dispositions,
@@ -93,7 +93,7 @@ func types() []tenure.ResourceType {
   `+objects.Schema, ""),
 		},
 		{
-			Name: document, Summary: "One small file with a given text.", Layer: tenure.LayerConfiguration,
+			Name: document, Summary: "One small file, ROOT/document/NAME, with a given text.", Layer: tenure.LayerConfiguration,
 			Deletion: gone, Verification: seen + "; the whole text is compared",
 			Recovery: tenure.Recovery{Declared: true, Says: "can't be undone; the text is in the plan"},
 			Holds:    tenure.HoldsNothing,

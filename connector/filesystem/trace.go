@@ -26,6 +26,7 @@ var _ connector.Tracer = (*Driver)(nil)
 const (
 	tracedDepth  = 64     // folders in each other that are looked into
 	tracedCopies = 1000   // copies that are told of one folder
+	tracedLoose  = 10_000 // files that are told that lie in no folder of the root
 	readAtOnce   = 10_000 // entries of a folder that one call reads
 )
 
@@ -45,11 +46,14 @@ type tracing struct {
 	cut    []string // those that were left out, since no call was left
 	deep   []string // those that lie too deep
 	many   []string // those with more copies than are told
+	loose  int      // files of the root that were told
+	untold int      // those that weren't
 }
 
 // Trace is described at connector.Tracer: the folders of the root and those right in them,
-// copies by their names however deep, and the users whose they are. A folder that is read
-// is a call; what folders hold is counted while calls are left.
+// the files right in it, copies by their names however deep, and the users whose they are.
+// A folder that is read is a call; what folders hold is counted while calls are left. What
+// stands in the folders of Tenure's own layout is told as if it stood in the root.
 func (d *Driver) Trace(ctx context.Context, ask connector.Tracing, yield func(connector.Trace) error) (out connector.Traced, err error) {
 	var t *tracing
 	err = d.with(ctx, "trace", func(r *os.Root) error {
@@ -81,6 +85,9 @@ func (d *Driver) Trace(ctx context.Context, ask connector.Tracing, yield func(co
 			}
 			out.Says = append(out.Says, fmt.Sprintf("%q %s%s", part.names[0], part.says, more))
 		}
+	}
+	if t.untold > 0 {
+		out.Says = append(out.Says, fmt.Sprintf("more than %d files lie in no folder: %d of them aren't told", tracedLoose, t.untold))
 	}
 	return out, nil
 }
@@ -130,15 +137,15 @@ func (t *tracing) look(ctx context.Context) error {
 		}
 		all = append(all, l)
 	}
-	for _, f := range top.files {
-		if connector.CopyName(f.Name()) {
-			if err := t.tell(t.copyOf(f.Name(), "", f, nil)); err != nil {
-				return err
-			}
-		}
+	if err := t.looseFiles(top); err != nil {
+		return err
 	}
 	for _, l := range all {
-		if err := t.folder(ctx, l); err != nil {
+		tell := t.folder
+		if t.laidOut(l.name) {
+			tell = t.passThrough
+		}
+		if err := tell(ctx, l); err != nil {
 			return err
 		}
 	}
@@ -254,6 +261,68 @@ func (c *counted) file(info fs.FileInfo) {
 	}
 }
 
+// laidOut says that a folder of the root is one of those that Tenure makes for a type.
+func (t *tracing) laidOut(name string) bool {
+	return t.own && slices.Contains([]string{backups, bucket, document}, name)
+}
+
+// looseFiles tells of the files right in a folder that is no place itself.
+func (t *tracing) looseFiles(l level) error {
+	for _, f := range l.files {
+		name := path.Join(l.name, f.Name())
+		if connector.CopyName(name) {
+			if err := t.tell(t.copyOf(name, "", f, nil)); err != nil {
+				return err
+			}
+			continue
+		}
+		if t.loose == tracedLoose {
+			t.untold++
+			continue
+		}
+		t.loose++
+		if err := t.tell(t.file(name, "", f).Trace); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// file is a file that may be a tenant's.
+func (t *tracing) file(name, in string, info fs.FileInfo) traced {
+	one := t.place(name, in, info)
+	one.Bytes, one.Used = info.Size(), info.ModTime()
+	return one
+}
+
+// passThrough tells of what stands in a folder of a type, and not of the folder.
+func (t *tracing) passThrough(ctx context.Context, l level) error {
+	for _, f := range l.folders {
+		name := path.Join(l.name, f.Name())
+		one := t.place(name, "", f)
+		rec := t.bears(&one, l.name, f.Name())
+		held := counted{whole: true, used: f.ModTime()}
+		if err := t.count(ctx, name, f, one.ID, rec, 2, &held); err != nil {
+			return err
+		}
+		one.fill(held)
+		if err := t.tell(append([]connector.Trace{one.Trace}, held.copies...)...); err != nil {
+			return err
+		}
+	}
+	if l.name != document {
+		return t.looseFiles(l)
+	}
+	for _, f := range l.files {
+		one := t.file(path.Join(l.name, f.Name()), "", f)
+		t.bears(&one, l.name, f.Name())
+		if err := t.tell(one.Trace); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // folder tells of a folder of the root, what is right in it, and copies.
 func (t *tracing) folder(ctx context.Context, l level) error {
 	top := t.place(l.name, "", l.info)
@@ -277,9 +346,8 @@ func (t *tracing) folder(ctx context.Context, l level) error {
 		if connector.CopyName(name) {
 			all.copies = append(all.copies, t.copyOf(name, top.ID, f, nil))
 		} else if l.name == document || connector.TenantsPlace(l.name) || slices.Contains([]string{".db", ".sqlite", ".sqlite3"}, path.Ext(name)) {
-			one := t.place(name, top.ID, f)
+			one := t.file(name, top.ID, f)
 			t.bears(&one, l.name, f.Name())
-			one.Bytes, one.Used = f.Size(), f.ModTime()
 			below = append(below, one.Trace)
 		}
 	}
@@ -398,7 +466,7 @@ func (t *tracing) bears(one *traced, typ, name string) *record {
 	if !slices.Contains([]string{backups, bucket, document}, typ) || (typ == document) != strings.HasPrefix(one.ID, "file:") {
 		return nil
 	}
-	one.Type = typ
+	one.Type, one.Name, one.Called = typ, name, []string{one.Name}
 	if !t.own || checkName(name) != nil {
 		return nil
 	}

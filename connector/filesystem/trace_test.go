@@ -91,6 +91,7 @@ func TestTrace(t *testing.T) {
 	}
 	today := time.Now().UTC().Format(time.DateOnly)
 	want := []string{
+		`place file:notes.txt "notes.txt" word=file called=notes.txt bytes=9 made=TODAY used=TODAY`,
 		`copy file:stray.bak "stray.bak" word=file called=stray.bak open=every user of the machine may read and change it (mode 0666) bytes=9 made=TODAY`,
 		`place folder:customers "customers" word=folder called=customers open=every user of the machine may read it (mode 0755) rows=6 bytes=30 made=TODAY used=TODAY`,
 		"place folder:customers/ quo\"te\n名 \"customers/ quo\\\"te\\n名\" word=folder in=folder:customers called= quo\"te\n名 rows=1 bytes=1 made=TODAY used=TODAY",
@@ -120,27 +121,46 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-// What Tenure keeps is left out, and what bears its mark is told so.
+// Files that lie in no folder are told, up to so many, and that there are more.
+func TestTraceOfLooseFiles(t *testing.T) {
+	t.Parallel()
+	f := bare(t)
+	f.write("export-cedar.zip")
+	for i := range 10_000 {
+		must(t, os.WriteFile(filepath.Join(f.root, fmt.Sprintf("n%05d.csv", i)), nil, 0o600))
+	}
+	got, told := connectortest.Traced(t, f.d, connector.Tracing{}, true)
+	if len(got) != 10_000 || !slices.ContainsFunc(got, func(l string) bool { return strings.HasPrefix(l, `place file:export-cedar.zip "export-cedar.zip"`) }) {
+		t.Errorf("%d are told, the first is %q", len(got), got[0])
+	}
+	if len(told.Says) != 1 || told.Says[0] != "more than 10000 files lie in no folder: 1 of them aren't told" {
+		t.Errorf("%q", told.Says)
+	}
+}
+
+// What Tenure keeps is left out, and what bears its mark is told so. The folders of its own
+// layout are no places: what stands in them stands at the top.
 func TestTraceOfOurs(t *testing.T) {
 	t.Parallel()
 	f := planted(t)
 	f.make("bucket", "acme", nil)
 	f.make("backups", "acme", map[string]any{"keep": "P30D"})
 	f.make("document", "acme", map[string]any{"text": "{}"})
-	f.write("bucket/stray/x", "backups/acme/one")
+	f.write("bucket/stray/x", "bucket/loose.csv", "backups/acme/one", "backups/acme.dump")
 	must(t, os.Chtimes(filepath.Join(f.root, "backups/acme/one"), now, now))
 	lines, told := connectortest.Traced(t, f.d, connector.Tracing{}, true)
 	var got []string
 	for _, l := range lines {
-		if strings.Contains(l, "/") {
+		if !strings.Contains(l, "word=user") {
 			got = append(got, strings.Join(slices.DeleteFunc(strings.Fields(l), func(w string) bool {
-				return !strings.HasPrefix(w, "file:") && !strings.HasPrefix(w, "folder:") && !strings.HasPrefix(w, "type=") && !strings.HasPrefix(w, "bears=") && !strings.HasPrefix(w, "expires=")
+				return !strings.HasPrefix(w, "file:") && !strings.HasPrefix(w, "folder:") && !strings.HasPrefix(w, "type=") && !strings.HasPrefix(w, "bears=") && !strings.HasPrefix(w, "expires=") && !strings.HasPrefix(w, "in=") && !strings.HasPrefix(w, `"`)
 			}), " "))
 		}
 	}
 	want := []string{
-		"folder:backups/acme type=backups bears=ours", "file:backups/acme/one expires=<some>", "folder:bucket/acme type=bucket bears=ours",
-		"folder:bucket/stray type=bucket bears=unmarked", "file:document/acme type=document bears=ours",
+		`folder:backups/acme "acme" type=backups bears=ours`, `file:backups/acme/one "backups/acme/one" in=folder:backups/acme expires=<some>`, `file:backups/acme.dump "backups/acme.dump"`,
+		`folder:bucket/acme "acme" type=bucket bears=ours`, `folder:bucket/stray "stray" type=bucket bears=unmarked`, `file:bucket/loose.csv "bucket/loose.csv"`,
+		`file:document/acme "acme" type=document bears=ours`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || told.Fingerprint == "" {
 		t.Errorf("%s\n%+v", diff, told)

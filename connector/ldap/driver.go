@@ -213,6 +213,9 @@ func (d *Driver) Observe(ctx context.Context, refs []connector.Ref, yield func(c
 			if t.hidden {
 				g.Complete = false
 			}
+			if t.owner == connector.Unmarked && ref.Attributes["members"] == nil {
+				t.note.free = true // as it would be, were it the resource's
+			}
 			o, err := d.observed(ref.Type, ref.Name, t)
 			if err != nil {
 				return err

@@ -153,7 +153,7 @@ func (k databases) readAccess(ctx context.Context, s *session, in map[string]*da
 			d.access = append(d.access, everybody+": "+p+" on every database")
 		}
 	}
-	notes, err := k.notes(ctx, s, "grant")
+	notes, err := k.grantNotes(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (d *Driver) undeclared(ctx context.Context, s *session, accounts []string) 
 	if err != nil {
 		return nil, err
 	}
-	notes, err := d.notes(ctx, s, "grant")
+	notes, err := d.grantNotes(ctx, s)
 	if err != nil {
 		return nil, err
 	}

@@ -195,7 +195,10 @@ func (k databases) observed(r connector.Ref, d *database, n *relational.Note) (o
 	a.text("characterSet", d.characterSet)
 	a.list("access", d.access)
 	if n == nil {
-		a.text("collation", d.collation)
+		if r.Attributes["collation"] != nil {
+			a.text("collation", d.collation)
+		}
+		o.Untold = []string{"ddl"}
 	} else {
 		if n.Get("collation") == "" || n.Get("collation") != d.collation {
 			a.text("collation", d.collation)
@@ -475,7 +478,8 @@ func (k databases) unreferred(ctx context.Context, s *session, r connector.Ref) 
 }
 
 func (k databases) Adopt(ctx context.Context, r connector.Ref, _ tenure.ResourceState) (rec connector.Receipt, err error) {
-	if _, err := k.parse(r); err != nil {
+	a, err := k.parse(r)
+	if err != nil {
 		return rec, err
 	}
 	err = k.with(ctx, func(s *session) error {
@@ -494,7 +498,11 @@ func (k databases) Adopt(ctx context.Context, r connector.Ref, _ tenure.Resource
 			return err
 		}
 		rec.Changed = true
-		return k.marks.Put(ctx, s, k.marker, relational.NewNote(k.marker, r).With("seeded", "yes"))
+		note := relational.NewNote(k.marker, r).With("seeded", "yes").With("collation", have[r.Name].collation)
+		if a.Collation != "" {
+			note = note.With("given", "collation")
+		}
+		return k.marks.Put(ctx, s, k.marker, note)
 	})
 	return rec, err
 }

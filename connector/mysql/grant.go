@@ -77,6 +77,36 @@ func specOf(n *relational.Note) (a grantSpec) {
 	return a
 }
 
+// grantNotes are the notes of grants, and those that grants which are about to be adopted
+// will bear.
+func (d *Driver) grantNotes(ctx context.Context, s *session) (map[string]*relational.Note, error) {
+	notes, err := d.notes(ctx, s, "grant")
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range connector.BeingAdopted(ctx, "grant") {
+		if notes[r.Name] != nil {
+			continue
+		}
+		a, err := grants{d}.parse(r)
+		if err != nil {
+			return nil, err
+		}
+		n, err := d.grantNote(r, a)
+		if err != nil {
+			return nil, err
+		}
+		notes[r.Name] = &n
+	}
+	return notes, nil
+}
+
+// grantNote is the note that a grant bears.
+func (d *Driver) grantNote(r connector.Ref, a grantSpec) (relational.Note, error) {
+	spec, err := tenure.Canonical(a)
+	return relational.NewNote(d.marker, r).With("spec", string(spec)), err
+}
+
 // objects are what the grant is on; "" is the whole database.
 func (a grantSpec) objects() []string {
 	if len(a.Tables) == 0 {
@@ -110,13 +140,19 @@ func own(a grantSpec, r rights, notes map[string]*relational.Note, name, table s
 }
 
 // observed is a grant as it stands; a is what its note says, or without one what is asked for.
-func (k grants) observed(name string, a grantSpec, notes map[string]*relational.Note, r rights) (o connector.Observed, err error) {
+func (k grants) observed(name string, a grantSpec, notes map[string]*relational.Note, r rights) (connector.Observed, error) {
+	return k.observedBeside(name, a, notes, notes, r)
+}
+
+// observedBeside is observed where other grants are about to be adopted: beside has the
+// notes that they will bear, too.
+func (k grants) observedBeside(name string, a grantSpec, notes, beside map[string]*relational.Note, r rights) (o connector.Observed, err error) {
 	n := notes[name]
 	o = connector.Observed{Type: "grant", Name: name, State: tenure.ResourcePresent}
 	objects := map[string][]string{}
 	even, some := true, false
 	for _, table := range a.objects() {
-		has := own(a, r, notes, name, table)
+		has := own(a, r, beside, name, table)
 		if n == nil { // what another grant gives says nothing of this one
 			others := given(notes, name, a.To, a.Database, table)
 			has = slices.DeleteFunc(has, func(p string) bool { return others[p] })
@@ -178,6 +214,10 @@ func (k grants) Observe(ctx context.Context, s *session, refs []connector.Ref, y
 	if err != nil {
 		return false, err
 	}
+	beside, err := k.grantNotes(ctx, s)
+	if err != nil {
+		return false, err
+	}
 	specs := make([]grantSpec, len(refs))
 	var accounts []string
 	for i, r := range refs {
@@ -196,7 +236,7 @@ func (k grants) Observe(ctx context.Context, s *session, refs []connector.Ref, y
 		return false, err
 	}
 	for i, r := range refs {
-		o, err := k.observed(r.Name, specs[i], notes, have)
+		o, err := k.observedBeside(r.Name, specs[i], notes, beside, have)
 		if err != nil {
 			return false, err
 		}
@@ -260,11 +300,10 @@ func (k grants) Ensure(ctx context.Context, d connector.Desired) (o connector.Ob
 		if h == nil {
 			return tenure.Errorf(tenure.Blocked, "grant %q: there is no user or role %q", d.Name, a.To).WithHint("let the grant refer to the resource of that account, so that it is made first")
 		}
-		spec, err := tenure.Canonical(a)
+		note, err := k.grantNote(d.Ref, a)
 		if err != nil {
 			return err
 		}
-		note := relational.NewNote(k.marker, d.Ref).With("spec", string(spec))
 		if n == nil || n.String() != note.String() {
 			rec.Changed = true
 			if was := specOf(n); n != nil && was.To != "" { // what it was on before goes first
@@ -535,11 +574,10 @@ func (k grants) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceSt
 		if lost, err := k.lost(notes[r.Name], r); err != nil || !lost {
 			return err
 		}
-		spec, err := tenure.Canonical(a)
+		note, err := k.grantNote(r, a)
 		if err != nil {
 			return err
 		}
-		note := relational.NewNote(k.marker, r).With("spec", string(spec))
 		if as == tenure.ResourceSuspended || as == tenure.ResourceRevoked {
 			note = note.With("state", string(as))
 		}

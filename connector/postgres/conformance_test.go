@@ -293,6 +293,7 @@ func (w *world) schemaCase() connectortest.Case {
 		Foreign: func(t testing.TB, r connector.Ref) { w.exec(t, "create schema %s", quote(r.Name)) }, Unlisted: true,
 		Remark: w.remark("tenure.mark", "note", "type = 'schema' and name = %s"),
 		Unmark: w.unmark,
+		Untold: map[string]string{"ddl": "by which statements tables were made the server doesn't keep"},
 		Exists: func(t testing.TB, r connector.Ref) bool {
 			return w.is(t, "select from pg_namespace where nspname = %s", literal(r.Name))
 		},
@@ -499,6 +500,7 @@ func (w *world) rowsCase() connectortest.Case {
 			w.exec(t, "insert into %s (tenant) values (%s)", quote(text(r, "schema"), "notes"), literal(text(r, "key")))
 		}, Unlisted: true,
 		Remark: w.remark("tenure.mark", "note", "type = 'rows' and name = %s"),
+		Unmark: w.unmark, Hollow: true,
 		Fill: func(t testing.TB, r connector.Ref, class string, n int) {
 			table := quote(text(r, "schema"), classOf[class])
 			w.exec(t, "create table if not exists %s (tenant text); insert into %[1]s (tenant) select %s from generate_series(1, %d)%s", table, literal(text(r, "key")), n, w.gives(class, table, w.application()))

@@ -165,6 +165,9 @@ func (k schemas) observed(s schema) connector.Observed {
 	if s.renamed() {
 		renamed, o.Detail = s.name, "it has got another name"
 	}
+	if o.Owner == connector.Unmarked {
+		o.Untold = []string{"ddl"}
+	}
 	o.Attributes = k.shaped(ddl, renamed, owner, s.public)
 	if s.sized {
 		o.Metrics = map[string]int64{"bytes": s.bytes}

@@ -47,6 +47,23 @@ func (d *Driver) findBucket(ctx context.Context, name string, attributes bool) (
 	return t, err
 }
 
+// unmarked fills in what the server tells of a bucket that bears no mark. What Tenure may
+// not read there hides nothing of a tenant's.
+func (d *Driver) unmarked(ctx context.Context, name string, t thing) (thing, error) {
+	s, err := d.settings(ctx, name)
+	switch {
+	case missing(err):
+		return thing{}, nil
+	case denied(err):
+		t.detail = "its settings can't be read: the credential lacks rights"
+		return t, nil
+	case err != nil:
+		return t, err
+	}
+	t.shown, err = tenure.Canonical(s)
+	return t, err
+}
+
 // settings reads what of a bucket can drift.
 func (d *Driver) settings(ctx context.Context, name string) (s bucketShown, err error) {
 	if s.Policy, err = d.livePolicy(ctx, name); err != nil {

@@ -247,7 +247,7 @@ func (w world) prefixCase() connectortest.Case {
 		_, below := site(r)
 		put(t, w.root, shared, below+"theirs", "theirs")
 	}
-	c.Remark = w.remark
+	c.Remark, c.Unmark, c.Hollow = w.remark, w.unmark, true
 	c.Exists = func(t testing.TB, r connector.Ref) bool {
 		bucket, below := site(r)
 		_, err := w.root.StatObject(t.Context(), own, markKey(r.Type, r.Name), minio.StatObjectOptions{})

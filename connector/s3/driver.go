@@ -142,6 +142,9 @@ func (d *Driver) Observe(ctx context.Context, refs []connector.Ref, yield func(c
 		users := once(d.roles)
 		return each(ctx, refs, func(ctx context.Context, ref connector.Ref) error {
 			t, err := d.findAmong(ctx, ref.Type, ref.Name, true, users)
+			if err == nil && t.found && ref.Type == bucket && t.owner == connector.Unmarked {
+				t, err = d.unmarked(ctx, ref.Name, t)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			if stop != nil {

@@ -19,8 +19,12 @@ import (
 
 var _ connector.Tracer = (*Driver)(nil)
 
-// tracedTogether is how many buckets are looked at before what they hold is handed on.
-const tracedTogether = 64
+// How many buckets are looked at before what they hold is handed on, and how many objects
+// are told that lie under no prefix.
+const (
+	tracedTogether = 64
+	tracedLoose    = 10_000
+)
 
 // tracing is one look at a server that Tenure may never have seen. It reads settings and
 // lists keys; no object but Tenure's own is read.
@@ -70,7 +74,7 @@ func (d *Driver) Trace(ctx context.Context, ask connector.Tracing, yield func(co
 		}
 		buckets = slices.DeleteFunc(buckets, func(b listedBucket) bool { return b.Name == d.own })
 		out.Says = append(out.Says, t.readUsers(ctx)...)
-		looked := 0
+		looked, loose, untold := 0, 0, 0
 		for part := range slices.Chunk(buckets, tracedTogether) {
 			found := make([]lookedAt, len(part))
 			places := make([]int, len(part))
@@ -88,10 +92,15 @@ func (d *Driver) Trace(ctx context.Context, ask connector.Tracing, yield func(co
 				if f.ok {
 					looked++
 				}
-				if err := hand(f.all); err != nil {
+				some := f.loose[:min(len(f.loose), tracedLoose-loose)]
+				loose, untold = loose+len(some), untold+len(f.loose)-len(some)
+				if err := hand(append(f.all, some...)); err != nil {
 					return err
 				}
 			}
+		}
+		if untold > 0 {
+			out.Says = append(out.Says, fmt.Sprintf("more than %d objects lie under no prefix: %d of them aren't told", tracedLoose, untold))
 		}
 		if n := len(buckets) - looked; n > 0 {
 			out.Says = append(out.Says, fmt.Sprintf(usedUp+"%d of %d buckets weren't looked at", n, len(buckets)))
@@ -181,8 +190,9 @@ type listedBucket struct {
 
 // lookedAt is what is told of one bucket. Not ok: no call was left for it.
 type lookedAt struct {
-	all []connector.Trace
-	ok  bool
+	all   []connector.Trace
+	loose []connector.Trace // objects under no prefix
+	ok    bool
 }
 
 // buckets are all that the key is told of, and those of the option shared.

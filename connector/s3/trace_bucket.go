@@ -27,7 +27,22 @@ func (t *tracing) bucket(ctx context.Context, of listedBucket) lookedAt {
 	versioned := t.versioned(ctx, of.Name)
 	within := t.contents(ctx, of.Name, versioned)
 	one.Rows, one.Bytes, one.Used = within.sum("")
-	return lookedAt{append([]connector.Trace{one}, within.traces(rules)...), true}
+	out := lookedAt{all: append([]connector.Trace{one}, within.traces(rules)...), ok: true}
+	if !ofOne(&one) {
+		out.loose = within.looseTraces()
+	}
+	return out
+}
+
+// ofOne says that a bucket is one tenant's, by its mark or a label: what it holds is the
+// tenant's then, and needn't be told one by one.
+func ofOne(one *connector.Trace) bool {
+	for label, value := range one.Labels {
+		if value != "" && connector.TenantColumn(label) {
+			return true
+		}
+	}
+	return one.Bears == connector.Ours
 }
 
 // tagsOf are a bucket's tags, without those that Tenure writes, and whose mark they are.

@@ -28,7 +28,8 @@ type contents struct {
 	prefixes  []string      // in order, each with its "/"
 	gone      []string      // those of them under which nothing but earlier versions is
 	copies    []listedEntry
-	unsure    bool // earlier versions weren't counted
+	loose     []listedEntry // objects under no prefix that are no copies
+	unsure    bool          // earlier versions weren't counted
 }
 
 // listedEntry is an object, a version or a delete marker.
@@ -87,7 +88,7 @@ func (t *tracing) holdsPlaces(bucket, below string) bool {
 	return below == "" || deeper == "" && connector.TenantsPlace(name)
 }
 
-// copy takes an object that is a copy by its key into account.
+// copy takes an object into account that is a copy by its key, or lies under no prefix.
 func (c *contents) copy(e listedEntry) {
 	if e.marker || !e.since.IsZero() {
 		return
@@ -98,7 +99,20 @@ func (c *contents) copy(e listedEntry) {
 	}
 	if connector.CopyName(path) {
 		c.copies = append(c.copies, e)
+	} else if !strings.Contains(e.key, "/") {
+		c.loose = append(c.loose, e)
 	}
+}
+
+// looseTraces are the objects under no prefix.
+func (c *contents) looseTraces() (out []connector.Trace) {
+	for _, e := range c.loose {
+		out = append(out, connector.Trace{
+			Kind: connector.TracePlace, Word: "object", Name: c.bucket + "/" + e.key, ID: "object:" + c.bucket + "/" + e.key, In: bucketID(c.bucket), Called: []string{e.key},
+			Rows: 1, Bytes: e.size, Made: e.modified, Used: e.modified,
+		})
+	}
+	return out
 }
 
 // outline lists the prefixes of a bucket that is too big to be listed, and copies.

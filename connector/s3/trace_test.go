@@ -70,6 +70,7 @@ func TestTrace(t *testing.T) {
 		`copy object:dumps/gone/db.sql "dumps/gone/db.sql" word=object in=prefix:dumps/gone/ called=db.sql rows=1 bytes=3 made=<some>`,
 		`place bucket:globex "globex" type=bucket word=bucket rows=2 bytes=3 made=<some> used=<some> bears=unmarked`,
 		`copy object:globex/globex.dump "globex/globex.dump" word=object in=bucket:globex called=globex.dump rows=1 bytes=2 made=<some>`,
+		`place object:globex/report.pdf "globex/report.pdf" word=object in=bucket:globex called=report.pdf rows=1 bytes=1 made=<some> used=<some>`,
 		`place bucket:shared "shared" type=bucket word=bucket rows=3 bytes=8 made=<some> used=<some> bears=unmarked`,
 		`place prefix:shared/tenants/ "shared/tenants" type=prefix word=prefix in=bucket:shared called=tenants rows=2 bytes=7 used=<some>`,
 		"place prefix:shared/tenants/ quo\"te\n名/ \"shared/tenants/ quo\\\"te\\n名\" type=prefix word=prefix in=prefix:shared/tenants/ called= quo\"te\n名 rows=1 bytes=1 used=<some>",
@@ -77,6 +78,7 @@ func TestTrace(t *testing.T) {
 		`place prefix:shared/tenants/left/ "shared/tenants/left" type=prefix word=prefix in=prefix:shared/tenants/ called=left rows=0 bytes=0 used=<some>`,
 		`copy versions:shared/tenants/acme/ "shared/tenants/acme" word=earlier versions in=prefix:shared/tenants/acme/ rows=1 bytes=4 made=<some>`,
 		`copy versions:shared/tenants/left/ "shared/tenants/left" word=earlier versions in=prefix:shared/tenants/left/ rows=1 bytes=7 made=<some>`,
+		`place object:shared/loose "shared/loose" word=object in=bucket:shared called=loose rows=1 bytes=1 made=<some> used=<some>`,
 		`account user:acme "acme" type=user word=user reaches=prefix:shared/tenants/acme/`,
 		`account user:outside-friend "outside-friend" type=user word=user reaches=bucket:shared`,
 	}
@@ -182,6 +184,26 @@ func TestTraceSettings(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Objects that lie under no prefix are told, up to so many in all buckets, and that there are
+// more.
+func TestTraceOfLooseObjects(t *testing.T) {
+	t.Parallel()
+	s := newTraced(t)
+	s.room(t, "exports")
+	s.room(t, "more")
+	for i := range 10_000 {
+		s.Put("exports", fmt.Sprintf("n%05d.csv", i), []byte("x"))
+	}
+	s.Put("more", "export-cedar.zip", []byte("x"))
+	got, told := connectortest.Traced(t, s.driver, connector.Tracing{}, true)
+	if len(got) != 10_002 || !slices.Contains(got, `place object:exports/n09999.csv "exports/n09999.csv" word=object in=bucket:exports called=n09999.csv rows=1 bytes=1 made=<some> used=<some>`) {
+		t.Errorf("%d are told, the last is %q", len(got), got[len(got)-1])
+	}
+	if !slices.Contains(told.Says, "more than 10000 objects lie under no prefix: 1 of them aren't told") {
+		t.Errorf("%q", told.Says)
 	}
 }
 

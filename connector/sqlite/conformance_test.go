@@ -304,6 +304,9 @@ func (w *world) rowsCase() connectortest.Case {
 			exec(t, w.shared, "insert into notes (tenant) values ("+literal(text(r, "key"))+")")
 		}, Unlisted: true,
 		Remark: w.remark("tenure_mark", "note", "type = 'rows' and name = "),
+		Unmark: func(t testing.TB, r connector.Ref) {
+			exec(t, w.shared, "delete from tenure_mark where type = 'rows' and name = "+literal(r.Name))
+		}, Hollow: true,
 		Fill: func(t testing.TB, r connector.Ref, class string, n int) {
 			table := tableOf[class]
 			exec(t, w.shared, fmt.Sprintf("create table if not exists %s (tenant text); with recursive n (i) as (select 1 union all select i + 1 from n where i < %d) insert into %s (tenant) select %s from n", table, n, table, literal(text(r, "key"))))
@@ -373,6 +376,9 @@ func (w *world) recordCases() []connectortest.Case {
 				exec(t, w.shared, "insert into "+table+" (id) values ("+literal(key(r))+")")
 			}, Unlisted: true,
 			Remark: w.remark(table, "tenure_mark", "id = "),
+			Unmark: func(t testing.TB, r connector.Ref) {
+				exec(t, w.shared, "update "+table+" set tenure_mark = null where id = "+literal(key(r)))
+			},
 			Exists: func(t testing.TB, r connector.Ref) bool {
 				return number(t, w.shared, "select count(*) from "+table+" where id = "+literal(key(r))) > 0
 			},

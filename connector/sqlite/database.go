@@ -207,12 +207,14 @@ func (k databases) shown(f *file) (o connector.Observed, err error) {
 	if f.aside {
 		o.State = tenure.ResourceQuarantined
 	}
-	if f.note == nil {
+	switch {
+	case f.note == nil && f.shape.digest == "":
 		return o, nil
-	}
-	o.Resource, o.Owner = f.note.Read(k.marker, "database")
-	if f.note.Name != f.name {
-		o.Detail = "a copy of " + f.note.Name
+	case f.note != nil:
+		o.Resource, o.Owner = f.note.Read(k.marker, "database")
+		if f.note.Name != f.name {
+			o.Detail = "a copy of " + f.note.Name
+		}
 	}
 	mode := f.mode
 	if f.aside && mode == asideMode {

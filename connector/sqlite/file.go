@@ -48,7 +48,7 @@ type file struct {
 	note  *relational.Note // nil: it bears none
 	odd   string           // why it is no database of ours, in words
 
-	shape   shape // where the depth asks for it, and it bears a note
+	shape   shape // where the depth asks for it; of what bears no note, where it asks for all
 	metrics map[string]int64
 }
 
@@ -145,7 +145,7 @@ func (d *Driver) moving(name, path string, info fs.FileInfo) bool {
 }
 
 // readInside sees that the file is a database, and reads of one that is ours, or a copy
-// of ours, what to asks for.
+// of ours, what to asks for; of another its shape, if to asks for all.
 func (d *Driver) readInside(ctx context.Context, f *file, to depth) error {
 	err := d.on(ctx, f.path, reading, func(s *session) error {
 		return s.snapshot(ctx, func() error {
@@ -154,7 +154,7 @@ func (d *Driver) readInside(ctx context.Context, f *file, to depth) error {
 			}
 			if f.note == nil {
 				of, err := d.copied(ctx, s, f.name)
-				if f.note = of; err != nil || of == nil {
+				if f.note = of; err != nil || of == nil && to < andRows {
 					return err
 				}
 			}
@@ -162,7 +162,7 @@ func (d *Driver) readInside(ctx context.Context, f *file, to depth) error {
 			if to >= andSchema {
 				f.shape, err = shapeOf(ctx, s)
 			}
-			if err == nil && to >= andRows {
+			if err == nil && to >= andRows && f.note != nil {
 				f.metrics, err = measure(ctx, s, f)
 			}
 			return err

@@ -12,6 +12,9 @@ import (
 	"github.com/tenurehq/tenure/internal/blueprint"
 )
 
+// untold ends what is said of an attribute that only Tenure's mark would hold.
+const untold = "which can't be told without the mark of Tenure's"
+
 // standing refuses to adopt what isn't there, isn't as desired, or isn't free, and names all
 // of it. What a plan adopts it neither makes nor changes, so that nothing else would mend it.
 func (c *compiler) standing() error {
@@ -38,8 +41,12 @@ func (c *compiler) standing() error {
 		}
 	}
 	if len(wrong) > 0 {
-		return tenure.Errorf(tenure.Conflict, "%s can't be adopted as it stands: %s", c.in.Tenant.Name, strings.Join(wrong, "; ")).
+		err := tenure.Errorf(tenure.Conflict, "%s can't be adopted as it stands: %s", c.in.Tenant.Name, strings.Join(wrong, "; ")).
 			WithHint("adopting changes nothing but marks: mend the parameters or the blueprint, or the things themselves, and plan again")
+		if slices.ContainsFunc(wrong, func(w string) bool { return strings.HasSuffix(w, untold) }) {
+			err = err.WithHint("leave out of the blueprint what can't be told, and bring it in with a change afterwards")
+		}
+		return err
 	}
 	c.withoutOutputs()
 	return nil
@@ -62,15 +69,22 @@ func (c *compiler) against(r *tenure.PlannedResource, seen Sight) (out []string)
 	case seen.State != "" && seen.State != tenure.ResourcePresent:
 		out = append(out, "is "+string(seen.State))
 	}
+	have, want := object(seen.Attributes), object(seen.Normal)
+	if len(have) == 0 && seen.Detail != "" { // nothing can be told of it
+		return append(out, "isn't as it would be: "+seen.Detail)
+	}
 	if bytes.Equal(seen.Attributes, seen.Normal) {
 		return out
 	}
-	have, want := object(seen.Attributes), object(seen.Normal)
 	names := slices.Collect(maps.Keys(have))
 	names = slices.AppendSeq(names, maps.Keys(want))
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		if is, wanted := written(have, name), written(want, name); is != wanted {
+		switch is, wanted := written(have, name), written(want, name); {
+		case is == wanted:
+		case slices.Contains(seen.Untold, name):
+			out = append(out, fmt.Sprintf("would have %s %s, ", name, wanted)+untold)
+		default:
 			out = append(out, fmt.Sprintf("has %s %s, and would have %s", name, is, wanted))
 		}
 	}

@@ -70,6 +70,21 @@ func TestAdoptingPlan(t *testing.T) {
 		t.Errorf("the plan's bytes don't say that it adopts: %v", err)
 	}
 
+	seen := connector.Observed{Found: true, Owner: connector.Unmarked, State: tenure.ResourcePresent, Attributes: []byte(`{"a":1}`), Untold: []string{"ddl", "keep"}}
+	for _, c := range []struct {
+		normal, detail, attributes, says string
+	}{
+		{normal: `{"a":1,"ddl":"x"}`, attributes: `{"a":1}`, says: `would have ddl "x", which can't be told without the mark of Tenure's`},
+		{normal: `{"a":1,"b":2}`, attributes: `{"a":1}`, says: "has b nothing, and would have 2"},
+		{normal: `{}`, attributes: `{}`, detail: "what is there is no bucket", says: "isn't as it would be: what is there is no bucket"},
+	} {
+		seen.Attributes, seen.Detail = []byte(c.attributes), c.detail
+		in.Standing[env.Resources[0].ID] = planner.Sight{Observed: seen, Normal: []byte(c.normal)}
+		if _, err := planner.Make(in); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", c.normal, err)
+		}
+	}
+
 	in.Standing[env.Resources[0].ID] = planner.Sight{Blurred: true}
 	if _, err := planner.Make(in); err == nil || !strings.Contains(err.Error(), "wasn't seen whole") {
 		t.Errorf("what may be hidden: %v", err)

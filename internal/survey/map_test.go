@@ -223,6 +223,38 @@ func TestMapWithoutAList(t *testing.T) {
 	}
 }
 
+// TestMapOfLooseFiles: a file at the top that is named after a customer is the customer's; what
+// a platform calls its folders, and a file of no customer's, is nobody's tenant. Objects of a
+// customer's own bucket aren't told one by one.
+func TestMapOfLooseFiles(t *testing.T) {
+	place := func(word, name, in string) connector.Trace {
+		return connector.Trace{Kind: connector.TracePlace, Word: word, Name: name, In: in}
+	}
+	for _, listed := range []bool{true, false} {
+		systems := []survey.Seen{
+			seen("folder", place("folder", "t_acme", ""), place("folder", "t_birch", ""), place("folder", "t_cedar", ""), place("folder", "t_documents", ""), place("folder", "bucket", ""),
+				place("folder", "document", ""), place("folder", "backups", ""), place("file", "export-cedar.zip", ""), place("file", "read-me.md", ""), place("file", "to-do.md", ""), place("file", "to-read.md", "")),
+			seen("files", place("bucket", "acme", ""), place("object", "acme/one.txt", "bucket:acme"), place("bucket", "exports", ""), place("object", "exports/acme-customers.csv", "bucket:exports"))}
+		if listed {
+			systems = append(systems, seen("main", record("1", "Acme", "acme.example", "active"), record("2", "Birch", "birch.example", "active"), record("3", "Cedar", "cedar.example", "active")))
+		}
+		r := survey.Map(systems, survey.Ask{Now: now})
+		var got []string
+		for _, x := range r.Tenants {
+			for _, thing := range x.Things {
+				if thing.System != "main" {
+					got = append(got, strings.ToLower(x.Name)+" "+thing.Word+" "+thing.Name)
+				}
+			}
+		}
+		slices.Sort(got)
+		same(t, fmt.Sprintf("things (with a list: %t)", listed), got, []string{"acme bucket acme", "acme folder t_acme", "acme object exports/acme-customers.csv", "birch folder t_birch", "cedar file export-cedar.zip", "cedar folder t_cedar"})
+		if len(r.Tenants) != 3 || len(r.Findings) > 0 {
+			t.Errorf("%d tenants, findings %+v", len(r.Tenants), r.Findings)
+		}
+	}
+}
+
 // TestMapTenThousand: a map of 10,000 tenants with ten things each is made in seconds, and
 // gives each thing to its own.
 func TestMapTenThousand(t *testing.T) {

@@ -85,6 +85,9 @@ func (m *mapper) found(p *party) {
 	names := map[string]int{}
 	for _, a := range p.things {
 		t := m.trace(a)
+		if t.Kind == connector.TracePlace && t.Word == "object" && m.within(p, a) {
+			continue // what holds it speaks for it
+		}
 		thing := m.thing(a)
 		p.Things = append(p.Things, thing)
 		p.Rows += thing.Rows
@@ -110,6 +113,13 @@ func (m *mapper) found(p *party) {
 			break
 		}
 	}
+}
+
+// within says that a thing stands in what is the tenant's.
+func (m *mapper) within(p *party, a at) bool {
+	i, is := m.ids[a.system][m.trace(a).In]
+	w, known := m.whose[a.system][i]
+	return is && known && w.party == p.n
 }
 
 // topmost says that a thing stands in nothing else of the tenant's: bytes are counted once.

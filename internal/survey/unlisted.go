@@ -49,7 +49,7 @@ func (m *mapper) unlisted() {
 			m.give(a, whose{party: add(strings.Join(words, " "), "").n, sure: tenure.Possible, reason: "it is named as tenants' are: " + is})
 			return
 		}
-		if t.Kind == connector.TracePlace && bare[m.sort(a, t)] && claim.Telling(claim.Words(t.Name)) && !machinery(claim.Words(t.Name)) {
+		if t.Kind == connector.TracePlace && !loose(t) && bare[m.sort(a, t)] && claim.Telling(claim.Words(t.Name)) && !machinery(claim.Words(t.Name)) {
 			m.give(a, whose{party: add(t.Name, "").n, sure: tenure.Possible, reason: "it stands among tenants', and is named as they are"})
 		}
 	}, connector.TracePlace, connector.TraceAccount, connector.TraceGroup)
@@ -61,13 +61,19 @@ func (m *mapper) unlisted() {
 	}
 }
 
+// loose says that a thing is a file or an object that lies beside places of tenants': it may
+// be named after one, and is no tenant's whole store.
+func loose(t *connector.Trace) bool {
+	return t.Word == "object" || t.Word == "file" && t.Type == "" && t.In == ""
+}
+
 // machinery says that all words of a name are such as platforms give to what is no tenant's.
 func machinery(words []string) bool {
 	return !slices.ContainsFunc(words, func(w string) bool { return !slices.Contains(shared, w) })
 }
 
-var shared = strings.Fields(`analytics archive archives assets audit auditors backups billing common config core default dumps editors events
-	files finance general groups history images jobs legal log logs media members meta metrics misc old operations ops people persons policies
+var shared = strings.Fields(`analytics archive archives assets audit auditors backup backups billing bucket buckets common config core default document documents
+	dumps editors events exports files finance general groups history images jobs legal log logs media members meta metrics misc old operations ops people persons policies
 	public queue readers reporting roles sales sandbox security shared staff staging static stats support system temp templates test tmp uploads users writers`)
 
 // bare are the kinds of places that are named after tenants with nothing beside it.
@@ -76,7 +82,7 @@ func (m *mapper) bare() map[string]bool {
 	for s := range m.seen {
 		for i := range m.seen[s].Traces {
 			t := &m.seen[s].Traces[i]
-			if t.Kind != connector.TracePlace {
+			if t.Kind != connector.TracePlace || loose(t) {
 				continue
 			}
 			kind := m.sort(at{s, i}, t)
@@ -101,6 +107,9 @@ func (m *mapper) unnamed() {
 		return m.sort(a, t), claim.Words(t.Name)
 	}
 	m.each(func(a at, t *connector.Trace) {
+		if loose(t) {
+			return
+		}
 		kind, words := edge(a, t)
 		all[kind]++
 		if len(words) > 1 {
@@ -112,10 +121,7 @@ func (m *mapper) unnamed() {
 	made := map[string]*party{}
 	m.each(func(a at, t *connector.Trace) {
 		kind, words := edge(a, t)
-		if len(words) < 2 {
-			return
-		}
-		if machinery(words) {
+		if len(words) < 2 || loose(t) || machinery(words) {
 			return
 		}
 		if common(heads[kind+"\x00"+words[0]], all[kind]) {
@@ -126,6 +132,9 @@ func (m *mapper) unnamed() {
 			return
 		}
 		name := strings.Join(words, " ")
+		if machinery(words) {
+			return
+		}
 		if made[name] == nil {
 			made[name] = m.party(name)
 		}
