@@ -11,13 +11,13 @@ func Adopting(ctx context.Context, refs []Ref) context.Context {
 	return context.WithValue(ctx, adoptingKey{}, refs)
 }
 
-// BeingAdopted are the names of a type of things that are about to be adopted.
-func BeingAdopted(ctx context.Context, typ string) (names []string) {
+// BeingAdopted are those of a type of things that are about to be adopted.
+func BeingAdopted(ctx context.Context, typ string) (out []Ref) {
 	refs, _ := ctx.Value(adoptingKey{}).([]Ref)
 	for i := range refs {
 		if refs[i].Type == typ {
-			names = append(names, refs[i].Name)
+			out = append(out, refs[i])
 		}
 	}
-	return names
+	return out
 }

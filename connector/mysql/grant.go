@@ -85,6 +85,30 @@ func (a grantSpec) objects() []string {
 	return a.Tables
 }
 
+// declaring are the notes of grants, with those that what is about to be adopted will bear.
+func (d *Driver) declaring(ctx context.Context, s *session) (map[string]*relational.Note, error) {
+	notes, err := d.notes(ctx, s, "grant")
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range connector.BeingAdopted(ctx, "grant") {
+		if notes[r.Name] != nil {
+			continue
+		}
+		a, err := grants{d}.parse(r)
+		if err != nil {
+			return nil, err
+		}
+		spec, err := tenure.Canonical(a)
+		if err != nil {
+			return nil, err
+		}
+		n := relational.NewNote(d.marker, r).With("spec", string(spec))
+		notes[r.Name] = &n
+	}
+	return notes, nil
+}
+
 // given are the privileges that other grants give on an object.
 func given(notes map[string]*relational.Note, except string, to, database, table string) map[string]bool {
 	out := map[string]bool{}
@@ -111,13 +135,18 @@ func own(a grantSpec, r rights, notes map[string]*relational.Note, name, table s
 
 // observed is a grant as it stands; a is what its note says, or without one what is asked for.
 func (k grants) observed(name string, a grantSpec, notes map[string]*relational.Note, r rights) (o connector.Observed, err error) {
-	n := notes[name]
+	return k.observedAmong(name, a, notes[name], notes, r)
+}
+
+// observedAmong is observed of a grant that bears the note n, beside the notes of others. One
+// that bears none and is among the notes is about to be adopted.
+func (k grants) observedAmong(name string, a grantSpec, n *relational.Note, notes map[string]*relational.Note, r rights) (o connector.Observed, err error) {
 	o = connector.Observed{Type: "grant", Name: name, State: tenure.ResourcePresent}
 	objects := map[string][]string{}
 	even, some := true, false
 	for _, table := range a.objects() {
 		has := own(a, r, notes, name, table)
-		if n == nil { // what another grant gives says nothing of this one
+		if n == nil && notes[name] == nil { // what another grant gives says nothing of this one
 			others := given(notes, name, a.To, a.Database, table)
 			has = slices.DeleteFunc(has, func(p string) bool { return others[p] })
 		}
@@ -195,8 +224,12 @@ func (k grants) Observe(ctx context.Context, s *session, refs []connector.Ref, y
 	if err != nil {
 		return false, err
 	}
+	all, err := k.declaring(ctx, s)
+	if err != nil {
+		return false, err
+	}
 	for i, r := range refs {
-		o, err := k.observed(r.Name, specs[i], notes, have)
+		o, err := k.observedAmong(r.Name, specs[i], notes[r.Name], all, have)
 		if err != nil {
 			return false, err
 		}

@@ -82,8 +82,8 @@ func (k grants) grouped(ctx context.Context, s *session, specs []grantSpec) erro
 		own[string(v[0])] = true
 		return nil
 	})
-	for _, name := range connector.BeingAdopted(ctx, "schema") {
-		own[name] = true
+	for _, r := range connector.BeingAdopted(ctx, "schema") {
+		own[r.Name] = true
 	}
 	for i := range specs {
 		specs[i].group = ""
