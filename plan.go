@@ -1,6 +1,10 @@
 package tenure
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // OperationKind is what an operation is for.
 type OperationKind string
@@ -107,6 +111,7 @@ const (
 	ActForget     Action = "forget"      // Tenure's own rows about the tenant
 	ActTeardown   Action = "teardown"    // see that an offboarding would find everything
 	ActDropExport Action = "export.drop" // the hand-over's files
+	ActLook       Action = "look"        // see that what is about to be adopted has nothing beside it that a look at drift would find
 )
 
 // IsGate says whether the action waits rather than does.
@@ -140,6 +145,26 @@ type Step struct {
 	To          string     `json:"to,omitempty"`      // move: the state; certify: interim or closing; key.*: the purpose; erase: the disposition, if it isn't to purge; gates: end, if it is the class's; of remnants: their kinds, with commas
 	Note        string     `json:"note,omitempty"`    // notify: the notice's text; of what is about remnants: what it follows
 	Reissue     bool       `json:"reissue,omitempty"` // ensure: with a new credential
+	Takes       []Right    `json:"takes,omitempty"`   // ensure, of a repair: the undeclared rights at the resource; no other is taken away
+}
+
+// Right is a right, or a setting, that stands at a resource and that nothing declares.
+type Right struct {
+	Field   string `json:"field"`             // of what it is a right, and on what: unique at the resource
+	Got     string `json:"got"`               // the right itself: privileges with commas, or a setting's value
+	Holder  string `json:"holder,omitempty"`  // the role that has it, PUBLIC for everybody; blank of a setting that nobody has
+	Outside bool   `json:"outside,omitempty"` // the holder, or who gave it the right, is no tenant's of this installation
+	Setting bool   `json:"setting,omitempty"` // it gives nobody access by itself
+	Waived  bool   `json:"waived,omitempty"`  // it stays: somebody waived the finding
+}
+
+// Covers says whether what stands at a field is the right, or a part of it.
+func (r *Right) Covers(field, got string) bool {
+	if r.Field != field || r.Got == got || r.Setting {
+		return r.Field == field && r.Got == got
+	}
+	have := strings.Split(r.Got, ", ")
+	return !slices.ContainsFunc(strings.Split(got, ", "), func(one string) bool { return !slices.Contains(have, one) })
 }
 
 // Gate says what a waiting step waits for.

@@ -106,6 +106,10 @@ type ResourceType struct {
 	Shared       bool          // making it may change what others than its tenant see of a thing that they share
 	Dispositions []Disposition // those that change rows (Disposition.Changes) and that it can carry out
 	Isolation    []string      // observed attributes whose drift can leak across tenants; "*" means every one
+
+	// Loses are the observed attributes by whose repair somebody who is no tenant's may lose a
+	// right, "*" for every one, each with the attribute that names who: "" where it is anybody.
+	Loses map[string]string
 }
 
 // Recovery says whether a deletion can be undone.

@@ -11,7 +11,7 @@ func Adopting(ctx context.Context, refs []Ref) context.Context {
 	return context.WithValue(ctx, adoptingKey{}, refs)
 }
 
-// BeingAdopted are the things of a type that are about to be adopted.
+// BeingAdopted are those of a type of things that are about to be adopted.
 func BeingAdopted(ctx context.Context, typ string) (out []Ref) {
 	refs, _ := ctx.Value(adoptingKey{}).([]Ref)
 	for i := range refs {

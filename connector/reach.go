@@ -29,6 +29,8 @@ type Way struct {
 	Setting  bool            // it is a setting and gives nobody access by itself
 	Field    string          // what it is a right of, and on what: unique for At
 	Got      string          // the right itself
+	Holder   string          // the role that has it, PUBLIC for everybody; blank where a thing is set so and nobody has a right
+	Outside  bool            // Holder, or who gave it the right, is no tenant's by the inventory: an application's role, or everybody
 	Says     string          // in words
 	Fix      string          // what takes it back, or what to do; blank if that can't be said
 	Mends    bool            // Confine takes it back
@@ -41,10 +43,16 @@ type Reacher interface {
 	Reach(ctx context.Context, all []Declared, yield func(Way) error) (Sighting, error)
 }
 
-// Confiner takes back what Reach finds at one resource. What it can't take back is
-// Blocked, with what to do.
+// Right is the way as a plan lists it.
+func (w *Way) Right() tenure.Right {
+	return tenure.Right{Field: w.Field, Got: w.Got, Holder: w.Holder, Outside: w.Outside, Setting: w.Setting}
+}
+
+// Confiner takes back those rights of a list that Reach finds at one resource, and no
+// other. What it can't take back is Blocked, with what to do, and so is what Reach finds
+// there beside the list.
 type Confiner interface {
-	Confine(ctx context.Context, r Ref, all []Declared) (Receipt, error)
+	Confine(ctx context.Context, r Ref, all []Declared, rights []tenure.Right) (Receipt, error)
 }
 
 // Reach looks for rights that nothing declares, and says whether the pass can be
@@ -69,8 +77,8 @@ func (s *System) Reach(ctx context.Context, all []Declared, yield func(Way) erro
 	return trusted, nil
 }
 
-// Confine takes back the rights at a resource that nothing declares.
-func (s *System) Confine(ctx context.Context, r Ref, all []Declared) (rec Receipt, err error) {
-	err = capable(ctx, s, "confine "+r.Type+" "+r.Name, func(d Confiner) (err error) { rec, err = d.Confine(ctx, r, all); return err })
+// Confine takes back those rights of a list that stand at a resource undeclared.
+func (s *System) Confine(ctx context.Context, r Ref, all []Declared, rights []tenure.Right) (rec Receipt, err error) {
+	err = capable(ctx, s, "confine "+r.Type+" "+r.Name, func(d Confiner) (err error) { rec, err = d.Confine(ctx, r, all, rights); return err })
 	return s.veil().Receipt(rec), err
 }

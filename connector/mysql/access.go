@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/tenurehq/tenure/connector"
 )
 
 // stale are accounts with rights on the name, save those that grants of ours give.
@@ -128,6 +130,9 @@ func (k databases) readAccess(ctx context.Context, s *session, in map[string]*da
 			return err
 		}
 		known = slices.AppendSeq(known, maps.Keys(notes))
+		for _, r := range connector.BeingAdopted(ctx, typ) {
+			known = append(known, r.Name)
+		}
 	}
 	known = sorted(append(known, everybody))
 	have, err := k.rightsOn(ctx, s, known, slices.Sorted(maps.Keys(in)))
@@ -153,7 +158,7 @@ func (k databases) readAccess(ctx context.Context, s *session, in map[string]*da
 			d.access = append(d.access, everybody+": "+p+" on every database")
 		}
 	}
-	notes, err := k.grantNotes(ctx, s)
+	notes, err := k.declaring(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -196,7 +201,7 @@ func (d *Driver) undeclared(ctx context.Context, s *session, accounts []string) 
 	if err != nil {
 		return nil, err
 	}
-	notes, err := d.grantNotes(ctx, s)
+	notes, err := d.declaring(ctx, s)
 	if err != nil {
 		return nil, err
 	}

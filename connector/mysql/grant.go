@@ -77,9 +77,16 @@ func specOf(n *relational.Note) (a grantSpec) {
 	return a
 }
 
-// grantNotes are the notes of grants, and those that grants which are about to be adopted
-// will bear.
-func (d *Driver) grantNotes(ctx context.Context, s *session) (map[string]*relational.Note, error) {
+// objects are what the grant is on; "" is the whole database.
+func (a grantSpec) objects() []string {
+	if len(a.Tables) == 0 {
+		return []string{""}
+	}
+	return a.Tables
+}
+
+// declaring are the notes of grants, with those that what is about to be adopted will bear.
+func (d *Driver) declaring(ctx context.Context, s *session) (map[string]*relational.Note, error) {
 	notes, err := d.notes(ctx, s, "grant")
 	if err != nil {
 		return nil, err
@@ -92,27 +99,14 @@ func (d *Driver) grantNotes(ctx context.Context, s *session) (map[string]*relati
 		if err != nil {
 			return nil, err
 		}
-		n, err := d.grantNote(r, a)
+		spec, err := tenure.Canonical(a)
 		if err != nil {
 			return nil, err
 		}
+		n := relational.NewNote(d.marker, r).With("spec", string(spec))
 		notes[r.Name] = &n
 	}
 	return notes, nil
-}
-
-// grantNote is the note that a grant bears.
-func (d *Driver) grantNote(r connector.Ref, a grantSpec) (relational.Note, error) {
-	spec, err := tenure.Canonical(a)
-	return relational.NewNote(d.marker, r).With("spec", string(spec)), err
-}
-
-// objects are what the grant is on; "" is the whole database.
-func (a grantSpec) objects() []string {
-	if len(a.Tables) == 0 {
-		return []string{""}
-	}
-	return a.Tables
 }
 
 // given are the privileges that other grants give on an object.
@@ -140,20 +134,19 @@ func own(a grantSpec, r rights, notes map[string]*relational.Note, name, table s
 }
 
 // observed is a grant as it stands; a is what its note says, or without one what is asked for.
-func (k grants) observed(name string, a grantSpec, notes map[string]*relational.Note, r rights) (connector.Observed, error) {
-	return k.observedBeside(name, a, notes, notes, r)
+func (k grants) observed(name string, a grantSpec, notes map[string]*relational.Note, r rights) (o connector.Observed, err error) {
+	return k.observedAmong(name, a, notes[name], notes, r)
 }
 
-// observedBeside is observed where other grants are about to be adopted: beside has the
-// notes that they will bear, too.
-func (k grants) observedBeside(name string, a grantSpec, notes, beside map[string]*relational.Note, r rights) (o connector.Observed, err error) {
-	n := notes[name]
+// observedAmong is observed of a grant that bears the note n, beside the notes of others. One
+// that bears none and is among the notes is about to be adopted.
+func (k grants) observedAmong(name string, a grantSpec, n *relational.Note, notes map[string]*relational.Note, r rights) (o connector.Observed, err error) {
 	o = connector.Observed{Type: "grant", Name: name, State: tenure.ResourcePresent}
 	objects := map[string][]string{}
 	even, some := true, false
 	for _, table := range a.objects() {
-		has := own(a, r, beside, name, table)
-		if n == nil { // what another grant gives says nothing of this one
+		has := own(a, r, notes, name, table)
+		if n == nil && notes[name] == nil { // what another grant gives says nothing of this one
 			others := given(notes, name, a.To, a.Database, table)
 			has = slices.DeleteFunc(has, func(p string) bool { return others[p] })
 		}
@@ -214,10 +207,6 @@ func (k grants) Observe(ctx context.Context, s *session, refs []connector.Ref, y
 	if err != nil {
 		return false, err
 	}
-	beside, err := k.grantNotes(ctx, s)
-	if err != nil {
-		return false, err
-	}
 	specs := make([]grantSpec, len(refs))
 	var accounts []string
 	for i, r := range refs {
@@ -235,8 +224,12 @@ func (k grants) Observe(ctx context.Context, s *session, refs []connector.Ref, y
 	if err != nil {
 		return false, err
 	}
+	all, err := k.declaring(ctx, s)
+	if err != nil {
+		return false, err
+	}
 	for i, r := range refs {
-		o, err := k.observedBeside(r.Name, specs[i], notes, beside, have)
+		o, err := k.observedAmong(r.Name, specs[i], notes[r.Name], all, have)
 		if err != nil {
 			return false, err
 		}
@@ -300,10 +293,11 @@ func (k grants) Ensure(ctx context.Context, d connector.Desired) (o connector.Ob
 		if h == nil {
 			return tenure.Errorf(tenure.Blocked, "grant %q: there is no user or role %q", d.Name, a.To).WithHint("let the grant refer to the resource of that account, so that it is made first")
 		}
-		note, err := k.grantNote(d.Ref, a)
+		spec, err := tenure.Canonical(a)
 		if err != nil {
 			return err
 		}
+		note := relational.NewNote(k.marker, d.Ref).With("spec", string(spec))
 		if n == nil || n.String() != note.String() {
 			rec.Changed = true
 			if was := specOf(n); n != nil && was.To != "" { // what it was on before goes first
@@ -574,10 +568,11 @@ func (k grants) Adopt(ctx context.Context, r connector.Ref, as tenure.ResourceSt
 		if lost, err := k.lost(notes[r.Name], r); err != nil || !lost {
 			return err
 		}
-		note, err := k.grantNote(r, a)
+		spec, err := tenure.Canonical(a)
 		if err != nil {
 			return err
 		}
+		note := relational.NewNote(k.marker, r).With("spec", string(spec))
 		if as == tenure.ResourceSuspended || as == tenure.ResourceRevoked {
 			note = note.With("state", string(as))
 		}

@@ -28,8 +28,8 @@ func types() []tenure.ResourceType {
 			Cost: []tenure.CostTerm{{Metric: "one", Per: 1, Price: "database"}, {Metric: "bytes", Per: 1 << 30, Price: "gibibyte"}},
 		},
 		{
-			Isolation: []string{"*"},
-			Name:      "grant", Summary: "Privileges of a user or a role on a database, or on named tables of it", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing,
+			Isolation: []string{"*"}, Loses: map[string]string{"*": "to"},
+			Name: "grant", Summary: "Privileges of a user or a role on a database, or on named tables of it", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing,
 			Deletion:     "the privileges are revoked, save those that another grant gives too",
 			Verification: "the server's tables of rights are read in the pass that sees the sentinel; the owner mark stands in Tenure's own database",
 			Recovery:     tenure.Recovery{Declared: true, Says: "it is granted again"},

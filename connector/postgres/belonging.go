@@ -165,7 +165,7 @@ func (j *reaching) keys(ctx context.Context, s *session) error {
 	return s.simple(ctx, `select k.name, coalesce(r.rolname, ''), k.key from tenure.role_key k left join pg_roles r on r.oid = k.role
  where not exists (select 1 from tenure.mark m where m.type = 'policy' and m.name = k.name)`, func(_ int, v [][]byte) error {
 		role := string(v[1])
-		j.say(way{Way: connector.Way{At: j.role(role), Severity: tenure.Critical, Field: "key " + string(v[0]) + " of " + role, Got: string(v[2]),
+		j.say(way{Way: connector.Way{At: j.role(role), Severity: tenure.Critical, Holder: role, Field: "key " + string(v[0]) + " of " + role, Got: string(v[2]),
 			Says: "role " + role + " sees the rows of the key " + strconv.Quote(string(v[2])) + " in shared tables"}, undo: "delete from tenure.role_key where name = " + literal(string(v[0]))})
 		return nil
 	})
@@ -177,11 +177,11 @@ func (j *reaching) member(ctx context.Context, m membership, by string) error {
 	role, member := j.role(m.role), j.role(m.member)
 	if member != nil {
 		if isGroup(m.role) && !j.members[[2]string{m.member, m.role}] {
-			j.say(way{Way: connector.Way{At: member, Severity: tenure.Critical, Field: "member of " + m.role, Got: m.role, Says: "role " + m.member + " is a member of the group " + m.role},
+			j.say(way{Way: connector.Way{At: member, Severity: tenure.Critical, Holder: m.member, Field: "member of " + m.role, Got: m.role, Says: "role " + m.member + " is a member of the group " + m.role},
 				undo: "revoke " + quote(m.role) + " from " + quote(m.member) + by + " cascade"})
 		}
 		if m.admin {
-			j.say(way{Way: connector.Way{At: member, Severity: tenure.Critical, Field: "admin option of " + m.member + " on " + m.role, Got: "admin", Says: "role " + m.member + " may make others members of role " + m.role},
+			j.say(way{Way: connector.Way{At: member, Severity: tenure.Critical, Holder: m.member, Field: "admin option of " + m.member + " on " + m.role, Got: "admin", Says: "role " + m.member + " may make others members of role " + m.role},
 				undo: "revoke admin option for " + quote(m.role) + " from " + quote(m.member) + by + " cascade"})
 		}
 		return nil
@@ -197,7 +197,7 @@ func (j *reaching) member(ctx context.Context, m membership, by string) error {
 	if other != "" {
 		severity, says = tenure.Critical, says+", and "+other+", another tenant's, of it"
 	}
-	j.say(way{Way: connector.Way{At: role, Severity: severity, Field: "member " + m.member + " of " + m.role, Got: m.member, Says: says},
+	j.say(way{Way: connector.Way{At: role, Severity: severity, Holder: m.member, Field: "member " + m.member + " of " + m.role, Got: m.member, Says: says},
 		undo: "revoke " + quote(m.role) + " from " + quote(m.member) + by + " cascade"})
 	return nil
 }
@@ -265,7 +265,7 @@ func (j *reaching) setting(x setting) {
 	if strings.Contains(name, ".") {
 		name = quotedSetting(name)
 	}
-	j.say(way{Way: connector.Way{At: at, Severity: severity, Setting: true, Field: "setting " + x.name + strings.ReplaceAll(in, `"`, ""), Got: got,
+	j.say(way{Way: connector.Way{At: at, Severity: severity, Setting: true, Holder: x.role, Field: "setting " + x.name + strings.ReplaceAll(in, `"`, ""), Got: got,
 		Says: "setting " + x.name + " of " + strings.ReplaceAll(on, `"`, "") + strings.ReplaceAll(in, `"`, "") + " is " + got}, undo: "alter " + on + in + " reset " + name})
 }
 

@@ -71,7 +71,7 @@ func TestWaysThatNoListShows(t *testing.T) {
 				t.Errorf("no way of severity %s at %q says %q: %+v", c.severity, c.at, c.says, ways)
 			}
 			if c.at != "" {
-				_, err := n.system.Confine(context.Background(), n.refs[c.at], n.all)
+				_, err := n.confine(n.refs[c.at])
 				if c.undo != "" && (tenure.CodeOf(err) != tenure.Blocked || len(tenure.HintsOf(err)) == 0) || c.undo == "" && err != nil {
 					t.Errorf("a repair says %v", err)
 				}

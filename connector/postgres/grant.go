@@ -275,8 +275,9 @@ func kin(same []noted, name, group string) bool {
 }
 
 // shown is the grant as it is: its attributes where the role has just these
-// rights, and what is missing or too much by name where it hasn't.
-func (k grants) shown(name string, n *noted, g grantSpec, h held, same []noted) connector.Observed {
+// rights, and what is missing or too much by name where it hasn't. What those that come
+// give the role isn't too much.
+func (k grants) shown(name string, n *noted, g grantSpec, h held, same []noted, coming ...noted) connector.Observed {
 	o := connector.Observed{Type: "grant", Name: name, Found: true, State: tenure.ResourcePresent, Owner: connector.Unmarked}
 	given, beside, shared := 0, others(same, name), kin(same, name, g.group)
 	var missing, extra []string
@@ -301,7 +302,7 @@ func (k grants) shown(name string, n *noted, g grantSpec, h held, same []noted) 
 			missing = append(missing, strings.TrimSpace(r.object+" "+r.privilege))
 		}
 	}
-	for r := range g.excess(h.own, beside) {
+	for r := range g.excess(h.own, others(slices.Concat(same, coming), name)) {
 		extra = append(extra, strings.TrimSpace(r.object+" "+r.privilege))
 	}
 	if g.group != "" && (n == nil || n.note.Get(viaKey) == "") { // as an older release, or a stranger, gave it

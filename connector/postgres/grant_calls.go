@@ -206,17 +206,37 @@ func (k grants) Observe(ctx context.Context, s *session, refs []connector.Ref, y
 	if err != nil {
 		return false, err
 	}
+	coming, err := k.coming(ctx, all)
+	if err != nil {
+		return false, err
+	}
 	same := index(all)
 	for i, r := range refs {
 		var n *noted
 		if one, ok := byRef[r.Name]; ok {
 			n = &one
 		}
-		if err := yield(k.shown(r.Name, n, specs[i], held[i], same[specs[i].object()])); err != nil {
+		if err := yield(k.shown(r.Name, n, specs[i], held[i], same[specs[i].object()], coming[specs[i].object()]...)); err != nil {
 			return false, &stopped{err}
 		}
 	}
 	return true, nil
+}
+
+// coming are the grants that are about to be adopted and bear no note yet, by what they are on.
+func (k grants) coming(ctx context.Context, all []noted) (map[string][]noted, error) {
+	var out []noted
+	for _, r := range connector.BeingAdopted(ctx, "grant") {
+		if slices.ContainsFunc(all, func(n noted) bool { return n.note.Name == r.Name }) {
+			continue
+		}
+		g, err := k.parse(r)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, noted{relational.NewNote(k.marker, r), g})
+	}
+	return index(out), nil
 }
 
 func (k grants) Discover(ctx context.Context, s *session, sc connector.Scope, yield func(connector.Observed) error) (bool, error) {

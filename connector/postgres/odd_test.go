@@ -138,7 +138,7 @@ func (o *oddities) repair(t *testing.T) (changed, refused []string) {
 	for _, typ := range []string{"role", "schema", "database", "rows", "policy", "grant"} {
 		for _, x := range o.names {
 			r := o.refs[x+" "+typ]
-			rec, err := o.system.Confine(ctx, r, o.all)
+			rec, err := confined(ctx, o.system, r, o.all)
 			if rec.Changed {
 				changed = append(changed, "confine "+r.Type+" "+r.Name)
 			}

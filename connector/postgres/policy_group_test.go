@@ -300,7 +300,7 @@ func TestStrangersAmongKeys(t *testing.T) {
 					t.Errorf("%s: %s", way.Severity, way.Says)
 				}
 				if c.kind != "" {
-					if _, err := n.system.Confine(t.Context(), n.refs[c.kind], n.all); err != nil {
+					if _, err := n.confine(n.refs[c.kind]); err != nil {
 						t.Errorf("%s: the repair: %v", c.plant, err)
 					}
 				} else if way.Fix != "" {

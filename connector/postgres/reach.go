@@ -83,9 +83,24 @@ func shutOut(err error, db string) bool {
 }
 
 // Confine is described at connector.Confiner. Each right is taken back by itself, so
-// that one that can't be keeps no other; what is left is looked for again.
-func (d *Driver) Confine(ctx context.Context, r connector.Ref, all []connector.Declared) (rec connector.Receipt, err error) {
-	at := func(w way) bool { return w.At != nil && w.At.Resource == r.Resource }
+// that one that can't be keeps no other; what is left is looked for again. While there are
+// rights that aren't listed, none is taken back with what others have through it.
+func (d *Driver) Confine(ctx context.Context, r connector.Ref, all []connector.Declared, rights []tenure.Right) (rec connector.Receipt, err error) {
+	listed := func(w way) *tenure.Right {
+		for i := range rights {
+			if rights[i].Covers(w.Field, w.Got) {
+				return &rights[i]
+			}
+		}
+		return nil
+	}
+	at := func(w way) bool {
+		if w.At == nil || w.At.Resource != r.Resource {
+			return false
+		}
+		right := listed(w)
+		return right == nil || !right.Waived
+	}
 	var list, left []way
 	collect := func(to *[]way) func(way) error {
 		return func(w way) error {
@@ -99,11 +114,16 @@ func (d *Driver) Confine(ctx context.Context, r connector.Ref, all []connector.D
 		return rec, err
 	}
 	failed := map[string]error{}
+	beside := slices.ContainsFunc(list, func(w way) bool { return listed(w) == nil })
 	for _, w := range list {
-		if w.undo == "" {
+		if w.undo == "" || listed(w) == nil {
 			continue
 		}
-		undo := func(s *session) error { return s.simple(ctx, w.undo, nil) }
+		taking := w.undo
+		if beside {
+			taking = strings.TrimSuffix(taking, " cascade")
+		}
+		undo := func(s *session) error { return s.simple(ctx, taking, nil) }
 		if w.database == d.config.Database {
 			err = d.with(ctx, undo)
 		} else {
@@ -124,31 +144,45 @@ func (d *Driver) Confine(ctx context.Context, r connector.Ref, all []connector.D
 		return rec, err
 	}
 	if undone := slices.DeleteFunc(list, func(w way) bool { // the server takes back another's grant with a warning, which does nothing
-		return w.undo == "" || slices.ContainsFunc(left, func(l way) bool { return l.Field == w.Field && l.Got == w.Got })
+		return w.undo == "" || listed(w) == nil || slices.ContainsFunc(left, func(l way) bool { return l.Field == w.Field && l.Got == w.Got })
 	}); len(undone) > 0 {
 		rec.Changed, rec.Counts = true, map[string]int64{"rights taken back": int64(len(undone))}
 	}
-	return rec, remaining(r, left, failed)
+	return rec, remaining(r, left, failed, listed)
 }
 
 // remaining is Blocked, and says of each right that is left why and what to do.
-func remaining(r connector.Ref, left []way, failed map[string]error) error {
+func remaining(r connector.Ref, left []way, failed map[string]error, listed func(way) *tenure.Right) error {
 	if len(left) == 0 {
 		return nil
 	}
-	var says []string
+	var says, beside []string
+	var hints []string
 	for _, w := range left {
 		line := w.Says
 		if err := failed[w.Field]; err != nil {
 			line += " (" + err.Error() + ")"
 		}
-		says = append(says, line)
-	}
-	err := tenure.Errorf(tenure.Blocked, "%s %s: what can't be taken back: %s", r.Type, r.Name, strings.Join(says, "; "))
-	for _, w := range left {
-		if w.Fix != "" {
-			err = err.WithHint("%s", w.Fix)
+		if listed(w) == nil {
+			beside = append(beside, line)
+			continue
 		}
+		says = append(says, line)
+		if w.Fix != "" {
+			hints = append(hints, w.Fix)
+		}
+	}
+	var parts []string
+	if len(says) > 0 {
+		parts = append(parts, "what can't be taken back: "+strings.Join(says, "; "))
+	}
+	if len(beside) > 0 {
+		parts = append(parts, "what the plan doesn't list, and so stays: "+strings.Join(beside, "; "))
+		hints = append(hints, "look again, cancel this repair and plan another, which lists it; or take it back by hand and retry")
+	}
+	err := tenure.Errorf(tenure.Blocked, "%s %s: %s", r.Type, r.Name, strings.Join(parts, "; "))
+	for _, h := range hints {
+		err = err.WithHint("%s", h)
 	}
 	return err
 }

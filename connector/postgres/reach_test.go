@@ -79,6 +79,71 @@ func (n *neighbours) look() (out []connector.Way) {
 	return slices.DeleteFunc(out, n.elsewhere)
 }
 
+// confine takes back all that stands at a resource undeclared.
+func (n *neighbours) confine(r connector.Ref) (connector.Receipt, error) {
+	return confined(context.Background(), n.system, r, n.all)
+}
+
+func confined(ctx context.Context, system *connector.System, r connector.Ref, all []connector.Declared) (connector.Receipt, error) {
+	var rights []tenure.Right
+	_, err := system.Reach(ctx, all, func(w connector.Way) error { rights = append(rights, w.Right()); return nil })
+	if err != nil {
+		return connector.Receipt{}, err
+	}
+	return system.Confine(ctx, r, all, rights)
+}
+
+// A repair takes back what its plan lists and no more: what came since stays, also what
+// hangs on a right that is listed, and is named. Whoever holds a right is told, and
+// whether that is a tenant.
+func TestConfineTakesWhatIsListed(t *testing.T) {
+	t.Parallel()
+	n := newNeighbours(t)
+	at := n.refs["acme schema"]
+	postgrestest.Exec(t, n.dsn, n.fill("create role APP; grant usage on schema acme to READER, BIRCH; grant select on acme.orders to READER with grant option"))
+	var rights []tenure.Right
+	for _, w := range n.look() {
+		rights = append(rights, w.Right())
+		if reader := w.Holder == n.token+"reader"; reader != w.Outside || !reader && w.Holder != n.token+"birch" {
+			t.Errorf("the holder is %q, outside %t: %s", w.Holder, w.Outside, w.Says)
+		}
+		if w.Holder == n.token+"birch" { // somebody waived it
+			rights[len(rights)-1].Waived = true
+		}
+	}
+	if len(rights) != 3 {
+		t.Fatalf("there are %+v", rights)
+	}
+	postgrestest.Exec(t, n.dsn, n.fill("set role READER; grant select on acme.orders to GROUP; reset role; grant insert on acme.orders to APP"))
+	left := func() (out string) {
+		for _, w := range n.look() {
+			out += w.Holder + " " + w.Got + "\n"
+		}
+		return out
+	}
+	rec, err := n.system.Confine(t.Context(), at, n.all, rights)
+	if tenure.CodeOf(err) != tenure.Blocked || !strings.Contains(err.Error(), "what the plan doesn't list") || !strings.Contains(strings.Join(tenure.HintsOf(err), " "), "look again") || !rec.Changed {
+		t.Errorf("with rights beside those of the list: changed %t, %v", rec.Changed, err)
+	}
+	for _, want := range []string{n.application() + " insert", n.token + "group select", n.token + "birch usage"} {
+		if !strings.Contains(left(), want) {
+			t.Errorf("of what isn't listed there is no %q any more:\n%s", want, left())
+		}
+	}
+	if strings.Contains(left(), n.token+"reader usage") {
+		t.Errorf("what is listed stays:\n%s", left())
+	}
+	rights = nil
+	for _, w := range n.look() {
+		right := w.Right()
+		right.Waived = w.Holder == n.token+"birch"
+		rights = append(rights, right)
+	}
+	if _, err := n.system.Confine(t.Context(), at, n.all, rights); err != nil || left() != n.token+"birch usage\n" {
+		t.Errorf("once all is listed: %v, and there is\n%s", err, left())
+	}
+}
+
 // elsewhere says that a way is another test's doing: roles and databases are the whole
 // server's, and tests run side by side on one.
 func (n *neighbours) elsewhere(w connector.Way) bool {
@@ -172,7 +237,7 @@ func TestEveryWayIn(t *testing.T) {
 			ways := n.look()
 			n.wants(ways, c.at, c.also, c.severity, n.fill(c.says))
 			if c.at != platform {
-				rec, err := n.system.Confine(context.Background(), n.refs[c.at], n.all)
+				rec, err := n.confine(n.refs[c.at])
 				left := n.look()
 				mine := slices.ContainsFunc(left, func(w connector.Way) bool { return w.At != nil && w.At.Resource == n.refs[c.at].Resource })
 				switch {
@@ -230,7 +295,7 @@ func TestAScratchSchemaIsNoDrift(t *testing.T) {
 	if ways := n.look(); len(ways) > 0 {
 		t.Errorf("there is %+v", ways)
 	}
-	if rec, err := n.system.Confine(t.Context(), n.refs["acme role"], n.all); err != nil || rec.Changed {
+	if rec, err := n.confine(n.refs["acme role"]); err != nil || rec.Changed {
 		t.Errorf("a repair: changed %t, error %v", rec.Changed, err)
 	}
 }

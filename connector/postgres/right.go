@@ -57,7 +57,7 @@ func (j *reaching) database(ctx context.Context, s *session, name string, own *c
 	}
 	for _, m := range f.mappings {
 		if r := j.role(m[1]); r != nil && own == nil {
-			j.say(way{Way: connector.Way{At: r, Severity: tenure.High, Field: "user mapping on " + m[0], Got: "user mapping",
+			j.say(way{Way: connector.Way{At: r, Severity: tenure.High, Holder: m[1], Field: "user mapping on " + m[0], Got: "user mapping",
 				Says: "role " + m[1] + " has a user mapping on foreign server " + m[0]}, undo: "drop user mapping for " + quote(m[1]) + " server " + quote(m[0])})
 		}
 	}
@@ -78,6 +78,7 @@ func (j *reaching) say(w way) {
 	if w.undo != "" {
 		w.Fix, w.Mends = w.undo, w.At != nil
 	}
+	w.Outside = w.Outside || w.Holder != "" && j.role(w.Holder) == nil
 	if w.database != j.d.config.Database {
 		w.Field += " in database " + w.database
 		w.Says += ", in database " + w.database
@@ -223,8 +224,9 @@ func (j *reaching) grantee(t thing, i aclItem, at *connector.Declared, severity 
 	if i.grantor != t.owner {
 		undo = "revoke grant option for all" + column + " on " + t.on + " from " + quote(i.grantor) + " cascade"
 	}
+	by := i.grantor != t.owner && i.grantor != j.d.user && j.role(i.grantor) == nil // who loses the option of giving it
 	j.say(way{Way: connector.Way{At: at, Severity: severity, Field: "rights of " + name + " on " + t.says,
-		Got: words(i.letters), Says: says}, undo: undo})
+		Got: words(i.letters), Says: says, Holder: name, Outside: by}, undo: undo})
 }
 
 // undo begins the statement that takes an item's rights back, and leaves those that a
@@ -418,7 +420,7 @@ func (j *reaching) defaults(ctx context.Context, s *session, f defaults) error {
 		if i.grantee != "" {
 			who, to = i.grantee, quote(i.grantee)
 		}
-		j.say(way{Way: connector.Way{At: at, Severity: severity, Field: "default rights of " + who + " on " + what + " of " + f.of + strings.ReplaceAll(in, `"`, ""), Got: words(i.letters),
+		j.say(way{Way: connector.Way{At: at, Severity: severity, Holder: who, Field: "default rights of " + who + " on " + what + " of " + f.of + strings.ReplaceAll(in, `"`, ""), Got: words(i.letters),
 			Says: who + " gets " + words(i.letters) + " on " + what + " that " + f.of + " makes" + in + " from now on"},
 			undo: "alter default privileges for role " + quote(f.of) + in + " revoke all on " + what + " from " + to})
 	}

@@ -13,8 +13,8 @@ func types() []tenure.ResourceType {
 	const read = "the catalog is read in the same snapshot as the sentinel"
 	own := []tenure.ResourceType{
 		{
-			Isolation: []string{"owner", "public"},
-			Name:      "database", Summary: "A database of the tenant's own", Whole: true, Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
+			Isolation: []string{"owner", "public"}, Loses: map[string]string{"owner": "", "public": ""},
+			Name: "database", Summary: "A database of the tenant's own", Whole: true, Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
 			Deletion:     "the database is dropped; the file system may hold its bytes until they are written over",
 			Verification: read,
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it is renamed, closed to connections and can be brought back; dropped, it comes back from a backup alone"},
@@ -26,8 +26,8 @@ func types() []tenure.ResourceType {
 			Cost: []tenure.CostTerm{{Metric: "one", Per: 1, Price: "database"}, {Metric: "bytes", Per: 1 << 30, Price: "gibibyte"}},
 		},
 		{
-			Isolation: []string{"*"},
-			Name:      "grant", Summary: "Privileges of a role on a schema, on named tables, sequences or functions of it, or on a database", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing,
+			Isolation: []string{"*"}, Loses: map[string]string{"extra": "role"},
+			Name: "grant", Summary: "Privileges of a role on a schema, on named tables, sequences or functions of it, or on a database", Layer: tenure.LayerAccount, Holds: tenure.HoldsNothing,
 			Deletion:     "the privileges are revoked, save those that another grant gives too",
 			Verification: "the access control lists are read in the same snapshot as the sentinel; its owner mark stands in the table tenure.mark",
 			Recovery:     tenure.Recovery{Declared: true, Says: "it is granted again"},
@@ -73,8 +73,8 @@ func types() []tenure.ResourceType {
 			Cost:         []tenure.CostTerm{{Metric: "rows", Per: 1_000_000, Price: "million_rows"}},
 		},
 		{
-			Isolation: []string{"owner", "public"},
-			Name:      "schema", Summary: "A schema of the tenant's own", Whole: true, Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
+			Isolation: []string{"owner", "public"}, Loses: map[string]string{"owner": "", "public": ""},
+			Name: "schema", Summary: "A schema of the tenant's own", Whole: true, Layer: tenure.LayerTransactional, Holds: tenure.HoldsData,
 			Deletion:     "the schema is dropped with all in it; the file system may hold its bytes until they are written over",
 			Verification: read + "; its tables are compared with those that its ddl gives",
 			Recovery:     tenure.Recovery{Declared: true, Quarantine: true, Says: "while quarantined it is renamed, closed to everybody and can be brought back; dropped, it comes back from a backup alone"},

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"strings"
 	"testing"
 
@@ -58,7 +57,7 @@ func TestRightsThatTenureCannotTakeBack(t *testing.T) {
 	t.Parallel()
 	n := neighboursAs(t, true)
 	n.exec(t, "%s", n.fill("grant select on lookup.colours to ACME"))
-	rec, err := n.system.Confine(context.Background(), n.refs["acme role"], n.all)
+	rec, err := n.confine(n.refs["acme role"])
 	if tenure.CodeOf(err) != tenure.Blocked || rec.Changed || len(tenure.HintsOf(err)) == 0 {
 		t.Errorf("a repair says changed %t, %v", rec.Changed, err)
 	}

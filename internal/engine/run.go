@@ -199,8 +199,8 @@ func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 		w.State = tenure.ResourceUnknown
 		err = tenure.Errorf(tenure.Blocked, "%s %s was made, and reads back otherwise: %s", pr.Type, pr.Name, strings.TrimSpace(seen.Detail+" "+clip(string(seen.Attributes))))
 	}
-	if t.Plan.Kind == tenure.Repair && e.Declared != nil && sys.Can("confine") { // whatever else stays: rights don't wait for it
-		more, failed := confine(ctx, e, sys, d.Ref, rec)
+	if mends := len(t.Step.Takes) > 0 || !t.Step.Reissue; t.Plan.Kind == tenure.Repair && mends && e.Declared != nil && sys.Can("confine") { // whatever else stays: rights don't wait for it
+		more, failed := confine(ctx, e, sys, d.Ref, t.Step.Takes, rec)
 		if rec = more; failed != nil && err == nil {
 			return Result{Receipt: rec, Err: failed}
 		}
@@ -211,14 +211,14 @@ func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 	return Result{Verdict: v, Receipt: rec, Resources: []store.ResourceWrite{w}}
 }
 
-// confine takes back the rights at a resource that nothing declares, and adds that to
-// its receipt.
-func confine(ctx context.Context, e *Engine, sys *connector.System, r connector.Ref, rec connector.Receipt) (connector.Receipt, error) {
+// confine takes back those rights at a resource that nothing declares and that the plan
+// lists, and adds that to its receipt.
+func confine(ctx context.Context, e *Engine, sys *connector.System, r connector.Ref, rights []tenure.Right, rec connector.Receipt) (connector.Receipt, error) {
 	all, err := e.Declared(ctx, sys)
 	if err != nil {
 		return rec, err
 	}
-	more, err := sys.Confine(ctx, r, all)
+	more, err := sys.Confine(ctx, r, all, rights)
 	if more.Changed {
 		rec.Changed, rec.Counts = true, more.Counts
 	}

@@ -77,13 +77,7 @@ func (l *Looker) beyond(ctx context.Context, sys *connector.System, tenant tenur
 		}
 	}
 	began := l.Now()
-	var ways []connector.Way
-	trusted, err := sys.Reach(ctx, all, func(w connector.Way) error {
-		if tenant == "" || w.At != nil && w.At.Tenant == tenant {
-			ways = append(ways, w)
-		}
-		return nil
-	})
+	ways, trusted, err := undeclared(ctx, sys, tenant, all)
 	if err != nil {
 		return err
 	}
@@ -105,6 +99,28 @@ func (l *Looker) beyond(ctx context.Context, sys *connector.System, tenant tenur
 		}
 	}
 	return nil
+}
+
+// undeclared are the rights that nothing declares at a tenant's things, or at anything.
+func undeclared(ctx context.Context, sys *connector.System, tenant tenure.TenantID, all []connector.Declared) (ways []connector.Way, trusted, err error) {
+	trusted, err = sys.Reach(ctx, all, func(w connector.Way) error {
+		if tenant == "" || w.At != nil && w.At.Tenant == tenant {
+			ways = append(ways, w)
+		}
+		return nil
+	})
+	return ways, trusted, err
+}
+
+// Undeclared are the rights and settings at a tenant's things that nothing declares, as a
+// drift look finds them; none where the system can't tell.
+func (l *Looker) Undeclared(ctx context.Context, sys *connector.System, tenant tenure.TenantID) ([]connector.Way, error) {
+	all, err := l.Declared(ctx, sys)
+	if err != nil || !sys.Can("reach") {
+		return nil, err
+	}
+	ways, _, err := undeclared(ctx, sys, tenant, all)
+	return ways, err
 }
 
 // still says of tenants whether their inventory is as it was read.

@@ -2,10 +2,15 @@ package lifecycle
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/blueprint"
+	"github.com/tenurehq/tenure/internal/engine"
+	"github.com/tenurehq/tenure/internal/hygiene"
 	"github.com/tenurehq/tenure/internal/planner"
 	"github.com/tenurehq/tenure/internal/store"
 )
@@ -47,6 +52,85 @@ func standing(ctx context.Context, in *planner.Input) (map[tenure.ResourceID]pla
 		}
 	}
 	return out, nil
+}
+
+// coming are the things that an onboarding is to adopt, as the inventory would have them.
+func coming(in *planner.Input) (out []tenure.Resource, err error) {
+	for _, env := range in.Desired.Environments {
+		for _, r := range env.Resources {
+			row := tenure.Resource{ID: r.ID, Tenant: in.Tenant.ID, Environment: env.Name, Key: r.Key, System: r.System, Type: r.Type, Name: r.Name, Classes: r.Data}
+			if row.Desired, err = tenure.Canonical(r.Attributes); err != nil {
+				return nil, err
+			}
+			out = append(out, row)
+		}
+	}
+	return out, nil
+}
+
+// foreseen is what a look at drift would find of things once they are adopted.
+func (s *Service) foreseen(ctx context.Context, c *blueprint.Compiled, in blueprint.Input, all []tenure.Resource, system func(string) (*connector.System, error)) (out []tenure.Finding, err error) {
+	by := map[string][]store.ResourceRow{}
+	for _, r := range all {
+		by[r.System] = append(by[r.System], store.ResourceRow{Resource: r})
+	}
+	changes := func(r tenure.Resource) (map[string]tenure.Disposition, error) { return changesIn(c, in, r.Environment) }
+	for _, name := range slices.Sorted(maps.Keys(by)) {
+		sys, err := system(name)
+		if err != nil {
+			return nil, err
+		}
+		for i := range by[name] {
+			r := &by[name][i]
+			ref := connector.RefOf(r.Resource)
+			if r.Normal, err = sys.Normalise(connector.Desired{Ref: ref, Encryption: c.Blueprint.Encryption}); err != nil {
+				return nil, err
+			}
+		}
+		found, unseen, err := s.look.Foresee(ctx, sys, hygiene.Coming{Rows: by[name], Beside: all, Changes: changes})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+		if unseen != nil {
+			out = append(out, tenure.Finding{Kind: tenure.FindingUnproven, System: name, Detail: "who else has rights there can't be told: " + unseen.Error(), Steps: tenure.HintsOf(unseen)})
+		}
+	}
+	return out, nil
+}
+
+// runLook looks, right before the first mark, for what a plan that adopts is refused for:
+// it may have come since.
+func (s *Service) runLook(ctx context.Context, t *engine.Task) engine.Result {
+	c, err := s.compiled(ctx, t.Plan.Blueprint.Digest, false)
+	if err != nil {
+		return engine.Result{Err: err}
+	}
+	var all []tenure.Resource
+	for i := range t.Plan.Resources {
+		p := &t.Plan.Resources[i]
+		row := tenure.Resource{ID: p.ID, Tenant: t.Plan.Tenant, Environment: p.Environment, Key: p.Key, System: p.System, Type: p.Type, Name: p.Name, Classes: p.Classes}
+		if row.Desired, err = tenure.Canonical(p.Desired); err != nil {
+			return engine.Result{Err: err}
+		}
+		all = append(all, row)
+	}
+	in := blueprint.Input{Tenant: t.Plan.Tenant, Name: t.Plan.Name, Tier: t.Plan.Tier, Organization: t.Plan.Organization, Installation: s.o.Installation, Params: t.Plan.Parameters, Features: t.Plan.Features}
+	found, err := s.foreseen(ctx, c, in, all, func(name string) (*connector.System, error) { return s.system(ctx, name) })
+	if err != nil {
+		return engine.Result{Err: err}
+	}
+	var wrong []string
+	for _, f := range found {
+		if planner.AgainstAdopting(f) {
+			wrong = append(wrong, strings.TrimSpace(f.Type+" "+f.Name)+" in "+f.System+": "+f.Detail)
+		}
+	}
+	if len(wrong) > 0 {
+		return engine.Result{Verdict: tenure.Failed, Err: tenure.Errorf(tenure.Blocked, "nothing was marked: %s", strings.Join(wrong, "; ")).
+			WithHint("take it away, then: tenure operation retry %s; or cancel, and plan again with a blueprint that declares it", t.Operation.ID)}
+	}
+	return engine.Result{Verdict: tenure.Verified, Receipt: map[string]int{"looked at": len(all), "to be waived": len(found)}}
 }
 
 // unheld are the resources of a tenant with a credential that Tenure doesn't hold: they were

@@ -306,7 +306,7 @@ func TestAdoptPostgres(t *testing.T) {
 	t.Parallel()
 	p := postgresPool(t)
 	ctx := context.Background()
-	token := strings.ToLower(rand.Text())[:12] + "_" // roles are the server's
+	token := "t" + strings.ToLower(rand.Text())[:12] + "_" // roles are the server's, and a name begins with a letter
 	text := withResources("silo", "2.0", `  - {key: data, system: pool, type: schema, name: "s_${tenant.name}", data: [aa, bb, cc], attributes: {tables: {a: aa, b: bb, c: cc}}}
   - {key: login, system: pool, type: role, name: "`+token+`${tenant.name}", attributes: {login: true}}
   - {key: rights, system: pool, type: grant, name: "`+token+`${tenant.name}-rights", needs: [login, data], attributes: {role: "`+token+`${tenant.name}", schema: "s_${tenant.name}", tables: [a], privileges: [select, insert]}}`)

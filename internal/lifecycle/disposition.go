@@ -23,14 +23,19 @@ func (s *Service) changesOf(ctx context.Context, r tenure.Resource) (map[string]
 	if err != nil {
 		return nil, err
 	}
-	if all := c.Changes(tenure.Environment{Name: r.Environment}); len(all) == 1 && all[0] == nil {
-		return nil, nil
-	}
 	in := blueprint.Input{Tenant: t.ID, Name: t.Name, Tier: t.Tier, Organization: t.Organization, Installation: s.o.Installation, Features: t.Features}
 	dec := json.NewDecoder(bytes.NewReader(t.Parameters))
 	dec.UseNumber()
 	if err := dec.Decode(&in.Params); err != nil {
 		return nil, tenure.Errorf(tenure.Internal, "parameters of %s: %w", t.Name, err)
+	}
+	return changesIn(c, in, r.Environment)
+}
+
+// changesIn is changesOf in an environment, by what a tenant's blueprint goes by.
+func changesIn(c *blueprint.Compiled, in blueprint.Input, environment string) (map[string]tenure.Disposition, error) {
+	if all := c.Changes(tenure.Environment{Name: environment}); len(all) == 1 && all[0] == nil {
+		return nil, nil
 	}
 	jurisdiction, contract, err := c.Told(in)
 	if err != nil {
@@ -38,7 +43,7 @@ func (s *Service) changesOf(ctx context.Context, r tenure.Resource) (map[string]
 	}
 	out := map[string]tenure.Disposition{}
 	for _, class := range c.Blueprint.DataClasses {
-		d, err := tenure.SolveDisposition(class, tenure.DispositionSubject{Environment: r.Environment, Jurisdiction: jurisdiction, Contract: contract})
+		d, err := tenure.SolveDisposition(class, tenure.DispositionSubject{Environment: environment, Jurisdiction: jurisdiction, Contract: contract})
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/hygiene"
+	"github.com/tenurehq/tenure/internal/planner"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -271,11 +272,12 @@ func (s *Service) Findings(ctx context.Context, tenant string, waived bool) ([]t
 
 // drifted says which of a tenant's resources to repair: those with an open drift
 // finding that isn't waived, after a fresh look; with reissue also every one that
-// has a credential. Lost are those of them that stand there without their mark.
-func (s *Service) drifted(ctx context.Context, tenant tenure.TenantID, reissue bool) (out, lost map[tenure.ResourceID]bool, err error) {
+// has a credential. Lost are those of them that stand there without their mark. Found is
+// all that was found, what is waived as well.
+func (s *Service) drifted(ctx context.Context, tenant tenure.TenantID, reissue bool) (out, lost map[tenure.ResourceID]bool, found []tenure.Finding, err error) {
 	look, err := s.Drift(ctx, string(tenant))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	out, lost = make(map[tenure.ResourceID]bool), make(map[tenure.ResourceID]bool)
 	now := s.Now()
@@ -288,11 +290,11 @@ func (s *Service) drifted(ctx context.Context, tenant tenure.TenantID, reissue b
 		}
 	}
 	if !reissue {
-		return out, lost, nil
+		return out, lost, look.Findings, nil
 	}
 	rows, err := s.o.DB.Resources(ctx, tenant, false)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	for _, r := range rows {
 		if sys, err := s.system(ctx, r.System); err == nil && r.State != tenure.ResourceRevoked {
@@ -301,7 +303,38 @@ func (s *Service) drifted(ctx context.Context, tenant tenure.TenantID, reissue b
 			}
 		}
 	}
-	return out, lost, nil
+	return out, lost, look.Findings, nil
+}
+
+// undeclared gives a repair the rights at what has drifted that nothing declares, which it
+// takes away. One whose finding is waived stays.
+func (s *Service) undeclared(ctx context.Context, in *planner.Input) error {
+	now := s.Now()
+	waived := func(r tenure.ResourceID, field string) bool {
+		return slices.ContainsFunc(in.Found, func(f tenure.Finding) bool { return f.Resource == r && f.Field == field && !f.Open(now) })
+	}
+	in.Rights = make(map[tenure.ResourceID][]tenure.Right)
+	looked := make(map[string]bool)
+	for _, r := range in.Inventory {
+		sys := in.Systems[r.System]
+		if sys == nil || looked[r.System] || !in.Drifted[r.ID] || !sys.Can("confine") {
+			continue
+		}
+		looked[r.System] = true
+		ways, err := s.look.Undeclared(ctx, sys, in.Tenant.ID)
+		if err != nil {
+			return err
+		}
+		for _, w := range ways {
+			if id := w.At.Resource; in.Drifted[id] {
+				right := w.Right()
+				right.Waived = waived(id, w.Field)
+				in.Rights[id] = append(in.Rights[id], right)
+			}
+		}
+	}
+	in.Found = slices.DeleteFunc(in.Found, func(f tenure.Finding) bool { return !f.Open(now) })
+	return nil
 }
 
 // maxWaiver bounds how long a finding may be let be.

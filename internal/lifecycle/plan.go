@@ -215,7 +215,7 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 		if in.Overdue || len(in.Resources) > 0 {
 			break // what is to be issued anew is looked for in the inventory
 		}
-		if out.Drifted, out.Lost, err = s.drifted(ctx, t.ID, in.Reissue); err != nil {
+		if out.Drifted, out.Lost, out.Found, err = s.drifted(ctx, t.ID, in.Reissue); err != nil {
 			return nil, err
 		}
 	}
@@ -269,7 +269,10 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 			return nil, err
 		}
 	}
-	return out, s.openSystems(ctx, out)
+	if err := s.openSystems(ctx, out); err != nil || in.Kind != tenure.Repair || in.Overdue || len(in.Resources) > 0 {
+		return out, err
+	}
+	return out, s.undeclared(ctx, out)
 }
 
 func (s *Service) evaluate(c *blueprint.Compiled, t tenure.Tenant, kind tenure.OperationKind, params map[string]any, features map[string]bool, id func(env, key string) tenure.ResourceID) (*blueprint.Desired, error) {
@@ -320,7 +323,15 @@ func (s *Service) onboardInput(ctx context.Context, in Intent, now time.Time) (*
 	if err := s.openSystems(ctx, out); err != nil || !in.Adopt {
 		return out, err
 	}
-	out.Standing, err = standing(ctx, out)
+	if out.Standing, err = standing(ctx, out); err != nil {
+		return nil, err
+	}
+	all, err := coming(out)
+	if err != nil {
+		return nil, err
+	}
+	told := blueprint.Input{Tenant: t.ID, Name: t.Name, Tier: t.Tier, Organization: t.Organization, Installation: s.o.Installation, Params: d.Params, Features: in.Features}
+	out.Foreseen, err = s.foreseen(ctx, c, told, all, func(name string) (*connector.System, error) { return s.system(ctx, name) })
 	return out, err
 }
 

@@ -114,3 +114,97 @@ func TestIsolationIsProbedAgain(t *testing.T) {
 		t.Errorf("birch's misdeed is found as %+v", got)
 	}
 }
+
+// What an application or a person was let do beside the blueprint is taken away only once
+// somebody else has read what goes, by whom it is held, and approved it; what was waived,
+// and what comes after the plan, stays.
+func TestRepairSaysWhatItTakesAway(t *testing.T) {
+	t.Parallel()
+	p, token := town(t)
+	ctx := context.Background()
+	app, support := token+"app", token+"support"
+	p.sql(p.db, "create role "+app+"; create role "+support)
+	t.Cleanup(func() {
+		for _, role := range []string{app, support} {
+			_, _ = p.db.Exec("drop owned by " + role + "; drop role " + role)
+		}
+	})
+	has := func(role, table string) bool {
+		t.Helper()
+		return count(t, p.db, "select has_table_privilege('"+role+"', '"+table+"', 'select')::int") == 1
+	}
+	p.sql(p.db, "grant usage on schema s_acme to "+app+"; grant select on s_acme.a to "+app+"; grant select on s_acme.b to "+support+"; alter role "+token+"acme set search_path = s_acme")
+	for _, f := range p.found("acme", support) {
+		p.must(p.Waive(ctx, f.ID, p.Now().Add(10*day), "until the case is closed", "operator"))
+	}
+	op := p.request(lifecycle.Intent{Kind: tenure.Repair, Tenant: "acme"}, "operator")
+	view := p.view(op)
+	if view.State != tenure.OperationWaiting || !has(app, "s_acme.a") {
+		t.Fatalf("the repair takes the application's rights away while nobody approved it\n%s", p.show(op))
+	}
+	plan, err := p.Engine.DB.Plan(ctx, view.Plan)
+	p.must(err)
+	says := ""
+	for _, d := range plan.Diff {
+		says += d.Resource + " | " + d.Field + " | " + d.From + " | " + d.To + "\n"
+	}
+	for _, want := range []string{
+		"prod/data | rights of " + app + " on schema s_acme | usage | taken away from role " + app + ", which is no tenant's",
+		"prod/data | rights of " + app + " on table s_acme.a | select | taken away from role " + app + ", which is no tenant's",
+		"prod/login | setting search_path | s_acme | taken away from role " + token + "acme",
+	} {
+		if !strings.Contains(says, want+"\n") {
+			t.Errorf("the plan doesn't say %q:\n%s", want, says)
+		}
+	}
+	if strings.Contains(says, support) {
+		t.Errorf("the plan would take away what is waived:\n%s", says)
+	}
+	p.sql(p.db, "grant select on s_acme.c to "+app) // and comes after the plan
+	_, err = p.Approve(ctx, op, "", view.Plan, "operator", "")
+	wantCode(t, err, tenure.Forbidden)
+	p.approve(op, "reviewer")
+	p.wantState(op, tenure.OperationBlocked)
+	if has(app, "s_acme.a") || !has(app, "s_acme.c") || !has(support, "s_acme.b") {
+		t.Errorf("of the plan's, the later and the waived right there are %t, %t, %t", has(app, "s_acme.a"), has(app, "s_acme.c"), has(support, "s_acme.b"))
+	}
+	if got := p.show(op); !strings.Contains(got, "doesn't list") {
+		t.Errorf("what came after the plan isn't named:\n%s", got)
+	}
+	p.sql(p.db, "revoke select on s_acme.c from "+app)
+	_, err = p.Retry(ctx, op, "", "operator")
+	p.must(err)
+	p.settle()
+	p.wantState(op, tenure.OperationSucceeded)
+	if left := p.found("acme", app); len(left) > 0 {
+		t.Errorf("after a repair there is %+v", left)
+	}
+}
+
+// A right that a grant of the blueprint's gives an application is brought back without
+// anybody's approval; what it has beyond that isn't taken away so.
+func TestRepairOfAnApplicationsGrant(t *testing.T) {
+	t.Parallel()
+	p, token := postgresPool(t), "t"+postgrestest.Token()
+	app := token + "app"
+	p.sql(p.db, "create role "+app)
+	t.Cleanup(func() { _, _ = p.db.Exec("drop owned by " + app + "; drop role " + app) })
+	p.publishText(withResources("town", "2.0", siloResources+`
+  - {key: app, system: pool, type: grant, name: "`+token+`${tenant.name}-app", needs: [data], attributes: {role: "`+app+`", schema: "s_${tenant.name}", tables: [a], privileges: [select]}}`))
+	p.wantState(p.begin("acme", "town"), tenure.OperationSucceeded)
+	for _, c := range []struct {
+		plant string
+		asks  bool
+	}{{"revoke select on s_acme.a from " + app, false}, {"grant insert on s_acme.a to " + app, true}} {
+		p.sql(p.db, c.plant)
+		op := p.request(lifecycle.Intent{Kind: tenure.Repair, Tenant: "acme"}, "operator")
+		if asks := p.view(op).State == tenure.OperationWaiting; asks != c.asks {
+			t.Errorf("after %q it asks for approval: %t\n%s", c.plant, asks, p.show(op))
+		}
+		if c.asks {
+			p.approve(op, "reviewer")
+		}
+		p.wantState(op, tenure.OperationSucceeded)
+		p.wantFound("acme")
+	}
+}

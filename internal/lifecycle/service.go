@@ -161,6 +161,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		tenure.ActMove: s.runMove, tenure.ActBind: s.runBind, tenure.ActKeyCreate: s.runKeyCreate, tenure.ActKeyDestroy: s.runKeyDestroy,
 		tenure.ActSweep: s.runSweep, tenure.ActReclaim: s.runReclaim, tenure.ActCertify: s.runCertify, tenure.ActNotify: s.runNotify,
 		tenure.ActOutputs: s.runOutputs, tenure.ActForget: s.runForget, tenure.ActTeardown: s.runTeardown, tenure.ActDropExport: s.runDropExport,
+		tenure.ActLook: s.runLook,
 	}
 	return s, nil
 }

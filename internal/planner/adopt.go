@@ -35,6 +35,7 @@ func (c *compiler) standing() error {
 			c.plan.Diff = append(c.plan.Diff, tenure.Difference{Resource: pathOf(r), Field: "credential", To: "stays as it is: Tenure doesn't know it and issues none"})
 		}
 	}
+	wrong = append(wrong, c.foreseen()...)
 	for _, purpose := range c.keyPurposes() {
 		if class, is := strings.CutPrefix(purpose, "class-"); is {
 			wrong = append(wrong, "the data class "+class+" ends by cryptographic erasure, and what stands there isn't sealed with a key of Tenure's")
@@ -46,7 +47,7 @@ func (c *compiler) standing() error {
 		if slices.ContainsFunc(wrong, func(w string) bool { return strings.HasSuffix(w, untold) }) {
 			err = err.WithHint("leave out of the blueprint what can't be told, and bring it in with a change afterwards")
 		}
-		return err
+		return withRemedies(err, c.in.Foreseen)
 	}
 	c.withoutOutputs()
 	return nil
@@ -94,6 +95,54 @@ func (c *compiler) against(r *tenure.PlannedResource, seen Sight) (out []string)
 	return out
 }
 
+// foreseen names what a look at drift would find once the tenant is adopted. What stands
+// in nobody's way, and is to be waived or accepted, the plan lists instead.
+func (c *compiler) foreseen() (wrong []string) {
+	all := byID(c.plan.Resources)
+	for _, f := range c.in.Foreseen {
+		at, where := "", "system "+f.System+": "
+		if r := all[f.Resource]; r != nil {
+			at, where = pathOf(r), fmt.Sprintf("%s (%s %s in %s): ", pathOf(r), r.Type, r.Name, r.System)
+		}
+		if AgainstAdopting(f) {
+			wrong = append(wrong, where+f.Detail)
+			continue
+		}
+		c.plan.Diff = append(c.plan.Diff, tenure.Difference{Resource: at, Field: "finding", From: f.Detail, To: "is found by each look at drift until it is settled or waived"})
+	}
+	return wrong
+}
+
+// AgainstAdopting says whether a finding that an adoption would bring stands against it.
+func AgainstAdopting(f tenure.Finding) bool {
+	return f.Kind != tenure.FindingUncovered || f.Severity == tenure.High || f.Severity == tenure.Critical
+}
+
+// withRemedies says what settles findings that stand against an adoption.
+func withRemedies(err *tenure.Error, all []tenure.Finding) *tenure.Error {
+	rights := false
+	for _, f := range all {
+		if !AgainstAdopting(f) {
+			continue
+		}
+		if f.Kind == tenure.FindingExposure && !rights {
+			rights = true
+			err = err.WithHint("declare a right that is to stay in the blueprint: a grant resource for the role that has it, such as the application's")
+		}
+		for _, step := range f.Steps {
+			word := "or take it away: "
+			switch f.Kind {
+			case tenure.FindingDrift:
+				word = "take the setting away: "
+			case tenure.FindingUncovered:
+				word = "cover it in the blueprint, or settle it: "
+			}
+			err = err.WithHint("%s", word+step)
+		}
+	}
+	return err
+}
+
 // written is an attribute as JSON, which tells a number from a text.
 func written(all map[string]any, name string) string {
 	v, is := all[name]
@@ -120,6 +169,15 @@ func (c *compiler) withoutOutputs() {
 			delete(c.plan.Outputs, env)
 		}
 	}
+}
+
+// lookAgain adds the step that looks once more for what a plan that adopts was refused for,
+// right before the first mark.
+func (c *compiler) lookAgain(needs []string) string {
+	return c.add(tenure.Step{
+		Key: "look", Stage: tenure.StageProvision, Action: tenure.ActLook, Needs: some(needs),
+		Summary: "see that there are no rights and settings at what is adopted that nothing declares, and no places that no data class covers",
+	})
 }
 
 // takeOver adds the step that marks what stands there, after what it stands on.

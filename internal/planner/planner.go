@@ -42,8 +42,11 @@ type Input struct {
 	Off       map[tenure.ResourceID]bool // reinstate: what a revoke took off, and stays off
 	Adopt     bool                       // onboard: what stands there becomes the tenant's, and nothing is made
 	Standing  map[tenure.ResourceID]Sight
-	Unheld    map[tenure.ResourceID]bool // what has a credential that Tenure doesn't hold, as it was adopted
-	Shared    []connector.SharedChange   // what making the resources changes for others than the tenant
+	Foreseen  []tenure.Finding                     // what a look at drift would find once it is adopted
+	Found     []tenure.Finding                     // repair: what was found at what has drifted
+	Rights    map[tenure.ResourceID][]tenure.Right // repair: those at what has drifted that nothing declares
+	Unheld    map[tenure.ResourceID]bool           // what has a credential that Tenure doesn't hold, as it was adopted
+	Shared    []connector.SharedChange             // what making the resources changes for others than the tenant
 }
 
 // Sight is what was seen of a resource that is to be adopted.
@@ -191,6 +194,9 @@ func (c *compiler) approve() string {
 	}
 	if c.in.Adopt { // for the same reason
 		n = max(n, 2)
+	}
+	if c.in.Kind == tenure.Repair && c.takesFromOthers() { // who may need what it has
+		n = max(n, 1)
 	}
 	if n < 1 && !c.gate {
 		return ""

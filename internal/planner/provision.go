@@ -37,11 +37,15 @@ func (c *compiler) onboard() error {
 	for _, purpose := range c.keyPurposes() {
 		keys = append(keys, c.add(tenure.Step{Key: "key/" + purpose, Stage: tenure.StageKeys, Action: tenure.ActKeyCreate, To: purpose, Needs: []string{start}, Summary: "make the tenant's key for " + purpose}))
 	}
+	look := ""
+	if c.in.Adopt {
+		look = c.lookAgain(append(slices.Clone(keys), start))
+	}
 	var made []string
 	for i := range c.plan.Resources {
 		r := &c.plan.Resources[i]
 		if c.in.Adopt {
-			made = append(made, c.takeOver(r, append(slices.Clone(keys), start)))
+			made = append(made, c.takeOver(r, []string{look}))
 			continue
 		}
 		made = append(made, c.ensure(r, tenure.StageProvision, "make", append(slices.Clone(keys), start)))
@@ -345,7 +349,7 @@ func (c *compiler) repair() error {
 		return err
 	}
 	c.plan.Parameters = object(c.in.Tenant.Parameters)
-	cut := !slices.Contains([]tenure.TenantState{tenure.TenantActive, tenure.TenantSuspended, tenure.TenantTransition}, c.in.Tenant.State)
+	cut := c.isCut()
 	gate := c.approve()
 	kept := c.plan.Resources[:0]
 	for i := range c.plan.Resources {
@@ -362,6 +366,7 @@ func (c *compiler) repair() error {
 		default:
 			c.ensure(&r, tenure.StageChange, "repair", []string{first})
 			c.plan.Steps[len(c.plan.Steps)-1].Reissue = c.in.Reissue
+			c.mends(&r, &c.plan.Steps[len(c.plan.Steps)-1])
 		}
 		if len(c.plan.Steps) > before { // only what the plan touches stays in it
 			kept = append(kept, r)
