@@ -111,7 +111,7 @@ var facts = declare([]covered{
 	{table: "departure_link", key: "id", whose: byTenant, parts: "hash tenant created_by created_at expires_at; revoked: revoked_at"},
 	{table: "incident", key: "id", whose: byTenant, parts: "tenant severity at; told: source detail"},
 	{table: "coverage", key: "digest", whose: byTenant, parts: "tenant resource asked_by asked_at; asked: body reason; reviewed: reviewed_by reviewed_at"},
-	{table: "inbound", key: "id", parts: "source external_id type subject version happened_at received_at body; decision: state rule tenant operation decided_at decided_by released; why: why"},
+	{table: "inbound", key: "id", parts: "source external_id type subject version happened_at received_at body; decision: state rule tenant operation decided_at decided_by; released: released"},
 	{table: "trigger_customer", key: "key", parts: "tenant started_at changed_at failures paid_at suspended_at ended_at ended_for grace_until grace_rule contract_end"},
 	{table: "trigger_subject", key: "key", parts: "version at"},
 	{table: "trigger_revision", key: "digest", parts: "name version file body author created_at; published: published_by published_at"},

@@ -68,7 +68,7 @@ func inbounds(q querier, rest string, args ...any) (out []Inbound, err error) {
 // Receive keeps an event that has come, and says whether it is a new one: the same id of
 // one source is kept once.
 func (tx *Tx) Receive(e Inbound) (bool, error) {
-	n, err := tx.Exec(`insert into inbound (id, source, external_id, type, subject, version, happened_at, received_at, body, state) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'received') on conflict do nothing`,
+	n, err := tx.Exec(`insert into inbound (id, source, external_id, type, subject, version, happened_at, received_at, body, state, rule, tenant, operation, decided_at, decided_by) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'received', '', '', '', 0, '') on conflict do nothing`,
 		string(e.ID), e.Source, e.ExternalID, e.Type, e.Subject, e.Version, micros(e.HappenedAt), micros(e.ReceivedAt), e.Body)
 	return n == 1, err
 }
@@ -178,21 +178,27 @@ func (tx *Tx) DecideInbound(e Inbound) (bool, error) {
 	return n == 1, err
 }
 
-// ReopenInbound has an event decided anew; with release, past the budget that held it.
-// One that isn't in that state any more is Conflict.
-func (tx *Tx) ReopenInbound(id tenure.InboundID, from InboundState, release bool, by string, at time.Time) error {
-	n, err := tx.Exec(`update inbound set state = 'received', attempts = 0, next_at = 0, released = $1, decided_by = $2, decided_at = $3 where id = $4 and state = $5`, flag(release), by, micros(at), string(id), string(from))
-	if err == nil && n != 1 {
-		err = tenure.Errorf(tenure.Conflict, "event %s has been decided meanwhile", id).WithHint("look at it again")
+// ReopenInbound has an event decided anew; with release, past what held it. One that isn't in
+// that state any more is Conflict.
+func (tx *Tx) ReopenInbound(e Inbound, release bool, by string, at time.Time) error {
+	n, err := tx.Exec(`update inbound set state = 'received', rule = $1, tenant = $2, operation = $3, decided_at = $4, decided_by = $5, attempts = 0, next_at = 0 where id = $6 and state = $7`,
+		e.Rule, string(e.Tenant), string(e.Operation), micros(at), by, string(e.ID), string(e.State))
+	if err == nil && n == 1 {
+		_, err = tx.Exec(`update inbound set released = $1 where id = $2`, flag(release), string(e.ID))
 	}
-	return err
+	return decidedOnce(e, n, err)
 }
 
 // DismissInbound ends a held or failed event by a person's word.
-func (tx *Tx) DismissInbound(id tenure.InboundID, from InboundState, why, by string, at time.Time) error {
-	n, err := tx.Exec(`update inbound set state = 'dismissed', why = $1, decided_by = $2, decided_at = $3 where id = $4 and state = $5`, why, by, micros(at), string(id), string(from))
+func (tx *Tx) DismissInbound(e Inbound, why, by string, at time.Time) error {
+	n, err := tx.Exec(`update inbound set state = 'dismissed', rule = $1, tenant = $2, operation = $3, decided_at = $4, decided_by = $5, why = $6 where id = $7 and state = $8`,
+		e.Rule, string(e.Tenant), string(e.Operation), micros(at), by, why, string(e.ID), string(e.State))
+	return decidedOnce(e, n, err)
+}
+
+func decidedOnce(e Inbound, n int64, err error) error {
 	if err == nil && n != 1 {
-		err = tenure.Errorf(tenure.Conflict, "event %s has been decided meanwhile", id).WithHint("look at it again")
+		err = tenure.Errorf(tenure.Conflict, "event %s has been decided meanwhile", e.ID).WithHint("look at it again")
 	}
 	return err
 }

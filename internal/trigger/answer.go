@@ -26,7 +26,7 @@ func (i *Intake) reopen(ctx context.Context, id tenure.InboundID, kind string, r
 		if !slices.Contains(from, e.State) {
 			return tenure.Errorf(tenure.Conflict, "event %s is %s: that can't be done with it", id, e.State)
 		}
-		return tx.ReopenInbound(id, e.State, release, by, i.now())
+		return tx.ReopenInbound(e, release, by, i.now())
 	}, &out)
 	i.signal()
 	return out, err
@@ -42,7 +42,7 @@ func (i *Intake) Dismiss(ctx context.Context, id tenure.InboundID, reason, by st
 		if e.State != store.InboundHeld && e.State != store.InboundFailed {
 			return tenure.Errorf(tenure.Conflict, "event %s is %s: only what waits for a person is dismissed", id, e.State)
 		}
-		return tx.DismissInbound(id, e.State, reason, by, i.now())
+		return tx.DismissInbound(e, reason, by, i.now())
 	}, &out)
 	return out, err
 }
