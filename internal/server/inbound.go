@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/event"
+	"github.com/tenurehq/tenure/internal/trigger"
 )
 
 // InboundPath is where other systems tell of events.
@@ -54,6 +55,9 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request) {
 		if tenure.CodeOf(err) == tenure.Unauthorized {
 			s.limits.failed(r)
 			s.o.Log.Warn("an event was refused", "source", name, "from", AddressOf(r), "error", err)
+		}
+		if errors.Is(err, trigger.ErrTooMany) {
+			err = &statusError{http.StatusTooManyRequests, err}
 		}
 		s.refuse(w, r, err)
 		return

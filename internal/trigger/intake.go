@@ -2,6 +2,7 @@ package trigger
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -95,6 +96,9 @@ func (i *Intake) Source(name string) (event.Source, error) {
 	return s, nil
 }
 
+// ErrTooMany is more than a source may send (429, RFC 6585 §4): it may send it again later.
+var ErrTooMany error = tenure.Errorf(tenure.Unavailable, "the source sends more events than it may").Retryable()
+
 // Receipt is what came of a request that told of events.
 type Receipt struct {
 	Events int `json:"events"` // that it told of
@@ -115,7 +119,7 @@ func (i *Intake) Receive(ctx context.Context, name string, r event.Request) (Rec
 		return Receipt{}, err
 	}
 	if !i.limiter(name).AllowN(now, max(len(events), 1)) {
-		return Receipt{}, tenure.Errorf(tenure.Unavailable, "the source sends more than %.0f events a second", i.o.Rate).Retryable().WithHint("send it again in a while")
+		return Receipt{}, fmt.Errorf("%w: %.0f a second", ErrTooMany, i.o.Rate)
 	}
 	out := Receipt{Events: len(events)}
 	rows := make([]store.Inbound, len(events))

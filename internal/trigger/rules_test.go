@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -152,5 +153,21 @@ func TestRulesThatAreWrong(t *testing.T) {
 		if tenure.CodeOf(err) != tenure.Invalid || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\nwant %q, got %v", src, want, err)
 		}
+	}
+}
+
+// The example of docs/events.md is right, and its tests pass; the page shows it as it is.
+func TestExample(t *testing.T) {
+	t.Parallel()
+	src, err := os.ReadFile("../../docs/events-example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set, err := Check(src, "events-example.yaml"); err != nil || len(set.Tests) == 0 {
+		t.Errorf("%v", err)
+	}
+	page, err := os.ReadFile("../../docs/events.md")
+	if err != nil || !strings.Contains(string(page), string(src)) {
+		t.Errorf("docs/events.md doesn't show events-example.yaml as it is (%v)", err)
 	}
 }
