@@ -4,6 +4,7 @@ package main
 var benches = []bench{
 	{"engine", engineBench},
 	{"waiting", waitingBench},
+	{"intake", intakeBench},
 	{"onboard", onboardBench},
 	{"mariadb-onboard", mariadbOnboardBench},
 	{"crowd", crowdBench},

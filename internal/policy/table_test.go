@@ -186,7 +186,7 @@ var modules = []module{
 	{"golang.org/x/net", []string{"."}, []string{"*"}, "an address is one person's in every spelling of its domain (net/idna)"},
 	{"golang.org/x/oauth2", []string{"internal/identity"}, nil, "as go-oidc"},
 	{"golang.org/x/text", []string{".", "connector/ldap", "connector/relational", "internal/lookalike"}, []string{"*"}, "names and keys that are written alike are found"},
-	{"golang.org/x/time", []string{"connector/rest", "internal/server", "internal/trigger"}, []string{"*"}, "a principal's requests are limited, and those to a system"},
+	{"golang.org/x/time", []string{"bench", "connector/rest", "internal/server", "internal/trigger"}, []string{"*"}, "a principal's requests are limited, and those to a system"},
 	{"github.com/google/go-cmp", []string{"connector/connectortest", "internal/schematest"}, []string{"*"}, "it compares in tests"},
 	{"github.com/go-json-experiment/json", []string{"internal/store"}, nil, "plans are decoded in half the time of encoding/json"},
 	{"github.com/hashicorp/terraform-exec", []string{"cmd/tenure-connector-tofu"}, nil, "Terraform is run by a program of its own, which the binary tenure doesn't link"},

@@ -138,9 +138,25 @@ func (db *DB) RecordedInbound(ctx context.Context, since time.Time, limit int) (
 }
 
 // DueInbound lists events of which nothing was decided and that may be tried at now, the
-// oldest first.
-func (db *DB) DueInbound(ctx context.Context, now time.Time, limit int) ([]Inbound, error) {
-	return inbounds(db.reader(ctx), `where state = 'received' and next_at <= $1 order by id limit $2`, micros(now), limit)
+// oldest first, and which of them aren't as the log says: somebody has written them past Tenure.
+func (db *DB) DueInbound(ctx context.Context, now time.Time, limit int) (list []Inbound, forged map[tenure.InboundID]bool, err error) {
+	forged = make(map[tenure.InboundID]bool)
+	due := func(db *DB) error {
+		list, err = inbounds(db.reader(ctx), `where state = 'received' and next_at <= $1 order by id limit $2`, micros(now), limit)
+		return err
+	}
+	err = db.vouchedWith(ctx, due, func(l *ledger, c *comparison) error {
+		ids, err := oneColumn[string](c.q, `select id from inbound where state = 'received' and next_at <= $1 order by id limit $2`, micros(now), limit)
+		for _, id := range ids {
+			if err == nil {
+				err = l.same(c, "inbound", "id = $1", id)
+			}
+			forged[tenure.InboundID(id)] = len(c.differ) > 0
+			c.differ = nil
+		}
+		return err
+	})
+	return list, forged, err
 }
 
 // InboundWaits says whether an earlier event of the same customer is still undecided.

@@ -14,7 +14,7 @@ import (
 
 const (
 	// batch is how many events are decided in one pass.
-	batch = 500
+	batch = 100
 	// workers is how many customers' events are decided at once.
 	workers = 8
 	// patience is how long an event is tried that what is under way stands against.
@@ -39,11 +39,11 @@ func (i *Intake) Work(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		list, err := i.o.DB.DueInbound(ctx, i.now(), batch)
+		list, forged, err := i.o.DB.DueInbound(ctx, i.now(), batch)
 		if err != nil || len(list) == 0 {
 			return err
 		}
-		if err := i.pass(ctx, door, sets, list); err != nil {
+		if err := i.pass(ctx, door, sets, list, forged); err != nil {
 			return err
 		}
 	}
@@ -57,16 +57,17 @@ type item struct {
 }
 
 // pass decides a batch: those of one customer one after the other, others beside them.
-func (i *Intake) pass(ctx context.Context, door Door, sets []*Set, list []store.Inbound) error {
+func (i *Intake) pass(ctx context.Context, door Door, sets []*Set, list []store.Inbound, forged map[tenure.InboundID]bool) error {
 	queues := map[string][]item{}
+	var ended []store.Inbound // what no rule is for, and what can't be read
+	end := func(row store.Inbound, state store.InboundState, why string) {
+		row.State, row.Why, row.DecidedAt = state, clip(why), i.now()
+		ended = append(ended, row)
+	}
 	for _, row := range list {
-		if err := i.o.DB.VouchedRow(ctx, "inbound", string(row.ID)); tenure.CodeOf(err) == tenure.Blocked {
-			if err := i.end(ctx, row, store.InboundFailed, "it isn't as the log says: somebody has written past Tenure into the store", ""); err != nil {
-				return err
-			}
+		if forged[row.ID] {
+			end(row, store.InboundFailed, "it isn't as the log says: somebody has written past Tenure into the store")
 			continue
-		} else if err != nil {
-			return err
 		}
 		m, why, err := Find(sets, eventOf(row))
 		switch {
@@ -74,9 +75,12 @@ func (i *Intake) pass(ctx context.Context, door Door, sets []*Set, list []store.
 			if m != nil {
 				row.Rule = m.Name()
 			}
-			err = i.end(ctx, row, store.InboundFailed, err.Error(), "")
+			end(row, store.InboundFailed, err.Error())
+			err = nil
+		case m == nil && row.Source == Clock:
+			err = i.ruleGone(ctx, row)
 		case m == nil:
-			err = i.unmatched(ctx, row, why)
+			end(row, store.InboundIgnored, why)
 		default:
 			row.Rule, row.Customer = m.Name(), i.customerOf(row, m)
 			var queue string
@@ -84,6 +88,19 @@ func (i *Intake) pass(ctx context.Context, door Door, sets []*Set, list []store.
 				queues[queue] = append(queues[queue], item{row, m})
 			}
 		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(ended) > 0 {
+		err := i.o.DB.Write(ctx, func(tx *store.Tx) error {
+			for _, row := range ended {
+				if _, err := tx.DecideInbound(row); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		if err != nil {
 			return err
 		}
@@ -131,13 +148,11 @@ func (m *Match) departs() bool {
 	return m.Rule.Offboard != nil || m.Rule.Failed != nil || m.Rule.Suspend != nil
 }
 
-// unmatched ends an event that no rule is for. The grace of a rule that is gone ends with it.
-func (i *Intake) unmatched(ctx context.Context, row store.Inbound, why string) error {
-	if row.Source == Clock {
-		why = "the rule " + row.Subject + " isn't in force any more"
-	}
+// ruleGone ends an event of time whose rule isn't in force any more, and the grace with it.
+func (i *Intake) ruleGone(ctx context.Context, row store.Inbound) error {
+	row.State, row.Why, row.DecidedAt = store.InboundIgnored, "the rule "+row.Subject+" isn't in force any more", i.now()
 	return i.o.DB.Write(ctx, func(tx *store.Tx) error {
-		if row.Source == Clock && row.Type == GraceEnded {
+		if row.Type == GraceEnded {
 			c, err := tx.TriggerCustomer(keyOf(row.Body))
 			if err != nil {
 				return err
@@ -147,20 +162,14 @@ func (i *Intake) unmatched(ctx context.Context, row store.Inbound, why string) e
 				return err
 			}
 		}
-		return i.write(tx, row, store.InboundIgnored, why)
+		_, err := tx.DecideInbound(row)
+		return err
 	})
 }
 
-// write notes what became of an event that led to nothing else.
-func (i *Intake) write(tx *store.Tx, row store.Inbound, state store.InboundState, why string) error {
-	row.State, row.Why, row.DecidedAt = state, clip(why), i.now()
-	_, err := tx.DecideInbound(row)
-	return err
-}
-
 func (i *Intake) end(ctx context.Context, row store.Inbound, state store.InboundState, why string, op tenure.OperationID) error {
-	row.Operation = op
-	return i.o.DB.Write(ctx, func(tx *store.Tx) error { return i.write(tx, row, state, why) })
+	row.State, row.Why, row.Operation, row.DecidedAt = state, clip(why), op, i.now()
+	return i.o.DB.Write(ctx, func(tx *store.Tx) error { _, err := tx.DecideInbound(row); return err })
 }
 
 func clip(why string) string {
