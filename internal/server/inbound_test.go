@@ -19,10 +19,13 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/memory"
 	"github.com/tenurehq/tenure/internal/event"
 	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/keystore"
 	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/server"
 	"github.com/tenurehq/tenure/internal/store"
 	"github.com/tenurehq/tenure/internal/trigger"
 )
@@ -69,37 +72,31 @@ type feed struct {
 	events *trigger.Intake
 	at     *httptest.Server
 	rita   *client.Client
+	author *client.Client
 	clock  atomic.Int64
+	dir    string
 	file   string // the store's
+	world  connector.Info
+	shut   func()
 }
 
 const crmSecret, paySecret = "crm-secret-of-the-test", "whsec_of_the_test"
 
-func newFeed(t *testing.T) *feed {
+func newFeed(t *testing.T) *feed { return newFeedOf(t, client.SubmitBlueprint.Example, eventRules) }
+
+func newFeedOf(t *testing.T, blueprint, rules string) *feed {
 	t.Helper()
-	f := &feed{t: t}
+	f := &feed{t: t, dir: t.TempDir(), world: memory.InfoOf(memory.NewWorld("main"))}
+	f.file = filepath.Join(f.dir, "tenure.db")
 	f.clock.Store(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).UnixMicro())
-	dir := t.TempDir()
-	keys, err := keystore.Init(t.Context(), filepath.Join(dir, "keys"), keystore.Options{Origin: "tenure-test", Now: f.now})
+	_, err := keystore.Init(t.Context(), filepath.Join(f.dir, "keys"), keystore.Options{Origin: "tenure-test", Now: f.now})
 	f.must(err)
-	f.file = filepath.Join(dir, "tenure.db")
-	db, err := store.Open(t.Context(), store.Options{DSN: f.file})
-	f.must(err)
-	t.Cleanup(func() { _ = db.Close() })
-	f.s = serviceOn(t, db, keys, dir, f.now)
-	srv, events := newServerOf(t, f.s, map[string]event.Source{
-		"crm": {Name: "crm", Scheme: "hmac", Header: "X-Signature", Secrets: []tenure.Secret{tenure.NewSecret(crmSecret)}, Fields: event.Fields{ID: "id", Type: "type", Subject: "deal", Version: "version", Time: "at"}},
-		"pay": {Name: "pay", Scheme: "stripe", Secrets: []tenure.Secret{tenure.NewSecret(paySecret)}},
-	})
-	f.events = events
-	f.at = httptest.NewServer(srv.Handler())
-	t.Cleanup(f.at.Close)
-	f.rita = as(t, srv, "rita")
-	author := as(t, srv, "author")
-	addMain(t, author)
+	f.open()
+	t.Cleanup(func() { f.shut() })
+	addMain(t, f.author)
 	var p client.SourceParams
-	f.must(json.Unmarshal([]byte(client.SubmitBlueprint.Example), &p.Body))
-	_, err = client.SubmitBlueprint.Call(t.Context(), author, p)
+	f.must(json.Unmarshal([]byte(blueprint), &p.Body))
+	_, err = client.SubmitBlueprint.Call(t.Context(), f.author, p)
 	f.must(err)
 	_, err = client.PublishBlueprint.Call(t.Context(), f.rita, client.PublishParams{BlueprintParams: client.BlueprintParams{Blueprint: "small@1.0"}})
 	f.must(err)
@@ -110,8 +107,35 @@ func newFeed(t *testing.T) *feed {
 	f.must(err)
 	_, err = g.Grant(t.Context(), governance.Local("test"), tenure.Grant{Principal: m.ID, Role: tenure.Operator, Scope: tenure.Scope{All: true}, Reason: "test"})
 	f.must(err)
-	f.publish(author, eventRules)
+	f.publish(f.author, rules)
 	return f
+}
+
+// open opens store, service and server, as a start does.
+func (f *feed) open() {
+	f.t.Helper()
+	ctx := context.Background()
+	keys, err := keystore.Open(filepath.Join(f.dir, "keys"), keystore.Options{Now: f.now})
+	f.must(err)
+	db, err := store.Open(ctx, store.Options{DSN: f.file})
+	f.must(err)
+	f.s, err = lifecycle.New(ctx, lifecycle.Options{
+		DB: db, Keys: keys, Catalog: []connector.Info{f.world}, Installation: "ins_01890a5d-ac96-774b-bcce-b302099a8057",
+		Settings: map[string]lifecycle.SystemSettings{"main": {Connector: "memory"}}, Folder: filepath.Join(f.dir, "handover"), Now: f.now, Owner: "test",
+		Budget: lifecycle.Budget{Person: 100_000, Blueprint: 100_000},
+	})
+	f.must(err)
+	f.events, err = trigger.New(trigger.Options{DB: db, Service: f.s, Sources: map[string]event.Source{
+		"crm": {Name: "crm", Scheme: "hmac", Header: "X-Signature", Secrets: []tenure.Secret{tenure.NewSecret(crmSecret)}, Fields: event.Fields{ID: "id", Type: "type", Subject: "deal", Version: "version", Time: "at"}},
+		"pay": {Name: "pay", Scheme: "stripe", Secrets: []tenure.Secret{tenure.NewSecret(paySecret)}},
+	}})
+	f.must(err)
+	srv, err := server.New(server.Options{Service: f.s, Governor: governorOf(f.s), Events: f.events})
+	f.must(err)
+	f.events.Open(srv.Door())
+	f.at = httptest.NewServer(srv.Handler())
+	f.rita, f.author = as(f.t, srv, "rita"), as(f.t, srv, "author")
+	f.shut = func() { f.at.Close(); srv.Close(); f.s.Close(); _ = db.Close() }
 }
 
 func (f *feed) now() time.Time { return time.UnixMicro(f.clock.Load()).UTC() }

@@ -18,13 +18,11 @@ import (
 	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/memory"
-	"github.com/tenurehq/tenure/internal/event"
 	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/keystore"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/server"
 	"github.com/tenurehq/tenure/internal/store"
-	"github.com/tenurehq/tenure/internal/trigger"
 )
 
 // newService is an installation with memory as its one system.
@@ -67,24 +65,12 @@ func governorOf(s *lifecycle.Service) *governance.Governor {
 
 func newServer(t testing.TB, s *lifecycle.Service) *server.Server {
 	t.Helper()
-	srv, _ := newServerOf(t, s, nil)
-	return srv
-}
-
-// newServerOf is newServer, and takes events from sources.
-func newServerOf(t testing.TB, s *lifecycle.Service, sources map[string]event.Source) (*server.Server, *trigger.Intake) {
-	t.Helper()
-	events, err := trigger.New(trigger.Options{DB: s.Engine.DB, Service: s, Sources: sources})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv, err := server.New(server.Options{Service: s, Governor: governorOf(s), Events: events, Log: slog.New(slog.DiscardHandler)})
+	srv, err := server.New(server.Options{Service: s, Governor: governorOf(s), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(srv.Close)
-	events.Open(srv.Door())
-	return srv, events
+	return srv
 }
 
 // as asks a server in this process under a name.

@@ -149,6 +149,7 @@ type Decision struct {
 	Act      *Act                   // nil: nothing is asked for
 	Customer *store.TriggerCustomer // as it stands once the act was asked for; nil: as before
 	Heeded   bool                   // the subject's version counts from now on
+	Awaits   bool                   // it is held for want of a tenant, which may be on its way
 }
 
 func ignored(format string, args ...any) Decision {
@@ -196,7 +197,9 @@ func (m *Match) decide(e Event, k Known) (Decision, error) {
 		if !c.EndedAt.IsZero() {
 			return ignored("the customer had left before it had a tenant"), nil
 		}
-		return held("no tenant is known under this customer's key: enter it as an external id of the tenant (tenure tenant known), and have the event decided again"), nil
+		d := held("no tenant is known under this customer's key: enter it as an external id of the tenant (tenure tenant known), and have the event decided again")
+		d.Awaits = true
+		return d, nil
 	}
 	if k.Tenant != nil && k.Tenant.State == tenure.TenantClosed && r.Incident == nil {
 		return ignored("%s has left", k.Tenant.Name), nil

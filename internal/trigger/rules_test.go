@@ -80,6 +80,7 @@ func TestRules(t *testing.T) {
 		{"another stage is nothing", "", []string{strings.Replace(won, "closedwon", "qualified", 1)}, "", ""},
 		{"a condition that reads what isn't there is no match", "", []string{`{source: crm, type: deal.propertyChange, data: {}}`}, "", ""},
 		{"an update for nobody waits for a person", "", []string{pay("customer.subscription.updated", "2026-01-02")}, "", ""},
+		{"an update that comes before its customer waits for it", "", []string{pay("customer.subscription.updated", "2026-01-02"), won}, "", "onboard acme-s-hne, change acme-s-hne"},
 		{"an older update changes nothing", acme, []string{pay("customer.subscription.updated", "2026-01-05"), pay("customer.subscription.updated", "2026-01-04")}, "", "change acme"},
 		{"three failures suspend, and then it leaves", acme, []string{pay("invoice.payment_failed", "2026-01-01"), pay("invoice.payment_failed", "2026-01-04"), pay("invoice.payment_failed", "2026-01-08")}, "2026-01-23", "suspend acme, offboard acme"},
 		{"and not a moment early", acme, []string{pay("invoice.payment_failed", "2026-01-01"), pay("invoice.payment_failed", "2026-01-04"), pay("invoice.payment_failed", "2026-01-08")}, "2026-01-21T23:59:59Z", "suspend acme"},

@@ -58,8 +58,15 @@ type simulation struct {
 	subjects  map[string]heeded
 	seen      map[string]bool
 	started   []departure
+	awaiting  []awaiting
 	out       []Outcome
 	tenants   int
+}
+
+// awaiting is an event that waits for its customer's tenant, since a moment.
+type awaiting struct {
+	event Event
+	since time.Time
 }
 
 type customer struct {
@@ -237,7 +244,16 @@ func (s *simulation) take(e Event) {
 func (s *simulation) decide(e Event, c *customer) {
 	s.seen[e.Source+" "+e.ID] = true
 	o := Outcome{Event: e}
-	defer func() { s.out = append(s.out, o) }()
+	var then []awaiting // what waited for what this brings
+	defer func() {
+		s.out = append(s.out, o)
+		for _, w := range then {
+			if s.now.Sub(w.since) < patience {
+				s.out = slices.DeleteFunc(s.out, func(o Outcome) bool { return o.Event.Source == w.event.Source && o.Event.ID == w.event.ID })
+				s.decide(w.event, nil)
+			}
+		}
+	}()
 	m, why, err := Find(s.sets, e)
 	if m != nil {
 		o.Rule = m.Name()
@@ -271,6 +287,9 @@ func (s *simulation) decide(e Event, c *customer) {
 		o.State, o.Why = store.InboundFailed, err.Error()
 		return
 	}
+	if d.Awaits {
+		s.awaiting = append(s.awaiting, awaiting{e, s.now})
+	}
 	o.State, o.Why = d.State, d.Why
 	if d.Customer != nil {
 		c.TriggerCustomer = *d.Customer
@@ -280,6 +299,9 @@ func (s *simulation) decide(e Event, c *customer) {
 	}
 	if d.Act != nil {
 		o.Asked = s.carryOut(m, d.Act, c)
+	}
+	if d.Act != nil && d.Act.Intent.Kind == tenure.Onboard {
+		then, s.awaiting = s.awaiting, nil
 	}
 }
 
@@ -295,7 +317,7 @@ func (s *simulation) carryOut(m *Match, a *Act, c *customer) string {
 		s.tenants++
 		c.tenant = &Tenant{ID: tenure.TenantID(fmt.Sprintf("ten_%d", s.tenants)), Name: in.Tenant, State: tenure.TenantActive}
 		for _, id := range a.Known.ExternalIDs { // the other sources know it by these
-			if s.customers[id] == nil {
+			if other := s.customers[id]; other == nil || other.tenant == nil {
 				s.customers[id] = c
 			}
 		}

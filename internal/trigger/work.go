@@ -1,7 +1,6 @@
 package trigger
 
 import (
-	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -132,15 +131,15 @@ func (i *Intake) customerOf(row store.Inbound, m *Match) string {
 	return i.o.Service.KeyedDigest("customer", m.Customer)
 }
 
-// queueOf names whose events are decided one after the other: the tenant's, or else those
-// of the customer's key.
+// queueOf names whose events are decided one after the other: the tenant's, or else those of
+// all customers that have none yet, since one may be known by several keys.
 func (i *Intake) queueOf(ctx context.Context, row store.Inbound, m *Match) (string, error) {
 	c, err := i.o.DB.TriggerCustomer(ctx, row.Customer)
 	id := c.Tenant
 	if err == nil && id == "" && row.Source != Clock {
 		id, err = i.o.DB.TenantKnownAs(ctx, m.Customer)
 	}
-	return cmp.Or(string(id), row.Customer), err
+	return string(id), err
 }
 
 // departs says whether a rule may have a tenant leave.
@@ -229,6 +228,11 @@ func (i *Intake) decide(ctx context.Context, door Door, it item) (waits bool, er
 			return i.inVain(ctx, row, err)
 		}
 	}
+	if d.Awaits && i.now().Before(row.ReceivedAt.Add(patience)) {
+		row.State, row.Why, row.Attempts, row.Customer = store.InboundReceived, d.Why, row.Attempts+1, "" // what brings the tenant may have the same key, and comes later
+		row.NextAt = i.now().Add(min(time.Second<<min(row.Attempts, 10), 10*time.Minute))
+		return false, i.o.DB.Write(ctx, func(tx *store.Tx) error { _, err := tx.DecideInbound(row); return err })
+	}
 	return false, i.settle(ctx, row, m, k, d, bound)
 }
 
@@ -275,6 +279,9 @@ func (i *Intake) inVain(ctx context.Context, row store.Inbound, cause error) (wa
 		why += "; " + hint
 	}
 	again := tenure.CanRetry(cause) || code == tenure.Unavailable || code == tenure.Conflict || code == tenure.Internal
+	if code == tenure.Blocked { // such as the installation's own budget: a person looks
+		return false, i.end(ctx, row, store.InboundHeld, why, "")
+	}
 	if !again || !now.Before(row.ReceivedAt.Add(patience)) && row.Attempts > 3 {
 		return false, i.end(ctx, row, store.InboundFailed, why, "")
 	}
@@ -367,8 +374,16 @@ func (i *Intake) settle(ctx context.Context, row store.Inbound, m *Match, k Know
 			}
 		}
 		if row.Tenant != "" && row.Customer != string(row.Tenant) && (!bound || m.Rule.Onboard != nil && d.Act != nil) { // the key is the tenant's from now on
-			if err := tx.SaveTriggerCustomer(store.TriggerCustomer{Key: row.Customer, Tenant: row.Tenant}, now); err != nil {
-				return err
+			keys := []string{row.Customer}
+			if d.Act != nil {
+				for _, id := range d.Act.Known.ExternalIDs {
+					keys = append(keys, i.o.Service.KeyedDigest("customer", id))
+				}
+			}
+			for _, key := range keys {
+				if err := tx.SaveTriggerCustomer(store.TriggerCustomer{Key: key, Tenant: row.Tenant}, now); err != nil {
+					return err
+				}
 			}
 		}
 		if d.Heeded {
