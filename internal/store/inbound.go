@@ -137,6 +137,13 @@ func (db *DB) RecordedInbound(ctx context.Context, since time.Time, limit int) (
 	return inbounds(db.reader(ctx), `where received_at >= $1 order by id limit $2`, micros(since), limit)
 }
 
+// AnyDueInbound says whether there are any for DueInbound, and costs little.
+func (db *DB) AnyDueInbound(ctx context.Context, now time.Time) (bool, error) {
+	n := 0
+	err := db.reader(ctx).Row(`select count(*) from (select 1 from inbound where state = 'received' and next_at <= $1 limit 1) x`, []any{micros(now)}, &n)
+	return n > 0, err
+}
+
 // DueInbound lists events of which nothing was decided and that may be tried at now, the
 // oldest first, and which of them aren't as the log says: somebody has written them past Tenure.
 func (db *DB) DueInbound(ctx context.Context, now time.Time, limit int) (list []Inbound, forged map[tenure.InboundID]bool, err error) {

@@ -170,7 +170,7 @@ func (i *Intake) limiter(name string) *rate.Limiter {
 
 // Run decides events as they come, until the context ends.
 func (i *Intake) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
 		if i.o.DB.Await(ctx) != nil {

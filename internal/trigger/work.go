@@ -34,6 +34,9 @@ func (i *Intake) Work(ctx context.Context) error {
 		return err
 	}
 	for ctx.Err() == nil {
+		if some, err := i.o.DB.AnyDueInbound(ctx, i.now()); err != nil || !some {
+			return err
+		}
 		sets, err := i.InForce(ctx)
 		if err != nil {
 			return err
