@@ -50,6 +50,11 @@ type Group struct {
 // Title is what the findings of the group are, in words.
 func (g Group) Title() string { return titles[g.Kind] }
 
+// Priced says that some finding of the group has a price.
+func (g Group) Priced() bool {
+	return slices.ContainsFunc(g.List, func(f Finding) bool { return f.Cost > 0 })
+}
+
 // Groups are the findings by kind, the gravest first.
 func (r *Report) Groups() []Group {
 	var out []Group

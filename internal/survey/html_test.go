@@ -35,3 +35,23 @@ func TestPageStandsAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestPageWithoutPrices: where nothing has a price, the page has no column for one.
+func TestPageWithoutPrices(t *testing.T) {
+	t.Parallel()
+	for _, priced := range []bool{true, false} {
+		all := platform()
+		for i := range all {
+			if !priced {
+				all[i].Source.Prices = nil
+			}
+		}
+		var b strings.Builder
+		if err := survey.Map(all, survey.Ask{Now: now}).HTML(&b); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), "A month") != priced {
+			t.Errorf("with prices (%t) the page has the column: %t", priced, !priced)
+		}
+	}
+}
