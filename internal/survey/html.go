@@ -36,7 +36,7 @@ var pages = template.Must(template.New("survey").Funcs(template.FuncMap{
 
 // titles are what kinds of findings are, in the plural.
 var titles = map[Kind]string{
-	Ghost: "Ghosts: they can still sign in, run or receive, and their tenant left", Crossing: "Rights that reach across tenants", Open: "Open to everybody",
+	Ghost: "Ghosts: they can still sign in, run or receive, and their tenant left", Crossing: "Rights that reach across tenants", Wide: "Accounts of no tenant's that reach several tenants' things", Open: "Open to everybody",
 	Residue: "Data of tenants that left", Outlives: "Copies that outlive their tenant", Orphan: "Orphans: made as a tenant's, and no list names the owner",
 	Uncovered: "Data that nothing ties to a tenant", Contested: "What the evidence gives to more than one tenant", Twice: "Customers that a list names twice", Dormant: "Dormant accounts",
 }

@@ -62,6 +62,9 @@ func platform() []survey.Seen {
 			schema("t_acme", 1), schema("t_birch", 1), schema("t_cedar", 1), schema("t_elm", 3), schema("t_zeta", 2), schema("reporting", 1),
 			orders("1", 10), orders("2", 20), orders("3", 30), orders("4", 40), orders("9", 90), orders("", 7),
 			role("t_acme_app", "schema:t_acme"), role("t_birch_app", "schema:t_birch", "role:readers"), role("t_cedar_app", "schema:t_cedar"),
+			role("exchange", "schema:t_acme", "table:orders"), role("helpdesk", "role:everyone"), role("once", "schema:t_acme"), role("t_elsewhere_app", "schema:t_acme", "schema:t_cedar"),
+			connector.Trace{Kind: connector.TraceGroup, Word: "role", Name: "everyone", All: "it is a member of pg_read_all_data"},
+			connector.Trace{Kind: connector.TraceGroup, Word: "role", Name: "makers", Reaches: []string{"schema:t_acme", "schema:t_birch"}},
 			connector.Trace{Kind: connector.TraceGroup, Word: "role", Name: "readers", Reaches: []string{"schema:t_cedar"}},
 		),
 		seen("directory", user("ann@acme.example", "ann@acme.example"), dormant, user("lee@cedar.example", "lee@cedar.example"), user("max@elm.example", "max@elm.example"),
@@ -97,6 +100,10 @@ func TestMapOfAPlatformRunByHand(t *testing.T) {
 	same(t, "findings", findings, []string{
 		"ghost Elm: directory user max@elm.example (500)",
 		"crossing Birch: main role t_birch_app (0)",
+		"wide : main role exchange (0)",
+		"wide : main role helpdesk (0)",
+		"wide : main role t_elsewhere_app (0)",
+		"wide : main role makers (0)",
 		"open Cedar: files bucket cedar-files (0)",
 		"residue Elm: main schema t_elm (30)",
 		"outlives Elm: files object dumps/elm-2025.sql.gz (0)",
@@ -298,5 +305,63 @@ func same(t *testing.T, what string, got, want []string) {
 	t.Helper()
 	if !slices.Equal(got, want) {
 		t.Errorf("%s:\n got %s\nwant %s", what, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+	}
+}
+
+// TestMapOfWideAccounts: what reaches several tenants' things and is nobody's is told, with
+// what it reaches and through what. The application's own is a fact of low severity, another
+// beside it, or one that owns none of the tables, isn't.
+func TestMapOfWideAccounts(t *testing.T) {
+	t.Parallel()
+	role := func(name string, reaches ...string) connector.Trace {
+		return connector.Trace{Kind: connector.TraceAccount, Word: "role", Name: name, Reaches: reaches}
+	}
+	rows := func(key string) connector.Trace {
+		return connector.Trace{Kind: connector.TraceRows, Word: "rows", Name: key, ID: "rows:" + key, In: "table:orders", Rows: 3}
+	}
+	orders := func(labels map[string]string) connector.Trace {
+		return connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "orders", Labels: labels}
+	}
+	owned := map[string]string{"owner": "role:app"}
+	guarded := map[string]string{"owner": "role:app", "row security": "true"}
+	bypass := role("sync", "table:orders")
+	bypass.Labels = map[string]string{"bypassrls": "true"}
+	shut := role("old", "table:orders")
+	shut.Disabled = true
+	boss := role("boss")
+	boss.All = "it is a superuser"
+	const reach = "it reaches 2 things of 2 tenants (Acme, Birch): it has rights on table orders"
+	const lone = "it owns tables and is the only such account here, as the application's own would be"
+	for name, c := range map[string]struct {
+		traces []connector.Trace
+		want   []string
+	}{
+		"the owner alone":               {[]connector.Trace{orders(owned), role("app", "table:orders"), shut}, []string{"app low: " + reach + "; " + lone}},
+		"the owner's member":            {[]connector.Trace{orders(map[string]string{"owner": "role:makers"}), role("app", "role:makers"), {Kind: connector.TraceGroup, Word: "role", Name: "makers", Reaches: []string{"table:orders"}}}, []string{"app low: " + reach + ", and is in role makers; " + lone}},
+		"another beside it":             {[]connector.Trace{orders(owned), role("app", "table:orders"), role("sync", "table:orders")}, []string{"app: " + reach, "sync: " + reach}},
+		"one that owns nothing":         {[]connector.Trace{orders(owned), role("sync", "table:orders")}, []string{"sync: " + reach}},
+		"a superuser beside it":         {[]connector.Trace{orders(owned), role("app", "table:orders"), boss}, []string{"boss: it reaches 2 things of 2 tenants (Acme, Birch): it is a superuser", "app low: " + reach + "; " + lone}},
+		"row security, and a bypass":    {[]connector.Trace{orders(guarded), role("app", "table:orders"), bypass}, []string{"app: " + reach + "; row security may hide rows from it", "sync: " + reach + "; it bypasses their row security"}},
+		"owners aren't told":            {[]connector.Trace{orders(nil), role("app", "table:orders")}, []string{"app low: " + reach + "; it is the only such account here, as the application's own would be"}},
+		"one tenant's things, its name": {[]connector.Trace{orders(owned), schema("acme", 1), role("sync", "schema:acme")}, nil},
+	} {
+		main := append([]connector.Trace{record("1", "Acme", "acme.example", "active"), record("2", "Birch", "birch.example", "active"), rows("1"), rows("2")}, c.traces...)
+		var got []string
+		for _, f := range survey.Map([]survey.Seen{seen("main", main...)}, survey.Ask{Now: now}).Findings {
+			low := ""
+			if f.Low {
+				low = " low"
+			}
+			if f.Kind != survey.Dormant {
+				got = append(got, f.Name+low+": "+f.Says)
+			}
+		}
+		same(t, name, got, c.want)
+	}
+	mine := role("acme_app")
+	mine.All = "it is a superuser"
+	r := survey.Map([]survey.Seen{seen("main", record("1", "Acme", "acme.example", "active"), record("2", "Birch", "birch.example", "active"), mine)}, survey.Ask{Now: now})
+	if len(r.Findings) != 1 || r.Findings[0].Kind != survey.Crossing {
+		t.Errorf("%+v; a tenant's superuser crosses", r.Findings)
 	}
 }

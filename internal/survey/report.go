@@ -76,6 +76,7 @@ const (
 	Orphan    Kind = "orphan"    // made as a tenant's, and no list knows its owner
 	Dormant   Kind = "dormant"   // nobody has used it within the window
 	Crossing  Kind = "crossing"  // one tenant's account reaches what is another's
+	Wide      Kind = "wide"      // nobody's account reaches several tenants' things
 	Open      Kind = "open"      // everybody reaches it
 	Uncovered Kind = "uncovered" // data that nothing ties to a tenant
 	Contested Kind = "contested" // the evidence names two tenants
@@ -83,7 +84,7 @@ const (
 )
 
 // Kinds are those of findings, the gravest first.
-var Kinds = []Kind{Ghost, Crossing, Open, Residue, Outlives, Orphan, Uncovered, Contested, Twice, Dormant}
+var Kinds = []Kind{Ghost, Crossing, Wide, Open, Residue, Outlives, Orphan, Uncovered, Contested, Twice, Dormant}
 
 // Finding is one thing that somebody should look at.
 type Finding struct {
@@ -94,6 +95,7 @@ type Finding struct {
 	Name     string `json:"name"`
 	In       string `json:"in,omitempty"`
 	Says     string `json:"says"`
+	Low      bool   `json:"low,omitempty"` // a fact to know of, with which nothing may be wrong
 	Cost     Cost   `json:"cost,omitempty"`
 	Currency string `json:"currency,omitempty"`
 }

@@ -19,6 +19,7 @@ func (m *mapper) tell() {
 		m.found(p)
 	}
 	m.crossings()
+	m.wides()
 	m.each(func(a at, t *connector.Trace) {
 		if m.evidence(a, t).contested {
 			m.find(Contested, nil, a, "the evidence names more than one tenant")
@@ -49,13 +50,20 @@ func (m *mapper) tell() {
 	}
 	slices.SortStableFunc(m.report.Tenants, func(a, b Tenant) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
 	slices.SortStableFunc(m.report.Findings, func(a, b Finding) int {
-		return cmp.Or(slices.Index(Kinds, a.Kind)-slices.Index(Kinds, b.Kind), strings.Compare(a.Tenant, b.Tenant), strings.Compare(a.System, b.System), strings.Compare(a.Name, b.Name))
+		return cmp.Or(slices.Index(Kinds, a.Kind)-slices.Index(Kinds, b.Kind), later(a.Low)-later(b.Low), strings.Compare(a.Tenant, b.Tenant), strings.Compare(a.System, b.System), strings.Compare(a.Name, b.Name))
 	})
 	for _, f := range m.report.Findings {
 		if f.Cost > 0 {
 			m.report.Waste[f.Currency] += f.Cost
 		}
 	}
+}
+
+func later(low bool) int {
+	if low {
+		return 1
+	}
+	return 0
 }
 
 // owner is the party whose a thing is, nil if nobody's.
@@ -214,6 +222,10 @@ func (m *mapper) crossings() {
 			if t.Kind != connector.TraceAccount && t.Kind != connector.TraceGroup || t.Disabled {
 				continue
 			}
+			if all, via := m.everything(a); all != "" && len(m.parties) > 1 {
+				m.find(Crossing, p, a, "it reaches everything in this system: "+all+via)
+				continue
+			}
 			first, more := map[*party]at{}, map[*party]int{}
 			var others []*party
 			for _, b := range m.reaches(a) {
@@ -235,6 +247,20 @@ func (m *mapper) crossings() {
 			}
 		}
 	}
+}
+
+// everything says by what an account reaches everything in its system, and through which
+// group; "" if it doesn't.
+func (m *mapper) everything(a at) (all, via string) {
+	if all = m.trace(a).All; all != "" {
+		return all, ""
+	}
+	for _, b := range m.reaches(a) {
+		if t := m.trace(b); t.All != "" && (t.Kind == connector.TraceGroup || t.Kind == connector.TraceAccount) {
+			return t.All, ", through " + t.Word + " " + t.Name
+		}
+	}
+	return "", ""
 }
 
 // data says that things of a kind hold, or may hold, a tenant's data.

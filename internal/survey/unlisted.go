@@ -40,10 +40,18 @@ func (m *mapper) unlisted() {
 		m.key(bearing, p.n)
 		m.give(a, whose{party: p.n, sure: tenure.Strong, reason: "the rows bear the key " + t.Name + ", which no list has"})
 	}, connector.TraceRows)
-	bare := m.bare()
+	bare, contents := m.bare(), map[int]map[int][]at{}
 	m.each(func(a at, t *connector.Trace) {
 		if m.evidence(a, t).contested {
 			return
+		}
+		if t.Kind != connector.TracePlace {
+			if contents[a.system] == nil {
+				contents[a.system] = m.contents(a.system)
+			}
+			if len(m.wide(a, contents[a.system]).parties) > 1 {
+				return // what serves several tenants is no tenant's by its name
+			}
 		}
 		if is, words := m.naming.Like(m.sort(a, t), t.Name); is != "" && !machinery(words) {
 			m.give(a, whose{party: add(strings.Join(words, " "), "").n, sure: tenure.Possible, reason: "it is named as tenants' are: " + is})
