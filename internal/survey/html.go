@@ -38,7 +38,7 @@ var pages = template.Must(template.New("survey").Funcs(template.FuncMap{
 var titles = map[Kind]string{
 	Ghost: "Ghosts: they can still sign in, run or receive, and their tenant left", Crossing: "Rights that reach across tenants", Wide: "Accounts of no tenant's that reach several tenants' things", Open: "Open to everybody",
 	Residue: "Data of tenants that left", Outlives: "Copies that outlive their tenant", Orphan: "Orphans: made as a tenant's, and no list names the owner",
-	Uncovered: "Data that nothing ties to a tenant", Contested: "What the evidence gives to more than one tenant", Twice: "Customers that a list names twice", Dormant: "Dormant accounts",
+	Uncovered: "Data that nothing ties to a tenant", Contested: "What the evidence gives to more than one tenant", Expired: "Customers whose trial or contract ended, and who stand as active", Twice: "Customers that a list names twice", Dormant: "Dormant accounts",
 }
 
 // Group is the findings of one kind.

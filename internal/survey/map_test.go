@@ -365,3 +365,55 @@ func TestMapOfWideAccounts(t *testing.T) {
 		t.Errorf("%+v; a tenant's superuser crosses", r.Findings)
 	}
 }
+
+// TestMapOfExpired: a customer that stands as active after its trial or contract ended is
+// told; one that left, is shut out, or has time left isn't.
+func TestMapOfExpired(t *testing.T) {
+	t.Parallel()
+	entry := func(key, name, status string, days int) connector.Trace {
+		one := record(key, name, name+".example", status)
+		one.Disabled = status != "active"
+		if days != 0 {
+			one.Expires = now.AddDate(0, 0, days)
+		}
+		return one
+	}
+	r := survey.Map([]survey.Seen{seen("main", entry("1", "acme", "active", -40), entry("2", "birch", "active", 40), entry("3", "cedar", "closed", -40), entry("4", "dogwood", "suspended", -40), entry("5", "elm", "active", 0))}, survey.Ask{Now: now})
+	if len(r.Findings) != 1 || r.Findings[0].Kind != survey.Expired || r.Findings[0].Tenant != "acme" || r.Findings[0].Says != "its trial or contract ended on 2026-10-20, 40 days ago, and its status is active" {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// TestMapOfPlacesNamedByKeys: a key that is the name of a folder or a schema names its tenant
+// for sure; a short number does only where those beside it are named so, and what stands in
+// such a place is told apart from what belongs to somebody.
+func TestMapOfPlacesNamedByKeys(t *testing.T) {
+	t.Parallel()
+	const id = "0f8fad5b-d9cb-469f-a165-70867728950e"
+	folder := func(name, in string) connector.Trace {
+		return connector.Trace{Kind: connector.TracePlace, Word: "folder", Name: name, ID: "folder:" + name, In: in}
+	}
+	owned := connector.Trace{Kind: connector.TracePlace, Word: "bucket", Name: "pictures", Owners: []string{"folder:7"}}
+	for _, numbers := range []bool{true, false} {
+		far := []connector.Trace{folder(id, ""), folder("t_"+strings.ReplaceAll(id, "-", "_"), ""), folder("ac-1", ""), folder("7", ""), folder("docs", "folder:7"), owned}
+		if numbers {
+			far = append(far, folder("8", ""), folder("9", ""))
+		}
+		r := survey.Map([]survey.Seen{
+			seen("main", record(id, "Acme", "acme.example", ""), record("ac-1", "Birch", "birch.example", ""), record("7", "Cedar", "cedar.example", ""), record("8", "Dogwood", "dogwood.example", ""), record("9", "Elm", "elm.example", "")),
+			seen("files", far...)}, survey.Ask{Now: now})
+		var got []string
+		for _, x := range r.Tenants {
+			for _, thing := range x.Things {
+				if thing.System == "files" && (thing.Confidence == tenure.Strong) {
+					got = append(got, x.Name+": "+thing.Name+": "+thing.Reason)
+				}
+			}
+		}
+		want := []string{"Acme: " + id + ": it is named by the key " + id, "Acme: t_" + strings.ReplaceAll(id, "-", "_") + ": it is named by the key " + id, "Birch: ac-1: it is named by the key ac-1"}
+		if numbers {
+			want = append(want, "Cedar: 7: it is named by the key 7", "Cedar: docs: it stands in folder 7", "Cedar: pictures: it belongs to folder 7", "Dogwood: 8: it is named by the key 8", "Elm: 9: it is named by the key 9")
+		}
+		same(t, fmt.Sprintf("with numbers beside it: %t", numbers), got, want)
+	}
+}

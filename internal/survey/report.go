@@ -80,11 +80,12 @@ const (
 	Open      Kind = "open"      // everybody reaches it
 	Uncovered Kind = "uncovered" // data that nothing ties to a tenant
 	Contested Kind = "contested" // the evidence names two tenants
+	Expired   Kind = "expired"   // a customer that stands as active, and whose trial or contract ended
 	Twice     Kind = "twice"     // two entries of a list stand for what looks like one customer
 )
 
 // Kinds are those of findings, the gravest first.
-var Kinds = []Kind{Ghost, Crossing, Wide, Open, Residue, Outlives, Orphan, Uncovered, Contested, Twice, Dormant}
+var Kinds = []Kind{Ghost, Crossing, Wide, Open, Residue, Outlives, Orphan, Uncovered, Contested, Expired, Twice, Dormant}
 
 // Finding is one thing that somebody should look at.
 type Finding struct {

@@ -168,6 +168,10 @@ func (m *mapper) judge(p *party, a at, t *connector.Trace) {
 		} else if len(p.Listed) == 0 && m.listedAny() {
 			m.find(Orphan, p, a, "a copy of data of a tenant that no list names")
 		}
+	case connector.TraceRecord:
+		if !p.Left && !t.Disabled && !t.Expires.IsZero() && t.Expires.Before(m.ask.Now) {
+			m.find(Expired, p, a, m.expired(t))
+		}
 	case connector.TraceGroup:
 		if p.Left {
 			m.find(Residue, p, a, "it still gives rights, and its tenant is "+p.status())
@@ -180,6 +184,15 @@ func (p *party) status() string {
 		return p.Status
 	}
 	return "no customer any more"
+}
+
+// expired says since when an entry of a list has expired, and what it says beside.
+func (m *mapper) expired(t *connector.Trace) string {
+	says := fmt.Sprintf("its trial or contract ended on %s, %d days ago", t.Expires.UTC().Format(time.DateOnly), int(m.ask.Now.Sub(t.Expires)/(24*time.Hour)))
+	if status := t.Labels["status"]; status != "" {
+		return says + ", and its status is " + status
+	}
+	return says + ", and nothing says that it left"
 }
 
 func (m *mapper) dormant(t *connector.Trace) bool {
