@@ -42,9 +42,10 @@ type mapper struct {
 	whose    []map[int]whose  // by system and trace
 	parties  []*party
 	claims   *claim.Claims
-	keys     map[string]int  // by bearing: the party that is known by it; -1 of two
-	keyNames map[string]int  // by what a key is as a name: the party; -1 of two
-	keyed    map[string]bool // sorts of places most of which are named by keys
+	keys     map[string]int     // by bearing: the party that is known by it; -1 of two
+	keyNames map[string]int     // by what a key is as a name: the party; -1 of two
+	keyed    map[string]bool    // sorts of places most of which are named by keys
+	lacks    map[string]lacking // by sort and what is lacking
 	naming   claim.Patterns
 	share    map[string]bool // sorts of accounts most of which are tenants'
 	report   *Report
@@ -52,7 +53,7 @@ type mapper struct {
 
 // Map joins what was seen of systems into tenants and findings. It is pure.
 func Map(seen []Seen, ask Ask) *Report {
-	m := &mapper{seen: seen, ask: ask, claims: claim.New(nil), keys: map[string]int{}, keyNames: map[string]int{}, keyed: map[string]bool{}, naming: claim.Patterns{}, share: map[string]bool{},
+	m := &mapper{seen: seen, ask: ask, claims: claim.New(nil), keys: map[string]int{}, keyNames: map[string]int{}, keyed: map[string]bool{}, lacks: map[string]lacking{}, naming: claim.Patterns{}, share: map[string]bool{},
 		report: &Report{Taken: ask.Now.UTC(), Tenants: []Tenant{}, Findings: []Finding{}, Steps: []Step{}, Shared: []Thing{}, Waste: map[string]Cost{}}}
 	for _, s := range seen {
 		index := make(map[string]int, len(s.Traces))

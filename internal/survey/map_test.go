@@ -417,3 +417,49 @@ func TestMapOfPlacesNamedByKeys(t *testing.T) {
 		same(t, fmt.Sprintf("with numbers beside it: %t", numbers), got, want)
 	}
 }
+
+// TestMapOfMixedTenancy: where some tenants have a schema of their own and the others' rows
+// are in shared tables, each is compared with its like: nobody lacks what only the others
+// have. What no thing of a kind has is said once, and is no tenant's lack.
+func TestMapOfMixedTenancy(t *testing.T) {
+	t.Parallel()
+	var main, far []connector.Trace
+	role := func(name string, lacks ...string) connector.Trace {
+		return connector.Trace{Kind: connector.TraceAccount, Word: "role", Name: name, Lacks: lacks}
+	}
+	for i, name := range []string{"acme", "birch", "cedar", "dogwood", "elm", "fir", "gorse", "hazel"} {
+		key := fmt.Sprint(i + 1)
+		main = append(main, record(key, name, name+".example", "active"))
+		switch {
+		case i < 4:
+			main = append(main, schema("t_"+name, 1))
+			if lacks := []string{"a password", "a connection limit"}[:1+i%2]; i != 3 {
+				main = append(main, role("t_"+name+"_app", lacks...))
+			}
+		default:
+			main = append(main, connector.Trace{Kind: connector.TraceRows, Word: "rows", Name: key, ID: "orders:" + key, In: "table:orders", Rows: 1})
+			if i != 4 {
+				main = append(main, connector.Trace{Kind: connector.TraceRows, Word: "rows", Name: key, ID: "notes:" + key, In: "table:notes", Rows: 1})
+			}
+		}
+		if i != 5 {
+			far = append(far, user("x@"+name+".example", "x@"+name+".example"))
+		}
+	}
+	main = append(main, connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "orders"}, connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "notes"}, record("9", "ivy", "ivy.example", "active"))
+	r := survey.Map([]survey.Seen{seen("main", main...), seen("directory", far...)}, survey.Ask{Now: now})
+	var got []string
+	for _, x := range r.Tenants {
+		for _, lack := range x.Lacks {
+			got = append(got, x.Name+": "+lack)
+		}
+	}
+	same(t, "lacks", got, []string{
+		"birch: role t_birch_app in main has no connection limit",
+		"dogwood: role in main: it isn't there; 3 of 4 tenants with a place of their own have one",
+		"elm: rows in table notes in main: it isn't there; 3 of 4 tenants in shared tables have one",
+		"fir: user in directory: it isn't there; 3 of 4 tenants in shared tables have one",
+		"ivy: user in directory: it isn't there; 7 of 9 tenants have one",
+	})
+	same(t, "without", r.Without, []string{"none of 3 tenants' things of the kind role in main has a password"})
+}

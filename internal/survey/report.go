@@ -13,8 +13,9 @@ type Report struct {
 	Tenants  []Tenant        `json:"tenants"`
 	Findings []Finding       `json:"findings"`
 	Steps    []Step          `json:"steps"`
-	Shared   []Thing         `json:"shared"` // what is nobody's: machinery, staff, what no evidence tells
-	Waste    map[string]Cost `json:"waste"`  // by currency: what things of tenants that left, and of nobody, cost a month
+	Without  []string        `json:"without,omitempty"` // what none of tenants' things of a kind has, one sentence each
+	Shared   []Thing         `json:"shared"`            // what is nobody's: machinery, staff, what no evidence tells
+	Waste    map[string]Cost `json:"waste"`             // by currency: what things of tenants that left, and of nobody, cost a month
 }
 
 // Cost is a sum for a month, in minor units of a currency.
@@ -119,7 +120,8 @@ func what(word, name, in string) string {
 type Step struct {
 	System string `json:"system"`
 	Word   string `json:"word"`
-	Have   int    `json:"have"`  // of the tenants that haven't left
-	Of     int    `json:"of"`    // how many haven't left
-	Whole  bool   `json:"whole"` // the system was seen whole: what isn't listed isn't there
+	Among  string `json:"among,omitempty"` // which tenants are compared; "" is all
+	Have   int    `json:"have"`            // of these, without those that left
+	Of     int    `json:"of"`              // how many of these haven't left
+	Whole  bool   `json:"whole"`           // the system was seen whole: what isn't listed isn't there
 }

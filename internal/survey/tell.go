@@ -107,7 +107,9 @@ func (m *mapper) found(p *party) {
 			p.Currency = m.seen[a.system].Source.Currency
 		}
 		for _, lack := range t.Lacks {
-			p.Lacks = append(p.Lacks, fmt.Sprintf("%s %s in %s has no %s", t.Word, t.Name, thing.System, strings.TrimPrefix(strings.TrimPrefix(lack, "a "), "an ")))
+			if k := m.lack(a, t, lack); k.lacking < k.all {
+				p.Lacks = append(p.Lacks, fmt.Sprintf("%s %s in %s has no %s", t.Word, t.Name, thing.System, bareWord(lack)))
+			}
 		}
 		if t.Kind == connector.TraceRecord {
 			names[thing.System+"\x00"+t.Word+"\x00"+t.In]++
@@ -301,65 +303,6 @@ func (m *mapper) reaches(a at) []at {
 		}
 	}
 	return out
-}
-
-// Of the tenants that haven't left, how many have to have something before one without it
-// lacks it: at least so many, and so many of a hundred.
-const (
-	stepLeast = 3
-	stepShare = 60
-)
-
-// steps finds what most tenants have, and who hasn't got it.
-func (m *mapper) steps() {
-	type step struct {
-		system int
-		word   string
-	}
-	have := map[step]map[int]bool{}
-	active := 0
-	for _, p := range m.parties {
-		if p.Left || len(p.Listed) == 0 && m.listedAny() {
-			continue
-		}
-		active++
-		for _, a := range p.things {
-			t := m.trace(a)
-			if t.Kind == connector.TraceCopy || t.Kind == connector.TraceTable {
-				continue
-			}
-			word := t.Word
-			if t.Kind == connector.TraceRows {
-				word = "rows in " + m.inside(a.system, t, "a table")
-			}
-			s := step{a.system, word}
-			if have[s] == nil {
-				have[s] = map[int]bool{}
-			}
-			have[s][p.n] = true
-		}
-	}
-	order := make([]step, 0, len(have))
-	for s, who := range have {
-		if len(who) >= stepLeast && 100*len(who) >= stepShare*active {
-			order = append(order, s)
-		}
-	}
-	slices.SortFunc(order, func(a, b step) int { return cmp.Or(a.system-b.system, strings.Compare(a.word, b.word)) })
-	for _, s := range order {
-		seen := m.seen[s.system]
-		one := Step{seen.Source.Name, s.word, len(have[s]), active, len(seen.Says) == 0}
-		m.report.Steps = append(m.report.Steps, one)
-		sight := "it isn't there"
-		if !one.Whole {
-			sight = "not seen, and " + seen.Source.Name + " wasn't seen whole"
-		}
-		for _, p := range m.parties {
-			if !p.Left && (len(p.Listed) > 0 || !m.listedAny()) && !have[s][p.n] {
-				p.Lacks = append(p.Lacks, fmt.Sprintf("%s in %s: %s; %d of %d tenants have one", s.word, one.System, sight, one.Have, one.Of))
-			}
-		}
-	}
 }
 
 // listedAny says that some list names customers at all.
