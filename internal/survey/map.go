@@ -305,7 +305,7 @@ func (m *mapper) evidence(a at, t *connector.Trace) whose {
 	borne := func(key string) whose {
 		for _, bearing := range m.bearings(a.system, t, key) {
 			if p, is := m.keys[bearing]; is && p >= 0 {
-				return whose{party: p, sure: tenure.Strong, reason: "it bears the key " + key}
+				return whose{party: p, sure: tenure.Strong, reason: "it has the tenant's key " + key}
 			} else if is {
 				return whose{party: -1, contested: true}
 			}
@@ -343,7 +343,7 @@ func (m *mapper) evidence(a at, t *connector.Trace) whose {
 		if w, known := m.whose[a.system][i]; is && known {
 			how := "it belongs to "
 			if id == t.In {
-				how = "it stands in "
+				how = "it is in "
 			}
 			return whose{party: w.party, sure: w.sure, reason: how + m.seen[a.system].Traces[i].Word + " " + m.seen[a.system].Traces[i].Name}
 		}

@@ -54,7 +54,7 @@ func platform() []survey.Seen {
 	open := connector.Trace{Kind: connector.TracePlace, Word: "bucket", Name: "cedar-files", Open: "everybody may read it"}
 	return []survey.Seen{
 		seen("main",
-			connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "customers"},
+			connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "customers", Labels: map[string]string{"tenants": "list"}},
 			connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "orders"},
 			connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "visits", Labels: map[string]string{"tenants": "none"}},
 			record("1", "Acme Ltd", "acme.example", "active"), record("2", "Birch", "birch.example", "active"), record("3", "Cedar", "cedar.example", "active"),
@@ -125,9 +125,9 @@ func TestMapOfAPlatformRunByHand(t *testing.T) {
 		}
 	}
 	same(t, "lacks of Dogwood", lacks["Dogwood"], []string{
-		"role in main: it isn't there; 3 of 4 tenants have one",
-		"schema in main: it isn't there; 3 of 4 tenants have one",
-		"user in directory: it isn't there; 3 of 4 tenants have one",
+		"role in main: missing; 3 of 4 tenants have one",
+		"schema in main: missing; 3 of 4 tenants have one",
+		"user in directory: missing; 3 of 4 tenants have one",
 	})
 	if len(lacks) != 1 {
 		t.Errorf("these lack something: %q", lacks)
@@ -141,7 +141,7 @@ func TestMapSaysWhatWasntSeen(t *testing.T) {
 	all[1].Says = []string{"the server gave 500 entries and no more"}
 	for _, x := range survey.Map(all, survey.Ask{Now: now}).Tenants {
 		for _, lack := range x.Lacks {
-			if strings.HasPrefix(lack, "user in directory") && !strings.Contains(lack, "not seen, and directory wasn't seen whole") {
+			if strings.HasPrefix(lack, "user in directory") && !strings.Contains(lack, "not seen, but not all of directory was read") {
 				t.Errorf("%s: %q", x.Name, lack)
 			}
 		}
@@ -295,7 +295,7 @@ func TestMapTenThousand(t *testing.T) {
 		t.Errorf("the map took %s", took)
 	}
 	var page strings.Builder
-	if err := r.HTML(&page); err != nil || page.Len() > 4<<20 || !strings.Contains(page.String(), "500 are shown of 10000") {
+	if err := r.HTML(&page); err != nil || page.Len() > 4<<20 || !strings.Contains(page.String(), "500 of 10000 are shown") {
 		t.Errorf("the page takes %d bytes, error %v; want one that a browser bears, and that says what it leaves out", page.Len(), err)
 	}
 	t.Logf("%d tenants with 10 things each: %s", tenants, took.Round(time.Millisecond))
@@ -412,7 +412,7 @@ func TestMapOfPlacesNamedByKeys(t *testing.T) {
 		}
 		want := []string{"Acme: " + id + ": it is named by the key " + id, "Acme: t_" + strings.ReplaceAll(id, "-", "_") + ": it is named by the key " + id, "Birch: ac-1: it is named by the key ac-1"}
 		if numbers {
-			want = append(want, "Cedar: 7: it is named by the key 7", "Cedar: docs: it stands in folder 7", "Cedar: pictures: it belongs to folder 7", "Dogwood: 8: it is named by the key 8", "Elm: 9: it is named by the key 9")
+			want = append(want, "Cedar: 7: it is named by the key 7", "Cedar: docs: it is in folder 7", "Cedar: pictures: it belongs to folder 7", "Dogwood: 8: it is named by the key 8", "Elm: 9: it is named by the key 9")
 		}
 		same(t, fmt.Sprintf("with numbers beside it: %t", numbers), got, want)
 	}
@@ -456,10 +456,10 @@ func TestMapOfMixedTenancy(t *testing.T) {
 	}
 	same(t, "lacks", got, []string{
 		"birch: role t_birch_app in main has no connection limit",
-		"dogwood: role in main: it isn't there; 3 of 4 tenants with a place of their own have one",
-		"elm: rows in table notes in main: it isn't there; 3 of 4 tenants in shared tables have one",
-		"fir: user in directory: it isn't there; 3 of 4 tenants in shared tables have one",
-		"ivy: user in directory: it isn't there; 7 of 9 tenants have one",
+		"dogwood: role in main: missing; 3 of 4 tenants with a place of their own have one",
+		"elm: rows in table notes in main: missing; 3 of 4 tenants in shared tables have one",
+		"fir: user in directory: missing; 3 of 4 tenants in shared tables have one",
+		"ivy: user in directory: missing; 7 of 9 tenants have one",
 	})
 	same(t, "without", r.Without, []string{"none of 3 tenants' things of the kind role in main has a password"})
 }

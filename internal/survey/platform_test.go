@@ -134,7 +134,7 @@ create role TOKEN_survey login password 'look-only-text'; grant pg_read_all_data
 		"orphan zeta: main-db rows zeta in table notes",
 		"orphan : directory user people/ivy@nowhere.example",
 		"uncovered : main-db table visits",
-		"uncovered : main-db rows  in table notes",
+		"uncovered : main-db rows in table notes",
 	} {
 		if !slices.ContainsFunc(found, func(f string) bool { return strings.HasPrefix(f, want) }) {
 			t.Errorf("not found: %s", want)

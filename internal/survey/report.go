@@ -109,10 +109,14 @@ func (f Finding) What() string { return what(f.Word, f.Name, f.In) }
 func (t Thing) What() string { return what(t.Word, t.Name, t.In) }
 
 func what(word, name, in string) string {
-	if in == "" {
-		return word + " " + name
+	out := word
+	if name != "" {
+		out += " " + name
 	}
-	return word + " " + name + " in " + in
+	if in != "" {
+		out += " in " + in
+	}
+	return out
 }
 
 // Step is something that most tenants have, so that one without it shows where a process

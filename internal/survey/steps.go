@@ -161,9 +161,9 @@ func (m *mapper) steps() {
 
 // lack is what is said of a tenant that hasn't got it.
 func (s Step) lack() string {
-	sight := "it isn't there"
+	sight := "missing"
 	if !s.Whole {
-		sight = "not seen, and " + s.System + " wasn't seen whole"
+		sight = "not seen, but not all of " + s.System + " was read"
 	}
 	who := "tenants"
 	if s.Among != "" {

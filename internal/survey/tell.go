@@ -26,13 +26,15 @@ func (m *mapper) tell() {
 		}
 		switch {
 		case t.Kind == connector.TraceTable && t.Labels["tenants"] == "none":
-			m.find(Uncovered, nil, a, "no column and no reference ties its rows to a tenant")
+			m.find(Uncovered, nil, a, "no column and no foreign key links its rows to a tenant")
 		case t.Kind == connector.TraceRows && t.Name == "":
-			m.find(Uncovered, nil, a, "these rows bear no tenant's key")
+			m.find(Uncovered, nil, a, "these rows have no tenant's key")
 		case t.Kind == connector.TraceAccount && !t.Disabled && m.customers(a, t):
-			m.find(Orphan, nil, a, "its mail domain is no tenant's")
+			m.find(Orphan, nil, a, "its mail domain belongs to no tenant")
 		}
-		m.report.Shared = append(m.report.Shared, m.thing(a))
+		thing := m.thing(a)
+		thing.Reason = m.nobodys(a, t)
+		m.report.Shared = append(m.report.Shared, thing)
 	})
 	for s := range m.seen {
 		for i, t := range m.seen[s].Traces {
@@ -64,6 +66,28 @@ func later(low bool) int {
 		return 1
 	}
 	return 0
+}
+
+// nobodys says why a thing is held to be nobody's.
+func (m *mapper) nobodys(a at, t *connector.Trace) string {
+	switch {
+	case m.evidence(a, t).contested:
+		return "contested: the evidence names more than one tenant"
+	case t.Kind == connector.TraceTable:
+		switch t.Labels["tenants"] {
+		case "list":
+			return "a list of customers"
+		case "rows":
+			return "shared: the column " + t.Labels["column"] + " says whose each row is"
+		case "linked":
+			return "linked: foreign keys lead from its rows to rows of tenants"
+		case "none":
+			return "shared: no column and no foreign key links its rows to a tenant"
+		}
+	case t.Kind == connector.TraceRows && t.Name == "":
+		return "these rows have no tenant's key"
+	}
+	return "nothing says that it is a tenant's"
 }
 
 // owner is the party whose a thing is, nil if nobody's.
@@ -145,30 +169,30 @@ func (m *mapper) judge(p *party, a at, t *connector.Trace) {
 	case connector.TraceAccount, connector.TraceJob:
 		switch {
 		case p.Left && !t.Disabled:
-			m.find(Ghost, p, a, "it is alive, and its tenant is "+p.status())
+			m.find(Ghost, p, a, "it is still enabled, and its tenant "+p.gone())
 		case len(p.Listed) == 0 && m.listedAny():
-			m.find(Orphan, p, a, m.whose[a.system][a.trace].reason+"; no list names its tenant")
+			m.find(Orphan, p, a, m.whose[a.system][a.trace].reason+"; its tenant is in no customer list")
 		case !t.Disabled && m.dormant(t):
 			m.find(Dormant, p, a, m.unused(t))
 		}
 	case connector.TracePlace, connector.TraceRows, connector.TraceTable:
 		switch {
 		case p.Left:
-			m.find(Residue, p, a, "it is still there, and its tenant is "+p.status())
+			m.find(Residue, p, a, "it still exists, and its tenant "+p.gone())
 		case len(p.Listed) == 0 && m.listedAny():
-			m.find(Orphan, p, a, m.whose[a.system][a.trace].reason+"; no list names its tenant")
+			m.find(Orphan, p, a, m.whose[a.system][a.trace].reason+"; its tenant is in no customer list")
 		}
 	case connector.TraceCopy:
 		if p.Left {
-			says := "a copy of what its tenant had, and its tenant is " + p.status()
+			says := "it is a copy of the tenant's data, and the tenant " + p.gone()
 			if t.Expires.IsZero() {
-				says += "; nothing says when it expires"
+				says += "; no expiry date is known"
 			} else {
 				says += "; it expires on " + t.Expires.UTC().Format(time.DateOnly)
 			}
 			m.find(Outlives, p, a, says)
 		} else if len(p.Listed) == 0 && m.listedAny() {
-			m.find(Orphan, p, a, "a copy of data of a tenant that no list names")
+			m.find(Orphan, p, a, "it is a copy of a tenant's data; the tenant is in no customer list")
 		}
 	case connector.TraceRecord:
 		if !p.Left && !t.Disabled && !t.Expires.IsZero() && t.Expires.Before(m.ask.Now) {
@@ -176,16 +200,17 @@ func (m *mapper) judge(p *party, a at, t *connector.Trace) {
 		}
 	case connector.TraceGroup:
 		if p.Left {
-			m.find(Residue, p, a, "it still gives rights, and its tenant is "+p.status())
+			m.find(Residue, p, a, "it still grants rights, and its tenant "+p.gone())
 		}
 	}
 }
 
-func (p *party) status() string {
+// gone says that a tenant left, with its status if a list has one.
+func (p *party) gone() string {
 	if p.Status != "" {
-		return p.Status
+		return "has left (" + p.Status + ")"
 	}
-	return "no customer any more"
+	return "has left"
 }
 
 // expired says since when an entry of a list has expired, and what it says beside.
