@@ -14,7 +14,7 @@ import (
 	"github.com/tenurehq/tenure/internal/claim"
 )
 
-// Unknown stands for what nothing tells: a person writes it.
+// Unknown is the value of what nothing tells: a person fills it in.
 const Unknown = "?"
 
 // Bindings say how the tenants of a survey would come under a blueprint, for people to
@@ -79,7 +79,7 @@ func Bind(r *Report, b *tenure.Blueprint) *Bindings {
 	return out
 }
 
-// pattern is where a resource of the blueprint would stand, with what isn't known of it.
+// pattern is where a resource of the blueprint would be, with what isn't known of it.
 type pattern struct {
 	spec  *tenure.ResourceSpec
 	env   string

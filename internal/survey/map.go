@@ -88,7 +88,7 @@ func (m *mapper) each(f func(at, *connector.Trace), kinds ...connector.TraceKind
 	}
 }
 
-// list is a list of customers: what stands in one place of one system.
+// list is a list of customers: the entries in one place of one system.
 type list struct {
 	system int
 	in     string
@@ -299,7 +299,7 @@ func (m *mapper) sort(a at, t *connector.Trace) string {
 	return m.seen[a.system].Source.Name + "\x00" + t.Word
 }
 
-// evidence says whose a thing is: by its key, what it stands in, its owner, its labels, its
+// evidence says whose a thing is: by its key, what it is in, its owner, its labels, its
 // external ids, its mail addresses, its name.
 func (m *mapper) evidence(a at, t *connector.Trace) whose {
 	borne := func(key string) whose {

@@ -42,7 +42,7 @@ func (m *mapper) named(a connector.Account) whose {
 	return w
 }
 
-// keyName is a key as things are named by it: without what stands between its letters and
+// keyName is a key as things are named by it: without what is between its letters and
 // digits, if it is unlikely to be anything else.
 func keyName(key string) string {
 	if words := strings.Join(claim.Words(key), ""); distinctive(words) {
@@ -52,7 +52,7 @@ func keyName(key string) string {
 }
 
 // byKey says whose a place is that is named by a customer's key. Beside a key that is
-// unlikely to be anything else one word may stand, such as tenant_; a short number counts
+// unlikely to be anything else there may be one word, such as tenant_; a short number counts
 // where the places beside it are named by numbers of customers, too.
 func (m *mapper) byKey(a at, t *connector.Trace) whose {
 	if t.Kind != connector.TracePlace || loose(t) {
@@ -153,7 +153,7 @@ func distinctive(key string) bool {
 // telling says whether an external id can be told from others at all: a short number can't.
 func telling(id string) bool { return len(id) >= 6 || distinctive(id) }
 
-// inside is where a thing stands, in words.
+// inside is where a thing is, in words.
 func (m *mapper) inside(system int, t *connector.Trace, word string) string {
 	if i, is := m.ids[system][t.In]; is && t.In != "" {
 		in := m.seen[system].Traces[i]

@@ -31,13 +31,13 @@ type System struct {
 	Failed    string   `json:"failed,omitempty"`
 }
 
-// Tenant is one customer as it stands.
+// Tenant is one customer with what it has.
 type Tenant struct {
 	Name        string   `json:"name"`
 	Also        []string `json:"also,omitempty"` // its other names and keys
 	Domains     []string `json:"domains,omitempty"`
 	ExternalIDs []string `json:"externalIds,omitempty"`
-	Listed      []string `json:"listed,omitempty"` // the lists that name it; none: nobody lists it
+	Listed      []string `json:"listed,omitempty"` // the lists that name it; none: it is in no customer list
 	Status      string   `json:"status,omitempty"` // as a list says it
 	Left        bool     `json:"left"`             // a list says that it isn't a customer any more
 	Things      []Thing  `json:"things"`
@@ -48,7 +48,7 @@ type Tenant struct {
 	Currency    string   `json:"currency,omitempty"`
 }
 
-// Thing is what stands in a system, with the reason for which it is held to be a tenant's.
+// Thing is what exists in a system, with the reason for which it is held to be a tenant's.
 type Thing struct {
 	System     string            `json:"system"`
 	Kind       string            `json:"kind"`
@@ -81,8 +81,8 @@ const (
 	Open      Kind = "open"      // everybody reaches it
 	Uncovered Kind = "uncovered" // data that nothing ties to a tenant
 	Contested Kind = "contested" // the evidence names two tenants
-	Expired   Kind = "expired"   // a customer that stands as active, and whose trial or contract ended
-	Twice     Kind = "twice"     // two entries of a list stand for what looks like one customer
+	Expired   Kind = "expired"   // a customer that counts as active, and whose trial or contract ended
+	Twice     Kind = "twice"     // two entries of a list look like one customer
 )
 
 // Kinds are those of findings, the gravest first.

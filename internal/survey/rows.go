@@ -14,7 +14,7 @@ const alike = 4
 // Row is what is shown as one: a finding or a thing, or several that are alike.
 type Row struct {
 	Tenant, System, What, Says string
-	All                        []string // each by its name, where the row stands for several
+	All                        []string // each by its name, where the row is of several
 	Low                        bool
 	Disabled                   bool
 	Rows, Bytes                int64

@@ -149,14 +149,14 @@ func (m *mapper) found(p *party) {
 	}
 }
 
-// within says that a thing stands in what is the tenant's.
+// within says that a thing is in what is the tenant's.
 func (m *mapper) within(p *party, a at) bool {
 	i, is := m.ids[a.system][m.trace(a).In]
 	w, known := m.whose[a.system][i]
 	return is && known && w.party == p.n
 }
 
-// topmost says that a thing stands in nothing else of the tenant's: bytes are counted once.
+// topmost says that a thing is in nothing else of the tenant's: bytes are counted once.
 func (m *mapper) topmost(p *party, a at) bool {
 	i, is := m.ids[a.system][m.trace(a).In]
 	w, known := m.whose[a.system][i]

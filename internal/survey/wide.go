@@ -22,7 +22,7 @@ type wide struct {
 	groups  []int
 	owns    bool // it, or a group that it is in, owns a table that it reaches
 	owned   bool // the system tells owners of such tables
-	guarded bool // row security stands on every table that it reaches tenants' rows in
+	guarded bool // every table has row security that it reaches tenants' rows in
 }
 
 // wides finds accounts that are nobody's and reach things of several tenants, and groups
@@ -80,7 +80,7 @@ func (m *mapper) findWide(w *wide, low string) {
 	}
 }
 
-// contents are, by the table, what stands in the tables of a system: tenants' rows.
+// contents are, by the table, what is in the tables of a system: tenants' rows.
 func (m *mapper) contents(s int) map[int][]at {
 	out := map[int][]at{}
 	for i := range m.seen[s].Traces {
