@@ -93,10 +93,14 @@ func TestBindFits(t *testing.T) {
 			{System: "files", Kind: "place", Word: "file", Name: "a.txt", In: "folder f-5"},
 		}},
 		{Name: "birch", Listed: []string{"crm"}, Things: []survey.Thing{rows("6", "orders")}},
+		{Name: "cedar", Listed: []string{"crm"}, Things: []survey.Thing{rows("7", "orders"), {System: "files", Kind: "place", Type: "folder", Word: "folder", Name: "f-8"}}},
 	}
 	got := survey.Bind(&survey.Report{Tenants: tenants}, b)
-	if len(got.Tenants) != 2 {
+	if len(got.Tenants) != 3 {
 		t.Fatalf("%+v", got)
+	}
+	if got.Tenants[2].Unfit != "" {
+		t.Errorf("unfit: %q; a person decides between 7 and 8, and everything is there", got.Tenants[2].Unfit)
 	}
 	want := survey.Binding{
 		Name: "acme-ltd", Organization: "Acme Ltd",

@@ -463,3 +463,23 @@ func TestMapOfMixedTenancy(t *testing.T) {
 	})
 	same(t, "without", r.Without, []string{"none of 3 tenants' things of the kind role in main has a password"})
 }
+
+// TestMapOfOwnPlaces: who has a schema of its own lacks no rows in shared tables, also where
+// the others with a schema have some.
+func TestMapOfOwnPlaces(t *testing.T) {
+	t.Parallel()
+	main := []connector.Trace{{Kind: connector.TraceTable, Word: "table", Name: "orders"}}
+	for i, name := range []string{"acme", "birch", "cedar", "dogwood"} {
+		key := fmt.Sprint(i + 1)
+		main = append(main, record(key, name, name+".example", "active"), schema("t_"+name, 1))
+		if i < 3 {
+			main = append(main, connector.Trace{Kind: connector.TraceRows, Word: "rows", Name: key, ID: "rows:" + key, In: "table:orders", Rows: 1})
+		}
+	}
+	r := survey.Map([]survey.Seen{seen("main", main...)}, survey.Ask{Now: now})
+	for _, x := range r.Tenants {
+		if len(x.Lacks) > 0 || len(r.Tenants) != 4 {
+			t.Errorf("%s lacks %q", x.Name, x.Lacks)
+		}
+	}
+}
