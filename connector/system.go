@@ -479,7 +479,11 @@ func (s *System) Unquarantine(ctx context.Context, r Ref) (rec Receipt, v tenure
 // Adopt gives a resource back the mark that it lost, and reads it back.
 func (s *System) Adopt(ctx context.Context, r Ref, as tenure.ResourceState) (rec Receipt, v tenure.Verdict, err error) {
 	defer s.turns.Take(r.Type, r.Name)()
-	err = capable(ctx, s, "adopt what has lost its mark", func(d Adopter) (err error) { rec, err = d.Adopt(ctx, r, as); return err })
+	if !is[Adopter](s) {
+		return rec, tenure.Unknown, tenure.Errorf(tenure.Invalid, "system %s (%s) can't put an owner mark on %s %s, which has none", s.Name, s.Info.Name, r.Type, r.Name).
+			WithHint("put the mark back from a backup of the system; or keep what is in it, delete it there and run tenure tenant repair, which makes it anew; nothing was changed")
+	}
+	err = capable(ctx, s, "put an owner mark back", func(d Adopter) (err error) { rec, err = d.Adopt(ctx, r, as); return err })
 	rec = s.veil().Receipt(rec)
 	if err != nil {
 		return rec, tenure.Unknown, err

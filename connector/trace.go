@@ -70,6 +70,7 @@ type Trace struct {
 	Owners      []string
 
 	Reaches []string // IDs of what it gives rights on: of an account also the groups that it is in
+	All     string   // of an account or a group: by what it reaches everything in its system, in words; Reaches then needn't name it
 	Open    string   // in words, how everybody may reach it; "" if not known to be open
 
 	Rows, Bytes int64     // -1 where the system doesn't tell, or it would cost a read of all

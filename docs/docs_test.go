@@ -189,3 +189,25 @@ func TestReadme(t *testing.T) {
 		t.Errorf("README.md begins with the commands %q; want %q", commands, want)
 	}
 }
+
+// The example of docs/survey.md is the blueprint that a test adopts tenants with.
+func TestExistingPlatformExample(t *testing.T) {
+	t.Parallel()
+	const file, begin, end = "docs/survey.md", "<!-- begin: existing -->\n", "<!-- end: existing -->\n"
+	text := read(t, file)
+	head, rest, ok := strings.Cut(text, begin)
+	old, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has lost its marks %q and %q", file, begin, end)
+	}
+	want := "\n```yaml\n" + read(t, "examples/existing-platform/blueprint.yaml") + "```\n\n"
+	if old == want {
+		return
+	}
+	if !*update {
+		t.Fatalf("the example in %s isn't examples/existing-platform/blueprint.yaml; run: make docs", file)
+	}
+	if err := os.WriteFile(filepath.Join(root, file), []byte(head+begin+want+end+tail), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -25,6 +25,7 @@ func TestExamples(t *testing.T) {
 		{"postgres-saas", "enterprise", 14, 13, 4, 5},
 		{"s3-documents", "team", 3, 0, 0, 0},
 		{"lowcode-pocketbase", "team", 5, 5, 0, 0},
+		{"existing-platform", "team", 3, 0, 0, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name+" "+tt.tier, func(t *testing.T) {
@@ -49,6 +50,8 @@ func TestExamples(t *testing.T) {
 			}
 			switch tt.name {
 			case "s3-documents":
+			case "existing-platform":
+				in.Params["slug"] = "acme"
 			case "lowcode-pocketbase":
 				in.Params["adminMail"] = "admin@acme.example"
 			default:

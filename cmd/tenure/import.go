@@ -24,20 +24,20 @@ import (
 func (a *app) importCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "import",
-		Short: "Bring tenants that stand already under Tenure",
-		Long: "First tenure survey --output json says what stands there. propose writes from that, and from a blueprint, a file for\n" +
-			"people to review. plan makes a plan for each tenant of it; two persons approve each. Nothing but marks is changed.",
+		Short: "Bring tenants that already exist under Tenure",
+		Long: "First, tenure survey --output json reports what exists. From that and a blueprint, propose writes a file for people to\n" +
+			"review. plan makes a plan for each tenant in it; two people approve each. Nothing but marks is changed.",
 	}, a.importPropose(), a.importPlan())
 }
 
 func (a *app) importPropose() *cobra.Command {
 	var report, from, file string
-	cmd := command("propose", "Propose how the tenants of a survey come under a blueprint", "It asks no system. What nothing tells is a question mark, which a person replaces.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+	cmd := command("propose", "Propose how the tenants of a survey come under a blueprint", "It contacts no system. A value that the survey doesn't tell is a question mark, for a person to replace.", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
 		if report == "" || from == "" || file == "" {
 			return tenure.Errorf(tenure.Invalid, "a proposal needs a survey, a blueprint and a file to write").WithHint("tenure import propose --survey report.json --blueprint small --out bindings.yaml")
 		}
 		if _, err := os.Lstat(file); err == nil {
-			return tenure.Errorf(tenure.Conflict, "%s is there already", file).WithHint("give another name, or move it away")
+			return tenure.Errorf(tenure.Conflict, "%s exists already", file).WithHint("give another name, or move it away")
 		}
 		text, err := os.ReadFile(report)
 		if err != nil {
@@ -45,7 +45,7 @@ func (a *app) importPropose() *cobra.Command {
 		}
 		var r survey.Report
 		if err := json.Unmarshal(text, &r); err != nil {
-			return tenure.Errorf(tenure.Invalid, "%s is no survey: %w", report, err).WithHint("write one with: tenure survey --output json")
+			return tenure.Errorf(tenure.Invalid, "%s isn't a survey: %w", report, err).WithHint("write one with: tenure survey --output json")
 		}
 		b, err := a.boundBlueprint(cmd.Context(), from)
 		if err != nil {
@@ -56,14 +56,14 @@ func (a *app) importPropose() *cobra.Command {
 			return err
 		}
 		return a.show(out, func(o *page) {
-			o.fields("tenants", fmt.Sprint(len(out.Tenants)), "left out", fmt.Sprint(len(out.Out)), "file", file)
+			o.fields("tenants", fmt.Sprint(len(out.Tenants)-out.Unfit()), "that don't fit", fmt.Sprint(out.Unfit()), "left out", fmt.Sprint(len(out.Out)), "file", file)
 			o.next("review " + file + "; then: tenure import plan " + file)
 		})
 	})
 	f := cmd.Flags()
 	f.StringVar(&report, "survey", "", "the survey, as tenure survey --output json printed it")
 	f.StringVar(&from, "blueprint", "", "the blueprint: a file, or name, name@version or digest")
-	f.StringVar(&file, "out", "", "the file to write, which mustn't be there yet")
+	f.StringVar(&file, "out", "", "the file to write, which must not exist yet")
 	return cmd
 }
 
@@ -101,34 +101,51 @@ func bindingsFile(r *survey.Report, all *survey.Bindings) []byte {
 		text, _ := json.Marshal(s) // a JSON string is one of YAML 1.2
 		return string(text)
 	}
-	say("", "# Proposed from the survey of %s. Review it, replace each question mark, take out who stays out;", r.Taken.Format("2006-01-02"))
+	say("", "# Proposed from the survey of %s. Review it, replace each question mark, remove the tenants that stay out;", r.Taken.Format("2006-01-02"))
 	say("", "# then: tenure import plan with this file.")
 	say("", "blueprint: %s", quoted(all.Blueprint))
 	empty := ""
-	if len(all.Tenants) == 0 {
+	if len(all.Tenants) == all.Unfit() {
 		empty = " []"
 	}
 	say("", "tenants:%s", empty)
-	for _, t := range all.Tenants {
-		say("  ", "- name: %s", quoted(t.Name))
-		say("    ", "organization: %s", quoted(t.Organization))
+	write := func(t survey.Binding, mark string) {
+		why := ""
+		if t.Unfit != "" {
+			why = " # " + t.Unfit
+		}
+		say(mark+"  ", "- name: %s%s", quoted(t.Name), why)
+		say(mark+"    ", "organization: %s", quoted(t.Organization))
 		if len(t.Parameters) > 0 {
-			say("    ", "parameters:")
+			say(mark+"    ", "parameters:")
 		}
 		for _, p := range t.Parameters {
 			name := p.Name
 			if !plainName.MatchString(name) {
 				name = quoted(name)
 			}
-			say("      ", "%s: %s # %s", name, quoted(p.Value), p.Why)
+			say(mark+"      ", "%s: %s # %s", name, quoted(p.Value), p.Why)
 		}
 		for _, part := range []struct {
 			word string
 			list []string
-		}{{"adopts", t.Adopts}, {"not seen", t.Missing}, {"leaves out", t.LeavesOut}} {
+		}{{"adopts", t.Adopts}, {"not found", t.Missing}, {"leaves out", t.LeavesOut}} {
 			for _, line := range part.list {
-				say("    ", "# %s: %s", part.word, line)
+				say(mark+"    ", "# %s: %s", part.word, line)
 			}
+		}
+	}
+	for _, t := range all.Tenants {
+		if t.Unfit == "" {
+			write(t, "")
+		}
+	}
+	if all.Unfit() > 0 {
+		say("", "# The blueprint doesn't fit the next ones. To include one all the same, take away the first # of its lines.")
+	}
+	for _, t := range all.Tenants {
+		if t.Unfit != "" {
+			write(t, "#")
 		}
 	}
 	for _, l := range all.Out {
@@ -155,7 +172,7 @@ type importedRow struct {
 }
 
 func (a *app) importPlan() *cobra.Command {
-	return command("plan FILE [TENANT…]", "Plan the adoption of each tenant in a file of bindings", "One that is refused doesn't keep the others; if any was, the exit code is 7.", cobra.MinimumNArgs(1), func(cmd *cobra.Command, args []string) error {
+	return command("plan FILE [TENANT…]", "Plan the adoption of each tenant in a file of bindings", "A tenant that is refused doesn't stop the others; if any was, the exit code is 7.", cobra.MinimumNArgs(1), func(cmd *cobra.Command, args []string) error {
 		ref, all, err := a.readBindings(args[0])
 		if err != nil {
 			return err
@@ -235,7 +252,7 @@ func planImport(ctx context.Context, s *session, in client.Intent, schema map[st
 	}
 	if len(open) > 0 {
 		slices.Sort(open)
-		return client.Plan{}, tenure.Errorf(tenure.Invalid, "a person has to write %s", strings.Join(open, ", "))
+		return client.Plan{}, tenure.Errorf(tenure.Invalid, "a person has to fill in %s", strings.Join(open, ", "))
 	}
 	return client.MakePlan.Call(ctx, s.Client, client.PlanIntent{Body: in})
 }

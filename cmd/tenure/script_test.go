@@ -61,8 +61,10 @@ func TestPostgresScripts(t *testing.T) {
 			e.Setenv(name+"_ROLE", role)
 		}
 		postgrestest.Exec(t, dsn, "do $$ begin execute format('alter database %I owner to owner_"+token+"', current_database()); end $$")
-		if err := os.CopyFS(filepath.Join(e.WorkDir, "saas"), os.DirFS("../../examples/postgres-saas")); err != nil {
-			return err
+		for as, example := range map[string]string{"saas": "postgres-saas", "existing": "existing-platform"} {
+			if err := os.CopyFS(filepath.Join(e.WorkDir, as), os.DirFS("../../examples/"+example)); err != nil {
+				return err
+			}
 		}
 		return setUp(e)
 	}

@@ -22,11 +22,11 @@ const surveyRows = 20
 func (a *app) surveyCommand() *cobra.Command {
 	var ask survey.Ask
 	systems, file, dormant := "", "", "P90D"
-	cmd := command("survey [SYSTEM…]", "Say which tenants stand in systems that Tenure has never seen",
-		`It reads the systems of a file that is written as systems.yaml is, with credentials that may only read. It plants
-nothing, changes nothing, and needs no installation. It says which tenants stand there and what belongs to each, with
-the reason; ghosts, orphans, rights that reach across tenants, copies that outlive a tenant, what that costs; and what
-most tenants have and one lacks. What it couldn't see it names.`,
+	cmd := command("survey [SYSTEM…]", "Find out which tenants exist in systems that Tenure doesn't manage yet",
+		`It reads the systems of a file in the format of systems.yaml; give it read-only credentials. It creates and changes
+nothing, and needs no installation. It reports which tenants exist, what belongs to each, and why; accounts and data
+that a tenant left behind, things whose owner is in no customer list, rights that reach across tenants, copies that
+outlive a tenant, and what that costs; and what most tenants have and one lacks. It says what it couldn't read.`,
 		cobra.ArbitraryArgs, func(cmd *cobra.Command, names []string) error {
 			if systems == "" {
 				systems = filepath.Join(a.dir, "systems.yaml")
@@ -46,7 +46,7 @@ most tenants have and one lacks. What it couldn't see it names.`,
 			}
 			if file != "" {
 				if _, err := os.Lstat(file); err == nil {
-					return tenure.Errorf(tenure.Conflict, "%s is there already", file).WithHint("give another name, or move it away")
+					return tenure.Errorf(tenure.Conflict, "%s exists already", file).WithHint("give another name, or move it away")
 				}
 			}
 			seen, err := survey.Look(cmd.Context(), sources, ask)
@@ -70,16 +70,16 @@ most tenants have and one lacks. What it couldn't see it names.`,
 		})
 	f := cmd.Flags()
 	f.StringVar(&systems, "systems", "", "the file that names the systems (default systems.yaml of the installation)")
-	f.StringSliceVar(&ask.Columns, "tenant-column", nil, "a column that says whose a row is, such as org_id (default those that look like one)")
-	f.IntVar(&ask.Calls, "calls", 0, "make at most so many calls to each system (default no bound)")
-	f.StringSliceVar(&ask.Own, "own-domain", nil, "a mail domain of the platform's own staff, who are no customer's")
-	f.StringVar(&dormant, "dormant", dormant, "how long an account may go without use")
-	f.StringVar(&file, "html", "", "write the report as one page to this file, which mustn't be there yet")
+	f.StringSliceVar(&ask.Columns, "tenant-column", nil, "a column that holds the tenant of a row, such as org_id (default the usual names)")
+	f.IntVar(&ask.Calls, "calls", 0, "the most calls to make to each system (default no limit)")
+	f.StringSliceVar(&ask.Own, "own-domain", nil, "a mail domain of the platform's own staff")
+	f.StringVar(&dormant, "dormant", dormant, "how long an account may be unused before it counts as dormant")
+	f.StringVar(&file, "html", "", "write the report as one page to this file, which must not exist yet")
 	return cmd
 }
 
-// failedSystems is an error if a system wasn't seen at all: a survey without it says less
-// than it seems to.
+// failedSystems is an error if nothing was read of a system: the survey says less than it
+// seems to.
 func failedSystems(r *survey.Report) error {
 	var failed []string
 	for _, s := range r.Systems {
@@ -90,11 +90,18 @@ func failedSystems(r *survey.Report) error {
 	if len(failed) == 0 {
 		return nil
 	}
-	return tenure.Errorf(tenure.Unavailable, "nothing was seen of %s: the report says why", strings.Join(failed, ", "))
+	return tenure.Errorf(tenure.Unavailable, "nothing was read of %s: the report says why", strings.Join(failed, ", "))
 }
 
 func printSurvey(o *page, r *survey.Report, file string) {
-	pairs := []string{"tenants", strconv.Itoa(len(r.Tenants)), "of them left", strconv.Itoa(r.Left()), "in no list", strconv.Itoa(r.Unlisted()), "findings", strconv.Itoa(len(r.Findings))}
+	if unseen := r.Unseen(); len(unseen) > 0 {
+		o.line("Not everything was read. What is missing here may exist all the same:")
+		for _, says := range unseen[:min(len(unseen), surveyRows)] {
+			o.line("  %s", says)
+		}
+		more(o, len(unseen))
+	}
+	pairs := []string{"tenants", strconv.Itoa(len(r.Tenants)), "of them left", strconv.Itoa(r.Left()), "in no customer list", strconv.Itoa(r.Unlisted()), "findings", strconv.Itoa(len(r.Findings))}
 	sums := map[string]int64{}
 	for currency, sum := range r.Waste {
 		sums[currency] = int64(sum)
@@ -105,31 +112,26 @@ func printSurvey(o *page, r *survey.Report, file string) {
 	o.fields(append(pairs, "page", file)...)
 	var rows [][]string
 	for _, s := range r.Systems {
-		sight := "seen whole"
-		if s.Failed != "" {
-			sight = "nothing was seen: " + s.Failed
-		} else if len(s.Says) > 0 {
-			sight = strings.Join(s.Says, "; ")
-		}
-		rows = append(rows, []string{s.Name, s.Connector, strconv.Itoa(s.Things), sight})
+		rows = append(rows, []string{s.Name, s.Connector, strconv.Itoa(s.Things), s.Sight()})
 	}
 	o.title("Systems")
-	o.table([]string{"system", "connector", "things", "sight"}, rows)
+	o.table([]string{"system", "connector", "things", "read"}, rows)
 	for _, g := range r.Groups() {
-		o.title("%s (%d)", g.Title(), len(g.List))
+		o.title("%s (%d): %s", g.Title(), len(g.List), g.Means())
+		found := g.Rows()
 		rows = nil
-		for _, f := range g.List[:min(len(g.List), surveyRows)] {
-			rows = append(rows, []string{f.Tenant, f.System, f.What(), f.Says})
+		for _, f := range found[:min(len(found), surveyRows)] {
+			rows = append(rows, []string{f.Tenant, f.System, f.What, f.Says})
 		}
 		o.table([]string{"tenant", "system", "what", "why"}, rows)
-		more(o, len(g.List))
+		more(o, len(found))
 	}
 	rows = nil
 	for _, t := range r.Tenants[:min(len(r.Tenants), surveyRows)] {
 		status := t.Status
 		switch {
 		case len(t.Listed) == 0:
-			status = "in no list"
+			status = "in no customer list"
 		case t.Left && status == "":
 			status = "left"
 		}

@@ -41,6 +41,7 @@ func TraceText(one connector.Trace, mask bool) string {
 	}
 	say("owners", one.Owners...)
 	say("reaches", one.Reaches...)
+	say("all", one.All)
 	say("open", one.Open)
 	if one.Rows >= 0 {
 		say("rows", fmt.Sprint(one.Rows))

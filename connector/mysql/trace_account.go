@@ -158,13 +158,24 @@ func (t *tracing) accountTrace(a *tracedAccount) connector.Trace {
 	if len(a.roles) > 0 {
 		one.Attributes["roles"] = sorted(a.roles)
 	}
-	one.Bears, one.Reaches = t.bears[one.Type+":"+a.name], sorted(a.reaches)
+	one.Bears, one.Reaches = t.bears[one.Type+":"+a.name], sorted(append(slices.Clone(a.reaches), t.within(a.reaches)...))
 	if slices.ContainsFunc(a.whole, func(r string) bool {
 		return slices.Contains([]string{"select", "insert", "update", "delete", "super", "all privileges", "create user", "file"}, r)
 	}) {
 		one.Labels["superuser"] = "true" // its rights are on every database, or let it take them
 		one.Labels["rights"] = strings.Join(a.whole, ", ")
+		one.All = "it has rights on the whole server"
 		one.Reaches = slices.DeleteFunc(one.Reaches, func(id string) bool { return !strings.HasPrefix(id, "role:") })
 	}
 	return one
+}
+
+// within are the shared tables of the databases that somebody has rights on.
+func (t *tracing) within(reached []string) (out []string) {
+	for _, of := range t.plan.Tables {
+		if slices.Contains(reached, databaseID(of.Schema)) {
+			out = append(out, tableID(of.TableName))
+		}
+	}
+	return out
 }

@@ -158,8 +158,27 @@ func (d *Driver) stranger(ctx context.Context, s *session, r connector.Ref) (o c
 	if r.Type == "database" {
 		db = r.Name
 	}
+	// The right itself is read with Tenure's login, also where the role can't connect.
+	may := func(s *session) (bool, connector.Outcome, error) {
+		use, err := textsOf(ctx, s, "select has_schema_privilege("+literal(name)+", n.oid, 'usage')::text from pg_namespace n where n.nspname = "+literal(r.Name))
+		switch {
+		case err != nil:
+			return false, connector.Outcome{}, err
+		case len(use) == 0:
+			return false, connector.Outcome{Detail: "schema " + r.Name + " isn't there"}, nil
+		case use[0] == "true":
+			return false, connector.Outcome{Detail: "a fresh role may use schema " + r.Name}, nil
+		}
+		return true, connector.Outcome{}, nil
+	}
 	t, err := d.as(ctx, name, password, db)
 	if err != nil {
+		if r.Type == "schema" && state(err) == "42501" { // it may not CONNECT
+			if closed, o, err := may(s); !closed || err != nil {
+				return o, err
+			}
+			return passed("a fresh role can't connect to the database, and PUBLIC has no rights in schema " + r.Name)
+		}
 		if r.Type == "database" && refusal(err) {
 			return passed("a fresh role can't connect to database " + r.Name + ", and PUBLIC has no rights on it")
 		}
@@ -169,14 +188,8 @@ func (d *Driver) stranger(ctx context.Context, s *session, r connector.Ref) (o c
 	if r.Type == "database" {
 		return failed("a fresh role can connect to database " + r.Name)
 	}
-	use, err := textsOf(ctx, t, "select has_schema_privilege(n.oid, 'usage')::text from pg_namespace n where n.nspname = "+literal(r.Name))
-	switch {
-	case err != nil:
+	if closed, o, err := may(t); !closed || err != nil {
 		return o, err
-	case len(use) == 0:
-		return failed("schema " + r.Name + " isn't there")
-	case use[0] == "true":
-		return failed("a fresh role may use schema " + r.Name)
 	}
 	return passed("a fresh role may not use schema " + r.Name + ", and PUBLIC has no rights in it")
 }

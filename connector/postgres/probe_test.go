@@ -221,3 +221,24 @@ func TestExposureOfFunctions(t *testing.T) {
 		}
 	}
 }
+
+// TestExposureWhereNobodyConnects: where PUBLIC may not connect to the database, a schema
+// isn't exposed for that; what PUBLIC may do in it still counts.
+func TestExposureWhereNobodyConnects(t *testing.T) {
+	t.Parallel()
+	n := opensDen(t)
+	n.ensure(t, n.place)
+	for _, c := range []struct {
+		sql  string
+		want bool
+	}{
+		{"do $$ begin execute format('revoke connect on database %I from public', current_database()); end $$", true},
+		{"grant usage on schema acme to public", false},
+		{"revoke usage on schema acme from public", true},
+	} {
+		postgrestest.Exec(t, n.world.dsn, c.sql)
+		if o, err := n.d.Probe(t.Context(), connector.Check{Kind: "exposure", Ref: n.place.Ref}); err != nil || o.Passed != c.want {
+			t.Errorf("after %q: passed %t (%s), want %t; error %v", c.sql, o.Passed, o.Detail, c.want, err)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ func (d *Driver) Trace(ctx context.Context, ask connector.Tracing, yield func(co
 	defer release(c)
 	t := &tracing{
 		d: d, s: &session{conn: c.Conn(), calls: ask.Calls}, ask: ask, yield: func(one connector.Trace) error { return stop(yield(one)) },
-		near: &near{}, owners: map[string]bool{}, open: map[string]string{}, facts: map[relational.TableName]relational.TableFacts{}, closed: map[relational.TableName]string{}, bases: map[column]string{}, bears: map[string]connector.Ownership{},
+		near: &near{}, owners: map[string]bool{}, open: map[string]string{}, facts: map[relational.TableName]relational.TableFacts{}, closed: map[relational.TableName]string{}, bases: map[column]string{}, ownedBy: map[relational.TableName]string{}, bears: map[string]connector.Ownership{},
 	}
 	if err := t.look(ctx); err != nil {
 		return connector.Traced{}, coded(err)
@@ -56,8 +57,9 @@ type tracing struct {
 	facts     map[relational.TableName]relational.TableFacts
 	closed    map[relational.TableName]string
 	bases     map[column]string
-	open      map[string]string              // by the ID
-	bears     map[string]connector.Ownership // by the ID
+	ownedBy   map[relational.TableName]string // tables by their owner's ID, where the owner is yielded
+	open      map[string]string               // by the ID
+	bears     map[string]connector.Ownership  // by the ID
 }
 
 func (t *tracing) says(s string, args ...any) {
@@ -161,6 +163,13 @@ func (t *tracing) reader() relational.TraceReader {
 				f.Rows, f.Bytes = -1, -1
 			}
 			f.Open = t.open[t.tableID(n)]
+			if owner := t.ownedBy[n]; owner != "" {
+				f.Labels = maps.Clone(f.Labels)
+				if f.Labels == nil {
+					f.Labels = map[string]string{}
+				}
+				f.Labels["owner"] = owner
+			}
 			return f
 		},
 		Text: func(of relational.Table, c relational.Column) (string, string) {

@@ -129,6 +129,9 @@ func (t *tracing) owned(one *connector.Trace, owner string) {
 	}
 }
 
+// everywhere are the server's own roles whose members reach every table.
+var everywhere = []string{"pg_read_all_data", "pg_write_all_data", "pg_read_server_files", "pg_write_server_files", "pg_execute_server_program"}
+
 func (t *tracing) roleTrace(r *tracedRole) connector.Trace {
 	one := connector.Trace{Kind: connector.TraceGroup, Type: "role", Word: "role", Name: r.name, ID: relational.TraceID("role", r.name), Rows: -1, Bytes: -1, Labels: map[string]string{}, Reaches: r.reaches}
 	one.Bears = t.bears[one.ID]
@@ -138,13 +141,22 @@ func (t *tracing) roleTrace(r *tracedRole) connector.Trace {
 			one.Lacks = []string{"a connection limit"}
 		}
 	}
-	if strings.Contains(r.flags, "S") {
-		one.Labels["superuser"] = "true"
+	if strings.Contains(r.flags, "B") {
+		one.Labels["bypassrls"] = "true"
 	}
 	for _, m := range r.members {
 		if strings.HasPrefix(m, "pg_") {
 			one.Labels[m] = "true"
 		}
+		if slices.Contains(everywhere, m) && one.All == "" {
+			one.All = "it is a member of " + m
+		}
+	}
+	if strings.Contains(r.flags, "R") && r.limit != 0 {
+		one.All = "it may replicate the whole server"
+	}
+	if strings.Contains(r.flags, "S") {
+		one.Labels["superuser"], one.All = "true", "it is a superuser"
 	}
 	one.Expires, _ = relational.TraceTime(r.until)
 	one.Attributes = map[string]any{"login": one.Kind == connector.TraceAccount}

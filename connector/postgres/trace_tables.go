@@ -116,8 +116,15 @@ func (t *tracing) strangers(ctx context.Context, n *near) error {
 		}
 	}
 	for at, of := range n.tables {
-		if root := n.root(at); root != nil && theirs[of.owner] {
+		root := n.root(at)
+		if root == nil {
+			continue
+		}
+		if theirs[of.owner] {
 			t.closed[root.TableName] = "it belongs to a tenant's role, whose code could run"
+		}
+		if t.owners[of.owner] && root == n.table(at) {
+			t.ownedBy[root.TableName] = relational.TraceID("role", of.owner)
 		}
 	}
 	return nil

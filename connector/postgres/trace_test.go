@@ -92,7 +92,7 @@ func (f *foreign) line(one connector.Trace) string {
 }
 
 const foreignPlatform = `
-create role TOKENowner; create role TOKENstaff; create role TOKENapp login in role TOKENstaff connection limit 5; create role TOKENacme login valid until '2027-01-01'; create role TOKENboss login superuser;
+create role TOKENowner; create role TOKENstaff; create role TOKENapp login in role TOKENstaff bypassrls connection limit 5; create role TOKENacme login valid until '2027-01-01'; create role TOKENboss login superuser;
 create role "TOKENit's ""odd""" login connection limit 0;
 revoke connect on database "DB" from public; grant connect on database "DB" to TOKENreader, TOKENapp; revoke all on schema public from public;
 create type mood as enum ('active', 'suspended');
@@ -103,7 +103,7 @@ create table users (id int primary key, tenant_id uuid references tenants, email
 insert into users values (1, '00000000-0000-0000-0000-000000000001', 'a@acme.example', true, 'never-read-this', '2026-04-04 00:00:00'), (2, '00000000-0000-0000-0000-000000000002', 'b@birch.example', false, 'never-read-this', null);
 create table orders (id int, tenant_id uuid, updated_at timestamptz) partition by range (id); create table orders_1 partition of orders for values from (0) to (100);
 insert into orders values (1, '00000000-0000-0000-0000-000000000001', '2026-02-02'), (2, '00000000-0000-0000-0000-000000000001', '2026-02-03'), (3, '00000000-0000-0000-0000-000000000009', '2026-02-01'), (4, null, null);
-create table lines (id int primary key, user_id int references users); create table leftovers (id int); grant select on leftovers to public; grant usage on schema public to public;
+create table lines (id int primary key, user_id int references users); create table leftovers (id int); alter table leftovers owner to TOKENowner; grant select on leftovers to public; grant usage on schema public to public;
 grant select on users to TOKENstaff; grant insert (id) on lines to TOKENacme;
 create view seen as select * from users;
 create schema billing authorization TOKENowner; create table billing.invoices (customer_id text, n int); insert into billing.invoices values ('x', 1), (E'odd ''key''\n', 2), ('x', 3); alter table billing.invoices enable row level security;
@@ -257,11 +257,11 @@ func TestTraceOfOwn(t *testing.T) {
 const foreignTraces = `
 account role:"TOKENit's ""odd""" {"Attributes":{"connectionLimit":0,"login":true},"Disabled":true,"Name":"TOKENit's \"odd\"","Type":"role","Word":"role"}
 account role:TOKENacme {"Attributes":{"login":true},"Expires":"2027-01-01T00:00:00Z","Lacks":["a connection limit"],"Name":"TOKENacme","Reaches":["schema:DB.t_a","schema:DB.t_b","table:DB.public.lines"],"Type":"role","Word":"role"}
-account role:TOKENapp {"Attributes":{"connectionLimit":5,"login":true,"memberOf":["TOKENstaff"]},"Name":"TOKENapp","Reaches":["database:DB","role:TOKENstaff"],"Type":"role","Word":"role"}
-account role:TOKENboss {"Attributes":{"login":true},"Labels":{"superuser":"true"},"Lacks":["a connection limit"],"Name":"TOKENboss","Type":"role","Word":"role"}
+account role:TOKENapp {"Attributes":{"connectionLimit":5,"login":true,"memberOf":["TOKENstaff"]},"Labels":{"bypassrls":"true"},"Name":"TOKENapp","Reaches":["database:DB","role:TOKENstaff"],"Type":"role","Word":"role"}
+account role:TOKENboss {"All":"it is a superuser","Attributes":{"login":true},"Labels":{"superuser":"true"},"Lacks":["a connection limit"],"Name":"TOKENboss","Type":"role","Word":"role"}
 account row:1@table:DB.public.users {"In":"table:DB.public.users","Labels":{"tenant":"00000000-0000-0000-0000-000000000001"},"Mails":["a@acme.example"],"Name":"a@acme.example","Owners":["row:00000000-0000-0000-0000-000000000001@table:DB.public.tenants"],"Used":"2026-04-04T00:00:00Z","Word":"row"}
 account row:2@table:DB.public.users {"Disabled":true,"In":"table:DB.public.users","Labels":{"status":"not active","tenant":"00000000-0000-0000-0000-000000000002"},"Mails":["b@birch.example"],"Name":"b@birch.example","Owners":["row:00000000-0000-0000-0000-000000000002@table:DB.public.tenants"],"Word":"row"}
-group role:TOKENowner {"Attributes":{"login":false},"Name":"TOKENowner","Reaches":["schema:DB.billing"],"Type":"role","Word":"role"}
+group role:TOKENowner {"Attributes":{"login":false},"Name":"TOKENowner","Reaches":["schema:DB.billing","table:DB.public.leftovers"],"Type":"role","Word":"role"}
 group role:TOKENstaff {"Attributes":{"login":false},"Name":"TOKENstaff","Reaches":["table:DB.public.users"],"Type":"role","Word":"role"}
 place database:DB {"Name":"DB","Type":"database","Word":"database"}
 place schema:DB."t c.""d""" {"In":"database:DB","Labels":{"alike":"true","tables":"1"},"Name":"t c.\"d\"","Type":"schema","Word":"schema"}
@@ -279,7 +279,7 @@ rows rows:00000000-0000-0000-0000-000000000009@table:DB.public.orders {"Attribut
 rows rows:odd 'key'$@table:DB.billing.invoices {"Attributes":{"column":"customer_id","key":"odd 'key'\n","schema":"billing"},"In":"table:DB.billing.invoices","Name":"odd 'key'\n","Rows":1,"Type":"rows","Word":"rows"}
 rows rows:x@table:DB.billing.invoices {"Attributes":{"column":"customer_id","key":"x","schema":"billing"},"In":"table:DB.billing.invoices","Name":"x","Rows":2,"Type":"rows","Word":"rows"}
 table table:DB.billing.invoices {"In":"schema:DB.billing","Labels":{"column":"customer_id","row security":"true","tenants":"rows"},"Name":"invoices","Word":"table"}
-table table:DB.public.leftovers {"In":"database:DB","Labels":{"tenants":"none"},"Name":"leftovers","Open":"every role of the server may read or change it","Word":"table"}
+table table:DB.public.leftovers {"In":"database:DB","Labels":{"owner":"role:TOKENowner","tenants":"none"},"Name":"leftovers","Open":"every role of the server may read or change it","Word":"table"}
 table table:DB.public.lines {"In":"database:DB","Labels":{"tenants":"linked"},"Name":"lines","Word":"table"}
 table table:DB.public.orders {"In":"database:DB","Labels":{"column":"tenant_id","tenants":"rows"},"Name":"orders","Word":"table"}
 table table:DB.public.tenants {"In":"database:DB","Labels":{"tenants":"list"},"Name":"tenants","Word":"table"}

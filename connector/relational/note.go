@@ -178,7 +178,7 @@ func Claim(m connector.Marker, n Note, r connector.Ref) error {
 		return tenure.Errorf(tenure.Conflict, "%s %q belongs to resource %s", r.Type, r.Name, id)
 	case owner == connector.Unmarked:
 		return tenure.Errorf(tenure.Conflict, "%s %q is there already and bears no owner mark", r.Type, r.Name).
-			WithHint("rename it, or choose another name; nothing was changed. One that has lost its mark is repaired: tenure drift says so")
+			WithHint("rename it, or choose another name; nothing was changed. If it is this tenant's and has lost its mark: tenure drift --tenant NAME shows it, and tenure tenant repair NAME puts the mark back")
 	default:
 		return tenure.Errorf(tenure.Conflict, "%s %q bears a mark that isn't ours (%s)", r.Type, r.Name, owner)
 	}

@@ -59,8 +59,8 @@ func (s *Service) open(ctx context.Context, name, fingerprint string) (*connecto
 	return sys, nil
 }
 
-// CheckOptions refuses options that the connector doesn't know and those that it
-// needs and hasn't got.
+// CheckOptions refuses options and price keys that the connector doesn't know, and options
+// that it needs and hasn't got.
 func CheckOptions(name string, info connector.Info, set SystemSettings) error {
 	known := make(map[string]connector.Option)
 	for _, o := range info.Options {
@@ -80,7 +80,30 @@ func CheckOptions(name string, info connector.Info, set SystemSettings) error {
 			return tenure.Errorf(tenure.Invalid, "system %s: connector %s has no option %q", name, info.Name, k)
 		}
 	}
+	prices := priceKeys(info)
+	for _, k := range slices.Sorted(maps.Keys(set.Prices)) {
+		if slices.Contains(prices, k) {
+			continue
+		}
+		err := tenure.Errorf(tenure.Invalid, "system %s: connector %s has no price %q", name, info.Name, k)
+		if len(prices) == 0 {
+			return err.WithHint("nothing in such a system has a price; leave prices out")
+		}
+		return err.WithHint("its prices: %s", strings.Join(prices, ", "))
+	}
 	return nil
+}
+
+// priceKeys are the keys under which the things of a connector can be given a price.
+func priceKeys(info connector.Info) []string {
+	var out []string
+	for _, t := range info.Types {
+		for _, c := range t.Cost {
+			out = append(out, c.Price)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // system gives an added system, opening it at its first use.

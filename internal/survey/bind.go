@@ -14,7 +14,7 @@ import (
 	"github.com/tenurehq/tenure/internal/claim"
 )
 
-// Unknown stands for what nothing tells: a person writes it.
+// Unknown is the value of what nothing tells: a person fills it in.
 const Unknown = "?"
 
 // Bindings say how the tenants of a survey would come under a blueprint, for people to
@@ -25,6 +25,16 @@ type Bindings struct {
 	Out       []Left    `json:"leftOut"` // tenants that aren't proposed
 }
 
+// Unfit is how many of the tenants the blueprint doesn't fit.
+func (b *Bindings) Unfit() (n int) {
+	for _, t := range b.Tenants {
+		if t.Unfit != "" {
+			n++
+		}
+	}
+	return n
+}
+
 // Binding is one tenant as it would be onboarded.
 type Binding struct {
 	Name         string      `json:"name"` // Unknown, or one that a tenant may have
@@ -33,6 +43,7 @@ type Binding struct {
 	Adopts       []string    `json:"adopts"`  // what the blueprint's resources would adopt
 	Missing      []string    `json:"missing"` // resources that nothing was found for
 	LeavesOut    []string    `json:"leavesOut"`
+	Unfit        string      `json:"unfit,omitempty"` // why the blueprint doesn't fit: a thing that it needs doesn't exist
 }
 
 // Parameter is a value with what tells it.
@@ -50,25 +61,25 @@ type Left struct {
 
 // Bind proposes bindings of a survey's tenants to a blueprint. A parameter is told where a
 // resource's name, or the key of its rows, is a text around it alone; what two things tell
-// otherwise isn't told.
+// otherwise isn't told. A slug or a name that no thing tells is what the lists call the tenant.
 func Bind(r *Report, b *tenure.Blueprint) *Bindings {
 	out := &Bindings{Blueprint: b.Name + "@" + b.Version, Tenants: []Binding{}, Out: []Left{}}
-	places := patterns(b)
+	places, told := patterns(b), tells(r)
 	for i := range r.Tenants {
 		t := &r.Tenants[i]
 		switch {
 		case t.Left:
-			out.Out = append(out.Out, Left{t.Name, strings.TrimSuffix("it left: "+t.Status, ": ")})
+			out.Out = append(out.Out, Left{t.Name, strings.TrimSuffix("it has left: "+t.Status, ": ")})
 		case len(t.Listed) == 0:
-			out.Out = append(out.Out, Left{t.Name, "no list of customers names it"})
+			out.Out = append(out.Out, Left{t.Name, "it is in no customer list"})
 		default:
-			out.Tenants = append(out.Tenants, bind(t, b, places))
+			out.Tenants = append(out.Tenants, bind(t, b, places, told))
 		}
 	}
 	return out
 }
 
-// pattern is where a resource of the blueprint would stand, with what isn't known of it.
+// pattern is where a resource of the blueprint would be, with what isn't known of it.
 type pattern struct {
 	spec  *tenure.ResourceSpec
 	env   string
@@ -143,9 +154,33 @@ func (p *pattern) tells(t *Thing) (map[string]string, bool) {
 	return out, len(out) < 2 // two unknowns in one name can be told apart in more than one way
 }
 
-func said(t *Thing) string { return cmp.Or(t.Word, t.Type) + " " + t.Name + " in " + t.System }
+func said(t *Thing) string { return what(cmp.Or(t.Word, t.Type), t.Name, t.In) + " in " + t.System }
 
-func bind(t *Tenant, b *tenure.Blueprint, places []pattern) Binding {
+// tells says of which types a survey would have told every thing: those of which it told any,
+// in systems that were read whole.
+func tells(r *Report) map[[2]string]bool {
+	part := map[string]bool{}
+	for _, s := range r.Systems {
+		part[s.Name] = s.Sight() != "all"
+	}
+	out := map[[2]string]bool{}
+	note := func(t *Thing) {
+		if t.Type != "" && !part[t.System] {
+			out[[2]string{t.System, t.Type}] = true
+		}
+	}
+	for i := range r.Tenants {
+		for j := range r.Tenants[i].Things {
+			note(&r.Tenants[i].Things[j])
+		}
+	}
+	for i := range r.Shared {
+		note(&r.Shared[i])
+	}
+	return out
+}
+
+func bind(t *Tenant, b *tenure.Blueprint, places []pattern, tells map[[2]string]bool) Binding {
 	out := Binding{Organization: t.Name, Parameters: []Parameter{}, Adopts: []string{}, Missing: []string{}, LeavesOut: []string{}}
 	told := map[string]map[string]string{} // by variable, by value: what tells it
 	type fit struct {
@@ -171,26 +206,36 @@ func bind(t *Tenant, b *tenure.Blueprint, places []pattern) Binding {
 			}
 		}
 	}
-	filled := map[string]bool{}
+	filled, could, adopted := map[string]bool{}, map[string]bool{}, []*Thing{}
+	var through []*pattern
+	bound := make([]bool, len(t.Things))
 	for i := range t.Things {
 		used := t.Things[i].Kind == string(connector.TraceTable) // its rows are named
 		for _, f := range fits[i] {
+			could[f.pattern.path()] = true
 			sure := true
 			for v := range f.values {
 				sure = sure && len(told[v]) == 1
 			}
 			if sure && !filled[f.pattern.path()] {
 				used, filled[f.pattern.path()] = true, true
+				adopted, through = append(adopted, &t.Things[i]), append(through, f.pattern)
 				out.Adopts = append(out.Adopts, said(&t.Things[i])+" as "+f.pattern.path())
 			}
 		}
-		if !used {
-			out.LeavesOut = append(out.LeavesOut, said(&t.Things[i]))
+		bound[i] = used
+	}
+	for i := range t.Things {
+		if one := &t.Things[i]; !bound[i] && !along(one, adopted, through) {
+			out.LeavesOut = append(out.LeavesOut, said(one))
 		}
 	}
 	for i := range places {
 		if p := &places[i]; !filled[p.path()] {
 			out.Missing = append(out.Missing, fmt.Sprintf("%s: %s %s in %s", p.path(), p.spec.Type, p.text, p.spec.System))
+			if out.Unfit == "" && p.spec.When == "" && p.match != nil && len(slices.Compact(slices.Sorted(slices.Values(p.vars)))) < 2 && !could[p.path()] && tells[[2]string{p.spec.System, p.spec.Type}] {
+				out.Unfit = "the blueprint needs " + out.Missing[len(out.Missing)-1]
+			}
 		}
 	}
 	out.Name = slug(t.Name)
@@ -206,6 +251,9 @@ func bind(t *Tenant, b *tenure.Blueprint, places []pattern) Binding {
 	required, _ := b.Parameters["required"].([]any)
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
 		value, why := one(told[name])
+		if why == "" {
+			value, why = t.calls(name)
+		}
 		property, _ := properties[name].(map[string]any)
 		_, has := property["default"]
 		has = has || !slices.Contains(required, any(name))
@@ -214,14 +262,58 @@ func bind(t *Tenant, b *tenure.Blueprint, places []pattern) Binding {
 		case value == "" && why == "" && has:
 			continue // the blueprint does without
 		case value == "" && why == "":
-			value, why = Unknown, "no name tells it"
+			value, why = Unknown, "nothing in the survey tells it"
 		default:
-			value, why = Unknown, cmp.Or(why, "it isn't of its type")
+			value, why = Unknown, cmp.Or(why, "what the survey tells isn't of its type")
 		}
 		out.Parameters = append(out.Parameters, Parameter{name, value, why})
 	}
 	return out
 }
+
+// along says that a thing is adopted with another: it is inside it, or its table is among
+// those whose rows are adopted.
+func along(t *Thing, adopted []*Thing, through []*pattern) bool {
+	for i, other := range adopted {
+		if t.System != other.System {
+			continue
+		}
+		if t.In != "" && t.In == what(other.Word, other.Name, "") {
+			return true
+		}
+		table, in := strings.CutPrefix(t.In, "table ")
+		if !in || other.Kind != string(connector.TraceRows) {
+			continue
+		}
+		tables, _ := through[i].spec.Attributes["tables"].(map[string]any)
+		for name := range tables {
+			if _, bare, ok := strings.Cut(name, "."); name == table || ok && bare == table {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// calls is what the lists call a tenant, for a parameter that is called slug or name; blank if
+// they don't tell, with the reason if they tell more than one.
+func (t *Tenant) calls(parameter string) (value, why string) {
+	switch parameter {
+	case "name":
+		return t.Name, "the customer list calls it so"
+	case "slug":
+		told := map[string]string{}
+		for _, name := range append([]string{t.Name}, t.Also...) {
+			if plainSlug.MatchString(name) && !distinctive(name) {
+				told[name] = "the customer list"
+			}
+		}
+		return one(told)
+	}
+	return "", ""
+}
+
+var plainSlug = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
 
 // one is the only value, with what tells it; blank if there is none, with the reason if
 // there are many.

@@ -30,15 +30,45 @@ var pages = template.Must(template.New("survey").Funcs(template.FuncMap{
 		if shown == all {
 			return ""
 		}
-		return fmt.Sprintf("%d are shown of %d; the JSON document has all.", shown, all)
+		return fmt.Sprintf("%d of %d are shown; the JSON document has all.", shown, all)
 	},
 }).Parse(page))
 
-// titles are what kinds of findings are, in the plural.
-var titles = map[Kind]string{
-	Ghost: "Ghosts: they can still sign in, run or receive, and their tenant left", Crossing: "Rights that reach across tenants", Open: "Open to everybody",
-	Residue: "Data of tenants that left", Outlives: "Copies that outlive their tenant", Orphan: "Orphans: made as a tenant's, and no list names the owner",
-	Uncovered: "Data that nothing ties to a tenant", Contested: "What the evidence gives to more than one tenant", Twice: "Customers that a list names twice", Dormant: "Dormant accounts",
+// words are a kind of findings in the plural, and what one is.
+var words = map[Kind]struct{ title, means string }{
+	Ghost:     {"Ghosts", "an account, a key, a webhook or a job that is still enabled although its tenant left"},
+	Crossing:  {"Crossings", "an account or a group of one tenant with rights on another tenant's things, also through groups"},
+	Wide:      {"Wide access", "an account that is no tenant's and reaches things of several tenants"},
+	Open:      {"Open to everybody", "a thing that everybody can reach"},
+	Residue:   {"Residue", "data of a tenant that left"},
+	Outlives:  {"Copies that outlive their tenant", "a backup or another copy of the data of a tenant that left"},
+	Orphan:    {"Orphans", "a thing that is made like a tenant's, while its owner is in no customer list"},
+	Uncovered: {"Uncovered data", "data that no column and no foreign key links to a tenant"},
+	Contested: {"Contested things", "a thing that the evidence gives to more than one tenant"},
+	Expired:   {"Expired customers", "a customer whose trial or contract ended, and who still counts as active"},
+	Twice:     {"Duplicates", "two entries of one list that look like one customer"},
+	Dormant:   {"Dormant accounts", "an account that nobody has used for a long time"},
+}
+
+// Meaning is a word of the report and what it says.
+type Meaning struct{ Word, Means string }
+
+// Legend says what the kinds of findings mean.
+func (r *Report) Legend() (out []Meaning) {
+	for _, k := range Kinds {
+		out = append(out, Meaning{words[k].title, words[k].means})
+	}
+	return out
+}
+
+// Sure says what the confidences mean.
+func (r *Report) Sure() []Meaning {
+	return []Meaning{
+		{string(tenure.Certain), "it is the customer's own entry in a customer list"},
+		{string(tenure.Strong), "it has the tenant's key, an external id of the tenant's or a label that names it, is named by its key, or is inside something of the tenant's"},
+		{string(tenure.Likely), "its mail address is in a domain that only this tenant uses, or its name is the tenant's name"},
+		{string(tenure.Possible), "its name contains the tenant's name, or it is named like tenants' things"},
+	}
 }
 
 // Group is the findings of one kind.
@@ -48,7 +78,15 @@ type Group struct {
 }
 
 // Title is what the findings of the group are, in words.
-func (g Group) Title() string { return titles[g.Kind] }
+func (g Group) Title() string { return words[g.Kind].title }
+
+// Means says what a finding of the group is.
+func (g Group) Means() string { return words[g.Kind].means }
+
+// Priced says that some finding of the group has a price.
+func (g Group) Priced() bool {
+	return slices.ContainsFunc(g.List, func(f Finding) bool { return f.Cost > 0 })
+}
 
 // Groups are the findings by kind, the gravest first.
 func (r *Report) Groups() []Group {
@@ -74,8 +112,8 @@ const (
 	pageTenants = 500
 )
 
-// Shown are those of the group that the page shows.
-func (g Group) Shown() []Finding { return g.List[:min(len(g.List), pageRows)] }
+// Shown are the rows of the group that the page shows.
+func (g Group) Shown() []Row { rows := g.Rows(); return rows[:min(len(rows), pageRows)] }
 
 // ShownTenants are those that the page shows: of many, those first of which there is
 // something to say.
@@ -101,8 +139,11 @@ func (r *Report) ShownTenants() []Tenant {
 	return out[:pageTenants]
 }
 
-// ShownShared are those of nobody's things that the page shows.
-func (r *Report) ShownShared() []Thing { return r.Shared[:min(len(r.Shared), pageRows)] }
+// ShownShared are the rows of nobody's things that the page shows.
+func (r *Report) ShownShared() []Row {
+	rows := r.SharedRows()
+	return rows[:min(len(rows), pageRows)]
+}
 
 // Left is how many tenants a list says to have left.
 func (r *Report) Left() int { return r.count(func(t Tenant) bool { return t.Left }) }
@@ -119,9 +160,28 @@ func (r *Report) count(is func(Tenant) bool) (n int) {
 	return n
 }
 
-// Whole says that every system was seen whole.
-func (r *Report) Whole() bool {
-	return !slices.ContainsFunc(r.Systems, func(s System) bool { return s.Failed != "" || len(s.Says) > 0 })
+// Unseen says what wasn't read, and why, one line each; none if everything was read.
+func (r *Report) Unseen() (out []string) {
+	for _, s := range r.Systems {
+		if s.Failed != "" {
+			out = append(out, s.Name+": nothing was read: "+s.Failed)
+		}
+		for _, says := range s.Says {
+			out = append(out, s.Name+": "+says)
+		}
+	}
+	return out
+}
+
+// Sight is how much of a system was read, in a word or two.
+func (s System) Sight() string {
+	switch {
+	case s.Failed != "":
+		return "nothing"
+	case len(s.Says) > 0:
+		return "not all"
+	}
+	return "all"
 }
 
 // HTML writes the report as one page that needs nothing else: no script, no address.

@@ -92,7 +92,7 @@ func look(ctx context.Context, s Source, ask Ask) Seen {
 		if len(seen.Traces) == 0 {
 			return fail(err)
 		}
-		seen.Says = append(seen.Says, "the look ended early: "+veil.Text(err.Error()))
+		seen.Says = append(seen.Says, "reading ended early: "+veil.Text(err.Error()))
 	}
 	return seen
 }

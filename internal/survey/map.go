@@ -36,21 +36,24 @@ func (p *party) id() tenure.TenantID { return tenure.TenantID(strconv.Itoa(p.n))
 
 // mapper joins what was seen.
 type mapper struct {
-	seen    []Seen
-	ask     Ask
-	ids     []map[string]int // by system: a trace's ID
-	whose   []map[int]whose  // by system and trace
-	parties []*party
-	claims  *claim.Claims
-	keys    map[string]int // by bearing: the party that is known by it; -1 of two
-	naming  claim.Patterns
-	share   map[string]bool // sorts of accounts most of which are tenants'
-	report  *Report
+	seen     []Seen
+	ask      Ask
+	ids      []map[string]int // by system: a trace's ID
+	whose    []map[int]whose  // by system and trace
+	parties  []*party
+	claims   *claim.Claims
+	keys     map[string]int     // by bearing: the party that is known by it; -1 of two
+	keyNames map[string]int     // by what a key is as a name: the party; -1 of two
+	keyed    map[string]bool    // sorts of places most of which are named by keys
+	lacks    map[string]lacking // by sort and what is lacking
+	naming   claim.Patterns
+	share    map[string]bool // sorts of accounts most of which are tenants'
+	report   *Report
 }
 
 // Map joins what was seen of systems into tenants and findings. It is pure.
 func Map(seen []Seen, ask Ask) *Report {
-	m := &mapper{seen: seen, ask: ask, claims: claim.New(nil), keys: map[string]int{}, naming: claim.Patterns{}, share: map[string]bool{},
+	m := &mapper{seen: seen, ask: ask, claims: claim.New(nil), keys: map[string]int{}, keyNames: map[string]int{}, keyed: map[string]bool{}, lacks: map[string]lacking{}, naming: claim.Patterns{}, share: map[string]bool{},
 		report: &Report{Taken: ask.Now.UTC(), Tenants: []Tenant{}, Findings: []Finding{}, Steps: []Step{}, Shared: []Thing{}, Waste: map[string]Cost{}}}
 	for _, s := range seen {
 		index := make(map[string]int, len(s.Traces))
@@ -85,7 +88,7 @@ func (m *mapper) each(f func(at, *connector.Trace), kinds ...connector.TraceKind
 	}
 }
 
-// list is a list of customers: what stands in one place of one system.
+// list is a list of customers: the entries in one place of one system.
 type list struct {
 	system int
 	in     string
@@ -180,6 +183,10 @@ func (m *mapper) listed(a at, l *list, first bool, had int) {
 	n := m.whose[a.system][a.trace].party
 	m.key(m.entry(a.system, t.ID), n)
 	m.key(m.plain(a.system, t.Name), n)
+	if had, is := m.keyNames[keyName(t.Name)]; is && had != n {
+		n = -1
+	}
+	m.keyNames[keyName(t.Name)] = n
 }
 
 // paused are words of a status by which a customer is shut out, and hasn't left.
@@ -292,13 +299,13 @@ func (m *mapper) sort(a at, t *connector.Trace) string {
 	return m.seen[a.system].Source.Name + "\x00" + t.Word
 }
 
-// evidence says whose a thing is: by its key, what it stands in, its owner, its labels, its
+// evidence says whose a thing is: by its key, what it is in, its owner, its labels, its
 // external ids, its mail addresses, its name.
 func (m *mapper) evidence(a at, t *connector.Trace) whose {
 	borne := func(key string) whose {
 		for _, bearing := range m.bearings(a.system, t, key) {
 			if p, is := m.keys[bearing]; is && p >= 0 {
-				return whose{party: p, sure: tenure.Strong, reason: "it bears the key " + key}
+				return whose{party: p, sure: tenure.Strong, reason: "it has the tenant's key " + key}
 			} else if is {
 				return whose{party: -1, contested: true}
 			}
@@ -334,8 +341,15 @@ func (m *mapper) evidence(a at, t *connector.Trace) whose {
 			return whose{party: -1}
 		}
 		if w, known := m.whose[a.system][i]; is && known {
-			return whose{party: w.party, sure: w.sure, reason: "it stands in, or belongs to, " + m.seen[a.system].Traces[i].Word + " " + m.seen[a.system].Traces[i].Name}
+			how := "it belongs to "
+			if id == t.In {
+				how = "it is in "
+			}
+			return whose{party: w.party, sure: w.sure, reason: how + m.seen[a.system].Traces[i].Word + " " + m.seen[a.system].Traces[i].Name}
 		}
+	}
+	if w := m.byKey(a, t); w.party >= 0 {
+		return w
 	}
 	if w := m.named(connector.Account{Name: t.Name, Mails: t.Mails, ExternalIDs: t.ExternalIDs}); w.party >= 0 || w.contested {
 		return w

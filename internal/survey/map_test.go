@@ -54,7 +54,7 @@ func platform() []survey.Seen {
 	open := connector.Trace{Kind: connector.TracePlace, Word: "bucket", Name: "cedar-files", Open: "everybody may read it"}
 	return []survey.Seen{
 		seen("main",
-			connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "customers"},
+			connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "customers", Labels: map[string]string{"tenants": "list"}},
 			connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "orders"},
 			connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "visits", Labels: map[string]string{"tenants": "none"}},
 			record("1", "Acme Ltd", "acme.example", "active"), record("2", "Birch", "birch.example", "active"), record("3", "Cedar", "cedar.example", "active"),
@@ -62,6 +62,9 @@ func platform() []survey.Seen {
 			schema("t_acme", 1), schema("t_birch", 1), schema("t_cedar", 1), schema("t_elm", 3), schema("t_zeta", 2), schema("reporting", 1),
 			orders("1", 10), orders("2", 20), orders("3", 30), orders("4", 40), orders("9", 90), orders("", 7),
 			role("t_acme_app", "schema:t_acme"), role("t_birch_app", "schema:t_birch", "role:readers"), role("t_cedar_app", "schema:t_cedar"),
+			role("exchange", "schema:t_acme", "table:orders"), role("helpdesk", "role:everyone"), role("once", "schema:t_acme"), role("t_elsewhere_app", "schema:t_acme", "schema:t_cedar"),
+			connector.Trace{Kind: connector.TraceGroup, Word: "role", Name: "everyone", All: "it is a member of pg_read_all_data"},
+			connector.Trace{Kind: connector.TraceGroup, Word: "role", Name: "makers", Reaches: []string{"schema:t_acme", "schema:t_birch"}},
 			connector.Trace{Kind: connector.TraceGroup, Word: "role", Name: "readers", Reaches: []string{"schema:t_cedar"}},
 		),
 		seen("directory", user("ann@acme.example", "ann@acme.example"), dormant, user("lee@cedar.example", "lee@cedar.example"), user("max@elm.example", "max@elm.example"),
@@ -97,6 +100,10 @@ func TestMapOfAPlatformRunByHand(t *testing.T) {
 	same(t, "findings", findings, []string{
 		"ghost Elm: directory user max@elm.example (500)",
 		"crossing Birch: main role t_birch_app (0)",
+		"wide : main role exchange (0)",
+		"wide : main role helpdesk (0)",
+		"wide : main role t_elsewhere_app (0)",
+		"wide : main role makers (0)",
 		"open Cedar: files bucket cedar-files (0)",
 		"residue Elm: main schema t_elm (30)",
 		"outlives Elm: files object dumps/elm-2025.sql.gz (0)",
@@ -118,9 +125,9 @@ func TestMapOfAPlatformRunByHand(t *testing.T) {
 		}
 	}
 	same(t, "lacks of Dogwood", lacks["Dogwood"], []string{
-		"role in main: it isn't there; 3 of 4 tenants have one",
-		"schema in main: it isn't there; 3 of 4 tenants have one",
-		"user in directory: it isn't there; 3 of 4 tenants have one",
+		"role in main: missing; 3 of 4 tenants have one",
+		"schema in main: missing; 3 of 4 tenants have one",
+		"user in directory: missing; 3 of 4 tenants have one",
 	})
 	if len(lacks) != 1 {
 		t.Errorf("these lack something: %q", lacks)
@@ -134,7 +141,7 @@ func TestMapSaysWhatWasntSeen(t *testing.T) {
 	all[1].Says = []string{"the server gave 500 entries and no more"}
 	for _, x := range survey.Map(all, survey.Ask{Now: now}).Tenants {
 		for _, lack := range x.Lacks {
-			if strings.HasPrefix(lack, "user in directory") && !strings.Contains(lack, "not seen, and directory wasn't seen whole") {
+			if strings.HasPrefix(lack, "user in directory") && !strings.Contains(lack, "not seen, but not all of directory was read") {
 				t.Errorf("%s: %q", x.Name, lack)
 			}
 		}
@@ -288,7 +295,7 @@ func TestMapTenThousand(t *testing.T) {
 		t.Errorf("the map took %s", took)
 	}
 	var page strings.Builder
-	if err := r.HTML(&page); err != nil || page.Len() > 4<<20 || !strings.Contains(page.String(), "500 are shown of 10000") {
+	if err := r.HTML(&page); err != nil || page.Len() > 4<<20 || !strings.Contains(page.String(), "500 of 10000 are shown") {
 		t.Errorf("the page takes %d bytes, error %v; want one that a browser bears, and that says what it leaves out", page.Len(), err)
 	}
 	t.Logf("%d tenants with 10 things each: %s", tenants, took.Round(time.Millisecond))
@@ -298,5 +305,181 @@ func same(t *testing.T, what string, got, want []string) {
 	t.Helper()
 	if !slices.Equal(got, want) {
 		t.Errorf("%s:\n got %s\nwant %s", what, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+	}
+}
+
+// TestMapOfWideAccounts: what reaches several tenants' things and is nobody's is told, with
+// what it reaches and through what. The application's own is a fact of low severity, another
+// beside it, or one that owns none of the tables, isn't.
+func TestMapOfWideAccounts(t *testing.T) {
+	t.Parallel()
+	role := func(name string, reaches ...string) connector.Trace {
+		return connector.Trace{Kind: connector.TraceAccount, Word: "role", Name: name, Reaches: reaches}
+	}
+	rows := func(key string) connector.Trace {
+		return connector.Trace{Kind: connector.TraceRows, Word: "rows", Name: key, ID: "rows:" + key, In: "table:orders", Rows: 3}
+	}
+	orders := func(labels map[string]string) connector.Trace {
+		return connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "orders", Labels: labels}
+	}
+	owned := map[string]string{"owner": "role:app"}
+	guarded := map[string]string{"owner": "role:app", "row security": "true"}
+	bypass := role("sync", "table:orders")
+	bypass.Labels = map[string]string{"bypassrls": "true"}
+	shut := role("old", "table:orders")
+	shut.Disabled = true
+	boss := role("boss")
+	boss.All = "it is a superuser"
+	const reach = "it reaches 2 things of 2 tenants (Acme, Birch): it has rights on table orders"
+	const lone = "it owns tables and is the only such account here, as the application's own would be"
+	for name, c := range map[string]struct {
+		traces []connector.Trace
+		want   []string
+	}{
+		"the owner alone":               {[]connector.Trace{orders(owned), role("app", "table:orders"), shut}, []string{"app low: " + reach + "; " + lone}},
+		"the owner's member":            {[]connector.Trace{orders(map[string]string{"owner": "role:makers"}), role("app", "role:makers"), {Kind: connector.TraceGroup, Word: "role", Name: "makers", Reaches: []string{"table:orders"}}}, []string{"app low: " + reach + ", and is in role makers; " + lone}},
+		"another beside it":             {[]connector.Trace{orders(owned), role("app", "table:orders"), role("sync", "table:orders")}, []string{"app: " + reach, "sync: " + reach}},
+		"one that owns nothing":         {[]connector.Trace{orders(owned), role("sync", "table:orders")}, []string{"sync: " + reach}},
+		"a superuser beside it":         {[]connector.Trace{orders(owned), role("app", "table:orders"), boss}, []string{"boss: it reaches 2 things of 2 tenants (Acme, Birch): it is a superuser", "app low: " + reach + "; " + lone}},
+		"row security, and a bypass":    {[]connector.Trace{orders(guarded), role("app", "table:orders"), bypass}, []string{"app: " + reach + "; row security may hide rows from it", "sync: " + reach + "; it bypasses their row security"}},
+		"owners aren't told":            {[]connector.Trace{orders(nil), role("app", "table:orders")}, []string{"app low: " + reach + "; it is the only such account here, as the application's own would be"}},
+		"one tenant's things, its name": {[]connector.Trace{orders(owned), schema("acme", 1), role("sync", "schema:acme")}, nil},
+	} {
+		main := append([]connector.Trace{record("1", "Acme", "acme.example", "active"), record("2", "Birch", "birch.example", "active"), rows("1"), rows("2")}, c.traces...)
+		var got []string
+		for _, f := range survey.Map([]survey.Seen{seen("main", main...)}, survey.Ask{Now: now}).Findings {
+			low := ""
+			if f.Low {
+				low = " low"
+			}
+			if f.Kind != survey.Dormant {
+				got = append(got, f.Name+low+": "+f.Says)
+			}
+		}
+		same(t, name, got, c.want)
+	}
+	mine := role("acme_app")
+	mine.All = "it is a superuser"
+	r := survey.Map([]survey.Seen{seen("main", record("1", "Acme", "acme.example", "active"), record("2", "Birch", "birch.example", "active"), mine)}, survey.Ask{Now: now})
+	if len(r.Findings) != 1 || r.Findings[0].Kind != survey.Crossing {
+		t.Errorf("%+v; a tenant's superuser crosses", r.Findings)
+	}
+}
+
+// TestMapOfExpired: a customer that stands as active after its trial or contract ended is
+// told; one that left, is shut out, or has time left isn't.
+func TestMapOfExpired(t *testing.T) {
+	t.Parallel()
+	entry := func(key, name, status string, days int) connector.Trace {
+		one := record(key, name, name+".example", status)
+		one.Disabled = status != "active"
+		if days != 0 {
+			one.Expires = now.AddDate(0, 0, days)
+		}
+		return one
+	}
+	r := survey.Map([]survey.Seen{seen("main", entry("1", "acme", "active", -40), entry("2", "birch", "active", 40), entry("3", "cedar", "closed", -40), entry("4", "dogwood", "suspended", -40), entry("5", "elm", "active", 0))}, survey.Ask{Now: now})
+	if len(r.Findings) != 1 || r.Findings[0].Kind != survey.Expired || r.Findings[0].Tenant != "acme" || r.Findings[0].Says != "its trial or contract ended on 2026-10-20, 40 days ago, and its status is active" {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// TestMapOfPlacesNamedByKeys: a key that is the name of a folder or a schema names its tenant
+// for sure; a short number does only where those beside it are named so, and what stands in
+// such a place is told apart from what belongs to somebody.
+func TestMapOfPlacesNamedByKeys(t *testing.T) {
+	t.Parallel()
+	const id = "0f8fad5b-d9cb-469f-a165-70867728950e"
+	folder := func(name, in string) connector.Trace {
+		return connector.Trace{Kind: connector.TracePlace, Word: "folder", Name: name, ID: "folder:" + name, In: in}
+	}
+	owned := connector.Trace{Kind: connector.TracePlace, Word: "bucket", Name: "pictures", Owners: []string{"folder:7"}}
+	for _, numbers := range []bool{true, false} {
+		far := []connector.Trace{folder(id, ""), folder("t_"+strings.ReplaceAll(id, "-", "_"), ""), folder("ac-1", ""), folder("7", ""), folder("docs", "folder:7"), owned}
+		if numbers {
+			far = append(far, folder("8", ""), folder("9", ""))
+		}
+		r := survey.Map([]survey.Seen{
+			seen("main", record(id, "Acme", "acme.example", ""), record("ac-1", "Birch", "birch.example", ""), record("7", "Cedar", "cedar.example", ""), record("8", "Dogwood", "dogwood.example", ""), record("9", "Elm", "elm.example", "")),
+			seen("files", far...)}, survey.Ask{Now: now})
+		var got []string
+		for _, x := range r.Tenants {
+			for _, thing := range x.Things {
+				if thing.System == "files" && (thing.Confidence == tenure.Strong) {
+					got = append(got, x.Name+": "+thing.Name+": "+thing.Reason)
+				}
+			}
+		}
+		want := []string{"Acme: " + id + ": it is named by the key " + id, "Acme: t_" + strings.ReplaceAll(id, "-", "_") + ": it is named by the key " + id, "Birch: ac-1: it is named by the key ac-1"}
+		if numbers {
+			want = append(want, "Cedar: 7: it is named by the key 7", "Cedar: docs: it is in folder 7", "Cedar: pictures: it belongs to folder 7", "Dogwood: 8: it is named by the key 8", "Elm: 9: it is named by the key 9")
+		}
+		same(t, fmt.Sprintf("with numbers beside it: %t", numbers), got, want)
+	}
+}
+
+// TestMapOfMixedTenancy: where some tenants have a schema of their own and the others' rows
+// are in shared tables, each is compared with its like: nobody lacks what only the others
+// have. What no thing of a kind has is said once, and is no tenant's lack.
+func TestMapOfMixedTenancy(t *testing.T) {
+	t.Parallel()
+	var main, far []connector.Trace
+	role := func(name string, lacks ...string) connector.Trace {
+		return connector.Trace{Kind: connector.TraceAccount, Word: "role", Name: name, Lacks: lacks}
+	}
+	for i, name := range []string{"acme", "birch", "cedar", "dogwood", "elm", "fir", "gorse", "hazel"} {
+		key := fmt.Sprint(i + 1)
+		main = append(main, record(key, name, name+".example", "active"))
+		switch {
+		case i < 4:
+			main = append(main, schema("t_"+name, 1))
+			if lacks := []string{"a password", "a connection limit"}[:1+i%2]; i != 3 {
+				main = append(main, role("t_"+name+"_app", lacks...))
+			}
+		default:
+			main = append(main, connector.Trace{Kind: connector.TraceRows, Word: "rows", Name: key, ID: "orders:" + key, In: "table:orders", Rows: 1})
+			if i != 4 {
+				main = append(main, connector.Trace{Kind: connector.TraceRows, Word: "rows", Name: key, ID: "notes:" + key, In: "table:notes", Rows: 1})
+			}
+		}
+		if i != 5 {
+			far = append(far, user("x@"+name+".example", "x@"+name+".example"))
+		}
+	}
+	main = append(main, connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "orders"}, connector.Trace{Kind: connector.TraceTable, Word: "table", Name: "notes"}, record("9", "ivy", "ivy.example", "active"))
+	r := survey.Map([]survey.Seen{seen("main", main...), seen("directory", far...)}, survey.Ask{Now: now})
+	var got []string
+	for _, x := range r.Tenants {
+		for _, lack := range x.Lacks {
+			got = append(got, x.Name+": "+lack)
+		}
+	}
+	same(t, "lacks", got, []string{
+		"birch: role t_birch_app in main has no connection limit",
+		"dogwood: role in main: missing; 3 of 4 tenants with a place of their own have one",
+		"elm: rows in table notes in main: missing; 3 of 4 tenants in shared tables have one",
+		"fir: user in directory: missing; 3 of 4 tenants in shared tables have one",
+		"ivy: user in directory: missing; 7 of 9 tenants have one",
+	})
+	same(t, "without", r.Without, []string{"none of 3 tenants' things of the kind role in main has a password"})
+}
+
+// TestMapOfOwnPlaces: who has a schema of its own lacks no rows in shared tables, also where
+// the others with a schema have some.
+func TestMapOfOwnPlaces(t *testing.T) {
+	t.Parallel()
+	main := []connector.Trace{{Kind: connector.TraceTable, Word: "table", Name: "orders"}}
+	for i, name := range []string{"acme", "birch", "cedar", "dogwood"} {
+		key := fmt.Sprint(i + 1)
+		main = append(main, record(key, name, name+".example", "active"), schema("t_"+name, 1))
+		if i < 3 {
+			main = append(main, connector.Trace{Kind: connector.TraceRows, Word: "rows", Name: key, ID: "rows:" + key, In: "table:orders", Rows: 1})
+		}
+	}
+	r := survey.Map([]survey.Seen{seen("main", main...)}, survey.Ask{Now: now})
+	for _, x := range r.Tenants {
+		if len(x.Lacks) > 0 || len(r.Tenants) != 4 {
+			t.Errorf("%s lacks %q", x.Name, x.Lacks)
+		}
 	}
 }

@@ -42,6 +42,63 @@ func (m *mapper) named(a connector.Account) whose {
 	return w
 }
 
+// keyName is a key as things are named by it: without what is between its letters and
+// digits, if it is unlikely to be anything else.
+func keyName(key string) string {
+	if words := strings.Join(claim.Words(key), ""); distinctive(words) {
+		return words
+	}
+	return key
+}
+
+// byKey says whose a place is that is named by a customer's key. Beside a key that is
+// unlikely to be anything else there may be one word, such as tenant_; a short number counts
+// where the places beside it are named by numbers of customers, too.
+func (m *mapper) byKey(a at, t *connector.Trace) whose {
+	if t.Kind != connector.TracePlace || loose(t) {
+		return whose{party: -1}
+	}
+	n, key := m.keyOf(t.Name)
+	if n < 0 || !telling(key) && !strings.ContainsFunc(key, unicode.IsLetter) && !m.numbered(a, t) {
+		return whose{party: -1}
+	}
+	return whose{party: n, sure: tenure.Strong, reason: "it is named by the key " + key}
+}
+
+// keyOf is the party by whose key something is named, and the key; -1 is nobody.
+func (m *mapper) keyOf(name string) (party int, key string) {
+	for _, as := range []string{name, keyName(name), keyName(strings.Join(claim.Words(name)[min(1, len(claim.Words(name))):], "-"))} {
+		if n, is := m.keyNames[as]; is && n >= 0 && as != "" && (as == name || distinctive(as)) {
+			for _, known := range append([]string{m.parties[n].Name}, m.parties[n].Also...) {
+				if keyName(known) == as {
+					return n, known
+				}
+			}
+		}
+	}
+	return -1, ""
+}
+
+// numbered says that most places beside one are named by keys of customers, at least three.
+func (m *mapper) numbered(a at, t *connector.Trace) bool {
+	sort := m.sort(a, t) + "\x00" + t.In
+	is, known := m.keyed[sort]
+	if !known {
+		all, keyed := 0, 0
+		for i := range m.seen[a.system].Traces {
+			if other := &m.seen[a.system].Traces[i]; other.Kind == connector.TracePlace && other.Word == t.Word && other.In == t.In {
+				all++
+				if _, named := m.keyNames[other.Name]; named {
+					keyed++
+				}
+			}
+		}
+		is = keyed >= bareLeast && keyed*barePart >= all
+		m.keyed[sort] = is
+	}
+	return is
+}
+
 // names are what things of a tenant's may be named after: its names, also without the form of
 // a company, and the first part of its mail domains.
 func (p *party) names() []string {
@@ -96,7 +153,7 @@ func distinctive(key string) bool {
 // telling says whether an external id can be told from others at all: a short number can't.
 func telling(id string) bool { return len(id) >= 6 || distinctive(id) }
 
-// inside is where a thing stands, in words.
+// inside is where a thing is, in words.
 func (m *mapper) inside(system int, t *connector.Trace, word string) string {
 	if i, is := m.ids[system][t.In]; is && t.In != "" {
 		in := m.seen[system].Traces[i]

@@ -39,9 +39,10 @@ create table t_cedar.docs (id int); create table t_elm.docs (id int);
 create role TOKEN_acme login connection limit 5; create role TOKEN_birch login; create role TOKEN_cedar login connection limit 5; create role TOKEN_elm login connection limit 5; create role TOKEN_readers;
 grant usage on schema t_acme to TOKEN_acme; grant usage on schema t_birch to TOKEN_birch; grant usage on schema t_cedar to TOKEN_cedar, TOKEN_readers; grant usage on schema t_elm to TOKEN_elm;
 grant select on t_cedar.docs to TOKEN_readers; grant TOKEN_readers to TOKEN_birch;
+create role TOKEN_exchange login; grant select on orders to TOKEN_exchange; create role TOKEN_helpdesk login in role pg_read_all_data; create role TOKEN_super login superuser;
 create role TOKEN_survey login password 'look-only-text'; grant pg_read_all_data to TOKEN_survey`, "TOKEN", "r"+token))
 	t.Cleanup(func() {
-		for _, role := range []string{"acme", "birch", "cedar", "elm", "readers", "survey"} {
+		for _, role := range []string{"acme", "birch", "cedar", "elm", "readers", "exchange", "helpdesk", "super", "survey"} {
 			name := "r" + token + "_" + role
 			postgrestest.Exec(t, db, "drop owned by "+name+"; drop role "+name)
 		}
@@ -115,12 +116,15 @@ create role TOKEN_survey login password 'look-only-text'; grant pg_read_all_data
 	r := survey.Map(seen, ask)
 	var found []string
 	for _, f := range r.Findings {
-		found = append(found, fmt.Sprintf("%s %s: %s %s", f.Kind, f.Tenant, f.System, strings.ReplaceAll(f.What(), token, "")))
+		found = append(found, fmt.Sprintf("%s %s: %s %s: %s", f.Kind, f.Tenant, f.System, strings.ReplaceAll(f.What(), token, ""), f.Says))
 	}
 	for _, want := range []string{
 		"ghost Elm: directory user elm/max@elm.example",
 		"ghost Elm: main-db role r_elm",
 		"crossing Birch & Sons: main-db role r_birch",
+		"wide : main-db role r_exchange: it reaches 5 things of 5 tenants (Acme Ltd, Birch & Sons, Cedar and 2 more): it has rights on table orders",
+		"wide : main-db role r_helpdesk: it reaches ",
+		"wide : main-db role r_super: it reaches ",
 		"residue Elm: main-db schema t_elm",
 		"residue Elm: main-db rows 5 in table orders",
 		"residue Elm: directory organizational unit elm",
@@ -130,7 +134,7 @@ create role TOKEN_survey login password 'look-only-text'; grant pg_read_all_data
 		"orphan zeta: main-db rows zeta in table notes",
 		"orphan : directory user people/ivy@nowhere.example",
 		"uncovered : main-db table visits",
-		"uncovered : main-db rows  in table notes",
+		"uncovered : main-db rows in table notes",
 	} {
 		if !slices.ContainsFunc(found, func(f string) bool { return strings.HasPrefix(f, want) }) {
 			t.Errorf("not found: %s", want)

@@ -2,6 +2,7 @@ package survey_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,6 +57,26 @@ func TestRandomPlatforms(t *testing.T) {
 			add(&far, user("anna@"+domain, "anna@"+domain))
 			add(&far, connector.Trace{Kind: connector.TraceCopy, Word: "object", Name: strings.ReplaceAll(name, " ", sep) + "/dump.sql"})
 		}
+		// An account of nobody's with rights on some of these, and on the table that all share.
+		var reaches []string
+		whose, others, shares := map[string]bool{}, false, rapid.Bool().Draw(t, "on the shared table")
+		for _, one := range main[2:] {
+			if in := one.Kind == connector.TraceRows && shares; !in && (one.Kind != connector.TracePlace || rapid.Bool().Draw(t, "reached")) {
+				continue
+			}
+			if one.Kind == connector.TracePlace {
+				reaches = append(reaches, one.Word+":"+one.Name)
+			}
+			if o := owner[one.Word+" "+one.Name]; o != "" {
+				whose[o] = true
+			} else {
+				others = true
+			}
+		}
+		if shares {
+			reaches = append(reaches, "table:orders")
+		}
+		main = append(main, connector.Trace{Kind: connector.TraceAccount, Word: "role", Name: "exchange", Reaches: reaches})
 		r := survey.Map([]survey.Seen{seen("main", main...), seen("far", far...)}, survey.Ask{Now: now})
 
 		given := map[string]string{}
@@ -73,6 +94,9 @@ func TestRandomPlatforms(t *testing.T) {
 			}
 		}
 		found := map[string]bool{}
+		if wide := slices.ContainsFunc(r.Findings, func(f survey.Finding) bool { return f.Kind == survey.Wide && f.Name == "exchange" }); len(whose) > 1 && !wide || len(whose) < 2 && !others && wide {
+			t.Errorf("an account with rights on things of %v is wide: %t", whose, wide)
+		}
 		for _, f := range r.Findings {
 			found[f.Word+" "+f.Name] = true
 		}

@@ -13,8 +13,9 @@ type Report struct {
 	Tenants  []Tenant        `json:"tenants"`
 	Findings []Finding       `json:"findings"`
 	Steps    []Step          `json:"steps"`
-	Shared   []Thing         `json:"shared"` // what is nobody's: machinery, staff, what no evidence tells
-	Waste    map[string]Cost `json:"waste"`  // by currency: what things of tenants that left, and of nobody, cost a month
+	Without  []string        `json:"without,omitempty"` // what none of tenants' things of a kind has, one sentence each
+	Shared   []Thing         `json:"shared"`            // what is nobody's: machinery, staff, what no evidence tells
+	Waste    map[string]Cost `json:"waste"`             // by currency: what things of tenants that left, and of nobody, cost a month
 }
 
 // Cost is a sum for a month, in minor units of a currency.
@@ -30,13 +31,13 @@ type System struct {
 	Failed    string   `json:"failed,omitempty"`
 }
 
-// Tenant is one customer as it stands.
+// Tenant is one customer with what it has.
 type Tenant struct {
 	Name        string   `json:"name"`
 	Also        []string `json:"also,omitempty"` // its other names and keys
 	Domains     []string `json:"domains,omitempty"`
 	ExternalIDs []string `json:"externalIds,omitempty"`
-	Listed      []string `json:"listed,omitempty"` // the lists that name it; none: nobody lists it
+	Listed      []string `json:"listed,omitempty"` // the lists that name it; none: it is in no customer list
 	Status      string   `json:"status,omitempty"` // as a list says it
 	Left        bool     `json:"left"`             // a list says that it isn't a customer any more
 	Things      []Thing  `json:"things"`
@@ -47,7 +48,7 @@ type Tenant struct {
 	Currency    string   `json:"currency,omitempty"`
 }
 
-// Thing is what stands in a system, with the reason for which it is held to be a tenant's.
+// Thing is what exists in a system, with the reason for which it is held to be a tenant's.
 type Thing struct {
 	System     string            `json:"system"`
 	Kind       string            `json:"kind"`
@@ -76,14 +77,16 @@ const (
 	Orphan    Kind = "orphan"    // made as a tenant's, and no list knows its owner
 	Dormant   Kind = "dormant"   // nobody has used it within the window
 	Crossing  Kind = "crossing"  // one tenant's account reaches what is another's
+	Wide      Kind = "wide"      // nobody's account reaches several tenants' things
 	Open      Kind = "open"      // everybody reaches it
 	Uncovered Kind = "uncovered" // data that nothing ties to a tenant
 	Contested Kind = "contested" // the evidence names two tenants
-	Twice     Kind = "twice"     // two entries of a list stand for what looks like one customer
+	Expired   Kind = "expired"   // a customer that counts as active, and whose trial or contract ended
+	Twice     Kind = "twice"     // two entries of a list look like one customer
 )
 
 // Kinds are those of findings, the gravest first.
-var Kinds = []Kind{Ghost, Crossing, Open, Residue, Outlives, Orphan, Uncovered, Contested, Twice, Dormant}
+var Kinds = []Kind{Ghost, Crossing, Wide, Open, Residue, Outlives, Orphan, Uncovered, Contested, Expired, Twice, Dormant}
 
 // Finding is one thing that somebody should look at.
 type Finding struct {
@@ -94,6 +97,7 @@ type Finding struct {
 	Name     string `json:"name"`
 	In       string `json:"in,omitempty"`
 	Says     string `json:"says"`
+	Low      bool   `json:"low,omitempty"` // a fact to know of, with which nothing may be wrong
 	Cost     Cost   `json:"cost,omitempty"`
 	Currency string `json:"currency,omitempty"`
 }
@@ -105,10 +109,14 @@ func (f Finding) What() string { return what(f.Word, f.Name, f.In) }
 func (t Thing) What() string { return what(t.Word, t.Name, t.In) }
 
 func what(word, name, in string) string {
-	if in == "" {
-		return word + " " + name
+	out := word
+	if name != "" {
+		out += " " + name
 	}
-	return word + " " + name + " in " + in
+	if in != "" {
+		out += " in " + in
+	}
+	return out
 }
 
 // Step is something that most tenants have, so that one without it shows where a process
@@ -116,7 +124,8 @@ func what(word, name, in string) string {
 type Step struct {
 	System string `json:"system"`
 	Word   string `json:"word"`
-	Have   int    `json:"have"`  // of the tenants that haven't left
-	Of     int    `json:"of"`    // how many haven't left
-	Whole  bool   `json:"whole"` // the system was seen whole: what isn't listed isn't there
+	Among  string `json:"among,omitempty"` // which tenants are compared; "" is all
+	Have   int    `json:"have"`            // of these, without those that left
+	Of     int    `json:"of"`              // how many of these haven't left
+	Whole  bool   `json:"whole"`           // the system was seen whole: what isn't listed isn't there
 }

@@ -19,19 +19,22 @@ func (m *mapper) tell() {
 		m.found(p)
 	}
 	m.crossings()
+	m.wides()
 	m.each(func(a at, t *connector.Trace) {
 		if m.evidence(a, t).contested {
 			m.find(Contested, nil, a, "the evidence names more than one tenant")
 		}
 		switch {
 		case t.Kind == connector.TraceTable && t.Labels["tenants"] == "none":
-			m.find(Uncovered, nil, a, "no column and no reference ties its rows to a tenant")
+			m.find(Uncovered, nil, a, "no column and no foreign key links its rows to a tenant")
 		case t.Kind == connector.TraceRows && t.Name == "":
-			m.find(Uncovered, nil, a, "these rows bear no tenant's key")
+			m.find(Uncovered, nil, a, "these rows have no tenant's key")
 		case t.Kind == connector.TraceAccount && !t.Disabled && m.customers(a, t):
-			m.find(Orphan, nil, a, "its mail domain is no tenant's")
+			m.find(Orphan, nil, a, "its mail domain belongs to no tenant")
 		}
-		m.report.Shared = append(m.report.Shared, m.thing(a))
+		thing := m.thing(a)
+		thing.Reason = m.nobodys(a, t)
+		m.report.Shared = append(m.report.Shared, thing)
 	})
 	for s := range m.seen {
 		for i, t := range m.seen[s].Traces {
@@ -49,13 +52,42 @@ func (m *mapper) tell() {
 	}
 	slices.SortStableFunc(m.report.Tenants, func(a, b Tenant) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
 	slices.SortStableFunc(m.report.Findings, func(a, b Finding) int {
-		return cmp.Or(slices.Index(Kinds, a.Kind)-slices.Index(Kinds, b.Kind), strings.Compare(a.Tenant, b.Tenant), strings.Compare(a.System, b.System), strings.Compare(a.Name, b.Name))
+		return cmp.Or(slices.Index(Kinds, a.Kind)-slices.Index(Kinds, b.Kind), later(a.Low)-later(b.Low), strings.Compare(a.Tenant, b.Tenant), strings.Compare(a.System, b.System), strings.Compare(a.Name, b.Name))
 	})
 	for _, f := range m.report.Findings {
 		if f.Cost > 0 {
 			m.report.Waste[f.Currency] += f.Cost
 		}
 	}
+}
+
+func later(low bool) int {
+	if low {
+		return 1
+	}
+	return 0
+}
+
+// nobodys says why a thing is held to be nobody's.
+func (m *mapper) nobodys(a at, t *connector.Trace) string {
+	switch {
+	case m.evidence(a, t).contested:
+		return "contested: the evidence names more than one tenant"
+	case t.Kind == connector.TraceTable:
+		switch t.Labels["tenants"] {
+		case "list":
+			return "a list of customers"
+		case "rows":
+			return "shared: the column " + t.Labels["column"] + " says whose each row is"
+		case "linked":
+			return "linked: foreign keys lead from its rows to rows of tenants"
+		case "none":
+			return "shared: no column and no foreign key links its rows to a tenant"
+		}
+	case t.Kind == connector.TraceRows && t.Name == "":
+		return "these rows have no tenant's key"
+	}
+	return "nothing says that it is a tenant's"
 }
 
 // owner is the party whose a thing is, nil if nobody's.
@@ -99,7 +131,9 @@ func (m *mapper) found(p *party) {
 			p.Currency = m.seen[a.system].Source.Currency
 		}
 		for _, lack := range t.Lacks {
-			p.Lacks = append(p.Lacks, fmt.Sprintf("%s %s in %s has no %s", t.Word, t.Name, thing.System, strings.TrimPrefix(strings.TrimPrefix(lack, "a "), "an ")))
+			if k := m.lack(a, t, lack); k.lacking < k.all {
+				p.Lacks = append(p.Lacks, fmt.Sprintf("%s %s in %s has no %s", t.Word, t.Name, thing.System, bareWord(lack)))
+			}
 		}
 		if t.Kind == connector.TraceRecord {
 			names[thing.System+"\x00"+t.Word+"\x00"+t.In]++
@@ -115,14 +149,14 @@ func (m *mapper) found(p *party) {
 	}
 }
 
-// within says that a thing stands in what is the tenant's.
+// within says that a thing is in what is the tenant's.
 func (m *mapper) within(p *party, a at) bool {
 	i, is := m.ids[a.system][m.trace(a).In]
 	w, known := m.whose[a.system][i]
 	return is && known && w.party == p.n
 }
 
-// topmost says that a thing stands in nothing else of the tenant's: bytes are counted once.
+// topmost says that a thing is in nothing else of the tenant's: bytes are counted once.
 func (m *mapper) topmost(p *party, a at) bool {
 	i, is := m.ids[a.system][m.trace(a).In]
 	w, known := m.whose[a.system][i]
@@ -135,43 +169,57 @@ func (m *mapper) judge(p *party, a at, t *connector.Trace) {
 	case connector.TraceAccount, connector.TraceJob:
 		switch {
 		case p.Left && !t.Disabled:
-			m.find(Ghost, p, a, "it is alive, and its tenant is "+p.status())
+			m.find(Ghost, p, a, "it is still enabled, and its tenant "+p.gone())
 		case len(p.Listed) == 0 && m.listedAny():
-			m.find(Orphan, p, a, m.whose[a.system][a.trace].reason+"; no list names its tenant")
+			m.find(Orphan, p, a, m.whose[a.system][a.trace].reason+"; its tenant is in no customer list")
 		case !t.Disabled && m.dormant(t):
 			m.find(Dormant, p, a, m.unused(t))
 		}
 	case connector.TracePlace, connector.TraceRows, connector.TraceTable:
 		switch {
 		case p.Left:
-			m.find(Residue, p, a, "it is still there, and its tenant is "+p.status())
+			m.find(Residue, p, a, "it still exists, and its tenant "+p.gone())
 		case len(p.Listed) == 0 && m.listedAny():
-			m.find(Orphan, p, a, m.whose[a.system][a.trace].reason+"; no list names its tenant")
+			m.find(Orphan, p, a, m.whose[a.system][a.trace].reason+"; its tenant is in no customer list")
 		}
 	case connector.TraceCopy:
 		if p.Left {
-			says := "a copy of what its tenant had, and its tenant is " + p.status()
+			says := "it is a copy of the tenant's data, and the tenant " + p.gone()
 			if t.Expires.IsZero() {
-				says += "; nothing says when it expires"
+				says += "; no expiry date is known"
 			} else {
 				says += "; it expires on " + t.Expires.UTC().Format(time.DateOnly)
 			}
 			m.find(Outlives, p, a, says)
 		} else if len(p.Listed) == 0 && m.listedAny() {
-			m.find(Orphan, p, a, "a copy of data of a tenant that no list names")
+			m.find(Orphan, p, a, "it is a copy of a tenant's data; the tenant is in no customer list")
+		}
+	case connector.TraceRecord:
+		if !p.Left && !t.Disabled && !t.Expires.IsZero() && t.Expires.Before(m.ask.Now) {
+			m.find(Expired, p, a, m.expired(t))
 		}
 	case connector.TraceGroup:
 		if p.Left {
-			m.find(Residue, p, a, "it still gives rights, and its tenant is "+p.status())
+			m.find(Residue, p, a, "it still grants rights, and its tenant "+p.gone())
 		}
 	}
 }
 
-func (p *party) status() string {
+// gone says that a tenant left, with its status if a list has one.
+func (p *party) gone() string {
 	if p.Status != "" {
-		return p.Status
+		return "has left (" + p.Status + ")"
 	}
-	return "no customer any more"
+	return "has left"
+}
+
+// expired says since when an entry of a list has expired, and what it says beside.
+func (m *mapper) expired(t *connector.Trace) string {
+	says := fmt.Sprintf("its trial or contract ended on %s, %d days ago", t.Expires.UTC().Format(time.DateOnly), int(m.ask.Now.Sub(t.Expires)/(24*time.Hour)))
+	if status := t.Labels["status"]; status != "" {
+		return says + ", and its status is " + status
+	}
+	return says + ", and nothing says that it left"
 }
 
 func (m *mapper) dormant(t *connector.Trace) bool {
@@ -214,6 +262,10 @@ func (m *mapper) crossings() {
 			if t.Kind != connector.TraceAccount && t.Kind != connector.TraceGroup || t.Disabled {
 				continue
 			}
+			if all, via := m.everything(a); all != "" && len(m.parties) > 1 {
+				m.find(Crossing, p, a, "it reaches everything in this system: "+all+via)
+				continue
+			}
 			first, more := map[*party]at{}, map[*party]int{}
 			var others []*party
 			for _, b := range m.reaches(a) {
@@ -235,6 +287,20 @@ func (m *mapper) crossings() {
 			}
 		}
 	}
+}
+
+// everything says by what an account reaches everything in its system, and through which
+// group; "" if it doesn't.
+func (m *mapper) everything(a at) (all, via string) {
+	if all = m.trace(a).All; all != "" {
+		return all, ""
+	}
+	for _, b := range m.reaches(a) {
+		if t := m.trace(b); t.All != "" && (t.Kind == connector.TraceGroup || t.Kind == connector.TraceAccount) {
+			return t.All, ", through " + t.Word + " " + t.Name
+		}
+	}
+	return "", ""
 }
 
 // data says that things of a kind hold, or may hold, a tenant's data.
@@ -262,65 +328,6 @@ func (m *mapper) reaches(a at) []at {
 		}
 	}
 	return out
-}
-
-// Of the tenants that haven't left, how many have to have something before one without it
-// lacks it: at least so many, and so many of a hundred.
-const (
-	stepLeast = 3
-	stepShare = 60
-)
-
-// steps finds what most tenants have, and who hasn't got it.
-func (m *mapper) steps() {
-	type step struct {
-		system int
-		word   string
-	}
-	have := map[step]map[int]bool{}
-	active := 0
-	for _, p := range m.parties {
-		if p.Left || len(p.Listed) == 0 && m.listedAny() {
-			continue
-		}
-		active++
-		for _, a := range p.things {
-			t := m.trace(a)
-			if t.Kind == connector.TraceCopy || t.Kind == connector.TraceTable {
-				continue
-			}
-			word := t.Word
-			if t.Kind == connector.TraceRows {
-				word = "rows in " + m.inside(a.system, t, "a table")
-			}
-			s := step{a.system, word}
-			if have[s] == nil {
-				have[s] = map[int]bool{}
-			}
-			have[s][p.n] = true
-		}
-	}
-	order := make([]step, 0, len(have))
-	for s, who := range have {
-		if len(who) >= stepLeast && 100*len(who) >= stepShare*active {
-			order = append(order, s)
-		}
-	}
-	slices.SortFunc(order, func(a, b step) int { return cmp.Or(a.system-b.system, strings.Compare(a.word, b.word)) })
-	for _, s := range order {
-		seen := m.seen[s.system]
-		one := Step{seen.Source.Name, s.word, len(have[s]), active, len(seen.Says) == 0}
-		m.report.Steps = append(m.report.Steps, one)
-		sight := "it isn't there"
-		if !one.Whole {
-			sight = "not seen, and " + seen.Source.Name + " wasn't seen whole"
-		}
-		for _, p := range m.parties {
-			if !p.Left && (len(p.Listed) > 0 || !m.listedAny()) && !have[s][p.n] {
-				p.Lacks = append(p.Lacks, fmt.Sprintf("%s in %s: %s; %d of %d tenants have one", s.word, one.System, sight, one.Have, one.Of))
-			}
-		}
-	}
 }
 
 // listedAny says that some list names customers at all.

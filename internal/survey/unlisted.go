@@ -38,19 +38,27 @@ func (m *mapper) unlisted() {
 		bearing := m.bearings(a.system, t, t.Name)[0]
 		p := add(t.Name, bearing)
 		m.key(bearing, p.n)
-		m.give(a, whose{party: p.n, sure: tenure.Strong, reason: "the rows bear the key " + t.Name + ", which no list has"})
+		m.give(a, whose{party: p.n, sure: tenure.Strong, reason: "the rows have the key " + t.Name})
 	}, connector.TraceRows)
-	bare := m.bare()
+	bare, contents := m.bare(), map[int]map[int][]at{}
 	m.each(func(a at, t *connector.Trace) {
 		if m.evidence(a, t).contested {
 			return
 		}
+		if t.Kind != connector.TracePlace {
+			if contents[a.system] == nil {
+				contents[a.system] = m.contents(a.system)
+			}
+			if len(m.wide(a, contents[a.system]).parties) > 1 {
+				return // what serves several tenants is no tenant's by its name
+			}
+		}
 		if is, words := m.naming.Like(m.sort(a, t), t.Name); is != "" && !machinery(words) {
-			m.give(a, whose{party: add(strings.Join(words, " "), "").n, sure: tenure.Possible, reason: "it is named as tenants' are: " + is})
+			m.give(a, whose{party: add(strings.Join(words, " "), "").n, sure: tenure.Possible, reason: "it is named like tenants' things: " + is})
 			return
 		}
 		if t.Kind == connector.TracePlace && !loose(t) && bare[m.sort(a, t)] && claim.Telling(claim.Words(t.Name)) && !machinery(claim.Words(t.Name)) {
-			m.give(a, whose{party: add(t.Name, "").n, sure: tenure.Possible, reason: "it stands among tenants', and is named as they are"})
+			m.give(a, whose{party: add(t.Name, "").n, sure: tenure.Possible, reason: "it is among tenants' things, and is named like them"})
 		}
 	}, connector.TracePlace, connector.TraceAccount, connector.TraceGroup)
 	for _, p := range made {
@@ -138,7 +146,7 @@ func (m *mapper) unnamed() {
 		if made[name] == nil {
 			made[name] = m.party(name)
 		}
-		m.give(a, whose{party: made[name].n, sure: tenure.Possible, reason: "places beside it are named in the same way"})
+		m.give(a, whose{party: made[name].n, sure: tenure.Possible, reason: "others beside it have names of the same form"})
 	}, connector.TracePlace)
 	for _, p := range made {
 		m.claim(p)
