@@ -119,6 +119,8 @@ func (c *compiler) reinstate() error {
 		case at == tenure.ResourceQuarantined, c.in.Tenant.State == tenure.TenantRetained && c.canQuarantine(r):
 			// A quarantine that failed, or was cancelled on its way, may have been carried out.
 			back = append(back, c.add(tenure.Step{Key: pathOf(r) + "/unquarantine", Stage: tenure.StageRestore, Action: tenure.ActUnquarantine, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: some([]string{gate}), Summary: "bring " + r.Type + " " + r.Name + " out of quarantine"}))
+		case at == tenure.ResourceSuspended && !c.off(r.ID): // it gave notice while it was suspended
+			back = append(back, c.add(tenure.Step{Key: pathOf(r) + "/resume", Stage: tenure.StageRestore, Action: tenure.ActResume, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: some([]string{gate}), Summary: fmt.Sprintf("resume %s %s in %s", r.Type, r.Name, r.System)}))
 		}
 	}
 	var made []string

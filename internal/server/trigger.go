@@ -205,6 +205,9 @@ func (d door) call(ctx context.Context, as string) (*Call, error) {
 	if p.Kind != tenure.CallerMachine {
 		return nil, tenure.Errorf(tenure.Forbidden, "%s is a person: rules ask in the name of a machine, whom a person answers for", as)
 	}
+	if p.Disabled {
+		return nil, tenure.Errorf(tenure.Forbidden, "%s, in whose name the rules ask, is disabled", as)
+	}
 	caller, err := d.s.o.Governor.Named(ctx, governance.Local(as))
 	if err != nil {
 		return nil, err

@@ -49,15 +49,16 @@ type Inbound struct {
 	DecidedAt time.Time
 	DecidedBy string // the person, where one decided
 	Released  bool   // a person lets it start what the budget held back
+	Pending   string // what was decided, until it has been asked for; JSON
 }
 
-const inboundColumns = `id, source, external_id, type, subject, version, happened_at, received_at, body, state, why, rule, customer, tenant, operation, attempts, next_at, decided_at, decided_by, released`
+const inboundColumns = `id, source, external_id, type, subject, version, happened_at, received_at, body, state, why, rule, customer, tenant, operation, attempts, next_at, decided_at, decided_by, released, pending`
 
 func inbounds(q querier, rest string, args ...any) (out []Inbound, err error) {
 	err = q.Rows(`select `+inboundColumns+` from inbound `+rest, args, func(r scanner) error {
 		var e Inbound
 		var happened, received, next, decided, released int64
-		err := r.Scan(&e.ID, &e.Source, &e.ExternalID, &e.Type, &e.Subject, &e.Version, &happened, &received, &e.Body, &e.State, &e.Why, &e.Rule, &e.Customer, &e.Tenant, &e.Operation, &e.Attempts, &next, &decided, &e.DecidedBy, &released)
+		err := r.Scan(&e.ID, &e.Source, &e.ExternalID, &e.Type, &e.Subject, &e.Version, &happened, &received, &e.Body, &e.State, &e.Why, &e.Rule, &e.Customer, &e.Tenant, &e.Operation, &e.Attempts, &next, &decided, &e.DecidedBy, &released, &e.Pending)
 		e.HappenedAt, e.ReceivedAt, e.NextAt, e.DecidedAt, e.Released = fromMicros(happened), fromMicros(received), fromMicros(next), fromMicros(decided), released != 0
 		out = append(out, e)
 		return err
@@ -201,6 +202,24 @@ func (tx *Tx) DecideInbound(e Inbound) (bool, error) {
 	return n == 1, err
 }
 
+// PendInbound notes what was decided of an event before it is asked for, so that whoever takes
+// it up after a crash knows. Nobody else tries it before until. It is false if somebody else
+// has taken it up meanwhile.
+func (tx *Tx) PendInbound(e Inbound, pending string, until time.Time) (bool, error) {
+	n, err := tx.Exec(`update inbound set next_at = $1 where id = $2 and state = 'received' and next_at = $3`, micros(until), string(e.ID), micros(e.NextAt))
+	if err != nil || n != 1 {
+		return false, err
+	}
+	_, err = tx.Exec(`update inbound set pending = $1 where id = $2`, pending, string(e.ID))
+	return true, err
+}
+
+// UnpendInbound forgets what was decided of an event.
+func (tx *Tx) UnpendInbound(id tenure.InboundID) error {
+	_, err := tx.Exec(`update inbound set pending = '' where id = $1 and pending <> ''`, string(id))
+	return err
+}
+
 // ReopenInbound has an event decided anew; with release, past what held it. One that isn't in
 // that state any more is Conflict.
 func (tx *Tx) ReopenInbound(e Inbound, release bool, by string, at time.Time) error {
@@ -227,9 +246,10 @@ func decidedOnce(e Inbound, n int64, err error) error {
 }
 
 // DeparturesBySet is how many departures the events of a set of rules have started since a
-// moment.
-func (db *DB) DeparturesBySet(ctx context.Context, set string, since time.Time) (int, error) {
+// moment, or are about to.
+func (tx *Tx) DeparturesBySet(set string, since time.Time) (int, error) {
 	n := 0
-	err := db.reader(ctx).Row(`select count(distinct i.operation) from inbound i join operation o on o.id = i.operation where i.decided_at >= $1 and i.rule like $2 and i.state = 'acted' and o.kind = 'offboard'`, []any{micros(since), set + "@%"}, &n)
+	err := tx.Row(`select count(*) from inbound i where i.rule like $1 and (i.state = 'received' and i.pending like '%"kind":"offboard"%' or i.state = 'acted' and i.decided_at >= $2
+		and exists (select 1 from operation o where o.id = i.operation and o.kind = 'offboard' and o.trigger_key = 'event:' || i.source || ':' || i.id))`, []any{set + "@%", micros(since)}, &n)
 	return n, err
 }

@@ -25,12 +25,13 @@ type kept struct {
 	Short  map[uint64]uint64
 	Holds  map[string]string
 	Covers map[string]string
+	Events map[string]string
 	Open   map[string]map[string]string
 }
 
 func sealOfKept(key, body []byte) []byte {
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte("what the log was read to say\x00"))
+	mac.Write([]byte("what the log was read to say, 2\x00"))
 	mac.Write(body)
 	return mac.Sum(nil)
 }
@@ -58,6 +59,7 @@ func (l *ledger) recall(q reader, file string, key []byte, size int64) {
 	maps.Copy(l.short, k.Short) // an empty map comes back as nil
 	maps.Copy(l.holds, k.Holds)
 	maps.Copy(l.covers, k.Covers)
+	maps.Copy(l.events, k.Events)
 	for op, rows := range k.Open {
 		if rows == nil {
 			rows = make(map[string]string)
@@ -73,7 +75,7 @@ func (l *ledger) keep(file string, key []byte) {
 		return
 	}
 	var b bytes.Buffer
-	if gob.NewEncoder(&b).Encode(kept{l.tree.Size(), l.tree.Root(), l.short, l.holds, l.covers, l.open}) != nil {
+	if gob.NewEncoder(&b).Encode(kept{l.tree.Size(), l.tree.Root(), l.short, l.holds, l.covers, l.events, l.open}) != nil {
 		return
 	}
 	l.saved = l.tree.Size() // also where it can't be written: not with each look

@@ -24,6 +24,7 @@ type ledger struct {
 	short  map[uint64]uint64 // short hashes of tenants' and callers' rows: there are many
 	holds  map[string]string // digests by the rows' names
 	covers map[string]string
+	events map[string]string            // rules for events, and how far customers' events were heeded
 	open   map[string]map[string]string // of operations that haven't ended
 }
 
@@ -264,6 +265,38 @@ func (l *ledger) same(c *comparison, table, where string, args ...any) error {
 	})
 }
 
+// VouchedTriggers is nil if the rules for events are as the log says, and none is gone.
+func (db *DB) VouchedTriggers(ctx context.Context) error {
+	return db.vouched(ctx, func(l *ledger, c *comparison) error {
+		if err := c.compare("trigger_revision", `$1 <> ''`, "x", l.events); err != nil {
+			return err
+		}
+		rules := make(map[string]string)
+		for name, digest := range l.events {
+			if strings.HasPrefix(name, "trigger_revision") {
+				rules[name] = digest
+			}
+		}
+		c.missing(rules)
+		return nil
+	})
+}
+
+// VouchedCustomers has read look at the store, and is Blocked if what it says of customers
+// under these keys isn't as the log says, or is gone.
+func (db *DB) VouchedCustomers(ctx context.Context, keys []string, read func(*DB) error) error {
+	return db.vouchedWith(ctx, read, func(l *ledger, c *comparison) error {
+		for _, key := range keys {
+			if err := c.compare("trigger_customer", `key = $1`, key, l.events); err != nil {
+				return err
+			}
+			name := "trigger_customer/" + key
+			c.missing(map[string]string{name: l.events[name]})
+		}
+		return nil
+	})
+}
+
 // held compares all holds: which operation one that is gone stood against can't be known any more. One that
 // the log doesn't know keeps more, not less.
 func (l *ledger) held(c *comparison) error {
@@ -313,7 +346,7 @@ func (l *ledger) follow(q reader, d *digester, file string, key []byte) error {
 	if l.tree == nil {
 		l.tree, _ = audit.NewTree(0, nil)
 		l.saved, l.short = 0, make(map[uint64]uint64)
-		l.holds, l.covers, l.open = make(map[string]string), make(map[string]string), make(map[string]map[string]string)
+		l.holds, l.covers, l.events, l.open = make(map[string]string), make(map[string]string), make(map[string]string), make(map[string]map[string]string)
 		l.recall(q, file, key, size)
 	}
 	if size == l.tree.Size() && seal == l.seal {
@@ -403,7 +436,7 @@ func (l *ledger) take(body []byte) error {
 		switch table {
 		case "tenant", "principal", "role_grant", "delegation", "token", "session", "one_time",
 			"elevation", "standing", "blueprint", "system", "departure_link", "access_move", "agreement",
-			"inbound", "trigger_revision":
+			"inbound":
 			if digest == "" {
 				delete(l.short, l.hash(name))
 			} else {
@@ -413,6 +446,8 @@ func (l *ledger) take(body []byte) error {
 			keep(l.holds, name, digest)
 		case "coverage":
 			keep(l.covers, name, digest)
+		case "trigger_revision", "trigger_customer":
+			keep(l.events, name, digest)
 		case "operation", "step", "approval", "approval_wait", "exception":
 			if rows := l.open[op]; rows != nil {
 				keep(rows, name, digest)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -130,6 +131,7 @@ type TriggerCustomer struct {
 	GraceUntil  time.Time   // when GraceRule goes on
 	GraceRule   string      // NAME/RULE
 	ContractEnd time.Time   // when its contract ends; zero if that isn't known
+	GraceTold   time.Time   // which end of a grace an event was made of
 }
 
 // TriggerCustomer reads the record of a key; a new one is blank but for its key.
@@ -150,7 +152,7 @@ func triggerCustomer(q querier, key string) (TriggerCustomer, error) {
 
 // EndedGraces lists the customers whose grace is over at now.
 func (db *DB) EndedGraces(ctx context.Context, now time.Time, limit int) ([]TriggerCustomer, error) {
-	return triggerCustomers(db.reader(ctx), `where grace_until > 0 and grace_until <= $1 order by grace_until, key limit $2`, micros(now), limit)
+	return triggerCustomers(db.reader(ctx), `where grace_until > 0 and grace_until <= $1 and grace_told <> grace_until order by grace_until, key limit $2`, micros(now), limit)
 }
 
 // EndingContracts lists the customers with a tenant whose contract ends at a moment or
@@ -159,33 +161,43 @@ func (db *DB) EndingContracts(ctx context.Context, by time.Time) ([]TriggerCusto
 	return triggerCustomers(db.reader(ctx), `where contract_end > 0 and contract_end <= $1 and tenant in (select id from tenant where state <> 'closed') order by contract_end, key`, micros(by))
 }
 
-// TenantKnownAs finds the living tenant that has an id, or that a system knows by this
-// external id; "" if there is none, or more than one.
-func (db *DB) TenantKnownAs(ctx context.Context, id string) (tenure.TenantID, error) {
+// TellGrace notes that an event was made of the end of a customer's grace.
+func (tx *Tx) TellGrace(c TriggerCustomer) error {
+	_, err := tx.Exec(`update trigger_customer set grace_told = $1 where key = $2`, micros(c.GraceUntil), c.Key)
+	return err
+}
+
+// TenantsKnownAs finds the tenants that have an id, or the living ones that a system knows by
+// this external id, letter by letter.
+func (db *DB) TenantsKnownAs(ctx context.Context, id string) (out []tenure.TenantID, err error) {
 	if t, err := tenure.ParseID[tenure.TenantID](id); err == nil {
 		found, err := oneColumn[string](db.reader(ctx), `select id from tenant where id = $1`, string(t))
-		if err != nil || len(found) == 0 {
-			return "", err
+		for _, one := range found {
+			out = append(out, tenure.TenantID(one))
 		}
-		return tenure.TenantID(found[0]), nil
+		return out, err
 	}
-	like := "%\n" + strings.NewReplacer(`!`, `!!`, `%`, `!%`, `_`, `!_`).Replace(id) + "\n%"
-	found, err := oneColumn[string](db.reader(ctx), `select id from tenant where state <> 'closed' and external_ids <> '' and $1 || external_ids || $1 like $2 escape '!' limit 2`, "\n", like)
-	if err != nil || len(found) != 1 {
-		return "", err
-	}
-	return tenure.TenantID(found[0]), nil
+	like := "%" + strings.NewReplacer(`!`, `!!`, `%`, `!%`, `_`, `!_`).Replace(id) + "%"
+	err = db.reader(ctx).Rows(`select id, external_ids from tenant where state <> 'closed' and external_ids like $1 escape '!'`, []any{like}, func(r scanner) error {
+		var t, externals string
+		err := r.Scan(&t, &externals)
+		if slices.Contains(strings.Split(externals, "\n"), id) {
+			out = append(out, tenure.TenantID(t))
+		}
+		return err
+	})
+	return out, err
 }
 
 func triggerCustomers(q querier, rest string, args ...any) (out []TriggerCustomer, err error) {
-	err = q.Rows(`select key, tenant, started_at, changed_at, failures, paid_at, suspended_at, ended_at, ended_for, grace_until, grace_rule, contract_end from trigger_customer `+rest, args, func(r scanner) error {
+	err = q.Rows(`select key, tenant, started_at, changed_at, failures, paid_at, suspended_at, ended_at, ended_for, grace_until, grace_rule, contract_end, grace_told from trigger_customer `+rest, args, func(r scanner) error {
 		var c TriggerCustomer
-		var started, changed, paid, suspended, ended, grace, end int64
+		var started, changed, paid, suspended, ended, grace, end, told int64
 		var failures string
-		if err := r.Scan(&c.Key, &c.Tenant, &started, &changed, &failures, &paid, &suspended, &ended, &c.EndedFor, &grace, &c.GraceRule, &end); err != nil {
+		if err := r.Scan(&c.Key, &c.Tenant, &started, &changed, &failures, &paid, &suspended, &ended, &c.EndedFor, &grace, &c.GraceRule, &end, &told); err != nil {
 			return err
 		}
-		c.StartedAt, c.ChangedAt, c.PaidAt, c.SuspendedAt, c.EndedAt, c.GraceUntil, c.ContractEnd = fromMicros(started), fromMicros(changed), fromMicros(paid), fromMicros(suspended), fromMicros(ended), fromMicros(grace), fromMicros(end)
+		c.StartedAt, c.ChangedAt, c.PaidAt, c.SuspendedAt, c.EndedAt, c.GraceUntil, c.ContractEnd, c.GraceTold = fromMicros(started), fromMicros(changed), fromMicros(paid), fromMicros(suspended), fromMicros(ended), fromMicros(grace), fromMicros(end), fromMicros(told)
 		for _, f := range strings.Fields(failures) {
 			at, err := strconv.ParseInt(f, 10, 64)
 			if err != nil {
@@ -205,10 +217,10 @@ func (tx *Tx) SaveTriggerCustomer(c TriggerCustomer, at time.Time) error {
 	for _, f := range c.Failures {
 		failures = append(failures, strconv.FormatInt(micros(f), 10))
 	}
-	_, err := tx.Exec(`insert into trigger_customer (key, tenant, started_at, changed_at, failures, paid_at, suspended_at, ended_at, ended_for, grace_until, grace_rule, contract_end, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+	_, err := tx.Exec(`insert into trigger_customer (key, tenant, started_at, changed_at, failures, paid_at, suspended_at, ended_at, ended_for, grace_until, grace_rule, contract_end, grace_told, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 		on conflict (key) do update set tenant = excluded.tenant, started_at = excluded.started_at, changed_at = excluded.changed_at, failures = excluded.failures, paid_at = excluded.paid_at, suspended_at = excluded.suspended_at,
-		ended_at = excluded.ended_at, ended_for = excluded.ended_for, grace_until = excluded.grace_until, grace_rule = excluded.grace_rule, contract_end = excluded.contract_end, updated_at = excluded.updated_at`,
-		c.Key, string(c.Tenant), micros(c.StartedAt), micros(c.ChangedAt), strings.Join(failures, " "), micros(c.PaidAt), micros(c.SuspendedAt), micros(c.EndedAt), c.EndedFor, micros(c.GraceUntil), c.GraceRule, micros(c.ContractEnd), micros(at))
+		ended_at = excluded.ended_at, ended_for = excluded.ended_for, grace_until = excluded.grace_until, grace_rule = excluded.grace_rule, contract_end = excluded.contract_end, grace_told = excluded.grace_told, updated_at = excluded.updated_at`,
+		c.Key, string(c.Tenant), micros(c.StartedAt), micros(c.ChangedAt), strings.Join(failures, " "), micros(c.PaidAt), micros(c.SuspendedAt), micros(c.EndedAt), c.EndedFor, micros(c.GraceUntil), c.GraceRule, micros(c.ContractEnd), micros(c.GraceTold), micros(at))
 	return err
 }
 

@@ -57,8 +57,11 @@ func Find(sets []*Set, e Event) (m *Match, why string, err error) {
 			if !r.takes(e) {
 				continue
 			}
-			if r.When != "" {
+			if r.When != "" && e.Source != Clock { // time has no data of the source's
 				is, err := sc.is(r.When)
+				if err != nil && !strings.Contains(err.Error(), "no such key") && !strings.Contains(err.Error(), "no such attribute") && !strings.Contains(err.Error(), "no such overload") {
+					return &Match{Set: set, Rule: r, scope: sc}, "", tenure.Errorf(tenure.Invalid, "the condition of %s/%s: %w", set.Name, r.Name, err)
+				}
 				if err != nil {
 					why = fmt.Sprintf("the condition of %s/%s: %v", set.Name, r.Name, err)
 					continue
@@ -118,7 +121,10 @@ type Known struct {
 	Version  string                // of the event's subject, as it was heeded last by the same rule; "" if none was
 	At       time.Time             // when that happened; zero if none was
 
-	Ended func(customer string) (time.Time, error) // when another key's customer left; zero if it hasn't
+	Of func(externalID string) (Other, error) // whose an external id is
+
+	Ambiguous bool // the customer's key is known of more than one tenant
+	entered   bool // a person has entered it as an external id
 
 	Departures int  // that the rules' events have started within the last hour
 	Released   bool // a person lets the event start one more
@@ -126,12 +132,28 @@ type Known struct {
 
 // Tenant is the customer's tenant.
 type Tenant struct {
-	ID     tenure.TenantID
-	Name   string
-	State  tenure.TenantState
-	Leaves tenure.OperationID // the departure that is under way; "" if none is
-	Ours   bool               // and events started it
-	Late   bool               // and it can't be withdrawn any more
+	ID        tenure.TenantID
+	Name      string
+	State     tenure.TenantState
+	Comes     tenure.OperationID // the onboarding that is under way; "" if none is
+	Leaves    tenure.OperationID // the departure that is under way; "" if none is
+	Ours      bool               // and events started it
+	Ending    bool               // and it is being cancelled
+	Suspended bool               // by an event, and no person has suspended it since
+}
+
+// leaving says whether the tenant leaves, or is about to.
+func (t *Tenant) leaving() bool { return t.Leaves != "" || leaving(t.State) }
+
+// coming says whether the tenant isn't there yet.
+func (t *Tenant) coming() bool {
+	return t.State == tenure.TenantRequested || t.State == tenure.TenantValidating || t.State == tenure.TenantProvisioning
+}
+
+// Other is whose an external id is.
+type Other struct {
+	Tenant  *Tenant
+	EndedAt time.Time // when its customer left; zero if it hasn't
 }
 
 // Act is what is asked for.
@@ -150,6 +172,7 @@ type Decision struct {
 	Customer *store.TriggerCustomer // as it stands once the act was asked for; nil: as before
 	Heeded   bool                   // the subject's version counts from now on
 	Awaits   bool                   // it is held for want of a tenant, which may be on its way
+	Again    bool                   // it is decided again once this was asked for, or what is under way has ended
 }
 
 func ignored(format string, args ...any) Decision {
@@ -170,7 +193,8 @@ func (m *Match) Decide(e Event, k Known) (Decision, error) {
 	if m.Rule.Ignore != nil {
 		return ignored("%s", m.Rule.Ignore.Reason), nil
 	}
-	if e.Source != Clock {
+	counts := m.Rule.Failed != nil || m.Rule.Paid != nil || m.Rule.Incident != nil || m.Rule.Offboard != nil // by their own moments
+	if e.Source != Clock && !counts {
 		if newer, comparable := event.Newer(k.Version, e.Version); e.Version != "" && k.Version != "" && comparable && newer {
 			return superseded("version %s of %s has been heeded, and this is %s", k.Version, e.Subject, e.Version), nil
 		}
@@ -198,6 +222,17 @@ func (m *Match) decide(e Event, k Known) (Decision, error) {
 			return ignored("the customer had left before it had a tenant"), nil
 		}
 		d := held("no tenant is known under this customer's key: enter it as an external id of the tenant (tenure tenant known), and have the event decided again")
+		d.Awaits = true
+		return d, nil
+	}
+	if k.Ambiguous && r.Onboard == nil {
+		return held("more than one tenant is known under this customer's key: take it from those whose it isn't (tenure tenant known), and have the event decided again"), nil
+	}
+	if t := k.Tenant; t != nil && t.Ending {
+		return Decision{Again: true, Why: "the departure of " + t.Name + " is being withdrawn"}, nil
+	}
+	if t := k.Tenant; t != nil && t.coming() && r.Offboard == nil && r.Incident == nil && r.Failed == nil && r.Paid == nil {
+		d := held("%s isn't there yet: its onboarding is under way", t.Name)
 		d.Awaits = true
 		return d, nil
 	}
@@ -232,11 +267,11 @@ func (m *Match) onboard(e Event, k Known) (Decision, error) {
 	switch {
 	case !c.EndedAt.IsZero() && !e.At.After(c.EndedAt):
 		return superseded("the customer left at %s, after this happened", stamp(c.EndedAt)), nil
-	case k.Tenant != nil && leaving(k.Tenant.State):
+	case k.Tenant != nil && k.Tenant.leaving() && !(k.Released && k.Tenant.State == tenure.TenantClosed):
 		return held("%s is leaving or has left. An event brings nobody back: a person reinstates it, or onboards the customer anew", k.Tenant.Name), nil
 	case !c.EndedAt.IsZero() && !k.Released:
 		return held("the customer left at %s. An event brings nobody back, unless a person releases it", stamp(c.EndedAt)), nil
-	case k.Tenant != nil:
+	case k.Tenant != nil && k.Tenant.State != tenure.TenantClosed:
 		return ignored("the customer has a tenant already, %s", k.Tenant.Name), nil
 	}
 	in := lifecycle.Intent{Kind: tenure.Onboard}
@@ -250,7 +285,9 @@ func (m *Match) onboard(e Event, k Known) (Decision, error) {
 	}
 	in.Tenant, in.Blueprint, in.Tier, in.Organization, in.Contact = text(o.Tenant), text(o.Blueprint), text(o.Tier), text(o.Organization), text(o.Contact)
 	for _, from := range o.ExternalIDs {
-		known.ExternalIDs = append(known.ExternalIDs, text(from))
+		if id := text(from); id != "" && !slices.Contains(known.ExternalIDs, id) {
+			known.ExternalIDs = append(known.ExternalIDs, id)
+		}
 	}
 	for _, from := range o.Domains {
 		known.Domains = append(known.Domains, text(from))
@@ -271,20 +308,19 @@ func (m *Match) onboard(e Event, k Known) (Decision, error) {
 		return Decision{}, err
 	}
 	for _, id := range known.ExternalIDs {
-		ended, err := k.Ended(id)
+		other, err := k.Of(id)
 		switch {
 		case err != nil:
 			return Decision{}, err
-		case !ended.IsZero() && !e.At.After(ended):
-			return superseded("the customer left at %s, after this happened", stamp(ended)), nil
-		case !ended.IsZero() && !k.Released:
-			return held("the customer left at %s. An event brings nobody back, unless a person releases it", stamp(ended)), nil
+		case other.Tenant != nil && !other.Tenant.leaving():
+			return held("the external id %s is %s's already", id, other.Tenant.Name), nil
+		case !other.EndedAt.IsZero() && !e.At.After(other.EndedAt):
+			return superseded("the customer left at %s, after this happened", stamp(other.EndedAt)), nil
+		case (other.Tenant != nil || !other.EndedAt.IsZero()) && !k.Released:
+			return held("the customer has left. An event brings nobody back, unless a person releases it"), nil
 		}
 	}
-	if len(m.Customer) >= 4 {
-		known.ExternalIDs = append(known.ExternalIDs, m.Customer)
-	}
-	c.StartedAt, c.ChangedAt, c.EndedAt, c.EndedFor = e.At, e.At, time.Time{}, ""
+	c.StartedAt, c.ChangedAt, c.EndedAt, c.EndedFor, c.Failures = e.At, time.Time{}, time.Time{}, "", nil
 	d := m.acts("onboard "+in.Tenant, c, in)
 	d.Act.Known = known
 	return d, nil
@@ -320,8 +356,11 @@ func (m *Match) labels(from map[string]any) (map[string]string, error) {
 
 func (m *Match) change(e Event, k Known) (Decision, error) {
 	c, ch := k.Customer, m.Rule.Change
-	if leaving(k.Tenant.State) {
+	if k.Tenant.leaving() {
 		return ignored("%s is leaving", k.Tenant.Name), nil
+	}
+	if e.Subject == "" && e.At.Before(c.ChangedAt) {
+		return superseded("a change of %s has been heeded, and this happened at %s", stamp(c.ChangedAt), stamp(e.At)), nil
 	}
 	in := lifecycle.Intent{Kind: tenure.Change, Tenant: string(k.Tenant.ID)}
 	var err error
@@ -351,11 +390,13 @@ func (m *Match) change(e Event, k Known) (Decision, error) {
 func (m *Match) suspend(e Event, k Known) (Decision, error) {
 	c, t := k.Customer, k.Tenant
 	switch {
-	case leaving(t.State):
+	case t.leaving():
 		return ignored("%s is leaving", t.Name), nil
 	case t.State == tenure.TenantSuspended:
 		return ignored("%s is suspended already", t.Name), nil
-	case e.At.Before(c.PaidAt):
+	case e.Source == Clock && e.Type == ContractEnds && !m.dueNow(e, k):
+		return superseded("the contract was renewed meanwhile"), nil
+	case e.Source != Clock && e.At.Before(c.PaidAt):
 		return superseded("it was paid or resumed at %s, after this happened", stamp(c.PaidAt)), nil
 	}
 	reason, err := m.scope.text(m.Rule.Suspend.Reason)
@@ -378,47 +419,70 @@ func (m *Match) suspends(e Event, k Known, c store.TriggerCustomer, reason strin
 // resume takes back what a rule suspended. What a person suspended a person resumes.
 func (m *Match) resume(e Event, k Known, word string) (Decision, error) {
 	c, t := k.Customer, k.Tenant
-	ours := !c.SuspendedAt.IsZero()
 	if e.At.After(c.PaidAt) {
 		c.PaidAt = e.At
 	}
-	c.Failures = slices.DeleteFunc(c.Failures, func(at time.Time) bool { return !at.After(e.At) })
+	c.Failures = slices.DeleteFunc(slices.Clone(c.Failures), func(at time.Time) bool { return !at.After(e.At) })
 	noted := func(format string, args ...any) Decision {
 		return Decision{State: store.InboundNoted, Why: fmt.Sprintf(format, args...), Customer: &c}
 	}
 	switch {
 	case t == nil:
 		return noted("%s; the customer has no tenant", word), nil
-	case ours && e.At.Before(c.SuspendedAt):
-		return superseded("it was suspended at %s, after this happened", stamp(c.SuspendedAt)), nil
-	case leaving(t.State) && t.Leaves != "" && t.Ours && c.EndedFor == "payment" && !t.Late:
-		c.EndedAt, c.EndedFor, c.GraceUntil, c.GraceRule = time.Time{}, "", time.Time{}, ""
-		d := m.acts("withdraw the departure of "+t.Name, c, lifecycle.Intent{})
-		d.Act.Withdraw = t.Leaves
-		return d, nil
-	case leaving(t.State) && c.EndedFor == "payment":
-		return held("%s is leaving for its unpaid bills, and that can't be withdrawn by an event any more", t.Name), nil
-	case leaving(t.State):
+	case t.leaving() && c.EndedFor != "payment":
 		return ignored("%s is leaving, and not for a payment", t.Name), nil
+	case !c.SuspendedAt.IsZero() && e.At.Before(c.SuspendedAt) && !m.tooFew(c):
+		return superseded("it was suspended at %s, after this happened", stamp(c.SuspendedAt)), nil
+	case t.Leaves != "" && t.Ours:
+		d := Decision{State: store.InboundActed, Why: "withdraw the departure of " + t.Name, Act: &Act{Withdraw: t.Leaves}, Again: true}
+		return d, nil
+	case t.Leaves != "":
+		return held("%s is leaving, as a person asked", t.Name), nil
 	}
 	c.GraceUntil, c.GraceRule = time.Time{}, ""
+	was := c
+	c.EndedAt, c.EndedFor, c.SuspendedAt = time.Time{}, "", time.Time{}
 	switch {
+	case t.State == tenure.TenantTransition || t.State == tenure.TenantTerminating || t.State == tenure.TenantRetained: // its departure was cancelled
+		return m.acts("withdraw the departure of "+t.Name+", and reinstate it", c, lifecycle.Intent{Kind: tenure.Reinstate, Tenant: string(t.ID), Reason: word}), nil
+	case t.leaving():
+		return held("%s is leaving for its unpaid bills, and that can't be withdrawn any more", t.Name), nil
 	case t.State != tenure.TenantSuspended:
-		c.SuspendedAt = time.Time{}
 		return noted("%s", word), nil
-	case !ours:
+	case !t.Suspended:
+		c = was
 		return held("%s was suspended by a person: a person resumes it", t.Name), nil
 	}
-	c.SuspendedAt = time.Time{}
-	return m.acts("resume "+t.Name, c, lifecycle.Intent{Kind: tenure.Resume, Tenant: string(t.ID)}), nil
+	why := "resume " + t.Name
+	if was.EndedFor == "payment" {
+		why = "withdraw the departure of " + t.Name + ", and resume it"
+	}
+	return m.acts(why, c, lifecycle.Intent{Kind: tenure.Resume, Tenant: string(t.ID)}), nil
+}
+
+// tooFew says whether fewer payments have failed than a rule suspends for, now that one is
+// known to have succeeded between them.
+func (m *Match) tooFew(c store.TriggerCustomer) bool {
+	for i := range m.Set.Rules {
+		if f := m.Set.Rules[i].Failed; f != nil {
+			return len(c.Failures) < f.Payments
+		}
+	}
+	return false
+}
+
+// dueNow says whether a rule for the end of a contract is due by the contract as it is now.
+func (m *Match) dueNow(e Event, k Known) bool {
+	end := k.Customer.ContractEnd
+	return !end.IsZero() && m.Rule.Ends != nil && !m.Rule.Ends.Due(end).After(k.Now)
 }
 
 func (m *Match) failed(e Event, k Known) (Decision, error) {
 	c, f := k.Customer, m.Rule.Failed
-	if !c.PaidAt.IsZero() && e.At.Before(c.PaidAt) {
-		return superseded("a payment succeeded at %s, after this failed", stamp(c.PaidAt)), nil
+	if !c.PaidAt.IsZero() && !e.At.After(c.PaidAt) {
+		return superseded("a payment succeeded at %s, when this failed or after it", stamp(c.PaidAt)), nil
 	}
-	if k.Tenant != nil && leaving(k.Tenant.State) {
+	if k.Tenant != nil && k.Tenant.leaving() {
 		return ignored("%s is leaving", k.Tenant.Name), nil
 	}
 	c.Failures = append(slices.Clone(c.Failures), e.At)
@@ -439,6 +503,9 @@ func (m *Match) failed(e Event, k Known) (Decision, error) {
 	case k.Tenant.State == tenure.TenantSuspended:
 		noted.Why += "; " + k.Tenant.Name + " is suspended already"
 		return noted, nil
+	case k.Tenant.coming():
+		noted.Why += "; " + k.Tenant.Name + " isn't there yet"
+		return noted, nil
 	}
 	return m.suspends(e, k, c, fmt.Sprintf("%d payments failed within %s", n, f.Within), f.OffboardAfter), nil
 }
@@ -458,9 +525,9 @@ func (m *Match) graceEnded(e Event, k Known) (Decision, error) {
 		return ignored("the customer has no tenant any more"), nil
 	case c.GraceUntil.IsZero() || c.GraceUntil.After(k.Now) || c.GraceRule != m.Key():
 		return superseded("the grace was ended or moved before"), nil
-	case t.State != tenure.TenantSuspended:
+	case t.State != tenure.TenantSuspended || !t.Suspended:
 		c.GraceUntil, c.GraceRule = time.Time{}, ""
-		return Decision{State: store.InboundIgnored, Why: fmt.Sprintf("%s isn't suspended any more", t.Name), Customer: &c}, nil
+		return Decision{State: store.InboundIgnored, Why: fmt.Sprintf("%s isn't suspended by the rule any more", t.Name), Customer: &c}, nil
 	}
 	cause := ""
 	if m.Rule.Failed != nil {
@@ -472,12 +539,21 @@ func (m *Match) graceEnded(e Event, k Known) (Decision, error) {
 func (m *Match) offboard(e Event, k Known, cause string) (Decision, error) {
 	c, t := k.Customer, k.Tenant
 	switch {
+	case e.Source == Clock && e.Type == ContractEnds && !m.dueNow(e, k):
+		return superseded("the contract was renewed meanwhile"), nil
 	case !c.StartedAt.IsZero() && e.At.Before(c.StartedAt):
 		return superseded("the customer was onboarded for what happened at %s, after this", stamp(c.StartedAt)), nil
 	case t == nil:
 		c.EndedAt = e.At
 		return Decision{State: store.InboundNoted, Why: "the customer has no tenant; what brings it one and happened before this won't", Customer: &c}, nil
-	case leaving(t.State):
+	case t.coming() && t.Comes != "":
+		c.EndedAt, c.EndedFor = e.At, ""
+		return Decision{State: store.InboundActed, Why: "withdraw the onboarding of " + t.Name, Customer: &c, Act: &Act{Withdraw: t.Comes}}, nil
+	case t.Leaves == "" && t.leaving() && t.State != tenure.TenantErasing && t.State != tenure.TenantAwaitingExpiry: // its departure was cancelled
+		d := held("the departure of %s was withdrawn, and it isn't reinstated yet", t.Name)
+		d.Awaits = true
+		return d, nil
+	case t.leaving():
 		if c.EndedFor == "payment" && cause == "" { // a payment doesn't withdraw it any more
 			c.EndedAt, c.EndedFor = e.At, ""
 			return Decision{State: store.InboundNoted, Why: t.Name + " is leaving already, and now for good", Customer: &c}, nil
@@ -500,7 +576,7 @@ func (m *Match) offboard(e Event, k Known, cause string) (Decision, error) {
 	if in.Reason == "" {
 		in.Reason = map[bool]string{true: "suspended and not resumed in time", false: e.Source + " says so: " + e.Type}[e.Source == Clock && e.Type == GraceEnded]
 	}
-	c.EndedAt, c.EndedFor, c.GraceUntil, c.GraceRule, c.SuspendedAt = e.At, cause, time.Time{}, "", time.Time{}
+	c.EndedAt, c.EndedFor, c.GraceUntil, c.GraceRule = e.At, cause, time.Time{}, ""
 	return m.acts("offboard "+t.Name, c, in), nil
 }
 

@@ -81,7 +81,7 @@ func (i *Intake) Publish(ctx context.Context, ref, by string) (store.TriggerRevi
 	if err != nil {
 		return t, err
 	}
-	if err := i.o.DB.VouchedRow(ctx, "trigger_revision", t.Digest); err != nil {
+	if err := i.o.DB.VouchedTriggers(ctx); err != nil {
 		return t, err
 	}
 	if _, err := i.Check([]byte(t.Body), t.File); err != nil { // sources may have gone since
@@ -145,23 +145,25 @@ func (i *Intake) Revisions(ctx context.Context) ([]store.TriggerRevision, error)
 	return i.o.DB.AllTriggers(ctx)
 }
 
-// InForce gives the rules by which events are decided: the latest published revision of each
-// name, as the log vouches for it.
-func (i *Intake) InForce(ctx context.Context) (out []*Set, err error) {
+// inForce gives the rules by which events are decided: the latest published revision of each
+// name. doubt says why nobody can go by them: they aren't as the log says, or can't be read.
+func (i *Intake) inForce(ctx context.Context) (out []*Set, doubt string, err error) {
+	if err := i.o.DB.VouchedTriggers(ctx); tenure.CodeOf(err) == tenure.Blocked {
+		return nil, "the rules aren't as the log says: " + err.Error(), nil
+	} else if err != nil {
+		return nil, "", err
+	}
 	list, err := i.o.DB.TriggersInForce(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	for _, t := range list {
 		i.mu.Lock()
-		set, known := i.sets[t.Digest]
+		set := i.sets[t.Digest]
 		i.mu.Unlock()
-		if !known {
-			if err := i.o.DB.VouchedRow(ctx, "trigger_revision", t.Digest); err != nil {
-				return nil, err
-			}
+		if set == nil {
 			if set, err = Parse([]byte(t.Body), t.File); err != nil {
-				return nil, err
+				return nil, "the rules " + t.Name + " can't be read any more: " + err.Error(), nil
 			}
 			i.mu.Lock()
 			i.sets[t.Digest] = set
@@ -169,14 +171,17 @@ func (i *Intake) InForce(ctx context.Context) (out []*Set, err error) {
 		}
 		out = append(out, set)
 	}
-	return out, nil
+	return out, "", nil
 }
 
 // DryRun says what recorded events since a moment would have led to: under the rules of a
 // file, beside those in force of other names, or under those in force alone. Each customer
 // begins without a tenant, and each request succeeds at once.
 func (i *Intake) DryRun(ctx context.Context, src []byte, file string, since time.Time, limit int) ([]Outcome, error) {
-	sets, err := i.InForce(ctx)
+	sets, doubt, err := i.inForce(ctx)
+	if err == nil && doubt != "" {
+		err = tenure.Errorf(tenure.Blocked, "%s", doubt)
+	}
 	if err != nil {
 		return nil, err
 	}

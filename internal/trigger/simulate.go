@@ -164,6 +164,17 @@ func (s *simulation) customer(key string) *customer {
 	return c
 }
 
+// whose is the customer whom a source calls so, or who is known by that as an external id.
+func (s *simulation) whose(source, key string) *customer {
+	if own := s.customers[source+"\x00"+key]; own != nil && own.tenant != nil {
+		return own
+	}
+	if other := s.customers[key]; other != nil {
+		return other
+	}
+	return s.customer(source + "\x00" + key)
+}
+
 // pass moves the time on, and lets what is due on the way happen.
 func (s *simulation) pass(to time.Time) {
 	for {
@@ -267,15 +278,21 @@ func (s *simulation) decide(e Event, c *customer) {
 		return
 	}
 	if c == nil {
-		c = s.customer(m.Customer)
+		c = s.whose(e.Source, m.Customer)
 	}
 	subject := e.Source + " " + e.Subject + " " + m.Key()
 	k := Known{Now: s.now, Tenant: c.tenant, Customer: c.TriggerCustomer, Version: s.subjects[subject].version, At: s.subjects[subject].at}
-	k.Ended = func(id string) (time.Time, error) {
+	k.Of = func(id string) (Other, error) {
 		if other := s.customers[id]; other != nil {
-			return other.EndedAt, nil
+			return Other{Tenant: other.tenant, EndedAt: other.EndedAt}, nil
 		}
-		return time.Time{}, nil
+		var out Other
+		for key, other := range s.customers { // that a source calls so, and who never had a tenant
+			if strings.HasSuffix(key, "\x00"+id) && other.tenant == nil && other.EndedAt.After(out.EndedAt) {
+				out.EndedAt = other.EndedAt
+			}
+		}
+		return out, nil
 	}
 	for _, d := range s.started {
 		if d.set == m.Set.Name && d.at.After(s.now.Add(-time.Hour)) {
@@ -300,6 +317,12 @@ func (s *simulation) decide(e Event, c *customer) {
 	if d.Act != nil {
 		o.Asked = s.carryOut(m, d.Act, c)
 	}
+	if d.Act != nil && d.Again {
+		then = []awaiting{{e, s.now}}
+		next := o
+		o = Outcome{Event: Event{Source: e.Source, ID: e.ID + " (first)", Type: e.Type, At: e.At}, Rule: next.Rule, State: next.State, Why: next.Why, Asked: next.Asked}
+		return
+	}
 	if d.Act != nil && d.Act.Intent.Kind == tenure.Onboard {
 		then, s.awaiting = s.awaiting, nil
 	}
@@ -311,25 +334,26 @@ func (s *simulation) carryOut(m *Match, a *Act, c *customer) string {
 	case a.Incident != nil:
 		return "incident " + c.tenant.Name
 	case a.Withdraw != "":
-		c.tenant.State, c.tenant.Leaves = tenure.TenantActive, ""
+		c.tenant.Leaves, c.tenant.Ours = "", false
+		if c.tenant.State != tenure.TenantSuspended {
+			c.tenant.State = tenure.TenantTransition
+		}
 		return "withdraw " + c.tenant.Name
 	case in.Kind == tenure.Onboard:
 		s.tenants++
 		c.tenant = &Tenant{ID: tenure.TenantID(fmt.Sprintf("ten_%d", s.tenants)), Name: in.Tenant, State: tenure.TenantActive}
+		c.EndedAt = time.Time{}
 		for _, id := range a.Known.ExternalIDs { // the other sources know it by these
 			if other := s.customers[id]; other == nil || other.tenant == nil {
 				s.customers[id] = c
 			}
 		}
 	case in.Kind == tenure.Suspend:
-		c.tenant.State = tenure.TenantSuspended
-	case in.Kind == tenure.Resume:
+		c.tenant.State, c.tenant.Suspended = tenure.TenantSuspended, true
+	case in.Kind == tenure.Resume, in.Kind == tenure.Reinstate:
 		c.tenant.State = tenure.TenantActive
 	case in.Kind == tenure.Offboard:
-		c.tenant.State, c.tenant.Leaves, c.tenant.Ours = tenure.TenantTransition, "op", true
-		if in.AtOnce {
-			c.tenant.State = tenure.TenantTerminating
-		}
+		c.tenant.Leaves, c.tenant.Ours = "op", true // it waits for its approvals
 		s.started = append(s.started, departure{m.Set.Name, s.now})
 	}
 	return string(a.Intent.Kind) + " " + c.tenant.Name

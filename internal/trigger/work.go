@@ -2,7 +2,7 @@ package trigger
 
 import (
 	"context"
-	"strings"
+	"encoding/json"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,7 +37,7 @@ func (i *Intake) Work(ctx context.Context) error {
 		if some, err := i.o.DB.AnyDueInbound(ctx, i.now()); err != nil || !some {
 			return err
 		}
-		sets, err := i.InForce(ctx)
+		sets, doubt, err := i.inForce(ctx)
 		if err != nil {
 			return err
 		}
@@ -45,11 +45,30 @@ func (i *Intake) Work(ctx context.Context) error {
 		if err != nil || len(list) == 0 {
 			return err
 		}
+		if doubt != "" {
+			if err := i.hold(ctx, list, doubt); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := i.pass(ctx, door, sets, list, forged); err != nil {
 			return err
 		}
 	}
 	return ctx.Err()
+}
+
+// hold has events wait for a person, all for one reason.
+func (i *Intake) hold(ctx context.Context, list []store.Inbound, why string) error {
+	return i.o.DB.Write(ctx, func(tx *store.Tx) error {
+		for _, row := range list {
+			row.State, row.Why, row.DecidedAt = store.InboundHeld, clip(why), i.now()
+			if _, err := tx.DecideInbound(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // item is an event under way.
@@ -80,14 +99,19 @@ func (i *Intake) pass(ctx context.Context, door Door, sets []*Set, list []store.
 			end(row, store.InboundFailed, err.Error())
 			err = nil
 		case m == nil && row.Source == Clock:
-			err = i.ruleGone(ctx, row)
+			end(row, store.InboundHeld, "the rule "+row.Subject+" isn't in force any more: have it decided anew once it is, or dismiss it")
 		case m == nil:
 			end(row, store.InboundIgnored, why)
 		default:
-			row.Rule, row.Customer = m.Name(), i.customerOf(row, m)
-			var queue string
-			if queue, err = i.queueOf(ctx, row, m); err == nil {
-				queues[queue] = append(queues[queue], item{row, m})
+			row.Rule = m.Name()
+			var who whose
+			switch who, err = i.whose(ctx, i.o.DB, row, m); {
+			case tenure.CodeOf(err) == tenure.Internal: // of this customer alone
+				end(row, store.InboundFailed, err.Error())
+				err = nil
+			case err == nil:
+				row.Customer = who.key
+				queues[string(who.tenant)] = append(queues[string(who.tenant)], item{row, m})
 			}
 		}
 		if err != nil {
@@ -126,47 +150,9 @@ func eventOf(r store.Inbound) Event {
 	return Event{Source: r.Source, Type: r.Type, ID: r.ExternalID, Subject: r.Subject, Version: r.Version, At: r.HappenedAt, Data: r.Body}
 }
 
-// customerOf is the key under which what is known of the customer is kept.
-func (i *Intake) customerOf(row store.Inbound, m *Match) string {
-	if row.Source == Clock {
-		return keyOf(row.Body)
-	}
-	return i.o.Service.KeyedDigest("customer", m.Customer)
-}
-
-// queueOf names whose events are decided one after the other: the tenant's, or else those of
-// all customers that have none yet, since one may be known by several keys.
-func (i *Intake) queueOf(ctx context.Context, row store.Inbound, m *Match) (string, error) {
-	c, err := i.o.DB.TriggerCustomer(ctx, row.Customer)
-	id := c.Tenant
-	if err == nil && id == "" && row.Source != Clock {
-		id, err = i.o.DB.TenantKnownAs(ctx, m.Customer)
-	}
-	return string(id), err
-}
-
 // departs says whether a rule may have a tenant leave.
 func (m *Match) departs() bool {
 	return m.Rule.Offboard != nil || m.Rule.Failed != nil || m.Rule.Suspend != nil
-}
-
-// ruleGone ends an event of time whose rule isn't in force any more, and the grace with it.
-func (i *Intake) ruleGone(ctx context.Context, row store.Inbound) error {
-	row.State, row.Why, row.DecidedAt = store.InboundIgnored, "the rule "+row.Subject+" isn't in force any more", i.now()
-	return i.o.DB.Write(ctx, func(tx *store.Tx) error {
-		if row.Type == GraceEnded {
-			c, err := tx.TriggerCustomer(keyOf(row.Body))
-			if err != nil {
-				return err
-			}
-			c.GraceUntil, c.GraceRule = time.Time{}, ""
-			if err := tx.SaveTriggerCustomer(c, i.now()); err != nil {
-				return err
-			}
-		}
-		_, err := tx.DecideInbound(row)
-		return err
-	})
 }
 
 func (i *Intake) end(ctx context.Context, row store.Inbound, state store.InboundState, why string, op tenure.OperationID) error {
@@ -188,55 +174,95 @@ func triggerOf(row store.Inbound) string { return "event:" + row.Source + ":" + 
 // wait for it.
 func (i *Intake) decide(ctx context.Context, door Door, it item) (waits bool, err error) {
 	row, m := it.row, it.match
-	var k Known
-	var d Decision
-	var bound, earlier bool
 	if m.departs() { // they are counted
 		i.departing.Lock()
 		defer i.departing.Unlock()
 	}
-	err = i.o.DB.View(ctx, func(db *store.DB) error {
-		if earlier, err = db.InboundWaits(ctx, row.Customer, row.ID); err != nil || earlier {
-			return err
-		}
-		k, bound, err = i.known(ctx, db, row, m)
-		return err
-	})
-	if err != nil {
-		return true, err
-	}
-	if earlier {
-		row.State, row.Why, row.NextAt = store.InboundReceived, "an earlier event of the customer isn't decided yet", i.now().Add(time.Second)
-		return true, i.o.DB.Write(ctx, func(tx *store.Tx) error { _, err := tx.DecideInbound(row); return err })
-	}
-	if done, err := i.o.DB.OperationByTrigger(ctx, triggerOf(row)); err != nil {
-		return true, err
-	} else if len(done) > 0 && k.Tenant != nil && k.Tenant.ID == done[0].Tenant && !leaving(k.Tenant.State) && m.Rule.Onboard != nil {
-		k.Tenant = nil // it is the one that this event asked for, before the program ended
-	}
-	k.Ended = func(id string) (time.Time, error) {
-		c, err := i.o.DB.TriggerCustomer(ctx, i.o.Service.KeyedDigest("customer", id))
-		return c.EndedAt, err
-	}
-	if d, err = m.Decide(eventOf(row), k); err != nil && tenure.CodeOf(err) != tenure.Invalid {
-		return true, err
-	} else if err != nil {
+	k, earlier, err := i.known(ctx, row, m)
+	switch code := tenure.CodeOf(err); {
+	case code == tenure.Blocked, code == tenure.Internal: // of this customer alone
 		return false, i.end(ctx, row, store.InboundFailed, err.Error(), "")
+	case err != nil:
+		return true, err
+	case earlier:
+		return true, i.later(ctx, row, "an earlier event of the customer isn't decided yet")
 	}
 	if k.Tenant != nil {
 		row.Tenant = k.Tenant.ID
 	}
-	if d.Act != nil {
-		if err := i.carryOut(ctx, door, &row, m, &d); err != nil {
-			return i.inVain(ctx, row, err)
+	d, was, err := i.pending(ctx, row)
+	if err == nil && !was {
+		d, err = m.Decide(eventOf(row), k)
+	}
+	switch {
+	case tenure.CodeOf(err) == tenure.Invalid:
+		return false, i.end(ctx, row, store.InboundFailed, err.Error(), "")
+	case err != nil:
+		return true, err
+	case d.Awaits && i.now().Before(row.ReceivedAt.Add(patience)):
+		row.Customer = "" // what brings the tenant may have the same key, and comes later
+		return false, i.later(ctx, row, d.Why)
+	case d.Act == nil && d.Again:
+		return true, i.later(ctx, row, d.Why)
+	case d.Act == nil:
+		return false, i.settle(ctx, row, m, k, d)
+	}
+	if !was {
+		if taken, err := i.pend(ctx, &row, d); err != nil || !taken {
+			return true, err
 		}
 	}
-	if d.Awaits && i.now().Before(row.ReceivedAt.Add(patience)) {
-		row.State, row.Why, row.Attempts, row.Customer = store.InboundReceived, d.Why, row.Attempts+1, "" // what brings the tenant may have the same key, and comes later
-		row.NextAt = i.now().Add(min(time.Second<<min(row.Attempts, 10), 10*time.Minute))
-		return false, i.o.DB.Write(ctx, func(tx *store.Tx) error { _, err := tx.DecideInbound(row); return err })
+	if err := i.carryOut(ctx, door, &row, m, &d); err != nil {
+		return i.inVain(ctx, row, err)
 	}
-	return false, i.settle(ctx, row, m, k, d, bound)
+	if d.Again {
+		return true, i.later(ctx, row, d.Why)
+	}
+	return false, i.settle(ctx, row, m, k, d)
+}
+
+// later has an event tried again.
+func (i *Intake) later(ctx context.Context, row store.Inbound, why string) error {
+	row.State, row.Why, row.Attempts = store.InboundReceived, clip(why), row.Attempts+1
+	row.NextAt = i.now().Add(min(time.Second<<min(row.Attempts, 10), 10*time.Minute))
+	return i.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if _, err := tx.DecideInbound(row); err != nil {
+			return err
+		}
+		return tx.UnpendInbound(row.ID)
+	})
+}
+
+// pend notes what was decided before it is asked for.
+func (i *Intake) pend(ctx context.Context, row *store.Inbound, d Decision) (taken bool, err error) {
+	text, err := json.Marshal(d)
+	if err != nil {
+		return false, tenure.Errorf(tenure.Internal, "a decision can't be written: %w", err)
+	}
+	until := i.now().Add(time.Minute)
+	err = i.o.DB.Write(ctx, func(tx *store.Tx) error {
+		var err error
+		if taken, err = tx.PendInbound(*row, string(text), until); err != nil || !taken {
+			return err
+		}
+		_, err = tx.DecideInbound(store.Inbound{ID: row.ID, State: store.InboundReceived, Why: row.Why, Rule: row.Rule, Customer: row.Customer, Tenant: row.Tenant, Attempts: row.Attempts, NextAt: until})
+		return err
+	})
+	row.NextAt = until
+	return taken, err
+}
+
+// pending is what was decided of an event that has been asked for, by a process that didn't
+// come to note it.
+func (i *Intake) pending(ctx context.Context, row store.Inbound) (d Decision, was bool, err error) {
+	if row.Pending == "" {
+		return d, false, nil
+	}
+	done, err := i.o.DB.OperationByTrigger(ctx, triggerOf(row))
+	if err != nil || len(done) == 0 {
+		return d, false, err
+	}
+	return d, true, json.Unmarshal([]byte(row.Pending), &d)
 }
 
 // carryOut asks for what was decided.
@@ -288,74 +314,11 @@ func (i *Intake) inVain(ctx context.Context, row store.Inbound, cause error) (wa
 	if !again || !now.Before(row.ReceivedAt.Add(patience)) && row.Attempts > 3 {
 		return false, i.end(ctx, row, store.InboundFailed, why, "")
 	}
-	row.State, row.Why, row.Attempts = store.InboundReceived, clip(why), row.Attempts+1
-	row.NextAt = now.Add(min(time.Second<<min(row.Attempts, 10), 10*time.Minute))
-	return true, i.o.DB.Write(ctx, func(tx *store.Tx) error { _, err := tx.DecideInbound(row); return err })
-}
-
-// known reads what is known of the customer. bound: its key is a tenant's.
-func (i *Intake) known(ctx context.Context, db *store.DB, row store.Inbound, m *Match) (k Known, bound bool, err error) {
-	k = Known{Now: i.now(), Released: row.Released}
-	if k.Customer, err = db.TriggerCustomer(ctx, row.Customer); err != nil {
-		return k, false, err
-	}
-	id := k.Customer.Tenant
-	if id == "" && row.Source != Clock {
-		if id, err = db.TenantKnownAs(ctx, m.Customer); err != nil {
-			return k, false, err
-		}
-	}
-	if id != "" {
-		bound = true
-		if k.Customer.Key != string(id) {
-			before := k.Customer
-			if k.Customer, err = db.TriggerCustomer(ctx, string(id)); err != nil {
-				return k, false, err
-			}
-			if k.Customer.EndedAt.IsZero() && before.Tenant == "" {
-				k.Customer.Failures = append(before.Failures, k.Customer.Failures...)
-			}
-			k.Customer.Tenant = id
-		}
-		if k.Tenant, err = tenantOf(ctx, db, id); err != nil {
-			return k, false, err
-		}
-	}
-	if row.Subject != "" && row.Source != Clock {
-		if k.Version, k.At, err = db.TriggerSubject(ctx, i.subjectOf(row, m)); err != nil {
-			return k, false, err
-		}
-	}
-	k.Departures, err = db.DeparturesBySet(ctx, m.Set.Name, k.Now.Add(-time.Hour))
-	return k, bound, err
-}
-
-func tenantOf(ctx context.Context, db *store.DB, id tenure.TenantID) (*Tenant, error) {
-	t, err := db.Tenant(ctx, string(id))
-	if err != nil {
-		return nil, err
-	}
-	out := &Tenant{ID: t.ID, Name: t.Name, State: t.State}
-	if out.Name == "" {
-		out.Name = string(t.ID)
-	}
-	ops, err := db.Operations(ctx, store.OperationFilter{Tenant: id, Kind: tenure.Offboard, Open: true, Limit: 1})
-	for _, op := range ops {
-		out.Leaves, out.Ours = op.ID, strings.HasPrefix(op.Trigger, "event:")
-		if !leaving(out.State) { // it waits for its approvals
-			out.State = tenure.TenantTransition
-		}
-	}
-	return out, err
-}
-
-// subjectOf is the key under which it is kept how far a rule has heeded a source's object.
-func (i *Intake) subjectOf(row store.Inbound, m *Match) string {
-	return i.o.Service.KeyedDigest("subject", row.Source+"\x00"+m.Key()+"\x00"+row.Subject)
+	return true, i.later(ctx, row, why)
 }
 
 // settle notes what became of an event, and how far its customer's have been heeded.
-func (i *Intake) settle(ctx context.Context, row store.Inbound, m *Match, k Known, d Decision, bound bool) error {
+func (i *Intake) settle(ctx context.Context, row store.Inbound, m *Match, k Known, d Decision) error {
 	now := i.now()
 	row.State, row.Why, row.DecidedAt = d.State, clip(d.Why), now
 	e, err := i.o.Service.Entry(ctx, "event.decide", "", row.Tenant, row.Operation, string(row.ID), map[string]string{"state": string(d.State), "rules": m.Set.Digest, "rule": m.Rule.Name})
@@ -366,27 +329,36 @@ func (i *Intake) settle(ctx context.Context, row store.Inbound, m *Match, k Know
 		if did, err := tx.DecideInbound(row); err != nil || !did {
 			return err
 		}
+		if err := tx.UnpendInbound(row.ID); err != nil {
+			return err
+		}
 		if d.Customer != nil {
 			c := *d.Customer
 			c.Tenant = row.Tenant
-			if c.Tenant != "" {
+			if c.Key = row.Customer; c.Tenant != "" {
 				c.Key = string(c.Tenant)
 			}
 			if err := tx.SaveTriggerCustomer(c, now); err != nil {
 				return err
 			}
 		}
-		if row.Tenant != "" && row.Customer != string(row.Tenant) && (!bound || m.Rule.Onboard != nil && d.Act != nil) { // the key is the tenant's from now on
-			keys := []string{row.Customer}
-			if d.Act != nil {
-				for _, id := range d.Act.Known.ExternalIDs {
-					keys = append(keys, i.o.Service.KeyedDigest("customer", id))
-				}
+		if d.Customer != nil && row.Tenant == "" && row.Source != Clock { // another source may bring it a tenant under this id
+			c, err := tx.TriggerCustomer(i.externalKey(m.Customer))
+			if err == nil && d.Customer.EndedAt.After(c.EndedAt) {
+				c.EndedAt = d.Customer.EndedAt
+				err = tx.SaveTriggerCustomer(c, now)
 			}
-			for _, key := range keys {
-				if err := tx.SaveTriggerCustomer(store.TriggerCustomer{Key: key, Tenant: row.Tenant}, now); err != nil {
-					return err
-				}
+			if err != nil {
+				return err
+			}
+		}
+		for _, key := range i.keysOf(row, m, d, k.entered) { // they are the tenant's from now on
+			have, err := tx.TriggerCustomer(key)
+			if err == nil && have.Tenant != row.Tenant {
+				err = tx.SaveTriggerCustomer(store.TriggerCustomer{Key: key, Tenant: row.Tenant}, now)
+			}
+			if err != nil {
+				return err
 			}
 		}
 		if d.Heeded {
@@ -412,8 +384,8 @@ func (i *Intake) due(ctx context.Context) error {
 	for _, c := range graces {
 		made = append(made, graceEvent(c))
 	}
-	sets, err := i.InForce(ctx)
-	if err != nil {
+	sets, doubt, err := i.inForce(ctx)
+	if err != nil || doubt != "" {
 		return err
 	}
 	for _, set := range sets {
@@ -446,10 +418,15 @@ func (i *Intake) due(ctx context.Context) error {
 			rows = append(rows, store.Inbound{ID: i.nextID(now), Source: Clock, ExternalID: e.ID, Type: e.Type, Subject: e.Subject, HappenedAt: e.At, ReceivedAt: now, Body: e.Data})
 		}
 	}
-	if len(rows) == 0 {
+	if len(rows)+len(graces) == 0 {
 		return nil
 	}
 	return i.o.DB.Write(ctx, func(tx *store.Tx) error {
+		for _, c := range graces {
+			if err := tx.TellGrace(c); err != nil {
+				return err
+			}
+		}
 		for _, row := range rows {
 			if _, err := tx.Receive(row); err != nil {
 				return err

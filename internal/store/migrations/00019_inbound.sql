@@ -22,6 +22,7 @@ create table inbound (
   decided_at  bigint  not null default 0,
   decided_by  text    not null default '',
   released    bigint  not null default 0,
+  pending     text    not null default '',
   constraint inbound_pk primary key (id),
   constraint inbound_once unique (source, external_id)
 );
@@ -45,6 +46,7 @@ create table trigger_customer (
   ended_for    text   not null default '',
   grace_until  bigint not null default 0,
   grace_rule   text   not null default '',
+  grace_told   bigint not null default 0,
   contract_end bigint not null default 0,
   updated_at   bigint not null,
   constraint trigger_customer_pk primary key (key)
