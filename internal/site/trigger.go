@@ -88,7 +88,7 @@ func (v *visit) eventActions(e client.InboundEvent) []dashboard.Action {
 	at := dashboard.EventPath(e.ID)
 	var out []dashboard.Action
 	if e.State == "held" {
-		out = append(out, dashboard.Action{Label: "Release", Post: at + "/release", Tone: dashboard.ToneAccent, Says: "It does what it was held from. What the blueprint wants approved still waits for people. Your name stands in the log."})
+		out = append(out, dashboard.Action{Label: "Release", Post: at + "/release", Tone: dashboard.ToneAccent, Says: "It is decided anew, past the bound or the earlier departure that held it; a tenant that is leaving stays so. What the blueprint wants approved still waits for people. Your name stands in the log."})
 	}
 	if slices.Contains([]string{"held", "failed", "ignored", "dismissed"}, e.State) {
 		replay := dashboard.Action{Label: "Replay", Post: at + "/replay", Says: "It is decided anew, by the rules that are in force now. Your name stands in the log."}

@@ -171,7 +171,7 @@ func TestEventsAreDecided(t *testing.T) {
 	}
 
 	page := operator.get(at(second))
-	page.wants(t, 200, "held", "which is all that they may", "It does what it was held from", "It is decided anew", "It leads to nothing")
+	page.wants(t, 200, "held", "which is all that they may", "past the bound or the earlier departure", "It is decided anew", "It leads to nothing")
 	operator.change(at(second)+"/release").wants(t, 200, "It is released")
 	h.must(h.events.Work(t.Context()))
 	operator.get(at(second)).wants(t, 200, "acted", "offboard, running", "by <span dir=\"auto\">otto")
