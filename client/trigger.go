@@ -1,6 +1,7 @@
 package client
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -72,7 +73,7 @@ type InboundEvent struct {
 	NextAt     time.Time          `json:"nextAt,omitzero"`
 	DecidedAt  time.Time          `json:"decidedAt,omitzero"`
 	DecidedBy  string             `json:"decidedBy,omitempty"`
-	Data       any                `json:"data,omitempty"`
+	Data       json.RawMessage    `json:"data,omitempty"`
 }
 
 // InboundFilter narrows a listing.

@@ -16,10 +16,8 @@ func TestRoutesInPages(t *testing.T) {
 	if err := json.Unmarshal([]byte(read(t, "docs/openapi.json")), &doc); err != nil {
 		t.Fatal(err)
 	}
+	doc.Paths["/v1/events/{source}"] = map[string]any{"post": nil, "options": nil} // each source's own form, in no document of ours
 	known := func(verb, path string) bool {
-		if strings.HasPrefix(path, "/v1/events/") { // takes what each source sends, which no document of ours describes
-			return verb == "" || verb == "POST"
-		}
 		asked := strings.Split(path, "/")
 		for template, verbs := range doc.Paths {
 			parts := strings.Split(template, "/")

@@ -133,6 +133,7 @@ func (h *house) lived() []look {
 	_, err = h.inst.Drift(ctx, "")
 	check(t, err)
 	review := h.governed()
+	held, strange, asked, draft := h.told(cedar)
 	link := h.linked(cedar)
 	_, _, err = h.inst.Checkpoint(ctx)
 	check(t, err)
@@ -152,7 +153,10 @@ func (h *house) lived() []look {
 		{"reviews", "officer", "/reviews", false}, {"review", "officer", "/reviews/" + review, true},
 		{"blueprints", "author", "/blueprints", false}, {"blueprint", "author", "/blueprints/lowcode@1.1", true},
 		{"audit", "auditor", "/audit", true}, {"entry", "auditor", "/audit/3", true}, {"certificate", "auditor", certificate, true},
-		{"systems", "admin", "/systems", true}, {"device", "operator", "/device", false}, {"device-confirm", "operator", "/device?code=ABCD-EFGH", false}, {"problem", "operator", "/nowhere", false},
+		{"systems", "admin", "/systems", true},
+		{"events", "operator", "/events", true}, {"event", "operator", held, true}, {"event-strange", "auditor", strange, true}, {"operation-asked", "operator", asked, false},
+		{"events-inbox", "operator", "/approvals", false}, {"rules", "author", "/events/rules", false}, {"rule", "officer", draft, true},
+		{"device", "operator", "/device", false}, {"device-confirm", "operator", "/device?code=ABCD-EFGH", false}, {"problem", "operator", "/nowhere", false},
 	}
 	for _, kind := range []string{"change", "upgrade", "repair", "suspend", "offboard"} {
 		looks = append(looks, look{"new-" + kind, "operator", "/new/" + kind + "?tenant=" + string(birch), false})

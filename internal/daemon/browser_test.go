@@ -86,6 +86,8 @@ func open(t *testing.T) *house {
   web: {connector: http, options: {base: "http://%s"}}
 `, h.platform.Tenants, h.platform.Database, h.platform.Files, h.platform.Addr()), 0o600))
 
+	check(t, os.WriteFile(filepath.Join(dir, "crm-token"), []byte(crmToken), 0o600))
+
 	// The provider sends people back to the address that the daemon will have, so
 	// that is chosen first.
 	listen := freeAddress(t)
@@ -94,6 +96,7 @@ func open(t *testing.T) *house {
 	h.inst, err = installation.Init(t.Context(), installation.Options{Dir: home, Now: h.now}, installation.Settings{
 		Witness: filepath.Join(dir, "witness", "checkpoints"), URL: h.url,
 		SignIn: &installation.SignIn{Issuer: issuer, ClientID: "browser-test", StrongAMR: []string{"mfa"}},
+		Events: map[string]installation.EventSource{"crm": {Scheme: "bearer", Secrets: []string{"file:" + filepath.Join(dir, "crm-token")}, Fields: installation.EventFields{ID: "id", Type: "type", Subject: "deal"}}},
 	})
 	check(t, err)
 	t.Cleanup(func() { _ = h.inst.Close() })

@@ -62,6 +62,7 @@ type Action struct {
 	Tone   Tone   // ToneBad for what destroys, ToneAccent for the main one, else quiet
 	Says   string // the consequence, spelled out
 	Digest string // the digest that is signed by it, shown and sent as "digest"
+	Signs  string // what the digest is of, "" for a plan
 	Fields []Field
 	Hidden []Pair
 	Not    string // why this person can't do it now; it is shown instead of the form

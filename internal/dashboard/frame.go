@@ -52,6 +52,7 @@ const (
 	AreaFleet      Area = "fleet"
 	AreaTenants    Area = "tenants"
 	AreaOperations Area = "operations"
+	AreaEvents     Area = "events"
 	AreaApprovals  Area = "approvals"
 	AreaFindings   Area = "findings"
 	AreaHolds      Area = "holds"
@@ -85,6 +86,7 @@ func Navigation(may func(tenure.Permission) bool, b Badges) []NavItem {
 		{NavItem{AreaFleet, "Fleet", "/", "fleet", "f", 0, false}, tenure.TenantRead},
 		{NavItem{AreaTenants, "Tenants", "/tenants", "tenant", "t", 0, false}, tenure.TenantRead},
 		{NavItem{AreaOperations, "Operations", "/operations", "flow", "o", 0, false}, tenure.TenantRead},
+		{NavItem{AreaEvents, "Events", "/events", "signal", "e", 0, false}, tenure.EventRead},
 		{NavItem{AreaApprovals, "Approvals", "/approvals", "inbox", "a", b.Approvals, true}, tenure.TenantRead},
 		{NavItem{AreaFindings, "Findings", "/findings", "flag", "i", b.Findings, false}, tenure.TenantRead},
 		{NavItem{AreaHolds, "Holds", "/holds", "lock", "h", 0, false}, tenure.HoldRead},

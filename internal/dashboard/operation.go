@@ -34,10 +34,11 @@ type OperationView struct {
 	OperationRow
 	Plan        string // digest
 	Blueprint   Ref
-	From        string // the revision before, of an upgrade
-	Why         string // the reason that was given with the request
-	Rule        string // the approval rule that holds, in words
-	Need, Have  int    // signatures at the gate that is open
+	From        string     // the revision before, of an upgrade
+	Why         string     // the reason that was given with the request
+	Events      []LedEvent // of other systems, that led to it or ended it; none for who may not read them
+	Rule        string     // the approval rule that holds, in words
+	Need, Have  int        // signatures at the gate that is open
 	Signatures  []Signature
 	Exceptions  []ExceptionRow
 	StepRows    []StepRow

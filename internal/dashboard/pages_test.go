@@ -72,6 +72,10 @@ func TestZeroViews(t *testing.T) {
 		{"blueprints", func(p *dashboard.Pages, w io.Writer) error { return p.Blueprints(w, f, dashboard.BlueprintsView{}) }},
 		{"blueprint", func(p *dashboard.Pages, w io.Writer) error { return p.Blueprint(w, f, dashboard.BlueprintView{}) }},
 		{"audit", func(p *dashboard.Pages, w io.Writer) error { return p.Audit(w, f, dashboard.AuditView{}) }},
+		{"events", func(p *dashboard.Pages, w io.Writer) error { return p.Events(w, f, dashboard.EventsView{}) }},
+		{"event", func(p *dashboard.Pages, w io.Writer) error { return p.Event(w, f, dashboard.EventView{}) }},
+		{"rules", func(p *dashboard.Pages, w io.Writer) error { return p.Rules(w, f, dashboard.RulesView{}) }},
+		{"rule", func(p *dashboard.Pages, w io.Writer) error { return p.Rule(w, f, dashboard.RuleView{}) }},
 		{"entry", func(p *dashboard.Pages, w io.Writer) error { return p.Entry(w, f, dashboard.EntryView{}) }},
 		{"systems", func(p *dashboard.Pages, w io.Writer) error { return p.Systems(w, f, dashboard.SystemsView{}) }},
 		{"departure", func(p *dashboard.Pages, w io.Writer) error { return p.Departure(w, f, dashboard.DepartureView{}) }},
@@ -268,7 +272,7 @@ func TestNavigation(t *testing.T) {
 			t.Errorf("a viewer is shown %s", n.Label)
 		}
 	}
-	if all := dashboard.Navigation(func(tenure.Permission) bool { return true }, dashboard.Badges{}); len(all) != 11 || len(viewer) == 0 {
+	if all := dashboard.Navigation(func(tenure.Permission) bool { return true }, dashboard.Badges{}); len(all) != 12 || len(viewer) == 0 {
 		t.Errorf("%d items for all, %d for a viewer", len(all), len(viewer))
 	}
 	keys := map[string]bool{}

@@ -128,6 +128,28 @@ func operationRow(i int, t func(string) string) dashboard.OperationRow {
 	}
 }
 
+func eventRow(i int, t func(string) string) dashboard.EventRow {
+	r := dashboard.EventRow{
+		ID: tenure.InboundID(fmt.Sprintf("evt_0198a4c2-1f00-7a3b-9d21-00000000%04x", i)), Source: t(pick(i, "crm", "billing", "clock")), Type: t(pick(i, "deal.won", "invoice.payment_failed", "customer.subscription.deleted", "")),
+		State: pick(i, "acted", "noted", "received", "superseded", "held", "failed", "ignored", "dismissed"), Reason: t(pick(i, "onboard acme", "payment 1 of 3 that failed within P21D", "", "the customer left at 2026-03-02 09:00 UTC, and no event brings it back")), Happened: ago(time.Duration(i+1) * time.Hour), Received: ago(time.Duration(i+1) * time.Hour),
+	}
+	if i%3 != 2 {
+		r.Rule, r.Tenant = ref(t("billing@1/won"), "/events/rules/billing@1"), ref(t(pick(i, tenantNames...)), "/tenants/ten_1")
+	}
+	if r.State == "acted" {
+		r.Operation = ref("operation", "/operations/op_1")
+	}
+	return r
+}
+
+func ruleRow(i int, t func(string) string) dashboard.RuleRow {
+	r := dashboard.RuleRow{Name: t(pick(i, "billing", "sales")), Version: t("2.4"), Href: "/events/rules/" + digest, State: pick(i, "draft", "in force", "replaced"), Digest: digest, Author: t("dana"), Submitted: ago(day), Current: i == 0}
+	if r.State != "draft" {
+		r.By, r.Published = t("lena"), ago(time.Hour)
+	}
+	return r
+}
+
 func findingRow(i int, t func(string) string) dashboard.FindingRow {
 	r := dashboard.FindingRow{
 		ID: tenure.FindingID(fmt.Sprintf("fnd_0198a4c2-1f00-7a3b-9d21-00000000%04x", i)), Kind: pick(i, tenure.FindingDrift, tenure.FindingResidue, tenure.FindingGhost, tenure.FindingExposure),

@@ -73,6 +73,18 @@ func samples(s shape) []sample {
 				Diff:   []dashboard.DiffLine{{Kind: "changed", Path: t("resources/db/attributes/size"), From: t("small"), To: t("large"), Means: t("7,900 databases grow; no restart.")}, {Kind: "added", Path: "probes/export-refused", To: t("kind: exposure\nresource: db")}, {Kind: "removed", Path: "features/legacy-reports", From: t("default: true"), Means: t("280 tenants lose it.")}},
 				Source: t("name: crm\nversion: 2.4.0\n"), Tenants: rows, TenantsPager: pager, Actions: actions(t)[:1]})
 		}},
+		{"events", func(p *dashboard.Pages, w io.Writer) error {
+			return p.Events(w, f("events"), dashboard.EventsView{Filters: filters("/events", t), Rows: times(s.many, func(i int) dashboard.EventRow { return eventRow(i, t) }), Pager: pager})
+		}},
+		{"event", func(p *dashboard.Pages, w io.Writer) error {
+			return p.Event(w, f("events"), dashboard.EventView{EventRow: eventRow(5, t), Reference: t("evt_1PqX"), Subject: t("cus_1"), Version: t("12"), Attempts: 3, Next: in(time.Minute), Decided: ago(time.Minute), By: t("lena"), Data: t(`{"customer": "cus_1", "paid": false}`), Actions: actions(t)})
+		}},
+		{"rules", func(p *dashboard.Pages, w io.Writer) error {
+			return p.Rules(w, f("events"), dashboard.RulesView{Rows: times(s.many, func(i int) dashboard.RuleRow { return ruleRow(i, t) }), Actions: actions(t)[1:2]})
+		}},
+		{"rule", func(p *dashboard.Pages, w io.Writer) error {
+			return p.Rule(w, f("events"), dashboard.RuleView{RuleRow: ruleRow(0, t), Source: t("name: billing\nrules: []\n"), Revisions: times(3, func(i int) dashboard.RuleRow { return ruleRow(i, t) }), Actions: actions(t)[:1]})
+		}},
 		{"audit", func(p *dashboard.Pages, w io.Writer) error {
 			return p.Audit(w, f("audit"), dashboard.AuditView{Filters: filters("/audit", t), Rows: times(s.many, func(i int) dashboard.AuditRow { return auditRow(i, t) }), Pager: pager, Checkpoint: entryView(t).Checkpoint, Actions: []dashboard.Action{{Label: "Export", Post: "/audit/export"}}})
 		}},

@@ -56,6 +56,7 @@ type TenantView struct {
 	Classes        []ClassRow
 	Findings       []FindingRow
 	Operations     []OperationRow
+	EventsHref     string // the list of its events; "" for who may not read them
 	Documents      []Document
 	Certificates   []CertificateRow
 	DepartureLinks []DepartureLink

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/tenurehq/tenure"
 )
@@ -44,6 +45,8 @@ func functions(assets map[string]string) template.FuncMap {
 		"title":       func(s any) string { return upperFirst(words(fmt.Sprint(s))) },
 		"tenantpath":  func(id tenure.TenantID) string { return TenantPath(id) },
 		"oppath":      func(id tenure.OperationID) string { return OperationPath(id) },
+		"eventpath":   EventPath,
+		"visible":     visible,
 		"graph":       newGraph,
 		"linechart":   newLineChart,
 		"counts":      func(c []Count) bars { return newBars(c) },
@@ -62,6 +65,35 @@ func TenantPath(id tenure.TenantID) string { return "/tenants/" + url.PathEscape
 
 // OperationPath is an operation's page.
 func OperationPath(id tenure.OperationID) string { return "/operations/" + url.PathEscape(string(id)) }
+
+// visible shows by its number what turns a line's direction, has no width or steers a
+// terminal, so that who reads a stranger's text, or one to be signed, sees all that stands in it.
+func visible(s string) string {
+	s = strings.ReplaceAll(s, "\r\n", "\n")
+	if strings.IndexFunc(s, hides) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case !hides(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+func hides(r rune) bool {
+	switch r {
+	case '\n', '\t', 0x200c, 0x200d: // scripts such as Persian, and emoji, need the joiners
+		return false
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+}
 
 func orElse(s, other string) string {
 	if s == "" {

@@ -154,8 +154,8 @@ func listInbound(ctx context.Context, c *Call, p *client.InboundFilter) (client.
 func showInbound(ctx context.Context, c *Call, p *client.InboundParams) (client.InboundEvent, error) {
 	row, err := c.inbound(ctx, p.Event)
 	out := inboundOf(row)
-	if err == nil && len(row.Body) > 0 {
-		err = json.Unmarshal(row.Body, &out.Data)
+	if out.Data = row.Body; len(row.Body) > 0 && !json.Valid(row.Body) { // somebody wrote it past Tenure
+		out.Data, _ = json.Marshal(string(row.Body))
 	}
 	return out, err
 }

@@ -255,7 +255,7 @@ func (v *visit) revisionActions(b client.Blueprint) []dashboard.Action {
 		return out
 	}
 	if v.caller.May(tenure.BlueprintPublish) {
-		a := dashboard.Action{Label: "Publish", Post: revisionPath(b.BlueprintRef) + "/publish", Tone: dashboard.ToneAccent, Digest: b.Digest, Says: "Tenants can be bound to exactly this revision from then on; it never changes."}
+		a := dashboard.Action{Label: "Publish", Post: revisionPath(b.BlueprintRef) + "/publish", Tone: dashboard.ToneAccent, Digest: b.Digest, Signs: "Revision", Says: "Tenants can be bound to exactly this revision from then on; it never changes."}
 		if tenure.SamePerson(b.CreatedBy, v.caller.Name) {
 			a.Not = "You wrote it, so another person must publish it."
 		}

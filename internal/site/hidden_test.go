@@ -6,6 +6,7 @@ import (
 	"html"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -102,10 +103,17 @@ func TestHiddenTenant(t *testing.T) {
 	near, far := h.onboard("acme", "team"), h.onboard(mark, "gold")
 	h.furnish(near, "acme", "shownmark")
 	hold, finding, op := h.furnish(far, mark, mark)
+	h.feed()
+	h.tell("e-near", "deal.lost", string(near), "note", `"shownmark"`)
+	told := h.tell("e-"+mark, "deal.lost", string(far), "note", strconv.Quote(mark))
+	stray := h.tell("e-stray", mark, "of-nobody")
+	if told.Tenant != far || stray.Tenant != "" {
+		t.Fatalf("the events are about %q and %q", told.Tenant, stray.Tenant)
+	}
 	ctx := context.Background()
 	resources, err := h.db.Resources(ctx, far, false)
 	h.must(err)
-	secrets := []string{mark, string(far), string(op.ID), op.Plan, string(hold.ID), string(finding)}
+	secrets := []string{mark, string(far), string(op.ID), op.Plan, string(hold.ID), string(finding), string(told.ID), string(stray.ID)}
 	for _, r := range resources {
 		secrets = append(secrets, string(r.ID))
 	}
@@ -129,6 +137,7 @@ func TestHiddenTenant(t *testing.T) {
 		for _, path := range []string{
 			"/tenants/" + mark, "/tenants/" + string(far), "/operations/" + string(op.ID), "/plans/" + op.Plan, "/operations?tenant=" + mark, "/findings?tenant=" + mark, "/holds?tenant=" + mark,
 			"/tenants/" + string(far) + "/certificates/latest", "/tenants/" + string(far) + "/certificates/latest/view", "/new/change?tenant=" + mark, "/access/agreements?tenant=" + mark, "/operations/" + string(op.ID) + "/no-return",
+			"/events/" + string(told.ID), "/events/" + string(stray.ID), "/events?tenant=" + mark,
 		} {
 			b.refused(path, b.get(path), secrets)
 		}
@@ -137,6 +146,8 @@ func TestHiddenTenant(t *testing.T) {
 			"/operations/" + string(op.ID) + "/reject":  {"reason", "no"},
 			"/operations/" + string(op.ID) + "/cancel":  nil,
 			"/holds/" + string(hold.ID) + "/release":    nil,
+			"/events/" + string(told.ID) + "/replay":    nil,
+			"/events/" + string(stray.ID) + "/dismiss":  {"reason", "x"},
 			"/findings/" + string(finding) + "/waive":   {"until", "2026-04-01", "reason", "x"},
 			"/holds":                              {"matter", "m", "tenant", mark},
 			"/findings/look":                      {"kind", "drift", "tenant", mark},

@@ -88,7 +88,7 @@ func (v *visit) operation() error {
 
 func (v *visit) operationView(o client.OperationDetail) dashboard.OperationView {
 	name := v.names().of(o.Tenant)
-	view := dashboard.OperationView{OperationRow: operationRow(o.Operation, name), Plan: o.Plan, Forgotten: o.Body == nil}
+	view := dashboard.OperationView{OperationRow: operationRow(o.Operation, name), Plan: o.Plan, Forgotten: o.Body == nil, Events: v.ledTo(o.Operation)}
 	for _, a := range o.Approvals {
 		view.Signatures = append(view.Signatures, dashboard.Signature{By: a.By, Step: a.Step, Note: a.Note, At: a.At})
 	}

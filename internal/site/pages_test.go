@@ -11,7 +11,7 @@ import (
 
 // pages are the addresses that the navigation and the pages themselves lead to.
 var pages = []string{
-	"/", "/tenants", "/operations", "/approvals", "/findings", "/holds", "/reviews", "/blueprints", "/systems", "/audit",
+	"/", "/tenants", "/operations", "/approvals", "/findings", "/holds", "/reviews", "/blueprints", "/systems", "/audit", "/events", "/events/rules",
 	"/access/principals", "/access/grants", "/access/tokens", "/access/sessions", "/access/elevations", "/access/break-glass",
 	"/access/delegations", "/access/standing", "/access/agreements", "/access/policies", "/access/decision",
 }
@@ -25,13 +25,13 @@ func TestPagesByRole(t *testing.T) {
 	all := "/ /tenants /operations /approvals /findings /holds /reviews /blueprints /systems /access/tokens /access/sessions /access/agreements /access/decision"
 	may := map[tenure.Role]string{
 		tenure.Viewer:          all,
-		tenure.Operator:        all + " /access/elevations /access/break-glass /access/standing",
+		tenure.Operator:        all + " /events /events/rules /access/elevations /access/break-glass /access/standing",
 		tenure.Approver:        all + " /access/elevations /access/delegations /access/standing",
-		tenure.BlueprintAuthor: all + " /access/standing",
-		tenure.SecurityOfficer: all + " /audit /access/principals /access/grants /access/elevations /access/break-glass /access/delegations /access/standing /access/policies",
+		tenure.BlueprintAuthor: all + " /events /events/rules /access/standing",
+		tenure.SecurityOfficer: all + " /events /events/rules /audit /access/principals /access/grants /access/elevations /access/break-glass /access/delegations /access/standing /access/policies",
 		tenure.Legal:           all + " /audit /access/delegations /access/standing",
-		tenure.Auditor:         all + " /audit /access/principals /access/grants /access/elevations /access/break-glass /access/delegations /access/standing /access/policies",
-		tenure.Admin:           all + " /audit /access/principals /access/grants /access/elevations /access/break-glass /access/delegations /access/standing /access/policies",
+		tenure.Auditor:         all + " /events /events/rules /audit /access/principals /access/grants /access/elevations /access/break-glass /access/delegations /access/standing /access/policies",
+		tenure.Admin:           all + " /events /events/rules /audit /access/principals /access/grants /access/elevations /access/break-glass /access/delegations /access/standing /access/policies",
 		"":                     "/ /approvals /access/tokens /access/sessions /access/decision",
 	}
 	for role, list := range may {

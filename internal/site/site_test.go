@@ -23,6 +23,7 @@ import (
 	"github.com/tenurehq/tenure/internal/server"
 	"github.com/tenurehq/tenure/internal/site"
 	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/trigger"
 )
 
 const blueprintText = `
@@ -69,14 +70,15 @@ offboarding:
 // house is an installation with its dashboard on a loopback address, and people
 // who sign in.
 type house struct {
-	t     *testing.T
-	svc   *lifecycle.Service
-	gov   *governance.Governor
-	db    *store.DB
-	dir   string
-	world *memory.World
-	clock atomic.Int64
-	at    *httptest.Server
+	t      *testing.T
+	svc    *lifecycle.Service
+	gov    *governance.Governor
+	db     *store.DB
+	dir    string
+	world  *memory.World
+	events *trigger.Intake
+	clock  atomic.Int64
+	at     *httptest.Server
 }
 
 func newHouse(t *testing.T) *house {
@@ -101,8 +103,11 @@ func newHouse(t *testing.T) *house {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	pages, err := site.New(site.Options{Governor: h.gov, Service: h.svc, Log: log, Name: "the house"})
 	h.must(err)
-	srv, err := server.New(server.Options{Service: h.svc, Governor: h.gov, Log: log, Dashboard: pages, Rate: 1e6, Burst: 1e6})
+	h.events, err = trigger.New(trigger.Options{DB: h.db, Service: h.svc, Sources: sources})
 	h.must(err)
+	srv, err := server.New(server.Options{Service: h.svc, Governor: h.gov, Events: h.events, Log: log, Dashboard: pages, Rate: 1e6, Burst: 1e6})
+	h.must(err)
+	h.events.Open(srv.Door())
 	h.must(pages.Use(srv.Handler()))
 	h.at = httptest.NewServer(srv.Handler())
 	t.Cleanup(h.at.Close)

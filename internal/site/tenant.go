@@ -114,6 +114,9 @@ func (v *visit) tenantView(t client.TenantDetail) dashboard.TenantView {
 		view.Operations = append(view.Operations, operationRow(o, view.Name))
 	}
 	view.Actions = v.tenantActions(t)
+	if v.may(tenure.EventRead, tenure.Target{Tenant: t.ID, Tier: t.Tier, Labels: t.Labels}) {
+		view.EventsHref = "/events?tenant=" + queryEscape(string(t.ID))
+	}
 	return view
 }
 

@@ -32,6 +32,8 @@ func TestEveryStoredWord(t *testing.T) {
 	ctx := context.Background()
 	id := h.onboard("acme", "team")
 	_, _, op := h.furnish(id, "acme", "plain")
+	h.feed()
+	told := h.tell("e-1", "deal.won", string(id), "company", `"Acme"`)
 	officer := h.person("vera", tenure.SecurityOfficer, everything)
 	admin := h.person("ada", tenure.Admin, everything)
 	_, secret, err := h.svc.NewDepartureLink(ctx, string(id), 30*24*time.Hour, "olga")
@@ -89,12 +91,18 @@ func TestEveryStoredWord(t *testing.T) {
 	for _, b := range []*browser{officer, admin} {
 		b.crawl(look)
 		look("the operation", b.get("/operations/"+string(op.ID)))
+		look("the event", b.get("/events/"+string(told.ID)))
 	}
 	page := h.stranger().get(server.LeaverPath + secret.Reveal())
 	look("the departure", page)
 	for _, m := range mark.FindAllStringSubmatch(page.body, -1) {
 		if table, _, _ := strings.Cut(m[1], "."); table != "tenant" && table != "agreement" {
 			t.Errorf("the page of who leaves says what stands in %s", m[1])
+		}
+	}
+	for _, c := range []string{"inbound.type", "inbound.source", "inbound.external_id", "inbound.why", "inbound.rule", "trigger_revision.body"} {
+		if !shown[c] {
+			t.Errorf("no page shows what stands in %s", c)
 		}
 	}
 	var words []string
