@@ -102,10 +102,10 @@ func (i *Intake) known(ctx context.Context, row store.Inbound, m *Match) (k Know
 		}
 		return err
 	})
-	if err != nil || earlier {
+	k.Of = func(id string) (Other, error) { return i.otherOf(ctx, id) }
+	if err != nil || earlier || !m.departs() {
 		return k, earlier, err
 	}
-	k.Of = func(id string) (Other, error) { return i.otherOf(ctx, id) }
 	err = i.o.DB.Write(ctx, func(tx *store.Tx) error { // beside what is about to be written
 		k.Departures, err = tx.DeparturesBySet(m.Set.Name, k.Now.Add(-time.Hour))
 		return err

@@ -221,12 +221,17 @@ func (i *Intake) decide(ctx context.Context, door Door, it item) (waits bool, er
 	return false, i.settle(ctx, row, m, k, d)
 }
 
-// later has an event tried again.
+// later has an event tried again. What was decided of it is forgotten, unless an operation was
+// started for it.
 func (i *Intake) later(ctx context.Context, row store.Inbound, why string) error {
+	done, err := i.o.DB.OperationByTrigger(ctx, triggerOf(row))
+	if err != nil {
+		return err
+	}
 	row.State, row.Why, row.Attempts = store.InboundReceived, clip(why), row.Attempts+1
 	row.NextAt = i.now().Add(min(time.Second<<min(row.Attempts, 10), 10*time.Minute))
 	return i.o.DB.Write(ctx, func(tx *store.Tx) error {
-		if _, err := tx.DecideInbound(row); err != nil {
+		if _, err := tx.DecideInbound(row); err != nil || len(done) > 0 {
 			return err
 		}
 		return tx.UnpendInbound(row.ID)

@@ -38,10 +38,11 @@ function handlers(type, key) {
 				return all.get(resource.id);
 			}
 			const { startIndex = 1, count = 20 } = resource.constraints ?? {};
-			if (!resource.filter && resource.constraints && (startIndex === 1 || startIndex > count)) {
-				// One page, so that a large table isn't made into resources for each.
+			if (!resource.filter && resource.constraints) {
+				// One page, so that a large table isn't made into resources for each. SCIMMY takes off what
+				// stands before startIndex itself, unless there is less than that.
 				resource.constraints.totalResults = all.size;
-				return order(all).slice(startIndex - 1, startIndex - 1 + count);
+				return order(all).slice(startIndex > count ? startIndex - 1 : 0, startIndex - 1 + count);
 			}
 			const list = order(all);
 			return resource.filter ? resource.filter.match(list) : list;
