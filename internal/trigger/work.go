@@ -250,10 +250,10 @@ func (i *Intake) pend(ctx context.Context, row *store.Inbound, d Decision) (take
 		if taken, err = tx.PendInbound(*row, string(text), until); err != nil || !taken {
 			return err
 		}
-		_, err = tx.DecideInbound(store.Inbound{ID: row.ID, State: store.InboundReceived, Why: row.Why, Rule: row.Rule, Customer: row.Customer, Tenant: row.Tenant, Attempts: row.Attempts, NextAt: until})
+		_, err = tx.DecideInbound(store.Inbound{ID: row.ID, State: store.InboundReceived, Why: row.Why, Rule: row.Rule, Customer: row.Customer, Tenant: row.Tenant, Attempts: row.Attempts, NextAt: until, Pending: string(text)})
 		return err
 	})
-	row.NextAt = until
+	row.NextAt, row.Pending = until, string(text)
 	return taken, err
 }
 
