@@ -11,7 +11,6 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/lifecycle"
-	"github.com/tenurehq/tenure/internal/server"
 	"github.com/tenurehq/tenure/internal/store"
 	"github.com/tenurehq/tenure/internal/trigger"
 )
@@ -66,49 +65,6 @@ type together struct {
 func (d *together) Request(ctx context.Context, as string, in lifecycle.Intent) (store.OperationRow, error) {
 	d.once.Do(func() { d.meet.Done(); d.meet.Wait() })
 	return d.Door.Request(ctx, as, in)
-}
-
-// Starts what it shouldn't: two servers on one store start more departures than rules may.
-func TestEventsBudgetOfTwoServersAtOnce(t *testing.T) {
-	t.Parallel()
-	f, g := twoServers(t, strings.NewReplacer(`, domains: ["acme.example"]`, "").Replace(eventRules))
-	const all = 8
-	for n := range all {
-		f.deal(fmt.Sprint("w", n), fmt.Sprint("deal-", n), fmt.Sprint("Acme ", n), fmt.Sprint("cus_", n), f.now())
-	}
-	f.work()
-	f.pass(12 * time.Hour)
-	g.clock.Store(f.clock.Load())
-	var meet, both sync.WaitGroup
-	meet.Add(2)
-	for _, one := range []*feed{f, g} {
-		srv, err := server.New(server.Options{Service: one.s, Governor: governorOf(one.s), Events: one.events})
-		f.must(err)
-		defer srv.Close()
-		one.events.Open(&together{Door: srv.Door(), meet: &meet})
-	}
-	for n := range all {
-		f.bill(fmt.Sprint("g", n), "customer.subscription.deleted", fmt.Sprint("cus_", n), f.now())
-	}
-	for _, one := range []*feed{f, g} {
-		both.Go(func() { t.Log(one.events.Work(context.Background())) })
-	}
-	both.Wait()
-	settle(t, f.s)
-	f.tell()
-	n := 0
-	for i := range all {
-		if f.departures(fmt.Sprint("acme-", i)) == 0 {
-			continue
-		}
-		n++
-		if e := f.found(fmt.Sprint("g", i)); e.State != store.InboundActed || e.Operation == "" {
-			t.Errorf("acme-%d leaves, and the event that had it leave is %s: %s", i, e.State, e.Why)
-		}
-	}
-	if n > 2 { // each server knows of the other's once it has noted it
-		t.Errorf("%d departures were started; one an hour may, and one more where two servers decide at the same moment", n)
-	}
 }
 
 // Brings a leaver back: who was known by an external id alone has no digest that stays.

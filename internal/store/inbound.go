@@ -195,11 +195,10 @@ func (db *DB) InboundCounts(ctx context.Context) (map[InboundState]int, error) {
 }
 
 // DecideInbound writes what became of an event of which nothing was decided, or has it
-// tried again: false if somebody else has decided meanwhile, or has noted what they decided
-// and e doesn't know of that.
+// tried again: false if somebody else has decided meanwhile.
 func (tx *Tx) DecideInbound(e Inbound) (bool, error) {
-	n, err := tx.Exec(`update inbound set state = $1, why = $2, rule = $3, customer = $4, tenant = $5, operation = $6, attempts = $7, next_at = $8, decided_at = $9, decided_by = $10 where id = $11 and state = 'received' and (pending = '' or pending = $12)`,
-		string(e.State), e.Why, e.Rule, e.Customer, string(e.Tenant), string(e.Operation), e.Attempts, micros(e.NextAt), micros(e.DecidedAt), e.DecidedBy, string(e.ID), e.Pending)
+	n, err := tx.Exec(`update inbound set state = $1, why = $2, rule = $3, customer = $4, tenant = $5, operation = $6, attempts = $7, next_at = $8, decided_at = $9, decided_by = $10 where id = $11 and state = 'received'`,
+		string(e.State), e.Why, e.Rule, e.Customer, string(e.Tenant), string(e.Operation), e.Attempts, micros(e.NextAt), micros(e.DecidedAt), e.DecidedBy, string(e.ID))
 	return n == 1, err
 }
 
