@@ -2,19 +2,13 @@ package server_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
-	"github.com/tenurehq/tenure/connector/memory"
-	"github.com/tenurehq/tenure/internal/governance"
-	"github.com/tenurehq/tenure/internal/keystore"
-	"github.com/tenurehq/tenure/internal/postgrestest"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -300,36 +294,4 @@ func TestEventsReleaseOfAReturn(t *testing.T) {
 	if e := f.found("e2"); e.State != store.InboundActed {
 		t.Errorf("released by a person, the deal is %s: %s", e.State, e.Why)
 	}
-}
-
-// twoServers are two servers on one store.
-func twoServers(t *testing.T, rules string) (f, g *feed) {
-	f = &feed{t: t, dir: t.TempDir(), world: memory.InfoOf(memory.NewWorld("main"))}
-	f.file = postgrestest.Database(t)
-	f.clock.Store(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).UnixMicro())
-	_, err := keystore.Init(t.Context(), filepath.Join(f.dir, "keys"), keystore.Options{Origin: "tenure-test", Now: f.now})
-	f.must(err)
-	f.open()
-	t.Cleanup(func() { f.shut() })
-	addMain(t, f.author)
-	blueprint := strings.Replace(client.SubmitBlueprint.Example, "onboard: 1", "onboard: 0", 1)
-	var p client.SourceParams
-	f.must(json.Unmarshal([]byte(blueprint), &p.Body))
-	_, err = client.SubmitBlueprint.Call(t.Context(), f.author, p)
-	f.must(err)
-	_, err = client.PublishBlueprint.Call(t.Context(), f.rita, client.PublishParams{BlueprintParams: client.BlueprintParams{Blueprint: "small@1.0"}})
-	f.must(err)
-	gov := governorOf(f.s)
-	_, err = gov.AddPrincipal(t.Context(), store.Principal{Name: "keeper", Kind: tenure.CallerPerson}, "test")
-	f.must(err)
-	m, err := gov.AddPrincipal(t.Context(), store.Principal{Name: "feed", Kind: tenure.CallerMachine, Owner: "keeper"}, "test")
-	f.must(err)
-	_, err = gov.Grant(t.Context(), governance.Local("test"), tenure.Grant{Principal: m.ID, Role: tenure.Operator, Scope: tenure.Scope{All: true}, Reason: "test"})
-	f.must(err)
-	f.publish(f.author, rules)
-	g = &feed{t: t, dir: f.dir, file: f.file, world: f.world}
-	g.clock.Store(f.clock.Load())
-	g.open()
-	t.Cleanup(func() { g.shut() })
-	return f, g
 }

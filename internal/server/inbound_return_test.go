@@ -1,18 +1,14 @@
 package server_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
-	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/store"
-	"github.com/tenurehq/tenure/internal/trigger"
 )
 
 // Waits for ever: a payment withdraws a departure that was approved, and the tenant stays
@@ -53,18 +49,6 @@ func TestEventsWithdrawnInLimbo(t *testing.T) {
 			}
 		})
 	}
-}
-
-// together is a door at which two servers wait for each other.
-type together struct {
-	trigger.Door
-	meet *sync.WaitGroup
-	once sync.Once
-}
-
-func (d *together) Request(ctx context.Context, as string, in lifecycle.Intent) (store.OperationRow, error) {
-	d.once.Do(func() { d.meet.Done(); d.meet.Wait() })
-	return d.Door.Request(ctx, as, in)
 }
 
 // Brings a leaver back: who was known by an external id alone has no digest that stays.

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -373,8 +372,6 @@ type dying struct {
 	trigger.Door
 	after func()
 }
-
-var errDied = errors.New("died")
 
 func (d dying) Request(ctx context.Context, as string, in lifecycle.Intent) (store.OperationRow, error) {
 	row, err := d.Door.Request(ctx, as, in)
