@@ -86,8 +86,19 @@ func newFeed(t *testing.T) *feed { return newFeedOf(t, client.SubmitBlueprint.Ex
 
 func newFeedOf(t *testing.T, blueprint, rules string) *feed {
 	t.Helper()
-	f := &feed{t: t, dir: t.TempDir(), world: memory.InfoOf(memory.NewWorld("main"))}
-	f.file = filepath.Join(f.dir, "tenure.db")
+	return newFeedOn(t, filepath.Join(t.TempDir(), "tenure.db"), blueprint, rules)
+}
+
+// newFeedOn keeps its rows in a store of its own.
+func newFeedOn(t *testing.T, store, blueprint, rules string) *feed {
+	t.Helper()
+	f := &feed{t: t, dir: t.TempDir(), file: store, world: memory.InfoOf(memory.NewWorld("main"))}
+	return f.begin(blueprint, rules)
+}
+
+func (f *feed) begin(blueprint, rules string) *feed {
+	t := f.t
+	t.Helper()
 	f.clock.Store(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).UnixMicro())
 	_, err := keystore.Init(t.Context(), filepath.Join(f.dir, "keys"), keystore.Options{Origin: "tenure-test", Now: f.now})
 	f.must(err)

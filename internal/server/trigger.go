@@ -197,7 +197,7 @@ func (s *Server) Door() trigger.Door { return door{s} }
 func (d door) call(ctx context.Context, as string) (*Call, error) {
 	p, err := d.s.db().Principal(ctx, as)
 	if tenure.CodeOf(err) == tenure.NotFound {
-		return nil, tenure.Errorf(tenure.Forbidden, "there is no principal %s, in whose name the rules ask", as).WithHint("add it with what it may do: tenure principal add, tenure grant add")
+		return nil, tenure.Errorf(tenure.Forbidden, "there is no principal %s, in whose name the rules ask", as).WithHint("add it with what it may do: tenure principal add, tenure grant give")
 	}
 	if err != nil {
 		return nil, err

@@ -195,10 +195,11 @@ func (db *DB) InboundCounts(ctx context.Context) (map[InboundState]int, error) {
 }
 
 // DecideInbound writes what became of an event of which nothing was decided, or has it
-// tried again: false if somebody else has decided meanwhile.
+// tried again: false if somebody else has decided meanwhile, or has noted since e was read
+// what they decided (PendInbound).
 func (tx *Tx) DecideInbound(e Inbound) (bool, error) {
-	n, err := tx.Exec(`update inbound set state = $1, why = $2, rule = $3, customer = $4, tenant = $5, operation = $6, attempts = $7, next_at = $8, decided_at = $9, decided_by = $10 where id = $11 and state = 'received'`,
-		string(e.State), e.Why, e.Rule, e.Customer, string(e.Tenant), string(e.Operation), e.Attempts, micros(e.NextAt), micros(e.DecidedAt), e.DecidedBy, string(e.ID))
+	n, err := tx.Exec(`update inbound set state = $1, why = $2, rule = $3, customer = $4, tenant = $5, operation = $6, attempts = $7, next_at = $8, decided_at = $9, decided_by = $10 where id = $11 and state = 'received' and (pending = '' or pending = $12)`,
+		string(e.State), e.Why, e.Rule, e.Customer, string(e.Tenant), string(e.Operation), e.Attempts, micros(e.NextAt), micros(e.DecidedAt), e.DecidedBy, string(e.ID), e.Pending)
 	return n == 1, err
 }
 
@@ -246,10 +247,16 @@ func decidedOnce(e Inbound, n int64, err error) error {
 }
 
 // DeparturesBySet is how many departures the events of a set of rules have started since a
-// moment, or are about to.
-func (tx *Tx) DeparturesBySet(set string, since time.Time) (int, error) {
+// moment, or are about to, but one event. Until the transaction ends no other counts, on any
+// server.
+func (tx *Tx) DeparturesBySet(set string, since time.Time, but tenure.InboundID) (int, error) {
+	if tx.w.db.Dialect == Postgres { // SQLite has one writer
+		if _, err := tx.Exec(`select pg_advisory_xact_lock(hashtext('departures by events'))`); err != nil {
+			return 0, err
+		}
+	}
 	n := 0
-	err := tx.Row(`select count(*) from inbound i where i.rule like $1 and (i.state = 'received' and i.pending like '%"kind":"offboard"%' or i.state = 'acted' and i.decided_at >= $2
-		and exists (select 1 from operation o where o.id = i.operation and o.kind = 'offboard' and o.trigger_key = 'event:' || i.source || ':' || i.id))`, []any{set + "@%", micros(since)}, &n)
+	err := tx.Row(`select count(*) from inbound i where i.rule like $1 and i.id <> $3 and (i.state = 'received' and i.pending like '%"kind":"offboard"%' or i.state = 'acted' and i.decided_at >= $2
+		and exists (select 1 from operation o where o.id = i.operation and o.kind = 'offboard' and o.trigger_key = 'event:' || i.source || ':' || i.id))`, []any{set + "@%", micros(since), string(but)}, &n)
 	return n, err
 }

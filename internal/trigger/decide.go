@@ -24,8 +24,7 @@ type Known struct {
 	Ambiguous bool // the customer's key is known of more than one tenant
 	entered   bool // a person has entered it as an external id
 
-	Departures int  // that the rules' events have started within the last hour
-	Released   bool // a person lets the event start one more
+	Released bool // a person lets the event start one more
 }
 
 // Tenant is the customer's tenant.
@@ -457,8 +456,6 @@ func (m *Match) offboard(e Event, k Known, cause string) (Decision, error) {
 			return Decision{State: store.InboundNoted, Why: t.Name + " is leaving already, and now for good", Customer: &c}, nil
 		}
 		return ignored("%s is leaving already", t.Name), nil
-	case k.Departures >= m.Set.Departures && !k.Released:
-		return held("the rules %s have started %d departures within an hour, which is all that they may: a person releases this one, or dismisses it", m.Set.Name, k.Departures), nil
 	}
 	in := lifecycle.Intent{Kind: tenure.Offboard, Tenant: string(t.ID)}
 	if o := m.Rule.Offboard; o != nil {
@@ -476,6 +473,15 @@ func (m *Match) offboard(e Event, k Known, cause string) (Decision, error) {
 	}
 	c.EndedAt, c.EndedFor, c.GraceUntil, c.GraceRule = e.At, cause, time.Time{}, ""
 	return m.acts("offboard "+t.Name, c, in), nil
+}
+
+// within is a decision as it may be carried out where the rules have started n departures
+// within the last hour: one that is more than they may start is held for a person.
+func (m *Match) within(n int, k Known, d Decision) Decision {
+	if d.Act == nil || d.Act.Intent.Kind != tenure.Offboard || k.Released || n < m.Set.Departures {
+		return d
+	}
+	return held("the rules %s have started %d departures within an hour, which is all that they may: a person releases this one, or dismisses it", m.Set.Name, n)
 }
 
 func (m *Match) incident(e Event, k Known) (Decision, error) {

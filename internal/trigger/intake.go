@@ -43,7 +43,7 @@ type Intake struct {
 	wake    chan struct{}
 	working sync.Mutex // one pass at a time
 
-	departing sync.Mutex
+	looked time.Time // for contracts that end; under working
 
 	mu    sync.Mutex
 	rates map[string]*rate.Limiter

@@ -103,14 +103,7 @@ func (i *Intake) known(ctx context.Context, row store.Inbound, m *Match) (k Know
 		return err
 	})
 	k.Of = func(id string) (Other, error) { return i.otherOf(ctx, id) }
-	if err != nil || earlier || !m.departs() {
-		return k, earlier, err
-	}
-	err = i.o.DB.Write(ctx, func(tx *store.Tx) error { // beside what is about to be written
-		k.Departures, err = tx.DeparturesBySet(m.Set.Name, k.Now.Add(-time.Hour))
-		return err
-	})
-	return k, false, err
+	return k, earlier, err
 }
 
 // otherOf says whose an external id is.

@@ -204,5 +204,5 @@ func (i *Intake) DryRun(ctx context.Context, src []byte, file string, since time
 			events, received = append(events, eventOf(r)), append(received, r.ReceivedAt)
 		}
 	}
-	return Simulate(sets, events, received, i.now()), nil
+	return Simulate(ctx, sets, events, received, i.now())
 }

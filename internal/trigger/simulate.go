@@ -2,6 +2,7 @@ package trigger
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -90,20 +91,35 @@ func newSimulation(sets []*Set) *simulation {
 
 // Simulate says what events lead to, one after the other in this order, for customers that
 // have no tenant at first, each request carried out at once. received is when each came.
-func Simulate(sets []*Set, events []Event, received []time.Time, until time.Time) []Outcome {
+// One that takes more than a while is Unavailable.
+func Simulate(ctx context.Context, sets []*Set, events []Event, received []time.Time, until time.Time) ([]Outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, maxSimulation)
+	defer cancel()
 	s := newSimulation(sets)
 	for i, e := range events {
+		if ctx.Err() != nil {
+			return nil, tenure.Errorf(tenure.Unavailable, "that takes longer than %s: %d of %d events were looked at", maxSimulation, i, len(events)).WithHint("take events from a later moment on")
+		}
 		s.pass(received[i])
 		s.take(e)
 	}
 	s.pass(until)
-	return s.out
+	return s.out, nil
 }
+
+// maxSimulation bounds how long events are tried that nobody waits for but who asks: their
+// conditions are a stranger's.
+const maxSimulation = 20 * time.Second
 
 // Try runs the tests of a set, and gives what each asked for in vain: a text for each test
 // that fails.
 func (set *Set) Try() (failures []string) {
-	for _, t := range set.Tests {
+	ctx, cancel := context.WithTimeout(context.Background(), maxSimulation)
+	defer cancel()
+	for i, t := range set.Tests {
+		if ctx.Err() != nil {
+			return append(failures, fmt.Sprintf("the tests take longer than %s: %d of %d were run", maxSimulation, i, len(set.Tests)))
+		}
 		if why := set.try(t); why != "" {
 			failures = append(failures, t.Name+": "+why)
 		}
@@ -294,16 +310,18 @@ func (s *simulation) decide(e Event, c *customer) {
 		}
 		return out, nil
 	}
-	for _, d := range s.started {
-		if d.set == m.Set.Name && d.at.After(s.now.Add(-time.Hour)) {
-			k.Departures++
-		}
-	}
 	d, err := m.Decide(e, k)
 	if err != nil {
 		o.State, o.Why = store.InboundFailed, err.Error()
 		return
 	}
+	started := 0
+	for _, d := range s.started {
+		if d.set == m.Set.Name && d.at.After(s.now.Add(-time.Hour)) {
+			started++
+		}
+	}
+	d = m.within(started, k, d)
 	if d.Awaits {
 		s.awaiting = append(s.awaiting, awaiting{e, s.now})
 	}

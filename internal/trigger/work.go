@@ -18,6 +18,8 @@ const (
 	workers = 8
 	// patience is how long an event is tried that what is under way stands against.
 	patience = 24 * time.Hour
+	// contractsEvery is how often contracts that end are looked for.
+	contractsEvery = time.Minute
 )
 
 // Work decides all events that are due. It returns once none is.
@@ -150,11 +152,6 @@ func eventOf(r store.Inbound) Event {
 	return Event{Source: r.Source, Type: r.Type, ID: r.ExternalID, Subject: r.Subject, Version: r.Version, At: r.HappenedAt, Data: r.Body}
 }
 
-// departs says whether a rule may have a tenant leave.
-func (m *Match) departs() bool {
-	return m.Rule.Offboard != nil || m.Rule.Failed != nil || m.Rule.Suspend != nil
-}
-
 func (i *Intake) end(ctx context.Context, row store.Inbound, state store.InboundState, why string, op tenure.OperationID) error {
 	row.State, row.Why, row.Operation, row.DecidedAt = state, clip(why), op, i.now()
 	return i.o.DB.Write(ctx, func(tx *store.Tx) error { _, err := tx.DecideInbound(row); return err })
@@ -174,10 +171,6 @@ func triggerOf(row store.Inbound) string { return "event:" + row.Source + ":" + 
 // wait for it.
 func (i *Intake) decide(ctx context.Context, door Door, it item) (waits bool, err error) {
 	row, m := it.row, it.match
-	if m.departs() { // they are counted
-		i.departing.Lock()
-		defer i.departing.Unlock()
-	}
 	k, earlier, err := i.known(ctx, row, m)
 	switch code := tenure.CodeOf(err); {
 	case code == tenure.Blocked, code == tenure.Internal: // of this customer alone
@@ -208,8 +201,12 @@ func (i *Intake) decide(ctx context.Context, door Door, it item) (waits bool, er
 		return false, i.settle(ctx, row, m, k, d)
 	}
 	if !was {
-		if taken, err := i.pend(ctx, &row, d); err != nil || !taken {
+		taken, err := i.pend(ctx, &row, m, k, &d)
+		switch {
+		case err != nil || !taken:
 			return true, err
+		case d.Act == nil:
+			return false, i.settle(ctx, row, m, k, d)
 		}
 	}
 	if err := i.carryOut(ctx, door, &row, m, &d); err != nil {
@@ -238,22 +235,36 @@ func (i *Intake) later(ctx context.Context, row store.Inbound, why string) error
 	})
 }
 
-// pend notes what was decided before it is asked for.
-func (i *Intake) pend(ctx context.Context, row *store.Inbound, d Decision) (taken bool, err error) {
+// pend notes what was decided before it is asked for; it is false if another server has taken
+// the event up. A departure that is more than the rules may start in an hour becomes held, and
+// isn't noted.
+func (i *Intake) pend(ctx context.Context, row *store.Inbound, m *Match, k Known, d *Decision) (taken bool, err error) {
 	text, err := json.Marshal(d)
 	if err != nil {
 		return false, tenure.Errorf(tenure.Internal, "a decision can't be written: %w", err)
 	}
-	until := i.now().Add(time.Minute)
+	until, may := i.now().Add(time.Minute), *d
 	err = i.o.DB.Write(ctx, func(tx *store.Tx) error {
-		var err error
+		n, err := 0, error(nil)
+		if d.Act.Intent.Kind == tenure.Offboard {
+			n, err = tx.DeparturesBySet(m.Set.Name, k.Now.Add(-time.Hour), row.ID)
+		}
+		if err != nil {
+			return err
+		}
+		if may = m.within(n, k, *d); may.Act == nil {
+			taken = true
+			return nil
+		}
 		if taken, err = tx.PendInbound(*row, string(text), until); err != nil || !taken {
 			return err
 		}
 		_, err = tx.DecideInbound(store.Inbound{ID: row.ID, State: store.InboundReceived, Why: row.Why, Rule: row.Rule, Customer: row.Customer, Tenant: row.Tenant, Attempts: row.Attempts, NextAt: until, Pending: string(text)})
 		return err
 	})
-	row.NextAt, row.Pending = until, string(text)
+	if *d = may; taken && d.Act != nil {
+		row.NextAt, row.Pending = until, string(text)
+	}
 	return taken, err
 }
 
@@ -392,6 +403,11 @@ func (i *Intake) due(ctx context.Context) error {
 	sets, doubt, err := i.inForce(ctx)
 	if err != nil || doubt != "" {
 		return err
+	}
+	if since := now.Sub(i.looked); since >= 0 && since < contractsEvery {
+		sets = nil
+	} else {
+		i.looked = now
 	}
 	for _, set := range sets {
 		for n := range set.Rules {
