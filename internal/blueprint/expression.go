@@ -199,7 +199,7 @@ var (
 func (l *dialect) faults(s scope, expr string, issues *cel.Issues, parsed *ast.AST) []fault {
 	var out []fault
 	for _, e := range issues.Errors() {
-		f := fault{offset: offsetOf(expr, e.Location.Line(), e.Location.Column()), message: firstLine(e.Message)}
+		f := fault{offset: expression.Offset(expr, e.Location.Line(), e.Location.Column()), message: firstLine(e.Message)}
 		if m := undeclared.FindStringSubmatch(e.Message); m != nil {
 			f.message, f.hint = l.unknownName(s, m[1])
 		} else if m := undefinedField.FindStringSubmatch(e.Message); m != nil {
@@ -274,25 +274,6 @@ func dotted(e ast.Expr) string {
 		}
 	}
 	return ""
-}
-
-// offsetOf is the byte offset of a line (from 1) and a column (in characters).
-func offsetOf(expr string, line, column int) int {
-	offset := 0
-	for ; line > 1; line-- {
-		i := strings.IndexByte(expr[offset:], '\n')
-		if i < 0 {
-			break
-		}
-		offset += i + 1
-	}
-	for i := range expr[offset:] {
-		if column <= 0 {
-			return offset + i
-		}
-		column--
-	}
-	return len(expr)
 }
 
 func firstLine(s string) string {

@@ -50,6 +50,7 @@ type leaving struct {
 
 	login    string // of the tenant's first account
 	incident string // its first
+	external string // what another system knows the tenant by
 	words    []planted
 	filled   map[string]bool // columns of a tenant's that aren't public: whether a planted word was seen there
 }
@@ -121,6 +122,19 @@ notices:
   - {on: closed, to: platform, text: "${tenant.name} is closed"}
 `
 
+// leavingRules have a setting follow what the CRM says; an event without it fails.
+const leavingRules = `
+apiVersion: tenure.dev/v1
+kind: Triggers
+name: changes
+version: "1"
+as: feed
+rules:
+  - {name: motto, source: crm, on: [motto], customer: "${data.deal}", change: {parameters: {motto: "${data.motto}"}}}
+`
+
+const leavingToken = "a-token-that-the-CRM-sends"
+
 func newLeaving(t *testing.T, dsn string) *leaving {
 	t.Helper()
 	l := &leaving{
@@ -149,12 +163,16 @@ func newLeaving(t *testing.T, dsn string) *leaving {
 		}
 		return plain{d.(*memory.Driver)}, nil
 	}
+	token := filepath.Join(t.TempDir(), "token")
+	check(t, os.WriteFile(token, []byte(leavingToken), 0o600))
 	var err error
 	l.measure, err = telemetry.New(t.Context(), telemetry.Options{Version: "test", Clock: l.now, Now: l.now})
 	check(t, err)
 	t.Cleanup(func() { _ = l.measure.Close(context.Background()) })
 	log := slog.New(slog.NewJSONHandler(l.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	l.inst, err = installation.Init(t.Context(), installation.Options{Dir: l.home, Now: l.now, Catalog: []connector.Info{info}, Measure: l.measure, Log: log}, installation.Settings{Store: dsn})
+	l.inst, err = installation.Init(t.Context(), installation.Options{Dir: l.home, Now: l.now, Catalog: []connector.Info{info}, Measure: l.measure, Log: log}, installation.Settings{
+		Store: dsn, Events: map[string]installation.EventSource{"crm": {Scheme: "bearer", Secrets: []string{"file:" + token}, Fields: installation.EventFields{ID: "id", Type: "type"}}},
+	})
 	check(t, err)
 	t.Cleanup(func() { _ = l.inst.Close() })
 	_, err = l.inst.AddSystem(t.Context(), "main", false, "setup")
@@ -163,9 +181,10 @@ func newLeaving(t *testing.T, dsn string) *leaving {
 	check(t, err)
 	_, err = l.inst.PublishBlueprint(t.Context(), "small@1.0", "reviewer")
 	check(t, err)
-	l.srv, err = server.New(server.Options{Service: l.inst.Service, Governor: l.inst.Governor, Log: log, Metrics: l.measure.Handler(), Middleware: l.measure.Middleware})
+	l.srv, err = server.New(server.Options{Service: l.inst.Service, Governor: l.inst.Governor, Events: l.inst.Events, Log: log, Metrics: l.measure.Handler(), Middleware: l.measure.Middleware})
 	check(t, err)
 	t.Cleanup(l.srv.Close)
+	l.inst.Events.Open(l.srv.Door())
 	l.http = httptest.NewServer(l.srv.Handler())
 	t.Cleanup(l.http.Close)
 	for name, role := range map[string]tenure.Role{
@@ -178,6 +197,14 @@ func newLeaving(t *testing.T, dsn string) *leaving {
 		check(t, err)
 		l.who[name] = p
 	}
+	feed, err := l.inst.Governor.AddPrincipal(t.Context(), store.Principal{Name: "feed", Kind: tenure.CallerMachine, Owner: "olga"}, "setup")
+	check(t, err)
+	_, err = l.inst.Governor.Grant(t.Context(), governance.Local("setup"), tenure.Grant{Principal: feed.ID, Role: tenure.Operator, Scope: tenure.Scope{All: true}, Reason: "what the CRM tells"})
+	check(t, err)
+	rules, err := l.inst.Events.Submit(t.Context(), []byte(leavingRules), "changes.yaml", "author")
+	check(t, err)
+	_, err = l.inst.Events.Publish(t.Context(), rules.Digest, "reviewer")
+	check(t, err)
 	return l
 }
 
@@ -255,6 +282,25 @@ func (l *leaving) as(name, method, path string, body any, want int) map[string]a
 	_ = json.Unmarshal(got, &out)
 	l.look()
 	return out
+}
+
+// told is an event of a customer, with words of its own.
+func (l *leaving) told(customer, event string) {
+	l.t.Helper()
+	body, err := json.Marshal(map[string]string{"id": event, "type": "motto", "deal": customer, "note": l.text("inbound.body")})
+	check(l.t, err)
+	req, err := http.NewRequestWithContext(l.t.Context(), http.MethodPost, l.http.URL+"/v1/events/crm", bytes.NewReader(body))
+	check(l.t, err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+leavingToken)
+	resp, err := http.DefaultClient.Do(req)
+	check(l.t, err)
+	defer resp.Body.Close()
+	if said, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode/100 != 2 {
+		l.t.Fatalf("an event is answered with %d: %s %v", resp.StatusCode, said, err)
+	}
+	check(l.t, l.inst.Events.Work(l.t.Context()))
+	l.look()
 }
 
 func id(answer map[string]any) string { return fmt.Sprint(answer["id"]) }

@@ -163,12 +163,18 @@ func (l *leaving) lives(tenant string) {
 		l.as("sam", "POST", "/v1/findings/"+id(f.(map[string]any))+"/waive", map[string]any{"expiresAt": l.now().Add(10 * oneDay), "reason": l.text("the waiver of a finding")}, 2)
 	}
 	l.world.Tamper("store", name+"-prod", func(t *memory.Thing) { t.Places = nil })
-	external := l.word("tenant.external_ids")
-	l.as("olga", "PUT", "/v1/tenants/"+name+"/known-by", map[string]any{"domains": []string{l.word("tenant.domains") + ".example"}, "externalIds": []string{external}}, 2)
-	account := memory.Thing{Type: "account", Name: l.word("finding.steps"), Externals: []string{external}, CreatedAt: l.now().Add(-400 * oneDay)}
+	l.external = l.word("tenant.external_ids")
+	l.as("olga", "PUT", "/v1/tenants/"+name+"/known-by", map[string]any{"domains": []string{l.word("tenant.domains") + ".example"}, "externalIds": []string{l.external}}, 2)
+	account := memory.Thing{Type: "account", Name: l.word("finding.steps"), Externals: []string{l.external}, CreatedAt: l.now().Add(-400 * oneDay)}
 	l.world.Put(account)
 	l.as("sam", "POST", "/v1/looks", map[string]any{"kind": "sweep"}, 2)
 	l.world.Remove(account.Type, account.Name)
+	l.told(l.external, "an event")
+	events := l.as("olga", "GET", "/v1/inbound-events?state=failed", nil, 2)["items"].([]any)
+	if len(events) != 1 {
+		l.t.Fatalf("the events that failed: %v", events)
+	}
+	l.as("olga", "POST", "/v1/inbound-events/"+id(events[0].(map[string]any))+"/dismiss", map[string]any{"reason": l.text("inbound.why")}, 2)
 	change := l.as("olga", "POST", "/v1/operations", map[string]any{"kind": "change", "tenant": name, "parameters": map[string]any{"login": l.login, "motto": l.text("plan.body")}, "reason": l.text("operation.reason")}, 2)
 	l.settle()
 	l.as("rita", "POST", "/v1/operations/"+id(change)+"/reject", map[string]any{"reason": l.text("operation.wanted_why")}, 2)
@@ -332,6 +338,8 @@ func (l *leaving) recorded(tenant string, open bool) {
 
 // writtenSince is what people write of a tenant that has closed.
 func (l *leaving) writtenSince(tenant string) {
+	l.told(tenant, "an event since")
+	l.told(l.external, "another")
 	for _, incident := range []string{l.text("incident.id"), l.incident} { // another, and once more what was told before
 		l.as("olga", "POST", "/v1/tenants/"+tenant+"/incidents", map[string]any{"id": incident, "severity": "low", "source": l.text("incident.source"), "detail": l.text("incident.detail")}, 2)
 	}
@@ -370,6 +378,7 @@ var apart = map[string]string{
 	"access_event.detail": "roles, scopes and counts",
 	"departure_link.hash": "random",
 	"certificate.annex":   "written and sealed within one turn of the engine; it is asked for below",
+	"inbound.pending":     "noted and taken back within one turn; its row goes as a whole",
 }
 
 // kept are what the declaration lets stay of the planted words, by the place where.

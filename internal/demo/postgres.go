@@ -64,7 +64,7 @@ func (p *postgresPlatform) prepare(ctx context.Context, dir string) (systems, bl
   main-db:
     connector: postgres
     options: {dsn: "env:%s"}
-    prices: {role: 0, schema: 40, database: 900, gibibyte: 25}
+    prices: {schema: 40, database: 900, gibibyte: 25}
     currency: EUR
     limit: 8
   files:

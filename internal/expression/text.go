@@ -43,6 +43,25 @@ type Dialect struct {
 	Read  func(any) any // what becomes of a plain value; nil: nothing
 }
 
+// Offset is the byte offset in an expression of a line (from 1) and a column (in characters).
+func Offset(expr string, line, column int) int {
+	offset := 0
+	for ; line > 1; line-- {
+		i := strings.IndexByte(expr[offset:], '\n')
+		if i < 0 {
+			break
+		}
+		offset += i + 1
+	}
+	for i := range expr[offset:] {
+		if column <= 0 {
+			return offset + i
+		}
+		column--
+	}
+	return len(expr)
+}
+
 // Compile compiles a text whose expressions may read names. Bad is what is wrong with it,
 // at a byte of the text.
 func (d Dialect) Compile(from string, names []string) (t *Text, offset int, bad error) {
@@ -71,7 +90,7 @@ func (d Dialect) Compile(from string, names []string) (t *Text, offset int, bad 
 					message = "this isn't CEL: it ends too early"
 				}
 			}
-			return nil, p.Offset + e.Location.Column(), fmt.Errorf("%s", strings.TrimSpace(message))
+			return nil, p.Offset + Offset(p.Expr, e.Location.Line(), e.Location.Column()), fmt.Errorf("%s", strings.TrimSpace(message))
 		}
 		program, err := d.Env.Program(checked, cel.EvalOptions(cel.OptTrackCost), cel.CostLimit(d.Cost), cel.InterruptCheckFrequency(64))
 		if err != nil {
@@ -96,6 +115,17 @@ func (d Dialect) identifiers(e ast.Expr) (out []string) {
 		}
 	}))
 	return out
+}
+
+// Missing says whether an expression couldn't be worked out for want of what it reads: a key
+// that isn't there, or a value of another kind. CEL has no other way to tell than its words.
+func Missing(err error) bool {
+	for _, words := range []string{"no such key", "no such attribute", "no such overload"} {
+		if strings.Contains(err.Error(), words) {
+			return true
+		}
+	}
+	return false
 }
 
 // Run evaluates one expression to a plain value. An error completes "the expression …".

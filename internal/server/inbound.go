@@ -51,7 +51,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	if _, err := s.o.Events.Receive(r.Context(), name, in); err != nil {
+	if err := s.o.Events.Receive(r.Context(), name, in); err != nil {
 		if tenure.CodeOf(err) == tenure.Unauthorized {
 			s.limits.failed(r)
 			s.o.Log.Warn("an event was refused", "source", name, "from", AddressOf(r), "error", err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -51,23 +52,42 @@ func TestEventsWithdrawnInLimbo(t *testing.T) {
 	}
 }
 
-// Brings a leaver back: who was known by an external id alone has no digest that stays.
+// Brings a leaver back: who was known by an external id alone, and whoever had it leave.
 func TestEventsLeaverAfterClosure(t *testing.T) {
 	t.Parallel()
-	f := breaking(t)
-	f.person(client.Intent{Kind: tenure.Onboard, Tenant: "acme", Blueprint: "small", Parameters: map[string]any{"login": "a@b.example"}})
-	f.know("acme", "cus_1")
-	f.pass(time.Hour)
-	before := f.now().Add(-time.Minute)
-	f.bill("gone", "customer.subscription.deleted", "cus_1", f.now())
-	f.work()
-	op := f.want(store.InboundActed, "offboard").Operation
-	f.close(op)
-	f.deal("late", "cus_1", "Acme", "cus_1x", before) // from before it left, and late
-	f.work()
-	f.tell()
-	if e := f.found("late"); e.State == store.InboundActed {
-		t.Errorf("acme has left and closed, and a deal from before that brings it back: %s", e.Why)
+	for _, by := range []string{"an event", "a person"} {
+		t.Run(by, func(t *testing.T) {
+			t.Parallel()
+			f := breaking(t)
+			f.person(client.Intent{Kind: tenure.Onboard, Tenant: "acme", Blueprint: "small", Parameters: map[string]any{"login": "a@b.example"}})
+			f.know("acme", "cus_1")
+			f.pass(time.Hour)
+			before := f.now().Add(-time.Minute)
+			var op tenure.OperationID
+			if by == "a person" {
+				_, row, err := f.s.Request(t.Context(), lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", Reason: "they asked"}, "olga") // neither of those who approve it
+				f.must(err)
+				op = row.ID
+			} else {
+				f.bill("gone", "customer.subscription.deleted", "cus_1", f.now())
+				f.work()
+				op = f.want(store.InboundActed, "offboard").Operation
+			}
+			f.close(op)
+			f.deal("late", "cus_1", "Acme", "cus_1x", before) // from before it left, and late
+			f.deal("other", "deal-9", "Acme", "cus_1", before)
+			f.bill("seats", "customer.subscription.deleted", "cus_1", before)
+			f.work()
+			f.tell()
+			for _, id := range []string{"late", "other"} {
+				if e := f.found(id); e.State == store.InboundActed || e.State == store.InboundReceived {
+					t.Errorf("acme has left and closed, and a deal from before that is %s: %s", e.State, e.Why)
+				}
+			}
+			if e := f.found("seats"); e.State != store.InboundIgnored || e.Tenant == "" {
+				t.Errorf("an event of a tenant that has closed is %s: %s", e.State, e.Why)
+			}
+		})
 	}
 }
 

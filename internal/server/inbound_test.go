@@ -52,12 +52,12 @@ rules:
     source: pay
     on: [invoice.payment_failed]
     customer: ${data.data.object.customer}
-    failed: {payments: 2, within: P21D, offboardAfter: P14D}
+    paymentFailed: {payments: 2, within: P21D, offboardAfter: P14D}
   - name: paid
     source: pay
     on: [invoice.paid]
     customer: ${data.data.object.customer}
-    paid: {}
+    paymentSucceeded: {}
   - name: gone
     source: pay
     on: [customer.subscription.deleted]

@@ -168,7 +168,7 @@ func TestEventsWithdrawnStaysSuspended(t *testing.T) {
 // Loses a departure: the end of a grace is no event that the rule's own condition fits.
 func TestEventsGraceOfARuleWithACondition(t *testing.T) {
 	t.Parallel()
-	f := breaking(t, "    failed: {payments: 2", "    when: data.data.object.quantity > 0\n    failed: {payments: 2")
+	f := breaking(t, "    paymentFailed: {payments: 2", "    when: data.data.object.quantity > 0\n    paymentFailed: {payments: 2")
 	f.acme()
 	f.lapse("cus_1")
 	f.is("acme", tenure.TenantSuspended)

@@ -9,6 +9,7 @@ import (
 	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/trigger"
 )
 
 func operationRoutes(s *Server) {
@@ -146,7 +147,7 @@ func requestOperation(ctx context.Context, c *Call, p *client.OperationRequest) 
 // checkTrigger refuses the keys by which Tenure knows again what it began itself
 // (for a plan, a review, an upgrade): who took one beforehand would stand in for it.
 func checkTrigger(key string) error {
-	for _, own := range []string{"plan:", "review:", "upgrade:"} {
+	for _, own := range []string{"plan:", "review:", "upgrade:", trigger.Prefix} {
 		if strings.HasPrefix(key, own) {
 			return tenure.Errorf(tenure.Invalid, "triggers that begin with %q are Tenure's own", own)
 		}

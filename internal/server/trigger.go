@@ -255,7 +255,7 @@ func (d door) Know(ctx context.Context, as string, tenant tenure.TenantID, known
 		return err
 	}
 	known.Domains, known.ExternalIDs = append(known.Domains, t.KnownBy.Domains...), append(known.ExternalIDs, t.KnownBy.ExternalIDs...)
-	_, err = c.Service.SetKnownBy(ctx, string(tenant), known, 0, c.By())
+	_, err = c.Service.SetKnownBy(ctx, string(tenant), known, t.Version, c.By())
 	return err
 }
 

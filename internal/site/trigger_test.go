@@ -69,7 +69,7 @@ func (h *house) tell(id, kind, deal string, more ...string) store.Inbound {
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
 	h.must(enc.Encode(told))
-	_, err := h.events.Receive(ctx, "crm", event.Request{Method: http.MethodPost, Path: "/v1/events/crm", Header: http.Header{"Authorization": {"Bearer crm-token-of-the-test"}, "Content-Type": {"application/json"}}, Body: body.Bytes()})
+	err := h.events.Receive(ctx, "crm", event.Request{Method: http.MethodPost, Path: "/v1/events/crm", Header: http.Header{"Authorization": {"Bearer crm-token-of-the-test"}, "Content-Type": {"application/json"}}, Body: body.Bytes()})
 	h.must(err)
 	h.must(h.events.Work(ctx))
 	h.settle()

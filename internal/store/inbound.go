@@ -23,9 +23,6 @@ const (
 	InboundDismissed  InboundState = "dismissed"  // a person has decided against it
 )
 
-// InboundStates lists them.
-var InboundStates = []InboundState{InboundReceived, InboundActed, InboundNoted, InboundIgnored, InboundSuperseded, InboundHeld, InboundFailed, InboundDismissed}
-
 // Inbound is an event of another system as it came, and what became of it.
 type Inbound struct {
 	ID         tenure.InboundID
@@ -54,8 +51,8 @@ type Inbound struct {
 
 const inboundColumns = `id, source, external_id, type, subject, version, happened_at, received_at, body, state, why, rule, customer, tenant, operation, attempts, next_at, decided_at, decided_by, released, pending`
 
-func inbounds(q querier, rest string, args ...any) (out []Inbound, err error) {
-	err = q.Rows(`select `+inboundColumns+` from inbound `+rest, args, func(r scanner) error {
+func inbounds(q querier, columns, rest string, args ...any) (out []Inbound, err error) {
+	err = q.Rows(`select `+columns+` from inbound `+rest, args, func(r scanner) error {
 		var e Inbound
 		var happened, received, next, decided, released int64
 		err := r.Scan(&e.ID, &e.Source, &e.ExternalID, &e.Type, &e.Subject, &e.Version, &happened, &received, &e.Body, &e.State, &e.Why, &e.Rule, &e.Customer, &e.Tenant, &e.Operation, &e.Attempts, &next, &decided, &e.DecidedBy, &released, &e.Pending)
@@ -83,7 +80,7 @@ func (db *DB) Inbound(ctx context.Context, id tenure.InboundID) (Inbound, error)
 func (tx *Tx) Inbound(id tenure.InboundID) (Inbound, error) { return oneInbound(tx, id) }
 
 func oneInbound(q querier, id tenure.InboundID) (Inbound, error) {
-	list, err := inbounds(q, `where id = $1`, string(id))
+	list, err := inbounds(q, inboundColumns, `where id = $1`, string(id))
 	if err == nil && len(list) == 0 {
 		err = tenure.Errorf(tenure.NotFound, "there is no event %s", id).WithHint("events are kept for a while: tenure inbound list")
 	}
@@ -104,7 +101,7 @@ type InboundFilter struct {
 	Sight     *Visible // of tenants, those of none left out; nil: all
 }
 
-// Inbounds lists events, the latest first.
+// Inbounds lists events, the latest first, without what was sent.
 func (db *DB) Inbounds(ctx context.Context, f InboundFilter) ([]Inbound, error) {
 	where, args := []string{"1 = 1"}, []any{}
 	add := func(cond string, v any) {
@@ -130,12 +127,20 @@ func (db *DB) Inbounds(ctx context.Context, f InboundFilter) ([]Inbound, error) 
 		where = append(where, f.Sight.where("tenant", &args))
 	}
 	args = append(args, f.Limit)
-	return inbounds(db.reader(ctx), fmt.Sprintf(`where %s order by id desc limit $%d`, strings.Join(where, " and "), len(args)), args...)
+	return inbounds(db.reader(ctx), strings.Replace(inboundColumns, " body,", " '' as body,", 1), fmt.Sprintf(`where %s order by id desc limit $%d`, strings.Join(where, " and "), len(args)), args...)
 }
 
-// RecordedInbound streams the events from a moment on, the oldest first, as they came.
-func (db *DB) RecordedInbound(ctx context.Context, since time.Time, limit int) ([]Inbound, error) {
-	return inbounds(db.reader(ctx), `where received_at >= $1 order by id limit $2`, micros(since), limit)
+// RecordedInbound lists the events from a moment on, the oldest first, as they came: at most so
+// many, with so many bytes in all. More than that is Invalid.
+func (db *DB) RecordedInbound(ctx context.Context, since time.Time, limit, bytes int) ([]Inbound, error) {
+	n, size := 0, 0
+	if err := db.reader(ctx).Row(`select count(*), coalesce(sum(length(body)), 0) from inbound where received_at >= $1`, []any{micros(since)}, &n, &size); err != nil {
+		return nil, err
+	}
+	if n > limit || size > bytes {
+		return nil, tenure.Errorf(tenure.Invalid, "%d events with %d bytes were received since then; at most %d with %d bytes are looked at", n, size, limit, bytes).WithHint("begin at a later moment")
+	}
+	return inbounds(db.reader(ctx), inboundColumns, `where received_at >= $1 order by id limit $2`, micros(since), limit)
 }
 
 // AnyDueInbound says whether there are any for DueInbound, and costs little.
@@ -150,7 +155,7 @@ func (db *DB) AnyDueInbound(ctx context.Context, now time.Time) (bool, error) {
 func (db *DB) DueInbound(ctx context.Context, now time.Time, limit int) (list []Inbound, forged map[tenure.InboundID]bool, err error) {
 	forged = make(map[tenure.InboundID]bool)
 	due := func(db *DB) error {
-		list, err = inbounds(db.reader(ctx), `where state = 'received' and next_at <= $1 order by id limit $2`, micros(now), limit)
+		list, err = inbounds(db.reader(ctx), inboundColumns, `where state = 'received' and next_at <= $1 order by id limit $2`, micros(now), limit)
 		return err
 	}
 	err = db.vouchedWith(ctx, due, func(l *ledger, c *comparison) error {
@@ -171,13 +176,6 @@ func (db *DB) DueInbound(ctx context.Context, now time.Time, limit int) (list []
 func (db *DB) InboundWaits(ctx context.Context, customer string, before tenure.InboundID) (bool, error) {
 	n := 0
 	err := db.reader(ctx).Row(`select count(*) from (select 1 from inbound where customer = $1 and id < $2 and state = 'received' limit 1) x`, []any{customer, string(before)}, &n)
-	return n > 0, err
-}
-
-// InboundKnown says whether an event of a source is kept.
-func (db *DB) InboundKnown(ctx context.Context, source, id string) (bool, error) {
-	n := 0
-	err := db.reader(ctx).Row(`select count(*) from inbound where source = $1 and external_id = $2`, []any{source, id}, &n)
 	return n > 0, err
 }
 

@@ -283,9 +283,12 @@ func (db *DB) VouchedTriggers(ctx context.Context) error {
 }
 
 // VouchedCustomers has read look at the store, and is Blocked if what it says of customers
-// under these keys isn't as the log says, or is gone.
-func (db *DB) VouchedCustomers(ctx context.Context, keys []string, read func(*DB) error) error {
+// under these keys isn't as the log says, or is gone, or what it says of a subject is otherwise.
+func (db *DB) VouchedCustomers(ctx context.Context, keys []string, subject string, read func(*DB) error) error {
 	return db.vouchedWith(ctx, read, func(l *ledger, c *comparison) error {
+		if err := l.same(c, "trigger_subject", `key = $1`, subject); err != nil {
+			return err
+		}
 		for _, key := range keys {
 			if err := c.compare("trigger_customer", `key = $1`, key, l.events); err != nil {
 				return err
@@ -436,7 +439,7 @@ func (l *ledger) take(body []byte) error {
 		switch table {
 		case "tenant", "principal", "role_grant", "delegation", "token", "session", "one_time",
 			"elevation", "standing", "blueprint", "system", "departure_link", "access_move", "agreement",
-			"inbound":
+			"inbound", "trigger_subject":
 			if digest == "" {
 				delete(l.short, l.hash(name))
 			} else {

@@ -132,6 +132,7 @@ type TriggerCustomer struct {
 	GraceRule   string      // NAME/RULE
 	ContractEnd time.Time   // when its contract ends; zero if that isn't known
 	GraceTold   time.Time   // which end of a grace an event was made of
+	EndsTold    []string    // of which rules' ends of its contract events were made: NAME/RULE@END
 }
 
 // TriggerCustomer reads the record of a key; a new one is blank but for its key.
@@ -167,37 +168,56 @@ func (tx *Tx) TellGrace(c TriggerCustomer) error {
 	return err
 }
 
+// TellEnds notes of which ends of a customer's contract events were made.
+func (tx *Tx) TellEnds(c TriggerCustomer) error {
+	_, err := tx.Exec(`update trigger_customer set ends_told = $1 where key = $2`, strings.Join(c.EndsTold, " "), c.Key)
+	return err
+}
+
 // TenantsKnownAs finds the tenants that have an id, or the living ones that a system knows by
-// this external id, letter by letter.
-func (db *DB) TenantsKnownAs(ctx context.Context, id string) (out []tenure.TenantID, err error) {
+// this external id, letter by letter; if there are none, the one that had it last and is closed.
+// A forgotten one had it whose kept digest of it, of this kind, is digest.
+func (db *DB) TenantsKnownAs(ctx context.Context, id, kind, digest string) (out []tenure.TenantID, err error) {
+	q := db.reader(ctx)
 	if t, err := tenure.ParseID[tenure.TenantID](id); err == nil {
-		found, err := oneColumn[string](db.reader(ctx), `select id from tenant where id = $1`, string(t))
-		for _, one := range found {
-			out = append(out, tenure.TenantID(one))
-		}
-		return out, err
+		return oneColumn[tenure.TenantID](q, `select id from tenant where id = $1`, string(t))
 	}
 	like := "%" + strings.NewReplacer(`!`, `!!`, `%`, `!%`, `_`, `!_`).Replace(id) + "%"
-	err = db.reader(ctx).Rows(`select id, external_ids from tenant where state <> 'closed' and external_ids like $1 escape '!'`, []any{like}, func(r scanner) error {
-		var t, externals string
-		err := r.Scan(&t, &externals)
-		if slices.Contains(strings.Split(externals, "\n"), id) {
-			out = append(out, tenure.TenantID(t))
+	var left []tenure.TenantID
+	err = q.Rows(`select id, state, external_ids from tenant where external_ids like $1 escape '!' order by id`, []any{like}, func(r scanner) error {
+		var t tenure.TenantID
+		var state tenure.TenantState
+		var externals string
+		err := r.Scan(&t, &state, &externals)
+		switch {
+		case err != nil || !slices.Contains(strings.Split(externals, "\n"), id):
+		case state == tenure.TenantClosed:
+			left = append(left, t)
+		default:
+			out = append(out, t)
 		}
 		return err
 	})
-	return out, err
+	if err != nil || len(out) > 0 {
+		return out, err
+	}
+	forgotten, err := oneColumn[tenure.TenantID](q, `select tenant from known_digest where kind = $1 and digest = $2`, kind, digest)
+	if left = append(left, forgotten...); err != nil || len(left) == 0 {
+		return nil, err
+	}
+	return []tenure.TenantID{slices.Max(left)}, nil
 }
 
 func triggerCustomers(q querier, rest string, args ...any) (out []TriggerCustomer, err error) {
-	err = q.Rows(`select key, tenant, started_at, changed_at, failures, paid_at, suspended_at, ended_at, ended_for, grace_until, grace_rule, contract_end, grace_told from trigger_customer `+rest, args, func(r scanner) error {
+	err = q.Rows(`select key, tenant, started_at, changed_at, failures, paid_at, suspended_at, ended_at, ended_for, grace_until, grace_rule, contract_end, grace_told, ends_told from trigger_customer `+rest, args, func(r scanner) error {
 		var c TriggerCustomer
 		var started, changed, paid, suspended, ended, grace, end, told int64
-		var failures string
-		if err := r.Scan(&c.Key, &c.Tenant, &started, &changed, &failures, &paid, &suspended, &ended, &c.EndedFor, &grace, &c.GraceRule, &end, &told); err != nil {
+		var failures, ends string
+		if err := r.Scan(&c.Key, &c.Tenant, &started, &changed, &failures, &paid, &suspended, &ended, &c.EndedFor, &grace, &c.GraceRule, &end, &told, &ends); err != nil {
 			return err
 		}
 		c.StartedAt, c.ChangedAt, c.PaidAt, c.SuspendedAt, c.EndedAt, c.GraceUntil, c.ContractEnd, c.GraceTold = fromMicros(started), fromMicros(changed), fromMicros(paid), fromMicros(suspended), fromMicros(ended), fromMicros(grace), fromMicros(end), fromMicros(told)
+		c.EndsTold = strings.Fields(ends)
 		for _, f := range strings.Fields(failures) {
 			at, err := strconv.ParseInt(f, 10, 64)
 			if err != nil {
@@ -217,10 +237,10 @@ func (tx *Tx) SaveTriggerCustomer(c TriggerCustomer, at time.Time) error {
 	for _, f := range c.Failures {
 		failures = append(failures, strconv.FormatInt(micros(f), 10))
 	}
-	_, err := tx.Exec(`insert into trigger_customer (key, tenant, started_at, changed_at, failures, paid_at, suspended_at, ended_at, ended_for, grace_until, grace_rule, contract_end, grace_told, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+	_, err := tx.Exec(`insert into trigger_customer (key, tenant, started_at, changed_at, failures, paid_at, suspended_at, ended_at, ended_for, grace_until, grace_rule, contract_end, grace_told, ends_told, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 		on conflict (key) do update set tenant = excluded.tenant, started_at = excluded.started_at, changed_at = excluded.changed_at, failures = excluded.failures, paid_at = excluded.paid_at, suspended_at = excluded.suspended_at,
-		ended_at = excluded.ended_at, ended_for = excluded.ended_for, grace_until = excluded.grace_until, grace_rule = excluded.grace_rule, contract_end = excluded.contract_end, grace_told = excluded.grace_told, updated_at = excluded.updated_at`,
-		c.Key, string(c.Tenant), micros(c.StartedAt), micros(c.ChangedAt), strings.Join(failures, " "), micros(c.PaidAt), micros(c.SuspendedAt), micros(c.EndedAt), c.EndedFor, micros(c.GraceUntil), c.GraceRule, micros(c.ContractEnd), micros(c.GraceTold), micros(at))
+		ended_at = excluded.ended_at, ended_for = excluded.ended_for, grace_until = excluded.grace_until, grace_rule = excluded.grace_rule, contract_end = excluded.contract_end, grace_told = excluded.grace_told, ends_told = excluded.ends_told, updated_at = excluded.updated_at`,
+		c.Key, string(c.Tenant), micros(c.StartedAt), micros(c.ChangedAt), strings.Join(failures, " "), micros(c.PaidAt), micros(c.SuspendedAt), micros(c.EndedAt), c.EndedFor, micros(c.GraceUntil), c.GraceRule, micros(c.ContractEnd), micros(c.GraceTold), strings.Join(c.EndsTold, " "), micros(at))
 	return err
 }
 

@@ -50,12 +50,13 @@ func (t *Tenant) coming() bool {
 // Other is whose an external id is.
 type Other struct {
 	Tenant  *Tenant
+	Many    bool      // it is known of more than one tenant
 	EndedAt time.Time // when its customer left; zero if it hasn't
 }
 
 // Act is what is asked for.
 type Act struct {
-	Withdraw tenure.OperationID // end this departure; otherwise Intent
+	Withdraw tenure.OperationID // cancel this onboarding or departure; of this, Incident and Intent one is given
 	Intent   lifecycle.Intent
 	Known    tenure.KnownBy // what the new tenant is known by
 	Incident *store.Incident
@@ -84,8 +85,11 @@ func held(format string, args ...any) Decision {
 	return Decision{State: store.InboundHeld, Why: fmt.Sprintf(format, args...)}
 }
 
+// endedForPayment is why a customer leaves whom a payment can still keep.
+const endedForPayment = "payment"
+
 // Decide says what an event leads to, by the rule that matches it. It is pure. An error is
-// Invalid if the event hasn't got what the rule reads, or what Ended gives.
+// Invalid if the event hasn't got what the rule reads, or what Of gives.
 func (m *Match) Decide(e Event, k Known) (Decision, error) {
 	if m.Rule.Ignore != nil {
 		return ignored("%s", m.Rule.Ignore.Reason), nil
@@ -111,6 +115,9 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func (m *Match) decide(e Event, k Known) (Decision, error) {
 	r, c := m.Rule, k.Customer
+	if k.Ambiguous {
+		return held("more than one tenant is known under this customer's key: take it from those whose it isn't (tenure tenant known), and have the event decided again"), nil
+	}
 	if r.Onboard != nil {
 		return m.onboard(e, k)
 	}
@@ -121,9 +128,6 @@ func (m *Match) decide(e Event, k Known) (Decision, error) {
 		d := held("no tenant is known under this customer's key: enter it as an external id of the tenant (tenure tenant known), and have the event decided again")
 		d.Awaits = true
 		return d, nil
-	}
-	if k.Ambiguous && r.Onboard == nil {
-		return held("more than one tenant is known under this customer's key: take it from those whose it isn't (tenure tenant known), and have the event decided again"), nil
 	}
 	if t := k.Tenant; t != nil && t.Ending {
 		return Decision{Again: true, Why: "the departure of " + t.Name + " is being withdrawn"}, nil
@@ -187,7 +191,9 @@ func (m *Match) onboard(e Event, k Known) (Decision, error) {
 		}
 	}
 	for _, from := range o.Domains {
-		known.Domains = append(known.Domains, text(from))
+		if domain := text(from); domain != "" {
+			known.Domains = append(known.Domains, domain)
+		}
 	}
 	if err == nil {
 		in.Parameters, err = m.scope.mapping(o.Parameters)
@@ -209,6 +215,8 @@ func (m *Match) onboard(e Event, k Known) (Decision, error) {
 		switch {
 		case err != nil:
 			return Decision{}, err
+		case other.Many:
+			return held("the external id %s is known of more than one tenant", id), nil
 		case other.Tenant != nil && !other.Tenant.leaving():
 			return held("the external id %s is %s's already", id, other.Tenant.Name), nil
 		case !other.EndedAt.IsZero() && !e.At.After(other.EndedAt):
@@ -278,6 +286,9 @@ func (m *Match) change(e Event, k Known) (Decision, error) {
 	if !end.IsZero() {
 		c.ContractEnd = end
 	}
+	if len(in.Parameters)+len(in.Features) == 0 && in.Tier == "" && end.IsZero() {
+		return ignored("the event changes nothing"), nil
+	}
 	if len(in.Parameters)+len(in.Features) == 0 && in.Tier == "" {
 		return Decision{State: store.InboundNoted, Why: "the contract ends at " + stamp(end), Customer: &c}, nil
 	}
@@ -304,10 +315,10 @@ func (m *Match) suspend(e Event, k Known) (Decision, error) {
 }
 
 func (m *Match) suspends(e Event, k Known, c store.TriggerCustomer, reason string, grace tenure.Period) Decision {
-	c.SuspendedAt, c.GraceUntil, c.GraceRule = e.At, time.Time{}, ""
+	c.SuspendedAt, c.GraceUntil, c.GraceRule = e.At, time.Time{}, m.Key()
 	why := "suspend " + k.Tenant.Name
 	if !grace.IsZero() {
-		c.GraceUntil, c.GraceRule = grace.After(k.Now), m.Key()
+		c.GraceUntil = grace.After(k.Now)
 		why += ", and have it leave at " + stamp(c.GraceUntil) + " unless it is resumed"
 	}
 	return m.acts(why, c, lifecycle.Intent{Kind: tenure.Suspend, Tenant: string(k.Tenant.ID), Reason: reason})
@@ -326,7 +337,7 @@ func (m *Match) resume(e Event, k Known, word string) (Decision, error) {
 	switch {
 	case t == nil:
 		return noted("%s; the customer has no tenant", word), nil
-	case t.leaving() && c.EndedFor != "payment":
+	case t.leaving() && c.EndedFor != endedForPayment:
 		return ignored("%s is leaving, and not for a payment", t.Name), nil
 	case !c.SuspendedAt.IsZero() && e.At.Before(c.SuspendedAt) && !m.tooFew(c):
 		return superseded("it was suspended at %s, after this happened", stamp(c.SuspendedAt)), nil
@@ -351,17 +362,18 @@ func (m *Match) resume(e Event, k Known, word string) (Decision, error) {
 		return held("%s was suspended by a person: a person resumes it", t.Name), nil
 	}
 	why := "resume " + t.Name
-	if was.EndedFor == "payment" {
+	if was.EndedFor == endedForPayment {
 		why = "withdraw the departure of " + t.Name + ", and resume it"
 	}
 	return m.acts(why, c, lifecycle.Intent{Kind: tenure.Resume, Tenant: string(t.ID)}), nil
 }
 
-// tooFew says whether fewer payments have failed than a rule suspends for, now that one is
-// known to have succeeded between them.
+// tooFew says whether fewer payments have failed than the rule that suspended it asks for, now
+// that one is known to have succeeded between them.
 func (m *Match) tooFew(c store.TriggerCustomer) bool {
 	for i := range m.Set.Rules {
-		if f := m.Set.Rules[i].Failed; f != nil {
+		r := &m.Set.Rules[i]
+		if f := r.Failed; f != nil && c.GraceRule == m.Set.Name+"/"+r.Name {
 			return len(c.Failures) < f.Payments
 		}
 	}
@@ -428,7 +440,7 @@ func (m *Match) graceEnded(e Event, k Known) (Decision, error) {
 	}
 	cause := ""
 	if m.Rule.Failed != nil {
-		cause = "payment"
+		cause = endedForPayment
 	}
 	return m.offboard(e, k, cause)
 }
@@ -451,7 +463,7 @@ func (m *Match) offboard(e Event, k Known, cause string) (Decision, error) {
 		d.Awaits = true
 		return d, nil
 	case t.leaving():
-		if c.EndedFor == "payment" && cause == "" { // a payment doesn't withdraw it any more
+		if c.EndedFor == endedForPayment && cause == "" { // a payment doesn't withdraw it any more
 			c.EndedAt, c.EndedFor = e.At, ""
 			return Decision{State: store.InboundNoted, Why: t.Name + " is leaving already, and now for good", Customer: &c}, nil
 		}
@@ -468,8 +480,12 @@ func (m *Match) offboard(e Event, k Known, cause string) (Decision, error) {
 			return Decision{}, err
 		}
 	}
-	if in.Reason == "" {
-		in.Reason = map[bool]string{true: "suspended and not resumed in time", false: e.Source + " says so: " + e.Type}[e.Source == Clock && e.Type == GraceEnded]
+	switch {
+	case in.Reason != "":
+	case e.Source == Clock && e.Type == GraceEnded:
+		in.Reason = "suspended and not resumed in time"
+	default:
+		in.Reason = e.Source + " says so: " + e.Type
 	}
 	c.EndedAt, c.EndedFor, c.GraceUntil, c.GraceRule = e.At, cause, time.Time{}, ""
 	return m.acts("offboard "+t.Name, c, in), nil

@@ -15,24 +15,28 @@ import (
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-// Door is how requests are made in a principal's name, by the same rules as over the API.
+// Door is how requests are made in a principal's name, by the same rules as over the API. Who
+// isn't a machine, is disabled or may not is Forbidden.
 type Door interface {
 	// Request starts what an intent asks for. Its trigger gives the same operation again.
 	Request(ctx context.Context, as string, in lifecycle.Intent) (store.OperationRow, error)
-	// Cancel withdraws an operation.
+	// Cancel cancels an operation.
 	Cancel(ctx context.Context, as string, op tenure.OperationID) error
-	// Know adds to what a tenant is known by.
+	// Know adds to what a tenant is known by; the same again changes nothing. One that somebody
+	// has changed meanwhile is Conflict.
 	Know(ctx context.Context, as string, tenant tenure.TenantID, known tenure.KnownBy) error
 	// Report notes an incident of a tenant.
 	Report(ctx context.Context, as string, tenant tenure.TenantID, i store.Incident) error
 }
 
-// Options are what an Intake is made of. All are needed but Log.
+// perSecond is how many events one source may send in a second; twice as many at once.
+const perSecond = 5000
+
+// Options are what an Intake is made of. DB and Service are needed.
 type Options struct {
 	DB      *store.DB
 	Service *lifecycle.Service
 	Sources map[string]event.Source // by name
-	Rate    float64                 // events a second that one source may send; 0 is 5,000
 	Log     *slog.Logger
 }
 
@@ -49,7 +53,7 @@ type Intake struct {
 	rates map[string]*rate.Limiter
 	last  int64 // the millisecond of the last id, and how many it has
 	count int
-	sets  map[string]*Set // by digest; nil where one doesn't parse any more
+	sets  map[string]*Set // by digest
 	door  Door
 }
 
@@ -58,15 +62,12 @@ func New(o Options) (*Intake, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Rate <= 0 {
-		o.Rate = 5000
-	}
 	for name, s := range o.Sources {
 		if name == Clock {
 			return nil, tenure.Errorf(tenure.Invalid, "events: no source may be called %s, which is what time itself is", Clock)
 		}
 		if err := s.Check(); err != nil {
-			return nil, tenure.Errorf(tenure.Invalid, "events: %s: %w", name, err)
+			return nil, tenure.Errorf(tenure.Invalid, "events: %w", err)
 		}
 	}
 	return &Intake{o: o, now: o.Service.Now, wake: make(chan struct{}, 1), rates: map[string]*rate.Limiter{}, sets: map[string]*Set{}}, nil
@@ -99,50 +100,44 @@ func (i *Intake) Source(name string) (event.Source, error) {
 // ErrTooMany is more than a source may send (429, RFC 6585 §4): it may send it again later.
 var ErrTooMany error = tenure.Errorf(tenure.Unavailable, "the source sends more events than it may").Retryable()
 
-// Receipt is what came of a request that told of events.
-type Receipt struct {
-	Events int `json:"events"` // that it told of
-	New    int `json:"new"`    // that weren't known yet
-}
-
 // Receive verifies what came from a source, and keeps its events durably before it
 // answers. What isn't the source's is Unauthorized, what is more than it may send is
 // Unavailable and may be tried again.
-func (i *Intake) Receive(ctx context.Context, name string, r event.Request) (Receipt, error) {
+func (i *Intake) Receive(ctx context.Context, name string, r event.Request) error {
 	s, err := i.Source(name)
 	if err != nil {
-		return Receipt{}, err
+		return err
 	}
 	now := i.now()
 	events, err := s.Receive(r, now)
 	if err != nil {
-		return Receipt{}, err
+		return err
 	}
 	if !i.limiter(name).AllowN(now, max(len(events), 1)) {
-		return Receipt{}, fmt.Errorf("%w: %.0f a second", ErrTooMany, i.o.Rate)
+		return fmt.Errorf("%w: %d a second", ErrTooMany, perSecond)
 	}
-	out := Receipt{Events: len(events)}
+	added := 0
 	rows := make([]store.Inbound, len(events))
 	for n, e := range events {
 		rows[n] = store.Inbound{ID: i.nextID(now), Source: name, ExternalID: e.ID, Type: e.Type, Subject: e.Subject, Version: e.Version, HappenedAt: e.At, ReceivedAt: now, Body: e.Data}
 	}
 	err = i.o.DB.Write(ctx, func(tx *store.Tx) error {
-		out.New = 0
+		added = 0
 		for _, row := range rows {
-			added, err := tx.Receive(row)
+			is, err := tx.Receive(row)
 			if err != nil {
 				return err
 			}
-			if added {
-				out.New++
+			if is {
+				added++
 			}
 		}
 		return nil
 	})
-	if err == nil && out.New > 0 {
+	if err == nil && added > 0 {
 		i.signal()
 	}
-	return out, err
+	return err
 }
 
 // nextID makes an id that comes after all that this process has made.
@@ -162,7 +157,7 @@ func (i *Intake) limiter(name string) *rate.Limiter {
 	defer i.mu.Unlock()
 	l := i.rates[name]
 	if l == nil {
-		l = rate.NewLimiter(rate.Limit(i.o.Rate), int(2*i.o.Rate))
+		l = rate.NewLimiter(perSecond, 2*perSecond)
 		i.rates[name] = l
 	}
 	return l

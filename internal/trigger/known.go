@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/claim"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -50,7 +51,7 @@ func (i *Intake) whose(ctx context.Context, db *store.DB, row store.Inbound, m *
 		}
 	}
 	if w.tenant == "" {
-		known, err := db.TenantsKnownAs(ctx, m.Customer)
+		known, err := db.TenantsKnownAs(ctx, m.Customer, claim.KnownExternal, i.o.Service.KeyedDigest(claim.KnownExternal, m.Customer))
 		if err != nil {
 			return w, err
 		}
@@ -72,10 +73,14 @@ func (i *Intake) known(ctx context.Context, row store.Inbound, m *Match) (k Know
 	if err != nil {
 		return k, false, err
 	}
-	err = i.o.DB.VouchedCustomers(ctx, first.keys, func(db *store.DB) error {
+	subject := ""
+	if row.Subject != "" && row.Source != Clock {
+		subject = i.o.Service.KeyedDigest("subject", m.subject(eventOf(row)))
+	}
+	err = i.o.DB.VouchedCustomers(ctx, first.keys, subject, func(db *store.DB) error {
 		w, err := i.whose(ctx, db, row, m)
 		if err == nil && !slices.Equal(w.keys, first.keys) {
-			err = tenure.Errorf(tenure.Unavailable, "whose an event is has changed a moment ago").Retryable()
+			err = errMoved()
 		}
 		if err != nil {
 			return err
@@ -97,8 +102,8 @@ func (i *Intake) known(ctx context.Context, row store.Inbound, m *Match) (k Know
 		} else if other.EndedAt.After(k.Customer.EndedAt) {
 			k.Customer.EndedAt = other.EndedAt
 		}
-		if row.Subject != "" && row.Source != Clock {
-			k.Version, k.At, err = db.TriggerSubject(ctx, i.subjectOf(row, m))
+		if subject != "" {
+			k.Version, k.At, err = db.TriggerSubject(ctx, subject)
 		}
 		return err
 	})
@@ -106,29 +111,41 @@ func (i *Intake) known(ctx context.Context, row store.Inbound, m *Match) (k Know
 	return k, earlier, err
 }
 
-// otherOf says whose an external id is.
+// otherOf says whose an external id is, as the log vouches for it.
 func (i *Intake) otherOf(ctx context.Context, id string) (out Other, err error) {
-	w, err := i.whose(ctx, i.o.DB, store.Inbound{}, &Match{Customer: id})
+	of := func(db *store.DB) (whose, error) { return i.whose(ctx, db, store.Inbound{}, &Match{Customer: id}) }
+	first, err := of(i.o.DB)
 	if err != nil {
 		return out, err
 	}
-	c, err := i.o.DB.TriggerCustomer(ctx, w.key)
-	if err == nil && w.tenant == "" {
-		c, err = i.o.DB.TriggerCustomer(ctx, i.externalKey(id))
-	}
-	out.EndedAt = c.EndedAt
-	if err == nil && w.tenant != "" {
-		out.Tenant, err = tenantOf(ctx, i.o.DB, w.tenant)
-	}
+	err = i.o.DB.VouchedCustomers(ctx, first.keys, "", func(db *store.DB) error {
+		w, err := of(db)
+		if err == nil && !slices.Equal(w.keys, first.keys) {
+			err = errMoved()
+		}
+		if err != nil {
+			return err
+		}
+		key := w.key
+		if w.tenant == "" {
+			key = i.externalKey(id)
+		}
+		c, err := db.TriggerCustomer(ctx, key)
+		if out = (Other{Many: w.many, EndedAt: c.EndedAt}); err == nil && w.tenant != "" {
+			out.Tenant, err = tenantOf(ctx, db, w.tenant)
+		}
+		return err
+	})
 	return out, err
+}
+
+func errMoved() error {
+	return tenure.Errorf(tenure.Unavailable, "whose an event is has changed a moment ago").Retryable()
 }
 
 // keysOf are the keys that are the tenant's once an event was decided.
 func (i *Intake) keysOf(row store.Inbound, m *Match, d Decision, entered bool) (keys []string) {
-	if row.Source == Clock || m.Customer == "" {
-		return nil
-	}
-	if row.Tenant == "" { // what ended may come to be known by another source's name
+	if row.Source == Clock || m.Customer == "" || row.Tenant == "" {
 		return nil
 	}
 	keys = append(keys, i.ownKey(row.Source, m.Customer))
@@ -163,7 +180,7 @@ func tenantOf(ctx context.Context, db *store.DB, id tenure.TenantID) (*Tenant, e
 	if err != nil {
 		return nil, err
 	}
-	out.Leaves, out.Ours, out.Ending = op.ID, strings.HasPrefix(op.Trigger, "event:"), op.Wanted == "cancel"
+	out.Leaves, out.Ours, out.Ending = op.ID, strings.HasPrefix(op.Trigger, Prefix), op.Wanted == "cancel"
 	if out.coming() {
 		if op, err = latest(tenure.Onboard, true); err != nil {
 			return nil, err
@@ -174,7 +191,7 @@ func tenantOf(ctx context.Context, db *store.DB, id tenure.TenantID) (*Tenant, e
 	var events, persons time.Time // of the latest suspension by each
 	for _, op := range ops {
 		of := &persons
-		if strings.HasPrefix(op.Trigger, "event:") {
+		if strings.HasPrefix(op.Trigger, Prefix) {
 			of = &events
 		}
 		if op.CreatedAt.After(*of) {
@@ -183,14 +200,4 @@ func tenantOf(ctx context.Context, db *store.DB, id tenure.TenantID) (*Tenant, e
 	}
 	out.Suspended = events.After(persons)
 	return out, err
-}
-
-// subjectOf is the key under which it is kept how far a source's object was heeded: by what is
-// done with it where it has a version of its own, by the rule where moments alone tell.
-func (i *Intake) subjectOf(row store.Inbound, m *Match) string {
-	what := m.Key()
-	if row.Version != "" {
-		what = strings.Join(m.Rule.actions(), " ")
-	}
-	return i.o.Service.KeyedDigest("subject", row.Source+"\x00"+what+"\x00"+row.Subject)
 }

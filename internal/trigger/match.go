@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/expression"
 )
 
 // Clock is the source of the events that time makes: the end of a grace, and that of a
@@ -55,7 +56,7 @@ func Find(sets []*Set, e Event) (m *Match, why string, err error) {
 			}
 			if r.When != "" && e.Source != Clock { // time has no data of the source's
 				is, err := sc.is(r.When)
-				if err != nil && !strings.Contains(err.Error(), "no such key") && !strings.Contains(err.Error(), "no such attribute") && !strings.Contains(err.Error(), "no such overload") {
+				if err != nil && !expression.Missing(err) {
 					return &Match{Set: set, Rule: r, scope: sc}, "", tenure.Errorf(tenure.Invalid, "the condition of %s/%s: %w", set.Name, r.Name, err)
 				}
 				if err != nil {
@@ -90,6 +91,17 @@ func Find(sets []*Set, e Event) (m *Match, why string, err error) {
 		return m, "", tenure.Errorf(tenure.Invalid, "the customer's key is %d bytes long, at most 200 are allowed", len(m.Customer))
 	}
 	return m, "", nil
+}
+
+// subject names what counts as one thing as versions and moments of a source's object are
+// compared: by what is done with it where it has a version of its own, by the rule where
+// moments alone tell.
+func (m *Match) subject(e Event) string {
+	what := m.Key()
+	if e.Version != "" {
+		what = strings.Join(m.Rule.actions(), " ")
+	}
+	return e.Source + "\x00" + what + "\x00" + e.Subject
 }
 
 // takes says whether the rule is for events of such a type. Those of time name their rule.

@@ -193,7 +193,7 @@ func (i *Intake) DryRun(ctx context.Context, src []byte, file string, since time
 		sets = slices.DeleteFunc(sets, func(s *Set) bool { return s.Name == draft.Name })
 		sets = append(sets, draft)
 	}
-	rows, err := i.o.DB.RecordedInbound(ctx, since, limit)
+	rows, err := i.o.DB.RecordedInbound(ctx, since, limit, 64<<20)
 	if err != nil {
 		return nil, err
 	}

@@ -57,8 +57,8 @@ type Rule struct {
 	Change   *Change   `json:"change"`
 	Suspend  *Suspend  `json:"suspend"`
 	Resume   *struct{} `json:"resume"`
-	Failed   *Failed   `json:"failed"`
-	Paid     *struct{} `json:"paid"`
+	Failed   *Failed   `json:"paymentFailed"`
+	Paid     *struct{} `json:"paymentSucceeded"`
 	Offboard *Offboard `json:"offboard"`
 	Incident *Incident `json:"incident"`
 	Ignore   *Ignore   `json:"ignore"`
@@ -145,8 +145,8 @@ type Ignore struct {
 // actions are what a rule does, by name; those that it has.
 func (r *Rule) actions() (out []string) {
 	for name, has := range map[string]bool{
-		"onboard": r.Onboard != nil, "change": r.Change != nil, "suspend": r.Suspend != nil, "resume": r.Resume != nil, "failed": r.Failed != nil,
-		"paid": r.Paid != nil, "offboard": r.Offboard != nil, "incident": r.Incident != nil, "ignore": r.Ignore != nil,
+		"onboard": r.Onboard != nil, "change": r.Change != nil, "suspend": r.Suspend != nil, "resume": r.Resume != nil, "paymentFailed": r.Failed != nil,
+		"paymentSucceeded": r.Paid != nil, "offboard": r.Offboard != nil, "incident": r.Incident != nil, "ignore": r.Ignore != nil,
 	} {
 		if has {
 			out = append(out, name)
@@ -221,7 +221,7 @@ func (c *checker) rule(r *Rule, at source.Path) {
 	switch did := r.actions(); len(did) {
 	case 1:
 	case 0:
-		c.problem(at, "onboard, change, suspend, resume, failed, paid, offboard, incident or ignore", "the rule %s doesn't say what it does", r.Name)
+		c.problem(at, "onboard, change, suspend, resume, paymentFailed, paymentSucceeded, offboard, incident or ignore", "the rule %s doesn't say what it does", r.Name)
 	default:
 		c.problem(at, "write a rule for each", "the rule %s does more than one thing: %s", r.Name, strings.Join(did, ", "))
 	}

@@ -38,12 +38,12 @@ rules:
     source: pay
     on: [invoice.payment_failed]
     customer: ${data.object.customer}
-    failed: {payments: 3, within: P21D, offboardAfter: P14D}
+    paymentFailed: {payments: 3, within: P21D, offboardAfter: P14D}
   - name: paid
     source: pay
     on: [invoice.paid]
     customer: ${data.object.customer}
-    paid: {}
+    paymentSucceeded: {}
   - name: gone
     source: pay
     on: [customer.subscription.deleted]

@@ -210,8 +210,11 @@ func (s *simulation) pass(to time.Time) {
 
 // next is the event of time that is due first, at the latest at to.
 func (s *simulation) next(to time.Time) (key string, first Event, at time.Time) {
-	better := func(k string, due time.Time, e Event) {
-		if !due.After(to) && (key == "" || due.Before(at)) && !s.seen[Clock+" "+e.ID] {
+	better := func(k string, due time.Time, event func() Event) {
+		if due.After(to) || key != "" && !due.Before(at) {
+			return
+		}
+		if e := event(); !s.seen[Clock+" "+e.ID] {
 			key, first, at = k, e, due
 		}
 	}
@@ -221,14 +224,14 @@ func (s *simulation) next(to time.Time) (key string, first Event, at time.Time) 
 			continue
 		}
 		if !c.GraceUntil.IsZero() {
-			better(k, c.GraceUntil, graceEvent(c.TriggerCustomer))
+			better(k, c.GraceUntil, func() Event { return graceEvent(c.TriggerCustomer) })
 		}
 		if !c.ContractEnd.IsZero() && !leaving(c.tenant.State) {
 			for _, set := range s.sets {
 				for i := range set.Rules {
 					if r := &set.Rules[i]; r.Ends != nil {
 						due := r.Ends.Due(c.ContractEnd)
-						better(k, due, contractEvent(set, r, c.TriggerCustomer, due))
+						better(k, due, func() Event { return contractEvent(set, r, c.TriggerCustomer, due) })
 					}
 				}
 			}
@@ -296,7 +299,7 @@ func (s *simulation) decide(e Event, c *customer) {
 	if c == nil {
 		c = s.whose(e.Source, m.Customer)
 	}
-	subject := e.Source + " " + e.Subject + " " + m.Key()
+	subject := m.subject(e)
 	k := Known{Now: s.now, Tenant: c.tenant, Customer: c.TriggerCustomer, Version: s.subjects[subject].version, At: s.subjects[subject].at}
 	k.Of = func(id string) (Other, error) {
 		if other := s.customers[id]; other != nil {

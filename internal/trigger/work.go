@@ -3,6 +3,8 @@ package trigger
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -79,7 +81,8 @@ type item struct {
 	match *Match
 }
 
-// pass decides a batch: those of one customer one after the other, others beside them.
+// pass decides a batch: what is one tenant's in the order in which it came, tenants beside each
+// other. Customers that have none yet take turns, since a deal of one may name another.
 func (i *Intake) pass(ctx context.Context, door Door, sets []*Set, list []store.Inbound, forged map[tenure.InboundID]bool) error {
 	queues := map[string][]item{}
 	var ended []store.Inbound // what no rule is for, and what can't be read
@@ -109,7 +112,8 @@ func (i *Intake) pass(ctx context.Context, door Door, sets []*Set, list []store.
 			var who whose
 			switch who, err = i.whose(ctx, i.o.DB, row, m); {
 			case tenure.CodeOf(err) == tenure.Internal: // of this customer alone
-				end(row, store.InboundFailed, err.Error())
+				i.o.Log.Error("event", "event", row.ID, "error", err)
+				end(row, store.InboundFailed, unreadable)
 				err = nil
 			case err == nil:
 				row.Customer = who.key
@@ -137,10 +141,16 @@ func (i *Intake) pass(ctx context.Context, door Door, sets []*Set, list []store.
 	g.SetLimit(workers)
 	for _, queue := range queues {
 		g.Go(func() error {
+			waiting := map[string]bool{} // customers with an event that waits
 			for _, it := range queue {
-				if waits, err := i.decide(ctx, door, it); err != nil || waits {
+				if waiting[it.row.Customer] {
+					continue
+				}
+				waits, err := i.decide(ctx, door, it)
+				if err != nil {
 					return err
 				}
+				waiting[it.row.Customer] = waits
 			}
 			return nil
 		})
@@ -154,8 +164,16 @@ func eventOf(r store.Inbound) Event {
 
 func (i *Intake) end(ctx context.Context, row store.Inbound, state store.InboundState, why string, op tenure.OperationID) error {
 	row.State, row.Why, row.Operation, row.DecidedAt = state, clip(why), op, i.now()
-	return i.o.DB.Write(ctx, func(tx *store.Tx) error { _, err := tx.DecideInbound(row); return err })
+	return i.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if _, err := tx.DecideInbound(row); err != nil {
+			return err
+		}
+		return tx.UnpendInbound(row.ID)
+	})
 }
+
+// unreadable is why an event fails of whose customer something can't be read; the log says what.
+const unreadable = "what is known of the customer can't be read: the server's log says why"
 
 func clip(why string) string {
 	if r := []rune(why); len(r) > 1000 {
@@ -164,8 +182,11 @@ func clip(why string) string {
 	return why
 }
 
+// Prefix begins the triggers of operations that events asked for. Nobody else may give one.
+const Prefix = "event:"
+
 // triggerOf is by which an operation knows the event that asked for it.
-func triggerOf(row store.Inbound) string { return "event:" + row.Source + ":" + string(row.ID) }
+func triggerOf(row store.Inbound) string { return Prefix + row.Source + ":" + string(row.ID) }
 
 // decide decides one event. waits: it isn't decided yet, and later ones of the customer
 // wait for it.
@@ -173,8 +194,13 @@ func (i *Intake) decide(ctx context.Context, door Door, it item) (waits bool, er
 	row, m := it.row, it.match
 	k, earlier, err := i.known(ctx, row, m)
 	switch code := tenure.CodeOf(err); {
-	case code == tenure.Blocked, code == tenure.Internal: // of this customer alone
+	case code == tenure.Blocked:
 		return false, i.end(ctx, row, store.InboundFailed, err.Error(), "")
+	case code == tenure.Internal, code == tenure.NotFound: // of this customer alone
+		i.o.Log.Error("event", "event", row.ID, "error", err)
+		return false, i.end(ctx, row, store.InboundFailed, unreadable, "")
+	case tenure.CanRetry(err) && i.o.DB.Outage() == nil:
+		return true, i.later(ctx, row, err.Error())
 	case err != nil:
 		return true, err
 	case earlier:
@@ -195,8 +221,10 @@ func (i *Intake) decide(ctx context.Context, door Door, it item) (waits bool, er
 	case d.Awaits && i.now().Before(row.ReceivedAt.Add(patience)):
 		row.Customer = "" // what brings the tenant may have the same key, and comes later
 		return false, i.later(ctx, row, d.Why)
-	case d.Act == nil && d.Again:
+	case d.Act == nil && d.Again && i.now().Before(row.ReceivedAt.Add(patience)):
 		return true, i.later(ctx, row, d.Why)
+	case d.Act == nil && d.Again:
+		return false, i.end(ctx, row, store.InboundHeld, d.Why+", and has been for a day", "")
 	case d.Act == nil:
 		return false, i.settle(ctx, row, m, k, d)
 	}
@@ -305,7 +333,7 @@ func (i *Intake) carryOut(ctx context.Context, door Door, row *store.Inbound, m 
 			return nil
 		}
 		if err := door.Know(ctx, as, op.Tenant, a.Known); err != nil {
-			if tenure.CanRetry(err) {
+			if tenure.CanRetry(err) || tenure.CodeOf(err) == tenure.Conflict { // somebody has changed it meanwhile
 				return err
 			}
 			d.Why += "; what other systems know it by couldn't be noted: " + err.Error()
@@ -378,7 +406,7 @@ func (i *Intake) settle(ctx context.Context, row store.Inbound, m *Match, k Know
 			}
 		}
 		if d.Heeded {
-			if err := tx.SaveTriggerSubject(i.subjectOf(row, m), row.Tenant, row.Version, row.HappenedAt, now); err != nil {
+			if err := tx.SaveTriggerSubject(i.o.Service.KeyedDigest("subject", m.subject(eventOf(row))), row.Tenant, row.Version, row.HappenedAt, now); err != nil {
 				return err
 			}
 		}
@@ -404,6 +432,7 @@ func (i *Intake) due(ctx context.Context) error {
 	if err != nil || doubt != "" {
 		return err
 	}
+	ending := map[string]store.TriggerCustomer{} // of whose contracts events are made
 	if since := now.Sub(i.looked); since >= 0 && since < contractsEvery {
 		sets = nil
 	} else {
@@ -420,8 +449,14 @@ func (i *Intake) due(ctx context.Context) error {
 				return err
 			}
 			for _, c := range ends {
-				if due := r.Ends.Due(c.ContractEnd); !due.After(now) {
+				due := r.Ends.Due(c.ContractEnd)
+				if told := set.Name + "/" + r.Name + "@" + stamp(c.ContractEnd); !due.After(now) && !slices.Contains(c.EndsTold, told) {
 					made = append(made, contractEvent(set, r, c, due))
+					if later, has := ending[c.Key]; has {
+						c = later
+					}
+					c.EndsTold = append(slices.DeleteFunc(slices.Clone(c.EndsTold), func(t string) bool { return !strings.HasSuffix(t, "@"+stamp(c.ContractEnd)) }), told)
+					ending[c.Key] = c
 				}
 			}
 		}
@@ -429,22 +464,18 @@ func (i *Intake) due(ctx context.Context) error {
 	if len(made) == 0 {
 		return nil
 	}
-	var rows []store.Inbound
-	for _, e := range made {
-		known, err := i.o.DB.InboundKnown(ctx, Clock, e.ID)
-		if err != nil {
-			return err
-		}
-		if !known {
-			rows = append(rows, store.Inbound{ID: i.nextID(now), Source: Clock, ExternalID: e.ID, Type: e.Type, Subject: e.Subject, HappenedAt: e.At, ReceivedAt: now, Body: e.Data})
-		}
-	}
-	if len(rows)+len(graces) == 0 {
-		return nil
+	rows := make([]store.Inbound, len(made))
+	for n, e := range made {
+		rows[n] = store.Inbound{ID: i.nextID(now), Source: Clock, ExternalID: e.ID, Type: e.Type, Subject: e.Subject, HappenedAt: e.At, ReceivedAt: now, Body: e.Data}
 	}
 	return i.o.DB.Write(ctx, func(tx *store.Tx) error {
 		for _, c := range graces {
 			if err := tx.TellGrace(c); err != nil {
+				return err
+			}
+		}
+		for _, c := range ending {
+			if err := tx.TellEnds(c); err != nil {
 				return err
 			}
 		}
