@@ -13,6 +13,7 @@
 package installation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -315,7 +316,7 @@ func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Insta
 	if o.Measure != nil {
 		svc.Engine.Observe = o.Measure.Step
 	}
-	notices, err := set.Notify.notifier(ctx, db, o.Log, from)
+	notices, err := set.Notify.notifier(ctx, db, o.Log, from, cmp.Or(set.URL, "urn:tenure:installation:"+id), set.Groups)
 	if err != nil {
 		return fail(err)
 	}

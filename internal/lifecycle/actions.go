@@ -43,6 +43,9 @@ func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 		if err := tx.MoveTenant(row.ID, row.State, to, t.Now); err != nil {
 			return err
 		}
+		if err := tx.AddNotice(stageNotice(row, t, to)); err != nil {
+			return err
+		}
 		if to == tenure.TenantTerminating || to == tenure.TenantClosed {
 			if err := s.cutAgreements(ctx, tx, row.ID, t.Operation.ID); err != nil {
 				return err
@@ -233,6 +236,26 @@ func plural(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
+// stageWords say of a tenant where it is.
+var stageWords = map[tenure.TenantState]string{
+	tenure.TenantValidating: "is being validated", tenure.TenantProvisioning: "is being made", tenure.TenantActive: "is active", tenure.TenantSuspended: "is suspended: nobody of it has access",
+	tenure.TenantTransition: "has given notice: its service goes on until the grace ends", tenure.TenantTerminating: "has ended: its access is being cut", tenure.TenantRetained: "has no access any more, and its data is kept until its dates",
+	tenure.TenantErasing: "is being erased", tenure.TenantAwaitingExpiry: "is erased but for copies that expire", tenure.TenantClosed: "is closed",
+}
+
+// stageNotice tells those who follow a tenant's life where it is now. That it has closed is told
+// without its name, so that it can be told once the tenant is forgotten.
+func stageNotice(row store.TenantRow, t *engine.Task, to tenure.TenantState) store.Notice {
+	n := store.Notice{
+		ID: string(t.Operation.ID) + "/" + t.Step.Key + "/stage", Kind: string(tenure.NoticeOf(to)), Tenant: row.ID, Operation: t.Operation.ID, Recipient: tenure.Timeline, CreatedAt: t.Now,
+		Body: row.Name + " " + stageWords[to] + ".",
+	}
+	if to == tenure.TenantClosed {
+		n.Tenant, n.About, n.Body = "", row.ID, string(row.ID)+" "+stageWords[to]+"."
+	}
+	return n
+}
+
 // runReclaim adds up what the deletions of this operation have stopped costing.
 func (s *Service) runReclaim(ctx context.Context, t *engine.Task) engine.Result {
 	costs, err := s.statement().Costs(ctx, t)
@@ -251,8 +274,9 @@ func (s *Service) runReclaim(ctx context.Context, t *engine.Task) engine.Result 
 }
 
 func (s *Service) runNotify(_ context.Context, t *engine.Task) engine.Result {
+	on, _, _ := strings.Cut(strings.TrimPrefix(t.Step.Key, "notify/"), "/")
 	n := store.Notice{
-		ID: string(t.Operation.ID) + "/" + t.Step.Key, Tenant: t.Plan.Tenant, Operation: t.Operation.ID,
+		ID: string(t.Operation.ID) + "/" + t.Step.Key, Kind: string(tenure.NoticeOf(tenure.TenantState(on))), Tenant: t.Plan.Tenant, Operation: t.Operation.ID,
 		Recipient: t.Step.To, Body: t.Step.Note, CreatedAt: t.Now,
 	}
 	return engine.Result{Verdict: tenure.Verified, Extra: func(tx *store.Tx) error { return tx.AddNotice(n) }}

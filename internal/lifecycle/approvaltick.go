@@ -170,8 +170,12 @@ func (s *Service) remind(ctx context.Context, w store.ApprovalWait, now time.Tim
 		if escalate {
 			body += " This is an escalation to " + facts["to"] + ": " + facts["why"] + "."
 		}
+		kind := tenure.NoticeApprovalReminder
+		if escalate {
+			kind = tenure.NoticeApprovalEscalation
+		}
 		for _, r := range to {
-			n := store.Notice{ID: waitNotice(w, word, r), Tenant: op.Tenant, Operation: op.ID, Recipient: r, Body: body, CreatedAt: now}
+			n := store.Notice{ID: waitNotice(w, word, r), Kind: string(kind), Tenant: op.Tenant, Operation: op.ID, Recipient: r, Body: body, CreatedAt: now}
 			if err := tx.AddNotice(n); err != nil {
 				return err
 			}

@@ -3,8 +3,12 @@ package notify
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/store"
@@ -12,113 +16,255 @@ import (
 
 // Options say where notices go. DB and Log are needed.
 type Options struct {
-	DB      *store.DB
-	Log     *slog.Logger
-	Webhook *Webhook // nil: notices go to the log alone, if Say is set
-	Say     bool     // write each notice into the log, with its text
+	DB       *store.DB
+	Log      *slog.Logger
+	Targets  []Target            // none: notices go to the log alone, if Say is set
+	Say      bool                // write each notice into the log, with its text
+	Source   string              // whose events they are (CloudEvents, source)
+	Language string              // of mail, where nothing says otherwise; a tag by BCP 47
+	Groups   map[string][]string // persons by group
 }
 
 // Bounds of sending.
 const (
-	batch     = 50
-	claim     = 2 * time.Minute    // nobody else sends a notice meanwhile
-	giveUp    = 7 * 24 * time.Hour // an older notice isn't sent any more
-	firstWait = 5 * time.Second
-	lastWait  = time.Hour
+	batch      = 50
+	claim      = 2 * time.Minute    // nobody else sends a notice meanwhile
+	giveUp     = 7 * 24 * time.Hour // an older notice isn't sent any more, but by hand
+	disable    = 5 * 24 * time.Hour // a receiver that has failed for so long isn't tried any more
+	firstWait  = 5 * time.Second
+	lastWait   = time.Hour
+	digestFrom = 4 // so many notices that wait for one address or chat go in one message
 )
 
 // Notifier sends notices. Its methods may be called from any goroutine.
 type Notifier struct {
-	o    Options
-	post *poster
+	o       Options
+	targets []*target
 
-	mu       sync.Mutex
-	failures int       // of the receiver, in a row
-	rest     time.Time // until then it is left alone
+	mu sync.Mutex
 }
 
-// New makes a Notifier. A webhook that isn't https, or names an address that
+// New makes a Notifier. A target that can't be used, isn't https, or names an address that
 // nothing may be sent to, is Invalid.
 func New(o Options) (*Notifier, error) {
 	n := &Notifier{o: o}
-	if o.Webhook == nil {
-		return n, nil
+	for _, set := range o.Targets {
+		t, err := newTarget(set)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(n.targets, func(other *target) bool { return other.Name == t.Name }) {
+			return nil, tenure.Errorf(tenure.Invalid, "notify: there are two targets %s", t.Name)
+		}
+		n.targets = append(n.targets, t)
 	}
-	var err error
-	n.post, err = newPoster(*o.Webhook)
-	return n, err
+	return n, nil
 }
 
-// Tick sends what is due: each notice at least once, under its id as idempotency
-// key, the oldest first. A receiver that doesn't work is left alone for five
-// seconds, then twice as long each time up to an hour; a notice that it refuses
-// holds up no other. Errors are the store's alone.
+// Targets lists the names of the targets, as the settings have them.
+func (n *Notifier) Targets() (out []Target) {
+	for _, t := range n.targets {
+		out = append(out, t.Target)
+	}
+	return out
+}
+
+// Tick shares out the notices that are new, and sends what is due: to each target the oldest
+// first, each at least once, under its id. A receiver that doesn't work is left alone for five
+// seconds, then twice as long each time up to an hour, and after five days until a person has it
+// tried again; a notice that it refuses holds up no other. Errors are the store's alone.
 func (n *Notifier) Tick(ctx context.Context, now time.Time) error {
-	if n.post == nil && !n.o.Say {
+	if len(n.targets) == 0 && !n.o.Say {
 		return nil
 	}
 	if !n.mu.TryLock() {
 		return nil // another call is at it
 	}
 	defer n.mu.Unlock()
-	if now.Before(n.rest) {
-		return nil
+	if err := n.route(ctx, now); err != nil || len(n.targets) == 0 {
+		return err
 	}
-	due, err := n.o.DB.DueNotices(ctx, now.Add(-giveUp), now, batch)
+	known, err := n.o.DB.NotifyTargets(ctx)
 	if err != nil {
 		return err
 	}
-	for _, o := range due {
-		if ctx.Err() != nil {
-			return nil
+	if err := n.expire(ctx, now); err != nil {
+		return err
+	}
+	var g errgroup.Group
+	for _, t := range n.targets {
+		i := slices.IndexFunc(known, func(k store.NotifyTarget) bool { return k.Name == t.Name })
+		standing := store.NotifyTarget{Name: t.Name}
+		if i >= 0 {
+			standing = known[i]
 		}
-		works, err := n.send(ctx, o, now)
-		if err != nil || !works {
-			return err
+		if !standing.DisabledAt.IsZero() || now.Before(t.rest) {
+			continue
+		}
+		g.Go(func() error { return n.serve(ctx, t, standing, now) })
+	}
+	return g.Wait()
+}
+
+// expire gives up what was tried for long enough, and notes what nobody has acknowledged.
+func (n *Notifier) expire(ctx context.Context, now time.Time) error {
+	old, err := n.o.DB.AnyDelivery(ctx, now.Add(-giveUp), now)
+	if err != nil || !old {
+		return err
+	}
+	return n.o.DB.Write(ctx, func(tx *store.Tx) error { return tx.ExpireDeliveries(now.Add(-giveUp), now) })
+}
+
+// serve sends what is due to one target.
+func (n *Notifier) serve(ctx context.Context, t *target, standing store.NotifyTarget, now time.Time) error {
+	due, err := n.o.DB.DueDeliveries(ctx, t.Name, now, batch)
+	if err != nil {
+		return err
+	}
+	queues := map[string][]store.Delivery{}
+	var order []string
+	for _, d := range due {
+		if queues[d.Address] == nil {
+			order = append(order, d.Address)
+		}
+		queues[d.Address] = append(queues[d.Address], d)
+	}
+	for _, address := range order {
+		list := queues[address]
+		size := 1
+		if t.gathers() && len(list) >= digestFrom {
+			size = len(list)
+		}
+		for part := range slices.Chunk(list, size) {
+			if ctx.Err() != nil {
+				return nil
+			}
+			f, err := n.send(ctx, t, &standing, part, list, now)
+			if err != nil || f != nil && f.receiver {
+				return err
+			}
+			if f != nil && f.address {
+				break
+			}
 		}
 	}
 	return nil
 }
 
-// send tries one notice and says whether the receiver works.
-func (n *Notifier) send(ctx context.Context, o store.Outgoing, now time.Time) (works bool, err error) {
-	mine := false
-	err = n.o.DB.Write(ctx, func(tx *store.Tx) (err error) {
-		mine, err = tx.ClaimNotice(o, now.Add(claim))
+// send tries one message, with a part of what is due for an address, and says why it didn't arrive.
+func (n *Notifier) send(ctx context.Context, t *target, standing *store.NotifyTarget, list, due []store.Delivery, now time.Time) (*failure, error) {
+	var mine []store.Delivery
+	err := n.o.DB.Write(ctx, func(tx *store.Tx) (err error) {
+		mine, err = tx.ClaimDeliveries(list, now, now.Add(claim))
 		return err
 	})
-	if err != nil || !mine {
-		return true, err
+	if err != nil || len(mine) == 0 {
+		return nil, err
 	}
-	if n.post != nil {
-		if f := n.post.post(ctx, o.Notice, now); f != nil {
-			return n.failed(ctx, o, f, now)
+	answer, f := n.deliver(ctx, t, mine, now)
+	if f != nil {
+		if f.address && !f.never { // what is due for it later mustn't overtake
+			mine = due
 		}
+		return f, n.failed(ctx, t, standing, mine, f, now)
 	}
-	n.failures = 0
-	if n.o.Say {
-		n.o.Log.Info("notice", "id", o.ID, "tenant", o.Tenant, "operation", o.Operation, "recipient", o.Recipient, "text", o.Body)
-	}
+	t.failures = 0
 	// What has arrived is noted even if the server is stopping.
-	return true, n.o.DB.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		_, err := tx.NoticeSent(o.ID, now)
-		return err
+	return nil, n.o.DB.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+		for _, d := range mine {
+			if err := tx.EndDelivery(d.ID, store.DeliverySent, "", acknowledged(answer, d), now); err != nil {
+				return err
+			}
+		}
+		if standing.FailingSince.IsZero() {
+			return nil
+		}
+		*standing = store.NotifyTarget{Name: t.Name}
+		return tx.SaveNotifyTarget(*standing)
 	})
 }
 
-func (n *Notifier) failed(ctx context.Context, o store.Outgoing, f *failure, now time.Time) (works bool, err error) {
-	next := now.Add(wait(o.Attempts))
-	if f.receive {
-		n.rest = now.Add(max(wait(n.failures), f.after))
-		n.failures++
-		next = n.rest
+func (n *Notifier) deliver(ctx context.Context, t *target, list []store.Delivery, now time.Time) (answer []byte, f *failure) {
+	all := make([]told, len(list))
+	for i, d := range list {
+		all[i].Delivery = d
+		if id := d.Notice.Tenant; id != "" {
+			if row, err := n.o.DB.Tenant(ctx, string(id)); err == nil {
+				all[i].name = row.Name
+			}
+		}
 	}
-	n.o.Log.Warn("a notice wasn't sent", "id", o.ID, "to", n.post.host, "why", f.why, "attempts", o.Attempts+1, "next", next.UTC().Format(time.RFC3339), "code", tenure.Unavailable)
-	err = n.o.DB.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.NoticeFailed(o.ID, f.why, next) })
-	return !f.receive, err
+	if t.mail != nil {
+		address, tag, _ := addressee(list[0].Address)
+		l, err := letter(all, tag, list[0].Notice.Recipient)
+		if err != nil {
+			return nil, &failure{why: "it can't be written down"}
+		}
+		return nil, t.mail.send(ctx, t.Timeout, address, list[0].ID, l, now)
+	}
+	m, err := t.make(t, n, all, now)
+	if err != nil {
+		return nil, &failure{why: "it can't be written down"}
+	}
+	return t.post.post(ctx, m)
+}
+
+// failure is why a notice didn't arrive. Its words hold neither the receiver's
+// answer nor the address's path, where secrets may be.
+type failure struct {
+	why      string
+	address  bool          // it is the address: other notices for it would fare no better, those for others would
+	receiver bool          // it is the receiver that doesn't work: another notice would fare no better
+	gone     bool          // and it wants nothing any more
+	never    bool          // this notice won't arrive there
+	after    time.Duration // when the receiver wants to be asked again
+}
+
+func (f *failure) Error() string { return f.why }
+
+func (n *Notifier) failed(ctx context.Context, t *target, standing *store.NotifyTarget, list []store.Delivery, f *failure, now time.Time) error {
+	next := now.Add(wait(list[0].Attempts))
+	shown, was := next, *standing
+	if f.receiver {
+		t.rest = now.Add(max(wait(t.failures), f.after))
+		t.failures++
+		next, shown = time.Time{}, t.rest // it stays the first of its queue
+		if standing.Why = f.why; standing.FailingSince.IsZero() {
+			standing.FailingSince = now
+		}
+		if f.gone || now.Sub(standing.FailingSince) >= disable {
+			standing.DisabledAt = now
+		}
+	}
+	n.o.Log.Warn("a notice wasn't sent", "id", list[0].Notice.ID, "target", t.Name, "to", t.where(), "why", f.why, "attempts", list[0].Attempts+1, "next", shown.UTC().Format(time.RFC3339), "code", tenure.Unavailable)
+	return n.o.DB.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+		for _, d := range list {
+			err := error(nil)
+			if f.never {
+				err = tx.EndDelivery(d.ID, store.DeliveryRefused, f.why, "", now)
+			} else {
+				err = tx.PutOffDelivery(d.ID, f.why, next)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if *standing == was {
+			return nil
+		}
+		if err := tx.SaveNotifyTarget(*standing); err != nil || standing.DisabledAt.IsZero() {
+			return err
+		}
+		return tx.AddNotice(store.Notice{
+			ID: "target/" + t.Name + "/" + itoa(int(now.Unix())), Kind: string(tenure.NoticeTargetDisabled), Recipient: "platform", CreatedAt: now,
+			Body: "Notices aren't sent to the target " + t.Name + " any more: " + f.why + ", since " + standing.FailingSince.UTC().Format("2006-01-02 15:04 MST") + ". What waits for it is kept. Once it works: tenure notice enable " + t.Name,
+		})
+	})
 }
 
 // wait is how long after so many failures before.
 func wait(failures int) time.Duration {
 	return min(firstWait<<min(failures, 12), lastWait)
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -2,49 +2,50 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
+
+	"github.com/tenurehq/tenure"
 )
 
-// Outgoing is a notice that hasn't been sent.
-type Outgoing struct {
-	Notice
-	Attempts int       // tries so far
-	NextAt   time.Time // when the next one may be; zero: at once
-	Error    string    // what the last one came to; no secrets
+// Notice is one line of the outbox: words for somebody, written in the transaction of what
+// they tell of.
+type Notice struct {
+	ID        string             `json:"id"`
+	Kind      string             `json:"kind"` // what it tells of, such as tenant.suspended
+	Tenant    tenure.TenantID    `json:"tenant"`
+	About     tenure.TenantID    `json:"about"` // the tenant, where the notice outlives its rows; Tenant is "" then
+	Operation tenure.OperationID `json:"operation"`
+	Recipient string             `json:"recipient"`
+	Body      string             `json:"body"`
+	CreatedAt time.Time          `json:"createdAt"`
 }
 
-// DueNotices lists notices made since a moment that haven't been sent and may be
-// tried at now, the oldest first.
-func (db *DB) DueNotices(ctx context.Context, since, now time.Time, limit int) (out []Outgoing, err error) {
-	err = db.reader(ctx).Rows(`select id, tenant, operation, recipient, body, created_at, attempts, next_at, error from notice
-		where sent_at = 0 and created_at >= $1 and next_at <= $2 order by created_at, id limit $3`, []any{micros(since), micros(now), limit}, func(r scanner) error {
-		var o Outgoing
-		var created, next int64
-		err := r.Scan(&o.ID, &o.Tenant, &o.Operation, &o.Recipient, &o.Body, &created, &o.Attempts, &next, &o.Error)
-		o.CreatedAt, o.NextAt = fromMicros(created), fromMicros(next)
-		out = append(out, o)
+const noticeColumns = `id, kind, tenant, about, operation, recipient, body, created_at`
+
+func notices(q querier, rest string, args ...any) (out []Notice, err error) {
+	err = q.Rows(`select `+noticeColumns+` from notice `+rest, args, func(r scanner) error {
+		var n Notice
+		var at int64
+		err := r.Scan(&n.ID, &n.Kind, &n.Tenant, &n.About, &n.Operation, &n.Recipient, &n.Body, &at)
+		n.CreatedAt = fromMicros(at)
+		out = append(out, n)
 		return err
 	})
 	return out, err
 }
 
-// ClaimNotice takes a notice for one try: nobody else does before until. It is
-// false if somebody has it, or it was sent.
-func (tx *Tx) ClaimNotice(o Outgoing, until time.Time) (bool, error) {
-	n, err := tx.Exec(`update notice set attempts = attempts + 1, next_at = $1 where id = $2 and sent_at = 0 and next_at = $3`, micros(until), o.ID, micros(o.NextAt))
-	return n == 1, err
-}
-
-// NoticeSent notes that a notice has arrived, once: false if it was noted before.
-func (tx *Tx) NoticeSent(id string, at time.Time) (bool, error) {
-	n, err := tx.Exec(`update notice set sent_at = $1, error = '' where id = $2 and sent_at = 0`, micros(at), id)
-	return n == 1, err
-}
-
-// NoticeFailed notes what a try came to, and when the next one may be.
-func (tx *Tx) NoticeFailed(id, why string, next time.Time) error {
-	_, err := tx.Exec(`update notice set error = $1, next_at = $2 where id = $3 and sent_at = 0`, why, micros(next), id)
+// AddNotice puts a notice into the outbox; the same id again is the same notice.
+func (tx *Tx) AddNotice(n Notice) error {
+	_, err := tx.Exec(`insert into notice (`+noticeColumns+`, routed_at) values ($1, $2, $3, $4, $5, $6, $7, $8, 0) on conflict (id) do nothing`,
+		n.ID, n.Kind, string(n.Tenant), string(n.About), string(n.Operation), n.Recipient, n.Body, micros(n.CreatedAt))
 	return err
+}
+
+// Notices lists a tenant's notices.
+func (db *DB) Notices(ctx context.Context, tenant tenure.TenantID) ([]Notice, error) {
+	return notices(db.reader(ctx), `where tenant = $1 order by created_at, id`, string(tenant))
 }
 
 // Noticed says whether there is such a notice.
@@ -54,9 +55,218 @@ func (db *DB) Noticed(ctx context.Context, id string) (bool, error) {
 	return n > 0, err
 }
 
-// NoticeSentAt is when a notice arrived; zero if it hasn't.
-func (db *DB) NoticeSentAt(ctx context.Context, id string) (time.Time, error) {
-	var at int64
-	err := db.reader(ctx).Row(`select coalesce(max(sent_at), 0) from notice where id = $1`, []any{id}, &at)
-	return fromMicros(at), err
+// Unrouted lists notices made since a moment that were shared out to no target yet, the
+// oldest first.
+func (db *DB) Unrouted(ctx context.Context, since time.Time, limit int) ([]Notice, error) {
+	return notices(db.reader(ctx), `where routed_at = 0 and created_at >= $1 order by created_at, id limit $2`, micros(since), limit)
+}
+
+// RouteNotice shares a notice out, once: false if it was before.
+func (tx *Tx) RouteNotice(n Notice, to []Delivery, at time.Time) (bool, error) {
+	if did, err := tx.Exec(`update notice set routed_at = $1 where id = $2 and routed_at = 0`, micros(at), n.ID); err != nil || did == 0 {
+		return false, err
+	}
+	for _, d := range to {
+		_, err := tx.Exec(`insert into delivery (id, notice, target, address, tenant, created_at, state, next_at, due_at) values ($1, $2, $3, $4, $5, $6, 'waiting', $7, $8) on conflict (id) do nothing`,
+			d.ID, n.ID, d.Target, d.Address, string(n.Tenant), micros(n.CreatedAt), micros(d.NextAt), micros(d.DueAt))
+		if err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// DeliveryState is where a notice is on its way to one target.
+type DeliveryState string
+
+// States of a delivery. What isn't waiting or sending has ended.
+const (
+	DeliveryWaiting DeliveryState = "waiting"
+	DeliverySending DeliveryState = "sending" // somebody has it until NextAt
+	DeliverySent    DeliveryState = "sent"
+	DeliveryRefused DeliveryState = "refused" // the receiver doesn't take it, and won't
+	DeliveryExpired DeliveryState = "expired" // it was tried for as long as notices are
+)
+
+// Delivery is a notice on its way to one target, and there to one address.
+type Delivery struct {
+	ID        string
+	Notice    Notice
+	Target    string
+	Address   string // whom it is for; "" where the target has one address
+	State     DeliveryState
+	Attempts  int       // tries so far
+	NextAt    time.Time // when the next may be
+	EndedAt   time.Time // when it was sent, refused or given up
+	Error     string    // what the last try came to; no secrets
+	DueAt     time.Time // until when the receiver is to acknowledge it; zero: it needn't
+	Answer    string    // how it did, or "missed"
+	CreatedAt time.Time
+}
+
+const deliveryColumns = `d.id, d.target, d.address, d.state, d.attempts, d.next_at, d.ended_at, d.error, d.due_at, d.answer, d.created_at, d.notice, coalesce(n.kind, ''), d.tenant, coalesce(n.about, ''), coalesce(n.operation, ''), coalesce(n.recipient, ''), coalesce(n.body, '')`
+
+func deliveries(q querier, rest string, args ...any) (out []Delivery, err error) {
+	err = q.Rows(`select `+deliveryColumns+` from delivery d left join notice n on n.id = d.notice `+rest, args, func(r scanner) error {
+		var d Delivery
+		var next, ended, due, created int64
+		err := r.Scan(&d.ID, &d.Target, &d.Address, &d.State, &d.Attempts, &next, &ended, &d.Error, &due, &d.Answer, &created,
+			&d.Notice.ID, &d.Notice.Kind, &d.Notice.Tenant, &d.Notice.About, &d.Notice.Operation, &d.Notice.Recipient, &d.Notice.Body)
+		d.NextAt, d.EndedAt, d.DueAt, d.CreatedAt = fromMicros(next), fromMicros(ended), fromMicros(due), fromMicros(created)
+		d.Notice.CreatedAt = d.CreatedAt
+		out = append(out, d)
+		return err
+	})
+	return out, err
+}
+
+// DueDeliveries lists what may be sent to a target at now, the oldest first. What somebody
+// else is sending holds up what comes after it for the same address.
+func (db *DB) DueDeliveries(ctx context.Context, target string, now time.Time, limit int) ([]Delivery, error) {
+	return deliveries(db.reader(ctx), `where d.target = $1 and d.state in ('waiting', 'sending') and d.next_at <= $2
+		and not exists (select 1 from delivery s where s.target = $1 and s.address = d.address and s.state = 'sending' and s.next_at > $2)
+		order by d.created_at, d.notice, d.id limit $3`, target, micros(now), limit)
+}
+
+// ClaimDeliveries takes deliveries to one address of a target for one try, and gives those that
+// it got: nobody else takes them before until, nor any other to this address. None are got while
+// somebody has one, or an older one is due.
+func (tx *Tx) ClaimDeliveries(list []Delivery, now, until time.Time) (mine []Delivery, err error) {
+	first, before := list[0], 0
+	err = tx.Row(`select count(*) from delivery where target = $1 and address = $2 and state in ('waiting', 'sending')
+		and (state = 'sending' and next_at > $3 or next_at <= $3 and (created_at < $4 or created_at = $4 and (notice < $5 or notice = $5 and id < $6)))`,
+		[]any{first.Target, first.Address, micros(now), micros(first.CreatedAt), first.Notice.ID, first.ID}, &before)
+	if err != nil || before > 0 {
+		return nil, err
+	}
+	for _, d := range list {
+		n, err := tx.Exec(`update delivery set state = 'sending', attempts = attempts + 1, next_at = $1 where id = $2 and state = $3 and next_at = $4`, micros(until), d.ID, string(d.State), micros(d.NextAt))
+		if err != nil {
+			return nil, err
+		}
+		if n == 1 {
+			mine = append(mine, d)
+		}
+	}
+	return mine, nil
+}
+
+// AnyDelivery says whether one that was made before a moment still waits at now.
+func (db *DB) AnyDelivery(ctx context.Context, before, now time.Time) (bool, error) {
+	n := 0
+	err := db.reader(ctx).Row(`select count(*) from (select 1 from delivery where state in ('waiting', 'sending') and created_at < $1 and next_at <= $2 limit 1) d`, []any{micros(before), micros(now)}, &n)
+	return n > 0, err
+}
+
+// EndDelivery notes how a try ended that is the last.
+func (tx *Tx) EndDelivery(id string, to DeliveryState, why, answer string, at time.Time) error {
+	_, err := tx.Exec(`update delivery set state = $1, error = $2, ended_at = $3, next_at = 0, answer = case when answer = '' then $4 else answer end where id = $5 and state in ('waiting', 'sending')`,
+		string(to), why, micros(at), answer, id)
+	return err
+}
+
+// PutOffDelivery notes what a try came to, and when the next one may be.
+func (tx *Tx) PutOffDelivery(id, why string, next time.Time) error {
+	_, err := tx.Exec(`update delivery set state = 'waiting', error = $1, next_at = $2 where id = $3 and state in ('waiting', 'sending')`, why, micros(next), id)
+	return err
+}
+
+// ExpireDeliveries gives up what was made before a moment and hasn't arrived.
+func (tx *Tx) ExpireDeliveries(before, now time.Time) error {
+	_, err := tx.Exec(`update delivery set state = 'expired', ended_at = $1 where state in ('waiting', 'sending') and created_at < $2 and next_at <= $1`, micros(now), micros(before))
+	return err
+}
+
+// DeliveryFilter selects deliveries.
+type DeliveryFilter struct {
+	Tenant tenure.TenantID
+	Target string
+	State  DeliveryState
+	Before string // those made before this one; "" from the latest on
+	Limit  int
+	Sight  *Visible // of tenants, those of none left out; nil: all
+}
+
+// Deliveries lists deliveries, the latest first.
+func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, error) {
+	where, args := []string{"1 = 1"}, []any{}
+	add := func(cond string, v any) {
+		args = append(args, v)
+		where = append(where, fmt.Sprintf(cond, len(args)))
+	}
+	if f.Tenant != "" {
+		add("d.tenant = $%d", string(f.Tenant))
+	}
+	if f.Target != "" {
+		add("d.target = $%d", f.Target)
+	}
+	if f.State != "" {
+		add("d.state = $%d", string(f.State))
+	}
+	if f.Before != "" {
+		add("(d.created_at, d.id) < (select b.created_at, b.id from delivery b where b.id = $%d)", f.Before)
+	}
+	if f.Sight != nil {
+		where = append(where, f.Sight.where("d.tenant", &args))
+	}
+	args = append(args, f.Limit)
+	return deliveries(db.reader(ctx), fmt.Sprintf(`where %s order by d.created_at desc, d.id desc limit $%d`, strings.Join(where, " and "), len(args)), args...)
+}
+
+// Delivery finds one; an unknown one is NotFound.
+func (tx *Tx) Delivery(id string) (Delivery, error) {
+	found, err := deliveries(tx, `where d.id = $1`, id)
+	if err == nil && len(found) == 0 {
+		err = tenure.Errorf(tenure.NotFound, "there is no delivery %q", id).WithHint("list them: tenure notice list")
+	}
+	if err != nil {
+		return Delivery{}, err
+	}
+	return found[0], nil
+}
+
+// ReplayDelivery has a delivery sent once more, as one that was just made.
+func (tx *Tx) ReplayDelivery(id string, now time.Time) error {
+	_, err := tx.Exec(`update delivery set state = 'waiting', attempts = 0, next_at = 0, ended_at = 0, error = '' where id = $1 and (state <> 'sending' or next_at <= $2)`, id, micros(now))
+	return err
+}
+
+// Acknowledge notes that a receiver has done what a notice asks for.
+func (tx *Tx) Acknowledge(id, answer string) error {
+	_, err := tx.Exec(`update delivery set answer = $1, due_at = 0 where id = $2`, answer, id)
+	return err
+}
+
+// MissedAcknowledgements lists deliveries that nobody has acknowledged in time.
+func (db *DB) MissedAcknowledgements(ctx context.Context, now time.Time, limit int) ([]Delivery, error) {
+	return deliveries(db.reader(ctx), `where d.due_at > 0 and d.due_at <= $1 and d.answer = '' order by d.due_at, d.id limit $2`, micros(now), limit)
+}
+
+// NotifyTarget is how a target of the settings does.
+type NotifyTarget struct {
+	Name         string
+	FailingSince time.Time // since when each try has failed; zero: the last one hasn't
+	DisabledAt   time.Time // since when nothing is sent to it; zero: it is in use
+	Why          string    // what the last try came to
+}
+
+// NotifyTargets lists how the targets do of which something is known.
+func (db *DB) NotifyTargets(ctx context.Context) (out []NotifyTarget, err error) {
+	err = db.reader(ctx).Rows(`select name, failing_since, disabled_at, why from notify_target order by name`, nil, func(r scanner) error {
+		var t NotifyTarget
+		var failing, disabled int64
+		err := r.Scan(&t.Name, &failing, &disabled, &t.Why)
+		t.FailingSince, t.DisabledAt = fromMicros(failing), fromMicros(disabled)
+		out = append(out, t)
+		return err
+	})
+	return out, err
+}
+
+// SaveNotifyTarget notes how a target does.
+func (tx *Tx) SaveNotifyTarget(t NotifyTarget) error {
+	_, err := tx.Exec(`insert into notify_target (name, failing_since, disabled_at, why) values ($1, $2, $3, $4)
+		on conflict (name) do update set failing_since = excluded.failing_since, disabled_at = excluded.disabled_at, why = excluded.why`,
+		t.Name, micros(t.FailingSince), micros(t.DisabledAt), t.Why)
+	return err
 }

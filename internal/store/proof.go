@@ -51,6 +51,8 @@ var Unproven = map[string]string{
 	"finding.confidence":       "what drift sees is looked at anew",
 	"finding.steps":            "what drift sees is looked at anew",
 	"notice.*":                 "words on their way out; what they tell of is in an entry",
+	"delivery.*":               "as notice",
+	"notify_target.*":          "how a receiver does; a person who has it tried again stands in the log",
 	"checkpoint":               "signed, and checked against the log and the witness while it is there; one less is one comparison less",
 	"checkpoint.size":          "its signed text has it",
 	"checkpoint.at":            "only shown",

@@ -184,34 +184,3 @@ func (db *DB) Certificates(ctx context.Context, tenant tenure.TenantID) ([]Certi
 	})
 	return out, err
 }
-
-// Notice is one line of the outbox.
-type Notice struct {
-	ID        string             `json:"id"`
-	Tenant    tenure.TenantID    `json:"tenant"`
-	Operation tenure.OperationID `json:"operation"`
-	Recipient string             `json:"recipient"`
-	Body      string             `json:"body"`
-	CreatedAt time.Time          `json:"createdAt"`
-}
-
-// AddNotice puts a notice into the outbox; the same id again is the same notice.
-func (tx *Tx) AddNotice(n Notice) error {
-	_, err := tx.Exec(`insert into notice (id, tenant, operation, recipient, body, created_at, sent_at) values ($1, $2, $3, $4, $5, $6, 0) on conflict (id) do nothing`,
-		n.ID, string(n.Tenant), string(n.Operation), n.Recipient, n.Body, micros(n.CreatedAt))
-	return err
-}
-
-// Notices lists a tenant's notices.
-func (db *DB) Notices(ctx context.Context, tenant tenure.TenantID) ([]Notice, error) {
-	var out []Notice
-	err := db.reader(ctx).Rows(`select id, tenant, operation, recipient, body, created_at from notice where tenant = $1 order by created_at, id`, []any{string(tenant)}, func(r scanner) error {
-		var n Notice
-		var at int64
-		err := r.Scan(&n.ID, &n.Tenant, &n.Operation, &n.Recipient, &n.Body, &at)
-		n.CreatedAt = fromMicros(at)
-		out = append(out, n)
-		return err
-	})
-	return out, err
-}

@@ -1,0 +1,167 @@
+package notify
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/json"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// contact is the recipient that is a tenant's own person.
+const contact = "contact"
+
+// route shares out the notices that are new among the targets.
+func (n *Notifier) route(ctx context.Context, now time.Time) error {
+	for ctx.Err() == nil {
+		list, err := n.o.DB.Unrouted(ctx, now.Add(-giveUp), batch)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		for _, notice := range list {
+			mine := false
+			err := n.o.DB.Write(ctx, func(tx *store.Tx) error {
+				to, err := n.deliveries(tx, notice, now)
+				if err == nil {
+					mine, err = tx.RouteNotice(notice, to, now)
+				}
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if mine && n.o.Say {
+				n.o.Log.Info("notice", "id", notice.ID, "kind", notice.Kind, "tenant", cmp.Or(notice.Tenant, notice.About), "operation", notice.Operation, "recipient", notice.Recipient, "text", notice.Body)
+			}
+		}
+	}
+	return nil
+}
+
+// deliveries are what one notice becomes.
+func (n *Notifier) deliveries(tx *store.Tx, notice store.Notice, now time.Time) (out []store.Delivery, err error) {
+	for _, t := range n.targets {
+		if !t.takes(notice) {
+			continue
+		}
+		to := []string{""}
+		if t.mail != nil {
+			if to, err = n.addresses(tx, t.mail, notice, now); err != nil {
+				return nil, err
+			}
+		}
+		for _, address := range to {
+			d := store.Delivery{ID: deliveryID(notice.ID, t.Name, address), Target: t.Name, Address: address}
+			if t.Acknowledge > 0 {
+				d.DueAt = now.Add(t.Acknowledge)
+			}
+			out = append(out, d)
+		}
+	}
+	return out, nil
+}
+
+// deliveryID is the same for the same notice to the same address, and says nothing of either.
+func deliveryID(notice, target, address string) string {
+	sum := sha256.Sum256([]byte(notice + "\x00" + target + "\x00" + address))
+	return "msg_" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:20]))
+}
+
+// addresses are the mail addresses of a notice's recipient, each with the language of its mail
+// behind it. None are known of many: a tenant may have no contact, a person no address.
+func (n *Notifier) addresses(tx *store.Tx, m *mailer, notice store.Notice, now time.Time) (out []string, err error) {
+	var tenant store.TenantRow
+	if notice.Tenant != "" {
+		if tenant, err = tx.Tenant(string(notice.Tenant)); err != nil && tenure.CodeOf(err) != tenure.NotFound {
+			return nil, err
+		}
+	}
+	add := func(address, tag string) {
+		a, err := mail.ParseAddress(address)
+		if err != nil {
+			return
+		}
+		if one := a.Address + " " + cmp.Or(tag, n.o.Language, "en"); !slices.Contains(out, one) {
+			out = append(out, one)
+		}
+	}
+	for _, address := range m.also[notice.Recipient] {
+		add(address, "")
+	}
+	names, err := n.persons(tx, notice.Recipient, tenant, now)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		p, err := tx.Principal(name)
+		switch {
+		case tenure.CodeOf(err) == tenure.NotFound:
+		case err != nil:
+			return nil, err
+		case p.Kind == tenure.CallerPerson && !p.Disabled:
+			add(p.Email, "")
+		}
+	}
+	switch {
+	case notice.Recipient == contact:
+		add(tenant.Contact, tenant.Labels["language"])
+	case strings.Contains(notice.Recipient, "@"):
+		add(notice.Recipient, tenant.Labels["language"])
+	}
+	return out, nil
+}
+
+// addressee takes an address of a delivery apart.
+func addressee(from string) (address, tag string, is bool) { return strings.Cut(from, " ") }
+
+// persons are who a recipient is among the principals: one by name, the holders of a role over the
+// tenant, a group of the settings. The platform's are its operators, and security's its
+// security officers, unless there are groups of these names.
+func (n *Notifier) persons(tx *store.Tx, recipient string, of store.TenantRow, now time.Time) (out []string, err error) {
+	what, name, _ := strings.Cut(recipient, ":")
+	role := tenure.Role("")
+	switch {
+	case what == "person" && name != "":
+		return []string{name}, nil
+	case what == "role" && name != "":
+		role = tenure.Role(name)
+	case what == "group" && name != "":
+		return n.o.Groups[name], nil
+	case recipient == contact || recipient == tenure.Timeline || strings.Contains(recipient, "@"):
+		return nil, nil
+	case n.o.Groups[recipient] != nil:
+		return n.o.Groups[recipient], nil
+	case recipient == "platform":
+		role = tenure.Operator
+	case recipient == "security":
+		role = tenure.SecurityOfficer
+	default: // who asked for an operation
+		return []string{recipient}, nil
+	}
+	held, err := tx.RoleHolders(role, now)
+	for _, h := range held {
+		if of.ID == "" && h.Scope.All || of.ID != "" && h.Scope.Covers(tenure.Target{Tenant: of.ID, Tier: of.Tier, Labels: of.Labels}) {
+			out = append(out, h.Name)
+		}
+	}
+	return out, err
+}
+
+// acknowledged is how a receiver says in its answer that it has done what it was told; "" if it
+// doesn't, or needn't.
+func acknowledged(answer []byte, d store.Delivery) string {
+	var said struct {
+		Acknowledged bool `json:"acknowledged"`
+	}
+	if d.DueAt.IsZero() || json.Unmarshal(answer, &said) != nil || !said.Acknowledged {
+		return ""
+	}
+	return "done"
+}

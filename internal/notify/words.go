@@ -1,0 +1,131 @@
+package notify
+
+import (
+	"bytes"
+	"cmp"
+	_ "embed" // the layout
+	"fmt"
+	"html/template"
+	"strings"
+
+	"golang.org/x/text/language"
+)
+
+// words are what mail says in one language beside the notices' own texts.
+type words struct {
+	subject  string // of a notice of a tenant: tenant, what it is about
+	digest   string // of several: how many
+	hello    string
+	staff    string // why a member of staff gets it: the recipient of the notice
+	customer string // why a contact of a tenant's does: the tenant
+	service  string // what stands for a tenant whose name isn't known
+	about    map[string]string
+	other    string // what a notice is about that isn't named here
+}
+
+// languages are those that mail can be in, by their tag (BCP 47).
+var languages = map[string]words{
+	"en": {
+		subject: "%[1]s: %[2]s", digest: "%d notices", hello: "Hello,",
+		staff:    "You get this mail because you are addressed as %s.",
+		customer: "You get this mail as the contact of %s. If that is wrong, tell whoever provides the service to you.",
+		service:  "your service",
+		other:    "notice",
+		about: map[string]string{
+			"tenant.active": "your service is ready", "tenant.suspended": "your access is suspended", "tenant.transition": "your service ends",
+			"tenant.terminating": "your access ends", "tenant.retained": "your data is kept until its date", "tenant.erasing": "your data is being erased", "tenant.awaiting_expiry": "the last copies expire", "tenant.closed": "everything is closed",
+			"approval.reminder": "an approval waits", "approval.escalation": "an approval waits for you", "operation.rejected": "a request was refused",
+			"hold.custodian": "a legal hold covers what you keep", "review.due": "an access review is due", "review.finding": "a review has found something", "agreement.ends": "an agreement ends",
+			"access.breakglass": "somebody has used break-glass access", "access.anomaly": "access that is unlike before", "sweep.question": "accounts whose owner isn't certain", "target.disabled": "notices don't arrive",
+			"date.ahead": "a date comes near",
+		},
+	},
+	"de": {
+		subject: "%[1]s: %[2]s", digest: "%d Mitteilungen", hello: "Guten Tag,",
+		staff:    "Sie erhalten diese Mail, weil Sie als %s angesprochen sind.",
+		customer: "Sie erhalten diese Mail als Kontakt von %s. Ist das falsch, sagen Sie es bitte Ihrem Anbieter.",
+		service:  "Ihrem Dienst",
+		other:    "Mitteilung",
+		about: map[string]string{
+			"tenant.active": "Ihr Dienst ist bereit", "tenant.suspended": "Ihr Zugang ist gesperrt", "tenant.transition": "Ihr Dienst endet",
+			"tenant.terminating": "Ihr Zugang endet", "tenant.retained": "Ihre Daten werden bis zu ihrer Frist aufbewahrt", "tenant.erasing": "Ihre Daten werden gelöscht", "tenant.awaiting_expiry": "die letzten Kopien laufen ab", "tenant.closed": "alles ist abgeschlossen",
+			"approval.reminder": "eine Freigabe steht aus", "approval.escalation": "eine Freigabe wartet auf Sie", "operation.rejected": "ein Antrag wurde abgelehnt",
+			"hold.custodian": "eine Aufbewahrungspflicht betrifft Sie", "review.due": "eine Rechteprüfung steht an", "review.finding": "eine Prüfung hat etwas gefunden", "agreement.ends": "eine Vereinbarung endet",
+			"access.breakglass": "jemand hat den Notzugang benutzt", "access.anomaly": "ungewohnte Zugriffe", "sweep.question": "Konten, deren Besitzer nicht feststeht", "target.disabled": "Mitteilungen kommen nicht an",
+			"date.ahead": "ein Termin rückt näher",
+		},
+	},
+}
+
+// Languages lists the languages that mail can be in.
+func Languages() []string { return []string{"de", "en"} }
+
+var matcher = language.NewMatcher([]language.Tag{language.English, language.German})
+
+// wordsIn gives the words of a language, or of English where there are none.
+func wordsIn(tag string) (string, words) {
+	_, i, sure := matcher.Match(language.Make(tag))
+	if i == 1 && sure > language.No {
+		return "de", languages["de"]
+	}
+	return "en", languages["en"]
+}
+
+//go:embed mail.html
+var layout string
+
+var page = template.Must(template.New("mail").Parse(layout))
+
+// Letter is a mail's words.
+type Letter struct {
+	Subject string
+	Text    string
+	HTML    string
+}
+
+// letter writes a mail of one notice or several, to somebody who is addressed as to.
+func letter(list []told, tag, to string) (Letter, error) {
+	lang, w := wordsIn(tag)
+	var out Letter
+	about := func(d told) string {
+		if title := w.about[kindOf(d.Notice)]; title != "" {
+			return title
+		}
+		return w.other
+	}
+	switch d := list[0]; {
+	case len(list) > 1:
+		out.Subject = fmt.Sprintf(w.digest, len(list))
+	case d.name != "":
+		out.Subject = fmt.Sprintf(w.subject, d.name, about(d))
+	default:
+		out.Subject = strings.ToUpper(about(d)[:1]) + about(d)[1:]
+	}
+	out.Subject = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, out.Subject)
+	foot := fmt.Sprintf(w.staff, to)
+	if to == contact {
+		foot = fmt.Sprintf(w.customer, cmp.Or(list[0].name, w.service))
+	}
+	type item struct{ Title, Text string }
+	var items []item
+	text := w.hello + "\n\n"
+	for _, d := range list {
+		it := item{Text: d.Notice.Body}
+		if len(list) > 1 && d.name != "" {
+			it.Title = fmt.Sprintf(w.subject, d.name, about(d))
+			text += it.Title + "\n"
+		}
+		text += it.Text + "\n\n"
+		items = append(items, it)
+	}
+	out.Text = text + "-- \n" + foot + "\n"
+	var b bytes.Buffer
+	err := page.Execute(&b, map[string]any{"Language": lang, "Subject": out.Subject, "Hello": w.hello, "Items": items, "Foot": foot})
+	out.HTML = b.String()
+	return out, err
+}
