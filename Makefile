@@ -43,14 +43,14 @@ build: ## bin/tenure, as it is released
 	$(GO) build -trimpath -tags=grpcnotrace -ldflags='-s -w' $(COLD:%=-gcflags=%/...=-l) -o '$(BIN)' ./cmd/tenure
 
 test: ## every test, on SQLite and on throw-away PostgreSQL, MariaDB and other servers; with the race detector but for SERVED
-	@scripts/prepare cc postgresql mariadb slapd python chromium node versitygw pocketbase terraform
+	@scripts/prepare cc postgresql mariadb slapd mail python chromium node versitygw pocketbase terraform
 	$(GO) test $(RACE) -p 2 -timeout 30m -exec "$(SERVERS)" $$($(GO) list ./... | grep -vxE '$(MODULE)/($(subst $(SPACE),|,$(SERVED)))')
 	$(GO) test -p 2 -timeout 50m -exec "$(SERVERS)" $(SERVED:%=./%)
 	$(GO) test $(RACE) -p 2 -timeout 30m -exec "$(SERVERS)" -run '$(TOGETHER)' $(patsubst %,./%,$(filter connector/% internal/lifecycle,$(SERVED)))
 	for v in $(VERSIONS); do scripts/with-postgres --version $$v $(GO) test -count=1 -run 'TestCheck|TestLimits|TestMemberships|TestSuperuser' ./connector/postgres || exit; done # all of it: make versions
 
 every: ## every test with the race detector, with every case and mode that make test takes a part of: hours
-	@scripts/prepare cc postgresql mariadb slapd python chromium node versitygw pocketbase terraform
+	@scripts/prepare cc postgresql mariadb slapd mail python chromium node versitygw pocketbase terraform
 	TENURE_EVERY=1 $(GO) test $(RACE) -p 2 -timeout 3h -exec "$(SERVERS)" ./...
 
 versions: ## all tests of the PostgreSQL connector on VERSIONS (16 and 17), and the story of a tenant there

@@ -11,46 +11,49 @@ import (
 type Permission string
 
 const (
-	TenantRead       Permission = "tenant.read"       // tenants, resources, operations, plans, findings
-	TenantChange     Permission = "tenant.change"     // labels, departure links
-	OperationRequest Permission = "operation.request" // make a plan, start it, claim its outputs
-	OperationSteer   Permission = "operation.steer"   // pause, continue, cancel, retry, say that a task is done
-	OperationApprove Permission = "operation.approve" // sign or reject a plan, attest an exception
-	FindingLook      Permission = "finding.look"      // look for drift and residue
-	FindingWaive     Permission = "finding.waive"     //
-	IncidentReport   Permission = "incident.report"   // an incident that another system saw
-	BlueprintRead    Permission = "blueprint.read"    //
-	BlueprintWrite   Permission = "blueprint.write"   // submit a revision
-	BlueprintPublish Permission = "blueprint.publish" // publish another person's revision
-	HoldRead         Permission = "hold.read"         //
-	HoldPlace        Permission = "hold.place"        //
-	HoldRelease      Permission = "hold.release"      //
-	CertificateRead  Permission = "certificate.read"  //
-	AuditRead        Permission = "audit.read"        // entries, proofs, checkpoints
-	AuditExport      Permission = "audit.export"      // checkpoints signed, tiles written
-	SystemRead       Permission = "system.read"       //
-	SystemManage     Permission = "system.manage"     //
-	ClockConfirm     Permission = "clock.confirm"     // say that the time is right after it came into doubt
-	StoreConfirm     Permission = "store.confirm"     // say that the store is the right one after it came into doubt
-	KeyRead          Permission = "key.read"          //
-	KeyManage        Permission = "key.manage"        // note copies of keys
-	AccessRead       Permission = "access.read"       // principals, grants, tokens, sessions
-	AccessManage     Permission = "access.manage"     // principals, grants, tokens, sessions of others
-	ElevationRequest Permission = "elevation.request" //
-	ElevationApprove Permission = "elevation.approve" //
-	BreakGlassUse    Permission = "breakglass.use"    //
-	BreakGlassReview Permission = "breakglass.review" //
-	ReviewRead       Permission = "review.read"       // campaigns and their evidence
-	ReviewManage     Permission = "review.manage"     // start and close campaigns
-	ReviewDecide     Permission = "review.decide"     // answer the items that one is named for
-	AgreementRead    Permission = "agreement.read"    //
-	AgreementManage  Permission = "agreement.manage"  //
-	StandingPropose  Permission = "standing.propose"  // write a standing approval's rule
-	StandingApprove  Permission = "standing.approve"  // review one
-	EventRead        Permission = "event.read"        // what other systems tell, and what became of it
-	EventDecide      Permission = "event.decide"      // release, dismiss or replay an event
-	TriggerWrite     Permission = "trigger.write"     // submit rules for events
-	TriggerPublish   Permission = "trigger.publish"   // publish another person's rules
+	TenantRead        Permission = "tenant.read"        // tenants, resources, operations, plans, findings
+	TenantChange      Permission = "tenant.change"      // labels, departure links
+	OperationRequest  Permission = "operation.request"  // make a plan, start it, claim its outputs
+	OperationSteer    Permission = "operation.steer"    // pause, continue, cancel, retry, say that a task is done
+	OperationApprove  Permission = "operation.approve"  // sign or reject a plan, attest an exception
+	FindingLook       Permission = "finding.look"       // look for drift and residue
+	FindingWaive      Permission = "finding.waive"      //
+	IncidentReport    Permission = "incident.report"    // an incident that another system saw
+	BlueprintRead     Permission = "blueprint.read"     //
+	BlueprintWrite    Permission = "blueprint.write"    // submit a revision
+	BlueprintPublish  Permission = "blueprint.publish"  // publish another person's revision
+	HoldRead          Permission = "hold.read"          //
+	HoldPlace         Permission = "hold.place"         //
+	HoldRelease       Permission = "hold.release"       //
+	CertificateRead   Permission = "certificate.read"   //
+	AuditRead         Permission = "audit.read"         // entries, proofs, checkpoints
+	AuditExport       Permission = "audit.export"       // checkpoints signed, tiles written
+	SystemRead        Permission = "system.read"        //
+	SystemManage      Permission = "system.manage"      //
+	ClockConfirm      Permission = "clock.confirm"      // say that the time is right after it came into doubt
+	StoreConfirm      Permission = "store.confirm"      // say that the store is the right one after it came into doubt
+	KeyRead           Permission = "key.read"           //
+	KeyManage         Permission = "key.manage"         // note copies of keys
+	AccessRead        Permission = "access.read"        // principals, grants, tokens, sessions
+	AccessManage      Permission = "access.manage"      // principals, grants, tokens, sessions of others
+	ElevationRequest  Permission = "elevation.request"  //
+	ElevationApprove  Permission = "elevation.approve"  //
+	BreakGlassUse     Permission = "breakglass.use"     //
+	BreakGlassReview  Permission = "breakglass.review"  //
+	ReviewRead        Permission = "review.read"        // campaigns and their evidence
+	ReviewManage      Permission = "review.manage"      // start and close campaigns
+	ReviewDecide      Permission = "review.decide"      // answer the items that one is named for
+	AgreementRead     Permission = "agreement.read"     //
+	AgreementManage   Permission = "agreement.manage"   //
+	StandingPropose   Permission = "standing.propose"   // write a standing approval's rule
+	StandingApprove   Permission = "standing.approve"   // review one
+	EventRead         Permission = "event.read"         // what other systems tell, and what became of it
+	EventDecide       Permission = "event.decide"       // release, dismiss or replay an event
+	NoticeRead        Permission = "notice.read"        // notices on their way, to whom, and how the targets do
+	NoticeSend        Permission = "notice.send"        // send one again, try a target, use one again
+	NoticeAcknowledge Permission = "notice.acknowledge" // say that a system has done what it was told
+	TriggerWrite      Permission = "trigger.write"      // submit rules for events
+	TriggerPublish    Permission = "trigger.publish"    // publish another person's rules
 )
 
 // Reads says that a permission lets somebody look and do nothing.
@@ -78,16 +81,16 @@ var reading = []Permission{TenantRead, BlueprintRead, SystemRead, HoldRead, Cert
 // rolePermissions is the one table of what a role may do. docs/access.md shows it.
 var rolePermissions = map[Role][]Permission{
 	Viewer:          reading,
-	Operator:        slices.Concat(reading, []Permission{TenantChange, OperationRequest, OperationSteer, FindingLook, IncidentReport, ElevationRequest, BreakGlassUse, AgreementManage, StandingPropose, EventRead, EventDecide}),
+	Operator:        slices.Concat(reading, []Permission{TenantChange, OperationRequest, OperationSteer, FindingLook, IncidentReport, ElevationRequest, BreakGlassUse, AgreementManage, StandingPropose, EventRead, EventDecide, NoticeRead, NoticeSend, NoticeAcknowledge}),
 	Approver:        slices.Concat(reading, []Permission{OperationApprove, ElevationApprove, StandingApprove}),
 	BlueprintAuthor: slices.Concat(reading, []Permission{BlueprintWrite, BlueprintPublish, StandingPropose, EventRead, TriggerWrite, TriggerPublish}),
 	SecurityOfficer: slices.Concat(reading, []Permission{
 		OperationApprove, FindingLook, FindingWaive, IncidentReport, BlueprintPublish, AuditRead, AccessRead, KeyRead, KeyManage,
-		ElevationRequest, ElevationApprove, BreakGlassUse, BreakGlassReview, ReviewRead, ReviewManage, StandingApprove, AgreementManage, ClockConfirm, StoreConfirm, EventRead, TriggerPublish,
+		ElevationRequest, ElevationApprove, BreakGlassUse, BreakGlassReview, ReviewRead, ReviewManage, StandingApprove, AgreementManage, ClockConfirm, StoreConfirm, EventRead, TriggerPublish, NoticeRead, NoticeAcknowledge,
 	}),
 	Legal:   slices.Concat(reading, []Permission{HoldPlace, HoldRelease, OperationApprove, AuditRead, TenantChange}),
-	Auditor: slices.Concat(reading, []Permission{AuditRead, AuditExport, AccessRead, KeyRead, ReviewRead, EventRead}),
-	Admin:   slices.Concat(reading, []Permission{SystemManage, ClockConfirm, StoreConfirm, AccessRead, AccessManage, KeyRead, KeyManage, AuditRead, AuditExport, ReviewRead, ReviewManage, IncidentReport, BlueprintPublish, StandingPropose, ElevationRequest, BreakGlassUse, EventRead, TriggerPublish}),
+	Auditor: slices.Concat(reading, []Permission{AuditRead, AuditExport, AccessRead, KeyRead, ReviewRead, EventRead, NoticeRead}),
+	Admin:   slices.Concat(reading, []Permission{SystemManage, ClockConfirm, StoreConfirm, AccessRead, AccessManage, KeyRead, KeyManage, AuditRead, AuditExport, ReviewRead, ReviewManage, IncidentReport, BlueprintPublish, StandingPropose, ElevationRequest, BreakGlassUse, EventRead, TriggerPublish, NoticeRead, NoticeSend}),
 }
 
 // Permissions lists what a role may do; nil for a role that isn't one.

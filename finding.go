@@ -6,20 +6,21 @@ import "time"
 type FindingKind string
 
 const (
-	FindingDrift      FindingKind = "drift"            // live differs from desired
-	FindingResidue    FindingKind = "residue"          // left of a tenant that has gone
-	FindingOrphan     FindingKind = "orphan"           // bears our mark or stands where ours do, and no inventory knows it
-	FindingExposure   FindingKind = "exposure"         // reachable by who should not
-	FindingGhost      FindingKind = "ghost_user"       // alive after its tenant left
-	FindingDormant    FindingKind = "dormant_account"  // enabled, and not signed in to for longer than its system allows
-	FindingUncovered  FindingKind = "uncovered_data"   // reachable from the tenant, in no data class
-	FindingForeign    FindingKind = "foreign"          // in our place, under somebody else's mark
-	FindingLostMark   FindingKind = "lost_mark"        // in our place, and nothing says whose it is: two persons let it be ours again
-	FindingAnomaly    FindingKind = "anomaly"          // somebody's access, or their use of it, is unusual
-	FindingUnproven   FindingKind = "unproven_absence" // gone, it seems, but not proven
-	FindingLimit      FindingKind = "limit"            // half of one of a system's own limits is used up, or more
-	FindingCredential FindingKind = "credential"       // one that is due for rotation, or that can't be read or renewed
-	FindingIsolation  FindingKind = "isolation"        // a probe as the tenant reached what isn't its own, or couldn't be made
+	FindingDrift          FindingKind = "drift"            // live differs from desired
+	FindingResidue        FindingKind = "residue"          // left of a tenant that has gone
+	FindingOrphan         FindingKind = "orphan"           // bears our mark or stands where ours do, and no inventory knows it
+	FindingExposure       FindingKind = "exposure"         // reachable by who should not
+	FindingGhost          FindingKind = "ghost_user"       // alive after its tenant left
+	FindingDormant        FindingKind = "dormant_account"  // enabled, and not signed in to for longer than its system allows
+	FindingUncovered      FindingKind = "uncovered_data"   // reachable from the tenant, in no data class
+	FindingForeign        FindingKind = "foreign"          // in our place, under somebody else's mark
+	FindingLostMark       FindingKind = "lost_mark"        // in our place, and nothing says whose it is: two persons let it be ours again
+	FindingAnomaly        FindingKind = "anomaly"          // somebody's access, or their use of it, is unusual
+	FindingUnproven       FindingKind = "unproven_absence" // gone, it seems, but not proven
+	FindingLimit          FindingKind = "limit"            // half of one of a system's own limits is used up, or more
+	FindingCredential     FindingKind = "credential"       // one that is due for rotation, or that can't be read or renewed
+	FindingUnacknowledged FindingKind = "unacknowledged"   // a system was told something of a tenant, and hasn't said that it has done it
+	FindingIsolation      FindingKind = "isolation"        // a probe as the tenant reached what isn't its own, or couldn't be made
 )
 
 // Severity ranks a finding; Critical means that it can leak across tenants.

@@ -59,7 +59,7 @@ func (a *app) open(ctx context.Context, readOnly bool) (*session, error) {
 		return nil, err
 	}
 	fail := func(err error) (*session, error) { _ = inst.Close(); return nil, err }
-	srv, err := server.New(server.Options{Service: inst.Service, Governor: inst.Governor, Events: inst.Events})
+	srv, err := server.New(server.Options{Service: inst.Service, Governor: inst.Governor, Events: inst.Events, Notices: inst.Notices})
 	if err != nil {
 		return fail(err)
 	}

@@ -149,7 +149,7 @@ func compose(inst *installation.Installation, o Options, running *atomic.Bool) (
 		return nil, err
 	}
 	api := server.Options{
-		Service: inst.Service, Governor: inst.Governor, Log: o.Log, Dashboard: pages, URL: inst.Settings.URL, Events: inst.Events,
+		Service: inst.Service, Governor: inst.Governor, Log: o.Log, Dashboard: pages, URL: inst.Settings.URL, Events: inst.Events, Notices: inst.Notices,
 		Ready: func(context.Context) error {
 			if !running.Load() {
 				return tenure.Errorf(tenure.Unavailable, "the engine doesn't run")

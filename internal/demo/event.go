@@ -83,7 +83,7 @@ func (s *story) rules(ctx context.Context, blueprint string) error {
 // wonDeal has the CRM tell of a deal, over HTTP and signed, and gives what it started. A
 // forged one is refused, and the same one sent again counts once.
 func (s *story) wonDeal(ctx context.Context, company string) (id tenure.OperationID, err error) {
-	srv, err := server.New(server.Options{Service: s.inst.Service, Governor: s.inst.Governor, Events: s.inst.Events})
+	srv, err := server.New(server.Options{Service: s.inst.Service, Governor: s.inst.Governor, Events: s.inst.Events, Notices: s.inst.Notices})
 	if err != nil {
 		return "", err
 	}

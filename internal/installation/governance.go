@@ -123,6 +123,7 @@ func (i *Installation) Ticks() []Tick {
 		{"isolation", i.Service.TickProbes},
 		{"credentials", i.Service.TickCredentials},
 		{"secrets", i.Service.TickSecrets},
+		{"acknowledgements", i.inTime(i.Service.TickAcknowledgements)},
 	}
 }
 

@@ -61,8 +61,11 @@ func New(o Options) (*Notifier, error) {
 	return n, nil
 }
 
-// Targets lists the names of the targets, as the settings have them.
+// Targets lists the targets, as the settings have them.
 func (n *Notifier) Targets() (out []Target) {
+	if n == nil {
+		return nil
+	}
 	for _, t := range n.targets {
 		out = append(out, t.Target)
 	}

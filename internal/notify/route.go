@@ -68,6 +68,45 @@ func (n *Notifier) deliveries(tx *store.Tx, notice store.Notice, now time.Time) 
 	return out, nil
 }
 
+// Try puts a notice that tells of nothing on its way to one target; by mail it goes to who asks.
+// An unknown target is NotFound, somebody without an address Blocked.
+func (n *Notifier) Try(ctx context.Context, name, by string, now time.Time) (out store.Delivery, err error) {
+	i := slices.IndexFunc(n.targets, func(t *target) bool { return t.Name == name })
+	if i < 0 {
+		return out, tenure.Errorf(tenure.NotFound, "there is no target %q", name)
+	}
+	notice := store.Notice{ID: "try/" + name + "/" + now.UTC().Format(time.RFC3339Nano), Kind: "try", Recipient: "person:" + by, CreatedAt: now, Body: "This is a trial: notices of Tenure arrive here."}
+	err = n.o.DB.Write(ctx, func(tx *store.Tx) error {
+		address := ""
+		if m := n.targets[i].mail; m != nil {
+			all, err := n.addresses(tx, m, notice, now)
+			if err != nil {
+				return err
+			}
+			if len(all) == 0 {
+				return tenure.Errorf(tenure.Blocked, "%s has no mail address", by).WithHint("tenure principal change %s --email ADDRESS", by)
+			}
+			address = all[0]
+		}
+		if err := tx.AddNotice(notice); err != nil {
+			return err
+		}
+		out = store.Delivery{ID: deliveryID(notice.ID, name, address), Target: name, Address: address}
+		if _, err := tx.RouteNotice(notice, []store.Delivery{out}, now); err != nil {
+			return err
+		}
+		out, err = tx.Delivery(out.ID)
+		return err
+	})
+	return out, err
+}
+
+// AddressOf is the mail address that a delivery goes to; "" where it isn't mail.
+func AddressOf(d store.Delivery) string {
+	address, _, _ := addressee(d.Address)
+	return address
+}
+
 // deliveryID is the same for the same notice to the same address, and says nothing of either.
 func deliveryID(notice, target, address string) string {
 	sum := sha256.Sum256([]byte(notice + "\x00" + target + "\x00" + address))

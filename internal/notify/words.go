@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/text/language"
+
+	"github.com/tenurehq/tenure/internal/store"
 )
 
 // words are what mail says in one language beside the notices' own texts.
@@ -128,4 +130,10 @@ func letter(list []told, tag, to string) (Letter, error) {
 	err := page.Execute(&b, map[string]any{"Language": lang, "Subject": out.Subject, "Hello": w.hello, "Items": items, "Foot": foot})
 	out.HTML = b.String()
 	return out, err
+}
+
+// Preview writes a mail of a notice of a kind with made-up values, in a language, to a recipient.
+func Preview(kind, tag, to string) (Letter, error) {
+	d := told{name: "example", Delivery: store.Delivery{Notice: store.Notice{Kind: kind, Body: "This is where the notice's own text stands."}}}
+	return letter([]told{d}, tag, cmp.Or(to, contact))
 }

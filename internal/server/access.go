@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/tenurehq/tenure"
@@ -22,6 +23,7 @@ const (
 	OfFinding    Reach = "finding"      // over the tenant of the finding; one of no tenant is the installation's
 	OfAgreement  Reach = "agreement"    // over the tenant of the agreement
 	OfInbound    Reach = "event"        // over the tenant of the event; one of no tenant is the installation's
+	OfDelivery   Reach = "delivery"     // over the tenant of the notice; one of no tenant is the installation's
 	OfPlan       Reach = "digest"       // over the tenant of the plan
 	OfBody       Reach = "body"         // the handler asks, over what the body names: Call.Require
 	List         Reach = "list"         // the answer is narrowed to what is visible: Call.Visible
@@ -82,6 +84,10 @@ var lookups = map[Reach]lookup{
 		}
 		row, err := s.db().Inbound(ctx, event)
 		return s.targetOf(ctx, row.Tenant, err)
+	},
+	OfDelivery: func(ctx context.Context, s *Server, id string) (tenure.Target, error) {
+		d, err := s.db().Delivery(ctx, id)
+		return s.targetOf(ctx, cmp.Or(d.Notice.Tenant, d.Notice.About), err)
 	},
 	OfPlan: func(ctx context.Context, s *Server, id string) (tenure.Target, error) {
 		p, err := s.db().Plan(ctx, wholeDigest(id))

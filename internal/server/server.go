@@ -19,6 +19,7 @@ import (
 	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/notify"
 	"github.com/tenurehq/tenure/internal/trigger"
 )
 
@@ -28,6 +29,7 @@ type Options struct {
 	Governor   *governance.Governor
 	Log        *slog.Logger                    // nil: nothing is logged
 	Events     *trigger.Intake                 // what other systems tell; nil: there are no sources
+	Notices    *notify.Notifier                // how they go out; nil: they stay in the store
 	Metrics    http.Handler                    // at /metrics, if given
 	Dashboard  http.Handler                    // at /, if given
 	Middleware func(http.Handler) http.Handler // around everything, if given

@@ -35,7 +35,10 @@ func TestGauges(t *testing.T) {
 					return err
 				}
 			}
-			if _, err := tx.NoticeSent("sent", start); err != nil {
+			if _, err := tx.RouteNotice(store.Notice{ID: "sent", CreatedAt: start.AddDate(0, 0, -4)}, []store.Delivery{{ID: "d", Target: "hooks"}}, start); err != nil {
+				return err
+			}
+			if err := tx.EndDelivery("d", store.DeliverySent, "", "", start); err != nil {
 				return err
 			}
 			return tx.SaveFinding(tenure.Finding{ID: newID[tenure.FindingID](), Kind: tenure.FindingDrift, Severity: tenure.High, SeenAt: start})

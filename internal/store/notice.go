@@ -214,8 +214,15 @@ func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, err
 }
 
 // Delivery finds one; an unknown one is NotFound.
-func (tx *Tx) Delivery(id string) (Delivery, error) {
-	found, err := deliveries(tx, `where d.id = $1`, id)
+func (db *DB) Delivery(ctx context.Context, id string) (Delivery, error) {
+	return delivery(db.reader(ctx), id)
+}
+
+// Delivery finds one as the transaction sees it.
+func (tx *Tx) Delivery(id string) (Delivery, error) { return delivery(tx, id) }
+
+func delivery(q querier, id string) (Delivery, error) {
+	found, err := deliveries(q, `where d.id = $1`, id)
 	if err == nil && len(found) == 0 {
 		err = tenure.Errorf(tenure.NotFound, "there is no delivery %q", id).WithHint("list them: tenure notice list")
 	}
