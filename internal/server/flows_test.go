@@ -1,0 +1,233 @@
+package server_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/connector/memory"
+	"github.com/tenurehq/tenure/internal/governance"
+	"github.com/tenurehq/tenure/internal/noderedtest"
+	"github.com/tenurehq/tenure/internal/servertest"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+const formRules = `
+apiVersion: tenure.dev/v1
+kind: Triggers
+name: forms
+version: "1"
+as: feed
+departures: 1
+rules:
+  - name: submitted
+    source: form
+    on: [form.submitted]
+    customer: ${data.data.id}
+    onboard: {tenant: "${slug(data.data.company)}", blueprint: small, parameters: {login: "${data.data.login}"}}
+`
+
+const noticeSecret = "whsec_bm90aWNlLXNlY3JldC1vZi10aGUtdGVzdA=="
+
+// chat takes what is posted to it, unless it is down.
+type chat struct {
+	*httptest.Server
+
+	mu   sync.Mutex
+	said []string
+	down bool
+}
+
+func newChat(t *testing.T) *chat {
+	c := &chat{}
+	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.down {
+			http.Error(w, "down", http.StatusBadGateway)
+			return
+		}
+		raw, _ := io.ReadAll(r.Body)
+		c.said = append(c.said, r.Header.Get("Authorization")+string(raw))
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+func (c *chat) set(down bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down = down
+}
+
+// heard is what was posted since the last look.
+func (c *chat) heard() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	said := c.said
+	c.said = nil
+	return said
+}
+
+// machineToken is a token of a new machine, for one permission.
+func machineToken(t *testing.T, f *feed, name string, role tenure.Role, only tenure.Permission, limit tenure.Scope) string {
+	t.Helper()
+	g := governorOf(f.s)
+	m, err := g.AddPrincipal(t.Context(), store.Principal{Name: name, Kind: tenure.CallerMachine, Owner: "keeper"}, "test")
+	f.must(err)
+	_, err = g.Grant(t.Context(), governance.Local("test"), tenure.Grant{Principal: m.ID, Role: role, Scope: tenure.Scope{All: true}, Reason: "test"})
+	f.must(err)
+	_, text, err := g.NewToken(t.Context(), governance.Local("keeper"), name, store.Token{Name: "flows", Only: []tenure.Permission{only}, Limit: limit, ExpiresAt: f.now().Add(time.Hour)})
+	f.must(err)
+	return text.Reveal()
+}
+
+// notice is a request as Standard Webhooks 1.0.0 has it.
+type notice struct {
+	id, body, secret string
+	at               time.Time
+}
+
+func (n notice) post(t *testing.T, address string) (int, string) {
+	t.Helper()
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(n.secret, "whsec_"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := strconv.FormatInt(n.at.Unix(), 10)
+	m := hmac.New(sha256.New, key)
+	m.Write([]byte(n.id + "." + at + "." + n.body))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(n.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("webhook-id", n.id)
+	r.Header.Set("webhook-timestamp", at)
+	r.Header.Set("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString([]byte("another's"))+" v1,"+base64.StdEncoding.EncodeToString(m.Sum(nil)))
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, values := range res.Header {
+		if strings.Contains(strings.Join(values, " "), "tnr_") {
+			t.Errorf("the answer shows a token in %s", name)
+		}
+	}
+	return res.StatusCode, string(raw)
+}
+
+// TestNodeREDFlows: the flows that docs/integrations gives away work as they stand. A form
+// becomes a tenant, a signed notice reaches the chat with what the API says of the tenant,
+// and a ticket suspends and resumes it; what is forged, old or doubled leads to nothing.
+func TestNodeREDFlows(t *testing.T) {
+	t.Parallel()
+	f := &feed{t: t, dir: t.TempDir(), file: filepath.Join(t.TempDir(), "tenure.db"), world: memory.InfoOf(memory.NewWorld("main"))}
+	f.clock.Store(time.Now().UnixMicro()) // the flow signs by the machine's clock
+	f.begin(client.SubmitBlueprint.Example, formRules)
+	talk := newChat(t)
+	red := noderedtest.Start(t,
+		"TENURE_URL="+f.at.URL, "TENURE_SOURCE=form", "TENURE_SOURCE_SECRET="+formSecret, "TENURE_WEBHOOK_SECRET="+noticeSecret,
+		"TENURE_READ_TOKEN="+machineToken(t, f, "teller", tenure.Viewer, tenure.TenantRead, tenure.Scope{All: true}),
+		"TENURE_REQUEST_TOKEN="+machineToken(t, f, "tickets", tenure.Operator, tenure.OperationRequest, tenure.Scope{All: true}),
+		"FORM_KEY=key-of-the-form", "REQUEST_KEY=key-of-the-tickets", "CHAT_URL="+talk.URL)
+	raw, err := os.ReadFile("../../docs/integrations/node-red.json")
+	f.must(err)
+	red.Deploy(t, raw, "/tenure/requests")
+
+	form := servertest.Caller{Base: red.URL, Authorization: "Bearer key-of-the-form"}
+	submission := map[string]string{"submission": "s-1", "company": "Acme", "login": "a@acme.example"}
+	if code, said := (servertest.Caller{Base: red.URL, Authorization: "Bearer another"}).Do(t, http.MethodPost, "/tenure/form", submission); code != http.StatusUnauthorized {
+		t.Fatalf("a form with a wrong key: %d %s", code, said)
+	}
+	if code, said := form.Do(t, http.MethodPost, "/tenure/form", map[string]string{"submission": "s-0"}); code != http.StatusBadRequest || !strings.Contains(string(said), "company, login") {
+		t.Errorf("a form without a company: %d %s", code, said)
+	}
+	for range 2 { // the form's own system sends again what it isn't sure of
+		if code, said := form.Do(t, http.MethodPost, "/tenure/form", submission); code != http.StatusAccepted {
+			t.Fatalf("a form: %d %s", code, said)
+		}
+	}
+	f.work()
+	if all, err := f.s.Engine.DB.Inbounds(t.Context(), store.InboundFilter{Limit: 10}); err != nil || len(all) != 1 {
+		t.Fatalf("%d events of one form that came twice (%v)", len(all), err)
+	}
+	f.approve(f.want(store.InboundActed, "onboard acme").Operation)
+	f.state(tenure.TenantActive)
+	acme, err := f.s.Tenant(t.Context(), "acme")
+	f.must(err)
+
+	address := red.URL + "/tenure/notices"
+	body := fmt.Sprintf(`{"type": "tenant.active", "timestamp": "2026-03-02T09:00:00Z",  "data": {"id": "not_1", "tenant": %q, "text": "moved in <é>"}}`, acme.ID)
+	good := notice{"msg_1", body, noticeSecret, time.Now()}
+	talk.set(true)
+	if code, said := good.post(t, address); code != http.StatusBadGateway {
+		t.Errorf("a notice while the chat is down: %d %s", code, said)
+	}
+	talk.set(false)
+	if code, said := good.post(t, address); code != http.StatusOK || !strings.Contains(said, "posted") {
+		t.Errorf("a notice that comes again: %d %s", code, said)
+	}
+	if got, want := talk.heard(), []string{`{"text":"acme (active): moved in &lt;é&gt;"}`}; !slices.Equal(got, want) {
+		t.Errorf("the chat has %q, want %q", got, want)
+	}
+	for name, n := range map[string]struct {
+		notice
+		code int
+	}{
+		"doubled":        {good, http.StatusOK},
+		"forged":         {notice{"msg_2", body, formSecret, time.Now()}, http.StatusUnauthorized},
+		"without an id":  {notice{"", body, noticeSecret, time.Now()}, http.StatusUnauthorized},
+		"old":            {notice{"msg_3", body, noticeSecret, time.Now().Add(-6 * time.Minute)}, http.StatusUnauthorized},
+		"ahead of time":  {notice{"msg_4", body, noticeSecret, time.Now().Add(6 * time.Minute)}, http.StatusUnauthorized},
+		"nobody we know": {notice{"msg_5", strings.Replace(body, string(acme.ID), "ten_01a22a5a-23fb-7e60-a1ee-0e4c80f215e8", 1), noticeSecret, time.Now()}, http.StatusOK},
+	} {
+		if code, said := n.post(t, address); code != n.code {
+			t.Errorf("a notice that is %s: %d %s, want %d", name, code, said, n.code)
+		}
+	}
+	if got := talk.heard(); len(got) != 0 {
+		t.Errorf("the chat has %q of notices that say nothing", got)
+	}
+
+	tickets := servertest.Caller{Base: red.URL, Authorization: "Bearer key-of-the-tickets"}
+	if code, said := form.Do(t, http.MethodPost, "/tenure/requests", map[string]string{}); code != http.StatusUnauthorized {
+		t.Errorf("a request with the form's key: %d %s", code, said)
+	}
+	if code, said := tickets.Do(t, http.MethodPost, "/tenure/requests", map[string]string{"ticket": "t-0", "action": "offboard", "tenant": "acme", "reason": "x"}); code != http.StatusBadRequest {
+		t.Errorf("a request to offboard: %d %s", code, said)
+	}
+	for _, step := range []struct {
+		action string
+		state  tenure.TenantState
+	}{{"suspend", tenure.TenantSuspended}, {"resume", tenure.TenantActive}} {
+		var first, again struct{ Operation tenure.OperationID }
+		ask := map[string]string{"ticket": "t-1", "action": step.action, "tenant": "acme", "reason": "asked for in t-1"}
+		tickets.Must(t, http.MethodPost, "/tenure/requests", ask, &first)
+		tickets.Must(t, http.MethodPost, "/tenure/requests", ask, &again)
+		if first.Operation == "" || first != again {
+			t.Errorf("%s asked for twice is %v and %v", step.action, first, again)
+		}
+		settle(t, f.s)
+		f.state(step.state)
+	}
+}
