@@ -4,11 +4,13 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -22,6 +24,7 @@ import (
 	"github.com/tenurehq/tenure/connector/memory"
 	"github.com/tenurehq/tenure/internal/governance"
 	"github.com/tenurehq/tenure/internal/noderedtest"
+	"github.com/tenurehq/tenure/internal/npmtest"
 	"github.com/tenurehq/tenure/internal/servertest"
 	"github.com/tenurehq/tenure/internal/store"
 )
@@ -40,6 +43,14 @@ rules:
     customer: ${data.data.id}
     onboard: {tenant: "${slug(data.data.company)}", blueprint: small, parameters: {login: "${data.data.login}"}}
 `
+
+// newFlows is a feed that takes forms, at the machine's own time, by which flows sign.
+func newFlows(t *testing.T) *feed {
+	t.Helper()
+	f := &feed{t: t, dir: t.TempDir(), file: filepath.Join(t.TempDir(), "tenure.db"), world: memory.InfoOf(memory.NewWorld("main"))}
+	f.clock.Store(time.Now().UnixMicro())
+	return f.begin(client.SubmitBlueprint.Example, formRules)
+}
 
 const noticeSecret = "whsec_bm90aWNlLXNlY3JldC1vZi10aGUtdGVzdA=="
 
@@ -84,14 +95,14 @@ func (c *chat) heard() []string {
 }
 
 // machineToken is a token of a new machine, for one permission.
-func machineToken(t *testing.T, f *feed, name string, role tenure.Role, only tenure.Permission, limit tenure.Scope) string {
+func machineToken(t *testing.T, f *feed, name string, role tenure.Role, only tenure.Permission) string {
 	t.Helper()
 	g := governorOf(f.s)
 	m, err := g.AddPrincipal(t.Context(), store.Principal{Name: name, Kind: tenure.CallerMachine, Owner: "keeper"}, "test")
 	f.must(err)
 	_, err = g.Grant(t.Context(), governance.Local("test"), tenure.Grant{Principal: m.ID, Role: role, Scope: tenure.Scope{All: true}, Reason: "test"})
 	f.must(err)
-	_, text, err := g.NewToken(t.Context(), governance.Local("keeper"), name, store.Token{Name: "flows", Only: []tenure.Permission{only}, Limit: limit, ExpiresAt: f.now().Add(time.Hour)})
+	_, text, err := g.NewToken(t.Context(), governance.Local("keeper"), name, store.Token{Name: "flows", Only: []tenure.Permission{only}, ExpiresAt: f.now().Add(time.Hour)})
 	f.must(err)
 	return text.Reveal()
 }
@@ -102,15 +113,22 @@ type notice struct {
 	at               time.Time
 }
 
-func (n notice) post(t *testing.T, address string) (int, string) {
+// signed gives the headers webhook-timestamp and webhook-signature: a list, of which one fits.
+func (n notice) signed(t *testing.T) (at, signature string) {
 	t.Helper()
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(n.secret, "whsec_"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := strconv.FormatInt(n.at.Unix(), 10)
+	at = strconv.FormatInt(n.at.Unix(), 10)
 	m := hmac.New(sha256.New, key)
 	m.Write([]byte(n.id + "." + at + "." + n.body))
+	return at, "v1," + base64.StdEncoding.EncodeToString([]byte("another's")) + " v1," + base64.StdEncoding.EncodeToString(m.Sum(nil))
+}
+
+func (n notice) post(t *testing.T, address string) (int, string) {
+	t.Helper()
+	at, signature := n.signed(t)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(n.body))
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +136,7 @@ func (n notice) post(t *testing.T, address string) (int, string) {
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("webhook-id", n.id)
 	r.Header.Set("webhook-timestamp", at)
-	r.Header.Set("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString([]byte("another's"))+" v1,"+base64.StdEncoding.EncodeToString(m.Sum(nil)))
+	r.Header.Set("webhook-signature", signature)
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -141,25 +159,23 @@ func (n notice) post(t *testing.T, address string) (int, string) {
 // and a ticket suspends and resumes it; what is forged, old or doubled leads to nothing.
 func TestNodeREDFlows(t *testing.T) {
 	t.Parallel()
-	f := &feed{t: t, dir: t.TempDir(), file: filepath.Join(t.TempDir(), "tenure.db"), world: memory.InfoOf(memory.NewWorld("main"))}
-	f.clock.Store(time.Now().UnixMicro()) // the flow signs by the machine's clock
-	f.begin(client.SubmitBlueprint.Example, formRules)
+	f := newFlows(t)
 	talk := newChat(t)
 	red := noderedtest.Start(t,
 		"TENURE_URL="+f.at.URL, "TENURE_SOURCE=form", "TENURE_SOURCE_SECRET="+formSecret, "TENURE_WEBHOOK_SECRET="+noticeSecret,
-		"TENURE_READ_TOKEN="+machineToken(t, f, "teller", tenure.Viewer, tenure.TenantRead, tenure.Scope{All: true}),
-		"TENURE_REQUEST_TOKEN="+machineToken(t, f, "tickets", tenure.Operator, tenure.OperationRequest, tenure.Scope{All: true}),
+		"TENURE_READ_TOKEN="+machineToken(t, f, "teller", tenure.Viewer, tenure.TenantRead),
+		"TENURE_REQUEST_TOKEN="+machineToken(t, f, "tickets", tenure.Operator, tenure.OperationRequest),
 		"FORM_KEY=key-of-the-form", "REQUEST_KEY=key-of-the-tickets", "CHAT_URL="+talk.URL)
 	raw, err := os.ReadFile("../../docs/integrations/node-red.json")
 	f.must(err)
 	red.Deploy(t, raw, "/tenure/requests")
 
 	form := servertest.Caller{Base: red.URL, Authorization: "Bearer key-of-the-form"}
-	submission := map[string]string{"submission": "s-1", "company": "Acme", "login": "a@acme.example"}
+	submission := map[string]string{"id": "s-1", "company": "Acme", "login": "a@acme.example"}
 	if code, said := (servertest.Caller{Base: red.URL, Authorization: "Bearer another"}).Do(t, http.MethodPost, "/tenure/form", submission); code != http.StatusUnauthorized {
 		t.Fatalf("a form with a wrong key: %d %s", code, said)
 	}
-	if code, said := form.Do(t, http.MethodPost, "/tenure/form", map[string]string{"submission": "s-0"}); code != http.StatusBadRequest || !strings.Contains(string(said), "company, login") {
+	if code, said := form.Do(t, http.MethodPost, "/tenure/form", map[string]string{"id": "s-0"}); code != http.StatusBadRequest || !strings.Contains(string(said), "company, login") {
 		t.Errorf("a form without a company: %d %s", code, said)
 	}
 	for range 2 { // the form's own system sends again what it isn't sure of
@@ -229,5 +245,80 @@ func TestNodeREDFlows(t *testing.T) {
 		}
 		settle(t, f.s)
 		f.state(step.state)
+	}
+}
+
+// step runs one of Zapier's code steps in Node.js, as Code by Zapier does, over a store that
+// lasts as long as the process; it prints what each run of the same input gives.
+const step = `
+const fs = require('fs'), kept = {};
+const Step = Object.getPrototypeOf(async function () {}).constructor;
+const run = new Step('inputData', 'StoreClient', 'require', 'let output;\n' + fs.readFileSync(process.argv[1], 'utf8') + '\nreturn output;');
+const store = () => ({ get: async (k) => kept[k], set: async (k, v) => { kept[k] = v; } });
+(async () => {
+  for (let n = 0; n < 2; n++) console.log(JSON.stringify(await run(JSON.parse(process.argv[2]), store, require).catch((e) => ({ error: e.message }))));
+})();`
+
+// twice runs a step two times, and gives both answers.
+func twice(t *testing.T, file string, in map[string]string) (first, second string) {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		npmtest.Absent(t, "node", "it isn't installed")
+	}
+	raw, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), node, "-e", step, filepath.Join("../../docs/integrations", file), string(raw)).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", file, err, out)
+	}
+	first, second, _ = strings.Cut(strings.TrimSpace(string(out)), "\n")
+	return first, second
+}
+
+// TestZapierSteps: the code steps do for a Zap what the flows do in Node-RED.
+func TestZapierSteps(t *testing.T) {
+	t.Parallel()
+	f := newFlows(t)
+	if first, second := twice(t, "zapier-form.js", map[string]string{"url": f.at.URL, "source": "form", "secret": formSecret, "id": "s-1", "company": "Acme", "login": "a@acme.example"}); first != second || strings.Contains(first, "error") {
+		t.Fatalf("a form: %s %s", first, second)
+	}
+	f.work()
+	f.approve(f.want(store.InboundActed, "onboard acme").Operation)
+	f.state(tenure.TenantActive)
+	acme, err := f.s.Tenant(t.Context(), "acme")
+	f.must(err)
+
+	read := machineToken(t, f, "teller", tenure.Viewer, tenure.TenantRead)
+	hook := func(n notice) map[string]string {
+		at, signature := n.signed(t)
+		return map[string]string{"url": f.at.URL, "secret": noticeSecret, "token": read, "storage": "kept", "body": n.body, "id": n.id, "timestamp": at, "signature": signature}
+	}
+	body := fmt.Sprintf(`{"type": "tenant.active",  "data": {"tenant": %q, "text": "moved in"}}`, acme.ID)
+	for name, c := range map[string]struct {
+		notice
+		first, second string
+	}{
+		"new":            {notice{"msg_1", body, noticeSecret, time.Now()}, `"text":"acme (active): moved in"`, `"post":false`},
+		"forged":         {notice{"msg_2", body, formSecret, time.Now()}, "not signed", "not signed"},
+		"old":            {notice{"msg_3", body, noticeSecret, time.Now().Add(-6 * time.Minute)}, "not in time", "not in time"},
+		"nobody we know": {notice{"msg_4", strings.Replace(body, string(acme.ID), "ten_01a22a5a-23fb-7e60-a1ee-0e4c80f215e8", 1), noticeSecret, time.Now()}, `"post":false`, `"post":false`},
+	} {
+		if first, second := twice(t, "zapier-notice.js", hook(c.notice)); !strings.Contains(first, c.first) || !strings.Contains(second, c.second) {
+			t.Errorf("a notice that is %s: %s %s", name, first, second)
+		}
+	}
+
+	ask := map[string]string{"url": f.at.URL, "token": machineToken(t, f, "tickets", tenure.Operator, tenure.OperationRequest), "ticket": "t-1", "action": "suspend", "tenant": "acme", "reason": "asked for"}
+	if first, second := twice(t, "zapier-request.js", ask); first != second || !strings.Contains(first, "op_") {
+		t.Errorf("a ticket: %s %s", first, second)
+	}
+	settle(t, f.s)
+	f.state(tenure.TenantSuspended)
+	ask["action"] = "offboard"
+	if first, _ := twice(t, "zapier-request.js", ask); !strings.Contains(first, "suspend or resume") {
+		t.Errorf("a ticket that offboards: %s", first)
 	}
 }
