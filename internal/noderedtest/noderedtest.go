@@ -3,6 +3,7 @@
 package noderedtest
 
 import (
+	"context"
 	"crypto/rand"
 	"embed"
 	"encoding/json"
@@ -87,12 +88,16 @@ func Start(t testing.TB, env ...string) *Server {
 func (s *Server) Deploy(t testing.TB, flows []byte, route string) {
 	t.Helper()
 	s.Must(t, http.MethodPost, "/flows", json.RawMessage(flows), nil)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) { // it starts them after it has answered
-		switch status, _ := s.Do(t, http.MethodPost, route, nil); {
-		case status != http.StatusNotFound:
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for { // it starts them after it has answered
+		if status, _ := s.Do(t, http.MethodPost, route, nil); status != http.StatusNotFound {
 			return
-		case time.Now().After(deadline):
+		}
+		select {
+		case <-ctx.Done():
 			t.Fatalf("node-red doesn't serve %s", route)
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }

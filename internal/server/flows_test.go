@@ -129,14 +129,19 @@ func (n notice) signed(t *testing.T) (at, signature string) {
 func (n notice) post(t *testing.T, address string) (int, string) {
 	t.Helper()
 	at, signature := n.signed(t)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(n.body))
+	return sent(t, address, n.id, at, signature, n.body)
+}
+
+// sent posts what is signed, and gives the answer, which shows no token.
+func sent(t *testing.T, address, id, at, signature, body string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("webhook-id", n.id)
-	r.Header.Set("webhook-timestamp", at)
-	r.Header.Set("webhook-signature", signature)
+	for name, value := range map[string]string{"Content-Type": "application/json", "webhook-id": id, "webhook-timestamp": at, "webhook-signature": signature} {
+		r.Header.Set(name, value)
+	}
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -259,8 +264,8 @@ const store = () => ({ get: async (k) => kept[k], set: async (k, v) => { kept[k]
   for (let n = 0; n < 2; n++) console.log(JSON.stringify(await run(JSON.parse(process.argv[2]), store, require).catch((e) => ({ error: e.message }))));
 })();`
 
-// twice runs a step two times, and gives both answers.
-func twice(t *testing.T, file string, in map[string]string) (first, second string) {
+// inNode runs a script of ours in Node.js with a file of docs/integrations and an input.
+func inNode(t *testing.T, script, file string, in any) string {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -270,11 +275,17 @@ func twice(t *testing.T, file string, in map[string]string) (first, second strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), node, "-e", step, filepath.Join("../../docs/integrations", file), string(raw)).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), node, "-e", script, filepath.Join("../../docs/integrations", file), string(raw)).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", file, err, out)
 	}
-	first, second, _ = strings.Cut(strings.TrimSpace(string(out)), "\n")
+	return strings.TrimSpace(string(out))
+}
+
+// twice runs a step two times, and gives both answers.
+func twice(t *testing.T, file string, in map[string]string) (first, second string) {
+	t.Helper()
+	first, second, _ = strings.Cut(inNode(t, step, file, in), "\n")
 	return first, second
 }
 
@@ -320,5 +331,70 @@ func TestZapierSteps(t *testing.T) {
 	ask["action"] = "offboard"
 	if first, _ := twice(t, "zapier-request.js", ask); !strings.Contains(first, "suspend or resume") {
 		t.Errorf("a ticket that offboards: %s", first)
+	}
+}
+
+// code runs one code node of n8n's workflow in Node.js, with what the node sees of n8n.
+const code = `
+const workflow = JSON.parse(require('fs').readFileSync(process.argv[1], 'utf8')), given = JSON.parse(process.argv[2]);
+const node = workflow.nodes.find((n) => n.name === given.node);
+const Code = Object.getPrototypeOf(async function () {}).constructor;
+const run = new Code('$input', '$env', '$', '$getWorkflowStaticData', 'require', node.parameters.jsCode);
+const first = (json) => ({ first: () => ({ json }) });
+const self = { helpers: { getBinaryDataBuffer: async () => Buffer.from(given.body || '') } };
+run.call(self, first(given.input), given.env, (name) => first(given.nodes[name]), () => given.seen || {}, require)
+  .then((items) => console.log(JSON.stringify(items[0].json)), (e) => console.log(JSON.stringify({ error: e.message })));`
+
+// TestN8NCode: the code of n8n's workflow signs what Tenure takes, and takes what Tenure signs.
+// What n8n itself does between its nodes isn't run.
+func TestN8NCode(t *testing.T) {
+	t.Parallel()
+	f := newFlows(t)
+	type given map[string]any
+	env := given{"TENURE_SOURCE_SECRET": formSecret, "TENURE_WEBHOOK_SECRET": noticeSecret}
+	var out struct{ ID, At, Body, Signature, Key, Text string }
+	run := func(in given) string {
+		in["env"] = env
+		said := inNode(t, code, "n8n.json", in)
+		f.must(json.Unmarshal([]byte(said), &out))
+		return said
+	}
+	said := run(given{"node": "Sign the event", "input": given{"body": given{"id": "s-1", "company": "Acme", "login": "a@acme.example"}}})
+	if status, answer := sent(t, f.at.URL+"/v1/events/form", out.ID, out.At, out.Signature, out.Body); status != http.StatusOK {
+		t.Fatalf("%d %s for %s", status, answer, said)
+	}
+	f.work()
+	f.want(store.InboundActed, "onboard acme")
+
+	body := `{"type": "tenant.active",  "data": {"tenant": "ten_1", "text": "moved in <now>"}}`
+	for name, c := range map[string]struct {
+		notice
+		seen given
+		want string
+	}{
+		"new":     {notice{"msg_1", body, noticeSecret, time.Now()}, nil, `"go":true`},
+		"doubled": {notice{"msg_1", body, noticeSecret, time.Now()}, given{"msg_1": time.Now().UnixMilli()}, `"status":200`},
+		"forged":  {notice{"msg_2", body, formSecret, time.Now()}, nil, `"status":401`},
+		"old":     {notice{"msg_3", body, noticeSecret, time.Now().Add(-6 * time.Minute)}, nil, `"status":401`},
+	} {
+		at, signature := c.signed(t)
+		headers := given{"webhook-id": c.id, "webhook-timestamp": at, "webhook-signature": signature}
+		if said := run(given{"node": "Verify the notice", "input": given{"headers": headers}, "body": c.body, "seen": c.seen}); !strings.Contains(said, c.want) {
+			t.Errorf("a notice that is %s: %s, want %s", name, said, c.want)
+		}
+	}
+	verified := given{"Verify the notice": given{"id": "msg_1", "type": "tenant.active", "data": given{"tenant": "ten_1", "text": "moved in <now>"}}}
+	for status, want := range map[int]string{200: `"text":"acme (active): moved in &lt;now&gt;"`, 404: `"go":false`, 500: `"error":"Tenure answered 500"`} {
+		if said := run(given{"node": "Write the message", "nodes": verified, "input": given{"statusCode": status, "body": given{"name": "acme", "state": "active"}}}); !strings.Contains(said, want) {
+			t.Errorf("a tenant answered with %d: %s", status, said)
+		}
+	}
+	ask := given{"ticket": "t-1", "action": "suspend", "tenant": "acme", "reason": "asked for"}
+	if said := run(given{"node": "Check the request", "input": given{"body": ask}}); !strings.Contains(said, `"key":"suspend-`) {
+		t.Errorf("a ticket: %s", said)
+	}
+	ask["action"] = "offboard"
+	if said := run(given{"node": "Check the request", "input": given{"body": ask}}); !strings.Contains(said, "suspend or resume") {
+		t.Errorf("a ticket that offboards: %s", said)
 	}
 }
