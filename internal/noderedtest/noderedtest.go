@@ -3,6 +3,7 @@
 package noderedtest
 
 import (
+	"context"
 	"crypto/rand"
 	"embed"
 	"encoding/json"
@@ -17,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tenurehq/tenure/internal/npmtest"
 	"github.com/tenurehq/tenure/internal/servertest"
@@ -42,8 +44,9 @@ module.exports = {
 };
 `
 
-// Start starts one on a folder of the test's.
-func Start(t testing.TB) *Server {
+// Start starts one on a folder of the test's. Its flows see env, each "NAME=value", beside
+// the test's own environment.
+func Start(t testing.TB, env ...string) *Server {
 	t.Helper()
 	files, err := fs.Sub(sources, "testdata/server")
 	if err != nil {
@@ -62,7 +65,7 @@ func Start(t testing.TB) *Server {
 	s.Server = servertest.Start(t, "node-red", "/auth/login", func(address string) *exec.Cmd {
 		_, port, _ := net.SplitHostPort(address)
 		cmd := exec.Command(node, filepath.Join(installed, "node_modules", "node-red", "red.js"), "--userDir", dir, "--settings", filepath.Join(dir, "settings.js"), "--port", port)
-		cmd.Dir = dir
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 		return cmd
 	})
 	res, err := http.PostForm(s.URL+"/auth/token", url.Values{"client_id": {"node-red-admin"}, "grant_type": {"password"}, "scope": {"*"}, "username": {s.User}, "password": {s.Password}})
@@ -78,6 +81,25 @@ func Start(t testing.TB) *Server {
 	}
 	s.Caller = servertest.Caller{Base: s.URL, Authorization: "Bearer " + in.Token}
 	return s
+}
+
+// Deploy puts flows in place of all that is there, and waits until route, of one of their
+// "http in" nodes, is served.
+func (s *Server) Deploy(t testing.TB, flows []byte, route string) {
+	t.Helper()
+	s.Must(t, http.MethodPost, "/flows", json.RawMessage(flows), nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for { // it starts them after it has answered
+		if status, _ := s.Do(t, http.MethodPost, route, nil); status != http.StatusNotFound {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("node-red doesn't serve %s", route)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // Flows is the whole configuration: tabs, nodes and all else.

@@ -80,7 +80,7 @@ type feed struct {
 	shut   func()
 }
 
-const crmSecret, paySecret = "crm-secret-of-the-test", "whsec_of_the_test"
+const crmSecret, paySecret, formSecret = "crm-secret-of-the-test", "whsec_of_the_test", "whsec_Zm9ybS1zZWNyZXQtb2YtdGhlLXRlc3Q="
 
 func newFeed(t *testing.T) *feed { return newFeedOf(t, client.SubmitBlueprint.Example, eventRules) }
 
@@ -99,7 +99,7 @@ func newFeedOn(t *testing.T, store, blueprint, rules string) *feed {
 func (f *feed) begin(blueprint, rules string) *feed {
 	t := f.t
 	t.Helper()
-	f.clock.Store(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).UnixMicro())
+	f.clock.CompareAndSwap(0, time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).UnixMicro())
 	_, err := keystore.Init(t.Context(), filepath.Join(f.dir, "keys"), keystore.Options{Origin: "tenure-test", Now: f.now})
 	f.must(err)
 	f.open()
@@ -137,8 +137,9 @@ func (f *feed) open() {
 	})
 	f.must(err)
 	f.events, err = trigger.New(trigger.Options{DB: db, Service: f.s, Sources: map[string]event.Source{
-		"crm": {Name: "crm", Scheme: "hmac", Header: "X-Signature", Secrets: []tenure.Secret{tenure.NewSecret(crmSecret)}, Fields: event.Fields{ID: "id", Type: "type", Subject: "deal", Version: "version", Time: "at"}},
-		"pay": {Name: "pay", Scheme: "stripe", Secrets: []tenure.Secret{tenure.NewSecret(paySecret)}},
+		"crm":  {Name: "crm", Scheme: "hmac", Header: "X-Signature", Secrets: []tenure.Secret{tenure.NewSecret(crmSecret)}, Fields: event.Fields{ID: "id", Type: "type", Subject: "deal", Version: "version", Time: "at"}},
+		"pay":  {Name: "pay", Scheme: "stripe", Secrets: []tenure.Secret{tenure.NewSecret(paySecret)}},
+		"form": {Name: "form", Scheme: "standard", Secrets: []tenure.Secret{tenure.NewSecret(formSecret)}},
 	}})
 	f.must(err)
 	srv, err := server.New(server.Options{Service: f.s, Governor: governorOf(f.s), Events: f.events})
