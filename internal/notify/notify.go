@@ -259,7 +259,7 @@ func (n *Notifier) failed(ctx context.Context, t *target, standing *store.Notify
 			return err
 		}
 		return tx.AddNotice(store.Notice{
-			ID: "target/" + t.Name + "/" + itoa(int(now.Unix())), Kind: string(tenure.NoticeTargetDisabled), Recipient: "platform", CreatedAt: now,
+			ID: disabledID(t.Name) + itoa(int(now.Unix())), Kind: string(tenure.NoticeTargetDisabled), Recipient: "platform", CreatedAt: now,
 			Body: "Notices aren't sent to the target " + t.Name + " any more: " + f.why + ", since " + standing.FailingSince.UTC().Format("2006-01-02 15:04 MST") + ". What waits for it is kept. Once it works: tenure notice enable " + t.Name,
 		})
 	})

@@ -48,7 +48,7 @@ func (n *Notifier) route(ctx context.Context, now time.Time) error {
 // deliveries are what one notice becomes.
 func (n *Notifier) deliveries(tx *store.Tx, notice store.Notice, now time.Time) (out []store.Delivery, err error) {
 	for _, t := range n.targets {
-		if !t.takes(notice) {
+		if !t.takes(notice) || notice.Kind == string(tenure.NoticeTargetDisabled) && strings.HasPrefix(notice.ID, disabledID(t.Name)) {
 			continue
 		}
 		to := []string{""}
@@ -67,6 +67,9 @@ func (n *Notifier) deliveries(tx *store.Tx, notice store.Notice, now time.Time) 
 	}
 	return out, nil
 }
+
+// disabledID begins the ids of the notices that a target is given up, of which itself needn't hear.
+func disabledID(target string) string { return "target/" + target + "/" }
 
 // Try puts a notice that tells of nothing on its way to one target; by mail it goes to who asks.
 // An unknown target is NotFound, somebody without an address Blocked.
