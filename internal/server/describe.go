@@ -37,6 +37,8 @@ var nounTexts = map[string]string{
 	"look":        "Looks at the systems: for drift, and for what no inventory knows",
 	"me":          "Who asks",
 	"move":        "Changes of somebody's roles as one signed plan",
+	"notice":      "Notices on their way to people and systems, and what became of them",
+	"notify":      "The targets that notices go to, and how each does",
 	"operation":   "Operations: their steps, gates and outputs",
 	"plan":        "Plans that an intent compiles to",
 	"policy":      "Policies that deny further what grants allow",
