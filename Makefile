@@ -28,7 +28,7 @@ BIN ?= bin/tenure
 
 # These spend their time in servers, programs and long stories. The race detector takes them two
 # to six times as long: make test has it watch only those of their tests in which calls come together.
-SERVED = cmd/tenure cmd/tenure-connector-tofu connector/exec connector/http/descriptions connector/ldap connector/mysql connector/postgres connector/s3 internal/crash internal/departure internal/lifecycle
+SERVED = cmd/tenure cmd/tenure-connector-tofu connector/exec connector/http/descriptions connector/ldap connector/mysql connector/postgres connector/s3 internal/crash internal/customer internal/departure internal/lifecycle
 TOGETHER = ^Test(Conformance|HubSpot|Make|NodeRED|PocketBase|SCIM|Salesforce|Stripe|FiveHundredAtOnceRefuseFewCommits|TenantsComeAndGoAtOnce|TwoAtOnce)$$/^[^/]+$$/^(driver|system)$$/^at_once$$
 MODULE = github.com/tenurehq/tenure
 SPACE := $(subst ,, )
