@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/tenurehq/tenure"
 )
 
 // Outgoing is a notice that hasn't been sent.
@@ -26,6 +28,14 @@ func (db *DB) DueNotices(ctx context.Context, since, now time.Time, limit int) (
 		return err
 	})
 	return out, err
+}
+
+// UnsentNotice is when the oldest of a tenant's notices was made that was made since a moment
+// and hasn't been sent; zero if there is none.
+func (db *DB) UnsentNotice(ctx context.Context, tenant tenure.TenantID, since time.Time) (time.Time, error) {
+	var at int64
+	err := db.reader(ctx).Row(`select coalesce(min(created_at), 0) from notice where tenant = $1 and sent_at = 0 and created_at >= $2`, []any{string(tenant), micros(since)}, &at)
+	return fromMicros(at), err
 }
 
 // ClaimNotice takes a notice for one try: nobody else does before until. It is
