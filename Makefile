@@ -11,6 +11,7 @@ DEPARTURES  ?= 2000
 KILLS       ?= 200
 VERSIONS    ?= 16 17
 CROWD       ?= 10000
+FLOOD       ?= 1450
 
 # The race detector makes test binaries large and slow to link: two at a time.
 # Child processes of tests would each sleep a second at their end without GORACE.
@@ -34,7 +35,7 @@ MODULE = github.com/tenurehq/tenure
 SPACE := $(subst ,, )
 SERVERS = '$(CURDIR)/scripts/with-postgres' --if-named '$(CURDIR)/scripts/with-mariadb' --if-named
 
-.PHONY: help build test every versions lint bench docs fuzz crash crowd
+.PHONY: help build test every versions lint bench docs fuzz crash crowd flood
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -86,3 +87,6 @@ crash: ## kill Tenure and its stores KILLS (200) times while tenants leave a sho
 
 crowd: ## a tenant with CROWD (10000) partitions, and one with as many tables, leave
 	TENURE_CROWD=$(CROWD) scripts/with-postgres $(GO) test -count=1 -v -timeout 2h -run TestCrowdLeavesLocksToOthers ./connector/postgres
+
+flood: ## 10,000 events of FLOOD (1450) customers: doubled, forged, in no order, the server started anew in the middle
+	TENURE_FLOOD=$(FLOOD) $(GO) test -count=1 -v -timeout 2h -run TestFloodOfEvents ./internal/server
