@@ -11,6 +11,7 @@ DEPARTURES  ?= 2000
 KILLS       ?= 200
 VERSIONS    ?= 16 17
 CROWD       ?= 10000
+FLOOD       ?= 1450
 
 # The race detector makes test binaries large and slow to link: two at a time.
 # Child processes of tests would each sleep a second at their end without GORACE.
@@ -28,13 +29,13 @@ BIN ?= bin/tenure
 
 # These spend their time in servers, programs and long stories. The race detector takes them two
 # to six times as long: make test has it watch only those of their tests in which calls come together.
-SERVED = cmd/tenure cmd/tenure-connector-tofu connector/exec connector/http/descriptions connector/ldap connector/mysql connector/postgres connector/s3 internal/crash internal/departure internal/lifecycle
+SERVED = cmd/tenure cmd/tenure-connector-tofu connector/exec connector/http/descriptions connector/ldap connector/mysql connector/postgres connector/s3 internal/crash internal/customer internal/departure internal/lifecycle
 TOGETHER = ^Test(Conformance|HubSpot|Make|NodeRED|PocketBase|SCIM|Salesforce|Stripe|FiveHundredAtOnceRefuseFewCommits|TenantsComeAndGoAtOnce|TwoAtOnce)$$/^[^/]+$$/^(driver|system)$$/^at_once$$
 MODULE = github.com/tenurehq/tenure
 SPACE := $(subst ,, )
 SERVERS = '$(CURDIR)/scripts/with-postgres' --if-named '$(CURDIR)/scripts/with-mariadb' --if-named
 
-.PHONY: help build test every versions lint bench docs fuzz crash crowd
+.PHONY: help build test every versions lint bench docs fuzz crash crowd flood
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -86,3 +87,6 @@ crash: ## kill Tenure and its stores KILLS (200) times while tenants leave a sho
 
 crowd: ## a tenant with CROWD (10000) partitions, and one with as many tables, leave
 	TENURE_CROWD=$(CROWD) scripts/with-postgres $(GO) test -count=1 -v -timeout 2h -run TestCrowdLeavesLocksToOthers ./connector/postgres
+
+flood: ## 10,000 events of FLOOD (1450) customers: doubled, forged, in no order, the server started anew in the middle
+	TENURE_FLOOD=$(FLOOD) $(GO) test -count=1 -v -timeout 2h -run TestFloodOfEvents ./internal/server

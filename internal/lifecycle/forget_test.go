@@ -94,6 +94,57 @@ func TestForgottenTenantLeavesNoTextInTheFiles(t *testing.T) {
 	}
 }
 
+// Who is told that a tenant has closed is told so: its notices go with the rest of what is
+// forgotten, and only once they were sent, or nobody tries any more.
+func TestForgettingWaitsForNotices(t *testing.T) {
+	t.Parallel()
+	for name, sent := range map[string]bool{"sent": true, "a receiver that never works": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, ctx := newSite(t, func(o *lifecycle.Options) { o.Sends = true }), t.Context()
+			s.publishText(strings.NewReplacer("name: small", "name: parting", `"%s"`, `"1.0"`, "P1Y", "P40D", "notices:\n", "notices:\n  - {on: closed, to: platform, text: \"${tenant.name} is closed\"}\n").Replace(blueprintText))
+			op := s.request(lifecycle.Intent{Kind: tenure.Onboard, Tenant: "acme", Blueprint: "parting", Tier: "team", Parameters: map[string]any{"login": "a@acme.example"}}, "operator")
+			s.approve(op, "reviewer")
+			s.wantState(op, tenure.OperationSucceeded)
+			leaving := s.request(lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", AtOnce: true}, "operator")
+			s.approve(leaving, "reviewer")
+			id := string(s.view(leaving).Tenant)
+			for i := 0; s.state(id) != tenure.TenantClosed && i < 100; i++ {
+				s.pass(day)
+				s.confirmIll(leaving)
+			}
+			all, err := s.db.Notices(ctx, tenure.TenantID(id))
+			s.must(err)
+			due := slices.DeleteFunc(all, func(n store.Notice) bool { return n.Recipient == tenure.Timeline })
+			if v := s.view(leaving); len(due) != 1 || due[0].Body != "acme is closed" || v.State != tenure.OperationWaiting {
+				t.Fatalf("the tenant is %s, its departure is %s: %s, and these notices are to be sent: %v; want a departure that waits until its last notice was sent", s.state(id), v.State, v.Reason, due)
+			}
+			if sent {
+				s.must(s.db.Write(ctx, func(tx *store.Tx) error {
+					for _, n := range all {
+						if _, err := tx.RouteNotice(n, []store.Delivery{{ID: n.ID, Target: "hooks"}}, s.Now()); err != nil {
+							return err
+						}
+						if err := tx.EndDelivery(n.ID, store.DeliverySent, "", "", s.Now()); err != nil {
+							return err
+						}
+					}
+					return nil
+				}))
+				s.pass(6 * time.Hour)
+			} else {
+				s.pass(6 * day)
+				s.wantState(leaving, tenure.OperationWaiting)
+				s.pass(2 * day)
+			}
+			s.wantState(leaving, tenure.OperationSucceeded)
+			if there, err := s.db.Noticed(ctx, due[0].ID); err != nil || there {
+				t.Errorf("the notice of a tenant that is forgotten is still there (%v)", err)
+			}
+		})
+	}
+}
+
 func values(m map[string][]byte) (out [][]byte) {
 	for _, v := range m {
 		out = append(out, v)

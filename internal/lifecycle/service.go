@@ -46,6 +46,7 @@ type Options struct {
 	SoughtFor tenure.Period         // how long a closed tenant's places are looked at; zero is two years
 	Approvals []tenure.ApprovalRule // on top of what blueprints ask for
 	Groups    map[string][]string   // of persons, by name, for escalations
+	Sends     bool                  // notices are sent somewhere: who has left is forgotten after its last one
 }
 
 // Budget bounds how much may be destroyed in an hour: destructive operations by

@@ -16,7 +16,7 @@ var floors = []floor{
 	{"ways in", []string{"internal/installation", "internal/server"}},
 	{"pages", []string{"internal/site"}},
 	{"daemon", []string{"internal/daemon"}},
-	{"top", []string{"bench", "cmd/*", "docs", "examples/*/*", "internal/crash", "internal/demo", "internal/departure", "internal/policy"}},
+	{"top", []string{"bench", "cmd/*", "docs", "examples/*/*", "internal/crash", "internal/customer", "internal/demo", "internal/departure", "internal/policy"}},
 }
 
 type floor struct {

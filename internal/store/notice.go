@@ -55,6 +55,15 @@ func (db *DB) Noticed(ctx context.Context, id string) (bool, error) {
 	return n > 0, err
 }
 
+// UnsentNotice is when the oldest of a tenant's notices was made that was made since a moment
+// and is still on its way; zero if there is none.
+func (db *DB) UnsentNotice(ctx context.Context, tenant tenure.TenantID, since time.Time) (time.Time, error) {
+	var at int64
+	err := db.reader(ctx).Row(`select coalesce(min(created_at), 0) from notice where tenant = $1 and created_at >= $2
+		and (routed_at = 0 or id in (select notice from delivery where tenant = $1 and state in ('waiting', 'sending')))`, []any{string(tenant), micros(since)}, &at)
+	return fromMicros(at), err
+}
+
 // Unrouted lists notices made since a moment that were shared out to no target yet, the
 // oldest first.
 func (db *DB) Unrouted(ctx context.Context, since time.Time, limit int) ([]Notice, error) {
