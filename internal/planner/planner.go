@@ -25,6 +25,7 @@ type Input struct {
 	Blueprint *tenure.Blueprint
 	Ref       tenure.BlueprintRef
 	From      *tenure.BlueprintRef // upgrade: the revision that the tenant leaves
+	Was       *tenure.Blueprint    // upgrade: that revision itself
 	Desired   *blueprint.Desired   // of Blueprint; not needed to suspend
 	Inventory []tenure.Resource    // what isn't gone
 	Normal    map[tenure.ResourceID]json.RawMessage
@@ -248,7 +249,7 @@ func (c *compiler) planned() (map[tenure.ResourceID]*tenure.PlannedResource, err
 	for _, r := range c.in.Inventory {
 		pr := tenure.PlannedResource{
 			ID: r.ID, Key: r.Key, Environment: r.Environment, System: r.System, Type: r.Type, Name: r.Name,
-			Layer: r.Layer, Classes: r.Classes, Needs: r.Needs,
+			Layer: r.Layer, Classes: r.Classes, Needs: r.Needs, Keep: c.keeps(r.Key),
 		}
 		if len(r.Desired) > 0 {
 			if err := json.Unmarshal(r.Desired, &pr.Desired); err != nil {
