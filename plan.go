@@ -273,6 +273,7 @@ type Plan struct {
 	Outputs      map[string]map[string]any `json:"outputs,omitempty"`   // by environment; {"$credential": key} is a one-time secret
 	Recipient    string                    `json:"recipient,omitempty"` // age recipient of the exports
 	Diff         []Difference              `json:"diff,omitempty"`
+	Losses       []Loss                    `json:"losses,omitempty"` // change, upgrade: what the tenant loses, and what becomes of the data there
 	Dates        []Projection              `json:"dates,omitempty"`
 	OnFailure    FailurePolicy             `json:"onFailure"`
 	Destructive  int                       `json:"destructive"` // how many steps destroy

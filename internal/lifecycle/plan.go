@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -61,6 +62,9 @@ func (s *Service) Plan(ctx context.Context, in Intent, by string) (*Planned, err
 	}
 	input, err := s.input(ctx, in)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.weighLosses(ctx, input); err != nil {
 		return nil, err
 	}
 	if input.Shared, err = foresee(ctx, input); err != nil {
@@ -186,6 +190,7 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 		for k, v := range in.Parameters {
 			params[k] = v
 		}
+		features = maps.Clone(features)
 		for k, v := range in.Features {
 			if features == nil {
 				features = map[string]bool{}
@@ -194,7 +199,9 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 		}
 		if in.Tier != "" {
 			out.WasTier, out.Tenant.Tier = t.Tier, in.Tier
+			features = c.Retiered(t.Tier, in.Tier, features, in.Features)
 		}
+		out.WasFeatures = t.Features
 	case tenure.Offboard:
 		if in.Recipient != "" {
 			if _, err := age.ParseX25519Recipient(in.Recipient); err != nil {

@@ -252,6 +252,7 @@ func (c *compiler) change() error {
 	if len(changed) == 0 && len(retired) == 0 && (c.in.From == nil || c.in.From.Digest == c.in.Ref.Digest) && !c.parametersDiffer() {
 		return tenure.Errorf(tenure.Conflict, "there is nothing to do: %s has these parameters and this revision already", c.in.Tenant.Name)
 	}
+	c.losses(retired)
 	c.plan.Destructive += len(retired) // so that the approval is asked for
 	gate := c.approve()
 	c.plan.Destructive -= len(retired)
