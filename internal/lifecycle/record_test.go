@@ -10,6 +10,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/memory"
+	"github.com/tenurehq/tenure/evidence"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 )
 
@@ -132,6 +133,21 @@ func TestARecordFollowsItsTenantsLife(t *testing.T) {
 	said := s.says("deal-acme")
 	if said["status"] != "closed" || said["date"] != "2026-06-05" || said["environment"] != nil {
 		t.Errorf("at the end the deal says %v", said)
+	}
+	file, err := s.Certificate(context.Background(), string(s.view(leaving).Tenant), "closing")
+	s.must(err)
+	key, err := s.VerifierKey()
+	s.must(err)
+	verified, err := evidence.Verify(file, key)
+	s.must(err)
+	letGo := 0
+	for _, r := range verified.Departure.Resources {
+		if r.Method == evidence.LetGo && r.Type == "record" {
+			letGo++
+		}
+	}
+	if letGo != 1 {
+		t.Errorf("the certificate says of %d records that they were let go, want 1", letGo)
 	}
 	if th, _ := s.side.Get("record", "deal-acme"); th.Mark != "" {
 		t.Errorf("the deal bears the mark %q after its tenant has left", th.Mark)
