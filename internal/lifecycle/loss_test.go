@@ -46,8 +46,9 @@ func TestADowngradeSaysWhatDataItOrphans(t *testing.T) {
 	t.Parallel()
 	s, db := pooled(t)
 	ctx := context.Background()
-	s.sql(db, `drop table c`)
-	s.publishText(tieredText)
+	s.sql(db, `drop table c; drop table b`)
+	s.publishText(tieredText) // refused while there is a table that it doesn't cover without the feature
+	s.sql(db, `create table b (id integer primary key, tenant text not null)`)
 	s.wantState(s.begin("acme", "tiered"), tenure.OperationSucceeded)
 	free, err := s.Plan(ctx, lifecycle.Intent{Kind: tenure.Change, Tenant: "acme", Features: map[string]bool{"reports": false}}, "operator")
 	s.must(err)

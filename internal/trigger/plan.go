@@ -30,9 +30,10 @@ func (m *Match) bought(from string, in *lifecycle.Intent) (why string, err error
 		return "", nil
 	}
 	v, err := m.scope.value(from)
-	if expression.Missing(err) {
+	switch {
+	case err != nil && expression.Missing(err):
 		return "the event doesn't say what was bought: " + err.Error(), nil
-	} else if err != nil {
+	case err != nil:
 		return "", err
 	}
 	names, why := products(v)
