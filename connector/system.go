@@ -336,24 +336,6 @@ func (s *System) Delete(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 	return rec, absent, nil // a stranger's thing in its place is not ours to delete
 }
 
-// Leave lets go of a record that stays, and reads back that it isn't ours any more.
-func (s *System) Leave(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdict, err error) {
-	defer s.turns.Take(r.Type, r.Name)()
-	err = capable(ctx, s, "leave", func(d Leaver) (err error) { rec, err = d.Leave(ctx, r); return err })
-	rec = s.veil().Receipt(rec)
-	if err != nil {
-		return rec, tenure.Unknown, err
-	}
-	seen, absent, err := s.Observe(ctx, []Ref{r})
-	if err != nil {
-		return rec, tenure.Unknown, err
-	}
-	if seen[0].Found && seen[0].Owner == Ours && seen[0].Resource == r.Resource {
-		return rec, tenure.Failed, nil
-	}
-	return rec, absent, nil
-}
-
 // Can says whether the system offers an optional capability: adopt, leave, suspend, revoke,
 // quarantine, export, erase, tally, map, hold, expire, probe, reach, confine, elevate, foresee, accounts.
 func (s *System) Can(capability string) bool {
