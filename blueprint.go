@@ -74,7 +74,15 @@ type ResourceSpec struct {
 	When         string         `json:"when,omitempty"`     // CEL; false leaves it out
 	Handover     bool           `json:"handover,omitempty"` // exported for the one who leaves
 	Rotate       Period         `json:"rotate,omitzero"`    // its credential is due for rotation so long after it was made; zero is never
+
+	// Stages are what a record says at each stage of the tenant's life: attributes in the place
+	// of those above, nil for one that it then hasn't got. At a stage without an entry the
+	// record stays as it is. One with an entry for closed stays at the end, with that.
+	Stages map[TenantState]map[string]any `json:"stages,omitempty"`
 }
+
+// Keeps says whether the thing stays when its tenant has left, with its last word.
+func (r *ResourceSpec) Keeps() bool { return r.Stages[TenantClosed] != nil }
 
 // ProbeSpec is a check of the blueprint's own.
 type ProbeSpec struct {

@@ -59,6 +59,7 @@ const (
 	StageCertify   Stage = "certify"
 	StageRestore   Stage = "restore"
 	StageChange    Stage = "change"
+	StageWriteBack Stage = "write-back" // to records that others keep too, such as a deal
 )
 
 // Action is what a step does. The engine has one function for each.
@@ -95,6 +96,7 @@ const (
 	ActDelete       Action = "delete"       // the thing itself; absence is read back
 	ActExpire       Action = "expire"       // copies that are due, and see that none is left
 	ActProbe        Action = "probe"        // try what must or must not work
+	ActWrite        Action = "write"        // what a record says of the tenant's stage (To), for as long as the tenant is at it
 	// On systems.
 	ActClean    Action = "clean"    // what a system physically keeps of deleted data, of one kind (To)
 	ActRemnants Action = "remnants" // see what a system physically keeps of deleted data
@@ -129,23 +131,24 @@ func (a Action) IsCount() bool { return a == ActCount || a == ActObserve }
 
 // Step is one node of a plan.
 type Step struct {
-	Key         string     `json:"key"` // unique in the plan, such as "prod/db/ensure"
-	Stage       Stage      `json:"stage"`
-	Action      Action     `json:"action"`
-	Summary     string     `json:"summary"`
-	Resource    ResourceID `json:"resource,omitempty"`
-	System      string     `json:"system,omitempty"`
-	Environment string     `json:"environment,omitempty"`
-	Needs       []string   `json:"needs,omitempty"` // keys of steps that must have ended well
-	Destructive bool       `json:"destructive,omitempty"`
-	Optional    bool       `json:"optional,omitempty"` // its failure is recorded and blocks nothing
-	Class       string     `json:"class,omitempty"`    // the data class, of erase, count, key.*, gate.retention and gate.noreturn
-	Gate        *Gate      `json:"gate,omitempty"`
-	Probe       *Probe     `json:"probe,omitempty"`
-	To          string     `json:"to,omitempty"`      // move: the state; certify: interim or closing; key.*: the purpose; erase: the disposition, if it isn't to purge; gates: end, if it is the class's; of remnants: their kinds, with commas
-	Note        string     `json:"note,omitempty"`    // notify: the notice's text; of what is about remnants: what it follows
-	Reissue     bool       `json:"reissue,omitempty"` // ensure: with a new credential
-	Takes       []Right    `json:"takes,omitempty"`   // ensure, of a repair: the undeclared rights at the resource; no other is taken away
+	Key         string         `json:"key"` // unique in the plan, such as "prod/db/ensure"
+	Stage       Stage          `json:"stage"`
+	Action      Action         `json:"action"`
+	Summary     string         `json:"summary"`
+	Resource    ResourceID     `json:"resource,omitempty"`
+	System      string         `json:"system,omitempty"`
+	Environment string         `json:"environment,omitempty"`
+	Needs       []string       `json:"needs,omitempty"` // keys of steps that must have ended well
+	Destructive bool           `json:"destructive,omitempty"`
+	Optional    bool           `json:"optional,omitempty"` // its failure is recorded and blocks nothing
+	Class       string         `json:"class,omitempty"`    // the data class, of erase, count, key.*, gate.retention and gate.noreturn
+	Gate        *Gate          `json:"gate,omitempty"`
+	Probe       *Probe         `json:"probe,omitempty"`
+	To          string         `json:"to,omitempty"`      // move: the state; certify: interim or closing; key.*: the purpose; erase: the disposition, if it isn't to purge; gates: end, if it is the class's; of remnants: their kinds, with commas
+	Note        string         `json:"note,omitempty"`    // notify: the notice's text; of what is about remnants: what it follows
+	Reissue     bool           `json:"reissue,omitempty"` // ensure: with a new credential
+	Set         map[string]any `json:"set,omitempty"`     // write: the attributes; delete of a record that stays: its last word. ${dates.NAME} stands for a day that the plan doesn't know
+	Takes       []Right        `json:"takes,omitempty"`   // ensure, of a repair: the undeclared rights at the resource; no other is taken away
 }
 
 // Right is a right, or a setting, that stands at a resource and that nothing declares.
@@ -208,6 +211,7 @@ type PlannedResource struct {
 	Needs       []ResourceID   `json:"needs,omitempty"`
 	New         bool           `json:"new,omitempty"`
 	Retire      bool           `json:"retire,omitempty"` // leaves with this plan
+	Keep        bool           `json:"keep,omitempty"`   // a record that others keep too: one that bears no mark is taken, and it stays when the tenant leaves
 }
 
 // Path is what people call the resource by, as Resource.Path.
@@ -269,6 +273,7 @@ type Plan struct {
 	Outputs      map[string]map[string]any `json:"outputs,omitempty"`   // by environment; {"$credential": key} is a one-time secret
 	Recipient    string                    `json:"recipient,omitempty"` // age recipient of the exports
 	Diff         []Difference              `json:"diff,omitempty"`
+	Losses       []Loss                    `json:"losses,omitempty"` // change, upgrade: what the tenant loses, and what becomes of the data there
 	Dates        []Projection              `json:"dates,omitempty"`
 	OnFailure    FailurePolicy             `json:"onFailure"`
 	Destructive  int                       `json:"destructive"` // how many steps destroy

@@ -103,6 +103,7 @@ type ResourceType struct {
 	Whole        bool          // deleting it takes along all that it holds, known or not; otherwise what it holds is erased before
 	Owner        bool          // things that aren't resources may belong to it: what keeps it from going can be mapped
 	Row          bool          // it is a row of a table that others share: what the table's triggers make of it can be mapped
+	Record       bool          // others keep it too, as a deal in a CRM: it may stay when its tenant leaves, with a last word and without a mark
 	Shared       bool          // making it may change what others than its tenant see of a thing that they share
 	Dispositions []Disposition // those that change rows (Disposition.Changes) and that it can carry out
 	Isolation    []string      // observed attributes whose drift can leak across tenants; "*" means every one

@@ -133,7 +133,7 @@ func (r StandingRule) Fits(p *Plan, f StartFacts) string {
 
 // creating are the actions of a plan that only creates. A new action isn't among
 // them until somebody has thought of it here.
-var creating = []Action{ActApproval, ActMove, ActKeyCreate, ActEnsure, ActObserve, ActProbe, ActTeardown, ActOutputs, ActNotify, ActTask}
+var creating = []Action{ActApproval, ActMove, ActKeyCreate, ActEnsure, ActObserve, ActProbe, ActTeardown, ActOutputs, ActNotify, ActTask, ActWrite}
 
 // onboarding are the states that a plan which only creates takes a tenant through.
 var onboarding = []string{string(TenantValidating), string(TenantProvisioning), string(TenantActive)}

@@ -229,7 +229,7 @@ func (g *teardown) proveClean(i int) {
 			return false
 		}
 		r := g.p.resource(o.Resource)
-		return r != nil && r.Layer != LayerBackup
+		return r != nil && r.Layer != LayerBackup && (!r.Keep || o.Action != ActDelete) // of a record that stays nothing is left but what is meant to
 	}
 	late := func(o *Step) bool { return g.after(g.index[o.Key], interim) }
 	all := s.Action == ActRemnants || late(s)

@@ -37,6 +37,10 @@ type TenantMove struct {
 	When     string
 }
 
+// RecordStages are the states of a tenant at which a record may be written to that others
+// keep too, in the order of its life.
+var RecordStages = []TenantState{TenantActive, TenantSuspended, TenantTransition, TenantTerminating, TenantRetained, TenantErasing, TenantAwaitingExpiry, TenantClosed}
+
 // TenantTransitions is the one table of legal moves. The store refuses to keep
 // any other; ARCHITECTURE.md draws it.
 var TenantTransitions = []TenantMove{

@@ -160,6 +160,11 @@ type Desired struct {
 	Foreseen *string
 
 	Encryption tenure.Encryption
+
+	// Take says that the thing is a record which others keep too, and stays when the tenant
+	// leaves: one that is there and bears no mark is taken, where the driver is a Leaver.
+	// Attributes that it would lose by that make it Conflict.
+	Take bool
 }
 
 // Observed is one resource as it is.
@@ -256,6 +261,15 @@ type Settler interface {
 // absent is NotFound. Callers see to it that two persons have let it pass.
 type Adopter interface {
 	Adopt(ctx context.Context, r Ref, as tenure.ResourceState) (Receipt, error)
+}
+
+// Leaver lets go of a record that others keep too, such as a deal in a CRM, when its tenant
+// has left: it writes r's attributes, which may be none, for the last time and takes the mark
+// off. The record stays, and is nobody's. One that isn't there, or isn't ours, is left as it
+// is, which is success. Data that belongs to the record was erased before: what is left of it
+// is Blocked.
+type Leaver interface {
+	Leave(ctx context.Context, r Ref) (Receipt, error)
 }
 
 // Secluder says who else has rights where Tenure keeps its marks, in words; none is

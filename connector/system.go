@@ -336,12 +336,14 @@ func (s *System) Delete(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 	return rec, absent, nil // a stranger's thing in its place is not ours to delete
 }
 
-// Can says whether the system offers an optional capability: adopt, suspend, revoke,
+// Can says whether the system offers an optional capability: adopt, leave, suspend, revoke,
 // quarantine, export, erase, tally, map, hold, expire, probe, reach, confine, elevate, foresee, accounts.
 func (s *System) Can(capability string) bool {
 	switch capability {
 	case "adopt":
 		return is[Adopter](s)
+	case "leave":
+		return is[Leaver](s)
 	case "suspend":
 		return is[Suspender](s)
 	case "revoke":

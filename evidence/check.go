@@ -141,7 +141,7 @@ func isDigest(s string) bool {
 }
 
 var (
-	methodsOfThings = []Method{LogicallyDeleted, Validated, Kept}
+	methodsOfThings = []Method{LogicallyDeleted, Validated, LetGo, Kept}
 	methodsOfData   = []Method{LogicallyDeleted, Validated, Pseudonymised, Anonymised, Archived, Aggregated, Kept}
 	methodsOfKeys   = []Method{CryptographicErase, Clear, Purge, Destroy}
 )

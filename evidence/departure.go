@@ -29,6 +29,7 @@ type Method string
 const (
 	LogicallyDeleted Method = "logically deleted"
 	Validated        Method = "validated" // seen to be absent, and no call of ours was answered with its removal
+	LetGo            Method = "let go"    // a record that others keep too stays with its last word, and bears no mark any more
 	Pseudonymised    Method = "pseudonymised"
 	Anonymised       Method = "anonymised"
 	Archived         Method = "archived"

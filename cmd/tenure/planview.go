@@ -32,6 +32,7 @@ func printPlan(o *page, p *tenure.Plan, digest string) {
 		"regions", regions(p),
 	)
 	printDiff(o, p.Diff)
+	printLosses(o, p.Losses)
 	printGraph(o, p)
 	printDispositions(o, p.Dispositions)
 	printDates(o, p.Dates)
@@ -51,6 +52,17 @@ func regions(p *tenure.Plan) string {
 		out = append(out, name+" in "+p.Regions[name])
 	}
 	return strings.Join(out, ", ")
+}
+
+// printLosses says that data loses its feature; the diff says which, and what becomes of it.
+func printLosses(o *page, all []tenure.Loss) {
+	for i := range all {
+		if all[i].Data() {
+			o.print("\n")
+			o.loud("Data loses its feature, and what changes says what becomes of it: a person approves this.")
+			return
+		}
+	}
 }
 
 func printDiff(o *page, diff []tenure.Difference) {

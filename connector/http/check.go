@@ -381,7 +381,7 @@ func (k *checker) typ(at source.Path, t *typeSpec) {
 		k.request(at.With("get"), t.Get.requestSpec, thing)
 		k.field(at.With("get", "item"), t.Get.Item, answers)
 	}
-	for word, all := range map[string]steps{"create": t.Create, "change": t.Change, "suspend": t.Suspend, "resume": t.Resume, "revoke": t.Revoke, "delete": t.Delete} {
+	for word, all := range map[string]steps{"create": t.Create, "change": t.Change, "suspend": t.Suspend, "resume": t.Resume, "revoke": t.Revoke, "delete": t.Delete, "leave": t.Leave} {
 		k.steps(at.With(word), all, thing)
 	}
 	k.field(at.With("created"), t.Created, answers)
@@ -390,6 +390,9 @@ func (k *checker) typ(at source.Path, t *typeSpec) {
 	}
 	if t.Item.Mark != nil && !k.sends(t.Create, "mark") {
 		k.problem(at.With("create"), "", "create doesn't send ${mark}: nobody would know whose it is")
+	}
+	if len(t.Leave) > 0 && (t.Item.Mark == nil || t.Layer != "configuration" || t.Credential || t.Whole || len(t.Change) == 0) {
+		k.problem(at.With("leave"), "", "only a record of the layer configuration stays: one with item.mark and change, without a credential, and not whole")
 	}
 	if data := t.Data; data != nil {
 		names := append(slices.Clone(thing), "entry")

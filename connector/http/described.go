@@ -30,6 +30,8 @@ var (
 // Can is described at connector.Limited.
 func (d *described) Can(capability string) bool {
 	switch capability {
+	case "leave":
+		return slices.ContainsFunc(d.Types, func(t typeSpec) bool { return len(t.Leave) > 0 })
 	case "probe":
 		return len(d.Probes) > 0
 	case "trace":
@@ -125,8 +127,15 @@ func (d *described) Ensure(ctx context.Context, want connector.Desired) (o conne
 	if err != nil {
 		return o, rec, err
 	}
-	f, err := at.owned(t, want.Ref)
+	f, err := d.take(ctx, t, want, at, goal)
+	if rec.Changed = f != nil; err == nil && f == nil {
+		f, err = at.owned(t, want.Ref)
+	}
 	if err != nil {
+		return o, rec, err
+	}
+	if rec.Changed {
+		o, err = d.observed(t, f, want.Name)
 		return o, rec, err
 	}
 	if f == nil {
@@ -398,16 +407,8 @@ func (d *described) Delete(ctx context.Context, r connector.Ref) (rec connector.
 	}
 	for _, f := range at.mine { // of two that an answer that was lost has left, both
 		v := d.vars(t, r, f)
-		if t.Data != nil && !t.Whole && !f.ending {
-			all, err := d.entries(ctx, t, r, f, func(id, class string, _ any) error {
-				return tenure.Errorf(tenure.Blocked, "%s %q still holds %s of the class %q", t.Name, r.Name, d.dataName(t), class).WithHint("erase them before")
-			})
-			if err == nil && !all {
-				err = d.entriesUnseen(t, r)
-			}
-			if err != nil {
-				return rec, err
-			}
+		if err := d.emptied(ctx, t, r, f); err != nil {
+			return rec, err
 		}
 		if f.ending {
 			for _, s := range t.Delete {

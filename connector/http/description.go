@@ -205,6 +205,7 @@ type typeSpec struct {
 	Resume  steps
 	Revoke  steps
 	Delete  steps
+	Leave   steps // a record that others keep too stays with what these write
 	Data    *dataSpec
 	Review  []reviewSpec
 	Try     *trySpec

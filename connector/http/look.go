@@ -87,6 +87,7 @@ func (d *described) Discover(ctx context.Context, s connector.Scope, yield func(
 type place struct {
 	mine     []*found // what bears the resource's mark, wherever it is and whatever its name
 	namesake *found   // what has its name and isn't its
+	alike    int      // how many things have its name
 	parent   *found   // what it lies in
 	reused   bool     // an id may be given again, and the mark says no more than the id
 }
@@ -168,6 +169,9 @@ func (p *pass) look(ctx context.Context, t *typeSpec, r connector.Ref, short boo
 			}
 		}
 		for _, f := range list.named[own] {
+			if f.own == own && f.parent == at.parent {
+				at.alike++
+			}
 			switch {
 			case slices.Contains(at.mine, f):
 			case f.own == own && f.parent == at.parent && (at.namesake == nil || at.namesake.owner == connector.Unmarked):

@@ -103,6 +103,7 @@ func (d *Description) Info() connector.Info {
 			Recovery: tenure.Recovery{Declared: true, Says: t.Recovery}, Holds: tenure.HoldsNothing, Attributes: string(t.Attributes),
 			Credential: t.Credential, Cost: t.Cost, Lag: t.Lag, Whole: t.Whole, Isolation: t.Isolation,
 		}
+		r.Record = len(t.Leave) > 0
 		if t.Data != nil {
 			r.Holds = tenure.HoldsData
 		}

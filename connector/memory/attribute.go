@@ -27,7 +27,7 @@ const (
 
 func formOf(typ, attribute string) form {
 	switch typ + "." + attribute {
-	case "session.account", "account.email", "integration.url", "store.region", "rows.region", "backup.of", "setting.feature":
+	case "session.account", "account.email", "integration.url", "store.region", "rows.region", "backup.of", "setting.feature", "record.status", "record.environment", "record.date", "record.note":
 		return text
 	case "api_key.scopes", "account.roles", "integration.events":
 		return texts
@@ -56,7 +56,7 @@ func required(typ string) string {
 // check refuses a type, a name or attributes that the world can't have.
 func check(r connector.Ref) error {
 	switch r.Type {
-	case "api_key", "session", "account", "integration", "store", "rows", "cache", "backup", "setting":
+	case "api_key", "session", "account", "integration", "store", "rows", "cache", "backup", "setting", "record":
 	default:
 		return tenure.Errorf(tenure.Invalid, "memory has no resource type %q", r.Type)
 	}

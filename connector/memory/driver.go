@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -21,6 +22,7 @@ type Driver struct {
 var (
 	_ connector.Driver      = (*Driver)(nil)
 	_ connector.Adopter     = (*Driver)(nil)
+	_ connector.Leaver      = (*Driver)(nil)
 	_ connector.Suspender   = (*Driver)(nil)
 	_ connector.Revoker     = (*Driver)(nil)
 	_ connector.Quarantiner = (*Driver)(nil)
@@ -83,6 +85,12 @@ func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (o connecto
 			Type: want.Type, Name: want.Name, State: tenure.ResourcePresent, Attributes: json.RawMessage("{}"),
 			Tenant: want.Tenant, Environment: want.Environment, maker: d, owner: want.Resource,
 		}
+	} else if want.Take && want.Type == "record" && t.mark() == "" {
+		if err := loses(t, raw); err != nil {
+			return o, rec, err
+		}
+		t.maker, t.owner, t.Tenant, t.Environment = d, want.Resource, want.Tenant, want.Environment
+		found = false // its mark has to be kept
 	} else if err := d.owns(t, want.Ref); err != nil {
 		return o, rec, err
 	}
@@ -96,6 +104,15 @@ func (d *Driver) Ensure(ctx context.Context, want connector.Desired) (o connecto
 		return o, rec, err
 	}
 	return d.look(t), rec, nil
+}
+
+// loses is Conflict if a record would lose what others have written there.
+func loses(t *Thing, raw json.RawMessage) error {
+	var has, gets map[string]any
+	if err := errors.Join(json.Unmarshal(t.Attributes, &has), json.Unmarshal(raw, &gets)); err != nil {
+		return tenure.Errorf(tenure.Conflict, "%s %q is there, and can't be read: %w", t.Type, t.Name, err)
+	}
+	return connector.Loses(t.Type, t.Name, has, gets)
 }
 
 // bring sets what differs. The state of a thing moves only where Ensure may.
@@ -241,6 +258,9 @@ func (d *Driver) Discover(ctx context.Context, s connector.Scope, yield func(con
 	w.mu.RLock()
 	for _, k := range w.sorted() {
 		t := w.things[k]
+		if k.typ == "record" && t.mark() == "" { // others' own
+			continue
+		}
 		if len(s.Types) > 0 && !slices.Contains(s.Types, k.typ) || s.Tenant != "" && t.Tenant != "" && t.Tenant != s.Tenant {
 			continue
 		}
@@ -322,4 +342,29 @@ func (d *Driver) Delete(ctx context.Context, r connector.Ref) (connector.Receipt
 		delete(d.world.things, key{r.Type, r.Name})
 		return true, nil
 	})
+}
+
+// Leave writes a record for the last time and takes the mark off.
+func (d *Driver) Leave(ctx context.Context, r connector.Ref) (rec connector.Receipt, err error) {
+	raw, err := normalise(r)
+	if err != nil {
+		return rec, err
+	}
+	w := d.world
+	f, err := w.begin(ctx, "leave", r)
+	if err != nil {
+		return rec, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t, ok := w.things[key{r.Type, r.Name}]
+	if !ok {
+		return rec, f.end(nil)
+	}
+	if id, owner := d.read(t); owner != connector.Ours || id != r.Resource {
+		return rec, f.end(nil)
+	}
+	t.maker, t.owner, t.Mark, t.Tenant, t.Environment, t.Attributes = nil, "", "", "", "", raw
+	rec.Changed = true
+	return rec, f.end(w.save(true))
 }

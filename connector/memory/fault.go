@@ -13,7 +13,7 @@ import (
 
 // calls are the names that Fault.Call and World.Calls know.
 var calls = []string{
-	"plant", "ensure", "observe", "delete", "discover", "adopt", "suspend", "resume", "revoke", "quarantine", "unquarantine",
+	"plant", "ensure", "observe", "delete", "discover", "adopt", "leave", "suspend", "resume", "revoke", "quarantine", "unquarantine",
 	"export", "erase", "tally", "map", "expire", "probe", "elevate", "unelevate", "elevations", "accounts",
 }
 

@@ -82,6 +82,9 @@ func types() []tenure.ResourceType {
 	backup := plain("backup", "A series of copies, each of which expires.", tenure.LayerBackup, false, schema(`"keep":{"type":"string","description":"How long a copy is kept, as an ISO 8601 period."},"of":{"type":"string","description":"What it is a copy of."}`, `"keep"`))
 	backup.Holds, backup.Copies = tenure.HoldsData, true
 	backup.Recovery = tenure.Recovery{Declared: true, Says: "copies stay until they expire; after that nothing can be undone"}
+	record := plain("record", "What others keep too, such as a deal: it may stay when its tenant leaves.", tenure.LayerConfiguration, false,
+		schema(`"status":{"type":"string"},"environment":{"type":"string"},"date":{"type":"string","format":"date"},"note":{"type":"string"}`, ""))
+	record.Record = true
 	return []tenure.ResourceType{
 		plain("api_key", "A key that a tenant's programs call with.", tenure.LayerKey, true, schema(`"scopes":{"type":"array","items":{"type":"string"}}`, "")),
 		plain("session", "A signed-in session.", tenure.LayerSession, false, schema(`"account":{"type":"string"}`, "")),
@@ -91,6 +94,7 @@ func types() []tenure.ResourceType {
 		rows,
 		plain("cache", "A copy of data for speed, with no rows of its own.", tenure.LayerAncillary, false, schema(`"entries":{"type":"integer","minimum":0}`, "")),
 		backup,
+		record,
 		plain("setting", "One value, such as an entitlement or a policy.", tenure.LayerConfiguration, false,
 			schema(`"feature":{"type":"string","description":"The feature that a true value entitles to."},"value":{"type":["string","number","boolean"]}`, `"value"`)),
 	}

@@ -32,7 +32,7 @@ func check(bp tenure.Blueprint, src *Source, catalog []connector.Info) (*Compile
 	k := &checker{
 		Compiled: &Compiled{
 			Blueprint: bp, infos: map[string]connector.Info{}, shapes: map[[2]string]*source.Shape{},
-			texts: map[scope]map[string]*text{inEnvironment: {}, inOutput: {}, inTenant: {}}, whens: map[string]*text{}, sqls: map[[2]string]*text{},
+			texts: map[scope]map[string]*text{inEnvironment: {}, inOutput: {}, inTenant: {}, inStage: {}}, whens: map[string]*text{}, sqls: map[[2]string]*text{},
 		},
 		src: src, dialect: d, catalog: map[string]connector.Info{}, index: map[string]int{},
 	}

@@ -160,6 +160,9 @@ func fromJSON(raw []byte) (tenure.Blueprint, error) {
 		if a := bp.Resources[i].Attributes; a != nil {
 			bp.Resources[i].Attributes, _ = plainNumbers(a).(map[string]any)
 		}
+		for stage, a := range bp.Resources[i].Stages {
+			bp.Resources[i].Stages[stage], _ = plainNumbers(a).(map[string]any)
+		}
 	}
 	return bp, nil
 }

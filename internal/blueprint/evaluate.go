@@ -20,8 +20,9 @@ type Input struct {
 	Tier         string
 	Organization string
 	Installation tenure.InstallationID
-	Params       map[string]any  // as given; defaults are applied
-	Features     map[string]bool // as requested
+	Params       map[string]any    // as given; defaults are applied
+	Features     map[string]bool   // as requested
+	Dates        map[string]string // days that are known, such as live: 2026-03-02
 	// ResourceID gives the id of a resource; the same arguments give the same.
 	ResourceID func(environment, key string) tenure.ResourceID
 	// Leaving says that nothing will be made of it. What can't be right is left out, so
@@ -64,6 +65,10 @@ type Resource struct {
 	Data       []string          `json:"data,omitempty"`
 	Handover   bool              `json:"handover,omitempty"`
 	Credential bool              `json:"credential,omitempty"` // its type makes one
+
+	// Stages are the attributes that a record has at stages of the tenant's life, in full. A
+	// day that isn't known yet stands there as Dated reads it.
+	Stages map[tenure.TenantState]map[string]any `json:"stages,omitempty"`
 }
 
 // Probe is one check of the blueprint's own.
@@ -225,6 +230,7 @@ func (e *evaluation) resource(p source.Path, env tenure.Environment, spec tenure
 	}
 	if len(e.found) == before {
 		e.checkAttributes(p.With("attributes"), env, spec, r.Attributes)
+		r.Stages = e.stages(p, env, spec, vars)
 	}
 	return r, len(e.found) == before
 }
@@ -258,7 +264,11 @@ func (e *evaluation) name(p source.Path, env tenure.Environment, spec tenure.Res
 func (e *evaluation) value(p source.Path, env tenure.Environment, v any, vars map[string]any) any {
 	switch v := v.(type) {
 	case string:
-		out, err := e.texts[inEnvironment][v].run(vars)
+		t, err := e.textIn(v)
+		var out any
+		if err == nil {
+			out, err = t.run(vars)
+		}
 		if err != nil {
 			e.refuse(p, "in %s: %s", env.Name, cause(err))
 		}

@@ -231,6 +231,9 @@ func displayOperator(name string) string {
 }
 
 func (l *dialect) unknownName(s scope, name string) (message, hint string) {
+	if name == "dates" {
+		return "dates isn't known here", "only a record's stages know days"
+	}
 	if _, elsewhere := l.vars[name]; elsewhere {
 		return name + " isn't known here", "a notice is for the whole tenant, not for one environment"
 	}

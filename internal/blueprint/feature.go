@@ -33,3 +33,16 @@ func (c *Compiled) Features(tier string, requested map[string]bool) (map[string]
 func inTier(f tenure.Feature, tier string) bool {
 	return len(f.Tiers) == 0 || slices.Contains(f.Tiers, tier)
 }
+
+// Retiered are the features that a tenant has as it goes from one tier to another: what only
+// one of the two has isn't carried over, unless it was asked for.
+func (c *Compiled) Retiered(from, to string, has, asked map[string]bool) map[string]bool {
+	out := map[string]bool{}
+	for name, on := range has {
+		f, declared := c.Blueprint.Features[name]
+		if _, is := asked[name]; is || !declared || inTier(f, from) == inTier(f, to) {
+			out[name] = on
+		}
+	}
+	return out
+}

@@ -219,6 +219,9 @@ func (k *checker) checkResourceTexts(p source.Path, r *tenure.ResourceSpec, info
 	}
 	attributes := k.besideSQL(info, r.Type, r.Attributes)
 	k.eachText(p.With("attributes"), attributes, func(p source.Path, s string) { use(p, k.text(inEnvironment, p, s)) })
+	if t, ok := info.Type(r.Type); ok {
+		k.checkStages(p, r, t, use)
+	}
 	slices.Sort(needs)
 	r.Needs = slices.Compact(needs)
 }

@@ -21,6 +21,7 @@ const (
 	inEnvironment scope = iota // tenant, params, env, features, resources, installation
 	inOutput                   // the same and credential()
 	inTenant                   // tenant, params, features, installation
+	inStage                    // as inEnvironment, and dates
 )
 
 // dialect is the declared environment that a blueprint's expressions are
@@ -66,7 +67,12 @@ func newDialect(bp *tenure.Blueprint) (*dialect, error) {
 	for _, name := range []string{"tenant", "params", "env", "features", "resources", "installation"} {
 		l.vars[name] = cel.ObjectType(objectPrefix + name)
 	}
-	for _, s := range []scope{inEnvironment, inOutput, inTenant} {
+	days := map[string]*cel.Type{}
+	for name := range dates {
+		days[name] = cel.OpaqueType("date") // no function takes it: it may be known only when it is written
+	}
+	l.vars["dates"] = l.object("dates", days)
+	for _, s := range []scope{inEnvironment, inOutput, inTenant, inStage} {
 		registry, err := types.NewRegistry()
 		if err != nil {
 			return nil, tenure.Errorf(tenure.Internal, "declare the names of expressions: %w", err)
@@ -101,6 +107,9 @@ func (l *dialect) options(s scope, registry *types.Registry) []cel.EnvOption {
 
 func (l *dialect) names(s scope) []string {
 	names := source.Keys(l.vars)
+	if s != inStage {
+		names = slices.DeleteFunc(names, func(n string) bool { return n == "dates" })
+	}
 	if s == inTenant {
 		names = slices.DeleteFunc(names, func(n string) bool { return n == "env" || n == "resources" })
 	}

@@ -116,6 +116,9 @@ func (a *advance) meanwhile(c *composed) {
 
 // result adds a step's result with its inventory change and its audit entry.
 func (a *advance) result(c *composed, n *node, r store.StepResult, res Result) {
+	if r.State == tenure.StepFailed && n.step.Action == tenure.ActWrite {
+		a.unwritten(c, n)
+	}
 	if r.State != tenure.StepPending {
 		c.Resources = append(c.Resources, res.Resources...)
 		if res.Extra != nil && r.State == tenure.StepDone {
@@ -271,6 +274,9 @@ func (a *advance) settle(n *node, r Result, now time.Time) store.StepResult {
 	}
 	if tenure.CanRetry(err) && n.row.Attempt < a.e.attempts() {
 		out.State, out.Verdict, out.DueAt = tenure.StepPending, "", now.Add(backoff(n.row.Attempt))
+		if n.step.Action == tenure.ActWrite { // the operation waits for it, and keeps no other from the tenant
+			out.ErrorCode, out.Error = "", clip(n.step.Key+" is tried again: "+out.Error)
+		}
 		return out
 	}
 	out.State = tenure.StepFailed

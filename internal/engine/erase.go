@@ -471,7 +471,14 @@ func remove(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *
 			return Result{Reopen: came, Progress: p.text()}
 		}
 	}
-	rec, v, err := sys.Delete(ctx, ref)
+	take := sys.Delete
+	if pr.Keep {
+		take = sys.Leave
+		if ref.Attributes, err = e.dated(ctx, t); err != nil {
+			return stopped(err, p)
+		}
+	}
+	rec, v, err := take(ctx, ref)
 	if typ, _ := sys.Info.Type(pr.Type); typ.Whole && tenure.CodeOf(err) == tenure.Conflict && sys.Can("erase") {
 		// It covers rows outside of itself, which go in batches, as nothing takes them along.
 		for _, class := range t.unerased(pr) {

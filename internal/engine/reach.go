@@ -96,6 +96,13 @@ func (a *advance) answeredBy(q *asked) {
 	switch {
 	case q.closed:
 		a.refused[q.system] = q.err
+		written := asked{system: q.system, err: q.err}
+		for _, i := range q.steps {
+			if i < len(a.s.nodes) && a.s.nodes[i].step.Action == tenure.ActWrite { // they stop nothing
+				written.steps = append(written.steps, i)
+			}
+		}
+		a.away = append(a.away, written)
 	case q.err == nil || !tenure.CanRetry(q.err):
 		a.answered[q.system] = true
 	case a.ctx.Err() == nil:

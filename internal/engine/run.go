@@ -91,6 +91,7 @@ var resourceActions = map[tenure.Action]func(context.Context, *Engine, *Task, *c
 	tenure.ActExport:       export,
 	tenure.ActExpire:       expire,
 	tenure.ActProbe:        probe,
+	tenure.ActWrite:        write,
 	tenure.ActClean:        clean,
 	tenure.ActRemnants:     remnants,
 }
@@ -167,7 +168,7 @@ func letPass(p *tenure.Plan) string {
 }
 
 func ensure(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr *tenure.PlannedResource) Result {
-	d := connector.Desired{Ref: Ref(t.Plan.Tenant, pr), Encryption: t.Plan.Encryption}
+	d := connector.Desired{Ref: Ref(t.Plan.Tenant, pr), Encryption: t.Plan.Encryption, Take: pr.Keep}
 	switch typ, _ := sys.Info.Type(pr.Type); {
 	case typ.Issued && t.Step.Reissue:
 		d.Reissue = t.Operation.CreatedAt
@@ -235,7 +236,7 @@ func observe(ctx context.Context, e *Engine, t *Task, sys *connector.System, pr 
 		return Result{Err: err}
 	}
 	if t.Step.To == "absent" {
-		if seen[0].Found {
+		if seen[0].Found && !(pr.Keep && seen[0].Owner == connector.Unmarked) {
 			return Result{Verdict: tenure.Failed, Err: tenure.Errorf(tenure.Blocked, "%s %s is there again", pr.Type, pr.Name)}
 		}
 		return Result{Verdict: absent}

@@ -24,7 +24,7 @@ func standing(ctx context.Context, in *planner.Input) (map[tenure.ResourceID]pla
 	for _, env := range in.Desired.Environments {
 		for _, r := range env.Resources {
 			sys := in.Systems[r.System]
-			if sys == nil {
+			if sys == nil || r.Stages != nil {
 				continue // the planner says so
 			}
 			ref := connector.Ref{Resource: r.ID, Tenant: in.Tenant.ID, Environment: env.Name, Type: r.Type, Name: r.Name, Attributes: r.Attributes, Classes: r.Data}
@@ -58,6 +58,9 @@ func standing(ctx context.Context, in *planner.Input) (map[tenure.ResourceID]pla
 func coming(in *planner.Input) (out []tenure.Resource, err error) {
 	for _, env := range in.Desired.Environments {
 		for _, r := range env.Resources {
+			if r.Stages != nil { // a record is written to, whatever it says
+				continue
+			}
 			row := tenure.Resource{ID: r.ID, Tenant: in.Tenant.ID, Environment: env.Name, Key: r.Key, System: r.System, Type: r.Type, Name: r.Name, Classes: r.Data}
 			if row.Desired, err = tenure.Canonical(r.Attributes); err != nil {
 				return nil, err
@@ -109,6 +112,9 @@ func (s *Service) runLook(ctx context.Context, t *engine.Task) engine.Result {
 	var all []tenure.Resource
 	for i := range t.Plan.Resources {
 		p := &t.Plan.Resources[i]
+		if slices.ContainsFunc(t.Plan.Steps, func(st tenure.Step) bool { return st.Action == tenure.ActEnsure && st.Resource == p.ID }) {
+			continue // a record, which isn't adopted
+		}
 		row := tenure.Resource{ID: p.ID, Tenant: t.Plan.Tenant, Environment: p.Environment, Key: p.Key, System: p.System, Type: p.Type, Name: p.Name, Classes: p.Classes}
 		if row.Desired, err = tenure.Canonical(p.Desired); err != nil {
 			return engine.Result{Err: err}

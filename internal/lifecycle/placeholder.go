@@ -39,7 +39,7 @@ func (s *Service) placeholder(c *blueprint.Compiled) (d *blueprint.Desired, aske
 	now := s.Now()
 	t := tenure.Tenant{ID: tenure.DeriveID[tenure.TenantID](now, stand), Name: stand}
 	stands := map[string]string{string(t.ID): "${tenant.id}", stand: "${tenant.name}"}
-	d, err = s.evaluate(c, t, tenure.Onboard, params, nil, func(env, key string) tenure.ResourceID {
+	d, err = s.evaluate(c, t, tenure.Onboard, params, nil, nil, func(env, key string) tenure.ResourceID {
 		id := tenure.DeriveID[tenure.ResourceID](now, stand, env, key)
 		stands[string(id)] = "${resources." + key + ".id}"
 		return id

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -61,6 +62,9 @@ func (s *Service) Plan(ctx context.Context, in Intent, by string) (*Planned, err
 	}
 	input, err := s.input(ctx, in)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.weighLosses(ctx, input); err != nil {
 		return nil, err
 	}
 	if input.Shared, err = foresee(ctx, input); err != nil {
@@ -167,7 +171,7 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 	switch in.Kind {
 	case tenure.Upgrade:
 		from := t.Blueprint
-		out.From = &from
+		out.From, out.Was = &from, &c.Blueprint
 		if in.Blueprint == "" {
 			in.Blueprint = t.Blueprint.Name
 		}
@@ -186,6 +190,7 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 		for k, v := range in.Parameters {
 			params[k] = v
 		}
+		features = maps.Clone(features)
 		for k, v := range in.Features {
 			if features == nil {
 				features = map[string]bool{}
@@ -194,7 +199,9 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 		}
 		if in.Tier != "" {
 			out.WasTier, out.Tenant.Tier = t.Tier, in.Tier
+			features = c.Retiered(t.Tier, in.Tier, features, in.Features)
 		}
+		out.WasFeatures = t.Features
 	case tenure.Offboard:
 		if in.Recipient != "" {
 			if _, err := age.ParseX25519Recipient(in.Recipient); err != nil {
@@ -249,7 +256,11 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 			return nil, err
 		}
 	}
-	out.Desired, err = s.evaluate(c, out.Tenant, in.Kind, params, features, func(env, key string) tenure.ResourceID {
+	days, err := s.days(ctx, &t)
+	if err != nil {
+		return nil, err
+	}
+	out.Desired, err = s.evaluate(c, out.Tenant, in.Kind, params, features, days, func(env, key string) tenure.ResourceID {
 		if id := ids[env+"\x00"+key]; id != "" {
 			return id
 		}
@@ -275,10 +286,19 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 	return out, s.undeclared(ctx, out)
 }
 
-func (s *Service) evaluate(c *blueprint.Compiled, t tenure.Tenant, kind tenure.OperationKind, params map[string]any, features map[string]bool, id func(env, key string) tenure.ResourceID) (*blueprint.Desired, error) {
+// days are those of a tenant's life that its records may speak of and that are known.
+func (s *Service) days(ctx context.Context, t *store.TenantRow) (map[string]string, error) {
+	live, err := s.o.DB.WentLive(ctx, t.ID)
+	if live.IsZero() {
+		live = t.CreatedAt
+	}
+	return map[string]string{"live": live.UTC().Format(time.DateOnly)}, err
+}
+
+func (s *Service) evaluate(c *blueprint.Compiled, t tenure.Tenant, kind tenure.OperationKind, params map[string]any, features map[string]bool, days map[string]string, id func(env, key string) tenure.ResourceID) (*blueprint.Desired, error) {
 	return c.Evaluate(blueprint.Input{
 		Tenant: t.ID, Name: t.Name, Tier: t.Tier, Organization: t.Organization, Installation: s.o.Installation,
-		Params: params, Features: features, ResourceID: id,
+		Params: params, Features: features, ResourceID: id, Dates: days,
 		Leaving: kind == tenure.Offboard || kind == tenure.Suspend || kind == tenure.Revoke || kind == tenure.Supplement,
 	})
 }
@@ -313,7 +333,7 @@ func (s *Service) onboardInput(ctx context.Context, in Intent, now time.Time) (*
 		ID: tenure.NewID[tenure.TenantID](now), Name: in.Tenant, Organization: in.Organization, Contact: in.Contact, Tier: in.Tier, Labels: in.Labels,
 		State: tenure.TenantRequested, Blueprint: c.Ref(), CreatedAt: now,
 	}
-	d, err := s.evaluate(c, t, in.Kind, in.Parameters, in.Features, func(env, key string) tenure.ResourceID {
+	d, err := s.evaluate(c, t, in.Kind, in.Parameters, in.Features, nil, func(env, key string) tenure.ResourceID {
 		return tenure.DeriveID[tenure.ResourceID](now, string(t.ID), env, key)
 	})
 	if err != nil {

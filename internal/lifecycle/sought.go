@@ -34,6 +34,7 @@ type sealed struct {
 	Layer       tenure.Layer    `json:"layer"`
 	Desired     json.RawMessage `json:"desired,omitempty"`
 	Classes     []string        `json:"classes,omitempty"`
+	Keep        bool            `json:"keep,omitempty"` // the record itself stays, and bears no mark
 }
 
 // keepSought seals what it takes to find the data of a tenant that has closed, before
@@ -62,7 +63,7 @@ func (s *Service) keepSought(ctx context.Context, t *engine.Task) ([]store.Sough
 		if err != nil {
 			return nil, err
 		}
-		text, err := json.Marshal(sealed{TenantName: t.Plan.Name, Name: pr.Name, Environment: pr.Environment, Key: pr.Key, Layer: pr.Layer, Desired: desired, Classes: pr.Classes})
+		text, err := json.Marshal(sealed{TenantName: t.Plan.Name, Name: pr.Name, Environment: pr.Environment, Key: pr.Key, Layer: pr.Layer, Desired: desired, Classes: pr.Classes, Keep: pr.Keep})
 		if err != nil {
 			return nil, tenure.Errorf(tenure.Internal, "seal the name and key of a closed tenant's resource: %w", err)
 		}
@@ -97,23 +98,22 @@ func inClear(places []string, secret ...string) []string {
 }
 
 // unseal opens a box, only for a look at the places or a supplementary plan.
-func (s *Service) unseal(ctx context.Context, row store.Sought) (r tenure.Resource, tenantName string, err error) {
+func (s *Service) unseal(ctx context.Context, row store.Sought) (r tenure.Resource, v sealed, err error) {
 	aead, err := s.o.Keys.AEAD(ctx, keystore.KeyID(row.Key))
 	if err != nil {
-		return r, "", err
+		return r, v, err
 	}
 	text, err := aead.Decrypt(row.Box, []byte(row.Resource))
 	if err != nil {
-		return r, "", tenure.Errorf(tenure.Blocked, "the sealed name and key of %s can't be opened: %w", row.Resource, err)
+		return r, v, tenure.Errorf(tenure.Blocked, "the sealed name and key of %s can't be opened: %w", row.Resource, err)
 	}
-	var v sealed
 	if err := json.Unmarshal(text, &v); err != nil {
-		return r, "", tenure.Errorf(tenure.Internal, "the sealed name and key of %s: %w", row.Resource, err)
+		return r, v, tenure.Errorf(tenure.Internal, "the sealed name and key of %s: %w", row.Resource, err)
 	}
 	return tenure.Resource{
 		ID: row.Resource, Tenant: row.Tenant, Environment: v.Environment, Key: v.Key, System: row.System, Type: row.Type, Name: v.Name, Layer: v.Layer,
 		State: tenure.ResourceGone, Desired: v.Desired, Classes: v.Classes,
-	}, v.TenantName, nil
+	}, v, nil
 }
 
 // returned looks at the places of closed tenants in a system, also where marks were
@@ -129,7 +129,7 @@ func (s *Service) returned(ctx context.Context, sys *connector.System, tenant te
 		if row.System != sys.Name || len(row.Box) == 0 {
 			continue
 		}
-		r, name, err := s.unseal(ctx, row)
+		r, box, err := s.unseal(ctx, row)
 		if err != nil {
 			return nil, err
 		}
@@ -140,19 +140,20 @@ func (s *Service) returned(ctx context.Context, sys *connector.System, tenant te
 		if taken {
 			continue
 		}
-		found, err := s.stands(ctx, sys, r)
+		found, err := s.stands(ctx, sys, r, box.Keep)
 		if err != nil {
 			return nil, err
 		}
 		for _, p := range found {
-			out = append(out, s.cameBack(row, p, name, r.Name))
+			out = append(out, s.cameBack(row, p, box.TenantName, r.Name))
 		}
 	}
 	return out, nil
 }
 
-// stands returns what is there of a resource that should be gone.
-func (s *Service) stands(ctx context.Context, sys *connector.System, r tenure.Resource) (found []connector.Place, err error) {
+// stands returns what is there of a resource that should be gone. A record that is kept is
+// back only if it bears the mark again.
+func (s *Service) stands(ctx context.Context, sys *connector.System, r tenure.Resource, keep bool) (found []connector.Place, err error) {
 	err = s.look.Maps(ctx, []tenure.Resource{r}, nil, connector.Survey{Gone: true}, func(v hygiene.Map) error {
 		for _, p := range v.Places {
 			if p.IsData() && p.Rows > 0 {
@@ -168,7 +169,7 @@ func (s *Service) stands(ctx context.Context, sys *connector.System, r tenure.Re
 	if err != nil {
 		return nil, err
 	}
-	if o := seen[0]; o.Found && o.Owner != connector.Others && (o.Owner != connector.Ours || o.Resource == r.ID) {
+	if o := seen[0]; o.Found && o.Owner != connector.Others && (!keep || o.Owner != connector.Unmarked) && (o.Owner != connector.Ours || o.Resource == r.ID) {
 		found = append(found, connector.Place{})
 	}
 	return found, nil
@@ -214,11 +215,11 @@ func (s *Service) reopenable(ctx context.Context, tenant tenure.TenantID) (out [
 		if err != nil {
 			return nil, "", err
 		}
-		r, name, err := s.unseal(ctx, row)
+		r, box, err := s.unseal(ctx, row)
 		if err != nil {
 			return nil, "", err
 		}
-		tenantName = name
+		tenantName = box.TenantName
 		taken, err := s.o.DB.Occupied(ctx, row.System, row.Type, r.Name)
 		if err != nil {
 			return nil, "", err
@@ -226,7 +227,7 @@ func (s *Service) reopenable(ctx context.Context, tenant tenure.TenantID) (out [
 		if taken {
 			continue
 		}
-		found, err := s.stands(ctx, sys, r)
+		found, err := s.stands(ctx, sys, r, box.Keep)
 		if err != nil {
 			return nil, "", err
 		}

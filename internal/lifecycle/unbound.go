@@ -76,7 +76,7 @@ func (s *Service) stillBound(ctx context.Context, p *tenure.Plan) error {
 		have[p.Resources[i].Environment+"\x00"+p.Resources[i].Key] = &p.Resources[i]
 	}
 	t := tenure.Tenant{ID: p.Tenant, Name: p.Name, Tier: p.Tier, Organization: p.Organization}
-	d, err := s.evaluate(c, t, p.Kind, p.Parameters, p.Features, func(env, key string) tenure.ResourceID {
+	d, err := s.evaluate(c, t, p.Kind, p.Parameters, p.Features, nil, func(env, key string) tenure.ResourceID {
 		if r := have[env+"\x00"+key]; r != nil {
 			return r.ID
 		}

@@ -22,6 +22,10 @@ func (c *compiler) standing() error {
 	var wrong []string
 	for i := range c.plan.Resources {
 		r := &c.plan.Resources[i]
+		if c.staged(r) { // it is written to, whatever it says
+			c.plan.Diff = append(c.plan.Diff, tenure.Difference{Resource: pathOf(r), Field: "record", To: r.Type + " " + r.Name + " in " + r.System + " is written to"})
+			continue
+		}
 		r.New = false
 		seen := c.in.Standing[r.ID]
 		for _, w := range c.against(r, seen) {

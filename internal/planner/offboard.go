@@ -38,6 +38,11 @@ func (c *compiler) offboard() error {
 	if err := c.dispose(); err != nil {
 		return err
 	}
+	for i := range c.plan.Resources {
+		if r := &c.plan.Resources[i]; c.staged(r) { // it tells of the tenant to the end, and stands on nothing
+			r.Needs = nil
+		}
+	}
 	c.plan.Parameters = object(c.in.Tenant.Parameters)
 	c.plan.Destructive = 1 // an offboarding is always approved
 	gate := c.approve()
@@ -48,6 +53,8 @@ func (c *compiler) offboard() error {
 	handed, dropped := c.handover(cut, sweep)
 	retained := c.move("retained", tenure.StageRetention, tenure.TenantRetained, append(slices.Clone(cut), sweep)...)
 	c.notices("terminating", tenure.StageCut, leaving)
+	c.writes(tenure.TenantTerminating, leaving)
+	c.writes(tenure.TenantRetained, retained)
 	groups, err := c.groups(all, cutAt)
 	if err != nil {
 		return err
@@ -65,6 +72,7 @@ func (c *compiler) grace(gate string) (time.Time, string) {
 		return c.plan.At, c.move("terminating", tenure.StageCut, tenure.TenantTerminating, gate)
 	}
 	notice := c.move("transition", tenure.StageGrace, tenure.TenantTransition, gate)
+	c.writes(tenure.TenantTransition, notice)
 	wait := c.add(tenure.Step{Key: "grace", Stage: tenure.StageGrace, Action: tenure.ActDate, Needs: []string{notice}, Gate: &tenure.Gate{After: notice, Period: grace}, Summary: "full service and export at will for " + grace.String()})
 	at := grace.After(c.plan.At)
 	c.date("access is cut", "terminating", at, at, "after a grace of "+grace.String())
@@ -237,8 +245,9 @@ func (c *compiler) erasure(all map[tenure.ResourceID]*tenure.PlannedResource, gr
 	seen := c.places(groups, all)
 	where := make(map[int][]*tenure.PlannedResource)
 	for i := range c.plan.Resources {
-		r := &c.plan.Resources[i]
-		where[seen[r.ID]] = append(where[seen[r.ID]], r)
+		if r := &c.plan.Resources[i]; !c.staged(r) {
+			where[seen[r.ID]] = append(where[seen[r.ID]], r)
+		}
 	}
 	for _, g := range groups {
 		if g.class != "" && g.end == end {
@@ -359,6 +368,7 @@ func (c *compiler) erasing(n int, g group, gate string) string {
 	}
 	key := c.move("erasing", tenure.StageErasure, tenure.TenantErasing, gate)
 	c.notices("erasing", tenure.StageErasure, key)
+	c.writes(tenure.TenantErasing, key)
 	return key
 }
 
@@ -464,11 +474,12 @@ func (c *compiler) remove(r *tenure.PlannedResource, all map[tenure.ResourceID]*
 			needs = append(needs, pathOf(other)+"/delete")
 		}
 	}
-	key := c.add(tenure.Step{
+	s := tenure.Step{
 		Key: pathOf(r) + "/delete", Stage: tenure.StageErasure, Action: tenure.ActDelete, Destructive: true, Resource: r.ID, System: r.System,
 		Environment: r.Environment, Needs: some(needs), Summary: fmt.Sprintf("delete %s %s from %s", r.Type, r.Name, r.System),
-	})
-	return c.lagging(r, key)
+	}
+	c.asRecord(r, &s)
+	return c.lagging(r, c.add(s))
 }
 
 // lagging adds a second reading after the lag that a type declares: a system that
@@ -491,6 +502,7 @@ func (c *compiler) depart(all map[tenure.ResourceID]*tenure.PlannedResource, gro
 	sweep := c.add(tenure.Step{Key: "reconcile/second", Stage: tenure.StageReconcile, Action: tenure.ActSweep, To: "stores", Needs: append(slices.Clone(erased), retained), Summary: "second reconciliation: no residue in any system"})
 	interim := c.add(tenure.Step{Key: "certificate/interim", Stage: tenure.StageCertify, Action: tenure.ActCertify, To: "interim", Needs: append([]string{reclaim, sweep}, c.clean(erased, false)...), Summary: "interim certificate"})
 	waiting := c.move("awaiting", tenure.StageExpiry, tenure.TenantAwaitingExpiry, interim)
+	c.writes(tenure.TenantAwaitingExpiry, waiting)
 	kept := c.erasure(all, groups, []string{waiting}, true)
 	// A confirmation is good for 72 hours, and what comes after these doesn't rest on it.
 	kept = slices.DeleteFunc(kept, func(key string) bool { return strings.HasPrefix(key, "noreturn/") })
@@ -508,6 +520,7 @@ func (c *compiler) depart(all map[tenure.ResourceID]*tenure.PlannedResource, gro
 		seen := c.add(tenure.Step{Key: pathOf(r) + "/expire", Stage: tenure.StageExpiry, Action: tenure.ActExpire, Destructive: true, Resource: r.ID, System: r.System, Environment: r.Environment, Needs: append(c.ends(r), waiting), Summary: "backups in " + r.Name + " expire, and are seen to be gone"})
 		expired = append(expired, c.remove(r, all, seen))
 	}
+	expired = append(expired, c.records(all, groups, expired)...)
 	expired = append(expired, c.forgetPseudonyms(append(slices.Clone(erased), expired[0]))...)
 	for _, purpose := range tenantKeys {
 		expired = append(expired, c.add(tenure.Step{Key: "key/" + purpose + "/destroy", Stage: tenure.StageExpiry, Action: tenure.ActKeyDestroy, To: purpose, Destructive: true, Needs: slices.Clone(expired), Summary: "destroy the tenant's key for " + purpose}))

@@ -18,35 +18,47 @@ import (
 
 // Input is all that a plan is made of.
 type Input struct {
-	Kind      tenure.OperationKind
-	At        time.Time
-	Reason    string
-	Tenant    tenure.Tenant
-	Blueprint *tenure.Blueprint
-	Ref       tenure.BlueprintRef
-	From      *tenure.BlueprintRef // upgrade: the revision that the tenant leaves
-	Desired   *blueprint.Desired   // of Blueprint; not needed to suspend
-	Inventory []tenure.Resource    // what isn't gone
-	Normal    map[tenure.ResourceID]json.RawMessage
-	Systems   map[string]*connector.System // asked what they are and can, never called
-	Drifted   map[tenure.ResourceID]bool   // repair: what to bring back
-	Lost      map[tenure.ResourceID]bool   // repair: what of it stands there without its mark
-	Anchors   map[tenure.Anchor]time.Time
-	Recipient string                     // age recipient of the exports
-	AtOnce    bool                       // offboard: no grace
-	EraseOnly bool                       // offboard: the customer chose erasure, so no export
-	Reissue   bool                       // repair: with new credentials
-	Rules     []tenure.ApprovalRule      // what approvals plans need; they only raise what the blueprint asks for
-	WasTier   string                     // the tenant's tier until now, where the plan changes it
-	Revoke    map[tenure.ResourceID]bool // revoke: what to take off
-	Off       map[tenure.ResourceID]bool // reinstate: what a revoke took off, and stays off
-	Adopt     bool                       // onboard: what stands there becomes the tenant's, and nothing is made
-	Standing  map[tenure.ResourceID]Sight
-	Foreseen  []tenure.Finding                     // what a look at drift would find once it is adopted
-	Found     []tenure.Finding                     // repair: what was found at what has drifted
-	Rights    map[tenure.ResourceID][]tenure.Right // repair: those at what has drifted that nothing declares
-	Unheld    map[tenure.ResourceID]bool           // what has a credential that Tenure doesn't hold, as it was adopted
-	Shared    []connector.SharedChange             // what making the resources changes for others than the tenant
+	Kind        tenure.OperationKind
+	At          time.Time
+	Reason      string
+	Tenant      tenure.Tenant
+	Blueprint   *tenure.Blueprint
+	Ref         tenure.BlueprintRef
+	From        *tenure.BlueprintRef // upgrade: the revision that the tenant leaves
+	Was         *tenure.Blueprint    // upgrade: that revision itself
+	Desired     *blueprint.Desired   // of Blueprint; not needed to suspend
+	Inventory   []tenure.Resource    // what isn't gone
+	Normal      map[tenure.ResourceID]json.RawMessage
+	Systems     map[string]*connector.System // asked what they are and can, never called
+	Drifted     map[tenure.ResourceID]bool   // repair: what to bring back
+	Lost        map[tenure.ResourceID]bool   // repair: what of it stands there without its mark
+	Anchors     map[tenure.Anchor]time.Time
+	Recipient   string                     // age recipient of the exports
+	AtOnce      bool                       // offboard: no grace
+	EraseOnly   bool                       // offboard: the customer chose erasure, so no export
+	Reissue     bool                       // repair: with new credentials
+	Rules       []tenure.ApprovalRule      // what approvals plans need; they only raise what the blueprint asks for
+	WasTier     string                     // the tenant's tier until now, where the plan changes it
+	WasFeatures map[string]bool            // change, upgrade: the tenant's features until now
+	Revoke      map[tenure.ResourceID]bool // revoke: what to take off
+	Off         map[tenure.ResourceID]bool // reinstate: what a revoke took off, and stays off
+	Adopt       bool                       // onboard: what stands there becomes the tenant's, and nothing is made
+	Standing    map[tenure.ResourceID]Sight
+	Foreseen    []tenure.Finding                     // what a look at drift would find once it is adopted
+	Found       []tenure.Finding                     // repair: what was found at what has drifted
+	Rights      map[tenure.ResourceID][]tenure.Right // repair: those at what has drifted that nothing declares
+	Unheld      map[tenure.ResourceID]bool           // what has a credential that Tenure doesn't hold, as it was adopted
+	Held        map[tenure.ResourceID][]Held         // change, upgrade: what stands in what the tenant has and shall not have; none of what can't be counted
+	Uncovered   map[tenure.ResourceID][]Held         // the same: what stands in what stays and isn't covered any more
+	Shared      []connector.SharedChange             // what making the resources changes for others than the tenant
+}
+
+// Held is how much stands at a place of a resource.
+type Held struct {
+	Place   string
+	Class   string // "" is none
+	Records int64
+	Unseen  bool
 }
 
 // Sight is what was seen of a resource that is to be adopted.
@@ -192,6 +204,9 @@ func (c *compiler) approve() string {
 	if c.in.Kind == tenure.Repair && len(c.in.Lost) > 0 { // what is marked as a tenant's is deleted with it
 		n = max(n, 2)
 	}
+	if c.losesData() {
+		n = max(n, 1)
+	}
 	if c.in.Adopt { // for the same reason
 		n = max(n, 2)
 	}
@@ -248,7 +263,7 @@ func (c *compiler) planned() (map[tenure.ResourceID]*tenure.PlannedResource, err
 	for _, r := range c.in.Inventory {
 		pr := tenure.PlannedResource{
 			ID: r.ID, Key: r.Key, Environment: r.Environment, System: r.System, Type: r.Type, Name: r.Name,
-			Layer: r.Layer, Classes: r.Classes, Needs: r.Needs,
+			Layer: r.Layer, Classes: r.Classes, Needs: r.Needs, Keep: c.keeps(r.Key),
 		}
 		if len(r.Desired) > 0 {
 			if err := json.Unmarshal(r.Desired, &pr.Desired); err != nil {

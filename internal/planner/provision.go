@@ -44,11 +44,11 @@ func (c *compiler) onboard() error {
 	var made []string
 	for i := range c.plan.Resources {
 		r := &c.plan.Resources[i]
-		if c.in.Adopt {
+		if c.in.Adopt && !c.staged(r) {
 			made = append(made, c.takeOver(r, []string{look}))
 			continue
 		}
-		made = append(made, c.ensure(r, tenure.StageProvision, "make", append(slices.Clone(keys), start)))
+		made = append(made, c.ensure(r, tenure.StageProvision, "make", some(append(slices.Clone(keys), start, look))))
 	}
 	if len(made) == 0 {
 		made = keys
@@ -62,6 +62,7 @@ func (c *compiler) onboard() error {
 	active := c.move("active", tenure.StageHandover, tenure.TenantActive, probes...)
 	out := c.outputs(active)
 	c.notices("active", tenure.StageHandover, active, out)
+	c.writes(tenure.TenantActive, active)
 	return nil
 }
 
@@ -95,7 +96,10 @@ func (c *compiler) desire(have map[string]*tenure.Resource) error {
 		for _, r := range env.Resources {
 			pr := tenure.PlannedResource{
 				ID: r.ID, Key: r.Key, Environment: env.Name, System: r.System, Type: r.Type, Name: r.Name, Layer: r.Layer,
-				Desired: r.Attributes, Classes: r.Data, New: have[path(env.Name, r.Key)] == nil,
+				Desired: r.Attributes, Classes: r.Data, New: have[path(env.Name, r.Key)] == nil, Keep: c.keeps(r.Key),
+			}
+			if set := r.Stages[tenure.TenantActive]; set != nil && have != nil { // who changes is active
+				pr.Desired = set
 			}
 			for _, n := range r.Needs {
 				pr.Needs = append(pr.Needs, ids[n])
@@ -248,6 +252,7 @@ func (c *compiler) change() error {
 	if len(changed) == 0 && len(retired) == 0 && (c.in.From == nil || c.in.From.Digest == c.in.Ref.Digest) && !c.parametersDiffer() {
 		return tenure.Errorf(tenure.Conflict, "there is nothing to do: %s has these parameters and this revision already", c.in.Tenant.Name)
 	}
+	c.losses(retired)
 	c.plan.Destructive += len(retired) // so that the approval is asked for
 	gate := c.approve()
 	c.plan.Destructive -= len(retired)
@@ -328,7 +333,7 @@ func (c *compiler) retire(have map[string]*tenure.Resource) []tenure.ResourceID 
 		old := have[p]
 		pr := tenure.PlannedResource{
 			ID: old.ID, Key: old.Key, Environment: old.Environment, System: old.System, Type: old.Type, Name: old.Name,
-			Layer: old.Layer, Classes: old.Classes, Needs: old.Needs, Desired: object(old.Desired), Retire: true,
+			Layer: old.Layer, Classes: old.Classes, Needs: old.Needs, Desired: object(old.Desired), Retire: true, Keep: c.keeps(old.Key),
 		}
 		c.plan.Resources = append(c.plan.Resources, pr)
 		c.plan.Diff = append(c.plan.Diff, tenure.Difference{Resource: p, From: old.Type + " " + old.Name})

@@ -56,10 +56,14 @@ func (c *compiler) supplement() error {
 				needs = append(needs, key)
 			}
 		}
-		done = append(done, c.add(tenure.Step{
+		s := tenure.Step{
 			Key: pathOf(r) + "/delete", Stage: tenure.StageErasure, Action: tenure.ActDelete, Destructive: true, Resource: r.ID, System: r.System,
 			Environment: r.Environment, Needs: needs, Summary: fmt.Sprintf("delete %s from %s", r.Type, r.System),
-		}))
+		}
+		if r.Keep {
+			s.Summary = fmt.Sprintf("leave %s in %s without the mark", r.Type, r.System)
+		}
+		done = append(done, c.add(s))
 	}
 	last := c.add(tenure.Step{Key: "reconcile/last", Stage: tenure.StageReconcile, Action: tenure.ActSweep, To: "all", Needs: done, Summary: "reconciliation: nothing in any system is the tenant's"})
 	certificate := c.add(tenure.Step{Key: "certificate/supplementary", Stage: tenure.StageCertify, Action: tenure.ActCertify, To: "supplementary", Needs: []string{last}, Summary: "supplementary certificate"})

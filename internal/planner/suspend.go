@@ -19,7 +19,7 @@ func (c *compiler) suspend() error {
 	if len(done) == 0 {
 		done = some([]string{gate})
 	}
-	c.move("suspended", tenure.StageCut, tenure.TenantSuspended, done...)
+	c.writes(tenure.TenantSuspended, c.move("suspended", tenure.StageCut, tenure.TenantSuspended, done...))
 	return nil
 }
 
@@ -63,7 +63,7 @@ func (c *compiler) resume() error {
 		return err
 	}
 	gate := c.approve()
-	c.move("active", tenure.StageRestore, tenure.TenantActive, append(c.restore(tenure.ActResume, "resume", false, gate), gate)...)
+	c.writes(tenure.TenantActive, c.move("active", tenure.StageRestore, tenure.TenantActive, append(c.restore(tenure.ActResume, "resume", false, gate), gate)...))
 	return nil
 }
 
@@ -138,5 +138,6 @@ func (c *compiler) reinstate() error {
 	}
 	active := c.move("active", tenure.StageRestore, tenure.TenantActive, probes...)
 	c.outputs(active)
+	c.writes(tenure.TenantActive, active)
 	return nil
 }

@@ -370,6 +370,12 @@ func (v *visit) plan() error {
 		start = dashboard.Action{Label: "Start it…", Href: planPath(digest) + "/confirm", Tone: dashboard.ToneBad}
 		view.Warnings = append(view.Warnings, plural(p.Destructive, "step destroys", "steps destroy")+" data. You type the tenant's name before it starts, and every point of no return asks two persons again.")
 	}
+	for i := range p.Losses {
+		if p.Losses[i].Data() {
+			lost, becomes := p.Losses[i].Says()
+			view.Warnings = append(view.Warnings, p.Losses[i].Resource+" loses "+lost+". They are "+becomes+".")
+		}
+	}
 	if p.Kind != tenure.Onboard {
 		view.Back = dashboard.TenantPath(p.Tenant)
 		view.Tenant.Href = view.Back

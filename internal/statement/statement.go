@@ -142,7 +142,9 @@ func (s Source) certifyResources(ctx context.Context, t *engine.Task, l *ledger,
 		}
 		if e, ok := l.gone[r.ID]; ok && r.State == tenure.ResourceGone {
 			item.Method = evidence.LogicallyDeleted
-			if st != nil && row != nil && row.Receipt != "" && !receiptOf(row).Changed {
+			if pr := t.Planned(r.ID); pr != nil && pr.Keep {
+				item.Method = evidence.LetGo
+			} else if st != nil && row != nil && row.Receipt != "" && !receiptOf(row).Changed {
 				item.Method = evidence.Validated // no call of ours took it
 			}
 			item.Verdict, item.At, item.Entry, item.Step = tenure.Verified, e.at, e.digest, e.step

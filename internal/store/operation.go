@@ -563,9 +563,11 @@ func (tx *Tx) TriggeredOperation(key string) (id tenure.OperationID, err error) 
 	return id, err
 }
 
-// OpenOperation names a tenant's open operation of a kind; blank if it has none.
+// OpenOperation names a tenant's open operation of a kind; blank if it has none. One that has
+// nothing left but to write to records, which may be down, stands in nobody's way.
 func (tx *Tx) OpenOperation(tenant tenure.TenantID, kind tenure.OperationKind) (id tenure.OperationID, err error) {
-	err = tx.Rows(`select id from operation where tenant = $1 and kind = $2 and state not in `+endedStates+` limit 1`, []any{string(tenant), string(kind)}, func(r scanner) error {
+	err = tx.Rows(`select id from operation where tenant = $1 and kind = $2 and state not in `+endedStates+`
+		and exists (select 1 from step s where s.operation = operation.id and s.state not in ('done', 'skipped') and s.key not like '%/write/%') limit 1`, []any{string(tenant), string(kind)}, func(r scanner) error {
 		return r.Scan(&id)
 	})
 	return id, err

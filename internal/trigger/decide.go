@@ -204,6 +204,10 @@ func (m *Match) onboard(e Event, k Known) (Decision, error) {
 	if err == nil {
 		in.Labels, err = m.labels(o.Labels)
 	}
+	why := ""
+	if err == nil {
+		why, err = m.bought(o.Plan, &in)
+	}
 	if err == nil {
 		c.ContractEnd, err = m.scope.date(o.ContractEnd)
 	}
@@ -224,6 +228,9 @@ func (m *Match) onboard(e Event, k Known) (Decision, error) {
 		case (other.Tenant != nil || !other.EndedAt.IsZero()) && !k.Released:
 			return held("the customer has left. An event brings nobody back, unless a person releases it"), nil
 		}
+	}
+	if why != "" {
+		return held("%s", why), nil
 	}
 	c.StartedAt, c.ChangedAt, c.EndedAt, c.EndedFor, c.Failures = e.At, time.Time{}, time.Time{}, "", nil
 	d := m.acts("onboard "+in.Tenant, c, in)
@@ -274,6 +281,12 @@ func (m *Match) change(e Event, k Known) (Decision, error) {
 	}
 	if err == nil {
 		in.Tier, err = m.scope.text(ch.Tier)
+	}
+	if err == nil {
+		why, failed := m.bought(ch.Plan, &in)
+		if err = failed; why != "" && err == nil {
+			return held("%s", why), nil
+		}
 	}
 	end := time.Time{}
 	if err == nil {

@@ -33,12 +33,13 @@ var shape = sync.OnceValues(func() (*source.Shape, error) {
 
 // Set is a revision of rules, ready to decide.
 type Set struct {
-	Name       string `json:"name"`
-	Version    string `json:"version"`
-	As         string `json:"as"`
-	Departures int    `json:"departures"`
-	Rules      []Rule `json:"rules"`
-	Tests      []Test `json:"tests"`
+	Name       string          `json:"name"`
+	Version    string          `json:"version"`
+	As         string          `json:"as"`
+	Departures int             `json:"departures"`
+	Plans      map[string]Plan `json:"plans"` // by product, price or whatever else onboard and change name
+	Rules      []Rule          `json:"rules"`
+	Tests      []Test          `json:"tests"`
 
 	Digest string `json:"-"` // of the file as it was submitted
 	texts  map[string]*expression.Text
@@ -91,6 +92,7 @@ type Onboard struct {
 	Tenant       string         `json:"tenant"`
 	Blueprint    string         `json:"blueprint"`
 	Tier         string         `json:"tier"`
+	Plan         string         `json:"plan"`
 	Organization string         `json:"organization"`
 	Contact      string         `json:"contact"`
 	Parameters   map[string]any `json:"parameters"`
@@ -106,6 +108,7 @@ type Change struct {
 	Parameters  map[string]any `json:"parameters"`
 	Features    map[string]any `json:"features"`
 	Tier        string         `json:"tier"`
+	Plan        string         `json:"plan"`
 	ContractEnd string         `json:"contractEnd"`
 }
 
@@ -253,10 +256,13 @@ func (c *checker) rule(r *Rule, at source.Path) {
 }
 
 func (c *checker) action(at source.Path, r *Rule) {
+	if len(c.set.Plans) == 0 && (r.Onboard != nil && r.Onboard.Plan != "" || r.Change != nil && r.Change.Plan != "") {
+		c.problem(at.With("plan"), "plans: {prod_basic: {tier: basic}}, beside rules", "the file has no plans")
+	}
 	switch {
 	case r.Onboard != nil:
 		o := r.Onboard
-		for name, t := range map[string]string{"tenant": o.Tenant, "blueprint": o.Blueprint, "tier": o.Tier, "organization": o.Organization, "contact": o.Contact, "contractEnd": o.ContractEnd} {
+		for name, t := range map[string]string{"tenant": o.Tenant, "blueprint": o.Blueprint, "tier": o.Tier, "plan": o.Plan, "organization": o.Organization, "contact": o.Contact, "contractEnd": o.ContractEnd} {
 			c.text(at.With(name), t)
 		}
 		c.tree(at.With("parameters"), o.Parameters)
@@ -271,6 +277,7 @@ func (c *checker) action(at source.Path, r *Rule) {
 		c.tree(at.With("parameters"), r.Change.Parameters)
 		c.tree(at.With("features"), r.Change.Features)
 		c.text(at.With("tier"), r.Change.Tier)
+		c.text(at.With("plan"), r.Change.Plan)
 		c.text(at.With("contractEnd"), r.Change.ContractEnd)
 	case r.Suspend != nil:
 		c.text(at.With("reason"), r.Suspend.Reason)

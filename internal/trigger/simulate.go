@@ -21,6 +21,7 @@ type Test struct {
 	Events  []TestEvent           `json:"events"`
 	Until   string                `json:"until"`
 	Expect  []string              `json:"expect"` // what is asked for, in order
+	Held    []string              `json:"held"`   // words of why events are held, in order
 }
 
 // TestTenant is a tenant that there is.
@@ -49,6 +50,7 @@ type Outcome struct {
 	State store.InboundState
 	Why   string
 	Asked string // such as "suspend acme"; "" if nothing
+	Gives string // such as "tier team, feature reports"
 }
 
 // simulation is a model of what events lead to: every request succeeds at once.
@@ -155,16 +157,29 @@ func (set *Set) try(t Test) string {
 	if until, err := moment(t.Until); err == nil && !until.IsZero() {
 		s.pass(until)
 	}
-	var asked []string
+	var asked, held []string
 	for _, o := range s.out {
-		if o.Asked != "" {
-			asked = append(asked, o.Asked)
+		if o.State == store.InboundHeld {
+			held = append(held, o.Why)
 		}
+		if o.Asked == "" {
+			continue
+		}
+		one := o.Asked
+		if n := len(asked); n < len(t.Expect) && strings.Contains(t.Expect[n], " with ") && o.Gives != "" {
+			one += " with " + o.Gives
+		}
+		asked = append(asked, one)
 	}
-	if slices.Equal(asked, t.Expect) || len(asked)+len(t.Expect) == 0 {
+	why := ""
+	if !slices.Equal(asked, t.Expect) && len(asked)+len(t.Expect) > 0 {
+		why = fmt.Sprintf("it asks for [%s], and should for [%s]", strings.Join(asked, ", "), strings.Join(t.Expect, ", "))
+	} else if t.Held != nil && !slices.EqualFunc(held, t.Held, strings.Contains) {
+		why = fmt.Sprintf("what it holds is held for [%s], and should be for [%s]", strings.Join(held, "; "), strings.Join(t.Held, "; "))
+	}
+	if why == "" {
 		return ""
 	}
-	why := fmt.Sprintf("it asks for [%s], and should for [%s]", strings.Join(asked, ", "), strings.Join(t.Expect, ", "))
 	for _, o := range s.out {
 		why += fmt.Sprintf("\n    %s %s: %s: %s", o.Event.Source, o.Event.Type, o.State, o.Why)
 	}
@@ -336,7 +351,7 @@ func (s *simulation) decide(e Event, c *customer) {
 		s.subjects[subject] = heeded{e.Version, e.At}
 	}
 	if d.Act != nil {
-		o.Asked = s.carryOut(m, d.Act, c)
+		o.Asked, o.Gives = s.carryOut(m, d.Act, c), gives(d.Act.Intent)
 	}
 	if d.Act != nil && d.Again {
 		then = []awaiting{{e, s.now}}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -15,6 +16,69 @@ import (
 func TestHubSpot(t *testing.T)    { connectortest.Run(t, hubSpot) }
 func TestSalesforce(t *testing.T) { connectortest.Run(t, salesforce) }
 func TestMake(t *testing.T)       { connectortest.Run(t, makeTeams) }
+
+// A record that sales made is taken if it bears no mark and loses nothing by that, says what a
+// stage has to say, and stays at the end with its last word, without a mark.
+func TestRecordsStay(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		world                    func(*testing.T) *connectortest.World
+		typ, table, kept, wanted string
+	}{
+		"hubspot deal":           {hubSpot, "deal", "deals", "", `"tenure_status":"closed"`},
+		"hubspot company":        {hubSpot, "company", "companies", "domain", `"tenure_status":"closed"`},
+		"salesforce opportunity": {salesforce, "opportunity", "Opportunity", "", `"Tenure_Status__c":"closed"`},
+		"salesforce account":     {salesforce, "account", "Account", "website", `"Tenure_Status__c":"closed"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, ctx := c.world(t), t.Context()
+			d, err := w.Info.Open(ctx, connector.Config{System: "crm", Options: w.Options, Secrets: w.Secrets, Marker: connector.Marker{Installation: "ins_a", System: "crm", Key: []byte("key")}, Now: time.Now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			if _, err := d.Plant(ctx); err != nil {
+				t.Fatal(err)
+			}
+			var of connectortest.Case
+			for _, k := range w.Cases {
+				if k.Type == c.typ {
+					of = k
+				}
+			}
+			want := of.New(t, 1)
+			want.Type, want.Resource, want.Tenant, want.Take = c.typ, "res_a", "ten_a", true
+			if of.Foreign != nil {
+				of.Foreign(t, want.Ref)
+			}
+			seen, _, err := d.Ensure(ctx, want)
+			if err != nil || seen.Owner != connector.Ours || seen.Resource != "res_a" {
+				t.Fatalf("a record of sales' isn't taken: %+v, %v", seen, err)
+			}
+			last := want.Ref
+			last.Attributes = map[string]any{"status": "closed", "date": "2026-12-01"}
+			l := d.(connector.Leaver)
+			for range 2 { // it may be repeated
+				if _, err := l.Leave(ctx, last); err != nil {
+					t.Fatal(err)
+				}
+			}
+			stays := false
+			for line := range strings.Lines(w.Look(t)) {
+				if strings.HasPrefix(line, c.table+" ") && strings.Contains(line, "res_a") {
+					t.Errorf("it still bears the mark: %s", line)
+				}
+			}
+			for line := range strings.Lines(w.Look(t)) {
+				stays = stays || strings.HasPrefix(line, c.table+" ") && strings.Contains(line, c.wanted) && strings.Contains(line, "2026-12-01") && (c.kept == "" || strings.Contains(line, "acme1.example"))
+			}
+			if !stays {
+				t.Errorf("its last word isn't there: %s", w.Look(t))
+			}
+		})
+	}
+}
 
 // down has a stand-in answer nothing but that it is out of service.
 func down(s *standin.Service) func(testing.TB) func() {
@@ -29,7 +93,7 @@ func looked(s *standin.Service, table, mark string) func(testing.TB) string {
 	return func(t testing.TB) string {
 		var out []string
 		for line := range strings.Lines(s.Look(t)) {
-			if !strings.HasPrefix(line, table+" ") || strings.Contains(line, mark+`":"tenure`) {
+			if !strings.HasPrefix(line, table+" ") || strings.Contains(line, mark+`":"tenure`) || strings.Contains(line, `":"closed"`) {
 				out = append(out, line)
 			}
 		}
