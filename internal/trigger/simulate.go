@@ -164,7 +164,7 @@ func (set *Set) try(t Test) string {
 	if slices.Equal(asked, t.Expect) || len(asked)+len(t.Expect) == 0 {
 		return ""
 	}
-	why := fmt.Sprintf("it asks for [%s], and should for [%s]", strings.Join(asked, ", "), strings.Join(t.Expect, ", "))
+	why := fmt.Sprintf("got [%s], expected [%s]", strings.Join(asked, ", "), strings.Join(t.Expect, ", "))
 	for _, o := range s.out {
 		why += fmt.Sprintf("\n    %s %s: %s: %s", o.Event.Source, o.Event.Type, o.State, o.Why)
 	}
@@ -242,7 +242,20 @@ func (s *simulation) next(to time.Time) (key string, first Event, at time.Time) 
 
 // graceEvent is the event that a customer's grace has ended.
 func graceEvent(c store.TriggerCustomer) Event {
-	return Event{Source: Clock, Type: GraceEnded, ID: GraceEnded + "/" + c.Key + "/" + stamp(c.GraceUntil), Subject: c.GraceRule, At: c.GraceUntil, Data: json.RawMessage(fmt.Sprintf(`{"key":%q}`, c.Key))}
+	return Event{Source: Clock, Type: GraceEnded, ID: GraceEnded + "/" + c.Key + "/" + stamp(c.GraceUntil), Subject: c.GraceRule, At: c.GraceUntil, Data: dataOf(c.Key, time.Time{})}
+}
+
+// dataOf is the data of an event of time.
+func dataOf(key string, contractEnd time.Time) json.RawMessage {
+	d := struct {
+		Key         string `json:"key"`
+		ContractEnd string `json:"contractEnd,omitempty"`
+	}{Key: key}
+	if !contractEnd.IsZero() {
+		d.ContractEnd = stamp(contractEnd)
+	}
+	b, _ := json.Marshal(d) // of texts alone
+	return b
 }
 
 // keyOf is the key of the customer whom an event of time is about.
@@ -258,7 +271,7 @@ func keyOf(data []byte) string {
 func contractEvent(set *Set, r *Rule, c store.TriggerCustomer, due time.Time) Event {
 	return Event{
 		Source: Clock, Type: ContractEnds, ID: ContractEnds + "/" + set.Name + "/" + r.Name + "/" + c.Key + "/" + stamp(c.ContractEnd), Subject: set.Name + "/" + r.Name, At: due,
-		Data: json.RawMessage(fmt.Sprintf(`{"key":%q,"contractEnd":%q}`, c.Key, stamp(c.ContractEnd))),
+		Data: dataOf(c.Key, c.ContractEnd),
 	}
 }
 
