@@ -170,7 +170,10 @@ func (s Source) Receive(r Request, now time.Time) ([]Event, error) {
 	return events, nil
 }
 
-func tooLarge() error { return invalid("the request has more than %d bytes", MaxBody) }
+// ErrTooLarge is a request of more than MaxBody, as it was sent or as it unpacks (413, RFC 9110 §15.5.14).
+var ErrTooLarge error = tenure.Errorf(tenure.Invalid, "the request has more than %d bytes", MaxBody)
+
+func tooLarge() error { return ErrTooLarge }
 func tooMany() error  { return invalid("the request has more than %d events", MaxEvents) }
 
 // Answer is what the scheme wants as the answer to a request that was taken.

@@ -38,6 +38,9 @@ type Options struct {
 	Service *lifecycle.Service
 	Sources map[string]event.Source // by name
 	Log     *slog.Logger
+
+	Count   func(source, outcome string) // called for each event that came (received) and that was decided; may be nil
+	Refused func(source, reason string)  // called for each request that was refused; may be nil
 }
 
 // Intake keeps what other systems tell, and turns it into requests.
@@ -135,6 +138,7 @@ func (i *Intake) Receive(ctx context.Context, name string, r event.Request) erro
 		return nil
 	})
 	if err == nil && added > 0 {
+		i.counted(name, store.InboundReceived, added)
 		i.signal()
 	}
 	return err
@@ -161,6 +165,20 @@ func (i *Intake) limiter(name string) *rate.Limiter {
 		i.rates[name] = l
 	}
 	return l
+}
+
+// Refused counts a request that was refused, by one of a few reasons.
+func (i *Intake) Refused(source, reason string) {
+	if i.o.Refused != nil {
+		i.o.Refused(source, reason)
+	}
+}
+
+// counted counts events by where they have come to.
+func (i *Intake) counted(source string, state store.InboundState, n int) {
+	for ; i.o.Count != nil && n > 0; n-- {
+		i.o.Count(source, string(state))
+	}
 }
 
 // Run decides events as they come, until the context ends.
