@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/expression"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // names are what expressions may read: the event (source, type, id, subject, version, at),
@@ -136,8 +137,9 @@ func (s scope) value(from string) (any, error) {
 // is evaluates a condition.
 func (s scope) is(from string) (bool, error) {
 	v, err := s.value("${" + from + "}")
-	if err != nil {
-		return false, err
+	if err != nil { // the condition is written without ${…}
+		short := source.Clip(from)
+		return false, tenure.Errorf(tenure.CodeOf(err), "%s", strings.Replace(err.Error(), "${"+short+"}", short, 1))
 	}
 	is, ok := v.(bool)
 	if !ok {

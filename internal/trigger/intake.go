@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,6 +63,9 @@ type Intake struct {
 	door  Door
 }
 
+// sourceName is what a rule may write as its source, as its schema has it.
+var sourceName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`)
+
 // New makes an intake. A source that lacks what its scheme needs is Invalid.
 func New(o Options) (*Intake, error) {
 	if o.Log == nil {
@@ -67,7 +73,10 @@ func New(o Options) (*Intake, error) {
 	}
 	for name, s := range o.Sources {
 		if name == Clock {
-			return nil, tenure.Errorf(tenure.Invalid, "events: no source may be called %s, which is what time itself is", Clock)
+			return nil, tenure.Errorf(tenure.Invalid, "events: `%s` is reserved", Clock).WithHint("give the source another name")
+		}
+		if !sourceName.MatchString(name) {
+			return nil, tenure.Errorf(tenure.Invalid, "events: no rule can name the source %.60q", name).WithHint("a name has up to 40 lower-case letters, digits and hyphens, and begins with a letter")
 		}
 		if err := s.Check(); err != nil {
 			return nil, tenure.Errorf(tenure.Invalid, "events: %w", err)
@@ -98,6 +107,11 @@ func (i *Intake) Source(name string) (event.Source, error) {
 		return s, tenure.Errorf(tenure.NotFound, "there is no source of events of this name")
 	}
 	return s, nil
+}
+
+// Names are those of the sources, and Clock.
+func (i *Intake) Names() []string {
+	return append(slices.Sorted(maps.Keys(i.o.Sources)), Clock)
 }
 
 // ErrTooMany is more than a source may send (429, RFC 6585 §4): it may send it again later.

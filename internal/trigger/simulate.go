@@ -326,6 +326,14 @@ func (s *simulation) decide(e Event, c *customer) {
 		}
 		return out, nil
 	}
+	k.Taken = func(name string) (bool, error) {
+		for _, other := range s.customers {
+			if other != c && other.tenant != nil && other.tenant.Name == name {
+				return true, nil
+			}
+		}
+		return false, nil
+	}
 	d, err := m.Decide(e, k)
 	if err != nil {
 		o.State, o.Why = store.InboundFailed, err.Error()
