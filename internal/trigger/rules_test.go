@@ -98,6 +98,9 @@ func TestRules(t *testing.T) {
 		{"an old deletion doesn't end a newer customer", "", []string{won, pay("customer.subscription.deleted", "2025-12-24")}, "", "onboard acme-sohne"},
 		{"a contract ends", `tenants: {cus_1: {name: acme, contractEnd: 2026-02-01}}`, []string{pay("charge.refunded", "2026-01-05")}, "2026-02-08", "offboard acme"},
 		{"a contract ends of who was onboarded here", "", []string{strings.Replace(won, "stripe: cus_1", "stripe: cus_1, ends: \"2026-02-01\"", 1)}, "2026-02-08", "onboard acme-sohne, offboard acme-sohne"},
+		{"an external id that no tenant may have fails the event", "", []string{strings.Replace(won, "stripe: cus_1", "stripe: c1", 1)}, "", ""},
+		{"a blank external id is left out", "", []string{strings.Replace(won, "stripe: cus_1", "stripe: ''", 1)}, "", "onboard acme-sohne"},
+		{"a name that another tenant has holds the deal", `tenants: {cus_9: {name: acme-sohne}}`, []string{won}, "", ""},
 		{"and not before", `tenants: {cus_1: {name: acme, contractEnd: 2026-02-01}}`, []string{pay("charge.refunded", "2026-01-05")}, "2026-02-07T23:00:00Z", ""},
 		{"the same event twice counts once", acme, []string{strings.Replace(pay("invoice.payment_failed", "2026-01-01"), "source", "id: e1, source", 1), strings.Replace(pay("invoice.payment_failed", "2026-01-01"), "source", "id: e1, source", 1), strings.Replace(pay("invoice.payment_failed", "2026-01-01"), "source", "id: e1, source", 1)}, "", ""},
 		{"more departures than these rules may start wait", `tenants: {a___: {name: a}, b___: {name: b}, c___: {name: c}}`, []string{of("a___"), of("b___"), of("c___")}, "", "offboard a, offboard b"},
@@ -172,5 +175,20 @@ func TestExample(t *testing.T) {
 	page, err := os.ReadFile("../../docs/events.md")
 	if err != nil || !strings.Contains(string(page), string(src)) {
 		t.Errorf("docs/events.md doesn't show events-example.yaml as it is (%v)", err)
+	}
+}
+
+// What a reason says is what a person can act on.
+func TestReasonsOfEvents(t *testing.T) {
+	t.Parallel()
+	for of, want := range map[string]string{
+		strings.Replace(won, "stripe: cus_1", "stripe: c1", 1):   "4 to 200 bytes",
+		`{source: pay, data: {}}`:                                "its type is blank",
+		strings.Replace(won, "propertyName: dealstage, ", "", 1): "rules_test: data.propertyName",
+	} {
+		_, err := Check([]byte(billing+"  - name: wrong\n    events: ["+of+"]\n    expect: [nothing]\n"), "billing.yaml")
+		if want = strings.TrimPrefix(want, "rules_test: "); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "${") {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
