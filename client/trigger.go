@@ -19,6 +19,12 @@ type Triggers struct {
 	PublishedBy string    `json:"publishedBy,omitempty"`
 	PublishedAt time.Time `json:"publishedAt,omitzero"`
 	Source      string    `json:"source,omitempty"`
+	Warnings    []string  `json:"warnings,omitempty" doc:"what of it couldn't be done as things stand, such as a machine without the grants that its rules need; of one that is submitted, published or shown"`
+}
+
+// TriggerCheck is what is said of a file of rules that is right in itself.
+type TriggerCheck struct {
+	Warnings []string `json:"warnings,omitempty" doc:"what of it couldn't be done as things stand"`
 }
 
 // TriggersParams name a revision.
@@ -81,6 +87,9 @@ type InboundFilter struct {
 	Paging
 	Source    string `query:"source" doc:"only those of this source" maxLength:"64"`
 	State     string `query:"state" doc:"only those in this state" enum:"received,acted,noted,ignored,superseded,held,failed,dismissed"`
+	Type      string `query:"type" doc:"only those of this type" maxLength:"200"`
+	Subject   string `query:"subject" doc:"only those about this, by the source's own id" maxLength:"500"`
+	Reference string `query:"reference" doc:"only that with this id of the source's own" maxLength:"500"`
 	Tenant    string `query:"tenant" doc:"only those about this tenant, by id or name" maxLength:"64"`
 	Operation string `query:"operation" doc:"only those that led to this operation" maxLength:"64"`
 }
@@ -104,7 +113,7 @@ var (
 	// ListTriggers lists revisions of rules by name and age.
 	ListTriggers = Endpoint[Paging, Page[Triggers]]{Name: "trigger.list", Verb: "GET", Path: "/v1/triggers", Summary: "List revisions of rules for events by name and age"}
 	// CheckTriggers parses a file of rules and runs its tests; nothing is stored.
-	CheckTriggers = Endpoint[SourceParams, None]{Name: "trigger.check", Verb: "POST", Path: "/v1/trigger-tests", Summary: "Check a file of rules and run its tests, and store nothing", Example: exampleTriggers}
+	CheckTriggers = Endpoint[SourceParams, TriggerCheck]{Name: "trigger.check", Verb: "POST", Path: "/v1/trigger-tests", Summary: "Check a file of rules and run its tests, and store nothing", Example: exampleTriggers}
 	// SubmitTriggers stores a revision as a draft.
 	SubmitTriggers = Endpoint[SourceParams, Triggers]{Name: "trigger.submit", Verb: "POST", Path: "/v1/triggers", Summary: "Store a revision of rules as a draft", Example: exampleTriggers}
 	// ShowTriggers gives one revision whole.

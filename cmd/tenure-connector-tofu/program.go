@@ -168,7 +168,7 @@ func (p *program) observe(ctx context.Context) (any, error) {
 		var work sync.WaitGroup
 		slots := make(chan struct{}, atOnce)
 		for i, w := range all {
-			if w.state == nil || !w.ours() {
+			if w.state == nil || !w.ours() && !w.adoptable() {
 				continue
 			}
 			work.Go(func() {
@@ -243,7 +243,7 @@ func seen(w workspace, drift string) observed {
 	o.Mark = w.bears()
 	o.Attributes = map[string]any{}
 	switch {
-	case !w.ours():
+	case !w.ours() && !w.adoptable():
 		return o
 	case w.lost():
 		drift, o.Detail = "the state is gone", "the state went, and not by Tenure: what the module made may still be there"
@@ -255,7 +255,7 @@ func seen(w workspace, drift string) observed {
 			o.Attributes["module"], o.Attributes["digest"], o.Attributes["variables"] = c.Module, c.Digest, c.Variables
 		}
 		o.Metrics = map[string]int64{"resources": int64(w.state.things)}
-		if w.note.Pending != "" {
+		if w.note != nil && w.note.Pending != "" {
 			drift, o.Detail = "an apply hasn't ended", "an apply began and didn't end"
 		}
 	}

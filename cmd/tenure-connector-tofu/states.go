@@ -117,6 +117,9 @@ func (w workspace) ours() bool {
 	return w.note.Lineage == w.state.lineage
 }
 
+// adoptable says whether a workspace bears no mark, and its state tells by what it was applied.
+func (w workspace) adoptable() bool { return !w.ours() && w.state != nil && w.state.record != "" }
+
 // there says whether anything of the workspace is there, or may be.
 func (w workspace) there() bool { return w.state != nil || w.note != nil }
 

@@ -31,7 +31,7 @@ func (a *app) approvalList() *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, w := range list {
-				rows[i] = []string{w.Kind, w.ID, w.Gate, clip(w.Summary, 70), w.RequestedBy, fmt.Sprintf("%d of %d", w.Have, w.Need), w.Missing, relative(w.OpenedAt.Sub(o.now)), o.when(w.ExpiresAt), escalatedTo(w), short(w.Digest)}
+				rows[i] = []string{w.Kind, w.ID, w.Gate, clip(w.Summary, 70), w.RequestedBy, fmt.Sprintf("%d of %d", w.Have, w.Need), clip(w.Missing, 60), relative(w.OpenedAt.Sub(o.now)), o.when(w.ExpiresAt), escalatedTo(w), short(w.Digest)}
 			}
 			o.table([]string{"KIND", "ID", "GATE", "WHAT", "ASKED BY", "HAS", "NEEDS", "SINCE", "EXPIRES", "ESCALATED TO", "DIGEST"}, rows)
 		})

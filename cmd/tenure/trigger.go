@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"path/filepath"
 	"strconv"
 
@@ -38,7 +40,11 @@ func (a *app) triggerTest() *cobra.Command {
 			Tests   int    `json:"tests"`
 		}{set.Name, set.Version, set.Digest, len(set.Rules), len(set.Tests)}
 		return a.show(out, func(o *page) {
-			o.line("%s %s is fine: %s, and %s pass.", out.Name, out.Version, plural(out.Rules, "rule"), plural(out.Tests, "test"))
+			if out.Tests == 0 {
+				o.line("%s %s is fine: %s. The file has no tests.", out.Name, out.Version, plural(out.Rules, "rule"))
+			} else {
+				o.line("%s %s is fine: %s, and %s pass.", out.Name, out.Version, plural(out.Rules, "rule"), plural(out.Tests, "test"))
+			}
 			o.fields("digest", out.Digest)
 		})
 	})
@@ -88,6 +94,13 @@ func printTriggers(o *page, t client.Triggers) {
 		published = o.when(t.PublishedAt) + " by " + t.PublishedBy
 	}
 	o.fields("triggers", t.Name+"@"+t.Version, "digest", t.Digest, "author", t.CreatedBy+", "+o.when(t.CreatedAt), "published", published)
+	printWarnings(o, t.Warnings)
+}
+
+func printWarnings(o *page, list []string) {
+	for _, w := range list {
+		o.line("warning: %s", clean(w))
+	}
 }
 
 func (a *app) triggerList() *cobra.Command {
@@ -153,7 +166,14 @@ func (a *app) triggerDryRun() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			var warns client.TriggerCheck
+			if p.Body.Source != "" {
+				var c client.SourceParams
+				c.Body.File, c.Body.Source = p.Body.File, p.Body.Source
+				warns, _ = ask(cmd.Context(), a, client.CheckTriggers, c) // a test that fails is no matter of a dry run
+			}
 			return a.show(list, func(o *page) {
+				printWarnings(o, warns.Warnings)
 				if len(list.Items) == 0 {
 					o.line("No event is recorded.")
 					return
@@ -179,7 +199,7 @@ func (a *app) triggerSchema() *cobra.Command {
 func (a *app) inbound() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "inbound",
-		Short: "See what other systems told, and what became of it",
+		Short: "See events from other systems, and what became of them",
 		Long: "Events of other systems come to /v1/events/SOURCE. Each is kept, and says which rule decided it, what it led to, and why.\n" +
 			"Held events wait for a person; those that failed are the dead letters.",
 	}, a.inboundList(), a.inboundShow(), a.inboundReplay(), a.inboundRelease(), a.inboundDismiss())
@@ -208,6 +228,9 @@ func (a *app) inboundList() *cobra.Command {
 	fl := cmd.Flags()
 	fl.StringVar(&f.Source, "source", "", "only those of this source")
 	fl.StringVar(&f.State, "state", "", "received, acted, noted, ignored, superseded, held, failed or dismissed")
+	fl.StringVar(&f.Type, "type", "", "only those of this type")
+	fl.StringVar(&f.Subject, "subject", "", "only those about this, by the source's own id")
+	fl.StringVar(&f.Reference, "reference", "", "only that with this id of the source's own")
 	fl.StringVar(&f.Tenant, "tenant", "", "only those about this tenant, by id or name")
 	fl.StringVar(&f.Operation, "operation", "", "only those that led to this operation")
 	fl.IntVar(&limit, "limit", 100, "at most so many; 0 is all")
@@ -229,14 +252,24 @@ func (a *app) inboundBy(cmd *cobra.Command, e client.Endpoint[client.InboundPara
 }
 
 func printInbound(o *page, e client.InboundEvent) {
-	o.fields("event", string(e.ID), "source", e.Source, "its id", e.Reference, "type", e.Type, "about", e.Subject, "version", e.Version, "happened", o.when(e.HappenedAt), "received", o.when(e.ReceivedAt),
+	o.fields("event", string(e.ID), "source", e.Source, "source's id", e.Reference, "type", e.Type, "about", e.Subject, "version", e.Version, "happened", o.when(e.HappenedAt), "received", o.when(e.ReceivedAt),
 		"outcome", e.State, "why", e.Reason, "rule", e.Rule, "tenant", string(e.Tenant), "operation", string(e.Operation), "decided by", e.DecidedBy)
-	if !e.NextAt.IsZero() {
+	if e.State == "received" && e.Attempts > 0 {
 		o.fields("tried", plural(e.Attempts, "time"), "next", o.when(e.NextAt))
+	}
+	if len(e.Data) > 0 {
+		var b bytes.Buffer
+		if json.Indent(&b, e.Data, "", "  ") != nil {
+			b.Reset()
+			b.Write(e.Data)
+		}
+		o.print("\n" + clean(b.String()) + "\n")
 	}
 	switch e.State {
 	case "held":
 		o.next("let it go on: tenure inbound release "+string(e.ID), "or end it: tenure inbound dismiss "+string(e.ID)+" --reason WHY")
+	case "received":
+		o.next("or end it: tenure inbound dismiss " + string(e.ID) + " --reason WHY")
 	case "failed":
 		o.next("mend what it says, then: tenure inbound replay "+string(e.ID), "or end it: tenure inbound dismiss "+string(e.ID)+" --reason WHY")
 	}
@@ -256,7 +289,7 @@ func (a *app) inboundRelease() *cobra.Command {
 
 func (a *app) inboundDismiss() *cobra.Command {
 	var p client.DismissInboundParams
-	cmd := command("dismiss EVENT --reason WHY", "End an event that waits for a person, without doing anything", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+	cmd := command("dismiss EVENT --reason WHY", "End an event that is held, failed or still tried, without doing anything", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 		p.Event = args[0]
 		if p.Body.Reason == "" {
 			return tenure.Errorf(tenure.Invalid, "the reason is missing").WithHint("tenure inbound dismiss EVENT --reason WHY")

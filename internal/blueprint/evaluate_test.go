@@ -79,12 +79,12 @@ func TestEvaluateRefuses(t *testing.T) {
 			`$.resources[0].name: prod/key and test/key would have the same name "acme-z-key" in db`,
 		}},
 		{"a division by zero", [][2]string{{"${params.seats * 2}", "${10 / (params.seats - 5)}"}}, nil, []string{
-			"$.resources[1].attributes.limit: in prod: ${10 / (params.seats - 5)} can't be worked out: division by zero",
-			"$.resources[1].attributes.limit: in test: ${10 / (params.seats - 5)} can't be worked out: division by zero",
+			"$.resources[1].attributes.limit: in prod: ${10 / (params.seats - 5)} can't be evaluated: division by zero",
+			"$.resources[1].attributes.limit: in test: ${10 / (params.seats - 5)} can't be evaluated: division by zero",
 		}},
 		{"an expression that costs too much", [][2]string{{"${params.labels.map(k, k + \"=\" + string(params.labels[k]))}", "${[1,2,3,4,5,6,7,8,9,10].map(a, [1,2,3,4,5,6,7,8,9,10].map(b, [1,2,3,4,5,6,7,8,9,10].map(c, [1,2,3,4,5,6,7,8,9,10].map(d, string(a*b*c*d)))))}"}}, nil, []string{
-			"$.resources[1].attributes.words: in prod: ${[1,2,3,4,5,6,7,8,9,10].map(a, [1,2,3,4,5,6,7,8,9,10].map(b, [1,2,3,4,5,6,7,8,9,1…} can't be worked out: operation cancelled: actual cost limit exceeded",
-			"$.resources[1].attributes.words: in test: ${[1,2,3,4,5,6,7,8,9,10].map(a, [1,2,3,4,5,6,7,8,9,10].map(b, [1,2,3,4,5,6,7,8,9,1…} can't be worked out: operation cancelled: actual cost limit exceeded",
+			"$.resources[1].attributes.words: in prod: ${[1,2,3,4,5,6,7,8,9,10].map(a, [1,2,3,4,5,6,7,8,9,10].map(b, [1,2,3,4,5,6,7,8,9,1…} can't be evaluated: operation cancelled: actual cost limit exceeded",
+			"$.resources[1].attributes.words: in test: ${[1,2,3,4,5,6,7,8,9,10].map(a, [1,2,3,4,5,6,7,8,9,10].map(b, [1,2,3,4,5,6,7,8,9,1…} can't be evaluated: operation cancelled: actual cost limit exceeded",
 		}},
 	}
 	for _, tt := range tests {

@@ -323,7 +323,7 @@ func (p part) run(vars map[string]any) (any, error) {
 	defer cancel()
 	v, _, err := p.program.ContextEval(ctx, vars)
 	if err != nil {
-		return nil, fmt.Errorf("can't be worked out: %w", err)
+		return nil, fmt.Errorf("can't be evaluated: %w", err)
 	}
 	return expression.Reading{Max: maxResult, Portable: true}.Plain(v)
 }

@@ -19,6 +19,7 @@ type EventsView struct {
 type EventRow struct {
 	ID        tenure.InboundID
 	Source    string
+	Subject   string // what it is about, by the source's id
 	Type      string // "" if the source has none
 	State     string // received, acted, noted, ignored, superseded, held, failed or dismissed
 	Reason    string // whole
@@ -33,7 +34,6 @@ type EventRow struct {
 type EventView struct {
 	EventRow
 	Reference string // the source's own id of it
-	Subject   string // what it is about, by the source's id
 	Version   string // of the subject
 	Attempts  int
 	Next      time.Time // when it is tried again; zero: it isn't
@@ -41,6 +41,7 @@ type EventView struct {
 	By        string   // the person who decided; "" where a rule did
 	Data      string   // JSON, indented
 	Actions   []Action // release, dismiss, replay
+	May       bool     // who looks may decide about such events
 }
 
 // RuleRow is a revision of rules for events in a list.
@@ -66,6 +67,7 @@ type RulesView struct {
 type RuleView struct {
 	RuleRow
 	Source    string    // the file as it was submitted
+	Warnings  []string  // what of it couldn't be done as things stand
 	Revisions []RuleRow // of its name, the newest first
 	Actions   []Action  // publish
 }

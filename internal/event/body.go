@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"io"
 	"mime"
 	"net/url"
@@ -96,7 +97,7 @@ func moment(place, text string) (time.Time, error) {
 	whole, fraction, _ := strings.Cut(text, ".")
 	t, ok := unixTime(whole)
 	if !ok || len(fraction) > 9 || !only(fraction, digits) {
-		return time.Time{}, invalid("%.60s isn't a time", place)
+		return time.Time{}, tenure.Errorf(tenure.Invalid, "%.60s isn't a time", place).WithHint("RFC 3339 is read, such as 2026-03-01T09:00:00Z, and seconds or milliseconds since 1970")
 	}
 	if n, err := strconv.Atoi((fraction + "000000000")[:9]); err == nil && len(whole) <= 11 {
 		t = t.Add(time.Duration(n))
@@ -207,7 +208,7 @@ func mediaType(r Request) (string, error) {
 		return "", invalid("the content type isn't one")
 	}
 	if c := parameters["charset"]; c != "" && !strings.EqualFold(c, "utf-8") && !strings.EqualFold(c, "us-ascii") {
-		return "", invalid("the body isn't UTF-8")
+		return "", invalid("the content type declares the charset %.40q, and only UTF-8 is read", c)
 	}
 	return kind, nil
 }
@@ -232,13 +233,16 @@ func flat(object map[string]any) (record, error) {
 // readForm reads a form (URL Standard §5): a name that stands there more than once has an array.
 func readForm(content []byte) (record, error) {
 	form, err := url.ParseQuery(string(content))
+	if err == nil && !formPlain(form) {
+		return record{}, invalid("the form isn't UTF-8, or has a NUL")
+	}
 	if err != nil || len(form) == 0 || len(form) > maxColumns {
 		return record{}, invalid("the body isn't a form")
 	}
 	object := make(map[string]any, len(form))
 	for name, values := range form {
-		if !plain(name) || len(name) > maxName || !plain(strings.Join(values, "")) {
-			return record{}, invalid("the form has a name or a value that can't be kept")
+		if len(name) > maxName {
+			return record{}, invalid("the form has a name of more than %d bytes", maxName)
 		}
 		object[name] = values[0]
 		if len(values) > 1 {
@@ -246,6 +250,15 @@ func readForm(content []byte) (record, error) {
 		}
 	}
 	return flat(object)
+}
+
+func formPlain(form url.Values) bool {
+	for name, values := range form {
+		if !plain(name) || !plain(strings.Join(values, "")) {
+			return false
+		}
+	}
+	return true
 }
 
 func anys(values []string) (out []any) {
@@ -266,6 +279,9 @@ func readCSV(content []byte) ([]record, error) {
 	if err != nil || len(header) > maxColumns {
 		return nil, invalid("the CSV has no header row that can be read")
 	}
+	if len(header) == 1 && strings.ContainsAny(header[0], ";\t") {
+		return nil, tenure.Errorf(tenure.Invalid, "the CSV's header row has one column").WithHint("the separator is a comma (RFC 4180)")
+	}
 	seen := make(map[string]bool)
 	for _, name := range header {
 		if name == "" || len(name) > maxName || seen[name] {
@@ -280,8 +296,11 @@ func readCSV(content []byte) ([]record, error) {
 		if err == io.EOF {
 			return all, nil
 		}
+		if errors.Is(err, csv.ErrFieldCount) {
+			return nil, invalid("row %d of the CSV has %d of %d columns", len(all)+1, len(row), len(header))
+		}
 		if err != nil {
-			return nil, invalid("row %d of the CSV isn't right", len(all)+1)
+			return nil, invalid("row %d of the CSV has a quote that isn't closed, or one in the middle of a value", len(all)+1)
 		}
 		if len(all) == MaxEvents {
 			return nil, tooMany()

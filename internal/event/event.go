@@ -25,6 +25,9 @@ const (
 	// MaxType is how many bytes Type and Version may have, MaxID how many ID and Subject.
 	MaxType, MaxID = 200, 500
 
+	minToken     = 16        // bytes of a token that is sent as it is
+	maxTolerance = time.Hour // of a signature's time
+
 	maxHeader     = 8 << 10 // bytes of a header that is read at all
 	maxSignatures = 16      // signatures of a request that are looked at
 	maxSecrets    = 8       // secrets of a source

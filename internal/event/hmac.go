@@ -96,12 +96,17 @@ func (s Source) checkSignature() error {
 // is signed in these, so that nothing that an event says is taken from one.
 func (s Source) verifyHMAC(r Request, now time.Time) (content []byte, digest string, err error) {
 	given, ok := strings.CutPrefix(r.single(s.Header), s.Prefix)
-	if !ok || given == "" {
-		return nil, "", missing()
+	switch {
+	case r.single(s.Header) == "":
+		return nil, "", unauthorized("the request has no header %s, or more than one, with its signature", s.Header)
+	case !ok || given == "":
+		return nil, "", unauthorized("the header %s doesn't begin with %q and a signature", s.Header, s.Prefix)
 	}
 	at := ""
 	if s.TimestampHeader != "" {
-		at = r.single(s.TimestampHeader)
+		if at = r.single(s.TimestampHeader); at == "" {
+			return nil, "", unauthorized("the request has no header %s, or more than one, with the time that is signed", s.TimestampHeader)
+		}
 		if err := s.inTime(at, now); err != nil {
 			return nil, "", err
 		}

@@ -422,3 +422,39 @@ func FuzzReceive(f *testing.F) {
 		}
 	})
 }
+
+// What is wrong with a body is said so that its sender can mend it.
+func TestReasons(t *testing.T) {
+	t.Parallel()
+	const token = "a-token-of-the-test-of-reasons"
+	s := event.Source{Name: "erp", Scheme: "bearer", Secrets: []tenure.Secret{tenure.NewSecret(token)}, Fields: event.Fields{Time: "at"}}
+	for _, c := range []struct{ kind, body, want string }{
+		{"text/csv", "a;b;c\n1;2;3\n", "one column"},
+		{"text/csv", "a,b,c\n1,2,3\n1,2\n", "row 2 of the CSV has 2 of 3 columns"},
+		{"text/csv; charset=iso-8859-1", "a\n1\n", "charset"},
+		{"application/x-www-form-urlencoded", "name=%FC", "the form isn't UTF-8"},
+		{"application/json", `{"at":"yesterday"}`, "at isn't a time"},
+	} {
+		r := event.Request{Method: "POST", Header: http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {c.kind}}, Body: []byte(c.body)}
+		if _, err := s.Receive(r, time.Now()); tenure.CodeOf(err) != tenure.Invalid || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %q: %v, want %s", c.kind, c.body, err, c.want)
+		}
+	}
+	s = event.Source{Name: "code", Scheme: "hmac", Header: "X-Signature", Secrets: s.Secrets}
+	if _, err := s.Receive(event.Request{Method: "POST", Header: http.Header{}}, time.Now()); err == nil || !strings.Contains(err.Error(), "X-Signature") {
+		t.Errorf("without its header: %v", err)
+	}
+}
+
+// Settings that let too much in are refused.
+func TestWeakSources(t *testing.T) {
+	t.Parallel()
+	for want, s := range map[string]event.Source{
+		"fewer than 16 bytes":   {Name: "a", Scheme: "bearer", Secrets: []tenure.Secret{tenure.NewSecret("short")}},
+		"between 0 and an hour": {Name: "a", Scheme: "stripe", Secrets: []tenure.Secret{tenure.NewSecret("whsec_of_the_test")}, Tolerance: 2 * time.Hour},
+	} {
+		if err := s.Check(); tenure.CodeOf(err) != tenure.Invalid || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}

@@ -134,11 +134,27 @@ func (s Source) inTime(text string, now time.Time) error {
 	}
 	switch age := now.Sub(at); {
 	case age > tolerance:
-		return unauthorized("the signature is older than %s", tolerance)
+		return unauthorized("the signature is older than %s", span(tolerance))
 	case age < -tolerance:
-		return unauthorized("the signature's time is more than %s ahead", tolerance)
+		return unauthorized("the signature's time is more than %s ahead", span(tolerance))
 	}
 	return nil
+}
+
+// span is a tolerance in words.
+func span(d time.Duration) string {
+	for _, u := range []struct {
+		of   time.Duration
+		word string
+	}{{time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
+		if n := d / u.of; n > 0 && d%u.of == 0 {
+			if n == 1 {
+				return "1 " + u.word
+			}
+			return strconv.FormatInt(int64(n), 10) + " " + u.word + "s"
+		}
+	}
+	return d.String()
 }
 
 // signedBody is the body that a signature is of: content, unpacked, and over, as it was signed. Which

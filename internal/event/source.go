@@ -125,7 +125,11 @@ func (s Source) Check() error {
 	for _, f := range s.settings() {
 		switch needed := slices.Contains(m.Needs, f.name); {
 		case needed && !f.there:
-			return invalid("source %s: scheme %s needs %s", s.Name, s.Scheme, f.name)
+			err := tenure.Errorf(tenure.Invalid, "source %s: scheme %s needs %s", s.Name, s.Scheme, f.name)
+			if f.name == "secrets" {
+				return err.WithHint(`say where each is kept: secrets: ["env:NAME"]`)
+			}
+			return err
 		case f.there && !needed && f.name != "url" && !slices.Contains(m.Takes, f.name):
 			return invalid("source %s: scheme %s takes no %s", s.Name, s.Scheme, f.name)
 		}
@@ -137,14 +141,22 @@ func (s Source) Check() error {
 		if secret.IsZero() {
 			return tenure.Errorf(tenure.Invalid, "source %s has an empty secret", s.Name).WithHint("look at the place that secrets names")
 		}
+		if s.bears() && len(secret.Reveal()) < minToken {
+			return tenure.Errorf(tenure.Invalid, "source %s has a token of fewer than %d bytes", s.Name, minToken).WithHint("anybody could guess it: take a random one, such as openssl rand -hex 32 makes")
+		}
 	}
-	if s.Tolerance < 0 {
-		return invalid("source %s: a tolerance isn't below 0", s.Name)
+	if s.Tolerance < 0 || s.Tolerance > maxTolerance {
+		return invalid("source %s: a tolerance is between 0 and an hour", s.Name)
 	}
 	if m.check == nil {
 		return nil
 	}
 	return m.check(s)
+}
+
+// bears says whether the secret itself is sent, as a token in a header or in the address.
+func (s Source) bears() bool {
+	return s.Scheme == "bearer" && s.Username == "" || s.Scheme == "salesforce" || s.Scheme == "cloudevents" && s.Header == ""
 }
 
 // Receive verifies a request and says what it tells. Its errors are Unauthorized (what proves the
@@ -170,7 +182,10 @@ func (s Source) Receive(r Request, now time.Time) ([]Event, error) {
 	return events, nil
 }
 
-func tooLarge() error { return invalid("the request has more than %d bytes", MaxBody) }
+// ErrTooLarge is a request of more than MaxBody, as it was sent or as it unpacks (413, RFC 9110 §15.5.14).
+var ErrTooLarge error = tenure.Errorf(tenure.Invalid, "the request has more than %d bytes", MaxBody)
+
+func tooLarge() error { return ErrTooLarge }
 func tooMany() error  { return invalid("the request has more than %d events", MaxEvents) }
 
 // Answer is what the scheme wants as the answer to a request that was taken.

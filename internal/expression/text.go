@@ -134,7 +134,7 @@ func (d Dialect) Run(p Part, vars map[string]any) (any, error) {
 	defer cancel()
 	v, _, err := p.program.ContextEval(ctx, vars)
 	if err != nil {
-		return nil, fmt.Errorf("can't be worked out: %w", err)
+		return nil, fmt.Errorf("can't be evaluated: %w", err)
 	}
 	plain, err := Reading{Max: d.Max}.Plain(v)
 	if err == nil && d.Read != nil {

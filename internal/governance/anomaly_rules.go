@@ -221,14 +221,14 @@ func spraying(c Case) *Anomaly {
 	if c.Event.Kind != tenure.EventRefused {
 		return nil
 	}
-	n, from, _ := refused(append(c.Around, c.Event))
+	n, from, routes := refused(append(c.Around, c.Event))
 	if n < failedOverall {
 		return nil
 	}
 	return &Anomaly{
 		Rule: sprayed, Severity: tenure.High, Occurrence: c.day(),
 		Baseline:    fmt.Sprintf("fewer than %d refused in ten minutes", failedOverall),
-		Seen:        fmt.Sprintf("%d refused within ten minutes, from %s", n, named(from, "address", "addresses")),
+		Seen:        fmt.Sprintf("%d refused within ten minutes, from %s, at %s", n, named(from, "address", "addresses"), named(routes, "route", "routes")),
 		Explanation: "somebody who isn't known tries credentials and is refused",
 	}
 }

@@ -175,6 +175,9 @@ func (g *Governor) still(ctx context.Context, c tenure.Caller) func(*store.DB) e
 				}
 			}
 		}
+		if c.Token == "" && c.Session == "" { // somebody whom the folder's owner has named (Named)
+			now.Strong = c.Strong
+		}
 		if !reflect.DeepEqual(now, c) {
 			return tenure.Errorf(tenure.Conflict, "what %s may do was changed at the same moment", c.Name).Retryable()
 		}

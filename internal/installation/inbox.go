@@ -138,8 +138,12 @@ func inboxStore(ctx context.Context, gov *governance.Governor, svc *lifecycle.Se
 
 // inboxEvents are the events that are held or couldn't be done, for who may decide them.
 func inboxEvents(ctx context.Context, gov *governance.Governor, events *trigger.Intake, c tenure.Caller) (out []lifecycle.InboxItem, err error) {
-	if gov.Require(ctx, c, tenure.EventDecide, tenure.Target{}) != nil {
+	switch err := gov.Require(ctx, c, tenure.EventDecide, tenure.Target{}); tenure.CodeOf(err) {
+	case "":
+	case tenure.Forbidden, tenure.NotFound, tenure.Blocked:
 		return nil, nil
+	default:
+		return nil, err
 	}
 	for _, state := range []store.InboundState{store.InboundHeld, store.InboundFailed} {
 		list, err := events.List(ctx, store.InboundFilter{State: state, Limit: inboxed})

@@ -104,3 +104,52 @@ func TestInboxBreakGlass(t *testing.T) {
 		t.Errorf("when it has ended %d reviews wait for another and %d for its holder, want 1 and 0", root, ada)
 	}
 }
+
+// TestInboxHoldsEvents: who is named at the folder has the events that they may decide in their
+// inbox, as they have them by their token.
+func TestInboxHoldsEvents(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i, err := installation.Init(ctx, installation.Options{Dir: t.TempDir()}, installation.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = i.Close() })
+	for _, name := range []string{"ada", "bob"} {
+		p, err := i.Governor.AddPrincipal(ctx, store.Principal{Name: name, Kind: tenure.CallerPerson}, "root")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "bob" {
+			continue
+		}
+		if _, err := i.Governor.Grant(ctx, governance.Local("root"), tenure.Grant{Principal: p.ID, Role: tenure.Operator, Scope: tenure.Scope{All: true}, Reason: "test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	row := store.Inbound{ID: tenure.NewOrderedID[tenure.InboundID](time.Now(), 1), Source: "crm", ExternalID: "e1", Type: "deal.won", HappenedAt: time.Now(), ReceivedAt: time.Now(), Body: []byte("{}")}
+	err = i.DB.Write(ctx, func(tx *store.Tx) error {
+		if _, err := tx.Receive(row); err != nil {
+			return err
+		}
+		row.State, row.Why, row.DecidedAt = store.InboundHeld, "a person decides", time.Now()
+		_, err := tx.DecideInbound(row)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for who, want := range map[string]int{"ada": 1, "bob": 0} {
+		c, err := i.Governor.Named(ctx, governance.Local(who))
+		if err != nil {
+			t.Fatal(err)
+		}
+		items, _, err := i.Inbox(ctx, c, "", 50)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if items = slices.DeleteFunc(items, func(i lifecycle.InboxItem) bool { return i.Kind != "event" }); len(items) != want {
+			t.Errorf("%d events wait for %s, want %d", len(items), who, want)
+		}
+	}
+}

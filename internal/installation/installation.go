@@ -324,7 +324,11 @@ func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Insta
 	if err != nil {
 		return fail(err)
 	}
-	events, err := trigger.New(trigger.Options{DB: db, Service: svc, Sources: sources, Log: o.Log})
+	told := trigger.Options{DB: db, Service: svc, Sources: sources, Log: o.Log}
+	if o.Measure != nil {
+		told.Count, told.Refused = o.Measure.Event, o.Measure.EventRefused
+	}
+	events, err := trigger.New(told)
 	if err != nil {
 		return fail(err)
 	}

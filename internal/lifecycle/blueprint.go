@@ -2,6 +2,8 @@ package lifecycle
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -165,6 +167,16 @@ func (s *Service) DiffBlueprints(ctx context.Context, a, b string) ([]tenure.Dif
 // Blueprints lists every revision.
 func (s *Service) Blueprints(ctx context.Context) ([]store.Blueprint, error) {
 	return s.o.DB.Blueprints(ctx)
+}
+
+// BlueprintTakes lists the parameters of a published blueprint, by name. A draft is Blocked.
+func (s *Service) BlueprintTakes(ctx context.Context, ref string) ([]string, error) {
+	c, err := s.compiled(ctx, ref, true)
+	if err != nil {
+		return nil, err
+	}
+	of, _ := c.Blueprint.Parameters["properties"].(map[string]any)
+	return slices.Sorted(maps.Keys(of)), nil
 }
 
 // plannable loads a revision that plans may be made by: another person has published it,

@@ -187,7 +187,7 @@ var modules = []module{
 	{"go.opentelemetry.io/otel", []string{"internal/telemetry"}, []string{"*"}, "spans are made in one place"},
 	{"golang.org/x/net", []string{"."}, []string{"*"}, "an address is one person's in every spelling of its domain (net/idna)"},
 	{"golang.org/x/oauth2", []string{"internal/identity"}, nil, "as go-oidc"},
-	{"golang.org/x/text", []string{".", "connector/ldap", "connector/relational", "internal/lookalike", "internal/notify"}, []string{"*"}, "names and keys that are written alike are found, and a mail's language is matched"},
+	{"golang.org/x/text", []string{".", "connector/ldap", "connector/relational", "internal/lookalike", "internal/notify", "internal/trigger"}, []string{"*"}, "names and keys that are written alike are found, a mail's language is matched, and a tenant's name is made of a company's"},
 	{"golang.org/x/time", []string{"bench", "connector/rest", "internal/server", "internal/trigger"}, []string{"*"}, "a principal's requests are limited, and those to a system"},
 	{"github.com/google/go-cmp", []string{"connector/connectortest", "internal/schematest"}, []string{"*"}, "it compares in tests"},
 	{"github.com/go-json-experiment/json", []string{"internal/store"}, nil, "plans are decoded in half the time of encoding/json"},

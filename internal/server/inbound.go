@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/event"
@@ -14,17 +15,22 @@ import (
 const InboundPath = "/v1/events/{source}"
 
 // receive takes what another system tells. It is verified over the bytes that came, by the
-// source's own scheme, and kept durably before it is answered.
+// source's own scheme, and kept durably before it is answered. Who has failed before is verified
+// all the same, within limits: a proxy has one address for all whom it stands before.
 func (s *Server) receive(w http.ResponseWriter, r *http.Request) {
-	if err := s.limits.tries(r); err != nil { // wrong signatures from this address
-		s.refuse(w, r, err)
-		return
-	}
 	name := r.PathValue("source")
 	src, err := s.o.Events.Source(name)
 	if err != nil {
-		s.limits.failed(r)
+		if many := s.limits.tries(r); many != nil {
+			err = many
+		} else {
+			s.limits.failed(r)
+		}
 		s.refuse(w, r, err)
+		return
+	}
+	if err := s.limits.verifies(r, name); err != nil {
+		s.refuseEvent(w, r, name, err)
 		return
 	}
 	in := event.Request{Method: r.Method, Path: r.URL.Path, RawQuery: r.URL.RawQuery, Header: r.Header}
@@ -32,7 +38,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request) {
 		h, ok := src.Handshake(in)
 		if !ok {
 			w.Header().Set("Allow", "POST")
-			s.refuse(w, r, &statusError{http.StatusMethodNotAllowed, tenure.Errorf(tenure.Invalid, "delivery isn't granted to this origin")})
+			s.refuseEvent(w, r, name, &statusError{http.StatusMethodNotAllowed, tenure.Errorf(tenure.Invalid, "delivery isn't granted to this origin")})
 			return
 		}
 		for k, v := range h {
@@ -44,22 +50,15 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request) {
 	if in.Body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, event.MaxBody)); err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
-			err = &statusError{http.StatusRequestEntityTooLarge, tenure.Errorf(tenure.Invalid, "the request is larger than %d bytes", event.MaxBody)}
+			err = event.ErrTooLarge
 		} else {
 			err = tenure.Errorf(tenure.Invalid, "the request broke off")
 		}
-		s.refuse(w, r, err)
-		return
+	} else {
+		err = s.o.Events.Receive(r.Context(), name, in)
 	}
-	if err := s.o.Events.Receive(r.Context(), name, in); err != nil {
-		if tenure.CodeOf(err) == tenure.Unauthorized {
-			s.limits.failed(r)
-			s.o.Log.Warn("an event was refused", "source", name, "from", AddressOf(r), "error", err)
-		}
-		if errors.Is(err, trigger.ErrTooMany) {
-			err = &statusError{http.StatusTooManyRequests, err}
-		}
-		s.refuse(w, r, err)
+	if err != nil {
+		s.refuseEvent(w, r, name, err)
 		return
 	}
 	status, kind, body := src.Answer()
@@ -68,4 +67,29 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
+}
+
+// refuseEvent refuses what came to a source, and says so in the log, in the metrics and to who watches
+// over the door: which source, from where and why, and nothing of what was sent.
+func (s *Server) refuseEvent(w http.ResponseWriter, r *http.Request, name string, err error) {
+	reason := "unavailable"
+	var status *statusError
+	switch code := tenure.CodeOf(err); {
+	case errors.Is(err, event.ErrTooLarge):
+		err, reason = &statusError{http.StatusRequestEntityTooLarge, err}, "too_large"
+	case errors.Is(err, trigger.ErrTooMany):
+		err, reason = &statusError{http.StatusTooManyRequests, err}, "too_many"
+	case errors.As(err, &status) && status.status == http.StatusTooManyRequests:
+		reason = "too_many_wrong"
+	case code == tenure.Unauthorized:
+		reason = "unproven"
+		if s.limits.wrongEvent(r, name) {
+			err = tooMany("that is more than %d wrong requests of the source %s", wrongBurst, name)
+		}
+	case code == tenure.Invalid:
+		reason = "invalid"
+	}
+	s.o.Events.Refused(name, reason)
+	s.o.Log.Warn("an event was refused", "source", name, "from", AddressOf(r), "reason", reason, "error", err)
+	s.refuseAt(w, r, strings.Replace(r.Pattern, "{source}", name, 1), err)
 }

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -78,6 +79,10 @@ type feed struct {
 	file   string // the store's
 	world  connector.Info
 	shut   func()
+
+	mu      sync.Mutex
+	refused []string // reasons, in order
+	counted []string // sources and outcomes, in order
 }
 
 const crmSecret, paySecret, formSecret = "crm-secret-of-the-test", "whsec_of_the_test", "whsec_Zm9ybS1zZWNyZXQtb2YtdGhlLXRlc3Q="
@@ -136,11 +141,19 @@ func (f *feed) open() {
 		Budget: lifecycle.Budget{Person: 100_000, Blueprint: 100_000},
 	})
 	f.must(err)
-	f.events, err = trigger.New(trigger.Options{DB: db, Service: f.s, Sources: map[string]event.Source{
-		"crm":  {Name: "crm", Scheme: "hmac", Header: "X-Signature", Secrets: []tenure.Secret{tenure.NewSecret(crmSecret)}, Fields: event.Fields{ID: "id", Type: "type", Subject: "deal", Version: "version", Time: "at"}},
-		"pay":  {Name: "pay", Scheme: "stripe", Secrets: []tenure.Secret{tenure.NewSecret(paySecret)}},
-		"form": {Name: "form", Scheme: "standard", Secrets: []tenure.Secret{tenure.NewSecret(formSecret)}},
-	}})
+	note := func(to *[]string, what string) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		*to = append(*to, what)
+	}
+	f.events, err = trigger.New(trigger.Options{DB: db, Service: f.s,
+		Count:   func(source, outcome string) { note(&f.counted, source+" "+outcome) },
+		Refused: func(_, reason string) { note(&f.refused, reason) },
+		Sources: map[string]event.Source{
+			"crm":  {Name: "crm", Scheme: "hmac", Header: "X-Signature", Secrets: []tenure.Secret{tenure.NewSecret(crmSecret)}, Fields: event.Fields{ID: "id", Type: "type", Subject: "deal", Version: "version", Time: "at"}},
+			"pay":  {Name: "pay", Scheme: "stripe", Secrets: []tenure.Secret{tenure.NewSecret(paySecret)}},
+			"form": {Name: "form", Scheme: "standard", Secrets: []tenure.Secret{tenure.NewSecret(formSecret)}},
+		}})
 	f.must(err)
 	srv, err := server.New(server.Options{Service: f.s, Governor: governorOf(f.s), Events: f.events})
 	f.must(err)

@@ -24,6 +24,10 @@ const (
 	strangerBurst = 40
 	strangersRate = 50 // a second of one kind, from all addresses
 	strangersMost = 200
+
+	// Requests of a source of events that are verified from an address which has sent too many wrong ones.
+	verifyRate  = 20 // a second
+	verifyBurst = 100
 )
 
 // limits bound how often one principal asks, how often one address shows a wrong
@@ -39,6 +43,7 @@ type limits struct {
 	wrong map[string]*rate.Limiter // by address
 	from  map[string]*rate.Limiter // by address: of who isn't known
 	all   map[string]*rate.Limiter // by what they ask for
+	tried map[string]*rate.Limiter // by source of events and address: of who has failed there
 }
 
 func newLimits(now func() time.Time, perSecond float64, burst int) *limits {
@@ -48,7 +53,7 @@ func newLimits(now func() time.Time, perSecond float64, burst int) *limits {
 	if burst <= 0 {
 		burst = defaultBurst
 	}
-	return &limits{now: now, rate: rate.Limit(perSecond), burst: burst, asks: map[string]*rate.Limiter{}, wrong: map[string]*rate.Limiter{}, from: map[string]*rate.Limiter{}, all: map[string]*rate.Limiter{}}
+	return &limits{now: now, rate: rate.Limit(perSecond), burst: burst, asks: map[string]*rate.Limiter{}, wrong: map[string]*rate.Limiter{}, from: map[string]*rate.Limiter{}, all: map[string]*rate.Limiter{}, tried: map[string]*rate.Limiter{}}
 }
 
 // take counts a request of a caller.
@@ -98,6 +103,26 @@ func (l *limits) failed(r *http.Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	limiter(l.wrong, AddressOf(r), wrongRate, wrongBurst).AllowN(l.now(), 1)
+}
+
+// verifies refuses a request for a source of events where too many wrong ones have come from this
+// address, and more than are verified all the same.
+func (l *limits) verifies(r *http.Request, source string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := source + " " + AddressOf(r)
+	if w := l.wrong[key]; w == nil || w.TokensAt(l.now()) >= 1 || limiter(l.tried, key, verifyRate, verifyBurst).AllowN(l.now(), 1) {
+		return nil
+	}
+	return tooMany("that is more than %d wrong requests of the source %s", wrongBurst, source)
+}
+
+// wrongEvent counts a request that a source of events hasn't sent, and says whether that is too many
+// from this address.
+func (l *limits) wrongEvent(r *http.Request, source string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !limiter(l.wrong, source+" "+AddressOf(r), wrongRate, wrongBurst).AllowN(l.now(), 1)
 }
 
 func limiter(of map[string]*rate.Limiter, key string, perSecond rate.Limit, burst int) *rate.Limiter {

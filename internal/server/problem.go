@@ -72,10 +72,15 @@ func isLocal(r *http.Request) bool { return r.Context().Value(localKey{}) != nil
 
 // refuse answers with an error where no route is.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	s.refuseAt(w, r, r.Pattern, err)
+}
+
+// refuseAt is refuse at a route that is named more closely than by its pattern.
+func (s *Server) refuseAt(w http.ResponseWriter, r *http.Request, route string, err error) {
 	hurry(w, r)
 	p, header := s.problem(r, err)
 	if p.Status == http.StatusUnauthorized || p.Status == http.StatusTooManyRequests {
-		s.refused(r, "", p.Status)
+		s.refusedAt(r, route, "", p.Status)
 	}
 	for k, v := range header {
 		w.Header()[k] = v

@@ -10,7 +10,12 @@ import (
 // refused has a refusal counted for who watches over the door. Who is known is named;
 // of who isn't there is the address alone.
 func (s *Server) refused(r *http.Request, who string, status int) {
-	s.o.Governor.Refuse(governance.Refusal{Principal: who, Address: AddressOf(r), Route: r.Pattern, Status: status})
+	s.refusedAt(r, r.Pattern, who, status)
+}
+
+// refusedAt is refused at a route that is named more closely than by its pattern.
+func (s *Server) refusedAt(r *http.Request, route, who string, status int) {
+	s.o.Governor.Refuse(governance.Refusal{Principal: who, Address: AddressOf(r), Route: route, Status: status})
 }
 
 // tells says whether the answer of a call is a refusal that leaves an access event:

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
@@ -55,9 +56,21 @@ func listTriggers(ctx context.Context, c *Call, p *client.Paging) (client.Page[c
 	return pageInOrder(c, list, *p, func(t client.Triggers) string { return t.Digest })
 }
 
-func checkTriggers(_ context.Context, c *Call, p *client.SourceParams) (client.None, error) {
-	_, err := c.server.o.Events.Check([]byte(p.Body.Source), p.Body.File)
-	return client.None{}, err
+func checkTriggers(ctx context.Context, c *Call, p *client.SourceParams) (out client.TriggerCheck, err error) {
+	events := c.server.o.Events
+	if _, err = events.Check([]byte(p.Body.Source), p.Body.File); err == nil {
+		out.Warnings, err = events.Warnings(ctx, []byte(p.Body.Source), p.Body.File)
+	}
+	return out, err
+}
+
+// warned is a revision with what of it couldn't be done as things stand.
+func (c *Call) warned(ctx context.Context, t store.TriggerRevision, err error) (client.Triggers, error) {
+	out := triggersOf(t)
+	if err == nil {
+		out.Warnings, err = c.server.o.Events.Warnings(ctx, []byte(t.Body), t.File)
+	}
+	return out, err
 }
 
 func submitTriggers(ctx context.Context, c *Call, p *client.SourceParams) (client.Triggers, error) {
@@ -66,13 +79,13 @@ func submitTriggers(ctx context.Context, c *Call, p *client.SourceParams) (clien
 	if err == nil {
 		c.Location("/v1/triggers/" + t.Digest)
 	}
-	return triggersOf(t), err
+	return c.warned(ctx, t, err)
 }
 
 func showTriggers(ctx context.Context, c *Call, p *client.TriggersParams) (client.Triggers, error) {
 	events := c.server.o.Events
 	t, err := events.Revision(ctx, p.Triggers)
-	out := triggersOf(t)
+	out, err := c.warned(ctx, t, err)
 	out.Source = t.Body
 	return out, err
 }
@@ -91,7 +104,7 @@ func publishTriggers(ctx context.Context, c *Call, p *client.PublishTriggersPara
 		ref = t.Digest
 	}
 	t, err := events.Publish(ctx, ref, c.By())
-	return triggersOf(t), err
+	return c.warned(ctx, t, err)
 }
 
 func dryRunTriggers(ctx context.Context, c *Call, p *client.DryRunParams) (client.Page[client.DryRunOutcome], error) {
@@ -103,6 +116,9 @@ func dryRunTriggers(ctx context.Context, c *Call, p *client.DryRunParams) (clien
 }
 
 func inboundOf(e store.Inbound) client.InboundEvent {
+	if e.State != store.InboundReceived { // it isn't tried again
+		e.NextAt = time.Time{}
+	}
 	return client.InboundEvent{
 		ID: e.ID, Source: e.Source, Reference: e.ExternalID, Type: e.Type, Subject: e.Subject, Version: e.Version, HappenedAt: e.HappenedAt, ReceivedAt: e.ReceivedAt,
 		State: string(e.State), Reason: e.Why, Rule: e.Rule, Tenant: e.Tenant, Operation: e.Operation, Attempts: e.Attempts, NextAt: e.NextAt, DecidedAt: e.DecidedAt, DecidedBy: e.DecidedBy,
@@ -115,7 +131,7 @@ func listInbound(ctx context.Context, c *Call, p *client.InboundFilter) (client.
 	if _, err := events.Source(p.Source); err != nil && p.Source != "" && p.Source != trigger.Clock {
 		return out, unknown("source of events", p.Source)
 	}
-	f := store.InboundFilter{Source: p.Source, State: store.InboundState(p.State), Sight: &c.Visible, Limit: limitOf(p.Paging) + 1}
+	f := store.InboundFilter{Source: p.Source, State: store.InboundState(p.State), Type: p.Type, Subject: p.Subject, Reference: p.Reference, Sight: &c.Visible, Limit: limitOf(p.Paging) + 1}
 	if err := c.after(p.Cursor, &f.Before); err != nil {
 		return out, err
 	}
@@ -215,11 +231,34 @@ func (d door) call(ctx context.Context, as string) (*Call, error) {
 	return &Call{Caller: caller, Service: d.s.o.Service, Governor: d.s.o.Governor, server: d.s}, nil
 }
 
+// unable says of a refusal which machine may not do what where, and how it gets to: rules come by a
+// tenant by themselves, so nothing is told that they don't know.
+func unable(as string, p tenure.Permission, where string, err error) error {
+	switch tenure.CodeOf(err) {
+	case tenure.Forbidden, tenure.NotFound:
+	default:
+		return err
+	}
+	why := ""
+	if tenure.CodeOf(err) == tenure.Forbidden {
+		why = " (" + err.Error() + ")"
+	}
+	return tenure.Errorf(tenure.Forbidden, "the machine %s, in whose name the rules ask, may not %s over %s%s", as, p, where, why).
+		WithHint("give it what it needs, and replay the event: tenure grant give %s operator --all-tenants --reason WHY", as)
+}
+
 // Request is described at trigger.Door.
 func (d door) Request(ctx context.Context, as string, in lifecycle.Intent) (store.OperationRow, error) {
 	c, err := d.call(ctx, as)
 	if err != nil {
 		return store.OperationRow{}, err
+	}
+	if err := c.requireIntent(ctx, client.Intent(in)); err != nil {
+		where := "a new tenant"
+		if in.Kind != tenure.Onboard {
+			where = "the tenant " + in.Tenant
+		}
+		return store.OperationRow{}, unable(as, tenure.OperationRequest, where, err)
 	}
 	row, _, err := c.startIntent(ctx, client.Intent(in))
 	return row, err
@@ -233,7 +272,7 @@ func (d door) Cancel(ctx context.Context, as string, op tenure.OperationID) erro
 	}
 	row, err := c.Service.Engine.DB.Operation(ctx, op)
 	if err == nil {
-		err = c.RequireTenant(ctx, tenure.OperationSteer, string(row.Tenant))
+		err = unable(as, tenure.OperationSteer, "the tenant "+string(row.Tenant), c.RequireTenant(ctx, tenure.OperationSteer, string(row.Tenant)))
 	}
 	if err != nil {
 		return err
@@ -248,7 +287,7 @@ func (d door) Know(ctx context.Context, as string, tenant tenure.TenantID, known
 		return err
 	}
 	if err := c.RequireTenant(ctx, tenure.TenantChange, string(tenant)); err != nil {
-		return err
+		return unable(as, tenure.TenantChange, "the tenant "+string(tenant), err)
 	}
 	t, err := c.Service.Engine.DB.Tenant(ctx, string(tenant))
 	if err != nil {
@@ -266,7 +305,7 @@ func (d door) Report(ctx context.Context, as string, tenant tenure.TenantID, i s
 		return err
 	}
 	if err := c.RequireTenant(ctx, tenure.IncidentReport, string(tenant)); err != nil {
-		return err
+		return unable(as, tenure.IncidentReport, "the tenant "+string(tenant), err)
 	}
 	_, err = c.Service.ReportIncident(ctx, string(tenant), i, c.By())
 	return err

@@ -32,6 +32,8 @@ type Options struct {
 	Provider string // of sign-ins, for people; "" without one
 	Issuer   string // its origin, which the sign-in form may lead to
 	URL      string // what people reach this at; "" is the request's host
+
+	Sources []string // of events, by name
 }
 
 // Site answers the dashboard's requests. It is an http.Handler, safe for many at

@@ -26,7 +26,7 @@ var eventStates = []string{"received", "acted", "noted", "ignored", "superseded"
 
 func (v *visit) events() error {
 	q := v.URL.Query()
-	p := client.InboundFilter{State: q.Get("state"), Source: strings.TrimSpace(q.Get("source")), Tenant: strings.TrimSpace(q.Get("tenant"))}
+	p := client.InboundFilter{State: q.Get("state"), Source: strings.TrimSpace(q.Get("source")), Tenant: strings.TrimSpace(q.Get("tenant")), Type: strings.TrimSpace(q.Get("type")), Subject: strings.TrimSpace(q.Get("subject")), Reference: strings.TrimSpace(q.Get("reference"))}
 	p.Cursor = q.Get("cursor")
 	list, err := ask(v, client.ListInbound, p)
 	if err != nil {
@@ -34,7 +34,10 @@ func (v *visit) events() error {
 	}
 	view := dashboard.EventsView{Pager: v.pager(list.Next, len(list.Items)), Filters: filters("/events", q,
 		choice("state", "Outcome", p.State, "any outcome", eventStates...),
-		dashboard.Field{Name: "source", Label: "Source", Value: p.Source},
+		choice("source", "Source", p.Source, "any source", v.s.o.Sources...),
+		dashboard.Field{Name: "type", Label: "Type", Value: p.Type},
+		dashboard.Field{Name: "subject", Label: "Subject", Value: p.Subject},
+		dashboard.Field{Name: "reference", Label: "Source’s ID", Value: p.Reference},
 		dashboard.Field{Kind: dashboard.FieldSearch, Name: "tenant", Label: "Tenant", Value: p.Tenant, Hint: "name or id"},
 	)}
 	names := v.names()
@@ -46,7 +49,7 @@ func (v *visit) events() error {
 
 func eventRow(e client.InboundEvent, tenantName string) dashboard.EventRow {
 	row := dashboard.EventRow{
-		ID: e.ID, Source: e.Source, Type: e.Type, State: e.State, Reason: e.Reason, Tenant: tenantRef(e.Tenant, tenantName), Happened: e.HappenedAt, Received: e.ReceivedAt,
+		ID: e.ID, Source: e.Source, Subject: e.Subject, Type: e.Type, State: e.State, Reason: e.Reason, Tenant: tenantRef(e.Tenant, tenantName), Happened: e.HappenedAt, Received: e.ReceivedAt,
 		Operation: operationRef(e.Operation, "operation"),
 	}
 	if e.Rule != "" {
@@ -62,9 +65,10 @@ func (v *visit) event() error {
 		return err
 	}
 	view := dashboard.EventView{
-		EventRow: eventRow(e, v.names().of(e.Tenant)), Reference: e.Reference, Subject: e.Subject, Version: e.Version,
-		Attempts: e.Attempts, Decided: e.DecidedAt, By: e.DecidedBy, Data: pretty(e.Data), Actions: v.eventActions(e),
+		EventRow: eventRow(e, v.names().of(e.Tenant)), Reference: e.Reference, Version: e.Version,
+		Attempts: e.Attempts, Decided: e.DecidedAt, By: e.DecidedBy, Data: pretty(e.Data),
 	}
+	view.Actions, view.May = v.eventActions(e)
 	if e.State == "received" {
 		view.Next = e.NextAt
 	}
@@ -77,16 +81,15 @@ func (v *visit) event() error {
 }
 
 // eventActions are what a person can decide about an event, by where it stands.
-func (v *visit) eventActions(e client.InboundEvent) []dashboard.Action {
+func (v *visit) eventActions(e client.InboundEvent) (out []dashboard.Action, may bool) {
 	target := tenure.Target{}
 	if e.Tenant != "" {
 		target = v.targetOf(e.Tenant)
 	}
 	if !v.may(tenure.EventDecide, target) {
-		return nil
+		return nil, false
 	}
 	at := dashboard.EventPath(e.ID)
-	var out []dashboard.Action
 	if e.State == "held" {
 		out = append(out, dashboard.Action{Label: "Release", Post: at + "/release", Tone: dashboard.ToneAccent, Says: "It is decided anew, past the bound or the earlier departure that held it; a tenant that is leaving stays so. What the blueprint wants approved still waits for people. Your name stands in the log."})
 	}
@@ -97,11 +100,11 @@ func (v *visit) eventActions(e client.InboundEvent) []dashboard.Action {
 		}
 		out = append(out, replay)
 	}
-	if e.State == "held" || e.State == "failed" {
+	if e.State == "held" || e.State == "failed" || e.State == "received" {
 		out = append(out, dashboard.Action{Label: "Dismiss", Post: at + "/dismiss", Tone: dashboard.ToneBad, Says: "It leads to nothing. Your name and reason stand in the log.",
 			Fields: []dashboard.Field{{Kind: dashboard.FieldLong, Name: "reason", Label: "Reason", Required: true, Max: 1000}}})
 	}
-	return out
+	return out, true
 }
 
 func (v *visit) decideEvent() error {
@@ -205,7 +208,7 @@ func (v *visit) rule() error {
 	if err != nil {
 		return err
 	}
-	view := dashboard.RuleView{RuleRow: ruleRow(t), Source: t.Source, Revisions: all}
+	view := dashboard.RuleView{RuleRow: ruleRow(t), Source: t.Source, Warnings: t.Warnings, Revisions: all}
 	for i := range view.Revisions {
 		if r := &view.Revisions[i]; r.Digest == t.Digest { // the list knows what is in force
 			r.Current = true

@@ -9,7 +9,7 @@ import (
 // DidYouMean is a hint that names the candidate nearest to a name that isn't
 // known, or lists the candidates where they are few, or nothing.
 func DidYouMean(name string, candidates []string) string {
-	if hint := Nearest(name, candidates); hint != "" || len(candidates) == 0 || len(candidates) > 12 {
+	if hint := Nearest(name, candidates); hint != "" || len(candidates) == 0 || len(candidates) > 16 {
 		return hint
 	}
 	return "there are " + strings.Join(slices.Sorted(slices.Values(candidates)), ", ")

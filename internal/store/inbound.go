@@ -94,6 +94,9 @@ func oneInbound(q querier, id tenure.InboundID) (Inbound, error) {
 type InboundFilter struct {
 	Source    string
 	State     InboundState
+	Type      string
+	Subject   string
+	Reference string // the source's own id
 	Tenant    tenure.TenantID
 	Operation tenure.OperationID
 	Before    tenure.InboundID // the latest first, from here on
@@ -113,6 +116,15 @@ func (db *DB) Inbounds(ctx context.Context, f InboundFilter) ([]Inbound, error) 
 	}
 	if f.State != "" {
 		add("state = $%d", string(f.State))
+	}
+	if f.Type != "" {
+		add("type = $%d", f.Type)
+	}
+	if f.Subject != "" {
+		add("subject = $%d", f.Subject)
+	}
+	if f.Reference != "" {
+		add("external_id = $%d", f.Reference)
 	}
 	if f.Tenant != "" {
 		add("tenant = $%d", string(f.Tenant))
@@ -222,15 +234,16 @@ func (tx *Tx) UnpendInbound(id tenure.InboundID) error {
 // ReopenInbound has an event decided anew; with release, past what held it. One that isn't in
 // that state any more is Conflict.
 func (tx *Tx) ReopenInbound(e Inbound, release bool, by string, at time.Time) error {
-	n, err := tx.Exec(`update inbound set state = 'received', rule = $1, tenant = $2, operation = $3, decided_at = $4, decided_by = $5, attempts = 0, next_at = 0 where id = $6 and state = $7`,
-		e.Rule, string(e.Tenant), string(e.Operation), micros(at), by, string(e.ID), string(e.State))
+	e.Why = "it is to be decided anew, as " + by + " asked"
+	n, err := tx.Exec(`update inbound set state = 'received', why = $8, rule = $1, tenant = $2, operation = $3, decided_at = $4, decided_by = $5, attempts = 0, next_at = 0 where id = $6 and state = $7`,
+		e.Rule, string(e.Tenant), string(e.Operation), micros(at), by, string(e.ID), string(e.State), e.Why)
 	if err == nil && n == 1 {
 		_, err = tx.Exec(`update inbound set released = $1 where id = $2`, flag(release), string(e.ID))
 	}
 	return decidedOnce(e, n, err)
 }
 
-// DismissInbound ends a held or failed event by a person's word.
+// DismissInbound ends an event by a person's word.
 func (tx *Tx) DismissInbound(e Inbound, why, by string, at time.Time) error {
 	n, err := tx.Exec(`update inbound set state = 'dismissed', rule = $1, tenant = $2, operation = $3, decided_at = $4, decided_by = $5, why = $6 where id = $7 and state = $8`,
 		e.Rule, string(e.Tenant), string(e.Operation), micros(at), by, why, string(e.ID), string(e.State))

@@ -92,7 +92,11 @@ func findTriggers(q querier, name, version, digest string) (TriggerRevision, err
 		found, err = triggerRevisions(q, `where name = $1 and published_at > 0 order by published_at desc, created_at desc limit 1`, name)
 	}
 	if err == nil && len(found) == 0 {
-		err = tenure.Errorf(tenure.NotFound, "there are no triggers %s%s%s", name, version, digest).WithHint("list them: tenure trigger list")
+		ref := name + digest
+		if version != "" {
+			ref += "@" + version
+		}
+		err = tenure.Errorf(tenure.NotFound, "there are no triggers %s", ref).WithHint("list them: tenure trigger list")
 	}
 	if err != nil {
 		return TriggerRevision{}, err

@@ -50,6 +50,8 @@ type meters struct {
 	stepTime    *prometheus.HistogramVec
 	calls       *prometheus.CounterVec
 	callTime    *prometheus.HistogramVec
+	events      *prometheus.CounterVec
+	refused     *prometheus.CounterVec
 	commits     *prometheus.CounterVec
 	commitSize  prometheus.Histogram
 	commitTime  prometheus.Histogram
@@ -64,7 +66,7 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 	}, func() float64 { return 1 })
 	t.registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m := &t.meters
-	t.registry.MustRegister(m.requests, m.requestTime, m.inFlight, m.steps, m.stepTime, m.calls, m.callTime, m.commits, m.commitSize, m.commitTime)
+	t.registry.MustRegister(m.requests, m.requestTime, m.inFlight, m.steps, m.stepTime, m.calls, m.callTime, m.events, m.refused, m.commits, m.commitSize, m.commitTime)
 	return t, t.startTraces(ctx)
 }
 
@@ -83,6 +85,8 @@ func newMeters() meters {
 		stepTime:    seconds("tenure_step_seconds", "How long runs of steps took.", "action"),
 		calls:       counter("tenure_connector_calls_total", "Calls to systems by how they ended: ok, or an error's code.", "system", "connector", "method", "code"),
 		callTime:    seconds("tenure_connector_call_seconds", "How long calls to systems took, the wait for a free place aside.", "system", "method"),
+		events:      counter("tenure_events_total", "Events of other systems: received, and by what became of them. One that is decided anew counts again.", "source", "outcome"),
+		refused:     counter("tenure_events_refused_total", "Requests of other systems that were refused: unproven, too_many_wrong, invalid, too_large, too_many or unavailable.", "source", "reason"),
 		commits:     counter("tenure_store_commits_total", "Transactions of the committer.", "outcome"),
 		commitSize:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "tenure_store_commit_writes", Help: "Writes that shared one transaction.", Buckets: prometheus.ExponentialBuckets(1, 2, 10)}),
 		commitTime:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "tenure_store_commit_seconds", Help: "How long transactions took.", Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5}}),
@@ -146,6 +150,16 @@ func (t *Telemetry) Store(db *store.DB) {
 		m.commitTime.Observe(c.Took.Seconds())
 	})
 	t.registry.MustRegister(newStanding(db, t.o.Clock, t.o.Now))
+}
+
+// Event counts an event of a source of the settings, by what became of it.
+func (t *Telemetry) Event(source, outcome string) {
+	t.meters.events.WithLabelValues(source, outcome).Inc()
+}
+
+// EventRefused counts a request to a source of the settings that was refused.
+func (t *Telemetry) EventRefused(source, reason string) {
+	t.meters.refused.WithLabelValues(source, reason).Inc()
 }
 
 // Listeners shows how many event streams are open, as count says. It is called

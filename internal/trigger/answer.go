@@ -32,15 +32,18 @@ func (i *Intake) reopen(ctx context.Context, id tenure.InboundID, kind string, r
 	return out, err
 }
 
-// Dismiss ends a held or failed event without doing anything.
+// Dismiss ends an event without doing anything that is held, failed or still tried.
 func (i *Intake) Dismiss(ctx context.Context, id tenure.InboundID, reason, by string) (store.Inbound, error) {
 	var out store.Inbound
 	if reason = strings.TrimSpace(reason); reason == "" || len(reason) > 1000 {
 		return out, tenure.Errorf(tenure.Invalid, "an event is dismissed for a reason of 1 to 1,000 bytes")
 	}
 	err := i.answer(ctx, id, "event.dismiss", by, func(tx *store.Tx, e store.Inbound) error {
-		if e.State != store.InboundHeld && e.State != store.InboundFailed {
-			return tenure.Errorf(tenure.Conflict, "event %s is %s: only what waits for a person is dismissed", id, e.State)
+		switch {
+		case e.State == store.InboundReceived && e.Pending != "":
+			return tenure.Errorf(tenure.Conflict, "what event %s leads to is being asked for at this moment", id).WithHint("look at it again in a moment: tenure inbound show %s", id)
+		case e.State != store.InboundHeld && e.State != store.InboundFailed && e.State != store.InboundReceived:
+			return tenure.Errorf(tenure.Conflict, "event %s is %s: only what is held, failed or still tried is dismissed", id, e.State)
 		}
 		return tx.DismissInbound(e, reason, by, i.now())
 	}, &out)

@@ -3,6 +3,7 @@ package trigger
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -19,7 +20,8 @@ type Known struct {
 	Version  string                // of the event's subject, as it was heeded last by the same rule; "" if none was
 	At       time.Time             // when that happened; zero if none was
 
-	Of func(externalID string) (Other, error) // whose an external id is
+	Of    func(externalID string) (Other, error) // whose an external id is
+	Taken func(name string) (bool, error)        // whether a tenant has a name; nil: none has
 
 	Ambiguous bool // the customer's key is known of more than one tenant
 	entered   bool // a person has entered it as an external id
@@ -167,16 +169,19 @@ func (m *Match) onboard(e Event, k Known) (Decision, error) {
 	c, o := k.Customer, m.Rule.Onboard
 	switch {
 	case !c.EndedAt.IsZero() && !e.At.After(c.EndedAt):
-		return superseded("the customer left at %s, after this happened", stamp(c.EndedAt)), nil
-	case k.Tenant != nil && k.Tenant.leaving() && !(k.Released && k.Tenant.State == tenure.TenantClosed):
-		return held("%s is leaving or has left. An event brings nobody back: a person reinstates it, or onboards the customer anew", k.Tenant.Name), nil
+		return superseded("%s at %s, after this happened", left(k.Tenant), stamp(c.EndedAt)), nil
+	case k.Tenant != nil && k.Tenant.State == tenure.TenantClosed && !k.Released:
+		return held("%s has left. To onboard the customer anew, a person releases this event", k.Tenant.Name), nil
+	case k.Tenant != nil && k.Tenant.State != tenure.TenantClosed && k.Tenant.leaving():
+		return held("%s. A person cancels its departure or reinstates it, or releases this event once it has left", standsBy(k.Tenant)), nil
 	case !c.EndedAt.IsZero() && !k.Released:
-		return held("the customer left at %s. An event brings nobody back, unless a person releases it", stamp(c.EndedAt)), nil
+		return held("the customer left at %s. To onboard it anew, a person releases this event", stamp(c.EndedAt)), nil
 	case k.Tenant != nil && k.Tenant.State != tenure.TenantClosed:
 		return ignored("the customer has a tenant already, %s", k.Tenant.Name), nil
 	}
 	in := lifecycle.Intent{Kind: tenure.Onboard}
 	var known tenure.KnownBy
+	var without []string // what it isn't known by, and why
 	var err error
 	text := func(from string) (out string) {
 		if err == nil {
@@ -186,12 +191,20 @@ func (m *Match) onboard(e Event, k Known) (Decision, error) {
 	}
 	in.Tenant, in.Blueprint, in.Tier, in.Organization, in.Contact = text(o.Tenant), text(o.Blueprint), text(o.Tier), text(o.Organization), text(o.Contact)
 	for _, from := range o.ExternalIDs {
-		if id := text(from); id != "" && !slices.Contains(known.ExternalIDs, id) {
+		switch id := text(from); {
+		case err != nil:
+		case id == "":
+			without = append(without, "no external id: "+from+" is blank")
+		case !slices.Contains(known.ExternalIDs, id):
+			_, err = tenure.KnownBy{ExternalIDs: []string{id}}.Check()
 			known.ExternalIDs = append(known.ExternalIDs, id)
 		}
 	}
 	for _, from := range o.Domains {
-		if domain := text(from); domain != "" {
+		domain := text(from)
+		if _, bad := (tenure.KnownBy{Domains: []string{domain}}).Check(); domain != "" && bad != nil {
+			without = append(without, "not the domain "+domain+": "+bad.Error())
+		} else if domain != "" {
 			known.Domains = append(known.Domains, domain)
 		}
 	}
@@ -224,18 +237,45 @@ func (m *Match) onboard(e Event, k Known) (Decision, error) {
 		case other.Tenant != nil && !other.Tenant.leaving():
 			return held("the external id %s is %s's already", id, other.Tenant.Name), nil
 		case !other.EndedAt.IsZero() && !e.At.After(other.EndedAt):
-			return superseded("the customer left at %s, after this happened", stamp(other.EndedAt)), nil
+			return superseded("%s at %s, after this happened", left(other.Tenant), stamp(other.EndedAt)), nil
+		case other.Tenant != nil && other.Tenant.State != tenure.TenantClosed && !k.Released:
+			return held("the external id %s is %s's. %s. A person releases this event to onboard the customer anew", id, other.Tenant.Name, standsBy(other.Tenant)), nil
 		case (other.Tenant != nil || !other.EndedAt.IsZero()) && !k.Released:
-			return held("the customer has left. An event brings nobody back, unless a person releases it"), nil
+			return held("the customer has left. To onboard it anew, a person releases this event"), nil
+		}
+	}
+	if k.Taken != nil {
+		switch taken, err := k.Taken(in.Tenant); {
+		case err != nil:
+			return Decision{}, err
+		case taken:
+			return held("there is a tenant named %q already. If it is this customer's, enter the customer's key as its external id (tenure tenant known) and replay this event; else give the rule another name", in.Tenant), nil
 		}
 	}
 	if why != "" {
 		return held("%s", why), nil
 	}
 	c.StartedAt, c.ChangedAt, c.EndedAt, c.EndedFor, c.Failures = e.At, time.Time{}, time.Time{}, "", nil
-	d := m.acts("onboard "+in.Tenant, c, in)
+	d := m.acts(strings.Join(append([]string{"onboard " + in.Tenant}, without...), "; "), c, in)
 	d.Act.Known = known
 	return d, nil
+}
+
+// left begins to say when a customer has left, or is to: while a departure waits for its approvals, its
+// tenant hasn't.
+func left(t *Tenant) string {
+	if t != nil && t.State != tenure.TenantClosed && t.leaving() {
+		return "the customer is to leave: " + standsBy(t) + ". It said so"
+	}
+	return "the customer left"
+}
+
+// standsBy says how far a departure is.
+func standsBy(t *Tenant) string {
+	if leaving(t.State) {
+		return t.Name + " is leaving"
+	}
+	return t.Name + " is to leave (its departure waits for approval)"
 }
 
 func (m *Match) features(from map[string]any) (map[string]bool, error) {
@@ -269,7 +309,7 @@ func (m *Match) labels(from map[string]any) (map[string]string, error) {
 func (m *Match) change(e Event, k Known) (Decision, error) {
 	c, ch := k.Customer, m.Rule.Change
 	if k.Tenant.leaving() {
-		return ignored("%s is leaving", k.Tenant.Name), nil
+		return ignored("%s", standsBy(k.Tenant)), nil
 	}
 	if e.Subject == "" && e.At.Before(c.ChangedAt) {
 		return superseded("a change of %s has been heeded, and this happened at %s", stamp(c.ChangedAt), stamp(e.At)), nil
@@ -312,7 +352,7 @@ func (m *Match) suspend(e Event, k Known) (Decision, error) {
 	c, t := k.Customer, k.Tenant
 	switch {
 	case t.leaving():
-		return ignored("%s is leaving", t.Name), nil
+		return ignored("%s", standsBy(t)), nil
 	case t.State == tenure.TenantSuspended:
 		return ignored("%s is suspended already", t.Name), nil
 	case e.Source == Clock && e.Type == ContractEnds && !m.dueNow(e, k):
@@ -405,7 +445,7 @@ func (m *Match) failed(e Event, k Known) (Decision, error) {
 		return superseded("a payment succeeded at %s, when this failed or after it", stamp(c.PaidAt)), nil
 	}
 	if k.Tenant != nil && k.Tenant.leaving() {
-		return ignored("%s is leaving", k.Tenant.Name), nil
+		return ignored("%s", standsBy(k.Tenant)), nil
 	}
 	c.Failures = append(slices.Clone(c.Failures), e.At)
 	slices.SortFunc(c.Failures, time.Time.Compare)
@@ -415,7 +455,7 @@ func (m *Match) failed(e Event, k Known) (Decision, error) {
 		c.Failures = c.Failures[len(c.Failures)-maxFailures:]
 	}
 	n := len(c.Failures)
-	noted := Decision{State: store.InboundNoted, Why: fmt.Sprintf("payment %d of %d that failed within %s", n, f.Payments, f.Within), Customer: &c}
+	noted := Decision{State: store.InboundNoted, Why: fmt.Sprintf("payment %d of %d that failed within %s", n, f.Payments, words(f.Within)), Customer: &c}
 	switch {
 	case k.Tenant == nil:
 		noted.Why += "; the customer has no tenant"
@@ -429,7 +469,7 @@ func (m *Match) failed(e Event, k Known) (Decision, error) {
 		noted.Why += "; " + k.Tenant.Name + " isn't there yet"
 		return noted, nil
 	}
-	return m.suspends(e, k, c, fmt.Sprintf("%d payments failed within %s", n, f.Within), f.OffboardAfter), nil
+	return m.suspends(e, k, c, fmt.Sprintf("%d payments failed within %s", n, words(f.Within)), f.OffboardAfter), nil
 }
 
 // maxFailures is how many failed payments are kept of a customer.
@@ -480,7 +520,7 @@ func (m *Match) offboard(e Event, k Known, cause string) (Decision, error) {
 			c.EndedAt, c.EndedFor = e.At, ""
 			return Decision{State: store.InboundNoted, Why: t.Name + " is leaving already, and now for good", Customer: &c}, nil
 		}
-		return ignored("%s is leaving already", t.Name), nil
+		return ignored("%s already", standsBy(t)), nil
 	}
 	in := lifecycle.Intent{Kind: tenure.Offboard, Tenant: string(t.ID)}
 	if o := m.Rule.Offboard; o != nil {

@@ -8,15 +8,13 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/ext"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/expression"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // names are what expressions may read: the event (source, type, id, subject, version, at),
@@ -33,29 +31,13 @@ const (
 var dialect = sync.OnceValue(func() expression.Dialect {
 	env, err := cel.NewEnv(cel.OptionalTypes(), ext.Strings(), ext.Lists(), ext.Sets(), cel.CrossTypeNumericComparisons(true), cel.RegexProgramSizeLimit(500),
 		cel.Variable("event", cel.MapType(cel.StringType, cel.StringType)), cel.Variable("data", cel.DynType),
-		// slug(text) is the text as a name of a tenant may be: lower case, and a hyphen for all else.
+		// slug(text) is the text as a name of a tenant may be: lower case ASCII, with a hyphen for all else.
 		cel.Function("slug", cel.Overload("slug_string", []*cel.Type{cel.StringType}, cel.StringType, cel.UnaryBinding(slug))))
 	if err != nil {
 		panic(err)
 	}
 	return expression.Dialect{Env: env, Names: names, Cost: maxCost, Time: maxRun, Max: maxResult}
 })
-
-func slug(v ref.Val) ref.Val {
-	var b strings.Builder
-	for _, r := range strings.ToLower(string(v.(types.String))) {
-		switch {
-		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
-			b.WriteRune(r)
-		case unicode.Is(unicode.Mn, r):
-		default:
-			if b.Len() > 0 && !strings.HasSuffix(b.String(), "-") {
-				b.WriteByte('-')
-			}
-		}
-	}
-	return types.String(strings.Trim(b.String(), "-"))
-}
 
 // Event is what rules read of an event.
 type Event struct {
@@ -155,8 +137,9 @@ func (s scope) value(from string) (any, error) {
 // is evaluates a condition.
 func (s scope) is(from string) (bool, error) {
 	v, err := s.value("${" + from + "}")
-	if err != nil {
-		return false, err
+	if err != nil { // the condition is written without ${…}
+		short := source.Clip(from)
+		return false, tenure.Errorf(tenure.CodeOf(err), "%s", strings.Replace(err.Error(), "${"+short+"}", short, 1))
 	}
 	is, ok := v.(bool)
 	if !ok {

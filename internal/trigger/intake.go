@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +41,9 @@ type Options struct {
 	Service *lifecycle.Service
 	Sources map[string]event.Source // by name
 	Log     *slog.Logger
+
+	Count   func(source, outcome string) // called for each event that came (received) and that was decided; may be nil
+	Refused func(source, reason string)  // called for each request that was refused; may be nil
 }
 
 // Intake keeps what other systems tell, and turns it into requests.
@@ -57,6 +63,9 @@ type Intake struct {
 	door  Door
 }
 
+// sourceName is what a rule may write as its source, as its schema has it.
+var sourceName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`)
+
 // New makes an intake. A source that lacks what its scheme needs is Invalid.
 func New(o Options) (*Intake, error) {
 	if o.Log == nil {
@@ -64,7 +73,10 @@ func New(o Options) (*Intake, error) {
 	}
 	for name, s := range o.Sources {
 		if name == Clock {
-			return nil, tenure.Errorf(tenure.Invalid, "events: no source may be called %s, which is what time itself is", Clock)
+			return nil, tenure.Errorf(tenure.Invalid, "events: `%s` is reserved", Clock).WithHint("give the source another name")
+		}
+		if !sourceName.MatchString(name) {
+			return nil, tenure.Errorf(tenure.Invalid, "events: no rule can name the source %.60q", name).WithHint("a name has up to 40 lower-case letters, digits and hyphens, and begins with a letter")
 		}
 		if err := s.Check(); err != nil {
 			return nil, tenure.Errorf(tenure.Invalid, "events: %w", err)
@@ -95,6 +107,11 @@ func (i *Intake) Source(name string) (event.Source, error) {
 		return s, tenure.Errorf(tenure.NotFound, "there is no source of events of this name")
 	}
 	return s, nil
+}
+
+// Names are those of the sources, and Clock.
+func (i *Intake) Names() []string {
+	return append(slices.Sorted(maps.Keys(i.o.Sources)), Clock)
 }
 
 // ErrTooMany is more than a source may send (429, RFC 6585 §4): it may send it again later.
@@ -135,6 +152,7 @@ func (i *Intake) Receive(ctx context.Context, name string, r event.Request) erro
 		return nil
 	})
 	if err == nil && added > 0 {
+		i.counted(name, store.InboundReceived, added)
 		i.signal()
 	}
 	return err
@@ -161,6 +179,20 @@ func (i *Intake) limiter(name string) *rate.Limiter {
 		i.rates[name] = l
 	}
 	return l
+}
+
+// Refused counts a request that was refused, by one of a few reasons.
+func (i *Intake) Refused(source, reason string) {
+	if i.o.Refused != nil {
+		i.o.Refused(source, reason)
+	}
+}
+
+// counted counts events by where they have come to.
+func (i *Intake) counted(source string, state store.InboundState, n int) {
+	for ; i.o.Count != nil && n > 0; n-- {
+		i.o.Count(source, string(state))
+	}
 }
 
 // Run decides events as they come, until the context ends.

@@ -107,7 +107,15 @@ func (i *Intake) known(ctx context.Context, row store.Inbound, m *Match) (k Know
 		}
 		return err
 	})
+	k.Customer.EndedAt = endedAt(k.Tenant, k.Customer.EndedAt)
 	k.Of = func(id string) (Other, error) { return i.otherOf(ctx, id) }
+	k.Taken = func(name string) (bool, error) {
+		_, err := i.o.DB.Tenant(ctx, name)
+		if tenure.CodeOf(err) == tenure.NotFound {
+			return false, nil
+		}
+		return err == nil, err
+	}
 	return k, earlier, err
 }
 
@@ -133,10 +141,19 @@ func (i *Intake) otherOf(ctx context.Context, id string) (out Other, err error) 
 		c, err := db.TriggerCustomer(ctx, key)
 		if out = (Other{Many: w.many, EndedAt: c.EndedAt}); err == nil && w.tenant != "" {
 			out.Tenant, err = tenantOf(ctx, db, w.tenant)
+			out.EndedAt = endedAt(out.Tenant, out.EndedAt)
 		}
 		return err
 	})
 	return out, err
+}
+
+// endedAt is when a customer left. One whose departure a person has rejected or cancelled hasn't.
+func endedAt(t *Tenant, at time.Time) time.Time {
+	if t != nil && !t.leaving() && !t.coming() {
+		return time.Time{}
+	}
+	return at
 }
 
 func errMoved() error {

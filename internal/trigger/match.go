@@ -43,6 +43,9 @@ func Find(sets []*Set, e Event) (m *Match, why string, err error) {
 		return nil, "", err
 	}
 	why = "no rule is for " + e.Source + " " + e.Type
+	if e.Type == "" {
+		why = "no rule is for events of " + e.Source + " without a type: its type is blank (fields.type of the source says where it stands)"
+	}
 	of, _, _ := strings.Cut(e.Subject, "/") // of an event of time: whose rule it is
 	for _, set := range sets {
 		if e.Source == Clock && set.Name != of {
@@ -119,4 +122,28 @@ func (r *Rule) takes(e Event) bool {
 		}
 		return on == e.Type
 	})
+}
+
+// words is a period as people say it, such as "21 days".
+func words(p tenure.Period) string {
+	date, clock, _ := strings.Cut(strings.TrimPrefix(p.String(), "P"), "T")
+	var out []string
+	for _, part := range []struct {
+		text  string
+		units map[rune]string
+	}{{date, map[rune]string{'Y': "year", 'M': "month", 'D': "day"}}, {clock, map[rune]string{'H': "hour", 'M': "minute", 'S': "second"}}} {
+		n := ""
+		for _, r := range part.text {
+			unit, is := part.units[r]
+			if !is {
+				n += string(r)
+				continue
+			}
+			if n != "1" {
+				unit += "s"
+			}
+			out, n = append(out, n+" "+unit), ""
+		}
+	}
+	return strings.Join(out, " and ")
 }

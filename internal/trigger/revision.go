@@ -88,6 +88,14 @@ func (i *Intake) Publish(ctx context.Context, ref, by string) (store.TriggerRevi
 		return t, err
 	}
 	looked := t.Digest
+	if set, err := Parse([]byte(t.Body), t.File); err == nil && !t.Published() && len(set.Rules) > 0 {
+		if _, why, err := i.asks(ctx, set); err != nil || why != "" {
+			if err == nil {
+				err = tenure.Errorf(tenure.Blocked, "%s", why)
+			}
+			return t, err
+		}
+	}
 	err = i.o.DB.Write(ctx, func(tx *store.Tx) error {
 		if t, err = tx.Triggers(name, version, digest); err != nil {
 			return err

@@ -310,6 +310,9 @@ func (c *checker) condition(at source.Path, from string) {
 		return
 	}
 	t, offset, err := dialect().Compile("${"+from+"}", names)
+	if err == nil && len(t.Parts) != 1 {
+		offset, err = 0, fmt.Errorf("a condition is one expression")
+	}
 	if err != nil {
 		c.found = append(c.found, c.file.ProblemIn(at, from, max(offset-len("${"), 0), err.Error(), ""))
 		return

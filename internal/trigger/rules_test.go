@@ -75,12 +75,12 @@ func TestRules(t *testing.T) {
 		events        []string
 		until, expect string
 	}{
-		{"a won deal onboards, and the billing system knows the customer", "", []string{won, pay("customer.subscription.updated", "2026-01-02")}, "", "onboard acme-s-hne, change acme-s-hne"},
-		{"won twice is one tenant", "", []string{won, strings.Replace(won, "2026-01-01", "2026-01-03", 1)}, "", "onboard acme-s-hne"},
+		{"a won deal onboards, and the billing system knows the customer", "", []string{won, pay("customer.subscription.updated", "2026-01-02")}, "", "onboard acme-sohne, change acme-sohne"},
+		{"won twice is one tenant", "", []string{won, strings.Replace(won, "2026-01-01", "2026-01-03", 1)}, "", "onboard acme-sohne"},
 		{"another stage is nothing", "", []string{strings.Replace(won, "closedwon", "qualified", 1)}, "", ""},
 		{"a condition that reads what isn't there is no match", "", []string{`{source: crm, type: deal.propertyChange, data: {}}`}, "", ""},
 		{"an update for nobody waits for a person", "", []string{pay("customer.subscription.updated", "2026-01-02")}, "", ""},
-		{"an update that comes before its customer waits for it", "", []string{pay("customer.subscription.updated", "2026-01-02"), won}, "", "onboard acme-s-hne, change acme-s-hne"},
+		{"an update that comes before its customer waits for it", "", []string{pay("customer.subscription.updated", "2026-01-02"), won}, "", "onboard acme-sohne, change acme-sohne"},
 		{"an older update changes nothing", acme, []string{pay("customer.subscription.updated", "2026-01-05"), pay("customer.subscription.updated", "2026-01-04")}, "", "change acme"},
 		{"three failures suspend, and then it leaves", acme, []string{pay("invoice.payment_failed", "2026-01-01"), pay("invoice.payment_failed", "2026-01-04"), pay("invoice.payment_failed", "2026-01-08")}, "2026-01-23", "suspend acme, offboard acme"},
 		{"and not a moment early", acme, []string{pay("invoice.payment_failed", "2026-01-01"), pay("invoice.payment_failed", "2026-01-04"), pay("invoice.payment_failed", "2026-01-08")}, "2026-01-21T23:59:59Z", "suspend acme"},
@@ -93,10 +93,14 @@ func TestRules(t *testing.T) {
 		{"no payment withdraws a departure for another reason", acme, []string{pay("customer.subscription.deleted", "2026-01-02"), pay("invoice.paid", "2026-01-03")}, "2026-03-01", "offboard acme"},
 		{"what a person suspended no payment resumes", `tenants: {cus_1: {name: acme, state: suspended}}`, []string{pay("invoice.paid", "2026-01-09")}, "", ""},
 		{"deleted before it was won: the late deal brings nobody back", "", []string{pay("customer.subscription.deleted", "2026-01-02"), won}, "", ""},
-		{"a leaver isn't brought back by a late deal", "", []string{won, pay("customer.subscription.deleted", "2026-01-05"), strings.Replace(won, "2026-01-01", "2026-01-06", 1)}, "", "onboard acme-s-hne, offboard acme-s-hne"},
+		{"a leaver isn't brought back by a late deal", "", []string{won, pay("customer.subscription.deleted", "2026-01-05"), strings.Replace(won, "2026-01-01", "2026-01-06", 1)}, "", "onboard acme-sohne, offboard acme-sohne"},
 		{"deleted twice is one departure", acme, []string{pay("customer.subscription.deleted", "2026-01-05"), pay("customer.subscription.deleted", "2026-01-06")}, "", "offboard acme"},
-		{"an old deletion doesn't end a newer customer", "", []string{won, pay("customer.subscription.deleted", "2025-12-24")}, "", "onboard acme-s-hne"},
+		{"an old deletion doesn't end a newer customer", "", []string{won, pay("customer.subscription.deleted", "2025-12-24")}, "", "onboard acme-sohne"},
 		{"a contract ends", `tenants: {cus_1: {name: acme, contractEnd: 2026-02-01}}`, []string{pay("charge.refunded", "2026-01-05")}, "2026-02-08", "offboard acme"},
+		{"a contract ends of who was onboarded here", "", []string{strings.Replace(won, "stripe: cus_1", "stripe: cus_1, ends: \"2026-02-01\"", 1)}, "2026-02-08", "onboard acme-sohne, offboard acme-sohne"},
+		{"an external id that no tenant may have fails the event", "", []string{strings.Replace(won, "stripe: cus_1", "stripe: c1", 1)}, "", ""},
+		{"a blank external id is left out", "", []string{strings.Replace(won, "stripe: cus_1", "stripe: ''", 1)}, "", "onboard acme-sohne"},
+		{"a name that another tenant has holds the deal", `tenants: {cus_9: {name: acme-sohne}}`, []string{won}, "", ""},
 		{"and not before", `tenants: {cus_1: {name: acme, contractEnd: 2026-02-01}}`, []string{pay("charge.refunded", "2026-01-05")}, "2026-02-07T23:00:00Z", ""},
 		{"the same event twice counts once", acme, []string{strings.Replace(pay("invoice.payment_failed", "2026-01-01"), "source", "id: e1, source", 1), strings.Replace(pay("invoice.payment_failed", "2026-01-01"), "source", "id: e1, source", 1), strings.Replace(pay("invoice.payment_failed", "2026-01-01"), "source", "id: e1, source", 1)}, "", ""},
 		{"more departures than these rules may start wait", `tenants: {a___: {name: a}, b___: {name: b}, c___: {name: c}}`, []string{of("a___"), of("b___"), of("c___")}, "", "offboard a, offboard b"},
@@ -127,7 +131,7 @@ func TestRulesThatFail(t *testing.T) {
 	t.Parallel()
 	src := billing + "  - name: wrong\n    tenants: {cus_1: {name: acme}}\n    events: [" + pay("customer.subscription.deleted", "2026-01-05") + "]\n    expect: [suspend acme]\n"
 	_, err := Check([]byte(src), "billing.yaml")
-	if tenure.CodeOf(err) != tenure.Invalid || !strings.Contains(err.Error(), "it asks for [offboard acme], and should for [suspend acme]") {
+	if tenure.CodeOf(err) != tenure.Invalid || !strings.Contains(err.Error(), "got [offboard acme], expected [suspend acme]") {
 		t.Errorf("%v", err)
 	}
 }
@@ -171,5 +175,20 @@ func TestExample(t *testing.T) {
 	page, err := os.ReadFile("../../docs/events.md")
 	if err != nil || !strings.Contains(string(page), string(src)) {
 		t.Errorf("docs/events.md doesn't show events-example.yaml as it is (%v)", err)
+	}
+}
+
+// What a reason says is what a person can act on.
+func TestReasonsOfEvents(t *testing.T) {
+	t.Parallel()
+	for of, want := range map[string]string{
+		strings.Replace(won, "stripe: cus_1", "stripe: c1", 1):   "4 to 200 bytes",
+		`{source: pay, data: {}}`:                                "its type is blank",
+		strings.Replace(won, "propertyName: dealstage, ", "", 1): "rules_test: data.propertyName",
+	} {
+		_, err := Check([]byte(billing+"  - name: wrong\n    events: ["+of+"]\n    expect: [nothing]\n"), "billing.yaml")
+		if want = strings.TrimPrefix(want, "rules_test: "); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "${") {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }

@@ -173,9 +173,9 @@ func (set *Set) try(t Test) string {
 	}
 	why := ""
 	if !slices.Equal(asked, t.Expect) && len(asked)+len(t.Expect) > 0 {
-		why = fmt.Sprintf("it asks for [%s], and should for [%s]", strings.Join(asked, ", "), strings.Join(t.Expect, ", "))
+		why = fmt.Sprintf("got [%s], expected [%s]", strings.Join(asked, ", "), strings.Join(t.Expect, ", "))
 	} else if t.Held != nil && !slices.EqualFunc(held, t.Held, strings.Contains) {
-		why = fmt.Sprintf("what it holds is held for [%s], and should be for [%s]", strings.Join(held, "; "), strings.Join(t.Held, "; "))
+		why = fmt.Sprintf("got what is held for [%s], expected [%s]", strings.Join(held, "; "), strings.Join(t.Held, "; "))
 	}
 	if why == "" {
 		return ""
@@ -257,7 +257,20 @@ func (s *simulation) next(to time.Time) (key string, first Event, at time.Time) 
 
 // graceEvent is the event that a customer's grace has ended.
 func graceEvent(c store.TriggerCustomer) Event {
-	return Event{Source: Clock, Type: GraceEnded, ID: GraceEnded + "/" + c.Key + "/" + stamp(c.GraceUntil), Subject: c.GraceRule, At: c.GraceUntil, Data: json.RawMessage(fmt.Sprintf(`{"key":%q}`, c.Key))}
+	return Event{Source: Clock, Type: GraceEnded, ID: GraceEnded + "/" + c.Key + "/" + stamp(c.GraceUntil), Subject: c.GraceRule, At: c.GraceUntil, Data: dataOf(c.Key, time.Time{})}
+}
+
+// dataOf is the data of an event of time.
+func dataOf(key string, contractEnd time.Time) json.RawMessage {
+	d := struct {
+		Key         string `json:"key"`
+		ContractEnd string `json:"contractEnd,omitempty"`
+	}{Key: key}
+	if !contractEnd.IsZero() {
+		d.ContractEnd = stamp(contractEnd)
+	}
+	b, _ := json.Marshal(d) // of texts alone
+	return b
 }
 
 // keyOf is the key of the customer whom an event of time is about.
@@ -273,7 +286,7 @@ func keyOf(data []byte) string {
 func contractEvent(set *Set, r *Rule, c store.TriggerCustomer, due time.Time) Event {
 	return Event{
 		Source: Clock, Type: ContractEnds, ID: ContractEnds + "/" + set.Name + "/" + r.Name + "/" + c.Key + "/" + stamp(c.ContractEnd), Subject: set.Name + "/" + r.Name, At: due,
-		Data: json.RawMessage(fmt.Sprintf(`{"key":%q,"contractEnd":%q}`, c.Key, stamp(c.ContractEnd))),
+		Data: dataOf(c.Key, c.ContractEnd),
 	}
 }
 
@@ -327,6 +340,14 @@ func (s *simulation) decide(e Event, c *customer) {
 			}
 		}
 		return out, nil
+	}
+	k.Taken = func(name string) (bool, error) {
+		for _, other := range s.customers {
+			if other != c && other.tenant != nil && other.tenant.Name == name {
+				return true, nil
+			}
+		}
+		return false, nil
 	}
 	d, err := m.Decide(e, k)
 	if err != nil {

@@ -64,15 +64,26 @@ func (i *Intake) Work(ctx context.Context) error {
 
 // hold has events wait for a person, all for one reason.
 func (i *Intake) hold(ctx context.Context, list []store.Inbound, why string) error {
-	return i.o.DB.Write(ctx, func(tx *store.Tx) error {
-		for _, row := range list {
-			row.State, row.Why, row.DecidedAt = store.InboundHeld, clip(why), i.now()
-			if _, err := tx.DecideInbound(row); err != nil {
+	return i.endAll(ctx, list, func(row *store.Inbound) { row.State, row.Why, row.DecidedAt = store.InboundHeld, clip(why), i.now() })
+}
+
+// endAll notes what became of events that nobody was asked for.
+func (i *Intake) endAll(ctx context.Context, list []store.Inbound, decide func(*store.Inbound)) error {
+	err := i.o.DB.Write(ctx, func(tx *store.Tx) error {
+		for n := range list {
+			decide(&list[n])
+			if _, err := tx.DecideInbound(list[n]); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	for _, row := range list {
+		if err == nil {
+			i.counted(row.Source, row.State, 1)
+		}
+	}
+	return err
 }
 
 // item is an event under way.
@@ -125,15 +136,7 @@ func (i *Intake) pass(ctx context.Context, door Door, sets []*Set, list []store.
 		}
 	}
 	if len(ended) > 0 {
-		err := i.o.DB.Write(ctx, func(tx *store.Tx) error {
-			for _, row := range ended {
-				if _, err := tx.DecideInbound(row); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+		if err := i.endAll(ctx, ended, func(*store.Inbound) {}); err != nil {
 			return err
 		}
 	}
@@ -164,12 +167,16 @@ func eventOf(r store.Inbound) Event {
 
 func (i *Intake) end(ctx context.Context, row store.Inbound, state store.InboundState, why string, op tenure.OperationID) error {
 	row.State, row.Why, row.Operation, row.DecidedAt = state, clip(why), op, i.now()
-	return i.o.DB.Write(ctx, func(tx *store.Tx) error {
+	err := i.o.DB.Write(ctx, func(tx *store.Tx) error {
 		if _, err := tx.DecideInbound(row); err != nil {
 			return err
 		}
 		return tx.UnpendInbound(row.ID)
 	})
+	if err == nil {
+		i.counted(row.Source, state, 1)
+	}
+	return err
 }
 
 // unreadable is why an event fails of whose customer something can't be read; the log says what.
@@ -369,8 +376,9 @@ func (i *Intake) settle(ctx context.Context, row store.Inbound, m *Match, k Know
 	if err != nil {
 		return err
 	}
-	return i.o.DB.Write(ctx, func(tx *store.Tx) error {
-		if did, err := tx.DecideInbound(row); err != nil || !did {
+	did := false
+	err = i.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if did, err = tx.DecideInbound(row); err != nil || !did {
 			return err
 		}
 		if err := tx.UnpendInbound(row.ID); err != nil {
@@ -415,6 +423,10 @@ func (i *Intake) settle(ctx context.Context, row store.Inbound, m *Match, k Know
 		}
 		return tx.Log(e)
 	})
+	if err == nil && did {
+		i.counted(row.Source, row.State, 1)
+	}
+	return err
 }
 
 // due makes the events of time: graces that are over, contracts that end.
