@@ -114,7 +114,7 @@ func TestEventPages(t *testing.T) {
 	operator.get("/events?source=clock").wants(t, 200, "No event is like that.")
 	operator.get("/events?source=unknown").wants(t, 400)
 	operator.get("/events?state=unknown").wants(t, 400)
-	operator.get(event).wants(t, 200, "deal.won", won.Why, "onboard, succeeded", `href="`+op+`"`, `href="`+tenant+`"`, "&#34;deal&#34;: &#34;deal-7&#34;", "won-deal-7", "you may look at this event")
+	operator.get(event).wants(t, 200, "deal.won", won.Why, "onboard, succeeded", `href="`+op+`"`, `href="`+tenant+`"`, "&#34;deal&#34;: &#34;deal-7&#34;", "won-deal-7", "Nothing more")
 	operator.get("/events/"+string(strange.ID)).wants(t, 200, "1152921504606846977", `&lt;script&gt;alert(1)&lt;/script&gt;\u202e`)
 	operator.get("/events/evt_0190a4c2-1f00-7a3b-9d21-6f0c52b1a001").wants(t, 404)
 	operator.get(op).wants(t, 200, "Asked for by", `the event <a href="`+event+`" dir="auto">deal.won</a> of <span dir="auto">crm`)
