@@ -20,7 +20,12 @@ const (
 	FindingLimit      FindingKind = "limit"            // half of one of a system's own limits is used up, or more
 	FindingCredential FindingKind = "credential"       // one that is due for rotation, or that can't be read or renewed
 	FindingIsolation  FindingKind = "isolation"        // a probe as the tenant reached what isn't its own, or couldn't be made
+	FindingRevision   FindingKind = "revision"         // several tenants that moved in by one revision had incidents soon after
 )
+
+// RevisionTrouble is how many tenants that moved in by one revision of a blueprint have an
+// incident within 30 days before the revision itself is a finding.
+const RevisionTrouble = 3
 
 // Severity ranks a finding; Critical means that it can leak across tenants.
 type Severity string

@@ -117,6 +117,7 @@ func (i *Installation) Ticks() []Tick {
 		{"anomalies", i.watcher.Tick},
 		{"figures", i.Service.TickFigures},
 		{"blocks", i.Service.TickBlocks},
+		{"incidents", i.Service.TickIncidents}, // after blocks: they are incidents too
 		{"cost", i.Service.TickCost},
 		{"closed", i.inTime(i.Service.TickSought)},
 		{"forgotten", i.inTime(i.Service.TickForget)},

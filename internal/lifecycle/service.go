@@ -96,7 +96,8 @@ type Service struct {
 	witness  witnessed
 	doubts   storeDoubts
 	renewals renewals
-	overdue  overdues // TickSecrets alone
+	overdue  overdues  // TickSecrets alone
+	troubled time.Time // when TickIncidents last looked
 }
 
 // New puts a service together. It opens no system yet: each is opened when it is
