@@ -48,6 +48,7 @@ type TenantDetail struct {
 	Clocks     []tenure.Clock     `json:"clocks,omitempty"`
 	Findings   []tenure.Finding   `json:"findings,omitempty"`
 	Agreements []tenure.Agreement `json:"agreements,omitempty"` // that haven't ended
+	Lease      *Lease             `json:"lease,omitempty" doc:"absent: it stays until somebody ends it"`
 }
 
 // Resource is one thing of a tenant's as it is shown. What it should be and what

@@ -24,7 +24,7 @@ func (a *app) tenant() *cobra.Command {
 	for _, k := range kindWords {
 		tenant.AddCommand(a.tenantAct(k.kind, k.short, k.long))
 	}
-	return group(tenant, a.tenantList(), a.tenantShow(), a.tenantOutputs(), a.tenantLabel(), a.tenantKnown(), a.tenantAccess(), a.tenantLink(), a.tenantLinks(), a.tenantUnlink(),
+	return group(tenant, a.tenantList(), a.tenantShow(), a.tenantOutputs(), a.tenantLabel(), a.tenantKnown(), a.tenantAccess(), a.tenantLink(), a.tenantLinks(), a.tenantUnlink(), a.tenantLease(),
 		a.tenantIncident(), a.tenantIncidents(), a.tenantCover())
 }
 
@@ -182,6 +182,7 @@ func printTenant(o *page, t client.TenantDetail) {
 		"organization", t.Organization,
 		"contact", t.Contact,
 		"tier", t.Tier,
+		"lease", leaseText(o, t.Lease),
 		"mail domains", strings.Join(t.KnownBy.Domains, ", "),
 		"external ids", strings.Join(t.KnownBy.ExternalIDs, ", "),
 		"parameters", string(t.Parameters),

@@ -46,6 +46,7 @@ type Options struct {
 	SoughtFor tenure.Period         // how long a closed tenant's places are looked at; zero is two years
 	Approvals []tenure.ApprovalRule // on top of what blueprints ask for
 	Groups    map[string][]string   // of persons, by name, for escalations
+	URL       string                // what people reach this installation at, for links in notices; "" without one
 }
 
 // Budget bounds how much may be destroyed in an hour: destructive operations by

@@ -79,6 +79,14 @@ func showTenant(ctx context.Context, c *Call, p *client.TenantParams) (client.Te
 		out.Agreements = v.Agreements
 	}
 	out.Findings = v.Findings
+	lease, err := c.Service.Lease(ctx, v.ID)
+	if err != nil {
+		return out, err
+	}
+	if lease != nil {
+		shown := leaseOf(*lease)
+		out.Lease = &shown
+	}
 	out.Operations, err = operationsOf(ctx, c.Service, v.Operations)
 	return out, err
 }

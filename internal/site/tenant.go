@@ -113,7 +113,7 @@ func (v *visit) tenantView(t client.TenantDetail) dashboard.TenantView {
 	for _, o := range t.Operations {
 		view.Operations = append(view.Operations, operationRow(o, view.Name))
 	}
-	view.Actions = v.tenantActions(t)
+	view.Actions, view.Lease = v.tenantActions(t), leaseRow(t.Lease)
 	if v.may(tenure.EventRead, tenure.Target{Tenant: t.ID, Tier: t.Tier, Labels: t.Labels}) {
 		view.EventsHref = "/events?tenant=" + queryEscape(string(t.ID))
 	}
@@ -286,6 +286,9 @@ func (v *visit) tenantActions(t client.TenantDetail) []dashboard.Action {
 	if v.may(tenure.TenantChange, target) && t.State != tenure.TenantClosed {
 		out = append(out, dashboard.Action{Label: "Labels", Post: dashboard.TenantPath(t.ID) + "/labels", Says: "Labels decide, beside tiers, who may see a tenant.", Hidden: hiddenPairs("version", strconv.FormatInt(t.Version, 10)),
 			Fields: []dashboard.Field{{Kind: dashboard.FieldLong, Name: "labels", Label: "Labels, one key=value a line", Value: strings.Join(tenure.LabelsText(t.Labels), "\n"), Max: 4000}}})
+	}
+	if t.Lease != nil && v.may(tenure.TenantChange, target) && t.State != tenure.TenantClosed {
+		out = append(out, leaseActions(t)...)
 	}
 	return out
 }

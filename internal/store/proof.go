@@ -67,6 +67,8 @@ var Unproven = map[string]string{
 	"agreement.version":        "a counter against lost updates",
 	"standing.version":         "a counter against lost updates",
 	"departure_link.seen_at":   "only shown",
+	"lease.due_at":             "when to look again; a decision goes by what it then finds",
+	"lease.version":            "a counter against lost updates",
 	"idempotency.*":            "answers to repeated requests, for a day; they change nothing",
 	"fleet_count.*":            "kept counts of tenants, which are covered",
 	"blueprint_source.*":       "only says where in a file something stands, and only while the text has the revision's digest",
