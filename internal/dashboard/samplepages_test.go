@@ -95,6 +95,9 @@ func samples(s shape) []sample {
 			})})
 		}},
 		{"departure", func(p *dashboard.Pages, w io.Writer) error { return p.Departure(w, lone, departure(t)) }},
+		{"lease", func(p *dashboard.Pages, w io.Writer) error {
+			return p.Lease(w, lone, dashboard.LeaseView{Organization: t("Acme"), Tenant: t("acme"), Platform: t("the platform"), Ends: in(7 * day), Post: "/lease/x", Choices: []dashboard.LeaseChoice{{Answer: "keep", Label: t("Keep it"), Says: t("It goes on.")}, {Answer: "end", Label: t("End it"), Says: t("A departure is requested."), Tone: dashboard.ToneBad}}})
+		}},
 		{"certificate", func(p *dashboard.Pages, w io.Writer) error { return p.Certificate(w, lone, certificate(t)) }},
 		{"confirm", func(p *dashboard.Pages, w io.Writer) error { return p.Confirm(w, f("tenants"), confirm) }},
 		{"confirm-final", func(p *dashboard.Pages, w io.Writer) error { return p.Confirm(w, f("tenants"), final) }},
