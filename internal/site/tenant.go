@@ -31,6 +31,7 @@ func (v *visit) tenants() error {
 		State: tenure.TenantState(q.Get("state")), Tier: q.Get("tier"), Label: q.Get("label"), Blueprint: q.Get("blueprint"), Finding: q.Get("finding"),
 		From: day(q.Get("from")), To: day(q.Get("to")), Closed: q.Get("closed") == "true",
 	}
+	p.Unused, _ = strconv.Atoi(q.Get("unused"))
 	p.Cursor = q.Get("cursor")
 	if name := strings.TrimSpace(q.Get("q")); name != "" {
 		if t, err := ask(v, client.ShowTenant, client.TenantParams{Tenant: name}); err == nil {
@@ -53,6 +54,7 @@ func (v *visit) tenants() error {
 		dashboard.Field{Name: "blueprint", Label: "Blueprint", Value: q.Get("blueprint"), Hint: "name or name@version"},
 		dashboard.Field{Name: "label", Label: "Label", Value: q.Get("label"), Hint: "key=value"},
 		choice("finding", "Finding", q.Get("finding"), "with or without", "critical", "high", "medium", "low"),
+		dashboard.Field{Kind: dashboard.FieldNumber, Name: "unused", Label: "Unused for days", Value: q.Get("unused")},
 		dashboard.Field{Kind: dashboard.FieldDate, Name: "from", Label: "Made from", Value: q.Get("from")},
 		dashboard.Field{Kind: dashboard.FieldDate, Name: "to", Label: "Made before", Value: q.Get("to")},
 	)}

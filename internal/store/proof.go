@@ -67,6 +67,7 @@ var Unproven = map[string]string{
 	"agreement.version":        "a counter against lost updates",
 	"standing.version":         "a counter against lost updates",
 	"departure_link.seen_at":   "only shown",
+	"tenant_use.*":             "what a sweep saw, made anew by the next one; only shown",
 	"lease.due_at":             "when to look again; a decision goes by what it then finds",
 	"lease.version":            "a counter against lost updates",
 	"idempotency.*":            "answers to repeated requests, for a day; they change nothing",

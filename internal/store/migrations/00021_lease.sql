@@ -25,3 +25,15 @@ create table lease (
 );
 create index lease_due on lease (due_at) where due_at > 0;
 create index lease_link on lease (link) where link <> '';
+
+-- tenant_use: what the accounts of a system tell of when a tenant was last used, as of the last sweep. used_at (public): the latest sign-in. told, untold (public): of how many accounts it is told, and of how many not.
+create table tenant_use (
+  tenant    text   not null,
+  system    text   not null,
+  used_at   bigint not null default 0,
+  told      bigint not null default 0,
+  untold    bigint not null default 0,
+  looked_at bigint not null,
+  constraint tenant_use_pk primary key (tenant, system)
+);
+create index tenant_use_system on tenant_use (system);
