@@ -256,7 +256,7 @@ func (s *Service) TickLeases(ctx context.Context, now time.Time) error {
 		if err == nil {
 			err = s.advanceLease(ctx, l, now)
 		}
-		if err == nil || tenure.CodeOf(err) == tenure.Conflict && ctx.Err() != nil {
+		if err == nil {
 			continue
 		}
 		all = errors.Join(all, fmt.Errorf("lease of %s: %w", l.Tenant, err))
