@@ -12,7 +12,7 @@ type Permission string
 
 const (
 	TenantRead        Permission = "tenant.read"        // tenants, resources, operations, plans, findings
-	TenantChange      Permission = "tenant.change"      // labels, departure links
+	TenantChange      Permission = "tenant.change"      // labels, departure links, leases
 	OperationRequest  Permission = "operation.request"  // make a plan, start it, claim its outputs
 	OperationSteer    Permission = "operation.steer"    // pause, continue, cancel, retry, say that a task is done
 	OperationApprove  Permission = "operation.approve"  // sign or reject a plan, attest an exception

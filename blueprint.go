@@ -23,6 +23,7 @@ type Blueprint struct {
 	Failure      FailurePolicy         `json:"failure"`
 	Approvals    map[OperationKind]int `json:"approvals"` // how many persons, for each kind
 	Onboarding   OnboardingSpec        `json:"onboarding,omitzero"`
+	Lease        *LeaseSpec            `json:"lease,omitempty"` // nil: tenants stay until somebody ends them
 	Offboarding  OffboardingSpec       `json:"offboarding"`
 }
 

@@ -21,7 +21,12 @@ const (
 	FindingCredential     FindingKind = "credential"       // one that is due for rotation, or that can't be read or renewed
 	FindingUnacknowledged FindingKind = "unacknowledged"   // a system was told something of a tenant, and hasn't said that it has done it
 	FindingIsolation      FindingKind = "isolation"        // a probe as the tenant reached what isn't its own, or couldn't be made
+	FindingRevision       FindingKind = "revision"         // several tenants that moved in by one revision had incidents soon after
 )
+
+// RevisionTrouble is how many tenants that moved in by one revision of a blueprint have an
+// incident within 30 days before the revision itself is a finding.
+const RevisionTrouble = 3
 
 // Severity ranks a finding; Critical means that it can leak across tenants.
 type Severity string

@@ -16,7 +16,7 @@ const (
 	NoticeAnomaly            NoticeKind = "access.anomaly"
 	NoticeSweepQuestion      NoticeKind = "sweep.question" // accounts of which a person can tell whose they are
 	NoticeTargetDisabled     NoticeKind = "target.disabled"
-	NoticeDateAhead          NoticeKind = "date.ahead"
+	NoticeLease              NoticeKind = "lease.ends"
 )
 
 // Timeline is the recipient of what is told at each stage of a tenant's life.
@@ -29,7 +29,7 @@ func NoticeOf(s TenantState) NoticeKind { return NoticeKind("tenant." + string(s
 func NoticeKinds() []NoticeKind {
 	out := []NoticeKind{
 		NoticeApprovalReminder, NoticeApprovalEscalation, NoticeRejected, NoticeCustodian, NoticeReviewDue, NoticeReviewFinding, NoticeAgreementEnds,
-		NoticeBreakGlass, NoticeAnomaly, NoticeSweepQuestion, NoticeTargetDisabled, NoticeDateAhead,
+		NoticeBreakGlass, NoticeAnomaly, NoticeSweepQuestion, NoticeTargetDisabled, NoticeLease,
 	}
 	for _, s := range TenantStates {
 		out = append(out, NoticeOf(s))

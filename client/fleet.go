@@ -74,6 +74,9 @@ type FleetCost struct {
 	Running  map[string]int64 `json:"running"`
 	Stopped  map[string]int64 `json:"stopped"` // of what ran and has ended
 	Orphaned map[string]int64 `json:"orphaned"`
+	Unused   map[string]int64 `json:"unused" doc:"of what runs: of tenants that nobody has signed in to for 90 days, as far as every system with access tells it"`
+
+	UnusedTenants int `json:"unusedTenants" doc:"how many these are"`
 }
 
 // LabelParams replace a tenant's labels.

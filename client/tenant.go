@@ -28,6 +28,8 @@ type Tenant struct {
 	Version      int64                       `json:"version"` // the ETag's
 
 	OpenFindings map[tenure.Severity]int `json:"openFindings,omitempty" doc:"in lists: how many are open and not waived, by severity"`
+	LastUsedAt   time.Time               `json:"lastUsedAt,omitzero" doc:"in lists of the unused: the last sign-in; absent: none is known"`
+	Monthly      map[string]int64        `json:"monthly,omitempty" doc:"in lists of the unused: what it costs a month, in minor units by currency"`
 	Next         *TenantNext             `json:"next,omitempty" doc:"in lists: the next thing to happen; absent if nothing is open"`
 }
 
@@ -48,6 +50,7 @@ type TenantDetail struct {
 	Clocks     []tenure.Clock     `json:"clocks,omitempty"`
 	Findings   []tenure.Finding   `json:"findings,omitempty"`
 	Agreements []tenure.Agreement `json:"agreements,omitempty"` // that haven't ended
+	Lease      *Lease             `json:"lease,omitempty" doc:"absent: it stays until somebody ends it"`
 }
 
 // Resource is one thing of a tenant's as it is shown. What it should be and what
@@ -87,9 +90,10 @@ type TenantFilter struct {
 	Blueprint string             `query:"blueprint" doc:"only those bound to this blueprint: name, name@version or digest"`
 	Tier      string             `query:"tier" doc:"only those of this tier"`
 	Label     string             `query:"label" doc:"only those with this label, as key=value" pattern:"^[^=]+=" patternDescription:"key=value"`
-	Finding   string             `query:"finding" doc:"only those with an open finding of this severity or kind" enum:"critical,high,medium,low,drift,residue,orphan,exposure,ghost_user,dormant_account,uncovered_data,foreign,lost_mark,anomaly,unproven_absence,limit,isolation,credential,standing_unseen,unacknowledged"`
+	Finding   string             `query:"finding" doc:"only those with an open finding of this severity or kind" enum:"critical,high,medium,low,drift,residue,orphan,exposure,ghost_user,dormant_account,uncovered_data,foreign,lost_mark,anomaly,unproven_absence,limit,isolation,credential,standing_unseen,unacknowledged,revision"`
 	From      time.Time          `query:"from" doc:"only those made at or after this moment (RFC 3339)"`
 	To        time.Time          `query:"to" doc:"only those made before this moment (RFC 3339)"`
+	Unused    int                `query:"unused" doc:"only those that nobody has signed in to for so many days, as far as every system with access tells it; what isn't known isn't listed" minimum:"0" maximum:"3650"`
 	After     tenure.TenantID    `query:"after" doc:"only those made after this one"`
 	Closed    bool               `query:"closed" doc:"include closed ones"`
 }

@@ -28,7 +28,7 @@ func printFleet(o *page, f client.Fleet) {
 		"held", fmt.Sprint(f.Held), "waiting", fmt.Sprint(f.Waiting)+", for a date or a person", "stuck", fmt.Sprint(f.StuckAll), "leaving", fmt.Sprint(f.LeavingAll),
 		"findings", orElse(counted(severities(), f.Findings), "none"), "onboarding", onboardingWords(f.Onboarding), "counted", o.when(f.CountedAt))
 	if c := f.Cost; c != nil {
-		o.fields("a month", "running "+moneyWords(c.Running)+"; stopped "+moneyWords(c.Stopped)+"; orphaned "+moneyWords(c.Orphaned), "as of", o.when(c.At))
+		o.fields("a month", "running "+moneyWords(c.Running)+"; stopped "+moneyWords(c.Stopped)+"; orphaned "+moneyWords(c.Orphaned), "unused for 90 days", fmt.Sprintf("%d tenants, %s a month", c.UnusedTenants, moneyWords(c.Unused)), "as of", o.when(c.At))
 	}
 	for _, part := range []struct {
 		title string

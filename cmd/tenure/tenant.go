@@ -24,7 +24,7 @@ func (a *app) tenant() *cobra.Command {
 	for _, k := range kindWords {
 		tenant.AddCommand(a.tenantAct(k.kind, k.short, k.long))
 	}
-	return group(tenant, a.tenantList(), a.tenantShow(), a.tenantOutputs(), a.tenantLabel(), a.tenantKnown(), a.tenantAccess(), a.tenantLink(), a.tenantLinks(), a.tenantUnlink(),
+	return group(tenant, a.tenantList(), a.tenantShow(), a.tenantOutputs(), a.tenantLabel(), a.tenantKnown(), a.tenantAccess(), a.tenantLink(), a.tenantLinks(), a.tenantUnlink(), a.tenantLease(),
 		a.tenantIncident(), a.tenantIncidents(), a.tenantCover())
 }
 
@@ -134,6 +134,13 @@ func (a *app) tenantList() *cobra.Command {
 				return
 			}
 			rows := make([][]string, len(list))
+			if f.Unused > 0 {
+				for i, t := range list {
+					rows[i] = []string{t.Name, string(t.State), t.Tier, orElse(o.when(t.LastUsedAt), "never"), moneyWords(t.Monthly), string(t.ID)}
+				}
+				o.table([]string{"name", "state", "tier", "last sign-in", "a month", "id"}, rows)
+				return
+			}
 			for i, t := range list {
 				rows[i] = []string{t.Name, string(t.State), t.Blueprint.Name + "@" + t.Blueprint.Version, t.Tier, t.Organization, o.when(t.CreatedAt), string(t.ID), counted(severities(), t.OpenFindings), nextWords(o, t.Next), t.Blocked}
 			}
@@ -143,6 +150,7 @@ func (a *app) tenantList() *cobra.Command {
 	cmd.Flags().StringVar(&state, "state", "", "only those in this state")
 	cmd.Flags().StringVar(&after, "after", "", "only those made after this one (an id), for the next page")
 	cmd.Flags().IntVar(&limit, "limit", 100, "at most this many")
+	cmd.Flags().IntVar(&f.Unused, "unused", 0, "only those that nobody has signed in to for so many days, with what they cost a month")
 	cmd.Flags().BoolVar(&f.Closed, "closed", false, "closed ones too")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(texts(tenure.TenantStates), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -182,6 +190,7 @@ func printTenant(o *page, t client.TenantDetail) {
 		"organization", t.Organization,
 		"contact", t.Contact,
 		"tier", t.Tier,
+		"lease", leaseText(o, t.Lease),
 		"mail domains", strings.Join(t.KnownBy.Domains, ", "),
 		"external ids", strings.Join(t.KnownBy.ExternalIDs, ", "),
 		"parameters", string(t.Parameters),

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
@@ -52,6 +53,7 @@ func check(bp tenure.Blueprint, src *Source, catalog []connector.Info) (*Compile
 	k.checkProbes()
 	k.checkOutputs()
 	k.checkNotices()
+	k.checkLease()
 	k.checkOrder()
 	k.checkNames()
 	if err := k.found.Err(); err != nil {
@@ -236,6 +238,20 @@ func (k *checker) checkNotices() {
 				k.checkParams(p.With(f[0]), t, nil)
 			}
 		}
+	}
+}
+
+func (k *checker) checkLease() {
+	l := k.Blueprint.Lease
+	if l == nil {
+		return
+	}
+	from := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+	switch ask := l.Ask.After(from); {
+	case ask.Before(from.Add(tenure.MinLeaseAnswer)):
+		k.refuse(source.Path{"lease", "ask"}, "", "who is asked has a day at least to answer")
+	case !ask.Before(l.Period.After(from)):
+		k.refuse(source.Path{"lease", "ask"}, "", "the question comes before the lease begins: ask is shorter than period")
 	}
 }
 

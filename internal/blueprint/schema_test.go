@@ -135,7 +135,7 @@ func reference(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString(string(head) + "\n## The file\n\n")
 	properties, _ := doc["properties"].(map[string]any)
-	order := []string{"apiVersion", "kind", "name", "version", "title", "parameters", "environments", "systems", "encryption", "features", "jurisdiction", "contract", "dataClasses", "pseudonyms", "resources", "probes", "outputs", "notices", "failure", "approvals", "onboarding", "offboarding"}
+	order := []string{"apiVersion", "kind", "name", "version", "title", "parameters", "environments", "systems", "encryption", "features", "jurisdiction", "contract", "dataClasses", "pseudonyms", "resources", "probes", "outputs", "notices", "failure", "approvals", "onboarding", "lease", "offboarding"}
 	if diff := cmp.Diff(slices.Sorted(slices.Values(order)), slices.Sorted(maps.Keys(properties))); diff != "" {
 		t.Errorf("the reference's order (-order +schema):\n%s", diff)
 	}

@@ -67,7 +67,7 @@ var callers = map[string]func(ctx context.Context, address string) error{
 func TestSettingsStayOutside(t *testing.T) {
 	t.Parallel()
 	open := func(url string) error {
-		_, err := notify.New(notify.Options{Webhook: &notify.Webhook{URL: url, Secret: tenure.NewSecret(strings.Repeat("x", 32))}})
+		_, err := notify.New(notify.Options{Targets: []notify.Target{{Name: "webhook", Kind: notify.Plain, URL: url, Secrets: []tenure.Secret{tenure.NewSecret(strings.Repeat("x", 32))}}}})
 		return err
 	}
 	for _, host := range []string{"169.254.169.254", "[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::1]", "[fe80::1]", "[fe80::1%25eth0]", "100.100.100.200", "[fd00:ec2::254]", "0.0.0.0", "[::]", "224.0.0.1", "255.255.255.255"} {

@@ -78,6 +78,8 @@ type Leaving struct {
 // CostFigures are what tenants' resources cost a month.
 type CostFigures struct {
 	Running, Stopped, Orphaned Money // stopped is of what ran and has ended
+	Unused                     Money // of what runs: of tenants that nobody has used for 90 days
+	UnusedTenants              int
 	At                         time.Time
 }
 

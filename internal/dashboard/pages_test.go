@@ -79,6 +79,7 @@ func TestZeroViews(t *testing.T) {
 		{"entry", func(p *dashboard.Pages, w io.Writer) error { return p.Entry(w, f, dashboard.EntryView{}) }},
 		{"systems", func(p *dashboard.Pages, w io.Writer) error { return p.Systems(w, f, dashboard.SystemsView{}) }},
 		{"departure", func(p *dashboard.Pages, w io.Writer) error { return p.Departure(w, f, dashboard.DepartureView{}) }},
+		{"lease", func(p *dashboard.Pages, w io.Writer) error { return p.Lease(w, f, dashboard.LeaseView{}) }},
 		{"certificate", func(p *dashboard.Pages, w io.Writer) error { return p.Certificate(w, f, dashboard.CertificateView{}) }},
 		{"confirm", func(p *dashboard.Pages, w io.Writer) error { return p.Confirm(w, f, dashboard.ConfirmView{}) }},
 		{"request", func(p *dashboard.Pages, w io.Writer) error { return p.Request(w, f, dashboard.RequestView{}) }},

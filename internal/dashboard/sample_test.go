@@ -240,7 +240,7 @@ func tenantView(s shape) dashboard.TenantView {
 		Findings: times(min(s.many, 2), func(i int) dashboard.FindingRow { return findingRow(i, t) }), Operations: stepwise(operationRow),
 		Documents:      []dashboard.Document{{Name: ref(t("hand-over.pdf"), "/tenants/ten_1/documents/1"), Kind: t("hand-over"), At: ago(14 * day), Bytes: 183_220}},
 		Certificates:   []dashboard.CertificateRow{{Ref: ref(t("Interim certificate"), "/certificates/crt_1"), Kind: "interim", Issued: ago(day), Digest: digest, Download: "/certificates/crt_1/bundle"}},
-		DepartureLinks: []dashboard.DepartureLink{{ID: "lnk_1", By: t("lena"), At: ago(10 * day), Expires: in(80 * day), Opened: ago(day), State: "active", Revoke: &link}}, LinkAction: &dashboard.Action{Label: "Make a link", Post: "/tenants/ten_1/links", Says: t("Who has the link sees where the departure stands, without an account."), Fields: []dashboard.Field{{Name: "until", Label: "Until", Kind: dashboard.FieldDate}}},
+		DepartureLinks: []dashboard.DepartureLink{{ID: "lnk_1", By: t("lena"), At: ago(10 * day), Expires: in(80 * day), Opened: ago(day), State: "active", Revoke: &link}}, Lease: &dashboard.LeaseRow{Ends: in(7 * day), Asked: ago(day)}, LinkAction: &dashboard.Action{Label: "Make a link", Post: "/tenants/ten_1/links", Says: t("Who has the link sees where the departure stands, without an account."), Fields: []dashboard.Field{{Name: "until", Label: "Until", Kind: dashboard.FieldDate}}},
 	}
 }
 

@@ -77,7 +77,7 @@ func samples(s shape) []sample {
 			return p.Events(w, f("events"), dashboard.EventsView{Filters: filters("/events", t), Rows: times(s.many, func(i int) dashboard.EventRow { return eventRow(i, t) }), Pager: pager})
 		}},
 		{"event", func(p *dashboard.Pages, w io.Writer) error {
-			return p.Event(w, f("events"), dashboard.EventView{EventRow: eventRow(5, t), Reference: t("evt_1PqX"), Subject: t("cus_1"), Version: t("12"), Attempts: 3, Next: in(time.Minute), Decided: ago(time.Minute), By: t("lena"), Data: t(`{"customer": "cus_1", "paid": false}`), Actions: actions(t)})
+			return p.Event(w, f("events"), dashboard.EventView{EventRow: eventRow(5, t), Reference: t("evt_1PqX"), Version: t("12"), Attempts: 3, Next: in(time.Minute), Decided: ago(time.Minute), By: t("lena"), Data: t(`{"customer": "cus_1", "paid": false}`), Actions: actions(t)})
 		}},
 		{"rules", func(p *dashboard.Pages, w io.Writer) error {
 			return p.Rules(w, f("events"), dashboard.RulesView{Rows: times(s.many, func(i int) dashboard.RuleRow { return ruleRow(i, t) }), Actions: actions(t)[1:2]})
@@ -95,6 +95,9 @@ func samples(s shape) []sample {
 			})})
 		}},
 		{"departure", func(p *dashboard.Pages, w io.Writer) error { return p.Departure(w, lone, departure(t)) }},
+		{"lease", func(p *dashboard.Pages, w io.Writer) error {
+			return p.Lease(w, lone, dashboard.LeaseView{Organization: t("Acme"), Tenant: t("acme"), Platform: t("the platform"), Ends: in(7 * day), Post: "/lease/x", Choices: []dashboard.LeaseChoice{{Answer: "keep", Label: t("Keep it"), Says: t("It goes on.")}, {Answer: "end", Label: t("End it"), Says: t("A departure is requested."), Tone: dashboard.ToneBad}}})
+		}},
 		{"certificate", func(p *dashboard.Pages, w io.Writer) error { return p.Certificate(w, lone, certificate(t)) }},
 		{"confirm", func(p *dashboard.Pages, w io.Writer) error { return p.Confirm(w, f("tenants"), confirm) }},
 		{"confirm-final", func(p *dashboard.Pages, w io.Writer) error { return p.Confirm(w, f("tenants"), final) }},

@@ -61,6 +61,7 @@ type TenantView struct {
 	Certificates   []CertificateRow
 	DepartureLinks []DepartureLink
 	LinkAction     *Action // makes a departure link
+	Lease          *LeaseRow
 }
 
 // Moment is one thing on a timeline.

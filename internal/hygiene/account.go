@@ -77,6 +77,7 @@ func (l *Looker) accounts(ctx context.Context, sys *connector.System, tenant ten
 			known = row
 		}
 		sum.Accounts++
+		r.use(a, known)
 		f := r.judge(a, known)
 		if f == nil || tenant != "" && f.Tenant != tenant {
 			return nil
@@ -85,6 +86,38 @@ func (l *Looker) accounts(ctx context.Context, sys *connector.System, tenant ten
 		return found(*f)
 	})
 	return at, trusted, err
+}
+
+// use notes when the tenant of an account was last used. One that is switched off says nothing.
+func (r *roll) use(a connector.Account, known *store.InventoryRow) {
+	var tenant tenure.TenantID
+	switch {
+	case !a.Enabled || a.Owner == connector.Others:
+		return
+	case known != nil && known.ID == a.Resource:
+		tenant = known.Tenant
+	case a.Owner == connector.Ours || known != nil:
+		return
+	default: // of one that may be the tenant's too, a sign-in counts, and that none is told
+		tenant = r.claims.Of(a).Tenant
+	}
+	if tenant == "" {
+		return
+	}
+	if r.sum.Uses == nil {
+		r.sum.Uses = make(map[tenure.TenantID]store.Use)
+	}
+	u := r.sum.Uses[tenant]
+	u.Tenant = tenant
+	if a.Tells {
+		u.Told++
+		if a.Seen.After(u.UsedAt) {
+			u.UsedAt = a.Seen
+		}
+	} else {
+		u.Untold++
+	}
+	r.sum.Uses[tenant] = u
 }
 
 // judge says what is wrong with one account, nil if nothing is. What bears another

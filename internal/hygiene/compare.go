@@ -100,6 +100,8 @@ type Summary struct {
 	Untold   int    `json:"untold,omitempty"`   // of those that are tenants': when they were last signed in to isn't told
 	Trusted  bool   `json:"trusted"`            // absence in this pass is proven
 	Why      string `json:"why,omitempty"`
+
+	Uses map[tenure.TenantID]store.Use `json:"-"` // when tenants were last signed in to, as the accounts tell it
 }
 
 // Drift compares live with desired in one system and yields what differs. A

@@ -113,10 +113,12 @@ func (i *Installation) Ticks() []Tick {
 		{"reviews", i.inTime(i.Governor.TickReviews)},
 		{"revocations", i.Service.TickRevocations}, // after reviews: what they decided
 		{"agreements", i.inTime(i.Service.TickAgreements)},
+		{"leases", i.inTime(i.Service.TickLeases)},
 		{"refusals", i.Governor.TickRefusals}, // before anomalies: they look at them
 		{"anomalies", i.watcher.Tick},
 		{"figures", i.Service.TickFigures},
 		{"blocks", i.Service.TickBlocks},
+		{"incidents", i.Service.TickIncidents}, // after blocks: they are incidents too
 		{"cost", i.Service.TickCost},
 		{"closed", i.inTime(i.Service.TickSought)},
 		{"forgotten", i.inTime(i.Service.TickForget)},

@@ -32,6 +32,10 @@ func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 			return engine.Result{Err: err}
 		}
 	}
+	rule, err := s.leaseRule(ctx, t.Plan, to == tenure.TenantActive && t.Plan.Kind == tenure.Onboard)
+	if err != nil {
+		return engine.Result{Err: err}
+	}
 	return engine.Result{Verdict: tenure.Verified, Facts: facts, Extra: func(tx *store.Tx) error {
 		row, err := tx.Tenant(string(t.Plan.Tenant))
 		if err != nil || row.State == to {
@@ -44,6 +48,9 @@ func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 			return err
 		}
 		if err := tx.AddNotice(stageNotice(row, t, to)); err != nil {
+			return err
+		}
+		if err := s.startLease(tx, t.Plan, rule, t.Now); err != nil {
 			return err
 		}
 		if to == tenure.TenantTerminating || to == tenure.TenantClosed {
@@ -133,11 +140,20 @@ func (s *Service) anchor(tx *store.Tx, t *engine.Task, to tenure.TenantState) er
 	return nil
 }
 
-func (s *Service) runBind(_ context.Context, t *engine.Task) engine.Result {
+func (s *Service) runBind(ctx context.Context, t *engine.Task) engine.Result {
+	had, has, err := s.leaseChange(ctx, t.Plan)
+	if err != nil {
+		return engine.Result{Err: err}
+	}
 	return engine.Result{Verdict: tenure.Verified, Facts: map[string]string{"revision": t.Plan.Blueprint.Digest}, Extra: func(tx *store.Tx) error {
 		params, err := tenure.Canonical(t.Plan.Parameters)
 		if err != nil {
 			return err
+		}
+		if had && !has {
+			if err := s.outgrowLease(tx, t.Plan.Tenant, t.Now); err != nil {
+				return err
+			}
 		}
 		return tx.Bind(t.Plan.Tenant, t.Plan.Blueprint, t.Plan.Tier, params, t.Plan.Features, t.Now)
 	}}

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -154,6 +155,11 @@ func (s *Service) lookAll(ctx context.Context, tenant string, kinds []tenure.Fin
 			}
 			if !sum.Trusted {
 				return nil
+			}
+			if id == "" && slices.Contains(kinds, tenure.FindingDormant) && systems[name].Can("accounts") {
+				if err := tx.SaveUses(name, slices.Collect(maps.Values(sum.Uses)), s.Now()); err != nil {
+					return err
+				}
 			}
 			return tx.ResolveUnseen(kinds, name, id, found, s.Now())
 		})

@@ -52,6 +52,8 @@ type OnboardingWeek struct {
 type Cost struct {
 	At                         time.Time        // when it was added up
 	Running, Stopped, Orphaned map[string]int64 // Stopped is of what ran and has ended
+	Unused                     map[string]int64 // of what runs: of tenants that nobody has used for 90 days
+	UnusedTenants              int
 }
 
 // onboardingWindow is how far back the figures go.
@@ -148,6 +150,9 @@ func (k *costKeeper) last() *Cost {
 	return k.cost
 }
 
+// UnusedAfter is how long nobody uses a tenant that the fleet calls unused.
+const UnusedAfter = 90 * 24 * time.Hour
+
 // costEvery is how old the cost may be.
 const costEvery = 10 * time.Minute
 
@@ -164,7 +169,15 @@ func (s *Service) TickCost(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	c := &Cost{At: now, Running: map[string]int64{}, Stopped: map[string]int64{}, Orphaned: map[string]int64{}}
+	c := &Cost{At: now, Running: map[string]int64{}, Stopped: map[string]int64{}, Orphaned: map[string]int64{}, Unused: map[string]int64{}}
+	idle, unused, err := s.o.DB.UnusedCounts(ctx, now.Add(-UnusedAfter), now.Add(-store.UseFor))
+	if err != nil {
+		return err
+	}
+	c.UnusedTenants = idle
+	for _, r := range unused {
+		s.addCost(c.Unused, r)
+	}
 	for _, r := range rows {
 		switch r.State {
 		case tenure.ResourcePlanned: // nothing of it runs yet
@@ -205,4 +218,21 @@ func (s *Service) OpenFindings(ctx context.Context, v store.Visible) (int, error
 		n += c
 	}
 	return n, err
+}
+
+// TenantCosts is what some tenants' resources cost a month, by currency, in minor units: the part that
+// doesn't hang on what was measured.
+func (s *Service) TenantCosts(ctx context.Context, tenants []tenure.TenantID) (map[tenure.TenantID]map[string]int64, error) {
+	rows, err := s.o.DB.TenantResourceCounts(ctx, tenants)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[tenure.TenantID]map[string]int64)
+	for _, r := range rows {
+		if out[r.Tenant] == nil {
+			out[r.Tenant] = map[string]int64{}
+		}
+		s.addCost(out[r.Tenant], r.ResourceCount)
+	}
+	return out, nil
 }

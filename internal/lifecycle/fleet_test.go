@@ -162,3 +162,60 @@ func TestBlocksAreKept(t *testing.T) {
 		t.Errorf("the fleet has %d stuck and %+v (%v)", f.StuckAll, f.Onboarding, err)
 	}
 }
+
+// A revision by which tenants move in into trouble, one after the other, is a finding; two
+// incidents of one tenant are no repetition, and what happens later than 30 days isn't the onboarding's.
+func TestRevisionTrouble(t *testing.T) {
+	t.Parallel()
+	l, ctx := newLife(t), context.Background()
+	names := []string{"acme", "birch", "cedar", "dill", "elder"}
+	for _, name := range names {
+		l.onboard(name)
+	}
+	trouble := func(name, id string) {
+		t.Helper()
+		_, err := l.ReportIncident(ctx, name, store.Incident{ID: id, Severity: tenure.High, Source: "pager"}, "pager")
+		l.must(err)
+	}
+	open := func() []tenure.Finding {
+		t.Helper()
+		l.must(l.TickIncidents(ctx, l.Now()))
+		out, err := l.db.FindingsPage(ctx, store.FindingFilter{Kind: tenure.FindingRevision, Limit: 10})
+		l.must(err)
+		return out
+	}
+	trouble("acme", "1")
+	trouble("acme", "2")
+	trouble("birch", "1")
+	if found := open(); len(found) != 0 {
+		t.Fatalf("two tenants' trouble is a finding: %+v", found)
+	}
+	l.pass(29 * 24 * time.Hour)
+	trouble("cedar", "1")
+	found := open()
+	if len(found) != 1 || found[0].Name != "small 1.0" || found[0].Got != "3" || !strings.Contains(found[0].Detail, string(rowOf(t, l, "cedar").ID)) {
+		t.Fatalf("three tenants' trouble: %+v", found)
+	}
+	id := found[0].ID
+	l.pass(2 * 24 * time.Hour)
+	trouble("dill", "1") // after 31 days
+	if found := open(); len(found) != 1 || found[0].ID != id || found[0].Got != "3" {
+		t.Errorf("later: %+v", found)
+	}
+	if r, err := l.Remedy(ctx, found[0]); err != nil || len(r.Steps) < 3 || !strings.Contains(r.Checked, "fewer than 3") {
+		t.Errorf("the remedy %+v (%v)", r, err)
+	}
+	l.publish("1.1") // who moves in by another revision isn't counted with them
+	for _, name := range []string{"fern", "gorse"} {
+		l.onboard(name)
+		trouble(name, "1")
+	}
+	l.pass(time.Hour)
+	if found := open(); len(found) != 1 || found[0].Got != "3" {
+		t.Errorf("with another revision's: %+v", found)
+	}
+	l.pass(60 * 24 * time.Hour) // they moved in more than 90 days ago
+	if found := open(); len(found) != 0 {
+		t.Errorf("it isn't resolved: %+v", found)
+	}
+}

@@ -114,7 +114,7 @@ func newLifeOn(t *testing.T, w *memory.World, info connector.Info) *life {
 	l.Service, err = lifecycle.New(ctx, lifecycle.Options{
 		DB: l.db, Keys: keys, Catalog: []connector.Info{info}, Installation: tenure.NewID[tenure.InstallationID](now()),
 		Settings: map[string]lifecycle.SystemSettings{"main": {Connector: "memory", Prices: map[string]int64{"store": 900}, Currency: "EUR"}},
-		Folder:   l.folder, Now: now, Owner: "test",
+		Folder:   l.folder, Now: now, Owner: "test", URL: "https://tenure.example",
 	})
 	l.must(err)
 	t.Cleanup(l.Close)

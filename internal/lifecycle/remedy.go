@@ -2,6 +2,8 @@ package lifecycle
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/hygiene"
@@ -43,6 +45,9 @@ func (s *Service) Remedy(ctx context.Context, f tenure.Finding) (out Remedy, err
 	case f.Kind == tenure.FindingCredential && (f.Field == ageField || f.Field == hygiene.Shown):
 		out.Steps = []string{"put a new credential where systems.yaml says that it is kept", "have it take over: tenure system rotate " + f.System, "take the old one off in " + f.System}
 		out.Checked = "The finding closes when the new credential has taken over: tenure secret list"
+	case f.Kind == tenure.FindingRevision:
+		out.Steps = append(slices.Clone(f.Steps), let)
+		out.Checked = fmt.Sprintf("The finding closes when fewer than %d of the tenants that moved in by it within the last 90 days had an incident", tenure.RevisionTrouble)
 	case len(f.Steps) > 0:
 		out.Steps = append(out.Steps, "make sure whose it is ("+string(f.Confidence)+")")
 		out.Steps = append(out.Steps, f.Steps...)

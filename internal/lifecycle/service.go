@@ -47,6 +47,7 @@ type Options struct {
 	Approvals []tenure.ApprovalRule // on top of what blueprints ask for
 	Groups    map[string][]string   // of persons, by name, for escalations
 	Sends     bool                  // notices are sent somewhere: who has left is forgotten after its last one
+	URL       string                // what people reach this installation at, for links in notices; "" without one
 }
 
 // Budget bounds how much may be destroyed in an hour: destructive operations by
@@ -97,7 +98,8 @@ type Service struct {
 	witness  witnessed
 	doubts   storeDoubts
 	renewals renewals
-	overdue  overdues // TickSecrets alone
+	overdue  overdues  // TickSecrets alone
+	troubled time.Time // when TickIncidents last looked
 }
 
 // New puts a service together. It opens no system yet: each is opened when it is

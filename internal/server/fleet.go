@@ -54,7 +54,7 @@ func fleetOf(f *lifecycle.Fleet) client.Fleet {
 	}
 	out.ByTier, out.ByRevision = countsOf(tiers), countsOf(revisions)
 	if f.Cost != nil {
-		out.Cost = &client.FleetCost{At: f.Cost.At, Running: f.Cost.Running, Stopped: f.Cost.Stopped, Orphaned: f.Cost.Orphaned}
+		out.Cost = &client.FleetCost{At: f.Cost.At, Running: f.Cost.Running, Stopped: f.Cost.Stopped, Orphaned: f.Cost.Orphaned, Unused: f.Cost.Unused, UnusedTenants: f.Cost.UnusedTenants}
 	}
 	return out
 }

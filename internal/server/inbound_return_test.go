@@ -130,6 +130,11 @@ func TestEventsIncidentOutOfOrder(t *testing.T) {
 	if len(list) != 2 {
 		t.Errorf("%d of two incidents are noted", len(list))
 	}
+	fleet, err := client.ShowFleet.Call(t.Context(), f.rita, client.None{})
+	f.must(err)
+	if fleet.Onboarding.Incidents != 1 {
+		t.Errorf("the fleet's figure has %d tenants with an incident within 30 days, of one whose incidents events told", fleet.Onboarding.Incidents)
+	}
 }
 
 // Out of order: without a subject, what happened earlier and comes late counts.

@@ -147,7 +147,7 @@ func requestOperation(ctx context.Context, c *Call, p *client.OperationRequest) 
 // checkTrigger refuses the keys by which Tenure knows again what it began itself
 // (for a plan, a review, an upgrade): who took one beforehand would stand in for it.
 func checkTrigger(key string) error {
-	for _, own := range []string{"plan:", "review:", "upgrade:", trigger.Prefix} {
+	for _, own := range []string{"plan:", "review:", "upgrade:", trigger.Prefix, lifecycle.LeaseTrigger} {
 		if strings.HasPrefix(key, own) {
 			return tenure.Errorf(tenure.Invalid, "triggers that begin with %q are Tenure's own", own)
 		}

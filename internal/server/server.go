@@ -173,6 +173,7 @@ func (s *Server) mount() {
 		s.mux.Handle("/sign-in", s.o.Dashboard)
 		s.mux.Handle("/sign-in/", s.bounded("sign-in", s.o.Dashboard))
 		s.mux.Handle(LeaverPath, s.bounded("departure", s.o.Dashboard))
+		s.mux.Handle(lifecycle.LeasePath, s.bounded("lease", s.o.Dashboard))
 		return
 	}
 	s.mux.HandleFunc("/", s.nothing)

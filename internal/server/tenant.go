@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
@@ -25,7 +26,13 @@ func listTenants(ctx context.Context, c *Call, p *client.TenantFilter) (client.P
 		return client.Page[client.Tenant]{}, err
 	}
 	n := limitOf(p.Paging)
+	var unused, looked time.Time
+	if p.Unused > 0 {
+		now := c.Service.Now()
+		unused, looked = now.AddDate(0, 0, -p.Unused), now.Add(-store.UseFor)
+	}
 	rows, err := c.Service.Engine.DB.Tenants(ctx, store.TenantFilter{
+		Unused: unused, Looked: looked,
 		State: p.State, Blueprint: p.Blueprint, Tier: p.Tier, Label: p.Label, Finding: p.Finding, From: p.From, Before: p.To,
 		After: from, Limit: n + 1, Closed: p.Closed || p.State == tenure.TenantClosed, Visible: &c.Visible,
 	})
@@ -52,8 +59,13 @@ func listTenants(ctx context.Context, c *Call, p *client.TenantFilter) (client.P
 		return out, err
 	}
 	next, err := c.Service.Next(ctx, ahead)
+	if err != nil {
+		return out, err
+	}
+	uses, costs, err := c.used(ctx, p.Unused > 0, rows)
 	out.Items = each(rows, func(t store.TenantRow) client.Tenant {
 		shown := tenantOf(t)
+		shown.LastUsedAt, shown.Monthly = uses[t.ID].UsedAt, costs[t.ID]
 		if a := ahead[t.ID]; a != nil {
 			shown.OpenFindings = a.Findings
 			if n, ok := next[t.ID]; ok {
@@ -63,6 +75,20 @@ func listTenants(ctx context.Context, c *Call, p *client.TenantFilter) (client.P
 		return shown
 	})
 	return out, err
+}
+
+// used is when tenants were last used and what they cost, where that is asked for.
+func (c *Call) used(ctx context.Context, asked bool, rows []store.TenantRow) (map[tenure.TenantID]store.Use, map[tenure.TenantID]map[string]int64, error) {
+	if !asked {
+		return nil, nil, nil
+	}
+	ids := each(rows, func(t store.TenantRow) tenure.TenantID { return t.ID })
+	uses, err := c.server.db().Uses(ctx, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	costs, err := c.Service.TenantCosts(ctx, ids)
+	return uses, costs, err
 }
 
 func showTenant(ctx context.Context, c *Call, p *client.TenantParams) (client.TenantDetail, error) {
@@ -79,6 +105,14 @@ func showTenant(ctx context.Context, c *Call, p *client.TenantParams) (client.Te
 		out.Agreements = v.Agreements
 	}
 	out.Findings = v.Findings
+	lease, err := c.Service.Lease(ctx, v.ID)
+	if err != nil {
+		return out, err
+	}
+	if lease != nil {
+		shown := leaseOf(*lease)
+		out.Lease = &shown
+	}
 	out.Operations, err = operationsOf(ctx, c.Service, v.Operations)
 	return out, err
 }

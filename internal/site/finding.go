@@ -18,7 +18,7 @@ func (s *Site) findingPages() {
 
 var findingKinds = []string{
 	string(tenure.FindingDrift), string(tenure.FindingResidue), string(tenure.FindingOrphan), string(tenure.FindingExposure), string(tenure.FindingGhost), string(tenure.FindingDormant),
-	string(tenure.FindingUncovered), string(tenure.FindingForeign), string(tenure.FindingLostMark), string(tenure.FindingAnomaly), string(tenure.FindingUnproven), string(tenure.FindingLimit), string(tenure.FindingIsolation), string(tenure.FindingCredential), string(tenure.FindingUnseenStart), string(tenure.FindingUnacknowledged),
+	string(tenure.FindingUncovered), string(tenure.FindingForeign), string(tenure.FindingLostMark), string(tenure.FindingAnomaly), string(tenure.FindingUnproven), string(tenure.FindingLimit), string(tenure.FindingIsolation), string(tenure.FindingCredential), string(tenure.FindingUnseenStart), string(tenure.FindingUnacknowledged), string(tenure.FindingRevision),
 }
 
 func (v *visit) findings() error {

@@ -53,7 +53,7 @@ func fleetView(f client.Fleet) dashboard.FleetView {
 		v.Leaving = append(v.Leaving, l)
 	}
 	if f.Cost != nil {
-		v.Cost = dashboard.CostFigures{Running: money(f.Cost.Running), Stopped: money(f.Cost.Stopped), Orphaned: money(f.Cost.Orphaned), At: f.Cost.At}
+		v.Cost = dashboard.CostFigures{Running: money(f.Cost.Running), Stopped: money(f.Cost.Stopped), Orphaned: money(f.Cost.Orphaned), Unused: money(f.Cost.Unused), UnusedTenants: f.Cost.UnusedTenants, At: f.Cost.At}
 	}
 	return v
 }

@@ -59,7 +59,7 @@ func New(o Options) (*Site, error) {
 	_, _ = rand.Read(s.key[:])
 	s.mux.Handle("GET "+dashboard.AssetPrefix, dashboard.Assets())
 	for _, room := range []func(){
-		s.signInPages, s.departurePages, s.fleetPages, s.tenantPages, s.operationPages, s.eventPages, s.requestPages,
+		s.signInPages, s.departurePages, s.leasePages, s.fleetPages, s.tenantPages, s.operationPages, s.eventPages, s.requestPages,
 		s.approvalPages, s.findingPages, s.holdPages, s.reviewPages, s.blueprintPages, s.auditPages, s.systemPages, s.accessPages,
 	} {
 		room()

@@ -94,7 +94,7 @@ func newHouse(t *testing.T) *house {
 	t.Cleanup(func() { _ = h.db.Close() })
 	h.svc, err = lifecycle.New(ctx, lifecycle.Options{
 		DB: h.db, Keys: keys, Catalog: []connector.Info{memory.InfoOf(h.world)}, Installation: tenure.NewID[tenure.InstallationID](now()),
-		Settings: map[string]lifecycle.SystemSettings{"main": {Connector: "memory"}}, Folder: filepath.Join(h.dir, "handover"), Now: now, Owner: "test",
+		Settings: map[string]lifecycle.SystemSettings{"main": {Connector: "memory"}}, Folder: filepath.Join(h.dir, "handover"), Now: now, Owner: "test", URL: "https://tenure.example",
 	})
 	h.must(err)
 	t.Cleanup(h.svc.Close)

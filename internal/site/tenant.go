@@ -31,6 +31,7 @@ func (v *visit) tenants() error {
 		State: tenure.TenantState(q.Get("state")), Tier: q.Get("tier"), Label: q.Get("label"), Blueprint: q.Get("blueprint"), Finding: q.Get("finding"),
 		From: day(q.Get("from")), To: day(q.Get("to")), Closed: q.Get("closed") == "true",
 	}
+	p.Unused, _ = strconv.Atoi(q.Get("unused"))
 	p.Cursor = q.Get("cursor")
 	if name := strings.TrimSpace(q.Get("q")); name != "" {
 		if t, err := ask(v, client.ShowTenant, client.TenantParams{Tenant: name}); err == nil {
@@ -53,6 +54,7 @@ func (v *visit) tenants() error {
 		dashboard.Field{Name: "blueprint", Label: "Blueprint", Value: q.Get("blueprint"), Hint: "name or name@version"},
 		dashboard.Field{Name: "label", Label: "Label", Value: q.Get("label"), Hint: "key=value"},
 		choice("finding", "Finding", q.Get("finding"), "with or without", "critical", "high", "medium", "low"),
+		dashboard.Field{Kind: dashboard.FieldNumber, Name: "unused", Label: "Unused for days", Value: q.Get("unused")},
 		dashboard.Field{Kind: dashboard.FieldDate, Name: "from", Label: "Made from", Value: q.Get("from")},
 		dashboard.Field{Kind: dashboard.FieldDate, Name: "to", Label: "Made before", Value: q.Get("to")},
 	)}
@@ -113,7 +115,7 @@ func (v *visit) tenantView(t client.TenantDetail) dashboard.TenantView {
 	for _, o := range t.Operations {
 		view.Operations = append(view.Operations, operationRow(o, view.Name))
 	}
-	view.Actions = v.tenantActions(t)
+	view.Actions, view.Lease = v.tenantActions(t), leaseRow(t.Lease)
 	if v.may(tenure.EventRead, tenure.Target{Tenant: t.ID, Tier: t.Tier, Labels: t.Labels}) {
 		view.EventsHref = "/events?tenant=" + queryEscape(string(t.ID))
 	}
@@ -286,6 +288,9 @@ func (v *visit) tenantActions(t client.TenantDetail) []dashboard.Action {
 	if v.may(tenure.TenantChange, target) && t.State != tenure.TenantClosed {
 		out = append(out, dashboard.Action{Label: "Labels", Post: dashboard.TenantPath(t.ID) + "/labels", Says: "Labels decide, beside tiers, who may see a tenant.", Hidden: hiddenPairs("version", strconv.FormatInt(t.Version, 10)),
 			Fields: []dashboard.Field{{Kind: dashboard.FieldLong, Name: "labels", Label: "Labels, one key=value a line", Value: strings.Join(tenure.LabelsText(t.Labels), "\n"), Max: 4000}}})
+	}
+	if t.Lease != nil && v.may(tenure.TenantChange, target) && t.State != tenure.TenantClosed {
+		out = append(out, leaseActions(t)...)
 	}
 	return out
 }

@@ -38,6 +38,26 @@ func (db *DB) OnboardingRuns(ctx context.Context, v Visible, since time.Time) ([
 	return out, err
 }
 
+// TroubledOnboarding is an onboarding whose tenant had an incident within 30 days.
+type TroubledOnboarding struct {
+	Tenant tenure.TenantID
+	Plan   string // its digest
+}
+
+// TroubledOnboardings lists the onboardings that succeeded since a moment and whose tenants had an
+// incident within 30 days, by their tenants' ids, 5,000 at the most.
+func (db *DB) TroubledOnboardings(ctx context.Context, since time.Time) (out []TroubledOnboarding, err error) {
+	err = db.reader(ctx).Rows(`select o.tenant, o.plan from operation o where o.kind = 'onboard' and o.state in `+endedStates+` and o.state = 'succeeded' and o.updated_at >= $1
+			and exists (select 1 from incident i where i.tenant = o.tenant and i.at >= o.updated_at and i.at < o.updated_at + $2)
+		order by o.tenant limit 5000`, []any{micros(since), int64(30 * 24 * time.Hour / time.Microsecond)}, func(r scanner) error {
+		var t TroubledOnboarding
+		err := r.Scan(&t.Tenant, &t.Plan)
+		out = append(out, t)
+		return err
+	})
+	return out, err
+}
+
 // Attention is an operation that wants somebody, with its tenant.
 type Attention struct {
 	OperationRow

@@ -55,6 +55,15 @@ func (db *DB) Noticed(ctx context.Context, id string) (bool, error) {
 	return n > 0, err
 }
 
+// NoticeSentAt is when a notice first arrived; zero if it hasn't. Where it goes to mail addresses
+// too, only these count: a chat of the platform's isn't who was written to.
+func (db *DB) NoticeSentAt(ctx context.Context, id string) (time.Time, error) {
+	var at int64
+	err := db.reader(ctx).Row(`select coalesce(min(ended_at), 0) from delivery d where notice = $1 and state = 'sent'
+		and (address <> '' or not exists (select 1 from delivery m where m.notice = $1 and m.address <> ''))`, []any{id}, &at)
+	return fromMicros(at), err
+}
+
 // UnsentNotice is when the oldest of a tenant's notices was made that was made since a moment
 // and is still on its way; zero if there is none.
 func (db *DB) UnsentNotice(ctx context.Context, tenant tenure.TenantID, since time.Time) (time.Time, error) {

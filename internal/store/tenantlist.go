@@ -20,6 +20,8 @@ type TenantFilter struct {
 	Name      string // what the name begins with
 	From      time.Time
 	Before    time.Time       // made from, and before, these moments
+	Unused    time.Time       // nobody has used them since, as far as that is known; see unused
+	Looked    time.Time       // and the looks that tell it aren't older
 	After     tenure.TenantID // the last one of the page before
 	Limit     int             // 0 is 100
 	Closed    bool            // closed ones too
@@ -121,6 +123,9 @@ func (q *tenantQuery) conditions(ctx context.Context, db *DB) error {
 	}
 	if !f.Before.IsZero() {
 		q.and("t.id < %s", idFloor(f.Before))
+	}
+	if !f.Unused.IsZero() {
+		q.where = append(q.where, unusedWhere(q.arg(micros(f.Unused)), q.arg(micros(f.Looked))))
 	}
 	switch {
 	case f.State != "":

@@ -1,0 +1,113 @@
+package site
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/dashboard"
+	"github.com/tenurehq/tenure/internal/lifecycle"
+)
+
+// leasePages open with the link of a question alone. To look at it changes nothing, since programs that
+// check mail follow links; the answer is a form that is sent.
+func (s *Site) leasePages() {
+	s.mux.HandleFunc("GET "+lifecycle.LeasePath+"{link}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Robots-Tag", "noindex")
+		l, err := s.o.Service.OpenLeaseLink(r.Context(), tenure.NewSecret(r.PathValue("link")))
+		if err == nil {
+			err = s.leasePage(w, r, l)
+		}
+		if err != nil {
+			s.problem(w, r, nil, err)
+		}
+	})
+	s.mux.HandleFunc("POST "+lifecycle.LeasePath+"{link}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Robots-Tag", "noindex")
+		_, err := s.o.Service.AnswerLease(r.Context(), tenure.NewSecret(r.PathValue("link")), tenure.LeaseAnswer(r.PostFormValue("answer")))
+		if err != nil {
+			s.problem(w, r, nil, err)
+			return
+		}
+		http.Redirect(w, r, lifecycle.LeasePath+url.PathEscape(r.PathValue("link")), http.StatusSeeOther)
+	})
+	s.page("POST /tenants/{tenant}/lease", (*visit).setLease)
+}
+
+func (s *Site) leasePage(w http.ResponseWriter, r *http.Request, l tenure.Lease) error {
+	t, err := s.o.Service.Tenant(r.Context(), string(l.Tenant))
+	if err != nil {
+		return err
+	}
+	view := dashboard.LeaseView{Organization: t.Organization, Tenant: t.Name, Platform: s.o.Name, Ends: l.EndsAt, Done: leaseDone(l), Post: lifecycle.LeasePath + url.PathEscape(r.PathValue("link"))}
+	keep := dashboard.LeaseChoice{Answer: string(tenure.LeaseKeep), Label: "Keep it", Says: "You want it for good. The people who run the service are asked, and decide; until then it goes on."}
+	if l.Rule.OwnerMayKeep {
+		keep.Says = "It goes on without an end, until somebody ends it."
+	}
+	view.Choices = append(view.Choices, keep)
+	if l.MayExtend() {
+		next := l.Rule.Period.After(l.EndsAt)
+		view.Choices = append(view.Choices, dashboard.LeaseChoice{Answer: string(tenure.LeaseExtend), Label: "Extend it", Tone: dashboard.ToneAccent,
+			Says: fmt.Sprintf("It goes on until %s, and you are asked again before that. You can extend it %s.", next.UTC().Format("2 January 2006"), plural(l.Rule.Extensions-l.Extended, "time", "times"))})
+	}
+	view.Choices = append(view.Choices, dashboard.LeaseChoice{Answer: string(tenure.LeaseEnd), Label: "End it", Tone: dashboard.ToneBad,
+		Says: "A departure is requested. The people who run the service approve it first; then access ends, you can take your data with you, and it is erased after its time."})
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	return s.pages.Lease(w, s.frame(r), view)
+}
+
+func leaseDone(l tenure.Lease) string {
+	switch {
+	case l.Answer == tenure.LeaseKeep && l.Rule.OwnerMayKeep:
+		return "You keep it. It goes on without an end, until somebody ends it."
+	case l.Answer == tenure.LeaseKeep:
+		return "You asked to keep it. The people who run the service decide; until then it goes on."
+	case l.Answer == tenure.LeaseExtend:
+		return "You extended it. It goes on until " + l.EndsAt.UTC().Format("2 January 2006") + "."
+	case l.Answer == tenure.LeaseEnd:
+		return "You ended it. The people who run the service approve the departure first; nothing is erased before."
+	}
+	return ""
+}
+
+func leaseRow(l *client.Lease) *dashboard.LeaseRow {
+	if l == nil {
+		return nil
+	}
+	row := &dashboard.LeaseRow{Ends: l.EndsAt, Asks: l.AskAt, Asked: l.AskedAt, Lapsed: l.State == tenure.LeaseLapsed}
+	if l.State == tenure.LeaseOver {
+		row.Over = l.Why
+	}
+	if l.Answer != tenure.LeaseExtend { // that made the present end, and is said by it
+		row.Answer = string(l.Answer)
+	}
+	return row
+}
+
+func leaseActions(t client.TenantDetail) []dashboard.Action {
+	at := dashboard.TenantPath(t.ID) + "/lease"
+	version := strconv.FormatInt(t.Lease.Version, 10)
+	out := []dashboard.Action{{
+		Label: "Set the lease’s end", Post: at, Hidden: hiddenPairs("version", version), Says: "An open question to the contact is withdrawn; before the new end they are asked again.",
+		Fields: []dashboard.Field{{Kind: dashboard.FieldDate, Name: "until", Label: "Until", Required: true}},
+	}}
+	if t.Lease.State != tenure.LeaseOver {
+		out = append(out, dashboard.Action{Label: "Lift the lease", Post: at, Hidden: hiddenPairs("version", version, "lift", "true"), Says: "The tenant stays until somebody ends it."})
+	}
+	return out
+}
+
+func (v *visit) setLease() error {
+	p := client.LeaseParams{TenantParams: client.TenantParams{Tenant: v.PathValue("tenant")}, IfMatch: strconv.Quote(v.PostFormValue("version"))}
+	p.Body.Lift = v.PostFormValue("lift") == "true"
+	said := "The lease is lifted."
+	if !p.Body.Lift {
+		p.Body.EndsAt = day(v.PostFormValue("until"))
+		said = "The lease ends on " + p.Body.EndsAt.Format("2 January 2006") + "."
+	}
+	_, err := ask(v, client.SetLease, p)
+	return v.tried(dashboard.TenantPath(tenure.TenantID(p.Tenant)), said, err)
+}
