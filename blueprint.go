@@ -98,7 +98,7 @@ type ProbeSpec struct {
 
 // NoticeSpec is a notice to send.
 type NoticeSpec struct {
-	On   string `json:"on"` // "active", "terminating", "erasing", "closed"
+	On   string `json:"on"` // a state, or "resumed"
 	To   string `json:"to"`
 	Text string `json:"text"`
 }

@@ -291,6 +291,9 @@ func (s *Service) runReclaim(ctx context.Context, t *engine.Task) engine.Result 
 
 func (s *Service) runNotify(_ context.Context, t *engine.Task) engine.Result {
 	on, _, _ := strings.Cut(strings.TrimPrefix(t.Step.Key, "notify/"), "/")
+	if on == "resumed" {
+		on = string(tenure.TenantActive)
+	}
 	n := store.Notice{
 		ID: string(t.Operation.ID) + "/" + t.Step.Key, Kind: string(tenure.NoticeOf(tenure.TenantState(on))), Tenant: t.Plan.Tenant, Operation: t.Operation.ID,
 		Recipient: t.Step.To, Body: t.Step.Note, CreatedAt: t.Now,

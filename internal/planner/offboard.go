@@ -53,6 +53,7 @@ func (c *compiler) offboard() error {
 	handed, dropped := c.handover(cut, sweep)
 	retained := c.move("retained", tenure.StageRetention, tenure.TenantRetained, append(slices.Clone(cut), sweep)...)
 	c.notices("terminating", tenure.StageCut, leaving)
+	c.notices("retained", tenure.StageRetention, retained)
 	c.writes(tenure.TenantTerminating, leaving)
 	c.writes(tenure.TenantRetained, retained)
 	groups, err := c.groups(all, cutAt)
@@ -73,6 +74,7 @@ func (c *compiler) grace(gate string) (time.Time, string) {
 	}
 	notice := c.move("transition", tenure.StageGrace, tenure.TenantTransition, gate)
 	c.writes(tenure.TenantTransition, notice)
+	c.notices("transition", tenure.StageGrace, notice)
 	wait := c.add(tenure.Step{Key: "grace", Stage: tenure.StageGrace, Action: tenure.ActDate, Needs: []string{notice}, Gate: &tenure.Gate{After: notice, Period: grace}, Summary: "full service and export at will for " + grace.String()})
 	at := grace.After(c.plan.At)
 	c.date("access is cut", "terminating", at, at, "after a grace of "+grace.String())

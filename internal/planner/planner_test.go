@@ -269,3 +269,56 @@ func TestMakeRefusals(t *testing.T) {
 		t.Errorf("a system that isn't configured: %v", err)
 	}
 }
+
+// TestNoticesOfStages: a blueprint's notice comes with the stage that it names, after the tenant
+// has reached it, and with no other.
+func TestNoticesOfStages(t *testing.T) {
+	t.Parallel()
+	all, made := systems(t, "main", "other"), 0
+	moves := map[string]tenure.TenantState{
+		"suspended": tenure.TenantSuspended, "resumed": tenure.TenantActive, "transition": tenure.TenantTransition, "terminating": tenure.TenantTerminating,
+		"retained": tenure.TenantRetained, "erasing": tenure.TenantErasing, "closed": tenure.TenantClosed,
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		in := draw(t, all)
+		b := *in.Blueprint
+		b.Notices = nil
+		for on := range moves {
+			b.Notices = append(b.Notices, tenure.NoticeSpec{On: on, To: on, Text: "x"})
+		}
+		in.Blueprint = &b
+		if in.Desired != nil {
+			d := *in.Desired
+			d.Notices, in.Desired = b.Notices, &d
+		}
+		p, err := planner.Make(in)
+		if err != nil {
+			return
+		}
+		made++
+		reached := map[tenure.TenantState][]string{}
+		for _, s := range p.Steps {
+			if s.Action == tenure.ActMove {
+				reached[tenure.TenantState(s.To)] = append(reached[tenure.TenantState(s.To)], s.Key)
+			}
+		}
+		told := map[string]bool{}
+		for _, s := range p.Steps {
+			if s.Action != tenure.ActNotify {
+				continue
+			}
+			told[s.To] = true
+			if !slices.ContainsFunc(reached[moves[s.To]], func(key string) bool { return slices.Contains(s.Needs, key) }) {
+				t.Fatalf("the notice on %s needs %v, and the stage is reached by %v", s.To, s.Needs, reached[moves[s.To]])
+			}
+		}
+		for on, state := range moves {
+			if len(reached[state]) > 0 && !told[on] {
+				t.Fatalf("a plan of kind %s reaches %s and tells nobody on %s", p.Kind, state, on)
+			}
+		}
+	})
+	if made < 20 {
+		t.Errorf("%d plans were made", made)
+	}
+}

@@ -19,7 +19,9 @@ func (c *compiler) suspend() error {
 	if len(done) == 0 {
 		done = some([]string{gate})
 	}
-	c.writes(tenure.TenantSuspended, c.move("suspended", tenure.StageCut, tenure.TenantSuspended, done...))
+	suspended := c.move("suspended", tenure.StageCut, tenure.TenantSuspended, done...)
+	c.writes(tenure.TenantSuspended, suspended)
+	c.notices("suspended", tenure.StageCut, suspended)
 	return nil
 }
 
@@ -63,7 +65,9 @@ func (c *compiler) resume() error {
 		return err
 	}
 	gate := c.approve()
-	c.writes(tenure.TenantActive, c.move("active", tenure.StageRestore, tenure.TenantActive, append(c.restore(tenure.ActResume, "resume", false, gate), gate)...))
+	active := c.move("active", tenure.StageRestore, tenure.TenantActive, append(c.restore(tenure.ActResume, "resume", false, gate), gate)...)
+	c.writes(tenure.TenantActive, active)
+	c.notices("resumed", tenure.StageRestore, active)
 	return nil
 }
 
@@ -139,5 +143,6 @@ func (c *compiler) reinstate() error {
 	active := c.move("active", tenure.StageRestore, tenure.TenantActive, probes...)
 	c.outputs(active)
 	c.writes(tenure.TenantActive, active)
+	c.notices("resumed", tenure.StageRestore, active)
 	return nil
 }
