@@ -16,6 +16,7 @@ const (
 	NoticeAnomaly            NoticeKind = "access.anomaly"
 	NoticeSweepQuestion      NoticeKind = "sweep.question" // accounts of which a person can tell whose they are
 	NoticeTargetDisabled     NoticeKind = "target.disabled"
+	NoticeRule               NoticeKind = "rule.notice" // a rule for events says so
 	NoticeLease              NoticeKind = "lease.ends"
 )
 
@@ -29,7 +30,7 @@ func NoticeOf(s TenantState) NoticeKind { return NoticeKind("tenant." + string(s
 func NoticeKinds() []NoticeKind {
 	out := []NoticeKind{
 		NoticeApprovalReminder, NoticeApprovalEscalation, NoticeRejected, NoticeCustodian, NoticeReviewDue, NoticeReviewFinding, NoticeAgreementEnds,
-		NoticeBreakGlass, NoticeAnomaly, NoticeSweepQuestion, NoticeTargetDisabled, NoticeLease,
+		NoticeBreakGlass, NoticeAnomaly, NoticeSweepQuestion, NoticeTargetDisabled, NoticeRule, NoticeLease,
 	}
 	for _, s := range TenantStates {
 		out = append(out, NoticeOf(s))

@@ -115,7 +115,7 @@ func TestForgettingWaitsForNotices(t *testing.T) {
 			}
 			all, err := s.db.Notices(ctx, tenure.TenantID(id))
 			s.must(err)
-			due := slices.DeleteFunc(all, func(n store.Notice) bool {
+			due := slices.DeleteFunc(slices.Clone(all), func(n store.Notice) bool {
 				return n.Kind != string(tenure.NoticeOf(tenure.TenantClosed)) || n.Recipient == tenure.Timeline
 			})
 			if v := s.view(leaving); len(due) != 1 || due[0].Body != "acme is closed" || v.State != tenure.OperationWaiting {

@@ -226,7 +226,9 @@ func (s *site) notices(tenant tenure.TenantID) []string {
 	s.must(err)
 	var out []string
 	for _, n := range list {
-		out = append(out, n.Recipient)
+		if n.Recipient != tenure.Timeline {
+			out = append(out, n.Recipient)
+		}
 	}
 	slices.Sort(out)
 	return out

@@ -441,3 +441,37 @@ func TestEventsBeyondTheirBudget(t *testing.T) {
 		t.Errorf("%v (%v)", n, err)
 	}
 }
+
+// A rule tells people of what counts, once, and of nothing that doesn't.
+func TestEventsTellPeople(t *testing.T) {
+	t.Parallel()
+	f := newFeedOf(t, client.SubmitBlueprint.Example, strings.Replace(strings.Replace(eventRules, "    paymentFailed: {payments: 2, within: P21D, offboardAfter: P14D}\n", `    paymentFailed: {payments: 2, within: P21D, offboardAfter: P14D}
+    notify: [{to: platform, text: "a payment of ${data.data.object.customer} failed"}]
+`, 1), "externalIds:", "contractEnd: \"2026-06-01\", externalIds:", 1)+`  - {name: renewal, ends: {before: P30D}, notify: [{to: contact, text: your contract ends}]}
+`)
+	f.won("w1", 1, f.now())
+	f.work()
+	f.approve(f.want(store.InboundActed, "onboard").Operation)
+	settle(t, f.s)
+	f.pay("p1", "invoice.payment_failed", f.now())
+	f.pay("p1", "invoice.payment_failed", f.now())
+	f.work()
+	f.pass(100 * day) // past what counts of failed payments
+	f.work()
+	f.work()
+	f.pay("late", "invoice.payment_failed", f.now().Add(-200*day))
+	f.work()
+	tn, err := f.s.Tenant(t.Context(), "acme")
+	f.must(err)
+	list, err := f.s.Engine.DB.Notices(t.Context(), tn.ID)
+	f.must(err)
+	var told []string
+	for _, n := range list {
+		if n.Kind == string(tenure.NoticeRule) {
+			told = append(told, n.Recipient+": "+n.Body)
+		}
+	}
+	if want := []string{"platform: a payment of cus_1 failed", "contact: your contract ends"}; len(told) < 2 || told[0] != want[0] || told[1] != want[1] || len(told) > 3 {
+		t.Errorf("told: %q", told)
+	}
+}

@@ -72,6 +72,7 @@ type Decision struct {
 	Customer *store.TriggerCustomer // as it stands once the act was asked for; nil: as before
 	Heeded   bool                   // the subject's version counts from now on
 	Awaits   bool                   // it is held for want of a tenant, which may be on its way
+	Notices  []Notify               // who is told of it once it counts
 	Again    bool                   // it is decided again once this was asked for, or what is under way has ended
 }
 
@@ -108,6 +109,11 @@ func (m *Match) Decide(e Event, k Known) (Decision, error) {
 	d, err := m.decide(e, k)
 	if err != nil {
 		return d, err
+	}
+	if counts := d.State == store.InboundActed || d.State == store.InboundNoted; counts && !(e.Source == Clock && e.Type == GraceEnded) {
+		if d.Notices, err = m.notices(); err != nil {
+			return Decision{}, err
+		}
 	}
 	d.Heeded = e.Source != Clock && e.Subject != "" && (d.State == store.InboundActed || d.State == store.InboundNoted || d.State == store.InboundIgnored)
 	return d, nil
@@ -158,7 +164,39 @@ func (m *Match) decide(e Event, k Known) (Decision, error) {
 	case r.Offboard != nil:
 		return m.offboard(e, k, "")
 	}
+	if r.Incident == nil {
+		return m.tells(e, k)
+	}
 	return m.incident(e, k)
+}
+
+// tells notes an event of which people are told, and nothing else happens.
+func (m *Match) tells(e Event, k Known) (Decision, error) {
+	switch {
+	case k.Tenant.leaving():
+		return ignored("%s is leaving", k.Tenant.Name), nil
+	case e.Source == Clock && !m.dueNow(e, k):
+		return superseded("the contract was renewed meanwhile"), nil
+	}
+	return Decision{State: store.InboundNoted, Why: "people are told of it"}, nil
+}
+
+// notices are who is told, and what.
+func (m *Match) notices() (out []Notify, err error) {
+	for _, n := range m.Rule.Notify {
+		var one Notify
+		if one.To, err = m.scope.text(n.To); err == nil {
+			one.Text, err = m.scope.text(n.Text)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if strings.TrimSpace(one.To) == "" || strings.TrimSpace(one.Text) == "" {
+			return nil, tenure.Errorf(tenure.Invalid, "a notice of the rule says nothing, or names nobody")
+		}
+		out = append(out, one)
+	}
+	return out, nil
 }
 
 func (m *Match) acts(why string, c store.TriggerCustomer, in lifecycle.Intent) Decision {

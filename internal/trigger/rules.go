@@ -63,6 +63,8 @@ type Rule struct {
 	Offboard *Offboard `json:"offboard"`
 	Incident *Incident `json:"incident"`
 	Ignore   *Ignore   `json:"ignore"`
+
+	Notify []Notify `json:"notify"` // beside an action, or alone
 }
 
 // Ends makes a rule one for the date on which a contract ends.
@@ -140,6 +142,12 @@ type Incident struct {
 	Detail   string `json:"detail"`
 }
 
+// Notify tells somebody of an event that counts.
+type Notify struct {
+	To   string `json:"to"` // a recipient of notices
+	Text string `json:"text"`
+}
+
 // Ignore says why such an event leads to nothing.
 type Ignore struct {
 	Reason string `json:"reason"`
@@ -154,6 +162,9 @@ func (r *Rule) actions() (out []string) {
 		if has {
 			out = append(out, name)
 		}
+	}
+	if len(out) == 0 && len(r.Notify) > 0 {
+		return []string{"notify"}
 	}
 	slices.Sort(out)
 	return out
@@ -224,7 +235,7 @@ func (c *checker) rule(r *Rule, at source.Path) {
 	switch did := r.actions(); len(did) {
 	case 1:
 	case 0:
-		c.problem(at, "onboard, change, suspend, resume, paymentFailed, paymentSucceeded, offboard, incident or ignore", "the rule %s doesn't say what it does", r.Name)
+		c.problem(at, "onboard, change, suspend, resume, paymentFailed, paymentSucceeded, offboard, incident, notify or ignore", "the rule %s doesn't say what it does", r.Name)
 	default:
 		c.problem(at, "write a rule for each", "the rule %s does more than one thing: %s", r.Name, strings.Join(did, ", "))
 	}
@@ -234,7 +245,7 @@ func (c *checker) rule(r *Rule, at source.Path) {
 	case r.Ends != nil && !r.Ends.After.IsZero() && !r.Ends.Before.IsZero():
 		c.problem(at.With("ends"), "", "the rule is due before the end or after it, not both")
 	case r.Ends != nil && (r.Onboard != nil || r.Change != nil || r.Incident != nil || r.Resume != nil || r.Paid != nil || r.Failed != nil):
-		c.problem(at.With("ends"), "suspend, offboard or ignore", "the end of a contract can't lead to that")
+		c.problem(at.With("ends"), "suspend, offboard, notify or ignore", "the end of a contract can't lead to that")
 	case r.Ends != nil:
 	case r.Source == "":
 		c.problem(at, "source: NAME, as in tenure.yaml; or ends: {} for the end of a contract", "the rule %s doesn't say whose events it is for", r.Name)
@@ -252,6 +263,13 @@ func (c *checker) rule(r *Rule, at source.Path) {
 	c.text(at.With("customer"), r.Customer)
 	for _, name := range r.actions() {
 		c.action(at.With(name), r)
+	}
+	for i, n := range r.Notify {
+		c.text(at.With("notify").Index(i).With("to"), n.To)
+		c.text(at.With("notify").Index(i).With("text"), n.Text)
+	}
+	if r.Ignore != nil && len(r.Notify) > 0 {
+		c.problem(at.With("notify"), "", "an event that is ignored tells nobody")
 	}
 }
 

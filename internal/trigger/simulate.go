@@ -22,6 +22,7 @@ type Test struct {
 	Until   string                `json:"until"`
 	Expect  []string              `json:"expect"` // what is asked for, in order
 	Held    []string              `json:"held"`   // words of why events are held, in order
+	Told    []string              `json:"told"`   // recipients of the rules' notices, in order
 }
 
 // TestTenant is a tenant that there is.
@@ -49,8 +50,9 @@ type Outcome struct {
 	Rule  string
 	State store.InboundState
 	Why   string
-	Asked string // such as "suspend acme"; "" if nothing
-	Gives string // such as "tier team, feature reports"
+	Asked string   // such as "suspend acme"; "" if nothing
+	Gives string   // such as "tier team, feature reports"
+	Told  []string // recipients of the rule's notices
 }
 
 // simulation is a model of what events lead to: every request succeeds at once.
@@ -157,11 +159,12 @@ func (set *Set) try(t Test) string {
 	if until, err := moment(t.Until); err == nil && !until.IsZero() {
 		s.pass(until)
 	}
-	var asked, held []string
+	var asked, held, told []string
 	for _, o := range s.out {
 		if o.State == store.InboundHeld {
 			held = append(held, o.Why)
 		}
+		told = append(told, o.Told...)
 		if o.Asked == "" {
 			continue
 		}
@@ -176,6 +179,9 @@ func (set *Set) try(t Test) string {
 		why = fmt.Sprintf("got [%s], expected [%s]", strings.Join(asked, ", "), strings.Join(t.Expect, ", "))
 	} else if t.Held != nil && !slices.EqualFunc(held, t.Held, strings.Contains) {
 		why = fmt.Sprintf("got what is held for [%s], expected [%s]", strings.Join(held, "; "), strings.Join(t.Held, "; "))
+	}
+	if t.Told != nil && !slices.Equal(told, t.Told) && len(told)+len(t.Told) > 0 {
+		why += fmt.Sprintf("told [%s], expected [%s]", strings.Join(told, ", "), strings.Join(t.Told, ", "))
 	}
 	if why == "" {
 		return ""
@@ -370,6 +376,9 @@ func (s *simulation) decide(e Event, c *customer) {
 	}
 	if d.Heeded {
 		s.subjects[subject] = heeded{e.Version, e.At}
+	}
+	for _, n := range d.Notices {
+		o.Told = append(o.Told, n.To)
 	}
 	if d.Act != nil {
 		o.Asked, o.Gives = s.carryOut(m, d.Act, c), gives(d.Act.Intent)

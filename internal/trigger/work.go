@@ -3,6 +3,7 @@ package trigger
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -383,6 +384,11 @@ func (i *Intake) settle(ctx context.Context, row store.Inbound, m *Match, k Know
 		}
 		if err := tx.UnpendInbound(row.ID); err != nil {
 			return err
+		}
+		for n, to := range d.Notices {
+			if err := tx.AddNotice(store.Notice{ID: fmt.Sprintf("event/%s/%d", row.ID, n), Kind: string(tenure.NoticeRule), Tenant: row.Tenant, Operation: row.Operation, Recipient: to.To, Body: clip(to.Text), CreatedAt: now}); err != nil {
+				return err
+			}
 		}
 		if d.Customer != nil {
 			c := *d.Customer
