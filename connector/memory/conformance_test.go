@@ -65,6 +65,7 @@ func samples() []sample {
 		{"cache", m{"entries": 5}, m{"entries": 1 << 40}, m{"entries": -1}},
 		{"backup", m{"keep": "P35D", "of": "store"}, m{"keep": "P1D"}, m{"keep": ""}},
 		{"setting", m{"feature": "reports", "value": true}, m{"value": 1.5}, m{}},
+		{"record", m{"status": "live", "note": "a note"}, m{"status": "suspended"}, m{"status": 1}},
 	}
 }
 
@@ -79,7 +80,8 @@ func caseOf(w *memory.World, s sample) connectortest.Case {
 		Tamper: func(t testing.TB, r connector.Ref) {
 			w.Tamper(r.Type, r.Name, func(t *memory.Thing) { t.Attributes = json.RawMessage(`{"tampered":true}`) })
 		},
-		Foreign: func(_ testing.TB, r connector.Ref) { w.Put(memory.Thing{Type: r.Type, Name: r.Name}) },
+		Unlisted: s.typ == "record", // one without a mark is others' own
+		Foreign:  func(_ testing.TB, r connector.Ref) { w.Put(memory.Thing{Type: r.Type, Name: r.Name}) },
 		Remark: func(t testing.TB, r connector.Ref, mark string) {
 			w.Tamper(r.Type, r.Name, func(t *memory.Thing) { t.Mark = mark })
 		},

@@ -59,6 +59,7 @@ type ProblemView struct {
 	ID      string // that the log carries, of an internal error
 	Retry   bool
 	Back    Ref
+	Outside bool // who looks has no other page here
 }
 
 // Problem renders an error, with the navigation if somebody is signed in. It

@@ -96,7 +96,12 @@ const settingsExample = `# vault: {address: https://vault.example:8200, token: f
 # signIn: {issuer: https://login.example, clientId: tenure, clientSecret: env:OIDC_SECRET, strongAmr: [mfa, hwk]}
 # sessions: {for: 12h, idle: 1h}
 # policies: policies             # folder of Cedar policies that deny further
-# notify: {webhook: {url: https://chat.example/hook, secret: env:HOOK_SECRET}, log: false}
+# notify:                        # where notices go; docs/notices.md
+#   targets:
+#     chat: {kind: slack, url: env:SLACK_URL, to: [platform, security]}
+#     mail: {kind: mail, server: smtp.example, username: tenure, password: env:SMTP_PASSWORD, from: tenure@example.com}
+# events:                        # systems that tell of events, at /v1/events/NAME; docs/events.md
+#   billing: {scheme: stripe, secrets: ["env:STRIPE_SECRET"]}
 # approvals:                     # on top of what blueprints ask for; all that match apply, the strictest wins
 #   - {name: leaving, when: {kinds: [offboard], tiers: [gold]}, count: 2, from: [{role: legal, count: 1}], expires: P14D, remind: P2D, escalate: {after: P4D, role: security-officer}}
 `

@@ -53,6 +53,11 @@ func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 		if err := s.startLease(tx, t.Plan, rule, t.Now); err != nil {
 			return err
 		}
+		if leaving(to) || to == tenure.TenantTransition {
+			if err := dropLease(tx, row.ID, "the tenant leaves", t.Now); err != nil {
+				return err
+			}
+		}
 		if to == tenure.TenantTerminating || to == tenure.TenantClosed {
 			if err := s.cutAgreements(ctx, tx, row.ID, t.Operation.ID); err != nil {
 				return err
@@ -151,7 +156,7 @@ func (s *Service) runBind(ctx context.Context, t *engine.Task) engine.Result {
 			return err
 		}
 		if had && !has {
-			if err := s.outgrowLease(tx, t.Plan.Tenant, t.Now); err != nil {
+			if err := dropLease(tx, t.Plan.Tenant, "its tier has no lease", t.Now); err != nil {
 				return err
 			}
 		}

@@ -67,8 +67,8 @@ func (s *Service) startLease(tx *store.Tx, p *tenure.Plan, rule *tenure.LeaseSpe
 	return tx.SaveLease(l, l.AskAt())
 }
 
-// outgrowLease ends a lease when the tenant comes to a tier or a revision that has none.
-func (s *Service) outgrowLease(tx *store.Tx, tenant tenure.TenantID, now time.Time) error {
+// dropLease ends a tenant's lease, if it has one that runs.
+func dropLease(tx *store.Tx, tenant tenure.TenantID, why string, now time.Time) error {
 	l, err := tx.Lease(tenant)
 	switch {
 	case tenure.CodeOf(err) == tenure.NotFound, err == nil && l.State == tenure.LeaseOver:
@@ -76,7 +76,7 @@ func (s *Service) outgrowLease(tx *store.Tx, tenant tenure.TenantID, now time.Ti
 	case err != nil:
 		return err
 	}
-	l.State, l.StateAt, l.Why, l.Link = tenure.LeaseOver, now, "its tier has no lease", ""
+	l.State, l.StateAt, l.Why, l.Link = tenure.LeaseOver, now, why, ""
 	return tx.SaveLease(l, time.Time{})
 }
 
@@ -322,7 +322,7 @@ func (s *Service) askLease(ctx context.Context, l tenure.Lease, t store.TenantRo
 		to = "platform"
 	}
 	day := l.EndsAt.UTC().Format("2 January 2006 15:04 MST")
-	body := fmt.Sprintf("%s ends on %s. Shall it be kept, extended or ended? Without an answer it is suspended then.", t.Name, day)
+	body := fmt.Sprintf("Your access to %s ends on %s. Do you want to keep it, extend it or end it? Without an answer it is suspended then.", t.Name, day)
 	if s.o.URL == "" {
 		to = "platform"
 		body += " There is no link to answer by, since tenure.yaml has no url; decide with: tenure tenant lease " + t.Name + " --until DATE, or --lift"

@@ -323,3 +323,30 @@ func TestLeasePersonDecides(t *testing.T) {
 		}
 	})
 }
+
+// A departure that somebody starts ends the lease at once: its link is good no more, though
+// nothing has looked at the lease since.
+func TestLeaseEndsAsItsTenantLeaves(t *testing.T) {
+	t.Parallel()
+	l := trials(t, leaseText)
+	l.pass(24 * day)
+	l.leases()
+	links := l.asked("acme", true)
+	if len(links) != 1 {
+		t.Fatalf("%d questions", len(links))
+	}
+	if _, err := l.OpenLeaseLink(t.Context(), tenure.NewSecret(links[0])); err != nil {
+		t.Fatal(err)
+	}
+	op := l.request(lifecycle.Intent{Kind: tenure.Offboard, Tenant: "acme", AtOnce: true}, "operator")
+	l.approve(op, "reviewer")
+	if _, err := l.OpenLeaseLink(t.Context(), tenure.NewSecret(links[0])); tenure.CodeOf(err) != tenure.NotFound {
+		t.Errorf("the link of a tenant that leaves: %v", err)
+	}
+	if _, err := l.AnswerLease(t.Context(), tenure.NewSecret(links[0]), tenure.LeaseExtend); tenure.CodeOf(err) != tenure.NotFound {
+		t.Errorf("it extends: %v", err)
+	}
+	if got := l.lease("acme"); got.State != tenure.LeaseOver {
+		t.Errorf("the lease is %s", got.State)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/store"
@@ -146,12 +147,29 @@ func cloudEvent(t *target, n *Notifier, list []told, now time.Time) (message, er
 	return m, err
 }
 
-// line is what a chat says of a notice.
+// line is what a chat says of a notice: one line, whatever is in it.
 func line(d told) string {
-	if d.name != "" && !strings.Contains(d.Notice.Body, d.name) {
-		return d.name + ": " + d.Notice.Body
+	text := strings.Join(strings.Fields(shown(d.Notice.Body)), " ")
+	if d.name != "" && !strings.Contains(text, d.name) {
+		return d.name + ": " + text
 	}
-	return d.Notice.Body
+	return text
+}
+
+// shown is a text without what isn't seen and changes how the rest reads: control characters, and
+// those that turn the direction of writing (Unicode UAX 9).
+func shown(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return r
+		case unicode.IsControl(r):
+			return ' '
+		case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e, r == 0x200f, r == 0x061c:
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // slackText has Slack show a text as it is: these three are all that it reads otherwise.

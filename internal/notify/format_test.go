@@ -120,7 +120,11 @@ func TestChats(t *testing.T) {
 	o.must(o.db.Write(t.Context(), func(tx *store.Tx) error {
 		return tx.AddNotice(store.Notice{ID: "n", Recipient: "platform", Body: "<!channel> *5* & [a](https://x.example) _b_", CreatedAt: start})
 	}))
-	n := o.notifier(slack.hooked("slack", Slack), teams.hooked("teams", Teams))
+	to := []*Target{slack.hooked("slack", Slack), teams.hooked("teams", Teams)}
+	for _, t := range to {
+		t.To = []string{"platform", contact}
+	}
+	n := o.notifier(to...)
 	o.must(n.Tick(t.Context(), start))
 	o.write("n1", "n2", "n3", "n4")
 	o.must(n.Tick(t.Context(), start.Add(time.Minute)))
@@ -264,6 +268,8 @@ func TestTargetSettings(t *testing.T) {
 		"a short secret":    {Name: "a", Kind: Webhook, URL: url, Secrets: []tenure.Secret{tenure.NewSecret("whsec_c2hvcnQ=")}},
 		"a secret of Slack": {Name: "a", Kind: Slack, URL: url, Secrets: secrets},
 		"a pattern":         {Name: "a", Kind: Webhook, URL: url, Secrets: secrets, Notices: []string{"tenant.["}},
+		"an unknown kind":   {Name: "a", Kind: Webhook, URL: url, Secrets: secrets, Notices: []string{"tenant.suspend"}},
+		"a short promise":   {Name: "a", Kind: Webhook, URL: url, Secrets: secrets, Acknowledge: time.Second},
 		"a chat that acks":  {Name: "a", Kind: Slack, URL: url, Acknowledge: time.Hour},
 		"an address":        {Name: "a", Kind: Teams, URL: "http://hooks.example.com/x"},
 	} {
@@ -274,5 +280,67 @@ func TestTargetSettings(t *testing.T) {
 	one := Target{Name: "a", Kind: Slack, URL: url}
 	if _, err := New(Options{Targets: []Target{one, one}}); tenure.CodeOf(err) != tenure.Invalid {
 		t.Errorf("one name twice: %v", err)
+	}
+}
+
+// TestCustomersMail: what is for a customer goes to no chat by itself, since it may hold a link that
+// is its reader's alone; where nobody can be reached, that is seen.
+func TestCustomersMail(t *testing.T) {
+	t.Parallel()
+	o := onOne(t)
+	chat, asked := newReceiver(t, nil), newReceiver(t, nil)
+	o.must(o.db.Write(t.Context(), func(tx *store.Tx) error {
+		for i, to := range []string{contact, "kim@acme.example", "platform"} {
+			if err := tx.AddNotice(store.Notice{ID: fmt.Sprint("n", i), Tenant: someTenant, Recipient: to, Body: "a link", CreatedAt: start}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	it := asked.hooked("asked", Slack)
+	it.To = []string{contact}
+	mail := &Target{Name: "mail", Kind: Mail, To: []string{contact}, Mail: &MailServer{Host: "127.0.0.1", Port: 1, TLS: "none", From: "a@b.example"}}
+	o.must(o.notifier(chat.hooked("chat", Slack), it, mail).Tick(t.Context(), start))
+	if len(chat.got) != 1 || len(asked.got) != 1 {
+		t.Errorf("%d came to the chat, %d to who asked for it", len(chat.got), len(asked.got))
+	}
+	i := slices.IndexFunc(o.all(), func(d store.Delivery) bool { return d.Target == "mail" })
+	if i < 0 || o.all()[i].State != store.DeliveryRefused || !strings.Contains(o.all()[i].Error, "no mail address") {
+		t.Errorf("%+v", o.all())
+	}
+}
+
+// TestRefusesAll: a receiver that refuses whatever comes is left alone, and given up in time.
+func TestRefusesAll(t *testing.T) {
+	t.Parallel()
+	o := onOne(t)
+	r := newReceiver(t, status(400))
+	var ids []string
+	for i := range 30 {
+		ids = append(ids, fmt.Sprintf("n%02d", i))
+	}
+	o.write(ids...)
+	n := o.notifier(r.hook())
+	o.must(n.Tick(t.Context(), start.Add(time.Minute)))
+	if got := len(r.ids()); got != refusals {
+		t.Errorf("%d were tried at once", got)
+	}
+	o.must(n.Tick(t.Context(), start.Add(5*24*time.Hour+time.Hour)))
+	standing, err := o.db.NotifyTargets(t.Context())
+	o.must(err)
+	if len(standing) != 1 || standing[0].DisabledAt.IsZero() {
+		t.Errorf("%+v", standing)
+	}
+}
+
+// TestTextsAreTamed: a text forges no line, and turns no other around.
+func TestTextsAreTamed(t *testing.T) {
+	t.Parallel()
+	d := told{name: "acme", Delivery: store.Delivery{Notice: store.Notice{Body: "Evil\r\n\u202eacme: it ends\x00"}}}
+	if got := line(d); got != "Evil acme: it ends" {
+		t.Errorf("%q", got)
+	}
+	if l, err := letter([]told{d}, "en", "platform"); err != nil || strings.ContainsAny(l.Text+l.HTML, "\r\x00\u202e") {
+		t.Errorf("%q %v", l.Text, err)
 	}
 }

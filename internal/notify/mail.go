@@ -45,6 +45,12 @@ func newMailer(t Target) (*mailer, error) {
 	if t.URL != "" || len(t.Secrets) > 0 {
 		return fail("mail has no url and no secrets: its server has a user name and a password")
 	}
+	if strings.Contains(t.Mail.Host, "/") || strings.Contains(t.Mail.Host, ":") && net.ParseIP(t.Mail.Host) == nil {
+		return fail("server is a name or an address alone; its port is said in port")
+	}
+	if (t.Mail.Username == "") != t.Mail.Password.IsZero() {
+		return fail("username and password go together")
+	}
 	m := &mailer{MailServer: *t.Mail, host: t.Mail.Host, also: map[string][]string{}}
 	var err error
 	if m.from, err = mail.ParseAddress(m.From); err != nil {
@@ -112,7 +118,7 @@ func newMailer(t Target) (*mailer, error) {
 // send sends one mail to one address. The id is the mail's for good: a mail that comes twice is
 // known by it.
 func (m *mailer) send(ctx context.Context, timeout time.Duration, to, id string, l Letter, now time.Time) *failure {
-	msg := gomail.NewMsg()
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(m.from)
 	if err := msg.To(to); err != nil {
 		return &failure{why: "the address is none", never: true}

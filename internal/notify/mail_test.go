@@ -172,15 +172,18 @@ func TestMailDigest(t *testing.T) {
 func TestMailSettings(t *testing.T) {
 	t.Parallel()
 	for what, set := range map[string]MailServer{
-		"no server":         {From: "a@b.example"},
-		"no sender":         {Host: "mail.example"},
-		"in clear":          {Host: "mail.example", From: "a@b.example", TLS: "none"},
-		"another TLS":       {Host: "mail.example", From: "a@b.example", TLS: "maybe"},
-		"metadata":          {Host: "169.254.169.254", From: "a@b.example"},
-		"no port":           {Host: "mail.example", From: "a@b.example", Port: 70000},
-		"not an address":    {Host: "mail.example", From: "a@b.example", Also: map[string]string{"platform": "ops"}},
-		"a line too many":   {Host: "mail.example", From: "a@b.example\r\nBcc: c@d.example"},
-		"a recipient twice": {Host: "mail.example", From: "a@b.example", Also: map[string]string{"platform": "ops@b.example\r\nc@d.example"}},
+		"no server":          {From: "a@b.example"},
+		"no sender":          {Host: "mail.example"},
+		"in clear":           {Host: "mail.example", From: "a@b.example", TLS: "none"},
+		"another TLS":        {Host: "mail.example", From: "a@b.example", TLS: "maybe"},
+		"metadata":           {Host: "169.254.169.254", From: "a@b.example"},
+		"a port within":      {Host: "mail.example:25", From: "a@b.example"},
+		"an address of SMTP": {Host: "smtp://mail.example", From: "a@b.example"},
+		"half a sign-in":     {Host: "mail.example", From: "a@b.example", Username: "a"},
+		"no port":            {Host: "mail.example", From: "a@b.example", Port: 70000},
+		"not an address":     {Host: "mail.example", From: "a@b.example", Also: map[string]string{"platform": "ops"}},
+		"a line too many":    {Host: "mail.example", From: "a@b.example\r\nBcc: c@d.example"},
+		"a recipient twice":  {Host: "mail.example", From: "a@b.example", Also: map[string]string{"platform": "ops@b.example\r\nc@d.example"}},
 	} {
 		_, err := New(Options{Targets: []Target{{Name: "mail", Kind: Mail, Mail: &set}}})
 		if tenure.CodeOf(err) != tenure.Invalid {

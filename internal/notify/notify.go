@@ -33,7 +33,8 @@ const (
 	disable    = 5 * 24 * time.Hour // a receiver that has failed for so long isn't tried any more
 	firstWait  = 5 * time.Second
 	lastWait   = time.Hour
-	digestFrom = 4 // so many notices that wait for one address or chat go in one message
+	refusals   = 10 // so many refused in a row say that the receiver takes nothing
+	digestFrom = 4  // so many notices that wait for one address or chat go in one message
 )
 
 // Notifier sends notices. Its methods may be called from any goroutine.
@@ -48,6 +49,9 @@ type Notifier struct {
 // nothing may be sent to, is Invalid.
 func New(o Options) (*Notifier, error) {
 	n := &Notifier{o: o}
+	if o.Language != "" && !slices.Contains(Languages(), o.Language) {
+		return nil, tenure.Errorf(tenure.Invalid, "notify.language: mail isn't written in %q", o.Language).WithHint("de or en")
+	}
 	for _, set := range o.Targets {
 		t, err := newTarget(set)
 		if err != nil {
@@ -171,7 +175,7 @@ func (n *Notifier) send(ctx context.Context, t *target, standing *store.NotifyTa
 		}
 		return f, n.failed(ctx, t, standing, mine, f, now)
 	}
-	t.failures = 0
+	t.failures, t.refusals = 0, 0
 	// What has arrived is noted even if the server is stopping.
 	return nil, n.o.DB.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
 		for _, d := range mine {
@@ -228,6 +232,11 @@ func (f *failure) Error() string { return f.why }
 func (n *Notifier) failed(ctx context.Context, t *target, standing *store.NotifyTarget, list []store.Delivery, f *failure, now time.Time) error {
 	next := now.Add(wait(list[0].Attempts))
 	shown, was := next, *standing
+	if !f.receiver && !f.address {
+		if t.refusals++; t.refusals >= refusals {
+			f.receiver = true // it refuses whatever comes
+		}
+	}
 	if f.receiver {
 		t.rest = now.Add(max(wait(t.failures), f.after))
 		t.failures++

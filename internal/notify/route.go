@@ -56,6 +56,9 @@ func (n *Notifier) deliveries(tx *store.Tx, notice store.Notice, now time.Time) 
 			if to, err = n.addresses(tx, t.mail, notice, now); err != nil {
 				return nil, err
 			}
+			if len(to) == 0 && notice.Recipient != tenure.Timeline {
+				out = append(out, store.Delivery{ID: deliveryID(notice.ID, t.Name, ""), Target: t.Name, Error: "no mail address is known of " + notice.Recipient})
+			}
 		}
 		for _, address := range to {
 			d := store.Delivery{ID: deliveryID(notice.ID, t.Name, address), Target: t.Name, Address: address}

@@ -59,6 +59,7 @@ type target struct {
 	mail *mailer
 	make func(*target, *Notifier, []told, time.Time) (message, error)
 
+	refusals int       // of single notices in a row, with none that arrived between them
 	failures int       // in a row, of the receiver
 	rest     time.Time // until then it is left alone
 }
@@ -72,12 +73,19 @@ func newTarget(t Target) (*target, error) {
 		t.Timeout = 10 * time.Second
 	}
 	for _, p := range t.Notices {
-		if _, err := path.Match(p, ""); err != nil || p == "" {
-			return nil, tenure.Errorf(tenure.Invalid, "notify: target %s: %q names no kind of notice", t.Name, p).WithHint("such as tenant.suspended, or tenant.*")
+		known := slices.ContainsFunc(tenure.NoticeKinds(), func(k tenure.NoticeKind) bool {
+			is, err := path.Match(p, string(k))
+			return is && err == nil
+		})
+		if !known {
+			return nil, tenure.Errorf(tenure.Invalid, "notify: target %s: %q names no kind of notice", t.Name, p).WithHint("such as tenant.suspended, approval.reminder, or tenant.*; docs/notices.md lists them")
 		}
 	}
 	if t.Acknowledge < 0 || t.Acknowledge > 0 && t.Kind != Webhook && t.Kind != CloudEvents {
 		return nil, tenure.Errorf(tenure.Invalid, "notify: target %s: only a webhook or a receiver of CloudEvents can acknowledge", t.Name)
+	}
+	if t.Timeout > time.Minute || t.Acknowledge > 0 && t.Acknowledge < time.Minute {
+		return nil, tenure.Errorf(tenure.Invalid, "notify: target %s: timeout is a minute at most, and acknowledge a minute at least", t.Name)
 	}
 	out := &target{Target: t}
 	if t.Kind == Mail {
@@ -148,6 +156,9 @@ func (t *target) takes(n store.Notice) bool {
 	if len(t.To) > 0 && !slices.Contains(t.To, n.Recipient) {
 		return false
 	}
+	if len(t.To) == 0 && (t.Kind == Slack || t.Kind == Teams) && forCustomer(n.Recipient) {
+		return false // it may hold a link that is its reader's alone
+	}
 	if len(t.Notices) == 0 {
 		return (n.Recipient == tenure.Timeline) == (t.Kind == CloudEvents)
 	}
@@ -155,6 +166,11 @@ func (t *target) takes(n store.Notice) bool {
 		is, _ := path.Match(p, n.Kind)
 		return is
 	})
+}
+
+// forCustomer says whether a recipient is a tenant's own person.
+func forCustomer(recipient string) bool {
+	return recipient == contact || strings.Contains(recipient, "@")
 }
 
 // gathers says whether many notices go in one message.

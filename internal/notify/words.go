@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/text/language"
 
+	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/store"
 )
 
@@ -22,39 +23,48 @@ type words struct {
 	customer string // why a contact of a tenant's does: the tenant
 	service  string // what stands for a tenant whose name isn't known
 	about    map[string]string
-	other    string // what a notice is about that isn't named here
+	stages   map[tenure.TenantState]string // what staff reads of a tenant's stages
+	other    string                        // what a notice is about that isn't named here
 }
 
 // languages are those that mail can be in, by their tag (BCP 47).
 var languages = map[string]words{
 	"en": {
 		subject: "%[1]s: %[2]s", digest: "%d notices", hello: "Hello,",
-		staff:    "You get this mail because you are addressed as %s.",
+		staff:    "You get this mail because it is addressed to %s.",
 		customer: "You get this mail as the contact of %s. If that is wrong, tell whoever provides the service to you.",
 		service:  "your service",
 		other:    "notice",
+		stages: map[tenure.TenantState]string{
+			tenure.TenantActive: "active", tenure.TenantSuspended: "suspended", tenure.TenantTransition: "notice given", tenure.TenantTerminating: "access ends",
+			tenure.TenantRetained: "data retained", tenure.TenantErasing: "being erased", tenure.TenantAwaitingExpiry: "copies expire", tenure.TenantClosed: "closed",
+		},
 		about: map[string]string{
 			"tenant.active": "your service is ready", "tenant.suspended": "your access is suspended", "tenant.transition": "your service ends",
 			"tenant.terminating": "your access ends", "tenant.retained": "your data is kept until its date", "tenant.erasing": "your data is being erased", "tenant.awaiting_expiry": "the last copies expire", "tenant.closed": "everything is closed",
 			"approval.reminder": "an approval waits", "approval.escalation": "an approval waits for you", "operation.rejected": "a request was refused",
 			"hold.custodian": "a legal hold covers what you keep", "review.due": "an access review is due", "review.finding": "a review has found something", "agreement.ends": "an agreement ends",
 			"access.breakglass": "somebody has used break-glass access", "access.anomaly": "access that is unlike before", "sweep.question": "accounts whose owner isn't certain", "target.disabled": "notices don't arrive",
-			"rule.notice": "news of a customer", "lease.ends": "the time that you may use it ends",
+			"rule.notice": "news of a customer", "lease.ends": "your access ends soon",
 		},
 	},
 	"de": {
 		subject: "%[1]s: %[2]s", digest: "%d Mitteilungen", hello: "Guten Tag,",
-		staff:    "Sie erhalten diese Mail, weil Sie als %s angesprochen sind.",
+		staff:    "Sie erhalten diese Mail, weil sie an %s gerichtet ist.",
 		customer: "Sie erhalten diese Mail als Kontakt von %s. Ist das falsch, sagen Sie es bitte Ihrem Anbieter.",
 		service:  "Ihrem Dienst",
 		other:    "Mitteilung",
+		stages: map[tenure.TenantState]string{
+			tenure.TenantActive: "aktiv", tenure.TenantSuspended: "gesperrt", tenure.TenantTransition: "gekündigt", tenure.TenantTerminating: "Zugang endet",
+			tenure.TenantRetained: "Daten aufbewahrt", tenure.TenantErasing: "wird gelöscht", tenure.TenantAwaitingExpiry: "Kopien laufen ab", tenure.TenantClosed: "abgeschlossen",
+		},
 		about: map[string]string{
 			"tenant.active": "Ihr Dienst ist bereit", "tenant.suspended": "Ihr Zugang ist gesperrt", "tenant.transition": "Ihr Dienst endet",
 			"tenant.terminating": "Ihr Zugang endet", "tenant.retained": "Ihre Daten werden bis zu ihrer Frist aufbewahrt", "tenant.erasing": "Ihre Daten werden gelöscht", "tenant.awaiting_expiry": "die letzten Kopien laufen ab", "tenant.closed": "alles ist abgeschlossen",
 			"approval.reminder": "eine Freigabe steht aus", "approval.escalation": "eine Freigabe wartet auf Sie", "operation.rejected": "ein Antrag wurde abgelehnt",
 			"hold.custodian": "eine Aufbewahrungspflicht betrifft Sie", "review.due": "eine Rechteprüfung steht an", "review.finding": "eine Prüfung hat etwas gefunden", "agreement.ends": "eine Vereinbarung endet",
 			"access.breakglass": "jemand hat den Notzugang benutzt", "access.anomaly": "ungewohnte Zugriffe", "sweep.question": "Konten, deren Besitzer nicht feststeht", "target.disabled": "Mitteilungen kommen nicht an",
-			"rule.notice": "Neues von einem Kunden", "lease.ends": "die Nutzungszeit endet",
+			"rule.notice": "Neues von einem Kunden", "lease.ends": "Ihr Zugang endet bald",
 		},
 	},
 }
@@ -89,7 +99,11 @@ type Letter struct {
 func letter(list []told, tag, to string) (Letter, error) {
 	lang, w := wordsIn(tag)
 	var out Letter
+	customer := forCustomer(to)
 	about := func(d told) string {
+		if stage, is := strings.CutPrefix(kindOf(d.Notice), "tenant."); is && !customer {
+			return cmp.Or(w.stages[tenure.TenantState(stage)], w.other)
+		}
 		if title := w.about[kindOf(d.Notice)]; title != "" {
 			return title
 		}
@@ -110,14 +124,14 @@ func letter(list []told, tag, to string) (Letter, error) {
 		return r
 	}, out.Subject)
 	foot := fmt.Sprintf(w.staff, to)
-	if to == contact {
+	if customer {
 		foot = fmt.Sprintf(w.customer, cmp.Or(list[0].name, w.service))
 	}
 	type item struct{ Title, Text string }
 	var items []item
 	text := w.hello + "\n\n"
 	for _, d := range list {
-		it := item{Text: d.Notice.Body}
+		it := item{Text: shown(d.Notice.Body)}
 		if len(list) > 1 && d.name != "" {
 			it.Title = fmt.Sprintf(w.subject, d.name, about(d))
 			text += it.Title + "\n"

@@ -28,7 +28,7 @@ func (s *Site) leasePages() {
 	s.mux.HandleFunc("POST "+lifecycle.LeasePath+"{link}", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Robots-Tag", "noindex")
 		_, err := s.o.Service.AnswerLease(r.Context(), tenure.NewSecret(r.PathValue("link")), tenure.LeaseAnswer(r.PostFormValue("answer")))
-		if err != nil {
+		if err != nil && tenure.CodeOf(err) != tenure.Conflict { // what was answered before is what the page says
 			s.problem(w, r, nil, err)
 			return
 		}
@@ -54,7 +54,7 @@ func (s *Site) leasePage(w http.ResponseWriter, r *http.Request, l tenure.Lease)
 			Says: fmt.Sprintf("It goes on until %s, and you are asked again before that. You can extend it %s.", next.UTC().Format("2 January 2006"), plural(l.Rule.Extensions-l.Extended, "time", "times"))})
 	}
 	view.Choices = append(view.Choices, dashboard.LeaseChoice{Answer: string(tenure.LeaseEnd), Label: "End it", Tone: dashboard.ToneBad,
-		Says: "A departure is requested. The people who run the service approve it first; then access ends, you can take your data with you, and it is erased after its time."})
+		Says: "You ask the people who run the service to end it. Once they have approved that, access ends, you can take your data with you, and it is erased when its retention period ends."})
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	return s.pages.Lease(w, s.frame(r), view)
 }
@@ -68,7 +68,7 @@ func leaseDone(l tenure.Lease) string {
 	case l.Answer == tenure.LeaseExtend:
 		return "You extended it. It goes on until " + l.EndsAt.UTC().Format("2 January 2006") + "."
 	case l.Answer == tenure.LeaseEnd:
-		return "You ended it. The people who run the service approve the departure first; nothing is erased before."
+		return "You asked to end it. The people who run the service approve that first; nothing is erased before."
 	}
 	return ""
 }

@@ -229,6 +229,9 @@ func (s *Site) problem(w http.ResponseWriter, r *http.Request, v *visit, err err
 		s.o.Log.Error("internal error", "id", id, "route", r.Pattern, "error", err)
 		p = dashboard.ProblemView{Code: tenure.Internal, Message: "internal error " + id, ID: id, Back: p.Back}
 	}
+	if strings.HasPrefix(r.URL.Path, lifecycle.LeasePath) { // a customer has no other page
+		p.Back, p.Outside = dashboard.Ref{}, true
+	}
 	if v == nil { // the API counts what it refuses to who is signed in
 		s.refused(r, p.Code.Status())
 	}

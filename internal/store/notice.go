@@ -79,14 +79,19 @@ func (db *DB) Unrouted(ctx context.Context, since time.Time, limit int) ([]Notic
 	return notices(db.reader(ctx), `where routed_at = 0 and created_at >= $1 order by created_at, id limit $2`, micros(since), limit)
 }
 
-// RouteNotice shares a notice out, once: false if it was before.
+// RouteNotice shares a notice out, once: false if it was before. A delivery with an error is
+// refused from the start.
 func (tx *Tx) RouteNotice(n Notice, to []Delivery, at time.Time) (bool, error) {
 	if did, err := tx.Exec(`update notice set routed_at = $1 where id = $2 and routed_at = 0`, micros(at), n.ID); err != nil || did == 0 {
 		return false, err
 	}
 	for _, d := range to {
-		_, err := tx.Exec(`insert into delivery (id, notice, target, address, tenant, created_at, state, next_at, due_at) values ($1, $2, $3, $4, $5, $6, 'waiting', $7, $8) on conflict (id) do nothing`,
-			d.ID, n.ID, d.Target, d.Address, string(n.Tenant), micros(n.CreatedAt), micros(d.NextAt), micros(d.DueAt))
+		state, ended := DeliveryWaiting, time.Time{}
+		if d.Error != "" { // it can't be sent at all
+			state, ended = DeliveryRefused, at
+		}
+		_, err := tx.Exec(`insert into delivery (id, notice, target, address, tenant, created_at, state, ended_at, error, next_at, due_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (id) do nothing`,
+			d.ID, n.ID, d.Target, d.Address, string(n.Tenant), micros(n.CreatedAt), string(state), micros(ended), d.Error, micros(d.NextAt), micros(d.DueAt))
 		if err != nil {
 			return false, err
 		}
