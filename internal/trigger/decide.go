@@ -170,35 +170,6 @@ func (m *Match) decide(e Event, k Known) (Decision, error) {
 	return m.incident(e, k)
 }
 
-// tells notes an event of which people are told, and nothing else happens.
-func (m *Match) tells(e Event, k Known) (Decision, error) {
-	switch {
-	case k.Tenant.leaving():
-		return ignored("%s is leaving", k.Tenant.Name), nil
-	case e.Source == Clock && !m.dueNow(e, k):
-		return superseded("the contract was renewed meanwhile"), nil
-	}
-	return Decision{State: store.InboundNoted, Why: "people are told of it"}, nil
-}
-
-// notices are who is told, and what.
-func (m *Match) notices() (out []Notify, err error) {
-	for _, n := range m.Rule.Notify {
-		var one Notify
-		if one.To, err = m.scope.text(n.To); err == nil {
-			one.Text, err = m.scope.text(n.Text)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if strings.TrimSpace(one.To) == "" || strings.TrimSpace(one.Text) == "" {
-			return nil, tenure.Errorf(tenure.Invalid, "a notice of the rule says nothing, or names nobody")
-		}
-		out = append(out, one)
-	}
-	return out, nil
-}
-
 func (m *Match) acts(why string, c store.TriggerCustomer, in lifecycle.Intent) Decision {
 	return Decision{State: store.InboundActed, Why: why, Customer: &c, Act: &Act{Intent: in}}
 }
@@ -589,26 +560,6 @@ func (m *Match) within(n int, k Known, d Decision) Decision {
 		return d
 	}
 	return held("the rules %s have started %d departures within an hour, which is all that they may: a person releases this one, or dismisses it", m.Set.Name, n)
-}
-
-func (m *Match) incident(e Event, k Known) (Decision, error) {
-	if k.Tenant == nil {
-		return ignored("the customer has no tenant"), nil
-	}
-	i := store.Incident{Source: e.Source, At: e.At}
-	var err error
-	if i.ID, err = m.scope.text(m.Rule.Incident.ID); err != nil {
-		return Decision{}, err
-	}
-	severity, err := m.scope.text(m.Rule.Incident.Severity)
-	if err != nil {
-		return Decision{}, err
-	}
-	i.Severity = tenure.Severity(severity)
-	if i.Detail, err = m.scope.text(m.Rule.Incident.Detail); err != nil {
-		return Decision{}, err
-	}
-	return Decision{State: store.InboundNoted, Why: "incident " + i.ID + " of " + k.Tenant.Name, Act: &Act{Incident: &i}}, nil
 }
 
 // leaving says whether a tenant leaves or has left.
