@@ -14,7 +14,7 @@ import (
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-// Options say where notices go. DB and Log are needed.
+// Options say where notices go. DB is needed.
 type Options struct {
 	DB       *store.DB
 	Log      *slog.Logger
@@ -48,6 +48,9 @@ type Notifier struct {
 // New makes a Notifier. A target that can't be used, isn't https, or names an address that
 // nothing may be sent to, is Invalid.
 func New(o Options) (*Notifier, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	n := &Notifier{o: o}
 	if o.Language != "" && !slices.Contains(Languages(), o.Language) {
 		return nil, tenure.Errorf(tenure.Invalid, "notify.language: mail isn't written in %q", o.Language).WithHint("de or en")
