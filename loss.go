@@ -18,13 +18,13 @@ const (
 // tenant goes on, as with a downgrade, and what becomes of the data there.
 type Loss struct {
 	Resource string   `json:"resource"`           // environment/key
-	Place    string   `json:"place,omitempty"`    // the table or folder, where it isn't all of it
+	Place    string   `json:"location,omitempty"` // the table or folder, where it isn't all of it
 	Class    string   `json:"class,omitempty"`    // the data class that covered it
 	Features []string `json:"features,omitempty"` // those that the tenant loses and that it hung on
 	Records  int64    `json:"records"`            // rows or objects, when the plan was made
 	Unseen   bool     `json:"unseen,omitempty"`   // how many couldn't be told
 	Fate     Fate     `json:"fate"`
-	Why      string   `json:"why"`
+	Why      string   `json:"reason"`
 }
 
 // Data says whether there is data, or may be.

@@ -27,7 +27,9 @@ grant.give grant.revoke
 hold.acknowledge hold.place hold.release hold.reminder
 incident.report
 key.copy key.copy_gone
+lease.answer lease.ask lease.lapse lease.over lease.set
 move.approve move.reject move.request
+notice.acknowledge notice.enable notice.replay
 operation.cancel operation.continue operation.pause operation.retry operation.start operation.state
 plan.made
 principal.add principal.disable principal.enable

@@ -46,7 +46,7 @@ type NotifyTarget struct {
 	Kind         string    `json:"kind" doc:"webhook, cloudevents, slack, teams, mail or plain"`
 	Notices      []string  `json:"notices,omitempty" doc:"kinds of notices that it gets; none: the usual ones"`
 	To           []string  `json:"to,omitempty" doc:"recipients whose notices it gets; none: everybody's"`
-	FailingSince time.Time `json:"failingSince,omitzero"`
+	FailingSince time.Time `json:"failedAt,omitzero" doc:"since when each try has failed"`
 	DisabledAt   time.Time `json:"disabledAt,omitzero" doc:"since when nothing is sent to it"`
 	Reason       string    `json:"reason,omitempty" doc:"what the last try came to"`
 }

@@ -202,7 +202,8 @@ func TestUnknownFilterValues(t *testing.T) {
 	for _, d := range queryRoutes(t, srv) {
 		for _, p := range d.params {
 			// Tiers are words of blueprints, and a name to begin after needs nobody of it.
-			if p.Name == "tier" || p.Schema.Type == "array" {
+			words := slices.Contains([]string{"inbound.list type", "inbound.list subject", "inbound.list reference", "notice.preview language", "notice.preview to"}, d.ID+" "+p.Name) // of others
+			if p.Name == "tier" || words || p.Schema.Type == "array" {
 				continue
 			}
 			code, _, body := do(t, srv.LocalHandler(), "GET", d.at(seen)+"?"+p.Name+"=no-such-thing", "", tester)

@@ -54,7 +54,8 @@ var filterSorts = map[string]filterSort{
 	"all": isFlag, "closed": isFlag, "ended": isFlag, "open": isFlag, "overdue": isFlag, "published": isFlag, "released": isFlag, "unreviewed": isFlag, "unseen": isFlag, "waiting": isFlag, "waived": isFlag,
 	"principal": isPerson, "reviewer": isPerson, "system": isSystem, "blueprint": isRevision, "name": isRevision, "standing": isStanding,
 	"rows": isCount, "seconds": {good: []string{"1", "25"}, bad: isCount.bad}, "tables": isAny, "column": isAny, "system.scaffold name": isAny,
-	"tenant.list after": isPlace, "tenant.list label": isLabel, "tenant.list tier": isAny, "blueprint.diff to": {gone: []string{"no-such-thing"}},
+	"notice.list target": {bad: []string{"no-such-thing"}}, "inbound.list type": isAny, "inbound.list subject": isAny, "inbound.list reference": isAny,
+	"notice.preview language": isAny, "notice.preview to": isAny, "tenant.list unused": isCount, "tenant.list after": isPlace, "tenant.list label": isLabel, "tenant.list tier": isAny, "blueprint.diff to": {gone: []string{"no-such-thing"}},
 }
 
 // TestEveryFilter: each parameter of each query takes what is right, written in one

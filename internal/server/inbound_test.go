@@ -363,11 +363,11 @@ func TestEventsBecomeRequests(t *testing.T) {
 	f.want(store.InboundIgnored, "not for a payment")
 	f.won("e5", 8, f.now().Add(-3*time.Hour))
 	f.work()
-	f.want(store.InboundSuperseded, "the customer left at")
+	f.want(store.InboundSuperseded, "the customer is to leave")
 	f.clock.Add(time.Hour.Microseconds())
 	f.won("e4", 9, f.now())
 	f.work()
-	f.want(store.InboundHeld, "brings nobody back")
+	f.want(store.InboundHeld, "once it has left")
 }
 
 // What isn't the source's is refused and leaves nothing; the log knows each row that is kept.

@@ -45,7 +45,7 @@ func leaseRoutes(s *Server) {
 func leaseOf(l tenure.Lease) client.Lease {
 	out := client.Lease{
 		Tenant: l.Tenant, State: l.State, Why: l.Why, StartedAt: l.StartedAt, EndsAt: l.EndsAt, Answer: l.Answer, AnsweredAt: l.AnsweredAt, Extended: l.Extended, Extensions: l.Rule.Extensions,
-		SetBy: l.SetBy, Suspension: l.Suspension, Departure: l.Departure, Version: l.Version,
+		SetBy: l.SetBy, SetAt: l.SetAt, Suspension: l.Suspension, Departure: l.Departure, Version: l.Version,
 	}
 	switch {
 	case l.Asked():
