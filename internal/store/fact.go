@@ -114,7 +114,7 @@ var facts = declare([]covered{
 	{table: "coverage", key: "digest", whose: byTenant, parts: "tenant resource asked_by asked_at; asked: body reason; reviewed: reviewed_by reviewed_at"},
 	{table: "inbound", key: "id", parts: "source external_id type subject version happened_at received_at body; decision: state rule tenant operation decided_at decided_by; released: released; pending: pending"},
 	{table: "trigger_customer", key: "key", parts: "tenant started_at changed_at failures paid_at suspended_at ended_at ended_for grace_until grace_rule contract_end; told: grace_told; ends: ends_told"},
-	{table: "trigger_subject", key: "key", parts: "version at"},
+	{table: "trigger_subject", key: "key", parts: "version at updated_at"},
 	{table: "trigger_revision", key: "digest", parts: "name version file body author created_at; published: published_by published_at"},
 	{table: "record", key: "tenant", parts: "expires_at; box: key box"},
 	{table: "known_digest", key: "tenant kind digest", parts: "expires_at"}, // a ghost isn't looked for without it

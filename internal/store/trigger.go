@@ -236,15 +236,15 @@ func triggerCustomers(q querier, rest string, args ...any) (out []TriggerCustome
 }
 
 // SaveTriggerCustomer stores a record.
-func (tx *Tx) SaveTriggerCustomer(c TriggerCustomer, at time.Time) error {
+func (tx *Tx) SaveTriggerCustomer(c TriggerCustomer) error {
 	var failures []string
 	for _, f := range c.Failures {
 		failures = append(failures, strconv.FormatInt(micros(f), 10))
 	}
-	_, err := tx.Exec(`insert into trigger_customer (key, tenant, started_at, changed_at, failures, paid_at, suspended_at, ended_at, ended_for, grace_until, grace_rule, contract_end, grace_told, ends_told, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+	_, err := tx.Exec(`insert into trigger_customer (key, tenant, started_at, changed_at, failures, paid_at, suspended_at, ended_at, ended_for, grace_until, grace_rule, contract_end, grace_told, ends_told) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 		on conflict (key) do update set tenant = excluded.tenant, started_at = excluded.started_at, changed_at = excluded.changed_at, failures = excluded.failures, paid_at = excluded.paid_at, suspended_at = excluded.suspended_at,
-		ended_at = excluded.ended_at, ended_for = excluded.ended_for, grace_until = excluded.grace_until, grace_rule = excluded.grace_rule, contract_end = excluded.contract_end, grace_told = excluded.grace_told, ends_told = excluded.ends_told, updated_at = excluded.updated_at`,
-		c.Key, string(c.Tenant), micros(c.StartedAt), micros(c.ChangedAt), strings.Join(failures, " "), micros(c.PaidAt), micros(c.SuspendedAt), micros(c.EndedAt), c.EndedFor, micros(c.GraceUntil), c.GraceRule, micros(c.ContractEnd), micros(c.GraceTold), strings.Join(c.EndsTold, " "), micros(at))
+		ended_at = excluded.ended_at, ended_for = excluded.ended_for, grace_until = excluded.grace_until, grace_rule = excluded.grace_rule, contract_end = excluded.contract_end, grace_told = excluded.grace_told, ends_told = excluded.ends_told`,
+		c.Key, string(c.Tenant), micros(c.StartedAt), micros(c.ChangedAt), strings.Join(failures, " "), micros(c.PaidAt), micros(c.SuspendedAt), micros(c.EndedAt), c.EndedFor, micros(c.GraceUntil), c.GraceRule, micros(c.ContractEnd), micros(c.GraceTold), strings.Join(c.EndsTold, " "))
 	return err
 }
 
@@ -260,8 +260,8 @@ func (db *DB) TriggerSubject(ctx context.Context, key string) (version string, a
 }
 
 // SaveTriggerSubject notes the version of a source's object that was heeded.
-func (tx *Tx) SaveTriggerSubject(key string, tenant tenure.TenantID, version string, happened, at time.Time) error {
-	_, err := tx.Exec(`insert into trigger_subject (key, tenant, version, at, updated_at) values ($1, $2, $3, $4, $5) on conflict (key) do update set tenant = excluded.tenant, version = excluded.version, at = excluded.at, updated_at = excluded.updated_at`,
-		key, string(tenant), version, micros(happened), micros(at))
+func (tx *Tx) SaveTriggerSubject(key, version string, happened, at time.Time) error {
+	_, err := tx.Exec(`insert into trigger_subject (key, version, at, updated_at) values ($1, $2, $3, $4) on conflict (key) do update set version = excluded.version, at = excluded.at, updated_at = excluded.updated_at`,
+		key, version, micros(happened), micros(at))
 	return err
 }

@@ -396,7 +396,7 @@ func (i *Intake) settle(ctx context.Context, row store.Inbound, m *Match, k Know
 			if c.Key = row.Customer; c.Tenant != "" {
 				c.Key = string(c.Tenant)
 			}
-			if err := tx.SaveTriggerCustomer(c, now); err != nil {
+			if err := tx.SaveTriggerCustomer(c); err != nil {
 				return err
 			}
 		}
@@ -404,7 +404,7 @@ func (i *Intake) settle(ctx context.Context, row store.Inbound, m *Match, k Know
 			c, err := tx.TriggerCustomer(i.externalKey(m.Customer))
 			if err == nil && d.Customer.EndedAt.After(c.EndedAt) {
 				c.EndedAt = d.Customer.EndedAt
-				err = tx.SaveTriggerCustomer(c, now)
+				err = tx.SaveTriggerCustomer(c)
 			}
 			if err != nil {
 				return err
@@ -413,14 +413,14 @@ func (i *Intake) settle(ctx context.Context, row store.Inbound, m *Match, k Know
 		for _, key := range i.keysOf(row, m, d, k.entered) { // they are the tenant's from now on
 			have, err := tx.TriggerCustomer(key)
 			if err == nil && have.Tenant != row.Tenant {
-				err = tx.SaveTriggerCustomer(store.TriggerCustomer{Key: key, Tenant: row.Tenant}, now)
+				err = tx.SaveTriggerCustomer(store.TriggerCustomer{Key: key, Tenant: row.Tenant})
 			}
 			if err != nil {
 				return err
 			}
 		}
 		if d.Heeded {
-			if err := tx.SaveTriggerSubject(i.o.Service.KeyedDigest("subject", m.subject(eventOf(row))), row.Tenant, row.Version, row.HappenedAt, now); err != nil {
+			if err := tx.SaveTriggerSubject(i.o.Service.KeyedDigest("subject", m.subject(eventOf(row))), row.Version, row.HappenedAt, now); err != nil {
 				return err
 			}
 		}

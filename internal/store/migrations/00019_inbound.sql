@@ -49,7 +49,6 @@ create table trigger_customer (
   grace_told   bigint not null default 0,
   ends_told    text   not null default '',
   contract_end bigint not null default 0,
-  updated_at   bigint not null,
   constraint trigger_customer_pk primary key (key)
 );
 create index trigger_customer_contract on trigger_customer (contract_end) where contract_end > 0;
@@ -59,7 +58,6 @@ create index known_digest_value on known_digest (kind, digest);
 -- trigger_subject: the version of each source's object that was heeded last. key (public): a keyed digest of source and subject. version (sensitive): the source's own. at (public): when that happened.
 create table trigger_subject (
   key        text   not null,
-  tenant     text   not null default '',
   version    text   not null,
   at         bigint not null,
   updated_at bigint not null,
