@@ -1,5 +1,7 @@
 package tenure
 
+import "time"
+
 // NoticeKind is what a notice tells of. Receivers go by it, so that kinds keep their names.
 type NoticeKind string
 
@@ -22,6 +24,9 @@ const (
 
 // Timeline is the recipient of what is told at each stage of a tenant's life.
 const Timeline = "timeline"
+
+// NoticeLife is how long a notice is tried to be sent.
+const NoticeLife = 7 * 24 * time.Hour
 
 // NoticeOf is the kind of a notice of a tenant's stage.
 func NoticeOf(s TenantState) NoticeKind { return NoticeKind("tenant." + string(s)) }

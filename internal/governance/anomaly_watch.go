@@ -166,7 +166,7 @@ func (w *Watcher) report(ctx context.Context, found []Anomaly, now time.Time) er
 			if err != nil || !added {
 				return err
 			}
-			n := store.Notice{ID: "anomaly/" + string(f.ID), Kind: string(tenure.NoticeAnomaly), Tenant: a.Tenant, Recipient: noticed, Body: a.words(), CreatedAt: now}
+			n := store.Notice{ID: "anomaly/" + string(f.ID), Kind: tenure.NoticeAnomaly, Tenant: a.Tenant, Recipient: noticed, Body: a.words(), CreatedAt: now}
 			if err := tx.AddNotice(n); err != nil {
 				return err
 			}

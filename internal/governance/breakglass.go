@@ -115,5 +115,5 @@ func breakGlassFinding(e tenure.Elevation, s tenure.Severity, detail string, now
 }
 
 func breakGlassNotice(e tenure.Elevation, what, body string, now time.Time) store.Notice {
-	return store.Notice{ID: string(e.ID) + "/" + what, Kind: string(tenure.NoticeBreakGlass), Tenant: oneTenant(e.Scope), Recipient: noticed, Body: body, CreatedAt: now}
+	return store.Notice{ID: string(e.ID) + "/" + what, Kind: tenure.NoticeBreakGlass, Tenant: oneTenant(e.Scope), Recipient: noticed, Body: body, CreatedAt: now}
 }

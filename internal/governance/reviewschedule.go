@@ -127,7 +127,7 @@ func (g *Governor) openScheduled(ctx context.Context, now time.Time) error {
 
 // notOpened tells who runs Tenure, once for each date, why a review didn't open.
 func (g *Governor) notOpened(ctx context.Context, s Schedule, at time.Time, why error, now time.Time) error {
-	n := store.Notice{ID: "review-schedule/" + s.Name + "/" + at.Format(time.DateOnly), Kind: string(tenure.NoticeReviewDue), Recipient: "platform", CreatedAt: now,
+	n := store.Notice{ID: "review-schedule/" + s.Name + "/" + at.Format(time.DateOnly), Kind: tenure.NoticeReviewDue, Recipient: "platform", CreatedAt: now,
 		Body: "The access review " + s.Name + " of " + at.Format(time.DateOnly) + " couldn't be opened: " + why.Error() + ". It is tried again every hour."}
 	if told, err := g.o.DB.Noticed(ctx, n.ID); err != nil || told {
 		return err

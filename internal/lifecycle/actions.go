@@ -268,7 +268,7 @@ var stageWords = map[tenure.TenantState]string{
 // without its name, so that it can be told once the tenant is forgotten.
 func stageNotice(row store.TenantRow, t *engine.Task, to tenure.TenantState) store.Notice {
 	n := store.Notice{
-		ID: string(t.Operation.ID) + "/" + t.Step.Key + "/stage", Kind: string(tenure.NoticeOf(to)), Tenant: row.ID, Operation: t.Operation.ID, Recipient: tenure.Timeline, CreatedAt: t.Now,
+		ID: string(t.Operation.ID) + "/" + t.Step.Key + "/stage", Kind: tenure.NoticeOf(to), Tenant: row.ID, Operation: t.Operation.ID, Recipient: tenure.Timeline, CreatedAt: t.Now,
 		Body: row.Name + " " + stageWords[to] + ".",
 	}
 	if to == tenure.TenantClosed {
@@ -300,7 +300,7 @@ func (s *Service) runNotify(_ context.Context, t *engine.Task) engine.Result {
 		on = string(tenure.TenantActive)
 	}
 	n := store.Notice{
-		ID: string(t.Operation.ID) + "/" + t.Step.Key, Kind: string(tenure.NoticeOf(tenure.TenantState(on))), Tenant: t.Plan.Tenant, Operation: t.Operation.ID,
+		ID: string(t.Operation.ID) + "/" + t.Step.Key, Kind: tenure.NoticeOf(tenure.TenantState(on)), Tenant: t.Plan.Tenant, Operation: t.Operation.ID,
 		Recipient: t.Step.To, Body: t.Step.Note, CreatedAt: t.Now,
 	}
 	return engine.Result{Verdict: tenure.Verified, Extra: func(tx *store.Tx) error { return tx.AddNotice(n) }}

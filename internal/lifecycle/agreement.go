@@ -97,7 +97,7 @@ func (s *Service) endAgreement(ctx context.Context, tx *store.Tx, a tenure.Agree
 		return err
 	}
 	return tx.AddNotice(store.Notice{
-		ID: "agreement/" + string(a.ID) + "/end", Kind: string(tenure.NoticeAgreementEnds), Tenant: a.Tenant, Operation: op, Recipient: "platform", CreatedAt: now,
+		ID: "agreement/" + string(a.ID) + "/end", Kind: tenure.NoticeAgreementEnds, Tenant: a.Tenant, Operation: op, Recipient: "platform", CreatedAt: now,
 		Body: fmt.Sprintf("%s with %s has ended: %s", agreementWord(a.Kind), strings.Join(a.Parties, ", "), why),
 	})
 }
@@ -146,7 +146,7 @@ func (s *Service) TickAgreements(ctx context.Context, now time.Time) error {
 				continue
 			}
 			err = tx.AddNotice(store.Notice{
-				ID: "agreement/" + string(a.ID) + "/soon/" + a.ExpiresAt.Format(time.DateOnly), Kind: string(tenure.NoticeAgreementEnds), Tenant: a.Tenant, Recipient: "platform", CreatedAt: now,
+				ID: "agreement/" + string(a.ID) + "/soon/" + a.ExpiresAt.Format(time.DateOnly), Kind: tenure.NoticeAgreementEnds, Tenant: a.Tenant, Recipient: "platform", CreatedAt: now,
 				Body: fmt.Sprintf("%s with %s ends on %s", agreementWord(a.Kind), strings.Join(a.Parties, ", "), a.ExpiresAt.Format(time.DateOnly)),
 			})
 			if err != nil {

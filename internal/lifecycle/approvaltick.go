@@ -175,7 +175,7 @@ func (s *Service) remind(ctx context.Context, w store.ApprovalWait, now time.Tim
 			kind = tenure.NoticeApprovalEscalation
 		}
 		for _, r := range to {
-			n := store.Notice{ID: waitNotice(w, word, r), Kind: string(kind), Tenant: op.Tenant, Operation: op.ID, Recipient: r, Body: body, CreatedAt: now}
+			n := store.Notice{ID: waitNotice(w, word, r), Kind: kind, Tenant: op.Tenant, Operation: op.ID, Recipient: r, Body: body, CreatedAt: now}
 			if err := tx.AddNotice(n); err != nil {
 				return err
 			}

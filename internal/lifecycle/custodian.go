@@ -83,7 +83,7 @@ func (s *Service) askCustodians(tx *store.Tx, h tenure.Hold, now time.Time, word
 			continue
 		}
 		n := store.Notice{
-			ID: fmt.Sprintf("%s/%s/%d/%d", h.ID, word, i, now.UnixMicro()), Kind: string(tenure.NoticeCustodian), Tenant: h.Scope.Tenant, Recipient: "person:" + c.Name, CreatedAt: now,
+			ID: fmt.Sprintf("%s/%s/%d/%d", h.ID, word, i, now.UnixMicro()), Kind: tenure.NoticeCustodian, Tenant: h.Scope.Tenant, Recipient: "person:" + c.Name, CreatedAt: now,
 			Body: fmt.Sprintf("You are a custodian of legal hold %s. Keep what it covers, and say that you know of it: tenure hold acknowledge %s", h.ID, h.ID),
 		}
 		if err := tx.AddNotice(n); err != nil {

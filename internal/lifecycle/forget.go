@@ -14,10 +14,9 @@ import (
 	"github.com/tenurehq/tenure/internal/store"
 )
 
-// A notice is sent within noticesLive or not at all, as internal/notify has it. Whether those
-// of a tenant that has closed were sent is looked at from noticesFirst to noticesLast apart.
+// Whether the notices of a tenant that has closed were sent is looked at from noticesFirst to
+// noticesLast apart.
 const (
-	noticesLive  = 7 * 24 * time.Hour
 	noticesFirst = 5 * time.Second
 	noticesLast  = 6 * time.Hour
 )
@@ -27,13 +26,13 @@ const (
 // the rest, so that those on their way are waited for where there is a receiver.
 func (s *Service) runForget(ctx context.Context, t *engine.Task) engine.Result {
 	if s.o.Sends {
-		at, err := s.o.DB.UnsentNotice(ctx, t.Plan.Tenant, t.Now.Add(-noticesLive))
+		at, to, err := s.o.DB.UnsentNotice(ctx, t.Plan.Tenant, t.Now.Add(-tenure.NoticeLife))
 		if err != nil {
 			return engine.Result{Err: err}
 		}
 		if !at.IsZero() {
 			again := t.Now.Add(min(max(t.Now.Sub(at), noticesFirst), noticesLast))
-			return engine.Result{Again: again, Note: "notices about the tenant haven't been sent yet; Tenure's own rows about it are forgotten once they have, or are a week old"}
+			return engine.Result{Again: again, Note: "notices about the tenant haven't been sent yet" + to + "; Tenure's own rows about it are forgotten once they have, or are a week old"}
 		}
 	}
 	sought, err := s.keepSought(ctx, t)

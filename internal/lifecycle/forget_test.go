@@ -116,7 +116,7 @@ func TestForgettingWaitsForNotices(t *testing.T) {
 			all, err := s.db.Notices(ctx, tenure.TenantID(id))
 			s.must(err)
 			due := slices.DeleteFunc(slices.Clone(all), func(n store.Notice) bool {
-				return n.Kind != string(tenure.NoticeOf(tenure.TenantClosed)) || n.Recipient == tenure.Timeline
+				return n.Kind != tenure.NoticeOf(tenure.TenantClosed) || n.Recipient == tenure.Timeline
 			})
 			if v := s.view(leaving); len(due) != 1 || due[0].Body != "acme is closed" || v.State != tenure.OperationWaiting {
 				t.Fatalf("the tenant is %s, its departure is %s: %s, and these notices are to be sent: %v; want a departure that waits until its last notice was sent", s.state(id), v.State, v.Reason, due)

@@ -124,7 +124,7 @@ func (s *Service) askAbout(t *engine.Task, asked []string) func(*store.Tx) error
 		return nil
 	}
 	n := store.Notice{
-		ID: string(t.Operation.ID) + "/" + t.Step.Key, Kind: string(tenure.NoticeSweepQuestion), Tenant: t.Plan.Tenant, Operation: t.Operation.ID, Recipient: "security", CreatedAt: t.Now,
+		ID: string(t.Operation.ID) + "/" + t.Step.Key, Kind: tenure.NoticeSweepQuestion, Tenant: t.Plan.Tenant, Operation: t.Operation.ID, Recipient: "security", CreatedAt: t.Now,
 		Body: fmt.Sprintf("%s may be those of a tenant that leaves. See each with what to do, remove it or let it be: tenure finding list --tenant %s", plural(len(asked), "account", "accounts"), t.Plan.Tenant),
 	}
 	return func(tx *store.Tx) error { return tx.AddNotice(n) }

@@ -235,7 +235,7 @@ func (s *Service) AnswerLease(ctx context.Context, secret tenure.Secret, a tenur
 }
 
 func (s *Service) tellStaff(tx *store.Tx, l tenure.Lease, name, what, body string) error {
-	return tx.AddNotice(store.Notice{ID: leaseKey(l, what), Kind: string(tenure.NoticeLease), Tenant: l.Tenant, Recipient: "platform", CreatedAt: s.Now(), Body: body})
+	return tx.AddNotice(store.Notice{ID: leaseKey(l, what), Kind: tenure.NoticeLease, Tenant: l.Tenant, Recipient: "platform", CreatedAt: s.Now(), Body: body})
 }
 
 // leaseKey names what is done once for one end of a lease.
@@ -337,7 +337,7 @@ func (s *Service) askLease(ctx context.Context, l tenure.Lease, t store.TenantRo
 		if err := tx.SaveLease(l, l.EndsAt); err != nil {
 			return err
 		}
-		if err := tx.AddNotice(store.Notice{ID: leaseKey(l, "ask"), Kind: string(tenure.NoticeLease), Tenant: l.Tenant, Recipient: to, CreatedAt: now, Body: body}); err != nil {
+		if err := tx.AddNotice(store.Notice{ID: leaseKey(l, "ask"), Kind: tenure.NoticeLease, Tenant: l.Tenant, Recipient: to, CreatedAt: now, Body: body}); err != nil {
 			return err
 		}
 		return tx.Log(e)

@@ -80,7 +80,7 @@ func (s *Service) refuse(ctx context.Context, tx *store.Tx, op store.OperationRo
 		return err
 	}
 	return tx.AddNotice(store.Notice{
-		ID: string(op.ID) + "/" + step.Key + "/" + kind, Kind: string(tenure.NoticeRejected), Tenant: op.Tenant, Operation: op.ID, Recipient: op.RequestedBy,
+		ID: string(op.ID) + "/" + step.Key + "/" + kind, Kind: tenure.NoticeRejected, Tenant: op.Tenant, Operation: op.ID, Recipient: op.RequestedBy,
 		Body: fmt.Sprintf("The %s of %s was ended: %s.", op.Kind, p.Name, why), CreatedAt: now,
 	})
 }

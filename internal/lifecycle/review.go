@@ -245,7 +245,7 @@ func (s *Service) outcome(ctx context.Context, it store.ReviewItem, op tenure.Op
 		}
 		if strings.HasPrefix(outcome, "not ") {
 			err := tx.AddNotice(store.Notice{
-				ID: fmt.Sprintf("review/%s/%d", it.Campaign, it.Seq), Kind: string(tenure.NoticeReviewFinding), Tenant: it.Tenant, Operation: op, Recipient: "platform", CreatedAt: s.Now(),
+				ID: fmt.Sprintf("review/%s/%d", it.Campaign, it.Seq), Kind: tenure.NoticeReviewFinding, Tenant: it.Tenant, Operation: op, Recipient: "platform", CreatedAt: s.Now(),
 				Body: fmt.Sprintf("a review decided to %s %s, and it was %s", it.Decision, it.Subject, outcome),
 			})
 			if err != nil {

@@ -85,7 +85,7 @@ func dataOf(d told) Data {
 	n := d.Notice
 	out := Data{ID: d.ID, Notice: n.ID, Tenant: cmp.Or(string(n.Tenant), string(n.About)), Name: d.name, Operation: string(n.Operation), Recipient: n.Recipient, Text: n.Body}
 	if n.Recipient == tenure.Timeline {
-		out.State = strings.TrimPrefix(n.Kind, "tenant.")
+		out.State = strings.TrimPrefix(string(n.Kind), "tenant.")
 		out.Service = "off"
 		if s := tenure.TenantState(out.State); s == tenure.TenantActive || s == tenure.TenantTransition {
 			out.Service = "on"
@@ -99,7 +99,7 @@ func dataOf(d told) Data {
 }
 
 // kindOf is a notice's kind; those of earlier releases have none.
-func kindOf(n store.Notice) string { return cmp.Or(n.Kind, "notice") }
+func kindOf(n store.Notice) string { return cmp.Or(string(n.Kind), "notice") }
 
 // standard is a message by Standard Webhooks 1.0.0.
 func standard(t *target, _ *Notifier, list []told, now time.Time) (message, error) {

@@ -47,7 +47,7 @@ func (r *receiver) hooked(name string, kind Kind, secrets ...string) *Target {
 func (o *outbox) stage(id string, state tenure.TenantState) {
 	o.t.Helper()
 	o.must(o.db.Write(o.t.Context(), func(tx *store.Tx) error {
-		return tx.AddNotice(store.Notice{ID: id, Kind: string(tenure.NoticeOf(state)), About: someTenant, Recipient: tenure.Timeline, Body: "it is " + string(state), CreatedAt: start})
+		return tx.AddNotice(store.Notice{ID: id, Kind: tenure.NoticeOf(state), About: someTenant, Recipient: tenure.Timeline, Body: "it is " + string(state), CreatedAt: start})
 	}))
 }
 
@@ -331,6 +331,69 @@ func TestRefusesAll(t *testing.T) {
 	if len(standing) != 1 || standing[0].DisabledAt.IsZero() {
 		t.Errorf("%+v", standing)
 	}
+}
+
+// TestRefusedInARow: more that a receiver won't take than it is asked about at once don't hold up what
+// it takes.
+func TestRefusedInARow(t *testing.T) {
+	t.Parallel()
+	o := onOne(t)
+	r := newReceiver(t, func(w http.ResponseWriter, q *http.Request) {
+		if strings.HasPrefix(q.Header.Get(KeyHeader), "bad") {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+	})
+	var ids []string
+	for i := range 3 * refusals {
+		ids = append(ids, fmt.Sprintf("bad%02d", i))
+	}
+	o.write(append(ids, "good")...)
+	n := o.notifier(r.hook())
+	for minute := range 20 {
+		o.must(n.Tick(t.Context(), start.Add(time.Duration(1+minute)*time.Minute)))
+	}
+	if o.sent("good").IsZero() {
+		t.Errorf("after %d tries what it takes hasn't come", len(r.ids()))
+	}
+}
+
+// TestTurns: a slow receiver with much to come keeps no other waiting for long.
+func TestTurns(t *testing.T) {
+	t.Parallel()
+	o := onOne(t)
+	r, other := newReceiver(t, nil), newReceiver(t, nil)
+	o.write("n1", "n2", "n3")
+	n := o.notifier(r.hook(), other.hooked("other", Webhook, whsec))
+	n.turn = time.Nanosecond
+	for tick := range 3 {
+		o.must(n.Tick(t.Context(), start.Add(time.Minute)))
+		if len(r.ids()) != tick+1 || len(other.ids()) != tick+1 {
+			t.Errorf("in turn %d came %v and %v", tick+1, r.ids(), other.ids())
+		}
+	}
+}
+
+// TestReplayOfOld: what was given up after a week is sent when a person says so.
+func TestReplayOfOld(t *testing.T) {
+	onBoth(t, func(t *testing.T, o *outbox) {
+		r := newReceiver(t, status(500))
+		o.write("n1")
+		n := o.notifier(r.hook())
+		o.must(n.Tick(t.Context(), start))
+		late := start.Add(tenure.NoticeLife + time.Hour)
+		o.must(n.Tick(t.Context(), late))
+		r.say(nil)
+		o.must(n.Tick(t.Context(), late.Add(time.Hour)))
+		old := o.all()[0]
+		if old.State != store.DeliveryExpired {
+			t.Fatalf("%+v", old)
+		}
+		o.must(o.db.Write(t.Context(), func(tx *store.Tx) error { return tx.ReplayDelivery(old.ID, late.Add(2*time.Hour)) }))
+		o.must(n.Tick(t.Context(), late.Add(2*time.Hour)))
+		if o.sent("n1").IsZero() {
+			t.Errorf("%+v", o.all())
+		}
+	})
 }
 
 // TestTextsAreTamed: a text forges no line, and turns no other around.

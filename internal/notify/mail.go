@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/mail"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -151,7 +152,7 @@ func mailFailure(err error) *failure {
 	}
 	code := "the mail server didn't answer, or not as mail servers do,"
 	if n := sent.ErrorCode(); n > 0 {
-		code = "the mail server answered " + strings.TrimSpace(itoa(n)+" "+sent.EnhancedStatusCode())
+		code = "the mail server answered " + strings.TrimSpace(strconv.Itoa(n)+" "+sent.EnhancedStatusCode())
 	}
 	switch sent.Reason {
 	case gomail.ErrSMTPRcptTo:

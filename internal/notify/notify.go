@@ -29,11 +29,12 @@ type Options struct {
 const (
 	batch      = 50
 	claim      = 2 * time.Minute    // nobody else sends a notice meanwhile
-	giveUp     = 7 * 24 * time.Hour // an older notice isn't sent any more, but by hand
+	giveUp     = tenure.NoticeLife  // an older notice isn't sent any more, but by hand
+	stretch    = 15 * time.Second   // how long one target is served in a turn
 	disable    = 5 * 24 * time.Hour // a receiver that has failed for so long isn't tried any more
 	firstWait  = 5 * time.Second
 	lastWait   = time.Hour
-	refusals   = 10 // so many refused in a row say that the receiver takes nothing
+	refusals   = 10 // so many refused in a row say that the receiver takes nothing, until it has rested
 	digestFrom = 4  // so many notices that wait for one address or chat go in one message
 )
 
@@ -41,6 +42,7 @@ const (
 type Notifier struct {
 	o       Options
 	targets []*target
+	turn    time.Duration
 
 	mu sync.Mutex
 }
@@ -51,7 +53,7 @@ func New(o Options) (*Notifier, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	n := &Notifier{o: o}
+	n := &Notifier{o: o, turn: stretch}
 	if o.Language != "" && !slices.Contains(Languages(), o.Language) {
 		return nil, tenure.Errorf(tenure.Invalid, "notify.language: mail isn't written in %q", o.Language).WithHint("de or en")
 	}
@@ -139,6 +141,8 @@ func (n *Notifier) serve(ctx context.Context, t *target, standing store.NotifyTa
 		}
 		queues[d.Address] = append(queues[d.Address], d)
 	}
+	until, stop := context.WithTimeout(ctx, n.turn)
+	defer stop()
 	for _, address := range order {
 		list := queues[address]
 		size := 1
@@ -146,11 +150,8 @@ func (n *Notifier) serve(ctx context.Context, t *target, standing store.NotifyTa
 			size = len(list)
 		}
 		for part := range slices.Chunk(list, size) {
-			if ctx.Err() != nil {
-				return nil
-			}
 			f, err := n.send(ctx, t, &standing, part, list, now)
-			if err != nil || f != nil && f.receiver {
+			if err != nil || f != nil && f.receiver || until.Err() != nil { // the other targets wait for this one's turn to end
 				return err
 			}
 			if f != nil && f.address {
@@ -234,8 +235,9 @@ func (f *failure) Error() string { return f.why }
 
 func (n *Notifier) failed(ctx context.Context, t *target, standing *store.NotifyTarget, list []store.Delivery, f *failure, now time.Time) error {
 	next := now.Add(wait(list[0].Attempts))
-	shown, was := next, *standing
+	was := *standing
 	if !f.receiver && !f.address {
+		next = now.Add(max(wait(list[0].Attempts), 16*wait(t.failures))) // others have their turn first, also where it takes little
 		if t.refusals++; t.refusals >= refusals {
 			f.receiver = true // it refuses whatever comes
 		}
@@ -243,7 +245,10 @@ func (n *Notifier) failed(ctx context.Context, t *target, standing *store.Notify
 	if f.receiver {
 		t.rest = now.Add(max(wait(t.failures), f.after))
 		t.failures++
-		next, shown = time.Time{}, t.rest // it stays the first of its queue
+		if t.refusals < refusals {
+			next = time.Time{} // it stays the first of its queue
+		}
+		t.refusals = 0
 		if standing.Why = f.why; standing.FailingSince.IsZero() {
 			standing.FailingSince = now
 		}
@@ -251,7 +256,7 @@ func (n *Notifier) failed(ctx context.Context, t *target, standing *store.Notify
 			standing.DisabledAt = now
 		}
 	}
-	n.o.Log.Warn("a notice wasn't sent", "id", list[0].Notice.ID, "target", t.Name, "to", t.where(), "why", f.why, "attempts", list[0].Attempts+1, "next", shown.UTC().Format(time.RFC3339), "code", tenure.Unavailable)
+	n.o.Log.Warn("a notice wasn't sent", "id", list[0].Notice.ID, "target", t.Name, "to", t.where(), "why", f.why, "attempts", list[0].Attempts+1, "next", later(next, t.rest).UTC().Format(time.RFC3339), "code", tenure.Unavailable)
 	return n.o.DB.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
 		for _, d := range list {
 			err := error(nil)
@@ -271,8 +276,8 @@ func (n *Notifier) failed(ctx context.Context, t *target, standing *store.Notify
 			return err
 		}
 		return tx.AddNotice(store.Notice{
-			ID: disabledID(t.Name) + itoa(int(now.Unix())), Kind: string(tenure.NoticeTargetDisabled), Recipient: "platform", CreatedAt: now,
-			Body: "Notices aren't sent to the target " + t.Name + " any more: " + f.why + ", since " + standing.FailingSince.UTC().Format("2006-01-02 15:04 MST") + ". What waits for it is kept. Once it works: tenure notice enable " + t.Name,
+			ID: disabledID(t.Name) + strconv.FormatInt(now.Unix(), 10), Kind: tenure.NoticeTargetDisabled, Recipient: "platform", CreatedAt: now,
+			Body: "Notices aren't sent to the target " + t.Name + " any more: " + f.why + ", since " + standing.FailingSince.UTC().Format("2006-01-02 15:04 MST") + ". What comes for it waits a week. Once it works: tenure notice enable " + t.Name,
 		})
 	})
 }
@@ -282,4 +287,9 @@ func wait(failures int) time.Duration {
 	return min(firstWait<<min(failures, 12), lastWait)
 }
 
-func itoa(n int) string { return strconv.Itoa(n) }
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

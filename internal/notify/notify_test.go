@@ -272,7 +272,7 @@ func TestRefusedNotice(t *testing.T) {
 		t.Errorf("came: %v", r.ids())
 	}
 	r.say(nil)
-	o.must(n.Tick(t.Context(), start.Add(time.Minute)))
+	o.must(n.Tick(t.Context(), start.Add(2*time.Minute)))
 	if o.sent("bad").IsZero() {
 		t.Error("it wasn't tried again")
 	}

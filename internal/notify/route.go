@@ -48,7 +48,7 @@ func (n *Notifier) route(ctx context.Context, now time.Time) error {
 // deliveries are what one notice becomes.
 func (n *Notifier) deliveries(tx *store.Tx, notice store.Notice, now time.Time) (out []store.Delivery, err error) {
 	for _, t := range n.targets {
-		if !t.takes(notice) || notice.Kind == string(tenure.NoticeTargetDisabled) && strings.HasPrefix(notice.ID, disabledID(t.Name)) {
+		if !t.takes(notice) || notice.Kind == tenure.NoticeTargetDisabled && strings.HasPrefix(notice.ID, disabledID(t.Name)) {
 			continue
 		}
 		to := []string{""}

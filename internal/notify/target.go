@@ -66,7 +66,7 @@ type target struct {
 
 // newTarget checks a target. One that can't be used is Invalid, and says why without its secrets.
 func newTarget(t Target) (*target, error) {
-	if tenure.CheckLabel(t.Name, "") != nil {
+	if tenure.CheckLabel(t.Name, "") != nil || strings.Contains(t.Name, "/") {
 		return nil, tenure.Errorf(tenure.Invalid, "notify: %q is no name for a target", t.Name)
 	}
 	if t.Timeout <= 0 {
@@ -163,7 +163,7 @@ func (t *target) takes(n store.Notice) bool {
 		return (n.Recipient == tenure.Timeline) == (t.Kind == CloudEvents)
 	}
 	return slices.ContainsFunc(t.Notices, func(p string) bool {
-		is, _ := path.Match(p, n.Kind)
+		is, _ := path.Match(p, string(n.Kind))
 		return is
 	})
 }

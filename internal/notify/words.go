@@ -6,6 +6,8 @@ import (
 	_ "embed" // the layout
 	"fmt"
 	"html/template"
+	"maps"
+	"slices"
 	"strings"
 
 	"golang.org/x/text/language"
@@ -70,7 +72,7 @@ var languages = map[string]words{
 }
 
 // Languages lists the languages that mail can be in.
-func Languages() []string { return []string{"de", "en"} }
+func Languages() []string { return slices.Sorted(maps.Keys(languages)) }
 
 var matcher = language.NewMatcher([]language.Tag{language.English, language.German})
 
@@ -147,7 +149,7 @@ func letter(list []told, tag, to string) (Letter, error) {
 }
 
 // Preview writes a mail of a notice of a kind with made-up values, in a language, to a recipient.
-func Preview(kind, tag, to string) (Letter, error) {
+func Preview(kind tenure.NoticeKind, tag, to string) (Letter, error) {
 	d := told{name: "example", Delivery: store.Delivery{Notice: store.Notice{Kind: kind, Body: "This is where the notice's own text stands."}}}
 	return letter([]told{d}, tag, cmp.Or(to, contact))
 }

@@ -467,7 +467,7 @@ func TestEventsTellPeople(t *testing.T) {
 	f.must(err)
 	var told []string
 	for _, n := range list {
-		if n.Kind == string(tenure.NoticeRule) {
+		if n.Kind == tenure.NoticeRule {
 			told = append(told, n.Recipient+": "+n.Body)
 		}
 	}

@@ -28,7 +28,7 @@ func noticeRoutes(s *Server) {
 func deliveryOf(d store.Delivery) client.Delivery {
 	n := d.Notice
 	out := client.Delivery{
-		ID: d.ID, Notice: n.ID, Kind: n.Kind, Target: d.Target, Address: notify.AddressOf(d), Tenant: cmp.Or(n.Tenant, n.About), Operation: n.Operation, Recipient: n.Recipient, Text: n.Body,
+		ID: d.ID, Notice: n.ID, Kind: string(n.Kind), Target: d.Target, Address: notify.AddressOf(d), Tenant: cmp.Or(n.Tenant, n.About), Operation: n.Operation, Recipient: n.Recipient, Text: n.Body,
 		State: string(d.State), Attempts: d.Attempts, EndedAt: d.EndedAt, Error: d.Error, DueAt: d.DueAt, Answer: d.Answer, CreatedAt: d.CreatedAt,
 	}
 	if d.State == store.DeliveryWaiting {
@@ -140,6 +140,6 @@ func previewLetter(_ context.Context, _ *Call, p *client.PreviewParams) (client.
 	if k := tenure.NoticeKind(p.Kind); p.Kind != "" && !slices.Contains(tenure.NoticeKinds(), k) {
 		return client.Letter{}, unknown("kind of notice", p.Kind)
 	}
-	l, err := notify.Preview(p.Kind, p.Language, p.To)
+	l, err := notify.Preview(tenure.NoticeKind(p.Kind), p.Language, p.To)
 	return client.Letter{Subject: l.Subject, Text: l.Text, HTML: l.HTML}, err
 }

@@ -36,7 +36,7 @@ type Gauges struct {
 	Operations   []OpenOperations
 	Waiting      int // gates that wait for persons' signatures
 	Findings     map[tenure.Severity]int
-	Unsent       int // notices of the last seven days that weren't sent
+	Unsent       int // notices of the last seven days that weren't sent though somebody is to have them
 	LogSize      int64
 	CheckpointAt time.Time // of the latest checkpoint; zero if there is none
 }
@@ -57,7 +57,7 @@ func (db *DB) Gauges(ctx context.Context, now time.Time) (g Gauges, err error) {
 	if err := db.reader(ctx).Row(`select count(*) from approval_wait where action <> 'gate.task'`, nil, &g.Waiting); err != nil {
 		return g, err
 	}
-	if err := db.reader(ctx).Row(`select (select count(*) from notice where routed_at = 0 and created_at >= $1) + (select count(*) from delivery where state in ('waiting', 'sending', 'expired') and created_at >= $1)`, []any{micros(now.AddDate(0, 0, -7))}, &g.Unsent); err != nil {
+	if err := db.reader(ctx).Row(`select (select count(*) from notice where routed_at = 0 and recipient <> $2 and created_at >= $1) + (select count(*) from delivery where state in ('waiting', 'sending', 'expired') and created_at >= $1)`, []any{micros(now.Add(-tenure.NoticeLife)), tenure.Timeline}, &g.Unsent); err != nil {
 		return g, err
 	}
 	if g.Findings, err = db.FindingCounts(ctx, All, now); err != nil {

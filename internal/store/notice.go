@@ -13,7 +13,7 @@ import (
 // they tell of.
 type Notice struct {
 	ID        string             `json:"id"`
-	Kind      string             `json:"kind"` // what it tells of, such as tenant.suspended
+	Kind      tenure.NoticeKind  `json:"kind"` // what it tells of, such as tenant.suspended
 	Tenant    tenure.TenantID    `json:"tenant"`
 	About     tenure.TenantID    `json:"about"` // the tenant, where the notice outlives its rows; Tenant is "" then
 	Operation tenure.OperationID `json:"operation"`
@@ -65,12 +65,19 @@ func (db *DB) NoticeSentAt(ctx context.Context, id string) (time.Time, error) {
 }
 
 // UnsentNotice is when the oldest of a tenant's notices was made that was made since a moment
-// and is still on its way; zero if there is none.
-func (db *DB) UnsentNotice(ctx context.Context, tenant tenure.TenantID, since time.Time) (time.Time, error) {
+// and is still on its way; zero if there is none. To says to which targets.
+func (db *DB) UnsentNotice(ctx context.Context, tenant tenure.TenantID, since time.Time) (oldest time.Time, to string, err error) {
 	var at int64
-	err := db.reader(ctx).Row(`select coalesce(min(created_at), 0) from notice where tenant = $1 and created_at >= $2
+	err = db.reader(ctx).Row(`select coalesce(min(created_at), 0) from notice where tenant = $1 and created_at >= $2
 		and (routed_at = 0 or id in (select notice from delivery where tenant = $1 and state in ('waiting', 'sending')))`, []any{string(tenant), micros(since)}, &at)
-	return fromMicros(at), err
+	if err != nil || at == 0 {
+		return time.Time{}, "", err
+	}
+	targets, err := oneColumn[string](db.reader(ctx), `select distinct target from delivery where tenant = $1 and state in ('waiting', 'sending') order by target`, string(tenant))
+	if len(targets) > 0 {
+		to = " to " + strings.Join(targets, ", ")
+	}
+	return fromMicros(at), to, err
 }
 
 // Unrouted lists notices made since a moment that were shared out to no target yet, the
@@ -90,7 +97,7 @@ func (tx *Tx) RouteNotice(n Notice, to []Delivery, at time.Time) (bool, error) {
 		if d.Error != "" { // it can't be sent at all
 			state, ended = DeliveryRefused, at
 		}
-		_, err := tx.Exec(`insert into delivery (id, notice, target, address, tenant, created_at, state, ended_at, error, next_at, due_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (id) do nothing`,
+		_, err := tx.Exec(`insert into delivery (id, notice, target, address, tenant, created_at, since, state, ended_at, error, next_at, due_at) values ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10, $11) on conflict (id) do nothing`,
 			d.ID, n.ID, d.Target, d.Address, string(n.Tenant), micros(n.CreatedAt), string(state), micros(ended), d.Error, micros(d.NextAt), micros(d.DueAt))
 		if err != nil {
 			return false, err
@@ -177,7 +184,7 @@ func (tx *Tx) ClaimDeliveries(list []Delivery, now, until time.Time) (mine []Del
 // AnyDelivery says whether one that was made before a moment still waits at now.
 func (db *DB) AnyDelivery(ctx context.Context, before, now time.Time) (bool, error) {
 	n := 0
-	err := db.reader(ctx).Row(`select count(*) from (select 1 from delivery where state in ('waiting', 'sending') and created_at < $1 and next_at <= $2 limit 1) d`, []any{micros(before), micros(now)}, &n)
+	err := db.reader(ctx).Row(`select count(*) from (select 1 from delivery where state in ('waiting', 'sending') and since < $1 and next_at <= $2 limit 1) d`, []any{micros(before), micros(now)}, &n)
 	return n > 0, err
 }
 
@@ -194,9 +201,9 @@ func (tx *Tx) PutOffDelivery(id, why string, next time.Time) error {
 	return err
 }
 
-// ExpireDeliveries gives up what was made before a moment and hasn't arrived.
+// ExpireDeliveries gives up what was made, or sent again by hand, before a moment and hasn't arrived.
 func (tx *Tx) ExpireDeliveries(before, now time.Time) error {
-	_, err := tx.Exec(`update delivery set state = 'expired', ended_at = $1 where state in ('waiting', 'sending') and created_at < $2 and next_at <= $1`, micros(now), micros(before))
+	_, err := tx.Exec(`update delivery set state = 'expired', ended_at = $1 where state in ('waiting', 'sending') and since < $2 and next_at <= $1`, micros(now), micros(before))
 	return err
 }
 
@@ -257,7 +264,7 @@ func delivery(q querier, id string) (Delivery, error) {
 
 // ReplayDelivery has a delivery sent once more, as one that was just made.
 func (tx *Tx) ReplayDelivery(id string, now time.Time) error {
-	_, err := tx.Exec(`update delivery set state = 'waiting', attempts = 0, next_at = 0, ended_at = 0, error = '' where id = $1 and (state <> 'sending' or next_at <= $2)`, id, micros(now))
+	_, err := tx.Exec(`update delivery set state = 'waiting', attempts = 0, next_at = 0, ended_at = 0, error = '', since = $2 where id = $1 and (state <> 'sending' or next_at <= $2)`, id, micros(now))
 	return err
 }
 

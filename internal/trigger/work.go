@@ -386,7 +386,7 @@ func (i *Intake) settle(ctx context.Context, row store.Inbound, m *Match, k Know
 			return err
 		}
 		for n, to := range d.Notices {
-			if err := tx.AddNotice(store.Notice{ID: fmt.Sprintf("event/%s/%d", row.ID, n), Kind: string(tenure.NoticeRule), Tenant: row.Tenant, Operation: row.Operation, Recipient: to.To, Body: clip(to.Text), CreatedAt: now}); err != nil {
+			if err := tx.AddNotice(store.Notice{ID: fmt.Sprintf("event/%s/%d", row.ID, n), Kind: tenure.NoticeRule, Tenant: row.Tenant, Operation: row.Operation, Recipient: to.To, Body: clip(to.Text), CreatedAt: now}); err != nil {
 				return err
 			}
 		}

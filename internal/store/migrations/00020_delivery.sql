@@ -10,7 +10,7 @@ alter table notice add column kind text not null default '';
 alter table notice add column about text not null default '';
 create index notice_unrouted on notice (created_at) where routed_at = 0;
 
--- delivery: one notice on its way to one target of the settings, and there to one address. address (personal): whom it is for; blank for targets that have one address. error (sensitive): what the last try came to. answer: an acknowledgement that is awaited, until due_at.
+-- delivery: one notice on its way to one target of the settings, and there to one address. address (personal): whom it is for; blank for targets that have one address. error (sensitive): what the last try came to. since (public): from when its tries are counted: when it was made, or sent again by hand. answer: an acknowledgement that is awaited, until due_at.
 create table delivery (
   id         text   not null,
   notice     text   not null,
@@ -18,6 +18,7 @@ create table delivery (
   address    text   not null default '',
   tenant     text   not null default '',
   created_at bigint not null,
+  since      bigint not null,
   state      text   not null,
   attempts   bigint not null default 0,
   next_at    bigint not null default 0,
