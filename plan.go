@@ -184,6 +184,10 @@ type Gate struct {
 	Rules    []string    `json:"rules,omitempty"` // names of the rules that asked
 	// Another is of a task: it isn't who requested the operation that confirms it.
 	Another bool `json:"another,omitempty"`
+	// Owner and Due are of a task: whom it is reminded of, and by when it should be done,
+	// from the operation's start.
+	Owner string `json:"owner,omitempty"`
+	Due   Period `json:"due,omitzero"`
 }
 
 // Probe is one check of what must work or must be refused.

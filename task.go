@@ -10,6 +10,8 @@ import (
 type TaskSpec struct {
 	Task        string `json:"task"`
 	ConfirmedBy string `json:"confirmedBy,omitempty"` // ConfirmedByAnother; blank: anybody who may
+	Owner       string `json:"owner,omitempty"`       // whom it is reminded of, as notices name recipients
+	Due         Period `json:"due,omitzero"`          // by when it should be done, from the operation's start
 }
 
 // ConfirmedByAnother has a task confirmed by another person than the one who requested
@@ -19,7 +21,7 @@ const ConfirmedByAnother = "another"
 // MarshalJSON writes a task that says no more than its text as that text, as it was
 // always written.
 func (t TaskSpec) MarshalJSON() ([]byte, error) {
-	if t.ConfirmedBy == "" {
+	if t.ConfirmedBy == "" && t.Owner == "" && t.Due.IsZero() {
 		return json.Marshal(t.Task)
 	}
 	type plain TaskSpec
@@ -40,7 +42,7 @@ func (t *TaskSpec) UnmarshalJSON(b []byte) error {
 
 // Gate is what the task's step waits for.
 func (t TaskSpec) Gate() *Gate {
-	return &Gate{Approvals: 1, Another: t.ConfirmedBy == ConfirmedByAnother}
+	return &Gate{Approvals: 1, Another: t.ConfirmedBy == ConfirmedByAnother, Owner: t.Owner, Due: t.Due}
 }
 
 // OnboardingSpec is how a tenant comes, beside what is made for it.

@@ -41,7 +41,7 @@ standing.end standing.propose standing.review standing.seen
 step.reopened step.result step.retry
 store.confirm store.parts store.rows
 system.add system.rotate
-task.done
+task.add task.assign task.done task.drop task.end
 tenant.forget tenant.known tenant.labels tenant.move tenant.request
 token.make token.revoke
 `

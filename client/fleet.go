@@ -115,6 +115,7 @@ type IncidentParams struct {
 type DepartureLink struct {
 	ID        tenure.LinkID   `json:"id"`
 	Tenant    tenure.TenantID `json:"tenant"`
+	Audience  string          `json:"audience" doc:"customer: who leaves; stakeholder: somebody of the platform's, who sees the checklist and none of the customer's data" enum:"customer,stakeholder"`
 	CreatedBy string          `json:"createdBy"`
 	CreatedAt time.Time       `json:"createdAt"`
 	ExpiresAt time.Time       `json:"expiresAt"`
@@ -127,7 +128,8 @@ type DepartureLink struct {
 type LinkParams struct {
 	TenantParams
 	Body struct {
-		Days int `json:"days" minimum:"1" maximum:"400" doc:"how long it is good for"`
+		Days     int    `json:"days" minimum:"1" maximum:"400" doc:"how long it is good for"`
+		Audience string `json:"audience,omitempty" doc:"absent: customer" enum:"customer,stakeholder"`
 	}
 }
 
@@ -164,7 +166,7 @@ var (
 	// TenantAccess lists who and what has access to a tenant.
 	TenantAccess = Endpoint[TenantParams, []AccountAccess]{Name: "tenant.access", Verb: "GET", Path: "/v1/tenants/{tenant}/access", Summary: "List who and what has access to a tenant"}
 	// MakeLink makes a departure link; its path is shown this once.
-	MakeLink = Endpoint[LinkParams, DepartureLink]{Name: "link.make", Verb: "POST", Path: "/v1/tenants/{tenant}/departure-links", Summary: "Make a departure link for a leaving customer; it is shown this once", Example: `{"days": 30}`, Once: true}
+	MakeLink = Endpoint[LinkParams, DepartureLink]{Name: "link.make", Verb: "POST", Path: "/v1/tenants/{tenant}/departure-links", Summary: "Make a departure link for a leaving customer or a stakeholder; it is shown this once", Example: `{"days": 30}`, Once: true}
 	// ListLinks lists a tenant's departure links.
 	ListLinks = Endpoint[TenantParams, []DepartureLink]{Name: "link.list", Verb: "GET", Path: "/v1/tenants/{tenant}/departure-links", Summary: "List a tenant's departure links"}
 	// RevokeLink ends a departure link.

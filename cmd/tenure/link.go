@@ -10,8 +10,8 @@ import (
 
 func (a *app) tenantLink() *cobra.Command {
 	var p client.LinkParams
-	cmd := command("link TENANT --days N", "Make a link by which a leaving customer sees their departure",
-		"Who has the link needs no account: it shows where the departure stands, the export, what remains and the certificate.\nIt is printed this once.",
+	cmd := command("link TENANT --days N", "Make a link by which a leaving customer, or a stakeholder, sees the departure",
+		"Who has the link needs no account: it shows where the departure stands, the export, what remains and the certificate.\nA stakeholder sees the checklist, and none of the customer's data. It is printed this once.",
 		cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 			p.Tenant = args[0]
 			l, err := ask(cmd.Context(), a, client.MakeLink, p)
@@ -30,6 +30,7 @@ func (a *app) tenantLink() *cobra.Command {
 				o.line("It is shown this once.")
 			})
 		})
+	cmd.Flags().StringVar(&p.Body.Audience, "for", "customer", "customer or stakeholder")
 	cmd.Flags().IntVar(&p.Body.Days, "days", 30, "how many days it is good for, up to 400")
 	return cmd
 }
@@ -47,9 +48,9 @@ func (a *app) tenantLinks() *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, l := range list {
-				rows[i] = []string{string(l.ID), l.CreatedBy, o.when(l.CreatedAt), o.when(l.ExpiresAt), o.when(l.SeenAt), o.when(l.RevokedAt)}
+				rows[i] = []string{string(l.ID), l.Audience, l.CreatedBy, o.when(l.CreatedAt), o.when(l.ExpiresAt), o.when(l.SeenAt), o.when(l.RevokedAt)}
 			}
-			o.table([]string{"id", "made by", "made", "ends", "last seen", "revoked"}, rows)
+			o.table([]string{"id", "for", "made by", "made", "ends", "last seen", "revoked"}, rows)
 		})
 	})
 }

@@ -15,6 +15,8 @@ type DepartureView struct {
 	Says         string // one or two sentences more
 	Progress     []LifeStep
 	Dates        []DepartureDate
+	Stakeholder  bool // it is for somebody of the platform's: nothing of the customer's can be had
+	Tasks        []DepartureTask
 	Downloads    []Document
 	DownloadSays string // until when, and with which key it opens
 	Remains      []Remains
@@ -30,6 +32,13 @@ type DepartureDate struct {
 	At   time.Time
 	What string
 	Past bool
+}
+
+// DepartureTask is something that a person sees to.
+type DepartureTask struct {
+	What, Owner string
+	State       string // open, overdue, done or dropped
+	Due         time.Time
 }
 
 // Remains is something of theirs that is still there.

@@ -41,6 +41,8 @@ type OperationView struct {
 	Need, Have  int        // signatures at the gate that is open
 	Signatures  []Signature
 	Exceptions  []ExceptionRow
+	Tasks       []TaskRow // what people see to
+	AddTask     *Action
 	StepRows    []StepRow
 	Diff        []tenure.Difference
 	Dates       []tenure.Projection
@@ -57,6 +59,13 @@ type Signature struct {
 	By, Role, Step, Note string
 	At                   time.Time
 	For                  string // whom they stand in for, by a delegation
+}
+
+// TaskRow is something on the checklist that a person sees to.
+type TaskRow struct {
+	DepartureTask
+	By, Note string // who ended it
+	Actions  []Action
 }
 
 // ExceptionRow is a step that a second person attested.

@@ -282,13 +282,25 @@ func confirms(tx *store.Tx, op tenure.Operation, g *tenure.Gate, by string, now 
 	return tenure.TaskWord{By: by, Owner: owner, Answers: l.answers, Delegations: l.delegations}.Check(op, g)
 }
 
-// FinishTask says that a person has done a task that an operation waits for.
+// FinishTask says that a person has done a task that an operation waits for, or one that was added to its checklist,
+// and gives what names it.
 func (s *Service) FinishTask(ctx context.Context, id tenure.OperationID, gate, by, note string) (string, error) {
 	if err := person(by); err != nil {
 		return "", err
 	}
 	key := ""
-	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
+	have, err := s.o.DB.Tasks(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if i := slices.IndexFunc(have, func(t tenure.Task) bool { return string(t.ID) == gate }); i >= 0 {
+		if have[i].Step == "" {
+			_, err := s.EndTask(ctx, id, gate, note, by, false)
+			return gate, err
+		}
+		gate = have[i].Step
+	}
+	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		op, p, rows, err := s.operation(tx, id)
 		if err != nil {
 			return err
@@ -310,6 +322,9 @@ func (s *Service) FinishTask(ctx context.Context, id tenure.OperationID, gate, b
 			return err
 		}
 		if err := tx.Log(e); err != nil {
+			return err
+		}
+		if err := unlistTask(tx, id, key, by, now); err != nil {
 			return err
 		}
 		return tx.Poke(id, now)

@@ -18,13 +18,15 @@ import (
 // MaxLinkLife is the longest that a departure link is good for.
 const MaxLinkLife = 400 * 24 * time.Hour
 
-// NewDepartureLink makes a link for who leaves: signed with the installation's
-// key, expiring, revocable, for one tenant alone. The secret part is given this
-// once.
-func (s *Service) NewDepartureLink(ctx context.Context, tenantName string, life time.Duration, by string) (store.DepartureLink, tenure.Secret, error) {
+// NewDepartureLink makes a link for who leaves, or for a stakeholder of the platform's: signed with the
+// installation's key, expiring, revocable, for one tenant alone. The secret part is given this once.
+func (s *Service) NewDepartureLink(ctx context.Context, tenantName, audience string, life time.Duration, by string) (store.DepartureLink, tenure.Secret, error) {
 	var l store.DepartureLink
 	if err := person(by); err != nil {
 		return l, tenure.Secret{}, err
+	}
+	if audience != "" && audience != store.Stakeholder {
+		return l, tenure.Secret{}, tenure.Errorf(tenure.Invalid, "a departure link isn't for %q", audience).WithHint("customer or stakeholder")
 	}
 	if life <= 0 || life > MaxLinkLife {
 		return l, tenure.Secret{}, tenure.Errorf(tenure.Invalid, "a departure link is good for up to 400 days")
@@ -34,7 +36,7 @@ func (s *Service) NewDepartureLink(ctx context.Context, tenantName string, life 
 		return l, tenure.Secret{}, err
 	}
 	now := s.Now()
-	l = store.DepartureLink{ID: tenure.NewID[tenure.LinkID](now), Tenant: t.ID, CreatedBy: by, CreatedAt: now, ExpiresAt: now.Add(life)}
+	l = store.DepartureLink{ID: tenure.NewID[tenure.LinkID](now), Tenant: t.ID, Audience: audience, CreatedBy: by, CreatedAt: now, ExpiresAt: now.Add(life)}
 	secret := s.linkSecret(l)
 	e, err := s.entry(ctx, "departure.link", by, t.ID, "", string(l.ID), map[string]string{"expires": l.ExpiresAt.Format(time.RFC3339)})
 	if err != nil {
@@ -51,7 +53,7 @@ func (s *Service) NewDepartureLink(ctx context.Context, tenantName string, life 
 // linkSecret signs a link: its id, and an HMAC over id, tenant and end.
 func (s *Service) linkSecret(l store.DepartureLink) tenure.Secret {
 	m := hmac.New(sha256.New, s.mac)
-	_, _ = m.Write([]byte("departure\x00" + string(l.ID) + "\x00" + string(l.Tenant) + "\x00" + l.ExpiresAt.UTC().Format(time.RFC3339Nano)))
+	_, _ = m.Write([]byte(l.Audience + "departure\x00" + string(l.ID) + "\x00" + string(l.Tenant) + "\x00" + l.ExpiresAt.UTC().Format(time.RFC3339Nano)))
 	return tenure.NewSecret(string(l.ID) + "." + base64.RawURLEncoding.EncodeToString(m.Sum(nil)))
 }
 

@@ -73,7 +73,7 @@ func TestDepartureLink(t *testing.T) {
 	t.Parallel()
 	l, ctx := newLife(t), context.Background()
 	l.onboard("acme")
-	link, secret, err := l.NewDepartureLink(ctx, "acme", 30*24*time.Hour, "ada")
+	link, secret, err := l.NewDepartureLink(ctx, "acme", "", 30*24*time.Hour, "ada")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,14 +86,14 @@ func TestDepartureLink(t *testing.T) {
 			t.Errorf("%.60q opens: %v", wrong, err)
 		}
 	}
-	if _, _, err := l.NewDepartureLink(ctx, "acme", 0, "ada"); tenure.CodeOf(err) != tenure.Invalid {
+	if _, _, err := l.NewDepartureLink(ctx, "acme", "", 0, "ada"); tenure.CodeOf(err) != tenure.Invalid {
 		t.Errorf("a link for no time: %v", err)
 	}
 	l.pass(31 * 24 * time.Hour)
 	if _, err := l.OpenDepartureLink(ctx, secret); tenure.CodeOf(err) != tenure.NotFound {
 		t.Errorf("an expired link: %v", err)
 	}
-	link, secret, err = l.NewDepartureLink(ctx, "acme", time.Hour, "ada")
+	link, secret, err = l.NewDepartureLink(ctx, "acme", "", time.Hour, "ada")
 	if err == nil {
 		err = l.RevokeDepartureLink(ctx, "acme", link.ID, "ada")
 	}

@@ -135,9 +135,12 @@ func (s *Service) SetLease(ctx context.Context, tenantName string, ends time.Tim
 			l.State, l.Why = tenure.LeaseOver, "it was lifted"
 		} else {
 			l.EndsAt = ends
-			due = l.AskAt()
-			if !due.After(now) {
+			if due = l.AskAt(); !due.After(now) {
 				due = now
+				// Who is asked has a day; so that the end doesn't move when they are, it has that day already.
+				if least := now.Add(tenure.MinLeaseAnswer + time.Hour).Truncate(time.Hour); ends.Before(least) {
+					l.EndsAt = least
+				}
 			}
 		}
 		if err := tx.SaveLease(l, due); err != nil {

@@ -19,6 +19,7 @@ var nounTexts = map[string]string{
 	"blueprint":   "Blueprints: their revisions, and what each would change",
 	"bootstrap":   "The first admin of a new installation",
 	"certificate": "Certificates of what was erased, and the key that signs them",
+	"checklist":   "Tasks of an operation that people see to",
 	"clock":       "Whether the server's time is right, and a person's confirmation that it is",
 	"coverage":    "What a tenant's blueprint covers of its stores beyond its revision",
 	"decision":    "Whether somebody may do something, and why",

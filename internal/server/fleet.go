@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -199,11 +200,11 @@ func tenantAccess(ctx context.Context, c *Call, _ *client.TenantParams) ([]clien
 const LeaverPath = "/departure/"
 
 func linkOf(l store.DepartureLink) client.DepartureLink {
-	return client.DepartureLink{ID: l.ID, Tenant: l.Tenant, CreatedBy: l.CreatedBy, CreatedAt: l.CreatedAt, ExpiresAt: l.ExpiresAt, RevokedAt: l.RevokedAt, SeenAt: l.SeenAt}
+	return client.DepartureLink{ID: l.ID, Tenant: l.Tenant, Audience: cmp.Or(l.Audience, "customer"), CreatedBy: l.CreatedBy, CreatedAt: l.CreatedAt, ExpiresAt: l.ExpiresAt, RevokedAt: l.RevokedAt, SeenAt: l.SeenAt}
 }
 
 func makeLink(ctx context.Context, c *Call, p *client.LinkParams) (client.DepartureLink, error) {
-	l, secret, err := c.Service.NewDepartureLink(ctx, string(c.Target.Tenant), time.Duration(p.Body.Days)*24*time.Hour, c.By())
+	l, secret, err := c.Service.NewDepartureLink(ctx, string(c.Target.Tenant), strings.TrimPrefix(p.Body.Audience, "customer"), time.Duration(p.Body.Days)*24*time.Hour, c.By())
 	if err != nil {
 		return client.DepartureLink{}, err
 	}

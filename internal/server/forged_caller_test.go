@@ -196,7 +196,7 @@ func TestForgedRowsLetNobodyIn(t *testing.T) {
 		t.Parallel()
 		s, past := tampered(t)
 		plant(t, s, "acme", "gold", "seen")
-		l, secret, err := s.NewDepartureLink(ctx, "acme", time.Hour, "ada")
+		l, secret, err := s.NewDepartureLink(ctx, "acme", "", time.Hour, "ada")
 		if err == nil {
 			err = s.RevokeDepartureLink(ctx, "acme", l.ID, "ada")
 		}

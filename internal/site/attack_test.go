@@ -91,7 +91,7 @@ func TestHostileTenantsOnTheLeaversPage(t *testing.T) {
 	h.pass(15 * 24 * time.Hour)
 	_, err := h.svc.PlaceHold(ctx, tenure.Hold{Matter: hostile, Reason: hostile, Scope: tenure.HoldScope{Tenant: id}}, "lena")
 	h.must(err)
-	_, secret, err := h.svc.NewDepartureLink(ctx, string(id), 30*24*time.Hour, "olga")
+	_, secret, err := h.svc.NewDepartureLink(ctx, string(id), "", 30*24*time.Hour, "olga")
 	h.must(err)
 	officer := h.person("vera", tenure.SecurityOfficer, everything)
 	for _, a := range []answer{h.stranger().get(server.LeaverPath + secret.Reveal()), officer.get("/tenants/" + string(id)), officer.get("/holds"), officer.get("/tenants"), officer.get("/operations/" + string(op.ID))} {
@@ -306,7 +306,7 @@ func TestNamesInHeaders(t *testing.T) {
 	if len(files) == 0 {
 		t.Fatal("nothing was handed over")
 	}
-	_, secret, err := h.svc.NewDepartureLink(ctx, "acme", 30*24*time.Hour, "olga")
+	_, secret, err := h.svc.NewDepartureLink(ctx, "acme", "", 30*24*time.Hour, "olga")
 	h.must(err)
 	at := server.LeaverPath + secret.Reveal()
 	leaver := h.stranger()

@@ -12,6 +12,7 @@ import (
 	"github.com/tenurehq/tenure/internal/dashboard"
 	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/server"
+	"github.com/tenurehq/tenure/internal/store"
 )
 
 // departurePages open with a signed link alone: no account, and nothing but the
@@ -22,7 +23,7 @@ func (s *Site) departurePages() {
 	s.leaver("GET "+server.LeaverPath+"{link}/certificates/{kind}", s.departureCertificate)
 }
 
-func (s *Site) leaver(pattern string, f func(http.ResponseWriter, *http.Request, *lifecycle.TenantView) error) {
+func (s *Site) leaver(pattern string, f func(http.ResponseWriter, *http.Request, *lifecycle.TenantView, store.DepartureLink) error) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Robots-Tag", "noindex")
 		link := r.PathValue("link")
@@ -32,7 +33,7 @@ func (s *Site) leaver(pattern string, f func(http.ResponseWriter, *http.Request,
 			t, err = s.o.Service.Tenant(r.Context(), string(l.Tenant))
 		}
 		if err == nil {
-			err = f(w, r, t)
+			err = f(w, r, t, l)
 		}
 		if err != nil {
 			s.problem(w, r, nil, err)
@@ -40,21 +41,22 @@ func (s *Site) leaver(pattern string, f func(http.ResponseWriter, *http.Request,
 	})
 }
 
-func (s *Site) departure(w http.ResponseWriter, r *http.Request, t *lifecycle.TenantView) error {
-	l, err := s.o.Service.OpenDepartureLink(r.Context(), tenure.NewSecret(r.PathValue("link")))
-	if err != nil {
-		return err
-	}
+func (s *Site) departure(w http.ResponseWriter, r *http.Request, t *lifecycle.TenantView, l store.DepartureLink) error {
 	at := server.LeaverPath + url.PathEscape(r.PathValue("link"))
 	view := dashboard.DepartureView{
 		Organization: t.Organization, Tenant: t.Name, Platform: s.o.Name, Expires: l.ExpiresAt,
-		Progress: dashboard.TenantView{State: t.State}.Life(),
+		Progress: dashboard.TenantView{State: t.State}.Life(), Stakeholder: l.Audience == store.Stakeholder,
 	}
 	if view.Tenant == "" {
 		view.Tenant = string(t.ID)
 	}
-	view.Headline, view.Says = headline(t)
+	if view.Headline, view.Says = headline(t); view.Stakeholder {
+		view.Headline, view.Says = "The departure of "+view.Tenant, ""
+	}
 	if err := s.departureDates(r, t, &view); err != nil {
+		return err
+	}
+	if err := s.departureTasks(r, t, &view); err != nil {
 		return err
 	}
 	files, err := s.o.Service.HandoverFiles(t.ID)
@@ -135,6 +137,32 @@ func (s *Site) departureDates(r *http.Request, t *lifecycle.TenantView, view *da
 	return nil
 }
 
+// departureTasks are the checklist of the open offboarding; who leaves sees what they themselves are to do.
+func (s *Site) departureTasks(r *http.Request, t *lifecycle.TenantView, view *dashboard.DepartureView) error {
+	i := slices.IndexFunc(t.Operations, func(o store.OperationRow) bool { return o.Kind == tenure.Offboard && !o.State.Ended() })
+	if i < 0 {
+		return nil
+	}
+	list, err := s.o.Service.Checklist(r.Context(), t.Operations[i].ID)
+	if err != nil {
+		return err
+	}
+	for _, it := range list {
+		if !view.Stakeholder && it.Owner != "contact" {
+			continue
+		}
+		row := dashboard.DepartureTask{What: it.Text, State: string(it.State), Due: it.DueAt}
+		if view.Stakeholder {
+			row.Owner = it.Owner
+		}
+		if it.Overdue(s.o.Governor.Now()) {
+			row.State = "overdue"
+		}
+		view.Tasks = append(view.Tasks, row)
+	}
+	return nil
+}
+
 func (s *Site) departureRemains(r *http.Request, t *lifecycle.TenantView, view *dashboard.DepartureView) error {
 	if t.State == tenure.TenantClosed {
 		view.Gone = append(view.Gone, "everything")
@@ -164,7 +192,10 @@ func (s *Site) departureRemains(r *http.Request, t *lifecycle.TenantView, view *
 	return nil
 }
 
-func (s *Site) departureFile(w http.ResponseWriter, r *http.Request, t *lifecycle.TenantView) error {
+func (s *Site) departureFile(w http.ResponseWriter, r *http.Request, t *lifecycle.TenantView, l store.DepartureLink) error {
+	if l.Audience == store.Stakeholder {
+		return tenure.Errorf(tenure.NotFound, "the export is for the customer alone")
+	}
 	f, err := s.o.Service.OpenHandover(t.ID, r.PathValue("name"))
 	if err != nil {
 		return err
@@ -176,7 +207,7 @@ func (s *Site) departureFile(w http.ResponseWriter, r *http.Request, t *lifecycl
 	return err
 }
 
-func (s *Site) departureCertificate(w http.ResponseWriter, r *http.Request, t *lifecycle.TenantView) error {
+func (s *Site) departureCertificate(w http.ResponseWriter, r *http.Request, t *lifecycle.TenantView, _ store.DepartureLink) error {
 	kind := r.PathValue("kind")
 	if kind != "interim" && kind != "closing" {
 		return tenure.Errorf(tenure.NotFound, "there is no such certificate")

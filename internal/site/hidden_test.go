@@ -31,7 +31,7 @@ func (h *house) furnish(id tenure.TenantID, name, mark string) (hold tenure.Hold
 	}))
 	_, err = h.svc.AddAgreement(ctx, name, tenure.Agreement{Kind: tenure.SharingAgreement, Parties: []string{mark + " Post"}, Classes: []string{"orders"}, Purpose: mark, ExpiresAt: now.Add(100 * 24 * time.Hour)}, "olga")
 	h.must(err)
-	_, _, err = h.svc.NewDepartureLink(ctx, name, 30*24*time.Hour, "olga")
+	_, _, err = h.svc.NewDepartureLink(ctx, name, "", 30*24*time.Hour, "olga")
 	h.must(err)
 	asker, err := h.gov.AddPrincipal(ctx, store.Principal{Name: "asker of " + mark, Kind: tenure.CallerPerson}, "setup")
 	h.must(err)

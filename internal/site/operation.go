@@ -127,6 +127,7 @@ func (v *visit) operationView(o client.OperationDetail) dashboard.OperationView 
 		}
 		view.StepRows = append(view.StepRows, row)
 	}
+	v.checklist(&view, o, target)
 	view.Actions = v.operationActions(o, target, name)
 	if o.State == tenure.OperationSucceeded && tenure.SamePerson(o.RequestedBy, v.caller.Name) && len(o.Body.Outputs) > 0 {
 		view.Outputs = &dashboard.Action{Label: "Show what is handed over", Post: dashboard.OperationPath(o.ID) + "/claim", Says: "Secrets in it are shown this once. Keep them before you leave the page."}
@@ -367,6 +368,21 @@ func (v *visit) steer() error {
 		p.Body.Gate, p.Body.Note = v.PostFormValue("gate"), v.PostFormValue("note")
 		_, err = ask(v, client.FinishTask, p)
 		say = "Thank you: it goes on."
+	case "add-task":
+		p := client.AddTaskParams{OperationChange: change}
+		p.Body.Task, p.Body.Owner, p.Body.DueAt = v.PostFormValue("task"), v.PostFormValue("owner"), day(v.PostFormValue("due"))
+		_, err = ask(v, client.AddTask, p)
+		say = "It is on the checklist."
+	case "assign":
+		p := client.ChangeTaskParams{OperationChange: change}
+		p.Body.Item, p.Body.Owner, p.Body.DueAt = v.PostFormValue("item"), v.PostFormValue("owner"), day(v.PostFormValue("due"))
+		_, err = ask(v, client.ChangeTask, p)
+		say = "The task has the owner and the date that you gave."
+	case "drop":
+		p := client.DropTaskParams{OperationChange: change}
+		p.Body.Item, p.Body.Reason = v.PostFormValue("item"), v.PostFormValue("reason")
+		_, err = ask(v, client.DropTask, p)
+		say = "The task needn't be done."
 	case "claim":
 		return v.claim(id)
 	default:

@@ -259,8 +259,9 @@ func (v *visit) documentsInto(view *dashboard.TenantView, t client.TenantDetail)
 		view.DepartureLinks = append(view.DepartureLinks, row)
 	}
 	if t.State != tenure.TenantActive && t.State != tenure.TenantRequested && t.State != tenure.TenantValidating && t.State != tenure.TenantProvisioning {
-		view.LinkAction = &dashboard.Action{Label: "Make a link for the customer", Post: at + "/links", Says: "Whoever has the link sees where this departure stands, may download the export and the certificate, and needs no account. It is shown this once.",
-			Fields: []dashboard.Field{{Kind: dashboard.FieldNumber, Name: "days", Label: "Good for how many days", Value: "60", Required: true}}}
+		view.LinkAction = &dashboard.Action{Label: "Make a link", Post: at + "/links", Says: "Whoever has the link sees where this departure stands and needs no account. The customer may download the export and the certificate. It is shown this once.",
+			Fields: []dashboard.Field{{Kind: dashboard.FieldNumber, Name: "days", Label: "Good for how many days", Value: "60", Required: true},
+				{Kind: dashboard.FieldChoice, Name: "audience", Label: "For", Options: []dashboard.Option{{Value: "customer", Label: "the customer", On: true}, {Value: "stakeholder", Label: "a stakeholder, who sees the checklist and no data"}}}}}
 	}
 }
 
@@ -349,6 +350,7 @@ func (v *visit) makeLink() error {
 	id := v.PathValue("tenant")
 	p := client.LinkParams{TenantParams: client.TenantParams{Tenant: id}}
 	p.Body.Days, _ = strconv.Atoi(v.PostFormValue("days"))
+	p.Body.Audience = v.PostFormValue("audience")
 	l, err := ask(v, client.MakeLink, p)
 	if err != nil {
 		return v.tried("/tenants/"+url.PathEscape(id), "", err)

@@ -36,7 +36,7 @@ func TestEveryStoredWord(t *testing.T) {
 	told := h.tell("e-1", "deal.won", string(id), "company", `"Acme"`)
 	officer := h.person("vera", tenure.SecurityOfficer, everything)
 	admin := h.person("ada", tenure.Admin, everything)
-	_, secret, err := h.svc.NewDepartureLink(ctx, string(id), 30*24*time.Hour, "olga")
+	_, secret, err := h.svc.NewDepartureLink(ctx, string(id), "", 30*24*time.Hour, "olga")
 	h.must(err)
 	_, _, err = h.gov.NewToken(ctx, governance.Local("root"), "vera", store.Token{Name: "plain", ExpiresAt: h.gov.Now().Add(time.Hour)})
 	h.must(err)

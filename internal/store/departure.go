@@ -12,6 +12,7 @@ import (
 type DepartureLink struct {
 	ID        tenure.LinkID   `json:"id"`
 	Tenant    tenure.TenantID `json:"tenant"`
+	Audience  string          `json:"audience"` // Stakeholder; "" is who leaves
 	CreatedBy string          `json:"createdBy"`
 	CreatedAt time.Time       `json:"createdAt"`
 	ExpiresAt time.Time       `json:"expiresAt"`
@@ -19,11 +20,15 @@ type DepartureLink struct {
 	SeenAt    time.Time       `json:"seenAt,omitzero"`
 }
 
+// Stakeholder is the audience of a link for somebody of the platform's, who sees the checklist
+// and none of the customer's data.
+const Stakeholder = "stakeholder"
+
 func departureLinks(q querier, where string, args ...any) (out []DepartureLink, err error) {
-	err = q.Rows(`select id, tenant, created_by, created_at, expires_at, revoked_at, seen_at from departure_link where `+where, args, func(r scanner) error {
+	err = q.Rows(`select id, tenant, audience, created_by, created_at, expires_at, revoked_at, seen_at from departure_link where `+where, args, func(r scanner) error {
 		var l DepartureLink
 		var created, expires, revoked, seen int64
-		err := r.Scan(&l.ID, &l.Tenant, &l.CreatedBy, &created, &expires, &revoked, &seen)
+		err := r.Scan(&l.ID, &l.Tenant, &l.Audience, &l.CreatedBy, &created, &expires, &revoked, &seen)
 		l.CreatedAt, l.ExpiresAt, l.RevokedAt, l.SeenAt = fromMicros(created), fromMicros(expires), fromMicros(revoked), fromMicros(seen)
 		out = append(out, l)
 		return err
@@ -43,8 +48,8 @@ func (db *DB) DepartureLinkByHash(ctx context.Context, hash []byte) (DepartureLi
 
 // SaveDepartureLink stores a new link.
 func (tx *Tx) SaveDepartureLink(l DepartureLink, hash []byte) error {
-	_, err := tx.Exec(`insert into departure_link (id, hash, tenant, created_by, created_at, expires_at, revoked_at, seen_at) values ($1, $2, $3, $4, $5, $6, 0, 0)`,
-		string(l.ID), hash, string(l.Tenant), l.CreatedBy, micros(l.CreatedAt), micros(l.ExpiresAt))
+	_, err := tx.Exec(`insert into departure_link (id, hash, tenant, created_by, created_at, expires_at, revoked_at, seen_at, audience) values ($1, $2, $3, $4, $5, $6, 0, 0, $7)`,
+		string(l.ID), hash, string(l.Tenant), l.CreatedBy, micros(l.CreatedAt), micros(l.ExpiresAt), l.Audience)
 	return err
 }
 

@@ -83,6 +83,7 @@ var facts = declare([]covered{
 	{table: "approval_wait", key: "operation step", whose: byOperation, parts: `tenant action gate resources destructive; dates: since expires_at remind_at escalate_at;
 		reminded: reminded_at; escalated: escalated_at escalated_to escalated_why`},
 	{table: "exception", key: "operation step", whose: byOperation, parts: "reason asked_by asked_at; attested: attested_by attested_at"},
+	{table: "task", key: "operation id", whose: byOperation, parts: "tenant step task added_by added_at; see: owner due_at set_by set_at; end: state ended_by ended_at note"},
 	{table: "resource", key: "id", whose: byTenant, parts: `tenant environment key system type layer created_at; name: name; desired: desired; needs: classes needs; live: live;
 		state: state verdict expires_at; normal: normal; observed: observed`},
 	{table: "secret", key: "resource", parts: "key box created_at; claimed: claimed_at; made: operation; first: first_at"},
@@ -108,7 +109,7 @@ var facts = declare([]covered{
 	{table: "delegation", key: "id", parts: "from_name to_name scope reason starts_at ends_at created_at; revoked: revoked_at revoked_by"},
 	{table: "standing", key: "id", parts: "name rule digest proposed_by proposed_at ends_at; state: state reviews ended_by ended_at"},
 	{table: "standing_start", key: "operation", whose: byTenant, parts: "standing tenant resources at; reviewed: reviewed_by reviewed_at"},
-	{table: "departure_link", key: "id", whose: byTenant, parts: "hash tenant created_by created_at expires_at; revoked: revoked_at"},
+	{table: "departure_link", key: "id", whose: byTenant, parts: "hash tenant created_by created_at expires_at; revoked: revoked_at; audience: audience"},
 	{table: "lease", key: "tenant", whose: byTenant, parts: "started_at; end: rule ends_at extended set_by set_at; asked: asked_at asked_for link; answer: answer answered_at; state: state state_at why suspension departure"},
 	{table: "incident", key: "id", whose: byTenant, parts: "tenant severity at; told: source detail"},
 	{table: "coverage", key: "digest", whose: byTenant, parts: "tenant resource asked_by asked_at; asked: body reason; reviewed: reviewed_by reviewed_at"},

@@ -72,6 +72,7 @@ var Unproven = map[string]string{
 	"agreement.noticed_at":     "whether a reminder went out",
 	"agreement.version":        "a counter against lost updates",
 	"standing.version":         "a counter against lost updates",
+	"task.remind_at":           "when to remind; what is done then goes by the rest of the row",
 	"departure_link.seen_at":   "only shown",
 	"tenant_use.*":             "what a sweep saw, made anew by the next one; only shown",
 	"lease.due_at":             "when to look again; a decision goes by what it then finds",

@@ -1,0 +1,452 @@
+package lifecycle
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/engine"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+const (
+	// maxTasks bounds how many tasks may be added to one departure.
+	maxTasks = 500
+	// openTaskRetry is when the closing certificate looks again whether all tasks have ended; the end of one
+	// has it look at once.
+	openTaskRetry = time.Hour
+	// closingCertificate is the step that waits for the tasks that were added by hand.
+	closingCertificate = "certificate/closing"
+)
+
+// ChecklistItem is a task of an operation as people see it.
+type ChecklistItem struct {
+	tenure.Task
+	Item    string // what names it: the plan's step, or the task's id
+	Waiting bool   // it can be done now
+	Another bool   // it isn't the requester who confirms it
+}
+
+// Overdue says whether it is open past its date.
+func (i ChecklistItem) Overdue(now time.Time) bool {
+	return i.State == tenure.TaskOpen && !i.DueAt.IsZero() && !now.Before(i.DueAt)
+}
+
+// Checklist lists the tasks of an operation: those of its plan in its order, and then those that
+// were added by hand. Of a closed tenant that was forgotten there are none any more.
+func (s *Service) Checklist(ctx context.Context, id tenure.OperationID) (out []ChecklistItem, err error) {
+	err = s.o.DB.View(ctx, func(db *store.DB) error {
+		op, err := db.Operation(ctx, id)
+		if err != nil {
+			return err
+		}
+		list, err := db.Tasks(ctx, id)
+		if err != nil {
+			return err
+		}
+		p, err := db.Plan(ctx, op.Plan)
+		if tenure.CodeOf(err) == tenure.NotFound {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		rows, err := db.Steps(ctx, id)
+		if err != nil {
+			return err
+		}
+		signed, err := db.Approvals(ctx, id)
+		if err != nil {
+			return err
+		}
+		left, err := db.Exceptions(ctx, id)
+		if err != nil {
+			return err
+		}
+		for i := range p.Steps {
+			if st := &p.Steps[i]; st.Action == tenure.ActTask && i < len(rows) {
+				out = append(out, planned(op, st, rows[i], list, signed, left))
+			}
+		}
+		if waits, _, err := waitingGate(p, rows, "", tenure.ActTask); err == nil {
+			mark(out, waits.Key)
+		} else if tenure.CodeOf(err) == tenure.Invalid { // more than one
+			for i := range out {
+				if _, _, err := waitingGate(p, rows, out[i].Step, tenure.ActTask); err == nil {
+					out[i].Waiting = true
+				}
+			}
+		}
+		for _, t := range list {
+			if t.Step == "" {
+				out = append(out, ChecklistItem{Task: t, Item: string(t.ID), Waiting: t.State == tenure.TaskOpen && !op.State.Ended()})
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func mark(items []ChecklistItem, step string) {
+	for i := range items {
+		items[i].Waiting = items[i].Waiting || items[i].Step == step
+	}
+}
+
+// planned is a task of a plan, with the owner and the date that somebody gave it.
+func planned(op store.OperationRow, st *tenure.Step, row store.StepRow, list []tenure.Task, signed []tenure.Approval, left []store.Exception) ChecklistItem {
+	it := ChecklistItem{Task: taskOf(op.Operation, st, op.CreatedAt), Item: st.Key, Another: st.Gate != nil && st.Gate.Another}
+	if i := slices.IndexFunc(list, func(t tenure.Task) bool { return t.Step == st.Key }); i >= 0 {
+		it.ID, it.Owner, it.DueAt, it.SetBy, it.SetAt = list[i].ID, list[i].Owner, list[i].DueAt, list[i].SetBy, list[i].SetAt
+	}
+	switch row.State {
+	case tenure.StepDone:
+		it.State, it.EndedAt = tenure.TaskDone, row.EndedAt
+		if i := slices.IndexFunc(signed, func(a tenure.Approval) bool { return a.Step == st.Key }); i >= 0 {
+			it.EndedBy, it.EndedAt, it.Note = signed[i].By, signed[i].At, signed[i].Note
+		}
+	case tenure.StepSkipped:
+		it.State, it.EndedAt = tenure.TaskDropped, row.EndedAt
+		if i := slices.IndexFunc(left, func(e store.Exception) bool { return e.Step == st.Key }); i >= 0 {
+			it.EndedBy, it.Note = left[i].AttestedBy, left[i].Reason
+		}
+	}
+	return it
+}
+
+// taskOf is a task as the plan has it.
+func taskOf(op tenure.Operation, st *tenure.Step, added time.Time) tenure.Task {
+	t := tenure.Task{Operation: op.ID, Tenant: op.Tenant, Step: st.Key, Text: st.Summary, AddedBy: op.RequestedBy, AddedAt: added, State: tenure.TaskOpen}
+	if g := st.Gate; g != nil {
+		if t.Owner = g.Owner; !g.Due.IsZero() {
+			t.DueAt = g.Due.After(op.CreatedAt)
+		}
+	}
+	return t
+}
+
+// checkTask refuses what can't be on a checklist: Invalid.
+func checkTask(owner string, due, now time.Time) error {
+	switch {
+	case len(owner) > 200 || strings.ContainsFunc(owner, unprintable) || strings.TrimSpace(owner) != owner || owner == tenure.Timeline:
+		return tenure.Errorf(tenure.Invalid, "a task's owner is a recipient of notices, of up to 200 bytes").WithHint("person:NAME, group:NAME, role:NAME, platform, security or contact")
+	case !due.IsZero() && (!due.After(now) || due.After(now.AddDate(10, 0, 0))):
+		return tenure.Errorf(tenure.Invalid, "a task is due between now and ten years from now")
+	}
+	return nil
+}
+
+// dueAt is a date as the store keeps it.
+func dueAt(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC().Truncate(time.Microsecond)
+}
+
+func unprintable(r rune) bool { return r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' }
+
+// checkWords refuses a text that isn't there, or is more than a line of so many bytes.
+func checkWords(what, text string, most int) error {
+	if text == "" || len(text) > most || strings.ContainsFunc(text, unprintable) {
+		return tenure.Errorf(tenure.Invalid, "%s is one line of up to %d bytes", what, most)
+	}
+	return nil
+}
+
+// AddTask puts a task on the checklist of a departure. While it is open, no closing certificate is issued.
+// An operation of another kind, or one that has ended or issues its certificate, is Conflict.
+func (s *Service) AddTask(ctx context.Context, id tenure.OperationID, text, owner string, due time.Time, by string) (out tenure.Task, err error) {
+	now, text := s.Now(), strings.TrimSpace(text)
+	err = cmp.Or(person(by), checkWords("a task", text, 500), checkTask(owner, due, now))
+	if err != nil {
+		return out, err
+	}
+	return out, s.changeTasks(ctx, id, "task.add", by, func(tx *store.Tx, op store.OperationRow, p *tenure.Plan, rows []store.StepRow, have []tenure.Task) (tenure.Task, error) {
+		i := stepIndex(p, closingCertificate)
+		switch {
+		case op.Kind != tenure.Offboard || i < 0:
+			return out, tenure.Errorf(tenure.Conflict, "tasks are added to departures; this is a %s", op.Kind)
+		case rows[i].State != tenure.StepPending:
+			return out, tenure.Errorf(tenure.Conflict, "the departure's closing certificate has been issued")
+		case len(have) >= maxTasks:
+			return out, tenure.Errorf(tenure.Conflict, "a departure has at most %d tasks", maxTasks)
+		}
+		out = tenure.Task{
+			ID: tenure.NewID[tenure.TaskID](now), Operation: id, Tenant: op.Tenant, Text: text, Owner: owner, DueAt: dueAt(due),
+			AddedBy: by, AddedAt: now, SetBy: by, SetAt: now, State: tenure.TaskOpen,
+		}
+		return out, tx.SaveTask(out, firstTold(out, now))
+	})
+}
+
+// ChangeTask gives an open task of an operation another owner and date; a zero date is none. The new owner is told.
+func (s *Service) ChangeTask(ctx context.Context, id tenure.OperationID, item, owner string, due time.Time, by string) (out tenure.Task, err error) {
+	now := s.Now()
+	if err := cmp.Or(person(by), checkTask(owner, due, now)); err != nil {
+		return out, err
+	}
+	return out, s.changeTasks(ctx, id, "task.assign", by, func(tx *store.Tx, op store.OperationRow, p *tenure.Plan, rows []store.StepRow, have []tenure.Task) (tenure.Task, error) {
+		if out, err = openTask(op, p, rows, have, item, now); err != nil {
+			return out, err
+		}
+		out.Owner, out.SetBy, out.SetAt, out.DueAt = owner, by, now, dueAt(due)
+		return out, tx.SaveTask(out, firstTold(out, now))
+	})
+}
+
+// EndTask says that a task which was added by hand is done or, with drop, why it needn't be.
+func (s *Service) EndTask(ctx context.Context, id tenure.OperationID, item, note, by string, drop bool) (out tenure.Task, err error) {
+	if err := person(by); err != nil {
+		return out, err
+	}
+	kind, state := "task.end", tenure.TaskDone
+	if drop {
+		kind, state = "task.drop", tenure.TaskDropped
+		err = checkWords("the reason", note, 500)
+	} else if len(note) > 2000 {
+		err = tenure.Errorf(tenure.Invalid, "a note has at most 2,000 bytes")
+	}
+	if err != nil {
+		return out, err
+	}
+	now := s.Now()
+	return out, s.changeTasks(ctx, id, kind, by, func(tx *store.Tx, op store.OperationRow, p *tenure.Plan, rows []store.StepRow, have []tenure.Task) (tenure.Task, error) {
+		if out, err = openTask(op, p, rows, have, item, now); err != nil {
+			return out, err
+		}
+		if out.Step != "" {
+			return out, tenure.Errorf(tenure.Conflict, "%s is a task of the plan: it isn't dropped from the checklist", item).WithHint("leave it out with two persons: tenure operation skip %s %s", id, item)
+		}
+		out.State, out.EndedBy, out.EndedAt, out.Note = state, by, now, note
+		if err := tx.SaveTask(out, time.Time{}); err != nil {
+			return out, err
+		}
+		return out, tx.RetryWaits(op.Tenant, now) // the certificate
+	})
+}
+
+// changeTasks has one task of an operation changed, and notes it in the log without its words.
+func (s *Service) changeTasks(ctx context.Context, id tenure.OperationID, kind, by string, do func(*store.Tx, store.OperationRow, *tenure.Plan, []store.StepRow, []tenure.Task) (tenure.Task, error)) error {
+	of, err := s.o.DB.Operation(ctx, id)
+	if err != nil {
+		return err
+	}
+	ended := tenure.Errorf(tenure.Conflict, "the %s has ended: its checklist doesn't change any more", of.Kind)
+	if of.State.Ended() {
+		return ended
+	}
+	if err := s.o.DB.Vouched(ctx, id, of.Tenant, nil); err != nil {
+		return err
+	}
+	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		op, p, rows, err := s.operation(tx, id)
+		if err != nil {
+			return err
+		}
+		if op.State.Ended() {
+			return ended
+		}
+		have, err := tx.Tasks(id)
+		if err != nil {
+			return err
+		}
+		t, err := do(tx, op, p, rows, have)
+		if err != nil {
+			return err
+		}
+		facts := map[string]string{"task": string(t.ID)}
+		if t.Step != "" {
+			facts["gate"] = t.Step
+		}
+		if !t.DueAt.IsZero() {
+			facts["due"] = t.DueAt.Format(time.RFC3339)
+		}
+		e, err := s.entry(ctx, kind, by, op.Tenant, id, string(id), facts)
+		if err != nil {
+			return err
+		}
+		return tx.Log(e)
+	})
+}
+
+// openTask finds the task that is meant: by its id, or by the plan's step. One that has ended is Conflict.
+func openTask(op store.OperationRow, p *tenure.Plan, rows []store.StepRow, have []tenure.Task, item string, now time.Time) (tenure.Task, error) {
+	if i := slices.IndexFunc(have, func(t tenure.Task) bool { return string(t.ID) == item || t.Step != "" && t.Step == item }); i >= 0 {
+		t := have[i]
+		if t.Step != "" {
+			item = t.Step
+		} else if t.State != tenure.TaskOpen {
+			return t, tenure.Errorf(tenure.Conflict, "the task is %s already", t.State)
+		}
+		if at := stepIndex(p, t.Step); at < 0 || rows[at].State == tenure.StepPending {
+			t.State, t.EndedBy, t.EndedAt, t.Note = tenure.TaskOpen, "", time.Time{}, ""
+			return t, nil
+		}
+	}
+	i := stepIndex(p, item)
+	switch {
+	case i < 0 || p.Steps[i].Action != tenure.ActTask:
+		return tenure.Task{}, tenure.Errorf(tenure.NotFound, "there is no task %q on the checklist", item).WithHint("list it: tenure checklist list %s", op.ID)
+	case rows[i].State != tenure.StepPending:
+		return tenure.Task{}, tenure.Errorf(tenure.Conflict, "the task has ended already")
+	}
+	t := taskOf(op.Operation, &p.Steps[i], now)
+	t.ID = tenure.NewID[tenure.TaskID](now)
+	return t, nil
+}
+
+// unfinishedTasks says which tasks keep the closing certificate waiting; "" if none does.
+func (s *Service) unfinishedTasks(ctx context.Context, t *engine.Task) (string, error) {
+	if t.Step.Key != closingCertificate {
+		return "", nil
+	}
+	list, err := s.o.DB.Tasks(ctx, t.Operation.ID)
+	if err != nil {
+		return "", err
+	}
+	list = slices.DeleteFunc(list, func(t tenure.Task) bool { return t.Step != "" || t.State != tenure.TaskOpen })
+	if len(list) == 0 {
+		return "", nil
+	}
+	return fmt.Sprintf("%s on the checklist, first: %s; see tenure checklist list %s", plural(len(list), "open task", "open tasks"), list[0].Text, t.Operation.ID), nil
+}
+
+// firstTold is when a task's owner first hears of it: at once, where there is one.
+func firstTold(t tenure.Task, now time.Time) time.Time {
+	if t.Owner != "" {
+		return now
+	}
+	return nextTold(t, now)
+}
+
+// nextTold is when a task is told of after now: a day before its date, at it, and then each week.
+func nextTold(t tenure.Task, now time.Time) time.Time {
+	switch {
+	case t.DueAt.IsZero():
+		return time.Time{}
+	case now.Before(t.DueAt.Add(-tenure.TaskAhead)):
+		return t.DueAt.Add(-tenure.TaskAhead)
+	case now.Before(t.DueAt):
+		return t.DueAt
+	}
+	return now.Add(tenure.TaskAgain)
+}
+
+// TickChecklist puts the tasks of plans that wait for a person on the checklist, and tells the owners of
+// open tasks: at once, a day before their date, at it and each week after it. Each is told once.
+func (s *Service) TickChecklist(ctx context.Context, now time.Time) error {
+	waits, err := s.o.DB.UnlistedTasks(ctx, tickBatch)
+	if err != nil {
+		return err
+	}
+	for _, w := range waits {
+		if err := unlessStuck(s.listTask(ctx, w, now)); err != nil {
+			return err
+		}
+	}
+	due, err := s.o.DB.DueTasks(ctx, now, tickBatch)
+	if err != nil {
+		return err
+	}
+	for _, t := range due {
+		if err := unlessStuck(s.remindTask(ctx, t, now)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listTask puts a task of a plan that has begun to wait on the checklist.
+func (s *Service) listTask(ctx context.Context, w store.ApprovalWait, now time.Time) error {
+	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if _, err := tx.ApprovalWait(w.Operation, w.Step); err != nil {
+			return notThere(err)
+		}
+		op, p, rows, err := s.operation(tx, w.Operation)
+		if err != nil {
+			return err
+		}
+		have, err := tx.Tasks(w.Operation)
+		if err != nil || slices.ContainsFunc(have, func(t tenure.Task) bool { return t.Step == w.Step && t.State == tenure.TaskOpen }) {
+			return err
+		}
+		t, err := openTask(op, p, rows, have, w.Step, now)
+		if err != nil {
+			return notThere(err)
+		}
+		return tx.SaveTask(t, firstTold(t, now))
+	})
+}
+
+// unlistTask notes that a task of a plan has been done, so that nobody is reminded of it.
+func unlistTask(tx *store.Tx, op tenure.OperationID, step, by string, now time.Time) error {
+	have, err := tx.Tasks(op)
+	if err != nil {
+		return err
+	}
+	for _, t := range have {
+		if t.Step == step && t.State == tenure.TaskOpen {
+			t.State, t.EndedBy, t.EndedAt = tenure.TaskDone, by, now
+			return tx.SaveTask(t, time.Time{})
+		}
+	}
+	return nil
+}
+
+// remindTask tells the owner of an open task of it, once; nobody where it can't be done yet.
+func (s *Service) remindTask(ctx context.Context, t tenure.Task, now time.Time) error {
+	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		op, p, _, err := s.operation(tx, t.Operation)
+		if err != nil {
+			return err
+		}
+		item, text, next := string(t.ID), t.Text, nextTold(t, now)
+		if t.Step != "" {
+			if item = t.Step; stepIndex(p, item) >= 0 {
+				text = p.Steps[stepIndex(p, item)].Summary
+			}
+			_, err = tx.ApprovalWait(t.Operation, t.Step)
+		}
+		over := op.State.Ended() || tenure.CodeOf(err) == tenure.NotFound // it was left out, or nobody waits for it
+		if err != nil && !over {
+			return err
+		}
+		if over {
+			next = time.Time{}
+		}
+		if mine, err := tx.RemindTask(t, next, now); err != nil || !mine || over {
+			return err
+		}
+		return tellTask(tx, op, p.Name, t, item, text, now)
+	})
+}
+
+func tellTask(tx *store.Tx, op store.OperationRow, name string, t tenure.Task, item, text string, now time.Time) error {
+	date := ""
+	if !t.DueAt.IsZero() {
+		date = ", due on " + t.DueAt.UTC().Format("2006-01-02 15:04 MST")
+	}
+	what := "There is a task"
+	to := []string{t.Owner}
+	if late := !t.DueAt.IsZero() && !now.Before(t.DueAt); late {
+		what, to = "A task is overdue", append(to, "platform")
+	}
+	for _, r := range slices.Compact(slices.DeleteFunc(to, func(r string) bool { return r == "" })) {
+		body := fmt.Sprintf("%s in the %s of %s%s: %s.", what, op.Kind, name, date, strings.TrimSuffix(text, "."))
+		if r == "contact" {
+			body += " Tell the people who run the service once it is done."
+		} else {
+			body += fmt.Sprintf(" Once it is done: tenure operation done %s --gate %s", op.ID, item)
+		}
+		n := store.Notice{ID: fmt.Sprintf("%s/%s/%d/%s", op.ID, t.ID, now.UnixMicro(), r), Kind: tenure.NoticeTask, Tenant: op.Tenant, Operation: op.ID, Recipient: r, Body: body, CreatedAt: now}
+		if err := tx.AddNotice(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+package site
+
+import (
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/dashboard"
+)
+
+// checklist is what people see to, with what the one who looks can do about it.
+func (v *visit) checklist(view *dashboard.OperationView, o client.OperationDetail, t tenure.Target) {
+	list, err := ask(v, client.ListChecklist, client.OperationParams{Operation: string(o.ID)})
+	if err != nil {
+		return // the page stands without it
+	}
+	at, may := dashboard.OperationPath(o.ID), !o.State.Ended() && v.may(tenure.OperationSteer, t)
+	for _, it := range list.Items {
+		row := dashboard.TaskRow{DepartureTask: dashboard.DepartureTask{What: it.Task, Owner: it.Owner, State: string(it.State), Due: it.DueAt}, By: it.EndedBy, Note: it.Note}
+		if it.Overdue {
+			row.State = "overdue"
+		}
+		if may && it.State == tenure.TaskOpen {
+			if it.Waiting && !it.Planned { // the plan's are said to be done at their steps
+				row.Actions = append(row.Actions, taskDone(o.ID, it.Item))
+			}
+			row.Actions = append(row.Actions, dashboard.Action{Label: "Give it an owner and a date", Post: at + "/assign", Hidden: hiddenPairs("item", it.Item), Fields: ownerAndDue(it.Owner, it.DueAt)})
+			if !it.Planned {
+				row.Actions = append(row.Actions, dashboard.Action{Label: "It needn’t be done", Post: at + "/drop", Hidden: hiddenPairs("item", it.Item), Says: "Your name and the reason stay on the checklist.",
+					Fields: []dashboard.Field{{Name: "reason", Label: "Reason", Max: 500, Required: true}}})
+			}
+		}
+		view.Tasks = append(view.Tasks, row)
+	}
+	if may && o.Kind == tenure.Offboard {
+		view.AddTask = &dashboard.Action{Label: "Add a task", Post: at + "/add-task", Says: "The closing certificate waits while it is open. Its owner is told at once, a day before its date, at it, and each week after it.",
+			Fields: append([]dashboard.Field{{Name: "task", Label: "What is to be done", Max: 500, Required: true}}, ownerAndDue("", time.Time{})...)}
+	}
+}
+
+func ownerAndDue(owner string, due time.Time) []dashboard.Field {
+	date := ""
+	if !due.IsZero() {
+		date = due.UTC().Format(time.DateOnly)
+	}
+	return []dashboard.Field{
+		{Name: "owner", Label: "Owner", Max: 200, Value: owner, Hint: "person:NAME, group:NAME, role:NAME, platform, security or contact"},
+		{Kind: dashboard.FieldDate, Name: "due", Label: "Due", Value: date},
+	}
+}
