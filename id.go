@@ -33,6 +33,7 @@ type (
 	StandingID     string // std_…
 	DelegationID   string // dlg_…
 	InboundID      string // evt_…
+	LeaveID        string // lve_…
 )
 
 // kind couples an id type with its prefix and the word that errors use.
@@ -43,12 +44,12 @@ var kinds = []kind{
 	{"fnd", "finding"}, {"wvr", "waiver"}, {"ins", "installation"}, {"crt", "certificate"},
 	{"prn", "principal"}, {"grt", "grant"}, {"tok", "token"}, {"ses", "session"}, {"elv", "elevation"},
 	{"cmp", "campaign"}, {"agr", "agreement"}, {"lnk", "departure link"}, {"std", "standing approval"}, {"dlg", "delegation"},
-	{"evt", "event"},
+	{"evt", "event"}, {"lve", "request to leave"},
 }
 
 type anyID interface {
 	TenantID | OperationID | ResourceID | HoldID | FindingID | WaiverID | InstallationID | CertificateID |
-		PrincipalID | GrantID | TokenID | SessionID | ElevationID | CampaignID | AgreementID | LinkID | StandingID | DelegationID | InboundID
+		PrincipalID | GrantID | TokenID | SessionID | ElevationID | CampaignID | AgreementID | LinkID | StandingID | DelegationID | InboundID | LeaveID
 }
 
 func kindOf[T anyID]() kind {
@@ -90,8 +91,10 @@ func kindOf[T anyID]() kind {
 		return kinds[16]
 	case DelegationID:
 		return kinds[17]
-	default:
+	case InboundID:
 		return kinds[18]
+	default:
+		return kinds[19]
 	}
 }
 
