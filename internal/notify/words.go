@@ -131,7 +131,7 @@ func letter(list []told, tag, to string) (Letter, error) {
 	foot := fmt.Sprintf(w.staff, to)
 	if customer {
 		why := w.customer
-		if len(list) == 1 && list[0].Notice.Kind == tenure.NoticeLeave { // not only contacts ask
+		if slices.ContainsFunc(list, func(d told) bool { return d.Notice.Kind == tenure.NoticeLeave }) { // not only contacts ask
 			why = w.leaving
 		}
 		foot = fmt.Sprintf(why, cmp.Or(list[0].name, w.service))
