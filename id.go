@@ -34,6 +34,7 @@ type (
 	DelegationID   string // dlg_…
 	InboundID      string // evt_…
 	TaskID         string // tsk_…
+	LeaveID        string // lve_…
 )
 
 // kind couples an id type with its prefix and the word that errors use.
@@ -44,12 +45,12 @@ var kinds = []kind{
 	{"fnd", "finding"}, {"wvr", "waiver"}, {"ins", "installation"}, {"crt", "certificate"},
 	{"prn", "principal"}, {"grt", "grant"}, {"tok", "token"}, {"ses", "session"}, {"elv", "elevation"},
 	{"cmp", "campaign"}, {"agr", "agreement"}, {"lnk", "departure link"}, {"std", "standing approval"}, {"dlg", "delegation"},
-	{"evt", "event"}, {"tsk", "task"},
+	{"evt", "event"}, {"tsk", "task"}, {"lve", "request to leave"},
 }
 
 type anyID interface {
 	TenantID | OperationID | ResourceID | HoldID | FindingID | WaiverID | InstallationID | CertificateID |
-		PrincipalID | GrantID | TokenID | SessionID | ElevationID | CampaignID | AgreementID | LinkID | StandingID | DelegationID | InboundID | TaskID
+		PrincipalID | GrantID | TokenID | SessionID | ElevationID | CampaignID | AgreementID | LinkID | StandingID | DelegationID | InboundID | TaskID | LeaveID
 }
 
 func kindOf[T anyID]() kind {
@@ -93,8 +94,10 @@ func kindOf[T anyID]() kind {
 		return kinds[17]
 	case InboundID:
 		return kinds[18]
-	default:
+	case TaskID:
 		return kinds[19]
+	default:
+		return kinds[20]
 	}
 }
 

@@ -20,7 +20,8 @@ const (
 	NoticeTargetDisabled     NoticeKind = "target.disabled"
 	NoticeRule               NoticeKind = "rule.notice" // a rule for events says so
 	NoticeLease              NoticeKind = "lease.ends"
-	NoticeTask               NoticeKind = "task.due" // on the checklist of an operation
+	NoticeTask               NoticeKind = "task.due"      // on the checklist of an operation
+	NoticeLeave              NoticeKind = "leave.request" // a customer asks to leave
 )
 
 // Timeline is the recipient of what is told at each stage of a tenant's life.
@@ -36,7 +37,7 @@ func NoticeOf(s TenantState) NoticeKind { return NoticeKind("tenant." + string(s
 func NoticeKinds() []NoticeKind {
 	out := []NoticeKind{
 		NoticeApprovalReminder, NoticeApprovalEscalation, NoticeRejected, NoticeCustodian, NoticeReviewDue, NoticeReviewFinding, NoticeAgreementEnds,
-		NoticeBreakGlass, NoticeAnomaly, NoticeSweepQuestion, NoticeTargetDisabled, NoticeRule, NoticeLease, NoticeTask,
+		NoticeBreakGlass, NoticeAnomaly, NoticeSweepQuestion, NoticeTargetDisabled, NoticeRule, NoticeLease, NoticeTask, NoticeLeave,
 	}
 	for _, s := range TenantStates {
 		out = append(out, NoticeOf(s))

@@ -28,6 +28,7 @@ hold.acknowledge hold.place hold.release hold.reminder
 incident.report
 key.copy key.copy_gone
 lease.answer lease.ask lease.lapse lease.over lease.set
+leave.confirm leave.lapse leave.refuse leave.request leave.verify leave.withdraw
 move.approve move.reject move.request
 notice.acknowledge notice.enable notice.replay
 operation.cancel operation.continue operation.pause operation.retry operation.start operation.state

@@ -8,7 +8,7 @@ import (
 
 // Waiting is one thing that waits for the caller's decision.
 type Waiting struct {
-	Kind          string               `json:"kind" doc:"approval, exception, hold, blueprint, standing, start, blocked, task, elevation, breakglass, move, principal, clock, store, event"`
+	Kind          string               `json:"kind" doc:"approval, exception, hold, blueprint, standing, start, blocked, task, elevation, breakglass, move, principal, clock, store, event, leave"`
 	ID            string               `json:"id" doc:"of the operation, hold, …"`
 	Gate          string               `json:"gate,omitempty"`
 	Tenant        tenure.TenantID      `json:"tenant,omitempty"`

@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/memory"
+	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/postgrestest"
 	"github.com/tenurehq/tenure/internal/store"
 )
@@ -164,7 +166,7 @@ func (l *leaving) lives(tenant string) {
 	}
 	l.world.Tamper("store", name+"-prod", func(t *memory.Thing) { t.Places = nil })
 	l.external = l.word("tenant.external_ids")
-	l.as("olga", "PUT", "/v1/tenants/"+name+"/known-by", map[string]any{"domains": []string{l.word("tenant.domains") + ".example"}, "externalIds": []string{l.external}}, 2)
+	l.as("olga", "PUT", "/v1/tenants/"+name+"/known-by", map[string]any{"domains": []string{l.word("tenant.domains") + ".example", "customer.example"}, "externalIds": []string{l.external}}, 2)
 	account := memory.Thing{Type: "account", Name: l.word("finding.steps"), Externals: []string{l.external}, CreatedAt: l.now().Add(-400 * oneDay)}
 	l.world.Put(account)
 	l.as("sam", "POST", "/v1/looks", map[string]any{"kind": "sweep"}, 2)
@@ -175,9 +177,37 @@ func (l *leaving) lives(tenant string) {
 		l.t.Fatalf("the events that failed: %v", events)
 	}
 	l.as("olga", "POST", "/v1/inbound-events/"+id(events[0].(map[string]any))+"/dismiss", map[string]any{"reason": l.text("inbound.why")}, 2)
+	l.asksToLeave(tenant)
 	change := l.as("olga", "POST", "/v1/operations", map[string]any{"kind": "change", "tenant": name, "parameters": map[string]any{"login": l.login, "motto": l.text("plan.body")}, "reason": l.text("operation.reason")}, 2)
 	l.settle()
 	l.as("rita", "POST", "/v1/operations/"+id(change)+"/reject", map[string]any{"reason": l.text("operation.wanted_why")}, 2)
+	l.settle()
+}
+
+// asksToLeave has somebody of the tenant's ask to leave whom staff refuses, and its contact, whose event no rule takes.
+func (l *leaving) asksToLeave(tenant string) {
+	ask := func(address string) tenure.Secret {
+		check(l.t, l.inst.AskLeave(l.t.Context(), lifecycle.LeaveAsk{Tenant: l.name(tenant), Address: address, Reason: l.text("leave_request.reason")}))
+		l.look() // it is blanked as it is looked at
+		l.settle()
+		list, err := l.inst.DB.Notices(l.t.Context(), tenure.TenantID(tenant))
+		check(l.t, err)
+		for _, n := range list {
+			if found := regexp.MustCompile(`/leave/(\S+)`).FindStringSubmatch(n.Body); n.Recipient == address && found != nil {
+				return tenure.NewSecret(found[1])
+			}
+		}
+		l.t.Fatal("nobody was sent a link to leave by")
+		return tenure.Secret{}
+	}
+	check(l.t, l.inst.AnswerLeave(l.t.Context(), ask(l.word("leave_request.requester")+"@customer.example"), lifecycle.LeaveConfirm, ""))
+	l.settle()
+	waits := l.as("olga", "GET", "/v1/leave-requests?state=waiting&tenant="+tenant, nil, 2)["items"].([]any)
+	l.as("olga", "POST", "/v1/leave-requests/"+id(waits[0].(map[string]any))+"/refuse", map[string]any{"reason": l.text("leave_request.why")}, 2)
+	row, err := l.inst.DB.Tenant(l.t.Context(), tenant)
+	check(l.t, err)
+	check(l.t, l.inst.AnswerLeave(l.t.Context(), ask(row.Contact), lifecycle.LeaveConfirm, ""))
+	check(l.t, l.inst.Events.Work(l.t.Context()))
 	l.settle()
 }
 

@@ -135,7 +135,7 @@ func compose(inst *installation.Installation, o Options, running *atomic.Bool) (
 	if name == "" {
 		name = string(inst.Service.Installation())
 	}
-	web := site.Options{Governor: inst.Governor, Service: inst.Service, Log: o.Log, Name: name, URL: inst.Settings.URL, Sources: inst.Events.Names()}
+	web := site.Options{Governor: inst.Governor, Service: inst.Service, Log: o.Log, Name: name, URL: inst.Settings.URL, Sources: inst.Events.Names(), Leave: inst.Settings.Leave.Page}
 	if inst.Settings.SignIn != nil {
 		if u, err := url.Parse(inst.Settings.SignIn.Issuer); err == nil {
 			web.Provider, web.Issuer = u.Host, u.Scheme+"://"+u.Host

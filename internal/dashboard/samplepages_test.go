@@ -98,6 +98,9 @@ func samples(s shape) []sample {
 		{"lease", func(p *dashboard.Pages, w io.Writer) error {
 			return p.Lease(w, lone, dashboard.LeaseView{Organization: t("Acme"), Tenant: t("acme"), Platform: t("the platform"), Ends: in(7 * day), Post: "/lease/x", Choices: []dashboard.LeaseChoice{{Answer: "keep", Label: t("Keep it"), Says: t("It goes on.")}, {Answer: "end", Label: t("End it"), Says: t("A departure is requested."), Tone: dashboard.ToneBad}}})
 		}},
+		{"leave", func(p *dashboard.Pages, w io.Writer) error {
+			return p.Leave(w, lone, dashboard.LeaveView{Organization: t("Acme"), Tenant: t("acme"), Platform: t("the platform"), Title: "Shall it leave?", Says: t("Your answer counts once."), Facts: []dashboard.Pair{{Name: "Asked by", Value: t("bo@acme.example")}}, Post: "/leave/x", Choices: []dashboard.LeaveChoice{{Answer: "confirm", Label: t("Yes"), Says: t("It leaves."), Tone: dashboard.ToneBad}, {Answer: "refuse", Label: t("No"), Says: t("It stays."), Fields: fields(t)[:2]}}})
+		}},
 		{"certificate", func(p *dashboard.Pages, w io.Writer) error { return p.Certificate(w, lone, certificate(t)) }},
 		{"confirm", func(p *dashboard.Pages, w io.Writer) error { return p.Confirm(w, f("tenants"), confirm) }},
 		{"confirm-final", func(p *dashboard.Pages, w io.Writer) error { return p.Confirm(w, f("tenants"), final) }},

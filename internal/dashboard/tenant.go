@@ -62,6 +62,7 @@ type TenantView struct {
 	DepartureLinks []DepartureLink
 	LinkAction     *Action // makes a departure link
 	Lease          *LeaseRow
+	Leave          []LeaveRow // its own requests to leave, the latest first
 }
 
 // Moment is one thing on a timeline.

@@ -115,6 +115,7 @@ func (i *Installation) Ticks() []Tick {
 		{"agreements", i.inTime(i.Service.TickAgreements)},
 		{"leases", i.inTime(i.Service.TickLeases)},
 		{"checklist", i.inTime(i.Service.TickChecklist)},
+		{"leaves", i.inTime(i.Service.TickLeaves)},
 		{"refusals", i.Governor.TickRefusals}, // before anomalies: they look at them
 		{"anomalies", i.watcher.Tick},
 		{"figures", i.Service.TickFigures},

@@ -17,7 +17,7 @@ import (
 const inboxed = 500
 
 // inboxes are what waits for somebody's decision beside operations: elevations to
-// approve, break-glass to review, moves to sign, lookalikes to let in, events that are held, a time or a store to confirm.
+// approve, break-glass to review, moves to sign, lookalikes to let in, events that are held, requests to leave of tenants without a contact, a time or a store to confirm.
 func inboxes(gov *governance.Governor, svc *lifecycle.Service, events *trigger.Intake, limits tenure.ElevationLimits) []lifecycle.InboxSource {
 	return []lifecycle.InboxSource{
 		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
@@ -34,6 +34,9 @@ func inboxes(gov *governance.Governor, svc *lifecycle.Service, events *trigger.I
 		},
 		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
 			return inboxEvents(ctx, gov, events, c)
+		},
+		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
+			return inboxLeaves(ctx, gov, svc, c)
 		},
 		func(ctx context.Context, c tenure.Caller) ([]lifecycle.InboxItem, error) {
 			return slices.Concat(inboxClock(ctx, gov, svc.Clock(), c), inboxStore(ctx, gov, svc, c)), nil
@@ -158,4 +161,22 @@ func inboxEvents(ctx context.Context, gov *governance.Governor, events *trigger.
 		}
 	}
 	return out, nil
+}
+
+// inboxLeaves are the requests to leave of tenants that have no contact to ask, for who may request a departure.
+func inboxLeaves(ctx context.Context, gov *governance.Governor, svc *lifecycle.Service, c tenure.Caller) (out []lifecycle.InboxItem, err error) {
+	if !c.May(tenure.OperationRequest) {
+		return nil, nil
+	}
+	sight := gov.Visible(c, tenure.OperationRequest)
+	list, err := svc.LeaveRequests(ctx, store.LeaveFilter{State: tenure.LeaveWaiting, Sight: &sight, Limit: inboxed})
+	for _, l := range list {
+		if l.Contact == "" {
+			out = append(out, lifecycle.InboxItem{
+				Kind: "leave", ID: string(l.ID), Tenant: l.Tenant, Summary: l.Requester + " asks that the tenant leave, which has no contact to ask",
+				RequestedBy: l.Requester, Need: 1, OpenedAt: l.VerifiedAt, ExpiresAt: l.ExpiresAt,
+			})
+		}
+	}
+	return out, err
 }

@@ -60,9 +60,30 @@ type Settings struct {
 	Notify    Notify                `yaml:"notify"`  // where notices go
 	// Events are the systems that tell of events, by name.
 	Events map[string]EventSource `yaml:"events"`
+	Leave  Leave                  `yaml:"leave"` // whether customers can ask to leave themselves
 	// Sought is how long the places of closed tenants are looked at, with their sealed
 	// names and keys; zero is two years.
 	Sought tenure.Period `yaml:"sought"`
+}
+
+// Leave says how customers ask to leave themselves.
+type Leave struct {
+	Page bool `yaml:"page"` // the public page /leave; it needs url, and notices that are sent
+}
+
+func (s Settings) sends() bool {
+	return s.Notify.Webhook != nil || len(s.Notify.Targets) > 0 || s.Notify.Log
+}
+
+// checkLeave is Invalid where nobody could be sent the links that the page promises.
+func (s Settings) checkLeave() error {
+	switch {
+	case s.Leave.Page && s.URL == "":
+		return tenure.Errorf(tenure.Invalid, "tenure.yaml: leave.page needs url, the address that people reach this server at")
+	case s.Leave.Page && !s.sends():
+		return tenure.Errorf(tenure.Invalid, "tenure.yaml: leave.page needs notify: who asks to leave is sent a link").WithHint("add a mail target, see docs/notices.md")
+	}
+	return nil
 }
 
 // Budget bounds how much may be destroyed in an hour. What isn't given has a default.
@@ -285,6 +306,9 @@ func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Insta
 		return fail(err)
 	}
 	budget, err := set.Budget.read()
+	if err == nil {
+		err = set.checkLeave()
+	}
 	if err != nil {
 		return fail(err)
 	}
@@ -298,7 +322,7 @@ func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Insta
 		DB: db, Keys: keys, Catalog: connectors, Installation: tenure.InstallationID(id), Settings: systems, Secrets: from,
 		Folder: filepath.Join(o.Dir, "handover"), Now: now, Clock: ticks, Witness: w, WitnessName: witness.Name(set.Witness), SoughtFor: set.Sought,
 		Budget:    budget,
-		Approvals: set.Approvals, Groups: set.Groups, Calls: calls, URL: set.URL, Sends: set.Notify.Webhook != nil || len(set.Notify.Targets) > 0 || set.Notify.Log,
+		Approvals: set.Approvals, Groups: set.Groups, Calls: calls, URL: set.URL, Sends: set.sends(),
 		Owner: fmt.Sprintf("%s/%d/%d", host, os.Getpid(), time.Now().UnixNano()),
 	})
 	if err != nil {
@@ -324,7 +348,7 @@ func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Insta
 	if err != nil {
 		return fail(err)
 	}
-	told := trigger.Options{DB: db, Service: svc, Sources: sources, Log: o.Log}
+	told := trigger.Options{DB: db, Service: svc, Sources: sources, Leave: set.Leave.Page, Log: o.Log}
 	if o.Measure != nil {
 		told.Count, told.Refused = o.Measure.Event, o.Measure.EventRefused
 	}

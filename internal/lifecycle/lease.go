@@ -2,13 +2,9 @@ package lifecycle
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -168,18 +164,15 @@ func (s *Service) Lease(ctx context.Context, tenant tenure.TenantID) (*tenure.Le
 
 // leaseSecret signs a link: its id, and an HMAC over id, tenant and the moment of the question.
 func (s *Service) leaseSecret(l tenure.Lease) tenure.Secret {
-	m := hmac.New(sha256.New, s.mac)
-	_, _ = m.Write([]byte("lease\x00" + string(l.Link) + "\x00" + string(l.Tenant) + "\x00" + strconv.FormatInt(l.AskedAt.UnixMicro(), 10)))
-	return tenure.NewSecret(string(l.Link) + "." + base64.RawURLEncoding.EncodeToString(m.Sum(nil)))
+	return s.signLink(string(l.Link), "lease", string(l.Link), string(l.Tenant), strconv.FormatInt(l.AskedAt.UnixMicro(), 10))
 }
 
 // OpenLeaseLink gives the lease that a link asks about; it changes nothing. One that isn't known, was
 // withdrawn or has expired is NotFound, and which of these isn't said. It can be opened until the
 // lease ends and, once it was answered, for 30 days more.
 func (s *Service) OpenLeaseLink(ctx context.Context, secret tenure.Secret) (tenure.Lease, error) {
-	none := tenure.Errorf(tenure.NotFound, "this link isn't good, or not any more").WithHint("ask who sent it to you")
-	id, _, _ := strings.Cut(secret.Reveal(), ".")
-	if len(secret.Reveal()) > 200 || id == "" {
+	none, id := errNoLink(), linkID(secret)
+	if id == "" {
 		return tenure.Lease{}, none
 	}
 	l, err := s.o.DB.LeaseByLink(ctx, tenure.LinkID(id))
@@ -188,7 +181,7 @@ func (s *Service) OpenLeaseLink(ctx context.Context, secret tenure.Secret) (tenu
 		return tenure.Lease{}, none
 	case err != nil:
 		return tenure.Lease{}, err
-	case !hmac.Equal([]byte(s.leaseSecret(l).Reveal()), []byte(secret.Reveal())):
+	case !sameLink(s.leaseSecret(l), secret):
 		return tenure.Lease{}, none
 	}
 	now := s.Now()
@@ -330,7 +323,7 @@ func (s *Service) askLease(ctx context.Context, l tenure.Lease, t store.TenantRo
 		to = "platform"
 		body += " There is no link to answer by, since tenure.yaml has no url; decide with: tenure tenant lease " + t.Name + " --until DATE, or --lift"
 	} else {
-		body += " Answer here, without an account: " + strings.TrimSuffix(s.o.URL, "/") + LeasePath + s.leaseSecret(l).Reveal()
+		body += " Answer here, without an account: " + s.linkTo(LeasePath, s.leaseSecret(l))
 	}
 	e, err := s.entry(ctx, "lease.ask", "", l.Tenant, "", string(l.Tenant), map[string]string{"ends": l.EndsAt.Format(time.RFC3339)})
 	if err != nil {

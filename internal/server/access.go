@@ -23,6 +23,7 @@ const (
 	OfFinding    Reach = "finding"      // over the tenant of the finding; one of no tenant is the installation's
 	OfAgreement  Reach = "agreement"    // over the tenant of the agreement
 	OfInbound    Reach = "event"        // over the tenant of the event; one of no tenant is the installation's
+	OfLeave      Reach = "request"      // over the tenant of the request to leave
 	OfDelivery   Reach = "delivery"     // over the tenant of the notice; one of no tenant is the installation's
 	OfPlan       Reach = "digest"       // over the tenant of the plan
 	OfBody       Reach = "body"         // the handler asks, over what the body names: Call.Require
@@ -84,6 +85,10 @@ var lookups = map[Reach]lookup{
 		}
 		row, err := s.db().Inbound(ctx, event)
 		return s.targetOf(ctx, row.Tenant, err)
+	},
+	OfLeave: func(ctx context.Context, s *Server, id string) (tenure.Target, error) {
+		l, err := s.leave(ctx, id)
+		return s.targetOf(ctx, l.Tenant, err)
 	},
 	OfDelivery: func(ctx context.Context, s *Server, id string) (tenure.Target, error) {
 		d, err := s.db().Delivery(ctx, id)

@@ -34,6 +34,7 @@ var nounTexts = map[string]string{
 	"incident":    "Incidents of tenants that other systems reported",
 	"key":         "Keys that belong to no tenant, and their known copies",
 	"lease":       "Until when a tenant is there without anybody's further word",
+	"leave":       "Customers' own requests to leave",
 	"link":        "Pages on which leaving customers see their own departure",
 	"log":         "The audit log as tiles, for checks on another machine",
 	"look":        "Looks at the systems: for drift, and for what no inventory knows",

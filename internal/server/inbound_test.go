@@ -146,7 +146,7 @@ func (f *feed) open() {
 		defer f.mu.Unlock()
 		*to = append(*to, what)
 	}
-	f.events, err = trigger.New(trigger.Options{DB: db, Service: f.s,
+	f.events, err = trigger.New(trigger.Options{DB: db, Service: f.s, Leave: true,
 		Count:   func(source, outcome string) { note(&f.counted, source+" "+outcome) },
 		Refused: func(_, reason string) { note(&f.refused, reason) },
 		Sources: map[string]event.Source{

@@ -130,6 +130,8 @@ func subjectOf(w client.Waiting) dashboard.Ref {
 		return dashboard.Ref{Label: "Store to confirm"}
 	case "event":
 		return dashboard.Ref{Label: "Event of another system", Href: dashboard.EventPath(tenure.InboundID(w.ID))}
+	case "leave":
+		return dashboard.Ref{Label: "Request to leave", Href: dashboard.TenantPath(w.Tenant)}
 	case "principal":
 		return dashboard.Ref{Label: "Lookalike to let in", Href: "/access/principals"}
 	case "move":

@@ -101,7 +101,7 @@ func newHouse(t *testing.T) *house {
 	h.gov = governance.New(governance.Options{DB: h.db, Now: now, Entry: h.svc.Entry, Idle: 24 * 365 * time.Hour, SessionFor: 24 * 365 * time.Hour})
 	h.svc.Govern(h.gov.Decide)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	pages, err := site.New(site.Options{Governor: h.gov, Service: h.svc, Log: log, Name: "the house"})
+	pages, err := site.New(site.Options{Governor: h.gov, Service: h.svc, Log: log, Name: "the house", Leave: true})
 	h.must(err)
 	h.events, err = trigger.New(trigger.Options{DB: h.db, Service: h.svc, Sources: sources})
 	h.must(err)

@@ -116,6 +116,7 @@ func (v *visit) tenantView(t client.TenantDetail) dashboard.TenantView {
 		view.Operations = append(view.Operations, operationRow(o, view.Name))
 	}
 	view.Actions, view.Lease = v.tenantActions(t), leaseRow(t.Lease)
+	view.Leave = v.leaveRows(t.ID, tenure.Target{Tenant: t.ID, Tier: t.Tier, Labels: t.Labels})
 	if v.may(tenure.EventRead, tenure.Target{Tenant: t.ID, Tier: t.Tier, Labels: t.Labels}) {
 		view.EventsHref = "/events?tenant=" + queryEscape(string(t.ID))
 	}

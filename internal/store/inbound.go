@@ -66,8 +66,8 @@ func inbounds(q querier, columns, rest string, args ...any) (out []Inbound, err 
 // Receive keeps an event that has come, and says whether it is a new one: the same id of
 // one source is kept once.
 func (tx *Tx) Receive(e Inbound) (bool, error) {
-	n, err := tx.Exec(`insert into inbound (id, source, external_id, type, subject, version, happened_at, received_at, body, state, rule, tenant, operation, decided_at, decided_by) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'received', '', '', '', 0, '') on conflict do nothing`,
-		string(e.ID), e.Source, e.ExternalID, e.Type, e.Subject, e.Version, micros(e.HappenedAt), micros(e.ReceivedAt), e.Body)
+	n, err := tx.Exec(`insert into inbound (id, source, external_id, type, subject, version, happened_at, received_at, body, state, rule, tenant, operation, decided_at, decided_by) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'received', '', $10, '', 0, '') on conflict do nothing`,
+		string(e.ID), e.Source, e.ExternalID, e.Type, e.Subject, e.Version, micros(e.HappenedAt), micros(e.ReceivedAt), e.Body, string(e.Tenant))
 	return n == 1, err
 }
 

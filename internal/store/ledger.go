@@ -438,7 +438,7 @@ func (l *ledger) take(body []byte) error {
 		op, _, _ := strings.Cut(rowOf(name), "/")
 		switch table {
 		case "tenant", "principal", "role_grant", "delegation", "token", "session", "one_time",
-			"elevation", "standing", "blueprint", "system", "departure_link", "access_move", "agreement", "lease",
+			"elevation", "standing", "blueprint", "system", "departure_link", "access_move", "agreement", "lease", "leave_request",
 			"inbound", "trigger_subject":
 			if digest == "" {
 				delete(l.short, l.hash(name))

@@ -40,6 +40,7 @@ type Options struct {
 	DB      *store.DB
 	Service *lifecycle.Service
 	Sources map[string]event.Source // by name
+	Leave   bool                    // customers can ask to leave themselves: lifecycle.LeaveSource is a source, which nobody sends to
 	Log     *slog.Logger
 
 	Count   func(source, outcome string) // called for each event that came (received) and that was decided; may be nil
@@ -75,6 +76,9 @@ func New(o Options) (*Intake, error) {
 		if name == Clock {
 			return nil, tenure.Errorf(tenure.Invalid, "events: `%s` is reserved", Clock).WithHint("give the source another name")
 		}
+		if o.Leave && name == lifecycle.LeaveSource {
+			return nil, tenure.Errorf(tenure.Invalid, "events: `%s` is reserved for what customers themselves ask, since leave.page is on", name).WithHint("give the source another name")
+		}
 		if !sourceName.MatchString(name) {
 			return nil, tenure.Errorf(tenure.Invalid, "events: no rule can name the source %.60q", name).WithHint("a name has up to 40 lower-case letters, digits and hyphens, and begins with a letter")
 		}
@@ -109,10 +113,17 @@ func (i *Intake) Source(name string) (event.Source, error) {
 	return s, nil
 }
 
-// Names are those of the sources, and Clock.
+// Names are those of the sources, of Clock, and of lifecycle.LeaveSource where there is it.
 func (i *Intake) Names() []string {
-	return append(slices.Sorted(maps.Keys(i.o.Sources)), Clock)
+	out := append(slices.Sorted(maps.Keys(i.o.Sources)), Clock)
+	if i.o.Leave {
+		out = append(out, lifecycle.LeaveSource)
+	}
+	return out
 }
+
+// Known says whether events can come from a source of this name.
+func (i *Intake) Known(name string) bool { return slices.Contains(i.Names(), name) }
 
 // ErrTooMany is more than a source may send (429, RFC 6585 §4): it may send it again later.
 var ErrTooMany error = tenure.Errorf(tenure.Unavailable, "the source sends more events than it may").Retryable()

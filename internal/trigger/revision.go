@@ -31,7 +31,7 @@ func (i *Intake) Check(src []byte, file string) (*Set, error) {
 		return nil, err
 	}
 	for _, r := range set.Rules {
-		if _, ok := i.o.Sources[r.Source]; !ok && r.Source != "" {
+		if r.Source != "" && (r.Source == Clock || !i.Known(r.Source)) {
 			return nil, tenure.Errorf(tenure.Invalid, "%s: the rule %s is for events of %s, and there is no such source", file, r.Name, r.Source).WithHint("sources stand under events: in tenure.yaml, which is read when the server starts")
 		}
 	}
