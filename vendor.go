@@ -1,7 +1,6 @@
 package tenure
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -129,13 +128,4 @@ func (r VendorReply) Says() string {
 		return "it keeps it until " + r.Until.Format("2 January 2006") + ": " + r.Reason
 	}
 	return "no answer"
-}
-
-// EvidenceDigest is the digest of the evidence's text and file together; "" without any.
-func (r VendorReply) EvidenceDigest() string {
-	if r.Evidence == "" && r.EvidenceSHA256 == "" {
-		return ""
-	}
-	b, _ := json.Marshal([2]string{r.Evidence, r.EvidenceSHA256})
-	return Digest(b)
 }

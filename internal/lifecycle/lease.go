@@ -2,9 +2,6 @@ package lifecycle
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
@@ -165,32 +162,29 @@ func (s *Service) Lease(ctx context.Context, tenant tenure.TenantID) (*tenure.Le
 
 // leaseSecret signs a link: its id, and an HMAC over id, tenant and the moment of the question.
 func (s *Service) leaseSecret(l tenure.Lease) tenure.Secret {
-	m := hmac.New(sha256.New, s.mac)
-	_, _ = m.Write([]byte("lease\x00" + string(l.Link) + "\x00" + string(l.Tenant) + "\x00" + strconv.FormatInt(l.AskedAt.UnixMicro(), 10)))
-	return tenure.NewSecret(string(l.Link) + "." + base64.RawURLEncoding.EncodeToString(m.Sum(nil)))
+	return s.signLink("lease", l.Link, string(l.Tenant), strconv.FormatInt(l.AskedAt.UnixMicro(), 10))
 }
 
 // OpenLeaseLink gives the lease that a link asks about; it changes nothing. One that isn't known, was
 // withdrawn or has expired is NotFound, and which of these isn't said. It can be opened until the
 // lease ends and, once it was answered, for 30 days more.
 func (s *Service) OpenLeaseLink(ctx context.Context, secret tenure.Secret) (tenure.Lease, error) {
-	none := tenure.Errorf(tenure.NotFound, "this link isn't good, or not any more").WithHint("ask who sent it to you")
-	id, _, _ := strings.Cut(secret.Reveal(), ".")
-	if len(secret.Reveal()) > 200 || id == "" {
-		return tenure.Lease{}, none
+	id := linkOf(secret)
+	if id == "" {
+		return tenure.Lease{}, noLink()
 	}
-	l, err := s.o.DB.LeaseByLink(ctx, tenure.LinkID(id))
+	l, err := s.o.DB.LeaseByLink(ctx, id)
 	switch {
 	case tenure.CodeOf(err) == tenure.NotFound:
-		return tenure.Lease{}, none
+		return tenure.Lease{}, noLink()
 	case err != nil:
 		return tenure.Lease{}, err
-	case !hmac.Equal([]byte(s.leaseSecret(l).Reveal()), []byte(secret.Reveal())):
-		return tenure.Lease{}, none
+	case !sameLink(s.leaseSecret(l), secret):
+		return tenure.Lease{}, noLink()
 	}
 	now := s.Now()
 	if l.Answer == "" && (l.State != tenure.LeaseRunning || !now.Before(l.EndsAt)) || l.Answer != "" && !now.Before(l.AnsweredAt.Add(leaseShown)) {
-		return tenure.Lease{}, none
+		return tenure.Lease{}, noLink()
 	}
 	return l, s.o.DB.VouchedRow(ctx, "lease", string(l.Tenant))
 }
