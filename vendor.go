@@ -1,6 +1,7 @@
 package tenure
 
 import (
+	"net/mail"
 	"slices"
 	"strings"
 	"time"
@@ -92,6 +93,12 @@ func (r VendorReply) Checked(now time.Time) (VendorReply, error) {
 		return r, Errorf(Invalid, "the date until which it is kept is more than %d years away", MaxVendorYears).WithHint("ask who sent you the link")
 	}
 	return r, nil
+}
+
+// IsMailAddress says whether a text is one plain mail address.
+func IsMailAddress(s string) bool {
+	a, err := mail.ParseAddress(s)
+	return err == nil && a.Address == s && len(s) <= 254
 }
 
 // Vendor is what one company was asked in one departure, and what it said.

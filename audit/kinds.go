@@ -44,4 +44,5 @@ system.add system.rotate
 task.done
 tenant.forget tenant.known tenant.labels tenant.move tenant.request
 token.make token.revoke
+vendor.answer vendor.ask vendor.record vendor.reminder vendor.withdraw
 `

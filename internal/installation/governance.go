@@ -114,6 +114,7 @@ func (i *Installation) Ticks() []Tick {
 		{"revocations", i.Service.TickRevocations}, // after reviews: what they decided
 		{"agreements", i.inTime(i.Service.TickAgreements)},
 		{"leases", i.inTime(i.Service.TickLeases)},
+		{"vendors", i.inTime(i.Service.TickVendors)},
 		{"refusals", i.Governor.TickRefusals}, // before anomalies: they look at them
 		{"anomalies", i.watcher.Tick},
 		{"figures", i.Service.TickFigures},

@@ -22,6 +22,7 @@ type words struct {
 	digest   string // of several: how many
 	hello    string
 	staff    string // why a member of staff gets it: the recipient of the notice
+	company  string // why a company does that is told to erase
 	customer string // why a contact of a tenant's does: the tenant
 	service  string // what stands for a tenant whose name isn't known
 	about    map[string]string
@@ -34,6 +35,7 @@ var languages = map[string]words{
 	"en": {
 		subject: "%[1]s: %[2]s", digest: "%d notices", hello: "Hello,",
 		staff:    "You get this mail because it is addressed to %s.",
+		company:  "You get this mail because your company holds data for us. If that is wrong, answer so by the link.",
 		customer: "You get this mail as the contact of %s. If that is wrong, tell whoever provides the service to you.",
 		service:  "your service",
 		other:    "notice",
@@ -47,12 +49,13 @@ var languages = map[string]words{
 			"approval.reminder": "an approval waits", "approval.escalation": "an approval waits for you", "operation.rejected": "a request was refused",
 			"hold.custodian": "a legal hold covers what you keep", "review.due": "an access review is due", "review.finding": "a review has found something", "agreement.ends": "an agreement ends",
 			"access.breakglass": "somebody has used break-glass access", "access.anomaly": "access that is unlike before", "sweep.question": "accounts whose owner isn't certain", "target.disabled": "notices don't arrive",
-			"rule.notice": "news of a customer", "lease.ends": "your access ends soon",
+			"rule.notice": "news of a customer", "lease.ends": "your access ends soon", "vendor.erase": "please erase what you hold",
 		},
 	},
 	"de": {
 		subject: "%[1]s: %[2]s", digest: "%d Mitteilungen", hello: "Guten Tag,",
 		staff:    "Sie erhalten diese Mail, weil sie an %s gerichtet ist.",
+		company:  "Sie erhalten diese Mail, weil Ihr Unternehmen Daten für uns verarbeitet. Ist das falsch, antworten Sie das bitte über den Link.",
 		customer: "Sie erhalten diese Mail als Kontakt von %s. Ist das falsch, sagen Sie es bitte Ihrem Anbieter.",
 		service:  "Ihrem Dienst",
 		other:    "Mitteilung",
@@ -66,7 +69,7 @@ var languages = map[string]words{
 			"approval.reminder": "eine Freigabe steht aus", "approval.escalation": "eine Freigabe wartet auf Sie", "operation.rejected": "ein Antrag wurde abgelehnt",
 			"hold.custodian": "eine Aufbewahrungspflicht betrifft Sie", "review.due": "eine Rechteprüfung steht an", "review.finding": "eine Prüfung hat etwas gefunden", "agreement.ends": "eine Vereinbarung endet",
 			"access.breakglass": "jemand hat den Notzugang benutzt", "access.anomaly": "ungewohnte Zugriffe", "sweep.question": "Konten, deren Besitzer nicht feststeht", "target.disabled": "Mitteilungen kommen nicht an",
-			"rule.notice": "Neues von einem Kunden", "lease.ends": "Ihr Zugang endet bald",
+			"rule.notice": "Neues von einem Kunden", "lease.ends": "Ihr Zugang endet bald", "vendor.erase": "bitte löschen Sie, was Sie haben",
 		},
 	},
 }
@@ -126,7 +129,10 @@ func letter(list []told, tag, to string) (Letter, error) {
 		return r
 	}, out.Subject)
 	foot := fmt.Sprintf(w.staff, to)
-	if customer {
+	switch {
+	case kindOf(list[0].Notice) == string(tenure.NoticeVendor) && customer:
+		foot = w.company
+	case customer:
 		foot = fmt.Sprintf(w.customer, cmp.Or(list[0].name, w.service))
 	}
 	type item struct{ Title, Text string }

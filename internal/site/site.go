@@ -59,7 +59,7 @@ func New(o Options) (*Site, error) {
 	_, _ = rand.Read(s.key[:])
 	s.mux.Handle("GET "+dashboard.AssetPrefix, dashboard.Assets())
 	for _, room := range []func(){
-		s.signInPages, s.departurePages, s.leasePages, s.fleetPages, s.tenantPages, s.operationPages, s.eventPages, s.requestPages,
+		s.signInPages, s.departurePages, s.leasePages, s.vendorPages, s.fleetPages, s.tenantPages, s.operationPages, s.eventPages, s.requestPages,
 		s.approvalPages, s.findingPages, s.holdPages, s.reviewPages, s.blueprintPages, s.auditPages, s.systemPages, s.accessPages,
 	} {
 		room()
@@ -229,7 +229,7 @@ func (s *Site) problem(w http.ResponseWriter, r *http.Request, v *visit, err err
 		s.o.Log.Error("internal error", "id", id, "route", r.Pattern, "error", err)
 		p = dashboard.ProblemView{Code: tenure.Internal, Message: "internal error " + id, ID: id, Back: p.Back}
 	}
-	if strings.HasPrefix(r.URL.Path, lifecycle.LeasePath) { // a customer has no other page
+	if strings.HasPrefix(r.URL.Path, lifecycle.LeasePath) || strings.HasPrefix(r.URL.Path, lifecycle.VendorPath) { // they have no other page
 		p.Back, p.Outside = dashboard.Ref{}, true
 	}
 	if v == nil { // the API counts what it refuses to who is signed in

@@ -8,8 +8,8 @@ import (
 	"github.com/tenurehq/tenure/internal/engine"
 )
 
-// VendorPerson is what the pseudonym of somebody at a company is made of: no member of staff is called so.
-func VendorPerson(company, name string) string { return "vendor\x00" + company + "\x00" + name }
+// vendorPerson is what the pseudonym of somebody at a company is made of: no member of staff is called so.
+func vendorPerson(company, name string) string { return "vendor\x00" + company + "\x00" + name }
 
 // VendorItem is what a certificate says of a company that was asked at a step; v is nil while it wasn't.
 func (s Source) VendorItem(st *tenure.Step, v *tenure.Vendor) evidence.Vendor {
@@ -21,7 +21,7 @@ func (s Source) VendorItem(st *tenure.Step, v *tenure.Vendor) evidence.Vendor {
 	if v.RecordedBy != "" {
 		recorded = s.Pseudonym(v.RecordedBy)
 	}
-	out = out.Answers(v.VendorReply, s.Pseudonym(VendorPerson(out.Company, v.Name)), recorded)
+	out = out.Answers(v.VendorReply, s.Pseudonym(vendorPerson(out.Company, v.Name)), recorded)
 	out.At = v.AnsweredAt
 	return out
 }
