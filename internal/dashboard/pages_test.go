@@ -80,6 +80,7 @@ func TestZeroViews(t *testing.T) {
 		{"systems", func(p *dashboard.Pages, w io.Writer) error { return p.Systems(w, f, dashboard.SystemsView{}) }},
 		{"departure", func(p *dashboard.Pages, w io.Writer) error { return p.Departure(w, f, dashboard.DepartureView{}) }},
 		{"lease", func(p *dashboard.Pages, w io.Writer) error { return p.Lease(w, f, dashboard.LeaseView{}) }},
+		{"vendor", func(p *dashboard.Pages, w io.Writer) error { return p.Vendor(w, f, dashboard.VendorView{}) }},
 		{"certificate", func(p *dashboard.Pages, w io.Writer) error { return p.Certificate(w, f, dashboard.CertificateView{}) }},
 		{"confirm", func(p *dashboard.Pages, w io.Writer) error { return p.Confirm(w, f, dashboard.ConfirmView{}) }},
 		{"request", func(p *dashboard.Pages, w io.Writer) error { return p.Request(w, f, dashboard.RequestView{}) }},

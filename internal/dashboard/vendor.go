@@ -24,3 +24,10 @@ type VendorView struct {
 func (p *Pages) Vendor(w io.Writer, frame Frame, v VendorView) error {
 	return p.render(w, "vendor", plain, frame, v)
 }
+
+// VendorRow is what a company says of the data that it held: its own word, which nobody has seen.
+type VendorRow struct {
+	Company, Holds, Says, Verdict string
+	By, Evidence                  string
+	At                            time.Time
+}

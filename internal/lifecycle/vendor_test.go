@@ -237,7 +237,7 @@ func TestVendorByLetter(t *testing.T) {
 	if v := s.paper(op, "closing").Vendors[0]; v.Recorded == "" || v.Verdict != tenure.Claimed {
 		t.Errorf("the certificate says %+v", v)
 	}
-	wantCode(t, s.AskVendor(ctx, op, "vendor/1", "", "too late", "operator"), tenure.Conflict)
+	wantCode(t, s.AskVendor(ctx, op, "vendor/1", "", "too late", "operator"), tenure.NotFound)
 	s.audited()
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -112,6 +113,43 @@ func vendorActions(op tenure.OperationID, q *client.Vendor) []dashboard.Action {
 		}
 	}
 	return []dashboard.Action{again, {Label: "Put down an answer", Post: at + "record", Hidden: hiddenPairs("vendor", q.Step), Says: "For an answer that came otherwise, such as by letter. The certificate says that you put it down.", Fields: fields}}
+}
+
+// vendors are the questions of an operation, by step; those of most there are none.
+func (v *visit) vendors(o client.OperationDetail) (map[string]*client.Vendor, error) {
+	if !slices.ContainsFunc(o.Body.Steps, func(st tenure.Step) bool { return st.Action == tenure.ActVendor }) {
+		return nil, nil
+	}
+	list, err := ask(v, client.ListVendors, client.OperationParams{Operation: string(o.ID)})
+	out := make(map[string]*client.Vendor)
+	for i := range list.Items {
+		out[list.Items[i].Step] = &list.Items[i]
+	}
+	return out, err
+}
+
+// vendorState says where a question stands.
+func vendorState(q *client.Vendor) string {
+	at := func(t time.Time) string { return t.UTC().Format("2 January 2006") }
+	switch q.State {
+	case "waiting":
+		return "asked once the points of no return are passed"
+	case "open":
+		return "not asked yet"
+	case "asked", "overdue":
+		if q.State == "overdue" {
+			return "asked " + at(q.RequestedAt) + " at " + q.Email + ", due " + at(q.DueAt) + ", and silent"
+		}
+		return "asked " + at(q.RequestedAt) + " at " + q.Email + ", due " + at(q.DueAt)
+	}
+	says := tenure.VendorReply{Answer: q.Answer, Until: q.Until, Reason: q.Reason}.Says() + ", says " + q.Name + " (" + q.Role + ") on " + at(q.AnsweredAt)
+	if q.Evidence != "" {
+		says += "; evidence: " + q.Evidence
+	}
+	if q.RecordedBy != "" {
+		says += "; put down by " + q.RecordedBy
+	}
+	return says
 }
 
 func (v *visit) changeVendor() error {
