@@ -18,7 +18,7 @@ type Vendor struct {
 	DueAt          time.Time           `json:"dueAt,omitzero"`
 	RemindedAt     time.Time           `json:"remindedAt,omitzero"`
 	Answer         tenure.VendorAnswer `json:"answer,omitempty" enum:"gone,never-held,kept"`
-	Until          time.Time           `json:"until,omitzero"`
+	Until          time.Time           `json:"expiresAt,omitzero" doc:"kept: until when"`
 	Reason         string              `json:"reason,omitempty" doc:"for which it is kept"`
 	Name           string              `json:"name,omitempty" doc:"who answered at the company"`
 	Role           string              `json:"role,omitempty"`
@@ -26,6 +26,7 @@ type Vendor struct {
 	EvidenceSHA256 string              `json:"evidenceSha256,omitempty" doc:"of a file, as the company gave it"`
 	AnsweredAt     time.Time           `json:"answeredAt,omitzero"`
 	RecordedBy     string              `json:"recordedBy,omitempty" doc:"who of staff put the answer down; absent if it came by the link"`
+	RecordedAt     time.Time           `json:"recordedAt,omitzero"`
 }
 
 // VendorAskParams name the company that is to be asked again.
@@ -44,7 +45,7 @@ type VendorRecordParams struct {
 	Body struct {
 		Vendor         string              `json:"vendor" doc:"the company's name, or the step's key" maxLength:"200"`
 		Answer         tenure.VendorAnswer `json:"answer" enum:"gone,never-held,kept"`
-		Until          time.Time           `json:"until,omitzero" doc:"kept: until when, ten years away at most"`
+		Until          time.Time           `json:"expiresAt,omitzero" doc:"kept: until when, ten years away at most"`
 		Reason         string              `json:"reason,omitempty" doc:"kept: why" maxLength:"1000"`
 		Name           string              `json:"name" doc:"who answered at the company" maxLength:"200"`
 		Role           string              `json:"role" maxLength:"200"`

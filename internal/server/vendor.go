@@ -45,6 +45,9 @@ func vendorOf(q *lifecycle.VendorQuestion, s *lifecycle.Service) client.Vendor {
 		Step: q.Step, Company: q.Spec.Name, Email: q.Address(), Holds: q.Spec.Holds, RequestedAt: q.AskedAt, RequestedBy: q.AskedBy, DueAt: q.Due, RemindedAt: q.RemindedAt,
 		Answer: q.Answer, Until: q.Until, Reason: q.Reason, Name: q.Vendor.Name, Role: q.Role, Evidence: q.Evidence, EvidenceSHA256: q.EvidenceSHA256, AnsweredAt: q.AnsweredAt, RecordedBy: q.RecordedBy,
 	}
+	if q.RecordedBy != "" {
+		out.RecordedAt = q.AnsweredAt
+	}
 	switch {
 	case !q.Asked:
 		out.State = "waiting"
