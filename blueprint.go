@@ -109,4 +109,6 @@ type OffboardingSpec struct {
 	Retrieval  Period     `json:"retrieval"`       // the export stays for the customer, at least
 	Quarantine Period     `json:"quarantine"`      // a store is set aside this long before it is dropped
 	Tasks      []TaskSpec `json:"tasks,omitempty"` // hand-over that a person does and confirms
+	// Vendors are companies that hold data of tenants and have no interface.
+	Vendors []VendorSpec `json:"vendors,omitempty"`
 }

@@ -21,6 +21,7 @@ const (
 	FindingCredential     FindingKind = "credential"       // one that is due for rotation, or that can't be read or renewed
 	FindingUnacknowledged FindingKind = "unacknowledged"   // a system was told something of a tenant, and hasn't said that it has done it
 	FindingIsolation      FindingKind = "isolation"        // a probe as the tenant reached what isn't its own, or couldn't be made
+	FindingUnanswered     FindingKind = "unanswered"       // a company that was told to erase hasn't answered, or can't be reached
 	FindingRevision       FindingKind = "revision"         // several tenants that moved in by one revision had incidents soon after
 )
 

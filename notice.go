@@ -22,6 +22,7 @@ const (
 	NoticeLease              NoticeKind = "lease.ends"
 	NoticeTask               NoticeKind = "task.due"      // on the checklist of an operation
 	NoticeLeave              NoticeKind = "leave.request" // a customer asks to leave
+	NoticeVendor             NoticeKind = "vendor.erase"  // a company is told to erase what it holds of a tenant
 )
 
 // Timeline is the recipient of what is told at each stage of a tenant's life.
@@ -37,7 +38,7 @@ func NoticeOf(s TenantState) NoticeKind { return NoticeKind("tenant." + string(s
 func NoticeKinds() []NoticeKind {
 	out := []NoticeKind{
 		NoticeApprovalReminder, NoticeApprovalEscalation, NoticeRejected, NoticeCustodian, NoticeReviewDue, NoticeReviewFinding, NoticeAgreementEnds,
-		NoticeBreakGlass, NoticeAnomaly, NoticeSweepQuestion, NoticeTargetDisabled, NoticeRule, NoticeLease, NoticeTask, NoticeLeave,
+		NoticeBreakGlass, NoticeAnomaly, NoticeSweepQuestion, NoticeTargetDisabled, NoticeRule, NoticeLease, NoticeTask, NoticeLeave, NoticeVendor,
 	}
 	for _, s := range TenantStates {
 		out = append(out, NoticeOf(s))

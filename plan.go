@@ -80,6 +80,7 @@ const (
 	ActRetention Action = "gate.retention" // a data class's clock says erase
 	ActNoReturn  Action = "gate.noreturn"  // fresh counts, confirmed by two persons, good for 72 hours
 	ActTask      Action = "gate.task"      // a person does something and says so
+	ActVendor    Action = "gate.vendor"    // a company without an interface is told to erase, and answers by a link
 	// On resources.
 	ActEnsure       Action = "ensure"       // bring to desired, read back
 	ActAdopt        Action = "adopt"        // mark what stands there and bears no mark, or has lost it; read back
@@ -119,7 +120,7 @@ const (
 // IsGate says whether the action waits rather than does.
 func (a Action) IsGate() bool {
 	switch a {
-	case ActApproval, ActDate, ActRetention, ActNoReturn, ActTask:
+	case ActApproval, ActDate, ActRetention, ActNoReturn, ActTask, ActVendor:
 		return true
 	}
 	return false
@@ -188,6 +189,8 @@ type Gate struct {
 	// from the operation's start.
 	Owner string `json:"owner,omitempty"`
 	Due   Period `json:"due,omitzero"`
+	// Vendor is whose answer it waits for.
+	Vendor *VendorSpec `json:"vendor,omitempty"`
 }
 
 // Probe is one check of what must work or must be refused.

@@ -17,6 +17,7 @@ import (
 //   - every resource is deleted: after those that need it, and a backup after its
 //     copies have expired;
 //   - what a system physically keeps is cleaned, and looked at, after all that goes from it;
+//   - a company is told to erase after every point of no return of what goes now;
 //   - a key goes after what it protects, the hand-over after its time of retrieval;
 //   - the last reconciliation, the closing certificate and the close come last.
 //
@@ -189,6 +190,8 @@ func (g *teardown) proveStep(i int) {
 		g.wants(i, "the interim certificate", func(o *Step) bool { return o.Action == ActCertify && o.To == "interim" })
 	case s.Action == ActNoReturn:
 		g.proveCounts(i, gated{g.p.ClassOf(s), s.To == AtEnd})
+	case s.Action == ActVendor:
+		g.everyOf(i, func(o *Step) bool { return o.Action == ActNoReturn && o.To != AtEnd })
 	case s.Action == ActClean, s.Action == ActRemnants:
 		g.proveClean(i)
 	case s.Action == ActDropExport:
@@ -340,7 +343,7 @@ func (g *teardown) proveEnd() {
 		return
 	}
 	g.everyOf(closing, func(o *Step) bool {
-		return o.Destructive || o.Action == ActSweep || o.Action == ActCertify || o.Action == ActClean || o.Action == ActRemnants
+		return o.Destructive || o.Action == ActSweep || o.Action == ActCertify || o.Action == ActClean || o.Action == ActRemnants || o.Action == ActVendor
 	})
 	g.everyOf(closing, func(o *Step) bool { return o.Action == ActObserve && o.To == "absent" })
 	g.everyOf(closed, func(o *Step) bool { return o.Action == ActCertify })

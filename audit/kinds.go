@@ -45,4 +45,5 @@ system.add system.rotate
 task.add task.assign task.done task.drop task.end
 tenant.forget tenant.known tenant.labels tenant.move tenant.request
 token.make token.revoke
+vendor.answer vendor.ask vendor.record vendor.reminder vendor.withdraw
 `

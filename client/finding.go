@@ -34,7 +34,7 @@ type LookedAt struct {
 type FindingFilter struct {
 	Paging
 	Tenant   string             `query:"tenant" doc:"only those of this tenant" maxLength:"64"`
-	Kind     tenure.FindingKind `query:"kind" doc:"only those of this kind" enum:"drift,residue,orphan,exposure,ghost_user,dormant_account,uncovered_data,foreign,lost_mark,anomaly,unproven_absence,limit,isolation,credential,standing_unseen,unacknowledged,revision"`
+	Kind     tenure.FindingKind `query:"kind" doc:"only those of this kind" enum:"drift,residue,orphan,exposure,ghost_user,dormant_account,uncovered_data,foreign,lost_mark,anomaly,unproven_absence,limit,isolation,credential,standing_unseen,unacknowledged,unanswered,revision"`
 	Severity tenure.Severity    `query:"severity" doc:"only those of this severity" enum:"critical,high,medium,low"`
 	System   string             `query:"system" doc:"only those in this system"`
 	From     time.Time          `query:"from" doc:"only those seen at or after this moment (RFC 3339)"`

@@ -90,7 +90,7 @@ type TenantFilter struct {
 	Blueprint string             `query:"blueprint" doc:"only those bound to this blueprint: name, name@version or digest"`
 	Tier      string             `query:"tier" doc:"only those of this tier"`
 	Label     string             `query:"label" doc:"only those with this label, as key=value" pattern:"^[^=]+=" patternDescription:"key=value"`
-	Finding   string             `query:"finding" doc:"only those with an open finding of this severity or kind" enum:"critical,high,medium,low,drift,residue,orphan,exposure,ghost_user,dormant_account,uncovered_data,foreign,lost_mark,anomaly,unproven_absence,limit,isolation,credential,standing_unseen,unacknowledged,revision"`
+	Finding   string             `query:"finding" doc:"only those with an open finding of this severity or kind" enum:"critical,high,medium,low,drift,residue,orphan,exposure,ghost_user,dormant_account,uncovered_data,foreign,lost_mark,anomaly,unproven_absence,limit,isolation,credential,standing_unseen,unacknowledged,unanswered,revision"`
 	From      time.Time          `query:"from" doc:"only those made at or after this moment (RFC 3339)"`
 	To        time.Time          `query:"to" doc:"only those made before this moment (RFC 3339)"`
 	Unused    int                `query:"unused" doc:"only those that nobody has signed in to for so many days, as far as every system with access tells it; what isn't known isn't listed" minimum:"0" maximum:"3650"`

@@ -18,6 +18,7 @@ type claim struct {
 	step     string
 	gone     bool // the entry must say that the resource is gone
 	at       time.Time
+	said     string // the entry must have this digest of what a company said
 }
 
 // claims are the items that may point to log entries; those that are verified must.
@@ -38,7 +39,7 @@ func (d *Departure) claims() []claim {
 	for _, a := range d.Additions {
 		out = append(out, claim{item: "the addition " + a.Digest, settled: true, entry: a.Entry, kind: "coverage.review", step: a.Digest, at: a.At})
 	}
-	return append(out, d.remnantClaims()...)
+	return append(append(out, d.remnantClaims()...), d.vendorClaims()...)
 }
 
 // check is Invalid if the entry doesn't say what the claim says.
@@ -50,6 +51,7 @@ func (c *claim) check(d *Departure, e *audit.Entry) error {
 		Resource string         `json:"resource"`
 		Coverage string         `json:"coverage"`
 		Gate     string         `json:"gate"`
+		Said     string         `json:"said"`
 	}
 	if err := json.Unmarshal(e.Data, &data); err != nil {
 		return tenure.Errorf(tenure.Invalid, "%s: its entry's data: %w", c.item, err)
@@ -70,6 +72,11 @@ func (c *claim) check(d *Departure, e *audit.Entry) error {
 	case c.kind == "task.done":
 		if data.Gate != c.step || e.Operation != d.Operation || !e.At.Equal(c.at) {
 			return bad("it is about another task")
+		}
+		return nil
+	case c.said != "":
+		if data.Gate != c.step || data.Said != c.said || e.Operation != d.Operation || !e.At.Equal(c.at) {
+			return bad("the company said something else")
 		}
 		return nil
 	case data.Step != c.step:

@@ -66,6 +66,7 @@ type Departure struct {
 	Exceptions []Exception `json:"exceptions,omitempty"`
 	Backups    []Backup    `json:"backups,omitempty"`  // still to expire
 	Remnants   []Remnant   `json:"remnants,omitempty"` // what is physically left, or may be
+	Vendors    []Vendor    `json:"vendors,omitempty"`  // what companies without an interface say
 	Tokens     []Token     `json:"tokens,omitempty"`   // that outlive the cut-off
 	Costs      []Cost      `json:"costs,omitempty"`    // that stopped
 	Holds      []Hold      `json:"holds,omitempty"`    // of earlier formats alone: since the third they stand in the annex

@@ -73,7 +73,7 @@ func (a *app) root() *cobra.Command {
 	_ = root.MarkPersistentFlagDirname("dir")
 	group(root,
 		a.initCommand(), a.serveCommand(), a.system(), a.connector(), a.surveyCommand(), a.importCommand(), a.blueprint(), a.plan(), a.tenant(), a.operation(), a.checklist(),
-		a.hold(), a.datamap(), a.drift(), a.sweep(), a.probe(), a.finding(), a.secret(), a.audit(), a.certificate(), a.key(), a.clockCommand(), a.storeCommand(), a.explain(), a.apply(),
+		a.hold(), a.vendor(), a.datamap(), a.drift(), a.sweep(), a.probe(), a.finding(), a.secret(), a.audit(), a.certificate(), a.key(), a.clockCommand(), a.storeCommand(), a.explain(), a.apply(),
 		a.review(), a.agreement(), a.move(), a.approval(), a.standing(), a.trigger(), a.inbound(), a.leave(), a.notice(), a.delegation(), a.elevation(), a.breakGlass(),
 		a.principal(), a.grant(), a.role(), a.token(), a.sessionCommand(), a.accessCommand(), a.fleet(), a.events(),
 		a.whoami(), a.login(), a.logout(), a.contextCommand(), a.demo(), a.version(),

@@ -260,6 +260,7 @@ func printDeparture(o *page, rep *evidence.Report) {
 		o.line("still to expire: %s at %s", b.Where, o.when(b.Expires))
 	}
 	printRemnants(o, d)
+	printVendors(o, d)
 	for _, x := range d.Additions {
 		o.line("covered for this tenant alone: %s of %s (asked by %s, reviewed by %s)", x.Digest, x.Resource, x.By, x.Reviewed)
 	}

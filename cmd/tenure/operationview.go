@@ -173,6 +173,8 @@ func nextSteps(v client.OperationDetail) []string {
 			if strings.Contains(v.Reason, "two persons to decide at "+st.Key+":") {
 				out = append(out, "two persons, that the longer rule wins: tenure operation approve "+id+" --gate "+st.Key+" --digest "+v.Plan+" --as SOMEBODY-ELSE")
 			}
+		case tenure.ActVendor:
+			out = append(out, "tenure vendor list "+id)
 		case tenure.ActTask:
 			say := "tenure operation done " + id + " --gate " + st.Key
 			if st.Gate != nil && st.Gate.Another {

@@ -54,6 +54,7 @@ func check(bp tenure.Blueprint, src *Source, catalog []connector.Info) (*Compile
 	k.checkOutputs()
 	k.checkNotices()
 	k.checkLease()
+	k.checkVendors()
 	k.checkOrder()
 	k.checkNames()
 	if err := k.found.Err(); err != nil {
@@ -252,6 +253,22 @@ func (k *checker) checkLease() {
 		k.refuse(source.Path{"lease", "ask"}, "", "who is asked has a day at least to answer")
 	case !ask.Before(l.Period.After(from)):
 		k.refuse(source.Path{"lease", "ask"}, "", "the question comes before the lease begins: ask is shorter than period")
+	}
+}
+
+// checkVendors refuses two companies of one name, and a date for an answer that is none.
+func (k *checker) checkVendors() {
+	from, seen := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC), make(map[string]bool)
+	for i, v := range k.Blueprint.Offboarding.Vendors {
+		p := source.Path{"offboarding", "vendors"}.Index(i)
+		name := strings.ToLower(strings.Join(strings.Fields(v.Name), " "))
+		if seen[name] {
+			k.refuse(p.With("name"), "name each company once, and list what it holds in one text", "two vendors are named %q", v.Name)
+		}
+		seen[name] = true
+		if due := v.Due.After(from); due.Before(from.AddDate(0, 0, 1)) || due.After(from.AddDate(1, 0, 0)) {
+			k.refuse(p.With("due"), "", "who is asked has between a day and a year to answer")
+		}
 	}
 }
 

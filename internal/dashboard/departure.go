@@ -73,6 +73,7 @@ type CertificateView struct {
 	Classes      []CertifiedRow
 	Keys         []CertifiedRow
 	Remnants     []RemnantRow
+	Vendors      []VendorRow
 	Exceptions   []ExceptionRow
 	LeftOut      []ExceptionRow
 	Download     string

@@ -81,6 +81,7 @@ func TestZeroViews(t *testing.T) {
 		{"departure", func(p *dashboard.Pages, w io.Writer) error { return p.Departure(w, f, dashboard.DepartureView{}) }},
 		{"lease", func(p *dashboard.Pages, w io.Writer) error { return p.Lease(w, f, dashboard.LeaseView{}) }},
 		{"leave", func(p *dashboard.Pages, w io.Writer) error { return p.Leave(w, f, dashboard.LeaveView{Title: "x"}) }},
+		{"vendor", func(p *dashboard.Pages, w io.Writer) error { return p.Vendor(w, f, dashboard.VendorView{}) }},
 		{"certificate", func(p *dashboard.Pages, w io.Writer) error { return p.Certificate(w, f, dashboard.CertificateView{}) }},
 		{"confirm", func(p *dashboard.Pages, w io.Writer) error { return p.Confirm(w, f, dashboard.ConfirmView{}) }},
 		{"request", func(p *dashboard.Pages, w io.Writer) error { return p.Request(w, f, dashboard.RequestView{}) }},

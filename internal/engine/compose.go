@@ -47,6 +47,7 @@ func (a *advance) compose(now time.Time) *composed {
 	}
 	a.tried(c)
 	a.released(c)
+	a.withdrawn(c)
 	// What an open gate lets through starts with the same commit.
 	for c.d = a.decide(now); len(c.d.opened) > 0; c.d = a.decide(now) {
 		for _, i := range c.d.opened {
@@ -55,7 +56,11 @@ func (a *advance) compose(now time.Time) *composed {
 				n.awaited = time.Time{}
 				c.extras = append(c.extras, func(tx *store.Tx) error { return tx.DropWait(a.id, n.step.Key) })
 			}
-			a.result(c, n, store.StepResult{Seq: n.row.Seq, Token: n.row.Token, From: n.row.State, State: tenure.StepDone, Verdict: tenure.Verified}, Result{})
+			verdict := tenure.Verified
+			if isVendor(n.step.Action) { // somebody's word, and nothing that was seen
+				verdict = tenure.Claimed
+			}
+			a.result(c, n, store.StepResult{Seq: n.row.Seq, Token: n.row.Token, From: n.row.State, State: tenure.StepDone, Verdict: verdict}, Result{})
 		}
 	}
 	for _, i := range c.d.reopen { // confirmations that have lapsed
@@ -71,6 +76,7 @@ func (a *advance) compose(now time.Time) *composed {
 	a.claims(c)
 	a.lock(c)
 	a.awaits(c)
+	a.asksVendors(c)
 	a.keeps(c)
 	if destroyed {
 		c.extras = append(c.extras, func(tx *store.Tx) error { return SettleHolds(tx, s.plan.Tenant, now) })

@@ -20,7 +20,8 @@ type snapshot struct {
 	waiting   waiting
 	byKey     map[string]int
 	approvals []tenure.Approval
-	extra     int // how many more persons must approve than the plan says
+	vendors   map[string]tenure.Vendor // by step: what companies were asked, and what they said
+	extra     int                      // how many more persons must approve than the plan says
 	extraWhy  string
 	extraEnds time.Time // when that may pass by itself; zero: on an event
 	holds     []tenure.Hold
@@ -48,12 +49,14 @@ type decision struct {
 	drains []int   // destructive steps whose process died and that a hold stands against: only to be counted
 	opened []int   // gates that open
 	awaits []await // gates that wait for persons
-	reopen []int   // gates whose confirmation has lapsed
-	undo   bool    // begin the compensation
-	state  tenure.OperationState
-	reason string
-	due    time.Time
-	ended  bool
+
+	vendors []int // gates that wait for companies
+	reopen  []int // gates whose confirmation has lapsed
+	undo    bool  // begin the compensation
+	state   tenure.OperationState
+	reason  string
+	due     time.Time
+	ended   bool
 
 	asks map[string][]int // systems to ask first, and the steps that would be claimed
 }
@@ -190,6 +193,9 @@ func (v *view) lookAtGate(i int) {
 			w.since = v.awaitedSince(n)
 		}
 		v.d.awaits = append(v.d.awaits, await{i, w.since})
+	}
+	if w.company {
+		v.d.vendors = append(v.d.vendors, i)
 	}
 	v.waitFor(w.why, w.at)
 }

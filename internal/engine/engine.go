@@ -324,6 +324,16 @@ func (s *snapshot) fill(ctx context.Context, db *store.DB, thorough bool) (err e
 	if s.approvals, err = db.Approvals(ctx, id); err != nil {
 		return err
 	}
+	if slices.ContainsFunc(s.plan.Steps, func(st tenure.Step) bool { return isVendor(st.Action) }) {
+		s.vendors = make(map[string]tenure.Vendor)
+		list, err := db.Vendors(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, v := range list {
+			s.vendors[v.Step] = v
+		}
+	}
 	if s.awaits(forPersons) {
 		waits, err := db.ApprovalWaits(ctx, id)
 		if err != nil {

@@ -16,6 +16,8 @@ type wait struct {
 	at   time.Time // when to look again; zero: on an event
 	// persons says that their words at the gate are what it waits for.
 	persons bool
+	// company says that a company's word is.
+	company bool
 	// since is when they began to be asked, where that isn't when the gate was reached.
 	since time.Time
 }
@@ -39,6 +41,8 @@ func (s *snapshot) gate(n *node, now time.Time) wait {
 			return wait{open: true}
 		}
 		return wait{why: "a person's task: " + n.step.Summary, persons: true}
+	case tenure.ActVendor:
+		return s.vendor(n, now)
 	case tenure.ActNoReturn:
 		return s.noReturn(n, g, now)
 	case tenure.ActDate:

@@ -116,6 +116,7 @@ func (i *Installation) Ticks() []Tick {
 		{"leases", i.inTime(i.Service.TickLeases)},
 		{"checklist", i.inTime(i.Service.TickChecklist)},
 		{"leaves", i.inTime(i.Service.TickLeaves)},
+		{"vendors", i.inTime(i.Service.TickVendors)},
 		{"refusals", i.Governor.TickRefusals}, // before anomalies: they look at them
 		{"anomalies", i.watcher.Tick},
 		{"figures", i.Service.TickFigures},

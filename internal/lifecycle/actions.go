@@ -88,7 +88,7 @@ func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 // isn't any more, where the last look has seen that. What somebody's use of access was
 // (tenure.FindingAnomaly) stays, and what is found later is another finding.
 func (s *Service) resolveClosed(tx *store.Tx, t *engine.Task) error {
-	kinds := append(slices.Clone(driftKinds), tenure.FindingIsolation, tenure.FindingCredential, tenure.FindingUnseenStart)
+	kinds := append(slices.Clone(driftKinds), tenure.FindingIsolation, tenure.FindingCredential, tenure.FindingUnseenStart, tenure.FindingUnanswered)
 	if err := tx.ResolveTenant(kinds, t.Plan.Tenant, t.Now, t.Now); err != nil {
 		return err
 	}

@@ -171,22 +171,22 @@ func (s *Service) leaseSecret(l tenure.Lease) tenure.Secret {
 // withdrawn or has expired is NotFound, and which of these isn't said. It can be opened until the
 // lease ends and, once it was answered, for 30 days more.
 func (s *Service) OpenLeaseLink(ctx context.Context, secret tenure.Secret) (tenure.Lease, error) {
-	none, id := errNoLink(), linkID(secret)
+	id := linkID(secret)
 	if id == "" {
-		return tenure.Lease{}, none
+		return tenure.Lease{}, errNoLink()
 	}
 	l, err := s.o.DB.LeaseByLink(ctx, tenure.LinkID(id))
 	switch {
 	case tenure.CodeOf(err) == tenure.NotFound:
-		return tenure.Lease{}, none
+		return tenure.Lease{}, errNoLink()
 	case err != nil:
 		return tenure.Lease{}, err
 	case !sameLink(s.leaseSecret(l), secret):
-		return tenure.Lease{}, none
+		return tenure.Lease{}, errNoLink()
 	}
 	now := s.Now()
 	if l.Answer == "" && (l.State != tenure.LeaseRunning || !now.Before(l.EndsAt)) || l.Answer != "" && !now.Before(l.AnsweredAt.Add(leaseShown)) {
-		return tenure.Lease{}, none
+		return tenure.Lease{}, errNoLink()
 	}
 	return l, s.o.DB.VouchedRow(ctx, "lease", string(l.Tenant))
 }

@@ -158,7 +158,11 @@ func (n *Notifier) addresses(tx *store.Tx, m *mailer, notice store.Notice, now t
 	case notice.Recipient == contact:
 		add(tenant.Contact, tenant.Labels["language"])
 	case strings.Contains(notice.Recipient, "@"):
-		add(notice.Recipient, tenant.Labels["language"])
+		tag := tenant.Labels["language"]
+		if notice.Kind == tenure.NoticeVendor { // it is a company's, and no one of the tenant's
+			tag = ""
+		}
+		add(notice.Recipient, tag)
 	}
 	return out, nil
 }

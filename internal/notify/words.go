@@ -22,6 +22,7 @@ type words struct {
 	digest   string // of several: how many
 	hello    string
 	staff    string // why a member of staff gets it: the recipient of the notice
+	company  string // why a company does that is told to erase
 	customer string // why a contact of a tenant's does: the tenant
 	leaving  string // why somebody does who asked to leave, or is asked about it: the tenant
 	service  string // what stands for a tenant whose name isn't known
@@ -35,6 +36,7 @@ var languages = map[string]words{
 	"en": {
 		subject: "%[1]s: %[2]s", digest: "%d notices", hello: "Hello,",
 		staff:    "You get this mail because it is addressed to %s.",
+		company:  "You get this mail because your company holds data for us. If that is wrong, answer so by the link.",
 		customer: "You get this mail as the contact of %s. If that is wrong, tell whoever provides the service to you.",
 		leaving:  "You get this mail because of a request that %s leave. If you know nothing of it, tell whoever provides the service to you.",
 		service:  "your service",
@@ -49,12 +51,13 @@ var languages = map[string]words{
 			"approval.reminder": "an approval waits", "approval.escalation": "an approval waits for you", "operation.rejected": "a request was refused",
 			"hold.custodian": "a legal hold covers what you keep", "review.due": "an access review is due", "review.finding": "a review has found something", "agreement.ends": "an agreement ends",
 			"access.breakglass": "somebody has used break-glass access", "access.anomaly": "access that is unlike before", "sweep.question": "accounts whose owner isn't certain", "target.disabled": "notices don't arrive", "task.due": "a task waits",
-			"rule.notice": "news of a customer", "lease.ends": "your access ends soon", "leave.request": "a request to leave",
+			"rule.notice": "news of a customer", "lease.ends": "your access ends soon", "leave.request": "a request to leave", "vendor.erase": "please erase what you hold",
 		},
 	},
 	"de": {
 		subject: "%[1]s: %[2]s", digest: "%d Mitteilungen", hello: "Guten Tag,",
 		staff:    "Sie erhalten diese Mail, weil sie an %s gerichtet ist.",
+		company:  "Sie erhalten diese Mail, weil Ihr Unternehmen Daten für uns verarbeitet. Ist das falsch, antworten Sie das bitte über den Link.",
 		customer: "Sie erhalten diese Mail als Kontakt von %s. Ist das falsch, sagen Sie es bitte Ihrem Anbieter.",
 		leaving:  "Sie erhalten diese Mail wegen eines Antrags auf Kündigung: %s. Wissen Sie davon nichts, sagen Sie es bitte Ihrem Anbieter.",
 		service:  "Ihrem Dienst",
@@ -69,7 +72,7 @@ var languages = map[string]words{
 			"approval.reminder": "eine Freigabe steht aus", "approval.escalation": "eine Freigabe wartet auf Sie", "operation.rejected": "ein Antrag wurde abgelehnt",
 			"hold.custodian": "eine Aufbewahrungspflicht betrifft Sie", "review.due": "eine Rechteprüfung steht an", "review.finding": "eine Prüfung hat etwas gefunden", "agreement.ends": "eine Vereinbarung endet",
 			"access.breakglass": "jemand hat den Notzugang benutzt", "access.anomaly": "ungewohnte Zugriffe", "sweep.question": "Konten, deren Besitzer nicht feststeht", "target.disabled": "Mitteilungen kommen nicht an", "task.due": "eine Aufgabe wartet",
-			"rule.notice": "Neues von einem Kunden", "lease.ends": "Ihr Zugang endet bald", "leave.request": "ein Antrag auf Kündigung",
+			"rule.notice": "Neues von einem Kunden", "lease.ends": "Ihr Zugang endet bald", "leave.request": "ein Antrag auf Kündigung", "vendor.erase": "bitte löschen Sie, was Sie haben",
 		},
 	},
 }
@@ -129,12 +132,17 @@ func letter(list []told, tag, to string) (Letter, error) {
 		return r
 	}, out.Subject)
 	foot := fmt.Sprintf(w.staff, to)
-	if customer {
-		why := w.customer
-		if slices.ContainsFunc(list, func(d told) bool { return d.Notice.Kind == tenure.NoticeLeave }) { // not only contacts ask
-			why = w.leaving
-		}
-		foot = fmt.Sprintf(why, cmp.Or(list[0].name, w.service))
+	of := func(kind tenure.NoticeKind) bool {
+		return slices.ContainsFunc(list, func(d told) bool { return d.Notice.Kind == kind })
+	}
+	switch name := cmp.Or(list[0].name, w.service); {
+	case !customer:
+	case of(tenure.NoticeVendor):
+		foot = w.company
+	case of(tenure.NoticeLeave): // not only contacts ask
+		foot = fmt.Sprintf(w.leaving, name)
+	default:
+		foot = fmt.Sprintf(w.customer, name)
 	}
 	type item struct{ Title, Text string }
 	var items []item

@@ -33,6 +33,7 @@ var nounTexts = map[string]string{
 	"hold":        "Legal holds",
 	"incident":    "Incidents of tenants that other systems reported",
 	"key":         "Keys that belong to no tenant, and their known copies",
+	"vendor":      "What companies without an interface say that hold data of a leaving tenant",
 	"lease":       "Until when a tenant is there without anybody's further word",
 	"leave":       "Customers' own requests to leave",
 	"link":        "Pages on which leaving customers see their own departure",

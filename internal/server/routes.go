@@ -6,7 +6,7 @@ func nouns() []func(*Server) {
 		tenantRoutes, planRoutes, operationRoutes, eventRoutes, blueprintRoutes, holdRoutes, findingRoutes, secretRoutes,
 		auditRoutes, logRoutes, checkpointRoutes, policyRoutes, systemRoutes, clockRoutes, storeRoutes, certificateRoutes, keyRoutes, meRoutes,
 		campaignRoutes, agreementRoutes, moveRoutes, impactRoutes,
-		signInRoutes, accessRoutes, fleetRoutes, departureRoutes, leaseRoutes, leaveRoutes, checklistRoutes, elevationRoutes,
+		signInRoutes, accessRoutes, fleetRoutes, departureRoutes, leaseRoutes, leaveRoutes, checklistRoutes, vendorRoutes, elevationRoutes,
 		approvalRoutes, standingRoutes, delegationRoutes, coverageRoutes, triggerRoutes, noticeRoutes,
 	}
 }

@@ -116,6 +116,9 @@ func certifiedInto(view *dashboard.CertificateView, d *evidence.Departure) {
 	for i := range d.Remnants {
 		view.Remnants = append(view.Remnants, remnantRow(&d.Remnants[i], d.Issued))
 	}
+	for i := range d.Vendors {
+		view.Vendors = append(view.Vendors, vendorRow(&d.Vendors[i]))
+	}
 	for _, b := range d.Backups {
 		view.Resources = append(view.Resources, remainder("backup", b.Where, b.Expires))
 	}
@@ -134,6 +137,15 @@ func remnantRow(r *evidence.Remnant, issued time.Time) dashboard.RemnantRow {
 		row.Done, row.At = "cleaned", r.Cleaned
 	}
 	row.Open = r.Until.IsZero() && !r.Ended(issued)
+	return row
+}
+
+// vendorRow is one line of what companies say.
+func vendorRow(v *evidence.Vendor) dashboard.VendorRow {
+	row := dashboard.VendorRow{Company: v.Company, Holds: v.Holds, Says: tenure.VendorReply{Answer: v.Answer, Until: v.Until, Reason: v.Reason}.Says(), Verdict: string(v.Verdict), By: strings.TrimSpace(v.By + " " + v.Role), At: v.At, Evidence: brief(v.Evidence)}
+	if v.Recorded != "" {
+		row.By += ", put down by " + v.Recorded
+	}
 	return row
 }
 

@@ -104,6 +104,10 @@ func (v *visit) operationView(o client.OperationDetail) dashboard.OperationView 
 	for _, r := range o.Body.Resources {
 		keys[r.ID] = tenure.ResourcePath(r.Environment, r.Key)
 	}
+	vendors, err := v.vendors(o)
+	if err != nil {
+		v.s.o.Log.Warn("vendors of an operation", "operation", o.ID, "error", err)
+	}
 	for i := range o.Rows {
 		if i >= len(o.Body.Steps) { // a compensation
 			view.StepRows = append(view.StepRows, compensationRow(o.Rows[i]))
@@ -111,6 +115,12 @@ func (v *visit) operationView(o client.OperationDetail) dashboard.OperationView 
 		}
 		row := stepRow(&o.Body.Steps[i], o.Rows[i], keys)
 		v.stepActions(&row, &o.Body.Steps[i], o, target)
+		if q := vendors[row.Key]; q != nil {
+			row.Summary += "; " + vendorState(q)
+			if !o.State.Ended() && q.State != "waiting" && v.may(tenure.OperationSteer, target) {
+				row.Actions = append(row.Actions, vendorActions(o.ID, q)...)
+			}
+		}
 		if row.Action.IsGate() && openGate(o.Rows[i]) && waitsAtGates(o.State) {
 			row.Waits = o.Reason
 			if view.Need == 0 && o.Body.Steps[i].Gate != nil && o.Body.Steps[i].Gate.Approvals > 0 {

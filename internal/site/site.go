@@ -60,7 +60,7 @@ func New(o Options) (*Site, error) {
 	_, _ = rand.Read(s.key[:])
 	s.mux.Handle("GET "+dashboard.AssetPrefix, dashboard.Assets())
 	for _, room := range []func(){
-		s.signInPages, s.departurePages, s.leasePages, s.leavePages, s.fleetPages, s.tenantPages, s.operationPages, s.eventPages, s.requestPages,
+		s.signInPages, s.departurePages, s.leasePages, s.leavePages, s.vendorPages, s.fleetPages, s.tenantPages, s.operationPages, s.eventPages, s.requestPages,
 		s.approvalPages, s.findingPages, s.holdPages, s.reviewPages, s.blueprintPages, s.auditPages, s.systemPages, s.accessPages,
 	} {
 		room()
@@ -230,7 +230,7 @@ func (s *Site) problem(w http.ResponseWriter, r *http.Request, v *visit, err err
 		s.o.Log.Error("internal error", "id", id, "route", r.Pattern, "error", err)
 		p = dashboard.ProblemView{Code: tenure.Internal, Message: "internal error " + id, ID: id, Back: p.Back}
 	}
-	if path := r.URL.Path; path == lifecycle.LeavePath || strings.HasPrefix(path, lifecycle.LeasePath) || strings.HasPrefix(path, lifecycle.LeavePath+"/") { // a customer has no other page
+	if path := r.URL.Path; path == lifecycle.LeavePath || strings.HasPrefix(path, lifecycle.LeasePath) || strings.HasPrefix(path, lifecycle.VendorPath) || strings.HasPrefix(path, lifecycle.LeavePath+"/") { // they have no other page
 		p.Back, p.Outside = dashboard.Ref{}, true
 	}
 	if v == nil { // the API counts what it refuses to who is signed in

@@ -26,6 +26,7 @@ type ledger struct {
 	attested map[string]logged            // by step: the attestation of its exception
 	excused  map[string]store.Exception   // by step: those that a second person attested
 	tasks    map[string]logged            // by step: a person's word that it is done
+	vendors  map[string]logged            // by step: a company's last answer
 	covered  map[string]logged            // by digest: the review of an addition
 }
 
@@ -35,11 +36,12 @@ type logged struct {
 	at     time.Time
 	step   string
 	to     string // the state, of a tenant's move
+	said   string // digest of what a company said
 	proven bool   // it ended, and was read back
 }
 
 func (s Source) ledger(ctx context.Context, t *engine.Task) (*ledger, error) {
-	l := &ledger{plan: t.Plan, ended: make(map[string]logged), gone: make(map[tenure.ResourceID]logged), attested: make(map[string]logged), excused: make(map[string]store.Exception), tasks: make(map[string]logged), covered: make(map[string]logged)}
+	l := &ledger{plan: t.Plan, ended: make(map[string]logged), gone: make(map[tenure.ResourceID]logged), attested: make(map[string]logged), excused: make(map[string]store.Exception), tasks: make(map[string]logged), vendors: make(map[string]logged), covered: make(map[string]logged)}
 	var err error
 	if l.rows, err = s.DB.Steps(ctx, t.Operation.ID); err != nil {
 		return nil, err
@@ -85,6 +87,9 @@ func (l *ledger) note(op tenure.OperationID, e *audit.Entry, digest string) {
 	case e.Kind == "task.done" && e.Operation == op:
 		n.step = str("gate")
 		l.tasks[n.step] = n
+	case (e.Kind == evidence.VendorAnswered || e.Kind == evidence.VendorRecorded) && e.Operation == op:
+		n.step, n.said = str("gate"), str("said")
+		l.vendors[n.step] = n
 	case e.Kind == "coverage.review":
 		l.covered[str("coverage")] = n
 	case e.Kind == "step.result":

@@ -40,7 +40,7 @@ func (s Source) Departure(ctx context.Context, t *engine.Task) (*evidence.Depart
 		Blueprint: evidence.Blueprint{Name: t.Plan.Blueprint.Name, Revision: t.Plan.Blueprint.Digest},
 	}
 	for _, f := range []func(context.Context, *engine.Task, *ledger, *evidence.Departure) error{
-		s.certifyPeople, s.certifyResources, s.certifyKeys, s.certifyExceptions, s.certifyAdditions, s.certifyRemnants, s.certifyEarlier,
+		s.certifyPeople, s.certifyResources, s.certifyKeys, s.certifyExceptions, s.certifyAdditions, s.certifyRemnants, s.certifyVendors, s.certifyEarlier,
 	} {
 		if err := f(ctx, t, l, d); err != nil {
 			return nil, nil, err
@@ -75,6 +75,9 @@ func (l *ledger) list(d *evidence.Departure) {
 	}
 	for _, r := range d.Remnants {
 		all = append(all, logged{digest: r.Entry, at: cmp.Or(r.At, r.Cleaned)})
+	}
+	for _, v := range d.Vendors {
+		all = append(all, logged{digest: v.Entry, at: v.At})
 	}
 	slices.SortStableFunc(all, func(a, b logged) int { return a.at.Compare(b.at) })
 	seen := make(map[string]bool)

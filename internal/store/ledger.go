@@ -29,7 +29,7 @@ type ledger struct {
 }
 
 // goneBy is the tables of which an operation goes by its own rows.
-var goneBy = []string{"operation", "step", "approval", "approval_wait", "exception", "task"}
+var goneBy = []string{"operation", "step", "approval", "approval_wait", "exception", "task", "vendor"}
 
 // Vouched is nil if the rows that an operation goes by are as the log says: its own, its steps', approvals
 // and exceptions, its tenant's, and every hold. Otherwise it is Blocked, and says what differs: somebody
@@ -451,7 +451,7 @@ func (l *ledger) take(body []byte) error {
 			keep(l.covers, name, digest)
 		case "trigger_revision", "trigger_customer":
 			keep(l.events, name, digest)
-		case "operation", "step", "approval", "approval_wait", "exception", "task":
+		case "operation", "step", "approval", "approval_wait", "exception", "task", "vendor":
 			if rows := l.open[op]; rows != nil {
 				keep(rows, name, digest)
 			}

@@ -1,0 +1,175 @@
+package site
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/dashboard"
+	"github.com/tenurehq/tenure/internal/lifecycle"
+)
+
+// vendorPages open with the link of a question alone. To look at it changes nothing, since programs that
+// check mail follow links; the answer is a form that is sent.
+func (s *Site) vendorPages() {
+	s.mux.HandleFunc("GET "+lifecycle.VendorPath+"{link}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Robots-Tag", "noindex")
+		q, err := s.o.Service.OpenVendorLink(r.Context(), tenure.NewSecret(r.PathValue("link")))
+		if err == nil {
+			err = s.vendorPage(w, r, q, http.StatusOK, "")
+		}
+		if err != nil {
+			s.problem(w, r, nil, err)
+		}
+	})
+	s.mux.HandleFunc("POST "+lifecycle.VendorPath+"{link}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Robots-Tag", "noindex")
+		reply := vendorReply(r.PostFormValue)
+		q, err := s.o.Service.AnswerVendor(r.Context(), tenure.NewSecret(r.PathValue("link")), reply)
+		switch tenure.CodeOf(err) {
+		case tenure.Invalid: // what was typed stands there again
+			err = s.vendorPage(w, r, q, tenure.Invalid.Status(), err.Error())
+		case tenure.Conflict: // what was answered before is what the page says
+			err = nil
+			fallthrough
+		default:
+			if err == nil {
+				http.Redirect(w, r, lifecycle.VendorPath+url.PathEscape(r.PathValue("link")), http.StatusSeeOther)
+			}
+		}
+		if err != nil {
+			s.problem(w, r, nil, err)
+		}
+	})
+	s.page("POST /operations/{operation}/vendors/{what}", (*visit).changeVendor)
+}
+
+// vendorReply is what a form says.
+func vendorReply(value func(string) string) tenure.VendorReply {
+	r := tenure.VendorReply{
+		Answer: tenure.VendorAnswer(value("answer")), Reason: value("reason"), Name: value("name"), Role: value("role"), Evidence: value("evidence"), EvidenceSHA256: value("sha256"),
+	}
+	if at := strings.TrimSpace(value("until")); at != "" {
+		if r.Until = day(at); r.Until.IsZero() {
+			r.Until = time.Unix(0, 0) // no date, and refused as one that is past
+		}
+	}
+	return r
+}
+
+// vendorFields are the form for an answer, with what was typed before.
+func vendorFields(value func(string) string) []dashboard.Field {
+	return []dashboard.Field{
+		{Kind: dashboard.FieldChoice, Name: "answer", Label: "Your answer", Required: true, Value: value("answer"), Options: []dashboard.Option{
+			{Value: "", Label: "Choose"}, {Value: string(tenure.VendorGone), Label: "All of it is erased"}, {Value: string(tenure.VendorNever), Label: "We never held any"}, {Value: string(tenure.VendorKept), Label: "We keep some until a date"},
+		}},
+		{Kind: dashboard.FieldDate, Name: "until", Label: "Kept until", Value: value("until"), Hint: "Only if you keep some: ten years away at most. You are asked again then."},
+		{Name: "reason", Label: "Reason", Max: tenure.MaxVendorReason, Value: value("reason"), Hint: "Only if you keep some: the law or contract that says so."},
+		{Name: "name", Label: "Who answers", Required: true, Max: tenure.MaxVendorName, Value: value("name")},
+		{Name: "role", Label: "Role", Required: true, Max: tenure.MaxVendorName, Value: value("role")},
+		{Name: "evidence", Label: "Evidence", Max: tenure.MaxVendorEvidence, Value: value("evidence"), Hint: "Such as a ticket’s number or an address."},
+		{Name: "sha256", Label: "SHA-256 of a file", Max: 64, Value: value("sha256"), Hint: "If you keep a file that shows it, such as a log: 64 hexadecimal digits."},
+	}
+}
+
+func (s *Site) vendorPage(w http.ResponseWriter, r *http.Request, q lifecycle.VendorQuestion, status int, wrong string) error {
+	view := dashboard.VendorView{
+		Company: q.Spec.Name, Customer: cmp.Or(q.Client, q.Known), Platform: s.o.Name, Holds: q.Spec.Holds, Due: q.Due, Overdue: !s.o.Service.Now().Before(q.Due), Error: wrong,
+		Fields: vendorFields(r.PostFormValue), Post: lifecycle.VendorPath + url.PathEscape(r.PathValue("link")),
+	}
+	if q.Client != "" {
+		view.Customer += " (" + q.Known + ")"
+	}
+	if q.Answer != "" {
+		view.Done = "Your company has answered: " + q.Says() + "."
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	return s.pages.Vendor(w, s.frame(r), view)
+}
+
+// vendorActions are what staff can do at a question.
+func vendorActions(op tenure.OperationID, q *client.Vendor) []dashboard.Action {
+	at := dashboard.OperationPath(op) + "/vendors/"
+	again := dashboard.Action{Label: "Ask again", Post: at + "ask", Hidden: hiddenPairs("vendor", q.Step), Says: "The link that was sent is withdrawn, and a new one goes out.",
+		Fields: []dashboard.Field{{Name: "email", Label: "Another address (optional)", Max: 254}}}
+	if q.Answer != "" {
+		again.Label, again.Says, again.Tone = "Withdraw the answer", "The answer doesn’t count any more, and the company is asked again.", dashboard.ToneBad
+		again.Fields = append(again.Fields, dashboard.Field{Name: "reason", Label: "Reason", Required: true, Max: 1000})
+		return []dashboard.Action{again}
+	}
+	fields := vendorFields(func(string) string { return "" })
+	for i := range fields {
+		if fields[i].Name == "evidence" {
+			fields[i].Required, fields[i].Hint = true, "Where the letter is kept."
+		}
+		if fields[i].Name == "answer" {
+			fields[i].Label = "The company’s answer"
+		}
+	}
+	return []dashboard.Action{again, {Label: "Put down an answer", Post: at + "record", Hidden: hiddenPairs("vendor", q.Step), Says: "For an answer that came otherwise, such as by letter. The certificate says that you put it down.", Fields: fields}}
+}
+
+// vendors are the questions of an operation, by step; those of most there are none.
+func (v *visit) vendors(o client.OperationDetail) (map[string]*client.Vendor, error) {
+	if !slices.ContainsFunc(o.Body.Steps, func(st tenure.Step) bool { return st.Action == tenure.ActVendor }) {
+		return nil, nil
+	}
+	list, err := ask(v, client.ListVendors, client.OperationParams{Operation: string(o.ID)})
+	out := make(map[string]*client.Vendor)
+	for i := range list.Items {
+		out[list.Items[i].Step] = &list.Items[i]
+	}
+	return out, err
+}
+
+// vendorState says where a question stands.
+func vendorState(q *client.Vendor) string {
+	at := func(t time.Time) string { return t.UTC().Format("2 January 2006") }
+	switch q.State {
+	case "waiting":
+		return "asked once the points of no return are passed"
+	case "open":
+		return "not asked yet"
+	case "asked", "overdue":
+		if q.State == "overdue" {
+			return "asked " + at(q.RequestedAt) + " at " + q.Email + ", due " + at(q.DueAt) + ", and silent"
+		}
+		return "asked " + at(q.RequestedAt) + " at " + q.Email + ", due " + at(q.DueAt)
+	}
+	says := tenure.VendorReply{Answer: q.Answer, Until: q.Until, Reason: q.Reason}.Says() + ", says " + q.Name + " (" + q.Role + ") on " + at(q.AnsweredAt)
+	if q.Evidence != "" {
+		says += "; evidence: " + q.Evidence
+	}
+	if q.RecordedBy != "" {
+		says += "; put down by " + q.RecordedBy
+	}
+	return says
+}
+
+func (v *visit) changeVendor() error {
+	id, what := v.PathValue("operation"), v.PathValue("what")
+	params := client.OperationChange{OperationParams: client.OperationParams{Operation: id}}
+	said := "The company is asked again."
+	var err error
+	switch what {
+	case "ask":
+		p := client.VendorAskParams{OperationChange: params}
+		p.Body.Vendor, p.Body.Email, p.Body.Reason = v.PostFormValue("vendor"), strings.TrimSpace(v.PostFormValue("email")), v.PostFormValue("reason")
+		_, err = ask(v, client.AskVendor, p)
+	case "record":
+		r := vendorReply(v.PostFormValue)
+		p := client.VendorRecordParams{OperationChange: params}
+		p.Body.Vendor, p.Body.Answer, p.Body.Until, p.Body.Reason, p.Body.Name, p.Body.Role, p.Body.Evidence, p.Body.EvidenceSHA256 = v.PostFormValue("vendor"), r.Answer, r.Until, r.Reason, r.Name, r.Role, r.Evidence, r.EvidenceSHA256
+		_, err = ask(v, client.RecordVendor, p)
+		said = "The answer is put down."
+	default:
+		return tenure.Errorf(tenure.NotFound, "there is no page at %s", v.URL.Path)
+	}
+	return v.tried(dashboard.OperationPath(tenure.OperationID(id)), said, err)
+}

@@ -1,0 +1,138 @@
+package tenure
+
+import (
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// VendorSpec is a company that holds data of tenants and has no interface. In a departure it is told to
+// erase and answers by a link; its word is a claim, and its silence is none.
+type VendorSpec struct {
+	Name  string   `json:"name"`            // of the company
+	Email string   `json:"email"`           // who is asked there
+	Holds string   `json:"holds"`           // what it has of a tenant, in words
+	Due   Period   `json:"due"`             // after the question: then it is reminded, and weekly from then on
+	Tiers []string `json:"tiers,omitempty"` // the tiers of which it has something; none means every tier
+}
+
+// For says whether the company holds something of tenants of a tier.
+func (v VendorSpec) For(tier string) bool { return len(v.Tiers) == 0 || slices.Contains(v.Tiers, tier) }
+
+// VendorAnswer is what a company says of a tenant's data.
+type VendorAnswer string
+
+const (
+	VendorGone  VendorAnswer = "gone"       // it has erased what it held
+	VendorNever VendorAnswer = "never-held" // it never held any
+	VendorKept  VendorAnswer = "kept"       // it keeps it until a date, and is asked again then
+)
+
+// VendorAnswers lists them.
+var VendorAnswers = []VendorAnswer{VendorGone, VendorNever, VendorKept}
+
+// Bounds of a company's answer, in characters. Until isn't later than MaxVendorYears from the answer.
+const (
+	MaxVendorName     = 200
+	MaxVendorReason   = 1000
+	MaxVendorEvidence = 1000
+	MaxVendorYears    = 10
+)
+
+// VendorReply is a company's answer, with who gave it there and what shows it.
+type VendorReply struct {
+	Answer         VendorAnswer `json:"answer"`
+	Until          time.Time    `json:"until,omitzero"`   // kept: until when
+	Reason         string       `json:"reason,omitempty"` // kept: why
+	Name           string       `json:"name"`             // who answers
+	Role           string       `json:"role"`
+	Evidence       string       `json:"evidence,omitempty"`       // a ticket's number, an address
+	EvidenceSHA256 string       `json:"evidenceSha256,omitempty"` // of a file, in 64 hexadecimal digits
+}
+
+// Checked is the reply without blanks around its parts. Invalid if it says too little, too much, or what
+// can't be: each text is one line without control characters.
+func (r VendorReply) Checked(now time.Time) (VendorReply, error) {
+	for _, f := range []struct {
+		what string
+		text *string
+		max  int
+		need bool
+	}{
+		{"the name of who answers", &r.Name, MaxVendorName, true},
+		{"the role of who answers", &r.Role, MaxVendorName, true},
+		{"the reason for which it is kept", &r.Reason, MaxVendorReason, r.Answer == VendorKept},
+		{"the evidence", &r.Evidence, MaxVendorEvidence, false},
+		{"the file's SHA-256", &r.EvidenceSHA256, 100, false},
+	} {
+		*f.text = strings.TrimSpace(*f.text)
+		switch {
+		case f.need && *f.text == "":
+			return r, Errorf(Invalid, "%s is missing", f.what)
+		case !utf8.ValidString(*f.text) || strings.ContainsFunc(*f.text, func(c rune) bool { return !unicode.IsPrint(c) }):
+			return r, Errorf(Invalid, "%s has to be one line of text", f.what)
+		case utf8.RuneCountInString(*f.text) > f.max:
+			return r, Errorf(Invalid, "%s has more than %d characters", f.what, f.max)
+		}
+	}
+	r.EvidenceSHA256 = strings.ToLower(r.EvidenceSHA256)
+	r.Until = r.Until.UTC().Truncate(time.Microsecond)
+	switch {
+	case !slices.Contains(VendorAnswers, r.Answer):
+		return r, Errorf(Invalid, "choose one of the answers").WithHint("gone, never-held or kept")
+	case r.EvidenceSHA256 != "" && (len(r.EvidenceSHA256) != 64 || strings.Trim(r.EvidenceSHA256, "0123456789abcdef") != ""):
+		return r, Errorf(Invalid, "a SHA-256 has 64 hexadecimal digits")
+	case r.Answer != VendorKept && (!r.Until.IsZero() || r.Reason != ""):
+		return r, Errorf(Invalid, "a date and a reason belong to the answer that it is kept")
+	case r.Answer == VendorKept && !r.Until.After(now):
+		return r, Errorf(Invalid, "the date until which it is kept has to be in the future")
+	case r.Answer == VendorKept && r.Until.After(now.AddDate(MaxVendorYears, 0, 0)):
+		return r, Errorf(Invalid, "the date until which it is kept is more than %d years away", MaxVendorYears).WithHint("ask who sent you the link")
+	}
+	return r, nil
+}
+
+// IsMailAddress says whether a text is one plain mail address.
+func IsMailAddress(s string) bool {
+	a, err := mail.ParseAddress(s)
+	return err == nil && a.Address == s && len(s) <= 254
+}
+
+// Vendor is what one company was asked in one departure, and what it said.
+type Vendor struct {
+	Operation  OperationID `json:"operation"`
+	Step       string      `json:"step"`
+	Tenant     TenantID    `json:"tenant"`
+	OpenedAt   time.Time   `json:"openedAt"`
+	Email      string      `json:"email"` // who is asked, where that isn't who the blueprint names
+	Link       LinkID      `json:"-"`
+	AskedAt    time.Time   `json:"askedAt,omitzero"` // zero: it has to be asked
+	AskedBy    string      `json:"askedBy,omitempty"`
+	RemindedAt time.Time   `json:"remindedAt,omitzero"`
+	VendorReply
+	AnsweredAt time.Time `json:"answeredAt,omitzero"`
+	RecordedBy string    `json:"recordedBy,omitempty"` // who of staff put it down; "" if it came by the link
+	Version    int64     `json:"version"`
+}
+
+// Settles says whether the answer ends the question: the company has nothing of the tenant any more.
+func (v *Vendor) Settles() bool { return v.Answer == VendorGone || v.Answer == VendorNever }
+
+// Keeps says whether the company keeps what it has, and hasn't to be asked again before a date.
+func (v *Vendor) Keeps(now time.Time) bool { return v.Answer == VendorKept && now.Before(v.Until) }
+
+// Says is the answer in words, for people.
+func (r VendorReply) Says() string {
+	switch r.Answer {
+	case VendorGone:
+		return "what it held is gone"
+	case VendorNever:
+		return "it never held any"
+	case VendorKept:
+		return "it keeps it until " + r.Until.Format("2 January 2006") + ": " + r.Reason
+	}
+	return "no answer"
+}
