@@ -454,6 +454,22 @@ func TestCustomerLeavesForged(t *testing.T) {
 	}
 }
 
+// A domain that was entered as the tenant's lets nobody ask where the contact's address is in another.
+func TestCustomerLeavesDomain(t *testing.T) {
+	t.Parallel()
+	f := leavers(t, filepath.Join(t.TempDir(), "tenure.db"), strings.Replace(leaveRules, `contact: "${data.login}"`, `contact: "Kim <Kim@other.example>"`, 1))
+	for _, address := range []string{"bo@acme.example", "bo@other.example"} {
+		f.asks("acme", address)
+		if got := f.told(address); len(got) != 0 {
+			t.Errorf("%s is sent %q", address, got)
+		}
+	}
+	f.asks("acme", "kim@OTHER.example")
+	f.answer(f.link("kim@other.example"), lifecycle.LeaveConfirm, "")
+	f.work()
+	f.want(store.InboundActed, "offboard acme")
+}
+
 // Who becomes the contact while a request waits is asked anew, and the link of who was it is good no more.
 func TestCustomerLeavesNewContact(t *testing.T) {
 	t.Parallel()
