@@ -68,6 +68,15 @@ var refusals = []struct {
 	{"approvals of an unknown kind", "onboard: 1,", "onbord: 1,", []string{
 		`90:13: $.approvals.onbord: unknown key "onbord"; did you mean onboard?`,
 	}},
+	{"vendor of no address, without a date", "quarantine: P7D", "quarantine: P7D\n  vendors:\n    - {name: Example Print, email: Desk <desk@print.example>, holds: letters}", []string{
+		`96:8: $.offboarding.vendors[0].due: "due" is missing`,
+		`96:36: $.offboarding.vendors[0].email: "Desk <desk@print.example>" is not allowed; it must be one plain mail address`,
+	}},
+	{"vendors of one name, and dates that are none", "quarantine: P7D", "quarantine: P7D\n  vendors:\n    - {name: Example Print, email: desk@print.example, holds: letters, due: PT1H}\n    - {name: example  print, email: desk@print.example, holds: letters, due: P2Y}", []string{
+		"96:77: $.offboarding.vendors[0].due: who is asked has between a day and a year to answer",
+		`97:14: $.offboarding.vendors[1].name: two vendors are named "example  print"; name each company once, and list what it holds in one text`,
+		"97:78: $.offboarding.vendors[1].due: who is asked has between a day and a year to answer",
+	}},
 	{"remnant that isn't any", "db: {connector: fake}", "db: {connector: fake, remnants: [{kinds: [ghosts], clean: true}]}", []string{
 		`18:45: $.systems.db.remnants[0].kinds[0]: "ghosts" is not one of dead-rows, free-space, log, log-archive, replicas, statistics, query-log, temporary-files, versions, access-log, snapshots`,
 	}},
