@@ -36,8 +36,8 @@ func TestQuietHoursInNightsOfOtherLengths(t *testing.T) {
 		{free, "Europe/Berlin", "2026-03-27T21:30:00Z", "2026-03-30T05:00:00Z"}, // from Friday's evening to Monday
 		{free, "Europe/Berlin", "2026-03-27T20:30:00Z", "2026-03-27T20:30:00Z"},
 		{tenure.QuietHours{Weekends: true}, "America/New_York", "2026-11-01T05:30:00Z", "2026-11-02T05:00:00Z"},
-		{late, "Europe/Berlin", "2026-03-29T01:10:00Z", "2026-03-29T01:10:00Z"}, // the clock shows none of it
-		{late, "Europe/Berlin", "2026-10-25T00:20:00Z", "2026-10-25T01:45:00Z"}, // twice, and what is between
+		{late, "Europe/Berlin", "2026-03-29T01:10:00Z", "2026-03-29T01:10:00Z"},                                         // the clock shows none of it
+		{late, "Europe/Berlin", "2026-10-25T00:20:00Z", "2026-10-25T01:45:00Z"},                                         // twice, and what is between
 		{tenure.QuietHours{From: "20:00", To: "06:00"}, "Pacific/Apia", "2011-12-30T07:00:00Z", "2011-12-30T16:00:00Z"}, // a Friday that wasn't
 	} {
 		at, _ := time.Parse(time.RFC3339, c.at)

@@ -37,6 +37,7 @@ type NotifyTarget struct {
 	To          []string      `yaml:"to"`
 	Acknowledge time.Duration `yaml:"acknowledge"`
 	Timeout     time.Duration `yaml:"timeout"`
+	Quiet       *Quiet        `yaml:"quiet"`
 
 	Server    string            `yaml:"server"` // of mail, and what follows
 	Port      int               `yaml:"port"`
@@ -45,6 +46,12 @@ type NotifyTarget struct {
 	Password  string            `yaml:"password"` // where it is kept
 	From      string            `yaml:"from"`
 	Addresses map[string]string `yaml:"addresses"`
+}
+
+// Quiet is when nothing is sent to a target but what is urgent.
+type Quiet struct {
+	tenure.QuietHours `yaml:",inline"`
+	Zone              string `yaml:"zone"` // such as Europe/Berlin; blank: UTC
 }
 
 // hidden reads a secret, which may not stand in clear.
@@ -83,6 +90,9 @@ func (n Notify) targets(ctx context.Context, from *secret.Reader) (out []notify.
 	for _, name := range slices.Sorted(maps.Keys(n.Targets)) {
 		set, key := n.Targets[name], "notify.targets."+name
 		t := notify.Target{Name: name, Kind: notify.Kind(set.Kind), Notices: set.Notices, To: set.To, Acknowledge: set.Acknowledge, Timeout: set.Timeout}
+		if set.Quiet != nil {
+			t.Quiet, t.Zone = set.Quiet.QuietHours, set.Quiet.Zone
+		}
 		if set.URL != "" {
 			if t.URL, err = address(key+".url", set.URL); err != nil {
 				return nil, err

@@ -110,6 +110,7 @@ var facts = declare([]covered{
 	{table: "standing_start", key: "operation", whose: byTenant, parts: "standing tenant resources at; reviewed: reviewed_by reviewed_at"},
 	{table: "departure_link", key: "id", whose: byTenant, parts: "hash tenant created_by created_at expires_at; revoked: revoked_at"},
 	{table: "lease", key: "tenant", whose: byTenant, parts: "started_at; end: rule ends_at extended set_by set_at; asked: asked_at asked_for link; answer: answer answered_at; state: state state_at why suspension departure"},
+	{table: "notice_setting", key: "principal", parts: "said: body set_by set_at"},
 	{table: "incident", key: "id", whose: byTenant, parts: "tenant severity at; told: source detail"},
 	{table: "coverage", key: "digest", whose: byTenant, parts: "tenant resource asked_by asked_at; asked: body reason; reviewed: reviewed_by reviewed_at"},
 	{table: "inbound", key: "id", parts: "source external_id type subject version happened_at received_at body; decision: state rule tenant operation decided_at decided_by; released: released; pending: pending"},
