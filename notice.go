@@ -20,6 +20,7 @@ const (
 	NoticeTargetDisabled     NoticeKind = "target.disabled"
 	NoticeRule               NoticeKind = "rule.notice" // a rule for events says so
 	NoticeLease              NoticeKind = "lease.ends"
+	NoticeDateAhead          NoticeKind = "date.ahead" // a date of a tenant's life comes near
 )
 
 // Timeline is the recipient of what is told at each stage of a tenant's life.
@@ -35,7 +36,7 @@ func NoticeOf(s TenantState) NoticeKind { return NoticeKind("tenant." + string(s
 func NoticeKinds() []NoticeKind {
 	out := []NoticeKind{
 		NoticeApprovalReminder, NoticeApprovalEscalation, NoticeRejected, NoticeCustodian, NoticeReviewDue, NoticeReviewFinding, NoticeAgreementEnds,
-		NoticeBreakGlass, NoticeAnomaly, NoticeSweepQuestion, NoticeTargetDisabled, NoticeRule, NoticeLease,
+		NoticeBreakGlass, NoticeAnomaly, NoticeSweepQuestion, NoticeTargetDisabled, NoticeRule, NoticeLease, NoticeDateAhead,
 	}
 	for _, s := range TenantStates {
 		out = append(out, NoticeOf(s))

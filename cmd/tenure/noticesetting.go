@@ -72,7 +72,7 @@ func (a *app) noticeSettingsSet() *cobra.Command {
 					s.Clock = ""
 				}
 			}
-			if said("time") {
+			if said("at") {
 				s.Clock = in.Clock
 			}
 			if said("zone") {
@@ -92,7 +92,7 @@ func (a *app) noticeSettingsSet() *cobra.Command {
 	f.StringSliceVar(&in.Unwanted, "without", nil, "kinds that aren't, such as review.*")
 	f.StringVar(&in.Language, "language", "", "of the mail: en or de")
 	f.StringVar(&pace, "pace", "", "hourly, or daily in one message; blank is at once")
-	f.StringVar(&in.Clock, "time", "", "when the daily message comes, such as 08:00")
+	f.StringVar(&in.Clock, "at", "", "when the daily message comes, such as 08:00")
 	f.StringVar(&in.Zone, "zone", "", "the time zone of all times, such as Europe/Berlin; blank is UTC")
 	f.StringVar(&quiet, "quiet", "", "hours in which only what is urgent comes, such as 20:00-07:00")
 	f.BoolVar(&in.Quiet.Weekends, "quiet-weekends", false, "all of Saturday and Sunday, too")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/notify"
 	"github.com/tenurehq/tenure/internal/secret"
 	"github.com/tenurehq/tenure/internal/store"
@@ -20,6 +21,7 @@ type Notify struct {
 	Webhook  *Webhook                `yaml:"webhook"`  // the target of that name, in the plain form
 	Log      bool                    `yaml:"log"`      // write each into the server's log, with its text
 	Language string                  `yaml:"language"` // of mail, where nothing says otherwise
+	Ahead    []tenure.Period         `yaml:"ahead"`    // how long before dates notices go out; without it P7D and P1D, [] never
 }
 
 // Webhook is where notices are posted in the plain form.
@@ -123,6 +125,9 @@ func (n Notify) targets(ctx context.Context, from *secret.Reader) (out []notify.
 }
 
 func (n Notify) notifier(ctx context.Context, db *store.DB, log *slog.Logger, from *secret.Reader, source string, groups map[string][]string) (*notify.Notifier, error) {
+	if err := lifecycle.CheckAhead(n.Ahead); err != nil {
+		return nil, tenure.Errorf(tenure.CodeOf(err), "tenure.yaml: notify.ahead: %w", err)
+	}
 	targets, err := n.targets(ctx, from)
 	if err != nil {
 		return nil, err

@@ -70,7 +70,7 @@ func (n *Notifier) deliveries(tx *store.Tx, notice store.Notice, now time.Time) 
 				out = append(out, d)
 				continue
 			}
-			if t.Acknowledge > 0 {
+			if t.Acknowledge > 0 && notice.Kind != tenure.NoticeDateAhead { // there is nothing to do yet
 				d.DueAt = now.Add(t.Acknowledge)
 			}
 			out = append(out, d)
