@@ -53,7 +53,7 @@ func (s *Site) accessPages() {
 	s.page("POST /access/tokens", (*visit).makeToken)
 	s.page("POST /access/tokens/{token}/revoke", (*visit).revokeToken)
 	s.page("POST /access/sessions/{session}/revoke", (*visit).revokeSession)
-	s.page("POST /access/notices", (*visit).setNotices)
+	s.page("POST /access/notices/settings", (*visit).setNotices)
 	s.elevationForms()
 	s.delegationForms()
 	s.standingForms()

@@ -56,7 +56,7 @@ func (v *visit) notices(view *dashboard.AccessView) error {
 	}
 	const clock = "[0-2][0-9]:[0-5][0-9]"
 	view.Actions = []dashboard.Action{{
-		Label: "Change", Post: "/access/notices", Tone: dashboard.ToneAccent,
+		Label: "Change", Post: "/access/notices/settings", Tone: dashboard.ToneAccent,
 		Says:   "It is about mail to " + set.Principal + " alone. Break-glass, escalations, gates that wait for one person alone and legal holds come in any case.",
 		Hidden: hiddenPairs("person", who, "version", strconv.FormatInt(set.Version, 10)),
 		Fields: []dashboard.Field{
