@@ -23,6 +23,7 @@ const (
 	NoticeTask               NoticeKind = "task.due"      // on the checklist of an operation
 	NoticeLeave              NoticeKind = "leave.request" // a customer asks to leave
 	NoticeVendor             NoticeKind = "vendor.erase"  // a company is told to erase what it holds of a tenant
+	NoticeDateAhead          NoticeKind = "date.ahead"    // a date of a tenant's life comes near
 )
 
 // Timeline is the recipient of what is told at each stage of a tenant's life.
@@ -38,7 +39,7 @@ func NoticeOf(s TenantState) NoticeKind { return NoticeKind("tenant." + string(s
 func NoticeKinds() []NoticeKind {
 	out := []NoticeKind{
 		NoticeApprovalReminder, NoticeApprovalEscalation, NoticeRejected, NoticeCustodian, NoticeReviewDue, NoticeReviewFinding, NoticeAgreementEnds,
-		NoticeBreakGlass, NoticeAnomaly, NoticeSweepQuestion, NoticeTargetDisabled, NoticeRule, NoticeLease, NoticeTask, NoticeLeave, NoticeVendor,
+		NoticeBreakGlass, NoticeAnomaly, NoticeSweepQuestion, NoticeTargetDisabled, NoticeRule, NoticeLease, NoticeTask, NoticeLeave, NoticeVendor, NoticeDateAhead,
 	}
 	for _, s := range TenantStates {
 		out = append(out, NoticeOf(s))

@@ -30,7 +30,7 @@ key.copy key.copy_gone
 lease.answer lease.ask lease.lapse lease.over lease.set
 leave.confirm leave.lapse leave.refuse leave.request leave.verify leave.withdraw
 move.approve move.reject move.request
-notice.acknowledge notice.enable notice.replay
+notice.acknowledge notice.enable notice.replay notice.settings
 operation.cancel operation.continue operation.pause operation.retry operation.start operation.state
 plan.made
 principal.add principal.disable principal.enable

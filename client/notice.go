@@ -17,11 +17,11 @@ type Delivery struct {
 	Operation tenure.OperationID `json:"operation,omitempty"`
 	Recipient string             `json:"recipient,omitempty"`
 	Text      string             `json:"text,omitempty" doc:"blank once its tenant was forgotten"`
-	State     string             `json:"state" doc:"waiting, sending, sent, refused or expired"`
+	State     string             `json:"state" doc:"waiting, sending, sent, refused, expired, or unwanted: its reader's settings don't want it"`
 	Attempts  int                `json:"attempts,omitempty"`
-	NextAt    time.Time          `json:"nextAt,omitzero" doc:"when it is tried again"`
+	NextAt    time.Time          `json:"nextAt,omitzero" doc:"when it is tried again, or until when quiet hours or a digest hold it back"`
 	EndedAt   time.Time          `json:"endedAt,omitzero" doc:"when it was sent, refused or given up"`
-	Error     string             `json:"error,omitempty" doc:"what the last try came to"`
+	Error     string             `json:"error,omitempty" doc:"what the last try came to, or why it wasn't sent"`
 	DueAt     time.Time          `json:"dueAt,omitzero" doc:"until when the receiver is to acknowledge it"`
 	Answer    string             `json:"answer,omitempty" doc:"done, or missed if nothing was said in time"`
 	CreatedAt time.Time          `json:"createdAt"`
@@ -32,7 +32,7 @@ type DeliveryFilter struct {
 	Paging
 	Tenant string `query:"tenant" doc:"only those about this tenant, by id or name" maxLength:"64"`
 	Target string `query:"target" doc:"only those to this target" maxLength:"64"`
-	State  string `query:"state" doc:"only those in this state" enum:"waiting,sending,sent,refused,expired"`
+	State  string `query:"state" doc:"only those in this state" enum:"waiting,sending,sent,refused,expired,unwanted"`
 }
 
 // DeliveryParams name a delivery.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // of persons' quiet hours, where the machine knows no zones
 )
 
 func main() {

@@ -14,7 +14,7 @@ func (a *app) notice() *cobra.Command {
 		Short: "See which notices go out, and what became of them",
 		Long: "Notices go to the targets that tenure.yaml names under notify.targets: webhooks, chats, mail. Each target gets its notices in\n" +
 			"order; what doesn't arrive is tried again for a week. A target that has failed for five days isn't tried until it is enabled.",
-	}, a.noticeList(), a.noticeReplay(), a.noticeAcknowledge(), a.noticeTargets(), a.noticeEnable(), a.noticeTry(), a.noticePreview())
+	}, a.noticeList(), a.noticeReplay(), a.noticeAcknowledge(), a.noticeTargets(), a.noticeEnable(), a.noticeTry(), a.noticePreview(), a.noticeSettings())
 }
 
 func (a *app) noticeList() *cobra.Command {
@@ -40,7 +40,7 @@ func (a *app) noticeList() *cobra.Command {
 	fl := cmd.Flags()
 	fl.StringVar(&f.Tenant, "tenant", "", "only those about this tenant, by id or name")
 	fl.StringVar(&f.Target, "target", "", "only those to this target")
-	fl.StringVar(&f.State, "state", "", "waiting, sending, sent, refused or expired")
+	fl.StringVar(&f.State, "state", "", "waiting, sending, sent, refused, expired or unwanted")
 	fl.IntVar(&limit, "limit", 100, "at most so many; 0 is all")
 	return cmd
 }

@@ -16,6 +16,7 @@ const (
 	AccessGrants      AccessSection = "grants"
 	AccessTokens      AccessSection = "tokens"
 	AccessSessions    AccessSection = "sessions"
+	AccessNotices     AccessSection = "notices"
 	AccessElevations  AccessSection = "elevations"
 	AccessBreakGlass  AccessSection = "break-glass"
 	AccessDelegations AccessSection = "delegations"
@@ -27,7 +28,7 @@ const (
 
 // AccessSections lists them all, in the order of the page's tabs.
 var AccessSections = []AccessSection{
-	AccessPrincipals, AccessGrants, AccessTokens, AccessSessions, AccessElevations, AccessBreakGlass,
+	AccessPrincipals, AccessGrants, AccessTokens, AccessSessions, AccessNotices, AccessElevations, AccessBreakGlass,
 	AccessDelegations, AccessStanding, AccessAgreements, AccessPolicies, AccessDecision,
 }
 
@@ -44,6 +45,7 @@ type AccessView struct {
 	Grants      []GrantRow
 	Tokens      []TokenRow
 	Sessions    []SessionRow
+	Notices     NoticesView
 	Elevations  []ElevationRow
 	BreakGlass  []BreakGlassRow
 	Delegations []DelegationRow
@@ -94,6 +96,17 @@ type TokenRow struct {
 	LastUsed  time.Time
 	State     string
 	Actions   []Action
+}
+
+// NoticesView is which notices a person gets by mail. Without Person, who looks has no settings.
+type NoticesView struct {
+	Person         string
+	Kinds, Without string // patterns, parted by commas
+	Language, Zone string
+	Comes          string // how soon
+	Quiet          string // the hours; "" for none
+	SetBy          string
+	SetAt          time.Time
 }
 
 // SessionRow is somebody's sign-in.

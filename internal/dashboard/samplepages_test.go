@@ -177,6 +177,7 @@ func access(s shape) dashboard.AccessView {
 		Sessions: times(few, func(i int) dashboard.SessionRow {
 			return dashboard.SessionRow{ID: "ses_1", Principal: t("lena"), Agent: t("Firefox on Linux"), From: "192.0.2.7", Strong: i%2 == 0, Started: ago(3 * time.Hour), Seen: ago(time.Minute), Expires: in(5 * time.Hour), Current: i == 0, Actions: do}
 		}),
+		Notices: dashboard.NoticesView{Person: t("lena"), Kinds: pick(n, "", "approval.*"), Without: "review.*", Zone: "Europe/Berlin", Language: "de", Comes: "daily at 08:00, in one message", Quiet: "from 20:00 to 07:00", SetBy: t("lena"), SetAt: ago(day)},
 		Elevations: times(few, func(i int) dashboard.ElevationRow {
 			return dashboard.ElevationRow{ID: tenure.ElevationID("elv_" + pick(i, "a", "b", "c", "d")), Principal: t("marco"), Role: tenure.Operator, Scope: t("tenant acme"), Reason: t("incident 88"), State: pick(i, "requested", "claimable", "active", "ended"), Duration: time.Hour, Asked: ago(time.Hour), ClaimUntil: in(time.Hour), Ends: in(30 * time.Minute), Approved: t("lena"), Ephemeral: t("tenure_elv_88"), Actions: do}
 		}),

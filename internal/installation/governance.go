@@ -113,6 +113,7 @@ func (i *Installation) Ticks() []Tick {
 		{"reviews", i.inTime(i.Governor.TickReviews)},
 		{"revocations", i.Service.TickRevocations}, // after reviews: what they decided
 		{"agreements", i.inTime(i.Service.TickAgreements)},
+		{"ahead", i.inTime(i.Service.TickAhead)},
 		{"leases", i.inTime(i.Service.TickLeases)},
 		{"checklist", i.inTime(i.Service.TickChecklist)},
 		{"leaves", i.inTime(i.Service.TickLeaves)},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/notify"
 	"github.com/tenurehq/tenure/internal/secret"
 	"github.com/tenurehq/tenure/internal/store"
@@ -20,6 +21,7 @@ type Notify struct {
 	Webhook  *Webhook                `yaml:"webhook"`  // the target of that name, in the plain form
 	Log      bool                    `yaml:"log"`      // write each into the server's log, with its text
 	Language string                  `yaml:"language"` // of mail, where nothing says otherwise
+	Ahead    []tenure.Period         `yaml:"ahead"`    // how long before dates notices go out; without it P7D and P1D, [] never
 }
 
 // Webhook is where notices are posted in the plain form.
@@ -37,6 +39,7 @@ type NotifyTarget struct {
 	To          []string      `yaml:"to"`
 	Acknowledge time.Duration `yaml:"acknowledge"`
 	Timeout     time.Duration `yaml:"timeout"`
+	Quiet       *Quiet        `yaml:"quiet"`
 
 	Server    string            `yaml:"server"` // of mail, and what follows
 	Port      int               `yaml:"port"`
@@ -45,6 +48,12 @@ type NotifyTarget struct {
 	Password  string            `yaml:"password"` // where it is kept
 	From      string            `yaml:"from"`
 	Addresses map[string]string `yaml:"addresses"`
+}
+
+// Quiet is when nothing is sent to a target but what is urgent.
+type Quiet struct {
+	tenure.QuietHours `yaml:",inline"`
+	Zone              string `yaml:"zone"` // such as Europe/Berlin; blank: UTC
 }
 
 // hidden reads a secret, which may not stand in clear.
@@ -83,6 +92,9 @@ func (n Notify) targets(ctx context.Context, from *secret.Reader) (out []notify.
 	for _, name := range slices.Sorted(maps.Keys(n.Targets)) {
 		set, key := n.Targets[name], "notify.targets."+name
 		t := notify.Target{Name: name, Kind: notify.Kind(set.Kind), Notices: set.Notices, To: set.To, Acknowledge: set.Acknowledge, Timeout: set.Timeout}
+		if set.Quiet != nil {
+			t.Quiet, t.Zone = set.Quiet.QuietHours, set.Quiet.Zone
+		}
 		if set.URL != "" {
 			if t.URL, err = address(key+".url", set.URL); err != nil {
 				return nil, err
@@ -113,6 +125,9 @@ func (n Notify) targets(ctx context.Context, from *secret.Reader) (out []notify.
 }
 
 func (n Notify) notifier(ctx context.Context, db *store.DB, log *slog.Logger, from *secret.Reader, source string, groups map[string][]string) (*notify.Notifier, error) {
+	if err := lifecycle.CheckAhead(n.Ahead); err != nil {
+		return nil, tenure.Errorf(tenure.CodeOf(err), "tenure.yaml: notify.ahead: %w", err)
+	}
 	targets, err := n.targets(ctx, from)
 	if err != nil {
 		return nil, err

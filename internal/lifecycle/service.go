@@ -47,6 +47,7 @@ type Options struct {
 	Approvals []tenure.ApprovalRule // on top of what blueprints ask for
 	Groups    map[string][]string   // of persons, by name, for escalations
 	Sends     bool                  // notices are sent somewhere: who has left is forgotten after its last one
+	Ahead     []tenure.Period       // how long before a date notices go out; nil is [Ahead], an empty list never
 	URL       string                // what people reach this installation at, for links in notices; "" without one
 }
 
@@ -100,6 +101,7 @@ type Service struct {
 	renewals renewals
 	overdue  overdues  // TickSecrets alone
 	troubled time.Time // when TickIncidents last looked
+	aheadAt  time.Time // when TickAhead last looked
 }
 
 // New puts a service together. It opens no system yet: each is opened when it is

@@ -78,14 +78,19 @@ type Data struct {
 	Text          string     `json:"text"`
 	State         string     `json:"state,omitempty"`   // of the tenant since the notice's time, where the notice is of its stage
 	Service       string     `json:"service,omitempty"` // on, or off: nothing may be done for the tenant from then on
+	Date          *time.Time `json:"date,omitempty"`    // that comes near, where the notice is ahead of one
 	AcknowledgeBy *time.Time `json:"acknowledgeBy,omitempty"`
 }
 
 func dataOf(d told) Data {
 	n := d.Notice
 	out := Data{ID: d.ID, Notice: n.ID, Tenant: cmp.Or(string(n.Tenant), string(n.About)), Name: d.name, Operation: string(n.Operation), Recipient: n.Recipient, Text: n.Body}
-	if n.Recipient == tenure.Timeline {
-		out.State = strings.TrimPrefix(string(n.Kind), "tenant.")
+	if !n.AheadOf.IsZero() {
+		at := n.AheadOf.UTC()
+		out.Date = &at
+	}
+	if stage, is := strings.CutPrefix(string(n.Kind), "tenant."); is && n.Recipient == tenure.Timeline {
+		out.State = stage
 		out.Service = "off"
 		if s := tenure.TenantState(out.State); s == tenure.TenantActive || s == tenure.TenantTransition {
 			out.Service = "on"

@@ -206,6 +206,9 @@ func TestLetters(t *testing.T) {
 	if l, _ := letter([]told{d}, "en", contact); strings.ContainsAny(l.Subject, "\r\n") {
 		t.Errorf("subject %q", l.Subject)
 	}
+	if got := Languages(); !slices.Equal(got, tenure.NoticeLanguages()) {
+		t.Errorf("mail is in %v, and settings take %v", got, tenure.NoticeLanguages())
+	}
 	en, de := languages["en"], languages["de"]
 	for _, kind := range tenure.NoticeKinds() {
 		quiet := kind == tenure.NoticeOf(tenure.TenantRequested) || kind == tenure.NoticeOf(tenure.TenantValidating) || kind == tenure.NoticeOf(tenure.TenantProvisioning)

@@ -129,7 +129,7 @@ func (n *Notifier) expire(ctx context.Context, now time.Time) error {
 
 // serve sends what is due to one target.
 func (n *Notifier) serve(ctx context.Context, t *target, standing store.NotifyTarget, now time.Time) error {
-	due, err := n.o.DB.DueDeliveries(ctx, t.Name, now, batch)
+	due, err := n.due(ctx, t, now)
 	if err != nil {
 		return err
 	}
@@ -146,6 +146,12 @@ func (n *Notifier) serve(ctx context.Context, t *target, standing store.NotifyTa
 	for _, address := range order {
 		list := queues[address]
 		size := 1
+		if t.gathers() && slices.ContainsFunc(list, func(d store.Delivery) bool { return !d.HeldUntil.IsZero() }) { // what has waited comes as one message, with all that is due now
+			if list, err = n.dueTo(ctx, t, address, now); err != nil {
+				return err
+			}
+			size = max(1, len(list))
+		}
 		if t.gathers() && len(list) >= digestFrom {
 			size = len(list)
 		}

@@ -18,6 +18,9 @@ import (
 // contact is the recipient that is a tenant's own person.
 const contact = "contact"
 
+// trial is the kind of a notice that tells of nothing.
+const trial tenure.NoticeKind = "try"
+
 // route shares out the notices that are new among the targets.
 func (n *Notifier) route(ctx context.Context, now time.Time) error {
 	for ctx.Err() == nil {
@@ -51,18 +54,23 @@ func (n *Notifier) deliveries(tx *store.Tx, notice store.Notice, now time.Time) 
 		if !t.takes(notice) || notice.Kind == tenure.NoticeTargetDisabled && strings.HasPrefix(notice.ID, disabledID(t.Name)) {
 			continue
 		}
-		to := []string{""}
+		to := []reader{{}}
 		if t.mail != nil {
-			if to, err = n.addresses(tx, t.mail, notice, now); err != nil {
+			if to, err = n.readers(tx, t.mail, notice, now); err != nil {
 				return nil, err
 			}
 			if len(to) == 0 && notice.Recipient != tenure.Timeline {
 				out = append(out, store.Delivery{ID: deliveryID(notice.ID, t.Name, ""), Target: t.Name, Error: "no mail address is known of " + notice.Recipient})
 			}
 		}
-		for _, address := range to {
-			d := store.Delivery{ID: deliveryID(notice.ID, t.Name, address), Target: t.Name, Address: address}
-			if t.Acknowledge > 0 {
+		for _, r := range to {
+			d := store.Delivery{ID: deliveryID(notice.ID, t.Name, r.address), Target: t.Name, Address: r.address, Person: r.person}
+			if r.person != "" && !r.settings.Wants(notice.Kind, r.alone) {
+				d.State, d.Error = store.DeliveryUnwanted, "the settings of "+r.name+" don't want "+string(notice.Kind)
+				out = append(out, d)
+				continue
+			}
+			if t.Acknowledge > 0 && notice.Kind != tenure.NoticeDateAhead { // there is nothing to do yet
 				d.DueAt = now.Add(t.Acknowledge)
 			}
 			out = append(out, d)
@@ -81,18 +89,18 @@ func (n *Notifier) Try(ctx context.Context, name, by string, now time.Time) (out
 	if i < 0 {
 		return out, tenure.Errorf(tenure.NotFound, "there is no target %q", name)
 	}
-	notice := store.Notice{ID: "try/" + name + "/" + now.UTC().Format(time.RFC3339Nano), Kind: "try", Recipient: "person:" + by, CreatedAt: now, Body: "This is a trial: notices of Tenure arrive here."}
+	notice := store.Notice{ID: "try/" + name + "/" + now.UTC().Format(time.RFC3339Nano), Kind: trial, Recipient: "person:" + by, CreatedAt: now, Body: "This is a trial: notices of Tenure arrive here."}
 	err = n.o.DB.Write(ctx, func(tx *store.Tx) error {
 		address := ""
 		if m := n.targets[i].mail; m != nil {
-			all, err := n.addresses(tx, m, notice, now)
+			all, err := n.readers(tx, m, notice, now)
 			if err != nil {
 				return err
 			}
 			if len(all) == 0 {
 				return tenure.Errorf(tenure.Blocked, "%s has no mail address", by).WithHint("tenure principal change %s --email ADDRESS", by)
 			}
-			address = all[0]
+			address = all[0].address
 		}
 		if err := tx.AddNotice(notice); err != nil {
 			return err
@@ -119,26 +127,34 @@ func deliveryID(notice, target, address string) string {
 	return "msg_" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:20]))
 }
 
-// addresses are the mail addresses of a notice's recipient, each with the language of its mail
-// behind it. None are known of many: a tenant may have no contact, a person no address.
-func (n *Notifier) addresses(tx *store.Tx, m *mailer, notice store.Notice, now time.Time) (out []string, err error) {
+// reader is one mail address of a notice's recipient.
+type reader struct {
+	address  string             // with the language of its mail behind it
+	person   tenure.PrincipalID // whose it is; "" where it is nobody's who has settings
+	name     string
+	settings tenure.NoticeSettings
+	alone    bool // the notice goes to nobody else
+}
+
+// readers are who reads mail of a notice's recipient. None are known of many: a tenant may have no
+// contact, a person no address.
+func (n *Notifier) readers(tx *store.Tx, m *mailer, notice store.Notice, now time.Time) (out []reader, err error) {
 	var tenant store.TenantRow
 	if notice.Tenant != "" {
 		if tenant, err = tx.Tenant(string(notice.Tenant)); err != nil && tenure.CodeOf(err) != tenure.NotFound {
 			return nil, err
 		}
 	}
-	add := func(address, tag string) {
+	add := func(address, tag string, r reader) {
 		a, err := mail.ParseAddress(address)
-		if err != nil {
+		if err != nil || slices.ContainsFunc(out, func(o reader) bool { return strings.HasPrefix(o.address, a.Address+" ") }) {
 			return
 		}
-		if one := a.Address + " " + cmp.Or(tag, n.o.Language, "en"); !slices.Contains(out, one) {
-			out = append(out, one)
-		}
+		r.address = a.Address + " " + cmp.Or(tag, n.o.Language, "en")
+		out = append(out, r)
 	}
 	for _, address := range m.also[notice.Recipient] {
-		add(address, "")
+		add(address, "", reader{})
 	}
 	names, err := n.persons(tx, notice.Recipient, tenant, now)
 	if err != nil {
@@ -151,18 +167,25 @@ func (n *Notifier) addresses(tx *store.Tx, m *mailer, notice store.Notice, now t
 		case err != nil:
 			return nil, err
 		case p.Kind == tenure.CallerPerson && !p.Disabled:
-			add(p.Email, "")
+			set, err := tx.NoticeSetting(p.ID)
+			if err != nil {
+				return nil, err
+			}
+			add(p.Email, set.Language, reader{person: p.ID, name: p.Name, settings: set.NoticeSettings})
 		}
 	}
 	switch {
 	case notice.Recipient == contact:
-		add(tenant.Contact, tenant.Labels["language"])
+		add(tenant.Contact, tenant.Labels["language"], reader{})
 	case strings.Contains(notice.Recipient, "@"):
 		tag := tenant.Labels["language"]
 		if notice.Kind == tenure.NoticeVendor { // it is a company's, and no one of the tenant's
 			tag = ""
 		}
-		add(notice.Recipient, tag)
+		add(notice.Recipient, tag, reader{})
+	}
+	if len(out) == 1 {
+		out[0].alone = true
 	}
 	return out, nil
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"net"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +39,9 @@ type Target struct {
 	Acknowledge time.Duration // how long the receiver has to say that it has done what it was told; 0: it needn't
 	Mail        *MailServer   // of mail
 
+	Quiet tenure.QuietHours // nothing is sent but what is urgent, by the clock of Zone
+	Zone  string            // of the IANA's list; "" is UTC
+
 	// Trust says by whom a receiver's certificate may be signed; nil is the system's
 	// list.
 	Trust *tls.Config
@@ -55,6 +57,7 @@ const (
 // target is one in use.
 type target struct {
 	Target
+	zone *time.Location
 	post *poster
 	mail *mailer
 	make func(*target, *Notifier, []told, time.Time) (message, error)
@@ -73,11 +76,7 @@ func newTarget(t Target) (*target, error) {
 		t.Timeout = 10 * time.Second
 	}
 	for _, p := range t.Notices {
-		known := slices.ContainsFunc(tenure.NoticeKinds(), func(k tenure.NoticeKind) bool {
-			is, err := path.Match(p, string(k))
-			return is && err == nil
-		})
-		if !known {
+		if !tenure.NamesNotices(p) {
 			return nil, tenure.Errorf(tenure.Invalid, "notify: target %s: %q names no kind of notice", t.Name, p).WithHint("such as tenant.suspended, approval.reminder, or tenant.*; docs/notices.md lists them")
 		}
 	}
@@ -88,6 +87,9 @@ func newTarget(t Target) (*target, error) {
 		return nil, tenure.Errorf(tenure.Invalid, "notify: target %s: timeout is a minute at most, and acknowledge a minute at least", t.Name)
 	}
 	out := &target{Target: t}
+	if err := out.checkQuiet(); err != nil {
+		return nil, err
+	}
 	if t.Kind == Mail {
 		var err error
 		out.mail, err = newMailer(t)
@@ -116,6 +118,19 @@ func newTarget(t Target) (*target, error) {
 		return nil, tenure.Errorf(tenure.CodeOf(err), "target %s: %w", t.Name, err)
 	}
 	return out, nil
+}
+
+func (t *target) checkQuiet() (err error) {
+	if t.zone, err = tenure.Zone(t.Zone); err == nil {
+		err = t.Quiet.Check()
+	}
+	switch {
+	case err != nil:
+		return tenure.Errorf(tenure.CodeOf(err), "notify: target %s: quiet: %w", t.Name, err)
+	case t.Acknowledge > 0 && !t.Quiet.IsZero():
+		return tenure.Errorf(tenure.Invalid, "notify: target %s has to acknowledge what it is told, and so has no quiet hours", t.Name)
+	}
+	return nil
 }
 
 func (t Target) checkSecrets() error {
@@ -162,10 +177,7 @@ func (t *target) takes(n store.Notice) bool {
 	if len(t.Notices) == 0 {
 		return (n.Recipient == tenure.Timeline) == (t.Kind == CloudEvents)
 	}
-	return slices.ContainsFunc(t.Notices, func(p string) bool {
-		is, _ := path.Match(p, string(n.Kind))
-		return is
-	})
+	return n.Kind.Among(t.Notices)
 }
 
 // forCustomer says whether a recipient is a tenant's own person.

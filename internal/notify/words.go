@@ -51,7 +51,7 @@ var languages = map[string]words{
 			"approval.reminder": "an approval waits", "approval.escalation": "an approval waits for you", "operation.rejected": "a request was refused",
 			"hold.custodian": "a legal hold covers what you keep", "review.due": "an access review is due", "review.finding": "a review has found something", "agreement.ends": "an agreement ends",
 			"access.breakglass": "somebody has used break-glass access", "access.anomaly": "access that is unlike before", "sweep.question": "accounts whose owner isn't certain", "target.disabled": "notices don't arrive", "task.due": "a task waits",
-			"rule.notice": "news of a customer", "lease.ends": "your access ends soon", "leave.request": "a request to leave", "vendor.erase": "please erase what you hold",
+			"rule.notice": "news of a customer", "lease.ends": "your access ends soon", "leave.request": "a request to leave", "vendor.erase": "please erase what you hold", "date.ahead": "a date comes near",
 		},
 	},
 	"de": {
@@ -72,7 +72,7 @@ var languages = map[string]words{
 			"approval.reminder": "eine Freigabe steht aus", "approval.escalation": "eine Freigabe wartet auf Sie", "operation.rejected": "ein Antrag wurde abgelehnt",
 			"hold.custodian": "eine Aufbewahrungspflicht betrifft Sie", "review.due": "eine Rechteprüfung steht an", "review.finding": "eine Prüfung hat etwas gefunden", "agreement.ends": "eine Vereinbarung endet",
 			"access.breakglass": "jemand hat den Notzugang benutzt", "access.anomaly": "ungewohnte Zugriffe", "sweep.question": "Konten, deren Besitzer nicht feststeht", "target.disabled": "Mitteilungen kommen nicht an", "task.due": "eine Aufgabe wartet",
-			"rule.notice": "Neues von einem Kunden", "lease.ends": "Ihr Zugang endet bald", "leave.request": "ein Antrag auf Kündigung", "vendor.erase": "bitte löschen Sie, was Sie haben",
+			"rule.notice": "Neues von einem Kunden", "lease.ends": "Ihr Zugang endet bald", "leave.request": "ein Antrag auf Kündigung", "vendor.erase": "bitte löschen Sie, was Sie haben", "date.ahead": "ein Termin steht bevor",
 		},
 	},
 }

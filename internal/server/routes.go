@@ -7,6 +7,6 @@ func nouns() []func(*Server) {
 		auditRoutes, logRoutes, checkpointRoutes, policyRoutes, systemRoutes, clockRoutes, storeRoutes, certificateRoutes, keyRoutes, meRoutes,
 		campaignRoutes, agreementRoutes, moveRoutes, impactRoutes,
 		signInRoutes, accessRoutes, fleetRoutes, departureRoutes, leaseRoutes, leaveRoutes, checklistRoutes, vendorRoutes, elevationRoutes,
-		approvalRoutes, standingRoutes, delegationRoutes, coverageRoutes, triggerRoutes, noticeRoutes,
+		approvalRoutes, standingRoutes, delegationRoutes, coverageRoutes, triggerRoutes, noticeRoutes, noticeSettingRoutes,
 	}
 }

@@ -30,6 +30,7 @@ func sections() []section {
 		{dashboard.AccessGrants, readers, (*visit).grants},
 		{dashboard.AccessTokens, anybody, (*visit).tokens},
 		{dashboard.AccessSessions, anybody, (*visit).sessions},
+		{dashboard.AccessNotices, anybody, (*visit).notices},
 		{dashboard.AccessElevations, any(tenure.ElevationRequest, tenure.ElevationApprove, tenure.AccessRead), (*visit).elevations},
 		{dashboard.AccessBreakGlass, any(tenure.BreakGlassUse, tenure.BreakGlassReview, tenure.AccessRead), (*visit).breakGlasses},
 		{dashboard.AccessDelegations, any(tenure.OperationApprove, tenure.AccessRead), (*visit).delegations},
@@ -52,6 +53,7 @@ func (s *Site) accessPages() {
 	s.page("POST /access/tokens", (*visit).makeToken)
 	s.page("POST /access/tokens/{token}/revoke", (*visit).revokeToken)
 	s.page("POST /access/sessions/{session}/revoke", (*visit).revokeSession)
+	s.page("POST /access/notices/settings", (*visit).setNotices)
 	s.elevationForms()
 	s.delegationForms()
 	s.standingForms()

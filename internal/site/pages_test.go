@@ -12,7 +12,7 @@ import (
 // pages are the addresses that the navigation and the pages themselves lead to.
 var pages = []string{
 	"/", "/tenants", "/operations", "/approvals", "/findings", "/holds", "/reviews", "/blueprints", "/systems", "/audit", "/events", "/events/rules",
-	"/access/principals", "/access/grants", "/access/tokens", "/access/sessions", "/access/elevations", "/access/break-glass",
+	"/access/principals", "/access/grants", "/access/tokens", "/access/sessions", "/access/notices", "/access/elevations", "/access/break-glass",
 	"/access/delegations", "/access/standing", "/access/agreements", "/access/policies", "/access/decision",
 }
 
@@ -22,7 +22,7 @@ func TestPagesByRole(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.onboard("acme", "team")
-	all := "/ /tenants /operations /approvals /findings /holds /reviews /blueprints /systems /access/tokens /access/sessions /access/agreements /access/decision"
+	all := "/ /tenants /operations /approvals /findings /holds /reviews /blueprints /systems /access/tokens /access/sessions /access/notices /access/agreements /access/decision"
 	may := map[tenure.Role]string{
 		tenure.Viewer:          all,
 		tenure.Operator:        all + " /events /events/rules /access/elevations /access/break-glass /access/standing",
@@ -32,7 +32,7 @@ func TestPagesByRole(t *testing.T) {
 		tenure.Legal:           all + " /audit /access/delegations /access/standing",
 		tenure.Auditor:         all + " /events /events/rules /audit /access/principals /access/grants /access/elevations /access/break-glass /access/delegations /access/standing /access/policies",
 		tenure.Admin:           all + " /events /events/rules /audit /access/principals /access/grants /access/elevations /access/break-glass /access/delegations /access/standing /access/policies",
-		"":                     "/ /approvals /access/tokens /access/sessions /access/decision",
+		"":                     "/ /approvals /access/tokens /access/sessions /access/notices /access/decision",
 	}
 	for role, list := range may {
 		b := h.person("p-"+string(role), role, everything)

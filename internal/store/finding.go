@@ -195,3 +195,13 @@ func (tx *Tx) Waive(id tenure.FindingID, by string, until time.Time) error {
 	}
 	return err
 }
+
+// EndingWaivers lists the open findings of tenants whose waiver ends after a moment and by another.
+func (db *DB) EndingWaivers(ctx context.Context, after, by time.Time, limit int) (out []tenure.Finding, err error) {
+	err = db.reader(ctx).Rows(`select `+findingColumns+` from finding where resolved_at = 0 and tenant <> '' and waived_until > $1 and waived_until <= $2 order by waived_until, id limit $3`, []any{micros(after), micros(by), limit}, func(r scanner) error {
+		f, err := scanFinding(r)
+		out = append(out, f)
+		return err
+	})
+	return out, err
+}

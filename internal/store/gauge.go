@@ -57,7 +57,7 @@ func (db *DB) Gauges(ctx context.Context, now time.Time) (g Gauges, err error) {
 	if err := db.reader(ctx).Row(`select count(*) from approval_wait where action <> 'gate.task'`, nil, &g.Waiting); err != nil {
 		return g, err
 	}
-	if err := db.reader(ctx).Row(`select (select count(*) from notice where routed_at = 0 and recipient <> $2 and created_at >= $1) + (select count(*) from delivery where state in ('waiting', 'sending', 'expired') and created_at >= $1)`, []any{micros(now.Add(-tenure.NoticeLife)), tenure.Timeline}, &g.Unsent); err != nil {
+	if err := db.reader(ctx).Row(`select (select count(*) from notice where routed_at = 0 and recipient <> $2 and created_at >= $1) + (select count(*) from delivery where state in ('waiting', 'sending', 'expired') and created_at >= $1 and held_until <= $3)`, []any{micros(now.Add(-tenure.NoticeLife)), tenure.Timeline, micros(now)}, &g.Unsent); err != nil {
 		return g, err
 	}
 	if g.Findings, err = db.FindingCounts(ctx, All, now); err != nil {

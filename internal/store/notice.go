@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -20,16 +21,17 @@ type Notice struct {
 	Recipient string             `json:"recipient"`
 	Body      string             `json:"body"`
 	CreatedAt time.Time          `json:"createdAt"`
+	AheadOf   time.Time          `json:"aheadOf,omitzero"` // the date that it is ahead of: it isn't sent later
 }
 
-const noticeColumns = `id, kind, tenant, about, operation, recipient, body, created_at`
+const noticeColumns = `id, kind, tenant, about, operation, recipient, body, created_at, ahead_of`
 
 func notices(q querier, rest string, args ...any) (out []Notice, err error) {
 	err = q.Rows(`select `+noticeColumns+` from notice `+rest, args, func(r scanner) error {
 		var n Notice
-		var at int64
-		err := r.Scan(&n.ID, &n.Kind, &n.Tenant, &n.About, &n.Operation, &n.Recipient, &n.Body, &at)
-		n.CreatedAt = fromMicros(at)
+		var at, ahead int64
+		err := r.Scan(&n.ID, &n.Kind, &n.Tenant, &n.About, &n.Operation, &n.Recipient, &n.Body, &at, &ahead)
+		n.CreatedAt, n.AheadOf = fromMicros(at), fromMicros(ahead)
 		out = append(out, n)
 		return err
 	})
@@ -38,8 +40,8 @@ func notices(q querier, rest string, args ...any) (out []Notice, err error) {
 
 // AddNotice puts a notice into the outbox; the same id again is the same notice.
 func (tx *Tx) AddNotice(n Notice) error {
-	_, err := tx.Exec(`insert into notice (`+noticeColumns+`, routed_at) values ($1, $2, $3, $4, $5, $6, $7, $8, 0) on conflict (id) do nothing`,
-		n.ID, n.Kind, string(n.Tenant), string(n.About), string(n.Operation), n.Recipient, n.Body, micros(n.CreatedAt))
+	_, err := tx.Exec(`insert into notice (`+noticeColumns+`, routed_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0) on conflict (id) do nothing`,
+		n.ID, n.Kind, string(n.Tenant), string(n.About), string(n.Operation), n.Recipient, n.Body, micros(n.CreatedAt), micros(n.AheadOf))
 	return err
 }
 
@@ -87,7 +89,7 @@ func (db *DB) Unrouted(ctx context.Context, since time.Time, limit int) ([]Notic
 }
 
 // RouteNotice shares a notice out, once: false if it was before. A delivery with an error is
-// refused from the start.
+// refused from the start, or unwanted if it says so.
 func (tx *Tx) RouteNotice(n Notice, to []Delivery, at time.Time) (bool, error) {
 	if did, err := tx.Exec(`update notice set routed_at = $1 where id = $2 and routed_at = 0`, micros(at), n.ID); err != nil || did == 0 {
 		return false, err
@@ -95,10 +97,10 @@ func (tx *Tx) RouteNotice(n Notice, to []Delivery, at time.Time) (bool, error) {
 	for _, d := range to {
 		state, ended := DeliveryWaiting, time.Time{}
 		if d.Error != "" { // it can't be sent at all
-			state, ended = DeliveryRefused, at
+			state, ended = cmp.Or(d.State, DeliveryRefused), at
 		}
-		_, err := tx.Exec(`insert into delivery (id, notice, target, address, tenant, created_at, since, state, ended_at, error, next_at, due_at) values ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10, $11) on conflict (id) do nothing`,
-			d.ID, n.ID, d.Target, d.Address, string(n.Tenant), micros(n.CreatedAt), string(state), micros(ended), d.Error, micros(d.NextAt), micros(d.DueAt))
+		_, err := tx.Exec(`insert into delivery (id, notice, target, address, tenant, created_at, since, state, ended_at, error, next_at, due_at, person) values ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10, $11, $12) on conflict (id) do nothing`,
+			d.ID, n.ID, d.Target, d.Address, string(n.Tenant), micros(n.CreatedAt), string(state), micros(ended), d.Error, micros(d.NextAt), micros(d.DueAt), string(d.Person))
 		if err != nil {
 			return false, err
 		}
@@ -115,7 +117,9 @@ const (
 	DeliverySending DeliveryState = "sending" // somebody has it until NextAt
 	DeliverySent    DeliveryState = "sent"
 	DeliveryRefused DeliveryState = "refused" // the receiver doesn't take it, and won't
-	DeliveryExpired DeliveryState = "expired" // it was tried for as long as notices are
+	DeliveryExpired DeliveryState = "expired" // it was tried for as long as notices are, or the date that it was ahead of has passed
+	// DeliveryUnwanted is what its reader doesn't want to get.
+	DeliveryUnwanted DeliveryState = "unwanted"
 )
 
 // Delivery is a notice on its way to one target, and there to one address.
@@ -132,18 +136,22 @@ type Delivery struct {
 	DueAt     time.Time // until when the receiver is to acknowledge it; zero: it needn't
 	Answer    string    // how it did, or "missed"
 	CreatedAt time.Time
+	Since     time.Time          // from when its tries count: when it was made, or sent again by hand
+	Person    tenure.PrincipalID // whose settings it goes by; "" where it is no person's
+	HeldUntil time.Time          // until when it was last held back; zero: it never was
 }
 
-const deliveryColumns = `d.id, d.target, d.address, d.state, d.attempts, d.next_at, d.ended_at, d.error, d.due_at, d.answer, d.created_at, d.notice, coalesce(n.kind, ''), d.tenant, coalesce(n.about, ''), coalesce(n.operation, ''), coalesce(n.recipient, ''), coalesce(n.body, '')`
+const deliveryColumns = `d.id, d.target, d.address, d.state, d.attempts, d.next_at, d.ended_at, d.error, d.due_at, d.answer, d.created_at, d.since, d.person, d.held_until, coalesce(n.ahead_of, 0), d.notice, coalesce(n.kind, ''), d.tenant, coalesce(n.about, ''), coalesce(n.operation, ''), coalesce(n.recipient, ''), coalesce(n.body, '')`
 
 func deliveries(q querier, rest string, args ...any) (out []Delivery, err error) {
 	err = q.Rows(`select `+deliveryColumns+` from delivery d left join notice n on n.id = d.notice `+rest, args, func(r scanner) error {
 		var d Delivery
-		var next, ended, due, created int64
-		err := r.Scan(&d.ID, &d.Target, &d.Address, &d.State, &d.Attempts, &next, &ended, &d.Error, &due, &d.Answer, &created,
+		var next, ended, due, created, since, held, ahead int64
+		err := r.Scan(&d.ID, &d.Target, &d.Address, &d.State, &d.Attempts, &next, &ended, &d.Error, &due, &d.Answer, &created, &since, &d.Person, &held, &ahead,
 			&d.Notice.ID, &d.Notice.Kind, &d.Notice.Tenant, &d.Notice.About, &d.Notice.Operation, &d.Notice.Recipient, &d.Notice.Body)
 		d.NextAt, d.EndedAt, d.DueAt, d.CreatedAt = fromMicros(next), fromMicros(ended), fromMicros(due), fromMicros(created)
-		d.Notice.CreatedAt = d.CreatedAt
+		d.Since, d.HeldUntil = fromMicros(since), fromMicros(held)
+		d.Notice.CreatedAt, d.Notice.AheadOf = d.CreatedAt, fromMicros(ahead)
 		out = append(out, d)
 		return err
 	})
@@ -156,6 +164,26 @@ func (db *DB) DueDeliveries(ctx context.Context, target string, now time.Time, l
 	return deliveries(db.reader(ctx), `where d.target = $1 and d.state in ('waiting', 'sending') and d.next_at <= $2
 		and not exists (select 1 from delivery s where s.target = $1 and s.address = d.address and s.state = 'sending' and s.next_at > $2)
 		order by d.created_at, d.notice, d.id limit $3`, target, micros(now), limit)
+}
+
+// DueDeliveriesTo lists what may be sent at now to one address of a target, the oldest first.
+func (db *DB) DueDeliveriesTo(ctx context.Context, target, address string, now time.Time, limit int) ([]Delivery, error) {
+	return deliveries(db.reader(ctx), `where d.target = $1 and d.address = $2 and d.state in ('waiting', 'sending') and d.next_at <= $3
+		order by d.created_at, d.notice, d.id limit $4`, target, address, micros(now), limit)
+}
+
+// HoldDelivery holds back a delivery that is due, until a moment; one that somebody has taken
+// meanwhile is left alone.
+func (tx *Tx) HoldDelivery(d Delivery, until time.Time, why string) error {
+	_, err := tx.Exec(`update delivery set state = 'waiting', next_at = $1, held_until = $1, error = $2 where id = $3 and state = $4 and next_at = $5`,
+		micros(until), why, d.ID, string(d.State), micros(d.NextAt))
+	return err
+}
+
+// FreeDeliveries has what is held back for a person looked at again.
+func (tx *Tx) FreeDeliveries(person tenure.PrincipalID) error {
+	_, err := tx.Exec(`update delivery set next_at = 0 where person = $1 and state = 'waiting' and person <> '' and held_until > 0 and next_at = held_until`, string(person))
+	return err
 }
 
 // ClaimDeliveries takes deliveries to one address of a target for one try, and gives those that
@@ -181,10 +209,15 @@ func (tx *Tx) ClaimDeliveries(list []Delivery, now, until time.Time) (mine []Del
 	return mine, nil
 }
 
-// AnyDelivery says whether one that was made before a moment still waits at now.
+// overdue is the condition that a delivery was made, or sent again by hand, before $1 and is due
+// at $2, or that the date which it was ahead of has passed then.
+const overdue = `state in ('waiting', 'sending') and (since < $1 and next_at <= $2
+	or notice in (select id from notice where ahead_of > 0 and ahead_of <= $2) and (state = 'waiting' or next_at <= $2))`
+
+// AnyDelivery says whether ExpireDeliveries would give one up.
 func (db *DB) AnyDelivery(ctx context.Context, before, now time.Time) (bool, error) {
 	n := 0
-	err := db.reader(ctx).Row(`select count(*) from (select 1 from delivery where state in ('waiting', 'sending') and since < $1 and next_at <= $2 limit 1) d`, []any{micros(before), micros(now)}, &n)
+	err := db.reader(ctx).Row(`select count(*) from (select 1 from delivery where `+overdue+` limit 1) d`, []any{micros(before), micros(now)}, &n)
 	return n > 0, err
 }
 
@@ -201,9 +234,10 @@ func (tx *Tx) PutOffDelivery(id, why string, next time.Time) error {
 	return err
 }
 
-// ExpireDeliveries gives up what was made, or sent again by hand, before a moment and hasn't arrived.
+// ExpireDeliveries gives up what was made, or sent again by hand, before a moment and hasn't arrived, and what
+// was ahead of a date that has passed.
 func (tx *Tx) ExpireDeliveries(before, now time.Time) error {
-	_, err := tx.Exec(`update delivery set state = 'expired', ended_at = $1 where state in ('waiting', 'sending') and since < $2 and next_at <= $1`, micros(now), micros(before))
+	_, err := tx.Exec(`update delivery set state = 'expired', ended_at = $2 where `+overdue, micros(before), micros(now))
 	return err
 }
 
@@ -264,7 +298,7 @@ func delivery(q querier, id string) (Delivery, error) {
 
 // ReplayDelivery has a delivery sent once more, as one that was just made.
 func (tx *Tx) ReplayDelivery(id string, now time.Time) error {
-	_, err := tx.Exec(`update delivery set state = 'waiting', attempts = 0, next_at = 0, ended_at = 0, error = '', since = $2 where id = $1 and (state <> 'sending' or next_at <= $2)`, id, micros(now))
+	_, err := tx.Exec(`update delivery set state = 'waiting', attempts = 0, next_at = 0, ended_at = 0, error = '', held_until = 0, since = $2 where id = $1 and (state <> 'sending' or next_at <= $2)`, id, micros(now))
 	return err
 }
 

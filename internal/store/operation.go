@@ -67,6 +67,17 @@ type OperationFilter struct {
 	Visible *Visible           // nil shows everything
 }
 
+// DatedDepartures lists the departures that wait, and next for something after a moment and by another.
+func (db *DB) DatedDepartures(ctx context.Context, after, by time.Time, limit int) (out []OperationRow, err error) {
+	err = db.reader(ctx).Rows(`select `+operationColumns+` from operation where state = 'waiting' and kind = 'offboard' and due_at > $1 and due_at <= $2 order by due_at, id limit $3`, []any{micros(after), micros(by), limit}, func(r scanner) error {
+		var o OperationRow
+		err := scanOperation(r, &o)
+		out = append(out, o)
+		return err
+	})
+	return out, err
+}
+
 // Operations lists operations, the latest first.
 func (db *DB) Operations(ctx context.Context, f OperationFilter) ([]OperationRow, error) {
 	if f.Limit <= 0 {

@@ -56,6 +56,7 @@ var Unproven = map[string]string{
 	"inbound.next_at":          "when it is tried again",
 	"notice.*":                 "words on their way out; what they tell of is in an entry",
 	"delivery.*":               "as notice",
+	"notice_setting.version":   "a counter against lost updates",
 	"notify_target.*":          "how a receiver does; a person who has it tried again stands in the log",
 	"checkpoint":               "signed, and checked against the log and the witness while it is there; one less is one comparison less",
 	"checkpoint.size":          "its signed text has it",
