@@ -66,10 +66,10 @@ func (tx *Tx) LookAtVendor(v tenure.Vendor, due time.Time) error {
 	return err
 }
 
-// NoticeLost says why a notice reaches nobody by mail; "" while it may. A notice that wasn't shared
-// out yet, or is on its way, may.
+// NoticeLost says why a notice reaches nobody; "" while it may. One that wasn't shared out yet, or is on its
+// way, may. Where it goes to mail addresses too, only these count, as in NoticeSentAt.
 func (db *DB) NoticeLost(ctx context.Context, id string) (string, error) {
-	var routed, all, open int64
+	var routed, mail, mailOpen, open int64
 	why := ""
 	q := db.reader(ctx)
 	if err := q.Row(`select routed_at from notice where id = $1`, []any{id}, &routed); err != nil || routed == 0 {
@@ -78,12 +78,14 @@ func (db *DB) NoticeLost(ctx context.Context, id string) (string, error) {
 		}
 		return "", err
 	}
-	if err := q.Row(`select count(*), coalesce(sum(case when state in ('waiting', 'sending', 'sent') then 1 else 0 end), 0), coalesce(max(case when state in ('refused', 'expired') then error else '' end), '')
-		from delivery where notice = $1 and (address <> '' or state = 'refused')`, []any{id}, &all, &open, &why); err != nil || open > 0 {
+	err := q.Row(`select coalesce(sum(case when address <> '' then 1 else 0 end), 0), coalesce(sum(case when address <> '' and state in ('waiting', 'sending', 'sent') then 1 else 0 end), 0),
+		coalesce(sum(case when state in ('waiting', 'sending', 'sent') then 1 else 0 end), 0), coalesce(max(case when state in ('refused', 'expired') then error else '' end), '') from delivery where notice = $1`,
+		[]any{id}, &mail, &mailOpen, &open, &why)
+	switch {
+	case err != nil, mailOpen > 0, mail == 0 && open > 0:
 		return "", err
+	case why == "":
+		return "no target takes the notice", nil
 	}
-	if all == 0 {
-		return "no target of notices sends mail", nil
-	}
-	return "the mail didn't get through: " + why, nil
+	return "the notice didn't get through: " + why, nil
 }
