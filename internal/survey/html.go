@@ -46,6 +46,7 @@ var words = map[Kind]struct{ title, means string }{
 	Uncovered: {"Uncovered data", "data that no column and no foreign key links to a tenant"},
 	Contested: {"Contested things", "a thing that the evidence gives to more than one tenant"},
 	Expired:   {"Expired customers", "a customer whose trial or contract ended, and who still counts as active"},
+	Unused:    {"Unused tenants", "a customer of whom nothing that tells its use was used for a long time; what it costs isn't counted as waste"},
 	Twice:     {"Duplicates", "two entries of one list that look like one customer"},
 	Dormant:   {"Dormant accounts", "an account that nobody has used for a long time"},
 }

@@ -113,6 +113,7 @@ func TestMapOfAPlatformRunByHand(t *testing.T) {
 		"orphan zeta: main schema t_zeta (20)",
 		"uncovered : main rows  (0)",
 		"uncovered : main table visits (0)",
+		"unused Birch: directory tenant Birch (510)",
 		"dormant Birch: directory user kim@birch.example (0)",
 	})
 	if got := r.Waste["EUR"]; got != 1550 {

@@ -82,11 +82,12 @@ const (
 	Uncovered Kind = "uncovered" // data that nothing ties to a tenant
 	Contested Kind = "contested" // the evidence names two tenants
 	Expired   Kind = "expired"   // a customer that counts as active, and whose trial or contract ended
+	Unused    Kind = "unused"    // a tenant of which nothing was used within the window
 	Twice     Kind = "twice"     // two entries of a list look like one customer
 )
 
 // Kinds are those of findings, the gravest first.
-var Kinds = []Kind{Ghost, Crossing, Wide, Open, Residue, Outlives, Orphan, Uncovered, Contested, Expired, Twice, Dormant}
+var Kinds = []Kind{Ghost, Crossing, Wide, Open, Residue, Outlives, Orphan, Uncovered, Contested, Expired, Unused, Twice, Dormant}
 
 // Finding is one thing that somebody should look at.
 type Finding struct {

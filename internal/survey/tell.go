@@ -55,7 +55,7 @@ func (m *mapper) tell() {
 		return cmp.Or(slices.Index(Kinds, a.Kind)-slices.Index(Kinds, b.Kind), later(a.Low)-later(b.Low), strings.Compare(a.Tenant, b.Tenant), strings.Compare(a.System, b.System), strings.Compare(a.Name, b.Name))
 	})
 	for _, f := range m.report.Findings {
-		if f.Cost > 0 {
+		if f.Cost > 0 && f.Kind != Unused { // it is a customer's still
 			m.report.Waste[f.Currency] += f.Cost
 		}
 	}
@@ -140,6 +140,7 @@ func (m *mapper) found(p *party) {
 		}
 		m.judge(p, a, t)
 	}
+	m.idle(p)
 	for _, n := range names {
 		if n > 1 {
 			a := p.things[slices.IndexFunc(p.things, func(a at) bool { return m.trace(a).Kind == connector.TraceRecord })]
@@ -147,6 +148,35 @@ func (m *mapper) found(p *party) {
 			break
 		}
 	}
+}
+
+// idle finds that of all that a tenant has and that tells when it was last used nothing was used within the window.
+func (m *mapper) idle(p *party) {
+	if p.Left {
+		return
+	}
+	var last at
+	told, untold := 0, 0
+	for _, a := range p.things {
+		switch t := m.trace(a); {
+		case t.Disabled:
+		case !t.Used.IsZero():
+			if told++; told == 1 || t.Used.After(m.trace(last).Used) {
+				last = a
+			}
+		case t.Kind == connector.TraceAccount:
+			untold++
+		}
+	}
+	if told == 0 || !m.dormant(m.trace(last)) {
+		return
+	}
+	t := m.trace(last)
+	says := fmt.Sprintf("the last use that is told was of %s %s, on %s, %d days ago", t.Word, t.Name, t.Used.UTC().Format(time.DateOnly), int(m.ask.Now.Sub(t.Used)/(24*time.Hour)))
+	if untold > 0 {
+		says += fmt.Sprintf("; of %d accounts no use is told", untold)
+	}
+	m.report.Findings = append(m.report.Findings, Finding{Kind: Unused, Tenant: p.Name, System: m.seen[last.system].Source.Name, Word: "tenant", Name: p.Name, Says: says, Cost: p.Cost, Currency: p.Currency})
 }
 
 // within says that a thing is in what is the tenant's.
