@@ -313,6 +313,11 @@ func operationView(s shape) dashboard.OperationView {
 	v := dashboard.OperationView{
 		OperationRow: operationRow(0, t), Plan: digest, Blueprint: ref(t("crm 2.4.0"), "/blueprints/crm"), From: "2.3.1", Why: t("contract ended, ticket 4711"), Rule: t("An offboarding in tier gold takes two persons, one of them a security officer."), Need: 2, Have: 1,
 		Signatures: []dashboard.Signature{{By: t("marco"), Role: "approver", At: ago(time.Hour), Note: t("read it twice"), For: t("dana")}}, Exceptions: []dashboard.ExceptionRow{{Step: t("prod/accounts"), Reason: t("the directory is gone for good"), By: t("lena"), Second: t("marco"), At: ago(day)}},
+		Tasks: []dashboard.TaskRow{
+			{DepartureTask: dashboard.DepartureTask{What: t("Hand the flows over"), Owner: t("group:flows"), State: "overdue", Due: ago(day)}, Actions: actions(t)[:1]},
+			{DepartureTask: dashboard.DepartureTask{What: t("Tell the auditors"), State: "dropped"}, By: t("lena"), Note: t("there are none")},
+		},
+		AddTask:  &dashboard.Action{Label: "Add a task", Post: "/operations/op_1/add-task", Fields: []dashboard.Field{{Name: "task", Label: "What is to be done"}}},
 		StepRows: steps, Dates: []tenure.Projection{{What: t("stores are erased"), At: in(28 * day), Undo: in(14 * day), Why: t("14 days of quarantine")}}, Destructive: 7, OnFailure: tenure.Park, Actions: actions(t),
 		Diff:    []tenure.Difference{{Resource: t("prod/db"), Field: t("size"), From: t("small"), To: t("large")}, {Resource: t("prod/files"), Field: "quota", To: "10"}},
 		Outputs: &dashboard.Action{Label: "Claim the outputs", Post: "/operations/op_1/outputs", Says: t("They are shown once.")}, OutputsSay: t("The outputs wait for lena until tomorrow."),
