@@ -1,6 +1,11 @@
 package tenure
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
 
 // TaskState is where a task on a departure's checklist stands.
 type TaskState string
@@ -38,3 +43,14 @@ const (
 	TaskAhead = 24 * time.Hour
 	TaskAgain = 7 * 24 * time.Hour
 )
+
+// CheckOwner refuses whom nobody can tell of a task: Invalid. It is platform, security, the tenant's contact, or the
+// holders of a role, a group, or a person by name. An address is none, so that tasks are told to nobody from elsewhere.
+func CheckOwner(owner string) error {
+	kind, name, named := strings.Cut(owner, ":")
+	known := slices.Contains([]string{"platform", "security", "contact"}, owner) || named && slices.Contains([]string{"role", "group", "person"}, kind) && name != "" && strings.TrimSpace(name) == name
+	if owner != "" && !known || len(owner) > 200 || strings.ContainsFunc(owner, unicode.IsControl) {
+		return Errorf(Invalid, "a task's owner can't be %q", clip(owner)).WithHint("platform, security, contact, role:NAME, group:NAME or person:NAME")
+	}
+	return nil
+}

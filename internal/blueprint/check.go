@@ -53,6 +53,7 @@ func check(bp tenure.Blueprint, src *Source, catalog []connector.Info) (*Compile
 	k.checkProbes()
 	k.checkOutputs()
 	k.checkNotices()
+	k.checkTasks()
 	k.checkLease()
 	k.checkVendors()
 	k.checkOrder()
@@ -237,6 +238,16 @@ func (k *checker) checkNotices() {
 		for _, f := range [][2]string{{"to", n.To}, {"text", n.Text}} {
 			if t := k.text(inTenant, p.With(f[0]), f[1]); t != nil {
 				k.checkParams(p.With(f[0]), t, nil)
+			}
+		}
+	}
+}
+
+func (k *checker) checkTasks() {
+	for stage, list := range map[string][]tenure.TaskSpec{"onboarding": k.Blueprint.Onboarding.Tasks, "offboarding": k.Blueprint.Offboarding.Tasks} {
+		for i, t := range list {
+			if err := tenure.CheckOwner(t.Owner); err != nil {
+				k.refuse(source.Path{stage, "tasks"}.Index(i).With("owner"), "platform, security, contact, role:NAME, group:NAME or person:NAME", "nobody can be told of a task as %q", t.Owner)
 			}
 		}
 	}

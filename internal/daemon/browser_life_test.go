@@ -297,9 +297,9 @@ func (h *house) leaver(id tenure.TenantID) {
 	t := h.t
 	t.Helper()
 	operator := h.at("operator", "/tenants/"+string(id))
-	operator.Press("Make a link for the customer")
+	operator.Press("Make a link")
 	operator.Fill("days", "30")
-	operator.Follow("Make a link for the customer")
+	operator.Follow("Make a link")
 	link := chromiumtest.Eval[string](operator, "document.querySelector('code.secret').textContent")
 	if !strings.HasPrefix(link, h.url+"/") {
 		t.Fatalf("the link is %q", link)

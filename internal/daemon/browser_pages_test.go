@@ -180,8 +180,8 @@ func (h *house) meddle(tenant string) {
 func (h *house) linked(id tenure.TenantID) string {
 	h.t.Helper()
 	operator := h.at("operator", "/tenants/"+string(id))
-	operator.Press("Make a link for the customer")
-	operator.Follow("Make a link for the customer")
+	operator.Press("Make a link")
+	operator.Follow("Make a link")
 	return strings.TrimPrefix(chromiumtest.Eval[string](operator, "document.querySelector('code.secret').textContent"), h.url)
 }
 

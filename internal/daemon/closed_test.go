@@ -194,7 +194,10 @@ func (l *leaving) asksToLeave(tenant string) {
 		check(l.t, err)
 		for _, n := range list {
 			if found := regexp.MustCompile(`/leave/(\S+)`).FindStringSubmatch(n.Body); n.Recipient == address && found != nil {
-				return tenure.NewSecret(found[1])
+				secret := tenure.NewSecret(found[1])
+				if link, err := l.inst.OpenLeaveLink(l.t.Context(), secret); err == nil && link.State.Open() { // earlier ones aren't good any more
+					return secret
+				}
 			}
 		}
 		l.t.Fatal("nobody was sent a link to leave by")

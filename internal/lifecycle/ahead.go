@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,19 +76,15 @@ func (s *Service) TickAhead(ctx context.Context, now time.Time) error {
 		}
 	}
 	var dates []dateAhead
+	var errs error // what is wrong with one keeps no other from being told
 	for _, find := range []func(context.Context, time.Time, time.Time) ([]dateAhead, error){s.comingGates, s.comingContracts, s.comingWaivers} {
 		list, err := find(ctx, now, until)
-		if err != nil {
-			return err
-		}
-		dates = append(dates, list...)
+		dates, errs = append(dates, list...), errors.Join(errs, err)
 	}
 	for _, d := range dates {
-		if err := s.tellAhead(ctx, d, periods, now); err != nil {
-			return err
-		}
+		errs = errors.Join(errs, s.tellAhead(ctx, d, periods, now))
 	}
-	return nil
+	return errs
 }
 
 // tellAhead tells of a date, unless that was done.
@@ -130,21 +127,16 @@ func (s *Service) comingGates(ctx context.Context, now, until time.Time) (out []
 		return nil, err
 	}
 	for _, op := range ops {
-		t, err := s.o.DB.Tenant(ctx, string(op.Tenant))
-		if err != nil {
-			return nil, err
-		}
-		p, err := s.o.DB.Plan(ctx, op.Plan)
-		if err != nil {
-			return nil, err
-		}
-		rows, err := s.o.DB.Steps(ctx, op.ID)
-		if err != nil {
-			return nil, err
+		t, tenantErr := s.o.DB.Tenant(ctx, string(op.Tenant))
+		p, planErr := s.o.DB.Plan(ctx, op.Plan)
+		rows, rowsErr := s.o.DB.Steps(ctx, op.ID)
+		if one := errors.Join(tenantErr, planErr, rowsErr); one != nil {
+			err = errors.Join(err, one)
+			continue
 		}
 		out = append(out, gateDates(t, op, p, rows, holds, now)...)
 	}
-	return out, nil
+	return out, err
 }
 
 // gateDates are the dates that an operation waits for at now. Gates that open at one moment are one date.
@@ -190,6 +182,7 @@ func gateDates(t store.TenantRow, op store.OperationRow, p *tenure.Plan, rows []
 			}
 			g.at = c.KeepUntil
 		}
+		g.at = g.at.Truncate(time.Minute) // steps of one moment end one after the other
 		if !slices.Contains(order, g) {
 			order = append(order, g)
 		}

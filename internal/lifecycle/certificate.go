@@ -31,8 +31,10 @@ func (s *Service) statement() statement.Source {
 // cites, the statement is signed and its digest goes into the log with the step's result. The file with its proofs is put together
 // when somebody asks for it, since the proofs need the log to have moved on.
 func (s *Service) runCertify(ctx context.Context, t *engine.Task) engine.Result {
-	if why, err := s.unfinishedTasks(ctx, t); err != nil || why != "" {
-		return engine.Result{Err: err, Again: t.Now.Add(openTaskRetry), Note: why}
+	if why, err := s.unfinishedTasks(ctx, t); err != nil {
+		return engine.Result{Err: err}
+	} else if why != "" {
+		return engine.Result{Again: t.Now.Add(openTaskRetry), Note: why}
 	}
 	if err := s.reachWitness(ctx); err != nil { // before the whole log is read in vain
 		return s.stuckAtWitness(t, err)

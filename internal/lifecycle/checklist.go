@@ -19,6 +19,8 @@ const (
 	// openTaskRetry is when the closing certificate looks again whether all tasks have ended; the end of one
 	// has it look at once.
 	openTaskRetry = time.Hour
+	// tooEarly is when a task is looked at again that can't be done yet and of which somebody is to be told.
+	tooEarly = time.Minute
 	// closingCertificate is the step that waits for the tasks that were added by hand.
 	closingCertificate = "certificate/closing"
 )
@@ -129,15 +131,12 @@ func taskOf(op tenure.Operation, st *tenure.Step, added time.Time) tenure.Task {
 	return t
 }
 
-// checkTask refuses what can't be on a checklist: Invalid.
-func checkTask(owner string, due, now time.Time) error {
-	switch {
-	case len(owner) > 200 || strings.ContainsFunc(owner, unprintable) || strings.TrimSpace(owner) != owner || owner == tenure.Timeline:
-		return tenure.Errorf(tenure.Invalid, "a task's owner is a recipient of notices, of up to 200 bytes").WithHint("person:NAME, group:NAME, role:NAME, platform, security or contact")
-	case !due.IsZero() && (!due.After(now) || due.After(now.AddDate(10, 0, 0))):
+// checkTask refuses what can't be on a checklist: Invalid. A date that it has already stays, also when it has passed.
+func checkTask(owner string, due, had, now time.Time) error {
+	if !due.IsZero() && !due.Equal(had) && (!due.After(now) || due.After(now.AddDate(10, 0, 0))) {
 		return tenure.Errorf(tenure.Invalid, "a task is due between now and ten years from now")
 	}
-	return nil
+	return tenure.CheckOwner(owner)
 }
 
 // dueAt is a date as the store keeps it.
@@ -148,11 +147,9 @@ func dueAt(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Microsecond)
 }
 
-func unprintable(r rune) bool { return r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' }
-
 // checkWords refuses a text that isn't there, or is more than a line of so many bytes.
 func checkWords(what, text string, most int) error {
-	if text == "" || len(text) > most || strings.ContainsFunc(text, unprintable) {
+	if text == "" || len(text) > most || oneLine(what, text) != nil {
 		return tenure.Errorf(tenure.Invalid, "%s is one line of up to %d bytes", what, most)
 	}
 	return nil
@@ -162,7 +159,7 @@ func checkWords(what, text string, most int) error {
 // An operation of another kind, or one that has ended or issues its certificate, is Conflict.
 func (s *Service) AddTask(ctx context.Context, id tenure.OperationID, text, owner string, due time.Time, by string) (out tenure.Task, err error) {
 	now, text := s.Now(), strings.TrimSpace(text)
-	err = cmp.Or(person(by), checkWords("a task", text, 500), checkTask(owner, due, now))
+	err = cmp.Or(person(by), checkWords("a task", text, 500), checkTask(owner, due, time.Time{}, now))
 	if err != nil {
 		return out, err
 	}
@@ -172,7 +169,7 @@ func (s *Service) AddTask(ctx context.Context, id tenure.OperationID, text, owne
 		case op.Kind != tenure.Offboard || i < 0:
 			return out, tenure.Errorf(tenure.Conflict, "tasks are added to departures; this is a %s", op.Kind)
 		case rows[i].State != tenure.StepPending:
-			return out, tenure.Errorf(tenure.Conflict, "the departure's closing certificate has been issued")
+			return out, tenure.Errorf(tenure.Conflict, "the departure's closing certificate is issued, or about to be")
 		case len(have) >= maxTasks:
 			return out, tenure.Errorf(tenure.Conflict, "a departure has at most %d tasks", maxTasks)
 		}
@@ -187,11 +184,14 @@ func (s *Service) AddTask(ctx context.Context, id tenure.OperationID, text, owne
 // ChangeTask gives an open task of an operation another owner and date; a zero date is none. The new owner is told.
 func (s *Service) ChangeTask(ctx context.Context, id tenure.OperationID, item, owner string, due time.Time, by string) (out tenure.Task, err error) {
 	now := s.Now()
-	if err := cmp.Or(person(by), checkTask(owner, due, now)); err != nil {
+	if err := person(by); err != nil {
 		return out, err
 	}
 	return out, s.changeTasks(ctx, id, "task.assign", by, func(tx *store.Tx, op store.OperationRow, p *tenure.Plan, rows []store.StepRow, have []tenure.Task) (tenure.Task, error) {
-		if out, err = openTask(op, p, rows, have, item, now); err != nil {
+		if out, err = openTask(op, p, rows, have, item, now); err == nil {
+			err = checkTask(owner, dueAt(due), out.DueAt, now)
+		}
+		if err != nil {
 			return out, err
 		}
 		out.Owner, out.SetBy, out.SetAt, out.DueAt = owner, by, now, dueAt(due)
@@ -375,6 +375,10 @@ func (s *Service) listTask(ctx context.Context, w store.ApprovalWait, now time.T
 		if err != nil || slices.ContainsFunc(have, func(t tenure.Task) bool { return t.Step == w.Step && t.State == tenure.TaskOpen }) {
 			return err
 		}
+		signed, err := tx.Approvals(w.Operation)
+		if err != nil || slices.ContainsFunc(signed, func(a tenure.Approval) bool { return a.Step == w.Step }) {
+			return err // it is done, and the gate hasn't been looked at since
+		}
 		t, err := openTask(op, p, rows, have, w.Step, now)
 		if err != nil {
 			return notThere(err)
@@ -412,12 +416,15 @@ func (s *Service) remindTask(ctx context.Context, t tenure.Task, now time.Time) 
 			}
 			_, err = tx.ApprovalWait(t.Operation, t.Step)
 		}
-		over := op.State.Ended() || tenure.CodeOf(err) == tenure.NotFound // it was left out, or nobody waits for it
-		if err != nil && !over {
+		early := tenure.CodeOf(err) == tenure.NotFound // nobody waits for it yet, or it was left out
+		over := op.State.Ended() || early
+		switch {
+		case err != nil && !early:
 			return err
-		}
-		if over {
+		case op.State.Ended():
 			next = time.Time{}
+		case early:
+			next = now.Add(tooEarly)
 		}
 		if mine, err := tx.RemindTask(t, next, now); err != nil || !mine || over {
 			return err

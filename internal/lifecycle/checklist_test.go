@@ -36,6 +36,8 @@ func (s *site) told() (out []string) {
 	return out
 }
 
+func sorted(list []string) []string { return slices.Sorted(slices.Values(list)) }
+
 func (s *site) tickChecklist() {
 	s.t.Helper()
 	for range 2 { // twice as after a restart
@@ -75,9 +77,12 @@ func TestChecklist(t *testing.T) {
 		if got := s.checklist(op); !slices.Equal(got, want) {
 			t.Errorf("the checklist is %q", got)
 		}
+		_, err = s.ChangeTask(ctx, op, "task/2", "security", time.Time{}, "operator") // before its turn
+		s.must(err)
+		s.tickChecklist()
 		s.pass(15 * day) // the grace has ended, and the plan's tasks wait
 		s.tickChecklist()
-		if got, want := s.told(), []string{"person:rita: There is a task", "group:flows: There is a task"}; !slices.Equal(got, want) {
+		if got, want := s.told(), []string{"person:rita: There is a task", "group:flows: There is a task", "security: There is a task"}; !slices.Equal(sorted(got), sorted(want)) {
 			t.Errorf("told: %q", got)
 		}
 		s.pass(4*day + time.Hour)
@@ -86,7 +91,7 @@ func TestChecklist(t *testing.T) {
 		s.tickChecklist()
 		s.pass(7 * day)
 		s.tickChecklist()
-		if got, want := s.told()[2:], []string{"group:flows: There is a task", "group:flows: A task is overdue", "platform: A task is overdue", "group:flows: A task is overdue", "platform: A task is overdue"}; !slices.Equal(got, want) {
+		if got, want := s.told()[3:], []string{"group:flows: There is a task", "group:flows: A task is overdue", "platform: A task is overdue", "group:flows: A task is overdue", "platform: A task is overdue"}; !slices.Equal(got, want) {
 			t.Errorf("told: %q", got)
 		}
 		_, err = s.ChangeTask(ctx, op, "task/1", "person:sam", time.Time{}, "operator")
@@ -97,9 +102,15 @@ func TestChecklist(t *testing.T) {
 		}
 		list, err := s.Checklist(ctx, op)
 		s.must(err)
+		_, err = s.ChangeTask(ctx, op, "task/1", "person:sam", s.Now().Add(time.Hour), "operator")
+		s.must(err)
 		for _, item := range []string{string(list[0].ID), "task/2"} {
 			_, err := s.FinishTask(ctx, op, item, "sam", "done")
 			s.must(err)
+			s.must(s.TickChecklist(ctx, s.Now())) // before the gate is looked at
+		}
+		if n := slices.IndexFunc(s.told(), func(t string) bool { return strings.HasPrefix(t, "person:sam: A task is overdue") }); n >= 0 {
+			t.Errorf("of what is done was told %q", s.told())
 		}
 		said := len(s.told())
 		for range 20 {
@@ -129,7 +140,7 @@ func TestChecklist(t *testing.T) {
 		s.must(err)
 		_, err = s.FinishTask(ctx, op, string(added.ID), "rita", "again")
 		wantCode(t, err, tenure.Conflict, "done already")
-		want = []string{"Hand the flows over|person:sam|done|false", "Say goodbye||done|false", "Tell the auditors|person:rita|done|false", "Return the badges||dropped|false"}
+		want = []string{"Hand the flows over|person:sam|done|false", "Say goodbye|security|done|false", "Tell the auditors|person:rita|done|false", "Return the badges||dropped|false"}
 		if got := s.checklist(op); !slices.Equal(got, want) {
 			t.Errorf("the checklist is %q", got)
 		}
@@ -156,6 +167,9 @@ func TestChecklistRefuses(t *testing.T) {
 		"two lines":       {text: "a\nb"},
 		"a long text":     {text: strings.Repeat("a", 501)},
 		"a line as owner": {text: "a", owner: "a\r\nb"},
+		"an address":      {text: "a", owner: "kim@acme.example"},
+		"a typo":          {text: "a", owner: "grp:x"},
+		"turned around":   {text: "a\u202eb"},
 		"the timeline":    {text: "a", owner: tenure.Timeline},
 		"yesterday":       {text: "a", due: s.Now().Add(-day)},
 		"in 20 years":     {text: "a", due: s.Now().AddDate(20, 0, 0)},

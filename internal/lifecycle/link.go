@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"regexp"
 	"strings"
 
 	"github.com/tenurehq/tenure"
@@ -33,6 +34,11 @@ func sameLink(a, b tenure.Secret) bool { return hmac.Equal([]byte(a.Reveal()), [
 func errNoLink() error {
 	return tenure.Errorf(tenure.NotFound, "this link isn't good, or not any more").WithHint("ask who sent it to you")
 }
+
+var anyLink = regexp.MustCompile(`(` + LeasePath + `|` + LeavePath + `/|` + VendorPath + `)[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+`)
+
+// WithoutLinks cuts the secret parts of links out of a text: they are for its reader alone.
+func WithoutLinks(text string) string { return anyLink.ReplaceAllString(text, "$1…") }
 
 // linkTo is the address of a page that opens with a link.
 func (s *Service) linkTo(path string, secret tenure.Secret) string {

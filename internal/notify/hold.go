@@ -75,9 +75,9 @@ func (n *Notifier) hold(ctx context.Context, t *target, list []store.Delivery, k
 }
 
 // sendAt is when a delivery may be sent, and what it waits for. What is ahead of a date that would have
-// passed by then goes at once.
+// passed by then goes at once, and so does what is for a customer: it may hold a link that is good for hours.
 func (t *target) sendAt(d store.Delivery, set tenure.NoticeSettings, now time.Time) (time.Time, string) {
-	if d.Notice.Kind.Urgent() || d.Notice.Kind == trial {
+	if d.Notice.Kind.Urgent() || d.Notice.Kind == trial || forCustomer(d.Notice.Recipient) {
 		return now, ""
 	}
 	at, why := now, ""

@@ -302,12 +302,7 @@ func TestSlowReceiver(t *testing.T) {
 	t.Parallel()
 	o := onOne(t)
 	release := make(chan struct{})
-	r := newReceiver(t, func(_ http.ResponseWriter, q *http.Request) {
-		select {
-		case <-release:
-		case <-q.Context().Done():
-		}
-	})
+	r := newReceiver(t, func(http.ResponseWriter, *http.Request) { <-release })
 	defer close(release)
 	o.write("n1", "n2", "n3")
 	w := r.hook()

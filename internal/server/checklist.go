@@ -44,6 +44,9 @@ func checklistRoutes(s *Server) {
 
 func onChecklist(ctx context.Context, c *Call, p client.OperationChange, do func(tenure.OperationID) (tenure.Task, error)) (client.ChecklistAnswer, error) {
 	id, err := c.changing(ctx, p)
+	if err == nil {
+		err = c.harmlessSteer(ctx, id)
+	}
 	if err != nil {
 		return client.ChecklistAnswer{}, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/notify"
 	"github.com/tenurehq/tenure/internal/store"
 )
@@ -28,7 +29,7 @@ func noticeRoutes(s *Server) {
 func deliveryOf(d store.Delivery) client.Delivery {
 	n := d.Notice
 	out := client.Delivery{
-		ID: d.ID, Notice: n.ID, Kind: string(n.Kind), Target: d.Target, Address: notify.AddressOf(d), Tenant: cmp.Or(n.Tenant, n.About), Operation: n.Operation, Recipient: n.Recipient, Text: n.Body,
+		ID: d.ID, Notice: n.ID, Kind: string(n.Kind), Target: d.Target, Address: notify.AddressOf(d), Tenant: cmp.Or(n.Tenant, n.About), Operation: n.Operation, Recipient: n.Recipient, Text: lifecycle.WithoutLinks(n.Body),
 		State: string(d.State), Attempts: d.Attempts, EndedAt: d.EndedAt, Error: d.Error, DueAt: d.DueAt, Answer: d.Answer, CreatedAt: d.CreatedAt,
 	}
 	if d.State == store.DeliveryWaiting {

@@ -24,7 +24,7 @@ func (v *visit) checklist(view *dashboard.OperationView, o client.OperationDetai
 			if it.Waiting && !it.Planned { // the plan's are said to be done at their steps
 				row.Actions = append(row.Actions, taskDone(o.ID, it.Item))
 			}
-			row.Actions = append(row.Actions, dashboard.Action{Label: "Give it an owner and a date", Post: at + "/assign", Hidden: hiddenPairs("item", it.Item), Fields: ownerAndDue(it.Owner, it.DueAt)})
+			row.Actions = append(row.Actions, dashboard.Action{Label: "Give it an owner and a date", Post: at + "/assign", Hidden: hiddenPairs("item", it.Item, "was", it.DueAt.UTC().Format(time.RFC3339Nano)), Fields: ownerAndDue(it.Owner, it.DueAt)})
 			if !it.Planned {
 				row.Actions = append(row.Actions, dashboard.Action{Label: "It needn’t be done", Post: at + "/drop", Hidden: hiddenPairs("item", it.Item), Says: "Your name and the reason stay on the checklist.",
 					Fields: []dashboard.Field{{Name: "reason", Label: "Reason", Max: 500, Required: true}}})

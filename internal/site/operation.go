@@ -386,6 +386,9 @@ func (v *visit) steer() error {
 	case "assign":
 		p := client.ChangeTaskParams{OperationChange: change}
 		p.Body.Item, p.Body.Owner, p.Body.DueAt = v.PostFormValue("item"), v.PostFormValue("owner"), day(v.PostFormValue("due"))
+		if was, err := time.Parse(time.RFC3339Nano, v.PostFormValue("was")); err == nil && was.Format(time.DateOnly) == v.PostFormValue("due") {
+			p.Body.DueAt = was // the form has days alone
+		}
 		_, err = ask(v, client.ChangeTask, p)
 		say = "The task has the owner and the date that you gave."
 	case "drop":

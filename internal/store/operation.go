@@ -67,9 +67,10 @@ type OperationFilter struct {
 	Visible *Visible           // nil shows everything
 }
 
-// DatedDepartures lists the departures that wait, and next for something after a moment and by another.
+// DatedDepartures lists the departures that may wait for a date: those whose next moment is after one and by another, and those
+// of which something runs, or is stuck, beside what waits.
 func (db *DB) DatedDepartures(ctx context.Context, after, by time.Time, limit int) (out []OperationRow, err error) {
-	err = db.reader(ctx).Rows(`select `+operationColumns+` from operation where state = 'waiting' and kind = 'offboard' and due_at > $1 and due_at <= $2 order by due_at, id limit $3`, []any{micros(after), micros(by), limit}, func(r scanner) error {
+	err = db.reader(ctx).Rows(`select `+operationColumns+` from operation where kind = 'offboard' and (state = 'waiting' and due_at > $1 and due_at <= $2 or state in ('running', 'blocked') and due_at <= $2) order by due_at, id limit $3`, []any{micros(after), micros(by), limit}, func(r scanner) error {
 		var o OperationRow
 		err := scanOperation(r, &o)
 		out = append(out, o)

@@ -36,7 +36,8 @@ func (db *DB) DueTasks(ctx context.Context, now time.Time, limit int) ([]tenure.
 
 // UnlistedTasks lists the tasks of plans that wait for a person and don't stand open on the checklist.
 func (db *DB) UnlistedTasks(ctx context.Context, limit int) ([]ApprovalWait, error) {
-	return waits(db.reader(ctx), `w.action = 'gate.task' and not exists (select 1 from task t where t.operation = w.operation and t.step = w.step and t.state = 'open') order by w.since, w.operation, w.step limit $1`, limit)
+	return waits(db.reader(ctx), `w.action = 'gate.task' and not exists (select 1 from task t where t.operation = w.operation and t.step = w.step and t.state = 'open')
+		and not exists (select 1 from approval a where a.operation = w.operation and a.step = w.step) order by w.since, w.operation, w.step limit $1`, limit)
 }
 
 // SaveTask puts a task on the checklist, or changes it. Its owner is told at remind; zero is never.
