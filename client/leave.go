@@ -37,7 +37,7 @@ type LeaveFilter struct {
 
 // LeaveParams name a request to leave.
 type LeaveParams struct {
-	Request string `path:"request" doc:"the id of a request to leave, lve_…" maxLength:"64"`
+	Leave string `path:"leave" doc:"the id of a request to leave, lve_…" maxLength:"64"`
 }
 
 // RefuseLeaveParams name a request that staff says no to, and why.
@@ -52,9 +52,9 @@ var (
 	// ListLeave lists customers' own requests to leave, the latest first.
 	ListLeave = Endpoint[LeaveFilter, Page[LeaveRequest]]{Name: "leave.list", Verb: "GET", Path: "/v1/leave-requests", Summary: "List customers' own requests to leave and what became of them, the latest first"}
 	// ShowLeave shows one.
-	ShowLeave = Endpoint[LeaveParams, LeaveRequest]{Name: "leave.show", Verb: "GET", Path: "/v1/leave-requests/{request}", Summary: "Show a customer's own request to leave"}
+	ShowLeave = Endpoint[LeaveParams, LeaveRequest]{Name: "leave.show", Verb: "GET", Path: "/v1/leave-requests/{leave}", Summary: "Show a customer's own request to leave"}
 	// ConfirmLeave says yes in the place of a contact that the tenant hasn't got.
-	ConfirmLeave = Endpoint[LeaveParams, LeaveRequest]{Name: "leave.confirm", Verb: "POST", Path: "/v1/leave-requests/{request}/confirm", Summary: "Confirm a request to leave of a tenant that has no contact to ask"}
+	ConfirmLeave = Endpoint[LeaveParams, LeaveRequest]{Name: "leave.confirm", Verb: "POST", Path: "/v1/leave-requests/{leave}/confirm", Summary: "Confirm a request to leave of a tenant that has no contact to ask"}
 	// RefuseLeave says no; who asked is told.
-	RefuseLeave = Endpoint[RefuseLeaveParams, LeaveRequest]{Name: "leave.refuse", Verb: "POST", Path: "/v1/leave-requests/{request}/refuse", Summary: "Refuse a request to leave that is open; who asked is told the reason", Example: `{"reason": "the contract runs until June"}`}
+	RefuseLeave = Endpoint[RefuseLeaveParams, LeaveRequest]{Name: "leave.refuse", Verb: "POST", Path: "/v1/leave-requests/{leave}/refuse", Summary: "Refuse a request to leave that is open; who asked is told the reason", Example: `{"reason": "the contract runs until June"}`}
 )

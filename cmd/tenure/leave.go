@@ -45,7 +45,7 @@ func (a *app) leaveList() *cobra.Command {
 
 func (a *app) leaveShow() *cobra.Command {
 	return command("show REQUEST", "Show a request to leave", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-		l, err := ask(cmd.Context(), a, client.ShowLeave, client.LeaveParams{Request: args[0]})
+		l, err := ask(cmd.Context(), a, client.ShowLeave, client.LeaveParams{Leave: args[0]})
 		if err != nil {
 			return err
 		}
@@ -56,7 +56,7 @@ func (a *app) leaveShow() *cobra.Command {
 func (a *app) leaveConfirm() *cobra.Command {
 	return command("confirm REQUEST", "Confirm a request of a tenant that has no contact to ask",
 		"It becomes an event, and rules decide what it leads to. A departure takes the approvals that every departure does.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-			l, err := ask(cmd.Context(), a, client.ConfirmLeave, client.LeaveParams{Request: args[0]})
+			l, err := ask(cmd.Context(), a, client.ConfirmLeave, client.LeaveParams{Leave: args[0]})
 			if err != nil {
 				return err
 			}
@@ -67,7 +67,7 @@ func (a *app) leaveConfirm() *cobra.Command {
 func (a *app) leaveRefuse() *cobra.Command {
 	var p client.RefuseLeaveParams
 	cmd := command("refuse REQUEST --reason WHY", "Refuse a request that is open; who asked is told the reason", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
-		p.Request = args[0]
+		p.Leave = args[0]
 		if p.Body.Reason == "" {
 			return tenure.Errorf(tenure.Invalid, "the reason is missing").WithHint("tenure leave refuse REQUEST --reason WHY")
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/engine"
@@ -147,10 +148,10 @@ func dueAt(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Microsecond)
 }
 
-// checkWords refuses a text that isn't there, or is more than a line of so many bytes.
+// checkWords refuses a text that isn't there, or is more than a line of so many characters.
 func checkWords(what, text string, most int) error {
-	if text == "" || len(text) > most || oneLine(what, text) != nil {
-		return tenure.Errorf(tenure.Invalid, "%s is one line of up to %d bytes", what, most)
+	if text == "" || utf8.RuneCountInString(text) > most || oneLine(what, text) != nil {
+		return tenure.Errorf(tenure.Invalid, "%s is one line of up to %d characters", what, most)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ const (
 	OfFinding    Reach = "finding"      // over the tenant of the finding; one of no tenant is the installation's
 	OfAgreement  Reach = "agreement"    // over the tenant of the agreement
 	OfInbound    Reach = "event"        // over the tenant of the event; one of no tenant is the installation's
-	OfLeave      Reach = "request"      // over the tenant of the request to leave
+	OfLeave      Reach = "leave"        // over the tenant of the request to leave
 	OfDelivery   Reach = "delivery"     // over the tenant of the notice; one of no tenant is the installation's
 	OfPlan       Reach = "digest"       // over the tenant of the plan
 	OfBody       Reach = "body"         // the handler asks, over what the body names: Call.Require

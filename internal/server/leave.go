@@ -12,7 +12,7 @@ func leaveRoutes(s *Server) {
 	route(s, client.ListLeave, Access{tenure.TenantRead, List}, listLeave)
 	route(s, client.ShowLeave, Access{tenure.TenantRead, OfLeave}, showLeave)
 	route(s, client.ConfirmLeave, Access{tenure.OperationRequest, OfLeave}, func(ctx context.Context, c *Call, p *client.LeaveParams) (client.LeaveRequest, error) {
-		l, err := c.server.leave(ctx, p.Request)
+		l, err := c.server.leave(ctx, p.Leave)
 		if err == nil {
 			err = c.Service.ConfirmLeave(ctx, l.ID, c.By())
 		}
@@ -22,7 +22,7 @@ func leaveRoutes(s *Server) {
 		return showLeave(ctx, c, p)
 	})
 	route(s, client.RefuseLeave, Access{tenure.OperationSteer, OfLeave}, func(ctx context.Context, c *Call, p *client.RefuseLeaveParams) (client.LeaveRequest, error) {
-		l, err := c.server.leave(ctx, p.Request)
+		l, err := c.server.leave(ctx, p.Leave)
 		if err == nil {
 			err = c.Service.RefuseLeave(ctx, l.ID, p.Body.Reason, c.By())
 		}
@@ -43,7 +43,7 @@ func (s *Server) leave(ctx context.Context, text string) (tenure.LeaveRequest, e
 }
 
 func showLeave(ctx context.Context, c *Call, p *client.LeaveParams) (client.LeaveRequest, error) {
-	l, err := c.server.leave(ctx, p.Request)
+	l, err := c.server.leave(ctx, p.Leave)
 	if err != nil {
 		return client.LeaveRequest{}, err
 	}

@@ -143,7 +143,7 @@ func (d documented) at(p planted) string {
 
 func unknownID(parameter string) string {
 	const rest = "_01890a5d-ac96-774b-bcce-b302099a8057"
-	prefix := map[string]string{"grant": "grt", "token": "tok", "session": "ses", "link": "lnk", "elevation": "elv", "campaign": "cmp", "agreement": "agr", "standing": "std", "delegation": "dlg", "event": "evt"}[parameter]
+	prefix := map[string]string{"grant": "grt", "token": "tok", "session": "ses", "link": "lnk", "elevation": "elv", "campaign": "cmp", "agreement": "agr", "standing": "std", "delegation": "dlg", "event": "evt", "leave": "lve"}[parameter]
 	if prefix == "" {
 		return "nothing"
 	}

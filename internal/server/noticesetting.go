@@ -39,7 +39,7 @@ func (c *Call) noticeSettings(set store.NoticeSetting, who store.Principal, aske
 		if asked != "" {
 			err = unknown("principal", asked)
 		} else {
-			err = tenure.Errorf(tenure.NotFound, "there is no principal %s, and so nobody to write to", c.By()).WithHint("tenure principal add %s", c.By())
+			err = tenure.Errorf(tenure.Forbidden, "there is no principal %s, and so nobody to write to", c.By()).WithHint("tenure principal add %s", c.By())
 		}
 	}
 	if err != nil {

@@ -36,7 +36,7 @@ var parameter = regexp.MustCompile(`\{(\w+)\}`)
 func filled(path string) string {
 	const uuid = "_01890a5d-ac96-774b-bcce-b302099a8057"
 	prefixes := map[string]string{
-		"operation": "op", "hold": "hld", "finding": "fnd", "agreement": "agr", "elevation": "elv", "campaign": "cmp", "standing": "std", "event": "evt",
+		"operation": "op", "hold": "hld", "finding": "fnd", "agreement": "agr", "elevation": "elv", "campaign": "cmp", "standing": "std", "event": "evt", "leave": "lve",
 		"grant": "grt", "token": "tok", "session": "ses", "delegation": "dlg", "link": "lnk", "principal": "prn", "resource": "res",
 	}
 	return parameter.ReplaceAllStringFunc(path, func(p string) string {

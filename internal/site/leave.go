@@ -154,7 +154,7 @@ func (v *visit) leaveRows(tenant tenure.TenantID, target tenure.Target) (out []d
 }
 
 func (v *visit) answerLeave() error {
-	p := client.LeaveParams{Request: v.PathValue("request")}
+	p := client.LeaveParams{Leave: v.PathValue("request")}
 	var err error
 	said := ""
 	switch v.PathValue("what") {
