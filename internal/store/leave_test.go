@@ -9,7 +9,6 @@ import (
 
 // A customer who writes the organization's name in other letters finds it, on each database and in each alphabet.
 func TestTenantsCalled(t *testing.T) {
-	t.Parallel()
 	onBoth(t, func(t *testing.T, f *fixture) {
 		row := store.TenantRow{Tenant: tenure.Tenant{ID: newID[tenure.TenantID](), Name: "praxis", Organization: "Ärzte Öst GmbH", Parameters: []byte(`{}`), CreatedAt: start}}
 		f.write(func(tx *store.Tx) error { return tx.CreateTenant(row) })
