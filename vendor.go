@@ -115,6 +115,7 @@ type Vendor struct {
 	VendorReply
 	AnsweredAt time.Time `json:"answeredAt,omitzero"`
 	RecordedBy string    `json:"recordedBy,omitempty"` // who of staff put it down; "" if it came by the link
+	Earlier    string    `json:"earlier,omitempty"`    // answers that don't count any more, a line for each
 	Version    int64     `json:"version"`
 }
 
@@ -123,6 +124,22 @@ func (v *Vendor) Settles() bool { return v.Answer == VendorGone || v.Answer == V
 
 // Keeps says whether the company keeps what it has, and hasn't to be asked again before a date.
 func (v *Vendor) Keeps(now time.Time) bool { return v.Answer == VendorKept && now.Before(v.Until) }
+
+// Unanswered is the question without its answer, which stands among the earlier ones with why it doesn't
+// count any more.
+func (v Vendor) Unanswered(why string) Vendor {
+	if v.Answer != "" {
+		line := v.AnsweredAt.UTC().Format(time.DateOnly) + ": " + v.Says() + ", said " + v.Name + " (" + v.Role + ")"
+		for _, more := range []struct{ what, text string }{{"evidence: ", v.Evidence}, {"SHA-256 of a file: ", v.EvidenceSHA256}, {"put down by ", v.RecordedBy}, {"", why}} {
+			if more.text != "" {
+				line += "; " + more.what + more.text
+			}
+		}
+		v.Earlier += line + "\n"
+	}
+	v.VendorReply, v.AnsweredAt, v.RecordedBy = VendorReply{}, time.Time{}, ""
+	return v
+}
 
 // Says is the answer in words, for people.
 func (r VendorReply) Says() string {

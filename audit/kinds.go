@@ -28,7 +28,7 @@ hold.acknowledge hold.place hold.release hold.reminder
 incident.report
 key.copy key.copy_gone
 lease.answer lease.ask lease.lapse lease.over lease.set
-leave.confirm leave.lapse leave.refuse leave.request leave.verify leave.withdraw
+leave.ask leave.confirm leave.lapse leave.refuse leave.request leave.verify leave.withdraw
 move.approve move.reject move.request
 notice.acknowledge notice.enable notice.replay notice.settings
 operation.cancel operation.continue operation.pause operation.retry operation.start operation.state
@@ -45,5 +45,5 @@ system.add system.rotate
 task.add task.assign task.done task.drop task.end
 tenant.forget tenant.known tenant.labels tenant.move tenant.request
 token.make token.revoke
-vendor.answer vendor.ask vendor.record vendor.reminder vendor.withdraw
+vendor.answer vendor.ask vendor.ask_again vendor.record vendor.reminder vendor.withdraw
 `

@@ -27,6 +27,7 @@ type Vendor struct {
 	AnsweredAt     time.Time           `json:"answeredAt,omitzero"`
 	RecordedBy     string              `json:"recordedBy,omitempty" doc:"who of staff put the answer down; absent if it came by the link"`
 	RecordedAt     time.Time           `json:"recordedAt,omitzero"`
+	Earlier        string              `json:"earlier,omitempty" doc:"answers that don't count any more, a line for each: what was said, and why it was withdrawn"`
 }
 
 // VendorAskParams name the company that is to be asked again.

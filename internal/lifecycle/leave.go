@@ -178,7 +178,7 @@ func (s *Service) OpenLeaveLink(ctx context.Context, secret tenure.Secret) (Leav
 	default:
 		return LeaveLink{}, errNoLink()
 	}
-	answered := l.State == tenure.LeaveConfirmed || l.DecidedAs == out.As
+	answered := l.State == tenure.LeaveConfirmed || l.DecidedAs == out.As && l.State != tenure.LeaveWithdrawn
 	if !good && !(answered && now.Before(l.DecidedAt.Add(leaveShown))) {
 		return LeaveLink{}, errNoLink()
 	}
@@ -308,8 +308,8 @@ func (s *Service) confirmLeave(ctx context.Context, l tenure.LeaveRequest, t sto
 var leaveKinds = map[tenure.LeaveState]string{tenure.LeaveRefused: "leave.refuse", tenure.LeaveLapsed: "leave.lapse", tenure.LeaveWithdrawn: "leave.withdraw"}
 
 // endLeave ends a request without an event, and tells whom it concerns. Who never confirmed that they
-// asked is told only what staff decided.
-func (s *Service) endLeave(ctx context.Context, l tenure.LeaveRequest, t store.TenantRow, state tenure.LeaveState, as tenure.LeaveParty, by, why string) error {
+// asked is told only what staff decided. More is what else is told.
+func (s *Service) endLeave(ctx context.Context, l tenure.LeaveRequest, t store.TenantRow, state tenure.LeaveState, as tenure.LeaveParty, by, why string, more ...store.Notice) error {
 	now := s.Now()
 	was := l
 	l.State, l.DecidedAt, l.DecidedAs, l.DecidedBy, l.Why = state, now, as, by, why
@@ -342,7 +342,10 @@ func (s *Service) endLeave(ctx context.Context, l tenure.LeaveRequest, t store.T
 			return err
 		}
 		for to, body := range told {
-			if err := tx.AddNotice(leaveNotice(l, string(state)+"/"+s.KeyedDigest("leave address", to), to, body, now)); err != nil {
+			more = append(more, leaveNotice(l, string(state)+"/"+s.KeyedDigest("leave address", to), to, body, now))
+		}
+		for _, n := range more {
+			if err := tx.AddNotice(n); err != nil {
 				return err
 			}
 		}

@@ -15,7 +15,7 @@ const (
 	leaveLot    = 50               // how many are looked at in a turn
 	leaveRetry  = 10 * time.Minute // when one is looked at again at which nothing could be done
 	leaveFollow = 10 * time.Second // how long after its event was made it is looked at what became of it
-	leaveCalled = 20               // tenants of one name or organization that are looked at
+	leaveCalled = 1000             // tenants of one name or organization that are looked at
 )
 
 // TickLeaves looks at what came over the page, and does what is due at requests: it has those lapse
@@ -89,35 +89,46 @@ func (s *Service) takeLeave(ctx context.Context, a store.LeaveAsk, now time.Time
 	}
 	switch {
 	case tenure.CodeOf(err) == tenure.Invalid: // nobody could have typed it
-		return s.endAsk(ctx, a, nil, now)
+		return s.endAsk(ctx, a, now)
 	case err != nil:
 		return err
 	case len(own) == 1:
 		err = s.openLeave(ctx, a, own[0], address, now)
 	case len(own) > 1:
-		names := make([]string, len(own))
-		for n, t := range own {
-			names[n] = t.Name
-		}
-		err = s.endAsk(ctx, a, &store.Notice{ID: "leave/many/" + string(a.ID), Kind: tenure.NoticeLeave, Tenant: own[0].ID, Recipient: address, CreatedAt: now,
-			Body: fmt.Sprintf("Somebody asked, with this address, that a service leave, and more than one is called so: %s. If that was you, ask again and give one of these names: %s If it wasn't, do nothing.", strings.Join(names, ", "), strings.TrimSuffix(s.o.URL, "/")+LeavePath)}, now)
+		err = s.endAsk(ctx, a, now, s.leaveWhich(own, address, now)...)
 	case len(bare) == 1:
 		t := bare[0]
-		err = s.endAsk(ctx, a, &store.Notice{ID: "leave/bare/" + string(t.ID) + "/" + now.UTC().Format(time.DateOnly), Kind: tenure.NoticeLeave, Tenant: t.ID, Recipient: "platform", CreatedAt: now,
-			Body: fmt.Sprintf("Somebody asks that %s leave, and gives the address %s. Nobody was written to: %s has neither a contact nor a mail domain by which that could be checked (tenure tenant known %s --domain DOMAIN).", t.Name, address, t.Name, t.Name)}, now)
+		err = s.endAsk(ctx, a, now, store.Notice{ID: "leave/bare/" + string(t.ID) + "/" + now.UTC().Format(time.DateOnly), Kind: tenure.NoticeLeave, Tenant: t.ID, Recipient: "platform", CreatedAt: now,
+			Body: fmt.Sprintf("Somebody asks that %s leave, and gives the address %s. Nobody was written to: %s has neither a contact nor a mail domain by which that could be checked (tenure tenant known %s --domain DOMAIN).", t.Name, address, t.Name, t.Name)})
 	default:
-		err = s.endAsk(ctx, a, nil, now)
+		err = s.endAsk(ctx, a, now)
 	}
 	return errors.Join(forged, err)
 }
 
-// endAsk ends what came over the page without a request, with a notice or none.
-func (s *Service) endAsk(ctx context.Context, a store.LeaveAsk, n *store.Notice, now time.Time) error {
+// leaveWhich asks which of several tenants is meant: in a notice for each, once a day, that names no
+// other, since it is seen by who may see that tenant.
+func (s *Service) leaveWhich(own []store.TenantRow, address string, now time.Time) (out []store.Notice) {
+	for _, t := range own {
+		out = append(out, store.Notice{ID: s.leaveDaily("many", t, address, now), Kind: tenure.NoticeLeave, Tenant: t.ID, Recipient: address, CreatedAt: now,
+			Body: fmt.Sprintf("Somebody asked, with this address, that a service leave, and more than one is called so; %s is one of them, and each is told in a mail of its own. If that was you and you mean %s, ask again and give %s as its name: %s If it wasn't, do nothing.", t.Name, t.Name, t.ID, strings.TrimSuffix(s.o.URL, "/")+LeavePath)})
+	}
+	return out
+}
+
+// leaveDaily names what an address is told once a day of a tenant.
+func (s *Service) leaveDaily(what string, t store.TenantRow, address string, now time.Time) string {
+	return "leave/" + what + "/" + s.KeyedDigest("leave address", string(t.ID)+" "+address) + "/" + now.UTC().Format(time.DateOnly)
+}
+
+// endAsk ends what came over the page without a request, with notices or none.
+func (s *Service) endAsk(ctx context.Context, a store.LeaveAsk, now time.Time, told ...store.Notice) error {
 	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
-		if first, err := tx.EndLeaveAsk(a.ID, now); err != nil || !first || n == nil {
-			return err
+		first, err := tx.EndLeaveAsk(a.ID, now)
+		for i := 0; err == nil && first && i < len(told); i++ {
+			err = tx.AddNotice(told[i])
 		}
-		return tx.AddNotice(*n)
+		return err
 	})
 }
 
@@ -129,8 +140,8 @@ func (s *Service) openLeave(ctx context.Context, a store.LeaveAsk, t store.Tenan
 		return err
 	}
 	if gone {
-		return s.endAsk(ctx, a, &store.Notice{ID: "leave/gone/" + s.KeyedDigest("leave address", string(t.ID)+" "+address) + "/" + now.UTC().Format(time.DateOnly), Kind: tenure.NoticeLeave, Tenant: t.ID, Recipient: address, CreatedAt: now,
-			Body: fmt.Sprintf("Somebody asked, with this address, that %s leave. It is leaving already, so there is nothing for you to do.", t.Name)}, now)
+		return s.endAsk(ctx, a, now, store.Notice{ID: s.leaveDaily("gone", t, address, now), Kind: tenure.NoticeLeave, Tenant: t.ID, Recipient: address, CreatedAt: now,
+			Body: fmt.Sprintf("Somebody asked, with this address, that %s leave. It is leaving already, so there is nothing for you to do.", t.Name)})
 	}
 	l := tenure.LeaveRequest{ID: a.ID, Tenant: t.ID, Requester: address, Reason: someLine(a.Reason, 1000), AskedAt: now, ExpiresAt: now.Add(tenure.LeaveConfirmWithin), State: tenure.LeaveAsked}
 	body := fmt.Sprintf("Somebody asked, with this address, that %s leave. If that was you, confirm it here within 48 hours, without an account: %s If it wasn't, do nothing: without your confirmation nothing happens.", t.Name, s.linkTo(LeavePath+"/", s.leaveSecret(l, tenure.LeaveRequester)))
@@ -186,29 +197,25 @@ func (s *Service) advanceLeave(ctx context.Context, l tenure.LeaveRequest, t sto
 	case contact == l.Requester: // who has confirmed it already
 		return s.confirmLeave(ctx, l, t, tenure.LeaveRequester, "")
 	}
-	return s.askContact(ctx, l, t, "leave.verify")
+	return s.askContact(ctx, l, t, "leave.ask")
 }
 
 // lapseLeave ends a request that nobody answered. A contact to whom no mail arrived wasn't asked, and
 // so staff is told.
 func (s *Service) lapseLeave(ctx context.Context, l tenure.LeaveRequest, t store.TenantRow, now time.Time) error {
-	why, silent := "nobody answered within 14 days", false
+	why := "nobody answered within 14 days"
+	var more []store.Notice
 	if l.Contact != "" {
 		why = "the contact of " + t.Name + " didn't answer within 14 days"
 		sent, err := s.o.DB.NoticeSentAt(ctx, leaveNotice(l, leaveAsking(l.LinkedAt), "", "", now).ID)
 		if err != nil {
 			return err
 		}
-		silent = sent.IsZero()
+		if sent.IsZero() {
+			more = append(more, leaveNotice(l, "unasked", "platform", fmt.Sprintf("The request of %s that %s leave has lapsed, and its contact was never asked: no mail arrived at %s. See tenure notice list, and get in touch with them.", l.Requester, t.Name, l.Contact), now))
+		}
 	}
-	if err := s.endLeave(ctx, l, t, tenure.LeaveLapsed, "", "", why); err != nil || !silent {
-		return err
-	}
-	return s.tellLeave(ctx, l, "unasked", fmt.Sprintf("The request of %s that %s leave has lapsed, and its contact was never asked: no mail arrived at %s. See tenure notice list, and get in touch with them.", l.Requester, t.Name, l.Contact), now)
-}
-
-func (s *Service) tellLeave(ctx context.Context, l tenure.LeaveRequest, what, body string, now time.Time) error {
-	return s.o.DB.Write(ctx, func(tx *store.Tx) error { return tx.AddNotice(leaveNotice(l, what, "platform", body, now)) })
+	return s.endLeave(ctx, l, t, tenure.LeaveLapsed, "", "", why, more...)
 }
 
 // followLeave looks what became of a request's event. Staff is told where no rule led to anything.
@@ -229,8 +236,10 @@ func (s *Service) followLeave(ctx context.Context, l tenure.LeaveRequest, t stor
 		why = "no rule is for it"
 	}
 	body := fmt.Sprintf("%s asks to leave, confirmed by its %s, and no departure was requested: event %s is %s (%s). See tenure inbound show %s; to have it leave: tenure tenant offboard %s.", t.Name, l.DecidedAs, e.ID, e.State, why, e.ID, t.Name)
-	if err := s.tellLeave(ctx, l, "without", body, now); err != nil {
-		return err
-	}
-	return s.lookAtLeave(ctx, l, time.Time{})
+	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.AddNotice(leaveNotice(l, "without", "platform", body, now)); err != nil {
+			return err
+		}
+		return tx.LookAtLeaveRequest(l, time.Time{})
+	})
 }

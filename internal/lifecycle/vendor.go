@@ -118,11 +118,19 @@ func (s *Service) OpenVendorLink(ctx context.Context, secret tenure.Secret) (q V
 	return q, cmp.Or(err, errNoLink())
 }
 
-// AnswerVendor takes the answer of who has the link, once.
+// AnswerVendor takes the answer of who has the link, once. The question that it gives is as it was read last.
 func (s *Service) AnswerVendor(ctx context.Context, secret tenure.Secret, r tenure.VendorReply) (VendorQuestion, error) {
 	q, err := s.OpenVendorLink(ctx, secret)
 	if err != nil {
 		return q, err
+	}
+	err = s.answerVendor(ctx, q, r, "")
+	if tenure.CodeOf(err) != tenure.Conflict || q.Answer != "" {
+		return q, err
+	}
+	// A reminder may have gone out since it was read.
+	if q, again := s.OpenVendorLink(ctx, secret); again != nil || q.Answer != "" {
+		return q, cmp.Or(again, err)
 	}
 	return q, s.answerVendor(ctx, q, r, "")
 }
@@ -237,7 +245,7 @@ func (s *Service) AskVendor(ctx context.Context, id tenure.OperationID, vendor, 
 		return err
 	}
 	switch {
-	case q.Answer != "" && strings.TrimSpace(reason) == "":
+	case q.Answer != "" && someLine(reason, 1000) == "":
 		return tenure.Errorf(tenure.Invalid, "%s has answered: to withdraw that needs a reason", q.Spec.Name)
 	case email != "" && !tenure.IsMailAddress(email):
 		return tenure.Errorf(tenure.Invalid, "%q is no plain mail address", email)
@@ -245,18 +253,17 @@ func (s *Service) AskVendor(ctx context.Context, id tenure.OperationID, vendor, 
 	if email != "" {
 		q.Vendor.Email = email
 	}
-	facts := map[string]string{"gate": q.Step}
+	kind, facts := "vendor.ask_again", map[string]string{"gate": q.Step}
 	if q.Answer != "" {
-		facts["withdrawn"] = string(q.Answer)
+		kind, facts["withdrawn"] = "vendor.withdraw", string(q.Answer)
 	}
-	e, err := s.entry(ctx, "vendor.withdraw", by, q.Tenant, id, string(id), facts)
+	e, err := s.entry(ctx, kind, by, q.Tenant, id, string(id), facts)
 	if err != nil {
 		return err
 	}
 	now := s.Now()
-	v := q.Vendor
+	v := q.Unanswered("withdrawn by " + by + " on " + now.UTC().Format(time.DateOnly) + ": " + someLine(reason, 1000))
 	v.AskedBy, v.AskedAt, v.Link, v.RemindedAt = by, time.Time{}, "", time.Time{}
-	v.VendorReply, v.AnsweredAt, v.RecordedBy = tenure.VendorReply{}, time.Time{}, ""
 	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		if err := s.vendorOpen(tx, v); err != nil {
 			return err
@@ -335,7 +342,7 @@ func (s *Service) advanceVendor(ctx context.Context, v tenure.Vendor, now time.T
 		}
 		return s.askVendor(ctx, q, now)
 	case lost != "":
-		return s.vendorFound(ctx, q, tenure.High, fmt.Sprintf("%s wasn't reached at %s: %s", q.Spec.Name, q.Address(), lost), now.Add(24*time.Hour), now)
+		return s.vendorFound(ctx, q, tenure.High, fmt.Sprintf("%s wasn't reached at %s: %s", q.Spec.Name, q.Address(), lost), now.Add(vendorRetry), now) // it may be delivered once more
 	case now.Before(q.Due):
 		next := q.Due
 		sent, err := s.o.DB.NoticeSentAt(ctx, vendorKey(v, "ask"))
@@ -345,9 +352,9 @@ func (s *Service) advanceVendor(ctx context.Context, v tenure.Vendor, now time.T
 		if at := now.Add(vendorRetry); sent.IsZero() && at.Before(next) {
 			next = at
 		}
-		return s.vendorLater(ctx, v, next)
+		return s.vendorFree(ctx, q, next, now)
 	case now.Before(v.RemindedAt.Add(vendorWeek)):
-		return s.vendorLater(ctx, v, v.RemindedAt.Add(vendorWeek))
+		return s.vendorFound(ctx, q, tenure.Medium, silence(q), v.RemindedAt.Add(vendorWeek), now)
 	}
 	return s.remindVendor(ctx, q, now)
 }
@@ -383,15 +390,14 @@ func (s *Service) vendorSays(q VendorQuestion) string {
 	if q.Client != "" {
 		who = q.Client + " (" + q.Known + ")"
 	}
-	return fmt.Sprintf("The service for our customer %s has ended. You hold data of it on our behalf: %s. Erase all of it, copies and backups too, and tell us so by %s. If you have to keep some, tell us until when and why. Answer here, without an account: %s%s%s",
-		who, q.Spec.Holds, q.Due.UTC().Format("2 January 2006"), strings.TrimSuffix(s.o.URL, "/"), VendorPath, s.vendorSecret(q.Vendor).Reveal())
+	return fmt.Sprintf("The service for our customer %s has ended. You hold data of it on our behalf: %s. Erase all of it, copies and backups too, and tell us so by %s. If you have to keep some, tell us until when and why. Answer here, without an account: %s",
+		who, q.Spec.Holds, q.Due.UTC().Format("2 January 2006"), s.linkTo(VendorPath, s.vendorSecret(q.Vendor)))
 }
 
 // askVendor puts the question, by a new link. What the company said before is over.
 func (s *Service) askVendor(ctx context.Context, q VendorQuestion, now time.Time) error {
-	v := q.Vendor
+	v := q.Unanswered("")
 	v.AskedAt, v.Link, v.RemindedAt = now, tenure.NewID[tenure.LinkID](now), time.Time{}
-	v.VendorReply, v.AnsweredAt, v.RecordedBy = tenure.VendorReply{}, time.Time{}, ""
 	q.Vendor, q.Due = v, q.Spec.Due.After(now)
 	e, err := s.entry(ctx, "vendor.ask", "", v.Tenant, v.Operation, string(v.Operation), map[string]string{"gate": v.Step, "due": q.Due.Format(time.RFC3339)})
 	if err != nil {
@@ -435,7 +441,7 @@ func (s *Service) remindVendor(ctx context.Context, q VendorQuestion, now time.T
 		if err := tx.AddNotice(n); err != nil {
 			return err
 		}
-		if err := tx.SaveFinding(found(q, tenure.Medium, fmt.Sprintf("%s was asked on %s to erase what it holds of %s (%s), by %s, and hasn't answered", q.Spec.Name, v.AskedAt.Format(time.DateOnly), q.Known, q.Spec.Holds, q.Due.Format(time.DateOnly)), now)); err != nil {
+		if err := tx.SaveFinding(found(q, tenure.Medium, silence(q), now)); err != nil {
 			return err
 		}
 		return tx.Log(e)
@@ -455,6 +461,21 @@ func found(q VendorQuestion, severity tenure.Severity, detail string, now time.T
 		fmt.Sprintf("put down what it has answered otherwise: tenure vendor record %s %q", q.Operation, q.Spec.Name),
 	}
 	return f
+}
+
+// silence says that a company hasn't answered in time.
+func silence(q VendorQuestion) string {
+	return fmt.Sprintf("%s was asked on %s to erase what it holds of %s (%s), by %s, and hasn't answered", q.Spec.Name, q.AskedAt.Format(time.DateOnly), q.Known, q.Spec.Holds, q.Due.Format(time.DateOnly))
+}
+
+// vendorFree looks again later at a question that nothing stands in the way of, such as a hold that was released.
+func (s *Service) vendorFree(ctx context.Context, q VendorQuestion, again, now time.Time) error {
+	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.ResolveFinding(unanswered(q), now); err != nil {
+			return err
+		}
+		return tx.LookAtVendor(q.Vendor, again)
+	})
 }
 
 // vendorFound says what stands in the way of an answer, and looks again later.

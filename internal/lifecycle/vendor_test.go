@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -208,13 +209,33 @@ func TestVendorByLetter(t *testing.T) {
 	if f := s.silent(); len(f) != 1 || !strings.Contains(f[0].Detail, string(hold.ID)) {
 		t.Fatalf("under a hold the findings are %+v", f)
 	}
+	s.releaseHold(hold.ID)
+	s.pass(2 * time.Hour)
+	s.vendorTick()
+	if f := s.silent(); len(f) != 0 {
+		t.Errorf("once the hold is released the findings are %+v", f)
+	}
+	hold, err = s.PlaceHold(ctx, tenure.Hold{Matter: "m", Reason: "r", Scope: tenure.HoldScope{Tenant: s.view(op).Tenant}}, "counsel")
+	s.must(err)
 	s.must(s.RecordVendor(ctx, op, "Example Print", goneReply, "operator"))
 	s.settle()
+	for _, st := range s.view(op).Body.Steps {
+		if st.Key == "certificate/closing" && !slices.Contains(st.Needs, "vendor/1") {
+			t.Errorf("the closing certificate rests on %v, so that an answer withdrawn late fails it", st.Needs)
+		}
+	}
 	if got := s.row(op, "vendor/1"); got.State != tenure.StepDone || got.Verdict != tenure.Claimed {
 		t.Errorf("the step is %s, %s", got.State, got.Verdict)
 	}
 	wantCode(t, s.AskVendor(ctx, op, "vendor/1", "", "", "operator"), tenure.Invalid, "reason")
 	s.must(s.AskVendor(ctx, op, "vendor/1", "", "the letter was of another customer", "operator"))
+	list, err := s.Vendors(ctx, op)
+	s.must(err)
+	for _, want := range []string{"what it held is gone", "Kim Example (data protection)", "ticket 4711", "put down by operator", "the letter was of another customer"} {
+		if q := list[0]; q.Answer != "" || !strings.Contains(q.Earlier, want) {
+			t.Errorf("of the withdrawn answer is kept %q, without %q", q.Earlier, want)
+		}
+	}
 	s.pass(2 * time.Hour)
 	s.vendorTick()
 	if got := s.row(op, "vendor/1"); got.State != tenure.StepPending {
@@ -286,5 +307,11 @@ func TestVendorUnreachable(t *testing.T) {
 	s.vendorTick()
 	if f := s.silent(); len(f) != 1 || !strings.Contains(f[0].Detail, "wasn't reached") {
 		t.Errorf("of mail that doesn't get through the findings are %+v", f)
+	}
+	s.behind(`update delivery set state = 'waiting'`) // as when it is delivered once more
+	s.pass(2 * time.Hour)
+	s.vendorTick()
+	if f := s.silent(); len(f) != 0 {
+		t.Errorf("once it is on its way the findings are %+v", f)
 	}
 }

@@ -529,7 +529,7 @@ func (c *compiler) depart(all map[tenure.ResourceID]*tenure.PlannedResource, gro
 		expired = append(expired, c.add(tenure.Step{Key: "key/" + purpose + "/destroy", Stage: tenure.StageExpiry, Action: tenure.ActKeyDestroy, To: purpose, Destructive: true, Needs: slices.Clone(expired), Summary: "destroy the tenant's key for " + purpose}))
 	}
 	last := c.add(tenure.Step{Key: "reconcile/last", Stage: tenure.StageReconcile, Action: tenure.ActSweep, To: "all", Needs: append(expired, answers...), Summary: "last reconciliation: nothing in any system bears the tenant's mark"})
-	closing := c.add(tenure.Step{Key: "certificate/closing", Stage: tenure.StageCertify, Action: tenure.ActCertify, To: "closing", Needs: []string{last}, Summary: "closing certificate"})
+	closing := c.add(tenure.Step{Key: "certificate/closing", Stage: tenure.StageCertify, Action: tenure.ActCertify, To: "closing", Needs: append([]string{last}, answers...), Summary: "closing certificate"})
 	closed := c.move("closed", tenure.StageCertify, tenure.TenantClosed, closing)
 	told := append(c.notices("closed", tenure.StageCertify, closed), closed) // a notice names the tenant: none may come after it is forgotten
 	c.add(tenure.Step{Key: "forget", Stage: tenure.StageCertify, Action: tenure.ActForget, Needs: told, Summary: "forget what Tenure's own rows say of the tenant"})

@@ -8,7 +8,8 @@ import (
 )
 
 // vendors adds the questions to the companies that hold data of the tenant and have no interface: once the
-// tenant is past every point of no return of what goes now. The last reconciliation waits for the answers.
+// tenant is past every point of no return of what goes now. The last reconciliation waits for the
+// answers, and so does the closing certificate, since they can be withdrawn in between.
 func (c *compiler) vendors(erased []string) (answers []string) {
 	var needs []string
 	for _, key := range erased {

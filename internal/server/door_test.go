@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/server"
 	"github.com/tenurehq/tenure/internal/store"
 )
@@ -59,6 +60,28 @@ func TestStrangersAreLimited(t *testing.T) {
 	}
 	if code, _, _ := do(t, srv.Handler(), "GET", "/v1/me", "", map[string]string{"Authorization": "Bearer " + known}); code != 200 {
 		t.Errorf("after a flood of strangers who is known is answered with %d", code)
+	}
+}
+
+// TestStrangersPagesAreLimited: pages that open by a link, or for everybody, can't be tried without end.
+func TestStrangersPagesAreLimited(t *testing.T) {
+	t.Parallel()
+	s := newServiceAt(t, func() time.Time { return time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC) })
+	for _, path := range []string{lifecycle.VendorPath + "x", lifecycle.LeavePath, lifecycle.LeavePath + "/x", lifecycle.LeasePath + "x", server.LeaverPath + "x"} {
+		srv, err := server.New(server.Options{Service: s, Governor: governorOf(s), Dashboard: http.NotFoundHandler()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(srv.Close)
+		in := 0
+		for range 100 {
+			if from(srv, "198.51.100.7:4000", "GET", path, "") == http.StatusNotFound {
+				in++
+			}
+		}
+		if in == 0 || in > 40 {
+			t.Errorf("%s answers one address %d times of 100", path, in)
+		}
 	}
 }
 

@@ -60,6 +60,14 @@ func TestBreakGlassDestroysNothing(t *testing.T) {
 	}
 	_, err = ask(glass, "", plan.Digest)
 	wants("a stored offboarding by break-glass", err, tenure.Forbidden)
+	asked := tenure.LeaveRequest{ID: tenure.NewID[tenure.LeaveID](s.Now()), Tenant: op.Tenant, Requester: "bo@acme.example", AskedAt: s.Now(), VerifiedAt: s.Now(), ExpiresAt: s.Now().Add(time.Hour), State: tenure.LeaveWaiting}
+	if err := s.Engine.DB.Write(ctx, func(tx *store.Tx) error { return tx.SaveLeaveRequest(asked, time.Time{}) }); err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.ConfirmLeave.Call(ctx, glass, client.LeaveParams{Leave: string(asked.ID)})
+	wants("a customer's request to leave confirmed by break-glass", err, tenure.Forbidden)
+	_, err = client.ConfirmLeave.Call(ctx, own, client.LeaveParams{Leave: string(asked.ID)})
+	wants("the same by an operator", err, "")
 	leaving, err := ask(own, "", plan.Digest)
 	wants("the same by an operator", err, "")
 	var change client.OperationChange

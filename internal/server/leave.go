@@ -13,6 +13,9 @@ func leaveRoutes(s *Server) {
 	route(s, client.ShowLeave, Access{tenure.TenantRead, OfLeave}, showLeave)
 	route(s, client.ConfirmLeave, Access{tenure.OperationRequest, OfLeave}, func(ctx context.Context, c *Call, p *client.LeaveParams) (client.LeaveRequest, error) {
 		l, err := c.server.leave(ctx, p.Leave)
+		if err == nil { // rules request a departure from it
+			err = c.Caller.CheckDestructive(tenure.OperationRequest, &tenure.Plan{Kind: tenure.Offboard}, c.Target)
+		}
 		if err == nil {
 			err = c.Service.ConfirmLeave(ctx, l.ID, c.By())
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -279,6 +280,7 @@ func TestCustomerLeavesAnswers(t *testing.T) {
 				t.Errorf("%+v; the contact is told %q", got, last(f, contact))
 			}
 			f.refusesLink("a withdrawn", theirs)
+			f.refusesLink("the withdrawn request's own", mine)
 		},
 		"staff refuses": func(t *testing.T, f *feed) {
 			f.asks("acme", bo)
@@ -468,6 +470,40 @@ func TestCustomerLeavesDomain(t *testing.T) {
 	f.answer(f.link("kim@other.example"), lifecycle.LeaveConfirm, "")
 	f.work()
 	f.want(store.InboundActed, "offboard acme")
+}
+
+// Where several tenants are called so, each is told of by itself, with what can't be mistaken; a flood makes
+// one mail a day of each, and the last of many may ask as well.
+func TestCustomerLeavesWhich(t *testing.T) {
+	t.Parallel()
+	f := leavers(t, filepath.Join(t.TempDir(), "tenure.db"), leaveRules)
+	names := map[tenure.TenantID]string{f.leaver(): "acme"}
+	f.must(f.s.Engine.DB.Write(t.Context(), func(tx *store.Tx) error {
+		for n := range 24 {
+			row := store.TenantRow{Tenant: tenure.Tenant{ID: tenure.NewID[tenure.TenantID](f.now()), Name: fmt.Sprintf("other%02d", n), Organization: "ACME Ltd", Contact: "a@acme.example", State: tenure.TenantActive, Parameters: []byte(`{}`), CreatedAt: f.now()}}
+			names[row.ID] = row.Name
+			if err := tx.CreateTenant(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	for range 3 {
+		f.asks("acme ltd", "a@acme.example")
+	}
+	for id, name := range names {
+		list, err := f.s.Engine.DB.Notices(t.Context(), id)
+		f.must(err)
+		list = slices.DeleteFunc(list, func(n store.Notice) bool { return n.Kind != tenure.NoticeLeave })
+		if len(list) != 1 || !strings.Contains(list[0].Body, name+" is one of them") || !strings.Contains(list[0].Body, string(id)) {
+			t.Fatalf("of %s are told %+v", name, list)
+		}
+		for other, called := range names {
+			if other != id && (strings.Contains(list[0].Body, called+" ") || strings.Contains(list[0].Body, string(other))) {
+				t.Errorf("what is told of %s names %s: %s", name, called, list[0].Body)
+			}
+		}
+	}
 }
 
 // Who becomes the contact while a request waits is asked anew, and the link of who was it is good no more.

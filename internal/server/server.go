@@ -174,6 +174,7 @@ func (s *Server) mount() {
 		s.mux.Handle("/sign-in/", s.bounded("sign-in", s.o.Dashboard))
 		s.mux.Handle(LeaverPath, s.bounded("departure", s.o.Dashboard))
 		s.mux.Handle(lifecycle.LeasePath, s.bounded("lease", s.o.Dashboard))
+		s.mux.Handle(lifecycle.VendorPath, s.bounded("vendor", s.o.Dashboard))
 		s.mux.Handle(lifecycle.LeavePath, s.bounded("leave", s.o.Dashboard))
 		s.mux.Handle(lifecycle.LeavePath+"/", s.bounded("leave", s.o.Dashboard))
 		return

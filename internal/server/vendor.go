@@ -43,7 +43,7 @@ func vendorRoutes(s *Server) {
 func vendorOf(q *lifecycle.VendorQuestion, s *lifecycle.Service) client.Vendor {
 	out := client.Vendor{
 		Step: q.Step, Company: q.Spec.Name, Email: q.Address(), Holds: q.Spec.Holds, RequestedAt: q.AskedAt, RequestedBy: q.AskedBy, DueAt: q.Due, RemindedAt: q.RemindedAt,
-		Answer: q.Answer, Until: q.Until, Reason: q.Reason, Name: q.Vendor.Name, Role: q.Role, Evidence: q.Evidence, EvidenceSHA256: q.EvidenceSHA256, AnsweredAt: q.AnsweredAt, RecordedBy: q.RecordedBy,
+		Answer: q.Answer, Until: q.Until, Reason: q.Reason, Name: q.Vendor.Name, Role: q.Role, Evidence: q.Evidence, EvidenceSHA256: q.EvidenceSHA256, AnsweredAt: q.AnsweredAt, RecordedBy: q.RecordedBy, Earlier: q.Earlier,
 	}
 	if q.RecordedBy != "" {
 		out.RecordedAt = q.AnsweredAt

@@ -31,16 +31,12 @@ func (s *Site) vendorPages() {
 		w.Header().Set("X-Robots-Tag", "noindex")
 		reply := vendorReply(r.PostFormValue)
 		q, err := s.o.Service.AnswerVendor(r.Context(), tenure.NewSecret(r.PathValue("link")), reply)
-		switch tenure.CodeOf(err) {
-		case tenure.Invalid: // what was typed stands there again
-			err = s.vendorPage(w, r, q, tenure.Invalid.Status(), err.Error())
-		case tenure.Conflict: // what was answered before is what the page says
-			err = nil
-			fallthrough
-		default:
-			if err == nil {
-				http.Redirect(w, r, lifecycle.VendorPath+url.PathEscape(r.PathValue("link")), http.StatusSeeOther)
-			}
+		switch code := tenure.CodeOf(err); {
+		case code == "", code == tenure.Conflict && q.Answer != "": // what was answered before is what the page says
+			http.Redirect(w, r, lifecycle.VendorPath+url.PathEscape(r.PathValue("link")), http.StatusSeeOther)
+			return
+		case code == tenure.Invalid, code == tenure.Conflict: // what was typed stands there again
+			err = s.vendorPage(w, r, q, code.Status(), err.Error())
 		}
 		if err != nil {
 			s.problem(w, r, nil, err)

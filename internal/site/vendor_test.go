@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/store"
 )
 
 // TestVendorPage: who has the link of a question answers it without an account, by a form alone and once. What is
@@ -92,6 +93,17 @@ func TestVendorPage(t *testing.T) {
 			t.Errorf("%q answers %d\n%s", c.pairs, a.StatusCode, a.body)
 		}
 	}
+	set := func(state string) {
+		h.must(h.db.Write(ctx, func(tx *store.Tx) error {
+			_, err := tx.Exec(`update step set state = $1, verdict = verdict, ended_at = ended_at, error_code = error_code, error = error, receipt = receipt where operation = $2 and key = 'certificate/closing'`, state, string(leaving.ID))
+			return err
+		}))
+	}
+	set("running")
+	if a := desk.post(at, "answer", "gone", "name", "Kim Example", "role", "desk"); a.StatusCode != http.StatusConflict || !strings.Contains(a.body, "answers stay as they are") || !strings.Contains(a.body, "Kim Example") {
+		t.Errorf("an answer that can't be taken answers %d\n%s", a.StatusCode, a.body)
+	}
+	set("pending")
 	oda.get("/operations/"+string(leaving.ID)).wants(t, 200, "asked ", "desk@print.example", "Put down an answer")
 	desk.change(at, "answer", "gone", "name", attack, "role", "desk", "evidence", "ticket 4711").wants(t, 200, "Thank you", "what it held is gone")
 	desk.change(at, "answer", "never-held", "name", "k", "role", "desk").wants(t, 200, "what it held is gone") // the first answer stands

@@ -112,7 +112,7 @@ var facts = declare([]covered{
 	{table: "departure_link", key: "id", whose: byTenant, parts: "hash tenant created_by created_at expires_at; revoked: revoked_at; audience: audience"},
 	{table: "lease", key: "tenant", whose: byTenant, parts: "started_at; end: rule ends_at extended set_by set_at; asked: asked_at asked_for link; answer: answer answered_at; state: state state_at why suspension departure"},
 	{table: "leave_request", key: "id", whose: byTenant, parts: "tenant requester reason asked_at; verified: verified_at; asked: contact linked_at expires_at; state: state decided_at decided_as decided_by why event"},
-	{table: "vendor", key: "operation step", whose: byOperation, parts: "tenant opened_at; asked: email link asked_at asked_by; answer: answer until_at reason name role evidence evidence_sha256 answered_at recorded_by"},
+	{table: "vendor", key: "operation step", whose: byOperation, parts: "tenant opened_at; asked: email link asked_at asked_by; answer: answer until_at reason name role evidence evidence_sha256 answered_at recorded_by; earlier: earlier"},
 	{table: "notice_setting", key: "principal", parts: "said: body set_by set_at"},
 	{table: "incident", key: "id", whose: byTenant, parts: "tenant severity at; told: source detail"},
 	{table: "coverage", key: "digest", whose: byTenant, parts: "tenant resource asked_by asked_at; asked: body reason; reviewed: reviewed_by reviewed_at"},

@@ -54,10 +54,24 @@ func (tx *Tx) EndLeaveAsk(id tenure.LeaveID, at time.Time) (bool, error) {
 }
 
 // TenantsCalled lists the tenants that aren't closed and that people call so: by id, by name or by organization,
-// whose upper and lower case make no difference.
-func (db *DB) TenantsCalled(ctx context.Context, name string, limit int) ([]tenure.TenantID, error) {
-	return oneColumn[tenure.TenantID](db.reader(ctx), `select id from tenant where state <> 'closed' and (id = $1 or name = $2 or organization = $1 or lower(organization) = $2) order by id limit $3`,
-		name, strings.ToLower(name), limit)
+// whose upper and lower case make no difference. Those of the id or the name come first.
+func (db *DB) TenantsCalled(ctx context.Context, name string, limit int) (out []tenure.TenantID, err error) {
+	lower := strings.ToLower(name)
+	var more []tenure.TenantID
+	// SQLite's lower() knows ASCII alone, so that organizations are compared here.
+	err = db.reader(ctx).Rows(`select id, name, organization from tenant where state <> 'closed' and (id = $1 or name = $2 or organization <> '') order by id`, []any{name, lower}, func(r scanner) error {
+		var id, called, organization string
+		err := r.Scan(&id, &called, &organization)
+		switch {
+		case id == name || called == lower:
+			out = append(out, tenure.TenantID(id))
+		case len(more) < limit && strings.ToLower(organization) == lower:
+			more = append(more, tenure.TenantID(id))
+		}
+		return err
+	})
+	out = append(out, more...)
+	return out[:min(len(out), limit)], err
 }
 
 // VouchedTenant reads a tenant; Blocked if its row isn't as the log says.

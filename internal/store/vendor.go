@@ -8,10 +8,10 @@ import (
 )
 
 func vendors(q querier, where string, args ...any) (out []tenure.Vendor, err error) {
-	err = q.Rows(`select operation, step, tenant, opened_at, email, link, asked_at, asked_by, reminded_at, answer, until_at, reason, name, role, evidence, evidence_sha256, answered_at, recorded_by, version from vendor where `+where, args, func(r scanner) error {
+	err = q.Rows(`select operation, step, tenant, opened_at, email, link, asked_at, asked_by, reminded_at, answer, until_at, reason, name, role, evidence, evidence_sha256, answered_at, recorded_by, earlier, version from vendor where `+where, args, func(r scanner) error {
 		var v tenure.Vendor
 		var opened, asked, reminded, until, answered int64
-		err := r.Scan(&v.Operation, &v.Step, &v.Tenant, &opened, &v.Email, &v.Link, &asked, &v.AskedBy, &reminded, &v.Answer, &until, &v.Reason, &v.Name, &v.Role, &v.Evidence, &v.EvidenceSHA256, &answered, &v.RecordedBy, &v.Version)
+		err := r.Scan(&v.Operation, &v.Step, &v.Tenant, &opened, &v.Email, &v.Link, &asked, &v.AskedBy, &reminded, &v.Answer, &until, &v.Reason, &v.Name, &v.Role, &v.Evidence, &v.EvidenceSHA256, &answered, &v.RecordedBy, &v.Earlier, &v.Version)
 		v.OpenedAt, v.AskedAt, v.RemindedAt, v.Until, v.AnsweredAt = fromMicros(opened), fromMicros(asked), fromMicros(reminded), fromMicros(until), fromMicros(answered)
 		out = append(out, v)
 		return err
@@ -22,11 +22,6 @@ func vendors(q querier, where string, args ...any) (out []tenure.Vendor, err err
 // Vendors lists the companies that an operation's plan has had asked.
 func (db *DB) Vendors(ctx context.Context, op tenure.OperationID) ([]tenure.Vendor, error) {
 	return vendors(db.reader(ctx), `operation = $1 order by step`, string(op))
-}
-
-// Vendor returns the question at a step, as the transaction sees it.
-func (tx *Tx) Vendor(op tenure.OperationID, step string) (tenure.Vendor, error) {
-	return firstOf(vendors(tx, `operation = $1 and step = $2`, string(op), step))
 }
 
 // VendorByLink finds the question that a link's id is of.
@@ -51,9 +46,9 @@ func (tx *Tx) OpenVendor(v tenure.Vendor) error {
 // has changed since it was read is Conflict.
 func (tx *Tx) SaveVendor(v tenure.Vendor, due time.Time) error {
 	n, err := tx.Exec(`update vendor set email = $3, link = $4, asked_at = $5, asked_by = $6, reminded_at = $7, answer = $8, until_at = $9, reason = $10, name = $11, role = $12,
-		evidence = $13, evidence_sha256 = $14, answered_at = $15, recorded_by = $16, due_at = $17, version = version + 1 where operation = $1 and step = $2 and version = $18`,
+		evidence = $13, evidence_sha256 = $14, answered_at = $15, recorded_by = $16, earlier = $17, due_at = $18, version = version + 1 where operation = $1 and step = $2 and version = $19`,
 		string(v.Operation), v.Step, v.Email, string(v.Link), micros(v.AskedAt), v.AskedBy, micros(v.RemindedAt), string(v.Answer), micros(v.Until), v.Reason, v.Name, v.Role,
-		v.Evidence, v.EvidenceSHA256, micros(v.AnsweredAt), v.RecordedBy, micros(due), v.Version)
+		v.Evidence, v.EvidenceSHA256, micros(v.AnsweredAt), v.RecordedBy, v.Earlier, micros(due), v.Version)
 	if err == nil && n != 1 {
 		return tenure.Errorf(tenure.Conflict, "%s of %s has changed since it was read", v.Step, v.Operation).WithHint("read it again")
 	}
