@@ -274,6 +274,8 @@ func (l *leaving) leaves(tenant string) string {
 	a := l.as("olga", "POST", "/v1/operations", map[string]any{"kind": "offboard", "tenant": name, "atOnce": true, "reason": l.text("operation.reason"), "trigger": l.text("operation.trigger_key")}, 2)
 	op := id(a)
 	l.approve(op, l.text("approval.note"))
+	task := l.as("olga", "POST", "/v1/operations/"+op+"/checklist", map[string]any{"task": l.text("task.task"), "owner": "platform"}, 2)
+	l.as("olga", "POST", "/v1/operations/"+op+"/done", map[string]any{"gate": task["item"], "note": l.text("task.note")}, 2)
 	l.pass(31 * oneDay)
 	l.gates(op)
 	l.pass(8 * oneDay)
@@ -402,6 +404,11 @@ var apart = map[string]string{
 	"record.box":          "sealed",
 	"hold.already_gone":   "Tenure's words",
 	"hold.part":           "none of the systems here can hold a part; it goes with the row's other columns, by the same declaration",
+	"vendor.reason":       asksNobody,
+	"vendor.name":         asksNobody,
+	"vendor.role":         asksNobody,
+	"vendor.evidence":     asksNobody,
+	"vendor.earlier":      asksNobody,
 	"hold.stalled":        "the words of a system's own rules, and none of the systems here has any",
 	"review_item.holder":  "of a tenant's own items, one of our staff",
 	"review_item.owner":   "one of our staff",
@@ -413,6 +420,8 @@ var apart = map[string]string{
 	"certificate.annex":   "written and sealed within one turn of the engine; it is asked for below",
 	"inbound.pending":     "noted and taken back within one turn; its row goes as a whole",
 }
+
+const asksNobody = "this departure asks no company; they go by the same declaration as other sealed columns"
 
 // kept are what the declaration lets stay of the planted words, by the place where.
 var kept = map[string][]string{

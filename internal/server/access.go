@@ -171,7 +171,11 @@ func notThere(r Reach, id string) error {
 	case OfPlan:
 		return tenure.Errorf(tenure.NotFound, "there is no plan %s", wholeDigest(id))
 	}
-	return tenure.Errorf(tenure.NotFound, "there is no %s %s", r, id)
+	word := string(r)
+	if r == OfLeave {
+		word = "request" // to leave
+	}
+	return tenure.Errorf(tenure.NotFound, "there is no %s %s", word, id)
 }
 
 func noTenant(name string) error {
