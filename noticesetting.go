@@ -69,9 +69,9 @@ func (s NoticeSettings) Check() error {
 }
 
 // Wants says whether they want notices of a kind. One that must come is wanted by everybody;
-// alone says that a notice is for this person and nobody else, and of an approval it must come too.
-func (s NoticeSettings) Wants(k NoticeKind, alone bool) bool {
-	if k.MustCome() || alone && k == NoticeApprovalReminder {
+// last says that nobody else wants this one, and the reminder of an approval must come then, too.
+func (s NoticeSettings) Wants(k NoticeKind, last bool) bool {
+	if k.MustCome() || last && k == NoticeApprovalReminder {
 		return true
 	}
 	return (len(s.Notices) == 0 || k.Among(s.Notices)) && !k.Among(s.Unwanted)

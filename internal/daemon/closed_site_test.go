@@ -116,7 +116,7 @@ outputs:
   password: ${credential(resources.admin)}
 failure: compensate
 approvals: {onboard: 1, change: 1, offboard: 1}
-offboarding: {grace: P14D, retrieval: P30D, quarantine: P7D}
+offboarding: {grace: P14D, retrieval: P30D, quarantine: P7D, vendors: [{name: Example Print, email: desk@print.example, holds: letters, due: P14D}]}
 notices:
   - {on: active, to: platform, text: "${tenant.name} of ${tenant.organization} is active"}
   - {on: closed, to: platform, text: "${tenant.name} is closed"}

@@ -67,6 +67,9 @@ func (s *Service) PlaceHold(ctx context.Context, h tenure.Hold, by string) (tenu
 		if err := tx.Log(e); err != nil {
 			return err
 		}
+		if err := tx.PokeVendors(h.Scope.Tenant, now); err != nil { // who was told to erase has to be told to keep
+			return err
+		}
 		return tx.PokeTenant(h.Scope.Tenant, now)
 	})
 	if err == nil {

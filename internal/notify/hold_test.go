@@ -15,7 +15,13 @@ import (
 // person adds somebody with an address and, if any, settings.
 func (o *outbox) person(name string, set ...tenure.NoticeSettings) tenure.PrincipalID {
 	o.t.Helper()
-	p := store.Principal{ID: tenure.NewID[tenure.PrincipalID](start), Name: name, Email: name + "@platform.example", Kind: tenure.CallerPerson, CreatedBy: "admin", CreatedAt: start}
+	return o.reader(name, name, set...)
+}
+
+// reader adds somebody who reads a mailbox.
+func (o *outbox) reader(name, box string, set ...tenure.NoticeSettings) tenure.PrincipalID {
+	o.t.Helper()
+	p := store.Principal{ID: tenure.NewID[tenure.PrincipalID](start), Name: name, Email: box + "@platform.example", Kind: tenure.CallerPerson, CreatedBy: "admin", CreatedAt: start}
 	o.must(o.db.Write(o.t.Context(), func(tx *store.Tx) error { return tx.SavePrincipal(p) }))
 	for _, s := range set {
 		o.set(p.ID, s)
@@ -82,7 +88,9 @@ func TestWhatPersonsWant(t *testing.T) {
 		o.person("rita")
 		o.person("olga", tenure.NoticeSettings{Unwanted: []string{"tenant.*", "approval.*", "access.*"}, Language: "de"})
 		o.person("max", tenure.NoticeSettings{Notices: []string{"tenant.suspended"}})
-		set := Options{DB: o.db, Targets: []Target{*letters(s, "none", map[string]string{"security": "box@platform.example, max@platform.example"})}, Groups: map[string][]string{"team": {"rita", "olga", "max"}, "security": {"olga", "max"}}}
+		set := Options{DB: o.db, Targets: []Target{*letters(s, "none", map[string]string{"security": "box@platform.example, max@platform.example"})}, Groups: map[string][]string{"team": {"rita", "olga", "max"}, "security": {"olga", "max"}, "two": {"olga", "max"}, "desk": {"ada", "ben"}}}
+		o.reader("ada", "desk", tenure.NoticeSettings{Unwanted: []string{"tenant.*"}})
+		o.reader("ben", "desk")
 		n, err := New(set)
 		o.must(err)
 		o.tell("n1", "tenant.suspended", "group:team", start)
@@ -91,6 +99,8 @@ func TestWhatPersonsWant(t *testing.T) {
 		o.tell("n4", tenure.NoticeApprovalReminder, "person:olga", start)  // it waits for her alone
 		o.tell("n5", tenure.NoticeApprovalEscalation, "group:team", start) // nobody else has answered
 		o.tell("n6", tenure.NoticeBreakGlass, "security", start)
+		o.tell("n7", tenure.NoticeApprovalReminder, "group:two", start) // nobody of them wants it
+		o.tell("n8", "tenant.active", "group:desk", start)              // one of two who share an address
 		o.must(n.Tick(t.Context(), start.Add(time.Second)))
 		const sent, unwanted = store.DeliverySent, store.DeliveryUnwanted
 		for id, want := range map[string]map[string]store.DeliveryState{
@@ -100,6 +110,8 @@ func TestWhatPersonsWant(t *testing.T) {
 			"n4": {"olga": sent},
 			"n5": {"rita": sent, "olga": sent, "max": sent},
 			"n6": {"box": sent, "olga": sent, "max": sent},
+			"n7": {"olga": sent, "max": sent},
+			"n8": {"desk": sent},
 		} {
 			if got := o.states(id); fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("%s: %v, want %v", id, got, want)

@@ -63,9 +63,11 @@ func (n *Notifier) deliveries(tx *store.Tx, notice store.Notice, now time.Time) 
 				out = append(out, store.Delivery{ID: deliveryID(notice.ID, t.Name, ""), Target: t.Name, Error: "no mail address is known of " + notice.Recipient})
 			}
 		}
+		// Where nobody wants to be reminded of an approval, everybody is: somebody has to be.
+		nobody := !slices.ContainsFunc(to, func(r reader) bool { return r.wants(notice.Kind, false) })
 		for _, r := range to {
 			d := store.Delivery{ID: deliveryID(notice.ID, t.Name, r.address), Target: t.Name, Address: r.address, Person: r.person}
-			if r.person != "" && !r.settings.Wants(notice.Kind, r.alone) {
+			if !r.wants(notice.Kind, nobody) {
 				d.State, d.Error = store.DeliveryUnwanted, "the settings of "+r.name+" don't want "+string(notice.Kind)
 				out = append(out, d)
 				continue
@@ -133,7 +135,11 @@ type reader struct {
 	person   tenure.PrincipalID // whose it is; "" where it is nobody's who has settings
 	name     string
 	settings tenure.NoticeSettings
-	alone    bool // the notice goes to nobody else
+}
+
+// wants says whether somebody is to get a notice of a kind, of which nobody else wants to hear where last says so.
+func (r reader) wants(k tenure.NoticeKind, last bool) bool {
+	return r.person == "" || r.settings.Wants(k, last)
 }
 
 // readers are who reads mail of a notice's recipient. None are known of many: a tenant may have no
@@ -147,11 +153,17 @@ func (n *Notifier) readers(tx *store.Tx, m *mailer, notice store.Notice, now tim
 	}
 	add := func(address, tag string, r reader) {
 		a, err := mail.ParseAddress(address)
-		if err != nil || slices.ContainsFunc(out, func(o reader) bool { return strings.HasPrefix(o.address, a.Address+" ") }) {
+		if err != nil {
 			return
 		}
 		r.address = a.Address + " " + cmp.Or(tag, n.o.Language, "en")
-		out = append(out, r)
+		same := slices.IndexFunc(out, func(o reader) bool { return strings.HasPrefix(o.address, a.Address+" ") })
+		switch {
+		case same < 0:
+			out = append(out, r)
+		case !out[same].wants(notice.Kind, false): // of two who share an address it is for the one who wants it
+			out[same] = r
+		}
 	}
 	for _, address := range m.also[notice.Recipient] {
 		add(address, "", reader{})
@@ -183,9 +195,6 @@ func (n *Notifier) readers(tx *store.Tx, m *mailer, notice store.Notice, now tim
 			tag = ""
 		}
 		add(notice.Recipient, tag, reader{})
-	}
-	if len(out) == 1 {
-		out[0].alone = true
 	}
 	return out, nil
 }

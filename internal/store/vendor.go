@@ -61,6 +61,12 @@ func (tx *Tx) LookAtVendor(v tenure.Vendor, due time.Time) error {
 	return err
 }
 
+// PokeVendors has the questions about a tenant's data, "" is every tenant's, looked at at now.
+func (tx *Tx) PokeVendors(tenant tenure.TenantID, now time.Time) error {
+	_, err := tx.Exec(`update vendor set due_at = $2 where ($1 = '' or tenant = $1) and due_at > $2`, string(tenant), micros(now))
+	return err
+}
+
 // NoticeLost says why a notice reaches nobody; "" while it may. One that wasn't shared out yet, or is on its
 // way, may. Where it goes to mail addresses too, only these count, as in NoticeSentAt.
 func (db *DB) NoticeLost(ctx context.Context, id string) (string, error) {
