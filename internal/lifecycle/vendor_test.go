@@ -202,7 +202,7 @@ func TestVendorByLetter(t *testing.T) {
 	bare.Evidence = ""
 	wantCode(t, s.RecordVendor(ctx, op, "Example Print", bare, "operator"), tenure.Invalid, "evidence")
 	wantCode(t, s.RecordVendor(ctx, op, "Example Payroll", goneReply, "operator"), tenure.NotFound) // another tier's
-	s.behind(`update vendor set due_at = due_at + 864000000000 where operation = ?`, string(op)) // as where the question has arrived
+	s.behind(`update vendor set due_at = due_at + 864000000000 where operation = ?`, string(op))    // as where the question has arrived
 	hold, err := s.PlaceHold(ctx, tenure.Hold{Matter: "m", Reason: "r", Scope: tenure.HoldScope{Tenant: s.view(op).Tenant}}, "counsel")
 	s.must(err)
 	s.vendorTick() // at once
